@@ -1,0 +1,14 @@
+import Table from 'cli-table3';
+
+/** Prints rows under a head, to standard output. */
+export function printTable(head: readonly string[], rows: readonly (readonly (string | number)[])[]): void {
+  const table = new Table({ head: [...head], style: { head: [], border: [] } });
+  for (const row of rows) table.push([...row]);
+  console.log(table.toString());
+}
+
+/** Says on standard error what went wrong, and makes the command end with a non-zero code. */
+export function fail(message: string): void {
+  console.error(message);
+  process.exitCode = 1;
+}

@@ -1,0 +1,226 @@
+import { readFileSync } from 'node:fs';
+import { extname, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { Type } from 'typebox';
+import type { Static } from 'typebox';
+import type { Address } from './mysql/connection.ts';
+import { compile, compileSettings } from './schema/compile.ts';
+import type { Fault } from './schema/compile.ts';
+import { shardsFileSchema } from './shardsFile.ts';
+import type { ShardsFile } from './shardsFile.ts';
+
+const port = (fallback: number, description: string) =>
+  Type.Integer({ minimum: 0, maximum: 65_535, default: fallback, description });
+const milliseconds = (fallback: number, description: string) =>
+  Type.Integer({ minimum: 10, maximum: 600_000, default: fallback, description });
+const text = (description: string) => Type.Optional(Type.String({ minLength: 1, description }));
+
+/** Every environment variable the gateway reads, besides the passwords that `shards.config.ts` names. */
+export const settingsSchema = Type.Object({
+  PORT: port(8080, 'the public listener; 0 takes a free port'),
+  ADMIN_PORT: port(8081, 'the admin listener; 0 takes a free port'),
+  HOST: text('the address of the public listener: every address with tokens, 127.0.0.1 without'),
+  ADMIN_HOST: text('the address of the admin listener: every address with tokens, 127.0.0.1 without'),
+  STOCKGATE_TOKENS: text('bearer tokens of the public listener, comma separated'),
+  STOCKGATE_TOKENS_FILE: text('a file with one token a line, instead of STOCKGATE_TOKENS'),
+  STOCKGATE_ADMIN_TOKENS: text('bearer tokens of the admin listener, comma separated'),
+  STOCKGATE_ADMIN_TOKENS_FILE: text('a file with one token a line, instead of STOCKGATE_ADMIN_TOKENS'),
+  STOCKGATE_SHARDS: Type.String({
+    minLength: 1,
+    default: 'shards.config.ts',
+    description: 'the file that lists the shards: .ts, .js or .json',
+  }),
+  STOCKGATE_REQUEST_MS: milliseconds(3_000, 'the longest a request may take'),
+  STOCKGATE_STATEMENT_MS: milliseconds(1_000, 'the longest wait for one answer of a shard'),
+  STOCKGATE_DRAIN_MS: milliseconds(10_000, 'the longest wait for requests in flight after SIGTERM'),
+  STOCKGATE_RELAXED: Type.Boolean({
+    default: false,
+    description: 'serve shards whose commits may be lost with the power; answers then say so',
+  }),
+  STOCKGATE_LOG_LEVEL: Type.Union(
+    (['fatal', 'error', 'warn', 'info', 'debug', 'silent'] as const).map((level) => Type.Literal(level)),
+    { default: 'info', description: 'how much is logged to standard error' },
+  ),
+});
+
+type Settings = Static<typeof settingsSchema>;
+
+export interface ListenerConfig {
+  readonly host: string;
+  readonly port: number;
+  /** Accepted bearer tokens; empty means that none is asked for, on loopback only. */
+  readonly tokens: readonly string[];
+}
+
+export interface ShardConfig {
+  readonly name: string;
+  readonly address: Address;
+  readonly connections_max: number;
+  readonly waiting_max: number;
+}
+
+/** Everything the gateway can be told, checked and frozen. */
+export interface Config {
+  readonly public: ListenerConfig;
+  readonly admin: ListenerConfig;
+  readonly requestMs: number;
+  readonly statementMs: number;
+  readonly drainMs: number;
+  readonly relaxedAllowed: boolean;
+  readonly logLevel: Settings['STOCKGATE_LOG_LEVEL'];
+  readonly initialShards: number;
+  readonly shards: readonly ShardConfig[];
+}
+
+/** A configuration that cannot be meant, with every fault's path. */
+export class ConfigError extends Error {
+  readonly faults: readonly Fault[];
+
+  constructor(source: string, faults: readonly Fault[]) {
+    super([`${source} is wrong:`, ...faults.map(({ path, message }) => `  ${path}: ${message}`)].join('\n'));
+    this.faults = faults;
+  }
+}
+
+const checkSettings = compileSettings(settingsSchema);
+const checkShardsFile = compile(shardsFileSchema);
+
+/**
+ * Reads the environment and the shards file, before anything is opened.
+ *
+ * @throws ConfigError with the path of every fault
+ */
+export async function loadConfig(environment: NodeJS.ProcessEnv = process.env): Promise<Config> {
+  const checked = checkSettings(ownVariables(environment));
+  if (!checked.ok) throw new ConfigError('the environment', checked.faults);
+  const settings = checked.value;
+  const relations = settingFaults(settings);
+  if (relations.length > 0) throw new ConfigError('the environment', relations);
+  const { initialShards, shards } = await loadShards(settings.STOCKGATE_SHARDS, environment);
+  const publicTokens = tokensOf(settings.STOCKGATE_TOKENS, settings.STOCKGATE_TOKENS_FILE);
+  const adminTokens = tokensOf(settings.STOCKGATE_ADMIN_TOKENS, settings.STOCKGATE_ADMIN_TOKENS_FILE);
+  return deepFreeze({
+    public: listener('HOST', settings.HOST, settings.PORT, publicTokens),
+    admin: listener('ADMIN_HOST', settings.ADMIN_HOST, settings.ADMIN_PORT, adminTokens),
+    requestMs: settings.STOCKGATE_REQUEST_MS,
+    statementMs: settings.STOCKGATE_STATEMENT_MS,
+    drainMs: settings.STOCKGATE_DRAIN_MS,
+    relaxedAllowed: settings.STOCKGATE_RELAXED,
+    logLevel: settings.STOCKGATE_LOG_LEVEL,
+    initialShards,
+    shards,
+  });
+}
+
+/**
+ * Reads and checks a shards file.
+ *
+ * @throws ConfigError with paths like `shards[3].primary.port`
+ */
+export async function loadShards(
+  file: string,
+  environment: NodeJS.ProcessEnv = process.env,
+): Promise<{ initialShards: number; shards: readonly ShardConfig[] }> {
+  const checked = checkShardsFile(await readShardsFile(file));
+  if (!checked.ok) throw new ConfigError(file, checked.faults);
+  const faults = shardFaults(checked.value, environment);
+  if (faults.length > 0) throw new ConfigError(file, faults);
+  const shards = checked.value.shards.map(({ name, primary, pool }) => ({
+    name,
+    address: {
+      host: primary.host,
+      port: primary.port,
+      schema: primary.schema,
+      user: primary.user,
+      password: environment[primary.passwordVariable] ?? '',
+    },
+    connections_max: pool.connections,
+    waiting_max: pool.waiting,
+  }));
+  return { initialShards: checked.value.initialShards, shards };
+}
+
+async function readShardsFile(file: string): Promise<unknown> {
+  const path = resolve(file);
+  try {
+    if (extname(path) === '.json') return JSON.parse(readFileSync(path, 'utf8')) as unknown;
+    const module = (await import(pathToFileURL(path).href)) as { default?: unknown };
+    return module.default;
+  } catch (error) {
+    throw new ConfigError(file, [{ path: '(file)', message: error instanceof Error ? error.message : String(error) }]);
+  }
+}
+
+/** What no schema can say: names and places used twice, passwords that are not there. */
+function shardFaults(file: ShardsFile, environment: NodeJS.ProcessEnv): Fault[] {
+  const faults: Fault[] = [];
+  if (file.initialShards > file.shards.length) {
+    faults.push({ path: 'initialShards', message: `must not be above the number of shards, ${file.shards.length}` });
+  }
+  const seen = new Map<string, string>();
+  const once = (value: string, path: string): void => {
+    const first = seen.get(value);
+    if (first === undefined) seen.set(value, path);
+    else faults.push({ path, message: `is the same as ${first}` });
+  };
+  file.shards.forEach(({ name, primary }, index) => {
+    const path = `shards[${index}]`;
+    once(`name ${name}`, `${path}.name`);
+    once(`schema ${primary.host.toLowerCase()}:${primary.port}/${primary.schema.toLowerCase()}`, `${path}.primary.schema`);
+    if (environment[primary.passwordVariable] === undefined) {
+      faults.push({
+        path: `${path}.primary.passwordVariable`,
+        message: `${primary.passwordVariable} is not set in the environment`,
+      });
+    }
+  });
+  return faults;
+}
+
+function settingFaults(settings: Settings): Fault[] {
+  const faults: Fault[] = [];
+  if (settings.PORT !== 0 && settings.PORT === settings.ADMIN_PORT) {
+    faults.push({ path: 'ADMIN_PORT', message: 'must differ from PORT' });
+  }
+  if (settings.STOCKGATE_STATEMENT_MS > settings.STOCKGATE_REQUEST_MS) {
+    faults.push({ path: 'STOCKGATE_STATEMENT_MS', message: 'must not be above STOCKGATE_REQUEST_MS' });
+  }
+  return faults;
+}
+
+/** An empty variable is an absent one: that is how compose files and shells write "not set". */
+function ownVariables(environment: NodeJS.ProcessEnv): Record<string, unknown> {
+  const names = Object.keys(settingsSchema.properties);
+  return Object.fromEntries(names.flatMap((name) => (environment[name] ? [[name, environment[name]]] : [])));
+}
+
+function tokensOf(list: string | undefined, file: string | undefined): string[] {
+  const source = file === undefined ? (list ?? '').split(',') : readTokens(file).split('\n');
+  return source.map((token) => token.trim()).filter((token) => token !== '');
+}
+
+function readTokens(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new ConfigError('the environment', [{ path: file, message: error instanceof Error ? error.message : String(error) }]);
+  }
+}
+
+function listener(variable: string, host: string | undefined, listenPort: number, tokens: readonly string[]): ListenerConfig {
+  if (tokens.length > 0) return { host: host ?? '0.0.0.0', port: listenPort, tokens };
+  if (host !== undefined && !['127.0.0.1', '::1', 'localhost'].includes(host)) {
+    throw new ConfigError('the environment', [
+      { path: variable, message: `must be a loopback address while no token is configured, not ${host}` },
+    ]);
+  }
+  return { host: host ?? '127.0.0.1', port: listenPort, tokens };
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    Object.values(value).forEach(deepFreeze);
+  }
+  return value;
+}

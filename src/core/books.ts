@@ -1,0 +1,53 @@
+/** What the journal and the stock row of one SKU say, read in one snapshot. */
+export interface SkuBalance {
+  readonly sku_id: string;
+  readonly opening: bigint;
+  readonly adjusted: bigint;
+  readonly deducted: bigint;
+  readonly returned: bigint;
+  /** Units left by the stock row. */
+  readonly leaved: bigint;
+  readonly flow_count: number;
+}
+
+/** A SKU whose row is not what its journal says. */
+export interface Difference {
+  readonly sku_id: string;
+  readonly leaved: bigint;
+  readonly expected: bigint;
+}
+
+/** The sums over a set of SKUs, and every one of them that does not balance. */
+export interface Books {
+  readonly sku_count: number;
+  readonly flow_count: number;
+  readonly opening: bigint;
+  readonly adjusted: bigint;
+  readonly deducted: bigint;
+  readonly returned: bigint;
+  readonly leaved: bigint;
+  readonly differences: readonly Difference[];
+}
+
+/** What should be left of a SKU: opening + adjusted - deducted + returned (invariant I1). */
+export function expectedOf(balance: SkuBalance): bigint {
+  return balance.opening + balance.adjusted - balance.deducted + balance.returned;
+}
+
+/** Adds up balances; a SKU is a difference when its row is below zero or not what the journal says. */
+export function closeBooks(balances: readonly SkuBalance[]): Books {
+  const sum = (amount: (balance: SkuBalance) => bigint): bigint =>
+    balances.reduce((total, balance) => total + amount(balance), 0n);
+  return {
+    sku_count: balances.length,
+    flow_count: balances.reduce((total, balance) => total + balance.flow_count, 0),
+    opening: sum((balance) => balance.opening),
+    adjusted: sum((balance) => balance.adjusted),
+    deducted: sum((balance) => balance.deducted),
+    returned: sum((balance) => balance.returned),
+    leaved: sum((balance) => balance.leaved),
+    differences: balances
+      .map((balance) => ({ sku_id: balance.sku_id, leaved: balance.leaved, expected: expectedOf(balance) }))
+      .filter(({ leaved, expected }) => leaved < 0n || leaved !== expected),
+  };
+}

@@ -1,0 +1,62 @@
+/**
+ * The words of this code base. They are the field's own and keep their spelling from the wire to the
+ * database (`sku_id`, `leaved_amount`), so that nothing is translated on the way.
+ *
+ * SKU            one thing a shop sells, named by `sku_id`
+ * stock row      what is left of a SKU; one row per SKU and sub-row
+ * flow           one journal row per effect on stock; a deduction's flow is also its idempotency record
+ * order detail   one line of an order; together with its SKU the key of a deduction
+ * slot           one of 1,024 parts of the key space; the unit that shards own and hand over
+ * shard          one MySQL schema with its own tables; shards may share a server
+ * replay         the same ids sent again, answered as the first time
+ * engine         something that can deduct and adjust; everything else only reads or refuses
+ */
+
+/** Largest number of units of one SKU, and largest step of an adjustment: 2^53 - 1, exact in a JavaScript number. */
+export const STOCK_LIMIT = Number.MAX_SAFE_INTEGER;
+
+/** Units in one line of an order, at most. */
+export const QUANTITY_LIMIT = 1_000_000;
+
+/** Lines in one request, at most. */
+export const LINES_LIMIT = 500;
+
+/** The key of a deduction: an order detail belongs to one SKU. */
+export interface FlowKey {
+  readonly sku_id: string;
+  readonly order_detail_id: string;
+}
+
+/** One line of an order: take `quantity` units of a SKU. */
+export interface Line extends FlowKey {
+  readonly quantity: number;
+}
+
+/** What the journal holds of one deduction. */
+export interface Flow extends Line {
+  readonly order_id: string;
+  /** Units that came back so far, 0 to `quantity`. */
+  readonly returned: number;
+  readonly status: 'deducted' | 'pending' | 'cancelled';
+  readonly sub_row: number;
+  /** ISO 8601 in UTC with microseconds, by the clock of the shard. */
+  readonly created_at: string;
+}
+
+/** What is left of one SKU in one of its stock rows. */
+export interface StockRow {
+  readonly sku_id: string;
+  readonly sub_row: number;
+  readonly leaved_amount: number;
+}
+
+/** A shard by its place in `shards.config.ts`, from 0. */
+export type ShardIndex = number;
+
+/** A point on the monotonic clock (`performance.now()`), in milliseconds: after it nobody waits any more. */
+export type DeadlineMs = number;
+
+/** One text per flow key. Ids hold no control character, so NUL parts them without doubt. */
+export function flowKeyText(key: FlowKey): string {
+  return `${key.sku_id}\0${key.order_detail_id}`;
+}

@@ -1,0 +1,110 @@
+import type { Flow, Line, StockRow } from './nouns.ts';
+import type { Adjust, Deduct, Open, Operation } from './operation.ts';
+
+/**
+ * Why an attempt was refused, in the order in which they are told: where lines fail for several reasons, the answer's
+ * code is the first of these. A refused attempt has no effect and never gets one later.
+ */
+export const REFUSAL_CODES = [
+  'idempotency_conflict',
+  'cancelled',
+  'unknown_sku',
+  'not_on_sale',
+  'insufficient_stock',
+  'sku_exists',
+  'stock_limit',
+] as const;
+
+export type RefusalCode = (typeof REFUSAL_CODES)[number];
+
+/** One line that stood in the way. */
+export interface RefusedLine extends Line {
+  readonly code: RefusalCode;
+  /** Units left when the line was refused; only with `insufficient_stock`. */
+  readonly leaved_amount?: number;
+}
+
+/** Definitely without effect, for good. */
+export interface Refused {
+  readonly is: 'refused';
+  readonly code: RefusalCode;
+  /** Every refused line of a deduction; empty for other operations. */
+  readonly lines: readonly RefusedLine[];
+}
+
+/** Definitely without effect, and no verdict on the request: it may be sent again. */
+export interface NotDone {
+  readonly is: 'not_done';
+  /** For the log, never for the caller: it may name hosts. */
+  readonly reason: string;
+}
+
+/** It may or may not have happened: the same ids, sent again or looked up, tell. */
+export interface Unknown {
+  readonly is: 'unknown';
+  /** For the log, never for the caller. */
+  readonly reason: string;
+}
+
+/** The shard does not own the slot of a SKU (any more); nothing was done. The caller's map is stale. */
+export interface NotMine {
+  readonly is: 'not_mine';
+}
+
+/** A line that stands in the journal. */
+export interface DeductedLine extends Line {
+  readonly replayed: boolean;
+  readonly returned: number;
+}
+
+export interface Deducted {
+  readonly is: 'deducted';
+  /** In the order of the request. */
+  readonly lines: readonly DeductedLine[];
+}
+
+/** An adjustment or an opening stands. */
+export interface Applied {
+  readonly is: 'applied';
+  readonly replayed: boolean;
+}
+
+/** The ways out that every operation has besides being done. */
+export type NotApplied = Refused | NotDone | Unknown | NotMine;
+
+export type DeductOutcome = Deducted | NotApplied;
+export type AppliedOutcome = Applied | NotApplied;
+
+/** The outcome that belongs to an operation. */
+export type OutcomeOf<O extends Operation> = O extends Deduct
+  ? DeductOutcome
+  : O extends Adjust | Open
+    ? AppliedOutcome
+    : never;
+
+/** One entry per key asked for, null where no flow stands. */
+export interface FoundFlows {
+  readonly is: 'found';
+  readonly flows: readonly (Flow | null)[];
+}
+
+/** The stock rows of a SKU by sub-row; none for an unknown SKU. */
+export interface FoundStock {
+  readonly is: 'found';
+  readonly rows: readonly StockRow[];
+}
+
+/** What a read says instead of its result when it cannot be had. */
+export type ReadFailure = NotDone | NotMine;
+
+/** Gathers refused lines under the code that is told first. `lines` must not be empty. */
+export function refusedLines(lines: readonly RefusedLine[]): Refused {
+  const code = REFUSAL_CODES.find((candidate) => lines.some((line) => line.code === candidate));
+  if (code === undefined) throw new Error('a refusal needs at least one refused line');
+  return { is: 'refused', code, lines };
+}
+
+/** Refuses an operation that has no lines. */
+export function refused(code: RefusalCode): Refused {
+  return { is: 'refused', code, lines: [] };
+}

@@ -1,0 +1,166 @@
+import mysql from 'mysql2';
+import type { ResultSetHeader, RowDataPacket } from 'mysql2';
+import type { DeadlineMs } from '../core/nouns.ts';
+import { ConnectionLost, SERVER_ERROR, ServerError } from './failures.ts';
+
+/** Where one MySQL schema is found. */
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password: string;
+  readonly schema: string;
+}
+
+/** What may stand for a `?` in a statement. Ids go in as bytes, so no text ever reaches the server unescaped. */
+export type SqlValue = Buffer | number | null | readonly Buffer[] | readonly number[] | readonly (readonly SqlValue[])[];
+
+/** One call to the server as mysql2 answers it: rows, or the header of a write. */
+type Answer = ResultSetHeader | RowDataPacket[];
+
+/**
+ * The errors after which a connection may go on. Everything else, known or not, costs the connection: a new one is
+ * cheap, and a connection in an unknown state is how one request's transaction ends up in another's.
+ */
+const CLEAN_ERRORS: ReadonlySet<number> = new Set([
+  SERVER_ERROR.duplicateKey,
+  SERVER_ERROR.noSuchTable,
+  SERVER_ERROR.deadlock,
+]);
+
+/** The server says so in every OK packet while a transaction is open. */
+const STATUS_IN_TRANSACTION = 1;
+
+/**
+ * One connection, with our own deadline on every call. mysql2's `destroy()` leaves pending calls pending for ever and
+ * still flushes what it has buffered, so both the waiting and the socket are ended here.
+ */
+export class Connection {
+  readonly #raw: mysql.Connection;
+  readonly #statementMs: number;
+  #lost: ConnectionLost | null = null;
+  /** Fails the call that is waiting for the server; a connection carries one call at a time. */
+  #failCall: ((error: Error) => void) | null = null;
+  #onLost: (() => void) | null = null;
+  /** When the connection was last handed back, on the monotonic clock. */
+  idleSinceMs = 0;
+
+  private constructor(raw: mysql.Connection, statementMs: number) {
+    this.#raw = raw;
+    this.#statementMs = statementMs;
+    raw.on('error', (error: Error) => this.#lose(new ConnectionLost(error.message, false)));
+    raw.on('end', () => this.#lose(new ConnectionLost('the server closed the connection', false)));
+  }
+
+  /**
+   * Opens a connection.
+   *
+   * @param statementMs the longest wait for one answer, this one included
+   * @throws ServerError when the server turns us away, ConnectionLost when it does not answer
+   */
+  static async open(address: Address, statementMs: number): Promise<Connection> {
+    const raw = mysql.createConnection({
+      host: address.host,
+      port: address.port,
+      user: address.user,
+      password: address.password,
+      database: address.schema,
+      connectTimeout: statementMs,
+      charset: 'utf8mb4',
+      timezone: 'Z',
+      dateStrings: true,
+      supportBigNumbers: true,
+      multipleStatements: false,
+      enableKeepAlive: true,
+      keepAliveInitialDelay: 10_000,
+    });
+    const connection = new Connection(raw, statementMs);
+    await connection.#settle<void>(performance.now() + statementMs, 'connecting', (done) => raw.connect((error) => done(error, undefined)));
+    return connection;
+  }
+
+  get isLost(): boolean {
+    return this.#lost !== null;
+  }
+
+  /** Calls back once when the connection is lost while nobody uses it. */
+  whenLost(callback: () => void): void {
+    this.#onLost = callback;
+  }
+
+  /** Runs a statement that returns rows. */
+  async rows<Row>(sql: string, values: readonly SqlValue[], deadlineMs: DeadlineMs): Promise<Row[]> {
+    const answer = await this.#query(sql, values, deadlineMs);
+    if (!Array.isArray(answer)) throw new Error(`expected rows from: ${sql}`);
+    return answer as Row[];
+  }
+
+  /**
+   * Runs a statement that returns no rows.
+   *
+   * @returns the rows it matched (mysql2 asks for FOUND_ROWS, so not the rows it changed) and whether the server has a
+   *   transaction open afterwards
+   */
+  async run(sql: string, values: readonly SqlValue[], deadlineMs: DeadlineMs): Promise<{ matched: number; inTransaction: boolean }> {
+    const answer = await this.#query(sql, values, deadlineMs);
+    if (Array.isArray(answer)) throw new Error(`expected no rows from: ${sql}`);
+    const status = (answer as { serverStatus?: number }).serverStatus ?? 0;
+    return { matched: answer.affectedRows, inTransaction: (status & STATUS_IN_TRANSACTION) !== 0 };
+  }
+
+  /** Ends the connection at once. Bytes not yet sent are never sent, and whoever waits on it is told. */
+  destroy(): void {
+    this.#lose(new ConnectionLost('the connection was destroyed', false));
+  }
+
+  #query(sql: string, values: readonly SqlValue[], deadlineMs: DeadlineMs): Promise<Answer> {
+    return this.#settle(deadlineMs, sql, (done) => {
+      this.#raw.query(sql, [...values], (error, answer) => done(error, answer as Answer));
+    });
+  }
+
+  #settle<T>(deadlineMs: DeadlineMs, what: string, start: (done: (error: Error | null, value: T) => void) => void): Promise<T> {
+    if (this.#lost !== null) return Promise.reject(this.#lost);
+    if (this.#failCall !== null) return Promise.reject(new Error('a connection carries one call at a time'));
+    return new Promise<T>((resolve, reject) => {
+      const waitMs = Math.max(0, Math.min(this.#statementMs, deadlineMs - performance.now()));
+      const timer = setTimeout(() => this.#lose(new ConnectionLost(`no answer in time to: ${what}`, true)), waitMs);
+      const settle = (): void => {
+        clearTimeout(timer);
+        this.#failCall = null;
+      };
+      this.#failCall = (error) => {
+        settle();
+        reject(error);
+      };
+      start((error, value) => {
+        if (this.#lost !== null) return;
+        const number = error === null ? null : cleanErrorNumber(error);
+        if (error === null) {
+          settle();
+          resolve(value);
+        } else if (number === null) {
+          this.#lose(new ConnectionLost(error.message, false));
+        } else {
+          this.#failCall?.(new ServerError(number, error.message));
+        }
+      });
+    });
+  }
+
+  #lose(lost: ConnectionLost): void {
+    if (this.#lost !== null) return;
+    this.#lost = lost;
+    this.#raw.destroy();
+    (this.#raw as unknown as { stream: { destroy(): void } }).stream.destroy();
+    if (this.#failCall !== null) this.#failCall(lost);
+    else this.#onLost?.();
+  }
+}
+
+/** The server's error number, or null when the connection cannot be trusted after this error. */
+function cleanErrorNumber(error: Error): number | null {
+  const { errno, sqlState, fatal } = error as mysql.QueryError;
+  if (typeof errno !== 'number' || typeof sqlState !== 'string' || fatal) return null;
+  return CLEAN_ERRORS.has(errno) ? errno : null;
+}

@@ -1,0 +1,50 @@
+/** Numbers of the server errors this code acts on; MySQL and MariaDB agree on them. */
+export const SERVER_ERROR = {
+  duplicateKey: 1062,
+  noSuchTable: 1146,
+  deadlock: 1213,
+} as const;
+
+/**
+ * A statement was refused by the server in an orderly way: the connection is usable, and unless it was a deadlock the
+ * transaction is still open and only this statement was undone.
+ */
+export class ServerError extends Error {
+  readonly number: number;
+
+  constructor(number: number, message: string) {
+    super(`server error ${number}: ${message}`);
+    this.number = number;
+  }
+}
+
+/** No clean answer came, so the connection is destroyed. COMMIT had not been sent: the transaction has no effect. */
+export class ConnectionLost extends Error {
+  /** True when our own deadline ended the wait, false when the connection broke. */
+  readonly timedOut: boolean;
+
+  constructor(message: string, timedOut: boolean) {
+    super(message);
+    this.timedOut = timedOut;
+  }
+}
+
+/** No connection could be had in time; nothing was sent. */
+export class Unavailable extends Error {}
+
+/** The shard answers but must not be served as it is: wrong settings, schema, hash or place. */
+export class ShardRefused extends Error {}
+
+/** COMMIT was sent, and no OK came back. */
+export class CommitUnanswered extends Error {}
+
+/** A statement ran outside its transaction: something between us and the server moved the connection elsewhere. */
+export class LeftTransaction extends Error {}
+
+/** Another transaction got in between two of our statements: the whole transaction is worth another try. */
+export class Raced extends Error {}
+
+/** The words of any thrown thing. */
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,204 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import knex from 'knex';
+import type { Knex } from 'knex';
+import type { SchemaStatus, ShardMigrator } from '../core/migration.ts';
+import type { ShardIndex } from '../core/nouns.ts';
+import { HASH_VERSION, initialSlots } from '../core/slots.ts';
+import type { Address } from './connection.ts';
+
+/** A migration file: `0001_what_it_does.ts`. */
+interface Migration extends Knex.Migration {
+  /** The oldest gateway level that can still work with the schema afterwards. */
+  readonly oldestGateway: number;
+}
+
+export interface MigratorOptions {
+  readonly addresses: readonly Address[];
+  readonly initialShards: number;
+  /** The folder with the migrations. */
+  readonly directory: string;
+  /** Create schemas that do not exist yet (throw-away servers; elsewhere an administrator does it). */
+  readonly createSchemas: boolean;
+}
+
+const MIGRATION_TABLE = 'migration';
+const CONNECT_MS = 5_000;
+/** How long a statement may wait for others to let go of a table; knex would wait for a year. */
+const LOCK_WAIT_SECONDS = 10;
+
+/**
+ * Migrations over knex, one shard at a time.
+ *
+ * knex guards a run with a row that a crash leaves locked. Here a named lock of the server is taken first, which ends
+ * with its connection; whoever holds it knows that no other run is alive, and clears the row.
+ */
+export class KnexMigrator implements ShardMigrator {
+  readonly #options: MigratorOptions;
+
+  constructor(options: MigratorOptions) {
+    this.#options = options;
+  }
+
+  status(shard: ShardIndex): Promise<SchemaStatus> {
+    return this.#connected(shard, (database) => this.#statusOf(database));
+  }
+
+  async up(shard: ShardIndex): Promise<readonly string[]> {
+    if (this.#options.createSchemas) await this.#createSchema(shard);
+    return this.#connected(shard, (database) =>
+      withNamedLock(database, async () => {
+        const { pending } = await this.#statusOf(database);
+        await this.#announce(database, pending);
+        if (pending.length > 0) await this.#apply(database);
+        await this.#settleShard(database, shard);
+        return pending;
+      }),
+    );
+  }
+
+  #address(shard: ShardIndex): Address {
+    const address = this.#options.addresses[shard];
+    if (address === undefined) throw new RangeError(`there is no shard ${shard}`);
+    return address;
+  }
+
+  async #connected<T>(shard: ShardIndex, work: (database: Knex) => Promise<T>): Promise<T> {
+    return connected(this.#address(shard), work);
+  }
+
+  async #createSchema(shard: ShardIndex): Promise<void> {
+    const { schema, ...server } = this.#address(shard);
+    await connected({ ...server, schema: '' }, (database) => database.raw('CREATE DATABASE IF NOT EXISTS ??', [schema]));
+  }
+
+  async #statusOf(database: Knex): Promise<SchemaStatus> {
+    const names = migrationNames(this.#options.directory);
+    const applied = (await database.schema.hasTable(MIGRATION_TABLE))
+      ? (await database(MIGRATION_TABLE).select<{ name: string }[]>('name').orderBy('id')).map(({ name }) => name)
+      : [];
+    return {
+      applied,
+      pending: names.filter((name) => !applied.includes(name)),
+      foreign: applied.filter((name) => !names.includes(name)),
+      slot_count: await slotCount(database),
+    };
+  }
+
+  /** Tells gateways that are too old for what comes, before it comes. */
+  async #announce(database: Knex, pending: readonly string[]): Promise<void> {
+    if (pending.length === 0 || !(await database.schema.hasTable('shard'))) return;
+    const migrations = await Promise.all(pending.map((name) => load(this.#options.directory, name)));
+    const oldest = Math.max(...migrations.map(({ oldestGateway }) => oldestGateway));
+    await database('shard').update({ oldest_gateway: database.raw('GREATEST(oldest_gateway, ?)', [oldest]) });
+  }
+
+  async #apply(database: Knex): Promise<void> {
+    await database.migrate.forceFreeMigrationsLock({ tableName: MIGRATION_TABLE });
+    await database.migrate.latest({
+      tableName: MIGRATION_TABLE,
+      migrationSource: source(this.#options.directory),
+      disableTransactions: true,
+    });
+  }
+
+  /** Writes down the level reached; on a new shard also who it is and which slots it owns. */
+  async #settleShard(database: Knex, shard: ShardIndex): Promise<void> {
+    const { initialShards, directory } = this.#options;
+    const names = migrationNames(directory);
+    const level = Math.max(...names.map(levelOf));
+    const migrations = await Promise.all(names.map((name) => load(directory, name)));
+    await database.transaction(async (transaction) => {
+      const updated = await transaction('shard').update({ schema_level: transaction.raw('GREATEST(schema_level, ?)', [level]) });
+      if (updated > 0) return;
+      await transaction('shard').insert({
+        shard_index: shard,
+        initial_shards: initialShards,
+        hash_version: HASH_VERSION,
+        schema_level: level,
+        oldest_gateway: Math.max(...migrations.map(({ oldestGateway }) => oldestGateway)),
+      });
+      const slots = initialSlots(shard, initialShards).map((slot) => ({ slot, epoch: 1 }));
+      if (slots.length > 0) await transaction('slot').insert(slots);
+    });
+  }
+}
+
+async function connected<T>(address: Address, work: (database: Knex) => Promise<T>): Promise<T> {
+  const { host, port, user, password, schema } = address;
+  const database = knex({
+    client: 'mysql2',
+    connection: {
+      host,
+      port,
+      user,
+      password,
+      ...(schema === '' ? {} : { database: schema }),
+      connectTimeout: CONNECT_MS,
+      charset: 'utf8mb4',
+      timezone: 'Z',
+    },
+    acquireConnectionTimeout: CONNECT_MS,
+    pool: {
+      min: 0,
+      max: 2,
+      afterCreate: (connection: { query(sql: string, done: (error: Error | null) => void): void }, done: (error: Error | null, connection: unknown) => void) =>
+        connection.query(`SET SESSION lock_wait_timeout = ${LOCK_WAIT_SECONDS}`, (error) => done(error, connection)),
+    },
+  });
+  try {
+    return await work(database);
+  } finally {
+    await database.destroy();
+  }
+}
+
+/** Runs some work while holding a lock that belongs to this schema and dies with its connection. */
+async function withNamedLock<T>(database: Knex, work: () => Promise<T>): Promise<T> {
+  const connection: unknown = await database.client.acquireConnection();
+  try {
+    const [rows] = (await database
+      .raw("SELECT GET_LOCK(CONCAT('stockgate:', LEFT(MD5(DATABASE()), 32)), 30) AS taken")
+      .connection(connection)) as [{ taken: number | null }[]];
+    if (rows[0]?.taken !== 1) throw new Error('another migration of this shard is running; try again when it is done');
+    const result = await work();
+    await database.raw("DO RELEASE_LOCK(CONCAT('stockgate:', LEFT(MD5(DATABASE()), 32)))").connection(connection);
+    return result;
+  } finally {
+    await database.client.releaseConnection(connection);
+  }
+}
+
+async function slotCount(database: Knex): Promise<number | null> {
+  if (!(await database.schema.hasTable('shard')) || !(await database.schema.hasTable('slot'))) return null;
+  const [shard] = await database('shard').select<{ shard_index: number }[]>('shard_index');
+  if (shard === undefined) return null;
+  const [count] = await database('slot').count<{ slots: number }[]>({ slots: '*' });
+  return Number(count?.slots ?? 0);
+}
+
+/** The names of all migrations in their order, without the file's ending. */
+function migrationNames(directory: string): string[] {
+  return readdirSync(directory)
+    .filter((file) => /^\d{4}_\w+\.ts$/.test(file))
+    .map((file) => file.slice(0, -'.ts'.length))
+    .sort();
+}
+
+/** `0003_what_it_does` brings a schema to level 3. */
+function levelOf(name: string): number {
+  return Number.parseInt(name, 10);
+}
+
+async function load(directory: string, name: string): Promise<Migration> {
+  return (await import(pathToFileURL(join(directory, `${name}.ts`)).href)) as Migration;
+}
+
+function source(directory: string): Knex.MigrationSource<string> {
+  return {
+    getMigrations: () => Promise.resolve(migrationNames(directory)),
+    getMigrationName: (name) => name,
+    getMigration: (name) => load(directory, name),
+  };
+}

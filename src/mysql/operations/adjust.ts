@@ -1,0 +1,42 @@
+import type { Adjust } from '../../core/operation.ts';
+import { refused } from '../../core/outcome.ts';
+import type { AppliedOutcome, RefusalCode } from '../../core/outcome.ts';
+import { Raced } from '../failures.ts';
+import type { Change } from '../settle.ts';
+import { addStock } from '../sql/addStock.ts';
+import { insertAdjustment } from '../sql/insertAdjustment.ts';
+import { lockAdjustment } from '../sql/lockAdjustment.ts';
+import { ownSlots } from '../sql/ownSlots.ts';
+import { readLeft } from '../sql/readLeft.ts';
+import { takeStock } from '../sql/takeStock.ts';
+import type { Transaction } from '../transaction.ts';
+
+/** Restock or write off, once per adjustment id: the journal row first, then the stock. */
+export function adjust(operation: Adjust): Change<AppliedOutcome> {
+  const { sku_id, delta } = operation;
+
+  return {
+    async attempt(transaction) {
+      if (!(await ownSlots(transaction, [sku_id]))) return { keep: false, value: { is: 'not_mine' } };
+      if (!(await insertAdjustment(transaction, operation))) {
+        const standing = await lockAdjustment(transaction, operation);
+        if (standing === null) throw new Raced('the adjustment went away between two statements');
+        const value = standing === delta ? ({ is: 'applied', replayed: true } as const) : refused('idempotency_conflict');
+        return { keep: false, value };
+      }
+      const moved = delta > 0 ? await addStock(transaction, sku_id, delta) : await takeStock(transaction, sku_id, -delta);
+      if (!moved) return { keep: false, value: refused(await whyNot(transaction, operation)) };
+      return { keep: true, value: { is: 'applied', replayed: false } };
+    },
+
+    async recall(transaction) {
+      const standing = await lockAdjustment(transaction, operation);
+      return standing === delta ? { is: 'applied', replayed: false } : null;
+    },
+  };
+}
+
+async function whyNot(transaction: Transaction, { sku_id, delta }: Adjust): Promise<RefusalCode> {
+  if ((await readLeft(transaction, sku_id)) === null) return 'unknown_sku';
+  return delta > 0 ? 'stock_limit' : 'insufficient_stock';
+}

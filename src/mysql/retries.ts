@@ -1,0 +1,78 @@
+import type { DeadlineMs } from '../core/nouns.ts';
+import { ConnectionLost, Raced, SERVER_ERROR, ServerError, Unavailable } from './failures.ts';
+
+interface Retry {
+  /** How many more times the whole transaction is tried. */
+  readonly times: number;
+  /** The pause before each is drawn evenly from zero to this, doubled each time. */
+  readonly pauseMsMax: number;
+}
+
+/** Every reason to try a transaction again; what is not here is not tried again. */
+const RETRIES = {
+  deadlock: { times: 3, pauseMsMax: 10 },
+  raced: { times: 3, pauseMsMax: 10 },
+  /** A connection that died, most often while it lay idle. A time-out is no reason: the shard is slow already. */
+  connectionBroke: { times: 1, pauseMsMax: 0 },
+} as const satisfies Record<string, Retry>;
+
+/** Asking again whether a commit happened changes nothing, so it is done until the deadline, with this pause. */
+const RESOLVE_PAUSE_MS = 50;
+
+/**
+ * Tries a transaction again where the table above says so and the deadline allows.
+ *
+ * @throws what the last try threw
+ */
+export async function withRetries<T>(deadlineMs: DeadlineMs, attempt: () => Promise<T>): Promise<T> {
+  const used = { deadlock: 0, raced: 0, connectionBroke: 0 };
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      const kind = kindOf(error);
+      if (kind === null || used[kind] >= RETRIES[kind].times) throw error;
+      const pauseMs = Math.random() * RETRIES[kind].pauseMsMax * 2 ** used[kind];
+      used[kind] += 1;
+      if (performance.now() + pauseMs >= deadlineMs) throw error;
+      await pause(pauseMs);
+    }
+  }
+}
+
+/**
+ * Repeats a read that must settle what happened, until it answers or the deadline has passed.
+ *
+ * @throws what the last try threw
+ */
+export async function untilAnswered<T>(deadlineMs: DeadlineMs, read: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await read();
+    } catch (error) {
+      if (performance.now() + RESOLVE_PAUSE_MS >= deadlineMs) throw error;
+      await pause(RESOLVE_PAUSE_MS);
+    }
+  }
+}
+
+function kindOf(error: unknown): keyof typeof RETRIES | null {
+  if (error instanceof ServerError) return error.number === SERVER_ERROR.deadlock ? 'deadlock' : null;
+  if (error instanceof Raced) return 'raced';
+  if (error instanceof ConnectionLost) return error.timedOut ? null : 'connectionBroke';
+  return null;
+}
+
+/** True for the failures of a shard, as against faults of this program: the transaction had no effect. */
+export function hadNoEffect(error: unknown): boolean {
+  return (
+    error instanceof Unavailable ||
+    error instanceof ConnectionLost ||
+    error instanceof ServerError ||
+    error instanceof Raced
+  );
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,121 @@
+import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
+import type { ShardState } from '../core/ports.ts';
+import { HASH_VERSION } from '../core/slots.ts';
+import { Connection } from './connection.ts';
+import type { Address } from './connection.ts';
+import { reasonOf, SERVER_ERROR, ServerError, ShardRefused } from './failures.ts';
+import { ConnectionPool } from './pool.ts';
+import { GATEWAY_LEVEL } from './schemaLevel.ts';
+import { checkShard } from './sql/checkShard.ts';
+import type { ShardCheck } from './sql/checkShard.ts';
+import { prepareSession } from './sql/prepareSession.ts';
+
+export interface ShardOptions {
+  readonly shard: ShardIndex;
+  readonly name: string;
+  readonly address: Address;
+  readonly initialShards: number;
+  readonly connections_max: number;
+  readonly waiting_max: number;
+  readonly statementMs: number;
+  /** Serve a shard whose commits may be lost with the power; answers then say so. */
+  readonly relaxedAllowed: boolean;
+}
+
+/** Idle connections live shorter than the two seconds after which the server ends our sessions. */
+const IDLE_MS = 1_000;
+
+/** One shard: its pool, and whether it may be served. Every new connection is checked before its first use. */
+export class Shard {
+  readonly pool: ConnectionPool;
+  readonly #options: ShardOptions;
+  #state: ShardState['state'] = 'untried';
+  #reason: string | null = null;
+  #check: ShardCheck | null = null;
+  #firstTry: Promise<void>;
+  #firstTryDone: () => void = () => undefined;
+
+  constructor(options: ShardOptions) {
+    this.#options = options;
+    this.#firstTry = new Promise((resolve) => (this.#firstTryDone = resolve));
+    this.pool = new ConnectionPool((deadlineMs) => this.#open(deadlineMs), options.statementMs * 2, {
+      connections_max: options.connections_max,
+      waiting_max: options.waiting_max,
+      idleMs: IDLE_MS,
+    });
+  }
+
+  /** Resolves once a first connection was opened or failed. */
+  get tried(): Promise<void> {
+    return this.#firstTry;
+  }
+
+  get durable(): boolean {
+    return this.#check?.durable ?? true;
+  }
+
+  state(): ShardState {
+    return {
+      shard: this.#options.shard,
+      name: this.#options.name,
+      state: this.#state,
+      reason: this.#reason,
+      durable: this.durable,
+      server_version: this.#check?.server_version ?? null,
+      pool: this.pool.state(),
+    };
+  }
+
+  async #open(deadlineMs: DeadlineMs): Promise<Connection> {
+    let connection: Connection | null = null;
+    try {
+      connection = await Connection.open(this.#options.address, this.#options.statementMs);
+      await prepareSession(connection, deadlineMs);
+      const check = await checkShard(connection, deadlineMs);
+      refuseUnfit(check, this.#options);
+      this.#check = check;
+      this.#note('serving', null);
+      return connection;
+    } catch (error) {
+      connection?.destroy();
+      const refusal = asRefusal(error);
+      this.#note(refusal === null ? 'unreachable' : 'refused', reasonOf(refusal ?? error));
+      throw refusal ?? error;
+    }
+  }
+
+  #note(state: ShardState['state'], reason: string | null): void {
+    this.#state = state;
+    this.#reason = reason;
+    this.#firstTryDone();
+  }
+}
+
+function asRefusal(error: unknown): ShardRefused | null {
+  if (error instanceof ShardRefused) return error;
+  if (error instanceof ServerError && error.number === SERVER_ERROR.noSuchTable) {
+    return new ShardRefused('the schema has no tables yet: run `npm run migrate -- up`');
+  }
+  return null;
+}
+
+/** Says no to a shard that this gateway must not write to, and why. */
+function refuseUnfit(check: ShardCheck, options: ShardOptions): void {
+  const faults: string[] = [];
+  if (check.shard_index !== options.shard) faults.push(`this schema holds shard ${check.shard_index}, not ${options.shard}`);
+  if (check.initial_shards !== options.initialShards) {
+    faults.push(`its slots were dealt to ${check.initial_shards} shards, the configuration says ${options.initialShards}`);
+  }
+  if (check.hash_version !== HASH_VERSION) {
+    faults.push(`its hash version is ${check.hash_version}, this gateway's is ${HASH_VERSION}`);
+  }
+  if (check.schema_level < GATEWAY_LEVEL) {
+    faults.push(`its schema is at ${check.schema_level}, this gateway needs ${GATEWAY_LEVEL}: run \`npm run migrate -- up\``);
+  }
+  if (check.oldest_gateway > GATEWAY_LEVEL) {
+    faults.push(`its schema serves gateways from level ${check.oldest_gateway} on, this one is ${GATEWAY_LEVEL}`);
+  }
+  if (check.foreign_tables !== null) faults.push(`not InnoDB: ${check.foreign_tables}`);
+  if (!check.durable && !options.relaxedAllowed) faults.push(`commits may be lost with the power: ${check.relaxed_settings}`);
+  if (faults.length > 0) throw new ShardRefused(faults.join('; '));
+}

@@ -1,0 +1,95 @@
+import type { SkuBalance } from '../core/books.ts';
+import { flowKeyText } from '../core/nouns.ts';
+import type { DeadlineMs, FlowKey, ShardIndex } from '../core/nouns.ts';
+import type { FoundFlows, FoundStock, NotMine, ReadFailure } from '../core/outcome.ts';
+import type { BookReader, ShardOverview, ShardState, SlotClaim, SlotSource, StockReader } from '../core/ports.ts';
+import type { Connection } from './connection.ts';
+import { reasonOf } from './failures.ts';
+import { hadNoEffect, withRetries } from './retries.ts';
+import type { Shard } from './shard.ts';
+import { lockFlows } from './sql/lockFlows.ts';
+import { ownSlots } from './sql/ownSlots.ts';
+import { readBalances } from './sql/readBalances.ts';
+import { readSlots } from './sql/readSlots.ts';
+import { readStock } from './sql/readStock.ts';
+import { transact } from './transaction.ts';
+
+/** Everything that is read from the shards; each read goes to the primary and has the caller's deadline. */
+export class ShardReader implements StockReader, SlotSource, BookReader, ShardOverview {
+  readonly #shards: readonly Shard[];
+
+  constructor(shards: readonly Shard[]) {
+    this.#shards = shards;
+  }
+
+  shards(): readonly ShardState[] {
+    return this.#shards.map((shard) => shard.state());
+  }
+
+  isDurable(shard: ShardIndex): boolean {
+    return this.#shard(shard).durable;
+  }
+
+  findFlows(shard: ShardIndex, keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<FoundFlows | ReadFailure> {
+    const { pool } = this.#shard(shard);
+    return orNotDone(deadlineMs, () =>
+      transact<FoundFlows | NotMine>(pool, deadlineMs, async (transaction) => {
+        const owned = await ownSlots(transaction, keys.map((key) => key.sku_id));
+        if (!owned) return { keep: false, value: { is: 'not_mine' } };
+        const standing = await lockFlows(transaction, keys);
+        const flows = keys.map((key) => standing.get(flowKeyText(key)) ?? null);
+        return { keep: false, value: { is: 'found', flows } };
+      }),
+    );
+  }
+
+  readStock(shard: ShardIndex, sku_id: string, deadlineMs: DeadlineMs): Promise<FoundStock | ReadFailure> {
+    return orNotDone(deadlineMs, async () => {
+      const rows = await this.#lend(shard, deadlineMs, (connection) => readStock(connection, sku_id, deadlineMs));
+      return rows === null ? ({ is: 'not_mine' } as const) : ({ is: 'found', rows } as const);
+    });
+  }
+
+  async readSlots(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<readonly SlotClaim[] | null> {
+    try {
+      return await this.#lend(shard, deadlineMs, (connection) => readSlots(connection, deadlineMs));
+    } catch (error) {
+      if (hadNoEffect(error)) return null;
+      throw error;
+    }
+  }
+
+  readBalances(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<readonly SkuBalance[]> {
+    return this.#lend(shard, deadlineMs, (connection) => readBalances(connection, deadlineMs));
+  }
+
+  #shard(index: ShardIndex): Shard {
+    const shard = this.#shards[index];
+    if (shard === undefined) throw new RangeError(`there is no shard ${index}`);
+    return shard;
+  }
+
+  /** Lends a connection for one read outside any transaction. */
+  async #lend<T>(shard: ShardIndex, deadlineMs: DeadlineMs, read: (connection: Connection) => Promise<T>): Promise<T> {
+    const { pool } = this.#shard(shard);
+    const connection = await pool.acquire(deadlineMs);
+    try {
+      const answer = await read(connection);
+      pool.release(connection);
+      return answer;
+    } catch (error) {
+      pool.discard(connection);
+      throw error;
+    }
+  }
+}
+
+/** Tries a read again where that helps, and says "not done" where no answer can be had. */
+async function orNotDone<T>(deadlineMs: DeadlineMs, read: () => Promise<T>): Promise<T | ReadFailure> {
+  try {
+    return await withRetries(deadlineMs, read);
+  } catch (error) {
+    if (hadNoEffect(error)) return { is: 'not_done', reason: reasonOf(error) };
+    throw error;
+  }
+}

@@ -1,0 +1,44 @@
+import type { DeadlineMs } from '../../core/nouns.ts';
+import type { Connection } from '../connection.ts';
+import { ShardRefused } from '../failures.ts';
+
+/** What a shard says of itself and of its server. */
+export interface ShardCheck {
+  readonly server_version: string;
+  readonly shard_index: number;
+  readonly initial_shards: number;
+  readonly hash_version: number;
+  readonly schema_level: number;
+  readonly oldest_gateway: number;
+  readonly durable: boolean;
+  /** The settings that make commits less than durable, for messages. */
+  readonly relaxed_settings: string;
+  /** Our tables that are not InnoDB, comma separated, or null. */
+  readonly foreign_tables: string | null;
+}
+
+const SQL = `
+SELECT VERSION() AS server_version,
+       @@GLOBAL.innodb_flush_log_at_trx_commit AS flush_log,
+       @@GLOBAL.sync_binlog AS sync_binlog,
+       @@GLOBAL.log_bin AS log_bin,
+       (SELECT GROUP_CONCAT(table_name) FROM information_schema.tables
+         WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE' AND engine <> 'InnoDB') AS foreign_tables,
+       shard.shard_index, shard.initial_shards, shard.hash_version, shard.schema_level, shard.oldest_gateway
+  FROM shard`;
+
+type Row = Omit<ShardCheck, 'durable' | 'relaxed_settings'> & { flush_log: number; sync_binlog: number; log_bin: number };
+
+/**
+ * Reads what decides whether a shard may be served.
+ *
+ * @throws ShardRefused when the schema was made but never given its slots; ServerError when it has no tables
+ */
+export async function checkShard(connection: Connection, deadlineMs: DeadlineMs): Promise<ShardCheck> {
+  const [row] = await connection.rows<Row>(SQL, [], deadlineMs);
+  if (row === undefined) throw new ShardRefused('the schema has no slots yet: run `npm run migrate -- up`');
+  const relaxed: string[] = [];
+  if (row.flush_log !== 1) relaxed.push(`innodb_flush_log_at_trx_commit = ${row.flush_log}`);
+  if (row.log_bin === 1 && row.sync_binlog !== 1) relaxed.push(`sync_binlog = ${row.sync_binlog}`);
+  return { ...row, durable: relaxed.length === 0, relaxed_settings: relaxed.join(', ') };
+}

@@ -1,0 +1,36 @@
+import { flowKeyText } from '../../core/nouns.ts';
+import type { Flow, FlowKey } from '../../core/nouns.ts';
+import type { Transaction } from '../transaction.ts';
+import { bytesOf, textOf } from './bytes.ts';
+
+const SELECT = `
+SELECT sku_id, order_detail_id, order_id, quantity, returned, status, sub_row,
+       DATE_FORMAT(created_at, '%Y-%m-%dT%H:%i:%s.%fZ') AS created_at
+  FROM flow WHERE `;
+const KEY = '(sku_id = ? AND order_detail_id = ?)';
+
+type Row = Omit<Flow, 'sku_id' | 'order_detail_id' | 'order_id'> & { sku_id: Buffer; order_detail_id: Buffer; order_id: Buffer };
+
+/**
+ * Reads flows under a shared lock, so that it waits for every transaction that is still undecided about one of them:
+ * what this does not find was not committed by anyone whose insert had been acknowledged.
+ *
+ * @param keys at least one
+ * @returns the flows that stand, by `flowKeyText`
+ */
+export async function lockFlows(transaction: Transaction, keys: readonly FlowKey[]): Promise<Map<string, Flow>> {
+  const sql = `${SELECT}${keys.map(() => KEY).join(' OR ')} LOCK IN SHARE MODE`;
+  const values = keys.flatMap((key) => [bytesOf(key.sku_id), bytesOf(key.order_detail_id)]);
+  const rows = await transaction.rows<Row>(sql, values);
+  const flows = new Map<string, Flow>();
+  for (const row of rows) {
+    const flow: Flow = {
+      ...row,
+      sku_id: textOf(row.sku_id),
+      order_detail_id: textOf(row.order_detail_id),
+      order_id: textOf(row.order_id),
+    };
+    flows.set(flowKeyText(flow), flow);
+  }
+  return flows;
+}

@@ -1,0 +1,16 @@
+import { slotOf } from '../../core/slots.ts';
+import type { Transaction } from '../transaction.ts';
+
+const SQL = 'SELECT slot FROM slot WHERE slot IN (?) LOCK IN SHARE MODE';
+
+/**
+ * Makes sure that this shard owns the slots of some SKUs, and keeps it so until the transaction ends: whoever moves a
+ * slot away must wait for us, and we for them.
+ *
+ * @returns false when at least one slot is not (or no longer) this shard's
+ */
+export async function ownSlots(transaction: Transaction, sku_ids: readonly string[]): Promise<boolean> {
+  const slots = [...new Set(sku_ids.map(slotOf))];
+  const rows = await transaction.rows<{ slot: number }>(SQL, [slots]);
+  return rows.length === slots.length;
+}

@@ -1,0 +1,78 @@
+import type { DeadlineMs } from '../core/nouns.ts';
+import type { Connection, SqlValue } from './connection.ts';
+import { CommitUnanswered, ConnectionLost, LeftTransaction, reasonOf } from './failures.ts';
+import type { ConnectionPool } from './pool.ts';
+
+/** One open transaction: statements go out one at a time, and the server must say after each that it is still open. */
+export interface Transaction {
+  rows<Row>(sql: string, values: readonly SqlValue[]): Promise<Row[]>;
+  /** @returns how many rows the statement matched or inserted */
+  run(sql: string, values: readonly SqlValue[]): Promise<number>;
+}
+
+/** How the work on a transaction ends: kept or undone, with what to say about it. */
+export interface Ending<T> {
+  readonly keep: boolean;
+  readonly value: T;
+}
+
+/**
+ * Runs one transaction: BEGIN, the work, COMMIT or ROLLBACK.
+ *
+ * Before COMMIT is sent every failure means "no effect", because nothing else can commit: the connection is destroyed
+ * and the server undoes what it had. After that, only an OK is an answer.
+ *
+ * @throws Unavailable when nothing was sent; ServerError or ConnectionLost when it failed without effect;
+ *   CommitUnanswered or LeftTransaction when it may have happened; whatever `work` throws, without effect
+ */
+export async function transact<T>(
+  pool: ConnectionPool,
+  deadlineMs: DeadlineMs,
+  work: (transaction: Transaction) => Promise<Ending<T>>,
+): Promise<T> {
+  const connection = await pool.acquire(deadlineMs);
+  try {
+    const transaction = await begin(connection, deadlineMs);
+    const { keep, value } = await work(transaction);
+    if (keep) await commit(connection, deadlineMs);
+    else if (!(await rolledBack(connection, deadlineMs))) {
+      pool.discard(connection);
+      return value;
+    }
+    pool.release(connection);
+    return value;
+  } catch (error) {
+    pool.discard(connection);
+    throw error;
+  }
+}
+
+async function begin(connection: Connection, deadlineMs: DeadlineMs): Promise<Transaction> {
+  const run = async (sql: string, values: readonly SqlValue[]): Promise<number> => {
+    const { matched, inTransaction } = await connection.run(sql, values, deadlineMs);
+    // A proxy that moved us to another server between two statements would have let this one commit by itself.
+    if (!inTransaction) throw new LeftTransaction(`the server had no transaction open after: ${sql}`);
+    return matched;
+  };
+  await run('BEGIN', []);
+  return { run, rows: (sql, values) => connection.rows(sql, values, deadlineMs) };
+}
+
+async function commit(connection: Connection, deadlineMs: DeadlineMs): Promise<void> {
+  if (performance.now() >= deadlineMs) throw new ConnectionLost('the deadline passed before COMMIT was sent', true);
+  try {
+    await connection.run('COMMIT', [], deadlineMs);
+  } catch (error) {
+    throw new CommitUnanswered(`COMMIT: ${reasonOf(error)}`);
+  }
+}
+
+/** An undone transaction is undone even when the server never answers: COMMIT was not sent. */
+async function rolledBack(connection: Connection, deadlineMs: DeadlineMs): Promise<boolean> {
+  try {
+    await connection.run('ROLLBACK', [], deadlineMs);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,79 @@
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import type { ErrorObject } from 'ajv/dist/2020.js';
+import type { Static, TSchema } from 'typebox';
+import { IDENTIFIER_RULE, isIdentifier } from '../core/identifier.ts';
+
+/** One thing wrong with some input: where, and what. */
+export interface Fault {
+  /** From the root of what was checked: `lines[3].quantity`; empty for the root itself. */
+  readonly path: string;
+  readonly message: string;
+}
+
+export type Checked<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly faults: readonly Fault[] };
+
+/** The format name of ids in every schema; the rule itself stands in `core/identifier.ts`. */
+export const IDENTIFIER_FORMAT = 'stockgate-id';
+
+/** More faults than this in one input are counted, not listed. */
+const FAULTS_MAX = 1_000;
+
+/**
+ * Makes a checker for a schema. The input is never changed and nothing is converted: `"5"` is not 5.
+ *
+ * @returns a function that tells the typed value or every fault with its path
+ */
+export function compile<S extends TSchema>(schema: S): (input: unknown) => Checked<Static<S>> {
+  return check(new Ajv2020({ allErrors: true, strict: true, formats: { [IDENTIFIER_FORMAT]: isIdentifier } }), schema);
+}
+
+/**
+ * Makes a checker for settings that come as texts (environment variables): numbers and booleans are read from their
+ * texts, and what is absent gets its default.
+ */
+export function compileSettings<S extends TSchema>(schema: S): (input: Record<string, unknown>) => Checked<Static<S>> {
+  const checker = check(new Ajv2020({ allErrors: true, strict: true, coerceTypes: true, useDefaults: true }), schema);
+  return (input) => checker({ ...input });
+}
+
+function check<S extends TSchema>(ajv: Ajv2020, schema: S): (input: unknown) => Checked<Static<S>> {
+  const validate = ajv.compile(schema);
+  return (input) => {
+    if (validate(input)) return { ok: true, value: input as Static<S> };
+    const errors = validate.errors ?? [];
+    const faults = errors.slice(0, FAULTS_MAX).map(toFault);
+    if (errors.length > FAULTS_MAX) faults.push({ path: '', message: `and ${errors.length - FAULTS_MAX} more faults` });
+    return { ok: false, faults };
+  };
+}
+
+function toFault(error: ErrorObject): Fault {
+  const path = pathOf(error.instancePath);
+  switch (error.keyword) {
+    case 'required':
+      return { path: join(path, String(error.params['missingProperty'])), message: 'is required' };
+    case 'additionalProperties':
+      return { path: join(path, String(error.params['additionalProperty'])), message: 'is not a known field' };
+    case 'format':
+      return { path, message: error.params['format'] === IDENTIFIER_FORMAT ? IDENTIFIER_RULE : (error.message ?? 'is wrong') };
+    case 'enum':
+      return { path, message: `must be one of ${(error.params['allowedValues'] as unknown[]).map(String).join(', ')}` };
+    case 'const':
+      return { path, message: `must be ${String(error.params['allowedValue'])}` };
+    default:
+      return { path, message: error.message ?? 'is wrong' };
+  }
+}
+
+/** `/lines/3/quantity` → `lines[3].quantity` */
+function pathOf(pointer: string): string {
+  return pointer
+    .split('/')
+    .slice(1)
+    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
+    .reduce((path, part) => (/^\d+$/.test(part) ? `${path}[${part}]` : join(path, part)), '');
+}
+
+function join(path: string, name: string): string {
+  return path === '' ? name : `${path}.${name}`;
+}

@@ -1,0 +1,19 @@
+import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
+import type { Operation } from '../core/operation.ts';
+import type { NotMine, OutcomeOf } from '../core/outcome.ts';
+import type { StockEngine } from '../core/ports.ts';
+
+/** Asks the engine for one operation. */
+export async function applyOperation<O extends Operation>(
+  engine: StockEngine,
+  shard: ShardIndex,
+  operation: O,
+  deadlineMs: DeadlineMs,
+): Promise<OutcomeOf<O>> {
+  const [outcome] = await engine.apply(shard, [operation], deadlineMs);
+  if (outcome === undefined) throw new Error('an engine gives one outcome per operation');
+  return outcome;
+}
+
+/** What is left of an outcome once routing has dealt with "not mine". */
+export type Routed<T> = Exclude<T, NotMine>;
