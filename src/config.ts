@@ -83,7 +83,7 @@ export class ConfigError extends Error {
 }
 
 const checkSettings = compileSettings(settingsSchema);
-const checkShardsFile = compile(shardsFileSchema);
+const checkShardsFile = compile(shardsFileSchema, 'default export');
 
 /**
  * Reads the environment and the shards file, before anything is opened.

@@ -1,8 +1,11 @@
 import Table from 'cli-table3';
 
+/** Rows follow one another without a line between them. */
+const NO_ROW_LINES = { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' };
+
 /** Prints rows under a head, to standard output. */
 export function printTable(head: readonly string[], rows: readonly (readonly (string | number)[])[]): void {
-  const table = new Table({ head: [...head], style: { head: [], border: [] } });
+  const table = new Table({ head: [...head], style: { head: [], border: [] }, chars: NO_ROW_LINES });
   for (const row of rows) table.push([...row]);
   console.log(table.toString());
 }

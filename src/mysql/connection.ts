@@ -42,8 +42,10 @@ export class Connection {
   /** Fails the call that is waiting for the server; a connection carries one call at a time. */
   #failCall: ((error: Error) => void) | null = null;
   #onLost: (() => void) | null = null;
-  /** When the connection was last handed back, on the monotonic clock. */
-  idleSinceMs = 0;
+  /** When somebody last had a use for it, on the monotonic clock. */
+  lastUsedMs = 0;
+  /** When the server last heard from it. */
+  lastHeardMs = 0;
 
   private constructor(raw: mysql.Connection, statementMs: number) {
     this.#raw = raw;

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -25,7 +26,7 @@ export interface MigratorOptions {
 
 const MIGRATION_TABLE = 'migration';
 const CONNECT_MS = 5_000;
-/** How long a statement may wait for others to let go of a table; knex would wait for a year. */
+/** How long to wait for another migration, or for others to let go of a table; the server would wait for a year. */
 const LOCK_WAIT_SECONDS = 10;
 
 /**
@@ -48,7 +49,7 @@ export class KnexMigrator implements ShardMigrator {
   async up(shard: ShardIndex): Promise<readonly string[]> {
     if (this.#options.createSchemas) await this.#createSchema(shard);
     return this.#connected(shard, (database) =>
-      withNamedLock(database, async () => {
+      withNamedLock(database, this.#address(shard).schema, async () => {
         const { pending } = await this.#statusOf(database);
         await this.#announce(database, pending);
         if (pending.length > 0) await this.#apply(database);
@@ -155,15 +156,17 @@ async function connected<T>(address: Address, work: (database: Knex) => Promise<
 }
 
 /** Runs some work while holding a lock that belongs to this schema and dies with its connection. */
-async function withNamedLock<T>(database: Knex, work: () => Promise<T>): Promise<T> {
+async function withNamedLock<T>(database: Knex, schema: string, work: () => Promise<T>): Promise<T> {
+  // The name holds for the whole server and has at most 64 characters, as many as a schema's own name may have.
+  const lock = `stockgate:${createHash('sha1').update(schema).digest('hex')}`;
   const connection: unknown = await database.client.acquireConnection();
   try {
-    const [rows] = (await database
-      .raw("SELECT GET_LOCK(CONCAT('stockgate:', LEFT(MD5(DATABASE()), 32)), 30) AS taken")
-      .connection(connection)) as [{ taken: number | null }[]];
+    const [rows] = (await database.raw('SELECT GET_LOCK(?, ?) AS taken', [lock, LOCK_WAIT_SECONDS]).connection(connection)) as [
+      { taken: number | null }[],
+    ];
     if (rows[0]?.taken !== 1) throw new Error('another migration of this shard is running; try again when it is done');
     const result = await work();
-    await database.raw("DO RELEASE_LOCK(CONCAT('stockgate:', LEFT(MD5(DATABASE()), 32)))").connection(connection);
+    await database.raw('DO RELEASE_LOCK(?)', [lock]).connection(connection);
     return result;
   } finally {
     await database.client.releaseConnection(connection);

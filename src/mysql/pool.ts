@@ -7,8 +7,10 @@ export interface PoolLimits {
   readonly connections_max: number;
   /** How many callers may wait for a connection; one more is turned away at once. */
   readonly waiting_max: number;
-  /** A connection idle for longer is closed; it must be below the server's `wait_timeout` for our sessions. */
-  readonly idleMs: number;
+  /** A connection silent for half of this is pinged; it must be below the server's `wait_timeout` for our sessions. */
+  readonly silentMs: number;
+  /** A connection that nobody needed for longer is closed, but for the last one. */
+  readonly unusedMs: number;
 }
 
 interface Waiter {
@@ -20,9 +22,9 @@ interface Waiter {
  * The connections to one shard: a bounded number of them, a bounded queue in front, and a deadline on every wait, so
  * that a frozen shard fills its own queue and nothing else.
  *
- * mysql2's own pool has no time limit on the wait, and it hands out connections that died while idle. Here a server
- * ends idle sessions after two seconds (no row lock outlives a frozen gateway), so idle connections are closed before
- * that, and the newest one is kept warm by a small query, which tells at the same time whether the shard is alive.
+ * mysql2's own pool has no time limit on the wait, and it hands out connections that died while idle. Here the server
+ * ends silent sessions after two seconds (no row lock outlives a frozen gateway), so idle connections are pinged before
+ * that, which tells at the same time whether the shard is alive.
  */
 export class ConnectionPool {
   readonly #open: (deadlineMs: DeadlineMs) => Promise<Connection>;
@@ -40,7 +42,8 @@ export class ConnectionPool {
     this.#open = open;
     this.#openMs = openMs;
     this.#limits = limits;
-    this.#ticker = setInterval(() => this.#tick(), limits.idleMs / 2).unref();
+    this.#ticker = setInterval(() => this.#tick(), limits.silentMs / 2).unref();
+    void this.#openOne();
   }
 
   state(): PoolState {
@@ -86,6 +89,7 @@ export class ConnectionPool {
   /** Takes back a connection that has no transaction open. */
   release(connection: Connection): void {
     this.#busy -= 1;
+    connection.lastUsedMs = performance.now();
     this.#offer(connection);
   }
 
@@ -109,7 +113,7 @@ export class ConnectionPool {
     if (connection.isLost) return this.#grow();
     const [waiter] = this.#waiters;
     if (waiter === undefined) {
-      connection.idleSinceMs = performance.now();
+      connection.lastHeardMs = performance.now();
       this.#idle.push(connection);
     } else {
       this.#busy += 1;
@@ -134,6 +138,7 @@ export class ConnectionPool {
       const connection = await this.#open(performance.now() + this.#openMs);
       this.#opening -= 1;
       connection.whenLost(() => this.#forget(connection));
+      connection.lastUsedMs = performance.now();
       this.#offer(connection);
     } catch (error) {
       this.#opening -= 1;
@@ -149,21 +154,24 @@ export class ConnectionPool {
     if (place !== -1) this.#idle.splice(place, 1);
   }
 
+  /** Closes what nobody needs, pings what has been silent, and keeps at least one connection open or on its way. */
   #tick(): void {
-    const oldMs = performance.now() - this.#limits.idleMs / 2;
-    const old = this.#idle.filter((connection) => connection.idleSinceMs < oldMs);
-    const keepsYoung = old.length < this.#idle.length || this.#busy + this.#opening > 0;
-    for (const connection of old.slice(0, keepsYoung ? old.length : -1)) connection.destroy();
-    const warm = keepsYoung ? undefined : this.#idle.pop();
-    if (warm !== undefined) void this.#warm(warm);
-    else if (this.#idle.length + this.#busy + this.#opening === 0) void this.#openOne();
+    const nowMs = performance.now();
+    const isUnused = (connection: Connection): boolean => connection.lastUsedMs < nowMs - this.#limits.unusedMs;
+    const isSilent = (connection: Connection): boolean => connection.lastHeardMs < nowMs - this.#limits.silentMs / 2;
+    // The newest is at the end of the list and is lent first, so the unused gather at its beginning.
+    for (const connection of this.#idle.slice(0, -1).filter(isUnused)) connection.destroy();
+    for (const connection of this.#idle.filter(isSilent)) void this.#ping(connection);
+    if (this.#idle.length + this.#busy + this.#opening === 0) void this.#openOne();
   }
 
-  async #warm(connection: Connection): Promise<void> {
+  async #ping(connection: Connection): Promise<void> {
+    this.#forget(connection);
     this.#busy += 1;
     try {
       await connection.run('DO 1', [], performance.now() + this.#openMs);
-      this.release(connection);
+      this.#busy -= 1;
+      this.#offer(connection);
     } catch {
       this.discard(connection);
     }

@@ -20,10 +20,13 @@ export interface ShardOptions {
   readonly statementMs: number;
   /** Serve a shard whose commits may be lost with the power; answers then say so. */
   readonly relaxedAllowed: boolean;
+  /** Told whenever the shard's state or its reason changes. */
+  readonly onChange: (state: ShardState) => void;
 }
 
-/** Idle connections live shorter than the two seconds after which the server ends our sessions. */
-const IDLE_MS = 1_000;
+/** Well below the two seconds after which the server ends a silent session of ours. */
+const SILENT_MS = 1_000;
+const UNUSED_MS = 30_000;
 
 /** One shard: its pool, and whether it may be served. Every new connection is checked before its first use. */
 export class Shard {
@@ -32,7 +35,7 @@ export class Shard {
   #state: ShardState['state'] = 'untried';
   #reason: string | null = null;
   #check: ShardCheck | null = null;
-  #firstTry: Promise<void>;
+  readonly #firstTry: Promise<void>;
   #firstTryDone: () => void = () => undefined;
 
   constructor(options: ShardOptions) {
@@ -41,7 +44,8 @@ export class Shard {
     this.pool = new ConnectionPool((deadlineMs) => this.#open(deadlineMs), options.statementMs * 2, {
       connections_max: options.connections_max,
       waiting_max: options.waiting_max,
-      idleMs: IDLE_MS,
+      silentMs: SILENT_MS,
+      unusedMs: UNUSED_MS,
     });
   }
 
@@ -85,9 +89,11 @@ export class Shard {
   }
 
   #note(state: ShardState['state'], reason: string | null): void {
+    const changed = state !== this.#state || reason !== this.#reason;
     this.#state = state;
     this.#reason = reason;
     this.#firstTryDone();
+    if (changed) this.#options.onChange(this.state());
   }
 }
 

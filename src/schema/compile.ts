@@ -5,7 +5,7 @@ import { IDENTIFIER_RULE, isIdentifier } from '../core/identifier.ts';
 
 /** One thing wrong with some input: where, and what. */
 export interface Fault {
-  /** From the root of what was checked: `lines[3].quantity`; empty for the root itself. */
+  /** From the root of what was checked: `lines[3].quantity`. */
   readonly path: string;
   readonly message: string;
 }
@@ -21,10 +21,11 @@ const FAULTS_MAX = 1_000;
 /**
  * Makes a checker for a schema. The input is never changed and nothing is converted: `"5"` is not 5.
  *
+ * @param root what the whole input is called in a fault's path
  * @returns a function that tells the typed value or every fault with its path
  */
-export function compile<S extends TSchema>(schema: S): (input: unknown) => Checked<Static<S>> {
-  return check(new Ajv2020({ allErrors: true, strict: true, formats: { [IDENTIFIER_FORMAT]: isIdentifier } }), schema);
+export function compile<S extends TSchema>(schema: S, root: string): (input: unknown) => Checked<Static<S>> {
+  return check(new Ajv2020({ allErrors: true, strict: true, formats: { [IDENTIFIER_FORMAT]: isIdentifier } }), schema, root);
 }
 
 /**
@@ -32,17 +33,17 @@ export function compile<S extends TSchema>(schema: S): (input: unknown) => Check
  * texts, and what is absent gets its default.
  */
 export function compileSettings<S extends TSchema>(schema: S): (input: Record<string, unknown>) => Checked<Static<S>> {
-  const checker = check(new Ajv2020({ allErrors: true, strict: true, coerceTypes: true, useDefaults: true }), schema);
+  const checker = check(new Ajv2020({ allErrors: true, strict: true, coerceTypes: true, useDefaults: true }), schema, 'settings');
   return (input) => checker({ ...input });
 }
 
-function check<S extends TSchema>(ajv: Ajv2020, schema: S): (input: unknown) => Checked<Static<S>> {
+function check<S extends TSchema>(ajv: Ajv2020, schema: S, root: string): (input: unknown) => Checked<Static<S>> {
   const validate = ajv.compile(schema);
   return (input) => {
     if (validate(input)) return { ok: true, value: input as Static<S> };
     const errors = validate.errors ?? [];
-    const faults = errors.slice(0, FAULTS_MAX).map(toFault);
-    if (errors.length > FAULTS_MAX) faults.push({ path: '', message: `and ${errors.length - FAULTS_MAX} more faults` });
+    const faults = errors.slice(0, FAULTS_MAX).map(toFault).map(({ path, message }) => ({ path: path || root, message }));
+    if (errors.length > FAULTS_MAX) faults.push({ path: root, message: `and ${errors.length - FAULTS_MAX} more faults` });
     return { ok: false, faults };
   };
 }

@@ -3,6 +3,9 @@ import type { NotDone, NotMine } from '../core/outcome.ts';
 import type { SlotSource } from '../core/ports.ts';
 import type { SlotMap } from '../core/slots.ts';
 
+/** A shard that does not say what it owns within this time keeps what is known of it: it must not slow the others. */
+const REFRESH_MS_MAX = 500;
+
 /**
  * Keeps this gateway's slot map in step with the shards. Shards decide who owns what; the map only says whom to ask
  * first, so a stale one costs a question and nothing else.
@@ -21,7 +24,8 @@ export class Routing {
 
   /** Asks every shard which slots it owns; who asks while a question is out shares its answer. */
   refresh(deadlineMs: DeadlineMs): Promise<void> {
-    this.#reading ??= this.#readAll(deadlineMs).finally(() => (this.#reading = null));
+    const untilMs = Math.min(deadlineMs, performance.now() + REFRESH_MS_MAX);
+    this.#reading ??= this.#readAll(untilMs).finally(() => (this.#reading = null));
     return this.#reading;
   }
 

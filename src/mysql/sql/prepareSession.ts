@@ -1,22 +1,21 @@
 import type { DeadlineMs } from '../../core/nouns.ts';
 import type { Connection } from '../connection.ts';
 
-const SQL = `SET SESSION
-  transaction_isolation = 'READ-COMMITTED',
+/** A statement of its own: MySQL and MariaDB 10.11 name the variable differently. */
+const ISOLATION = 'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED';
+
+const SETTINGS = `SET SESSION
   sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION',
   time_zone = '+00:00',
   autocommit = 1,
   innodb_lock_wait_timeout = 2,
   wait_timeout = 2`;
 
-/** MariaDB 10.11 knows the isolation level by its older name. */
-const SQL_MARIADB = SQL.replace('transaction_isolation', 'tx_isolation');
-
 /**
  * Gives a new session what every statement counts on, whatever the server's own defaults are. The two seconds bound how
  * long a frozen gateway can keep a row locked: the server ends a session that is silent for longer and undoes its work.
  */
 export async function prepareSession(connection: Connection, deadlineMs: DeadlineMs): Promise<void> {
-  const [server] = await connection.rows<{ version: string }>('SELECT VERSION() AS version', [], deadlineMs);
-  await connection.run(server?.version.includes('MariaDB') ? SQL_MARIADB : SQL, [], deadlineMs);
+  await connection.run(ISOLATION, [], deadlineMs);
+  await connection.run(SETTINGS, [], deadlineMs);
 }

@@ -1,0 +1,142 @@
+import { Command, Option } from 'commander';
+import type { Books } from '../src/core/books.ts';
+import { openingStock, salesOfDay } from './demo/day.ts';
+import { contradictions } from './demo/ledger.ts';
+import type { Ledger, Leftovers } from './demo/ledger.ts';
+import { sellAll } from './demo/shops.ts';
+import { readBooks } from './support/books.ts';
+import { startGatewayProcess } from './support/gatewayProcess.ts';
+import { httpClient } from './support/httpClient.ts';
+import type { HttpClient } from './support/httpClient.ts';
+import { inParallel } from './support/inParallel.ts';
+import { stopWithParent } from './support/lifetime.ts';
+import { progressBar } from './support/progress.ts';
+import { fail, printTable } from './support/report.ts';
+import { startStack } from './support/stack.ts';
+
+const program = new Command('npm run demo --')
+  .description(
+    'A day of real orders, sent by many clients at once through two gateways to 16 MySQL shards, until popular goods ' +
+      'sell out. Ends with the proof that what was sold and what is left add up; exit code 0 only if they do.',
+  )
+  .addOption(new Option('--data-dir <folder>', 'where the servers are kept').env('DATA_DIR').default('.local'))
+  .option('--copies <count>', 'how many shops have this day at once', Number, 40)
+  .option('--clients <count>', 'how many requests are under way at once', Number, 64)
+  .option('--servers <count>', 'how many MySQL servers carry the 16 shards', Number, 4)
+  .parse();
+
+const options = program.opts<{ dataDir: string; copies: number; clients: number; servers: number }>();
+const GATEWAYS = 2;
+const POPULAR = { popularCount: 20, popularShare: 0.6 };
+const REPLAY_EVERY = 10;
+
+const started: { stop(): Promise<unknown> }[] = [];
+
+/** Last started, first stopped. */
+async function stopAll(): Promise<void> {
+  for (const part of started.splice(0).reverse()) await part.stop();
+}
+
+async function main(): Promise<void> {
+  stopWithParent(stopAll);
+  const say = (line: string): void => console.error(line);
+  const stack = await startStack({ servers: options.servers, dataDirectory: options.dataDir, say });
+  started.push(stack);
+  say(`starting ${GATEWAYS} gateways`);
+  const gateways = await Promise.all(
+    Array.from({ length: GATEWAYS }, () =>
+      startGatewayProcess({ ...stack.environment, PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: 'warn' }),
+    ),
+  );
+  started.push(...gateways);
+  const client = httpClient(options.clients);
+  started.push({ stop: () => Promise.resolve(client.close()) });
+
+  const sales = salesOfDay(options.copies);
+  const opening = openingStock(sales, POPULAR);
+  say(`opening stock for ${opening.size} SKUs`);
+  await openSkus(client, gateways[0]?.adminUrl ?? '', opening);
+
+  const progress = progressBar('selling', sales.length, 'orders');
+  const startedMs = performance.now();
+  const ledger = await sellAll(sales, {
+    client,
+    gateways: gateways.map(({ publicUrl }) => publicUrl),
+    concurrency: options.clients,
+    replayEvery: REPLAY_EVERY,
+    onSold: () => progress.add(1),
+  });
+  const seconds = (performance.now() - startedMs) / 1_000;
+  progress.stop();
+
+  const leftovers = await readLeftovers(client, gateways[0]?.publicUrl ?? '', [...opening.keys()]);
+  const books = await readBooks(stack);
+  const faults = contradictions(ledger, opening, leftovers, books);
+  report({ product: stack.cluster.product, sent: sales.length, ledger, seconds, leftovers, books });
+  for (const fault of faults) fail(`does not balance: ${fault}`);
+  if (faults.length === 0) console.log('\nThe books balance: every unit is sold once or still on the shelf, and nothing was refused that was there.');
+}
+
+async function openSkus(client: HttpClient, adminUrl: string, opening: ReadonlyMap<string, number>): Promise<void> {
+  await inParallel([...opening], 16, async ([sku_id, leaved_amount]) => {
+    const url = `${adminUrl}/v1/skus/${encodeURIComponent(sku_id)}`;
+    const { status, text } = await client.call({ method: 'PUT', url, body: { leaved_amount } });
+    if (status !== 201) throw new Error(`opening ${sku_id}: ${status} ${text}`);
+  });
+}
+
+async function readLeftovers(client: HttpClient, publicUrl: string, sku_ids: readonly string[]): Promise<Leftovers> {
+  const left = new Map<string, number>();
+  await inParallel(sku_ids, 16, async (sku_id) => {
+    const { body } = await client.call({ method: 'GET', url: `${publicUrl}/v1/skus/${encodeURIComponent(sku_id)}` });
+    left.set(sku_id, Number(body?.leaved_amount));
+  });
+  return left;
+}
+
+interface Day {
+  readonly product: string;
+  readonly sent: number;
+  readonly ledger: Ledger;
+  readonly seconds: number;
+  readonly leftovers: Leftovers;
+  readonly books: readonly Books[];
+}
+
+function report({ product, sent, ledger, seconds, leftovers, books }: Day): void {
+  console.log(`\n${product}, ${GATEWAYS} gateways, ${options.clients} clients\n`);
+  printTable(
+    ['shard', 'SKUs', 'opened', 'deducted', 'left', 'flows', 'balances'],
+    books.map((book, shard) => [
+      String(shard).padStart(2, '0'),
+      book.sku_count,
+      String(book.opening),
+      String(book.deducted),
+      String(book.leaved),
+      book.flow_count,
+      book.differences.length === 0 ? 'yes' : 'NO',
+    ]),
+  );
+  const sorted = [...ledger.latenciesMs].sort((a, b) => a - b);
+  const quantile = (share: number): string => `${(sorted[Math.floor(sorted.length * share)] ?? 0).toFixed(1)} ms`;
+  printTable(
+    ['the day', ''],
+    [
+      ['orders sent', sent],
+      ['deducted', ledger.deducted.length],
+      ['refused, not enough left', ledger.refused.length],
+      ['sent again, same answer', ledger.replayed],
+      ['tried again without a verdict', ledger.retried],
+      ['SKUs sold out', [...leftovers.values()].filter((left) => left === 0).length],
+      ['requests per second', Math.round(ledger.latenciesMs.length / seconds)],
+      ['latency p50 / p99', `${quantile(0.5)} / ${quantile(0.99)}`],
+    ],
+  );
+}
+
+main()
+  .catch((error: unknown) => fail(error instanceof Error ? error.message : String(error)))
+  .finally(async () => {
+    await stopAll();
+    process.exit();
+  });

@@ -1,0 +1,50 @@
+import { Command, Option } from 'commander';
+import { startGatewayProcess } from './support/gatewayProcess.ts';
+import { stopWithParent } from './support/lifetime.ts';
+import { startStack } from './support/stack.ts';
+
+const program = new Command('npm run local --')
+  .description(
+    'Starts MySQL servers, the migrations and a gateway to play with, prints one line when it is ready, and stops all ' +
+      'of it on Ctrl-C or SIGTERM. The data stay for the next time; delete the data directory to begin anew.',
+  )
+  .addOption(new Option('--data-dir <folder>', 'where servers and data are kept').env('DATA_DIR').default('.local'))
+  .addOption(new Option('--port <port>', 'the public listener').env('PORT').default('8080'))
+  .addOption(new Option('--admin-port <port>', 'the admin listener').env('ADMIN_PORT').default('8081'))
+  .option('--servers <count>', 'how many MySQL servers carry the 16 shards', Number, 1)
+  .parse();
+
+const options = program.opts<{ dataDir: string; port: string; adminPort: string; servers: number }>();
+const started: { stop(): Promise<unknown> }[] = [];
+
+/** Last started, first stopped. */
+async function stopAll(): Promise<void> {
+  for (const part of started.splice(0).reverse()) await part.stop();
+}
+
+async function main(): Promise<void> {
+  stopWithParent(stopAll);
+  const stack = await startStack({
+    servers: options.servers,
+    dataDirectory: options.dataDir,
+    // Another number of servers spreads the shards differently, so it has data of its own.
+    keep: `local_${options.servers}`,
+    say: (line) => console.error(line),
+  });
+  started.push(stack);
+  const gateway = await startGatewayProcess({
+    ...stack.environment,
+    PORT: options.port,
+    ADMIN_PORT: options.adminPort,
+  });
+  started.push(gateway);
+  console.log(`ready ${gateway.publicUrl} admin ${gateway.adminUrl}`);
+  await gateway.exited;
+  if (started.length > 0) throw new Error('the gateway ended by itself');
+}
+
+main().catch(async (error: unknown) => {
+  console.error(error instanceof Error ? error.message : error);
+  await stopAll();
+  process.exit(1);
+});

@@ -1,0 +1,29 @@
+// Runs a command of this project in a fresh clone: installs the packages when they are missing or the lockfile is
+// newer, then runs scripts/NAME.ts. It needs Node.js and npm and nothing else, so it is plain JavaScript.
+import { spawnSync } from 'node:child_process';
+import { existsSync, statSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const lockfile = `${root}package-lock.json`;
+const installed = `${root}node_modules/.package-lock.json`;
+const command = process.argv[2];
+
+if (command === undefined || !existsSync(`${root}scripts/${command}.ts`)) {
+  console.error(`there is no command ${command ?? ''}; see "scripts" in package.json`);
+  process.exit(2);
+}
+if (!existsSync(installed) || statSync(lockfile).mtimeMs > statSync(installed).mtimeMs) {
+  console.error('installing packages (npm ci) …');
+  const { status } = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, stdio: ['ignore', 2, 2] });
+  if (status !== 0) {
+    console.error('npm ci failed; the packages are not there');
+    process.exit(1);
+  }
+}
+
+const script = `${root}scripts/${command}.ts`;
+process.argv.splice(1, 2, script);
+const { register } = await import('tsx/esm/api');
+register();
+await import(script);

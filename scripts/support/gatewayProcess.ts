@@ -1,0 +1,55 @@
+import { createInterface } from 'node:readline';
+import { supervise } from '../cluster/supervise.ts';
+import type { Exit } from '../cluster/supervise.ts';
+import { projectPath } from './paths.ts';
+
+/** A gateway in a process of its own, which ends with this one. */
+export interface GatewayProcess {
+  readonly publicUrl: string;
+  readonly adminUrl: string;
+  readonly pid: number;
+  readonly exited: Promise<Exit>;
+  signal(name: NodeJS.Signals): void;
+  /** SIGTERM, and SIGKILL when it has not drained in time. */
+  stop(): Promise<Exit>;
+}
+
+const START_MS = 30_000;
+const STOP_MS = 15_000;
+
+/**
+ * Starts `src/main.ts` and waits for its line on standard output.
+ *
+ * @param environment added to this process's own
+ * @throws when it ends or says nothing in time
+ */
+export async function startGatewayProcess(environment: NodeJS.ProcessEnv): Promise<GatewayProcess> {
+  const child = supervise({
+    command: process.execPath,
+    arguments: ['--import', 'tsx', projectPath('src/main.ts')],
+    environment: { ...process.env, ...environment },
+    workingDirectory: projectPath('.'),
+    stdout: 'pipe',
+  });
+  const { publicUrl, adminUrl } = await readiness(child).catch(async (error: unknown) => {
+    await child.stop(0);
+    throw error;
+  });
+  const { pid, exited, signal } = child;
+  return { publicUrl, adminUrl, pid, exited, signal, stop: () => child.stop(STOP_MS) };
+}
+
+function readiness(child: ReturnType<typeof supervise>): Promise<{ publicUrl: string; adminUrl: string }> {
+  const { stdout } = child;
+  if (stdout === null) throw new Error('a gateway process has its output piped');
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`the gateway was not ready within ${START_MS / 1_000} s`)), START_MS);
+    void child.exited.then(({ code, signal }) => reject(new Error(`the gateway ended before it was ready (${code ?? signal})`)));
+    createInterface({ input: stdout }).on('line', (line) => {
+      const [, publicUrl, adminUrl] = /^ready (\S+) admin (\S+)$/.exec(line) ?? [];
+      if (publicUrl === undefined || adminUrl === undefined) return;
+      clearTimeout(timer);
+      resolve({ publicUrl, adminUrl });
+    });
+  });
+}

@@ -1,0 +1,92 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { loadShards } from '../../src/config.ts';
+import type { ShardConfig } from '../../src/config.ts';
+import { KnexMigrator } from '../../src/mysql/migrator.ts';
+import { migrateShards } from '../../src/service/migrateShards.ts';
+import type { ShardsFile } from '../../src/shardsFile.ts';
+import { startCluster } from '../cluster/cluster.ts';
+import type { Cluster, ClusterOptions } from '../cluster/cluster.ts';
+import { dropSchemas } from './dropSchemas.ts';
+import { projectPath } from './paths.ts';
+
+/** Throw-away servers with migrated shards, ready for a gateway. */
+export interface Stack {
+  readonly cluster: Cluster;
+  readonly initialShards: number;
+  readonly shards: readonly ShardConfig[];
+  /** What a gateway process needs in its environment to serve these shards. */
+  readonly environment: NodeJS.ProcessEnv;
+  stop(): Promise<void>;
+}
+
+export interface StackOptions extends Pick<ClusterOptions, 'servers' | 'dataDirectory' | 'say' | 'kind'> {
+  /** Keep the data under this name; absent: throw everything away at the end. */
+  readonly keep?: string;
+  /** Pool of each shard; absent: as in `shards.config.ts`. */
+  readonly pool?: { readonly connections: number; readonly waiting: number };
+}
+
+const SHARDS = 16;
+const MIGRATE_MS = 60_000;
+
+/** Starts servers, spreads 16 shards over them and migrates them. @throws when any step fails; nothing is left behind */
+export async function startStack(options: StackOptions): Promise<Stack> {
+  const cluster = await startCluster(options);
+  const name = `stockgate_${options.keep ?? randomBytes(4).toString('hex')}`;
+  const directory = join(resolve(options.dataDirectory), 'stacks', name);
+  const file = join(directory, 'shards.json');
+  const [first] = cluster.servers;
+  const environment = { STOCKGATE_SHARDS: file, STOCKGATE_MYSQL_PASSWORD: first?.password ?? '' };
+  let shards: readonly ShardConfig[] = [];
+  const stop = async (): Promise<void> => {
+    // Servers of our own are thrown away whole; on somebody else's only our schemas go.
+    if (options.keep === undefined && first?.pid === undefined) await dropSchemas(shards.map(({ address }) => address));
+    await cluster.stop();
+    rmSync(directory, { recursive: true, force: true });
+  };
+  try {
+    mkdirSync(directory, { recursive: true });
+    writeFileSync(file, JSON.stringify(shardsFile(cluster, name, options.pool ?? { connections: 8, waiting: 1_000 }), null, 2));
+    const loaded = await loadShards(file, environment);
+    shards = loaded.shards;
+    options.say(`migrating ${SHARDS} shards`);
+    const results = await migrateShards({
+      migrator: new KnexMigrator({
+        addresses: shards.map(({ address }) => address),
+        initialShards: loaded.initialShards,
+        directory: projectPath('migrations'),
+        createSchemas: true,
+      }),
+      shardCount: shards.length,
+      apply: true,
+      shardMs: MIGRATE_MS,
+    });
+    const failed = results.find(({ fault }) => fault !== null);
+    if (failed !== undefined) throw new Error(`shard ${failed.shard} was not migrated: ${failed.fault}`);
+    return { cluster, initialShards: loaded.initialShards, shards, environment, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** Neighbouring shards share a server, as in `shards.config.ts`. */
+function shardsFile(cluster: Cluster, name: string, pool: { connections: number; waiting: number }): ShardsFile {
+  const { servers } = cluster;
+  return {
+    initialShards: SHARDS,
+    shards: Array.from({ length: SHARDS }, (_, shard) => {
+      const server = servers[Math.floor((shard * servers.length) / SHARDS)];
+      if (server === undefined) throw new Error('a cluster has at least one server');
+      const number = String(shard).padStart(2, '0');
+      const { host, port, user } = server;
+      return {
+        name: `shard-${number}`,
+        primary: { host, port, user, schema: `${name}_${number}`, passwordVariable: 'STOCKGATE_MYSQL_PASSWORD' },
+        pool,
+      };
+    }),
+  };
+}

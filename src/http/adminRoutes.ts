@@ -1,0 +1,144 @@
+import { Type } from 'typebox';
+import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
+import type { Adjust, Open } from '../core/operation.ts';
+import type { AppliedOutcome } from '../core/outcome.ts';
+import type { ShardState } from '../core/ports.ts';
+import type { Routed } from '../service/applyOperation.ts';
+import { json, problem } from './errors.ts';
+import { noEffectReply } from './noEffectReply.ts';
+import { notBuilt, route } from './route.ts';
+import type { Route } from './route.ts';
+import * as schemas from './schemas.ts';
+
+/** The use cases behind the admin listener. */
+export interface AdminServices {
+  changeStock(operation: Adjust | Open, deadlineMs: DeadlineMs): Promise<Routed<AppliedOutcome>>;
+  shards(): readonly ShardState[];
+  slotCounts(): ReadonlyMap<ShardIndex, number>;
+  readiness(): { readonly ready: boolean; readonly durable: boolean };
+  metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
+  description(): string;
+}
+
+/** The calls of operators, Prometheus and load balancers. */
+export function adminRoutes(services: AdminServices): Route[] {
+  return [
+    route({
+      method: 'put',
+      path: '/v1/skus/:sku_id',
+      summary: 'Put a SKU on the shelf with its opening stock',
+      params: schemas.skuParams,
+      body: schemas.openRequest,
+      answers: { 200: schemas.openAnswer, 201: schemas.openAnswer },
+      problems: ['sku_exists', 'overloaded', 'outcome_unknown'],
+      changes: true,
+      async handle({ params, body, deadlineMs }) {
+        const { sku_id } = params;
+        const { leaved_amount } = body;
+        const outcome = await services.changeStock({ kind: 'open', sku_id, leaved_amount }, deadlineMs);
+        if (outcome.is !== 'applied') return noEffectReply(outcome);
+        return json(outcome.replayed ? 200 : 201, { sku_id, leaved_amount, replayed: outcome.replayed }, doneWord(outcome));
+      },
+    }),
+
+    route({
+      method: 'post',
+      path: '/v1/skus/:sku_id/adjustments',
+      summary: 'Restock, or write units off',
+      params: schemas.skuParams,
+      body: schemas.adjustmentRequest,
+      answers: { 200: schemas.adjustmentAnswer, 201: schemas.adjustmentAnswer },
+      problems: ['unknown_sku', 'insufficient_stock', 'stock_limit', 'idempotency_conflict', 'overloaded', 'outcome_unknown'],
+      changes: true,
+      async handle({ params, body, deadlineMs }) {
+        const { sku_id } = params;
+        const { adjustment_id, delta, reason = null } = body;
+        const outcome = await services.changeStock({ kind: 'adjust', sku_id, adjustment_id, delta, reason }, deadlineMs);
+        if (outcome.is !== 'applied') return noEffectReply(outcome);
+        const { replayed } = outcome;
+        return json(replayed ? 200 : 201, { sku_id, adjustment_id, delta, replayed }, doneWord(outcome));
+      },
+    }),
+
+    route({
+      method: 'get',
+      path: '/v1/shards',
+      summary: 'Slots, pool and state of every shard',
+      answers: { 200: schemas.shardsAnswer },
+      problems: [],
+      handle() {
+        const slots = services.slotCounts();
+        const shards = services.shards().map(({ durable, ...state }) => ({
+          ...state,
+          slots: slots.get(state.shard) ?? 0,
+          durability: durabilityWord(durable),
+        }));
+        return json(200, { shards });
+      },
+    }),
+
+    route({
+      method: 'get',
+      path: '/metrics',
+      summary: 'Metrics for Prometheus',
+      answers: { 200: 'text' },
+      problems: [],
+      async handle() {
+        const { contentType, text } = await services.metrics();
+        return { status: 200, contentType, body: text, headers: {}, outcome: 'done' };
+      },
+    }),
+
+    route({
+      method: 'get',
+      path: '/healthz',
+      summary: 'Alive',
+      answers: { 200: schemas.healthAnswer },
+      problems: [],
+      open: true,
+      handle: () => json(200, { status: 'alive' }),
+    }),
+
+    route({
+      method: 'get',
+      path: '/readyz',
+      summary: 'Ready to take traffic',
+      answers: { 200: schemas.readyAnswer },
+      problems: ['not_ready'],
+      open: true,
+      handle() {
+        const { ready, durable } = services.readiness();
+        if (!ready) return problem('not_ready', 'starting, draining, or no shard can be served');
+        return json(200, { status: 'ready', durability: durabilityWord(durable) });
+      },
+    }),
+
+    route({
+      method: 'get',
+      path: '/openapi.json',
+      summary: 'The contract as OpenAPI 3.1',
+      answers: { 200: Type.Object({}) },
+      problems: [],
+      handle: () => ({
+        status: 200,
+        contentType: 'application/json',
+        body: services.description(),
+        headers: {},
+        outcome: 'done',
+      }),
+    }),
+
+    notBuilt('put', '/v1/skus/:sku_id/sale', 'Pause and resume the sale of a SKU'),
+    notBuilt('put', '/v1/skus/:sku_id/hot', 'Split a hot SKU'),
+    notBuilt('delete', '/v1/skus/:sku_id/hot', 'Merge a hot SKU'),
+    notBuilt('post', '/v1/reconciliations', 'Reconcile stock and journal'),
+  ];
+}
+
+function doneWord({ replayed }: { readonly replayed: boolean }): string {
+  return replayed ? 'replayed' : 'applied';
+}
+
+function durabilityWord(durable: boolean): 'mysql' | 'mysql_relaxed' {
+  return durable ? 'mysql' : 'mysql_relaxed';
+}

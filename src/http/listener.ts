@@ -1,0 +1,150 @@
+import Router from '@koa/router';
+import Koa from 'koa';
+import type { Static, TSchema } from 'typebox';
+import { compile } from '../schema/compile.ts';
+import type { Checked } from '../schema/compile.ts';
+import { bearerCheck } from './auth.ts';
+import { readJson } from './body.ts';
+import { invalid, problem, Rejection } from './errors.ts';
+import type { Reply } from './errors.ts';
+import { readQuery } from './query.ts';
+import type { Route } from './route.ts';
+
+export interface ListenerOptions {
+  readonly routes: readonly Route[];
+  readonly tokens: readonly string[];
+  /** The longest a request may take. */
+  readonly requestMs: number;
+  /** Told once per request, after its answer is made. */
+  readonly onAnswered: (answered: { route: string; outcome: string; seconds: number }) => void;
+  /** Told of faults that no code foresaw. */
+  readonly onFault: (error: unknown, route: string) => void;
+  /** True while the gateway drains: answers then ask the client to leave. */
+  readonly isDraining: () => boolean;
+}
+
+interface State {
+  /** The call that took the request, for metrics. */
+  route: string;
+  /** Its answer; absent when no call took the request. */
+  reply?: Reply;
+}
+
+/** Makes the Koa application of one listener out of its calls. Every answer leaves through one function. */
+export function listenerApp(options: ListenerOptions): Koa {
+  const app = new Koa<State>();
+  app.silent = true;
+  app.on('error', (error: Error & { code?: string }) => {
+    // A caller that went away is no fault of ours; its request is finished all the same and can be looked up.
+    if (!['ECONNRESET', 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE'].includes(error.code ?? '')) options.onFault(error, 'none');
+  });
+  app.use(answerOnce(options));
+  app.use(router(options).routes());
+  return app as Koa;
+}
+
+/** The outermost middleware: the only one that writes an answer, sees every exception and knows the token. */
+function answerOnce(options: ListenerOptions): Koa.Middleware<State> {
+  const isKnown = bearerCheck(options.tokens);
+  const openPaths = new Set(options.routes.filter((route) => route.open).map((route) => route.path));
+  return async (context, next) => {
+    const startedMs = performance.now();
+    context.state.route = 'none';
+    let reply: Reply;
+    if (!isDecodable(context.url)) reply = invalid([{ path: 'url', message: 'is not well-formed percent-encoding' }]);
+    else if (!openPaths.has(context.path) && !isKnown(context.get('authorization'))) {
+      reply = problem('unauthorized', 'send Authorization: Bearer <token>');
+      context.set('WWW-Authenticate', 'Bearer');
+    } else {
+      await next();
+      reply = context.state.reply ?? notFound(context, options.routes);
+    }
+    context.status = reply.status;
+    context.set(reply.headers);
+    if (options.isDraining()) context.set('Connection', 'close');
+    context.type = reply.contentType;
+    context.body = reply.body;
+    const seconds = (performance.now() - startedMs) / 1_000;
+    options.onAnswered({ route: context.state.route, outcome: reply.outcome, seconds });
+  };
+}
+
+function router(options: ListenerOptions): Router<State> {
+  const routes = new Router<State>({ strict: true, sensitive: true });
+  for (const declared of options.routes) {
+    const name = `${declared.method.toUpperCase()} ${declared.path}`;
+    const readInput = inputReader(declared);
+    routes.register(declared.path, [declared.method], async (context) => {
+      const deadlineMs = performance.now() + options.requestMs;
+      context.state.route = name;
+      context.state.reply = await answer(declared, name, options, async () => ({ ...(await readInput(context)), deadlineMs }));
+    });
+  }
+  return routes;
+}
+
+async function answer(
+  declared: Route,
+  name: string,
+  options: ListenerOptions,
+  readInput: () => Promise<Parameters<Route['handle']>[0]>,
+): Promise<Reply> {
+  try {
+    return await declared.handle(await readInput());
+  } catch (error) {
+    if (error instanceof Rejection) return error.reply;
+    options.onFault(error, name);
+    // What an unforeseen fault interrupted may have been committed before.
+    return declared.changes === true
+      ? problem('outcome_unknown', 'a fault of the gateway; it may have happened')
+      : problem('internal', 'a fault of the gateway');
+  }
+}
+
+type ReadInput = (context: Koa.Context) => Promise<Omit<Parameters<Route['handle']>[0], 'deadlineMs'>>;
+
+function inputReader(declared: Route): ReadInput {
+  const params = checker(declared.params, 'path');
+  const query = checker(declared.query, 'query');
+  const body = checker(declared.body, 'body');
+  return async (context) => ({
+    params: params((context as { params?: unknown }).params),
+    query: query(readQuery(context.querystring)),
+    body: declared.body === undefined ? undefined : body(await readJson(context.req)),
+  });
+}
+
+/** Checks one part of the input. @returns a function that throws a Rejection with every fault's path */
+function checker<S extends TSchema>(schema: S | undefined, root: string): (input: unknown) => Static<S> {
+  if (schema === undefined) return (input) => input as Static<S>;
+  const check = compile(schema, root);
+  return (input) => {
+    const checked: Checked<Static<S>> = check(input);
+    if (!checked.ok) throw new Rejection(invalid(checked.faults));
+    return checked.value;
+  };
+}
+
+/** Nothing took the request: another method might. */
+function notFound(context: Koa.Context, routes: readonly Route[]): Reply {
+  const methods = routes
+    .filter((route) => pattern(route.path).test(context.path))
+    .map((route) => route.method.toUpperCase());
+  if (methods.length === 0) return problem('not_found', 'there is no such call');
+  context.set('Allow', [...new Set(methods)].join(', '));
+  return problem('method_not_allowed', `this address takes ${[...new Set(methods)].join(', ')}`);
+}
+
+function pattern(path: string): RegExp {
+  return new RegExp(`^${path.replaceAll(/:\w+/g, '[^/]+').replaceAll('.', '\\.')}$`);
+}
+
+/** `%FF` must not become U+FFFD, nor `%zz` stay as it is: two spellings of one id, or two ids in one. */
+function isDecodable(url: string): boolean {
+  try {
+    decodeURIComponent(url);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,159 @@
+import { flowKeyText } from '../core/nouns.ts';
+import type { DeadlineMs, FlowKey } from '../core/nouns.ts';
+import type { Deducted } from '../core/outcome.ts';
+import type { NotDone } from '../core/outcome.ts';
+import type { Order, OrderAnswer } from '../service/deductOrder.ts';
+import type { FoundDeduction, FoundDeductions } from '../service/findDeductions.ts';
+import type { SkuStock } from '../service/readSku.ts';
+import type { Fault } from '../schema/compile.ts';
+import { invalid, json, problem } from './errors.ts';
+import type { Reply } from './errors.ts';
+import { noEffectReply } from './noEffectReply.ts';
+import { notBuilt, route } from './route.ts';
+import type { Route } from './route.ts';
+import * as schemas from './schemas.ts';
+
+/** The use cases behind the public listener. */
+export interface PublicServices {
+  deductOrder(order: Order, deadlineMs: DeadlineMs): Promise<OrderAnswer>;
+  findDeductions(keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<FoundDeductions | NotDone>;
+  readSku(sku_id: string, deadlineMs: DeadlineMs): Promise<SkuStock | NotDone>;
+}
+
+/** The calls of shop back ends. */
+export function publicRoutes(services: PublicServices): Route[] {
+  return [
+    route({
+      method: 'post',
+      path: '/v1/deductions',
+      summary: 'Take the stock of all lines of an order, or of none',
+      body: schemas.deductionRequest,
+      answers: { 200: schemas.deductionAnswer, 201: schemas.deductionAnswer },
+      problems: [
+        'unknown_sku',
+        'insufficient_stock',
+        'idempotency_conflict',
+        'cancelled',
+        'not_on_sale',
+        'overloaded',
+        'outcome_unknown',
+        'not_implemented',
+      ],
+      changes: true,
+      async handle({ body, deadlineMs }) {
+        const faults = repeatedKeys(body.lines);
+        if (faults.length > 0) return invalid(faults);
+        return orderReply(body.order_id, await services.deductOrder(body, deadlineMs));
+      },
+    }),
+
+    route({
+      method: 'get',
+      path: '/v1/deductions/:order_detail_id',
+      summary: 'Look up one deduction',
+      params: schemas.deductionParams,
+      query: schemas.deductionQuery,
+      answers: { 200: schemas.deductionState },
+      problems: ['unknown_deduction', 'overloaded'],
+      async handle({ params, query, deadlineMs }) {
+        const key = { order_detail_id: params.order_detail_id, sku_id: query.sku_id };
+        const found = await services.findDeductions([key], deadlineMs);
+        if (found.is !== 'found') return noEffectReply(found);
+        const [deduction] = found.deductions;
+        return deduction ? json(200, stateOf(deduction)) : problem('unknown_deduction', 'no deduction stands under these ids');
+      },
+    }),
+
+    route({
+      method: 'post',
+      path: '/v1/deductions/lookup',
+      summary: 'Look up many deductions: what a shop asks after its own crash',
+      body: schemas.lookupRequest,
+      answers: { 200: schemas.lookupAnswer },
+      problems: ['overloaded'],
+      async handle({ body, deadlineMs }) {
+        const found = await services.findDeductions(body.lines, deadlineMs);
+        if (found.is !== 'found') return noEffectReply(found);
+        const lines = body.lines.map((key, index) => {
+          const deduction = found.deductions[index];
+          return deduction ? stateOf(deduction) : { ...key, status: 'none' };
+        });
+        return json(200, { lines });
+      },
+    }),
+
+    route({
+      method: 'get',
+      path: '/v1/skus/:sku_id',
+      summary: 'What is left of a SKU',
+      params: schemas.skuParams,
+      query: schemas.skuQuery,
+      answers: { 200: schemas.skuAnswer },
+      problems: ['unknown_sku', 'overloaded'],
+      async handle({ params, query, deadlineMs }) {
+        const stock = await services.readSku(params.sku_id, deadlineMs);
+        if (stock.is !== 'found') return noEffectReply(stock);
+        if (stock.rows.length === 0) return problem('unknown_sku', `no SKU is called ${params.sku_id}`);
+        return json(200, {
+          ...skuOf(params.sku_id, stock),
+          // No tier answers this yet but the primary itself, whose answer is fresh.
+          ...(query.consistency === 'cached' ? { age_ms: 0 } : {}),
+        });
+      },
+    }),
+
+    notBuilt('post', '/v1/returns', 'Take goods back'),
+    notBuilt('post', '/v1/cancellations', 'Cancel lines for good'),
+    notBuilt('post', '/v1/availability', 'What is left of many SKUs'),
+    notBuilt('get', '/v1/skus/:sku_id/flows', 'The journal of a SKU'),
+  ];
+}
+
+/** An order detail stands once in an order: the same pair twice cannot be told apart. */
+function repeatedKeys(lines: readonly FlowKey[]): Fault[] {
+  const first = new Map<string, number>();
+  return lines.flatMap((line, index) => {
+    const key = flowKeyText(line);
+    const earlier = first.get(key);
+    if (earlier === undefined) {
+      first.set(key, index);
+      return [];
+    }
+    return [{ path: `lines[${index}]`, message: `has the same sku_id and order_detail_id as lines[${earlier}]` }];
+  });
+}
+
+function orderReply(order_id: string, { outcome, durable }: OrderAnswer): Reply {
+  if (outcome.is === 'deducted') return deductedReply(order_id, outcome, durable);
+  if (outcome.is === 'needs_cart') {
+    return problem('not_implemented', 'the lines are on several shards, which is not built yet; send one order per SKU');
+  }
+  return noEffectReply(outcome);
+}
+
+function deductedReply(order_id: string, outcome: Deducted, durable: boolean): Reply {
+  const replayed = outcome.lines.every((line) => line.replayed);
+  const lines = outcome.lines.map(({ order_detail_id, sku_id, quantity, replayed, returned }) => ({
+    order_detail_id,
+    sku_id,
+    quantity,
+    replayed,
+    returned,
+  }));
+  const body = { order_id, status: 'deducted', replayed, durability: durable ? 'mysql' : 'mysql_relaxed', lines };
+  return replayed ? json(200, body, 'replayed') : json(201, body, 'deducted');
+}
+
+function stateOf({ shard, flow }: FoundDeduction): Record<string, unknown> {
+  const { order_id, order_detail_id, sku_id, quantity, returned, status, sub_row, created_at } = flow;
+  return { order_id, order_detail_id, sku_id, quantity, returned, status, shard, sub_row, created_at };
+}
+
+function skuOf(sku_id: string, { shard, rows }: SkuStock): Record<string, unknown> {
+  return {
+    sku_id,
+    leaved_amount: rows.reduce((sum, row) => sum + row.leaved_amount, 0),
+    mode: 'single',
+    sub_rows: rows.map(({ sub_row, leaved_amount }) => ({ sub_row, shard, leaved_amount })),
+  };
+}

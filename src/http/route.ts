@@ -1,0 +1,51 @@
+import type { Static, TSchema } from 'typebox';
+import type { DeadlineMs } from '../core/nouns.ts';
+import { problem } from './errors.ts';
+import type { ProblemCode, Reply } from './errors.ts';
+
+/** What a handler gets: everything checked, in the types of its schemas. */
+export interface Input<Params, Query, Body> {
+  readonly params: Params;
+  readonly query: Query;
+  readonly body: Body;
+  readonly deadlineMs: DeadlineMs;
+}
+
+interface RouteParts<P extends TSchema, Q extends TSchema, B extends TSchema> {
+  readonly method: 'get' | 'post' | 'put' | 'delete';
+  /** Koa's form: `/v1/skus/:sku_id`. */
+  readonly path: string;
+  readonly summary: string;
+  readonly params?: P;
+  readonly query?: Q;
+  readonly body?: B;
+  /** Success answers by status. */
+  readonly answers: Readonly<Record<number, TSchema | 'text'>>;
+  /** The problems this call can end in, besides those that every call has. */
+  readonly problems: readonly ProblemCode[];
+  /** True when the call changes stock: then an unforeseen fault is "unknown", never "failed". */
+  readonly changes?: boolean;
+  /** True when no token is asked for. */
+  readonly open?: boolean;
+  handle(input: Input<Static<P>, Static<Q>, Static<B>>): Promise<Reply> | Reply;
+}
+
+/** One call of the API, in the form that the listener and the description share. */
+export type Route = RouteParts<TSchema, TSchema, TSchema>;
+
+/** Declares a call; its handler's input has the types of its schemas. */
+export function route<P extends TSchema, Q extends TSchema, B extends TSchema>(parts: RouteParts<P, Q, B>): Route {
+  return parts as unknown as Route;
+}
+
+/** Declares a call that the contract has and this version does not. */
+export function notBuilt(method: Route['method'], path: string, summary: string): Route {
+  return {
+    method,
+    path,
+    summary,
+    answers: {},
+    problems: ['not_implemented'],
+    handle: () => problem('not_implemented', `${summary}: this call is not built yet`),
+  };
+}

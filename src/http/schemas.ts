@@ -1,0 +1,155 @@
+import { Type } from 'typebox';
+import type { TProperties } from 'typebox';
+import { IDENTIFIER_RULE } from '../core/identifier.ts';
+import { LINES_LIMIT, QUANTITY_LIMIT, STOCK_LIMIT } from '../core/nouns.ts';
+import { IDENTIFIER_FORMAT } from '../schema/compile.ts';
+
+/** The schemas that validate requests and describe the API: one source for both. Unknown fields are refused. */
+const record = <P extends TProperties>(properties: P) => Type.Object(properties, { additionalProperties: false });
+
+const id = (what: string) => Type.String({ format: IDENTIFIER_FORMAT, description: `${what}; ${IDENTIFIER_RULE}` });
+const skuId = id('what is sold');
+const orderId = id('the order');
+const orderDetailId = id('one line of the order; with the SKU the key of a deduction');
+const adjustmentId = id('the key of an adjustment, with the SKU');
+const quantity = Type.Integer({ minimum: 1, maximum: QUANTITY_LIMIT, description: 'units' });
+const leavedAmount = Type.Integer({ minimum: 0, maximum: STOCK_LIMIT, description: 'units left to sell' });
+const shard = Type.Integer({ minimum: 0, description: 'the shard by its place in the configuration' });
+const subRow = Type.Integer({ minimum: 0 });
+const durability = Type.Union([Type.Literal('mysql'), Type.Literal('mysql_relaxed')], {
+  description: '`mysql_relaxed`: the commit may be lost with the power of the server',
+});
+
+export const skuParams = record({ sku_id: skuId });
+export const deductionParams = record({ order_detail_id: orderDetailId });
+export const deductionQuery = record({ sku_id: skuId });
+export const skuQuery = record({
+  consistency: Type.Optional(Type.Union([Type.Literal('primary'), Type.Literal('cached')])),
+});
+
+export const deductionRequest = record({
+  order_id: orderId,
+  lines: Type.Array(record({ order_detail_id: orderDetailId, sku_id: skuId, quantity }), {
+    minItems: 1,
+    maxItems: LINES_LIMIT,
+  }),
+});
+
+export const deductionAnswer = record({
+  order_id: orderId,
+  status: Type.Literal('deducted'),
+  replayed: Type.Boolean({ description: 'true when every line is a replay' }),
+  durability,
+  lines: Type.Array(
+    record({
+      order_detail_id: orderDetailId,
+      sku_id: skuId,
+      quantity,
+      replayed: Type.Boolean(),
+      returned: Type.Integer({ minimum: 0 }),
+    }),
+  ),
+});
+
+export const deductionState = record({
+  order_id: orderId,
+  order_detail_id: orderDetailId,
+  sku_id: skuId,
+  quantity,
+  returned: Type.Integer({ minimum: 0 }),
+  status: Type.Union([Type.Literal('deducted'), Type.Literal('pending'), Type.Literal('cancelled')]),
+  shard,
+  sub_row: subRow,
+  created_at: Type.String({ format: 'date-time' }),
+});
+
+export const lookupRequest = record({
+  lines: Type.Array(record({ order_detail_id: orderDetailId, sku_id: skuId }), { minItems: 1, maxItems: LINES_LIMIT }),
+});
+
+export const lookupAnswer = record({
+  lines: Type.Array(
+    Type.Union([
+      deductionState,
+      record({ order_detail_id: orderDetailId, sku_id: skuId, status: Type.Literal('none') }),
+    ]),
+  ),
+});
+
+export const skuAnswer = record({
+  sku_id: skuId,
+  leaved_amount: leavedAmount,
+  mode: Type.Union([Type.Literal('single'), Type.Literal('hot')]),
+  sub_rows: Type.Array(record({ sub_row: subRow, shard, leaved_amount: leavedAmount })),
+  age_ms: Type.Optional(Type.Integer({ minimum: 0, description: 'how old the answer is; only with `consistency=cached`' })),
+});
+
+export const openRequest = record({ leaved_amount: leavedAmount });
+export const openAnswer = record({ sku_id: skuId, leaved_amount: leavedAmount, replayed: Type.Boolean() });
+
+export const adjustmentRequest = record({
+  adjustment_id: adjustmentId,
+  delta: Type.Integer({
+    minimum: -STOCK_LIMIT,
+    maximum: STOCK_LIMIT,
+    not: { const: 0 },
+    description: 'units to add (above 0) or to write off (below 0)',
+  }),
+  reason: Type.Optional(Type.String({ maxLength: 255 })),
+});
+
+export const adjustmentAnswer = record({
+  sku_id: skuId,
+  adjustment_id: adjustmentId,
+  delta: Type.Integer(),
+  replayed: Type.Boolean(),
+});
+
+export const shardsAnswer = record({
+  shards: Type.Array(
+    record({
+      shard,
+      name: Type.String(),
+      state: Type.Union([
+        Type.Literal('untried'),
+        Type.Literal('serving'),
+        Type.Literal('unreachable'),
+        Type.Literal('refused'),
+      ]),
+      reason: Type.Union([Type.String(), Type.Null()], { description: 'what stands in the way' }),
+      slots: Type.Integer({ minimum: 0, description: 'how many of the 1,024 slots it owns' }),
+      durability,
+      server_version: Type.Union([Type.String(), Type.Null()]),
+      pool: record({
+        connections_max: Type.Integer(),
+        open: Type.Integer(),
+        busy: Type.Integer(),
+        waiting: Type.Integer(),
+        waiting_max: Type.Integer(),
+      }),
+    }),
+  ),
+});
+
+export const healthAnswer = record({ status: Type.Literal('alive') });
+export const readyAnswer = record({ status: Type.Literal('ready'), durability });
+
+export const problemAnswer = Type.Object({
+  type: Type.String(),
+  title: Type.String(),
+  status: Type.Integer(),
+  detail: Type.String(),
+  code: Type.String(),
+  errors: Type.Optional(Type.Array(record({ path: Type.String(), message: Type.String() }))),
+  lines: Type.Optional(
+    Type.Array(
+      record({
+        order_detail_id: orderDetailId,
+        sku_id: skuId,
+        code: Type.String(),
+        quantity,
+        leaved_amount: Type.Optional(leavedAmount),
+      }),
+    ),
+  ),
+});

@@ -1,0 +1,31 @@
+import { startGateway } from './app.ts';
+import { ConfigError, loadConfig } from './config.ts';
+import { createLog } from './log.ts';
+
+/** The gateway as a process: start, say so in one line on standard output, drain on SIGTERM or Ctrl-C, exit 0. */
+async function main(): Promise<void> {
+  const config = await loadConfig();
+  const log = createLog(config.logLevel);
+  if (config.public.tokens.length === 0 || config.admin.tokens.length === 0) {
+    log.warn('no token is configured for a listener: it listens on loopback only and lets everybody in');
+  }
+  const gateway = await startGateway(config, log);
+  const stop = (signal: NodeJS.Signals): void => {
+    log.info({ signal }, 'draining');
+    gateway.drain().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        log.error({ err: error }, 'draining failed');
+        process.exit(1);
+      },
+    );
+  };
+  process.once('SIGTERM', stop);
+  process.once('SIGINT', stop);
+  console.log(`ready ${gateway.publicUrl} admin ${gateway.adminUrl}`);
+}
+
+main().catch((error: unknown) => {
+  console.error(error instanceof ConfigError ? error.message : error);
+  process.exit(1);
+});

@@ -1,0 +1,83 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { ShardState } from '../core/ports.ts';
+
+export interface Metrics {
+  /** Counts one answered request. */
+  answered(request: { route: string; outcome: string; seconds: number }): void;
+  /** Counts one operation on a shard that ended without a verdict. */
+  doubted(operation: string, ending: 'not_done' | 'unknown'): void;
+  /** Everything in the text form of Prometheus. */
+  scrape(): Promise<{ readonly contentType: string; readonly text: string }>;
+}
+
+const SHARD_STATES = ['untried', 'serving', 'unreachable', 'refused'] as const;
+
+/**
+ * Our series, on a registry of our own. No label names a SKU or an order: their number has no bound.
+ *
+ * @param shards asked at each scrape
+ */
+export function createMetrics(shards: () => readonly ShardState[]): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry, prefix: 'stockgate_' });
+
+  const requests = new Counter({
+    name: 'stockgate_requests_total',
+    help: 'Requests answered, by call and outcome (a problem code, or what was done)',
+    labelNames: ['route', 'outcome'] as const,
+    registers,
+  });
+  const latency = new Histogram({
+    name: 'stockgate_request_seconds',
+    help: 'Time from the head of a request to its answer',
+    labelNames: ['route'] as const,
+    buckets: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 3],
+    registers,
+  });
+  const doubts = new Counter({
+    name: 'stockgate_operations_undone_total',
+    help: 'Operations that a shard did not carry out (not_done) or did not answer (unknown)',
+    labelNames: ['operation', 'ending'] as const,
+    registers,
+  });
+
+  const perShard = (name: string, help: string, value: (state: ShardState) => number): void => {
+    new Gauge({
+      name,
+      help,
+      labelNames: ['shard'] as const,
+      registers,
+      collect() {
+        for (const state of shards()) this.set({ shard: state.name }, value(state));
+      },
+    });
+  };
+  perShard('stockgate_pool_connections', 'Open connections of the pool', ({ pool }) => pool.open);
+  perShard('stockgate_pool_connections_max', 'Connections the pool may open', ({ pool }) => pool.connections_max);
+  perShard('stockgate_pool_busy', 'Connections in use', ({ pool }) => pool.busy);
+  perShard('stockgate_pool_waiting', 'Requests that wait for a connection', ({ pool }) => pool.waiting);
+  perShard('stockgate_pool_waiting_max', 'Requests that may wait for a connection', ({ pool }) => pool.waiting_max);
+  new Gauge({
+    name: 'stockgate_shard_state',
+    help: '1 for the state the shard is in, 0 for the others',
+    labelNames: ['shard', 'state'] as const,
+    registers,
+    collect() {
+      for (const { name, state } of shards()) {
+        for (const candidate of SHARD_STATES) this.set({ shard: name, state: candidate }, state === candidate ? 1 : 0);
+      }
+    },
+  });
+
+  return {
+    answered({ route, outcome, seconds }) {
+      requests.inc({ route, outcome });
+      latency.observe({ route }, seconds);
+    },
+    doubted(operation, ending) {
+      doubts.inc({ operation, ending });
+    },
+    scrape: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
+  };
+}
