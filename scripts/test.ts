@@ -23,7 +23,7 @@ const mocha = spawn(
     ...(grep === undefined ? [] : ['--grep', grep]),
     ...files,
   ],
-  { cwd: projectPath('.'), stdio: 'inherit' },
+  { cwd: projectPath('.'), stdio: 'inherit', env: { ...process.env, ...(long ? { STOCKGATE_TEST_LONG: '1' } : {}) } },
 );
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => mocha.kill('SIGTERM'));

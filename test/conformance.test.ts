@@ -1,0 +1,219 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import type { Line } from '../src/core/nouns.ts';
+import type { Adjust, Deduct, Open, Operation } from '../src/core/operation.ts';
+import type { AppliedOutcome, DeductOutcome } from '../src/core/outcome.ts';
+import { SlotMap } from '../src/core/slots.ts';
+import { ENGINES } from './support/engines.ts';
+import type { Subject } from './support/engines.ts';
+import { fresh } from './support/gateway.ts';
+import { Oracle } from './support/oracle.ts';
+import { stack } from './support/setup.ts';
+import { operations, skusOnOneShard } from './support/traffic.ts';
+
+const LONG = process.env['STOCKGATE_TEST_LONG'] === '1';
+const WAIT_MS = 3_000;
+
+for (const { name, create } of ENGINES) {
+  describe(`engine: ${name}`, () => {
+    let subject: Subject;
+    let shard: number;
+    let sku: string;
+    let other: string;
+
+    before(() => {
+      subject = create(stack());
+    });
+    after(() => subject.close());
+    beforeEach(() => {
+      const skus = skusOnOneShard(fresh('conformance'), 2);
+      shard = skus.shard;
+      [sku, other] = skus.sku_ids as [string, string];
+    });
+
+    const deadline = (): number => performance.now() + WAIT_MS;
+    const deduct = async (order_id: string, ...lines: Line[]): Promise<DeductOutcome> => {
+      const operation: Deduct = { kind: 'deduct', order_id, lines };
+      const [outcome] = await subject.engine.apply(shard, [operation], deadline());
+      return outcome as DeductOutcome;
+    };
+    const change = async (operation: Adjust | Open): Promise<AppliedOutcome> => {
+      const [outcome] = await subject.engine.apply(shard, [operation], deadline());
+      return outcome as AppliedOutcome;
+    };
+    const open = (sku_id: string, leaved_amount: number) => change({ kind: 'open', sku_id, leaved_amount });
+    const adjust = (adjustment_id: string, delta: number) => change({ kind: 'adjust', sku_id: sku, adjustment_id, delta, reason: null });
+    const left = async (sku_id: string): Promise<number | null> => {
+      const stock = await subject.reader.readStock(shard, sku_id, deadline());
+      if (stock.is !== 'found') throw new Error(stock.is);
+      return stock.rows[0]?.leaved_amount ?? null;
+    };
+    const line = (order_detail_id: string, quantity: number, sku_id = sku): Line => ({ sku_id, order_detail_id, quantity });
+
+    it('takes what is there and no more', async () => {
+      await open(sku, 5);
+      expect((await deduct('o', line('a', 3))).is).to.equal('deducted');
+      expect(await deduct('o', line('b', 3))).to.deep.equal({
+        is: 'refused',
+        code: 'insufficient_stock',
+        lines: [{ ...line('b', 3), code: 'insufficient_stock', leaved_amount: 2 }],
+      });
+      expect((await deduct('o', line('b', 2))).is).to.equal('deducted');
+      expect(await left(sku)).to.equal(0);
+    });
+
+    it('answers the same ids as the first time, also when sold out', async () => {
+      await open(sku, 1);
+      await deduct('o', line('a', 1));
+      expect(await deduct('o', line('a', 1))).to.deep.equal({
+        is: 'deducted',
+        lines: [{ ...line('a', 1), replayed: true, returned: 0 }],
+      });
+      expect(await left(sku)).to.equal(0);
+    });
+
+    it('refuses the same ids with another quantity or order', async () => {
+      await open(sku, 9);
+      await deduct('o', line('a', 1));
+      const conflict = (wanted: Line) => ({ is: 'refused', code: 'idempotency_conflict', lines: [{ ...wanted, code: 'idempotency_conflict' }] });
+      expect(await deduct('o', line('a', 2))).to.deep.equal(conflict(line('a', 2)));
+      expect(await deduct('another', line('a', 1))).to.deep.equal(conflict(line('a', 1)));
+      expect(await left(sku)).to.equal(8);
+    });
+
+    it('keeps the same order detail of two SKUs apart', async () => {
+      await open(sku, 1);
+      await open(other, 1);
+      await deduct('o', line('a', 1));
+      expect((await deduct('o', line('a', 1, other))).is).to.equal('deducted');
+      expect(await left(other)).to.equal(0);
+    });
+
+    it('takes all lines or none, and names every line in the way under the code that is told first', async () => {
+      await open(sku, 5);
+      await deduct('o', line('a', 1));
+      const lines = [line('b', 1), line('c', 9), line('a', 2), line('d', 1, other)];
+      expect(await deduct('o', ...lines)).to.deep.equal({
+        is: 'refused',
+        code: 'idempotency_conflict',
+        lines: [
+          { ...line('b', 1), code: 'insufficient_stock', leaved_amount: 4 },
+          { ...line('c', 9), code: 'insufficient_stock', leaved_amount: 4 },
+          { ...line('a', 2), code: 'idempotency_conflict' },
+          { ...line('d', 1, other), code: 'unknown_sku' },
+        ],
+      });
+      expect(await left(sku)).to.equal(4);
+    });
+
+    it('adds up the lines of one SKU', async () => {
+      await open(sku, 5);
+      expect((await deduct('o', line('a', 3), line('b', 3))).is).to.equal('refused');
+      expect((await deduct('o', line('a', 3), line('b', 2))).is).to.equal('deducted');
+      expect(await left(sku)).to.equal(0);
+    });
+
+    it('lets replayed lines stand and takes the others', async () => {
+      await open(sku, 5);
+      await deduct('o', line('a', 2));
+      expect(await deduct('o', line('b', 3), line('a', 2))).to.deep.equal({
+        is: 'deducted',
+        lines: [
+          { ...line('b', 3), replayed: false, returned: 0 },
+          { ...line('a', 2), replayed: true, returned: 0 },
+        ],
+      });
+      expect(await left(sku)).to.equal(0);
+    });
+
+    it('leaves nothing behind when it refuses: the same ids may come again after a restock', async () => {
+      await open(sku, 0);
+      expect((await deduct('o', line('a', 1))).is).to.equal('refused');
+      await adjust('restock', 1);
+      expect((await deduct('o', line('a', 1))).is).to.equal('deducted');
+    });
+
+    it('does not know SKUs that were not opened', async () => {
+      const outcome = await deduct('o', line('a', 1));
+      expect(outcome).to.deep.include({ is: 'refused', code: 'unknown_sku' });
+      expect(await adjust('x', 1)).to.deep.equal({ is: 'refused', code: 'unknown_sku', lines: [] });
+    });
+
+    it('opens a SKU once', async () => {
+      expect(await open(sku, 5)).to.deep.equal({ is: 'applied', replayed: false });
+      await deduct('o', line('a', 1));
+      expect(await open(sku, 5)).to.deep.equal({ is: 'applied', replayed: true });
+      expect(await open(sku, 6)).to.deep.equal({ is: 'refused', code: 'sku_exists', lines: [] });
+      expect(await left(sku)).to.equal(4);
+    });
+
+    it('adjusts once per id, never below zero nor above the limit', async () => {
+      await open(sku, 5);
+      expect(await adjust('up', 10)).to.deep.equal({ is: 'applied', replayed: false });
+      expect(await adjust('up', 10)).to.deep.equal({ is: 'applied', replayed: true });
+      expect(await adjust('up', 11)).to.deep.equal({ is: 'refused', code: 'idempotency_conflict', lines: [] });
+      expect(await adjust('down', -16)).to.deep.equal({ is: 'refused', code: 'insufficient_stock', lines: [] });
+      expect(await adjust('down', -15)).to.deep.equal({ is: 'applied', replayed: false });
+      expect(await adjust('fill', Number.MAX_SAFE_INTEGER)).to.deep.equal({ is: 'applied', replayed: false });
+      expect(await adjust('over', 1)).to.deep.equal({ is: 'refused', code: 'stock_limit', lines: [] });
+      expect(await left(sku)).to.equal(Number.MAX_SAFE_INTEGER);
+    });
+
+    it('finds flows, in the order asked for', async () => {
+      await open(sku, 5);
+      await deduct('o', line('a', 2));
+      const found = await subject.reader.findFlows(shard, [line('none', 1), line('a', 2)], deadline());
+      expect(found.is).to.equal('found');
+      if (found.is !== 'found') return;
+      expect(found.flows[0]).to.equal(null);
+      expect(found.flows[1]).to.deep.include({ ...line('a', 2), order_id: 'o', returned: 0, status: 'deducted', sub_row: 0 });
+    });
+
+    it('leaves alone what another shard owns', async () => {
+      const wrong = (shard + 1) % 16;
+      const operation: Deduct = { kind: 'deduct', order_id: 'o', lines: [line('a', 1)] };
+      expect(await subject.engine.apply(wrong, [operation], deadline())).to.deep.equal([{ is: 'not_mine' }]);
+      expect(await subject.engine.apply(wrong, [{ kind: 'open', sku_id: sku, leaved_amount: 1 }], deadline())).to.deep.equal([{ is: 'not_mine' }]);
+      expect(await subject.reader.readStock(wrong, sku, deadline())).to.deep.equal({ is: 'not_mine' });
+      expect(await subject.reader.findFlows(wrong, [line('a', 1)], deadline())).to.deep.equal({ is: 'not_mine' });
+    });
+
+    it('does not begin work whose deadline has passed', async () => {
+      if (name === 'oracle') return; // It has no clock.
+      await open(sku, 5);
+      const operation: Deduct = { kind: 'deduct', order_id: 'o', lines: [line('a', 1)] };
+      const [outcome] = await subject.engine.apply(shard, [operation], performance.now() - 1);
+      expect(outcome?.is).to.equal('not_done');
+      expect(await left(sku)).to.equal(5);
+    });
+
+    it('answers random traffic as the oracle does, one operation after the other', async () => {
+      const runs = name === 'oracle' ? 5 : LONG ? 400 : 25;
+      const prefix = fresh('random');
+      let run = 0;
+      await fc.assert(
+        // The SKUs are numbered, so that one seed gives one history whatever they are called this time.
+        fc.asyncProperty(fc.array(operations(['0', '1', '2']), { minLength: 20, maxLength: 60 }), async (history) => {
+          const skus = skusOnOneShard(`${prefix}-${(run += 1)}`, 3);
+          const oracle = new Oracle(new SlotMap(16));
+          for (const operation of history.map((numbered) => renamed(numbered, skus.sku_ids))) {
+            const [expected] = await oracle.apply(skus.shard, [operation], deadline());
+            const [actual] = await subject.engine.apply(skus.shard, [operation], deadline());
+            expect(actual, JSON.stringify(operation)).to.deep.equal(expected);
+          }
+          for (const sku_id of skus.sku_ids) {
+            const expected = await oracle.readStock(skus.shard, sku_id, deadline());
+            expect(await subject.reader.readStock(skus.shard, sku_id, deadline())).to.deep.equal(expected);
+          }
+        }),
+        { numRuns: runs },
+      );
+    });
+  });
+}
+
+/** The same operation on real SKUs instead of numbers. */
+function renamed(operation: Operation, sku_ids: readonly string[]): Operation {
+  const name = <T extends { readonly sku_id: string }>(thing: T): T => ({ ...thing, sku_id: sku_ids[Number(thing.sku_id)] ?? '' });
+  return operation.kind === 'deduct' ? { ...operation, lines: operation.lines.map(name) } : name(operation);
+}

@@ -1,0 +1,53 @@
+import type { StockEngine, StockReader } from '../../src/core/ports.ts';
+import { SlotMap } from '../../src/core/slots.ts';
+import { Shard } from '../../src/mysql/shard.ts';
+import { ShardReader } from '../../src/mysql/shardReader.ts';
+import { TextbookEngine } from '../../src/mysql/textbookEngine.ts';
+import type { Stack } from '../../scripts/support/stack.ts';
+import { Oracle } from './oracle.ts';
+
+/** An engine and the reader of what it wrote. */
+export interface Subject {
+  readonly engine: StockEngine;
+  readonly reader: StockReader;
+  close(): void;
+}
+
+/** Opens the pools of a stack's shards. */
+export function openShards(stack: Pick<Stack, 'shards' | 'initialShards'>, statementMs = 1_000): Shard[] {
+  return stack.shards.map(
+    (shard, index) =>
+      new Shard({
+        ...shard,
+        shard: index,
+        initialShards: stack.initialShards,
+        statementMs,
+        relaxedAllowed: false,
+        onChange: () => undefined,
+      }),
+  );
+}
+
+/** Every implementation of the engine port, by name; a new engine joins the conformance suite here. */
+export const ENGINES: readonly { readonly name: string; create(stack: Stack): Subject }[] = [
+  {
+    name: 'oracle',
+    create: ({ initialShards }) => {
+      const oracle = new Oracle(new SlotMap(initialShards));
+      return { engine: oracle, reader: oracle, close: () => undefined };
+    },
+  },
+  {
+    name: 'textbook',
+    create: (stack) => {
+      const shards = openShards(stack);
+      return {
+        engine: new TextbookEngine(shards),
+        reader: new ShardReader(shards),
+        close: () => {
+          for (const { pool } of shards) pool.close();
+        },
+      };
+    },
+  },
+];
