@@ -37,10 +37,10 @@ export const settingsSchema = Type.Object({
     default: false,
     description: 'serve shards whose commits may be lost with the power; answers then say so',
   }),
-  STOCKGATE_LOG_LEVEL: Type.Union(
-    (['fatal', 'error', 'warn', 'info', 'debug', 'silent'] as const).map((level) => Type.Literal(level)),
-    { default: 'info', description: 'how much is logged to standard error' },
-  ),
+  STOCKGATE_LOG_LEVEL: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent'], {
+    default: 'info',
+    description: 'how much is logged to standard error',
+  }),
 });
 
 type Settings = Static<typeof settingsSchema>;
@@ -97,8 +97,8 @@ export async function loadConfig(environment: NodeJS.ProcessEnv = process.env): 
   const relations = settingFaults(settings);
   if (relations.length > 0) throw new ConfigError('the environment', relations);
   const { initialShards, shards } = await loadShards(settings.STOCKGATE_SHARDS, environment);
-  const publicTokens = tokensOf(settings.STOCKGATE_TOKENS, settings.STOCKGATE_TOKENS_FILE);
-  const adminTokens = tokensOf(settings.STOCKGATE_ADMIN_TOKENS, settings.STOCKGATE_ADMIN_TOKENS_FILE);
+  const publicTokens = tokensOf(settings, 'STOCKGATE_TOKENS');
+  const adminTokens = tokensOf(settings, 'STOCKGATE_ADMIN_TOKENS');
   return deepFreeze({
     public: listener('HOST', settings.HOST, settings.PORT, publicTokens),
     admin: listener('ADMIN_HOST', settings.ADMIN_HOST, settings.ADMIN_PORT, adminTokens),
@@ -191,28 +191,41 @@ function settingFaults(settings: Settings): Fault[] {
 /** An empty variable is an absent one: that is how compose files and shells write "not set". */
 function ownVariables(environment: NodeJS.ProcessEnv): Record<string, unknown> {
   const names = Object.keys(settingsSchema.properties);
-  return Object.fromEntries(names.flatMap((name) => (environment[name] ? [[name, environment[name]]] : [])));
+  return Object.fromEntries(names.flatMap((name) => (environment[name]?.trim() ? [[name, environment[name]]] : [])));
 }
 
-function tokensOf(list: string | undefined, file: string | undefined): string[] {
-  const source = file === undefined ? (list ?? '').split(',') : readTokens(file).split('\n');
-  return source.map((token) => token.trim()).filter((token) => token !== '');
+/** The tokens of one listener. A source that is named but holds none must not open the listener to everybody. */
+function tokensOf(settings: Settings, variable: 'STOCKGATE_TOKENS' | 'STOCKGATE_ADMIN_TOKENS'): string[] {
+  const list = settings[variable];
+  const file = settings[`${variable}_FILE`];
+  if (list === undefined && file === undefined) return [];
+  if (list !== undefined && file !== undefined) throw settingError(variable, `must not be set together with ${variable}_FILE`);
+  const source = file === undefined ? (list ?? '').split(',') : readTokens(`${variable}_FILE`, file).split('\n');
+  const tokens = source.map((token) => token.trim()).filter((token) => token !== '');
+  const named = file === undefined ? variable : `${variable}_FILE`;
+  if (tokens.length === 0) throw settingError(named, 'holds no token');
+  if (!tokens.every((token) => /^[\x21-\x7e]+$/.test(token))) {
+    throw settingError(named, 'holds a token that no header can carry: only visible ASCII characters can stand in one');
+  }
+  return tokens;
 }
 
-function readTokens(file: string): string {
+function readTokens(variable: string, file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    throw new ConfigError('the environment', [{ path: file, message: error instanceof Error ? error.message : String(error) }]);
+    throw settingError(variable, error instanceof Error ? error.message : String(error));
   }
+}
+
+function settingError(path: string, message: string): ConfigError {
+  return new ConfigError('the environment', [{ path, message }]);
 }
 
 function listener(variable: string, host: string | undefined, listenPort: number, tokens: readonly string[]): ListenerConfig {
   if (tokens.length > 0) return { host: host ?? '0.0.0.0', port: listenPort, tokens };
   if (host !== undefined && !['127.0.0.1', '::1', 'localhost'].includes(host)) {
-    throw new ConfigError('the environment', [
-      { path: variable, message: `must be a loopback address while no token is configured, not ${host}` },
-    ]);
+    throw settingError(variable, `must be a loopback address while no token is configured, not ${host}`);
   }
   return { host: host ?? '127.0.0.1', port: listenPort, tokens };
 }

@@ -19,17 +19,18 @@ const PROGRAMS: Record<ServerKind, readonly string[]> = { mysql: ['mysqld'], mar
 export async function findInstalled(kinds: readonly ServerKind[], searchPath: string): Promise<Installation> {
   const reasons = new Set<string>();
   const directories = [...new Set([...searchPath.split(':').filter((directory) => directory !== ''), SYSTEM_DIRECTORY])];
-  for (const kind of kinds) {
-    for (const program of directories.flatMap((directory) => PROGRAMS[kind].map((name) => join(directory, name)))) {
-      if (!(await access(program, constants.X_OK).then(() => true, () => false))) continue;
-      try {
-        const { stdout } = await run({ command: program, arguments: ['--no-defaults', '--version'], timeoutMs: VERSION_LIMIT_MS });
-        const identity = identify(stdout);
-        if (identity.kind === kind) return describe(program, identity);
-        reasons.add(`${program} is ${identity.kind === 'mysql' ? 'MySQL' : 'MariaDB'}`);
-      } catch (error) {
-        reasons.add(`${program}: ${(error as Error).message}`);
-      }
+  const candidates = kinds.flatMap((kind) =>
+    directories.flatMap((directory) => PROGRAMS[kind].map((name) => ({ kind, program: join(directory, name) }))),
+  );
+  for (const { kind, program } of candidates) {
+    if (!(await access(program, constants.X_OK).then(() => true, () => false))) continue;
+    try {
+      const { stdout } = await run({ command: program, arguments: ['--no-defaults', '--version'], timeoutMs: VERSION_LIMIT_MS });
+      const identity = identify(stdout);
+      if (identity.kind === kind) return describe(program, identity);
+      reasons.add(`${program} is ${identity.kind === 'mysql' ? 'MySQL' : 'MariaDB'}`);
+    } catch (error) {
+      reasons.add(`${program}: ${(error as Error).message}`);
     }
   }
   const sought = [...new Set(kinds.flatMap((kind) => PROGRAMS[kind]))].join(' or ');

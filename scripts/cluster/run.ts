@@ -41,6 +41,6 @@ async function text(stream: NodeJS.ReadableStream | null): Promise<string> {
   let all = '';
   if (stream === null) return all;
   stream.setEncoding('utf8');
-  for await (const chunk of stream) all += chunk;
+  for await (const chunk of stream) all += String(chunk);
   return all;
 }

@@ -15,11 +15,10 @@ export interface Sale {
  * turns line by line, each at another place of its day, so that every shard has work at any time.
  */
 export function salesOfDay(copies: number): Sale[] {
-  const rows = parse(readFileSync(projectPath('scripts/demo/orders-2011-11-10.csv')), { columns: true }) as {
-    invoice: string;
-    stock_code: string;
-    quantity: string;
-  }[];
+  const rows = parse<{ invoice: string; stock_code: string; quantity: string }>(
+    readFileSync(projectPath('scripts/demo/orders-2011-11-10.csv')),
+    { columns: true },
+  );
   const day = rows
     .map((row, index) => ({ ...row, line: index + 1, quantity: Number(row.quantity) }))
     .filter(({ quantity }) => quantity > 0);

@@ -1,8 +1,9 @@
+import type { IncomingMessage } from 'node:http';
 import Router from '@koa/router';
 import Koa from 'koa';
 import type { Static, TSchema } from 'typebox';
 import { compile } from '../schema/compile.ts';
-import type { Checked } from '../schema/compile.ts';
+import type { Checked, Fault } from '../schema/compile.ts';
 import { bearerCheck } from './auth.ts';
 import { readJson } from './body.ts';
 import { invalid, problem, Rejection } from './errors.ts';
@@ -40,7 +41,7 @@ export function listenerApp(options: ListenerOptions): Koa {
   });
   app.use(answerOnce(options));
   app.use(router(options).routes());
-  return app as Koa;
+  return app;
 }
 
 /** The outermost middleware: the only one that writes an answer, sees every exception and knows the token. */
@@ -51,7 +52,8 @@ function answerOnce(options: ListenerOptions): Koa.Middleware<State> {
     const startedMs = performance.now();
     context.state.route = 'none';
     let reply: Reply;
-    if (!isDecodable(context.url)) reply = invalid([{ path: 'url', message: 'is not well-formed percent-encoding' }]);
+    const fault = addressFault(context.req);
+    if (fault !== null) reply = invalid([fault]);
     else if (!openPaths.has(context.path) && !isKnown(context.get('authorization'))) {
       reply = problem('unauthorized', 'send Authorization: Bearer <token>');
       context.set('WWW-Authenticate', 'Bearer');
@@ -137,6 +139,14 @@ function notFound(context: Koa.Context, routes: readonly Route[]): Reply {
 
 function pattern(path: string): RegExp {
   return new RegExp(`^${path.replaceAll(/:\w+/g, '[^/]+').replaceAll('.', '\\.')}$`);
+}
+
+/** What stands in the way of knowing which address is meant, before anything else is looked at. */
+function addressFault({ url = '', httpVersion, headers }: IncomingMessage): Fault | null {
+  if (httpVersion === '1.1' && headers.host === undefined) return { path: 'headers.host', message: 'is required' };
+  // What follows a bare # would be cut off, and `a#b` taken for `a`.
+  if (url.includes('#')) return { path: 'url', message: 'has a # that is not percent-encoded' };
+  return isDecodable(url) ? null : { path: 'url', message: 'is not well-formed percent-encoding' };
 }
 
 /** `%FF` must not become U+FFFD, nor `%zz` stay as it is: two spellings of one id, or two ids in one. */

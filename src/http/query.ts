@@ -6,11 +6,13 @@ import { invalid, Rejection } from './errors.ts';
  *
  * @throws Rejection when a parameter is given twice
  */
-export function readQuery(text: string): Record<string, string> {
-  const query: Record<string, string> = {};
-  for (const [name, value] of Object.entries(parse(text))) {
-    if (typeof value !== 'string') throw new Rejection(invalid([{ path: name, message: 'is given more than once' }]));
-    query[name] = value;
+export function readQuery(text: string): Record<string, unknown> {
+  // Without the limit of 1,000 that the parser has by itself, after which it drops parameters without a word.
+  const parameters = Object.entries(parse(text, '&', '=', { maxKeys: 0 }));
+  const repeated = parameters.filter(([, value]) => typeof value !== 'string');
+  if (repeated.length > 0) {
+    throw new Rejection(invalid(repeated.map(([name]) => ({ path: name || 'query', message: 'is given more than once' }))));
   }
-  return query;
+  // Not by assignment: `__proto__` would then be no parameter at all, and would not be refused.
+  return Object.fromEntries(parameters);
 }

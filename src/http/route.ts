@@ -35,7 +35,7 @@ export type Route = RouteParts<TSchema, TSchema, TSchema>;
 
 /** Declares a call; its handler's input has the types of its schemas. */
 export function route<P extends TSchema, Q extends TSchema, B extends TSchema>(parts: RouteParts<P, Q, B>): Route {
-  return parts as unknown as Route;
+  return parts;
 }
 
 /** Declares a call that the contract has and this version does not. */

@@ -24,7 +24,7 @@ export const skuParams = record({ sku_id: skuId });
 export const deductionParams = record({ order_detail_id: orderDetailId });
 export const deductionQuery = record({ sku_id: skuId });
 export const skuQuery = record({
-  consistency: Type.Optional(Type.Union([Type.Literal('primary'), Type.Literal('cached')])),
+  consistency: Type.Optional(Type.Enum(['primary', 'cached'])),
 });
 
 export const deductionRequest = record({

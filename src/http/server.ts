@@ -1,7 +1,6 @@
 import { createServer } from 'node:http';
-import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import type { Socket } from 'node:net';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
 import type Koa from 'koa';
 import { problem } from './errors.ts';
 import type { ProblemCode } from './errors.ts';
@@ -16,6 +15,8 @@ const LIMITS = {
   /** Between two requests. Longer than the idle time of common load balancers, so that they close first. */
   idleMs: 75_000,
   checkEveryMs: 1_000,
+  /** From our last word on a connection to its end, for the caller to read it. */
+  lingerMs: 1_000,
   connections: 20_000,
 } as const;
 
@@ -34,6 +35,14 @@ export interface RunningServer {
  * @throws when the address cannot be listened on
  */
 export async function listen(app: Koa, host: string, port: number): Promise<RunningServer> {
+  const handle = app.callback();
+  const answersDue = new WeakMap<Socket, Set<ServerResponse>>();
+  const take = (request: IncomingMessage, response: ServerResponse): void => {
+    const due = answersDue.get(request.socket) ?? new Set();
+    answersDue.set(request.socket, due.add(response));
+    response.once('close', () => due.delete(response));
+    void handle(request, response);
+  };
   const server = createServer(
     {
       maxHeaderSize: LIMITS.headerBytes,
@@ -41,11 +50,18 @@ export async function listen(app: Koa, host: string, port: number): Promise<Runn
       requestTimeout: LIMITS.requestMs,
       keepAliveTimeout: LIMITS.idleMs,
       connectionsCheckingInterval: LIMITS.checkEveryMs,
+      // Node.js would answer a missing one by itself, and not with a problem.
+      requireHostHeader: false,
     },
-    app.callback(),
+    take,
   );
   server.maxConnections = LIMITS.connections;
-  server.on('clientError', refuseBroken);
+  // An expectation that nobody knows may be passed over; Node.js would answer it by itself.
+  server.on('checkExpectation', take);
+  server.on('clientError', (error, stream) => {
+    const socket = stream as Socket;
+    refuseBroken(error, socket, answersDue.get(socket));
+  });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, host, () => {
@@ -64,10 +80,21 @@ async function drain(server: Server, waitMs: number): Promise<void> {
   clearTimeout(timer);
 }
 
-/** Bytes that are not HTTP, or too many, or too slow: one clear answer, and the connection ends. */
-function refuseBroken(error: Error & { code?: string }, socket: Socket): void {
+/**
+ * Bytes that are not HTTP, or too many, or too slow: one clear answer, and the connection ends.
+ *
+ * @param due the answers that this connection still waits for, in the order of their requests
+ */
+function refuseBroken(error: Error & { code?: string }, socket: Socket, due: ReadonlySet<ServerResponse> = new Set()): void {
   if (!socket.writable || error.code === 'ECONNRESET') {
     socket.destroy();
+    return;
+  }
+  // Sent now, our refusal would be read as the answer to a whole request before it, which may well be done.
+  const lastWhole = [...due].findLast((response) => response.req.complete);
+  if (lastWhole !== undefined) {
+    if (lastWhole.headersSent) socket.destroySoon();
+    else lastWhole.setHeader('Connection', 'close');
     return;
   }
   const code: ProblemCode =
@@ -86,4 +113,6 @@ function refuseBroken(error: Error & { code?: string }, socket: Socket): void {
     'Connection: close',
   ];
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+  // Node.js no longer watches this connection: a caller who keeps his side open would hold it for ever.
+  setTimeout(() => socket.destroy(), LIMITS.lingerMs).unref();
 }

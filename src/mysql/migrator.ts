@@ -159,7 +159,8 @@ async function connected<T>(address: Address, work: (database: Knex) => Promise<
 async function withNamedLock<T>(database: Knex, schema: string, work: () => Promise<T>): Promise<T> {
   // The name holds for the whole server and has at most 64 characters, as many as a schema's own name may have.
   const lock = `stockgate:${createHash('sha1').update(schema).digest('hex')}`;
-  const connection: unknown = await database.client.acquireConnection();
+  const client = database.client as Knex.Client;
+  const connection: unknown = await client.acquireConnection();
   try {
     const [rows] = (await database.raw('SELECT GET_LOCK(?, ?) AS taken', [lock, LOCK_WAIT_SECONDS]).connection(connection)) as [
       { taken: number | null }[],
@@ -169,7 +170,7 @@ async function withNamedLock<T>(database: Knex, schema: string, work: () => Prom
     await database.raw('DO RELEASE_LOCK(?)', [lock]).connection(connection);
     return result;
   } finally {
-    await database.client.releaseConnection(connection);
+    await client.releaseConnection(connection);
   }
 }
 

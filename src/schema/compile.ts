@@ -15,6 +15,12 @@ export type Checked<T> = { readonly ok: true; readonly value: T } | { readonly o
 /** The format name of ids in every schema; the rule itself stands in `core/identifier.ts`. */
 export const IDENTIFIER_FORMAT = 'stockgate-id';
 
+const FORMATS = {
+  [IDENTIFIER_FORMAT]: isIdentifier,
+  /** Times as we write them: ISO 8601 in UTC. */
+  'date-time': /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/,
+};
+
 /** More faults than this in one input are counted, not listed. */
 const FAULTS_MAX = 1_000;
 
@@ -25,7 +31,7 @@ const FAULTS_MAX = 1_000;
  * @returns a function that tells the typed value or every fault with its path
  */
 export function compile<S extends TSchema>(schema: S, root: string): (input: unknown) => Checked<Static<S>> {
-  return check(new Ajv2020({ allErrors: true, strict: true, formats: { [IDENTIFIER_FORMAT]: isIdentifier } }), schema, root);
+  return check(new Ajv2020({ allErrors: true, strict: true, formats: FORMATS }), schema, root);
 }
 
 /**

@@ -31,8 +31,9 @@ export function findDeductions(
     const found = new Map<string, FoundDeduction>();
     let failure: NotDone | NotMine | null = null;
     for (const { shard, answer } of answers) {
+      const flows = answer.is === 'found' ? answer.flows : [];
       if (answer.is !== 'found') failure = answer;
-      else for (const flow of answer.flows) if (flow !== null) found.set(flowKeyText(flow), { shard, flow });
+      for (const flow of flows) if (flow !== null) found.set(flowKeyText(flow), { shard, flow });
     }
     return failure ?? { is: 'found', deductions: keys.map((key) => found.get(flowKeyText(key)) ?? null) };
   });

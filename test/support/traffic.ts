@@ -18,6 +18,15 @@ export function skusOnOneShard(prefix: string, count: number, shards = 16): { sh
   return { shard, sku_ids };
 }
 
+/** A SKU of a given shard, with a name that begins as asked. */
+export function skuOn(shard: number, prefix: string, shards = 16): string {
+  const map = new SlotMap(shards);
+  for (let number = 0; ; number += 1) {
+    const sku_id = `${prefix}-${number}`;
+    if (map.shardOf(sku_id) === shard) return sku_id;
+  }
+}
+
 /**
  * Seeded random traffic of every operation there is: few ids, so that replays, conflicts, sell-outs and unknown SKUs
  * all happen often. New operations join here.

@@ -1,0 +1,13 @@
+import type { SkuBalance } from '../core/books.ts';
+import type { DeadlineMs } from '../core/nouns.ts';
+import type { BookReader } from '../core/ports.ts';
+
+/**
+ * Reads the balances of every shard, each in one snapshot.
+ *
+ * @returns one list per shard, in their order
+ * @throws when a shard cannot be read: books that were not read do not balance
+ */
+export function readAllBalances(reader: BookReader, shardCount: number, deadlineMs: DeadlineMs): Promise<(readonly SkuBalance[])[]> {
+  return Promise.all(Array.from({ length: shardCount }, (_, shard) => reader.readBalances(shard, deadlineMs)));
+}

@@ -1,0 +1,116 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+
+/** Which folders and packages each folder of `src` may import; node's own modules are listed where they are needed. */
+const ARROWS: Readonly<Record<string, readonly string[]>> = {
+  core: ['core', 'murmurhash'],
+  schema: ['core', 'schema', 'ajv', 'typebox'],
+  service: ['core', 'service'],
+  mysql: ['core', 'mysql', 'mysql2', 'knex', 'node:fs', 'node:path', 'node:url', 'node:crypto'],
+  http: ['core', 'schema', 'service (types)', 'http', 'koa', '@koa/router', 'raw-body', 'typebox', 'node:http', 'node:net', 'node:crypto', 'node:querystring'],
+  metrics: ['core', 'metrics', 'prom-client'],
+};
+
+/** Files of `src` itself: what ties the folders together. They may import everything. */
+const TOP_FILES = ['app.ts', 'config.ts', 'log.ts', 'main.ts', 'shardsFile.ts'];
+
+/** At this size a file most likely has a second reason to change. */
+const LINES_MAX = 300;
+
+interface Import {
+  readonly what: string;
+  readonly typesOnly: boolean;
+}
+
+function filesBelow(folder: string): string[] {
+  return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+    .map((file) => join(folder, file))
+    .filter((file) => file.endsWith('.ts'));
+}
+
+function importsOf(text: string): Import[] {
+  return [...text.matchAll(/^(?:import|export)\s+(type\s)?[^;]*?from\s+'([^']+)';/gms)].map(([, type, what]) => ({
+    what: what ?? '',
+    typesOnly: type !== undefined,
+  }));
+}
+
+/** `../core/nouns.ts` from `src/http/errors.ts` → `core`; `ajv/dist/2020.js` → `ajv`. */
+function placeOf(file: string, what: string): string {
+  if (what.startsWith('.')) {
+    const path = relative(join(ROOT, 'src'), resolve(ROOT, dirname(file), what));
+    return path.includes('/') ? (path.split('/')[0] ?? path) : path;
+  }
+  return what.startsWith('@') ? what.split('/').slice(0, 2).join('/') : what.startsWith('node:') ? what : (what.split('/')[0] ?? what);
+}
+
+/** Says which imports of a file of `src` go against the arrows. */
+export function forbiddenImports(file: string, text: string): string[] {
+  const folder = file.split('/')[1] ?? '';
+  const allowed = ARROWS[folder] ?? [];
+  return importsOf(text)
+    .filter(({ what, typesOnly }) => {
+      const place = placeOf(file, what);
+      return !allowed.includes(place) && !(typesOnly && allowed.includes(`${place} (types)`));
+    })
+    .map(({ what }) => `${file} imports ${what}`);
+}
+
+describe('style', () => {
+  const sources = filesBelow('src').filter((file) => !file.endsWith('.d.ts'));
+  const inFolders = sources.filter((file) => file.split('/').length > 2);
+  const text = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
+
+  it('lets imports go one way', () => {
+    expect(inFolders.flatMap((file) => forbiddenImports(file, text(file)))).to.deep.equal([]);
+  });
+
+  it('would notice an import that goes the other way', () => {
+    expect(forbiddenImports('src/core/slots.ts', "import { thing } from '../mysql/pool.ts';")).to.have.length(1);
+    expect(forbiddenImports('src/http/errors.ts', "import { deductOrder } from '../service/deductOrder.ts';")).to.have.length(1);
+    expect(forbiddenImports('src/http/errors.ts', "import type { Order } from '../service/deductOrder.ts';")).to.deep.equal([]);
+    expect(forbiddenImports('src/service/readSku.ts', "import mysql from 'mysql2';")).to.have.length(1);
+  });
+
+  it('knows every folder and every file at the top', () => {
+    const entries = readdirSync(join(ROOT, 'src'), { withFileTypes: true });
+    const folders = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+    const files = entries.filter((entry) => entry.isFile()).map(({ name }) => name);
+    expect(folders.sort()).to.deep.equal(Object.keys(ARROWS).sort());
+    expect(files.sort()).to.deep.equal([...TOP_FILES].sort());
+  });
+
+  it('has no file that nothing imports', () => {
+    const all = [...sources, ...filesBelow('scripts'), ...filesBelow('test'), 'shards.config.ts'];
+    const imported = new Set(
+      all.flatMap((file) => importsOf(text(file)).map(({ what }) => relative(ROOT, resolve(ROOT, dirname(file), what)))),
+    );
+    const entries = ['src/main.ts'];
+    expect(sources.filter((file) => !imported.has(file) && !entries.includes(file))).to.deep.equal([]);
+  });
+
+  it('keeps files small', () => {
+    const all = [...sources, ...filesBelow('scripts'), ...filesBelow('test'), ...filesBelow('migrations')];
+    expect(all.filter((file) => text(file).split('\n').length > LINES_MAX)).to.deep.equal([]);
+  });
+
+  it('reads the environment in one place', () => {
+    expect(sources.filter((file) => file !== 'src/config.ts' && text(file).includes('process.env'))).to.deep.equal([]);
+  });
+
+  it('has no stock statement that sets an amount to a literal, and no INSERT IGNORE', () => {
+    const statements = filesBelow('src/mysql/sql').map(text).join('\n');
+    expect(statements).to.match(/UPDATE stock SET/);
+    expect(statements).not.to.match(/leaved_amount\s*=\s*(\?|\d)/);
+    expect(statements).not.to.match(/INSERT\s+IGNORE/i);
+  });
+
+  it('tells status codes in one place', () => {
+    const others = inFolders.filter((file) => file.startsWith('src/http/') && !file.endsWith('/errors.ts'));
+    expect(others.filter((file) => /\b(4\d\d|5\d\d)\b/.test(text(file).replaceAll(/\/\*\*[\s\S]*?\*\//g, '')))).to.deep.equal([]);
+  });
+});

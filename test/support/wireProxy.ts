@@ -1,0 +1,104 @@
+import { connect, createServer } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+
+/**
+ * Where the wire is cut, seen from the packet that commits:
+ * before (the server never sees it), inside (it sees one byte), after (it commits, and its OK is lost), half-reply (half
+ * of the OK arrives), silent (it commits, its OK never comes, and the connection stays open).
+ */
+export const CUTS = ['before', 'inside', 'after', 'half-reply', 'silent'] as const;
+export type Cut = (typeof CUTS)[number];
+
+export interface WireProxy {
+  readonly port: number;
+  /** Cuts at the next COMMIT that passes, once. */
+  arm(cut: Cut): void;
+  /** While true, nothing that the server says is passed on, on any connection, and what it said is lost. */
+  setSilent(silent: boolean): void;
+  readonly cutsDone: number;
+  close(): Promise<void>;
+}
+
+const COM_QUERY = 0x03;
+
+/** A TCP proxy that reads the heads of MySQL packets on their way to the server. */
+export async function startWireProxy(target: { readonly host: string; readonly port: number }): Promise<WireProxy> {
+  let armed: Cut | null = null;
+  let silent = false;
+  let cutsDone = 0;
+  const sockets = new Set<Socket>();
+
+  const server = createServer((client) => {
+    const upstream = connect(target.port, target.host);
+    let reply: Cut | null = null;
+    let pending: Buffer = Buffer.alloc(0);
+    const end = (): void => {
+      client.destroy();
+      upstream.destroy();
+    };
+    for (const socket of [client, upstream]) {
+      sockets.add(socket);
+      socket.setNoDelay(true);
+      socket.on('error', end);
+      socket.on('close', () => {
+        sockets.delete(socket);
+        end();
+      });
+    }
+    const pass = (packet: Buffer): void => {
+      if (armed === null || !isCommit(packet)) {
+        upstream.write(packet);
+        return;
+      }
+      const cut = armed;
+      armed = null;
+      cutsDone += 1;
+      if (cut === 'before') return end();
+      if (cut === 'inside') {
+        upstream.write(packet.subarray(0, 1), () => end());
+        return;
+      }
+      reply = cut;
+      upstream.write(packet);
+    };
+    client.on('data', (chunk: Buffer) => {
+      pending = Buffer.concat([pending, chunk]);
+      for (let length = packetLength(pending); length !== null && pending.length >= length; length = packetLength(pending)) {
+        pass(pending.subarray(0, length));
+        pending = pending.subarray(length);
+      }
+    });
+    upstream.on('data', (chunk: Buffer) => {
+      if (reply === 'after') return end();
+      if (reply === 'half-reply') {
+        client.write(chunk.subarray(0, Math.floor(chunk.length / 2)), () => end());
+        return;
+      }
+      if (reply !== 'silent' && !silent) client.write(chunk);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+
+  return {
+    port: (server.address() as AddressInfo).port,
+    arm: (cut) => (armed = cut),
+    setSilent: (value) => (silent = value),
+    get cutsDone() {
+      return cutsDone;
+    },
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        for (const socket of sockets) socket.destroy();
+      }),
+  };
+}
+
+/** A packet's whole length in bytes: a head of four, of which three tell the length of the rest. */
+function packetLength(bytes: Buffer): number | null {
+  return bytes.length < 4 ? null : 4 + bytes.readUIntLE(0, 3);
+}
+
+function isCommit(packet: Buffer): boolean {
+  return packet[4] === COM_QUERY && packet.subarray(5).toString('latin1').includes('COMMIT');
+}

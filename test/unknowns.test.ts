@@ -1,0 +1,151 @@
+import { expect } from 'chai';
+import type { Line } from '../src/core/nouns.ts';
+import type { AppliedOutcome, DeductOutcome } from '../src/core/outcome.ts';
+import { ShardReader } from '../src/mysql/shardReader.ts';
+import { TextbookEngine } from '../src/mysql/textbookEngine.ts';
+import type { Shard } from '../src/mysql/shard.ts';
+import { openShards } from './support/engines.ts';
+import { fresh } from './support/gateway.ts';
+import { stack } from './support/setup.ts';
+import { skuOn } from './support/traffic.ts';
+import { CUTS, startWireProxy } from './support/wireProxy.ts';
+import type { Cut, WireProxy } from './support/wireProxy.ts';
+
+const ROUNDS = process.env['STOCKGATE_TEST_LONG'] === '1' ? 100 : 6;
+const REQUEST_MS = 3_000;
+const STATEMENT_MS = 300;
+
+/** What the engine must say, with the shard reachable again at once: it can always find out. */
+const TRUTH: Readonly<Record<Cut, 'deducted' | 'not_done'>> = {
+  before: 'not_done',
+  inside: 'not_done',
+  after: 'deducted',
+  'half-reply': 'deducted',
+  silent: 'deducted',
+};
+
+describe('unknowns', () => {
+  let proxy: WireProxy;
+  let shards: Shard[];
+  let engine: TextbookEngine;
+  let reader: ShardReader;
+  let shard: number;
+  let sku_id: string;
+
+  before(async () => {
+    shard = 0;
+    sku_id = skuOn(shard, fresh('unknown'));
+    const target = stack().shards[shard]?.address;
+    if (target === undefined) throw new Error('the shard has an address');
+    proxy = await startWireProxy(target);
+    const throughProxy = stack().shards.map((other, index) =>
+      index === shard ? { ...other, address: { ...other.address, port: proxy.port } } : other,
+    );
+    shards = openShards({ ...stack(), shards: throughProxy }, STATEMENT_MS);
+    engine = new TextbookEngine(shards);
+    reader = new ShardReader(shards);
+    const [opened] = await engine.apply(shard, [{ kind: 'open', sku_id, leaved_amount: 1_000_000 }], deadline());
+    expect(opened?.is).to.equal('applied');
+  });
+
+  after(async () => {
+    for (const { pool } of shards) pool.close();
+    await proxy.close();
+  });
+
+  const deadline = (): number => performance.now() + REQUEST_MS;
+  const deduct = async (line: Line): Promise<DeductOutcome> => {
+    const [outcome] = await engine.apply(shard, [{ kind: 'deduct', order_id: 'o', lines: [line] }], deadline());
+    return outcome as DeductOutcome;
+  };
+  const left = async (): Promise<number> => {
+    const stock = await reader.readStock(shard, sku_id, deadline());
+    return stock.is === 'found' ? (stock.rows[0]?.leaved_amount ?? Number.NaN) : Number.NaN;
+  };
+  const stands = async (line: Line): Promise<boolean> => {
+    const found = await reader.findFlows(shard, [line], deadline());
+    if (found.is !== 'found') throw new Error(found.is);
+    return found.flows[0] !== null;
+  };
+
+  for (const cut of CUTS) {
+    it(`tells what happened when the wire is cut ${cut} COMMIT`, async () => {
+      for (let round = 0; round < ROUNDS; round += 1) {
+        const line: Line = { sku_id, order_detail_id: fresh(cut), quantity: 1 + (round % 3) };
+        const before = await left();
+        const cutsBefore = proxy.cutsDone;
+        proxy.arm(cut);
+        const outcome = await deduct(line);
+        expect(proxy.cutsDone, 'the wire was cut').to.equal(cutsBefore + 1);
+        expect(outcome.is, JSON.stringify(outcome)).to.equal(TRUTH[cut]);
+        expect(await stands(line)).to.equal(TRUTH[cut] === 'deducted');
+        expect(await left()).to.equal(before - (TRUTH[cut] === 'deducted' ? line.quantity : 0));
+        const again = await deduct(line);
+        expect(again, 'the same ids again').to.deep.include({ is: 'deducted' });
+        expect(await left()).to.equal(before - line.quantity);
+      }
+    });
+  }
+
+  it('does the same for adjustments', async () => {
+    for (const cut of CUTS) {
+      const before = await left();
+      const operation = { kind: 'adjust', sku_id, adjustment_id: fresh(cut), delta: 5, reason: null } as const;
+      proxy.arm(cut);
+      const [outcome] = await engine.apply(shard, [operation], deadline());
+      expect((outcome as AppliedOutcome).is).to.equal(TRUTH[cut] === 'deducted' ? 'applied' : 'not_done');
+      const [again] = await engine.apply(shard, [operation], deadline());
+      expect((again as AppliedOutcome).is).to.equal('applied');
+      expect(await left(), cut).to.equal(before + 5);
+    }
+  });
+
+  it('does the same for openings', async () => {
+    for (const cut of CUTS) {
+      const operation = { kind: 'open', sku_id: skuOn(shard, fresh(cut)), leaved_amount: 7 } as const;
+      proxy.arm(cut);
+      const [outcome] = await engine.apply(shard, [operation], deadline());
+      expect((outcome as AppliedOutcome).is).to.equal(TRUTH[cut] === 'deducted' ? 'applied' : 'not_done');
+      const [again] = await engine.apply(shard, [operation], deadline());
+      expect((again as AppliedOutcome).is).to.equal('applied');
+    }
+  });
+
+  it('says "unknown", never "failed", while the shard is silent after COMMIT, and knows it once the shard speaks', async () => {
+    const line: Line = { sku_id, order_detail_id: fresh('silent'), quantity: 2 };
+    const before = await left();
+    proxy.arm('silent');
+    const asked = deduct(line);
+    await until(() => proxy.cutsDone > 0 && shards[shard]?.pool.state().busy === 1);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    proxy.setSilent(true);
+    const startedMs = performance.now();
+    const outcome = await asked;
+    expect(outcome.is).to.equal('unknown');
+    expect(performance.now() - startedMs, 'within the deadline').to.be.below(REQUEST_MS + 500);
+    proxy.setSilent(false);
+    await until(async () => (await reader.readStock(shard, sku_id, deadline())).is === 'found');
+    expect(await deduct(line)).to.deep.include({ is: 'deducted' });
+    expect(await left()).to.equal(before - 2);
+    expect(shards[shard]?.pool.state()).to.deep.include({ busy: 0, waiting: 0 });
+  });
+
+  it('says "not done" when the shard falls silent before COMMIT, and nothing comes of it later', async () => {
+    const line: Line = { sku_id, order_detail_id: fresh('early'), quantity: 2 };
+    const before = await left();
+    proxy.setSilent(true);
+    expect((await deduct(line)).is).to.equal('not_done');
+    proxy.setSilent(false);
+    await until(async () => (await reader.readStock(shard, sku_id, deadline())).is === 'found');
+    expect(await stands(line)).to.equal(false);
+    expect(await left()).to.equal(before);
+  });
+});
+
+async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  for (let tries = 0; tries < 500; tries += 1) {
+    if (await holds()) return;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  throw new Error('it never came to hold');
+}
