@@ -1,5 +1,6 @@
-import { spawn } from 'node:child_process';
 import { Command } from 'commander';
+import { supervise } from './cluster/supervise.ts';
+import { stopWithParent } from './support/lifetime.ts';
 import { projectPath } from './support/paths.ts';
 
 const program = new Command('npm test --')
@@ -9,12 +10,15 @@ const program = new Command('npm test --')
   .argument('[files...]', 'only these test files')
   .parse();
 
+/** For the servers of an interrupted run to be stopped. */
+const STOP_MS = 5_000;
+
 const { long, grep } = program.opts<{ long: boolean; grep?: string }>();
 const files = program.args.length > 0 ? program.args : ['test/*.test.ts', ...(long ? ['test/long/*.test.ts'] : [])];
 
-const mocha = spawn(
-  process.execPath,
-  [
+const mocha = supervise({
+  command: process.execPath,
+  arguments: [
     ...['--import', 'tsx', projectPath('node_modules/mocha/bin/mocha.js')],
     ...['--require', projectPath('test/support/setup.ts')],
     ...['--reporter', projectPath('test/support/reporter.ts')],
@@ -23,8 +27,9 @@ const mocha = spawn(
     ...(grep === undefined ? [] : ['--grep', grep]),
     ...files,
   ],
-  { cwd: projectPath('.'), stdio: 'inherit', env: { ...process.env, ...(long ? { STOCKGATE_TEST_LONG: '1' } : {}) } },
-);
-process.on('SIGINT', () => undefined);
-process.on('SIGTERM', () => mocha.kill('SIGTERM'));
-mocha.on('exit', (code) => process.exit(code ?? 1));
+  environment: { ...process.env, ...(long ? { STOCKGATE_TEST_LONG: '1' } : {}) },
+  workingDirectory: projectPath('.'),
+});
+stopWithParent(async () => void (await mocha.stop(STOP_MS)));
+const { code } = await mocha.exited;
+process.exit(code ?? 1);

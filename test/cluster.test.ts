@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { mirrorsIn } from '../scripts/cluster/apt.ts';
 import { ask } from '../scripts/cluster/ask.ts';
 import { startCluster } from '../scripts/cluster/cluster.ts';
-import type { Cluster, ClusterOptions, DatabaseServer } from '../scripts/cluster/cluster.ts';
+import type { Cluster, ClusterOptions, DatabaseServer } from '../scripts/cluster/contract.ts';
 import { readEnvironment } from '../scripts/cluster/environment.ts';
 import { identify, productName } from '../scripts/cluster/installation.ts';
 import { findInstalled } from '../scripts/cluster/installed.ts';

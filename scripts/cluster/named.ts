@@ -1,5 +1,5 @@
 import { ask } from './ask.ts';
-import type { Cluster, ClusterOptions, DatabaseServer } from './cluster.ts';
+import type { Cluster, ClusterOptions, DatabaseServer } from './contract.ts';
 import type { NamedServers } from './environment.ts';
 import { identify, productName } from './installation.ts';
 

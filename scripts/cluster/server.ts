@@ -2,7 +2,7 @@ import { open, readFile, realpath } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ask } from './ask.ts';
-import type { DatabaseServer } from './cluster.ts';
+import type { DatabaseServer } from './contract.ts';
 import type { Installation } from './installation.ts';
 import { freePort } from './port.ts';
 import { lastLines } from './run.ts';

@@ -7,7 +7,7 @@ import { KnexMigrator } from '../../src/mysql/migrator.ts';
 import { migrateShards } from '../../src/service/migrateShards.ts';
 import type { ShardsFile } from '../../src/shardsFile.ts';
 import { startCluster } from '../cluster/cluster.ts';
-import type { Cluster, ClusterOptions } from '../cluster/cluster.ts';
+import type { Cluster, ClusterOptions } from '../cluster/contract.ts';
 import { dropSchemas } from './dropSchemas.ts';
 import { projectPath } from './paths.ts';
 
