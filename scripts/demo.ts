@@ -13,6 +13,7 @@ import { stopWithParent } from './support/lifetime.ts';
 import { progressBar } from './support/progress.ts';
 import { fail, printTable } from './support/report.ts';
 import { startStack } from './support/stack.ts';
+import { wholeNumber } from './support/wholeNumber.ts';
 
 const program = new Command('npm run demo --')
   .description(
@@ -20,9 +21,9 @@ const program = new Command('npm run demo --')
       'sell out. Ends with the proof that what was sold and what is left add up; exit code 0 only if they do.',
   )
   .addOption(new Option('--data-dir <folder>', 'where the servers are kept').env('DATA_DIR').default('.local'))
-  .option('--copies <count>', 'how many shops have this day at once', Number, 40)
-  .option('--clients <count>', 'how many requests are under way at once', Number, 64)
-  .option('--servers <count>', 'how many MySQL servers carry the 16 shards', Number, 4)
+  .option('--copies <count>', 'how many shops have this day at once', wholeNumber(1), 40)
+  .option('--clients <count>', 'how many requests are under way at once', wholeNumber(1), 64)
+  .option('--servers <count>', 'how many MySQL servers carry the 16 shards', wholeNumber(1), 4)
   .parse();
 
 const options = program.opts<{ dataDir: string; copies: number; clients: number; servers: number }>();

@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import { startGatewayProcess } from './support/gatewayProcess.ts';
 import { stopWithParent } from './support/lifetime.ts';
 import { startStack } from './support/stack.ts';
+import { wholeNumber } from './support/wholeNumber.ts';
 
 const program = new Command('npm run local --')
   .description(
@@ -11,7 +12,7 @@ const program = new Command('npm run local --')
   .addOption(new Option('--data-dir <folder>', 'where servers and data are kept').env('DATA_DIR').default('.local'))
   .addOption(new Option('--port <port>', 'the public listener').env('PORT').default('8080'))
   .addOption(new Option('--admin-port <port>', 'the admin listener').env('ADMIN_PORT').default('8081'))
-  .option('--servers <count>', 'how many MySQL servers carry the 16 shards', Number, 1)
+  .option('--servers <count>', 'how many MySQL servers carry the 16 shards', wholeNumber(1), 1)
   .parse();
 
 const options = program.opts<{ dataDir: string; port: string; adminPort: string; servers: number }>();

@@ -1,18 +1,19 @@
 import { Command, Option } from 'commander';
-import { loadShards } from '../src/config.ts';
 import { KnexMigrator } from '../src/mysql/migrator.ts';
 import { migrateShards } from '../src/service/migrateShards.ts';
 import type { MigrationResult } from '../src/service/migrateShards.ts';
+import { loadShards } from '../src/shardsFile.ts';
 import { projectPath } from './support/paths.ts';
 import { progressBar } from './support/progress.ts';
 import { fail, printTable } from './support/report.ts';
+import { wholeNumber } from './support/wholeNumber.ts';
 
 const program = new Command('npm run migrate --')
   .description('Brings the schemas of all shards up to date, or tells how they stand. Can be repeated at any time.')
   .addOption(
     new Option('--shards <file>', 'the file that lists the shards').env('STOCKGATE_SHARDS').default('shards.config.ts'),
   )
-  .option('--timeout <seconds>', 'the longest one shard may take', Number, 60);
+  .option('--timeout <seconds>', 'the longest one shard may take', wholeNumber(1), 60);
 
 program.command('status').description('show a row per shard; non-zero when any is behind').action(() => run(false, false));
 program
@@ -23,7 +24,7 @@ program
 
 async function run(apply: boolean, createSchemas: boolean): Promise<void> {
   const { shards: file, timeout } = program.opts<{ shards: string; timeout: number }>();
-  const { initialShards, shards } = await loadShards(file);
+  const { initialShards, shards } = await loadShards(file, process.env);
   const migrator = new KnexMigrator({
     addresses: shards.map(({ address }) => address),
     initialShards,
@@ -51,7 +52,8 @@ async function run(apply: boolean, createSchemas: boolean): Promise<void> {
   );
   const behind = results.filter(({ status }) => status === null || status.pending.length > 0 || status.slot_count === null);
   if (behind.length > 0) {
-    fail(`${behind.length} of ${results.length} shards are not up to date; \`npm run migrate -- up\` can be repeated`);
+    const names = behind.map(({ shard }) => shards[shard]?.name).join(', ');
+    fail(`${behind.length} of ${results.length} shards are not up to date (${names}); \`npm run migrate -- up\` can be repeated`);
   }
   // A shard that never answered may still hold a socket open.
   process.exit(process.exitCode ?? 0);

@@ -24,6 +24,5 @@ if (!existsSync(installed) || statSync(lockfile).mtimeMs > statSync(installed).m
 
 const script = `${root}scripts/${command}.ts`;
 process.argv.splice(1, 2, script);
-const { register } = await import('tsx/esm/api');
-register();
+await import('tsx');
 await import(script);

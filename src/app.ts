@@ -9,6 +9,8 @@ import { publicRoutes } from './http/publicRoutes.ts';
 import type { PublicServices } from './http/publicRoutes.ts';
 import type { Route } from './http/route.ts';
 import { listen } from './http/server.ts';
+import type { RunningServer } from './http/server.ts';
+import { atMostEvery } from './log.ts';
 import { createMetrics } from './metrics/metrics.ts';
 import { Shard } from './mysql/shard.ts';
 import { ShardReader } from './mysql/shardReader.ts';
@@ -19,6 +21,10 @@ import { findDeductions } from './service/findDeductions.ts';
 import { readSku } from './service/readSku.ts';
 import { Routing } from './service/routing.ts';
 import { WatchedEngine } from './service/watchedEngine.ts';
+import type { NoVerdict } from './service/watchedEngine.ts';
+
+/** Of operations without a verdict, one a second is logged for each shard and ending; all are counted. */
+const LOG_EVERY_MS = 1_000;
 
 /** A gateway that listens. */
 export interface Gateway {
@@ -49,9 +55,14 @@ export async function startGateway(config: Config, log: Logger): Promise<Gateway
   );
   const reader = new ShardReader(shards);
   const metrics = createMetrics(() => reader.shards());
-  const engine = new WatchedEngine(new TextbookEngine(shards), ({ shard, operation, ending, reason }) => {
-    metrics.doubted(operation, ending);
-    log.warn({ shard: shards[shard]?.state().name, operation, ending, reason }, 'no verdict');
+  const logNoVerdict = atMostEvery<NoVerdict>(
+    LOG_EVERY_MS,
+    ({ shard, ending }) => `${shard} ${ending}`,
+    ({ shard, ...ended }, alike) => log.warn({ shard: config.shards[shard]?.name, ...ended, alike }, 'no verdict'),
+  );
+  const engine = new WatchedEngine(new TextbookEngine(shards), (ended) => {
+    metrics.withoutVerdict(ended.operation, ended.ending);
+    logNoVerdict(ended);
   });
   const routing = new Routing(new SlotMap(config.initialShards), reader, shards.length);
   const parts = { routing, engine, reader, shards: reader };
@@ -69,7 +80,7 @@ export async function startGateway(config: Config, log: Logger): Promise<Gateway
     slotCounts: () => routing.map.slotCounts(),
     readiness: () => ({
       ready: started && draining === null && reader.shards().some(({ state }) => state === 'serving'),
-      durable: reader.shards().every(({ durable }) => durable),
+      durable: reader.shards().every(({ state, durable }) => state !== 'serving' || durable),
     }),
     metrics: () => metrics.scrape(),
     description: () => description,
@@ -99,23 +110,27 @@ export async function startGateway(config: Config, log: Logger): Promise<Gateway
 
   // Each shard says what it owns; who does not answer is tried again by its pool, and holds up nobody.
   await Promise.all(shards.map((shard) => shard.tried));
-  await routing.refresh(performance.now() + config.requestMs);
-  const publicServer = await open(routesOfPublic, config.public);
-  const adminServer = await open(routesOfAdmin, config.admin).catch(async (error: unknown) => {
-    await publicServer.drain(0);
+  await routing.refresh();
+  const servers: RunningServer[] = [];
+  const close = async (waitMs: number): Promise<void> => {
+    await Promise.all(servers.map((server) => server.drain(waitMs)));
+    for (const shard of shards) shard.pool.close();
+  };
+  try {
+    servers.push(await open(routesOfPublic, config.public));
+    servers.push(await open(routesOfAdmin, config.admin));
+  } catch (error) {
+    await close(0);
     throw error;
-  });
+  }
   started = true;
 
+  const [publicUrl = '', adminUrl = ''] = servers.map(urlOf);
   return {
-    publicUrl: urlOf(publicServer),
-    adminUrl: urlOf(adminServer),
+    publicUrl,
+    adminUrl,
     drain() {
-      draining ??= (async () => {
-        await publicServer.drain(config.drainMs);
-        await adminServer.drain(config.drainMs);
-        for (const shard of shards) shard.pool.close();
-      })();
+      draining ??= new Promise<void>((resolve) => setTimeout(resolve, config.leaveMs)).then(() => close(config.drainMs));
       return draining;
     },
   };

@@ -1,13 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { extname, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
-import type { Address } from './mysql/connection.ts';
-import { compile, compileSettings } from './schema/compile.ts';
+import { ConfigError } from './configError.ts';
+import { compileSettings } from './schema/compile.ts';
 import type { Fault } from './schema/compile.ts';
-import { shardsFileSchema } from './shardsFile.ts';
-import type { ShardsFile } from './shardsFile.ts';
+import { loadShards } from './shardsFile.ts';
+import type { ShardConfig } from './shardsFile.ts';
 
 const port = (fallback: number, description: string) =>
   Type.Integer({ minimum: 0, maximum: 65_535, default: fallback, description });
@@ -32,7 +30,13 @@ export const settingsSchema = Type.Object({
   }),
   STOCKGATE_REQUEST_MS: milliseconds(3_000, 'the longest a request may take'),
   STOCKGATE_STATEMENT_MS: milliseconds(1_000, 'the longest wait for one answer of a shard'),
-  STOCKGATE_DRAIN_MS: milliseconds(10_000, 'the longest wait for requests in flight after SIGTERM'),
+  STOCKGATE_DRAIN_MS: milliseconds(5_000, 'the longest wait for requests in flight after SIGTERM'),
+  STOCKGATE_LEAVE_MS: Type.Integer({
+    minimum: 0,
+    maximum: 600_000,
+    default: 0,
+    description: 'how long to go on listening after readiness was withdrawn, for load balancers to notice',
+  }),
   STOCKGATE_RELAXED: Type.Boolean({
     default: false,
     description: 'serve shards whose commits may be lost with the power; answers then say so',
@@ -52,13 +56,6 @@ export interface ListenerConfig {
   readonly tokens: readonly string[];
 }
 
-export interface ShardConfig {
-  readonly name: string;
-  readonly address: Address;
-  readonly connections_max: number;
-  readonly waiting_max: number;
-}
-
 /** Everything the gateway can be told, checked and frozen. */
 export interface Config {
   readonly public: ListenerConfig;
@@ -66,24 +63,14 @@ export interface Config {
   readonly requestMs: number;
   readonly statementMs: number;
   readonly drainMs: number;
+  readonly leaveMs: number;
   readonly relaxedAllowed: boolean;
   readonly logLevel: Settings['STOCKGATE_LOG_LEVEL'];
   readonly initialShards: number;
   readonly shards: readonly ShardConfig[];
 }
 
-/** A configuration that cannot be meant, with every fault's path. */
-export class ConfigError extends Error {
-  readonly faults: readonly Fault[];
-
-  constructor(source: string, faults: readonly Fault[]) {
-    super([`${source} is wrong:`, ...faults.map(({ path, message }) => `  ${path}: ${message}`)].join('\n'));
-    this.faults = faults;
-  }
-}
-
 const checkSettings = compileSettings(settingsSchema);
-const checkShardsFile = compile(shardsFileSchema, 'default export');
 
 /**
  * Reads the environment and the shards file, before anything is opened.
@@ -105,76 +92,12 @@ export async function loadConfig(environment: NodeJS.ProcessEnv = process.env): 
     requestMs: settings.STOCKGATE_REQUEST_MS,
     statementMs: settings.STOCKGATE_STATEMENT_MS,
     drainMs: settings.STOCKGATE_DRAIN_MS,
+    leaveMs: settings.STOCKGATE_LEAVE_MS,
     relaxedAllowed: settings.STOCKGATE_RELAXED,
     logLevel: settings.STOCKGATE_LOG_LEVEL,
     initialShards,
     shards,
   });
-}
-
-/**
- * Reads and checks a shards file.
- *
- * @throws ConfigError with paths like `shards[3].primary.port`
- */
-export async function loadShards(
-  file: string,
-  environment: NodeJS.ProcessEnv = process.env,
-): Promise<{ initialShards: number; shards: readonly ShardConfig[] }> {
-  const checked = checkShardsFile(await readShardsFile(file));
-  if (!checked.ok) throw new ConfigError(file, checked.faults);
-  const faults = shardFaults(checked.value, environment);
-  if (faults.length > 0) throw new ConfigError(file, faults);
-  const shards = checked.value.shards.map(({ name, primary, pool }) => ({
-    name,
-    address: {
-      host: primary.host,
-      port: primary.port,
-      schema: primary.schema,
-      user: primary.user,
-      password: environment[primary.passwordVariable] ?? '',
-    },
-    connections_max: pool.connections,
-    waiting_max: pool.waiting,
-  }));
-  return { initialShards: checked.value.initialShards, shards };
-}
-
-async function readShardsFile(file: string): Promise<unknown> {
-  const path = resolve(file);
-  try {
-    if (extname(path) === '.json') return JSON.parse(readFileSync(path, 'utf8')) as unknown;
-    const module = (await import(pathToFileURL(path).href)) as { default?: unknown };
-    return module.default;
-  } catch (error) {
-    throw new ConfigError(file, [{ path: '(file)', message: error instanceof Error ? error.message : String(error) }]);
-  }
-}
-
-/** What no schema can say: names and places used twice, passwords that are not there. */
-function shardFaults(file: ShardsFile, environment: NodeJS.ProcessEnv): Fault[] {
-  const faults: Fault[] = [];
-  if (file.initialShards > file.shards.length) {
-    faults.push({ path: 'initialShards', message: `must not be above the number of shards, ${file.shards.length}` });
-  }
-  const seen = new Map<string, string>();
-  const once = (value: string, path: string): void => {
-    const first = seen.get(value);
-    if (first === undefined) seen.set(value, path);
-    else faults.push({ path, message: `is the same as ${first}` });
-  };
-  file.shards.forEach(({ name, primary }, index) => {
-    const path = `shards[${index}]`;
-    once(`name ${name}`, `${path}.name`);
-    once(`schema ${primary.host.toLowerCase()}:${primary.port}/${primary.schema.toLowerCase()}`, `${path}.primary.schema`);
-    if (environment[primary.passwordVariable] === undefined) {
-      faults.push({
-        path: `${path}.primary.passwordVariable`,
-        message: `${primary.passwordVariable} is not set in the environment`,
-      });
-    }
-  });
-  return faults;
 }
 
 function settingFaults(settings: Settings): Fault[] {

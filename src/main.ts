@@ -1,5 +1,6 @@
 import { startGateway } from './app.ts';
-import { ConfigError, loadConfig } from './config.ts';
+import { loadConfig } from './config.ts';
+import { ConfigError } from './configError.ts';
 import { createLog } from './log.ts';
 
 /** The gateway as a process: start, say so in one line on standard output, drain on SIGTERM or Ctrl-C, exit 0. */
@@ -12,13 +13,14 @@ async function main(): Promise<void> {
   const gateway = await startGateway(config, log);
   const stop = (signal: NodeJS.Signals): void => {
     log.info({ signal }, 'draining');
-    gateway.drain().then(
-      () => process.exit(0),
-      (error: unknown) => {
+    void gateway
+      .drain()
+      .then(() => 0)
+      .catch((error: unknown) => {
         log.error({ err: error }, 'draining failed');
-        process.exit(1);
-      },
-    );
+        return 1;
+      })
+      .then((code) => log.flush(() => process.exit(code)));
   };
   process.once('SIGTERM', stop);
   process.once('SIGINT', stop);

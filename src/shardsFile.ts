@@ -1,5 +1,12 @@
+import { readFileSync } from 'node:fs';
+import { extname, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
+import { ConfigError } from './configError.ts';
+import type { Address } from './mysql/connection.ts';
+import { compile } from './schema/compile.ts';
+import type { Fault } from './schema/compile.ts';
 
 const primary = Type.Object(
   {
@@ -43,3 +50,77 @@ export const shardsFileSchema = Type.Object(
 
 /** What `shards.config.ts` exports. */
 export type ShardsFile = Static<typeof shardsFileSchema>;
+
+export interface ShardConfig {
+  readonly name: string;
+  readonly address: Address;
+  readonly connections_max: number;
+  readonly waiting_max: number;
+}
+
+const checkShardsFile = compile(shardsFileSchema, 'default export');
+
+/**
+ * Reads and checks a shards file.
+ *
+ * @throws ConfigError with paths like `shards[3].primary.port`
+ */
+export async function loadShards(
+  file: string,
+  environment: NodeJS.ProcessEnv,
+): Promise<{ initialShards: number; shards: readonly ShardConfig[] }> {
+  const checked = checkShardsFile(await readShardsFile(file));
+  if (!checked.ok) throw new ConfigError(file, checked.faults);
+  const faults = shardFaults(checked.value, environment);
+  if (faults.length > 0) throw new ConfigError(file, faults);
+  const shards = checked.value.shards.map(({ name, primary, pool }) => ({
+    name,
+    address: {
+      host: primary.host,
+      port: primary.port,
+      schema: primary.schema,
+      user: primary.user,
+      password: environment[primary.passwordVariable] ?? '',
+    },
+    connections_max: pool.connections,
+    waiting_max: pool.waiting,
+  }));
+  return { initialShards: checked.value.initialShards, shards };
+}
+
+async function readShardsFile(file: string): Promise<unknown> {
+  const path = resolve(file);
+  try {
+    if (extname(path) === '.json') return JSON.parse(readFileSync(path, 'utf8')) as unknown;
+    const module = (await import(pathToFileURL(path).href)) as { default?: unknown };
+    return module.default;
+  } catch (error) {
+    throw new ConfigError(file, [{ path: '(file)', message: error instanceof Error ? error.message : String(error) }]);
+  }
+}
+
+/** What no schema can say: names and places used twice, passwords that are not there. */
+function shardFaults(file: ShardsFile, environment: NodeJS.ProcessEnv): Fault[] {
+  const faults: Fault[] = [];
+  if (file.initialShards > file.shards.length) {
+    faults.push({ path: 'initialShards', message: `must not be above the number of shards, ${file.shards.length}` });
+  }
+  const seen = new Map<string, string>();
+  const once = (value: string, path: string): void => {
+    const first = seen.get(value);
+    if (first === undefined) seen.set(value, path);
+    else faults.push({ path, message: `is the same as ${first}` });
+  };
+  file.shards.forEach(({ name, primary }, index) => {
+    const path = `shards[${index}]`;
+    once(`name ${name}`, `${path}.name`);
+    once(`schema ${primary.host.toLowerCase()}:${primary.port}/${primary.schema.toLowerCase()}`, `${path}.primary.schema`);
+    if (environment[primary.passwordVariable] === undefined) {
+      faults.push({
+        path: `${path}.primary.passwordVariable`,
+        message: `${primary.passwordVariable} is not set in the environment`,
+      });
+    }
+  });
+  return faults;
+}

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import mysql from 'mysql2/promise';
+import type mysql from 'mysql2/promise';
 import type { Line } from '../src/core/nouns.ts';
 import type { DeductOutcome } from '../src/core/outcome.ts';
 import { SlotMap, slotOf } from '../src/core/slots.ts';
@@ -14,6 +14,7 @@ import { Routing } from '../src/service/routing.ts';
 import { openShards } from './support/engines.ts';
 import { fresh } from './support/gateway.ts';
 import { stack } from './support/setup.ts';
+import { addressOf, sideSession } from './support/sideSession.ts';
 import { skuOn } from './support/traffic.ts';
 
 const SHARD = 1;
@@ -72,9 +73,7 @@ describe('driver discipline', () => {
   });
 
   it('takes the stock back from a gateway that froze in the middle of a transaction', async () => {
-    const address = stack().shards[SHARD]?.address;
-    if (address === undefined) throw new Error('the shard has an address');
-    const frozen = await Connection.open(address, STATEMENT_MS);
+    const frozen = await Connection.open(addressOf(SHARD), STATEMENT_MS);
     await prepareSession(frozen, deadline());
     await frozen.run('BEGIN', [], deadline());
     await frozen.run('UPDATE stock SET leaved_amount = leaved_amount - 60 WHERE sku_id = ?', [Buffer.from(sku_id)], deadline());
@@ -181,26 +180,24 @@ describe('driver discipline', () => {
     expect((await deduct(line('a'))).is).to.equal('deducted');
   });
 
-  for (const rows of [3, 20_000]) {
-    it(`finds flows by their key, not by a scan, among ${rows}`, async () => {
+  for (const { rows, keys } of [
+    { rows: 3, keys: 3 },
+    { rows: 3, keys: 500 },
+    { rows: 20_000, keys: 3 },
+    { rows: 20_000, keys: 500 },
+  ]) {
+    it(`finds ${keys} flows by their key, not by a scan, among ${rows}`, async () => {
       const values = Array.from({ length: rows }, (_, number) => [Buffer.from(sku_id), Buffer.from(`plan-${number}`), Buffer.from('o'), 1]);
       await side.query('INSERT INTO flow (sku_id, order_detail_id, order_id, quantity) VALUES ?', [values]);
       await side.query('ANALYZE TABLE flow');
       let statement = '';
       let parameters: unknown[] = [];
       const spy = { rows: async (sql: string, given: unknown[]) => ((statement = sql), (parameters = given), []), run: async () => 0 };
-      await lockFlows(spy as never, [line('plan-0'), line('plan-1'), line('plan-none')]);
+      await lockFlows(spy as never, Array.from({ length: keys }, (_, number) => line(`plan-${number * 2}`)));
       const [plan] = (await side.query(`EXPLAIN FORMAT=TRADITIONAL ${statement}`, parameters)) as unknown as [{ type: string; key: string; rows: number }[]];
       expect(plan[0]).to.deep.include({ type: 'range', key: 'PRIMARY' });
-      expect(Number(plan[0]?.rows)).to.be.at.most(3);
+      expect(Number(plan[0]?.rows)).to.be.at.most(keys);
       await side.query('DELETE FROM flow WHERE sku_id = ?', [Buffer.from(sku_id)]);
     });
   }
 });
-
-async function sideSession(shard: number): Promise<mysql.Connection> {
-  const address = stack().shards[shard]?.address;
-  if (address === undefined) throw new Error('the shard has an address');
-  const { host, port, user, password, schema } = address;
-  return mysql.createConnection({ host, port, user, password, database: schema });
-}

@@ -1,11 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { loadShards } from '../../src/config.ts';
-import type { ShardConfig } from '../../src/config.ts';
 import { KnexMigrator } from '../../src/mysql/migrator.ts';
 import { migrateShards } from '../../src/service/migrateShards.ts';
-import type { ShardsFile } from '../../src/shardsFile.ts';
+import { loadShards } from '../../src/shardsFile.ts';
+import type { ShardConfig, ShardsFile } from '../../src/shardsFile.ts';
 import { startCluster } from '../cluster/cluster.ts';
 import type { Cluster, ClusterOptions } from '../cluster/contract.ts';
 import { dropSchemas } from './dropSchemas.ts';

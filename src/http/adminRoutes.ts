@@ -5,7 +5,7 @@ import type { AppliedOutcome } from '../core/outcome.ts';
 import type { ShardState } from '../core/ports.ts';
 import type { Routed } from '../service/applyOperation.ts';
 import { json, problem } from './errors.ts';
-import { noEffectReply } from './noEffectReply.ts';
+import { failureReply } from './failureReply.ts';
 import { notBuilt, route } from './route.ts';
 import type { Route } from './route.ts';
 import * as schemas from './schemas.ts';
@@ -36,7 +36,7 @@ export function adminRoutes(services: AdminServices): Route[] {
         const { sku_id } = params;
         const { leaved_amount } = body;
         const outcome = await services.changeStock({ kind: 'open', sku_id, leaved_amount }, deadlineMs);
-        if (outcome.is !== 'applied') return noEffectReply(outcome);
+        if (outcome.is !== 'applied') return failureReply(outcome);
         return json(outcome.replayed ? 200 : 201, { sku_id, leaved_amount, replayed: outcome.replayed }, doneWord(outcome));
       },
     }),
@@ -54,7 +54,7 @@ export function adminRoutes(services: AdminServices): Route[] {
         const { sku_id } = params;
         const { adjustment_id, delta, reason = null } = body;
         const outcome = await services.changeStock({ kind: 'adjust', sku_id, adjustment_id, delta, reason }, deadlineMs);
-        if (outcome.is !== 'applied') return noEffectReply(outcome);
+        if (outcome.is !== 'applied') return failureReply(outcome);
         const { replayed } = outcome;
         return json(replayed ? 200 : 201, { sku_id, adjustment_id, delta, replayed }, doneWord(outcome));
       },
@@ -128,9 +128,9 @@ export function adminRoutes(services: AdminServices): Route[] {
       }),
     }),
 
-    notBuilt('put', '/v1/skus/:sku_id/sale', 'Pause and resume the sale of a SKU'),
-    notBuilt('put', '/v1/skus/:sku_id/hot', 'Split a hot SKU'),
-    notBuilt('delete', '/v1/skus/:sku_id/hot', 'Merge a hot SKU'),
+    notBuilt('put', '/v1/skus/:sku_id/sale', 'Pause and resume the sale of a SKU', schemas.skuParams),
+    notBuilt('put', '/v1/skus/:sku_id/hot', 'Split a hot SKU', schemas.skuParams),
+    notBuilt('delete', '/v1/skus/:sku_id/hot', 'Merge a hot SKU', schemas.skuParams),
     notBuilt('post', '/v1/reconciliations', 'Reconcile stock and journal'),
   ];
 }

@@ -31,7 +31,9 @@ async function readBytes(request: IncomingMessage): Promise<Buffer> {
   } catch (error) {
     const { type } = error as { type?: string };
     if (type === 'entity.too.large') {
-      throw new Rejection(problem('payload_too_large', `a body has at most ${BODY_BYTES_MAX} bytes`));
+      const reply = problem('payload_too_large', `a body has at most ${BODY_BYTES_MAX} bytes`);
+      // The rest of the body is still on its way: nothing after it could be read as a request.
+      throw new Rejection({ ...reply, headers: { ...reply.headers, Connection: 'close' } });
     }
     throw bodyFault('did not arrive whole');
   }

@@ -58,8 +58,7 @@ function answerOnce(options: ListenerOptions): Koa.Middleware<State> {
       reply = problem('unauthorized', 'send Authorization: Bearer <token>');
       context.set('WWW-Authenticate', 'Bearer');
     } else {
-      await next();
-      reply = context.state.reply ?? notFound(context, options.routes);
+      reply = await answered(context, next, options);
     }
     context.status = reply.status;
     context.set(reply.headers);
@@ -69,6 +68,17 @@ function answerOnce(options: ListenerOptions): Koa.Middleware<State> {
     const seconds = (performance.now() - startedMs) / 1_000;
     options.onAnswered({ route: context.state.route, outcome: reply.outcome, seconds });
   };
+}
+
+/** What the calls below answer; whatever they throw outside their handlers comes before anything was changed. */
+async function answered(context: Koa.ParameterizedContext<State>, next: Koa.Next, options: ListenerOptions): Promise<Reply> {
+  try {
+    await next();
+    return context.state.reply ?? notFound(context, options.routes);
+  } catch (error) {
+    options.onFault(error, context.state.route);
+    return problem('internal', 'a fault of the gateway');
+  }
 }
 
 function router(options: ListenerOptions): Router<State> {

@@ -1,14 +1,13 @@
 import { flowKeyText } from '../core/nouns.ts';
 import type { DeadlineMs, FlowKey } from '../core/nouns.ts';
-import type { Deducted } from '../core/outcome.ts';
-import type { NotDone } from '../core/outcome.ts';
+import type { Deducted, NotDone } from '../core/outcome.ts';
 import type { Order, OrderAnswer } from '../service/deductOrder.ts';
 import type { FoundDeduction, FoundDeductions } from '../service/findDeductions.ts';
 import type { SkuStock } from '../service/readSku.ts';
 import type { Fault } from '../schema/compile.ts';
 import { invalid, json, problem } from './errors.ts';
 import type { Reply } from './errors.ts';
-import { noEffectReply } from './noEffectReply.ts';
+import { failureReply } from './failureReply.ts';
 import { notBuilt, route } from './route.ts';
 import type { Route } from './route.ts';
 import * as schemas from './schemas.ts';
@@ -58,7 +57,7 @@ export function publicRoutes(services: PublicServices): Route[] {
       async handle({ params, query, deadlineMs }) {
         const key = { order_detail_id: params.order_detail_id, sku_id: query.sku_id };
         const found = await services.findDeductions([key], deadlineMs);
-        if (found.is !== 'found') return noEffectReply(found);
+        if (found.is !== 'found') return failureReply(found);
         const [deduction] = found.deductions;
         return deduction ? json(200, stateOf(deduction)) : problem('unknown_deduction', 'no deduction stands under these ids');
       },
@@ -73,7 +72,7 @@ export function publicRoutes(services: PublicServices): Route[] {
       problems: ['overloaded'],
       async handle({ body, deadlineMs }) {
         const found = await services.findDeductions(body.lines, deadlineMs);
-        if (found.is !== 'found') return noEffectReply(found);
+        if (found.is !== 'found') return failureReply(found);
         const lines = body.lines.map((key, index) => {
           const deduction = found.deductions[index];
           return deduction ? stateOf(deduction) : { ...key, status: 'none' };
@@ -92,7 +91,7 @@ export function publicRoutes(services: PublicServices): Route[] {
       problems: ['unknown_sku', 'overloaded'],
       async handle({ params, query, deadlineMs }) {
         const stock = await services.readSku(params.sku_id, deadlineMs);
-        if (stock.is !== 'found') return noEffectReply(stock);
+        if (stock.is !== 'found') return failureReply(stock);
         if (stock.rows.length === 0) return problem('unknown_sku', `no SKU is called ${params.sku_id}`);
         return json(200, {
           ...skuOf(params.sku_id, stock),
@@ -105,7 +104,7 @@ export function publicRoutes(services: PublicServices): Route[] {
     notBuilt('post', '/v1/returns', 'Take goods back'),
     notBuilt('post', '/v1/cancellations', 'Cancel lines for good'),
     notBuilt('post', '/v1/availability', 'What is left of many SKUs'),
-    notBuilt('get', '/v1/skus/:sku_id/flows', 'The journal of a SKU'),
+    notBuilt('get', '/v1/skus/:sku_id/flows', 'The journal of a SKU', schemas.skuParams),
   ];
 }
 
@@ -128,7 +127,7 @@ function orderReply(order_id: string, { outcome, durable }: OrderAnswer): Reply 
   if (outcome.is === 'needs_cart') {
     return problem('not_implemented', 'the lines are on several shards, which is not built yet; send one order per SKU');
   }
-  return noEffectReply(outcome);
+  return failureReply(outcome);
 }
 
 function deductedReply(order_id: string, outcome: Deducted, durable: boolean): Reply {

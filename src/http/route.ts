@@ -38,12 +38,13 @@ export function route<P extends TSchema, Q extends TSchema, B extends TSchema>(p
   return parts;
 }
 
-/** Declares a call that the contract has and this version does not. */
-export function notBuilt(method: Route['method'], path: string, summary: string): Route {
+/** Declares a call that the contract has and this version does not. @param params of its path, where it has some */
+export function notBuilt(method: Route['method'], path: string, summary: string, params?: TSchema): Route {
   return {
     method,
     path,
     summary,
+    ...(params === undefined ? {} : { params }),
     answers: {},
     problems: ['not_implemented'],
     handle: () => problem('not_implemented', `${summary}: this call is not built yet`),

@@ -36,11 +36,11 @@ export interface RunningServer {
  */
 export async function listen(app: Koa, host: string, port: number): Promise<RunningServer> {
   const handle = app.callback();
-  const answersDue = new WeakMap<Socket, Set<ServerResponse>>();
+  const answersDue = new Map<Socket, Set<ServerResponse>>();
   const take = (request: IncomingMessage, response: ServerResponse): void => {
-    const due = answersDue.get(request.socket) ?? new Set();
-    answersDue.set(request.socket, due.add(response));
-    response.once('close', () => due.delete(response));
+    const due = answersDue.get(request.socket);
+    due?.add(response);
+    response.once('close', () => due?.delete(response));
     void handle(request, response);
   };
   const server = createServer(
@@ -56,6 +56,10 @@ export async function listen(app: Koa, host: string, port: number): Promise<Runn
     take,
   );
   server.maxConnections = LIMITS.connections;
+  server.on('connection', (socket: Socket) => {
+    answersDue.set(socket, new Set());
+    socket.once('close', () => answersDue.delete(socket));
+  });
   // An expectation that nobody knows may be passed over; Node.js would answer it by itself.
   server.on('checkExpectation', take);
   server.on('clientError', (error, stream) => {
@@ -70,11 +74,13 @@ export async function listen(app: Koa, host: string, port: number): Promise<Runn
     });
   });
   const address = server.address() as AddressInfo;
-  return { host: address.address, port: address.port, drain: (waitMs) => drain(server, waitMs) };
+  return { host: address.address, port: address.port, drain: (waitMs) => drain(server, answersDue, waitMs) };
 }
 
-async function drain(server: Server, waitMs: number): Promise<void> {
+/** Node.js closes connections between two requests by itself, but not those on which no request was ever made. */
+async function drain(server: Server, answersDue: ReadonlyMap<Socket, ReadonlySet<ServerResponse>>, waitMs: number): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  for (const [socket, due] of answersDue) if (due.size === 0) socket.destroy();
   const timer = setTimeout(() => server.closeAllConnections(), waitMs);
   await closed;
   clearTimeout(timer);

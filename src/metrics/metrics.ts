@@ -5,7 +5,7 @@ export interface Metrics {
   /** Counts one answered request. */
   answered(request: { route: string; outcome: string; seconds: number }): void;
   /** Counts one operation on a shard that ended without a verdict. */
-  doubted(operation: string, ending: 'not_done' | 'unknown'): void;
+  withoutVerdict(operation: string, ending: 'not_done' | 'unknown'): void;
   /** Everything in the text form of Prometheus. */
   scrape(): Promise<{ readonly contentType: string; readonly text: string }>;
 }
@@ -35,8 +35,8 @@ export function createMetrics(shards: () => readonly ShardState[]): Metrics {
     buckets: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 3],
     registers,
   });
-  const doubts = new Counter({
-    name: 'stockgate_operations_undone_total',
+  const withoutVerdict = new Counter({
+    name: 'stockgate_operations_without_verdict_total',
     help: 'Operations that a shard did not carry out (not_done) or did not answer (unknown)',
     labelNames: ['operation', 'ending'] as const,
     registers,
@@ -75,8 +75,8 @@ export function createMetrics(shards: () => readonly ShardState[]): Metrics {
       requests.inc({ route, outcome });
       latency.observe({ route }, seconds);
     },
-    doubted(operation, ending) {
-      doubts.inc({ operation, ending });
+    withoutVerdict(operation, ending) {
+      withoutVerdict.inc({ operation, ending });
     },
     scrape: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
   };

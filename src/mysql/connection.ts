@@ -38,7 +38,7 @@ const STATUS_IN_TRANSACTION = 1;
 export class Connection {
   readonly #raw: mysql.Connection;
   readonly #statementMs: number;
-  #lost: ConnectionLost | null = null;
+  #lost: Error | null = null;
   /** Fails the call that is waiting for the server; a connection carries one call at a time. */
   #failCall: ((error: Error) => void) | null = null;
   #onLost: (() => void) | null = null;
@@ -137,20 +137,19 @@ export class Connection {
       };
       start((error, value) => {
         if (this.#lost !== null) return;
-        const number = error === null ? null : cleanErrorNumber(error);
         if (error === null) {
           settle();
           resolve(value);
-        } else if (number === null) {
-          this.#lose(new ConnectionLost(error.message, false));
-        } else {
-          this.#failCall?.(new ServerError(number, error.message));
+          return;
         }
+        const failure = failureOf(error);
+        if (failure instanceof ServerError && CLEAN_ERRORS.has(failure.number)) this.#failCall?.(failure);
+        else this.#lose(failure);
       });
     });
   }
 
-  #lose(lost: ConnectionLost): void {
+  #lose(lost: Error): void {
     if (this.#lost !== null) return;
     this.#lost = lost;
     this.#raw.destroy();
@@ -160,9 +159,9 @@ export class Connection {
   }
 }
 
-/** The server's error number, or null when the connection cannot be trusted after this error. */
-function cleanErrorNumber(error: Error): number | null {
+/** An error that the server sent keeps its number; whatever else goes wrong is a connection that is gone. */
+function failureOf(error: Error): ServerError | ConnectionLost {
   const { errno, sqlState, fatal } = error as mysql.QueryError;
-  if (typeof errno !== 'number' || typeof sqlState !== 'string' || fatal) return null;
-  return CLEAN_ERRORS.has(errno) ? errno : null;
+  const isFromServer = typeof errno === 'number' && typeof sqlState === 'string' && !fatal;
+  return isFromServer ? new ServerError(errno, error.message) : new ConnectionLost(error.message, false);
 }

@@ -6,8 +6,8 @@ export const SERVER_ERROR = {
 } as const;
 
 /**
- * A statement was refused by the server in an orderly way: the connection is usable, and unless it was a deadlock the
- * transaction is still open and only this statement was undone.
+ * The server answered a statement with an error. Whether the connection can still be used is the connection's business;
+ * the transaction can only be rolled back.
  */
 export class ServerError extends Error {
   readonly number: number;
@@ -29,7 +29,7 @@ export class ConnectionLost extends Error {
   }
 }
 
-/** No connection could be had in time; nothing was sent. */
+/** There was no connection or no time for it, without effect. */
 export class Unavailable extends Error {}
 
 /** The shard answers but must not be served as it is: wrong settings, schema, hash or place. */
@@ -47,4 +47,14 @@ export class Raced extends Error {}
 /** The words of any thrown thing. */
 export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/** True for the failures of a shard, as against faults of this program: the transaction had no effect. */
+export function hadNoEffect(error: unknown): boolean {
+  return (
+    error instanceof Unavailable ||
+    error instanceof ConnectionLost ||
+    error instanceof ServerError ||
+    error instanceof Raced
+  );
 }

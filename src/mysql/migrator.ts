@@ -141,6 +141,8 @@ async function connected<T>(address: Address, work: (database: Knex) => Promise<
       timezone: 'Z',
     },
     acquireConnectionTimeout: CONNECT_MS,
+    // What goes wrong is thrown, and told in the shard's row; printed besides, it would tear the progress line.
+    log: { debug: ignore, warn: ignore, error: ignore, deprecate: ignore },
     pool: {
       min: 0,
       max: 2,
@@ -153,6 +155,10 @@ async function connected<T>(address: Address, work: (database: Knex) => Promise<
   } finally {
     await database.destroy();
   }
+}
+
+function ignore(): void {
+  // Nothing is printed.
 }
 
 /** Runs some work while holding a lock that belongs to this schema and dies with its connection. */

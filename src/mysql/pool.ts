@@ -2,11 +2,17 @@ import type { DeadlineMs } from '../core/nouns.ts';
 import type { PoolState } from '../core/ports.ts';
 import type { Connection } from './connection.ts';
 import { reasonOf, ShardRefused, Unavailable } from './failures.ts';
+import type { WaitingRoom } from './waitingRoom.ts';
 
-export interface PoolLimits {
+export interface PoolOptions {
   readonly connections_max: number;
-  /** How many callers may wait for a connection; one more is turned away at once. */
-  readonly waiting_max: number;
+  readonly room: WaitingRoom;
+  /** Opens a connection that is fit for use. */
+  open(deadlineMs: DeadlineMs): Promise<Connection>;
+  /** Asks the server whether the shard is still fit for use. @throws ShardRefused when it is not */
+  inspect(connection: Connection, deadlineMs: DeadlineMs): Promise<void>;
+  /** The longest that opening or inspecting may take. */
+  readonly openMs: number;
   /** A connection silent for half of this is pinged; it must be below the server's `wait_timeout` for our sessions. */
   readonly silentMs: number;
   /** A connection that nobody needed for longer is closed, but for the last one. */
@@ -24,42 +30,43 @@ interface Waiter {
  *
  * mysql2's own pool has no time limit on the wait, and it hands out connections that died while idle. Here the server
  * ends silent sessions after two seconds (no row lock outlives a frozen gateway), so idle connections are pinged before
- * that, which tells at the same time whether the shard is alive.
+ * that; once a second one of them, under load too, is used to inspect the shard.
  */
 export class ConnectionPool {
-  readonly #open: (deadlineMs: DeadlineMs) => Promise<Connection>;
-  readonly #limits: PoolLimits;
-  readonly #openMs: number;
+  readonly #options: PoolOptions;
+  /** The one used last is at the end and is lent first, so that the others can be given up when there is little to do. */
   readonly #idle: Connection[] = [];
+  readonly #lent = new Set<Connection>();
+  /** Lent when the shard was found unfit: they end when they come back. */
+  readonly #condemned = new WeakSet<Connection>();
   readonly #waiters = new Set<Waiter>();
   readonly #ticker: NodeJS.Timeout;
-  #busy = 0;
   #opening = 0;
   #closed = false;
+  #inspectedMs = 0;
+  #inspecting = false;
 
-  /** @param open opens and checks a connection; @param openMs the longest that may take */
-  constructor(open: (deadlineMs: DeadlineMs) => Promise<Connection>, openMs: number, limits: PoolLimits) {
-    this.#open = open;
-    this.#openMs = openMs;
-    this.#limits = limits;
-    this.#ticker = setInterval(() => this.#tick(), limits.silentMs / 2).unref();
-    void this.#openOne();
+  constructor(options: PoolOptions) {
+    this.#options = options;
+    this.#ticker = setInterval(() => this.#tick(), options.silentMs / 2).unref();
+    this.#tick();
   }
 
   state(): PoolState {
+    const { connections_max, room } = this.#options;
     return {
-      connections_max: this.#limits.connections_max,
-      open: this.#idle.length + this.#busy,
-      busy: this.#busy,
-      waiting: this.#waiters.size,
-      waiting_max: this.#limits.waiting_max,
+      connections_max,
+      open: this.#idle.length + this.#lent.size,
+      busy: this.#lent.size,
+      waiting: room.count,
+      waiting_max: room.max,
     };
   }
 
   /**
    * Lends a connection; give it back with `release` or `discard`.
    *
-   * @throws Unavailable when none is free before the deadline, the queue is full or the shard cannot be reached
+   * @throws Unavailable when none is free before the deadline, too many wait or the shard cannot be reached
    */
   acquire(deadlineMs: DeadlineMs): Promise<Connection> {
     if (this.#closed) return Promise.reject(new Unavailable('the pool is closed'));
@@ -67,13 +74,17 @@ export class ConnectionPool {
     if (waitMs <= 0) return Promise.reject(new Unavailable('the deadline passed before work began'));
     const idle = this.#idle.pop();
     if (idle !== undefined) {
-      this.#busy += 1;
+      this.#lent.add(idle);
       return Promise.resolve(idle);
     }
-    if (this.#waiters.size >= this.#limits.waiting_max) return Promise.reject(new Unavailable('the queue is full'));
+    const { connections_max, room } = this.#options;
+    if (!room.enter(connections_max - this.#lent.size)) {
+      return Promise.reject(new Unavailable('too many requests wait for this shard'));
+    }
     return new Promise((resolve, reject) => {
       const settle = (): void => {
         clearTimeout(timer);
+        room.leave();
         this.#waiters.delete(waiter);
       };
       const waiter: Waiter = {
@@ -88,14 +99,14 @@ export class ConnectionPool {
 
   /** Takes back a connection that has no transaction open. */
   release(connection: Connection): void {
-    this.#busy -= 1;
+    this.#lent.delete(connection);
     connection.lastUsedMs = performance.now();
-    this.#offer(connection);
+    this.#offer(connection, 'last');
   }
 
   /** Ends a connection that nobody may use again. */
   discard(connection: Connection): void {
-    this.#busy -= 1;
+    this.#lent.delete(connection);
     connection.destroy();
     this.#grow();
   }
@@ -104,21 +115,23 @@ export class ConnectionPool {
   close(): void {
     this.#closed = true;
     clearInterval(this.#ticker);
-    for (const waiter of [...this.#waiters]) waiter.reject(new Unavailable('the pool is closed'));
+    this.#turnAway('the pool is closed');
     for (const connection of this.#idle.splice(0)) connection.destroy();
   }
 
-  #offer(connection: Connection): void {
-    if (this.#closed) connection.destroy();
+  /** @param place where among the idle: those that were only pinged stay behind those that were used */
+  #offer(connection: Connection, place: 'first' | 'last'): void {
+    if (this.#closed || this.#condemned.has(connection)) connection.destroy();
     if (connection.isLost) return this.#grow();
     const [waiter] = this.#waiters;
-    if (waiter === undefined) {
-      connection.lastHeardMs = performance.now();
-      this.#idle.push(connection);
-    } else {
-      this.#busy += 1;
+    if (waiter !== undefined) {
+      this.#lent.add(connection);
       waiter.resolve(connection);
+      return;
     }
+    connection.lastHeardMs = performance.now();
+    if (place === 'last') this.#idle.push(connection);
+    else this.#idle.unshift(connection);
   }
 
   /** Opens connections while callers wait for more than are on their way. */
@@ -126,7 +139,7 @@ export class ConnectionPool {
     while (
       !this.#closed &&
       this.#opening < this.#waiters.size &&
-      this.#idle.length + this.#busy + this.#opening < this.#limits.connections_max
+      this.#idle.length + this.#lent.size + this.#opening < this.#options.connections_max
     ) {
       void this.#openOne();
     }
@@ -135,18 +148,28 @@ export class ConnectionPool {
   async #openOne(): Promise<void> {
     this.#opening += 1;
     try {
-      const connection = await this.#open(performance.now() + this.#openMs);
+      const connection = await this.#options.open(performance.now() + this.#options.openMs);
       this.#opening -= 1;
       connection.whenLost(() => this.#forget(connection));
       connection.lastUsedMs = performance.now();
-      this.#offer(connection);
+      this.#offer(connection, 'last');
     } catch (error) {
       this.#opening -= 1;
+      if (error instanceof ShardRefused) this.#condemnAll(error.message);
       // While others are in use, who waits may still get one of those; alone, waiting longer is of no use.
-      if (error instanceof ShardRefused || this.#busy + this.#opening === 0) {
-        for (const waiter of [...this.#waiters]) waiter.reject(new Unavailable(reasonOf(error)));
-      }
+      else if (this.#lent.size + this.#opening === 0) this.#turnAway(reasonOf(error));
     }
+  }
+
+  #turnAway(reason: string): void {
+    for (const waiter of [...this.#waiters]) waiter.reject(new Unavailable(reason));
+  }
+
+  /** The shard must not be served as it is now: no connection opened before is used again. */
+  #condemnAll(reason: string): void {
+    this.#turnAway(reason);
+    for (const connection of this.#lent) this.#condemned.add(connection);
+    for (const connection of this.#idle.splice(0)) connection.destroy();
   }
 
   #forget(connection: Connection): void {
@@ -154,26 +177,47 @@ export class ConnectionPool {
     if (place !== -1) this.#idle.splice(place, 1);
   }
 
-  /** Closes what nobody needs, pings what has been silent, and keeps at least one connection open or on its way. */
+  /** Closes what nobody needs, pings what has been silent, and inspects the shard. */
   #tick(): void {
     const nowMs = performance.now();
-    const isUnused = (connection: Connection): boolean => connection.lastUsedMs < nowMs - this.#limits.unusedMs;
-    const isSilent = (connection: Connection): boolean => connection.lastHeardMs < nowMs - this.#limits.silentMs / 2;
-    // The newest is at the end of the list and is lent first, so the unused gather at its beginning.
-    for (const connection of this.#idle.slice(0, -1).filter(isUnused)) connection.destroy();
-    for (const connection of this.#idle.filter(isSilent)) void this.#ping(connection);
-    if (this.#idle.length + this.#busy + this.#opening === 0) void this.#openOne();
+    const { silentMs, unusedMs } = this.#options;
+    for (const connection of this.#idle.slice(0, -1)) {
+      if (connection.lastUsedMs < nowMs - unusedMs) connection.destroy();
+      else if (connection.lastHeardMs < nowMs - silentMs / 2) void this.#ping(connection);
+    }
+    if (!this.#inspecting && nowMs - this.#inspectedMs >= silentMs / 2) void this.#inspect();
   }
 
   async #ping(connection: Connection): Promise<void> {
     this.#forget(connection);
-    this.#busy += 1;
+    this.#lent.add(connection);
     try {
-      await connection.run('DO 1', [], performance.now() + this.#openMs);
-      this.#busy -= 1;
-      this.#offer(connection);
+      await connection.run('DO 1', [], performance.now() + this.#options.openMs);
+      this.#lent.delete(connection);
+      this.#offer(connection, 'first');
     } catch {
       this.discard(connection);
+    }
+  }
+
+  /** Uses the newest connection, or opens the first: a shard that was away is found again without anybody asking. */
+  async #inspect(): Promise<void> {
+    this.#inspecting = true;
+    try {
+      const deadlineMs = performance.now() + this.#options.openMs;
+      const connection = await this.acquire(deadlineMs);
+      try {
+        await this.#options.inspect(connection, deadlineMs);
+        this.release(connection);
+      } catch (error) {
+        this.discard(connection);
+        if (error instanceof ShardRefused) this.#condemnAll(error.message);
+      }
+    } catch {
+      // No connection was to be had: whoever tried to open one has said why.
+    } finally {
+      this.#inspecting = false;
+      this.#inspectedMs = performance.now();
     }
   }
 }

@@ -1,5 +1,5 @@
 import type { DeadlineMs } from '../core/nouns.ts';
-import { ConnectionLost, Raced, SERVER_ERROR, ServerError, Unavailable } from './failures.ts';
+import { ConnectionLost, Raced, SERVER_ERROR, ServerError } from './failures.ts';
 
 interface Retry {
   /** How many more times the whole transaction is tried. */
@@ -61,16 +61,6 @@ function kindOf(error: unknown): keyof typeof RETRIES | null {
   if (error instanceof Raced) return 'raced';
   if (error instanceof ConnectionLost) return error.timedOut ? null : 'connectionBroke';
   return null;
-}
-
-/** True for the failures of a shard, as against faults of this program: the transaction had no effect. */
-export function hadNoEffect(error: unknown): boolean {
-  return (
-    error instanceof Unavailable ||
-    error instanceof ConnectionLost ||
-    error instanceof ServerError ||
-    error instanceof Raced
-  );
 }
 
 function pause(ms: number): Promise<void> {

@@ -1,8 +1,8 @@
 import type { DeadlineMs } from '../core/nouns.ts';
 import type { NotDone, NotMine, Unknown } from '../core/outcome.ts';
-import { CommitUnanswered, LeftTransaction, reasonOf } from './failures.ts';
+import { CommitUnanswered, hadNoEffect, LeftTransaction, reasonOf } from './failures.ts';
 import type { ConnectionPool } from './pool.ts';
-import { hadNoEffect, untilAnswered, withRetries } from './retries.ts';
+import { untilAnswered, withRetries } from './retries.ts';
 import { transact } from './transaction.ts';
 import type { Ending, Transaction } from './transaction.ts';
 

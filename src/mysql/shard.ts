@@ -4,11 +4,13 @@ import { HASH_VERSION } from '../core/slots.ts';
 import { Connection } from './connection.ts';
 import type { Address } from './connection.ts';
 import { reasonOf, SERVER_ERROR, ServerError, ShardRefused } from './failures.ts';
+import { Gate } from './gate.ts';
 import { ConnectionPool } from './pool.ts';
 import { GATEWAY_LEVEL } from './schemaLevel.ts';
 import { checkShard } from './sql/checkShard.ts';
 import type { ShardCheck } from './sql/checkShard.ts';
 import { prepareSession } from './sql/prepareSession.ts';
+import { WaitingRoom } from './waitingRoom.ts';
 
 export interface ShardOptions {
   readonly shard: ShardIndex;
@@ -28,34 +30,41 @@ export interface ShardOptions {
 const SILENT_MS = 1_000;
 const UNUSED_MS = 30_000;
 
-/** One shard: its pool, and whether it may be served. Every new connection is checked before its first use. */
+/** One shard: its pool and its gates, and whether it may be served. Every connection is checked before its first use. */
 export class Shard {
   readonly pool: ConnectionPool;
+  /** One transaction at a time per flow key. */
+  readonly flowGate: Gate;
+  /** At one SKU at a time no more than half of the connections, so that a locked row leaves the others for the rest. */
+  readonly skuGate: Gate;
+  /** Resolves once a first connection was opened or failed. */
+  readonly tried: Promise<void>;
   readonly #options: ShardOptions;
   #state: ShardState['state'] = 'untried';
   #reason: string | null = null;
   #check: ShardCheck | null = null;
-  readonly #firstTry: Promise<void>;
-  #firstTryDone: () => void = () => undefined;
+  #wasTried: () => void = () => undefined;
 
   constructor(options: ShardOptions) {
     this.#options = options;
-    this.#firstTry = new Promise((resolve) => (this.#firstTryDone = resolve));
-    this.pool = new ConnectionPool((deadlineMs) => this.#open(deadlineMs), options.statementMs * 2, {
+    this.tried = new Promise((resolve) => (this.#wasTried = resolve));
+    const room = new WaitingRoom(options.waiting_max);
+    this.flowGate = new Gate(1, room);
+    this.skuGate = new Gate(Math.ceil(options.connections_max / 2), room);
+    this.pool = new ConnectionPool({
       connections_max: options.connections_max,
-      waiting_max: options.waiting_max,
+      room,
+      open: (deadlineMs) => this.#open(deadlineMs),
+      inspect: (connection, deadlineMs) => this.#inspect(connection, deadlineMs),
+      openMs: options.statementMs * 2,
       silentMs: SILENT_MS,
       unusedMs: UNUSED_MS,
     });
   }
 
-  /** Resolves once a first connection was opened or failed. */
-  get tried(): Promise<void> {
-    return this.#firstTry;
-  }
-
+  /** False when commits may be lost with the power, and as long as nobody knows. */
   get durable(): boolean {
-    return this.#check?.durable ?? true;
+    return this.#check?.durable ?? false;
   }
 
   state(): ShardState {
@@ -75,16 +84,28 @@ export class Shard {
     try {
       connection = await Connection.open(this.#options.address, this.#options.statementMs);
       await prepareSession(connection, deadlineMs);
+      await this.#inspect(connection, deadlineMs);
+      return connection;
+    } catch (error) {
+      connection?.destroy();
+      // One connection too many says nothing about those that work.
+      if (!(error instanceof ShardRefused) && this.pool.state().open === 0) this.#note('unreachable', reasonOf(error));
+      throw error;
+    }
+  }
+
+  /** Notes what the shard says of itself. @throws ShardRefused when it must not be served as it is */
+  async #inspect(connection: Connection, deadlineMs: DeadlineMs): Promise<void> {
+    try {
       const check = await checkShard(connection, deadlineMs);
       refuseUnfit(check, this.#options);
       this.#check = check;
       this.#note('serving', null);
-      return connection;
     } catch (error) {
-      connection?.destroy();
       const refusal = asRefusal(error);
-      this.#note(refusal === null ? 'unreachable' : 'refused', reasonOf(refusal ?? error));
-      throw refusal ?? error;
+      if (refusal === null) throw error;
+      this.#note('refused', refusal.message);
+      throw refusal;
     }
   }
 
@@ -92,7 +113,7 @@ export class Shard {
     const changed = state !== this.#state || reason !== this.#reason;
     this.#state = state;
     this.#reason = reason;
-    this.#firstTryDone();
+    this.#wasTried();
     if (changed) this.#options.onChange(this.state());
   }
 }

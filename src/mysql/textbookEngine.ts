@@ -1,7 +1,10 @@
+import { flowKeyText } from '../core/nouns.ts';
 import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
-import type { Adjust, Deduct, Open, Operation } from '../core/operation.ts';
+import { skusOf } from '../core/operation.ts';
+import type { Operation } from '../core/operation.ts';
 import type { OutcomeOf } from '../core/outcome.ts';
 import type { StockEngine } from '../core/ports.ts';
+import { Unavailable } from './failures.ts';
 import { adjust } from './operations/adjust.ts';
 import { deduct } from './operations/deduct.ts';
 import { open } from './operations/open.ts';
@@ -25,15 +28,48 @@ export class TextbookEngine implements StockEngine {
     operations: readonly O[],
     deadlineMs: DeadlineMs,
   ): Promise<readonly OutcomeOf<O>[]> {
-    const pool = this.#shards[shard]?.pool;
-    if (pool === undefined) throw new RangeError(`there is no shard ${shard}`);
+    const target = this.#shards[shard];
+    if (target === undefined) throw new RangeError(`there is no shard ${shard}`);
     return Promise.all(
-      operations.map((operation) => settle(pool, deadlineMs, changeOf(operation)) as Promise<OutcomeOf<O>>),
+      operations.map((operation) => carryOut(target, operation, deadlineMs) as Promise<OutcomeOf<O>>),
     );
   }
 }
 
-function changeOf(operation: Deduct | Adjust | Open): Change<OutcomeOf<Operation>> {
+/** Takes the operation's places at the gates, ids before SKUs, and settles it. */
+async function carryOut(shard: Shard, operation: Operation, deadlineMs: DeadlineMs): Promise<OutcomeOf<Operation>> {
+  let leaveFlows: (() => void) | null = null;
+  let leaveSkus: (() => void) | null = null;
+  try {
+    leaveFlows = await shard.flowGate.enter(inOrder(idsOf(operation)), deadlineMs);
+    leaveSkus = await shard.skuGate.enter(inOrder(skusOf(operation)), deadlineMs);
+    return await settle(shard.pool, deadlineMs, changeOf(operation));
+  } catch (error) {
+    if (error instanceof Unavailable) return { is: 'not_done', reason: error.message };
+    throw error;
+  } finally {
+    leaveSkus?.();
+    leaveFlows?.();
+  }
+}
+
+/** What the operation writes once and for all, as one text each. */
+function idsOf(operation: Operation): string[] {
+  switch (operation.kind) {
+    case 'deduct':
+      return operation.lines.map(flowKeyText);
+    case 'adjust':
+      return [`${operation.sku_id}\0adjustment\0${operation.adjustment_id}`];
+    case 'open':
+      return [operation.sku_id];
+  }
+}
+
+function inOrder(keys: readonly string[]): string[] {
+  return [...new Set(keys)].sort();
+}
+
+function changeOf(operation: Operation): Change<OutcomeOf<Operation>> {
   switch (operation.kind) {
     case 'deduct':
       return deduct(operation);

@@ -1,7 +1,10 @@
 import type { DeadlineMs } from '../core/nouns.ts';
 import type { Connection, SqlValue } from './connection.ts';
-import { CommitUnanswered, ConnectionLost, LeftTransaction, reasonOf } from './failures.ts';
+import { CommitUnanswered, LeftTransaction, reasonOf, Unavailable } from './failures.ts';
 import type { ConnectionPool } from './pool.ts';
+
+/** COMMIT is not sent with less time left than this: it is what finding out about an unanswered one takes. */
+const RECALL_MS = 200;
 
 /** One open transaction: statements go out one at a time, and the server must say after each that it is still open. */
 export interface Transaction {
@@ -19,10 +22,10 @@ export interface Ending<T> {
 /**
  * Runs one transaction: BEGIN, the work, COMMIT or ROLLBACK.
  *
- * Before COMMIT is sent every failure means "no effect", because nothing else can commit: the connection is destroyed
- * and the server undoes what it had. After that, only an OK is an answer.
+ * Before COMMIT is sent every failure means "no effect", because nothing else can commit: it is rolled back, or the
+ * connection is destroyed and the server undoes what it had. After that, only an OK is an answer.
  *
- * @throws Unavailable when nothing was sent; ServerError or ConnectionLost when it failed without effect;
+ * @throws Unavailable when there was no time or no connection; ServerError or ConnectionLost when it failed without effect;
  *   CommitUnanswered or LeftTransaction when it may have happened; whatever `work` throws, without effect
  */
 export async function transact<T>(
@@ -35,15 +38,15 @@ export async function transact<T>(
     const transaction = await begin(connection, deadlineMs);
     const { keep, value } = await work(transaction);
     if (keep) await commit(connection, deadlineMs);
-    else if (!(await rolledBack(connection, deadlineMs))) {
-      pool.discard(connection);
-      return value;
-    }
-    pool.release(connection);
+    else await rollBack(connection, deadlineMs);
     return value;
   } catch (error) {
-    pool.discard(connection);
+    if (error instanceof CommitUnanswered || error instanceof LeftTransaction) connection.destroy();
+    else await rollBack(connection, deadlineMs);
     throw error;
+  } finally {
+    if (connection.isLost) pool.discard(connection);
+    else pool.release(connection);
   }
 }
 
@@ -59,7 +62,7 @@ async function begin(connection: Connection, deadlineMs: DeadlineMs): Promise<Tr
 }
 
 async function commit(connection: Connection, deadlineMs: DeadlineMs): Promise<void> {
-  if (performance.now() >= deadlineMs) throw new ConnectionLost('the deadline passed before COMMIT was sent', true);
+  if (performance.now() + RECALL_MS >= deadlineMs) throw new Unavailable('it was too late to send COMMIT');
   try {
     await connection.run('COMMIT', [], deadlineMs);
   } catch (error) {
@@ -68,11 +71,7 @@ async function commit(connection: Connection, deadlineMs: DeadlineMs): Promise<v
 }
 
 /** An undone transaction is undone even when the server never answers: COMMIT was not sent. */
-async function rolledBack(connection: Connection, deadlineMs: DeadlineMs): Promise<boolean> {
-  try {
-    await connection.run('ROLLBACK', [], deadlineMs);
-    return true;
-  } catch {
-    return false;
-  }
+async function rollBack(connection: Connection, deadlineMs: DeadlineMs): Promise<void> {
+  if (connection.isLost) return;
+  await connection.run('ROLLBACK', [], deadlineMs).catch(() => connection.destroy());
 }

@@ -45,13 +45,34 @@ export function compileSettings<S extends TSchema>(schema: S): (input: Record<st
 
 function check<S extends TSchema>(ajv: Ajv2020, schema: S, root: string): (input: unknown) => Checked<Static<S>> {
   const validate = ajv.compile(schema);
+  const limits = listLimits(schema);
   return (input) => {
+    const tooLong = limits.flatMap((limit) => overlong(input, limit));
+    if (tooLong.length > 0) return { ok: false, faults: tooLong };
     if (validate(input)) return { ok: true, value: input as Static<S> };
     const errors = validate.errors ?? [];
     const faults = errors.slice(0, FAULTS_MAX).map(toFault).map(({ path, message }) => ({ path: path || root, message }));
     if (errors.length > FAULTS_MAX) faults.push({ path: root, message: `and ${errors.length - FAULTS_MAX} more faults` });
     return { ok: false, faults };
   };
+}
+
+interface ListLimit {
+  readonly name: string;
+  readonly itemsMax: number;
+}
+
+/** The lists among a schema's own fields that have a limit. */
+function listLimits(schema: TSchema): ListLimit[] {
+  const { properties = {} } = schema as { properties?: Record<string, { maxItems?: number }> };
+  return Object.entries(properties).flatMap(([name, { maxItems }]) => (maxItems === undefined ? [] : [{ name, itemsMax: maxItems }]));
+}
+
+/** Told before anything else is looked at: naming the faults of a hundred thousand items would hold up everybody. */
+function overlong(input: unknown, { name, itemsMax }: ListLimit): Fault[] {
+  const list: unknown = typeof input === 'object' && input !== null && Object.hasOwn(input, name) ? (input as Record<string, unknown>)[name] : null;
+  if (!Array.isArray(list) || list.length <= itemsMax) return [];
+  return [{ path: name, message: `must NOT have more than ${itemsMax} items` }];
 }
 
 function toFault(error: ErrorObject): Fault {

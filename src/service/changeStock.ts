@@ -12,7 +12,7 @@ export function changeStock(
   operation: Adjust | Open,
   deadlineMs: DeadlineMs,
 ): Promise<Routed<AppliedOutcome>> {
-  return parts.routing.onOwners<Routed<AppliedOutcome>>(deadlineMs, (map) =>
+  return parts.routing.onOwners<Routed<AppliedOutcome>>((map) =>
     applyOperation(parts.engine, map.shardOf(operation.sku_id), operation, deadlineMs),
   );
 }

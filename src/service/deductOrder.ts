@@ -1,4 +1,4 @@
-import type { DeadlineMs, Line } from '../core/nouns.ts';
+import type { DeadlineMs, Line, ShardIndex } from '../core/nouns.ts';
 import type { DeductOutcome } from '../core/outcome.ts';
 import { groupByShard } from '../core/plan.ts';
 import type { ShardOverview, StockEngine } from '../core/ports.ts';
@@ -31,13 +31,14 @@ export async function deductOrder(
   order: Order,
   deadlineMs: DeadlineMs,
 ): Promise<OrderAnswer> {
-  let durable = true;
-  const outcome = await parts.routing.onOwners<OrderOutcome>(deadlineMs, async (map) => {
+  let owner: ShardIndex | null = null;
+  const outcome = await parts.routing.onOwners<OrderOutcome>(async (map) => {
     const [first, ...others] = groupByShard(order.lines, map).keys();
     if (first === undefined) throw new Error('an order has at least one line');
     if (others.length > 0) return { is: 'needs_cart' };
-    durable = parts.shards.isDurable(first);
+    owner = first;
     return applyOperation(parts.engine, first, { kind: 'deduct', ...order }, deadlineMs);
   });
-  return { outcome, durable };
+  // Asked afterwards: before, a shard that had not been reached yet was not known.
+  return { outcome, durable: owner === null || parts.shards.isDurable(owner) };
 }

@@ -23,7 +23,7 @@ export function findDeductions(
   keys: readonly FlowKey[],
   deadlineMs: DeadlineMs,
 ): Promise<FoundDeductions | NotDone> {
-  return parts.routing.onOwners<FoundDeductions | NotDone>(deadlineMs, async (map) => {
+  return parts.routing.onOwners<FoundDeductions | NotDone>(async (map) => {
     const groups = [...groupByShard(keys, map)];
     const answers = await Promise.all(
       groups.map(async ([shard, ofShard]) => ({ shard, answer: await parts.reader.findFlows(shard, ofShard, deadlineMs) })),

@@ -17,7 +17,7 @@ export function readSku(
   sku_id: string,
   deadlineMs: DeadlineMs,
 ): Promise<SkuStock | NotDone> {
-  return parts.routing.onOwners<SkuStock | NotDone>(deadlineMs, async (map) => {
+  return parts.routing.onOwners<SkuStock | NotDone>(async (map) => {
     const shard = map.shardOf(sku_id);
     const answer = await parts.reader.readStock(shard, sku_id, deadlineMs);
     return answer.is === 'found' ? { ...answer, shard } : answer;

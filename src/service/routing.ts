@@ -4,7 +4,7 @@ import type { SlotSource } from '../core/ports.ts';
 import type { SlotMap } from '../core/slots.ts';
 
 /** A shard that does not say what it owns within this time keeps what is known of it: it must not slow the others. */
-const REFRESH_MS_MAX = 500;
+const REFRESH_MS = 500;
 
 /**
  * Keeps this gateway's slot map in step with the shards. Shards decide who owns what; the map only says whom to ask
@@ -23,9 +23,8 @@ export class Routing {
   }
 
   /** Asks every shard which slots it owns; who asks while a question is out shares its answer. */
-  refresh(deadlineMs: DeadlineMs): Promise<void> {
-    const untilMs = Math.min(deadlineMs, performance.now() + REFRESH_MS_MAX);
-    this.#reading ??= this.#readAll(untilMs).finally(() => (this.#reading = null));
+  refresh(): Promise<void> {
+    this.#reading ??= this.#readAll(performance.now() + REFRESH_MS).finally(() => (this.#reading = null));
     return this.#reading;
   }
 
@@ -35,10 +34,10 @@ export class Routing {
    *
    * @param work uses `map` to find the shards; "not mine" from it must mean that nothing was done
    */
-  async onOwners<T>(deadlineMs: DeadlineMs, work: (map: SlotMap) => Promise<T | NotMine>): Promise<T | NotDone> {
+  async onOwners<T>(work: (map: SlotMap) => Promise<T | NotMine>): Promise<T | NotDone> {
     const first = await work(this.map);
     if (!isNotMine(first)) return first;
-    await this.refresh(deadlineMs);
+    await this.refresh();
     const second = await work(this.map);
     return isNotMine(second) ? { is: 'not_done', reason: 'no shard says that it owns the slot' } : second;
   }

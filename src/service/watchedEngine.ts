@@ -3,22 +3,22 @@ import type { Operation } from '../core/operation.ts';
 import type { OutcomeOf } from '../core/outcome.ts';
 import type { StockEngine } from '../core/ports.ts';
 
-/** Told of every operation that ended without a verdict, with the reason that callers do not get to see. */
-export type OnDoubt = (doubt: {
+/** An operation that ended without a verdict, with the reason that callers do not get to see. */
+export interface NoVerdict {
   readonly shard: ShardIndex;
   readonly operation: Operation['kind'];
   readonly ending: 'not_done' | 'unknown';
   readonly reason: string;
-}) => void;
+}
 
 /** An engine that tells the log and the metrics what the caller is only told in general. */
 export class WatchedEngine implements StockEngine {
   readonly #engine: StockEngine;
-  readonly #onDoubt: OnDoubt;
+  readonly #onNoVerdict: (ended: NoVerdict) => void;
 
-  constructor(engine: StockEngine, onDoubt: OnDoubt) {
+  constructor(engine: StockEngine, onNoVerdict: (ended: NoVerdict) => void) {
     this.#engine = engine;
-    this.#onDoubt = onDoubt;
+    this.#onNoVerdict = onNoVerdict;
   }
 
   async apply<O extends Operation>(
@@ -30,7 +30,7 @@ export class WatchedEngine implements StockEngine {
     outcomes.forEach((outcome, index) => {
       const operation = operations[index];
       if (operation !== undefined && (outcome.is === 'not_done' || outcome.is === 'unknown')) {
-        this.#onDoubt({ shard, operation: operation.kind, ending: outcome.is, reason: outcome.reason });
+        this.#onNoVerdict({ shard, operation: operation.kind, ending: outcome.is, reason: outcome.reason });
       }
     });
     return outcomes;

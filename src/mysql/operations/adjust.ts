@@ -1,3 +1,4 @@
+import { STOCK_LIMIT } from '../../core/nouns.ts';
 import type { Adjust } from '../../core/operation.ts';
 import { refused } from '../../core/outcome.ts';
 import type { AppliedOutcome, RefusalCode } from '../../core/outcome.ts';
@@ -37,6 +38,9 @@ export function adjust(operation: Adjust): Change<AppliedOutcome> {
 }
 
 async function whyNot(transaction: Transaction, { sku_id, delta }: Adjust): Promise<RefusalCode> {
-  if ((await readLeft(transaction, sku_id)) === null) return 'unknown_sku';
+  const leaved_amount = await readLeft(transaction, sku_id);
+  if (leaved_amount === null) return 'unknown_sku';
+  const fits = delta > 0 ? leaved_amount <= STOCK_LIMIT - delta : leaved_amount >= -delta;
+  if (fits) throw new Raced('stock moved between two statements');
   return delta > 0 ? 'stock_limit' : 'insufficient_stock';
 }

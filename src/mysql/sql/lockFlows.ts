@@ -6,7 +6,7 @@ import { bytesOf, textOf } from './bytes.ts';
 const SELECT = `
 SELECT sku_id, order_detail_id, order_id, quantity, returned, status, sub_row,
        DATE_FORMAT(created_at, '%Y-%m-%dT%H:%i:%s.%fZ') AS created_at
-  FROM flow WHERE `;
+  FROM flow FORCE INDEX (PRIMARY) WHERE `;
 const KEY = '(sku_id = ? AND order_detail_id = ?)';
 
 type Row = Omit<Flow, 'sku_id' | 'order_detail_id' | 'order_id'> & { sku_id: Buffer; order_detail_id: Buffer; order_id: Buffer };
@@ -14,6 +14,8 @@ type Row = Omit<Flow, 'sku_id' | 'order_detail_id' | 'order_id'> & { sku_id: Buf
 /**
  * Reads flows under a shared lock, so that it waits for every transaction that is still undecided about one of them:
  * what this does not find was not committed by anyone whose insert had been acknowledged.
+ *
+ * The index is forced because a small table would be scanned, and a locking scan waits for strangers.
  *
  * @param keys at least one
  * @returns the flows that stand, by `flowKeyText`

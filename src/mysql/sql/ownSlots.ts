@@ -1,7 +1,8 @@
 import { slotOf } from '../../core/slots.ts';
 import type { Transaction } from '../transaction.ts';
 
-const SQL = 'SELECT slot FROM slot WHERE slot IN (?) LOCK IN SHARE MODE';
+/** `epoch` is read so that the forced index is searched and not scanned: a scan would lock every slot of the shard. */
+const SQL = 'SELECT slot, epoch FROM slot FORCE INDEX (PRIMARY) WHERE slot IN (?) LOCK IN SHARE MODE';
 
 /**
  * Makes sure that this shard owns the slots of some SKUs, and keeps it so until the transaction ends: whoever moves a

@@ -8,12 +8,13 @@ const SETTINGS = `SET SESSION
   sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION',
   time_zone = '+00:00',
   autocommit = 1,
-  innodb_lock_wait_timeout = 2,
+  innodb_lock_wait_timeout = 1,
   wait_timeout = 2`;
 
 /**
- * Gives a new session what every statement counts on, whatever the server's own defaults are. The two seconds bound how
- * long a frozen gateway can keep a row locked: the server ends a session that is silent for longer and undoes its work.
+ * Gives a new session what every statement counts on, whatever the server's own defaults are. `wait_timeout` bounds
+ * how long a frozen gateway can keep a row locked: the server ends a session that is silent for longer and undoes its
+ * work. The lock wait bounds how long a statement that we gave up goes on waiting.
  */
 export async function prepareSession(connection: Connection, deadlineMs: DeadlineMs): Promise<void> {
   await connection.run(ISOLATION, [], deadlineMs);

@@ -6,7 +6,7 @@ import type { Reply } from './errors.ts';
  * Says why something was not done, or that nobody knows. The reasons kept in the outcome name hosts and statements, so
  * they go to the log and not to the caller.
  */
-export function noEffectReply(outcome: Refused | NotDone | Unknown): Reply {
+export function failureReply(outcome: Refused | NotDone | Unknown): Reply {
   switch (outcome.is) {
     case 'refused':
       return outcome.lines.length === 0

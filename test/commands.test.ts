@@ -1,0 +1,25 @@
+import { expect } from 'chai';
+import { runFile } from './support/command.ts';
+
+const WRONG: Readonly<Record<string, readonly (readonly string[])[]>> = {
+  demo: [['--nonsense'], ['--clients', 'many']],
+  local: [['--servers', '0'], ['elsewhere']],
+  migrate: [['down'], ['status', '--timeout'], ['--timeout', 'soon', 'status'], []],
+  test: [['--nonsense']],
+  check: [['--nonsense']],
+};
+
+describe('commands', () => {
+  for (const [name, wrong] of Object.entries(WRONG)) {
+    it(`${name}: says how it is used, and refuses what it does not understand`, async () => {
+      const [help, ...refusals] = await Promise.all([['--help'], ...wrong].map((args) => runFile(`scripts/${name}.ts`, args)));
+      expect(help?.code, help?.stderr).to.equal(0);
+      expect(help?.stdout).to.match(/^Usage: npm (run )?\w+ -- /);
+      refusals.forEach(({ code, stdout, stderr }, index) => {
+        expect(code, `${name} ${wrong[index]?.join(' ')}`).to.be.greaterThan(0);
+        expect(stdout).to.equal('');
+        expect(stderr).to.match(/^(error: |Usage: )/);
+      });
+    });
+  }
+});

@@ -1,0 +1,186 @@
+import { expect } from 'chai';
+import { loadConfig } from '../src/config.ts';
+import type { Config } from '../src/config.ts';
+import { ConfigError } from '../src/configError.ts';
+import { loadShards } from '../src/shardsFile.ts';
+import type { ShardsFile } from '../src/shardsFile.ts';
+import { projectPath } from '../scripts/support/paths.ts';
+import { temporaryFolder } from './support/temporary.ts';
+import type { TemporaryFolder } from './support/temporary.ts';
+
+const PASSWORD = 'pass-word-of-a-shard';
+const TOKEN = 'token-of-a-shop';
+
+function validFile(): ShardsFile {
+  return {
+    initialShards: 4,
+    shards: Array.from({ length: 4 }, (_, shard) => ({
+      name: `shard-${shard}`,
+      primary: { host: 'db.example', port: 3306, schema: `stock_${shard}`, user: 'shop', passwordVariable: 'SHOP_PASSWORD' },
+      pool: { connections: 8, waiting: 100 },
+    })),
+  };
+}
+
+/** The file as somebody might write it who is not held by our types. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+type Draft = any;
+
+describe('configuration', () => {
+  let folder: TemporaryFolder;
+  let file: string;
+
+  before(() => {
+    folder = temporaryFolder();
+    file = folder.write('shards.json', JSON.stringify(validFile()));
+  });
+  after(() => folder.remove());
+
+  const environment = (more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => ({ STOCKGATE_SHARDS: file, SHOP_PASSWORD: PASSWORD, ...more });
+  const load = (more: NodeJS.ProcessEnv = {}): Promise<Config> => loadConfig(environment(more));
+  const faultOf = async (loading: Promise<unknown>): Promise<string> => {
+    const error: unknown = await loading.then(() => 'no fault was found', (thrown: unknown) => thrown);
+    expect(error).to.be.instanceOf(ConfigError);
+    const { message } = error as ConfigError;
+    expect(message).not.to.contain(PASSWORD).and.not.to.contain(TOKEN);
+    return message;
+  };
+
+  describe('of shards', () => {
+    const faults: readonly [what: string, change: (draft: Draft) => void, fault: string][] = [
+      ['a number written as text', (draft) => (draft.shards[3].primary.port = '3306'), 'shards[3].primary.port: must be integer'],
+      ['a port that is none', (draft) => (draft.shards[3].primary.port = 70_000), 'shards[3].primary.port: must be <= 65535'],
+      ['a pool without connections', (draft) => (draft.shards[0].pool.connections = 0), 'shards[0].pool.connections: must be >= 1'],
+      ['an unknown field', (draft) => (draft.shards[1].weight = 2), 'shards[1].weight: is not a known field'],
+      ['a missing field', (draft) => delete draft.shards[2].pool.waiting, 'shards[2].pool.waiting: is required'],
+      ['a password in the file', (draft) => (draft.shards[0].primary.password = PASSWORD), 'shards[0].primary.password: is not a known field'],
+      ['a schema name with a quote', (draft) => (draft.shards[0].primary.schema = 'a`b'), 'shards[0].primary.schema: must match pattern'],
+      ['no shards', (draft) => (draft.shards = []), 'shards: must NOT have fewer than 1 items'],
+      ['a name twice', (draft) => (draft.shards[2].name = 'shard-0'), 'shards[2].name: is the same as shards[0].name'],
+      [
+        'two shards in one schema',
+        (draft) => Object.assign(draft.shards[3].primary, { host: 'DB.example', schema: 'STOCK_1' }),
+        'shards[3].primary.schema: is the same as shards[1].primary.schema',
+      ],
+      [
+        'a password that is not in the environment',
+        (draft) => (draft.shards[1].primary.passwordVariable = 'NOT_THERE'),
+        'shards[1].primary.passwordVariable: NOT_THERE is not set in the environment',
+      ],
+      ['more initial shards than shards', (draft) => (draft.initialShards = 5), 'initialShards: must not be above the number of shards, 4'],
+      ['no initial shards', (draft) => (draft.initialShards = 0), 'initialShards: must be >= 1'],
+    ];
+    for (const [what, change, fault] of faults) {
+      it(`names the path of ${what}`, async () => {
+        const draft = validFile();
+        change(draft);
+        const wrong = folder.write('wrong.json', JSON.stringify(draft));
+        expect(await faultOf(load({ STOCKGATE_SHARDS: wrong }))).to.contain(`${wrong} is wrong:\n  ${fault}`);
+      });
+    }
+
+    it('names every fault at once', async () => {
+      const draft: Draft = validFile();
+      draft.shards[0].name = 'shard-1';
+      draft.initialShards = 9;
+      const message = await faultOf(load({ STOCKGATE_SHARDS: folder.write('wrong.json', JSON.stringify(draft)) }));
+      expect(message.split('\n').slice(1)).to.deep.equal([
+        '  initialShards: must not be above the number of shards, 4',
+        '  shards[1].name: is the same as shards[0].name',
+      ]);
+    });
+
+    it('says that a file is missing, is not JSON, or exports nothing', async () => {
+      const at = (path: string): Promise<string> => faultOf(loadShards(path, environment()));
+      expect(await at('/nowhere/shards.json')).to.match(/^\/nowhere\/shards\.json is wrong:\n {2}\(file\): ENOENT/);
+      expect(await at('/nowhere/shards.ts')).to.match(/\(file\): Cannot find module/);
+      expect(await at(folder.write('half.json', '{ "shards": ['))).to.contain('(file): ');
+      expect(await at(folder.write('named.ts', 'export const shards = [];'))).to.contain('default export: must be object');
+    });
+
+    it('reads TypeScript and JSON alike', async () => {
+      const typed = folder.write('shards.ts', `export default ${JSON.stringify(validFile())} satisfies object;`);
+      const fromJson = await loadShards(file, environment());
+      expect(await loadShards(typed, environment())).to.deep.equal(fromJson);
+      expect(fromJson.shards[3]).to.deep.equal({
+        name: 'shard-3',
+        address: { host: 'db.example', port: 3306, schema: 'stock_3', user: 'shop', password: PASSWORD },
+        connections_max: 8,
+        waiting_max: 100,
+      });
+    });
+
+    it('finds nothing wrong with the file of this repository: sixteen shards, each in its own schema', async () => {
+      const { initialShards, shards } = await loadShards(projectPath('shards.config.ts'), { STOCKGATE_MYSQL_PASSWORD: '' });
+      expect([initialShards, shards.length, new Set(shards.map(({ address }) => address.schema)).size]).to.deep.equal([16, 16, 16]);
+    });
+  });
+
+  describe('of the gateway', () => {
+    it('has defaults for everything, and takes an empty variable for an absent one', async () => {
+      const { shards, ...rest } = await load({ PORT: '', HOST: '', STOCKGATE_REQUEST_MS: ' ', STOCKGATE_TOKENS: '' });
+      expect(shards).to.have.length(4);
+      expect(rest).to.deep.equal({
+        public: { host: '127.0.0.1', port: 8080, tokens: [] },
+        admin: { host: '127.0.0.1', port: 8081, tokens: [] },
+        ...{ requestMs: 3_000, statementMs: 1_000, drainMs: 5_000, leaveMs: 0 },
+        ...{ relaxedAllowed: false, logLevel: 'info', initialShards: 4 },
+      });
+    });
+
+    it('reads numbers and switches from texts', async () => {
+      const config = await load({ PORT: '0', ADMIN_PORT: '0', STOCKGATE_REQUEST_MS: '2000', STOCKGATE_RELAXED: 'true', ADMIN_HOST: '::1' });
+      expect([config.public.port, config.requestMs, config.relaxedAllowed, config.admin.host]).to.deep.equal([0, 2_000, true, '::1']);
+    });
+
+    const faults: readonly [NodeJS.ProcessEnv, string][] = [
+      [{ PORT: '80a' }, 'PORT: must be integer'],
+      [{ PORT: '80.5' }, 'PORT: must be integer'],
+      [{ ADMIN_PORT: '65536' }, 'ADMIN_PORT: must be <= 65535'],
+      [{ STOCKGATE_DRAIN_MS: '-1' }, 'STOCKGATE_DRAIN_MS: must be >= 10'],
+      [{ STOCKGATE_RELAXED: 'yes' }, 'STOCKGATE_RELAXED: must be boolean'],
+      [{ STOCKGATE_LOG_LEVEL: 'loud' }, 'STOCKGATE_LOG_LEVEL: must be one of fatal, error, warn, info, debug, silent'],
+      [{ PORT: '9000', ADMIN_PORT: '9000' }, 'ADMIN_PORT: must differ from PORT'],
+      [{ STOCKGATE_STATEMENT_MS: '3001' }, 'STOCKGATE_STATEMENT_MS: must not be above STOCKGATE_REQUEST_MS'],
+      [{ HOST: '0.0.0.0' }, 'HOST: must be a loopback address while no token is configured, not 0.0.0.0'],
+      [{ ADMIN_HOST: '10.0.0.1', STOCKGATE_TOKENS: TOKEN }, 'ADMIN_HOST: must be a loopback address while no token'],
+      [{ STOCKGATE_TOKENS: ' , ' }, 'STOCKGATE_TOKENS: holds no token'],
+      [{ STOCKGATE_TOKENS: `${TOKEN} ${TOKEN}` }, 'STOCKGATE_TOKENS: holds a token that no header can carry'],
+      [{ STOCKGATE_TOKENS: TOKEN, STOCKGATE_TOKENS_FILE: 'x' }, 'STOCKGATE_TOKENS: must not be set together with STOCKGATE_TOKENS_FILE'],
+      [{ STOCKGATE_ADMIN_TOKENS_FILE: '/nowhere' }, 'STOCKGATE_ADMIN_TOKENS_FILE: ENOENT'],
+    ];
+    for (const [more, fault] of faults) {
+      it(`is refused with ${Object.entries(more).map(([name, value]) => `${name}=${value}`).join(' ')}`, async () => {
+        const lines = (await faultOf(load(more))).split('\n');
+        expect(lines).to.have.length(2);
+        expect(lines[0]).to.equal('the environment is wrong:');
+        expect(lines[1]).to.contain(`  ${fault}`);
+      });
+    }
+
+    it('takes tokens from a list or from a file, for each listener its own', async () => {
+      const tokens = folder.write('tokens', `${TOKEN}\r\n\n  another,one\n`);
+      const config = await load({ STOCKGATE_TOKENS: ` ${TOKEN} ,second`, STOCKGATE_ADMIN_TOKENS_FILE: tokens });
+      expect(config.public.tokens).to.deep.equal([TOKEN, 'second']);
+      expect(config.admin.tokens).to.deep.equal([TOKEN, 'another,one']);
+    });
+
+    it('does not open a listener to everybody because a file of tokens is empty', async () => {
+      expect(await faultOf(load({ STOCKGATE_TOKENS_FILE: folder.write('empty', '\n') }))).to.contain('STOCKGATE_TOKENS_FILE: holds no token');
+    });
+
+    it('listens everywhere only with tokens, unless told where', async () => {
+      const config = await load({ STOCKGATE_TOKENS: TOKEN, STOCKGATE_ADMIN_TOKENS: TOKEN, ADMIN_HOST: '10.0.0.1' });
+      expect([config.public.host, config.admin.host]).to.deep.equal(['0.0.0.0', '10.0.0.1']);
+    });
+
+    it('cannot be changed afterwards, at any depth', async () => {
+      const notFrozen = (value: unknown, path: string): string[] => {
+        if (typeof value !== 'object' || value === null) return [];
+        const below = Object.entries(value).flatMap(([name, inner]) => notFrozen(inner, `${path}.${name}`));
+        return Object.isFrozen(value) ? below : [path, ...below];
+      };
+      expect(notFrozen(await load({ STOCKGATE_TOKENS: TOKEN }), 'config')).to.deep.equal([]);
+    });
+  });
+});

@@ -1,0 +1,103 @@
+import { connect } from 'node:net';
+import { expect } from 'chai';
+import { fresh, startTestGateway } from './support/gateway.ts';
+import type { TestGateway } from './support/gateway.ts';
+import { exchange } from './support/rawHttp.ts';
+import { expectProblem } from './support/refusal.ts';
+
+describe('connections', () => {
+  let gateway: TestGateway;
+  let sku: string;
+
+  before(async () => {
+    gateway = await startTestGateway();
+  });
+  after(() => gateway.stop());
+  beforeEach(async () => {
+    sku = fresh('connections');
+    await gateway.openSku(sku, 10);
+  });
+
+  const head = (method: string, path: string, ...more: string[]): string =>
+    [`${method} ${path} HTTP/1.1`, 'Host: test', 'Content-Type: application/json', ...more].join('\r\n') + '\r\n\r\n';
+  const deduction = (order_detail_id: string): string => {
+    const body = JSON.stringify({ order_id: 'order', lines: [{ order_detail_id, sku_id: sku, quantity: 1 }] });
+    return head('POST', '/v1/deductions', `Content-Length: ${body.length}`) + body;
+  };
+  const left = async (): Promise<unknown> => (await gateway.get(`/v1/skus/${sku}`)).body.leaved_amount;
+
+  it('answers a request by what became of it, whatever bytes come after it', async () => {
+    const broken = ['garbage\r\n\r\n', head('POST', '/v1/deductions', 'Transfer-Encoding: chunked') + 'zz\r\n', `GET /${'x'.repeat(9_000)} HTTP/1.1\r\n`];
+    for (const [index, bytes] of broken.entries()) {
+      const { answers, closedAfterMs } = await exchange(gateway.publicUrl, deduction(`detail ${index}`) + bytes);
+      expect(answers.map(({ status }) => status)).to.deep.equal([201]);
+      expect(closedAfterMs).not.to.equal(null);
+    }
+    expect(await left()).to.equal(7);
+  });
+
+  it('answers all whole requests of a connection before it ends it', async () => {
+    const { answers } = await exchange(gateway.publicUrl, `${deduction('a')}${deduction('b')}${deduction('a')}garbage\r\n\r\n`);
+    expect(answers).to.have.length(3);
+    expect(answers.map(({ status }) => status).filter((status) => status === 201)).to.have.length(2);
+    expect(await left()).to.equal(8);
+  });
+
+  it('refuses broken bytes after an answer', async () => {
+    const { answers } = await exchange(gateway.publicUrl, head('GET', `/v1/skus/${sku}`), { trickle: { byte: 'garbage\r\n\r\n', everyMs: 300 } });
+    expect(answers.map(({ status }) => status)).to.deep.equal([200, 400]);
+  });
+
+  it('finishes a deduction whose caller goes away', async () => {
+    const { answers } = await exchange(gateway.publicUrl, deduction('a'), { waitMs: 1 });
+    expect(answers).to.deep.equal([]);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(await left()).to.equal(9);
+    expect((await gateway.get(`/v1/deductions/a?sku_id=${sku}`)).body).to.include({ status: 'deducted' });
+  });
+
+  it('takes nothing of a body that is too large for a request', async () => {
+    const orders = deduction('a').repeat(5_000);
+    const large = head('POST', '/v1/deductions', `Content-Length: ${orders.length}`) + orders;
+    const { answers } = await exchange(gateway.publicUrl, large, { waitMs: 1_000 });
+    expect(answers.map(({ status }) => status)).to.deep.equal([413]);
+    expect(await left()).to.equal(10);
+  });
+
+  it('ends when headers or body are too slow, and lets go of it though the other side does not end', async () => {
+    const body = `${head('POST', '/v1/deductions', 'Content-Length: 100')}{`;
+    const held = Promise.all(['garbage\r\n\r\n', 'GET /v1/skus/a HTTP/1.1\r\nHo', `GET /${'x'.repeat(9_000)} HTTP/1.1\r\n`].map(heldOpen));
+    const slow = ['', 'GET', 'GET /v1/skus/a HTTP/1.1\r\nHo', body].map((bytes) => exchange(gateway.publicUrl, bytes, { waitMs: 15_000 }));
+    const trickled = ['GET /v1/skus/a HTTP/1.1\r\nA: ', body].map((bytes) =>
+      exchange(gateway.publicUrl, bytes, { waitMs: 15_000, trickle: { byte: 'x', everyMs: 500 } }),
+    );
+    for (const { answers, closedAfterMs } of await Promise.all([...slow, ...trickled])) {
+      expect(closedAfterMs).to.be.within(4_000, 13_000);
+      const [answer] = answers;
+      if (answer === undefined) throw new Error('no answer');
+      expectProblem(answer, 408);
+    }
+    expect(await held).to.deep.equal([false, false, false]);
+  });
+
+  /** Never ends its own side. @returns whether the other side still holds the connection, some seconds after its last word */
+  function heldOpen(bytes: string): Promise<boolean> {
+    return new Promise((resolve) => {
+      const socket = connect({ port: Number(new URL(gateway.publicUrl).port), host: '127.0.0.1', allowHalfOpen: true });
+      // Nobody is there any more who could take these: that is how it shows.
+      const probe = (): void => void socket.write('x');
+      const finish = (held: boolean): void => {
+        socket.destroy();
+        resolve(held);
+      };
+      socket.once('error', () => finish(false));
+      socket.on('end', () => {
+        setTimeout(probe, 3_000);
+        setTimeout(probe, 3_100);
+        setTimeout(() => finish(true), 3_500);
+      });
+      socket.resume();
+      socket.write(bytes);
+    });
+  }
+});

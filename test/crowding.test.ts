@@ -1,0 +1,151 @@
+import { expect } from 'chai';
+import type mysql from 'mysql2/promise';
+import type { Line } from '../src/core/nouns.ts';
+import type { DeductOutcome } from '../src/core/outcome.ts';
+import { slotOf } from '../src/core/slots.ts';
+import { Connection } from '../src/mysql/connection.ts';
+import type { Shard } from '../src/mysql/shard.ts';
+import { ShardReader } from '../src/mysql/shardReader.ts';
+import { ownSlots } from '../src/mysql/sql/ownSlots.ts';
+import { prepareSession } from '../src/mysql/sql/prepareSession.ts';
+import { TextbookEngine } from '../src/mysql/textbookEngine.ts';
+import { openShards } from './support/engines.ts';
+import { eventually } from './support/eventually.ts';
+import { fresh } from './support/gateway.ts';
+import { stack } from './support/setup.ts';
+import { addressOf, sideSession } from './support/sideSession.ts';
+import { skuOn } from './support/traffic.ts';
+
+const SHARD = 2;
+const STATEMENT_MS = 500;
+const REQUEST_MS = 3_000;
+
+/** What one caller does must not show in what another gets. */
+describe('crowding', () => {
+  let shards: Shard[];
+  let engine: TextbookEngine;
+  let reader: ShardReader;
+  let side: mysql.Connection;
+  let sku_id: string;
+
+  before(async () => {
+    ({ shards, engine } = start());
+    reader = new ShardReader(shards);
+    side = await sideSession(SHARD);
+  });
+  after(async () => {
+    await side.end();
+    for (const { pool } of shards) pool.close();
+  });
+  beforeEach(async () => {
+    sku_id = await opened(1_000);
+  });
+  afterEach(() => expect(shards[SHARD]?.pool.state(), 'places come back').to.deep.include({ busy: 0, waiting: 0 }));
+
+  const start = (limits: Partial<{ connections_max: number; waiting_max: number }> = {}) => {
+    const opened = openShards({ ...stack(), shards: stack().shards.map((shard) => ({ ...shard, ...limits })) }, STATEMENT_MS);
+    return { shards: opened, engine: new TextbookEngine(opened) };
+  };
+  const deadline = (): number => performance.now() + REQUEST_MS;
+  const opened = async (leaved_amount: number): Promise<string> => {
+    const name = skuOn(SHARD, fresh('crowd'));
+    await engine.apply(SHARD, [{ kind: 'open', sku_id: name, leaved_amount }], deadline());
+    return name;
+  };
+  const line = (order_detail_id: string, of = sku_id): Line => ({ sku_id: of, order_detail_id, quantity: 1 });
+  const deduct = async (lines: readonly Line[], by = engine): Promise<DeductOutcome['is']> => {
+    const [outcome] = await by.apply(SHARD, [{ kind: 'deduct', order_id: 'o', lines }], deadline());
+    return (outcome as DeductOutcome).is;
+  };
+  const inParallel = <T>(count: number, work: (index: number) => Promise<T>): Promise<T[]> =>
+    Promise.all(Array.from({ length: count }, (_, index) => work(index)));
+
+  it('finds many flows and replays many lines while a stranger is undecided about one of his', async () => {
+    const lines = Array.from({ length: 20 }, (_, index) => line(`many-${index}`));
+    expect(await deduct(lines.slice(0, 1))).to.equal('deducted');
+    await side.beginTransaction();
+    await side.query('INSERT INTO flow (sku_id, order_detail_id, order_id, quantity) VALUES (?, ?, ?, 1)', [fresh('strange'), 'd', 'o'].map((text) => Buffer.from(text)));
+    try {
+      expect((await reader.findFlows(SHARD, lines, deadline())).is).to.equal('found');
+      expect(await deduct(lines)).to.equal('deducted');
+    } finally {
+      await side.rollback();
+    }
+  });
+
+  it('holds the slots it needs and no other', async () => {
+    const slots = Array.from({ length: 64 }, (_, number) => SHARD + 16 * number);
+    const named = new Map<number, string>();
+    for (let number = 0; named.size < 64; number += 1) {
+      const name = skuOn(SHARD, `slots-${number}`);
+      named.set(slotOf(name), name);
+    }
+    const needed = slots.slice(0, 40).map((slot) => named.get(slot) ?? '');
+    const connection = await Connection.open(addressOf(SHARD), STATEMENT_MS);
+    await prepareSession(connection, deadline());
+    await connection.run('BEGIN', [], deadline());
+    const transaction = { rows: <Row>(sql: string, values: never) => connection.rows<Row>(sql, values, deadline()), run: async () => 0 };
+    expect(await ownSlots(transaction, needed)).to.equal(true);
+    for (const slot of slots.slice(40)) {
+      await side.beginTransaction();
+      await side.query('SELECT slot FROM slot WHERE slot = ? FOR UPDATE NOWAIT', [slot]);
+      await side.rollback();
+    }
+    connection.destroy();
+  });
+
+  it('serves the neighbours of a locked SKU, however many wait for that one', async () => {
+    const neighbour = await opened(1_000);
+    await side.beginTransaction();
+    await side.query('SELECT * FROM stock WHERE sku_id = ? FOR UPDATE', [Buffer.from(sku_id)]);
+    const stuck = inParallel(30, (index) => deduct([line(`stuck-${index}`)]));
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    const served = await inParallel(50, (index) => deduct([line(`free-${index}`, neighbour)]));
+    expect(new Set(served)).to.deep.equal(new Set(['deducted']));
+    await side.rollback();
+    expect((await stuck).every((is) => is === 'not_done' || is === 'deducted')).to.equal(true);
+  });
+
+  it('refuses one id of a sold-out SKU as often as it is sent, without a deadlock', async () => {
+    const soldOut = await opened(0);
+    const outcomes = await inParallel(200, () => deduct([line('again', soldOut)]));
+    expect(new Set(outcomes)).to.deep.equal(new Set(['refused']));
+  });
+
+  // Of four connections one may just be inspecting the shard.
+  it('uses its connections when nobody may wait', async () => {
+    const narrow = start({ connections_max: 4, waiting_max: 0 });
+    await Promise.all(narrow.shards.map((shard) => shard.tried));
+    const skus = await Promise.all(Array.from({ length: 3 }, () => opened(10)));
+    const outcomes = await inParallel(3, (index) => deduct([line('only', skus[index] ?? '')], narrow.engine));
+    expect(outcomes).to.deep.equal(['deducted', 'deducted', 'deducted']);
+    for (const { pool } of narrow.shards) pool.close();
+  });
+
+  it('is not "unreachable" because the server has no room for one more connection', async () => {
+    const [[before]] = (await side.query('SELECT @@GLOBAL.max_connections AS allowed')) as unknown as [[{ allowed: number }]];
+    const crowded = start();
+    await Promise.all(crowded.shards.map((shard) => shard.tried));
+    await side.query('SET GLOBAL max_connections = 10');
+    try {
+      const outcomes = await inParallel(40, (index) => deduct([line(`room-${index}`)], crowded.engine));
+      expect(new Set(outcomes)).to.deep.equal(new Set(['deducted']));
+      expect(crowded.shards[SHARD]?.state()).to.deep.include({ state: 'serving', reason: null });
+    } finally {
+      await side.query('SET GLOBAL max_connections = ?', [before.allowed]);
+      for (const { pool } of crowded.shards) pool.close();
+    }
+  });
+
+  it('stops serving a shard whose commits are no longer durable, while it runs, and serves it again', async () => {
+    await side.query('SET GLOBAL innodb_flush_log_at_trx_commit = 2');
+    try {
+      await eventually('the shard is refused', 5_000, () => shards[SHARD]?.state().state === 'refused');
+      expect(await deduct([line('relaxed')])).to.equal('not_done');
+    } finally {
+      await side.query('SET GLOBAL innodb_flush_log_at_trx_commit = 1');
+    }
+    await eventually('all shards serve', 5_000, () => shards.every((shard) => shard.state().state === 'serving'));
+    expect(await deduct([line('relaxed')])).to.equal('deducted');
+  });
+});

@@ -1,0 +1,118 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { hasRepeatedMember } from '../src/http/repeatedMember.ts';
+import * as schemas from '../src/http/schemas.ts';
+import { compile } from '../src/schema/compile.ts';
+import { goodId } from './support/badIds.ts';
+import { ADDRESS_FORMS, badInputs, FORMS } from './support/badInputs.ts';
+import { twiceNamed } from './support/badJson.ts';
+
+/** How many bad inputs each schema gets; 100,000 and more in all. */
+const BAD: Readonly<Record<keyof typeof FORMS | keyof typeof ADDRESS_FORMS, number>> = {
+  deductionRequest: 50_000,
+  lookupRequest: 20_000,
+  openRequest: 8_000,
+  adjustmentRequest: 12_000,
+  skuParams: 4_000,
+  deductionParams: 3_000,
+  deductionQuery: 4_000,
+  skuQuery: 2_000,
+};
+const GOOD = 3_000;
+const ROOT = 'body';
+
+describe('inputs', () => {
+  const forms = Object.entries({ ...FORMS, ...ADDRESS_FORMS }) as [keyof typeof BAD, (typeof FORMS)[keyof typeof FORMS]][];
+  for (const [name, form] of forms) {
+    const check = compile(schemas[name], ROOT);
+
+    it(`${name}: refuses ${BAD[name]} bad inputs and says what is wrong where, and nothing else`, () => {
+      fc.assert(
+        fc.property(badInputs(form), ({ input, path }) => {
+          const checked = check(input);
+          if (checked.ok) throw new Error(`taken, though bad at ${path || ROOT}`);
+          expect(checked.faults).not.to.be.empty;
+          for (const fault of checked.faults) {
+            expect(fault.path).to.equal(path || ROOT);
+            expect(fault.message).not.to.equal('');
+          }
+        }),
+        { numRuns: BAD[name] },
+      );
+    });
+
+    it(`${name}: takes good inputs as they are`, () => {
+      fc.assert(
+        fc.property(form.good, (input: Record<string, unknown>) => {
+          const before = JSON.stringify(input);
+          const checked = check(input);
+          if (!checked.ok) throw new Error(JSON.stringify(checked.faults));
+          expect(checked.value).to.equal(input);
+          expect(JSON.stringify(input)).to.equal(before);
+        }),
+        { numRuns: GOOD },
+      );
+    });
+  }
+
+  it('names every fault, not only the first', () => {
+    const line = { order_detail_id: ' ', sku_id: 5, quantity: 0 };
+    const checked = compile(schemas.deductionRequest, ROOT)({ lines: [line, line], colour: 'red' });
+    if (checked.ok) throw new Error('taken');
+    const fields = ['order_detail_id', 'sku_id', 'quantity'];
+    const ofLines = [0, 1].flatMap((index) => fields.map((field) => `lines[${index}].${field}`));
+    expect(new Set(checked.faults.map(({ path }) => path))).to.deep.equal(new Set(['order_id', 'colour', ...ofLines]));
+  });
+
+  it('takes 500 lines of 64 bytes an id', () => {
+    const lines = Array.from({ length: 500 }, (_, index) => ({
+      order_detail_id: 'é'.repeat(30) + String(index).padStart(4, '0'),
+      sku_id: `${'手'.repeat(21)}x`,
+      quantity: index % 2 === 0 ? 1 : 1_000_000,
+    }));
+    const order = { order_id: '😀'.repeat(16), lines };
+    expect(compile(schemas.deductionRequest, ROOT)(order)).to.deep.equal({ ok: true, value: order });
+  });
+
+  it('is not slowed down, nor answers without end, by a body full of faults', () => {
+    const startedMs = performance.now();
+    const checked = compile(schemas.deductionRequest, ROOT)({ order_id: 'o', lines: Array.from({ length: 100_000 }, () => 0) });
+    expect(checked.ok).to.equal(false);
+    expect(!checked.ok && checked.faults.length).to.be.within(1, 1_001);
+    expect(performance.now() - startedMs).to.be.below(1_000);
+  });
+
+  describe('a field named twice', () => {
+    it('is found in 20,000 requests, however it is spelled', () => {
+      const { deductionRequest, adjustmentRequest } = FORMS;
+      fc.assert(
+        fc.property(fc.oneof(deductionRequest.good, adjustmentRequest.good), fc.nat(), fc.nat(), fc.boolean(), (request, owner, name, spelled) => {
+          const text = twiceNamed(request, owner, name, spelled);
+          expect(hasRepeatedMember(text, JSON.parse(text))).to.equal(true);
+        }),
+        { numRuns: 20_000 },
+      );
+    });
+
+    it('is not seen where there is none: colons and quotes inside texts, deep and empty values', () => {
+      const text = fc.oneof(fc.string(), fc.constantFrom(':', '":', '\\":"', '{"a":1}', '\\', '__proto__'), goodId);
+      const { tree } = fc.letrec((tie) => ({
+        tree: fc.oneof({ depthSize: 'small' }, text, fc.integer(), fc.constant(null), fc.array(tie('tree')), fc.dictionary(text, tie('tree'))),
+      }));
+      fc.assert(
+        fc.property(tree, fc.constantFrom(0, 2), (value, indent) => {
+          const written = JSON.stringify(value, null, indent);
+          expect(hasRepeatedMember(written, JSON.parse(written))).to.equal(false);
+        }),
+        { numRuns: 10_000 },
+      );
+    });
+
+    it('is found 50,000 objects deep', () => {
+      const nested = (inner: string): string => '{"a":'.repeat(50_000) + inner + '}'.repeat(50_000);
+      const [once, twice] = [nested('{"b":1}'), nested('{"b":1,"\\u0062":1}')];
+      expect(hasRepeatedMember(once, JSON.parse(once))).to.equal(false);
+      expect(hasRepeatedMember(twice, JSON.parse(twice))).to.equal(true);
+    });
+  });
+});

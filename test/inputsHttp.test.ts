@@ -1,0 +1,240 @@
+import { gzipSync } from 'node:zlib';
+import { expect } from 'chai';
+import fc from 'fast-check';
+import pino from 'pino';
+import { badIdText } from './support/badIds.ts';
+import { badInputs, FORMS } from './support/badInputs.ts';
+import { NOT_JSON, NOT_UTF8, twiceNamed } from './support/badJson.ts';
+import { brokenHttp } from './support/brokenHttp.ts';
+import { fresh, startTestGateway } from './support/gateway.ts';
+import type { TestGateway } from './support/gateway.ts';
+import { JSON_HEADERS, rawClient, sendBytes } from './support/rawHttp.ts';
+import type { RawCall } from './support/rawHttp.ts';
+import { expectProblem } from './support/refusal.ts';
+import { stack } from './support/setup.ts';
+import { tableSums } from './support/tables.ts';
+
+const AT_LEAST = 2_000;
+const BODY_LIMIT = 256 * 1024;
+
+describe('inputs over HTTP', () => {
+  const client = rawClient();
+  const faults: string[] = [];
+  const [sku, detail] = [fresh('hostile'), fresh('detail')];
+  const order = { order_id: 'order', lines: [{ order_detail_id: fresh('other'), sku_id: sku, quantity: 1 }] };
+  /** Every call with a body: where, and a body that would be taken. */
+  const calls = [
+    { form: FORMS.deductionRequest, listener: 'public', method: 'POST', path: '/v1/deductions', good: order },
+    { form: FORMS.lookupRequest, listener: 'public', method: 'POST', path: '/v1/deductions/lookup', good: { lines: [{ order_detail_id: detail, sku_id: sku }] } },
+    { form: FORMS.openRequest, listener: 'admin', method: 'PUT', path: `/v1/skus/${fresh('new')}`, good: { leaved_amount: 5 } },
+    { form: FORMS.adjustmentRequest, listener: 'admin', method: 'POST', path: `/v1/skus/${sku}/adjustments`, good: { adjustment_id: 'a', delta: 1, reason: 'b' } },
+  ] as const;
+  /** Addresses with an id in their path, with `*` for the id. */
+  const addresses = [
+    { listener: 'public', method: 'GET', path: '/v1/skus/*', name: 'sku_id' },
+    { listener: 'public', method: 'GET', path: `/v1/deductions/*?sku_id=${sku}`, name: 'order_detail_id' },
+    { listener: 'public', method: 'GET', path: `/v1/deductions/${detail}?sku_id=*`, name: 'sku_id' },
+    { listener: 'admin', method: 'PUT', path: '/v1/skus/*', name: 'sku_id', body: '{"leaved_amount":5}' },
+    { listener: 'admin', method: 'POST', path: '/v1/skus/*/adjustments', name: 'sku_id', body: '{"adjustment_id":"a","delta":1}' },
+  ] as const;
+  let gateway: TestGateway;
+  let rowsBefore: readonly string[];
+  let sent = 0;
+
+  const baseOf = (listener: 'public' | 'admin'): string => (listener === 'public' ? gateway.publicUrl : gateway.adminUrl);
+  async function refused(listener: 'public' | 'admin', call: RawCall, status: number | readonly number[], path?: string): Promise<void> {
+    sent += 1;
+    const answer = await client.call(baseOf(listener), call);
+    try {
+      expectProblem(answer, status, path);
+    } catch (error) {
+      throw new Error(`${call.method} ${call.path} ${String(call.body).slice(0, 300)}`, { cause: error });
+    }
+  }
+  const withBody = (call: (typeof calls)[number], body: string | Buffer, headers: Record<string, string> = JSON_HEADERS): RawCall => {
+    const { method, path } = call;
+    return { method, path, body, headers };
+  };
+
+  before(async () => {
+    const log = pino({ level: 'error' }, { write: (line: string) => void faults.push(line) });
+    gateway = await startTestGateway({}, stack(), log);
+    await gateway.openSku(sku, 1_000);
+    expect((await gateway.deduct({ sku_id: sku, order_detail_id: detail, quantity: 1 })).status).to.equal(201);
+    rowsBefore = await tableSums(stack().shards);
+  });
+  after(async () => {
+    client.close();
+    await gateway.stop();
+  });
+
+  for (const call of calls) {
+    const { form, listener, good, method, path } = call;
+    const text = JSON.stringify(good);
+    const size = Buffer.byteLength(text);
+
+    describe(`${method} ${path.replace(/-\d+-\d+/, '')}`, () => {
+      it('names what is wrong in a body', () =>
+        fc.assert(
+          fc.asyncProperty(badInputs(form), ({ input, path: wrong }) =>
+            refused(listener, withBody(call, JSON.stringify(input)), 400, wrong || 'body'),
+          ),
+          { numRuns: 300 },
+        ));
+
+      it('refuses what is not JSON, also when it is cut off anywhere', async () => {
+        const cutOff = Array.from({ length: size }, (_, length) => text.slice(0, length));
+        for (const body of [...NOT_JSON, ...cutOff]) await refused(listener, withBody(call, body), 400, 'body');
+      });
+
+      it('refuses what is not UTF-8', async () => {
+        const [start = '', end = ''] = text.split(/(?<=^\{")/);
+        for (const [, bytes] of NOT_UTF8) {
+          await refused(listener, withBody(call, Buffer.concat([Buffer.from(start), Buffer.from(bytes), Buffer.from(end)])), 400, 'body');
+        }
+        for (const marked of [Buffer.from(`\ufeff${text}`, 'utf16le'), Buffer.from(text, 'utf16le'), Buffer.from(`\ufeff${text}`)]) {
+          await refused(listener, withBody(call, marked), 400, 'body');
+        }
+      });
+
+      it('refuses a field named twice', () =>
+        fc.assert(
+          fc.asyncProperty(fc.nat({ max: 5 }), fc.nat({ max: 5 }), fc.boolean(), (owner, field, spelled) =>
+            refused(listener, withBody(call, twiceNamed(good, owner, field, spelled)), 400, 'body'),
+          ),
+          { numRuns: 30 },
+        ));
+
+      it('refuses what is nested 100,000 deep', async () => {
+        const arrays = '['.repeat(100_000) + ']'.repeat(100_000);
+        const objects = '{"a":'.repeat(40_000) + '1' + '}'.repeat(40_000);
+        for (const body of [arrays, '['.repeat(100_000), '{"a":'.repeat(40_000)]) await refused(listener, withBody(call, body), 400, 'body');
+        await refused(listener, withBody(call, objects), 400);
+        for (const deep of [arrays, objects]) await refused(listener, withBody(call, `${text.slice(0, -1)},"unknown":${deep}}`), 400, 'unknown');
+      });
+
+      it('refuses what is too large, as soon as it knows', async () => {
+        const filled = (bytes: number): string => ' '.repeat(bytes - 2) + '{}';
+        await refused(listener, withBody(call, filled(BODY_LIMIT)), 400);
+        await refused(listener, withBody(call, filled(BODY_LIMIT + 1)), 413);
+        await refused(listener, withBody(call, filled(10_000_000)), 413);
+        const head = `${method} ${path} HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n`;
+        const promised = await sendBytes(baseOf(listener), `${head}Content-Length: 10000000000\r\n\r\n`);
+        const chunk = `${(100_000).toString(16)}\r\n${' '.repeat(100_000)}\r\n`;
+        const chunked = await sendBytes(baseOf(listener), `${head}Transfer-Encoding: chunked\r\n\r\n${chunk.repeat(3)}`);
+        for (const answer of [promised, chunked]) expectProblem(answer, 413);
+        sent += 2;
+      });
+
+      it('refuses what is not called JSON in UTF-8, and what is compressed', async () => {
+        const types = ['', 'text/plain', 'text/json', 'application/jsonx', 'application/json; charset=latin1', 'application/json; charset=utf-16'];
+        types.push('application/json, text/plain', 'application/problem+json', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x');
+        for (const type of types) await refused(listener, withBody(call, text, { 'Content-Type': type }), 415);
+        await refused(listener, withBody(call, text, {}), 415);
+        for (const coding of ['gzip', 'deflate', 'br', 'zstd', 'gzip, identity', 'x']) {
+          await refused(listener, withBody(call, gzipSync(text), { ...JSON_HEADERS, 'Content-Encoding': coding }), 415);
+        }
+        await refused(listener, withBody(call, gzipSync(text)), 400, 'body');
+      });
+    });
+  }
+
+  describe('an address', () => {
+    const encode = (id: string): string => encodeURIComponent(id).replaceAll('.', '%2E');
+    const at = (address: (typeof addresses)[number], id: string): RawCall => ({
+      method: address.method,
+      path: address.path.replace('*', id),
+      ...('body' in address ? { body: address.body, headers: JSON_HEADERS } : {}),
+    });
+
+    for (const address of addresses) {
+      it(`${address.method} ${address.path.replaceAll(/-\d+-\d+/g, '')}: refuses ids that are none`, async () => {
+        await fc.assert(
+          fc.asyncProperty(
+            badIdText.filter((id) => id !== '' && id.isWellFormed()),
+            (id) => refused(address.listener, at(address, encode(id)), 400, address.name),
+          ),
+          { numRuns: 60 },
+        );
+        const empty = address.path.endsWith('*') && address.path.includes('?') ? 400 : 404;
+        await refused(address.listener, at(address, ''), empty, address.name);
+      });
+
+      it(`${address.method} ${address.path.replaceAll(/-\d+-\d+/g, '')}: refuses percent-encoding that is none`, async () => {
+        const wrong = ['%', '%a', '%zz', '%%', '%2', '%u0041', 'a%', '%-1', '%C3', '%E2%82', '%FF', '%C0%80', '%C0%AF', '%ED%A0%80', '%F4%90%80%80', '%80'];
+        for (const id of wrong) await refused(address.listener, at(address, id), 400, 'url');
+      });
+    }
+
+    it('refuses parameters that are repeated, unknown, missing or wrong', async () => {
+      const ofSku: readonly (readonly [query: string, path: string])[] = [
+        ...['x=1', 'Consistency=cached', 'consistency%20=cached', '__proto__=1', 'constructor', 'toString=1'].map(
+          (query) => [query, decodeURIComponent(query.replace(/=.*/, ''))] as const,
+        ),
+        ...['consistency', 'consistency=', 'consistency=Cached', 'consistency=cached%00', 'consistency=+cached', 'consistency=cached,primary'].map(
+          (query) => [query, 'consistency'] as const,
+        ),
+        ['consistency=cached&consistency=cached', 'consistency'],
+        ['consistency=cached&consistency=primary', 'consistency'],
+        ['consistency=cached&%63onsistency=cached', 'consistency'],
+        ['__proto__=1&__proto__=2', '__proto__'],
+        ['=1', 'query'],
+        ['=1&=2', 'query'],
+        // The parser looks at 1,000 parameters only, if it is not told otherwise.
+        [`${'&'.repeat(2_000)}x=1`, 'x'],
+      ];
+      for (const [query, path] of ofSku) await refused('public', { method: 'GET', path: `/v1/skus/${sku}?${query}` }, 400, path);
+      for (const query of ['', '?', '?SKU_ID=a', '?sku_id', `?sku_id=${sku}&sku_id=${sku}`, `?sku_id[]=${sku}`, `?sku_id=${sku}&x`]) {
+        await refused('public', { method: 'GET', path: `/v1/deductions/${detail}${query}` }, 400);
+      }
+    });
+
+    it('is not found, or not with this method', async () => {
+      for (const listener of ['public', 'admin'] as const) {
+        for (const path of ['/', '//', '/v1', '/v1/', '/v2/skus/a', '/V1/skus/a', '/v1/skus/', '/v1/skus//a', '/v1//skus/a', `/v1/skus/${sku}/`, '/v1/skus/a/b/c', '/v1/../v1/skus/a', '/etc/passwd', '/v1/skus%2Fa', '//v1/skus/a', '/v1/deductions/']) {
+          await refused(listener, { method: 'GET', path }, 404);
+          await refused(listener, { method: 'POST', path, body: '{}', headers: JSON_HEADERS }, 404);
+        }
+      }
+      for (const method of ['PUT', 'DELETE', 'PATCH', 'POST', 'OPTIONS', 'TRACE', 'PROPFIND']) await refused('public', { method, path: `/v1/skus/${sku}` }, 405);
+      for (const method of ['GET', 'DELETE', 'PATCH', 'POST']) await refused('admin', { method, path: `/v1/skus/${sku}` }, 405);
+      for (const method of ['GET', 'PUT', 'DELETE']) await refused('public', { method, path: '/v1/deductions' }, method === 'GET' ? [404, 405] : 405);
+      await refused('admin', { method: 'POST', path: '/v1/deductions', body: JSON.stringify(order), headers: JSON_HEADERS }, 404);
+      await refused('public', { method: 'POST', path: `/v1/skus/${sku}/adjustments`, body: '{"adjustment_id":"a","delta":1}', headers: JSON_HEADERS }, 404);
+    });
+  });
+
+  describe('a connection', () => {
+    it('gets one clear answer to what is not HTTP', async () => {
+      for (const { what, bytes, statuses, end = false } of brokenHttp(JSON.stringify(order))) {
+        sent += 1;
+        const answer = await sendBytes(gateway.publicUrl, bytes, { end }).catch((error: unknown) => {
+          throw new Error(what, { cause: error });
+        });
+        try {
+          expectProblem(answer, statuses);
+        } catch (error) {
+          throw new Error(what, { cause: error });
+        }
+      }
+    });
+
+    it('gets one clear answer to random bytes', () =>
+      fc.assert(
+        fc.asyncProperty(fc.uint8Array({ maxLength: 300 }), async (bytes) => {
+          sent += 1;
+          expectProblem(await sendBytes(gateway.publicUrl, Buffer.from([0x80, ...bytes]), { end: true }), [400, 431]);
+        }),
+        { numRuns: 200 },
+      ));
+  });
+
+  // Nested, for mocha runs a suite's own tests before those of the suites inside it.
+  describe('after all of them', () => {
+    it('no row was changed, and no fault met that no code foresaw', async () => {
+      expect(sent).to.be.at.least(AT_LEAST);
+      expect(await tableSums(stack().shards)).to.deep.equal(rowsBefore);
+      expect(faults).to.deep.equal([]);
+    });
+  });
+});

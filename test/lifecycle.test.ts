@@ -1,0 +1,213 @@
+import { connect } from 'node:net';
+import { expect } from 'chai';
+import mysql from 'mysql2/promise';
+import { freePort } from '../scripts/cluster/port.ts';
+import { startGatewayProcess } from '../scripts/support/gatewayProcess.ts';
+import type { GatewayProcess } from '../scripts/support/gatewayProcess.ts';
+import { httpClient } from '../scripts/support/httpClient.ts';
+import type { Answer, HttpClient } from '../scripts/support/httpClient.ts';
+import { addressesIn, isAlive, startFile } from './support/command.ts';
+import { frozenDoor } from './support/door.ts';
+import { eventually } from './support/eventually.ts';
+import { fresh, startTestGateway } from './support/gateway.ts';
+import { ownShards } from './support/ownShards.ts';
+import type { OwnShards } from './support/ownShards.ts';
+import { stack } from './support/setup.ts';
+import { skuOn } from './support/traffic.ts';
+
+const FREE_PORTS = { PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: 'silent' };
+
+describe('the life of a gateway', () => {
+  let own: OwnShards;
+  let client: HttpClient;
+  const toStop: (() => Promise<unknown>)[] = [];
+
+  beforeEach(async () => {
+    client = httpClient(64);
+    own = await ownShards({ count: 4, migrated: true });
+  });
+  afterEach(async () => {
+    client.close();
+    for (const stop of toStop.splice(0).reverse()) await stop();
+    await own.drop();
+  });
+
+  const start = async (environment: NodeJS.ProcessEnv = {}): Promise<GatewayProcess> => {
+    const gateway = await startGatewayProcess({ ...own.environment, ...FREE_PORTS, ...environment });
+    toStop.push(() => gateway.stop());
+    return gateway;
+  };
+  const sku = (shard: number): string => skuOn(shard, 'life', 4);
+  const open = (gateway: { adminUrl: string }, sku_id: string, leaved_amount: number): Promise<Answer> =>
+    client.call({ method: 'PUT', url: `${gateway.adminUrl}/v1/skus/${sku_id}`, body: { leaved_amount } });
+  const deduct = (gateway: { publicUrl: string }, sku_id: string): Promise<Answer> => {
+    const lines = [{ sku_id, order_detail_id: fresh('detail'), quantity: 1 }];
+    return client.call({ method: 'POST', url: `${gateway.publicUrl}/v1/deductions`, body: { order_id: 'life', lines } });
+  };
+  const shardsOf = async (gateway: { adminUrl: string }): Promise<{ state: string; reason: string | null; pool: { busy: number; waiting: number } }[]> =>
+    (await client.call({ method: 'GET', url: `${gateway.adminUrl}/v1/shards` })).body.shards;
+  const statesOf = async (gateway: { adminUrl: string }): Promise<string[]> => (await shardsOf(gateway)).map(({ state }) => state);
+
+  it('drains on SIGTERM: not ready, everything in flight is answered, exit code 0', async () => {
+    const gateway = await start();
+    await open(gateway, sku(0), 20);
+    const { host = '', port = 0, user = '', password = '', schema = '' } = (await own.load())[0]?.address ?? {};
+    const holder = await mysql.createConnection({ host, port, user, password, database: schema });
+    toStop.push(async () => holder.destroy());
+    await holder.beginTransaction();
+    await holder.query('SELECT * FROM stock FOR UPDATE');
+    const answers = Array.from({ length: 20 }, () => deduct(gateway, sku(0)));
+    await eventually('all are in flight', 2_000, async () => {
+      const pool = (await shardsOf(gateway))[0]?.pool;
+      return pool !== undefined && pool.busy + pool.waiting === 20;
+    });
+
+    gateway.signal('SIGTERM');
+    const readiness = (): Promise<number> =>
+      client.call({ method: 'GET', url: `${gateway.adminUrl}/readyz` }).then(({ status }) => status, () => 0);
+    await eventually('it is not ready any more', 400, async () => [0, 503].includes(await readiness()));
+    expect(isAlive(gateway.pid)).to.equal(true);
+    await holder.rollback();
+    const answered = await Promise.all(answers);
+    expect(answered.map(({ status }) => status)).to.deep.equal(Array.from({ length: 20 }, () => 201));
+    expect(await gateway.exited).to.deep.equal({ code: 0, signal: null });
+    expect(await own.query(0, 'SELECT leaved_amount FROM stock')).to.deep.equal([{ leaved_amount: 0 }]);
+  });
+
+  it('does not wait for ever, when it drains, for callers who never finish a request', async () => {
+    const gateway = await start({ STOCKGATE_DRAIN_MS: '300' });
+    for (const [url, bytes] of [[gateway.publicUrl, 'POST /v1/deductions HTTP/1.1\r\n'], [gateway.publicUrl, ''], [gateway.adminUrl, 'GET']] as const) {
+      const socket = connect(Number(new URL(url).port), '127.0.0.1').on('error', () => undefined);
+      toStop.push(async () => socket.destroy());
+      await new Promise<void>((resolve) => socket.once('connect', () => socket.write(bytes, () => resolve())));
+    }
+    const toldMs = performance.now();
+    gateway.signal('SIGTERM');
+    expect(await gateway.exited).to.deep.equal({ code: 0, signal: null });
+    expect(performance.now() - toldMs).to.be.lessThan(3_000);
+  });
+
+  it('starts, is ready and serves with one shard unreachable and one frozen, says so, and serves them when they are back', async () => {
+    const [, second, third] = (await own.load()).map(({ address }) => address);
+    if (second === undefined || third === undefined) throw new Error('there are four shards');
+    const [closed, silent] = [await freePort(), await freePort()];
+    own.rewrite(({ shards }) => {
+      Object.assign(shards[1]?.primary ?? {}, { port: closed });
+      Object.assign(shards[2]?.primary ?? {}, { port: silent });
+    });
+    const frozen = await frozenDoor(silent, third);
+    toStop.push(() => frozen.close());
+
+    const startedMs = performance.now();
+    const gateway = await start();
+    expect(performance.now() - startedMs).to.be.lessThan(10_000);
+    expect((await client.call({ method: 'GET', url: `${gateway.adminUrl}/readyz` })).status).to.equal(200);
+    const shards = await shardsOf(gateway);
+    expect(shards.map(({ state }) => state)).to.deep.equal(['serving', 'unreachable', 'unreachable', 'serving']);
+    expect(shards[1]?.reason).to.contain('ECONNREFUSED');
+    expect(shards[2]?.reason).to.contain('no answer in time');
+
+    for (const shard of [0, 3]) {
+      await open(gateway, sku(shard), 1);
+      expect((await deduct(gateway, sku(shard))).status).to.equal(201);
+    }
+    const askedMs = performance.now();
+    const missing = await Promise.all([deduct(gateway, sku(1)), deduct(gateway, sku(2))]);
+    expect(missing.map(({ status, body }) => `${status} ${body.code}`)).to.deep.equal(['503 overloaded', '503 overloaded']);
+    expect(performance.now() - askedMs).to.be.lessThan(3_500);
+
+    const back = await frozenDoor(closed, second);
+    toStop.push(() => back.close());
+    back.open();
+    frozen.open();
+    await eventually('both are served again', 5_000, async () => (await statesOf(gateway)).every((state) => state === 'serving'));
+    for (const shard of [1, 2]) {
+      expect((await open(gateway, sku(shard), 1)).status).to.equal(201);
+      expect((await deduct(gateway, sku(shard))).status).to.equal(201);
+    }
+  });
+
+  it('serves a server whose commits may be lost only when told to, and then says so', async () => {
+    const [relaxed] = stack().cluster.servers;
+    if (relaxed === undefined) throw new Error('there are two servers');
+    const set = async (value: number): Promise<void> => {
+      const connection = await mysql.createConnection({ host: relaxed.host, port: relaxed.port, user: relaxed.user, password: relaxed.password });
+      await connection.query(`SET GLOBAL innodb_flush_log_at_trx_commit = ${value}`);
+      await connection.end();
+    };
+    await set(2);
+    try {
+      const strict = await startTestGateway({}, own);
+      toStop.push(() => strict.stop());
+      // The shards are on the two servers in turn.
+      expect(await statesOf(strict)).to.deep.equal(['refused', 'serving', 'refused', 'serving']);
+      expect((await shardsOf(strict))[0]?.reason).to.equal('commits may be lost with the power: innodb_flush_log_at_trx_commit = 2');
+
+      const told = await startTestGateway({ STOCKGATE_RELAXED: 'true' }, own);
+      toStop.push(() => told.stop());
+      const durabilityOn = async (shard: number): Promise<string> => {
+        await told.openSku(sku(shard), 1);
+        return (await deduct(told, sku(shard))).body.durability;
+      };
+      expect([await durabilityOn(0), await durabilityOn(1)]).to.deep.equal(['mysql_relaxed', 'mysql']);
+      expect((await told.adminGet('/readyz')).body).to.deep.equal({ status: 'ready', durability: 'mysql_relaxed' });
+      const { body } = await told.adminGet('/v1/shards');
+      expect(body.shards.map((shard: { durability: string }) => shard.durability)).to.deep.equal(['mysql_relaxed', 'mysql', 'mysql_relaxed', 'mysql']);
+    } finally {
+      await set(1);
+    }
+  });
+
+  it('asks for a token of the right listener, except for what load balancers look at', async () => {
+    const gateway = await startTestGateway({ STOCKGATE_TOKENS: 'shop,shop-2', STOCKGATE_ADMIN_TOKENS: 'operator', HOST: '127.0.0.1', ADMIN_HOST: '127.0.0.1' }, own);
+    toStop.push(() => gateway.stop());
+    const status = async (url: string, authorization?: string): Promise<number> => {
+      const { status: answered, body, headers } = await client.call({ method: 'GET', url, ...(authorization === undefined ? {} : { headers: { authorization } }) });
+      if (answered === 401) expect([body.code, headers['www-authenticate']]).to.deep.equal(['unauthorized', 'Bearer']);
+      return answered;
+    };
+    const offers = [undefined, '', 'shop', 'Basic shop', 'Bearer', 'Bearer nobody', 'Bearer shop-', 'Bearer shop,shop-2', 'Bearer operator', 'Bearer shop', 'bearer shop-2'];
+    const known = [...offers.slice(0, -2).map(() => 401), 404, 404];
+    expect(await Promise.all(offers.map((offer) => status(`${gateway.publicUrl}/v1/skus/a`, offer)))).to.deep.equal(known);
+    for (const path of ['/v1/shards', '/metrics', '/openapi.json', '/v1/nothing']) {
+      expect([await status(gateway.adminUrl + path), await status(gateway.adminUrl + path, 'Bearer shop')], path).to.deep.equal([401, 401]);
+    }
+    expect(await status(`${gateway.adminUrl}/v1/shards`, 'Bearer operator')).to.equal(200);
+    expect([await status(`${gateway.adminUrl}/healthz`), await status(`${gateway.adminUrl}/readyz`)]).to.deep.equal([200, 200]);
+    expect((await gateway.client.call({ method: 'PUT', url: `${gateway.adminUrl}/v1/skus/a`, body: { leaved_amount: 1 } })).status).to.equal(401);
+  });
+
+  it('never writes a password or a token to its outputs, and says when it lets everybody in', async () => {
+    const password = own.environment['STOCKGATE_MYSQL_PASSWORD'] ?? '';
+    const closed = await freePort();
+    own.rewrite(({ shards }) => Object.assign(shards[1]?.primary ?? {}, { port: closed }));
+    const environment = { ...own.environment, ...FREE_PORTS, STOCKGATE_LOG_LEVEL: 'debug', STOCKGATE_TOKENS: 'token-of-a-shop', HOST: '127.0.0.1' };
+    const gateway = startFile('src/main.ts', [], environment);
+    const { publicUrl } = addressesIn(await gateway.line());
+    await client.call({ method: 'GET', url: `${publicUrl}/v1/skus/${sku(1)}`, headers: { authorization: 'Bearer token-of-a-shop' } });
+    gateway.signal('SIGTERM');
+    const { code, stdout, stderr } = await gateway.finished;
+    expect(code).to.equal(0);
+    expect(stdout.trim().split('\n')).to.have.length(1);
+    expect(stderr).to.contain('ECONNREFUSED').and.to.contain('lets everybody in');
+    expect(password).not.to.equal('');
+    expect(stdout + stderr).not.to.contain(password).and.not.to.contain('token-of-a-shop');
+  });
+
+  it('does not start on a wrong configuration or a port that is taken, and says why', async () => {
+    const wrong = await startFile('src/main.ts', [], { ...own.environment, PORT: 'http' }).finished;
+    expect([wrong.code, wrong.stderr, wrong.stdout]).to.deep.equal([1, 'the environment is wrong:\n  PORT: must be integer\n', '']);
+    const gateway = await start();
+    const taken = await startFile('src/main.ts', [], { ...own.environment, ...FREE_PORTS, ADMIN_PORT: new URL(gateway.publicUrl).port }).finished;
+    expect([taken.code, taken.stdout]).to.deep.equal([1, '']);
+    expect(taken.stderr).to.contain('EADDRINUSE');
+  });
+
+  it('dies with its parent', async () => {
+    const parent = startFile('test/support/gatewayParent.ts', [], own.environment);
+    const pid = Number(await parent.line());
+    expect(isAlive(pid)).to.equal(true);
+    parent.signal('SIGKILL');
+    await eventually('the gateway is gone', 5_000, () => !isAlive(pid));
+  });
+});

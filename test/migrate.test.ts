@@ -1,0 +1,179 @@
+import { copyFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { initialSlots, SLOT_COUNT } from '../src/core/slots.ts';
+import { KnexMigrator } from '../src/mysql/migrator.ts';
+import { GATEWAY_LEVEL } from '../src/mysql/schemaLevel.ts';
+import { migrateShards } from '../src/service/migrateShards.ts';
+import type { MigrationResult } from '../src/service/migrateShards.ts';
+import { freePort } from '../scripts/cluster/port.ts';
+import { projectPath } from '../scripts/support/paths.ts';
+import { runFile } from './support/command.ts';
+import type { Finished } from './support/command.ts';
+import { ownShards } from './support/ownShards.ts';
+import type { OwnShards } from './support/ownShards.ts';
+import { temporaryFolder } from './support/temporary.ts';
+import type { TemporaryFolder } from './support/temporary.ts';
+
+const FIRST = '0001_stock_and_flows';
+
+describe('migration', () => {
+  let own: OwnShards | null = null;
+
+  const make = async (count: number, migrated: boolean): Promise<OwnShards> => (own = await ownShards({ count, migrated }));
+  afterEach(async () => {
+    await own?.drop();
+    own = null;
+  });
+
+  const command = (shards: OwnShards, ...args: string[]): Promise<Finished> => runFile('scripts/migrate.ts', args, shards.environment);
+  /** The cells of a shard's row in the table that the command prints. */
+  const row = ({ stdout }: Finished, shard: number): string[] => {
+    const line = stdout.split('\n').find((candidate) => candidate.includes(`own-${shard} `)) ?? '';
+    return line.split('│').slice(1, -1).map((cell) => cell.trim());
+  };
+  const migrate = async (shards: OwnShards, directory = projectPath('migrations')): Promise<MigrationResult[]> => {
+    const addresses = (await shards.load()).map(({ address }) => address);
+    const migrator = new KnexMigrator({ addresses, initialShards: shards.initialShards, directory, createSchemas: false });
+    return migrateShards({ migrator, shardCount: addresses.length, apply: true, shardMs: 30_000 });
+  };
+  const faults = (results: readonly MigrationResult[]): (string | null)[] => results.map(({ fault }) => fault);
+
+  it('says how empty schemas stand, brings all up to date, and then finds nothing to do', async () => {
+    const shards = await make(3, false);
+    await shards.query(0, 'CREATE DATABASE {schema}');
+    const before = await command(shards, 'status');
+    expect(before.code).to.equal(1);
+    expect(row(before, 0)).to.deep.equal(['own-0', '0', '1', '-', 'behind']);
+    expect(row(before, 1).at(-1)).to.match(/Unknown database/);
+    expect(before.stderr).to.contain('3 of 3 shards are not up to date (own-0, own-1, own-2)');
+
+    const up = await command(shards, 'up', '--create-schemas');
+    expect(up.code, up.stderr).to.equal(0);
+    expect(up.stderr).to.match(/migrating .*\/3 shards/);
+    expect(row(up, 2)).to.deep.equal(['own-2', '1', '0', '341', `applied ${FIRST}`]);
+
+    for (const again of [await command(shards, 'up'), await command(shards, 'status')]) {
+      expect(again.code, again.stderr).to.equal(0);
+      expect(row(again, 0)).to.deep.equal(['own-0', '1', '0', '342', 'up to date']);
+    }
+  });
+
+  it('creates no schema unless it is told to', async () => {
+    expect(faults(await migrate(await make(1, false)))[0]).to.match(/Unknown database/);
+  });
+
+  it('leaves the others done when one shard is down, says which, and can be repeated', async () => {
+    const shards = await make(3, false);
+    const { port = 0 } = (await shards.load())[1]?.address ?? {};
+    const closed = await freePort();
+    shards.rewrite((file) => Object.assign(file.shards[1]?.primary ?? {}, { port: closed }));
+    const up = await command(shards, 'up', '--create-schemas');
+    expect(up.code).to.equal(1);
+    expect([0, 1, 2].map((shard) => row(up, shard)[1])).to.deep.equal(['1', '-', '1']);
+    expect(row(up, 1).at(-1)).to.contain(`ECONNREFUSED 127.0.0.1:${closed}`);
+    expect(up.stderr).to.contain('1 of 3 shards are not up to date (own-1)').and.not.to.contain('    at ');
+
+    shards.rewrite((file) => Object.assign(file.shards[1]?.primary ?? {}, { port }));
+    const repeated = await command(shards, 'up', '--create-schemas');
+    expect(repeated.code, repeated.stderr).to.equal(0);
+    expect([0, 1, 2].map((shard) => row(repeated, shard).at(-1))).to.deep.equal(['up to date', `applied ${FIRST}`, 'up to date']);
+  });
+
+  it('deals every slot to exactly one of the sixteen shards, as the router has it, and none to a seventeenth', async () => {
+    const shards = await make(17, false);
+    shards.rewrite((file) => (file.initialShards = 16));
+    const up = await command(shards, 'up', '--create-schemas');
+    expect(up.code, up.stderr).to.equal(0);
+    const owned = await Promise.all(
+      Array.from({ length: 17 }, async (_, shard) => (await shards.query(shard, 'SELECT slot FROM slot ORDER BY slot')).map(({ slot }) => Number(slot))),
+    );
+    expect(owned.flat()).to.have.length(SLOT_COUNT);
+    expect(new Set(owned.flat())).to.have.property('size', SLOT_COUNT);
+    expect(owned).to.deep.equal(Array.from({ length: 17 }, (_, shard) => initialSlots(shard, 16)));
+    expect(row(up, 16)).to.deep.equal(['own-16', '1', '0', '0', `applied ${FIRST}`]);
+  });
+
+  it('is not held up by the lock of a run that was killed', async () => {
+    const shards = await make(1, true);
+    // knex had locked its table, had made the tables and had not yet written down that it did.
+    await shards.query(0, 'UPDATE migration_lock SET is_locked = 1');
+    await shards.query(0, 'DELETE FROM migration');
+    const up = await command(shards, 'up');
+    expect(up.code, up.stderr).to.equal(0);
+    expect(row(up, 0)).to.deep.equal(['own-0', '1', '0', '1024', `applied ${FIRST}`]);
+  });
+
+  it('finishes what a run that was killed before the slots were dealt had begun', async () => {
+    const shards = await make(2, true);
+    await shards.query(1, 'DELETE FROM slot');
+    await shards.query(1, 'DELETE FROM shard');
+    const status = await command(shards, 'status');
+    expect([status.code, row(status, 1).at(-1)]).to.deep.equal([1, 'behind']);
+    expect(faults(await migrate(shards))).to.deep.equal([null, null]);
+    expect(await shards.query(1, 'SELECT COUNT(*) AS slots FROM slot')).to.deep.equal([{ slots: SLOT_COUNT / 2 }]);
+  });
+
+  it('ends well for five runs at once, and applies each migration once', async () => {
+    const shards = await make(4, false);
+    await Promise.all([0, 1, 2, 3].map((shard) => shards.query(shard, 'CREATE DATABASE {schema}')));
+    const runs = await Promise.all(Array.from({ length: 5 }, () => migrate(shards)));
+    expect(runs.flatMap(faults)).to.deep.equal(Array.from({ length: 20 }, () => null));
+    for (const shard of [0, 1, 2, 3]) {
+      expect(runs.flatMap((run) => run[shard]?.appliedNow ?? [])).to.deep.equal([FIRST]);
+      expect(await shards.query(shard, 'SELECT name FROM migration')).to.deep.equal([{ name: FIRST }]);
+      expect(await shards.query(shard, 'SELECT COUNT(*) AS slots FROM slot')).to.deep.equal([{ slots: SLOT_COUNT / 4 }]);
+    }
+  });
+
+  it('reports a schema that is newer than this checkout, and touches nothing of it', async () => {
+    const shards = await make(2, true);
+    await shards.query(1, "INSERT INTO migration (name, batch, migration_time) VALUES ('0002_to_come', 2, NOW())");
+    await shards.query(1, 'UPDATE shard SET schema_level = 2');
+    await shards.query(1, 'CREATE TABLE to_come (id INT PRIMARY KEY)');
+    for (const call of ['status', 'up']) {
+      const said = await command(shards, call);
+      expect(said.code, said.stderr).to.equal(0);
+      expect(row(said, 1)).to.deep.equal(['own-1', '2', '0', '512', 'newer than this checkout: 0002_to_come']);
+    }
+    expect(await shards.query(1, 'SELECT schema_level FROM shard')).to.deep.equal([{ schema_level: 2 }]);
+    expect(await shards.query(1, "SHOW TABLES LIKE 'to_come'")).to.have.length(1);
+  });
+
+  describe('to a later version', () => {
+    let later: TemporaryFolder;
+    beforeEach(() => {
+      later = temporaryFolder();
+      copyFileSync(projectPath(`migrations/${FIRST}.ts`), join(later.path, `${FIRST}.ts`));
+    });
+    afterEach(() => later.remove());
+
+    const add = (name: string, oldestGateway: number, sql: string): string =>
+      later.write(
+        `${name}.ts`,
+        `export const oldestGateway = ${oldestGateway};
+         export const up = async (knex: any) => knex.raw('${sql}');
+         export const down = async () => undefined;`,
+      );
+    const levels = (shards: OwnShards): Promise<unknown> => shards.query(0, 'SELECT schema_level, oldest_gateway FROM shard');
+
+    it('applies what is new in its order, keeps what is there and notes the level', async () => {
+      const shards = await make(1, true);
+      await shards.query(0, "INSERT INTO stock (sku_id, sub_row, opening_amount, leaved_amount) VALUES ('kept', 0, 7, 7)");
+      add('0003_more', 2, 'CREATE TABLE more LIKE next');
+      add('0002_next', 1, 'CREATE TABLE next (number INT PRIMARY KEY)');
+      expect((await migrate(shards, later.path))[0]).to.include({ fault: null }).and.have.property('appliedNow').eql(['0002_next', '0003_more']);
+      expect(await levels(shards)).to.deep.equal([{ schema_level: 3, oldest_gateway: 2 }]);
+      expect(await shards.query(0, 'SELECT leaved_amount FROM stock')).to.deep.equal([{ leaved_amount: 7 }]);
+    });
+
+    it('warns gateways that are too old before it begins, and does not claim a level that it did not reach', async () => {
+      const shards = await make(1, true);
+      add('0002_next', 2, 'CREATE TABLE stock (number INT PRIMARY KEY)');
+      expect(faults(await migrate(shards, later.path))[0]).to.match(/already exists/);
+      expect(await levels(shards)).to.deep.equal([{ schema_level: GATEWAY_LEVEL, oldest_gateway: 2 }]);
+      // The lock that knex keeps after a failure is no obstacle to the one who mends it.
+      expect(faults(await migrate(shards))).to.deep.equal([null]);
+    });
+  });
+});

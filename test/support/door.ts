@@ -1,0 +1,42 @@
+import { connect, createServer } from 'node:net';
+import type { Socket } from 'node:net';
+
+/** A TCP port in front of a server. */
+export interface Door {
+  /** Lets connections through from now on; those that were kept waiting are ended. */
+  open(): void;
+  close(): Promise<void>;
+}
+
+/** Listens on a port, accepts, and says nothing until it is opened: what a frozen server looks like. */
+export async function frozenDoor(port: number, target: { readonly host: string; readonly port: number }): Promise<Door> {
+  const sockets = new Set<Socket>();
+  let isOpen = false;
+  const keep = (socket: Socket): Socket => {
+    sockets.add(socket);
+    return socket.on('error', () => undefined).on('close', () => sockets.delete(socket));
+  };
+  const server = createServer((client) => {
+    keep(client);
+    if (!isOpen) return void client.resume();
+    const upstream = keep(connect(target.port, target.host));
+    client.on('close', () => upstream.destroy());
+    upstream.on('close', () => client.destroy());
+    client.pipe(upstream).pipe(client);
+  });
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, '127.0.0.1', resolve));
+  const endAll = (): void => {
+    for (const socket of sockets) socket.destroy();
+  };
+  return {
+    open() {
+      isOpen = true;
+      endAll();
+    },
+    async close() {
+      const closed = new Promise((resolve) => server.close(resolve));
+      endAll();
+      await closed;
+    },
+  };
+}

@@ -1,0 +1,80 @@
+import { expect } from 'chai';
+import type { ShardsFile } from '../src/shardsFile.ts';
+import { ADMIN_ROUTES, expectDeclared, PUBLIC_ROUTES } from './support/contract.ts';
+import { eventually } from './support/eventually.ts';
+import { startTestGateway } from './support/gateway.ts';
+import type { TestGateway } from './support/gateway.ts';
+import { ownShards } from './support/ownShards.ts';
+import type { OwnShards } from './support/ownShards.ts';
+import { skuOn } from './support/traffic.ts';
+
+/** What is wrong with each shard but the first, and what operators are told. */
+const UNFIT: readonly (readonly [what: string, sql: string, reason: string])[] = [
+  ['another hash', 'UPDATE shard SET hash_version = 2', "its hash version is 2, this gateway's is 1"],
+  ['another place in the list', 'UPDATE shard SET shard_index = 7', 'this schema holds shard 7, not 2'],
+  ['slots dealt to another number of shards', 'UPDATE shard SET initial_shards = 16', 'its slots were dealt to 16 shards, the configuration says 8'],
+  ['a schema for later gateways', 'UPDATE shard SET oldest_gateway = 9', 'its schema serves gateways from level 9 on, this one is 1'],
+  ['a schema of earlier gateways', 'UPDATE shard SET schema_level = 0', 'its schema is at 0, this gateway needs 1: run `npm run migrate -- up`'],
+  ['a table without transactions', 'ALTER TABLE adjustment ENGINE = MyISAM', 'not InnoDB: adjustment'],
+  ['no tables', 'DROP TABLE shard', 'the schema has no tables yet: run `npm run migrate -- up`'],
+];
+
+describe('a shard that does not fit', () => {
+  let own: OwnShards;
+  let gateway: TestGateway | undefined;
+  const served = (): TestGateway => gateway ?? expect.fail('the gateway did not start');
+
+  before(async () => {
+    own = await ownShards({ count: UNFIT.length + 1, migrated: true });
+    await Promise.all(UNFIT.map(([, sql], index) => own.query(index + 1, sql)));
+    gateway = await startTestGateway({}, own);
+  });
+  after(async () => {
+    await gateway?.stop();
+    await own.drop();
+  });
+
+  const sku = (shard: number): string => skuOn(shard, 'unfit', own.initialShards);
+  const shardState = async (shard: number): Promise<Record<string, unknown>> => (await served().adminGet('/v1/shards')).body.shards[shard];
+
+  UNFIT.forEach(([what, , reason], index) => {
+    it(`is refused for ${what}, and operators are told`, async () => {
+      const shard = index + 1;
+      expect(await shardState(shard)).to.include({ shard, name: `own-${shard}`, state: 'refused', reason });
+      const answer = await served().deduct({ sku_id: sku(shard), order_detail_id: 'detail', quantity: 1 });
+      expect(answer.body.code).to.equal('overloaded');
+      expectDeclared(PUBLIC_ROUTES, 'POST', '/v1/deductions', answer);
+      expect(answer.text).not.to.contain(reason);
+    });
+  });
+
+  it('does not keep the others from being served', async () => {
+    expect(await shardState(0)).to.include({ state: 'serving', reason: null });
+    await served().openSku(sku(0), 1);
+    expect((await served().deduct({ sku_id: sku(0), order_detail_id: 'detail', quantity: 1 })).status).to.equal(201);
+    expect((await served().adminGet('/readyz')).status).to.equal(200);
+  });
+
+  it('is served as soon as it fits, without a restart', async () => {
+    await own.query(1, 'UPDATE shard SET hash_version = 1');
+    await eventually('the mended shard is served', 5_000, async () => (await shardState(1))['state'] === 'serving');
+    await served().openSku(sku(1), 1);
+  });
+
+  it('makes a gateway that can serve none not ready', async () => {
+    const none = await ownShards({ count: 2, migrated: true });
+    none.rewrite((file: ShardsFile) => file.shards.reverse());
+    const lost = await startTestGateway({}, none);
+    try {
+      const { body } = await lost.adminGet('/v1/shards');
+      expect(body.shards.map(({ reason }: { reason: string }) => reason)).to.deep.equal(['this schema holds shard 1, not 0', 'this schema holds shard 0, not 1']);
+      const ready = await lost.adminGet('/readyz');
+      expect(ready.body.code).to.equal('not_ready');
+      expectDeclared(ADMIN_ROUTES, 'GET', '/readyz', ready);
+      expect((await lost.adminGet('/healthz')).status).to.equal(200);
+    } finally {
+      await lost.stop();
+      await none.drop();
+    }
+  });
+});
