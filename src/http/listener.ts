@@ -87,9 +87,12 @@ function router(options: ListenerOptions): Router<State> {
     const name = `${declared.method.toUpperCase()} ${declared.path}`;
     const readInput = inputReader(declared);
     routes.register(declared.path, [declared.method], async (context) => {
-      const deadlineMs = performance.now() + options.requestMs;
       context.state.route = name;
-      context.state.reply = await answer(declared, name, options, async () => ({ ...(await readInput(context)), deadlineMs }));
+      context.state.reply = await answer(declared, name, options, async () => {
+        const input = await readInput(context);
+        // The clock runs from here: how long a body takes to arrive is the caller's affair, within the server's limits.
+        return { ...input, deadlineMs: performance.now() + options.requestMs };
+      });
     });
   }
   return routes;

@@ -2,7 +2,7 @@ import { Type } from 'typebox';
 import type { TProperties } from 'typebox';
 import { IDENTIFIER_RULE } from '../core/identifier.ts';
 import { LINES_LIMIT, QUANTITY_LIMIT, STOCK_LIMIT } from '../core/nouns.ts';
-import { IDENTIFIER_FORMAT } from '../schema/compile.ts';
+import { IDENTIFIER_FORMAT, TEXT_FORMAT } from '../schema/compile.ts';
 
 /** The schemas that validate requests and describe the API: one source for both. Unknown fields are refused. */
 const record = <P extends TProperties>(properties: P) => Type.Object(properties, { additionalProperties: false });
@@ -95,7 +95,7 @@ export const adjustmentRequest = record({
     not: { const: 0 },
     description: 'units to add (above 0) or to write off (below 0)',
   }),
-  reason: Type.Optional(Type.String({ maxLength: 255 })),
+  reason: Type.Optional(Type.String({ maxLength: 255, format: TEXT_FORMAT })),
 });
 
 export const adjustmentAnswer = record({

@@ -15,7 +15,16 @@ export type Checked<T> = { readonly ok: true; readonly value: T } | { readonly o
 /** The format name of ids in every schema; the rule itself stands in `core/identifier.ts`. */
 export const IDENTIFIER_FORMAT = 'stockgate-id';
 
+/** The format name of free text in every schema. */
+export const TEXT_FORMAT = 'stockgate-text';
+
+const RULES: Readonly<Record<string, string>> = {
+  [IDENTIFIER_FORMAT]: IDENTIFIER_RULE,
+  [TEXT_FORMAT]: 'must be well-formed text without control characters',
+};
+
 const FORMATS = {
+  [TEXT_FORMAT]: (text: string) => text.isWellFormed() && !/\p{Cc}/u.test(text),
   [IDENTIFIER_FORMAT]: isIdentifier,
   /** Times as we write them: ISO 8601 in UTC. */
   'date-time': /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/,
@@ -83,7 +92,7 @@ function toFault(error: ErrorObject): Fault {
     case 'additionalProperties':
       return { path: join(path, String(error.params['additionalProperty'])), message: 'is not a known field' };
     case 'format':
-      return { path, message: error.params['format'] === IDENTIFIER_FORMAT ? IDENTIFIER_RULE : (error.message ?? 'is wrong') };
+      return { path, message: RULES[String(error.params['format'])] ?? error.message ?? 'is wrong' };
     case 'enum':
       return { path, message: `must be one of ${(error.params['allowedValues'] as unknown[]).map(String).join(', ')}` };
     case 'const':

@@ -44,6 +44,7 @@ const badDelta = fc.oneof(fc.constantFrom<unknown>(0, -0), tooLarge.map((units) 
 const badReason = fc.oneof(
   notText,
   fc.constantFrom('x', 'é', '😀').map((unit) => unit.repeat(256)),
+  fc.constantFrom('\ud800', 'a\u0000b', '\u0085'),
 );
 const badLine = fc.constantFrom<unknown>(null, true, 0, 5, '', 'line', [], [{ sku_id: 'a' }]);
 
