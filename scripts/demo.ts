@@ -46,7 +46,7 @@ async function main(): Promise<void> {
   say(`starting ${GATEWAYS} gateways`);
   const gateways = await Promise.all(
     Array.from({ length: GATEWAYS }, () =>
-      startGatewayProcess({ ...stack.environment, PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: 'warn' }),
+      startGatewayProcess({ ...stack.environment, PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: 'error' }),
     ),
   );
   started.push(...gateways);

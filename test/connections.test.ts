@@ -1,9 +1,12 @@
 import { connect } from 'node:net';
 import { expect } from 'chai';
+import { SlotMap } from '../src/core/slots.ts';
+import { eventually } from './support/eventually.ts';
 import { fresh, startTestGateway } from './support/gateway.ts';
 import type { TestGateway } from './support/gateway.ts';
 import { exchange } from './support/rawHttp.ts';
 import { expectProblem } from './support/refusal.ts';
+import { sideSession } from './support/sideSession.ts';
 
 describe('connections', () => {
   let gateway: TestGateway;
@@ -49,10 +52,14 @@ describe('connections', () => {
   });
 
   it('finishes a deduction whose caller goes away', async () => {
-    const { answers } = await exchange(gateway.publicUrl, deduction('a'), { waitMs: 1 });
+    const holder = await sideSession(new SlotMap(16).shardOf(sku));
+    await holder.beginTransaction();
+    await holder.query('SELECT * FROM stock WHERE sku_id = ? FOR UPDATE', [Buffer.from(sku)]);
+    const { answers } = await exchange(gateway.publicUrl, deduction('a'), { waitMs: 400 });
     expect(answers).to.deep.equal([]);
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    expect(await left()).to.equal(9);
+    await holder.rollback();
+    await holder.end();
+    await eventually('it is done', 3_000, async () => (await left()) === 9);
     expect((await gateway.get(`/v1/deductions/a?sku_id=${sku}`)).body).to.include({ status: 'deducted' });
   });
 

@@ -4,7 +4,8 @@ import type { AppliedOutcome, DeductOutcome } from '../src/core/outcome.ts';
 import { ShardReader } from '../src/mysql/shardReader.ts';
 import { TextbookEngine } from '../src/mysql/textbookEngine.ts';
 import type { Shard } from '../src/mysql/shard.ts';
-import { openShards } from './support/engines.ts';
+import { isQuiet, openShards } from './support/engines.ts';
+import { eventually } from './support/eventually.ts';
 import { fresh } from './support/gateway.ts';
 import { stack } from './support/setup.ts';
 import { skuOn } from './support/traffic.ts';
@@ -116,7 +117,7 @@ describe('unknowns', () => {
     const before = await left();
     proxy.arm('silent');
     const asked = deduct(line);
-    await until(() => proxy.cutsDone > 0 && shards[shard]?.pool.state().busy === 1);
+    await eventually('it holds', 5_000, () => proxy.cutsDone > 0 && (shards[shard]?.pool.state().busy ?? 0) > 0);
     await new Promise((resolve) => setTimeout(resolve, 100));
     proxy.setSilent(true);
     const startedMs = performance.now();
@@ -124,10 +125,10 @@ describe('unknowns', () => {
     expect(outcome.is).to.equal('unknown');
     expect(performance.now() - startedMs, 'within the deadline').to.be.below(REQUEST_MS + 500);
     proxy.setSilent(false);
-    await until(async () => (await reader.readStock(shard, sku_id, deadline())).is === 'found');
+    await eventually('it holds', 5_000, async () => (await reader.readStock(shard, sku_id, deadline())).is === 'found');
     expect(await deduct(line)).to.deep.include({ is: 'deducted' });
     expect(await left()).to.equal(before - 2);
-    expect(shards[shard]?.pool.state()).to.deep.include({ busy: 0, waiting: 0 });
+    await eventually('it holds', 5_000, () => isQuiet(shards[shard]));
   });
 
   it('says "not done" when the shard falls silent before COMMIT, and nothing comes of it later', async () => {
@@ -136,16 +137,8 @@ describe('unknowns', () => {
     proxy.setSilent(true);
     expect((await deduct(line)).is).to.equal('not_done');
     proxy.setSilent(false);
-    await until(async () => (await reader.readStock(shard, sku_id, deadline())).is === 'found');
+    await eventually('it holds', 5_000, async () => (await reader.readStock(shard, sku_id, deadline())).is === 'found');
     expect(await stands(line)).to.equal(false);
     expect(await left()).to.equal(before);
   });
 });
-
-async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 500; tries += 1) {
-    if (await holds()) return;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  throw new Error('it never came to hold');
-}

@@ -28,6 +28,12 @@ export function openShards(stack: Pick<Stack, 'shards' | 'initialShards'>, state
   );
 }
 
+/** True when nobody uses a connection of the shard or waits for one. */
+export function isQuiet(shard: Shard | undefined): boolean {
+  const { busy, waiting } = shard?.pool.state() ?? { busy: Number.NaN, waiting: Number.NaN };
+  return busy === 0 && waiting === 0;
+}
+
 /** Every implementation of the engine port, by name; a new engine joins the conformance suite here. */
 export const ENGINES: readonly { readonly name: string; create(stack: Stack): Subject }[] = [
   {
