@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { Config } from './config.ts';
+import type { SlotSource, StockEngine, StockReader } from './core/ports.ts';
 import { SlotMap } from './core/slots.ts';
 import { adminRoutes } from './http/adminRoutes.ts';
 import type { AdminServices } from './http/adminRoutes.ts';
@@ -26,6 +27,13 @@ import type { NoVerdict } from './service/watchedEngine.ts';
 /** Of operations without a verdict, one a second is logged for each shard and ending; all are counted. */
 const LOG_EVERY_MS = 1_000;
 
+/** The ways from the services to the shards. */
+export interface Ports {
+  readonly engine: StockEngine;
+  readonly reader: StockReader;
+  readonly slots: SlotSource;
+}
+
 /** A gateway that listens. */
 export interface Gateway {
   readonly publicUrl: string;
@@ -38,9 +46,14 @@ export interface Gateway {
  * Builds a gateway and starts it: the only place that makes adapters and hands them to services. It comes up whichever
  * shards are missing; those are tried again for as long as it runs.
  *
+ * @param decorate puts something around the ports; tests place their fail-points here
  * @throws when a listener's address cannot be used
  */
-export async function startGateway(config: Config, log: Logger): Promise<Gateway> {
+export async function startGateway(
+  config: Config,
+  log: Logger,
+  decorate: (ports: Ports) => Ports = (ports) => ports,
+): Promise<Gateway> {
   const shards = config.shards.map(
     (shard, index) =>
       new Shard({
@@ -54,18 +67,19 @@ export async function startGateway(config: Config, log: Logger): Promise<Gateway
       }),
   );
   const reader = new ShardReader(shards);
+  const ports = decorate({ engine: new TextbookEngine(shards), reader, slots: reader });
   const metrics = createMetrics(() => reader.shards());
   const logNoVerdict = atMostEvery<NoVerdict>(
     LOG_EVERY_MS,
     ({ shard, ending }) => `${shard} ${ending}`,
     ({ shard, ...ended }, alike) => log.warn({ shard: config.shards[shard]?.name, ...ended, alike }, 'no verdict'),
   );
-  const engine = new WatchedEngine(new TextbookEngine(shards), (ended) => {
+  const engine = new WatchedEngine(ports.engine, (ended) => {
     metrics.withoutVerdict(ended.operation, ended.ending);
     logNoVerdict(ended);
   });
-  const routing = new Routing(new SlotMap(config.initialShards), reader, shards.length);
-  const parts = { routing, engine, reader, shards: reader };
+  const routing = new Routing(new SlotMap(config.initialShards), ports.slots, shards.length);
+  const parts = { routing, engine, reader: ports.reader, shards: reader };
   let draining: Promise<void> | null = null;
   let started = false;
 
