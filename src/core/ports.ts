@@ -56,6 +56,10 @@ export interface ShardState {
   readonly reason: string | null;
   /** False when commits on this shard may be lost with the power. */
   readonly durable: boolean;
+  /** Open: the shard has not been answering, so nobody is made to wait for it. */
+  readonly breaker: 'closed' | 'open';
+  /** Transactions tried again so far. */
+  readonly retries: number;
   readonly server_version: string | null;
   readonly pool: PoolState;
 }

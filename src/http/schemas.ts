@@ -119,6 +119,10 @@ export const shardsAnswer = record({
       reason: Type.Union([Type.String(), Type.Null()], { description: 'what stands in the way' }),
       slots: Type.Integer({ minimum: 0, description: 'how many of the 1,024 slots it owns' }),
       durability,
+      breaker: Type.Union([Type.Literal('closed'), Type.Literal('open')], {
+        description: 'open: it has not been answering, and nobody is made to wait for it',
+      }),
+      retries: Type.Integer({ minimum: 0, description: 'transactions tried again so far' }),
       server_version: Type.Union([Type.String(), Type.Null()]),
       pool: record({
         connections_max: Type.Integer(),

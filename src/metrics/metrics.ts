@@ -53,6 +53,8 @@ export function createMetrics(shards: () => readonly ShardState[]): Metrics {
       },
     });
   };
+  perShard('stockgate_breaker_open', '1 while the shard has not been answering', ({ breaker }) => Number(breaker === 'open'));
+  perShard('stockgate_retries', 'Transactions tried again since the start', ({ retries }) => retries);
   perShard('stockgate_pool_connections', 'Open connections of the pool', ({ pool }) => pool.open);
   perShard('stockgate_pool_connections_max', 'Connections the pool may open', ({ pool }) => pool.connections_max);
   perShard('stockgate_pool_busy', 'Connections in use', ({ pool }) => pool.busy);

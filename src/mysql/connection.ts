@@ -86,6 +86,11 @@ export class Connection {
     return this.#lost !== null;
   }
 
+  /** True when the connection was lost without the server having said why. */
+  get isLostInSilence(): boolean {
+    return this.#lost !== null && !(this.#lost instanceof ServerError);
+  }
+
   /** Calls back once when the connection is lost while nobody uses it. */
   whenLost(callback: () => void): void {
     this.#onLost = callback;

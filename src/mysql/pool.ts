@@ -1,12 +1,14 @@
+import type { Breaker } from '../core/breaker.ts';
 import type { DeadlineMs } from '../core/nouns.ts';
 import type { PoolState } from '../core/ports.ts';
 import type { Connection } from './connection.ts';
-import { reasonOf, ShardRefused, Unavailable } from './failures.ts';
+import { reasonOf, ServerError, ShardRefused, Unavailable } from './failures.ts';
 import type { WaitingRoom } from './waitingRoom.ts';
 
 export interface PoolOptions {
   readonly connections_max: number;
   readonly room: WaitingRoom;
+  readonly breaker: Breaker;
   /** Opens a connection that is fit for use. */
   open(deadlineMs: DeadlineMs): Promise<Connection>;
   /** Asks the server whether the shard is still fit for use. @throws ShardRefused when it is not */
@@ -19,6 +21,8 @@ export interface PoolOptions {
   readonly unusedMs: number;
 }
 
+const BREAKER_OPEN = 'the shard has not been answering';
+
 interface Waiter {
   resolve(connection: Connection): void;
   reject(error: Error): void;
@@ -30,7 +34,8 @@ interface Waiter {
  *
  * mysql2's own pool has no time limit on the wait, and it hands out connections that died while idle. Here the server
  * ends silent sessions after two seconds (no row lock outlives a frozen gateway), so idle connections are pinged before
- * that; once a second one of them, under load too, is used to inspect the shard.
+ * that; once a second one of them, under load too, is used to inspect the shard. When nearly no call is answered the breaker
+ * opens, and only that inspection still asks.
  */
 export class ConnectionPool {
   readonly #options: PoolOptions;
@@ -66,9 +71,15 @@ export class ConnectionPool {
   /**
    * Lends a connection; give it back with `release` or `discard`.
    *
-   * @throws Unavailable when none is free before the deadline, too many wait or the shard cannot be reached
+   * @throws Unavailable when none is free before the deadline, too many wait, the shard cannot be reached or does not
+   *   answer others either
    */
   acquire(deadlineMs: DeadlineMs): Promise<Connection> {
+    if (this.#options.breaker.isOpen) return Promise.reject(new Unavailable(BREAKER_OPEN));
+    return this.#acquire(deadlineMs);
+  }
+
+  #acquire(deadlineMs: DeadlineMs): Promise<Connection> {
     if (this.#closed) return Promise.reject(new Unavailable('the pool is closed'));
     const waitMs = deadlineMs - performance.now();
     if (waitMs <= 0) return Promise.reject(new Unavailable('the deadline passed before work began'));
@@ -101,12 +112,14 @@ export class ConnectionPool {
   release(connection: Connection): void {
     this.#lent.delete(connection);
     connection.lastUsedMs = performance.now();
+    this.#record(true);
     this.#offer(connection, 'last');
   }
 
   /** Ends a connection that nobody may use again. */
   discard(connection: Connection): void {
     this.#lent.delete(connection);
+    this.#record(!connection.isLostInSilence);
     connection.destroy();
     this.#grow();
   }
@@ -155,10 +168,16 @@ export class ConnectionPool {
       this.#offer(connection, 'last');
     } catch (error) {
       this.#opening -= 1;
+      this.#record(error instanceof ShardRefused || error instanceof ServerError);
       if (error instanceof ShardRefused) this.#condemnAll(error.message);
       // While others are in use, who waits may still get one of those; alone, waiting longer is of no use.
       else if (this.#lent.size + this.#opening === 0) this.#turnAway(reasonOf(error));
     }
+  }
+
+  /** Counts whether the server spoke. */
+  #record(spoke: boolean): void {
+    if (this.#options.breaker.record(spoke, performance.now())) this.#turnAway(BREAKER_OPEN);
   }
 
   #turnAway(reason: string): void {
@@ -205,9 +224,10 @@ export class ConnectionPool {
     this.#inspecting = true;
     try {
       const deadlineMs = performance.now() + this.#options.openMs;
-      const connection = await this.acquire(deadlineMs);
+      const connection = await this.#acquire(deadlineMs);
       try {
         await this.#options.inspect(connection, deadlineMs);
+        this.#options.breaker.close();
         this.release(connection);
       } catch (error) {
         this.discard(connection);

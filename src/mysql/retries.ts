@@ -1,5 +1,6 @@
 import type { DeadlineMs } from '../core/nouns.ts';
 import { ConnectionLost, Raced, SERVER_ERROR, ServerError } from './failures.ts';
+import type { RetryBudget } from './retryBudget.ts';
 
 interface Retry {
   /** How many more times the whole transaction is tried. */
@@ -20,11 +21,12 @@ const RETRIES = {
 const RESOLVE_PAUSE_MS = 50;
 
 /**
- * Tries a transaction again where the table above says so and the deadline allows.
+ * Tries a transaction again where the table above says so, and the deadline and the shard's budget allow.
  *
  * @throws what the last try threw
  */
-export async function withRetries<T>(deadlineMs: DeadlineMs, attempt: () => Promise<T>): Promise<T> {
+export async function withRetries<T>(deadlineMs: DeadlineMs, budget: RetryBudget, attempt: () => Promise<T>): Promise<T> {
+  budget.earn();
   const used = { deadlock: 0, raced: 0, connectionBroke: 0 };
   for (;;) {
     try {
@@ -34,7 +36,7 @@ export async function withRetries<T>(deadlineMs: DeadlineMs, attempt: () => Prom
       if (kind === null || used[kind] >= RETRIES[kind].times) throw error;
       const pauseMs = Math.random() * RETRIES[kind].pauseMsMax * 2 ** used[kind];
       used[kind] += 1;
-      if (performance.now() + pauseMs >= deadlineMs) throw error;
+      if (performance.now() + pauseMs >= deadlineMs || !budget.spend()) throw error;
       await pause(pauseMs);
     }
   }

@@ -3,6 +3,7 @@ import type { NotDone, NotMine, Unknown } from '../core/outcome.ts';
 import { CommitUnanswered, hadNoEffect, LeftTransaction, reasonOf } from './failures.ts';
 import type { ConnectionPool } from './pool.ts';
 import { untilAnswered, withRetries } from './retries.ts';
+import type { Shard } from './shard.ts';
 import { transact } from './transaction.ts';
 import type { Ending, Transaction } from './transaction.ts';
 
@@ -25,12 +26,12 @@ export interface Change<Outcome> {
  * key: until that transaction is decided, its row is locked and the read waits.
  */
 export async function settle<Outcome>(
-  pool: ConnectionPool,
+  { pool, retryBudget }: Pick<Shard, 'pool' | 'retryBudget'>,
   deadlineMs: DeadlineMs,
   change: Change<Outcome>,
 ): Promise<Outcome | NotDone | NotMine | Unknown> {
   try {
-    return await withRetries(deadlineMs, () => transact(pool, deadlineMs, (transaction) => change.attempt(transaction)));
+    return await withRetries(deadlineMs, retryBudget, () => transact(pool, deadlineMs, (transaction) => change.attempt(transaction)));
   } catch (error) {
     if (hadNoEffect(error)) return { is: 'not_done', reason: reasonOf(error) };
     if (error instanceof LeftTransaction) return { is: 'unknown', reason: error.message };

@@ -1,3 +1,4 @@
+import { Breaker } from '../core/breaker.ts';
 import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
 import type { ShardState } from '../core/ports.ts';
 import { HASH_VERSION } from '../core/slots.ts';
@@ -6,6 +7,7 @@ import type { Address } from './connection.ts';
 import { reasonOf, SERVER_ERROR, ServerError, ShardRefused } from './failures.ts';
 import { Gate } from './gate.ts';
 import { ConnectionPool } from './pool.ts';
+import { RetryBudget } from './retryBudget.ts';
 import { GATEWAY_LEVEL } from './schemaLevel.ts';
 import { checkShard } from './sql/checkShard.ts';
 import type { ShardCheck } from './sql/checkShard.ts';
@@ -29,6 +31,7 @@ export interface ShardOptions {
 /** Well below the two seconds after which the server ends a silent session of ours. */
 const SILENT_MS = 1_000;
 const UNUSED_MS = 30_000;
+const BREAKER = { windowMs: 1_000, failuresMin: 5, successShareMin: 0.1 };
 
 /** One shard: its pool and its gates, and whether it may be served. Every connection is checked before its first use. */
 export class Shard {
@@ -39,6 +42,8 @@ export class Shard {
   readonly skuGate: Gate;
   /** Resolves once a first connection was opened or failed. */
   readonly tried: Promise<void>;
+  readonly retryBudget = new RetryBudget();
+  readonly #breaker: Breaker;
   readonly #options: ShardOptions;
   #state: ShardState['state'] = 'untried';
   #reason: string | null = null;
@@ -51,7 +56,9 @@ export class Shard {
     const room = new WaitingRoom(options.waiting_max);
     this.flowGate = new Gate(1, room);
     this.skuGate = new Gate(Math.ceil(options.connections_max / 2), room);
+    this.#breaker = new Breaker(BREAKER);
     this.pool = new ConnectionPool({
+      breaker: this.#breaker,
       connections_max: options.connections_max,
       room,
       open: (deadlineMs) => this.#open(deadlineMs),
@@ -74,6 +81,8 @@ export class Shard {
       state: this.#state,
       reason: this.#reason,
       durable: this.durable,
+      breaker: this.#breaker.isOpen ? 'open' : 'closed',
+      retries: this.retryBudget.retries,
       server_version: this.#check?.server_version ?? null,
       pool: this.pool.state(),
     };

@@ -6,6 +6,7 @@ import type { BookReader, ShardOverview, ShardState, SlotClaim, SlotSource, Stoc
 import type { Connection } from './connection.ts';
 import { hadNoEffect, reasonOf } from './failures.ts';
 import { withRetries } from './retries.ts';
+import type { RetryBudget } from './retryBudget.ts';
 import type { Shard } from './shard.ts';
 import { lockFlows } from './sql/lockFlows.ts';
 import { ownSlots } from './sql/ownSlots.ts';
@@ -31,8 +32,8 @@ export class ShardReader implements StockReader, SlotSource, BookReader, ShardOv
   }
 
   findFlows(shard: ShardIndex, keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<FoundFlows | ReadFailure> {
-    const { pool } = this.#shard(shard);
-    return orNotDone(deadlineMs, () =>
+    const { pool, retryBudget } = this.#shard(shard);
+    return orNotDone(deadlineMs, retryBudget, () =>
       transact<FoundFlows | NotMine>(pool, deadlineMs, async (transaction) => {
         const owned = await ownSlots(transaction, keys.map((key) => key.sku_id));
         if (!owned) return { keep: false, value: { is: 'not_mine' } };
@@ -44,7 +45,7 @@ export class ShardReader implements StockReader, SlotSource, BookReader, ShardOv
   }
 
   readStock(shard: ShardIndex, sku_id: string, deadlineMs: DeadlineMs): Promise<FoundStock | ReadFailure> {
-    return orNotDone(deadlineMs, async () => {
+    return orNotDone(deadlineMs, this.#shard(shard).retryBudget, async () => {
       const rows = await this.#lend(shard, deadlineMs, (connection) => readStock(connection, sku_id, deadlineMs));
       return rows === null ? ({ is: 'not_mine' } as const) : ({ is: 'found', rows } as const);
     });
@@ -85,9 +86,9 @@ export class ShardReader implements StockReader, SlotSource, BookReader, ShardOv
 }
 
 /** Tries a read again where that helps, and says "not done" where no answer can be had. */
-async function orNotDone<T>(deadlineMs: DeadlineMs, read: () => Promise<T>): Promise<T | ReadFailure> {
+async function orNotDone<T>(deadlineMs: DeadlineMs, budget: RetryBudget, read: () => Promise<T>): Promise<T | ReadFailure> {
   try {
-    return await withRetries(deadlineMs, read);
+    return await withRetries(deadlineMs, budget, read);
   } catch (error) {
     if (hadNoEffect(error)) return { is: 'not_done', reason: reasonOf(error) };
     throw error;

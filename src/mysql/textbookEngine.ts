@@ -43,7 +43,7 @@ async function carryOut(shard: Shard, operation: Operation, deadlineMs: Deadline
   try {
     leaveFlows = await shard.flowGate.enter(inOrder(idsOf(operation)), deadlineMs);
     leaveSkus = await shard.skuGate.enter(inOrder(skusOf(operation)), deadlineMs);
-    return await settle(shard.pool, deadlineMs, changeOf(operation));
+    return await settle(shard, deadlineMs, changeOf(operation));
   } catch (error) {
     if (error instanceof Unavailable) return { is: 'not_done', reason: error.message };
     throw error;

@@ -1,0 +1,115 @@
+import { expect } from 'chai';
+import type { DeductOutcome } from '../src/core/outcome.ts';
+import { Breaker } from '../src/core/breaker.ts';
+import type { Shard } from '../src/mysql/shard.ts';
+import { RetryBudget } from '../src/mysql/retryBudget.ts';
+import { TextbookEngine } from '../src/mysql/textbookEngine.ts';
+import { openShards } from './support/engines.ts';
+import { eventually } from './support/eventually.ts';
+import { fresh } from './support/gateway.ts';
+import { stack } from './support/setup.ts';
+import { addressOf } from './support/sideSession.ts';
+import { skuOn } from './support/traffic.ts';
+import { startWireProxy } from './support/wireProxy.ts';
+import type { WireProxy } from './support/wireProxy.ts';
+
+describe('breaker', () => {
+  const create = (): Breaker => new Breaker({ windowMs: 1_000, failuresMin: 5, successShareMin: 0.1 });
+  const fail = (breaker: Breaker, times: number, atMs: number): void => {
+    for (let time = 0; time < times; time += 1) breaker.record(false, atMs);
+  };
+
+  it('opens when nearly nothing succeeds, not before', () => {
+    const breaker = create();
+    fail(breaker, 4, 0);
+    expect(breaker.isOpen).to.equal(false);
+    expect(breaker.record(false, 1)).to.equal(true);
+    expect(breaker.isOpen).to.equal(true);
+  });
+
+  it('stays closed while a tenth succeeds, however many fail', () => {
+    const breaker = create();
+    for (let round = 0; round < 50; round += 1) {
+      breaker.record(true, round);
+      fail(breaker, 9, round);
+    }
+    expect(breaker.isOpen).to.equal(false);
+  });
+
+  it('forgets what is older than its window', () => {
+    const breaker = create();
+    for (let time = 0; time < 100; time += 1) breaker.record(true, 0);
+    fail(breaker, 4, 1_100);
+    expect(breaker.isOpen).to.equal(false);
+    fail(breaker, 1, 1_101);
+    expect(breaker.isOpen).to.equal(true);
+    const slow = create();
+    for (let second = 0; second < 20; second += 1) fail(slow, 2, second * 1_000);
+    expect(slow.isOpen).to.equal(false);
+  });
+
+  it('closes when a probe is answered, and begins to count anew', () => {
+    const breaker = create();
+    fail(breaker, 5, 0);
+    breaker.close();
+    fail(breaker, 4, 1);
+    expect(breaker.isOpen).to.equal(false);
+  });
+
+  describe('of a shard', () => {
+    const SHARD = 4;
+    let proxy: WireProxy;
+    let shards: Shard[];
+    let engine: TextbookEngine;
+    let sku_id: string;
+    const deduct = async (shard: number, of: string): Promise<{ is: DeductOutcome['is']; ms: number }> => {
+      const startedMs = performance.now();
+      const line = { sku_id: of, order_detail_id: fresh('breaker'), quantity: 1 };
+      const [outcome] = await engine.apply(shard, [{ kind: 'deduct', order_id: 'o', lines: [line] }], startedMs + 3_000);
+      return { is: (outcome as DeductOutcome).is, ms: performance.now() - startedMs };
+    };
+    const state = (): string | undefined => shards[SHARD]?.state().breaker;
+
+    before(async () => {
+      proxy = await startWireProxy(addressOf(SHARD));
+      const proxied = stack().shards.map((shard, index) => (index === SHARD ? { ...shard, address: { ...shard.address, port: proxy.port } } : shard));
+      shards = openShards({ ...stack(), shards: proxied }, 400);
+      engine = new TextbookEngine(shards);
+      sku_id = skuOn(SHARD, fresh('breaker'));
+      await engine.apply(SHARD, [{ kind: 'open', sku_id, leaved_amount: 1_000 }], performance.now() + 3_000);
+    });
+    after(async () => {
+      for (const { pool } of shards) pool.close();
+      await proxy.close();
+    });
+
+    it('opens while the shard is silent, so that its callers do not wait, and closes when it speaks', async () => {
+      proxy.setSilent(true);
+      // Each SKU's own few places at the gate are not what is being tested.
+      const others = Array.from({ length: 8 }, () => skuOn(SHARD, fresh('breaker')));
+      await eventually('the breaker opens', 10_000, async () => {
+        await Promise.all(others.map((other) => deduct(SHARD, other)));
+        return state() === 'open';
+      });
+      const turnedAway = await Promise.all(Array.from({ length: 50 }, () => deduct(SHARD, sku_id)));
+      expect(new Set(turnedAway.map(({ is }) => is))).to.deep.equal(new Set(['not_done']));
+      expect(Math.max(...turnedAway.map(({ ms }) => ms)), 'nobody waited for a statement').to.be.below(400);
+      proxy.setSilent(false);
+      await eventually('the breaker closes', 10_000, () => state() === 'closed');
+      expect((await deduct(SHARD, sku_id)).is).to.equal('deducted');
+    });
+  });
+});
+
+describe('retry budget', () => {
+  it('lets through a tenth of the attempts, beyond what was saved up', () => {
+    const budget = new RetryBudget();
+    let retries = 0;
+    for (let attempt = 0; attempt < 1_000; attempt += 1) {
+      budget.earn();
+      while (budget.spend()) retries += 1;
+    }
+    expect(retries).to.be.within(100, 111);
+    expect(budget.retries).to.equal(retries);
+  });
+});
