@@ -13,8 +13,16 @@ export interface WireProxy {
   readonly port: number;
   /** Cuts at the next COMMIT that passes, once. */
   arm(cut: Cut): void;
+  /** Cuts at a COMMIT whenever `draw` says so; null stops it. */
+  cutWhenever(cut: Cut | null, draw?: () => boolean): void;
   /** While true, nothing that the server says is passed on, on any connection, and what it said is lost. */
   setSilent(silent: boolean): void;
+  /** What clients say is passed on this much later. */
+  setDelayMs(delayMs: number): void;
+  /** While true, what clients say is kept back; then it is passed on, whether they still wait or not. */
+  setHeld(held: boolean): void;
+  /** Ends all connections at once, the hard way. */
+  reset(): void;
   readonly cutsDone: number;
   close(): Promise<void>;
 }
@@ -24,9 +32,20 @@ const COM_QUERY = 0x03;
 /** A TCP proxy that reads the heads of MySQL packets on their way to the server. */
 export async function startWireProxy(target: { readonly host: string; readonly port: number }): Promise<WireProxy> {
   let armed: Cut | null = null;
+  let whenever: { cut: Cut; draw: () => boolean } | null = null;
   let silent = false;
+  let delayMs = 0;
+  let held = false;
   let cutsDone = 0;
   const sockets = new Set<Socket>();
+  const kept: (() => void)[] = [];
+
+  const drawCut = (packet: Buffer): Cut | null => {
+    if (!isCommit(packet)) return null;
+    const cut = armed ?? (whenever?.draw() === true ? whenever.cut : null);
+    armed = null;
+    return cut;
+  };
 
   const server = createServer((client) => {
     const upstream = connect(target.port, target.host);
@@ -34,7 +53,8 @@ export async function startWireProxy(target: { readonly host: string; readonly p
     let pending: Buffer = Buffer.alloc(0);
     const end = (): void => {
       client.destroy();
-      upstream.destroy();
+      // What is kept back still goes to the server when it is let go: that is what a slow network does.
+      if (!held) upstream.destroy();
     };
     for (const socket of [client, upstream]) {
       sockets.add(socket);
@@ -46,13 +66,8 @@ export async function startWireProxy(target: { readonly host: string; readonly p
       });
     }
     const pass = (packet: Buffer): void => {
-      if (armed === null || !isCommit(packet)) {
-        upstream.write(packet);
-        return;
-      }
-      const cut = armed;
-      armed = null;
-      cutsDone += 1;
+      const cut = drawCut(packet);
+      if (cut !== null) cutsDone += 1;
       if (cut === 'before') return end();
       if (cut === 'inside') {
         upstream.write(packet.subarray(0, 1), () => end());
@@ -64,8 +79,11 @@ export async function startWireProxy(target: { readonly host: string; readonly p
     client.on('data', (chunk: Buffer) => {
       pending = Buffer.concat([pending, chunk]);
       for (let length = packetLength(pending); length !== null && pending.length >= length; length = packetLength(pending)) {
-        pass(pending.subarray(0, length));
+        const packet = pending.subarray(0, length);
         pending = pending.subarray(length);
+        if (held) kept.push(() => pass(packet));
+        else if (delayMs > 0) setTimeout(() => pass(packet), delayMs);
+        else pass(packet);
       }
     });
     upstream.on('data', (chunk: Buffer) => {
@@ -82,7 +100,16 @@ export async function startWireProxy(target: { readonly host: string; readonly p
   return {
     port: (server.address() as AddressInfo).port,
     arm: (cut) => (armed = cut),
+    cutWhenever: (cut, draw = () => true) => (whenever = cut === null ? null : { cut, draw }),
     setSilent: (value) => (silent = value),
+    setDelayMs: (value) => (delayMs = value),
+    setHeld: (value) => {
+      held = value;
+      if (!held) for (const passOn of kept.splice(0)) passOn();
+    },
+    reset: () => {
+      for (const socket of sockets) socket.resetAndDestroy();
+    },
     get cutsDone() {
       return cutsDone;
     },

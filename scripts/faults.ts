@@ -1,0 +1,92 @@
+import { Command, Option } from 'commander';
+import { FAULTS } from '../test/proof/faults.ts';
+import { runRound } from '../test/proof/round.ts';
+import type { RoundResult } from '../test/proof/round.ts';
+import { startWorld } from '../test/proof/world.ts';
+import { stopWithParent } from './support/lifetime.ts';
+import { progressBar } from './support/progress.ts';
+import { fail, printTable } from './support/report.ts';
+import { startStack } from './support/stack.ts';
+import { wholeNumber } from './support/wholeNumber.ts';
+
+const KINDS = [...FAULTS.map(({ kind }) => kind), 'mix'];
+
+const program = new Command('npm run test:faults --')
+  .description(
+    'Breaks real servers, gateways and wires under traffic, mends them, and holds what clients were told against what ' +
+      'stands in the databases. Exit code 0 only if every round is content.',
+  )
+  .addOption(new Option('--data-dir <folder>', 'where the servers are kept').env('DATA_DIR').default('.local'))
+  .option('--rounds <count>', 'rounds of each kind', wholeNumber(1), 1)
+  .option('--seed <number>', 'the seed of the first round; each next one has the next number', wholeNumber(0), 1)
+  .option('--kinds <names>', `comma separated: ${KINDS.join(', ')}`, KINDS.join(','))
+  .option('--traffic <seconds>', 'how long each round trades and breaks', wholeNumber(1), 5)
+  .option('--clients <count>', 'how many clients trade at once', wholeNumber(1), 24)
+  .option('--gateways <count>', 'how many gateways serve', wholeNumber(1), 2)
+  .parse();
+
+const options = program.opts<{ dataDir: string; rounds: number; seed: number; kinds: string; traffic: number; clients: number; gateways: number }>();
+const started: { stop(): Promise<unknown> }[] = [];
+
+/** Last started, first stopped. */
+async function stopAll(): Promise<void> {
+  for (const part of started.splice(0).reverse()) await part.stop();
+}
+
+async function main(): Promise<void> {
+  stopWithParent(stopAll);
+  const kinds = options.kinds.split(',').map((kind) => kind.trim());
+  const unknown = kinds.filter((kind) => !KINDS.includes(kind));
+  if (unknown.length > 0) throw new Error(`no kind is called ${unknown.join(', ')}; there are ${KINDS.join(', ')}`);
+  const stack = await startStack({ servers: 2, dataDirectory: options.dataDir, say: (line) => console.error(line) });
+  started.push(stack);
+  const world = await startWorld(stack, options.gateways);
+  started.push(world);
+  const product = stack.cluster.product;
+  const fitting = kinds.filter((kind) => FAULTS.find((fault) => fault.kind === kind)?.fits?.(product) ?? true);
+
+  const progress = progressBar('breaking', fitting.length * options.rounds, 'rounds');
+  const results: RoundResult[] = [];
+  for (const kind of fitting) {
+    for (let round = 0; round < options.rounds; round += 1) {
+      const seed = options.seed + round;
+      results.push(await runRound(world, { kind, seed, trafficMs: options.traffic * 1_000, clients: options.clients }));
+      progress.add(1, kind);
+    }
+  }
+  progress.stop();
+  console.log(`\n${product}, ${options.gateways} gateways, ${options.clients} clients, ${options.traffic} s a round, seeds from ${options.seed}\n`);
+  printTable(['kind', 'rounds', 'operations', 'unknowns', 'resolved p99', 'verdict'], fitting.map((kind) => rowOf(kind, results)));
+  for (const result of results.filter(({ verdict }) => verdict !== 'content')) tellFailure(result);
+}
+
+function rowOf(kind: string, all: readonly RoundResult[]): (string | number)[] {
+  const results = all.filter((result) => result.kind === kind);
+  const sum = (count: (result: RoundResult) => number): number => results.reduce((total, result) => total + count(result), 0);
+  const resolved = results.flatMap(({ resolveMs }) => resolveMs).sort((a, b) => a - b);
+  const p99 = resolved[Math.floor(resolved.length * 0.99)];
+  const bad = results.filter(({ verdict }) => verdict !== 'content').length;
+  return [
+    kind,
+    results.length,
+    sum(({ operations }) => operations),
+    sum(({ unknowns }) => unknowns),
+    p99 === undefined ? '-' : `${Math.round(p99)} ms`,
+    bad === 0 ? 'content' : `${bad} FAILED`,
+  ];
+}
+
+function tellFailure({ kind, seed, verdict, violations }: RoundResult): void {
+  fail(`\n${kind}, seed ${seed}: ${verdict}`);
+  for (const { invariant, what } of violations.slice(0, 20)) console.error(`  ${invariant} ${what}`);
+  if (violations.length > 20) console.error(`  and ${violations.length - 20} more`);
+  const { traffic, clients, gateways } = options;
+  console.error(`  again: npm run test:faults -- --kinds ${kind} --seed ${seed} --traffic ${traffic} --clients ${clients} --gateways ${gateways}`);
+}
+
+main()
+  .catch((error: unknown) => fail(error instanceof Error ? (error.stack ?? error.message) : String(error)))
+  .finally(async () => {
+    await stopAll();
+    process.exit();
+  });

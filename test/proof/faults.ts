@@ -1,0 +1,174 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Cut } from '../support/wireProxy.ts';
+import type { Random } from './random.ts';
+import type { World } from './world.ts';
+
+/** One way to break the world. */
+export interface Fault {
+  readonly kind: string;
+  /** False where the product at hand has no such thing. */
+  readonly fits?: (product: string) => boolean;
+  /** Breaks something. @returns what mends it; it may take its time, and must be called */
+  begin(world: World, random: Random): Promise<() => Promise<void>>;
+}
+
+const aServer = (world: World, random: Random): number => random.whole(0, world.servers.length - 1);
+
+function cutting(cut: Cut): Fault {
+  return {
+    kind: `cut-${cut}`,
+    begin: async ({ proxies }, random) => {
+      const share = random.pick([0.05, 0.2, 0.5]);
+      for (const proxy of proxies) proxy.cutWhenever(cut, () => random.chance(share));
+      return async () => proxies.forEach((proxy) => proxy.cutWhenever(null));
+    },
+  };
+}
+
+/** Every kind, by name; a round of a kind has that one, a mix has several at once. */
+export const FAULTS: readonly Fault[] = [
+  { kind: 'none', begin: async () => async () => undefined },
+  {
+    kind: 'mysqld-kill',
+    begin: async (world, random) => {
+      const server = world.servers[aServer(world, random)];
+      server?.signal('SIGKILL');
+      return async () => server?.start();
+    },
+  },
+  {
+    kind: 'mysqld-freeze',
+    begin: async (world, random) => {
+      const server = world.servers[aServer(world, random)];
+      server?.signal('SIGSTOP');
+      return async () => server?.signal('SIGCONT');
+    },
+  },
+  {
+    kind: 'gateway-kill',
+    begin: async ({ gateways }, random) => {
+      const slot = random.pick(gateways);
+      slot.process.signal('SIGKILL');
+      await slot.process.exited;
+      return () => slot.replace();
+    },
+  },
+  {
+    kind: 'gateway-freeze',
+    begin: async ({ gateways }, random) => {
+      const { process } = random.pick(gateways);
+      process.signal('SIGSTOP');
+      return async () => process.signal('SIGCONT');
+    },
+  },
+  {
+    kind: 'gateway-restart',
+    begin: async ({ gateways }) => {
+      const rolling = (async () => {
+        for (const slot of gateways) {
+          const { code } = await slot.process.stop();
+          if (code !== 0) throw new Error(`a gateway that was told to stop ended with ${code}`);
+          await slot.replace();
+        }
+      })();
+      return () => rolling;
+    },
+  },
+  ...(['before', 'inside', 'after', 'half-reply', 'silent'] as const).map(cutting),
+  {
+    kind: 'blackhole',
+    begin: async (world, random) => {
+      const proxy = world.proxies[aServer(world, random)];
+      proxy?.setSilent(true);
+      return async () => {
+        proxy?.setSilent(false);
+        // A connection that lost an answer would hand it to the next question.
+        proxy?.reset();
+      };
+    },
+  },
+  {
+    kind: 'delay',
+    begin: async ({ proxies }, random) => {
+      const delayMs = random.pick([5, 50, 300]);
+      for (const proxy of proxies) proxy.setDelayMs(delayMs);
+      return async () => proxies.forEach((proxy) => proxy.setDelayMs(0));
+    },
+  },
+  {
+    kind: 'hold-back',
+    begin: async (world, random) => {
+      const proxy = world.proxies[aServer(world, random)];
+      proxy?.setHeld(true);
+      return async () => proxy?.setHeld(false);
+    },
+  },
+  {
+    kind: 'reset',
+    begin: async ({ proxies }, random) => {
+      let running = true;
+      const resetting = (async () => {
+        while (running) {
+          random.pick(proxies).reset();
+          await sleep(random.whole(50, 300));
+        }
+      })();
+      return async () => {
+        running = false;
+        await resetting;
+      };
+    },
+  },
+  {
+    kind: 'read-only',
+    fits: (product) => product.startsWith('MySQL'),
+    begin: async (world, random) => {
+      const session = await world.session(aServer(world, random));
+      await session.query('SET GLOBAL super_read_only = 1');
+      return async () => {
+        await session.query('SET GLOBAL super_read_only = 0');
+        await session.query('SET GLOBAL read_only = 0');
+        await session.end();
+      };
+    },
+  },
+  {
+    kind: 'connection-limit',
+    begin: async (world, random) => {
+      const session = await world.session(aServer(world, random));
+      await session.query('SET GLOBAL max_connections = 12');
+      return async () => {
+        await session.query('SET GLOBAL max_connections = 1000');
+        await session.end();
+      };
+    },
+  },
+  {
+    kind: 'locked-rows',
+    begin: async (world, random) => {
+      const shard = random.whole(0, world.stack.shards.length - 1);
+      const session = await world.session(world.serverOf(shard), shard);
+      await session.query('SET SESSION innodb_lock_wait_timeout = 1');
+      await session.beginTransaction();
+      await session.query('SELECT * FROM stock FOR UPDATE').catch(() => undefined);
+      return async () => {
+        await session.rollback();
+        await session.end();
+      };
+    },
+  },
+  {
+    kind: 'clock',
+    begin: async ({ gateways }, random) => {
+      const slot = random.pick(gateways);
+      await slot.process.stop();
+      const hours = random.pick([-1, 1]);
+      const shift = `const now = Date.now; Date.now = () => now() + ${hours * 3_600_000};`;
+      await slot.replace({ NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(shift)}` });
+      return async () => {
+        await slot.process.stop();
+        await slot.replace();
+      };
+    },
+  },
+];

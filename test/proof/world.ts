@@ -1,0 +1,96 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import mysql from 'mysql2/promise';
+import type { DatabaseServer } from '../../scripts/cluster/contract.ts';
+import { startGatewayProcess } from '../../scripts/support/gatewayProcess.ts';
+import type { GatewayProcess } from '../../scripts/support/gatewayProcess.ts';
+import { httpClient } from '../../scripts/support/httpClient.ts';
+import type { HttpClient } from '../../scripts/support/httpClient.ts';
+import type { Stack } from '../../scripts/support/stack.ts';
+import type { ShardsFile } from '../../src/shardsFile.ts';
+import { startWireProxy } from '../support/wireProxy.ts';
+import type { WireProxy } from '../support/wireProxy.ts';
+
+/** A place where a gateway process runs; a new one takes over when the old one is killed. */
+export interface GatewaySlot {
+  process: GatewayProcess;
+  /** Starts a new process, with these variables besides the usual ones. */
+  replace(environment?: NodeJS.ProcessEnv): Promise<void>;
+}
+
+/** Everything a round breaks and mends: real servers, a proxy in front of each, gateways behind them. */
+export interface World {
+  readonly stack: Stack;
+  readonly servers: readonly DatabaseServer[];
+  readonly proxies: readonly WireProxy[];
+  readonly gateways: readonly GatewaySlot[];
+  readonly client: HttpClient;
+  /** Which server a shard is on. */
+  serverOf(shard: number): number;
+  /** A session of somebody else on a server, past the proxy. */
+  session(server: number, shard?: number): Promise<mysql.Connection>;
+  stop(): Promise<void>;
+}
+
+const CLIENTS_MAX = 200;
+
+/** Puts proxies in front of a stack's servers and starts gateways behind them. The stack itself stays the caller's. */
+export async function startWorld(stack: Stack, gatewayCount: number): Promise<World> {
+  const { servers } = stack.cluster;
+  const proxies = await Promise.all(servers.map((server) => startWireProxy(server)));
+  const serverOf = (shard: number): number => servers.findIndex(({ port }) => port === stack.shards[shard]?.address.port);
+  const directory = join('.local', 'stacks', `proof-${process.pid}`);
+  mkdirSync(directory, { recursive: true });
+  const file = join(directory, 'shards.json');
+  writeFileSync(file, JSON.stringify(proxiedShards(stack, (shard) => proxies[serverOf(shard)]?.port ?? 0)));
+  const start = (environment: NodeJS.ProcessEnv = {}): Promise<GatewayProcess> =>
+    startGatewayProcess({ ...stack.environment, STOCKGATE_SHARDS: file, PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: 'silent', ...environment });
+  const gateways = await Promise.all(
+    Array.from({ length: gatewayCount }, async () => {
+      const slot: GatewaySlot = {
+        process: await start(),
+        replace: async (environment) => {
+          slot.process = await start(environment);
+        },
+      };
+      return slot;
+    }),
+  );
+  const client = httpClient(CLIENTS_MAX);
+  return {
+    stack,
+    servers,
+    proxies,
+    gateways,
+    client,
+    serverOf,
+    async session(server, shard) {
+      const address = stack.shards[shard ?? 0]?.address;
+      const { host, port, user, password } = servers[server] as DatabaseServer;
+      return mysql.createConnection({ host, port, user, password, ...(shard === undefined ? {} : { database: address?.schema ?? '' }) });
+    },
+    async stop() {
+      client.close();
+      await Promise.all(gateways.map((slot) => slot.process.stop()));
+      await Promise.all(proxies.map((proxy) => proxy.close()));
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+function proxiedShards(stack: Stack, portOf: (shard: number) => number): ShardsFile {
+  return {
+    initialShards: stack.initialShards,
+    shards: stack.shards.map(({ name, address, connections_max, waiting_max }, shard) => ({
+      name,
+      primary: {
+        host: '127.0.0.1',
+        port: portOf(shard),
+        schema: address.schema,
+        user: address.user,
+        passwordVariable: 'STOCKGATE_MYSQL_PASSWORD',
+      },
+      pool: { connections: connections_max, waiting: waiting_max },
+    })),
+  };
+}
