@@ -9,8 +9,8 @@ import type { ShardConfig } from './shardsFile.ts';
 
 const port = (fallback: number, description: string) =>
   Type.Integer({ minimum: 0, maximum: 65_535, default: fallback, description });
-const milliseconds = (fallback: number, description: string) =>
-  Type.Integer({ minimum: 10, maximum: 600_000, default: fallback, description });
+const milliseconds = (fallback: number, description: string, minimum = 10) =>
+  Type.Integer({ minimum, maximum: 600_000, default: fallback, description });
 const text = (description: string) => Type.Optional(Type.String({ minLength: 1, description }));
 
 /** Every environment variable the gateway reads, besides the passwords that `shards.config.ts` names. */
@@ -28,7 +28,7 @@ export const settingsSchema = Type.Object({
     default: 'shards.config.ts',
     description: 'the file that lists the shards: .ts, .js or .json',
   }),
-  STOCKGATE_REQUEST_MS: milliseconds(3_000, 'the longest a request may take'),
+  STOCKGATE_REQUEST_MS: milliseconds(3_000, 'the longest a request may take', 1_000),
   STOCKGATE_STATEMENT_MS: milliseconds(1_000, 'the longest wait for one answer of a shard'),
   STOCKGATE_DRAIN_MS: milliseconds(5_000, 'the longest wait for requests in flight after SIGTERM'),
   STOCKGATE_LEAVE_MS: Type.Integer({

@@ -48,7 +48,7 @@ async function recallOutcome<Outcome>(
 ): Promise<Outcome | NotDone | Unknown> {
   try {
     const outcome = await untilAnswered(deadlineMs, () =>
-      transact(pool, deadlineMs, async (transaction) => ({ keep: false, value: await change.recall(transaction) })),
+      transact(pool, deadlineMs, async (transaction) => ({ keep: false, value: await change.recall(transaction) }), deadlineMs),
     );
     return outcome ?? { is: 'not_done', reason: `${doubt.message}; it was undone` };
   } catch (error) {

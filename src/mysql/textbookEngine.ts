@@ -11,6 +11,7 @@ import { open } from './operations/open.ts';
 import { settle } from './settle.ts';
 import type { Change } from './settle.ts';
 import type { Shard } from './shard.ts';
+import { WORK_MS } from './transaction.ts';
 
 /**
  * The article's scheme, done with care: one local transaction per request, in plain round trips - the slot, the flow,
@@ -41,8 +42,9 @@ async function carryOut(shard: Shard, operation: Operation, deadlineMs: Deadline
   let leaveFlows: (() => void) | null = null;
   let leaveSkus: (() => void) | null = null;
   try {
-    leaveFlows = await shard.flowGate.enter(inOrder(idsOf(operation)), deadlineMs);
-    leaveSkus = await shard.skuGate.enter(inOrder(skusOf(operation)), deadlineMs);
+    const untilMs = deadlineMs - WORK_MS;
+    leaveFlows = await shard.flowGate.enter(inOrder(idsOf(operation)), untilMs);
+    leaveSkus = await shard.skuGate.enter(inOrder(skusOf(operation)), untilMs);
     return await settle(shard, deadlineMs, changeOf(operation));
   } catch (error) {
     if (error instanceof Unavailable) return { is: 'not_done', reason: error.message };

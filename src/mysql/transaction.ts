@@ -6,6 +6,12 @@ import type { ConnectionPool } from './pool.ts';
 /** COMMIT is not sent with less time left than this: it is what finding out about an unanswered one takes. */
 const RECALL_MS = 200;
 
+/**
+ * Nobody waits for a connection or at a gate until less than this is left: work that cannot be finished in time is not
+ * begun. Without it an overloaded shard spends itself on requests that are given up just before their COMMIT.
+ */
+export const WORK_MS = 500;
+
 /** One open transaction: statements go out one at a time, and the server must say after each that it is still open. */
 export interface Transaction {
   rows<Row>(sql: string, values: readonly SqlValue[]): Promise<Row[]>;
@@ -25,6 +31,7 @@ export interface Ending<T> {
  * Before COMMIT is sent every failure means "no effect", because nothing else can commit: it is rolled back, or the
  * connection is destroyed and the server undoes what it had. After that, only an OK is an answer.
  *
+ * @param waitUntilMs how long to wait for a connection
  * @throws Unavailable when there was no time or no connection; ServerError or ConnectionLost when it failed without effect;
  *   CommitUnanswered or LeftTransaction when it may have happened; whatever `work` throws, without effect
  */
@@ -32,8 +39,9 @@ export async function transact<T>(
   pool: ConnectionPool,
   deadlineMs: DeadlineMs,
   work: (transaction: Transaction) => Promise<Ending<T>>,
+  waitUntilMs: DeadlineMs = deadlineMs - WORK_MS,
 ): Promise<T> {
-  const connection = await pool.acquire(deadlineMs);
+  const connection = await pool.acquire(waitUntilMs);
   try {
     const transaction = await begin(connection, deadlineMs);
     const { keep, value } = await work(transaction);
