@@ -24,7 +24,7 @@ async function stopAll(): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  stopWithParent(stopAll);
+  stopWithParent(stopAll, 0);
   const stack = await startStack({
     servers: options.servers,
     dataDirectory: options.dataDir,

@@ -4,6 +4,10 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
+// Who started this command; when that is gone, `scripts/support/lifetime.ts` ends it.
+const parent = process.ppid;
+globalThis[Symbol.for('stockgate.parent')] = parent;
+
 const root = fileURLToPath(new URL('..', import.meta.url));
 const lockfile = `${root}package-lock.json`;
 const installed = `${root}node_modules/.package-lock.json`;
@@ -20,6 +24,7 @@ if (!existsSync(installed) || statSync(lockfile).mtimeMs > statSync(installed).m
     console.error('npm ci failed; the packages are not there');
     process.exit(1);
   }
+  if (process.ppid !== parent) process.exit(1);
 }
 
 const script = `${root}scripts/${command}.ts`;

@@ -94,7 +94,7 @@ export async function startGateway(
     slotCounts: () => routing.map.slotCounts(),
     readiness: () => ({
       ready: started && draining === null && reader.shards().some(({ state }) => state === 'serving'),
-      durable: reader.shards().every(({ state, durable }) => state !== 'serving' || durable),
+      durable: reader.shards().every(({ state, durable }) => state !== 'serving' || durable === true),
     }),
     metrics: () => metrics.scrape(),
     description: () => description,

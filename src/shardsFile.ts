@@ -106,6 +106,7 @@ function shardFaults(file: ShardsFile, environment: NodeJS.ProcessEnv): Fault[] 
     faults.push({ path: 'initialShards', message: `must not be above the number of shards, ${file.shards.length}` });
   }
   const seen = new Map<string, string>();
+  const missing = new Set<string>();
   const once = (value: string, path: string): void => {
     const first = seen.get(value);
     if (first === undefined) seen.set(value, path);
@@ -115,7 +116,8 @@ function shardFaults(file: ShardsFile, environment: NodeJS.ProcessEnv): Fault[] 
     const path = `shards[${index}]`;
     once(`name ${name}`, `${path}.name`);
     once(`schema ${primary.host.toLowerCase()}:${primary.port}/${primary.schema.toLowerCase()}`, `${path}.primary.schema`);
-    if (environment[primary.passwordVariable] === undefined) {
+    if (environment[primary.passwordVariable] === undefined && !missing.has(primary.passwordVariable)) {
+      missing.add(primary.passwordVariable);
       faults.push({
         path: `${path}.primary.passwordVariable`,
         message: `${primary.passwordVariable} is not set in the environment`,

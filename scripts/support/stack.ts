@@ -7,6 +7,7 @@ import { loadShards } from '../../src/shardsFile.ts';
 import type { ShardConfig, ShardsFile } from '../../src/shardsFile.ts';
 import { startCluster } from '../cluster/cluster.ts';
 import type { Cluster, ClusterOptions } from '../cluster/contract.ts';
+import { ownPath } from '../cluster/ownership.ts';
 import { dropSchemas } from './dropSchemas.ts';
 import { projectPath } from './paths.ts';
 
@@ -23,6 +24,8 @@ export interface Stack {
 export interface StackOptions extends Pick<ClusterOptions, 'servers' | 'dataDirectory' | 'say' | 'kind'> {
   /** Keep the data under this name; absent: throw everything away at the end. */
   readonly keep?: string;
+  /** Which server a shard is on; absent: spread evenly, neighbours together, as in `shards.config.ts`. */
+  readonly serverOf?: (shard: number) => number;
   /** Pool of each shard; absent: as in `shards.config.ts`. */
   readonly pool?: { readonly connections: number; readonly waiting: number };
 }
@@ -34,7 +37,7 @@ const MIGRATE_MS = 60_000;
 export async function startStack(options: StackOptions): Promise<Stack> {
   const cluster = await startCluster(options);
   const name = `stockgate_${options.keep ?? randomBytes(4).toString('hex')}`;
-  const directory = join(resolve(options.dataDirectory), 'stacks', name);
+  const directory = ownPath(join(resolve(options.dataDirectory), 'runs', 'stack'));
   const file = join(directory, 'shards.json');
   const [first] = cluster.servers;
   const environment = { STOCKGATE_SHARDS: file, STOCKGATE_MYSQL_PASSWORD: first?.password ?? '' };
@@ -47,7 +50,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   };
   try {
     mkdirSync(directory, { recursive: true });
-    writeFileSync(file, JSON.stringify(shardsFile(cluster, name, options.pool ?? { connections: 8, waiting: 1_000 }), null, 2));
+    writeFileSync(file, JSON.stringify(shardsFile(cluster, name, options), null, 2));
     const loaded = await loadShards(file, environment);
     shards = loaded.shards;
     options.say(`migrating ${SHARDS} shards`);
@@ -71,13 +74,12 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   }
 }
 
-/** Neighbouring shards share a server, as in `shards.config.ts`. */
-function shardsFile(cluster: Cluster, name: string, pool: { connections: number; waiting: number }): ShardsFile {
-  const { servers } = cluster;
+function shardsFile({ servers }: Cluster, name: string, options: StackOptions): ShardsFile {
+  const { pool = { connections: 8, waiting: 1_000 }, serverOf = (shard) => Math.floor((shard * servers.length) / SHARDS) } = options;
   return {
     initialShards: SHARDS,
     shards: Array.from({ length: SHARDS }, (_, shard) => {
-      const server = servers[Math.floor((shard * servers.length) / SHARDS)];
+      const server = servers[serverOf(shard)];
       if (server === undefined) throw new Error('a cluster has at least one server');
       const number = String(shard).padStart(2, '0');
       const { host, port, user } = server;

@@ -54,8 +54,8 @@ export interface ShardState {
   readonly state: 'untried' | 'serving' | 'unreachable' | 'refused';
   /** What stands in the way, when something does. For operators: it may name hosts. */
   readonly reason: string | null;
-  /** False when commits on this shard may be lost with the power. */
-  readonly durable: boolean;
+  /** False when commits on this shard may be lost with the power; null while nobody knows. */
+  readonly durable: boolean | null;
   /** Open: the shard has not been answering, so nobody is made to wait for it. */
   readonly breaker: 'closed' | 'open';
   /** Transactions tried again so far. */

@@ -71,7 +71,7 @@ export function adminRoutes(services: AdminServices): Route[] {
         const shards = services.shards().map(({ durable, ...state }) => ({
           ...state,
           slots: slots.get(state.shard) ?? 0,
-          durability: durabilityWord(durable),
+          durability: durable === null ? null : durabilityWord(durable),
         }));
         return json(200, { shards });
       },

@@ -118,7 +118,7 @@ export const shardsAnswer = record({
       ]),
       reason: Type.Union([Type.String(), Type.Null()], { description: 'what stands in the way' }),
       slots: Type.Integer({ minimum: 0, description: 'how many of the 1,024 slots it owns' }),
-      durability,
+      durability: Type.Union([durability, Type.Null()], { description: 'null while nobody knows' }),
       breaker: Type.Union([Type.Literal('closed'), Type.Literal('open')], {
         description: 'open: it has not been answering, and nobody is made to wait for it',
       }),

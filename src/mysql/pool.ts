@@ -48,7 +48,8 @@ export class ConnectionPool {
   readonly #ticker: NodeJS.Timeout;
   #opening = 0;
   #closed = false;
-  #inspectedMs = 0;
+  /** The first is due at once, however early in the life of the process. */
+  #inspectedMs = -Infinity;
   #inspecting = false;
 
   constructor(options: PoolOptions) {

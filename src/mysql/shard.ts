@@ -69,9 +69,9 @@ export class Shard {
     });
   }
 
-  /** False when commits may be lost with the power, and as long as nobody knows. */
-  get durable(): boolean {
-    return this.#check?.durable ?? false;
+  /** False when commits may be lost with the power; null while nobody knows. */
+  get durable(): boolean | null {
+    return this.#check?.durable ?? null;
   }
 
   state(): ShardState {

@@ -28,7 +28,7 @@ export class ShardReader implements StockReader, SlotSource, BookReader, ShardOv
   }
 
   isDurable(shard: ShardIndex): boolean {
-    return this.#shard(shard).durable;
+    return this.#shard(shard).durable === true;
   }
 
   findFlows(shard: ShardIndex, keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<FoundFlows | ReadFailure> {
