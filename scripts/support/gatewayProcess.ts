@@ -21,12 +21,13 @@ const STOP_MS = 15_000;
  * Starts `src/main.ts` and waits for its line on standard output.
  *
  * @param environment added to this process's own
+ * @param entry another composition root, which prints the same line
  * @throws when it ends or says nothing in time
  */
-export async function startGatewayProcess(environment: NodeJS.ProcessEnv): Promise<GatewayProcess> {
+export async function startGatewayProcess(environment: NodeJS.ProcessEnv, entry = 'src/main.ts'): Promise<GatewayProcess> {
   const child = supervise({
     command: process.execPath,
-    arguments: ['--import', 'tsx', projectPath('src/main.ts')],
+    arguments: ['--import', 'tsx', projectPath(entry)],
     environment: { ...process.env, ...environment },
     workingDirectory: projectPath('.'),
     stdout: 'pipe',

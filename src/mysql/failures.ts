@@ -3,6 +3,11 @@ export const SERVER_ERROR = {
   duplicateKey: 1062,
   noSuchTable: 1146,
   deadlock: 1213,
+  shuttingDown: 1053,
+  /** MariaDB: somebody ended this connection. */
+  connectionKilled: 1927,
+  /** MySQL: the session had been silent for too long. */
+  sessionEnded: 4031,
 } as const;
 
 /**

@@ -17,6 +17,13 @@ const RETRIES = {
   connectionBroke: { times: 1, pauseMsMax: 0 },
 } as const satisfies Record<string, Retry>;
 
+/** What a server says, if it says anything, as it ends a connection. */
+const CONNECTION_ENDED: ReadonlySet<number> = new Set([
+  SERVER_ERROR.shuttingDown,
+  SERVER_ERROR.connectionKilled,
+  SERVER_ERROR.sessionEnded,
+]);
+
 /** Asking again whether a commit happened changes nothing, so it is done until the deadline, with this pause. */
 const RESOLVE_PAUSE_MS = 50;
 
@@ -59,7 +66,8 @@ export async function untilAnswered<T>(deadlineMs: DeadlineMs, read: () => Promi
 }
 
 function kindOf(error: unknown): keyof typeof RETRIES | null {
-  if (error instanceof ServerError) return error.number === SERVER_ERROR.deadlock ? 'deadlock' : null;
+  if (error instanceof ServerError && error.number === SERVER_ERROR.deadlock) return 'deadlock';
+  if (error instanceof ServerError && CONNECTION_ENDED.has(error.number)) return 'connectionBroke';
   if (error instanceof Raced) return 'raced';
   if (error instanceof ConnectionLost) return error.timedOut ? null : 'connectionBroke';
   return null;

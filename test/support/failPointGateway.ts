@@ -1,0 +1,24 @@
+/**
+ * A gateway with fail-points around its ports: a composition root of the tests, started as a process like `src/main.ts`
+ * and with the same line on standard output.
+ */
+import { appendFileSync } from 'node:fs';
+import { startGateway } from '../../src/app.ts';
+import { loadConfig } from '../../src/config.ts';
+import { createLog } from '../../src/log.ts';
+import { FAIL_POINT_VARIABLES, failPoints, readArmed } from './failPoints.ts';
+
+const STALL_MS = 10_000;
+
+const { armed, report, stallMs } = FAIL_POINT_VARIABLES;
+const file = process.env[report];
+if (file === undefined) throw new Error(`${report} names the file to report to`);
+// Written at once: a process that is about to kill itself has no later.
+const write = (point: string, fires: boolean): void => appendFileSync(file, `${fires ? 'fires' : 'passes'} ${point}\n`);
+const points = failPoints(readArmed(process.env[armed] ?? ''), Number(process.env[stallMs] ?? STALL_MS), write);
+
+const config = await loadConfig();
+const gateway = await startGateway(config, createLog(config.logLevel), (ports) => points.decorate(ports));
+process.once('SIGTERM', () => void gateway.drain().then(() => process.exit(0)));
+points.begin();
+console.log(`ready ${gateway.publicUrl} admin ${gateway.adminUrl}`);

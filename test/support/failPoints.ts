@@ -1,0 +1,97 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/**
+ * Fail-points stand before and after every call of every port. They are decorators that a composition root of the
+ * tests puts around the ports, so the product knows nothing of them.
+ *
+ * kill: the process sends itself SIGKILL; stall: the call is held up for a while; throw: the call fails with an error
+ * that nobody foresaw. A fault after the call strikes when its work is done, and its result is known to nobody.
+ */
+export const FAULTS = ['kill', 'stall', 'throw'] as const;
+export type Fault = (typeof FAULTS)[number];
+
+export const MOMENTS = ['before', 'after'] as const;
+export type Moment = (typeof MOMENTS)[number];
+
+/** Where and how a gateway is to fail, once. */
+export interface Armed {
+  /** `port.method moment`, as in `engine.apply before`. */
+  readonly point: string;
+  /** Strike when it is passed for this many-eth time since the gateway was ready, from 1. */
+  readonly pass: number;
+  readonly fault: Fault;
+}
+
+/** How the environment of a gateway process says what is armed and where to report. */
+export const FAIL_POINT_VARIABLES = {
+  armed: 'STOCKGATE_FAIL_POINT',
+  report: 'STOCKGATE_FAIL_REPORT',
+  stallMs: 'STOCKGATE_FAIL_STALL_MS',
+} as const;
+
+/** @param armed null: nothing fails, and what is passed is reported all the same */
+export function armedText(armed: Armed | null): string {
+  return armed === null ? '' : `${armed.fault} ${armed.pass} ${armed.point}`;
+}
+
+/** Reads what `armedText` wrote. @throws when it is anything else */
+export function readArmed(text: string): Armed | null {
+  if (text === '') return null;
+  const [, fault, pass, point = ''] = /^(\w+) (\d+) (.+)$/.exec(text) ?? [];
+  const known = FAULTS.find((candidate) => candidate === fault);
+  if (known === undefined) throw new Error(`not a fail-point: ${text}`);
+  return { point, pass: Number(pass), fault: known };
+}
+
+export interface FailPoints {
+  /** Puts a fail-point before and after every method of every port. */
+  decorate<P extends object>(ports: P): P;
+  /** From now on passes are counted and reported, and what is armed strikes. */
+  begin(): void;
+}
+
+/**
+ * @param report told of every point passed, at once, with `fires` at the one that strikes
+ * @param stallMs how long a stall lasts
+ */
+export function failPoints(armed: Armed | null, stallMs: number, report: (point: string, fires: boolean) => void): FailPoints {
+  const passes = new Map<string, number>();
+  let begun = false;
+
+  const pass = async (point: string): Promise<void> => {
+    if (!begun) return;
+    const count = (passes.get(point) ?? 0) + 1;
+    passes.set(point, count);
+    const fires = armed?.point === point && armed.pass === count;
+    report(point, fires);
+    if (fires) await strike(armed.fault, stallMs);
+  };
+
+  /** Whatever method is asked for comes back with its points around it: none can be forgotten. */
+  const around = (name: string, port: object): object =>
+    new Proxy(port, {
+      get(target, key) {
+        const method: unknown = Reflect.get(target, key);
+        if (typeof method !== 'function') return method;
+        return async (...given: unknown[]): Promise<unknown> => {
+          await pass(`${name}.${String(key)} before`);
+          const result: unknown = await Reflect.apply(method, target, given);
+          await pass(`${name}.${String(key)} after`);
+          return result;
+        };
+      },
+    });
+
+  return {
+    decorate: <P extends object>(ports: P) =>
+      Object.fromEntries(Object.entries(ports).map(([name, port]) => [name, around(name, port as object)])) as P,
+    begin: () => (begun = true),
+  };
+}
+
+async function strike(fault: Fault, stallMs: number): Promise<void> {
+  if (fault === 'throw') throw new Error('a fail-point threw this');
+  if (fault === 'kill') process.kill(process.pid, 'SIGKILL');
+  await sleep(stallMs);
+}
+

@@ -1,0 +1,53 @@
+import { connect, createServer } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+
+export interface LateCommits {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+const COM_QUERY = 0x03;
+
+/**
+ * A TCP proxy that passes on every COMMIT `lateMs` late, also when nobody waits for it any more: a slow network, in which
+ * giving up is not undoing.
+ */
+export async function startLateCommits(target: { readonly host: string; readonly port: number }, lateMs: number): Promise<LateCommits> {
+  const sockets = new Set<Socket>();
+  const server = createServer((client) => {
+    const upstream = connect(target.port, target.host);
+    let isCommitting = false;
+    for (const socket of [client, upstream]) {
+      sockets.add(socket);
+      socket.setNoDelay(true);
+      socket.on('error', () => socket.destroy());
+      socket.on('close', () => sockets.delete(socket));
+    }
+    upstream.pipe(client);
+    upstream.on('close', () => client.destroy());
+    client.on('close', () => isCommitting || upstream.destroy());
+    client.on('data', (chunk: Buffer) => {
+      if (!isCommit(chunk)) return void upstream.write(chunk);
+      isCommitting = true;
+      setTimeout(() => {
+        isCommitting = false;
+        if (client.destroyed) upstream.end(chunk);
+        else upstream.write(chunk);
+      }, lateMs);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        for (const socket of sockets) socket.destroy();
+      }),
+  };
+}
+
+/** A packet of its own: nothing is sent together with a COMMIT. */
+function isCommit(packet: Buffer): boolean {
+  return packet[4] === COM_QUERY && packet.subarray(-'COMMIT'.length).toString('latin1') === 'COMMIT';
+}

@@ -1,0 +1,48 @@
+import { readFileSync } from 'node:fs';
+import ts from 'typescript';
+import { projectPath } from '../../scripts/support/paths.ts';
+
+/** Where the ports are declared, and the interface that gathers them. */
+const SOURCES = ['src/app.ts', 'src/core/ports.ts'];
+const GATHERED_IN = 'Ports';
+
+/** One method of one port, named `port.method`. */
+export interface PortMethod {
+  readonly name: string;
+  readonly port: string;
+  readonly method: string;
+  /** True when a caller waits for it: a fail-point can stand before and after. */
+  readonly isAwaited: boolean;
+}
+
+/**
+ * The methods of all ports as the source declares them. Types are gone when the program runs, and an adapter has more
+ * methods than its port, so the declarations themselves are read: a port or a method that is added joins by itself.
+ *
+ * @throws when a port is not an interface of methods alone: nothing else can be decorated
+ */
+export function portMethods(): PortMethod[] {
+  const interfaces = new Map(SOURCES.flatMap(interfacesIn).map((found) => [found.name.text, found]));
+  return membersOf(interfaces, GATHERED_IN).flatMap((member) => {
+    if (!ts.isPropertySignature(member) || member.type === undefined) throw new Error(`${member.getText()} is not a port`);
+    const port = member.name.getText();
+    return membersOf(interfaces, member.type.getText()).map((method) => {
+      if (!ts.isMethodSignature(method)) throw new Error(`${port}.${method.getText()} is not a method: it cannot be decorated`);
+      const name = method.name.getText();
+      return { name: `${port}.${name}`, port, method: name, isAwaited: /^Promise</.test(method.type?.getText() ?? '') };
+    });
+  });
+}
+
+function interfacesIn(file: string): ts.InterfaceDeclaration[] {
+  const source = ts.createSourceFile(file, readFileSync(projectPath(file), 'utf8'), ts.ScriptTarget.ES2023, true);
+  return source.statements.filter((statement) => ts.isInterfaceDeclaration(statement));
+}
+
+/** The members of an interface, those it inherits included. */
+function membersOf(interfaces: ReadonlyMap<string, ts.InterfaceDeclaration>, name: string): ts.TypeElement[] {
+  const declared = interfaces.get(name);
+  if (declared === undefined) throw new Error(`there is no interface ${name} in ${SOURCES.join(', ')}`);
+  const parents = (declared.heritageClauses ?? []).flatMap(({ types }) => types.map((type) => type.expression.getText()));
+  return [...parents.flatMap((parent) => membersOf(interfaces, parent)), ...declared.members];
+}

@@ -1,0 +1,93 @@
+import { slotOf, SLOT_COUNT } from '../../src/core/slots.ts';
+import { readBalances } from '../../scripts/support/books.ts';
+import type { Answer } from '../../scripts/support/httpClient.ts';
+import { httpClient } from '../../scripts/support/httpClient.ts';
+import { fresh, startTestGateway } from './gateway.ts';
+import { ownShards } from './ownShards.ts';
+import type { OwnShards } from './ownShards.ts';
+import { skuOn } from './traffic.ts';
+import type { Balance, Call, CaseIds } from './sweptOperations.ts';
+
+/** The listeners of a gateway, whichever process it is in. */
+export interface Listeners {
+  readonly publicUrl: string;
+  readonly adminUrl: string;
+}
+
+/** Two shards of its own, two healthy gateways over them, and the truth to hold them against. */
+export interface SweepBench {
+  readonly own: OwnShards;
+  readonly healthy: readonly [Listeners, Listeners];
+  /** @returns null when no whole answer came: whether it was done is then not known */
+  send(to: Listeners, call: Call, waitMs?: number): Promise<Answer | null>;
+  /** Ids nobody used, on a shard whose slots stay. */
+  idsOn(shard: number): CaseIds;
+  /** Ids nobody used, whose SKUs lie together in a slot of their own on the first shard. */
+  idsToMove(): CaseIds & { readonly slot: number };
+  /** Gives a slot of the first shard to the second. Gateways that run ask the wrong shard first. */
+  moveSlot(slot: number): Promise<void>;
+  /** Notes what the books must say of a SKU from now on. */
+  expectBalance(sku_id: string, balance: Balance): void;
+  /** Every SKU whose rows or journal, read from the databases, are not as noted. */
+  wrongBalances(): Promise<string[]>;
+  stop(): Promise<void>;
+}
+
+const SHARDS = 2;
+/** Beyond the 3 s that a request may take, for a small machine to get round to answering. */
+const ANSWER_MS = 6_000;
+
+export async function startSweepBench(): Promise<SweepBench> {
+  const own = await ownShards({ count: SHARDS, migrated: true });
+  const gateways = [await startTestGateway({}, own), await startTestGateway({}, own)] as const;
+  const client = httpClient(256);
+  const expected = new Map<string, Balance>();
+  let nextSlot = 0;
+
+  return {
+    own,
+    healthy: gateways,
+    send: (to, { listener, method, path, body }, waitMs = ANSWER_MS) =>
+      client.call({ method, url: to[listener] + path, body, waitMs }).catch(() => null),
+    idsOn(shard) {
+      const name = fresh('sweep');
+      return { name, sku_ids: [skuOn(shard, `${name}-a`, SHARDS), skuOn(shard, `${name}-b`, SHARDS)] };
+    },
+    idsToMove() {
+      const slot = nextSlot;
+      nextSlot += SHARDS;
+      if (slot >= SLOT_COUNT) throw new Error('more cases than slots');
+      const name = fresh('sweep');
+      return { name, slot, sku_ids: [skuIn(slot, `${name}-a`), skuIn(slot, `${name}-b`)] };
+    },
+    async moveSlot(slot) {
+      await own.query(0, `DELETE FROM slot WHERE slot = ${slot}`);
+      await own.query(1, `INSERT INTO slot (slot, epoch) VALUES (${slot}, 1)`);
+    },
+    expectBalance: (sku_id, balance) => void expected.set(sku_id, balance),
+    async wrongBalances() {
+      const balances = (await readBalances({ shards: await own.load(), initialShards: own.initialShards })).flat();
+      const bySku = new Map<string, string[]>();
+      for (const balance of balances) bySku.set(balance.sku_id, [...(bySku.get(balance.sku_id) ?? []), textOf(balance)]);
+      return [...expected].flatMap(([sku_id, { opening, adjusted, deducted, flow_count }]) => {
+        const want = textOf({ opening, adjusted, deducted, leaved: opening + adjusted - deducted, flow_count });
+        const found = (bySku.get(sku_id) ?? []).join(' and ');
+        return found === want ? [] : [`${sku_id}: ${found || 'no row'} instead of ${want}`];
+      });
+    },
+    async stop() {
+      client.close();
+      await Promise.all(gateways.map((gateway) => gateway.stop()));
+      await own.drop();
+    },
+  };
+}
+
+function skuIn(slot: number, prefix: string): string {
+  for (let number = 0; ; number += 1) if (slotOf(`${prefix}-${number}`) === slot) return `${prefix}-${number}`;
+}
+
+function textOf(balance: Readonly<Record<keyof Balance | 'leaved', number | bigint>>): string {
+  const { opening, adjusted, deducted, leaved, flow_count } = balance;
+  return `${opening} opened + ${adjusted} adjusted - ${deducted} deducted by ${flow_count} = ${leaved} left`;
+}

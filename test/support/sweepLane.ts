@@ -1,0 +1,44 @@
+import { readFileSync } from 'node:fs';
+import { startGatewayProcess } from '../../scripts/support/gatewayProcess.ts';
+import type { GatewayProcess } from '../../scripts/support/gatewayProcess.ts';
+import type { ShardsFile } from '../../src/shardsFile.ts';
+import { startPacketProxy } from './packetProxy.ts';
+import type { PacketProxy } from './packetProxy.ts';
+import type { SweepBench } from './sweepBench.ts';
+import type { TemporaryFolder } from './temporary.ts';
+
+/** A gateway of its own behind a proxy of its own, for one case after the other. */
+export interface SweepLane {
+  readonly proxy: PacketProxy;
+  /** The gateway; a new one when the last was killed. */
+  gateway(): Promise<GatewayProcess>;
+  kill(): void;
+  stop(): Promise<void>;
+}
+
+/** @param shard the one that is reached through the proxy */
+export async function startSweepLane(bench: SweepBench, folder: TemporaryFolder, shard: number): Promise<SweepLane> {
+  const content = JSON.parse(readFileSync(bench.own.environment['STOCKGATE_SHARDS'] ?? '', 'utf8')) as ShardsFile;
+  const primary = content.shards[shard]?.primary;
+  if (primary === undefined) throw new RangeError(`there is no shard ${shard}`);
+  const proxy = await startPacketProxy({ ...primary });
+  Object.assign(primary, { host: '127.0.0.1', port: proxy.port });
+  const file = folder.write(`shards-${proxy.port}.json`, JSON.stringify(content));
+  const environment = { ...bench.own.environment, STOCKGATE_SHARDS: file, PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: 'silent' };
+  let running: GatewayProcess | null = null;
+  const kill = (): void => {
+    running?.signal('SIGKILL');
+    running = null;
+  };
+  return {
+    proxy,
+    gateway: async () => (running ??= await startGatewayProcess(environment)),
+    kill,
+    async stop() {
+      const last = running;
+      kill();
+      await last?.exited;
+      await proxy.close();
+    },
+  };
+}

@@ -1,0 +1,150 @@
+import { readFileSync } from 'node:fs';
+import { expect } from 'chai';
+import { inParallel } from '../scripts/support/inParallel.ts';
+import { startGatewayProcess } from '../scripts/support/gatewayProcess.ts';
+import type { GatewayProcess } from '../scripts/support/gatewayProcess.ts';
+import { settleInterrupted, tellDefinitely } from './support/aftermath.ts';
+import { eventually } from './support/eventually.ts';
+import { armedText, FAIL_POINT_VARIABLES, failPoints, FAULTS, MOMENTS } from './support/failPoints.ts';
+import type { Armed, Fault } from './support/failPoints.ts';
+import { portMethods } from './support/portMethods.ts';
+import { startSweepBench } from './support/sweepBench.ts';
+import type { SweepBench } from './support/sweepBench.ts';
+import { OPERATIONS } from './support/sweptOperations.ts';
+import type { CaseIds, SweptOperation } from './support/sweptOperations.ts';
+import { temporaryFolder } from './support/temporary.ts';
+
+const LONG = process.env['STOCKGATE_TEST_LONG'] === '1';
+/** The quick form strikes one operation, once at each point it passes, and leaves out stalls, which take their time. */
+const SWEPT_NOW = LONG ? OPERATIONS : OPERATIONS.slice(0, 1);
+const FAULTS_NOW: readonly Fault[] = LONG ? FAULTS : ['kill', 'throw'];
+/** Cases at once: a start takes a second of processor time, a stall takes none. */
+const WIDTH: Readonly<Record<Fault, number>> = { kill: 4, throw: 4, stall: 12 };
+/** Longer than a stall. */
+const LAST_ANSWER_MS = 30_000;
+
+/** A point as it is passed for the how-many-eth time. */
+type Pass = Pick<Armed, 'point' | 'pass'>;
+
+const points = portMethods().flatMap(({ name }) => MOMENTS.map((moment) => `${name} ${moment}`));
+
+describe('crash sweep at the ports', () => {
+  const folder = temporaryFolder();
+  let bench: SweepBench;
+  /** By operation, the points it passes one after the other, as often as it passes them. */
+  const passed = new Map<SweptOperation, readonly Pass[]>();
+  const struck = new Set<string>();
+
+  before(async () => {
+    bench = await startSweepBench();
+    const traced = await startGateway('trace', null);
+    for (const operation of OPERATIONS) passed.set(operation, await trace(operation, traced));
+    await kill(traced);
+  });
+
+  after(async () => {
+    await bench.stop();
+    folder.remove();
+  });
+
+  it('puts a point before and after every method of every port', async () => {
+    expect(portMethods().filter(({ isAwaited }) => !isAwaited)).to.deep.equal([]);
+    const seen: string[] = [];
+    const { decorate, begin } = failPoints(null, 0, (point) => seen.push(point));
+    const bare: Record<string, Record<string, () => Promise<void>>> = {};
+    for (const { port, method } of portMethods()) bare[port] = { ...bare[port], [method]: async () => undefined };
+    const decorated = decorate(bare);
+    begin();
+    for (const { port, method } of portMethods()) await decorated[port]?.[method]?.();
+    expect(seen).to.deep.equal(points);
+  });
+
+  it('passes every point with some operation', () => {
+    const seen = new Set([...passed.values()].flat().map(({ point }) => point));
+    expect([...seen].sort()).to.deep.equal([...points].sort());
+    for (const [{ name }, passes] of passed) expect(passes, name).to.not.be.empty;
+  });
+
+  for (const operation of SWEPT_NOW) {
+    for (const fault of FAULTS_NOW) {
+      it(`settles "${operation.name}" after a ${fault} at every point it passes`, async () => {
+        const faults: string[] = [];
+        const passes = passed.get(operation) ?? [];
+        const cases = (LONG ? passes : lastOfEach(passes)).map((pass) => ({ ...pass, fault }));
+        await inParallel(cases, WIDTH[fault], async (armed) => {
+          await strike(operation, armed).catch((error: unknown) => faults.push(`${armedText(armed)}: ${String(error)}`));
+        });
+        expect(faults).to.deep.equal([]);
+      });
+    }
+  }
+
+  it('struck at every point, and every SKU balances', async () => {
+    const wanted = SWEPT_NOW.flatMap((operation) => (passed.get(operation) ?? []).map(({ point }) => point));
+    expect([...struck].sort()).to.deep.equal([...new Set(LONG ? points : wanted)].sort());
+    expect(await bench.wrongBalances()).to.deep.equal([]);
+  });
+
+  const startGateway = (name: string, armed: Armed | null): Promise<GatewayProcess> =>
+    startGatewayProcess(
+      {
+        ...bench.own.environment,
+        PORT: '0',
+        ADMIN_PORT: '0',
+        STOCKGATE_LOG_LEVEL: 'silent',
+        [FAIL_POINT_VARIABLES.armed]: armedText(armed),
+        [FAIL_POINT_VARIABLES.report]: folder.write(name, ''),
+      },
+      'test/support/failPointGateway.ts',
+    );
+
+  const kill = async ({ signal, exited }: GatewayProcess): Promise<void> => {
+    signal('SIGKILL');
+    await exited;
+  };
+
+  const reported = (name: string): string[] => readFileSync(`${folder.path}/${name}`, 'utf8').split('\n').slice(0, -1);
+
+  /** Its slot moves away under a gateway that runs, so that every operation passes the source of the slots too. */
+  const prepare = async (operation: SweptOperation, ids: CaseIds & { readonly slot: number }): Promise<void> => {
+    await bench.moveSlot(ids.slot);
+    for (const call of operation.prepare(ids)) expect(await tellDefinitely(bench, bench.healthy[0], call)).to.equal(201);
+  };
+
+  const trace = async (operation: SweptOperation, traced: GatewayProcess): Promise<Pass[]> => {
+    const ids = bench.idsToMove();
+    await prepare(operation, ids);
+    const begun = reported('trace').length;
+    const answer = await bench.send(traced, operation.call(ids));
+    const lines = reported('trace').slice(begun);
+    await settleInterrupted(bench, { operation, ids, answer: Promise.resolve(answer), isHeld: false, survivor: traced });
+    const counts = new Map<string, number>();
+    return lines.map((line) => {
+      const point = line.replace(/^passes /, '');
+      const pass = (counts.get(point) ?? 0) + 1;
+      counts.set(point, pass);
+      return { point, pass };
+    });
+  };
+
+  const strike = async (operation: SweptOperation, armed: Armed): Promise<void> => {
+    const ids = bench.idsToMove();
+    const gateway = await startGateway(ids.name, armed);
+    try {
+      await prepare(operation, ids);
+      const answer = bench.send(gateway, operation.call(ids), LAST_ANSWER_MS);
+      await eventually('the point fires', 5_000, () => reported(ids.name).includes(`fires ${armed.point}`));
+      struck.add(armed.point);
+      const survivor = armed.fault === 'kill' ? null : gateway;
+      await settleInterrupted(bench, { operation, ids, answer, isHeld: armed.fault === 'stall', survivor });
+      if (survivor === null) expect(await gateway.exited).to.deep.equal({ code: null, signal: 'SIGKILL' });
+    } finally {
+      await kill(gateway);
+    }
+  };
+});
+
+/** The last time a point is passed, it has the work to do that was turned away before. */
+function lastOfEach(passes: readonly Pass[]): Pass[] {
+  return [...new Map(passes.map((pass) => [pass.point, pass])).values()];
+}
