@@ -7,6 +7,7 @@ const WRONG: Readonly<Record<string, readonly (readonly string[])[]>> = {
   migrate: [['down'], ['status', '--timeout'], ['--timeout', 'soon', 'status'], []],
   test: [['--nonsense']],
   check: [['--nonsense']],
+  planted: [['--nonsense'], ['--only'], ['--only', 'nonsense']],
 };
 
 describe('commands', () => {
@@ -14,7 +15,7 @@ describe('commands', () => {
     it(`${name}: says how it is used, and refuses what it does not understand`, async () => {
       const [help, ...refusals] = await Promise.all([['--help'], ...wrong].map((args) => runFile(`scripts/${name}.ts`, args)));
       expect(help?.code, help?.stderr).to.equal(0);
-      expect(help?.stdout).to.match(/^Usage: npm (run )?\w+ -- /);
+      expect(help?.stdout).to.match(/^Usage: npm (run )?[\w:]+ -- /);
       refusals.forEach(({ code, stdout, stderr }, index) => {
         expect(code, `${name} ${wrong[index]?.join(' ')}`).to.be.greaterThan(0);
         expect(stdout).to.equal('');

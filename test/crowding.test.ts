@@ -98,8 +98,11 @@ describe('crowding', () => {
     const neighbour = await opened(1_000);
     await side.beginTransaction();
     await side.query('SELECT * FROM stock WHERE sku_id = ? FOR UPDATE', [Buffer.from(sku_id)]);
-    const stuck = inParallel(30, (index) => deduct([line(`stuck-${index}`)]));
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    let ended = 0;
+    const stuck = inParallel(30, (index) => deduct([line(`stuck-${index}`)]).finally(() => (ended += 1)));
+    await eventually('they wait inside the server', 3_000, () => (shards[SHARD]?.pool.state().busy ?? 0) >= 4);
+    expect(await deduct([line('free', neighbour)])).to.equal('deducted');
+    expect(ended, 'given up before the neighbour was served').to.equal(0);
     const served = await inParallel(50, (index) => deduct([line(`free-${index}`, neighbour)]));
     expect(new Set(served)).to.deep.equal(new Set(['deducted']));
     await side.rollback();

@@ -1,0 +1,98 @@
+import { Command } from 'commander';
+import { choose, readBugs } from './planted/bugs.ts';
+import type { PlantedBug } from './planted/bugs.ts';
+import { applyPatch, checkPatch, copyCheckout } from './planted/copies.ts';
+import type { Copies } from './planted/copies.ts';
+import { TestRunner } from './planted/tests.ts';
+import type { TestRun } from './planted/tests.ts';
+import { stopWithParent } from './support/lifetime.ts';
+import { progressBar } from './support/progress.ts';
+import { fail, printTable } from './support/report.ts';
+
+const program = new Command('npm run test:planted --')
+  .description('Tests the tests: plants bugs, one at a time, in copies of this checkout, and expects that a test fails.')
+  .option('--only <bugs...>', 'only these, by name or number')
+  .option('--verbose', 'print what the tests said of each bug', false)
+  .parse();
+
+const { only = [], verbose } = program.opts<{ only?: string[]; verbose: boolean }>();
+const bugs = chosen();
+const runner = new TestRunner();
+
+interface Tried {
+  readonly bug: PlantedBug;
+  readonly seconds: number;
+  readonly verdict: string;
+}
+
+const CAUGHT = 'caught';
+
+/** Only a test that failed has noticed anything: a bug that cannot even be loaded is no bug to be noticed. */
+function verdictOf({ passed, failed, code, output }: TestRun): string {
+  if (passed === null || failed === null) return 'NO RESULT: the tests did not come to their end';
+  if (/\b(ReferenceError|SyntaxError): /.test(output)) return 'NO RESULT: the patched code is broken';
+  if (passed + failed === 0) return 'NO RESULT: no test has such a title';
+  return failed > 0 && code !== 0 ? CAUGHT : 'NOT CAUGHT';
+}
+
+async function tryBug(bug: PlantedBug, copies: Copies): Promise<Tried> {
+  const startedMs = performance.now();
+  const copy = copies.make(bug.name);
+  applyPatch(bug.patch, copy);
+  const run = await runner.run(copy, bug.testFiles, bug.grep);
+  copies.drop(bug.name);
+  const verdict = verdictOf(run);
+  if (verbose || verdict !== CAUGHT) console.error(`\n${bug.name}: ${verdict}\n${run.output}`);
+  return { bug, seconds: (performance.now() - startedMs) / 1_000, verdict };
+}
+
+function chosen(): readonly PlantedBug[] {
+  try {
+    return choose(readBugs(), only);
+  } catch (error) {
+    return program.error(`error: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+/** @throws unless all bugs can be planted, and all tests pass that are to notice them: otherwise failing says nothing */
+async function passWithoutBugs(copies: Copies): Promise<void> {
+  const copy = copies.make('sound');
+  for (const { patch } of bugs) checkPatch(patch, copy);
+  const testFiles = [...new Set(bugs.flatMap((bug) => bug.testFiles))].sort();
+  console.error(`without any bug: ${testFiles.join(' ')} …`);
+  const { code, passed, failed, seconds, output } = await runner.run(copy, testFiles, null);
+  if (code !== 0 || passed === 0 || failed !== 0) throw new Error(`${output}\nthe tests fail without any bug`);
+  console.error(`without any bug: ${passed} passed, ${seconds.toFixed(0)} s`);
+  copies.drop('sound');
+}
+
+function report(tried: readonly Tried[]): void {
+  printTable(
+    ['bug', 'caught by', 'seconds', 'verdict'],
+    tried.map(({ bug, seconds, verdict }) => [bug.name, bug.testFiles.join(' ').replaceAll(/test\/|\.test\.ts/g, ''), seconds.toFixed(1), verdict]),
+  );
+  const sorted = tried.map(({ seconds }) => seconds).sort((a, b) => a - b);
+  const caught = tried.filter(({ verdict }) => verdict === CAUGHT);
+  console.log(`${caught.length} of ${tried.length} bugs caught, median ${(sorted[Math.floor(sorted.length / 2)] ?? 0).toFixed(1)} s`);
+  for (const { bug, verdict } of tried) if (verdict !== CAUGHT) fail(`${bug.name}: ${verdict}. ${bug.about}`);
+}
+
+async function main(): Promise<void> {
+  const copies = copyCheckout();
+  process.on('exit', () => copies.remove());
+  stopWithParent(() => runner.stop());
+  await passWithoutBugs(copies);
+  const progress = progressBar('planting', bugs.length, 'bugs');
+  const tried: Tried[] = [];
+  for (const bug of bugs) {
+    progress.add(0, bug.name);
+    tried.push(await tryBug(bug, copies));
+    progress.add(1);
+  }
+  progress.stop();
+  report(tried);
+}
+
+main()
+  .catch((error: unknown) => fail(error instanceof Error ? error.message : String(error)))
+  .finally(() => process.exit());

@@ -1,0 +1,62 @@
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import { projectPath } from '../support/paths.ts';
+
+/** What is not part of the code. */
+const LEFT_OUT = ['.git', 'node_modules', '.local', 'coverage'];
+
+/** Shared with the checkout: too large to be copied, and nothing that a patch touches. */
+const SHARED = ['node_modules', '.local/copies', '.local/templates'];
+
+/** Copies of the checkout as it was at one moment, whoever goes on working in it. */
+export interface Copies {
+  /** The path of a new copy. */
+  make(name: string): string;
+  /** Removes one of them. */
+  drop(name: string): void;
+  /** Removes everything. */
+  remove(): void;
+}
+
+/** Copies what is in the checkout, changes that are not committed included. */
+export function copyCheckout(): Copies {
+  const root = mkdtempSync(join(tmpdir(), 'stockgate-planted-'));
+  const original = join(root, 'original');
+  mkdirSync(original);
+  for (const name of readdirSync(projectPath('.'))) {
+    if (!LEFT_OUT.includes(name)) cpSync(projectPath(name), join(original, name), { recursive: true });
+  }
+  return {
+    make(name) {
+      const copy = join(root, name);
+      cpSync(original, copy, { recursive: true });
+      mkdirSync(join(copy, '.local'));
+      for (const shared of SHARED) {
+        mkdirSync(projectPath(shared), { recursive: true });
+        symlinkSync(projectPath(shared), join(copy, shared));
+      }
+      return copy;
+    },
+    drop: (name) => rmSync(join(root, name), { recursive: true, force: true }),
+    remove: () => rmSync(root, { recursive: true, force: true }),
+  };
+}
+
+/** Applies a patch to a copy. @throws when it does not fit, with what git says */
+export function applyPatch(patch: string, copy: string): void {
+  apply(patch, copy, []);
+}
+
+/** Changes nothing. @throws when the patch does not fit, with what git says */
+export function checkPatch(patch: string, copy: string): void {
+  apply(patch, copy, ['--check']);
+}
+
+function apply(patch: string, copy: string, options: readonly string[]): void {
+  // In a folder of a repository further up, git would leave everything as it is and say nothing.
+  const env = { ...process.env, GIT_CEILING_DIRECTORIES: dirname(copy) };
+  const { status, stderr } = spawnSync('git', ['apply', ...options, patch], { cwd: copy, env, encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${basename(patch)} does not apply any more: ${stderr.trim()}`);
+}

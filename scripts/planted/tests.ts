@@ -1,0 +1,55 @@
+import { text } from 'node:stream/consumers';
+import { supervise } from '../cluster/supervise.ts';
+import type { Supervised } from '../cluster/supervise.ts';
+
+/** How a run of tests ended. */
+export interface TestRun {
+  /** From its closing line; null when it did not get that far. */
+  readonly passed: number | null;
+  readonly failed: number | null;
+  readonly code: number | null;
+  readonly seconds: number;
+  /** Both outputs, for people. */
+  readonly output: string;
+}
+
+/** For a run that hangs: longer than mocha's own limit for a test. */
+const LIMIT_MS = 180_000;
+const STOP_MS = 10_000;
+const CLOSING_LINE = /^(\d+) passed, (\d+) failed$/m;
+
+/** Runs tests of copies of the checkout, one run at a time. */
+export class TestRunner {
+  #running: Supervised | null = null;
+
+  /** @param testFiles from the root of the copy; @param grep null: all of their tests */
+  async run(copy: string, testFiles: readonly string[], grep: string | null): Promise<TestRun> {
+    const startedMs = performance.now();
+    const child = supervise({
+      command: process.execPath,
+      arguments: ['--import', 'tsx', 'scripts/test.ts', ...(grep === null ? [] : ['--grep', grep]), ...testFiles],
+      workingDirectory: copy,
+      stdout: 'pipe',
+      stderr: 'pipe',
+    });
+    if (child.stdout === null || child.stderr === null) throw new Error('both outputs are piped');
+    this.#running = child;
+    const timer = setTimeout(() => void child.stop(STOP_MS), LIMIT_MS);
+    const [{ code }, out, err] = await Promise.all([child.exited, text(child.stdout), text(child.stderr)]);
+    clearTimeout(timer);
+    this.#running = null;
+    const [, passed, failed] = CLOSING_LINE.exec(out) ?? [];
+    return {
+      passed: passed === undefined ? null : Number(passed),
+      failed: failed === undefined ? null : Number(failed),
+      code,
+      seconds: (performance.now() - startedMs) / 1_000,
+      output: `${out}${err}`,
+    };
+  }
+
+  /** Ends the run that is under way, with its servers. */
+  async stop(): Promise<void> {
+    await this.#running?.stop(STOP_MS);
+  }
+}

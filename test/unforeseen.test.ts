@@ -1,0 +1,66 @@
+import { expect } from 'chai';
+import { startGateway } from '../src/app.ts';
+import type { Gateway } from '../src/app.ts';
+import { loadConfig } from '../src/config.ts';
+import type { StockEngine, StockReader } from '../src/core/ports.ts';
+import { createLog } from '../src/log.ts';
+import { httpClient } from '../scripts/support/httpClient.ts';
+import { fresh } from './support/gateway.ts';
+import { stack } from './support/setup.ts';
+
+/** A fault that no code foresaw, at the worst moment: the shard has done it, and nobody was told. */
+describe('an unforeseen fault', () => {
+  const client = httpClient(1);
+  let gateway: Gateway;
+  let faulty = false;
+
+  before(async () => {
+    const config = await loadConfig({ ...stack().environment, PORT: '0', ADMIN_PORT: '0' });
+    const fail = <T>(answer: T): T => {
+      if (faulty) throw new Error('nobody foresaw this');
+      return answer;
+    };
+    gateway = await startGateway(config, createLog('silent'), ({ engine, reader, slots }) => {
+      const afterwards: StockEngine = { apply: async (...call) => fail(await engine.apply(...call)) };
+      const reading: StockReader = {
+        findFlows: async (...call) => fail(await reader.findFlows(...call)),
+        readStock: async (...call) => fail(await reader.readStock(...call)),
+      };
+      return { engine: afterwards, reader: reading, slots };
+    });
+  });
+  after(async () => {
+    client.close();
+    await gateway.drain();
+  });
+  afterEach(() => (faulty = false));
+
+  const call = async (method: 'GET' | 'PUT' | 'POST', url: string, body?: unknown): Promise<string> => {
+    const answer = await client.call({ method, url, ...(body === undefined ? {} : { body }) });
+    expect(answer.text).not.to.contain('foresaw');
+    return answer.status < 300 ? String(answer.status) : `${answer.status} ${answer.body.code}`;
+  };
+
+  it('is told as "it may have happened" by whatever changes stock, and the same ids then tell', async () => {
+    const sku_id = fresh('unforeseen');
+    const sku = `${gateway.adminUrl}/v1/skus/${sku_id}`;
+    const calls = [
+      ['PUT', sku, { leaved_amount: 5 }],
+      ['POST', `${gateway.publicUrl}/v1/deductions`, { order_id: 'o', lines: [{ order_detail_id: 'a', sku_id, quantity: 2 }] }],
+      ['POST', `${sku}/adjustments`, { adjustment_id: 'a', delta: 1 }],
+    ] as const;
+    for (const [method, url, body] of calls) {
+      faulty = true;
+      expect(await call(method, url, body), url).to.equal('503 outcome_unknown');
+      faulty = false;
+      expect(await call(method, url, body), url).to.equal('200');
+    }
+    const { body } = await client.call({ method: 'GET', url: `${gateway.publicUrl}/v1/skus/${sku_id}` });
+    expect(body.leaved_amount).to.equal(4);
+  });
+
+  it('is a plain fault where nothing is changed', async () => {
+    faulty = true;
+    for (const path of ['/v1/skus/a', '/v1/deductions/a?sku_id=a']) expect(await call('GET', gateway.publicUrl + path), path).to.equal('500 internal');
+  });
+});
