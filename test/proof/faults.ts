@@ -104,6 +104,20 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
+    // An address that moved by mistake: it answers, and it is another server.
+    kind: 'swap-backend',
+    begin: async (world, random) => {
+      const server = aServer(world, random);
+      const proxy = world.proxies[server];
+      proxy?.retarget(world.servers[(server + 1) % world.servers.length] ?? null);
+      proxy?.reset();
+      return async () => {
+        proxy?.retarget(null);
+        proxy?.reset();
+      };
+    },
+  },
+  {
     kind: 'reset',
     begin: async ({ proxies }, random) => {
       let running = true;

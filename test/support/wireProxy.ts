@@ -21,6 +21,13 @@ export interface WireProxy {
   setDelayMs(delayMs: number): void;
   /** While true, what clients say is kept back; then it is passed on, whether they still wait or not. */
   setHeld(held: boolean): void;
+  /**
+   * The next packet that holds this text goes to another session of the server, and that one's answer comes back, as
+   * behind a proxy that shares sessions among its clients.
+   */
+  divertNext(text: string, session: Socket): void;
+  /** Connections from now on go to another server; null is the first one again. */
+  retarget(other: { readonly host: string; readonly port: number } | null): void;
   /** Ends all connections at once, the hard way. */
   reset(): void;
   readonly cutsDone: number;
@@ -36,6 +43,8 @@ export async function startWireProxy(target: { readonly host: string; readonly p
   let silent = false;
   let delayMs = 0;
   let held = false;
+  let current = target;
+  let divert: { text: string; session: Socket } | null = null;
   let cutsDone = 0;
   const sockets = new Set<Socket>();
   const kept: (() => void)[] = [];
@@ -48,7 +57,7 @@ export async function startWireProxy(target: { readonly host: string; readonly p
   };
 
   const server = createServer((client) => {
-    const upstream = connect(target.port, target.host);
+    const upstream = connect(current.port, current.host);
     let reply: Cut | null = null;
     let pending: Buffer = Buffer.alloc(0);
     const end = (): void => {
@@ -66,6 +75,12 @@ export async function startWireProxy(target: { readonly host: string; readonly p
       });
     }
     const pass = (packet: Buffer): void => {
+      if (divert !== null && packet.subarray(5).toString('latin1').includes(divert.text)) {
+        divert.session.once('data', (answer: Buffer) => client.write(answer));
+        divert.session.write(packet);
+        divert = null;
+        return;
+      }
       const cut = drawCut(packet);
       if (cut !== null) cutsDone += 1;
       if (cut === 'before') return end();
@@ -107,6 +122,8 @@ export async function startWireProxy(target: { readonly host: string; readonly p
       held = value;
       if (!held) for (const passOn of kept.splice(0)) passOn();
     },
+    divertNext: (text, session) => (divert = { text, session }),
+    retarget: (other) => (current = other ?? target),
     reset: () => {
       for (const socket of sockets) socket.resetAndDestroy();
     },
