@@ -143,6 +143,7 @@ function packetLength(bytes: Buffer): number | null {
   return bytes.length < 4 ? null : 4 + bytes.readUIntLE(0, 3);
 }
 
+/** The statement ends so; `READ COMMITTED`, which every new session asks for, does not. */
 function isCommit(packet: Buffer): boolean {
-  return packet[4] === COM_QUERY && packet.subarray(5).toString('latin1').includes('COMMIT');
+  return packet[4] === COM_QUERY && packet.subarray(5).toString('latin1').endsWith('COMMIT');
 }
