@@ -20,7 +20,7 @@ import { skuOn } from './support/traffic.ts';
 
 const SHARD = 1;
 const STATEMENT_MS = 500;
-const REQUEST_MS = 3_000;
+const REQUEST_MS = 10_000;
 
 describe('driver discipline', () => {
   let shards: Shard[];
@@ -103,10 +103,17 @@ describe('driver discipline', () => {
     await side.query('INSERT INTO flow (sku_id, order_detail_id, order_id, quantity) VALUES ?', [filler]);
     await side.query('INSERT INTO flow (sku_id, order_detail_id, order_id, quantity) VALUES (?, ?, ?, 1)', [Buffer.from(sku_id), Buffer.from('b'), Buffer.from('o')]);
     const both = deduct(line('a'), line('b'));
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    const watcher = await sideSession(SHARD);
+    await eventually('it waits for a lock', 5_000, async () => {
+      const [[row]] = (await watcher.query("SELECT COUNT(*) AS waiting FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'")) as unknown as [[{ waiting: number }]];
+      return row.waiting > 0;
+    });
+    await watcher.end();
+    const retriesBefore = shards[SHARD]?.retryBudget.retries ?? 0;
     await side.query('INSERT INTO flow (sku_id, order_detail_id, order_id, quantity) VALUES (?, ?, ?, 1)', [Buffer.from(sku_id), Buffer.from('a'), Buffer.from('o')]);
     await side.rollback();
     expect((await both).is).to.equal('deducted');
+    expect(shards[SHARD]?.retryBudget.retries, 'there was a deadlock').to.be.above(retriesBefore);
     expect(await left()).to.equal(98);
   });
 

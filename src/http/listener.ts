@@ -10,6 +10,7 @@ import { invalid, problem, Rejection } from './errors.ts';
 import type { Reply } from './errors.ts';
 import { readQuery } from './query.ts';
 import type { Route } from './route.ts';
+import { stallWatch } from './stall.ts';
 
 export interface ListenerOptions {
   readonly routes: readonly Route[];
@@ -82,6 +83,7 @@ async function answered(context: Koa.ParameterizedContext<State>, next: Koa.Next
 }
 
 function router(options: ListenerOptions): Router<State> {
+  const waitingSince = stallWatch();
   const routes = new Router<State>({ strict: true, sensitive: true });
   for (const declared of options.routes) {
     const name = `${declared.method.toUpperCase()} ${declared.path}`;
@@ -89,9 +91,10 @@ function router(options: ListenerOptions): Router<State> {
     routes.register(declared.path, [declared.method], async (context) => {
       context.state.route = name;
       context.state.reply = await answer(declared, name, options, async () => {
+        const stalledMs = performance.now() - waitingSince();
         const input = await readInput(context);
         // The clock runs from here: how long a body takes to arrive is the caller's affair, within the server's limits.
-        return { ...input, deadlineMs: performance.now() + options.requestMs };
+        return { ...input, deadlineMs: performance.now() + options.requestMs - stalledMs };
       });
     });
   }

@@ -45,6 +45,8 @@ export class ConnectionPool {
   /** Lent when the shard was found unfit: they end when they come back. */
   readonly #condemned = new WeakSet<Connection>();
   readonly #waiters = new Set<Waiter>();
+  /** Whoever inspects the shard goes before all others: under load he would never have his turn. */
+  readonly #inspectors = new Set<Waiter>();
   readonly #ticker: NodeJS.Timeout;
   #opening = 0;
   #closed = false;
@@ -77,10 +79,10 @@ export class ConnectionPool {
    */
   acquire(deadlineMs: DeadlineMs): Promise<Connection> {
     if (this.#options.breaker.isOpen) return Promise.reject(new Unavailable(BREAKER_OPEN));
-    return this.#acquire(deadlineMs);
+    return this.#acquire(deadlineMs, this.#waiters);
   }
 
-  #acquire(deadlineMs: DeadlineMs): Promise<Connection> {
+  #acquire(deadlineMs: DeadlineMs, line: Set<Waiter>): Promise<Connection> {
     if (this.#closed) return Promise.reject(new Unavailable('the pool is closed'));
     const waitMs = deadlineMs - performance.now();
     if (waitMs <= 0) return Promise.reject(new Unavailable('the deadline passed before work began'));
@@ -90,21 +92,22 @@ export class ConnectionPool {
       return Promise.resolve(idle);
     }
     const { connections_max, room } = this.#options;
-    if (!room.enter(connections_max - this.#lent.size)) {
+    const takesPlace = line === this.#waiters;
+    if (takesPlace && !room.enter(connections_max - this.#lent.size)) {
       return Promise.reject(new Unavailable('too many requests wait for this shard'));
     }
     return new Promise((resolve, reject) => {
       const settle = (): void => {
         clearTimeout(timer);
-        room.leave();
-        this.#waiters.delete(waiter);
+        if (takesPlace) room.leave();
+        line.delete(waiter);
       };
       const waiter: Waiter = {
         resolve: (connection) => (settle(), resolve(connection)),
         reject: (error) => (settle(), reject(error)),
       };
       const timer = setTimeout(() => waiter.reject(new Unavailable('no connection became free in time')), waitMs);
-      this.#waiters.add(waiter);
+      line.add(waiter);
       this.#grow();
     });
   }
@@ -137,7 +140,7 @@ export class ConnectionPool {
   #offer(connection: Connection, place: 'first' | 'last'): void {
     if (this.#closed || this.#condemned.has(connection)) connection.destroy();
     if (connection.isLost) return this.#grow();
-    const [waiter] = this.#waiters;
+    const waiter = firstOf(this.#inspectors) ?? firstOf(this.#waiters);
     if (waiter !== undefined) {
       this.#lent.add(connection);
       waiter.resolve(connection);
@@ -152,7 +155,7 @@ export class ConnectionPool {
   #grow(): void {
     while (
       !this.#closed &&
-      this.#opening < this.#waiters.size &&
+      this.#opening < this.#inspectors.size + this.#waiters.size &&
       this.#idle.length + this.#lent.size + this.#opening < this.#options.connections_max
     ) {
       void this.#openOne();
@@ -182,7 +185,7 @@ export class ConnectionPool {
   }
 
   #turnAway(reason: string): void {
-    for (const waiter of [...this.#waiters]) waiter.reject(new Unavailable(reason));
+    for (const waiter of [...this.#inspectors, ...this.#waiters]) waiter.reject(new Unavailable(reason));
   }
 
   /** The shard must not be served as it is now: no connection opened before is used again. */
@@ -225,7 +228,7 @@ export class ConnectionPool {
     this.#inspecting = true;
     try {
       const deadlineMs = performance.now() + this.#options.openMs;
-      const connection = await this.#acquire(deadlineMs);
+      const connection = await this.#acquire(deadlineMs, this.#inspectors);
       try {
         await this.#options.inspect(connection, deadlineMs);
         this.#options.breaker.close();
@@ -241,4 +244,9 @@ export class ConnectionPool {
       this.#inspectedMs = performance.now();
     }
   }
+}
+
+function firstOf<T>(things: ReadonlySet<T>): T | undefined {
+  const [first] = things;
+  return first;
 }

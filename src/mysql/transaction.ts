@@ -3,7 +3,7 @@ import type { Connection, SqlValue } from './connection.ts';
 import { CommitUnanswered, LeftTransaction, reasonOf, Unavailable } from './failures.ts';
 import type { ConnectionPool } from './pool.ts';
 
-/** COMMIT is not sent with less time left than this: it is what finding out about an unanswered one takes. */
+/** Kept of the time for finding out about an unanswered COMMIT: it is neither sent nor waited for in the last of it. */
 const RECALL_MS = 200;
 
 /**
@@ -72,7 +72,7 @@ async function begin(connection: Connection, deadlineMs: DeadlineMs): Promise<Tr
 async function commit(connection: Connection, deadlineMs: DeadlineMs): Promise<void> {
   if (performance.now() + RECALL_MS >= deadlineMs) throw new Unavailable('it was too late to send COMMIT');
   try {
-    await connection.run('COMMIT', [], deadlineMs);
+    await connection.run('COMMIT', [], deadlineMs - RECALL_MS);
   } catch (error) {
     throw new CommitUnanswered(`COMMIT: ${reasonOf(error)}`);
   }

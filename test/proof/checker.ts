@@ -24,6 +24,7 @@ export function check(history: readonly Entry[], final: FinalState): Violation[]
     ...doneStands(deductions, adjustments, final),
     ...refusedHasNoEffect(deductions, adjustments, final),
     ...replaysAreAnswered(deductions),
+    ...refusalsAreTrue(history),
     ...ordersAreWhole(deductions, final),
     ...lookupsAreTrue(history, deductions, final),
     ...numbersWerePossible(history, final),
@@ -106,6 +107,14 @@ function replaysAreAnswered(deductions: readonly DeductionSent[]): Violation[] {
   });
 }
 
+/** Everything that is asked for was opened, with ids of one meaning: lack of stock is the only true reason to refuse. */
+function refusalsAreTrue(history: readonly Entry[]): Violation[] {
+  return history.flatMap(({ kind, verdict, code }) => {
+    const isTrue = verdict !== 'refused' || code === 'insufficient_stock';
+    return isTrue && verdict !== 'breach' ? [] : [violation('contract', `a ${kind} was answered ${code}`)];
+  });
+}
+
 /** I7: of an order's lines all stand or none. */
 function ordersAreWhole(deductions: readonly DeductionSent[], final: FinalState): Violation[] {
   const flows = byKey(final.flows);
@@ -139,10 +148,11 @@ function numbersWerePossible(history: readonly Entry[], final: FinalState): Viol
       return fits ? [] : [violation('I8', `${entry.sku_id}: read ${entry.leaved_amount}, possible were ${least} to ${most}`)];
     }
     if (entry.kind !== 'deduction' || entry.code !== 'insufficient_stock') return [];
-    return [...entry.left.keys()].flatMap((sku_id) => {
+    return [...entry.left].flatMap(([sku_id, told]) => {
       const asked = entry.lines.filter((line) => line.sku_id === sku_id).reduce((sum, { quantity }) => sum + quantity, 0);
-      const { least } = bounds(sku_id, entry.invokedMs, entry.endedMs);
-      return least < asked ? [] : [violation('I8', `${entry.order_id}: refused ${asked} of ${sku_id}, of which at least ${least} were left`)];
+      const { least, most } = bounds(sku_id, entry.invokedMs, entry.endedMs);
+      const fits = least < asked && told < asked && least <= told && told <= most;
+      return fits ? [] : [violation('I8', `${entry.order_id}: refused ${asked} of ${sku_id} and told ${told}, of which ${least} to ${most} were left`)];
     });
   });
 }

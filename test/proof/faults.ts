@@ -66,11 +66,13 @@ export const FAULTS: readonly Fault[] = [
     begin: async ({ gateways }) => {
       const rolling = (async () => {
         for (const slot of gateways) {
-          const { code } = await slot.process.stop();
-          if (code !== 0) throw new Error(`a gateway that was told to stop ended with ${code}`);
+          const { code, signal } = await slot.process.stop();
+          // Another fault may have killed it before.
+          if (code !== 0 && signal !== 'SIGKILL') throw new Error(`a gateway that was told to stop ended with ${code}`);
           await slot.replace();
         }
       })();
+      rolling.catch(() => undefined);
       return () => rolling;
     },
   },
@@ -137,23 +139,25 @@ export const FAULTS: readonly Fault[] = [
     kind: 'read-only',
     fits: (product) => product.startsWith('MySQL'),
     begin: async (world, random) => {
-      const session = await world.session(aServer(world, random));
+      const server = aServer(world, random);
+      const session = await world.session(server);
       await session.query('SET GLOBAL super_read_only = 1');
       return async () => {
-        await session.query('SET GLOBAL super_read_only = 0');
-        await session.query('SET GLOBAL read_only = 0');
-        await session.end();
+        session.destroy();
+        await world.tell(server, 'SET GLOBAL super_read_only = 0', 'SET GLOBAL read_only = 0');
       };
     },
   },
   {
     kind: 'connection-limit',
     begin: async (world, random) => {
-      const session = await world.session(aServer(world, random));
+      const server = aServer(world, random);
+      const session = await world.session(server);
       await session.query('SET GLOBAL max_connections = 12');
       return async () => {
-        await session.query('SET GLOBAL max_connections = 1000');
-        await session.end();
+        // The session that is there already, unless the server has been restarted and has its old limit again.
+        await session.query('SET GLOBAL max_connections = 1000').catch(() => world.tell(server, 'SET GLOBAL max_connections = 1000'));
+        session.destroy();
       };
     },
   },
@@ -166,8 +170,7 @@ export const FAULTS: readonly Fault[] = [
       await session.beginTransaction();
       await session.query('SELECT * FROM stock FOR UPDATE').catch(() => undefined);
       return async () => {
-        await session.rollback();
-        await session.end();
+        session.destroy();
       };
     },
   },

@@ -1,8 +1,9 @@
 /**
- * What a client knows of one sending of a request. `done`: it was answered 2xx. `refused`: 4xx, without effect for good.
- * `undone`: `overloaded`, without effect. `unknown`: `outcome_unknown`, or no answer at all.
+ * What a client knows of one sending of a request. `done`: it was answered 2xx. `refused`: 404 or 409, without effect for
+ * good. `undone`: `overloaded`, or never sent. `unknown`: `outcome_unknown`, or no answer at all. `breach`: an answer that
+ * the contract does not have here.
  */
-export type Verdict = 'done' | 'refused' | 'undone' | 'unknown';
+export type Verdict = 'done' | 'refused' | 'undone' | 'unknown' | 'breach';
 
 interface Sending {
   readonly invokedMs: number;

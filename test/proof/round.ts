@@ -44,13 +44,24 @@ export async function runRound(world: World, options: RoundOptions): Promise<Rou
   const prefix = `r${options.seed}-${options.kind}-${Date.now().toString(36)}`;
   const goods = openGoods(prefix, random);
   const scene = createScene(world, prefix, goods, seeded(random.whole(0, 2 ** 31)));
-  await openAll(scene);
-  const until = performance.now() + options.trafficMs;
-  await Promise.all([trade(scene, until, options.clients), breakThings(world, options.kind, seeded(random.whole(0, 2 ** 31)), until)]);
-  const traded = scene.history.length;
-  const unknowns = scene.history.filter(({ verdict }) => verdict === 'unknown').length;
-  const summary = { kind: options.kind, seed: options.seed, operations: traded, unknowns };
+  const summarise = (): Pick<RoundResult, 'kind' | 'seed' | 'operations' | 'unknowns'> => ({
+    kind: options.kind,
+    seed: options.seed,
+    operations: scene.history.length,
+    unknowns: scene.history.filter(({ verdict }) => verdict === 'unknown').length,
+  });
+  let summary = summarise();
   try {
+    await openAll(scene);
+    const until = performance.now() + options.trafficMs;
+    // Both come to their end before anything is said: a fault that fails must not leave the other running.
+    const ends = await Promise.allSettled([
+      trade(scene, until, options.clients),
+      breakThings(world, options.kind, seeded(random.whole(0, 2 ** 31)), until),
+    ]);
+    summary = summarise();
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
+    await everyGatewayServes(world, goods);
     const resolveMs = await resolveUnknowns(scene);
     await sellOut(scene);
     const final = await readFinalState(world, prefix, goods.opening);
@@ -110,24 +121,53 @@ async function breakThings(world: World, kind: string, random: Random, untilMs: 
   const fitting = FAULTS.filter((fault) => fault.fits?.(world.stack.cluster.product) ?? true);
   while (performance.now() < untilMs) {
     await sleep(random.whole(200, 600));
-    const mends: (() => Promise<void>)[] = [];
-    for (const fault of chosen(fitting, kind, random)) mends.push(await fault.begin(world, random));
-    await sleep(random.whole(400, 2_500));
-    // The last to break is the first to be mended: a frozen server cannot be asked to take writes again.
-    for (const mend of mends.reverse()) await mend();
+    await breakOnce(world, chosen(fitting, kind, random), random);
   }
+}
+
+/** Whatever goes wrong on the way, everything that was broken is mended. */
+async function breakOnce(world: World, faults: readonly Fault[], random: Random): Promise<void> {
+  const mends: (() => Promise<void>)[] = [];
+  const failures: unknown[] = [];
+  const note = (error: unknown): void => void failures.push(error);
+  for (const fault of faults) {
+    await fault.begin(world, seeded(random.whole(0, 2 ** 31))).then((mend) => mends.push(mend), note);
+  }
+  await sleep(random.whole(400, 2_500));
+  // The last to break is the first to be mended: a frozen server cannot be asked to take writes again.
+  for (const mend of mends.reverse()) await mend().catch(note);
+  if (failures.length > 0) throw failures[0];
 }
 
 function chosen(fitting: readonly Fault[], kind: string, random: Random): Fault[] {
   if (kind !== 'mix') return fitting.filter((fault) => fault.kind === kind);
   if (random.chance(0.25)) return [];
   const several = new Set(Array.from({ length: random.whole(1, 3) }, () => random.pick(fitting)));
-  // What stops a server comes last, so that whatever else has to ask it to begin has asked.
-  return [...several].sort((a, b) => Number(stopsServer(a)) - Number(stopsServer(b)));
+  // What shuts others out comes last, so that whoever has to ask a server to begin has asked.
+  return [...several].sort((a, b) => lateness(a) - lateness(b));
 }
 
-function stopsServer({ kind }: Fault): boolean {
-  return kind.startsWith('mysqld-');
+function lateness({ kind }: Fault): number {
+  if (kind.startsWith('mysqld-')) return 2;
+  return kind === 'connection-limit' ? 1 : 0;
+}
+
+/** Each gateway by itself serves each shard again, with nothing left over from what broke (I9, I10). */
+async function everyGatewayServes(world: World, goods: Goods): Promise<void> {
+  const cool = [...goods.opening.keys()].filter((sku_id) => sku_id.includes('-cool-'));
+  for (const { process } of world.gateways) {
+    await eventuallyTrue(`${process.adminUrl} serves every shard`, async () => {
+      const { body } = await world.client.call({ method: 'GET', url: `${process.adminUrl}/v1/shards`, waitMs: CALL_MS });
+      const shards = body.shards as { state: string; breaker: string; pool: { waiting: number; busy: number } }[];
+      return shards.every(({ state, breaker, pool }) => state === 'serving' && breaker === 'closed' && pool.waiting === 0 && pool.busy <= 1);
+    });
+    for (const sku_id of cool) {
+      await eventuallyTrue(`${process.publicUrl} reads ${sku_id}`, async () => {
+        const url = `${process.publicUrl}/v1/skus/${encodeURIComponent(sku_id)}`;
+        return (await world.client.call({ method: 'GET', url, waitMs: CALL_MS })).status === 200;
+      });
+    }
+  }
 }
 
 /** Sends what is unknown again, as a shop would, until it is definite. */

@@ -10,6 +10,7 @@ import type { HttpClient } from '../../scripts/support/httpClient.ts';
 import { projectPath } from '../../scripts/support/paths.ts';
 import type { Stack } from '../../scripts/support/stack.ts';
 import type { ShardsFile } from '../../src/shardsFile.ts';
+import { eventually } from '../support/eventually.ts';
 import { startWireProxy } from '../support/wireProxy.ts';
 import type { WireProxy } from '../support/wireProxy.ts';
 
@@ -31,6 +32,8 @@ export interface World {
   serverOf(shard: number): number;
   /** A session of somebody else on a server, past the proxy. */
   session(server: number, shard?: number): Promise<mysql.Connection>;
+  /** Says something to a server, over and over until it listens. */
+  tell(server: number, ...statements: string[]): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -52,12 +55,26 @@ export async function startWorld(stack: Stack, gatewayCount: number): Promise<Wo
       const slot: GatewaySlot = {
         process: await start(),
         replace: async (environment) => {
+          await slot.process.stop();
           slot.process = await start(environment);
         },
       };
       return slot;
     }),
   );
+  const session: World['session'] = async (server, shard) => {
+    const { host, port, user, password } = servers[server] as DatabaseServer;
+    const connection = await mysql.createConnection({
+      host,
+      port,
+      user,
+      password,
+      ...(shard === undefined ? {} : { database: stack.shards[shard]?.address.schema ?? '' }),
+    });
+    // A server that is killed under it ends it; whoever needs it opens another.
+    connection.on('error', () => undefined);
+    return connection;
+  };
   const client = httpClient(CLIENTS_MAX);
   return {
     stack,
@@ -66,11 +83,18 @@ export async function startWorld(stack: Stack, gatewayCount: number): Promise<Wo
     gateways,
     client,
     serverOf,
-    async session(server, shard) {
-      const address = stack.shards[shard ?? 0]?.address;
-      const { host, port, user, password } = servers[server] as DatabaseServer;
-      return mysql.createConnection({ host, port, user, password, ...(shard === undefined ? {} : { database: address?.schema ?? '' }) });
-    },
+    session,
+    tell: (server, ...statements) =>
+      eventually(`server ${server} takes ${statements.join(', ')}`, 15_000, async () => {
+        try {
+          const told = await session(server);
+          for (const statement of statements) await told.query(statement);
+          await told.end();
+          return true;
+        } catch {
+          return false;
+        }
+      }),
     async stop() {
       client.close();
       await Promise.all(gateways.map((slot) => slot.process.stop()));
