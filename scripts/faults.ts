@@ -56,7 +56,7 @@ async function main(): Promise<void> {
   }
   progress.stop();
   console.log(`\n${product}, ${options.gateways} gateways, ${options.clients} clients, ${options.traffic} s a round, seeds from ${options.seed}\n`);
-  printTable(['kind', 'rounds', 'operations', 'unknowns', 'resolved p99', 'verdict'], fitting.map((kind) => rowOf(kind, results)));
+  printTable(['kind', 'rounds', 'operations', 'not sent', 'unknowns', 'resolved p99', 'verdict'], fitting.map((kind) => rowOf(kind, results)));
   for (const result of results.filter(({ verdict }) => verdict !== 'content')) tellFailure(result);
 }
 
@@ -70,6 +70,7 @@ function rowOf(kind: string, all: readonly RoundResult[]): (string | number)[] {
     kind,
     results.length,
     sum(({ operations }) => operations),
+    sum(({ notSent }) => notSent),
     sum(({ unknowns }) => unknowns),
     p99 === undefined ? '-' : `${Math.round(p99)} ms`,
     bad === 0 ? 'content' : `${bad} FAILED`,

@@ -1,8 +1,8 @@
-import { flowKeyText } from '../../src/core/nouns.ts';
+import { effectsOf, groupBy, isWrite, mayStand, standingEffects } from './effects.ts';
 import type { Entry, FinalState } from './history.ts';
 
 /** When something that stands in the end can have taken effect at the earliest and at the latest. */
-interface Effect {
+interface Span {
   readonly change: number;
   readonly earliestMs: number;
   readonly latestMs: number;
@@ -16,10 +16,9 @@ export type Bounds = (sku_id: string, fromMs: number, untilMs: number) => { read
  * first answer "done"; without such an answer, any time after.
  */
 export function boundsOf(history: readonly Entry[], final: FinalState): Bounds {
-  const effects = effectsBySku(history, final);
+  const spans = spansBySku(history, final);
   return (sku_id, fromMs, untilMs) => {
-    const ofSku = effects.get(sku_id) ?? [];
-    const opening = final.opening.get(sku_id) ?? 0;
+    const ofSku = spans.get(sku_id) ?? [];
     const moments = [fromMs, untilMs, ...ofSku.flatMap(({ earliestMs, latestMs }) => [earliestMs, latestMs])].filter(
       (ms) => fromMs <= ms && ms <= untilMs,
     );
@@ -28,7 +27,7 @@ export function boundsOf(history: readonly Entry[], final: FinalState): Bounds {
         // For the least, what takes away has happened as soon as it can, and what adds as late as it can.
         const countsFromMs = change < 0 === isLess ? earliestMs : latestMs;
         return countsFromMs <= ms ? left + change : left;
-      }, opening);
+      }, 0);
     return {
       least: Math.min(...moments.map((ms) => at(ms, true))),
       most: Math.max(...moments.map((ms) => at(ms, false))),
@@ -36,30 +35,16 @@ export function boundsOf(history: readonly Entry[], final: FinalState): Bounds {
   };
 }
 
-function effectsBySku(history: readonly Entry[], final: FinalState): Map<string, Effect[]> {
-  const spans = spansByKey(history);
-  const effects = new Map<string, Effect[]>();
-  const add = (sku_id: string, change: number, key: string): void => {
-    const { earliestMs, latestMs } = spans.get(key) ?? { earliestMs: -Infinity, latestMs: Infinity };
-    effects.set(sku_id, [...(effects.get(sku_id) ?? []), { change, earliestMs, latestMs }]);
-  };
-  for (const flow of final.flows) add(flow.sku_id, -flow.quantity, flowKeyText(flow));
-  for (const row of final.adjustments) add(row.sku_id, row.delta, `${row.sku_id}\0adjustment\0${row.adjustment_id}`);
-  return effects;
-}
-
-function spansByKey(history: readonly Entry[]): Map<string, { earliestMs: number; latestMs: number }> {
-  const spans = new Map<string, { earliestMs: number; latestMs: number }>();
-  const widen = (key: string, entry: Entry): void => {
-    const known = spans.get(key) ?? { earliestMs: Infinity, latestMs: Infinity };
-    spans.set(key, {
-      earliestMs: Math.min(known.earliestMs, entry.invokedMs),
-      latestMs: entry.verdict === 'done' ? Math.min(known.latestMs, entry.endedMs) : known.latestMs,
-    });
-  };
-  for (const entry of history) {
-    if (entry.kind === 'deduction') for (const line of entry.lines) widen(flowKeyText(line), entry);
-    if (entry.kind === 'adjustment') widen(`${entry.sku_id}\0adjustment\0${entry.adjustment_id}`, entry);
-  }
-  return spans;
+function spansBySku(history: readonly Entry[], final: FinalState): Map<string, Span[]> {
+  const sendings = groupBy(history.filter(isWrite).filter(mayStand), (write) => effectsOf(write).map(({ key, content }) => `${key}\0${content}`));
+  const spans = standingEffects(final).map(({ key, content, sku_id, change }) => {
+    const ofEffect = sendings.get(`${key}\0${content}`) ?? [];
+    return {
+      sku_id,
+      change,
+      earliestMs: Math.min(Infinity, ...ofEffect.map(({ invokedMs }) => invokedMs)),
+      latestMs: Math.min(Infinity, ...ofEffect.filter(({ verdict }) => verdict === 'done').map(({ endedMs }) => endedMs)),
+    };
+  });
+  return groupBy(spans, ({ sku_id }) => [sku_id]);
 }

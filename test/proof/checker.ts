@@ -1,7 +1,9 @@
-import { flowKeyText } from '../../src/core/nouns.ts';
 import { SlotMap } from '../../src/core/slots.ts';
 import { boundsOf } from './bounds.ts';
-import type { AdjustmentSent, DeductionSent, Entry, FinalState, FlowRow } from './history.ts';
+import { effectsOf, groupBy, isWrite, mayStand, openingKey, overAtMs, standingEffects } from './effects.ts';
+import type { Effect, StandingEffect } from './effects.ts';
+import { isConflict } from './history.ts';
+import type { DeductionSent, Entry, FinalState, Write } from './history.ts';
 
 /** A broken promise: the invariant of the design that it breaks, and the story in one sentence. */
 export interface Violation {
@@ -11,24 +13,36 @@ export interface Violation {
 
 const SHARDS = 16;
 
+/** What was sent and what stands, by idempotency key. */
+interface Books {
+  readonly history: readonly Entry[];
+  readonly writes: readonly Write[];
+  readonly sent: ReadonlyMap<string, readonly Write[]>;
+  readonly standing: ReadonlyMap<string, StandingEffect>;
+  readonly final: FinalState;
+}
+
+const RULES: readonly ((books: Books) => Violation[])[] = [
+  rowsBalance,
+  effectsOnce,
+  doneStands,
+  standingWasSent,
+  doneIsRepeated,
+  refusalsAreTrue,
+  ordersAreWhole,
+  lookupsAreTrue,
+  numbersWerePossible,
+];
+
 /**
  * Holds what clients were told against what stands in the databases. Every rule is one function below; planted bugs
  * (`test/planted/`) show that each can fail.
  */
 export function check(history: readonly Entry[], final: FinalState): Violation[] {
-  const deductions = history.filter((entry): entry is DeductionSent => entry.kind === 'deduction');
-  const adjustments = history.filter((entry): entry is AdjustmentSent => entry.kind === 'adjustment');
-  return [
-    ...rowsBalance(final),
-    ...flowsOnce(final),
-    ...doneStands(deductions, adjustments, final),
-    ...refusedHasNoEffect(deductions, adjustments, final),
-    ...replaysAreAnswered(deductions),
-    ...refusalsAreTrue(history),
-    ...ordersAreWhole(deductions, final),
-    ...lookupsAreTrue(history, deductions, final),
-    ...numbersWerePossible(history, final),
-  ];
+  const writes = history.filter(isWrite);
+  const sent = groupBy(writes, (write) => effectsOf(write).map(({ key }) => key));
+  const standing = new Map(standingEffects(final).map((effect) => [effect.key, effect]));
+  return RULES.flatMap((rule) => rule({ history, writes, sent, standing, final }));
 }
 
 function violation(invariant: string, what: string): Violation {
@@ -36,110 +50,118 @@ function violation(invariant: string, what: string): Violation {
 }
 
 /** I1: opening + adjusted - deducted = left, and nothing is below zero. */
-function rowsBalance({ opening, left, flows, adjustments }: FinalState): Violation[] {
-  const expected = new Map(opening);
-  for (const { sku_id, delta } of adjustments) expected.set(sku_id, (expected.get(sku_id) ?? 0) + delta);
-  for (const { sku_id, quantity } of flows) expected.set(sku_id, (expected.get(sku_id) ?? 0) - quantity);
-  return [...expected].flatMap(([sku_id, units]) => {
+function rowsBalance({ final }: Books): Violation[] {
+  const left = new Map(final.stock.map(({ sku_id, leaved_amount }) => [sku_id, leaved_amount]));
+  return [...groupBy(standingEffects(final), ({ sku_id }) => [sku_id])].flatMap(([sku_id, effects]) => {
+    const units = effects.reduce((sum, { change }) => sum + change, 0);
     const standing = left.get(sku_id);
     return standing === units && units >= 0 ? [] : [violation('I1', `${sku_id}: ${standing} left, its journal says ${units}`)];
   });
 }
 
-/** I2: one flow per key over all shards, on the shard that owns it. */
-function flowsOnce({ flows }: FinalState): Violation[] {
+/** I2: one effect per key over all shards, on the shard that owns it. */
+function effectsOnce({ final }: Books): Violation[] {
   const map = new SlotMap(SHARDS);
   const seen = new Set<string>();
-  return flows.flatMap((flow) => {
-    const key = flowKeyText(flow);
+  return standingEffects(final).flatMap(({ key, sku_id, shard, name }) => {
     const found: Violation[] = [];
-    if (seen.has(key)) found.push(violation('I2', `${nameOf(flow)}: two flows`));
-    if (map.shardOf(flow.sku_id) !== flow.shard) found.push(violation('I2', `${nameOf(flow)}: on shard ${flow.shard}, which does not own it`));
+    if (seen.has(key)) found.push(violation('I2', `${name}: stands twice`));
+    if (map.shardOf(sku_id) !== shard) found.push(violation('I2', `${name}: on shard ${shard}, which does not own it`));
     seen.add(key);
     return found;
   });
 }
 
 /** I3: what was answered "done" stands, as it was sent. */
-function doneStands(deductions: readonly DeductionSent[], adjustments: readonly AdjustmentSent[], final: FinalState): Violation[] {
-  const flows = byKey(final.flows);
-  const adjusted = new Map(final.adjustments.map((row) => [adjustmentKey(row), row.delta]));
-  const lostLines = deductions
+function doneStands({ writes, standing }: Books): Violation[] {
+  return writes
     .filter(({ verdict }) => verdict === 'done')
-    .flatMap(({ order_id, lines }) =>
-      lines.filter((line) => {
-        const flow = flows.get(flowKeyText(line));
-        return flow?.order_id !== order_id || flow.quantity !== line.quantity;
-      }),
-    );
-  const lostAdjustments = adjustments.filter((sent) => sent.verdict === 'done' && adjusted.get(adjustmentKey(sent)) !== sent.delta);
-  return [
-    ...lostLines.map((line) => violation('I3', `${nameOf(line)}: answered done, and is lost`)),
-    ...lostAdjustments.map(({ adjustment_id }) => violation('I3', `${adjustment_id}: answered done, and is lost`)),
-  ];
+    .flatMap(effectsOf)
+    .filter(({ key, content }) => standing.get(key)?.content !== content)
+    .map(({ name }) => violation('I3', `${name}: answered done, and is lost`));
 }
 
-/** I4: what stands was answered "done" or not answered; ids of which every sending was refused or undone stand nowhere. */
-function refusedHasNoEffect(deductions: readonly DeductionSent[], adjustments: readonly AdjustmentSent[], final: FinalState): Violation[] {
-  const possible = new Set([
-    ...deductions.filter(mayStand).flatMap(({ lines }) => lines.map(flowKeyText)),
-    ...adjustments.filter(mayStand).map(adjustmentKey),
-  ]);
-  return [
-    ...final.flows.filter((flow) => !possible.has(flowKeyText(flow))).map((flow) => violation('I4', `${nameOf(flow)}: stands, though every sending was refused`)),
-    ...final.adjustments
-      .filter((row) => !possible.has(adjustmentKey(row)))
-      .map(({ adjustment_id }) => violation('I4', `${adjustment_id}: stands, though every sending was refused`)),
-  ];
+/** I4: what stands was sent, with this content, in an attempt that was answered "done" or not answered. */
+function standingWasSent({ sent, standing }: Books): Violation[] {
+  return [...standing.values()]
+    .filter(({ key, content }) => !(sent.get(key) ?? []).some((write) => mayStand(write) && says(write, key, content)))
+    .map(({ name }) => violation('I4', `${name}: stands, though every sending was refused`));
 }
 
-/** I5: once ids were answered "done", whoever sends them again later is told so too, and that it is a replay. */
-function replaysAreAnswered(deductions: readonly DeductionSent[]): Violation[] {
-  const doneAtMs = new Map<string, number>();
-  for (const { lines, endedMs } of deductions.filter(({ verdict }) => verdict === 'done')) {
-    for (const line of lines) doneAtMs.set(flowKeyText(line), Math.min(endedMs, doneAtMs.get(flowKeyText(line)) ?? Infinity));
-  }
-  return deductions.flatMap((sent) => {
-    const all = sent.lines.every((line) => (doneAtMs.get(flowKeyText(line)) ?? Infinity) < sent.invokedMs);
-    if (!all || sent.verdict === 'undone' || sent.verdict === 'unknown') return [];
-    const isReplay = sent.verdict === 'done' && sent.replayed === true;
-    return isReplay ? [] : [violation('I5', `${sent.order_id}: done before, then answered ${sent.code ?? 'as new'}`)];
+/** I5: once ids were answered "done", whoever sends them again later is told so too; with another content, that they conflict. */
+function doneIsRepeated({ writes, sent }: Books): Violation[] {
+  const wasDone = ({ key, content }: Effect, beforeMs: number): boolean =>
+    doneBefore(sent.get(key) ?? [], beforeMs).some((write) => says(write, key, content));
+  const conflicts = ({ key, content }: Effect, beforeMs: number): boolean =>
+    doneBefore(sent.get(key) ?? [], beforeMs).some((write) => !says(write, key, content));
+  return writes.flatMap((write) => {
+    if (write.verdict === 'undone' || write.verdict === 'unknown') return [];
+    const effects = effectsOf(write);
+    const story = `${effects[0]?.name}: done before, then answered ${write.code ?? 'as new'}`;
+    if (effects.some((effect) => conflicts(effect, write.invokedMs))) return isConflict(write) ? [] : [violation('I5', `${story}, which is not what was done`)];
+    if (!effects.every((effect) => wasDone(effect, write.invokedMs))) return [];
+    return write.verdict === 'done' && write.replayed === true ? [] : [violation('I5', story)];
   });
 }
 
-/** Everything that is asked for was opened, with ids of one meaning: lack of stock is the only true reason to refuse. */
-function refusalsAreTrue(history: readonly Entry[]): Violation[] {
-  return history.flatMap(({ kind, verdict, code }) => {
-    const isTrue = verdict !== 'refused' || code === 'insufficient_stock';
-    return isTrue && verdict !== 'breach' ? [] : [violation('contract', `a ${kind} was answered ${code}`)];
+/** Every refusal has a reason that can have been so; what is refused as missing was not there, nor on its way. */
+function refusalsAreTrue(books: Books): Violation[] {
+  const { history, sent } = books;
+  return history.flatMap((entry) => {
+    if (entry.verdict === 'breach') return [violation('contract', `a ${entry.kind} was answered ${entry.code}`)];
+    if (entry.verdict !== 'refused') return [];
+    const isTrue = ((): boolean => {
+      switch (entry.code) {
+        case 'insufficient_stock':
+          return entry.kind === 'deduction' || (entry.kind === 'adjustment' && entry.delta < 0);
+        case 'unknown_sku':
+          return skusOf(entry).some((sku_id) => doneBefore(sent.get(openingKey(sku_id)) ?? [], entry.invokedMs).length === 0);
+        case 'idempotency_conflict':
+        case 'sku_exists':
+          return isWrite(entry) && effectsOf(entry).some(({ key, content }) => mayHaveStood(sent.get(key) ?? [], entry.endedMs).some((write) => !says(write, key, content)));
+        case null:
+        default:
+          return false;
+      }
+    })();
+    const story = `a ${entry.kind} of ${skusOf(entry).join(', ')} was answered ${entry.code}`;
+    if (!isTrue) return [violation('contract', story)];
+    if (isConflict(entry)) return [];
+    const denied = [
+      ...(isWrite(entry) ? effectsOf(entry).map(({ key }) => key) : []),
+      ...(entry.code === 'unknown_sku' && skusOf(entry).length === 1 ? skusOf(entry).map(openingKey) : []),
+    ];
+    return denied.some((key) => isDenied(key, entry, books)) ? [violation('I4', `${story}, though an earlier attempt stood`)] : [];
   });
 }
 
 /** I7: of an order's lines all stand or none. */
-function ordersAreWhole(deductions: readonly DeductionSent[], final: FinalState): Violation[] {
-  const flows = byKey(final.flows);
-  return deductions.flatMap(({ order_id, lines }) => {
-    const standing = lines.filter((line) => flows.has(flowKeyText(line))).length;
-    return standing === 0 || standing === lines.length ? [] : [violation('I7', `${order_id}: ${standing} of ${lines.length} lines stand`)];
+function ordersAreWhole({ writes, standing }: Books): Violation[] {
+  const deductions = writes.filter((write): write is DeductionSent => write.kind === 'deduction');
+  return deductions.flatMap((deduction) => {
+    const effects = effectsOf(deduction);
+    const stand = effects.filter(({ key }) => standing.has(key)).length;
+    return stand === 0 || stand === effects.length ? [] : [violation('I7', `${deduction.order_id}: ${stand} of ${effects.length} lines stand`)];
   });
 }
 
-/** A look-up never denies what was done before it was asked, nor finds what never was. */
-function lookupsAreTrue(history: readonly Entry[], deductions: readonly DeductionSent[], final: FinalState): Violation[] {
-  const flows = byKey(final.flows);
-  const doneBefore = (key: string, ms: number): boolean =>
-    deductions.some((sent) => sent.verdict === 'done' && sent.endedMs < ms && sent.lines.some((line) => flowKeyText(line) === key));
-  return history.flatMap((entry) => {
+/** A look-up never denies what was done before it was asked or what can come no more, nor finds what never was. */
+function lookupsAreTrue(books: Books): Violation[] {
+  return books.history.flatMap((entry) => {
     if (entry.kind !== 'lookup' || entry.stands === null) return [];
-    const key = flowKeyText(entry.line);
-    if (entry.stands && !flows.has(key)) return [violation('I4', `${nameOf(entry.line)}: found, and later gone`)];
-    if (!entry.stands && doneBefore(key, entry.invokedMs)) return [violation('I5', `${nameOf(entry.line)}: done, and then not found`)];
-    return [];
+    const { sku_id, order_detail_id } = entry.line;
+    const [effect] = effectsOf({ ...entry, kind: 'deduction', order_id: '', lines: [entry.line], replayed: null, left: new Map() });
+    if (effect === undefined) return [];
+    const { key } = effect;
+    const name = `${order_detail_id} of ${sku_id}`;
+    if (entry.stands) return books.standing.has(key) ? [] : [violation('I4', `${name}: found, and later gone`)];
+    if (doneBefore(books.sent.get(key) ?? [], entry.invokedMs).length > 0) return [violation('I5', `${name}: done, and then not found`)];
+    return isDenied(key, entry, books) ? [violation('I4', `${name}: not found after every attempt was over, and it stands`)] : [];
   });
 }
 
 /** I8: whoever was told that too little is left, or what is left, was told something that was so while he asked. */
-function numbersWerePossible(history: readonly Entry[], final: FinalState): Violation[] {
+function numbersWerePossible({ history, final }: Books): Violation[] {
   const bounds = boundsOf(history, final);
   return history.flatMap((entry) => {
     if (entry.kind === 'read' && entry.leaved_amount !== null) {
@@ -147,7 +169,12 @@ function numbersWerePossible(history: readonly Entry[], final: FinalState): Viol
       const fits = least <= entry.leaved_amount && entry.leaved_amount <= most;
       return fits ? [] : [violation('I8', `${entry.sku_id}: read ${entry.leaved_amount}, possible were ${least} to ${most}`)];
     }
-    if (entry.kind !== 'deduction' || entry.code !== 'insufficient_stock') return [];
+    if (entry.code !== 'insufficient_stock') return [];
+    if (entry.kind === 'adjustment') {
+      const { least } = bounds(entry.sku_id, entry.invokedMs, entry.endedMs);
+      return least < -entry.delta ? [] : [violation('I8', `${entry.adjustment_id}: refused to write off ${-entry.delta}, and ${least} were left`)];
+    }
+    if (entry.kind !== 'deduction') return [];
     return [...entry.left].flatMap(([sku_id, told]) => {
       const asked = entry.lines.filter((line) => line.sku_id === sku_id).reduce((sum, { quantity }) => sum + quantity, 0);
       const { least, most } = bounds(sku_id, entry.invokedMs, entry.endedMs);
@@ -157,18 +184,24 @@ function numbersWerePossible(history: readonly Entry[], final: FinalState): Viol
   });
 }
 
-function mayStand({ verdict }: { readonly verdict: string }): boolean {
-  return verdict === 'done' || verdict === 'unknown';
+/** Whether an answer denies what stands, though no sending that can have brought it about was still under way, or came later. */
+function isDenied(key: string, { invokedMs }: Entry, { sent, standing }: Books): boolean {
+  return standing.has(key) && (sent.get(key) ?? []).filter(mayStand).every((write) => overAtMs(write) < invokedMs);
 }
 
-function byKey(flows: readonly FlowRow[]): Map<string, FlowRow> {
-  return new Map(flows.map((flow) => [flowKeyText(flow), flow]));
+function doneBefore(writes: readonly Write[], ms: number): Write[] {
+  return writes.filter(({ verdict, endedMs }) => verdict === 'done' && endedMs < ms);
 }
 
-function adjustmentKey({ sku_id, adjustment_id }: { readonly sku_id: string; readonly adjustment_id: string }): string {
-  return `${sku_id}\0adjustment\0${adjustment_id}`;
+function mayHaveStood(writes: readonly Write[], ms: number): Write[] {
+  return writes.filter((write) => mayStand(write) && write.invokedMs < ms);
 }
 
-function nameOf({ sku_id, order_detail_id }: { readonly sku_id: string; readonly order_detail_id: string }): string {
-  return `${order_detail_id} of ${sku_id}`;
+function says(write: Write, key: string, content: string): boolean {
+  return effectsOf(write).some((effect) => effect.key === key && effect.content === content);
+}
+
+function skusOf(entry: Entry): string[] {
+  if (entry.kind === 'deduction') return entry.lines.map(({ sku_id }) => sku_id);
+  return [entry.kind === 'lookup' ? entry.line.sku_id : entry.sku_id];
 }

@@ -5,6 +5,9 @@
  */
 export type Verdict = 'done' | 'refused' | 'undone' | 'unknown' | 'breach';
 
+/** The code of a request that found nobody to take it. */
+export const NOT_SENT = 'not sent';
+
 interface Sending {
   readonly invokedMs: number;
   readonly endedMs: number;
@@ -36,6 +39,16 @@ export interface AdjustmentSent extends Sending {
   readonly sku_id: string;
   readonly adjustment_id: string;
   readonly delta: number;
+  /** Whether the answer called it a replay; null without an answer. */
+  readonly replayed: boolean | null;
+}
+
+/** One sending of an opening stock: of a SKU that is new, or of one that stands. */
+export interface OpeningSent extends Sending {
+  readonly kind: 'opening';
+  readonly sku_id: string;
+  readonly leaved_amount: number;
+  readonly replayed: boolean | null;
 }
 
 /** One look at what is left. */
@@ -52,7 +65,10 @@ export interface LookedUp extends Sending {
   readonly stands: boolean | null;
 }
 
-export type Entry = DeductionSent | AdjustmentSent | StockRead | LookedUp;
+/** What may have changed something. */
+export type Write = DeductionSent | AdjustmentSent | OpeningSent;
+
+export type Entry = Write | StockRead | LookedUp;
 
 /** A restock or write-off as the database has it. */
 export interface AdjustmentRow {
@@ -68,10 +84,22 @@ export interface FlowRow extends DeductionLine {
   readonly shard: number;
 }
 
+/** A SKU's stock as the database has it. */
+export interface StockRow {
+  readonly sku_id: string;
+  readonly opening_amount: number;
+  readonly leaved_amount: number;
+  readonly shard: number;
+}
+
 /** Everything that stands in all shards when the dust has settled. */
 export interface FinalState {
-  readonly opening: ReadonlyMap<string, number>;
-  readonly left: ReadonlyMap<string, number>;
+  readonly stock: readonly StockRow[];
   readonly flows: readonly FlowRow[];
   readonly adjustments: readonly AdjustmentRow[];
+}
+
+/** Whether it was refused because its ids stand with another content. */
+export function isConflict({ verdict, code }: Entry): boolean {
+  return verdict === 'refused' && (code === 'idempotency_conflict' || code === 'sku_exists');
 }

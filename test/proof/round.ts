@@ -6,8 +6,10 @@ import type { Fault } from './faults.ts';
 import { readFinalState } from './finalState.ts';
 import { openGoods } from './goods.ts';
 import type { Goods } from './goods.ts';
-import type { Entry } from './history.ts';
-import { lookUp, OPERATIONS, sendAdjustment, sendOrder } from './operations.ts';
+import { effectsOf, isWrite } from './effects.ts';
+import { NOT_SENT } from './history.ts';
+import type { FinalState, Write } from './history.ts';
+import { lookUp, OPERATIONS, resend, sendOpening, sendOrder } from './operations.ts';
 import type { Scene } from './operations.ts';
 import { seeded } from './random.ts';
 import type { Random } from './random.ts';
@@ -25,15 +27,20 @@ export interface RoundOptions {
 export interface RoundResult {
   readonly kind: string;
   readonly seed: number;
+  /** What was sent, reads included. */
   readonly operations: number;
+  /** What found no gateway that listened. */
+  readonly notSent: number;
   readonly unknowns: number;
-  /** How long after the world was whole again each unknown became definite. */
+  /** How long after the world was whole again each write that was unknown then became definite. */
   readonly resolveMs: readonly number[];
   /** `unknown` when the final reads or an unknown did not come to an end: that is a failure too. */
   readonly verdict: 'content' | 'broken' | 'unknown';
   readonly violations: readonly Violation[];
 }
 
+/** A mix shifts a few times. */
+const MIX_MS_MIN = 8_000;
 /** I9: an unknown is definite this long after its shard is back. */
 const RESOLVE_MS_MAX = 30_000;
 const CALL_MS = 6_000;
@@ -44,28 +51,29 @@ export async function runRound(world: World, options: RoundOptions): Promise<Rou
   const prefix = `r${options.seed}-${options.kind}-${Date.now().toString(36)}`;
   const goods = openGoods(prefix, random);
   const scene = createScene(world, prefix, goods, seeded(random.whole(0, 2 ** 31)));
-  const summarise = (): Pick<RoundResult, 'kind' | 'seed' | 'operations' | 'unknowns'> => ({
+  const summarise = (): Pick<RoundResult, 'kind' | 'seed' | 'operations' | 'notSent' | 'unknowns'> => ({
     kind: options.kind,
     seed: options.seed,
-    operations: scene.history.length,
+    operations: scene.history.filter(({ code }) => code !== NOT_SENT).length,
+    notSent: scene.history.filter(({ code }) => code === NOT_SENT).length,
     unknowns: scene.history.filter(({ verdict }) => verdict === 'unknown').length,
   });
   let summary = summarise();
+  let healedMs = performance.now();
   try {
     await openAll(scene);
-    const until = performance.now() + options.trafficMs;
+    const until = performance.now() + Math.max(options.trafficMs, options.kind === 'mix' ? MIX_MS_MIN : 0);
     // Both come to their end before anything is said: a fault that fails must not leave the other running.
-    const ends = await Promise.allSettled([
-      trade(scene, until, options.clients),
-      breakThings(world, options.kind, seeded(random.whole(0, 2 ** 31)), until),
-    ]);
+    const trading = trade(scene, until, options.clients);
+    const breaking = breakThings(world, options.kind, seeded(random.whole(0, 2 ** 31)), until).finally(() => (healedMs = performance.now()));
+    const ends = await Promise.allSettled([trading, breaking]);
     summary = summarise();
     for (const end of ends) if (end.status === 'rejected') throw end.reason;
+    const resolveMs = await resolveUnknowns(scene, healedMs);
     await everyGatewayServes(world, goods);
-    const resolveMs = await resolveUnknowns(scene);
     await sellOut(scene);
-    const final = await readFinalState(world, prefix, goods.opening);
-    const violations = [...check(scene.history, final), ...leftUnsold(goods, final.left)];
+    const final = await readFinalState(world, prefix);
+    const violations = [...check(scene.history, final), ...leftUnsold(final)];
     return { ...summary, resolveMs, verdict: violations.length === 0 ? 'content' : 'broken', violations };
   } catch (error) {
     const what = error instanceof Error ? error.message : String(error);
@@ -92,11 +100,7 @@ function createScene(world: World, prefix: string, goods: Goods, random: Random)
 /** Opening is traffic of its own kind: it is repeated until it stands, and comes before anything breaks. */
 async function openAll(scene: Scene): Promise<void> {
   for (const [sku_id, leaved_amount] of scene.goods.opening) {
-    const path = `/v1/skus/${encodeURIComponent(sku_id)}`;
-    await eventuallyTrue(`opening ${sku_id}`, async () => {
-      const { status } = await scene.send('admin', 'PUT', path, { leaved_amount });
-      return status === 200 || status === 201;
-    });
+    await eventuallyTrue(`opening ${sku_id}`, async () => (await sendOpening(scene, sku_id, leaved_amount)).verdict === 'done');
   }
 }
 
@@ -105,11 +109,8 @@ async function trade(scene: Scene, untilMs: number, clients: number): Promise<vo
   await Promise.all(
     Array.from({ length: clients }, async () => {
       while (performance.now() < untilMs) {
-        await scene.random.pick(wheel).run(scene);
-        const last = scene.history.at(-1);
-        if (last?.verdict === 'unknown' && last.kind === 'deduction' && scene.random.chance(0.5)) {
-          await sendOrder(scene, last.order_id, last.lines);
-        }
+        const last = await scene.random.pick(wheel).run(scene);
+        if (last?.verdict === 'unknown' && isWrite(last) && scene.random.chance(0.5)) await resend(scene, last);
         await sleep(scene.random.whole(0, 10));
       }
     }),
@@ -142,7 +143,7 @@ async function breakOnce(world: World, faults: readonly Fault[], random: Random)
 function chosen(fitting: readonly Fault[], kind: string, random: Random): Fault[] {
   if (kind !== 'mix') return fitting.filter((fault) => fault.kind === kind);
   if (random.chance(0.25)) return [];
-  const several = new Set(Array.from({ length: random.whole(1, 3) }, () => random.pick(fitting)));
+  const several = new Set(Array.from({ length: random.whole(2, 4) }, () => random.pick(fitting)));
   // What shuts others out comes last, so that whoever has to ask a server to begin has asked.
   return [...several].sort((a, b) => lateness(a) - lateness(b));
 }
@@ -170,27 +171,27 @@ async function everyGatewayServes(world: World, goods: Goods): Promise<void> {
   }
 }
 
-/** Sends what is unknown again, as a shop would, until it is definite. */
-async function resolveUnknowns(scene: Scene): Promise<number[]> {
-  const healedMs = performance.now();
-  const unknown = scene.history.filter(({ verdict }) => verdict === 'unknown');
-  const resolved: number[] = [];
-  const resolve = async (entry: Entry): Promise<void> => {
-    await eventuallyTrue(`resolving ${JSON.stringify(entry).slice(0, 200)}`, async () => {
-      if (entry.kind === 'deduction') {
-        const [first] = entry.lines;
-        return isDefinite(scene.random.chance(0.5) && first !== undefined ? await lookUp(scene, first) : await sendOrder(scene, entry.order_id, entry.lines));
-      }
-      if (entry.kind === 'adjustment') return isDefinite(await sendAdjustment(scene, entry.sku_id, entry.adjustment_id, entry.delta));
-      return true;
-    });
-    resolved.push(performance.now() - healedMs);
-  };
-  await Promise.all(unknown.map(resolve));
-  return resolved;
+/** Asks for the writes that are still unknown, or sends them again, as a shop would, until they are definite. */
+async function resolveUnknowns(scene: Scene, healedMs: number): Promise<number[]> {
+  const definite = new Set(scene.history.filter(isWrite).filter(isDefinite).flatMap(contentsOf));
+  const unknown = scene.history.filter(isWrite).filter((write) => write.verdict === 'unknown' && !contentsOf(write).every((content) => definite.has(content)));
+  return Promise.all(
+    unknown.map(async (write) => {
+      await eventuallyTrue(`resolving ${JSON.stringify(write).slice(0, 200)}`, async () => {
+        const line = write.kind === 'deduction' && scene.random.chance(0.5) ? write.lines[0] : undefined;
+        const told = line === undefined ? await resend(scene, write) : await lookUp(scene, line);
+        return told !== null && isDefinite(told);
+      });
+      return performance.now() - healedMs;
+    }),
+  );
 }
 
-function isDefinite(verdict: string): boolean {
+function contentsOf(write: Write): string[] {
+  return effectsOf(write).map(({ key, content }) => `${key}\0${content}`);
+}
+
+function isDefinite({ verdict }: { readonly verdict: string }): boolean {
   return verdict === 'done' || verdict === 'refused';
 }
 
@@ -201,17 +202,17 @@ async function sellOut(scene: Scene): Promise<void> {
     scarce.map(async (sku_id) => {
       await eventuallyTrue(`selling out ${sku_id}`, async () => {
         const number = scene.next();
-        const verdict = await sendOrder(scene, `${scene.prefix}-last${number}`, [{ sku_id, order_detail_id: `${scene.prefix}-last${number}`, quantity: 1 }]);
+        const { verdict } = await sendOrder(scene, `${scene.prefix}-last${number}`, [{ sku_id, order_detail_id: `${scene.prefix}-last${number}`, quantity: 1 }]);
         return verdict === 'refused';
       });
     }),
   );
 }
 
-function leftUnsold({ opening }: Goods, left: ReadonlyMap<string, number>): Violation[] {
-  return [...opening.keys()]
-    .filter((sku_id) => isScarce(sku_id) && left.get(sku_id) !== 0)
-    .map((sku_id) => ({ invariant: 'I8', what: `${sku_id}: refused to the last buyers, and ${left.get(sku_id)} are left` }));
+function leftUnsold({ stock }: FinalState): Violation[] {
+  return stock
+    .filter(({ sku_id, leaved_amount }) => isScarce(sku_id) && leaved_amount !== 0)
+    .map(({ sku_id, leaved_amount }) => ({ invariant: 'I8', what: `${sku_id}: refused to the last buyers, and ${leaved_amount} are left` }));
 }
 
 function isScarce(sku_id: string): boolean {

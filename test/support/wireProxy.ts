@@ -48,6 +48,7 @@ export async function startWireProxy(target: { readonly host: string; readonly p
   let cutsDone = 0;
   const sockets = new Set<Socket>();
   const kept: (() => void)[] = [];
+  const orphans: Socket[] = [];
 
   const drawCut = (packet: Buffer): Cut | null => {
     if (!isCommit(packet)) return null;
@@ -63,7 +64,8 @@ export async function startWireProxy(target: { readonly host: string; readonly p
     const end = (): void => {
       client.destroy();
       // What is kept back still goes to the server when it is let go: that is what a slow network does.
-      if (!held) upstream.destroy();
+      if (held) orphans.push(upstream);
+      else upstream.destroy();
     };
     for (const socket of [client, upstream]) {
       sockets.add(socket);
@@ -120,7 +122,10 @@ export async function startWireProxy(target: { readonly host: string; readonly p
     setDelayMs: (value) => (delayMs = value),
     setHeld: (value) => {
       held = value;
-      if (!held) for (const passOn of kept.splice(0)) passOn();
+      if (held) return;
+      for (const passOn of kept.splice(0)) passOn();
+      // Of clients that have gone meanwhile nothing more comes.
+      for (const upstream of orphans.splice(0)) upstream.end();
     },
     divertNext: (text, session) => (divert = { text, session }),
     retarget: (other) => (current = other ?? target),
