@@ -66,12 +66,13 @@ describe('overload', () => {
     const load = startLoad(capacity * LOAD);
     await sleep(5_000);
     const beforeMs = performance.now();
+    const sentBefore = sent;
     await sleep(8_000);
     const before = goodput(beforeMs, performance.now());
+    const offered = ((sent - sentBefore) / (performance.now() - beforeMs)) * 1_000;
 
     for (const server of stack.cluster.servers) server.signal('SIGSTOP');
-    await sleep(OUTAGE_MS);
-    const memoryPeak = residentBytes(gateway.pid);
+    const memoryPeak = await largestMemory(OUTAGE_MS);
     for (const server of stack.cluster.servers) server.signal('SIGCONT');
     const healedMs = performance.now();
     await sleep(10_000);
@@ -86,14 +87,27 @@ describe('overload', () => {
     const grown = memoryPeak - memoryBefore;
     console.log(
       `      ${stack.cluster.product}: goodput after ÷ before ${(after / before).toFixed(2)} (${(soon / before).toFixed(2)} in the first seconds), ` +
+        `before ÷ capacity ${(before / capacity).toFixed(2)}, offered ÷ capacity ${(offered / capacity).toFixed(2)}, ` +
         `retries ${(retried * 100).toFixed(2)} % of the load, memory ${(grown / 1_048_576).toFixed(0)} MB more`,
     );
+    expect(offered / capacity).to.be.at.least(LOAD * 0.8);
+    expect(before / capacity).to.be.at.least(0.6);
     expect(after / before).to.be.at.least(0.9);
     expect(retried).to.be.at.most(0.1);
     expect(grown).to.be.at.most(MEMORY_BYTES_MAX);
     const books = await readBooks(stack);
     expect(books.flatMap(({ differences }) => differences)).to.deep.equal([]);
   });
+
+  const largestMemory = async (forMs: number): Promise<number> => {
+    const untilMs = performance.now() + forMs;
+    let largest = 0;
+    while (performance.now() < untilMs) {
+      largest = Math.max(largest, residentBytes(gateway.pid));
+      await sleep(250);
+    }
+    return largest;
+  };
 
   const measureCapacity = async (): Promise<number> => {
     const untilMs = performance.now() + CAPACITY_MS;

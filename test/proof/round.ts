@@ -134,7 +134,8 @@ async function breakOnce(world: World, faults: readonly Fault[], random: Random)
   for (const fault of faults) {
     await fault.begin(world, seeded(random.whole(0, 2 ** 31))).then((mend) => mends.push(mend), note);
   }
-  await sleep(random.whole(400, 2_500));
+  // Now and then for longer than any request has, so that callers meet a breaker and not only a wait.
+  await sleep(random.chance(0.15) ? random.whole(5_500, 8_000) : random.whole(400, 2_500));
   // The last to break is the first to be mended: a frozen server cannot be asked to take writes again.
   for (const mend of mends.reverse()) await mend().catch(note);
   if (failures.length > 0) throw failures[0];
