@@ -56,7 +56,7 @@ describe('breaker', () => {
     expect(breaker.isOpen).to.equal(false);
   });
 
-  describe('of a shard', () => {
+  for (const [connections_max, statementMs] of [[8, 400], [2, 1_000]] as const) describe(`of a shard with ${connections_max} connections`, () => {
     const SHARD = 4;
     let proxy: WireProxy;
     let shards: Shard[];
@@ -72,8 +72,8 @@ describe('breaker', () => {
 
     before(async () => {
       proxy = await startWireProxy(addressOf(SHARD));
-      const proxied = stack().shards.map((shard, index) => (index === SHARD ? { ...shard, address: { ...shard.address, port: proxy.port } } : shard));
-      shards = openShards({ ...stack(), shards: proxied }, 400);
+      const proxied = stack().shards.map((shard, index) => (index === SHARD ? { ...shard, connections_max, address: { ...shard.address, port: proxy.port } } : shard));
+      shards = openShards({ ...stack(), shards: proxied }, statementMs);
       engine = new TextbookEngine(shards);
       sku_id = skuOn(SHARD, fresh('breaker'));
       await engine.apply(SHARD, [{ kind: 'open', sku_id, leaved_amount: 1_000 }], performance.now() + 3_000);

@@ -1,4 +1,5 @@
 import { Breaker } from '../core/breaker.ts';
+import type { BreakerOptions } from '../core/breaker.ts';
 import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
 import type { ShardState } from '../core/ports.ts';
 import { HASH_VERSION } from '../core/slots.ts';
@@ -31,7 +32,8 @@ export interface ShardOptions {
 /** Well below the two seconds after which the server ends a silent session of ours. */
 const SILENT_MS = 1_000;
 const UNUSED_MS = 30_000;
-const BREAKER = { windowMs: 1_000, failuresMin: 5, successShareMin: 0.1 };
+/** Of a small pool no more calls can fail at a time than it has connections. */
+const breakerOptions = (connections_max: number): BreakerOptions => ({ windowMs: 1_000, failuresMin: Math.min(5, connections_max), successShareMin: 0.1 });
 
 /** One shard: its pool and its gates, and whether it may be served. Every connection is checked before its first use. */
 export class Shard {
@@ -56,7 +58,7 @@ export class Shard {
     const room = new WaitingRoom(options.waiting_max);
     this.flowGate = new Gate(1, room);
     this.skuGate = new Gate(Math.ceil(options.connections_max / 2), room);
-    this.#breaker = new Breaker(BREAKER);
+    this.#breaker = new Breaker(breakerOptions(options.connections_max));
     this.pool = new ConnectionPool({
       breaker: this.#breaker,
       connections_max: options.connections_max,

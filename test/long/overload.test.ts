@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
+import mysql from 'mysql2/promise';
+import type { DatabaseServer } from '../../scripts/cluster/contract.ts';
 import { readBooks } from '../../scripts/support/books.ts';
 import { startGatewayProcess } from '../../scripts/support/gatewayProcess.ts';
 import type { GatewayProcess } from '../../scripts/support/gatewayProcess.ts';
@@ -13,6 +15,8 @@ import { skuOn } from '../support/traffic.ts';
 const CAPACITY_CLIENTS = 64;
 const CAPACITY_MS = 5_000;
 const LOAD = 3;
+/** So slow that the databases are what limits, and neither gateway nor clients are when three times as much is asked for. */
+const COMMIT_MS = 40;
 const OUTAGE_MS = 30_000;
 /** How many requests may be under way at once: clients that wait give up their place to nobody. */
 const IN_FLIGHT_MAX = 6_000;
@@ -32,7 +36,8 @@ describe('overload', () => {
   let sent = 0;
 
   before(async () => {
-    stack = await startStack({ servers: 2, dataDirectory: '.local', say: () => undefined });
+    stack = await startStack({ servers: 2, dataDirectory: '.local', say: () => undefined, pool: { connections: 2, waiting: 1_000 } });
+    for (const server of stack.cluster.servers) await slowCommits(server, stack.cluster.product);
     gateway = await startGatewayProcess({ ...stack.environment, PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: 'silent' });
     client = httpClient(IN_FLIGHT_MAX);
     for (const sku_id of sku_ids) {
@@ -140,3 +145,12 @@ describe('overload', () => {
     return { stop: () => (running = false), done };
   };
 });
+
+async function slowCommits({ host, port, user, password }: DatabaseServer, product: string): Promise<void> {
+  const session = await mysql.createConnection({ host, port, user, password });
+  const statements = product.startsWith('MySQL')
+    ? [`SET GLOBAL binlog_group_commit_sync_delay = ${COMMIT_MS * 1_000}`]
+    : [`SET GLOBAL binlog_commit_wait_usec = ${COMMIT_MS * 1_000}`, 'SET GLOBAL binlog_commit_wait_count = 1000'];
+  for (const statement of statements) await session.query(statement);
+  await session.end();
+}
