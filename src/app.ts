@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { Config } from './config.ts';
-import type { SlotSource, StockEngine, StockReader } from './core/ports.ts';
+import type { CartRecords, SlotSource, StockEngine, StockReader } from './core/ports.ts';
 import { SlotMap } from './core/slots.ts';
 import { adminRoutes } from './http/adminRoutes.ts';
 import type { AdminServices } from './http/adminRoutes.ts';
@@ -13,25 +13,36 @@ import { listen } from './http/server.ts';
 import type { RunningServer } from './http/server.ts';
 import { atMostEvery } from './log.ts';
 import { createMetrics } from './metrics/metrics.ts';
+import { CartStore } from './mysql/cartStore.ts';
 import { Shard } from './mysql/shard.ts';
 import { ShardReader } from './mysql/shardReader.ts';
 import { TextbookEngine } from './mysql/textbookEngine.ts';
+import { Afterwork } from './service/afterwork.ts';
+import { cancelOrder } from './service/cancelOrder.ts';
 import { changeStock } from './service/changeStock.ts';
 import { deductOrder } from './service/deductOrder.ts';
 import { findDeductions } from './service/findDeductions.ts';
+import type { Parts } from './service/parts.ts';
 import { readSku } from './service/readSku.ts';
+import { returnGoods } from './service/returnGoods.ts';
 import { Routing } from './service/routing.ts';
+import { Sweeper } from './service/sweeper.ts';
 import { WatchedEngine } from './service/watchedEngine.ts';
 import type { NoVerdict } from './service/watchedEngine.ts';
 
 /** Of operations without a verdict, one a second is logged for each shard and ending; all are counted. */
 const LOG_EVERY_MS = 1_000;
 
+/** How often each gateway looks for what carts have left over, and how much of it it takes on at a time. */
+const SWEEP_MS = 1_000;
+const SWEEP_ROWS_MAX = 200;
+
 /** The ways from the services to the shards. */
 export interface Ports {
   readonly engine: StockEngine;
   readonly reader: StockReader;
   readonly slots: SlotSource;
+  readonly carts: CartRecords;
 }
 
 /** A gateway that listens. */
@@ -67,7 +78,7 @@ export async function startGateway(
       }),
   );
   const reader = new ShardReader(shards);
-  const ports = decorate({ engine: new TextbookEngine(shards), reader, slots: reader });
+  const ports = decorate({ engine: new TextbookEngine(shards), reader, slots: reader, carts: new CartStore(shards) });
   const metrics = createMetrics(() => reader.shards());
   const logNoVerdict = atMostEvery<NoVerdict>(
     LOG_EVERY_MS,
@@ -79,12 +90,23 @@ export async function startGateway(
     logNoVerdict(ended);
   });
   const routing = new Routing(new SlotMap(config.initialShards), ports.slots, shards.length);
-  const parts = { routing, engine, reader: ports.reader, shards: reader };
+  const onFault = (error: unknown): void => log.error({ err: error }, 'fault');
+  const afterwork = new Afterwork(onFault);
+  const parts: Parts = { routing, engine, reader: ports.reader, carts: ports.carts, shards: reader, afterwork };
+  const sweeper = new Sweeper(parts, {
+    shardCount: shards.length,
+    everyMs: SWEEP_MS,
+    rowsMax: SWEEP_ROWS_MAX,
+    onSwept: (shard, leftOver) => metrics.swept(config.shards[shard]?.name ?? '', leftOver),
+    onFault,
+  });
   let draining: Promise<void> | null = null;
   let started = false;
 
   const forPublic: PublicServices = {
     deductOrder: (order, deadlineMs) => deductOrder(parts, order, deadlineMs),
+    returnGoods: (operation, deadlineMs) => returnGoods(parts, operation, deadlineMs),
+    cancelOrder: (cancellation, deadlineMs) => cancelOrder(parts, cancellation, deadlineMs),
     findDeductions: (keys, deadlineMs) => findDeductions(parts, keys, deadlineMs),
     readSku: (sku_id, deadlineMs) => readSku(parts, sku_id, deadlineMs),
   };
@@ -128,6 +150,7 @@ export async function startGateway(
   const servers: RunningServer[] = [];
   const close = async (waitMs: number): Promise<void> => {
     await Promise.all(servers.map((server) => server.drain(waitMs)));
+    await Promise.all([sweeper.stop(), afterwork.finish(waitMs)]);
     for (const shard of shards) shard.pool.close();
   };
   try {
@@ -138,6 +161,7 @@ export async function startGateway(
     throw error;
   }
   started = true;
+  sweeper.start();
 
   const [publicUrl = '', adminUrl = ''] = servers.map(urlOf);
   return {

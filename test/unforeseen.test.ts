@@ -20,13 +20,13 @@ describe('an unforeseen fault', () => {
       if (faulty) throw new Error('nobody foresaw this');
       return answer;
     };
-    gateway = await startGateway(config, createLog('silent'), ({ engine, reader, slots }) => {
+    gateway = await startGateway(config, createLog('silent'), ({ engine, reader, ...others }) => {
       const afterwards: StockEngine = { apply: async (...call) => fail(await engine.apply(...call)) };
       const reading: StockReader = {
         findFlows: async (...call) => fail(await reader.findFlows(...call)),
         readStock: async (...call) => fail(await reader.readStock(...call)),
       };
-      return { engine: afterwards, reader: reading, slots };
+      return { ...others, engine: afterwards, reader: reading };
     });
   });
   after(async () => {

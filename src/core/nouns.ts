@@ -6,6 +6,9 @@
  * stock row      what is left of a SKU; one row per SKU and sub-row
  * flow           one journal row per effect on stock; a deduction's flow is also its idempotency record
  * order detail   one line of an order; together with its SKU the key of a deduction
+ * cart           an order over several shards: held on each, decided once, settled after
+ * hold           stock taken for a cart that is not decided yet; its flow is `pending`
+ * tombstone      a cancelled flow that was never deducted: it blocks its ids for good
  * slot           one of 1,024 parts of the key space; the unit that shards own and hand over
  * shard          one MySQL schema with its own tables; shards may share a server
  * replay         the same ids sent again, answered as the first time
@@ -35,13 +38,29 @@ export interface Line extends FlowKey {
 /** What the journal holds of one deduction. */
 export interface Flow extends Line {
   readonly order_id: string;
+  /** The attempt of the cart that holds or held it; 0 for an order on one shard. */
+  readonly attempt: number;
   /** Units that came back so far, 0 to `quantity`. */
   readonly returned: number;
-  readonly status: 'deducted' | 'pending' | 'cancelled';
+  /** `pending`: held by a cart that is not decided, as far as the shard knows. `void`: a hold that was undone; it binds nothing. */
+  readonly status: 'deducted' | 'pending' | 'cancelled' | 'void';
   readonly sub_row: number;
   /** ISO 8601 in UTC with microseconds, by the clock of the shard. */
   readonly created_at: string;
 }
+
+/** One attempt to sell an order over several shards. */
+export interface CartKey {
+  readonly order_id: string;
+  /** From 1. */
+  readonly attempt: number;
+}
+
+/** A flow that is held for a cart. */
+export interface Hold extends FlowKey, CartKey {}
+
+/** How a cart ended. */
+export type Verdict = 'committed' | 'aborted';
 
 /** What is left of one SKU in one of its stock rows. */
 export interface StockRow {

@@ -1,5 +1,5 @@
-import type { Flow, Line, StockRow } from './nouns.ts';
-import type { Adjust, Deduct, Open, Operation } from './operation.ts';
+import type { Flow, Hold, Line, StockRow } from './nouns.ts';
+import type { Adjust, Cancel, Deduct, HoldLines, Open, Operation, Return, SetSale, SettleLines } from './operation.ts';
 
 /**
  * Why an attempt was refused, in the order in which they are told: where lines fail for several reasons, the answer's
@@ -13,6 +13,9 @@ export const REFUSAL_CODES = [
   'insufficient_stock',
   'sku_exists',
   'stock_limit',
+  'unknown_deduction',
+  'over_return',
+  'pending',
 ] as const;
 
 export type RefusalCode = (typeof REFUSAL_CODES)[number];
@@ -30,6 +33,18 @@ export interface Refused {
   readonly code: RefusalCode;
   /** Every refused line of a deduction; empty for other operations. */
   readonly lines: readonly RefusedLine[];
+  /** Units that could be returned; only with `over_return`. */
+  readonly returnable?: number;
+}
+
+/**
+ * Nothing was done because carts that this shard does not know the end of are in the way: they hold an id, or the units
+ * that are lacking. Their records tell what became of them.
+ */
+export interface Pending {
+  readonly is: 'pending';
+  /** What they hold: the ids themselves, or units of the SKUs asked for. */
+  readonly holds: readonly Hold[];
 }
 
 /** Definitely without effect, and no verdict on the request: it may be sent again. */
@@ -63,7 +78,24 @@ export interface Deducted {
   readonly lines: readonly DeductedLine[];
 }
 
-/** An adjustment or an opening stands. */
+/** The stock of all lines is held, but for those that are replays. */
+export interface Held {
+  readonly is: 'held';
+  /** In the order of the request. */
+  readonly lines: readonly DeductedLine[];
+}
+
+/** A return stands. */
+export interface Returned {
+  readonly is: 'returned';
+  readonly replayed: boolean;
+  /** Units of the deduction that came back so far. */
+  readonly returned: number;
+  /** Units that can still come back. */
+  readonly returnable: number;
+}
+
+/** A change that has nothing more to say stands. */
 export interface Applied {
   readonly is: 'applied';
   readonly replayed: boolean;
@@ -72,15 +104,24 @@ export interface Applied {
 /** The ways out that every operation has besides being done. */
 export type NotApplied = Refused | NotDone | Unknown | NotMine;
 
-export type DeductOutcome = Deducted | NotApplied;
+export type DeductOutcome = Deducted | Pending | NotApplied;
+export type HoldOutcome = Held | Pending | NotApplied;
+export type ReturnOutcome = Returned | Pending | NotApplied;
+export type CancelOutcome = Applied | Pending | NotApplied;
 export type AppliedOutcome = Applied | NotApplied;
 
 /** The outcome that belongs to an operation. */
 export type OutcomeOf<O extends Operation> = O extends Deduct
   ? DeductOutcome
-  : O extends Adjust | Open
-    ? AppliedOutcome
-    : never;
+  : O extends HoldLines
+    ? HoldOutcome
+    : O extends Return
+      ? ReturnOutcome
+      : O extends Cancel
+        ? CancelOutcome
+        : O extends SettleLines | Adjust | Open | SetSale
+          ? AppliedOutcome
+          : never;
 
 /** One entry per key asked for, null where no flow stands. */
 export interface FoundFlows {

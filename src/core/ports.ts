@@ -1,7 +1,7 @@
 import type { SkuBalance } from './books.ts';
-import type { DeadlineMs, FlowKey, ShardIndex } from './nouns.ts';
+import type { CartKey, DeadlineMs, FlowKey, Hold, Line, ShardIndex, Verdict } from './nouns.ts';
 import type { Operation } from './operation.ts';
-import type { FoundFlows, FoundStock, OutcomeOf, ReadFailure } from './outcome.ts';
+import type { FoundFlows, FoundStock, NotDone, NotMine, OutcomeOf, ReadFailure, Unknown } from './outcome.ts';
 
 /**
  * Something that can deduct. The textbook engine and the in-memory oracle stand behind it today; one conformance suite
@@ -32,6 +32,63 @@ export interface StockReader {
 
   /** Reads what is left of one SKU. */
   readStock(shard: ShardIndex, sku_id: string, deadlineMs: DeadlineMs): Promise<FoundStock | ReadFailure>;
+}
+
+export type CartState = 'open' | Verdict;
+
+/** A record was written: this attempt is the caller's to decide. */
+export interface CartBegun {
+  readonly is: 'begun';
+  readonly attempt: number;
+}
+
+/** No record was written, because of the order's last attempt: it is open, or it sold these very lines. */
+export interface CartStands {
+  readonly is: 'open' | 'sold';
+  readonly attempt: number;
+}
+
+/** What a record says when it has been asked. */
+export interface CartJudged {
+  readonly is: 'judged';
+  readonly state: CartState;
+}
+
+/** What carts have left over on a shard. */
+export interface LeftOver {
+  readonly is: 'left_over';
+  /** Open for longer than any coordinator may take, oldest first. */
+  readonly carts: readonly CartKey[];
+  /** Held for more than a second, oldest first. */
+  readonly holds: readonly Hold[];
+  readonly cartsOpen: number;
+  readonly cartAgeMs: number;
+  readonly holdsOpen: number;
+  readonly holdAgeMs: number;
+}
+
+/** The records of carts. One lies on the shard that owns the slot of its order's id; its state is the cart's commit point. */
+export interface CartRecords {
+  /**
+   * Writes the record of an order's next attempt, before any hold leaves.
+   *
+   * @param force also when the last attempt sold these very lines
+   */
+  begin(
+    shard: ShardIndex,
+    order: { readonly order_id: string; readonly lines: readonly Line[] },
+    force: boolean,
+    deadlineMs: DeadlineMs,
+  ): Promise<CartBegun | CartStands | NotDone | NotMine | Unknown>;
+
+  /** Decides a cart by compare-and-set, for its coordinator. @returns the state that stands then */
+  decide(shard: ShardIndex, cart: CartKey, verdict: Verdict, deadlineMs: DeadlineMs): Promise<CartJudged | NotDone | NotMine | Unknown>;
+
+  /** Asks for a cart's state, for anybody else: an abandoned one is aborted, a missing one is written as aborted. */
+  judge(shard: ShardIndex, cart: CartKey, deadlineMs: DeadlineMs): Promise<CartJudged | NotDone | NotMine | Unknown>;
+
+  /** Looks for what is to be finished or undone. @param max rows of each kind, at most */
+  findLeftOver(shard: ShardIndex, max: number, deadlineMs: DeadlineMs): Promise<LeftOver | ReadFailure>;
 }
 
 /** A slot as its owner's own table has it. The higher epoch is the later owner. */

@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
-import type { Adjust, Open } from '../core/operation.ts';
+import type { Adjust, Open, SetSale } from '../core/operation.ts';
 import type { AppliedOutcome } from '../core/outcome.ts';
 import type { ShardState } from '../core/ports.ts';
 import type { Routed } from '../service/applyOperation.ts';
@@ -12,7 +12,7 @@ import * as schemas from './schemas.ts';
 
 /** The use cases behind the admin listener. */
 export interface AdminServices {
-  changeStock(operation: Adjust | Open, deadlineMs: DeadlineMs): Promise<Routed<AppliedOutcome>>;
+  changeStock(operation: Adjust | Open | SetSale, deadlineMs: DeadlineMs): Promise<Routed<AppliedOutcome>>;
   shards(): readonly ShardState[];
   slotCounts(): ReadonlyMap<ShardIndex, number>;
   readiness(): { readonly ready: boolean; readonly durable: boolean };
@@ -128,7 +128,25 @@ export function adminRoutes(services: AdminServices): Route[] {
       }),
     }),
 
-    notBuilt('put', '/v1/skus/:sku_id/sale', 'Pause and resume the sale of a SKU', schemas.skuParams),
+    route({
+      method: 'put',
+      path: '/v1/skus/:sku_id/sale',
+      summary: 'Pause and resume the sale of a SKU, or let it begin later',
+      params: schemas.skuParams,
+      body: schemas.saleRequest,
+      answers: { 200: schemas.saleAnswer },
+      problems: ['unknown_sku', 'overloaded', 'outcome_unknown'],
+      changes: true,
+      async handle({ params, body, deadlineMs }) {
+        const { sku_id } = params;
+        const { state } = body;
+        const from = body.from === undefined ? null : new Date(body.from).toISOString();
+        const outcome = await services.changeStock({ kind: 'sale', sku_id, state, from }, deadlineMs);
+        if (outcome.is !== 'applied') return failureReply(outcome);
+        return json(200, { sku_id, state, from });
+      },
+    }),
+
     notBuilt('put', '/v1/skus/:sku_id/hot', 'Split a hot SKU', schemas.skuParams),
     notBuilt('delete', '/v1/skus/:sku_id/hot', 'Merge a hot SKU', schemas.skuParams),
     notBuilt('post', '/v1/reconciliations', 'Reconcile stock and journal'),

@@ -10,8 +10,8 @@ export function failureReply(outcome: Refused | NotDone | Unknown): Reply {
   switch (outcome.is) {
     case 'refused':
       return outcome.lines.length === 0
-        ? problem(outcome.code, 'nothing was changed')
-        : problem(outcome.code, `${outcome.lines.length} of the lines cannot be deducted; nothing was changed`, {
+        ? problem(outcome.code, 'nothing was changed', outcome.returnable === undefined ? {} : { returnable: outcome.returnable })
+        : problem(outcome.code, `${outcome.lines.length} of the lines stand in the way; nothing was changed`, {
             lines: outcome.lines,
           });
     case 'not_done':

@@ -1,9 +1,12 @@
 import { flowKeyText } from '../core/nouns.ts';
 import type { DeadlineMs, FlowKey } from '../core/nouns.ts';
-import type { Deducted, NotDone } from '../core/outcome.ts';
+import type { Applied, Deducted, NotDone, Refused, Unknown } from '../core/outcome.ts';
+import type { Return } from '../core/operation.ts';
+import type { Cancellation } from '../service/cancelOrder.ts';
 import type { Order, OrderAnswer } from '../service/deductOrder.ts';
 import type { FoundDeduction, FoundDeductions } from '../service/findDeductions.ts';
 import type { SkuStock } from '../service/readSku.ts';
+import type { ReturnAnswer } from '../service/returnGoods.ts';
 import type { Fault } from '../schema/compile.ts';
 import { invalid, json, problem } from './errors.ts';
 import type { Reply } from './errors.ts';
@@ -15,6 +18,8 @@ import * as schemas from './schemas.ts';
 /** The use cases behind the public listener. */
 export interface PublicServices {
   deductOrder(order: Order, deadlineMs: DeadlineMs): Promise<OrderAnswer>;
+  returnGoods(operation: Return, deadlineMs: DeadlineMs): Promise<ReturnAnswer>;
+  cancelOrder(cancellation: Cancellation, deadlineMs: DeadlineMs): Promise<Applied | Refused | NotDone | Unknown>;
   findDeductions(keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<FoundDeductions | NotDone>;
   readSku(sku_id: string, deadlineMs: DeadlineMs): Promise<SkuStock | NotDone>;
 }
@@ -36,7 +41,6 @@ export function publicRoutes(services: PublicServices): Route[] {
         'not_on_sale',
         'overloaded',
         'outcome_unknown',
-        'not_implemented',
       ],
       changes: true,
       async handle({ body, deadlineMs }) {
@@ -101,8 +105,40 @@ export function publicRoutes(services: PublicServices): Route[] {
       },
     }),
 
-    notBuilt('post', '/v1/returns', 'Take goods back'),
-    notBuilt('post', '/v1/cancellations', 'Cancel lines for good'),
+    route({
+      method: 'post',
+      path: '/v1/returns',
+      summary: 'Take goods back',
+      body: schemas.returnRequest,
+      answers: { 200: schemas.returnAnswer, 201: schemas.returnAnswer },
+      problems: ['unknown_deduction', 'over_return', 'idempotency_conflict', 'pending', 'stock_limit', 'overloaded', 'outcome_unknown'],
+      changes: true,
+      async handle({ body, deadlineMs }) {
+        const outcome = await services.returnGoods({ kind: 'return', ...body }, deadlineMs);
+        if (outcome.is !== 'returned') return failureReply(outcome);
+        const { replayed, returned, returnable } = outcome;
+        return json(replayed ? 200 : 201, { ...body, returned, returnable }, replayed ? 'replayed' : 'returned');
+      },
+    }),
+
+    route({
+      method: 'post',
+      path: '/v1/cancellations',
+      summary: 'Give back the rest of lines and block them for good',
+      body: schemas.cancellationRequest,
+      answers: { 200: schemas.cancellationAnswer },
+      problems: ['idempotency_conflict', 'pending', 'overloaded', 'outcome_unknown'],
+      changes: true,
+      async handle({ body, deadlineMs }) {
+        const faults = repeatedKeys(body.lines);
+        if (faults.length > 0) return invalid(faults);
+        const outcome = await services.cancelOrder(body, deadlineMs);
+        if (outcome.is !== 'applied') return failureReply(outcome);
+        const { replayed } = outcome;
+        return json(200, { order_id: body.order_id, status: 'cancelled', replayed, lines: body.lines }, replayed ? 'replayed' : 'cancelled');
+      },
+    }),
+
     notBuilt('post', '/v1/availability', 'What is left of many SKUs'),
     notBuilt('get', '/v1/skus/:sku_id/flows', 'The journal of a SKU', schemas.skuParams),
   ];
@@ -124,9 +160,6 @@ function repeatedKeys(lines: readonly FlowKey[]): Fault[] {
 
 function orderReply(order_id: string, { outcome, durable }: OrderAnswer): Reply {
   if (outcome.is === 'deducted') return deductedReply(order_id, outcome, durable);
-  if (outcome.is === 'needs_cart') {
-    return problem('not_implemented', 'the lines are on several shards, which is not built yet; send one order per SKU');
-  }
   return failureReply(outcome);
 }
 

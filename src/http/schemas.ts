@@ -2,7 +2,7 @@ import { Type } from 'typebox';
 import type { TProperties } from 'typebox';
 import { IDENTIFIER_RULE } from '../core/identifier.ts';
 import { LINES_LIMIT, QUANTITY_LIMIT, STOCK_LIMIT } from '../core/nouns.ts';
-import { IDENTIFIER_FORMAT, TEXT_FORMAT } from '../schema/compile.ts';
+import { IDENTIFIER_FORMAT, MOMENT_FORMAT, TEXT_FORMAT } from '../schema/compile.ts';
 
 /** The schemas that validate requests and describe the API: one source for both. Unknown fields are refused. */
 const record = <P extends TProperties>(properties: P) => Type.Object(properties, { additionalProperties: false });
@@ -11,6 +11,7 @@ const id = (what: string) => Type.String({ format: IDENTIFIER_FORMAT, descriptio
 const skuId = id('what is sold');
 const orderId = id('the order');
 const orderDetailId = id('one line of the order; with the SKU the key of a deduction');
+const returnId = id('the key of a return, with its deduction');
 const adjustmentId = id('the key of an adjustment, with the SKU');
 const quantity = Type.Integer({ minimum: 1, maximum: QUANTITY_LIMIT, description: 'units' });
 const leavedAmount = Type.Integer({ minimum: 0, maximum: STOCK_LIMIT, description: 'units left to sell' });
@@ -55,7 +56,7 @@ export const deductionState = record({
   order_id: orderId,
   order_detail_id: orderDetailId,
   sku_id: skuId,
-  quantity,
+  quantity: Type.Integer({ minimum: 0, maximum: QUANTITY_LIMIT, description: 'units; 0 where it was cancelled before it was deducted' }),
   returned: Type.Integer({ minimum: 0 }),
   status: Type.Union([Type.Literal('deducted'), Type.Literal('pending'), Type.Literal('cancelled')]),
   shard,
@@ -76,6 +77,29 @@ export const lookupAnswer = record({
   ),
 });
 
+export const returnRequest = record({ return_id: returnId, order_detail_id: orderDetailId, sku_id: skuId, quantity });
+
+export const returnAnswer = record({
+  return_id: returnId,
+  order_detail_id: orderDetailId,
+  sku_id: skuId,
+  quantity,
+  returned: Type.Integer({ minimum: 0, description: 'units that came back so far' }),
+  returnable: Type.Integer({ minimum: 0, description: 'units that can still come back' }),
+});
+
+export const cancellationRequest = record({
+  order_id: orderId,
+  lines: Type.Array(record({ order_detail_id: orderDetailId, sku_id: skuId }), { minItems: 1, maxItems: LINES_LIMIT }),
+});
+
+export const cancellationAnswer = record({
+  order_id: orderId,
+  status: Type.Literal('cancelled'),
+  replayed: Type.Boolean({ description: 'true when every line was cancelled before' }),
+  lines: Type.Array(record({ order_detail_id: orderDetailId, sku_id: skuId })),
+});
+
 export const skuAnswer = record({
   sku_id: skuId,
   leaved_amount: leavedAmount,
@@ -86,6 +110,16 @@ export const skuAnswer = record({
 
 export const openRequest = record({ leaved_amount: leavedAmount });
 export const openAnswer = record({ sku_id: skuId, leaved_amount: leavedAmount, replayed: Type.Boolean() });
+
+export const saleRequest = record({
+  state: Type.Union([Type.Literal('on'), Type.Literal('paused')]),
+  from: Type.Optional(Type.String({ format: MOMENT_FORMAT, description: 'on sale from then on; `2026-11-27T08:00:00Z`' })),
+});
+export const saleAnswer = record({
+  sku_id: skuId,
+  state: Type.Union([Type.Literal('on'), Type.Literal('paused')]),
+  from: Type.Union([Type.String({ format: 'date-time' }), Type.Null()]),
+});
 
 export const adjustmentRequest = record({
   adjustment_id: adjustmentId,
@@ -145,13 +179,14 @@ export const problemAnswer = Type.Object({
   detail: Type.String(),
   code: Type.String(),
   errors: Type.Optional(Type.Array(record({ path: Type.String(), message: Type.String() }))),
+  returnable: Type.Optional(Type.Integer({ minimum: 0, description: 'only with `over_return`' })),
   lines: Type.Optional(
     Type.Array(
       record({
         order_detail_id: orderDetailId,
         sku_id: skuId,
         code: Type.String(),
-        quantity,
+        quantity: Type.Integer({ minimum: 0, maximum: QUANTITY_LIMIT }),
         leaved_amount: Type.Optional(leavedAmount),
       }),
     ),

@@ -1,11 +1,13 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { ShardState } from '../core/ports.ts';
+import type { LeftOver, ShardState } from '../core/ports.ts';
 
 export interface Metrics {
   /** Counts one answered request. */
   answered(request: { route: string; outcome: string; seconds: number }): void;
   /** Counts one operation on a shard that ended without a verdict. */
   withoutVerdict(operation: string, ending: 'not_done' | 'unknown'): void;
+  /** Notes what carts have left over on a shard; null when it could not be asked. */
+  swept(shard: string, leftOver: LeftOver | null): void;
   /** Everything in the text form of Prometheus. */
   scrape(): Promise<{ readonly contentType: string; readonly text: string }>;
 }
@@ -72,7 +74,27 @@ export function createMetrics(shards: () => readonly ShardState[]): Metrics {
     },
   });
 
+  const ofCarts = (name: string, help: string): Gauge<'shard'> => new Gauge({ name, help, labelNames: ['shard'] as const, registers });
+  const cartsOpen = ofCarts('stockgate_carts_undecided', 'Carts without a verdict whose record is on the shard');
+  const cartAge = ofCarts('stockgate_cart_undecided_oldest_seconds', 'Age of the oldest of them');
+  const holdsOpen = ofCarts('stockgate_holds', 'Flows that are held for carts on the shard');
+  const holdAge = ofCarts('stockgate_hold_oldest_seconds', 'Age of the oldest of them');
+  const sweeps = new Counter({
+    name: 'stockgate_sweeps_total',
+    help: 'Looks for what carts have left over, by whether the shard answered',
+    labelNames: ['shard', 'answered'] as const,
+    registers,
+  });
+
   return {
+    swept(shard, leftOver) {
+      sweeps.inc({ shard, answered: String(leftOver !== null) });
+      if (leftOver === null) return;
+      cartsOpen.set({ shard }, leftOver.cartsOpen);
+      cartAge.set({ shard }, leftOver.cartAgeMs / 1_000);
+      holdsOpen.set({ shard }, leftOver.holdsOpen);
+      holdAge.set({ shard }, leftOver.holdAgeMs / 1_000);
+    },
     answered({ route, outcome, seconds }) {
       requests.inc({ route, outcome });
       latency.observe({ route }, seconds);

@@ -6,8 +6,13 @@ import type { OutcomeOf } from '../core/outcome.ts';
 import type { StockEngine } from '../core/ports.ts';
 import { Unavailable } from './failures.ts';
 import { adjust } from './operations/adjust.ts';
+import { cancel } from './operations/cancel.ts';
 import { deduct } from './operations/deduct.ts';
+import { giveBack } from './operations/giveBack.ts';
+import { hold } from './operations/hold.ts';
 import { open } from './operations/open.ts';
+import { sale } from './operations/sale.ts';
+import { settleLines } from './operations/settleLines.ts';
 import { settle } from './settle.ts';
 import type { Change } from './settle.ts';
 import type { Shard } from './shard.ts';
@@ -59,10 +64,16 @@ async function carryOut(shard: Shard, operation: Operation, deadlineMs: Deadline
 function idsOf(operation: Operation): string[] {
   switch (operation.kind) {
     case 'deduct':
+    case 'hold':
+    case 'settle':
+    case 'cancel':
       return operation.lines.map(flowKeyText);
+    case 'return':
+      return [flowKeyText(operation)];
     case 'adjust':
       return [`${operation.sku_id}\0adjustment\0${operation.adjustment_id}`];
     case 'open':
+    case 'sale':
       return [operation.sku_id];
   }
 }
@@ -75,9 +86,19 @@ function changeOf(operation: Operation): Change<OutcomeOf<Operation>> {
   switch (operation.kind) {
     case 'deduct':
       return deduct(operation);
+    case 'hold':
+      return hold(operation);
+    case 'settle':
+      return settleLines(operation);
+    case 'return':
+      return giveBack(operation);
+    case 'cancel':
+      return cancel(operation);
     case 'adjust':
       return adjust(operation);
     case 'open':
       return open(operation);
+    case 'sale':
+      return sale(operation);
   }
 }

@@ -18,17 +18,29 @@ export const IDENTIFIER_FORMAT = 'stockgate-id';
 /** The format name of free text in every schema. */
 export const TEXT_FORMAT = 'stockgate-text';
 
+/** The format name of points in time that callers name. */
+export const MOMENT_FORMAT = 'stockgate-moment';
+
 const RULES: Readonly<Record<string, string>> = {
   [IDENTIFIER_FORMAT]: IDENTIFIER_RULE,
   [TEXT_FORMAT]: 'must be well-formed text without control characters',
+  [MOMENT_FORMAT]: 'must be a time in UTC from 1970 on, like 2026-11-27T08:00:00Z or with up to three decimals',
 };
 
 const FORMATS = {
   [TEXT_FORMAT]: (text: string) => text.isWellFormed() && !/\p{Cc}/u.test(text),
+  [MOMENT_FORMAT]: isMoment,
   [IDENTIFIER_FORMAT]: isIdentifier,
   /** Times as we write them: ISO 8601 in UTC. */
   'date-time': /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/,
 };
+
+/** Days that no month has are refused, not carried over into the next. */
+function isMoment(text: string): boolean {
+  if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,3})?Z$/.test(text)) return false;
+  const ms = Date.parse(text);
+  return ms >= 0 && new Date(ms).toISOString().startsWith(text.slice(0, 19));
+}
 
 /** More faults than this in one input are counted, not listed. */
 const FAULTS_MAX = 1_000;

@@ -1,10 +1,11 @@
-import type { DeadlineMs, Line, ShardIndex } from '../core/nouns.ts';
-import type { DeductOutcome } from '../core/outcome.ts';
+import type { DeadlineMs, Line } from '../core/nouns.ts';
+import type { DeductOutcome, Pending } from '../core/outcome.ts';
 import { groupByShard } from '../core/plan.ts';
-import type { ShardOverview, StockEngine } from '../core/ports.ts';
 import { applyOperation } from './applyOperation.ts';
 import type { Routed } from './applyOperation.ts';
-import type { Routing } from './routing.ts';
+import { pastHolds } from './freeHolds.ts';
+import type { Parts } from './parts.ts';
+import { sellCart } from './sellCart.ts';
 
 export interface Order {
   readonly order_id: string;
@@ -12,12 +13,7 @@ export interface Order {
   readonly lines: readonly Line[];
 }
 
-/** Lines on several shards: there is no way yet to do all of them or none. */
-export interface NeedsCart {
-  readonly is: 'needs_cart';
-}
-
-export type OrderOutcome = Routed<DeductOutcome> | NeedsCart;
+export type OrderOutcome = Exclude<Routed<DeductOutcome>, Pending>;
 
 export interface OrderAnswer {
   readonly outcome: OrderOutcome;
@@ -25,20 +21,24 @@ export interface OrderAnswer {
   readonly durable: boolean;
 }
 
-/** Takes the stock of all lines of an order, or of none. */
-export async function deductOrder(
-  parts: { readonly routing: Routing; readonly engine: StockEngine; readonly shards: ShardOverview },
-  order: Order,
-  deadlineMs: DeadlineMs,
-): Promise<OrderAnswer> {
-  let owner: ShardIndex | null = null;
+/** Takes the stock of all lines of an order, or of none: in one transaction where one shard has them all, as a cart otherwise. */
+export async function deductOrder(parts: Parts, order: Order, deadlineMs: DeadlineMs): Promise<OrderAnswer> {
   const outcome = await parts.routing.onOwners<OrderOutcome>(async (map) => {
     const [first, ...others] = groupByShard(order.lines, map).keys();
     if (first === undefined) throw new Error('an order has at least one line');
-    if (others.length > 0) return { is: 'needs_cart' };
-    owner = first;
-    return applyOperation(parts.engine, first, { kind: 'deduct', ...order }, deadlineMs);
+    if (others.length > 0) return sellCart(parts, order, deadlineMs);
+    const ended = await pastHolds<DeductOutcome>(parts, deadlineMs, deadlineMs, () =>
+      applyOperation(parts.engine, first, { kind: 'deduct', ...order }, deadlineMs),
+    );
+    // Never "sold out": what undecided carts hold may come back.
+    return ended.is === 'pending' ? { is: 'not_done', reason: 'undecided carts were in the way for the whole time' } : ended;
   });
   // Asked afterwards: before, a shard that had not been reached yet was not known.
-  return { outcome, durable: owner === null || parts.shards.isDurable(owner) };
+  return { outcome, durable: shardsOf(parts, order).every((shard) => parts.shards.isDurable(shard)) };
+}
+
+/** Of a cart also the shard of its record, which is where it is decided. */
+function shardsOf({ routing }: Parts, { order_id, lines }: Order): number[] {
+  const shards = [...groupByShard(lines, routing.map).keys()];
+  return shards.length > 1 ? [...shards, routing.map.shardOf(order_id)] : shards;
 }

@@ -2,8 +2,8 @@ import { flowKeyText } from '../core/nouns.ts';
 import type { DeadlineMs, Flow, FlowKey, ShardIndex } from '../core/nouns.ts';
 import type { NotDone, NotMine } from '../core/outcome.ts';
 import { groupByShard } from '../core/plan.ts';
-import type { StockReader } from '../core/ports.ts';
-import type { Routing } from './routing.ts';
+import { freeHolds } from './freeHolds.ts';
+import type { Parts } from './parts.ts';
 
 /** A deduction and where it lies. */
 export interface FoundDeduction {
@@ -17,23 +17,27 @@ export interface FoundDeductions {
   readonly deductions: readonly (FoundDeduction | null)[];
 }
 
-/** Looks up deductions on whichever shards they are; all of them or no answer. */
-export function findDeductions(
-  parts: { readonly routing: Routing; readonly reader: StockReader },
-  keys: readonly FlowKey[],
-  deadlineMs: DeadlineMs,
-): Promise<FoundDeductions | NotDone> {
-  return parts.routing.onOwners<FoundDeductions | NotDone>(async (map) => {
+/**
+ * Looks up deductions on whichever shards they are; all of them or no answer. What a cart holds that has been decided is
+ * settled first, so a flow is `pending` here only while its cart is open or cannot be asked.
+ */
+export async function findDeductions(parts: Parts, keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<FoundDeductions | NotDone> {
+  const first = await readAll(parts, keys, deadlineMs);
+  const holds = first.is === 'found' ? first.deductions.flatMap((found) => (found?.flow.status === 'pending' ? [found.flow] : [])) : [];
+  return holds.length > 0 && (await freeHolds(parts, holds, deadlineMs)) ? readAll(parts, keys, deadlineMs) : first;
+}
+
+function readAll({ routing, reader }: Parts, keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<FoundDeductions | NotDone> {
+  return routing.onOwners<FoundDeductions | NotDone>(async (map) => {
     const groups = [...groupByShard(keys, map)];
-    const answers = await Promise.all(
-      groups.map(async ([shard, ofShard]) => ({ shard, answer: await parts.reader.findFlows(shard, ofShard, deadlineMs) })),
-    );
+    const answers = await Promise.all(groups.map(async ([shard, ofShard]) => ({ shard, answer: await reader.findFlows(shard, ofShard, deadlineMs) })));
     const found = new Map<string, FoundDeduction>();
     let failure: NotDone | NotMine | null = null;
     for (const { shard, answer } of answers) {
       const flows = answer.is === 'found' ? answer.flows : [];
       if (answer.is !== 'found') failure = answer;
-      for (const flow of flows) if (flow !== null) found.set(flowKeyText(flow), { shard, flow });
+      // An undone hold is no deduction.
+      for (const flow of flows) if (flow !== null && flow.status !== 'void') found.set(flowKeyText(flow), { shard, flow });
     }
     return failure ?? { is: 'found', deductions: keys.map((key) => found.get(flowKeyText(key)) ?? null) };
   });

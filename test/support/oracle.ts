@@ -1,13 +1,36 @@
-import { flowKeyText } from '../../src/core/nouns.ts';
-import type { DeadlineMs, Flow, FlowKey, Line, ShardIndex } from '../../src/core/nouns.ts';
+import { flowKeyText, STOCK_LIMIT } from '../../src/core/nouns.ts';
+import type { CartKey, DeadlineMs, Flow, FlowKey, Hold, Line, ShardIndex } from '../../src/core/nouns.ts';
 import { skusOf } from '../../src/core/operation.ts';
-import type { Adjust, Deduct, Open, Operation } from '../../src/core/operation.ts';
+import type { Adjust, Cancel, Deduct, HoldLines, Open, Operation, Return, SetSale, SettleLines } from '../../src/core/operation.ts';
 import { refused, refusedLines } from '../../src/core/outcome.ts';
-import type { AppliedOutcome, DeductOutcome, FoundFlows, FoundStock, OutcomeOf, ReadFailure, RefusedLine } from '../../src/core/outcome.ts';
+import type {
+  AppliedOutcome,
+  CancelOutcome,
+  DeductedLine,
+  DeductOutcome,
+  FoundFlows,
+  FoundStock,
+  HoldOutcome,
+  NotDone,
+  OutcomeOf,
+  Pending,
+  ReadFailure,
+  Refused,
+  RefusedLine,
+  ReturnOutcome,
+} from '../../src/core/outcome.ts';
 import type { StockEngine, StockReader } from '../../src/core/ports.ts';
 import type { SlotMap } from '../../src/core/slots.ts';
 import { judgeStanding } from '../../src/core/standing.ts';
-import { STOCK_LIMIT } from '../../src/core/nouns.ts';
+import type { Standing } from '../../src/core/standing.ts';
+import { OracleShelf } from './oracleShelf.ts';
+
+interface Judged {
+  readonly line: Line;
+  readonly verdict: Standing | 'new';
+}
+
+type Claimed = { readonly is: 'claimed'; readonly lines: readonly DeductedLine[] } | Refused | Pending | NotDone;
 
 /**
  * The contract in memory: one thread, no faults, no waiting. What an engine answers over a database must be what this
@@ -15,9 +38,10 @@ import { STOCK_LIMIT } from '../../src/core/nouns.ts';
  */
 export class Oracle implements StockEngine, StockReader {
   readonly #owners: SlotMap;
-  readonly #stock = new Map<string, { opening: number; leaved: number }>();
+  readonly #shelves = new Map<string, OracleShelf>();
   readonly #flows = new Map<string, Flow>();
   readonly #adjustments = new Map<string, number>();
+  readonly #returns = new Map<string, number>();
 
   constructor(owners: SlotMap) {
     this.#owners = owners;
@@ -29,13 +53,13 @@ export class Oracle implements StockEngine, StockReader {
 
   findFlows(shard: ShardIndex, keys: readonly FlowKey[], _deadlineMs: DeadlineMs): Promise<FoundFlows | ReadFailure> {
     if (!this.#owns(shard, keys.map((key) => key.sku_id))) return Promise.resolve({ is: 'not_mine' });
-    return Promise.resolve({ is: 'found', flows: keys.map((key) => this.#flows.get(flowKeyText(key)) ?? null) });
+    return Promise.resolve({ is: 'found', flows: keys.map((key) => this.#flow(key) ?? null) });
   }
 
   readStock(shard: ShardIndex, sku_id: string, _deadlineMs: DeadlineMs): Promise<FoundStock | ReadFailure> {
     if (!this.#owns(shard, [sku_id])) return Promise.resolve({ is: 'not_mine' });
-    const row = this.#stock.get(sku_id);
-    return Promise.resolve({ is: 'found', rows: row ? [{ sku_id, sub_row: 0, leaved_amount: row.leaved }] : [] });
+    const shelf = this.#shelves.get(sku_id);
+    return Promise.resolve({ is: 'found', rows: shelf ? [{ sku_id, sub_row: 0, leaved_amount: shelf.leaved }] : [] });
   }
 
   #owns(shard: ShardIndex, sku_ids: readonly string[]): boolean {
@@ -47,62 +71,197 @@ export class Oracle implements StockEngine, StockReader {
     switch (operation.kind) {
       case 'deduct':
         return this.#deduct(operation);
+      case 'hold':
+        return this.#hold(operation);
+      case 'settle':
+        return this.#settle(operation);
+      case 'return':
+        return this.#return(operation);
+      case 'cancel':
+        return this.#cancel(operation);
       case 'adjust':
         return this.#adjust(operation);
       case 'open':
         return this.#open(operation);
+      case 'sale':
+        return this.#sale(operation);
     }
   }
 
   #deduct({ order_id, lines }: Deduct): DeductOutcome {
-    const refusals = lines.flatMap((line) => this.#refuse(order_id, line, lines) ?? []);
-    if (refusals.length > 0) return refusedLines(refusals);
-    const answered = lines.map((line) => {
-      const standing = this.#flows.get(flowKeyText(line));
-      return { ...line, replayed: standing !== undefined, returned: standing?.returned ?? 0 };
-    });
-    for (const line of answered.filter(({ replayed }) => !replayed)) {
-      const { sku_id, order_detail_id, quantity } = line;
-      const row = this.#stock.get(sku_id);
-      if (row !== undefined) row.leaved -= quantity;
-      const flow: Flow = { sku_id, order_detail_id, quantity, order_id, returned: 0, status: 'deducted', sub_row: 0, created_at: '' };
-      this.#flows.set(flowKeyText(line), flow);
-    }
-    return { is: 'deducted', lines: answered };
+    const claimed = this.#claim({ order_id, attempt: 0 }, lines, 'deducted');
+    return claimed.is === 'claimed' ? { is: 'deducted', lines: claimed.lines } : claimed;
   }
 
-  #refuse(order_id: string, line: Line, all: readonly Line[]): RefusedLine | null {
-    const standing = this.#flows.get(flowKeyText(line));
-    if (standing !== undefined) {
-      const verdict = judgeStanding(order_id, line, standing);
-      return verdict === 'replay' ? null : { ...line, code: verdict };
+  #hold(operation: HoldLines): HoldOutcome {
+    const claimed = this.#claim(operation, operation.lines, 'pending');
+    return claimed.is === 'claimed' ? { is: 'held', lines: claimed.lines } : claimed;
+  }
+
+  #claim(cart: CartKey, lines: readonly Line[], status: 'deducted' | 'pending'): Claimed {
+    const judged = lines.map((line): Judged => {
+      const flow = this.#flow(line);
+      return { line, verdict: flow === undefined ? 'new' : judgeStanding(cart, line, flow) };
+    });
+    if (judged.some(({ verdict }) => verdict === 'late')) return { is: 'not_done', reason: 'too late' };
+    const wanted = unitsBySku(judged.filter(isFresh).map(({ line }) => line));
+    const refusals = judged.flatMap((each) => this.#refusal(each, wanted) ?? []);
+    if (refusals.length > 0) return refusedLines(refusals);
+    const held = judged.filter(({ verdict }) => verdict === 'pending').flatMap(({ line }) => this.#flow(line) ?? []);
+    if (held.length > 0) return { is: 'pending', holds: held.map(holdOf) };
+    const lacking = [...wanted].filter(([sku_id, units]) => units > this.#shelf(sku_id).leaved).map(([sku_id]) => sku_id);
+    if (lacking.length > 0) return { is: 'pending', holds: this.#holdsOf(lacking) };
+    return { is: 'claimed', lines: judged.map((each) => this.#take(cart, each, status)) };
+  }
+
+  #refusal({ line, verdict }: Judged, wanted: ReadonlyMap<string, number>): RefusedLine | null {
+    if (verdict === 'idempotency_conflict' || verdict === 'cancelled') return { ...line, code: verdict };
+    if (verdict !== 'new' && verdict !== 'free') return null;
+    const shelf = this.#shelves.get(line.sku_id);
+    if (shelf === undefined) return { ...line, code: 'unknown_sku' };
+    if (!shelf.isOnSale()) return { ...line, code: 'not_on_sale' };
+    const isShort = (wanted.get(line.sku_id) ?? 0) > shelf.leaved + shelf.held;
+    return isShort ? { ...line, code: 'insufficient_stock', leaved_amount: shelf.leaved } : null;
+  }
+
+  #take({ order_id, attempt }: CartKey, { line, verdict }: Judged, status: 'deducted' | 'pending'): DeductedLine {
+    if (verdict === 'replay') {
+      const flow = this.#flow(line);
+      return { ...line, replayed: flow?.status === 'deducted', returned: flow?.returned ?? 0 };
     }
-    const row = this.#stock.get(line.sku_id);
-    if (row === undefined) return { ...line, code: 'unknown_sku' };
-    const wanted = all
-      .filter(({ sku_id }) => sku_id === line.sku_id)
-      .filter((other) => !this.#flows.has(flowKeyText(other)))
-      .reduce((sum, { quantity }) => sum + quantity, 0);
-    return wanted <= row.leaved ? null : { ...line, code: 'insufficient_stock', leaved_amount: row.leaved };
+    this.#shelf(line.sku_id).take(line.quantity, status === 'pending');
+    this.#keep({ ...newFlow(line), order_id, attempt, quantity: line.quantity, status });
+    return { ...line, replayed: false, returned: 0 };
+  }
+
+  #holdsOf(sku_ids: readonly string[]): Hold[] {
+    return [...this.#flows.values()].filter(({ sku_id, status }) => status === 'pending' && sku_ids.includes(sku_id)).map(holdOf);
+  }
+
+  #settle(operation: SettleLines): AppliedOutcome {
+    const done = operation.lines.map((line) => this.#settleLine(operation, line));
+    return { is: 'applied', replayed: !done.includes(true) };
+  }
+
+  /** @returns whether something changed */
+  #settleLine({ order_id, attempt, verdict }: SettleLines, line: Line): boolean {
+    const flow = this.#flow(line);
+    if (flow === undefined) {
+      if (verdict === 'aborted') this.#keep({ ...newFlow(line), order_id, attempt, quantity: line.quantity, status: 'void' });
+      return verdict === 'aborted';
+    }
+    if (flow.order_id !== order_id) return false;
+    if (flow.status === 'void' && verdict === 'aborted' && flow.attempt < attempt) {
+      this.#keep({ ...flow, attempt });
+      return true;
+    }
+    if (flow.status !== 'pending' || flow.attempt !== attempt) return false;
+    this.#shelf(flow.sku_id).settle(flow.quantity, verdict);
+    this.#keep({ ...flow, status: verdict === 'committed' ? 'deducted' : 'void' });
+    return true;
+  }
+
+  #return({ sku_id, order_detail_id, return_id, quantity }: Return): ReturnOutcome {
+    const flow = this.#flow({ sku_id, order_detail_id });
+    // A tombstone has no quantity: nothing was ever deducted under its ids.
+    if (flow === undefined || flow.status === 'void' || flow.quantity === 0) return refused('unknown_deduction');
+    if (flow.status === 'pending') return { is: 'pending', holds: [holdOf(flow)] };
+    const key = `${flowKeyText(flow)}\0${return_id}`;
+    const earlier = this.#returns.get(key);
+    if (earlier !== undefined && earlier !== quantity) return refused('idempotency_conflict');
+    const returnable = flow.quantity - flow.returned;
+    if (earlier !== undefined) return { is: 'returned', replayed: true, returned: flow.returned, returnable };
+    if (quantity > returnable) return { ...refused('over_return'), returnable };
+    if (!this.#shelf(sku_id).add(quantity)) return refused('stock_limit');
+    this.#returns.set(key, quantity);
+    this.#keep({ ...flow, returned: flow.returned + quantity });
+    return { is: 'returned', replayed: false, returned: flow.returned + quantity, returnable: returnable - quantity };
+  }
+
+  #cancel({ order_id, lines }: Cancel): CancelOutcome {
+    const flows = lines.flatMap((key) => this.#flow(key) ?? []);
+    const foreign = flows.filter((flow) => flow.order_id !== order_id && (flow.status === 'deducted' || flow.status === 'cancelled'));
+    if (foreign.length > 0) return refusedLines(foreign.map(conflictOf));
+    const held = flows.filter(({ status }) => status === 'pending');
+    if (held.length > 0) return { is: 'pending', holds: held.map(holdOf) };
+    const rests = flows.map((flow) => ({ sku_id: flow.sku_id, quantity: restOf(flow) })).filter(({ quantity }) => quantity > 0);
+    if (![...unitsBySku(rests)].every(([sku_id, units]) => this.#shelf(sku_id).hasRoomFor(units))) return refused('stock_limit');
+    const isReplay = flows.length === lines.length && flows.every(({ status }) => status === 'cancelled');
+    if (!isReplay) for (const key of lines) this.#bury(order_id, key);
+    return { is: 'applied', replayed: isReplay };
+  }
+
+  #bury(order_id: string, key: FlowKey): void {
+    const flow = this.#flow(key) ?? newFlow(key);
+    if (restOf(flow) > 0) this.#shelf(flow.sku_id).add(restOf(flow));
+    const quantity = flow.status === 'void' ? 0 : flow.quantity;
+    this.#keep({ ...flow, order_id, quantity, returned: quantity, status: 'cancelled' });
   }
 
   #adjust({ sku_id, adjustment_id, delta }: Adjust): AppliedOutcome {
     const key = `${sku_id}\0${adjustment_id}`;
     const standing = this.#adjustments.get(key);
     if (standing !== undefined) return standing === delta ? { is: 'applied', replayed: true } : refused('idempotency_conflict');
-    const row = this.#stock.get(sku_id);
-    if (row === undefined) return refused('unknown_sku');
-    if (delta > 0 && row.leaved > STOCK_LIMIT - delta) return refused('stock_limit');
-    if (row.leaved + delta < 0) return refused('insufficient_stock');
-    row.leaved += delta;
+    const shelf = this.#shelves.get(sku_id);
+    if (shelf === undefined) return refused('unknown_sku');
+    if (!shelf.add(delta)) return refused(delta > 0 ? 'stock_limit' : 'insufficient_stock');
     this.#adjustments.set(key, delta);
     return { is: 'applied', replayed: false };
   }
 
   #open({ sku_id, leaved_amount }: Open): AppliedOutcome {
-    const row = this.#stock.get(sku_id);
-    if (row !== undefined) return row.opening === leaved_amount ? { is: 'applied', replayed: true } : refused('sku_exists');
-    this.#stock.set(sku_id, { opening: leaved_amount, leaved: leaved_amount });
+    const shelf = this.#shelves.get(sku_id);
+    if (shelf !== undefined) return shelf.opening === leaved_amount ? { is: 'applied', replayed: true } : refused('sku_exists');
+    this.#shelves.set(sku_id, new OracleShelf(leaved_amount, STOCK_LIMIT));
     return { is: 'applied', replayed: false };
   }
+
+  #sale({ sku_id, state, from }: SetSale): AppliedOutcome {
+    const shelf = this.#shelves.get(sku_id);
+    if (shelf === undefined) return refused('unknown_sku');
+    shelf.sell(state, from);
+    return { is: 'applied', replayed: false };
+  }
+
+  #flow(key: FlowKey): Flow | undefined {
+    return this.#flows.get(flowKeyText(key));
+  }
+
+  #keep(flow: Flow): void {
+    this.#flows.set(flowKeyText(flow), flow);
+  }
+
+  #shelf(sku_id: string): OracleShelf {
+    const shelf = this.#shelves.get(sku_id);
+    if (shelf === undefined) throw new Error(`${sku_id} has flows and no shelf`);
+    return shelf;
+  }
+}
+
+function isFresh({ verdict }: Judged): boolean {
+  return verdict === 'new' || verdict === 'free';
+}
+
+function unitsBySku(lines: readonly { readonly sku_id: string; readonly quantity: number }[]): Map<string, number> {
+  const units = new Map<string, number>();
+  for (const { sku_id, quantity } of lines) units.set(sku_id, (units.get(sku_id) ?? 0) + quantity);
+  return units;
+}
+
+/** A flow that took nothing yet. */
+function newFlow({ sku_id, order_detail_id }: FlowKey): Flow {
+  return { sku_id, order_detail_id, order_id: '', attempt: 0, quantity: 0, returned: 0, status: 'void', sub_row: 0, created_at: '' };
+}
+
+function holdOf({ sku_id, order_detail_id, order_id, attempt }: Flow): Hold {
+  return { sku_id, order_detail_id, order_id, attempt };
+}
+
+/** What an undone hold took has gone back already. */
+function restOf(flow: Flow): number {
+  return flow.status === 'void' ? 0 : flow.quantity - flow.returned;
+}
+
+function conflictOf({ sku_id, order_detail_id, quantity }: Flow): RefusedLine {
+  return { sku_id, order_detail_id, quantity, code: 'idempotency_conflict' };
 }

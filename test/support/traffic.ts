@@ -1,4 +1,6 @@
 import fc from 'fast-check';
+import { flowKeyText, STOCK_LIMIT } from '../../src/core/nouns.ts';
+import type { FlowKey, Line } from '../../src/core/nouns.ts';
 import type { Operation } from '../../src/core/operation.ts';
 import { SlotMap } from '../../src/core/slots.ts';
 
@@ -27,34 +29,102 @@ export function skuOn(shard: number, prefix: string, shards = 16): string {
   }
 }
 
+/** Every order detail that `operations` names. */
+export const ORDER_DETAILS: readonly string[] = ['a', 'b', 'c', 'd', 'e', 'f'].map((letter) => `detail-${letter}`);
+
+const ORDERS = 3;
+const LONG_AGO = '2001-02-03T04:05:06.789Z';
+const FAR_AHEAD = '2999-12-31T23:59:59.999Z';
+
+/** Seeded random traffic, most of it over SKUs that stand on the shelf. */
+export function histories(sku_ids: readonly string[], length: { readonly minLength: number; readonly maxLength: number }): fc.Arbitrary<Operation[]> {
+  const opened = fc.tuple(...sku_ids.map((sku_id) => fc.constantFrom(null, 5, 9, 14, 40).map((leaved_amount) => ({ sku_id, leaved_amount }))));
+  return fc.tuple(opened, fc.array(operations(sku_ids), length)).map(([shelves, later]) => [
+    ...shelves.flatMap(({ sku_id, leaved_amount }) => (leaved_amount === null ? [] : [{ kind: 'open' as const, sku_id, leaved_amount }])),
+    ...later,
+  ]);
+}
+
 /**
- * Seeded random traffic of every operation there is: few ids, so that replays, conflicts, sell-outs and unknown SKUs
- * all happen often. New operations join here.
+ * Every operation there is: few ids, so that replays, conflicts, sell-outs, late holds and unknown SKUs all happen
+ * often. New operations join here.
  */
-export function operations(sku_ids: readonly string[]): fc.Arbitrary<Operation> {
+function operations(sku_ids: readonly string[]): fc.Arbitrary<Operation> {
+  return fc.oneof(
+    { weight: 6, arbitrary: fc.integer({ min: 0, max: ORDERS - 1 }).chain((order) => ofOrder(sku_ids, order)) },
+    { weight: 1, arbitrary: ofShop(sku_ids) },
+  );
+}
+
+/** What the shop back end sends for one order. Most of its details are its own, so that its parts meet again. */
+function ofOrder(sku_ids: readonly string[], order: number): fc.Arbitrary<Operation> {
+  const order_id = fc.constant(`order-${order}`);
+  const attempt = fc.oneof({ weight: 6, arbitrary: fc.constant(1) }, { weight: 2, arbitrary: fc.constant(2) }, { weight: 1, arbitrary: fc.constant(3) });
+  const own = ORDER_DETAILS.filter((_, place) => place % ORDERS === order);
+  const key = {
+    sku_id: fc.constantFrom(...sku_ids),
+    order_detail_id: fc.oneof({ weight: 9, arbitrary: fc.constantFrom(...own) }, { weight: 1, arbitrary: fc.constantFrom(...ORDER_DETAILS) }),
+  };
+  const lines = fc.oneof(
+    { weight: 2, arbitrary: fc.constantFrom(...baskets(sku_ids, own)) },
+    { weight: 1, arbitrary: some(fc.record({ ...key, quantity: quantities() }), 5) },
+  );
+  const verdict = fc.constantFrom('committed' as const, 'committed' as const, 'aborted' as const);
+  const returned = fc.constantFrom({ return_id: 'return-1', quantity: 1 }, { return_id: 'return-2', quantity: 1 }, { return_id: 'return-1', quantity: 2 });
+  return fc.oneof(
+    { weight: 5, arbitrary: fc.record({ kind: fc.constant('deduct' as const), order_id, lines }) },
+    { weight: 5, arbitrary: fc.record({ kind: fc.constant('hold' as const), order_id, attempt, lines }) },
+    { weight: 4, arbitrary: fc.record({ kind: fc.constant('settle' as const), order_id, attempt, verdict, lines }) },
+    { weight: 4, arbitrary: fc.record({ kind: fc.constant('return' as const), ...key, returned }).map(({ returned: what, ...rest }) => ({ ...rest, ...what })) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant('cancel' as const), order_id, lines: some(fc.record(key), 2) }) },
+  );
+}
+
+/** What an order asks for time and again: one of its details of every SKU, or two of the first. */
+function baskets(sku_ids: readonly string[], details: readonly string[]): Line[][] {
+  const line = (sku_id = '', order_detail_id = ''): Line => ({ sku_id, order_detail_id, quantity: 2 });
+  return [sku_ids.slice(1).map((sku_id) => line(sku_id, details[0])), details.map((detail) => line(sku_ids[0], detail)), [line(sku_ids[1], details[1])]];
+}
+
+/** What operators do. */
+function ofShop(sku_ids: readonly string[]): fc.Arbitrary<Operation> {
   const sku_id = fc.constantFrom(...sku_ids);
-  const number = (max: number): fc.Arbitrary<number> => fc.integer({ min: 1, max });
-  const line = fc.record({
-    sku_id,
-    order_detail_id: number(12).map((detail) => `detail-${detail}`),
-    quantity: fc.oneof({ weight: 4, arbitrary: number(3) }, { weight: 1, arbitrary: number(30) }),
-  });
-  const deduct = fc.record({
-    kind: fc.constant('deduct' as const),
-    order_id: number(3).map((order) => `order-${order}`),
-    lines: fc.uniqueArray(line, {
-      minLength: 1,
-      maxLength: 5,
-      selector: ({ sku_id: sku, order_detail_id }) => `${sku}\0${order_detail_id}`,
-    }),
-  });
+  const delta = fc.oneof(
+    { weight: 4, arbitrary: fc.integer({ min: 1, max: 20 }) },
+    { weight: 4, arbitrary: fc.integer({ min: -10, max: -1 }) },
+    { weight: 1, arbitrary: fc.constant(STOCK_LIMIT) },
+  );
   const adjust = fc.record({
     kind: fc.constant('adjust' as const),
     sku_id,
-    adjustment_id: number(6).map((adjustment) => `adjustment-${adjustment}`),
-    delta: fc.oneof(number(20), number(10).map((units) => -units), fc.constant(Number.MAX_SAFE_INTEGER)),
+    adjustment_id: numbered('adjustment', 6),
+    delta,
     reason: fc.constantFrom(null, 'stock-taking'),
   });
-  const open = fc.record({ kind: fc.constant('open' as const), sku_id, leaved_amount: fc.constantFrom(0, 5, 40) });
-  return fc.oneof({ weight: 6, arbitrary: deduct }, { weight: 2, arbitrary: adjust }, { weight: 1, arbitrary: open });
+  const open = fc.record({ kind: fc.constant('open' as const), sku_id, leaved_amount: fc.constantFrom(0, 5, 14) });
+  const sale = fc.record({
+    kind: fc.constant('sale' as const),
+    sku_id,
+    state: fc.constantFrom('on' as const, 'on' as const, 'on' as const, 'paused' as const),
+    from: fc.constantFrom(null, null, LONG_AGO, LONG_AGO, FAR_AHEAD),
+  });
+  return fc.oneof({ weight: 3, arbitrary: adjust }, { weight: 2, arbitrary: open }, { weight: 1, arbitrary: sale });
+}
+
+function numbered(what: string, max: number): fc.Arbitrary<string> {
+  return fc.integer({ min: 1, max }).map((number) => `${what}-${number}`);
+}
+
+/** Mostly the same, so that an id comes again with the same quantity more often than not. */
+function quantities(): fc.Arbitrary<number> {
+  return fc.oneof(
+    { weight: 8, arbitrary: fc.constant(2) },
+    { weight: 3, arbitrary: fc.integer({ min: 1, max: 3 }) },
+    { weight: 1, arbitrary: fc.integer({ min: 1, max: 30 }) },
+  );
+}
+
+/** Different keys of one request. */
+function some<K extends FlowKey>(key: fc.Arbitrary<K>, max: number): fc.Arbitrary<K[]> {
+  return fc.uniqueArray(key, { minLength: 1, maxLength: max, selector: flowKeyText });
 }

@@ -8,8 +8,8 @@ import { addStock } from '../sql/addStock.ts';
 import { insertAdjustment } from '../sql/insertAdjustment.ts';
 import { lockAdjustment } from '../sql/lockAdjustment.ts';
 import { ownSlots } from '../sql/ownSlots.ts';
-import { readLeft } from '../sql/readLeft.ts';
-import { takeStock } from '../sql/takeStock.ts';
+import { readShelf } from '../sql/readShelf.ts';
+import { writeOffStock } from '../sql/writeOffStock.ts';
 import type { Transaction } from '../transaction.ts';
 
 /** Restock or write off, once per adjustment id: the journal row first, then the stock. */
@@ -25,7 +25,7 @@ export function adjust(operation: Adjust): Change<AppliedOutcome> {
         const value = standing === delta ? ({ is: 'applied', replayed: true } as const) : refused('idempotency_conflict');
         return { keep: false, value };
       }
-      const moved = delta > 0 ? await addStock(transaction, sku_id, delta) : await takeStock(transaction, sku_id, -delta);
+      const moved = delta > 0 ? await addStock(transaction, sku_id, delta) : await writeOffStock(transaction, sku_id, -delta);
       if (!moved) return { keep: false, value: refused(await whyNot(transaction, operation)) };
       return { keep: true, value: { is: 'applied', replayed: false } };
     },
@@ -38,8 +38,9 @@ export function adjust(operation: Adjust): Change<AppliedOutcome> {
 }
 
 async function whyNot(transaction: Transaction, { sku_id, delta }: Adjust): Promise<RefusalCode> {
-  const leaved_amount = await readLeft(transaction, sku_id);
-  if (leaved_amount === null) return 'unknown_sku';
+  const shelf = await readShelf(transaction, sku_id);
+  if (shelf === null) return 'unknown_sku';
+  const { leaved_amount } = shelf;
   const fits = delta > 0 ? leaved_amount <= STOCK_LIMIT - delta : leaved_amount >= -delta;
   if (fits) throw new Raced('stock moved between two statements');
   return delta > 0 ? 'stock_limit' : 'insufficient_stock';

@@ -1,20 +1,28 @@
-import type { Line } from '../../core/nouns.ts';
+import type { CartKey, Line } from '../../core/nouns.ts';
 import { SERVER_ERROR, ServerError } from '../failures.ts';
 import type { Transaction } from '../transaction.ts';
 import { bytesOf } from './bytes.ts';
 
-const SQL = 'INSERT INTO flow (sku_id, order_detail_id, order_id, quantity) VALUES ?';
+/** How a flow begins; 1 to 4, the places of the words in the column's type. */
+export const FLOW_STATUS = { deducted: 1, pending: 2, cancelled: 3, void: 4 } as const;
+
+const SQL = 'INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, attempt, status) VALUES ?';
 
 /**
- * Writes the flows of an order's lines, all or none. The flow key is the primary key, so this is where a repeated id
- * shows, and where it waits for another transaction that is just writing the same id.
+ * Writes flows, all or none. The flow key is the primary key, so this is where a repeated id shows, and where it waits
+ * for another transaction that is just writing the same id.
  *
  * @param lines at least one, sorted by key
  * @returns false when at least one of the keys stands already; then none was written
  */
-export async function insertFlows(transaction: Transaction, order_id: string, lines: readonly Line[]): Promise<boolean> {
+export async function insertFlows(
+  transaction: Transaction,
+  { order_id, attempt }: CartKey,
+  lines: readonly Line[],
+  status: keyof typeof FLOW_STATUS,
+): Promise<boolean> {
   const order = bytesOf(order_id);
-  const rows = lines.map((line) => [bytesOf(line.sku_id), bytesOf(line.order_detail_id), order, line.quantity]);
+  const rows = lines.map((line) => [bytesOf(line.sku_id), bytesOf(line.order_detail_id), order, line.quantity, attempt, FLOW_STATUS[status]]);
   try {
     await transaction.run(SQL, [rows]);
     return true;

@@ -4,10 +4,12 @@ import type { Transaction } from '../transaction.ts';
 import { bytesOf, textOf } from './bytes.ts';
 
 const SELECT = `
-SELECT sku_id, order_detail_id, order_id, quantity, returned, status, sub_row,
+SELECT sku_id, order_detail_id, order_id, attempt, quantity, returned, status, sub_row,
        DATE_FORMAT(created_at, '%Y-%m-%dT%H:%i:%s.%fZ') AS created_at
   FROM flow FORCE INDEX (PRIMARY) WHERE `;
 const KEY = '(sku_id = ? AND order_detail_id = ?)';
+
+const LOCKS = { share: 'LOCK IN SHARE MODE', update: 'FOR UPDATE' } as const;
 
 type Row = Omit<Flow, 'sku_id' | 'order_detail_id' | 'order_id'> & { sku_id: Buffer; order_detail_id: Buffer; order_id: Buffer };
 
@@ -18,10 +20,11 @@ type Row = Omit<Flow, 'sku_id' | 'order_detail_id' | 'order_id'> & { sku_id: Buf
  * The index is forced because a small table would be scanned, and a locking scan waits for strangers.
  *
  * @param keys at least one
+ * @param lock `update` for who may change them: two who share a lock cannot both
  * @returns the flows that stand, by `flowKeyText`
  */
-export async function lockFlows(transaction: Transaction, keys: readonly FlowKey[]): Promise<Map<string, Flow>> {
-  const sql = `${SELECT}${keys.map(() => KEY).join(' OR ')} LOCK IN SHARE MODE`;
+export async function lockFlows(transaction: Transaction, keys: readonly FlowKey[], lock: keyof typeof LOCKS = 'share'): Promise<Map<string, Flow>> {
+  const sql = `${SELECT}${keys.map(() => KEY).join(' OR ')} ${LOCKS[lock]}`;
   const values = keys.flatMap((key) => [bytesOf(key.sku_id), bytesOf(key.order_detail_id)]);
   const rows = await transaction.rows<Row>(sql, values);
   const flows = new Map<string, Flow>();

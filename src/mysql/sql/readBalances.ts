@@ -18,7 +18,7 @@ SELECT sku.sku_id,
   LEFT JOIN (SELECT sku_id, SUM(delta) AS delta
                FROM adjustment GROUP BY sku_id) AS adjustment_sum ON adjustment_sum.sku_id = sku.sku_id
   LEFT JOIN (SELECT sku_id, SUM(quantity) AS deducted, SUM(returned) AS returned, COUNT(*) AS flow_count
-               FROM flow WHERE status = 'deducted' GROUP BY sku_id) AS flow_sum ON flow_sum.sku_id = sku.sku_id`;
+               FROM flow WHERE status IN ('deducted', 'pending', 'cancelled') GROUP BY sku_id) AS flow_sum ON flow_sum.sku_id = sku.sku_id`;
 
 interface Row {
   sku_id: Buffer;

@@ -1,0 +1,91 @@
+import type { Knex } from 'knex';
+
+/** The oldest gateway level (`src/mysql/schemaLevel.ts`) that can still work with the schema after this migration. */
+export const oldestGateway = 2;
+
+const TABLES = [
+  // One row per return of a deduction, and one with an empty return_id where a cancellation gave back the rest.
+  `CREATE TABLE IF NOT EXISTS flow_return (
+     sku_id          VARBINARY(64) NOT NULL,
+     order_detail_id VARBINARY(64) NOT NULL,
+     return_id       VARBINARY(64) NOT NULL,
+     quantity        INT UNSIGNED  NOT NULL CHECK (quantity > 0),
+     created_at      DATETIME(6)   NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+     PRIMARY KEY (sku_id, order_detail_id, return_id),
+     KEY by_time (sku_id, created_at)
+   ) ENGINE = InnoDB`,
+
+  // One row per attempt to sell an order over several shards, on the shard that owns the order's slot. Its state is the
+  // cart's commit point; a row is never used for a second attempt.
+  `CREATE TABLE IF NOT EXISTS cart (
+     order_id    VARBINARY(64) NOT NULL,
+     attempt     INT UNSIGNED  NOT NULL,
+     token       BINARY(16)    NOT NULL,
+     state       ENUM('open', 'committed', 'aborted') NOT NULL DEFAULT 'open',
+     order_lines MEDIUMBLOB    NOT NULL,
+     created_at  DATETIME(6)   NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+     decided_at  DATETIME(6)   NULL,
+     PRIMARY KEY (order_id, attempt),
+     KEY by_state (state, created_at)
+   ) ENGINE = InnoDB`,
+
+  // One row per flow that is held and not settled yet; a small table, so that what is left over is quickly found.
+  `CREATE TABLE IF NOT EXISTS cart_hold (
+     sku_id          VARBINARY(64) NOT NULL,
+     order_detail_id VARBINARY(64) NOT NULL,
+     order_id        VARBINARY(64) NOT NULL,
+     attempt         INT UNSIGNED  NOT NULL,
+     created_at      DATETIME(6)   NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+     PRIMARY KEY (sku_id, order_detail_id),
+     KEY by_time (created_at)
+   ) ENGINE = InnoDB`,
+];
+
+/** Columns by table; each is added where it is missing. */
+const COLUMNS: readonly (readonly [table: string, column: string, definition: string])[] = [
+  // Units that carts hold and that are not in leaved_amount any more.
+  ['stock', 'held_amount', 'BIGINT UNSIGNED NOT NULL DEFAULT 0'],
+  ['stock', 'sale_state', "ENUM('on', 'paused') NOT NULL DEFAULT 'on'"],
+  ['stock', 'sale_from', 'DATETIME(6) NULL'],
+  // The attempt of the cart that holds or held the flow; 0 for an order on one shard.
+  ['flow', 'attempt', 'INT UNSIGNED NOT NULL DEFAULT 0'],
+];
+
+/** Pages of a SKU's journal, newest first. */
+const INDEXED = ['flow', 'adjustment'];
+
+/** DDL commits by itself, so every step looks first whether it is done: a run that died in the middle is run again. */
+export async function up(knex: Knex): Promise<void> {
+  for (const table of TABLES) await knex.raw(table);
+  for (const [table, column, definition] of COLUMNS) {
+    if (!(await knex.schema.hasColumn(table, column))) await knex.raw(`ALTER TABLE ${table} ADD COLUMN ${column} ${definition}`);
+  }
+  // `pending`: held by a cart. `void`: a hold that was undone, or that is to be refused when it comes.
+  await knex.raw("ALTER TABLE flow MODIFY status ENUM('deducted', 'pending', 'cancelled', 'void') NOT NULL DEFAULT 'deducted'");
+  await allowTombstones(knex);
+  for (const table of INDEXED) {
+    if (!(await hasIndex(knex, table))) await knex.raw(`ALTER TABLE ${table} ADD KEY by_time (sku_id, created_at)`);
+  }
+}
+
+export async function down(): Promise<void> {
+  throw new Error('migrations go forward only');
+}
+
+/** What is cancelled before it was deducted has no quantity; the first migration asked for at least 1. */
+async function allowTombstones(knex: Knex): Promise<void> {
+  const [rows] = (await knex.raw(
+    "SELECT CONSTRAINT_NAME AS name FROM information_schema.CHECK_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = DATABASE() AND CHECK_CLAUSE LIKE '%quantity%between 1 and%'",
+  )) as [{ name: string }[]];
+  const [version] = (await knex.raw('SELECT VERSION() AS version')) as [{ version: string }[]];
+  if (version[0]?.version.includes('MariaDB') === true) {
+    await knex.raw('ALTER TABLE flow MODIFY quantity INT UNSIGNED NOT NULL CHECK (quantity <= 1000000)');
+    return;
+  }
+  for (const { name } of rows) await knex.raw('ALTER TABLE flow DROP CHECK ??, ADD CONSTRAINT flow_quantity CHECK (quantity <= 1000000)', [name]);
+}
+
+async function hasIndex(knex: Knex, table: string): Promise<boolean> {
+  const [rows] = (await knex.raw("SHOW INDEX FROM ?? WHERE Key_name = 'by_time'", [table])) as [unknown[]];
+  return rows.length > 0;
+}

@@ -1,0 +1,128 @@
+import { randomBytes } from 'node:crypto';
+import { flowKeyText } from '../core/nouns.ts';
+import type { CartKey, DeadlineMs, Line, ShardIndex, Verdict } from '../core/nouns.ts';
+import type { NotDone, NotMine, ReadFailure, Unknown } from '../core/outcome.ts';
+import type { CartBegun, CartJudged, CartRecords, CartStands, LeftOver } from '../core/ports.ts';
+import { hadNoEffect, Raced, reasonOf } from './failures.ts';
+import { withRetries } from './retries.ts';
+import { settle } from './settle.ts';
+import type { Change } from './settle.ts';
+import type { Shard } from './shard.ts';
+import { decideCart, insertCart, lockCart, lockLatestCart } from './sql/carts.ts';
+import { ownSlots } from './sql/ownSlots.ts';
+import { readLeftOver } from './sql/readLeftOver.ts';
+import { transact } from './transaction.ts';
+
+/** Cart records in MySQL. Each change is one transaction, and is carried to a definite end like any other. */
+export class CartStore implements CartRecords {
+  readonly #shards: readonly Shard[];
+
+  constructor(shards: readonly Shard[]) {
+    this.#shards = shards;
+  }
+
+  begin(
+    shard: ShardIndex,
+    order: { readonly order_id: string; readonly lines: readonly Line[] },
+    force: boolean,
+    deadlineMs: DeadlineMs,
+  ): Promise<CartBegun | CartStands | NotDone | NotMine | Unknown> {
+    return settle(this.#shard(shard), deadlineMs, beginning(order, force));
+  }
+
+  decide(shard: ShardIndex, cart: CartKey, verdict: Verdict, deadlineMs: DeadlineMs): Promise<CartJudged | NotDone | NotMine | Unknown> {
+    return settle(this.#shard(shard), deadlineMs, deciding(cart, verdict));
+  }
+
+  judge(shard: ShardIndex, cart: CartKey, deadlineMs: DeadlineMs): Promise<CartJudged | NotDone | NotMine | Unknown> {
+    return settle(this.#shard(shard), deadlineMs, judging(cart));
+  }
+
+  async findLeftOver(shard: ShardIndex, max: number, deadlineMs: DeadlineMs): Promise<LeftOver | ReadFailure> {
+    const { pool, retryBudget } = this.#shard(shard);
+    try {
+      return await withRetries(deadlineMs, retryBudget, () =>
+        transact(pool, deadlineMs, async (transaction) => ({ keep: false, value: await readLeftOver(transaction, max) })),
+      );
+    } catch (error) {
+      if (hadNoEffect(error)) return { is: 'not_done', reason: reasonOf(error) };
+      throw error;
+    }
+  }
+
+  #shard(index: ShardIndex): Shard {
+    const shard = this.#shards[index];
+    if (shard === undefined) throw new RangeError(`there is no shard ${index}`);
+    return shard;
+  }
+}
+
+function beginning(
+  { order_id, lines }: { readonly order_id: string; readonly lines: readonly Line[] },
+  force: boolean,
+): Change<CartBegun | CartStands | NotMine> {
+  const token = randomBytes(16);
+  let intended: CartKey | null = null;
+  return {
+    async attempt(transaction) {
+      if (!(await ownSlots(transaction, [order_id]))) return { keep: false, value: { is: 'not_mine' } };
+      const latest = await lockLatestCart(transaction, order_id);
+      if (latest?.state === 'open') {
+        if (!latest.isAbandoned) return { keep: false, value: { is: 'open', attempt: latest.attempt } };
+        await decideCart(transaction, { order_id, attempt: latest.attempt }, 'aborted');
+      }
+      if (latest?.state === 'committed' && !force && holdsAll(latest.lines, lines)) return { keep: false, value: { is: 'sold', attempt: latest.attempt } };
+      intended = { order_id, attempt: (latest?.attempt ?? 0) + 1 };
+      if (!(await insertCart(transaction, intended, { token, state: 'open', lines }))) throw new Raced('another attempt began between two statements');
+      return { keep: true, value: { is: 'begun', attempt: intended.attempt } };
+    },
+    async recall(transaction) {
+      if (intended === null) return null;
+      const cart = await lockCart(transaction, intended);
+      return cart?.token.equals(token) === true ? { is: 'begun', attempt: intended.attempt } : null;
+    },
+  };
+}
+
+function deciding(cart: CartKey, verdict: Verdict): Change<CartJudged | NotMine> {
+  return {
+    async attempt(transaction) {
+      if (!(await ownSlots(transaction, [cart.order_id]))) return { keep: false, value: { is: 'not_mine' } };
+      if (await decideCart(transaction, cart, verdict)) return { keep: true, value: { is: 'judged', state: verdict } };
+      const standing = await lockCart(transaction, cart);
+      // Records are never deleted; one that went with a lost disk cannot be what sells.
+      return { keep: false, value: { is: 'judged', state: standing?.state ?? 'aborted' } };
+    },
+    async recall(transaction) {
+      const standing = await lockCart(transaction, cart);
+      return standing === null || standing.state === 'open' ? null : { is: 'judged', state: standing.state };
+    },
+  };
+}
+
+function judging(cart: CartKey): Change<CartJudged | NotMine> {
+  return {
+    async attempt(transaction) {
+      if (!(await ownSlots(transaction, [cart.order_id]))) return { keep: false, value: { is: 'not_mine' } };
+      const standing = await lockCart(transaction, cart);
+      if (standing === null) {
+        if (!(await insertCart(transaction, cart, { token: randomBytes(16), state: 'aborted', lines: [] }))) {
+          throw new Raced('the record came between two statements');
+        }
+        return { keep: true, value: { is: 'judged', state: 'aborted' } };
+      }
+      if (standing.state !== 'open' || !standing.isAbandoned) return { keep: false, value: { is: 'judged', state: standing.state } };
+      await decideCart(transaction, cart, 'aborted');
+      return { keep: true, value: { is: 'judged', state: 'aborted' } };
+    },
+    async recall(transaction) {
+      const standing = await lockCart(transaction, cart);
+      return standing === null ? null : { is: 'judged', state: standing.state };
+    },
+  };
+}
+
+function holdsAll(sold: readonly Line[], wanted: readonly Line[]): boolean {
+  const quantities = new Map(sold.map((line) => [flowKeyText(line), line.quantity]));
+  return wanted.every((line) => quantities.get(flowKeyText(line)) === line.quantity);
+}

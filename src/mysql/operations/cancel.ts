@@ -1,0 +1,80 @@
+import { flowKeyText } from '../../core/nouns.ts';
+import type { Flow, FlowKey, Hold, Line } from '../../core/nouns.ts';
+import { skusOf } from '../../core/operation.ts';
+import type { Cancel } from '../../core/operation.ts';
+import { refusedLines } from '../../core/outcome.ts';
+import type { CancelOutcome, RefusedLine } from '../../core/outcome.ts';
+import { Raced } from '../failures.ts';
+import type { Change } from '../settle.ts';
+import { addStock } from '../sql/addStock.ts';
+import { CANCELLATION, cancelFlow, insertReturn } from '../sql/giveBack.ts';
+import { insertFlows } from '../sql/insertFlows.ts';
+import { lockFlows } from '../sql/lockFlows.ts';
+import { ownSlots } from '../sql/ownSlots.ts';
+import type { Transaction } from '../transaction.ts';
+import { bySku, inOrderOfBytes } from './claim.ts';
+
+/**
+ * Gives back the rest of an order's lines on one shard. A line that is not there, or whose hold was undone, becomes a
+ * tombstone: a deduction that is still on its way finds its ids taken.
+ */
+export function cancel(operation: Cancel): Change<CancelOutcome> {
+  const { order_id } = operation;
+  const keys = inOrderOfBytes(operation.lines);
+
+  return {
+    async attempt(transaction) {
+      if (!(await ownSlots(transaction, skusOf(operation)))) return { keep: false, value: { is: 'not_mine' } };
+      const standing = await lockFlows(transaction, keys, 'update');
+      const flows = keys.flatMap((key) => standing.get(flowKeyText(key)) ?? []);
+      const foreign = flows.filter((flow) => flow.order_id !== order_id && (flow.status === 'deducted' || flow.status === 'cancelled'));
+      if (foreign.length > 0) return { keep: false, value: refusedLines(foreign.map(conflictOf)) };
+      const held = flows.filter((flow): flow is Flow & Hold => flow.status === 'pending');
+      if (held.length > 0) return { keep: false, value: { is: 'pending', holds: held } };
+      const absent = keys.filter((key) => !standing.has(flowKeyText(key)));
+      const changed = flows.filter(({ status }) => status !== 'cancelled');
+      if (absent.length === 0 && changed.length === 0) return { keep: false, value: { is: 'applied', replayed: true } };
+      await bury(transaction, order_id, absent);
+      await giveBackRests(transaction, order_id, changed);
+      return { keep: true, value: { is: 'applied', replayed: false } };
+    },
+
+    async recall(transaction) {
+      const standing = await lockFlows(transaction, keys);
+      const done = keys.every((key) => {
+        const flow = standing.get(flowKeyText(key));
+        return flow?.status === 'cancelled' && flow.order_id === order_id;
+      });
+      return done ? { is: 'applied', replayed: false } : null;
+    },
+  };
+}
+
+async function bury(transaction: Transaction, order_id: string, absent: readonly FlowKey[]): Promise<void> {
+  if (absent.length === 0) return;
+  const tombstones = absent.map(({ sku_id, order_detail_id }): Line => ({ sku_id, order_detail_id, quantity: 0 }));
+  if (!(await insertFlows(transaction, { order_id, attempt: 0 }, tombstones, 'cancelled'))) {
+    throw new Raced('a deduction came between two statements');
+  }
+}
+
+async function giveBackRests(transaction: Transaction, order_id: string, flows: readonly Flow[]): Promise<void> {
+  for (const flow of flows) {
+    const rest = restOf(flow);
+    if (rest > 0 && !(await insertReturn(transaction, flow, CANCELLATION, rest))) throw new Raced('another cancellation came between two statements');
+    await cancelFlow(transaction, flow, order_id, flow.status === 'void');
+  }
+  for (const [sku_id, ofSku] of bySku(flows)) {
+    const units = ofSku.reduce((sum, flow) => sum + restOf(flow), 0);
+    if (units > 0 && !(await addStock(transaction, sku_id, units))) throw new Error(`${sku_id} cannot take back what was sold of it`);
+  }
+}
+
+/** What an undone hold took has gone back already. */
+function restOf(flow: Flow): number {
+  return flow.status === 'void' ? 0 : flow.quantity - flow.returned;
+}
+
+function conflictOf({ sku_id, order_detail_id, quantity }: Flow): RefusedLine {
+  return { sku_id, order_detail_id, quantity, code: 'idempotency_conflict' };
+}

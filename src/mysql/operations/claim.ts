@@ -1,0 +1,134 @@
+import { compareIdentifiers } from '../../core/identifier.ts';
+import { flowKeyText } from '../../core/nouns.ts';
+import type { CartKey, Flow, FlowKey, Hold, Line } from '../../core/nouns.ts';
+import { refusedLines } from '../../core/outcome.ts';
+import type { DeductedLine, NotDone, Pending, Refused, RefusedLine } from '../../core/outcome.ts';
+import { judgeStanding } from '../../core/standing.ts';
+import { Raced } from '../failures.ts';
+import { readHolds } from '../sql/holds.ts';
+import { insertFlows } from '../sql/insertFlows.ts';
+import { lockFlows } from '../sql/lockFlows.ts';
+import { readShelf } from '../sql/readShelf.ts';
+import { reviveFlow } from '../sql/reviveFlow.ts';
+import { takeStock } from '../sql/takeStock.ts';
+import type { Transaction } from '../transaction.ts';
+
+/** Lines whose flows and stock were taken, and those that stood already. */
+export interface Claimed {
+  readonly is: 'claimed';
+  readonly fresh: readonly Line[];
+  readonly standing: ReadonlyMap<string, Flow>;
+}
+
+/**
+ * Writes the flows of some lines and takes their stock: all of them, or nothing that is to be kept.
+ *
+ * Flow first, stock last: repeated ids are known before stock is touched, and a hot row stays locked for one statement
+ * and a COMMIT. Everything is locked in the order of its bytes, so that two orders with the same goods wait for each
+ * other instead of against each other.
+ *
+ * @param given in any order; the lines of refusals come in this order
+ */
+export async function claim(
+  transaction: Transaction,
+  cart: CartKey,
+  given: readonly Line[],
+  status: 'deducted' | 'pending',
+): Promise<Claimed | Refused | Pending | NotDone> {
+  const lines = inOrderOfBytes(given);
+  const standing = (await insertFlows(transaction, cart, lines, status)) ? new Map<string, Flow>() : await lockFlows(transaction, lines);
+  const judged = lines.map((line) => {
+    const flow = standing.get(flowKeyText(line));
+    return { line, flow, verdict: flow === undefined ? ('new' as const) : judgeStanding(cart, line, flow) };
+  });
+  const fresh = judged.filter(({ verdict }) => verdict === 'new' || verdict === 'free').map(({ line }) => line);
+  if (judged.some(({ verdict }) => verdict === 'late')) return { is: 'not_done', reason: 'this attempt was undone before it came' };
+  if (standing.size > 0) {
+    await writeRest(transaction, cart, status, {
+      absent: judged.filter(({ verdict }) => verdict === 'new').map(({ line }) => line),
+      free: judged.filter(({ verdict }) => verdict === 'free').map(({ line }) => line),
+    });
+  }
+  const refusals = judged.flatMap(({ line, verdict }): RefusedLine[] =>
+    verdict === 'idempotency_conflict' || verdict === 'cancelled' ? [{ ...line, code: verdict }] : [],
+  );
+  const held = judged.flatMap(({ verdict, flow }): Hold[] => (verdict === 'pending' && flow !== undefined ? [flow] : []));
+  const taken = await takeEach(transaction, fresh, status === 'pending');
+  const all = [...refusals, ...taken.refusals];
+  if (all.length > 0) return refusedLines(inGivenOrder(given, all));
+  if (held.length > 0) return { is: 'pending', holds: held };
+  if (taken.lacking.length > 0) return holdersOf(transaction, taken.lacking);
+  return { is: 'claimed', fresh, standing: new Map([...standing].filter(([, { status: was }]) => was !== 'void')) };
+}
+
+/** The lines as they are answered. */
+export function answered(lines: readonly Line[], standing: ReadonlyMap<string, Flow>): DeductedLine[] {
+  return lines.map((line) => {
+    const flow = standing.get(flowKeyText(line));
+    return { ...line, replayed: flow?.status === 'deducted', returned: flow?.returned ?? 0 };
+  });
+}
+
+/** In the order in which rows are locked, everywhere. */
+export function inOrderOfBytes<K extends FlowKey>(keys: readonly K[]): K[] {
+  return [...keys].sort((a, b) => compareIdentifiers(a.sku_id, b.sku_id) || compareIdentifiers(a.order_detail_id, b.order_detail_id));
+}
+
+/** Groups that keep the order of what is given. */
+export function bySku<K extends FlowKey>(lines: readonly K[]): Map<string, K[]> {
+  const groups = new Map<string, K[]>();
+  for (const line of lines) {
+    const group = groups.get(line.sku_id);
+    if (group === undefined) groups.set(line.sku_id, [line]);
+    else group.push(line);
+  }
+  return groups;
+}
+
+/** Writes what did not stand, where some of the keys did. */
+async function writeRest(
+  transaction: Transaction,
+  cart: CartKey,
+  status: 'deducted' | 'pending',
+  { absent, free }: { readonly absent: readonly Line[]; readonly free: readonly Line[] },
+): Promise<void> {
+  if (absent.length > 0 && !(await insertFlows(transaction, cart, absent, status))) {
+    throw new Raced('another transaction wrote one of the ids between two statements');
+  }
+  for (const line of free) {
+    if (!(await reviveFlow(transaction, cart, line, status))) throw new Raced('another transaction took an undone hold between two statements');
+  }
+}
+
+/** Takes the stock of all lines, one statement per SKU, and names every line that cannot be served. */
+async function takeEach(
+  transaction: Transaction,
+  lines: readonly Line[],
+  isHold: boolean,
+): Promise<{ refusals: RefusedLine[]; lacking: string[] }> {
+  const refusals: RefusedLine[] = [];
+  const lacking: string[] = [];
+  for (const [sku_id, ofSku] of bySku(lines)) {
+    const units = ofSku.reduce((sum, line) => sum + line.quantity, 0);
+    if (await takeStock(transaction, sku_id, units, isHold)) continue;
+    const shelf = await readShelf(transaction, sku_id);
+    if (shelf === null) refusals.push(...ofSku.map((line) => ({ ...line, code: 'unknown_sku' as const })));
+    else if (!shelf.isOnSale) refusals.push(...ofSku.map((line) => ({ ...line, code: 'not_on_sale' as const })));
+    else if (shelf.leaved_amount >= units) throw new Raced('stock came in between two statements');
+    // Short only because of undecided carts is not short: what they hold may come back.
+    else if (shelf.leaved_amount + shelf.held_amount >= units) lacking.push(sku_id);
+    else refusals.push(...ofSku.map((line) => ({ ...line, code: 'insufficient_stock' as const, leaved_amount: shelf.leaved_amount })));
+  }
+  return { refusals, lacking };
+}
+
+async function holdersOf(transaction: Transaction, sku_ids: readonly string[]): Promise<Pending> {
+  const holds = await readHolds(transaction, sku_ids);
+  if (holds.length === 0) throw new Raced('what was held was settled between two statements');
+  return { is: 'pending', holds };
+}
+
+function inGivenOrder(lines: readonly Line[], refusals: readonly RefusedLine[]): RefusedLine[] {
+  const byKey = new Map(refusals.map((refusal) => [flowKeyText(refusal), refusal]));
+  return lines.flatMap((line) => byKey.get(flowKeyText(line)) ?? []);
+}

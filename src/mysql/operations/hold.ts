@@ -1,0 +1,39 @@
+import { flowKeyText } from '../../core/nouns.ts';
+import type { Line } from '../../core/nouns.ts';
+import { skusOf } from '../../core/operation.ts';
+import type { HoldLines } from '../../core/operation.ts';
+import type { HoldOutcome } from '../../core/outcome.ts';
+import { judgeStanding } from '../../core/standing.ts';
+import type { Change } from '../settle.ts';
+import { insertHolds } from '../sql/holds.ts';
+import { lockFlows } from '../sql/lockFlows.ts';
+import { ownSlots } from '../sql/ownSlots.ts';
+import { answered, claim } from './claim.ts';
+
+/** Holds the stock of a cart's lines on one shard. The same attempt again finds its holds and adds nothing. */
+export function hold(operation: HoldLines): Change<HoldOutcome> {
+  /** What the last attempt wanted to say when it sent COMMIT. */
+  let intended: { fresh: readonly Line[]; outcome: HoldOutcome } | null = null;
+
+  return {
+    async attempt(transaction) {
+      if (!(await ownSlots(transaction, skusOf(operation)))) return { keep: false, value: { is: 'not_mine' } };
+      const claimed = await claim(transaction, operation, operation.lines, 'pending');
+      if (claimed.is !== 'claimed') return { keep: false, value: claimed };
+      if (claimed.fresh.length > 0) await insertHolds(transaction, operation, claimed.fresh);
+      const outcome: HoldOutcome = { is: 'held', lines: answered(operation.lines, claimed.standing) };
+      intended = { fresh: claimed.fresh, outcome };
+      return { keep: claimed.fresh.length > 0, value: outcome };
+    },
+
+    async recall(transaction) {
+      if (intended === null) return null;
+      const standing = await lockFlows(transaction, intended.fresh);
+      const stands = intended.fresh.every((line) => {
+        const flow = standing.get(flowKeyText(line));
+        return flow !== undefined && judgeStanding(operation, line, flow) === 'replay';
+      });
+      return stands ? intended.outcome : null;
+    },
+  };
+}

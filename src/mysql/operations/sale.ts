@@ -1,0 +1,21 @@
+import type { SetSale } from '../../core/operation.ts';
+import { refused } from '../../core/outcome.ts';
+import type { AppliedOutcome } from '../../core/outcome.ts';
+import type { Change } from '../settle.ts';
+import { ownSlots } from '../sql/ownSlots.ts';
+import { isSale, setSale } from '../sql/setSale.ts';
+
+/** Lets a SKU be sold, or not. It stands in the stock row, so it holds on every gateway from its commit on. */
+export function sale(operation: SetSale): Change<AppliedOutcome> {
+  return {
+    async attempt(transaction) {
+      if (!(await ownSlots(transaction, [operation.sku_id]))) return { keep: false, value: { is: 'not_mine' } };
+      if (!(await setSale(transaction, operation))) return { keep: false, value: refused('unknown_sku') };
+      return { keep: true, value: { is: 'applied', replayed: false } };
+    },
+
+    async recall(transaction) {
+      return (await isSale(transaction, operation)) ? { is: 'applied', replayed: false } : null;
+    },
+  };
+}

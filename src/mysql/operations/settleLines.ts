@@ -1,0 +1,68 @@
+import { flowKeyText } from '../../core/nouns.ts';
+import type { Flow, Line } from '../../core/nouns.ts';
+import { skusOf } from '../../core/operation.ts';
+import type { SettleLines } from '../../core/operation.ts';
+import type { AppliedOutcome } from '../../core/outcome.ts';
+import { Raced } from '../failures.ts';
+import type { Change } from '../settle.ts';
+import { deleteHold } from '../sql/holds.ts';
+import { insertFlows } from '../sql/insertFlows.ts';
+import { lockFlows } from '../sql/lockFlows.ts';
+import { ownSlots } from '../sql/ownSlots.ts';
+import { raiseFence } from '../sql/raiseFence.ts';
+import { settleFlow } from '../sql/settleFlow.ts';
+import { settleStock } from '../sql/settleStock.ts';
+import type { Transaction } from '../transaction.ts';
+import { bySku, inOrderOfBytes } from './claim.ts';
+
+/**
+ * Carries out a cart's verdict on one shard: only what this very attempt holds is touched, so it can be done by anybody
+ * and any number of times. An aborted cart's lines that are not held yet get a void flow, so that a late hold finds that
+ * it is late.
+ */
+export function settleLines(operation: SettleLines): Change<AppliedOutcome> {
+  const lines = inOrderOfBytes(operation.lines);
+  const isOfAttempt = (flow: Flow | undefined): boolean =>
+    flow?.status === 'pending' && flow.order_id === operation.order_id && flow.attempt === operation.attempt;
+
+  return {
+    async attempt(transaction) {
+      if (!(await ownSlots(transaction, skusOf(operation)))) return { keep: false, value: { is: 'not_mine' } };
+      const standing = await lockFlows(transaction, lines, 'update');
+      const held = lines.map((line) => standing.get(flowKeyText(line))).filter((flow): flow is Flow => isOfAttempt(flow));
+      const missing = operation.verdict === 'aborted' ? lines.filter((line) => !standing.has(flowKeyText(line))) : [];
+      const outdated = operation.verdict === 'aborted' ? [...standing.values()].filter((flow) => isOutdatedFence(flow, operation)) : [];
+      if (held.length + missing.length + outdated.length === 0) return { keep: false, value: { is: 'applied', replayed: true } };
+      await fence(transaction, operation, missing);
+      for (const flow of outdated) await raiseFence(transaction, flow, operation);
+      for (const flow of held) {
+        await settleFlow(transaction, flow, operation.verdict);
+        await deleteHold(transaction, flow);
+      }
+      for (const [sku_id, ofSku] of bySku(held)) {
+        const units = ofSku.reduce((sum, { quantity }) => sum + quantity, 0);
+        if (!(await settleStock(transaction, sku_id, units, operation.verdict))) throw new Error(`${sku_id} has flows and no stock row`);
+      }
+      return { keep: true, value: { is: 'applied', replayed: false } };
+    },
+
+    async recall(transaction) {
+      const standing = await lockFlows(transaction, lines);
+      const isUndone = lines.some((line) => {
+        const flow = standing.get(flowKeyText(line));
+        return isOfAttempt(flow) || (operation.verdict === 'aborted' && (flow === undefined || isOutdatedFence(flow, operation)));
+      });
+      return isUndone ? null : { is: 'applied', replayed: false };
+    },
+  };
+}
+
+/** An undone hold of an earlier attempt lets this one's late hold through. */
+function isOutdatedFence(flow: Flow, { order_id, attempt }: SettleLines): boolean {
+  return flow.status === 'void' && flow.order_id === order_id && flow.attempt < attempt;
+}
+
+async function fence(transaction: Transaction, operation: SettleLines, missing: readonly Line[]): Promise<void> {
+  if (missing.length === 0) return;
+  if (!(await insertFlows(transaction, operation, missing, 'void'))) throw new Raced('a hold came between two statements');
+}

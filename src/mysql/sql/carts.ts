@@ -1,0 +1,84 @@
+import type { CartKey, Line, Verdict } from '../../core/nouns.ts';
+import type { CartState } from '../../core/ports.ts';
+import { SERVER_ERROR, ServerError } from '../failures.ts';
+import type { Transaction } from '../transaction.ts';
+import { bytesOf } from './bytes.ts';
+
+/** Others than its coordinator may abort a cart only when its record is this old, by the clock of its shard. */
+export const ABANDONED_SECONDS = 5;
+
+const LATEST = `
+SELECT attempt, token, state, order_lines, created_at <= CURRENT_TIMESTAMP(6) - INTERVAL ${ABANDONED_SECONDS} SECOND AS abandoned
+  FROM cart FORCE INDEX (PRIMARY) WHERE order_id = ? ORDER BY attempt DESC LIMIT 1 FOR UPDATE`;
+const ONE = `
+SELECT attempt, token, state, order_lines, created_at <= CURRENT_TIMESTAMP(6) - INTERVAL ${ABANDONED_SECONDS} SECOND AS abandoned
+  FROM cart FORCE INDEX (PRIMARY) WHERE order_id = ? AND attempt = ? FOR UPDATE`;
+const INSERT = 'INSERT INTO cart (order_id, attempt, token, state, order_lines) VALUES (?, ?, ?, ?, ?)';
+const DECIDE = `
+UPDATE cart SET state = ?, decided_at = CURRENT_TIMESTAMP(6)
+ WHERE order_id = ? AND attempt = ? AND state = 'open'`;
+
+/** The places of the words in the column's type. */
+const STATES = { open: 1, committed: 2, aborted: 3 } as const;
+
+/** A cart's record under a lock. */
+export interface LockedCart {
+  readonly attempt: number;
+  /** Tells its coordinator from others. */
+  readonly token: Buffer;
+  readonly state: CartState;
+  readonly lines: readonly Line[];
+  /** Old enough for others to abort it. */
+  readonly isAbandoned: boolean;
+}
+
+interface Row {
+  readonly attempt: number;
+  readonly token: Buffer;
+  readonly state: CartState;
+  readonly order_lines: Buffer;
+  readonly abandoned: number;
+}
+
+/** The last attempt of an order, or null when it has none. */
+export async function lockLatestCart(transaction: Transaction, order_id: string): Promise<LockedCart | null> {
+  return cartOf(await transaction.rows<Row>(LATEST, [bytesOf(order_id)]));
+}
+
+/** One attempt, or null. */
+export async function lockCart(transaction: Transaction, { order_id, attempt }: CartKey): Promise<LockedCart | null> {
+  return cartOf(await transaction.rows<Row>(ONE, [bytesOf(order_id), attempt]));
+}
+
+/** Writes the record of an attempt. @returns false when it stands already */
+export async function insertCart(
+  transaction: Transaction,
+  { order_id, attempt }: CartKey,
+  record: { readonly token: Buffer; readonly state: CartState; readonly lines: readonly Line[] },
+): Promise<boolean> {
+  const lines = Buffer.from(JSON.stringify(record.lines.map(({ sku_id, order_detail_id, quantity }) => [sku_id, order_detail_id, quantity])), 'utf8');
+  try {
+    await transaction.run(INSERT, [bytesOf(order_id), attempt, record.token, STATES[record.state], lines]);
+    return true;
+  } catch (error) {
+    if (error instanceof ServerError && error.number === SERVER_ERROR.duplicateKey) return false;
+    throw error;
+  }
+}
+
+/** Decides an open cart: whoever finds it open decides. @returns false when it was decided already or does not stand */
+export async function decideCart(transaction: Transaction, { order_id, attempt }: CartKey, verdict: Verdict): Promise<boolean> {
+  return (await transaction.run(DECIDE, [STATES[verdict], bytesOf(order_id), attempt])) === 1;
+}
+
+function cartOf([row]: readonly Row[]): LockedCart | null {
+  if (row === undefined) return null;
+  const lines = JSON.parse(row.order_lines.toString('utf8')) as [string, string, number][];
+  return {
+    attempt: row.attempt,
+    token: row.token,
+    state: row.state,
+    lines: lines.map(([sku_id, order_detail_id, quantity]) => ({ sku_id, order_detail_id, quantity })),
+    isAbandoned: row.abandoned === 1,
+  };
+}

@@ -1,0 +1,34 @@
+import type { CartKey, FlowKey, Hold } from '../../core/nouns.ts';
+import type { Transaction } from '../transaction.ts';
+import { bytesOf, textOf } from './bytes.ts';
+
+const INSERT = 'INSERT INTO cart_hold (sku_id, order_detail_id, order_id, attempt) VALUES ?';
+const DELETE = 'DELETE FROM cart_hold WHERE sku_id = ? AND order_detail_id = ?';
+const READ = 'SELECT sku_id, order_detail_id, order_id, attempt FROM cart_hold WHERE sku_id IN (?) LIMIT 500';
+
+/** A row of `cart_hold`. */
+export interface HoldRow {
+  readonly sku_id: Buffer;
+  readonly order_detail_id: Buffer;
+  readonly order_id: Buffer;
+  readonly attempt: number;
+}
+
+/** Notes that flows are held, so that whoever looks for units or for what is left over finds them. */
+export async function insertHolds(transaction: Transaction, { order_id, attempt }: CartKey, keys: readonly FlowKey[]): Promise<void> {
+  await transaction.run(INSERT, [keys.map((key) => [bytesOf(key.sku_id), bytesOf(key.order_detail_id), bytesOf(order_id), attempt])]);
+}
+
+/** Strikes out a hold that is settled. */
+export async function deleteHold(transaction: Transaction, key: FlowKey): Promise<void> {
+  await transaction.run(DELETE, [bytesOf(key.sku_id), bytesOf(key.order_detail_id)]);
+}
+
+/** Who holds units of some SKUs at this moment; takes no lock. */
+export async function readHolds(transaction: Transaction, sku_ids: readonly string[]): Promise<Hold[]> {
+  return (await transaction.rows<HoldRow>(READ, [sku_ids.map(bytesOf)])).map(holdOf);
+}
+
+export function holdOf(row: HoldRow): Hold {
+  return { sku_id: textOf(row.sku_id), order_detail_id: textOf(row.order_detail_id), order_id: textOf(row.order_id), attempt: row.attempt };
+}

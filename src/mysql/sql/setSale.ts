@@ -1,0 +1,26 @@
+import type { SetSale } from '../../core/operation.ts';
+import type { Transaction } from '../transaction.ts';
+import { bytesOf } from './bytes.ts';
+
+/** Text, because MariaDB's FROM_UNIXTIME ends in 2038. */
+const FROM = 'CAST(CAST(? AS CHAR) AS DATETIME(6))';
+const SQL = `UPDATE stock SET sale_state = ?, sale_from = ${FROM}, version = version + 1 WHERE sku_id = ?`;
+const READ = `SELECT 1 AS is_so FROM stock WHERE sku_id = ? AND sub_row = 0 AND sale_state = ? AND sale_from <=> ${FROM} LOCK IN SHARE MODE`;
+
+/** The places of the words in the column's type. */
+const STATES = { on: 1, paused: 2 } as const;
+
+/** Lets a SKU be sold, or not, in all its rows. @returns false when it is unknown */
+export async function setSale(transaction: Transaction, { sku_id, state, from }: SetSale): Promise<boolean> {
+  return (await transaction.run(SQL, [STATES[state], datetimeOf(from), bytesOf(sku_id)])) > 0;
+}
+
+/** Whether a SKU stands just so; waits for a transaction that is just changing it. */
+export async function isSale(transaction: Transaction, { sku_id, state, from }: SetSale): Promise<boolean> {
+  return (await transaction.rows(READ, [bytesOf(sku_id), STATES[state], datetimeOf(from)])).length > 0;
+}
+
+/** `2026-11-20T10:00:00.000Z` as the server reads it; sessions are in UTC. */
+function datetimeOf(from: string | null): Buffer | null {
+  return from === null ? null : Buffer.from(from.replace('T', ' ').replace('Z', ''), 'latin1');
+}

@@ -1,0 +1,67 @@
+import { flowKeyText } from '../core/nouns.ts';
+import type { DeadlineMs, FlowKey } from '../core/nouns.ts';
+import { refused, refusedLines } from '../core/outcome.ts';
+import type { Applied, CancelOutcome, NotDone, NotMine, Refused, RefusedLine, Unknown } from '../core/outcome.ts';
+import { groupByShard } from '../core/plan.ts';
+import { applyOperation } from './applyOperation.ts';
+import { findDeductions } from './findDeductions.ts';
+import { pastHolds } from './freeHolds.ts';
+import type { Parts } from './parts.ts';
+
+export interface Cancellation {
+  readonly order_id: string;
+  /** At least one; no key twice. */
+  readonly lines: readonly FlowKey[];
+}
+
+type Ended = Applied | Refused | NotDone | Unknown;
+
+/**
+ * Gives back the rest of an order's lines and blocks those that were not deducted. Each shard does its part by itself;
+ * what would be refused is looked for on all of them first, so that a refusal has no effect anywhere.
+ */
+export function cancelOrder(parts: Parts, cancellation: Cancellation, deadlineMs: DeadlineMs): Promise<Ended> {
+  return parts.routing.onOwners<Ended>(async (map) => {
+    const groups = [...groupByShard(cancellation.lines, map)];
+    if (groups.length > 1) {
+      const obstacle = await findObstacle(parts, cancellation, deadlineMs);
+      if (obstacle !== null) return obstacle;
+    }
+    const outcomes = await Promise.all(
+      groups.map(([shard, lines]) =>
+        pastHolds<CancelOutcome>(parts, deadlineMs, 0, () =>
+          applyOperation(parts.engine, shard, { kind: 'cancel', order_id: cancellation.order_id, lines }, deadlineMs),
+        ),
+      ),
+    );
+    return together(outcomes);
+  });
+}
+
+async function findObstacle(parts: Parts, { order_id, lines }: Cancellation, deadlineMs: DeadlineMs): Promise<Refused | NotDone | null> {
+  const found = await findDeductions(parts, lines, deadlineMs);
+  if (found.is !== 'found') return found;
+  const flows = found.deductions.flatMap((deduction) => (deduction === null ? [] : [deduction.flow]));
+  const foreign = flows.filter((flow) => flow.order_id !== order_id && flow.status !== 'pending');
+  if (foreign.length > 0) {
+    const conflicts = new Map(foreign.map((flow): [string, RefusedLine] => [flowKeyText(flow), { ...flow, code: 'idempotency_conflict' }]));
+    return refusedLines(lines.flatMap((line) => conflicts.get(flowKeyText(line)) ?? []));
+  }
+  return flows.some(({ status }) => status === 'pending') ? refused('pending') : null;
+}
+
+/** One answer out of those of all shards. */
+function together(outcomes: readonly CancelOutcome[]): Ended | NotMine {
+  const applied = outcomes.filter((outcome): outcome is Applied => outcome.is === 'applied');
+  const others = outcomes.filter((outcome) => outcome.is !== 'applied');
+  if (others.length === 0) return { is: 'applied', replayed: applied.every(({ replayed }) => replayed) };
+  const unknown = others.find((outcome): outcome is Unknown => outcome.is === 'unknown');
+  if (unknown !== undefined) return unknown;
+  // Part of it stands, so this is neither done nor refused; the same lines again finish it.
+  if (applied.some(({ replayed }) => !replayed)) return { is: 'unknown', reason: `some lines are cancelled, others not: ${others[0]?.is}` };
+  const refusals = others.filter((outcome): outcome is Refused => outcome.is === 'refused');
+  const [first] = others;
+  if (refusals.length > 0) return refusedLines(refusals.flatMap(({ lines }) => lines));
+  if (first?.is === 'pending') return refused('pending');
+  return first === undefined || first.is === 'refused' || first.is === 'unknown' ? { is: 'not_done', reason: 'no shard answered' } : first;
+}

@@ -1,0 +1,88 @@
+import type { CartKey, DeadlineMs, Hold, Verdict } from '../core/nouns.ts';
+import type { NotDone, Pending, Unknown } from '../core/outcome.ts';
+import { groupByShard } from '../core/plan.ts';
+import type { CartJudged } from '../core/ports.ts';
+import { applyOperation } from './applyOperation.ts';
+import type { Parts } from './parts.ts';
+
+/** The pause before holds that are still undecided are asked for again, drawn evenly up to this. */
+const PAUSE_MS_MAX = 40;
+
+/**
+ * Does something that carts may be in the way of. Whoever meets a hold settles it by its cart's record; while that is
+ * open it is waited for.
+ *
+ * @param waitUntilMs after it nobody waits for an open cart; what has been decided is settled all the same
+ * @returns `pending` only when a cart that is open, or cannot be asked, is still in the way
+ */
+export async function pastHolds<T extends { readonly is: string }>(
+  parts: Parts,
+  deadlineMs: DeadlineMs,
+  waitUntilMs: DeadlineMs,
+  work: () => Promise<T | Pending>,
+): Promise<T | Pending> {
+  for (;;) {
+    const outcome = await work();
+    if (!isPending(outcome)) return outcome;
+    const freed = await freeHolds(parts, outcome.holds, deadlineMs);
+    if (performance.now() >= (freed ? deadlineMs : waitUntilMs)) return outcome;
+    if (!freed) await pause();
+  }
+}
+
+/** Settles those holds whose carts are decided. @returns whether any was */
+export async function freeHolds(parts: Parts, holds: readonly Hold[], deadlineMs: DeadlineMs): Promise<boolean> {
+  const freed = await Promise.all(
+    [...byCart(holds)].map(async ([, ofCart]) => {
+      const [first] = ofCart;
+      if (first === undefined) return false;
+      const judged = await judgeCart(parts, first, deadlineMs);
+      if (judged.is !== 'judged' || judged.state === 'open') return false;
+      // A flow that stands has its quantity; this one is used only where none does.
+      return settleCart(parts, first, ofCart.map((hold) => ({ ...hold, quantity: 1 })), judged.state, deadlineMs);
+    }),
+  );
+  return freed.includes(true);
+}
+
+/** Asks for a cart's state on the shard of its order. */
+export function judgeCart(parts: Parts, cart: CartKey, deadlineMs: DeadlineMs): Promise<CartJudged | NotDone | Unknown> {
+  return parts.routing.onOwners<CartJudged | NotDone | Unknown>((map) => parts.carts.judge(map.shardOf(cart.order_id), cart, deadlineMs));
+}
+
+/** Carries a verdict out on every shard of some lines. @returns whether it now stands on all of them */
+export async function settleCart(
+  parts: Parts,
+  { order_id, attempt }: CartKey,
+  lines: readonly { readonly sku_id: string; readonly order_detail_id: string; readonly quantity: number }[],
+  verdict: Verdict,
+  deadlineMs: DeadlineMs,
+): Promise<boolean> {
+  const settled = await parts.routing.onOwners<{ is: 'settled' } | { is: 'not_done'; reason: string }>(async (map) => {
+    const outcomes = await Promise.all(
+      [...groupByShard(lines, map)].map(([shard, ofShard]) =>
+        applyOperation(parts.engine, shard, { kind: 'settle', order_id, attempt, verdict, lines: ofShard }, deadlineMs),
+      ),
+    );
+    if (outcomes.some(({ is }) => is === 'not_mine')) return { is: 'not_mine' };
+    return outcomes.every(({ is }) => is === 'applied') ? { is: 'settled' } : { is: 'not_done', reason: 'a shard did not settle' };
+  });
+  return settled.is === 'settled';
+}
+
+export function pause(ms: number = Math.random() * PAUSE_MS_MAX): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function isPending(outcome: { readonly is: string }): outcome is Pending {
+  return outcome.is === 'pending';
+}
+
+function byCart(holds: readonly Hold[]): Map<string, Hold[]> {
+  const groups = new Map<string, Hold[]>();
+  for (const hold of holds) {
+    const key = `${hold.order_id}\0${hold.attempt}`;
+    groups.set(key, [...(groups.get(key) ?? []), hold]);
+  }
+  return groups;
+}

@@ -1,0 +1,13 @@
+import type { CartRecords, ShardOverview, StockEngine, StockReader } from '../core/ports.ts';
+import type { Afterwork } from './afterwork.ts';
+import type { Routing } from './routing.ts';
+
+/** What the use cases work with. */
+export interface Parts {
+  readonly routing: Routing;
+  readonly engine: StockEngine;
+  readonly reader: StockReader;
+  readonly carts: CartRecords;
+  readonly shards: ShardOverview;
+  readonly afterwork: Afterwork;
+}

@@ -1,0 +1,158 @@
+import { flowKeyText } from '../core/nouns.ts';
+import type { CartKey, DeadlineMs, Line, ShardIndex } from '../core/nouns.ts';
+import { refusedLines } from '../core/outcome.ts';
+import type { Deducted, DeductedLine, HoldOutcome, NotDone, Refused, Unknown } from '../core/outcome.ts';
+import { groupByShard } from '../core/plan.ts';
+import type { CartBegun, CartJudged, CartStands } from '../core/ports.ts';
+import { judgeStanding } from '../core/standing.ts';
+import { applyOperation } from './applyOperation.ts';
+import { findDeductions } from './findDeductions.ts';
+import { pastHolds, pause, settleCart } from './freeHolds.ts';
+import type { Parts } from './parts.ts';
+
+interface Order {
+  readonly order_id: string;
+  readonly lines: readonly Line[];
+}
+
+/** An attempt that was given up without a verdict; the next one holds one shard after the other. */
+interface Again {
+  readonly is: 'again';
+}
+
+/** Settling goes on when the caller has been answered; what is not done in this time is the sweeper's. */
+const SETTLE_MS = 3_000;
+/** The pause with empty hands, before the next attempt, drawn evenly up to this. */
+const PAUSE_MS_MAX = 100;
+/** With less time than this no attempt is begun. */
+const ATTEMPT_MS = 600;
+
+type Ended = Deducted | Refused | NotDone | Unknown;
+
+/**
+ * Sells an order over several shards, all or nothing: a record is written, every shard holds its lines, the record is
+ * decided by one compare-and-set, and the holds are settled after the answer. Until the record is committed nothing is
+ * sold, and nobody but this function commits it.
+ */
+export async function sellCart(parts: Parts, order: Order, deadlineMs: DeadlineMs): Promise<Ended> {
+  let inTurn = false;
+  let force = false;
+  while (performance.now() + ATTEMPT_MS < deadlineMs) {
+    const begun = await parts.routing.onOwners<CartBegun | CartStands | NotDone | Unknown>((map) =>
+      parts.carts.begin(map.shardOf(order.order_id), order, force, deadlineMs),
+    );
+    // A record that may stand is open, and nobody will commit it.
+    if (begun.is === 'unknown') return { is: 'not_done', reason: begun.reason };
+    if (begun.is === 'not_done') return begun;
+    if (begun.is === 'sold') {
+      const replay = await replayOf(parts, order, deadlineMs);
+      if (replay !== null) return replay;
+      force = true;
+    } else if (begun.is === 'begun') {
+      const ended = await attempt(parts, order, begun.attempt, inTurn, deadlineMs);
+      if (ended.is !== 'again') return ended;
+      inTurn = true;
+      await pause(Math.random() * PAUSE_MS_MAX);
+    } else {
+      await pause();
+    }
+  }
+  return { is: 'not_done', reason: 'undecided carts were in the way for the whole time' };
+}
+
+/** The answer to an order that was sold before, or null when not all of its lines stand any more. */
+async function replayOf(parts: Parts, { order_id, lines }: Order, deadlineMs: DeadlineMs): Promise<Deducted | NotDone | null> {
+  const found = await findDeductions(parts, lines, deadlineMs);
+  if (found.is !== 'found') return found;
+  const answered: DeductedLine[] = [];
+  for (const [index, line] of lines.entries()) {
+    const flow = found.deductions[index]?.flow;
+    if (flow?.status !== 'deducted' || judgeStanding({ order_id, attempt: 0 }, line, flow) !== 'replay') return null;
+    answered.push({ ...line, replayed: true, returned: flow.returned });
+  }
+  return { is: 'deducted', lines: answered };
+}
+
+/** One attempt from its first hold to its end. */
+async function attempt(parts: Parts, order: Order, number: number, inTurn: boolean, deadlineMs: DeadlineMs): Promise<Ended | Again> {
+  const cart: CartKey = { order_id: order.order_id, attempt: number };
+  const holds = await holdAll(parts, cart, order.lines, inTurn, deadlineMs);
+  const lines = answeredLines(order.lines, holds);
+  if (lines === null) {
+    await giveUp(parts, cart, holds);
+    return endOf(order.lines, holds);
+  }
+  if (lines.every(({ replayed }) => replayed)) {
+    await giveUp(parts, cart, holds);
+    return { is: 'deducted', lines };
+  }
+  const decided = await decide(parts, cart, 'committed', deadlineMs);
+  if (decided.is === 'unknown') return decided;
+  if (decided.is === 'judged' && decided.state === 'committed') {
+    const fresh = lines.filter(({ replayed }) => !replayed);
+    parts.afterwork.add(() => settleCart(parts, cart, fresh, 'committed', performance.now() + SETTLE_MS));
+    return { is: 'deducted', lines };
+  }
+  // Not committed, and nobody else commits: another gateway aborted it as too slow, or its shard did not take the verdict.
+  await giveUp(parts, cart, holds);
+  return decided.is === 'judged' ? { is: 'again' } : decided;
+}
+
+interface HeldShard {
+  readonly lines: readonly Line[];
+  readonly outcome: HoldOutcome;
+}
+
+/** Holds on all shards at once; or in turn, where whoever waits for a lower shard holds nothing on a higher one. */
+async function holdAll(parts: Parts, cart: CartKey, lines: readonly Line[], inTurn: boolean, deadlineMs: DeadlineMs): Promise<HeldShard[]> {
+  const groups = [...groupByShard(lines, parts.routing.map)].sort(([a], [b]) => a - b);
+  const holdOn = async ([shard, ofShard]: readonly [ShardIndex, readonly Line[]]): Promise<HeldShard> => {
+    const operation = { kind: 'hold', ...cart, lines: ofShard } as const;
+    const waitUntilMs = inTurn ? deadlineMs - ATTEMPT_MS : 0;
+    const outcome = await pastHolds<HoldOutcome>(parts, deadlineMs, waitUntilMs, () => applyOperation(parts.engine, shard, operation, deadlineMs));
+    return { lines: ofShard, outcome };
+  };
+  if (!inTurn) return Promise.all(groups.map(holdOn));
+  const held: HeldShard[] = [];
+  for (const group of groups) {
+    const last = await holdOn(group);
+    held.push(last);
+    if (last.outcome.is !== 'held') break;
+  }
+  return held;
+}
+
+/** The lines of a cart that is held as a whole, in the order asked; null when it is not. */
+function answeredLines(lines: readonly Line[], holds: readonly HeldShard[]): DeductedLine[] | null {
+  const held = new Map(
+    holds.flatMap(({ outcome }) => (outcome.is === 'held' ? outcome.lines : [])).map((line) => [flowKeyText(line), line]),
+  );
+  const answered = lines.flatMap((line) => held.get(flowKeyText(line)) ?? []);
+  return answered.length === lines.length ? answered : null;
+}
+
+/** Aborts the record and undoes what is held, or may be. A shard that did not do what it was asked holds nothing. */
+async function giveUp(parts: Parts, cart: CartKey, holds: readonly HeldShard[]): Promise<void> {
+  const deadlineMs = performance.now() + SETTLE_MS;
+  const held = holds.flatMap(({ lines, outcome }) => {
+    if (outcome.is === 'held') return outcome.lines.filter(({ replayed }) => !replayed);
+    return outcome.is === 'unknown' ? lines : [];
+  });
+  await decide(parts, cart, 'aborted', deadlineMs);
+  if (held.length > 0) await settleCart(parts, cart, held, 'aborted', deadlineMs);
+}
+
+/** What an attempt that was not held as a whole says: what was refused on all shards, else why there is no verdict. */
+function endOf(lines: readonly Line[], holds: readonly HeldShard[]): Refused | NotDone | Again {
+  const outcomes = holds.map(({ outcome }) => outcome);
+  const refusals = new Map(outcomes.flatMap((outcome) => (outcome.is === 'refused' ? outcome.lines : [])).map((line) => [flowKeyText(line), line]));
+  if (refusals.size > 0) return refusedLines(lines.flatMap((line) => refusals.get(flowKeyText(line)) ?? []));
+  const failed = outcomes.find((outcome): outcome is NotDone | Unknown => outcome.is === 'not_done' || outcome.is === 'unknown');
+  // Whatever a hold that may stand took, its cart is not committed: it is undone.
+  if (failed !== undefined) return { is: 'not_done', reason: failed.reason };
+  return { is: 'again' };
+}
+
+function decide(parts: Parts, cart: CartKey, verdict: 'committed' | 'aborted', deadlineMs: DeadlineMs): Promise<CartJudged | NotDone | Unknown> {
+  return parts.routing.onOwners<CartJudged | NotDone | Unknown>((map) => parts.carts.decide(map.shardOf(cart.order_id), cart, verdict, deadlineMs));
+}

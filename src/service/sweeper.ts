@@ -1,0 +1,70 @@
+import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
+import type { LeftOver } from '../core/ports.ts';
+import { freeHolds, judgeCart } from './freeHolds.ts';
+import type { Parts } from './parts.ts';
+
+export interface SweeperOptions {
+  readonly shardCount: number;
+  /** From the end of one round to the beginning of the next, give or take a quarter. */
+  readonly everyMs: number;
+  /** Rows of each kind looked at in one round, on one shard. */
+  readonly rowsMax: number;
+  /** Told what a shard had left over, or null when it could not be asked. */
+  readonly onSwept: (shard: ShardIndex, leftOver: LeftOver | null) => void;
+  readonly onFault: (error: unknown) => void;
+}
+
+const ROUND_MS = 3_000;
+
+/**
+ * Finishes or undoes what carts have left over. Every gateway has one, and any number may work at once: a cart is decided
+ * by compare-and-set on its record, and a verdict can be carried out any number of times.
+ */
+export class Sweeper {
+  readonly #parts: Parts;
+  readonly #options: SweeperOptions;
+  #timer: NodeJS.Timeout | null = null;
+  #round: Promise<void> = Promise.resolve();
+  #stopped = false;
+
+  constructor(parts: Parts, options: SweeperOptions) {
+    this.#parts = parts;
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#plan();
+  }
+
+  /** Resolves when the round that is under way is over. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    await this.#round;
+  }
+
+  /** Sweeps every shard once; one that does not answer holds up no other. */
+  async sweep(): Promise<void> {
+    const deadlineMs = performance.now() + ROUND_MS;
+    const shards = Array.from({ length: this.#options.shardCount }, (_, shard): ShardIndex => shard);
+    await Promise.all(shards.map((shard) => this.#sweepShard(shard, deadlineMs).catch(this.#options.onFault)));
+  }
+
+  #plan(): void {
+    if (this.#stopped) return;
+    const { everyMs } = this.#options;
+    this.#timer = setTimeout(() => {
+      this.#round = this.sweep().finally(() => this.#plan());
+    }, everyMs * (0.75 + Math.random() / 2));
+    this.#timer.unref();
+  }
+
+  async #sweepShard(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<void> {
+    const found = await this.#parts.carts.findLeftOver(shard, this.#options.rowsMax, deadlineMs);
+    const leftOver = found.is === 'left_over' ? found : null;
+    this.#options.onSwept(shard, leftOver);
+    // Records first: a hold whose cart is open cannot be settled.
+    for (const cart of leftOver?.carts ?? []) await judgeCart(this.#parts, cart, deadlineMs);
+    await freeHolds(this.#parts, leftOver?.holds ?? [], deadlineMs);
+  }
+}
