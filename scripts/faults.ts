@@ -44,6 +44,7 @@ async function main(): Promise<void> {
   started.push(world);
   const product = stack.cluster.product;
   const fitting = kinds.filter((kind) => FAULTS.find((fault) => fault.kind === kind)?.fits?.(product) ?? true);
+  if (fitting.length === 0) throw new Error(`no round was run: ${kinds.join(', ')} cannot be done to ${product}`);
 
   const progress = progressBar('breaking', fitting.length * options.rounds, 'rounds');
   const results: RoundResult[] = [];

@@ -13,6 +13,8 @@ import { listen } from './http/server.ts';
 import type { RunningServer } from './http/server.ts';
 import { atMostEvery } from './log.ts';
 import { createMetrics } from './metrics/metrics.ts';
+import { ShardAuditor } from './mysql/auditor.ts';
+import { openBookShards } from './mysql/bookShards.ts';
 import { CartStore } from './mysql/cartStore.ts';
 import { Shard } from './mysql/shard.ts';
 import { ShardReader } from './mysql/shardReader.ts';
@@ -23,7 +25,10 @@ import { changeStock } from './service/changeStock.ts';
 import { deductOrder } from './service/deductOrder.ts';
 import { findDeductions } from './service/findDeductions.ts';
 import type { Parts } from './service/parts.ts';
+import { readFlows } from './service/readFlows.ts';
+import { Places } from './service/places.ts';
 import { readSku } from './service/readSku.ts';
+import { reconcile } from './service/reconcile.ts';
 import { returnGoods } from './service/returnGoods.ts';
 import { Routing } from './service/routing.ts';
 import { Sweeper } from './service/sweeper.ts';
@@ -33,9 +38,16 @@ import type { NoVerdict } from './service/watchedEngine.ts';
 /** Of operations without a verdict, one a second is logged for each shard and ending; all are counted. */
 const LOG_EVERY_MS = 1_000;
 
+/** Carts under way at once in one gateway; more would only wait for each other's connections and rows. */
+const CARTS_MAX = 16;
+const CARTS_WAITING_MAX = 1_000;
+
 /** How often each gateway looks for what carts have left over, and how much of it it takes on at a time. */
 const SWEEP_MS = 1_000;
 const SWEEP_ROWS_MAX = 200;
+
+/** A reconciliation adds up whole shards; its statements may take longer than those of a request. */
+const BOOKS_STATEMENT_MS = 30_000;
 
 /** The ways from the services to the shards. */
 export interface Ports {
@@ -92,7 +104,7 @@ export async function startGateway(
   const routing = new Routing(new SlotMap(config.initialShards), ports.slots, shards.length);
   const onFault = (error: unknown): void => log.error({ err: error }, 'fault');
   const afterwork = new Afterwork(onFault);
-  const parts: Parts = { routing, engine, reader: ports.reader, carts: ports.carts, shards: reader, afterwork };
+  const parts: Parts = { routing, engine, reader: ports.reader, carts: ports.carts, shards: reader, afterwork, cartPlaces: new Places(CARTS_MAX, CARTS_WAITING_MAX) };
   const sweeper = new Sweeper(parts, {
     shardCount: shards.length,
     everyMs: SWEEP_MS,
@@ -109,8 +121,22 @@ export async function startGateway(
     cancelOrder: (cancellation, deadlineMs) => cancelOrder(parts, cancellation, deadlineMs),
     findDeductions: (keys, deadlineMs) => findDeductions(parts, keys, deadlineMs),
     readSku: (sku_id, deadlineMs) => readSku(parts, sku_id, deadlineMs),
+    readFlows: (query, deadlineMs) => readFlows({ ...parts, journal: reader }, query, deadlineMs),
   };
+  let reconciling = false;
   const forAdmin: AdminServices = {
+    async reconcile(sku_id, deadlineMs) {
+      if (reconciling) return { is: 'not_done', reason: 'another reconciliation is under way' };
+      reconciling = true;
+      const books = openBookShards({ ...config, statementMs: BOOKS_STATEMENT_MS });
+      try {
+        const auditor = new ShardAuditor(books.shards);
+        return await reconcile({ routing, auditor, reader: ports.reader }, { shardCount: shards.length, sku_id, deadlineMs });
+      } finally {
+        books.close();
+        reconciling = false;
+      }
+    },
     changeStock: (operation, deadlineMs) => changeStock(parts, operation, deadlineMs),
     shards: () => reader.shards(),
     slotCounts: () => routing.map.slotCounts(),

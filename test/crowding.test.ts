@@ -84,7 +84,7 @@ describe('crowding', () => {
     const connection = await Connection.open(addressOf(SHARD), STATEMENT_MS);
     await prepareSession(connection, deadline());
     await connection.run('BEGIN', [], deadline());
-    const transaction = { rows: <Row>(sql: string, values: never) => connection.rows<Row>(sql, values, deadline()), run: async () => 0 };
+    const transaction = { rows: <Row>(sql: string, values: never) => connection.rows<Row>(sql, values, deadline()), run: async () => 0, restart: async () => undefined };
     expect(await ownSlots(transaction, needed)).to.equal(true);
     for (const slot of slots.slice(40)) {
       await side.beginTransaction();

@@ -13,6 +13,7 @@ import { deductOrder } from '../src/service/deductOrder.ts';
 import { CartStore } from '../src/mysql/cartStore.ts';
 import { Afterwork } from '../src/service/afterwork.ts';
 import type { Parts } from '../src/service/parts.ts';
+import { Places } from '../src/service/places.ts';
 import { Routing } from '../src/service/routing.ts';
 import { isQuiet, openShards } from './support/engines.ts';
 import { eventually } from './support/eventually.ts';
@@ -167,7 +168,7 @@ describe('driver discipline', () => {
     const slot = slotOf(sku_id);
     const other = await sideSession(target);
     const routing = new Routing(new SlotMap(16), reader, 16);
-    const parts: Parts = { routing, engine, reader, shards: reader, carts: new CartStore(shards), afterwork: new Afterwork(() => undefined) };
+    const parts: Parts = { routing, engine, reader, shards: reader, carts: new CartStore(shards), afterwork: new Afterwork(() => undefined), cartPlaces: new Places(1, 1) };
     const order = { order_id: 'o', lines: [line('moved')] };
     try {
       await side.query('DELETE FROM slot WHERE slot = ?', [slot]);

@@ -91,12 +91,12 @@ describe('http', () => {
       expect(await left()).to.equal(5);
     });
 
-    it('does not take lines on several shards yet, and then takes none', async () => {
+    it('takes lines on several shards', async () => {
       const [here, there] = [skuOn(0, fresh('http')), skuOn(8, fresh('http'))];
       await open(5, here);
       await open(5, there);
-      expect(verdict(await deduct(line('a', 1, here), line('a', 1, there)))).to.equal('501 not_implemented');
-      expect([await left(here), await left(there)]).to.deep.equal([5, 5]);
+      expect(verdict(await deduct(line('a', 1, here), line('a', 1, there)))).to.equal(201);
+      expect([await left(here), await left(there)]).to.deep.equal([4, 4]);
     });
   });
 
@@ -180,7 +180,7 @@ describe('http', () => {
     for (const shard of shards) {
       expect(shard).to.include({ state: 'serving', reason: null, slots: 64, durability: 'mysql' });
       expect(shard.pool).to.include({ connections_max: 8, waiting: 0, waiting_max: 1_000 });
-      expect(shard.pool.open).to.be.within(1, 8);
+      expect(shard.pool.open).to.be.within(0, 8);
     }
   });
 
@@ -192,14 +192,9 @@ describe('http', () => {
   describe('what it does not take', () => {
     it('answers 501 for the calls of the contract that are not built', async () => {
       const calls: readonly (readonly ['public' | 'admin', CallOptions['method'], string])[] = [
-        ['public', 'POST', '/v1/returns'],
-        ['public', 'POST', '/v1/cancellations'],
         ['public', 'POST', '/v1/availability'],
-        ['public', 'GET', '/v1/skus/a/flows'],
-        ['admin', 'PUT', '/v1/skus/a/sale'],
         ['admin', 'PUT', '/v1/skus/a/hot'],
         ['admin', 'DELETE', '/v1/skus/a/hot'],
-        ['admin', 'POST', '/v1/reconciliations'],
       ];
       for (const [listener, method, path] of calls) expect(verdict(await call(listener, method, path)), path).to.equal('501 not_implemented');
     });

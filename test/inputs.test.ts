@@ -11,6 +11,9 @@ import { twiceNamed } from './support/badJson.ts';
 const BAD: Readonly<Record<keyof typeof FORMS | keyof typeof ADDRESS_FORMS, number>> = {
   deductionRequest: 50_000,
   lookupRequest: 20_000,
+  returnRequest: 12_000,
+  cancellationRequest: 15_000,
+  saleRequest: 6_000,
   openRequest: 8_000,
   adjustmentRequest: 12_000,
   skuParams: 4_000,

@@ -1,4 +1,4 @@
-import { copyFileSync } from 'node:fs';
+import { copyFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { initialSlots, SLOT_COUNT } from '../src/core/slots.ts';
@@ -15,7 +15,14 @@ import type { OwnShards } from './support/ownShards.ts';
 import { temporaryFolder } from './support/temporary.ts';
 import type { TemporaryFolder } from './support/temporary.ts';
 
-const FIRST = '0001_stock_and_flows';
+/** The migrations there are, in their order; those to come in these tests follow them. */
+const ALL = readdirSync(projectPath('migrations'))
+  .map((file) => file.replace(/\.ts$/, ''))
+  .sort();
+const LEVEL = String(ALL.length);
+const [NEXT, AFTER] = [ALL.length + 1, ALL.length + 2];
+const numbered = (level: number, name: string): string => `${String(level).padStart(4, '0')}_${name}`;
+const APPLIED = `applied ${ALL.join(', ')}`;
 
 describe('migration', () => {
   let own: OwnShards | null = null;
@@ -44,18 +51,18 @@ describe('migration', () => {
     await shards.query(0, 'CREATE DATABASE {schema}');
     const before = await command(shards, 'status');
     expect(before.code).to.equal(1);
-    expect(row(before, 0)).to.deep.equal(['own-0', '0', '1', '-', 'behind']);
+    expect(row(before, 0)).to.deep.equal(['own-0', '0', LEVEL, '-', 'behind']);
     expect(row(before, 1).at(-1)).to.match(/Unknown database/);
     expect(before.stderr).to.contain('3 of 3 shards are not up to date (own-0, own-1, own-2)');
 
     const up = await command(shards, 'up', '--create-schemas');
     expect(up.code, up.stderr).to.equal(0);
     expect(up.stderr).to.match(/migrating .*\/3 shards/);
-    expect(row(up, 2)).to.deep.equal(['own-2', '1', '0', '341', `applied ${FIRST}`]);
+    expect(row(up, 2)).to.deep.equal(['own-2', LEVEL, '0', '341', APPLIED]);
 
     for (const again of [await command(shards, 'up'), await command(shards, 'status')]) {
       expect(again.code, again.stderr).to.equal(0);
-      expect(row(again, 0)).to.deep.equal(['own-0', '1', '0', '342', 'up to date']);
+      expect(row(again, 0)).to.deep.equal(['own-0', LEVEL, '0', '342', 'up to date']);
     }
   });
 
@@ -70,14 +77,14 @@ describe('migration', () => {
     shards.rewrite((file) => Object.assign(file.shards[1]?.primary ?? {}, { port: closed }));
     const up = await command(shards, 'up', '--create-schemas');
     expect(up.code).to.equal(1);
-    expect([0, 1, 2].map((shard) => row(up, shard)[1])).to.deep.equal(['1', '-', '1']);
+    expect([0, 1, 2].map((shard) => row(up, shard)[1])).to.deep.equal([LEVEL, '-', LEVEL]);
     expect(row(up, 1).at(-1)).to.contain(`ECONNREFUSED 127.0.0.1:${closed}`);
     expect(up.stderr).to.contain('1 of 3 shards are not up to date (own-1)').and.not.to.contain('    at ');
 
     shards.rewrite((file) => Object.assign(file.shards[1]?.primary ?? {}, { port }));
     const repeated = await command(shards, 'up', '--create-schemas');
     expect(repeated.code, repeated.stderr).to.equal(0);
-    expect([0, 1, 2].map((shard) => row(repeated, shard).at(-1))).to.deep.equal(['up to date', `applied ${FIRST}`, 'up to date']);
+    expect([0, 1, 2].map((shard) => row(repeated, shard).at(-1))).to.deep.equal(['up to date', APPLIED, 'up to date']);
   });
 
   it('deals every slot to exactly one of the sixteen shards, as the router has it, and none to a seventeenth', async () => {
@@ -91,7 +98,7 @@ describe('migration', () => {
     expect(owned.flat()).to.have.length(SLOT_COUNT);
     expect(new Set(owned.flat())).to.have.property('size', SLOT_COUNT);
     expect(owned).to.deep.equal(Array.from({ length: 17 }, (_, shard) => initialSlots(shard, 16)));
-    expect(row(up, 16)).to.deep.equal(['own-16', '1', '0', '0', `applied ${FIRST}`]);
+    expect(row(up, 16)).to.deep.equal(['own-16', LEVEL, '0', '0', APPLIED]);
   });
 
   it('is not held up by the lock of a run that was killed', async () => {
@@ -101,7 +108,7 @@ describe('migration', () => {
     await shards.query(0, 'DELETE FROM migration');
     const up = await command(shards, 'up');
     expect(up.code, up.stderr).to.equal(0);
-    expect(row(up, 0)).to.deep.equal(['own-0', '1', '0', '1024', `applied ${FIRST}`]);
+    expect(row(up, 0)).to.deep.equal(['own-0', LEVEL, '0', '1024', APPLIED]);
   });
 
   it('finishes what a run that was killed before the slots were dealt had begun', async () => {
@@ -120,23 +127,23 @@ describe('migration', () => {
     const runs = await Promise.all(Array.from({ length: 5 }, () => migrate(shards)));
     expect(runs.flatMap(faults)).to.deep.equal(Array.from({ length: 20 }, () => null));
     for (const shard of [0, 1, 2, 3]) {
-      expect(runs.flatMap((run) => run[shard]?.appliedNow ?? [])).to.deep.equal([FIRST]);
-      expect(await shards.query(shard, 'SELECT name FROM migration')).to.deep.equal([{ name: FIRST }]);
+      expect(runs.flatMap((run) => run[shard]?.appliedNow ?? [])).to.deep.equal(ALL);
+      expect(await shards.query(shard, 'SELECT name FROM migration ORDER BY id')).to.deep.equal(ALL.map((name) => ({ name })));
       expect(await shards.query(shard, 'SELECT COUNT(*) AS slots FROM slot')).to.deep.equal([{ slots: SLOT_COUNT / 4 }]);
     }
   });
 
   it('reports a schema that is newer than this checkout, and touches nothing of it', async () => {
     const shards = await make(2, true);
-    await shards.query(1, "INSERT INTO migration (name, batch, migration_time) VALUES ('0002_to_come', 2, NOW())");
-    await shards.query(1, 'UPDATE shard SET schema_level = 2');
+    await shards.query(1, `INSERT INTO migration (name, batch, migration_time) VALUES ('${numbered(NEXT, 'to_come')}', 2, NOW())`);
+    await shards.query(1, `UPDATE shard SET schema_level = ${NEXT}`);
     await shards.query(1, 'CREATE TABLE to_come (id INT PRIMARY KEY)');
     for (const call of ['status', 'up']) {
       const said = await command(shards, call);
       expect(said.code, said.stderr).to.equal(0);
-      expect(row(said, 1)).to.deep.equal(['own-1', '2', '0', '512', 'newer than this checkout: 0002_to_come']);
+      expect(row(said, 1)).to.deep.equal(['own-1', String(NEXT), '0', '512', `newer than this checkout: ${numbered(NEXT, 'to_come')}`]);
     }
-    expect(await shards.query(1, 'SELECT schema_level FROM shard')).to.deep.equal([{ schema_level: 2 }]);
+    expect(await shards.query(1, 'SELECT schema_level FROM shard')).to.deep.equal([{ schema_level: NEXT }]);
     expect(await shards.query(1, "SHOW TABLES LIKE 'to_come'")).to.have.length(1);
   });
 
@@ -144,7 +151,7 @@ describe('migration', () => {
     let later: TemporaryFolder;
     beforeEach(() => {
       later = temporaryFolder();
-      copyFileSync(projectPath(`migrations/${FIRST}.ts`), join(later.path, `${FIRST}.ts`));
+      for (const name of ALL) copyFileSync(projectPath(`migrations/${name}.ts`), join(later.path, `${name}.ts`));
     });
     afterEach(() => later.remove());
 
@@ -160,18 +167,18 @@ describe('migration', () => {
     it('applies what is new in its order, keeps what is there and notes the level', async () => {
       const shards = await make(1, true);
       await shards.query(0, "INSERT INTO stock (sku_id, sub_row, opening_amount, leaved_amount) VALUES ('kept', 0, 7, 7)");
-      add('0003_more', 2, 'CREATE TABLE more LIKE next');
-      add('0002_next', 1, 'CREATE TABLE next (number INT PRIMARY KEY)');
-      expect((await migrate(shards, later.path))[0]).to.include({ fault: null }).and.have.property('appliedNow').eql(['0002_next', '0003_more']);
-      expect(await levels(shards)).to.deep.equal([{ schema_level: 3, oldest_gateway: 2 }]);
+      add(numbered(AFTER, 'more'), GATEWAY_LEVEL + 1, 'CREATE TABLE more LIKE next');
+      add(numbered(NEXT, 'next'), 1, 'CREATE TABLE next (number INT PRIMARY KEY)');
+      expect((await migrate(shards, later.path))[0]).to.include({ fault: null }).and.have.property('appliedNow').eql([numbered(NEXT, 'next'), numbered(AFTER, 'more')]);
+      expect(await levels(shards)).to.deep.equal([{ schema_level: AFTER, oldest_gateway: GATEWAY_LEVEL + 1 }]);
       expect(await shards.query(0, 'SELECT leaved_amount FROM stock')).to.deep.equal([{ leaved_amount: 7 }]);
     });
 
     it('warns gateways that are too old before it begins, and does not claim a level that it did not reach', async () => {
       const shards = await make(1, true);
-      add('0002_next', 2, 'CREATE TABLE stock (number INT PRIMARY KEY)');
+      add(numbered(NEXT, 'next'), GATEWAY_LEVEL + 1, 'CREATE TABLE stock (number INT PRIMARY KEY)');
       expect(faults(await migrate(shards, later.path))[0]).to.match(/already exists/);
-      expect(await levels(shards)).to.deep.equal([{ schema_level: GATEWAY_LEVEL, oldest_gateway: 2 }]);
+      expect(await levels(shards)).to.deep.equal([{ schema_level: GATEWAY_LEVEL, oldest_gateway: GATEWAY_LEVEL + 1 }]);
       // The lock that knex keeps after a failure is no obstacle to the one who mends it.
       expect(faults(await migrate(shards))).to.deep.equal([null]);
     });

@@ -1,11 +1,20 @@
+import { connect, createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { runInNewContext } from 'node:vm';
 import { expect } from 'chai';
+import type { GatewayProcess } from '../scripts/support/gatewayProcess.ts';
+import { isEnd, leftOpen } from './proof/aftermath.ts';
 import { check } from './proof/checker.ts';
-import type { AdjustmentSent, DeductionSent, Entry, FinalState, LookedUp, OpeningSent, StockRead } from './proof/history.ts';
+import { isDefinite } from './proof/definite.ts';
+import { clockShift } from './proof/faults.ts';
+import type { AdjustmentSent } from './proof/history.ts';
 import { runRound } from './proof/round.ts';
+import { GatewaySlot } from './proof/slot.ts';
+import { BROKEN, SOUND } from './proof/stories.ts';
 import { startWorld } from './proof/world.ts';
 import type { World } from './proof/world.ts';
 import { stack } from './support/setup.ts';
-import { skuOn } from './support/traffic.ts';
+import { startWireProxy } from './support/wireProxy.ts';
 
 /** A selection of about a minute; `npm run test:faults` has the rest. */
 const ROUNDS: readonly { readonly kind: string; readonly seed: number }[] = [
@@ -26,7 +35,7 @@ describe('proof bench', () => {
   });
   after(() => world.stop());
 
-  for (const { kind, seed } of ROUNDS) {
+  for (const { kind, seed } of [{ kind: 'none', seed: 99 }, ...ROUNDS]) {
     it(`is content with a round of ${kind}, seed ${seed}`, async () => {
       const result = await runRound(world, { kind, seed, trafficMs: 2_000, clients: 16 });
       expect(result.violations).to.deep.equal([]);
@@ -37,119 +46,117 @@ describe('proof bench', () => {
 });
 
 describe('history checker', () => {
-  const sku_id = skuOn(3, 'checked');
-  const line = { sku_id, order_detail_id: 'd', quantity: 2 };
-  const sent = (more: Partial<DeductionSent> = {}): DeductionSent => ({
-    kind: 'deduction',
-    order_id: 'o',
-    lines: [line],
-    invokedMs: 10,
-    endedMs: 20,
-    verdict: 'done',
-    code: null,
-    replayed: false,
-    left: new Map(),
-    ...more,
-  });
-  const flow = { ...line, order_id: 'o', shard: 3 };
-  const stock = (leaved_amount: number, opening_amount = 5) => ({ stock: [{ sku_id, opening_amount, leaved_amount, shard: 3 }] });
-  const final = (more: Partial<FinalState> = {}): FinalState => ({ ...stock(3), flows: [flow], adjustments: [], ...more });
-  const opened: OpeningSent = { kind: 'opening', sku_id, leaved_amount: 5, invokedMs: -2, endedMs: -1, verdict: 'done', code: null, replayed: false };
-  const read = (leaved_amount: number, invokedMs: number): StockRead => ({ kind: 'read', sku_id, leaved_amount, invokedMs, endedMs: invokedMs + 1, verdict: 'done', code: null });
-  const unsold: Partial<FinalState> = { flows: [], ...stock(5) };
-
-  const notFound = (invokedMs: number): LookedUp => ({ kind: 'lookup', line, stands: false, invokedMs, endedMs: invokedMs + 1, verdict: 'done', code: null });
-  const restock = { sku_id, adjustment_id: 'a', delta: 4, shard: 3 };
-  const restocked: FinalState = { ...stock(9), flows: [], adjustments: [restock] };
-  const adjusted = (more: Partial<AdjustmentSent> = {}): AdjustmentSent => ({
-    kind: 'adjustment',
-    sku_id,
-    adjustment_id: 'a',
-    delta: 4,
-    invokedMs: 10,
-    endedMs: 20,
-    verdict: 'done',
-    code: null,
-    replayed: false,
-    ...more,
-  });
-
-  const BROKEN: readonly { readonly name: string; readonly invariant: string; readonly history: readonly Entry[]; readonly state: FinalState }[] = [
-    { name: 'a row that is not what its journal says', invariant: 'I1', history: [sent()], state: final(stock(5)) },
-    { name: 'a row below zero', invariant: 'I1', history: [sent()], state: final(stock(-1, 1)) },
-    { name: 'a flow twice', invariant: 'I2', history: [sent()], state: final({ flows: [flow, flow], ...stock(1) }) },
-    { name: 'a flow on a shard that does not own it', invariant: 'I2', history: [sent()], state: final({ flows: [{ ...flow, shard: 4 }] }) },
-    { name: 'a lost deduction', invariant: 'I3', history: [sent()], state: final(unsold) },
-    { name: 'a deduction that was refused and stands', invariant: 'I4', history: [sent({ verdict: 'refused', code: 'not_on_sale' })], state: final() },
-    { name: 'a deduction that was "overloaded" and stands', invariant: 'I4', history: [sent({ verdict: 'undone', code: 'overloaded' })], state: final() },
-    {
-      name: 'a replay that is refused',
-      invariant: 'I5',
-      history: [sent(), sent({ invokedMs: 30, endedMs: 40, verdict: 'refused', code: 'insufficient_stock' })],
-      state: final(),
-    },
-    { name: 'a replay answered as new', invariant: 'I5', history: [sent(), sent({ invokedMs: 30, endedMs: 40 })], state: final() },
-    {
-      name: 'half an order',
-      invariant: 'I7',
-      history: [sent({ verdict: 'unknown', lines: [line, { ...line, order_detail_id: 'e' }] })],
-      state: final(),
-    },
-    {
-      name: 'a refusal while enough was left',
-      invariant: 'I8',
-      history: [sent({ verdict: 'refused', code: 'insufficient_stock', left: new Map([[sku_id, 1]]) })],
-      state: final(unsold),
-    },
-    { name: 'a number that was never true', invariant: 'I8', history: [sent(), read(5, 30)], state: final() },
-    { name: 'a look-up that denies what was done', invariant: 'I5', history: [sent(), notFound(30)], state: final() },
-    {
-      name: 'a look-up that denies what was unknown, and stands',
-      invariant: 'I4',
-      history: [sent({ verdict: 'unknown', code: 'outcome_unknown' }), notFound(30)],
-      state: final(),
-    },
-    {
-      name: 'a look-up that denies what nobody answered, long after it, and which stands',
-      invariant: 'I4',
-      history: [sent({ verdict: 'unknown' }), notFound(5_020)],
-      state: final(),
-    },
-    {
-      name: 'an attempt that is refused though an earlier one stands',
-      invariant: 'I4',
-      history: [sent({ verdict: 'unknown', code: 'outcome_unknown' }), sent({ invokedMs: 30, endedMs: 40, verdict: 'refused', code: 'insufficient_stock' })],
-      state: final(),
-    },
-    { name: 'a SKU that is on no shelf though it was put there', invariant: 'contract', history: [sent({ verdict: 'refused', code: 'unknown_sku' })], state: final(unsold) },
-    { name: 'an opening that is lost', invariant: 'I3', history: [], state: { stock: [], flows: [], adjustments: [] } },
-    { name: 'an adjustment done twice', invariant: 'I5', history: [adjusted(), adjusted({ invokedMs: 30, endedMs: 40 })], state: restocked },
-    { name: 'an adjustment on a shard that does not own it', invariant: 'I2', history: [adjusted()], state: { ...restocked, adjustments: [{ ...restock, shard: 4 }] } },
-    {
-      name: 'another content taken for a replay',
-      invariant: 'I5',
-      history: [adjusted(), adjusted({ delta: 5, invokedMs: 30, endedMs: 40, replayed: true })],
-      state: restocked,
-    },
-    { name: 'a conflict with nothing', invariant: 'contract', history: [sent({ verdict: 'refused', code: 'idempotency_conflict' })], state: final(unsold) },
-    {
-      name: 'a write-off that is refused while enough was left',
-      invariant: 'I8',
-      history: [adjusted({ delta: -4, verdict: 'refused', code: 'insufficient_stock' })],
-      state: final(unsold),
-    },
-  ];
-
   for (const { name, invariant, history, state } of BROKEN) {
     it(`notices ${name}`, () => {
-      expect(check([opened, ...history], state).map((violation) => violation.invariant)).to.include(invariant);
+      expect(check(history, state).map((violation) => violation.invariant)).to.include(invariant);
     });
   }
 
-  it('is content with what happens in good order, and with an unknown either way', () => {
-    expect(check([opened, read(5, 1), sent(), sent({ invokedMs: 30, endedMs: 40, replayed: true }), read(3, 50)], final())).to.deep.equal([]);
-    expect(check([opened, sent({ verdict: 'unknown' })], final())).to.deep.equal([]);
-    expect(check([opened, sent({ verdict: 'unknown' })], final(unsold))).to.deep.equal([]);
-    expect(check([opened, sent(), read(5, 15), read(3, 15)], final())).to.deep.equal([]);
+  for (const { name, history, state } of SOUND) {
+    it(`is content with ${name}`, () => {
+      expect(check(history, state)).to.deep.equal([]);
+    });
+  }
+
+  const adjusted = (more: Partial<AdjustmentSent>): AdjustmentSent => ({
+    kind: 'adjustment',
+    sku_id: 's',
+    adjustment_id: 'a',
+    delta: 1,
+    invokedMs: 0,
+    endedMs: 6_000,
+    verdict: 'unknown',
+    code: null,
+    replayed: null,
+    ...more,
+  });
+
+  it('takes a refusal for the end of an unknown only when that was over', () => {
+    const again = (more: Partial<AdjustmentSent>) => ({ kind: 'again', answer: adjusted(more) }) as const;
+    const refused = { verdict: 'refused', code: 'insufficient_stock' } as const;
+    expect(isDefinite(adjusted({}), again({ ...refused, invokedMs: 4_999 }))).to.equal(false);
+    expect(isDefinite(adjusted({}), again({ ...refused, invokedMs: 5_001 }))).to.equal(true);
+    expect(isDefinite(adjusted({}), again({ verdict: 'done', invokedMs: 10 }))).to.equal(true);
+    expect(isDefinite(adjusted({}), again({ verdict: 'undone', invokedMs: 9_000 }))).to.equal(false);
+  });
+
+  it('is not content with a product that does nothing', () => {
+    const undone = adjusted({ verdict: 'undone', code: 'overloaded' });
+    expect(leftOpen([undone])).to.have.length(1);
+    expect(leftOpen([adjusted({ verdict: 'done' })])).to.deep.equal([]);
+    expect(isEnd({}, undone, true)).to.equal(false);
+    expect(isEnd({}, adjusted({ verdict: 'refused', code: 'unknown_sku' }), false)).to.equal(false);
+    expect(isEnd({}, adjusted({ verdict: 'refused', code: 'unknown_sku' }), true)).to.equal(true);
+  });
+});
+
+describe('what the proof bench breaks with', () => {
+  /** Processes that end a little after they are told to, and what is known of each. */
+  function processes(code = 0): { start: () => Promise<GatewayProcess>; running: Set<number>; terms: number[] } {
+    const running = new Set<number>();
+    const terms: number[] = [];
+    let pid = 0;
+    const start = async (): Promise<GatewayProcess> => {
+      const own = (pid += 1);
+      running.add(own);
+      let end: (exit: { code: number | null; signal: NodeJS.Signals | null }) => void = () => undefined;
+      const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => (end = resolve));
+      const over = (exit: { code: number | null; signal: NodeJS.Signals | null }) =>
+        setTimeout(() => {
+          running.delete(own);
+          end(exit);
+        }, 5);
+      const stop = () => {
+        terms.push(own);
+        over({ code, signal: null });
+        return exited;
+      };
+      return { publicUrl: '', adminUrl: '', pid: own, exited, signal: () => void over({ code: null, signal: 'SIGKILL' }), stop };
+    };
+    return { start, running, terms };
+  }
+
+  it('replaces a gateway once at a time, and knows every process it started', async () => {
+    const { start, running, terms } = processes();
+    const slot = await GatewaySlot.open(start);
+    await Promise.all([slot.replace(), slot.kill(), slot.replace(), slot.replace()]);
+    expect([...running]).to.deep.equal([slot.process.pid]);
+    expect(new Set(terms).size).to.equal(terms.length);
+    await slot.stop();
+    expect(running.size).to.equal(0);
+  });
+
+  it('takes an end by SIGKILL only from its own hand, and starts another all the same', async () => {
+    const { start, running } = processes();
+    const slot = await GatewaySlot.open(start);
+    slot.process.signal('SIGKILL');
+    await slot.process.exited;
+    expect(await slot.replace().then(() => 'content', (error: Error) => error.message)).to.contain('SIGKILL');
+    expect(running.size).to.equal(1);
+    await slot.kill();
+    await slot.replace();
+  });
+
+  it('shifts every way to ask for the time', () => {
+    const shifted = runInNewContext(`${clockShift(3_600_000)}; [Date.now(), new Date().getTime(), new Date(5).getTime(), new Date() instanceof Date]`, { Date: globalThis.Date }) as unknown[];
+    for (const time of shifted.slice(0, 2)) expect(time).to.be.within(Date.now() + 3_590_000, Date.now() + 3_610_000);
+    expect(shifted.slice(2)).to.deep.equal([5, true]);
+  });
+
+  it('cuts in two ways at once', async () => {
+    const server = createServer((socket) => socket.on('error', () => undefined).resume());
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const proxy = await startWireProxy({ host: '127.0.0.1', port: (server.address() as AddressInfo).port });
+    const commit = Buffer.concat([Buffer.from([7, 0, 0, 0, 3]), Buffer.from('COMMIT')]);
+    const drawn: string[] = [];
+    const ends = (['before', 'inside'] as const).map((cut, place) => proxy.cutWhenever(cut, () => drawn.push(cut) > 0 && place === 1));
+    const socket = connect(proxy.port, '127.0.0.1').on('error', () => undefined);
+    const closed = new Promise((resolve) => socket.on('close', resolve));
+    socket.write(commit);
+    await closed;
+    for (const end of ends) end();
+    expect([drawn, proxy.cutsDone]).to.deep.equal([['before', 'inside'], 1]);
+    await proxy.close();
+    server.close();
   });
 });

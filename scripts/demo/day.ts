@@ -1,39 +1,38 @@
 import { readFileSync } from 'node:fs';
 import { parse } from 'csv-parse/sync';
+import type { Cart } from '../replay/carts.ts';
 import { projectPath } from '../support/paths.ts';
 
-/** One request: one line of an order. */
-export interface Sale {
-  readonly order_id: string;
-  readonly order_detail_id: string;
-  readonly sku_id: string;
-  readonly quantity: number;
+/**
+ * The carts of the day, one per invoice with all its lines, as if `copies` shops like it sold at once. Copies differ in
+ * their order ids alone. They take turns cart by cart, each at another place of its day, so that every shard has work at
+ * any time.
+ */
+export function cartsOfDay(copies: number): Cart[] {
+  const day = invoicesOfDay();
+  return day.flatMap((_, hour) =>
+    Array.from({ length: copies }, (_, copy) => {
+      const at = (hour + Math.floor((copy * day.length) / copies)) % day.length;
+      const { order_id, lines } = day[at] as (typeof day)[number];
+      const ofCopy = `${order_id}-${copy + 1}`;
+      return { order_id: ofCopy, lines: lines.map((line, index) => ({ ...line, order_detail_id: `${ofCopy}-${index + 1}` })) };
+    }),
+  );
 }
 
-/**
- * The sales of the day, as if `copies` shops like it sold at once. Copies differ in their order ids alone. Copies take
- * turns line by line, each at another place of its day, so that every shard has work at any time.
- */
-export function salesOfDay(copies: number): Sale[] {
+/** What was sold on each invoice; what came back is left out. */
+function invoicesOfDay(): Cart[] {
   const rows = parse<{ invoice: string; stock_code: string; quantity: string }>(
     readFileSync(projectPath('scripts/demo/orders-2011-11-10.csv')),
     { columns: true },
   );
-  const day = rows
-    .map((row, index) => ({ ...row, line: index + 1, quantity: Number(row.quantity) }))
-    .filter(({ quantity }) => quantity > 0);
-  return day.flatMap((_, hour) =>
-    Array.from({ length: copies }, (_, copy) => {
-      const at = (hour + Math.floor((copy * day.length) / copies)) % day.length;
-      const { invoice, stock_code, quantity, line } = day[at] as (typeof day)[number];
-      return {
-        order_id: `${invoice}-${copy + 1}`,
-        order_detail_id: `${invoice}-${copy + 1}-${line}`,
-        sku_id: stock_code,
-        quantity,
-      };
-    }),
-  );
+  const invoices = new Map<string, Cart['lines'][number][]>();
+  for (const { invoice, stock_code, quantity } of rows) {
+    if (Number(quantity) < 0) continue;
+    const lines = invoices.get(invoice) ?? [];
+    invoices.set(invoice, [...lines, { sku_id: stock_code, order_detail_id: '', quantity: Number(quantity) }]);
+  }
+  return [...invoices].map(([order_id, lines]) => ({ order_id, lines }));
 }
 
 /** Of ordinary goods the shelf holds this many times what will be asked for. */
@@ -44,11 +43,11 @@ const ORDINARY_SHARE = 1.25;
  * `popularShare` of it, so that those sell out.
  */
 export function openingStock(
-  sales: readonly Sale[],
+  carts: readonly Cart[],
   { popularCount, popularShare }: { popularCount: number; popularShare: number },
 ): Map<string, number> {
   const demand = new Map<string, number>();
-  for (const { sku_id, quantity } of sales) demand.set(sku_id, (demand.get(sku_id) ?? 0) + quantity);
+  for (const { sku_id, quantity } of carts.flatMap(({ lines }) => lines)) demand.set(sku_id, (demand.get(sku_id) ?? 0) + quantity);
   const byDemand = [...demand].sort(([, a], [, b]) => b - a);
   return new Map(
     byDemand.map(([sku_id, units], rank) => [sku_id, Math.floor(units * (rank < popularCount ? popularShare : ORDINARY_SHARE))]),

@@ -1,51 +1,75 @@
 import type { Books } from '../../src/core/books.ts';
-import type { Sale } from './day.ts';
+import { cartFaults, unitsBySku } from '../replay/carts.ts';
+import type { Cart, StandingFlows } from '../replay/carts.ts';
+
+/** A cart that was refused, and the SKUs that were named as short. */
+export interface RefusedCart {
+  readonly cart: Cart;
+  readonly short: readonly string[];
+}
 
 /** What the shops remember of their day: the other side of the books. */
 export interface Ledger {
-  readonly latenciesMs: number[];
-  readonly deducted: Sale[];
-  readonly refused: Sale[];
-  /** Requests sent again after an answer had come, and answered as the first time. */
+  readonly sold: Cart[];
+  readonly refused: RefusedCart[];
+  /** Refusals that contradict themselves, in sentences. */
+  readonly faults: string[];
+  /** Carts sent again after an answer had come, and answered as the first time. */
   replayed: number;
-  /** Attempts that ended in 503 or in no answer, and were sent again. */
-  retried: number;
 }
 
 /** What the gateway says is left of each SKU when the day is over. */
 export type Leftovers = ReadonlyMap<string, number>;
+
+/** What stands in the shards when the day is over. */
+export interface Shelves {
+  readonly opening: ReadonlyMap<string, number>;
+  readonly leftovers: Leftovers;
+  readonly books: readonly Books[];
+  readonly flows: StandingFlows;
+}
 
 /**
  * Compares the shops' memory with the shards' books.
  *
  * @returns every contradiction in a sentence; none means that the day balances
  */
-export function contradictions(
-  ledger: Ledger,
-  opening: ReadonlyMap<string, number>,
-  leftovers: Leftovers,
-  books: readonly Books[],
-): string[] {
-  const found: string[] = [];
+export function contradictions(ledger: Ledger, { opening, leftovers, books, flows }: Shelves): string[] {
+  const found = [...ledger.faults];
   const sold = new Map<string, number>();
-  for (const { sku_id, quantity } of ledger.deducted) sold.set(sku_id, (sold.get(sku_id) ?? 0) + quantity);
+  for (const { sku_id, quantity } of ledger.sold.flatMap(({ lines }) => lines)) sold.set(sku_id, (sold.get(sku_id) ?? 0) + quantity);
   for (const [sku_id, units] of opening) {
     const expected = units - (sold.get(sku_id) ?? 0);
     const left = leftovers.get(sku_id);
     if (expected < 0) found.push(`${sku_id}: ${-expected} units sold that were not there`);
     if (left !== expected) found.push(`${sku_id}: ${left} left, the shops count ${expected}`);
   }
-  // Nothing came back during the day, so what was too little at the end was too little when it was refused.
-  for (const { sku_id, order_detail_id, quantity } of ledger.refused) {
-    const left = leftovers.get(sku_id) ?? 0;
-    if (left >= quantity) found.push(`${order_detail_id}: refused ${quantity} of ${sku_id}, of which ${left} are left`);
-  }
-  const flows = books.reduce((sum, { flow_count }) => sum + flow_count, 0);
-  if (flows !== ledger.deducted.length) found.push(`${flows} flows stand, the shops count ${ledger.deducted.length}`);
+  found.push(...ledger.refused.flatMap((refused) => wrongRefusals(refused, leftovers)));
+  found.push(...cartFaults(judged(ledger), flows, new Map()));
+  const lines = ledger.sold.reduce((sum, cart) => sum + cart.lines.length, 0);
+  if (flows.size !== lines) found.push(`${flows.size} flows stand, the shops count ${lines}`);
   books.forEach(({ differences }, shard) => {
     for (const { sku_id, leaved, expected } of differences) {
       found.push(`shard ${shard}, ${sku_id}: ${leaved} left, the journal says ${expected}`);
     }
   });
   return found;
+}
+
+/**
+ * Nothing came back during the day, so what was too little when it was refused is too little at the end. One short line
+ * refuses a cart; every SKU that was named must have been short.
+ */
+function wrongRefusals({ cart, short }: RefusedCart, leftovers: Leftovers): string[] {
+  const asked = unitsBySku(cart);
+  return short
+    .filter((sku_id) => (leftovers.get(sku_id) ?? 0) >= (asked.get(sku_id) ?? 0))
+    .map((sku_id) => `order ${cart.order_id}: refused ${asked.get(sku_id)} of ${sku_id}, of which ${leftovers.get(sku_id)} are left`);
+}
+
+function judged({ sold, refused }: Ledger) {
+  return [
+    ...sold.map((cart) => ({ cart, verdict: 'sold' as const })),
+    ...refused.map(({ cart }) => ({ cart, verdict: 'refused' as const })),
+  ];
 }

@@ -1,6 +1,6 @@
 import { closeBooks } from '../../src/core/books.ts';
 import type { Books, SkuBalance } from '../../src/core/books.ts';
-import { Shard } from '../../src/mysql/shard.ts';
+import { openBookShards } from '../../src/mysql/bookShards.ts';
 import { ShardReader } from '../../src/mysql/shardReader.ts';
 import { readAllBalances } from '../../src/service/readAllBalances.ts';
 import type { Stack } from './stack.ts';
@@ -10,23 +10,12 @@ const READ_MS = 30_000;
 type Shards = Pick<Stack, 'shards' | 'initialShards'>;
 
 /** Reads the balance of every SKU of a stack straight from the databases, one list per shard. */
-export async function readBalances(stack: Shards): Promise<(readonly SkuBalance[])[]> {
-  const shards = stack.shards.map(
-    (shard, index) =>
-      new Shard({
-        ...shard,
-        shard: index,
-        initialShards: stack.initialShards,
-        connections_max: 1,
-        statementMs: READ_MS,
-        relaxedAllowed: true,
-        onChange: () => undefined,
-      }),
-  );
+export async function readBalances({ shards, initialShards }: Shards): Promise<(readonly SkuBalance[])[]> {
+  const books = openBookShards({ shards, initialShards, statementMs: READ_MS, relaxedAllowed: true });
   try {
-    return await readAllBalances(new ShardReader(shards), shards.length, performance.now() + READ_MS);
+    return await readAllBalances(new ShardReader(books.shards), shards.length, performance.now() + READ_MS);
   } finally {
-    for (const { pool } of shards) pool.close();
+    books.close();
   }
 }
 

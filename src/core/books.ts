@@ -10,6 +10,13 @@ export interface SkuBalance {
   readonly flow_count: number;
 }
 
+/** A balance with what carts hold at the moment: `pending` by the flows, `held` by the row. */
+export interface ShelfBalance extends SkuBalance {
+  readonly held: bigint;
+  readonly pending: bigint;
+  readonly pending_count: number;
+}
+
 /** A SKU whose row is not what its journal says. */
 export interface Difference {
   readonly sku_id: string;

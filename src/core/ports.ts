@@ -1,7 +1,9 @@
 import type { SkuBalance } from './books.ts';
-import type { CartKey, DeadlineMs, FlowKey, Hold, Line, ShardIndex, Verdict } from './nouns.ts';
-import type { Operation } from './operation.ts';
+import type { JournalPosition, JournalRead } from './journal.ts';
+import type { CartKey, DeadlineMs, Flow, FlowKey, Hold, Line, ShardIndex, Verdict } from './nouns.ts';
+import type { Adjust, Operation } from './operation.ts';
 import type { FoundFlows, FoundStock, NotDone, NotMine, OutcomeOf, ReadFailure, Unknown } from './outcome.ts';
+import type { DecidedCart, ShardAudit } from './reconciliation.ts';
 
 /**
  * Something that can deduct. The textbook engine and the in-memory oracle stand behind it today; one conformance suite
@@ -32,6 +34,26 @@ export interface StockReader {
 
   /** Reads what is left of one SKU. */
   readStock(shard: ShardIndex, sku_id: string, deadlineMs: DeadlineMs): Promise<FoundStock | ReadFailure>;
+}
+
+/** What a shard says of a SKU's journal; null for an unknown SKU. */
+export interface FoundJournal {
+  readonly is: 'found';
+  readonly read: JournalRead | null;
+}
+
+/** Reads journals from the shard's primary. */
+export interface JournalReader {
+  /**
+   * Reads a stretch of one SKU's journal, newest first, in one snapshot.
+   *
+   * @param query after which position, and how many rows of each table at most
+   */
+  readJournal(
+    shard: ShardIndex,
+    query: { readonly sku_id: string; readonly after: JournalPosition | null; readonly rowsMax: number },
+    deadlineMs: DeadlineMs,
+  ): Promise<FoundJournal | ReadFailure>;
 }
 
 export type CartState = 'open' | Verdict;
@@ -141,4 +163,41 @@ export interface ShardOverview {
 export interface BookReader {
   /** @throws when the shard cannot be read: books that were not read are not balanced. */
   readBalances(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<readonly SkuBalance[]>;
+}
+
+/** What became of an attempt to bring a journal to what its row says. */
+export interface Mended {
+  /** `changed`: the difference is another by now, or there is no row; nothing was written. */
+  readonly is: 'mended' | 'changed';
+}
+
+/**
+ * Holds a shard's tables against each other, and hands out what is to be held against other shards. Takes no lock but to
+ * mend. Its reads throw when the shard cannot be read: what was not read is not as it should be.
+ */
+export interface Auditor {
+  /** Checks all SKUs, or some, in one snapshot. @param sku_ids null: all */
+  audit(shard: ShardIndex, sku_ids: readonly string[] | null, deadlineMs: DeadlineMs): Promise<ShardAudit>;
+
+  /** A page of the records of decided carts, in the order of their keys. @param query.naming only with a line of this SKU, or without lines */
+  readDecidedCarts(
+    shard: ShardIndex,
+    query: { readonly after: CartKey | null; readonly max: number; readonly naming: string | null },
+    deadlineMs: DeadlineMs,
+  ): Promise<readonly DecidedCart[]>;
+
+  /** The records of some carts, where they are decided. */
+  readCarts(shard: ShardIndex, keys: readonly CartKey[], deadlineMs: DeadlineMs): Promise<readonly DecidedCart[]>;
+
+  /** Which of some carts are open, or were decided only just now: their holds are as they should be. */
+  findFreshCarts(shard: ShardIndex, keys: readonly CartKey[], deadlineMs: DeadlineMs): Promise<readonly CartKey[]>;
+
+  /** Those of some flows that stand, in any status. */
+  readFlows(shard: ShardIndex, keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<readonly Flow[]>;
+
+  /** What some carts sold, as the flows say; looks at all flows. @param sku_ids null: all */
+  findFlowsOfCarts(shard: ShardIndex, carts: readonly CartKey[], sku_ids: readonly string[] | null, deadlineMs: DeadlineMs): Promise<readonly Flow[]>;
+
+  /** Writes an adjustment that brings the journal to what the row says, as long as its delta is the difference. The row stays. */
+  mend(shard: ShardIndex, adjustment: Adjust, deadlineMs: DeadlineMs): Promise<Mended | NotDone | NotMine | Unknown>;
 }

@@ -1,10 +1,12 @@
 import { Type } from 'typebox';
 import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
 import type { Adjust, Open, SetSale } from '../core/operation.ts';
-import type { AppliedOutcome } from '../core/outcome.ts';
+import type { AppliedOutcome, NotDone } from '../core/outcome.ts';
 import type { ShardState } from '../core/ports.ts';
 import type { Routed } from '../service/applyOperation.ts';
+import type { NoSuchSku, Reconciled } from '../service/reconcile.ts';
 import { json, problem } from './errors.ts';
+import type { Reply } from './errors.ts';
 import { failureReply } from './failureReply.ts';
 import { notBuilt, route } from './route.ts';
 import type { Route } from './route.ts';
@@ -13,12 +15,16 @@ import * as schemas from './schemas.ts';
 /** The use cases behind the admin listener. */
 export interface AdminServices {
   changeStock(operation: Adjust | Open | SetSale, deadlineMs: DeadlineMs): Promise<Routed<AppliedOutcome>>;
+  reconcile(sku_id: string | null, deadlineMs: DeadlineMs): Promise<Reconciled | NoSuchSku | NotDone>;
   shards(): readonly ShardState[];
   slotCounts(): ReadonlyMap<ShardIndex, number>;
   readiness(): { readonly ready: boolean; readonly durable: boolean };
   metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
   description(): string;
 }
+
+/** Adding up all shards takes longer than selling. */
+const RECONCILIATION_MS = 60_000;
 
 /** The calls of operators, Prometheus and load balancers. */
 export function adminRoutes(services: AdminServices): Route[] {
@@ -147,10 +153,44 @@ export function adminRoutes(services: AdminServices): Route[] {
       },
     }),
 
+    route({
+      method: 'post',
+      path: '/v1/reconciliations',
+      summary: 'Hold stock rows, journals and carts against each other, of one SKU or all; may take up to a minute, one at a time',
+      body: schemas.reconciliationRequest,
+      answers: { 200: schemas.reconciliationAnswer },
+      problems: ['unknown_sku', 'overloaded'],
+      requestMs: RECONCILIATION_MS,
+      async handle({ body: { sku_id = null }, deadlineMs }) {
+        const outcome = await services.reconcile(sku_id, deadlineMs);
+        if (outcome.is === 'not_done') return failureReply(outcome);
+        return outcome.is === 'unknown' ? problem('unknown_sku', `no SKU is called ${sku_id}`) : reconciledReply(outcome);
+      },
+    }),
+
     notBuilt('put', '/v1/skus/:sku_id/hot', 'Split a hot SKU', schemas.skuParams),
     notBuilt('delete', '/v1/skus/:sku_id/hot', 'Merge a hot SKU', schemas.skuParams),
-    notBuilt('post', '/v1/reconciliations', 'Reconcile stock and journal'),
   ];
+}
+
+/** Books that were not read are not in order, so one shard that is missing is no answer. */
+function reconciledReply({ shards, differences }: Reconciled): Reply {
+  const unread = shards.filter(({ fault }) => fault !== null);
+  if (unread.length > 0) return problem('overloaded', `not every shard could be read: ${unread.map(({ shard }) => shard).join(', ')}`);
+  const sum = (amount: (report: Reconciled['shards'][number]) => number): number => shards.reduce((total, report) => total + amount(report), 0);
+  return json(
+    200,
+    {
+      sku_count: sum(({ sku_count }) => sku_count),
+      flow_count: sum(({ flow_count }) => flow_count),
+      shards: shards.map(({ shard, sku_count, flow_count }) => ({ shard, sku_count, flow_count })),
+      differences: differences.map(({ kind, shard, sku_id, expected, actual, flow_count, order_detail_ids, cart }) => ({
+        ...{ kind, shard, sku_id, expected: Number(expected), actual: Number(actual), flow_count },
+        ...{ flows: order_detail_ids, cart },
+      })),
+    },
+    differences.length === 0 ? 'done' : 'differences',
+  );
 }
 
 function doneWord({ replayed }: { readonly replayed: boolean }): string {

@@ -22,7 +22,7 @@ export const PROBLEMS = {
   cancelled: { status: 409, title: 'These ids are cancelled' },
   not_on_sale: { status: 409, title: 'The SKU is not on sale' },
   over_return: { status: 409, title: 'More than can be returned' },
-  pending: { status: 409, title: 'The cart of these ids is not decided yet; try again', retryAfterSeconds: 1 },
+  pending: { status: 409, title: 'The cart of these ids is not decided yet; try again' },
   sku_exists: { status: 409, title: 'The SKU stands already, with another opening stock' },
   stock_limit: { status: 409, title: 'The stock would be above the limit' },
   payload_too_large: { status: 413, title: 'The body is too large' },

@@ -15,7 +15,7 @@ import { stallWatch } from './stall.ts';
 export interface ListenerOptions {
   readonly routes: readonly Route[];
   readonly tokens: readonly string[];
-  /** The longest a request may take. */
+  /** The longest a request may take, unless its call says otherwise. */
   readonly requestMs: number;
   /** Told once per request, after its answer is made. */
   readonly onAnswered: (answered: { route: string; outcome: string; seconds: number }) => void;
@@ -94,7 +94,7 @@ function router(options: ListenerOptions): Router<State> {
         const stalledMs = performance.now() - waitingSince();
         const input = await readInput(context);
         // The clock runs from here: how long a body takes to arrive is the caller's affair, within the server's limits.
-        return { ...input, deadlineMs: performance.now() + options.requestMs - stalledMs };
+        return { ...input, deadlineMs: performance.now() + (declared.requestMs ?? options.requestMs) - stalledMs };
       });
     });
   }

@@ -5,9 +5,11 @@ import type { Return } from '../core/operation.ts';
 import type { Cancellation } from '../service/cancelOrder.ts';
 import type { Order, OrderAnswer } from '../service/deductOrder.ts';
 import type { FoundDeduction, FoundDeductions } from '../service/findDeductions.ts';
+import type { FlowsQuery, FoundFlowsPage } from '../service/readFlows.ts';
 import type { SkuStock } from '../service/readSku.ts';
 import type { ReturnAnswer } from '../service/returnGoods.ts';
 import type { Fault } from '../schema/compile.ts';
+import { decodeCursor, encodeCursor } from './cursor.ts';
 import { invalid, json, problem } from './errors.ts';
 import type { Reply } from './errors.ts';
 import { failureReply } from './failureReply.ts';
@@ -22,6 +24,7 @@ export interface PublicServices {
   cancelOrder(cancellation: Cancellation, deadlineMs: DeadlineMs): Promise<Applied | Refused | NotDone | Unknown>;
   findDeductions(keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<FoundDeductions | NotDone>;
   readSku(sku_id: string, deadlineMs: DeadlineMs): Promise<SkuStock | NotDone>;
+  readFlows(query: FlowsQuery, deadlineMs: DeadlineMs): Promise<FoundFlowsPage | NotDone>;
 }
 
 /** The calls of shop back ends. */
@@ -106,6 +109,25 @@ export function publicRoutes(services: PublicServices): Route[] {
     }),
 
     route({
+      method: 'get',
+      path: '/v1/skus/:sku_id/flows',
+      summary: 'The journal of a SKU, newest first',
+      params: schemas.skuParams,
+      query: schemas.flowsQuery,
+      answers: { 200: schemas.flowsAnswer },
+      problems: ['unknown_sku', 'overloaded'],
+      async handle({ params: { sku_id }, query: { limit = '50', cursor }, deadlineMs }) {
+        const after = cursor === undefined ? null : decodeCursor(cursor);
+        if (cursor !== undefined && after === null) return invalid([{ path: 'cursor', message: 'is not the next_cursor of a page' }]);
+        const found = await services.readFlows({ sku_id, limit: Number(limit), after }, deadlineMs);
+        if (found.is !== 'found') return failureReply(found);
+        if (found.page === null) return problem('unknown_sku', `no SKU is called ${sku_id}`);
+        const { entries, next } = found.page;
+        return json(200, { flows: entries, next_cursor: next === null ? null : encodeCursor(next) });
+      },
+    }),
+
+    route({
       method: 'post',
       path: '/v1/returns',
       summary: 'Take goods back',
@@ -127,7 +149,7 @@ export function publicRoutes(services: PublicServices): Route[] {
       summary: 'Give back the rest of lines and block them for good',
       body: schemas.cancellationRequest,
       answers: { 200: schemas.cancellationAnswer },
-      problems: ['idempotency_conflict', 'pending', 'overloaded', 'outcome_unknown'],
+      problems: ['idempotency_conflict', 'pending', 'stock_limit', 'overloaded', 'outcome_unknown'],
       changes: true,
       async handle({ body, deadlineMs }) {
         const faults = repeatedKeys(body.lines);
@@ -140,7 +162,6 @@ export function publicRoutes(services: PublicServices): Route[] {
     }),
 
     notBuilt('post', '/v1/availability', 'What is left of many SKUs'),
-    notBuilt('get', '/v1/skus/:sku_id/flows', 'The journal of a SKU', schemas.skuParams),
   ];
 }
 

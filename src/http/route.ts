@@ -25,6 +25,8 @@ interface RouteParts<P extends TSchema, Q extends TSchema, B extends TSchema> {
   readonly problems: readonly ProblemCode[];
   /** True when the call changes stock: then an unforeseen fault is "unknown", never "failed". */
   readonly changes?: boolean;
+  /** The longest it may take, where that is more than other calls may. */
+  readonly requestMs?: number;
   /** True when no token is asked for. */
   readonly open?: boolean;
   handle(input: Input<Static<P>, Static<Q>, Static<B>>): Promise<Reply> | Reply;

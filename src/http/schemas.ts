@@ -1,7 +1,9 @@
 import { Type } from 'typebox';
 import type { TProperties } from 'typebox';
 import { IDENTIFIER_RULE } from '../core/identifier.ts';
+import { ENTRIES_LIMIT } from '../core/journal.ts';
 import { LINES_LIMIT, QUANTITY_LIMIT, STOCK_LIMIT } from '../core/nouns.ts';
+import { DIFFERENCE_KINDS, FLOWS_NAMED } from '../core/reconciliation.ts';
 import { IDENTIFIER_FORMAT, MOMENT_FORMAT, TEXT_FORMAT } from '../schema/compile.ts';
 
 /** The schemas that validate requests and describe the API: one source for both. Unknown fields are refused. */
@@ -108,6 +110,45 @@ export const skuAnswer = record({
   age_ms: Type.Optional(Type.Integer({ minimum: 0, description: 'how old the answer is; only with `consistency=cached`' })),
 });
 
+/** A number in a query string is a text. */
+const LIMIT_PATTERN = `^([1-9]|[1-9][0-9]|[1-4][0-9][0-9]|${ENTRIES_LIMIT})$`;
+
+export const flowsQuery = record({
+  limit: Type.Optional(Type.String({ pattern: LIMIT_PATTERN, description: `entries on a page, at most: 1 to ${ENTRIES_LIMIT}; absent: 50` })),
+  cursor: Type.Optional(Type.String({ description: 'the `next_cursor` of the page before' })),
+});
+
+const createdAt = Type.String({ format: 'date-time', description: 'by the clock of the shard; of a cart: when it was held' });
+const effect = Type.Integer({ description: 'units added to `leaved_amount`; below 0: taken' });
+/** Absent only where the deduction of a return is missing, which a reconciliation names. */
+const orderOfReturn = Type.Optional(orderId);
+const anyUnits = Type.Integer({ minimum: 0, maximum: STOCK_LIMIT, description: 'units' });
+
+export const flowsAnswer = record({
+  flows: Type.Array(
+    Type.Union([
+      record({ kind: Type.Literal('deduction'), order_id: orderId, order_detail_id: orderDetailId, quantity, effect, created_at: createdAt }),
+      record({ kind: Type.Literal('return'), return_id: returnId, order_id: orderOfReturn, order_detail_id: orderDetailId, quantity, effect, created_at: createdAt }),
+      record({ kind: Type.Literal('cancellation'), order_id: orderOfReturn, order_detail_id: orderDetailId, quantity, effect, created_at: createdAt }),
+      record({
+        kind: Type.Literal('adjustment'),
+        adjustment_id: adjustmentId,
+        reason: Type.Union([Type.String(), Type.Null()]),
+        quantity: anyUnits,
+        effect,
+        created_at: createdAt,
+      }),
+      record({ kind: Type.Literal('opening'), quantity: anyUnits, effect, created_at: createdAt }),
+    ]),
+    {
+      description:
+        'newest first, the opening last. What undecided carts hold is not in it; all effects together are `leaved_amount` and what is held. ' +
+        'A page may be shorter than asked for while there is a next one',
+    },
+  ),
+  next_cursor: Type.Union([Type.String(), Type.Null()], { description: 'null: there is no older entry' }),
+});
+
 export const openRequest = record({ leaved_amount: leavedAmount });
 export const openAnswer = record({ sku_id: skuId, leaved_amount: leavedAmount, replayed: Type.Boolean() });
 
@@ -137,6 +178,28 @@ export const adjustmentAnswer = record({
   adjustment_id: adjustmentId,
   delta: Type.Integer(),
   replayed: Type.Boolean(),
+});
+
+const count = Type.Integer({ minimum: 0 });
+
+export const reconciliationRequest = record({ sku_id: Type.Optional(skuId) });
+export const reconciliationAnswer = record({
+  sku_count: Type.Integer({ minimum: 0, description: 'SKUs that were checked' }),
+  flow_count: Type.Integer({ minimum: 0, description: 'their flows' }),
+  shards: Type.Array(record({ shard, sku_count: count, flow_count: count })),
+  differences: Type.Array(
+    record({
+      kind: Type.Enum([...DIFFERENCE_KINDS]),
+      shard,
+      sku_id: skuId,
+      expected: Type.Integer(),
+      actual: Type.Integer(),
+      flow_count: Type.Integer({ minimum: 0, description: 'flows behind it' }),
+      flows: Type.Array(orderDetailId, { maxItems: FLOWS_NAMED, description: 'some of them, by their order_detail_id' }),
+      cart: Type.Union([record({ order_id: orderId, attempt: Type.Integer({ minimum: 1 }) }), Type.Null()], { description: 'the cart it is about' }),
+    }),
+    { description: 'what was wrong at two looks, a second apart' },
+  ),
 });
 
 export const shardsAnswer = record({

@@ -2,7 +2,7 @@ import type { SkuBalance } from '../core/books.ts';
 import { flowKeyText } from '../core/nouns.ts';
 import type { DeadlineMs, FlowKey, ShardIndex } from '../core/nouns.ts';
 import type { FoundFlows, FoundStock, NotMine, ReadFailure } from '../core/outcome.ts';
-import type { BookReader, ShardOverview, ShardState, SlotClaim, SlotSource, StockReader } from '../core/ports.ts';
+import type { BookReader, FoundJournal, JournalReader, ShardOverview, ShardState, SlotClaim, SlotSource, StockReader } from '../core/ports.ts';
 import type { Connection } from './connection.ts';
 import { hadNoEffect, reasonOf } from './failures.ts';
 import { withRetries } from './retries.ts';
@@ -11,12 +11,14 @@ import type { Shard } from './shard.ts';
 import { lockFlows } from './sql/lockFlows.ts';
 import { ownSlots } from './sql/ownSlots.ts';
 import { readBalances } from './sql/readBalances.ts';
+import { readJournal } from './sql/readJournal.ts';
+import type { JournalQuery } from './sql/readJournal.ts';
 import { readSlots } from './sql/readSlots.ts';
 import { readStock } from './sql/readStock.ts';
 import { transact } from './transaction.ts';
 
 /** Everything that is read from the shards; each read goes to the primary and has the caller's deadline. */
-export class ShardReader implements StockReader, SlotSource, BookReader, ShardOverview {
+export class ShardReader implements StockReader, JournalReader, SlotSource, BookReader, ShardOverview {
   readonly #shards: readonly Shard[];
 
   constructor(shards: readonly Shard[]) {
@@ -48,6 +50,13 @@ export class ShardReader implements StockReader, SlotSource, BookReader, ShardOv
     return orNotDone(deadlineMs, this.#shard(shard).retryBudget, async () => {
       const rows = await this.#lend(shard, deadlineMs, (connection) => readStock(connection, sku_id, deadlineMs));
       return rows === null ? ({ is: 'not_mine' } as const) : ({ is: 'found', rows } as const);
+    });
+  }
+
+  readJournal(shard: ShardIndex, query: JournalQuery, deadlineMs: DeadlineMs): Promise<FoundJournal | ReadFailure> {
+    return orNotDone(deadlineMs, this.#shard(shard).retryBudget, async () => {
+      const read = await this.#lend(shard, deadlineMs, (connection) => readJournal(connection, query, deadlineMs));
+      return read === null ? ({ is: 'not_mine' } as const) : ({ is: 'found', read: read === 'unknown' ? null : read } as const);
     });
   }
 

@@ -17,6 +17,8 @@ export interface Transaction {
   rows<Row>(sql: string, values: readonly SqlValue[]): Promise<Row[]>;
   /** @returns how many rows the statement matched or inserted */
   run(sql: string, values: readonly SqlValue[]): Promise<number>;
+  /** Undoes everything so far and begins anew: for reading what stands without it. Nothing is locked any more. */
+  restart(): Promise<void>;
 }
 
 /** How the work on a transaction ends: kept or undone, with what to say about it. */
@@ -66,7 +68,11 @@ async function begin(connection: Connection, deadlineMs: DeadlineMs): Promise<Tr
     return matched;
   };
   await run('BEGIN', []);
-  return { run, rows: (sql, values) => connection.rows(sql, values, deadlineMs) };
+  const restart = async (): Promise<void> => {
+    await connection.run('ROLLBACK', [], deadlineMs);
+    await run('BEGIN', []);
+  };
+  return { run, restart, rows: (sql, values) => connection.rows(sql, values, deadlineMs) };
 }
 
 async function commit(connection: Connection, deadlineMs: DeadlineMs): Promise<void> {

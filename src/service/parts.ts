@@ -1,5 +1,6 @@
 import type { CartRecords, ShardOverview, StockEngine, StockReader } from '../core/ports.ts';
 import type { Afterwork } from './afterwork.ts';
+import type { Places } from './places.ts';
 import type { Routing } from './routing.ts';
 
 /** What the use cases work with. */
@@ -10,4 +11,6 @@ export interface Parts {
   readonly carts: CartRecords;
   readonly shards: ShardOverview;
   readonly afterwork: Afterwork;
+  /** For carts under way: each may ask every shard at once. */
+  readonly cartPlaces: Places;
 }

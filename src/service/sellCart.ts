@@ -35,6 +35,16 @@ type Ended = Deducted | Refused | NotDone | Unknown;
  * sold, and nobody but this function commits it.
  */
 export async function sellCart(parts: Parts, order: Order, deadlineMs: DeadlineMs): Promise<Ended> {
+  const leave = await parts.cartPlaces.take(deadlineMs - 2 * ATTEMPT_MS);
+  if (leave === null) return { is: 'not_done', reason: 'too many carts were under way' };
+  try {
+    return await attemptUntil(parts, order, deadlineMs);
+  } finally {
+    leave();
+  }
+}
+
+async function attemptUntil(parts: Parts, order: Order, deadlineMs: DeadlineMs): Promise<Ended> {
   let inTurn = false;
   let force = false;
   while (performance.now() + ATTEMPT_MS < deadlineMs) {
@@ -79,11 +89,14 @@ async function attempt(parts: Parts, order: Order, number: number, inTurn: boole
   const holds = await holdAll(parts, cart, order.lines, inTurn, deadlineMs);
   const lines = answeredLines(order.lines, holds);
   if (lines === null) {
-    await giveUp(parts, cart, holds);
-    return endOf(order.lines, holds);
+    const ended = endOf(order.lines, holds);
+    const undone = giveUp(parts, cart, holds);
+    if (ended.is !== 'again') parts.afterwork.add(() => undone);
+    else await Promise.all([undone, isStale(holds) ? parts.routing.refresh() : null]);
+    return ended;
   }
   if (lines.every(({ replayed }) => replayed)) {
-    await giveUp(parts, cart, holds);
+    parts.afterwork.add(() => giveUp(parts, cart, holds));
     return { is: 'deducted', lines };
   }
   const decided = await decide(parts, cart, 'committed', deadlineMs);
@@ -94,8 +107,13 @@ async function attempt(parts: Parts, order: Order, number: number, inTurn: boole
     return { is: 'deducted', lines };
   }
   // Not committed, and nobody else commits: another gateway aborted it as too slow, or its shard did not take the verdict.
-  await giveUp(parts, cart, holds);
-  return decided.is === 'judged' ? { is: 'again' } : decided;
+  const undone = giveUp(parts, cart, holds);
+  if (decided.is === 'judged') {
+    await undone;
+    return { is: 'again' };
+  }
+  parts.afterwork.add(() => undone);
+  return decided;
 }
 
 interface HeldShard {
@@ -140,6 +158,11 @@ async function giveUp(parts: Parts, cart: CartKey, holds: readonly HeldShard[]):
   });
   await decide(parts, cart, 'aborted', deadlineMs);
   if (held.length > 0) await settleCart(parts, cart, held, 'aborted', deadlineMs);
+}
+
+/** Whether a shard did not own what it was asked for: the map is to be read again. */
+function isStale(holds: readonly HeldShard[]): boolean {
+  return holds.some(({ outcome }) => outcome.is === 'not_mine');
 }
 
 /** What an attempt that was not held as a whole says: what was refused on all shards, else why there is no verdict. */

@@ -15,6 +15,7 @@ export interface SweeperOptions {
 }
 
 const ROUND_MS = 3_000;
+const AT_A_TIME = 16;
 
 /**
  * Finishes or undoes what carts have left over. Every gateway has one, and any number may work at once: a cart is decided
@@ -63,8 +64,12 @@ export class Sweeper {
     const found = await this.#parts.carts.findLeftOver(shard, this.#options.rowsMax, deadlineMs);
     const leftOver = found.is === 'left_over' ? found : null;
     this.#options.onSwept(shard, leftOver);
-    // Records first: a hold whose cart is open cannot be settled.
-    for (const cart of leftOver?.carts ?? []) await judgeCart(this.#parts, cart, deadlineMs);
-    await freeHolds(this.#parts, leftOver?.holds ?? [], deadlineMs);
+    // Records first: a hold whose cart is open cannot be settled. A few at a time: customers come first.
+    for (const carts of chunks(leftOver?.carts ?? [])) await Promise.all(carts.map((cart) => judgeCart(this.#parts, cart, deadlineMs)));
+    for (const holds of chunks(leftOver?.holds ?? [])) await freeHolds(this.#parts, holds, deadlineMs);
   }
+}
+
+function chunks<T>(all: readonly T[]): T[][] {
+  return Array.from({ length: Math.ceil(all.length / AT_A_TIME) }, (_, index) => all.slice(index * AT_A_TIME, (index + 1) * AT_A_TIME));
 }

@@ -1,50 +1,124 @@
-import { effectsOf, groupBy, isWrite, mayStand, standingEffects } from './effects.ts';
-import type { Entry, FinalState } from './history.ts';
+import type { Books } from './books.ts';
+import { flowKey, groupBy, isCart, overAtMs } from './effects.ts';
+import { NOT_SENT } from './history.ts';
+import type { LineKey } from './history.ts';
 
 /** When something that stands in the end can have taken effect at the earliest and at the latest. */
 interface Span {
+  readonly key: string;
   readonly change: number;
   readonly earliestMs: number;
   readonly latestMs: number;
 }
 
-/** What can have been left of a SKU at some moment of an interval. */
-export type Bounds = (sku_id: string, fromMs: number, untilMs: number) => { readonly least: number; readonly most: number };
+/** When an order over several shards may have held units, whatever became of it. */
+interface Held {
+  readonly key: string;
+  readonly sku_id: string;
+  readonly quantity: number;
+  readonly fromMs: number;
+  readonly untilMs: number;
+}
+
+interface Range {
+  readonly least: number;
+  readonly most: number;
+}
+
+/** What can have been so at some moment of an interval. */
+export interface Bounds {
+  /** What was left of a SKU. `leastShown` is less than `least` by what carts may have held that never sold it. */
+  left(sku_id: string, fromMs: number, untilMs: number): Range & { readonly leastShown: number };
+  /** What could still be returned of a deduction. */
+  returnable(line: LineKey, fromMs: number, untilMs: number): Range;
+}
+
+/**
+ * An undone cart lets go of its units when its answer is said; where a gateway died, 5 s after its record was written, and
+ * the sweepers of all gateways come by every second. The rest is for a machine that has much to do.
+ */
+const HELD_MS_MAX = 10_000;
 
 /**
  * Works out what can have been left of each SKU at any time. An effect lies between the first sending of its ids and the
- * first answer "done"; without such an answer, any time after.
+ * first answer that told of it; without such an answer, any time after.
  */
-export function boundsOf(history: readonly Entry[], final: FinalState): Bounds {
-  const spans = spansBySku(history, final);
-  return (sku_id, fromMs, untilMs) => {
-    const ofSku = spans.get(sku_id) ?? [];
-    const moments = [fromMs, untilMs, ...ofSku.flatMap(({ earliestMs, latestMs }) => [earliestMs, latestMs])].filter(
-      (ms) => fromMs <= ms && ms <= untilMs,
-    );
-    const at = (ms: number, isLess: boolean): number =>
-      ofSku.reduce((left, { change, earliestMs, latestMs }) => {
-        // For the least, what takes away has happened as soon as it can, and what adds as late as it can.
-        const countsFromMs = change < 0 === isLess ? earliestMs : latestMs;
-        return countsFromMs <= ms ? left + change : left;
-      }, 0);
-    return {
-      least: Math.min(...moments.map((ms) => at(ms, true))),
-      most: Math.max(...moments.map((ms) => at(ms, false))),
-    };
+export function boundsOf(books: Books): Bounds {
+  const spans = spansOf(books);
+  const bySku = groupBy(spans, ({ sku_id }) => [sku_id]);
+  const byFlow = groupBy(
+    spans.flatMap(({ rest, ...span }) => (rest === null ? [] : [{ ...span, change: rest.change, flow: rest.flow }])),
+    ({ flow }) => [flow],
+  );
+  const heldBySku = groupBy(heldOf(books), ({ sku_id }) => [sku_id]);
+  return {
+    left: (sku_id, fromMs, untilMs) => {
+      const ofSku = bySku.get(sku_id) ?? [];
+      const held = heldBySku.get(sku_id) ?? [];
+      const moments = momentsOf([...ofSku.flatMap(timesOf), ...held.map(({ fromMs }) => fromMs)], fromMs, untilMs);
+      return { ...rangeOf(ofSku, moments), leastShown: Math.min(...moments.map((ms) => sumAt(ofSku, ms, true) - heldAt(held, ofSku, ms))) };
+    },
+    returnable: (line, fromMs, untilMs) => {
+      const ofFlow = byFlow.get(flowKey(line)) ?? [];
+      return rangeOf(ofFlow, momentsOf(ofFlow.flatMap(timesOf), fromMs, untilMs));
+    },
   };
 }
 
-function spansBySku(history: readonly Entry[], final: FinalState): Map<string, Span[]> {
-  const sendings = groupBy(history.filter(isWrite).filter(mayStand), (write) => effectsOf(write).map(({ key, content }) => `${key}\0${content}`));
-  const spans = standingEffects(final).map(({ key, content, sku_id, change }) => {
-    const ofEffect = sendings.get(`${key}\0${content}`) ?? [];
+function rangeOf(spans: readonly Span[], moments: readonly number[]): Range {
+  return {
+    least: Math.min(...moments.map((ms) => sumAt(spans, ms, true))),
+    most: Math.max(...moments.map((ms) => sumAt(spans, ms, false))),
+  };
+}
+
+function sumAt(spans: readonly Span[], ms: number, isLess: boolean): number {
+  return spans.reduce((sum, { change, earliestMs, latestMs }) => {
+    // For the least, what takes away has happened as soon as it can, and what adds as late as it can.
+    const countsFromMs = change < 0 === isLess ? earliestMs : latestMs;
+    return countsFromMs <= ms ? sum + change : sum;
+  }, 0);
+}
+
+/** Units that carts may hold at a moment besides those that count as sold; a line is held once at a time. */
+function heldAt(held: readonly Held[], spans: readonly Span[], ms: number): number {
+  const sold = new Set(spans.filter(({ earliestMs }) => earliestMs <= ms).map(({ key }) => key));
+  const units = new Map<string, number>();
+  for (const { key, quantity, fromMs, untilMs } of held) {
+    if (fromMs <= ms && ms <= untilMs && !sold.has(key)) units.set(key, Math.max(quantity, units.get(key) ?? 0));
+  }
+  return [...units.values()].reduce((sum, quantity) => sum + quantity, 0);
+}
+
+function momentsOf(times: readonly number[], fromMs: number, untilMs: number): number[] {
+  return [fromMs, untilMs, ...times.filter((ms) => fromMs <= ms && ms <= untilMs)];
+}
+
+function timesOf({ earliestMs, latestMs }: Span): number[] {
+  return [earliestMs, latestMs];
+}
+
+function spansOf({ sent, known, standing }: Books) {
+  return [...standing.values()].map(({ key, content, sku_id, change, rest }) => {
+    const sendings = (sent.get(key) ?? []).filter(({ verdict }) => verdict === 'done' || verdict === 'unknown');
+    const told = (known.get(key) ?? []).filter(({ effect }) => effect.content === content);
     return {
+      key,
       sku_id,
       change,
-      earliestMs: Math.min(Infinity, ...ofEffect.map(({ invokedMs }) => invokedMs)),
-      latestMs: Math.min(Infinity, ...ofEffect.filter(({ verdict }) => verdict === 'done').map(({ endedMs }) => endedMs)),
+      rest,
+      earliestMs: Math.min(Infinity, ...sendings.map(({ invokedMs }) => invokedMs)),
+      latestMs: Math.min(Infinity, ...told.map(({ atMs }) => atMs)),
     };
   });
-  return groupBy(spans, ({ sku_id }) => [sku_id]);
+}
+
+function heldOf({ writes, mendedMs }: Books): Held[] {
+  return writes.flatMap((write) => {
+    if (write.kind !== 'deduction' || write.code === NOT_SENT || !isCart(write.lines)) return [];
+    const overMs = overAtMs(write);
+    // A server that does not answer keeps what is held on it.
+    const untilMs = Math.max(overMs, mendedMs) + HELD_MS_MAX;
+    return write.lines.map((line) => ({ key: flowKey(line), sku_id: line.sku_id, quantity: line.quantity, fromMs: write.invokedMs, untilMs }));
+  });
 }

@@ -1,16 +1,22 @@
 import { flowKeyText } from '../../src/core/nouns.ts';
-import type { Entry, FinalState, Write } from './history.ts';
+import { SlotMap } from '../../src/core/slots.ts';
+import type { Entry, FinalState, LineKey, LookedUp, Write } from './history.ts';
 
 /** A gateway works on a request for no longer than this; an attempt without an answer is over then. */
 const ATTEMPT_MS_MAX = 5_000;
+
+const SHARDS = 16;
+
+/** Who owns what, in a world where no slot moves. */
+export const OWNERS = new SlotMap(SHARDS);
 
 /** What a write brings about if it stands: one thing by its idempotency key, with everything that must be the same in a replay. */
 export interface Effect {
   readonly key: string;
   readonly content: string;
   readonly sku_id: string;
-  /** By how much it changes what is left. */
-  readonly change: number;
+  /** Whose line it is, of a deduction or its cancellation. */
+  readonly order_id: string | null;
   /** How it is called in a sentence. */
   readonly name: string;
 }
@@ -18,31 +24,67 @@ export interface Effect {
 /** An effect that stands in a database. */
 export interface StandingEffect extends Effect {
   readonly shard: number;
+  /** By how much it changed what is left of its SKU. */
+  readonly change: number;
+  /** By how much it changed what can be returned of a deduction, and of which. */
+  readonly rest: { readonly flow: string; readonly change: number } | null;
 }
 
-/** What a write was to bring about. */
+interface FlowContent extends LineKey {
+  readonly order_id: string;
+  readonly quantity: number;
+}
+
+/** What a write was to bring about. A pause has no id of its own, so it is nothing here. */
 export function effectsOf(write: Write): Effect[] {
   switch (write.kind) {
     case 'deduction':
       return write.lines.map((line) => flowEffect({ ...line, order_id: write.order_id }));
+    case 'return':
+      return [returnEffect(write)];
+    case 'cancellation':
+      return write.lines.map((line) => cancelEffect(line, write.order_id));
     case 'adjustment':
       return [adjustmentEffect(write)];
     case 'opening':
       return [openingEffect(write.sku_id, write.leaved_amount)];
+    case 'sale':
+      return [];
   }
 }
 
-/** Everything that stands in the end. */
-export function standingEffects({ stock, flows, adjustments }: FinalState): StandingEffect[] {
+/** What a look-up says has been brought about. */
+export function effectsFound({ found, ...line }: LookedUp): Effect[] {
+  if (found?.status !== 'deducted' && found?.status !== 'cancelled') return [];
+  const { order_id, quantity } = found;
   return [
-    ...stock.map((row) => ({ ...openingEffect(row.sku_id, row.opening_amount), shard: row.shard })),
-    ...flows.map((row) => ({ ...flowEffect(row), shard: row.shard })),
-    ...adjustments.map((row) => ({ ...adjustmentEffect(row), shard: row.shard })),
+    ...(quantity > 0 ? [flowEffect({ ...line, order_id, quantity })] : []),
+    ...(found.status === 'cancelled' ? [cancelEffect(line, order_id)] : []),
+  ];
+}
+
+/** Everything that stands in the end. What is only held does not. */
+export function standingEffects({ stock, flows, returns, adjustments }: FinalState): StandingEffect[] {
+  const sold = flows.filter(({ status, quantity }) => (status === 'deducted' || status === 'cancelled') && quantity > 0);
+  const rests = new Map(returns.filter(({ return_id }) => return_id === '').map((row) => [flowKey(row), row.quantity]));
+  return [
+    ...stock.map((row) => ({ ...openingEffect(row.sku_id, row.opening_amount), change: row.opening_amount, rest: null, shard: row.shard })),
+    ...sold.map((row) => ({ ...flowEffect(row), change: -row.quantity, rest: { flow: flowKey(row), change: row.quantity }, shard: row.shard })),
+    ...returns
+      .filter(({ return_id }) => return_id !== '')
+      .map((row) => ({ ...returnEffect(row), change: row.quantity, rest: { flow: flowKey(row), change: -row.quantity }, shard: row.shard })),
+    ...flows
+      .filter(({ status }) => status === 'cancelled')
+      .map((row) => {
+        const units = rests.get(flowKey(row)) ?? 0;
+        return { ...cancelEffect(row, row.order_id), change: units, rest: { flow: flowKey(row), change: -units }, shard: row.shard };
+      }),
+    ...adjustments.map((row) => ({ ...adjustmentEffect(row), change: row.delta, rest: null, shard: row.shard })),
   ];
 }
 
 export function isWrite(entry: Entry): entry is Write {
-  return entry.kind === 'deduction' || entry.kind === 'adjustment' || entry.kind === 'opening';
+  return entry.kind !== 'read' && entry.kind !== 'lookup';
 }
 
 /** Whether the client cannot exclude that it stands. */
@@ -55,9 +97,36 @@ export function overAtMs({ verdict, code, invokedMs, endedMs }: Entry): number {
   return verdict === 'unknown' && code === null ? invokedMs + ATTEMPT_MS_MAX : endedMs;
 }
 
+/** Whether lines lie on several shards, so that their stock is held before it is sold. */
+export function isCart(lines: readonly LineKey[]): boolean {
+  return new Set(lines.map(({ sku_id }) => OWNERS.shardOf(sku_id))).size > 1;
+}
+
 /** The key of a SKU's opening: with it stands the SKU. */
 export function openingKey(sku_id: string): string {
   return `opening\0${sku_id}`;
+}
+
+/** The key of a deduction. */
+export function flowKey(line: LineKey): string {
+  return `flow\0${flowKeyText(line)}`;
+}
+
+/** The key of a deduction's cancellation. */
+export function cancelKey(line: LineKey): string {
+  return `cancel\0${flowKeyText(line)}`;
+}
+
+/** Of a deduction its cancellation's key, and the other way round: each may contradict the other. */
+export function siblingKey(key: string): string | null {
+  const [kind, ...rest] = key.split('\0');
+  if (kind !== 'flow' && kind !== 'cancel') return null;
+  return [kind === 'flow' ? 'cancel' : 'flow', ...rest].join('\0');
+}
+
+/** Whether only one of two effects can stand. They have the same key, or are siblings. */
+export function contradict(one: Effect, other: Effect): boolean {
+  return one.key === other.key ? one.content !== other.content : one.order_id !== other.order_id;
 }
 
 /** Entries by a key that each may have several of. */
@@ -73,21 +142,31 @@ export function groupBy<T>(entries: readonly T[], keysOf: (entry: T) => readonly
   return groups;
 }
 
-function flowEffect(flow: { readonly sku_id: string; readonly order_detail_id: string; readonly order_id: string; readonly quantity: number }): Effect {
+/** A deduction by its key and content. */
+export function flowEffect(flow: FlowContent): Effect {
   const { sku_id, order_detail_id, order_id, quantity } = flow;
+  return { key: flowKey(flow), content: `${quantity} in ${order_id}`, sku_id, order_id, name: `${order_detail_id} of ${sku_id}` };
+}
+
+function cancelEffect(line: LineKey, order_id: string): Effect {
+  return { key: cancelKey(line), content: order_id, sku_id: line.sku_id, order_id, name: `the cancellation of ${line.order_detail_id} of ${line.sku_id}` };
+}
+
+function returnEffect(row: LineKey & { readonly return_id: string; readonly quantity: number }): Effect {
+  const { sku_id, order_detail_id, return_id, quantity } = row;
   return {
-    key: `flow\0${flowKeyText(flow)}`,
-    content: `${quantity} in ${order_id}`,
+    key: `return\0${flowKeyText(row)}\0${return_id}`,
+    content: String(quantity),
     sku_id,
-    change: -quantity,
-    name: `${order_detail_id} of ${sku_id}`,
+    order_id: null,
+    name: `return ${return_id} of ${order_detail_id} of ${sku_id}`,
   };
 }
 
 function adjustmentEffect({ sku_id, adjustment_id, delta }: { readonly sku_id: string; readonly adjustment_id: string; readonly delta: number }): Effect {
-  return { key: `adjustment\0${sku_id}\0${adjustment_id}`, content: String(delta), sku_id, change: delta, name: `adjustment ${adjustment_id} of ${sku_id}` };
+  return { key: `adjustment\0${sku_id}\0${adjustment_id}`, content: String(delta), sku_id, order_id: null, name: `adjustment ${adjustment_id} of ${sku_id}` };
 }
 
 function openingEffect(sku_id: string, amount: number): Effect {
-  return { key: openingKey(sku_id), content: String(amount), sku_id, change: amount, name: `the opening of ${sku_id}` };
+  return { key: openingKey(sku_id), content: String(amount), sku_id, order_id: null, name: `the opening of ${sku_id}` };
 }

@@ -19,8 +19,8 @@ function cutting(cut: Cut): Fault {
     kind: `cut-${cut}`,
     begin: async ({ proxies }, random) => {
       const share = random.pick([0.05, 0.2, 0.5]);
-      for (const proxy of proxies) proxy.cutWhenever(cut, () => random.chance(share));
-      return async () => proxies.forEach((proxy) => proxy.cutWhenever(null));
+      const ends = proxies.map((proxy) => proxy.cutWhenever(cut, () => random.chance(share)));
+      return async () => ends.forEach((end) => end());
     },
   };
 }
@@ -48,8 +48,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'gateway-kill',
     begin: async ({ gateways }, random) => {
       const slot = random.pick(gateways);
-      slot.process.signal('SIGKILL');
-      await slot.process.exited;
+      await slot.kill();
       return () => slot.replace();
     },
   },
@@ -65,12 +64,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'gateway-restart',
     begin: async ({ gateways }) => {
       const rolling = (async () => {
-        for (const slot of gateways) {
-          const { code, signal } = await slot.process.stop();
-          // Another fault may have killed it before.
-          if (code !== 0 && signal !== 'SIGKILL') throw new Error(`a gateway that was told to stop ended with ${code}`);
-          await slot.replace();
-        }
+        for (const slot of gateways) await slot.replace();
       })();
       rolling.catch(() => undefined);
       return () => rolling;
@@ -154,6 +148,8 @@ export const FAULTS: readonly Fault[] = [
       const server = aServer(world, random);
       const session = await world.session(server);
       await session.query('SET GLOBAL max_connections = 12');
+      // Whoever is in stays in; so everybody has to come in again.
+      world.proxies[server]?.reset();
       return async () => {
         // The session that is there already, unless the server has been restarted and has its old limit again.
         await session.query('SET GLOBAL max_connections = 1000').catch(() => world.tell(server, 'SET GLOBAL max_connections = 1000'));
@@ -178,14 +174,20 @@ export const FAULTS: readonly Fault[] = [
     kind: 'clock',
     begin: async ({ gateways }, random) => {
       const slot = random.pick(gateways);
-      await slot.process.stop();
-      const hours = random.pick([-1, 1]);
-      const shift = `const now = Date.now; Date.now = () => now() + ${hours * 3_600_000};`;
-      await slot.replace({ NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(shift)}` });
-      return async () => {
-        await slot.process.stop();
-        await slot.replace();
-      };
+      await slot.replace({ NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(clockShift(random.pick([-1, 1]) * 3_600_000))}` });
+      return () => slot.replace();
     },
   },
 ];
+
+/** A program that puts every way to ask for the time wrong by so much, but for the monotonic clock. */
+export function clockShift(ms: number): string {
+  return `
+    const Real = globalThis.Date;
+    const now = () => Real.now() + ${ms};
+    globalThis.Date = new Proxy(Real, {
+      construct: (target, given, asked) => Reflect.construct(target, given.length === 0 ? [now()] : given, asked),
+      apply: () => new Real(now()).toString(),
+      get: (target, name) => (name === 'now' ? now : Reflect.get(target, name)),
+    });`;
+}

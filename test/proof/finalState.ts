@@ -1,5 +1,5 @@
 import type { RowDataPacket } from 'mysql2/promise';
-import type { AdjustmentRow, FinalState, FlowRow, StockRow } from './history.ts';
+import type { CartRow, FinalState, FlowRow, StockRow } from './history.ts';
 import type { World } from './world.ts';
 
 /** A shard that does not answer in this time makes the round's verdict unknown. */
@@ -11,39 +11,69 @@ export async function readFinalState(world: World, prefix: string): Promise<Fina
   return {
     stock: shards.flatMap(({ stock }) => stock),
     flows: shards.flatMap(({ flows }) => flows),
+    returns: shards.flatMap(({ returns }) => returns),
     adjustments: shards.flatMap(({ adjustments }) => adjustments),
+    holds: shards.flatMap(({ holds }) => holds),
+    carts: shards.flatMap(({ carts }) => carts),
   };
+}
+
+/** Whether a cart has left anything that is still to be finished or undone. */
+export function isUnsettled({ stock, flows, holds, carts }: FinalState): boolean {
+  return (
+    holds.length > 0 ||
+    carts.some(({ state }) => state === 'open') ||
+    flows.some(({ status }) => status === 'pending') ||
+    stock.some(({ held_amount }) => held_amount !== 0)
+  );
 }
 
 async function readShard(world: World, prefix: string, shard: number): Promise<FinalState> {
   const session = await world.session(world.serverOf(shard), shard);
-  // The goods of a round have names that begin alike, so they are one range of the primary key.
+  // The goods and orders of a round have names that begin alike, so they are one range of the primary key.
   const values = [Buffer.from(`${prefix}-`), Buffer.from(`${prefix}.`)];
   const query = async (sql: string): Promise<RowDataPacket[]> => (await session.query<RowDataPacket[]>({ sql, values, timeout: QUERY_MS_MAX }))[0];
-  const rows = (sql: string): Promise<RowDataPacket[]> => query(`${sql} WHERE sku_id > ? AND sku_id < ?`);
+  const rows = (sql: string, key = 'sku_id'): Promise<RowDataPacket[]> => query(`${sql} WHERE ${key} > ? AND ${key} < ?`);
+  const text = (row: RowDataPacket, column: string): string => String(row[column]);
+  const line = (row: RowDataPacket) => ({ sku_id: text(row, 'sku_id'), order_detail_id: text(row, 'order_detail_id'), shard });
   try {
     await query('START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY');
-    const stock = await rows('SELECT sku_id, opening_amount, leaved_amount FROM stock');
-    const flows = await rows('SELECT sku_id, order_detail_id, order_id, quantity FROM flow');
+    const stock = await rows('SELECT sku_id, opening_amount, leaved_amount, held_amount, sale_state FROM stock');
+    const flows = await rows('SELECT sku_id, order_detail_id, order_id, quantity, status, attempt, returned FROM flow');
+    const returns = await rows('SELECT sku_id, order_detail_id, return_id, quantity FROM flow_return');
     const adjustments = await rows('SELECT sku_id, adjustment_id, delta FROM adjustment');
+    const holds = await rows('SELECT sku_id, order_detail_id, order_id FROM cart_hold');
+    const carts = await rows('SELECT order_id, attempt, state, order_lines FROM cart', 'order_id');
     return {
-      stock: stock.map((row): StockRow => ({
-        sku_id: String(row['sku_id']),
+      stock: stock.map((row) => ({
+        sku_id: text(row, 'sku_id'),
         opening_amount: Number(row['opening_amount']),
         leaved_amount: Number(row['leaved_amount']),
+        held_amount: Number(row['held_amount']),
+        sale_state: text(row, 'sale_state') as StockRow['sale_state'],
         shard,
       })),
-      flows: flows.map((row): FlowRow => ({
-        sku_id: String(row['sku_id']),
-        order_detail_id: String(row['order_detail_id']),
-        order_id: String(row['order_id']),
+      flows: flows.map((row) => ({
+        ...line(row),
+        order_id: text(row, 'order_id'),
         quantity: Number(row['quantity']),
+        status: text(row, 'status') as FlowRow['status'],
+        attempt: Number(row['attempt']),
+        returned: Number(row['returned']),
+      })),
+      returns: returns.map((row) => ({ ...line(row), return_id: text(row, 'return_id'), quantity: Number(row['quantity']) })),
+      adjustments: adjustments.map((row) => ({
+        sku_id: text(row, 'sku_id'),
+        adjustment_id: text(row, 'adjustment_id'),
+        delta: Number(row['delta']),
         shard,
       })),
-      adjustments: adjustments.map((row): AdjustmentRow => ({
-        sku_id: String(row['sku_id']),
-        adjustment_id: String(row['adjustment_id']),
-        delta: Number(row['delta']),
+      holds: holds.map((row) => ({ ...line(row), order_id: text(row, 'order_id') })),
+      carts: carts.map((row) => ({
+        order_id: text(row, 'order_id'),
+        attempt: Number(row['attempt']),
+        state: text(row, 'state') as CartRow['state'],
+        lines: (JSON.parse(text(row, 'order_lines')) as [string, string, number][]).map(([sku_id, order_detail_id, quantity]) => ({ sku_id, order_detail_id, quantity })),
         shard,
       })),
     };

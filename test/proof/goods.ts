@@ -1,43 +1,58 @@
 import { skuOn } from '../support/traffic.ts';
+import { OWNERS } from './effects.ts';
 import type { Random } from './random.ts';
 
 /** What is for sale in one round, with the stock it opens with. */
 export interface Goods {
   readonly opening: ReadonlyMap<string, number>;
-  /** Everything, hot ones many times over, so that picking one evenly makes them hot. */
+  /** Everything that is always on sale, hot ones many times over, so that picking one evenly makes them hot. */
   readonly byDemand: readonly string[];
   /** SKUs that lie on one shard together, so that one order can name several. */
   readonly together: readonly (readonly string[])[];
+  /** SKUs of which each lies on another shard; the same few, so that orders meet. */
+  readonly apart: readonly (readonly string[])[];
+  /** What is paused now and then; nobody else asks for it. */
+  readonly pausable: readonly string[];
 }
 
 const SHARDS = 16;
 const HOT = 2;
 const HOT_TIMES = 8;
 const SCARCE = 4;
+const PAUSABLE = 2;
 
 /** A few hot SKUs, many cool ones, some that sell out at once; on every shard of every server. */
 export function openGoods(prefix: string, random: Random): Goods {
   const opening = new Map<string, number>();
   const together: string[][] = [];
   const byDemand: string[] = [];
-  for (let shard = 0; shard < SHARDS; shard += 1) {
-    const cool = skuOn(shard, `${prefix}-cool-${shard}`);
-    opening.set(cool, random.whole(20, 200));
-    byDemand.push(cool);
-    if (shard % 4 !== 0) continue;
-    const neighbour = skuOn(shard, `${prefix}-neighbour-${shard}`);
-    opening.set(neighbour, random.whole(20, 200));
-    together.push([cool, neighbour]);
+  const put = (shard: number, name: string, least: number, most: number): string => {
+    const sku_id = skuOn(shard, `${prefix}-${name}`);
+    opening.set(sku_id, random.whole(least, most));
+    return sku_id;
+  };
+  const cool = Array.from({ length: SHARDS }, (_, shard) => put(shard, `cool-${shard}`, 20, 200));
+  byDemand.push(...cool);
+  for (let shard = 0; shard < SHARDS; shard += 4) together.push([cool[shard] ?? '', put(shard, `neighbour-${shard}`, 20, 200)]);
+  const hot = Array.from({ length: HOT }, (_, number) => put(random.whole(0, SHARDS - 1), `hot-${number}`, 300, 600));
+  for (let time = 0; time < HOT_TIMES; time += 1) byDemand.push(...hot);
+  const scarce = Array.from({ length: SCARCE }, (_, number) => put(random.whole(0, SHARDS - 1), `scarce-${number}`, 1, 15));
+  byDemand.push(...scarce);
+  const pausable = Array.from({ length: PAUSABLE }, (_, number) => put(random.whole(0, SHARDS - 1), `pausable-${number}`, 300, 600));
+  const apart = [[...hot, ...cool.slice(0, 2)], [...scarce, ...hot.slice(0, 1)], [cool[3] ?? '', cool[12] ?? ''], cool.slice(6, 10)];
+  return { opening, byDemand, together, apart: apart.map(oneOfEachShard), pausable };
+}
+
+/** SKUs on different shards, two to four of them as a rule; fewer where chance put them on the same. */
+export function pickApart(goods: Goods, random: Random): string[] {
+  if (random.chance(0.5)) {
+    const same = random.pick(goods.apart);
+    // The other way round half of the time, so that two orders want what the other has.
+    return random.chance(0.5) ? [...same] : [...same].reverse();
   }
-  for (let number = 0; number < HOT; number += 1) {
-    const hot = skuOn(random.whole(0, SHARDS - 1), `${prefix}-hot-${number}`);
-    opening.set(hot, random.whole(300, 600));
-    for (let time = 0; time < HOT_TIMES; time += 1) byDemand.push(hot);
-  }
-  for (let number = 0; number < SCARCE; number += 1) {
-    const scarce = skuOn(random.whole(0, SHARDS - 1), `${prefix}-scarce-${number}`);
-    opening.set(scarce, random.whole(1, 15));
-    byDemand.push(scarce);
-  }
-  return { opening, byDemand, together };
+  return oneOfEachShard(Array.from({ length: random.whole(3, 6) }, () => random.pick(goods.byDemand))).slice(0, 4);
+}
+
+function oneOfEachShard(sku_ids: readonly string[]): string[] {
+  return [...new Map(sku_ids.map((sku_id) => [OWNERS.shardOf(sku_id), sku_id])).values()];
 }

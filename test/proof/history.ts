@@ -16,39 +16,74 @@ interface Sending {
   readonly code: string | null;
 }
 
-export interface DeductionLine {
+interface Repeatable extends Sending {
+  /** Whether the answer called it a replay, all of it; null where it said nothing of the kind, or contradicted itself. */
+  readonly replayed: boolean | null;
+}
+
+export interface LineKey {
   readonly sku_id: string;
   readonly order_detail_id: string;
+}
+
+export interface DeductionLine extends LineKey {
   readonly quantity: number;
 }
 
+/** A line that a refusal named. */
+export interface RefusedLine extends LineKey {
+  readonly code: string;
+  /** What it said was left; null where it said nothing. */
+  readonly leaved_amount: number | null;
+}
+
 /** One sending of an order. */
-export interface DeductionSent extends Sending {
+export interface DeductionSent extends Repeatable {
   readonly kind: 'deduction';
   readonly order_id: string;
   readonly lines: readonly DeductionLine[];
-  /** Whether the answer called every line a replay; null without an answer. */
-  readonly replayed: boolean | null;
-  /** What a refusal for lack of stock said was left, by SKU. */
-  readonly left: ReadonlyMap<string, number>;
+  /** Which lines the answer called replays, in the order of `lines`; null where it did not repeat exactly these. */
+  readonly replays: readonly boolean[] | null;
+  readonly refused: readonly RefusedLine[];
+}
+
+/** One sending of a return. */
+export interface ReturnSent extends Repeatable, LineKey {
+  readonly kind: 'return';
+  readonly return_id: string;
+  readonly quantity: number;
+  /** What the answer said has come back, and can still come back; null where it did not say. */
+  readonly returned: number | null;
+  readonly returnable: number | null;
+}
+
+/** One sending of a cancellation. */
+export interface CancellationSent extends Repeatable {
+  readonly kind: 'cancellation';
+  readonly order_id: string;
+  readonly lines: readonly LineKey[];
 }
 
 /** One sending of a restock or a write-off. */
-export interface AdjustmentSent extends Sending {
+export interface AdjustmentSent extends Repeatable {
   readonly kind: 'adjustment';
   readonly sku_id: string;
   readonly adjustment_id: string;
   readonly delta: number;
-  /** Whether the answer called it a replay; null without an answer. */
-  readonly replayed: boolean | null;
 }
 
 /** One sending of an opening stock: of a SKU that is new, or of one that stands. */
-export interface OpeningSent extends Sending {
+export interface OpeningSent extends Repeatable {
   readonly kind: 'opening';
   readonly sku_id: string;
   readonly leaved_amount: number;
-  readonly replayed: boolean | null;
+}
+
+/** One sending of a pause or its end. It has no id: the last one counts. */
+export interface SaleSent extends Sending {
+  readonly kind: 'sale';
+  readonly sku_id: string;
+  readonly state: 'on' | 'paused';
 }
 
 /** One look at what is left. */
@@ -58,15 +93,19 @@ export interface StockRead extends Sending {
   readonly leaved_amount: number | null;
 }
 
-/** One look at a deduction. */
-export interface LookedUp extends Sending {
+/** What a look-up said of one line. */
+export type Found =
+  | { readonly status: 'none' }
+  | { readonly status: 'deducted' | 'pending' | 'cancelled'; readonly order_id: string; readonly quantity: number; readonly returned: number };
+
+/** One look at one line, alone or among others; null without an answer. */
+export interface LookedUp extends Sending, LineKey {
   readonly kind: 'lookup';
-  readonly line: DeductionLine;
-  readonly stands: boolean | null;
+  readonly found: Found | null;
 }
 
 /** What may have changed something. */
-export type Write = DeductionSent | AdjustmentSent | OpeningSent;
+export type Write = DeductionSent | ReturnSent | CancellationSent | AdjustmentSent | OpeningSent | SaleSent;
 
 export type Entry = Write | StockRead | LookedUp;
 
@@ -78,9 +117,34 @@ export interface AdjustmentRow {
   readonly shard: number;
 }
 
-/** A deduction as the database has it. */
+/** A deduction as the database has it. `void` binds nothing; `cancelled` without a quantity blocks its ids. */
 export interface FlowRow extends DeductionLine {
   readonly order_id: string;
+  readonly status: 'deducted' | 'pending' | 'cancelled' | 'void';
+  readonly attempt: number;
+  readonly returned: number;
+  readonly shard: number;
+}
+
+/** A return as the database has it; one with an empty id is what a cancellation gave back. */
+export interface ReturnRow extends LineKey {
+  readonly return_id: string;
+  readonly quantity: number;
+  readonly shard: number;
+}
+
+/** Stock that is held for a cart, as the database has it. */
+export interface HoldRow extends LineKey {
+  readonly order_id: string;
+  readonly shard: number;
+}
+
+/** The record of one attempt to sell a cart, as the database has it. */
+export interface CartRow {
+  readonly order_id: string;
+  readonly attempt: number;
+  readonly state: 'open' | 'committed' | 'aborted';
+  readonly lines: readonly DeductionLine[];
   readonly shard: number;
 }
 
@@ -89,6 +153,8 @@ export interface StockRow {
   readonly sku_id: string;
   readonly opening_amount: number;
   readonly leaved_amount: number;
+  readonly held_amount: number;
+  readonly sale_state: 'on' | 'paused';
   readonly shard: number;
 }
 
@@ -96,7 +162,10 @@ export interface StockRow {
 export interface FinalState {
   readonly stock: readonly StockRow[];
   readonly flows: readonly FlowRow[];
+  readonly returns: readonly ReturnRow[];
   readonly adjustments: readonly AdjustmentRow[];
+  readonly holds: readonly HoldRow[];
+  readonly carts: readonly CartRow[];
 }
 
 /** Whether it was refused because its ids stand with another content. */

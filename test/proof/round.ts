@@ -1,16 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { CALL_MS, eventuallyTrue, everyGatewayServes, everythingWorks, lastAttemptOver, leftOpen, leftUnsold, resolveUnknowns, sellOut, settledState } from './aftermath.ts';
+import type { Violation } from './books.ts';
+import { resend, sendOpening } from './calls.ts';
+import type { Scene } from './calls.ts';
 import { check } from './checker.ts';
-import type { Violation } from './checker.ts';
+import { isWrite } from './effects.ts';
 import { FAULTS } from './faults.ts';
 import type { Fault } from './faults.ts';
-import { readFinalState } from './finalState.ts';
 import { openGoods } from './goods.ts';
 import type { Goods } from './goods.ts';
-import { effectsOf, isWrite } from './effects.ts';
 import { NOT_SENT } from './history.ts';
-import type { FinalState, Write } from './history.ts';
-import { lookUp, OPERATIONS, resend, sendOpening, sendOrder } from './operations.ts';
-import type { Scene } from './operations.ts';
+import type { Entry } from './history.ts';
+import { OPERATIONS } from './operations.ts';
 import { seeded } from './random.ts';
 import type { Random } from './random.ts';
 import type { World } from './world.ts';
@@ -41,9 +42,6 @@ export interface RoundResult {
 
 /** A mix shifts a few times. */
 const MIX_MS_MIN = 8_000;
-/** I9: an unknown is definite this long after its shard is back. */
-const RESOLVE_MS_MAX = 30_000;
-const CALL_MS = 6_000;
 
 /** One night: goods are opened, clients trade, things break, everything is mended, and the books are compared. */
 export async function runRound(world: World, options: RoundOptions): Promise<RoundResult> {
@@ -64,16 +62,21 @@ export async function runRound(world: World, options: RoundOptions): Promise<Rou
     await openAll(scene);
     const until = performance.now() + Math.max(options.trafficMs, options.kind === 'mix' ? MIX_MS_MIN : 0);
     // Both come to their end before anything is said: a fault that fails must not leave the other running.
-    const trading = trade(scene, until, options.clients);
+    const lasts = new Map(OPERATIONS.map(({ name }): [string, Entry[]] => [name, []]));
+    const trading = trade(scene, until, options.clients, lasts);
     const breaking = breakThings(world, options.kind, seeded(random.whole(0, 2 ** 31)), until).finally(() => (healedMs = performance.now()));
     const ends = await Promise.allSettled([trading, breaking]);
     summary = summarise();
     for (const end of ends) if (end.status === 'rejected') throw end.reason;
-    const resolveMs = await resolveUnknowns(scene, healedMs);
+    const isBroken = options.kind !== 'none';
+    const open = isBroken ? [] : leftOpen(scene.history);
+    const { resolveMs, violations: late } = await resolveUnknowns(scene, healedMs);
     await everyGatewayServes(world, goods);
+    await everythingWorks(scene, lasts, isBroken);
+    await lastAttemptOver(scene);
     await sellOut(scene);
-    const final = await readFinalState(world, prefix);
-    const violations = [...check(scene.history, final), ...leftUnsold(final)];
+    const final = await settledState(world, prefix, healedMs);
+    const violations = [...open, ...late, ...check(scene.history, final, isBroken ? healedMs : 0), ...leftUnsold(final)];
     return { ...summary, resolveMs, verdict: violations.length === 0 ? 'content' : 'broken', violations };
   } catch (error) {
     const what = error instanceof Error ? error.message : String(error);
@@ -104,12 +107,15 @@ async function openAll(scene: Scene): Promise<void> {
   }
 }
 
-async function trade(scene: Scene, untilMs: number, clients: number): Promise<void> {
+/** @param lasts told how every run of each operation ended */
+async function trade(scene: Scene, untilMs: number, clients: number, lasts: Map<string, Entry[]>): Promise<void> {
   const wheel = OPERATIONS.flatMap((operation) => Array.from({ length: operation.weight }, () => operation));
   await Promise.all(
     Array.from({ length: clients }, async () => {
       while (performance.now() < untilMs) {
-        const last = await scene.random.pick(wheel).run(scene);
+        const operation = scene.random.pick(wheel);
+        const last = await operation.run(scene);
+        if (last !== null) lasts.get(operation.name)?.push(last);
         if (last?.verdict === 'unknown' && isWrite(last) && scene.random.chance(0.5)) await resend(scene, last);
         await sleep(scene.random.whole(0, 10));
       }
@@ -152,78 +158,4 @@ function chosen(fitting: readonly Fault[], kind: string, random: Random): Fault[
 function lateness({ kind }: Fault): number {
   if (kind.startsWith('mysqld-')) return 2;
   return kind === 'connection-limit' ? 1 : 0;
-}
-
-/** Each gateway by itself serves each shard again, with nothing left over from what broke (I9, I10). */
-async function everyGatewayServes(world: World, goods: Goods): Promise<void> {
-  const cool = [...goods.opening.keys()].filter((sku_id) => sku_id.includes('-cool-'));
-  for (const { process } of world.gateways) {
-    await eventuallyTrue(`${process.adminUrl} serves every shard`, async () => {
-      const { body } = await world.client.call({ method: 'GET', url: `${process.adminUrl}/v1/shards`, waitMs: CALL_MS });
-      const shards = body.shards as { state: string; breaker: string; pool: { waiting: number; busy: number } }[];
-      return shards.every(({ state, breaker, pool }) => state === 'serving' && breaker === 'closed' && pool.waiting === 0 && pool.busy <= 1);
-    });
-    for (const sku_id of cool) {
-      await eventuallyTrue(`${process.publicUrl} reads ${sku_id}`, async () => {
-        const url = `${process.publicUrl}/v1/skus/${encodeURIComponent(sku_id)}`;
-        return (await world.client.call({ method: 'GET', url, waitMs: CALL_MS })).status === 200;
-      });
-    }
-  }
-}
-
-/** Asks for the writes that are still unknown, or sends them again, as a shop would, until they are definite. */
-async function resolveUnknowns(scene: Scene, healedMs: number): Promise<number[]> {
-  const definite = new Set(scene.history.filter(isWrite).filter(isDefinite).flatMap(contentsOf));
-  const unknown = scene.history.filter(isWrite).filter((write) => write.verdict === 'unknown' && !contentsOf(write).every((content) => definite.has(content)));
-  return Promise.all(
-    unknown.map(async (write) => {
-      await eventuallyTrue(`resolving ${JSON.stringify(write).slice(0, 200)}`, async () => {
-        const line = write.kind === 'deduction' && scene.random.chance(0.5) ? write.lines[0] : undefined;
-        const told = line === undefined ? await resend(scene, write) : await lookUp(scene, line);
-        return told !== null && isDefinite(told);
-      });
-      return performance.now() - healedMs;
-    }),
-  );
-}
-
-function contentsOf(write: Write): string[] {
-  return effectsOf(write).map(({ key, content }) => `${key}\0${content}`);
-}
-
-function isDefinite({ verdict }: { readonly verdict: string }): boolean {
-  return verdict === 'done' || verdict === 'refused';
-}
-
-/** Buys what is left of every scarce SKU, unit by unit: what cannot be bought must not be there (I8). */
-async function sellOut(scene: Scene): Promise<void> {
-  const scarce = [...scene.goods.opening.keys()].filter(isScarce);
-  await Promise.all(
-    scarce.map(async (sku_id) => {
-      await eventuallyTrue(`selling out ${sku_id}`, async () => {
-        const number = scene.next();
-        const { verdict } = await sendOrder(scene, `${scene.prefix}-last${number}`, [{ sku_id, order_detail_id: `${scene.prefix}-last${number}`, quantity: 1 }]);
-        return verdict === 'refused';
-      });
-    }),
-  );
-}
-
-function leftUnsold({ stock }: FinalState): Violation[] {
-  return stock
-    .filter(({ sku_id, leaved_amount }) => isScarce(sku_id) && leaved_amount !== 0)
-    .map(({ sku_id, leaved_amount }) => ({ invariant: 'I8', what: `${sku_id}: refused to the last buyers, and ${leaved_amount} are left` }));
-}
-
-function isScarce(sku_id: string): boolean {
-  return sku_id.includes('-scarce-');
-}
-
-async function eventuallyTrue(what: string, isSo: () => Promise<boolean>): Promise<void> {
-  const untilMs = performance.now() + RESOLVE_MS_MAX;
-  while (!(await isSo().catch(() => false))) {
-    if (performance.now() > untilMs) throw new Error(`${what}: not within ${RESOLVE_MS_MAX / 1_000} s`);
-    await sleep(50);
-  }
 }

@@ -13,13 +13,7 @@ import type { ShardsFile } from '../../src/shardsFile.ts';
 import { eventually } from '../support/eventually.ts';
 import { startWireProxy } from '../support/wireProxy.ts';
 import type { WireProxy } from '../support/wireProxy.ts';
-
-/** A place where a gateway process runs; a new one takes over when the old one is killed. */
-export interface GatewaySlot {
-  process: GatewayProcess;
-  /** Starts a new process, with these variables besides the usual ones. */
-  replace(environment?: NodeJS.ProcessEnv): Promise<void>;
-}
+import { GatewaySlot } from './slot.ts';
 
 /** Everything a round breaks and mends: real servers, a proxy in front of each, gateways behind them. */
 export interface World {
@@ -50,18 +44,7 @@ export async function startWorld(stack: Stack, gatewayCount: number): Promise<Wo
   writeFileSync(file, JSON.stringify(proxiedShards(stack, (shard) => proxies[serverOf(shard)]?.port ?? 0)));
   const start = (environment: NodeJS.ProcessEnv = {}): Promise<GatewayProcess> =>
     startGatewayProcess({ ...stack.environment, STOCKGATE_SHARDS: file, PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: 'silent', ...environment });
-  const gateways = await Promise.all(
-    Array.from({ length: gatewayCount }, async () => {
-      const slot: GatewaySlot = {
-        process: await start(),
-        replace: async (environment) => {
-          await slot.process.stop();
-          slot.process = await start(environment);
-        },
-      };
-      return slot;
-    }),
-  );
+  const gateways = await Promise.all(Array.from({ length: gatewayCount }, () => GatewaySlot.open(start)));
   const session: World['session'] = async (server, shard) => {
     const { host, port, user, password } = servers[server] as DatabaseServer;
     const connection = await mysql.createConnection({
@@ -97,7 +80,7 @@ export async function startWorld(stack: Stack, gatewayCount: number): Promise<Wo
       }),
     async stop() {
       client.close();
-      await Promise.all(gateways.map((slot) => slot.process.stop()));
+      await Promise.all(gateways.map((slot) => slot.stop()));
       await Promise.all(proxies.map((proxy) => proxy.close()));
       rmSync(directory, { recursive: true, force: true });
     },

@@ -46,6 +46,11 @@ const badReason = fc.oneof(
   fc.constantFrom('x', 'é', '😀').map((unit) => unit.repeat(256)),
   fc.constantFrom('\ud800', 'a\u0000b', '\u0085'),
 );
+const badMoment = fc.oneof(
+  notText,
+  fc.constantFrom('', 'now', '2026-11-27', '2026-11-27T08:00:00', '2026-11-27T08:00:00+01:00', '2026-02-30T08:00:00Z', '2026-11-27T24:00:01Z'),
+  fc.constantFrom('2026-13-01T00:00:00Z', '1969-12-31T23:59:59Z', '2026-11-27T08:00:00.0001Z', '+010000-01-01T00:00:00Z', '2026-11-27t08:00:00z'),
+);
 const badLine = fc.constantFrom<unknown>(null, true, 0, 5, '', 'line', [], [{ sku_id: 'a' }]);
 
 const quantity = fc.oneof(fc.integer({ min: 1, max: 1_000_000 }), fc.constantFrom(1, 1_000_000));
@@ -89,6 +94,29 @@ export const FORMS = {
   lookupRequest: {
     good: fc.record({ lines: linesOf(keyLine) }),
     fields: [{ place: ['lines'], bad: badLinesOf(keyLine) }, ...keyFields],
+  },
+  returnRequest: {
+    good: fc.record({ return_id: goodId, ...key, quantity }),
+    fields: [
+      { place: ['return_id'], bad: badId },
+      { place: ['order_detail_id'], bad: badId },
+      { place: ['sku_id'], bad: badId },
+      { place: ['quantity'], bad: badQuantity },
+    ],
+  },
+  cancellationRequest: {
+    good: fc.record({ order_id: goodId, lines: linesOf(keyLine) }),
+    fields: [{ place: ['order_id'], bad: badId }, { place: ['lines'], bad: badLinesOf(keyLine) }, ...keyFields],
+  },
+  saleRequest: {
+    good: fc.record(
+      { state: fc.constantFrom('on', 'paused'), from: fc.constantFrom('2026-11-27T08:00:00Z', '2026-11-27T08:00:00.5Z', '1970-01-01T00:00:00Z', '9999-12-31T23:59:59.999Z') },
+      { requiredKeys: ['state'] },
+    ),
+    fields: [
+      { place: ['state'], bad: fc.oneof(notText, fc.constantFrom('', 'off', 'ON', ' on')) },
+      { place: ['from'], bad: badMoment, optional: true },
+    ],
   },
   openRequest: {
     good: fc.record({ leaved_amount: fc.oneof(fc.maxSafeNat(), fc.constantFrom(0, LIMIT)) }),

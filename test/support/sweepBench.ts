@@ -26,6 +26,8 @@ export interface SweepBench {
   idsToMove(): CaseIds & { readonly slot: number };
   /** Gives a slot of the first shard to the second. Gateways that run ask the wrong shard first. */
   moveSlot(slot: number): Promise<void>;
+  /** Leaves a hold of a cart whose record is lost; for sweepers it is not old enough. */
+  leaveHold(ids: CaseIds): Promise<void>;
   /** Notes what the books must say of a SKU from now on. */
   expectBalance(sku_id: string, balance: Balance): void;
   /** Every SKU whose rows or journal, read from the databases, are not as noted. */
@@ -34,6 +36,8 @@ export interface SweepBench {
 }
 
 const SHARDS = 2;
+/** A slot of the first shard that is not moved; the one after it is the second's. */
+const STAYS = SLOT_COUNT - 2;
 /** Beyond the 3 s that a request may take, for a small machine to get round to answering. */
 const ANSWER_MS = 6_000;
 
@@ -51,26 +55,32 @@ export async function startSweepBench(): Promise<SweepBench> {
       client.call({ method, url: to[listener] + path, body, waitMs }).catch(() => null),
     idsOn(shard) {
       const name = fresh('sweep');
-      return { name, sku_ids: [skuOn(shard, `${name}-a`, SHARDS), skuOn(shard, `${name}-b`, SHARDS)] };
+      return { name, ...ordersOf(name), sku_ids: [skuOn(shard, `${name}-a`, SHARDS), skuOn(shard, `${name}-b`, SHARDS), skuIn(STAYS, `${name}-c`)] };
     },
     idsToMove() {
       const slot = nextSlot;
       nextSlot += SHARDS;
-      if (slot >= SLOT_COUNT) throw new Error('more cases than slots');
+      if (slot >= STAYS) throw new Error('more cases than slots');
       const name = fresh('sweep');
-      return { name, slot, sku_ids: [skuIn(slot, `${name}-a`), skuIn(slot, `${name}-b`)] };
+      return { name, slot, ...ordersOf(name), sku_ids: [skuIn(slot, `${name}-a`), skuIn(slot, `${name}-b`), skuIn(STAYS, `${name}-c`)] };
     },
     async moveSlot(slot) {
       await own.query(0, `DELETE FROM slot WHERE slot = ${slot}`);
       await own.query(1, `INSERT INTO slot (slot, epoch) VALUES (${slot}, 1)`);
+    },
+    async leaveHold({ sku_ids: [sku_id], name }) {
+      const [sku, detail, order] = [sku_id, `${name}-0`, `order-${name}`].map((id) => `'${id}'`);
+      await own.query(1, `INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, attempt, status) VALUES (${sku}, ${detail}, ${order}, 2, 1, 'pending')`);
+      await own.query(1, `UPDATE stock SET leaved_amount = leaved_amount - 2, held_amount = 2 WHERE sku_id = ${sku}`);
+      await own.query(1, `INSERT INTO cart_hold (sku_id, order_detail_id, order_id, attempt, created_at) VALUES (${sku}, ${detail}, ${order}, 1, NOW(6) + INTERVAL 1 HOUR)`);
     },
     expectBalance: (sku_id, balance) => void expected.set(sku_id, balance),
     async wrongBalances() {
       const balances = (await readBalances({ shards: await own.load(), initialShards: own.initialShards })).flat();
       const bySku = new Map<string, string[]>();
       for (const balance of balances) bySku.set(balance.sku_id, [...(bySku.get(balance.sku_id) ?? []), textOf(balance)]);
-      return [...expected].flatMap(([sku_id, { opening, adjusted, deducted, flow_count }]) => {
-        const want = textOf({ opening, adjusted, deducted, leaved: opening + adjusted - deducted, flow_count });
+      return [...expected].flatMap(([sku_id, { opening, adjusted, deducted, flow_count, returned = 0 }]) => {
+        const want = textOf({ opening, adjusted, deducted, returned, leaved: opening + adjusted - deducted + returned, flow_count });
         const found = (bySku.get(sku_id) ?? []).join(' and ');
         return found === want ? [] : [`${sku_id}: ${found || 'no row'} instead of ${want}`];
       });
@@ -87,7 +97,11 @@ function skuIn(slot: number, prefix: string): string {
   for (let number = 0; ; number += 1) if (slotOf(`${prefix}-${number}`) === slot) return `${prefix}-${number}`;
 }
 
+function ordersOf(name: string): Pick<CaseIds, 'order_id' | 'next_order_id'> {
+  return { order_id: skuIn(STAYS + 1, `order-${name}`), next_order_id: skuIn(STAYS + 1, `next-${name}`) };
+}
+
 function textOf(balance: Readonly<Record<keyof Balance | 'leaved', number | bigint>>): string {
-  const { opening, adjusted, deducted, leaved, flow_count } = balance;
-  return `${opening} opened + ${adjusted} adjusted - ${deducted} deducted by ${flow_count} = ${leaved} left`;
+  const { opening, adjusted, deducted, returned, leaved, flow_count } = balance;
+  return `${opening} opened + ${adjusted} adjusted - ${deducted} deducted by ${flow_count} + ${returned} returned = ${leaved} left`;
 }

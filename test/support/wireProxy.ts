@@ -13,8 +13,8 @@ export interface WireProxy {
   readonly port: number;
   /** Cuts at the next COMMIT that passes, once. */
   arm(cut: Cut): void;
-  /** Cuts at a COMMIT whenever `draw` says so; null stops it. */
-  cutWhenever(cut: Cut | null, draw?: () => boolean): void;
+  /** Cuts at a COMMIT whenever `draw` says so, besides other cuts that do; the first that wants to, does. @returns what ends it */
+  cutWhenever(cut: Cut, draw: () => boolean): () => void;
   /** While true, nothing that the server says is passed on, on any connection, and what it said is lost. */
   setSilent(silent: boolean): void;
   /** What clients say is passed on this much later. */
@@ -39,7 +39,7 @@ const COM_QUERY = 0x03;
 /** A TCP proxy that reads the heads of MySQL packets on their way to the server. */
 export async function startWireProxy(target: { readonly host: string; readonly port: number }): Promise<WireProxy> {
   let armed: Cut | null = null;
-  let whenever: { cut: Cut; draw: () => boolean } | null = null;
+  const cutting = new Set<{ readonly cut: Cut; readonly draw: () => boolean }>();
   let silent = false;
   let delayMs = 0;
   let held = false;
@@ -52,7 +52,7 @@ export async function startWireProxy(target: { readonly host: string; readonly p
 
   const drawCut = (packet: Buffer): Cut | null => {
     if (!isCommit(packet)) return null;
-    const cut = armed ?? (whenever?.draw() === true ? whenever.cut : null);
+    const cut = armed ?? [...cutting].find(({ draw }) => draw())?.cut ?? null;
     armed = null;
     return cut;
   };
@@ -117,7 +117,11 @@ export async function startWireProxy(target: { readonly host: string; readonly p
   return {
     port: (server.address() as AddressInfo).port,
     arm: (cut) => (armed = cut),
-    cutWhenever: (cut, draw = () => true) => (whenever = cut === null ? null : { cut, draw }),
+    cutWhenever: (cut, draw) => {
+      const one = { cut, draw };
+      cutting.add(one);
+      return () => void cutting.delete(one);
+    },
     setSilent: (value) => (silent = value),
     setDelayMs: (value) => (delayMs = value),
     setHeld: (value) => {

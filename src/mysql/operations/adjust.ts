@@ -8,7 +8,7 @@ import { addStock } from '../sql/addStock.ts';
 import { insertAdjustment } from '../sql/insertAdjustment.ts';
 import { lockAdjustment } from '../sql/lockAdjustment.ts';
 import { ownSlots } from '../sql/ownSlots.ts';
-import { readShelf } from '../sql/readShelf.ts';
+import { readShelves } from '../sql/readShelves.ts';
 import { writeOffStock } from '../sql/writeOffStock.ts';
 import type { Transaction } from '../transaction.ts';
 
@@ -38,10 +38,10 @@ export function adjust(operation: Adjust): Change<AppliedOutcome> {
 }
 
 async function whyNot(transaction: Transaction, { sku_id, delta }: Adjust): Promise<RefusalCode> {
-  const shelf = await readShelf(transaction, sku_id);
-  if (shelf === null) return 'unknown_sku';
-  const { leaved_amount } = shelf;
-  const fits = delta > 0 ? leaved_amount <= STOCK_LIMIT - delta : leaved_amount >= -delta;
+  const shelf = (await readShelves(transaction, [sku_id])).get(sku_id);
+  if (shelf === undefined) return 'unknown_sku';
+  const { leaved_amount, held_amount } = shelf;
+  const fits = delta > 0 ? leaved_amount + held_amount <= STOCK_LIMIT - delta : leaved_amount >= -delta;
   if (fits) throw new Raced('stock moved between two statements');
   return delta > 0 ? 'stock_limit' : 'insufficient_stock';
 }

@@ -2,7 +2,7 @@ import { flowKeyText } from '../../core/nouns.ts';
 import type { Flow, FlowKey, Hold, Line } from '../../core/nouns.ts';
 import { skusOf } from '../../core/operation.ts';
 import type { Cancel } from '../../core/operation.ts';
-import { refusedLines } from '../../core/outcome.ts';
+import { refused, refusedLines } from '../../core/outcome.ts';
 import type { CancelOutcome, RefusedLine } from '../../core/outcome.ts';
 import { Raced } from '../failures.ts';
 import type { Change } from '../settle.ts';
@@ -12,7 +12,7 @@ import { insertFlows } from '../sql/insertFlows.ts';
 import { lockFlows } from '../sql/lockFlows.ts';
 import { ownSlots } from '../sql/ownSlots.ts';
 import type { Transaction } from '../transaction.ts';
-import { bySku, inOrderOfBytes } from './claim.ts';
+import { inOrderOfBytes, unitsOf } from './claim.ts';
 
 /**
  * Gives back the rest of an order's lines on one shard. A line that is not there, or whose hold was undone, becomes a
@@ -27,7 +27,8 @@ export function cancel(operation: Cancel): Change<CancelOutcome> {
       if (!(await ownSlots(transaction, skusOf(operation)))) return { keep: false, value: { is: 'not_mine' } };
       const standing = await lockFlows(transaction, keys, 'update');
       const flows = keys.flatMap((key) => standing.get(flowKeyText(key)) ?? []);
-      const foreign = flows.filter((flow) => flow.order_id !== order_id && (flow.status === 'deducted' || flow.status === 'cancelled'));
+      const asGiven = operation.lines.flatMap((key) => standing.get(flowKeyText(key)) ?? []);
+      const foreign = asGiven.filter((flow) => flow.order_id !== order_id && (flow.status === 'deducted' || flow.status === 'cancelled'));
       if (foreign.length > 0) return { keep: false, value: refusedLines(foreign.map(conflictOf)) };
       const held = flows.filter((flow): flow is Flow & Hold => flow.status === 'pending');
       if (held.length > 0) return { keep: false, value: { is: 'pending', holds: held } };
@@ -35,7 +36,7 @@ export function cancel(operation: Cancel): Change<CancelOutcome> {
       const changed = flows.filter(({ status }) => status !== 'cancelled');
       if (absent.length === 0 && changed.length === 0) return { keep: false, value: { is: 'applied', replayed: true } };
       await bury(transaction, order_id, absent);
-      await giveBackRests(transaction, order_id, changed);
+      if (!(await giveBackRests(transaction, order_id, changed))) return { keep: false, value: refused('stock_limit') };
       return { keep: true, value: { is: 'applied', replayed: false } };
     },
 
@@ -58,16 +59,17 @@ async function bury(transaction: Transaction, order_id: string, absent: readonly
   }
 }
 
-async function giveBackRests(transaction: Transaction, order_id: string, flows: readonly Flow[]): Promise<void> {
+/** @returns false when the shelf has no room for what comes back */
+async function giveBackRests(transaction: Transaction, order_id: string, flows: readonly Flow[]): Promise<boolean> {
   for (const flow of flows) {
     const rest = restOf(flow);
     if (rest > 0 && !(await insertReturn(transaction, flow, CANCELLATION, rest))) throw new Raced('another cancellation came between two statements');
     await cancelFlow(transaction, flow, order_id, flow.status === 'void');
   }
-  for (const [sku_id, ofSku] of bySku(flows)) {
-    const units = ofSku.reduce((sum, flow) => sum + restOf(flow), 0);
-    if (units > 0 && !(await addStock(transaction, sku_id, units))) throw new Error(`${sku_id} cannot take back what was sold of it`);
+  for (const [sku_id, units] of unitsOf(flows.map((flow) => ({ ...flow, quantity: restOf(flow) })))) {
+    if (units > 0 && !(await addStock(transaction, sku_id, units))) return false;
   }
+  return true;
 }
 
 /** What an undone hold took has gone back already. */

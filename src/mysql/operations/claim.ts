@@ -8,8 +8,9 @@ import { Raced } from '../failures.ts';
 import { readHolds } from '../sql/holds.ts';
 import { insertFlows } from '../sql/insertFlows.ts';
 import { lockFlows } from '../sql/lockFlows.ts';
-import { readShelf } from '../sql/readShelf.ts';
-import { reviveFlow } from '../sql/reviveFlow.ts';
+import { ownSlots } from '../sql/ownSlots.ts';
+import { readShelves } from '../sql/readShelves.ts';
+import { reviveFlows } from '../sql/reviveFlows.ts';
 import { takeStock } from '../sql/takeStock.ts';
 import type { Transaction } from '../transaction.ts';
 
@@ -53,7 +54,7 @@ export async function claim(
     verdict === 'idempotency_conflict' || verdict === 'cancelled' ? [{ ...line, code: verdict }] : [],
   );
   const held = judged.flatMap(({ verdict, flow }): Hold[] => (verdict === 'pending' && flow !== undefined ? [flow] : []));
-  const taken = await takeEach(transaction, fresh, status === 'pending');
+  const taken = await takeAll(transaction, fresh, status === 'pending');
   const all = [...refusals, ...taken.refusals];
   if (all.length > 0) return refusedLines(inGivenOrder(given, all));
   if (held.length > 0) return { is: 'pending', holds: held };
@@ -74,15 +75,11 @@ export function inOrderOfBytes<K extends FlowKey>(keys: readonly K[]): K[] {
   return [...keys].sort((a, b) => compareIdentifiers(a.sku_id, b.sku_id) || compareIdentifiers(a.order_detail_id, b.order_detail_id));
 }
 
-/** Groups that keep the order of what is given. */
-export function bySku<K extends FlowKey>(lines: readonly K[]): Map<string, K[]> {
-  const groups = new Map<string, K[]>();
-  for (const line of lines) {
-    const group = groups.get(line.sku_id);
-    if (group === undefined) groups.set(line.sku_id, [line]);
-    else group.push(line);
-  }
-  return groups;
+/** Units by SKU, in the order of what is given. */
+export function unitsOf(lines: readonly Line[]): Map<string, number> {
+  const units = new Map<string, number>();
+  for (const { sku_id, quantity } of lines) units.set(sku_id, (units.get(sku_id) ?? 0) + quantity);
+  return units;
 }
 
 /** Writes what did not stand, where some of the keys did. */
@@ -95,30 +92,38 @@ async function writeRest(
   if (absent.length > 0 && !(await insertFlows(transaction, cart, absent, status))) {
     throw new Raced('another transaction wrote one of the ids between two statements');
   }
-  for (const line of free) {
-    if (!(await reviveFlow(transaction, cart, line, status))) throw new Raced('another transaction took an undone hold between two statements');
+  if (free.length > 0 && !(await reviveFlows(transaction, cart, free, status))) {
+    throw new Raced('another transaction took an undone hold between two statements');
   }
 }
 
-/** Takes the stock of all lines, one statement per SKU, and names every line that cannot be served. */
-async function takeEach(
+/** Takes the stock of all lines in one statement, or names every line that cannot be served. */
+async function takeAll(
   transaction: Transaction,
   lines: readonly Line[],
   isHold: boolean,
 ): Promise<{ refusals: RefusedLine[]; lacking: string[] }> {
+  const wanted = unitsOf(lines);
+  if (wanted.size === 0 || (await takeStock(transaction, wanted, isHold))) return { refusals: [], lacking: [] };
+  // Of several SKUs some may have been taken: what is left is seen only once that is undone.
+  if (wanted.size > 1) {
+    await transaction.restart();
+    if (!(await ownSlots(transaction, [...wanted.keys()]))) throw new Raced('a slot moved between two statements');
+  }
+  const shelves = await readShelves(transaction, [...wanted.keys()]);
   const refusals: RefusedLine[] = [];
   const lacking: string[] = [];
-  for (const [sku_id, ofSku] of bySku(lines)) {
-    const units = ofSku.reduce((sum, line) => sum + line.quantity, 0);
-    if (await takeStock(transaction, sku_id, units, isHold)) continue;
-    const shelf = await readShelf(transaction, sku_id);
-    if (shelf === null) refusals.push(...ofSku.map((line) => ({ ...line, code: 'unknown_sku' as const })));
-    else if (!shelf.isOnSale) refusals.push(...ofSku.map((line) => ({ ...line, code: 'not_on_sale' as const })));
-    else if (shelf.leaved_amount >= units) throw new Raced('stock came in between two statements');
+  for (const line of lines) {
+    const shelf = shelves.get(line.sku_id);
+    const units = wanted.get(line.sku_id) ?? 0;
+    if (shelf === undefined) refusals.push({ ...line, code: 'unknown_sku' });
+    else if (!shelf.isOnSale) refusals.push({ ...line, code: 'not_on_sale' });
+    else if (shelf.leaved_amount >= units) continue;
     // Short only because of undecided carts is not short: what they hold may come back.
-    else if (shelf.leaved_amount + shelf.held_amount >= units) lacking.push(sku_id);
-    else refusals.push(...ofSku.map((line) => ({ ...line, code: 'insufficient_stock' as const, leaved_amount: shelf.leaved_amount })));
+    else if (shelf.leaved_amount + shelf.held_amount >= units) lacking.push(line.sku_id);
+    else refusals.push({ ...line, code: 'insufficient_stock', leaved_amount: shelf.leaved_amount });
   }
+  if (refusals.length === 0 && lacking.length === 0) throw new Raced('stock came in between two statements');
   return { refusals, lacking };
 }
 

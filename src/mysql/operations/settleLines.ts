@@ -5,15 +5,15 @@ import type { SettleLines } from '../../core/operation.ts';
 import type { AppliedOutcome } from '../../core/outcome.ts';
 import { Raced } from '../failures.ts';
 import type { Change } from '../settle.ts';
-import { deleteHold } from '../sql/holds.ts';
+import { deleteHolds } from '../sql/holds.ts';
 import { insertFlows } from '../sql/insertFlows.ts';
 import { lockFlows } from '../sql/lockFlows.ts';
 import { ownSlots } from '../sql/ownSlots.ts';
 import { raiseFence } from '../sql/raiseFence.ts';
-import { settleFlow } from '../sql/settleFlow.ts';
+import { settleFlows } from '../sql/settleFlows.ts';
 import { settleStock } from '../sql/settleStock.ts';
 import type { Transaction } from '../transaction.ts';
-import { bySku, inOrderOfBytes } from './claim.ts';
+import { inOrderOfBytes, unitsOf } from './claim.ts';
 
 /**
  * Carries out a cart's verdict on one shard: only what this very attempt holds is touched, so it can be done by anybody
@@ -35,13 +35,10 @@ export function settleLines(operation: SettleLines): Change<AppliedOutcome> {
       if (held.length + missing.length + outdated.length === 0) return { keep: false, value: { is: 'applied', replayed: true } };
       await fence(transaction, operation, missing);
       for (const flow of outdated) await raiseFence(transaction, flow, operation);
-      for (const flow of held) {
-        await settleFlow(transaction, flow, operation.verdict);
-        await deleteHold(transaction, flow);
-      }
-      for (const [sku_id, ofSku] of bySku(held)) {
-        const units = ofSku.reduce((sum, { quantity }) => sum + quantity, 0);
-        if (!(await settleStock(transaction, sku_id, units, operation.verdict))) throw new Error(`${sku_id} has flows and no stock row`);
+      if (held.length > 0) {
+        await settleFlows(transaction, held, operation.verdict);
+        await deleteHolds(transaction, held);
+        if (!(await settleStock(transaction, unitsOf(held), operation.verdict))) throw new Error('a SKU has flows and no stock row');
       }
       return { keep: true, value: { is: 'applied', replayed: false } };
     },

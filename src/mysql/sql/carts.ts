@@ -73,12 +73,17 @@ export async function decideCart(transaction: Transaction, { order_id, attempt }
 
 function cartOf([row]: readonly Row[]): LockedCart | null {
   if (row === undefined) return null;
-  const lines = JSON.parse(row.order_lines.toString('utf8')) as [string, string, number][];
   return {
     attempt: row.attempt,
     token: row.token,
     state: row.state,
-    lines: lines.map(([sku_id, order_detail_id, quantity]) => ({ sku_id, order_detail_id, quantity })),
+    lines: cartLinesOf(row.order_lines),
     isAbandoned: row.abandoned === 1,
   };
+}
+
+/** The lines that a record keeps. */
+export function cartLinesOf(order_lines: Buffer): Line[] {
+  const lines = JSON.parse(order_lines.toString('utf8')) as [string, string, number][];
+  return lines.map(([sku_id, order_detail_id, quantity]) => ({ sku_id, order_detail_id, quantity }));
 }

@@ -1,17 +1,21 @@
 import { flowKeyText } from '../../core/nouns.ts';
 import type { Flow, FlowKey } from '../../core/nouns.ts';
 import type { Transaction } from '../transaction.ts';
-import { bytesOf, textOf } from './bytes.ts';
+import { textOf } from './bytes.ts';
+import { anyOf, keyValues } from './flowKeys.ts';
+
+/** What a flow is made of. */
+export const FLOW_COLUMNS = `sku_id, order_detail_id, order_id, attempt, quantity, returned, status, sub_row,
+       DATE_FORMAT(created_at, '%Y-%m-%dT%H:%i:%s.%fZ') AS created_at`;
 
 const SELECT = `
-SELECT sku_id, order_detail_id, order_id, attempt, quantity, returned, status, sub_row,
-       DATE_FORMAT(created_at, '%Y-%m-%dT%H:%i:%s.%fZ') AS created_at
+SELECT ${FLOW_COLUMNS}
   FROM flow FORCE INDEX (PRIMARY) WHERE `;
-const KEY = '(sku_id = ? AND order_detail_id = ?)';
 
 const LOCKS = { share: 'LOCK IN SHARE MODE', update: 'FOR UPDATE' } as const;
 
-type Row = Omit<Flow, 'sku_id' | 'order_detail_id' | 'order_id'> & { sku_id: Buffer; order_detail_id: Buffer; order_id: Buffer };
+/** The columns above as they come. */
+export type FlowRow = Omit<Flow, 'sku_id' | 'order_detail_id' | 'order_id'> & { sku_id: Buffer; order_detail_id: Buffer; order_id: Buffer };
 
 /**
  * Reads flows under a shared lock, so that it waits for every transaction that is still undecided about one of them:
@@ -24,18 +28,21 @@ type Row = Omit<Flow, 'sku_id' | 'order_detail_id' | 'order_id'> & { sku_id: Buf
  * @returns the flows that stand, by `flowKeyText`
  */
 export async function lockFlows(transaction: Transaction, keys: readonly FlowKey[], lock: keyof typeof LOCKS = 'share'): Promise<Map<string, Flow>> {
-  const sql = `${SELECT}${keys.map(() => KEY).join(' OR ')} ${LOCKS[lock]}`;
-  const values = keys.flatMap((key) => [bytesOf(key.sku_id), bytesOf(key.order_detail_id)]);
-  const rows = await transaction.rows<Row>(sql, values);
+  const sql = `${SELECT}${anyOf(keys)} ${LOCKS[lock]}`;
+  const rows = await transaction.rows<FlowRow>(sql, keyValues(keys));
   const flows = new Map<string, Flow>();
   for (const row of rows) {
-    const flow: Flow = {
-      ...row,
-      sku_id: textOf(row.sku_id),
-      order_detail_id: textOf(row.order_detail_id),
-      order_id: textOf(row.order_id),
-    };
+    const flow = flowOf(row);
     flows.set(flowKeyText(flow), flow);
   }
   return flows;
+}
+
+export function flowOf(row: FlowRow): Flow {
+  return {
+    ...row,
+    sku_id: textOf(row.sku_id),
+    order_detail_id: textOf(row.order_detail_id),
+    order_id: textOf(row.order_id),
+  };
 }

@@ -1,45 +1,72 @@
-import type { SkuBalance } from '../../core/books.ts';
+import type { ShelfBalance, SkuBalance } from '../../core/books.ts';
 import type { DeadlineMs } from '../../core/nouns.ts';
-import type { Connection } from '../connection.ts';
-import { textOf } from './bytes.ts';
+import type { Connection, SqlValue } from '../connection.ts';
+import type { Snapshot } from '../snapshot.ts';
+import { bytesOf, textOf } from './bytes.ts';
+
+/** Its subqueries name the SKUs, each of them. */
+const SCOPES = 6;
 
 /** One statement, hence one snapshot. SKUs that only the journal knows are in it too: they balance with nothing. */
-const SQL = `
+const balances = (scope: string): string => `
 SELECT sku.sku_id,
        CAST(COALESCE(row_sum.opening, 0) AS CHAR) AS opening,
        CAST(COALESCE(row_sum.leaved, 0) AS CHAR) AS leaved,
+       CAST(COALESCE(row_sum.held, 0) AS CHAR) AS held,
        CAST(COALESCE(adjustment_sum.delta, 0) AS CHAR) AS adjusted,
        CAST(COALESCE(flow_sum.deducted, 0) AS CHAR) AS deducted,
+       CAST(COALESCE(flow_sum.pending, 0) AS CHAR) AS pending,
        CAST(COALESCE(flow_sum.returned, 0) AS CHAR) AS returned,
-       COALESCE(flow_sum.flow_count, 0) AS flow_count
-  FROM (SELECT sku_id FROM stock UNION SELECT sku_id FROM flow UNION SELECT sku_id FROM adjustment) AS sku
-  LEFT JOIN (SELECT sku_id, SUM(opening_amount) AS opening, SUM(leaved_amount) AS leaved
-               FROM stock GROUP BY sku_id) AS row_sum ON row_sum.sku_id = sku.sku_id
+       COALESCE(flow_sum.flow_count, 0) AS flow_count,
+       CAST(COALESCE(flow_sum.pending_count, 0) AS SIGNED) AS pending_count
+  FROM (SELECT sku_id FROM stock${scope} UNION SELECT DISTINCT sku_id FROM flow${scope} UNION SELECT DISTINCT sku_id FROM adjustment${scope}) AS sku
+  LEFT JOIN (SELECT sku_id, SUM(opening_amount) AS opening, SUM(leaved_amount) AS leaved, SUM(held_amount) AS held
+               FROM stock${scope} GROUP BY sku_id) AS row_sum ON row_sum.sku_id = sku.sku_id
   LEFT JOIN (SELECT sku_id, SUM(delta) AS delta
-               FROM adjustment GROUP BY sku_id) AS adjustment_sum ON adjustment_sum.sku_id = sku.sku_id
-  LEFT JOIN (SELECT sku_id, SUM(quantity) AS deducted, SUM(returned) AS returned, COUNT(*) AS flow_count
-               FROM flow WHERE status IN ('deducted', 'pending', 'cancelled') GROUP BY sku_id) AS flow_sum ON flow_sum.sku_id = sku.sku_id`;
+               FROM adjustment${scope} GROUP BY sku_id) AS adjustment_sum ON adjustment_sum.sku_id = sku.sku_id
+  LEFT JOIN (SELECT sku_id, SUM(quantity) AS deducted, SUM(returned) AS returned, COUNT(*) AS flow_count,
+                    SUM(IF(status = 'pending', quantity, 0)) AS pending, SUM(status = 'pending') AS pending_count
+               FROM (SELECT sku_id, quantity, returned, status FROM flow${scope}) AS flow
+              WHERE status IN ('deducted', 'pending', 'cancelled') GROUP BY sku_id) AS flow_sum ON flow_sum.sku_id = sku.sku_id`;
 
-interface Row {
-  sku_id: Buffer;
-  opening: string;
-  leaved: string;
-  adjusted: string;
-  deducted: string;
-  returned: string;
-  flow_count: number;
-}
+const UNBALANCED = `
+ WHERE COALESCE(row_sum.leaved, 0) <> COALESCE(row_sum.opening, 0) + COALESCE(adjustment_sum.delta, 0) - COALESCE(flow_sum.deducted, 0) + COALESCE(flow_sum.returned, 0)
+    OR COALESCE(row_sum.held, 0) <> COALESCE(flow_sum.pending, 0)`;
+
+type Row = Readonly<Record<Exclude<keyof ShelfBalance, 'sku_id' | 'flow_count' | 'pending_count'>, string>> & {
+  readonly sku_id: Buffer;
+  readonly flow_count: number;
+  readonly pending_count: number;
+};
 
 /** What the journal and the stock row say of every SKU on a shard. Sums come as text and stay exact. */
 export async function readBalances(connection: Connection, deadlineMs: DeadlineMs): Promise<SkuBalance[]> {
-  const rows = await connection.rows<Row>(SQL, [], deadlineMs);
-  return rows.map((row) => ({
+  return (await connection.rows<Row>(balances(''), [], deadlineMs)).map(balanceOf);
+}
+
+/** Those SKUs whose rows are not what the journal says; the server adds up, and the others stay there. @param sku_ids null: all */
+export async function readUnbalanced(snapshot: Snapshot, sku_ids: readonly string[] | null): Promise<ShelfBalance[]> {
+  const scope = scopeOf(sku_ids);
+  const values = Array.from({ length: SCOPES }, () => scope.values).flat();
+  return (await snapshot.rows<Row>(`${balances(scope.sql)}${UNBALANCED}`, values)).map(balanceOf);
+}
+
+/** The condition that leaves only some SKUs, for every table that has them. @param sku_ids null: all; otherwise at least one */
+export function scopeOf(sku_ids: readonly string[] | null): { sql: string; values: SqlValue[] } {
+  return sku_ids === null ? { sql: '', values: [] } : { sql: ' WHERE sku_id IN (?)', values: [sku_ids.map(bytesOf)] };
+}
+
+function balanceOf(row: Row): ShelfBalance {
+  return {
     sku_id: textOf(row.sku_id),
     opening: BigInt(row.opening),
-    leaved: BigInt(row.leaved),
     adjusted: BigInt(row.adjusted),
     deducted: BigInt(row.deducted),
     returned: BigInt(row.returned),
-    flow_count: row.flow_count,
-  }));
+    leaved: BigInt(row.leaved),
+    held: BigInt(row.held),
+    pending: BigInt(row.pending),
+    flow_count: Number(row.flow_count),
+    pending_count: Number(row.pending_count),
+  };
 }

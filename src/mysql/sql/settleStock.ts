@@ -1,12 +1,19 @@
 import type { Verdict } from '../../core/nouns.ts';
 import type { Transaction } from '../transaction.ts';
-import { bytesOf } from './bytes.ts';
+import { unitsBySku } from './unitsBySku.ts';
 
-const SQL = `
-UPDATE stock SET leaved_amount = leaved_amount + ?, held_amount = held_amount - ?, version = version + 1
- WHERE sku_id = ? AND sub_row = 0`;
-
-/** Ends the hold of some units: they are sold, or on the shelf again. @returns false when the SKU is unknown */
-export async function settleStock(transaction: Transaction, sku_id: string, units: number, verdict: Verdict): Promise<boolean> {
-  return (await transaction.run(SQL, [verdict === 'aborted' ? units : 0, units, bytesOf(sku_id)])) === 1;
+/**
+ * Ends the hold of some units: they are sold, or on the shelf again.
+ *
+ * @param held units by SKU; at least one
+ * @returns false when one of the SKUs is unknown
+ */
+export async function settleStock(transaction: Transaction, held: ReadonlyMap<string, number>, verdict: Verdict): Promise<boolean> {
+  const { units, values, sku_ids } = unitsBySku(held);
+  const isBack = verdict === 'aborted';
+  const sql = `
+UPDATE stock FORCE INDEX (PRIMARY)
+   SET leaved_amount = leaved_amount + ${isBack ? units : '0'}, held_amount = held_amount - ${units}, version = version + 1
+ WHERE sku_id IN (?) AND sub_row = 0`;
+  return (await transaction.run(sql, [...(isBack ? values : []), ...values, sku_ids])) === held.size;
 }

@@ -1,18 +1,21 @@
 import type { Transaction } from '../transaction.ts';
-import { bytesOf } from './bytes.ts';
-
-const SQL = `
-UPDATE stock SET leaved_amount = leaved_amount - ?, held_amount = held_amount + ?, version = version + 1
- WHERE sku_id = ? AND sub_row = 0 AND leaved_amount >= ?
-   AND sale_state = 'on' AND (sale_from IS NULL OR sale_from <= CURRENT_TIMESTAMP(6))`;
+import { unitsBySku } from './unitsBySku.ts';
 
 /**
- * Takes units of a SKU if that many are left and it is on sale. The condition stands in the statement, never in this
- * program.
+ * Takes units of some SKUs, of each where that many are left and it is on sale. The condition stands in the statement,
+ * never in this program. Rows are locked in the order of the primary key; without the forced index a small table would be
+ * scanned, and a locking scan waits for strangers.
  *
+ * @param wanted units by SKU; at least one
  * @param isHold they are held for a cart and not yet sold
- * @returns false when fewer are left, or the SKU is unknown or not on sale; nothing was taken then
+ * @returns true when all were taken; otherwise the transaction is to be rolled back
  */
-export async function takeStock(transaction: Transaction, sku_id: string, units: number, isHold: boolean): Promise<boolean> {
-  return (await transaction.run(SQL, [units, isHold ? units : 0, bytesOf(sku_id), units])) === 1;
+export async function takeStock(transaction: Transaction, wanted: ReadonlyMap<string, number>, isHold: boolean): Promise<boolean> {
+  const { units, values, sku_ids } = unitsBySku(wanted);
+  const sql = `
+UPDATE stock FORCE INDEX (PRIMARY)
+   SET leaved_amount = leaved_amount - ${units}, held_amount = held_amount + ${isHold ? units : '0'}, version = version + 1
+ WHERE sku_id IN (?) AND sub_row = 0 AND leaved_amount >= ${units}
+   AND sale_state = 'on' AND (sale_from IS NULL OR sale_from <= CURRENT_TIMESTAMP(6))`;
+  return (await transaction.run(sql, [...values, ...(isHold ? values : []), sku_ids, ...values])) === wanted.size;
 }

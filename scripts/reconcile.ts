@@ -1,0 +1,112 @@
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { IDENTIFIER_RULE, isIdentifier } from '../src/core/identifier.ts';
+import { SlotMap } from '../src/core/slots.ts';
+import { ShardAuditor } from '../src/mysql/auditor.ts';
+import { openBookShards } from '../src/mysql/bookShards.ts';
+import { ShardReader } from '../src/mysql/shardReader.ts';
+import { reconcile } from '../src/service/reconcile.ts';
+import type { MendedDifference, Reconciled } from '../src/service/reconcile.ts';
+import { Routing } from '../src/service/routing.ts';
+import { loadShards } from '../src/shardsFile.ts';
+import type { ShardConfig } from '../src/shardsFile.ts';
+import { progressBar } from './support/progress.ts';
+import { fail, printTable } from './support/report.ts';
+import { wholeNumber } from './support/wholeNumber.ts';
+
+const program = new Command('npm run reconcile --')
+  .description(
+    'Holds stock rows, flows, returns, holds and carts against each other on all shards, while traffic runs. What is wrong at ' +
+      'two looks, a second apart, is named; exit code 1 when something is. Can be repeated at any time.',
+  )
+  .addOption(new Option('--shards <file>', 'the file that lists the shards').env('STOCKGATE_SHARDS').default('shards.config.ts'))
+  .option('--sku <id>', 'only this SKU', identifier)
+  .option('--repair', 'where a row is not what its journal says, write an adjustment that brings the journal to the row', false)
+  .option('--json', 'print the result as JSON', false)
+  .option('--timeout <seconds>', 'the longest all of it may take', wholeNumber(1), 600)
+  .allowExcessArguments(false)
+  .parse();
+
+interface Options {
+  readonly shards: string;
+  readonly sku?: string;
+  readonly repair: boolean;
+  readonly json: boolean;
+  readonly timeout: number;
+}
+
+async function main({ shards: file, sku, repair, json, timeout }: Options): Promise<void> {
+  const { initialShards, shards } = await loadShards(file, process.env);
+  const books = openBookShards({ shards, initialShards, statementMs: timeout * 1_000, relaxedAllowed: true });
+  const reader = new ShardReader(books.shards);
+  const parts = { routing: new Routing(new SlotMap(initialShards), reader, shards.length), auditor: new ShardAuditor(books.shards), reader };
+  const progress = progressBar('reconciling', shards.length, 'shards');
+  try {
+    await Promise.all(books.shards.map((shard) => shard.tried));
+    const result = await reconcile(parts, {
+      shardCount: shards.length,
+      sku_id: sku ?? null,
+      deadlineMs: performance.now() + timeout * 1_000,
+      onShard: () => progress.add(1),
+      ...(repair ? { mendAs: `reconcile-${new Date().toISOString().replaceAll(/[-:.]/g, '')}` } : {}),
+    });
+    progress.stop();
+    if (result.is === 'unknown') throw new Error(`no SKU is called ${sku}`);
+    if (result.is === 'not_done') throw new Error(result.reason);
+    if (json) console.log(JSON.stringify(result, (_, value: unknown) => (typeof value === 'bigint' ? Number(value) : value), 2));
+    else print(result, shards);
+    judge(result, shards);
+  } finally {
+    progress.stop();
+    books.close();
+  }
+}
+
+function print({ shards: reports, differences }: Reconciled, shards: readonly ShardConfig[]): void {
+  printTable(
+    ['shard', 'SKUs', 'flows', 'result'],
+    reports.map(({ shard, sku_count, flow_count, fault }) => {
+      const count = differences.filter((difference) => difference.shard === shard).length;
+      return [nameOf(shards, shard), sku_count, flow_count, fault ?? (count === 0 ? 'in order' : `${count} differences`)];
+    }),
+  );
+  if (differences.length === 0) return;
+  printTable(
+    ['what', 'shard', 'SKU', 'expected', 'actual', 'flows', 'repaired by'],
+    differences.map((difference) => [
+      difference.kind,
+      nameOf(shards, difference.shard),
+      difference.sku_id,
+      String(difference.expected),
+      String(difference.actual),
+      flowsOf(difference),
+      difference.adjustment_id ?? '-',
+    ]),
+  );
+}
+
+function judge({ shards: reports, differences }: Reconciled, shards: readonly ShardConfig[]): void {
+  const unread = reports.filter(({ fault }) => fault !== null);
+  if (unread.length > 0) fail(`not read: ${unread.map(({ shard, fault }) => `${nameOf(shards, shard)} (${fault})`).join(', ')}`);
+  const open = differences.filter(({ adjustment_id }) => adjustment_id === null).length;
+  if (open > 0) fail(`${open} differences, not repaired`);
+}
+
+function flowsOf({ flow_count, order_detail_ids, cart }: MendedDifference): string {
+  const more = flow_count > order_detail_ids.length ? `, … (${flow_count})` : '';
+  const of = cart === null ? '' : ` of order ${cart.order_id}, attempt ${cart.attempt}`;
+  return `${order_detail_ids.join(', ')}${more}${of}`;
+}
+
+function nameOf(shards: readonly ShardConfig[], shard: number): string {
+  return shards[shard]?.name ?? String(shard);
+}
+
+function identifier(text: string): string {
+  if (!isIdentifier(text)) throw new InvalidArgumentError(`It ${IDENTIFIER_RULE}.`);
+  return text;
+}
+
+main(program.opts<Options>())
+  .catch((error: unknown) => fail(error instanceof Error ? error.message : String(error)))
+  // A shard that never answered may still hold a socket open.
+  .finally(() => process.exit());

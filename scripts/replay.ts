@@ -1,0 +1,161 @@
+import { Command, InvalidArgumentError, Option } from 'commander';
+import type { FlowKey } from '../src/core/nouns.ts';
+import { answerFaults, memoryFaults, remember, replayFaults, sentAgain } from './replay/memory.ts';
+import { readOrders } from './replay/orders.ts';
+import { openingStock, planReplay } from './replay/plan.ts';
+import type { Plan, ReplayEvent } from './replay/plan.ts';
+import { play } from './replay/play.ts';
+import type { Results } from './replay/play.ts';
+import { Sender } from './replay/sender.ts';
+import { printBooks, printPasses } from './replay/tables.ts';
+import type { Pass } from './replay/tables.ts';
+import { openSkus, startTarget, useTarget } from './replay/target.ts';
+import type { Target } from './replay/target.ts';
+import { databaseWitness, gatewayWitness, readLeft } from './replay/witness.ts';
+import type { Witness } from './replay/witness.ts';
+import { stopWithParent } from './support/lifetime.ts';
+import { progressBar } from './support/progress.ts';
+import { fail } from './support/report.ts';
+import { wholeNumber } from './support/wholeNumber.ts';
+
+const program = new Command('npm run replay --')
+  .description(
+    'Sends a file of real orders: every invoice as one cart, all or nothing, and every cancellation as returns of the ' +
+      'latest earlier sales. Ends with the reconciliation; exit code 0 only if every cart is whole and everything adds up.',
+  )
+  .argument('<file>', 'CSV with the columns invoiced_at, invoice, stock_code and quantity')
+  .option('--concurrency <count>', 'how many requests are under way at once', wholeNumber(1), 64)
+  .option('--speed <factor>', 'times as fast as it really was; 0: as fast as possible', decimal, 0)
+  .option('--stock-factor <factor>', 'the stock of each SKU, as a share of all that is asked for; below 1 goods sell out', decimal, 1)
+  .option('--twice', 'send everything a second time, and demand that nothing changes', false)
+  .option('--servers <count>', 'how many MySQL servers carry the 16 shards', wholeNumber(1), 4)
+  .addOption(new Option('--data-dir <folder>', 'where the servers are kept').env('DATA_DIR').default('.local'))
+  .option('--keep <name>', 'keep the data under this name and find them again next time', keptName)
+  .addOption(new Option('--url <urls>', 'public listeners that run already, comma separated; tokens as in STOCKGATE_TOKENS').conflicts('keep'))
+  .addOption(new Option('--admin-url <url>', 'the admin listener of one of them; tokens as in STOCKGATE_ADMIN_TOKENS').conflicts('keep'))
+  .option('--shards <file>', 'with --url: lists its shards, so that the books are read from the databases')
+  .parse();
+
+interface Options {
+  concurrency: number;
+  speed: number;
+  stockFactor: number;
+  twice: boolean;
+  servers: number;
+  dataDir: string;
+  keep?: string;
+  url?: string;
+  adminUrl?: string;
+  shards?: string;
+}
+const options = program.opts<Options>();
+if ((options.url === undefined) !== (options.adminUrl === undefined)) program.error('error: --url and --admin-url go together');
+if (options.shards !== undefined && options.url === undefined) program.error('error: --shards goes with --url');
+
+/** Faults beyond these are only counted. */
+const FAULTS_TOLD_MAX = 30;
+
+const started: { stop(): Promise<unknown> }[] = [];
+
+/** Last started, first stopped. */
+async function stopAll(): Promise<void> {
+  for (const part of started.splice(0).reverse()) await part.stop();
+}
+
+async function main(): Promise<void> {
+  stopWithParent(stopAll);
+  const plan = planReplay(readOrders(program.args[0] ?? ''));
+  const opening = openingStock(plan, options.stockFactor);
+  const target = await reach();
+  const witness = target.databases === null ? gatewayWitness(target) : databaseWitness(target.databases);
+  console.error(`opening stock for ${opening.size} SKUs`);
+  await openSkus(target, opening);
+
+  const first = await sendAll('replaying', plan.events, target);
+  const faults = [...answerFaults(first.results, plan, opening), ...(await reconcile(target, witness, plan, first.results, opening))];
+  const passes = [first];
+  if (options.twice) {
+    const keys = keysOf(plan);
+    const before = await witness.sums(keys, [...opening.keys()]);
+    const again = await sendAll('again', sentAgain(first.results), target);
+    passes.push(again);
+    faults.push(...(await witness.settle()), ...replayFaults(first.results, again.results));
+    faults.push(...changes(before, await witness.sums(keys, [...opening.keys()])));
+  }
+  await report(target, witness, plan, passes, faults);
+}
+
+function reach(): Promise<Target> {
+  const { url, adminUrl, shards, servers, dataDir, keep, concurrency } = options;
+  if (url !== undefined && adminUrl !== undefined) return useTarget(url, adminUrl, shards, concurrency);
+  return startTarget({ servers, dataDirectory: dataDir, keep, concurrency, say: (line) => console.error(line), onStarted: (part) => started.push(part) });
+}
+
+async function sendAll(name: string, events: readonly ReplayEvent[], { client, gateways, tokens }: Target): Promise<Pass> {
+  const sender = new Sender({ client, gateways, token: tokens.public });
+  const progress = progressBar(name, events.length, 'carts and returns');
+  const startedMs = performance.now();
+  try {
+    const results = await play(events, { sender, concurrency: options.concurrency, speed: options.speed, onAnswered: () => progress.add(1) });
+    return { name, results, seconds: (performance.now() - startedMs) / 1_000, sender };
+  } finally {
+    progress.stop();
+  }
+}
+
+/** @returns every contradiction between the answers and what stands */
+async function reconcile(target: Target, witness: Witness, plan: Plan, results: Results, opening: ReadonlyMap<string, number>): Promise<string[]> {
+  const unsettled = await witness.settle();
+  const memory = remember(results, opening);
+  const flows = await witness.flows(keysOf(plan));
+  const faults = [...unsettled, ...memoryFaults(memory, flows, await readLeft(target, [...opening.keys()]))];
+  const isOurs = options.url === undefined && options.keep === undefined;
+  if (isOurs && flows.size !== memory.lineCount) faults.push(`${flows.size} flows stand, the shop counts ${memory.lineCount} lines`);
+  return faults;
+}
+
+function changes(before: readonly string[], after: readonly string[]): string[] {
+  const known = new Set(before);
+  const now = new Set(after);
+  return [
+    ...before.filter((line) => !now.has(line)).map((line) => `changed when everything was sent again; before: ${line}`),
+    ...after.filter((line) => !known.has(line)).map((line) => `changed when everything was sent again; after: ${line}`),
+  ];
+}
+
+async function report(target: Target, witness: Witness, plan: Plan, passes: readonly Pass[], faults: string[]): Promise<void> {
+  const books = await witness.books();
+  console.log(`\n${target.product}, ${options.concurrency} clients, ${plan.rowCount} rows\n`);
+  if (books !== null) printBooks(books);
+  printPasses(passes);
+  books?.forEach(({ differences }, shard) => {
+    for (const { sku_id, leaved, expected } of differences) faults.push(`shard ${shard}, ${sku_id}: ${leaved} left, the journal says ${expected}`);
+  });
+  for (const fault of faults.slice(0, FAULTS_TOLD_MAX)) fail(`does not hold: ${fault}`);
+  if (faults.length > FAULTS_TOLD_MAX) fail(`and ${faults.length - FAULTS_TOLD_MAX} more`);
+  if (faults.length > 0) return;
+  console.log('\nEvery cart is whole, and the books balance: every unit is sold, came back or is still on the shelf.');
+  if (options.twice) console.log('Sent again, everything was answered as the first time, and nothing changed.');
+  if (books === null) console.log('The databases were not read (--shards): what stands was asked of the gateway.');
+}
+
+function keysOf({ events }: Plan): FlowKey[] {
+  return events.flatMap((event) => (event.kind === 'cart' ? event.lines : []));
+}
+
+function decimal(text: string): number {
+  if (!/^\d{1,9}(\.\d{1,9})?$/.test(text)) throw new InvalidArgumentError('It must be a number, 0 or more.');
+  return Number(text);
+}
+
+function keptName(text: string): string {
+  if (!/^[A-Za-z0-9_]{1,32}$/.test(text)) throw new InvalidArgumentError('It must be 1 to 32 letters, digits or underscores.');
+  return text;
+}
+
+main()
+  .catch((error: unknown) => fail(error instanceof Error ? error.message : String(error)))
+  .finally(async () => {
+    await stopAll();
+    process.exit();
+  });

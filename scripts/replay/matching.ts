@@ -1,0 +1,46 @@
+import type { Row } from './orders.ts';
+
+/** Units of a row of returns that go back to one sale; to none when no earlier sale in the file has them. */
+export interface Match {
+  readonly row: Row;
+  readonly sale: Row | null;
+  readonly quantity: number;
+}
+
+interface Sale {
+  readonly row: Row;
+  left: number;
+}
+
+/**
+ * Says whose goods came back: those of the latest earlier sale of the SKU of which enough has not been returned yet; where
+ * none has enough, those of the latest, then of the one before it, and so on. What is then left over has no sale here.
+ */
+export function matchReturns(rows: readonly Row[]): Match[] {
+  const sales = new Map<string, Sale[]>();
+  return rows.flatMap((row) => {
+    const ofSku = sales.get(row.stock_code) ?? [];
+    if (row.isReturn) return matchOne(row, ofSku);
+    ofSku.push({ row, left: row.quantity });
+    sales.set(row.stock_code, ofSku);
+    return [];
+  });
+}
+
+function matchOne(row: Row, sales: readonly Sale[]): Match[] {
+  const enough = sales.findLast(({ left }) => left >= row.quantity);
+  if (enough !== undefined) {
+    enough.left -= row.quantity;
+    return [{ row, sale: enough.row, quantity: row.quantity }];
+  }
+  const matches: Match[] = [];
+  let missing = row.quantity;
+  for (const sale of [...sales].reverse()) {
+    const quantity = Math.min(sale.left, missing);
+    if (quantity === 0) continue;
+    sale.left -= quantity;
+    missing -= quantity;
+    matches.push({ row, sale: sale.row, quantity });
+  }
+  return missing === 0 ? matches : [...matches, { row, sale: null, quantity: missing }];
+}

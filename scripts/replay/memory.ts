@@ -1,0 +1,76 @@
+import { flowKeyText } from '../../src/core/nouns.ts';
+import { cartFaults, unitsBySku } from './carts.ts';
+import type { JudgedCart, StandingFlows } from './carts.ts';
+import type { Results } from './play.ts';
+import type { Plan, ReplayEvent } from './plan.ts';
+
+/** What the shop knows at the end, from the answers alone. */
+export interface Memory {
+  readonly carts: readonly JudgedCart[];
+  /** Lines of sold carts. */
+  readonly lineCount: number;
+  /** Units that came back, by `flowKeyText` of their sale. */
+  readonly returned: ReadonlyMap<string, number>;
+  /** Units that should be left of each SKU. */
+  readonly left: ReadonlyMap<string, number>;
+}
+
+/** Adds up what was answered. */
+export function remember(results: Results, opening: ReadonlyMap<string, number>): Memory {
+  const left = new Map(opening);
+  const move = (sku_id: string, units: number): void => void left.set(sku_id, (left.get(sku_id) ?? 0) + units);
+  const returned = new Map<string, number>();
+  const carts: JudgedCart[] = [];
+  for (const [event, { is }] of results) {
+    const stands = is === 'done' || is === 'replayed';
+    if (event.kind === 'cart') {
+      carts.push({ cart: event, verdict: stands ? 'sold' : is === 'refused' ? 'refused' : 'unclear' });
+      if (stands) unitsBySku(event).forEach((units, sku_id) => move(sku_id, -units));
+    } else if (stands) {
+      const key = flowKeyText(event);
+      returned.set(key, (returned.get(key) ?? 0) + event.quantity);
+      move(event.sku_id, event.quantity);
+    }
+  }
+  const lineCount = carts.reduce((sum, { cart, verdict }) => sum + (verdict === 'sold' ? cart.lines.length : 0), 0);
+  return { carts, lineCount, returned, left };
+}
+
+/** Says which answers cannot be right, whatever stands in the journal. */
+export function answerFaults(results: Results, { demand }: Plan, opening: ReadonlyMap<string, number>): string[] {
+  const mayRunOut = (sku_id: string): boolean => (opening.get(sku_id) ?? 0) < (demand.get(sku_id) ?? 0);
+  return [...results].flatMap(([event, result]) => {
+    const faults = [...result.faults];
+    if (event.kind === 'cart') {
+      const never = (result.short ?? []).filter((sku_id) => !mayRunOut(sku_id));
+      return [...faults, ...never.map((sku_id) => `order ${event.order_id}: refused because of ${sku_id}, of which there was enough for every order`)];
+    }
+    const sale = event.of === null ? 'refused' : results.get(event.of)?.is;
+    const what = `return ${event.return_id} of ${event.order_detail_id}, ${event.sku_id}`;
+    const isBack = result.is === 'done' || result.is === 'replayed';
+    if (isBack && sale === 'refused') return [...faults, `${what}: taken back, though it was never sold`];
+    if (result.is === 'unknown_deduction' && (sale === 'done' || sale === 'replayed')) return [...faults, `${what}: not known, though it was sold`];
+    return faults;
+  });
+}
+
+/** Holds what the shop knows against the journal and what the gateway says is left. */
+export function memoryFaults({ carts, returned, left }: Memory, flows: StandingFlows, leftNow: ReadonlyMap<string, number>): string[] {
+  const wrong = [...left].filter(([sku_id, units]) => leftNow.get(sku_id) !== units);
+  return [...cartFaults(carts, flows, returned), ...wrong.map(([sku_id, units]) => `${sku_id}: ${leftNow.get(sku_id)} left, the shop counts ${units}`)];
+}
+
+/** What is sent a second time: all but refused carts, whose ids are free and may be sold when goods came back. */
+export function sentAgain(results: Results): ReplayEvent[] {
+  return [...results].filter(([event, { is }]) => !(event.kind === 'cart' && is === 'refused')).map(([event]) => event);
+}
+
+/** Says which answers of the second time are no replays of the first. */
+export function replayFaults(first: Results, again: Results): string[] {
+  return [...again].flatMap(([event, { is, faults }]) => {
+    const was = first.get(event)?.is;
+    const expected = was === 'done' ? 'replayed' : was;
+    const what = event.kind === 'cart' ? `order ${event.order_id}` : `return ${event.return_id} of ${event.order_detail_id}, ${event.sku_id}`;
+    return [...faults, ...(is === expected ? [] : [`${what}: ${was} at first, ${is} when it was sent again`])];
+  });
+}

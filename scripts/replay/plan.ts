@@ -1,0 +1,94 @@
+import { LINES_LIMIT } from '../../src/core/nouns.ts';
+import type { Line } from '../../src/core/nouns.ts';
+import type { Cart } from './carts.ts';
+import { matchReturns } from './matching.ts';
+import { BadFile } from './orders.ts';
+import type { Row } from './orders.ts';
+
+/** The sales of an invoice, or of a part of it where it has more lines than a request may. */
+export interface CartEvent extends Cart {
+  readonly kind: 'cart';
+  readonly invoice: string;
+  readonly invoicedAtMs: number;
+}
+
+/** Goods of one sale that came back. */
+export interface ReturnEvent extends Line {
+  readonly kind: 'return';
+  readonly return_id: string;
+  /** The cart whose goods these are; null when their sale is not in the file. */
+  readonly of: CartEvent | null;
+  readonly invoicedAtMs: number;
+}
+
+export type ReplayEvent = CartEvent | ReturnEvent;
+
+export interface Plan {
+  /** In the order of the file; a return is always behind the cart whose goods come back. */
+  readonly events: readonly ReplayEvent[];
+  /** Units asked for of every SKU, also of those that only come back. */
+  readonly demand: ReadonlyMap<string, number>;
+  readonly rowCount: number;
+}
+
+/**
+ * Makes requests of the rows of a file; the same file gives the same requests with the same ids.
+ *
+ * @throws BadFile when two carts would have the same id
+ */
+export function planReplay(rows: readonly Row[]): Plan {
+  const carts = cartsOf(rows.filter(({ isReturn }) => !isReturn));
+  const cartOf = new Map(carts.flatMap(({ event, rows: ofCart }) => ofCart.map((row) => [row, event] as const)));
+  const returns = matchReturns(rows).map(({ row, sale, quantity }) => ({
+    line: row.line,
+    event: {
+      kind: 'return',
+      return_id: detailId(row),
+      // No sale has the id of a row that is a return, so what was never sold here is asked for under its own.
+      order_detail_id: detailId(sale ?? row),
+      sku_id: row.stock_code,
+      quantity,
+      of: sale === null ? null : (cartOf.get(sale) ?? null),
+      invoicedAtMs: row.invoicedAtMs,
+    } satisfies ReturnEvent,
+  }));
+  const inOrder = [...carts.map(({ event, rows: [first] }) => ({ line: first?.line ?? 0, event })), ...returns].sort((a, b) => a.line - b.line);
+  const demand = new Map<string, number>();
+  for (const { stock_code, quantity, isReturn } of rows) demand.set(stock_code, (demand.get(stock_code) ?? 0) + (isReturn ? 0 : quantity));
+  return { events: inOrder.map(({ event }) => event), demand, rowCount: rows.length };
+}
+
+/** What is put on the shelf: of every SKU this many times what will be asked for. */
+export function openingStock({ demand }: Plan, factor: number): Map<string, number> {
+  return new Map([...demand].map(([sku_id, units]) => [sku_id, Math.floor(units * factor)]));
+}
+
+/** The id of a row; different rows never share one, because the number has no dash in it. */
+function detailId({ invoice, number }: Row): string {
+  return `${invoice}-${number}`;
+}
+
+function cartsOf(sales: readonly Row[]): { event: CartEvent; rows: Row[] }[] {
+  const invoices = new Map<string, Row[]>();
+  for (const row of sales) {
+    const ofInvoice = invoices.get(row.invoice);
+    if (ofInvoice === undefined) invoices.set(row.invoice, [row]);
+    else ofInvoice.push(row);
+  }
+  const carts = [...invoices].flatMap(([invoice, ofInvoice]) =>
+    Array.from({ length: Math.ceil(ofInvoice.length / LINES_LIMIT) }, (_, part) => {
+      const rows = ofInvoice.slice(part * LINES_LIMIT, (part + 1) * LINES_LIMIT);
+      const order_id = ofInvoice.length > LINES_LIMIT ? `${invoice}/${part + 1}` : invoice;
+      const lines = rows.map((row): Line => ({ order_detail_id: detailId(row), sku_id: row.stock_code, quantity: row.quantity }));
+      return { event: { kind: 'cart', invoice, order_id, lines, invoicedAtMs: rows[0]?.invoicedAtMs ?? 0 } satisfies CartEvent, rows };
+    }),
+  );
+  const lineOf = new Map<string, number>();
+  for (const { event, rows } of carts) {
+    const line = rows[0]?.line ?? 0;
+    const earlier = lineOf.get(event.order_id);
+    if (earlier !== undefined) throw new BadFile(`line ${line}: the order id ${event.order_id} is taken by the cart of line ${earlier}`);
+    lineOf.set(event.order_id, line);
+  }
+  return carts;
+}

@@ -1,0 +1,97 @@
+import type { Answer } from '../support/httpClient.ts';
+import { refusalOf } from './carts.ts';
+import type { CartEvent, ReplayEvent, ReturnEvent } from './plan.ts';
+import type { Message, Sender } from './sender.ts';
+
+/**
+ * What came of a request. `done`: it had its effect now, 201. `replayed`: it had had it, 200. `refused`: a cart of which a
+ * line is short. `unknown_deduction`: a return of what was not sold. `unclear`: an answer that none of these is.
+ */
+export interface Result {
+  readonly is: 'done' | 'replayed' | 'refused' | 'unknown_deduction' | 'unclear';
+  /** SKUs that were short. */
+  readonly short?: readonly string[];
+  /** What is wrong with the answer itself. */
+  readonly faults: readonly string[];
+}
+
+export type Results = ReadonlyMap<ReplayEvent, Result>;
+
+export interface PlayOptions {
+  readonly sender: Sender;
+  /** How many requests are under way at once. */
+  readonly concurrency: number;
+  /** Times as fast as it really was; 0: as fast as possible. */
+  readonly speed: number;
+  readonly onAnswered: () => void;
+}
+
+/** Timers hold no more than this. */
+const TIMER_MS_MAX = 2_000_000_000;
+
+/**
+ * Sends all events, in their order; a return only when its sale was answered.
+ *
+ * @throws when one has no verdict for a long time
+ */
+export async function play(events: readonly ReplayEvent[], options: PlayOptions): Promise<Results> {
+  const results = new Map<ReplayEvent, Result>();
+  const answers = new Map<ReplayEvent, Promise<Result>>();
+  const startedMs = performance.now();
+  const firstMs = events[0]?.invoicedAtMs ?? 0;
+  const answerTo = async (event: ReplayEvent, index: number): Promise<Result> => {
+    if (options.speed > 0) await sleepUntil(startedMs + (event.invoicedAtMs - firstMs) / options.speed);
+    // Whoever has the sale took it earlier, so nobody waits in a circle. Its failure is told by its own client.
+    if (event.kind === 'return' && event.of !== null) await answers.get(event.of)?.catch(() => undefined);
+    return sendOne(event, index, options.sender);
+  };
+  const queue = events.entries();
+  const client = async (): Promise<void> => {
+    for (const [index, event] of queue) {
+      // Known before anything is waited for, so that whoever takes a return finds its sale.
+      const answer = answerTo(event, index);
+      answers.set(event, answer);
+      results.set(event, await answer);
+      options.onAnswered();
+    }
+  };
+  await Promise.all(Array.from({ length: options.concurrency }, client));
+  return results;
+}
+
+async function sendOne(event: ReplayEvent, index: number, sender: Sender): Promise<Result> {
+  const message = event.kind === 'cart' ? cartMessage(event) : returnMessage(event);
+  const answer = await sender.untilVerdict(message, index);
+  return event.kind === 'cart' ? cartResult(event, answer) : returnResult(message.what, answer);
+}
+
+function cartMessage({ order_id, lines }: CartEvent): Message {
+  return { path: '/v1/deductions', body: { order_id, lines }, what: `order ${order_id}` };
+}
+
+function returnMessage({ return_id, order_detail_id, sku_id, quantity }: ReturnEvent): Message {
+  const body = { return_id, order_detail_id, sku_id, quantity };
+  return { path: '/v1/returns', body, what: `return ${return_id} of ${order_detail_id}, ${sku_id}` };
+}
+
+function cartResult(cart: CartEvent, { status, body, text }: Answer): Result {
+  if (status === 409 && body?.code === 'insufficient_stock') return { is: 'refused', ...refusalOf(cart, body) };
+  const fits = (status === 201 || status === 200) && body?.lines?.length === cart.lines.length && body.replayed === (status === 200);
+  return fits ? { is: status === 201 ? 'done' : 'replayed', faults: [] } : unclear(`order ${cart.order_id}`, status, text);
+}
+
+function returnResult(what: string, { status, body, text }: Answer): Result {
+  if (status === 404 && body?.code === 'unknown_deduction') return { is: 'unknown_deduction', faults: [] };
+  if (status === 201 || status === 200) return { is: status === 201 ? 'done' : 'replayed', faults: [] };
+  return unclear(what, status, text);
+}
+
+function unclear(what: string, status: number, text: string): Result {
+  return { is: 'unclear', faults: [`${what}: answered ${status} ${text.slice(0, 500)}`] };
+}
+
+async function sleepUntil(atMs: number): Promise<void> {
+  for (let restMs = atMs - performance.now(); restMs > 0; restMs = atMs - performance.now()) {
+    await new Promise((resolve) => setTimeout(resolve, Math.min(restMs, TIMER_MS_MAX)));
+  }
+}

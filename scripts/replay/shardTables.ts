@@ -1,0 +1,68 @@
+import mysql from 'mysql2/promise';
+import type { RowDataPacket } from 'mysql2/promise';
+import { flowKeyText } from '../../src/core/nouns.ts';
+import type { ShardConfig } from '../../src/shardsFile.ts';
+import type { StandingFlow, StandingFlows } from './carts.ts';
+
+type Query = (sql: string) => Promise<RowDataPacket[]>;
+
+/** What stock and journal consist of; records of carts are only how they came about. */
+const BOOKS = ['stock', 'flow', 'flow_return', 'adjustment'];
+const PAUSE_MS = 100;
+
+/** Reads every flow that stands, straight from the shards. */
+export async function readFlows(shards: readonly ShardConfig[]): Promise<StandingFlows> {
+  const flows = new Map<string, StandingFlow>();
+  await onEachShard(shards, async (query) => {
+    for (const row of await query("SELECT sku_id, order_detail_id, order_id, quantity, returned, status FROM flow WHERE status <> 'void'")) {
+      flows.set(flowKeyText({ sku_id: String(row['sku_id']), order_detail_id: String(row['order_detail_id']) }), {
+        order_id: String(row['order_id']),
+        quantity: Number(row['quantity']),
+        returned: Number(row['returned']),
+        status: row['status'] as StandingFlow['status'],
+      });
+    }
+  });
+  return flows;
+}
+
+const LEFT_OVER = "SELECT (SELECT COUNT(*) FROM cart_hold) + (SELECT COUNT(*) FROM cart WHERE state = 'open') AS amount";
+
+/** Waits until every cart is decided and holds nothing any more. @returns how many holds and open carts there still are after that time */
+export async function waitForNoHolds(shards: readonly ShardConfig[], waitMs: number): Promise<number> {
+  const untilMs = performance.now() + waitMs;
+  for (;;) {
+    const counts = await onEachShard(shards, async (query) => Number((await query(LEFT_OVER))[0]?.['amount']));
+    const held = counts.reduce((sum, count) => sum + count, 0);
+    if (held === 0 || performance.now() > untilMs) return held;
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+  }
+}
+
+/** Rows and checksum of stock and journal of every shard, a line each: equal when no row was changed. */
+export async function bookSums(shards: readonly ShardConfig[]): Promise<string[]> {
+  const sums = await onEachShard(shards, async (query, { name }) => {
+    const lines: string[] = [];
+    for (const table of BOOKS) {
+      const [count] = await query(`SELECT COUNT(*) AS amount FROM ${table}`);
+      const [sum] = await query(`CHECKSUM TABLE ${table}`);
+      lines.push(`${name} ${table}: ${String(count?.['amount'])} rows, checksum ${String(sum?.['Checksum'])}`);
+    }
+    return lines;
+  });
+  return sums.flat();
+}
+
+async function onEachShard<T>(shards: readonly ShardConfig[], work: (query: Query, shard: ShardConfig) => Promise<T>): Promise<T[]> {
+  return Promise.all(
+    shards.map(async (shard) => {
+      const { host, port, user, password, schema } = shard.address;
+      const connection = await mysql.createConnection({ host, port, user, password, database: schema, supportBigNumbers: true });
+      try {
+        return await work(async (sql) => (await connection.query<RowDataPacket[]>(sql))[0], shard);
+      } finally {
+        await connection.end();
+      }
+    }),
+  );
+}

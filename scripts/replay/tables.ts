@@ -1,0 +1,68 @@
+import type { Books } from '../../src/core/books.ts';
+import { printTable } from '../support/report.ts';
+import type { Result, Results } from './play.ts';
+import type { ReplayEvent } from './plan.ts';
+import { quantile } from './sender.ts';
+import type { Sender } from './sender.ts';
+
+/** One time that the file was sent. */
+export interface Pass {
+  readonly name: string;
+  readonly results: Results;
+  readonly seconds: number;
+  readonly sender: Sender;
+}
+
+/** Prints what came of each time, side by side. */
+export function printPasses(passes: readonly Pass[]): void {
+  const rows: readonly (readonly [string, (pass: Pass) => string | number])[] = [
+    ['invoices', (pass) => new Set(eventsOf(pass, 'cart').map(([event]) => event.invoice)).size],
+    ['lines', (pass) => linesOf(eventsOf(pass, 'cart'))],
+    ['carts sold', (pass) => countOf(pass, 'cart', 'done')],
+    ['lines sold', (pass) => linesOf(eventsOf(pass, 'cart').filter(([, { is }]) => is === 'done'))],
+    ['carts refused, not enough left', (pass) => countOf(pass, 'cart', 'refused')],
+    ['carts replayed', (pass) => countOf(pass, 'cart', 'replayed')],
+    ['returns sent', (pass) => eventsOf(pass, 'return').length],
+    ['returns taken back', (pass) => countOf(pass, 'return', 'done')],
+    ['returns replayed', (pass) => countOf(pass, 'return', 'replayed')],
+    ['returns of what was not sold (unknown_deduction)', (pass) => countOf(pass, 'return', 'unknown_deduction')],
+    ['answers that may not come', (pass) => [...pass.results.values()].filter(({ is }) => is === 'unclear').length],
+    ['tried again without a verdict', ({ sender }) => [...sender.retried].map(([reason, count]) => `${reason} ${count}`).join(', ') || 0],
+    ['run time', ({ seconds }) => `${seconds.toFixed(1)} s`],
+    ['requests per second', ({ sender, seconds }) => Math.round(sender.latenciesMs.length / seconds)],
+    ['lines and returns per second', (pass) => Math.round((linesOf(eventsOf(pass, 'cart')) + eventsOf(pass, 'return').length) / pass.seconds)],
+    ['latency p50 / p99', ({ sender }) => `${quantile(sender.latenciesMs, 0.5).toFixed(1)} / ${quantile(sender.latenciesMs, 0.99).toFixed(1)} ms`],
+  ];
+  printTable(['', ...passes.map(({ name }) => name)], rows.map(([what, value]) => [what, ...passes.map(value)]));
+}
+
+/** Prints the books of each shard. */
+export function printBooks(books: readonly Books[]): void {
+  printTable(
+    ['shard', 'SKUs', 'opened', 'deducted', 'returned', 'left', 'flows', 'balances'],
+    books.map((book, shard) => [
+      String(shard).padStart(2, '0'),
+      book.sku_count,
+      String(book.opening),
+      String(book.deducted),
+      String(book.returned),
+      String(book.leaved),
+      book.flow_count,
+      book.differences.length === 0 ? 'yes' : 'NO',
+    ]),
+  );
+}
+
+type OfKind<K extends ReplayEvent['kind']> = Extract<ReplayEvent, { kind: K }>;
+
+function eventsOf<K extends ReplayEvent['kind']>({ results }: Pass, kind: K): (readonly [OfKind<K>, Result])[] {
+  return [...results].filter((entry): entry is [OfKind<K>, Result] => entry[0].kind === kind);
+}
+
+function countOf(pass: Pass, kind: ReplayEvent['kind'], is: Result['is']): number {
+  return eventsOf(pass, kind).filter(([, result]) => result.is === is).length;
+}
+
+function linesOf(carts: readonly (readonly [OfKind<'cart'>, Result])[]): number {
+  return carts.reduce((sum, [{ lines }]) => sum + lines.length, 0);
+}

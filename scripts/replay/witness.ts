@@ -1,0 +1,80 @@
+import type { Books } from '../../src/core/books.ts';
+import { flowKeyText } from '../../src/core/nouns.ts';
+import type { FlowKey } from '../../src/core/nouns.ts';
+import { readBooks } from '../support/books.ts';
+import { inParallel } from '../support/inParallel.ts';
+import type { Stack } from '../support/stack.ts';
+import type { StandingFlow, StandingFlows } from './carts.ts';
+import { bearer } from './sender.ts';
+import { bookSums, readFlows, waitForNoHolds } from './shardTables.ts';
+import type { Target } from './target.ts';
+
+/** Somebody who can say what really stands. */
+export interface Witness {
+  /** Waits until nothing is under way. @returns what is still held after a while, in sentences */
+  settle(): Promise<string[]>;
+  /** What stands under these keys, or more. */
+  flows(keys: readonly FlowKey[]): Promise<StandingFlows>;
+  /** One text per part of what stands: equal when nothing was changed. */
+  sums(keys: readonly FlowKey[], sku_ids: readonly string[]): Promise<readonly string[]>;
+  /** The books of each shard; null where they cannot be read. */
+  books(): Promise<readonly Books[] | null>;
+}
+
+const SETTLE_MS = 20_000;
+const READERS = 16;
+const KEYS_MAX = 500;
+
+/** Asks the databases. */
+export function databaseWitness(databases: Pick<Stack, 'shards' | 'initialShards'>): Witness {
+  const { shards } = databases;
+  return {
+    async settle() {
+      const held = await waitForNoHolds(shards, SETTLE_MS);
+      return held === 0 ? [] : [`${held} holds and open carts are left over after ${SETTLE_MS / 1_000} s`];
+    },
+    flows: () => readFlows(shards),
+    sums: () => bookSums(shards),
+    books: () => readBooks(databases),
+  };
+}
+
+/** Asks the gateway itself, where its databases are out of reach. */
+export function gatewayWitness(target: Target): Witness {
+  const flows: Witness['flows'] = (keys) => lookUp(target, keys);
+  return {
+    settle: () => Promise.resolve([]),
+    flows,
+    async sums(keys, sku_ids) {
+      const left = await readLeft(target, sku_ids);
+      return [...[...left].map(([sku_id, units]) => `${sku_id}: ${units} left`), ...[...(await flows(keys))].map(([key, flow]) => `${key.replace('\0', ' ')}: ${JSON.stringify(flow)}`)];
+    },
+    books: () => Promise.resolve(null),
+  };
+}
+
+/** What the gateway says is left of each SKU. */
+export async function readLeft({ client, gateways, tokens }: Target, sku_ids: readonly string[]): Promise<Map<string, number>> {
+  const left = new Map<string, number>();
+  await inParallel(sku_ids, READERS, async (sku_id) => {
+    const { status, text, body } = await client.call({ method: 'GET', url: `${gateways[0]}/v1/skus/${encodeURIComponent(sku_id)}`, headers: bearer(tokens.public) });
+    if (status !== 200) throw new Error(`reading ${sku_id}: ${status} ${text}`);
+    left.set(sku_id, Number(body?.leaved_amount));
+  });
+  return left;
+}
+
+async function lookUp({ client, gateways, tokens }: Target, keys: readonly FlowKey[]): Promise<StandingFlows> {
+  const chunks = Array.from({ length: Math.ceil(keys.length / KEYS_MAX) }, (_, index) => keys.slice(index * KEYS_MAX, (index + 1) * KEYS_MAX));
+  const found = new Map<string, StandingFlow>();
+  await inParallel(chunks, READERS, async (chunk) => {
+    const lines = chunk.map(({ sku_id, order_detail_id }) => ({ sku_id, order_detail_id }));
+    const { status, text, body } = await client.call({ method: 'POST', url: `${gateways[0]}/v1/deductions/lookup`, body: { lines }, headers: bearer(tokens.public) });
+    if (status !== 200) throw new Error(`looking up ${chunk.length} lines: ${status} ${text}`);
+    for (const { status: is, order_id, quantity, returned, ...key } of body.lines) {
+      if (is !== 'none') found.set(flowKeyText(key), { order_id, quantity, returned, status: is });
+    }
+  });
+  // In the order asked, so that two readings can be compared.
+  return new Map(keys.map(flowKeyText).flatMap((key) => (found.has(key) ? [[key, found.get(key) as StandingFlow] as const] : [])));
+}

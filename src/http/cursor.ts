@@ -1,0 +1,43 @@
+import { isIdentifier } from '../core/identifier.ts';
+import { JOURNALS } from '../core/journal.ts';
+import type { JournalPosition } from '../core/journal.ts';
+
+/** The first thing in every cursor; raised when their form changes. */
+const VERSION = 1;
+
+/** Writes down where a page ended, in a form that callers hand back and do not read. */
+export function encodeCursor({ created_at, journal, ids }: JournalPosition): string {
+  return Buffer.from(JSON.stringify([VERSION, created_at, JOURNALS.indexOf(journal), ...ids]), 'utf8').toString('base64url');
+}
+
+/** @returns null for anything that `encodeCursor` does not write */
+export function decodeCursor(cursor: string): JournalPosition | null {
+  const position = positionOf(parsed(Buffer.from(cursor, 'base64url').toString('utf8')));
+  // Base64 has several spellings of the same bytes, and JSON of the same list; ours is the one that comes back.
+  return position !== null && encodeCursor(position) === cursor ? position : null;
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return null;
+  }
+}
+
+function positionOf(parts: unknown): JournalPosition | null {
+  if (!Array.isArray(parts) || parts.length !== 5) return null;
+  const [, created_at, place, first, second] = parts as unknown[];
+  const journal = typeof place === 'number' ? JOURNALS[place] : undefined;
+  if (journal === undefined || typeof created_at !== 'string' || typeof first !== 'string' || typeof second !== 'string') return null;
+  // A cancellation has no return id, and only returns have a second one.
+  const isKey = isIdentifier(first) && (second === '' || (journal === 'return' && isIdentifier(second)));
+  return isKey && isMoment(created_at) ? { created_at, journal, ids: [first, second] } : null;
+}
+
+/** `2026-11-20T10:00:00.123456Z`, on a day that there is. */
+function isMoment(text: string): boolean {
+  if (!/^[1-9]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/.test(text)) return false;
+  const ms = Date.parse(`${text.slice(0, 23)}Z`);
+  return !Number.isNaN(ms) && new Date(ms).toISOString() === `${text.slice(0, 23)}Z`;
+}

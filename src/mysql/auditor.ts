@@ -1,0 +1,104 @@
+import { expectedOf } from '../core/books.ts';
+import type { ShelfBalance } from '../core/books.ts';
+import type { CartKey, DeadlineMs, Flow, FlowKey, ShardIndex } from '../core/nouns.ts';
+import type { Adjust } from '../core/operation.ts';
+import type { NotDone, NotMine, Unknown } from '../core/outcome.ts';
+import type { Auditor, Mended } from '../core/ports.ts';
+import type { DecidedCart, DifferenceKind, ShardAudit, ShelfDifference } from '../core/reconciliation.ts';
+import type { Connection } from './connection.ts';
+import { mend } from './mend.ts';
+import { settle } from './settle.ts';
+import type { Shard } from './shard.ts';
+import { inSnapshot } from './snapshot.ts';
+import type { Snapshot } from './snapshot.ts';
+import { findHoldGaps, findReturnGaps } from './sql/findGaps.ts';
+import type { Gap } from './sql/findGaps.ts';
+import { findOverdueHolds } from './sql/findOverdueHolds.ts';
+import { readUnbalanced } from './sql/readBalances.ts';
+import { findFreshCarts, readCartsByKey, readDecidedCarts } from './sql/readDecidedCarts.ts';
+import type { CartPageQuery } from './sql/readDecidedCarts.ts';
+import { readFlowIds } from './sql/readFlowIds.ts';
+import { findFlowsOfCarts, readFlows } from './sql/readFlows.ts';
+import { readShardCounts } from './sql/readShardCounts.ts';
+
+/** The auditor of shards in MySQL. Its pools should be its own: a long read keeps a connection for as long as it takes. */
+export class ShardAuditor implements Auditor {
+  readonly #shards: readonly Shard[];
+
+  constructor(shards: readonly Shard[]) {
+    this.#shards = shards;
+  }
+
+  audit(shard: ShardIndex, sku_ids: readonly string[] | null, deadlineMs: DeadlineMs): Promise<ShardAudit> {
+    return inSnapshot(this.#shard(shard).pool, deadlineMs, async (snapshot) => {
+      const counts = await readShardCounts(snapshot, sku_ids);
+      const differences: ShelfDifference[] = [];
+      for (const balance of await readUnbalanced(snapshot, sku_ids)) differences.push(...(await ofBalance(snapshot, shard, balance)));
+      for (const gap of await findReturnGaps(snapshot, sku_ids)) differences.push(ofGap('returned', shard, gap));
+      for (const gap of await findHoldGaps(snapshot, sku_ids)) differences.push(ofGap('hold_row', shard, gap));
+      return { ...counts, differences, overdue: await findOverdueHolds(snapshot, sku_ids) };
+    });
+  }
+
+  readDecidedCarts(shard: ShardIndex, query: CartPageQuery, deadlineMs: DeadlineMs): Promise<readonly DecidedCart[]> {
+    return this.#lend(shard, deadlineMs, (connection) => readDecidedCarts(connection, query, deadlineMs));
+  }
+
+  readCarts(shard: ShardIndex, keys: readonly CartKey[], deadlineMs: DeadlineMs): Promise<readonly DecidedCart[]> {
+    return this.#lend(shard, deadlineMs, (connection) => readCartsByKey(connection, keys, deadlineMs));
+  }
+
+  findFreshCarts(shard: ShardIndex, keys: readonly CartKey[], deadlineMs: DeadlineMs): Promise<readonly CartKey[]> {
+    return this.#lend(shard, deadlineMs, (connection) => findFreshCarts(connection, keys, deadlineMs));
+  }
+
+  readFlows(shard: ShardIndex, keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<readonly Flow[]> {
+    return this.#lend(shard, deadlineMs, (connection) => readFlows(connection, keys, deadlineMs));
+  }
+
+  findFlowsOfCarts(shard: ShardIndex, carts: readonly CartKey[], sku_ids: readonly string[] | null, deadlineMs: DeadlineMs): Promise<readonly Flow[]> {
+    return this.#lend(shard, deadlineMs, (connection) => findFlowsOfCarts(connection, carts, sku_ids, deadlineMs));
+  }
+
+  mend(shard: ShardIndex, adjustment: Adjust, deadlineMs: DeadlineMs): Promise<Mended | NotDone | NotMine | Unknown> {
+    return settle(this.#shard(shard), deadlineMs, mend(adjustment));
+  }
+
+  #shard(index: ShardIndex): Shard {
+    const shard = this.#shards[index];
+    if (shard === undefined) throw new RangeError(`there is no shard ${index}`);
+    return shard;
+  }
+
+  async #lend<T>(shard: ShardIndex, deadlineMs: DeadlineMs, read: (connection: Connection) => Promise<T>): Promise<T> {
+    const { pool } = this.#shard(shard);
+    const connection = await pool.acquire(deadlineMs);
+    try {
+      const answer = await read(connection);
+      pool.release(connection);
+      return answer;
+    } catch (error) {
+      pool.discard(connection);
+      throw error;
+    }
+  }
+}
+
+async function ofBalance(snapshot: Snapshot, shard: ShardIndex, balance: ShelfBalance): Promise<ShelfDifference[]> {
+  const { sku_id, leaved, held, pending, flow_count, pending_count } = balance;
+  const expected = expectedOf(balance);
+  const found: ShelfDifference[] = [];
+  if (leaved !== expected) {
+    const order_detail_ids = await readFlowIds(snapshot, sku_id, 'newest');
+    found.push({ kind: 'leaved_amount', shard, sku_id, expected, actual: leaved, flow_count, order_detail_ids, cart: null });
+  }
+  if (held !== pending) {
+    const order_detail_ids = await readFlowIds(snapshot, sku_id, 'pending');
+    found.push({ kind: 'held_amount', shard, sku_id, expected: pending, actual: held, flow_count: pending_count, order_detail_ids, cart: null });
+  }
+  return found;
+}
+
+function ofGap(kind: DifferenceKind, shard: ShardIndex, gap: Gap): ShelfDifference {
+  return { kind, shard, ...gap, cart: null };
+}

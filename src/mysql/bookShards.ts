@@ -1,0 +1,34 @@
+import type { Address } from './connection.ts';
+import { Shard } from './shard.ts';
+
+/** One connection reads, the other looks after the shard. */
+const CONNECTIONS = 2;
+const WAITING_MAX = 64;
+
+/** Shards for who reads a lot and seldom: with connections of their own, so that traffic keeps its own. */
+export interface BookShards {
+  readonly shards: readonly Shard[];
+  close(): void;
+}
+
+export interface BookShardsOptions {
+  readonly shards: readonly { readonly name: string; readonly address: Address }[];
+  readonly initialShards: number;
+  /** The longest wait for one answer: adding up a large shard takes longer than a request may. */
+  readonly statementMs: number;
+  readonly relaxedAllowed: boolean;
+}
+
+/** Opens connections to all shards; a shard that cannot be had fails its readers. */
+export function openBookShards({ shards, ...options }: BookShardsOptions): BookShards {
+  const opened = shards.map(
+    ({ name, address }, shard) =>
+      new Shard({ ...options, name, address, shard, connections_max: CONNECTIONS, waiting_max: WAITING_MAX, onChange: () => undefined }),
+  );
+  return {
+    shards: opened,
+    close: () => {
+      for (const { pool } of opened) pool.close();
+    },
+  };
+}

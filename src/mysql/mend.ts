@@ -1,0 +1,33 @@
+import { expectedOf } from '../core/books.ts';
+import type { Adjust } from '../core/operation.ts';
+import type { NotMine } from '../core/outcome.ts';
+import type { Mended } from '../core/ports.ts';
+import type { Change } from './settle.ts';
+import { insertAdjustment } from './sql/insertAdjustment.ts';
+import { lockAdjustment } from './sql/lockAdjustment.ts';
+import { lockStock } from './sql/lockStock.ts';
+import { ownSlots } from './sql/ownSlots.ts';
+import { readUnbalanced } from './sql/readBalances.ts';
+
+/**
+ * Brings a journal to what its row says. Whatever changes what is left of a SKU changes its row in the same transaction,
+ * so while the row is locked the journal stands still, and the difference is looked at once more.
+ */
+export function mend(adjustment: Adjust): Change<Mended | NotMine> {
+  const { sku_id, delta } = adjustment;
+
+  return {
+    async attempt(transaction) {
+      if (!(await ownSlots(transaction, [sku_id]))) return { keep: false, value: { is: 'not_mine' } };
+      const isThere = await lockStock(transaction, sku_id);
+      const [balance] = await readUnbalanced(transaction, [sku_id]);
+      const isSame = balance !== undefined && balance.leaved - expectedOf(balance) === BigInt(delta);
+      if (!isThere || !isSame || !(await insertAdjustment(transaction, adjustment))) return { keep: false, value: { is: 'changed' } };
+      return { keep: true, value: { is: 'mended' } };
+    },
+
+    async recall(transaction) {
+      return (await lockAdjustment(transaction, adjustment)) === delta ? { is: 'mended' } : null;
+    },
+  };
+}

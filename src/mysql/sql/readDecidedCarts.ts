@@ -1,0 +1,57 @@
+import type { CartKey, DeadlineMs, Verdict } from '../../core/nouns.ts';
+import type { DecidedCart } from '../../core/reconciliation.ts';
+import type { Connection } from '../connection.ts';
+import { bytesOf, textOf } from './bytes.ts';
+import { cartLinesOf } from './carts.ts';
+import { OVERDUE_SECONDS } from './findOverdueHolds.ts';
+
+const COLUMNS = 'order_id, attempt, state, order_lines';
+/** The server looks for the SKU in the lines, so that the other carts stay there; records without lines may be about any. */
+const NAMING = "AND (LOCATE(?, order_lines) > 0 OR order_lines = '[]')";
+const PAGE = (naming: string): string => `
+SELECT ${COLUMNS} FROM cart FORCE INDEX (PRIMARY)
+ WHERE order_id >= ? AND (order_id > ? OR attempt > ?) AND state <> 'open' ${naming}
+ ORDER BY order_id, attempt LIMIT ?`;
+const KEY = '(order_id = ? AND attempt = ?)';
+const SINCE = `state = 'open' OR decided_at > CURRENT_TIMESTAMP(6) - INTERVAL ${OVERDUE_SECONDS} SECOND`;
+
+interface Row {
+  readonly order_id: Buffer;
+  readonly attempt: number;
+  readonly state: Verdict;
+  readonly order_lines: Buffer;
+}
+
+/** Which records, from where on. */
+export interface CartPageQuery {
+  readonly after: CartKey | null;
+  readonly max: number;
+  /** Only carts with a line of this SKU; null: all. */
+  readonly naming: string | null;
+}
+
+/** A page of the records of decided carts, in the order of their keys. */
+export async function readDecidedCarts(connection: Connection, { after, max, naming }: CartPageQuery, deadlineMs: DeadlineMs): Promise<DecidedCart[]> {
+  const from = bytesOf(after?.order_id ?? '');
+  // As it stands in a record: the first of a line's three.
+  const name = naming === null ? [] : [bytesOf(`[${JSON.stringify(naming)},`)];
+  const values = [from, from, after?.attempt ?? 0, ...name, max];
+  return (await connection.rows<Row>(PAGE(naming === null ? '' : NAMING), values, deadlineMs)).map(cartOf);
+}
+
+/** The records of some carts that were decided. @param keys at least one */
+export async function readCartsByKey(connection: Connection, keys: readonly CartKey[], deadlineMs: DeadlineMs): Promise<DecidedCart[]> {
+  const sql = `SELECT ${COLUMNS} FROM cart WHERE (${keys.map(() => KEY).join(' OR ')}) AND state <> 'open'`;
+  return (await connection.rows<Row>(sql, keys.flatMap(({ order_id, attempt }) => [bytesOf(order_id), attempt]), deadlineMs)).map(cartOf);
+}
+
+/** Which of some carts are open, or were decided only just now. @param keys at least one */
+export async function findFreshCarts(connection: Connection, keys: readonly CartKey[], deadlineMs: DeadlineMs): Promise<CartKey[]> {
+  const sql = `SELECT order_id, attempt FROM cart WHERE (${keys.map(() => KEY).join(' OR ')}) AND (${SINCE})`;
+  const rows = await connection.rows<Row>(sql, keys.flatMap(({ order_id, attempt }) => [bytesOf(order_id), attempt]), deadlineMs);
+  return rows.map(({ order_id, attempt }) => ({ order_id: textOf(order_id), attempt }));
+}
+
+function cartOf({ order_id, attempt, state, order_lines }: Row): DecidedCart {
+  return { order_id: textOf(order_id), attempt, state, lines: cartLinesOf(order_lines) };
+}

@@ -1,0 +1,20 @@
+import type { SqlValue } from '../connection.ts';
+import { bytesOf } from './bytes.ts';
+
+/** The units of a row's SKU as an expression, to be used wherever a statement needs them. */
+export interface UnitsBySku {
+  readonly units: string;
+  /** For each time that `units` stands in the statement. */
+  readonly values: readonly SqlValue[];
+  readonly sku_ids: readonly Buffer[];
+}
+
+/** @param wanted units by SKU; at least one */
+export function unitsBySku(wanted: ReadonlyMap<string, number>): UnitsBySku {
+  const sku_ids = [...wanted.keys()].map(bytesOf);
+  return {
+    units: `CASE sku_id ${'WHEN ? THEN ? '.repeat(wanted.size)}END`,
+    values: [...wanted].flatMap(([sku_id, units]) => [bytesOf(sku_id), units]),
+    sku_ids,
+  };
+}

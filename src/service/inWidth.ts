@@ -1,0 +1,11 @@
+/** Does something for each item, at most `width` of them at once. @returns the results in the order of the items */
+export async function inWidth<T, R>(items: readonly T[], width: number, work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  const entries = items.entries();
+  await Promise.all(
+    Array.from({ length: Math.min(width, items.length) }, async () => {
+      for (const [index, item] of entries) results[index] = await work(item);
+    }),
+  );
+  return results;
+}

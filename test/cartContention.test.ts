@@ -1,0 +1,174 @@
+import { expect } from 'chai';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Line } from '../src/core/nouns.ts';
+import { openCartBench, WAIT_MS } from './support/cartBench.ts';
+import { expectWhole, FREE_MS, sendOrder, wordOf } from './support/cartCustomers.ts';
+import type { Told } from './support/cartCustomers.ts';
+import { cartRows, linesOf, nothingHeld, recordsOf } from './support/cartRows.ts';
+import { eventually } from './support/eventually.ts';
+import { fresh, startTestGateway } from './support/gateway.ts';
+import type { TestGateway } from './support/gateway.ts';
+import { sideSession } from './support/sideSession.ts';
+import { skuOn } from './support/traffic.ts';
+
+const LONG = process.env['STOCKGATE_TEST_LONG'] === '1';
+const TRAFFIC_MS = LONG ? 60_000 : 5_000;
+const CLIENTS = 64;
+const SAME_ORDER_CLIENTS = 20;
+const AMPLE = 1_000_000;
+/** Below what a gateway waits for a shard, so that the shard is slow and not dead. */
+const SLOW_MS = 600;
+
+describe('carts that meet', () => {
+  let gateways: readonly [TestGateway, TestGateway];
+  before(async () => {
+    gateways = [await startTestGateway(), await startTestGateway()];
+  });
+  after(() => Promise.all(gateways.map((gateway) => gateway.stop())));
+
+  const skusOn = (...shards: readonly number[]): string[] => {
+    const name = fresh('meet');
+    return shards.map((shard) => skuOn(shard, name));
+  };
+  const openAll = async (sku_ids: readonly string[], units: readonly number[]): Promise<Map<string, number>> => {
+    for (const [place, sku_id] of sku_ids.entries()) await gateways[0].openSku(sku_id, units[place] ?? AMPLE);
+    return new Map(sku_ids.map((sku_id, place) => [sku_id, units[place] ?? AMPLE]));
+  };
+  /** Keeps the stock row of a SKU locked until it is let go. */
+  const lockStock = async (shard: number, sku_id: string): Promise<() => void> => {
+    const session = await sideSession(shard);
+    await session.query('BEGIN');
+    await session.query('SELECT 1 FROM stock WHERE sku_id = ? FOR UPDATE', [Buffer.from(sku_id)]);
+    return () => session.destroy();
+  };
+
+  it('goes on while customers name the same goods in opposite order', async () => {
+    const sku_ids = skusOn(1, 3, 9, 14);
+    const scarce = sku_ids[2] ?? '';
+    const opened = await openAll(sku_ids, [AMPLE, AMPLE, LONG ? 2_000 : 150, AMPLE]);
+    const told: Told[] = [];
+    const untilMs = performance.now() + TRAFFIC_MS;
+    const shop = async (client: number): Promise<void> => {
+      for (let round = 0; performance.now() < untilMs; round += 1) {
+        const chosen = round % 3 === 0 ? sku_ids : sku_ids.filter((_, place) => place !== (client + round) % sku_ids.length);
+        const order_id = fresh('opposite');
+        const lines = linesOf(client % 2 === 0 ? chosen : chosen.toReversed(), order_id, 1 + (round % 2));
+        told.push(await sendOrder(gateways[client % 2] ?? gateways[0], order_id, lines));
+      }
+    };
+    await Promise.all(Array.from({ length: CLIENTS }, (_, client) => shop(client)));
+    const words = told.map(({ answer }) => wordOf(answer));
+    expect([...new Set(words)].filter((word) => !['201', 'insufficient_stock', 'overloaded'].includes(word)), 'other answers').to.deep.equal([]);
+    await expectWhole(told, opened);
+    expect(words, 'something is sold').to.include('201');
+    // Nobody was told "too few" while what he wanted was there: the rest can be bought.
+    const rest = (await cartRows([scarce])).stock.get(scarce)?.leaved ?? 0;
+    if (rest > 0) expect((await gateways[0].deduct({ sku_id: scarce, order_detail_id: fresh('rest'), quantity: rest })).status).to.equal(201);
+  });
+
+  for (const kind of ['line', 'cart'] as const) {
+    it(`lets a single ${kind} wait for the last unit while a cart that will fail holds it`, async () => {
+      const [wanted = '', missing = '', other = ''] = skusOn(2, 10, 5);
+      await openAll([wanted, missing, other], [1, 0, 5]);
+      const unlock = await lockStock(10, missing);
+      const doomed = sendOrder(gateways[0], fresh('doomed'), linesOf([wanted, missing], fresh('doomed')));
+      await eventually('the unit is held', FREE_MS, async () => (await cartRows([wanted])).holds === 1);
+      const order_id = fresh('last');
+      const buyer = sendOrder(gateways[1], order_id, linesOf(kind === 'line' ? [wanted] : [other, wanted], order_id));
+      await sleep(SLOW_MS / 2);
+      unlock();
+      expect(wordOf((await doomed).answer)).to.equal('insufficient_stock');
+      expect(wordOf((await buyer).answer)).to.equal('201');
+      await nothingHeld([wanted, missing, other], FREE_MS);
+      expect((await cartRows([wanted])).stock.get(wanted)?.leaved).to.equal(0);
+    });
+  }
+
+  it('says "too few" to who waited as soon as the cart has really sold the last unit', async () => {
+    const [wanted = '', slow = ''] = skusOn(2, 10);
+    await openAll([wanted, slow], [1, 1]);
+    const unlock = await lockStock(10, slow);
+    const first = sendOrder(gateways[0], fresh('first'), linesOf([wanted, slow], fresh('first')));
+    await eventually('the unit is held', FREE_MS, async () => (await cartRows([wanted])).holds === 1);
+    const buyers = gateways.map((gateway) => gateway.deduct({ sku_id: wanted, order_detail_id: fresh('late'), quantity: 1 }));
+    await sleep(SLOW_MS / 2);
+    unlock();
+    expect(wordOf((await first).answer)).to.equal('201');
+    for (const buyer of await Promise.all(buyers)) expect(buyer.body.code).to.equal('insufficient_stock');
+  });
+
+  it('says "try again", not "too few", while nobody knows; then the cart is given up and the unit sold', async () => {
+    const [wanted = '', unused = ''] = skusOn(2, 10);
+    const opened = await openAll([wanted, unused], [1, 1]);
+    const abandoned = { order_id: fresh('abandoned'), attempt: 1 };
+    const bench = openCartBench();
+    const lines = linesOf([wanted], abandoned.order_id);
+    await bench.carts.begin(bench.shardOf(abandoned.order_id), { order_id: abandoned.order_id, lines }, false, performance.now() + WAIT_MS);
+    expect((await bench.apply({ kind: 'hold', ...abandoned, lines })).is).to.equal('held');
+    bench.close();
+    const [line, cart] = [fresh('line'), fresh('cart')];
+    const early = await Promise.all([
+      sendOrder(gateways[0], line, linesOf([wanted], line)),
+      sendOrder(gateways[1], cart, linesOf([wanted, unused], cart)),
+    ]);
+    expect(early.map(({ answer }) => wordOf(answer))).to.deep.equal(['overloaded', 'overloaded']);
+    let told = await sendOrder(gateways[0], line, linesOf([wanted], line));
+    await eventually('the unit is sold', 2 * FREE_MS, async () => {
+      if (wordOf(told.answer) === 'overloaded') told = await sendOrder(gateways[0], line, linesOf([wanted], line));
+      return wordOf(told.answer) !== 'overloaded';
+    });
+    expect(wordOf(told.answer)).to.equal('201');
+    await expectWhole([told], opened);
+    expect(await recordsOf(abandoned.order_id)).to.deep.equal(['aborted']);
+  });
+
+  it('has one effect when many send one order at once', async () => {
+    for (let round = 0; round < (LONG ? 50 : 5); round += 1) {
+      const sku_ids = skusOn(0, 7, 12);
+      const opened = await openAll(sku_ids, [5, 5, 5]);
+      const order_id = fresh('same');
+      const lines = linesOf(sku_ids, order_id, 2);
+      const told = await Promise.all(Array.from({ length: SAME_ORDER_CLIENTS }, (_, client) => sendOrder(gateways[client % 2] ?? gateways[0], order_id, lines)));
+      const words = told.map(({ answer }) => wordOf(answer));
+      expect(words, 'one of them sold it').to.include('201');
+      for (const word of words) expect(word).to.be.oneOf(['201', '200', 'overloaded']);
+      await expectWhole(told.slice(0, 1).map((one) => ({ ...one, answer: { ...one.answer, status: 201 } })), opened);
+      expect((await recordsOf(order_id)).filter((state) => state === 'committed')).to.have.length(1);
+    }
+  });
+
+  it('takes the ids of a refused cart again after a restock, with other quantities and from others too', async () => {
+    const sku_ids = skusOn(4, 11);
+    const second = sku_ids[1] ?? '';
+    const opened = await openAll(sku_ids, [9, 0]);
+    const refused = fresh('refused');
+    const lines = (quantity: number): Line[] => linesOf(sku_ids, refused, quantity);
+    for (let time = 0; time < 3; time += 1) {
+      const { answer } = await sendOrder(gateways[time % 2] ?? gateways[0], refused, lines(2));
+      expect([answer.status, answer.body.lines?.[0]?.leaved_amount]).to.deep.equal([409, 0]);
+    }
+    await gateways[0].adminPost(`/v1/skus/${encodeURIComponent(second)}/adjustments`, { adjustment_id: 'restock', delta: 9 });
+    const told = await sendOrder(gateways[1], refused, lines(3));
+    expect(wordOf(told.answer)).to.equal('201');
+    expect(wordOf((await sendOrder(gateways[0], refused, lines(2))).answer)).to.equal('idempotency_conflict');
+    await expectWhole([told], new Map([...opened, [second, 9]]));
+    const another = fresh('another');
+    const foreign = await gateways[0].post('/v1/deductions', { order_id: another, lines: lines(3) });
+    expect(foreign.body.code).to.equal('idempotency_conflict');
+  });
+
+  it('frees what it held within five seconds of a refusal, also when the undoing failed at first', async () => {
+    const [held = '', missing = ''] = skusOn(6, 13);
+    await openAll([held, missing], [3, 0]);
+    const unlockMissing = await lockStock(13, missing);
+    const doomed = sendOrder(gateways[0], fresh('refused'), linesOf([held, missing], fresh('refused')));
+    await eventually('a unit is held', FREE_MS, async () => (await cartRows([held])).holds === 1);
+    const unlockHeld = await lockStock(6, held);
+    unlockMissing();
+    const { answer } = await doomed;
+    expect(wordOf(answer)).to.equal('insufficient_stock');
+    unlockHeld();
+    await nothingHeld([held, missing], FREE_MS);
+    expect((await cartRows([held])).stock.get(held)).to.deep.equal({ leaved: 3, held: 0 });
+  });
+});

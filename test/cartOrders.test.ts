@@ -1,0 +1,132 @@
+import { expect } from 'chai';
+import { inParallel } from '../scripts/support/inParallel.ts';
+import type { CartKey, Line } from '../src/core/nouns.ts';
+import { openCartBench, WAIT_MS } from './support/cartBench.ts';
+import type { CartBench } from './support/cartBench.ts';
+import { age, cartRows, endsOf } from './support/cartRows.ts';
+import { fresh } from './support/gateway.ts';
+import { skuOn } from './support/traffic.ts';
+
+const LONG = process.env['STOCKGATE_TEST_LONG'] === '1';
+
+/**
+ * What may be done to a cart, each by somebody who does not know of the others. The first hold reaches two of the three
+ * shards, the second all of them; a verdict is carried out by whoever gives it, and by two who only ask for it.
+ */
+const STEPS = ['hold two', 'hold all', 'commit', 'abort', 'settle', 'settle again'] as const;
+type Step = (typeof STEPS)[number];
+
+const OPENED = 10_000;
+/** Differing, so that units of one line are never taken for those of another. */
+const QUANTITIES = [1, 2, 4] as const;
+/** Orders under way at once, each on SKUs of its own; one lane takes its orders one after the other. */
+const LANES = 12;
+
+const ORDERS = permutations(STEPS);
+
+interface Tried {
+  readonly order_id: string;
+  readonly lines: readonly Line[];
+  readonly steps: readonly Step[];
+  readonly isSold: boolean;
+}
+
+describe('a cart, its steps in every order', () => {
+  let bench: CartBench;
+  before(() => {
+    bench = openCartBench();
+  });
+  after(() => bench.close());
+
+  it('has as many orders as six steps can have', () => {
+    expect(new Set(ORDERS.map((steps) => steps.join())).size).to.equal(720);
+  });
+
+  it('ends in one of two ways when its record was written first, whatever comes when', async () => {
+    await tryAll(ORDERS, true);
+  });
+
+  it('ends in nothing when it has no record: who needs to know writes it as aborted', async () => {
+    await tryAll(LONG ? ORDERS : sample(ORDERS, 5), false);
+  });
+
+  /** Takes every order on a cart of its own, lets one sweep pass, and holds all that stands against what must. */
+  async function tryAll(orders: readonly (readonly Step[])[], hasRecord: boolean): Promise<void> {
+    const lanes = orders.map((_, place) => place).slice(0, LANES);
+    const tried: Tried[] = [];
+    const skusOfLane = lanes.map(() => {
+      const name = fresh('orders');
+      return [1, 2, 3].map((shard) => skuOn(shard, name));
+    });
+    await inParallel(skusOfLane.flat(), LANES, (sku_id) => bench.open(sku_id, OPENED));
+    await inParallel(lanes, LANES, async (lane) => {
+      const sku_ids = skusOfLane[lane] ?? [];
+      for (let place = lane; place < orders.length; place += LANES) {
+        tried.push(await tryOne(sku_ids, orders[place] ?? [], hasRecord));
+      }
+    });
+    await age({ order_ids: tried.map(({ order_id }) => order_id), sku_ids: skusOfLane.flat() });
+    await bench.sweeper().sweep();
+
+    const rows = await cartRows(skusOfLane.flat());
+    expect(rows.holds, 'rows of cart_hold').to.equal(0);
+    const wrong = tried.flatMap(({ lines, steps, isSold }) => {
+      const ends = endsOf(rows, lines).join();
+      return ends === (isSold ? 'deducted,deducted,deducted' : 'none,none,none') ? [] : [`${steps.join(', ')}: ${ends}`];
+    });
+    expect(wrong, `${wrong.length} of ${tried.length}`).to.deep.equal([]);
+    for (const sku_id of skusOfLane.flat()) {
+      const sold = tried.filter(({ isSold }) => isSold).flatMap(({ lines }) => lines.filter((line) => line.sku_id === sku_id));
+      const units = sold.reduce((sum, { quantity }) => sum + quantity, 0);
+      expect(rows.stock.get(sku_id), sku_id).to.deep.equal({ leaved: OPENED - units, held: 0 });
+    }
+    expect(tried.some(({ isSold }) => isSold), 'some are sold').to.equal(hasRecord);
+  }
+
+  async function tryOne(sku_ids: readonly string[], steps: readonly Step[], hasRecord: boolean): Promise<Tried> {
+    const order_id = fresh('order');
+    const lines = sku_ids.map((sku_id, place): Line => ({ sku_id, order_detail_id: order_id, quantity: QUANTITIES[place] ?? 1 }));
+    const cart: CartKey = { order_id, attempt: 1 };
+    const home = bench.shardOf(order_id);
+    if (hasRecord) {
+      const begun = await bench.carts.begin(home, { order_id, lines }, false, performance.now() + WAIT_MS);
+      expect(begun).to.deep.equal({ is: 'begun', attempt: 1 });
+    }
+    let isUndone = false;
+    for (const step of steps) isUndone = (await take(step, home, cart, lines, isUndone)) || isUndone;
+    const isSold = hasRecord && steps.indexOf('commit') < steps.indexOf('abort');
+    return { order_id, lines, steps, isSold };
+  }
+
+  /** @returns whether the cart is now undone on all shards: a hold that comes later must find that it is late */
+  async function take(step: Step, home: number, cart: CartKey, lines: readonly Line[], isUndone: boolean): Promise<boolean> {
+    const deadlineMs = performance.now() + WAIT_MS;
+    if (step === 'hold two' || step === 'hold all') {
+      const held = lines.slice(0, step === 'hold two' ? 2 : 3);
+      const outcomes = await Promise.all(held.map((line) => bench.apply({ kind: 'hold', ...cart, lines: [line] })));
+      expect(outcomes.map(({ is }) => is), `${step} of ${isUndone ? 'an undone' : 'a'} cart`).to.deep.equal(held.map(() => (isUndone ? 'not_done' : 'held')));
+      return false;
+    }
+    const judged =
+      step === 'commit' || step === 'abort'
+        ? await bench.carts.decide(home, cart, step === 'commit' ? 'committed' : 'aborted', deadlineMs)
+        : await bench.carts.judge(home, cart, deadlineMs);
+    if (judged.is !== 'judged') throw new Error(`${step}: ${JSON.stringify(judged)}`);
+    const { state } = judged;
+    if (state === 'open') return false;
+    const settled = await Promise.all(lines.map((line) => bench.apply({ kind: 'settle', ...cart, verdict: state, lines: [line] })));
+    expect(settled.map(({ is }) => is), step).to.deep.equal(lines.map(() => 'applied'));
+    return state === 'aborted';
+  }
+});
+
+function permutations<T>(things: readonly T[]): T[][] {
+  if (things.length === 0) return [[]];
+  return things.flatMap((first, place) => permutations(things.toSpliced(place, 1)).map((rest) => [first, ...rest]));
+}
+
+/** Every so-many-eth, beginning somewhere else each time. */
+function sample<T>(things: readonly T[], every: number): T[] {
+  const first = Math.floor(Math.random() * every);
+  return things.filter((_, place) => place % every === first);
+}

@@ -1,0 +1,153 @@
+import { expect } from 'chai';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { inParallel } from '../scripts/support/inParallel.ts';
+import type { Parts } from '../src/service/parts.ts';
+import { deductOrder } from '../src/service/deductOrder.ts';
+import { openCartBench, WAIT_MS } from './support/cartBench.ts';
+import type { CartBench } from './support/cartBench.ts';
+import { CART_POINTS, expectOneEnd, FROZEN_MS, openCrashedCart, rivalOf, strikeProcess } from './support/cartCrash.ts';
+import { age, cartRows, endsOf, linesOf, recordsOf } from './support/cartRows.ts';
+import { armedText, failPoints } from './support/failPoints.ts';
+import type { Armed } from './support/failPoints.ts';
+import { fresh, startTestGateway } from './support/gateway.ts';
+import type { TestGateway } from './support/gateway.ts';
+import { temporaryFolder } from './support/temporary.ts';
+import { skuOn } from './support/traffic.ts';
+
+const LONG = process.env['STOCKGATE_TEST_LONG'] === '1';
+/** Processes take a second of processor time each to start; the quick form strikes them where it matters most. */
+const QUICK: readonly string[] = ['engine.apply after 1', 'carts.decide before 1', 'carts.decide after 1'];
+const PROCESS_POINTS = CART_POINTS.filter(({ point, pass }) => LONG || QUICK.includes(`${point} ${pass}`));
+/** One coordinator has no time left when it wakes up; the other goes on, and finds what was decided for it. */
+const REQUEST_MS = [3_000, 20_000];
+const ROUNDS_MAX = 20;
+
+describe('what carts leave over', () => {
+  const folder = temporaryFolder();
+  let bench: CartBench;
+  let healthy: TestGateway;
+  before(async () => {
+    bench = openCartBench();
+    healthy = await startTestGateway();
+  });
+  after(async () => {
+    bench.close();
+    await healthy.stop();
+    folder.remove();
+  });
+
+  it('is finished or undone while its coordinator sleeps, at whichever step, and what that decides stands when it wakes', async () => {
+    const faults: string[] = [];
+    const cases = CART_POINTS.flatMap((at) => REQUEST_MS.map((requestMs) => ({ at, requestMs })));
+    await inParallel(cases, cases.length, async ({ at, requestMs }) => {
+      await sleepAt(at, requestMs).catch((error: unknown) => faults.push(`${at.point} ${at.pass} of ${requestMs} ms: ${String(error)}`));
+    });
+    expect(faults).to.deep.equal([]);
+  });
+
+  for (const fault of ['kill', 'stall'] as const) {
+    it(`is finished or undone when the process of its coordinator is ${fault === 'kill' ? 'killed' : 'frozen and let go'}`, async () => {
+      const faults: string[] = [];
+      await inParallel(PROCESS_POINTS, fault === 'kill' ? 3 : 4, async (at) => {
+        await strikeProcess(healthy, folder, fault, at).catch((error: unknown) => faults.push(`${armedText({ ...at, fault })}: ${String(error)}`));
+      });
+      expect(faults).to.deep.equal([]);
+    });
+  }
+
+  it('is settled the same way by two sweepers at once', async () => {
+    const left = await leaveOver(LONG ? 60 : 10);
+    const faults: unknown[] = [];
+    const sweepers = [bench.sweeper({ faults }), bench.sweeper({ faults })];
+    await Promise.all(sweepers.map((sweeper) => sweeper.sweep()));
+    await Promise.all(sweepers.map((sweeper) => sweeper.sweep()));
+    await expectSettled(left);
+    expect(faults).to.deep.equal([]);
+  });
+
+  it('is worked off in bounded rounds', async () => {
+    const rowsMax = 3;
+    const left = await leaveOver(4);
+    const counts = { judge: new Map<number, number>(), apply: new Map<number, number>() };
+    const count = (calls: Map<number, number>, shard: number): void => void calls.set(shard, (calls.get(shard) ?? 0) + 1);
+    const around = (parts: Parts): Parts => ({
+      ...parts,
+      engine: { apply: (shard, ...rest) => (count(counts.apply, shard), parts.engine.apply(shard, ...rest)) },
+      carts: {
+        begin: (...given) => parts.carts.begin(...given),
+        decide: (...given) => parts.carts.decide(...given),
+        findLeftOver: (...given) => parts.carts.findLeftOver(...given),
+        judge: (shard, ...rest) => (count(counts.judge, shard), parts.carts.judge(shard, ...rest)),
+      },
+    });
+    const sweeper = bench.sweeper({ rowsMax, around });
+    let rounds = 0;
+    while ((await cartRows(left.flatMap(({ sku_ids }) => sku_ids))).holds > 0) {
+      if ((rounds += 1) > ROUNDS_MAX) throw new Error(`not worked off in ${ROUNDS_MAX} rounds`);
+      for (const calls of Object.values(counts)) calls.clear();
+      await sweeper.sweep();
+      const total = (calls: Map<number, number>): number => [...calls.values()].reduce((sum, one) => sum + one, 0);
+      // Of each of 16 shards so many records and so many holds, at most.
+      expect(Math.max(0, ...counts.apply.values()), 'settlements on one shard').to.be.at.most(rowsMax);
+      expect(total(counts.judge), 'records asked for').to.be.at.most(16 * 2 * rowsMax);
+    }
+    expect(rounds, 'more than one round was needed').to.be.above(1);
+    await expectSettled(left);
+  });
+
+  /** Lets a coordinator sleep at one step, in this process, beyond the time after which others may decide. */
+  async function sleepAt(at: Pick<Armed, 'point' | 'pass'>, requestMs: number): Promise<void> {
+    const cart = await openCrashedCart(healthy);
+    let fired = false;
+    const points = failPoints({ ...at, fault: 'stall' }, FROZEN_MS, (_, fires) => (fired ||= fires));
+    const { engine, carts } = points.decorate({ engine: bench.parts.engine, carts: bench.parts.carts });
+    points.begin();
+    const lines = linesOf(cart.sku_ids, cart.order_id);
+    const sold = deductOrder({ ...bench.parts, engine, carts }, { order_id: cart.order_id, lines }, performance.now() + requestMs);
+    await sleep(0);
+    while (!fired) await sleep(5);
+    const rival = await rivalOf(healthy, cart);
+    const { outcome } = await sold;
+    const told = { deducted: '201', unknown: 'outcome_unknown', refused: 'insufficient_stock', not_done: 'overloaded' }[outcome.is];
+    await expectOneEnd(cart, told, rival);
+  }
+
+  interface LeftCart {
+    readonly order_id: string;
+    readonly sku_ids: readonly string[];
+    readonly isSold: boolean;
+  }
+
+  /** Leaves carts over in every way there is, as if a minute ago. */
+  async function leaveOver(ofEach: number): Promise<LeftCart[]> {
+    const kinds = ['begun', 'open', 'committed', 'aborted', 'no record'] as const;
+    const left: LeftCart[] = [];
+    await inParallel(Array.from({ length: ofEach }, () => kinds).flat(), 8, async (kind) => {
+      const order_id = fresh('left');
+      const sku_ids = [4, 6, 12].map((shard) => skuOn(shard, order_id));
+      const lines = linesOf(sku_ids, order_id);
+      const cart = { order_id, attempt: 1 };
+      const deadlineMs = performance.now() + WAIT_MS;
+      for (const sku_id of sku_ids) await bench.open(sku_id, 1);
+      if (kind !== 'no record') await bench.carts.begin(bench.shardOf(order_id), { order_id, lines }, false, deadlineMs);
+      // Of an open one a hold is missing, of a committed one another is settled.
+      const held = kind === 'begun' ? [] : lines.slice(kind === 'open' ? 1 : 0);
+      for (const line of held) await bench.apply({ kind: 'hold', ...cart, lines: [line] });
+      if (kind === 'committed' || kind === 'aborted') await bench.carts.decide(bench.shardOf(order_id), cart, kind, deadlineMs);
+      if (kind === 'committed') await bench.apply({ kind: 'settle', ...cart, verdict: kind, lines: lines.slice(0, 1) });
+      left.push({ order_id, sku_ids, isSold: kind === 'committed' });
+    });
+    await age({ order_ids: left.map(({ order_id }) => order_id), sku_ids: left.flatMap(({ sku_ids }) => sku_ids) });
+    return left;
+  }
+
+  async function expectSettled(left: readonly LeftCart[]): Promise<void> {
+    const rows = await cartRows(left.flatMap(({ sku_ids }) => sku_ids));
+    expect(rows.holds).to.equal(0);
+    for (const { order_id, sku_ids, isSold } of left) {
+      expect(endsOf(rows, linesOf(sku_ids, order_id)), order_id).to.deep.equal(sku_ids.map(() => (isSold ? 'deducted' : 'none')));
+      expect(sku_ids.map((sku_id) => rows.stock.get(sku_id)), order_id).to.deep.equal(sku_ids.map(() => ({ leaved: isSold ? 0 : 1, held: 0 })));
+      expect(await recordsOf(order_id), order_id).to.deep.equal([isSold ? 'committed' : 'aborted']);
+    }
+  }
+});

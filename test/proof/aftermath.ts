@@ -1,0 +1,146 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Violation } from './books.ts';
+import { lookUp, resend, sendOrder } from './calls.ts';
+import type { Scene } from './calls.ts';
+import { isDefinite, toldOf } from './definite.ts';
+import { isCart, isWrite, overAtMs } from './effects.ts';
+import { isUnsettled, readFinalState } from './finalState.ts';
+import type { Goods } from './goods.ts';
+import type { Entry, FinalState, Write } from './history.ts';
+import { OPERATIONS } from './operations.ts';
+import type { TrafficOperation } from './operations.ts';
+import type { World } from './world.ts';
+
+/** I7, I9: an unknown is definite, and a cart decided, this long after its shard is back. */
+const RESOLVE_MS_MAX = 30_000;
+/** The same for what was sent when all was whole: nobody waits for a shard then. */
+const SETTLE_MS_MAX = 5_000;
+export const CALL_MS = 6_000;
+
+export interface Resolved {
+  /** How long after the world was whole again, and its own attempt over, each write that was unknown then became definite. */
+  readonly resolveMs: readonly number[];
+  readonly violations: readonly Violation[];
+}
+
+/** Asks for the writes that are still unknown, or sends them again, as a shop would, until they are definite. */
+export async function resolveUnknowns(scene: Scene, healedMs: number): Promise<Resolved> {
+  const history = [...scene.history];
+  const unknown = history.filter(isWrite).filter((write) => write.verdict === 'unknown' && !toldOf(write, history).some((told) => isDefinite(write, told)));
+  const resolveMs = await Promise.all(
+    unknown.map(async (write) => {
+      await eventuallyTrue(`resolving ${JSON.stringify(write).slice(0, 200)}`, () => askAfter(scene, write));
+      return performance.now() - Math.max(healedMs, overAtMs(write));
+    }),
+  );
+  const late = resolveMs.filter((ms) => ms > RESOLVE_MS_MAX);
+  return { resolveMs, violations: late.map((ms) => ({ invariant: 'I9', what: `an unknown became definite after ${Math.round(ms)} ms` })) };
+}
+
+/** Whether somebody who asks now hears what became of a write. */
+async function askAfter(scene: Scene, write: Write): Promise<boolean> {
+  if (write.kind === 'deduction' && scene.random.chance(0.5)) return isDefinite(write, { kind: 'looked up', answers: await lookUp(scene, write.lines) });
+  return isDefinite(write, { kind: 'again', answer: await resend(scene, write) });
+}
+
+/** Waits until no attempt that was not answered can take effect any more. */
+export async function lastAttemptOver(scene: Scene): Promise<void> {
+  const overMs = Math.max(0, ...scene.history.filter(isWrite).map(overAtMs));
+  await sleep(Math.max(0, overMs - performance.now()));
+}
+
+/** Does everything there is to do, until each has come to its end: a product that does nothing breaks no other rule. */
+export async function everythingWorks(scene: Scene, lasts: ReadonlyMap<string, readonly Entry[]>, isBroken: boolean): Promise<void> {
+  const missing = OPERATIONS.filter((operation) => isBroken || !(lasts.get(operation.name) ?? []).some((last) => isEnd(operation, last, false)));
+  for (const operation of missing) {
+    await eventuallyTrue(`'${operation.name}' comes to an end`, async () => {
+      const last = await operation.run(scene);
+      return last !== null && isEnd(operation, last, isBroken);
+    });
+  }
+}
+
+/** Whether an operation ended as it should: where much was broken, any definite answer will do. */
+export function isEnd({ ends }: Pick<TrafficOperation, 'ends'>, { verdict }: Entry, isBroken: boolean): boolean {
+  return verdict === (ends ?? 'done') || (isBroken && (verdict === 'done' || verdict === 'refused'));
+}
+
+/** Where nothing is broken, every write is done or refused; but for a cancellation that met a cart on some of its shards only. */
+export function leftOpen(history: readonly Entry[]): Violation[] {
+  const writes = history.filter(isWrite);
+  return writes
+    .filter(({ verdict }) => verdict === 'undone' || verdict === 'unknown')
+    .filter((write) => !(write.code === 'outcome_unknown' && meetsCart(write, writes)))
+    .map(({ kind, verdict, code, invokedMs, endedMs }) => ({
+      invariant: 'contract',
+      what: `a ${kind} was ${verdict} (${code ?? 'no answer'}) after ${Math.round(endedMs - invokedMs)} ms, and nothing was broken`,
+    }));
+}
+
+/** Whether a cancellation was sent while an order over several shards that it names was under way. */
+function meetsCart(write: Write, writes: readonly Write[]): boolean {
+  if (write.kind !== 'cancellation') return false;
+  const orders = writes.filter((other) => other.kind === 'deduction' && other.order_id === write.order_id);
+  return isCart(write.lines) && orders.some(({ invokedMs, endedMs }) => invokedMs < write.endedMs && endedMs > write.invokedMs);
+}
+
+/** Each gateway by itself serves each shard again, with nothing left over from what broke (I9, I10). */
+export async function everyGatewayServes(world: World, goods: Goods): Promise<void> {
+  const cool = [...goods.opening.keys()].filter((sku_id) => sku_id.includes('-cool-'));
+  for (const { process } of world.gateways) {
+    await eventuallyTrue(`${process.adminUrl} serves every shard`, async () => {
+      const { body } = await world.client.call({ method: 'GET', url: `${process.adminUrl}/v1/shards`, waitMs: CALL_MS });
+      const shards = body.shards as { state: string; breaker: string; pool: { waiting: number; busy: number } }[];
+      return shards.every(({ state, breaker, pool }) => state === 'serving' && breaker === 'closed' && pool.waiting === 0 && pool.busy <= 1);
+    });
+    for (const sku_id of cool) {
+      await eventuallyTrue(`${process.publicUrl} reads ${sku_id}`, async () => {
+        const url = `${process.publicUrl}/v1/skus/${encodeURIComponent(sku_id)}`;
+        return (await world.client.call({ method: 'GET', url, waitMs: CALL_MS })).status === 200;
+      });
+    }
+  }
+}
+
+/** Buys what is left of every scarce SKU, unit by unit: what cannot be bought must not be there (I8). */
+export async function sellOut(scene: Scene): Promise<void> {
+  const scarce = [...scene.goods.opening.keys()].filter(isScarce);
+  await Promise.all(
+    scarce.map((sku_id) =>
+      eventuallyTrue(`selling out ${sku_id}`, async () => {
+        const number = scene.next();
+        const { verdict } = await sendOrder(scene, `${scene.prefix}-last${number}`, [{ sku_id, order_detail_id: `${scene.prefix}-last${number}`, quantity: 1 }]);
+        return verdict === 'refused';
+      }),
+    ),
+  );
+}
+
+/** The final state when no cart is under way any more, or as it is when they have had their time (I7). */
+export async function settledState(world: World, prefix: string, healedMs: number): Promise<FinalState> {
+  const untilMs = Math.max(healedMs + RESOLVE_MS_MAX, performance.now() + SETTLE_MS_MAX);
+  for (;;) {
+    const state = await readFinalState(world, prefix);
+    if (!isUnsettled(state) || performance.now() > untilMs) return state;
+    await sleep(250);
+  }
+}
+
+export function leftUnsold({ stock }: FinalState): Violation[] {
+  return stock
+    .filter(({ sku_id, leaved_amount }) => isScarce(sku_id) && leaved_amount !== 0)
+    .map(({ sku_id, leaved_amount }) => ({ invariant: 'I8', what: `${sku_id}: refused to the last buyers, and ${leaved_amount} are left` }));
+}
+
+export async function eventuallyTrue(what: string, isSo: () => Promise<boolean>): Promise<void> {
+  // The last question may be one that is over only after 5 s; what comes too late is told by who counts the time.
+  const untilMs = performance.now() + RESOLVE_MS_MAX + CALL_MS;
+  while (!(await isSo().catch(() => false))) {
+    if (performance.now() > untilMs) throw new Error(`${what}: not within ${(RESOLVE_MS_MAX + CALL_MS) / 1_000} s`);
+    await sleep(50);
+  }
+}
+
+function isScarce(sku_id: string): boolean {
+  return sku_id.includes('-scarce-');
+}

@@ -1,0 +1,84 @@
+import type { Answer } from '../../scripts/support/httpClient.ts';
+import { NOT_SENT } from './history.ts';
+import type { DeductionLine, Found, RefusedLine, Verdict } from './history.ts';
+
+/** What came back: an answer, nothing, or the news that nobody listens. */
+export type Reply = Answer | null | typeof NOT_SENT;
+
+export interface Told {
+  readonly reply: Reply;
+  readonly invokedMs: number;
+  readonly endedMs: number;
+}
+
+/** Sends something, and takes the time. */
+export async function timed(send: () => Promise<Answer>): Promise<Told> {
+  const invokedMs = performance.now();
+  const reply = await send().catch((error: unknown) => ((error as { code?: string }).code === 'ECONNREFUSED' ? NOT_SENT : null));
+  return { reply, invokedMs, endedMs: performance.now() };
+}
+
+/** What the client knows now. */
+export function verdictOf({ reply, invokedMs, endedMs }: Told): { invokedMs: number; endedMs: number; verdict: Verdict; code: string | null } {
+  const sending = (verdict: Verdict, code: string | null) => ({ invokedMs, endedMs, verdict, code });
+  if (reply === NOT_SENT) return sending('undone', NOT_SENT);
+  if (reply === null) return sending('unknown', null);
+  const code = (reply.body?.code as string | undefined) ?? null;
+  if (reply.status === 200 || reply.status === 201) return sending('done', code);
+  if (reply.status === 503 && code === 'overloaded') return sending('undone', code);
+  if (reply.status === 503 && code === 'outcome_unknown') return sending('unknown', code);
+  if (reply.status === 404 || reply.status === 409) return sending('refused', code);
+  return sending('breach', `${reply.status} ${reply.text.slice(0, 200)}`);
+}
+
+/** What an answer holds; undefined without one. */
+export function bodyOf({ reply }: Told): Answer['body'] {
+  return reply === null || reply === NOT_SENT ? undefined : (reply.body as unknown);
+}
+
+/** Whether an answer calls itself a replay by its status; null where its body says something else, or nothing though it should. */
+export function replayedOf(told: Told, says: 'body' | 'status' | 'both'): boolean | null {
+  const { reply } = told;
+  if (reply === null || reply === NOT_SENT || (reply.status !== 200 && reply.status !== 201)) return null;
+  const replayed = bodyOf(told)?.replayed as unknown;
+  if (says === 'status') return reply.status === 200;
+  if (typeof replayed !== 'boolean') return null;
+  return says === 'body' || replayed === (reply.status === 200) ? replayed : null;
+}
+
+/** Which lines an answer calls replays; null where it does not repeat exactly these. */
+export function replaysOf(told: Told, order_id: string, lines: readonly DeductionLine[]): boolean[] | null {
+  const body = bodyOf(told);
+  if (verdictOf(told).verdict !== 'done' || body?.order_id !== order_id || body.status !== 'deducted' || !Array.isArray(body.lines)) return null;
+  const repeated = body.lines as (DeductionLine & { replayed: unknown })[];
+  const isSame = repeated.length === lines.length && lines.every((line, index) => isLine(repeated[index], line));
+  return isSame && repeated.every(({ replayed }) => typeof replayed === 'boolean') ? repeated.map(({ replayed }) => replayed === true) : null;
+}
+
+/** The lines that a refusal names. */
+export function refusedLinesOf(told: Told): RefusedLine[] {
+  if (verdictOf(told).verdict !== 'refused') return [];
+  const lines = (bodyOf(told)?.lines ?? []) as (RefusedLine & { leaved_amount?: unknown })[];
+  return lines.map(({ sku_id, order_detail_id, code, leaved_amount }) => ({ sku_id, order_detail_id, code, leaved_amount: numberOf(leaved_amount) }));
+}
+
+/** How a line stands according to an answer's part about it; null where that cannot be understood. */
+export function foundOf(state: unknown, { sku_id, order_detail_id }: { readonly sku_id: string; readonly order_detail_id: string }): Found | null {
+  const said = state as (Partial<Record<string, unknown>> & { status?: unknown }) | null | undefined;
+  if (said?.['sku_id'] !== sku_id || said['order_detail_id'] !== order_detail_id) return null;
+  const { status, order_id } = said;
+  if (status === 'none') return { status };
+  if (status !== 'deducted' && status !== 'pending' && status !== 'cancelled') return null;
+  const quantity = numberOf(said['quantity']);
+  const returned = numberOf(said['returned']);
+  return typeof order_id === 'string' && quantity !== null && returned !== null ? { status, order_id, quantity, returned } : null;
+}
+
+/** A number of units, or null for anything else. */
+export function numberOf(value: unknown): number | null {
+  return Number.isSafeInteger(value) ? (value as number) : null;
+}
+
+function isLine(one: DeductionLine | undefined, other: DeductionLine): boolean {
+  return one?.sku_id === other.sku_id && one.order_detail_id === other.order_detail_id && one.quantity === other.quantity;
+}

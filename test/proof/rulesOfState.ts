@@ -1,0 +1,87 @@
+import { mayHaveStood, says, violation } from './books.ts';
+import type { Books, Violation } from './books.ts';
+import { effectsOf, flowEffect, flowKey, groupBy, mayStand, OWNERS, standingEffects } from './effects.ts';
+import { mayHaveBeen } from './sales.ts';
+
+/** I1: opening + adjusted - deducted + returned = left + held, and nothing is below zero. */
+export function rowsBalance({ final }: Books): Violation[] {
+  const rows = new Map(final.stock.map((row) => [row.sku_id, row]));
+  return [...groupBy(standingEffects(final), ({ sku_id }) => [sku_id])].flatMap(([sku_id, effects]) => {
+    const units = effects.reduce((sum, { change }) => sum + change, 0);
+    const row = rows.get(sku_id);
+    if (row !== undefined && row.leaved_amount >= 0 && row.held_amount >= 0 && row.leaved_amount + row.held_amount === units) return [];
+    return [violation('I1', `${sku_id}: ${row?.leaved_amount} left and ${row?.held_amount} held, its journal says ${units}`)];
+  });
+}
+
+/** I2: one effect per key over all shards, on the shard that owns it. */
+export function effectsOnce({ final }: Books): Violation[] {
+  const seen = new Set<string>();
+  const effects = standingEffects(final).flatMap(({ key, sku_id, shard, name }) => {
+    const found: Violation[] = [];
+    if (seen.has(key)) found.push(violation('I2', `${name}: stands twice`));
+    if (OWNERS.shardOf(sku_id) !== shard) found.push(violation('I2', `${name}: on shard ${shard}, which does not own it`));
+    seen.add(key);
+    return found;
+  });
+  const strayed = final.carts.filter(({ order_id, shard }) => OWNERS.shardOf(order_id) !== shard);
+  return [...effects, ...strayed.map(({ order_id, shard }) => violation('I2', `the record of ${order_id}: on shard ${shard}, which does not own it`))];
+}
+
+/** I3: what was told to stand stands, as it was sent; the last pause or its end counts. */
+export function doneStands({ writes, sales, standing, final }: Books): Violation[] {
+  const lost = writes
+    .filter(({ verdict }) => verdict === 'done')
+    .flatMap(effectsOf)
+    .filter(({ key, content }) => standing.get(key)?.content !== content)
+    .map(({ name }) => violation('I3', `${name}: answered done, and is lost`));
+  const unlike = final.stock.filter(({ sku_id, sale_state }) => !mayHaveBeen(sales, sku_id, sale_state, Infinity, Infinity));
+  return [...lost, ...unlike.map(({ sku_id, sale_state }) => violation('I3', `${sku_id}: ${sale_state}, and told otherwise last`))];
+}
+
+/** I4: what stands was sent, with this content, in an attempt that was answered "done" or not answered. */
+export function standingWasSent(books: Books): Violation[] {
+  return [...books.standing.values()]
+    .filter((effect) => mayHaveStood(books, effect, Infinity).length === 0)
+    .map(({ name }) => violation('I4', `${name}: stands, though every sending was refused`));
+}
+
+/** I6: what came back is never more than went, each return counts once, and the flow counts what its returns say. */
+export function returnsFit({ final }: Books): Violation[] {
+  const returns = groupBy(final.returns, (row) => [flowKey(row)]);
+  const flows = new Map(final.flows.map((flow) => [flowKey(flow), flow]));
+  const counted = [...flows].flatMap(([key, { order_detail_id, sku_id, quantity, returned, status }]) => {
+    const units = (returns.get(key) ?? []).reduce((sum, row) => sum + row.quantity, 0);
+    const fits = units <= quantity && units === returned && (status !== 'cancelled' || units === quantity);
+    return fits ? [] : [violation('I6', `${order_detail_id} of ${sku_id}: ${status}, ${quantity} sold, ${returned} returned, its returns say ${units}`)];
+  });
+  const stray = final.returns.filter((row) => !flows.has(flowKey(row)));
+  return [...counted, ...stray.map(({ return_id, sku_id }) => violation('I6', `return ${return_id} of ${sku_id}: of nothing that was sold`))];
+}
+
+/** I7: whatever stands of an order stands because of a sending of which every line stands. */
+export function ordersAreWhole({ sent, standing, final }: Books): Violation[] {
+  const halves = [...standing.values()].flatMap(({ key, content, name, order_id }) => {
+    const sendings = (sent.get(key) ?? []).filter((write) => write.kind === 'deduction' && mayStand(write) && says(write, key, content));
+    const isWhole = sendings.some((write) => effectsOf(write).every((effect) => standing.get(effect.key)?.content === effect.content));
+    return sendings.length === 0 || isWhole ? [] : [violation('I7', `${order_id}: ${name} stands, and others of its lines do not`)];
+  });
+  const committed = final.carts.filter(({ state }) => state === 'committed');
+  const unkept = committed.flatMap(({ order_id, lines }) =>
+    lines
+      .map((line) => flowEffect({ ...line, order_id }))
+      .filter(({ key, content }) => standing.get(key)?.content !== content)
+      .map(({ name }) => violation('I7', `${order_id}: committed, and ${name} does not stand`)),
+  );
+  return [...halves, ...unkept];
+}
+
+/** I7: no cart is undecided for ever, and nothing is held for one. */
+export function nothingIsHeld({ final }: Books): Violation[] {
+  return [
+    ...final.carts.filter(({ state }) => state === 'open').map(({ order_id, attempt }) => violation('I7', `${order_id}: attempt ${attempt} is still open`)),
+    ...final.flows.filter(({ status }) => status === 'pending').map(({ order_detail_id, sku_id }) => violation('I7', `${order_detail_id} of ${sku_id}: still held`)),
+    ...final.holds.map(({ order_detail_id, sku_id }) => violation('I7', `${order_detail_id} of ${sku_id}: still noted as held`)),
+    ...final.stock.filter(({ held_amount }) => held_amount !== 0).map(({ sku_id, held_amount }) => violation('I7', `${sku_id}: ${held_amount} still held`)),
+  ];
+}

@@ -1,0 +1,240 @@
+import { mkdirSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { flowKeyText } from '../src/core/nouns.ts';
+import { remember, answerFaults, memoryFaults, replayFaults, sentAgain } from '../scripts/replay/memory.ts';
+import { BadFile, parseOrders, readOrders } from '../scripts/replay/orders.ts';
+import { openingStock, planReplay } from '../scripts/replay/plan.ts';
+import type { CartEvent, ReplayEvent, ReturnEvent } from '../scripts/replay/plan.ts';
+import type { Result } from '../scripts/replay/play.ts';
+import { projectPath } from '../scripts/support/paths.ts';
+import { runFile } from './support/command.ts';
+import { fresh, startTestGateway } from './support/gateway.ts';
+import type { TestGateway } from './support/gateway.ts';
+import { stack } from './support/setup.ts';
+import { temporaryFolder } from './support/temporary.ts';
+import type { TemporaryFolder } from './support/temporary.ts';
+
+const HEADER = 'invoiced_at,invoice,stock_code,quantity';
+const RUN_MS = 240_000;
+
+/** A cart with a row twice, a second sale, goods that came back of one sale, of both, and of none. */
+const SHORT_FILE = [
+  HEADER,
+  '2010-01-04T09:00:00Z,1001,{}A,10',
+  '2010-01-04T09:00:00Z,1001,{}B,3',
+  '2010-01-04T09:00:00Z,1001,{}B,3',
+  '2010-01-04T10:00:00Z,1002,{}A,4',
+  '2010-01-04T11:00:00Z,C1003,{}A,-4',
+  '2010-01-04T12:00:00Z,C1004,{}A,-7',
+  '2010-01-04T12:00:00Z,C1004,{}A,-5',
+  '2010-01-04T13:00:00Z,C1005,{}C,-2',
+  '2010-01-04T14:00:00Z,1006,{}A,1',
+  '2010-01-04T15:00:00Z,C1007,{}A,-2',
+];
+
+const rowsOf = (lines: readonly string[], name = '') => parseOrders(lines.join('\r\n').replaceAll('{}', name), 'orders.csv');
+const planOf = (lines: readonly string[], name = '') => planReplay(rowsOf(lines, name));
+const briefly = (event: ReplayEvent): string =>
+  event.kind === 'cart'
+    ? `${event.order_id}: ${event.lines.map(({ order_detail_id, sku_id, quantity }) => `${order_detail_id} ${quantity} ${sku_id}`).join(', ')}`
+    : `${event.return_id}: ${event.quantity} ${event.sku_id} of ${event.order_detail_id}${event.of === null ? ', not sold' : ''}`;
+
+describe('a file of orders', () => {
+  const refusal = (lines: readonly string[]): string => {
+    try {
+      rowsOf(lines);
+    } catch (error) {
+      if (error instanceof BadFile) return error.message;
+      throw error;
+    }
+    return 'none';
+  };
+
+  it('is read whole, whatever its line ends, further columns and mark at its beginning', () => {
+    expect(rowsOf(SHORT_FILE)).to.have.length(SHORT_FILE.length - 1);
+    const [first] = parseOrders(`\uFEFFnote,${HEADER}\n"x\ny",2010-01-04T09:00:00Z,1001,"A, b",10\n\n`, 'orders.csv');
+    expect(first).to.deep.equal({ line: 3, invoicedAtMs: Date.UTC(2010, 0, 4, 9), invoice: '1001', number: 1, stock_code: 'A, b', quantity: 10, isReturn: false });
+  });
+
+  it('is refused with the lines that cannot be meant', () => {
+    const good = '2010-01-04T09:00:00Z,1001,A,10';
+    expect(refusal(['invoiced_at,invoice,quantity', '2010-01-04T09:00:00Z,1001,10'])).to.match(/line 1: no column is called stock_code/);
+    expect(refusal([`${HEADER},quantity`, `${good},1`])).to.match(/line 1: quantity is there twice/);
+    expect(refusal([HEADER])).to.match(/there is no row/);
+    expect(refusal([''])).to.match(/there is no row/);
+    expect(refusal([HEADER, good, '2010-01-04T09:00:00Z,1001,A,many', good, 'yesterday,1001, A,10'])).to.match(
+      /line 3: quantity 'many' .*\n {2}line 5: invoiced_at 'yesterday' .*\n {2}line 5: stock_code ' A' must be/,
+    );
+    for (const quantity of ['0', '-0', '1.5', '', '1e3', '1000001', '0x10']) expect(refusal([HEADER, `2010-01-04T09:00:00Z,1001,A,${quantity}`]), quantity).to.match(/line 2: quantity/);
+    expect(refusal([HEADER, good, `${good},more`])).to.match(/line 3/);
+    expect(refusal([HEADER, good, '2010-01-04T09:00:00Z,1001'])).to.match(/line 3/);
+    expect(refusal([HEADER, `2010-01-04T09:00:00Z,${'1'.repeat(60)},A,1`])).to.match(/line 2: invoice/);
+    expect(refusal([HEADER, ...Array.from({ length: 14 }, () => '2010-01-04T09:00:00Z,1001,A,no')])).to.match(/line 11: .*\n {2}and 4 more$/s);
+    expect(() => readOrders('/nowhere.csv')).to.throw(BadFile, /cannot be read/);
+  });
+});
+
+describe('a plan of a replay', () => {
+  it('makes a cart of each invoice and returns of the latest sales that have enough', () => {
+    expect(planOf(SHORT_FILE).events.map(briefly)).to.deep.equal([
+      '1001: 1001-1 10 A, 1001-2 3 B, 1001-3 3 B',
+      '1002: 1002-1 4 A',
+      'C1003-1: 4 A of 1002-1',
+      'C1004-1: 7 A of 1001-1',
+      'C1004-2: 3 A of 1001-1',
+      'C1004-2: 2 A of C1004-2, not sold',
+      'C1005-1: 2 C of C1005-1, not sold',
+      '1006: 1006-1 1 A',
+      'C1007-1: 1 A of 1006-1',
+      'C1007-1: 1 A of C1007-1, not sold',
+    ]);
+    expect([...planOf(SHORT_FILE).demand]).to.deep.equal([['A', 15], ['B', 6], ['C', 0]]);
+    expect([...openingStock(planOf(SHORT_FILE), 0.5).values()]).to.deep.equal([7, 3, 0]);
+  });
+
+  it('splits what came back over several sales, the latest first', () => {
+    const lines = [HEADER, '2010-01-04T09:00:00Z,1,A,3', '2010-01-04T09:00:00Z,2,A,2', '2010-01-04T09:00:00Z,C3,A,-4', '2010-01-04T09:00:00Z,C4,A,1'];
+    expect(planOf(lines).events.slice(2).map(briefly)).to.deep.equal(['C3-1: 2 A of 2-1', 'C3-1: 2 A of 1-1', 'C4-1: 1 A of 1-1']);
+  });
+
+  it('splits an invoice of more lines than a request may have, and refuses ids that are taken', () => {
+    const large = Array.from({ length: 1_001 }, (_, index) => `2010-01-04T09:00:00Z,7,S${index},1`);
+    const carts = planOf([HEADER, ...large]).events.filter((event): event is CartEvent => event.kind === 'cart');
+    expect(carts.map(({ order_id, lines }) => [order_id, lines.length, lines[0]?.order_detail_id])).to.deep.equal([['7/1', 500, '7-1'], ['7/2', 500, '7-501'], ['7/3', 1, '7-1001']]);
+    expect(() => planOf([HEADER, ...large, '2010-01-04T09:00:00Z,7/2,A,1'])).to.throw(BadFile, /line 1003: the order id 7\/2 is taken by the cart of line 502/);
+  });
+
+  it('has every row of the real file, and every return behind its sale', () => {
+    const rows = readOrders(projectPath('scripts/demo/orders-2011-11-10.csv'));
+    const { events } = planReplay(rows);
+    const units = (isReturn: boolean): number => rows.filter((row) => row.isReturn === isReturn).reduce((sum, { quantity }) => sum + quantity, 0);
+    const carts = events.filter((event): event is CartEvent => event.kind === 'cart');
+    const returns = events.filter((event): event is ReturnEvent => event.kind === 'return');
+    expect(carts.flatMap(({ lines }) => lines).reduce((sum, { quantity }) => sum + quantity, 0)).to.equal(units(false));
+    expect(returns.reduce((sum, { quantity }) => sum + quantity, 0)).to.equal(units(true));
+    for (const { of } of returns) expect(of === null || carts.includes(of)).to.equal(true);
+  });
+});
+
+describe('what a replay finds', () => {
+  const plan = planOf(SHORT_FILE);
+  const opening = openingStock(plan, 1);
+  const [first, , , ofFirst] = plan.events as [CartEvent, CartEvent, ReturnEvent, ReturnEvent];
+  const result = (is: Result['is'], more: Partial<Result> = {}): Result => ({ is, faults: [], ...more });
+  const expected = (event: ReplayEvent): Result => result(event.kind === 'return' && event.of === null ? 'unknown_deduction' : 'done');
+  const sound = () => new Map<ReplayEvent, Result>(plan.events.map((event) => [event, expected(event)]));
+  const journal = () => {
+    const { carts, returned } = remember(sound(), opening);
+    return new Map(
+      carts.flatMap(({ cart: { order_id, lines } }) =>
+        lines.map((line) => [flowKeyText(line), { order_id, quantity: line.quantity, returned: returned.get(flowKeyText(line)) ?? 0, status: 'deducted' as const }] as const),
+      ),
+    );
+  };
+  const left = new Map([['A', 15], ['B', 0], ['C', 0]]);
+
+  it('nothing, when all is well', () => {
+    const memory = remember(sound(), opening);
+    expect([memory.lineCount, ...memory.left]).to.deep.equal([5, ...left]);
+    expect([...answerFaults(sound(), plan, opening), ...memoryFaults(memory, journal(), left)]).to.deep.equal([]);
+    const again = new Map(sentAgain(sound()).map((event) => [event, result(expected(event).is === 'done' ? 'replayed' : 'unknown_deduction')]));
+    expect(replayFaults(sound(), again)).to.deep.equal([]);
+  });
+
+  it('a cart that is not whole, or not there, or there though it was refused', () => {
+    const flows = journal();
+    flows.delete(flowKeyText({ sku_id: 'B', order_detail_id: '1001-3' }));
+    expect(memoryFaults(remember(sound(), opening), flows, left)).to.deep.equal(['order 1001: sold, but only 2 of its 3 lines stand']);
+    const refused = sound().set(first, result('refused', { short: ['A'] }));
+    expect(memoryFaults(remember(refused, opening), journal(), left)).to.include('order 1001: refused, but 3 of its 3 lines stand');
+    const unclear = sound().set(first, result('unclear'));
+    expect(memoryFaults(remember(unclear, opening), flows, left)).to.include('order 1001: 2 of its 3 lines stand');
+  });
+
+  it('flows that are not what was sent, and stock that is not what was sold', () => {
+    const flows = journal();
+    const key = flowKeyText({ sku_id: 'A', order_detail_id: '1001-1' });
+    flows.set(key, { order_id: '1002', quantity: 11, returned: 0, status: 'deducted' });
+    expect(memoryFaults(remember(sound(), opening), flows, new Map([...left, ['A', 14]]))).to.have.length(4);
+  });
+
+  it('refusals of what is there for everybody, and returns that were answered wrongly', () => {
+    const faultsOf = (event: ReplayEvent, is: Result['is'], more?: Partial<Result>) => answerFaults(sound().set(event, result(is, more)), plan, opening);
+    expect(faultsOf(first, 'refused', { short: ['A'] })).to.include('order 1001: refused because of A, of which there was enough for every order');
+    expect(faultsOf(ofFirst, 'unknown_deduction')).to.deep.equal(['return C1004-1 of 1001-1, A: not known, though it was sold']);
+    expect(faultsOf(plan.events.at(-1) as ReturnEvent, 'done')).to.deep.equal(['return C1007-1 of C1007-1, A: taken back, though it was never sold']);
+    expect(replayFaults(sound(), new Map([[first, result('done')]]))).to.deep.equal(['order 1001: done at first, done when it was sent again']);
+  });
+});
+
+describe('npm run replay', () => {
+  let folder: TemporaryFolder;
+  let gateway: TestGateway;
+  before(async () => {
+    folder = temporaryFolder();
+    gateway = await startTestGateway({ STOCKGATE_TOKENS: 'shop', STOCKGATE_ADMIN_TOKENS: 'admin', HOST: '127.0.0.1', ADMIN_HOST: '127.0.0.1' });
+  });
+  after(async () => {
+    await gateway?.stop();
+    folder?.remove();
+  });
+  /** Invoices and SKUs of this test alone. */
+  const write = (lines: readonly string[]): string => {
+    const name = fresh('replay');
+    return folder.write(`${name}.csv`, lines.join('\r\n').replaceAll('{}', `${name}-`).replaceAll(/Z,(C?)/g, `Z,$1${name}-`));
+  };
+  const replay = (file: string, ...args: readonly string[]) =>
+    runFile('scripts/replay.ts', [file, '--concurrency', '4', '--url', gateway.publicUrl, '--admin-url', gateway.adminUrl, ...args], {
+      ...stack().environment,
+      STOCKGATE_TOKENS: 'shop',
+      STOCKGATE_ADMIN_TOKENS: 'admin',
+    });
+  const row = (stdout: string, what: string): string[] =>
+    (stdout.split('\n').find((line) => line.startsWith(`│ ${what} `)) ?? '').split('│').slice(2, -1).map((cell) => cell.trim());
+
+  it('sends a file to a gateway that runs, twice, and once more', async () => {
+    const file = write(SHORT_FILE);
+    const { code, stdout, stderr } = await replay(file, '--twice');
+    expect(code, stderr).to.equal(0);
+    expect(row(stdout, 'lines')).to.deep.equal(['5', '5']);
+    expect(row(stdout, 'carts sold')).to.deep.equal(['3', '0']);
+    expect(row(stdout, 'carts replayed')).to.deep.equal(['0', '3']);
+    expect(row(stdout, 'returns taken back')).to.deep.equal(['4', '0']);
+    expect(row(stdout, 'returns of what was not sold (unknown_deduction)')).to.deep.equal(['3', '3']);
+    expect(stdout).to.match(/nothing changed/);
+    const again = await replay(file, '--shards', stack().environment['STOCKGATE_SHARDS'] ?? '', '--speed', '1000000');
+    expect(row(again.stdout, 'carts replayed'), again.stderr).to.deep.equal(['3']);
+    const other = await replay(file, '--stock-factor', '2');
+    expect(other.code).to.equal(1);
+    expect(other.stderr).to.match(/stands already with another opening stock/);
+  }).timeout(RUN_MS);
+
+  it('goes on when goods sell out, and sends nothing of a bad file', async () => {
+    const { code, stdout, stderr } = await replay(write(SHORT_FILE), '--stock-factor', '0.4', '--concurrency', '1', '--twice');
+    expect(code, stderr).to.equal(0);
+    expect(row(stdout, 'carts refused, not enough left')).to.deep.equal(['1', '0']);
+    expect(row(stdout, 'carts sold')).to.deep.equal(['2', '0']);
+    const bad = await replay(write([HEADER, '2010-01-04T09:00:00Z,1001,{}A,10', '2010-01-04T09:00:00Z,1001,{}A,ten']));
+    expect([bad.code, bad.stdout]).to.deep.equal([1, '']);
+    expect(bad.stderr).to.match(/line 3: quantity 'ten' is not a whole number/);
+  }).timeout(RUN_MS);
+
+  it('starts servers of its own, keeps the data, and finds them again', async function () {
+    // Named servers are somebody else's: what is kept on them would stay.
+    if (process.env['STOCKGATE_MYSQL_SERVERS']) this.skip();
+    for (const part of ['copies', 'templates']) {
+      mkdirSync(projectPath(`.local/${part}`), { recursive: true });
+      symlinkSync(projectPath(`.local/${part}`), join(folder.path, part));
+    }
+    const file = write(SHORT_FILE);
+    const run = (...args: readonly string[]) => runFile('scripts/replay.ts', [file, '--data-dir', folder.path, '--servers', '1', '--keep', 'test', ...args]);
+    const { code, stdout, stderr } = await run('--twice');
+    expect(code, stderr).to.equal(0);
+    expect(row(stdout, 'carts replayed')).to.deep.equal(['0', '3']);
+    expect(stdout).to.match(/│ 15 .* yes +│/);
+    const again = await run();
+    expect(again.code, again.stderr).to.equal(0);
+    expect(row(again.stdout, 'carts replayed')).to.deep.equal(['3']);
+  }).timeout(RUN_MS);
+});

@@ -1,0 +1,68 @@
+import { SlotMap } from '../../src/core/slots.ts';
+import type { Operation } from '../../src/core/operation.ts';
+import type { OutcomeOf } from '../../src/core/outcome.ts';
+import type { CartRecords, StockEngine } from '../../src/core/ports.ts';
+import { CartStore } from '../../src/mysql/cartStore.ts';
+import { ShardReader } from '../../src/mysql/shardReader.ts';
+import { TextbookEngine } from '../../src/mysql/textbookEngine.ts';
+import { Afterwork } from '../../src/service/afterwork.ts';
+import type { Parts } from '../../src/service/parts.ts';
+import { Places } from '../../src/service/places.ts';
+import { Routing } from '../../src/service/routing.ts';
+import { Sweeper } from '../../src/service/sweeper.ts';
+import { openShards } from './engines.ts';
+import { stack } from './setup.ts';
+
+export const WAIT_MS = 10_000;
+const SHARDS = 16;
+
+/** The parts of a gateway without its listeners, so that a test can take a cart's steps one by one. */
+export interface CartBench {
+  readonly parts: Parts;
+  readonly carts: CartRecords;
+  shardOf(id: string): number;
+  apply<O extends Operation>(operation: O): Promise<OutcomeOf<O>>;
+  open(sku_id: string, leaved_amount: number): Promise<void>;
+  /** @param around puts something around the ports that this sweeper uses; `faults` gathers what it did not foresee */
+  sweeper(options?: { readonly rowsMax?: number; readonly around?: (parts: Parts) => Parts; readonly faults?: unknown[] }): Sweeper;
+  close(): void;
+}
+
+export function openCartBench(): CartBench {
+  const shards = openShards(stack());
+  const map = new SlotMap(SHARDS);
+  const reader = new ShardReader(shards);
+  const engine: StockEngine = new TextbookEngine(shards);
+  const carts = new CartStore(shards);
+  const afterwork = new Afterwork((error) => {
+    throw error;
+  });
+  const parts: Parts = { routing: new Routing(map, reader, SHARDS), engine, reader, carts, shards: reader, afterwork, cartPlaces: new Places(16, 1_000) };
+  const apply: CartBench['apply'] = async (operation) => {
+    const sku_id = 'lines' in operation ? operation.lines[0]?.sku_id : operation.sku_id;
+    const [outcome] = await engine.apply(map.shardOf(sku_id ?? ''), [operation], performance.now() + WAIT_MS);
+    if (outcome === undefined) throw new Error('an engine gives one outcome per operation');
+    return outcome;
+  };
+  return {
+    parts,
+    carts,
+    shardOf: (id) => map.shardOf(id),
+    apply,
+    async open(sku_id, leaved_amount) {
+      const outcome = await apply({ kind: 'open', sku_id, leaved_amount });
+      if (outcome.is !== 'applied') throw new Error(`opening ${sku_id}: ${JSON.stringify(outcome)}`);
+    },
+    sweeper: ({ rowsMax = 10_000, around = (given: Parts) => given, faults = [] } = {}) =>
+      new Sweeper(around(parts), {
+        shardCount: SHARDS,
+        everyMs: 1_000,
+        rowsMax,
+        onSwept: () => undefined,
+        onFault: (error) => faults.push(error),
+      }),
+    close: () => {
+      for (const { pool } of shards) pool.close();
+    },
+  };
+}

@@ -1,0 +1,50 @@
+import { expect } from 'chai';
+import type { Line } from '../../src/core/nouns.ts';
+import type { Answer } from '../../scripts/support/httpClient.ts';
+import { cartRows, endsOf, nothingHeld } from './cartRows.ts';
+import type { TestGateway } from './gateway.ts';
+
+/** An order as it was sent, and what its sender was told. */
+export interface Told {
+  readonly order_id: string;
+  readonly lines: readonly Line[];
+  readonly answer: Answer;
+}
+
+/** After a refusal every unit must be free again within this time. */
+export const FREE_MS = 5_000;
+
+export async function sendOrder(gateway: TestGateway, order_id: string, lines: readonly Line[]): Promise<Told> {
+  return { order_id, lines, answer: await gateway.post('/v1/deductions', { order_id, lines }) };
+}
+
+/** In a word: `201`, or the code of the problem. */
+export function wordOf({ status, body }: Answer): string {
+  return status < 400 ? String(status) : String(body?.code);
+}
+
+/**
+ * Holds what was told of some orders, each with ids of its own, against the shards: whole or not at all, as told, and
+ * no unit more or less than the orders that stand.
+ *
+ * @param opened the units each SKU had
+ */
+export async function expectWhole(told: readonly Told[], opened: ReadonlyMap<string, number>): Promise<void> {
+  const sku_ids = [...opened.keys()];
+  await nothingHeld(sku_ids, FREE_MS);
+  const rows = await cartRows(sku_ids);
+  const taken = new Map<string, number>();
+  const wrong: string[] = [];
+  for (const { order_id, lines, answer } of told) {
+    const ends = new Set(endsOf(rows, lines));
+    const word = wordOf(answer);
+    const isSold = ends.has('deducted');
+    const isAsTold = word === 'outcome_unknown' || isSold === (word === '201' || word === '200');
+    if (ends.size !== 1 || !isAsTold) wrong.push(`${order_id} of ${lines.length} lines was told ${word}: ${[...ends].join()}`);
+    if (isSold) for (const { sku_id, quantity } of lines) taken.set(sku_id, (taken.get(sku_id) ?? 0) + quantity);
+  }
+  expect(wrong).to.deep.equal([]);
+  for (const [sku_id, units] of opened) {
+    expect(rows.stock.get(sku_id), sku_id).to.deep.equal({ leaved: units - (taken.get(sku_id) ?? 0), held: 0 });
+  }
+}
