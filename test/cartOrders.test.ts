@@ -16,6 +16,9 @@ const LONG = process.env['STOCKGATE_TEST_LONG'] === '1';
 const STEPS = ['hold two', 'hold all', 'commit', 'abort', 'settle', 'settle again'] as const;
 type Step = (typeof STEPS)[number];
 
+/** For a busy machine. */
+const TEST_MS = 600_000;
+
 const OPENED = 10_000;
 /** Differing, so that units of one line are never taken for those of another. */
 const QUANTITIES = [1, 2, 4] as const;
@@ -44,11 +47,11 @@ describe('a cart, its steps in every order', () => {
 
   it('ends in one of two ways when its record was written first, whatever comes when', async () => {
     await tryAll(ORDERS, true);
-  });
+  }).timeout(TEST_MS);
 
   it('ends in nothing when it has no record: who needs to know writes it as aborted', async () => {
     await tryAll(LONG ? ORDERS : sample(ORDERS, 5), false);
-  });
+  }).timeout(TEST_MS);
 
   /** Takes every order on a cart of its own, lets one sweep pass, and holds all that stands against what must. */
   async function tryAll(orders: readonly (readonly Step[])[], hasRecord: boolean): Promise<void> {

@@ -1,12 +1,12 @@
 import { expect } from 'chai';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { inParallel } from '../scripts/support/inParallel.ts';
 import type { Parts } from '../src/service/parts.ts';
 import { deductOrder } from '../src/service/deductOrder.ts';
 import { openCartBench, WAIT_MS } from './support/cartBench.ts';
 import type { CartBench } from './support/cartBench.ts';
-import { CART_POINTS, expectOneEnd, FROZEN_MS, openCrashedCart, rivalOf, strikeProcess } from './support/cartCrash.ts';
+import { CART_POINTS, expectOneEnd, FROZEN_MS, openCrashedCart, OVER_MS, rivalOf, strikeProcess } from './support/cartCrash.ts';
 import { age, cartRows, endsOf, linesOf, recordsOf } from './support/cartRows.ts';
+import { eventually } from './support/eventually.ts';
 import { armedText, failPoints } from './support/failPoints.ts';
 import type { Armed } from './support/failPoints.ts';
 import { fresh, startTestGateway } from './support/gateway.ts';
@@ -21,6 +21,8 @@ const PROCESS_POINTS = CART_POINTS.filter(({ point, pass }) => LONG || QUICK.inc
 /** One coordinator has no time left when it wakes up; the other goes on, and finds what was decided for it. */
 const REQUEST_MS = [3_000, 20_000];
 const ROUNDS_MAX = 20;
+/** For a busy machine. */
+const TEST_MS = 600_000;
 
 describe('what carts leave over', () => {
   const folder = temporaryFolder();
@@ -43,7 +45,7 @@ describe('what carts leave over', () => {
       await sleepAt(at, requestMs).catch((error: unknown) => faults.push(`${at.point} ${at.pass} of ${requestMs} ms: ${String(error)}`));
     });
     expect(faults).to.deep.equal([]);
-  });
+  }).timeout(TEST_MS);
 
   for (const fault of ['kill', 'stall'] as const) {
     it(`is finished or undone when the process of its coordinator is ${fault === 'kill' ? 'killed' : 'frozen and let go'}`, async () => {
@@ -52,7 +54,7 @@ describe('what carts leave over', () => {
         await strikeProcess(healthy, folder, fault, at).catch((error: unknown) => faults.push(`${armedText({ ...at, fault })}: ${String(error)}`));
       });
       expect(faults).to.deep.equal([]);
-    });
+    }).timeout(TEST_MS);
   }
 
   it('is settled the same way by two sweepers at once', async () => {
@@ -103,9 +105,20 @@ describe('what carts leave over', () => {
     const { engine, carts } = points.decorate({ engine: bench.parts.engine, carts: bench.parts.carts });
     points.begin();
     const lines = linesOf(cart.sku_ids, cart.order_id);
-    const sold = deductOrder({ ...bench.parts, engine, carts }, { order_id: cart.order_id, lines }, performance.now() + requestMs);
-    await sleep(0);
-    while (!fired) await sleep(5);
+    const sell = () => deductOrder({ ...bench.parts, engine, carts }, { order_id: cart.order_id, lines }, performance.now() + requestMs);
+    // On a busy machine an order may be turned away before it comes to the point; a settlement comes after the answer.
+    let sold = sell();
+    let isOver = false;
+    const watch = (): void => void sold.then(({ outcome }) => (isOver = outcome.is !== 'deducted'));
+    watch();
+    await eventually(`${at.point} is passed`, OVER_MS, () => {
+      if (!fired && isOver) {
+        isOver = false;
+        sold = sell();
+        watch();
+      }
+      return fired;
+    });
     const rival = await rivalOf(healthy, cart);
     const { outcome } = await sold;
     const told = { deducted: '201', unknown: 'outcome_unknown', refused: 'insufficient_stock', not_done: 'overloaded' }[outcome.is];

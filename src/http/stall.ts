@@ -1,8 +1,8 @@
 const BEAT_MS = 100;
 /** A silence of this length is a stall: the process was stopped, or its machine was. */
 const STALL_MS_MIN = 1_000;
-/** What is read within this time after a stall may have waited through all of it. */
-const AFTERMATH_MS = 300;
+/** What is read within this time after a stall may have waited through all of it; a busy machine takes long to read it all. */
+const AFTERMATH_MS = 1_000;
 
 /**
  * Tells since when a request that is being read may have been waiting in the socket. Nearly always that is now; right after

@@ -27,9 +27,11 @@ export function cancelOrder(parts: Parts, cancellation: Cancellation, deadlineMs
       const obstacle = await findObstacle(parts, cancellation, deadlineMs);
       if (obstacle !== null) return obstacle;
     }
+    // An open cart that comes after the look at all shards is waited for: a part of the lines may be cancelled by then.
+    const waitUntilMs = groups.length > 1 ? deadlineMs : 0;
     const outcomes = await Promise.all(
       groups.map(([shard, lines]) =>
-        pastHolds<CancelOutcome>(parts, deadlineMs, 0, () =>
+        pastHolds<CancelOutcome>(parts, deadlineMs, waitUntilMs, () =>
           applyOperation(parts.engine, shard, { kind: 'cancel', order_id: cancellation.order_id, lines }, deadlineMs),
         ),
       ),

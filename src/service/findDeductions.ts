@@ -19,12 +19,16 @@ export interface FoundDeductions {
 
 /**
  * Looks up deductions on whichever shards they are; all of them or no answer. What a cart holds that has been decided is
- * settled first, so a flow is `pending` here only while its cart is open or cannot be asked.
+ * settled first, so a flow is `pending` here only while its cart is open.
  */
 export async function findDeductions(parts: Parts, keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<FoundDeductions | NotDone> {
   const first = await readAll(parts, keys, deadlineMs);
   const holds = first.is === 'found' ? first.deductions.flatMap((found) => (found?.flow.status === 'pending' ? [found.flow] : [])) : [];
-  return holds.length > 0 && (await freeHolds(parts, holds, deadlineMs)) ? readAll(parts, keys, deadlineMs) : first;
+  if (holds.length === 0) return first;
+  const freed = await freeHolds(parts, holds, deadlineMs);
+  // Of a cart that cannot be asked nobody knows whether it is pending still.
+  if (freed === 'unreachable') return { is: 'not_done', reason: 'the record of a cart could not be asked' };
+  return freed === 'settled' ? readAll(parts, keys, deadlineMs) : first;
 }
 
 function readAll({ routing, reader }: Parts, keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<FoundDeductions | NotDone> {

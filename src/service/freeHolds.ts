@@ -8,41 +8,49 @@ import type { Parts } from './parts.ts';
 /** The pause before holds that are still undecided are asked for again, drawn evenly up to this. */
 const PAUSE_MS_MAX = 40;
 
+/** What became of some holds: at least one is gone; or a cart is open; or its record, or the hold's shard, could not be reached. */
+export type Freed = 'settled' | 'open' | 'unreachable';
+
 /**
  * Does something that carts may be in the way of. Whoever meets a hold settles it by its cart's record; while that is
  * open it is waited for.
  *
  * @param waitUntilMs after it nobody waits for an open cart; what has been decided is settled all the same
- * @returns `pending` only when a cart that is open, or cannot be asked, is still in the way
+ * @returns `pending` only when a cart that is open is still in the way
  */
 export async function pastHolds<T extends { readonly is: string }>(
   parts: Parts,
   deadlineMs: DeadlineMs,
   waitUntilMs: DeadlineMs,
   work: () => Promise<T | Pending>,
-): Promise<T | Pending> {
+): Promise<T | Pending | NotDone> {
   for (;;) {
     const outcome = await work();
     if (!isPending(outcome)) return outcome;
     const freed = await freeHolds(parts, outcome.holds, deadlineMs);
-    if (performance.now() >= (freed ? deadlineMs : waitUntilMs)) return outcome;
-    if (!freed) await pause();
+    if (performance.now() >= (freed === 'open' ? waitUntilMs : deadlineMs)) {
+      return freed === 'open' ? outcome : { is: 'not_done', reason: 'the holds of a cart could not be settled in time' };
+    }
+    if (freed !== 'settled') await pause();
   }
 }
 
-/** Settles those holds whose carts are decided. @returns whether any was */
-export async function freeHolds(parts: Parts, holds: readonly Hold[], deadlineMs: DeadlineMs): Promise<boolean> {
-  const freed = await Promise.all(
-    [...byCart(holds)].map(async ([, ofCart]) => {
-      const [first] = ofCart;
-      if (first === undefined) return false;
-      const judged = await judgeCart(parts, first, deadlineMs);
-      if (judged.is !== 'judged' || judged.state === 'open') return false;
-      // A flow that stands has its quantity; this one is used only where none does.
-      return settleCart(parts, first, ofCart.map((hold) => ({ ...hold, quantity: 1 })), judged.state, deadlineMs);
-    }),
-  );
-  return freed.includes(true);
+/** Settles those holds whose carts are decided. */
+export async function freeHolds(parts: Parts, holds: readonly Hold[], deadlineMs: DeadlineMs): Promise<Freed> {
+  const freed = await Promise.all([...byCart(holds).values()].map((ofCart) => freeCart(parts, ofCart, deadlineMs)));
+  if (freed.includes('settled')) return 'settled';
+  return freed.includes('open') ? 'open' : 'unreachable';
+}
+
+async function freeCart(parts: Parts, holds: readonly Hold[], deadlineMs: DeadlineMs): Promise<Freed> {
+  const [first] = holds;
+  if (first === undefined) return 'settled';
+  const judged = await judgeCart(parts, first, deadlineMs);
+  if (judged.is !== 'judged') return 'unreachable';
+  if (judged.state === 'open') return 'open';
+  // A flow that stands has its quantity; this one is used only where none does.
+  const lines = holds.map((hold) => ({ ...hold, quantity: 1 }));
+  return (await settleCart(parts, first, lines, judged.state, deadlineMs)) ? 'settled' : 'unreachable';
 }
 
 /** Asks for a cart's state on the shard of its order. */

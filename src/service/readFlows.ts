@@ -34,7 +34,7 @@ export async function readFlows(
 ): Promise<FoundFlowsPage | NotDone> {
   const first = await read(parts, query, deadlineMs);
   const holds = first.is === 'found' && query.after === null ? (first.read?.holds ?? []) : [];
-  const found = holds.length > 0 && (await freeHolds(parts, holds, deadlineMs)) ? await read(parts, query, deadlineMs) : first;
+  const found = holds.length > 0 && (await freeHolds(parts, holds, deadlineMs)) === 'settled' ? await read(parts, query, deadlineMs) : first;
   if (found.is !== 'found') return found;
   return { is: 'found', page: found.read === null ? null : cutPage(found.read, query.limit, rowsMaxOf(query)) };
 }

@@ -135,7 +135,8 @@ async function holdAll(parts: Parts, cart: CartKey, lines: readonly Line[], inTu
   for (const group of groups) {
     const last = await holdOn(group);
     held.push(last);
-    if (last.outcome.is !== 'held') break;
+    // The codes of refusals have an order of their own, so the other shards are asked too.
+    if (last.outcome.is !== 'held' && last.outcome.is !== 'refused') break;
   }
   return held;
 }

@@ -67,6 +67,7 @@ async function onShardsOf<T>(ids: readonly string[], work: (query: Query, own: B
   return Promise.all(
     [...byShard].map(async ([shard, own]) => {
       const session = await sideSession(shard);
+      await session.query('SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED');
       try {
         const query: Query = async (sql, values) => (await session.query<RowDataPacket[]>(sql, values))[0];
         return await work(query, own.map(({ sku_id }) => Buffer.from(sku_id)));

@@ -1,7 +1,7 @@
 import { STOCK_LIMIT } from '../../core/nouns.ts';
 import type { Adjust } from '../../core/operation.ts';
 import { refused } from '../../core/outcome.ts';
-import type { AppliedOutcome, RefusalCode } from '../../core/outcome.ts';
+import type { AppliedOutcome } from '../../core/outcome.ts';
 import { Raced } from '../failures.ts';
 import type { Change } from '../settle.ts';
 import { addStock } from '../sql/addStock.ts';
@@ -26,7 +26,7 @@ export function adjust(operation: Adjust): Change<AppliedOutcome> {
         return { keep: false, value };
       }
       const moved = delta > 0 ? await addStock(transaction, sku_id, delta) : await writeOffStock(transaction, sku_id, -delta);
-      if (!moved) return { keep: false, value: refused(await whyNot(transaction, operation)) };
+      if (!moved) return { keep: false, value: await whyNot(transaction, operation) };
       return { keep: true, value: { is: 'applied', replayed: false } };
     },
 
@@ -37,11 +37,13 @@ export function adjust(operation: Adjust): Change<AppliedOutcome> {
   };
 }
 
-async function whyNot(transaction: Transaction, { sku_id, delta }: Adjust): Promise<RefusalCode> {
+async function whyNot(transaction: Transaction, { sku_id, delta }: Adjust): Promise<AppliedOutcome> {
   const shelf = (await readShelves(transaction, [sku_id])).get(sku_id);
-  if (shelf === undefined) return 'unknown_sku';
+  if (shelf === undefined) return refused('unknown_sku');
   const { leaved_amount, held_amount } = shelf;
   const fits = delta > 0 ? leaved_amount + held_amount <= STOCK_LIMIT - delta : leaved_amount >= -delta;
   if (fits) throw new Raced('stock moved between two statements');
-  return delta > 0 ? 'stock_limit' : 'insufficient_stock';
+  if (delta > 0) return refused('stock_limit');
+  // What carts hold may come back.
+  return leaved_amount + held_amount >= -delta ? { is: 'not_done', reason: 'carts hold what is to be written off' } : refused('insufficient_stock');
 }

@@ -3,7 +3,6 @@ import type { Line } from '../../core/nouns.ts';
 import { skusOf } from '../../core/operation.ts';
 import type { Deduct } from '../../core/operation.ts';
 import type { DeductOutcome } from '../../core/outcome.ts';
-import { judgeStanding } from '../../core/standing.ts';
 import type { Change } from '../settle.ts';
 import { lockFlows } from '../sql/lockFlows.ts';
 import { ownSlots } from '../sql/ownSlots.ts';
@@ -28,9 +27,10 @@ export function deduct(operation: Deduct): Change<DeductOutcome> {
     async recall(transaction) {
       if (intended === null) return null;
       const standing = await lockFlows(transaction, intended.fresh);
+      // Cancelled since, it was deducted all the same.
       const stands = intended.fresh.every((line) => {
         const flow = standing.get(flowKeyText(line));
-        return flow !== undefined && judgeStanding(cart, line, flow) === 'replay';
+        return flow !== undefined && flow.order_id === cart.order_id && flow.quantity === line.quantity && ['deducted', 'cancelled'].includes(flow.status);
       });
       return stands ? intended.outcome : null;
     },

@@ -15,7 +15,9 @@ export function sale(operation: SetSale): Change<AppliedOutcome> {
     },
 
     async recall(transaction) {
-      return (await isSale(transaction, operation)) ? { is: 'applied', replayed: false } : null;
+      if (await isSale(transaction, operation)) return { is: 'applied', replayed: false };
+      // It may have stood, and have been changed again.
+      return { is: 'unknown', reason: 'the sale stands otherwise by now' };
     },
   };
 }
