@@ -47,7 +47,8 @@ describe('what carts leave over', () => {
     expect(faults).to.deep.equal([]);
   }).timeout(TEST_MS);
 
-  for (const fault of ['kill', 'stall'] as const) {
+  // The crash sweep kills at every step; its quick form has no time for what is frozen and wakes again.
+  for (const fault of LONG ? (['kill', 'stall'] as const) : (['stall'] as const)) {
     it(`is finished or undone when the process of its coordinator is ${fault === 'kill' ? 'killed' : 'frozen and let go'}`, async () => {
       const faults: string[] = [];
       await inParallel(PROCESS_POINTS, fault === 'kill' ? 3 : 4, async (at) => {

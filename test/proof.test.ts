@@ -23,8 +23,6 @@ const ROUNDS: readonly { readonly kind: string; readonly seed: number }[] = [
   'gateway-kill',
   'cut-after',
   'cut-silent',
-  'hold-back',
-  'reset',
   'mix',
 ].map((kind, index) => ({ kind, seed: 100 + index }));
 

@@ -16,7 +16,7 @@ import type { OwnShards } from './support/ownShards.ts';
 import { skuOn } from './support/traffic.ts';
 
 const SHARDS = 3;
-const TRAFFIC_MS = 5_000;
+const TRAFFIC_MS = process.env['STOCKGATE_TEST_LONG'] === '1' ? 20_000 : 2_500;
 const CLIENTS = 4;
 
 interface Told {

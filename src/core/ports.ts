@@ -81,7 +81,7 @@ export interface LeftOver {
   readonly is: 'left_over';
   /** Open for longer than any coordinator may take, oldest first. */
   readonly carts: readonly CartKey[];
-  /** Held for more than a second, oldest first. */
+  /** Held for more than a second, in no order. */
   readonly holds: readonly Hold[];
   readonly cartsOpen: number;
   readonly cartAgeMs: number;

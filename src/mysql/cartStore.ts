@@ -3,7 +3,7 @@ import { flowKeyText } from '../core/nouns.ts';
 import type { CartKey, DeadlineMs, Line, ShardIndex, Verdict } from '../core/nouns.ts';
 import type { NotDone, NotMine, ReadFailure, Unknown } from '../core/outcome.ts';
 import type { CartBegun, CartJudged, CartRecords, CartStands, LeftOver } from '../core/ports.ts';
-import { hadNoEffect, Raced, reasonOf } from './failures.ts';
+import { hadNoEffect, Raced, reasonOf, Unavailable } from './failures.ts';
 import { withRetries } from './retries.ts';
 import { settle } from './settle.ts';
 import type { Change } from './settle.ts';
@@ -11,7 +11,7 @@ import type { Shard } from './shard.ts';
 import { decideCart, insertCart, lockCart, lockLatestCart } from './sql/carts.ts';
 import { ownSlots } from './sql/ownSlots.ts';
 import { readLeftOver } from './sql/readLeftOver.ts';
-import { transact } from './transaction.ts';
+import { transact, WORK_MS } from './transaction.ts';
 
 /** Cart records in MySQL. Each change is one transaction, and is carried to a definite end like any other. */
 export class CartStore implements CartRecords {
@@ -27,15 +27,15 @@ export class CartStore implements CartRecords {
     force: boolean,
     deadlineMs: DeadlineMs,
   ): Promise<CartBegun | CartStands | NotDone | NotMine | Unknown> {
-    return settle(this.#shard(shard), deadlineMs, beginning(order, force));
+    return this.#settle(shard, order.order_id, deadlineMs, beginning(order, force));
   }
 
   decide(shard: ShardIndex, cart: CartKey, verdict: Verdict, deadlineMs: DeadlineMs): Promise<CartJudged | NotDone | NotMine | Unknown> {
-    return settle(this.#shard(shard), deadlineMs, deciding(cart, verdict));
+    return this.#settle(shard, cart.order_id, deadlineMs, deciding(cart, verdict));
   }
 
   judge(shard: ShardIndex, cart: CartKey, deadlineMs: DeadlineMs): Promise<CartJudged | NotDone | NotMine | Unknown> {
-    return settle(this.#shard(shard), deadlineMs, judging(cart));
+    return this.#settle(shard, cart.order_id, deadlineMs, judging(cart));
   }
 
   async findLeftOver(shard: ShardIndex, max: number, deadlineMs: DeadlineMs): Promise<LeftOver | ReadFailure> {
@@ -47,6 +47,26 @@ export class CartStore implements CartRecords {
     } catch (error) {
       if (hadNoEffect(error)) return { is: 'not_done', reason: reasonOf(error) };
       throw error;
+    }
+  }
+
+  /** One transaction at a time about an order's records: many that ask for one cart leave the others their connections. */
+  async #settle<Outcome>(
+    index: ShardIndex,
+    order_id: string,
+    deadlineMs: DeadlineMs,
+    change: Change<Outcome>,
+  ): Promise<Outcome | NotDone | NotMine | Unknown> {
+    const shard = this.#shard(index);
+    let leave: (() => void) | null = null;
+    try {
+      leave = await shard.flowGate.enter([`cart\0${order_id}`], deadlineMs - WORK_MS);
+      return await settle(shard, deadlineMs, change);
+    } catch (error) {
+      if (error instanceof Unavailable) return { is: 'not_done', reason: error.message };
+      throw error;
+    } finally {
+      leave?.();
     }
   }
 

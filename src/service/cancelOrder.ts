@@ -63,7 +63,9 @@ function together(outcomes: readonly CancelOutcome[]): Ended | NotMine {
   if (applied.some(({ replayed }) => !replayed)) return { is: 'unknown', reason: `some lines are cancelled, others not: ${others[0]?.is}` };
   const refusals = others.filter((outcome): outcome is Refused => outcome.is === 'refused');
   const [first] = others;
-  if (refusals.length > 0) return refusedLines(refusals.flatMap(({ lines }) => lines));
+  const lines = refusals.flatMap((refusal) => refusal.lines);
+  if (lines.length > 0) return refusedLines(lines);
+  if (refusals[0] !== undefined) return refusals[0];
   if (first?.is === 'pending') return refused('pending');
   return first === undefined || first.is === 'refused' || first.is === 'unknown' ? { is: 'not_done', reason: 'no shard answered' } : first;
 }

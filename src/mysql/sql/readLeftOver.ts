@@ -9,10 +9,11 @@ const OPEN = `
 SELECT order_id, attempt FROM cart
  WHERE state = 'open' AND created_at <= CURRENT_TIMESTAMP(6) - INTERVAL ${ABANDONED_SECONDS} SECOND
  ORDER BY created_at LIMIT ?`;
+/** Drawn, because the oldest may all belong to carts whose records cannot be asked. */
 const HELD = `
 SELECT sku_id, order_detail_id, order_id, attempt FROM cart_hold
  WHERE created_at <= CURRENT_TIMESTAMP(6) - INTERVAL 1 SECOND
- ORDER BY created_at LIMIT ?`;
+ ORDER BY RAND() LIMIT ?`;
 const COUNTS = `
 SELECT (SELECT COUNT(*) FROM cart WHERE state = 'open') AS carts,
        (SELECT CAST(COALESCE(MAX(TIMESTAMPDIFF(MICROSECOND, created_at, CURRENT_TIMESTAMP(6))), 0) AS SIGNED) FROM cart WHERE state = 'open') AS cart_us,
