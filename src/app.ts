@@ -38,6 +38,9 @@ import type { NoVerdict } from './service/watchedEngine.ts';
 /** Of operations without a verdict, one a second is logged for each shard and ending; all are counted. */
 const LOG_EVERY_MS = 1_000;
 
+/** Left for what goes on behind answers when a drain has used up its time. */
+const FINISH_MS_MIN = 500;
+
 /** Carts under way at once in one gateway; more would only wait for each other's connections and rows. */
 const CARTS_MAX = 16;
 const CARTS_WAITING_MAX = 1_000;
@@ -175,8 +178,11 @@ export async function startGateway(
   await routing.refresh();
   const servers: RunningServer[] = [];
   const close = async (waitMs: number): Promise<void> => {
+    const untilMs = performance.now() + waitMs;
     await Promise.all(servers.map((server) => server.drain(waitMs)));
-    await Promise.all([sweeper.stop(), afterwork.finish(waitMs)]);
+    // What is not done by then is the sweepers' of other gateways.
+    afterwork.add(() => sweeper.stop());
+    await afterwork.finish(Math.max(FINISH_MS_MIN, untilMs - performance.now()));
     for (const shard of shards) shard.pool.close();
   };
   try {

@@ -31,7 +31,8 @@ export class CartStore implements CartRecords {
   }
 
   decide(shard: ShardIndex, cart: CartKey, verdict: Verdict, deadlineMs: DeadlineMs): Promise<CartJudged | NotDone | NotMine | Unknown> {
-    return this.#settle(shard, cart.order_id, deadlineMs, deciding(cart, verdict));
+    // Not at the gate: the one who decides must not stand in line behind those who ask.
+    return settle(this.#shard(shard), deadlineMs, deciding(cart, verdict));
   }
 
   judge(shard: ShardIndex, cart: CartKey, deadlineMs: DeadlineMs): Promise<CartJudged | NotDone | NotMine | Unknown> {

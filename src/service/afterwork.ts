@@ -18,7 +18,9 @@ export class Afterwork {
   /** Resolves when all is done, or after a while. */
   async finish(waitMs: number): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
-    await Promise.race([Promise.all(this.#open), new Promise((resolve) => (timer = setTimeout(resolve, waitMs)))]);
+    const isOver = new Promise<'over'>((resolve) => (timer = setTimeout(() => resolve('over'), waitMs)));
+    // What is going on may add more.
+    while (this.#open.size > 0) if ((await Promise.race([Promise.all(this.#open), isOver])) === 'over') break;
     clearTimeout(timer);
   }
 }

@@ -1,5 +1,5 @@
 import { flowKeyText } from '../core/nouns.ts';
-import type { DeadlineMs, FlowKey } from '../core/nouns.ts';
+import type { DeadlineMs, Flow, FlowKey } from '../core/nouns.ts';
 import { refused, refusedLines } from '../core/outcome.ts';
 import type { Applied, CancelOutcome, NotDone, NotMine, Refused, RefusedLine, Unknown } from '../core/outcome.ts';
 import { groupByShard } from '../core/plan.ts';
@@ -46,10 +46,15 @@ async function findObstacle(parts: Parts, { order_id, lines }: Cancellation, dea
   const flows = found.deductions.flatMap((deduction) => (deduction === null ? [] : [deduction.flow]));
   const foreign = flows.filter((flow) => flow.order_id !== order_id && flow.status !== 'pending');
   if (foreign.length > 0) {
-    const conflicts = new Map(foreign.map((flow): [string, RefusedLine] => [flowKeyText(flow), { ...flow, code: 'idempotency_conflict' }]));
+    const conflicts = new Map(foreign.map((flow): [string, RefusedLine] => [flowKeyText(flow), conflictOf(flow)]));
     return refusedLines(lines.flatMap((line) => conflicts.get(flowKeyText(line)) ?? []));
   }
   return flows.some(({ status }) => status === 'pending') ? refused('pending') : null;
+}
+
+/** Nothing of the other order but what was asked for. */
+function conflictOf({ sku_id, order_detail_id, quantity }: Flow): RefusedLine {
+  return { sku_id, order_detail_id, quantity, code: 'idempotency_conflict' };
 }
 
 /** One answer out of those of all shards. */

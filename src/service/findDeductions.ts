@@ -2,7 +2,7 @@ import { flowKeyText } from '../core/nouns.ts';
 import type { DeadlineMs, Flow, FlowKey, ShardIndex } from '../core/nouns.ts';
 import type { NotDone, NotMine } from '../core/outcome.ts';
 import { groupByShard } from '../core/plan.ts';
-import { freeHolds } from './freeHolds.ts';
+import { freeEach } from './freeHolds.ts';
 import type { Parts } from './parts.ts';
 
 /** A deduction and where it lies. */
@@ -22,13 +22,15 @@ export interface FoundDeductions {
  * settled first, so a flow is `pending` here only while its cart is open.
  */
 export async function findDeductions(parts: Parts, keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<FoundDeductions | NotDone> {
-  const first = await readAll(parts, keys, deadlineMs);
-  const holds = first.is === 'found' ? first.deductions.flatMap((found) => (found?.flow.status === 'pending' ? [found.flow] : [])) : [];
-  if (holds.length === 0) return first;
-  const freed = await freeHolds(parts, holds, deadlineMs);
-  // Of a cart that cannot be asked nobody knows whether it is pending still.
-  if (freed === 'unreachable') return { is: 'not_done', reason: 'the record of a cart could not be asked' };
-  return freed === 'settled' ? readAll(parts, keys, deadlineMs) : first;
+  for (;;) {
+    const answer = await readAll(parts, keys, deadlineMs);
+    const holds = answer.is === 'found' ? answer.deductions.flatMap((found) => (found?.flow.status === 'pending' ? [found.flow] : [])) : [];
+    if (holds.length === 0) return answer;
+    const freed = await freeEach(parts, holds, deadlineMs);
+    // Of a cart that cannot be asked nobody knows whether it is pending still.
+    if (freed.has('unreachable') || performance.now() >= deadlineMs) return { is: 'not_done', reason: 'the record of a cart could not be asked' };
+    if (!freed.has('settled')) return answer;
+  }
 }
 
 function readAll({ routing, reader }: Parts, keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<FoundDeductions | NotDone> {

@@ -7,6 +7,7 @@ import type { Parts } from './parts.ts';
 
 /** The pause before holds that are still undecided are asked for again, drawn evenly up to this. */
 const PAUSE_MS_MAX = 40;
+const HOLDS_ASKED_MAX = 8;
 
 /** What became of some holds: at least one is gone; or a cart is open; or its record, or the hold's shard, could not be reached. */
 export type Freed = 'settled' | 'open' | 'unreachable';
@@ -27,7 +28,7 @@ export async function pastHolds<T extends { readonly is: string }>(
   for (;;) {
     const outcome = await work();
     if (!isPending(outcome)) return outcome;
-    const freed = await freeHolds(parts, outcome.holds, deadlineMs);
+    const freed = await freeHolds(parts, someOf(outcome.holds), deadlineMs);
     if (performance.now() >= (freed === 'open' ? waitUntilMs : deadlineMs)) {
       return freed === 'open' ? outcome : { is: 'not_done', reason: 'the holds of a cart could not be settled in time' };
     }
@@ -37,9 +38,14 @@ export async function pastHolds<T extends { readonly is: string }>(
 
 /** Settles those holds whose carts are decided. */
 export async function freeHolds(parts: Parts, holds: readonly Hold[], deadlineMs: DeadlineMs): Promise<Freed> {
-  const freed = await Promise.all([...byCart(holds).values()].map((ofCart) => freeCart(parts, ofCart, deadlineMs)));
-  if (freed.includes('settled')) return 'settled';
-  return freed.includes('open') ? 'open' : 'unreachable';
+  const freed = await freeEach(parts, holds, deadlineMs);
+  if (freed.has('settled')) return 'settled';
+  return freed.has('open') ? 'open' : 'unreachable';
+}
+
+/** The same, for who must know of each. @returns everything that became of one of them */
+export async function freeEach(parts: Parts, holds: readonly Hold[], deadlineMs: DeadlineMs): Promise<ReadonlySet<Freed>> {
+  return new Set(await Promise.all([...byCart(holds).values()].map((ofCart) => freeCart(parts, ofCart, deadlineMs))));
 }
 
 async function freeCart(parts: Parts, holds: readonly Hold[], deadlineMs: DeadlineMs): Promise<Freed> {
@@ -80,6 +86,12 @@ export async function settleCart(
 
 export function pause(ms: number = Math.random() * PAUSE_MS_MAX): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** A few of many: who lacks units needs some of them back, and hundreds who wait must not ask for everything at once. */
+function someOf(holds: readonly Hold[]): Hold[] {
+  const first = Math.floor(Math.random() * holds.length);
+  return [...holds.slice(first), ...holds.slice(0, first)].slice(0, HOLDS_ASKED_MAX);
 }
 
 function isPending(outcome: { readonly is: string }): outcome is Pending {

@@ -1,5 +1,5 @@
 import { flowKeyText } from '../core/nouns.ts';
-import type { CartKey, DeadlineMs, Line, ShardIndex } from '../core/nouns.ts';
+import type { CartKey, DeadlineMs, Line, ShardIndex, Verdict } from '../core/nouns.ts';
 import { refusedLines } from '../core/outcome.ts';
 import type { Deducted, DeductedLine, HoldOutcome, NotDone, Refused, Unknown } from '../core/outcome.ts';
 import { groupByShard } from '../core/plan.ts';
@@ -87,12 +87,18 @@ async function replayOf(parts: Parts, { order_id, lines }: Order, deadlineMs: De
 async function attempt(parts: Parts, order: Order, number: number, inTurn: boolean, deadlineMs: DeadlineMs): Promise<Ended | Again> {
   const cart: CartKey = { order_id: order.order_id, attempt: number };
   const holds = await holdAll(parts, cart, order.lines, inTurn, deadlineMs);
+  const fault = holds.find((hold) => hold.fault !== null)?.fault ?? null;
+  if (fault !== null) {
+    // Nobody foresaw it: what is held goes back, and the caller hears that nobody knows.
+    parts.afterwork.add(() => giveUp(parts, cart, holds));
+    throw fault;
+  }
   const lines = answeredLines(order.lines, holds);
   if (lines === null) {
     const ended = endOf(order.lines, holds);
     const undone = giveUp(parts, cart, holds);
-    if (ended.is !== 'again') parts.afterwork.add(() => undone);
-    else await Promise.all([undone, isStale(holds) ? parts.routing.refresh() : null]);
+    parts.afterwork.add(() => undone);
+    if (ended.is === 'again') await orUntil(deadlineMs, Promise.all([undone, isStale(holds) ? parts.routing.refresh() : null]));
     return ended;
   }
   if (lines.every(({ replayed }) => replayed)) {
@@ -103,22 +109,22 @@ async function attempt(parts: Parts, order: Order, number: number, inTurn: boole
   if (decided.is === 'unknown') return decided;
   if (decided.is === 'judged' && decided.state === 'committed') {
     const fresh = lines.filter(({ replayed }) => !replayed);
-    parts.afterwork.add(() => settleCart(parts, cart, fresh, 'committed', performance.now() + SETTLE_MS));
+    parts.afterwork.add(() => settleUntil(parts, cart, fresh, 'committed'));
     return { is: 'deducted', lines };
   }
   // Not committed, and nobody else commits: another gateway aborted it as too slow, or its shard did not take the verdict.
   const undone = giveUp(parts, cart, holds);
-  if (decided.is === 'judged') {
-    await undone;
-    return { is: 'again' };
-  }
   parts.afterwork.add(() => undone);
-  return decided;
+  if (decided.is !== 'judged') return decided;
+  await orUntil(deadlineMs, undone);
+  return { is: 'again' };
 }
 
 interface HeldShard {
   readonly lines: readonly Line[];
   readonly outcome: HoldOutcome;
+  /** What no code foresaw; the outcome is unknown then. */
+  readonly fault: Error | null;
 }
 
 /** Holds on all shards at once; or in turn, where whoever waits for a lower shard holds nothing on a higher one. */
@@ -127,8 +133,13 @@ async function holdAll(parts: Parts, cart: CartKey, lines: readonly Line[], inTu
   const holdOn = async ([shard, ofShard]: readonly [ShardIndex, readonly Line[]]): Promise<HeldShard> => {
     const operation = { kind: 'hold', ...cart, lines: ofShard } as const;
     const waitUntilMs = inTurn ? deadlineMs - ATTEMPT_MS : 0;
-    const outcome = await pastHolds<HoldOutcome>(parts, deadlineMs, waitUntilMs, () => applyOperation(parts.engine, shard, operation, deadlineMs));
-    return { lines: ofShard, outcome };
+    try {
+      const outcome = await pastHolds<HoldOutcome>(parts, deadlineMs, waitUntilMs, () => applyOperation(parts.engine, shard, operation, deadlineMs));
+      return { lines: ofShard, outcome, fault: null };
+    } catch (error) {
+      const fault = error instanceof Error ? error : new Error(String(error));
+      return { lines: ofShard, outcome: { is: 'unknown', reason: fault.message }, fault };
+    }
   };
   if (!inTurn) return Promise.all(groups.map(holdOn));
   const held: HeldShard[] = [];
@@ -152,13 +163,24 @@ function answeredLines(lines: readonly Line[], holds: readonly HeldShard[]): Ded
 
 /** Aborts the record and undoes what is held, or may be. A shard that did not do what it was asked holds nothing. */
 async function giveUp(parts: Parts, cart: CartKey, holds: readonly HeldShard[]): Promise<void> {
-  const deadlineMs = performance.now() + SETTLE_MS;
   const held = holds.flatMap(({ lines, outcome }) => {
     if (outcome.is === 'held') return outcome.lines.filter(({ replayed }) => !replayed);
     return outcome.is === 'unknown' ? lines : [];
   });
-  await decide(parts, cart, 'aborted', deadlineMs);
-  if (held.length > 0) await settleCart(parts, cart, held, 'aborted', deadlineMs);
+  // At once: whatever becomes of the record, nobody but this coordinator could have committed it.
+  const decided = decide(parts, cart, 'aborted', performance.now() + SETTLE_MS);
+  await Promise.all([decided, held.length > 0 ? settleUntil(parts, cart, held, 'aborted') : null]);
+}
+
+/** Carries a verdict out, again and again where a shard does not take it; in the end it is the sweeper's. */
+async function settleUntil(parts: Parts, cart: CartKey, lines: readonly Line[], verdict: Verdict): Promise<void> {
+  const deadlineMs = performance.now() + SETTLE_MS;
+  while (!(await settleCart(parts, cart, lines, verdict, deadlineMs)) && performance.now() < deadlineMs) await pause();
+}
+
+/** Waits for something that goes on, but no longer than the caller does. */
+async function orUntil(deadlineMs: DeadlineMs, work: Promise<unknown>): Promise<void> {
+  await Promise.race([work, pause(Math.max(0, deadlineMs - performance.now()))]);
 }
 
 /** Whether a shard did not own what it was asked for: the map is to be read again. */

@@ -55,9 +55,8 @@ export const FAULTS: readonly Fault[] = [
   {
     kind: 'gateway-freeze',
     begin: async ({ gateways }, random) => {
-      const { process } = random.pick(gateways);
-      process.signal('SIGSTOP');
-      return async () => process.signal('SIGCONT');
+      const letGo = await random.pick(gateways).freeze();
+      return async () => letGo();
     },
   },
   {

@@ -27,6 +27,15 @@ export class GatewaySlot {
     return this.#process;
   }
 
+  /** SIGSTOP, but not in the middle of an end: that has a time limit. @returns what lets go of the same process */
+  freeze(): Promise<() => void> {
+    return this.#inTurn(async () => {
+      const frozen = this.#process;
+      frozen.signal('SIGSTOP');
+      return () => frozen.signal('SIGCONT');
+    });
+  }
+
   /** SIGKILL. */
   kill(): Promise<void> {
     return this.#inTurn(async () => {

@@ -37,14 +37,15 @@ export async function claim(
   status: 'deducted' | 'pending',
 ): Promise<Claimed | Refused | Pending | NotDone> {
   const lines = inOrderOfBytes(given);
-  const standing = (await insertFlows(transaction, cart, lines, status)) ? new Map<string, Flow>() : await lockFlows(transaction, lines);
+  const isNew = await insertFlows(transaction, cart, lines, status);
+  const standing = isNew ? new Map<string, Flow>() : await lockFlows(transaction, lines);
   const judged = lines.map((line) => {
     const flow = standing.get(flowKeyText(line));
     return { line, flow, verdict: flow === undefined ? ('new' as const) : judgeStanding(cart, line, flow) };
   });
   const fresh = judged.filter(({ verdict }) => verdict === 'new' || verdict === 'free').map(({ line }) => line);
   if (judged.some(({ verdict }) => verdict === 'late')) return { is: 'not_done', reason: 'this attempt was undone before it came' };
-  if (standing.size > 0) {
+  if (!isNew) {
     await writeRest(transaction, cart, status, {
       absent: judged.filter(({ verdict }) => verdict === 'new').map(({ line }) => line),
       free: judged.filter(({ verdict }) => verdict === 'free').map(({ line }) => line),
