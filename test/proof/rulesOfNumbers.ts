@@ -27,8 +27,9 @@ export function numbersWerePossible(books: Books): Violation[] {
       }
       case 'adjustment': {
         if (entry.code !== 'insufficient_stock') return [];
-        const { least } = bounds.left(entry.sku_id, invokedMs, endedMs);
-        return least < -entry.delta ? [] : [violation('I8', `${entry.adjustment_id}: refused to write off ${-entry.delta}, and ${least} were left`)];
+        // What carts hold is not on the shelf.
+        const { leastShown } = bounds.left(entry.sku_id, invokedMs, endedMs);
+        return leastShown < -entry.delta ? [] : [violation('I8', `${entry.adjustment_id}: refused to write off ${-entry.delta}, and ${leastShown} were left`)];
       }
       case 'deduction':
         return shortages(entry, bounds);

@@ -204,10 +204,7 @@ export class Oracle implements StockEngine, StockReader {
     if (standing !== undefined) return standing === delta ? { is: 'applied', replayed: true } : refused('idempotency_conflict');
     const shelf = this.#shelves.get(sku_id);
     if (shelf === undefined) return refused('unknown_sku');
-    if (!shelf.add(delta)) {
-      if (delta > 0) return refused('stock_limit');
-      return shelf.leaved + shelf.held >= -delta ? { is: 'not_done', reason: 'held' } : refused('insufficient_stock');
-    }
+    if (!shelf.add(delta)) return refused(delta > 0 ? 'stock_limit' : 'insufficient_stock');
     this.#adjustments.set(key, delta);
     return { is: 'applied', replayed: false };
   }

@@ -43,7 +43,6 @@ async function whyNot(transaction: Transaction, { sku_id, delta }: Adjust): Prom
   const { leaved_amount, held_amount } = shelf;
   const fits = delta > 0 ? leaved_amount + held_amount <= STOCK_LIMIT - delta : leaved_amount >= -delta;
   if (fits) throw new Raced('stock moved between two statements');
-  if (delta > 0) return refused('stock_limit');
-  // What carts hold may come back.
-  return leaved_amount + held_amount >= -delta ? { is: 'not_done', reason: 'carts hold what is to be written off' } : refused('insufficient_stock');
+  // What carts hold is not on the shelf: whoever writes off counts what lies there.
+  return refused(delta > 0 ? 'stock_limit' : 'insufficient_stock');
 }
