@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { lookUp, lookUpOne, readStock, resend, sendAdjustment, sendCancellation, sendOpening, sendOrder, sendReturn, sendSale } from './calls.ts';
 import type { Scene } from './calls.ts';
 import { pickApart } from './goods.ts';
-import { isConflict } from './history.ts';
+import { isConflict, NOT_SENT } from './history.ts';
 import type { DeductionLine, DeductionSent, Entry, Write } from './history.ts';
 
 /** Something the product can do, as traffic. A new capability joins the bench by one more entry in `OPERATIONS`. */
@@ -185,17 +185,18 @@ async function sendConflict(scene: Scene): Promise<Entry | null> {
 }
 
 function doneOrder(scene: Scene): DeductionSent | null {
-  const order = recent(scene, 'deduction');
-  return order?.verdict === 'done' ? order : null;
+  const done = scene.history.filter((entry): entry is DeductionSent => entry.kind === 'deduction' && entry.verdict === 'done').slice(-RECENT);
+  return done.length === 0 ? null : scene.random.pick(done);
 }
 
 function anyLine(scene: Scene, order: DeductionSent | null): DeductionLine | null {
   return order === null ? null : scene.random.pick(order.lines);
 }
 
-/** Any of the latest writes of a kind, but for those that were never meant to stand. */
+/** Any of the latest writes of a kind that were sent, but for those that were never meant to stand. */
 function recent<K extends Write['kind']>(scene: Scene, kind: K): Extract<Write, { kind: K }> | null {
   const isOf = (entry: Entry): entry is Extract<Write, { kind: K }> => entry.kind === kind && !isConflict(entry);
-  const latest = scene.history.slice(-RECENT).filter(isOf);
+  // Of what was sent: while a gateway is away, hundreds find nobody that listens.
+  const latest = scene.history.filter(({ code }) => code !== NOT_SENT).slice(-RECENT).filter(isOf);
   return latest.length === 0 ? null : scene.random.pick(latest);
 }
