@@ -3,7 +3,7 @@ import { choose, readBugs } from './planted/bugs.ts';
 import type { PlantedBug } from './planted/bugs.ts';
 import { applyPatch, checkPatch, copyCheckout } from './planted/copies.ts';
 import type { Copies } from './planted/copies.ts';
-import { TestRunner } from './planted/tests.ts';
+import { SOUND_LIMIT_MS, TestRunner } from './planted/tests.ts';
 import type { TestRun } from './planted/tests.ts';
 import { stopWithParent } from './support/lifetime.ts';
 import { progressBar } from './support/progress.ts';
@@ -60,7 +60,7 @@ async function passWithoutBugs(copies: Copies): Promise<void> {
   for (const { patch } of bugs) checkPatch(patch, copy);
   const testFiles = [...new Set(bugs.flatMap((bug) => bug.testFiles))].sort();
   console.error(`without any bug: ${testFiles.join(' ')} …`);
-  const { code, passed, failed, seconds, output } = await runner.run(copy, testFiles, null);
+  const { code, passed, failed, seconds, output } = await runner.run(copy, testFiles, null, SOUND_LIMIT_MS);
   if (code !== 0 || passed === 0 || failed !== 0) throw new Error(`${output}\nthe tests fail without any bug`);
   console.error(`without any bug: ${passed} passed, ${seconds.toFixed(0)} s`);
   copies.drop('sound');
