@@ -6,6 +6,7 @@ import { groupByShard } from '../core/plan.ts';
 import type { CartBegun, CartJudged, CartStands } from '../core/ports.ts';
 import { judgeStanding } from '../core/standing.ts';
 import { applyOperation } from './applyOperation.ts';
+import type { Shares } from './crowd.ts';
 import { findDeductions } from './findDeductions.ts';
 import { pastHolds, pause, settleCart } from './freeHolds.ts';
 import type { Parts } from './parts.ts';
@@ -26,6 +27,9 @@ const SETTLE_MS = 3_000;
 const PAUSE_MS_MAX = 100;
 /** With less time than this no attempt is begun. */
 const ATTEMPT_MS = 600;
+/** Of the places for carts: copies of an order would only wait for its record, and a SKU that is locked leaves the rest to others. */
+const ORDER_SHARE = 1 / 16;
+const SKU_SHARE = 1 / 2;
 
 type Ended = Deducted | Refused | NotDone | Unknown;
 
@@ -35,13 +39,18 @@ type Ended = Deducted | Refused | NotDone | Unknown;
  * sold, and nobody but this function commits it.
  */
 export async function sellCart(parts: Parts, order: Order, deadlineMs: DeadlineMs): Promise<Ended> {
-  const leave = await parts.cartPlaces.take(deadlineMs - 2 * ATTEMPT_MS);
+  const leave = await parts.cartPlaces.take(sharesOf(order), deadlineMs - 2 * ATTEMPT_MS);
   if (leave === null) return { is: 'not_done', reason: 'too many carts were under way' };
   try {
     return await attemptUntil(parts, order, deadlineMs);
   } finally {
     leave();
   }
+}
+
+function sharesOf({ order_id, lines }: Order): Shares {
+  // No id has a control character, so an order is never taken for a SKU.
+  return new Map([[`order\0${order_id}`, ORDER_SHARE], ...lines.map(({ sku_id }) => [sku_id, SKU_SHARE] as const)]);
 }
 
 async function attemptUntil(parts: Parts, order: Order, deadlineMs: DeadlineMs): Promise<Ended> {
