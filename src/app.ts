@@ -24,6 +24,7 @@ import { cancelOrder } from './service/cancelOrder.ts';
 import { changeStock } from './service/changeStock.ts';
 import { deductOrder } from './service/deductOrder.ts';
 import { findDeductions } from './service/findDeductions.ts';
+import { shareFreeing } from './service/freeHolds.ts';
 import type { Parts } from './service/parts.ts';
 import { readFlows } from './service/readFlows.ts';
 import { Places } from './service/places.ts';
@@ -107,7 +108,7 @@ export async function startGateway(
   const routing = new Routing(new SlotMap(config.initialShards), ports.slots, shards.length);
   const onFault = (error: unknown): void => log.error({ err: error }, 'fault');
   const afterwork = new Afterwork(onFault);
-  const parts: Parts = { routing, engine, reader: ports.reader, carts: ports.carts, shards: reader, afterwork, cartPlaces: new Places(CARTS_MAX, CARTS_WAITING_MAX) };
+  const parts: Parts = { routing, engine, reader: ports.reader, carts: ports.carts, shards: reader, afterwork, cartPlaces: new Places(CARTS_MAX, CARTS_WAITING_MAX), freeing: shareFreeing() };
   const sweeper = new Sweeper(parts, {
     shardCount: shards.length,
     everyMs: SWEEP_MS,

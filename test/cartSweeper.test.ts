@@ -11,6 +11,7 @@ import { armedText, failPoints } from './support/failPoints.ts';
 import type { Armed } from './support/failPoints.ts';
 import { fresh, startTestGateway } from './support/gateway.ts';
 import type { TestGateway } from './support/gateway.ts';
+import { sideSession } from './support/sideSession.ts';
 import { temporaryFolder } from './support/temporary.ts';
 import { skuOn } from './support/traffic.ts';
 
@@ -96,6 +97,40 @@ describe('what carts leave over', () => {
     }
     expect(rounds, 'more than one round was needed').to.be.above(1);
     await expectSettled(left);
+  });
+
+  it('is struck out where a row names a hold that does not stand, and nothing else changes', async () => {
+    const kinds = ['sold', 'undone', 'cancelled', 'sold without a flow', 'never held'] as const;
+    const session = await sideSession(4);
+    const bytes = (text: string): Buffer => Buffer.from(text);
+    const left: { readonly kind: (typeof kinds)[number]; readonly sku_id: string; readonly order_id: string }[] = [];
+    for (const kind of kinds) {
+      const order_id = fresh('stray');
+      const sku_id = skuOn(4, order_id);
+      const cart = { order_id, attempt: 1 };
+      const lines = linesOf([sku_id], order_id);
+      await bench.open(sku_id, 1);
+      if (kind !== 'never held') await bench.carts.begin(bench.shardOf(order_id), { order_id, lines }, false, performance.now() + WAIT_MS);
+      const verdict = kind.startsWith('sold') ? 'committed' : 'aborted';
+      if (kind !== 'never held') await bench.carts.decide(bench.shardOf(order_id), cart, verdict, performance.now() + WAIT_MS);
+      if (kind === 'sold' || kind === 'undone') {
+        await bench.apply({ kind: 'hold', ...cart, lines });
+        await bench.apply({ kind: 'settle', ...cart, verdict, lines });
+      }
+      if (kind === 'cancelled') await bench.apply({ kind: 'cancel', order_id, lines });
+      await session.query('INSERT INTO cart_hold (sku_id, order_detail_id, order_id, attempt) VALUES (?, ?, ?, 1)', [bytes(sku_id), bytes(order_id), bytes(order_id)]);
+      left.push({ kind, sku_id, order_id });
+    }
+    session.destroy();
+    const sku_ids = left.map(({ sku_id }) => sku_id);
+    await age({ order_ids: [], sku_ids });
+    const before = await cartRows(sku_ids);
+    await bench.sweeper().sweep();
+    const after = await cartRows(sku_ids);
+    expect([before.holds, after.holds]).to.deep.equal([kinds.length, 0]);
+    expect(after.stock).to.deep.equal(before.stock);
+    const ends = left.map(({ kind, sku_id, order_id }) => [kind, ...endsOf(after, linesOf([sku_id], order_id))]);
+    expect(ends).to.deep.equal([['sold', 'deducted'], ['undone', 'none'], ['cancelled', 'cancelled'], ['sold without a flow', 'none'], ['never held', 'none']]);
   });
 
   /** Lets a coordinator sleep at one step, in this process, beyond the time after which others may decide. */

@@ -12,6 +12,7 @@ import { TextbookEngine } from '../src/mysql/textbookEngine.ts';
 import { deductOrder } from '../src/service/deductOrder.ts';
 import { CartStore } from '../src/mysql/cartStore.ts';
 import { Afterwork } from '../src/service/afterwork.ts';
+import { shareFreeing } from '../src/service/freeHolds.ts';
 import type { Parts } from '../src/service/parts.ts';
 import { Places } from '../src/service/places.ts';
 import { Routing } from '../src/service/routing.ts';
@@ -168,7 +169,7 @@ describe('driver discipline', () => {
     const slot = slotOf(sku_id);
     const other = await sideSession(target);
     const routing = new Routing(new SlotMap(16), reader, 16);
-    const parts: Parts = { routing, engine, reader, shards: reader, carts: new CartStore(shards), afterwork: new Afterwork(() => undefined), cartPlaces: new Places(1, 1) };
+    const parts: Parts = { routing, engine, reader, shards: reader, carts: new CartStore(shards), afterwork: new Afterwork(() => undefined), cartPlaces: new Places(1, 1), freeing: shareFreeing() };
     const order = { order_id: 'o', lines: [line('moved')] };
     try {
       await side.query('DELETE FROM slot WHERE slot = ?', [slot]);

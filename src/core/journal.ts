@@ -49,7 +49,7 @@ export interface JournalRead {
   /** Per table its rows, newest first; fewer than were asked for means that there are no more. */
   readonly journals: readonly (readonly JournalRow[])[];
   readonly opening: JournalEntry;
-  /** What carts hold of the SKU; some of them may be decided. */
+  /** What carts hold of the SKU, by order detail; some of them may be decided. Fewer than were asked for means that there are no more. */
   readonly holds: readonly Hold[];
 }
 

@@ -47,11 +47,11 @@ export interface JournalReader {
   /**
    * Reads a stretch of one SKU's journal, newest first, in one snapshot.
    *
-   * @param query after which position, and how many rows of each table at most
+   * @param query after which position, and how many rows of each table at most; and the same of holds, by their order detail
    */
   readJournal(
     shard: ShardIndex,
-    query: { readonly sku_id: string; readonly after: JournalPosition | null; readonly rowsMax: number },
+    query: { readonly sku_id: string; readonly after: JournalPosition | null; readonly rowsMax: number; readonly holdsAfter: string; readonly holdsMax: number },
     deadlineMs: DeadlineMs,
   ): Promise<FoundJournal | ReadFailure>;
 }

@@ -1,9 +1,11 @@
+import { flowKeyText } from '../core/nouns.ts';
 import type { CartKey, DeadlineMs, Hold, Verdict } from '../core/nouns.ts';
 import type { NotDone, Pending, Unknown } from '../core/outcome.ts';
 import { groupByShard } from '../core/plan.ts';
 import type { CartJudged } from '../core/ports.ts';
 import { applyOperation } from './applyOperation.ts';
 import type { Parts } from './parts.ts';
+import { Sharing } from './sharing.ts';
 
 /** The pause before holds that are still undecided are asked for again, drawn evenly up to this. */
 const PAUSE_MS_MAX = 40;
@@ -11,6 +13,11 @@ const HOLDS_ASKED_MAX = 8;
 
 /** What became of some holds: at least one is gone; or a cart is open; or its record, or the hold's shard, could not be reached. */
 export type Freed = 'settled' | 'open' | 'unreachable';
+
+/** Buyers of one SKU meet the same holds: each cart's record is asked, and its holds are settled, for all of them together. */
+export function shareFreeing(): Sharing<Freed> {
+  return new Sharing((freed) => freed === 'settled');
+}
 
 /**
  * Does something that carts may be in the way of. Whoever meets a hold settles it by its cart's record; while that is
@@ -45,7 +52,11 @@ export async function freeHolds(parts: Parts, holds: readonly Hold[], deadlineMs
 
 /** The same, for who must know of each. @returns everything that became of one of them */
 export async function freeEach(parts: Parts, holds: readonly Hold[], deadlineMs: DeadlineMs): Promise<ReadonlySet<Freed>> {
-  return new Set(await Promise.all([...byCart(holds).values()].map((ofCart) => freeCart(parts, ofCart, deadlineMs))));
+  const freed = [...byCart(holds)].map(async ([cart, ofCart]) => {
+    const key = [cart, ...ofCart.map(flowKeyText).sort()].join('\0');
+    return (await parts.freeing.do(key, deadlineMs, () => freeCart(parts, ofCart, deadlineMs))) ?? 'unreachable';
+  });
+  return new Set(await Promise.all(freed));
 }
 
 async function freeCart(parts: Parts, holds: readonly Hold[], deadlineMs: DeadlineMs): Promise<Freed> {

@@ -1,7 +1,9 @@
 import type { CartRecords, ShardOverview, StockEngine, StockReader } from '../core/ports.ts';
 import type { Afterwork } from './afterwork.ts';
+import type { Freed } from './freeHolds.ts';
 import type { Places } from './places.ts';
 import type { Routing } from './routing.ts';
+import type { Sharing } from './sharing.ts';
 
 /** What the use cases work with. */
 export interface Parts {
@@ -13,4 +15,6 @@ export interface Parts {
   readonly afterwork: Afterwork;
   /** For carts under way: each may ask every shard at once. */
   readonly cartPlaces: Places;
+  /** For holds that many meet at once. */
+  readonly freeing: Sharing<Freed>;
 }

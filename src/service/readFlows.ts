@@ -3,11 +3,13 @@ import type { JournalPage, JournalPosition } from '../core/journal.ts';
 import type { DeadlineMs } from '../core/nouns.ts';
 import type { NotDone } from '../core/outcome.ts';
 import type { FoundJournal, JournalReader } from '../core/ports.ts';
-import { freeHolds } from './freeHolds.ts';
+import { freeEach } from './freeHolds.ts';
 import type { Parts } from './parts.ts';
 
 /** Read beyond the limit of a page, so that rows without an effect do not make it short. */
 const SPARE_ROWS = 100;
+/** Holds whose carts are asked for at a time. */
+const HOLDS_MAX = 100;
 
 export interface FlowsQuery {
   readonly sku_id: string;
@@ -24,24 +26,38 @@ export interface FoundFlowsPage {
 }
 
 /**
- * Reads a page of a SKU's journal, newest first. Carts that are decided are settled before the first page, so whatever
- * was answered as sold is in it, and later pages skip nothing and show nothing twice while new entries arrive.
+ * Reads a page of a SKU's journal, newest first. Whatever was answered as sold before it was asked for is in it, so carts
+ * that are decided are settled first; later pages skip nothing and show nothing twice while new entries arrive.
+ *
+ * @returns `not_done` also when the record of a cart that holds the SKU cannot be asked: nobody knows whether it is sold
  */
 export async function readFlows(
   parts: Parts & { readonly journal: JournalReader },
   query: FlowsQuery,
   deadlineMs: DeadlineMs,
 ): Promise<FoundFlowsPage | NotDone> {
-  const first = await read(parts, query, deadlineMs);
-  const holds = first.is === 'found' && query.after === null ? (first.read?.holds ?? []) : [];
-  const found = holds.length > 0 && (await freeHolds(parts, holds, deadlineMs)) === 'settled' ? await read(parts, query, deadlineMs) : first;
-  if (found.is !== 'found') return found;
-  return { is: 'found', page: found.read === null ? null : cutPage(found.read, query.limit, rowsMaxOf(query)) };
+  for (let holdsAfter = ''; ; ) {
+    const found = await read(parts, query, holdsAfter, deadlineMs);
+    if (found.is !== 'found') return found;
+    if (found.read === null) return { is: 'found', page: null };
+    const { holds } = found.read;
+    const freed = await freeEach(parts, holds, deadlineMs);
+    if (freed.has('unreachable')) return { is: 'not_done', reason: 'the record of a cart could not be asked' };
+    if (!freed.has('settled') && holds.length < HOLDS_MAX) return { is: 'found', page: cutPage(found.read, query.limit, rowsMaxOf(query)) };
+    // Those that are open now were so when the page was asked for, and need not be asked again.
+    holdsAfter = holds.at(-1)?.order_detail_id ?? '';
+  }
 }
 
-function read({ routing, journal }: Parts & { readonly journal: JournalReader }, query: FlowsQuery, deadlineMs: DeadlineMs): Promise<FoundJournal | NotDone> {
+function read(
+  { routing, journal }: Parts & { readonly journal: JournalReader },
+  query: FlowsQuery,
+  holdsAfter: string,
+  deadlineMs: DeadlineMs,
+): Promise<FoundJournal | NotDone> {
+  const { sku_id, after } = query;
   return routing.onOwners<FoundJournal | NotDone>((map) =>
-    journal.readJournal(map.shardOf(query.sku_id), { sku_id: query.sku_id, after: query.after, rowsMax: rowsMaxOf(query) }, deadlineMs),
+    journal.readJournal(map.shardOf(sku_id), { sku_id, after, rowsMax: rowsMaxOf(query), holdsAfter, holdsMax: HOLDS_MAX }, deadlineMs),
   );
 }
 

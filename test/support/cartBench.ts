@@ -6,6 +6,7 @@ import { CartStore } from '../../src/mysql/cartStore.ts';
 import { ShardReader } from '../../src/mysql/shardReader.ts';
 import { TextbookEngine } from '../../src/mysql/textbookEngine.ts';
 import { Afterwork } from '../../src/service/afterwork.ts';
+import { shareFreeing } from '../../src/service/freeHolds.ts';
 import type { Parts } from '../../src/service/parts.ts';
 import { Places } from '../../src/service/places.ts';
 import { Routing } from '../../src/service/routing.ts';
@@ -37,7 +38,7 @@ export function openCartBench(): CartBench {
   const afterwork = new Afterwork((error) => {
     throw error;
   });
-  const parts: Parts = { routing: new Routing(map, reader, SHARDS), engine, reader, carts, shards: reader, afterwork, cartPlaces: new Places(16, 1_000) };
+  const parts: Parts = { routing: new Routing(map, reader, SHARDS), engine, reader, carts, shards: reader, afterwork, cartPlaces: new Places(16, 1_000), freeing: shareFreeing() };
   const apply: CartBench['apply'] = async (operation) => {
     const sku_id = 'lines' in operation ? operation.lines[0]?.sku_id : operation.sku_id;
     const [outcome] = await engine.apply(map.shardOf(sku_id ?? ''), [operation], performance.now() + WAIT_MS);
@@ -54,7 +55,8 @@ export function openCartBench(): CartBench {
       if (outcome.is !== 'applied') throw new Error(`opening ${sku_id}: ${JSON.stringify(outcome)}`);
     },
     sweeper: ({ rowsMax = 10_000, around = (given: Parts) => given, faults = [] } = {}) =>
-      new Sweeper(around(parts), {
+      // Each is another gateway's.
+      new Sweeper({ ...around(parts), freeing: shareFreeing() }, {
         shardCount: SHARDS,
         everyMs: 1_000,
         rowsMax,

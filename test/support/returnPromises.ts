@@ -108,6 +108,21 @@ export function returnPromises(now: () => EngineBench): void {
     expect(await bench.left()).to.equal(STOCK_LIMIT);
   });
 
+  it('gives back nothing of several SKUs when one of them has no room', async () => {
+    const bench = now();
+    await bench.open(2);
+    await bench.open(9, bench.other);
+    const lines = [bench.line('a', 2), bench.line('b', 3, bench.other), bench.line('c', 1, bench.other)];
+    await bench.deduct('o', ...lines);
+    await bench.adjust('fill', STOCK_LIMIT);
+    expect(await bench.cancel('o', ...lines)).to.deep.equal(refusal('stock_limit'));
+    expect(await bench.flow('b', bench.other)).to.deep.include({ returned: 0, status: 'deducted' });
+    expect(await bench.left(bench.other)).to.equal(5);
+    await bench.adjust('down', -2);
+    expect(await bench.cancel('o', ...lines)).to.deep.equal(APPLIED);
+    expect([await bench.left(), await bench.left(bench.other)]).to.deep.equal([STOCK_LIMIT, 9]);
+  });
+
   it('cancels: the rest goes back, and the ids are done with', async () => {
     const bench = now();
     await bench.open(5);

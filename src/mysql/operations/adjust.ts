@@ -25,7 +25,7 @@ export function adjust(operation: Adjust): Change<AppliedOutcome> {
         const value = standing === delta ? ({ is: 'applied', replayed: true } as const) : refused('idempotency_conflict');
         return { keep: false, value };
       }
-      const moved = delta > 0 ? await addStock(transaction, sku_id, delta) : await writeOffStock(transaction, sku_id, -delta);
+      const moved = delta > 0 ? await addStock(transaction, new Map([[sku_id, delta]])) : await writeOffStock(transaction, sku_id, -delta);
       if (!moved) return { keep: false, value: await whyNot(transaction, operation) };
       return { keep: true, value: { is: 'applied', replayed: false } };
     },

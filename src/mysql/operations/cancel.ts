@@ -7,7 +7,7 @@ import type { CancelOutcome, RefusedLine } from '../../core/outcome.ts';
 import { Raced } from '../failures.ts';
 import type { Change } from '../settle.ts';
 import { addStock } from '../sql/addStock.ts';
-import { CANCELLATION, cancelFlow, insertReturn } from '../sql/giveBack.ts';
+import { CANCELLATION, cancelFlows, insertReturns } from '../sql/giveBack.ts';
 import { insertFlows } from '../sql/insertFlows.ts';
 import { lockFlows } from '../sql/lockFlows.ts';
 import { ownSlots } from '../sql/ownSlots.ts';
@@ -59,17 +59,13 @@ async function bury(transaction: Transaction, order_id: string, absent: readonly
   }
 }
 
-/** @returns false when the shelf has no room for what comes back */
+/** @returns false when a shelf has no room for what comes back */
 async function giveBackRests(transaction: Transaction, order_id: string, flows: readonly Flow[]): Promise<boolean> {
-  for (const flow of flows) {
-    const rest = restOf(flow);
-    if (rest > 0 && !(await insertReturn(transaction, flow, CANCELLATION, rest))) throw new Raced('another cancellation came between two statements');
-    await cancelFlow(transaction, flow, order_id, flow.status === 'void');
-  }
-  for (const [sku_id, units] of unitsOf(flows.map((flow) => ({ ...flow, quantity: restOf(flow) })))) {
-    if (units > 0 && !(await addStock(transaction, sku_id, units))) return false;
-  }
-  return true;
+  if (flows.length === 0) return true;
+  const rests = flows.map((flow) => ({ ...flow, quantity: restOf(flow) })).filter(({ quantity }) => quantity > 0);
+  if (rests.length > 0 && !(await insertReturns(transaction, rests, CANCELLATION))) throw new Raced('another cancellation came between two statements');
+  if (!(await cancelFlows(transaction, flows, order_id))) throw new Raced('a flow changed between two statements');
+  return rests.length === 0 || addStock(transaction, unitsOf(rests));
 }
 
 /** What an undone hold took has gone back already. */

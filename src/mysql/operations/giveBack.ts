@@ -7,7 +7,7 @@ import type { ReturnOutcome } from '../../core/outcome.ts';
 import { Raced } from '../failures.ts';
 import type { Change } from '../settle.ts';
 import { addStock } from '../sql/addStock.ts';
-import { countReturned, insertReturn, lockReturn } from '../sql/giveBack.ts';
+import { countReturned, insertReturns, lockReturn } from '../sql/giveBack.ts';
 import { lockFlows } from '../sql/lockFlows.ts';
 import { ownSlots } from '../sql/ownSlots.ts';
 import type { Transaction } from '../transaction.ts';
@@ -28,10 +28,10 @@ export function giveBack(operation: Return): Change<ReturnOutcome> {
       }
       const returnable = flow.quantity - flow.returned;
       if (quantity > returnable) return { keep: false, value: { ...refused('over_return'), returnable } };
-      if (!(await insertReturn(transaction, operation, return_id, quantity))) throw new Raced('the return came between two statements');
+      if (!(await insertReturns(transaction, [operation], return_id))) throw new Raced('the return came between two statements');
       // The condition stands in the statement too: a program that counts wrong must not give back what was never sold.
       if (!(await countReturned(transaction, operation, quantity))) throw new Raced('another return came between two statements');
-      if (!(await addStock(transaction, sku_id, quantity))) return { keep: false, value: refused('stock_limit') };
+      if (!(await addStock(transaction, new Map([[sku_id, quantity]])))) return { keep: false, value: refused('stock_limit') };
       return { keep: true, value: returned(flow, quantity, false) };
     },
 

@@ -9,7 +9,7 @@ import { deleteHolds } from '../sql/holds.ts';
 import { insertFlows } from '../sql/insertFlows.ts';
 import { lockFlows } from '../sql/lockFlows.ts';
 import { ownSlots } from '../sql/ownSlots.ts';
-import { raiseFence } from '../sql/raiseFence.ts';
+import { raiseFences } from '../sql/raiseFences.ts';
 import { settleFlows } from '../sql/settleFlows.ts';
 import { settleStock } from '../sql/settleStock.ts';
 import type { Transaction } from '../transaction.ts';
@@ -32,15 +32,14 @@ export function settleLines(operation: SettleLines): Change<AppliedOutcome> {
       const held = lines.map((line) => standing.get(flowKeyText(line))).filter((flow): flow is Flow => isOfAttempt(flow));
       const missing = operation.verdict === 'aborted' ? lines.filter((line) => !standing.has(flowKeyText(line))) : [];
       const outdated = operation.verdict === 'aborted' ? [...standing.values()].filter((flow) => isOutdatedFence(flow, operation)) : [];
-      if (held.length + missing.length + outdated.length === 0) return { keep: false, value: { is: 'applied', replayed: true } };
+      const changes = held.length + missing.length + outdated.length;
       await fence(transaction, operation, missing);
-      for (const flow of outdated) await raiseFence(transaction, flow, operation);
-      if (held.length > 0) {
-        await settleFlows(transaction, held, operation.verdict);
-        await deleteHolds(transaction, held);
-        if (!(await settleStock(transaction, unitsOf(held), operation.verdict))) throw new Error('a SKU has flows and no stock row');
-      }
-      return { keep: true, value: { is: 'applied', replayed: false } };
+      if (outdated.length > 0) await raiseFences(transaction, operation, outdated);
+      if (held.length > 0) await settleFlows(transaction, held, operation.verdict);
+      // Also where nothing is held: a row that names this attempt there would be met for ever.
+      const struck = await deleteHolds(transaction, operation, lines);
+      if (held.length > 0 && !(await settleStock(transaction, unitsOf(held), operation.verdict))) throw new Error('a SKU has flows and no stock row');
+      return { keep: changes + struck > 0, value: { is: 'applied', replayed: changes === 0 } };
     },
 
     async recall(transaction) {

@@ -1,16 +1,19 @@
 import { STOCK_LIMIT } from '../../core/nouns.ts';
 import type { Transaction } from '../transaction.ts';
-import { bytesOf } from './bytes.ts';
-
-const SQL = `
-UPDATE stock SET leaved_amount = leaved_amount + ?, version = version + 1
- WHERE sku_id = ? AND sub_row = 0 AND leaved_amount + held_amount <= ?`;
+import { unitsBySku } from './unitsBySku.ts';
 
 /**
- * Puts units of a SKU back on the shelf as long as they stay within the limit, with what is held and may come back too.
+ * Puts units of some SKUs back on the shelf, of each as long as it stays within the limit, with what is held and may
+ * come back too. Rows are locked in the order of the primary key.
  *
- * @returns false when they would not, or the SKU is unknown; nothing was added then
+ * @param back units by SKU; at least one
+ * @returns true when all were added; false when one found no room or is unknown: then the transaction is to be rolled back
  */
-export async function addStock(transaction: Transaction, sku_id: string, units: number): Promise<boolean> {
-  return (await transaction.run(SQL, [units, bytesOf(sku_id), STOCK_LIMIT - units])) === 1;
+export async function addStock(transaction: Transaction, back: ReadonlyMap<string, number>): Promise<boolean> {
+  const { units, values, sku_ids } = unitsBySku(back);
+  const sql = `
+UPDATE stock FORCE INDEX (PRIMARY)
+   SET leaved_amount = leaved_amount + ${units}, version = version + 1
+ WHERE sku_id IN (?) AND sub_row = 0 AND leaved_amount + held_amount <= ? - ${units}`;
+  return (await transaction.run(sql, [...values, sku_ids, STOCK_LIMIT, ...values])) === back.size;
 }

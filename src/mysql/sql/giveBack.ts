@@ -1,20 +1,26 @@
-import type { FlowKey } from '../../core/nouns.ts';
+import type { FlowKey, Line } from '../../core/nouns.ts';
 import { SERVER_ERROR, ServerError } from '../failures.ts';
 import type { Transaction } from '../transaction.ts';
 import { bytesOf } from './bytes.ts';
+import { anyOf, keyValues } from './flowKeys.ts';
 
-const INSERT = 'INSERT INTO flow_return (sku_id, order_detail_id, return_id, quantity) VALUES (?, ?, ?, ?)';
+const INSERT = 'INSERT INTO flow_return (sku_id, order_detail_id, return_id, quantity) VALUES ?';
 const READ = 'SELECT quantity FROM flow_return WHERE sku_id = ? AND order_detail_id = ? AND return_id = ? LOCK IN SHARE MODE';
 const ADD = 'UPDATE flow SET returned = returned + ? WHERE sku_id = ? AND order_detail_id = ? AND returned + ? <= quantity';
-const CANCEL = "UPDATE flow SET order_id = ?, quantity = quantity * ?, returned = quantity, status = 'cancelled' WHERE sku_id = ? AND order_detail_id = ?";
 
 /** The return id under which a cancellation gives back the rest: no caller's id is empty. */
 export const CANCELLATION = '';
 
-/** Writes the journal row of a return. @returns false when its key stands already */
-export async function insertReturn(transaction: Transaction, key: FlowKey, return_id: string, quantity: number): Promise<boolean> {
+/**
+ * Writes the journal rows of returns under one return id, all or none.
+ *
+ * @param lines at least one, sorted by key; `quantity` is what comes back
+ * @returns false when one of the keys stands already; then none was written
+ */
+export async function insertReturns(transaction: Transaction, lines: readonly Line[], return_id: string): Promise<boolean> {
+  const id = bytesOf(return_id);
   try {
-    await transaction.run(INSERT, [bytesOf(key.sku_id), bytesOf(key.order_detail_id), bytesOf(return_id), quantity]);
+    await transaction.run(INSERT, [lines.map((line) => [bytesOf(line.sku_id), bytesOf(line.order_detail_id), id, line.quantity])]);
     return true;
   } catch (error) {
     if (error instanceof ServerError && error.number === SERVER_ERROR.duplicateKey) return false;
@@ -33,7 +39,18 @@ export async function countReturned(transaction: Transaction, key: FlowKey, unit
   return (await transaction.run(ADD, [units, bytesOf(key.sku_id), bytesOf(key.order_detail_id), units])) === 1;
 }
 
-/** Marks a flow as cancelled with everything given back. @param wasVoid nothing was ever deducted: it becomes a tombstone */
-export async function cancelFlow(transaction: Transaction, key: FlowKey, order_id: string, wasVoid: boolean): Promise<void> {
-  await transaction.run(CANCEL, [bytesOf(order_id), wasVoid ? 0 : 1, bytesOf(key.sku_id), bytesOf(key.order_detail_id)]);
+/**
+ * Marks flows as cancelled with everything given back; an undone hold, of which nothing was ever deducted, becomes a
+ * tombstone. Their rows must be locked.
+ *
+ * @param keys at least one
+ * @returns false when one of them is neither deducted nor void (any more); then the transaction is to be rolled back
+ */
+export async function cancelFlows(transaction: Transaction, keys: readonly FlowKey[], order_id: string): Promise<boolean> {
+  // What is assigned is seen by what comes after it, so the status is the last.
+  const sql = `
+UPDATE flow FORCE INDEX (PRIMARY)
+   SET order_id = ?, returned = IF(status = 'void', 0, quantity), quantity = IF(status = 'void', 0, quantity), status = 'cancelled'
+ WHERE ${anyOf(keys)} AND status IN ('deducted', 'void')`;
+  return (await transaction.run(sql, [bytesOf(order_id), ...keyValues(keys)])) === keys.length;
 }

@@ -19,9 +19,15 @@ export async function insertHolds(transaction: Transaction, { order_id, attempt 
   await transaction.run(INSERT, [keys.map((key) => [bytesOf(key.sku_id), bytesOf(key.order_detail_id), bytesOf(order_id), attempt])]);
 }
 
-/** Strikes out holds that are settled. In the form for several tables, because the other one takes no index. @param keys at least one */
-export async function deleteHolds(transaction: Transaction, keys: readonly FlowKey[]): Promise<void> {
-  await transaction.run(`DELETE cart_hold FROM cart_hold FORCE INDEX (PRIMARY) WHERE ${anyOf(keys)}`, keyValues(keys));
+/**
+ * Strikes out holds of an attempt that are settled. In the form for several tables, because the other one takes no index.
+ *
+ * @param keys at least one; holds of others under these keys stay
+ * @returns how many there were
+ */
+export async function deleteHolds(transaction: Transaction, { order_id, attempt }: CartKey, keys: readonly FlowKey[]): Promise<number> {
+  const sql = `DELETE cart_hold FROM cart_hold FORCE INDEX (PRIMARY) WHERE ${anyOf(keys)} AND order_id = ? AND attempt = ?`;
+  return transaction.run(sql, [...keyValues(keys), bytesOf(order_id), attempt]);
 }
 
 /** Who holds units of some SKUs at this moment; takes no lock. */

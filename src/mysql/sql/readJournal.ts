@@ -5,14 +5,11 @@ import { slotOf } from '../../core/slots.ts';
 import type { Connection, SqlValue } from '../connection.ts';
 import { bytesOf, textOf } from './bytes.ts';
 
-/** Holds of the SKU that are read with it, at most. */
-const HOLDS_MAX = 100;
-
 const iso = (column: string): string => `DATE_FORMAT(${column}, '%Y-%m-%dT%H:%i:%s.%fZ')`;
 
 const SLOT = "SELECT 'slot' AS source, NULL AS time, NULL AS id_1, NULL AS id_2, NULL AS order_id, CAST(slot AS SIGNED) AS units, 0 AS counts, NULL AS reason FROM slot WHERE slot = ?";
 const OPENING = `SELECT 'opening', ${iso('created_at')}, NULL, NULL, NULL, CAST(opening_amount AS SIGNED), 1, NULL FROM stock WHERE sku_id = ? AND sub_row = 0`;
-const HOLDS = `SELECT 'hold', NULL, order_detail_id, NULL, order_id, CAST(attempt AS SIGNED), 0, NULL FROM cart_hold WHERE sku_id = ? LIMIT ${HOLDS_MAX}`;
+const HOLDS = `SELECT 'hold', NULL, order_detail_id, NULL, order_id, CAST(attempt AS SIGNED), 0, NULL FROM cart_hold WHERE sku_id = ? AND order_detail_id > ? ORDER BY order_detail_id LIMIT ?`;
 
 /** The forced index has the time, and after it the primary key: a page is one stretch of it, however long the journal is. */
 const TABLES: Readonly<Record<JournalPosition['journal'], { readonly select: string; readonly ids: readonly string[] }>> = {
@@ -53,6 +50,10 @@ export interface JournalQuery {
   readonly after: JournalPosition | null;
   /** Rows of each table, at most. */
   readonly rowsMax: number;
+  /** The last order detail whose hold is known already; empty: from the first on. */
+  readonly holdsAfter: string;
+  /** Holds of the SKU that are read with it, at most. */
+  readonly holdsMax: number;
 }
 
 /**
@@ -74,17 +75,20 @@ export async function readJournal(connection: Connection, query: JournalQuery, d
 }
 
 /** The statement itself, for a test to look at its plan. */
-export function journalStatement({ sku_id, after, rowsMax }: JournalQuery): { sql: string; values: SqlValue[] } {
+export function journalStatement({ sku_id, after, rowsMax, holdsAfter, holdsMax }: JournalQuery): { sql: string; values: SqlValue[] } {
   const parts = JOURNALS.map((journal) => stretchOf(journal, { sku_id, after, rowsMax }));
   const sku = bytesOf(sku_id);
   return {
     sql: [SLOT, OPENING, HOLDS, ...parts.map(({ sql }) => sql)].map((part) => `(${part})`).join('\nUNION ALL\n'),
-    values: [slotOf(sku_id), sku, sku, ...parts.flatMap(({ values }) => values)],
+    values: [slotOf(sku_id), sku, sku, bytesOf(holdsAfter), holdsMax, ...parts.flatMap(({ values }) => values)],
   };
 }
 
 /** The part of one table. Of one microsecond, whole tables come one after the other. */
-function stretchOf(journal: JournalPosition['journal'], { sku_id, after, rowsMax }: JournalQuery): { sql: string; values: SqlValue[] } {
+function stretchOf(
+  journal: JournalPosition['journal'],
+  { sku_id, after, rowsMax }: Pick<JournalQuery, 'sku_id' | 'after' | 'rowsMax'>,
+): { sql: string; values: SqlValue[] } {
   const { select, ids } = TABLES[journal];
   const order = ['created_at', ...ids].map((column) => `${column} DESC`).join(', ');
   const below = after === null ? { sql: '', values: [] } : conditionBelow(journal, ids, after);

@@ -1,0 +1,86 @@
+import { expect } from 'chai';
+import { LINES_LIMIT } from '../src/core/nouns.ts';
+import type { CartKey, Line } from '../src/core/nouns.ts';
+import type { Operation } from '../src/core/operation.ts';
+import { cancel } from '../src/mysql/operations/cancel.ts';
+import { deduct } from '../src/mysql/operations/deduct.ts';
+import { hold } from '../src/mysql/operations/hold.ts';
+import { settleLines } from '../src/mysql/operations/settleLines.ts';
+import type { Change } from '../src/mysql/settle.ts';
+import type { Shard } from '../src/mysql/shard.ts';
+import { transact } from '../src/mysql/transaction.ts';
+import type { Transaction } from '../src/mysql/transaction.ts';
+import { openCartBench } from './support/cartBench.ts';
+import type { CartBench } from './support/cartBench.ts';
+import { cartRows } from './support/cartRows.ts';
+import { openShards } from './support/engines.ts';
+import { fresh } from './support/gateway.ts';
+import { stack } from './support/setup.ts';
+import { skusOnOneShard } from './support/traffic.ts';
+
+const WAIT_MS = 20_000;
+const FEW = 6;
+const SKUS_MAX = 50;
+const OPENED = 5_000;
+
+describe('an order of many lines on one shard', () => {
+  let bench: CartBench;
+  let shards: Shard[];
+  before(() => {
+    bench = openCartBench();
+    shards = openShards(stack());
+  });
+  after(() => {
+    bench.close();
+    for (const { pool } of shards) pool.close();
+  });
+
+  it('takes as many round trips as one of a few lines, whatever is done with it', async () => {
+    expect(await tell(LINES_LIMIT)).to.deep.equal(await tell(FEW));
+  });
+
+  /** Plays everything that can become of so many lines. @returns the statements of each step */
+  async function tell(count: number): Promise<Record<string, number>> {
+    const { shard, sku_ids } = skusOnOneShard(fresh('many'), Math.min(SKUS_MAX, count / 3));
+    for (const sku_id of sku_ids) await bench.open(sku_id, OPENED);
+    const { pool } = shards[shard] ?? expect.fail('no shard');
+    const linesOf = (name: string): Line[] =>
+      Array.from({ length: count }, (_, index) => ({ sku_id: sku_ids[index % sku_ids.length] ?? '', order_detail_id: `${name}-${index}`, quantity: 1 + (index % 3) }));
+    const statements: Record<string, number> = {};
+    const step = async <O extends Operation>(name: string, operation: O, change: (operation: O) => Change<{ readonly is: string }>): Promise<void> => {
+      const counting = counted(change(operation));
+      const { is } = await transact(pool, performance.now() + WAIT_MS, (transaction) => counting.attempt(transaction));
+      expect(is, name).to.be.oneOf(['deducted', 'held', 'applied']);
+      statements[name] = counting.statements();
+    };
+    const left = async (): Promise<number[]> => [...(await cartRows(sku_ids)).stock.values()].map(({ leaved, held }) => leaved + held);
+
+    const [sold, kept, undone]: readonly CartKey[] = ['sold', 'kept', 'undone'].map((name) => ({ order_id: fresh(name), attempt: 1 }));
+    if (sold === undefined || kept === undefined || undone === undefined) return expect.fail('no carts');
+    await step('deduct', { kind: 'deduct', order_id: sold.order_id, lines: linesOf('sold') }, deduct);
+    await step('hold', { kind: 'hold', ...kept, lines: linesOf('kept') }, hold);
+    await step('settle, sold', { kind: 'settle', ...kept, verdict: 'committed', lines: linesOf('kept') }, settleLines);
+    await step('settle, before the holds', { kind: 'settle', ...undone, verdict: 'aborted', lines: linesOf('undone') }, settleLines);
+    await step('settle, an attempt later', { kind: 'settle', ...undone, attempt: 3, verdict: 'aborted', lines: linesOf('undone') }, settleLines);
+    const taken = await left();
+    // A third of each: what was deducted, what was undone, and what never came.
+    const mixed = [linesOf('sold'), linesOf('undone'), linesOf('never')].flatMap((lines, third) => lines.filter((_, index) => index % 3 === third));
+    await step('cancel, mixed', { kind: 'cancel', order_id: sold.order_id, lines: mixed }, cancel);
+    await step('cancel, the rest', { kind: 'cancel', order_id: sold.order_id, lines: linesOf('sold') }, cancel);
+    await step('cancel, sold', { kind: 'cancel', order_id: kept.order_id, lines: linesOf('kept') }, cancel);
+    expect(await left(), 'what is there in the end').to.deep.equal(sku_ids.map(() => OPENED));
+    expect(taken, 'what was taken').not.to.deep.equal(await left());
+    return statements;
+  }
+});
+
+/** A change that counts what its last attempt sent. */
+function counted<Outcome>(change: Change<Outcome>): Change<Outcome> & { statements(): number } {
+  let sent = 0;
+  const counting = (transaction: Transaction): Transaction => ({
+    rows: (sql, values) => ((sent += 1), transaction.rows(sql, values)),
+    run: (sql, values) => ((sent += 1), transaction.run(sql, values)),
+    restart: () => transaction.restart(),
+  });
+  return { attempt: (transaction) => ((sent = 0), change.attempt(counting(transaction))), recall: (transaction) => change.recall(transaction), statements: () => sent };
+}

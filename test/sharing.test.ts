@@ -1,0 +1,109 @@
+import { expect } from 'chai';
+import type { CartRecords, StockEngine } from '../src/core/ports.ts';
+import { deductOrder } from '../src/service/deductOrder.ts';
+import type { Parts } from '../src/service/parts.ts';
+import { Sharing } from '../src/service/sharing.ts';
+import { openCartBench } from './support/cartBench.ts';
+import { cartRows, linesOf } from './support/cartRows.ts';
+import { eventually } from './support/eventually.ts';
+import { fresh } from './support/gateway.ts';
+import { skuOn } from './support/traffic.ts';
+
+const BUYERS = 64;
+const UNITS = 8;
+const WAIT_MS = 30_000;
+
+/** Work that ends when it is told to, with what it is told. */
+function handwork() {
+  const begun: { readonly end: (answer: string) => void; readonly fail: (error: Error) => void }[] = [];
+  const work = (): Promise<string> => new Promise((end, fail) => begun.push({ end, fail }));
+  const sharing = new Sharing<string>((answer) => answer === 'final');
+  const ask = (key = 'a', waitMs = WAIT_MS): Promise<string | null> => sharing.do(key, performance.now() + waitMs, work);
+  return { begun, ask };
+}
+
+describe('work that many want at once', () => {
+  it('is done once more for all who came while it was under way: it may not have seen what they know', async () => {
+    const { begun, ask } = handwork();
+    const first = ask();
+    const [second, third] = [ask(), ask()];
+    begun[0]?.end('open');
+    expect(await first).to.equal('open');
+    await eventually('it is done again', WAIT_MS, () => begun.length === 2);
+    const fourth = ask();
+    begun[1]?.end('gone');
+    expect(await Promise.all([second, third])).to.deep.equal(['gone', 'gone']);
+    await eventually('and again', WAIT_MS, () => begun.length === 3);
+    begun[2]?.end('last');
+    expect(await fourth).to.equal('last');
+  });
+
+  it('is not done again where the answer is final, nor together with other work', async () => {
+    const { begun, ask } = handwork();
+    const asked = [ask(), ask(), ask(), ask('b')];
+    expect(begun).to.have.length(2);
+    begun[0]?.end('final');
+    begun[1]?.end('other');
+    expect(await Promise.all(asked)).to.deep.equal(['final', 'final', 'final', 'other']);
+    expect(begun).to.have.length(2);
+  });
+
+  it('fails for those only who shared it, and keeps nobody beyond his time', async () => {
+    const { begun, ask } = handwork();
+    const failing = ask().then(String, ({ message }: Error) => message);
+    const [patient, hurried] = [ask(), ask('a', 20)];
+    expect(await hurried).to.equal(null);
+    begun[0]?.fail(new Error('broken'));
+    expect(await failing).to.equal('broken');
+    await eventually('it is done again', WAIT_MS, () => begun.length === 2);
+    begun[1]?.end('open');
+    expect(await patient).to.equal('open');
+  });
+
+  it('is the asking for carts that hold what many buyers want: each record once at a time, each hold settled once at a time', async () => {
+    const bench = openCartBench();
+    const sku_id = skuOn(3, fresh('wanted'));
+    await bench.open(sku_id, UNITS);
+    const carts = Array.from({ length: UNITS }, () => ({ order_id: skuOn(7, fresh('holder')), attempt: 1 }));
+    for (const cart of carts) {
+      const lines = linesOf([sku_id], cart.order_id);
+      await bench.carts.begin(7, { order_id: cart.order_id, lines }, false, performance.now() + WAIT_MS);
+      await bench.apply({ kind: 'hold', ...cart, lines });
+    }
+    const now = new Map<string, number>();
+    let most = 0;
+    let judged = 0;
+    const alone = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
+      now.set(what, (now.get(what) ?? 0) + 1);
+      most = Math.max(most, now.get(what) ?? 0);
+      return work().finally(() => now.set(what, (now.get(what) ?? 0) - 1));
+    };
+    const counted: CartRecords = {
+      begin: (...given) => bench.carts.begin(...given),
+      decide: (...given) => bench.carts.decide(...given),
+      findLeftOver: (...given) => bench.carts.findLeftOver(...given),
+      judge: (shard, cart, deadlineMs) => ((judged += 1), alone(`judge ${cart.order_id}`, () => bench.carts.judge(shard, cart, deadlineMs))),
+    };
+    const engine: StockEngine = {
+      apply: (shard, operations, deadlineMs) => {
+        const apply = () => bench.parts.engine.apply(shard, operations, deadlineMs);
+        const [operation] = operations;
+        return operation?.kind === 'settle' ? alone(`settle ${operation.order_id}`, apply) : apply();
+      },
+    };
+    const parts: Parts = { ...bench.parts, carts: counted, engine };
+    const buyers = Array.from({ length: BUYERS }, async () => {
+      const order_id = fresh('buyer');
+      return (await deductOrder(parts, { order_id, lines: linesOf([sku_id], order_id) }, performance.now() + WAIT_MS)).outcome;
+    });
+    await eventually('they have asked', WAIT_MS, () => judged >= 2 * UNITS);
+    const decided = await Promise.all(carts.map((cart, place) => bench.carts.decide(7, cart, place === 0 ? 'committed' : 'aborted', performance.now() + WAIT_MS)));
+    const sold = decided.filter((one) => one.is === 'judged' && one.state === 'committed').length;
+    const words = (await Promise.all(buyers)).map((outcome) => (outcome.is === 'refused' ? outcome.code : outcome.is));
+    expect(words.filter((word) => word === 'deducted')).to.have.length(UNITS - sold);
+    expect(words.filter((word) => word === 'insufficient_stock')).to.have.length(BUYERS - UNITS + sold);
+    expect(most, 'of one kind, for one cart, at once').to.equal(1);
+    expect((await cartRows([sku_id])).stock.get(sku_id)).to.deep.equal({ leaved: 0, held: 0 });
+    bench.close();
+  });
+});
