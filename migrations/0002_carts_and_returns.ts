@@ -1,7 +1,10 @@
 import type { Knex } from 'knex';
 
-/** The oldest gateway level (`src/mysql/schemaLevel.ts`) that can still work with the schema after this migration. */
-export const oldestGateway = 2;
+/**
+ * The oldest gateway level (`src/mysql/schemaLevel.ts`) that can still work with the schema after this migration: gateways
+ * of the first level go on while these tables grow, because every column has a default and nothing is written here yet.
+ */
+export const oldestGateway = 1;
 
 const TABLES = [
   // One row per return of a deduction, and one with an empty return_id where a cancellation gave back the rest.
@@ -54,17 +57,21 @@ const COLUMNS: readonly (readonly [table: string, column: string, definition: st
 /** Pages of a SKU's journal, newest first. */
 const INDEXED = ['flow', 'adjustment'];
 
-/** DDL commits by itself, so every step looks first whether it is done: a run that died in the middle is run again. */
+/**
+ * DDL commits by itself, so every step looks first whether it is done: a run that died in the middle is run again. Every
+ * step says how it is to be done, so that a server which would have to copy the table refuses instead.
+ */
 export async function up(knex: Knex): Promise<void> {
   for (const table of TABLES) await knex.raw(table);
   for (const [table, column, definition] of COLUMNS) {
-    if (!(await knex.schema.hasColumn(table, column))) await knex.raw(`ALTER TABLE ${table} ADD COLUMN ${column} ${definition}`);
+    if (!(await knex.schema.hasColumn(table, column))) await knex.raw(`ALTER TABLE ${table} ADD COLUMN ${column} ${definition}, ALGORITHM = INSTANT`);
   }
-  // `pending`: held by a cart. `void`: a hold that was undone, or that is to be refused when it comes.
-  await knex.raw("ALTER TABLE flow MODIFY status ENUM('deducted', 'pending', 'cancelled', 'void') NOT NULL DEFAULT 'deducted'");
+  // `pending`: held by a cart. `void`: a hold that was undone, or that is to be refused when it comes. At the end, where it
+  // changes no row.
+  await knex.raw("ALTER TABLE flow MODIFY status ENUM('deducted', 'pending', 'cancelled', 'void') NOT NULL DEFAULT 'deducted', ALGORITHM = INSTANT");
   await allowTombstones(knex);
   for (const table of INDEXED) {
-    if (!(await hasIndex(knex, table))) await knex.raw(`ALTER TABLE ${table} ADD KEY by_time (sku_id, created_at)`);
+    if (!(await hasIndex(knex, table))) await knex.raw(`ALTER TABLE ${table} ADD KEY by_time (sku_id, created_at), ALGORITHM = INPLACE, LOCK = NONE`);
   }
 }
 
@@ -72,17 +79,17 @@ export async function down(): Promise<void> {
   throw new Error('migrations go forward only');
 }
 
-/** What is cancelled before it was deducted has no quantity; the first migration asked for at least 1. */
+/**
+ * What is cancelled before it was deducted has no quantity; the first migration asked for at least 1. No other bound comes in
+ * its place: MySQL copies the table for it.
+ */
 async function allowTombstones(knex: Knex): Promise<void> {
+  // MariaDB keeps the check with the column; for MySQL this changes nothing.
+  await knex.raw('ALTER TABLE flow MODIFY quantity INT UNSIGNED NOT NULL, ALGORITHM = INSTANT');
   const [rows] = (await knex.raw(
     "SELECT CONSTRAINT_NAME AS name FROM information_schema.CHECK_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = DATABASE() AND CHECK_CLAUSE LIKE '%quantity%between 1 and%'",
   )) as [{ name: string }[]];
-  const [version] = (await knex.raw('SELECT VERSION() AS version')) as [{ version: string }[]];
-  if (version[0]?.version.includes('MariaDB') === true) {
-    await knex.raw('ALTER TABLE flow MODIFY quantity INT UNSIGNED NOT NULL CHECK (quantity <= 1000000)');
-    return;
-  }
-  for (const { name } of rows) await knex.raw('ALTER TABLE flow DROP CHECK ??, ADD CONSTRAINT flow_quantity CHECK (quantity <= 1000000)', [name]);
+  for (const { name } of rows) await knex.raw('ALTER TABLE flow DROP CONSTRAINT ??, ALGORITHM = INSTANT', [name]);
 }
 
 async function hasIndex(knex: Knex, table: string): Promise<boolean> {

@@ -1,11 +1,13 @@
 import { expect } from 'chai';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { STOCK_LIMIT } from '../src/core/nouns.ts';
+import type { CartRecords } from '../src/core/ports.ts';
+import { deductOrder } from '../src/service/deductOrder.ts';
 import type { Parts } from '../src/service/parts.ts';
 import { openCartBench, WAIT_MS } from './support/cartBench.ts';
 import type { CartBench } from './support/cartBench.ts';
 import { expectWhole, FREE_MS, sendOrder, wordOf } from './support/cartCustomers.ts';
-import { age, cartRows, linesOf, nothingHeld } from './support/cartRows.ts';
+import { age, cartRows, linesOf, nothingHeld, recordsOf } from './support/cartRows.ts';
 import { eventually } from './support/eventually.ts';
 import { fresh, startTestGateway } from './support/gateway.ts';
 import type { TestGateway } from './support/gateway.ts';
@@ -36,6 +38,30 @@ describe('carts at their limits', () => {
 
   const adjust = (sku_id: string, adjustment_id: string, delta: number) =>
     gateway.adminPost(`/v1/skus/${encodeURIComponent(sku_id)}/adjustments`, { adjustment_id, delta });
+
+  it('takes the verdict of others for its own end when it comes too late, and sells with the next attempt', async () => {
+    const order_id = fresh('order');
+    const sku_ids = [3, 10].map((shard) => skuOn(shard, order_id));
+    for (const sku_id of sku_ids) await bench.open(sku_id, 1);
+    const first = { order_id, attempt: 1 };
+    const { carts } = bench;
+    const late: CartRecords = {
+      begin: (...given) => carts.begin(...given),
+      judge: (...given) => carts.judge(...given),
+      findLeftOver: (...given) => carts.findLeftOver(...given),
+      async decide(shard, cart, verdict, deadlineMs) {
+        if (cart.attempt === first.attempt) await carts.decide(shard, first, 'aborted', deadlineMs);
+        return carts.decide(shard, cart, verdict, deadlineMs);
+      },
+    };
+    const lines = linesOf(sku_ids, order_id);
+    const { outcome } = await deductOrder({ ...bench.parts, carts: late }, { order_id, lines }, performance.now() + WAIT_MS);
+    expect(outcome.is).to.equal('deducted');
+    expect(await recordsOf(order_id)).to.deep.equal(['aborted', 'committed']);
+    await nothingHeld(sku_ids, FREE_MS);
+    const rows = await cartRows(sku_ids);
+    expect(rows.flows.map(({ status, attempt }) => `${status} ${attempt}`)).to.deep.equal(['deducted 2', 'deducted 2']);
+  });
 
   it('can undo a hold whatever was restocked meanwhile', async () => {
     const sku_id = skuOn(3, fresh('full'));

@@ -1,4 +1,4 @@
-import { copyFileSync, readdirSync } from 'node:fs';
+import { copyFileSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { initialSlots, SLOT_COUNT } from '../src/core/slots.ts';
@@ -41,7 +41,7 @@ describe('migration', () => {
   };
   const migrate = async (shards: OwnShards, directory = projectPath('migrations')): Promise<MigrationResult[]> => {
     const addresses = (await shards.load()).map(({ address }) => address);
-    const migrator = new KnexMigrator({ addresses, initialShards: shards.initialShards, directory, createSchemas: false });
+    const migrator = new KnexMigrator({ addresses, initialShards: shards.initialShards, directory, createSchemas: false, noticedMs: 100 });
     return migrateShards({ migrator, shardCount: addresses.length, apply: true, shardMs: 30_000 });
   };
   const faults = (results: readonly MigrationResult[]): (string | null)[] => results.map(({ fault }) => fault);
@@ -145,6 +145,57 @@ describe('migration', () => {
     }
     expect(await shards.query(1, 'SELECT schema_level FROM shard')).to.deep.equal([{ schema_level: NEXT }]);
     expect(await shards.query(1, "SHOW TABLES LIKE 'to_come'")).to.have.length(1);
+  });
+
+  it('says of every change to a table that stands how it is done, so that a server refuses rather than copies it', () => {
+    const changes = ALL.flatMap((name) => readFileSync(projectPath(`migrations/${name}.ts`), 'utf8').match(/ALTER TABLE.*/g) ?? []);
+    expect(changes).to.not.be.empty;
+    for (const change of changes) expect(change).to.match(/, ALGORITHM = (INSTANT|INPLACE, LOCK = NONE)\b/);
+  });
+
+  describe('from the first version', () => {
+    let folder: TemporaryFolder;
+    beforeEach(() => {
+      folder = temporaryFolder();
+    });
+    afterEach(() => folder.remove());
+
+    /** Brings a shard to a level as the checkout of that level did. */
+    const migrateTo = async (shards: OwnShards, level: number): Promise<unknown> => {
+      for (const name of ALL.slice(0, level)) copyFileSync(projectPath(`migrations/${name}.ts`), join(folder.path, `${name}.ts`));
+      expect(faults(await migrate(shards, folder.path))).to.deep.equal([null]);
+      return (await shards.query(0, 'SELECT schema_level, oldest_gateway FROM shard'))[0];
+    };
+    /** What a gateway of the first level writes. */
+    const sell = async (shards: OwnShards, order_detail_id: string): Promise<void> => {
+      await shards.query(0, `INSERT INTO flow (sku_id, order_detail_id, order_id, quantity) VALUES ('sku', '${order_detail_id}', 'order', 2)`);
+      await shards.query(0, "UPDATE stock SET leaved_amount = leaved_amount - 2, version = version + 1 WHERE sku_id = 'sku' AND sub_row = 0 AND leaved_amount >= 2");
+      await shards.query(0, `INSERT INTO adjustment (sku_id, adjustment_id, delta, reason) VALUES ('sku', '${order_detail_id}', 1, NULL)`);
+    };
+
+    it('lets gateways of the first level go on while the tables grow, and shuts them out before others write what they do not know', async () => {
+      const shards = await make(1, false);
+      await shards.query(0, 'CREATE DATABASE {schema}');
+      expect(await migrateTo(shards, 1)).to.deep.equal({ schema_level: 1, oldest_gateway: 1 });
+      await shards.query(0, "INSERT INTO stock (sku_id, sub_row, opening_amount, leaved_amount) VALUES ('sku', 0, 9, 9)");
+      await sell(shards, 'before');
+      expect(await migrateTo(shards, 2)).to.deep.equal({ schema_level: 2, oldest_gateway: 1 });
+      await sell(shards, 'between');
+      const flows = await shards.query(0, 'SELECT status, attempt, quantity, returned FROM flow');
+      expect(flows).to.deep.equal([1, 2].map(() => ({ status: 'deducted', attempt: 0, quantity: 2, returned: 0 })));
+      const stock = await shards.query(0, 'SELECT leaved_amount, held_amount, sale_state, sale_from FROM stock');
+      expect(stock).to.deep.equal([{ leaved_amount: 5, held_amount: 0, sale_state: 'on', sale_from: null }]);
+      expect(await migrateTo(shards, 3)).to.deep.equal({ schema_level: 3, oldest_gateway: 3 });
+    });
+
+    it('shuts nobody out of a shard where the tables cannot grow', async () => {
+      const shards = await make(1, false);
+      await shards.query(0, 'CREATE DATABASE {schema}');
+      await migrateTo(shards, 1);
+      await shards.query(0, 'ALTER TABLE flow DROP COLUMN status');
+      expect(faults(await migrate(shards))[0]).to.match(/status/);
+      expect(await shards.query(0, 'SELECT schema_level, oldest_gateway FROM shard')).to.deep.equal([{ schema_level: 1, oldest_gateway: 1 }]);
+    });
   });
 
   describe('to a later version', () => {

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { GATEWAY_LEVEL } from '../src/mysql/schemaLevel.ts';
 import type { ShardsFile } from '../src/shardsFile.ts';
 import { ADMIN_ROUTES, expectDeclared, PUBLIC_ROUTES } from './support/contract.ts';
 import { eventually } from './support/eventually.ts';
@@ -13,8 +14,8 @@ const UNFIT: readonly (readonly [what: string, sql: string, reason: string])[] =
   ['another hash', 'UPDATE shard SET hash_version = 2', "its hash version is 2, this gateway's is 1"],
   ['another place in the list', 'UPDATE shard SET shard_index = 7', 'this schema holds shard 7, not 2'],
   ['slots dealt to another number of shards', 'UPDATE shard SET initial_shards = 16', 'its slots were dealt to 16 shards, the configuration says 8'],
-  ['a schema for later gateways', 'UPDATE shard SET oldest_gateway = 9', 'its schema serves gateways from level 9 on, this one is 2'],
-  ['a schema of earlier gateways', 'UPDATE shard SET schema_level = 0', 'its schema is at 0, this gateway needs 2: run `npm run migrate -- up`'],
+  ['a schema for later gateways', 'UPDATE shard SET oldest_gateway = 9', `its schema serves gateways from level 9 on, this one is ${GATEWAY_LEVEL}`],
+  ['a schema of earlier gateways', 'UPDATE shard SET schema_level = 0', `its schema is at 0, this gateway needs ${GATEWAY_LEVEL}: run \`npm run migrate -- up\``],
   ['a table without transactions', 'ALTER TABLE adjustment ENGINE = MyISAM', 'not InnoDB: adjustment'],
   ['no tables', 'DROP TABLE shard', 'the schema has no tables yet: run `npm run migrate -- up`'],
 ];

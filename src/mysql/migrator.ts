@@ -22,12 +22,18 @@ export interface MigratorOptions {
   readonly directory: string;
   /** Create schemas that do not exist yet (throw-away servers; elsewhere an administrator does it). */
   readonly createSchemas: boolean;
+  /**
+   * How long gateways that a migration shuts out are given to finish. Absent: they look at their shards every half
+   * second, and what they have begun by then is over after three more.
+   */
+  readonly noticedMs?: number;
 }
 
 const MIGRATION_TABLE = 'migration';
 const CONNECT_MS = 5_000;
 /** How long to wait for another migration, or for others to let go of a table; the server would wait for a year. */
 const LOCK_WAIT_SECONDS = 10;
+const NOTICED_MS = 5_000;
 
 /**
  * Migrations over knex, one shard at a time.
@@ -51,8 +57,11 @@ export class KnexMigrator implements ShardMigrator {
     return this.#connected(shard, (database) =>
       withNamedLock(database, this.#address(shard).schema, async () => {
         const { pending } = await this.#statusOf(database);
-        await this.#announce(database, pending);
-        if (pending.length > 0) await this.#apply(database);
+        for (const name of pending) {
+          await this.#announce(database, name);
+          await this.#apply(database);
+          await this.#note(database, levelOf(name));
+        }
         await this.#settleShard(database, shard);
         return pending;
       }),
@@ -87,21 +96,31 @@ export class KnexMigrator implements ShardMigrator {
     };
   }
 
-  /** Tells gateways that are too old for what comes, before it comes. */
-  async #announce(database: Knex, pending: readonly string[]): Promise<void> {
-    if (pending.length === 0 || !(await database.schema.hasTable('shard'))) return;
-    const migrations = await Promise.all(pending.map((name) => load(this.#options.directory, name)));
-    const oldest = Math.max(...migrations.map(({ oldestGateway }) => oldestGateway));
-    await database('shard').update({ oldest_gateway: database.raw('GREATEST(oldest_gateway, ?)', [oldest]) });
+  /** Tells gateways that are too old for what comes, before it comes, and lets them finish. */
+  async #announce(database: Knex, name: string): Promise<void> {
+    if (!(await database.schema.hasTable('shard'))) return;
+    const oldest = await this.#oldestGateway([name]);
+    const isNews = (await database('shard').where('oldest_gateway', '<', oldest).update({ oldest_gateway: oldest })) > 0;
+    if (isNews) await pause(this.#options.noticedMs ?? NOTICED_MS);
   }
 
+  async #oldestGateway(names: readonly string[]): Promise<number> {
+    const migrations = await Promise.all(names.map((name) => load(this.#options.directory, name)));
+    return Math.max(0, ...migrations.map(({ oldestGateway }) => oldestGateway));
+  }
+
+  /** Applies the next migration. */
   async #apply(database: Knex): Promise<void> {
     await database.migrate.forceFreeMigrationsLock({ tableName: MIGRATION_TABLE });
-    await database.migrate.latest({
+    await database.migrate.up({
       tableName: MIGRATION_TABLE,
       migrationSource: source(this.#options.directory),
       disableTransactions: true,
     });
+  }
+
+  async #note(database: Knex | Knex.Transaction, level: number): Promise<boolean> {
+    return (await database('shard').update({ schema_level: database.raw('GREATEST(schema_level, ?)', [level]) })) > 0;
   }
 
   /** Writes down the level reached; on a new shard also who it is and which slots it owns. */
@@ -109,16 +128,15 @@ export class KnexMigrator implements ShardMigrator {
     const { initialShards, directory } = this.#options;
     const names = migrationNames(directory);
     const level = Math.max(...names.map(levelOf));
-    const migrations = await Promise.all(names.map((name) => load(directory, name)));
+    const oldest = await this.#oldestGateway(names);
     await database.transaction(async (transaction) => {
-      const updated = await transaction('shard').update({ schema_level: transaction.raw('GREATEST(schema_level, ?)', [level]) });
-      if (updated > 0) return;
+      if (await this.#note(transaction, level)) return;
       await transaction('shard').insert({
         shard_index: shard,
         initial_shards: initialShards,
         hash_version: HASH_VERSION,
         schema_level: level,
-        oldest_gateway: Math.max(...migrations.map(({ oldestGateway }) => oldestGateway)),
+        oldest_gateway: oldest,
       });
       const slots = initialSlots(shard, initialShards).map((slot) => ({ slot, epoch: 1 }));
       if (slots.length > 0) await transaction('slot').insert(slots);
@@ -155,6 +173,10 @@ async function connected<T>(address: Address, work: (database: Knex) => Promise<
   } finally {
     await database.destroy();
   }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 function ignore(): void {

@@ -3,6 +3,7 @@ import type { Operation } from '../../src/core/operation.ts';
 import type { OutcomeOf } from '../../src/core/outcome.ts';
 import type { CartRecords, StockEngine } from '../../src/core/ports.ts';
 import { CartStore } from '../../src/mysql/cartStore.ts';
+import type { Shard } from '../../src/mysql/shard.ts';
 import { ShardReader } from '../../src/mysql/shardReader.ts';
 import { TextbookEngine } from '../../src/mysql/textbookEngine.ts';
 import { Afterwork } from '../../src/service/afterwork.ts';
@@ -29,8 +30,8 @@ export interface CartBench {
   close(): void;
 }
 
-export function openCartBench(): CartBench {
-  const shards = openShards(stack());
+/** @param shards absent: the shared ones; they are closed with the bench */
+export function openCartBench(shards: readonly Shard[] = openShards(stack())): CartBench {
   const map = new SlotMap(SHARDS);
   const reader = new ShardReader(shards);
   const engine: StockEngine = new TextbookEngine(shards);

@@ -1,0 +1,139 @@
+import { expect } from 'chai';
+import { cancelOrder } from '../src/service/cancelOrder.ts';
+import { deductOrder } from '../src/service/deductOrder.ts';
+import { openCartBench } from './support/cartBench.ts';
+import type { CartBench } from './support/cartBench.ts';
+import { cartRows, endsOf, linesOf, nothingHeld } from './support/cartRows.ts';
+import { openShards } from './support/engines.ts';
+import { fresh } from './support/gateway.ts';
+import { stack } from './support/setup.ts';
+import { addressOf } from './support/sideSession.ts';
+import { skuOn } from './support/traffic.ts';
+import { CUTS, startWireProxy } from './support/wireProxy.ts';
+import type { Cut, WireProxy } from './support/wireProxy.ts';
+
+/** The record of every cart and one of its lines lie on the first. */
+const SHARDS = [5, 11] as const;
+const OPENED = 3;
+const REQUEST_MS = 10_000;
+const STATEMENT_MS = 300;
+const FREE_MS = 10_000;
+/** Of one request, on the first shard; and tries on a machine that is too busy. */
+const COMMITS_MAX = 20;
+const TRIES = 20;
+
+interface Order {
+  readonly order_id: string;
+  readonly sku_ids: readonly string[];
+}
+
+/** A request that takes several transactions. */
+interface Request {
+  readonly name: string;
+  /** Of its transactions on the first shard. */
+  readonly commitsMin: number;
+  prepare(order: Order): Promise<unknown>;
+  send(order: Order): Promise<string>;
+  /** How a line ends that it reached. */
+  readonly end: string;
+  /** What is told when it was done as a whole. */
+  readonly done: string;
+  /** Every shard does its part by itself: what was done in part is told as unknown. */
+  readonly inParts: boolean;
+}
+
+describe('a request over several shards of which one COMMIT is not answered', () => {
+  let proxy: WireProxy;
+  let undisturbed: CartBench;
+  let cutOff: CartBench;
+
+  before(async () => {
+    const [first] = SHARDS;
+    proxy = await startWireProxy(addressOf(first));
+    const through = stack().shards.map((shard, index) => (index === first ? { ...shard, address: { ...shard.address, port: proxy.port } } : shard));
+    undisturbed = openCartBench();
+    cutOff = openCartBench(openShards({ ...stack(), shards: through }, STATEMENT_MS));
+  });
+  after(async () => {
+    for (const bench of [undisturbed, cutOff]) {
+      await bench.parts.afterwork.finish(REQUEST_MS);
+      bench.close();
+    }
+    await proxy.close();
+  });
+
+  const sell = async ({ parts }: CartBench, { order_id, sku_ids }: Order): Promise<string> =>
+    (await deductOrder(parts, { order_id, lines: linesOf(sku_ids, order_id) }, performance.now() + REQUEST_MS)).outcome.is;
+  const cancel = async ({ parts }: CartBench, { order_id, sku_ids }: Order): Promise<string> =>
+    (await cancelOrder(parts, { order_id, lines: linesOf(sku_ids, order_id) }, performance.now() + REQUEST_MS)).is;
+  const free = ({ sku_ids }: Order): Promise<void> => nothingHeld(sku_ids, FREE_MS);
+
+  const REQUESTS: readonly Request[] = [
+    { name: 'cart', commitsMin: 4, prepare: async () => undefined, send: (order) => sell(cutOff, order), end: 'deducted', done: 'deducted', inParts: false },
+    {
+      name: 'cancellation',
+      commitsMin: 1,
+      prepare: async (order) => {
+        expect(await sell(undisturbed, order)).to.equal('deducted');
+        await free(order);
+      },
+      send: (order) => cancel(cutOff, order),
+      end: 'cancelled',
+      done: 'applied',
+      inParts: true,
+    },
+  ];
+
+  async function newOrder(): Promise<Order> {
+    const name = fresh('cut');
+    const sku_ids = SHARDS.map((shard) => skuOn(shard, name));
+    for (const sku_id of sku_ids) await undisturbed.open(sku_id, OPENED);
+    return { order_id: skuOn(SHARDS[0], `order-${name}`), sku_ids };
+  }
+
+  /** Cuts one of the request's COMMITs. @returns what was told, and whether it came to that COMMIT */
+  async function interrupt(request: Request, order: Order, cut: Cut, number: number): Promise<{ told: string; isCut: boolean }> {
+    const cutsBefore = proxy.cutsDone;
+    let seen = 0;
+    const stop = proxy.cutWhenever(cut, () => (seen += 1) === number);
+    const told = await request.send(order);
+    // Of a cart the last one is that of its settlement, after the answer.
+    await free(order);
+    stop();
+    return { told, isCut: proxy.cutsDone > cutsBefore };
+  }
+
+  async function expectAsTold(request: Request, order: Order, { told }: { told: string }, where: string): Promise<void> {
+    const rows = await cartRows(order.sku_ids);
+    const ends = endsOf(rows, linesOf(order.sku_ids, order.order_id));
+    const reached = ends.filter((end) => end === request.end).length;
+    const said = `${where}: told ${told}, then ${ends.join(' and ')}`;
+    if (told === request.done) expect(reached, said).to.equal(ends.length);
+    else if (told === 'not_done') expect(reached, said).to.equal(0);
+    else expect([told, reached, request.inParts], said).to.deep.equal(['unknown', 1, true]);
+    const taken = ends.map((end) => (end === 'deducted' ? OPENED - 1 : OPENED));
+    expect(order.sku_ids.map((sku_id) => rows.stock.get(sku_id)), said).to.deep.equal(taken.map((leaved) => ({ leaved, held: 0 })));
+  }
+
+  for (const request of REQUESTS) {
+    for (const cut of CUTS) {
+      it(`is told as what came of it: ${request.name}, cut ${cut} each of its COMMITs`, async () => {
+        let commits = 0;
+        for (let tries = 0; commits < COMMITS_MAX; ) {
+          const order = await newOrder();
+          await request.prepare(order);
+          const struck = await interrupt(request, order, cut, commits + 1);
+          await expectAsTold(request, order, struck, `${cut} COMMIT ${commits + 1}`);
+          // Turned away before it came so far, on a machine that is too busy.
+          if (!struck.isCut && struck.told !== request.done && (tries += 1) < TRIES) continue;
+          if (!struck.isCut) break;
+          commits += 1;
+          expect(await request.send(order), 'the same again').to.equal(request.done);
+          await free(order);
+          await expectAsTold(request, order, { told: request.done }, 'the same again');
+        }
+        expect(commits, 'COMMITs').to.be.at.least(request.commitsMin);
+      });
+    }
+  }
+});

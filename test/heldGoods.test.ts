@@ -1,0 +1,120 @@
+import { expect } from 'chai';
+import { cancelOrder } from '../src/service/cancelOrder.ts';
+import { deductOrder } from '../src/service/deductOrder.ts';
+import { findDeductions } from '../src/service/findDeductions.ts';
+import type { Parts } from '../src/service/parts.ts';
+import { returnGoods } from '../src/service/returnGoods.ts';
+import { openCartBench, WAIT_MS } from './support/cartBench.ts';
+import type { CartBench } from './support/cartBench.ts';
+import { age, cartRows, linesOf } from './support/cartRows.ts';
+import { fresh } from './support/gateway.ts';
+import { skuOn } from './support/traffic.ts';
+
+/** Where the one unit lies that is held, and where there is enough. */
+const SHARDS = [2, 13] as const;
+const AMPLE = 9;
+
+/** How a cart was left: the coordinator's verdict stands and nobody carried it out, or there is none, and will be none. */
+const LEFT = ['committed', 'aborted', 'abandoned', 'no record'] as const;
+
+interface LeftCart {
+  readonly order_id: string;
+  /** The held one first. */
+  readonly sku_ids: readonly [string, string];
+}
+
+/** Somebody who comes upon the hold. */
+interface Comer {
+  readonly name: string;
+  meet(parts: Parts, cart: LeftCart): Promise<{ readonly is: string }>;
+  /** What he is told where the cart has sold, and where it has not. */
+  readonly sold: object;
+  readonly undone: object;
+}
+
+const deadline = (): number => performance.now() + WAIT_MS;
+const keysOf = ({ order_id, sku_ids }: LeftCart) => linesOf(sku_ids, order_id);
+const heldOf = (cart: LeftCart) => keysOf(cart).slice(0, 1);
+const order = async (parts: Parts, order_id: string, lines: ReturnType<typeof linesOf>) => {
+  const { outcome } = await deductOrder(parts, { order_id, lines }, deadline());
+  return outcome.is === 'deducted' ? { is: outcome.is, replayed: outcome.lines.every(({ replayed }) => replayed) } : outcome;
+};
+const another = (parts: Parts, sku_ids: readonly string[]) => {
+  const order_id = fresh('another');
+  return order(parts, order_id, linesOf(sku_ids, order_id));
+};
+const lookUp = async (parts: Parts, cart: LeftCart) => {
+  const found = await findDeductions(parts, heldOf(cart), deadline());
+  return found.is === 'found' ? { is: found.is, status: found.deductions[0]?.flow.status ?? 'none' } : found;
+};
+
+const DEDUCTED = { is: 'deducted', replayed: false } as const;
+const REPLAYED = { is: 'deducted', replayed: true } as const;
+const SOLD_OUT = { is: 'refused', code: 'insufficient_stock' } as const;
+
+const COMERS: readonly Comer[] = [
+  { name: 'a look-up', meet: lookUp, sold: { is: 'found', status: 'deducted' }, undone: { is: 'found', status: 'none' } },
+  {
+    name: 'a return',
+    meet: (parts, { order_id, sku_ids: [sku_id] }) =>
+      returnGoods(parts, { kind: 'return', sku_id, order_detail_id: order_id, return_id: 'r', quantity: 1 }, deadline()),
+    sold: { is: 'returned', returned: 1 },
+    undone: { is: 'refused', code: 'unknown_deduction' },
+  },
+  {
+    name: 'a cancellation of its line',
+    meet: (parts, cart) => cancelOrder(parts, { order_id: cart.order_id, lines: heldOf(cart) }, deadline()),
+    sold: { is: 'applied', replayed: false },
+    undone: { is: 'applied', replayed: false },
+  },
+  {
+    name: 'a cancellation of its order',
+    meet: (parts, cart) => cancelOrder(parts, { order_id: cart.order_id, lines: keysOf(cart) }, deadline()),
+    sold: { is: 'applied', replayed: false },
+    undone: { is: 'applied', replayed: false },
+  },
+  { name: 'its line, sent again', meet: (parts, cart) => order(parts, cart.order_id, heldOf(cart)), sold: REPLAYED, undone: DEDUCTED },
+  { name: 'its order, sent again', meet: (parts, cart) => order(parts, cart.order_id, keysOf(cart)), sold: REPLAYED, undone: DEDUCTED },
+  { name: 'a line that lacks its unit', meet: (parts, { sku_ids: [held] }) => another(parts, [held]), sold: SOLD_OUT, undone: DEDUCTED },
+  { name: 'a cart that lacks its unit', meet: (parts, { sku_ids }) => another(parts, sku_ids), sold: SOLD_OUT, undone: DEDUCTED },
+];
+
+/** No sweeper runs here: what a cart left is finished by nobody but who comes upon it. */
+describe('goods that a cart has left held', () => {
+  let bench: CartBench;
+  before(() => {
+    bench = openCartBench();
+  });
+  after(async () => {
+    await bench.parts.afterwork.finish(WAIT_MS);
+    bench.close();
+  });
+
+  async function leave(how: (typeof LEFT)[number]): Promise<LeftCart> {
+    const order_id = fresh('left');
+    const [held, ample] = SHARDS.map((shard) => skuOn(shard, order_id)) as [string, string];
+    const left: LeftCart = { order_id, sku_ids: [held, ample] };
+    await bench.open(held, 1);
+    await bench.open(ample, AMPLE);
+    const cart = { order_id, attempt: 1 };
+    if (how !== 'no record') await bench.carts.begin(bench.shardOf(order_id), { order_id, lines: keysOf(left) }, false, deadline());
+    for (const line of keysOf(left)) expect((await bench.apply({ kind: 'hold', ...cart, lines: [line] })).is).to.equal('held');
+    if (how === 'committed' || how === 'aborted') await bench.carts.decide(bench.shardOf(order_id), cart, how, deadline());
+    await age({ order_ids: [order_id], sku_ids: left.sku_ids });
+    return left;
+  }
+
+  for (const { name, meet, sold, undone } of COMERS) {
+    it(`are sold, or on the shelf again, by the time that ${name} is answered`, async () => {
+      for (const how of LEFT) {
+        const cart = await leave(how);
+        const told = await meet(bench.parts, cart);
+        expect(told, `left ${how}`).to.include(how === 'committed' ? sold : undone);
+        // A cart that has just been sold is settled behind its answer.
+        await bench.parts.afterwork.finish(WAIT_MS);
+        const { flows } = await cartRows([cart.sku_ids[0]]);
+        expect(flows.map(({ status }) => status), `left ${how}`).to.not.include('pending');
+      }
+    });
+  }
+});

@@ -1,0 +1,161 @@
+import type { CartKey, Line } from '../../src/core/nouns.ts';
+import type { Operation } from '../../src/core/operation.ts';
+import type { Auditor, CartRecords, StockEngine } from '../../src/core/ports.ts';
+import { age } from './cartRows.ts';
+import type { RowIds } from './shardRows.ts';
+import { sideSession } from './sideSession.ts';
+import { skuOn } from './traffic.ts';
+
+/** Everything that commits, as one gateway reaches it. */
+export interface Hands {
+  readonly shard: number;
+  readonly engine: StockEngine;
+  readonly carts: CartRecords;
+  readonly auditor: Pick<Auditor, 'mend'>;
+  deadline(): number;
+}
+
+/** Two SKUs and an order of one shard, named by the same text. */
+export interface CommitIds extends RowIds {
+  readonly sku: string;
+  readonly other: string;
+  readonly order: string;
+}
+
+/** A change of one transaction, whose COMMIT can go unanswered. */
+export interface CommitCase {
+  readonly name: string;
+  /** What is done before, undisturbed. */
+  prepare?(hands: Hands, ids: CommitIds): Promise<unknown>;
+  change(hands: Hands, ids: CommitIds): Promise<{ readonly is: string }>;
+  /** What its caller is told when it was not committed; absent: `not_done`. */
+  readonly undone?: Readonly<Record<string, string>>;
+}
+
+/** @param name used for nothing else */
+export function commitIds(shard: number, name: string): CommitIds {
+  const [sku, other, order] = ['sku', 'other', 'order'].map((what) => skuOn(shard, `${name}-${what}`)) as [string, string, string];
+  return { sku, other, order, sku_ids: [sku, other], order_id: order };
+}
+
+const OPENED = 10;
+
+const apply = async <O extends Operation>({ engine, shard, deadline }: Hands, operation: O): Promise<{ readonly is: string }> => {
+  const [outcome] = await engine.apply(shard, [operation], deadline());
+  if (outcome === undefined) throw new Error('an operation got no outcome');
+  return outcome;
+};
+const open = (hands: Hands, { sku_ids }: CommitIds): Promise<unknown> =>
+  Promise.all(sku_ids.map((sku_id) => apply(hands, { kind: 'open', sku_id, leaved_amount: OPENED })));
+
+const linesOf = ({ sku, other }: CommitIds): Line[] => [
+  { sku_id: sku, order_detail_id: 'a', quantity: 2 },
+  { sku_id: other, order_detail_id: 'b', quantity: 1 },
+];
+const firstOf = (ids: CommitIds): Line[] => linesOf(ids).slice(0, 1);
+const cartOf = ({ order }: CommitIds, attempt = 1): CartKey => ({ order_id: order, attempt });
+
+const deduct = (hands: Hands, ids: CommitIds, lines = linesOf(ids)) => apply(hands, { kind: 'deduct', order_id: ids.order, lines });
+const hold = (hands: Hands, ids: CommitIds, attempt = 1) => apply(hands, { kind: 'hold', ...cartOf(ids, attempt), lines: linesOf(ids) });
+const settle = (hands: Hands, ids: CommitIds, verdict: 'committed' | 'aborted', attempt = 1) =>
+  apply(hands, { kind: 'settle', ...cartOf(ids, attempt), verdict, lines: linesOf(ids) });
+const cancel = (hands: Hands, ids: CommitIds) => apply(hands, { kind: 'cancel', order_id: ids.order, lines: linesOf(ids) });
+const adjust = (hands: Hands, { sku }: CommitIds, delta: number) =>
+  apply(hands, { kind: 'adjust', sku_id: sku, adjustment_id: 'a', delta, reason: null });
+const begin = ({ carts, shard, deadline }: Hands, ids: CommitIds) =>
+  carts.begin(shard, { order_id: ids.order, lines: linesOf(ids) }, false, deadline());
+const decide = ({ carts, shard, deadline }: Hands, ids: CommitIds, verdict: 'committed' | 'aborted') =>
+  carts.decide(shard, cartOf(ids), verdict, deadline());
+const judge = ({ carts, shard, deadline }: Hands, ids: CommitIds) => carts.judge(shard, cartOf(ids), deadline());
+
+const afterOpen =
+  (...steps: readonly ((hands: Hands, ids: CommitIds) => Promise<unknown>)[]) =>
+  async (hands: Hands, ids: CommitIds): Promise<void> => {
+    await open(hands, ids);
+    for (const step of steps) await step(hands, ids);
+  };
+const undoneHold = [hold, (hands: Hands, ids: CommitIds) => settle(hands, ids, 'aborted')] as const;
+const abandon = async (hands: Hands, ids: CommitIds): Promise<void> => {
+  await begin(hands, ids);
+  await age({ order_ids: [ids.order], sku_ids: [] });
+};
+/** One unit more than the journal says. */
+const breakBooks = async ({ shard }: Hands, { sku }: CommitIds): Promise<void> => {
+  const session = await sideSession(shard);
+  await session.query('UPDATE stock SET leaved_amount = leaved_amount + 1 WHERE sku_id = ?', [Buffer.from(sku)]);
+  await session.end();
+};
+
+/** It leaves no trace but the state it sets: when that does not stand, it may have stood and been changed since. */
+const NO_TRACE = { is: 'unknown' } as const;
+
+/** Everything that commits, by what carries it out: what is added does not pass the types until it stands here. */
+export const COMMIT_CASES: Readonly<Record<Operation['kind'] | Exclude<keyof CartRecords, 'findLeftOver'> | 'mend', readonly CommitCase[]>> = {
+  open: [{ name: 'opening', change: (hands, { sku }) => apply(hands, { kind: 'open', sku_id: sku, leaved_amount: OPENED }) }],
+  adjust: [
+    { name: 'restock', prepare: open, change: (hands, ids) => adjust(hands, ids, 5) },
+    { name: 'write-off', prepare: open, change: (hands, ids) => adjust(hands, ids, -5) },
+  ],
+  deduct: [
+    { name: 'order', prepare: open, change: deduct },
+    { name: 'order of which one line stands', prepare: afterOpen((hands, ids) => deduct(hands, ids, firstOf(ids))), change: deduct },
+    { name: 'order in the place of an undone hold', prepare: afterOpen(...undoneHold), change: deduct },
+  ],
+  hold: [
+    { name: 'hold', prepare: open, change: hold },
+    { name: 'hold in the place of an undone one', prepare: afterOpen(...undoneHold), change: (hands, ids) => hold(hands, ids, 2) },
+  ],
+  settle: [
+    { name: 'sale of what was held', prepare: afterOpen(hold), change: (hands, ids) => settle(hands, ids, 'committed') },
+    { name: 'undoing of a hold', prepare: afterOpen(hold), change: (hands, ids) => settle(hands, ids, 'aborted') },
+    { name: 'fence against a late hold', prepare: open, change: (hands, ids) => settle(hands, ids, 'aborted') },
+    { name: 'fence of a later attempt', prepare: afterOpen(...undoneHold), change: (hands, ids) => settle(hands, ids, 'aborted', 2) },
+  ],
+  return: [
+    {
+      name: 'return',
+      prepare: afterOpen(deduct),
+      change: (hands, { sku }) => apply(hands, { kind: 'return', sku_id: sku, order_detail_id: 'a', return_id: 'r', quantity: 1 }),
+    },
+  ],
+  cancel: [
+    { name: 'cancellation of an order', prepare: afterOpen(deduct), change: cancel },
+    { name: 'cancellation of half an order', prepare: afterOpen((hands, ids) => deduct(hands, ids, firstOf(ids))), change: cancel },
+    { name: 'cancellation of an undone hold', prepare: afterOpen(...undoneHold), change: cancel },
+  ],
+  sale: [
+    {
+      name: 'pause',
+      prepare: open,
+      change: (hands, { sku }) => apply(hands, { kind: 'sale', sku_id: sku, state: 'paused', from: null }),
+      undone: NO_TRACE,
+    },
+    {
+      name: 'sale from a time on',
+      prepare: open,
+      change: (hands, { sku }) => apply(hands, { kind: 'sale', sku_id: sku, state: 'on', from: '2999-12-31T23:59:59.999Z' }),
+      undone: NO_TRACE,
+    },
+  ],
+  begin: [
+    { name: "cart's record", change: begin },
+    { name: "cart's record after an abandoned one", prepare: abandon, change: begin },
+  ],
+  decide: [
+    { name: "cart's commitment", prepare: begin, change: (hands, ids) => decide(hands, ids, 'committed') },
+    { name: "cart's abortion", prepare: begin, change: (hands, ids) => decide(hands, ids, 'aborted') },
+  ],
+  judge: [
+    { name: 'verdict on a cart without a record', change: judge },
+    // Asked for a state, it tells the one that stands.
+    { name: 'verdict on an abandoned cart', prepare: abandon, change: judge, undone: { is: 'judged', state: 'open' } },
+  ],
+  mend: [
+    {
+      name: 'mended journal',
+      prepare: afterOpen(breakBooks),
+      change: ({ auditor, shard, deadline }, { sku }) =>
+        auditor.mend(shard, { kind: 'adjust', sku_id: sku, adjustment_id: 'mended', delta: 1, reason: null }, deadline()),
+    },
+  ],
+};
