@@ -170,6 +170,10 @@ async function connected<T>(address: Address, work: (database: Knex) => Promise<
   });
   try {
     return await work(database);
+  } catch (error) {
+    // knex puts the whole statement before what the server said of it.
+    const { sqlMessage } = error as { sqlMessage?: string };
+    throw sqlMessage === undefined ? error : new Error(sqlMessage, { cause: error });
   } finally {
     await database.destroy();
   }
