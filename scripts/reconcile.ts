@@ -66,7 +66,9 @@ function print({ shards: reports, differences }: Reconciled, shards: readonly Sh
     ['shard', 'SKUs', 'flows', 'result'],
     reports.map(({ shard, sku_count, flow_count, fault }) => {
       const count = differences.filter((difference) => difference.shard === shard).length;
-      return [nameOf(shards, shard), sku_count, flow_count, fault ?? (count === 0 ? 'in order' : `${count} differences`)];
+      const known = count === 0 ? [] : [`${count} differences`];
+      const result = fault === null ? known : [...known, `not all read: ${fault}`];
+      return [nameOf(shards, shard), sku_count, flow_count, result.join('; ') || 'in order'];
     }),
   );
   if (differences.length === 0) return;

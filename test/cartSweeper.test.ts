@@ -1,5 +1,7 @@
 import { expect } from 'chai';
+import type { RowDataPacket } from 'mysql2/promise';
 import { inParallel } from '../scripts/support/inParallel.ts';
+import { isOlder } from '../src/mysql/sql/age.ts';
 import type { Parts } from '../src/service/parts.ts';
 import { deductOrder } from '../src/service/deductOrder.ts';
 import { openCartBench, WAIT_MS } from './support/cartBench.ts';
@@ -67,6 +69,23 @@ describe('what carts leave over', () => {
     await Promise.all(sweepers.map((sweeper) => sweeper.sweep()));
     await expectSettled(left);
     expect(faults).to.deep.equal([]);
+  });
+
+  it('is finished or undone without waiting when the clocks of its shards were set back by an hour', async () => {
+    const left = await leaveOver(1, -60);
+    const faults: unknown[] = [];
+    await bench.sweeper({ faults }).sweep();
+    await expectSettled(left);
+    expect(faults).to.deep.equal([]);
+  });
+
+  it('is old when its time is past or far ahead, young in between', async () => {
+    const session = await sideSession(0);
+    const secondsAgo = [-3_600, -6, -5, -1, 0, 4, 5, 3_600];
+    const moments = secondsAgo.map((seconds) => `SELECT CURRENT_TIMESTAMP(6) - INTERVAL ${seconds} SECOND AS created_at`).join(' UNION ALL ');
+    const [rows] = await session.query<RowDataPacket[]>(`SELECT ${isOlder('created_at', 5)} AS is_older FROM (${moments}) AS record`);
+    session.destroy();
+    expect(rows.map(({ is_older }) => is_older as number)).to.deep.equal([1, 1, 0, 0, 0, 0, 1, 1]);
   });
 
   it('is worked off in bounded rounds', async () => {
@@ -167,8 +186,8 @@ describe('what carts leave over', () => {
     readonly isSold: boolean;
   }
 
-  /** Leaves carts over in every way there is, as if a minute ago. */
-  async function leaveOver(ofEach: number): Promise<LeftCart[]> {
+  /** Leaves carts over in every way there is, as if some minutes ago. */
+  async function leaveOver(ofEach: number, minutes = 1): Promise<LeftCart[]> {
     const kinds = ['begun', 'open', 'committed', 'aborted', 'no record'] as const;
     const left: LeftCart[] = [];
     await inParallel(Array.from({ length: ofEach }, () => kinds).flat(), 8, async (kind) => {
@@ -186,7 +205,7 @@ describe('what carts leave over', () => {
       if (kind === 'committed') await bench.apply({ kind: 'settle', ...cart, verdict: kind, lines: lines.slice(0, 1) });
       left.push({ order_id, sku_ids, isSold: kind === 'committed' });
     });
-    await age({ order_ids: left.map(({ order_id }) => order_id), sku_ids: left.flatMap(({ sku_ids }) => sku_ids) });
+    await age({ order_ids: left.map(({ order_id }) => order_id), sku_ids: left.flatMap(({ sku_ids }) => sku_ids) }, minutes);
     return left;
   }
 

@@ -1,9 +1,9 @@
 import type { SkuBalance } from './books.ts';
 import type { JournalPosition, JournalRead } from './journal.ts';
-import type { CartKey, DeadlineMs, Flow, FlowKey, Hold, Line, ShardIndex, Verdict } from './nouns.ts';
+import type { CartKey, DeadlineMs, FlowKey, Hold, Line, ShardIndex, Verdict } from './nouns.ts';
 import type { Adjust, Operation } from './operation.ts';
 import type { FoundFlows, FoundStock, NotDone, NotMine, OutcomeOf, ReadFailure, Unknown } from './outcome.ts';
-import type { DecidedCart, ShardAudit } from './reconciliation.ts';
+import type { DecidedCart, ShardAudit, SoldFlow } from './reconciliation.ts';
 
 /**
  * Something that can deduct. The textbook engine and the in-memory oracle stand behind it today; one conformance suite
@@ -193,10 +193,10 @@ export interface Auditor {
   findFreshCarts(shard: ShardIndex, keys: readonly CartKey[], deadlineMs: DeadlineMs): Promise<readonly CartKey[]>;
 
   /** Those of some flows that stand, in any status. */
-  readFlows(shard: ShardIndex, keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<readonly Flow[]>;
+  readFlows(shard: ShardIndex, keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<readonly SoldFlow[]>;
 
   /** What some carts sold, as the flows say; looks at all flows. @param sku_ids null: all */
-  findFlowsOfCarts(shard: ShardIndex, carts: readonly CartKey[], sku_ids: readonly string[] | null, deadlineMs: DeadlineMs): Promise<readonly Flow[]>;
+  findFlowsOfCarts(shard: ShardIndex, carts: readonly CartKey[], sku_ids: readonly string[] | null, deadlineMs: DeadlineMs): Promise<readonly SoldFlow[]>;
 
   /** Writes an adjustment that brings the journal to what the row says, as long as its delta is the difference. The row stays. */
   mend(shard: ShardIndex, adjustment: Adjust, deadlineMs: DeadlineMs): Promise<Mended | NotDone | NotMine | Unknown>;

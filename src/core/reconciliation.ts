@@ -45,6 +45,9 @@ export interface ShardAudit {
   readonly overdue: readonly OverdueHold[];
 }
 
+/** What a flow says of the cart that sold it. */
+export type SoldFlow = Pick<Flow, 'sku_id' | 'order_detail_id' | 'order_id' | 'attempt' | 'quantity' | 'status'>;
+
 /** The record of a cart that was decided. A missing record that was asked for is written as aborted, without lines. */
 export interface DecidedCart extends CartKey {
   readonly state: Verdict;
@@ -71,10 +74,13 @@ export function gapOf({ expected, actual }: ShelfDifference): bigint {
 /**
  * Holds a decided cart's lines against the flows. The flows must have been read after the record was: then every line
  * of a committed cart stands, and none of an aborted one is sold under its attempt, however much goes on.
+ *
+ * @param flows by `flowKeyText`; null: none stands. A line that is missing was not looked for, and is not judged
  */
-export function judgeCart(cart: DecidedCart, flows: ReadonlyMap<string, Flow>, shardOf: (sku_id: string) => ShardIndex): ShelfDifference[] {
+export function judgeCart(cart: DecidedCart, flows: ReadonlyMap<string, SoldFlow | null>, shardOf: (sku_id: string) => ShardIndex): ShelfDifference[] {
   return cart.lines.flatMap((line) => {
     const flow = flows.get(flowKeyText(line));
+    if (flow === undefined) return [];
     const fault = cart.state === 'committed' ? missingFrom(cart, line, flow) : soldDespite(cart, flow);
     if (fault === null) return [];
     return [cartDifference(fault.kind, { ...line, order_id: cart.order_id, attempt: cart.attempt }, shardOf(line.sku_id), fault)];
@@ -106,7 +112,7 @@ interface Fault {
   readonly actual: number;
 }
 
-function missingFrom(cart: CartKey, line: Line, flow: Flow | undefined): Fault | null {
+function missingFrom(cart: CartKey, line: Line, flow: SoldFlow | null): Fault | null {
   const stands =
     flow?.order_id === cart.order_id &&
     (flow.status === 'deducted' || flow.status === 'cancelled' || (flow.status === 'pending' && flow.attempt === cart.attempt));
@@ -114,7 +120,7 @@ function missingFrom(cart: CartKey, line: Line, flow: Flow | undefined): Fault |
   return actual === line.quantity ? null : { kind: 'cart_line', expected: line.quantity, actual };
 }
 
-function soldDespite(cart: CartKey, flow: Flow | undefined): Fault | null {
+function soldDespite(cart: CartKey, flow: SoldFlow | null): Fault | null {
   const sold = flow?.status === 'deducted' && flow.order_id === cart.order_id && flow.attempt === cart.attempt;
   return sold ? { kind: 'aborted_line', expected: 0, actual: flow.quantity } : null;
 }

@@ -1,10 +1,10 @@
 import { expectedOf } from '../core/books.ts';
 import type { ShelfBalance } from '../core/books.ts';
-import type { CartKey, DeadlineMs, Flow, FlowKey, ShardIndex } from '../core/nouns.ts';
+import type { CartKey, DeadlineMs, FlowKey, ShardIndex } from '../core/nouns.ts';
 import type { Adjust } from '../core/operation.ts';
 import type { NotDone, NotMine, Unknown } from '../core/outcome.ts';
 import type { Auditor, Mended } from '../core/ports.ts';
-import type { DecidedCart, DifferenceKind, ShardAudit, ShelfDifference } from '../core/reconciliation.ts';
+import type { DecidedCart, DifferenceKind, ShardAudit, ShelfDifference, SoldFlow } from '../core/reconciliation.ts';
 import type { Connection } from './connection.ts';
 import { mend } from './mend.ts';
 import { settle } from './settle.ts';
@@ -20,8 +20,9 @@ import type { CartPageQuery } from './sql/readDecidedCarts.ts';
 import { readFlowIds } from './sql/readFlowIds.ts';
 import { findFlowsOfCarts, readFlows } from './sql/readFlows.ts';
 import { readShardCounts } from './sql/readShardCounts.ts';
+import { whileSpeaking } from './whileSpeaking.ts';
 
-/** The auditor of shards in MySQL. Its pools should be its own: a long read keeps a connection for as long as it takes. */
+/** The auditor of shards in MySQL. Reads take as long as they need while the server is there. Its pools should be its own: a long read keeps a connection for as long as it takes. */
 export class ShardAuditor implements Auditor {
   readonly #shards: readonly Shard[];
 
@@ -30,14 +31,7 @@ export class ShardAuditor implements Auditor {
   }
 
   audit(shard: ShardIndex, sku_ids: readonly string[] | null, deadlineMs: DeadlineMs): Promise<ShardAudit> {
-    return inSnapshot(this.#shard(shard).pool, deadlineMs, async (snapshot) => {
-      const counts = await readShardCounts(snapshot, sku_ids);
-      const differences: ShelfDifference[] = [];
-      for (const balance of await readUnbalanced(snapshot, sku_ids)) differences.push(...(await ofBalance(snapshot, shard, balance)));
-      for (const gap of await findReturnGaps(snapshot, sku_ids)) differences.push(ofGap('returned', shard, gap));
-      for (const gap of await findHoldGaps(snapshot, sku_ids)) differences.push(ofGap('hold_row', shard, gap));
-      return { ...counts, differences, overdue: await findOverdueHolds(snapshot, sku_ids) };
-    });
+    return this.#lend(shard, deadlineMs, (connection) => inSnapshot(connection, deadlineMs, (snapshot) => auditOf(snapshot, shard, sku_ids)));
   }
 
   readDecidedCarts(shard: ShardIndex, query: CartPageQuery, deadlineMs: DeadlineMs): Promise<readonly DecidedCart[]> {
@@ -52,11 +46,11 @@ export class ShardAuditor implements Auditor {
     return this.#lend(shard, deadlineMs, (connection) => findFreshCarts(connection, keys, deadlineMs));
   }
 
-  readFlows(shard: ShardIndex, keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<readonly Flow[]> {
+  readFlows(shard: ShardIndex, keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<readonly SoldFlow[]> {
     return this.#lend(shard, deadlineMs, (connection) => readFlows(connection, keys, deadlineMs));
   }
 
-  findFlowsOfCarts(shard: ShardIndex, carts: readonly CartKey[], sku_ids: readonly string[] | null, deadlineMs: DeadlineMs): Promise<readonly Flow[]> {
+  findFlowsOfCarts(shard: ShardIndex, carts: readonly CartKey[], sku_ids: readonly string[] | null, deadlineMs: DeadlineMs): Promise<readonly SoldFlow[]> {
     return this.#lend(shard, deadlineMs, (connection) => findFlowsOfCarts(connection, carts, sku_ids, deadlineMs));
   }
 
@@ -70,11 +64,12 @@ export class ShardAuditor implements Auditor {
     return shard;
   }
 
-  async #lend<T>(shard: ShardIndex, deadlineMs: DeadlineMs, read: (connection: Connection) => Promise<T>): Promise<T> {
-    const { pool } = this.#shard(shard);
+  async #lend<T>(index: ShardIndex, deadlineMs: DeadlineMs, read: (connection: Connection) => Promise<T>): Promise<T> {
+    const shard = this.#shard(index);
+    const { pool } = shard;
     const connection = await pool.acquire(deadlineMs);
     try {
-      const answer = await read(connection);
+      const answer = await whileSpeaking(shard, connection, () => read(connection));
       pool.release(connection);
       return answer;
     } catch (error) {
@@ -82,6 +77,15 @@ export class ShardAuditor implements Auditor {
       throw error;
     }
   }
+}
+
+async function auditOf(snapshot: Snapshot, shard: ShardIndex, sku_ids: readonly string[] | null): Promise<ShardAudit> {
+  const counts = await readShardCounts(snapshot, sku_ids);
+  const differences: ShelfDifference[] = [];
+  for (const balance of await readUnbalanced(snapshot, sku_ids)) differences.push(...(await ofBalance(snapshot, shard, balance)));
+  for (const gap of await findReturnGaps(snapshot, sku_ids)) differences.push(ofGap('returned', shard, gap));
+  for (const gap of await findHoldGaps(snapshot, sku_ids)) differences.push(ofGap('hold_row', shard, gap));
+  return { ...counts, differences, overdue: await findOverdueHolds(snapshot, sku_ids) };
 }
 
 async function ofBalance(snapshot: Snapshot, shard: ShardIndex, balance: ShelfBalance): Promise<ShelfDifference[]> {

@@ -1,8 +1,10 @@
 import type { Address } from './connection.ts';
 import { Shard } from './shard.ts';
 
-/** One connection reads, the other looks after the shard. */
-const CONNECTIONS = 2;
+/** One adds up, others read for carts that lie on several shards, one looks after the shard. */
+const CONNECTIONS = 4;
+/** A server that is there answers a newcomer sooner than it adds up. */
+const CONNECT_MS = 3_000;
 const WAITING_MAX = 64;
 
 /** Shards for who reads a lot and seldom: with connections of their own, so that traffic keeps its own. */
@@ -14,7 +16,7 @@ export interface BookShards {
 export interface BookShardsOptions {
   readonly shards: readonly { readonly name: string; readonly address: Address }[];
   readonly initialShards: number;
-  /** The longest wait for one answer: adding up a large shard takes longer than a request may. */
+  /** The longest wait for one answer: adding up a large shard takes longer than a request may. Connecting has a bound of its own. */
   readonly statementMs: number;
   readonly relaxedAllowed: boolean;
 }
@@ -23,7 +25,7 @@ export interface BookShardsOptions {
 export function openBookShards({ shards, ...options }: BookShardsOptions): BookShards {
   const opened = shards.map(
     ({ name, address }, shard) =>
-      new Shard({ ...options, name, address, shard, connections_max: CONNECTIONS, waiting_max: WAITING_MAX, onChange: () => undefined }),
+      new Shard({ ...options, name, address, shard, connectMs: CONNECT_MS, connections_max: CONNECTIONS, waiting_max: WAITING_MAX, onChange: () => undefined }),
   );
   return {
     shards: opened,

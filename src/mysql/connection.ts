@@ -57,10 +57,11 @@ export class Connection {
   /**
    * Opens a connection.
    *
-   * @param statementMs the longest wait for one answer, this one included
+   * @param statementMs the longest wait for one answer
+   * @param connectMs the longest wait for the connection; absent: as for an answer
    * @throws ServerError when the server turns us away, ConnectionLost when it does not answer
    */
-  static async open(address: Address, statementMs: number): Promise<Connection> {
+  static async open(address: Address, statementMs: number, connectMs = statementMs): Promise<Connection> {
     const raw = mysql.createConnection({
       host: address.host,
       port: address.port,
@@ -68,7 +69,7 @@ export class Connection {
       password: address.password,
       database: address.schema,
       // Ours ends first, and says what was waited for.
-      connectTimeout: statementMs * 2,
+      connectTimeout: connectMs * 2,
       charset: 'utf8mb4',
       timezone: 'Z',
       dateStrings: true,
@@ -78,7 +79,7 @@ export class Connection {
       keepAliveInitialDelay: 10_000,
     });
     const connection = new Connection(raw, statementMs);
-    await connection.#settle<void>(performance.now() + statementMs, 'connecting', (done) => raw.connect((error) => done(error, undefined)));
+    await connection.#settle<void>(performance.now() + connectMs, 'connecting', (done) => raw.connect((error) => done(error, undefined)));
     return connection;
   }
 

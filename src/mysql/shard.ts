@@ -5,7 +5,7 @@ import type { ShardState } from '../core/ports.ts';
 import { HASH_VERSION } from '../core/slots.ts';
 import { Connection } from './connection.ts';
 import type { Address } from './connection.ts';
-import { reasonOf, SERVER_ERROR, ServerError, ShardRefused } from './failures.ts';
+import { ConnectionLost, reasonOf, SERVER_ERROR, ServerError, ShardRefused } from './failures.ts';
 import { Gate } from './gate.ts';
 import { ConnectionPool } from './pool.ts';
 import { RetryBudget } from './retryBudget.ts';
@@ -23,6 +23,8 @@ export interface ShardOptions {
   readonly connections_max: number;
   readonly waiting_max: number;
   readonly statementMs: number;
+  /** The longest wait for a connection, and half of the longest until it is fit for use. Absent: as for an answer. */
+  readonly connectMs?: number;
   /** Serve a shard whose commits may be lost with the power; answers then say so. */
   readonly relaxedAllowed: boolean;
   /** Told whenever the shard's state or its reason changes. */
@@ -46,6 +48,7 @@ export class Shard {
   readonly tried: Promise<void>;
   readonly retryBudget = new RetryBudget();
   readonly #breaker: Breaker;
+  readonly #connectMs: number;
   readonly #options: ShardOptions;
   #state: ShardState['state'] = 'untried';
   #reason: string | null = null;
@@ -54,6 +57,7 @@ export class Shard {
 
   constructor(options: ShardOptions) {
     this.#options = options;
+    this.#connectMs = options.connectMs ?? options.statementMs;
     this.tried = new Promise((resolve) => (this.#wasTried = resolve));
     const room = new WaitingRoom(options.waiting_max);
     this.flowGate = new Gate(1, room);
@@ -65,7 +69,7 @@ export class Shard {
       room,
       open: (deadlineMs) => this.#open(deadlineMs),
       inspect: (connection, deadlineMs) => this.#inspect(connection, deadlineMs),
-      openMs: options.statementMs * 2,
+      openMs: this.#connectMs * 2,
       silentMs: SILENT_MS,
       unusedMs: UNUSED_MS,
     });
@@ -90,10 +94,24 @@ export class Shard {
     };
   }
 
+  /**
+   * Whether something answers at the server's address, even with a no: a full server lives, and one that is gone ends its
+   * connections. A connection of its own asks, so that nobody is in its way.
+   */
+  async speaks(): Promise<boolean> {
+    try {
+      const connection = await Connection.open(this.#options.address, this.#connectMs);
+      connection.destroy();
+      return true;
+    } catch (error) {
+      return !(error instanceof ConnectionLost && error.timedOut);
+    }
+  }
+
   async #open(deadlineMs: DeadlineMs): Promise<Connection> {
     let connection: Connection | null = null;
     try {
-      connection = await Connection.open(this.#options.address, this.#options.statementMs);
+      connection = await Connection.open(this.#options.address, this.#options.statementMs, this.#connectMs);
       await prepareSession(connection, deadlineMs);
       await this.#inspect(connection, deadlineMs);
       return connection;

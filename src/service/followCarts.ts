@@ -1,18 +1,25 @@
 import { flowKeyText } from '../core/nouns.ts';
-import type { CartKey, DeadlineMs, Flow, FlowKey, ShardIndex } from '../core/nouns.ts';
+import type { CartKey, DeadlineMs, Line, ShardIndex } from '../core/nouns.ts';
 import { groupByShard } from '../core/plan.ts';
 import type { Auditor } from '../core/ports.ts';
 import { cartDifference, judgeCart } from '../core/reconciliation.ts';
-import type { DecidedCart, OverdueHold, ShelfDifference } from '../core/reconciliation.ts';
+import type { DecidedCart, OverdueHold, ShelfDifference, SoldFlow } from '../core/reconciliation.ts';
+import { batchesOf, cartText, piecesOf } from './cartBatches.ts';
 import type { Routing } from './routing.ts';
+import type { Unread } from './unread.ts';
 
-/** What is held against the flows of other shards at a time. */
-const CARTS_AT_A_TIME = 200;
+/** Records in one page. Two pages are in memory at once for each shard that is followed, however many carts there are. */
+const CARTS_AT_A_TIME = 500;
+/** Ids in one statement: some 150 KB of the longest ones, and packets may be as small as 1 MB. */
 const KEYS_AT_A_TIME = 500;
+/** Bare records in one statement, which looks at all flows: the fewer of those the better. */
+const BARE_AT_A_TIME = 2_000;
 
 export interface CartParts {
   readonly routing: Routing;
   readonly auditor: Auditor;
+  /** Where the shards are noted that could not be read; what lies on them is not judged. */
+  readonly unread: Unread;
 }
 
 /**
@@ -23,31 +30,32 @@ export interface CartParts {
  */
 export async function followCarts(parts: CartParts, shard: ShardIndex, only: string | null, deadlineMs: DeadlineMs): Promise<ShelfDifference[]> {
   const found: ShelfDifference[] = [];
-  const bare: CartKey[] = [];
-  for (let after: CartKey | null = null; ; ) {
-    const carts = await parts.auditor.readDecidedCarts(shard, { after, max: CARTS_AT_A_TIME, naming: only }, deadlineMs);
-    found.push(...(await judgeCarts(parts, carts.map((cart) => onlyOf(cart, only)), deadlineMs)));
-    bare.push(...carts.filter(({ state, lines }) => state === 'aborted' && lines.length === 0));
-    const last: DecidedCart | undefined = carts.at(-1);
-    if (last === undefined || carts.length < CARTS_AT_A_TIME) break;
-    after = last;
+  let bare: CartKey[] = [];
+  for await (const page of pagesOf(parts, shard, only, deadlineMs)) {
+    found.push(...(await judgeCarts(parts, page.map((cart) => onlyOf(cart, only)), deadlineMs)));
+    for (const { state, lines, order_id, attempt } of page) if (state === 'aborted' && lines.length === 0) bare.push({ order_id, attempt });
+    if (bare.length < BARE_AT_A_TIME) continue;
+    found.push(...(await judgeBareCarts(parts, bare, only, deadlineMs)));
+    bare = [];
   }
   return [...found, ...(await judgeBareCarts(parts, bare, only, deadlineMs))];
 }
 
 /** Looks once more at the carts that some differences are about. */
 export async function followAgain(parts: CartParts, differences: readonly ShelfDifference[], deadlineMs: DeadlineMs): Promise<ShelfDifference[]> {
-  const carts = new Map<string, DecidedCart>();
+  const carts = new Map<string, DecidedCart & { readonly lines: Line[] }>();
   for (const { cart, kind, sku_id, expected, actual, order_detail_ids: [order_detail_id] } of differences) {
     if (cart === null || order_detail_id === undefined || kind === 'hold_left') continue;
-    const known = carts.get(cartText(cart));
     const line = { sku_id, order_detail_id, quantity: Number(kind === 'cart_line' ? expected : actual) };
-    carts.set(cartText(cart), { ...cart, state: kind === 'cart_line' ? 'committed' : 'aborted', lines: [...(known?.lines ?? []), line] });
+    const known = carts.get(cartText(cart));
+    if (known === undefined) carts.set(cartText(cart), { ...cart, state: kind === 'cart_line' ? 'committed' : 'aborted', lines: [line] });
+    else known.lines.push(line);
   }
   const found: ShelfDifference[] = [];
   for (const [shard, ofShard] of byOwner(parts, [...carts.values()])) {
-    for (const some of piecesOf(ofShard)) {
-      const records = new Map((await parts.auditor.readCarts(shard, some, deadlineMs)).map((record) => [cartText(record), record.state]));
+    for (const some of piecesOf(ofShard, KEYS_AT_A_TIME)) {
+      const read = await parts.unread.read(shard, () => parts.auditor.readCarts(shard, some, deadlineMs));
+      const records = new Map((read ?? []).map((record) => [cartText(record), record.state]));
       // Judged by the record as it is now; one that is gone is nobody's sale.
       found.push(...(await judgeCarts(parts, some.flatMap((cart) => stateOf(cart, records.get(cartText(cart)))), deadlineMs)));
     }
@@ -57,37 +65,67 @@ export async function followAgain(parts: CartParts, differences: readonly ShelfD
 
 /** Those of a shard's old holds whose carts were decided long ago, or have no record. */
 export async function followHolds(parts: CartParts, shard: ShardIndex, holds: readonly OverdueHold[], deadlineMs: DeadlineMs): Promise<ShelfDifference[]> {
-  const fresh = new Set<string>();
-  for (const [owner, ofOwner] of byOwner(parts, holds)) {
-    for (const some of piecesOf(ofOwner)) for (const cart of await parts.auditor.findFreshCarts(owner, some, deadlineMs)) fresh.add(cartText(cart));
-  }
-  // One that holds nothing is told of by its row already.
-  return holds.flatMap((hold) => (fresh.has(cartText(hold)) || hold.quantity === 0 ? [] : [cartDifference('hold_left', hold, shard, { expected: 0, actual: hold.quantity })]));
-}
-
-async function judgeCarts(parts: CartParts, carts: readonly DecidedCart[], deadlineMs: DeadlineMs): Promise<ShelfDifference[]> {
-  const { map } = parts.routing;
-  const flows = await readFlows(parts, carts.flatMap(({ lines }) => lines), deadlineMs);
-  return carts.flatMap((cart) => judgeCart(cart, flows, (sku_id) => map.shardOf(sku_id)));
-}
-
-/** Records without lines were written by who found none; what such a cart sold can only be found among the flows. */
-async function judgeBareCarts({ routing, auditor }: CartParts, bare: readonly CartKey[], only: string | null, deadlineMs: DeadlineMs): Promise<ShelfDifference[]> {
-  const shards = only === null ? [...routing.map.slotCounts().keys()] : [routing.map.shardOf(only)];
   const found: ShelfDifference[] = [];
-  for (const some of piecesOf(bare)) {
-    for (const shard of shards) {
-      const flows = await auditor.findFlowsOfCarts(shard, some, only === null ? null : [only], deadlineMs);
-      found.push(...flows.map((flow) => cartDifference('aborted_line', flow, shard, { expected: 0, actual: flow.quantity })));
+  // One that holds nothing is told of by its row already.
+  for (const [owner, ofOwner] of byOwner(parts, holds.filter(({ quantity }) => quantity > 0))) {
+    for (const some of piecesOf(ofOwner, KEYS_AT_A_TIME)) {
+      const read = await parts.unread.read(owner, () => parts.auditor.findFreshCarts(owner, some, deadlineMs));
+      if (read === null) continue;
+      const fresh = new Set(read.map(cartText));
+      const left = some.filter((hold) => !fresh.has(cartText(hold)));
+      found.push(...left.map((hold) => cartDifference('hold_left', hold, shard, { expected: 0, actual: hold.quantity })));
     }
   }
   return found;
 }
 
-async function readFlows({ routing, auditor }: CartParts, keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<Map<string, Flow>> {
-  const groups = [...groupByShard(keys, routing.map)].flatMap(([shard, ofShard]) => piecesOf(ofShard).map((some) => ({ shard, some })));
-  const flows = await Promise.all(groups.map(({ shard, some }) => auditor.readFlows(shard, some, deadlineMs)));
-  return new Map(flows.flat().map((flow) => [flowKeyText(flow), flow]));
+/** The records of a shard a page at a time; the next is on its way while one is judged. Ends early where the shard cannot be read. */
+async function* pagesOf({ auditor, unread }: CartParts, shard: ShardIndex, naming: string | null, deadlineMs: DeadlineMs): AsyncGenerator<readonly DecidedCart[]> {
+  const read = (after: CartKey | null): Promise<readonly DecidedCart[] | null> =>
+    unread.insist(shard, () => auditor.readDecidedCarts(shard, { after, max: CARTS_AT_A_TIME, naming }, deadlineMs));
+  for (let coming: ReturnType<typeof read> | null = read(null); coming !== null; ) {
+    const page: readonly DecidedCart[] = (await coming) ?? [];
+    const last = page.at(-1);
+    coming = last === undefined || page.length < CARTS_AT_A_TIME ? null : read(last);
+    yield page;
+  }
+}
+
+async function judgeCarts(parts: CartParts, carts: readonly DecidedCart[], deadlineMs: DeadlineMs): Promise<ShelfDifference[]> {
+  const found: ShelfDifference[] = [];
+  for (const some of batchesOf(carts)) {
+    const flows = await readFlows(parts, some.flatMap(({ lines }) => lines), deadlineMs);
+    for (const cart of some) found.push(...judgeCart(cart, flows, (sku_id) => parts.routing.map.shardOf(sku_id)));
+  }
+  return found;
+}
+
+/** Records without lines were written by who found none; what such a cart sold can only be found among the flows. */
+async function judgeBareCarts({ routing, auditor, unread }: CartParts, bare: readonly CartKey[], only: string | null, deadlineMs: DeadlineMs): Promise<ShelfDifference[]> {
+  if (bare.length === 0) return [];
+  const shards = only === null ? [...routing.map.slotCounts().keys()] : [routing.map.shardOf(only)];
+  const found: ShelfDifference[] = [];
+  for (const shard of shards) {
+    const flows = await unread.read(shard, () => auditor.findFlowsOfCarts(shard, bare, only === null ? null : [only], deadlineMs));
+    found.push(...(flows ?? []).map((flow) => cartDifference('aborted_line', flow, shard, { expected: 0, actual: flow.quantity })));
+  }
+  return found;
+}
+
+/** @returns the flow of every line that was looked for, null where none stands; lines on shards that cannot be read are missing */
+async function readFlows({ routing, auditor, unread }: CartParts, lines: readonly Line[], deadlineMs: DeadlineMs): Promise<Map<string, SoldFlow | null>> {
+  const looked = new Map<string, SoldFlow | null>();
+  const ofShards = [...groupByShard(lines, routing.map)].map(async ([shard, ofShard]) => {
+    // One after the other: a shard has few connections for all who read it, and few places to wait.
+    for (const some of piecesOf(ofShard, KEYS_AT_A_TIME)) {
+      const flows = await unread.read(shard, () => auditor.readFlows(shard, some, deadlineMs));
+      if (flows === null) return;
+      for (const key of some) looked.set(flowKeyText(key), null);
+      for (const flow of flows) looked.set(flowKeyText(flow), flow);
+    }
+  });
+  await Promise.all(ofShards);
+  return looked;
 }
 
 function onlyOf(cart: DecidedCart, only: string | null): DecidedCart {
@@ -103,15 +141,9 @@ function byOwner<C extends CartKey>({ routing }: CartParts, carts: readonly C[])
   const groups = new Map<ShardIndex, C[]>();
   for (const cart of carts) {
     const shard = routing.map.shardOf(cart.order_id);
-    groups.set(shard, [...(groups.get(shard) ?? []), cart]);
+    const group = groups.get(shard);
+    if (group === undefined) groups.set(shard, [cart]);
+    else group.push(cart);
   }
   return groups;
-}
-
-function piecesOf<T>(things: readonly T[]): T[][] {
-  return Array.from({ length: Math.ceil(things.length / KEYS_AT_A_TIME) }, (_, piece) => things.slice(piece * KEYS_AT_A_TIME, (piece + 1) * KEYS_AT_A_TIME));
-}
-
-function cartText({ order_id, attempt }: CartKey): string {
-  return `${order_id}\0${attempt}`;
 }

@@ -2,12 +2,13 @@ import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
 import type { NotDone } from '../core/outcome.ts';
 import type { Auditor, StockReader } from '../core/ports.ts';
 import { gapOf, seenTwice } from '../core/reconciliation.ts';
-import type { ShelfDifference } from '../core/reconciliation.ts';
+import type { ShardAudit, ShelfDifference } from '../core/reconciliation.ts';
 import { followAgain, followCarts, followHolds } from './followCarts.ts';
 import { pause } from './freeHolds.ts';
 import { inWidth } from './inWidth.ts';
 import { readSku } from './readSku.ts';
 import type { Routing } from './routing.ts';
+import { Unread } from './unread.ts';
 
 /** Shards that are added up at once: it is work for their servers, and there is no hurry. */
 const WIDTH = 4;
@@ -15,6 +16,8 @@ const WIDTH = 4;
 const PAUSE_MS = 1_000;
 /** More SKUs than this are not looked at one by one again, but all of the shard's. */
 const SKUS_AGAIN_MAX = 500;
+/** Reading one SKU, or adding up its journal while its row is locked. */
+const ONE_SKU_MS = 10_000;
 
 export interface ReconcileParts {
   readonly routing: Routing;
@@ -28,7 +31,7 @@ export interface ReconcileOptions {
   readonly sku_id: string | null;
   readonly deadlineMs: DeadlineMs;
   /** Told when a shard was looked at for the first time. */
-  readonly onShard?: (report: ShardReport) => void;
+  readonly onShard?: (shard: ShardIndex) => void;
   /** Begins the ids of the adjustments that bring journals to what their rows say; absent: nothing is changed. */
   readonly mendAs?: string;
 }
@@ -38,7 +41,7 @@ export interface ShardReport {
   readonly shard: ShardIndex;
   readonly sku_count: number;
   readonly flow_count: number;
-  /** Why it could not be read, for operators; null: it was. */
+  /** Why it, or something on it, could not be read, for operators: what is wrong there may be missing. Null: all was read. */
   readonly fault: string | null;
 }
 
@@ -61,47 +64,49 @@ export interface NoSuchSku {
 /**
  * Holds stock rows, flows, returns, holds and carts against each other while traffic runs. Each shard is added up in one
  * snapshot; what spans shards is read in an order that cannot deceive; and what seems wrong is looked at again, a second
- * later, before it is called a difference.
+ * later, before it is called a difference. A shard that cannot be read leaves only what lies on it unjudged.
  */
 export async function reconcile(parts: ReconcileParts, options: ReconcileOptions): Promise<Reconciled | NoSuchSku | NotDone> {
   const { sku_id, deadlineMs, shardCount } = options;
   await parts.routing.refresh();
   let owner: ShardIndex | null = null;
   if (sku_id !== null) {
-    const sku = await readSku(parts, sku_id, deadlineMs);
+    const sku = await readSku(parts, sku_id, soon(deadlineMs));
     if (sku.is !== 'found') return sku;
     if (sku.rows.length === 0) return { is: 'unknown' };
     owner = sku.shard;
   }
   const all = Array.from({ length: shardCount }, (_, shard): ShardIndex => shard);
+  const firstLook = { ...parts, unread: new Unread() };
   const first = await inWidth(all, WIDTH, async (shard) => {
-    const looked = await guarded(shard, () => lookFirst(parts, shard, { sku_id, isOwner: owner === null || owner === shard, deadlineMs }));
-    options.onShard?.(looked.report);
+    const looked = await lookFirst(firstLook, shard, { sku_id, isOwner: owner === null || owner === shard, deadlineMs });
+    options.onShard?.(shard);
     return looked;
   });
   const suspicions = first.flatMap(({ differences }) => differences);
-  if (suspicions.length === 0) return { is: 'reconciled', shards: first.map(({ report }) => report), differences: [] };
-
-  await pause(PAUSE_MS);
-  await parts.routing.refresh();
-  const suspects = [...new Set(suspicions.map(({ shard }) => shard))];
-  const second = await inWidth(suspects, WIDTH, (shard) =>
-    guarded(shard, () => lookAgain(parts, shard, suspicions.filter((suspicion) => suspicion.shard === shard), deadlineMs)),
-  );
-  const faults = new Map(second.flatMap(({ report }) => (report.fault === null ? [] : [[report.shard, report.fault]])));
-  const confirmed = seenTwice(suspicions, second.flatMap(({ differences }) => differences));
+  const secondLook = { ...parts, unread: new Unread() };
+  const confirmed = suspicions.length === 0 ? [] : await confirm(secondLook, suspicions, deadlineMs);
   return {
     is: 'reconciled',
-    shards: first.map(({ report }) => ({ ...report, fault: report.fault ?? faults.get(report.shard) ?? null })),
+    shards: first.map(({ shard, sku_count, flow_count }) => ({ shard, sku_count, flow_count, fault: firstLook.unread.reasonOf(shard) ?? secondLook.unread.reasonOf(shard) })),
     differences: await inWidth(confirmed, WIDTH, (difference) => mendOne(parts, suspicions, difference, options)),
   };
 }
 
+interface LookParts extends ReconcileParts {
+  /** Where the shards are noted that could not be read in this look: they are reported, and hold up no other. */
+  readonly unread: Unread;
+}
+
 interface Looked {
-  readonly report: ShardReport;
+  readonly shard: ShardIndex;
+  readonly sku_count: number;
+  readonly flow_count: number;
   /** Not only the shard's own: a cart's lines may lie on any. */
   readonly differences: readonly ShelfDifference[];
 }
+
+const NOTHING: ShardAudit = { sku_count: 0, flow_count: 0, differences: [], overdue: [] };
 
 interface FirstLook {
   readonly sku_id: string | null;
@@ -110,32 +115,33 @@ interface FirstLook {
   readonly deadlineMs: DeadlineMs;
 }
 
-async function lookFirst(parts: ReconcileParts, shard: ShardIndex, { sku_id, isOwner, deadlineMs }: FirstLook): Promise<Looked> {
-  const audit = isOwner ? await parts.auditor.audit(shard, sku_id === null ? null : [sku_id], deadlineMs) : null;
-  const held = audit === null ? [] : await followHolds(parts, shard, audit.overdue, deadlineMs);
-  const sold = await followCarts(parts, shard, sku_id, deadlineMs);
-  return {
-    report: { shard, sku_count: audit?.sku_count ?? 0, flow_count: audit?.flow_count ?? 0, fault: null },
-    differences: [...(audit?.differences ?? []), ...held, ...sold],
-  };
+async function lookFirst(parts: LookParts, shard: ShardIndex, { sku_id, isOwner, deadlineMs }: FirstLook): Promise<Looked> {
+  const { auditor, unread } = parts;
+  const audit = isOwner ? await unread.insist(shard, () => auditor.audit(shard, sku_id === null ? null : [sku_id], deadlineMs)) : NOTHING;
+  if (audit === null) return { shard, ...NOTHING };
+  const held = await unread.insist(shard, () => followHolds(parts, shard, audit.overdue, deadlineMs));
+  const sold = await unread.insist(shard, () => followCarts(parts, shard, sku_id, deadlineMs));
+  const { sku_count, flow_count, differences } = audit;
+  return { shard, sku_count, flow_count, differences: [...differences, ...(held ?? []), ...(sold ?? [])] };
 }
 
-async function lookAgain(parts: ReconcileParts, shard: ShardIndex, suspicions: readonly ShelfDifference[], deadlineMs: DeadlineMs): Promise<Looked> {
+/** Looks again, a little later, at what seemed wrong. @returns what still does */
+async function confirm(parts: LookParts, suspicions: readonly ShelfDifference[], deadlineMs: DeadlineMs): Promise<ShelfDifference[]> {
+  await pause(PAUSE_MS);
+  await parts.routing.refresh();
+  const suspects = [...new Set(suspicions.map(({ shard }) => shard))];
+  const second = await inWidth(suspects, WIDTH, (shard) => lookAgain(parts, shard, suspicions.filter((suspicion) => suspicion.shard === shard), deadlineMs));
+  return seenTwice(suspicions, second.flat());
+}
+
+async function lookAgain(parts: LookParts, shard: ShardIndex, suspicions: readonly ShelfDifference[], deadlineMs: DeadlineMs): Promise<ShelfDifference[]> {
+  const { auditor, unread } = parts;
   const sku_ids = [...new Set(suspicions.map(({ sku_id }) => sku_id))];
-  const audit = await parts.auditor.audit(shard, sku_ids.length > SKUS_AGAIN_MAX ? null : sku_ids, deadlineMs);
-  const held = await followHolds(parts, shard, audit.overdue, deadlineMs);
-  const sold = await followAgain(parts, suspicions, deadlineMs);
-  return { report: { shard, sku_count: 0, flow_count: 0, fault: null }, differences: [...audit.differences, ...held, ...sold] };
-}
-
-/** A shard that cannot be read is reported, and holds up no other. */
-async function guarded(shard: ShardIndex, look: () => Promise<Looked>): Promise<Looked> {
-  try {
-    return await look();
-  } catch (error) {
-    const fault = error instanceof Error ? error.message : String(error);
-    return { report: { shard, sku_count: 0, flow_count: 0, fault }, differences: [] };
-  }
+  const audit = await unread.insist(shard, () => auditor.audit(shard, sku_ids.length > SKUS_AGAIN_MAX ? null : sku_ids, deadlineMs));
+  if (audit === null) return [];
+  const held = await unread.insist(shard, () => followHolds(parts, shard, audit.overdue, deadlineMs));
+  const sold = await unread.insist(shard, () => followAgain(parts, suspicions, deadlineMs));
+  return [...audit.differences, ...(held ?? []), ...(sold ?? [])];
 }
 
 /** Acts only where the row and its journal differ by the same both times; whatever else is wrong is for people to judge. */
@@ -147,6 +153,11 @@ async function mendOne(parts: ReconcileParts, suspicions: readonly ShelfDifferen
   if (options.mendAs === undefined || kind !== 'leaved_amount' || !isSteady) return { ...difference, adjustment_id: null };
   const adjustment_id = `${options.mendAs}-${shard}`;
   const reason = `reconciliation: ${difference.actual} left by the row, ${difference.expected} by its journal`;
-  const mended = await parts.auditor.mend(shard, { kind: 'adjust', sku_id, adjustment_id, delta, reason }, options.deadlineMs);
+  const mended = await parts.auditor.mend(shard, { kind: 'adjust', sku_id, adjustment_id, delta, reason }, soon(options.deadlineMs));
   return { ...difference, adjustment_id: mended.is === 'mended' ? adjustment_id : null };
+}
+
+/** A server that fell silent is not waited for when one SKU is all that is asked of it. */
+function soon(deadlineMs: DeadlineMs): DeadlineMs {
+  return Math.min(deadlineMs, performance.now() + ONE_SKU_MS);
 }

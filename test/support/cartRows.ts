@@ -42,10 +42,11 @@ export async function nothingHeld(sku_ids: readonly string[], waitMs: number): P
   });
 }
 
-/** Makes records and holds as old as if a minute had passed. */
-export async function age({ order_ids, sku_ids }: { readonly order_ids: readonly string[]; readonly sku_ids: readonly string[] }): Promise<void> {
-  if (order_ids.length > 0) await onShardsOf(order_ids, (query, ids) => query('UPDATE cart SET created_at = created_at - INTERVAL 1 MINUTE WHERE order_id IN (?)', [ids]));
-  if (sku_ids.length > 0) await onShardsOf(sku_ids, (query, ids) => query('UPDATE cart_hold SET created_at = created_at - INTERVAL 1 MINUTE WHERE sku_id IN (?)', [ids]));
+/** Makes records and holds look as if so many minutes had passed by the clocks of their shards; below 0: as if those were set back. */
+export async function age({ order_ids, sku_ids }: { readonly order_ids: readonly string[]; readonly sku_ids: readonly string[] }, minutes = 1): Promise<void> {
+  const past = `created_at = created_at - INTERVAL ${minutes} MINUTE`;
+  if (order_ids.length > 0) await onShardsOf(order_ids, (query, ids) => query(`UPDATE cart SET ${past} WHERE order_id IN (?)`, [ids]));
+  if (sku_ids.length > 0) await onShardsOf(sku_ids, (query, ids) => query(`UPDATE cart_hold SET ${past} WHERE sku_id IN (?)`, [ids]));
 }
 
 /** What became of an order: the status of every line, `none` where there is no flow or an undone one. */

@@ -2,16 +2,17 @@ import type { CartKey, Line, Verdict } from '../../core/nouns.ts';
 import type { CartState } from '../../core/ports.ts';
 import { SERVER_ERROR, ServerError } from '../failures.ts';
 import type { Transaction } from '../transaction.ts';
+import { isOlder } from './age.ts';
 import { bytesOf } from './bytes.ts';
 
 /** Others than its coordinator may abort a cart only when its record is this old, by the clock of its shard. */
 export const ABANDONED_SECONDS = 5;
 
 const LATEST = `
-SELECT attempt, token, state, order_lines, created_at <= CURRENT_TIMESTAMP(6) - INTERVAL ${ABANDONED_SECONDS} SECOND AS abandoned
+SELECT attempt, token, state, order_lines, ${isOlder('created_at', ABANDONED_SECONDS)} AS abandoned
   FROM cart FORCE INDEX (PRIMARY) WHERE order_id = ? ORDER BY attempt DESC LIMIT 1 FOR UPDATE`;
 const ONE = `
-SELECT attempt, token, state, order_lines, created_at <= CURRENT_TIMESTAMP(6) - INTERVAL ${ABANDONED_SECONDS} SECOND AS abandoned
+SELECT attempt, token, state, order_lines, ${isOlder('created_at', ABANDONED_SECONDS)} AS abandoned
   FROM cart FORCE INDEX (PRIMARY) WHERE order_id = ? AND attempt = ? FOR UPDATE`;
 const INSERT = 'INSERT INTO cart (order_id, attempt, token, state, order_lines) VALUES (?, ?, ?, ?, ?)';
 const DECIDE = `

@@ -1,5 +1,6 @@
 import type { OverdueHold } from '../../core/reconciliation.ts';
 import type { Snapshot } from '../snapshot.ts';
+import { isOlder } from './age.ts';
 import { holdOf } from './holds.ts';
 import type { HoldRow } from './holds.ts';
 import { scopeOf } from './readBalances.ts';
@@ -11,7 +12,7 @@ const SQL = (scope: string): string => `
 SELECT cart_hold.sku_id, cart_hold.order_detail_id, cart_hold.order_id, cart_hold.attempt, CAST(COALESCE(flow.quantity, 0) AS SIGNED) AS quantity
   FROM (SELECT sku_id, order_detail_id, order_id, attempt, created_at FROM cart_hold${scope}) AS cart_hold
   LEFT JOIN flow ON flow.sku_id = cart_hold.sku_id AND flow.order_detail_id = cart_hold.order_detail_id AND flow.status = 'pending'
- WHERE cart_hold.created_at <= CURRENT_TIMESTAMP(6) - INTERVAL ${OVERDUE_SECONDS} SECOND`;
+ WHERE ${isOlder('cart_hold.created_at', OVERDUE_SECONDS)}`;
 
 /** Holds that are older than any should be, whatever became of their carts. @param sku_ids null: all */
 export async function findOverdueHolds(snapshot: Snapshot, sku_ids: readonly string[] | null): Promise<OverdueHold[]> {

@@ -1,6 +1,7 @@
 import type { CartKey, DeadlineMs, Verdict } from '../../core/nouns.ts';
 import type { DecidedCart } from '../../core/reconciliation.ts';
-import type { Connection } from '../connection.ts';
+import type { Connection, SqlValue } from '../connection.ts';
+import { isOlder } from './age.ts';
 import { bytesOf, textOf } from './bytes.ts';
 import { cartLinesOf } from './carts.ts';
 import { OVERDUE_SECONDS } from './findOverdueHolds.ts';
@@ -12,8 +13,8 @@ const PAGE = (naming: string): string => `
 SELECT ${COLUMNS} FROM cart FORCE INDEX (PRIMARY)
  WHERE order_id >= ? AND (order_id > ? OR attempt > ?) AND state <> 'open' ${naming}
  ORDER BY order_id, attempt LIMIT ?`;
-const KEY = '(order_id = ? AND attempt = ?)';
-const SINCE = `state = 'open' OR decided_at > CURRENT_TIMESTAMP(6) - INTERVAL ${OVERDUE_SECONDS} SECOND`;
+const BY_KEY = 'FROM cart FORCE INDEX (PRIMARY) WHERE (order_id, attempt) IN (?)';
+const FRESH = `state = 'open' OR NOT ${isOlder('decided_at', OVERDUE_SECONDS)}`;
 
 interface Row {
   readonly order_id: Buffer;
@@ -41,15 +42,17 @@ export async function readDecidedCarts(connection: Connection, { after, max, nam
 
 /** The records of some carts that were decided. @param keys at least one */
 export async function readCartsByKey(connection: Connection, keys: readonly CartKey[], deadlineMs: DeadlineMs): Promise<DecidedCart[]> {
-  const sql = `SELECT ${COLUMNS} FROM cart WHERE (${keys.map(() => KEY).join(' OR ')}) AND state <> 'open'`;
-  return (await connection.rows<Row>(sql, keys.flatMap(({ order_id, attempt }) => [bytesOf(order_id), attempt]), deadlineMs)).map(cartOf);
+  return (await connection.rows<Row>(`SELECT ${COLUMNS} ${BY_KEY} AND state <> 'open'`, [keys.map(valuesOf)], deadlineMs)).map(cartOf);
 }
 
 /** Which of some carts are open, or were decided only just now. @param keys at least one */
 export async function findFreshCarts(connection: Connection, keys: readonly CartKey[], deadlineMs: DeadlineMs): Promise<CartKey[]> {
-  const sql = `SELECT order_id, attempt FROM cart WHERE (${keys.map(() => KEY).join(' OR ')}) AND (${SINCE})`;
-  const rows = await connection.rows<Row>(sql, keys.flatMap(({ order_id, attempt }) => [bytesOf(order_id), attempt]), deadlineMs);
+  const rows = await connection.rows<Row>(`SELECT order_id, attempt ${BY_KEY} AND (${FRESH})`, [keys.map(valuesOf)], deadlineMs);
   return rows.map(({ order_id, attempt }) => ({ order_id: textOf(order_id), attempt }));
+}
+
+function valuesOf({ order_id, attempt }: CartKey): SqlValue[] {
+  return [bytesOf(order_id), attempt];
 }
 
 function cartOf({ order_id, attempt, state, order_lines }: Row): DecidedCart {

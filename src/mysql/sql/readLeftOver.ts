@@ -1,5 +1,6 @@
 import type { LeftOver } from '../../core/ports.ts';
 import type { Transaction } from '../transaction.ts';
+import { isOlder } from './age.ts';
 import { textOf } from './bytes.ts';
 import { ABANDONED_SECONDS } from './carts.ts';
 import { holdOf } from './holds.ts';
@@ -7,12 +8,12 @@ import type { HoldRow } from './holds.ts';
 
 const OPEN = `
 SELECT order_id, attempt FROM cart
- WHERE state = 'open' AND created_at <= CURRENT_TIMESTAMP(6) - INTERVAL ${ABANDONED_SECONDS} SECOND
+ WHERE state = 'open' AND ${isOlder('created_at', ABANDONED_SECONDS)}
  ORDER BY created_at LIMIT ?`;
 /** Drawn, because the oldest may all belong to carts whose records cannot be asked. */
 const HELD = `
 SELECT sku_id, order_detail_id, order_id, attempt FROM cart_hold
- WHERE created_at <= CURRENT_TIMESTAMP(6) - INTERVAL 1 SECOND
+ WHERE ${isOlder('created_at', 1)}
  ORDER BY RAND() LIMIT ?`;
 const COUNTS = `
 SELECT (SELECT COUNT(*) FROM cart WHERE state = 'open') AS carts,
@@ -30,8 +31,8 @@ export async function readLeftOver(transaction: Transaction, max: number): Promi
     carts: carts.map(({ order_id, attempt }) => ({ order_id: textOf(order_id), attempt })),
     holds: holds.map(holdOf),
     cartsOpen: counts?.carts ?? 0,
-    cartAgeMs: (counts?.cart_us ?? 0) / 1_000,
+    cartAgeMs: Math.max(0, counts?.cart_us ?? 0) / 1_000,
     holdsOpen: counts?.holds ?? 0,
-    holdAgeMs: (counts?.hold_us ?? 0) / 1_000,
+    holdAgeMs: Math.max(0, counts?.hold_us ?? 0) / 1_000,
   };
 }
