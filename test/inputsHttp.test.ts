@@ -6,13 +6,14 @@ import { badIdText } from './support/badIds.ts';
 import { badInputs, FORMS } from './support/badInputs.ts';
 import { NOT_JSON, NOT_UTF8, twiceNamed } from './support/badJson.ts';
 import { brokenHttp } from './support/brokenHttp.ts';
+import { eventually } from './support/eventually.ts';
 import { fresh, startTestGateway } from './support/gateway.ts';
 import type { TestGateway } from './support/gateway.ts';
 import { JSON_HEADERS, rawClient, sendBytes } from './support/rawHttp.ts';
 import type { RawCall } from './support/rawHttp.ts';
 import { expectProblem } from './support/refusal.ts';
 import { stack } from './support/setup.ts';
-import { tableSums } from './support/tables.ts';
+import { countUndecided, tableSums } from './support/tables.ts';
 
 const AT_LEAST = 2_000;
 const BODY_LIMIT = 256 * 1024;
@@ -65,6 +66,8 @@ describe('inputs over HTTP', () => {
     gateway = await startTestGateway({}, stack(), log);
     await gateway.openSku(sku, 1_000);
     expect((await gateway.deduct({ sku_id: sku, order_detail_id: detail, quantity: 1 })).status).to.equal(201);
+    // This gateway finishes what the carts of other tests have left over.
+    await eventually('nothing is undecided', 20_000, async () => (await countUndecided(stack().shards)) === 0);
     rowsBefore = await tableSums(stack().shards);
   });
   after(async () => {

@@ -121,7 +121,8 @@ describe('the life of a gateway', () => {
     expect((await client.call({ method: 'GET', url: `${gateway.adminUrl}/readyz` })).status).to.equal(200);
     const shards = await shardsOf(gateway);
     expect(shards.map(({ state }) => state)).to.deep.equal(['serving', 'unreachable', 'unreachable', 'serving']);
-    expect(shards[1]?.reason).to.contain('ECONNREFUSED');
+    // On a busy machine the first try may have run out of time.
+    await eventually('the reason is told', 5_000, async () => (await shardsOf(gateway))[1]?.reason?.includes('ECONNREFUSED') === true);
     expect(shards[2]?.reason).to.contain('no answer in time');
 
     for (const shard of [0, 3]) {

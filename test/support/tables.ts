@@ -37,3 +37,12 @@ export async function tableSums(shards: readonly ShardConfig[]): Promise<string[
   });
   return sums.flat();
 }
+
+/** How many carts are undecided and how many flows are held, on all shards together. */
+export async function countUndecided(shards: readonly ShardConfig[]): Promise<number> {
+  const counts = await onEachShard(shards, async (connection) => {
+    const [[row]] = await connection.query<RowDataPacket[]>("SELECT (SELECT COUNT(*) FROM cart WHERE state = 'open') + (SELECT COUNT(*) FROM cart_hold) AS amount");
+    return Number(row?.['amount']);
+  });
+  return counts.reduce((sum, count) => sum + count, 0);
+}
