@@ -16,9 +16,6 @@ const STOP_MS = 5_000;
 const { long, grep } = program.opts<{ long: boolean; grep?: string }>();
 const files = program.args.length > 0 ? program.args : ['test/*.test.ts', ...(long ? ['test/long/*.test.ts'] : [])];
 
-const inParallel = !long && grep === undefined && program.args.length === 0 && process.env['STOCKGATE_MYSQL'] === undefined;
-const JOBS = 2;
-
 const mocha = supervise({
   command: process.execPath,
   arguments: [
@@ -27,7 +24,6 @@ const mocha = supervise({
     ...['--reporter', projectPath('test/support/reporter.ts')],
     ...['--timeout', long ? '600000' : '60000'],
     '--exit',
-    ...(inParallel ? ['--parallel', '--jobs', String(JOBS)] : []),
     ...(grep === undefined ? [] : ['--grep', grep]),
     ...files,
   ],
