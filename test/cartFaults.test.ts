@@ -60,7 +60,7 @@ describe('carts at their limits', () => {
     expect(await recordsOf(order_id)).to.deep.equal(['aborted', 'committed']);
     await nothingHeld(sku_ids, FREE_MS);
     const rows = await cartRows(sku_ids);
-    expect(rows.flows.map(({ status, attempt }) => `${status} ${attempt}`)).to.deep.equal(['deducted 2', 'deducted 2']);
+    expect([...rows.flows.values()].map(({ status, attempt }) => `${status} ${attempt}`)).to.deep.equal(['deducted 2', 'deducted 2']);
   });
 
   it('can undo a hold whatever was restocked meanwhile', async () => {

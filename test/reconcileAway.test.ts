@@ -153,7 +153,8 @@ describe('reconciliation, one shard away', () => {
     }).finally(() => holder.destroy());
     expect(inWords(result.differences)).to.deep.equal(here);
     expect(faulty(result)).to.deep.equal([AWAY]);
-    expect(result.shards[AWAY]?.fault).to.equal('its server stopped answering while it was read');
+    // Whichever comes first: a server that only seems silent ends such a session.
+    expect(result.shards[AWAY]?.fault).to.match(/stopped answering while it was read|closed the connection/);
   });
 
   it('finds the few that are wrong among many carts, page by page, those without lines too', async () => {

@@ -133,8 +133,14 @@ export class Connection {
     if (this.#failCall !== null) return Promise.reject(new Error('a connection carries one call at a time'));
     return new Promise<T>((resolve, reject) => {
       const waitMs = Math.max(0, Math.min(this.#statementMs, deadlineMs - performance.now()));
-      const timer = setTimeout(() => this.#lose(new ConnectionLost(`no answer in time to: ${what}`, true)), waitMs);
+      let isSettled = false;
+      const giveUp = (): void => {
+        if (!isSettled) this.#lose(new ConnectionLost(`no answer in time to: ${what}`, true));
+      };
+      // Where we were the slow ones, the answer lies in the socket, and it is read before this is called.
+      const timer = setTimeout(() => setImmediate(giveUp), waitMs);
       const settle = (): void => {
+        isSettled = true;
         clearTimeout(timer);
         this.#failCall = null;
       };

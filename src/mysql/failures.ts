@@ -2,6 +2,8 @@
 export const SERVER_ERROR = {
   duplicateKey: 1062,
   noSuchTable: 1146,
+  /** Of a row or a table. */
+  lockWaitTimeout: 1205,
   deadlock: 1213,
   shuttingDown: 1053,
   /** MariaDB: somebody ended this connection. */

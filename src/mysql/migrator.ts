@@ -8,6 +8,7 @@ import type { SchemaStatus, ShardMigrator } from '../core/migration.ts';
 import type { ShardIndex } from '../core/nouns.ts';
 import { HASH_VERSION, initialSlots } from '../core/slots.ts';
 import type { Address } from './connection.ts';
+import { SERVER_ERROR } from './failures.ts';
 
 /** A migration file: `0001_what_it_does.ts`. */
 interface Migration extends Knex.Migration {
@@ -31,9 +32,13 @@ export interface MigratorOptions {
 
 const MIGRATION_TABLE = 'migration';
 const CONNECT_MS = 5_000;
-/** How long to wait for another migration, or for others to let go of a table; the server would wait for a year. */
+/** How long to wait for another migration. */
 const LOCK_WAIT_SECONDS = 10;
-const NOTICED_MS = 5_000;
+/** How long to wait for others to let go of a table. Everybody who comes meanwhile waits too, so it is tried again rather than long. */
+const TABLE_WAIT_SECONDS = 1;
+const TABLE_TRIES_MAX = 10;
+const TABLE_PAUSE_MS = 1_000;
+const NOTICED_MS = 8_000;
 
 /**
  * Migrations over knex, one shard at a time.
@@ -100,8 +105,10 @@ export class KnexMigrator implements ShardMigrator {
   async #announce(database: Knex, name: string): Promise<void> {
     if (!(await database.schema.hasTable('shard'))) return;
     const oldest = await this.#oldestGateway([name]);
-    const isNews = (await database('shard').where('oldest_gateway', '<', oldest).update({ oldest_gateway: oldest })) > 0;
-    if (isNews) await pause(this.#options.noticedMs ?? NOTICED_MS);
+    await database('shard').where('oldest_gateway', '<', oldest).update({ oldest_gateway: oldest });
+    // Asked of the level: a run that was ended while it waited is not to be taken for one that did.
+    const older = await database('shard').where('schema_level', '<', oldest).first<object | undefined>('shard_index');
+    if (older !== undefined) await pause(this.#options.noticedMs ?? NOTICED_MS);
   }
 
   async #oldestGateway(names: readonly string[]): Promise<number> {
@@ -109,14 +116,22 @@ export class KnexMigrator implements ShardMigrator {
     return Math.max(0, ...migrations.map(({ oldestGateway }) => oldestGateway));
   }
 
-  /** Applies the next migration. */
+  /** Applies the next migration; its steps can be repeated. */
   async #apply(database: Knex): Promise<void> {
-    await database.migrate.forceFreeMigrationsLock({ tableName: MIGRATION_TABLE });
-    await database.migrate.up({
-      tableName: MIGRATION_TABLE,
-      migrationSource: source(this.#options.directory),
-      disableTransactions: true,
-    });
+    for (let tries = 1; ; tries += 1) {
+      try {
+        await database.migrate.forceFreeMigrationsLock({ tableName: MIGRATION_TABLE });
+        await database.migrate.up({
+          tableName: MIGRATION_TABLE,
+          migrationSource: source(this.#options.directory),
+          disableTransactions: true,
+        });
+        return;
+      } catch (error) {
+        if ((error as { errno?: number }).errno !== SERVER_ERROR.lockWaitTimeout || tries >= TABLE_TRIES_MAX) throw error;
+        await pause(TABLE_PAUSE_MS);
+      }
+    }
   }
 
   async #note(database: Knex | Knex.Transaction, level: number): Promise<boolean> {
@@ -165,7 +180,7 @@ async function connected<T>(address: Address, work: (database: Knex) => Promise<
       min: 0,
       max: 2,
       afterCreate: (connection: { query(sql: string, done: (error: Error | null) => void): void }, done: (error: Error | null, connection: unknown) => void) =>
-        connection.query(`SET SESSION lock_wait_timeout = ${LOCK_WAIT_SECONDS}`, (error) => done(error, connection)),
+        connection.query(`SET SESSION lock_wait_timeout = ${TABLE_WAIT_SECONDS}`, (error) => done(error, connection)),
     },
   });
   try {

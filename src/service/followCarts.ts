@@ -9,9 +9,9 @@ import type { Routing } from './routing.ts';
 import type { Unread } from './unread.ts';
 
 /** Records in one page. Two pages are in memory at once for each shard that is followed, however many carts there are. */
-const CARTS_AT_A_TIME = 500;
-/** Ids in one statement: some 150 KB of the longest ones, and packets may be as small as 1 MB. */
-const KEYS_AT_A_TIME = 500;
+const CARTS_AT_A_TIME = 150;
+/** Ids in one statement. MariaDB makes no ranges of a list with a thousand values, and each id has two. */
+const KEYS_AT_A_TIME = 400;
 /** Bare records in one statement, which looks at all flows: the fewer of those the better. */
 const BARE_AT_A_TIME = 2_000;
 

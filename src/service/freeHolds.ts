@@ -10,6 +10,8 @@ import { Sharing } from './sharing.ts';
 /** The pause before holds that are still undecided are asked for again, drawn evenly up to this. */
 const PAUSE_MS_MAX = 40;
 const HOLDS_ASKED_MAX = 8;
+/** What asking for a cart and settling it may take, whoever waits for it. */
+const FREE_MS = 3_000;
 
 /** What became of some holds: at least one is gone; or a cart is open; or its record, or the hold's shard, could not be reached. */
 export type Freed = 'settled' | 'open' | 'unreachable';
@@ -54,7 +56,8 @@ export async function freeHolds(parts: Parts, holds: readonly Hold[], deadlineMs
 export async function freeEach(parts: Parts, holds: readonly Hold[], deadlineMs: DeadlineMs): Promise<ReadonlySet<Freed>> {
   const freed = [...byCart(holds)].map(async ([cart, ofCart]) => {
     const key = [cart, ...ofCart.map(flowKeyText).sort()].join('\0');
-    return (await parts.freeing.do(key, deadlineMs, () => freeCart(parts, ofCart, deadlineMs))) ?? 'unreachable';
+    // Others may wait for longer than who began it.
+    return (await parts.freeing.do(key, deadlineMs, () => freeCart(parts, ofCart, performance.now() + FREE_MS))) ?? 'unreachable';
   });
   return new Set(await Promise.all(freed));
 }

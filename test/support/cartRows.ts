@@ -1,4 +1,5 @@
 import type { RowDataPacket } from 'mysql2/promise';
+import { flowKeyText } from '../../src/core/nouns.ts';
 import type { FlowKey, Line } from '../../src/core/nouns.ts';
 import { groupByShard } from '../../src/core/plan.ts';
 import { SlotMap } from '../../src/core/slots.ts';
@@ -7,9 +8,15 @@ import { sideSession } from './sideSession.ts';
 
 const SHARDS = 16;
 
+interface CartFlow extends FlowKey {
+  readonly status: string;
+  readonly attempt: number;
+}
+
 /** What the shards hold of some SKUs, read by somebody else. */
 export interface CartRows {
-  readonly flows: readonly { readonly sku_id: string; readonly order_detail_id: string; readonly status: string; readonly attempt: number }[];
+  /** By `flowKeyText`. */
+  readonly flows: ReadonlyMap<string, CartFlow>;
   readonly stock: ReadonlyMap<string, { readonly leaved: number; readonly held: number }>;
   readonly holds: number;
 }
@@ -22,7 +29,7 @@ export async function cartRows(sku_ids: readonly string[]): Promise<CartRows> {
     holds: await query('SELECT sku_id FROM cart_hold WHERE sku_id IN (?)', [own]),
   }));
   return {
-    flows: all.flatMap(({ flows }) => flows as unknown as CartRows['flows']),
+    flows: new Map(all.flatMap(({ flows }) => (flows as unknown as CartFlow[]).map((flow) => [flowKeyText(flow), flow]))),
     stock: new Map(all.flatMap(({ stock }) => stock.map(({ sku_id, leaved, held }) => [sku_id as string, { leaved: Number(leaved), held: Number(held) }]))),
     holds: all.reduce((sum, { holds }) => sum + holds.length, 0),
   };
@@ -51,8 +58,8 @@ export async function age({ order_ids, sku_ids }: { readonly order_ids: readonly
 
 /** What became of an order: the status of every line, `none` where there is no flow or an undone one. */
 export function endsOf({ flows }: CartRows, keys: readonly FlowKey[]): string[] {
-  return keys.map(({ sku_id, order_detail_id }) => {
-    const flow = flows.find((one) => one.sku_id === sku_id && one.order_detail_id === order_detail_id);
+  return keys.map((key) => {
+    const flow = flows.get(flowKeyText(key));
     return flow === undefined || flow.status === 'void' ? 'none' : flow.status;
   });
 }

@@ -9,12 +9,13 @@ const SETTINGS = `SET SESSION
   time_zone = '+00:00',
   autocommit = 1,
   innodb_lock_wait_timeout = 1,
+  lock_wait_timeout = 2,
   wait_timeout = 2`;
 
 /**
  * Gives a new session what every statement counts on, whatever the server's own defaults are. `wait_timeout` bounds
  * how long a frozen gateway can keep a row locked: the server ends a session that is silent for longer and undoes its
- * work. The lock wait bounds how long a statement that we gave up goes on waiting.
+ * work. The lock waits bound how long a statement that we gave up goes on waiting, for a row or for a table that is being changed.
  */
 export async function prepareSession(connection: Connection, deadlineMs: DeadlineMs): Promise<void> {
   await connection.run(ISOLATION, [], deadlineMs);
