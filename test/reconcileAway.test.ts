@@ -102,8 +102,8 @@ describe('reconciliation, one shard away', () => {
     ['refused', () => own.rewrite(({ shards }) => Object.assign(shards[AWAY]?.primary ?? {}, { port: 1 })), () => own.rewrite(({ shards }) => Object.assign(shards[AWAY]?.primary ?? {}, { port: proxy.port }))],
     ['silent', () => proxy.setSilent(true), () => proxy.setSilent(false)],
   ];
-  // A silent one is waited for, so the quick form leaves it out.
-  for (const [how, leave, comeBack] of LONG ? AWAYS : AWAYS.slice(0, -1)) {
+  // Each takes seconds.
+  for (const [how, leave, comeBack] of LONG ? AWAYS : AWAYS.slice(0, 1)) {
     it(`judges all that lies elsewhere when it is ${how}, and names it and no other`, async () => {
       const { all, here } = await breakAll();
       await leave();
