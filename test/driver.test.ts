@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import type mysql from 'mysql2/promise';
 import type { Line } from '../src/core/nouns.ts';
@@ -110,24 +111,27 @@ describe('driver discipline', () => {
       await insertFlows(...Array.from({ length: 50 }, (_, number) => `filler-${number}`), `b-${round}`);
       const both = deduct(line(`a-${round}`), line(`b-${round}`));
       const watcher = await sideSession(SHARD);
-      await eventually('it waits for a lock', 5_000, async () => {
+      for (let looks = 0, isWaiting = false; !isWaiting && looks < 3; looks += 1) {
+        // The server looks anew only when nobody has asked for a tenth of a second.
+        await sleep(120);
         const [[row]] = (await watcher.query("SELECT COUNT(*) AS waiting FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'")) as unknown as [[{ waiting: number }]];
-        return row.waiting > 0;
-      });
+        isWaiting = row.waiting > 0;
+      }
       await watcher.end();
-      await insertFlows(`a-${round}`);
+      // Where the server sacrifices this one, there was a deadlock, but not ours to be tried again.
+      await insertFlows(`a-${round}`).catch(() => undefined);
       await side.rollback();
       return both;
     };
-    const retriesBefore = shards[SHARD]?.retryBudget.retries ?? 0;
+    const retries = (): number => shards[SHARD]?.retryBudget.retries ?? 0;
+    const retriesBefore = retries();
+    const outcomes: DeductOutcome[] = [];
     // On a slow machine the wait for the lock may be over before the circle is closed.
-    let outcome: DeductOutcome;
-    let round = 0;
-    do outcome = await inCircle((round += 1));
-    while (outcome.is === 'not_done' && round < 10);
-    expect(outcome.is).to.equal('deducted');
-    expect(shards[SHARD]?.retryBudget.retries, 'there was a deadlock').to.be.above(retriesBefore);
-    expect(await left()).to.equal(98);
+    do outcomes.push(await inCircle(outcomes.length));
+    while (retries() === retriesBefore && outcomes.length < 10);
+    expect(retries(), 'there was a deadlock').to.be.above(retriesBefore);
+    expect(outcomes.at(-1)?.is).to.equal('deducted');
+    expect(await left()).to.equal(100 - 2 * outcomes.filter(({ is }) => is === 'deducted').length);
   });
 
   it('lets orders with the same goods in opposite order both through', async () => {
