@@ -22,7 +22,10 @@ import { findFlowsOfCarts, readFlows } from './sql/readFlows.ts';
 import { readShardCounts } from './sql/readShardCounts.ts';
 import { whileSpeaking } from './whileSpeaking.ts';
 
-/** The auditor of shards in MySQL. Reads take as long as they need while the server is there. Its pools should be its own: a long read keeps a connection for as long as it takes. */
+/**
+ * The auditor of shards in MySQL. Audits and pages of carts take as long as their statements may while the server is there.
+ * Its pools should be its own: a long read keeps a connection for as long as it takes.
+ */
 export class ShardAuditor implements Auditor {
   readonly #shards: readonly Shard[];
 

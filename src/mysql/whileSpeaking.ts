@@ -8,8 +8,8 @@ const ASK_MS = 2_000;
 const SILENCES_MAX = 2;
 
 /**
- * Lets work on a connection take as long as it needs, but only while the server answers others: one that is stopped or cut
- * off never ends what it began.
+ * Lets work on a connection take as long as its statements may, but only while the server answers others: one that is
+ * stopped or cut off never ends what it began.
  *
  * @throws Unavailable when the server fell silent, and the connection is destroyed; otherwise whatever the work throws
  */

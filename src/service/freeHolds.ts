@@ -54,6 +54,8 @@ export async function freeHolds(parts: Parts, holds: readonly Hold[], deadlineMs
 
 /** The same, for who must know of each. @returns everything that became of one of them */
 export async function freeEach(parts: Parts, holds: readonly Hold[], deadlineMs: DeadlineMs): Promise<ReadonlySet<Freed>> {
+  // Work of its own deadline is not begun for who has no time left: a late round of the sweeper must not begin all at once.
+  if (performance.now() >= deadlineMs) return new Set(['unreachable']);
   const freed = [...byCart(holds)].map(async ([cart, ofCart]) => {
     const key = [cart, ...ofCart.map(flowKeyText).sort()].join('\0');
     // Others may wait for longer than who began it.

@@ -12,7 +12,7 @@ export class Unread {
     return this.#reasons.get(shard) ?? null;
   }
 
-  /** Reads what is a shard's own, whatever became of earlier reads. @returns null when it could not be read, which is noted */
+  /** Reads for a shard's own report, whatever became of earlier reads. @returns null when it could not be read, which is noted */
   async insist<T>(shard: ShardIndex, read: () => Promise<T>): Promise<T | null> {
     try {
       return await read();

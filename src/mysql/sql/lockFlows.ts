@@ -5,7 +5,7 @@ import { textOf } from './bytes.ts';
 import { anyOf, keyValues } from './flowKeys.ts';
 
 /** What a flow is made of. */
-export const FLOW_COLUMNS = `sku_id, order_detail_id, order_id, attempt, quantity, returned, status, sub_row,
+const FLOW_COLUMNS = `sku_id, order_detail_id, order_id, attempt, quantity, returned, status, sub_row,
        DATE_FORMAT(created_at, '%Y-%m-%dT%H:%i:%s.%fZ') AS created_at`;
 
 const SELECT = `
@@ -15,7 +15,7 @@ SELECT ${FLOW_COLUMNS}
 const LOCKS = { share: 'LOCK IN SHARE MODE', update: 'FOR UPDATE' } as const;
 
 /** The columns above as they come. */
-export type FlowRow = Omit<Flow, 'sku_id' | 'order_detail_id' | 'order_id'> & { sku_id: Buffer; order_detail_id: Buffer; order_id: Buffer };
+type FlowRow = Omit<Flow, 'sku_id' | 'order_detail_id' | 'order_id'> & { sku_id: Buffer; order_detail_id: Buffer; order_id: Buffer };
 
 /**
  * Reads flows under a shared lock, so that it waits for every transaction that is still undecided about one of them:
@@ -38,7 +38,7 @@ export async function lockFlows(transaction: Transaction, keys: readonly FlowKey
   return flows;
 }
 
-export function flowOf(row: FlowRow): Flow {
+function flowOf(row: FlowRow): Flow {
   return {
     ...row,
     sku_id: textOf(row.sku_id),
