@@ -15,6 +15,7 @@ import { atMostEvery } from './log.ts';
 import { createMetrics } from './metrics/metrics.ts';
 import { ShardAuditor } from './mysql/auditor.ts';
 import { openBookShards } from './mysql/bookShards.ts';
+import { BatchingEngine } from './mysql/batching/batchingEngine.ts';
 import { CartStore } from './mysql/cartStore.ts';
 import { Shard } from './mysql/shard.ts';
 import { ShardReader } from './mysql/shardReader.ts';
@@ -52,6 +53,11 @@ const SWEEP_ROWS_MAX = 200;
 
 /** A reconciliation adds up whole shards; its statements may take longer than those of a request. */
 const BOOKS_STATEMENT_MS = 30_000;
+
+const ENGINES: Readonly<Record<Config['engine'], (shards: readonly Shard[]) => StockEngine>> = {
+  batching: (shards) => new BatchingEngine(shards),
+  textbook: (shards) => new TextbookEngine(shards),
+};
 
 /** The ways from the services to the shards. */
 export interface Ports {
@@ -94,7 +100,7 @@ export async function startGateway(
       }),
   );
   const reader = new ShardReader(shards);
-  const ports = decorate({ engine: new TextbookEngine(shards), reader, slots: reader, carts: new CartStore(shards) });
+  const ports = decorate({ engine: ENGINES[config.engine](shards), reader, slots: reader, carts: new CartStore(shards) });
   const metrics = createMetrics(() => reader.shards());
   const logNoVerdict = atMostEvery<NoVerdict>(
     LOG_EVERY_MS,

@@ -28,6 +28,10 @@ export const settingsSchema = Type.Object({
     default: 'shards.config.ts',
     description: 'the file that lists the shards: .ts, .js or .json',
   }),
+  STOCKGATE_ENGINE: Type.Enum(['batching', 'textbook'], {
+    default: 'textbook',
+    description: 'how stock is taken: many operations in one transaction, or a transaction for each',
+  }),
   STOCKGATE_REQUEST_MS: milliseconds(3_000, 'the longest a request may take', 1_000),
   STOCKGATE_STATEMENT_MS: milliseconds(1_000, 'the longest wait for one answer of a shard'),
   STOCKGATE_DRAIN_MS: milliseconds(5_000, 'the longest wait for requests in flight after SIGTERM'),
@@ -60,6 +64,7 @@ export interface ListenerConfig {
 export interface Config {
   readonly public: ListenerConfig;
   readonly admin: ListenerConfig;
+  readonly engine: Settings['STOCKGATE_ENGINE'];
   readonly requestMs: number;
   readonly statementMs: number;
   readonly drainMs: number;
@@ -89,6 +94,7 @@ export async function loadConfig(environment: NodeJS.ProcessEnv = process.env): 
   return deepFreeze({
     public: listener('HOST', settings.HOST, settings.PORT, publicTokens),
     admin: listener('ADMIN_HOST', settings.ADMIN_HOST, settings.ADMIN_PORT, adminTokens),
+    engine: settings.STOCKGATE_ENGINE,
     requestMs: settings.STOCKGATE_REQUEST_MS,
     statementMs: settings.STOCKGATE_STATEMENT_MS,
     drainMs: settings.STOCKGATE_DRAIN_MS,

@@ -1,6 +1,8 @@
 import mysql from 'mysql2';
 import type { ResultSetHeader, RowDataPacket } from 'mysql2';
 import type { DeadlineMs } from '../core/nouns.ts';
+import { BATCH_ERROR } from './sql/applyBatch.ts';
+import type { SqlJson } from './sql/json.ts';
 import { ConnectionLost, SERVER_ERROR, ServerError } from './failures.ts';
 
 /** Where one MySQL schema is found. */
@@ -13,7 +15,7 @@ export interface Address {
 }
 
 /** What may stand for a `?` in a statement. Ids go in as bytes, so no text ever reaches the server unescaped. */
-export type SqlValue = Buffer | number | null | readonly Buffer[] | readonly number[] | readonly (readonly SqlValue[])[];
+export type SqlValue = Buffer | SqlJson | number | null | readonly Buffer[] | readonly number[] | readonly (readonly SqlValue[])[];
 
 /** One call to the server as mysql2 answers it: rows, or the header of a write. */
 type Answer = ResultSetHeader | RowDataPacket[];
@@ -26,6 +28,8 @@ const CLEAN_ERRORS: ReadonlySet<number> = new Set([
   SERVER_ERROR.duplicateKey,
   SERVER_ERROR.noSuchTable,
   SERVER_ERROR.deadlock,
+  // A batch rolls itself back before it tells of its error.
+  ...Object.values(BATCH_ERROR),
 ]);
 
 /** The server says so in every OK packet while a transaction is open. */

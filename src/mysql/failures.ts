@@ -5,6 +5,8 @@ export const SERVER_ERROR = {
   /** Of a row or a table. */
   lockWaitTimeout: 1205,
   deadlock: 1213,
+  readOnly: 1290,
+  readOnlyMode: 1836,
   shuttingDown: 1053,
   /** MariaDB: somebody ended this connection. */
   connectionKilled: 1927,

@@ -112,6 +112,22 @@ export class ConnectionPool {
     });
   }
 
+  /**
+   * Lends a connection for some work, and takes it back.
+   *
+   * @param work leaves no transaction open when it ends well; when it throws, only what the server rolled back by itself
+   * @throws Unavailable like `acquire`, and whatever `work` throws
+   */
+  async lend<T>(deadlineMs: DeadlineMs, work: (connection: Connection) => Promise<T>): Promise<T> {
+    const connection = await this.acquire(deadlineMs);
+    try {
+      return await work(connection);
+    } finally {
+      if (connection.isLost) this.discard(connection);
+      else this.release(connection);
+    }
+  }
+
   /** Takes back a connection that has no transaction open. */
   release(connection: Connection): void {
     this.#lent.delete(connection);

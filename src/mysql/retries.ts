@@ -52,14 +52,15 @@ export async function withRetries<T>(deadlineMs: DeadlineMs, budget: RetryBudget
 /**
  * Repeats a read that must settle what happened, until it answers or the deadline has passed.
  *
+ * @param isFinal whether a failure is worth no other try
  * @throws what the last try threw
  */
-export async function untilAnswered<T>(deadlineMs: DeadlineMs, read: () => Promise<T>): Promise<T> {
+export async function untilAnswered<T>(deadlineMs: DeadlineMs, read: () => Promise<T>, isFinal: (error: unknown) => boolean = () => false): Promise<T> {
   for (;;) {
     try {
       return await read();
     } catch (error) {
-      if (performance.now() + RESOLVE_PAUSE_MS >= deadlineMs) throw error;
+      if (isFinal(error) || performance.now() + RESOLVE_PAUSE_MS >= deadlineMs) throw error;
       await pause(RESOLVE_PAUSE_MS);
     }
   }

@@ -3,6 +3,7 @@ import type { BreakerOptions } from '../core/breaker.ts';
 import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
 import type { ShardState } from '../core/ports.ts';
 import { HASH_VERSION } from '../core/slots.ts';
+import { ShardClock } from './batching/shardClock.ts';
 import { Connection } from './connection.ts';
 import type { Address } from './connection.ts';
 import { ConnectionLost, reasonOf, SERVER_ERROR, ServerError, ShardRefused } from './failures.ts';
@@ -47,6 +48,7 @@ export class Shard {
   /** Resolves once a first connection was opened or failed. */
   readonly tried: Promise<void>;
   readonly retryBudget = new RetryBudget();
+  readonly clock = new ShardClock();
   readonly #breaker: Breaker;
   readonly #connectMs: number;
   readonly #options: ShardOptions;
@@ -129,6 +131,7 @@ export class Shard {
       const check = await checkShard(connection, deadlineMs);
       refuseUnfit(check, this.#options);
       this.#check = check;
+      this.clock.learn(check.epoch_ms);
       this.#note('serving', null);
     } catch (error) {
       const refusal = asRefusal(error);

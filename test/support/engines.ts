@@ -1,5 +1,6 @@
 import type { StockEngine, StockReader } from '../../src/core/ports.ts';
 import { SlotMap } from '../../src/core/slots.ts';
+import { BatchingEngine } from '../../src/mysql/batching/batchingEngine.ts';
 import { Shard } from '../../src/mysql/shard.ts';
 import { ShardReader } from '../../src/mysql/shardReader.ts';
 import { TextbookEngine } from '../../src/mysql/textbookEngine.ts';
@@ -41,6 +42,19 @@ export const ENGINES: readonly { readonly name: string; create(stack: Stack): Su
     create: ({ initialShards }) => {
       const oracle = new Oracle(new SlotMap(initialShards));
       return { engine: oracle, reader: oracle, close: () => undefined };
+    },
+  },
+  {
+    name: 'batching',
+    create: (stack) => {
+      const shards = openShards(stack);
+      return {
+        engine: new BatchingEngine(shards),
+        reader: new ShardReader(shards),
+        close: () => {
+          for (const { pool } of shards) pool.close();
+        },
+      };
     },
   },
   {

@@ -5,6 +5,8 @@ import { ShardRefused } from '../failures.ts';
 /** What a shard says of itself and of its server. */
 export interface ShardCheck {
   readonly server_version: string;
+  /** The shard's clock. */
+  readonly epoch_ms: number;
   readonly shard_index: number;
   readonly initial_shards: number;
   readonly hash_version: number;
@@ -19,6 +21,7 @@ export interface ShardCheck {
 
 const SQL = `
 SELECT VERSION() AS server_version,
+       UNIX_TIMESTAMP(SYSDATE(6)) * 1000 AS epoch_ms,
        @@GLOBAL.innodb_flush_log_at_trx_commit AS flush_log,
        @@GLOBAL.sync_binlog AS sync_binlog,
        @@GLOBAL.log_bin AS log_bin,
@@ -40,5 +43,5 @@ export async function checkShard(connection: Connection, deadlineMs: DeadlineMs)
   const relaxed: string[] = [];
   if (row.flush_log !== 1) relaxed.push(`innodb_flush_log_at_trx_commit = ${row.flush_log}`);
   if (row.log_bin === 1 && row.sync_binlog !== 1) relaxed.push(`sync_binlog = ${row.sync_binlog}`);
-  return { ...row, durable: relaxed.length === 0, relaxed_settings: relaxed.join(', ') };
+  return { ...row, epoch_ms: Number(row.epoch_ms), durable: relaxed.length === 0, relaxed_settings: relaxed.join(', ') };
 }

@@ -31,7 +31,7 @@ export async function deleteHolds(transaction: Transaction, { order_id, attempt 
 }
 
 /** Who holds units of some SKUs at this moment; takes no lock. */
-export async function readHolds(transaction: Transaction, sku_ids: readonly string[]): Promise<Hold[]> {
+export async function readHolds(transaction: Pick<Transaction, 'rows'>, sku_ids: readonly string[]): Promise<Hold[]> {
   return (await transaction.rows<HoldRow>(READ, [sku_ids.map(bytesOf)])).map(holdOf);
 }
 

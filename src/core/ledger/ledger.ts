@@ -1,0 +1,123 @@
+import { flowKeyText } from '../nouns.ts';
+import type { Flow, FlowKey } from '../nouns.ts';
+import { Shelf } from './shelf.ts';
+import type { ShelfChange, ShelfRow } from './shelf.ts';
+
+/** A flow as far as decisions look at it. */
+export type LedgerFlow = Pick<Flow, 'sku_id' | 'order_detail_id' | 'order_id' | 'attempt' | 'quantity' | 'returned' | 'status'>;
+
+/** Rows as they stood together at one moment; null: it was looked for and is not there. What is absent was not looked for. */
+export interface Reading {
+  readonly flows: ReadonlyMap<string, LedgerFlow | null>;
+  readonly shelves: ReadonlyMap<string, ShelfRow | null>;
+  /** Units by `returnKeyText`. */
+  readonly returns: ReadonlyMap<string, number | null>;
+  /** Deltas by `adjustmentKeyText`. */
+  readonly adjustments: ReadonlyMap<string, number | null>;
+}
+
+export interface FlowChange {
+  /** As it must stand for the change to be right; null: not at all. */
+  readonly was: LedgerFlow | null;
+  readonly is: LedgerFlow;
+}
+
+export interface NewReturn extends FlowKey {
+  readonly return_id: string;
+  readonly quantity: number;
+}
+
+export interface NewAdjustment {
+  readonly sku_id: string;
+  readonly adjustment_id: string;
+  readonly delta: number;
+  readonly reason: string | null;
+}
+
+/** What is to be written, all or nothing. */
+export interface WriteSet {
+  readonly flows: readonly FlowChange[];
+  readonly shelves: readonly ShelfChange[];
+  readonly returns: readonly NewReturn[];
+  readonly adjustments: readonly NewAdjustment[];
+}
+
+/**
+ * The rows that a batch touches, as they were read or, where nobody looked, as they usually are: no flow stands and
+ * there is enough on the shelf. Decisions change it, one after the other; what they rest on goes along with what is to
+ * be written, so the shard finds out whether it was so.
+ */
+export class Ledger {
+  readonly #reading: Reading;
+  readonly #flows = new Map<string, LedgerFlow>();
+  readonly #shelves = new Map<string, Shelf | null>();
+  readonly #returns = new Map<string, NewReturn>();
+  readonly #adjustments = new Map<string, NewAdjustment>();
+
+  constructor(reading: Reading) {
+    this.#reading = reading;
+  }
+
+  /** Whether somebody looked for a flow and its SKU's stock row. */
+  wasRead(key: FlowKey): boolean {
+    return this.#reading.shelves.has(key.sku_id) && this.#reading.flows.has(flowKeyText(key));
+  }
+
+  flow(key: FlowKey): LedgerFlow | null {
+    const text = flowKeyText(key);
+    return this.#flows.get(text) ?? this.#reading.flows.get(text) ?? null;
+  }
+
+  setFlow(flow: LedgerFlow): void {
+    this.#flows.set(flowKeyText(flow), flow);
+  }
+
+  /** Null for a SKU that is certainly unknown. */
+  shelf(sku_id: string): Shelf | null {
+    let shelf = this.#shelves.get(sku_id);
+    if (shelf === undefined) {
+      const row = this.#reading.shelves.get(sku_id);
+      shelf = row === null ? null : new Shelf(sku_id, row ?? null);
+      this.#shelves.set(sku_id, shelf);
+    }
+    return shelf;
+  }
+
+  /** Units of a return that stands, or null. */
+  returned(key: FlowKey, return_id: string): number | null {
+    const text = returnKeyText(key, return_id);
+    return this.#returns.get(text)?.quantity ?? this.#reading.returns.get(text) ?? null;
+  }
+
+  addReturn(entry: NewReturn): void {
+    this.#returns.set(returnKeyText(entry, entry.return_id), entry);
+  }
+
+  /** The delta of an adjustment that stands, or null. */
+  adjusted(sku_id: string, adjustment_id: string): number | null {
+    const text = adjustmentKeyText(sku_id, adjustment_id);
+    return this.#adjustments.get(text)?.delta ?? this.#reading.adjustments.get(text) ?? null;
+  }
+
+  addAdjustment(entry: NewAdjustment): void {
+    this.#adjustments.set(adjustmentKeyText(entry.sku_id, entry.adjustment_id), entry);
+  }
+
+  /** Everything that was decided, in no order. */
+  writeSet(): WriteSet {
+    return {
+      flows: [...this.#flows].map(([text, is]) => ({ was: this.#reading.flows.get(text) ?? null, is })),
+      shelves: [...this.#shelves.values()].flatMap((shelf) => shelf?.change() ?? []),
+      returns: [...this.#returns.values()],
+      adjustments: [...this.#adjustments.values()],
+    };
+  }
+}
+
+export function returnKeyText(key: FlowKey, return_id: string): string {
+  return `${flowKeyText(key)}\0${return_id}`;
+}
+
+export function adjustmentKeyText(sku_id: string, adjustment_id: string): string {
+  return `${sku_id}\0${adjustment_id}`;
+}

@@ -1,0 +1,124 @@
+import { STOCK_LIMIT } from '../nouns.ts';
+import type { Verdict } from '../nouns.ts';
+
+/** A stock row as it was read; `isOnSale` by the clock of its shard. */
+export interface ShelfRow {
+  readonly opening_amount: number;
+  readonly leaved_amount: number;
+  readonly held_amount: number;
+  readonly isOnSale: boolean;
+}
+
+/** What a shelf's row must be for a change to stand, and what becomes of it. */
+export interface ShelfChange {
+  readonly sku_id: string;
+  /** Added to `leaved_amount`; below zero when more is taken than comes in. */
+  readonly leaved: number;
+  /** Added to `held_amount`. */
+  readonly held: number;
+  /** The row must have at least this much left. */
+  readonly leavedMin: number;
+  /** Left and held together must be at most this. */
+  readonly totalMax: number;
+  readonly mustBeOnSale: boolean;
+}
+
+/**
+ * The stock of one SKU while a batch is decided. It keeps count of what the row must have been for every decision so
+ * far, so the same decisions hold for any row within these bounds: another gateway may have changed it meanwhile.
+ */
+export class Shelf {
+  readonly #sku_id: string;
+  /** Null when nobody has looked: there is enough of everything then, until the shard says otherwise. */
+  readonly #row: ShelfRow | null;
+  #leaved = 0;
+  #held = 0;
+  #leavedMin = 0;
+  #totalMax = STOCK_LIMIT;
+  #mustBeOnSale = false;
+  #isChanged = false;
+
+  constructor(sku_id: string, row: ShelfRow | null) {
+    this.#sku_id = sku_id;
+    this.#row = row;
+  }
+
+  get opening(): number | null {
+    return this.#row?.opening_amount ?? null;
+  }
+
+  /** Whether something was decided that is not written yet: what is refused now might not be, when that fails. */
+  get isChanged(): boolean {
+    return this.#isChanged;
+  }
+
+  get isOnSale(): boolean {
+    return this.#row?.isOnSale ?? true;
+  }
+
+  /** Units that can be taken; null while nobody has looked. */
+  get leaved(): number | null {
+    return this.#row === null ? null : this.#row.leaved_amount + this.#leaved;
+  }
+
+  has(units: number): boolean {
+    return this.#row === null || this.#row.leaved_amount + this.#leaved >= units;
+  }
+
+  /** Whether there would be enough if all that carts hold came back. */
+  hasWithHeld(units: number): boolean {
+    return this.#row === null || this.#row.leaved_amount + this.#leaved + this.#row.held_amount + this.#held >= units;
+  }
+
+  /** What is held needs its place too: it may come back. */
+  hasRoomFor(units: number): boolean {
+    return this.#row === null || this.#row.leaved_amount + this.#leaved + this.#row.held_amount + this.#held <= STOCK_LIMIT - units;
+  }
+
+  sell(units: number): void {
+    this.#take(units);
+    this.#mustBeOnSale = true;
+  }
+
+  hold(units: number): void {
+    this.sell(units);
+    this.#held += units;
+  }
+
+  writeOff(units: number): void {
+    this.#take(units);
+  }
+
+  add(units: number): void {
+    // Both amounts move by what was decided before; the bound is on the row as it lies in the shard.
+    this.#totalMax = Math.min(this.#totalMax, STOCK_LIMIT - units - this.#leaved - this.#held);
+    this.#leaved += units;
+    this.#isChanged = true;
+  }
+
+  /** Units that were held are sold, or come back. */
+  settle(units: number, verdict: Verdict): void {
+    this.#held -= units;
+    if (verdict === 'aborted') this.#leaved += units;
+    this.#isChanged = true;
+  }
+
+  /** @returns what is to be written, or null when nothing was decided */
+  change(): ShelfChange | null {
+    if (!this.#isChanged) return null;
+    return {
+      sku_id: this.#sku_id,
+      leaved: this.#leaved,
+      held: this.#held,
+      leavedMin: this.#leavedMin,
+      totalMax: this.#totalMax,
+      mustBeOnSale: this.#mustBeOnSale,
+    };
+  }
+
+  #take(units: number): void {
+    this.#leavedMin = Math.max(this.#leavedMin, units - this.#leaved);
+    this.#leaved -= units;
+    this.#isChanged = true;
+  }
+}

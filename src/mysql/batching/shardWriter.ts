@@ -1,0 +1,160 @@
+import { skusOf } from '../../core/operation.ts';
+import type { Batchable, Decision } from '../../core/ledger/decide.ts';
+import type { DeadlineMs } from '../../core/nouns.ts';
+import type { NotMine, OutcomeOf } from '../../core/outcome.ts';
+import { hadNoEffect, reasonOf, SERVER_ERROR, ServerError } from '../failures.ts';
+import type { Shard } from '../shard.ts';
+import { findLocked } from '../sql/findLocked.ts';
+import { readHolds } from '../sql/holds.ts';
+import { WORK_MS } from '../transaction.ts';
+import { BatchUnanswered, runBatch } from './batch.ts';
+import { Hints } from './hints.ts';
+import { BatchQueue } from './queue.ts';
+import type { Errand } from './queue.ts';
+import { recallBatch } from './recall.ts';
+
+/** A batch that takes longer may be waiting for a lock: others, with other SKUs, go past it. */
+const LATE_MS = 100;
+const FLIGHTS_MAX = 4;
+/** What a batch may take at most, from being sent; below the 5 s that the shard allows. */
+const BATCH_MS = 1_500;
+/** Kept of the time for finding out about a batch that is not answered. */
+const RECALL_MS = 200;
+
+interface Flight {
+  readonly sku_ids: ReadonlySet<string>;
+  /** From the beginning where a SKU of it is known to be locked. */
+  isLate: boolean;
+}
+
+/**
+ * Sends a shard's operations in batches: one is on its way, and what comes meanwhile is the next. Nothing waits for a
+ * timer. Only when a batch is late, because somebody keeps a row of it locked, do others go past it.
+ */
+export class ShardWriter {
+  readonly #shard: Shard;
+  readonly #queue = new BatchQueue();
+  readonly #hints = new Hints();
+  readonly #flights = new Set<Flight>();
+  #isPlanned = false;
+
+  constructor(shard: Shard) {
+    this.#shard = shard;
+  }
+
+  /** Carries an operation out with others. It rejects only on a fault of its own. */
+  apply(operation: Batchable, deadlineMs: DeadlineMs): Promise<OutcomeOf<Batchable>> {
+    if (this.#queue.length >= this.#shard.pool.state().waiting_max) {
+      return Promise.resolve({ is: 'not_done', reason: 'too many requests wait for this shard' });
+    }
+    return new Promise((resolve, reject) => {
+      this.#queue.add({ operation, sku_ids: skusOf(operation), deadlineMs, resolve, reject });
+      this.#plan();
+    });
+  }
+
+  /** After what is just being read from sockets, so that it goes along. */
+  #plan(): void {
+    if (this.#isPlanned) return;
+    this.#isPlanned = true;
+    setImmediate(() => {
+      this.#isPlanned = false;
+      this.#depart();
+    });
+  }
+
+  #depart(): void {
+    const isBusy = (sku_id: string): boolean => [...this.#flights].some(({ sku_ids }) => sku_ids.has(sku_id));
+    while ([...this.#flights].every(({ isLate }) => isLate) && this.#flights.size < FLIGHTS_MAX) {
+      for (const errand of this.#queue.takeExpired(performance.now() + WORK_MS)) errand.resolve({ is: 'not_done', reason: 'the deadline passed before work began' });
+      // The last place is kept for what nobody has locked.
+      const errands = this.#queue.takeBatch(isBusy, this.#flights.size < FLIGHTS_MAX - 1);
+      if (errands.length === 0) return;
+      void this.#fly(errands);
+    }
+  }
+
+  async #fly(errands: readonly Errand[]): Promise<void> {
+    const sku_ids = new Set(errands.flatMap((errand) => errand.sku_ids));
+    const flight: Flight = { sku_ids, isLate: [...sku_ids].some((sku_id) => this.#queue.isLocked(sku_id)) };
+    this.#flights.add(flight);
+    const timer = setTimeout(() => {
+      flight.isLate = true;
+      this.#depart();
+    }, LATE_MS);
+    try {
+      await this.#send(errands);
+    } catch (error) {
+      for (const errand of errands) errand.reject(error);
+    } finally {
+      clearTimeout(timer);
+      this.#flights.delete(flight);
+      this.#plan();
+    }
+  }
+
+  async #send(errands: readonly Errand[]): Promise<void> {
+    const operations = errands.map(({ operation }) => operation);
+    // Everybody is to hear in time, so who waits for the shortest time sets the end.
+    const endMs = Math.min(performance.now() + BATCH_MS, ...errands.map(({ deadlineMs }) => deadlineMs - RECALL_MS));
+    try {
+      const decisions = await this.#shard.pool.lend(endMs, (connection) =>
+        runBatch(connection, this.#shard.clock, operations, (operation) => this.#hints.canGuess(operation), endMs),
+      );
+      this.#queue.unlock(errands.flatMap(({ sku_ids }) => sku_ids));
+      await this.#answer(errands, decisions);
+    } catch (error) {
+      if (error instanceof BatchUnanswered) await recallBatch(this.#shard, errands, error);
+      else if (error instanceof ServerError && error.number === SERVER_ERROR.lockWaitTimeout) await this.#sortOut(errands, error);
+      else if (hadNoEffect(error)) for (const errand of errands) errand.resolve({ is: 'not_done', reason: reasonOf(error) });
+      else throw error;
+    }
+  }
+
+  async #answer(errands: readonly Errand[], decisions: readonly (Decision | NotMine)[]): Promise<void> {
+    const again: Errand[] = [];
+    const lacking: { readonly errand: Errand; readonly sku_ids: readonly string[] }[] = [];
+    for (const [index, errand] of errands.entries()) {
+      const decision = decisions[index] ?? { is: 'deferred' };
+      this.#hints.learn(errand.operation, decision);
+      if (decision.is === 'deferred') again.push(errand);
+      else if (decision.is === 'lacking') lacking.push({ errand, sku_ids: decision.sku_ids });
+      else errand.resolve(decision);
+    }
+    if (lacking.length > 0) again.push(...(await this.#nameHolders(lacking)));
+    this.#queue.putBack(again);
+  }
+
+  /** @returns those who lack nothing any more */
+  async #nameHolders(lacking: readonly { readonly errand: Errand; readonly sku_ids: readonly string[] }[]): Promise<Errand[]> {
+    const untilMs = performance.now() + WORK_MS;
+    const wanted = [...new Set(lacking.flatMap(({ sku_ids }) => sku_ids))];
+    try {
+      const holds = await this.#shard.pool.lend(untilMs, (connection) => readHolds({ rows: (sql, values) => connection.rows(sql, values, untilMs) }, wanted));
+      return lacking.flatMap(({ errand, sku_ids }) => {
+        const ofErrand = holds.filter(({ sku_id }) => sku_ids.includes(sku_id));
+        if (ofErrand.length === 0) return [errand];
+        errand.resolve({ is: 'pending', holds: ofErrand });
+        return [];
+      });
+    } catch (error) {
+      if (!hadNoEffect(error)) throw error;
+      for (const { errand } of lacking) errand.resolve({ is: 'not_done', reason: reasonOf(error) });
+      return [];
+    }
+  }
+
+  /** Somebody keeps a row locked: who names its SKU goes alone from now on, and the others at once. */
+  async #sortOut(errands: readonly Errand[], error: ServerError): Promise<void> {
+    const sku_ids = [...new Set(errands.flatMap((errand) => errand.sku_ids))];
+    if (sku_ids.length === 1 || errands.length === 1) {
+      for (const errand of errands) errand.resolve({ is: 'not_done', reason: error.message });
+      return;
+    }
+    const untilMs = performance.now() + WORK_MS;
+    const locked = await this.#shard.pool.lend(untilMs, (connection) => findLocked(connection, sku_ids, untilMs)).catch(() => []);
+    // No stock row, so a flow or a slot: halves find out which.
+    this.#queue.lock(locked.length > 0 ? locked : sku_ids.slice(0, Math.ceil(sku_ids.length / 2)));
+    this.#queue.putBack(errands);
+  }
+}

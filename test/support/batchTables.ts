@@ -1,0 +1,78 @@
+import type { Batchable } from '../../src/core/ledger/decide.ts';
+import { adjustmentKeyText, returnKeyText } from '../../src/core/ledger/ledger.ts';
+import type { LedgerFlow, Reading, WriteSet } from '../../src/core/ledger/ledger.ts';
+import type { ShelfRow } from '../../src/core/ledger/shelf.ts';
+import { flowKeyText, STOCK_LIMIT } from '../../src/core/nouns.ts';
+import type { FlowKey } from '../../src/core/nouns.ts';
+import type { Open, SetSale } from '../../src/core/operation.ts';
+
+/** A shard's tables in memory, which take a write set on the same conditions as the shard's own procedure. */
+export class BatchTables {
+  readonly #flows = new Map<string, LedgerFlow>();
+  readonly #shelves = new Map<string, ShelfRow>();
+  readonly #returns = new Map<string, number>();
+  readonly #adjustments = new Map<string, number>();
+
+  open({ sku_id, leaved_amount }: Open): void {
+    if (!this.#shelves.has(sku_id)) this.#shelves.set(sku_id, { opening_amount: leaved_amount, leaved_amount, held_amount: 0, isOnSale: true });
+  }
+
+  sell({ sku_id, state, from }: SetSale): void {
+    const row = this.#shelves.get(sku_id);
+    if (row !== undefined) this.#shelves.set(sku_id, { ...row, isOnSale: state === 'on' && (from === null || from <= new Date().toISOString()) });
+  }
+
+  left(sku_id: string): number | null {
+    return this.#shelves.get(sku_id)?.leaved_amount ?? null;
+  }
+
+  /** What a look for these operations finds. */
+  read(operations: readonly Batchable[]): Reading {
+    const reading = { flows: new Map<string, LedgerFlow | null>(), shelves: new Map<string, ShelfRow | null>(), returns: new Map<string, number | null>(), adjustments: new Map<string, number | null>() };
+    const readFlow = (key: FlowKey): void => {
+      const text = flowKeyText(key);
+      reading.flows.set(text, this.#flows.get(text) ?? null);
+      reading.shelves.set(key.sku_id, this.#shelves.get(key.sku_id) ?? null);
+    };
+    for (const operation of operations) {
+      if ('lines' in operation) operation.lines.forEach(readFlow);
+      if (operation.kind === 'return') {
+        readFlow(operation);
+        const text = returnKeyText(operation, operation.return_id);
+        reading.returns.set(text, this.#returns.get(text) ?? null);
+      }
+      if (operation.kind === 'adjust') {
+        const text = adjustmentKeyText(operation.sku_id, operation.adjustment_id);
+        reading.adjustments.set(text, this.#adjustments.get(text) ?? null);
+        reading.shelves.set(operation.sku_id, this.#shelves.get(operation.sku_id) ?? null);
+      }
+    }
+    return reading;
+  }
+
+  /** @returns false when a row is not as the writes rest on; nothing was written then */
+  write({ flows, shelves, returns, adjustments }: WriteSet): boolean {
+    const isAsThought =
+      flows.every(({ was, is }) => JSON.stringify(this.#flows.get(flowKeyText(is)) ?? null) === JSON.stringify(was)) &&
+      returns.every((entry) => !this.#returns.has(returnKeyText(entry, entry.return_id))) &&
+      adjustments.every((entry) => !this.#adjustments.has(adjustmentKeyText(entry.sku_id, entry.adjustment_id))) &&
+      shelves.every(({ sku_id, leavedMin, totalMax, mustBeOnSale }) => {
+        const row = this.#shelves.get(sku_id);
+        return row !== undefined && row.leaved_amount >= leavedMin && row.leaved_amount + row.held_amount <= totalMax && (!mustBeOnSale || row.isOnSale);
+      });
+    if (!isAsThought) return false;
+    for (const { is } of flows) this.#flows.set(flowKeyText(is), is);
+    for (const entry of returns) this.#returns.set(returnKeyText(entry, entry.return_id), entry.quantity);
+    for (const entry of adjustments) this.#adjustments.set(adjustmentKeyText(entry.sku_id, entry.adjustment_id), entry.delta);
+    for (const { sku_id, leaved, held } of shelves) this.#move(sku_id, leaved, held);
+    return true;
+  }
+
+  #move(sku_id: string, leaved: number, held: number): void {
+    const row = this.#shelves.get(sku_id);
+    if (row === undefined) throw new Error('a row was checked and is gone');
+    const moved = { ...row, leaved_amount: row.leaved_amount + leaved, held_amount: row.held_amount + held };
+    if (moved.leaved_amount < 0 || moved.held_amount < 0 || moved.leaved_amount + moved.held_amount > STOCK_LIMIT) throw new Error(`the stock of ${sku_id} leaves its bounds`);
+    this.#shelves.set(sku_id, moved);
+  }
+}
