@@ -10,8 +10,9 @@ const amount = (column: string, place: number): string => `${column} BIGINT UNSI
 const table = (parameter: string, columns: readonly string[]): string => `(SELECT * FROM JSON_TABLE(${parameter}, '$[*]' COLUMNS (${columns.join(', ')})) AS j) AS w`;
 
 /**
- * Writes a batch or nothing of it, in one round trip. Whatever goes wrong is rolled back here, on the server, so that no
- * row lock ever waits for a client; the error that ended it is told.
+ * Writes what a batch has for this shard, inside a transaction that its caller has begun and ends; one packet may hold the
+ * parts of several shards of a server. Whatever goes wrong is rolled back here, all parts together, so that no row lock ever
+ * waits for a client; the error that ended it is told, and the rest of the packet is not run.
  *
  * Errors of its own: 45000 with number 30001 (a slot is not this shard's), 30002 (a flow is not as the gateway thought),
  * 30003 (it came too late, or names a time too far ahead), 30004 (a stock row is not as the gateway thought).
@@ -20,8 +21,8 @@ const table = (parameter: string, columns: readonly string[]): string => `(SELEC
  * holds, stock. The deadline is looked at after everything by which somebody else can find out whether the batch stands:
  * who has seen the deadline pass, and then finds nothing under a lock, knows that nothing will come.
  */
-const APPLY_BATCH = `
-CREATE PROCEDURE apply_batch_1(
+const APPLY_PART = `
+CREATE PROCEDURE apply_part_1(
   p_deadline DATETIME(6), p_slots JSON, p_flows JSON, p_changes JSON, p_returns JSON, p_adjustments JSON,
   p_holds JSON, p_unheld JSON, p_shelves JSON)
 SQL SECURITY INVOKER
@@ -32,8 +33,6 @@ BEGIN
     ROLLBACK;
     RESIGNAL;
   END;
-
-  START TRANSACTION;
 
   SELECT COUNT(o.epoch) INTO v_owned
     FROM ${table('p_slots', ["slot SMALLINT UNSIGNED PATH '$'"])} STRAIGHT_JOIN slot o FORCE INDEX (PRIMARY) ON o.slot = w.slot
@@ -103,15 +102,13 @@ BEGIN
       SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 30004, MESSAGE_TEXT = 'a stock row is not as it was';
     END IF;
   END IF;
-
-  COMMIT;
 END`;
 
 export async function up(knex: Knex): Promise<void> {
   // A procedure keeps the mode it was made in, and too long an id must be an error in it.
   await knex.raw("SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'");
-  await knex.raw('DROP PROCEDURE IF EXISTS apply_batch_1');
-  await knex.raw(APPLY_BATCH.replaceAll('?', '\\?'));
+  await knex.raw('DROP PROCEDURE IF EXISTS apply_part_1');
+  await knex.raw(APPLY_PART.replaceAll('?', '\\?'));
 }
 
 export async function down(): Promise<void> {

@@ -7,6 +7,7 @@ import { invalid, Rejection } from './errors.ts';
  * @throws Rejection when a parameter is given twice
  */
 export function readQuery(text: string): Record<string, unknown> {
+  if (text === '') return {};
   // Without the limit of 1,000 that the parser has by itself, after which it drops parameters without a word.
   const parameters = Object.entries(parse(text, '&', '=', { maxKeys: 0 }));
   const repeated = parameters.filter(([, value]) => typeof value !== 'string');

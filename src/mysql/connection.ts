@@ -78,7 +78,8 @@ export class Connection {
       timezone: 'Z',
       dateStrings: true,
       supportBigNumbers: true,
-      multipleStatements: false,
+      // For `script` alone. Every statement's text is fixed here, and what callers send goes in as digits.
+      multipleStatements: true,
       enableKeepAlive: true,
       keepAliveInitialDelay: 10_000,
     });
@@ -119,6 +120,18 @@ export class Connection {
     if (Array.isArray(answer)) throw new Error(`expected no rows from: ${sql}`);
     const status = (answer as { serverStatus?: number }).serverStatus ?? 0;
     return { matched: answer.affectedRows, inTransaction: (status & STATUS_IN_TRANSACTION) !== 0 };
+  }
+
+  /**
+   * Sends several statements in one packet. The first error ends it: what comes after is not run, and a transaction that
+   * is open stays open unless whatever failed has rolled it back.
+   *
+   * @param sqls at least one; a CALL among them must not return rows
+   * @returns the answer of each
+   */
+  async script(sqls: readonly string[], values: readonly SqlValue[], deadlineMs: DeadlineMs): Promise<readonly Answer[]> {
+    const answers = await this.#query(sqls.join(';'), values, deadlineMs);
+    return sqls.length === 1 ? [answers] : (answers as unknown as Answer[]);
   }
 
   /** Ends the connection at once. Bytes not yet sent are never sent, and whoever waits on it is told. */

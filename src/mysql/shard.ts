@@ -77,6 +77,29 @@ export class Shard {
     });
   }
 
+  get index(): ShardIndex {
+    return this.#options.shard;
+  }
+
+  get schema(): string {
+    return this.#options.address.schema;
+  }
+
+  /** Names the server and the account: shards with the same one may share a transaction. */
+  get server(): string {
+    const { host, port, user, password } = this.#options.address;
+    return JSON.stringify([host, port, user, password]);
+  }
+
+  get waiting_max(): number {
+    return this.#options.waiting_max;
+  }
+
+  /** Whether it is fit for use and answers, as far as is known. */
+  get isServing(): boolean {
+    return this.#state === 'serving' && !this.#breaker.isOpen;
+  }
+
   /** False when commits may be lost with the power; null while nobody knows. */
   get durable(): boolean | null {
     return this.#check?.durable ?? null;

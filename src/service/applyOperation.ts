@@ -4,13 +4,11 @@ import type { NotMine, OutcomeOf } from '../core/outcome.ts';
 import type { StockEngine } from '../core/ports.ts';
 
 /** Asks the engine for one operation. */
-export async function applyOperation<O extends Operation>(
-  engine: StockEngine,
-  shard: ShardIndex,
-  operation: O,
-  deadlineMs: DeadlineMs,
-): Promise<OutcomeOf<O>> {
-  const [outcome] = await engine.apply(shard, [operation], deadlineMs);
+export function applyOperation<O extends Operation>(engine: StockEngine, shard: ShardIndex, operation: O, deadlineMs: DeadlineMs): Promise<OutcomeOf<O>> {
+  return engine.apply(shard, [operation], deadlineMs).then(onlyOne);
+}
+
+function onlyOne<T>([outcome]: readonly T[]): T {
   if (outcome === undefined) throw new Error('an engine gives one outcome per operation');
   return outcome;
 }

@@ -1,6 +1,7 @@
-import type { DeadlineMs, Line } from '../core/nouns.ts';
+import type { DeadlineMs, Line, ShardIndex } from '../core/nouns.ts';
 import type { DeductOutcome, Pending } from '../core/outcome.ts';
 import { groupByShard } from '../core/plan.ts';
+import type { SlotMap } from '../core/slots.ts';
 import { applyOperation } from './applyOperation.ts';
 import type { Routed } from './applyOperation.ts';
 import { pastHolds } from './freeHolds.ts';
@@ -23,6 +24,28 @@ export interface OrderAnswer {
 
 /** Takes the stock of all lines of an order, or of none: in one transaction where one shard has them all, as a cart otherwise. */
 export async function deductOrder(parts: Parts, order: Order, deadlineMs: DeadlineMs): Promise<OrderAnswer> {
+  const only = onlyShard(order.lines, parts.routing.map);
+  if (only !== null) {
+    const outcome = await applyOperation(parts.engine, only, { kind: 'deduct', ...order }, deadlineMs);
+    // Nearly always that is all. Otherwise nothing was done, and it is begun anew with all that may be in the way.
+    if (outcome.is !== 'pending' && outcome.is !== 'not_mine') return { outcome, durable: parts.shards.isDurable(only) };
+  }
+  return deductWithPatience(parts, order, deadlineMs);
+}
+
+/** The shard that owns all of some lines, or null. */
+function onlyShard(lines: readonly Line[], map: SlotMap): ShardIndex | null {
+  let only: ShardIndex | null = null;
+  for (const { sku_id } of lines) {
+    const shard = map.shardOf(sku_id);
+    if (only !== null && shard !== only) return null;
+    only = shard;
+  }
+  return only;
+}
+
+/** Waits for carts that are in the way, asks for the owners again, sells over several shards. */
+async function deductWithPatience(parts: Parts, order: Order, deadlineMs: DeadlineMs): Promise<OrderAnswer> {
   const outcome = await parts.routing.onOwners<OrderOutcome>(async (map) => {
     const [first, ...others] = groupByShard(order.lines, map).keys();
     if (first === undefined) throw new Error('an order has at least one line');

@@ -21,18 +21,15 @@ export class WatchedEngine implements StockEngine {
     this.#onNoVerdict = onNoVerdict;
   }
 
-  async apply<O extends Operation>(
-    shard: ShardIndex,
-    operations: readonly O[],
-    deadlineMs: DeadlineMs,
-  ): Promise<readonly OutcomeOf<O>[]> {
-    const outcomes = await this.#engine.apply(shard, operations, deadlineMs);
-    outcomes.forEach((outcome, index) => {
-      const operation = operations[index];
-      if (operation !== undefined && (outcome.is === 'not_done' || outcome.is === 'unknown')) {
-        this.#onNoVerdict({ shard, operation: operation.kind, ending: outcome.is, reason: outcome.reason });
-      }
+  apply<O extends Operation>(shard: ShardIndex, operations: readonly O[], deadlineMs: DeadlineMs): Promise<readonly OutcomeOf<O>[]> {
+    return this.#engine.apply(shard, operations, deadlineMs).then((outcomes) => {
+      for (let place = 0; place < outcomes.length; place += 1) this.#look(shard, operations[place], outcomes[place]);
+      return outcomes;
     });
-    return outcomes;
+  }
+
+  #look(shard: ShardIndex, operation: Operation | undefined, outcome: OutcomeOf<Operation> | undefined): void {
+    if (operation === undefined || (outcome?.is !== 'not_done' && outcome?.is !== 'unknown')) return;
+    this.#onNoVerdict({ shard, operation: operation.kind, ending: outcome.is, reason: outcome.reason });
   }
 }

@@ -33,9 +33,9 @@ export function claim(ledger: Ledger, operation: Deduct | HoldLines): Deducted |
     const flow = ledger.flow(line);
     return { line, flow, verdict: flow === null ? 'new' : judgeStanding(cart, line, flow) };
   });
-  const fresh = judged.filter(({ verdict }) => verdict === 'new' || verdict === 'free').map(({ line }) => line);
+  const fresh = judged.every(isFresh) ? operation.lines : judged.filter(isFresh).map(({ line }) => line);
   const wanted = unitsOf(fresh);
-  const obstacle = findObstacle(ledger, judged, wanted);
+  const obstacle = isClear(ledger, judged, wanted) ? null : findObstacle(ledger, judged, wanted);
   if (obstacle !== null) {
     // What is done rests on guesses that the shard checks; what is not done must rest on what was read.
     return operation.lines.every((line) => ledger.wasRead(line)) ? obstacle : DEFERRED;
@@ -51,6 +51,20 @@ export function claim(ledger: Ledger, operation: Deduct | HoldLines): Deducted |
     returned: verdict === 'replay' ? (flow?.returned ?? 0) : 0,
   }));
   return isHold ? { is: 'held', lines } : { is: 'deducted', lines };
+}
+
+function isFresh({ verdict }: Judged): boolean {
+  return verdict === 'new' || verdict === 'free';
+}
+
+/** Whether nothing stands in the way: the same that `findObstacle` finds out, for the nearly always that it is so. */
+function isClear(ledger: Ledger, judged: readonly Judged[], wanted: ReadonlyMap<string, number>): boolean {
+  for (const each of judged) if (!isFresh(each) && each.verdict !== 'replay') return false;
+  for (const [sku_id, units] of wanted) {
+    const shelf = ledger.shelf(sku_id);
+    if (shelf === null || !shelf.isOnSale || !shelf.has(units)) return false;
+  }
+  return true;
 }
 
 /** What stands in the way of some lines, or null. */

@@ -2,26 +2,26 @@ import { skusOf } from '../../core/operation.ts';
 import { decide } from '../../core/ledger/decide.ts';
 import type { Batchable, Decision } from '../../core/ledger/decide.ts';
 import { Ledger } from '../../core/ledger/ledger.ts';
-import type { Reading } from '../../core/ledger/ledger.ts';
+import type { Reading, WriteSet } from '../../core/ledger/ledger.ts';
 import type { DeadlineMs, FlowKey } from '../../core/nouns.ts';
 import type { NotMine, OutcomeOf } from '../../core/outcome.ts';
 import type { Connection } from '../connection.ts';
 import { CommitUnanswered, Raced, reasonOf, SERVER_ERROR, ServerError } from '../failures.ts';
-import { APPLY_BATCH, BATCH_ERROR, batchValues } from '../sql/applyBatch.ts';
+import { applyBatch, BATCH_ERROR, partValues } from '../sql/applyBatch.ts';
 import { lookUp } from '../sql/lookUp.ts';
-import type { LookedUp } from '../sql/lookUp.ts';
+import type { LookedUp, Question } from '../sql/lookUp.ts';
 import type { ShardClock } from './shardClock.ts';
 
-/** What is said of each operation of a batch, in their order. */
+/** What is said of each operation of one shard, in their order. */
 export type Decisions = readonly (Decision | NotMine)[];
 
-/** A COMMIT may have happened; and what it would have meant. */
+/** A COMMIT may have happened; and what it would have meant, part by part. */
 export class BatchUnanswered extends CommitUnanswered {
-  readonly intended: Decisions;
-  /** When the shard begins to refuse the batch, by its own clock. */
+  readonly intended: readonly Decisions[];
+  /** When the shards begin to refuse the batch, by their server's clock. */
   readonly deadline: string;
 
-  constructor(reason: string, intended: Decisions, deadline: string) {
+  constructor(reason: string, intended: readonly Decisions[], deadline: string) {
     super(reason);
     this.intended = intended;
     this.deadline = deadline;
@@ -42,51 +42,64 @@ const UNDONE: ReadonlySet<number> = new Set([...CHANGED, BATCH_ERROR.late, SERVE
  * Decides operations and writes what they change, in one transaction of one round trip. Usually nothing is read before:
  * ids are new and there is enough. Where that is not so, or cannot be, everything is looked up and decided by what was found.
  *
+ * @param parts operations by shard, the shards on one server and in the same order everywhere
  * @param guess whether an operation may be decided without looking
- * @param untilMs when the shard is to refuse the batch
- * @returns what was decided; all that was to be written is
+ * @param untilMs when the shards are to refuse the batch
+ * @returns what was decided, part by part; all that was to be written is
  * @throws BatchUnanswered when it may have happened; anything else without effect
  */
 export async function runBatch(
   connection: Connection,
   clock: ShardClock,
-  operations: readonly Batchable[],
+  parts: readonly Question[],
   guess: (operation: Batchable) => boolean,
   untilMs: DeadlineMs,
-): Promise<Decisions> {
-  const from = { rows: <Row>(sql: string, values: Parameters<Connection['rows']>[1]) => connection.rows<Row>(sql, values, untilMs) };
-  const unsure = operations.filter((operation) => !guess(operation));
-  let found = unsure.length === 0 ? NOTHING : await lookUp(from, unsure);
+): Promise<readonly Decisions[]> {
+  let found = await lookUpUnsure(connection, parts, guess, untilMs);
   for (let tries = 0; tries < TRIES_MAX; tries += 1) {
-    const { decisions, writes, isEmpty } = decideAll(operations, found);
-    if (isEmpty) return decisions;
+    const decided = parts.map((part, index) => decideAll(part, found[index] ?? NOTHING));
+    const intended = decided.map(({ decisions }) => decisions);
     const deadline = clock.textOf(untilMs);
+    const writes = decided.flatMap(({ part, writeSet }) => (isEmpty(writeSet) ? [] : [{ schema: part.schema, values: partValues(deadline, part.operations.flatMap(skusOf), writeSet) }]));
+    if (writes.length === 0) return intended;
     try {
-      await connection.run(APPLY_BATCH, batchValues(deadline, operations.flatMap(skusOf), writes), untilMs);
-      return decisions;
+      await applyBatch(connection, writes, untilMs);
+      return intended;
     } catch (error) {
-      if (!(error instanceof ServerError) || !UNDONE.has(error.number)) throw new BatchUnanswered(reasonOf(error), decisions, deadline);
+      if (!(error instanceof ServerError) || !UNDONE.has(error.number)) throw new BatchUnanswered(reasonOf(error), intended, deadline);
       if (!CHANGED.has(error.number)) throw error;
-      found = await lookUp(from, operations);
+      found = await lookUp(connection, parts, untilMs);
     }
   }
   throw new Raced('others changed the same rows all the time');
 }
 
-function decideAll(operations: readonly Batchable[], { reading, foreign }: LookedUp) {
+/** Looks at what cannot be guessed, if there is anything. @returns what was found, part by part */
+async function lookUpUnsure(connection: Connection, parts: readonly Question[], guess: (operation: Batchable) => boolean, untilMs: DeadlineMs): Promise<readonly LookedUp[]> {
+  const unsure = parts.map(({ schema, operations }) => ({ schema, operations: operations.filter((operation) => !guess(operation)) }));
+  const asked = unsure.filter(({ operations }) => operations.length > 0);
+  if (asked.length === 0) return [];
+  const answers = (await lookUp(connection, asked, untilMs)).values();
+  return unsure.map(({ operations }) => (operations.length > 0 ? (answers.next().value ?? NOTHING) : NOTHING));
+}
+
+function decideAll(part: Question, { reading, foreign }: LookedUp) {
   const ledger = new Ledger(reading);
-  const decisions = operations.map((operation): Decision | NotMine =>
+  const decisions = part.operations.map((operation): Decision | NotMine =>
     foreign.size > 0 && skusOf(operation).some((sku_id) => foreign.has(sku_id)) ? { is: 'not_mine' } : decide(ledger, operation),
   );
-  const writes = ledger.writeSet();
-  return { decisions, writes, isEmpty: Object.values(writes).every((rows: readonly unknown[]) => rows.length === 0) };
+  return { part, decisions, writeSet: ledger.writeSet() };
+}
+
+function isEmpty({ flows, shelves, returns, adjustments }: WriteSet): boolean {
+  return flows.length + shelves.length + returns.length + adjustments.length === 0;
 }
 
 /** What became of an operation whose batch was not answered, by the rows as they stand when nothing of it can come any more. */
 export function recallOne(operation: Batchable, intended: Decision | NotMine, reading: Reading): OutcomeOf<Batchable> {
   const ledger = new Ledger(reading);
   const now = decide(ledger, operation);
-  const isUndone = Object.values(ledger.writeSet()).some((rows: readonly unknown[]) => rows.length > 0);
+  const isUndone = !isEmpty(ledger.writeSet());
   // Cancelled since, it was deducted all the same.
   const stands = now.is === intended.is || (intended.is === 'deducted' && 'lines' in operation && operation.lines.every((line) => wasDeducted(ledger, operation, line)));
   if (isUndone || !stands) return { is: 'not_done', reason: 'its batch was undone' };

@@ -5,32 +5,50 @@ import type { OutcomeOf } from '../../core/outcome.ts';
 import type { StockEngine } from '../../core/ports.ts';
 import type { Shard } from '../shard.ts';
 import { TextbookEngine } from '../textbookEngine.ts';
-import { ShardWriter } from './shardWriter.ts';
+import { ServerWriter } from './serverWriter.ts';
 
 /**
- * Carries out what comes at the same time in one transaction per shard and one round trip. What is rare (opening a SKU,
+ * Carries out what comes at the same time in one transaction per server and one round trip. What is rare (opening a SKU,
  * pausing its sale) has a transaction of its own.
  */
 export class BatchingEngine implements StockEngine {
-  readonly #writers: readonly ShardWriter[];
+  readonly #shards: readonly { readonly shard: Shard; readonly writer: ServerWriter }[];
   readonly #single: TextbookEngine;
 
   constructor(shards: readonly Shard[]) {
-    this.#writers = shards.map((shard) => new ShardWriter(shard));
+    const writers = new Map<string, ServerWriter>();
+    this.#shards = shards.map((shard) => {
+      const writer = writers.get(shard.server) ?? new ServerWriter();
+      writers.set(shard.server, writer);
+      return { shard, writer };
+    });
     this.#single = new TextbookEngine(shards);
   }
 
-  async apply<O extends Operation>(shard: ShardIndex, operations: readonly O[], deadlineMs: DeadlineMs): Promise<readonly OutcomeOf<O>[]> {
-    const writer = this.#writers[shard];
-    if (writer === undefined) throw new RangeError(`there is no shard ${shard}`);
-    const outcomes = operations.map(async (operation: Operation): Promise<OutcomeOf<Operation>> => {
-      if (isBatchable(operation)) return writer.apply(operation, deadlineMs);
-      const [outcome] = await this.#single.apply(shard, [operation], deadlineMs);
-      if (outcome === undefined) throw new Error('an engine gives one outcome per operation');
-      return outcome;
-    });
-    return (await Promise.all(outcomes)) as OutcomeOf<O>[];
+  apply<O extends Operation>(shard: ShardIndex, operations: readonly O[], deadlineMs: DeadlineMs): Promise<readonly OutcomeOf<O>[]> {
+    const [first] = operations;
+    // Nearly always it is one, and each promise less counts.
+    const outcomes =
+      operations.length === 1 && first !== undefined
+        ? this.#applyOne(shard, first, deadlineMs).then(listOf)
+        : Promise.all(operations.map((operation) => this.#applyOne(shard, operation, deadlineMs)));
+    return outcomes as Promise<OutcomeOf<O>[]>;
   }
+
+  #applyOne(shard: ShardIndex, operation: Operation, deadlineMs: DeadlineMs): Promise<OutcomeOf<Operation>> {
+    if (!isBatchable(operation)) return this.#single.apply(shard, [operation], deadlineMs).then(firstOf);
+    const known = this.#shards[shard];
+    return known === undefined ? Promise.reject(new RangeError(`there is no shard ${shard}`)) : known.writer.apply(known.shard, operation, deadlineMs);
+  }
+}
+
+function listOf<T>(one: T): T[] {
+  return [one];
+}
+
+function firstOf<T>([first]: readonly T[]): T {
+  if (first === undefined) throw new Error('an engine gives one outcome per operation');
+  return first;
 }
 
 function isBatchable(operation: Operation): operation is Batchable {

@@ -1,9 +1,11 @@
 import type { Batchable } from '../../core/ledger/decide.ts';
 import type { DeadlineMs } from '../../core/nouns.ts';
 import type { OutcomeOf } from '../../core/outcome.ts';
+import type { Shard } from '../shard.ts';
 
 /** One operation on its way to its shard. */
 export interface Errand {
+  readonly shard: Shard;
   readonly operation: Batchable;
   readonly sku_ids: readonly string[];
   readonly deadlineMs: DeadlineMs;
@@ -20,19 +22,24 @@ const LINES_MAX = 512;
  */
 export class BatchQueue {
   #waiting: Errand[] = [];
+  readonly #waitingOf = new Map<Shard, number>();
   readonly #locked = new Set<string>();
 
-  get length(): number {
-    return this.#waiting.length;
+  /** How many wait for a shard. */
+  lengthOf(shard: Shard): number {
+    return this.#waitingOf.get(shard) ?? 0;
   }
 
   add(errand: Errand): void {
     this.#waiting.push(errand);
+    this.#count(errand, 1);
   }
 
   /** Puts back what was taken, before all others. */
   putBack(errands: readonly Errand[]): void {
-    this.#waiting.unshift(...errands);
+    if (errands.length === 0) return;
+    this.#waiting = [...errands, ...this.#waiting];
+    for (const errand of errands) this.#count(errand, 1);
   }
 
   lock(sku_ids: Iterable<string>): void {
@@ -43,40 +50,49 @@ export class BatchQueue {
     for (const sku_id of sku_ids) this.#locked.delete(sku_id);
   }
 
-  isLocked(sku_id: string): boolean {
-    return this.#locked.has(sku_id);
-  }
-
   /** Takes out those who have too little time left to be served. */
   takeExpired(latestMs: DeadlineMs): Errand[] {
+    if (this.#waiting.every(({ deadlineMs }) => deadlineMs >= latestMs)) return [];
     const expired = this.#waiting.filter(({ deadlineMs }) => deadlineMs < latestMs);
-    if (expired.length > 0) this.#waiting = this.#waiting.filter(({ deadlineMs }) => deadlineMs >= latestMs);
+    this.#waiting = this.#waiting.filter(({ deadlineMs }) => deadlineMs >= latestMs);
+    for (const errand of expired) this.#count(errand, -1);
     return expired;
   }
 
   /**
-   * Takes out the next batch.
+   * Takes out the next batch: what all rides together, or what belongs to one trouble.
    *
    * @param isBusy whether a batch with the SKU is on its way; what names it waits
-   * @param lockedToo whether a locked SKU may go now
+   * @param troubledToo whether what would hold others up may go now
    */
-  takeBatch(isBusy: (sku_id: string) => boolean, lockedToo: boolean): Errand[] {
+  takeBatch(isBusy: (sku_id: string) => boolean, troubledToo: boolean): Errand[] {
     const taken: Errand[] = [];
     const left: Errand[] = [];
     let lines = 0;
-    let locked: string | undefined;
+    let trouble: string | Shard | null = null;
     for (const errand of this.#waiting) {
-      const lockedHere = this.#locked.size === 0 ? undefined : errand.sku_ids.find((sku_id) => this.#locked.has(sku_id));
-      const fits = taken.length === 0 ? lockedToo || lockedHere === undefined : lockedHere === locked && lines + errand.sku_ids.length <= LINES_MAX;
+      const ofErrand = this.troubleOf(errand);
+      const fits = taken.length === 0 ? troubledToo || ofErrand === null : ofErrand === trouble && lines + errand.sku_ids.length <= LINES_MAX;
       if (!fits || errand.sku_ids.some(isBusy)) {
         left.push(errand);
         continue;
       }
-      if (taken.length === 0) locked = lockedHere;
+      trouble = ofErrand;
       taken.push(errand);
       lines += errand.sku_ids.length;
+      this.#count(errand, -1);
     }
     this.#waiting = left;
     return taken;
+  }
+
+  /** What sets an errand apart from those that ride together: a locked SKU, or a shard that is not served now. */
+  troubleOf({ shard, sku_ids }: Errand): string | Shard | null {
+    if (!shard.isServing) return shard;
+    return this.#locked.size === 0 ? null : (sku_ids.find((sku_id) => this.#locked.has(sku_id)) ?? null);
+  }
+
+  #count({ shard }: Errand, by: number): void {
+    this.#waitingOf.set(shard, this.lengthOf(shard) + by);
   }
 }

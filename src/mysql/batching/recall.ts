@@ -4,21 +4,21 @@ import type { NotMine, OutcomeOf } from '../../core/outcome.ts';
 import { reasonOf, SERVER_ERROR, ServerError } from '../failures.ts';
 import { untilAnswered } from '../retries.ts';
 import type { Shard } from '../shard.ts';
-import { lookUp } from '../sql/lookUp.ts';
+import { lookUpLocked } from '../sql/lookUp.ts';
 import { transact } from '../transaction.ts';
 import { recallOne } from './batch.ts';
-import type { BatchUnanswered } from './batch.ts';
+import type { BatchUnanswered, Decisions } from './batch.ts';
 import type { Errand } from './queue.ts';
 
 const PASSED = 'SELECT SYSDATE(6) > CAST(CAST(? AS CHAR) AS DATETIME(6)) AS passed';
 
 /**
- * Finds out what became of a batch whose answer did not come, and tells each. Once the shard's clock is past the batch's
+ * Finds out what became of one shard's part of a batch whose answer did not come, and tells each. Once the shard's clock is past the batch's
  * deadline, what has not written its ids dies at the deadline, and what has makes these reads wait: found is done, not
  * found is never. One after the other where not all can be read at once: somebody may have a row locked.
  */
-export async function recallBatch(shard: Shard, errands: readonly Errand[], doubt: BatchUnanswered): Promise<void> {
-  const inDoubt = errands.map((errand, index) => ({ errand, intended: doubt.intended[index] ?? ({ is: 'deferred' } as const) }));
+export async function recallBatch(shard: Shard, errands: readonly Errand[], intended: Decisions, doubt: BatchUnanswered): Promise<void> {
+  const inDoubt = errands.map((errand, index) => ({ errand, intended: intended[index] ?? ({ is: 'deferred' } as const) }));
   await settleDoubts(shard, inDoubt, doubt);
 }
 
@@ -49,7 +49,7 @@ function recall(shard: Shard, some: readonly InDoubt[], deadline: string, untilM
     async (transaction) => {
       const [row] = await transaction.rows<{ passed: number }>(PASSED, [Buffer.from(deadline, 'latin1')]);
       if (row?.passed !== 1) throw new Error('the batch may still come');
-      const { reading } = await lookUp(transaction, some.map(({ errand }) => errand.operation), true);
+      const { reading } = await lookUpLocked(transaction, { schema: shard.schema, operations: some.map(({ errand }) => errand.operation) });
       return { keep: false, value: some.map(({ errand, intended }) => recallOne(errand.operation, intended, reading)) };
     },
     untilMs,

@@ -1,73 +1,95 @@
-import { compareIdentifiers } from '../../core/identifier.ts';
-import type { FlowChange, WriteSet } from '../../core/ledger/ledger.ts';
-import type { FlowKey } from '../../core/nouns.ts';
+import type { LedgerFlow, WriteSet } from '../../core/ledger/ledger.ts';
+import type { ShelfChange } from '../../core/ledger/shelf.ts';
 import { slotOf } from '../../core/slots.ts';
-import type { SqlValue } from '../connection.ts';
+import type { DeadlineMs } from '../../core/nouns.ts';
+import type { Connection, SqlValue } from '../connection.ts';
 import { FLOW_STATUS } from './insertFlows.ts';
 import { hexOf, jsonOf } from './json.ts';
 import type { JsonCell, SqlJson } from './json.ts';
+import { quoted } from './quoted.ts';
 
-/** Writes a batch or nothing of it, and ends its transaction either way; the text of it is in `migrations/0004_batches.ts`. */
-export const APPLY_BATCH = 'CALL apply_batch_1(?, ?, ?, ?, ?, ?, ?, ?, ?)';
+/** What a batch writes on one shard. */
+export interface PartWrites {
+  readonly schema: string;
+  readonly values: readonly SqlValue[];
+}
+
+/**
+ * Writes the parts of a batch or nothing of them, in one round trip, and ends the transaction either way. What happens in a
+ * shard is in `migrations/0004_batches.ts`.
+ *
+ * @param parts at least one; in the same order everywhere, or batches would wait for each other in a circle
+ */
+export async function applyBatch(connection: Connection, parts: readonly PartWrites[], deadlineMs: DeadlineMs): Promise<void> {
+  const calls = parts.map(({ schema }) => `CALL ${quoted(schema)}.apply_part_1(?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+  await connection.script(['START TRANSACTION', ...calls, 'COMMIT'], parts.flatMap(({ values }) => values), deadlineMs);
+}
 
 /** The numbers of the procedure's own errors. */
 export const BATCH_ERROR = { notMine: 30001, flowChanged: 30002, late: 30003, stockChanged: 30004 } as const;
 
 /**
- * What goes in for its question marks.
+ * What goes in for the question marks of one part.
  *
  * @param deadline by the clock of the shard, as `2026-11-20 10:00:00.000000`; at most 5 s ahead
  * @param sku_ids of everything that was decided, so of reads too
  */
-export function batchValues(deadline: string, sku_ids: Iterable<string>, writes: WriteSet): SqlValue[] {
-  const flows = [...writes.flows].sort((a, b) => inOrder(a.is, b.is));
-  const added = flows.filter(({ was }) => was === null).map(({ is }) => is);
-  const changed = flows.filter((change): change is Change => change.was !== null);
-  const held = flows.filter(({ was, is }) => is.status === 'pending' && was?.status !== 'pending');
-  const unheld = flows.filter(({ was, is }) => was?.status === 'pending' && is.status !== 'pending');
-  const slots = [...new Set([...sku_ids].map(slotOf))].sort((a, b) => a - b);
+export function partValues(deadline: string, sku_ids: Iterable<string>, writes: WriteSet): SqlValue[] {
+  const added: JsonRow[] = [];
+  const changed: JsonRow[] = [];
+  const held: JsonRow[] = [];
+  const unheld: JsonRow[] = [];
+  for (const { was, is } of writes.flows) {
+    const key = [hexOf(is.sku_id), hexOf(is.order_detail_id)];
+    const order_id = hexOf(is.order_id);
+    if (was === null) added.push([...key, order_id, is.quantity, is.attempt, FLOW_STATUS[is.status]]);
+    else changed.push([...key, ...changeValues(was, is)]);
+    if (is.status === 'pending' && was?.status !== 'pending') held.push([...key, order_id, is.attempt]);
+    if (is.status !== 'pending' && was?.status === 'pending') unheld.push(key);
+  }
   return [
     Buffer.from(deadline, 'latin1'),
-    json(slots),
-    json(added.map((flow) => [hexOf(flow.sku_id), hexOf(flow.order_detail_id), hexOf(flow.order_id), flow.quantity, flow.attempt, FLOW_STATUS[flow.status]])),
-    json(changed.map(changeValues)),
-    json([...writes.returns].sort((a, b) => inOrder(a, b) || compareIdentifiers(a.return_id, b.return_id)).map((entry) => [hexOf(entry.sku_id), hexOf(entry.order_detail_id), hexOf(entry.return_id), entry.quantity])),
-    json([...writes.adjustments].sort((a, b) => compareIdentifiers(a.sku_id, b.sku_id) || compareIdentifiers(a.adjustment_id, b.adjustment_id)).map((entry) => [hexOf(entry.sku_id), hexOf(entry.adjustment_id), entry.delta, entry.reason === null ? null : hexOf(entry.reason)])),
-    json(held.map(({ is }) => [hexOf(is.sku_id), hexOf(is.order_detail_id), hexOf(is.order_id), is.attempt])),
-    json(unheld.map(({ is }) => [hexOf(is.sku_id), hexOf(is.order_detail_id)])),
-    json(
-      [...writes.shelves]
-        .sort((a, b) => compareIdentifiers(a.sku_id, b.sku_id))
-        .map(({ sku_id, leaved, held: heldMore, leavedMin, totalMax, mustBeOnSale }) => [
-          hexOf(sku_id),
-          Math.max(0, leaved),
-          Math.max(0, -leaved),
-          Math.max(0, heldMore),
-          Math.max(0, -heldMore),
-          leavedMin,
-          totalMax,
-          Number(mustBeOnSale),
-        ]),
-    ),
+    jsonOf([...new Set([...sku_ids].map(slotOf))].sort((a, b) => a - b)),
+    ...[added, changed].map((rows) => sorted(rows, 2)),
+    sorted(writes.returns.map((entry) => [hexOf(entry.sku_id), hexOf(entry.order_detail_id), hexOf(entry.return_id), entry.quantity]), 3),
+    sorted(writes.adjustments.map((entry) => [hexOf(entry.sku_id), hexOf(entry.adjustment_id), entry.delta, entry.reason === null ? null : hexOf(entry.reason)]), 2),
+    ...[held, unheld].map((rows) => sorted(rows, 2)),
+    sorted(writes.shelves.map(shelfValues), 1),
   ];
 }
 
-type Change = FlowChange & { readonly was: NonNullable<FlowChange['was']> };
+type JsonRow = readonly JsonCell[];
 
-function changeValues({ was, is }: Change): (string | number)[] {
+function changeValues(was: LedgerFlow, is: LedgerFlow): JsonRow {
   const isNew = was.status === 'void' && (is.status === 'deducted' || is.status === 'pending');
   return [
-    ...[hexOf(is.sku_id), hexOf(is.order_detail_id)],
     ...[hexOf(was.order_id), was.attempt, was.quantity, was.returned, FLOW_STATUS[was.status]],
     ...[hexOf(is.order_id), is.attempt, is.quantity, is.returned, FLOW_STATUS[is.status], Number(isNew)],
   ];
 }
 
-function inOrder(a: FlowKey, b: FlowKey): number {
-  return compareIdentifiers(a.sku_id, b.sku_id) || compareIdentifiers(a.order_detail_id, b.order_detail_id);
+function shelfValues({ sku_id, leaved, held, leavedMin, totalMax, mustBeOnSale }: ShelfChange): JsonRow {
+  return [
+    ...[hexOf(sku_id), Math.max(0, leaved), Math.max(0, -leaved), Math.max(0, held), Math.max(0, -held)],
+    ...[leavedMin, totalMax, Number(mustBeOnSale)],
+  ];
 }
 
-/** Null for an empty list: its step is left out. */
-function json(rows: readonly (readonly JsonCell[] | number)[]): SqlJson | null {
-  return rows.length === 0 ? null : jsonOf(rows);
+/**
+ * In the order in which rows are locked: digits sort as their bytes do.
+ *
+ * @param keys how many of the first cells are the row's key
+ * @returns null for an empty list: its step is left out
+ */
+function sorted(rows: JsonRow[], keys: number): SqlJson | null {
+  if (rows.length === 0) return null;
+  return jsonOf(rows.sort((a, b) => compareCells(a, b, keys)));
+}
+
+function compareCells(a: JsonRow, b: JsonRow, keys: number): number {
+  for (let place = 0; place < keys; place += 1) {
+    const [ofA, ofB] = [a[place] ?? '', b[place] ?? ''];
+    if (ofA !== ofB) return ofA < ofB ? -1 : 1;
+  }
+  return 0;
 }

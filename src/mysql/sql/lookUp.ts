@@ -4,15 +4,18 @@ import type { Batchable } from '../../core/ledger/decide.ts';
 import type { ShelfRow } from '../../core/ledger/shelf.ts';
 import { flowKeyText } from '../../core/nouns.ts';
 import { slotOf } from '../../core/slots.ts';
+import type { DeadlineMs } from '../../core/nouns.ts';
+import type { Connection } from '../connection.ts';
 import type { Transaction } from '../transaction.ts';
 import { textOf } from './bytes.ts';
 import { hexOf, jsonOf } from './json.ts';
+import { quoted } from './quoted.ts';
 
 /**
- * Everything that operations look at, as it stood at one moment: one statement sees one moment. Of each item the stock
- * row of its SKU, and what stands under the ids it names.
+ * Everything that operations look at on one shard, as it stood at one moment: one statement sees one moment. Of each item the
+ * stock row of its SKU, and what stands under the ids it names.
  */
-const SQL = `
+const sqlFor = (schema: string): string => `
 SELECT w.item, o.epoch IS NOT NULL AS is_mine,
        s.opening_amount, s.leaved_amount, s.held_amount,
        s.sale_state = 'on' AND (s.sale_from IS NULL OR s.sale_from <= SYSDATE(6)) AS is_on_sale,
@@ -20,12 +23,12 @@ SELECT w.item, o.epoch IS NOT NULL AS is_mine,
   FROM (SELECT * FROM JSON_TABLE(?, '$[*]' COLUMNS (
          item FOR ORDINALITY, slot SMALLINT UNSIGNED PATH '$[0]', sku_id VARCHAR(128) PATH '$[1]', order_detail_id VARCHAR(128) PATH '$[2]',
          return_id VARCHAR(128) PATH '$[3]', adjustment_id VARCHAR(128) PATH '$[4]')) AS j) AS w
-  LEFT JOIN slot o FORCE INDEX (PRIMARY) ON o.slot = w.slot
-  LEFT JOIN flow f FORCE INDEX (PRIMARY) ON f.sku_id = UNHEX(w.sku_id) AND f.order_detail_id = UNHEX(w.order_detail_id)
-  LEFT JOIN flow_return r FORCE INDEX (PRIMARY)
+  LEFT JOIN ${schema}.slot o FORCE INDEX (PRIMARY) ON o.slot = w.slot
+  LEFT JOIN ${schema}.flow f FORCE INDEX (PRIMARY) ON f.sku_id = UNHEX(w.sku_id) AND f.order_detail_id = UNHEX(w.order_detail_id)
+  LEFT JOIN ${schema}.flow_return r FORCE INDEX (PRIMARY)
     ON r.sku_id = UNHEX(w.sku_id) AND r.order_detail_id = UNHEX(w.order_detail_id) AND r.return_id = UNHEX(w.return_id)
-  LEFT JOIN adjustment a FORCE INDEX (PRIMARY) ON a.sku_id = UNHEX(w.sku_id) AND a.adjustment_id = UNHEX(w.adjustment_id)
-  LEFT JOIN stock s FORCE INDEX (PRIMARY) ON s.sku_id = UNHEX(w.sku_id) AND s.sub_row = 0`;
+  LEFT JOIN ${schema}.adjustment a FORCE INDEX (PRIMARY) ON a.sku_id = UNHEX(w.sku_id) AND a.adjustment_id = UNHEX(w.adjustment_id)
+  LEFT JOIN ${schema}.stock s FORCE INDEX (PRIMARY) ON s.sku_id = UNHEX(w.sku_id) AND s.sub_row = 0`;
 
 interface Row {
   readonly item: number;
@@ -56,15 +59,41 @@ export interface LookedUp {
   readonly foreign: ReadonlySet<string>;
 }
 
-/**
- * Reads what some operations need to be decided.
- *
- * @param lock waits, under shared locks, for every transaction that is undecided about one of these rows
- * @param operations at least one
- */
-export async function lookUp(from: Pick<Transaction, 'rows'>, operations: readonly Batchable[], lock = false): Promise<LookedUp> {
+/** Operations of one shard, to be looked up. */
+export interface Question {
+  readonly schema: string;
+  /** At least one. */
+  readonly operations: readonly Batchable[];
+}
+
+/** Reads what some operations need to be decided, waiting under shared locks for everybody who is undecided about one of these rows. */
+export async function lookUpLocked(transaction: Transaction, { schema, operations }: Question): Promise<LookedUp> {
   const items = operations.flatMap(itemsOf);
-  const rows = await from.rows<Row>(lock ? `${SQL} LOCK IN SHARE MODE` : SQL, [jsonOf(items.map(itemValues))]);
+  return readingOf(items, await transaction.rows<Row>(`${textFor(schema)} LOCK IN SHARE MODE`, [jsonOf(items.map(itemValues))]));
+}
+
+/** Reads what the operations of some shards of one server need to be decided, in one round trip. @returns in their order */
+export async function lookUp(connection: Connection, questions: readonly Question[], deadlineMs: DeadlineMs): Promise<LookedUp[]> {
+  const items = questions.map(({ operations }) => operations.flatMap(itemsOf));
+  const found = await connection.script(
+    questions.map(({ schema }) => textFor(schema)),
+    items.map((ofShard) => jsonOf(ofShard.map(itemValues))),
+    deadlineMs,
+  );
+  return items.map((ofShard, index) => readingOf(ofShard, found[index] as Row[]));
+}
+
+const texts = new Map<string, string>();
+
+function textFor(schema: string): string {
+  const known = texts.get(schema);
+  if (known !== undefined) return known;
+  const text = sqlFor(quoted(schema));
+  texts.set(schema, text);
+  return text;
+}
+
+function readingOf(items: readonly Item[], rows: readonly Row[]): LookedUp {
   const flows = new Map<string, LedgerFlow | null>();
   const shelves = new Map<string, ShelfRow | null>();
   const returns = new Map<string, number | null>();

@@ -1,13 +1,14 @@
 import { skusOf } from '../../core/operation.ts';
-import type { Batchable, Decision } from '../../core/ledger/decide.ts';
+import type { Batchable } from '../../core/ledger/decide.ts';
 import type { DeadlineMs } from '../../core/nouns.ts';
-import type { NotMine, OutcomeOf } from '../../core/outcome.ts';
+import type { OutcomeOf } from '../../core/outcome.ts';
 import { hadNoEffect, reasonOf, SERVER_ERROR, ServerError } from '../failures.ts';
 import type { Shard } from '../shard.ts';
 import { findLocked } from '../sql/findLocked.ts';
 import { readHolds } from '../sql/holds.ts';
 import { WORK_MS } from '../transaction.ts';
 import { BatchUnanswered, runBatch } from './batch.ts';
+import type { Decisions } from './batch.ts';
 import { Hints } from './hints.ts';
 import { BatchQueue } from './queue.ts';
 import type { Errand } from './queue.ts';
@@ -23,32 +24,35 @@ const RECALL_MS = 200;
 
 interface Flight {
   readonly sku_ids: ReadonlySet<string>;
-  /** From the beginning where a SKU of it is known to be locked. */
+  /** From the beginning where it is known to be in trouble. */
   isLate: boolean;
 }
 
+/** What rides in one batch for one shard. */
+interface Part {
+  readonly shard: Shard;
+  readonly errands: readonly Errand[];
+}
+
 /**
- * Sends a shard's operations in batches: one is on its way, and what comes meanwhile is the next. Nothing waits for a
- * timer. Only when a batch is late, because somebody keeps a row of it locked, do others go past it.
+ * Sends the operations for all shards of one server in batches: one is on its way, and what comes meanwhile is the next.
+ * Nothing waits for a timer. Only when a batch is late, because somebody keeps a row of it locked, do others go past it.
+ *
+ * One transaction for all of them, because a COMMIT is most of what a small one costs; they share their server's fate anyway.
  */
-export class ShardWriter {
-  readonly #shard: Shard;
+export class ServerWriter {
   readonly #queue = new BatchQueue();
   readonly #hints = new Hints();
   readonly #flights = new Set<Flight>();
   #isPlanned = false;
 
-  constructor(shard: Shard) {
-    this.#shard = shard;
-  }
-
   /** Carries an operation out with others. It rejects only on a fault of its own. */
-  apply(operation: Batchable, deadlineMs: DeadlineMs): Promise<OutcomeOf<Batchable>> {
-    if (this.#queue.length >= this.#shard.pool.state().waiting_max) {
+  apply(shard: Shard, operation: Batchable, deadlineMs: DeadlineMs): Promise<OutcomeOf<Batchable>> {
+    if (this.#queue.lengthOf(shard) >= shard.waiting_max) {
       return Promise.resolve({ is: 'not_done', reason: 'too many requests wait for this shard' });
     }
     return new Promise((resolve, reject) => {
-      this.#queue.add({ operation, sku_ids: skusOf(operation), deadlineMs, resolve, reject });
+      this.#queue.add({ shard, operation, sku_ids: skusOf(operation), deadlineMs, resolve, reject });
       this.#plan();
     });
   }
@@ -67,7 +71,7 @@ export class ShardWriter {
     const isBusy = (sku_id: string): boolean => [...this.#flights].some(({ sku_ids }) => sku_ids.has(sku_id));
     while ([...this.#flights].every(({ isLate }) => isLate) && this.#flights.size < FLIGHTS_MAX) {
       for (const errand of this.#queue.takeExpired(performance.now() + WORK_MS)) errand.resolve({ is: 'not_done', reason: 'the deadline passed before work began' });
-      // The last place is kept for what nobody has locked.
+      // The last place is kept for what is in no trouble.
       const errands = this.#queue.takeBatch(isBusy, this.#flights.size < FLIGHTS_MAX - 1);
       if (errands.length === 0) return;
       void this.#fly(errands);
@@ -76,7 +80,7 @@ export class ShardWriter {
 
   async #fly(errands: readonly Errand[]): Promise<void> {
     const sku_ids = new Set(errands.flatMap((errand) => errand.sku_ids));
-    const flight: Flight = { sku_ids, isLate: [...sku_ids].some((sku_id) => this.#queue.isLocked(sku_id)) };
+    const flight: Flight = { sku_ids, isLate: errands.some((errand) => this.#queue.troubleOf(errand) !== null) };
     this.#flights.add(flight);
     const timer = setTimeout(() => {
       flight.isLate = true;
@@ -94,24 +98,27 @@ export class ShardWriter {
   }
 
   async #send(errands: readonly Errand[]): Promise<void> {
-    const operations = errands.map(({ operation }) => operation);
+    const parts = partsOf(errands);
+    const [first] = parts;
+    if (first === undefined) return;
+    const questions = parts.map(({ shard, errands: ofShard }) => ({ schema: shard.schema, operations: ofShard.map(({ operation }) => operation) }));
     // Everybody is to hear in time, so who waits for the shortest time sets the end.
     const endMs = Math.min(performance.now() + BATCH_MS, ...errands.map(({ deadlineMs }) => deadlineMs - RECALL_MS));
     try {
-      const decisions = await this.#shard.pool.lend(endMs, (connection) =>
-        runBatch(connection, this.#shard.clock, operations, (operation) => this.#hints.canGuess(operation), endMs),
+      const decisions = await first.shard.pool.lend(endMs, (connection) =>
+        runBatch(connection, first.shard.clock, questions, (operation) => this.#hints.canGuess(operation), endMs),
       );
       this.#queue.unlock(errands.flatMap(({ sku_ids }) => sku_ids));
-      await this.#answer(errands, decisions);
+      await Promise.all(parts.map((part, index) => this.#answer(part, decisions[index] ?? [])));
     } catch (error) {
-      if (error instanceof BatchUnanswered) await recallBatch(this.#shard, errands, error);
+      if (error instanceof BatchUnanswered) await Promise.all(parts.map(({ shard, errands: ofShard }, index) => recallBatch(shard, ofShard, error.intended[index] ?? [], error)));
       else if (error instanceof ServerError && error.number === SERVER_ERROR.lockWaitTimeout) await this.#sortOut(errands, error);
       else if (hadNoEffect(error)) for (const errand of errands) errand.resolve({ is: 'not_done', reason: reasonOf(error) });
       else throw error;
     }
   }
 
-  async #answer(errands: readonly Errand[], decisions: readonly (Decision | NotMine)[]): Promise<void> {
+  async #answer({ shard, errands }: Part, decisions: Decisions): Promise<void> {
     const again: Errand[] = [];
     const lacking: { readonly errand: Errand; readonly sku_ids: readonly string[] }[] = [];
     for (const [index, errand] of errands.entries()) {
@@ -121,16 +128,16 @@ export class ShardWriter {
       else if (decision.is === 'lacking') lacking.push({ errand, sku_ids: decision.sku_ids });
       else errand.resolve(decision);
     }
-    if (lacking.length > 0) again.push(...(await this.#nameHolders(lacking)));
+    if (lacking.length > 0) again.push(...(await this.#nameHolders(shard, lacking)));
     this.#queue.putBack(again);
   }
 
   /** @returns those who lack nothing any more */
-  async #nameHolders(lacking: readonly { readonly errand: Errand; readonly sku_ids: readonly string[] }[]): Promise<Errand[]> {
+  async #nameHolders(shard: Shard, lacking: readonly { readonly errand: Errand; readonly sku_ids: readonly string[] }[]): Promise<Errand[]> {
     const untilMs = performance.now() + WORK_MS;
     const wanted = [...new Set(lacking.flatMap(({ sku_ids }) => sku_ids))];
     try {
-      const holds = await this.#shard.pool.lend(untilMs, (connection) => readHolds({ rows: (sql, values) => connection.rows(sql, values, untilMs) }, wanted));
+      const holds = await shard.pool.lend(untilMs, (connection) => readHolds({ rows: (sql, values) => connection.rows(sql, values, untilMs) }, wanted));
       return lacking.flatMap(({ errand, sku_ids }) => {
         const ofErrand = holds.filter(({ sku_id }) => sku_ids.includes(sku_id));
         if (ofErrand.length === 0) return [errand];
@@ -152,9 +159,27 @@ export class ShardWriter {
       return;
     }
     const untilMs = performance.now() + WORK_MS;
-    const locked = await this.#shard.pool.lend(untilMs, (connection) => findLocked(connection, sku_ids, untilMs)).catch(() => []);
+    const locked = (
+      await Promise.all(
+        partsOf(errands).map(({ shard, errands: ofShard }) => {
+          const ofPart = [...new Set(ofShard.flatMap((errand) => errand.sku_ids))];
+          return shard.pool.lend(untilMs, (connection) => findLocked(connection, ofPart, untilMs)).catch(() => []);
+        }),
+      )
+    ).flat();
     // No stock row, so a flow or a slot: halves find out which.
     this.#queue.lock(locked.length > 0 ? locked : sku_ids.slice(0, Math.ceil(sku_ids.length / 2)));
     this.#queue.putBack(errands);
   }
+}
+
+/** By shard, in the same order everywhere: batches of several gateways lock rows of several shards. */
+function partsOf(errands: readonly Errand[]): Part[] {
+  const parts = new Map<Shard, Errand[]>();
+  for (const errand of errands) {
+    const part = parts.get(errand.shard);
+    if (part === undefined) parts.set(errand.shard, [errand]);
+    else part.push(errand);
+  }
+  return [...parts].map(([shard, ofShard]) => ({ shard, errands: ofShard })).sort((a, b) => a.shard.index - b.shard.index);
 }
