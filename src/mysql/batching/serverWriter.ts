@@ -1,4 +1,5 @@
 import { skusOf } from '../../core/operation.ts';
+import { DEFERRED } from '../../core/ledger/claim.ts';
 import type { Batchable } from '../../core/ledger/decide.ts';
 import type { DeadlineMs } from '../../core/nouns.ts';
 import type { OutcomeOf } from '../../core/outcome.ts';
@@ -24,8 +25,26 @@ const RECALL_MS = 200;
 
 interface Flight {
   readonly sku_ids: ReadonlySet<string>;
+  readonly timer: NodeJS.Timeout;
   /** From the beginning where it is known to be in trouble. */
   isLate: boolean;
+}
+
+/** An operation that lacks only units that are held. */
+interface Lacker {
+  readonly errand: Errand;
+  readonly sku_ids: readonly string[];
+}
+
+interface Told {
+  readonly errand: Errand;
+  readonly outcome: OutcomeOf<Batchable>;
+}
+
+interface Answers {
+  readonly shard: Shard;
+  readonly told: readonly Told[];
+  readonly lacking: readonly Lacker[];
 }
 
 /** What rides in one batch for one shard. */
@@ -68,8 +87,9 @@ export class ServerWriter {
   }
 
   #depart(): void {
-    const isBusy = (sku_id: string): boolean => [...this.#flights].some(({ sku_ids }) => sku_ids.has(sku_id));
     while ([...this.#flights].every(({ isLate }) => isLate) && this.#flights.size < FLIGHTS_MAX) {
+      const flights = [...this.#flights];
+      const isBusy = (sku_id: string): boolean => flights.some(({ sku_ids }) => sku_ids.has(sku_id));
       for (const errand of this.#queue.takeExpired(performance.now() + WORK_MS)) errand.resolve({ is: 'not_done', reason: 'the deadline passed before work began' });
       // The last place is kept for what is in no trouble.
       const errands = this.#queue.takeBatch(isBusy, this.#flights.size < FLIGHTS_MAX - 1);
@@ -79,25 +99,30 @@ export class ServerWriter {
   }
 
   async #fly(errands: readonly Errand[]): Promise<void> {
-    const sku_ids = new Set(errands.flatMap((errand) => errand.sku_ids));
-    const flight: Flight = { sku_ids, isLate: errands.some((errand) => this.#queue.troubleOf(errand) !== null) };
+    const flight: Flight = {
+      sku_ids: new Set(errands.flatMap((errand) => errand.sku_ids)),
+      isLate: errands.some((errand) => this.#queue.troubleOf(errand) !== null),
+      timer: setTimeout(() => {
+        flight.isLate = true;
+        this.#depart();
+      }, LATE_MS),
+    };
     this.#flights.add(flight);
-    const timer = setTimeout(() => {
-      flight.isLate = true;
-      this.#depart();
-    }, LATE_MS);
     try {
-      await this.#send(errands);
+      await this.#send(flight, errands);
     } catch (error) {
       for (const errand of errands) errand.reject(error);
     } finally {
-      clearTimeout(timer);
-      this.#flights.delete(flight);
-      this.#plan();
+      this.#land(flight);
     }
   }
 
-  async #send(errands: readonly Errand[]): Promise<void> {
+  #land(flight: Flight): void {
+    clearTimeout(flight.timer);
+    if (this.#flights.delete(flight)) this.#depart();
+  }
+
+  async #send(flight: Flight, errands: readonly Errand[]): Promise<void> {
     const parts = partsOf(errands);
     const [first] = parts;
     if (first === undefined) return;
@@ -109,7 +134,11 @@ export class ServerWriter {
         runBatch(connection, first.shard.clock, questions, (operation) => this.#hints.canGuess(operation), endMs),
       );
       this.#queue.unlock(errands.flatMap(({ sku_ids }) => sku_ids));
-      await Promise.all(parts.map((part, index) => this.#answer(part, decisions[index] ?? [])));
+      const answers = parts.map((part, index) => this.#sort(part, decisions[index] ?? []));
+      // The next batch leaves before the callers of this one are told: their answers are written while the server works.
+      this.#land(flight);
+      for (const { told } of answers) for (const { errand, outcome } of told) errand.resolve(outcome);
+      await Promise.all(answers.map(({ shard, lacking }) => this.#nameHolders(shard, lacking)));
     } catch (error) {
       if (error instanceof BatchUnanswered) await Promise.all(parts.map(({ shard, errands: ofShard }, index) => recallBatch(shard, ofShard, error.intended[index] ?? [], error)));
       else if (error instanceof ServerError && error.number === SERVER_ERROR.lockWaitTimeout) await this.#sortOut(errands, error);
@@ -118,36 +147,38 @@ export class ServerWriter {
     }
   }
 
-  async #answer({ shard, errands }: Part, decisions: Decisions): Promise<void> {
+  /** Puts back at once, before whatever came later, those who are to be decided again. @returns the others */
+  #sort({ shard, errands }: Part, decisions: Decisions): Answers {
     const again: Errand[] = [];
-    const lacking: { readonly errand: Errand; readonly sku_ids: readonly string[] }[] = [];
-    for (const [index, errand] of errands.entries()) {
-      const decision = decisions[index] ?? { is: 'deferred' };
+    const told: Told[] = [];
+    const lacking: Lacker[] = [];
+    errands.forEach((errand, index) => {
+      const decision = decisions[index] ?? DEFERRED;
       this.#hints.learn(errand.operation, decision);
       if (decision.is === 'deferred') again.push(errand);
       else if (decision.is === 'lacking') lacking.push({ errand, sku_ids: decision.sku_ids });
-      else errand.resolve(decision);
-    }
-    if (lacking.length > 0) again.push(...(await this.#nameHolders(shard, lacking)));
+      else told.push({ errand, outcome: decision });
+    });
     this.#queue.putBack(again);
+    return { shard, told, lacking };
   }
 
-  /** @returns those who lack nothing any more */
-  async #nameHolders(shard: Shard, lacking: readonly { readonly errand: Errand; readonly sku_ids: readonly string[] }[]): Promise<Errand[]> {
+  /** Tells those who lack only what carts hold which carts these are. Who lacks nothing any more is decided again. */
+  async #nameHolders(shard: Shard, lacking: readonly Lacker[]): Promise<void> {
+    if (lacking.length === 0) return;
     const untilMs = performance.now() + WORK_MS;
     const wanted = [...new Set(lacking.flatMap(({ sku_ids }) => sku_ids))];
     try {
       const holds = await shard.pool.lend(untilMs, (connection) => readHolds({ rows: (sql, values) => connection.rows(sql, values, untilMs) }, wanted));
-      return lacking.flatMap(({ errand, sku_ids }) => {
+      for (const { errand, sku_ids } of lacking) {
         const ofErrand = holds.filter(({ sku_id }) => sku_ids.includes(sku_id));
-        if (ofErrand.length === 0) return [errand];
-        errand.resolve({ is: 'pending', holds: ofErrand });
-        return [];
-      });
+        if (ofErrand.length > 0) errand.resolve({ is: 'pending', holds: ofErrand });
+        else this.#queue.putBack([errand]);
+      }
+      this.#plan();
     } catch (error) {
       if (!hadNoEffect(error)) throw error;
       for (const { errand } of lacking) errand.resolve({ is: 'not_done', reason: reasonOf(error) });
-      return [];
     }
   }
 
