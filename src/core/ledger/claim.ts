@@ -29,10 +29,11 @@ interface Judged {
 export function claim(ledger: Ledger, operation: Deduct | HoldLines): Deducted | Held | Refused | Pending | NotDone | Deferred | Lacking {
   const isHold = operation.kind === 'hold';
   const cart: CartKey = { order_id: operation.order_id, attempt: isHold ? operation.attempt : 0 };
-  const judged = operation.lines.map((line): Judged => {
+  const judged: Judged[] = [];
+  for (const line of operation.lines) {
     const flow = ledger.flow(line);
-    return { line, flow, verdict: flow === null ? 'new' : judgeStanding(cart, line, flow) };
-  });
+    judged.push({ line, flow, verdict: flow === null ? 'new' : judgeStanding(cart, line, flow) });
+  }
   const fresh = judged.every(isFresh) ? operation.lines : judged.filter(isFresh).map(({ line }) => line);
   const wanted = unitsOf(fresh);
   const obstacle = isClear(ledger, judged, wanted) ? null : findObstacle(ledger, judged, wanted);
@@ -40,13 +41,17 @@ export function claim(ledger: Ledger, operation: Deduct | HoldLines): Deducted |
     // What is done rests on guesses that the shard checks; what is not done must rest on what was read.
     return operation.lines.every((line) => ledger.wasRead(line)) ? obstacle : DEFERRED;
   }
-  for (const line of fresh) ledger.setFlow({ ...line, ...cart, returned: 0, status: isHold ? 'pending' : 'deducted' });
-  for (const [sku_id, units] of wanted) {
+  const { order_id, attempt } = cart;
+  const status = isHold ? 'pending' : 'deducted';
+  for (const { sku_id, order_detail_id, quantity } of fresh) ledger.setFlow({ sku_id, order_detail_id, order_id, attempt, quantity, returned: 0, status });
+  for (const { sku_id, units } of wanted) {
     if (isHold) ledger.shelf(sku_id)?.hold(units);
     else ledger.shelf(sku_id)?.sell(units);
   }
-  const lines = judged.map(({ line, flow, verdict }): DeductedLine => ({
-    ...line,
+  const lines = judged.map(({ line: { sku_id, order_detail_id, quantity }, flow, verdict }): DeductedLine => ({
+    sku_id,
+    order_detail_id,
+    quantity,
     replayed: verdict === 'replay' && flow?.status === 'deducted',
     returned: verdict === 'replay' ? (flow?.returned ?? 0) : 0,
   }));
@@ -58,9 +63,9 @@ function isFresh({ verdict }: Judged): boolean {
 }
 
 /** Whether nothing stands in the way: the same that `findObstacle` finds out, for the nearly always that it is so. */
-function isClear(ledger: Ledger, judged: readonly Judged[], wanted: ReadonlyMap<string, number>): boolean {
+function isClear(ledger: Ledger, judged: readonly Judged[], wanted: readonly Units[]): boolean {
   for (const each of judged) if (!isFresh(each) && each.verdict !== 'replay') return false;
-  for (const [sku_id, units] of wanted) {
+  for (const { sku_id, units } of wanted) {
     const shelf = ledger.shelf(sku_id);
     if (shelf === null || !shelf.isOnSale || !shelf.has(units)) return false;
   }
@@ -68,31 +73,39 @@ function isClear(ledger: Ledger, judged: readonly Judged[], wanted: ReadonlyMap<
 }
 
 /** What stands in the way of some lines, or null. */
-function findObstacle(ledger: Ledger, judged: readonly Judged[], wanted: ReadonlyMap<string, number>): Refused | Pending | NotDone | Deferred | Lacking | null {
+function findObstacle(ledger: Ledger, judged: readonly Judged[], wanted: readonly Units[]): Refused | Pending | NotDone | Deferred | Lacking | null {
   if (judged.some(({ verdict }) => verdict === 'late')) return { is: 'not_done', reason: 'this attempt was undone before it came' };
   const refusals = judged.flatMap((each) => refusalOf(ledger, each, wanted) ?? []);
-  const lacking = [...wanted].filter(([sku_id, units]) => ledger.shelf(sku_id)?.has(units) === false).map(([sku_id]) => sku_id);
+  const lacking = wanted.filter(({ sku_id, units }) => ledger.shelf(sku_id)?.has(units) === false).map(({ sku_id }) => sku_id);
   const isShort = lacking.length > 0 || refusals.some(({ code }) => code === 'insufficient_stock');
-  if (isShort && [...wanted.keys()].some((sku_id) => ledger.shelf(sku_id)?.isChanged === true)) return DEFERRED;
+  if (isShort && wanted.some(({ sku_id }) => ledger.shelf(sku_id)?.isChanged === true)) return DEFERRED;
   if (refusals.length > 0) return refusedLines(refusals);
   const held = judged.flatMap(({ verdict, flow }): Hold[] => (verdict === 'pending' && flow !== null ? [flow] : []));
   if (held.length > 0) return { is: 'pending', holds: held };
   return lacking.length > 0 ? { is: 'lacking', sku_ids: lacking } : null;
 }
 
-function refusalOf(ledger: Ledger, { line, verdict }: Judged, wanted: ReadonlyMap<string, number>): RefusedLine | null {
+function refusalOf(ledger: Ledger, { line, verdict }: Judged, wanted: readonly Units[]): RefusedLine | null {
   if (verdict === 'idempotency_conflict' || verdict === 'cancelled') return { ...line, code: verdict };
   if (verdict !== 'new' && verdict !== 'free') return null;
   const shelf = ledger.shelf(line.sku_id);
   if (shelf === null) return { ...line, code: 'unknown_sku' };
   if (!shelf.isOnSale) return { ...line, code: 'not_on_sale' };
-  const isShort = !shelf.hasWithHeld(wanted.get(line.sku_id) ?? 0);
+  const isShort = !shelf.hasWithHeld(wanted.find(({ sku_id }) => sku_id === line.sku_id)?.units ?? 0);
   return isShort ? { ...line, code: 'insufficient_stock', leaved_amount: shelf.leaved ?? 0 } : null;
 }
 
+/** Units of one SKU. */
+export interface Units {
+  readonly sku_id: string;
+  readonly units: number;
+}
+
 /** Units by SKU, in the order of what is given. */
-export function unitsOf(lines: readonly { readonly sku_id: string; readonly quantity: number }[]): Map<string, number> {
-  const units = new Map<string, number>();
-  for (const { sku_id, quantity } of lines) units.set(sku_id, (units.get(sku_id) ?? 0) + quantity);
-  return units;
+export function unitsOf(lines: readonly { readonly sku_id: string; readonly quantity: number }[]): Units[] {
+  const [first] = lines;
+  if (lines.length === 1 && first !== undefined) return [{ sku_id: first.sku_id, units: first.quantity }];
+  const sums = new Map<string, number>();
+  for (const { sku_id, quantity } of lines) sums.set(sku_id, (sums.get(sku_id) ?? 0) + quantity);
+  return [...sums].map(([sku_id, units]) => ({ sku_id, units }));
 }

@@ -86,12 +86,12 @@ function cancel(ledger: Ledger, { order_id, lines }: Cancel): CancelOutcome | De
   if (standing.every(({ flow }) => flow?.status === 'cancelled')) return { is: 'applied', replayed: true };
   // A tombstone has no rest, and perhaps no SKU.
   const rests = unitsOf(flows.filter((flow) => restOf(flow) > 0).map((flow) => ({ ...flow, quantity: restOf(flow) })));
-  for (const [sku_id, units] of rests) {
+  for (const { sku_id, units } of rests) {
     const shelf = shelfOf(ledger, { sku_id });
     if (!shelf.hasRoomFor(units)) return shelf.isChanged ? DEFERRED : refused('stock_limit');
   }
   for (const { key, flow } of standing) bury(ledger, order_id, key, flow);
-  for (const [sku_id, units] of rests) shelfOf(ledger, { sku_id }).add(units);
+  for (const { sku_id, units } of rests) shelfOf(ledger, { sku_id }).add(units);
   return { is: 'applied', replayed: false };
 }
 

@@ -49,7 +49,7 @@ export interface WriteSet {
  */
 export class Ledger {
   readonly #reading: Reading;
-  readonly #flows = new Map<string, LedgerFlow>();
+  readonly #flows = new Map<string, FlowChange>();
   readonly #shelves = new Map<string, Shelf | null>();
   readonly #returns = new Map<string, NewReturn>();
   readonly #adjustments = new Map<string, NewAdjustment>();
@@ -65,11 +65,12 @@ export class Ledger {
 
   flow(key: FlowKey): LedgerFlow | null {
     const text = flowKeyText(key);
-    return this.#flows.get(text) ?? this.#reading.flows.get(text) ?? null;
+    return this.#flows.get(text)?.is ?? this.#reading.flows.get(text) ?? null;
   }
 
   setFlow(flow: LedgerFlow): void {
-    this.#flows.set(flowKeyText(flow), flow);
+    const text = flowKeyText(flow);
+    this.#flows.set(text, { was: this.#reading.flows.get(text) ?? null, is: flow });
   }
 
   /** Null for a SKU that is certainly unknown. */
@@ -106,7 +107,7 @@ export class Ledger {
   /** Everything that was decided, in no order. */
   writeSet(): WriteSet {
     return {
-      flows: [...this.#flows].map(([text, is]) => ({ was: this.#reading.flows.get(text) ?? null, is })),
+      flows: [...this.#flows.values()],
       shelves: [...this.#shelves.values()].flatMap((shelf) => shelf?.change() ?? []),
       returns: [...this.#returns.values()],
       adjustments: [...this.#adjustments.values()],
