@@ -29,7 +29,7 @@ export const settingsSchema = Type.Object({
     description: 'the file that lists the shards: .ts, .js or .json',
   }),
   STOCKGATE_ENGINE: Type.Enum(['batching', 'textbook'], {
-    default: 'textbook',
+    default: 'batching',
     description: 'how stock is taken: many operations in one transaction, or a transaction for each',
   }),
   STOCKGATE_REQUEST_MS: milliseconds(3_000, 'the longest a request may take', 1_000),
