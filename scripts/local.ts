@@ -12,10 +12,11 @@ const program = new Command('npm run local --')
   .addOption(new Option('--data-dir <folder>', 'where servers and data are kept').env('DATA_DIR').default('.local'))
   .addOption(new Option('--port <port>', 'the public listener').env('PORT').default('8080'))
   .addOption(new Option('--admin-port <port>', 'the admin listener').env('ADMIN_PORT').default('8081'))
+  .addOption(new Option('--workers <count>', 'processes of the gateway, behind the same two listeners').env('STOCKGATE_WORKERS').argParser(wholeNumber(1)).default(1))
   .option('--servers <count>', 'how many MySQL servers carry the 16 shards', wholeNumber(1), 1)
   .parse();
 
-const options = program.opts<{ dataDir: string; port: string; adminPort: string; servers: number }>();
+const options = program.opts<{ dataDir: string; port: string; adminPort: string; workers: number; servers: number }>();
 const started: { stop(): Promise<unknown> }[] = [];
 
 /** Last started, first stopped. */
@@ -37,6 +38,7 @@ async function main(): Promise<void> {
     ...stack.environment,
     PORT: options.port,
     ADMIN_PORT: options.adminPort,
+    STOCKGATE_WORKERS: String(options.workers),
   });
   started.push(gateway);
   console.log(`ready ${gateway.publicUrl} admin ${gateway.adminUrl}`);

@@ -12,6 +12,7 @@ import type { Route } from './http/route.ts';
 import { listen } from './http/server.ts';
 import type { RunningServer } from './http/server.ts';
 import { atMostEvery } from './log.ts';
+import type { MetricsSnapshot } from './metrics/addUp.ts';
 import { createMetrics } from './metrics/metrics.ts';
 import { ShardAuditor } from './mysql/auditor.ts';
 import { openBookShards } from './mysql/bookShards.ts';
@@ -36,6 +37,8 @@ import { Routing } from './service/routing.ts';
 import { Sweeper } from './service/sweeper.ts';
 import { WatchedEngine } from './service/watchedEngine.ts';
 import type { NoVerdict } from './service/watchedEngine.ts';
+import { alone } from './workers/siblings.ts';
+import type { Siblings } from './workers/siblings.ts';
 
 /** Of operations without a verdict, one a second is logged for each shard and ending; all are counted. */
 const LOG_EVERY_MS = 1_000;
@@ -71,6 +74,8 @@ export interface Ports {
 export interface Gateway {
   readonly publicUrl: string;
   readonly adminUrl: string;
+  /** The series of this process. */
+  metricsSnapshot(): Promise<MetricsSnapshot>;
   /** Stops being ready, finishes what is in flight and lets go of the shards. Can be called again. */
   drain(): Promise<void>;
 }
@@ -80,12 +85,14 @@ export interface Gateway {
  * shards are missing; those are tried again for as long as it runs.
  *
  * @param decorate puts something around the ports; tests place their fail-points here
+ * @param siblings the other processes behind the same listeners
  * @throws when a listener's address cannot be used
  */
 export async function startGateway(
   config: Config,
   log: Logger,
   decorate: (ports: Ports) => Ports = (ports) => ports,
+  siblings: Siblings = alone(),
 ): Promise<Gateway> {
   const shards = config.shards.map(
     (shard, index) =>
@@ -133,18 +140,17 @@ export async function startGateway(
     readSku: (sku_id, deadlineMs) => readSku(parts, sku_id, deadlineMs),
     readFlows: (query, deadlineMs) => readFlows({ ...parts, journal: reader }, query, deadlineMs),
   };
-  let reconciling = false;
   const forAdmin: AdminServices = {
     async reconcile(sku_id, deadlineMs) {
-      if (reconciling) return { is: 'not_done', reason: 'another reconciliation is under way' };
-      reconciling = true;
+      const giveBack = await siblings.takeTurn();
+      if (giveBack === null) return { is: 'not_done', reason: 'another reconciliation is under way' };
       const books = openBookShards({ ...config, statementMs: BOOKS_STATEMENT_MS });
       try {
         const auditor = new ShardAuditor(books.shards);
         return await reconcile({ routing, auditor, reader: ports.reader }, { shardCount: shards.length, sku_id, deadlineMs });
       } finally {
         books.close();
-        reconciling = false;
+        giveBack();
       }
     },
     changeStock: (operation, deadlineMs) => changeStock(parts, operation, deadlineMs),
@@ -154,7 +160,7 @@ export async function startGateway(
       ready: started && draining === null && reader.shards().some(({ state }) => state === 'serving'),
       durable: reader.shards().every(({ state, durable }) => state !== 'serving' || durable === true),
     }),
-    metrics: () => metrics.scrape(),
+    metrics: () => siblings.metricsPage(() => metrics.scrape()),
     description: () => description,
   };
   const routesOfPublic = publicRoutes(forPublic);
@@ -206,6 +212,7 @@ export async function startGateway(
   return {
     publicUrl,
     adminUrl,
+    metricsSnapshot: () => metrics.snapshot(),
     drain() {
       draining ??= new Promise<void>((resolve) => setTimeout(resolve, config.leaveMs)).then(() => close(config.drainMs));
       return draining;

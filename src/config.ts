@@ -23,6 +23,12 @@ export const settingsSchema = Type.Object({
   STOCKGATE_TOKENS_FILE: text('a file with one token a line, instead of STOCKGATE_TOKENS'),
   STOCKGATE_ADMIN_TOKENS: text('bearer tokens of the admin listener, comma separated'),
   STOCKGATE_ADMIN_TOKENS_FILE: text('a file with one token a line, instead of STOCKGATE_ADMIN_TOKENS'),
+  STOCKGATE_WORKERS: Type.Integer({
+    minimum: 1,
+    maximum: 64,
+    default: 1,
+    description: 'processes behind the two listeners; each has connections and limits of its own. The flag --workers goes before',
+  }),
   STOCKGATE_SHARDS: Type.String({
     minLength: 1,
     default: 'shards.config.ts',
@@ -64,6 +70,8 @@ export interface ListenerConfig {
 export interface Config {
   readonly public: ListenerConfig;
   readonly admin: ListenerConfig;
+  /** Processes behind the listeners. */
+  readonly workers: number;
   readonly engine: Settings['STOCKGATE_ENGINE'];
   readonly requestMs: number;
   readonly statementMs: number;
@@ -75,15 +83,19 @@ export interface Config {
   readonly shards: readonly ShardConfig[];
 }
 
+/** What can be said on the command line too. */
+export type Flags = Partial<Pick<Settings, 'STOCKGATE_WORKERS'>>;
+
 const checkSettings = compileSettings(settingsSchema);
 
 /**
  * Reads the environment and the shards file, before anything is opened.
  *
+ * @param flags what was said on the command line, by the name of its variable; goes before the environment
  * @throws ConfigError with the path of every fault
  */
-export async function loadConfig(environment: NodeJS.ProcessEnv = process.env): Promise<Config> {
-  const checked = checkSettings(ownVariables(environment));
+export async function loadConfig(environment: NodeJS.ProcessEnv = process.env, flags: Flags = {}): Promise<Config> {
+  const checked = checkSettings({ ...ownVariables(environment), ...flags });
   if (!checked.ok) throw new ConfigError('the environment', checked.faults);
   const settings = checked.value;
   const relations = settingFaults(settings);
@@ -94,6 +106,7 @@ export async function loadConfig(environment: NodeJS.ProcessEnv = process.env): 
   return deepFreeze({
     public: listener('HOST', settings.HOST, settings.PORT, publicTokens),
     admin: listener('ADMIN_HOST', settings.ADMIN_HOST, settings.ADMIN_PORT, adminTokens),
+    workers: settings.STOCKGATE_WORKERS,
     engine: settings.STOCKGATE_ENGINE,
     requestMs: settings.STOCKGATE_REQUEST_MS,
     statementMs: settings.STOCKGATE_STATEMENT_MS,

@@ -4,7 +4,7 @@ import { runFile } from './support/command.ts';
 const WRONG: Readonly<Record<string, readonly (readonly string[])[]>> = {
   demo: [['--nonsense'], ['--clients', 'many']],
   replay: [['--nonsense'], [], ['a.csv', '--concurrency', '0'], ['a.csv', '--speed', 'fast'], ['a.csv', '--url', 'http://127.0.0.1:1'], ['a.csv', '--keep', '../a']],
-  local: [['--servers', '0'], ['elsewhere']],
+  local: [['--servers', '0'], ['--workers', '0'], ['elsewhere']],
   migrate: [['down'], ['status', '--timeout'], ['--timeout', 'soon', 'status'], []],
   reconcile: [['--nonsense'], ['--sku'], ['--sku', ' padded'], ['--timeout', 'soon'], ['everything']],
   test: [['--nonsense']],

@@ -123,7 +123,7 @@ describe('configuration', () => {
       expect(rest).to.deep.equal({
         public: { host: '127.0.0.1', port: 8080, tokens: [] },
         admin: { host: '127.0.0.1', port: 8081, tokens: [] },
-        ...{ requestMs: 3_000, statementMs: 1_000, drainMs: 5_000, leaveMs: 0 },
+        ...{ workers: 1, engine: 'textbook', requestMs: 3_000, statementMs: 1_000, drainMs: 5_000, leaveMs: 0 },
         ...{ relaxedAllowed: false, logLevel: 'info', initialShards: 4 },
       });
     });
@@ -133,9 +133,19 @@ describe('configuration', () => {
       expect([config.public.port, config.requestMs, config.relaxedAllowed, config.admin.host]).to.deep.equal([0, 2_000, true, '::1']);
     });
 
+    it('takes what was said on the command line before the environment', async () => {
+      const asked = environment({ STOCKGATE_WORKERS: '2' });
+      expect([(await loadConfig(asked)).workers, (await loadConfig(asked, { STOCKGATE_WORKERS: 3 })).workers]).to.deep.equal([2, 3]);
+      for (const [said, fault] of [[0, 'must be >= 1'], [NaN, 'must be integer'], [1.5, 'must be integer']] as const) {
+        expect(await faultOf(loadConfig(asked, { STOCKGATE_WORKERS: said }))).to.contain(`STOCKGATE_WORKERS: ${fault}`);
+      }
+    });
+
     const faults: readonly [NodeJS.ProcessEnv, string][] = [
       [{ PORT: '80a' }, 'PORT: must be integer'],
       [{ PORT: '80.5' }, 'PORT: must be integer'],
+      [{ STOCKGATE_WORKERS: '0' }, 'STOCKGATE_WORKERS: must be >= 1'],
+      [{ STOCKGATE_WORKERS: '65' }, 'STOCKGATE_WORKERS: must be <= 64'],
       [{ ADMIN_PORT: '65536' }, 'ADMIN_PORT: must be <= 65535'],
       [{ STOCKGATE_DRAIN_MS: '-1' }, 'STOCKGATE_DRAIN_MS: must be >= 10'],
       [{ STOCKGATE_RELAXED: 'yes' }, 'STOCKGATE_RELAXED: must be boolean'],

@@ -27,7 +27,8 @@ const STOP_MS = 15_000;
 export async function startGatewayProcess(environment: NodeJS.ProcessEnv, entry = 'src/main.ts'): Promise<GatewayProcess> {
   const child = supervise({
     command: process.execPath,
-    arguments: ['--import', 'tsx', projectPath(entry)],
+    // As `npm start` runs it.
+    arguments: ['--max-semi-space-size=64', '--import', 'tsx', projectPath(entry)],
     environment: { ...process.env, ...environment },
     workingDirectory: projectPath('.'),
     stdout: 'pipe',

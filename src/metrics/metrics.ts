@@ -1,5 +1,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { Aggregator } from 'prom-client';
 import type { LeftOver, ShardState } from '../core/ports.ts';
+import type { MetricsPage, MetricsSnapshot } from './addUp.ts';
 
 export interface Metrics {
   /** Counts one answered request. */
@@ -9,7 +11,9 @@ export interface Metrics {
   /** Notes what carts have left over on a shard; null when it could not be asked. */
   swept(shard: string, leftOver: LeftOver | null): void;
   /** Everything in the text form of Prometheus. */
-  scrape(): Promise<{ readonly contentType: string; readonly text: string }>;
+  scrape(): Promise<MetricsPage>;
+  /** The same for another process, which adds it up. */
+  snapshot(): Promise<MetricsSnapshot>;
 }
 
 const SHARD_STATES = ['untried', 'serving', 'unreachable', 'refused'] as const;
@@ -17,12 +21,18 @@ const SHARD_STATES = ['untried', 'serving', 'unreachable', 'refused'] as const;
 /**
  * Our series, on a registry of our own. No label names a SKU or an order: their number has no bound.
  *
+ * `aggregator` says what becomes of a series when several processes share a page. Of what each has for itself it is the
+ * sum, which is the library's own choice; of what all see alike it is the largest, for one may know more than the others.
+ *
  * @param shards asked at each scrape
  */
 export function createMetrics(shards: () => readonly ShardState[]): Metrics {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry, prefix: 'stockgate_' });
+  // A mean would hide the one process that is stuck.
+  for (const metric of registry.getMetricsAsArray()) if (metric.aggregator === 'average') metric.aggregator = 'max';
+  new Gauge({ name: 'stockgate_workers', help: 'Processes that answered for this page', registers }).set(1);
 
   const requests = new Counter({
     name: 'stockgate_requests_total',
@@ -44,10 +54,11 @@ export function createMetrics(shards: () => readonly ShardState[]): Metrics {
     registers,
   });
 
-  const perShard = (name: string, help: string, value: (state: ShardState) => number): void => {
+  const perShard = (name: string, help: string, value: (state: ShardState) => number, aggregator: Aggregator = 'sum'): void => {
     new Gauge({
       name,
       help,
+      aggregator,
       labelNames: ['shard'] as const,
       registers,
       collect() {
@@ -55,7 +66,7 @@ export function createMetrics(shards: () => readonly ShardState[]): Metrics {
       },
     });
   };
-  perShard('stockgate_breaker_open', '1 while the shard has not been answering', ({ breaker }) => Number(breaker === 'open'));
+  perShard('stockgate_breaker_open', '1 while the shard has not been answering', ({ breaker }) => Number(breaker === 'open'), 'max');
   perShard('stockgate_retries', 'Transactions tried again since the start', ({ retries }) => retries);
   perShard('stockgate_pool_connections', 'Open connections of the pool', ({ pool }) => pool.open);
   perShard('stockgate_pool_connections_max', 'Connections the pool may open', ({ pool }) => pool.connections_max);
@@ -65,6 +76,8 @@ export function createMetrics(shards: () => readonly ShardState[]): Metrics {
   new Gauge({
     name: 'stockgate_shard_state',
     help: '1 for the state the shard is in, 0 for the others',
+    // Where processes do not agree, each one's state is 1.
+    aggregator: 'max',
     labelNames: ['shard', 'state'] as const,
     registers,
     collect() {
@@ -74,7 +87,8 @@ export function createMetrics(shards: () => readonly ShardState[]): Metrics {
     },
   });
 
-  const ofCarts = (name: string, help: string): Gauge<'shard'> => new Gauge({ name, help, labelNames: ['shard'] as const, registers });
+  const ofCarts = (name: string, help: string): Gauge<'shard'> => 
+    new Gauge({ name, help, aggregator: 'max', labelNames: ['shard'] as const, registers });
   const cartsOpen = ofCarts('stockgate_carts_undecided', 'Carts without a verdict whose record is on the shard');
   const cartAge = ofCarts('stockgate_cart_undecided_oldest_seconds', 'Age of the oldest of them');
   const holdsOpen = ofCarts('stockgate_holds', 'Flows that are held for carts on the shard');
@@ -102,6 +116,7 @@ export function createMetrics(shards: () => readonly ShardState[]): Metrics {
     withoutVerdict(operation, ending) {
       withoutVerdict.inc({ operation, ending });
     },
+    snapshot: () => registry.getMetricsAsJSON(),
     scrape: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
   };
 }

@@ -1,0 +1,12 @@
+import { Command } from 'commander';
+import type { Flags } from './config.ts';
+
+/** Reads the command line. `--help` and what is not understood end the process, as with every command here. */
+export function readFlags(): Flags {
+  const { workers } = new Command('npm start --')
+    .description('Starts the gateway. Its settings are environment variables, listed in src/config.ts.')
+    .option('--workers <count>', 'processes behind the two listeners (STOCKGATE_WORKERS, or 1)', Number)
+    .parse()
+    .opts<{ workers?: number }>();
+  return workers === undefined ? {} : { STOCKGATE_WORKERS: workers };
+}

@@ -1,0 +1,32 @@
+import { AggregatorRegistry } from 'prom-client';
+import type { Registry } from 'prom-client';
+
+/** What Prometheus reads. */
+export interface MetricsPage {
+  readonly contentType: string;
+  readonly text: string;
+}
+
+/** The series of one process at one moment, as they can be sent to another process. */
+export type MetricsSnapshot = Awaited<ReturnType<Registry['getMetricsAsJSON']>>;
+
+/** Makes one page of several processes' series, each added up as its `aggregator` says. */
+export async function pageOf(snapshots: readonly MetricsSnapshot[]): Promise<MetricsPage> {
+  const registry = added(snapshots);
+  return { contentType: registry.contentType, text: await registry.metrics() };
+}
+
+/** Adds up several snapshots to one. */
+export function addUp(snapshots: readonly MetricsSnapshot[]): Promise<MetricsSnapshot> {
+  return added(snapshots).getMetricsAsJSON();
+}
+
+/** What stays true of a process that has ended or does not answer: what it counted, but not how it stood. */
+export function whatStays(snapshot: MetricsSnapshot): MetricsSnapshot {
+  // The types know an enumeration of numbers; the library writes words.
+  return snapshot.filter(({ type }) => ['counter', 'histogram'].includes(String(type)));
+}
+
+function added(snapshots: readonly MetricsSnapshot[]): Registry {
+  return AggregatorRegistry.aggregate<'text/plain; version=0.0.4; charset=utf-8'>([...snapshots]);
+}

@@ -1,0 +1,169 @@
+import cluster from 'node:cluster';
+import type { Logger } from 'pino';
+import type { Config } from '../config.ts';
+import type { Addresses, ToPrimary } from './messages.ts';
+import { PageOfAll } from './pageOfAll.ts';
+import { Slot } from './slot.ts';
+
+const PING_EVERY_MS = 1_000;
+
+/** How a worker ends that has drained. */
+const DRAINED = 'exited with code 0';
+
+/** Why the workers as a whole cannot go on, in words for whoever started them. */
+export class WorkersError extends Error {}
+
+/**
+ * The process that starts the workers, replaces those that end and adds up their metrics. It holds no shard and answers no
+ * request.
+ *
+ * The workers accept connections themselves, from sockets they share. The other way of Node.js, to accept here and hand
+ * them out in turn, was tried: a connection on its way to a worker that is killed is then neither answered nor closed, nor
+ * does one that is stuck let go of the next. Each turn of a worker's loop accepts one connection, so the idle take more.
+ */
+export class Primary {
+  readonly #log: Logger;
+  readonly #onReady: (addresses: Addresses) => void;
+  readonly #slots: readonly Slot[];
+  readonly #pages: PageOfAll;
+  #config: Config;
+  #addresses: Addresses | null = null;
+  #saidReady = false;
+  /** Who reconciles. */
+  #turnOf: Slot | null = null;
+  #draining = false;
+  #endedBadly = false;
+  #end: () => void = () => undefined;
+  #fail: (failure: WorkersError) => void = () => undefined;
+
+  /** @param onReady told once, when every worker listens */
+  constructor(config: Config, log: Logger, onReady: (addresses: Addresses) => void) {
+    this.#config = config;
+    this.#log = log;
+    this.#onReady = onReady;
+    cluster.schedulingPolicy = cluster.SCHED_NONE;
+    this.#slots = Array.from({ length: config.workers }, (_, index) => new Slot({
+      number: index + 1,
+      onMessage: (slot, message) => this.#hear(slot, message),
+      onReady: (slot, addresses) => this.#serves(slot, addresses),
+      onEnded: (slot, ended) => this.#ended(slot, ended),
+    }));
+    this.#pages = new PageOfAll(() =>
+      this.#slots
+        .filter(({ state }) => state === 'serving')
+        .map((slot) => ({ number: slot.number, ask: (round: number) => slot.say({ is: 'tell_metrics', round }) })),
+    );
+  }
+
+  /**
+   * Starts the workers and keeps them running; resolves when they have drained.
+   *
+   * @throws WorkersError when none of them can start, or one did not drain in order
+   */
+  async run(): Promise<void> {
+    const watch = setInterval(() => {
+      for (const slot of this.#slots) {
+        const { number, pid } = slot;
+        if (!slot.ping()) this.#log.error({ worker: number, worker_pid: pid }, 'worker does not answer and is killed');
+      }
+    }, PING_EVERY_MS);
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#end = resolve;
+        this.#fail = reject;
+        for (const slot of this.#slots) slot.fork();
+      });
+      if (this.#endedBadly) throw new WorkersError('a worker did not drain in order');
+    } finally {
+      clearInterval(watch);
+      this.kill();
+    }
+  }
+
+  /** Lets all workers drain at once; then `run` resolves. */
+  drain(): void {
+    this.#draining = true;
+    for (const slot of this.#slots) slot.drain();
+    this.#endWhenOver();
+  }
+
+  /** Ends all workers at once. */
+  kill(): void {
+    for (const slot of this.#slots) slot.kill();
+  }
+
+  #hear(slot: Slot, message: ToPrimary): void {
+    switch (message.is) {
+      case 'here':
+        slot.say({ is: 'start', config: this.#config });
+        if (this.#draining) slot.say({ is: 'drain' });
+        return;
+      case 'metrics':
+        this.#pages.told(slot.number, message.round, message.snapshot);
+        return;
+      case 'ask_page':
+        this.#pages.page().then(
+          (page) => slot.say({ is: 'page', ask: message.ask, page }),
+          (error: unknown) => this.#log.error({ err: error }, 'fault'),
+        );
+        return;
+      case 'ask_turn': {
+        const granted = this.#turnOf === null;
+        if (granted) this.#turnOf = slot;
+        slot.say({ is: 'turn', ask: message.ask, granted });
+        return;
+      }
+      case 'give_turn':
+        if (this.#turnOf === slot) this.#turnOf = null;
+        return;
+      case 'ready':
+      case 'failed':
+      case 'pong':
+        return;
+    }
+  }
+
+  /**
+   * Workers that ask for port 0 share one free port for as long as one of them lives. When all have ended it is free again,
+   * and the next ones must ask for it by its number: callers know it.
+   */
+  #keepPorts(): void {
+    if (this.#addresses === null || this.#slots.some(({ lives }) => lives)) return;
+    const { publicUrl, adminUrl } = this.#addresses;
+    this.#config = {
+      ...this.#config,
+      public: { ...this.#config.public, port: Number(new URL(publicUrl).port) },
+      admin: { ...this.#config.admin, port: Number(new URL(adminUrl).port) },
+    };
+  }
+
+  #serves(slot: Slot, addresses: Addresses): void {
+    this.#log.info({ worker: slot.number, worker_pid: slot.pid }, 'worker serving');
+    this.#addresses = addresses;
+    if (this.#saidReady || !this.#slots.every(({ state }) => state === 'serving')) return;
+    this.#saidReady = true;
+    this.#onReady(addresses);
+  }
+
+  #ended(slot: Slot, { pid, how, pauseMs }: { readonly pid: number; readonly how: string; readonly pauseMs: number | null }): void {
+    this.#pages.ended(slot.number);
+    this.#keepPorts();
+    if (this.#turnOf === slot) this.#turnOf = null;
+    if (this.#draining) {
+      this.#endedBadly ||= how !== DRAINED;
+      this.#endWhenOver();
+      return;
+    }
+    const failures = this.#slots.map(({ failure }) => failure);
+    // Each of them has tried and failed: one more start would fail too.
+    if (failures.every((failure) => failure !== null)) {
+      this.#fail(new WorkersError([...new Set(failures)].join('\n')));
+      return;
+    }
+    this.#log.error({ worker: slot.number, worker_pid: pid, how, pause_ms: pauseMs }, 'worker ended');
+  }
+
+  #endWhenOver(): void {
+    if (this.#slots.every(({ state }) => state === 'over')) this.#end();
+  }
+}
