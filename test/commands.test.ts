@@ -8,6 +8,7 @@ const WRONG: Readonly<Record<string, readonly (readonly string[])[]>> = {
   migrate: [['down'], ['status', '--timeout'], ['--timeout', 'soon', 'status'], []],
   reconcile: [['--nonsense'], ['--sku'], ['--sku', ' padded'], ['--timeout', 'soon'], ['everything']],
   test: [['--nonsense']],
+  bench: [['--nonsense'], ['--arms', 'nonsense'], ['--arms', 'echo'], ['--rounds', '0'], ['--connections', 'many']],
   check: [['--nonsense']],
   planted: [['--nonsense'], ['--only'], ['--only', 'nonsense']],
 };

@@ -123,7 +123,7 @@ describe('configuration', () => {
       expect(rest).to.deep.equal({
         public: { host: '127.0.0.1', port: 8080, tokens: [] },
         admin: { host: '127.0.0.1', port: 8081, tokens: [] },
-        ...{ workers: 1, engine: 'textbook', requestMs: 3_000, statementMs: 1_000, drainMs: 5_000, leaveMs: 0 },
+        ...{ workers: 1, engine: 'batching', requestMs: 3_000, statementMs: 1_000, drainMs: 5_000, leaveMs: 0 },
         ...{ relaxedAllowed: false, logLevel: 'info', initialShards: 4 },
       });
     });

@@ -57,10 +57,9 @@ describe('the life of a gateway', () => {
     await holder.beginTransaction();
     await holder.query('SELECT * FROM stock FOR UPDATE');
     const answers = Array.from({ length: 20 }, () => deduct(gateway, sku(0)));
-    await eventually('all are in flight', 2_000, async () => {
-      const pool = (await shardsOf(gateway))[0]?.pool;
-      return pool !== undefined && pool.busy + pool.waiting === 20;
-    });
+    await eventually('the first are in flight', 2_000, async () => (await shardsOf(gateway))[0]?.pool.busy === 1);
+    // How many share its connection cannot be seen; all were sent long ago.
+    await new Promise((resolve) => setTimeout(resolve, 300));
 
     gateway.signal('SIGTERM');
     const readiness = (): Promise<number> =>

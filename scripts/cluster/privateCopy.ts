@@ -1,21 +1,15 @@
 /** A server installed for this checkout alone, out of Debian or Ubuntu packages, without root: unpacked, never installed. */
-import { access, mkdir, readFile, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { debianSources, download, machineMirrors } from './apt.ts';
 import { identify, productName } from './installation.ts';
 import type { Installation, ServerKind } from './installation.ts';
 import { makeOnce } from './ownership.ts';
 import { run } from './run.ts';
+import { readSystem, releaseSources } from './system.ts';
+import { firstPresent, loadedBy, unpack } from './unpack.ts';
 
-const UNPACK_LIMIT_MS = 120_000;
 const VERSION_LIMIT_MS = 20_000;
-const UNPACKERS = 2;
-
-/** Each processor's name for its library folders, and the program that loads dynamically linked ones. */
-const PLATFORMS: Partial<Record<NodeJS.Architecture, { libraries: string; loader: string }>> = {
-  x64: { libraries: 'x86_64-linux-gnu', loader: 'ld-linux-x86-64.so.2' },
-  arm64: { libraries: 'aarch64-linux-gnu', loader: 'ld-linux-aarch64.so.1' },
-};
 
 /** Half of what the packages bring is of no use to a server: Perl for helper scripts, tools, manuals. */
 const NEEDLESS_PACKAGE = /^(perl|libperl)/;
@@ -35,10 +29,7 @@ export interface Candidate {
 /** What could be unpacked on this machine, the best one first within each kind. */
 export async function listCandidates(debianMirror: string | undefined): Promise<Candidate[]> {
   const system = await readSystem();
-  const release = {
-    origin: system.name,
-    sources: async () => (debianMirror !== undefined && system.isDebian ? debianSources([debianMirror], system.codename) : undefined),
-  };
+  const release = { origin: system.name, sources: () => releaseSources(system, debianMirror) };
   const unstable = async (scratch: string): Promise<string> => {
     if (debianMirror !== undefined) return debianSources([debianMirror], 'unstable');
     if (!system.isDebian) throw new Error('this is not Debian: STOCKGATE_DEBIAN_MIRROR must name a mirror');
@@ -67,7 +58,8 @@ export async function privateCopy(candidate: Candidate, directory: string, say: 
     say(`fetching ${candidate.packages[0]} from ${candidate.origin}`);
     const files = await download({ directory: scratch, ...(sources !== undefined && { sources }) }, candidate.packages);
     say(`unpacking ${files.length} packages`);
-    await unpack(files, join(temporary, 'prefix'));
+    const needed = files.filter((file) => !NEEDLESS_PACKAGE.test(basename(file)));
+    await unpack(needed, join(temporary, 'prefix'), NEEDLESS_DIRECTORIES);
     await rm(scratch, { recursive: true });
     const [program, ...rest] = (await locate(candidate.kind, temporary)).command;
     const { stdout } = await run({ command: program, arguments: [...rest, '--version'], timeoutMs: VERSION_LIMIT_MS });
@@ -80,34 +72,15 @@ export async function privateCopy(candidate: Candidate, directory: string, say: 
   return { kind: candidate.kind, version, origin: `private copy from ${candidate.origin}`, command, ...places };
 }
 
-async function unpack(files: readonly string[], prefix: string): Promise<void> {
-  await mkdir(prefix);
-  const queue = files.filter((file) => !NEEDLESS_PACKAGE.test(basename(file)));
-  const work = async (): Promise<void> => {
-    for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
-      await run({ command: 'dpkg-deb', arguments: ['-x', file, prefix], timeoutMs: UNPACK_LIMIT_MS });
-    }
-  };
-  await Promise.all(Array.from({ length: UNPACKERS }, work));
-  await Promise.all(NEEDLESS_DIRECTORIES.map((part) => rm(join(prefix, part), { recursive: true, force: true })));
-}
-
-/**
- * How to run what lies in a private copy. The packages' own loader and libraries are used, so the copy may need a newer
- * C library than the machine has.
- */
+/** How to run what lies in a private copy. */
 async function locate(kind: ServerKind, home: string): Promise<Pick<Installation, 'command' | 'arguments' | 'shareDirectories'>> {
-  const platform = PLATFORMS[process.arch];
-  if (platform === undefined) throw new Error(`there is no recipe for a private copy on ${process.arch}`);
-  const usr = join(home, 'prefix', 'usr');
-  // Older releases keep the C library in /lib, newer ones in /usr/lib.
-  const libraries = [join(usr, 'lib', platform.libraries), join(home, 'prefix', 'lib', platform.libraries), join(usr, 'lib/mysql/private')];
-  const loader = await firstPresent(libraries.map((folder) => join(folder, platform.loader)));
+  const prefix = join(home, 'prefix');
+  const usr = join(prefix, 'usr');
   const program = await firstPresent([join(usr, 'sbin', kind === 'mysql' ? 'mysqld' : 'mariadbd')]);
   const shareDirectories = [join(usr, 'share/mysql'), join(usr, 'share/mariadb')];
   const share = await firstPresent(shareDirectories);
   return {
-    command: [loader, '--library-path', libraries.join(':'), program],
+    command: await loadedBy(prefix, program, ['usr/lib/mysql/private']),
     arguments: [
       `--basedir=${usr}`,
       `--plugin-dir=${join(usr, 'lib/mysql/plugin')}`,
@@ -116,17 +89,4 @@ async function locate(kind: ServerKind, home: string): Promise<Pick<Installation
     ],
     shareDirectories,
   };
-}
-
-async function firstPresent(paths: readonly string[]): Promise<string> {
-  for (const path of paths) if (await access(path).then(() => true, () => false)) return path;
-  throw new Error(`the packages do not hold ${paths.map((path) => basename(path))[0]}`);
-}
-
-/** What /etc/os-release says of this machine. */
-async function readSystem(): Promise<{ name: string; codename: string; isDebian: boolean }> {
-  const text = await readFile('/etc/os-release', 'utf8').catch(() => '');
-  const field = (name: string): string => new RegExp(`^${name}="?([^"\\n]*)"?$`, 'm').exec(text)?.[1] ?? '';
-  const name = `${field('NAME').replace(' GNU/Linux', '')} ${field('VERSION_ID') || field('VERSION_CODENAME')}`.trim();
-  return { name: name || 'an unknown system', codename: field('VERSION_CODENAME'), isDebian: field('ID') === 'debian' };
 }

@@ -17,18 +17,25 @@ export interface GatewayProcess {
 const START_MS = 30_000;
 const STOP_MS = 15_000;
 
+/** As `npm start` runs it: with the usual small space for new objects, what is in flight is copied again and again. */
+export const GATEWAY_FLAGS: readonly string[] = ['--max-semi-space-size=64'];
+
 /**
  * Starts `src/main.ts` and waits for its line on standard output.
  *
  * @param environment added to this process's own
  * @param entry another composition root, which prints the same line
+ * @param flags of Node.js
  * @throws when it ends or says nothing in time
  */
-export async function startGatewayProcess(environment: NodeJS.ProcessEnv, entry = 'src/main.ts'): Promise<GatewayProcess> {
+export async function startGatewayProcess(
+  environment: NodeJS.ProcessEnv,
+  entry = 'src/main.ts',
+  flags: readonly string[] = GATEWAY_FLAGS,
+): Promise<GatewayProcess> {
   const child = supervise({
     command: process.execPath,
-    // As `npm start` runs it.
-    arguments: ['--max-semi-space-size=64', '--import', 'tsx', projectPath(entry)],
+    arguments: [...flags, '--import', 'tsx', projectPath(entry)],
     environment: { ...process.env, ...environment },
     workingDirectory: projectPath('.'),
     stdout: 'pipe',

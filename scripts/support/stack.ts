@@ -21,7 +21,11 @@ export interface Stack {
   stop(): Promise<void>;
 }
 
-export interface StackOptions extends Pick<ClusterOptions, 'servers' | 'dataDirectory' | 'say' | 'kind'> {
+export interface StackOptions extends Pick<ClusterOptions, 'servers' | 'dataDirectory' | 'say' | 'kind' | 'extraArguments'> {
+  /** Servers that run already and are left running; absent: started, and stopped with the stack. */
+  readonly cluster?: Cluster;
+  /** Absent: 16. */
+  readonly shardCount?: number;
   /** Keep the data under this name; absent: throw everything away at the end. */
   readonly keep?: string;
   /** Which server a shard is on; absent: spread evenly, neighbours together, as in `shards.config.ts`. */
@@ -33,9 +37,9 @@ export interface StackOptions extends Pick<ClusterOptions, 'servers' | 'dataDire
 const SHARDS = 16;
 const MIGRATE_MS = 60_000;
 
-/** Starts servers, spreads 16 shards over them and migrates them. @throws when any step fails; nothing is left behind */
+/** Starts servers, spreads shards over them and migrates them. @throws when any step fails; nothing is left behind */
 export async function startStack(options: StackOptions): Promise<Stack> {
-  const cluster = await startCluster(options);
+  const cluster = options.cluster ?? (await startCluster(options));
   const name = `stockgate_${options.keep ?? randomBytes(4).toString('hex')}`;
   const directory = ownPath(join(resolve(options.dataDirectory), 'runs', 'stack'));
   const file = join(directory, 'shards.json');
@@ -45,7 +49,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const stop = async (): Promise<void> => {
     // Servers of our own are thrown away whole; on somebody else's only our schemas go.
     if (options.keep === undefined && first?.pid === undefined) await dropSchemas(shards.map(({ address }) => address));
-    await cluster.stop();
+    if (options.cluster === undefined) await cluster.stop();
     rmSync(directory, { recursive: true, force: true });
   };
   try {
@@ -53,7 +57,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     writeFileSync(file, JSON.stringify(shardsFile(cluster, name, options), null, 2));
     const loaded = await loadShards(file, environment);
     shards = loaded.shards;
-    options.say(`migrating ${SHARDS} shards`);
+    options.say(`migrating ${shards.length} ${shards.length === 1 ? 'shard' : 'shards'}`);
     const results = await migrateShards({
       migrator: new KnexMigrator({
         addresses: shards.map(({ address }) => address),
@@ -75,10 +79,11 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 }
 
 function shardsFile({ servers }: Cluster, name: string, options: StackOptions): ShardsFile {
-  const { pool = { connections: 8, waiting: 1_000 }, serverOf = (shard) => Math.floor((shard * servers.length) / SHARDS) } = options;
+  const { shardCount = SHARDS, pool = { connections: 8, waiting: 1_000 } } = options;
+  const { serverOf = (shard) => Math.floor((shard * servers.length) / shardCount) } = options;
   return {
-    initialShards: SHARDS,
-    shards: Array.from({ length: SHARDS }, (_, shard) => {
+    initialShards: shardCount,
+    shards: Array.from({ length: shardCount }, (_, shard) => {
       const server = servers[serverOf(shard)];
       if (server === undefined) throw new Error('a cluster has at least one server');
       const number = String(shard).padStart(2, '0');

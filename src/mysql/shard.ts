@@ -49,6 +49,8 @@ export class Shard {
   readonly tried: Promise<void>;
   readonly retryBudget = new RetryBudget();
   readonly clock = new ShardClock();
+  /** Operations that wait for a batch. */
+  readonly batchRoom: WaitingRoom;
   readonly #breaker: Breaker;
   readonly #connectMs: number;
   readonly #options: ShardOptions;
@@ -62,6 +64,7 @@ export class Shard {
     this.#connectMs = options.connectMs ?? options.statementMs;
     this.tried = new Promise((resolve) => (this.#wasTried = resolve));
     const room = new WaitingRoom(options.waiting_max);
+    this.batchRoom = new WaitingRoom(options.waiting_max);
     this.flowGate = new Gate(1, room);
     this.skuGate = new Gate(Math.ceil(options.connections_max / 2), room);
     this.#breaker = new Breaker(breakerOptions(options.connections_max));
@@ -91,10 +94,6 @@ export class Shard {
     return JSON.stringify([host, port, user, password]);
   }
 
-  get waiting_max(): number {
-    return this.#options.waiting_max;
-  }
-
   /** Whether it is fit for use and answers, as far as is known. */
   get isServing(): boolean {
     return this.#state === 'serving' && !this.#breaker.isOpen;
@@ -106,6 +105,7 @@ export class Shard {
   }
 
   state(): ShardState {
+    const pool = this.pool.state();
     return {
       shard: this.#options.shard,
       name: this.#options.name,
@@ -115,7 +115,7 @@ export class Shard {
       breaker: this.#breaker.isOpen ? 'open' : 'closed',
       retries: this.retryBudget.retries,
       server_version: this.#check?.server_version ?? null,
-      pool: this.pool.state(),
+      pool: { ...pool, waiting: pool.waiting + this.batchRoom.count },
     };
   }
 

@@ -22,24 +22,20 @@ const LINES_MAX = 512;
  */
 export class BatchQueue {
   #waiting: Errand[] = [];
-  readonly #waitingOf = new Map<Shard, number>();
   readonly #locked = new Set<string>();
 
-  /** How many wait for a shard. */
-  lengthOf(shard: Shard): number {
-    return this.#waitingOf.get(shard) ?? 0;
-  }
-
-  add(errand: Errand): void {
+  /** @returns false when too many wait for the shard already */
+  add(errand: Errand): boolean {
+    if (!errand.shard.batchRoom.enter()) return false;
     this.#waiting.push(errand);
-    this.#count(errand, 1);
+    return true;
   }
 
-  /** Puts back what was taken, before all others. */
+  /** Puts back what was taken, before all others and above the bound. */
   putBack(errands: readonly Errand[]): void {
     if (errands.length === 0) return;
+    for (const { shard } of errands) shard.batchRoom.enter(Infinity);
     this.#waiting = [...errands, ...this.#waiting];
-    for (const errand of errands) this.#count(errand, 1);
   }
 
   lock(sku_ids: Iterable<string>): void {
@@ -55,7 +51,7 @@ export class BatchQueue {
     if (this.#waiting.every(({ deadlineMs }) => deadlineMs >= latestMs)) return [];
     const expired = this.#waiting.filter(({ deadlineMs }) => deadlineMs < latestMs);
     this.#waiting = this.#waiting.filter(({ deadlineMs }) => deadlineMs >= latestMs);
-    for (const errand of expired) this.#count(errand, -1);
+    for (const { shard } of expired) shard.batchRoom.leave();
     return expired;
   }
 
@@ -80,7 +76,7 @@ export class BatchQueue {
       trouble = ofErrand;
       taken.push(errand);
       lines += errand.sku_ids.length;
-      this.#count(errand, -1);
+      errand.shard.batchRoom.leave();
     }
     this.#waiting = left;
     return taken;
@@ -90,9 +86,5 @@ export class BatchQueue {
   troubleOf({ shard, sku_ids }: Errand): string | Shard | null {
     if (!shard.isServing) return shard;
     return this.#locked.size === 0 ? null : (sku_ids.find((sku_id) => this.#locked.has(sku_id)) ?? null);
-  }
-
-  #count({ shard }: Errand, by: number): void {
-    this.#waitingOf.set(shard, this.lengthOf(shard) + by);
   }
 }

@@ -67,12 +67,10 @@ export class ServerWriter {
 
   /** Carries an operation out with others. It rejects only on a fault of its own. */
   apply(shard: Shard, operation: Batchable, deadlineMs: DeadlineMs): Promise<OutcomeOf<Batchable>> {
-    if (this.#queue.lengthOf(shard) >= shard.waiting_max) {
-      return Promise.resolve({ is: 'not_done', reason: 'too many requests wait for this shard' });
-    }
     return new Promise((resolve, reject) => {
-      this.#queue.add({ shard, operation, sku_ids: skusOf(operation), deadlineMs, resolve, reject });
-      this.#plan();
+      const entered = this.#queue.add({ shard, operation, sku_ids: skusOf(operation), deadlineMs, resolve, reject });
+      if (entered) this.#plan();
+      else resolve({ is: 'not_done', reason: 'too many requests wait for this shard' });
     });
   }
 

@@ -1,0 +1,79 @@
+/** What is measured, as data. */
+
+/** A process that takes orders. */
+export type ServerName = 'echo' | 'gateway' | 'gateway_1_shard' | 'textbook' | 'redis';
+
+/** Which SKUs there are, and how much of each. */
+export type GoodsName = 'hot' | 'many' | 'sold_out' | 'carts';
+
+export interface Arm {
+  readonly name: string;
+  readonly server: ServerName;
+  readonly goods: GoodsName;
+  readonly mixed: boolean;
+  /** Outcomes by the gateway's own count that belong here; others are no work done, and void a run when there are many. */
+  readonly answers: readonly string[];
+  /** Turns requests away when too many wait; they are no work done, and void nothing. */
+  readonly mayShed: boolean;
+  /** In a few words, for the table. */
+  readonly what: string;
+}
+
+const arm = (name: string, server: ServerName, goods: GoodsName, what: string, more: Partial<Arm> = {}): Arm => ({
+  name,
+  server,
+  goods,
+  mixed: false,
+  mayShed: false,
+  answers: ['deducted'],
+  what,
+  ...more,
+});
+
+export const ARMS: readonly Arm[] = [
+  arm('echo', 'echo', 'hot', 'bare Koa, parses the order and answers the same bytes'),
+  arm('echo_carts', 'echo', 'carts', 'the same with the bodies of carts'),
+  arm('hot', 'gateway', 'hot', 'one hot SKU'),
+  arm('many', 'gateway', 'many', '1,024 SKUs on 16 shards of one server'),
+  arm('sold_out', 'gateway', 'sold_out', 'one SKU that is sold out', { answers: ['deducted', 'insufficient_stock'] }),
+  arm('mixed', 'gateway', 'many', '1,024 SKUs, 10 % replays and 5 % shorts', { mixed: true, answers: ['deducted', 'replayed', 'insufficient_stock'] }),
+  arm('carts', 'gateway', 'carts', 'three lines on three shards', { mayShed: true }),
+  arm('one_shard', 'gateway_1_shard', 'many', '1,024 SKUs on one shard'),
+  arm('textbook_hot', 'textbook', 'hot', 'a transaction per request, one hot SKU, best pool', { mayShed: true }),
+  arm('textbook_many', 'textbook', 'many', 'a transaction per request, 1,024 SKUs, best pool', { mayShed: true }),
+  arm('redis', 'redis', 'hot', 'Koa and a Redis script, nothing on disk'),
+];
+
+export function armCalled(name: string): Arm {
+  const found = ARMS.find((candidate) => candidate.name === name);
+  if (found === undefined) throw new Error(`no arm is called ${name}; there are ${ARMS.map((each) => each.name).join(', ')}`);
+  return found;
+}
+
+/** How hard the load presses. */
+export type Pressure = 'all_out' | 'half_of_peak' | 'one_client';
+
+/** An arm that is held against another: each of its runs stands between two of the other's. */
+export interface Comparison {
+  readonly arm: string;
+  readonly reference: string;
+  readonly pressure: Pressure;
+  /** Only with so many connections; absent: with all that are asked for. */
+  readonly connections?: number;
+}
+
+const against = (reference: string, arms: readonly string[], more: Partial<Comparison> = {}): Comparison[] =>
+  arms.map((name) => ({ arm: name, reference, pressure: 'all_out', ...more }));
+
+/** Half of an arm's peak is known once it was measured all out, so that comes first. */
+export const COMPARISONS: readonly Comparison[] = [
+  ...against('echo', ['hot', 'many', 'sold_out']),
+  ...against('echo', ['hot', 'many'], { pressure: 'half_of_peak', connections: 256 }),
+  ...against('many', ['mixed']),
+  ...against('one_shard', ['many'], { connections: 1_024 }),
+  ...against('echo_carts', ['carts']),
+  ...against('redis', ['hot']),
+  ...against('textbook_hot', ['hot']),
+  ...against('textbook_hot', ['hot'], { pressure: 'one_client', connections: 1 }),
+  ...against('textbook_many', ['many']),
+];

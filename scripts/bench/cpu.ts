@@ -1,0 +1,20 @@
+import { readFileSync } from 'node:fs';
+
+/** Linux tells user space in hundredths of a second, whatever the kernel counts in. */
+const TICKS_PER_SECOND = 100;
+
+/** The CPU time a process has used so far, all its threads together; null where it is not on this machine. */
+export function cpuSeconds(pid: number | undefined): number | null {
+  if (pid === undefined) return null;
+  try {
+    return ticksIn(readFileSync(`/proc/${pid}/stat`, 'utf8')) / TICKS_PER_SECOND;
+  } catch {
+    return null;
+  }
+}
+
+/** User and system time in the text of /proc/PID/stat, whose second field, the program's name, may hold blanks and brackets. */
+export function ticksIn(stat: string): number {
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return Number(fields[11]) + Number(fields[12]);
+}

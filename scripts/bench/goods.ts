@@ -1,0 +1,52 @@
+import { initialOwner, slotOf } from '../../src/core/slots.ts';
+import type { GoodsName } from './arms.ts';
+
+/** What a run sells: SKUs nobody has seen before, and the baskets that customers choose from. */
+export interface Goods {
+  /** What the ids of the run begin with; no other run's do. */
+  readonly prefix: string;
+  readonly sku_ids: readonly string[];
+  /** Units of each SKU at the beginning. */
+  readonly opening: number;
+  readonly baskets: readonly (readonly string[])[];
+}
+
+const SKUS = 1_024;
+const LINES_OF_CART = 3;
+const CARTS = 1_024;
+
+/** More than any run sells, and less than `QUANTITY_SHORT` asks for. */
+export const OPENING = 999_999;
+/** Gone in the first moments of a run. */
+const OPENING_SOLD_OUT = 500;
+
+const COUNTS: Readonly<Record<GoodsName, number>> = { hot: 1, sold_out: 1, many: SKUS, carts: SKUS };
+
+/** @param shardCount for carts, whose lines lie on as many shards as they have lines */
+export function goodsFor(name: GoodsName, prefix: string, shardCount: number): Goods {
+  const sku_ids = Array.from({ length: COUNTS[name] }, (_, number) => `${prefix}-sku-${String(number).padStart(4, '0')}`);
+  return {
+    prefix,
+    sku_ids,
+    opening: name === 'sold_out' ? OPENING_SOLD_OUT : OPENING,
+    baskets: name === 'carts' ? cartsOf(sku_ids, shardCount) : sku_ids.map((sku_id) => [sku_id]),
+  };
+}
+
+export function shardOf(sku_id: string, shardCount: number): number {
+  return initialOwner(slotOf(sku_id), shardCount);
+}
+
+/** Carts of neighbours in the list of SKUs, each on a shard of its own. */
+function cartsOf(sku_ids: readonly string[], shardCount: number): string[][] {
+  if (shardCount < LINES_OF_CART) throw new Error('a cart of three lines needs three shards');
+  return Array.from({ length: CARTS }, (_, first) => {
+    const lines = new Map<number, string>();
+    for (let step = 0; lines.size < LINES_OF_CART; step += 1) {
+      const sku_id = sku_ids[(first + step) % sku_ids.length] ?? '';
+      const shard = shardOf(sku_id, shardCount);
+      if (!lines.has(shard)) lines.set(shard, sku_id);
+    }
+    return [...lines.values()];
+  });
+}

@@ -1,0 +1,50 @@
+import { run } from '../../cluster/run.ts';
+import { projectPath } from '../../support/paths.ts';
+import type { Counted, LoadOptions } from './contract.ts';
+
+/** Sends load and counts. */
+export type Generator = (options: LoadOptions) => Promise<Counted>;
+
+/** Of wrk. With two on two processors, the connections of one of them starve beside those under test. */
+const THREADS = 1;
+const GRACE_MS = 30_000;
+
+/** wrk: costs little, and sends whenever a connection was answered. @param command the program, and what comes before its arguments */
+export function wrk(command: readonly [string, ...string[]]): Generator {
+  const [program, ...before] = command;
+  return async ({ url, basketFile, prefix, mixed, connections, seconds, rate }) => {
+    if (rate !== undefined) throw new Error('wrk keeps no rate');
+    const { stdout } = await run({
+      command: program,
+      arguments: [
+        ...before,
+        ...['-t', String(THREADS), '-c', String(connections), '-d', `${seconds}s`, '--timeout', '5s'],
+        ...['-s', projectPath('scripts/bench/load/traffic.lua'), `${url}/v1/deductions`, '--', basketFile, prefix, mixed ? 'mixed' : 'plain'],
+      ],
+      timeoutMs: seconds * 1_000 + GRACE_MS,
+    });
+    return parseCounted(stdout);
+  };
+}
+
+/** The built-in one: keeps a rate when it is given one, and measures from when a request was due. */
+export const builtIn: Generator = async (options) => {
+  const { stdout } = await run({
+    command: process.execPath,
+    arguments: ['--import', 'tsx', projectPath('scripts/bench/load/main.ts'), JSON.stringify(options)],
+    timeoutMs: options.seconds * 1_000 + GRACE_MS,
+  });
+  return parseCounted(stdout);
+};
+
+const FIELDS = ['requests', 'refused', 'broken', 'seconds', 'made', 'again', 'short', 'cpuSeconds', 'p50Ms', 'p99Ms'] as const;
+
+/** Finds the line with the counts in what a generator printed. @throws when there is none, or a count is missing */
+export function parseCounted(printed: string): Counted {
+  const line = printed.split('\n').findLast((candidate) => candidate.startsWith('{'));
+  if (line === undefined) throw new Error(`the load generator printed no counts: ${printed.slice(0, 500)}`);
+  const counted = JSON.parse(line) as Counted;
+  const missing = FIELDS.filter((field) => !Number.isFinite(counted[field]));
+  if (missing.length > 0) throw new Error(`the load generator did not count ${missing.join(', ')}: ${line}`);
+  return counted;
+}

@@ -1,0 +1,77 @@
+-- Orders for wrk: wrk -s traffic.lua URL -- BASKET_FILE PREFIX plain|mixed. The same traffic as orders.ts makes.
+-- A request is put together from ready parts, as the generator shares the processor with those it measures.
+local AGAIN_AFTER = 1024
+local threads = {}
+
+function setup(thread)
+  thread:set('place', #threads)
+  threads[#threads + 1] = thread
+end
+
+made, again, short = 0, 0, 0
+local baskets, chosen, turn, prefix, mixed = {}, {}, 0, '', false
+
+-- The parts of a request around its id, which stands in it once for the order and once for each line.
+local function parts_of(skus, quantity, head, id_length)
+  local around = { '{"order_id":"', '","lines":[{"order_detail_id":"' }
+  for number, sku in ipairs(skus) do
+    local rest = '-' .. number .. '","sku_id":"' .. sku .. '","quantity":' .. quantity .. '}'
+    around[#around + 1] = rest .. (number < #skus and ',{"order_detail_id":"' or ']}')
+  end
+  local length = (#around - 1) * id_length
+  for _, part in ipairs(around) do length = length + #part end
+  around[1] = head .. 'Content-Length: ' .. length .. '\r\n\r\n' .. around[1]
+  return around
+end
+
+local function request_of(around, id)
+  if #around == 3 then return around[1] .. id .. around[2] .. id .. around[3] end
+  return table.concat(around, id)
+end
+
+function init(args)
+  prefix, mixed = args[2] .. '-' .. place .. '-', args[3] == 'mixed'
+  local head = 'POST /v1/deductions HTTP/1.1\r\nHost: ' .. wrk.host .. ':' .. wrk.port .. '\r\nContent-Type: application/json\r\n'
+  local id_length = #prefix + 8
+  for line in io.lines(args[1]) do
+    local skus = {}
+    for sku in line:gmatch('[^,]+') do skus[#skus + 1] = sku end
+    baskets[#baskets + 1] = { enough = parts_of(skus, 1, head, id_length), short = parts_of(skus, 1000000, head, id_length) }
+  end
+  math.randomseed(place + 1)
+end
+
+local function new_order()
+  local basket = math.random(#baskets)
+  chosen[made % AGAIN_AFTER] = basket
+  made = made + 1
+  return request_of(baskets[basket].enough, prefix .. string.format('%08d', made - 1))
+end
+
+function request()
+  if not mixed then return new_order() end
+  turn = turn + 1
+  local kind = turn % 20
+  if kind == 5 then
+    short = short + 1
+    return request_of(baskets[math.random(#baskets)].short, prefix .. string.format('%08d', 90000000 + short))
+  end
+  if kind % 10 == 0 and made >= AGAIN_AFTER then
+    again = again + 1
+    return request_of(baskets[chosen[made % AGAIN_AFTER]].enough, prefix .. string.format('%08d', made - AGAIN_AFTER))
+  end
+  return new_order()
+end
+
+function done(summary, latency)
+  local sum = { made = 0, again = 0, short = 0 }
+  for _, thread in ipairs(threads) do
+    for name in pairs(sum) do sum[name] = sum[name] + thread:get(name) end
+  end
+  local errors = summary.errors
+  print(string.format(
+    '{"requests":%d,"refused":%d,"broken":%d,"seconds":%.6f,"made":%d,"again":%d,"short":%d,"cpuSeconds":%.3f,"p50Ms":%.3f,"p99Ms":%.3f}',
+    summary.requests, errors.status, errors.connect + errors.read + errors.write + errors.timeout, summary.duration / 1e6,
+    sum.made, sum.again, sum.short, os.clock(), latency:percentile(50) / 1e3, latency:percentile(99) / 1e3
+  ))
+end

@@ -1,0 +1,113 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Arm, Pressure } from './arms.ts';
+import { cpuSeconds } from './cpu.ts';
+import { goodsFor } from './goods.ts';
+import type { Goods } from './goods.ts';
+import type { Counted } from './load/contract.ts';
+import { builtIn } from './load/run.ts';
+import { readOutcomes, unexpected } from './outcomes.ts';
+import type { Outcomes } from './outcomes.ts';
+import { contradictions } from './proof.ts';
+import type { Serving, World } from './world.ts';
+
+/** One measured run of an arm. */
+export interface Run {
+  readonly arm: string;
+  readonly pressure: Pressure;
+  readonly connections: number;
+  /** Answers a second of the kinds that belong to the arm. */
+  readonly rate: number;
+  readonly counted: Counted;
+  /** Answers of other kinds, as the gateway counted them. */
+  readonly others: Readonly<Record<string, number>>;
+  /** Of each process, for each answer that counts; null where it is not known. */
+  readonly cpuMicros: { readonly server: number | null; readonly store: number | null; readonly generator: number };
+  /** Why the run does not count; empty when it does. */
+  readonly faults: readonly string[];
+}
+
+export interface RunOptions {
+  readonly arm: Arm;
+  readonly pressure: Pressure;
+  readonly connections: number;
+  readonly seconds: number;
+  /** With `half_of_peak`. */
+  readonly rate?: number;
+}
+
+/** More answers of other kinds, or broken connections, and the run is about something else. */
+const OTHERS_SHARE_MAX = 0.01;
+const BROKEN_SHARE_MAX = 0.001;
+/** For what was under way when the load ended: at most as long as a request may take. */
+const SETTLE_MS = 4_000;
+const SETTLE_POLL_MS = 100;
+
+let runs = 0;
+
+/** Opens goods of its own, sends the load, and reads the books. */
+export async function measure(world: World, serving: Serving, options: RunOptions): Promise<Run> {
+  const { arm, connections, seconds, pressure, rate } = options;
+  runs += 1;
+  const goods = goodsFor(arm.goods, `r${String(runs).padStart(4, '0')}`, world.stack.shards.length);
+  await serving.shelves?.open(goods);
+  const basketFile = join(world.scratch, 'baskets');
+  writeFileSync(basketFile, goods.baskets.map((skus) => `${skus.join(',')}\n`).join(''));
+  const before = await look(serving, 'before');
+  const generator = pressure === 'all_out' ? world.generator : builtIn;
+  const load = { url: serving.url, basketFile, prefix: goods.prefix, mixed: arm.mixed, connections, seconds };
+  const counted = await generator({ ...load, ...(rate !== undefined && { rate }) });
+  const after = await look(serving, 'after');
+  const { share, others } = unexpected(before.outcomes, after.outcomes, arm.answers);
+  const good = counted.requests * (1 - share);
+  const micros = (from: number | null, to: number | null): number | null => (from === null || to === null ? null : ((to - from) * 1e6) / good);
+  return {
+    arm: arm.name,
+    pressure,
+    connections,
+    rate: good / counted.seconds,
+    counted,
+    others,
+    cpuMicros: {
+      server: micros(before.serverCpu, after.serverCpu),
+      store: micros(before.storeCpu, after.storeCpu),
+      generator: (counted.cpuSeconds * 1e6) / good,
+    },
+    faults: [...(await settled(serving, goods, counted)), ...loadFaults(arm, counted, share, others)],
+  };
+}
+
+interface Look {
+  readonly outcomes: Outcomes;
+  readonly serverCpu: number | null;
+  readonly storeCpu: number | null;
+}
+
+/** @param side of the run: a scrape costs CPU too, so it is made outside */
+async function look({ pid, storePid, adminUrl }: Serving, side: 'before' | 'after'): Promise<Look> {
+  const clocks = (): Omit<Look, 'outcomes'> => ({ serverCpu: cpuSeconds(pid), storeCpu: cpuSeconds(storePid) });
+  const early = clocks();
+  const outcomes = adminUrl === null ? new Map<string, number>() : await readOutcomes(adminUrl);
+  return { outcomes, ...(side === 'before' ? clocks() : early) };
+}
+
+/** Reads the books until they hold, for a while: requests are still under way, and carts have holds to settle. */
+async function settled({ shelves }: Serving, goods: Goods, counted: Counted): Promise<string[]> {
+  if (shelves === null) return counted.requests === 0 ? ['no request was answered'] : [];
+  const untilMs = performance.now() + SETTLE_MS;
+  for (;;) {
+    await sleep(SETTLE_POLL_MS);
+    const standing = await shelves.read(goods);
+    const faults = contradictions(counted, standing, goods.baskets[0]?.length ?? 1);
+    if (faults.length === 0 || performance.now() > untilMs) return faults;
+  }
+}
+
+function loadFaults(arm: Arm, { requests, refused, broken }: Counted, othersShare: number, others: Readonly<Record<string, number>>): string[] {
+  const faults: string[] = [];
+  if (broken > requests * BROKEN_SHARE_MAX) faults.push(`${broken} connections broke or were silent`);
+  if (!arm.mayShed && othersShare > OTHERS_SHARE_MAX) faults.push(`answers of other kinds: ${JSON.stringify(others)}`);
+  if ((arm.server === 'echo' || arm.server === 'redis') && refused > 0) faults.push(`${refused} answers of 400 and above`);
+  return faults;
+}

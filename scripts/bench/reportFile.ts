@@ -1,0 +1,61 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { availableParallelism, cpus } from 'node:os';
+import { dirname } from 'node:path';
+import { projectPath } from '../support/paths.ts';
+import { armRows } from './armRows.ts';
+import type { ArmRow } from './armRows.ts';
+import { FIGURES, figureRow } from './figures.ts';
+import type { FigureRow } from './figures.ts';
+import type { Measured } from './rounds.ts';
+import { NODE_FLAGS } from './world.ts';
+import type { World } from './world.ts';
+
+/** All that a run of the benchmark found out, as it stands in the JSON file. */
+export interface Report extends Pick<Measured, 'runs' | 'pools'> {
+  readonly commit: string;
+  /** True when files of the checkout differ from the commit. */
+  readonly isDirty: boolean;
+  readonly measuredAt: string;
+  readonly product: string;
+  readonly generator: string;
+  readonly machine: { readonly cores: number; readonly processor: string; readonly node: string; readonly nodeFlags: readonly string[] };
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly figures: readonly FigureRow[];
+  readonly arms: readonly ArmRow[];
+  /** Why it does not count; empty when it does. */
+  readonly faults: readonly string[];
+}
+
+/** @param ids which figures were asked for; null: all */
+export function reportOf(world: World, measured: Measured, { rounds, seconds, ids }: { rounds: number; seconds: number; ids: readonly string[] | null }): Report {
+  return {
+    ...commitOfCheckout(),
+    measuredAt: new Date().toISOString(),
+    product: world.product,
+    generator: world.generatorName,
+    machine: { cores: availableParallelism(), processor: cpus()[0]?.model ?? '', node: process.versions.node, nodeFlags: NODE_FLAGS },
+    rounds,
+    seconds,
+    figures: FIGURES.filter(({ id }) => ids === null || ids.includes(id)).map((figure) => figureRow(figure, measured.pairs)),
+    arms: armRows(measured),
+    faults: measured.runs.flatMap(({ arm, connections, faults }) => faults.map((fault) => `${arm}, ${connections} connections: ${fault}`)),
+    pools: measured.pools,
+    runs: measured.runs,
+  };
+}
+
+export function writeJson(file: string, value: unknown): void {
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, `${JSON.stringify(value, null, 2)}\n`);
+}
+
+function commitOfCheckout(): Pick<Report, 'commit' | 'isDirty'> {
+  const git = (...parameters: string[]): string => execFileSync('git', parameters, { cwd: projectPath('.'), encoding: 'utf8' }).trim();
+  try {
+    return { commit: git('rev-parse', '--short', 'HEAD'), isDirty: git('status', '--porcelain') !== '' };
+  } catch {
+    return { commit: 'no commit', isDirty: true };
+  }
+}

@@ -1,0 +1,83 @@
+import mysql from 'mysql2/promise';
+import type { Connection, RowDataPacket } from 'mysql2/promise';
+import type { ShardConfig } from '../../src/shardsFile.ts';
+import type { Goods } from './goods.ts';
+import { shardOf } from './goods.ts';
+
+/** What stands in the databases of one run's goods. */
+export interface Standing {
+  readonly opening: number;
+  readonly leaved: number;
+  readonly held: number;
+  /** Units of flows that stand, less what came back. */
+  readonly deducted: number;
+  readonly flowCount: number;
+  /** SKUs whose row is not what their flows say, or is missing. */
+  readonly differences: readonly string[];
+}
+
+/** Straight access to the shelves of a set of shards, past any gateway. */
+export interface Shelves {
+  readonly shardCount: number;
+  /** Puts a run's goods on their shelves. */
+  open(goods: Goods): Promise<void>;
+  /** Reads them back, each shard in one statement. */
+  read(goods: Goods): Promise<Standing>;
+  close(): Promise<void>;
+}
+
+const READ = `
+SELECT s.sku_id, s.opening_amount, s.leaved_amount, s.held_amount, COALESCE(f.deducted, 0) AS deducted, COALESCE(f.pending, 0) AS pending,
+       COALESCE(f.flow_count, 0) AS flow_count
+  FROM stock s
+  LEFT JOIN (SELECT sku_id, SUM(IF(status = 'pending', 0, quantity - returned)) AS deducted, SUM(IF(status = 'pending', quantity, 0)) AS pending,
+                    COUNT(*) AS flow_count
+               FROM flow WHERE sku_id >= ? AND sku_id < ? AND status <> 'void' GROUP BY sku_id) f ON f.sku_id = s.sku_id
+ WHERE s.sku_id >= ? AND s.sku_id < ?`;
+
+export async function openShelves(shards: readonly ShardConfig[]): Promise<Shelves> {
+  const connections = await Promise.all(shards.map(({ address }) => connectTo(address)));
+  const shardCount = shards.length;
+  return {
+    shardCount,
+    async open({ sku_ids, opening }) {
+      await Promise.all(
+        connections.map(async (connection, shard) => {
+          const rows = sku_ids.filter((sku_id) => shardOf(sku_id, shardCount) === shard).map((sku_id) => [sku_id, 0, opening, opening]);
+          if (rows.length > 0) await connection.query('INSERT INTO stock (sku_id, sub_row, opening_amount, leaved_amount) VALUES ?', [rows]);
+        }),
+      );
+    },
+    async read({ prefix, sku_ids }) {
+      const range = [`${prefix}-`, `${prefix}.`];
+      const all = await Promise.all(connections.map(async (connection) => (await connection.query<RowDataPacket[]>(READ, [...range, ...range]))[0]));
+      return standingOf(all.flat(), sku_ids.length);
+    },
+    async close() {
+      await Promise.all(connections.map((connection) => connection.end()));
+    },
+  };
+}
+
+export function connectTo({ host, port, user, password, schema }: ShardConfig['address']): Promise<Connection> {
+  return mysql.createConnection({ host, port, user, password, database: schema });
+}
+
+function standingOf(rows: readonly RowDataPacket[], skuCount: number): Standing {
+  const sum = (column: string): number => rows.reduce((total, row) => total + Number(row[column]), 0);
+  const isOdd = (row: RowDataPacket): boolean =>
+    Number(row['leaved_amount']) < 0 ||
+    Number(row['held_amount']) !== Number(row['pending']) ||
+    Number(row['opening_amount']) - Number(row['leaved_amount']) - Number(row['held_amount']) !== Number(row['deducted']);
+  return {
+    opening: sum('opening_amount'),
+    leaved: sum('leaved_amount'),
+    held: sum('held_amount'),
+    deducted: sum('deducted'),
+    flowCount: sum('flow_count'),
+    differences: [
+      ...rows.filter(isOdd).map((row) => String(row['sku_id'])),
+      ...(rows.length === skuCount ? [] : [`${rows.length} of ${skuCount} stock rows`]),
+    ],
+  };
+}

@@ -1,0 +1,47 @@
+import { printTable } from '../support/report.ts';
+import type { ArmRow } from './armRows.ts';
+import type { FigureRow } from './figures.ts';
+import type { Report } from './reportFile.ts';
+import type { Spread } from './statistics.ts';
+
+/** Prints a report for people. */
+export function printReport({ figures, arms, pools, machine, product, generator, commit, isDirty, rounds, seconds }: Report): void {
+  console.log(`\n${product}; load by ${generator}; ${machine.cores} cores, Node.js ${machine.node}; ${commit}${isDirty ? ' with changes' : ''}; ${rounds} rounds of ${seconds} s\n`);
+  printTable(['', 'what', 'connections', 'floor', 'goal', 'median [min..max]', 'verdict'], figures.map(figureCells));
+  console.log();
+  printTable(
+    ['arm', 'connections', 'requests/s', '÷ echo', 'CPU µs: Koa', 'store', 'generator', 'p50 ms', 'p99 ms', 'other answers'],
+    arms.map(armCells),
+  );
+  for (const [arm, rates] of Object.entries(pools)) {
+    console.log(`${arm}, connections to each shard: ${Object.entries(rates).map(([size, rate]) => `${size}: ${Math.round(rate)}/s`).join(', ')}`);
+  }
+}
+
+/** The cells of one figure. */
+export function figureCells({ id, what, connections, better, floor, goal, spread, verdict }: FigureRow): (string | number)[] {
+  const bound = (value: number): string => `${better === 'more' ? '≥' : '≤'} ${value}`;
+  return [id, what, connections, bound(floor), bound(goal), spreadCell(spread, ratio), verdict];
+}
+
+function armCells({ arm, pressure, connections, rate, toEcho, serverMicros, storeMicros, generatorMicros, p50Ms, p99Ms, others }: ArmRow): (string | number)[] {
+  const name = pressure === 'all_out' ? arm : `${arm}, ${pressure.replaceAll('_', ' ')}`;
+  const median = (spread: Spread | null, digits: number): string => (spread === null ? '-' : spread.median.toFixed(digits));
+  return [
+    name,
+    connections,
+    spreadCell(rate, (value) => String(Math.round(value))),
+    median(toEcho, 2),
+    ...[serverMicros, storeMicros, generatorMicros].map((micros) => median(micros, 1)),
+    ...[p50Ms, p99Ms].map((ms) => median(ms, 2)),
+    Object.entries(others).map(([outcome, count]) => `${outcome} ${count}`).join(', ') || '-',
+  ];
+}
+
+function spreadCell(spread: Spread | null, text: (value: number) => string): string {
+  return spread === null ? '-' : `${text(spread.median)} [${text(spread.min)}..${text(spread.max)}]`;
+}
+
+function ratio(value: number): string {
+  return value.toFixed(Math.abs(value) < 10 ? 2 : 1);
+}

@@ -1,0 +1,49 @@
+import { access, constants, rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { download } from '../cluster/apt.ts';
+import { readEnvironment } from '../cluster/environment.ts';
+import { makeOnce } from '../cluster/ownership.ts';
+import { readSystem, releaseSources } from '../cluster/system.ts';
+import { firstPresent, loadedBy, unpack } from '../cluster/unpack.ts';
+
+/** A program that the benchmark needs, and the package of the machine's release that holds it. */
+export interface Tool {
+  readonly program: string;
+  readonly packageName: string;
+}
+
+/** The program, and what comes before its arguments. */
+export type Command = readonly [string, ...string[]];
+
+export const WRK: Tool = { program: 'wrk', packageName: 'wrk' };
+export const REDIS: Tool = { program: 'redis-server', packageName: 'redis-server' };
+
+/** Takes a tool from PATH, else a private copy out of Debian's packages. @returns null, having said why, where neither is to be had */
+export async function findTool(tool: Tool, dataDirectory: string, say: (line: string) => void): Promise<Command | null> {
+  for (const directory of (process.env['PATH'] ?? '').split(':').filter((part) => part !== '')) {
+    const path = join(directory, tool.program);
+    if (await access(path, constants.X_OK).then(() => true, () => false)) return [path];
+  }
+  try {
+    return await privateTool(tool, join(resolve(dataDirectory), 'copies'), say);
+  } catch (error) {
+    say(`no ${tool.program}: ${error instanceof Error ? error.message : String(error)}`);
+    return null;
+  }
+}
+
+async function privateTool({ program, packageName }: Tool, copies: string, say: (line: string) => void): Promise<Command> {
+  const system = await readSystem();
+  const home = join(copies, `${packageName} ${system.name}`.toLowerCase().replaceAll(/[^a-z0-9.]+/g, '-'));
+  await makeOnce(home, async (temporary) => {
+    const scratch = join(temporary, 'apt');
+    const sources = await releaseSources(system, readEnvironment(process.env).debianMirror);
+    say(`fetching ${packageName} from ${system.name}`);
+    const files = await download({ directory: scratch, ...(sources !== undefined && { sources }) }, [packageName]);
+    await unpack(files, join(temporary, 'prefix'), ['usr/share']);
+    await rm(scratch, { recursive: true });
+    return { packageName, origin: system.name };
+  });
+  const prefix = join(home, 'prefix');
+  return loadedBy(prefix, await firstPresent([join(prefix, 'usr/bin', program), join(prefix, 'bin', program)]));
+}

@@ -1,0 +1,157 @@
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { ask } from '../cluster/ask.ts';
+import type { Cluster } from '../cluster/contract.ts';
+import { ownPath } from '../cluster/ownership.ts';
+import { startGatewayProcess } from '../support/gatewayProcess.ts';
+import { startStack } from '../support/stack.ts';
+import type { Stack } from '../support/stack.ts';
+import type { ServerName } from './arms.ts';
+import { builtIn, wrk } from './load/run.ts';
+import type { Generator } from './load/run.ts';
+import { startRedis } from './redisServer.ts';
+import { openShelves } from './shelves.ts';
+import type { Shelves } from './shelves.ts';
+import { findTool, REDIS, WRK } from './tools.ts';
+
+/** The same for every Koa that is measured: with V8's own half space, a quarter of the time goes to collecting young objects. */
+export const NODE_FLAGS = ['--max-semi-space-size=64'];
+
+/** A process that takes orders, with what lies behind it. */
+export interface Serving {
+  readonly url: string;
+  /** Where it counts its outcomes; null where it does not. */
+  readonly adminUrl: string | null;
+  readonly pid: number;
+  /** MySQL's or Redis's process; undefined where there is none, or it is not ours. */
+  readonly storePid: number | undefined;
+  /** null: it keeps nothing. */
+  readonly shelves: Shelves | null;
+}
+
+/** Everything that is started for the benchmark. */
+export interface World {
+  readonly product: string;
+  readonly generatorName: string;
+  readonly generator: Generator;
+  /** For files of this run. */
+  readonly scratch: string;
+  readonly stack: Stack;
+  /** Starts a server unless it runs. @param pool connections per shard, of the textbook gateway @returns null where it cannot be had */
+  serve(name: ServerName, pool?: number): Promise<Serving | null>;
+  /** Stops all servers but these, so that nobody idle disturbs a measurement. */
+  keepOnly(names: readonly ServerName[]): Promise<void>;
+  stop(): Promise<void>;
+}
+
+const ANSWER_MS = 5_000;
+const POOL = { connections: 8, waiting: 10_000 };
+const SETTINGS = 'SELECT @@innodb_flush_log_at_trx_commit AS flushed, @@sync_binlog AS synced, @@log_bin AS logged';
+
+interface Running {
+  readonly serving: Serving;
+  stop(): Promise<unknown>;
+}
+
+export async function startWorld(dataDirectory: string, say: (line: string) => void): Promise<World> {
+  const wrkCommand = await findTool(WRK, dataDirectory, say);
+  const scratch = ownPath(join(resolve(dataDirectory), 'runs', 'bench'));
+  // The textbook gateway's largest pool on sixteen shards is more than a server of ours takes by itself.
+  const stack = await startStack({ servers: 1, dataDirectory, say, pool: POOL, extraArguments: ['--max-connections=4000'] });
+  const running = new Map<ServerName, Running>();
+  const shelvesOf = new Map<Stack, Shelves>();
+  const parts: { stop(): Promise<unknown> }[] = [stack];
+  mkdirSync(scratch, { recursive: true });
+  const { cluster } = stack;
+
+  const shelves = async (of: Stack): Promise<Shelves> => {
+    const known = shelvesOf.get(of) ?? (await openShelves(of.shards));
+    shelvesOf.set(of, known);
+    return known;
+  };
+  const startGateway = async (of: Stack, environment: NodeJS.ProcessEnv): Promise<Running> => {
+    const ports = { PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: 'fatal' };
+    const gateway = await startGatewayProcess({ ...of.environment, ...ports, ...environment }, undefined, NODE_FLAGS);
+    const { publicUrl, adminUrl, pid } = gateway;
+    return { serving: { url: publicUrl, adminUrl, pid, storePid: pidOf(cluster), shelves: await shelves(of) }, stop: gateway.stop };
+  };
+  const startApp = async (entry: string, more: Pick<Serving, 'storePid' | 'shelves'>, environment = {}): Promise<Running> => {
+    const { publicUrl, pid, stop } = await startGatewayProcess(environment, entry, NODE_FLAGS);
+    return { serving: { url: publicUrl, adminUrl: null, pid, ...more }, stop };
+  };
+
+  let oneShard: Promise<Stack> | null = null;
+  const starters: Readonly<Record<ServerName, (pool: number) => Promise<Running | null>>> = {
+    echo: () => startApp('scripts/bench/apps/echo.ts', { storePid: undefined, shelves: null }),
+    gateway: () => startGateway(stack, { STOCKGATE_ENGINE: 'batching' }),
+    async gateway_1_shard() {
+      oneShard ??= startStack({ cluster, servers: 1, shardCount: 1, dataDirectory, say: () => undefined, pool: POOL });
+      const of = await oneShard;
+      if (!parts.includes(of)) parts.push(of);
+      return startGateway(of, { STOCKGATE_ENGINE: 'batching' });
+    },
+    textbook: (pool) => startGateway(stack, { STOCKGATE_ENGINE: 'textbook', STOCKGATE_SHARDS: withPool(stack, scratch, pool) }),
+    async redis() {
+      const command = await findTool(REDIS, dataDirectory, say);
+      if (command === null) return null;
+      const redis = await startRedis(command, join(scratch, 'redis'));
+      const app = await startApp('scripts/bench/apps/redis.ts', { storePid: redis.pid, shelves: redis.shelves }, { BENCH_REDIS_PORT: String(redis.port) });
+      return { ...app, stop: async () => [await app.stop(), await redis.stop()] };
+    },
+  };
+
+  const keepOnly = async (names: readonly ServerName[]): Promise<void> => {
+    for (const [name, { stop }] of running) {
+      if (names.includes(name)) continue;
+      running.delete(name);
+      await stop();
+    }
+  };
+  const world: World = {
+    product: cluster.product,
+    generatorName: wrkCommand === null ? 'built-in' : 'wrk',
+    generator: wrkCommand === null ? builtIn : wrk(wrkCommand),
+    scratch,
+    stack,
+    keepOnly,
+    async serve(name, pool = POOL.connections) {
+      const found = running.get(name) ?? (await starters[name](pool));
+      if (found !== null) running.set(name, found);
+      return found?.serving ?? null;
+    },
+    async stop() {
+      await keepOnly([]);
+      for (const open of shelvesOf.values()) await open.close();
+      for (const part of parts.splice(0).reverse()) await part.stop();
+      rmSync(scratch, { recursive: true, force: true });
+    },
+  };
+  try {
+    await demandDurable(cluster);
+  } catch (error) {
+    await world.stop();
+    throw error;
+  }
+  return world;
+}
+
+function pidOf({ servers }: Cluster): number | undefined {
+  return servers[0]?.pid;
+}
+
+/** @throws unless what is measured is what will run */
+async function demandDurable({ servers }: Cluster): Promise<void> {
+  for (const server of servers) {
+    const { flushed, synced, logged } = await ask(server, SETTINGS, ANSWER_MS);
+    if (flushed === 1 && synced === 1 && logged === 1) continue;
+    throw new Error(`innodb_flush_log_at_trx_commit is ${flushed}, sync_binlog ${synced}, log_bin ${logged}; nothing is measured on a server that is not durable`);
+  }
+}
+
+/** The shards file of a stack with pools of another size. @returns its path */
+function withPool(stack: Stack, scratch: string, connections: number): string {
+  const file = JSON.parse(readFileSync(stack.environment['STOCKGATE_SHARDS'] ?? '', 'utf8')) as { shards: object[] };
+  const path = join(scratch, `shards-${connections}.json`);
+  writeFileSync(path, JSON.stringify({ ...file, shards: file.shards.map((shard) => ({ ...shard, pool: { ...POOL, connections } })) }));
+  return path;
+}

@@ -1,0 +1,23 @@
+import { readFile } from 'node:fs/promises';
+import { debianSources } from './apt.ts';
+
+/** The machine's own release. */
+export interface System {
+  /** For people: 'Debian 12'. */
+  name: string;
+  codename: string;
+  isDebian: boolean;
+}
+
+/** What /etc/os-release says of this machine. */
+export async function readSystem(): Promise<System> {
+  const text = await readFile('/etc/os-release', 'utf8').catch(() => '');
+  const field = (name: string): string => new RegExp(`^${name}="?([^"\\n]*)"?$`, 'm').exec(text)?.[1] ?? '';
+  const name = `${field('NAME').replace(' GNU/Linux', '')} ${field('VERSION_ID') || field('VERSION_CODENAME')}`.trim();
+  return { name: name || 'an unknown system', codename: field('VERSION_CODENAME'), isDebian: field('ID') === 'debian' };
+}
+
+/** Lines of a sources.list for packages of the machine's own release; undefined: those the machine itself uses. */
+export async function releaseSources(system: System, debianMirror: string | undefined): Promise<string | undefined> {
+  return debianMirror !== undefined && system.isDebian ? debianSources([debianMirror], system.codename) : undefined;
+}

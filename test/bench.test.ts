@@ -1,0 +1,137 @@
+import { expect } from 'chai';
+import { armCalled, ARMS, COMPARISONS } from '../scripts/bench/arms.ts';
+import { regressions } from '../scripts/bench/baseline.ts';
+import { chainsOf, comparisonsOf, runCount } from '../scripts/bench/chains.ts';
+import { ticksIn } from '../scripts/bench/cpu.ts';
+import { FIGURES, figureRow, verdictOn } from '../scripts/bench/figures.ts';
+import { goodsFor, OPENING, shardOf } from '../scripts/bench/goods.ts';
+import { wholeAnswer } from '../scripts/bench/load/connection.ts';
+import { AGAIN_AFTER, QUANTITY_SHORT } from '../scripts/bench/load/contract.ts';
+import type { Counted } from '../scripts/bench/load/contract.ts';
+import { percentile } from '../scripts/bench/load/latencies.ts';
+import { orderMaker } from '../scripts/bench/load/orders.ts';
+import { parseCounted } from '../scripts/bench/load/run.ts';
+import type { Run } from '../scripts/bench/measure.ts';
+import { outcomesIn, unexpected } from '../scripts/bench/outcomes.ts';
+import { contradictions } from '../scripts/bench/proof.ts';
+import type { Pair } from '../scripts/bench/rounds.ts';
+import type { Standing } from '../scripts/bench/shelves.ts';
+import { spreadOf } from '../scripts/bench/statistics.ts';
+import { figureCells } from '../scripts/bench/tables.ts';
+
+const counted: Counted = { requests: 100, refused: 0, broken: 0, seconds: 2, made: 104, again: 0, short: 0, cpuSeconds: 0.1, p50Ms: 1, p99Ms: 3 };
+const standing: Standing = { opening: 1_000, leaved: 898, held: 0, deducted: 102, flowCount: 102, differences: [] };
+
+const runOf = (arm: string, rate: number, more: Partial<Run> = {}): Run => ({
+  ...{ arm, pressure: 'all_out', connections: 1_024, rate, counted, others: {}, faults: [] },
+  cpuMicros: { server: 20, store: 10, generator: 5 },
+  ...more,
+});
+
+describe('benchmark', () => {
+  it('finds the counts in what wrk prints around them', () => {
+    const printed = `Running 2s test @ http://127.0.0.1:1/v1/deductions\n  1 threads and 256 connections\n${JSON.stringify(counted)}\n`;
+    expect(parseCounted(printed)).to.deep.equal(counted);
+    expect(() => parseCounted('unable to connect')).to.throw('no counts: unable to connect');
+    expect(() => parseCounted('{"requests":1}')).to.throw('did not count refused');
+  });
+
+  it('takes medians, ranges and percentiles', () => {
+    expect(spreadOf([3, 1, 2])).to.deep.equal({ median: 2, min: 1, max: 3, count: 3 });
+    expect(spreadOf([4, 1, 2, 3])?.median).to.equal(2.5);
+    expect(spreadOf([])).to.equal(null);
+    expect([percentile([1, 2, 3, 4], 0.5), percentile([1, 2, 3, 4], 0.99), percentile([], 0.5)]).to.deep.equal([3, 4, 0]);
+  });
+
+  it('reads a process\'s ticks though its name has blanks and brackets', () => {
+    expect(ticksIn('7 (a) b) S 1 7 7 0 -1 4 100 0 0 0 250 50 9 9 20 0 11 0 77 1 2')).to.equal(300);
+  });
+
+  it('reads outcomes of deductions alone, and tells those that were not expected', () => {
+    const before = outcomesIn('stockgate_requests_total{route="POST /v1/deductions",outcome="deducted"} 5\nstockgate_requests_total{route="GET /metrics",outcome="done"} 9\n');
+    expect([...before]).to.deep.equal([['deducted', 5]]);
+    const after = new Map([['deducted', 95], ['overloaded', 10], ['internal', 0]]);
+    expect(unexpected(before, after, ['deducted'])).to.deep.equal({ share: 0.1, others: { overloaded: 10 } });
+  });
+
+  it('believes a run only when what stands fits what was answered', () => {
+    const faultsOf = (more: Partial<Standing>, less: Partial<Counted> = {}) => contradictions({ ...counted, ...less }, { ...standing, ...more }, 1);
+    expect(faultsOf({})).to.deep.equal([]);
+    expect(faultsOf({ leaved: 899 })[0]).to.contain('a stock drop of 101');
+    expect(faultsOf({ flowCount: 99 })[0]).to.contain('100 were answered');
+    expect(faultsOf({ flowCount: 105 })[0]).to.contain('104 were made');
+    expect(faultsOf({ differences: ['r1-sku-0001'] })[0]).to.contain('r1-sku-0001');
+    expect(faultsOf({ flowCount: 93, deducted: 93, leaved: 907 }, { again: 5, refused: 2 })).to.deep.equal([]);
+    expect(contradictions(counted, { ...standing, flowCount: 303, deducted: 102 }, 3)).to.deep.equal([]);
+  });
+
+  it('holds every run against the two around it', () => {
+    const figure = FIGURES.find(({ id, connections }) => id === 'P1' && connections === 1_024)!;
+    const comparison = { arm: 'hot', reference: 'echo', pressure: 'all_out' } as const;
+    const pair = (rate: number, more: Partial<Run> = {}): Pair =>
+      ({ comparison, connections: 1_024, run: runOf('hot', rate, more), around: [runOf('echo', 90), runOf('echo', 110)], raw: null });
+    const row = figureRow(figure, [pair(80), pair(70), pair(95)]);
+    expect(row).to.deep.include({ verdict: 'floor', values: [0.8, 0.7, 0.95] });
+    expect(figureCells(row)).to.deep.equal(['P1', 'one hot SKU ÷ echo', 1_024, '≥ 0.6', '≥ 0.9', '0.80 [0.70..0.95]', 'floor']);
+    expect(figureRow(figure, [pair(95, { faults: ['a row is below zero'] })]).verdict).to.equal('VOID');
+    expect(figureCells(figureRow(figure, [])).slice(-2)).to.deep.equal(['-', 'not measured']);
+    const database = FIGURES.find(({ id }) => id === 'P10')!;
+    const raw = { rows: 64, rowsPerSecond: 1, medianBatchMs: 1, serverMicrosPerRow: 4 };
+    expect(figureRow(database, [{ ...pair(80), raw }])).to.deep.include({ verdict: 'MISSED', values: [2.5] });
+    expect(verdictOn({ better: 'less', floor: 2, goal: 1.3 }, spreadOf([1.3]))).to.equal('goal');
+  });
+
+  it('measures what every figure is made of', () => {
+    for (const { arm, reference, pressure, connections } of FIGURES) {
+      const fits = COMPARISONS.filter((each) => each.arm === arm && each.reference === reference && each.pressure === pressure);
+      expect(fits.some((each) => each.connections === undefined || each.connections === connections), `${arm} ${reference}`).to.equal(true);
+    }
+    for (const { arm, reference } of COMPARISONS) expect([armCalled(arm), armCalled(reference)].every((each) => ARMS.includes(each))).to.equal(true);
+  });
+
+  it('shares a reference run between neighbours, but not at a rate of its own', () => {
+    const comparisons = comparisonsOf(['hot', 'many']).filter(({ reference }) => reference === 'echo');
+    expect(chainsOf(comparisons).map((chain) => chain.length)).to.deep.equal([2, 2]);
+    expect(runCount({ comparisons, connections: [256, 1_024], rounds: 3 })).to.equal(3 * (5 + 5 + 6));
+    expect(runCount({ comparisons, connections: [1_024], rounds: 1 })).to.equal(5);
+  });
+
+  it('puts the lines of a cart on different shards', () => {
+    for (const cart of goodsFor('carts', 'r1', 16).baskets) expect(new Set(cart.map((sku_id) => shardOf(sku_id, 16))).size).to.equal(3);
+    expect(OPENING).to.be.lessThan(QUANTITY_SHORT);
+  });
+
+  it('makes requests whose length is what they say, one in ten again and one in twenty short', () => {
+    const baskets = [['a', 'b', 'c'], ['d']];
+    const orders = orderMaker({ host: '127.0.0.1:1', baskets, prefix: 'p', mixed: true });
+    const bodies = Array.from({ length: AGAIN_AFTER * 4 }, () => {
+      const [head = '', body = ''] = orders.next().split('\r\n\r\n');
+      expect(head).to.contain(`Content-Length: ${body.length}`);
+      return JSON.parse(body) as { order_id: string; lines: { order_detail_id: string; sku_id: string; quantity: number }[] };
+    });
+    const quantities = new Set(bodies.flatMap(({ lines }) => lines.map(({ quantity }) => quantity)));
+    expect(quantities).to.deep.equal(new Set([1, QUANTITY_SHORT]));
+    const seen = new Map<string, string>();
+    const again = bodies.filter((body) => seen.has(body.order_id) || !seen.set(body.order_id, JSON.stringify(body)));
+    expect(again).to.have.length(orders.counts.again);
+    expect(again.every((body) => seen.get(body.order_id) === JSON.stringify(body))).to.equal(true);
+    expect(orders.counts.again).to.be.greaterThan(200);
+    expect(orders.counts.short).to.be.within(200, 210);
+  });
+
+  it('waits for the whole of an answer', () => {
+    const answer = 'HTTP/1.1 201 Created\r\nContent-Length: 4\r\n\r\nbody';
+    expect(wholeAnswer(Buffer.from(answer))).to.equal(201);
+    expect(wholeAnswer(Buffer.from(answer.slice(0, -1)))).to.equal(null);
+    expect(wholeAnswer(Buffer.from('HTTP/1.1 201 Cre'))).to.equal(null);
+  });
+
+  it('complains of what is worse than the baseline by more than the margin', () => {
+    const figure = (median: number) => [{ id: 'P9', what: 'CPU', spread: spreadOf([median]) }];
+    const baseline = { commit: 'abc', figures: { P9: 1.2 } };
+    expect(regressions(figure(1.49), baseline)).to.deep.equal([]);
+    expect(regressions(figure(1.51), baseline)[0]).to.contain('is 1.51, was 1.20 on abc; the limit is 1.50');
+    expect(regressions([{ id: 'P9', what: 'CPU', spread: null }], baseline)).to.deep.equal(['P9 could not be measured']);
+    expect(regressions(figure(1), { commit: 'abc', figures: {} })[0]).to.contain('--record');
+  });
+});
