@@ -42,9 +42,12 @@ BEGIN
   END IF;
 
   IF p_flows IS NOT NULL THEN
-    INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, attempt, status)
-    SELECT UNHEX(w.sku_id), UNHEX(w.order_detail_id), UNHEX(w.order_id), w.quantity, w.attempt, w.status
-      FROM ${table('p_flows', [id('sku_id', 0), id('order_detail_id', 1), id('order_id', 2), amount('quantity', 3), amount('attempt', 4), amount('status', 5)])};
+    INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, attempt, status, returned)
+    SELECT UNHEX(w.sku_id), UNHEX(w.order_detail_id), UNHEX(w.order_id), w.quantity, w.attempt, w.status, w.returned
+      FROM ${table('p_flows', [
+        ...[id('sku_id', 0), id('order_detail_id', 1), id('order_id', 2)],
+        ...[amount('quantity', 3), amount('attempt', 4), amount('status', 5), amount('returned', 6)],
+      ])};
   END IF;
 
   IF p_changes IS NOT NULL THEN

@@ -3,12 +3,16 @@ import { FAULTS } from '../test/proof/faults.ts';
 import { runRound } from '../test/proof/round.ts';
 import type { RoundResult } from '../test/proof/round.ts';
 import { startWorld } from '../test/proof/world.ts';
+import { ENGINE_NAMES } from '../test/support/engines.ts';
+import type { EngineName } from '../test/support/engines.ts';
 import { stopWithParent } from './support/lifetime.ts';
 import { progressBar } from './support/progress.ts';
 import { fail, printTable } from './support/report.ts';
 import { startStack } from './support/stack.ts';
 import { wholeNumber } from './support/wholeNumber.ts';
 
+/** What `--engine` names: one for all gateways, or every one in turn. */
+const ENGINES: Readonly<Record<string, readonly EngineName[]>> = { ...Object.fromEntries(ENGINE_NAMES.map((name) => [name, [name]])), each: ENGINE_NAMES };
 const KINDS = [...FAULTS.map(({ kind }) => kind), 'mix'];
 
 const program = new Command('npm run test:faults --')
@@ -23,9 +27,10 @@ const program = new Command('npm run test:faults --')
   .option('--traffic <seconds>', 'how long each round trades and breaks', wholeNumber(1), 5)
   .option('--clients <count>', 'how many clients trade at once', wholeNumber(1), 24)
   .option('--gateways <count>', 'how many gateways serve', wholeNumber(1), 2)
+  .addOption(new Option('--engine <name>', 'of all gateways, or `each` in turn; absent: as the product comes').choices(Object.keys(ENGINES)))
   .parse();
 
-const options = program.opts<{ dataDir: string; rounds: number; seed: number; kinds: string; traffic: number; clients: number; gateways: number }>();
+const options = program.opts<{ dataDir: string; rounds: number; seed: number; kinds: string; traffic: number; clients: number; gateways: number; engine?: string }>();
 const started: { stop(): Promise<unknown> }[] = [];
 
 /** Last started, first stopped. */
@@ -40,7 +45,7 @@ async function main(): Promise<void> {
   if (unknown.length > 0) throw new Error(`no kind is called ${unknown.join(', ')}; there are ${KINDS.join(', ')}`);
   const stack = await startStack({ servers: 2, dataDirectory: options.dataDir, say: (line) => console.error(line) });
   started.push(stack);
-  const world = await startWorld(stack, options.gateways);
+  const world = await startWorld(stack, options.gateways, ENGINES[options.engine ?? ''] ?? []);
   started.push(world);
   const product = stack.cluster.product;
   const fitting = kinds.filter((kind) => FAULTS.find((fault) => fault.kind === kind)?.fits?.(product) ?? true);
@@ -56,7 +61,7 @@ async function main(): Promise<void> {
     }
   }
   progress.stop();
-  console.log(`\n${product}, ${options.gateways} gateways, ${options.clients} clients, ${options.traffic} s a round, seeds from ${options.seed}\n`);
+  console.log(`\n${product}, ${options.gateways} gateways (engine: ${options.engine ?? 'as the product comes'}), ${options.clients} clients, ${options.traffic} s a round, seeds from ${options.seed}\n`);
   printTable(['kind', 'rounds', 'operations', 'not sent', 'unknowns', 'resolved p99', 'verdict'], fitting.map((kind) => rowOf(kind, results)));
   for (const result of results.filter(({ verdict }) => verdict !== 'content')) tellFailure(result);
 }
@@ -82,8 +87,8 @@ function tellFailure({ kind, seed, verdict, violations }: RoundResult): void {
   fail(`\n${kind}, seed ${seed}: ${verdict}`);
   for (const { invariant, what } of violations.slice(0, 20)) console.error(`  ${invariant} ${what}`);
   if (violations.length > 20) console.error(`  and ${violations.length - 20} more`);
-  const { traffic, clients, gateways } = options;
-  console.error(`  again: npm run test:faults -- --kinds ${kind} --seed ${seed} --traffic ${traffic} --clients ${clients} --gateways ${gateways}`);
+  const { traffic, clients, gateways, engine } = options;
+  console.error(`  again: npm run test:faults -- --kinds ${kind} --seed ${seed} --traffic ${traffic} --clients ${clients} --gateways ${gateways}${engine === undefined ? '' : ` --engine ${engine}`}`);
 }
 
 main()

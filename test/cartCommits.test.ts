@@ -4,8 +4,9 @@ import { deductOrder } from '../src/service/deductOrder.ts';
 import { openCartBench } from './support/cartBench.ts';
 import type { CartBench } from './support/cartBench.ts';
 import { cartRows, endsOf, linesOf, nothingHeld } from './support/cartRows.ts';
-import { openShards } from './support/engines.ts';
+import { ENGINES_NOW, openShards } from './support/engines.ts';
 import { fresh } from './support/gateway.ts';
+import { playAhead } from './support/playAhead.ts';
 import { stack } from './support/setup.ts';
 import { addressOf } from './support/sideSession.ts';
 import { skuOn } from './support/traffic.ts';
@@ -33,7 +34,7 @@ interface Request {
   /** Of its transactions on the first shard. */
   readonly commitsMin: number;
   prepare(order: Order): Promise<unknown>;
-  send(order: Order): Promise<string>;
+  send(by: CartBench, order: Order): Promise<string>;
   /** How a line ends that it reached. */
   readonly end: string;
   /** What is told when it was done as a whole. */
@@ -42,98 +43,107 @@ interface Request {
   readonly inParts: boolean;
 }
 
-describe('a request over several shards of which one COMMIT is not answered', () => {
-  let proxy: WireProxy;
-  let undisturbed: CartBench;
-  let cutOff: CartBench;
+for (const engineName of ENGINES_NOW) {
+  describe(`a request over several shards of which one COMMIT is not answered, engine: ${engineName}`, () => {
+    const benches: CartBench[] = [];
+    const proxies: WireProxy[] = [];
+    let undisturbed: CartBench;
 
-  before(async () => {
-    const [first] = SHARDS;
-    proxy = await startWireProxy(addressOf(first));
-    const through = stack().shards.map((shard, index) => (index === first ? { ...shard, address: { ...shard.address, port: proxy.port } } : shard));
-    undisturbed = openCartBench();
-    cutOff = openCartBench(openShards({ ...stack(), shards: through }, STATEMENT_MS));
-  });
-  after(async () => {
-    for (const bench of [undisturbed, cutOff]) {
-      await bench.parts.afterwork.finish(REQUEST_MS);
-      bench.close();
-    }
-    await proxy.close();
-  });
+    before(() => {
+      benches.push((undisturbed = openCartBench(undefined, engineName)));
+    });
+    after(async () => {
+      for (const bench of benches) {
+        await bench.parts.afterwork.finish(REQUEST_MS);
+        bench.close();
+      }
+      for (const proxy of proxies) await proxy.close();
+    });
 
-  const sell = async ({ parts }: CartBench, { order_id, sku_ids }: Order): Promise<string> =>
-    (await deductOrder(parts, { order_id, lines: linesOf(sku_ids, order_id) }, performance.now() + REQUEST_MS)).outcome.is;
-  const cancel = async ({ parts }: CartBench, { order_id, sku_ids }: Order): Promise<string> =>
-    (await cancelOrder(parts, { order_id, lines: linesOf(sku_ids, order_id) }, performance.now() + REQUEST_MS)).is;
-  const free = ({ sku_ids }: Order): Promise<void> => nothingHeld(sku_ids, FREE_MS);
+    /** A gateway of its own, whose first shard is reached through the proxy. */
+    const behindProxy = async (): Promise<{ proxy: WireProxy; cutOff: CartBench }> => {
+      const [first] = SHARDS;
+      const proxy = await startWireProxy(addressOf(first));
+      proxies.push(proxy);
+      const through = stack().shards.map((shard, index) => (index === first ? { ...shard, address: { ...shard.address, port: proxy.port } } : shard));
+      const cutOff = openCartBench(openShards({ ...stack(), shards: through }, STATEMENT_MS), engineName);
+      benches.push(cutOff);
+      return { proxy, cutOff };
+    };
 
-  const REQUESTS: readonly Request[] = [
-    { name: 'cart', commitsMin: 4, prepare: async () => undefined, send: (order) => sell(cutOff, order), end: 'deducted', done: 'deducted', inParts: false },
-    {
-      name: 'cancellation',
-      commitsMin: 1,
-      prepare: async (order) => {
-        expect(await sell(undisturbed, order)).to.equal('deducted');
-        await free(order);
-      },
-      send: (order) => cancel(cutOff, order),
-      end: 'cancelled',
-      done: 'applied',
-      inParts: true,
-    },
-  ];
+    const sell = async ({ parts }: CartBench, { order_id, sku_ids }: Order): Promise<string> =>
+      (await deductOrder(parts, { order_id, lines: linesOf(sku_ids, order_id) }, performance.now() + REQUEST_MS)).outcome.is;
+    const cancel = async ({ parts }: CartBench, { order_id, sku_ids }: Order): Promise<string> =>
+      (await cancelOrder(parts, { order_id, lines: linesOf(sku_ids, order_id) }, performance.now() + REQUEST_MS)).is;
+    const free = ({ sku_ids }: Order): Promise<void> => nothingHeld(sku_ids, FREE_MS);
 
-  async function newOrder(): Promise<Order> {
-    const name = fresh('cut');
-    const sku_ids = SHARDS.map((shard) => skuOn(shard, name));
-    for (const sku_id of sku_ids) await undisturbed.open(sku_id, OPENED);
-    return { order_id: skuOn(SHARDS[0], `order-${name}`), sku_ids };
-  }
-
-  /** Cuts one of the request's COMMITs. @returns what was told, and whether it came to that COMMIT */
-  async function interrupt(request: Request, order: Order, cut: Cut, number: number): Promise<{ told: string; isCut: boolean }> {
-    const cutsBefore = proxy.cutsDone;
-    let seen = 0;
-    const stop = proxy.cutWhenever(cut, () => (seen += 1) === number);
-    const told = await request.send(order);
-    // Of a cart the last one is that of its settlement, after the answer.
-    await free(order);
-    stop();
-    return { told, isCut: proxy.cutsDone > cutsBefore };
-  }
-
-  async function expectAsTold(request: Request, order: Order, { told }: { told: string }, where: string): Promise<void> {
-    const rows = await cartRows(order.sku_ids);
-    const ends = endsOf(rows, linesOf(order.sku_ids, order.order_id));
-    const reached = ends.filter((end) => end === request.end).length;
-    const said = `${where}: told ${told}, then ${ends.join(' and ')}`;
-    if (told === request.done) expect(reached, said).to.equal(ends.length);
-    else if (told === 'not_done') expect(reached, said).to.equal(0);
-    else expect([told, reached, request.inParts], said).to.deep.equal(['unknown', 1, true]);
-    const taken = ends.map((end) => (end === 'deducted' ? OPENED - 1 : OPENED));
-    expect(order.sku_ids.map((sku_id) => rows.stock.get(sku_id)), said).to.deep.equal(taken.map((leaved) => ({ leaved, held: 0 })));
-  }
-
-  for (const request of REQUESTS) {
-    for (const cut of CUTS) {
-      it(`is told as what came of it: ${request.name}, cut ${cut} each of its COMMITs`, async () => {
-        let commits = 0;
-        for (let tries = 0; commits < COMMITS_MAX; ) {
-          const order = await newOrder();
-          await request.prepare(order);
-          const struck = await interrupt(request, order, cut, commits + 1);
-          await expectAsTold(request, order, struck, `${cut} COMMIT ${commits + 1}`);
-          // Turned away before it came so far, on a machine that is too busy.
-          if (!struck.isCut && struck.told !== request.done && (tries += 1) < TRIES) continue;
-          if (!struck.isCut) break;
-          commits += 1;
-          expect(await request.send(order), 'the same again').to.equal(request.done);
+    const REQUESTS: readonly Request[] = [
+      { name: 'cart', commitsMin: 4, prepare: async () => undefined, send: sell, end: 'deducted', done: 'deducted', inParts: false },
+      {
+        name: 'cancellation',
+        commitsMin: 1,
+        prepare: async (order) => {
+          expect(await sell(undisturbed, order)).to.equal('deducted');
           await free(order);
-          await expectAsTold(request, order, { told: request.done }, 'the same again');
-        }
-        expect(commits, 'COMMITs').to.be.at.least(request.commitsMin);
-      });
+        },
+        send: cancel,
+        end: 'cancelled',
+        done: 'applied',
+        inParts: true,
+      },
+    ];
+
+    async function newOrder(): Promise<Order> {
+      const name = fresh('cut');
+      const sku_ids = SHARDS.map((shard) => skuOn(shard, name));
+      for (const sku_id of sku_ids) await undisturbed.open(sku_id, OPENED);
+      return { order_id: skuOn(SHARDS[0], `order-${name}`), sku_ids };
     }
-  }
-});
+
+    /** Cuts one of the request's COMMITs. @returns what was told, and whether it came to that COMMIT */
+    async function interrupt({ proxy, cutOff }: Awaited<ReturnType<typeof behindProxy>>, request: Request, order: Order, cut: Cut, number: number): Promise<{ told: string; isCut: boolean }> {
+      const cutsBefore = proxy.cutsDone;
+      let seen = 0;
+      const stop = proxy.cutWhenever(cut, () => (seen += 1) === number);
+      const told = await request.send(cutOff, order);
+      // Of a cart the last one is that of its settlement, after the answer.
+      await free(order);
+      stop();
+      return { told, isCut: proxy.cutsDone > cutsBefore };
+    }
+
+    async function expectAsTold(request: Request, order: Order, { told }: { told: string }, where: string): Promise<void> {
+      const rows = await cartRows(order.sku_ids);
+      const ends = endsOf(rows, linesOf(order.sku_ids, order.order_id));
+      const reached = ends.filter((end) => end === request.end).length;
+      const said = `${where}: told ${told}, then ${ends.join(' and ')}`;
+      if (told === request.done) expect(reached, said).to.equal(ends.length);
+      else if (told === 'not_done') expect(reached, said).to.equal(0);
+      else expect([told, reached, request.inParts], said).to.deep.equal(['unknown', 1, true]);
+      const taken = ends.map((end) => (end === 'deducted' ? OPENED - 1 : OPENED));
+      expect(order.sku_ids.map((sku_id) => rows.stock.get(sku_id)), said).to.deep.equal(taken.map((leaved) => ({ leaved, held: 0 })));
+    }
+
+    const cases = REQUESTS.flatMap((request) => CUTS.map((cut) => ({ request, cut })));
+    const play = playAhead(cases, CUTS.length, async ({ request, cut }) => {
+      const behind = await behindProxy();
+      let commits = 0;
+      for (let tries = 0; commits < COMMITS_MAX; ) {
+        const order = await newOrder();
+        await request.prepare(order);
+        const struck = await interrupt(behind, request, order, cut, commits + 1);
+        await expectAsTold(request, order, struck, `${cut} COMMIT ${commits + 1}`);
+        // Turned away before it came so far, on a machine that is too busy.
+        if (!struck.isCut && struck.told !== request.done && (tries += 1) < TRIES) continue;
+        if (!struck.isCut) break;
+        commits += 1;
+        expect(await request.send(behind.cutOff, order), 'the same again').to.equal(request.done);
+        await free(order);
+        await expectAsTold(request, order, { told: request.done }, 'the same again');
+      }
+      expect(commits, 'COMMITs').to.be.at.least(request.commitsMin);
+    });
+
+    for (const one of cases) it(`is told as what came of it: ${one.request.name}, cut ${one.cut} each of its COMMITs`, () => play(one));
+  });
+}

@@ -4,6 +4,7 @@ import { startGatewayProcess } from '../scripts/support/gatewayProcess.ts';
 import type { GatewayProcess } from '../scripts/support/gatewayProcess.ts';
 import { httpClient } from '../scripts/support/httpClient.ts';
 import type { Answer, HttpClient } from '../scripts/support/httpClient.ts';
+import { ENGINE_NAMES } from './support/engines.ts';
 import { fresh } from './support/gateway.ts';
 import { stack } from './support/setup.ts';
 
@@ -35,8 +36,8 @@ describe('oversell', () => {
 
   before(async () => {
     gateways = await Promise.all(
-      Array.from({ length: GATEWAYS }, () =>
-        startGatewayProcess({ ...stack().environment, PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: 'error' }),
+      Array.from({ length: GATEWAYS }, (_, gateway) =>
+        startGatewayProcess({ ...stack().environment, STOCKGATE_ENGINE: ENGINE_NAMES[gateway % ENGINE_NAMES.length], PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: 'error' }),
       ),
     );
     client = httpClient(REQUESTS);
@@ -49,7 +50,7 @@ describe('oversell', () => {
     await Promise.all(gateways.map((gateway) => gateway.stop()));
   });
 
-  it(`sells ${UNITS} units to ${REQUESTS} requests at once through ${GATEWAYS} gateways: ${UNITS} deducted, the others refused`, async () => {
+  it(`sells ${UNITS} units to ${REQUESTS} requests at once through ${GATEWAYS} gateways of every engine: ${UNITS} deducted, the others refused`, async () => {
     answers = await Promise.all(Array.from({ length: REQUESTS }, (_, index) => deduct(index, index)));
     const count = (status: number, code?: string): number =>
       answers.filter((answer) => answer.status === status && answer.body?.code === code).length;

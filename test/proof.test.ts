@@ -13,10 +13,11 @@ import { GatewaySlot } from './proof/slot.ts';
 import { BROKEN, SOUND } from './proof/stories.ts';
 import { startWorld } from './proof/world.ts';
 import type { World } from './proof/world.ts';
+import { ENGINE_NAMES } from './support/engines.ts';
 import { stack } from './support/setup.ts';
 import { startWireProxy } from './support/wireProxy.ts';
 
-/** A selection of about a minute; `npm run test:faults` has the rest. */
+/** A selection of about a minute, with an engine for each gateway; `npm run test:faults` has the rest. */
 const ROUNDS: readonly { readonly kind: string; readonly seed: number }[] = [
   'mysqld-kill',
   'mysqld-freeze',
@@ -29,7 +30,7 @@ const ROUNDS: readonly { readonly kind: string; readonly seed: number }[] = [
 describe('proof bench', () => {
   let world: World;
   before(async () => {
-    world = await startWorld(stack(), 2);
+    world = await startWorld(stack(), 2, ENGINE_NAMES);
   });
   after(() => world.stop());
 

@@ -6,6 +6,7 @@ import { startGatewayProcess } from '../scripts/support/gatewayProcess.ts';
 import type { GatewayProcess } from '../scripts/support/gatewayProcess.ts';
 import type { Answer } from '../scripts/support/httpClient.ts';
 import { settleInterrupted, tellDefinitely } from './support/aftermath.ts';
+import { ENGINES_NOW } from './support/engines.ts';
 import { eventually } from './support/eventually.ts';
 import { armedText, FAIL_POINT_VARIABLES, failPoints, FAULTS, MOMENTS } from './support/failPoints.ts';
 import type { Armed, Fault } from './support/failPoints.ts';
@@ -33,135 +34,138 @@ type Pass = Pick<Armed, 'point' | 'pass'>;
 
 const points = portMethods().flatMap(({ name }) => MOMENTS.map((moment) => `${name} ${moment}`));
 
-describe('crash sweep at the ports', () => {
-  const folder = temporaryFolder();
-  let bench: SweepBench;
-  /** By operation, the points it passes one after the other, as often as it passes them. */
-  const passed = new Map<SweptOperation, readonly Pass[]>();
-  const struck = new Set<string>();
+for (const engineName of ENGINES_NOW) {
+  describe(`crash sweep at the ports, engine: ${engineName}`, () => {
+    const folder = temporaryFolder();
+    let bench: SweepBench;
+    /** By operation, the points it passes one after the other, as often as it passes them. */
+    const passed = new Map<SweptOperation, readonly Pass[]>();
+    const struck = new Set<string>();
 
-  before(async () => {
-    bench = await startSweepBench();
-    const traced = await startGateway('trace', null);
-    for (const operation of OPERATIONS) passed.set(operation, await trace(operation, traced));
-    await kill(traced);
-  });
-
-  after(async () => {
-    await bench.stop();
-    folder.remove();
-  });
-
-  it('puts a point before and after every method of every port', async () => {
-    expect(portMethods().filter(({ isAwaited }) => !isAwaited)).to.deep.equal([]);
-    const seen: string[] = [];
-    const { decorate, begin } = failPoints(null, 0, (point) => seen.push(point));
-    const bare: Record<string, Record<string, () => Promise<void>>> = {};
-    for (const { port, method } of portMethods()) bare[port] = { ...bare[port], [method]: async () => undefined };
-    const decorated = decorate(bare);
-    begin();
-    for (const { port, method } of portMethods()) await decorated[port]?.[method]?.();
-    expect(seen).to.deep.equal(points);
-  });
-
-  it('passes every point with some operation', () => {
-    const seen = new Set([...passed.values()].flat().map(({ point }) => point));
-    expect([...seen].sort()).to.deep.equal([...points].sort());
-    for (const [{ name }, passes] of passed) expect(passes, name).to.not.be.empty;
-  });
-
-  for (const operation of SWEPT_NOW) {
-    for (const fault of FAULTS_NOW) {
-      it(`settles "${operation.name}" after a ${fault} at every point it passes`, async () => {
-        const faults: string[] = [];
-        const passes = passed.get(operation) ?? [];
-        const cases = (LONG ? passes : lastOfEach(passes)).map((pass) => ({ ...pass, fault }));
-        await inParallel(cases, WIDTH[fault], async (armed) => {
-          await strike(operation, armed).catch((error: unknown) => faults.push(`${armedText(armed)}: ${String(error)}`));
-        });
-        expect(faults).to.deep.equal([]);
-      });
-    }
-  }
-
-  it('struck at every point, and every SKU balances', async () => {
-    const wanted = SWEPT_NOW.flatMap((operation) => (passed.get(operation) ?? []).map(({ point }) => point));
-    expect([...struck].sort()).to.deep.equal([...new Set(LONG ? points : wanted)].sort());
-    expect(await bench.wrongBalances()).to.deep.equal([]);
-  });
-
-  const startGateway = (name: string, armed: Armed | null): Promise<GatewayProcess> =>
-    startGatewayProcess(
-      {
-        ...bench.own.environment,
-        PORT: '0',
-        ADMIN_PORT: '0',
-        STOCKGATE_LOG_LEVEL: 'silent',
-        [FAIL_POINT_VARIABLES.armed]: armedText(armed),
-        [FAIL_POINT_VARIABLES.report]: folder.write(name, ''),
-      },
-      'test/support/failPointGateway.ts',
-    );
-
-  const kill = async ({ signal, exited }: GatewayProcess): Promise<void> => {
-    signal('SIGKILL');
-    await exited;
-  };
-
-  const reported = (name: string): string[] => readFileSync(`${folder.path}/${name}`, 'utf8').split('\n').slice(0, -1);
-
-  /** Its slot moves away under a gateway that runs, so that every operation passes the source of the slots too. */
-  const prepare = async (operation: SweptOperation, ids: CaseIds & { readonly slot: number }): Promise<void> => {
-    await bench.moveSlot(ids.slot);
-    for (const call of operation.prepare(ids)) expect(await tellDefinitely(bench, bench.healthy[0], call)).to.equal(201);
-    if (operation.isHeld === true) await bench.leaveHold(ids);
-  };
-
-  const trace = async (operation: SweptOperation, traced: GatewayProcess): Promise<Pass[]> => {
-    const ids = bench.idsToMove();
-    await prepare(operation, ids);
-    const begun = reported('trace').length;
-    const answer = await bench.send(traced, operation.call(ids));
-    // What goes on after the answer, and without what goes on all the time.
-    if (operation.isCart === true) await sleep(AFTERWORK_MS);
-    const lines = reported('trace')
-      .slice(begun)
-      .filter((line) => !line.includes(BACKGROUND));
-    await settleInterrupted(bench, { operation, ids, answer: Promise.resolve(answer), isHeld: false, survivor: traced });
-    const counts = new Map<string, number>();
-    const background = operation.isHeld === true ? MOMENTS.map((moment) => ({ point: `${BACKGROUND} ${moment}`, pass: 1 })) : [];
-    const own = lines.map((line) => {
-      const point = line.replace(/^passes /, '');
-      const pass = (counts.get(point) ?? 0) + 1;
-      counts.set(point, pass);
-      return { point, pass };
+    before(async () => {
+      bench = await startSweepBench();
+      const traced = await startGateway('trace', null);
+      for (const operation of OPERATIONS) passed.set(operation, await trace(operation, traced));
+      await kill(traced);
     });
-    return [...own, ...background];
-  };
 
-  /** A machine that is too busy turns a request away before it gets to the point; it is sent again. */
-  const untilStruck = async (gateway: GatewayProcess, call: Call, hasFired: () => boolean): Promise<Answer | null> => {
-    const answer = await bench.send(gateway, call, LAST_ANSWER_MS);
-    return hasFired() || answer?.body?.code !== 'overloaded' ? answer : untilStruck(gateway, call, hasFired);
-  };
+    after(async () => {
+      await bench.stop();
+      folder.remove();
+    });
 
-  const strike = async (operation: SweptOperation, armed: Armed): Promise<void> => {
-    const ids = bench.idsToMove();
-    const gateway = await startGateway(ids.name, armed);
-    try {
-      await prepare(operation, ids);
-      const hasFired = (): boolean => reported(ids.name).includes(`fires ${armed.point}`);
-      const answer = untilStruck(gateway, operation.call(ids), hasFired);
-      await eventually('the point fires', LAST_ANSWER_MS, hasFired);
-      struck.add(armed.point);
-      const survivor = armed.fault === 'kill' ? null : gateway;
-      await settleInterrupted(bench, { operation, ids, answer, isHeld: armed.fault === 'stall', survivor });
-      if (survivor === null) expect(await gateway.exited).to.deep.equal({ code: null, signal: 'SIGKILL' });
-    } finally {
-      await kill(gateway);
+    it('puts a point before and after every method of every port', async () => {
+      expect(portMethods().filter(({ isAwaited }) => !isAwaited)).to.deep.equal([]);
+      const seen: string[] = [];
+      const { decorate, begin } = failPoints(null, 0, (point) => seen.push(point));
+      const bare: Record<string, Record<string, () => Promise<void>>> = {};
+      for (const { port, method } of portMethods()) bare[port] = { ...bare[port], [method]: async () => undefined };
+      const decorated = decorate(bare);
+      begin();
+      for (const { port, method } of portMethods()) await decorated[port]?.[method]?.();
+      expect(seen).to.deep.equal(points);
+    });
+
+    it('passes every point with some operation', () => {
+      const seen = new Set([...passed.values()].flat().map(({ point }) => point));
+      expect([...seen].sort()).to.deep.equal([...points].sort());
+      for (const [{ name }, passes] of passed) expect(passes, name).to.not.be.empty;
+    });
+
+    for (const operation of SWEPT_NOW) {
+      for (const fault of FAULTS_NOW) {
+        it(`settles "${operation.name}" after a ${fault} at every point it passes`, async () => {
+          const faults: string[] = [];
+          const passes = passed.get(operation) ?? [];
+          const cases = (LONG ? passes : lastOfEach(passes)).map((pass) => ({ ...pass, fault }));
+          await inParallel(cases, WIDTH[fault], async (armed) => {
+            await strike(operation, armed).catch((error: unknown) => faults.push(`${armedText(armed)}: ${String(error)}`));
+          });
+          expect(faults).to.deep.equal([]);
+        });
+      }
     }
-  };
-});
+
+    it('struck at every point, and every SKU balances', async () => {
+      const wanted = SWEPT_NOW.flatMap((operation) => (passed.get(operation) ?? []).map(({ point }) => point));
+      expect([...struck].sort()).to.deep.equal([...new Set(LONG ? points : wanted)].sort());
+      expect(await bench.wrongBalances()).to.deep.equal([]);
+    });
+
+    const startGateway = (name: string, armed: Armed | null): Promise<GatewayProcess> =>
+      startGatewayProcess(
+        {
+          ...bench.own.environment,
+          STOCKGATE_ENGINE: engineName,
+          PORT: '0',
+          ADMIN_PORT: '0',
+          STOCKGATE_LOG_LEVEL: 'silent',
+          [FAIL_POINT_VARIABLES.armed]: armedText(armed),
+          [FAIL_POINT_VARIABLES.report]: folder.write(name, ''),
+        },
+        'test/support/failPointGateway.ts',
+      );
+
+    const kill = async ({ signal, exited }: GatewayProcess): Promise<void> => {
+      signal('SIGKILL');
+      await exited;
+    };
+
+    const reported = (name: string): string[] => readFileSync(`${folder.path}/${name}`, 'utf8').split('\n').slice(0, -1);
+
+    /** Its slot moves away under a gateway that runs, so that every operation passes the source of the slots too. */
+    const prepare = async (operation: SweptOperation, ids: CaseIds & { readonly slot: number }): Promise<void> => {
+      await bench.moveSlot(ids.slot);
+      for (const call of operation.prepare(ids)) expect(await tellDefinitely(bench, bench.healthy[0], call)).to.equal(201);
+      if (operation.isHeld === true) await bench.leaveHold(ids);
+    };
+
+    const trace = async (operation: SweptOperation, traced: GatewayProcess): Promise<Pass[]> => {
+      const ids = bench.idsToMove();
+      await prepare(operation, ids);
+      const begun = reported('trace').length;
+      const answer = await bench.send(traced, operation.call(ids));
+      // What goes on after the answer, and without what goes on all the time.
+      if (operation.isCart === true) await sleep(AFTERWORK_MS);
+      const lines = reported('trace')
+        .slice(begun)
+        .filter((line) => !line.includes(BACKGROUND));
+      await settleInterrupted(bench, { operation, ids, answer: Promise.resolve(answer), isHeld: false, survivor: traced });
+      const counts = new Map<string, number>();
+      const background = operation.isHeld === true ? MOMENTS.map((moment) => ({ point: `${BACKGROUND} ${moment}`, pass: 1 })) : [];
+      const own = lines.map((line) => {
+        const point = line.replace(/^passes /, '');
+        const pass = (counts.get(point) ?? 0) + 1;
+        counts.set(point, pass);
+        return { point, pass };
+      });
+      return [...own, ...background];
+    };
+
+    /** A machine that is too busy turns a request away before it gets to the point; it is sent again. */
+    const untilStruck = async (gateway: GatewayProcess, call: Call, hasFired: () => boolean): Promise<Answer | null> => {
+      const answer = await bench.send(gateway, call, LAST_ANSWER_MS);
+      return hasFired() || answer?.body?.code !== 'overloaded' ? answer : untilStruck(gateway, call, hasFired);
+    };
+
+    const strike = async (operation: SweptOperation, armed: Armed): Promise<void> => {
+      const ids = bench.idsToMove();
+      const gateway = await startGateway(ids.name, armed);
+      try {
+        await prepare(operation, ids);
+        const hasFired = (): boolean => reported(ids.name).includes(`fires ${armed.point}`);
+        const answer = untilStruck(gateway, operation.call(ids), hasFired);
+        await eventually('the point fires', LAST_ANSWER_MS, hasFired);
+        struck.add(armed.point);
+        const survivor = armed.fault === 'kill' ? null : gateway;
+        await settleInterrupted(bench, { operation, ids, answer, isHeld: armed.fault === 'stall', survivor });
+        if (survivor === null) expect(await gateway.exited).to.deep.equal({ code: null, signal: 'SIGKILL' });
+      } finally {
+        await kill(gateway);
+      }
+    };
+  });
+}
 
 /** The last time a point is passed, it has the work to do that was turned away before. */
 function lastOfEach(passes: readonly Pass[]): Pass[] {

@@ -126,11 +126,12 @@ export class Connection {
    * Sends several statements in one packet. The first error ends it: what comes after is not run, and a transaction that
    * is open stays open unless whatever failed has rolled it back.
    *
+   * @param waitMs the longest wait for the answer to all of it; absent: as for one statement
    * @param sqls at least one; a CALL among them must not return rows
    * @returns the answer of each
    */
-  async script(sqls: readonly string[], values: readonly SqlValue[], deadlineMs: DeadlineMs): Promise<readonly Answer[]> {
-    const answers = await this.#query(sqls.join(';'), values, deadlineMs);
+  async script(sqls: readonly string[], values: readonly SqlValue[], deadlineMs: DeadlineMs, waitMs?: number): Promise<readonly Answer[]> {
+    const answers = await this.#query(sqls.join(';'), values, deadlineMs, waitMs);
     return sqls.length === 1 ? [answers] : (answers as unknown as Answer[]);
   }
 
@@ -139,17 +140,18 @@ export class Connection {
     this.#lose(new ConnectionLost('the connection was destroyed', false));
   }
 
-  #query(sql: string, values: readonly SqlValue[], deadlineMs: DeadlineMs): Promise<Answer> {
-    return this.#settle(deadlineMs, sql, (done) => {
+  #query(sql: string, values: readonly SqlValue[], deadlineMs: DeadlineMs, waitMs?: number): Promise<Answer> {
+    const start = (done: (error: Error | null, value: Answer) => void): void => {
       this.#raw.query(sql, [...values], (error, answer) => done(error, answer as Answer));
-    });
+    };
+    return this.#settle(deadlineMs, sql, start, waitMs);
   }
 
-  #settle<T>(deadlineMs: DeadlineMs, what: string, start: (done: (error: Error | null, value: T) => void) => void): Promise<T> {
+  #settle<T>(deadlineMs: DeadlineMs, what: string, start: (done: (error: Error | null, value: T) => void) => void, waitMsMax = this.#statementMs): Promise<T> {
     if (this.#lost !== null) return Promise.reject(this.#lost);
     if (this.#failCall !== null) return Promise.reject(new Error('a connection carries one call at a time'));
     return new Promise<T>((resolve, reject) => {
-      const waitMs = Math.max(0, Math.min(this.#statementMs, deadlineMs - performance.now()));
+      const waitMs = Math.max(0, Math.min(waitMsMax, deadlineMs - performance.now()));
       let isSettled = false;
       const giveUp = (): void => {
         if (!isSettled) this.#lose(new ConnectionLost(`no answer in time to: ${what}`, true));

@@ -10,6 +10,7 @@ import type { HttpClient } from '../../scripts/support/httpClient.ts';
 import { projectPath } from '../../scripts/support/paths.ts';
 import type { Stack } from '../../scripts/support/stack.ts';
 import type { ShardsFile } from '../../src/shardsFile.ts';
+import type { EngineName } from '../support/engines.ts';
 import { eventually } from '../support/eventually.ts';
 import { startWireProxy } from '../support/wireProxy.ts';
 import type { WireProxy } from '../support/wireProxy.ts';
@@ -33,8 +34,12 @@ export interface World {
 
 const CLIENTS_MAX = 200;
 
-/** Puts proxies in front of a stack's servers and starts gateways behind them. The stack itself stays the caller's. */
-export async function startWorld(stack: Stack, gatewayCount: number): Promise<World> {
+/**
+ * Puts proxies in front of a stack's servers and starts gateways behind them. The stack itself stays the caller's.
+ *
+ * @param engines of the gateways in turn: they share the shards, whatever each of them runs; empty: the product's own choice
+ */
+export async function startWorld(stack: Stack, gatewayCount: number, engines: readonly EngineName[] = []): Promise<World> {
   const { servers } = stack.cluster;
   const proxies = await Promise.all(servers.map((server) => startWireProxy(server)));
   const serverOf = (shard: number): number => servers.findIndex(({ port }) => port === stack.shards[shard]?.address.port);
@@ -42,9 +47,11 @@ export async function startWorld(stack: Stack, gatewayCount: number): Promise<Wo
   mkdirSync(directory, { recursive: true });
   const file = join(directory, 'shards.json');
   writeFileSync(file, JSON.stringify(proxiedShards(stack, (shard) => proxies[serverOf(shard)]?.port ?? 0)));
-  const start = (environment: NodeJS.ProcessEnv = {}): Promise<GatewayProcess> =>
-    startGatewayProcess({ ...stack.environment, STOCKGATE_SHARDS: file, PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: 'silent', ...environment });
-  const gateways = await Promise.all(Array.from({ length: gatewayCount }, () => GatewaySlot.open(start)));
+  const start = (engine: EngineName | undefined, environment: NodeJS.ProcessEnv = {}): Promise<GatewayProcess> =>
+    startGatewayProcess({ ...stack.environment, STOCKGATE_ENGINE: engine ?? '', STOCKGATE_SHARDS: file, PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: 'silent', ...environment });
+  const gateways = await Promise.all(
+    Array.from({ length: gatewayCount }, (_, number) => GatewaySlot.open((environment) => start(engines[number % engines.length], environment))),
+  );
   const session: World['session'] = async (server, shard) => {
     const { host, port, user, password } = servers[server] as DatabaseServer;
     const connection = await mysql.createConnection({

@@ -14,6 +14,8 @@ export interface Interrupted {
   readonly answer: Promise<Answer | null>;
   /** True when it is held up still while others are asked. */
   readonly isHeld: boolean;
+  /** Called when all others were asked: lets go of what is held up until then. Absent: it goes on by itself. */
+  letGo?(): void;
   /** The gateway it was sent to, if it lives. */
   readonly survivor: Listeners | null;
 }
@@ -32,7 +34,7 @@ const NO_ANSWER = 'no answer';
  * interrupted gateway said: what was done stands, what was answered "nothing was done" had no effect, and whatever
  * happened, it is whole and happened once.
  */
-export async function settleInterrupted(bench: SweepBench, { operation, ids, answer, isHeld, survivor }: Interrupted): Promise<void> {
+export async function settleInterrupted(bench: SweepBench, { operation, ids, answer, isHeld, letGo, survivor }: Interrupted): Promise<void> {
   const struckMs = performance.now();
   const [first, second] = bench.healthy;
   const call = operation.call(ids);
@@ -49,6 +51,7 @@ export async function settleInterrupted(bench: SweepBench, { operation, ids, ans
   const boundMs = operation.isCart === true ? CART_MS : DEFINITE_MS;
   expect(performance.now() - struckMs, 'definite, and the rows free, after milliseconds').to.be.below(boundMs);
 
+  letGo?.();
   const told = wordOf(await answer);
   const said = `told ${told}, then ${retried}, then ${retriedAgain}; lines ${lines}`;
   if (survivor !== null) expect(await tell(survivor, call), `${said}; the same gateway, later`).to.equal(operation.answers.again);

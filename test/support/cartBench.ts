@@ -5,14 +5,14 @@ import type { CartRecords, StockEngine } from '../../src/core/ports.ts';
 import { CartStore } from '../../src/mysql/cartStore.ts';
 import type { Shard } from '../../src/mysql/shard.ts';
 import { ShardReader } from '../../src/mysql/shardReader.ts';
-import { TextbookEngine } from '../../src/mysql/textbookEngine.ts';
 import { Afterwork } from '../../src/service/afterwork.ts';
 import { shareFreeing } from '../../src/service/freeHolds.ts';
 import type { Parts } from '../../src/service/parts.ts';
 import { Places } from '../../src/service/places.ts';
 import { Routing } from '../../src/service/routing.ts';
 import { Sweeper } from '../../src/service/sweeper.ts';
-import { openShards } from './engines.ts';
+import { ENGINE_OF, openShards } from './engines.ts';
+import type { EngineName } from './engines.ts';
 import { stack } from './setup.ts';
 
 export const WAIT_MS = 10_000;
@@ -31,10 +31,10 @@ export interface CartBench {
 }
 
 /** @param shards absent: the shared ones; they are closed with the bench */
-export function openCartBench(shards: readonly Shard[] = openShards(stack())): CartBench {
+export function openCartBench(shards: readonly Shard[] = openShards(stack()), engineName: EngineName = 'textbook'): CartBench {
   const map = new SlotMap(SHARDS);
   const reader = new ShardReader(shards);
-  const engine: StockEngine = new TextbookEngine(shards);
+  const engine: StockEngine = ENGINE_OF[engineName](shards);
   const carts = new CartStore(shards);
   const afterwork = new Afterwork((error) => {
     throw error;

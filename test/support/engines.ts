@@ -1,3 +1,4 @@
+import type { Config } from '../../src/config.ts';
 import type { StockEngine, StockReader } from '../../src/core/ports.ts';
 import { SlotMap } from '../../src/core/slots.ts';
 import { BatchingEngine } from '../../src/mysql/batching/batchingEngine.ts';
@@ -35,6 +36,22 @@ export function isQuiet(shard: Shard | undefined): boolean {
   return busy === 0 && waiting === 0;
 }
 
+/** How a gateway can be told to take stock. */
+export type EngineName = Config['engine'];
+
+/** What each of them is on real shards. */
+export const ENGINE_OF: Readonly<Record<EngineName, (shards: readonly Shard[]) => StockEngine>> = {
+  batching: (shards) => new BatchingEngine(shards),
+  textbook: (shards) => new TextbookEngine(shards),
+};
+
+export const ENGINE_NAMES: readonly EngineName[] = ['batching', 'textbook'];
+
+const LONG = process.env['STOCKGATE_TEST_LONG'] === '1';
+
+/** The engines that slow suites run over: the textbook one takes its turn in the long form. */
+export const ENGINES_NOW: readonly EngineName[] = LONG ? ENGINE_NAMES : ['batching'];
+
 /** Every implementation of the engine port, by name; a new engine joins the conformance suite here. */
 export const ENGINES: readonly { readonly name: string; create(stack: Stack): Subject }[] = [
   {
@@ -44,30 +61,17 @@ export const ENGINES: readonly { readonly name: string; create(stack: Stack): Su
       return { engine: oracle, reader: oracle, close: () => undefined };
     },
   },
-  {
-    name: 'batching',
-    create: (stack) => {
+  ...ENGINE_NAMES.map((name) => ({
+    name,
+    create: (stack: Stack): Subject => {
       const shards = openShards(stack);
       return {
-        engine: new BatchingEngine(shards),
+        engine: ENGINE_OF[name](shards),
         reader: new ShardReader(shards),
         close: () => {
           for (const { pool } of shards) pool.close();
         },
       };
     },
-  },
-  {
-    name: 'textbook',
-    create: (stack) => {
-      const shards = openShards(stack);
-      return {
-        engine: new TextbookEngine(shards),
-        reader: new ShardReader(shards),
-        close: () => {
-          for (const { pool } of shards) pool.close();
-        },
-      };
-    },
-  },
+  })),
 ];

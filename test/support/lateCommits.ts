@@ -1,15 +1,14 @@
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
+import { commits } from './packets.ts';
 
 export interface LateCommits {
   readonly port: number;
   close(): Promise<void>;
 }
 
-const COM_QUERY = 0x03;
-
 /**
- * A TCP proxy that passes on every COMMIT `lateMs` late, also when nobody waits for it any more: a slow network, in which
+ * A TCP proxy that passes on whatever commits `lateMs` late, also when nobody waits for it any more: a slow network, in which
  * giving up is not undoing.
  */
 export async function startLateCommits(target: { readonly host: string; readonly port: number }, lateMs: number): Promise<LateCommits> {
@@ -27,7 +26,8 @@ export async function startLateCommits(target: { readonly host: string; readonly
     upstream.on('close', () => client.destroy());
     client.on('close', () => isCommitting || upstream.destroy());
     client.on('data', (chunk: Buffer) => {
-      if (!isCommit(chunk)) return void upstream.write(chunk);
+      // A packet of its own: nothing is sent together with it.
+      if (!commits(chunk)) return void upstream.write(chunk);
       isCommitting = true;
       setTimeout(() => {
         isCommitting = false;
@@ -45,9 +45,4 @@ export async function startLateCommits(target: { readonly host: string; readonly
         for (const socket of sockets) socket.destroy();
       }),
   };
-}
-
-/** A packet of its own: nothing is sent together with a COMMIT. */
-function isCommit(packet: Buffer): boolean {
-  return packet[4] === COM_QUERY && packet.subarray(-'COMMIT'.length).toString('latin1') === 'COMMIT';
 }

@@ -1,8 +1,12 @@
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
+import { digitsOf, isBatch, packetLength, statementOf, verdictOf } from './packets.ts';
 
-/** Where a packet is struck: before the server gets it, or when the server has replied and its reply is not passed on. */
-export const SIDES = ['before', 'after'] as const;
+/**
+ * Where a packet is struck: before the server gets it, when it has half of it, or when it has replied and its reply is not
+ * passed on.
+ */
+export const SIDES = ['before', 'inside', 'after'] as const;
 export type Side = (typeof SIDES)[number];
 
 /** What is done about one packet of an operation. */
@@ -10,8 +14,12 @@ export interface Strike {
   /** Counted from 1 over the packets of the operation. */
   readonly packet: number;
   readonly side: Side;
-  /** Called when the packet is there; nothing passes on its connection until this says whether to go on or to cut. */
-  act(): 'cut' | Promise<'pass'>;
+  /**
+   * Called when the packet is there; nothing passes on its connection until this says whether to go on or to cut.
+   *
+   * @param hangUp ends the connection for the client, and for the client alone
+   */
+  act(hangUp: () => void): 'cut' | Promise<'pass'>;
 }
 
 /** A TCP proxy that counts the packets of one operation at a time on their way to the server. */
@@ -20,9 +28,9 @@ export interface PacketProxy {
   /**
    * Begins to count anew.
    *
-   * @param marker bytes that are found in a statement of the operation outside any transaction, as the driver writes them
+   * @param id found in a statement of the operation outside any transaction
    */
-  watch(marker: Buffer, strike: Strike | null): void;
+  watch(id: string, strike: Strike | null): void;
   /** The packets counted since, as the text of their statements. */
   readonly statements: readonly string[];
   /** True when the strike has begun. */
@@ -30,13 +38,9 @@ export interface PacketProxy {
   close(): Promise<void>;
 }
 
-const COM_QUERY = 0x03;
-/** Where both ends know of query attributes, the text comes after their number (none) and that of their sets (one). */
-const NO_ATTRIBUTES = Buffer.from([0, 1]);
-
 /**
  * The packets of an operation are those of a transaction, from BEGIN to COMMIT or ROLLBACK, and single statements that
- * name its SKU. What the pool says on its own behalf is not counted.
+ * name its SKU, batches among them. What the pool says on its own behalf is not counted.
  */
 export async function startPacketProxy(target: { readonly host: string; readonly port: number }): Promise<PacketProxy> {
   let marker = '';
@@ -50,6 +54,7 @@ export async function startPacketProxy(target: { readonly host: string; readonly
     let inTransaction = false;
     let pending: Buffer = Buffer.alloc(0);
     let awaited: Strike | null = null;
+    let said: Buffer = Buffer.alloc(0);
     let isHeld = false;
     let isLeft = false;
 
@@ -71,7 +76,7 @@ export async function startPacketProxy(target: { readonly host: string; readonly
 
     const hold = async (strike: Strike, pass: () => void): Promise<void> => {
       [hasStruck, isHeld] = [true, true];
-      const decision = await strike.act();
+      const decision = await strike.act(() => client.destroy());
       isHeld = false;
       if (decision === 'cut') return end();
       pass();
@@ -81,8 +86,8 @@ export async function startPacketProxy(target: { readonly host: string; readonly
 
     /** The strike that this packet meets, if any. */
     const count = (packet: Buffer): Strike | null => {
-      if (packet[4] !== COM_QUERY) return null;
-      const sql = textOf(packet);
+      const sql = statementOf(packet);
+      if (sql === null) return null;
       const isCounted = inTransaction || sql === 'BEGIN' || (marker !== '' && sql.toLowerCase().includes(marker));
       if (sql === 'BEGIN') inTransaction = true;
       if (sql === 'COMMIT' || sql === 'ROLLBACK') inTransaction = false;
@@ -99,8 +104,10 @@ export async function startPacketProxy(target: { readonly host: string; readonly
         const packet = pending.subarray(0, length);
         pending = pending.subarray(length);
         const strike = count(packet);
-        if (strike?.side === 'before') {
-          void hold(strike, () => upstream.write(packet));
+        if (strike !== null && strike.side !== 'after') {
+          const half = strike.side === 'before' ? 0 : Math.ceil(packet.length / 2);
+          if (half > 0) upstream.write(packet.subarray(0, half));
+          void hold(strike, () => upstream.write(packet.subarray(half)));
         } else {
           awaited = strike;
           upstream.write(packet);
@@ -113,18 +120,22 @@ export async function startPacketProxy(target: { readonly host: string; readonly
     });
     upstream.on('data', (chunk: Buffer) => {
       const strike = awaited;
-      awaited = null;
       if (strike === null) return void client.write(chunk);
+      said = Buffer.concat([said, chunk]);
+      if (isBatch(statements.at(-1) ?? '') && verdictOf(said) === null) return;
+      awaited = null;
+      const whole = said;
+      said = Buffer.alloc(0);
       upstream.pause();
-      void hold(strike, () => (client.write(chunk), upstream.resume()));
+      void hold(strike, () => (client.write(whole), upstream.resume()));
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
 
   return {
     port: (server.address() as AddressInfo).port,
-    watch(bytes, strike) {
-      marker = bytes.toString('hex');
+    watch(id, strike) {
+      marker = digitsOf(id);
       [armed, hasStruck, statements] = [strike, false, []];
     },
     get statements() {
@@ -139,14 +150,4 @@ export async function startPacketProxy(target: { readonly host: string; readonly
         for (const socket of sockets) socket.destroy();
       }),
   };
-}
-
-/** A packet's whole length in bytes: a head of four, of which three tell the length of the rest. */
-function packetLength(bytes: Buffer): number | null {
-  return bytes.length < 4 ? null : 4 + bytes.readUIntLE(0, 3);
-}
-
-function textOf(packet: Buffer): string {
-  const head = packet.subarray(5, 7).equals(NO_ATTRIBUTES) ? 7 : 5;
-  return packet.subarray(head).toString('latin1');
 }

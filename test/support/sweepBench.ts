@@ -14,7 +14,7 @@ export interface Listeners {
   readonly adminUrl: string;
 }
 
-/** Two shards of its own, two healthy gateways over them, and the truth to hold them against. */
+/** Two shards of its own, two healthy gateways over them, of which each has another engine, and the truth to hold them against. */
 export interface SweepBench {
   readonly own: OwnShards;
   readonly healthy: readonly [Listeners, Listeners];
@@ -43,7 +43,7 @@ const ANSWER_MS = 6_000;
 
 export async function startSweepBench(): Promise<SweepBench> {
   const own = await ownShards({ count: SHARDS, migrated: true });
-  const gateways = [await startTestGateway({}, own), await startTestGateway({}, own)] as const;
+  const gateways = [await startTestGateway({ STOCKGATE_ENGINE: 'batching' }, own), await startTestGateway({ STOCKGATE_ENGINE: 'textbook' }, own)] as const;
   const client = httpClient(256);
   const expected = new Map<string, Balance>();
   let nextSlot = 0;

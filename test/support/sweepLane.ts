@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { startGatewayProcess } from '../../scripts/support/gatewayProcess.ts';
 import type { GatewayProcess } from '../../scripts/support/gatewayProcess.ts';
 import type { ShardsFile } from '../../src/shardsFile.ts';
+import type { EngineName } from './engines.ts';
 import { startPacketProxy } from './packetProxy.ts';
 import type { PacketProxy } from './packetProxy.ts';
 import type { SweepBench } from './sweepBench.ts';
@@ -17,14 +18,14 @@ export interface SweepLane {
 }
 
 /** @param shard the one that is reached through the proxy */
-export async function startSweepLane(bench: SweepBench, folder: TemporaryFolder, shard: number): Promise<SweepLane> {
+export async function startSweepLane(bench: SweepBench, folder: TemporaryFolder, shard: number, engine: EngineName): Promise<SweepLane> {
   const content = JSON.parse(readFileSync(bench.own.environment['STOCKGATE_SHARDS'] ?? '', 'utf8')) as ShardsFile;
   const primary = content.shards[shard]?.primary;
   if (primary === undefined) throw new RangeError(`there is no shard ${shard}`);
   const proxy = await startPacketProxy({ ...primary });
   Object.assign(primary, { host: '127.0.0.1', port: proxy.port });
   const file = folder.write(`shards-${proxy.port}.json`, JSON.stringify(content));
-  const environment = { ...bench.own.environment, STOCKGATE_SHARDS: file, PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: 'silent' };
+  const environment = { ...bench.own.environment, STOCKGATE_ENGINE: engine, STOCKGATE_SHARDS: file, PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: 'silent' };
   let running: GatewayProcess | null = null;
   const kill = (): void => {
     running?.signal('SIGKILL');

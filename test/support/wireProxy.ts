@@ -1,19 +1,21 @@
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
+import { commits, packetLength, verdictOf } from './packets.ts';
 
 /**
- * Where the wire is cut, seen from the packet that commits:
+ * Where the wire is cut, seen from the packet that commits, be it COMMIT or a whole batch:
  * before (the server never sees it), inside (it sees one byte), after (it commits, and its OK is lost), half-reply (half
- * of the OK arrives), silent (it commits, its OK never comes, and the connection stays open).
+ * of the OK arrives), silent (it commits, its OK never comes, and the connection stays open). The last three wait for an OK:
+ * a batch that the server refuses has committed nothing.
  */
 export const CUTS = ['before', 'inside', 'after', 'half-reply', 'silent'] as const;
 export type Cut = (typeof CUTS)[number];
 
 export interface WireProxy {
   readonly port: number;
-  /** Cuts at the next COMMIT that passes, once. */
+  /** Cuts at the next packet that commits, once. */
   arm(cut: Cut): void;
-  /** Cuts at a COMMIT whenever `draw` says so, besides other cuts that do; the first that wants to, does. @returns what ends it */
+  /** Cuts at a packet that commits whenever `draw` says so, besides other cuts that do; the first that wants to, does. @returns what ends it */
   cutWhenever(cut: Cut, draw: () => boolean): () => void;
   /** While true, nothing that the server says is passed on, on any connection, and what it said is lost. */
   setSilent(silent: boolean): void;
@@ -34,8 +36,6 @@ export interface WireProxy {
   close(): Promise<void>;
 }
 
-const COM_QUERY = 0x03;
-
 /** A TCP proxy that reads the heads of MySQL packets on their way to the server. */
 export async function startWireProxy(target: { readonly host: string; readonly port: number }): Promise<WireProxy> {
   let armed: Cut | null = null;
@@ -50,15 +50,20 @@ export async function startWireProxy(target: { readonly host: string; readonly p
   const kept: (() => void)[] = [];
   const orphans: Socket[] = [];
 
-  const drawCut = (packet: Buffer): Cut | null => {
-    if (!isCommit(packet)) return null;
-    const cut = armed ?? [...cutting].find(({ draw }) => draw())?.cut ?? null;
-    armed = null;
+  /** @param isDone whether the server has said OK, or has not heard of it yet */
+  const drawCut = (isDone: boolean): Cut | null => {
+    const fits = (cut: Cut): boolean => (cut !== 'before' && cut !== 'inside') === isDone;
+    const isArmed = armed !== null && fits(armed);
+    const cut = isArmed ? armed : ([...cutting].find((one) => fits(one.cut) && one.draw())?.cut ?? null);
+    if (isArmed) armed = null;
+    if (cut !== null) cutsDone += 1;
     return cut;
   };
 
   const server = createServer((client) => {
     const upstream = connect(current.port, current.host);
+    let isCommitting = false;
+    let said: Buffer = Buffer.alloc(0);
     let reply: Cut | null = null;
     let pending: Buffer = Buffer.alloc(0);
     const end = (): void => {
@@ -83,14 +88,14 @@ export async function startWireProxy(target: { readonly host: string; readonly p
         divert = null;
         return;
       }
-      const cut = drawCut(packet);
-      if (cut !== null) cutsDone += 1;
+      isCommitting = commits(packet);
+      const cut = isCommitting ? drawCut(false) : null;
       if (cut === 'before') return end();
       if (cut === 'inside') {
         upstream.write(packet.subarray(0, 1), () => end());
         return;
       }
-      reply = cut;
+      reply = null;
       upstream.write(packet);
     };
     client.on('data', (chunk: Buffer) => {
@@ -104,12 +109,21 @@ export async function startWireProxy(target: { readonly host: string; readonly p
       }
     });
     upstream.on('data', (chunk: Buffer) => {
+      said = Buffer.concat([said, chunk]);
+      if (isCommitting) {
+        const verdict = verdictOf(said);
+        if (verdict === null) return;
+        if (verdict === 'ok') reply = drawCut(true);
+        isCommitting = false;
+      }
+      const whole = said;
+      said = Buffer.alloc(0);
       if (reply === 'after') return end();
       if (reply === 'half-reply') {
-        client.write(chunk.subarray(0, Math.floor(chunk.length / 2)), () => end());
+        client.write(whole.subarray(0, Math.floor(whole.length / 2)), () => end());
         return;
       }
-      if (reply !== 'silent' && !silent) client.write(chunk);
+      if (reply !== 'silent' && !silent) client.write(whole);
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -145,14 +159,4 @@ export async function startWireProxy(target: { readonly host: string; readonly p
         for (const socket of sockets) socket.destroy();
       }),
   };
-}
-
-/** A packet's whole length in bytes: a head of four, of which three tell the length of the rest. */
-function packetLength(bytes: Buffer): number | null {
-  return bytes.length < 4 ? null : 4 + bytes.readUIntLE(0, 3);
-}
-
-/** The statement ends so; `READ COMMITTED`, which every new session asks for, does not. */
-function isCommit(packet: Buffer): boolean {
-  return packet[4] === COM_QUERY && packet.subarray(5).toString('latin1').endsWith('COMMIT');
 }

@@ -18,15 +18,24 @@ export type Decisions = readonly (Decision | NotMine)[];
 /** A COMMIT may have happened; and what it would have meant, part by part. */
 export class BatchUnanswered extends CommitUnanswered {
   readonly intended: readonly Decisions[];
-  /** When the shards begin to refuse the batch, by their server's clock. */
+  /** By the clock of the shards' server: before any of it was sent, though perhaps a little earlier. */
+  readonly begun: string;
+  /** When the shards begin to refuse the batch, by the same clock. */
   readonly deadline: string;
 
-  constructor(reason: string, intended: readonly Decisions[], deadline: string) {
+  constructor(reason: string, intended: readonly Decisions[], begun: string, deadline: string) {
     super(reason);
     this.intended = intended;
+    this.begun = begun;
     this.deadline = deadline;
   }
 }
+
+/**
+ * The longest wait for the answer to a batch, above the second for which its session waits for a lock: the server is to say
+ * that a row is locked before anybody gives up and does not know.
+ */
+const ANSWER_MS = 1_500;
 
 /** How often a batch is decided anew because others had changed a row of it meanwhile. */
 const TRIES_MAX = 6;
@@ -55,6 +64,7 @@ export async function runBatch(
   guess: (operation: Batchable) => boolean,
   untilMs: DeadlineMs,
 ): Promise<readonly Decisions[]> {
+  const begun = clock.textOf(performance.now());
   let found = await lookUpUnsure(connection, parts, guess, untilMs);
   for (let tries = 0; tries < TRIES_MAX; tries += 1) {
     const decided = parts.map((part, index) => decideAll(part, found[index] ?? NOTHING));
@@ -63,10 +73,10 @@ export async function runBatch(
     const writes = decided.flatMap(({ part, writeSet }) => (isEmpty(writeSet) ? [] : [{ schema: part.schema, values: partValues(deadline, part.operations.flatMap(skusOf), writeSet) }]));
     if (writes.length === 0) return intended;
     try {
-      await applyBatch(connection, writes, untilMs);
+      await applyBatch(connection, writes, untilMs, ANSWER_MS);
       return intended;
     } catch (error) {
-      if (!(error instanceof ServerError) || !UNDONE.has(error.number)) throw new BatchUnanswered(reasonOf(error), intended, deadline);
+      if (!(error instanceof ServerError) || !UNDONE.has(error.number)) throw new BatchUnanswered(reasonOf(error), intended, begun, deadline);
       if (!CHANGED.has(error.number)) throw error;
       found = await lookUp(connection, parts, untilMs);
     }
@@ -95,15 +105,22 @@ function isEmpty({ flows, shelves, returns, adjustments }: WriteSet): boolean {
   return flows.length + shelves.length + returns.length + adjustments.length === 0;
 }
 
-/** What became of an operation whose batch was not answered, by the rows as they stand when nothing of it can come any more. */
-export function recallOne(operation: Batchable, intended: Decision | NotMine, reading: Reading): OutcomeOf<Batchable> {
+/**
+ * What became of an operation whose batch was not answered, by the rows as they stand when nothing of it can come any more.
+ *
+ * @param isOlder whether a flow was there before the batch: it was taken for new then, so the shard has refused the batch
+ */
+export function recallOne(operation: Batchable, intended: Decision | NotMine, reading: Reading, isOlder: (key: FlowKey) => boolean = () => false): OutcomeOf<Batchable> {
+  const undone = { is: 'not_done', reason: 'its batch was undone' } as const;
   const ledger = new Ledger(reading);
   const now = decide(ledger, operation);
-  const isUndone = !isEmpty(ledger.writeSet());
+  if (!isEmpty(ledger.writeSet()) || now.is === 'deferred' || now.is === 'lacking') return undone;
+  const takenForNew = intended.is === 'deducted' || intended.is === 'held' ? intended.lines.filter(({ replayed }) => !replayed) : [];
+  const wasWrong = takenForNew.some(isOlder);
+  if (now.is === intended.is) return now.is === 'refused' || wasWrong ? now : intended;
   // Cancelled since, it was deducted all the same.
-  const stands = now.is === intended.is || (intended.is === 'deducted' && 'lines' in operation && operation.lines.every((line) => wasDeducted(ledger, operation, line)));
-  if (isUndone || !stands) return { is: 'not_done', reason: 'its batch was undone' };
-  return now.is === 'refused' ? now : (intended as OutcomeOf<Batchable>);
+  const wasCancelled = intended.is === 'deducted' && 'lines' in operation && operation.lines.every((line) => wasDeducted(ledger, operation, line));
+  return wasCancelled && !wasWrong ? intended : undone;
 }
 
 function wasDeducted(ledger: Ledger, { order_id }: { readonly order_id: string }, line: FlowKey & { readonly quantity?: number }): boolean {

@@ -1,9 +1,11 @@
 import type { Batchable, Decision } from '../../core/ledger/decide.ts';
-import type { DeadlineMs } from '../../core/nouns.ts';
+import { flowKeyText } from '../../core/nouns.ts';
+import type { DeadlineMs, FlowKey } from '../../core/nouns.ts';
 import type { NotMine, OutcomeOf } from '../../core/outcome.ts';
 import { reasonOf, SERVER_ERROR, ServerError } from '../failures.ts';
 import { untilAnswered } from '../retries.ts';
 import type { Shard } from '../shard.ts';
+import { findOlder } from '../sql/findOlder.ts';
 import { lookUpLocked } from '../sql/lookUp.ts';
 import { transact } from '../transaction.ts';
 import { recallOne } from './batch.ts';
@@ -30,7 +32,7 @@ interface InDoubt {
 async function settleDoubts(shard: Shard, some: readonly InDoubt[], doubt: BatchUnanswered): Promise<void> {
   const untilMs = latest(some);
   try {
-    const outcomes = await untilAnswered(untilMs, () => recall(shard, some, doubt.deadline, untilMs), isLocked);
+    const outcomes = await untilAnswered(untilMs, () => recall(shard, some, doubt, untilMs), isLocked);
     some.forEach(({ errand }, index) => errand.resolve(outcomes[index] ?? { is: 'unknown', reason: doubt.message }));
   } catch (error) {
     if (isLocked(error) && some.length > 1) {
@@ -42,7 +44,7 @@ async function settleDoubts(shard: Shard, some: readonly InDoubt[], doubt: Batch
   }
 }
 
-function recall(shard: Shard, some: readonly InDoubt[], deadline: string, untilMs: DeadlineMs): Promise<OutcomeOf<Batchable>[]> {
+function recall(shard: Shard, some: readonly InDoubt[], { begun, deadline }: BatchUnanswered, untilMs: DeadlineMs): Promise<OutcomeOf<Batchable>[]> {
   return transact(
     shard.pool,
     untilMs,
@@ -50,7 +52,10 @@ function recall(shard: Shard, some: readonly InDoubt[], deadline: string, untilM
       const [row] = await transaction.rows<{ passed: number }>(PASSED, [Buffer.from(deadline, 'latin1')]);
       if (row?.passed !== 1) throw new Error('the batch may still come');
       const { reading } = await lookUpLocked(transaction, { schema: shard.schema, operations: some.map(({ errand }) => errand.operation) });
-      return { keep: false, value: some.map(({ errand, intended }) => recallOne(errand.operation, intended, reading)) };
+      const keys = some.flatMap(({ errand: { operation } }) => (operation.kind === 'deduct' || operation.kind === 'hold' ? operation.lines : []));
+      const older = keys.length === 0 ? null : await findOlder(transaction, keys, begun);
+      const isOlder = (key: FlowKey): boolean => older?.has(flowKeyText(key)) === true;
+      return { keep: false, value: some.map(({ errand, intended }) => recallOne(errand.operation, intended, reading, isOlder)) };
     },
     untilMs,
   );

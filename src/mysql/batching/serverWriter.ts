@@ -196,8 +196,8 @@ export class ServerWriter {
         }),
       )
     ).flat();
-    // No stock row, so a flow or a slot: halves find out which.
-    this.#queue.lock(locked.length > 0 ? locked : sku_ids.slice(0, Math.ceil(sku_ids.length / 2)));
+    // No stock row, so a flow or a slot: each goes alone once, to find out whose.
+    this.#queue.lock(locked.length > 0 ? locked : sku_ids);
     this.#queue.putBack(errands);
   }
 }

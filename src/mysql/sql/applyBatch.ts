@@ -18,11 +18,12 @@ export interface PartWrites {
  * Writes the parts of a batch or nothing of them, in one round trip, and ends the transaction either way. What happens in a
  * shard is in `migrations/0004_batches.ts`.
  *
+ * @param answerMs the longest wait for the answer
  * @param parts at least one; in the same order everywhere, or batches would wait for each other in a circle
  */
-export async function applyBatch(connection: Connection, parts: readonly PartWrites[], deadlineMs: DeadlineMs): Promise<void> {
+export async function applyBatch(connection: Connection, parts: readonly PartWrites[], deadlineMs: DeadlineMs, answerMs: number): Promise<void> {
   const calls = parts.map(({ schema }) => `CALL ${quoted(schema)}.apply_part_1(?, ?, ?, ?, ?, ?, ?, ?, ?)`);
-  await connection.script(['START TRANSACTION', ...calls, 'COMMIT'], parts.flatMap(({ values }) => values), deadlineMs);
+  await connection.script(['START TRANSACTION', ...calls, 'COMMIT'], parts.flatMap(({ values }) => values), deadlineMs, answerMs);
 }
 
 /** The numbers of the procedure's own errors. */
@@ -42,7 +43,7 @@ export function partValues(deadline: string, sku_ids: Iterable<string>, writes: 
   for (const { was, is } of writes.flows) {
     const key = [hexOf(is.sku_id), hexOf(is.order_detail_id)];
     const order_id = hexOf(is.order_id);
-    if (was === null) added.push([...key, order_id, is.quantity, is.attempt, FLOW_STATUS[is.status]]);
+    if (was === null) added.push([...key, order_id, is.quantity, is.attempt, FLOW_STATUS[is.status], is.returned]);
     else changed.push([...key, ...changeValues(was, is)]);
     if (is.status === 'pending' && was?.status !== 'pending') held.push([...key, order_id, is.attempt]);
     if (is.status !== 'pending' && was?.status === 'pending') unheld.push(key);

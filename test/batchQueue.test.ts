@@ -1,0 +1,159 @@
+import { expect } from 'chai';
+import type { LedgerFlow, Reading } from '../src/core/ledger/ledger.ts';
+import { flowKeyText } from '../src/core/nouns.ts';
+import type { Deduct } from '../src/core/operation.ts';
+import { skusOf } from '../src/core/operation.ts';
+import { recallOne } from '../src/mysql/batching/batch.ts';
+import { Hints } from '../src/mysql/batching/hints.ts';
+import { BatchQueue } from '../src/mysql/batching/queue.ts';
+import type { Errand } from '../src/mysql/batching/queue.ts';
+import type { Shard } from '../src/mysql/shard.ts';
+import { WaitingRoom } from '../src/mysql/waitingRoom.ts';
+
+const NOBODY = (): boolean => false;
+/** Nothing is sent to it: what the queue asks of a shard is whether it is served, and for places to wait. */
+const shardOf = (isServing: boolean, waiting_max = 1_000): Shard => ({ isServing, batchRoom: new WaitingRoom(waiting_max) }) as unknown as Shard;
+const SHARD = shardOf(true);
+let number = 0;
+
+function order(...sku_ids: string[]): Deduct {
+  number += 1;
+  return { kind: 'deduct', order_id: 'o', lines: sku_ids.map((sku_id, index) => ({ sku_id, order_detail_id: `${number}-${index}`, quantity: 1 })) };
+}
+
+function errand(operation: Deduct, deadlineMs = 1_000, shard = SHARD): Errand {
+  return { shard, operation, sku_ids: skusOf(operation), deadlineMs, resolve: () => undefined, reject: () => undefined };
+}
+
+function queueOf(...errands: Errand[]): BatchQueue {
+  const queue = new BatchQueue();
+  for (const one of errands) queue.add(one);
+  return queue;
+}
+
+describe('queue of a batch', () => {
+  it('gives out all that waits, in the order of its coming', () => {
+    const all = [errand(order('a')), errand(order('b')), errand(order('a', 'b'))];
+    const queue = queueOf(...all);
+    expect(queue.takeBatch(NOBODY, true)).to.deep.equal(all);
+    expect(SHARD.batchRoom.count).to.equal(0);
+  });
+
+  it('gives back first what was put back', () => {
+    const [first, second, third] = [errand(order('a')), errand(order('b')), errand(order('c'))];
+    const queue = queueOf(third);
+    queue.putBack([first, second]);
+    expect(queue.takeBatch(NOBODY, true)).to.deep.equal([first, second, third]);
+  });
+
+  it('leaves those waiting whose SKU is on its way', () => {
+    const [busy, both, free] = [errand(order('a')), errand(order('a', 'b')), errand(order('b'))];
+    const queue = queueOf(busy, both, free);
+    expect(queue.takeBatch((sku_id) => sku_id === 'a', true)).to.deep.equal([free]);
+    expect(queue.takeBatch(NOBODY, true)).to.deep.equal([busy, both]);
+  });
+
+  it('bounds the lines that go together, but for one order that has more', () => {
+    const large = errand(order(...Array.from({ length: 600 }, (_, index) => `${index}`)));
+    const small = Array.from({ length: 600 }, () => errand(order('a')));
+    const queue = queueOf(large, ...small);
+    expect(queue.takeBatch(NOBODY, true)).to.deep.equal([large]);
+    expect(queue.takeBatch(NOBODY, true)).to.have.length(512);
+    expect(queue.takeBatch(NOBODY, true)).to.have.length(88);
+  });
+
+  it('sends what names a locked SKU alone, and only when it may go', () => {
+    const [locked, again, free, other] = [errand(order('a')), errand(order('a')), errand(order('b')), errand(order('c'))];
+    const queue = queueOf(locked, free, again, other);
+    queue.lock(['a', 'c']);
+    expect(queue.takeBatch(NOBODY, false)).to.deep.equal([free]);
+    expect(queue.takeBatch(NOBODY, false)).to.deep.equal([]);
+    expect(queue.takeBatch(NOBODY, true)).to.deep.equal([locked, again]);
+    expect([locked, free, other].map((each) => queue.troubleOf(each))).to.deep.equal(['a', null, 'c']);
+    queue.unlock(['a', 'c']);
+    expect(queue.takeBatch(NOBODY, false)).to.deep.equal([other]);
+  });
+
+  it('keeps what is for a shard that is not served apart from the rest', () => {
+    const away = shardOf(false);
+    const [lost, found, too] = [errand(order('a'), 1_000, away), errand(order('b')), errand(order('c'), 1_000, away)];
+    const queue = queueOf(lost, found, too);
+    expect(queue.takeBatch(NOBODY, false)).to.deep.equal([found]);
+    expect(queue.takeBatch(NOBODY, true)).to.deep.equal([lost, too]);
+  });
+
+  it('lets a bounded number wait for one shard', () => {
+    const narrow = shardOf(true, 1);
+    const [first, second, other] = [errand(order('a'), 1_000, narrow), errand(order('b'), 1_000, narrow), errand(order('c'))];
+    const queue = new BatchQueue();
+    expect([first, second, other].map((each) => queue.add(each))).to.deep.equal([true, false, true]);
+    expect(queue.takeBatch(NOBODY, true)).to.deep.equal([first, other]);
+    expect(queue.add(second)).to.equal(true);
+  });
+
+  it('takes out those whose time is up', () => {
+    const [late, soon] = [errand(order('a'), 100), errand(order('b'), 200)];
+    const queue = queueOf(late, soon);
+    expect(queue.takeExpired(150)).to.deep.equal([late]);
+    expect(queue.takeExpired(150)).to.deep.equal([]);
+    expect(queue.takeBatch(NOBODY, true)).to.deep.equal([soon]);
+  });
+});
+
+describe('hints of a batch', () => {
+  it('let new orders be guessed, and nothing that rests on what stands', () => {
+    const hints = new Hints();
+    expect(hints.canGuess(order('a'))).to.equal(true);
+    expect(hints.canGuess({ kind: 'cancel', order_id: 'o', lines: [{ sku_id: 'a', order_detail_id: 'd' }] })).to.equal(false);
+    expect(hints.canGuess({ kind: 'adjust', sku_id: 'a', adjustment_id: 'a', delta: 1, reason: null })).to.equal(false);
+  });
+
+  it('have an order looked up whose SKU somebody was refused', () => {
+    const hints = new Hints();
+    hints.learn(order('a'), { is: 'deducted', lines: [] });
+    expect(hints.canGuess(order('a'))).to.equal(true);
+    hints.learn(order('a', 'b'), { is: 'refused', code: 'insufficient_stock', lines: [] });
+    expect([order('a'), order('c', 'b'), order('c')].map((operation) => hints.canGuess(operation))).to.deep.equal([false, false, true]);
+  });
+});
+
+describe('recall of a batch', () => {
+  const operation = order('a');
+  const [line] = operation.lines as [Deduct['lines'][number]];
+  const done = { is: 'deducted', lines: [{ ...line, replayed: false, returned: 0 }] } as const;
+  const read = (flow: Partial<LedgerFlow> | null, leaved_amount = 10, held_amount = 0): Reading => ({
+    flows: new Map([[flowKeyText(line), flow === null ? null : { ...line, order_id: 'o', attempt: 0, returned: 0, status: 'deducted', ...flow }]]),
+    shelves: new Map([['a', { opening_amount: 10, leaved_amount, held_amount, isOnSale: true }]]),
+    returns: new Map(),
+    adjustments: new Map(),
+  });
+
+  it('tells what stands as it was meant, and what does not stand as undone', () => {
+    expect(recallOne(operation, done, read({}))).to.deep.equal(done);
+    expect(recallOne(operation, done, read(null))).to.include({ is: 'not_done' });
+    // Sold to somebody else meanwhile: still not refused, but never done.
+    expect(recallOne(operation, done, read(null, 0))).to.include({ is: 'not_done' });
+  });
+
+  it('tells what was cancelled since as done, not as refused', () => {
+    expect(recallOne(operation, done, read({ status: 'cancelled', returned: 1 }))).to.deep.equal(done);
+  });
+
+  it('tells as a replay what was there before', () => {
+    const replay = { is: 'deducted', lines: [{ ...line, replayed: true, returned: 0 }] };
+    expect(recallOne(operation, done, read({}), () => true)).to.deep.equal(replay);
+    expect(recallOne(operation, done, read({ status: 'cancelled' }), () => true)).to.include({ is: 'not_done' });
+  });
+
+  it('says nothing that is only said among batches', () => {
+    expect(recallOne(operation, { is: 'lacking', sku_ids: ['a'] }, read(null, 0, 10))).to.include({ is: 'not_done' });
+    expect(recallOne(operation, { is: 'deferred' }, read(null))).to.include({ is: 'not_done' });
+  });
+
+  it('tells a refusal only while it is one', () => {
+    const short = { is: 'refused', code: 'insufficient_stock', lines: [] } as const;
+    expect(recallOne(operation, short, read(null, 0))).to.include({ is: 'refused', code: 'insufficient_stock' });
+    expect(recallOne(operation, short, read(null, 1))).to.include({ is: 'not_done' });
+    expect(recallOne(operation, short, read({}))).to.include({ is: 'not_done' });
+  });
+});

@@ -1,0 +1,126 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import type mysql from 'mysql2/promise';
+import type { DeductOutcome } from '../src/core/outcome.ts';
+import type { StockEngine } from '../src/core/ports.ts';
+import { slotOf } from '../src/core/slots.ts';
+import type { Shard } from '../src/mysql/shard.ts';
+import { ShardReader } from '../src/mysql/shardReader.ts';
+import { ENGINE_OF, ENGINES_NOW, isQuiet, openShards } from './support/engines.ts';
+import { eventually } from './support/eventually.ts';
+import { fresh } from './support/gateway.ts';
+import { playAhead } from './support/playAhead.ts';
+import { stack } from './support/setup.ts';
+import { sideSession } from './support/sideSession.ts';
+import { skuOn } from './support/traffic.ts';
+
+const REQUEST_MS = 3_000;
+const OPENED = 100_000;
+const NEIGHBOURS = 6;
+/** For one buyer to wait for the lock with all others, to be told apart, and to wait for it alone. */
+const MET_MS_MAX = 15_000;
+/** The longest pause between two sales of a neighbour; who meets the lock waits for a second, but not as long as a request may. */
+const PAUSE_MS_MAX = 2_800;
+
+/** One order of one line, and what was said of it. */
+interface Sale {
+  readonly sku_id: string;
+  readonly order_detail_id: string;
+  readonly is: DeductOutcome['is'];
+  readonly atMs: number;
+}
+
+interface Lock {
+  readonly what: string;
+  readonly shard: number;
+  lock(session: mysql.Connection, sku_id: string): Promise<unknown>;
+}
+
+const LOCKS: readonly Lock[] = [
+  { what: 'stock row', shard: 7, lock: (session, sku_id) => session.query('SELECT * FROM stock WHERE sku_id = ? FOR UPDATE', [Buffer.from(sku_id)]) },
+  {
+    what: 'flow',
+    shard: 10,
+    // Of an order that is still to come.
+    lock: (session, sku_id) => session.query('INSERT INTO flow (sku_id, order_detail_id, order_id, quantity) VALUES (?, ?, ?, 1)', [sku_id, '40', 'o'].map((text) => Buffer.from(text))),
+  },
+  { what: 'slot', shard: 13, lock: (session, sku_id) => session.query('SELECT * FROM slot WHERE slot = ? FOR UPDATE', [slotOf(sku_id)]) },
+];
+
+/** Somebody who keeps a row locked holds up those who need it, and nobody else of the same shard, through the same gateway. */
+for (const engineName of ENGINES_NOW) {
+  describe(`a row that somebody keeps locked, engine: ${engineName}`, () => {
+    let shards: Shard[];
+    let engine: StockEngine;
+    let reader: ShardReader;
+
+    before(() => {
+      shards = openShards(stack());
+      engine = ENGINE_OF[engineName](shards);
+      reader = new ShardReader(shards);
+    });
+    after(async () => {
+      await eventually('places come back', 5_000, () => LOCKS.every(({ shard }) => isQuiet(shards[shard])));
+      for (const { pool } of shards) pool.close();
+    });
+
+    const deadline = (): number => performance.now() + REQUEST_MS;
+    const opened = async (shard: number): Promise<string> => {
+      const sku_id = skuOn(shard, fresh('locked'));
+      await engine.apply(shard, [{ kind: 'open', sku_id, leaved_amount: OPENED }], deadline());
+      return sku_id;
+    };
+
+    /** One buyer for each SKU, one order after the other, until it is over. */
+    const trade = async (shard: number, sku_ids: readonly string[], sales: Sale[], isOver: () => boolean): Promise<void> => {
+      const buyer = async (sku_id: string): Promise<void> => {
+        for (let number = 0; !isOver(); number += 1) {
+          const line = { sku_id, order_detail_id: `${number}`, quantity: 1 };
+          const [outcome] = await engine.apply(shard, [{ kind: 'deduct', order_id: 'o', lines: [line] }], deadline());
+          sales.push({ ...line, is: (outcome as DeductOutcome).is, atMs: performance.now() });
+          await sleep(5);
+        }
+      };
+      await Promise.all(sku_ids.map(buyer));
+    };
+
+    const expectAsTold = async (shard: number, sku_id: string, sales: readonly Sale[]): Promise<void> => {
+      const own = sales.filter((sale) => sale.sku_id === sku_id);
+      const found = await reader.findFlows(shard, own, deadline());
+      if (found.is !== 'found') return expect.fail(found.is);
+      const stands = own.map((_, index) => found.flows[index] !== null);
+      for (const [index, { is }] of own.entries()) if (is !== 'unknown') expect(stands[index], `told ${is}`).to.equal(is === 'deducted');
+      const stock = await reader.readStock(shard, sku_id, deadline());
+      expect(stock.is === 'found' && stock.rows[0]?.leaved_amount).to.equal(OPENED - stands.filter(Boolean).length);
+    };
+
+    const play = playAhead(LOCKS, LOCKS.length, async ({ shard, lock }) => {
+      const [locked = '', ...neighbours] = await Promise.all(Array.from({ length: 1 + NEIGHBOURS }, () => opened(shard)));
+      const session = await sideSession(shard);
+      let isOver = false;
+      const sales: Sale[] = [];
+      const trading = trade(shard, [locked, ...neighbours], sales, () => isOver);
+      await session.beginTransaction();
+      const fromMs = performance.now();
+      await lock(session, locked);
+      await eventually('somebody meets the lock', MET_MS_MAX, () => sales.some(({ sku_id, is }) => sku_id === locked && (is === 'not_done' || is === 'unknown')));
+      const toMs = performance.now();
+      await session.rollback();
+      await session.end();
+      isOver = true;
+      await trading;
+      const during = sales.filter(({ atMs }) => atMs > fromMs && atMs < toMs);
+      for (const sku_id of neighbours) {
+        const own = during.filter((sale) => sale.sku_id === sku_id);
+        const sold = own.filter(({ is }) => is === 'deducted');
+        // A machine that is too busy turns some away.
+        expect(sold.length, 'sold to a neighbour').to.be.above(0.75 * own.length);
+        const times = [fromMs, ...sold.map(({ atMs }) => atMs), toMs];
+        expect(Math.max(...times.slice(1).map((atMs, index) => atMs - (times[index] ?? 0))), 'the longest pause').to.be.below(PAUSE_MS_MAX);
+      }
+      for (const sku_id of [locked, ...neighbours]) await expectAsTold(shard, sku_id, sales);
+    });
+
+    for (const one of LOCKS) it(`leaves the neighbours selling: ${one.what}`, () => play(one));
+  });
+}

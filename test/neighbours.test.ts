@@ -1,0 +1,165 @@
+import { expect } from 'chai';
+import type { RowDataPacket } from 'mysql2/promise';
+import type { Line } from '../src/core/nouns.ts';
+import type { Deduct, Operation } from '../src/core/operation.ts';
+import type { DeductOutcome } from '../src/core/outcome.ts';
+import type { StockEngine } from '../src/core/ports.ts';
+import { slotOf } from '../src/core/slots.ts';
+import type { Shard } from '../src/mysql/shard.ts';
+import { ShardReader } from '../src/mysql/shardReader.ts';
+import { ENGINE_OF, isQuiet, openShards } from './support/engines.ts';
+import { eventually } from './support/eventually.ts';
+import { fresh } from './support/gateway.ts';
+import { isBatch } from './support/packets.ts';
+import { startPacketProxy } from './support/packetProxy.ts';
+import type { PacketProxy } from './support/packetProxy.ts';
+import { stack } from './support/setup.ts';
+import { addressOf, sideSession } from './support/sideSession.ts';
+import { skuOn } from './support/traffic.ts';
+
+const SHARD = 9;
+const REQUEST_MS = 3_000;
+const OPENED = 100;
+/** More lines than go together. */
+const MANY = 600;
+
+/** What goes along in one batch is nothing to the others. */
+describe('operations of one batch', () => {
+  let proxy: PacketProxy;
+  let shards: Shard[];
+  let engine: StockEngine;
+  let reader: ShardReader;
+
+  before(async () => {
+    proxy = await startPacketProxy(addressOf(SHARD));
+    shards = openShards({ ...stack(), shards: stack().shards.map((shard, index) => (index === SHARD ? { ...shard, address: { ...shard.address, port: proxy.port } } : shard)) });
+    await Promise.all(shards.map(({ tried }) => tried));
+    engine = ENGINE_OF.batching(shards);
+    reader = new ShardReader(shards);
+  });
+  after(async () => {
+    for (const { pool } of shards) pool.close();
+    await proxy.close();
+  });
+  afterEach(() => eventually('places come back', 3_000, () => isQuiet(shards[SHARD])));
+
+  const deadline = (): number => performance.now() + REQUEST_MS;
+  const apply = <O extends Operation>(...operations: O[]) => engine.apply(SHARD, operations, deadline());
+  const opened = async (leaved_amount = OPENED): Promise<string> => {
+    const sku_id = skuOn(SHARD, fresh('neighbour'));
+    await apply({ kind: 'open', sku_id, leaved_amount });
+    return sku_id;
+  };
+  const line = (sku_id: string, order_detail_id = 'a', quantity = 1): Line => ({ sku_id, order_detail_id, quantity });
+  const order = (order_id: string, ...lines: Line[]): Deduct => ({ kind: 'deduct', order_id, lines });
+  const wordOf = (outcome: DeductOutcome | undefined): string => (outcome?.is === 'refused' ? outcome.code : (outcome?.is ?? 'nothing'));
+  const left = async (sku_id: string): Promise<number | undefined> => {
+    const stock = await reader.readStock(SHARD, sku_id, deadline());
+    return stock.is === 'found' ? stock.rows[0]?.leaved_amount : undefined;
+  };
+
+  it('are answered each for itself: what is bad is refused and the others are done', async () => {
+    const [good, twice, paused, taken, gone, short] = await Promise.all([opened(), opened(), opened(), opened(), opened(), opened(2)]);
+    await apply<Operation>({ kind: 'sale', sku_id: paused, state: 'paused', from: null }, order('other', line(taken)), { kind: 'cancel', order_id: 'o', lines: [line(gone)] });
+    const operations = [
+      order('o', line(good)),
+      order('o', line(skuOn(SHARD, fresh('nobody')))),
+      order('o', line(paused)),
+      order('o', line(taken)),
+      order('o', line(gone)),
+      order('o', line(short, 'large', 3)),
+      order('o', line(short, 'small', 2)),
+      order('o', line(twice)),
+      order('o', line(twice)),
+    ];
+    const words = (await apply(...operations)).map(wordOf);
+    const expected = ['deducted', 'unknown_sku', 'not_on_sale', 'idempotency_conflict', 'cancelled', 'insufficient_stock', 'deducted', 'deducted', 'deducted'];
+    expect(words).to.deep.equal(expected);
+    expect(await Promise.all([good, twice, paused, taken, gone, short].map(left))).to.deep.equal([99, 99, 100, 99, 100, 0]);
+  });
+
+  it('sell one id once, however often it goes along', async () => {
+    const sku_id = await opened();
+    const outcomes = (await apply(...Array.from({ length: 40 }, () => order('o', line(sku_id, 'a', 3))))) as DeductOutcome[];
+    const replays = outcomes.map((outcome) => outcome.is === 'deducted' && outcome.lines[0]?.replayed);
+    expect([replays.filter((replayed) => replayed === false).length, replays.filter((replayed) => replayed === true).length]).to.deep.equal([1, 39]);
+    expect(await left(sku_id)).to.equal(97);
+  });
+
+  it('do not refuse small orders behind a large one that does not fit', async () => {
+    const sku_id = await opened(10);
+    const sizes = [7, 11, 2, 8, 1];
+    const words = (await apply(...sizes.map((size, index) => order('o', line(sku_id, `${index}`, size))))).map(wordOf);
+    expect(words).to.deep.equal(['deducted', 'insufficient_stock', 'deducted', 'insufficient_stock', 'deducted']);
+    expect(await left(sku_id)).to.equal(0);
+  });
+
+  it('may be more than go together', async () => {
+    const skus = await Promise.all(Array.from({ length: 4 }, () => opened(1_000)));
+    const operations = Array.from({ length: MANY }, (_, index) => order(`o-${index}`, line(skus[index % 4] ?? '', `${index}`)));
+    const outcomes = await apply(...operations, order('long', ...Array.from({ length: MANY }, (_, index) => line(skus[index % 4] ?? '', `long-${index}`))));
+    expect(new Set(outcomes.map(({ is }) => is))).to.deep.equal(new Set(['deducted']));
+    expect(await Promise.all(skus.map(left))).to.deep.equal([700, 700, 700, 700]);
+  });
+
+  it('leave the same rows as one after the other: sold, returned in part and cancelled at once', async () => {
+    const rows: unknown[] = [];
+    for (const isTogether of [false, true]) {
+      const sku_id = await opened();
+      const steps: Operation[] = [
+        order('o', line(sku_id, 'a', 5), line(sku_id, 'b', 4), line(sku_id, 'c', 3)),
+        { kind: 'return', return_id: 'r', ...line(sku_id, 'a', 2) },
+        { kind: 'return', return_id: 'r', ...line(sku_id, 'b', 1) },
+        { kind: 'cancel', order_id: 'o', lines: [line(sku_id, 'b'), line(sku_id, 'c')] },
+        { kind: 'hold', order_id: 'cart', attempt: 1, lines: [line(sku_id, 'd', 6)] },
+        { kind: 'settle', order_id: 'cart', attempt: 1, verdict: 'committed', lines: [line(sku_id, 'd', 6)] },
+        { kind: 'hold', order_id: 'cart', attempt: 1, lines: [line(sku_id, 'e', 7)] },
+        { kind: 'settle', order_id: 'cart', attempt: 1, verdict: 'aborted', lines: [line(sku_id, 'e', 7)] },
+        { kind: 'adjust', sku_id, adjustment_id: 'a', delta: -10, reason: 'lost' },
+      ];
+      if (isTogether) await apply(...steps);
+      else for (const step of steps) await apply(step);
+      rows.push(await rowsOf(sku_id));
+    }
+    expect(rows[1]).to.deep.equal(rows[0]);
+  });
+
+  it('cost no write for a SKU that is known to be sold out', async () => {
+    const sku_id = await opened(0);
+    expect((await apply(order('o', line(sku_id)))).map(wordOf)).to.deep.equal(['insufficient_stock']);
+    proxy.watch(sku_id, null);
+    const words = (await apply(...Array.from({ length: 50 }, (_, index) => order('o', line(sku_id, `${index}`))))).map(wordOf);
+    expect(new Set(words)).to.deep.equal(new Set(['insufficient_stock']));
+    expect(proxy.statements.filter(isBatch)).to.deep.equal([]);
+    expect(proxy.statements, 'reads').to.have.length(1);
+  });
+
+  it('are none of the shard whose slot was taken away, though its rows are there still', async () => {
+    const sku_id = await opened();
+    const side = await sideSession(SHARD);
+    await side.query('DELETE FROM slot WHERE slot = ?', [slotOf(sku_id)]);
+    try {
+      expect((await apply(order('o', line(sku_id)))).map(wordOf)).to.deep.equal(['not_mine']);
+    } finally {
+      await side.query('INSERT INTO slot (slot, epoch) VALUES (?, 1)', [slotOf(sku_id)]);
+      await side.end();
+    }
+    expect(await left(sku_id)).to.equal(OPENED);
+  });
+
+  async function rowsOf(sku_id: string): Promise<unknown> {
+    const session = await sideSession(SHARD);
+    const bytes = Buffer.from(sku_id);
+    const read = async (columns: string, table: string): Promise<unknown> =>
+      (await session.query<RowDataPacket[]>(`SELECT ${columns} FROM ${table} WHERE sku_id = ? ORDER BY 1, 2`, [bytes]))[0].map((row) => Object.values(row).map(String).join(' '));
+    const rows = {
+      stock: await read('leaved_amount, held_amount', 'stock'),
+      flow: await read('order_detail_id, order_id, quantity, returned, attempt, status', 'flow'),
+      flow_return: await read('order_detail_id, return_id, quantity', 'flow_return'),
+      cart_hold: await read('order_detail_id, order_id', 'cart_hold'),
+      adjustment: await read('adjustment_id, delta, reason', 'adjustment'),
+    };
+    await session.end();
+    return rows;
+  }
+});

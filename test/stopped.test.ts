@@ -1,0 +1,95 @@
+import { expect } from 'chai';
+import type { GatewayProcess } from '../scripts/support/gatewayProcess.ts';
+import { settleInterrupted, tellDefinitely } from './support/aftermath.ts';
+import { ENGINES_NOW } from './support/engines.ts';
+import { eventually } from './support/eventually.ts';
+import { SIDES } from './support/packetProxy.ts';
+import type { Strike } from './support/packetProxy.ts';
+import { isBatch } from './support/packets.ts';
+import { startSweepBench } from './support/sweepBench.ts';
+import type { SweepBench } from './support/sweepBench.ts';
+import { startSweepLane } from './support/sweepLane.ts';
+import type { SweepLane } from './support/sweepLane.ts';
+import { OPERATIONS } from './support/sweptOperations.ts';
+import type { CaseIds, SweptOperation } from './support/sweptOperations.ts';
+import { temporaryFolder } from './support/temporary.ts';
+
+const LONG = process.env['STOCKGATE_TEST_LONG'] === '1';
+const SHARD = 1;
+const STOPPED = ['deduct one line', ...(LONG ? ['deduct several lines', 'return goods', 'cancel an order', 'adjust'] : [])];
+/** Longer than all waits of a gateway for one request, and than a stop. */
+const LAST_ANSWER_MS = 30_000;
+
+/**
+ * A gateway that stands still (SIGSTOP: a machine that is paused, a swapped-out process) before, inside and after each of its
+ * packets keeps no row: others sell the same SKU within five seconds. What it says when it goes on is what happened.
+ */
+for (const engineName of ENGINES_NOW) {
+  describe(`a gateway that stands still, engine: ${engineName}`, () => {
+    const folder = temporaryFolder();
+    let bench: SweepBench;
+    let lane: SweepLane;
+
+    before(async () => {
+      bench = await startSweepBench();
+      lane = await startSweepLane(bench, folder, SHARD, engineName);
+    });
+    after(async () => {
+      await lane.stop();
+      await bench.stop();
+      folder.remove();
+    });
+
+    const prepared = async (operation: SweptOperation): Promise<CaseIds> => {
+      const ids = bench.idsOn(SHARD);
+      for (const call of operation.prepare(ids)) expect(await tellDefinitely(bench, bench.healthy[0], call)).to.equal(201);
+      return ids;
+    };
+
+    /** Stops the gateway at a packet of its own. @returns the packets that the operation had, or null when it had not so many */
+    const stopAt = async (operation: SweptOperation, packet: number, side: Strike['side']): Promise<readonly string[] | null> => {
+      const ids = await prepared(operation);
+      const gateway: GatewayProcess = await lane.gateway();
+      let goOn: () => void = () => undefined;
+      const released = new Promise<'pass'>((resolve) => (goOn = () => resolve('pass')));
+      const act: Strike['act'] = () => {
+        gateway.signal('SIGSTOP');
+        return released;
+      };
+      lane.proxy.watch(ids.sku_ids[0], { packet, side, act });
+      let isOver = false;
+      const answer = bench.send(gateway, operation.call(ids), LAST_ANSWER_MS).finally(() => (isOver = true));
+      await eventually('the packet is there, or the last one is over', LAST_ANSWER_MS, () => lane.proxy.hasStruck || isOver);
+      const letGo = (): void => {
+        gateway.signal('SIGCONT');
+        goOn();
+      };
+      try {
+        const isHeld = lane.proxy.hasStruck;
+        const seen = [...lane.proxy.statements];
+        // What is asked afterwards is not to be stopped.
+        if (!isHeld) lane.proxy.watch(ids.sku_ids[0], null);
+        await settleInterrupted(bench, { operation, ids, answer, isHeld, letGo, survivor: gateway });
+        return isHeld ? seen : null;
+      } finally {
+        letGo();
+      }
+    };
+
+    for (const operation of OPERATIONS.filter(({ name }) => STOPPED.includes(name))) {
+      for (const side of SIDES) {
+        it(`keeps no row, stopped ${side} each packet of "${operation.name}"`, async () => {
+          let seen: readonly string[] = [];
+          let packets = 0;
+          for (let last: readonly string[] | null; (last = await stopAt(operation, packets + 1, side)) !== null; packets += 1) seen = last;
+          expect(packets, 'packets').to.be.at.least(1);
+          expect(seen.some(isBatch), seen.join('; ')).to.equal(engineName === 'batching');
+        });
+      }
+    }
+
+    it('leaves every SKU balanced', async () => {
+      expect(await bench.wrongBalances()).to.deep.equal([]);
+    });
+  });
+}

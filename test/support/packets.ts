@@ -1,0 +1,56 @@
+/** What proxies know of MySQL's packets: where one ends, what it says, and whether it commits. */
+
+const COM_QUERY = 0x03;
+const ERROR = 0xff;
+/** Where both ends know of query attributes, the text comes after their number (none) and that of their sets (one). */
+const NO_ATTRIBUTES = Buffer.from([0, 1]);
+
+/** The statements that write a batch and commit it; the procedure's name ends with its version. */
+const BATCH = /^START TRANSACTION;CALL `[^`]+`\.apply_part_\d+\(/;
+/** In the status that an OK carries: the answers of further statements of the same packet come after it. */
+const MORE_TO_COME = 8;
+
+/** A packet's whole length in bytes: a head of four, of which three tell the length of the rest. Null: not to be told yet. */
+export function packetLength(bytes: Buffer): number | null {
+  return bytes.length < 4 ? null : 4 + bytes.readUIntLE(0, 3);
+}
+
+/** The statement of a packet from a client, or null when it is something else. */
+export function statementOf(packet: Buffer): string | null {
+  if (packet[4] !== COM_QUERY) return null;
+  const head = packet.subarray(5, 7).equals(NO_ATTRIBUTES) ? 7 : 5;
+  return packet.subarray(head).toString('latin1');
+}
+
+/** True for a statement that begins a transaction, writes and commits in one. */
+export function isBatch(statement: string): boolean {
+  return BATCH.test(statement);
+}
+
+/** True for a packet after which the server has committed something: COMMIT, or a whole batch. */
+export function commits(packet: Buffer): boolean {
+  const statement = statementOf(packet);
+  return statement !== null && (statement === 'COMMIT' || isBatch(statement));
+}
+
+/**
+ * How the server has answered a packet that commits: an OK for each of its statements, or an error that ends them. Null: not
+ * all of it is there yet.
+ */
+export function verdictOf(reply: Buffer): 'ok' | 'error' | null {
+  for (let rest = reply, length = packetLength(rest); length !== null && rest.length >= length; rest = rest.subarray(length), length = packetLength(rest)) {
+    if (rest[4] === ERROR) return 'error';
+    if ((statusOf(rest) & MORE_TO_COME) === 0) return 'ok';
+  }
+  return null;
+}
+
+/** The status in an OK packet stands after its head of one byte and two numbers, which are below 251 wherever we look. */
+function statusOf(ok: Buffer): number {
+  return ok.readUInt16LE(7);
+}
+
+/** How an id stands in a statement: bytes as the driver writes them, and as the JSON of a batch has them. */
+export function digitsOf(id: string): string {
+  return Buffer.from(id).toString('hex');
+}
