@@ -45,9 +45,11 @@ export function verdictOf(reply: Buffer): 'ok' | 'error' | null {
   return null;
 }
 
-/** The status in an OK packet stands after its head of one byte and two numbers, which are below 251 wherever we look. */
+/** The status in an OK packet stands after one byte and two numbers, whose first byte tells their length. */
 function statusOf(ok: Buffer): number {
-  return ok.readUInt16LE(7);
+  const lengths: Readonly<Record<number, number>> = { 0xfc: 3, 0xfd: 4, 0xfe: 9 };
+  const after = (place: number): number => place + (lengths[ok.readUInt8(place)] ?? 1);
+  return ok.readUInt16LE(after(after(5)));
 }
 
 /** How an id stands in a statement: bytes as the driver writes them, and as the JSON of a batch has them. */

@@ -17,7 +17,8 @@ const PASSED = 'SELECT SYSDATE(6) > CAST(CAST(? AS CHAR) AS DATETIME(6)) AS pass
 /**
  * Finds out what became of one shard's part of a batch whose answer did not come, and tells each. Once the shard's clock is past the batch's
  * deadline, what has not written its ids dies at the deadline, and what has makes these reads wait: found is done, not
- * found is never. One after the other where not all can be read at once: somebody may have a row locked.
+ * found is never. Before it, found is done already. One after the other where not all can be read at once: somebody may have
+ * a row locked.
  */
 export async function recallBatch(shard: Shard, errands: readonly Errand[], intended: Decisions, doubt: BatchUnanswered): Promise<void> {
   const inDoubt = errands.map((errand, index) => ({ errand, intended: intended[index] ?? ({ is: 'deferred' } as const) }));
@@ -31,31 +32,53 @@ interface InDoubt {
 
 async function settleDoubts(shard: Shard, some: readonly InDoubt[], doubt: BatchUnanswered): Promise<void> {
   const untilMs = latest(some);
+  let open = some;
+  const tell = async (): Promise<void> => {
+    open = await tellKnown(shard, open, doubt, untilMs);
+    if (open.length > 0) throw new Error('the batch may still come');
+  };
   try {
-    const outcomes = await untilAnswered(untilMs, () => recall(shard, some, doubt, untilMs), isLocked);
-    some.forEach(({ errand }, index) => errand.resolve(outcomes[index] ?? { is: 'unknown', reason: doubt.message }));
+    await untilAnswered(untilMs, tell, isLocked);
   } catch (error) {
-    if (isLocked(error) && some.length > 1) {
-      const half = Math.ceil(some.length / 2);
-      await Promise.all([settleDoubts(shard, some.slice(0, half), doubt), settleDoubts(shard, some.slice(half), doubt)]);
+    if (isLocked(error) && open.length > 1) {
+      const half = Math.ceil(open.length / 2);
+      await Promise.all([settleDoubts(shard, open.slice(0, half), doubt), settleDoubts(shard, open.slice(half), doubt)]);
       return;
     }
-    for (const { errand } of some) errand.resolve({ is: 'unknown', reason: `${doubt.message}; then ${reasonOf(error)}` });
+    for (const { errand } of open) errand.resolve({ is: 'unknown', reason: `${doubt.message}; then ${reasonOf(error)}` });
   }
 }
 
-function recall(shard: Shard, some: readonly InDoubt[], { begun, deadline }: BatchUnanswered, untilMs: DeadlineMs): Promise<OutcomeOf<Batchable>[]> {
+/** Tells those whose rows stand as they were meant; once the deadline has passed, all. @returns the others */
+async function tellKnown(shard: Shard, some: readonly InDoubt[], doubt: BatchUnanswered, untilMs: DeadlineMs): Promise<readonly InDoubt[]> {
+  const { isOver, outcomes } = await recall(shard, some, doubt, untilMs);
+  return some.filter(({ errand, intended }, index) => {
+    const outcome = outcomes[index];
+    if (outcome === undefined || !(isOver || outcome.is === intended.is)) return true;
+    errand.resolve(outcome);
+    return false;
+  });
+}
+
+interface Recalled {
+  /** Whether nothing of the batch can come any more. */
+  readonly isOver: boolean;
+  readonly outcomes: readonly OutcomeOf<Batchable>[];
+}
+
+function recall(shard: Shard, some: readonly InDoubt[], { begun, deadline }: BatchUnanswered, untilMs: DeadlineMs): Promise<Recalled> {
   return transact(
     shard.pool,
     untilMs,
     async (transaction) => {
+      // Asked before the rows are read: what is not over then may come after.
       const [row] = await transaction.rows<{ passed: number }>(PASSED, [Buffer.from(deadline, 'latin1')]);
-      if (row?.passed !== 1) throw new Error('the batch may still come');
       const { reading } = await lookUpLocked(transaction, { schema: shard.schema, operations: some.map(({ errand }) => errand.operation) });
       const keys = some.flatMap(({ errand: { operation } }) => (operation.kind === 'deduct' || operation.kind === 'hold' ? operation.lines : []));
       const older = keys.length === 0 ? null : await findOlder(transaction, keys, begun);
       const isOlder = (key: FlowKey): boolean => older?.has(flowKeyText(key)) === true;
-      return { keep: false, value: some.map(({ errand, intended }) => recallOne(errand.operation, intended, reading, isOlder)) };
+      const outcomes = some.map(({ errand, intended }) => recallOne(errand.operation, intended, reading, isOlder));
+      return { keep: false, value: { isOver: row?.passed === 1, outcomes } };
     },
     untilMs,
   );
