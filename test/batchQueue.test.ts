@@ -123,7 +123,7 @@ describe('recall of a batch', () => {
   const done = { is: 'deducted', lines: [{ ...line, replayed: false, returned: 0 }] } as const;
   const read = (flow: Partial<LedgerFlow> | null, leaved_amount = 10, held_amount = 0): Reading => ({
     flows: new Map([[flowKeyText(line), flow === null ? null : { ...line, order_id: 'o', attempt: 0, returned: 0, status: 'deducted', ...flow }]]),
-    shelves: new Map([['a', { opening_amount: 10, leaved_amount, held_amount, isOnSale: true }]]),
+    shelves: new Map([['a', { leaved_amount, held_amount, isOnSale: true }]]),
     returns: new Map(),
     adjustments: new Map(),
   });

@@ -3,7 +3,6 @@ import type { Verdict } from '../nouns.ts';
 
 /** A stock row as it was read; `isOnSale` by the clock of its shard. */
 export interface ShelfRow {
-  readonly opening_amount: number;
   readonly leaved_amount: number;
   readonly held_amount: number;
   readonly isOnSale: boolean;
@@ -41,10 +40,6 @@ export class Shelf {
   constructor(sku_id: string, row: ShelfRow | null) {
     this.#sku_id = sku_id;
     this.#row = row;
-  }
-
-  get opening(): number | null {
-    return this.#row?.opening_amount ?? null;
   }
 
   /** Whether something was decided that is not written yet: what is refused now might not be, when that fails. */

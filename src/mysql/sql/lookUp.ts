@@ -3,40 +3,49 @@ import type { LedgerFlow, Reading } from '../../core/ledger/ledger.ts';
 import type { Batchable } from '../../core/ledger/decide.ts';
 import type { ShelfRow } from '../../core/ledger/shelf.ts';
 import { flowKeyText } from '../../core/nouns.ts';
+import type { DeadlineMs, FlowKey } from '../../core/nouns.ts';
+import { skusOf } from '../../core/operation.ts';
+import type { Adjust } from '../../core/operation.ts';
 import { slotOf } from '../../core/slots.ts';
-import type { DeadlineMs } from '../../core/nouns.ts';
 import type { Connection } from '../connection.ts';
 import type { Transaction } from '../transaction.ts';
 import { textOf } from './bytes.ts';
 import { hexOf, jsonOf } from './json.ts';
+import type { SqlJson } from './json.ts';
 import { quoted } from './quoted.ts';
 
 /**
- * Everything that operations look at on one shard, as it stood at one moment: one statement sees one moment. Of each item the
- * stock row of its SKU, and what stands under the ids it names.
+ * Rows of a list as a table. Derived once more, because MySQL takes no locking clause over a JSON_TABLE itself (error 3569).
+ *
+ * @param columns after the number of the row
  */
-const sqlFor = (schema: string): string => `
-SELECT w.item, o.epoch IS NOT NULL AS is_mine,
-       s.opening_amount, s.leaved_amount, s.held_amount,
-       s.sale_state = 'on' AND (s.sale_from IS NULL OR s.sale_from <= SYSDATE(6)) AS is_on_sale,
-       f.order_id, f.attempt, f.quantity, f.returned, f.status, r.quantity AS units_returned, a.delta
-  FROM (SELECT * FROM JSON_TABLE(?, '$[*]' COLUMNS (
-         item FOR ORDINALITY, slot SMALLINT UNSIGNED PATH '$[0]', sku_id VARCHAR(128) PATH '$[1]', order_detail_id VARCHAR(128) PATH '$[2]',
-         return_id VARCHAR(128) PATH '$[3]', adjustment_id VARCHAR(128) PATH '$[4]')) AS j) AS w
-  LEFT JOIN ${schema}.slot o FORCE INDEX (PRIMARY) ON o.slot = w.slot
-  LEFT JOIN ${schema}.flow f FORCE INDEX (PRIMARY) ON f.sku_id = UNHEX(w.sku_id) AND f.order_detail_id = UNHEX(w.order_detail_id)
+const table = (columns: string): string => `(SELECT * FROM JSON_TABLE(?, '$[*]' COLUMNS (item FOR ORDINALITY, ${columns})) AS j) AS w`;
+
+const FLOWS = (schema: string): string => `
+SELECT w.item, f.order_id, f.attempt, f.quantity, f.returned, f.status, r.quantity AS units_returned,
+       NULL AS delta, NULL AS is_mine, NULL AS leaved_amount, NULL AS held_amount, NULL AS is_on_sale
+  FROM ${table("sku_id VARCHAR(128) PATH '$[0]', order_detail_id VARCHAR(128) PATH '$[1]', return_id VARCHAR(128) PATH '$[2]'")}
+  STRAIGHT_JOIN ${schema}.flow f FORCE INDEX (PRIMARY) ON f.sku_id = UNHEX(w.sku_id) AND f.order_detail_id = UNHEX(w.order_detail_id)
   LEFT JOIN ${schema}.flow_return r FORCE INDEX (PRIMARY)
-    ON r.sku_id = UNHEX(w.sku_id) AND r.order_detail_id = UNHEX(w.order_detail_id) AND r.return_id = UNHEX(w.return_id)
-  LEFT JOIN ${schema}.adjustment a FORCE INDEX (PRIMARY) ON a.sku_id = UNHEX(w.sku_id) AND a.adjustment_id = UNHEX(w.adjustment_id)
+    ON r.sku_id = UNHEX(w.sku_id) AND r.order_detail_id = UNHEX(w.order_detail_id) AND r.return_id = UNHEX(w.return_id)`;
+
+const ADJUSTMENTS = (schema: string): string => `
+SELECT w.item, NULL AS order_id, NULL AS attempt, NULL AS quantity, NULL AS returned, NULL AS status, NULL AS units_returned,
+       a.delta, NULL AS is_mine, NULL AS leaved_amount, NULL AS held_amount, NULL AS is_on_sale
+  FROM ${table("sku_id VARCHAR(128) PATH '$[0]', adjustment_id VARCHAR(128) PATH '$[1]'")}
+  STRAIGHT_JOIN ${schema}.adjustment a FORCE INDEX (PRIMARY) ON a.sku_id = UNHEX(w.sku_id) AND a.adjustment_id = UNHEX(w.adjustment_id)`;
+
+const SHELVES = (schema: string): string => `
+SELECT w.item, NULL AS order_id, NULL AS attempt, NULL AS quantity, NULL AS returned, NULL AS status, NULL AS units_returned,
+       NULL AS delta, o.epoch IS NOT NULL AS is_mine, s.leaved_amount, s.held_amount,
+       s.sale_state = 'on' AND (s.sale_from IS NULL OR s.sale_from <= SYSDATE(6)) AS is_on_sale
+  FROM ${table("slot SMALLINT UNSIGNED PATH '$[0]', sku_id VARCHAR(128) PATH '$[1]'")}
+  LEFT JOIN ${schema}.slot o FORCE INDEX (PRIMARY) ON o.slot = w.slot
   LEFT JOIN ${schema}.stock s FORCE INDEX (PRIMARY) ON s.sku_id = UNHEX(w.sku_id) AND s.sub_row = 0`;
 
+/** A flow (`order_id` is not null), an adjustment (`delta` is not null), or a SKU with its stock row, if it has one. */
 interface Row {
   readonly item: number;
-  readonly is_mine: number;
-  readonly opening_amount: number | null;
-  readonly leaved_amount: number;
-  readonly held_amount: number;
-  readonly is_on_sale: number;
   readonly order_id: Buffer | null;
   readonly attempt: number;
   readonly quantity: number;
@@ -44,13 +53,10 @@ interface Row {
   readonly status: LedgerFlow['status'];
   readonly units_returned: number | null;
   readonly delta: number | null;
-}
-
-interface Item {
-  readonly sku_id: string;
-  readonly order_detail_id?: string;
-  readonly return_id?: string;
-  readonly adjustment_id?: string;
+  readonly is_mine: number;
+  readonly leaved_amount: number | null;
+  readonly held_amount: number;
+  readonly is_on_sale: number;
 }
 
 export interface LookedUp {
@@ -68,68 +74,86 @@ export interface Question {
 
 /** Reads what some operations need to be decided, waiting under shared locks for everybody who is undecided about one of these rows. */
 export async function lookUpLocked(transaction: Transaction, { schema, operations }: Question): Promise<LookedUp> {
-  const items = operations.flatMap(itemsOf);
-  return readingOf(items, await transaction.rows<Row>(`${textFor(schema)} LOCK IN SHARE MODE`, [jsonOf(items.map(itemValues))]));
+  const wanted = wantedBy(operations);
+  return readingOf(wanted, await transaction.rows<Row>(textFor(schema, wanted, ' LOCK IN SHARE MODE'), valuesFor(wanted)));
 }
 
 /** Reads what the operations of some shards of one server need to be decided, in one round trip. @returns in their order */
 export async function lookUp(connection: Connection, questions: readonly Question[], deadlineMs: DeadlineMs): Promise<LookedUp[]> {
-  const items = questions.map(({ operations }) => operations.flatMap(itemsOf));
-  const found = await connection.script(
-    questions.map(({ schema }) => textFor(schema)),
-    items.map((ofShard) => jsonOf(ofShard.map(itemValues))),
-    deadlineMs,
-  );
-  return items.map((ofShard, index) => readingOf(ofShard, found[index] as Row[]));
+  const wanted = questions.map(({ operations }) => wantedBy(operations));
+  const texts = questions.map(({ schema }, index) => textFor(schema, wanted[index] ?? NOTHING, ''));
+  const found = await connection.script(texts, wanted.flatMap(valuesFor), deadlineMs);
+  return wanted.map((each, index) => readingOf(each, found[index] as Row[]));
 }
 
-const texts = new Map<string, string>();
-
-function textFor(schema: string): string {
-  const known = texts.get(schema);
-  if (known !== undefined) return known;
-  const text = sqlFor(quoted(schema));
-  texts.set(schema, text);
-  return text;
+/** What is looked for on one shard. */
+interface Wanted {
+  readonly flows: readonly (FlowKey & { readonly return_id?: string })[];
+  readonly adjustments: readonly Adjust[];
+  readonly sku_ids: readonly string[];
 }
 
-function readingOf(items: readonly Item[], rows: readonly Row[]): LookedUp {
-  const flows = new Map<string, LedgerFlow | null>();
+const NOTHING: Wanted = { flows: [], adjustments: [], sku_ids: [] };
+
+function wantedBy(operations: readonly Batchable[]): Wanted {
+  return {
+    flows: operations.flatMap((operation): Wanted['flows'] => ('lines' in operation ? operation.lines : operation.kind === 'return' ? [operation] : [])),
+    adjustments: operations.filter((operation): operation is Adjust => operation.kind === 'adjust'),
+    sku_ids: [...new Set(operations.flatMap(skusOf))],
+  };
+}
+
+/**
+ * One statement, because one statement sees one moment. What is not there makes no row, but for SKUs. Where it locks, then in
+ * the order in which batches do: the stock rows last.
+ */
+function textFor(schema: string, { flows, adjustments }: Wanted, lock: string): string {
+  const blocks = [...(flows.length > 0 ? [FLOWS] : []), ...(adjustments.length > 0 ? [ADJUSTMENTS] : []), SHELVES];
+  return blocks.map((block) => `(${block(quoted(schema))}${lock})`).join(' UNION ALL ');
+}
+
+function valuesFor({ flows, adjustments, sku_ids }: Wanted): SqlJson[] {
+  const lists = [
+    flows.map((each) => [hexOf(each.sku_id), hexOf(each.order_detail_id), each.return_id === undefined ? null : hexOf(each.return_id)]),
+    adjustments.map((each) => [hexOf(each.sku_id), hexOf(each.adjustment_id)]),
+    sku_ids.map((sku_id) => [slotOf(sku_id), hexOf(sku_id)]),
+  ];
+  return lists.filter((list) => list.length > 0).map(jsonOf);
+}
+
+function readingOf(wanted: Wanted, rows: readonly Row[]): LookedUp {
+  const flows = new Map<string, LedgerFlow | null>(wanted.flows.map((key) => [flowKeyText(key), null]));
+  const returns = new Map<string, number | null>(wanted.flows.flatMap((key) => (key.return_id === undefined ? [] : [[returnKeyText(key, key.return_id), null]])));
+  const adjustments = new Map<string, number | null>(wanted.adjustments.map((each) => [adjustmentKeyText(each.sku_id, each.adjustment_id), null]));
   const shelves = new Map<string, ShelfRow | null>();
-  const returns = new Map<string, number | null>();
-  const adjustments = new Map<string, number | null>();
   const foreign = new Set<string>();
   for (const row of rows) {
-    const item = items[row.item - 1];
-    if (item === undefined) throw new Error('the server made up an item');
-    const { sku_id, order_detail_id, return_id, adjustment_id } = item;
-    if (row.is_mine === 0) foreign.add(sku_id);
-    shelves.set(sku_id, shelfOf(row));
-    if (adjustment_id !== undefined) adjustments.set(adjustmentKeyText(sku_id, adjustment_id), row.delta);
-    if (order_detail_id === undefined) continue;
-    const key = { sku_id, order_detail_id };
-    flows.set(flowKeyText(key), flowOf(key, row));
-    if (return_id !== undefined) returns.set(returnKeyText(key, return_id), row.units_returned);
+    if (row.order_id !== null) {
+      const key = at(wanted.flows, row);
+      flows.set(flowKeyText(key), flowOf(key, row.order_id, row));
+      if (key.return_id !== undefined) returns.set(returnKeyText(key, key.return_id), row.units_returned);
+    } else if (row.delta !== null) {
+      const { sku_id, adjustment_id } = at(wanted.adjustments, row);
+      adjustments.set(adjustmentKeyText(sku_id, adjustment_id), row.delta);
+    } else {
+      const sku_id = at(wanted.sku_ids, row);
+      if (row.is_mine === 0) foreign.add(sku_id);
+      shelves.set(sku_id, shelfOf(row));
+    }
   }
   return { reading: { flows, shelves, returns, adjustments }, foreign };
 }
 
-function itemsOf(operation: Batchable): readonly Item[] {
-  return 'lines' in operation ? operation.lines : [operation];
+function at<T>(items: readonly T[], { item }: Row): T {
+  const found = items[item - 1];
+  if (found === undefined) throw new Error('the server made up an item');
+  return found;
 }
 
-function itemValues({ sku_id, order_detail_id, return_id, adjustment_id }: Item): (string | number | null)[] {
-  return [slotOf(sku_id), hex(sku_id), hex(order_detail_id), hex(return_id), hex(adjustment_id)];
+function shelfOf({ leaved_amount, held_amount, is_on_sale }: Row): ShelfRow | null {
+  return leaved_amount === null ? null : { leaved_amount, held_amount, isOnSale: is_on_sale === 1 };
 }
 
-function hex(id: string | undefined): string | null {
-  return id === undefined ? null : hexOf(id);
-}
-
-function shelfOf({ opening_amount, leaved_amount, held_amount, is_on_sale }: Row): ShelfRow | null {
-  return opening_amount === null ? null : { opening_amount, leaved_amount, held_amount, isOnSale: is_on_sale === 1 };
-}
-
-function flowOf(key: { readonly sku_id: string; readonly order_detail_id: string }, { order_id, attempt, quantity, returned, status }: Row): LedgerFlow | null {
-  return order_id === null ? null : { ...key, order_id: textOf(order_id), attempt, quantity, returned, status };
+function flowOf({ sku_id, order_detail_id }: FlowKey, order_id: Buffer, { attempt, quantity, returned, status }: Row): LedgerFlow {
+  return { sku_id, order_detail_id, order_id: textOf(order_id), attempt, quantity, returned, status };
 }
