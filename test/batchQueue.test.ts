@@ -108,12 +108,38 @@ describe('hints of a batch', () => {
     expect(hints.canGuess({ kind: 'adjust', sku_id: 'a', adjustment_id: 'a', delta: 1, reason: null })).to.equal(false);
   });
 
-  it('have an order looked up whose SKU somebody was refused', () => {
+  const readingOf = (leaved_amount: number, isOnSale = true): Reading => ({
+    flows: new Map(),
+    shelves: new Map([['a', { leaved_amount, held_amount: 0, isOnSale }]]),
+    returns: new Map(),
+    adjustments: new Map(),
+  });
+  const deducted = ({ lines }: Deduct) => ({ is: 'deducted', lines: lines.map((line) => ({ ...line, replayed: false, returned: 0 })) }) as const;
+
+  it('have an order looked up that asks for more than there was, less what was taken since', () => {
     const hints = new Hints();
-    hints.learn(order('a'), { is: 'deducted', lines: [] });
+    hints.note(readingOf(2));
+    for (const expected of [true, true, false]) {
+      const next = order('a');
+      expect(hints.canGuess(next)).to.equal(expected);
+      hints.learn(next, deducted(next));
+    }
+    expect([order('c', 'a'), order('c')].map((operation) => hints.canGuess(operation))).to.deep.equal([false, true]);
+    hints.note(readingOf(5));
     expect(hints.canGuess(order('a'))).to.equal(true);
-    hints.learn(order('a', 'b'), { is: 'refused', code: 'insufficient_stock', lines: [] });
-    expect([order('a'), order('c', 'b'), order('c')].map((operation) => hints.canGuess(operation))).to.deep.equal([false, false, true]);
+  });
+
+  it('have all orders looked up of a SKU that is not on sale', () => {
+    const hints = new Hints();
+    hints.note(readingOf(100, false));
+    expect(hints.canGuess(order('a'))).to.equal(false);
+  });
+
+  it('have an order looked up whose ids were seen', () => {
+    const hints = new Hints();
+    const seen = order('b');
+    hints.learn(seen, deducted(seen));
+    expect([hints.canGuess(seen), hints.canGuess(order('b'))]).to.deep.equal([false, true]);
   });
 });
 

@@ -10,6 +10,7 @@ import { CommitUnanswered, Raced, reasonOf, SERVER_ERROR, ServerError } from '..
 import { applyBatch, BATCH_ERROR, partValues } from '../sql/applyBatch.ts';
 import { lookUp } from '../sql/lookUp.ts';
 import type { LookedUp, Question } from '../sql/lookUp.ts';
+import type { Hints } from './hints.ts';
 import type { ShardClock } from './shardClock.ts';
 
 /** What is said of each operation of one shard, in their order. */
@@ -52,7 +53,7 @@ const UNDONE: ReadonlySet<number> = new Set([...CHANGED, BATCH_ERROR.late, SERVE
  * ids are new and there is enough. Where that is not so, or cannot be, everything is looked up and decided by what was found.
  *
  * @param parts operations by shard, the shards on one server and in the same order everywhere
- * @param guess whether an operation may be decided without looking
+ * @param hints tell what may be decided without looking; told of what was read
  * @param untilMs when the shards are to refuse the batch
  * @returns what was decided, part by part; all that was to be written is
  * @throws BatchUnanswered when it may have happened; anything else without effect
@@ -61,11 +62,11 @@ export async function runBatch(
   connection: Connection,
   clock: ShardClock,
   parts: readonly Question[],
-  guess: (operation: Batchable) => boolean,
+  hints: Hints,
   untilMs: DeadlineMs,
 ): Promise<readonly Decisions[]> {
   const begun = clock.textOf(performance.now());
-  let found = await lookUpUnsure(connection, parts, guess, untilMs);
+  let found = await lookUpUnsure(connection, parts, hints, untilMs);
   for (let tries = 0; tries < TRIES_MAX; tries += 1) {
     const decided = parts.map((part, index) => decideAll(part, found[index] ?? NOTHING));
     const intended = decided.map(({ decisions }) => decisions);
@@ -79,17 +80,20 @@ export async function runBatch(
       if (!(error instanceof ServerError) || !UNDONE.has(error.number)) throw new BatchUnanswered(reasonOf(error), intended, begun, deadline);
       if (!CHANGED.has(error.number)) throw error;
       found = await lookUp(connection, parts, untilMs);
+      for (const { reading } of found) hints.note(reading);
     }
   }
   throw new Raced('others changed the same rows all the time');
 }
 
 /** Looks at what cannot be guessed, if there is anything. @returns what was found, part by part */
-async function lookUpUnsure(connection: Connection, parts: readonly Question[], guess: (operation: Batchable) => boolean, untilMs: DeadlineMs): Promise<readonly LookedUp[]> {
-  const unsure = parts.map(({ schema, operations }) => ({ schema, operations: operations.filter((operation) => !guess(operation)) }));
+async function lookUpUnsure(connection: Connection, parts: readonly Question[], hints: Hints, untilMs: DeadlineMs): Promise<readonly LookedUp[]> {
+  const unsure = parts.map(({ schema, operations }) => ({ schema, operations: operations.filter((operation) => !hints.canGuess(operation)) }));
   const asked = unsure.filter(({ operations }) => operations.length > 0);
   if (asked.length === 0) return [];
-  const answers = (await lookUp(connection, asked, untilMs)).values();
+  const found = await lookUp(connection, asked, untilMs);
+  for (const { reading } of found) hints.note(reading);
+  const answers = found.values();
   return unsure.map(({ operations }) => (operations.length > 0 ? (answers.next().value ?? NOTHING) : NOTHING));
 }
 

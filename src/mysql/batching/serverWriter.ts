@@ -129,7 +129,7 @@ export class ServerWriter {
     const endMs = Math.min(performance.now() + BATCH_MS, ...errands.map(({ deadlineMs }) => deadlineMs - RECALL_MS));
     try {
       const decisions = await first.shard.pool.lend(endMs, (connection) =>
-        runBatch(connection, first.shard.clock, questions, (operation) => this.#hints.canGuess(operation), endMs),
+        runBatch(connection, first.shard.clock, questions, this.#hints, endMs),
       );
       this.#queue.unlock(errands.flatMap(({ sku_ids }) => sku_ids));
       const answers = parts.map((part, index) => this.#sort(part, decisions[index] ?? []));
