@@ -6,11 +6,13 @@ import { skusOf } from '../src/core/operation.ts';
 import { recallOne } from '../src/mysql/batching/batch.ts';
 import { Hints } from '../src/mysql/batching/hints.ts';
 import { BatchQueue } from '../src/mysql/batching/queue.ts';
-import type { Errand } from '../src/mysql/batching/queue.ts';
+import type { Company, Errand } from '../src/mysql/batching/queue.ts';
 import type { Shard } from '../src/mysql/shard.ts';
 import { WaitingRoom } from '../src/mysql/waitingRoom.ts';
 
 const NOBODY = (): boolean => false;
+const ALL = (): boolean => true;
+const UNTROUBLED = (company: Company): boolean => typeof company === 'string';
 /** Nothing is sent to it: what the queue asks of a shard is whether it is served, and for places to wait. */
 const shardOf = (isServing: boolean, waiting_max = 1_000): Shard => ({ isServing, batchRoom: new WaitingRoom(waiting_max) }) as unknown as Shard;
 const SHARD = shardOf(true);
@@ -26,7 +28,7 @@ function errand(operation: Deduct, deadlineMs = 1_000, shard = SHARD): Errand {
 }
 
 function queueOf(...errands: Errand[]): BatchQueue {
-  const queue = new BatchQueue();
+  const queue = new BatchQueue(() => true);
   for (const one of errands) queue.add(one);
   return queue;
 }
@@ -35,7 +37,7 @@ describe('queue of a batch', () => {
   it('gives out all that waits, in the order of its coming', () => {
     const all = [errand(order('a')), errand(order('b')), errand(order('a', 'b'))];
     const queue = queueOf(...all);
-    expect(queue.takeBatch(NOBODY, true)).to.deep.equal(all);
+    expect(queue.takeBatch(NOBODY, ALL).errands).to.deep.equal(all);
     expect(SHARD.batchRoom.count).to.equal(0);
   });
 
@@ -43,51 +45,59 @@ describe('queue of a batch', () => {
     const [first, second, third] = [errand(order('a')), errand(order('b')), errand(order('c'))];
     const queue = queueOf(third);
     queue.putBack([first, second]);
-    expect(queue.takeBatch(NOBODY, true)).to.deep.equal([first, second, third]);
+    expect(queue.takeBatch(NOBODY, ALL).errands).to.deep.equal([first, second, third]);
   });
 
   it('leaves those waiting whose SKU is on its way', () => {
     const [busy, both, free] = [errand(order('a')), errand(order('a', 'b')), errand(order('b'))];
     const queue = queueOf(busy, both, free);
-    expect(queue.takeBatch((sku_id) => sku_id === 'a', true)).to.deep.equal([free]);
-    expect(queue.takeBatch(NOBODY, true)).to.deep.equal([busy, both]);
+    expect(queue.takeBatch((sku_id) => sku_id === 'a', ALL).errands).to.deep.equal([free]);
+    expect(queue.takeBatch(NOBODY, ALL).errands).to.deep.equal([busy, both]);
   });
 
   it('bounds the lines that go together, but for one order that has more', () => {
     const large = errand(order(...Array.from({ length: 600 }, (_, index) => `${index}`)));
     const small = Array.from({ length: 600 }, () => errand(order('a')));
     const queue = queueOf(large, ...small);
-    expect(queue.takeBatch(NOBODY, true)).to.deep.equal([large]);
-    expect(queue.takeBatch(NOBODY, true)).to.have.length(512);
-    expect(queue.takeBatch(NOBODY, true)).to.have.length(88);
+    expect(queue.takeBatch(NOBODY, ALL).errands).to.deep.equal([large]);
+    expect(queue.takeBatch(NOBODY, ALL).errands).to.have.length(512);
+    expect(queue.takeBatch(NOBODY, ALL).errands).to.have.length(88);
   });
 
   it('sends what names a locked SKU alone, and only when it may go', () => {
     const [locked, again, free, other] = [errand(order('a')), errand(order('a')), errand(order('b')), errand(order('c'))];
     const queue = queueOf(locked, free, again, other);
     queue.lock(['a', 'c']);
-    expect(queue.takeBatch(NOBODY, false)).to.deep.equal([free]);
-    expect(queue.takeBatch(NOBODY, false)).to.deep.equal([]);
-    expect(queue.takeBatch(NOBODY, true)).to.deep.equal([locked, again]);
-    expect([locked, free, other].map((each) => queue.troubleOf(each))).to.deep.equal(['a', null, 'c']);
+    expect(queue.takeBatch(NOBODY, UNTROUBLED).errands).to.deep.equal([free]);
+    expect(queue.takeBatch(NOBODY, UNTROUBLED).errands).to.deep.equal([]);
+    expect(queue.takeBatch(NOBODY, ALL).errands).to.deep.equal([locked, again]);
     queue.unlock(['a', 'c']);
-    expect(queue.takeBatch(NOBODY, false)).to.deep.equal([other]);
+    expect(queue.takeBatch(NOBODY, UNTROUBLED).errands).to.deep.equal([other]);
+  });
+
+  it('keeps what must be looked at apart from what need not, so that it holds nobody up', () => {
+    const [first, looked, last] = [errand(order('a')), errand(order('b')), errand(order('c'))];
+    const queue = new BatchQueue((operation) => operation !== looked.operation);
+    for (const each of [first, looked, last]) queue.add(each);
+    expect(queue.takeBatch(NOBODY, ALL)).to.deep.equal({ errands: [first, last], company: 'guessed' });
+    expect(queue.takeBatch(NOBODY, (company) => company === 'guessed').errands).to.deep.equal([]);
+    expect(queue.takeBatch(NOBODY, ALL)).to.deep.equal({ errands: [looked], company: 'looked up' });
   });
 
   it('keeps what is for a shard that is not served apart from the rest', () => {
     const away = shardOf(false);
     const [lost, found, too] = [errand(order('a'), 1_000, away), errand(order('b')), errand(order('c'), 1_000, away)];
     const queue = queueOf(lost, found, too);
-    expect(queue.takeBatch(NOBODY, false)).to.deep.equal([found]);
-    expect(queue.takeBatch(NOBODY, true)).to.deep.equal([lost, too]);
+    expect(queue.takeBatch(NOBODY, UNTROUBLED).errands).to.deep.equal([found]);
+    expect(queue.takeBatch(NOBODY, ALL).errands).to.deep.equal([lost, too]);
   });
 
   it('lets a bounded number wait for one shard', () => {
     const narrow = shardOf(true, 1);
     const [first, second, other] = [errand(order('a'), 1_000, narrow), errand(order('b'), 1_000, narrow), errand(order('c'))];
-    const queue = new BatchQueue();
+    const queue = new BatchQueue(() => true);
     expect([first, second, other].map((each) => queue.add(each))).to.deep.equal([true, false, true]);
-    expect(queue.takeBatch(NOBODY, true)).to.deep.equal([first, other]);
+    expect(queue.takeBatch(NOBODY, ALL).errands).to.deep.equal([first, other]);
     expect(queue.add(second)).to.equal(true);
   });
 
@@ -96,7 +106,7 @@ describe('queue of a batch', () => {
     const queue = queueOf(late, soon);
     expect(queue.takeExpired(150)).to.deep.equal([late]);
     expect(queue.takeExpired(150)).to.deep.equal([]);
-    expect(queue.takeBatch(NOBODY, true)).to.deep.equal([soon]);
+    expect(queue.takeBatch(NOBODY, ALL).errands).to.deep.equal([soon]);
   });
 });
 

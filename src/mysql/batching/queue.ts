@@ -13,6 +13,17 @@ export interface Errand {
   reject(error: unknown): void;
 }
 
+/** A SKU that somebody keeps locked. */
+export interface LockedSku {
+  readonly sku_id: string;
+}
+
+/**
+ * What rides together: what can be decided without looking; what must be looked at first, so that it does not hold up the
+ * others; what is for one shard that is not served now; what names one locked SKU.
+ */
+export type Company = 'guessed' | 'looked up' | Shard | LockedSku;
+
 /** Lines that go together at most: more add latency and no speed. An order of more goes alone. */
 const LINES_MAX = 512;
 
@@ -22,7 +33,13 @@ const LINES_MAX = 512;
  */
 export class BatchQueue {
   #waiting: Errand[] = [];
-  readonly #locked = new Set<string>();
+  readonly #locked = new Map<string, LockedSku>();
+  readonly #canGuess: (operation: Batchable) => boolean;
+
+  /** @param canGuess whether an operation may be decided without looking */
+  constructor(canGuess: (operation: Batchable) => boolean) {
+    this.#canGuess = canGuess;
+  }
 
   /** @returns false when too many wait for the shard already */
   add(errand: Errand): boolean {
@@ -39,7 +56,7 @@ export class BatchQueue {
   }
 
   lock(sku_ids: Iterable<string>): void {
-    for (const sku_id of sku_ids) this.#locked.add(sku_id);
+    for (const sku_id of sku_ids) this.#locked.set(sku_id, { sku_id });
   }
 
   unlock(sku_ids: Iterable<string>): void {
@@ -56,35 +73,51 @@ export class BatchQueue {
   }
 
   /**
-   * Takes out the next batch: what all rides together, or what belongs to one trouble.
+   * Takes out the next batch: the first errand that may go, and those of its company.
    *
    * @param isBusy whether a batch with the SKU is on its way; what names it waits
-   * @param troubledToo whether what would hold others up may go now
+   * @param mayGo whether a batch of that company may leave now
    */
-  takeBatch(isBusy: (sku_id: string) => boolean, troubledToo: boolean): Errand[] {
+  takeBatch(isBusy: (sku_id: string) => boolean, mayGo: (company: Company) => boolean): { readonly errands: readonly Errand[]; readonly company: Company } {
     const taken: Errand[] = [];
     const left: Errand[] = [];
     let lines = 0;
-    let trouble: string | Shard | null = null;
+    let company: Company = 'guessed';
+    const unsure = this.#unsureSkus();
     for (const errand of this.#waiting) {
-      const ofErrand = this.troubleOf(errand);
-      const fits = taken.length === 0 ? troubledToo || ofErrand === null : ofErrand === trouble && lines + errand.sku_ids.length <= LINES_MAX;
+      const ofErrand = this.#companyOf(errand, unsure);
+      const fits = taken.length === 0 ? mayGo(ofErrand) : ofErrand === company && lines + errand.sku_ids.length <= LINES_MAX;
       if (!fits || errand.sku_ids.some(isBusy)) {
         left.push(errand);
         continue;
       }
-      trouble = ofErrand;
+      company = ofErrand;
       taken.push(errand);
       lines += errand.sku_ids.length;
       errand.shard.batchRoom.leave();
     }
     this.#waiting = left;
-    return taken;
+    return { errands: taken, company };
   }
 
-  /** What sets an errand apart from those that ride together: a locked SKU, or a shard that is not served now. */
-  troubleOf({ shard, sku_ids }: Errand): string | Shard | null {
+  /** SKUs that somebody who waits must look at. All who name them go along: first come, first served. */
+  #unsureSkus(): ReadonlySet<string> {
+    const unsure = new Set<string>();
+    for (const { operation, sku_ids } of this.#waiting) if (!this.#canGuess(operation)) for (const sku_id of sku_ids) unsure.add(sku_id);
+    return unsure;
+  }
+
+  #companyOf({ shard, sku_ids }: Errand, unsure: ReadonlySet<string>): Company {
     if (!shard.isServing) return shard;
-    return this.#locked.size === 0 ? null : (sku_ids.find((sku_id) => this.#locked.has(sku_id)) ?? null);
+    const locked = this.#locked.size === 0 ? undefined : this.#lockedOf(sku_ids);
+    if (locked !== undefined) return locked;
+    return unsure.size > 0 && sku_ids.some((sku_id) => unsure.has(sku_id)) ? 'looked up' : 'guessed';
+  }
+  #lockedOf(sku_ids: readonly string[]): LockedSku | undefined {
+    for (const sku_id of sku_ids) {
+      const locked = this.#locked.get(sku_id);
+      if (locked !== undefined) return locked;
+    }
+    return undefined;
   }
 }

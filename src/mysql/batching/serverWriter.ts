@@ -12,21 +12,23 @@ import { BatchUnanswered, runBatch } from './batch.ts';
 import type { Decisions } from './batch.ts';
 import { Hints } from './hints.ts';
 import { BatchQueue } from './queue.ts';
-import type { Errand } from './queue.ts';
+import type { Company, Errand } from './queue.ts';
 import { recallBatch } from './recall.ts';
 
 /** A batch that takes longer may be waiting for a lock: others, with other SKUs, go past it. */
 const LATE_MS = 100;
-const FLIGHTS_MAX = 4;
+const FLIGHTS_MAX = 6;
 /** What a batch may take at most, from being sent; below the 5 s that the shard allows. */
 const BATCH_MS = 1_500;
 /** Kept of the time for finding out about a batch that is not answered. */
 const RECALL_MS = 200;
 
+const NO_BATCH = { errands: [], company: 'looked up' } as const;
+
 interface Flight {
+  readonly company: Company;
   readonly sku_ids: ReadonlySet<string>;
   readonly timer: NodeJS.Timeout;
-  /** From the beginning where it is known to be in trouble. */
   isLate: boolean;
 }
 
@@ -54,14 +56,14 @@ interface Part {
 }
 
 /**
- * Sends the operations for all shards of one server in batches: one is on its way, and what comes meanwhile is the next.
+ * Sends the operations for all shards of one server in batches: one of each company is on its way, and what comes meanwhile is the next.
  * Nothing waits for a timer. Only when a batch is late, because somebody keeps a row of it locked, do others go past it.
  *
  * One transaction for all of them, because a COMMIT is most of what a small one costs; they share their server's fate anyway.
  */
 export class ServerWriter {
-  readonly #queue = new BatchQueue();
   readonly #hints = new Hints();
+  readonly #queue = new BatchQueue((operation) => this.#hints.canGuess(operation));
   readonly #flights = new Set<Flight>();
   #isPlanned = false;
 
@@ -85,21 +87,28 @@ export class ServerWriter {
   }
 
   #depart(): void {
-    while ([...this.#flights].every(({ isLate }) => isLate) && this.#flights.size < FLIGHTS_MAX) {
+    for (const errand of this.#queue.takeExpired(performance.now() + WORK_MS)) errand.resolve({ is: 'not_done', reason: 'the deadline passed before work began' });
+    while (this.#flights.size < FLIGHTS_MAX) {
       const flights = [...this.#flights];
       const isBusy = (sku_id: string): boolean => flights.some(({ sku_ids }) => sku_ids.has(sku_id));
-      for (const errand of this.#queue.takeExpired(performance.now() + WORK_MS)) errand.resolve({ is: 'not_done', reason: 'the deadline passed before work began' });
-      // The last place is kept for what is in no trouble.
-      const errands = this.#queue.takeBatch(isBusy, this.#flights.size < FLIGHTS_MAX - 1);
+      const isOnItsWay = (company: Company): boolean => flights.some((flight) => flight.company === company && !flight.isLate);
+      // What must be looked at leaves together with what need not, or it would leave in many small batches.
+      const looks = !isOnItsWay('looked up') && !isOnItsWay('guessed');
+      const looked = looks ? this.#queue.takeBatch(isBusy, (candidate) => candidate === 'looked up') : NO_BATCH;
+      const { errands, company } = looked.errands.length > 0 ? looked : this.#queue.takeBatch(isBusy, (candidate) =>
+        // The last two places are kept for what is in no trouble.
+        candidate === 'guessed' ? !isOnItsWay('guessed') : typeof candidate !== 'string' && flights.length < FLIGHTS_MAX - 2,
+      );
       if (errands.length === 0) return;
-      void this.#fly(errands);
+      void this.#fly(errands, company);
     }
   }
 
-  async #fly(errands: readonly Errand[]): Promise<void> {
+  async #fly(errands: readonly Errand[], company: Company): Promise<void> {
     const flight: Flight = {
+      company,
       sku_ids: new Set(errands.flatMap((errand) => errand.sku_ids)),
-      isLate: errands.some((errand) => this.#queue.troubleOf(errand) !== null),
+      isLate: false,
       timer: setTimeout(() => {
         flight.isLate = true;
         this.#depart();
