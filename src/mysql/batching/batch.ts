@@ -88,13 +88,17 @@ export async function runBatch(
 
 /** Looks at what cannot be guessed, if there is anything. @returns what was found, part by part */
 async function lookUpUnsure(connection: Connection, parts: readonly Question[], hints: Hints, untilMs: DeadlineMs): Promise<readonly LookedUp[]> {
-  const unsure = parts.map(({ schema, operations }) => ({ schema, operations: operations.filter((operation) => !hints.canGuess(operation)) }));
-  const asked = unsure.filter(({ operations }) => operations.length > 0);
+  const unsure = parts.map(({ schema, operations }): Question => {
+    const inDoubt = (wanted: 'ids' | 'all') => operations.filter((operation) => hints.doubtOf(operation) === wanted);
+    return { schema, operations: inDoubt('all'), idsOnly: inDoubt('ids') };
+  });
+  const isAsked = ({ operations, idsOnly = [] }: Question): boolean => operations.length + idsOnly.length > 0;
+  const asked = unsure.filter(isAsked);
   if (asked.length === 0) return [];
   const found = await lookUp(connection, asked, untilMs);
   for (const { reading } of found) hints.note(reading);
   const answers = found.values();
-  return unsure.map(({ operations }) => (operations.length > 0 ? (answers.next().value ?? NOTHING) : NOTHING));
+  return unsure.map((part) => (isAsked(part) ? (answers.next().value ?? NOTHING) : NOTHING));
 }
 
 function decideAll(part: Question, { reading, foreign }: LookedUp) {

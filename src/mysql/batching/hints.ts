@@ -12,17 +12,22 @@ const SKUS_MAX = 10_000;
  * that it rests on; and what looks costly here is looked at, so that it is known again.
  */
 export class Hints {
+  /** What could not be decided by less than all that it rests on. */
+  readonly #undecided = new WeakSet<Batchable>();
   /** What could be taken of a SKU when it was last read, less what was taken here since. */
   readonly #leaved = new Map<string, number>();
   readonly #seen = new SeenKeys();
 
-  canGuess(operation: Batchable): boolean {
+  /** What is to be read before an operation is decided: nothing, what stands under its ids (it looks like a replay), or all. */
+  doubtOf(operation: Batchable): 'nothing' | 'ids' | 'all' {
     // Returns and the like are about what stands, and that is never known.
-    if (operation.kind !== 'deduct' && operation.kind !== 'hold') return false;
+    if ((operation.kind !== 'deduct' && operation.kind !== 'hold') || this.#undecided.has(operation)) return 'all';
+    let doubt: 'nothing' | 'ids' = 'nothing';
     for (const line of operation.lines) {
-      if (this.#seen.has(line) || (this.#leaved.get(line.sku_id) ?? Infinity) < line.quantity) return false;
+      if (this.#seen.has(line)) doubt = 'ids';
+      else if ((this.#leaved.get(line.sku_id) ?? Infinity) < line.quantity) return 'all';
     }
-    return true;
+    return doubt;
   }
 
   /** Notes what was read. */
@@ -33,7 +38,8 @@ export class Hints {
 
   /** Notes what was decided and written. */
   learn(operation: Batchable, decision: Decision | NotMine): void {
-    if (decision.is === 'deducted' || decision.is === 'held') {
+    if (decision.is === 'deferred') this.#undecided.add(operation);
+    else if (decision.is === 'deducted' || decision.is === 'held') {
       for (const line of decision.lines) {
         this.#seen.add(line);
         const leaved = line.replayed || this.#leaved.size === 0 ? undefined : this.#leaved.get(line.sku_id);

@@ -63,7 +63,7 @@ interface Part {
  */
 export class ServerWriter {
   readonly #hints = new Hints();
-  readonly #queue = new BatchQueue((operation) => this.#hints.canGuess(operation));
+  readonly #queue = new BatchQueue((operation) => this.#hints.doubtOf(operation) === 'nothing');
   readonly #flights = new Set<Flight>();
   #isPlanned = false;
 

@@ -23,8 +23,9 @@ const table = (columns: string): string => `(SELECT * FROM JSON_TABLE(?, '$[*]' 
 
 const FLOWS = (schema: string): string => `
 SELECT w.item, f.order_id, f.attempt, f.quantity, f.returned, f.status, r.quantity AS units_returned,
-       NULL AS delta, NULL AS is_mine, NULL AS leaved_amount, NULL AS held_amount, NULL AS is_on_sale
-  FROM ${table("sku_id VARCHAR(128) PATH '$[0]', order_detail_id VARCHAR(128) PATH '$[1]', return_id VARCHAR(128) PATH '$[2]'")}
+       NULL AS delta, o.epoch IS NOT NULL AS is_mine, NULL AS leaved_amount, NULL AS held_amount, NULL AS is_on_sale
+  FROM ${table("sku_id VARCHAR(128) PATH '$[0]', order_detail_id VARCHAR(128) PATH '$[1]', return_id VARCHAR(128) PATH '$[2]', slot SMALLINT UNSIGNED PATH '$[3]'")}
+  LEFT JOIN ${schema}.slot o FORCE INDEX (PRIMARY) ON o.slot = w.slot
   STRAIGHT_JOIN ${schema}.flow f FORCE INDEX (PRIMARY) ON f.sku_id = UNHEX(w.sku_id) AND f.order_detail_id = UNHEX(w.order_detail_id)
   LEFT JOIN ${schema}.flow_return r FORCE INDEX (PRIMARY)
     ON r.sku_id = UNHEX(w.sku_id) AND r.order_detail_id = UNHEX(w.order_detail_id) AND r.return_id = UNHEX(w.return_id)`;
@@ -68,19 +69,20 @@ export interface LookedUp {
 /** Operations of one shard, to be looked up. */
 export interface Question {
   readonly schema: string;
-  /** At least one. */
   readonly operations: readonly Batchable[];
+  /** Operations of which only what stands under their ids is read. At least one of these or those. */
+  readonly idsOnly?: readonly Batchable[];
 }
 
 /** Reads what some operations need to be decided, waiting under shared locks for everybody who is undecided about one of these rows. */
-export async function lookUpLocked(transaction: Transaction, { schema, operations }: Question): Promise<LookedUp> {
-  const wanted = wantedBy(operations);
-  return readingOf(wanted, await transaction.rows<Row>(textFor(schema, wanted, ' LOCK IN SHARE MODE'), valuesFor(wanted)));
+export async function lookUpLocked(transaction: Transaction, question: Question): Promise<LookedUp> {
+  const wanted = wantedBy(question);
+  return readingOf(wanted, await transaction.rows<Row>(textFor(question.schema, wanted, ' LOCK IN SHARE MODE'), valuesFor(wanted)));
 }
 
 /** Reads what the operations of some shards of one server need to be decided, in one round trip. @returns in their order */
 export async function lookUp(connection: Connection, questions: readonly Question[], deadlineMs: DeadlineMs): Promise<LookedUp[]> {
-  const wanted = questions.map(({ operations }) => wantedBy(operations));
+  const wanted = questions.map(wantedBy);
   const texts = questions.map(({ schema }, index) => textFor(schema, wanted[index] ?? NOTHING, ''));
   const found = await connection.script(texts, wanted.flatMap(valuesFor), deadlineMs);
   return wanted.map((each, index) => readingOf(each, found[index] as Row[]));
@@ -95,9 +97,9 @@ interface Wanted {
 
 const NOTHING: Wanted = { flows: [], adjustments: [], sku_ids: [] };
 
-function wantedBy(operations: readonly Batchable[]): Wanted {
+function wantedBy({ operations, idsOnly = [] }: Question): Wanted {
   return {
-    flows: operations.flatMap((operation): Wanted['flows'] => ('lines' in operation ? operation.lines : operation.kind === 'return' ? [operation] : [])),
+    flows: [...operations, ...idsOnly].flatMap((operation): Wanted['flows'] => ('lines' in operation ? operation.lines : operation.kind === 'return' ? [operation] : [])),
     adjustments: operations.filter((operation): operation is Adjust => operation.kind === 'adjust'),
     sku_ids: [...new Set(operations.flatMap(skusOf))],
   };
@@ -107,14 +109,14 @@ function wantedBy(operations: readonly Batchable[]): Wanted {
  * One statement, because one statement sees one moment. What is not there makes no row, but for SKUs. Where it locks, then in
  * the order in which batches do: the stock rows last.
  */
-function textFor(schema: string, { flows, adjustments }: Wanted, lock: string): string {
-  const blocks = [...(flows.length > 0 ? [FLOWS] : []), ...(adjustments.length > 0 ? [ADJUSTMENTS] : []), SHELVES];
+function textFor(schema: string, { flows, adjustments, sku_ids }: Wanted, lock: string): string {
+  const blocks = [...(flows.length > 0 ? [FLOWS] : []), ...(adjustments.length > 0 ? [ADJUSTMENTS] : []), ...(sku_ids.length > 0 ? [SHELVES] : [])];
   return blocks.map((block) => `(${block(quoted(schema))}${lock})`).join(' UNION ALL ');
 }
 
 function valuesFor({ flows, adjustments, sku_ids }: Wanted): SqlJson[] {
   const lists = [
-    flows.map((each) => [hexOf(each.sku_id), hexOf(each.order_detail_id), each.return_id === undefined ? null : hexOf(each.return_id)]),
+    flows.map((each) => [hexOf(each.sku_id), hexOf(each.order_detail_id), each.return_id === undefined ? null : hexOf(each.return_id), slotOf(each.sku_id)]),
     adjustments.map((each) => [hexOf(each.sku_id), hexOf(each.adjustment_id)]),
     sku_ids.map((sku_id) => [slotOf(sku_id), hexOf(sku_id)]),
   ];
@@ -130,6 +132,7 @@ function readingOf(wanted: Wanted, rows: readonly Row[]): LookedUp {
   for (const row of rows) {
     if (row.order_id !== null) {
       const key = at(wanted.flows, row);
+      if (row.is_mine === 0) foreign.add(key.sku_id);
       flows.set(flowKeyText(key), flowOf(key, row.order_id, row));
       if (key.return_id !== undefined) returns.set(returnKeyText(key, key.return_id), row.units_returned);
     } else if (row.delta !== null) {
