@@ -4,11 +4,14 @@ import type { FigureRow } from './figures.ts';
 import type { Report } from './reportFile.ts';
 import { writeJson } from './reportFile.ts';
 
-/** The figures that the quick form guards: CPU by CPU is the same on a busy machine and on an idle one. */
+/**
+ * The figures that the quick form guards: CPU by CPU is nearly the same on a busy machine and on an idle one. The best round
+ * counts, here and there: what else the machine does only makes them worse.
+ */
 export const GUARDED = ['P9', 'P10'];
 
 /** How much worse than the baseline a figure may be, as a share of it. */
-export const MARGIN = 0.25;
+export const MARGIN = 0.5;
 
 /** What the quick form found when it was last recorded. */
 export interface Baseline extends Pick<Report, 'commit' | 'measuredAt' | 'product' | 'generator' | 'machine'> {
@@ -28,8 +31,8 @@ export function readBaseline(): Baseline | null {
 }
 
 export function writeBaseline({ commit, measuredAt, product, generator, machine, figures }: Report): void {
-  const medians = figures.flatMap(({ id, spread }) => (spread === null ? [] : [[id, Number(spread.median.toFixed(3))] as const]));
-  writeJson(FILE, { commit, measuredAt, product, generator, machine, figures: Object.fromEntries(medians) } satisfies Baseline);
+  const best = figures.flatMap(({ id, spread }) => (spread === null ? [] : [[id, Number(spread.min.toFixed(3))] as const]));
+  writeJson(FILE, { commit, measuredAt, product, generator, machine, figures: Object.fromEntries(best) } satisfies Baseline);
 }
 
 /** Which figures are worse than the baseline by more than the margin, in sentences. Less is better in all of them. */
@@ -39,7 +42,7 @@ export function regressions(figures: readonly Pick<FigureRow, 'id' | 'what' | 's
     if (before === undefined) return [`${id} is not in the baseline; record it with --record`];
     if (spread === null) return [`${id} could not be measured`];
     const limit = before * (1 + MARGIN);
-    if (spread.median <= limit) return [];
-    return [`${id} (${what}) is ${spread.median.toFixed(2)}, was ${before.toFixed(2)} on ${baseline.commit}; the limit is ${limit.toFixed(2)} (${MARGIN * 100} % more)`];
+    if (spread.min <= limit) return [];
+    return [`${id} (${what}) is ${spread.min.toFixed(2)}, was ${before.toFixed(2)} on ${baseline.commit}; the limit is ${limit.toFixed(2)} (${MARGIN * 100} % more)`];
   });
 }

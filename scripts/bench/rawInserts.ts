@@ -1,5 +1,6 @@
 import type { ShardConfig } from '../../src/shardsFile.ts';
 import { cpuSeconds } from './cpu.ts';
+import { percentile } from './load/latencies.ts';
 import { connectTo } from './shelves.ts';
 import { spreadOf } from './statistics.ts';
 
@@ -9,6 +10,8 @@ export interface RawInserts {
   readonly rowsPerSecond: number;
   /** Of an INSERT of 64 rows and its commit, durable. */
   readonly medianBatchMs: number;
+  /** What the slowest in a hundred of them take: a latency has that in it. */
+  readonly p99BatchMs: number;
   /** CPU of the server per row; null where its process is not ours. */
   readonly serverMicrosPerRow: number | null;
 }
@@ -44,6 +47,7 @@ export async function rawInserts({ address, serverPid, sku_id, seconds }: RawOpt
       rows,
       rowsPerSecond: (rows * 1_000) / (nowMs - startMs),
       medianBatchMs: spreadOf(batchesMs)?.median ?? 0,
+      p99BatchMs: percentile(batchesMs.sort((a, b) => a - b), 0.99),
       serverMicrosPerRow: cpuBefore === null || cpuAfter === null ? null : ((cpuAfter - cpuBefore) * 1e6) / rows,
     };
   } finally {

@@ -8,11 +8,15 @@ import type { ArmRow } from './armRows.ts';
 import { FIGURES, figureRow } from './figures.ts';
 import type { FigureRow } from './figures.ts';
 import type { Measured } from './rounds.ts';
+import { spreadOf } from './statistics.ts';
+import type { Spread } from './statistics.ts';
 import { NODE_FLAGS } from './world.ts';
 import type { World } from './world.ts';
 
 /** All that a run of the benchmark found out, as it stands in the JSON file. */
 export interface Report extends Pick<Measured, 'runs' | 'pools'> {
+  /** A durable INSERT of 64 rows, alone on one connection, over all rounds; null where none was made. */
+  readonly batch64: { readonly medianMs: Spread; readonly p99Ms: Spread } | null;
   readonly commit: string;
   /** True when files of the checkout differ from the commit. */
   readonly isDirty: boolean;
@@ -40,10 +44,17 @@ export function reportOf(world: World, measured: Measured, { rounds, seconds, id
     seconds,
     figures: FIGURES.filter(({ id }) => ids === null || ids.includes(id)).map((figure) => figureRow(figure, measured.pairs)),
     arms: armRows(measured),
+    batch64: batch64Of(measured),
     faults: measured.runs.flatMap(({ arm, connections, faults }) => faults.map((fault) => `${arm}, ${connections} connections: ${fault}`)),
     pools: measured.pools,
     runs: measured.runs,
   };
+}
+
+function batch64Of({ pairs }: Measured): Report['batch64'] {
+  const raws = [...new Set(pairs.flatMap(({ raw }) => raw ?? []))];
+  const [medianMs, p99Ms] = [spreadOf(raws.map((raw) => raw.medianBatchMs)), spreadOf(raws.map((raw) => raw.p99BatchMs))];
+  return medianMs === null || p99Ms === null ? null : { medianMs, p99Ms };
 }
 
 export function writeJson(file: string, value: unknown): void {

@@ -5,7 +5,7 @@ import type { Report } from './reportFile.ts';
 import type { Spread } from './statistics.ts';
 
 /** Prints a report for people. */
-export function printReport({ figures, arms, pools, machine, product, generator, commit, isDirty, rounds, seconds }: Report): void {
+export function printReport({ figures, arms, batch64, pools, machine, product, generator, commit, isDirty, rounds, seconds }: Report): void {
   console.log(`\n${product}; load by ${generator}; ${machine.cores} cores, Node.js ${machine.node}; ${commit}${isDirty ? ' with changes' : ''}; ${rounds} rounds of ${seconds} s\n`);
   printTable(['', 'what', 'connections', 'floor', 'goal', 'median [min..max]', 'verdict'], figures.map(figureCells));
   console.log();
@@ -13,6 +13,7 @@ export function printReport({ figures, arms, pools, machine, product, generator,
     ['arm', 'connections', 'requests/s', '÷ echo', 'CPU µs: Koa', 'store', 'generator', 'p50 ms', 'p99 ms', 'other answers'],
     arms.map(armCells),
   );
+  if (batch64 !== null) console.log(`a batch of 64 rows alone, ms: median ${spreadCell(batch64.medianMs, ratio)}, p99 ${spreadCell(batch64.p99Ms, ratio)}`);
   for (const [arm, rates] of Object.entries(pools)) {
     console.log(`${arm}, connections to each shard: ${Object.entries(rates).map(([size, rate]) => `${size}: ${Math.round(rate)}/s`).join(', ')}`);
   }
