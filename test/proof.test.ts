@@ -17,15 +17,8 @@ import { ENGINE_NAMES } from './support/engines.ts';
 import { stack } from './support/setup.ts';
 import { startWireProxy } from './support/wireProxy.ts';
 
-/** A selection of about a minute, with an engine for each gateway; `npm run test:faults` has the rest. */
-const ROUNDS: readonly { readonly kind: string; readonly seed: number }[] = [
-  'mysqld-kill',
-  'mysqld-freeze',
-  'gateway-kill',
-  'cut-after',
-  'cut-silent',
-  'mix',
-].map((kind, index) => ({ kind, seed: 100 + index }));
+/** A selection of half a minute, with an engine for each gateway; `npm run test:faults` has the rest. */
+const ROUNDS: readonly { readonly kind: string; readonly seed: number }[] = ['mysqld-kill', 'cut-silent', 'mix'].map((kind, index) => ({ kind, seed: 100 + index }));
 
 describe('proof bench', () => {
   let world: World;
@@ -34,7 +27,7 @@ describe('proof bench', () => {
   });
   after(() => world.stop());
 
-  for (const { kind, seed } of [{ kind: 'none', seed: 99 }, ...ROUNDS]) {
+  for (const { kind, seed } of ROUNDS) {
     it(`is content with a round of ${kind}, seed ${seed}`, async () => {
       const result = await runRound(world, { kind, seed, trafficMs: 2_000, clients: 16 });
       expect(result.violations).to.deep.equal([]);
