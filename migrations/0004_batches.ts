@@ -84,12 +84,15 @@ BEGIN
   IF p_holds IS NOT NULL THEN
     INSERT INTO cart_hold (sku_id, order_detail_id, order_id, attempt)
     SELECT UNHEX(w.sku_id), UNHEX(w.order_detail_id), UNHEX(w.order_id), w.attempt
-      FROM ${table('p_holds', [id('sku_id', 0), id('order_detail_id', 1), id('order_id', 2), amount('attempt', 3)])};
+      FROM ${table('p_holds', [id('sku_id', 0), id('order_detail_id', 1), id('order_id', 2), amount('attempt', 3)])}
+    -- The flow was free until now, so whatever note there is of a hold is a stray one.
+    ON DUPLICATE KEY UPDATE order_id = VALUES(order_id), attempt = VALUES(attempt);
   END IF;
 
   IF p_unheld IS NOT NULL THEN
-    DELETE h FROM ${table('p_unheld', [id('sku_id', 0), id('order_detail_id', 1)])}
-      STRAIGHT_JOIN cart_hold h FORCE INDEX (PRIMARY) ON h.sku_id = UNHEX(w.sku_id) AND h.order_detail_id = UNHEX(w.order_detail_id);
+    DELETE h FROM ${table('p_unheld', [id('sku_id', 0), id('order_detail_id', 1), id('order_id', 2), amount('attempt', 3)])}
+      STRAIGHT_JOIN cart_hold h FORCE INDEX (PRIMARY) ON h.sku_id = UNHEX(w.sku_id) AND h.order_detail_id = UNHEX(w.order_detail_id)
+     WHERE h.order_id = UNHEX(w.order_id) AND h.attempt = w.attempt;
   END IF;
 
   IF p_shelves IS NOT NULL THEN

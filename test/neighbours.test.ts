@@ -140,11 +140,66 @@ describe('operations of one batch', () => {
     await side.query('DELETE FROM slot WHERE slot = ?', [slotOf(sku_id)]);
     try {
       expect((await apply(order('o', line(sku_id)))).map(wordOf)).to.deep.equal(['not_mine']);
+      const good = await opened();
+      expect((await apply(order('o', line(sku_id)), order('o', line(good)))).map(wordOf)).to.deep.equal(['not_mine', 'deducted']);
     } finally {
       await side.query('INSERT INTO slot (slot, epoch) VALUES (?, 1)', [slotOf(sku_id)]);
       await side.end();
     }
     expect(await left(sku_id)).to.equal(OPENED);
+  });
+
+  it('are served although a note of a hold is left over, and settling strikes it out', async () => {
+    const [sku_id, good] = [await opened(), await opened()];
+    const side = await sideSession(SHARD);
+    const stray = async (order_detail_id: string): Promise<unknown> =>
+      side.query('INSERT INTO cart_hold (sku_id, order_detail_id, order_id, attempt) VALUES (?, ?, ?, 1)', [sku_id, order_detail_id, 'gone'].map((text) => Buffer.from(text)));
+    await stray('a');
+    await stray('b');
+    await side.end();
+    const outcomes = await apply<Operation>({ kind: 'hold', order_id: 'cart', attempt: 1, lines: [line(sku_id, 'a')] }, order('o', line(good)));
+    expect(outcomes.map(({ is }) => is)).to.deep.equal(['held', 'deducted']);
+    await apply<Operation>({ kind: 'settle', order_id: 'gone', attempt: 1, verdict: 'aborted', lines: [line(sku_id, 'a'), line(sku_id, 'b')] });
+    expect(await rowsOf(sku_id)).to.deep.include({ cart_hold: ['a cart'] });
+  });
+
+  it('go on being sold of a SKU of which somebody keeps one id locked', async () => {
+    const sku_id = await opened();
+    const side = await sideSession(SHARD);
+    await side.beginTransaction();
+    await side.query('INSERT INTO flow (sku_id, order_detail_id, order_id, quantity) VALUES (?, ?, ?, 1)', [sku_id, 'kept', 'o'].map((text) => Buffer.from(text)));
+    const words = await Promise.all(['1', 'kept', '2', '3'].map(async (id) => (await apply(order('o', line(sku_id, id)))).map(wordOf)[0]));
+    await side.rollback();
+    await side.end();
+    expect(words).to.deep.equal(['deducted', 'not_done', 'deducted', 'deducted']);
+  });
+
+  it('do not wait again for a row that is known to be locked, because somebody has read it', async () => {
+    const [locked, good] = [await opened(), await opened()];
+    const old = order('o', line(locked, 'old'));
+    await apply(old);
+    const side = await sideSession(SHARD);
+    await side.beginTransaction();
+    await side.query('SELECT * FROM stock WHERE sku_id = ? FOR UPDATE', [Buffer.from(locked)]);
+    expect((await apply(order('o', line(locked, 'new')))).map(wordOf)).to.deep.equal(['not_done']);
+    expect((await apply(old)).map(wordOf)).to.deep.equal(['deducted']);
+    const waits = apply(order('o', line(locked, 'new')));
+    const order_id = 'beside';
+    expect(await Promise.race([apply(order(order_id, line(good))).then(([outcome]) => wordOf(outcome)), waits.then(() => 'it waited too')])).to.equal('deducted');
+    await side.rollback();
+    await side.end();
+    await waits;
+  });
+
+  it('are answered though one of them cannot be decided', async () => {
+    const [broken, good] = [await opened(), await opened()];
+    expect((await apply(order('o', line(broken, 'sold')))).map(wordOf)).to.deep.equal(['deducted']);
+    const side = await sideSession(SHARD);
+    await side.query('DELETE FROM stock WHERE sku_id = ?', [Buffer.from(broken)]);
+    const ended = await Promise.allSettled([{ kind: 'return', return_id: 'r', ...line(broken, 'sold') } as const, order('o', line(good))].map((operation) => apply(operation)));
+    await side.query('DELETE FROM flow WHERE sku_id = ?', [Buffer.from(broken)]);
+    await side.end();
+    expect(ended.map(({ status }) => status)).to.deep.equal(['rejected', 'fulfilled']);
   });
 
   async function rowsOf(sku_id: string): Promise<unknown> {

@@ -9,14 +9,18 @@ import { ownShards } from './support/ownShards.ts';
 import type { OwnShards } from './support/ownShards.ts';
 import { skuOn } from './support/traffic.ts';
 
+/** The first is as it should be. */
+const SHARDS = 9;
+
 /** What is wrong with each shard but the first, and what operators are told. */
 const UNFIT: readonly (readonly [what: string, sql: string, reason: string])[] = [
   ['another hash', 'UPDATE shard SET hash_version = 2', "its hash version is 2, this gateway's is 1"],
   ['another place in the list', 'UPDATE shard SET shard_index = 7', 'this schema holds shard 7, not 2'],
-  ['slots dealt to another number of shards', 'UPDATE shard SET initial_shards = 16', 'its slots were dealt to 16 shards, the configuration says 8'],
+  ['slots dealt to another number of shards', 'UPDATE shard SET initial_shards = 16', `its slots were dealt to 16 shards, the configuration says ${SHARDS}`],
   ['a schema for later gateways', 'UPDATE shard SET oldest_gateway = 9', `its schema serves gateways from level 9 on, this one is ${GATEWAY_LEVEL}`],
   ['a schema of earlier gateways', 'UPDATE shard SET schema_level = 0', `its schema is at 0, this gateway needs ${GATEWAY_LEVEL}: run \`npm run migrate -- up\``],
   ['a table without transactions', 'ALTER TABLE adjustment ENGINE = MyISAM', 'not InnoDB: adjustment'],
+  ['no procedure for batches', 'DROP PROCEDURE apply_part_1', 'its procedure apply_part_1 is missing, or this account may not EXECUTE it'],
   ['no tables', 'DROP TABLE shard', 'the schema has no tables yet: run `npm run migrate -- up`'],
 ];
 
@@ -26,7 +30,7 @@ describe('a shard that does not fit', () => {
   const served = (): TestGateway => gateway ?? expect.fail('the gateway did not start');
 
   before(async () => {
-    own = await ownShards({ count: UNFIT.length + 1, migrated: true });
+    own = await ownShards({ count: SHARDS, migrated: true });
     await Promise.all(UNFIT.map(([, sql], index) => own.query(index + 1, sql)));
     gateway = await startTestGateway({}, own);
   });

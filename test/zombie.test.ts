@@ -60,6 +60,9 @@ describe('a batch that comes after its time', () => {
   beforeEach(async () => {
     sku_id = skuOn(SHARD, fresh('zombie'));
     await apply(direct, { kind: 'open', sku_id, leaved_amount: 1 });
+    // Who has looked at a SKU once sends the next order for it in one packet.
+    const tooLarge = { kind: 'deduct', order_id: 'o', lines: [{ ...line('too large'), quantity: 2 }] } as const;
+    for (const by of [behindPackets, behindWire, direct]) expect((await apply(by, tooLarge)).is).to.equal('refused');
   });
 
   function openAt(port: number): Shard[] {

@@ -28,9 +28,13 @@ const CLEAN_ERRORS: ReadonlySet<number> = new Set([
   SERVER_ERROR.duplicateKey,
   SERVER_ERROR.noSuchTable,
   SERVER_ERROR.deadlock,
+  SERVER_ERROR.lockedNow,
   // A batch rolls itself back before it tells of its error.
   ...Object.values(BATCH_ERROR),
 ]);
+
+/** Of a statement, in what is said about it. */
+const WHAT_MAX = 200;
 
 /** The server says so in every OK packet while a transaction is open. */
 const STATUS_IN_TRANSACTION = 1;
@@ -102,9 +106,9 @@ export class Connection {
     this.#onLost = callback;
   }
 
-  /** Runs a statement that returns rows. */
-  async rows<Row>(sql: string, values: readonly SqlValue[], deadlineMs: DeadlineMs): Promise<Row[]> {
-    const answer = await this.#query(sql, values, deadlineMs);
+  /** Runs a statement that returns rows. @param waitMs the longest wait for its answer; absent: as for any statement */
+  async rows<Row>(sql: string, values: readonly SqlValue[], deadlineMs: DeadlineMs, waitMs?: number): Promise<Row[]> {
+    const answer = await this.#query(sql, values, deadlineMs, waitMs);
     if (!Array.isArray(answer)) throw new Error(`expected rows from: ${sql}`);
     return answer as Row[];
   }
@@ -154,7 +158,7 @@ export class Connection {
       const waitMs = Math.max(0, Math.min(waitMsMax, deadlineMs - performance.now()));
       let isSettled = false;
       const giveUp = (): void => {
-        if (!isSettled) this.#lose(new ConnectionLost(`no answer in time to: ${what}`, true));
+        if (!isSettled) this.#lose(new ConnectionLost(`no answer in time to: ${what.slice(0, WHAT_MAX)}`, true));
       };
       // Where we were the slow ones, the answer lies in the socket, and it is read before this is called.
       const timer = setTimeout(() => setImmediate(giveUp), waitMs);

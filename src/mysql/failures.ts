@@ -5,6 +5,12 @@ export const SERVER_ERROR = {
   /** Of a row or a table. */
   lockWaitTimeout: 1205,
   deadlock: 1213,
+  /** MySQL: a row is locked that was asked for with NOWAIT; MariaDB says `lockWaitTimeout`. */
+  lockedNow: 3572,
+  schemaDenied: 1044,
+  tableDenied: 1142,
+  noSuchProcedure: 1305,
+  routineDenied: 1370,
   readOnly: 1290,
   readOnlyMode: 1836,
   shuttingDown: 1053,

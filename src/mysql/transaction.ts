@@ -14,7 +14,8 @@ export const WORK_MS = 500;
 
 /** One open transaction: statements go out one at a time, and the server must say after each that it is still open. */
 export interface Transaction {
-  rows<Row>(sql: string, values: readonly SqlValue[]): Promise<Row[]>;
+  /** @param waitMs the longest wait for the answer; absent: as for any statement */
+  rows<Row>(sql: string, values: readonly SqlValue[], waitMs?: number): Promise<Row[]>;
   /** @returns how many rows the statement matched or inserted */
   run(sql: string, values: readonly SqlValue[]): Promise<number>;
   /** Undoes everything so far and begins anew: for reading what stands without it. Nothing is locked any more. */
@@ -72,7 +73,7 @@ async function begin(connection: Connection, deadlineMs: DeadlineMs): Promise<Tr
     await connection.run('ROLLBACK', [], deadlineMs);
     await run('BEGIN', []);
   };
-  return { run, restart, rows: (sql, values) => connection.rows(sql, values, deadlineMs) };
+  return { run, restart, rows: (sql, values, waitMs) => connection.rows(sql, values, deadlineMs, waitMs) };
 }
 
 async function commit(connection: Connection, deadlineMs: DeadlineMs): Promise<void> {

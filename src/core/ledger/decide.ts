@@ -39,6 +39,8 @@ export function decide(ledger: Ledger, operation: Batchable): Decision {
 function settle(ledger: Ledger, { order_id, attempt, verdict, lines }: SettleLines): AppliedOutcome {
   let isReplay = true;
   for (const line of lines) {
+    // Whatever stands there: the attempt holds nothing any more, and a stray note of a hold would be met for ever.
+    ledger.strikeOut({ ...line, order_id, attempt });
     const flow = ledger.flow(line);
     const isOwn = flow?.order_id === order_id;
     if (flow === null && verdict === 'aborted') {

@@ -1,5 +1,5 @@
 import { flowKeyText } from '../nouns.ts';
-import type { Flow, FlowKey } from '../nouns.ts';
+import type { Flow, FlowKey, Hold } from '../nouns.ts';
 import { Shelf } from './shelf.ts';
 import type { ShelfChange, ShelfRow } from './shelf.ts';
 
@@ -40,6 +40,8 @@ export interface WriteSet {
   readonly shelves: readonly ShelfChange[];
   readonly returns: readonly NewReturn[];
   readonly adjustments: readonly NewAdjustment[];
+  /** Holds whose notes are struck out, where there are any. */
+  readonly settled: readonly Hold[];
 }
 
 /**
@@ -53,6 +55,7 @@ export class Ledger {
   readonly #shelves = new Map<string, Shelf | null>();
   readonly #returns = new Map<string, NewReturn>();
   readonly #adjustments = new Map<string, NewAdjustment>();
+  readonly #settled: Hold[] = [];
 
   constructor(reading: Reading) {
     this.#reading = reading;
@@ -104,6 +107,10 @@ export class Ledger {
     this.#adjustments.set(adjustmentKeyText(entry.sku_id, entry.adjustment_id), entry);
   }
 
+  strikeOut({ sku_id, order_detail_id, order_id, attempt }: Hold): void {
+    this.#settled.push({ sku_id, order_detail_id, order_id, attempt });
+  }
+
   /** Everything that was decided, in no order. */
   writeSet(): WriteSet {
     return {
@@ -111,6 +118,7 @@ export class Ledger {
       shelves: [...this.#shelves.values()].flatMap((shelf) => shelf?.change() ?? []),
       returns: [...this.#returns.values()],
       adjustments: [...this.#adjustments.values()],
+      settled: this.#settled,
     };
   }
 }

@@ -6,15 +6,21 @@ import type { Reading, WriteSet } from '../../core/ledger/ledger.ts';
 import type { DeadlineMs, FlowKey } from '../../core/nouns.ts';
 import type { NotMine, OutcomeOf } from '../../core/outcome.ts';
 import type { Connection } from '../connection.ts';
-import { CommitUnanswered, Raced, reasonOf, SERVER_ERROR, ServerError } from '../failures.ts';
+import { CommitUnanswered, Raced, reasonOf, SERVER_ERROR, ServerError, Unavailable } from '../failures.ts';
 import { applyBatch, BATCH_ERROR, partValues } from '../sql/applyBatch.ts';
 import { lookUp } from '../sql/lookUp.ts';
 import type { LookedUp, Question } from '../sql/lookUp.ts';
 import type { Hints } from './hints.ts';
 import type { ShardClock } from './shardClock.ts';
 
+/** An operation that cannot be decided: what the shard holds contradicts itself. */
+export interface Undecidable {
+  readonly is: 'undecidable';
+  readonly error: unknown;
+}
+
 /** What is said of each operation of one shard, in their order. */
-export type Decisions = readonly (Decision | NotMine)[];
+export type Decisions = readonly (Decision | NotMine | Undecidable)[];
 
 /** A COMMIT may have happened; and what it would have meant, part by part. */
 export class BatchUnanswered extends CommitUnanswered {
@@ -46,7 +52,20 @@ const NOTHING: LookedUp = { reading: { flows: new Map(), shelves: new Map(), ret
 /** A row is otherwise than the batch thought. */
 const CHANGED: ReadonlySet<number> = new Set([SERVER_ERROR.duplicateKey, SERVER_ERROR.deadlock, BATCH_ERROR.notMine, BATCH_ERROR.flowChanged, BATCH_ERROR.stockChanged]);
 /** Errors that come before COMMIT or instead of it. After any other one nobody knows: a server that shuts down may say it while it commits. */
-const UNDONE: ReadonlySet<number> = new Set([...CHANGED, BATCH_ERROR.late, SERVER_ERROR.lockWaitTimeout, SERVER_ERROR.readOnly, SERVER_ERROR.readOnlyMode]);
+const UNDONE: ReadonlySet<number> = new Set([
+  ...CHANGED,
+  BATCH_ERROR.late,
+  SERVER_ERROR.lockWaitTimeout,
+  SERVER_ERROR.readOnly,
+  SERVER_ERROR.readOnlyMode,
+  // The call itself: these end the packet before its COMMIT, and the connection with it.
+  SERVER_ERROR.noSuchProcedure,
+  SERVER_ERROR.routineDenied,
+  SERVER_ERROR.schemaDenied,
+  SERVER_ERROR.tableDenied,
+]);
+/** With less time than this left a batch would only be waited for in vain. */
+const SEND_MS_MIN = 50;
 
 /**
  * Decides operations and writes what they change, in one transaction of one round trip. Usually nothing is read before:
@@ -65,14 +84,15 @@ export async function runBatch(
   hints: Hints,
   untilMs: DeadlineMs,
 ): Promise<readonly Decisions[]> {
-  const begun = clock.textOf(performance.now());
+  const begun = clock.earliest(performance.now());
   let found = await lookUpUnsure(connection, parts, hints, untilMs);
   for (let tries = 0; tries < TRIES_MAX; tries += 1) {
     const decided = parts.map((part, index) => decideAll(part, found[index] ?? NOTHING));
     const intended = decided.map(({ decisions }) => decisions);
-    const deadline = clock.textOf(untilMs);
-    const writes = decided.flatMap(({ part, writeSet }) => (isEmpty(writeSet) ? [] : [{ schema: part.schema, values: partValues(deadline, part.operations.flatMap(skusOf), writeSet) }]));
+    const deadline = clock.latest(untilMs);
+    const writes = decided.flatMap(({ part: { schema }, sku_ids, writeSet }) => (isEmpty(writeSet) ? [] : [{ schema, values: partValues(deadline, sku_ids, writeSet) }]));
     if (writes.length === 0) return intended;
+    if (performance.now() + SEND_MS_MIN > untilMs) throw new Unavailable('it was too late to send the batch');
     try {
       await applyBatch(connection, writes, untilMs, ANSWER_MS);
       return intended;
@@ -101,16 +121,43 @@ async function lookUpUnsure(connection: Connection, parts: readonly Question[], 
   return unsure.map((part) => (isAsked(part) ? (answers.next().value ?? NOTHING) : NOTHING));
 }
 
-function decideAll(part: Question, { reading, foreign }: LookedUp) {
-  const ledger = new Ledger(reading);
-  const decisions = part.operations.map((operation): Decision | NotMine =>
-    foreign.size > 0 && skusOf(operation).some((sku_id) => foreign.has(sku_id)) ? { is: 'not_mine' } : decide(ledger, operation),
-  );
-  return { part, decisions, writeSet: ledger.writeSet() };
+interface Decided {
+  readonly part: Question;
+  readonly decisions: Decisions;
+  /** SKUs of which something was decided. */
+  readonly sku_ids: readonly string[];
+  readonly writeSet: WriteSet;
 }
 
-function isEmpty({ flows, shelves, returns, adjustments }: WriteSet): boolean {
-  return flows.length + shelves.length + returns.length + adjustments.length === 0;
+/** @param undecidable operations that nobody can decide; who went along with them is decided without them */
+function decideAll(part: Question, found: LookedUp, undecidable: ReadonlyMap<Batchable, unknown> = new Map()): Decided {
+  const ledger = new Ledger(found.reading);
+  const sku_ids: string[] = [];
+  const decisions: Decisions[number][] = [];
+  for (const operation of part.operations) {
+    const ofOperation = skusOf(operation);
+    if (undecidable.has(operation)) decisions.push({ is: 'undecidable', error: undecidable.get(operation) });
+    else if (found.foreign.size > 0 && ofOperation.some((sku_id) => found.foreign.has(sku_id))) decisions.push({ is: 'not_mine' });
+    else {
+      try {
+        decisions.push(decide(ledger, operation));
+      } catch (error) {
+        // Half of it may be in the ledger.
+        return decideAll(part, found, new Map([...undecidable, [operation, error]]));
+      }
+      sku_ids.push(...ofOperation);
+    }
+  }
+  return { part, decisions, sku_ids, writeSet: ledger.writeSet() };
+}
+
+function isEmpty(writeSet: WriteSet): boolean {
+  return writeSet.settled.length === 0 && !changesAnything(writeSet);
+}
+
+/** Notes of holds that are struck out change nothing by themselves. */
+function changesAnything({ flows, shelves, returns, adjustments }: WriteSet): boolean {
+  return flows.length + shelves.length + returns.length + adjustments.length > 0;
 }
 
 /**
@@ -118,11 +165,11 @@ function isEmpty({ flows, shelves, returns, adjustments }: WriteSet): boolean {
  *
  * @param isOlder whether a flow was there before the batch: it was taken for new then, so the shard has refused the batch
  */
-export function recallOne(operation: Batchable, intended: Decision | NotMine, reading: Reading, isOlder: (key: FlowKey) => boolean = () => false): OutcomeOf<Batchable> {
+export function recallOne(operation: Batchable, intended: Decisions[number], reading: Reading, isOlder: (key: FlowKey) => boolean = () => false): OutcomeOf<Batchable> {
   const undone = { is: 'not_done', reason: 'its batch was undone' } as const;
   const ledger = new Ledger(reading);
   const now = decide(ledger, operation);
-  if (!isEmpty(ledger.writeSet()) || now.is === 'deferred' || now.is === 'lacking') return undone;
+  if (changesAnything(ledger.writeSet()) || now.is === 'deferred' || now.is === 'lacking') return undone;
   const takenForNew = intended.is === 'deducted' || intended.is === 'held' ? intended.lines.filter(({ replayed }) => !replayed) : [];
   const wasWrong = takenForNew.some(isOlder);
   if (now.is === intended.is) return now.is === 'refused' || wasWrong ? now : intended;

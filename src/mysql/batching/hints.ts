@@ -3,12 +3,12 @@ import type { Reading } from '../../core/ledger/ledger.ts';
 import type { NotMine } from '../../core/outcome.ts';
 import { SeenKeys } from './seenKeys.ts';
 
-/** SKUs of which it is remembered how much they had. */
-const SKUS_MAX = 10_000;
+/** SKUs of which it is remembered how much they had; then all are forgotten. */
+const SKUS_MAX = 50_000;
 
 /**
- * Which operations may be decided without looking: deductions under ids that were not seen before, of SKUs that had
- * enough when somebody last looked. A wrong guess costs a round trip and nothing else, because the shard checks everything
+ * Which operations may be decided without looking: deductions under ids that were not seen before, of SKUs that somebody has
+ * looked at and that had enough then. A wrong guess costs a round trip and nothing else, because the shard checks everything
  * that it rests on; and what looks costly here is looked at, so that it is known again.
  */
 export class Hints {
@@ -24,8 +24,8 @@ export class Hints {
     if ((operation.kind !== 'deduct' && operation.kind !== 'hold') || this.#undecided.has(operation)) return 'all';
     let doubt: 'nothing' | 'ids' = 'nothing';
     for (const line of operation.lines) {
+      if ((this.#leaved.get(line.sku_id) ?? 0) < line.quantity) return 'all';
       if (this.#seen.has(line)) doubt = 'ids';
-      else if ((this.#leaved.get(line.sku_id) ?? Infinity) < line.quantity) return 'all';
     }
     return doubt;
   }
@@ -33,7 +33,8 @@ export class Hints {
   /** Notes what was read. */
   note({ shelves }: Reading): void {
     if (this.#leaved.size + shelves.size > SKUS_MAX) this.#leaved.clear();
-    for (const [sku_id, row] of shelves) this.#leaved.set(sku_id, row?.isOnSale === true ? row.leaved_amount : 0);
+    // Of SKUs that do not exist nothing is kept: anybody can make those up.
+    for (const [sku_id, row] of shelves) if (row !== null) this.#leaved.set(sku_id, row.isOnSale ? row.leaved_amount : 0);
   }
 
   /** Notes what was decided and written. */
@@ -42,7 +43,7 @@ export class Hints {
     else if (decision.is === 'deducted' || decision.is === 'held') {
       for (const line of decision.lines) {
         this.#seen.add(line);
-        const leaved = line.replayed || this.#leaved.size === 0 ? undefined : this.#leaved.get(line.sku_id);
+        const leaved = line.replayed ? undefined : this.#leaved.get(line.sku_id);
         if (leaved !== undefined) this.#leaved.set(line.sku_id, leaved - line.quantity);
       }
     } else if (operation.kind === 'cancel' && decision.is === 'applied') {

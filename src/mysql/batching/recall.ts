@@ -1,7 +1,7 @@
-import type { Batchable, Decision } from '../../core/ledger/decide.ts';
+import type { Batchable } from '../../core/ledger/decide.ts';
 import { flowKeyText } from '../../core/nouns.ts';
 import type { DeadlineMs, FlowKey } from '../../core/nouns.ts';
-import type { NotMine, OutcomeOf } from '../../core/outcome.ts';
+import type { OutcomeOf } from '../../core/outcome.ts';
 import { reasonOf, SERVER_ERROR, ServerError } from '../failures.ts';
 import { untilAnswered } from '../retries.ts';
 import type { Shard } from '../shard.ts';
@@ -15,9 +15,9 @@ import type { Errand } from './queue.ts';
 const PASSED = 'SELECT SYSDATE(6) > CAST(CAST(? AS CHAR) AS DATETIME(6)) AS passed';
 
 /**
- * Finds out what became of one shard's part of a batch whose answer did not come, and tells each. Once the shard's clock is past the batch's
- * deadline, what has not written its ids dies at the deadline, and what has makes these reads wait: found is done, not
- * found is never. Before it, found is done already. One after the other where not all can be read at once: somebody may have
+ * Finds out what became of one shard's part of a batch whose answer did not come, and tells each. Once the shard's clock is
+ * past the batch's deadline, what has not written its ids dies at the deadline, and what has makes these reads wait: found is
+ * done, not found is never. Before it, found is done already. In halves where not all can be read at once: somebody may have
  * a row locked.
  */
 export async function recallBatch(shard: Shard, errands: readonly Errand[], intended: Decisions, doubt: BatchUnanswered): Promise<void> {
@@ -27,25 +27,32 @@ export async function recallBatch(shard: Shard, errands: readonly Errand[], inte
 
 interface InDoubt {
   readonly errand: Errand;
-  readonly intended: Decision | NotMine;
+  readonly intended: Decisions[number];
 }
 
 async function settleDoubts(shard: Shard, some: readonly InDoubt[], doubt: BatchUnanswered): Promise<void> {
-  const untilMs = latest(some);
   let open = some;
-  const tell = async (): Promise<void> => {
-    open = await tellKnown(shard, open, doubt, untilMs);
-    if (open.length > 0) throw new Error('the batch may still come');
-  };
-  try {
-    await untilAnswered(untilMs, tell, isLocked);
-  } catch (error) {
-    if (isLocked(error) && open.length > 1) {
-      const half = Math.ceil(open.length / 2);
-      await Promise.all([settleDoubts(shard, open.slice(0, half), doubt), settleDoubts(shard, open.slice(half), doubt)]);
-      return;
+  let reason = doubt.message;
+  while (open.length > 0) {
+    // Nobody is told later than asked for: who has the least time sets the end of each try.
+    const untilMs = Math.min(...open.map(({ errand }) => errand.deadlineMs));
+    const tell = async (): Promise<void> => {
+      open = await tellKnown(shard, open, doubt, untilMs);
+      if (open.length > 0) throw new Error('the batch may still come');
+    };
+    try {
+      await untilAnswered(untilMs, tell, isLocked);
+    } catch (error) {
+      if (isLocked(error) && open.length > 1) {
+        const half = Math.ceil(open.length / 2);
+        await Promise.all([settleDoubts(shard, open.slice(0, half), doubt), settleDoubts(shard, open.slice(half), doubt)]);
+        return;
+      }
+      reason = `${doubt.message}; then ${reasonOf(error)}`;
+      const isOver = ({ errand }: InDoubt): boolean => isLocked(error) || errand.deadlineMs <= untilMs;
+      for (const { errand } of open.filter(isOver)) errand.resolve({ is: 'unknown', reason });
+      open = open.filter((each) => !isOver(each));
     }
-    for (const { errand } of open) errand.resolve({ is: 'unknown', reason: `${doubt.message}; then ${reasonOf(error)}` });
   }
 }
 
@@ -73,9 +80,10 @@ function recall(shard: Shard, some: readonly InDoubt[], { begun, deadline }: Bat
     async (transaction) => {
       // Asked before the rows are read: what is not over then may come after.
       const [row] = await transaction.rows<{ passed: number }>(PASSED, [Buffer.from(deadline, 'latin1')]);
-      const { reading } = await lookUpLocked(transaction, { schema: shard.schema, operations: some.map(({ errand }) => errand.operation) });
       const keys = some.flatMap(({ errand: { operation } }) => (operation.kind === 'deduct' || operation.kind === 'hold' ? operation.lines : []));
       const older = keys.length === 0 ? null : await findOlder(transaction, keys, begun);
+      // Last, so that what it locks is not locked for long.
+      const { reading } = await lookUpLocked(transaction, { schema: shard.schema, operations: some.map(({ errand }) => errand.operation) });
       const isOlder = (key: FlowKey): boolean => older?.has(flowKeyText(key)) === true;
       const outcomes = some.map(({ errand, intended }) => recallOne(errand.operation, intended, reading, isOlder));
       return { keep: false, value: { isOver: row?.passed === 1, outcomes } };
@@ -86,8 +94,4 @@ function recall(shard: Shard, some: readonly InDoubt[], { begun, deadline }: Bat
 
 function isLocked(error: unknown): boolean {
   return error instanceof ServerError && error.number === SERVER_ERROR.lockWaitTimeout;
-}
-
-function latest(some: readonly { readonly errand: Errand }[]): number {
-  return Math.max(...some.map(({ errand }) => errand.deadlineMs));
 }

@@ -5,15 +5,18 @@ import type { DeadlineMs } from '../../core/nouns.ts';
 import type { OutcomeOf } from '../../core/outcome.ts';
 import { hadNoEffect, reasonOf, SERVER_ERROR, ServerError } from '../failures.ts';
 import type { Shard } from '../shard.ts';
-import { findLocked } from '../sql/findLocked.ts';
 import { readHolds } from '../sql/holds.ts';
 import { WORK_MS } from '../transaction.ts';
 import { BatchUnanswered, runBatch } from './batch.ts';
 import type { Decisions } from './batch.ts';
 import { Hints } from './hints.ts';
+import { partsOf } from './parts.ts';
+import type { Part } from './parts.ts';
 import { BatchQueue } from './queue.ts';
 import type { Company, Errand } from './queue.ts';
 import { recallBatch } from './recall.ts';
+import { sortOut } from './sortOut.ts';
+import type { SortedOut } from './sortOut.ts';
 
 /** A batch that takes longer may be waiting for a lock: others, with other SKUs, go past it. */
 const LATE_MS = 100;
@@ -49,12 +52,6 @@ interface Answers {
   readonly lacking: readonly Lacker[];
 }
 
-/** What rides in one batch for one shard. */
-interface Part {
-  readonly shard: Shard;
-  readonly errands: readonly Errand[];
-}
-
 /**
  * Sends the operations for all shards of one server in batches: one of each company is on its way, and what comes meanwhile is the next.
  * Nothing waits for a timer. Only when a batch is late, because somebody keeps a row of it locked, do others go past it.
@@ -65,6 +62,8 @@ export class ServerWriter {
   readonly #hints = new Hints();
   readonly #queue = new BatchQueue((operation) => this.#hints.doubtOf(operation) === 'nothing');
   readonly #flights = new Set<Flight>();
+  /** Who lacked units that carts held, when no such cart was found. */
+  readonly #lacked = new WeakSet<Errand>();
   #isPlanned = false;
 
   /** Carries an operation out with others. It rejects only on a fault of its own. */
@@ -137,10 +136,9 @@ export class ServerWriter {
     // Everybody is to hear in time, so who waits for the shortest time sets the end.
     const endMs = Math.min(performance.now() + BATCH_MS, ...errands.map(({ deadlineMs }) => deadlineMs - RECALL_MS));
     try {
-      const decisions = await first.shard.pool.lend(endMs, (connection) =>
+      const decisions = await first.shard.pool.lend(endMs - WORK_MS / 2, (connection) =>
         runBatch(connection, first.shard.clock, questions, this.#hints, endMs),
       );
-      this.#queue.unlock(errands.flatMap(({ sku_ids }) => sku_ids));
       const answers = parts.map((part, index) => this.#sort(part, decisions[index] ?? []));
       // The next batch leaves before the callers of this one are told: their answers are written while the server works.
       this.#land(flight);
@@ -148,7 +146,7 @@ export class ServerWriter {
       await Promise.all(answers.map(({ shard, lacking }) => this.#nameHolders(shard, lacking)));
     } catch (error) {
       if (error instanceof BatchUnanswered) await Promise.all(parts.map(({ shard, errands: ofShard }, index) => recallBatch(shard, ofShard, error.intended[index] ?? [], error)));
-      else if (error instanceof ServerError && error.number === SERVER_ERROR.lockWaitTimeout) await this.#sortOut(errands, error);
+      else if (error instanceof ServerError && error.number === SERVER_ERROR.lockWaitTimeout) await this.#sortOut(parts, errands, error);
       else if (hadNoEffect(error)) for (const errand of errands) errand.resolve({ is: 'not_done', reason: reasonOf(error) });
       else throw error;
     }
@@ -161,7 +159,10 @@ export class ServerWriter {
     const lacking: Lacker[] = [];
     errands.forEach((errand, index) => {
       const decision = decisions[index] ?? DEFERRED;
+      if (decision.is === 'undecidable') return errand.reject(decision.error);
       this.#hints.learn(errand.operation, decision);
+      // Who only reads does not meet a lock.
+      if (isWritten(decision)) this.#queue.unlock(errand.sku_ids);
       if (decision.is === 'deferred') again.push(errand);
       else if (decision.is === 'lacking') lacking.push({ errand, sku_ids: decision.sku_ids });
       else told.push({ errand, outcome: decision });
@@ -180,7 +181,8 @@ export class ServerWriter {
       for (const { errand, sku_ids } of lacking) {
         const ofErrand = holds.filter(({ sku_id }) => sku_ids.includes(sku_id));
         if (ofErrand.length > 0) errand.resolve({ is: 'pending', holds: ofErrand });
-        else this.#queue.putBack([errand]);
+        else if (this.#lacked.has(errand)) errand.resolve({ is: 'not_done', reason: 'units are held, and nobody says by whom' });
+        else this.#lookOnceMore(errand);
       }
       this.#plan();
     } catch (error) {
@@ -189,35 +191,33 @@ export class ServerWriter {
     }
   }
 
-  /** Somebody keeps a row locked: who names its SKU goes alone from now on, and the others at once. */
-  async #sortOut(errands: readonly Errand[], error: ServerError): Promise<void> {
-    const sku_ids = [...new Set(errands.flatMap((errand) => errand.sku_ids))];
-    if (sku_ids.length === 1 || errands.length === 1) {
-      for (const errand of errands) errand.resolve({ is: 'not_done', reason: error.message });
-      return;
-    }
-    const untilMs = performance.now() + WORK_MS;
-    const locked = (
-      await Promise.all(
-        partsOf(errands).map(({ shard, errands: ofShard }) => {
-          const ofPart = [...new Set(ofShard.flatMap((errand) => errand.sku_ids))];
-          return shard.pool.lend(untilMs, (connection) => findLocked(connection, ofPart, untilMs)).catch(() => []);
-        }),
-      )
-    ).flat();
-    // No stock row, so a flow or a slot: each goes alone once, to find out whose.
-    this.#queue.lock(locked.length > 0 ? locked : sku_ids);
-    this.#queue.putBack(errands);
+  /** The holds may have gone between two looks. */
+  #lookOnceMore(errand: Errand): void {
+    this.#lacked.add(errand);
+    this.#queue.putBack([errand]);
+  }
+
+  /** Somebody keeps a row locked: who names its SKU goes alone from now on, who names its ids is sent away, and the others go at once. */
+  async #sortOut(parts: readonly Part[], errands: readonly Errand[], error: ServerError): Promise<void> {
+    const tell = (some: readonly Errand[]): void => {
+      for (const errand of some) errand.resolve({ is: 'not_done', reason: error.message });
+    };
+    const found = await Promise.all(parts.map((part) => sortOut(part).catch((): SortedOut => ({ sku_ids: [], errands: [] }))));
+    const sku_ids = found.flatMap((each) => each.sku_ids);
+    const inTheWay = new Set(found.flatMap((each) => each.errands));
+    const named = new Set(errands.flatMap((errand) => errand.sku_ids));
+    // Neither a stock row nor an id: a slot, or it is over. Each goes alone once.
+    this.#queue.lock(sku_ids.length + inTheWay.size > 0 ? sku_ids : named);
+    tell([...inTheWay]);
+    const others = errands.filter((errand) => !inTheWay.has(errand));
+    // They went alone already.
+    if (named.size === 1 && inTheWay.size === 0) tell(others);
+    else this.#queue.putBack(others);
   }
 }
 
-/** By shard, in the same order everywhere: batches of several gateways lock rows of several shards. */
-function partsOf(errands: readonly Errand[]): Part[] {
-  const parts = new Map<Shard, Errand[]>();
-  for (const errand of errands) {
-    const part = parts.get(errand.shard);
-    if (part === undefined) parts.set(errand.shard, [errand]);
-    else part.push(errand);
-  }
-  return [...parts].map(([shard, ofShard]) => ({ shard, errands: ofShard })).sort((a, b) => a.shard.index - b.shard.index);
+/** Whether the shard has written something for it: so nobody had its rows locked. */
+function isWritten(decision: Exclude<Decisions[number], { readonly is: 'undecidable' }>): boolean {
+  if (decision.is === 'deducted' || decision.is === 'held') return decision.lines.some(({ replayed }) => !replayed);
+  return (decision.is === 'applied' || decision.is === 'returned') && !decision.replayed;
 }

@@ -46,8 +46,8 @@ export function partValues(deadline: string, sku_ids: Iterable<string>, writes: 
     if (was === null) added.push([...key, order_id, is.quantity, is.attempt, FLOW_STATUS[is.status], is.returned]);
     else changed.push([...key, ...changeValues(was, is)]);
     if (is.status === 'pending' && was?.status !== 'pending') held.push([...key, order_id, is.attempt]);
-    if (is.status !== 'pending' && was?.status === 'pending') unheld.push(key);
   }
+  for (const hold of writes.settled) unheld.push([hexOf(hold.sku_id), hexOf(hold.order_detail_id), hexOf(hold.order_id), hold.attempt]);
   return [
     Buffer.from(deadline, 'latin1'),
     jsonOf([...new Set([...sku_ids].map(slotOf))].sort((a, b) => a - b)),

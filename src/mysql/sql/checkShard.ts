@@ -7,6 +7,8 @@ export interface ShardCheck {
   readonly server_version: string;
   /** The shard's clock. */
   readonly epoch_ms: number;
+  /** Whether the procedure that writes batches is there for this account. */
+  readonly callable: boolean;
   /** False where `SYSDATE()` is the moment a statement began, as `--sysdate-is-now` makes it: a batch could not see that it is late. */
   readonly clockRuns: boolean;
   readonly shard_index: number;
@@ -25,6 +27,7 @@ const SQL = `
 SELECT VERSION() AS server_version,
        UNIX_TIMESTAMP(SYSDATE(6)) * 1000 AS epoch_ms,
        SYSDATE(6) > NOW(6) AS clock_runs,
+       EXISTS (SELECT 1 FROM information_schema.routines WHERE routine_schema = DATABASE() AND routine_name = 'apply_part_1') AS callable,
        @@GLOBAL.innodb_flush_log_at_trx_commit AS flush_log,
        @@GLOBAL.sync_binlog AS sync_binlog,
        @@GLOBAL.log_bin AS log_bin,
@@ -33,7 +36,7 @@ SELECT VERSION() AS server_version,
        shard.shard_index, shard.initial_shards, shard.hash_version, shard.schema_level, shard.oldest_gateway
   FROM shard`;
 
-type Row = Omit<ShardCheck, 'durable' | 'relaxed_settings' | 'clockRuns'> & { clock_runs: number; flush_log: number; sync_binlog: number; log_bin: number };
+type Row = Omit<ShardCheck, 'durable' | 'relaxed_settings' | 'clockRuns' | 'callable'> & { clock_runs: number; callable: number; flush_log: number; sync_binlog: number; log_bin: number };
 
 /**
  * Reads what decides whether a shard may be served.
@@ -46,5 +49,5 @@ export async function checkShard(connection: Connection, deadlineMs: DeadlineMs)
   const relaxed: string[] = [];
   if (row.flush_log !== 1) relaxed.push(`innodb_flush_log_at_trx_commit = ${row.flush_log}`);
   if (row.log_bin === 1 && row.sync_binlog !== 1) relaxed.push(`sync_binlog = ${row.sync_binlog}`);
-  return { ...row, epoch_ms: Number(row.epoch_ms), clockRuns: row.clock_runs === 1, durable: relaxed.length === 0, relaxed_settings: relaxed.join(', ') };
+  return { ...row, epoch_ms: Number(row.epoch_ms), clockRuns: row.clock_runs === 1, callable: row.callable === 1, durable: relaxed.length === 0, relaxed_settings: relaxed.join(', ') };
 }

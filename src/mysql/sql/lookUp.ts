@@ -74,10 +74,16 @@ export interface Question {
   readonly idsOnly?: readonly Batchable[];
 }
 
-/** Reads what some operations need to be decided, waiting under shared locks for everybody who is undecided about one of these rows. */
+/** Above the second for which a session waits for a lock: the server is to say that a row is locked. */
+const LOCKED_MS = 1_500;
+
+/**
+ * Reads what some operations need to be decided, waiting under shared locks for everybody who is undecided about what stands
+ * under their ids. Stock rows are not waited for: what became of an operation its ids tell.
+ */
 export async function lookUpLocked(transaction: Transaction, question: Question): Promise<LookedUp> {
   const wanted = wantedBy(question);
-  return readingOf(wanted, await transaction.rows<Row>(textFor(question.schema, wanted, ' LOCK IN SHARE MODE'), valuesFor(wanted)));
+  return readingOf(wanted, await transaction.rows<Row>(textFor(question.schema, wanted, ' LOCK IN SHARE MODE'), valuesFor(wanted), LOCKED_MS));
 }
 
 /** Reads what the operations of some shards of one server need to be decided, in one round trip. @returns in their order */
@@ -106,12 +112,13 @@ function wantedBy({ operations, idsOnly = [] }: Question): Wanted {
 }
 
 /**
- * One statement, because one statement sees one moment. What is not there makes no row, but for SKUs. Where it locks, then in
- * the order in which batches do: the stock rows last.
+ * One statement, because one statement sees one moment. What is not there makes no row, but for SKUs.
+ *
+ * @param lock of what stands under ids
  */
 function textFor(schema: string, { flows, adjustments, sku_ids }: Wanted, lock: string): string {
   const blocks = [...(flows.length > 0 ? [FLOWS] : []), ...(adjustments.length > 0 ? [ADJUSTMENTS] : []), ...(sku_ids.length > 0 ? [SHELVES] : [])];
-  return blocks.map((block) => `(${block(quoted(schema))}${lock})`).join(' UNION ALL ');
+  return blocks.map((block) => `(${block(quoted(schema))}${block === SHELVES ? '' : lock})`).join(' UNION ALL ');
 }
 
 function valuesFor({ flows, adjustments, sku_ids }: Wanted): SqlJson[] {

@@ -1,0 +1,35 @@
+import type { FlowKey } from '../../core/nouns.ts';
+import type { Connection } from '../connection.ts';
+import { findLocked, isAnyLocked } from '../sql/findLocked.ts';
+import { WORK_MS } from '../transaction.ts';
+import type { Part } from './parts.ts';
+import type { Errand } from './queue.ts';
+
+/** Who was in the way of a batch that waited for a lock in vain. */
+export interface SortedOut {
+  /** SKUs whose stock rows are locked. */
+  readonly sku_ids: readonly string[];
+  /** Errands under whose ids somebody is undecided. */
+  readonly errands: readonly Errand[];
+}
+
+/** Finds out which rows somebody keeps locked: of one shard's part of a batch, without waiting for any. */
+export async function sortOut({ shard, errands }: Part): Promise<SortedOut> {
+  const untilMs = performance.now() + WORK_MS;
+  const lend = <T>(work: (connection: Connection) => Promise<T>): Promise<T> => shard.pool.lend(untilMs, work);
+  const sku_ids = await lend((connection) => findLocked(connection, [...new Set(errands.flatMap((errand) => errand.sku_ids))], untilMs));
+  if (sku_ids.length > 0) return { sku_ids, errands: [] };
+  const lockedOf = async (some: readonly Errand[]): Promise<readonly Errand[]> => {
+    const keys = some.flatMap(keysOf);
+    if (keys.length === 0 || !(await lend((connection) => isAnyLocked(connection, keys, untilMs)))) return [];
+    if (some.length === 1) return some;
+    const half = Math.ceil(some.length / 2);
+    return [...(await lockedOf(some.slice(0, half))), ...(await lockedOf(some.slice(half)))];
+  };
+  return { sku_ids: [], errands: await lockedOf(errands) };
+}
+
+function keysOf({ operation }: Errand): readonly FlowKey[] {
+  if ('lines' in operation) return operation.lines;
+  return operation.kind === 'return' ? [operation] : [];
+}
