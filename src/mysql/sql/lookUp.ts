@@ -21,9 +21,13 @@ import { quoted } from './quoted.ts';
  */
 const table = (columns: string): string => `(SELECT * FROM JSON_TABLE(?, '$[*]' COLUMNS (item FOR ORDINALITY, ${columns})) AS j) AS w`;
 
+/** A bare NULL takes the type of neither side on MariaDB, and numbers come as texts. */
+const NO_COUNT = 'CAST(NULL AS UNSIGNED)';
+const NO_INTEGER = 'CAST(NULL AS SIGNED)';
+
 const FLOWS = (schema: string): string => `
 SELECT w.item, f.order_id, f.attempt, f.quantity, f.returned, f.status, r.quantity AS units_returned,
-       NULL AS delta, o.epoch IS NOT NULL AS is_mine, NULL AS leaved_amount, NULL AS held_amount, NULL AS is_on_sale
+       ${NO_INTEGER} AS delta, o.epoch IS NOT NULL AS is_mine, ${NO_COUNT} AS leaved_amount, ${NO_COUNT} AS held_amount, 0 AS is_on_sale
   FROM ${table("sku_id VARCHAR(128) PATH '$[0]', order_detail_id VARCHAR(128) PATH '$[1]', return_id VARCHAR(128) PATH '$[2]', slot SMALLINT UNSIGNED PATH '$[3]'")}
   LEFT JOIN ${schema}.slot o FORCE INDEX (PRIMARY) ON o.slot = w.slot
   STRAIGHT_JOIN ${schema}.flow f FORCE INDEX (PRIMARY) ON f.sku_id = UNHEX(w.sku_id) AND f.order_detail_id = UNHEX(w.order_detail_id)
@@ -31,14 +35,14 @@ SELECT w.item, f.order_id, f.attempt, f.quantity, f.returned, f.status, r.quanti
     ON r.sku_id = UNHEX(w.sku_id) AND r.order_detail_id = UNHEX(w.order_detail_id) AND r.return_id = UNHEX(w.return_id)`;
 
 const ADJUSTMENTS = (schema: string): string => `
-SELECT w.item, NULL AS order_id, NULL AS attempt, NULL AS quantity, NULL AS returned, NULL AS status, NULL AS units_returned,
-       a.delta, NULL AS is_mine, NULL AS leaved_amount, NULL AS held_amount, NULL AS is_on_sale
+SELECT w.item, NULL AS order_id, ${NO_COUNT} AS attempt, ${NO_COUNT} AS quantity, ${NO_COUNT} AS returned, NULL AS status, ${NO_COUNT} AS units_returned,
+       a.delta, 0 AS is_mine, ${NO_COUNT} AS leaved_amount, ${NO_COUNT} AS held_amount, 0 AS is_on_sale
   FROM ${table("sku_id VARCHAR(128) PATH '$[0]', adjustment_id VARCHAR(128) PATH '$[1]'")}
   STRAIGHT_JOIN ${schema}.adjustment a FORCE INDEX (PRIMARY) ON a.sku_id = UNHEX(w.sku_id) AND a.adjustment_id = UNHEX(w.adjustment_id)`;
 
 const SHELVES = (schema: string): string => `
-SELECT w.item, NULL AS order_id, NULL AS attempt, NULL AS quantity, NULL AS returned, NULL AS status, NULL AS units_returned,
-       NULL AS delta, o.epoch IS NOT NULL AS is_mine, s.leaved_amount, s.held_amount,
+SELECT w.item, NULL AS order_id, ${NO_COUNT} AS attempt, ${NO_COUNT} AS quantity, ${NO_COUNT} AS returned, NULL AS status, ${NO_COUNT} AS units_returned,
+       ${NO_INTEGER} AS delta, o.epoch IS NOT NULL AS is_mine, s.leaved_amount, s.held_amount,
        s.sale_state = 'on' AND (s.sale_from IS NULL OR s.sale_from <= SYSDATE(6)) AS is_on_sale
   FROM ${table("slot SMALLINT UNSIGNED PATH '$[0]', sku_id VARCHAR(128) PATH '$[1]'")}
   LEFT JOIN ${schema}.slot o FORCE INDEX (PRIMARY) ON o.slot = w.slot
