@@ -32,7 +32,6 @@ interface InDoubt {
 
 async function settleDoubts(shard: Shard, some: readonly InDoubt[], doubt: BatchUnanswered): Promise<void> {
   let open = some;
-  let reason = doubt.message;
   while (open.length > 0) {
     // Nobody is told later than asked for: who has the least time sets the end of each try.
     const untilMs = Math.min(...open.map(({ errand }) => errand.deadlineMs));
@@ -48,7 +47,7 @@ async function settleDoubts(shard: Shard, some: readonly InDoubt[], doubt: Batch
         await Promise.all([settleDoubts(shard, open.slice(0, half), doubt), settleDoubts(shard, open.slice(half), doubt)]);
         return;
       }
-      reason = `${doubt.message}; then ${reasonOf(error)}`;
+      const reason = `${doubt.message}; then ${reasonOf(error)}`;
       const isOver = ({ errand }: InDoubt): boolean => isLocked(error) || errand.deadlineMs <= untilMs;
       for (const { errand } of open.filter(isOver)) errand.resolve({ is: 'unknown', reason });
       open = open.filter((each) => !isOver(each));
