@@ -129,8 +129,8 @@ describe('benchmark', () => {
   it('complains of what is worse than the baseline by more than the margin', () => {
     const figure = (median: number) => [{ id: 'P9', what: 'CPU', spread: spreadOf([median]) }];
     const baseline = { commit: 'abc', figures: { P9: 1.2 } };
-    expect(regressions(figure(1.49), baseline)).to.deep.equal([]);
-    expect(regressions(figure(1.51), baseline)[0]).to.contain('is 1.51, was 1.20 on abc; the limit is 1.50');
+    expect(regressions(figure(1.79), baseline)).to.deep.equal([]);
+    expect(regressions(figure(1.81), baseline)[0]).to.contain('is 1.81, was 1.20 on abc; the limit is 1.80');
     expect(regressions([{ id: 'P9', what: 'CPU', spread: null }], baseline)).to.deep.equal(['P9 could not be measured']);
     expect(regressions(figure(1), { commit: 'abc', figures: {} })[0]).to.contain('--record');
   });

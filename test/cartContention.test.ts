@@ -34,12 +34,26 @@ describe('carts that meet', () => {
     for (const [place, sku_id] of sku_ids.entries()) await gateways[0].openSku(sku_id, units[place] ?? AMPLE);
     return new Map(sku_ids.map((sku_id, place) => [sku_id, units[place] ?? AMPLE]));
   };
+  const sessions: Awaited<ReturnType<typeof sideSession>>[] = [];
+  afterEach(() => {
+    for (const session of sessions.splice(0)) session.destroy();
+  });
+  const begin = async (shard: number, sql: string, sku_id: string) => {
+    const session = await sideSession(shard);
+    sessions.push(session);
+    await session.query('BEGIN');
+    await session.query(sql, [Buffer.from(sku_id)]);
+    return session;
+  };
   /** Keeps the stock row of a SKU locked until it is let go. */
   const lockStock = async (shard: number, sku_id: string): Promise<() => void> => {
-    const session = await sideSession(shard);
-    await session.query('BEGIN');
-    await session.query('SELECT 1 FROM stock WHERE sku_id = ? FOR UPDATE', [Buffer.from(sku_id)]);
+    const session = await begin(shard, 'SELECT 1 FROM stock WHERE sku_id = ? FOR UPDATE', sku_id);
     return () => session.destroy();
+  };
+  /** The same; when it is let go, there was never anything on the shelf. Until then whoever looks finds units. */
+  const emptyStock = async (shard: number, sku_id: string): Promise<() => Promise<void>> => {
+    const session = await begin(shard, 'UPDATE stock SET opening_amount = 0, leaved_amount = 0 WHERE sku_id = ?', sku_id);
+    return async () => void (await session.query('COMMIT'));
   };
 
   it('goes on while customers name the same goods in opposite order', async () => {
@@ -69,14 +83,14 @@ describe('carts that meet', () => {
   for (const kind of ['line', 'cart'] as const) {
     it(`lets a single ${kind} wait for the last unit while a cart that will fail holds it`, async () => {
       const [wanted = '', missing = '', other = ''] = skusOn(2, 10, 5);
-      await openAll([wanted, missing, other], [1, 0, 5]);
-      const unlock = await lockStock(10, missing);
+      await openAll([wanted, missing, other], [1, 1, 5]);
+      const unlock = await emptyStock(10, missing);
       const doomed = sendOrder(gateways[0], fresh('doomed'), linesOf([wanted, missing], fresh('doomed')));
       await eventually('the unit is held', FREE_MS, async () => (await cartRows([wanted])).holds === 1);
       const order_id = fresh('last');
       const buyer = sendOrder(gateways[1], order_id, linesOf(kind === 'line' ? [wanted] : [other, wanted], order_id));
       await sleep(SLOW_MS / 2);
-      unlock();
+      await unlock();
       expect(wordOf((await doomed).answer)).to.equal('insufficient_stock');
       expect(wordOf((await buyer).answer)).to.equal('201');
       await nothingHeld([wanted, missing, other], FREE_MS);
@@ -159,12 +173,12 @@ describe('carts that meet', () => {
 
   it('frees what it held within five seconds of a refusal, also when the undoing failed at first', async () => {
     const [held = '', missing = ''] = skusOn(6, 13);
-    await openAll([held, missing], [3, 0]);
-    const unlockMissing = await lockStock(13, missing);
+    await openAll([held, missing], [3, 1]);
+    const unlockMissing = await emptyStock(13, missing);
     const doomed = sendOrder(gateways[0], fresh('refused'), linesOf([held, missing], fresh('refused')));
     await eventually('a unit is held', FREE_MS, async () => (await cartRows([held])).holds === 1);
     const unlockHeld = await lockStock(6, held);
-    unlockMissing();
+    await unlockMissing();
     const { answer } = await doomed;
     expect(wordOf(answer)).to.equal('insufficient_stock');
     unlockHeld();
