@@ -95,7 +95,13 @@ for (const engineName of ENGINES_NOW) {
     };
 
     const play = playAhead(LOCKS, LOCKS.length, async ({ shard, lock }) => {
-      const [locked = '', ...neighbours] = await Promise.all(Array.from({ length: 1 + NEIGHBOURS }, () => opened(shard)));
+      const locked = await opened(shard);
+      const neighbours: string[] = [];
+      while (neighbours.length < NEIGHBOURS) {
+        const sku_id = await opened(shard);
+        // In another slot, for where that is what is locked.
+        if (slotOf(sku_id) !== slotOf(locked)) neighbours.push(sku_id);
+      }
       const session = await sideSession(shard);
       let isOver = false;
       const sales: Sale[] = [];

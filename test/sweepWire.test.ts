@@ -20,7 +20,8 @@ const SHARD = 1;
 const OPERATIONS = ALL.filter(({ isCart }) => isCart !== true);
 const LANES = LONG ? 6 : 1;
 /** What a batch carries; it may find out that it was wrong to guess. */
-const BATCHED = /^(deduct|replay|return|cancel|adjust)/;
+/** What is refused or known is only read. */
+const BATCHED = /^(deduct(?! more)|return|cancel|adjust)/;
 /** Longer than all waits of a gateway for one request. */
 const LAST_ANSWER_MS = 10_000;
 
