@@ -163,6 +163,24 @@ describe('operations of one batch', () => {
     expect(await rowsOf(sku_id)).to.deep.include({ cart_hold: ['a cart'] });
   });
 
+  it('are refused what somebody else has sold meanwhile, and nothing of it stands', async () => {
+    const [sku_id, good] = [await opened(1), await opened()];
+    expect((await apply(order('o', line(sku_id, 'large', 2)))).map(wordOf)).to.deep.equal(['insufficient_stock']);
+    const others = openShards(stack());
+    try {
+      const [sold] = await ENGINE_OF.textbook(others).apply(SHARD, [order('other', line(sku_id, 'other'))], deadline());
+      expect(wordOf(sold)).to.equal('deducted');
+    } finally {
+      for (const { pool } of others) pool.close();
+    }
+    // Guessed by what was left when it was looked at.
+    expect((await apply(order('o', line(sku_id, 'late')))).map(wordOf)).to.deep.equal(['insufficient_stock']);
+    expect((await apply(order('o', line(good)))).map(wordOf)).to.deep.equal(['deducted']);
+    const found = await reader.findFlows(SHARD, [line(sku_id, 'late')], deadline());
+    expect(found).to.deep.equal({ is: 'found', flows: [null] });
+    expect(await left(sku_id)).to.equal(0);
+  });
+
   it('go on being sold of a SKU of which somebody keeps one id locked', async () => {
     const sku_id = await opened();
     const side = await sideSession(SHARD);

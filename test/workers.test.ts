@@ -183,6 +183,11 @@ describe('several workers', () => {
     counts.push(sum(await page(), DEDUCTIONS));
     expect(counts, 'a counter never falls').to.deep.equal([...counts].sort((one, other) => one - other));
     expect((counts.at(-1) ?? 0) - sum(before, DEDUCTIONS)).to.be.at.most(sent);
+
+    // Nobody asks for anything now, so the page stays as it is when another dies.
+    process.kill(workers()[0] ?? 0, 'SIGKILL');
+    await eventually('one is left', START_MS, async () => (await page().catch(() => '')).includes('\nstockgate_workers 1\n'));
+    expect(sum(await page(), DEDUCTIONS)).to.equal(counts.at(-1));
   });
 
   longIt('keep their port when all of them die at once', async () => {
