@@ -34,10 +34,16 @@ interface Lock {
   readonly what: string;
   readonly shard: number;
   lock(session: mysql.Connection, sku_id: string): Promise<unknown>;
+  /** Somebody else who waits for it, and comes a moment before the first wait ends. */
+  readonly laterMs?: number;
 }
 
+const lockStock = (session: mysql.Connection, sku_id: string): Promise<unknown> => session.query('SELECT * FROM stock WHERE sku_id = ? FOR UPDATE', [Buffer.from(sku_id)]);
+
 const LOCKS: readonly Lock[] = [
-  { what: 'stock row', shard: 7, lock: (session, sku_id) => session.query('SELECT * FROM stock WHERE sku_id = ? FOR UPDATE', [Buffer.from(sku_id)]) },
+  { what: 'stock row', shard: 7, lock: lockStock },
+  // MySQL then ends the first wait with the second.
+  { what: 'stock row, for which another session comes to wait', shard: 1, lock: lockStock, laterMs: 800 },
   {
     what: 'flow',
     shard: 10,
@@ -84,6 +90,12 @@ for (const engineName of ENGINES_NOW) {
       await Promise.all(sku_ids.map(buyer));
     };
 
+    const waitInVain = async (shard: number, sku_id: string): Promise<void> => {
+      const session = await sideSession(shard);
+      await lockStock(session, sku_id).catch(() => null);
+      await session.end();
+    };
+
     const expectAsTold = async (shard: number, sku_id: string, sales: readonly Sale[]): Promise<void> => {
       const own = sales.filter((sale) => sale.sku_id === sku_id);
       const found = await reader.findFlows(shard, own, deadline());
@@ -94,7 +106,7 @@ for (const engineName of ENGINES_NOW) {
       expect(stock.is === 'found' && stock.rows[0]?.leaved_amount).to.equal(OPENED - stands.filter(Boolean).length);
     };
 
-    const play = playAhead(LOCKS, LOCKS.length, async ({ shard, lock }) => {
+    const play = playAhead(LOCKS, LOCKS.length, async ({ shard, lock, laterMs }) => {
       const locked = await opened(shard);
       const neighbours: string[] = [];
       while (neighbours.length < NEIGHBOURS) {
@@ -109,12 +121,13 @@ for (const engineName of ENGINES_NOW) {
       await session.beginTransaction();
       const fromMs = performance.now();
       await lock(session, locked);
+      const later = laterMs === undefined ? null : sleep(laterMs).then(() => waitInVain(shard, locked));
       await eventually('somebody meets the lock', MET_MS_MAX, () => sales.some(({ sku_id, is }) => sku_id === locked && (is === 'not_done' || is === 'unknown')));
       const toMs = performance.now();
       await session.rollback();
       await session.end();
       isOver = true;
-      await trading;
+      await Promise.all([trading, later]);
       const during = sales.filter(({ atMs }) => atMs > fromMs && atMs < toMs);
       for (const sku_id of neighbours) {
         const own = during.filter((sale) => sale.sku_id === sku_id);

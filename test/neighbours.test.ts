@@ -7,6 +7,7 @@ import type { StockEngine } from '../src/core/ports.ts';
 import { slotOf } from '../src/core/slots.ts';
 import type { Shard } from '../src/mysql/shard.ts';
 import { ShardReader } from '../src/mysql/shardReader.ts';
+import { readHolds } from '../src/mysql/sql/holds.ts';
 import { ENGINE_OF, isQuiet, openShards } from './support/engines.ts';
 import { eventually } from './support/eventually.ts';
 import { fresh } from './support/gateway.ts';
@@ -162,6 +163,26 @@ describe('operations of one batch', () => {
     expect(outcomes.map(({ is }) => is)).to.deep.equal(['held', 'deducted']);
     await apply<Operation>({ kind: 'settle', order_id: 'gone', attempt: 1, verdict: 'aborted', lines: [line(sku_id, 'a'), line(sku_id, 'b')] });
     expect(await rowsOf(sku_id)).to.deep.include({ cart_hold: ['a cart'] });
+  });
+
+  it('hear who holds what they lack, though another SKU is held by hundreds', async () => {
+    // In the order in which they are read.
+    const [crowded = '', other = ''] = [await opened(0), await opened(0)].sort();
+    const side = await sideSession(SHARD);
+    const hold = (sku_id: string, id: string): readonly unknown[] => [...[sku_id, id, 'cart'].map((text) => Buffer.from(text)), 1];
+    const holds = [hold(other, 'a'), ...Array.from({ length: MANY }, (_, index) => hold(crowded, `${index}`))];
+    await side.query('INSERT INTO cart_hold (sku_id, order_detail_id, order_id, attempt) VALUES ?', [holds]);
+    await side.query('UPDATE stock SET held_amount = 1 WHERE sku_id IN (?)', [[crowded, other].map((sku_id) => Buffer.from(sku_id))]);
+    try {
+      const untilMs = deadline();
+      const read = shards[SHARD]?.pool.lend(untilMs, (connection) => readHolds({ rows: (sql, values) => connection.rows(sql, values, untilMs) }, [crowded, other]));
+      expect(new Set((await read)?.map(({ sku_id }) => sku_id))).to.deep.equal(new Set([crowded, other]));
+      const words = (await apply(order('o', line(crowded, 'c')), order('o', line(other, 'o')))).map(wordOf);
+      expect(words).to.deep.equal(['pending', 'pending']);
+    } finally {
+      for (const table of ['cart_hold', 'stock']) await side.query(`DELETE FROM ${table} WHERE sku_id IN (?)`, [[crowded, other].map((sku_id) => Buffer.from(sku_id))]);
+      await side.end();
+    }
   });
 
   it('are refused what somebody else has sold meanwhile, and nothing of it stands', async () => {

@@ -200,6 +200,18 @@ describe('several workers', () => {
     expect((await client.call({ method: 'GET', url: `${gateway.publicUrl}/v1/skus/nothing` })).status).to.equal(404);
   });
 
+  longIt('replace one that is stuck before it is ready', async () => {
+    const others = workers();
+    process.kill(others[0] ?? 0, 'SIGKILL');
+    const next = (): number | undefined => workers().find((pid) => !others.includes(pid));
+    await eventually('another starts', 5_000, () => next() !== undefined);
+    const stuck = next() ?? 0;
+    process.kill(stuck, 'SIGSTOP');
+    expect(await page(), 'it was stopped too late').to.include('\nstockgate_workers 1\n');
+    await eventually('it is killed, and a third serves', 60_000 + 3 * START_MS, async () => (await page().catch(() => '')).includes('\nstockgate_workers 2\n'));
+    expect(workers()).to.not.include(stuck);
+  });
+
   longIt('do not start on a port that is in use, and say so once', async () => {
     const { port: taken } = new URL(gateway.publicUrl);
     const { code, stdout, stderr } = await startFile('src/main.ts', ['--workers', '2'], { ...stack().environment, ...FREE_PORTS, PORT: taken }).finished;

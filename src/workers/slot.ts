@@ -18,8 +18,8 @@ const STEADY_MS = 10_000;
 
 const LAST_WORDS_MS = 200;
 
-/** One a second. This many without an answer, and the worker is taken for stuck. */
-const PINGS_UNANSWERED_MAX = 10;
+/** One a second. This many without an answer, and the worker is taken for stuck; who starts may be busy loading for a while. */
+const PINGS_UNANSWERED_MAX = { serving: 10, starting: 60 } as const;
 
 export interface SlotOptions {
   readonly number: number;
@@ -85,9 +85,9 @@ export class Slot {
 
   /** Asks for a sign of life; a worker that owes too many is killed. @returns false when it was */
   ping(): boolean {
-    if (this.state !== 'serving') return true;
+    if (this.state !== 'serving' && this.state !== 'starting') return true;
     // Counted, not timed: when the whole machine stood still, nobody is to blame.
-    if (this.#pingsUnanswered >= PINGS_UNANSWERED_MAX) {
+    if (this.#pingsUnanswered >= PINGS_UNANSWERED_MAX[this.state]) {
       this.kill();
       return false;
     }
@@ -110,6 +110,7 @@ export class Slot {
 
   #serves(addresses: Addresses): void {
     this.state = 'serving';
+    this.#pingsUnanswered = 0;
     this.failure = null;
     this.#servesSinceMs = performance.now();
     this.#options.onReady(this, addresses);

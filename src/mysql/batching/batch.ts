@@ -38,12 +38,6 @@ export class BatchUnanswered extends CommitUnanswered {
   }
 }
 
-/**
- * The longest wait for the answer to a batch, above the second for which its session waits for a lock: the server is to say
- * that a row is locked before anybody gives up and does not know.
- */
-const ANSWER_MS = 1_500;
-
 /** How often a batch is decided anew because others had changed a row of it meanwhile. */
 const TRIES_MAX = 6;
 
@@ -94,7 +88,7 @@ export async function runBatch(
     if (writes.length === 0) return intended;
     if (performance.now() + SEND_MS_MIN > untilMs) throw new Unavailable('it was too late to send the batch');
     try {
-      await applyBatch(connection, writes, untilMs, ANSWER_MS);
+      await applyBatch(connection, writes, untilMs);
       return intended;
     } catch (error) {
       if (!(error instanceof ServerError) || !UNDONE.has(error.number)) throw new BatchUnanswered(reasonOf(error), intended, begun, deadline);

@@ -41,6 +41,10 @@ export class BatchQueue {
     this.#canGuess = canGuess;
   }
 
+  get isEmpty(): boolean {
+    return this.#waiting.length === 0;
+  }
+
   /** @returns false when too many wait for the shard already */
   add(errand: Errand): boolean {
     if (!errand.shard.batchRoom.enter()) return false;
@@ -113,6 +117,7 @@ export class BatchQueue {
     if (locked !== undefined) return locked;
     return unsure.size > 0 && sku_ids.some((sku_id) => unsure.has(sku_id)) ? 'looked up' : 'guessed';
   }
+
   #lockedOf(sku_ids: readonly string[]): LockedSku | undefined {
     for (const sku_id of sku_ids) {
       const locked = this.#locked.get(sku_id);

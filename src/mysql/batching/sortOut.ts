@@ -10,11 +10,21 @@ export interface SortedOut {
   /** SKUs whose stock rows are locked. */
   readonly sku_ids: readonly string[];
   /** Errands under whose ids somebody is undecided. */
+  readonly inTheWay: ReadonlySet<Errand>;
+}
+
+/** Finds out which rows of a batch somebody keeps locked, without waiting for any; what cannot be found out is left out. */
+export async function sortOut(parts: readonly Part[]): Promise<SortedOut> {
+  const found = await Promise.all(parts.map((part) => sortOutPart(part).catch((): Found => ({ sku_ids: [], errands: [] }))));
+  return { sku_ids: found.flatMap(({ sku_ids }) => sku_ids), inTheWay: new Set(found.flatMap(({ errands }) => errands)) };
+}
+
+interface Found {
+  readonly sku_ids: readonly string[];
   readonly errands: readonly Errand[];
 }
 
-/** Finds out which rows somebody keeps locked: of one shard's part of a batch, without waiting for any. */
-export async function sortOut({ shard, errands }: Part): Promise<SortedOut> {
+async function sortOutPart({ shard, errands }: Part): Promise<Found> {
   const untilMs = performance.now() + WORK_MS;
   const lend = <T>(work: (connection: Connection) => Promise<T>): Promise<T> => shard.pool.lend(untilMs, work);
   const sku_ids = await lend((connection) => findLocked(connection, [...new Set(errands.flatMap((errand) => errand.sku_ids))], untilMs));

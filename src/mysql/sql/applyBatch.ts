@@ -6,6 +6,7 @@ import type { Connection, SqlValue } from '../connection.ts';
 import { FLOW_STATUS } from './insertFlows.ts';
 import { hexOf, jsonOf } from './json.ts';
 import type { JsonCell, SqlJson } from './json.ts';
+import { LOCK_SAID_MS } from './prepareSession.ts';
 import { quoted } from './quoted.ts';
 
 /** What a batch writes on one shard. */
@@ -18,12 +19,11 @@ export interface PartWrites {
  * Writes the parts of a batch or nothing of them, in one round trip, and ends the transaction either way. What happens in a
  * shard is in `migrations/0004_batches.ts`.
  *
- * @param answerMs the longest wait for the answer
  * @param parts at least one; in the same order everywhere, or batches would wait for each other in a circle
  */
-export async function applyBatch(connection: Connection, parts: readonly PartWrites[], deadlineMs: DeadlineMs, answerMs: number): Promise<void> {
+export async function applyBatch(connection: Connection, parts: readonly PartWrites[], deadlineMs: DeadlineMs): Promise<void> {
   const calls = parts.map(({ schema }) => `CALL ${quoted(schema)}.apply_part_1(?, ?, ?, ?, ?, ?, ?, ?, ?)`);
-  await connection.script(['START TRANSACTION', ...calls, 'COMMIT'], parts.flatMap(({ values }) => values), deadlineMs, answerMs);
+  await connection.script(['START TRANSACTION', ...calls, 'COMMIT'], parts.flatMap(({ values }) => values), deadlineMs, LOCK_SAID_MS);
 }
 
 /** The numbers of the procedure's own errors. */

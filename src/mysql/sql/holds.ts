@@ -4,7 +4,11 @@ import { bytesOf, textOf } from './bytes.ts';
 import { anyOf, keyValues } from './flowKeys.ts';
 
 const INSERT = 'INSERT INTO cart_hold (sku_id, order_detail_id, order_id, attempt) VALUES ?';
-const READ = 'SELECT sku_id, order_detail_id, order_id, attempt FROM cart_hold WHERE sku_id IN (?) LIMIT 500';
+/** Of each SKU so many at most: one with thousands does not hide the holds of the others. */
+const READ = `
+SELECT sku_id, order_detail_id, order_id, attempt
+  FROM (SELECT h.*, ROW_NUMBER() OVER (PARTITION BY sku_id ORDER BY order_detail_id) AS place FROM cart_hold h WHERE sku_id IN (?)) AS placed
+ WHERE place <= 100`;
 
 /** A row of `cart_hold`. */
 export interface HoldRow {

@@ -12,6 +12,7 @@ import type { Transaction } from '../transaction.ts';
 import { textOf } from './bytes.ts';
 import { hexOf, jsonOf } from './json.ts';
 import type { SqlJson } from './json.ts';
+import { LOCK_SAID_MS } from './prepareSession.ts';
 import { quoted } from './quoted.ts';
 
 /**
@@ -78,16 +79,13 @@ export interface Question {
   readonly idsOnly?: readonly Batchable[];
 }
 
-/** Above the second for which a session waits for a lock: the server is to say that a row is locked. */
-const LOCKED_MS = 1_500;
-
 /**
  * Reads what some operations need to be decided, waiting under shared locks for everybody who is undecided about what stands
  * under their ids. Stock rows are not waited for: what became of an operation its ids tell.
  */
 export async function lookUpLocked(transaction: Transaction, question: Question): Promise<LookedUp> {
   const wanted = wantedBy(question);
-  return readingOf(wanted, await transaction.rows<Row>(textFor(question.schema, wanted, ' LOCK IN SHARE MODE'), valuesFor(wanted), LOCKED_MS));
+  return readingOf(wanted, await transaction.rows<Row>(textFor(question.schema, wanted, ' LOCK IN SHARE MODE'), valuesFor(wanted), LOCK_SAID_MS));
 }
 
 /** Reads what the operations of some shards of one server need to be decided, in one round trip. @returns in their order */

@@ -13,6 +13,12 @@ const SETTINGS = `SET SESSION
   wait_timeout = 2`;
 
 /**
+ * By then the server has said that a row is locked. It takes up to twice the second that it is told: MySQL looks for waits
+ * that are over once a second, and each new wait begins that second anew.
+ */
+export const LOCK_SAID_MS = 2_100;
+
+/**
  * Gives a new session what every statement counts on, whatever the server's own defaults are. `wait_timeout` bounds
  * how long a frozen gateway can keep a row locked: the server ends a session that is silent for longer and undoes its
  * work. The lock waits bound how long a statement that we gave up goes on waiting, for a row or for a table that is being changed.
