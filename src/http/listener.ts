@@ -28,7 +28,7 @@ export interface ListenerOptions {
 interface State {
   /** The call that took the request, for metrics. */
   route: string;
-  /** Its answer; absent when no call took the request. */
+  /** What a call behind the router answered; absent when none took the request. */
   reply?: Reply;
 }
 
@@ -62,7 +62,7 @@ function answerOnce(options: ListenerOptions, direct: ReadonlyMap<string, Handle
       context.set('WWW-Authenticate', 'Bearer');
     } else {
       const handle = direct.get(`${context.req.method} ${context.req.url}`);
-      reply = await answered(context, handle === undefined ? next : () => handle(context), options);
+      reply = await (handle === undefined ? routed(context, next, options) : handle(context));
     }
     context.status = reply.status;
     context.set(reply.headers);
@@ -74,8 +74,8 @@ function answerOnce(options: ListenerOptions, direct: ReadonlyMap<string, Handle
   };
 }
 
-/** What the calls below answer; whatever they throw outside their handlers comes before anything was changed. */
-async function answered(context: Koa.ParameterizedContext<State>, next: Koa.Next, options: ListenerOptions): Promise<Reply> {
+/** What the router's calls answer; whatever is thrown outside them comes before anything was changed. */
+async function routed(context: Koa.ParameterizedContext<State>, next: Koa.Next, options: ListenerOptions): Promise<Reply> {
   try {
     await next();
     return context.state.reply ?? notFound(context, options.routes);
@@ -86,8 +86,8 @@ async function answered(context: Koa.ParameterizedContext<State>, next: Koa.Next
 }
 
 type Context = Koa.ParameterizedContext<State>;
-/** Answers a request of one call: sets `route` and `reply` of its state. */
-type Handle = (context: Context) => Promise<void>;
+/** Answers a request of one call, and throws nothing; sets `route` of its state. */
+type Handle = (context: Context) => Promise<Reply>;
 
 interface Call {
   readonly declared: Route;
@@ -102,7 +102,11 @@ function directly(calls: readonly Call[]): ReadonlyMap<string, Handle> {
 
 function router(calls: readonly Call[]): Router<State> {
   const routes = new Router<State>({ strict: true, sensitive: true });
-  for (const { declared, handle } of calls) routes.register(declared.path, [declared.method], handle);
+  for (const { declared, handle } of calls) {
+    routes.register(declared.path, [declared.method], async (context: Context) => {
+      context.state.reply = await handle(context);
+    });
+  }
   return routes;
 }
 
@@ -124,9 +128,9 @@ function handlerOf(declared: Route, options: ListenerOptions, waitingSince: () =
       const body = declared.body === undefined ? undefined : checkBody(await readJson(context.req));
       // The clock runs from here: how long a body takes to arrive is the caller's affair, within the server's limits.
       const deadlineMs = performance.now() + (declared.requestMs ?? options.requestMs) - stalledMs;
-      context.state.reply = await declared.handle({ params, query, body, deadlineMs });
+      return await declared.handle({ params, query, body, deadlineMs });
     } catch (error) {
-      context.state.reply = error instanceof Rejection ? error.reply : replyToFault(error, declared, options);
+      return error instanceof Rejection ? error.reply : replyToFault(error, declared, options);
     }
   };
 }

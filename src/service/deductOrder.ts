@@ -1,4 +1,5 @@
 import type { DeadlineMs, Line, ShardIndex } from '../core/nouns.ts';
+import type { Deduct } from '../core/operation.ts';
 import type { DeductOutcome, Pending } from '../core/outcome.ts';
 import { groupByShard } from '../core/plan.ts';
 import type { SlotMap } from '../core/slots.ts';
@@ -26,11 +27,15 @@ export interface OrderAnswer {
 export async function deductOrder(parts: Parts, order: Order, deadlineMs: DeadlineMs): Promise<OrderAnswer> {
   const only = onlyShard(order.lines, parts.routing.map);
   if (only !== null) {
-    const outcome = await applyOperation(parts.engine, only, { kind: 'deduct', ...order }, deadlineMs);
+    const outcome = await applyOperation(parts.engine, only, deductionOf(order), deadlineMs);
     // Nearly always that is all. Otherwise nothing was done, and it is begun anew with all that may be in the way.
     if (outcome.is !== 'pending' && outcome.is !== 'not_mine') return { outcome, durable: parts.shards.isDurable(only) };
   }
   return deductWithPatience(parts, order, deadlineMs);
+}
+
+function deductionOf({ order_id, lines }: Order): Deduct {
+  return { kind: 'deduct', order_id, lines };
 }
 
 /** The shard that owns all of some lines, or null. */
@@ -51,7 +56,7 @@ async function deductWithPatience(parts: Parts, order: Order, deadlineMs: Deadli
     if (first === undefined) throw new Error('an order has at least one line');
     if (others.length > 0) return sellCart(parts, order, deadlineMs);
     const ended = await pastHolds<DeductOutcome>(parts, deadlineMs, deadlineMs, () =>
-      applyOperation(parts.engine, first, { kind: 'deduct', ...order }, deadlineMs),
+      applyOperation(parts.engine, first, deductionOf(order), deadlineMs),
     );
     // Never "sold out": what undecided carts hold may come back.
     return ended.is === 'pending' ? { is: 'not_done', reason: 'undecided carts were in the way for the whole time' } : ended;

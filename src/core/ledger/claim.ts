@@ -92,7 +92,10 @@ function refusalOf(ledger: Ledger, { line, verdict }: Judged, wanted: readonly U
   if (shelf === null) return { ...line, code: 'unknown_sku' };
   if (!shelf.isOnSale) return { ...line, code: 'not_on_sale' };
   const isShort = !shelf.hasWithHeld(wanted.find(({ sku_id }) => sku_id === line.sku_id)?.units ?? 0);
-  return isShort ? { ...line, code: 'insufficient_stock', leaved_amount: shelf.leaved ?? 0 } : null;
+  if (!isShort) return null;
+  // Not `...line`: refusals are most of what a sale is asked for.
+  const { sku_id, order_detail_id, quantity } = line;
+  return { sku_id, order_detail_id, quantity, code: 'insufficient_stock', leaved_amount: shelf.leaved ?? 0 };
 }
 
 /** Units of one SKU. */

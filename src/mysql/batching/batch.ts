@@ -10,7 +10,7 @@ import { CommitUnanswered, Raced, reasonOf, SERVER_ERROR, ServerError, Unavailab
 import { applyBatch, BATCH_ERROR, partValues } from '../sql/applyBatch.ts';
 import { lookUp } from '../sql/lookUp.ts';
 import type { LookedUp, Question } from '../sql/lookUp.ts';
-import type { Hints } from './hints.ts';
+import type { Doubt, Hints } from './hints.ts';
 import type { ShardClock } from './shardClock.ts';
 
 /** An operation that cannot be decided: what the shard holds contradicts itself. */
@@ -103,8 +103,9 @@ export async function runBatch(
 /** Looks at what cannot be guessed, if there is anything. @returns what was found, part by part */
 async function lookUpUnsure(connection: Connection, parts: readonly Question[], hints: Hints, untilMs: DeadlineMs): Promise<readonly LookedUp[]> {
   const unsure = parts.map(({ schema, operations }): Question => {
-    const inDoubt = (wanted: 'ids' | 'all') => operations.filter((operation) => hints.doubtOf(operation) === wanted);
-    return { schema, operations: inDoubt('all'), idsOnly: inDoubt('ids') };
+    const inDoubt: Record<Doubt, Batchable[]> = { nothing: [], ids: [], all: [] };
+    for (const operation of operations) inDoubt[hints.doubtOf(operation)].push(operation);
+    return { schema, operations: inDoubt.all, idsOnly: inDoubt.ids };
   });
   const isAsked = ({ operations, idsOnly = [] }: Question): boolean => operations.length + idsOnly.length > 0;
   const asked = unsure.filter(isAsked);

@@ -6,6 +6,9 @@ import { SeenKeys } from './seenKeys.ts';
 /** SKUs of which it is remembered how much they had; then all are forgotten. */
 const SKUS_MAX = 50_000;
 
+/** What is to be read before an operation is decided: nothing, what stands under its ids (it looks like a replay), or all. */
+export type Doubt = 'nothing' | 'ids' | 'all';
+
 /**
  * Which operations may be decided without looking: deductions under ids that were not seen before, of SKUs that somebody has
  * looked at and that had enough then. A wrong guess costs a round trip and nothing else, because the shard checks everything
@@ -18,11 +21,10 @@ export class Hints {
   readonly #leaved = new Map<string, number>();
   readonly #seen = new SeenKeys();
 
-  /** What is to be read before an operation is decided: nothing, what stands under its ids (it looks like a replay), or all. */
-  doubtOf(operation: Batchable): 'nothing' | 'ids' | 'all' {
+  doubtOf(operation: Batchable): Doubt {
     // Returns and the like are about what stands, and that is never known.
     if ((operation.kind !== 'deduct' && operation.kind !== 'hold') || this.#undecided.has(operation)) return 'all';
-    let doubt: 'nothing' | 'ids' = 'nothing';
+    let doubt: Doubt = 'nothing';
     for (const line of operation.lines) {
       if ((this.#leaved.get(line.sku_id) ?? 0) < line.quantity) return 'all';
       if (this.#seen.has(line)) doubt = 'ids';

@@ -1,6 +1,5 @@
 import type { LedgerFlow, WriteSet } from '../../core/ledger/ledger.ts';
 import type { ShelfChange } from '../../core/ledger/shelf.ts';
-import { slotOf } from '../../core/slots.ts';
 import type { DeadlineMs } from '../../core/nouns.ts';
 import type { Connection, SqlValue } from '../connection.ts';
 import { FLOW_STATUS } from './insertFlows.ts';
@@ -8,6 +7,7 @@ import { hexOf, jsonOf } from './json.ts';
 import type { JsonCell, SqlJson } from './json.ts';
 import { LOCK_SAID_MS } from './prepareSession.ts';
 import { quoted } from './quoted.ts';
+import { SkuCells } from './skuCells.ts';
 
 /** What a batch writes on one shard. */
 export interface PartWrites {
@@ -40,22 +40,25 @@ export function partValues(deadline: string, sku_ids: Iterable<string>, writes: 
   const changed: JsonRow[] = [];
   const held: JsonRow[] = [];
   const unheld: JsonRow[] = [];
+  const cells = new SkuCells();
   for (const { was, is } of writes.flows) {
-    const key = [hexOf(is.sku_id), hexOf(is.order_detail_id)];
+    const key = [cells.of(is.sku_id).hex, hexOf(is.order_detail_id)];
     const order_id = hexOf(is.order_id);
     if (was === null) added.push([...key, order_id, is.quantity, is.attempt, FLOW_STATUS[is.status], is.returned]);
     else changed.push([...key, ...changeValues(was, is)]);
     if (is.status === 'pending' && was?.status !== 'pending') held.push([...key, order_id, is.attempt]);
   }
-  for (const hold of writes.settled) unheld.push([hexOf(hold.sku_id), hexOf(hold.order_detail_id), hexOf(hold.order_id), hold.attempt]);
+  for (const hold of writes.settled) unheld.push([cells.of(hold.sku_id).hex, hexOf(hold.order_detail_id), hexOf(hold.order_id), hold.attempt]);
+  const slots = new Set<number>();
+  for (const sku_id of sku_ids) slots.add(cells.of(sku_id).slot);
   return [
     Buffer.from(deadline, 'latin1'),
-    jsonOf([...new Set([...sku_ids].map(slotOf))].sort((a, b) => a - b)),
+    jsonOf([...slots].sort((a, b) => a - b)),
     ...[added, changed].map((rows) => sorted(rows, 2)),
-    sorted(writes.returns.map((entry) => [hexOf(entry.sku_id), hexOf(entry.order_detail_id), hexOf(entry.return_id), entry.quantity]), 3),
-    sorted(writes.adjustments.map((entry) => [hexOf(entry.sku_id), hexOf(entry.adjustment_id), entry.delta, entry.reason === null ? null : hexOf(entry.reason)]), 2),
+    sorted(writes.returns.map((entry) => [cells.of(entry.sku_id).hex, hexOf(entry.order_detail_id), hexOf(entry.return_id), entry.quantity]), 3),
+    sorted(writes.adjustments.map((entry) => [cells.of(entry.sku_id).hex, hexOf(entry.adjustment_id), entry.delta, entry.reason === null ? null : hexOf(entry.reason)]), 2),
     ...[held, unheld].map((rows) => sorted(rows, 2)),
-    sorted(writes.shelves.map(shelfValues), 1),
+    sorted(writes.shelves.map((change) => [cells.of(change.sku_id).hex, ...shelfValues(change)]), 1),
   ];
 }
 
@@ -69,9 +72,9 @@ function changeValues(was: LedgerFlow, is: LedgerFlow): JsonRow {
   ];
 }
 
-function shelfValues({ sku_id, leaved, held, leavedMin, totalMax, mustBeOnSale }: ShelfChange): JsonRow {
+function shelfValues({ leaved, held, leavedMin, totalMax, mustBeOnSale }: ShelfChange): JsonRow {
   return [
-    ...[hexOf(sku_id), Math.max(0, leaved), Math.max(0, -leaved), Math.max(0, held), Math.max(0, -held)],
+    ...[Math.max(0, leaved), Math.max(0, -leaved), Math.max(0, held), Math.max(0, -held)],
     ...[leavedMin, totalMax, Number(mustBeOnSale)],
   ];
 }

@@ -6,14 +6,14 @@ import { flowKeyText } from '../../core/nouns.ts';
 import type { DeadlineMs, FlowKey } from '../../core/nouns.ts';
 import { skusOf } from '../../core/operation.ts';
 import type { Adjust } from '../../core/operation.ts';
-import { slotOf } from '../../core/slots.ts';
 import type { Connection } from '../connection.ts';
 import type { Transaction } from '../transaction.ts';
 import { textOf } from './bytes.ts';
 import { hexOf, jsonOf } from './json.ts';
-import type { SqlJson } from './json.ts';
+import type { JsonCell, SqlJson } from './json.ts';
 import { LOCK_SAID_MS } from './prepareSession.ts';
 import { quoted } from './quoted.ts';
+import { SkuCells } from './skuCells.ts';
 
 /**
  * Rows of a list as a table. Derived once more, because MySQL takes no locking clause over a JSON_TABLE itself (error 3569).
@@ -106,11 +106,20 @@ interface Wanted {
 const NOTHING: Wanted = { flows: [], adjustments: [], sku_ids: [] };
 
 function wantedBy({ operations, idsOnly = [] }: Question): Wanted {
-  return {
-    flows: [...operations, ...idsOnly].flatMap((operation): Wanted['flows'] => ('lines' in operation ? operation.lines : operation.kind === 'return' ? [operation] : [])),
-    adjustments: operations.filter((operation): operation is Adjust => operation.kind === 'adjust'),
-    sku_ids: [...new Set(operations.flatMap(skusOf))],
+  const flows: Wanted['flows'][number][] = [];
+  const adjustments: Adjust[] = [];
+  const sku_ids = new Set<string>();
+  const askForIds = (operation: Batchable): void => {
+    if ('lines' in operation) for (const line of operation.lines) flows.push(line);
+    else if (operation.kind === 'return') flows.push(operation);
+    else adjustments.push(operation);
   };
+  for (const operation of operations) {
+    askForIds(operation);
+    for (const sku_id of skusOf(operation)) sku_ids.add(sku_id);
+  }
+  for (const operation of idsOnly) askForIds(operation);
+  return { flows, adjustments, sku_ids: [...sku_ids] };
 }
 
 /**
@@ -124,17 +133,26 @@ function textFor(schema: string, { flows, adjustments, sku_ids }: Wanted, lock: 
 }
 
 function valuesFor({ flows, adjustments, sku_ids }: Wanted): SqlJson[] {
-  const lists = [
-    flows.map((each) => [hexOf(each.sku_id), hexOf(each.order_detail_id), each.return_id === undefined ? null : hexOf(each.return_id), slotOf(each.sku_id)]),
-    adjustments.map((each) => [hexOf(each.sku_id), hexOf(each.adjustment_id)]),
-    sku_ids.map((sku_id) => [slotOf(sku_id), hexOf(sku_id)]),
-  ];
+  const cells = new SkuCells();
+  const flowCells = ({ sku_id, order_detail_id, return_id }: Wanted['flows'][number]): JsonCell[] => {
+    const { hex, slot } = cells.of(sku_id);
+    return [hex, hexOf(order_detail_id), return_id === undefined ? null : hexOf(return_id), slot];
+  };
+  const shelfCells = (sku_id: string): JsonCell[] => {
+    const { hex, slot } = cells.of(sku_id);
+    return [slot, hex];
+  };
+  const lists = [flows.map(flowCells), adjustments.map(({ sku_id, adjustment_id }) => [cells.of(sku_id).hex, hexOf(adjustment_id)]), sku_ids.map(shelfCells)];
   return lists.filter((list) => list.length > 0).map(jsonOf);
 }
 
 function readingOf(wanted: Wanted, rows: readonly Row[]): LookedUp {
-  const flows = new Map<string, LedgerFlow | null>(wanted.flows.map((key) => [flowKeyText(key), null]));
-  const returns = new Map<string, number | null>(wanted.flows.flatMap((key) => (key.return_id === undefined ? [] : [[returnKeyText(key, key.return_id), null]])));
+  const flows = new Map<string, LedgerFlow | null>();
+  const returns = new Map<string, number | null>();
+  for (const key of wanted.flows) {
+    flows.set(flowKeyText(key), null);
+    if (key.return_id !== undefined) returns.set(returnKeyText(key, key.return_id), null);
+  }
   const adjustments = new Map<string, number | null>(wanted.adjustments.map((each) => [adjustmentKeyText(each.sku_id, each.adjustment_id), null]));
   const shelves = new Map<string, ShelfRow | null>();
   const foreign = new Set<string>();
