@@ -1,12 +1,15 @@
 import { Command } from 'commander';
+import { removeAbandoned } from './cluster/ownership.ts';
 import { supervise } from './cluster/supervise.ts';
 import { stopWithParent } from './support/lifetime.ts';
 import { projectPath } from './support/paths.ts';
+import { wholeNumber } from './support/wholeNumber.ts';
 
 const program = new Command('npm test --')
   .description('Runs the tests against real servers, which it starts and stops itself.')
   .option('--long', 'the big forms too; takes much longer', false)
   .option('--grep <text>', 'only the tests whose title holds this')
+  .option('--jobs <count>', 'how many files are tested at a time, each beside servers of its own (default: 2; 1 with --long or with servers of yours)', wholeNumber(1))
   .argument('[files...]', 'only these test files')
   .parse();
 
@@ -14,6 +17,9 @@ const program = new Command('npm test --')
 const STOP_MS = 5_000;
 
 const { long, grep } = program.opts<{ long: boolean; grep?: string }>();
+// The big forms compare rates, and servers of somebody's are there once.
+const isAlone = long || process.env['STOCKGATE_MYSQL_SERVERS'] !== undefined;
+const jobs = program.opts<{ jobs?: number }>().jobs ?? (isAlone ? 1 : 2);
 const files = program.args.length > 0 ? program.args : ['test/*.test.ts', ...(long ? ['test/long/*.test.ts'] : [])];
 
 const mocha = supervise({
@@ -24,6 +30,7 @@ const mocha = supervise({
     ...['--reporter', projectPath('test/support/reporter.ts')],
     ...['--timeout', long ? '600000' : '60000'],
     '--exit',
+    ...(jobs > 1 && program.args.length !== 1 ? ['--parallel', '--jobs', `${jobs}`] : []),
     ...(grep === undefined ? [] : ['--grep', grep]),
     ...files,
   ],
@@ -32,4 +39,6 @@ const mocha = supervise({
 });
 stopWithParent(async () => void (await mocha.stop(STOP_MS)));
 const { code } = await mocha.exited;
+// Where there are several at a time, their servers died with their processes.
+await removeAbandoned(projectPath('.local/runs'));
 process.exit(code ?? 1);

@@ -9,7 +9,13 @@ import { Hints } from '../src/mysql/batching/hints.ts';
 import { BatchQueue } from '../src/mysql/batching/queue.ts';
 import type { Company, Errand } from '../src/mysql/batching/queue.ts';
 import type { Shard } from '../src/mysql/shard.ts';
+import { ServerWriter } from '../src/mysql/batching/serverWriter.ts';
+import { WORK_MS } from '../src/mysql/transaction.ts';
 import { WaitingRoom } from '../src/mysql/waitingRoom.ts';
+import { eventually } from './support/eventually.ts';
+
+/** How many batches may be on their way. */
+const BATCHES_MAX = 6;
 
 const NOBODY = (): boolean => false;
 const ALL = (): boolean => true;
@@ -108,6 +114,25 @@ describe('queue of a batch', () => {
     expect(queue.takeExpired(150)).to.deep.equal([late]);
     expect(queue.takeExpired(150)).to.deep.equal([]);
     expect(queue.takeBatch(NOBODY, ALL).errands).to.deep.equal([soon]);
+  });
+});
+
+describe('writer of a server', () => {
+  it('tells in time who waits behind batches that are never answered, though nothing comes and nothing lands', async () => {
+    let sent = 0;
+    const lend = (): Promise<never> => {
+      sent += 1;
+      return new Promise(() => undefined);
+    };
+    const silent = { ...SHARD, pool: { lend } } as unknown as Shard;
+    const writer = new ServerWriter();
+    const apply = (sku_id: string, waitMs: number) => writer.apply(silent, order(sku_id), performance.now() + waitMs);
+    for (let batch = 0; batch < BATCHES_MAX; batch += 1) {
+      void apply(`${batch}`, 60_000);
+      await eventually('it is sent, the one before it being late', 10_000, () => sent === batch + 1);
+    }
+    expect(await apply('behind', WORK_MS + 300)).to.include({ is: 'not_done' });
+    expect(sent).to.equal(BATCHES_MAX);
   });
 });
 

@@ -11,6 +11,7 @@ import type { Counted } from '../scripts/bench/load/contract.ts';
 import { percentile } from '../scripts/bench/load/latencies.ts';
 import { orderMaker } from '../scripts/bench/load/orders.ts';
 import { parseCounted } from '../scripts/bench/load/run.ts';
+import { p99OfTwo } from '../scripts/bench/rawInserts.ts';
 import type { Run } from '../scripts/bench/measure.ts';
 import { outcomesIn, unexpected } from '../scripts/bench/outcomes.ts';
 import { contradictions } from '../scripts/bench/proof.ts';
@@ -65,6 +66,13 @@ describe('benchmark', () => {
     expect(contradictions(counted, { ...standing, flowCount: 303, deducted: 102 }, 3)).to.deep.equal([]);
   });
 
+  it('waits for what is left of one batch and for the next, and meets the slow ones more often', () => {
+    expect(p99OfTwo(Array.from({ length: 100 }, () => 1))).to.be.within(1.95, 2);
+    // One in fifty takes a third of all the time: hardly anybody of the slowest hundredth comes before another one.
+    const ofSlow = p99OfTwo(Array.from({ length: 100 }, (_, index) => (index % 50 === 25 ? 25 : 1)));
+    expect(ofSlow).to.be.within(25, 26);
+  });
+
   it('holds every run against the two around it', () => {
     const figure = FIGURES.find(({ id, connections }) => id === 'P1' && connections === 1_024)!;
     const comparison = { arm: 'hot', reference: 'echo', pressure: 'all_out' } as const;
@@ -76,7 +84,7 @@ describe('benchmark', () => {
     expect(figureRow(figure, [pair(95, { faults: ['a row is below zero'] })]).verdict).to.equal('VOID');
     expect(figureCells(figureRow(figure, [])).slice(-2)).to.deep.equal(['-', 'not measured']);
     const database = FIGURES.find(({ id }) => id === 'P10')!;
-    const raw = { rows: 64, rowsPerSecond: 1, medianBatchMs: 1, p99BatchMs: 2, serverMicrosPerRow: 4 };
+    const raw = { rows: 64, rowsPerSecond: 1, medianBatchMs: 1, p99BatchMs: 2, p99TwoBatchesMs: 3, serverMicrosPerRow: 4 };
     expect(figureRow(database, [{ ...pair(80), raw }])).to.deep.include({ verdict: 'MISSED', values: [2.5] });
     expect(verdictOn({ better: 'less', floor: 2, goal: 1.3 }, spreadOf([1.3]))).to.equal('goal');
   });

@@ -7,7 +7,7 @@ const WRONG: Readonly<Record<string, readonly (readonly string[])[]>> = {
   local: [['--servers', '0'], ['--workers', '0'], ['elsewhere']],
   migrate: [['down'], ['status', '--timeout'], ['--timeout', 'soon', 'status'], []],
   reconcile: [['--nonsense'], ['--sku'], ['--sku', ' padded'], ['--timeout', 'soon'], ['everything']],
-  test: [['--nonsense']],
+  test: [['--nonsense'], ['--jobs', '0']],
   bench: [['--nonsense'], ['--arms', 'nonsense'], ['--arms', 'echo'], ['--rounds', '0'], ['--connections', 'many']],
   check: [['--nonsense']],
   planted: [['--nonsense'], ['--only'], ['--only', 'nonsense']],

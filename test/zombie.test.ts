@@ -29,9 +29,6 @@ const SETTLED_MS = 300;
 /** The wait for a lock ends after a second; a machine that is too busy comes too late to see what goes on after it. */
 const LOCK_WAIT_MS = 1_000;
 const TRIES = 8;
-/** How many batches may be on their way, each a little later than what the one before it is late after. */
-const BATCHES_MAX = 6;
-const LATER_MS = 120;
 
 /** A batch that comes late, when its gateway has long given it up, changes nothing: what was said of it meanwhile stays true. */
 describe('a batch that comes after its time', () => {
@@ -121,24 +118,6 @@ describe('a batch that comes after its time', () => {
     await refuseMeanwhile();
     wire.setHeld(false);
     await expectNothingCame();
-  });
-
-  it('does not keep those waiting beyond their time who wait behind several such', async () => {
-    const order = async (waitMs?: number): Promise<string> => {
-      const other = { sku_id: skuOn(SHARD, fresh('zombie')), order_detail_id: '1', quantity: 1 };
-      return (await apply(behindWire, { kind: 'deduct', order_id: 'o', lines: [other] }, waitMs)).is;
-    };
-    wire.setHeld(true);
-    let told = 0;
-    const stuck = Array.from({ length: BATCHES_MAX + 2 }, async (_, number) => {
-      await sleep(number * LATER_MS);
-      await order();
-      told += 1;
-    });
-    await sleep(BATCHES_MAX * LATER_MS);
-    expect([await order(SHORT_MS), told]).to.deep.equal(['not_done', 0]);
-    wire.setHeld(false);
-    await Promise.all(stuck);
   });
 
   it('is not told as undone while it may still come', async () => {

@@ -13,7 +13,10 @@ export function printReport({ figures, arms, batch64, pools, machine, product, g
     ['arm', 'connections', 'requests/s', '÷ echo', 'CPU µs: Koa', 'store', 'generator', 'p50 ms', 'p99 ms', 'other answers'],
     arms.map(armCells),
   );
-  if (batch64 !== null) console.log(`a batch of 64 rows alone, ms: median ${spreadCell(batch64.medianMs, ratio)}, p99 ${spreadCell(batch64.p99Ms, ratio)}`);
+  if (batch64 !== null) {
+    console.log(`a batch of 64 rows alone, ms: median ${spreadCell(batch64.medianMs, ratio)}, p99 ${spreadCell(batch64.p99Ms, ratio)}`);
+    console.log(`the one on its way and the next, met at any moment: p99 ${spreadCell(batch64.p99OfTwo, ratio)} medians of one, about the P7 of a gateway that takes no time`);
+  }
   for (const [arm, rates] of Object.entries(pools)) {
     console.log(`${arm}, connections to each shard: ${Object.entries(rates).map(([size, rate]) => `${size}: ${Math.round(rate)}/s`).join(', ')}`);
   }
