@@ -74,12 +74,33 @@ describe('queue of a batch', () => {
   it('sends what names a locked SKU alone, and only when it may go', () => {
     const [locked, again, free, other] = [errand(order('a')), errand(order('a')), errand(order('b')), errand(order('c'))];
     const queue = queueOf(locked, free, again, other);
-    queue.lock(['a', 'c']);
+    queue.lock(['a', 'c'], true);
     expect(queue.takeBatch(NOBODY, UNTROUBLED).errands).to.deep.equal([free]);
     expect(queue.takeBatch(NOBODY, UNTROUBLED).errands).to.deep.equal([]);
     expect(queue.takeBatch(NOBODY, ALL).errands).to.deep.equal([locked, again]);
-    queue.unlock(['a', 'c']);
+    queue.unlock(['a', 'c'], false);
+    queue.putBack([locked, again]);
+    expect(queue.takeBatch(NOBODY, UNTROUBLED).errands, 'whoever only reads does not meet the lock').to.deep.equal([]);
+    expect(queue.takeBatch(NOBODY, ALL).errands).to.deep.equal([locked, again]);
+    queue.unlock(['a', 'c'], true);
     expect(queue.takeBatch(NOBODY, UNTROUBLED).errands).to.deep.equal([other]);
+  });
+
+  it('sends what may be locked alone until it was answered', () => {
+    const [first, second, free] = [errand(order('a')), errand(order('a')), errand(order('b'))];
+    const queue = queueOf(first, free);
+    queue.lock(['a'], false);
+    expect(queue.takeBatch(NOBODY, ALL).errands).to.deep.equal([first]);
+    queue.unlock(['a'], false);
+    queue.add(second);
+    expect(queue.takeBatch(NOBODY, ALL).errands).to.deep.equal([free, second]);
+  });
+
+  it('gives out those who name a SKU and have too little time', () => {
+    const [soon, late, other] = [errand(order('a', 'b'), 100), errand(order('a'), 200), errand(order('c'), 100)];
+    const queue = queueOf(soon, late, other);
+    expect(queue.takeNaming(new Set(['a']), 150)).to.deep.equal([soon]);
+    expect(queue.takeBatch(NOBODY, ALL).errands).to.deep.equal([late, other]);
   });
 
   it('keeps what must be looked at apart from what need not, so that it holds nobody up', () => {

@@ -185,6 +185,30 @@ describe('operations of one batch', () => {
     }
   });
 
+  it('note the hold of the next attempt beside the undoing of the one before it', async () => {
+    const sku_id = await opened();
+    const hold = (attempt: number): Operation => ({ kind: 'hold', order_id: 'cart', attempt, lines: [line(sku_id, 'a', 2)] });
+    await apply(hold(1));
+    const undoing: Operation = { kind: 'settle', order_id: 'cart', attempt: 1, verdict: 'aborted', lines: [line(sku_id, 'a', 2)] };
+    expect((await apply(undoing, hold(2))).map(({ is }) => is)).to.deep.equal(['applied', 'held']);
+    expect(await rowsOf(sku_id)).to.deep.include({ stock: ['98 2'], cart_hold: ['a cart'] });
+    await apply<Operation>({ kind: 'settle', order_id: 'cart', attempt: 2, verdict: 'committed', lines: [line(sku_id, 'a', 2)] });
+    expect(await rowsOf(sku_id)).to.deep.include({ stock: ['98 0'], cart_hold: [] });
+  });
+
+  it('find a locked id though the stock row of another is locked too, or is not there', async () => {
+    const [sku_id, busy, good] = [await opened(), await opened(), await opened()];
+    const nobody = skuOn(SHARD, fresh('nobody'));
+    const side = await sideSession(SHARD);
+    await side.beginTransaction();
+    await side.query('INSERT INTO flow (sku_id, order_detail_id, order_id, quantity) VALUES (?, ?, ?, 1)', [sku_id, 'kept', 'o'].map((text) => Buffer.from(text)));
+    await side.query('SELECT * FROM stock WHERE sku_id = ? FOR UPDATE', [Buffer.from(busy)]);
+    const words = (await apply(order('o', line(sku_id, 'kept')), order('o', line(busy)), order('o', line(nobody)), order('o', line(good)), order('o', line(sku_id, 'free')))).map(wordOf);
+    await side.rollback();
+    await side.end();
+    expect(words).to.deep.equal(['not_done', 'not_done', 'unknown_sku', 'deducted', 'deducted']);
+  });
+
   it('are refused what somebody else has sold meanwhile, and nothing of it stands', async () => {
     const [sku_id, good] = [await opened(1), await opened()];
     expect((await apply(order('o', line(sku_id, 'large', 2)))).map(wordOf)).to.deep.equal(['insufficient_stock']);

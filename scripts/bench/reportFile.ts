@@ -15,8 +15,10 @@ import type { World } from './world.ts';
 
 /** All that a run of the benchmark found out, as it stands in the JSON file. */
 export interface Report extends Pick<Measured, 'runs' | 'pools'> {
-  /** A durable INSERT of 64 rows, alone on one connection, over all rounds; null where none was made. */
-  /** Of batches of the database alone; the last in medians of one: about what P7 would be of a gateway that takes no time. */
+  /**
+   * A durable INSERT of 64 rows, alone on one connection, over all rounds; null where none was made. `p99OfTwo` is in medians of
+   * one: about what P7 would be of a gateway that takes no time.
+   */
   readonly batch64: { readonly medianMs: Spread; readonly p99Ms: Spread; readonly p99OfTwo: Spread } | null;
   readonly commit: string;
   /** True when files of the checkout differ from the commit. */

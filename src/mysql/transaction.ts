@@ -4,7 +4,7 @@ import { CommitUnanswered, LeftTransaction, reasonOf, Unavailable } from './fail
 import type { ConnectionPool } from './pool.ts';
 
 /** Kept of the time for finding out about an unanswered COMMIT: it is neither sent nor waited for in the last of it. */
-const RECALL_MS = 200;
+export const RECALL_MS = 200;
 
 /**
  * Nobody waits for a connection or at a gate until less than this is left: work that cannot be finished in time is not

@@ -3,7 +3,7 @@ import type { Batchable } from '../../core/ledger/decide.ts';
 import type { OutcomeOf } from '../../core/outcome.ts';
 import { hadNoEffect, reasonOf, SERVER_ERROR, ServerError } from '../failures.ts';
 import { LOCK_SAID_MS } from '../sql/prepareSession.ts';
-import { WORK_MS } from '../transaction.ts';
+import { RECALL_MS, WORK_MS } from '../transaction.ts';
 import { BatchUnanswered, runBatch } from './batch.ts';
 import type { Decisions } from './batch.ts';
 import type { Hints } from './hints.ts';
@@ -17,8 +17,8 @@ import { sortOut } from './sortOut.ts';
 
 /** What a batch may take at most: below the 5 s that the shard allows, and long enough to hear that a row is locked. */
 const BATCH_MS = LOCK_SAID_MS + 100;
-/** Kept of the time for finding out about a batch that is not answered. */
-const RECALL_MS = 200;
+/** With less time than this left it cannot be heard once more that a row is locked. */
+const AGAIN_MS = LOCK_SAID_MS + RECALL_MS;
 
 interface Told {
   readonly errand: Errand;
@@ -78,7 +78,7 @@ export class BatchSender {
       if (decision.is === 'undecidable') return errand.reject(decision.error);
       this.#hints.learn(errand.operation, decision);
       // Who only reads does not meet a lock.
-      if (isWritten(decision)) this.#queue.unlock(errand.sku_ids);
+      this.#queue.unlock(errand.sku_ids, isWritten(decision));
       if (decision.is === 'deferred') again.push(errand);
       else if (decision.is === 'lacking') lacking.push({ errand, sku_ids: decision.sku_ids });
       else told.push({ errand, outcome: decision });
@@ -100,17 +100,23 @@ export class BatchSender {
     }
   }
 
-  /** Somebody keeps a row locked: who names its SKU goes alone from now on, who names its ids is sent away, and the others go at once. */
+  /**
+   * Somebody keeps a row locked: who names its SKU goes alone from now on, who names its ids is sent away, and the others go at
+   * once. Sent away is also who names that SKU, here or in the queue, and has no time to hear of it again: he would end unknown.
+   */
   async #sortOut(parts: readonly Part[], errands: readonly Errand[], { message }: ServerError): Promise<void> {
     const { sku_ids, inTheWay } = await sortOut(parts);
     const named = new Set(errands.flatMap((errand) => errand.sku_ids));
+    const isFound = sku_ids.length + inTheWay.size > 0;
     // Neither a stock row nor an id: a slot, or it is over. Each goes alone once.
-    this.#queue.lock(sku_ids.length + inTheWay.size > 0 ? sku_ids : named);
-    tellUndone(inTheWay, message);
-    const others = errands.filter((errand) => !inTheWay.has(errand));
-    // They went alone already.
-    if (named.size === 1 && inTheWay.size === 0) tellUndone(others, message);
-    else this.#queue.putBack(others);
+    this.#queue.lock(isFound ? sku_ids : named, isFound);
+    const wentAlone = named.size === 1 && inTheWay.size === 0;
+    const locked = wentAlone ? named : new Set(sku_ids);
+    const againUntilMs = performance.now() + AGAIN_MS;
+    const isSentAway = (errand: Errand): boolean =>
+      wentAlone || inTheWay.has(errand) || (errand.deadlineMs < againUntilMs && errand.sku_ids.some((sku_id) => locked.has(sku_id)));
+    tellUndone([...errands.filter(isSentAway), ...this.#queue.takeNaming(locked, againUntilMs)], message);
+    this.#queue.putBack(errands.filter((errand) => !isSentAway(errand)));
   }
 }
 

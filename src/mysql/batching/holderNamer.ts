@@ -20,7 +20,7 @@ export class HolderNamer {
    * @throws Unavailable, ServerError or ConnectionLost, and then nobody was told
    */
   async nameTo(shard: Shard, lacking: readonly Lacker[]): Promise<readonly Errand[]> {
-    const untilMs = performance.now() + WORK_MS;
+    const untilMs = Math.min(performance.now() + WORK_MS, ...lacking.map(({ errand }) => errand.deadlineMs));
     const wanted = [...new Set(lacking.flatMap(({ sku_ids }) => sku_ids))];
     const holds = await shard.pool.lend(untilMs, (connection) => readHolds({ rows: (sql, values) => connection.rows(sql, values, untilMs) }, wanted));
     const again: Errand[] = [];

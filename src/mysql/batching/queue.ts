@@ -16,7 +16,15 @@ export interface Errand {
 /** A SKU that somebody keeps locked. */
 export interface LockedSku {
   readonly sku_id: string;
+  /** False when it only was in a batch that met a lock. */
+  readonly isSure: boolean;
+  readonly untilMs: DeadlineMs;
 }
+
+/** So long a SKU counts as locked at most: if it still is, that is found out again. */
+const LOCKED_MS = 10_000;
+/** Marked at most; then all are forgotten. */
+const LOCKED_MAX = 10_000;
 
 /**
  * What rides together: what can be decided without looking; what must be looked at first, so that it does not hold up the
@@ -59,21 +67,34 @@ export class BatchQueue {
     this.#waiting = [...errands, ...this.#waiting];
   }
 
-  lock(sku_ids: Iterable<string>): void {
-    for (const sku_id of sku_ids) this.#locked.set(sku_id, { sku_id });
+  lock(sku_ids: Iterable<string>, isSure: boolean): void {
+    const untilMs = performance.now() + LOCKED_MS;
+    if (this.#locked.size > LOCKED_MAX) this.#locked.clear();
+    for (const sku_id of sku_ids) this.#locked.set(sku_id, { sku_id, isSure, untilMs });
   }
 
-  unlock(sku_ids: Iterable<string>): void {
-    for (const sku_id of sku_ids) this.#locked.delete(sku_id);
+  /** Takes marks off: of SKUs that were written all, of others only those that were made in doubt. */
+  unlock(sku_ids: Iterable<string>, isWritten: boolean): void {
+    if (this.#locked.size === 0) return;
+    for (const sku_id of sku_ids) if (isWritten || this.#locked.get(sku_id)?.isSure === false) this.#locked.delete(sku_id);
   }
 
   /** Takes out those who have too little time left to be served. */
   takeExpired(latestMs: DeadlineMs): Errand[] {
-    if (this.#waiting.every(({ deadlineMs }) => deadlineMs >= latestMs)) return [];
-    const expired = this.#waiting.filter(({ deadlineMs }) => deadlineMs < latestMs);
-    this.#waiting = this.#waiting.filter(({ deadlineMs }) => deadlineMs >= latestMs);
-    for (const { shard } of expired) shard.batchRoom.leave();
-    return expired;
+    return this.#takeOut(({ deadlineMs }) => deadlineMs < latestMs);
+  }
+
+  /** Takes out those who name one of some SKUs and have too little time left. */
+  takeNaming(sku_ids: ReadonlySet<string>, latestMs: DeadlineMs): Errand[] {
+    return this.#takeOut((errand) => errand.deadlineMs < latestMs && errand.sku_ids.some((sku_id) => sku_ids.has(sku_id)));
+  }
+
+  #takeOut(isMeant: (errand: Errand) => boolean): Errand[] {
+    if (!this.#waiting.some(isMeant)) return [];
+    const taken = this.#waiting.filter(isMeant);
+    this.#waiting = this.#waiting.filter((errand) => !isMeant(errand));
+    for (const { shard } of taken) shard.batchRoom.leave();
+    return taken;
   }
 
   /**
@@ -121,7 +142,9 @@ export class BatchQueue {
   #lockedOf(sku_ids: readonly string[]): LockedSku | undefined {
     for (const sku_id of sku_ids) {
       const locked = this.#locked.get(sku_id);
-      if (locked !== undefined) return locked;
+      if (locked === undefined) continue;
+      if (locked.untilMs > performance.now()) return locked;
+      this.#locked.delete(sku_id);
     }
     return undefined;
   }

@@ -25,10 +25,9 @@ interface Found {
 }
 
 async function sortOutPart({ shard, errands }: Part): Promise<Found> {
-  const untilMs = performance.now() + WORK_MS;
+  const untilMs = Math.min(performance.now() + WORK_MS, ...errands.map(({ deadlineMs }) => deadlineMs));
   const lend = <T>(work: (connection: Connection) => Promise<T>): Promise<T> => shard.pool.lend(untilMs, work);
   const sku_ids = await lend((connection) => findLocked(connection, [...new Set(errands.flatMap((errand) => errand.sku_ids))], untilMs));
-  if (sku_ids.length > 0) return { sku_ids, errands: [] };
   const lockedOf = async (some: readonly Errand[]): Promise<readonly Errand[]> => {
     const keys = some.flatMap(keysOf);
     if (keys.length === 0 || !(await lend((connection) => isAnyLocked(connection, keys, untilMs)))) return [];
@@ -36,7 +35,7 @@ async function sortOutPart({ shard, errands }: Part): Promise<Found> {
     const half = Math.ceil(some.length / 2);
     return [...(await lockedOf(some.slice(0, half))), ...(await lockedOf(some.slice(half)))];
   };
-  return { sku_ids: [], errands: await lockedOf(errands) };
+  return { sku_ids, errands: await lockedOf(errands).catch(() => []) };
 }
 
 function keysOf({ operation }: Errand): readonly FlowKey[] {

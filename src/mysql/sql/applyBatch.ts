@@ -46,7 +46,7 @@ export function partValues(deadline: string, sku_ids: Iterable<string>, writes: 
     const order_id = hexOf(is.order_id);
     if (was === null) added.push([...key, order_id, is.quantity, is.attempt, FLOW_STATUS[is.status], is.returned]);
     else changed.push([...key, ...changeValues(was, is)]);
-    if (is.status === 'pending' && was?.status !== 'pending') held.push([...key, order_id, is.attempt]);
+    if (is.status === 'pending' && (was?.status !== 'pending' || isOfAnother(was, is))) held.push([...key, order_id, is.attempt]);
   }
   for (const hold of writes.settled) unheld.push([cells.of(hold.sku_id).hex, hexOf(hold.order_detail_id), hexOf(hold.order_id), hold.attempt]);
   const slots = new Set<number>();
@@ -65,11 +65,16 @@ export function partValues(deadline: string, sku_ids: Iterable<string>, writes: 
 type JsonRow = readonly JsonCell[];
 
 function changeValues(was: LedgerFlow, is: LedgerFlow): JsonRow {
-  const isNew = was.status === 'void' && (is.status === 'deducted' || is.status === 'pending');
+  const isNew = (was.status === 'void' || isOfAnother(was, is)) && (is.status === 'deducted' || is.status === 'pending');
   return [
     ...[hexOf(was.order_id), was.attempt, was.quantity, was.returned, FLOW_STATUS[was.status]],
     ...[hexOf(is.order_id), is.attempt, is.quantity, is.returned, FLOW_STATUS[is.status], Number(isNew)],
   ];
+}
+
+/** An undone hold and the next attempt's may be in one batch. */
+function isOfAnother(was: LedgerFlow, is: LedgerFlow): boolean {
+  return was.order_id !== is.order_id || was.attempt !== is.attempt;
 }
 
 function shelfValues({ leaved, held, leavedMin, totalMax, mustBeOnSale }: ShelfChange): JsonRow {
