@@ -3,8 +3,8 @@ import type { DeductOutcome } from '../src/core/outcome.ts';
 import { Breaker } from '../src/core/breaker.ts';
 import type { Shard } from '../src/mysql/shard.ts';
 import { RetryBudget } from '../src/mysql/retryBudget.ts';
-import type { StockEngine } from '../src/core/ports.ts';
-import { ENGINE_NAMES, ENGINE_OF, openShards } from './support/engines.ts';
+import { TextbookEngine } from '../src/mysql/textbookEngine.ts';
+import { openShards } from './support/engines.ts';
 import { eventually } from './support/eventually.ts';
 import { fresh } from './support/gateway.ts';
 import { stack } from './support/setup.ts';
@@ -12,9 +12,6 @@ import { addressOf } from './support/sideSession.ts';
 import { skuOn } from './support/traffic.ts';
 import { startWireProxy } from './support/wireProxy.ts';
 import type { WireProxy } from './support/wireProxy.ts';
-
-/** Of each engine, how many connections its shard has, and how long a statement may take. */
-const CASES = ENGINE_NAMES.flatMap((engineName) => [[engineName, 8, 400] as const, [engineName, 2, 1_000] as const]);
 
 describe('breaker', () => {
   const create = (): Breaker => new Breaker({ windowMs: 1_000, failuresMin: 5, successShareMin: 0.1 });
@@ -59,11 +56,11 @@ describe('breaker', () => {
     expect(breaker.isOpen).to.equal(false);
   });
 
-  for (const [engineName, connections_max, statementMs] of CASES) describe(`of a shard with ${connections_max} connections, engine: ${engineName}`, () => {
+  for (const [connections_max, statementMs] of [[8, 400], [2, 1_000]] as const) describe(`of a shard with ${connections_max} connections`, () => {
     const SHARD = 4;
     let proxy: WireProxy;
     let shards: Shard[];
-    let engine: StockEngine;
+    let engine: TextbookEngine;
     let sku_id: string;
     const deduct = async (shard: number, of: string): Promise<{ is: DeductOutcome['is']; ms: number }> => {
       const startedMs = performance.now();
@@ -77,7 +74,7 @@ describe('breaker', () => {
       proxy = await startWireProxy(addressOf(SHARD));
       const proxied = stack().shards.map((shard, index) => (index === SHARD ? { ...shard, connections_max, address: { ...shard.address, port: proxy.port } } : shard));
       shards = openShards({ ...stack(), shards: proxied }, statementMs);
-      engine = ENGINE_OF[engineName](shards);
+      engine = new TextbookEngine(shards);
       sku_id = skuOn(SHARD, fresh('breaker'));
       await engine.apply(SHARD, [{ kind: 'open', sku_id, leaved_amount: 1_000 }], performance.now() + 3_000);
     });

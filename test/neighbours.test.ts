@@ -175,8 +175,9 @@ describe('operations of one batch', () => {
     await side.query('UPDATE stock SET held_amount = 1 WHERE sku_id IN (?)', [[crowded, other].map((sku_id) => Buffer.from(sku_id))]);
     try {
       const untilMs = deadline();
-      const read = shards[SHARD]?.pool.lend(untilMs, (connection) => readHolds({ rows: (sql, values) => connection.rows(sql, values, untilMs) }, [crowded, other]));
+      const read = shards[SHARD]?.pool.lend(untilMs, (connection) => readHolds({ rows: (sql, values) => connection.rows(sql, values, untilMs) }, [crowded, other, other]));
       expect(new Set((await read)?.map(({ sku_id }) => sku_id))).to.deep.equal(new Set([crowded, other]));
+      expect((await read)?.filter(({ sku_id }) => sku_id === other)).to.have.length(1);
       const words = (await apply(order('o', line(crowded, 'c')), order('o', line(other, 'o')))).map(wordOf);
       expect(words).to.deep.equal(['pending', 'pending']);
     } finally {

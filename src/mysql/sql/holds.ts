@@ -31,9 +31,10 @@ export async function deleteHolds(transaction: Transaction, { order_id, attempt 
   return transaction.run(sql, [...keyValues(keys), bytesOf(order_id), attempt]);
 }
 
-/** Who holds units of some SKUs at this moment; takes no lock. @param sku_ids at least one */
+/** Who holds units of some SKUs at this moment; takes no lock. @param sku_ids at least one, and some may be named twice */
 export async function readHolds(transaction: Pick<Transaction, 'rows'>, sku_ids: readonly string[]): Promise<Hold[]> {
-  return (await transaction.rows<HoldRow>(sku_ids.map(() => READ).join(' UNION ALL '), sku_ids.map(bytesOf))).map(holdOf);
+  const each = [...new Set(sku_ids)];
+  return (await transaction.rows<HoldRow>(each.map(() => READ).join(' UNION ALL '), each.map(bytesOf))).map(holdOf);
 }
 
 export function holdOf(row: HoldRow): Hold {
