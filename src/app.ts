@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { Config } from './config.ts';
+import { Heat } from './core/heat.ts';
 import type { CartRecords, SlotSource, StockEngine, StockReader } from './core/ports.ts';
 import { SlotMap } from './core/slots.ts';
 import { adminRoutes } from './http/adminRoutes.ts';
@@ -26,7 +27,9 @@ import { cancelOrder } from './service/cancelOrder.ts';
 import { changeStock } from './service/changeStock.ts';
 import { deductOrder } from './service/deductOrder.ts';
 import { findDeductions } from './service/findDeductions.ts';
+import { followHeat } from './service/followHeat.ts';
 import { shareFreeing } from './service/freeHolds.ts';
+import { hottestSkus } from './service/hottestSkus.ts';
 import type { Parts } from './service/parts.ts';
 import { readFlows } from './service/readFlows.ts';
 import { Places } from './service/places.ts';
@@ -53,6 +56,9 @@ const CARTS_WAITING_MAX = 1_000;
 /** How often each gateway looks for what carts have left over, and how much of it it takes on at a time. */
 const SWEEP_MS = 1_000;
 const SWEEP_ROWS_MAX = 200;
+
+/** How often the rates of SKUs are worked out. */
+const HEAT_WINDOW_MS = 1_000;
 
 /** A reconciliation adds up whole shards; its statements may take longer than those of a request. */
 const BOOKS_STATEMENT_MS = 30_000;
@@ -108,7 +114,8 @@ export async function startGateway(
   );
   const reader = new ShardReader(shards);
   const ports = decorate({ engine: ENGINES[config.engine](shards), reader, slots: reader, carts: new CartStore(shards) });
-  const metrics = createMetrics(() => reader.shards());
+  const heat = new Heat();
+  const metrics = createMetrics(() => reader.shards(), () => heat.hottest());
   const logNoVerdict = atMostEvery<NoVerdict>(
     LOG_EVERY_MS,
     ({ shard, ending }) => `${shard} ${ending}`,
@@ -121,7 +128,7 @@ export async function startGateway(
   const routing = new Routing(new SlotMap(config.initialShards), ports.slots, shards.length);
   const onFault = (error: unknown): void => log.error({ err: error }, 'fault');
   const afterwork = new Afterwork(onFault);
-  const parts: Parts = { routing, engine, reader: ports.reader, carts: ports.carts, shards: reader, afterwork, cartPlaces: new Places(CARTS_MAX, CARTS_WAITING_MAX), freeing: shareFreeing() };
+  const parts: Parts = { routing, engine, reader: ports.reader, carts: ports.carts, shards: reader, afterwork, cartPlaces: new Places(CARTS_MAX, CARTS_WAITING_MAX), freeing: shareFreeing(), heat };
   const sweeper = new Sweeper(parts, {
     shardCount: shards.length,
     everyMs: SWEEP_MS,
@@ -155,6 +162,7 @@ export async function startGateway(
     },
     changeStock: (operation, deadlineMs) => changeStock(parts, operation, deadlineMs),
     shards: () => reader.shards(),
+    hottest: () => hottestSkus(heat, config.hotLinesPerSecond),
     slotCounts: () => routing.map.slotCounts(),
     readiness: () => ({
       ready: started && draining === null && reader.shards().some(({ state }) => state === 'serving'),
@@ -189,10 +197,12 @@ export async function startGateway(
   // Each shard says what it owns; who does not answer is tried again by its pool, and holds up nobody.
   await Promise.all(shards.map((shard) => shard.tried));
   await routing.refresh();
+  const stopHeat = followHeat(heat, HEAT_WINDOW_MS);
   const servers: RunningServer[] = [];
   const close = async (waitMs: number): Promise<void> => {
     const untilMs = performance.now() + waitMs;
     await Promise.all(servers.map((server) => server.drain(waitMs)));
+    stopHeat();
     // What is not done by then is the sweepers' of other gateways.
     afterwork.add(() => sweeper.stop());
     await afterwork.finish(Math.max(FINISH_MS_MIN, untilMs - performance.now()));

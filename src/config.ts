@@ -51,6 +51,12 @@ export const settingsSchema = Type.Object({
     default: false,
     description: 'serve shards whose commits may be lost with the power; answers then say so',
   }),
+  STOCKGATE_HOT_LINES_PER_SECOND: Type.Integer({
+    minimum: 1,
+    maximum: 1_000_000,
+    default: 5_000,
+    description: 'lines a second that one stock row is meant to carry; where a process is asked for more of one SKU, it suggests to split it',
+  }),
   STOCKGATE_LOG_LEVEL: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent'], {
     default: 'info',
     description: 'how much is logged to standard error',
@@ -78,6 +84,7 @@ export interface Config {
   readonly drainMs: number;
   readonly leaveMs: number;
   readonly relaxedAllowed: boolean;
+  readonly hotLinesPerSecond: number;
   readonly logLevel: Settings['STOCKGATE_LOG_LEVEL'];
   readonly initialShards: number;
   readonly shards: readonly ShardConfig[];
@@ -113,6 +120,7 @@ export async function loadConfig(environment: NodeJS.ProcessEnv = process.env, f
     drainMs: settings.STOCKGATE_DRAIN_MS,
     leaveMs: settings.STOCKGATE_LEAVE_MS,
     relaxedAllowed: settings.STOCKGATE_RELAXED,
+    hotLinesPerSecond: settings.STOCKGATE_HOT_LINES_PER_SECOND,
     logLevel: settings.STOCKGATE_LOG_LEVEL,
     initialShards,
     shards,

@@ -124,7 +124,7 @@ describe('configuration', () => {
         public: { host: '127.0.0.1', port: 8080, tokens: [] },
         admin: { host: '127.0.0.1', port: 8081, tokens: [] },
         ...{ workers: 1, engine: 'batching', requestMs: 3_000, statementMs: 1_000, drainMs: 5_000, leaveMs: 0 },
-        ...{ relaxedAllowed: false, logLevel: 'info', initialShards: 4 },
+        ...{ relaxedAllowed: false, hotLinesPerSecond: 5_000, logLevel: 'info', initialShards: 4 },
       });
     });
 
@@ -148,6 +148,7 @@ describe('configuration', () => {
       [{ STOCKGATE_WORKERS: '65' }, 'STOCKGATE_WORKERS: must be <= 64'],
       [{ ADMIN_PORT: '65536' }, 'ADMIN_PORT: must be <= 65535'],
       [{ STOCKGATE_DRAIN_MS: '-1' }, 'STOCKGATE_DRAIN_MS: must be >= 10'],
+      [{ STOCKGATE_HOT_LINES_PER_SECOND: '0' }, 'STOCKGATE_HOT_LINES_PER_SECOND: must be >= 1'],
       [{ STOCKGATE_RELAXED: 'yes' }, 'STOCKGATE_RELAXED: must be boolean'],
       [{ STOCKGATE_LOG_LEVEL: 'loud' }, 'STOCKGATE_LOG_LEVEL: must be one of fatal, error, warn, info, debug, silent'],
       [{ PORT: '9000', ADMIN_PORT: '9000' }, 'ADMIN_PORT: must differ from PORT'],

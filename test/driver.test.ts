@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import type mysql from 'mysql2/promise';
+import { Heat } from '../src/core/heat.ts';
 import type { Line } from '../src/core/nouns.ts';
 import type { DeductOutcome } from '../src/core/outcome.ts';
 import { SlotMap, slotOf } from '../src/core/slots.ts';
@@ -181,7 +182,7 @@ describe('driver discipline', () => {
     const slot = slotOf(sku_id);
     const other = await sideSession(target);
     const routing = new Routing(new SlotMap(16), reader, 16);
-    const parts: Parts = { routing, engine, reader, shards: reader, carts: new CartStore(shards), afterwork: new Afterwork(() => undefined), cartPlaces: new Places(1, 1), freeing: shareFreeing() };
+    const parts: Parts = { routing, engine, reader, shards: reader, carts: new CartStore(shards), afterwork: new Afterwork(() => undefined), cartPlaces: new Places(1, 1), freeing: shareFreeing(), heat: new Heat() };
     const order = { order_id: 'o', lines: [line('moved')] };
     try {
       await side.query('DELETE FROM slot WHERE slot = ?', [slot]);

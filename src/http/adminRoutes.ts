@@ -4,6 +4,7 @@ import type { Adjust, Open, SetSale } from '../core/operation.ts';
 import type { AppliedOutcome, NotDone } from '../core/outcome.ts';
 import type { ShardState } from '../core/ports.ts';
 import type { Routed } from '../service/applyOperation.ts';
+import type { RankedSku } from '../service/hottestSkus.ts';
 import type { NoSuchSku, Reconciled } from '../service/reconcile.ts';
 import { json, problem } from './errors.ts';
 import type { Reply } from './errors.ts';
@@ -17,6 +18,7 @@ export interface AdminServices {
   changeStock(operation: Adjust | Open | SetSale, deadlineMs: DeadlineMs): Promise<Routed<AppliedOutcome>>;
   reconcile(sku_id: string | null, deadlineMs: DeadlineMs): Promise<Reconciled | NoSuchSku | NotDone>;
   shards(): readonly ShardState[];
+  hottest(): readonly RankedSku[];
   slotCounts(): ReadonlyMap<ShardIndex, number>;
   readiness(): { readonly ready: boolean; readonly durable: boolean };
   metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
@@ -69,7 +71,7 @@ export function adminRoutes(services: AdminServices): Route[] {
     route({
       method: 'get',
       path: '/v1/shards',
-      summary: 'Slots, pool and state of every shard',
+      summary: 'Slots, pool and state of every shard, and the SKUs that are asked for most',
       answers: { 200: schemas.shardsAnswer },
       problems: [],
       handle() {
@@ -79,7 +81,7 @@ export function adminRoutes(services: AdminServices): Route[] {
           slots: slots.get(state.shard) ?? 0,
           durability: durable === null ? null : durabilityWord(durable),
         }));
-        return json(200, { shards });
+        return json(200, { shards, hottest: services.hottest() });
       },
     }),
 

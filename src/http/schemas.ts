@@ -1,5 +1,6 @@
 import { Type } from 'typebox';
 import type { TProperties } from 'typebox';
+import { HOTTEST_MAX } from '../core/heat.ts';
 import { IDENTIFIER_RULE } from '../core/identifier.ts';
 import { ENTRIES_LIMIT } from '../core/journal.ts';
 import { LINES_LIMIT, QUANTITY_LIMIT, STOCK_LIMIT } from '../core/nouns.ts';
@@ -229,6 +230,15 @@ export const shardsAnswer = record({
         waiting_max: Type.Integer(),
       }),
     }),
+  ),
+  hottest: Type.Array(
+    record({
+      rank: Type.Integer({ minimum: 1, description: '1 is the hottest' }),
+      sku_id: skuId,
+      lines_per_second: Type.Integer({ minimum: 1, description: 'lines of orders over the last seconds, refused and replayed ones too' }),
+      sub_rows_suggested: Type.Union([Type.Integer({ minimum: 2 }), Type.Null()], { description: 'into how many to split its stock; null: one row carries it' }),
+    }),
+    { maxItems: HOTTEST_MAX, description: 'what this process was asked for most; other workers and gateways have their own' },
   ),
 });
 

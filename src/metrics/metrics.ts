@@ -1,5 +1,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Aggregator } from 'prom-client';
+import { HOTTEST_MAX } from '../core/heat.ts';
+import type { HotSku } from '../core/heat.ts';
 import type { LeftOver, ShardState } from '../core/ports.ts';
 import type { MetricsPage, MetricsSnapshot } from './addUp.ts';
 
@@ -25,8 +27,9 @@ const SHARD_STATES = ['untried', 'serving', 'unreachable', 'refused'] as const;
  * sum, which is the library's own choice; of what all see alike it is the largest, for one may know more than the others.
  *
  * @param shards asked at each scrape
+ * @param hottest the same, the hottest first
  */
-export function createMetrics(shards: () => readonly ShardState[]): Metrics {
+export function createMetrics(shards: () => readonly ShardState[], hottest: () => readonly HotSku[]): Metrics {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry, prefix: 'stockgate_' });
@@ -84,6 +87,17 @@ export function createMetrics(shards: () => readonly ShardState[]): Metrics {
       for (const { name, state } of shards()) {
         for (const candidate of SHARD_STATES) this.set({ shard: name, state: candidate }, state === candidate ? 1 : 0);
       }
+    },
+  });
+
+  new Gauge({
+    name: 'stockgate_hottest_sku_lines_per_second',
+    help: 'Lines a second of the SKUs that are asked for most, by rank; of several workers the sum over each one\'s own ranking',
+    labelNames: ['rank'] as const,
+    registers,
+    collect() {
+      const skus = hottest();
+      for (let rank = 1; rank <= HOTTEST_MAX; rank += 1) this.set({ rank }, skus[rank - 1]?.lines_per_second ?? 0);
     },
   });
 

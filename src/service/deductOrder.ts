@@ -25,6 +25,8 @@ export interface OrderAnswer {
 
 /** Takes the stock of all lines of an order, or of none: in one transaction where one shard has them all, as a cart otherwise. */
 export async function deductOrder(parts: Parts, order: Order, deadlineMs: DeadlineMs): Promise<OrderAnswer> {
+  // Also what will be refused or replayed: heat is what is asked.
+  for (const { sku_id } of order.lines) parts.heat.add(sku_id, 1);
   const only = onlyShard(order.lines, parts.routing.map);
   if (only !== null) {
     const outcome = await applyOperation(parts.engine, only, deductionOf(order), deadlineMs);

@@ -1,3 +1,4 @@
+import type { Heat } from '../core/heat.ts';
 import type { CartRecords, ShardOverview, StockEngine, StockReader } from '../core/ports.ts';
 import type { Afterwork } from './afterwork.ts';
 import type { Freed } from './freeHolds.ts';
@@ -17,4 +18,5 @@ export interface Parts {
   readonly cartPlaces: Places;
   /** For holds that many meet at once. */
   readonly freeing: Sharing<Freed>;
+  readonly heat: Heat;
 }

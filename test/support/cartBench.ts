@@ -1,3 +1,4 @@
+import { Heat } from '../../src/core/heat.ts';
 import { SlotMap } from '../../src/core/slots.ts';
 import type { Operation } from '../../src/core/operation.ts';
 import type { OutcomeOf } from '../../src/core/outcome.ts';
@@ -39,7 +40,7 @@ export function openCartBench(shards: readonly Shard[] = openShards(stack()), en
   const afterwork = new Afterwork((error) => {
     throw error;
   });
-  const parts: Parts = { routing: new Routing(map, reader, SHARDS), engine, reader, carts, shards: reader, afterwork, cartPlaces: new Places(16, 1_000), freeing: shareFreeing() };
+  const parts: Parts = { routing: new Routing(map, reader, SHARDS), engine, reader, carts, shards: reader, afterwork, cartPlaces: new Places(16, 1_000), freeing: shareFreeing(), heat: new Heat() };
   const apply: CartBench['apply'] = async (operation) => {
     const sku_id = 'lines' in operation ? operation.lines[0]?.sku_id : operation.sku_id;
     const [outcome] = await engine.apply(map.shardOf(sku_id ?? ''), [operation], performance.now() + WAIT_MS);

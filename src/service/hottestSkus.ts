@@ -1,0 +1,14 @@
+import type { Heat, HotSku } from '../core/heat.ts';
+import { suggestSplit } from '../core/suggestSplit.ts';
+
+export interface RankedSku extends HotSku {
+  /** From 1. */
+  readonly rank: number;
+  /** Null when one row is enough. */
+  readonly sub_rows_suggested: number | null;
+}
+
+/** The SKUs that are asked for most, and into how many rows each should be split. @param perRow lines a second that one row is meant to carry */
+export function hottestSkus(heat: Heat, perRow: number): RankedSku[] {
+  return heat.hottest().map((sku, index) => ({ rank: index + 1, ...sku, sub_rows_suggested: suggestSplit(sku.lines_per_second, perRow) }));
+}

@@ -1,0 +1,200 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { expect } from 'chai';
+import { Heat } from '../src/core/heat.ts';
+import type { HotSku } from '../src/core/heat.ts';
+import { suggestSplit } from '../src/core/suggestSplit.ts';
+import { pageOf } from '../src/metrics/addUp.ts';
+import { createMetrics } from '../src/metrics/metrics.ts';
+import type { RankedSku } from '../src/service/hottestSkus.ts';
+import { inParallel } from '../scripts/support/inParallel.ts';
+import { eventually } from './support/eventually.ts';
+import { fresh, startTestGateway } from './support/gateway.ts';
+import type { TestGateway } from './support/gateway.ts';
+
+const WINDOW_MS = 1_000;
+const COLD = 100_000;
+/** A map of so many SKUs would need far more. */
+const HEAP_BYTES_MAX = 1_000_000;
+
+describe('heat', () => {
+  let heat: Heat;
+  beforeEach(() => {
+    heat = new Heat();
+  });
+
+  /** Lets windows pass in each of which SKUs are asked for so often, in turns. */
+  const pass = (windows: number, lines: Readonly<Record<string, number>>, windowMs = WINDOW_MS): void => {
+    const most = Math.max(...Object.values(lines));
+    const turns = Array.from({ length: most }, (_, turn) => Object.keys(lines).filter((sku_id) => turn < (lines[sku_id] ?? 0))).flat();
+    for (let window = 0; window < windows; window += 1) {
+      for (const sku_id of turns) heat.add(sku_id, 1);
+      heat.closeWindow(windowMs);
+    }
+  };
+  /** One window in which each of very many SKUs is asked for once, and one among them more often. */
+  const passCrowd = (hotLines: number): readonly HotSku[] => {
+    const every = Math.floor(COLD / Math.max(1, hotLines));
+    for (let cold = 0; cold < COLD; cold += 1) {
+      heat.add(`cold-${cold}`, 1);
+      if (hotLines > 0 && cold % every === 0) heat.add('hot', 1);
+    }
+    heat.closeWindow(WINDOW_MS);
+    return heat.hottest();
+  };
+
+  it(`names the hot one of ${COLD} SKUs, and how hot it is; a cold one is never taken for one`, () => {
+    for (let window = 0; window < 8; window += 1) {
+      const [first, ...others] = passCrowd(2_000);
+      expect(first?.sku_id).to.equal('hot');
+      expect(others.filter(({ lines_per_second }) => lines_per_second > 1)).to.deep.equal([]);
+    }
+    expect(heat.hottest()[0]?.lines_per_second).to.be.within(1_800, 2_000);
+  });
+
+  it('fades within seconds when it is asked for no more', () => {
+    for (let window = 0; window < 8; window += 1) passCrowd(2_000);
+    const rateOfHot = (told: readonly HotSku[]): number => told.find(({ sku_id }) => sku_id === 'hot')?.lines_per_second ?? 0;
+    const rates = Array.from({ length: 12 }, () => rateOfHot(passCrowd(0)));
+    expect(rates[0]).to.be.within(900, 1_000);
+    expect(rates[4]).to.be.below(80);
+    expect(rates.at(-1)).to.equal(0);
+    // Where nobody asks for anything, it fades as well.
+    pass(8, { hot: 1_000 });
+    pass(12, { hot: 0 });
+    expect(heat.hottest()).to.deep.equal([]);
+  });
+
+  it('takes no more memory for many SKUs than for few', () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const used = (): number => {
+      collect();
+      const { heapUsed, arrayBuffers } = process.memoryUsage();
+      return heapUsed + arrayBuffers;
+    };
+    passCrowd(100);
+    const before = used();
+    for (let window = 0; window < 3; window += 1) passCrowd(100);
+    expect(used() - before).to.be.below(HEAP_BYTES_MAX);
+  });
+
+  it('is steady: what comes unevenly, or is looked at after longer and shorter times, has one rate', () => {
+    for (let round = 0; round < 10; round += 1) {
+      for (const lines of [800, 1_200]) pass(1, { uneven: lines });
+      if (round > 3) expect(heat.hottest()[0]?.lines_per_second).to.be.within(900, 1_100);
+    }
+    for (const windowMs of [100, 2_500, 400, 1_000, 7_000, 50]) {
+      pass(1, { uneven: windowMs }, windowMs);
+      expect(heat.hottest()[0]?.lines_per_second).to.be.within(900, 1_100);
+    }
+  });
+
+  it('tells ten at most, in their order, and none that is hardly asked for', () => {
+    const lines = Object.fromEntries(Array.from({ length: 14 }, (_, place) => [`warm-${place}`, 100 * (place + 1)]));
+    pass(10, lines);
+    expect(heat.hottest().map(({ sku_id }) => sku_id)).to.deep.equal(Array.from({ length: 10 }, (_, place) => `warm-${13 - place}`));
+    for (const { sku_id, lines_per_second } of heat.hottest()) expect(lines_per_second).to.be.within(0.9 * (lines[sku_id] ?? 0), lines[sku_id] ?? 0);
+    heat = new Heat();
+    pass(10, { seldom: 1 }, 2 * WINDOW_MS);
+    expect(heat.hottest()).to.deep.equal([]);
+  });
+
+  it('is right about those it tells of where more are alike than it can name', () => {
+    pass(10, Object.fromEntries(Array.from({ length: 30 }, (_, place) => [`alike-${place}`, 500])));
+    expect(heat.hottest()).to.have.length(10);
+    for (const { lines_per_second } of heat.hottest()) expect(lines_per_second).to.be.within(450, 500);
+  });
+
+  it('tells two SKUs of one hash apart, and counts several lines at once', () => {
+    // The best known pair of FNV-1a.
+    for (let window = 0; window < 12; window += 1) {
+      for (let time = 0; time < 10; time += 1) {
+        heat.add('costarring', 90);
+        heat.add('liquid', 10);
+      }
+      heat.closeWindow(WINDOW_MS);
+    }
+    expect(heat.hottest()).to.deep.equal([
+      { sku_id: 'costarring', lines_per_second: 900 },
+      { sku_id: 'liquid', lines_per_second: 100 },
+    ]);
+  });
+});
+
+describe('a suggestion to split', () => {
+  for (const [rate, perRow, sub_rows] of [
+    [0, 5_000, null],
+    [5_000, 5_000, null],
+    [5_001, 5_000, 2],
+    [10_000, 5_000, 2],
+    [10_001, 5_000, 4],
+    [20_001, 5_000, 8],
+    [40_001, 5_000, 16],
+    [1_000_000, 5_000, 16],
+    [2, 1, 2],
+  ] as const) {
+    it(`is ${sub_rows ?? 'none'} for ${rate} lines a second, where a row carries ${perRow}`, () => {
+      expect(suggestSplit(rate, perRow)).to.equal(sub_rows);
+    });
+  }
+});
+
+describe('the heat of a gateway', () => {
+  const hotSku = (sku_id: string, lines_per_second: number): HotSku => ({ sku_id, lines_per_second });
+  let gateway: TestGateway;
+  before(async () => {
+    gateway = await startTestGateway({ STOCKGATE_HOT_LINES_PER_SECOND: '2' });
+  });
+  after(() => gateway.stop());
+
+  it('is told by SKU, what was refused and replayed included, with a suggestion; in the metrics by rank alone', async () => {
+    const [hot, warm, unknown] = [fresh('hot'), fresh('warm'), fresh('unknown')];
+    for (const sku_id of [hot, warm]) await gateway.openSku(sku_id, 1_000_000);
+    let rounds = 0;
+    const lineOf = (sku_id: string, order: string) => ({ sku_id, order_detail_id: `${sku_id} ${order}`, quantity: 1 });
+    /** Of ten orders six are new, three replays, and one for goods that are not there; one of the new ones has a second line. */
+    const round = async (): Promise<void> => {
+      rounds += 1;
+      const name = `${rounds}`;
+      const orders = [
+        ...[1, 2, 3, 4, 5].map((order) => [lineOf(hot, `${name} ${order}`)]),
+        [lineOf(hot, `${name} 6`), lineOf(warm, `${name} 6`)],
+        ...[1, 2, 3].map(() => [lineOf(hot, 'again')]),
+        [lineOf(unknown, name)],
+      ];
+      await inParallel(orders, 10, async (lines) => {
+        await gateway.post('/v1/deductions', { order_id: `order of ${lines[0]?.order_detail_id}`, lines });
+      });
+    };
+    let told: RankedSku[] = [];
+    await eventually('all are hot enough', 15_000, async () => {
+      await round();
+      told = (await gateway.adminGet('/v1/shards')).body.hottest;
+      return told.filter(({ lines_per_second }) => lines_per_second > 4).length === 3;
+    });
+    const [first, ...others] = told;
+    expect(told.map(({ rank }) => rank)).to.deep.equal([1, 2, 3]);
+    expect(first).to.include({ sku_id: hot, sub_rows_suggested: 16 });
+    expect(others.map(({ sku_id }) => sku_id)).to.have.members([warm, unknown]);
+    // A window is no shorter than a second, so no rate can be above all that was sent.
+    expect(first?.lines_per_second).to.be.within(4 * (others[0]?.lines_per_second ?? 0), 9 * rounds);
+    for (const { lines_per_second, sub_rows_suggested } of others) {
+      expect(lines_per_second).to.be.at.most(rounds);
+      expect(sub_rows_suggested).to.equal(suggestSplit(lines_per_second, 2));
+    }
+
+    const { text } = await gateway.adminGet('/metrics');
+    const rates = [...text.matchAll(/^stockgate_hottest_sku_lines_per_second\{rank="(\d+)"\} (\d+)$/gm)].map(([, rank, rate]) => [Number(rank), Number(rate)]);
+    expect(rates.map(([rank]) => rank)).to.deep.equal(Array.from({ length: 10 }, (_, index) => index + 1));
+    expect(rates[0]?.[1]).to.be.above(0);
+    expect(rates.slice(3).map(([, rate]) => rate)).to.deep.equal(Array.from({ length: 7 }, () => 0));
+    for (const sku_id of [hot, warm, unknown]) expect(text).not.to.contain(sku_id);
+  });
+
+  it('is added up with its siblings rank by rank, whatever SKU each has there', async () => {
+    const workers = [[hotSku('one', 300), hotSku('other', 20)], [hotSku('other', 40)]].map((skus) => createMetrics(() => [], () => skus));
+    const { text } = await pageOf(await Promise.all(workers.map((worker) => worker.snapshot())));
+    for (const [rank, rate] of [[1, 340], [2, 20], [3, 0]]) expect(text).to.contain(`\nstockgate_hottest_sku_lines_per_second{rank="${rank}"} ${rate}\n`);
+  });
+});
