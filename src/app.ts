@@ -1,6 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { Config } from './config.ts';
 import { Heat } from './core/heat.ts';
+import type { HotRows, Layouts } from './core/hotPorts.ts';
 import type { CartRecords, SlotSource, StockEngine, StockReader } from './core/ports.ts';
 import { SlotMap } from './core/slots.ts';
 import { adminRoutes } from './http/adminRoutes.ts';
@@ -19,6 +21,8 @@ import { ShardAuditor } from './mysql/auditor.ts';
 import { openBookShards } from './mysql/bookShards.ts';
 import { BatchingEngine } from './mysql/batching/batchingEngine.ts';
 import { CartStore } from './mysql/cartStore.ts';
+import { HotRowStore } from './mysql/hot/hotRowStore.ts';
+import { LayoutStore } from './mysql/hot/layoutStore.ts';
 import { Shard } from './mysql/shard.ts';
 import { ShardReader } from './mysql/shardReader.ts';
 import { TextbookEngine } from './mysql/textbookEngine.ts';
@@ -34,6 +38,8 @@ import type { Parts } from './service/parts.ts';
 import { readFlows } from './service/readFlows.ts';
 import { Places } from './service/places.ts';
 import { readSku } from './service/readSku.ts';
+import { createHot } from './service/hot/hot.ts';
+import { resizeSku } from './service/hot/resize.ts';
 import { reconcile } from './service/reconcile.ts';
 import { returnGoods } from './service/returnGoods.ts';
 import { Routing } from './service/routing.ts';
@@ -65,7 +71,7 @@ const BOOKS_STATEMENT_MS = 30_000;
 
 const ENGINES: Readonly<Record<Config['engine'], (shards: readonly Shard[]) => StockEngine>> = {
   batching: (shards) => new BatchingEngine(shards),
-  textbook: (shards) => new TextbookEngine(shards),
+  textbook: (shards) => new TextbookEngine(shards, new BatchingEngine(shards)),
 };
 
 /** The ways from the services to the shards. */
@@ -74,6 +80,8 @@ export interface Ports {
   readonly reader: StockReader;
   readonly slots: SlotSource;
   readonly carts: CartRecords;
+  readonly layouts: Layouts;
+  readonly hotRows: HotRows;
 }
 
 /** A gateway that listens. */
@@ -113,7 +121,7 @@ export async function startGateway(
       }),
   );
   const reader = new ShardReader(shards);
-  const ports = decorate({ engine: ENGINES[config.engine](shards), reader, slots: reader, carts: new CartStore(shards) });
+  const ports = decorate({ engine: ENGINES[config.engine](shards), reader, slots: reader, carts: new CartStore(shards), layouts: new LayoutStore(shards), hotRows: new HotRowStore(shards) });
   const heat = new Heat();
   const metrics = createMetrics(() => reader.shards(), () => heat.hottest());
   const logNoVerdict = atMostEvery<NoVerdict>(
@@ -128,7 +136,16 @@ export async function startGateway(
   const routing = new Routing(new SlotMap(config.initialShards), ports.slots, shards.length);
   const onFault = (error: unknown): void => log.error({ err: error }, 'fault');
   const afterwork = new Afterwork(onFault);
-  const parts: Parts = { routing, engine, reader: ports.reader, carts: ports.carts, shards: reader, afterwork, cartPlaces: new Places(CARTS_MAX, CARTS_WAITING_MAX), freeing: shareFreeing(), heat };
+  const hot = createHot({
+    routing,
+    engine,
+    store: ports.layouts,
+    rows: ports.hotRows,
+    servers: shards.map(({ server }) => server),
+    newId: () => randomBytes(16).toString('hex'),
+    onFault,
+  });
+  const parts: Parts = { routing, engine, reader: ports.reader, carts: ports.carts, shards: reader, afterwork, cartPlaces: new Places(CARTS_MAX, CARTS_WAITING_MAX), freeing: shareFreeing(), heat, hot };
   const sweeper = new Sweeper(parts, {
     shardCount: shards.length,
     everyMs: SWEEP_MS,
@@ -161,6 +178,12 @@ export async function startGateway(
       }
     },
     changeStock: (operation, deadlineMs) => changeStock(parts, operation, deadlineMs),
+    async resizeSku(sku_id, sub_row_count, deadlineMs) {
+      const resized = await resizeSku(hot, sku_id, sub_row_count, deadlineMs);
+      // Units are brought to new rows, pointers written and old rows emptied behind the answer.
+      if (resized.is === 'resized' && !resized.replayed) afterwork.add(() => hot.keeper.tend(sku_id));
+      return resized;
+    },
     shards: () => reader.shards(),
     hottest: () => hottestSkus(heat, config.hotLinesPerSecond),
     slotCounts: () => routing.map.slotCounts(),
@@ -205,6 +228,7 @@ export async function startGateway(
     stopHeat();
     // What is not done by then is the sweepers' of other gateways.
     afterwork.add(() => sweeper.stop());
+    afterwork.add(() => hot.keeper.stop());
     await afterwork.finish(Math.max(FINISH_MS_MIN, untilMs - performance.now()));
     for (const shard of shards) shard.pool.close();
   };
@@ -217,6 +241,7 @@ export async function startGateway(
   }
   started = true;
   sweeper.start();
+  hot.keeper.start();
 
   const [publicUrl = '', adminUrl = ''] = servers.map(urlOf);
   return {

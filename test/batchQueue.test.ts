@@ -3,7 +3,7 @@ import type { Batchable } from '../src/core/ledger/decide.ts';
 import type { LedgerFlow, Reading } from '../src/core/ledger/ledger.ts';
 import { flowKeyText } from '../src/core/nouns.ts';
 import type { Deduct } from '../src/core/operation.ts';
-import { skusOf } from '../src/core/operation.ts';
+import { shelvesOf } from '../src/core/operation.ts';
 import { recallOne } from '../src/mysql/batching/batch.ts';
 import { Hints } from '../src/mysql/batching/hints.ts';
 import { BatchQueue } from '../src/mysql/batching/queue.ts';
@@ -31,7 +31,7 @@ function order(...sku_ids: string[]): Deduct {
 }
 
 function errand(operation: Deduct, deadlineMs = 1_000, shard = SHARD): Errand {
-  return { shard, operation, sku_ids: skusOf(operation), deadlineMs, resolve: () => undefined, reject: () => undefined };
+  return { shard, operation, shelves: shelvesOf(operation), deadlineMs, resolve: () => undefined, reject: () => undefined };
 }
 
 function queueOf(...errands: Errand[]): BatchQueue {
@@ -160,9 +160,10 @@ describe('writer of a server', () => {
 describe('hints of a batch', () => {
   const readingOf = (leaved_amount: number, isOnSale = true): Reading => ({
     flows: new Map(),
-    shelves: new Map([['a', { leaved_amount, held_amount: 0, isOnSale }]]),
+    shelves: new Map([['a', { leaved_amount, held_amount: 0, epoch: 0, isOpen: true, isOnSale }]]),
     returns: new Map(),
     adjustments: new Map(),
+    transfers: new Map(),
   });
   const canGuess = (hints: Hints, operation: Batchable): boolean => hints.doubtOf(operation) === 'nothing';
 
@@ -212,10 +213,11 @@ describe('recall of a batch', () => {
   const [line] = operation.lines as [Deduct['lines'][number]];
   const done = { is: 'deducted', lines: [{ ...line, replayed: false, returned: 0 }] } as const;
   const read = (flow: Partial<LedgerFlow> | null, leaved_amount = 10, held_amount = 0): Reading => ({
-    flows: new Map([[flowKeyText(line), flow === null ? null : { ...line, order_id: 'o', attempt: 0, returned: 0, status: 'deducted', ...flow }]]),
-    shelves: new Map([['a', { leaved_amount, held_amount, isOnSale: true }]]),
+    flows: new Map([[flowKeyText(line), flow === null ? null : { ...line, order_id: 'o', attempt: 0, returned: 0, status: 'deducted', sub_row: 0, ...flow }]]),
+    shelves: new Map([['a', { leaved_amount, held_amount, epoch: 0, isOpen: true, isOnSale: true }]]),
     returns: new Map(),
     adjustments: new Map(),
+    transfers: new Map(),
   });
 
   it('tells what stands as it was meant, and what does not stand as undone', () => {

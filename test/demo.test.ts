@@ -47,7 +47,7 @@ describe('the demo', () => {
       '1 flows stand, the shops count 2',
     ]);
     expect(contradictions(ledger(), shelves({ flows: new Map([...flowsOf(sold), ...flowsOf(refused).slice(0, 1)]) }))).to.include('order two: refused, but 1 of its 3 lines stand');
-    const row = { sku_id: 'A', opening: 5n, adjusted: 0n, deducted: 2n, returned: 0n, leaved: 4n, flow_count: 1 };
+    const row = { sku_id: 'A', sub_row: 0, opening: 5n, adjusted: 0n, deducted: 2n, returned: 0n, moved_in: 0n, moved_out: 0n, leaved: 4n, flow_count: 1 };
     expect(contradictions(ledger(), shelves({ books: [closeBooks([row])] }))).to.deep.equal(['shard 0, A: 4 left, the journal says 3']);
   });
 

@@ -16,6 +16,7 @@ import { CartStore } from '../src/mysql/cartStore.ts';
 import { Afterwork } from '../src/service/afterwork.ts';
 import { shareFreeing } from '../src/service/freeHolds.ts';
 import type { Parts } from '../src/service/parts.ts';
+import { hotParts } from './support/hotParts.ts';
 import { Places } from '../src/service/places.ts';
 import { Routing } from '../src/service/routing.ts';
 import { isQuiet, openShards } from './support/engines.ts';
@@ -182,7 +183,7 @@ describe('driver discipline', () => {
     const slot = slotOf(sku_id);
     const other = await sideSession(target);
     const routing = new Routing(new SlotMap(16), reader, 16);
-    const parts: Parts = { routing, engine, reader, shards: reader, carts: new CartStore(shards), afterwork: new Afterwork(() => undefined), cartPlaces: new Places(1, 1), freeing: shareFreeing(), heat: new Heat() };
+    const parts: Parts = { routing, engine, reader, shards: reader, carts: new CartStore(shards), afterwork: new Afterwork(() => undefined), cartPlaces: new Places(1, 1), freeing: shareFreeing(), heat: new Heat(), hot: hotParts(shards, routing, engine) };
     const order = { order_id: 'o', lines: [line('moved')] };
     try {
       await side.query('DELETE FROM slot WHERE slot = ?', [slot]);

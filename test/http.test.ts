@@ -193,8 +193,6 @@ describe('http', () => {
     it('answers 501 for the calls of the contract that are not built', async () => {
       const calls: readonly (readonly ['public' | 'admin', CallOptions['method'], string])[] = [
         ['public', 'POST', '/v1/availability'],
-        ['admin', 'PUT', '/v1/skus/a/hot'],
-        ['admin', 'DELETE', '/v1/skus/a/hot'],
       ];
       for (const [listener, method, path] of calls) expect(verdict(await call(listener, method, path)), path).to.equal('501 not_implemented');
     });

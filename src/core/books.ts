@@ -1,10 +1,14 @@
-/** What the journal and the stock row of one SKU say, read in one snapshot. */
+/** What the journal and one stock row say, read in one snapshot. */
 export interface SkuBalance {
   readonly sku_id: string;
+  readonly sub_row: number;
   readonly opening: bigint;
   readonly adjusted: bigint;
   readonly deducted: bigint;
   readonly returned: bigint;
+  /** Units that came from other rows of the SKU, and went to them. */
+  readonly moved_in: bigint;
+  readonly moved_out: bigint;
   /** Units left by the stock row. */
   readonly leaved: bigint;
   readonly flow_count: number;
@@ -36,9 +40,9 @@ export interface Books {
   readonly differences: readonly Difference[];
 }
 
-/** What should be left of a SKU: opening + adjusted - deducted + returned (invariant I1). */
+/** What should be left in a row: opening + adjusted - deducted + returned + moved in - moved out (invariant I1). */
 export function expectedOf(balance: SkuBalance): bigint {
-  return balance.opening + balance.adjusted - balance.deducted + balance.returned;
+  return balance.opening + balance.adjusted - balance.deducted + balance.returned + balance.moved_in - balance.moved_out;
 }
 
 /** Adds up balances; a SKU is a difference when its row is below zero or not what the journal says. */
@@ -46,7 +50,7 @@ export function closeBooks(balances: readonly SkuBalance[]): Books {
   const sum = (amount: (balance: SkuBalance) => bigint): bigint =>
     balances.reduce((total, balance) => total + amount(balance), 0n);
   return {
-    sku_count: balances.length,
+    sku_count: new Set(balances.map(({ sku_id }) => sku_id)).size,
     flow_count: balances.reduce((total, balance) => total + balance.flow_count, 0),
     opening: sum((balance) => balance.opening),
     adjusted: sum((balance) => balance.adjusted),

@@ -1,5 +1,5 @@
 import { compareIdentifiers } from './identifier.ts';
-import type { Hold } from './nouns.ts';
+import type { Hold, ShardIndex } from './nouns.ts';
 
 /** Entries on one page, at most. */
 export const ENTRIES_LIMIT = 500;
@@ -48,7 +48,10 @@ export interface JournalPage {
 export interface JournalRead {
   /** Per table its rows, newest first; fewer than were asked for means that there are no more. */
   readonly journals: readonly (readonly JournalRow[])[];
-  readonly opening: JournalEntry;
+  /** Null where the SKU was not opened. */
+  readonly opening: JournalEntry | null;
+  /** Of a SKU that is or was split: all shards on which it has or had rows. */
+  readonly shards: readonly ShardIndex[];
   /** What carts hold of the SKU, by order detail; some of them may be decided. Fewer than were asked for means that there are no more. */
   readonly holds: readonly Hold[];
 }
@@ -59,7 +62,7 @@ export interface JournalRead {
  *
  * @param rowsMax how many rows were asked for of each table
  */
-export function cutPage({ journals, opening }: JournalRead, limit: number, rowsMax: number): JournalPage {
+export function cutPage({ journals, opening }: Pick<JournalRead, 'journals' | 'opening'>, limit: number, rowsMax: number): JournalPage {
   const rows = journals.flat().sort(newestFirst);
   const [end] = journals.flatMap((journal) => (journal.length < rowsMax ? [] : journal.slice(-1))).sort(newestFirst);
   const known = end === undefined ? rows : rows.slice(0, rows.indexOf(end) + 1);
@@ -71,7 +74,7 @@ export function cutPage({ journals, opening }: JournalRead, limit: number, rowsM
     next = position;
   }
   if (end !== undefined || entries.length === limit) return { entries, next };
-  return { entries: [...entries, opening], next: null };
+  return { entries: [...entries, ...(opening === null ? [] : [opening])], next: null };
 }
 
 function newestFirst({ position: a }: JournalRow, { position: b }: JournalRow): number {

@@ -1,5 +1,5 @@
-import type { Flow, Hold, Line, StockRow } from './nouns.ts';
-import type { Adjust, Cancel, Deduct, HoldLines, Open, Operation, Return, SetSale, SettleLines } from './operation.ts';
+import type { Flow, FlowKey, Hold, Line, ShardIndex, StockRow } from './nouns.ts';
+import type { Adjust, Cancel, Deduct, HoldLines, Open, Operation, Receive, Return, Send, SetSale, SettleLines } from './operation.ts';
 
 /**
  * Why an attempt was refused, in the order in which they are told: where lines fail for several reasons, the answer's
@@ -43,8 +43,8 @@ export interface Refused {
  */
 export interface Pending {
   readonly is: 'pending';
-  /** What they hold: the ids themselves, or units of the SKUs asked for. */
-  readonly holds: readonly Hold[];
+  /** What they hold: the ids themselves, or units of the SKUs asked for. Without a shard: on the one that was asked. */
+  readonly holds: readonly (Hold & { readonly shard?: ShardIndex })[];
 }
 
 /** Definitely without effect, and no verdict on the request: it may be sent again. */
@@ -65,6 +65,21 @@ export interface Unknown {
 export interface NotMine {
   readonly is: 'not_mine';
 }
+
+/** The rows of some SKUs do not lie as the caller thought (any more); nothing was done. */
+export interface Moved {
+  readonly is: 'moved';
+  readonly sku_ids: readonly string[];
+}
+
+/** What stands under some ids stands on other shards; nothing was done. */
+export interface Elsewhere {
+  readonly is: 'elsewhere';
+  readonly flows: readonly (FlowKey & { readonly shard: ShardIndex })[];
+}
+
+/** Nothing was done, because it was asked for in the wrong place. */
+export type Misplaced = NotMine | Moved | Elsewhere;
 
 /** A line that stands in the journal. */
 export interface DeductedLine extends Line {
@@ -102,7 +117,7 @@ export interface Applied {
 }
 
 /** The ways out that every operation has besides being done. */
-export type NotApplied = Refused | NotDone | Unknown | NotMine;
+export type NotApplied = Refused | NotDone | Unknown | Misplaced;
 
 export type DeductOutcome = Deducted | Pending | NotApplied;
 export type HoldOutcome = Held | Pending | NotApplied;
@@ -119,7 +134,7 @@ export type OutcomeOf<O extends Operation> = O extends Deduct
       ? ReturnOutcome
       : O extends Cancel
         ? CancelOutcome
-        : O extends SettleLines | Adjust | Open | SetSale
+        : O extends SettleLines | Adjust | Send | Receive | Open | SetSale
           ? AppliedOutcome
           : never;
 

@@ -1,8 +1,8 @@
 import type { SkuBalance } from './books.ts';
 import type { JournalPosition, JournalRead } from './journal.ts';
-import type { CartKey, DeadlineMs, FlowKey, Hold, Line, ShardIndex, Verdict } from './nouns.ts';
-import type { Adjust, Operation } from './operation.ts';
-import type { FoundFlows, FoundStock, NotDone, NotMine, OutcomeOf, ReadFailure, Unknown } from './outcome.ts';
+import type { CartKey, CartLine, DeadlineMs, FlowKey, Hold, ShardIndex, Verdict } from './nouns.ts';
+import type { Adjust, Operation, PlacedKey } from './operation.ts';
+import type { FoundFlows, FoundStock, Misplaced, NotDone, NotMine, OutcomeOf, ReadFailure, Unknown } from './outcome.ts';
 import type { DecidedCart, ShardAudit, SoldFlow } from './reconciliation.ts';
 
 /**
@@ -30,16 +30,16 @@ export interface StockReader {
   /**
    * Looks up flows; waits for any transaction that is still undecided about one of them. `keys` must not be empty.
    */
-  findFlows(shard: ShardIndex, keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<FoundFlows | ReadFailure>;
+  findFlows(shard: ShardIndex, keys: readonly PlacedKey[], deadlineMs: DeadlineMs): Promise<FoundFlows | NotDone | Misplaced>;
 
   /** Reads what is left of one SKU. */
   readStock(shard: ShardIndex, sku_id: string, deadlineMs: DeadlineMs): Promise<FoundStock | ReadFailure>;
 }
 
-/** What a shard says of a SKU's journal; null for an unknown SKU. */
+/** What a shard says of a SKU's journal. */
 export interface FoundJournal {
   readonly is: 'found';
-  readonly read: JournalRead | null;
+  readonly read: JournalRead;
 }
 
 /** Reads journals from the shard's primary. */
@@ -47,11 +47,12 @@ export interface JournalReader {
   /**
    * Reads a stretch of one SKU's journal, newest first, in one snapshot.
    *
-   * @param query after which position, and how many rows of each table at most; and the same of holds, by their order detail
+   * @param query after which position, and how many rows of each table at most; and the same of holds, by their order detail;
+   *   `isBesides`: the shard need not own the slot
    */
   readJournal(
     shard: ShardIndex,
-    query: { readonly sku_id: string; readonly after: JournalPosition | null; readonly rowsMax: number; readonly holdsAfter: string; readonly holdsMax: number },
+    query: { readonly sku_id: string; readonly after: JournalPosition | null; readonly rowsMax: number; readonly holdsAfter: string; readonly holdsMax: number; readonly isBesides: boolean },
     deadlineMs: DeadlineMs,
   ): Promise<FoundJournal | ReadFailure>;
 }
@@ -98,7 +99,7 @@ export interface CartRecords {
    */
   begin(
     shard: ShardIndex,
-    order: { readonly order_id: string; readonly lines: readonly Line[] },
+    order: { readonly order_id: string; readonly lines: readonly CartLine[] },
     force: boolean,
     deadlineMs: DeadlineMs,
   ): Promise<CartBegun | CartStands | NotDone | NotMine | Unknown>;

@@ -1,5 +1,5 @@
 import { flowKeyText } from './nouns.ts';
-import type { CartKey, Flow, FlowKey, Line, ShardIndex, Verdict } from './nouns.ts';
+import type { CartKey, CartLine, Flow, FlowKey, Line, ShardIndex, Verdict } from './nouns.ts';
 
 /** How many flows behind a difference are named. */
 export const FLOWS_NAMED = 20;
@@ -14,8 +14,9 @@ export const FLOWS_NAMED = 20;
  * hold_left       units that a cart holds long after it was decided, or without a record: 0, those
  * cart_line       units of a line that a committed cart sold: by its record, by the flow
  * aborted_line    units sold by a cart that was aborted: 0, those
+ * transfer_left   units on their way between rows for long after they left: 0, those
  */
-export const DIFFERENCE_KINDS = ['leaved_amount', 'held_amount', 'returned', 'hold_row', 'hold_left', 'cart_line', 'aborted_line'] as const;
+export const DIFFERENCE_KINDS = ['leaved_amount', 'held_amount', 'returned', 'hold_row', 'hold_left', 'cart_line', 'aborted_line', 'transfer_left'] as const;
 
 export type DifferenceKind = (typeof DIFFERENCE_KINDS)[number];
 
@@ -25,6 +26,8 @@ export interface ShelfDifference {
   /** The shard of the SKU. */
   readonly shard: ShardIndex;
   readonly sku_id: string;
+  /** Absent where it is not about one of several rows. */
+  readonly sub_row?: number;
   readonly expected: bigint;
   readonly actual: bigint;
   /** How many flows are behind it, and the ids of some. */
@@ -51,13 +54,13 @@ export type SoldFlow = Pick<Flow, 'sku_id' | 'order_detail_id' | 'order_id' | 'a
 /** The record of a cart that was decided. A missing record that was asked for is written as aborted, without lines. */
 export interface DecidedCart extends CartKey {
   readonly state: Verdict;
-  readonly lines: readonly Line[];
+  readonly lines: readonly CartLine[];
 }
 
 /** Tells a difference from all others, so that it is known again at the second look. */
-export function differenceKey({ kind, shard, sku_id, cart, order_detail_ids }: ShelfDifference): string {
+export function differenceKey({ kind, shard, sku_id, sub_row = 0, cart, order_detail_ids }: ShelfDifference): string {
   const about = cart === null ? [] : [cart.order_id, String(cart.attempt), ...order_detail_ids];
-  return [kind, String(shard), sku_id, ...about].join('\0');
+  return [kind, String(shard), sku_id, String(sub_row), ...about].join('\0');
 }
 
 /** Those of the second look that stood at the first: what healed in between is none, and what is new may heal. */
@@ -83,7 +86,7 @@ export function judgeCart(cart: DecidedCart, flows: ReadonlyMap<string, SoldFlow
     if (flow === undefined) return [];
     const fault = cart.state === 'committed' ? missingFrom(cart, line, flow) : soldDespite(cart, flow);
     if (fault === null) return [];
-    return [cartDifference(fault.kind, { ...line, order_id: cart.order_id, attempt: cart.attempt }, shardOf(line.sku_id), fault)];
+    return [cartDifference(fault.kind, { ...line, order_id: cart.order_id, attempt: cart.attempt }, line.shard ?? shardOf(line.sku_id), fault)];
   });
 }
 

@@ -1,21 +1,23 @@
 import { Type } from 'typebox';
 import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
 import type { Adjust, Open, SetSale } from '../core/operation.ts';
-import type { AppliedOutcome, NotDone } from '../core/outcome.ts';
+import type { AppliedOutcome, NotDone, Refused, Unknown } from '../core/outcome.ts';
 import type { ShardState } from '../core/ports.ts';
 import type { Routed } from '../service/applyOperation.ts';
 import type { RankedSku } from '../service/hottestSkus.ts';
+import type { Resized } from '../service/hot/resize.ts';
 import type { NoSuchSku, Reconciled } from '../service/reconcile.ts';
 import { json, problem } from './errors.ts';
 import type { Reply } from './errors.ts';
 import { failureReply } from './failureReply.ts';
-import { notBuilt, route } from './route.ts';
+import { route } from './route.ts';
 import type { Route } from './route.ts';
 import * as schemas from './schemas.ts';
 
 /** The use cases behind the admin listener. */
 export interface AdminServices {
   changeStock(operation: Adjust | Open | SetSale, deadlineMs: DeadlineMs): Promise<Routed<AppliedOutcome>>;
+  resizeSku(sku_id: string, sub_row_count: number, deadlineMs: DeadlineMs): Promise<Resized | Refused | NotDone | Unknown>;
   reconcile(sku_id: string | null, deadlineMs: DeadlineMs): Promise<Reconciled | NoSuchSku | NotDone>;
   shards(): readonly ShardState[];
   hottest(): readonly RankedSku[];
@@ -25,6 +27,8 @@ export interface AdminServices {
   description(): string;
 }
 
+/** Nobody waits while a SKU is laid out but the one who asked for it. */
+const RESIZE_MS = 10_000;
 /** Adding up all shards takes longer than selling. */
 const RECONCILIATION_MS = 60_000;
 
@@ -170,9 +174,37 @@ export function adminRoutes(services: AdminServices): Route[] {
       },
     }),
 
-    notBuilt('put', '/v1/skus/:sku_id/hot', 'Split a hot SKU', schemas.skuParams),
-    notBuilt('delete', '/v1/skus/:sku_id/hot', 'Merge a hot SKU', schemas.skuParams),
+    route({
+      method: 'put',
+      path: '/v1/skus/:sku_id/hot',
+      summary: 'Lay the stock of a SKU out in several rows on different shards, while it sells',
+      params: schemas.skuParams,
+      body: schemas.hotRequest,
+      answers: { 200: schemas.hotAnswer },
+      problems: ['unknown_sku', 'overloaded', 'outcome_unknown'],
+      changes: true,
+      requestMs: RESIZE_MS,
+      handle: async ({ params: { sku_id }, body: { sub_rows }, deadlineMs }) => resizedReply(await services.resizeSku(sku_id, sub_rows, deadlineMs)),
+    }),
+
+    route({
+      method: 'delete',
+      path: '/v1/skus/:sku_id/hot',
+      summary: 'Bring the stock of a SKU back into one row, while it sells',
+      params: schemas.skuParams,
+      answers: { 200: schemas.hotAnswer },
+      problems: ['unknown_sku', 'overloaded', 'outcome_unknown'],
+      changes: true,
+      requestMs: RESIZE_MS,
+      handle: async ({ params: { sku_id }, deadlineMs }) => resizedReply(await services.resizeSku(sku_id, 1, deadlineMs)),
+    }),
   ];
+}
+
+function resizedReply(outcome: Resized | Refused | NotDone | Unknown): Reply {
+  if (outcome.is !== 'resized') return failureReply(outcome);
+  const { sku_id, places, epoch } = outcome.layout;
+  return json(200, { sku_id, mode: places.length > 1 ? 'hot' : 'single', epoch, sub_rows: places.map((shard, sub_row) => ({ sub_row, shard })) }, doneWord(outcome));
 }
 
 /** Books that were not read are not in order, so one shard that is missing is no answer. */
@@ -186,8 +218,8 @@ function reconciledReply({ shards, differences }: Reconciled): Reply {
       sku_count: sum(({ sku_count }) => sku_count),
       flow_count: sum(({ flow_count }) => flow_count),
       shards: shards.map(({ shard, sku_count, flow_count }) => ({ shard, sku_count, flow_count })),
-      differences: differences.map(({ kind, shard, sku_id, expected, actual, flow_count, order_detail_ids, cart }) => ({
-        ...{ kind, shard, sku_id, expected: Number(expected), actual: Number(actual), flow_count },
+      differences: differences.map(({ kind, shard, sku_id, sub_row, expected, actual, flow_count, order_detail_ids, cart }) => ({
+        ...{ kind, shard, sku_id, ...(sub_row === undefined ? {} : { sub_row }), expected: Number(expected), actual: Number(actual), flow_count },
         ...{ flows: order_detail_ids, cart },
       })),
     },

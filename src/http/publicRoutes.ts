@@ -203,11 +203,6 @@ function stateOf({ shard, flow }: FoundDeduction): Record<string, unknown> {
   return { order_id, order_detail_id, sku_id, quantity, returned, status, shard, sub_row, created_at };
 }
 
-function skuOf(sku_id: string, { shard, rows }: SkuStock): Record<string, unknown> {
-  return {
-    sku_id,
-    leaved_amount: rows.reduce((sum, row) => sum + row.leaved_amount, 0),
-    mode: 'single',
-    sub_rows: rows.map(({ sub_row, leaved_amount }) => ({ sub_row, shard, leaved_amount })),
-  };
+function skuOf(sku_id: string, { mode, leaved_amount, rows }: SkuStock): Record<string, unknown> {
+  return { sku_id, leaved_amount, mode, sub_rows: rows };
 }

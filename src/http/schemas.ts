@@ -3,6 +3,7 @@ import type { TProperties } from 'typebox';
 import { HOTTEST_MAX } from '../core/heat.ts';
 import { IDENTIFIER_RULE } from '../core/identifier.ts';
 import { ENTRIES_LIMIT } from '../core/journal.ts';
+import { SUB_ROWS_LIMIT } from '../core/layout.ts';
 import { LINES_LIMIT, QUANTITY_LIMIT, STOCK_LIMIT } from '../core/nouns.ts';
 import { DIFFERENCE_KINDS, FLOWS_NAMED } from '../core/reconciliation.ts';
 import { IDENTIFIER_FORMAT, MOMENT_FORMAT, TEXT_FORMAT } from '../schema/compile.ts';
@@ -111,6 +112,15 @@ export const skuAnswer = record({
   age_ms: Type.Optional(Type.Integer({ minimum: 0, description: 'how old the answer is; only with `consistency=cached`' })),
 });
 
+export const hotRequest = record({ sub_rows: Type.Integer({ minimum: 2, maximum: SUB_ROWS_LIMIT, description: 'rows, on as many shards as there are' }) });
+
+export const hotAnswer = record({
+  sku_id: skuId,
+  mode: Type.Union([Type.Literal('single'), Type.Literal('hot')]),
+  epoch: Type.Integer({ minimum: 0, description: 'raised by every layout' }),
+  sub_rows: Type.Array(record({ sub_row: subRow, shard })),
+});
+
 /** A number in a query string is a text. */
 const LIMIT_PATTERN = `^([1-9]|[1-9][0-9]|[1-4][0-9][0-9]|${ENTRIES_LIMIT})$`;
 
@@ -193,6 +203,7 @@ export const reconciliationAnswer = record({
       kind: Type.Enum([...DIFFERENCE_KINDS]),
       shard,
       sku_id: skuId,
+      sub_row: Type.Optional(subRow),
       expected: Type.Integer(),
       actual: Type.Integer(),
       flow_count: Type.Integer({ minimum: 0, description: 'flows behind it' }),

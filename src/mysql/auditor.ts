@@ -19,6 +19,7 @@ import { findFreshCarts, readCartsByKey, readDecidedCarts } from './sql/readDeci
 import type { CartPageQuery } from './sql/readDecidedCarts.ts';
 import { readFlowIds } from './sql/readFlowIds.ts';
 import { findFlowsOfCarts, readFlows } from './sql/readFlows.ts';
+import { findTransfersLeft } from './sql/findTransfersLeft.ts';
 import { readShardCounts } from './sql/readShardCounts.ts';
 import { whileSpeaking } from './whileSpeaking.ts';
 
@@ -88,20 +89,22 @@ async function auditOf(snapshot: Snapshot, shard: ShardIndex, sku_ids: readonly 
   for (const balance of await readUnbalanced(snapshot, sku_ids)) differences.push(...(await ofBalance(snapshot, shard, balance)));
   for (const gap of await findReturnGaps(snapshot, sku_ids)) differences.push(ofGap('returned', shard, gap));
   for (const gap of await findHoldGaps(snapshot, sku_ids)) differences.push(ofGap('hold_row', shard, gap));
+  for (const left of await findTransfersLeft(snapshot, sku_ids)) differences.push({ kind: 'transfer_left', shard, ...left, expected: 0n, flow_count: 0, order_detail_ids: [], cart: null });
   return { ...counts, differences, overdue: await findOverdueHolds(snapshot, sku_ids) };
 }
 
 async function ofBalance(snapshot: Snapshot, shard: ShardIndex, balance: ShelfBalance): Promise<ShelfDifference[]> {
-  const { sku_id, leaved, held, pending, flow_count, pending_count } = balance;
+  const { sku_id, sub_row, leaved, held, pending, flow_count, pending_count } = balance;
+  const about = { shard, sku_id, ...(sub_row === 0 ? {} : { sub_row }) };
   const expected = expectedOf(balance);
   const found: ShelfDifference[] = [];
   if (leaved !== expected) {
     const order_detail_ids = await readFlowIds(snapshot, sku_id, 'newest');
-    found.push({ kind: 'leaved_amount', shard, sku_id, expected, actual: leaved, flow_count, order_detail_ids, cart: null });
+    found.push({ kind: 'leaved_amount', ...about, expected, actual: leaved, flow_count, order_detail_ids, cart: null });
   }
   if (held !== pending) {
     const order_detail_ids = await readFlowIds(snapshot, sku_id, 'pending');
-    found.push({ kind: 'held_amount', shard, sku_id, expected: pending, actual: held, flow_count: pending_count, order_detail_ids, cart: null });
+    found.push({ kind: 'held_amount', ...about, expected: pending, actual: held, flow_count: pending_count, order_detail_ids, cart: null });
   }
   return found;
 }

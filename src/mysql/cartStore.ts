@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { flowKeyText } from '../core/nouns.ts';
-import type { CartKey, DeadlineMs, Line, ShardIndex, Verdict } from '../core/nouns.ts';
+import type { CartKey, CartLine, DeadlineMs, Line, ShardIndex, Verdict } from '../core/nouns.ts';
 import type { NotDone, NotMine, ReadFailure, Unknown } from '../core/outcome.ts';
 import type { CartBegun, CartJudged, CartRecords, CartStands, LeftOver } from '../core/ports.ts';
 import { hadNoEffect, Raced, reasonOf, Unavailable } from './failures.ts';
@@ -23,7 +23,7 @@ export class CartStore implements CartRecords {
 
   begin(
     shard: ShardIndex,
-    order: { readonly order_id: string; readonly lines: readonly Line[] },
+    order: { readonly order_id: string; readonly lines: readonly CartLine[] },
     force: boolean,
     deadlineMs: DeadlineMs,
   ): Promise<CartBegun | CartStands | NotDone | NotMine | Unknown> {
@@ -79,7 +79,7 @@ export class CartStore implements CartRecords {
 }
 
 function beginning(
-  { order_id, lines }: { readonly order_id: string; readonly lines: readonly Line[] },
+  { order_id, lines }: { readonly order_id: string; readonly lines: readonly CartLine[] },
   force: boolean,
 ): Change<CartBegun | CartStands | NotMine> {
   const token = randomBytes(16);

@@ -20,7 +20,7 @@ export function mend(adjustment: Adjust): Change<Mended | NotMine> {
     async attempt(transaction) {
       if (!(await ownSlots(transaction, [sku_id]))) return { keep: false, value: { is: 'not_mine' } };
       const isThere = await lockStock(transaction, sku_id);
-      const [balance] = await readUnbalanced(transaction, [sku_id]);
+      const balance = (await readUnbalanced(transaction, [sku_id])).find(({ sub_row }) => sub_row === 0);
       const isSame = balance !== undefined && balance.leaved - expectedOf(balance) === BigInt(delta);
       if (!isThere || !isSame || !(await insertAdjustment(transaction, adjustment))) return { keep: false, value: { is: 'changed' } };
       return { keep: true, value: { is: 'mended' } };

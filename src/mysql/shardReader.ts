@@ -1,14 +1,16 @@
 import type { SkuBalance } from '../core/books.ts';
 import { flowKeyText } from '../core/nouns.ts';
-import type { DeadlineMs, FlowKey, ShardIndex } from '../core/nouns.ts';
-import type { FoundFlows, FoundStock, NotMine, ReadFailure } from '../core/outcome.ts';
+import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
+import type { PlacedKey } from '../core/operation.ts';
+import type { FoundFlows, FoundStock, Misplaced, NotDone, ReadFailure } from '../core/outcome.ts';
 import type { BookReader, FoundJournal, JournalReader, ShardOverview, ShardState, SlotClaim, SlotSource, StockReader } from '../core/ports.ts';
 import type { Connection } from './connection.ts';
 import { hadNoEffect, reasonOf } from './failures.ts';
 import { withRetries } from './retries.ts';
 import type { RetryBudget } from './retryBudget.ts';
 import type { Shard } from './shard.ts';
-import { lockFlows } from './sql/lockFlows.ts';
+import { findMoved } from './sql/findMoved.ts';
+import { lockFlowsAndPointers } from './sql/lockFlows.ts';
 import { ownSlots } from './sql/ownSlots.ts';
 import { readBalances } from './sql/readBalances.ts';
 import { readJournal } from './sql/readJournal.ts';
@@ -33,13 +35,19 @@ export class ShardReader implements StockReader, JournalReader, SlotSource, Book
     return this.#shard(shard).durable === true;
   }
 
-  findFlows(shard: ShardIndex, keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<FoundFlows | ReadFailure> {
+  findFlows(shard: ShardIndex, keys: readonly PlacedKey[], deadlineMs: DeadlineMs): Promise<FoundFlows | NotDone | Misplaced> {
     const { pool, retryBudget } = this.#shard(shard);
     return orNotDone(deadlineMs, retryBudget, () =>
-      transact<FoundFlows | NotMine>(pool, deadlineMs, async (transaction) => {
-        const owned = await ownSlots(transaction, keys.map((key) => key.sku_id));
-        if (!owned) return { keep: false, value: { is: 'not_mine' } };
-        const standing = await lockFlows(transaction, keys);
+      transact<FoundFlows | Misplaced>(pool, deadlineMs, async (transaction) => {
+        const owned = keys.flatMap(({ sku_id, row }) => (row === undefined ? [sku_id] : []));
+        if (owned.length > 0 && !(await ownSlots(transaction, owned))) return { keep: false, value: { is: 'not_mine' } };
+        const standing = await lockFlowsAndPointers(transaction, keys);
+        const pointers = [...standing.values()].flatMap(({ sku_id, order_detail_id, moved_to }) => (typeof moved_to === 'number' ? [{ sku_id, order_detail_id, shard: moved_to }] : []));
+        if (pointers.length > 0) return { keep: false, value: { is: 'elsewhere', flows: pointers } };
+        // What is not at home here may stand somewhere else.
+        const absent = keys.filter((key) => (standing.get(flowKeyText(key))?.status ?? 'void') === 'void');
+        const moved = absent.length === 0 ? [] : await findMoved(transaction, absent);
+        if (moved.length > 0) return { keep: false, value: { is: 'moved', sku_ids: moved } };
         const flows = keys.map((key) => standing.get(flowKeyText(key)) ?? null);
         return { keep: false, value: { is: 'found', flows } };
       }),
@@ -56,7 +64,7 @@ export class ShardReader implements StockReader, JournalReader, SlotSource, Book
   readJournal(shard: ShardIndex, query: JournalQuery, deadlineMs: DeadlineMs): Promise<FoundJournal | ReadFailure> {
     return orNotDone(deadlineMs, this.#shard(shard).retryBudget, async () => {
       const read = await this.#lend(shard, deadlineMs, (connection) => readJournal(connection, query, deadlineMs));
-      return read === null ? ({ is: 'not_mine' } as const) : ({ is: 'found', read: read === 'unknown' ? null : read } as const);
+      return read === null ? ({ is: 'not_mine' } as const) : ({ is: 'found', read } as const);
     });
   }
 
@@ -95,7 +103,7 @@ export class ShardReader implements StockReader, JournalReader, SlotSource, Book
 }
 
 /** Tries a read again where that helps, and says "not done" where no answer can be had. */
-async function orNotDone<T>(deadlineMs: DeadlineMs, budget: RetryBudget, read: () => Promise<T>): Promise<T | ReadFailure> {
+async function orNotDone<T>(deadlineMs: DeadlineMs, budget: RetryBudget, read: () => Promise<T>): Promise<T | NotDone> {
   try {
     return await withRetries(deadlineMs, budget, read);
   } catch (error) {

@@ -1,7 +1,7 @@
 import { flowKeyText } from '../core/nouns.ts';
 import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
-import { skusOf } from '../core/operation.ts';
-import type { Operation } from '../core/operation.ts';
+import { namesRow, skusOf } from '../core/operation.ts';
+import type { Operation, Receive, Send } from '../core/operation.ts';
 import type { OutcomeOf } from '../core/outcome.ts';
 import type { StockEngine } from '../core/ports.ts';
 import { Unavailable } from './failures.ts';
@@ -12,21 +12,30 @@ import { giveBack } from './operations/giveBack.ts';
 import { hold } from './operations/hold.ts';
 import { open } from './operations/open.ts';
 import { sale } from './operations/sale.ts';
+import { whileSingle } from './operations/whileSingle.ts';
 import { settleLines } from './operations/settleLines.ts';
 import { settle } from './settle.ts';
 import type { Change } from './settle.ts';
 import type { Shard } from './shard.ts';
+import { Pointed } from './sql/lockFlows.ts';
 import { WORK_MS } from './transaction.ts';
+
+/** What is done in round trips here. */
+type Plain = Exclude<Operation, Send | Receive>;
 
 /**
  * The article's scheme, done with care: one local transaction per request, in plain round trips - the slot, the flow,
- * the stock, COMMIT. The seed of every other engine and the baseline of every benchmark.
+ * the stock, COMMIT. The seed of every other engine and the baseline of every benchmark. It knows one row of a SKU;
+ * what is about a SKU that is split, or was, is another engine's.
  */
 export class TextbookEngine implements StockEngine {
   readonly #shards: readonly Shard[];
+  readonly #forSplit: StockEngine | null;
 
-  constructor(shards: readonly Shard[]) {
+  /** @param forSplit asked for what is about split SKUs; null: nothing of that kind is asked here */
+  constructor(shards: readonly Shard[], forSplit: StockEngine | null = null) {
     this.#shards = shards;
+    this.#forSplit = forSplit;
   }
 
   apply<O extends Operation>(
@@ -37,13 +46,22 @@ export class TextbookEngine implements StockEngine {
     const target = this.#shards[shard];
     if (target === undefined) throw new RangeError(`there is no shard ${shard}`);
     return Promise.all(
-      operations.map((operation) => carryOut(target, operation, deadlineMs) as Promise<OutcomeOf<O>>),
+      operations.map(async (operation) => {
+        const plain = isPlain(operation) ? await carryOut(target, operation, deadlineMs) : null;
+        if (plain !== null && plain.is !== 'moved') return plain as OutcomeOf<O>;
+        const [outcome] = (await this.#forSplit?.apply(shard, [operation], deadlineMs)) ?? [plain as OutcomeOf<O>];
+        return outcome as OutcomeOf<O>;
+      }),
     );
   }
 }
 
+function isPlain(operation: Operation): operation is Plain {
+  return operation.kind !== 'send' && operation.kind !== 'receive' && !namesRow(operation);
+}
+
 /** Takes the operation's places at the gates, ids before SKUs, and settles it. */
-async function carryOut(shard: Shard, operation: Operation, deadlineMs: DeadlineMs): Promise<OutcomeOf<Operation>> {
+async function carryOut(shard: Shard, operation: Plain, deadlineMs: DeadlineMs): Promise<OutcomeOf<Operation>> {
   let leaveFlows: (() => void) | null = null;
   let leaveSkus: (() => void) | null = null;
   try {
@@ -53,6 +71,7 @@ async function carryOut(shard: Shard, operation: Operation, deadlineMs: Deadline
     return await settle(shard, deadlineMs, changeOf(operation));
   } catch (error) {
     if (error instanceof Unavailable) return { is: 'not_done', reason: error.message };
+    if (error instanceof Pointed) return { is: 'moved', sku_ids: skusOf(operation) };
     throw error;
   } finally {
     leaveSkus?.();
@@ -61,7 +80,7 @@ async function carryOut(shard: Shard, operation: Operation, deadlineMs: Deadline
 }
 
 /** What the operation writes once and for all, as one text each. */
-function idsOf(operation: Operation): string[] {
+function idsOf(operation: Plain): string[] {
   switch (operation.kind) {
     case 'deduct':
     case 'hold':
@@ -82,20 +101,20 @@ function inOrder(keys: readonly string[]): string[] {
   return [...new Set(keys)].sort();
 }
 
-function changeOf(operation: Operation): Change<OutcomeOf<Operation>> {
+function changeOf(operation: Plain): Change<OutcomeOf<Operation>> {
   switch (operation.kind) {
     case 'deduct':
       return deduct(operation);
     case 'hold':
       return hold(operation);
     case 'settle':
-      return settleLines(operation);
+      return whileSingle(operation, settleLines(operation));
     case 'return':
-      return giveBack(operation);
+      return whileSingle(operation, giveBack(operation));
     case 'cancel':
-      return cancel(operation);
+      return whileSingle(operation, cancel(operation));
     case 'adjust':
-      return adjust(operation);
+      return whileSingle(operation, adjust(operation));
     case 'open':
       return open(operation);
     case 'sale':

@@ -1,6 +1,6 @@
 import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
 import type { Operation } from '../core/operation.ts';
-import type { NotMine, OutcomeOf } from '../core/outcome.ts';
+import type { Misplaced, OutcomeOf } from '../core/outcome.ts';
 import type { StockEngine } from '../core/ports.ts';
 
 /** Asks the engine for one operation. */
@@ -13,5 +13,5 @@ function onlyOne<T>([outcome]: readonly T[]): T {
   return outcome;
 }
 
-/** What is left of an outcome once routing has dealt with "not mine". */
-export type Routed<T> = Exclude<T, NotMine>;
+/** What is left of an outcome once who was asked in the wrong place has found the right one. */
+export type Routed<T> = Exclude<T, Misplaced>;

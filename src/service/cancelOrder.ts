@@ -1,11 +1,11 @@
 import { flowKeyText } from '../core/nouns.ts';
 import type { DeadlineMs, Flow, FlowKey } from '../core/nouns.ts';
 import { refused, refusedLines } from '../core/outcome.ts';
-import type { Applied, CancelOutcome, NotDone, NotMine, Refused, RefusedLine, Unknown } from '../core/outcome.ts';
-import { groupByShard } from '../core/plan.ts';
+import type { Applied, CancelOutcome, Misplaced, NotDone, Refused, RefusedLine, Unknown } from '../core/outcome.ts';
 import { applyOperation } from './applyOperation.ts';
 import { findDeductions } from './findDeductions.ts';
 import { pastHolds } from './freeHolds.ts';
+import { byShard, isMisplaced, onHomes, PAST } from './hot/placing.ts';
 import type { Parts } from './parts.ts';
 
 export interface Cancellation {
@@ -21,8 +21,8 @@ type Ended = Applied | Refused | NotDone | Unknown;
  * what would be refused is looked for on all of them first, so that a refusal has no effect anywhere.
  */
 export function cancelOrder(parts: Parts, cancellation: Cancellation, deadlineMs: DeadlineMs): Promise<Ended> {
-  return parts.routing.onOwners<Ended>(async (map) => {
-    const groups = [...groupByShard(cancellation.lines, map)];
+  return onHomes<FlowKey, Ended>(parts, cancellation.lines, deadlineMs, async (placed) => {
+    const groups = [...byShard(placed)];
     if (groups.length > 1) {
       const obstacle = await findObstacle(parts, cancellation, deadlineMs);
       if (obstacle !== null) return obstacle;
@@ -31,11 +31,14 @@ export function cancelOrder(parts: Parts, cancellation: Cancellation, deadlineMs
     const waitUntilMs = groups.length > 1 ? deadlineMs : 0;
     const outcomes = await Promise.all(
       groups.map(([shard, lines]) =>
-        pastHolds<CancelOutcome>(parts, deadlineMs, waitUntilMs, () =>
+        pastHolds<CancelOutcome>(parts, deadlineMs, waitUntilMs, shard, () =>
           applyOperation(parts.engine, shard, { kind: 'cancel', order_id: cancellation.order_id, lines }, deadlineMs),
         ),
       ),
     );
+    // Rows may be closed: what comes back there is to be sold from those that are open.
+    const closed = new Set(placed.filter(({ row }) => row === PAST).map(({ sku_id }) => sku_id));
+    await Promise.all([...closed].map((sku_id) => parts.hot.gatherer.level(sku_id, deadlineMs)));
     return together(outcomes);
   });
 }
@@ -58,12 +61,15 @@ function conflictOf({ sku_id, order_detail_id, quantity }: Flow): RefusedLine {
 }
 
 /** One answer out of those of all shards. */
-function together(outcomes: readonly CancelOutcome[]): Ended | NotMine {
+function together(outcomes: readonly CancelOutcome[]): Ended | Misplaced {
   const applied = outcomes.filter((outcome): outcome is Applied => outcome.is === 'applied');
   const others = outcomes.filter((outcome) => outcome.is !== 'applied');
   if (others.length === 0) return { is: 'applied', replayed: applied.every(({ replayed }) => replayed) };
   const unknown = others.find((outcome): outcome is Unknown => outcome.is === 'unknown');
   if (unknown !== undefined) return unknown;
+  // What is cancelled already is so for good; once more, in the right places, cancels the rest.
+  const misplaced = others.find(isMisplaced);
+  if (misplaced !== undefined) return misplaced;
   // Part of it stands, so this is neither done nor refused; the same lines again finish it.
   if (applied.some(({ replayed }) => !replayed)) return { is: 'unknown', reason: `some lines are cancelled, others not: ${others[0]?.is}` };
   const refusals = others.filter((outcome): outcome is Refused => outcome.is === 'refused');

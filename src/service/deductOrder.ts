@@ -1,11 +1,12 @@
 import type { DeadlineMs, Line, ShardIndex } from '../core/nouns.ts';
-import type { Deduct } from '../core/operation.ts';
-import type { DeductOutcome, Pending } from '../core/outcome.ts';
-import { groupByShard } from '../core/plan.ts';
-import type { SlotMap } from '../core/slots.ts';
+import type { PlacedLine } from '../core/operation.ts';
+import type { DeductOutcome, Misplaced, Pending } from '../core/outcome.ts';
 import { applyOperation } from './applyOperation.ts';
 import type { Routed } from './applyOperation.ts';
 import { pastHolds } from './freeHolds.ts';
+import { applyFunded } from './hot/applyFunded.ts';
+import { byShard, isMisplaced, onHomes, placeByLayout } from './hot/placing.ts';
+import type { At } from './hot/placing.ts';
 import type { Parts } from './parts.ts';
 import { sellCart } from './sellCart.ts';
 
@@ -27,48 +28,74 @@ export interface OrderAnswer {
 export async function deductOrder(parts: Parts, order: Order, deadlineMs: DeadlineMs): Promise<OrderAnswer> {
   // Also what will be refused or replayed: heat is what is asked.
   for (const { sku_id } of order.lines) parts.heat.add(sku_id, 1);
-  const only = onlyShard(order.lines, parts.routing.map);
-  if (only !== null) {
-    const outcome = await applyOperation(parts.engine, only, deductionOf(order), deadlineMs);
-    // Nearly always that is all. Otherwise nothing was done, and it is begun anew with all that may be in the way.
-    if (outcome.is !== 'pending' && outcome.is !== 'not_mine') return { outcome, durable: parts.shards.isDurable(only) };
+  const only = onlyPlace(parts, order.lines);
+  if (only === null) return deductWithPatience(parts, order, deadlineMs, null);
+  const outcome = await applyOnce(parts, order, only, deadlineMs);
+  // Nearly always that is all. Otherwise nothing was done, and it is begun anew with all that may be in the way.
+  if (isMisplaced(outcome)) return deductWithPatience(parts, order, deadlineMs, outcome);
+  if (outcome.is === 'pending') return deductWithPatience(parts, order, deadlineMs, null);
+  return { outcome, durable: parts.shards.isDurable(only.shard) };
+}
+
+interface OnlyPlace {
+  readonly shard: ShardIndex;
+  readonly lines: readonly PlacedLine[];
+  /** Whether the rows are some of many. */
+  readonly isSplit: boolean;
+}
+
+/** The shard of all lines, where that is known without asking and they need no cart; or null. */
+function onlyPlace(parts: Parts, lines: readonly Line[]): OnlyPlace | null {
+  const { layouts } = parts.hot;
+  const [first] = lines;
+  if (lines.length === 1 && first !== undefined && layouts.known(first.sku_id)?.earlier.length === 0) {
+    const { shard, ...line } = placeByLayout(parts, first);
+    return { shard, lines: [line], isSplit: true };
   }
-  return deductWithPatience(parts, order, deadlineMs);
-}
-
-function deductionOf({ order_id, lines }: Order): Deduct {
-  return { kind: 'deduct', order_id, lines };
-}
-
-/** The shard that owns all of some lines, or null. */
-function onlyShard(lines: readonly Line[], map: SlotMap): ShardIndex | null {
   let only: ShardIndex | null = null;
   for (const { sku_id } of lines) {
-    const shard = map.shardOf(sku_id);
-    if (only !== null && shard !== only) return null;
+    const shard = parts.routing.map.shardOf(sku_id);
+    if ((only !== null && shard !== only) || layouts.known(sku_id) !== null) return null;
     only = shard;
   }
-  return only;
+  return only === null ? null : { shard: only, lines, isSplit: false };
 }
 
-/** Waits for carts that are in the way, asks for the owners again, sells over several shards. */
-async function deductWithPatience(parts: Parts, order: Order, deadlineMs: DeadlineMs): Promise<OrderAnswer> {
-  const outcome = await parts.routing.onOwners<OrderOutcome>(async (map) => {
-    const [first, ...others] = groupByShard(order.lines, map).keys();
-    if (first === undefined) throw new Error('an order has at least one line');
-    if (others.length > 0) return sellCart(parts, order, deadlineMs);
-    const ended = await pastHolds<DeductOutcome>(parts, deadlineMs, deadlineMs, () =>
-      applyOperation(parts.engine, first, deductionOf(order), deadlineMs),
-    );
-    // Never "sold out": what undecided carts hold may come back.
-    return ended.is === 'pending' ? { is: 'not_done', reason: 'undecided carts were in the way for the whole time' } : ended;
-  });
+function applyOnce(parts: Parts, { order_id }: Order, { shard, lines, isSplit }: OnlyPlace, deadlineMs: DeadlineMs): Promise<DeductOutcome> {
+  const operation = { kind: 'deduct', order_id, lines } as const;
+  return isSplit ? applyFunded(parts, shard, operation, deadlineMs) : applyOperation(parts.engine, shard, operation, deadlineMs);
+}
+
+/** Waits for carts that are in the way, looks for the right place again, sells over several shards. */
+async function deductWithPatience(parts: Parts, order: Order, deadlineMs: DeadlineMs, first: Misplaced | null): Promise<OrderAnswer> {
+  let shards: readonly ShardIndex[] = [];
+  const outcome = await onHomes<Line, OrderOutcome>(
+    parts,
+    order.lines,
+    deadlineMs,
+    async (placed) => {
+      const [only, ...others] = byShard(placed);
+      if (only === undefined) throw new Error('an order has at least one line');
+      shards = [only[0], ...others.map(([shard]) => shard)];
+      if (others.length > 0) {
+        // Also the shard of its record, which is where it is decided.
+        shards = [...shards, parts.routing.map.shardOf(order.order_id)];
+        return sellCart(parts, order, deadlineMs);
+      }
+      const ended = await pastHolds<DeductOutcome>(parts, deadlineMs, deadlineMs, only[0], () => applyAlone(parts, order, only, deadlineMs));
+      // Never "sold out": what undecided carts hold may come back.
+      return ended.is === 'pending' ? { is: 'not_done', reason: 'undecided carts were in the way for the whole time' } : ended;
+    },
+    first,
+  );
   // Asked afterwards: before, a shard that had not been reached yet was not known.
-  return { outcome, durable: shardsOf(parts, order).every((shard) => parts.shards.isDurable(shard)) };
+  return { outcome, durable: shards.every((shard) => parts.shards.isDurable(shard)) };
 }
 
-/** Of a cart also the shard of its record, which is where it is decided. */
-function shardsOf({ routing }: Parts, { order_id, lines }: Order): number[] {
-  const shards = [...groupByShard(lines, routing.map).keys()];
-  return shards.length > 1 ? [...shards, routing.map.shardOf(order_id)] : shards;
+function applyAlone(parts: Parts, { order_id }: Order, [shard, lines]: readonly [ShardIndex, readonly At<Line>[]], deadlineMs: DeadlineMs): Promise<DeductOutcome> {
+  return applyFunded(parts, shard, { kind: 'deduct', order_id, lines: lines.map(placedOf) }, deadlineMs);
+}
+
+function placedOf({ sku_id, order_detail_id, quantity, row }: At<Line>): PlacedLine {
+  return row === undefined ? { sku_id, order_detail_id, quantity } : { sku_id, order_detail_id, quantity, row };
 }

@@ -1,8 +1,8 @@
 import { flowKeyText } from '../core/nouns.ts';
 import type { DeadlineMs, Flow, FlowKey, ShardIndex } from '../core/nouns.ts';
-import type { NotDone, NotMine } from '../core/outcome.ts';
-import { groupByShard } from '../core/plan.ts';
+import type { Misplaced, NotDone } from '../core/outcome.ts';
 import { freeEach } from './freeHolds.ts';
+import { byShard, onHomes } from './hot/placing.ts';
 import type { Parts } from './parts.ts';
 
 /** A deduction and where it lies. */
@@ -24,7 +24,7 @@ export interface FoundDeductions {
 export async function findDeductions(parts: Parts, keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<FoundDeductions | NotDone> {
   for (;;) {
     const answer = await readAll(parts, keys, deadlineMs);
-    const holds = answer.is === 'found' ? answer.deductions.flatMap((found) => (found?.flow.status === 'pending' ? [found.flow] : [])) : [];
+    const holds = answer.is === 'found' ? answer.deductions.flatMap((found) => (found?.flow.status === 'pending' ? [{ ...found.flow, shard: found.shard }] : [])) : [];
     if (holds.length === 0) return answer;
     const freed = await freeEach(parts, holds, deadlineMs);
     // Of a cart that cannot be asked nobody knows whether it is pending still.
@@ -33,12 +33,12 @@ export async function findDeductions(parts: Parts, keys: readonly FlowKey[], dea
   }
 }
 
-function readAll({ routing, reader }: Parts, keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<FoundDeductions | NotDone> {
-  return routing.onOwners<FoundDeductions | NotDone>(async (map) => {
-    const groups = [...groupByShard(keys, map)];
-    const answers = await Promise.all(groups.map(async ([shard, ofShard]) => ({ shard, answer: await reader.findFlows(shard, ofShard, deadlineMs) })));
+function readAll(parts: Parts, keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<FoundDeductions | NotDone> {
+  return onHomes<FlowKey, FoundDeductions | NotDone>(parts, keys, deadlineMs, async (placed) => {
+    const groups = [...byShard(placed)];
+    const answers = await Promise.all(groups.map(async ([shard, ofShard]) => ({ shard, answer: await parts.reader.findFlows(shard, ofShard, deadlineMs) })));
     const found = new Map<string, FoundDeduction>();
-    let failure: NotDone | NotMine | null = null;
+    let failure: NotDone | Misplaced | null = null;
     for (const { shard, answer } of answers) {
       const flows = answer.is === 'found' ? answer.flows : [];
       if (answer.is !== 'found') failure = answer;

@@ -1,10 +1,10 @@
 import { flowKeyText } from '../core/nouns.ts';
-import type { CartKey, DeadlineMs, Line, ShardIndex } from '../core/nouns.ts';
-import { groupByShard } from '../core/plan.ts';
+import type { CartKey, CartLine, DeadlineMs, ShardIndex } from '../core/nouns.ts';
 import type { Auditor } from '../core/ports.ts';
 import { cartDifference, judgeCart } from '../core/reconciliation.ts';
 import type { DecidedCart, OverdueHold, ShelfDifference, SoldFlow } from '../core/reconciliation.ts';
 import { batchesOf, cartText, piecesOf } from './cartBatches.ts';
+import { byShard } from './hot/placing.ts';
 import type { Routing } from './routing.ts';
 import type { Unread } from './unread.ts';
 
@@ -43,10 +43,10 @@ export async function followCarts(parts: CartParts, shard: ShardIndex, only: str
 
 /** Looks once more at the carts that some differences are about. */
 export async function followAgain(parts: CartParts, differences: readonly ShelfDifference[], deadlineMs: DeadlineMs): Promise<ShelfDifference[]> {
-  const carts = new Map<string, DecidedCart & { readonly lines: Line[] }>();
-  for (const { cart, kind, sku_id, expected, actual, order_detail_ids: [order_detail_id] } of differences) {
+  const carts = new Map<string, DecidedCart & { readonly lines: CartLine[] }>();
+  for (const { cart, kind, shard, sku_id, expected, actual, order_detail_ids: [order_detail_id] } of differences) {
     if (cart === null || order_detail_id === undefined || kind === 'hold_left') continue;
-    const line = { sku_id, order_detail_id, quantity: Number(kind === 'cart_line' ? expected : actual) };
+    const line = { sku_id, order_detail_id, shard, quantity: Number(kind === 'cart_line' ? expected : actual) };
     const known = carts.get(cartText(cart));
     if (known === undefined) carts.set(cartText(cart), { ...cart, state: kind === 'cart_line' ? 'committed' : 'aborted', lines: [line] });
     else known.lines.push(line);
@@ -103,7 +103,7 @@ async function judgeCarts(parts: CartParts, carts: readonly DecidedCart[], deadl
 /** Records without lines were written by who found none; what such a cart sold can only be found among the flows. */
 async function judgeBareCarts({ routing, auditor, unread }: CartParts, bare: readonly CartKey[], only: string | null, deadlineMs: DeadlineMs): Promise<ShelfDifference[]> {
   if (bare.length === 0) return [];
-  const shards = only === null ? [...routing.map.slotCounts().keys()] : [routing.map.shardOf(only)];
+  const shards = [...routing.map.slotCounts().keys()];
   const found: ShelfDifference[] = [];
   for (const shard of shards) {
     const flows = await unread.read(shard, () => auditor.findFlowsOfCarts(shard, bare, only === null ? null : [only], deadlineMs));
@@ -113,9 +113,10 @@ async function judgeBareCarts({ routing, auditor, unread }: CartParts, bare: rea
 }
 
 /** @returns the flow of every line that was looked for, null where none stands; lines on shards that cannot be read are missing */
-async function readFlows({ routing, auditor, unread }: CartParts, lines: readonly Line[], deadlineMs: DeadlineMs): Promise<Map<string, SoldFlow | null>> {
+async function readFlows({ routing, auditor, unread }: CartParts, lines: readonly CartLine[], deadlineMs: DeadlineMs): Promise<Map<string, SoldFlow | null>> {
   const looked = new Map<string, SoldFlow | null>();
-  const ofShards = [...groupByShard(lines, routing.map)].map(async ([shard, ofShard]) => {
+  const placed = lines.map((line) => ({ ...line, shard: line.shard ?? routing.map.shardOf(line.sku_id) }));
+  const ofShards = [...byShard(placed)].map(async ([shard, ofShard]) => {
     // One after the other: a shard has few connections for all who read it, and few places to wait.
     for (const some of piecesOf(ofShard, KEYS_AT_A_TIME)) {
       const flows = await unread.read(shard, () => auditor.readFlows(shard, some, deadlineMs));

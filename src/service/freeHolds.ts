@@ -1,9 +1,10 @@
 import { flowKeyText } from '../core/nouns.ts';
-import type { CartKey, DeadlineMs, Hold, Verdict } from '../core/nouns.ts';
+import type { CartKey, DeadlineMs, FoundHold, Line, ShardIndex, Verdict } from '../core/nouns.ts';
 import type { NotDone, Pending, Unknown } from '../core/outcome.ts';
-import { groupByShard } from '../core/plan.ts';
 import type { CartJudged } from '../core/ports.ts';
 import { applyOperation } from './applyOperation.ts';
+import { byShard, PAST } from './hot/placing.ts';
+import type { At } from './hot/placing.ts';
 import type { Parts } from './parts.ts';
 import { Sharing } from './sharing.ts';
 
@@ -25,6 +26,7 @@ export function shareFreeing(): Sharing<Freed> {
  * Does something that carts may be in the way of. Whoever meets a hold settles it by its cart's record; while that is
  * open it is waited for.
  *
+ * @param shard where the work is done
  * @param waitUntilMs after it nobody waits for an open cart; what has been decided is settled all the same
  * @returns `pending` only when a cart that is open is still in the way
  */
@@ -32,12 +34,13 @@ export async function pastHolds<T extends { readonly is: string }>(
   parts: Parts,
   deadlineMs: DeadlineMs,
   waitUntilMs: DeadlineMs,
+  shard: ShardIndex,
   work: () => Promise<T | Pending>,
 ): Promise<T | Pending | NotDone> {
   for (;;) {
     const outcome = await work();
     if (!isPending(outcome)) return outcome;
-    const freed = await freeHolds(parts, someOf(outcome.holds), deadlineMs);
+    const freed = await freeHolds(parts, someOf(outcome.holds).map((hold) => ({ shard, ...hold })), deadlineMs);
     if (performance.now() >= (freed === 'open' ? waitUntilMs : deadlineMs)) {
       return freed === 'open' ? outcome : { is: 'not_done', reason: 'the holds of a cart could not be settled in time' };
     }
@@ -46,14 +49,14 @@ export async function pastHolds<T extends { readonly is: string }>(
 }
 
 /** Settles those holds whose carts are decided. */
-export async function freeHolds(parts: Parts, holds: readonly Hold[], deadlineMs: DeadlineMs): Promise<Freed> {
+export async function freeHolds(parts: Parts, holds: readonly FoundHold[], deadlineMs: DeadlineMs): Promise<Freed> {
   const freed = await freeEach(parts, holds, deadlineMs);
   if (freed.has('settled')) return 'settled';
   return freed.has('open') ? 'open' : 'unreachable';
 }
 
 /** The same, for who must know of each. @returns everything that became of one of them */
-export async function freeEach(parts: Parts, holds: readonly Hold[], deadlineMs: DeadlineMs): Promise<ReadonlySet<Freed>> {
+export async function freeEach(parts: Parts, holds: readonly FoundHold[], deadlineMs: DeadlineMs): Promise<ReadonlySet<Freed>> {
   // Work of its own deadline is not begun for who has no time left: a late round of the sweeper must not begin all at once.
   if (performance.now() >= deadlineMs) return new Set(['unreachable']);
   const freed = [...byCart(holds)].map(async ([cart, ofCart]) => {
@@ -64,14 +67,14 @@ export async function freeEach(parts: Parts, holds: readonly Hold[], deadlineMs:
   return new Set(await Promise.all(freed));
 }
 
-async function freeCart(parts: Parts, holds: readonly Hold[], deadlineMs: DeadlineMs): Promise<Freed> {
+async function freeCart(parts: Parts, holds: readonly FoundHold[], deadlineMs: DeadlineMs): Promise<Freed> {
   const [first] = holds;
   if (first === undefined) return 'settled';
   const judged = await judgeCart(parts, first, deadlineMs);
   if (judged.is !== 'judged') return 'unreachable';
   if (judged.state === 'open') return 'open';
   // A flow that stands has its quantity; this one is used only where none does.
-  const lines = holds.map((hold) => ({ ...hold, quantity: 1 }));
+  const lines = holds.map(({ sku_id, order_detail_id, shard }) => ({ sku_id, order_detail_id, quantity: 1, shard }));
   return (await settleCart(parts, first, lines, judged.state, deadlineMs)) ? 'settled' : 'unreachable';
 }
 
@@ -80,17 +83,19 @@ export function judgeCart(parts: Parts, cart: CartKey, deadlineMs: DeadlineMs): 
   return parts.routing.onOwners<CartJudged | NotDone | Unknown>((map) => parts.carts.judge(map.shardOf(cart.order_id), cart, deadlineMs));
 }
 
-/** Carries a verdict out on every shard of some lines. @returns whether it now stands on all of them */
+/** Carries a verdict out where the lines of a cart are held. @returns whether it now stands on all these shards */
 export async function settleCart(
   parts: Parts,
   { order_id, attempt }: CartKey,
-  lines: readonly { readonly sku_id: string; readonly order_detail_id: string; readonly quantity: number }[],
+  lines: readonly At<Line>[],
   verdict: Verdict,
   deadlineMs: DeadlineMs,
 ): Promise<boolean> {
   const settled = await parts.routing.onOwners<{ is: 'settled' } | { is: 'not_done'; reason: string }>(async (map) => {
+    // What lies where its slot does not is a row of a split SKU, or was.
+    const named = lines.map((line) => (line.row === undefined && line.shard !== map.shardOf(line.sku_id) ? { ...line, row: PAST } : line));
     const outcomes = await Promise.all(
-      [...groupByShard(lines, map)].map(([shard, ofShard]) =>
+      [...byShard(named)].map(([shard, ofShard]) =>
         applyOperation(parts.engine, shard, { kind: 'settle', order_id, attempt, verdict, lines: ofShard }, deadlineMs),
       ),
     );
@@ -105,7 +110,7 @@ export function pause(ms: number = Math.random() * PAUSE_MS_MAX): Promise<void> 
 }
 
 /** A few of many: who lacks units needs some of them back, and hundreds who wait must not ask for everything at once. */
-function someOf(holds: readonly Hold[]): Hold[] {
+function someOf<H>(holds: readonly H[]): H[] {
   const first = Math.floor(Math.random() * holds.length);
   return [...holds.slice(first), ...holds.slice(0, first)].slice(0, HOLDS_ASKED_MAX);
 }
@@ -114,8 +119,8 @@ function isPending(outcome: { readonly is: string }): outcome is Pending {
   return outcome.is === 'pending';
 }
 
-function byCart(holds: readonly Hold[]): Map<string, Hold[]> {
-  const groups = new Map<string, Hold[]>();
+function byCart(holds: readonly FoundHold[]): Map<string, FoundHold[]> {
+  const groups = new Map<string, FoundHold[]>();
   for (const hold of holds) {
     const key = `${hold.order_id}\0${hold.attempt}`;
     groups.set(key, [...(groups.get(key) ?? []), hold]);

@@ -2,6 +2,7 @@ import type { Heat } from '../core/heat.ts';
 import type { CartRecords, ShardOverview, StockEngine, StockReader } from '../core/ports.ts';
 import type { Afterwork } from './afterwork.ts';
 import type { Freed } from './freeHolds.ts';
+import type { Hot } from './hot/hot.ts';
 import type { Places } from './places.ts';
 import type { Routing } from './routing.ts';
 import type { Sharing } from './sharing.ts';
@@ -19,4 +20,5 @@ export interface Parts {
   /** For holds that many meet at once. */
   readonly freeing: Sharing<Freed>;
   readonly heat: Heat;
+  readonly hot: Hot;
 }

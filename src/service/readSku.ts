@@ -1,25 +1,58 @@
-import type { DeadlineMs, ShardIndex, StockRow } from '../core/nouns.ts';
+import type { DeadlineMs, RowPlace } from '../core/nouns.ts';
 import type { NotDone } from '../core/outcome.ts';
-import type { StockReader } from '../core/ports.ts';
-import type { Routing } from './routing.ts';
+import { collect, isSteady } from './hot/collect.ts';
+import type { Collected } from './hot/collect.ts';
+import type { Parts } from './parts.ts';
 
 /** What is left of a SKU, and where. */
 export interface SkuStock {
   readonly is: 'found';
-  readonly shard: ShardIndex;
-  /** None for an unknown SKU. */
-  readonly rows: readonly StockRow[];
+  readonly mode: 'single' | 'hot';
+  readonly leaved_amount: number;
+  /** Those that take orders; none for an unknown SKU. */
+  readonly rows: readonly (RowPlace & { readonly leaved_amount: number })[];
 }
 
-/** Reads what is left of a SKU from its primary. */
-export function readSku(
-  parts: { readonly routing: Routing; readonly reader: StockReader },
-  sku_id: string,
-  deadlineMs: DeadlineMs,
-): Promise<SkuStock | NotDone> {
-  return parts.routing.onOwners<SkuStock | NotDone>(async (map) => {
+/** Looks at a split SKU, at most: while units go from row to row two looks differ. */
+const LOOKS_MAX = 4;
+
+/** Reads what is left of a SKU from its primaries. Of a split one the rows are read side by side while it sells. */
+export async function readSku(parts: Pick<Parts, 'routing' | 'reader' | 'hot'>, sku_id: string, deadlineMs: DeadlineMs): Promise<SkuStock | NotDone> {
+  const answer = await parts.routing.onOwners(async (map) => {
     const shard = map.shardOf(sku_id);
-    const answer = await parts.reader.readStock(shard, sku_id, deadlineMs);
-    return answer.is === 'found' ? { ...answer, shard } : answer;
+    const read = await parts.reader.readStock(shard, sku_id, deadlineMs);
+    return read.is === 'found' ? { ...read, shard } : read;
   });
+  if (answer.is !== 'found') return answer;
+  const { shard, rows } = answer;
+  if (rows.some(({ isSplit }) => isSplit)) return readSplit(parts, sku_id, deadlineMs);
+  return {
+    is: 'found',
+    mode: 'single',
+    leaved_amount: rows.reduce((sum, row) => sum + row.leaved_amount, 0),
+    rows: rows.map(({ sub_row, leaved_amount }) => ({ shard, sub_row, leaved_amount })),
+  };
+}
+
+async function readSplit({ hot }: Pick<Parts, 'hot'>, sku_id: string, deadlineMs: DeadlineMs): Promise<SkuStock | NotDone> {
+  const loaded = await hot.layouts.loadUsable(sku_id, deadlineMs);
+  if (loaded.is === 'not_done') return loaded;
+  const { layout } = loaded;
+  if (layout === null) return { is: 'not_done', reason: 'a row is split and has no layout' };
+  let state: Collected = await collect(hot.rows, layout, deadlineMs);
+  for (let looks = 1; looks < LOOKS_MAX; looks += 1) {
+    const again = await collect(hot.rows, layout, deadlineMs);
+    const isSure = isSteady(state, again);
+    state = again;
+    if (isSure) break;
+  }
+  if (state.fault !== null) return { is: 'not_done', reason: state.fault };
+  const inPlace = state.rows.filter(({ sub_row, shard }) => layout.places[sub_row] === shard).sort((a, b) => a.sub_row - b.sub_row);
+  return {
+    is: 'found',
+    mode: layout.places.length > 1 ? 'hot' : 'single',
+    // What is on its way is left too.
+    leaved_amount: state.transfers.reduce((sum, { amount }) => sum + amount, state.leaved),
+    rows: inPlace.map(({ shard, sub_row, leaved_amount }) => ({ shard, sub_row, leaved_amount })),
+  };
 }

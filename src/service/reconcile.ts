@@ -6,7 +6,6 @@ import type { ShardAudit, ShelfDifference } from '../core/reconciliation.ts';
 import { followAgain, followCarts, followHolds } from './followCarts.ts';
 import { pause } from './freeHolds.ts';
 import { inWidth } from './inWidth.ts';
-import { readSku } from './readSku.ts';
 import type { Routing } from './routing.ts';
 import { Unread } from './unread.ts';
 
@@ -69,17 +68,15 @@ export interface NoSuchSku {
 export async function reconcile(parts: ReconcileParts, options: ReconcileOptions): Promise<Reconciled | NoSuchSku | NotDone> {
   const { sku_id, deadlineMs, shardCount } = options;
   await parts.routing.refresh();
-  let owner: ShardIndex | null = null;
   if (sku_id !== null) {
-    const sku = await readSku(parts, sku_id, soon(deadlineMs));
+    const sku = await parts.routing.onOwners((map) => parts.reader.readStock(map.shardOf(sku_id), sku_id, soon(deadlineMs)));
     if (sku.is !== 'found') return sku;
     if (sku.rows.length === 0) return { is: 'unknown' };
-    owner = sku.shard;
   }
   const all = Array.from({ length: shardCount }, (_, shard): ShardIndex => shard);
   const firstLook = { ...parts, unread: new Unread() };
   const first = await inWidth(all, WIDTH, async (shard) => {
-    const looked = await lookFirst(firstLook, shard, { sku_id, isOwner: owner === null || owner === shard, deadlineMs });
+    const looked = await lookFirst(firstLook, shard, { sku_id, deadlineMs });
     options.onShard?.(shard);
     return looked;
   });
@@ -110,14 +107,13 @@ const NOTHING: ShardAudit = { sku_count: 0, flow_count: 0, differences: [], over
 
 interface FirstLook {
   readonly sku_id: string | null;
-  /** Whether the only SKU to be looked at lies on this shard. */
-  readonly isOwner: boolean;
   readonly deadlineMs: DeadlineMs;
 }
 
-async function lookFirst(parts: LookParts, shard: ShardIndex, { sku_id, isOwner, deadlineMs }: FirstLook): Promise<Looked> {
+async function lookFirst(parts: LookParts, shard: ShardIndex, { sku_id, deadlineMs }: FirstLook): Promise<Looked> {
   const { auditor, unread } = parts;
-  const audit = isOwner ? await unread.insist(shard, () => auditor.audit(shard, sku_id === null ? null : [sku_id], deadlineMs)) : NOTHING;
+  // Of one SKU too: its rows may lie on any shard, and what lies on none is quickly counted.
+  const audit = await unread.insist(shard, () => auditor.audit(shard, sku_id === null ? null : [sku_id], deadlineMs));
   if (audit === null) return { shard, ...NOTHING };
   const held = await unread.insist(shard, () => followHolds(parts, shard, audit.overdue, deadlineMs));
   const sold = await unread.insist(shard, () => followCarts(parts, shard, sku_id, deadlineMs));
@@ -146,11 +142,12 @@ async function lookAgain(parts: LookParts, shard: ShardIndex, suspicions: readon
 
 /** Acts only where the row and its journal differ by the same both times; whatever else is wrong is for people to judge. */
 async function mendOne(parts: ReconcileParts, suspicions: readonly ShelfDifference[], difference: ShelfDifference, options: ReconcileOptions): Promise<MendedDifference> {
-  const { kind, shard, sku_id } = difference;
+  const { kind, shard, sku_id, sub_row = 0 } = difference;
   const delta = Number(gapOf(difference));
-  const earlier = suspicions.find((suspicion) => suspicion.kind === kind && suspicion.shard === shard && suspicion.sku_id === sku_id);
+  const earlier = suspicions.find((suspicion) => suspicion.kind === kind && suspicion.shard === shard && suspicion.sku_id === sku_id && (suspicion.sub_row ?? 0) === sub_row);
   const isSteady = earlier !== undefined && gapOf(earlier) === gapOf(difference) && Number.isSafeInteger(delta);
-  if (options.mendAs === undefined || kind !== 'leaved_amount' || !isSteady) return { ...difference, adjustment_id: null };
+  // Adjustments are of the first row.
+  if (options.mendAs === undefined || kind !== 'leaved_amount' || sub_row !== 0 || !isSteady) return { ...difference, adjustment_id: null };
   const adjustment_id = `${options.mendAs}-${shard}`;
   const reason = `reconciliation: ${difference.actual} left by the row, ${difference.expected} by its journal`;
   const mended = await parts.auditor.mend(shard, { kind: 'adjust', sku_id, adjustment_id, delta, reason }, soon(options.deadlineMs));

@@ -2,13 +2,14 @@ import { flowKeyText } from '../core/nouns.ts';
 import type { CartKey, DeadlineMs, Line, ShardIndex, Verdict } from '../core/nouns.ts';
 import { refusedLines } from '../core/outcome.ts';
 import type { Deducted, DeductedLine, HoldOutcome, NotDone, Refused, Unknown } from '../core/outcome.ts';
-import { groupByShard } from '../core/plan.ts';
 import type { CartBegun, CartJudged, CartStands } from '../core/ports.ts';
 import { judgeStanding } from '../core/standing.ts';
-import { applyOperation } from './applyOperation.ts';
 import type { Shares } from './crowd.ts';
 import { findDeductions } from './findDeductions.ts';
 import { pastHolds, pause, settleCart } from './freeHolds.ts';
+import { applyFunded } from './hot/applyFunded.ts';
+import { byShard, isMisplaced, Placing } from './hot/placing.ts';
+import type { At } from './hot/placing.ts';
 import type { Parts } from './parts.ts';
 
 interface Order {
@@ -56,9 +57,12 @@ function sharesOf({ order_id, lines }: Order): Shares {
 async function attemptUntil(parts: Parts, order: Order, deadlineMs: DeadlineMs): Promise<Ended> {
   let inTurn = false;
   let force = false;
+  const placing = new Placing(parts, order.lines);
   while (performance.now() + ATTEMPT_MS < deadlineMs) {
+    const placed = await placing.place(deadlineMs);
+    if ('is' in placed) return placed;
     const begun = await parts.routing.onOwners<CartBegun | CartStands | NotDone | Unknown>((map) =>
-      parts.carts.begin(map.shardOf(order.order_id), order, force, deadlineMs),
+      parts.carts.begin(map.shardOf(order.order_id), { ...order, lines: placed }, force, deadlineMs),
     );
     // A record that may stand is open, and nobody will commit it.
     if (begun.is === 'unknown') return { is: 'not_done', reason: begun.reason };
@@ -68,7 +72,7 @@ async function attemptUntil(parts: Parts, order: Order, deadlineMs: DeadlineMs):
       if (replay !== null) return replay;
       force = true;
     } else if (begun.is === 'begun') {
-      const ended = await attempt(parts, order, begun.attempt, inTurn, deadlineMs);
+      const ended = await attempt(parts, { ...order, lines: placed }, { begun: begun.attempt, inTurn, placing }, deadlineMs);
       if (ended.is !== 'again') return ended;
       inTurn = true;
       await pause(Math.random() * PAUSE_MS_MAX);
@@ -92,9 +96,21 @@ async function replayOf(parts: Parts, { order_id, lines }: Order, deadlineMs: De
   return { is: 'deducted', lines: answered };
 }
 
+interface PlacedOrder extends Order {
+  readonly lines: readonly At<Line>[];
+}
+
+interface Attempt {
+  /** The number of its record. */
+  readonly begun: number;
+  readonly inTurn: boolean;
+  /** Told what was asked in the wrong place. */
+  readonly placing: Placing<Line>;
+}
+
 /** One attempt from its first hold to its end. */
-async function attempt(parts: Parts, order: Order, number: number, inTurn: boolean, deadlineMs: DeadlineMs): Promise<Ended | Again> {
-  const cart: CartKey = { order_id: order.order_id, attempt: number };
+async function attempt(parts: Parts, order: PlacedOrder, { begun, inTurn, placing }: Attempt, deadlineMs: DeadlineMs): Promise<Ended | Again> {
+  const cart: CartKey = { order_id: order.order_id, attempt: begun };
   const holds = await holdAll(parts, cart, order.lines, inTurn, deadlineMs);
   const fault = holds.find((hold) => hold.fault !== null)?.fault ?? null;
   if (fault !== null) {
@@ -107,8 +123,9 @@ async function attempt(parts: Parts, order: Order, number: number, inTurn: boole
     const ended = endOf(order.lines, holds);
     const undone = giveUp(parts, cart, holds);
     parts.afterwork.add(() => undone);
-    if (ended.is === 'again') await orUntil(deadlineMs, Promise.all([undone, isStale(holds) ? parts.routing.refresh() : null]));
-    return ended;
+    if (ended.is !== 'again') return ended;
+    const [failure] = await Promise.all([learnFrom(placing, holds, deadlineMs), orUntil(deadlineMs, undone)]);
+    return failure ?? ended;
   }
   if (lines.every(({ replayed }) => replayed)) {
     parts.afterwork.add(() => giveUp(parts, cart, holds));
@@ -117,8 +134,8 @@ async function attempt(parts: Parts, order: Order, number: number, inTurn: boole
   const decided = await decide(parts, cart, 'committed', deadlineMs);
   if (decided.is === 'unknown') return decided;
   if (decided.is === 'judged' && decided.state === 'committed') {
-    const fresh = lines.filter(({ replayed }) => !replayed);
-    parts.afterwork.add(() => settleUntil(parts, cart, fresh, 'committed'));
+    const fresh = new Set(lines.filter(({ replayed }) => !replayed).map(flowKeyText));
+    parts.afterwork.add(() => settleUntil(parts, cart, order.lines.filter((line) => fresh.has(flowKeyText(line))), 'committed'));
     return { is: 'deducted', lines };
   }
   // Not committed, and nobody else commits: another gateway aborted it as too slow, or its shard did not take the verdict.
@@ -130,20 +147,20 @@ async function attempt(parts: Parts, order: Order, number: number, inTurn: boole
 }
 
 interface HeldShard {
-  readonly lines: readonly Line[];
+  readonly lines: readonly At<Line>[];
   readonly outcome: HoldOutcome;
   /** What no code foresaw; the outcome is unknown then. */
   readonly fault: Error | null;
 }
 
 /** Holds on all shards at once; or in turn, where whoever waits for a lower shard holds nothing on a higher one. */
-async function holdAll(parts: Parts, cart: CartKey, lines: readonly Line[], inTurn: boolean, deadlineMs: DeadlineMs): Promise<HeldShard[]> {
-  const groups = [...groupByShard(lines, parts.routing.map)].sort(([a], [b]) => a - b);
-  const holdOn = async ([shard, ofShard]: readonly [ShardIndex, readonly Line[]]): Promise<HeldShard> => {
+async function holdAll(parts: Parts, cart: CartKey, lines: readonly At<Line>[], inTurn: boolean, deadlineMs: DeadlineMs): Promise<HeldShard[]> {
+  const groups = [...byShard(lines)].sort(([a], [b]) => a - b);
+  const holdOn = async ([shard, ofShard]: readonly [ShardIndex, readonly At<Line>[]]): Promise<HeldShard> => {
     const operation = { kind: 'hold', ...cart, lines: ofShard } as const;
     const waitUntilMs = inTurn ? deadlineMs - ATTEMPT_MS : 0;
     try {
-      const outcome = await pastHolds<HoldOutcome>(parts, deadlineMs, waitUntilMs, () => applyOperation(parts.engine, shard, operation, deadlineMs));
+      const outcome = await pastHolds<HoldOutcome>(parts, deadlineMs, waitUntilMs, shard, () => applyFunded(parts, shard, operation, deadlineMs));
       return { lines: ofShard, outcome, fault: null };
     } catch (error) {
       const fault = error instanceof Error ? error : new Error(String(error));
@@ -173,7 +190,7 @@ function answeredLines(lines: readonly Line[], holds: readonly HeldShard[]): Ded
 /** Aborts the record and undoes what is held, or may be. A shard that did not do what it was asked holds nothing. */
 async function giveUp(parts: Parts, cart: CartKey, holds: readonly HeldShard[]): Promise<void> {
   const held = holds.flatMap(({ lines, outcome }) => {
-    if (outcome.is === 'held') return outcome.lines.filter(({ replayed }) => !replayed);
+    if (outcome.is === 'held') return lines.filter((_, place) => outcome.lines[place]?.replayed === false);
     return outcome.is === 'unknown' ? lines : [];
   });
   // At once: whatever becomes of the record, nobody but this coordinator could have committed it.
@@ -182,7 +199,7 @@ async function giveUp(parts: Parts, cart: CartKey, holds: readonly HeldShard[]):
 }
 
 /** Carries a verdict out, again and again where a shard does not take it; in the end it is the sweeper's. */
-async function settleUntil(parts: Parts, cart: CartKey, lines: readonly Line[], verdict: Verdict): Promise<void> {
+async function settleUntil(parts: Parts, cart: CartKey, lines: readonly At<Line>[], verdict: Verdict): Promise<void> {
   const deadlineMs = performance.now() + SETTLE_MS;
   while (!(await settleCart(parts, cart, lines, verdict, deadlineMs)) && performance.now() < deadlineMs) await pause();
 }
@@ -192,14 +209,19 @@ async function orUntil(deadlineMs: DeadlineMs, work: Promise<unknown>): Promise<
   await Promise.race([work, pause(Math.max(0, deadlineMs - performance.now()))]);
 }
 
-/** Whether a shard did not own what it was asked for: the map is to be read again. */
-function isStale(holds: readonly HeldShard[]): boolean {
-  return holds.some(({ outcome }) => outcome.is === 'not_mine');
+/** What was held in the wrong place is to be found. @returns why it is no use to try again, or null */
+async function learnFrom(placing: Placing<Line>, holds: readonly HeldShard[], deadlineMs: DeadlineMs): Promise<NotDone | null> {
+  for (const { outcome } of holds) {
+    const failure = isMisplaced(outcome) ? await placing.learn(outcome, deadlineMs) : null;
+    if (failure !== null) return failure;
+  }
+  return null;
 }
 
 /** What an attempt that was not held as a whole says: what was refused on all shards, else why there is no verdict. */
 function endOf(lines: readonly Line[], holds: readonly HeldShard[]): Refused | NotDone | Again {
   const outcomes = holds.map(({ outcome }) => outcome);
+  if (outcomes.some(isMisplaced)) return { is: 'again' };
   const refusals = new Map(outcomes.flatMap((outcome) => (outcome.is === 'refused' ? outcome.lines : [])).map((line) => [flowKeyText(line), line]));
   if (refusals.size > 0) return refusedLines(lines.flatMap((line) => refusals.get(flowKeyText(line)) ?? []));
   const failed = outcomes.find((outcome): outcome is NotDone | Unknown => outcome.is === 'not_done' || outcome.is === 'unknown');

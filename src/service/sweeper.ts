@@ -66,7 +66,8 @@ export class Sweeper {
     this.#options.onSwept(shard, leftOver);
     // Records first: a hold whose cart is open cannot be settled. A few at a time: customers come first.
     for (const carts of chunks(leftOver?.carts ?? [])) await Promise.all(carts.map((cart) => judgeCart(this.#parts, cart, deadlineMs)));
-    for (const holds of chunks(leftOver?.holds ?? [])) await freeHolds(this.#parts, holds, deadlineMs).catch(this.#options.onFault);
+    for (const holds of chunks(leftOver?.holds ?? [])) await freeHolds(this.#parts, holds.map((hold) => ({ shard, ...hold })), deadlineMs).catch(this.#options.onFault);
+    await this.#parts.hot.keeper.sweep(shard);
   }
 }
 

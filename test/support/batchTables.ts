@@ -14,7 +14,7 @@ export class BatchTables {
   readonly #adjustments = new Map<string, number>();
 
   open({ sku_id, leaved_amount }: Open): void {
-    if (!this.#shelves.has(sku_id)) this.#shelves.set(sku_id, { leaved_amount, held_amount: 0, isOnSale: true });
+    if (!this.#shelves.has(sku_id)) this.#shelves.set(sku_id, { leaved_amount, held_amount: 0, epoch: 0, isOpen: true, isOnSale: true });
   }
 
   sell({ sku_id, state, from }: SetSale): void {
@@ -28,7 +28,7 @@ export class BatchTables {
 
   /** What a look for these operations finds. */
   read(operations: readonly Batchable[]): Reading {
-    const reading = { flows: new Map<string, LedgerFlow | null>(), shelves: new Map<string, ShelfRow | null>(), returns: new Map<string, number | null>(), adjustments: new Map<string, number | null>() };
+    const reading = { flows: new Map<string, LedgerFlow | null>(), shelves: new Map<string, ShelfRow | null>(), returns: new Map<string, number | null>(), adjustments: new Map<string, number | null>(), transfers: new Map<string, boolean>() };
     const readFlow = (key: FlowKey): void => {
       const text = flowKeyText(key);
       reading.flows.set(text, this.#flows.get(text) ?? null);

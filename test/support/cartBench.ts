@@ -14,6 +14,7 @@ import { Routing } from '../../src/service/routing.ts';
 import { Sweeper } from '../../src/service/sweeper.ts';
 import { ENGINE_OF, openShards } from './engines.ts';
 import type { EngineName } from './engines.ts';
+import { hotParts } from './hotParts.ts';
 import { stack } from './setup.ts';
 
 export const WAIT_MS = 10_000;
@@ -40,7 +41,8 @@ export function openCartBench(shards: readonly Shard[] = openShards(stack()), en
   const afterwork = new Afterwork((error) => {
     throw error;
   });
-  const parts: Parts = { routing: new Routing(map, reader, SHARDS), engine, reader, carts, shards: reader, afterwork, cartPlaces: new Places(16, 1_000), freeing: shareFreeing(), heat: new Heat() };
+  const routing = new Routing(map, reader, SHARDS);
+  const parts: Parts = { routing, engine, reader, carts, shards: reader, afterwork, cartPlaces: new Places(16, 1_000), freeing: shareFreeing(), heat: new Heat(), hot: hotParts(shards, routing, engine) };
   const apply: CartBench['apply'] = async (operation) => {
     const sku_id = 'lines' in operation ? operation.lines[0]?.sku_id : operation.sku_id;
     const [outcome] = await engine.apply(map.shardOf(sku_id ?? ''), [operation], performance.now() + WAIT_MS);

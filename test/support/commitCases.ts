@@ -1,4 +1,4 @@
-import type { CartKey, Line } from '../../src/core/nouns.ts';
+import type { CartKey, Line, Transfer } from '../../src/core/nouns.ts';
 import type { Operation } from '../../src/core/operation.ts';
 import type { Auditor, CartRecords, StockEngine } from '../../src/core/ports.ts';
 import { age } from './cartRows.ts';
@@ -68,6 +68,8 @@ const decide = ({ carts, shard, deadline }: Hands, ids: CommitIds, verdict: 'com
   carts.decide(shard, cartOf(ids), verdict, deadline());
 const judge = ({ carts, shard, deadline }: Hands, ids: CommitIds) => carts.judge(shard, cartOf(ids), deadline());
 
+const transferOf = ({ shard }: Hands, { sku }: CommitIds): Transfer => ({ sku_id: sku, transfer_id: 'ab'.repeat(16), amount: 3, from: { shard, sub_row: 0 }, to: { shard, sub_row: 0 } });
+
 const afterOpen =
   (...steps: readonly ((hands: Hands, ids: CommitIds) => Promise<unknown>)[]) =>
   async (hands: Hands, ids: CommitIds): Promise<void> => {
@@ -123,6 +125,8 @@ export const COMMIT_CASES: Readonly<Record<Operation['kind'] | Exclude<keyof Car
     { name: 'cancellation of half an order', prepare: afterOpen((hands, ids) => deduct(hands, ids, firstOf(ids))), change: cancel },
     { name: 'cancellation of an undone hold', prepare: afterOpen(...undoneHold), change: cancel },
   ],
+  send: [{ name: 'units that leave their row', prepare: open, change: (hands, ids) => apply(hands, { kind: 'send', ...transferOf(hands, ids) }) }],
+  receive: [{ name: 'units that come', prepare: open, change: (hands, ids) => apply(hands, { kind: 'receive', ...transferOf(hands, ids) }) }],
   sale: [
     {
       name: 'pause',

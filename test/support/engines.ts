@@ -42,7 +42,7 @@ export type EngineName = Config['engine'];
 /** What each of them is on real shards. */
 export const ENGINE_OF: Readonly<Record<EngineName, (shards: readonly Shard[]) => StockEngine>> = {
   batching: (shards) => new BatchingEngine(shards),
-  textbook: (shards) => new TextbookEngine(shards),
+  textbook: (shards) => new TextbookEngine(shards, new BatchingEngine(shards)),
 };
 
 export const ENGINE_NAMES: readonly EngineName[] = ['batching', 'textbook'];

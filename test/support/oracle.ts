@@ -59,7 +59,7 @@ export class Oracle implements StockEngine, StockReader {
   readStock(shard: ShardIndex, sku_id: string, _deadlineMs: DeadlineMs): Promise<FoundStock | ReadFailure> {
     if (!this.#owns(shard, [sku_id])) return Promise.resolve({ is: 'not_mine' });
     const shelf = this.#shelves.get(sku_id);
-    return Promise.resolve({ is: 'found', rows: shelf ? [{ sku_id, sub_row: 0, leaved_amount: shelf.leaved }] : [] });
+    return Promise.resolve({ is: 'found', rows: shelf ? [{ sku_id, sub_row: 0, leaved_amount: shelf.leaved, isSplit: false }] : [] });
   }
 
   #owns(shard: ShardIndex, sku_ids: readonly string[]): boolean {
@@ -69,6 +69,9 @@ export class Oracle implements StockEngine, StockReader {
   #apply(shard: ShardIndex, operation: Operation): OutcomeOf<Operation> {
     if (!this.#owns(shard, skusOf(operation))) return { is: 'not_mine' };
     switch (operation.kind) {
+      case 'send':
+      case 'receive':
+        throw new Error('here a SKU has one row');
       case 'deduct':
         return this.#deduct(operation);
       case 'hold':

@@ -48,6 +48,8 @@ export function renamed(operation: Operation, sku_ids: readonly string[]): Opera
       return { ...operation, lines: operation.lines.map(name) };
     case 'return':
     case 'adjust':
+    case 'send':
+    case 'receive':
     case 'open':
     case 'sale':
       return name(operation);

@@ -7,7 +7,7 @@ export interface RowIds {
   readonly order_id: string;
 }
 
-const OF_SKUS = ['stock', 'flow', 'flow_return', 'adjustment', 'cart_hold'];
+const OF_SKUS = ['stock', 'flow', 'flow_return', 'adjustment', 'cart_hold', 'transfer'];
 /** What differs each time, and what is counted up by a change that changes nothing. */
 const LEFT_OUT = ['created_at', 'decided_at', 'token', 'version'];
 

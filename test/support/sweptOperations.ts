@@ -84,7 +84,7 @@ const NOTHING_CHANGES = { without: [TWO_TAKEN, NEW], done: [TWO_TAKEN, NEW] } as
  * Every operation the product has, by the methods that carry it out: one that is added does not pass the types until
  * it stands here.
  */
-export const SWEPT: Readonly<Record<Operation['kind'] | keyof StockReader | keyof CartRecords, readonly SweptOperation[]>> = {
+export const SWEPT: Readonly<Record<Exclude<Operation['kind'], 'send' | 'receive'> | keyof StockReader | keyof CartRecords, readonly SweptOperation[]>> = {
   deduct: [
     {
       name: 'deduct one line',

@@ -1,19 +1,25 @@
-import { flowKeyText } from '../nouns.ts';
-import type { Flow, FlowKey, Hold } from '../nouns.ts';
+import { flowKeyText, shelfKeyText } from '../nouns.ts';
+import type { Flow, FlowKey, Hold, Placed, Transfer } from '../nouns.ts';
 import { Shelf } from './shelf.ts';
 import type { ShelfChange, ShelfRow } from './shelf.ts';
 
 /** A flow as far as decisions look at it. */
-export type LedgerFlow = Pick<Flow, 'sku_id' | 'order_detail_id' | 'order_id' | 'attempt' | 'quantity' | 'returned' | 'status'>;
+export type LedgerFlow = Pick<Flow, 'sku_id' | 'order_detail_id' | 'order_id' | 'attempt' | 'quantity' | 'returned' | 'status' | 'sub_row' | 'moved_to'>;
+
+/** Which end of a transfer is meant. */
+export type Direction = 'out' | 'in';
 
 /** Rows as they stood together at one moment; null: it was looked for and is not there. What is absent was not looked for. */
 export interface Reading {
   readonly flows: ReadonlyMap<string, LedgerFlow | null>;
+  /** By `shelfKeyText`. */
   readonly shelves: ReadonlyMap<string, ShelfRow | null>;
   /** Units by `returnKeyText`. */
   readonly returns: ReadonlyMap<string, number | null>;
   /** Deltas by `adjustmentKeyText`. */
   readonly adjustments: ReadonlyMap<string, number | null>;
+  /** Whether they stand, by `transferKeyText`. */
+  readonly transfers: ReadonlyMap<string, boolean>;
 }
 
 export interface FlowChange {
@@ -34,12 +40,18 @@ export interface NewAdjustment {
   readonly reason: string | null;
 }
 
+export interface NewTransfer {
+  readonly direction: Direction;
+  readonly transfer: Transfer;
+}
+
 /** What is to be written, all or nothing. */
 export interface WriteSet {
   readonly flows: readonly FlowChange[];
   readonly shelves: readonly ShelfChange[];
   readonly returns: readonly NewReturn[];
   readonly adjustments: readonly NewAdjustment[];
+  readonly transfers: readonly NewTransfer[];
   /** Holds whose notes are struck out, where there are any. */
   readonly settled: readonly Hold[];
 }
@@ -55,6 +67,7 @@ export class Ledger {
   readonly #shelves = new Map<string, Shelf | null>();
   readonly #returns = new Map<string, NewReturn>();
   readonly #adjustments = new Map<string, NewAdjustment>();
+  readonly #transfers = new Map<string, NewTransfer>();
   readonly #settled: Hold[] = [];
 
   constructor(reading: Reading) {
@@ -62,8 +75,8 @@ export class Ledger {
   }
 
   /** Whether somebody looked for a flow and its SKU's stock row. */
-  wasRead(key: FlowKey): boolean {
-    return this.#reading.shelves.has(key.sku_id) && this.#reading.flows.has(flowKeyText(key));
+  wasRead(key: FlowKey & Placed): boolean {
+    return this.#reading.shelves.has(shelfKeyText(key.sku_id, key.row?.sub_row ?? 0)) && this.#reading.flows.has(flowKeyText(key));
   }
 
   flow(key: FlowKey): LedgerFlow | null {
@@ -76,13 +89,14 @@ export class Ledger {
     this.#flows.set(text, { was: this.#reading.flows.get(text) ?? null, is: flow });
   }
 
-  /** Null for a SKU that is certainly unknown. */
-  shelf(sku_id: string): Shelf | null {
-    let shelf = this.#shelves.get(sku_id);
+  /** Null for a row that is certainly not there. */
+  shelf(sku_id: string, sub_row: number): Shelf | null {
+    const key = shelfKeyText(sku_id, sub_row);
+    let shelf = this.#shelves.get(key);
     if (shelf === undefined) {
-      const row = this.#reading.shelves.get(sku_id);
-      shelf = row === null ? null : new Shelf(sku_id, row ?? null);
-      this.#shelves.set(sku_id, shelf);
+      const row = this.#reading.shelves.get(key);
+      shelf = row === null ? null : new Shelf(sku_id, sub_row, row ?? null);
+      this.#shelves.set(key, shelf);
     }
     return shelf;
   }
@@ -107,6 +121,16 @@ export class Ledger {
     this.#adjustments.set(adjustmentKeyText(entry.sku_id, entry.adjustment_id), entry);
   }
 
+  /** Whether one end of a transfer stands. */
+  hasTransfer(direction: Direction, transfer: Transfer): boolean {
+    const text = transferKeyText(direction, transfer);
+    return this.#transfers.has(text) || this.#reading.transfers.get(text) === true;
+  }
+
+  addTransfer(direction: Direction, transfer: Transfer): void {
+    this.#transfers.set(transferKeyText(direction, transfer), { direction, transfer });
+  }
+
   strikeOut({ sku_id, order_detail_id, order_id, attempt }: Hold): void {
     this.#settled.push({ sku_id, order_detail_id, order_id, attempt });
   }
@@ -118,6 +142,7 @@ export class Ledger {
       shelves: [...this.#shelves.values()].flatMap((shelf) => shelf?.change() ?? []),
       returns: [...this.#returns.values()],
       adjustments: [...this.#adjustments.values()],
+      transfers: [...this.#transfers.values()],
       settled: this.#settled,
     };
   }
@@ -129,4 +154,8 @@ export function returnKeyText(key: FlowKey, return_id: string): string {
 
 export function adjustmentKeyText(sku_id: string, adjustment_id: string): string {
   return `${sku_id}\0${adjustment_id}`;
+}
+
+export function transferKeyText(direction: Direction, { sku_id, transfer_id }: Pick<Transfer, 'sku_id' | 'transfer_id'>): string {
+  return `${sku_id}\0${transfer_id}\0${direction}`;
 }

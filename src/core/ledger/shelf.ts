@@ -3,6 +3,9 @@ import type { Verdict } from '../nouns.ts';
 
 /** A stock row as it was read; `isOnSale` by the clock of its shard. */
 export interface ShelfRow {
+  /** In which it takes new ids, if it is open. */
+  readonly epoch: number;
+  readonly isOpen: boolean;
   readonly leaved_amount: number;
   readonly held_amount: number;
   readonly isOnSale: boolean;
@@ -11,6 +14,7 @@ export interface ShelfRow {
 /** What a shelf's row must be for a change to stand, and what becomes of it. */
 export interface ShelfChange {
   readonly sku_id: string;
+  readonly sub_row: number;
   /** Added to `leaved_amount`; below zero when more is taken than comes in. */
   readonly leaved: number;
   /** Added to `held_amount`. */
@@ -20,14 +24,17 @@ export interface ShelfChange {
   /** Left and held together must be at most this. */
   readonly totalMax: number;
   readonly mustBeOnSale: boolean;
+  /** The layout in which the row must be open; null: whatever comes in finds its place in a closed one too. */
+  readonly epoch: number | null;
 }
 
 /**
- * The stock of one SKU while a batch is decided. It keeps count of what the row must have been for every decision so
+ * One stock row while a batch is decided. It keeps count of what the row must have been for every decision so
  * far, so the same decisions hold for any row within these bounds: another gateway may have changed it meanwhile.
  */
 export class Shelf {
   readonly #sku_id: string;
+  readonly #sub_row: number;
   /** Null when nobody has looked: there is enough of everything then, until the shard says otherwise. */
   readonly #row: ShelfRow | null;
   #leaved = 0;
@@ -35,11 +42,26 @@ export class Shelf {
   #leavedMin = 0;
   #totalMax = STOCK_LIMIT;
   #mustBeOnSale = false;
+  #epoch: number | null = null;
   #isChanged = false;
 
-  constructor(sku_id: string, row: ShelfRow | null) {
+  constructor(sku_id: string, sub_row: number, row: ShelfRow | null) {
     this.#sku_id = sku_id;
+    this.#sub_row = sub_row;
     this.#row = row;
+  }
+
+  /** Whether the row takes new ids in a layout. */
+  isAt(epoch: number): boolean {
+    // Of a row that nobody has looked at one layout is asserted, whoever named it first.
+    if (this.#row === null) return this.#epoch === null || this.#epoch === epoch;
+    return this.#row.isOpen && this.#row.epoch === epoch;
+  }
+
+  /** Ids were entered that only count if the row is open in this layout. */
+  fence(epoch: number): void {
+    this.#epoch = epoch;
+    this.#isChanged = true;
   }
 
   /** Whether something was decided that is not written yet: what is refused now might not be, when that fails. */
@@ -103,11 +125,13 @@ export class Shelf {
     if (!this.#isChanged) return null;
     return {
       sku_id: this.#sku_id,
+      sub_row: this.#sub_row,
       leaved: this.#leaved,
       held: this.#held,
       leavedMin: this.#leavedMin,
       totalMax: this.#totalMax,
       mustBeOnSale: this.#mustBeOnSale,
+      epoch: this.#epoch,
     };
   }
 

@@ -1,4 +1,4 @@
-import { skusOf } from '../../core/operation.ts';
+import { ownedSkusOf } from '../../core/operation.ts';
 import { decide } from '../../core/ledger/decide.ts';
 import type { Batchable, Decision } from '../../core/ledger/decide.ts';
 import { Ledger } from '../../core/ledger/ledger.ts';
@@ -41,7 +41,7 @@ export class BatchUnanswered extends CommitUnanswered {
 /** How often a batch is decided anew because others had changed a row of it meanwhile. */
 const TRIES_MAX = 6;
 
-const NOTHING: LookedUp = { reading: { flows: new Map(), shelves: new Map(), returns: new Map(), adjustments: new Map() }, foreign: new Set() };
+const NOTHING: LookedUp = { reading: { flows: new Map(), shelves: new Map(), returns: new Map(), adjustments: new Map(), transfers: new Map() }, foreign: new Set() };
 
 /** A row is otherwise than the batch thought. */
 const CHANGED: ReadonlySet<number> = new Set([SERVER_ERROR.duplicateKey, SERVER_ERROR.deadlock, BATCH_ERROR.notMine, BATCH_ERROR.flowChanged, BATCH_ERROR.stockChanged]);
@@ -119,7 +119,7 @@ async function lookUpUnsure(connection: Connection, parts: readonly Question[], 
 interface Decided {
   readonly part: Question;
   readonly decisions: Decisions;
-  /** SKUs of which something was decided. */
+  /** SKUs of which something was decided and whose slots must be the shard's. */
   readonly sku_ids: readonly string[];
   readonly writeSet: WriteSet;
 }
@@ -130,7 +130,7 @@ function decideAll(part: Question, found: LookedUp, undecidable: ReadonlyMap<Bat
   const sku_ids: string[] = [];
   const decisions: Decisions[number][] = [];
   for (const operation of part.operations) {
-    const ofOperation = skusOf(operation);
+    const ofOperation = ownedSkusOf(operation);
     if (undecidable.has(operation)) decisions.push({ is: 'undecidable', error: undecidable.get(operation) });
     else if (found.foreign.size > 0 && ofOperation.some((sku_id) => found.foreign.has(sku_id))) decisions.push({ is: 'not_mine' });
     else {
@@ -151,8 +151,8 @@ function isEmpty(writeSet: WriteSet): boolean {
 }
 
 /** Notes of holds that are struck out change nothing by themselves. */
-function changesAnything({ flows, shelves, returns, adjustments }: WriteSet): boolean {
-  return flows.length + shelves.length + returns.length + adjustments.length > 0;
+function changesAnything({ flows, shelves, returns, adjustments, transfers }: WriteSet): boolean {
+  return flows.length + shelves.length + returns.length + adjustments.length + transfers.length > 0;
 }
 
 /**

@@ -78,7 +78,7 @@ export class BatchSender {
       if (decision.is === 'undecidable') return errand.reject(decision.error);
       this.#hints.learn(errand.operation, decision);
       // Who only reads does not meet a lock.
-      this.#queue.unlock(errand.sku_ids, isWritten(decision));
+      this.#queue.unlock(errand.shelves, isWritten(decision));
       if (decision.is === 'deferred') again.push(errand);
       else if (decision.is === 'lacking') lacking.push({ errand, sku_ids: decision.sku_ids });
       else told.push({ errand, outcome: decision });
@@ -105,16 +105,16 @@ export class BatchSender {
    * once. Sent away is also who names that SKU, here or in the queue, and has no time to hear of it again: he would end unknown.
    */
   async #sortOut(parts: readonly Part[], errands: readonly Errand[], { message }: ServerError): Promise<void> {
-    const { sku_ids, inTheWay } = await sortOut(parts);
-    const named = new Set(errands.flatMap((errand) => errand.sku_ids));
-    const isFound = sku_ids.length + inTheWay.size > 0;
+    const { shelves, inTheWay } = await sortOut(parts);
+    const named = new Set(errands.flatMap((errand) => errand.shelves));
+    const isFound = shelves.length + inTheWay.size > 0;
     // Neither a stock row nor an id: a slot, or it is over. Each goes alone once.
-    this.#queue.lock(isFound ? sku_ids : named, isFound);
+    this.#queue.lock(isFound ? shelves : named, isFound);
     const wentAlone = named.size === 1 && inTheWay.size === 0;
-    const locked = wentAlone ? named : new Set(sku_ids);
+    const locked = wentAlone ? named : new Set(shelves);
     const againUntilMs = performance.now() + AGAIN_MS;
     const isSentAway = (errand: Errand): boolean =>
-      wentAlone || inTheWay.has(errand) || (errand.deadlineMs < againUntilMs && errand.sku_ids.some((sku_id) => locked.has(sku_id)));
+      wentAlone || inTheWay.has(errand) || (errand.deadlineMs < againUntilMs && errand.shelves.some((shelf) => locked.has(shelf)));
     tellUndone([...errands.filter(isSentAway), ...this.#queue.takeNaming(locked, againUntilMs)], message);
     this.#queue.putBack(errands.filter((errand) => !isSentAway(errand)));
   }

@@ -1,10 +1,12 @@
 import type { Batchable, Decision } from '../../core/ledger/decide.ts';
 import type { Reading } from '../../core/ledger/ledger.ts';
+import { shelfKeyText } from '../../core/nouns.ts';
+import type { PlacedLine } from '../../core/operation.ts';
 import type { NotMine } from '../../core/outcome.ts';
 import { SeenKeys } from './seenKeys.ts';
 
-/** SKUs of which it is remembered how much they had; then all are forgotten. */
-const SKUS_MAX = 50_000;
+/** Stock rows of which it is remembered how much they had; then all are forgotten. */
+const ROWS_MAX = 50_000;
 
 /** What is to be read before an operation is decided: nothing, what stands under its ids (it looks like a replay), or all. */
 export type Doubt = 'nothing' | 'ids' | 'all';
@@ -17,7 +19,7 @@ export type Doubt = 'nothing' | 'ids' | 'all';
 export class Hints {
   /** What could not be decided by less than all that it rests on. */
   readonly #undecided = new WeakSet<Batchable>();
-  /** What could be taken of a SKU when it was last read, less what was taken here since. */
+  /** What could be taken of a stock row (by `shelfKeyText`) when it was last read, less what was taken here since. */
   readonly #leaved = new Map<string, number>();
   readonly #seen = new SeenKeys();
 
@@ -26,7 +28,7 @@ export class Hints {
     if ((operation.kind !== 'deduct' && operation.kind !== 'hold') || this.#undecided.has(operation)) return 'all';
     let doubt: Doubt = 'nothing';
     for (const line of operation.lines) {
-      if ((this.#leaved.get(line.sku_id) ?? 0) < line.quantity) return 'all';
+      if ((this.#leaved.get(keyOf(line)) ?? 0) < line.quantity) return 'all';
       if (this.#seen.has(line)) doubt = 'ids';
     }
     return doubt;
@@ -34,22 +36,28 @@ export class Hints {
 
   /** Notes what was read. */
   note({ shelves }: Reading): void {
-    if (this.#leaved.size + shelves.size > SKUS_MAX) this.#leaved.clear();
+    if (this.#leaved.size + shelves.size > ROWS_MAX) this.#leaved.clear();
     // Of SKUs that do not exist nothing is kept: anybody can make those up.
-    for (const [sku_id, row] of shelves) if (row !== null) this.#leaved.set(sku_id, row.isOnSale ? row.leaved_amount : 0);
+    for (const [key, row] of shelves) if (row !== null) this.#leaved.set(key, row.isOnSale && row.isOpen ? row.leaved_amount : 0);
   }
 
   /** Notes what was decided and written. */
   learn(operation: Batchable, decision: Decision | NotMine): void {
     if (decision.is === 'deferred') this.#undecided.add(operation);
     else if (decision.is === 'deducted' || decision.is === 'held') {
-      for (const line of decision.lines) {
+      decision.lines.forEach((line, place) => {
         this.#seen.add(line);
-        const leaved = line.replayed ? undefined : this.#leaved.get(line.sku_id);
-        if (leaved !== undefined) this.#leaved.set(line.sku_id, leaved - line.quantity);
-      }
+        if (line.replayed) return;
+        const key = keyOf('lines' in operation ? (operation.lines[place] ?? line) : line);
+        const leaved = this.#leaved.get(key);
+        if (leaved !== undefined) this.#leaved.set(key, leaved - line.quantity);
+      });
     } else if (operation.kind === 'cancel' && decision.is === 'applied') {
       for (const line of operation.lines) this.#seen.add(line);
     }
   }
+}
+
+function keyOf({ sku_id, row }: Pick<PlacedLine, 'sku_id' | 'row'>): string {
+  return row === undefined ? sku_id : shelfKeyText(sku_id, row.sub_row);
 }

@@ -7,15 +7,16 @@ import type { Shard } from '../shard.ts';
 export interface Errand {
   readonly shard: Shard;
   readonly operation: Batchable;
-  readonly sku_ids: readonly string[];
+  /** The stock rows it goes to, as `shelfKeyText`. */
+  readonly shelves: readonly string[];
   readonly deadlineMs: DeadlineMs;
   resolve(outcome: OutcomeOf<Batchable>): void;
   reject(error: unknown): void;
 }
 
 /** A SKU that somebody keeps locked. */
-export interface LockedSku {
-  readonly sku_id: string;
+export interface LockedRow {
+  readonly shelf: string;
   /** False when it only was in a batch that met a lock. */
   readonly isSure: boolean;
   readonly untilMs: DeadlineMs;
@@ -30,7 +31,7 @@ const LOCKED_MAX = 10_000;
  * What rides together: what can be decided without looking; what must be looked at first, so that it does not hold up the
  * others; what is for one shard that is not served now; what names one locked SKU.
  */
-export type Company = 'guessed' | 'looked up' | Shard | LockedSku;
+export type Company = 'guessed' | 'looked up' | Shard | LockedRow;
 
 /** Lines that go together at most: more add latency and no speed. An order of more goes alone. */
 const LINES_MAX = 512;
@@ -41,7 +42,7 @@ const LINES_MAX = 512;
  */
 export class BatchQueue {
   #waiting: Errand[] = [];
-  readonly #locked = new Map<string, LockedSku>();
+  readonly #locked = new Map<string, LockedRow>();
   readonly #canGuess: (operation: Batchable) => boolean;
 
   /** @param canGuess whether an operation may be decided without looking */
@@ -67,16 +68,16 @@ export class BatchQueue {
     this.#waiting = [...errands, ...this.#waiting];
   }
 
-  lock(sku_ids: Iterable<string>, isSure: boolean): void {
+  lock(shelves: Iterable<string>, isSure: boolean): void {
     const untilMs = performance.now() + LOCKED_MS;
     if (this.#locked.size > LOCKED_MAX) this.#locked.clear();
-    for (const sku_id of sku_ids) this.#locked.set(sku_id, { sku_id, isSure, untilMs });
+    for (const shelf of shelves) this.#locked.set(shelf, { shelf, isSure, untilMs });
   }
 
   /** Takes marks off: of SKUs that were written all, of others only those that were made in doubt. */
-  unlock(sku_ids: Iterable<string>, isWritten: boolean): void {
+  unlock(shelves: Iterable<string>, isWritten: boolean): void {
     if (this.#locked.size === 0) return;
-    for (const sku_id of sku_ids) if (isWritten || this.#locked.get(sku_id)?.isSure === false) this.#locked.delete(sku_id);
+    for (const shelf of shelves) if (isWritten || this.#locked.get(shelf)?.isSure === false) this.#locked.delete(shelf);
   }
 
   /** Takes out those who have too little time left to be served. */
@@ -85,8 +86,8 @@ export class BatchQueue {
   }
 
   /** Takes out those who name one of some SKUs and have too little time left. */
-  takeNaming(sku_ids: ReadonlySet<string>, latestMs: DeadlineMs): Errand[] {
-    return this.#takeOut((errand) => errand.deadlineMs < latestMs && errand.sku_ids.some((sku_id) => sku_ids.has(sku_id)));
+  takeNaming(shelves: ReadonlySet<string>, latestMs: DeadlineMs): Errand[] {
+    return this.#takeOut((errand) => errand.deadlineMs < latestMs && errand.shelves.some((shelf) => shelves.has(shelf)));
   }
 
   #takeOut(isMeant: (errand: Errand) => boolean): Errand[] {
@@ -103,22 +104,22 @@ export class BatchQueue {
    * @param isBusy whether a batch with the SKU is on its way; what names it waits
    * @param mayGo whether a batch of that company may leave now
    */
-  takeBatch(isBusy: (sku_id: string) => boolean, mayGo: (company: Company) => boolean): { readonly errands: readonly Errand[]; readonly company: Company } {
+  takeBatch(isBusy: (shelf: string) => boolean, mayGo: (company: Company) => boolean): { readonly errands: readonly Errand[]; readonly company: Company } {
     const taken: Errand[] = [];
     const left: Errand[] = [];
     let lines = 0;
     let company: Company = 'guessed';
-    const unsure = this.#unsureSkus();
+    const unsure = this.#unsureRows();
     for (const errand of this.#waiting) {
       const ofErrand = this.#companyOf(errand, unsure);
-      const fits = taken.length === 0 ? mayGo(ofErrand) : ofErrand === company && lines + errand.sku_ids.length <= LINES_MAX;
-      if (!fits || errand.sku_ids.some(isBusy)) {
+      const fits = taken.length === 0 ? mayGo(ofErrand) : ofErrand === company && lines + errand.shelves.length <= LINES_MAX;
+      if (!fits || errand.shelves.some(isBusy)) {
         left.push(errand);
         continue;
       }
       company = ofErrand;
       taken.push(errand);
-      lines += errand.sku_ids.length;
+      lines += errand.shelves.length;
       errand.shard.batchRoom.leave();
     }
     this.#waiting = left;
@@ -126,25 +127,25 @@ export class BatchQueue {
   }
 
   /** SKUs that somebody who waits must look at. All who name them go along: first come, first served. */
-  #unsureSkus(): ReadonlySet<string> {
+  #unsureRows(): ReadonlySet<string> {
     const unsure = new Set<string>();
-    for (const { operation, sku_ids } of this.#waiting) if (!this.#canGuess(operation)) for (const sku_id of sku_ids) unsure.add(sku_id);
+    for (const { operation, shelves } of this.#waiting) if (!this.#canGuess(operation)) for (const shelf of shelves) unsure.add(shelf);
     return unsure;
   }
 
-  #companyOf({ shard, sku_ids }: Errand, unsure: ReadonlySet<string>): Company {
+  #companyOf({ shard, shelves }: Errand, unsure: ReadonlySet<string>): Company {
     if (!shard.isServing) return shard;
-    const locked = this.#locked.size === 0 ? undefined : this.#lockedOf(sku_ids);
+    const locked = this.#locked.size === 0 ? undefined : this.#lockedOf(shelves);
     if (locked !== undefined) return locked;
-    return unsure.size > 0 && sku_ids.some((sku_id) => unsure.has(sku_id)) ? 'looked up' : 'guessed';
+    return unsure.size > 0 && shelves.some((shelf) => unsure.has(shelf)) ? 'looked up' : 'guessed';
   }
 
-  #lockedOf(sku_ids: readonly string[]): LockedSku | undefined {
-    for (const sku_id of sku_ids) {
-      const locked = this.#locked.get(sku_id);
+  #lockedOf(shelves: readonly string[]): LockedRow | undefined {
+    for (const shelf of shelves) {
+      const locked = this.#locked.get(shelf);
       if (locked === undefined) continue;
       if (locked.untilMs > performance.now()) return locked;
-      this.#locked.delete(sku_id);
+      this.#locked.delete(shelf);
     }
     return undefined;
   }

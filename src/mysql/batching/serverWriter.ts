@@ -1,4 +1,4 @@
-import { skusOf } from '../../core/operation.ts';
+import { shelvesOf } from '../../core/operation.ts';
 import type { Batchable } from '../../core/ledger/decide.ts';
 import type { DeadlineMs } from '../../core/nouns.ts';
 import type { OutcomeOf } from '../../core/outcome.ts';
@@ -19,7 +19,7 @@ const NO_BATCH = { errands: [], company: 'looked up' } as const;
 
 interface Flight {
   readonly company: Company;
-  readonly sku_ids: ReadonlySet<string>;
+  readonly shelves: ReadonlySet<string>;
   readonly timer: NodeJS.Timeout;
   isLate: boolean;
 }
@@ -41,7 +41,7 @@ export class ServerWriter {
   /** Carries an operation out with others. It rejects only on a fault of its own. */
   apply(shard: Shard, operation: Batchable, deadlineMs: DeadlineMs): Promise<OutcomeOf<Batchable>> {
     return new Promise((resolve, reject) => {
-      const entered = this.#queue.add({ shard, operation, sku_ids: skusOf(operation), deadlineMs, resolve, reject });
+      const entered = this.#queue.add({ shard, operation, shelves: shelvesOf(operation), deadlineMs, resolve, reject });
       if (entered) this.#plan();
       else resolve({ is: 'not_done', reason: 'too many requests wait for this shard' });
     });
@@ -69,7 +69,7 @@ export class ServerWriter {
 
   #takeNext(): { readonly errands: readonly Errand[]; readonly company: Company } {
     const flights = [...this.#flights];
-    const isBusy = (sku_id: string): boolean => flights.some(({ sku_ids }) => sku_ids.has(sku_id));
+    const isBusy = (shelf: string): boolean => flights.some(({ shelves }) => shelves.has(shelf));
     const isOnItsWay = (company: Company): boolean => flights.some((flight) => flight.company === company && !flight.isLate);
     // What must be looked at leaves together with what need not, or it would leave in many small batches.
     const looks = !isOnItsWay('looked up') && !isOnItsWay('guessed');
@@ -93,7 +93,7 @@ export class ServerWriter {
   async #fly(errands: readonly Errand[], company: Company): Promise<void> {
     const flight: Flight = {
       company,
-      sku_ids: new Set(errands.flatMap((errand) => errand.sku_ids)),
+      shelves: new Set(errands.flatMap((errand) => errand.shelves)),
       isLate: false,
       timer: setTimeout(() => {
         flight.isLate = true;

@@ -8,26 +8,26 @@ import type { Errand } from './queue.ts';
 /** Who was in the way of a batch that waited for a lock in vain. */
 export interface SortedOut {
   /** SKUs whose stock rows are locked. */
-  readonly sku_ids: readonly string[];
+  readonly shelves: readonly string[];
   /** Errands under whose ids somebody is undecided. */
   readonly inTheWay: ReadonlySet<Errand>;
 }
 
 /** Finds out which rows of a batch somebody keeps locked, without waiting for any; what cannot be found out is left out. */
 export async function sortOut(parts: readonly Part[]): Promise<SortedOut> {
-  const found = await Promise.all(parts.map((part) => sortOutPart(part).catch((): Found => ({ sku_ids: [], errands: [] }))));
-  return { sku_ids: found.flatMap(({ sku_ids }) => sku_ids), inTheWay: new Set(found.flatMap(({ errands }) => errands)) };
+  const found = await Promise.all(parts.map((part) => sortOutPart(part).catch((): Found => ({ shelves: [], errands: [] }))));
+  return { shelves: found.flatMap(({ shelves }) => shelves), inTheWay: new Set(found.flatMap(({ errands }) => errands)) };
 }
 
 interface Found {
-  readonly sku_ids: readonly string[];
+  readonly shelves: readonly string[];
   readonly errands: readonly Errand[];
 }
 
 async function sortOutPart({ shard, errands }: Part): Promise<Found> {
   const untilMs = Math.min(performance.now() + WORK_MS, ...errands.map(({ deadlineMs }) => deadlineMs));
   const lend = <T>(work: (connection: Connection) => Promise<T>): Promise<T> => shard.pool.lend(untilMs, work);
-  const sku_ids = await lend((connection) => findLocked(connection, [...new Set(errands.flatMap((errand) => errand.sku_ids))], untilMs));
+  const shelves = await lend((connection) => findLocked(connection, [...new Set(errands.flatMap((errand) => errand.shelves))], untilMs));
   const lockedOf = async (some: readonly Errand[]): Promise<readonly Errand[]> => {
     const keys = some.flatMap(keysOf);
     if (keys.length === 0 || !(await lend((connection) => isAnyLocked(connection, keys, untilMs)))) return [];
@@ -35,7 +35,7 @@ async function sortOutPart({ shard, errands }: Part): Promise<Found> {
     const half = Math.ceil(some.length / 2);
     return [...(await lockedOf(some.slice(0, half))), ...(await lockedOf(some.slice(half)))];
   };
-  return { sku_ids, errands: await lockedOf(errands).catch(() => []) };
+  return { shelves, errands: await lockedOf(errands).catch(() => []) };
 }
 
 function keysOf({ operation }: Errand): readonly FlowKey[] {

@@ -2,7 +2,7 @@ import { compareIdentifiers } from '../../core/identifier.ts';
 import { flowKeyText } from '../../core/nouns.ts';
 import type { CartKey, Flow, FlowKey, Hold, Line } from '../../core/nouns.ts';
 import { refusedLines } from '../../core/outcome.ts';
-import type { DeductedLine, NotDone, Pending, Refused, RefusedLine } from '../../core/outcome.ts';
+import type { DeductedLine, Moved, NotDone, Pending, Refused, RefusedLine } from '../../core/outcome.ts';
 import { judgeStanding } from '../../core/standing.ts';
 import { Raced } from '../failures.ts';
 import { readHolds } from '../sql/holds.ts';
@@ -35,7 +35,7 @@ export async function claim(
   cart: CartKey,
   given: readonly Line[],
   status: 'deducted' | 'pending',
-): Promise<Claimed | Refused | Pending | NotDone> {
+): Promise<Claimed | Refused | Pending | NotDone | Moved> {
   const lines = inOrderOfBytes(given);
   const isNew = await insertFlows(transaction, cart, lines, status);
   const standing = isNew ? new Map<string, Flow>() : await lockFlows(transaction, lines);
@@ -56,6 +56,7 @@ export async function claim(
   );
   const held = judged.flatMap(({ verdict, flow }): Hold[] => (verdict === 'pending' && flow !== undefined ? [flow] : []));
   const taken = await takeAll(transaction, fresh, status === 'pending');
+  if (taken.split.length > 0) return { is: 'moved', sku_ids: taken.split };
   const all = [...refusals, ...taken.refusals];
   if (all.length > 0) return refusedLines(inGivenOrder(given, all));
   if (held.length > 0) return { is: 'pending', holds: held };
@@ -103,15 +104,17 @@ async function takeAll(
   transaction: Transaction,
   lines: readonly Line[],
   isHold: boolean,
-): Promise<{ refusals: RefusedLine[]; lacking: string[] }> {
+): Promise<{ refusals: RefusedLine[]; lacking: string[]; split: string[] }> {
   const wanted = unitsOf(lines);
-  if (wanted.size === 0 || (await takeStock(transaction, wanted, isHold))) return { refusals: [], lacking: [] };
+  if (wanted.size === 0 || (await takeStock(transaction, wanted, isHold))) return { refusals: [], lacking: [], split: [] };
   // Of several SKUs some may have been taken: what is left is seen only once that is undone.
   if (wanted.size > 1) {
     await transaction.restart();
     if (!(await ownSlots(transaction, [...wanted.keys()]))) throw new Raced('a slot moved between two statements');
   }
   const shelves = await readShelves(transaction, [...wanted.keys()]);
+  const split = [...wanted.keys()].filter((sku_id) => shelves.get(sku_id)?.isSplit === true);
+  if (split.length > 0) return { refusals: [], lacking: [], split };
   const refusals: RefusedLine[] = [];
   const lacking: string[] = [];
   for (const line of lines) {
@@ -125,7 +128,7 @@ async function takeAll(
     else refusals.push({ ...line, code: 'insufficient_stock', leaved_amount: shelf.leaved_amount });
   }
   if (refusals.length === 0 && lacking.length === 0) throw new Raced('stock came in between two statements');
-  return { refusals, lacking };
+  return { refusals, lacking, split };
 }
 
 async function holdersOf(transaction: Transaction, sku_ids: readonly string[]): Promise<Pending> {

@@ -1,4 +1,4 @@
-import type { LedgerFlow, WriteSet } from '../../core/ledger/ledger.ts';
+import type { Direction, LedgerFlow, NewTransfer, WriteSet } from '../../core/ledger/ledger.ts';
 import type { ShelfChange } from '../../core/ledger/shelf.ts';
 import type { DeadlineMs } from '../../core/nouns.ts';
 import type { Connection, SqlValue } from '../connection.ts';
@@ -17,12 +17,12 @@ export interface PartWrites {
 
 /**
  * Writes the parts of a batch or nothing of them, in one round trip, and ends the transaction either way. What happens in a
- * shard is in `migrations/0004_batches.ts`.
+ * shard is in `migrations/0005_hot_skus.ts`.
  *
  * @param parts at least one; in the same order everywhere, or batches would wait for each other in a circle
  */
 export async function applyBatch(connection: Connection, parts: readonly PartWrites[], deadlineMs: DeadlineMs): Promise<void> {
-  const calls = parts.map(({ schema }) => `CALL ${quoted(schema)}.apply_part_1(?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+  const calls = parts.map(({ schema }) => `CALL ${quoted(schema)}.apply_part_2(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
   await connection.script(['START TRANSACTION', ...calls, 'COMMIT'], parts.flatMap(({ values }) => values), deadlineMs, LOCK_SAID_MS);
 }
 
@@ -33,7 +33,7 @@ export const BATCH_ERROR = { notMine: 30001, flowChanged: 30002, late: 30003, st
  * What goes in for the question marks of one part.
  *
  * @param deadline by the clock of the shard, as `2026-11-20 10:00:00.000000`; at most 5 s ahead
- * @param sku_ids of everything that was decided, so of reads too
+ * @param sku_ids whose slots the shard must own: of everything that was decided, so of reads too
  */
 export function partValues(deadline: string, sku_ids: Iterable<string>, writes: WriteSet): SqlValue[] {
   const added: JsonRow[] = [];
@@ -44,7 +44,7 @@ export function partValues(deadline: string, sku_ids: Iterable<string>, writes: 
   for (const { was, is } of writes.flows) {
     const key = [cells.of(is.sku_id).hex, hexOf(is.order_detail_id)];
     const order_id = hexOf(is.order_id);
-    if (was === null) added.push([...key, order_id, is.quantity, is.attempt, FLOW_STATUS[is.status], is.returned]);
+    if (was === null) added.push([...key, order_id, is.quantity, is.attempt, FLOW_STATUS[is.status], is.returned, is.sub_row]);
     else changed.push([...key, ...changeValues(was, is)]);
     if (is.status === 'pending' && (was?.status !== 'pending' || isOfAnother(was, is))) held.push([...key, order_id, is.attempt]);
   }
@@ -53,12 +53,13 @@ export function partValues(deadline: string, sku_ids: Iterable<string>, writes: 
   for (const sku_id of sku_ids) slots.add(cells.of(sku_id).slot);
   return [
     Buffer.from(deadline, 'latin1'),
-    jsonOf([...slots].sort((a, b) => a - b)),
+    slots.size === 0 ? null : jsonOf([...slots].sort((a, b) => a - b)),
     ...[added, changed].map((rows) => sorted(rows, 2)),
     sorted(writes.returns.map((entry) => [cells.of(entry.sku_id).hex, hexOf(entry.order_detail_id), hexOf(entry.return_id), entry.quantity]), 3),
     sorted(writes.adjustments.map((entry) => [cells.of(entry.sku_id).hex, hexOf(entry.adjustment_id), entry.delta, entry.reason === null ? null : hexOf(entry.reason)]), 2),
+    sorted(writes.transfers.map((entry) => [cells.of(entry.transfer.sku_id).hex, ...transferValues(entry)]), 3),
     ...[held, unheld].map((rows) => sorted(rows, 2)),
-    sorted(writes.shelves.map((change) => [cells.of(change.sku_id).hex, ...shelfValues(change)]), 1),
+    sorted(writes.shelves.map((change) => [cells.of(change.sku_id).hex, ...shelfValues(change)]), 2),
   ];
 }
 
@@ -68,7 +69,7 @@ function changeValues(was: LedgerFlow, is: LedgerFlow): JsonRow {
   const isNew = (was.status === 'void' || isOfAnother(was, is)) && (is.status === 'deducted' || is.status === 'pending');
   return [
     ...[hexOf(was.order_id), was.attempt, was.quantity, was.returned, FLOW_STATUS[was.status]],
-    ...[hexOf(is.order_id), is.attempt, is.quantity, is.returned, FLOW_STATUS[is.status], Number(isNew)],
+    ...[hexOf(is.order_id), is.attempt, is.quantity, is.returned, FLOW_STATUS[is.status], Number(isNew), is.sub_row],
   ];
 }
 
@@ -77,10 +78,19 @@ function isOfAnother(was: LedgerFlow, is: LedgerFlow): boolean {
   return was.order_id !== is.order_id || was.attempt !== is.attempt;
 }
 
-function shelfValues({ leaved, held, leavedMin, totalMax, mustBeOnSale }: ShelfChange): JsonRow {
+/** The places of the words in the column's type. */
+export const DIRECTION: Readonly<Record<Direction, number>> = { out: 1, in: 2 };
+
+function transferValues({ direction, transfer: { transfer_id, amount, from, to } }: NewTransfer): JsonRow {
+  const [here, there] = direction === 'out' ? [from, to] : [to, from];
+  return [transfer_id, DIRECTION[direction], here.sub_row, amount, there.shard, there.sub_row];
+}
+
+function shelfValues({ sub_row, leaved, held, leavedMin, totalMax, mustBeOnSale, epoch }: ShelfChange): JsonRow {
   return [
+    sub_row,
     ...[Math.max(0, leaved), Math.max(0, -leaved), Math.max(0, held), Math.max(0, -held)],
-    ...[leavedMin, totalMax, Number(mustBeOnSale)],
+    ...[leavedMin, totalMax, Number(mustBeOnSale), epoch],
   ];
 }
 

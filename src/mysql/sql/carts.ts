@@ -1,4 +1,4 @@
-import type { CartKey, Line, Verdict } from '../../core/nouns.ts';
+import type { CartKey, CartLine, ShardIndex, Verdict } from '../../core/nouns.ts';
 import type { CartState } from '../../core/ports.ts';
 import { SERVER_ERROR, ServerError } from '../failures.ts';
 import type { Transaction } from '../transaction.ts';
@@ -28,7 +28,7 @@ export interface LockedCart {
   /** Tells its coordinator from others. */
   readonly token: Buffer;
   readonly state: CartState;
-  readonly lines: readonly Line[];
+  readonly lines: readonly CartLine[];
   /** Old enough for others to abort it. */
   readonly isAbandoned: boolean;
 }
@@ -55,9 +55,9 @@ export async function lockCart(transaction: Transaction, { order_id, attempt }: 
 export async function insertCart(
   transaction: Transaction,
   { order_id, attempt }: CartKey,
-  record: { readonly token: Buffer; readonly state: CartState; readonly lines: readonly Line[] },
+  record: { readonly token: Buffer; readonly state: CartState; readonly lines: readonly CartLine[] },
 ): Promise<boolean> {
-  const lines = Buffer.from(JSON.stringify(record.lines.map(({ sku_id, order_detail_id, quantity }) => [sku_id, order_detail_id, quantity])), 'utf8');
+  const lines = Buffer.from(JSON.stringify(record.lines.map(({ sku_id, order_detail_id, quantity, shard }) => [sku_id, order_detail_id, quantity, ...(shard === undefined ? [] : [shard])])), 'utf8');
   try {
     await transaction.run(INSERT, [bytesOf(order_id), attempt, record.token, STATES[record.state], lines]);
     return true;
@@ -84,7 +84,7 @@ function cartOf([row]: readonly Row[]): LockedCart | null {
 }
 
 /** The lines that a record keeps. */
-export function cartLinesOf(order_lines: Buffer): Line[] {
-  const lines = JSON.parse(order_lines.toString('utf8')) as [string, string, number][];
-  return lines.map(([sku_id, order_detail_id, quantity]) => ({ sku_id, order_detail_id, quantity }));
+export function cartLinesOf(order_lines: Buffer): CartLine[] {
+  const lines = JSON.parse(order_lines.toString('utf8')) as [string, string, number, ShardIndex?][];
+  return lines.map(([sku_id, order_detail_id, quantity, shard]) => ({ sku_id, order_detail_id, quantity, ...(shard === undefined ? {} : { shard }) }));
 }

@@ -1,19 +1,21 @@
+import { rowOfKeyText, shelfKeyText } from '../../core/nouns.ts';
 import type { DeadlineMs, FlowKey } from '../../core/nouns.ts';
 import type { Connection } from '../connection.ts';
 import { SERVER_ERROR, ServerError } from '../failures.ts';
 import { bytesOf, textOf } from './bytes.ts';
 import { anyOf, keyValues } from './flowKeys.ts';
 
-const SKUS = 'SELECT sku_id FROM stock FORCE INDEX (PRIMARY) WHERE sku_id IN (?) AND sub_row = 0';
+const rowsOf = (keys: readonly unknown[]): string => `SELECT sku_id, sub_row FROM stock FORCE INDEX (PRIMARY) WHERE ${keys.map(() => '(sku_id = ? AND sub_row = ?)').join(' OR ')}`;
 const flowsOf = (keys: readonly FlowKey[]): string => `SELECT 1 FROM flow FORCE INDEX (PRIMARY) WHERE ${anyOf(keys)} FOR UPDATE NOWAIT`;
 
-/** Those of some SKUs whose stock rows somebody has locked at this moment. @param sku_ids at least one */
-export async function findLocked(connection: Connection, sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<string[]> {
-  const read = async (sql: string): Promise<string[]> =>
-    (await connection.rows<{ sku_id: Buffer }>(sql, [sku_ids.map(bytesOf)], deadlineMs)).map(({ sku_id }) => textOf(sku_id));
+/** Those of some stock rows that somebody has locked at this moment. @param shelves as `shelfKeyText`; at least one */
+export async function findLocked(connection: Connection, shelves: readonly string[], deadlineMs: DeadlineMs): Promise<string[]> {
+  const values = shelves.map(rowOfKeyText).flatMap(({ sku_id, sub_row }) => [bytesOf(sku_id), sub_row]);
+  const read = async (lock: string): Promise<string[]> =>
+    (await connection.rows<{ sku_id: Buffer; sub_row: number }>(`${rowsOf(shelves)}${lock}`, values, deadlineMs)).map(({ sku_id, sub_row }) => shelfKeyText(textOf(sku_id), sub_row));
   // A transaction of its own: its locks end with the statement.
-  const free = new Set(await read(`${SKUS} FOR UPDATE SKIP LOCKED`));
-  return (await read(SKUS)).filter((sku_id) => !free.has(sku_id));
+  const free = new Set(await read(' FOR UPDATE SKIP LOCKED'));
+  return (await read('')).filter((shelf) => !free.has(shelf));
 }
 
 /** Whether somebody has one of some flows locked at this moment, or writes it and has not decided. @param keys at least one */

@@ -3,8 +3,8 @@ import { SERVER_ERROR, ServerError } from '../failures.ts';
 import type { Transaction } from '../transaction.ts';
 import { bytesOf } from './bytes.ts';
 
-/** How a flow begins; 1 to 4, the places of the words in the column's type. */
-export const FLOW_STATUS = { deducted: 1, pending: 2, cancelled: 3, void: 4 } as const;
+/** How a flow begins; 1 to 5, the places of the words in the column's type. */
+export const FLOW_STATUS = { deducted: 1, pending: 2, cancelled: 3, void: 4, moved: 5 } as const;
 
 const SQL = 'INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, attempt, status) VALUES ?';
 

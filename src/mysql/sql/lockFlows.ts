@@ -4,8 +4,11 @@ import type { Transaction } from '../transaction.ts';
 import { textOf } from './bytes.ts';
 import { anyOf, keyValues } from './flowKeys.ts';
 
+/** A pointer was met by who does not follow it; nothing was done. */
+export class Pointed extends Error {}
+
 /** What a flow is made of. */
-const FLOW_COLUMNS = `sku_id, order_detail_id, order_id, attempt, quantity, returned, status, sub_row,
+const FLOW_COLUMNS = `sku_id, order_detail_id, order_id, attempt, quantity, returned, status, sub_row, moved_to,
        DATE_FORMAT(created_at, '%Y-%m-%dT%H:%i:%s.%fZ') AS created_at`;
 
 const SELECT = `
@@ -15,7 +18,7 @@ SELECT ${FLOW_COLUMNS}
 const LOCKS = { share: 'LOCK IN SHARE MODE', update: 'FOR UPDATE' } as const;
 
 /** The columns above as they come. */
-type FlowRow = Omit<Flow, 'sku_id' | 'order_detail_id' | 'order_id'> & { sku_id: Buffer; order_detail_id: Buffer; order_id: Buffer };
+type FlowRow = Omit<Flow, 'sku_id' | 'order_detail_id' | 'order_id' | 'moved_to'> & { moved_to: number | null; sku_id: Buffer; order_detail_id: Buffer; order_id: Buffer };
 
 /**
  * Reads flows under a shared lock, so that it waits for every transaction that is still undecided about one of them:
@@ -26,8 +29,16 @@ type FlowRow = Omit<Flow, 'sku_id' | 'order_detail_id' | 'order_id'> & { sku_id:
  * @param keys at least one
  * @param lock `update` for who may change them: two who share a lock cannot both
  * @returns the flows that stand, by `flowKeyText`
+ * @throws Pointed
  */
 export async function lockFlows(transaction: Transaction, keys: readonly FlowKey[], lock: keyof typeof LOCKS = 'share'): Promise<Map<string, Flow>> {
+  const flows = await lockFlowsAndPointers(transaction, keys, lock);
+  for (const { status } of flows.values()) if (status === 'moved') throw new Pointed('a flow lies on another shard');
+  return flows;
+}
+
+/** The same, with those that only say where the flow is. */
+export async function lockFlowsAndPointers(transaction: Transaction, keys: readonly FlowKey[], lock: keyof typeof LOCKS = 'share'): Promise<Map<string, Flow>> {
   const sql = `${SELECT}${anyOf(keys)} ${LOCKS[lock]}`;
   const rows = await transaction.rows<FlowRow>(sql, keyValues(keys));
   const flows = new Map<string, Flow>();
@@ -38,9 +49,10 @@ export async function lockFlows(transaction: Transaction, keys: readonly FlowKey
   return flows;
 }
 
-function flowOf(row: FlowRow): Flow {
+function flowOf({ moved_to, ...row }: FlowRow): Flow {
   return {
     ...row,
+    ...(moved_to === null ? {} : { moved_to }),
     sku_id: textOf(row.sku_id),
     order_detail_id: textOf(row.order_detail_id),
     order_id: textOf(row.order_id),

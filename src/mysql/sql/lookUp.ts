@@ -1,13 +1,14 @@
-import { adjustmentKeyText, returnKeyText } from '../../core/ledger/ledger.ts';
-import type { LedgerFlow, Reading } from '../../core/ledger/ledger.ts';
+import { adjustmentKeyText, returnKeyText, transferKeyText } from '../../core/ledger/ledger.ts';
+import type { Direction, LedgerFlow, Reading } from '../../core/ledger/ledger.ts';
 import type { Batchable } from '../../core/ledger/decide.ts';
 import type { ShelfRow } from '../../core/ledger/shelf.ts';
-import { flowKeyText } from '../../core/nouns.ts';
-import type { DeadlineMs, FlowKey } from '../../core/nouns.ts';
-import { skusOf } from '../../core/operation.ts';
+import { flowKeyText, shelfKeyText } from '../../core/nouns.ts';
+import type { DeadlineMs, FlowKey, Transfer } from '../../core/nouns.ts';
+import { shelvesOf, skusOf } from '../../core/operation.ts';
 import type { Adjust } from '../../core/operation.ts';
 import type { Connection } from '../connection.ts';
 import type { Transaction } from '../transaction.ts';
+import { DIRECTION } from './applyBatch.ts';
 import { textOf } from './bytes.ts';
 import { hexOf, jsonOf } from './json.ts';
 import type { JsonCell, SqlJson } from './json.ts';
@@ -25,10 +26,13 @@ const table = (columns: string): string => `(SELECT * FROM JSON_TABLE(?, '$[*]' 
 /** A bare NULL takes the type of neither side on MariaDB, and numbers come as texts. */
 const NO_COUNT = 'CAST(NULL AS UNSIGNED)';
 const NO_INTEGER = 'CAST(NULL AS SIGNED)';
+const NO_FLOW = `NULL AS order_id, ${NO_COUNT} AS attempt, ${NO_COUNT} AS quantity, ${NO_COUNT} AS returned, NULL AS status, ${NO_COUNT} AS moved_to, ${NO_COUNT} AS units_returned`;
+const NO_SHELF = `${NO_COUNT} AS sub_row, ${NO_COUNT} AS leaved_amount, ${NO_COUNT} AS held_amount, 0 AS row_epoch, 0 AS is_open, 0 AS is_on_sale`;
 
 const FLOWS = (schema: string): string => `
-SELECT w.item, f.order_id, f.attempt, f.quantity, f.returned, f.status, r.quantity AS units_returned,
-       ${NO_INTEGER} AS delta, o.epoch IS NOT NULL AS is_mine, ${NO_COUNT} AS leaved_amount, ${NO_COUNT} AS held_amount, 0 AS is_on_sale
+SELECT w.item, 'flow' AS kind, f.order_id, f.attempt, f.quantity, f.returned, f.status, f.moved_to, r.quantity AS units_returned,
+       ${NO_INTEGER} AS delta, o.epoch IS NOT NULL AS is_mine, f.sub_row, ${NO_COUNT} AS leaved_amount, ${NO_COUNT} AS held_amount,
+       0 AS row_epoch, 0 AS is_open, 0 AS is_on_sale
   FROM ${table("sku_id VARCHAR(128) PATH '$[0]', order_detail_id VARCHAR(128) PATH '$[1]', return_id VARCHAR(128) PATH '$[2]', slot SMALLINT UNSIGNED PATH '$[3]'")}
   LEFT JOIN ${schema}.slot o FORCE INDEX (PRIMARY) ON o.slot = w.slot
   STRAIGHT_JOIN ${schema}.flow f FORCE INDEX (PRIMARY) ON f.sku_id = UNHEX(w.sku_id) AND f.order_detail_id = UNHEX(w.order_detail_id)
@@ -36,32 +40,41 @@ SELECT w.item, f.order_id, f.attempt, f.quantity, f.returned, f.status, r.quanti
     ON r.sku_id = UNHEX(w.sku_id) AND r.order_detail_id = UNHEX(w.order_detail_id) AND r.return_id = UNHEX(w.return_id)`;
 
 const ADJUSTMENTS = (schema: string): string => `
-SELECT w.item, NULL AS order_id, ${NO_COUNT} AS attempt, ${NO_COUNT} AS quantity, ${NO_COUNT} AS returned, NULL AS status, ${NO_COUNT} AS units_returned,
-       a.delta, 0 AS is_mine, ${NO_COUNT} AS leaved_amount, ${NO_COUNT} AS held_amount, 0 AS is_on_sale
+SELECT w.item, 'adjustment' AS kind, ${NO_FLOW}, a.delta, 0 AS is_mine, ${NO_SHELF}
   FROM ${table("sku_id VARCHAR(128) PATH '$[0]', adjustment_id VARCHAR(128) PATH '$[1]'")}
   STRAIGHT_JOIN ${schema}.adjustment a FORCE INDEX (PRIMARY) ON a.sku_id = UNHEX(w.sku_id) AND a.adjustment_id = UNHEX(w.adjustment_id)`;
 
+const TRANSFERS = (schema: string): string => `
+SELECT w.item, 'transfer' AS kind, ${NO_FLOW}, ${NO_INTEGER} AS delta, 0 AS is_mine, ${NO_SHELF}
+  FROM ${table("sku_id VARCHAR(128) PATH '$[0]', transfer_id VARCHAR(32) PATH '$[1]', direction SMALLINT UNSIGNED PATH '$[2]'")}
+  STRAIGHT_JOIN ${schema}.transfer t FORCE INDEX (PRIMARY) ON t.sku_id = UNHEX(w.sku_id) AND t.transfer_id = UNHEX(w.transfer_id) AND t.direction + 0 = w.direction`;
+
+/** All rows of a SKU that lie here: which of them its flows belong to shows only when they are read. */
 const SHELVES = (schema: string): string => `
-SELECT w.item, NULL AS order_id, ${NO_COUNT} AS attempt, ${NO_COUNT} AS quantity, ${NO_COUNT} AS returned, NULL AS status, ${NO_COUNT} AS units_returned,
-       ${NO_INTEGER} AS delta, o.epoch IS NOT NULL AS is_mine, s.leaved_amount, s.held_amount,
-       s.sale_state = 'on' AND (s.sale_from IS NULL OR s.sale_from <= SYSDATE(6)) AS is_on_sale
+SELECT w.item, 'shelf' AS kind, ${NO_FLOW}, ${NO_INTEGER} AS delta, o.epoch IS NOT NULL AS is_mine, s.sub_row, s.leaved_amount, s.held_amount,
+       s.epoch AS row_epoch, s.is_open, s.sale_state = 'on' AND (s.sale_from IS NULL OR s.sale_from <= SYSDATE(6)) AS is_on_sale
   FROM ${table("slot SMALLINT UNSIGNED PATH '$[0]', sku_id VARCHAR(128) PATH '$[1]'")}
   LEFT JOIN ${schema}.slot o FORCE INDEX (PRIMARY) ON o.slot = w.slot
-  LEFT JOIN ${schema}.stock s FORCE INDEX (PRIMARY) ON s.sku_id = UNHEX(w.sku_id) AND s.sub_row = 0`;
+  LEFT JOIN ${schema}.stock s FORCE INDEX (PRIMARY) ON s.sku_id = UNHEX(w.sku_id)`;
 
-/** A flow (`order_id` is not null), an adjustment (`delta` is not null), or a SKU with its stock row, if it has one. */
+/** A flow, an adjustment, one end of a transfer, or a SKU with one of its stock rows, if it has any here. */
 interface Row {
   readonly item: number;
-  readonly order_id: Buffer | null;
+  readonly kind: 'flow' | 'adjustment' | 'transfer' | 'shelf';
+  readonly order_id: Buffer;
   readonly attempt: number;
   readonly quantity: number;
   readonly returned: number;
   readonly status: LedgerFlow['status'];
+  readonly moved_to: number | null;
   readonly units_returned: number | null;
-  readonly delta: number | null;
+  readonly delta: number;
   readonly is_mine: number;
+  readonly sub_row: number;
   readonly leaved_amount: number | null;
   readonly held_amount: number;
+  readonly row_epoch: number;
+  readonly is_open: number;
   readonly is_on_sale: number;
 }
 
@@ -100,26 +113,40 @@ export async function lookUp(connection: Connection, questions: readonly Questio
 interface Wanted {
   readonly flows: readonly (FlowKey & { readonly return_id?: string })[];
   readonly adjustments: readonly Adjust[];
+  readonly transfers: readonly Sought[];
   readonly sku_ids: readonly string[];
+  /** Rows that are asked for by name, as `shelfKeyText`. */
+  readonly shelves: readonly string[];
 }
 
-const NOTHING: Wanted = { flows: [], adjustments: [], sku_ids: [] };
+/** One end of a transfer. */
+interface Sought {
+  readonly direction: Direction;
+  readonly transfer: Transfer;
+}
+
+const NOTHING: Wanted = { flows: [], adjustments: [], transfers: [], sku_ids: [], shelves: [] };
 
 function wantedBy({ operations, idsOnly = [] }: Question): Wanted {
   const flows: Wanted['flows'][number][] = [];
   const adjustments: Adjust[] = [];
+  const transfers: Sought[] = [];
   const sku_ids = new Set<string>();
+  const shelves: string[] = [];
   const askForIds = (operation: Batchable): void => {
     if ('lines' in operation) for (const line of operation.lines) flows.push(line);
     else if (operation.kind === 'return') flows.push(operation);
-    else adjustments.push(operation);
+    else if (operation.kind === 'adjust') adjustments.push(operation);
+    else transfers.push({ direction: operation.kind === 'send' ? 'out' : 'in', transfer: operation });
+    if ('credits' in operation) for (const transfer of operation.credits ?? []) transfers.push({ direction: 'in', transfer });
   };
   for (const operation of operations) {
     askForIds(operation);
     for (const sku_id of skusOf(operation)) sku_ids.add(sku_id);
+    shelves.push(...shelvesOf(operation));
   }
   for (const operation of idsOnly) askForIds(operation);
-  return { flows, adjustments, sku_ids: [...sku_ids] };
+  return { flows, adjustments, transfers, sku_ids: [...sku_ids], shelves };
 }
 
 /**
@@ -127,12 +154,15 @@ function wantedBy({ operations, idsOnly = [] }: Question): Wanted {
  *
  * @param lock of what stands under ids
  */
-function textFor(schema: string, { flows, adjustments, sku_ids }: Wanted, lock: string): string {
-  const blocks = [...(flows.length > 0 ? [FLOWS] : []), ...(adjustments.length > 0 ? [ADJUSTMENTS] : []), ...(sku_ids.length > 0 ? [SHELVES] : [])];
+function textFor(schema: string, { flows, adjustments, transfers, sku_ids }: Wanted, lock: string): string {
+  const blocks = [
+    ...[...(flows.length > 0 ? [FLOWS] : []), ...(adjustments.length > 0 ? [ADJUSTMENTS] : [])],
+    ...[...(transfers.length > 0 ? [TRANSFERS] : []), ...(sku_ids.length > 0 ? [SHELVES] : [])],
+  ];
   return blocks.map((block) => `(${block(quoted(schema))}${block === SHELVES ? '' : lock})`).join(' UNION ALL ');
 }
 
-function valuesFor({ flows, adjustments, sku_ids }: Wanted): SqlJson[] {
+function valuesFor({ flows, adjustments, transfers, sku_ids }: Wanted): SqlJson[] {
   const cells = new SkuCells();
   const flowCells = ({ sku_id, order_detail_id, return_id }: Wanted['flows'][number]): JsonCell[] => {
     const { hex, slot } = cells.of(sku_id);
@@ -142,7 +172,9 @@ function valuesFor({ flows, adjustments, sku_ids }: Wanted): SqlJson[] {
     const { hex, slot } = cells.of(sku_id);
     return [slot, hex];
   };
-  const lists = [flows.map(flowCells), adjustments.map(({ sku_id, adjustment_id }) => [cells.of(sku_id).hex, hexOf(adjustment_id)]), sku_ids.map(shelfCells)];
+  const adjustmentCells = ({ sku_id, adjustment_id }: Adjust): JsonCell[] => [cells.of(sku_id).hex, hexOf(adjustment_id)];
+  const transferCells = ({ direction, transfer }: Sought): JsonCell[] => [cells.of(transfer.sku_id).hex, transfer.transfer_id, DIRECTION[direction]];
+  const lists = [flows.map(flowCells), adjustments.map(adjustmentCells), transfers.map(transferCells), sku_ids.map(shelfCells)];
   return lists.filter((list) => list.length > 0).map(jsonOf);
 }
 
@@ -154,24 +186,28 @@ function readingOf(wanted: Wanted, rows: readonly Row[]): LookedUp {
     if (key.return_id !== undefined) returns.set(returnKeyText(key, key.return_id), null);
   }
   const adjustments = new Map<string, number | null>(wanted.adjustments.map((each) => [adjustmentKeyText(each.sku_id, each.adjustment_id), null]));
-  const shelves = new Map<string, ShelfRow | null>();
+  const transfers = new Map(wanted.transfers.map(({ direction, transfer }) => [transferKeyText(direction, transfer), false]));
+  const shelves = new Map<string, ShelfRow | null>(wanted.shelves.map((key) => [key, null]));
   const foreign = new Set<string>();
   for (const row of rows) {
-    if (row.order_id !== null) {
+    if (row.kind === 'flow') {
       const key = at(wanted.flows, row);
       if (row.is_mine === 0) foreign.add(key.sku_id);
-      flows.set(flowKeyText(key), flowOf(key, row.order_id, row));
+      flows.set(flowKeyText(key), flowOf(key, row));
       if (key.return_id !== undefined) returns.set(returnKeyText(key, key.return_id), row.units_returned);
-    } else if (row.delta !== null) {
+    } else if (row.kind === 'adjustment') {
       const { sku_id, adjustment_id } = at(wanted.adjustments, row);
       adjustments.set(adjustmentKeyText(sku_id, adjustment_id), row.delta);
+    } else if (row.kind === 'transfer') {
+      const { direction, transfer } = at(wanted.transfers, row);
+      transfers.set(transferKeyText(direction, transfer), true);
     } else {
       const sku_id = at(wanted.sku_ids, row);
       if (row.is_mine === 0) foreign.add(sku_id);
-      shelves.set(sku_id, shelfOf(row));
+      if (row.leaved_amount !== null) shelves.set(shelfKeyText(sku_id, row.sub_row), shelfOf(row.leaved_amount, row));
     }
   }
-  return { reading: { flows, shelves, returns, adjustments }, foreign };
+  return { reading: { flows, shelves, returns, adjustments, transfers }, foreign };
 }
 
 function at<T>(items: readonly T[], { item }: Row): T {
@@ -180,10 +216,10 @@ function at<T>(items: readonly T[], { item }: Row): T {
   return found;
 }
 
-function shelfOf({ leaved_amount, held_amount, is_on_sale }: Row): ShelfRow | null {
-  return leaved_amount === null ? null : { leaved_amount, held_amount, isOnSale: is_on_sale === 1 };
+function shelfOf(leaved_amount: number, { held_amount, row_epoch, is_open, is_on_sale }: Row): ShelfRow {
+  return { leaved_amount, held_amount, epoch: row_epoch, isOpen: is_open === 1, isOnSale: is_on_sale === 1 };
 }
 
-function flowOf({ sku_id, order_detail_id }: FlowKey, order_id: Buffer, { attempt, quantity, returned, status }: Row): LedgerFlow {
-  return { sku_id, order_detail_id, order_id: textOf(order_id), attempt, quantity, returned, status };
+function flowOf({ sku_id, order_detail_id }: FlowKey, { order_id, attempt, quantity, returned, status, sub_row, moved_to }: Row): LedgerFlow {
+  return { sku_id, order_detail_id, order_id: textOf(order_id), attempt, quantity, returned, status, sub_row, moved_to };
 }

@@ -5,11 +5,11 @@ import type { Snapshot } from '../snapshot.ts';
 import { bytesOf, textOf } from './bytes.ts';
 
 /** Its subqueries name the SKUs, each of them. */
-const SCOPES = 6;
+const SCOPES = 7;
 
-/** One statement, hence one snapshot. SKUs that only the journal knows are in it too: they balance with nothing. */
+/** One statement, hence one snapshot. Rows that only the journal knows are in it too: they balance with nothing. */
 const balances = (scope: string): string => `
-SELECT sku.sku_id,
+SELECT shelf.sku_id, shelf.sub_row,
        CAST(COALESCE(row_sum.opening, 0) AS CHAR) AS opening,
        CAST(COALESCE(row_sum.leaved, 0) AS CHAR) AS leaved,
        CAST(COALESCE(row_sum.held, 0) AS CHAR) AS held,
@@ -17,24 +17,38 @@ SELECT sku.sku_id,
        CAST(COALESCE(flow_sum.deducted, 0) AS CHAR) AS deducted,
        CAST(COALESCE(flow_sum.pending, 0) AS CHAR) AS pending,
        CAST(COALESCE(flow_sum.returned, 0) AS CHAR) AS returned,
+       CAST(COALESCE(transfer_sum.moved_in, 0) AS CHAR) AS moved_in,
+       CAST(COALESCE(transfer_sum.moved_out, 0) AS CHAR) AS moved_out,
        COALESCE(flow_sum.flow_count, 0) AS flow_count,
        CAST(COALESCE(flow_sum.pending_count, 0) AS SIGNED) AS pending_count
-  FROM (SELECT sku_id FROM stock${scope} UNION SELECT DISTINCT sku_id FROM flow${scope} UNION SELECT DISTINCT sku_id FROM adjustment${scope}) AS sku
-  LEFT JOIN (SELECT sku_id, SUM(opening_amount) AS opening, SUM(leaved_amount) AS leaved, SUM(held_amount) AS held
-               FROM stock${scope} GROUP BY sku_id) AS row_sum ON row_sum.sku_id = sku.sku_id
+  FROM (SELECT sku_id, sub_row FROM stock${scope}
+        UNION SELECT DISTINCT sku_id, sub_row FROM flow${and(scope, "status <> 'moved'")}
+        UNION SELECT DISTINCT sku_id, 0 FROM adjustment${scope}) AS shelf
+  LEFT JOIN (SELECT sku_id, sub_row, opening_amount AS opening, leaved_amount AS leaved, held_amount AS held
+               FROM stock${scope}) AS row_sum ON row_sum.sku_id = shelf.sku_id AND row_sum.sub_row = shelf.sub_row
   LEFT JOIN (SELECT sku_id, SUM(delta) AS delta
-               FROM adjustment${scope} GROUP BY sku_id) AS adjustment_sum ON adjustment_sum.sku_id = sku.sku_id
-  LEFT JOIN (SELECT sku_id, SUM(quantity) AS deducted, SUM(returned) AS returned, COUNT(*) AS flow_count,
+               FROM adjustment${scope} GROUP BY sku_id) AS adjustment_sum ON adjustment_sum.sku_id = shelf.sku_id AND shelf.sub_row = 0
+  LEFT JOIN (SELECT sku_id, sub_row, SUM(quantity) AS deducted, SUM(returned) AS returned, COUNT(*) AS flow_count,
                     SUM(IF(status = 'pending', quantity, 0)) AS pending, SUM(status = 'pending') AS pending_count
-               FROM (SELECT sku_id, quantity, returned, status FROM flow${scope}) AS flow
-              WHERE status IN ('deducted', 'pending', 'cancelled') GROUP BY sku_id) AS flow_sum ON flow_sum.sku_id = sku.sku_id`;
+               FROM (SELECT sku_id, sub_row, quantity, returned, status FROM flow${scope}) AS flow
+              WHERE status IN ('deducted', 'pending', 'cancelled') GROUP BY sku_id, sub_row) AS flow_sum
+    ON flow_sum.sku_id = shelf.sku_id AND flow_sum.sub_row = shelf.sub_row
+  LEFT JOIN (SELECT sku_id, sub_row, SUM(IF(direction = 'in', amount, 0)) AS moved_in, SUM(IF(direction = 'out', amount, 0)) AS moved_out
+               FROM transfer${scope} GROUP BY sku_id, sub_row) AS transfer_sum
+    ON transfer_sum.sku_id = shelf.sku_id AND transfer_sum.sub_row = shelf.sub_row`;
 
 const UNBALANCED = `
- WHERE COALESCE(row_sum.leaved, 0) <> COALESCE(row_sum.opening, 0) + COALESCE(adjustment_sum.delta, 0) - COALESCE(flow_sum.deducted, 0) + COALESCE(flow_sum.returned, 0)
+ WHERE COALESCE(row_sum.leaved, 0) + COALESCE(flow_sum.deducted, 0) + COALESCE(transfer_sum.moved_out, 0)
+       <> COALESCE(row_sum.opening, 0) + COALESCE(adjustment_sum.delta, 0) + COALESCE(flow_sum.returned, 0) + COALESCE(transfer_sum.moved_in, 0)
     OR COALESCE(row_sum.held, 0) <> COALESCE(flow_sum.pending, 0)`;
 
-type Row = Readonly<Record<Exclude<keyof ShelfBalance, 'sku_id' | 'flow_count' | 'pending_count'>, string>> & {
+function and(scope: string, condition: string): string {
+  return scope === '' ? ` WHERE ${condition}` : `${scope} AND ${condition}`;
+}
+
+type Row = Readonly<Record<Exclude<keyof ShelfBalance, 'sku_id' | 'sub_row' | 'flow_count' | 'pending_count'>, string>> & {
   readonly sku_id: Buffer;
+  readonly sub_row: number;
   readonly flow_count: number;
   readonly pending_count: number;
 };
@@ -44,7 +58,7 @@ export async function readBalances(connection: Connection, deadlineMs: DeadlineM
   return (await connection.rows<Row>(balances(''), [], deadlineMs)).map(balanceOf);
 }
 
-/** Those SKUs whose rows are not what the journal says; the server adds up, and the others stay there. @param sku_ids null: all */
+/** Those stock rows that are not what the journal says; the server adds up, and the others stay there. @param sku_ids null: all */
 export async function readUnbalanced(snapshot: Snapshot, sku_ids: readonly string[] | null): Promise<ShelfBalance[]> {
   const scope = scopeOf(sku_ids);
   const values = Array.from({ length: SCOPES }, () => scope.values).flat();
@@ -59,10 +73,13 @@ export function scopeOf(sku_ids: readonly string[] | null): { sql: string; value
 function balanceOf(row: Row): ShelfBalance {
   return {
     sku_id: textOf(row.sku_id),
+    sub_row: row.sub_row,
     opening: BigInt(row.opening),
     adjusted: BigInt(row.adjusted),
     deducted: BigInt(row.deducted),
     returned: BigInt(row.returned),
+    moved_in: BigInt(row.moved_in),
+    moved_out: BigInt(row.moved_out),
     leaved: BigInt(row.leaved),
     held: BigInt(row.held),
     pending: BigInt(row.pending),

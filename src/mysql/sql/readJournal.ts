@@ -1,6 +1,6 @@
 import { JOURNALS } from '../../core/journal.ts';
 import type { JournalEntry, JournalPosition, JournalRead, JournalRow } from '../../core/journal.ts';
-import type { DeadlineMs, Hold } from '../../core/nouns.ts';
+import type { DeadlineMs, Hold, ShardIndex } from '../../core/nouns.ts';
 import { slotOf } from '../../core/slots.ts';
 import type { Connection, SqlValue } from '../connection.ts';
 import { bytesOf, textOf } from './bytes.ts';
@@ -9,6 +9,7 @@ const iso = (column: string): string => `DATE_FORMAT(${column}, '%Y-%m-%dT%H:%i:
 
 const SLOT = "SELECT 'slot' AS source, NULL AS time, NULL AS id_1, NULL AS id_2, NULL AS order_id, CAST(slot AS SIGNED) AS units, 0 AS counts, NULL AS reason FROM slot WHERE slot = ?";
 const OPENING = `SELECT 'opening', ${iso('created_at')}, NULL, NULL, NULL, CAST(opening_amount AS SIGNED), 1, NULL FROM stock WHERE sku_id = ? AND sub_row = 0`;
+const SHARDS = `SELECT 'shards', NULL, CAST(shards AS BINARY), NULL, NULL, 0, 0, NULL FROM hot_sku WHERE sku_id = ?`;
 const HOLDS = `SELECT 'hold', NULL, order_detail_id, NULL, order_id, CAST(attempt AS SIGNED), 0, NULL FROM cart_hold WHERE sku_id = ? AND order_detail_id > ? ORDER BY order_detail_id LIMIT ?`;
 
 /** The forced index has the time, and after it the primary key: a page is one stretch of it, however long the journal is. */
@@ -33,7 +34,7 @@ const TABLES: Readonly<Record<JournalPosition['journal'], { readonly select: str
 };
 
 interface Row {
-  readonly source: 'slot' | 'opening' | 'hold' | JournalPosition['journal'];
+  readonly source: 'slot' | 'opening' | 'shards' | 'hold' | JournalPosition['journal'];
   readonly time: string;
   readonly id_1: Buffer;
   readonly id_2: Buffer | null;
@@ -54,33 +55,36 @@ export interface JournalQuery {
   readonly holdsAfter: string;
   /** Holds of the SKU that are read with it, at most. */
   readonly holdsMax: number;
+  /** Asked on a shard that need not own the slot: one where the SKU has or had rows besides. */
+  readonly isBesides: boolean;
 }
 
 /**
  * Reads a stretch of a SKU's journal, with the proof of ownership, in one statement and hence one snapshot.
  *
- * @returns null when this shard does not own the SKU's slot, 'unknown' for a SKU that was never opened
+ * @returns null when this shard does not own the SKU's slot
  */
-export async function readJournal(connection: Connection, query: JournalQuery, deadlineMs: DeadlineMs): Promise<JournalRead | 'unknown' | null> {
+export async function readJournal(connection: Connection, query: JournalQuery, deadlineMs: DeadlineMs): Promise<JournalRead | null> {
   const { sql, values } = journalStatement(query);
   const rows = await connection.rows<Row>(sql, values, deadlineMs);
-  if (!rows.some(({ source }) => source === 'slot')) return null;
+  if (!query.isBesides && !rows.some(({ source }) => source === 'slot')) return null;
   const opening = rows.find(({ source }) => source === 'opening');
-  if (opening === undefined) return 'unknown';
+  const shards = rows.find(({ source }) => source === 'shards');
   return {
     journals: JOURNALS.map((journal) => rows.filter(({ source }) => source === journal).map((row) => rowOf(journal, row))),
-    opening: { kind: 'opening', quantity: Number(opening.units), effect: Number(opening.units), created_at: opening.time },
+    opening: opening === undefined ? null : { kind: 'opening', quantity: Number(opening.units), effect: Number(opening.units), created_at: opening.time },
+    shards: shards === undefined ? [] : (JSON.parse(textOf(shards.id_1)) as ShardIndex[]),
     holds: rows.filter(({ source }) => source === 'hold').map((row) => holdOf(query.sku_id, row)),
   };
 }
 
 /** The statement itself, for a test to look at its plan. */
-export function journalStatement({ sku_id, after, rowsMax, holdsAfter, holdsMax }: JournalQuery): { sql: string; values: SqlValue[] } {
+export function journalStatement({ sku_id, after, rowsMax, holdsAfter, holdsMax }: Omit<JournalQuery, 'isBesides'>): { sql: string; values: SqlValue[] } {
   const parts = JOURNALS.map((journal) => stretchOf(journal, { sku_id, after, rowsMax }));
   const sku = bytesOf(sku_id);
   return {
-    sql: [SLOT, OPENING, HOLDS, ...parts.map(({ sql }) => sql)].map((part) => `(${part})`).join('\nUNION ALL\n'),
-    values: [slotOf(sku_id), sku, sku, bytesOf(holdsAfter), holdsMax, ...parts.flatMap(({ values }) => values)],
+    sql: [SLOT, OPENING, SHARDS, HOLDS, ...parts.map(({ sql }) => sql)].map((part) => `(${part})`).join('\nUNION ALL\n'),
+    values: [slotOf(sku_id), sku, sku, sku, bytesOf(holdsAfter), holdsMax, ...parts.flatMap(({ values }) => values)],
   };
 }
 

@@ -5,7 +5,9 @@ import { scopeOf } from './readBalances.ts';
 export async function readShardCounts(snapshot: Snapshot, sku_ids: readonly string[] | null): Promise<{ sku_count: number; flow_count: number }> {
   const { sql, values } = scopeOf(sku_ids);
   const [row] = await snapshot.rows<{ sku_count: number; flow_count: number }>(
-    `SELECT (SELECT COUNT(DISTINCT sku_id) FROM stock${sql}) AS sku_count, (SELECT COUNT(*) FROM flow${sql}) AS flow_count`,
+    // A split SKU has one first row, and a pointer is no flow.
+    `SELECT CAST((SELECT COALESCE(SUM(sub_row = 0), 0) FROM stock${sql}) AS SIGNED) AS sku_count,
+            CAST((SELECT COALESCE(SUM(status <> 'moved'), 0) FROM flow${sql}) AS SIGNED) AS flow_count`,
     [...values, ...values],
   );
   return row ?? { sku_count: 0, flow_count: 0 };

@@ -2,7 +2,7 @@ import type { Transaction } from '../transaction.ts';
 import { bytesOf, textOf } from './bytes.ts';
 
 const SQL = `
-SELECT sku_id, leaved_amount, held_amount,
+SELECT sku_id, leaved_amount, held_amount, epoch <> 0 OR is_open <> 1 AS is_split,
        sale_state = 'on' AND (sale_from IS NULL OR sale_from <= CURRENT_TIMESTAMP(6)) AS on_sale
   FROM stock WHERE sku_id IN (?) AND sub_row = 0`;
 
@@ -11,10 +11,14 @@ export interface Shelf {
   readonly leaved_amount: number;
   readonly held_amount: number;
   readonly isOnSale: boolean;
+  /** Its units lie in several rows, or are on the way there. */
+  readonly isSplit: boolean;
 }
 
 /** How some SKUs stand; unknown ones are missing. Takes no lock: for messages and classification. @param sku_ids at least one */
 export async function readShelves(transaction: Transaction, sku_ids: readonly string[]): Promise<Map<string, Shelf>> {
-  const rows = await transaction.rows<{ sku_id: Buffer; leaved_amount: number; held_amount: number; on_sale: number }>(SQL, [sku_ids.map(bytesOf)]);
-  return new Map(rows.map(({ sku_id, leaved_amount, held_amount, on_sale }) => [textOf(sku_id), { leaved_amount, held_amount, isOnSale: on_sale === 1 }]));
+  const rows = await transaction.rows<{ sku_id: Buffer; leaved_amount: number; held_amount: number; is_split: number; on_sale: number }>(SQL, [sku_ids.map(bytesOf)]);
+  return new Map(
+    rows.map(({ sku_id, leaved_amount, held_amount, is_split, on_sale }) => [textOf(sku_id), { leaved_amount, held_amount, isOnSale: on_sale === 1, isSplit: is_split === 1 }]),
+  );
 }

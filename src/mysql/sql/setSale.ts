@@ -5,7 +5,7 @@ import { bytesOf } from './bytes.ts';
 /** Text, because MariaDB's FROM_UNIXTIME ends in 2038. */
 const FROM = 'CAST(CAST(? AS CHAR) AS DATETIME(6))';
 const SQL = `UPDATE stock SET sale_state = ?, sale_from = ${FROM}, version = version + 1 WHERE sku_id = ?`;
-const READ = `SELECT 1 AS is_so FROM stock WHERE sku_id = ? AND sub_row = 0 AND sale_state = ? AND sale_from <=> ${FROM} LOCK IN SHARE MODE`;
+const READ = `SELECT sale_state = ? AND sale_from <=> ${FROM} AS is_so FROM stock WHERE sku_id = ? LOCK IN SHARE MODE`;
 
 /** The places of the words in the column's type. */
 const STATES = { on: 1, paused: 2 } as const;
@@ -17,7 +17,8 @@ export async function setSale(transaction: Transaction, { sku_id, state, from }:
 
 /** Whether a SKU stands just so; waits for a transaction that is just changing it. */
 export async function isSale(transaction: Transaction, { sku_id, state, from }: SetSale): Promise<boolean> {
-  return (await transaction.rows(READ, [bytesOf(sku_id), STATES[state], datetimeOf(from)])).length > 0;
+  const rows = await transaction.rows<{ is_so: number }>(READ, [STATES[state], datetimeOf(from), bytesOf(sku_id)]);
+  return rows.length > 0 && rows.every(({ is_so }) => is_so === 1);
 }
 
 /** `2026-11-20T10:00:00.000Z` as the server reads it; sessions are in UTC. */

@@ -1,0 +1,191 @@
+import type { Knex } from 'knex';
+
+/**
+ * The oldest gateway level (`src/mysql/schemaLevel.ts`) that can still work with the schema after this migration: every
+ * column has a default, and no SKU is split yet.
+ */
+export const oldestGateway = 3;
+
+const TABLES = [
+  // How the stock of a SKU that is or was split lies, on the shard that owns its slot. Lists are JSON; a change is a
+  // compare-and-set on the revision.
+  `CREATE TABLE IF NOT EXISTS hot_sku (
+     sku_id      VARBINARY(64)    NOT NULL PRIMARY KEY,
+     revision    INT UNSIGNED     NOT NULL,
+     state       ENUM('single', 'closing', 'opening', 'open') NOT NULL,
+     epoch       INT UNSIGNED     NOT NULL,
+     last_epoch  INT UNSIGNED     NOT NULL,
+     places      VARCHAR(1000)    NOT NULL,
+     next_places VARCHAR(1000)    NULL,
+     earlier     MEDIUMTEXT       NOT NULL,
+     shards      VARCHAR(4000)    NOT NULL,
+     changed_at  DATETIME(6)      NOT NULL,
+     lease_token BINARY(16)       NULL,
+     lease_until DATETIME(6)      NULL,
+     KEY by_state (state, changed_at)
+   ) ENGINE = InnoDB`,
+
+  // Units on their way from one row of a SKU to another: 'out' where they left, 'in' where they came. An 'out' is open until
+  // its 'in' is known to stand.
+  `CREATE TABLE IF NOT EXISTS transfer (
+     sku_id        VARBINARY(64)     NOT NULL,
+     transfer_id   BINARY(16)        NOT NULL,
+     direction     ENUM('out', 'in') NOT NULL,
+     sub_row       SMALLINT UNSIGNED NOT NULL,
+     amount        BIGINT UNSIGNED   NOT NULL CHECK (amount > 0),
+     other_shard   SMALLINT UNSIGNED NOT NULL,
+     other_sub_row SMALLINT UNSIGNED NOT NULL,
+     is_open       TINYINT UNSIGNED  NOT NULL,
+     created_at    DATETIME(6)       NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+     PRIMARY KEY (sku_id, transfer_id, direction),
+     KEY by_open (is_open, sku_id)
+   ) ENGINE = InnoDB`,
+];
+
+/** Columns by table; each is added where it is missing. */
+const COLUMNS: readonly (readonly [table: string, column: string, definition: string])[] = [
+  // The layout in which the row takes new ids, and whether it takes any. 0: of a SKU that is not split.
+  ['stock', 'epoch', 'INT UNSIGNED NOT NULL DEFAULT 0'],
+  ['stock', 'is_open', 'TINYINT UNSIGNED NOT NULL DEFAULT 1'],
+  // Of a pointer: the shard where the flow lies.
+  ['flow', 'moved_to', 'SMALLINT UNSIGNED NULL'],
+];
+
+/** Ids come as hexadecimal digits: JSON has no bytes. */
+const id = (column: string, place: number): string => `${column} VARCHAR(128) PATH '$[${place}]'`;
+const amount = (column: string, place: number): string => `${column} BIGINT UNSIGNED PATH '$[${place}]'`;
+/** Derived once more, because MySQL takes no locking clause over a JSON_TABLE itself (error 3569). */
+const table = (parameter: string, columns: readonly string[]): string => `(SELECT * FROM JSON_TABLE(${parameter}, '$[*]' COLUMNS (${columns.join(', ')})) AS j) AS w`;
+
+/**
+ * What `apply_part_1` does, for SKUs with several stock rows too: a flow names its row, units move by transfers, and a row
+ * that takes new ids must be open in the layout that the gateway thinks of. The slot is checked only of SKUs whose caller
+ * counts on it; the others are fenced by their rows.
+ *
+ * Its errors, its order of locks and the place of the deadline are those of `0004_batches.ts`; transfers come before the
+ * deadline, since by them somebody can find out whether the batch stands.
+ */
+const APPLY_PART = `
+CREATE PROCEDURE apply_part_2(
+  p_deadline DATETIME(6), p_slots JSON, p_flows JSON, p_changes JSON, p_returns JSON, p_adjustments JSON, p_transfers JSON,
+  p_holds JSON, p_unheld JSON, p_shelves JSON)
+SQL SECURITY INVOKER
+BEGIN
+  DECLARE v_owned INT;
+  DECLARE EXIT HANDLER FOR SQLEXCEPTION
+  BEGIN
+    ROLLBACK;
+    RESIGNAL;
+  END;
+
+  IF p_slots IS NOT NULL THEN
+    SELECT COUNT(o.epoch) INTO v_owned
+      FROM ${table('p_slots', ["slot SMALLINT UNSIGNED PATH '$'"])} STRAIGHT_JOIN slot o FORCE INDEX (PRIMARY) ON o.slot = w.slot
+      LOCK IN SHARE MODE;
+    IF v_owned <> JSON_LENGTH(p_slots) THEN
+      SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 30001, MESSAGE_TEXT = 'a slot is not this shard''s';
+    END IF;
+  END IF;
+
+  IF p_flows IS NOT NULL THEN
+    INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, attempt, status, returned, sub_row)
+    SELECT UNHEX(w.sku_id), UNHEX(w.order_detail_id), UNHEX(w.order_id), w.quantity, w.attempt, w.status, w.returned, w.sub_row
+      FROM ${table('p_flows', [
+        ...[id('sku_id', 0), id('order_detail_id', 1), id('order_id', 2)],
+        ...[amount('quantity', 3), amount('attempt', 4), amount('status', 5), amount('returned', 6), amount('sub_row', 7)],
+      ])};
+  END IF;
+
+  IF p_changes IS NOT NULL THEN
+    UPDATE ${table('p_changes', [
+      ...[id('sku_id', 0), id('order_detail_id', 1)],
+      ...[id('was_order_id', 2), amount('was_attempt', 3), amount('was_quantity', 4), amount('was_returned', 5), amount('was_status', 6)],
+      ...[id('order_id', 7), amount('attempt', 8), amount('quantity', 9), amount('returned', 10), amount('status', 11), amount('is_new', 12), amount('sub_row', 13)],
+    ])} STRAIGHT_JOIN flow f FORCE INDEX (PRIMARY) ON f.sku_id = UNHEX(w.sku_id) AND f.order_detail_id = UNHEX(w.order_detail_id)
+       SET f.order_id = UNHEX(w.order_id), f.attempt = w.attempt, f.quantity = w.quantity, f.returned = w.returned, f.status = w.status,
+           f.sub_row = w.sub_row, f.created_at = IF(w.is_new, CURRENT_TIMESTAMP(6), f.created_at)
+     WHERE f.order_id = UNHEX(w.was_order_id) AND f.attempt = w.was_attempt AND f.quantity = w.was_quantity
+       AND f.returned = w.was_returned AND f.status + 0 = w.was_status;
+    IF ROW_COUNT() <> JSON_LENGTH(p_changes) THEN
+      SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 30002, MESSAGE_TEXT = 'a flow is not as it was';
+    END IF;
+  END IF;
+
+  IF p_returns IS NOT NULL THEN
+    INSERT INTO flow_return (sku_id, order_detail_id, return_id, quantity)
+    SELECT UNHEX(w.sku_id), UNHEX(w.order_detail_id), UNHEX(w.return_id), w.quantity
+      FROM ${table('p_returns', [id('sku_id', 0), id('order_detail_id', 1), id('return_id', 2), amount('quantity', 3)])};
+  END IF;
+
+  IF p_adjustments IS NOT NULL THEN
+    INSERT INTO adjustment (sku_id, adjustment_id, delta, reason)
+    SELECT UNHEX(w.sku_id), UNHEX(w.adjustment_id), w.delta, CONVERT(UNHEX(w.reason) USING utf8mb4)
+      FROM ${table('p_adjustments', [id('sku_id', 0), id('adjustment_id', 1), "delta BIGINT PATH '$[2]'", "reason VARCHAR(2040) PATH '$[3]'"])};
+  END IF;
+
+  IF p_transfers IS NOT NULL THEN
+    INSERT INTO transfer (sku_id, transfer_id, direction, sub_row, amount, other_shard, other_sub_row, is_open)
+    SELECT UNHEX(w.sku_id), UNHEX(w.transfer_id), w.direction, w.sub_row, w.amount, w.other_shard, w.other_sub_row, w.direction = 1
+      FROM ${table('p_transfers', [
+        ...[id('sku_id', 0), id('transfer_id', 1), amount('direction', 2), amount('sub_row', 3), amount('amount', 4)],
+        ...[amount('other_shard', 5), amount('other_sub_row', 6)],
+      ])};
+  END IF;
+
+  IF SYSDATE(6) > p_deadline OR p_deadline > SYSDATE(6) + INTERVAL 5 SECOND THEN
+    SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 30003, MESSAGE_TEXT = 'it came too late';
+  END IF;
+
+  IF p_holds IS NOT NULL THEN
+    INSERT INTO cart_hold (sku_id, order_detail_id, order_id, attempt)
+    SELECT UNHEX(w.sku_id), UNHEX(w.order_detail_id), UNHEX(w.order_id), w.attempt
+      FROM ${table('p_holds', [id('sku_id', 0), id('order_detail_id', 1), id('order_id', 2), amount('attempt', 3)])}
+    -- The flow was free until now, so whatever note there is of a hold is a stray one.
+    ON DUPLICATE KEY UPDATE order_id = VALUES(order_id), attempt = VALUES(attempt);
+  END IF;
+
+  IF p_unheld IS NOT NULL THEN
+    DELETE h FROM ${table('p_unheld', [id('sku_id', 0), id('order_detail_id', 1), id('order_id', 2), amount('attempt', 3)])}
+      STRAIGHT_JOIN cart_hold h FORCE INDEX (PRIMARY) ON h.sku_id = UNHEX(w.sku_id) AND h.order_detail_id = UNHEX(w.order_detail_id)
+     WHERE h.order_id = UNHEX(w.order_id) AND h.attempt = w.attempt;
+  END IF;
+
+  IF p_shelves IS NOT NULL THEN
+    UPDATE ${table('p_shelves', [
+      ...[id('sku_id', 0), amount('sub_row', 1), amount('leaved_in', 2), amount('leaved_out', 3), amount('held_in', 4), amount('held_out', 5)],
+      ...[amount('leaved_min', 6), amount('total_max', 7), amount('must_be_on_sale', 8), amount('epoch', 9)],
+    ])} STRAIGHT_JOIN stock s FORCE INDEX (PRIMARY) ON s.sku_id = UNHEX(w.sku_id) AND s.sub_row = w.sub_row
+       SET s.leaved_amount = s.leaved_amount + w.leaved_in - w.leaved_out, s.held_amount = s.held_amount + w.held_in - w.held_out,
+           s.version = s.version + 1
+     WHERE s.leaved_amount >= w.leaved_min AND s.leaved_amount + s.held_amount <= w.total_max
+       AND (w.epoch IS NULL OR (s.epoch = w.epoch AND s.is_open = 1))
+       AND (w.must_be_on_sale = 0 OR (s.sale_state = 'on' AND (s.sale_from IS NULL OR s.sale_from <= SYSDATE(6))));
+    IF ROW_COUNT() <> JSON_LENGTH(p_shelves) THEN
+      SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 30004, MESSAGE_TEXT = 'a stock row is not as it was';
+    END IF;
+  END IF;
+END`;
+
+/**
+ * DDL commits by itself, so every step looks first whether it is done. Every step says how it is to be done, so that a server
+ * which would have to copy the table refuses instead.
+ */
+export async function up(knex: Knex): Promise<void> {
+  for (const statement of TABLES) await knex.raw(statement);
+  for (const [name, column, definition] of COLUMNS) {
+    if (!(await knex.schema.hasColumn(name, column))) await knex.raw(`ALTER TABLE ${name} ADD COLUMN ${column} ${definition}, ALGORITHM = INSTANT`);
+  }
+  // `moved`: nothing but the word that the flow under these ids lies on another shard. At the end, where it changes no row.
+  await knex.raw("ALTER TABLE flow MODIFY status ENUM('deducted', 'pending', 'cancelled', 'void', 'moved') NOT NULL DEFAULT 'deducted', ALGORITHM = INSTANT");
+  // Closed rows are few, and whoever finds units in one passes them on.
+  const [rows] = (await knex.raw("SHOW INDEX FROM stock WHERE Key_name = 'by_open'")) as [unknown[]];
+  if (rows.length === 0) await knex.raw('ALTER TABLE stock ADD KEY by_open (is_open), ALGORITHM = INPLACE, LOCK = NONE');
+  // A procedure keeps the mode it was made in, and too long an id must be an error in it.
+  await knex.raw("SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'");
+  await knex.raw('DROP PROCEDURE IF EXISTS apply_part_2');
+  await knex.raw(APPLY_PART.replaceAll('?', '\\?'));
+}
+
+export async function down(): Promise<void> {
+  throw new Error('migrations go forward only');
+}

@@ -1,0 +1,85 @@
+import type { FoundRows, HotRows, IdPage, SaleState, StandingId, Untidy } from '../../core/hotPorts.ts';
+import type { DeadlineMs, FlowKey, FoundHold, ShardIndex, Transfer } from '../../core/nouns.ts';
+import type { NotDone } from '../../core/outcome.ts';
+import type { Connection } from '../connection.ts';
+import { hadNoEffect, reasonOf } from '../failures.ts';
+import type { Shard } from '../shard.ts';
+import { readHolds } from '../sql/holds.ts';
+import { closeRows, countRows, findUntidy, openRows, prepareRows, readHotRows, readSale, settleTransfers } from '../sql/hotRows.ts';
+import { findStandingIds, insertPointers, readIds } from '../sql/pointers.ts';
+import { runOn } from './runOn.ts';
+
+/** Nobody has worked on it for so long: somebody else takes it over. */
+const STALE_MS = 1_500;
+
+/** The rows of split SKUs in MySQL; every statement is a transaction of its own. */
+export class HotRowStore implements HotRows {
+  readonly #shards: readonly Shard[];
+
+  constructor(shards: readonly Shard[]) {
+    this.#shards = shards;
+  }
+
+  async readRows(shard: ShardIndex, sku_id: string, deadlineMs: DeadlineMs): Promise<FoundRows | NotDone> {
+    try {
+      return { is: 'found', ...(await this.#lend(shard, deadlineMs, (connection) => readHotRows(connection, shard, sku_id, deadlineMs))) };
+    } catch (error) {
+      if (hadNoEffect(error)) return { is: 'not_done', reason: reasonOf(error) };
+      throw error;
+    }
+  }
+
+  prepare(shard: ShardIndex, sku_id: string, sub_rows: readonly number[], epoch: number, deadlineMs: DeadlineMs): Promise<void> {
+    return this.#lend(shard, deadlineMs, (connection) => prepareRows(runOn(connection, deadlineMs), sku_id, sub_rows, epoch));
+  }
+
+  close(shard: ShardIndex, sku_id: string, sub_rows: readonly number[], epochs: { readonly from: number; readonly to: number }, deadlineMs: DeadlineMs): Promise<boolean> {
+    return this.#lend(shard, deadlineMs, async (connection) => {
+      if ((await closeRows(runOn(connection, deadlineMs), sku_id, sub_rows, epochs)) === sub_rows.length) return true;
+      // Somebody may have closed them before.
+      return (await countRows(connection, sku_id, sub_rows, epochs.to, false, deadlineMs)) === sub_rows.length;
+    });
+  }
+
+  open(shard: ShardIndex, sku_id: string, sub_rows: readonly number[], epoch: number, sale: SaleState, deadlineMs: DeadlineMs): Promise<boolean> {
+    return this.#lend(shard, deadlineMs, async (connection) => {
+      if ((await openRows(runOn(connection, deadlineMs), sku_id, sub_rows, epoch, sale)) === sub_rows.length) return true;
+      return (await countRows(connection, sku_id, sub_rows, epoch, true, deadlineMs)) === sub_rows.length;
+    });
+  }
+
+  readSale(owner: ShardIndex, sku_id: string, deadlineMs: DeadlineMs): Promise<SaleState | null> {
+    return this.#lend(owner, deadlineMs, (connection) => readSale(connection, sku_id, deadlineMs));
+  }
+
+  settleTransfers(shard: ShardIndex, transfers: readonly Transfer[], deadlineMs: DeadlineMs): Promise<void> {
+    return this.#lend(shard, deadlineMs, (connection) => settleTransfers(runOn(connection, deadlineMs), transfers));
+  }
+
+  async readHolds(shard: ShardIndex, sku_id: string, deadlineMs: DeadlineMs): Promise<readonly FoundHold[]> {
+    const holds = await this.#lend(shard, deadlineMs, (connection) => readHolds({ rows: (sql, values) => connection.rows(sql, values, deadlineMs) }, [sku_id]));
+    return holds.map((hold) => ({ ...hold, shard }));
+  }
+
+  findStanding(shard: ShardIndex, keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<readonly StandingId[]> {
+    return this.#lend(shard, deadlineMs, (connection) => findStandingIds(connection, shard, keys, deadlineMs));
+  }
+
+  readIds(shard: ShardIndex, sku_id: string, after: string, max: number, deadlineMs: DeadlineMs): Promise<IdPage> {
+    return this.#lend(shard, deadlineMs, (connection) => readIds(connection, sku_id, after, max, deadlineMs));
+  }
+
+  point(shard: ShardIndex, sku_id: string, ids: readonly string[], movedTo: ShardIndex, deadlineMs: DeadlineMs): Promise<void> {
+    return this.#lend(shard, deadlineMs, (connection) => insertPointers(runOn(connection, deadlineMs), sku_id, ids, movedTo));
+  }
+
+  async findUntidy(shard: ShardIndex, max: number, deadlineMs: DeadlineMs): Promise<Untidy> {
+    return { sku_ids: await this.#lend(shard, deadlineMs, (connection) => findUntidy(connection, max, STALE_MS, deadlineMs)) };
+  }
+
+  #lend<T>(index: ShardIndex, deadlineMs: DeadlineMs, work: (connection: Connection) => Promise<T>): Promise<T> {
+    const shard = this.#shards[index];
+    if (shard === undefined) throw new RangeError(`there is no shard ${index}`);
+    return shard.pool.lend(deadlineMs, work);
+  }
+}

@@ -1,0 +1,87 @@
+import type { FoundLayout, Layouts, Replaced } from '../../core/hotPorts.ts';
+import type { Layout } from '../../core/layout.ts';
+import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
+import type { ReadFailure } from '../../core/outcome.ts';
+import type { Connection } from '../connection.ts';
+import { hadNoEffect, reasonOf } from '../failures.ts';
+import type { Shard } from '../shard.ts';
+import { freeLease, openAsSingle, readLayout, replaceLayout, takeLease, takeOverLayout } from '../sql/layouts.ts';
+import { transact } from '../transaction.ts';
+import type { Transaction } from '../transaction.ts';
+import { runOn } from './runOn.ts';
+
+/** Layouts in MySQL, each on the shard that owns its SKU's slot. */
+export class LayoutStore implements Layouts {
+  readonly #shards: readonly Shard[];
+
+  constructor(shards: readonly Shard[]) {
+    this.#shards = shards;
+  }
+
+  async read(owner: ShardIndex, sku_id: string, deadlineMs: DeadlineMs): Promise<FoundLayout | ReadFailure> {
+    try {
+      const layout = await this.#lend(owner, deadlineMs, (connection) => readLayout(connection, sku_id, deadlineMs));
+      return layout === 'foreign' ? { is: 'not_mine' } : { is: 'found', layout };
+    } catch (error) {
+      if (hadNoEffect(error)) return { is: 'not_done', reason: reasonOf(error) };
+      throw error;
+    }
+  }
+
+  async replace(owner: ShardIndex, was: Layout, is: Layout, deadlineMs: DeadlineMs): Promise<Replaced> {
+    return orUnsure(async () => ((await this.#run(owner, deadlineMs, (one) => replaceLayout(one, was, is))) ? 'applied' : 'changed'));
+  }
+
+  async replaceBySingle(owner: ShardIndex, was: Layout, is: Layout, deadlineMs: DeadlineMs): Promise<Replaced> {
+    return orUnsure(async () => {
+      const replaced = await transact(this.#shard(owner).pool, deadlineMs, async (transaction) => {
+        const value = (await replaceLayout(transaction, was, is)) && (await openAsSingle(transaction, was));
+        return { keep: value, value };
+      });
+      return replaced ? 'applied' : 'changed';
+    });
+  }
+
+  takeOver(owner: ShardIndex, sku_id: string, staleMs: number, deadlineMs: DeadlineMs): Promise<boolean> {
+    return orFalse(() => this.#run(owner, deadlineMs, (one) => takeOverLayout(one, sku_id, staleMs)));
+  }
+
+  takeLease(owner: ShardIndex, sku_id: string, token: string, leaseMs: number, deadlineMs: DeadlineMs): Promise<boolean> {
+    return orFalse(() => this.#run(owner, deadlineMs, (one) => takeLease(one, sku_id, token, leaseMs)));
+  }
+
+  async freeLease(owner: ShardIndex, sku_id: string, token: string, deadlineMs: DeadlineMs): Promise<void> {
+    await orFalse(() => this.#run(owner, deadlineMs, (one) => freeLease(one, sku_id, token)));
+  }
+
+  #run<T>(owner: ShardIndex, deadlineMs: DeadlineMs, work: (one: Pick<Transaction, 'run'>) => Promise<T>): Promise<T> {
+    return this.#lend(owner, deadlineMs, (connection) => work(runOn(connection, deadlineMs)));
+  }
+
+  #lend<T>(owner: ShardIndex, deadlineMs: DeadlineMs, work: (connection: Connection) => Promise<T>): Promise<T> {
+    return this.#shard(owner).pool.lend(deadlineMs, work);
+  }
+
+  #shard(index: ShardIndex): Shard {
+    const shard = this.#shards[index];
+    if (shard === undefined) throw new RangeError(`there is no shard ${index}`);
+    return shard;
+  }
+}
+
+/** What the server did not take, or did not answer, may be asked for again: whoever counts on it reads what stands. */
+async function orUnsure(work: () => Promise<Replaced>): Promise<Replaced> {
+  try {
+    return await work();
+  } catch {
+    return 'unsure';
+  }
+}
+
+async function orFalse<T>(work: () => Promise<T>): Promise<T | false> {
+  try {
+    return await work();
+  } catch {
+    return false;
+  }
+}

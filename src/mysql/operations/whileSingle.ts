@@ -1,0 +1,20 @@
+import { skusOf } from '../../core/operation.ts';
+import type { Operation } from '../../core/operation.ts';
+import type { Moved } from '../../core/outcome.ts';
+import type { Change } from '../settle.ts';
+import { findSplit } from '../sql/findSplit.ts';
+
+/**
+ * The same change, as long as none of its SKUs is split or was: their ids may stand elsewhere, and no row of a split SKU may
+ * take ids without naming its layout. Looked at last, so that rows are locked in the usual order.
+ */
+export function whileSingle<Outcome>(operation: Operation, change: Change<Outcome>): Change<Outcome | Moved> {
+  const sku_ids = skusOf(operation);
+  return {
+    async attempt(transaction) {
+      const ending = await change.attempt(transaction);
+      return (await findSplit(transaction, sku_ids)) ? { keep: false, value: { is: 'moved', sku_ids } } : ending;
+    },
+    recall: (transaction) => change.recall(transaction),
+  };
+}

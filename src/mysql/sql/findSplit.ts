@@ -1,0 +1,14 @@
+import type { Transaction } from '../transaction.ts';
+import { bytesOf } from './bytes.ts';
+
+/**
+ * Whether one of some SKUs has more than the one row of a SKU that was never split, or keeps it closed. The rows stay locked,
+ * so that what this says holds until the transaction ends.
+ *
+ * @param sku_ids at least one
+ */
+export async function findSplit(transaction: Transaction, sku_ids: readonly string[]): Promise<boolean> {
+  const sql = 'SELECT sub_row, epoch, is_open FROM stock FORCE INDEX (PRIMARY) WHERE sku_id IN (?) FOR UPDATE';
+  const rows = await transaction.rows<{ sub_row: number; epoch: number; is_open: number }>(sql, [sku_ids.map(bytesOf)]);
+  return rows.some(({ sub_row, epoch, is_open }) => sub_row !== 0 || epoch !== 0 || is_open !== 1);
+}

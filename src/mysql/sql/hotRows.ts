@@ -1,0 +1,103 @@
+import type { OpenTransfer, SaleState } from '../../core/hotPorts.ts';
+import type { RowState } from '../../core/moves.ts';
+import type { DeadlineMs, ShardIndex, Transfer } from '../../core/nouns.ts';
+import type { Connection } from '../connection.ts';
+import type { Transaction } from '../transaction.ts';
+import { bytesOf, textOf } from './bytes.ts';
+
+/** One statement, hence one snapshot: what is on its way has left its row in it. */
+const READ = `
+(SELECT 0 AS is_transfer, sub_row, epoch, is_open, leaved_amount AS units, held_amount, version, NULL AS transfer_id, 0 AS other_shard, 0 AS other_sub_row, 0 AS age_us
+   FROM stock WHERE sku_id = ?)
+UNION ALL
+(SELECT 1, sub_row, 0, 1, amount, 0, 0, transfer_id, other_shard, other_sub_row, CAST(TIMESTAMPDIFF(MICROSECOND, created_at, CURRENT_TIMESTAMP(6)) AS SIGNED)
+   FROM transfer FORCE INDEX (by_open) WHERE is_open = 1 AND sku_id = ?)`;
+const PREPARE = 'INSERT INTO stock (sku_id, sub_row, opening_amount, leaved_amount, epoch, is_open) VALUES ? ON DUPLICATE KEY UPDATE sub_row = VALUES(sub_row)';
+const CLOSE = `
+UPDATE stock FORCE INDEX (PRIMARY) SET epoch = ?, is_open = 0, version = version + 1
+ WHERE sku_id = ? AND sub_row IN (?) AND epoch = ? AND is_open = 1`;
+const OPEN = `
+UPDATE stock FORCE INDEX (PRIMARY) SET epoch = ?, is_open = 1, sale_state = ?, sale_from = CAST(CAST(? AS CHAR) AS DATETIME(6)), version = version + 1
+ WHERE sku_id = ? AND sub_row IN (?) AND (epoch < ? OR (epoch = ? AND is_open = 0))`;
+const COUNT = 'SELECT COUNT(*) AS row_count FROM stock WHERE sku_id = ? AND sub_row IN (?) AND epoch = ? AND is_open = ?';
+const SALE = "SELECT sale_state, DATE_FORMAT(sale_from, '%Y-%m-%d %H:%i:%s.%f') AS sale_from FROM stock WHERE sku_id = ? AND sub_row = 0";
+const SETTLE = 'UPDATE transfer FORCE INDEX (PRIMARY) SET is_open = 0 WHERE (sku_id, transfer_id, direction) IN (?)';
+const UNTIDY = `
+(SELECT sku_id FROM hot_sku WHERE state IN ('closing', 'opening') AND changed_at <= CURRENT_TIMESTAMP(6) - INTERVAL ? MICROSECOND LIMIT ?)
+UNION
+(SELECT sku_id FROM hot_sku WHERE state = 'open' AND (earlier <> '[]' OR places NOT LIKE '%,%') AND changed_at <= CURRENT_TIMESTAMP(6) - INTERVAL ? MICROSECOND LIMIT ?)
+UNION
+(SELECT sku_id FROM stock FORCE INDEX (by_open) WHERE is_open = 0 AND leaved_amount > 0 LIMIT ?)
+UNION
+(SELECT sku_id FROM transfer FORCE INDEX (by_open) WHERE is_open = 1 AND created_at <= CURRENT_TIMESTAMP(6) - INTERVAL ? MICROSECOND LIMIT ?)`;
+
+/** The places of the words in the columns' types. */
+const SALE_STATES = { on: 1, paused: 2 } as const;
+const OUT = 1;
+
+interface Row {
+  readonly is_transfer: number;
+  readonly sub_row: number;
+  readonly epoch: number;
+  readonly is_open: number;
+  readonly units: number;
+  readonly held_amount: number;
+  readonly version: number;
+  readonly transfer_id: Buffer;
+  readonly other_shard: number;
+  readonly other_sub_row: number;
+  readonly age_us: number;
+}
+
+/** The rows of a SKU on a shard and the transfers from there that are open. */
+export async function readHotRows(connection: Connection, shard: ShardIndex, sku_id: string, deadlineMs: DeadlineMs): Promise<{ rows: RowState[]; transfers: OpenTransfer[] }> {
+  const found = await connection.rows<Row>(READ, [bytesOf(sku_id), bytesOf(sku_id)], deadlineMs);
+  const rows: RowState[] = [];
+  const transfers: OpenTransfer[] = [];
+  for (const row of found) {
+    const { sub_row, epoch, units, held_amount, version } = row;
+    if (row.is_transfer === 0) rows.push({ shard, sub_row, epoch, isOpen: row.is_open === 1, leaved_amount: units, held_amount, version });
+    else {
+      const to = { shard: row.other_shard, sub_row: row.other_sub_row };
+      transfers.push({ sku_id, transfer_id: row.transfer_id.toString('hex'), amount: units, from: { shard, sub_row }, to, ageMs: row.age_us / 1_000 });
+    }
+  }
+  return { rows, transfers };
+}
+
+export async function prepareRows(transaction: Pick<Transaction, 'run'>, sku_id: string, sub_rows: readonly number[], epoch: number): Promise<void> {
+  await transaction.run(PREPARE, [sub_rows.map((sub_row) => [bytesOf(sku_id), sub_row, 0, 0, epoch, 0])]);
+}
+
+/** @returns how many were open in the first of these epochs */
+export async function closeRows(transaction: Pick<Transaction, 'run'>, sku_id: string, sub_rows: readonly number[], { from, to }: { readonly from: number; readonly to: number }): Promise<number> {
+  return transaction.run(CLOSE, [to, bytesOf(sku_id), sub_rows, from]);
+}
+
+export async function openRows(transaction: Pick<Transaction, 'run'>, sku_id: string, sub_rows: readonly number[], epoch: number, { state, from }: SaleState): Promise<number> {
+  return transaction.run(OPEN, [epoch, SALE_STATES[state], from === null ? null : Buffer.from(from, 'latin1'), bytesOf(sku_id), sub_rows, epoch, epoch]);
+}
+
+/** How many of some rows are in an epoch, open or closed. */
+export async function countRows(connection: Connection, sku_id: string, sub_rows: readonly number[], epoch: number, isOpen: boolean, deadlineMs: DeadlineMs): Promise<number> {
+  const [row] = await connection.rows<{ row_count: number }>(COUNT, [bytesOf(sku_id), sub_rows, epoch, Number(isOpen)], deadlineMs);
+  return row?.row_count ?? 0;
+}
+
+/** Whether a SKU is sold, by its first row; null for an unknown one. */
+export async function readSale(connection: Connection, sku_id: string, deadlineMs: DeadlineMs): Promise<SaleState | null> {
+  const [row] = await connection.rows<{ sale_state: SaleState['state']; sale_from: string | null }>(SALE, [bytesOf(sku_id)], deadlineMs);
+  return row === undefined ? null : { state: row.sale_state, from: row.sale_from };
+}
+
+/** @param transfers at least one */
+export async function settleTransfers(transaction: Pick<Transaction, 'run'>, transfers: readonly Transfer[]): Promise<void> {
+  await transaction.run(SETTLE, [transfers.map(({ sku_id, transfer_id }) => [bytesOf(sku_id), Buffer.from(transfer_id, 'hex'), OUT])]);
+}
+
+/** SKUs with something unfinished. @param staleMs for how long nobody may have worked on it */
+export async function findUntidy(connection: Connection, max: number, staleMs: number, deadlineMs: DeadlineMs): Promise<string[]> {
+  const staleUs = staleMs * 1_000;
+  const rows = await connection.rows<{ sku_id: Buffer }>(UNTIDY, [staleUs, max, staleUs, max, max, staleUs, max], deadlineMs);
+  return rows.map(({ sku_id }) => textOf(sku_id));
+}

@@ -1,0 +1,43 @@
+import type { IdPage, StandingId } from '../../core/hotPorts.ts';
+import type { DeadlineMs, FlowKey, ShardIndex } from '../../core/nouns.ts';
+import type { Connection } from '../connection.ts';
+import type { Transaction } from '../transaction.ts';
+import { bytesOf, textOf } from './bytes.ts';
+import { FLOW_STATUS } from './insertFlows.ts';
+import { hexOf, jsonOf } from './json.ts';
+
+const STANDING = `
+SELECT sku_id, order_detail_id, moved_to FROM flow FORCE INDEX (PRIMARY)
+ WHERE (sku_id, order_detail_id) IN (?) AND status <> 'void'`;
+const IDS = `
+SELECT order_detail_id, status FROM flow FORCE INDEX (PRIMARY)
+ WHERE sku_id = ? AND order_detail_id > ? ORDER BY order_detail_id LIMIT ?`;
+const POINT = `
+INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, status, moved_to)
+SELECT ?, UNHEX(w.order_detail_id), '', 0, ${FLOW_STATUS.moved}, ?
+  FROM (SELECT * FROM JSON_TABLE(?, '$[*]' COLUMNS (order_detail_id VARCHAR(128) PATH '$[0]')) AS j) AS w
+ON DUPLICATE KEY UPDATE status = IF(flow.status = 'void', VALUES(status), flow.status), moved_to = IF(flow.status = 'moved', VALUES(moved_to), flow.moved_to)`;
+
+/** Those of some ids that stand; takes no lock and waits for nobody. @param keys at least one */
+export async function findStandingIds(connection: Connection, shard: ShardIndex, keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<StandingId[]> {
+  const values = keys.map((key) => [bytesOf(key.sku_id), bytesOf(key.order_detail_id)]);
+  const rows = await connection.rows<{ sku_id: Buffer; order_detail_id: Buffer; moved_to: number | null }>(STANDING, [values], deadlineMs);
+  return rows.map((row) => ({ sku_id: textOf(row.sku_id), order_detail_id: textOf(row.order_detail_id), shard: row.moved_to ?? shard }));
+}
+
+/** A page of a SKU's ids on a shard, in the order of their bytes. */
+export async function readIds(connection: Connection, sku_id: string, after: string, max: number, deadlineMs: DeadlineMs): Promise<IdPage> {
+  const rows = await connection.rows<{ order_detail_id: Buffer; status: string }>(IDS, [bytesOf(sku_id), bytesOf(after), max], deadlineMs);
+  const last = rows.at(-1);
+  const idsIn = (...wanted: string[]): string[] => rows.filter(({ status }) => wanted.includes(status)).map(({ order_detail_id }) => textOf(order_detail_id));
+  return {
+    ids: idsIn('deducted', 'cancelled'),
+    pending: idsIn('pending'),
+    next: rows.length < max || last === undefined ? null : textOf(last.order_detail_id),
+  };
+}
+
+/** Writes pointers where nothing stands, or an undone hold alone. @param ids at least one, in the order of their bytes */
+export async function insertPointers(transaction: Pick<Transaction, 'run'>, sku_id: string, ids: readonly string[], movedTo: ShardIndex): Promise<void> {
+  await transaction.run(POINT, [bytesOf(sku_id), movedTo, jsonOf(ids.map((id) => [hexOf(id)]))]);
+}

@@ -1,0 +1,276 @@
+import type { Layouts } from '../../core/hotPorts.ts';
+import type { Layout } from '../../core/layout.ts';
+import { planMoves } from '../../core/moves.ts';
+import type { DeadlineMs, FoundHold, RowPlace, ShardIndex, Transfer } from '../../core/nouns.ts';
+import type { NotDone } from '../../core/outcome.ts';
+import { pause } from '../freeHolds.ts';
+import type { Routing } from '../routing.ts';
+import { collect, isHomeIn, isSteady } from './collect.ts';
+import type { Collected } from './collect.ts';
+import type { LayoutCache } from './layoutCache.ts';
+import { receiveAll, sendAll } from './transfers.ts';
+import type { Sent, TransferParts } from './transfers.ts';
+
+/** Units that left their rows for somebody, and come in together with what he takes. */
+export interface Fetched {
+  readonly is: 'fetched';
+  readonly credits: readonly Transfer[];
+}
+
+/** All rows together had not so many at one moment. */
+export interface Short {
+  readonly is: 'short';
+  readonly leaved_amount: number;
+}
+
+/** What carts hold would be needed. */
+export interface HeldBack {
+  readonly is: 'pending';
+  readonly holds: readonly FoundHold[];
+}
+
+export type Gathered = Fetched | Short | HeldBack | NotDone;
+
+export interface Wish {
+  readonly sku_id: string;
+  readonly to: RowPlace;
+  readonly units: number;
+  /** Whether units that are held may yet be had. */
+  readonly waitsForHolds: boolean;
+}
+
+export interface GatherParts extends TransferParts {
+  readonly routing: Routing;
+  readonly store: Layouts;
+  readonly layouts: LayoutCache;
+}
+
+/** A lease that nobody frees ends by itself. */
+const LEASE_MS = 1_000;
+/** After this time others get their turn. */
+const TURN_MS = 150;
+const PAUSE_MS = 3;
+/** What is on its way for so long belongs to somebody who does not bring it. */
+const LEFT_MS = 400;
+/** For a lone reading or writing; a shard that takes longer is not waited for. */
+const STEP_MS = 1_000;
+
+interface Ask extends Wish {
+  readonly deadlineMs: DeadlineMs;
+  credits: readonly Transfer[];
+  resolve(gathered: Gathered): void;
+}
+
+/**
+ * Brings units of a split SKU to where they are wanted. One gateway at a time does so for a SKU, and in it one round at a time
+ * for all who ask: read all rows, take units off those that have them, hand each what left for him. Whoever cannot be served
+ * hears so only when two looks at all rows saw the same.
+ */
+export class Gatherer {
+  readonly #parts: GatherParts;
+  readonly #asks = new Map<string, Ask[]>();
+  readonly #running = new Map<string, Promise<void>>();
+  readonly #onFault: (error: unknown) => void;
+
+  /** @param onFault told of what no code foresaw */
+  constructor(parts: GatherParts, onFault: (error: unknown) => void) {
+    this.#parts = parts;
+    this.#onFault = onFault;
+  }
+
+  /** Fetches units for somebody who found too few in his row. What was fetched is to be used, or put back by `receiveAll`. */
+  gather(wish: Wish, deadlineMs: DeadlineMs): Promise<Gathered> {
+    return new Promise((resolve) => this.#add({ ...wish, deadlineMs, credits: [], resolve }));
+  }
+
+  /** Empties closed rows and fills up those that run low; nothing is waited for longer than the deadline. */
+  async level(sku_id: string, deadlineMs: DeadlineMs): Promise<void> {
+    await new Promise<Gathered>((resolve) => this.#add({ sku_id, to: { shard: 0, sub_row: 0 }, units: 0, waitsForHolds: false, deadlineMs, credits: [], resolve }));
+  }
+
+  #add(ask: Ask): void {
+    const waiting = this.#asks.get(ask.sku_id);
+    if (waiting === undefined) this.#asks.set(ask.sku_id, [ask]);
+    else waiting.push(ask);
+    if (!this.#running.has(ask.sku_id)) this.#running.set(ask.sku_id, this.#run(ask.sku_id));
+  }
+
+  async #run(sku_id: string): Promise<void> {
+    // Who asks at the same time goes along.
+    await pause(0);
+    const turn = new Turn(this.#parts, sku_id);
+    try {
+      for (let asks = this.#take(sku_id); asks.length > 0; asks = this.#take(sku_id)) {
+        const again = await this.#round(sku_id, asks, turn).catch((error: unknown) => {
+          this.#onFault(error);
+          for (const ask of asks) void this.#fail(ask, 'what was wanted could not be brought');
+          return [];
+        });
+        if (again.length > 0) {
+          this.#asks.set(sku_id, [...again, ...(this.#asks.get(sku_id) ?? [])]);
+          await pause(PAUSE_MS);
+        }
+      }
+    } finally {
+      this.#running.delete(sku_id);
+      await turn.end();
+    }
+  }
+
+  #take(sku_id: string): Ask[] {
+    const asks = this.#asks.get(sku_id) ?? [];
+    this.#asks.delete(sku_id);
+    const nowMs = performance.now();
+    for (const ask of asks) if (ask.deadlineMs <= nowMs) void this.#fail(ask, 'what was wanted could not be brought in time');
+    return asks.filter(({ deadlineMs }) => deadlineMs > nowMs);
+  }
+
+  /** @returns who is to be served in the next round */
+  async #round(sku_id: string, asks: readonly Ask[], turn: Turn): Promise<Ask[]> {
+    const untilMs = Math.min(performance.now() + STEP_MS, Math.max(...asks.map(({ deadlineMs }) => deadlineMs)));
+    const loaded = await this.#layoutOf(sku_id, untilMs);
+    if (loaded === null || 'reason' in loaded) {
+      for (const ask of asks) void this.#fail(ask, loaded?.reason ?? 'the SKU is not split');
+      return [];
+    }
+    // Nothing to fetch, nothing to wait for: no need of a turn to say so.
+    const glance = await this.#collect(loaded, untilMs);
+    if (glance.leaved + glance.held + glance.transfers.length === 0 && asks.every(({ credits }) => credits.length === 0)) return this.#refuse(loaded, asks, glance, untilMs);
+    if (asks.every(({ units }) => units === 0) && glance.transfers.length === 0 && planMoves(glance.rows, [], isHomeIn(loaded)).moves.length === 0) {
+      for (const ask of asks) ask.resolve({ is: 'fetched', credits: [] });
+      return [];
+    }
+    if (!(await turn.take(untilMs))) return [...asks];
+    const state = await this.#collect(loaded, untilMs);
+    const left = state.transfers.filter(({ ageMs }) => ageMs >= LEFT_MS);
+    if (left.length > 0) {
+      await receiveAll(this.#parts, left, untilMs);
+      return [...asks];
+    }
+    const feasible = asks.filter((ask) => lackOf(ask) <= state.leaved);
+    const again = await this.#refuse(loaded, asks.filter((ask) => lackOf(ask) > state.leaved), state, untilMs);
+    return [...(await this.#serve(loaded, feasible, state, untilMs)), ...again];
+  }
+
+  async #layoutOf(sku_id: string, untilMs: DeadlineMs): Promise<Layout | NotDone | null> {
+    const known = this.#parts.layouts.known(sku_id);
+    if (known !== null) return known;
+    const loaded = await this.#parts.layouts.load(sku_id, untilMs);
+    return loaded.is === 'layout' ? loaded.layout : loaded;
+  }
+
+  #collect(layout: Layout, untilMs: DeadlineMs): Promise<Collected> {
+    return collect(this.#parts.rows, layout, untilMs);
+  }
+
+  /** Takes units off their rows for those who can be served, and to fill up rows that run low. @returns those who must be asked for again */
+  async #serve(layout: Layout, asks: readonly Ask[], state: Collected, untilMs: DeadlineMs): Promise<Ask[]> {
+    const wants = asks.map((ask) => ({ to: ask.to, units: lackOf(ask) }));
+    const { moves, unserved } = planMoves(state.rows, wants, isHomeIn(layout));
+    const sent = await sendAll(this.#parts, layout.sku_id, moves, untilMs);
+    const ahead = sent.flatMap(({ move, transfer }) => (move.want === null && transfer !== null ? [transfer] : []));
+    const again = asks.filter((ask, want) => unserved.includes(want) || !this.#hand(ask, sent.filter(({ move }) => move.want === want)));
+    if (ahead.length > 0) await receiveAll(this.#parts, ahead, untilMs);
+    return again;
+  }
+
+  /** Hands somebody what left for him. @returns false when it is not all yet */
+  #hand(ask: Ask, sent: readonly Sent[]): boolean {
+    ask.credits = [...ask.credits, ...sent.flatMap(({ transfer }) => transfer ?? [])];
+    if (lackOf(ask) > 0) {
+      if (sent.every(({ transfer, isShort }) => transfer !== null || isShort)) return false;
+      void this.#fail(ask, 'a row that has units could not be reached');
+      return true;
+    }
+    ask.resolve({ is: 'fetched', credits: ask.credits });
+    return true;
+  }
+
+  /** Tells those who want more than there is, when it is sure. @returns those of whom it is not */
+  async #refuse(layout: Layout, asks: readonly Ask[], state: Collected, untilMs: DeadlineMs): Promise<Ask[]> {
+    if (asks.length === 0) return [];
+    const again: Ask[] = [];
+    const sure: Ask[] = [];
+    for (const ask of asks) {
+      if (state.fault !== null) void this.#fail(ask, `a row of the SKU could not be read: ${state.fault}`);
+      else if (ask.waitsForHolds && state.held > 0 && lackOf(ask) <= state.leaved + state.held) void this.#tellHolds(ask, state, untilMs);
+      else sure.push(ask);
+    }
+    if (sure.length === 0) return again;
+    const isSure = state.transfers.length === 0 && isSteady(state, await this.#collect(layout, untilMs));
+    for (const ask of sure) {
+      // What was fetched for him is on its way and counted nowhere.
+      if (!isSure || ask.credits.length > 0) {
+        await this.#putBack(ask);
+        again.push(ask);
+      } else ask.resolve({ is: 'short', leaved_amount: state.leaved });
+    }
+    return again;
+  }
+
+  async #tellHolds(ask: Ask, state: Collected, untilMs: DeadlineMs): Promise<void> {
+    const shards = new Set<ShardIndex>(state.rows.filter(({ held_amount }) => held_amount > 0).map(({ shard }) => shard));
+    await this.#putBack(ask);
+    try {
+      const holds = (await Promise.all([...shards].map((shard) => this.#parts.rows.readHolds(shard, ask.sku_id, untilMs)))).flat();
+      if (holds.length > 0) ask.resolve({ is: 'pending', holds });
+      // They went between two looks.
+      else this.#add(ask);
+    } catch {
+      void this.#fail(ask, 'holds could not be read');
+    }
+  }
+
+  async #fail(ask: Ask, reason: string): Promise<void> {
+    ask.resolve({ is: 'not_done', reason });
+    await this.#putBack(ask);
+  }
+
+  async #putBack(ask: Ask): Promise<void> {
+    const { credits } = ask;
+    ask.credits = [];
+    if (credits.length > 0) await receiveAll(this.#parts, credits, performance.now() + STEP_MS).catch(this.#onFault);
+  }
+}
+
+/** What is still to be fetched. */
+function lackOf({ units, credits }: Ask): number {
+  return units - credits.reduce((sum, { amount }) => sum + amount, 0);
+}
+
+/** The right to move units of a SKU, for a while. */
+class Turn {
+  readonly #parts: GatherParts;
+  readonly #sku_id: string;
+  readonly #token: string;
+  #sinceMs: number | null = null;
+
+  constructor(parts: GatherParts, sku_id: string) {
+    this.#parts = parts;
+    this.#sku_id = sku_id;
+    this.#token = parts.newId();
+  }
+
+  /** @returns false when another gateway has it for the whole time */
+  async take(untilMs: DeadlineMs): Promise<boolean> {
+    if (this.#sinceMs !== null && performance.now() < this.#sinceMs + TURN_MS) return true;
+    await this.end();
+    const { store, routing } = this.#parts;
+    while (performance.now() < untilMs) {
+      const askedMs = performance.now();
+      if (await store.takeLease(routing.map.shardOf(this.#sku_id), this.#sku_id, this.#token, LEASE_MS, untilMs)) {
+        this.#sinceMs = askedMs;
+        return true;
+      }
+      await pause(PAUSE_MS * (1 + Math.random()));
+    }
+    return false;
+  }
+
+  async end(): Promise<void> {
+    if (this.#sinceMs === null) return;
+    this.#sinceMs = null;
+    const { store, routing } = this.#parts;
+    await store.freeLease(routing.map.shardOf(this.#sku_id), this.#sku_id, this.#token, performance.now() + STEP_MS);
+  }
+}

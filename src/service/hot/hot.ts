@@ -1,0 +1,34 @@
+import type { HotRows, Layouts } from '../../core/hotPorts.ts';
+import type { StockEngine } from '../../core/ports.ts';
+import type { Routing } from '../routing.ts';
+import { Gatherer } from './gatherer.ts';
+import type { GatherParts } from './gatherer.ts';
+import { Keeper } from './keeper.ts';
+import { LayoutCache } from './layoutCache.ts';
+import { Locator } from './locator.ts';
+import type { ResizeParts } from './resize.ts';
+
+/** What use cases need of split SKUs. */
+export interface Hot extends GatherParts, ResizeParts {
+  readonly locator: Locator;
+  readonly gatherer: Gatherer;
+  readonly keeper: Keeper;
+}
+
+export interface HotOptions {
+  readonly routing: Routing;
+  readonly engine: StockEngine;
+  readonly store: Layouts;
+  readonly rows: HotRows;
+  readonly servers: readonly string[];
+  readonly newId: () => string;
+  readonly onFault: (error: unknown) => void;
+}
+
+/** Puts together what looks after split SKUs. */
+export function createHot({ onFault, ...options }: HotOptions): Hot {
+  const layouts = new LayoutCache(options.store, options.routing);
+  const parts = { ...options, layouts };
+  const gatherer = new Gatherer(parts, onFault);
+  return { ...parts, gatherer, locator: new Locator(options.rows), keeper: new Keeper({ ...parts, gatherer }, onFault) };
+}

@@ -1,0 +1,112 @@
+import type { HotRows, Layouts, Replaced } from '../../core/hotPorts.ts';
+import { abortResize, beginResize, commitResize, endResize, isAlike, placesFor, unsplit } from '../../core/layout.ts';
+import type { Layout, Places } from '../../core/layout.ts';
+import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
+import { refused } from '../../core/outcome.ts';
+import type { NotDone, Refused, Unknown } from '../../core/outcome.ts';
+import { pause } from '../freeHolds.ts';
+import type { Routing } from '../routing.ts';
+import type { LayoutCache } from './layoutCache.ts';
+
+/** While rows are closed nobody is served: what cannot be closed in this time is left for later. */
+const CLOSE_MS = 150;
+const OPEN_MS = 1_000;
+const PAUSE_MS = 10;
+
+/** What resizing works with. */
+export interface ResizeParts {
+  readonly routing: Routing;
+  readonly store: Layouts;
+  readonly rows: HotRows;
+  readonly layouts: LayoutCache;
+  /** The server of each shard, by its index. */
+  readonly servers: readonly string[];
+}
+
+/** A SKU lies in as many rows as was asked for. */
+export interface Resized {
+  readonly is: 'resized';
+  readonly layout: Layout;
+  readonly replayed: boolean;
+}
+
+/**
+ * Lays the stock of a SKU out in some number of rows, while it sells. All old rows are closed before any new one opens, and each
+ * step stands in the layout before the next begins: whoever finds it half done goes on from there.
+ */
+export async function resizeSku(parts: ResizeParts, sku_id: string, sub_row_count: number, deadlineMs: DeadlineMs): Promise<Resized | Refused | NotDone | Unknown> {
+  let hasBegun = false;
+  while (performance.now() < deadlineMs) {
+    const loaded = await parts.layouts.load(sku_id, deadlineMs);
+    if (loaded.is === 'not_done') return hasBegun ? { is: 'unknown', reason: loaded.reason } : loaded;
+    const owner = parts.routing.map.shardOf(sku_id);
+    const layout = loaded.layout ?? unsplit(sku_id, owner);
+    const places = placesFor(owner, sub_row_count, parts.servers);
+    if (layout.state === 'closing' || layout.state === 'opening') {
+      // Somebody's, who may be gone; or our own, whose answer was lost.
+      if ((await finishResize(parts, layout)) === null) await pause(PAUSE_MS);
+      continue;
+    }
+    if (isAlike(layout.places, places)) return { is: 'resized', layout, replayed: !hasBegun };
+    if (hasBegun) return { is: 'not_done', reason: 'not all rows could be closed, or somebody laid the SKU out otherwise' };
+    const failure = await prepare(parts, layout, places, deadlineMs);
+    if (failure !== null) return failure;
+    const begun = beginResize(layout, places);
+    hasBegun = (await put(parts, layout, begun, deadlineMs)) !== 'changed';
+    if (hasBegun) await finishResize(parts, begun);
+    else await pause(PAUSE_MS);
+  }
+  return hasBegun ? { is: 'unknown', reason: 'the rows were not all open in time' } : { is: 'not_done', reason: 'somebody else was laying the SKU out' };
+}
+
+/** Makes the rows that are to come, closed, so that nobody waits for that later. */
+async function prepare({ rows }: ResizeParts, layout: Layout, places: Places, deadlineMs: DeadlineMs): Promise<Refused | NotDone | null> {
+  try {
+    const [owner] = layout.places;
+    if (owner === undefined || (await rows.readSale(owner, layout.sku_id, deadlineMs)) === null) return refused('unknown_sku');
+    await Promise.all(byShard(places).map(([shard, sub_rows]) => rows.prepare(shard, layout.sku_id, sub_rows, layout.lastEpoch, deadlineMs)));
+    return null;
+  } catch (error) {
+    return { is: 'not_done', reason: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** Goes on with a layout that is being changed, from where it stands. @returns it when all its rows are open; null when that is still to be done */
+export async function finishResize(parts: ResizeParts, layout: Layout): Promise<Layout | null> {
+  if (layout.state === 'closing') {
+    const { sku_id, epoch: from, lastEpoch: to } = layout;
+    const closed = await onRows(layout.places, (shard, sub_rows) => parts.rows.close(shard, sku_id, sub_rows, { from, to }, performance.now() + CLOSE_MS));
+    const next = closed ? commitResize(layout) : abortResize(layout);
+    return (await put(parts, layout, next, performance.now() + OPEN_MS)) === 'applied' ? finishResize(parts, next) : null;
+  }
+  if (layout.state === 'opening') {
+    const { sku_id, places, epoch } = layout;
+    const untilMs = performance.now() + OPEN_MS;
+    const [owner] = places;
+    const sale = owner === undefined ? null : await parts.rows.readSale(owner, sku_id, untilMs).catch(() => null);
+    if (sale === null) return null;
+    const opened = await onRows(places, (shard, sub_rows) => parts.rows.open(shard, sku_id, sub_rows, epoch, sale, untilMs));
+    if (!opened) return null;
+    const next = endResize(layout);
+    return (await put(parts, layout, next, untilMs)) === 'applied' ? next : null;
+  }
+  return layout;
+}
+
+async function put({ store, routing, layouts }: ResizeParts, was: Layout, is: Layout, deadlineMs: DeadlineMs): Promise<Replaced> {
+  const replaced = await store.replace(routing.map.shardOf(was.sku_id), was, is, deadlineMs);
+  if (replaced === 'applied') layouts.note(is);
+  return replaced;
+}
+
+/** Does something with all rows at once. @returns whether it is done with every one of them */
+async function onRows(places: Places, work: (shard: ShardIndex, sub_rows: readonly number[]) => Promise<boolean>): Promise<boolean> {
+  const done = await Promise.all(byShard(places).map(([shard, sub_rows]) => work(shard, sub_rows).catch(() => false)));
+  return done.every((each) => each);
+}
+
+function byShard(places: Places): [ShardIndex, number[]][] {
+  const groups = new Map<ShardIndex, number[]>();
+  places.forEach((shard, sub_row) => groups.set(shard, [...(groups.get(shard) ?? []), sub_row]));
+  return [...groups];
+}

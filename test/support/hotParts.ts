@@ -1,0 +1,19 @@
+import { randomBytes } from 'node:crypto';
+import type { StockEngine } from '../../src/core/ports.ts';
+import { HotRowStore } from '../../src/mysql/hot/hotRowStore.ts';
+import { LayoutStore } from '../../src/mysql/hot/layoutStore.ts';
+import type { Shard } from '../../src/mysql/shard.ts';
+import { createHot } from '../../src/service/hot/hot.ts';
+import type { Hot } from '../../src/service/hot/hot.ts';
+import type { Routing } from '../../src/service/routing.ts';
+
+/** What looks after split SKUs, as a gateway has it. */
+export function hotParts(shards: readonly Shard[], routing: Routing, engine: StockEngine): Hot {
+  return createHot({
+    ...{ routing, engine, store: new LayoutStore(shards), rows: new HotRowStore(shards), servers: shards.map(({ server }) => server) },
+    newId: () => randomBytes(16).toString('hex'),
+    onFault: (error) => {
+      throw error;
+    },
+  });
+}
