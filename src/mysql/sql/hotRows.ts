@@ -3,6 +3,7 @@ import type { RowState } from '../../core/moves.ts';
 import type { DeadlineMs, ShardIndex, Transfer } from '../../core/nouns.ts';
 import type { Connection } from '../connection.ts';
 import type { Transaction } from '../transaction.ts';
+import { DIRECTION } from './applyBatch.ts';
 import { bytesOf, textOf } from './bytes.ts';
 
 /** One statement, hence one snapshot: what is on its way has left its row in it. */
@@ -21,7 +22,7 @@ UPDATE stock FORCE INDEX (PRIMARY) SET epoch = ?, is_open = 1, sale_state = ?, s
  WHERE sku_id = ? AND sub_row IN (?) AND (epoch < ? OR (epoch = ? AND is_open = 0))`;
 const COUNT = 'SELECT COUNT(*) AS row_count FROM stock WHERE sku_id = ? AND sub_row IN (?) AND epoch = ? AND is_open = ?';
 const SALE = "SELECT sale_state, DATE_FORMAT(sale_from, '%Y-%m-%d %H:%i:%s.%f') AS sale_from FROM stock WHERE sku_id = ? AND sub_row = 0";
-const SETTLE = 'UPDATE transfer FORCE INDEX (PRIMARY) SET is_open = 0 WHERE (sku_id, transfer_id, direction) IN (?)';
+const SETTLE = 'UPDATE transfer FORCE INDEX (PRIMARY) SET is_open = 0 WHERE direction = ? AND (sku_id, transfer_id) IN (?)';
 const UNTIDY = `
 (SELECT sku_id FROM hot_sku WHERE state IN ('closing', 'opening') AND changed_at <= CURRENT_TIMESTAMP(6) - INTERVAL ? MICROSECOND LIMIT ?)
 UNION
@@ -33,7 +34,6 @@ UNION
 
 /** The places of the words in the columns' types. */
 const SALE_STATES = { on: 1, paused: 2 } as const;
-const OUT = 1;
 
 interface Row {
   readonly is_transfer: number;
@@ -92,7 +92,7 @@ export async function readSale(connection: Connection, sku_id: string, deadlineM
 
 /** @param transfers at least one */
 export async function settleTransfers(transaction: Pick<Transaction, 'run'>, transfers: readonly Transfer[]): Promise<void> {
-  await transaction.run(SETTLE, [transfers.map(({ sku_id, transfer_id }) => [bytesOf(sku_id), Buffer.from(transfer_id, 'hex'), OUT])]);
+  await transaction.run(SETTLE, [DIRECTION.out, transfers.map(({ sku_id, transfer_id }) => [bytesOf(sku_id), Buffer.from(transfer_id, 'hex')])]);
 }
 
 /** SKUs with something unfinished. @param staleMs for how long nobody may have worked on it */

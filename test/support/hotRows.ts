@@ -1,0 +1,58 @@
+import { expect } from 'chai';
+import type { Stack } from '../../scripts/support/stack.ts';
+import { sideSession } from './sideSession.ts';
+
+/** One stock row of a SKU, with what the tables beside it say. */
+export interface HotRow {
+  readonly shard: number;
+  readonly sub_row: number;
+  readonly epoch: number;
+  readonly is_open: number;
+  readonly leaved_amount: number;
+  readonly held_amount: number;
+  readonly flow_count: number;
+  /** What should be left by the journal, held units included. */
+  readonly expected: number;
+}
+
+const ROWS = `
+SELECT stock.sub_row, stock.epoch, stock.is_open, stock.leaved_amount, stock.held_amount,
+       (SELECT COUNT(*) FROM flow WHERE flow.sku_id = stock.sku_id AND flow.sub_row = stock.sub_row AND status <> 'moved') AS flow_count,
+       stock.opening_amount + IF(stock.sub_row = 0, COALESCE((SELECT SUM(delta) FROM adjustment WHERE adjustment.sku_id = stock.sku_id), 0), 0)
+         - COALESCE((SELECT SUM(quantity - returned) FROM flow WHERE flow.sku_id = stock.sku_id AND flow.sub_row = stock.sub_row AND status IN ('deducted', 'pending', 'cancelled')), 0)
+         + COALESCE((SELECT SUM(IF(direction = 'in', 1, -1) * CAST(amount AS SIGNED)) FROM transfer WHERE transfer.sku_id = stock.sku_id AND transfer.sub_row = stock.sub_row), 0) AS expected
+  FROM stock WHERE stock.sku_id = ?`;
+
+/** All stock rows of a SKU on all shards. */
+export async function hotRowsOf(of: Stack, sku_id: string): Promise<HotRow[]> {
+  const found = await Promise.all(
+    of.shards.map(async (_, shard) => {
+      const session = await sideSession(shard);
+      try {
+        const [rows] = await session.query(ROWS, [Buffer.from(sku_id)]);
+        return (rows as Omit<HotRow, 'shard'>[]).map((row) => ({ shard, ...row, expected: Number(row.expected), flow_count: Number(row.flow_count) }));
+      } finally {
+        await session.end();
+      }
+    }),
+  );
+  return found.flat();
+}
+
+/** Each row is what its journal says, no id has two effects, and what left a row came to another or is on its way. */
+export async function rowsBalance(of: Stack, sku_id: string): Promise<void> {
+  for (const { shard, sub_row, leaved_amount, expected } of await hotRowsOf(of, sku_id)) expect(leaved_amount, `row ${sub_row} on shard ${shard}`).to.equal(expected);
+  const [ids, transfers]: [string[], Map<string, number>] = [[], new Map()];
+  for (const shard of of.shards.keys()) {
+    const session = await sideSession(shard);
+    const [flows] = await session.query("SELECT order_detail_id FROM flow WHERE sku_id = ? AND status NOT IN ('void', 'moved')", [Buffer.from(sku_id)]);
+    for (const { order_detail_id } of flows as { order_detail_id: Buffer }[]) ids.push(order_detail_id.toString());
+    const [ends] = await session.query("SELECT HEX(transfer_id) AS id, direction, amount, is_open FROM transfer WHERE sku_id = ?", [Buffer.from(sku_id)]);
+    for (const { id, direction, amount, is_open } of ends as { id: string; direction: string; amount: number; is_open: number }[]) {
+      if (is_open === 0) transfers.set(id, (transfers.get(id) ?? 0) + (direction === 'in' ? amount : -amount));
+    }
+    await session.end();
+  }
+  expect(new Set(ids).size, 'ids with two effects').to.equal(ids.length);
+  expect([...transfers].filter(([, sum]) => sum !== 0), 'transfers that are not the same at both ends').to.deep.equal([]);
+}
