@@ -69,8 +69,8 @@ const HEAT_WINDOW_MS = 1_000;
 /** A reconciliation adds up whole shards; its statements may take longer than those of a request. */
 const BOOKS_STATEMENT_MS = 30_000;
 
-const ENGINES: Readonly<Record<Config['engine'], (shards: readonly Shard[]) => StockEngine>> = {
-  batching: (shards) => new BatchingEngine(shards),
+const ENGINES: Readonly<Record<Config['engine'], (shards: readonly Shard[], config: Config) => StockEngine>> = {
+  batching: (shards, { batchLinesMax }) => new BatchingEngine(shards, batchLinesMax),
   textbook: (shards) => new TextbookEngine(shards, new BatchingEngine(shards)),
 };
 
@@ -121,7 +121,7 @@ export async function startGateway(
       }),
   );
   const reader = new ShardReader(shards);
-  const ports = decorate({ engine: ENGINES[config.engine](shards), reader, slots: reader, carts: new CartStore(shards), layouts: new LayoutStore(shards), hotRows: new HotRowStore(shards) });
+  const ports = decorate({ engine: ENGINES[config.engine](shards, config), reader, slots: reader, carts: new CartStore(shards), layouts: new LayoutStore(shards), hotRows: new HotRowStore(shards) });
   const heat = new Heat();
   const metrics = createMetrics(() => reader.shards(), () => heat.hottest());
   const logNoVerdict = atMostEvery<NoVerdict>(

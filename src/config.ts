@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import { ConfigError } from './configError.ts';
+import { LINES_MAX } from './mysql/batching/queue.ts';
 import { compileSettings } from './schema/compile.ts';
 import type { Fault } from './schema/compile.ts';
 import { loadShards } from './shardsFile.ts';
@@ -37,6 +38,12 @@ export const settingsSchema = Type.Object({
   STOCKGATE_ENGINE: Type.Enum(['batching', 'textbook'], {
     default: 'batching',
     description: 'how stock is taken: many operations in one transaction, or a transaction for each',
+  }),
+  STOCKGATE_BATCH_LINES_MAX: Type.Integer({
+    minimum: 1,
+    maximum: LINES_MAX,
+    default: LINES_MAX,
+    description: 'lines that go to a server in one transaction, at most; an order of more goes alone. Fewer are for measuring',
   }),
   STOCKGATE_REQUEST_MS: milliseconds(3_000, 'the longest a request may take', 1_000),
   STOCKGATE_STATEMENT_MS: milliseconds(1_000, 'the longest wait for one answer of a shard'),
@@ -79,6 +86,7 @@ export interface Config {
   /** Processes behind the listeners. */
   readonly workers: number;
   readonly engine: Settings['STOCKGATE_ENGINE'];
+  readonly batchLinesMax: number;
   readonly requestMs: number;
   readonly statementMs: number;
   readonly drainMs: number;
@@ -115,6 +123,7 @@ export async function loadConfig(environment: NodeJS.ProcessEnv = process.env, f
     admin: listener('ADMIN_HOST', settings.ADMIN_HOST, settings.ADMIN_PORT, adminTokens),
     workers: settings.STOCKGATE_WORKERS,
     engine: settings.STOCKGATE_ENGINE,
+    batchLinesMax: settings.STOCKGATE_BATCH_LINES_MAX,
     requestMs: settings.STOCKGATE_REQUEST_MS,
     statementMs: settings.STOCKGATE_STATEMENT_MS,
     drainMs: settings.STOCKGATE_DRAIN_MS,

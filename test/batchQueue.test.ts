@@ -69,6 +69,9 @@ describe('queue of a batch', () => {
     expect(queue.takeBatch(NOBODY, ALL).errands).to.deep.equal([large]);
     expect(queue.takeBatch(NOBODY, ALL).errands).to.have.length(512);
     expect(queue.takeBatch(NOBODY, ALL).errands).to.have.length(88);
+    const narrow = new BatchQueue(() => true, 8);
+    for (const one of [...small.slice(0, 9), errand(order('a', 'b'))]) narrow.add(one);
+    expect([8, 2].map(() => narrow.takeBatch(NOBODY, ALL).errands.length)).to.deep.equal([8, 2]);
   });
 
   it('sends what names a locked SKU alone, and only when it may go', () => {

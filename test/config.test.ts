@@ -123,7 +123,7 @@ describe('configuration', () => {
       expect(rest).to.deep.equal({
         public: { host: '127.0.0.1', port: 8080, tokens: [] },
         admin: { host: '127.0.0.1', port: 8081, tokens: [] },
-        ...{ workers: 1, engine: 'batching', requestMs: 3_000, statementMs: 1_000, drainMs: 5_000, leaveMs: 0 },
+        ...{ workers: 1, engine: 'batching', batchLinesMax: 512, requestMs: 3_000, statementMs: 1_000, drainMs: 5_000, leaveMs: 0 },
         ...{ relaxedAllowed: false, hotLinesPerSecond: 5_000, logLevel: 'info', initialShards: 4 },
       });
     });
@@ -146,6 +146,8 @@ describe('configuration', () => {
       [{ PORT: '80.5' }, 'PORT: must be integer'],
       [{ STOCKGATE_WORKERS: '0' }, 'STOCKGATE_WORKERS: must be >= 1'],
       [{ STOCKGATE_WORKERS: '65' }, 'STOCKGATE_WORKERS: must be <= 64'],
+      [{ STOCKGATE_BATCH_LINES_MAX: '0' }, 'STOCKGATE_BATCH_LINES_MAX: must be >= 1'],
+      [{ STOCKGATE_BATCH_LINES_MAX: '513' }, 'STOCKGATE_BATCH_LINES_MAX: must be <= 512'],
       [{ ADMIN_PORT: '65536' }, 'ADMIN_PORT: must be <= 65535'],
       [{ STOCKGATE_DRAIN_MS: '-1' }, 'STOCKGATE_DRAIN_MS: must be >= 10'],
       [{ STOCKGATE_HOT_LINES_PER_SECOND: '0' }, 'STOCKGATE_HOT_LINES_PER_SECOND: must be >= 1'],

@@ -15,10 +15,11 @@ export class BatchingEngine implements StockEngine {
   readonly #shards: readonly { readonly shard: Shard; readonly writer: ServerWriter }[];
   readonly #single: TextbookEngine;
 
-  constructor(shards: readonly Shard[]) {
+  /** @param linesMax lines of one batch at most */
+  constructor(shards: readonly Shard[], linesMax?: number) {
     const writers = new Map<string, ServerWriter>();
     this.#shards = shards.map((shard) => {
-      const writer = writers.get(shard.server) ?? new ServerWriter();
+      const writer = writers.get(shard.server) ?? new ServerWriter(linesMax);
       writers.set(shard.server, writer);
       return { shard, writer };
     });

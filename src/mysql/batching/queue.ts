@@ -33,8 +33,8 @@ const LOCKED_MAX = 10_000;
  */
 export type Company = 'guessed' | 'looked up' | Shard | LockedRow;
 
-/** Lines that go together at most: more add latency and no speed. An order of more goes alone. */
-const LINES_MAX = 512;
+/** Lines that go together at most, unless told less: more add latency and no speed. An order of more goes alone. */
+export const LINES_MAX = 512;
 
 /**
  * Operations that wait for a batch, in the order of their coming. SKUs that somebody keeps locked are marked: each goes
@@ -44,10 +44,12 @@ export class BatchQueue {
   #waiting: Errand[] = [];
   readonly #locked = new Map<string, LockedRow>();
   readonly #canGuess: (operation: Batchable) => boolean;
+  readonly #linesMax: number;
 
   /** @param canGuess whether an operation may be decided without looking */
-  constructor(canGuess: (operation: Batchable) => boolean) {
+  constructor(canGuess: (operation: Batchable) => boolean, linesMax = LINES_MAX) {
     this.#canGuess = canGuess;
+    this.#linesMax = linesMax;
   }
 
   get isEmpty(): boolean {
@@ -112,7 +114,7 @@ export class BatchQueue {
     const unsure = this.#unsureRows();
     for (const errand of this.#waiting) {
       const ofErrand = this.#companyOf(errand, unsure);
-      const fits = taken.length === 0 ? mayGo(ofErrand) : ofErrand === company && lines + errand.shelves.length <= LINES_MAX;
+      const fits = taken.length === 0 ? mayGo(ofErrand) : ofErrand === company && lines + errand.shelves.length <= this.#linesMax;
       if (!fits || errand.shelves.some(isBusy)) {
         left.push(errand);
         continue;

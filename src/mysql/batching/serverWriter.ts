@@ -32,11 +32,17 @@ interface Flight {
  */
 export class ServerWriter {
   readonly #hints = new Hints();
-  readonly #queue = new BatchQueue((operation) => this.#hints.doubtOf(operation) === 'nothing');
-  readonly #sender = new BatchSender(this.#queue, this.#hints, () => this.#plan());
+  readonly #queue: BatchQueue;
+  readonly #sender: BatchSender;
   readonly #flights = new Set<Flight>();
   #watch: NodeJS.Timeout | null = null;
   #isPlanned = false;
+
+  /** @param linesMax lines of one batch at most */
+  constructor(linesMax?: number) {
+    this.#queue = new BatchQueue((operation) => this.#hints.doubtOf(operation) === 'nothing', linesMax);
+    this.#sender = new BatchSender(this.#queue, this.#hints, () => this.#plan());
+  }
 
   /** Carries an operation out with others. It rejects only on a fault of its own. */
   apply(shard: Shard, operation: Batchable, deadlineMs: DeadlineMs): Promise<OutcomeOf<Batchable>> {
