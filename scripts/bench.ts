@@ -1,29 +1,36 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { ARMS } from './bench/arms.ts';
+import { ARMS, SCALING } from './bench/arms.ts';
 import { GUARDED, MARGIN, readBaseline, regressions, writeBaseline } from './bench/baseline.ts';
 import { comparisonsOf, runCount } from './bench/chains.ts';
 import { reportOf, writeJson } from './bench/reportFile.ts';
 import type { Report } from './bench/reportFile.ts';
 import { measureAll } from './bench/rounds.ts';
-import type { RoundsOptions } from './bench/rounds.ts';
+import type { Measured, RoundsOptions } from './bench/rounds.ts';
+import { measureScaling, scalingRunCount } from './bench/scaling/rounds.ts';
+import type { Scaled } from './bench/scaling/rounds.ts';
+import { RUN_LENGTH, SLOW_COMMITS } from './bench/scaling/setting.ts';
 import { printReport } from './bench/tables.ts';
 import { startWorld } from './bench/world.ts';
+import type { World } from './bench/world.ts';
 import { stopWithParent } from './support/lifetime.ts';
 import { progressBar } from './support/progress.ts';
 import { fail } from './support/report.ts';
 import { wholeNumber } from './support/wholeNumber.ts';
 
+const ARM_NAMES = [...ARMS, SCALING].map(({ name }) => name);
+
 const program = new Command('npm run bench --')
   .description(
     'Measures the gateway against a bare Koa, the textbook gateway and Redis, on a durable MySQL server of its own; every ' +
-      'run of an arm stands between two of its reference. Exit code 0 only if the books of every run are right.',
+      'run of an arm stands between two of its reference. The arm scaling has sixteen servers of its own with slow commits, and is ' +
+      'held against itself on one sub-row; --quick leaves it out. Exit code 0 only if the books of every run are right.',
   )
   .option('--quick', `only CPU per request (${GUARDED.join(' and ')}), against the recorded baseline; under a minute`, false)
   .addOption(new Option('--record', 'with --quick: make what is measured the baseline').implies({ quick: true }))
   .option('--rounds <count>', 'rounds of each comparison', wholeNumber(1), 5)
-  .option('--seconds <count>', 'length of each run', wholeNumber(1), 2)
-  .option('--arms <names>', `only the comparisons among these and the echo, comma separated: ${ARMS.map(({ name }) => name).join(', ')}`, listOfArms)
-  .option('--connections <counts>', 'comma separated', listOfCounts, [256, 1_024])
+  .option('--seconds <count>', `length of each run; of ${SCALING.name} ${RUN_LENGTH} times that`, wholeNumber(1), 2)
+  .option('--arms <names>', `only the comparisons among these and the echo, comma separated: ${ARM_NAMES.join(', ')}`, listOfArms)
+  .option('--connections <counts>', 'comma separated; scaling has its own', listOfCounts, [256, 1_024])
   .addOption(new Option('--data-dir <folder>', 'where the servers are kept').env('DATA_DIR').default('.local'))
   .option('--json <file>', 'where all that was measured is written', '.local/bench/latest.json')
   .parse();
@@ -40,6 +47,10 @@ interface Options {
 }
 const options = program.opts<Options>();
 
+function say(line: string): void {
+  console.error(line);
+}
+
 const started: { stop(): Promise<unknown> }[] = [];
 
 /** Last started, first stopped. */
@@ -50,30 +61,61 @@ async function stopAll(): Promise<void> {
 async function main(): Promise<void> {
   stopWithParent(stopAll);
   const plan = options.quick ? quickPlan() : fullPlan();
-  const world = await startWorld(options.dataDir, (line) => console.error(line));
-  started.push(world);
-  const progress = progressBar('measuring', runCount(plan), 'runs');
-  const measured = await measureAll(world, { ...plan, onRun: (note) => progress.add(1, note) }).finally(() => progress.stop());
-  const report = reportOf(world, measured, { rounds: plan.rounds, seconds: plan.seconds, ids: options.quick ? GUARDED : null });
+  const compared = plan.comparisons.length > 0 ? await compare(plan) : null;
+  const scaled = plan.scales ? await scale(plan) : null;
+  const world = compared?.world ?? scaled?.world;
+  if (world === undefined) return fail('nothing was measured');
+  const findings = { measured: compared?.measured ?? null, scaled: scaled?.scaled ?? null };
+  const report = reportOf(world, findings, { rounds: plan.rounds, seconds: plan.seconds, ids: options.quick ? GUARDED : null });
   writeJson(options.json, report);
   printReport(report);
   for (const fault of report.faults) fail(`void: ${fault}`);
   if (options.quick && report.faults.length === 0) guard(report);
 }
 
-type Plan = Omit<RoundsOptions, 'onRun'>;
+interface Plan extends Omit<RoundsOptions, 'onRun'> {
+  readonly scales: boolean;
+}
+
+async function compare(plan: Plan): Promise<{ world: World; measured: Measured }> {
+  const world = await startWorld(options.dataDir, say);
+  started.push(world);
+  const progress = progressBar('measuring', runCount(plan), 'runs');
+  const measured = await measureAll(world, { ...plan, onRun: (note) => progress.add(1, note) }).finally(() => progress.stop());
+  await stopAll();
+  return { world, measured };
+}
+
+/** @returns null, having said why, where such servers cannot be had and nobody asked for them by name */
+async function scale(plan: Plan): Promise<{ world: World; scaled: Scaled } | null> {
+  const world = await startWorld(options.dataDir, say, SLOW_COMMITS).catch((error: unknown) => {
+    if (options.arms !== undefined) throw error;
+    say(`no ${SCALING.name}: ${String(error)}`);
+    return null;
+  });
+  if (world === null) return null;
+  started.push(world);
+  const progress = progressBar('scaling', scalingRunCount(plan.rounds), 'runs');
+  // What was measured before it is not to be lost with it.
+  const scaled = await measureScaling(world, { ...plan, say, onRun: (note) => progress.add(1, note) })
+    .catch((error: unknown): Scaled => ({ runs: [], faults: [`${SCALING.name}: ${String(error)}`] }))
+    .finally(() => progress.stop());
+  await stopAll();
+  return { world, scaled };
+}
 
 function fullPlan(): Plan {
   const { connections, rounds, seconds, arms = null } = options;
   const comparisons = comparisonsOf(arms);
-  if (comparisons.length === 0) program.error(`error: there is nothing to compare among ${arms?.join(', ')}`);
-  return { comparisons, connections, rounds, seconds, warmUpSeconds: 2 };
+  const scales = arms === null || arms.includes(SCALING.name);
+  if (comparisons.length === 0 && !scales) program.error(`error: there is nothing to compare among ${arms?.join(', ')}`);
+  return { comparisons, scales, connections, rounds, seconds, warmUpSeconds: 2 };
 }
 
 /** Only what the guarded figures are made of. */
 function quickPlan(): Plan {
   const comparisons = comparisonsOf(['hot']).filter(({ reference, pressure }) => reference === 'echo' && pressure === 'all_out');
-  return { comparisons, connections: [1_024], rounds: 3, seconds: 2, warmUpSeconds: 2 };
+  return { comparisons, scales: false, connections: [1_024], rounds: 3, seconds: 2, warmUpSeconds: 2 };
 }
 
 function guard(report: Report): void {
@@ -91,7 +133,7 @@ function guard(report: Report): void {
 
 function listOfArms(text: string): string[] {
   const names = text.split(',').map((name) => name.trim());
-  const unknown = names.filter((name) => !ARMS.some((arm) => arm.name === name));
+  const unknown = names.filter((name) => !ARM_NAMES.includes(name));
   if (unknown.length > 0) throw new InvalidArgumentError(`There is no ${unknown.join(', ')}.`);
   return names;
 }

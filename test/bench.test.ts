@@ -1,10 +1,10 @@
 import { expect } from 'chai';
-import { armCalled, ARMS, COMPARISONS } from '../scripts/bench/arms.ts';
+import { armCalled, ARMS, COMPARISONS, SCALING, SCALING_CONTROL } from '../scripts/bench/arms.ts';
 import { regressions } from '../scripts/bench/baseline.ts';
 import { chainsOf, comparisonsOf, runCount } from '../scripts/bench/chains.ts';
 import { ticksIn } from '../scripts/bench/cpu.ts';
 import { FIGURES, figureRow, verdictOn } from '../scripts/bench/figures.ts';
-import { goodsFor, OPENING, shardOf } from '../scripts/bench/goods.ts';
+import { goodsFor, OPENING, shardOf, splitGoods, spreadGoods } from '../scripts/bench/goods.ts';
 import { wholeAnswer } from '../scripts/bench/load/connection.ts';
 import { AGAIN_AFTER, QUANTITY_SHORT } from '../scripts/bench/load/contract.ts';
 import type { Counted } from '../scripts/bench/load/contract.ts';
@@ -16,15 +16,18 @@ import type { Run } from '../scripts/bench/measure.ts';
 import { outcomesIn, unexpected } from '../scripts/bench/outcomes.ts';
 import { contradictions } from '../scripts/bench/proof.ts';
 import type { Pair } from '../scripts/bench/rounds.ts';
+import { scalingFigures, scalingRows } from '../scripts/bench/scaling/rows.ts';
+import type { ScalingRun } from '../scripts/bench/scaling/rows.ts';
+import { SLOW_COMMITS, SUB_ROWS } from '../scripts/bench/scaling/setting.ts';
 import type { Standing } from '../scripts/bench/shelves.ts';
 import { spreadOf } from '../scripts/bench/statistics.ts';
-import { figureCells } from '../scripts/bench/tables.ts';
+import { figureCells, scalingCells } from '../scripts/bench/tables.ts';
 
 const counted: Counted = { requests: 100, refused: 0, broken: 0, seconds: 2, made: 104, again: 0, short: 0, cpuSeconds: 0.1, p50Ms: 1, p99Ms: 3 };
 const standing: Standing = { opening: 1_000, leaved: 898, held: 0, deducted: 102, flowCount: 102, differences: [] };
 
 const runOf = (arm: string, rate: number, more: Partial<Run> = {}): Run => ({
-  ...{ arm, pressure: 'all_out', connections: 1_024, rate, counted, others: {}, faults: [] },
+  ...{ arm, pressure: 'all_out', connections: 1_024, rate, counted, others: {}, commits: null, faults: [] },
   cpuMicros: { server: 20, store: 10, generator: 5 },
   ...more,
 });
@@ -107,6 +110,35 @@ describe('benchmark', () => {
   it('puts the lines of a cart on different shards', () => {
     for (const cart of goodsFor('carts', 'r1', 16).baskets) expect(new Set(cart.map((sku_id) => shardOf(sku_id, 16))).size).to.equal(3);
     expect(OPENING).to.be.lessThan(QUANTITY_SHORT);
+  });
+
+  it('holds each number of sub-rows against one sub-row of the same round', () => {
+    const run = (round: number, sub_rows: number, rate: number, more: Partial<Run> = {}): ScalingRun =>
+      ({ round, sub_rows, run: runOf(SCALING.name, rate, { connections: 32 * sub_rows, commits: 13, ...more }) });
+    const runs = [run(1, 1, 100), run(1, 4, 380), run(2, 1, 200), run(2, 4, 600), run(3, 1, 100), run(3, 4, 360)];
+    const control = run(1, 4, 1_000, { arm: SCALING_CONTROL.name, commits: null, cpuMicros: { server: 20, store: null, generator: 5 } });
+    const rows = scalingRows([...runs, control]);
+    expect(rows.map(({ arm, sub_rows }) => `${arm} ${sub_rows}`)).to.deep.equal(['scaling 1', 'scaling 4', 'scaling_control 4']);
+    expect([rows[1]?.toOne?.median, rows[1]?.share?.median, rows[1]?.share?.min]).to.deep.equal([3.6, 0.9, 0.75]);
+    // 104 orders in 13 batches, and four sub-rows that each make 95 of the 380 orders of a second.
+    expect(scalingCells(rows[1]!).slice(1)).to.deep.equal([4, 128, '380 [360..600]', '3.60', '0.90 [0.75..0.95]', '8.0', '84.2', '0.01', '0.00', '0.00', '3']);
+    // Nothing is known of its one sub-row, nor of servers that are not ours.
+    expect(scalingCells(rows[2]!).slice(4, 9)).to.deep.equal(['-', '-', '-', '-', '0.02']);
+    const figures = scalingFigures([...runs, control]);
+    expect(figures.map(({ verdict }) => verdict)).to.deep.equal(['not measured', 'goal', 'not measured', 'not measured']);
+    expect(figures[1]?.values).to.deep.equal([0.95, 0.75, 0.9]);
+    expect(scalingFigures([run(1, 1, 100), run(1, 4, 330)])[1]?.verdict).to.equal('MISSED');
+    expect(scalingFigures([run(1, 1, 100, { faults: ['a row is below zero'] }), run(1, 4, 400)])[1]?.verdict).to.equal('VOID');
+  });
+
+  it('puts as many SKUs on as many servers, or one on sub-rows', () => {
+    for (const count of SUB_ROWS) {
+      const { sku_ids, baskets } = spreadGoods('r1', count, SLOW_COMMITS.servers);
+      expect([new Set(sku_ids.map((sku_id) => shardOf(sku_id, SLOW_COMMITS.servers))).size, baskets.length]).to.deep.equal([count, count]);
+    }
+    expect(() => spreadGoods('r1', 17, 16)).to.throw('17 SKUs');
+    const { sku_ids, sub_rows } = splitGoods('r1', 8);
+    expect([sku_ids.length, sub_rows]).to.deep.equal([1, 8]);
   });
 
   it('makes requests whose length is what they say, one in ten again and one in twenty short', () => {

@@ -44,6 +44,11 @@ export const ARMS: readonly Arm[] = [
   arm('redis', 'redis', 'hot', 'Koa and a Redis script, nothing on disk'),
 ];
 
+/** Measured in a world of its own, and held against itself on one sub-row. */
+export const SCALING = arm('scaling', 'gateway', 'hot', 'one SKU on 1, 2, 4, 8 and 16 sub-rows');
+/** What the databases and the machine allow, beside it. */
+export const SCALING_CONTROL = arm('scaling_control', 'gateway', 'many', 'as many SKUs, on as many servers');
+
 export function armCalled(name: string): Arm {
   const found = ARMS.find((candidate) => candidate.name === name);
   if (found === undefined) throw new Error(`no arm is called ${name}; there are ${ARMS.map((each) => each.name).join(', ')}`);

@@ -13,6 +13,13 @@ export function cpuSeconds(pid: number | undefined): number | null {
   }
 }
 
+/** Of several processes together; null where one is not on this machine, or there is none. */
+export function cpuSecondsOf(pids: readonly (number | undefined)[]): number | null {
+  const all = pids.map(cpuSeconds);
+  const known = all.filter((seconds) => seconds !== null);
+  return pids.length === 0 || known.length < all.length ? null : known.reduce((sum, seconds) => sum + seconds, 0);
+}
+
 /** User and system time in the text of /proc/PID/stat, whose second field, the program's name, may hold blanks and brackets. */
 export function ticksIn(stat: string): number {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');

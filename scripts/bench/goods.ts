@@ -9,6 +9,8 @@ export interface Goods {
   /** Units of each SKU at the beginning. */
   readonly opening: number;
   readonly baskets: readonly (readonly string[])[];
+  /** On how many sub-rows the stock of each SKU is to lie. */
+  readonly sub_rows: number;
 }
 
 const SKUS = 1_024;
@@ -30,7 +32,25 @@ export function goodsFor(name: GoodsName, prefix: string, shardCount: number): G
     sku_ids,
     opening: name === 'sold_out' ? OPENING_SOLD_OUT : OPENING,
     baskets: name === 'carts' ? cartsOf(sku_ids, shardCount) : sku_ids.map((sku_id) => [sku_id]),
+    sub_rows: 1,
   };
+}
+
+/** One SKU on so many sub-rows. */
+export function splitGoods(prefix: string, sub_rows: number): Goods {
+  return { ...goodsFor('hot', prefix, 1), sub_rows };
+}
+
+/** So many SKUs, no two of them on one shard. */
+export function spreadGoods(prefix: string, count: number, shardCount: number): Goods {
+  if (count > shardCount) throw new Error(`${count} SKUs cannot lie on as many of ${shardCount} shards`);
+  const byShard = new Map<number, string>();
+  for (const sku_id of goodsFor('many', prefix, shardCount).sku_ids) {
+    const shard = shardOf(sku_id, shardCount);
+    if (byShard.size < count && !byShard.has(shard)) byShard.set(shard, sku_id);
+  }
+  const sku_ids = [...byShard.values()];
+  return { prefix, sku_ids, opening: OPENING, baskets: sku_ids.map((sku_id) => [sku_id]), sub_rows: 1 };
 }
 
 export function shardOf(sku_id: string, shardCount: number): number {

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Arm, Pressure } from './arms.ts';
-import { cpuSeconds } from './cpu.ts';
+import { cpuSeconds, cpuSecondsOf } from './cpu.ts';
 import { goodsFor } from './goods.ts';
 import type { Goods } from './goods.ts';
 import type { Counted } from './load/contract.ts';
@@ -22,6 +22,8 @@ export interface Run {
   readonly counted: Counted;
   /** Answers of other kinds, as the gateway counted them. */
   readonly others: Readonly<Record<string, number>>;
+  /** Transactions that wrote, until nothing was under way any more; null where they are not counted. */
+  readonly commits: number | null;
   /** Of each process, for each answer that counts; null where it is not known. */
   readonly cpuMicros: { readonly server: number | null; readonly store: number | null; readonly generator: number };
   /** Why the run does not count; empty when it does. */
@@ -35,6 +37,8 @@ export interface RunOptions {
   readonly seconds: number;
   /** With `half_of_peak`. */
   readonly rate?: number;
+  /** Absent: those of the arm. */
+  readonly goods?: (prefix: string) => Goods;
 }
 
 /** More answers of other kinds, or broken connections, and the run is about something else. */
@@ -50,15 +54,18 @@ let runs = 0;
 export async function measure(world: World, serving: Serving, options: RunOptions): Promise<Run> {
   const { arm, connections, seconds, pressure, rate } = options;
   runs += 1;
-  const goods = goodsFor(arm.goods, `r${String(runs).padStart(4, '0')}`, world.stack.shards.length);
+  const goods = (options.goods ?? ((prefix) => goodsFor(arm.goods, prefix, world.stack.shards.length)))(`r${String(runs).padStart(4, '0')}`);
   await serving.shelves?.open(goods);
   const basketFile = join(world.scratch, 'baskets');
   writeFileSync(basketFile, goods.baskets.map((skus) => `${skus.join(',')}\n`).join(''));
+  const commitsBefore = (await serving.countCommits?.()) ?? null;
   const before = await look(serving, 'before');
   const generator = pressure === 'all_out' ? world.generator : builtIn;
   const load = { url: serving.url, basketFile, prefix: goods.prefix, mixed: arm.mixed, connections, seconds };
   const counted = await generator({ ...load, ...(rate !== undefined && { rate }) });
   const after = await look(serving, 'after');
+  const bookFaults = await settled(serving, goods, counted);
+  const commitsAfter = (await serving.countCommits?.()) ?? null;
   const { share, others } = unexpected(before.outcomes, after.outcomes, arm.answers);
   const good = counted.requests * (1 - share);
   const micros = (from: number | null, to: number | null): number | null => (from === null || to === null ? null : ((to - from) * 1e6) / good);
@@ -69,12 +76,13 @@ export async function measure(world: World, serving: Serving, options: RunOption
     rate: good / counted.seconds,
     counted,
     others,
+    commits: commitsBefore === null || commitsAfter === null ? null : commitsAfter - commitsBefore,
     cpuMicros: {
       server: micros(before.serverCpu, after.serverCpu),
       store: micros(before.storeCpu, after.storeCpu),
       generator: (counted.cpuSeconds * 1e6) / good,
     },
-    faults: [...(await settled(serving, goods, counted)), ...loadFaults(arm, counted, share, others)],
+    faults: [...bookFaults, ...loadFaults(arm, counted, share, others)],
   };
 }
 
@@ -85,8 +93,8 @@ interface Look {
 }
 
 /** @param side of the run: a scrape costs CPU too, so it is made outside */
-async function look({ pid, storePid, adminUrl }: Serving, side: 'before' | 'after'): Promise<Look> {
-  const clocks = (): Omit<Look, 'outcomes'> => ({ serverCpu: cpuSeconds(pid), storeCpu: cpuSeconds(storePid) });
+async function look({ pid, storePids, adminUrl }: Serving, side: 'before' | 'after'): Promise<Look> {
+  const clocks = (): Omit<Look, 'outcomes'> => ({ serverCpu: cpuSeconds(pid), storeCpu: cpuSecondsOf(storePids) });
   const early = clocks();
   const outcomes = adminUrl === null ? new Map<string, number>() : await readOutcomes(adminUrl);
   return { outcomes, ...(side === 'before' ? clocks() : early) };

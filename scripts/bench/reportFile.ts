@@ -8,6 +8,9 @@ import type { ArmRow } from './armRows.ts';
 import { FIGURES, figureRow } from './figures.ts';
 import type { FigureRow } from './figures.ts';
 import type { Measured } from './rounds.ts';
+import { scalingFigures, scalingRows } from './scaling/rows.ts';
+import type { ScalingRow, ScalingRun } from './scaling/rows.ts';
+import type { Scaled } from './scaling/rounds.ts';
 import { spreadOf } from './statistics.ts';
 import type { Spread } from './statistics.ts';
 import { NODE_FLAGS } from './world.ts';
@@ -31,24 +34,48 @@ export interface Report extends Pick<Measured, 'runs' | 'pools'> {
   readonly seconds: number;
   readonly figures: readonly FigureRow[];
   readonly arms: readonly ArmRow[];
+  /** Empty where it was not asked for. */
+  readonly scaling: readonly ScalingRow[];
+  readonly scalingRuns: readonly ScalingRun[];
   /** Why it does not count; empty when it does. */
   readonly faults: readonly string[];
 }
 
-/** @param ids which figures were asked for; null: all */
-export function reportOf(world: World, measured: Measured, { rounds, seconds, ids }: { rounds: number; seconds: number; ids: readonly string[] | null }): Report {
+/** What was measured in each of the worlds; null in place of one that was not asked for, or cannot be had. */
+export interface Findings {
+  readonly measured: Measured | null;
+  readonly scaled: Scaled | null;
+}
+
+const NOTHING: Measured = { pairs: [], runs: [], pools: {} };
+
+/** @param ids which figures of the comparisons were asked for; null: all */
+export function reportOf(
+  { product, generatorName }: Pick<World, 'product' | 'generatorName'>,
+  { measured: found, scaled }: Findings,
+  { rounds, seconds, ids }: { rounds: number; seconds: number; ids: readonly string[] | null },
+): Report {
+  const measured = found ?? NOTHING;
+  const scalingRuns = scaled?.runs ?? [];
+  const comparing = found === null ? [] : FIGURES.filter(({ id }) => ids === null || ids.includes(id));
   return {
     ...commitOfCheckout(),
     measuredAt: new Date().toISOString(),
-    product: world.product,
-    generator: world.generatorName,
+    product,
+    generator: generatorName,
     machine: { cores: availableParallelism(), processor: cpus()[0]?.model ?? '', node: process.versions.node, nodeFlags: NODE_FLAGS },
     rounds,
     seconds,
-    figures: FIGURES.filter(({ id }) => ids === null || ids.includes(id)).map((figure) => figureRow(figure, measured.pairs)),
+    figures: [...comparing.map((figure) => figureRow(figure, measured.pairs)), ...(scaled === null ? [] : scalingFigures(scalingRuns))],
     arms: armRows(measured),
+    scaling: scalingRows(scalingRuns),
+    scalingRuns,
     batch64: batch64Of(measured),
-    faults: measured.runs.flatMap(({ arm, connections, faults }) => faults.map((fault) => `${arm}, ${connections} connections: ${fault}`)),
+    faults: [
+      ...[...measured.runs, ...scalingRuns.map(({ run }) => run)].flatMap(({ arm, connections, faults }) =>
+        faults.map((fault) => `${arm}, ${connections} connections: ${fault}`)),
+      ...(scaled?.faults ?? []),
+    ],
     pools: measured.pools,
     runs: measured.runs,
   };

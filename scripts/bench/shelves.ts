@@ -12,7 +12,7 @@ export interface Standing {
   /** Units of flows that stand, less what came back. */
   readonly deducted: number;
   readonly flowCount: number;
-  /** SKUs whose row is not what their flows say, or is missing. */
+  /** SKUs whose row, or rows together, are not what their flows say, or are missing. */
   readonly differences: readonly string[];
 }
 
@@ -27,13 +27,14 @@ export interface Shelves {
 }
 
 const READ = `
-SELECT s.sku_id, s.opening_amount, s.leaved_amount, s.held_amount, COALESCE(f.deducted, 0) AS deducted, COALESCE(f.pending, 0) AS pending,
+SELECT s.*, COALESCE(f.deducted, 0) AS deducted, COALESCE(f.pending, 0) AS pending,
        COALESCE(f.flow_count, 0) AS flow_count
-  FROM stock s
+  FROM (SELECT sku_id, SUM(opening_amount) AS opening_amount, SUM(leaved_amount) AS leaved_amount, SUM(held_amount) AS held_amount,
+               MIN(leaved_amount) AS leaved_least
+          FROM stock WHERE sku_id >= ? AND sku_id < ? GROUP BY sku_id) s
   LEFT JOIN (SELECT sku_id, SUM(IF(status = 'pending', 0, quantity - returned)) AS deducted, SUM(IF(status = 'pending', quantity, 0)) AS pending,
                     COUNT(*) AS flow_count
-               FROM flow WHERE sku_id >= ? AND sku_id < ? AND status <> 'void' GROUP BY sku_id) f ON f.sku_id = s.sku_id
- WHERE s.sku_id >= ? AND s.sku_id < ?`;
+               FROM flow WHERE sku_id >= ? AND sku_id < ? AND status <> 'void' GROUP BY sku_id) f ON f.sku_id = s.sku_id`;
 
 export async function openShelves(shards: readonly ShardConfig[]): Promise<Shelves> {
   const connections = await Promise.all(shards.map(({ address }) => connectTo(address)));
@@ -63,12 +64,14 @@ export function connectTo({ host, port, user, password, schema }: ShardConfig['a
   return mysql.createConnection({ host, port, user, password, database: schema });
 }
 
-function standingOf(rows: readonly RowDataPacket[], skuCount: number): Standing {
-  const sum = (column: string): number => rows.reduce((total, row) => total + Number(row[column]), 0);
-  const isOdd = (row: RowDataPacket): boolean =>
-    Number(row['leaved_amount']) < 0 ||
-    Number(row['held_amount']) !== Number(row['pending']) ||
-    Number(row['opening_amount']) - Number(row['leaved_amount']) - Number(row['held_amount']) !== Number(row['deducted']);
+/** @param found a row for each SKU and shard; a SKU that was split is the sum of its rows, as units move among them */
+function standingOf(found: readonly RowDataPacket[], skuCount: number): Standing {
+  const rows = [...groupBySku(found).values()];
+  const sumOf = (some: readonly RowDataPacket[], column: string): number => some.reduce((total, row) => total + Number(row[column]), 0);
+  const sum = (column: string): number => sumOf(found, column);
+  const isOdd = (ofSku: readonly RowDataPacket[]): boolean =>
+    ofSku.some((row) => Number(row['leaved_least']) < 0 || Number(row['held_amount']) !== Number(row['pending'])) ||
+    sumOf(ofSku, 'opening_amount') - sumOf(ofSku, 'leaved_amount') - sumOf(ofSku, 'held_amount') !== sumOf(ofSku, 'deducted');
   return {
     opening: sum('opening_amount'),
     leaved: sum('leaved_amount'),
@@ -76,8 +79,17 @@ function standingOf(rows: readonly RowDataPacket[], skuCount: number): Standing 
     deducted: sum('deducted'),
     flowCount: sum('flow_count'),
     differences: [
-      ...rows.filter(isOdd).map((row) => String(row['sku_id'])),
-      ...(rows.length === skuCount ? [] : [`${rows.length} of ${skuCount} stock rows`]),
+      ...rows.filter(isOdd).map(([row]) => String(row?.['sku_id'])),
+      ...(rows.length === skuCount ? [] : [`${rows.length} of ${skuCount} SKUs`]),
     ],
   };
+}
+
+function groupBySku(rows: readonly RowDataPacket[]): Map<string, RowDataPacket[]> {
+  const groups = new Map<string, RowDataPacket[]>();
+  for (const row of rows) {
+    const sku_id = String(row['sku_id']);
+    groups.set(sku_id, [...(groups.get(sku_id) ?? []), row]);
+  }
+  return groups;
 }

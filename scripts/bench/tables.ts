@@ -2,17 +2,27 @@ import { printTable } from '../support/report.ts';
 import type { ArmRow } from './armRows.ts';
 import type { FigureRow } from './figures.ts';
 import type { Report } from './reportFile.ts';
+import type { ScalingRow } from './scaling/rows.ts';
 import type { Spread } from './statistics.ts';
 
 /** Prints a report for people. */
-export function printReport({ figures, arms, batch64, pools, machine, product, generator, commit, isDirty, rounds, seconds }: Report): void {
+export function printReport({ figures, arms, scaling, batch64, pools, machine, product, generator, commit, isDirty, rounds, seconds }: Report): void {
   console.log(`\n${product}; load by ${generator}; ${machine.cores} cores, Node.js ${machine.node}; ${commit}${isDirty ? ' with changes' : ''}; ${rounds} rounds of ${seconds} s\n`);
   printTable(['', 'what', 'connections', 'floor', 'goal', 'median [min..max]', 'verdict'], figures.map(figureCells));
-  console.log();
-  printTable(
-    ['arm', 'connections', 'requests/s', '÷ echo', 'CPU µs: Koa', 'store', 'generator', 'p50 ms', 'p99 ms', 'other answers'],
-    arms.map(armCells),
-  );
+  if (arms.length > 0) {
+    console.log();
+    printTable(
+      ['arm', 'connections', 'requests/s', '÷ echo', 'CPU µs: Koa', 'store', 'generator', 'p50 ms', 'p99 ms', 'other answers'],
+      arms.map(armCells),
+    );
+  }
+  if (scaling.length > 0) {
+    console.log();
+    printTable(
+      ['arm', 'N', 'connections', 'orders/s', '÷ one', '÷ one ÷ N', 'orders/batch', 'ms/batch', 'cores: Koa', 'MySQL', 'generator', 'p99 ms'],
+      scaling.map(scalingCells),
+    );
+  }
   if (batch64 !== null) {
     console.log(`a batch of 64 rows alone, ms: median ${spreadCell(batch64.medianMs, ratio)}, p99 ${spreadCell(batch64.p99Ms, ratio)}`);
     console.log(`the one on its way and the next, met at any moment: p99 ${spreadCell(batch64.p99OfTwo, ratio)} medians of one, about the P7 of a gateway that takes no time`);
@@ -30,16 +40,35 @@ export function figureCells({ id, what, connections, better, floor, goal, spread
 
 function armCells({ arm, pressure, connections, rate, toEcho, serverMicros, storeMicros, generatorMicros, p50Ms, p99Ms, others }: ArmRow): (string | number)[] {
   const name = pressure === 'all_out' ? arm : `${arm}, ${pressure.replaceAll('_', ' ')}`;
-  const median = (spread: Spread | null, digits: number): string => (spread === null ? '-' : spread.median.toFixed(digits));
   return [
     name,
     connections,
     spreadCell(rate, (value) => String(Math.round(value))),
-    median(toEcho, 2),
-    ...[serverMicros, storeMicros, generatorMicros].map((micros) => median(micros, 1)),
-    ...[p50Ms, p99Ms].map((ms) => median(ms, 2)),
+    medianCell(toEcho, 2),
+    ...[serverMicros, storeMicros, generatorMicros].map((micros) => medianCell(micros, 1)),
+    ...[p50Ms, p99Ms].map((ms) => medianCell(ms, 2)),
     Object.entries(others).map(([outcome, count]) => `${outcome} ${count}`).join(', ') || '-',
   ];
+}
+
+/** The cells of one number of sub-rows. */
+export function scalingCells({ what, sub_rows, connections, rate, toOne, share, rowsPerBatch, batchMs, cores, p99Ms }: ScalingRow): (string | number)[] {
+  return [
+    what,
+    sub_rows,
+    connections,
+    spreadCell(rate, (value) => String(Math.round(value))),
+    medianCell(toOne, 2),
+    spreadCell(share, ratio),
+    medianCell(rowsPerBatch, 1),
+    medianCell(batchMs, 1),
+    ...[cores.server, cores.store, cores.generator].map((used) => medianCell(used, 2)),
+    medianCell(p99Ms, 0),
+  ];
+}
+
+function medianCell(spread: Spread | null, digits: number): string {
+  return spread === null ? '-' : spread.median.toFixed(digits);
 }
 
 function spreadCell(spread: Spread | null, text: (value: number) => string): string {

@@ -5,7 +5,7 @@ import type { Cluster } from '../cluster/contract.ts';
 import { ownPath } from '../cluster/ownership.ts';
 import { startGatewayProcess } from '../support/gatewayProcess.ts';
 import { startStack } from '../support/stack.ts';
-import type { Stack } from '../support/stack.ts';
+import type { Stack, StackOptions } from '../support/stack.ts';
 import type { ServerName } from './arms.ts';
 import { builtIn, wrk } from './load/run.ts';
 import type { Generator } from './load/run.ts';
@@ -23,10 +23,19 @@ export interface Serving {
   /** Where it counts its outcomes; null where it does not. */
   readonly adminUrl: string | null;
   readonly pid: number;
-  /** MySQL's or Redis's process; undefined where there is none, or it is not ours. */
-  readonly storePid: number | undefined;
+  /** MySQL's or Redis's processes; undefined in place of those that are not ours. */
+  readonly storePids: readonly (number | undefined)[];
+  /** Transactions so far that wrote something, where that is asked for. */
+  readonly countCommits?: () => Promise<number>;
   /** null: it keeps nothing. */
   readonly shelves: Shelves | null;
+}
+
+/** The servers of a world, and what its gateways are told. */
+export interface Setting extends Pick<StackOptions, 'servers' | 'kind' | 'extraArguments'> {
+  /** Variables of a server and what they must be. */
+  readonly demands: Readonly<Record<string, number>>;
+  readonly gateway: NodeJS.ProcessEnv;
 }
 
 /** Everything that is started for the benchmark. */
@@ -46,18 +55,21 @@ export interface World {
 
 const ANSWER_MS = 5_000;
 const POOL = { connections: 8, waiting: 10_000 };
-const SETTINGS = 'SELECT @@innodb_flush_log_at_trx_commit AS flushed, @@sync_binlog AS synced, @@log_bin AS logged';
+/** What is measured is what will run. */
+const DURABLE = { innodb_flush_log_at_trx_commit: 1, sync_binlog: 1, log_bin: 1 };
+// The textbook gateway's largest pool on sixteen shards is more than a server of ours takes by itself.
+const ONE_SERVER: Setting = { servers: 1, extraArguments: ['--max-connections=4000'], demands: {}, gateway: {} };
 
 interface Running {
   readonly serving: Serving;
   stop(): Promise<unknown>;
 }
 
-export async function startWorld(dataDirectory: string, say: (line: string) => void): Promise<World> {
+export async function startWorld(dataDirectory: string, say: (line: string) => void, setting = ONE_SERVER): Promise<World> {
+  const { demands, gateway: toldGateways, ...servers } = setting;
   const wrkCommand = await findTool(WRK, dataDirectory, say);
   const scratch = ownPath(join(resolve(dataDirectory), 'runs', 'bench'));
-  // The textbook gateway's largest pool on sixteen shards is more than a server of ours takes by itself.
-  const stack = await startStack({ servers: 1, dataDirectory, say, pool: POOL, extraArguments: ['--max-connections=4000'] });
+  const stack = await startStack({ ...servers, dataDirectory, say, pool: POOL });
   const running = new Map<ServerName, Running>();
   const shelvesOf = new Map<Stack, Shelves>();
   const parts: { stop(): Promise<unknown> }[] = [stack];
@@ -71,18 +83,18 @@ export async function startWorld(dataDirectory: string, say: (line: string) => v
   };
   const startGateway = async (of: Stack, environment: NodeJS.ProcessEnv): Promise<Running> => {
     const ports = { PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: 'fatal' };
-    const gateway = await startGatewayProcess({ ...of.environment, ...ports, ...environment }, undefined, NODE_FLAGS);
+    const gateway = await startGatewayProcess({ ...of.environment, ...ports, ...toldGateways, ...environment }, undefined, NODE_FLAGS);
     const { publicUrl, adminUrl, pid } = gateway;
-    return { serving: { url: publicUrl, adminUrl, pid, storePid: pidOf(cluster), shelves: await shelves(of) }, stop: gateway.stop };
+    return { serving: { url: publicUrl, adminUrl, pid, storePids: cluster.servers.map((server) => server.pid), shelves: await shelves(of) }, stop: gateway.stop };
   };
-  const startApp = async (entry: string, more: Pick<Serving, 'storePid' | 'shelves'>, environment = {}): Promise<Running> => {
+  const startApp = async (entry: string, more: Pick<Serving, 'storePids' | 'shelves'>, environment = {}): Promise<Running> => {
     const { publicUrl, pid, stop } = await startGatewayProcess(environment, entry, NODE_FLAGS);
     return { serving: { url: publicUrl, adminUrl: null, pid, ...more }, stop };
   };
 
   let oneShard: Promise<Stack> | null = null;
   const starters: Readonly<Record<ServerName, (pool: number) => Promise<Running | null>>> = {
-    echo: () => startApp('scripts/bench/apps/echo.ts', { storePid: undefined, shelves: null }),
+    echo: () => startApp('scripts/bench/apps/echo.ts', { storePids: [], shelves: null }),
     gateway: () => startGateway(stack, { STOCKGATE_ENGINE: 'batching' }),
     async gateway_1_shard() {
       oneShard ??= startStack({ cluster, servers: 1, shardCount: 1, dataDirectory, say: () => undefined, pool: POOL });
@@ -95,7 +107,7 @@ export async function startWorld(dataDirectory: string, say: (line: string) => v
       const command = await findTool(REDIS, dataDirectory, say);
       if (command === null) return null;
       const redis = await startRedis(command, join(scratch, 'redis'));
-      const app = await startApp('scripts/bench/apps/redis.ts', { storePid: redis.pid, shelves: redis.shelves }, { BENCH_REDIS_PORT: String(redis.port) });
+      const app = await startApp('scripts/bench/apps/redis.ts', { storePids: [redis.pid], shelves: redis.shelves }, { BENCH_REDIS_PORT: String(redis.port) });
       return { ...app, stop: async () => [await app.stop(), await redis.stop()] };
     },
   };
@@ -127,7 +139,7 @@ export async function startWorld(dataDirectory: string, say: (line: string) => v
     },
   };
   try {
-    await demandDurable(cluster);
+    await demandOf(cluster, { ...DURABLE, ...demands });
   } catch (error) {
     await world.stop();
     throw error;
@@ -135,16 +147,14 @@ export async function startWorld(dataDirectory: string, say: (line: string) => v
   return world;
 }
 
-function pidOf({ servers }: Cluster): number | undefined {
-  return servers[0]?.pid;
-}
-
-/** @throws unless what is measured is what will run */
-async function demandDurable({ servers }: Cluster): Promise<void> {
+/** @throws unless every server has these settings */
+async function demandOf({ servers }: Cluster, settings: Setting['demands']): Promise<void> {
+  const names = Object.keys(settings);
   for (const server of servers) {
-    const { flushed, synced, logged } = await ask(server, SETTINGS, ANSWER_MS);
-    if (flushed === 1 && synced === 1 && logged === 1) continue;
-    throw new Error(`innodb_flush_log_at_trx_commit is ${flushed}, sync_binlog ${synced}, log_bin ${logged}; nothing is measured on a server that is not durable`);
+    const found = await ask(server, `SELECT ${names.map((name) => `@@${name} AS ${name}`).join(', ')}`, ANSWER_MS);
+    const wrong = names.filter((name) => found[name] !== settings[name]);
+    if (wrong.length === 0) continue;
+    throw new Error(`${wrong.map((name) => `${name} is ${found[name]}, not ${settings[name]}`).join(', ')}; nothing is measured on such a server`);
   }
 }
 

@@ -1,0 +1,79 @@
+import { ask } from '../../cluster/ask.ts';
+import type { Cluster } from '../../cluster/contract.ts';
+import { readBooks } from '../../support/books.ts';
+import type { Arm } from '../arms.ts';
+import { SCALING, SCALING_CONTROL } from '../arms.ts';
+import { splitGoods, spreadGoods } from '../goods.ts';
+import type { Goods } from '../goods.ts';
+import { measure } from '../measure.ts';
+import type { Run } from '../measure.ts';
+import type { Serving, World } from '../world.ts';
+import type { ScalingRun } from './rows.ts';
+import { connectionsFor, RUN_LENGTH, SUB_ROWS } from './setting.ts';
+import { canSplit, splittingShelves } from './splitting.ts';
+
+export interface ScalingOptions {
+  readonly rounds: number;
+  /** Of a run elsewhere. */
+  readonly seconds: number;
+  readonly warmUpSeconds: number;
+  readonly onRun: (note: string) => void;
+  readonly say: (line: string) => void;
+}
+
+/** What was measured, and what the books of all shards say at the end; nothing is good. */
+export interface Scaled {
+  readonly runs: readonly ScalingRun[];
+  readonly faults: readonly string[];
+}
+
+const ANSWER_MS = 5_000;
+const WRITTEN = "SHOW GLOBAL STATUS LIKE 'Binlog_cache_use'";
+
+/** How many runs it takes, for the progress. */
+export function scalingRunCount(rounds: number): number {
+  return rounds * SUB_ROWS.length * 2;
+}
+
+/** Measures every number of sub-rows in each round, and beside each as many SKUs. */
+export async function measureScaling(world: World, options: ScalingOptions): Promise<Scaled> {
+  const serving = await servingOf(world);
+  const shardCount = world.stack.shards.length;
+  const control = { arm: SCALING_CONTROL, goodsOn: (sub_rows: number) => (prefix: string) => spreadGoods(prefix, sub_rows, shardCount) };
+  const arms = [{ arm: SCALING, goodsOn: (sub_rows: number) => (prefix: string) => splitGoods(prefix, sub_rows) }, control];
+  const isBuilt = await canSplit(serving);
+  if (!isBuilt) options.say('this gateway cannot split a SKU: only the control is measured');
+  const runOn = (arm: Arm, sub_rows: number, seconds: number, goods: (prefix: string) => Goods): Promise<Run> =>
+    measure(world, serving, { arm, pressure: 'all_out', connections: connectionsFor(sub_rows), seconds, goods });
+  await runOn(control.arm, shardCount, options.warmUpSeconds, control.goodsOn(shardCount));
+  const runs: ScalingRun[] = [];
+  for (let round = 1; round <= options.rounds; round += 1) {
+    for (const sub_rows of SUB_ROWS) {
+      for (const { arm, goodsOn } of isBuilt ? arms : [control]) {
+        const run = await runOn(arm, sub_rows, options.seconds * RUN_LENGTH, goodsOn(sub_rows));
+        runs.push({ round, sub_rows, run });
+        options.onRun(`${arm.name}, ${sub_rows}: ${Math.round(run.rate)}/s`);
+      }
+    }
+  }
+  return { runs, faults: await bookFaults(world) };
+}
+
+async function servingOf(world: World): Promise<Serving & { readonly adminUrl: string }> {
+  const serving = await world.serve('gateway');
+  if (serving === null || serving.adminUrl === null || serving.shelves === null) throw new Error('the gateway did not start');
+  const gateway = { url: serving.url, adminUrl: serving.adminUrl };
+  return { ...serving, ...gateway, shelves: splittingShelves(serving.shelves, gateway), countCommits: () => writtenBy(world.stack.cluster) };
+}
+
+/** Transactions that all servers have written to their binary logs. */
+async function writtenBy({ servers }: Cluster): Promise<number> {
+  const rows = await Promise.all(servers.map((server) => ask(server, WRITTEN, ANSWER_MS)));
+  return rows.reduce((sum, row) => sum + Number(row['Value']), 0);
+}
+
+/** The books that the runs' own proof does not read: every row of every shard, what moved between sub-rows too. */
+async function bookFaults({ stack }: World): Promise<string[]> {
+  const differences = (await readBooks(stack)).flatMap((books) => books.differences);
+  return differences.map(({ sku_id, leaved, expected }) => `${sku_id}: ${leaved} are left, ${expected} by its flows`);
+}

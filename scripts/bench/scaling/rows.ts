@@ -1,0 +1,84 @@
+import { SCALING, SCALING_CONTROL } from '../arms.ts';
+import { verdictOn } from '../figures.ts';
+import type { FigureRow } from '../figures.ts';
+import type { Run } from '../measure.ts';
+import { spreadOf } from '../statistics.ts';
+import type { Spread } from '../statistics.ts';
+import { connectionsFor, SUB_ROWS } from './setting.ts';
+
+/** One run on so many sub-rows; of the control, with so many SKUs. */
+export interface ScalingRun {
+  readonly round: number;
+  readonly sub_rows: number;
+  readonly run: Run;
+}
+
+/** All runs of an arm on one number of sub-rows. */
+export interface ScalingRow {
+  readonly arm: string;
+  readonly what: string;
+  readonly sub_rows: number;
+  readonly connections: number;
+  readonly rate: Spread | null;
+  /** Its rate by that on one sub-row in the same round. */
+  readonly toOne: Spread | null;
+  /** That, by the number of sub-rows. */
+  readonly share: Spread | null;
+  /** Orders in a transaction: when batches are full, orders were waiting. */
+  readonly rowsPerBatch: Spread | null;
+  /** From one batch of a sub-row to its next. */
+  readonly batchMs: Spread | null;
+  readonly p99Ms: Spread | null;
+  /** Cores in use. */
+  readonly cores: { readonly server: Spread | null; readonly store: Spread | null; readonly generator: Spread | null };
+}
+
+/** Asked for of each number of sub-rows. */
+const SHARE_MIN = 0.85;
+
+const shareOf = (runs: readonly ScalingRun[], { round, sub_rows, run }: ScalingRun): number => {
+  const one = runs.find((each) => each.round === round && each.sub_rows === 1 && each.run.arm === run.arm);
+  return one === undefined ? Number.NaN : run.rate / one.run.rate / sub_rows;
+};
+
+/** A row for each arm and number of sub-rows that was measured. */
+export function scalingRows(runs: readonly ScalingRun[]): ScalingRow[] {
+  return [SCALING, SCALING_CONTROL].flatMap(({ name, what }) => SUB_ROWS.flatMap((sub_rows) => {
+    const own = runs.filter((each) => each.run.arm === name && each.sub_rows === sub_rows);
+    if (own.length === 0) return [];
+    const spread = (value: (each: ScalingRun) => number | null): Spread | null => spreadOf(own.map(value).filter(isKnown));
+    const cores = (part: keyof Run['cpuMicros']): Spread | null => spread(({ run: { cpuMicros, rate } }) => (cpuMicros[part] === null ? null : (cpuMicros[part] * rate) / 1e6));
+    return [{
+      ...{ arm: name, what, sub_rows, connections: connectionsFor(sub_rows) },
+      rate: spread(({ run }) => run.rate),
+      toOne: spread((each) => shareOf(runs, each) * sub_rows),
+      share: spread((each) => shareOf(runs, each)),
+      rowsPerBatch: spread(({ run }) => rowsPerBatchOf(run)),
+      batchMs: spread(({ run }) => (1_000 * sub_rows * rowsPerBatchOf(run)) / run.rate),
+      p99Ms: spread(({ run }) => run.counted.p99Ms),
+      cores: { server: cores('server'), store: cores('store'), generator: cores('generator') },
+    }];
+  }));
+}
+
+function rowsPerBatchOf({ commits, counted }: Run): number {
+  return commits === null ? Number.NaN : counted.made / commits;
+}
+
+function isKnown(value: number | null): value is number {
+  return value !== null && Number.isFinite(value);
+}
+
+/** What is asked for, as the other figures are; one sub-row is the measure. */
+export function scalingFigures(runs: readonly ScalingRun[]): FigureRow[] {
+  return SUB_ROWS.filter((sub_rows) => sub_rows > 1).map((sub_rows) => {
+    const own = runs.filter(({ run, ...each }) => run.arm === SCALING.name && (each.sub_rows === sub_rows || each.sub_rows === 1));
+    const values = own.filter((each) => each.sub_rows === sub_rows).map((each) => shareOf(runs, each)).filter(isKnown);
+    const spread = spreadOf(values);
+    const bounds = { better: 'more', floor: SHARE_MIN, goal: SHARE_MIN } as const;
+    return {
+      ...{ id: 'scaling', what: `one SKU on ${sub_rows} sub-rows ÷ ${sub_rows} × on one`, connections: connectionsFor(sub_rows), ...bounds, spread, values },
+      verdict: own.some(({ run }) => run.faults.length > 0) ? 'VOID' : verdictOn(bounds, spread),
+    };
+  });
+}
