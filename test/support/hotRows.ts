@@ -56,3 +56,32 @@ export async function rowsBalance(of: Stack, sku_id: string): Promise<void> {
   expect(new Set(ids).size, 'ids with two effects').to.equal(ids.length);
   expect([...transfers].filter(([, sum]) => sum !== 0), 'transfers that are not the same at both ends').to.deep.equal([]);
 }
+
+/** How a SKU is laid out, as its shard has it. */
+export async function layoutOf(of: Stack, sku_id: string): Promise<{ readonly state: string; readonly earlier: string; readonly places: string }> {
+  for (const shard of of.shards.keys()) {
+    const session = await sideSession(shard);
+    try {
+      const [rows] = await session.query('SELECT state, earlier, places FROM hot_sku WHERE sku_id = ?', [Buffer.from(sku_id)]);
+      const [row] = rows as { state: string; earlier: string; places: string }[];
+      if (row !== undefined) return row;
+    } finally {
+      await session.end();
+    }
+  }
+  return { state: 'single', earlier: '[]', places: '[]' };
+}
+
+/** Units in closed rows, and on their way. */
+export async function unitsAstray(of: Stack, sku_id: string): Promise<number> {
+  let units = 0;
+  for (const shard of of.shards.keys()) {
+    const session = await sideSession(shard);
+    const sql = `SELECT COALESCE((SELECT SUM(leaved_amount) FROM stock WHERE sku_id = ? AND is_open = 0), 0)
+                      + COALESCE((SELECT SUM(amount) FROM transfer WHERE sku_id = ? AND is_open = 1), 0) AS units`;
+    const [rows] = await session.query(sql, [Buffer.from(sku_id), Buffer.from(sku_id)]);
+    units += Number((rows as { units: string }[])[0]?.units);
+    await session.end();
+  }
+  return units;
+}

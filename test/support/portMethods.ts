@@ -3,7 +3,7 @@ import ts from 'typescript';
 import { projectPath } from '../../scripts/support/paths.ts';
 
 /** Where the ports are declared, and the interface that gathers them. */
-const SOURCES = ['src/app.ts', 'src/core/ports.ts'];
+const SOURCES = ['src/app.ts', 'src/core/ports.ts', 'src/core/hotPorts.ts'];
 const GATHERED_IN = 'Ports';
 
 /** One method of one port, named `port.method`. */

@@ -1,0 +1,132 @@
+import { readFileSync } from 'node:fs';
+import { expect } from 'chai';
+import { startGatewayProcess } from '../scripts/support/gatewayProcess.ts';
+import type { GatewayProcess } from '../scripts/support/gatewayProcess.ts';
+import { inParallel } from '../scripts/support/inParallel.ts';
+import { eventually } from './support/eventually.ts';
+import { armedText, FAIL_POINT_VARIABLES, MOMENTS } from './support/failPoints.ts';
+import type { Armed } from './support/failPoints.ts';
+import { fresh, startTestGateway } from './support/gateway.ts';
+import type { TestGateway } from './support/gateway.ts';
+import { layoutOf, rowsBalance, unitsAstray } from './support/hotRows.ts';
+import { portMethods } from './support/portMethods.ts';
+import { stack } from './support/setup.ts';
+import { temporaryFolder } from './support/temporary.ts';
+
+const LONG = process.env['STOCKGATE_TEST_LONG'] === '1';
+/** Cases at once: each starts a gateway. */
+const WIDTH = 4;
+const UNITS = 60;
+const ORDERS = 12;
+const TIMEOUT_MS = 900_000;
+const TRIES_MAX = 4;
+/** What a resize and what follows it pass; the rest of these ports is passed by buyers and by who looks for what is left. */
+const RESIZE = /^(layouts|hotRows|engine)\./;
+const OF_OTHERS = ['hotRows.findStanding', 'hotRows.readHolds', 'layouts.replaceBySingle', 'engine.apply', 'hotRows.findUntidy'];
+/** From one row to several, from several to more, and back. */
+const RESIZES: readonly (readonly [from: number, to: number])[] = LONG ? [[1, 4], [4, 16], [16, 3], [3, 1]] : [[3, 5]];
+
+type Pass = Pick<Armed, 'point' | 'pass'>;
+
+describe('a resize whose gateway dies', () => {
+  const folder = temporaryFolder();
+  let survivor: TestGateway;
+
+  before(async () => {
+    survivor = await startTestGateway();
+  });
+
+  after(async () => {
+    await survivor.stop();
+    folder.remove();
+  });
+
+  const startArmed = (name: string, armed: Armed | null): Promise<GatewayProcess> =>
+    startGatewayProcess(
+      {
+        ...stack().environment,
+        ...{ PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: 'silent' },
+        [FAIL_POINT_VARIABLES.armed]: armedText(armed),
+        [FAIL_POINT_VARIABLES.report]: folder.write(name, ''),
+      },
+      'test/support/failPointGateway.ts',
+    );
+  const kill = async ({ signal, exited }: GatewayProcess): Promise<void> => {
+    signal('SIGKILL');
+    await exited;
+  };
+  const reported = (name: string): string[] => readFileSync(`${folder.path}/${name}`, 'utf8').split('\n').slice(0, -1);
+  const resize = (adminUrl: string, sku_id: string, sub_rows: number) => {
+    const url = `${adminUrl}/v1/skus/${encodeURIComponent(sku_id)}/hot`;
+    return survivor.client.call(sub_rows === 1 ? { method: 'DELETE', url } : { method: 'PUT', url, body: { sub_rows } });
+  };
+  const ordersOf = (sku_id: string, from: number) => Array.from({ length: ORDERS }, (_, order) => ({ sku_id, order_detail_id: `d${from + order}`, quantity: 1 + (order % 2) }));
+  const isAtRest = async (sku_id: string): Promise<boolean> => {
+    const layout = await layoutOf(stack(), sku_id);
+    return (layout.state === 'open' || layout.state === 'single') && layout.earlier === '[]' && (await unitsAstray(stack(), sku_id)) === 0;
+  };
+
+  /** A SKU that lies in some rows and has sold from them. */
+  const prepare = async (sku_id: string, sub_rows: number): Promise<void> => {
+    await survivor.openSku(sku_id, UNITS);
+    if (sub_rows > 1) expect((await resize(survivor.adminUrl, sku_id, sub_rows)).status).to.equal(200);
+    for (const line of ordersOf(sku_id, 0)) expect((await survivor.deduct(line)).status).to.equal(201);
+  };
+
+  const trace = async (from: number, to: number): Promise<Pass[]> => {
+    const [sku_id, name] = [fresh('traced'), `trace ${from} ${to}`];
+    await prepare(sku_id, from);
+    const gateway = await startArmed(name, null);
+    expect((await resize(gateway.adminUrl, sku_id, to)).status).to.equal(200);
+    await eventually('all is done', 20_000, () => isAtRest(sku_id));
+    await kill(gateway);
+    const counts = new Map<string, number>();
+    for (const line of reported(name)) {
+      const point = line.replace(/^\w+ /, '');
+      if (RESIZE.test(point) && !point.startsWith('hotRows.findUntidy')) counts.set(point, (counts.get(point) ?? 0) + 1);
+    }
+    // Every time it is passed, or the first and the last time.
+    return [...counts].flatMap(([point, count]) => (LONG ? Array.from({ length: count }, (_, pass) => pass + 1) : [1]).map((pass) => ({ point, pass })));
+  };
+
+  const strike = async ([from, to]: readonly [number, number], { point, pass }: Pass): Promise<string> => {
+    const sku_id = fresh('struck');
+    await prepare(sku_id, from);
+    const gateway = await startArmed(sku_id, { point, pass, fault: 'kill' });
+    try {
+      const answer = resize(gateway.adminUrl, sku_id, to).catch(() => null);
+      const during = ordersOf(sku_id, 100);
+      for (const line of during) {
+        const told = await survivor.deduct(line);
+        if (told.status === 201) continue;
+        // Rows may be closed until somebody finishes.
+        expect(told.status, told.text).to.equal(503);
+        await eventually('it is sold', 20_000, async () => (await survivor.deduct(line)).status < 300);
+      }
+      await answer;
+      await eventually(`what a gateway left that died ${point} (${pass}) is finished`, 20_000, () => isAtRest(sku_id));
+      for (const line of [...ordersOf(sku_id, 0), ...during]) expect((await survivor.deduct(line)).body, point).to.include({ replayed: true });
+      await rowsBalance(stack(), sku_id);
+      const sold = 2 * ordersOf(sku_id, 0).reduce((sum, { quantity }) => sum + quantity, 0);
+      expect((await survivor.get(`/v1/skus/${encodeURIComponent(sku_id)}`)).body?.leaved_amount).to.equal(UNITS - sold);
+      return reported(sku_id).includes(`fires ${point}`) ? point : '';
+    } finally {
+      await kill(gateway);
+    }
+  };
+
+  for (const [from, to] of RESIZES) {
+    it(`is finished by another, from ${from} rows to ${to}, at every step`, async () => {
+      const passes = await trace(from, to);
+      const struck = new Set<string>();
+      await inParallel(passes, WIDTH, async (pass) => {
+        // Another gateway may have been there first.
+        for (let tries = 0; tries < TRIES_MAX && !struck.has(pass.point); tries += 1) struck.add(await strike([from, to], pass));
+      });
+      const wanted = portMethods()
+        .filter(({ name }) => RESIZE.test(name) && !OF_OTHERS.includes(name))
+        .flatMap(({ name }) => MOMENTS.map((moment) => `${name} ${moment}`));
+      expect(wanted.filter((point) => !struck.has(point)), 'points that nobody died at').to.deep.equal([]);
+    }).timeout(TIMEOUT_MS);
+  }
+});
