@@ -1,7 +1,6 @@
 import type { DeadlineMs, RowPlace } from '../core/nouns.ts';
 import type { NotDone } from '../core/outcome.ts';
-import { collect, isSteady } from './hot/collect.ts';
-import type { Collected } from './hot/collect.ts';
+import { collectWhole } from './hot/collect.ts';
 import type { Parts } from './parts.ts';
 
 /** What is left of a SKU, and where. */
@@ -12,9 +11,6 @@ export interface SkuStock {
   /** Those that take orders; none for an unknown SKU. */
   readonly rows: readonly (RowPlace & { readonly leaved_amount: number })[];
 }
-
-/** Looks at a split SKU, at most: while units go from row to row two looks differ. */
-const LOOKS_MAX = 4;
 
 /** Reads what is left of a SKU from its primaries. Of a split one the rows are read side by side while it sells. */
 export async function readSku(parts: Pick<Parts, 'routing' | 'reader' | 'hot'>, sku_id: string, deadlineMs: DeadlineMs): Promise<SkuStock | NotDone> {
@@ -39,20 +35,13 @@ async function readSplit({ hot }: Pick<Parts, 'hot'>, sku_id: string, deadlineMs
   if (loaded.is === 'not_done') return loaded;
   const { layout } = loaded;
   if (layout === null) return { is: 'not_done', reason: 'a row is split and has no layout' };
-  let state: Collected = await collect(hot.rows, layout, deadlineMs);
-  for (let looks = 1; looks < LOOKS_MAX; looks += 1) {
-    const again = await collect(hot.rows, layout, deadlineMs);
-    const isSure = isSteady(state, again);
-    state = again;
-    if (isSure) break;
-  }
+  const state = await collectWhole(hot, layout, deadlineMs);
   if (state.fault !== null) return { is: 'not_done', reason: state.fault };
   const inPlace = state.rows.filter(({ sub_row, shard }) => layout.places[sub_row] === shard).sort((a, b) => a.sub_row - b.sub_row);
   return {
     is: 'found',
     mode: layout.places.length > 1 ? 'hot' : 'single',
-    // What is on its way is left too.
-    leaved_amount: state.transfers.reduce((sum, { amount }) => sum + amount, state.leaved),
+    leaved_amount: state.leaved,
     rows: inPlace.map(({ shard, sub_row, leaved_amount }) => ({ shard, sub_row, leaved_amount })),
   };
 }

@@ -6,12 +6,12 @@ import type { Transaction } from '../transaction.ts';
 import { DIRECTION } from './applyBatch.ts';
 import { bytesOf, textOf } from './bytes.ts';
 
-/** One statement, hence one snapshot: what is on its way has left its row in it. */
+/** One statement, hence one snapshot: what is on its way has left its row in it. All signed: numbers of both kinds in one column come as texts. */
 const READ = `
-(SELECT 0 AS is_transfer, sub_row, epoch, is_open, leaved_amount AS units, held_amount, version, NULL AS transfer_id, 0 AS other_shard, 0 AS other_sub_row, 0 AS age_us
+(SELECT 0 AS is_transfer, sub_row, epoch, is_open, CAST(leaved_amount AS SIGNED) AS units, CAST(held_amount AS SIGNED) AS held_amount, CAST(version AS SIGNED) AS version, NULL AS transfer_id, 0 AS other_shard, 0 AS other_sub_row, 0 AS age_us
    FROM stock WHERE sku_id = ?)
 UNION ALL
-(SELECT 1, sub_row, 0, 1, amount, 0, 0, transfer_id, other_shard, other_sub_row, CAST(TIMESTAMPDIFF(MICROSECOND, created_at, CURRENT_TIMESTAMP(6)) AS SIGNED)
+(SELECT 1, sub_row, 0, 1, CAST(amount AS SIGNED), 0, 0, transfer_id, other_shard, other_sub_row, CAST(TIMESTAMPDIFF(MICROSECOND, created_at, CURRENT_TIMESTAMP(6)) AS SIGNED)
    FROM transfer FORCE INDEX (by_open) WHERE is_open = 1 AND sku_id = ?)`;
 const PREPARE = 'INSERT INTO stock (sku_id, sub_row, opening_amount, leaved_amount, epoch, is_open) VALUES ? ON DUPLICATE KEY UPDATE sub_row = VALUES(sub_row)';
 const CLOSE = `

@@ -169,9 +169,12 @@ export class Gatherer {
     const { moves, unserved } = planMoves(state.rows, wants, isHomeIn(layout));
     const sent = await sendAll(this.#parts, layout.sku_id, moves, untilMs);
     const ahead = sent.flatMap(({ move, transfer }) => (move.want === null && transfer !== null ? [transfer] : []));
-    const again = asks.filter((ask, want) => unserved.includes(want) || !this.#hand(ask, sent.filter(({ move }) => move.want === want)));
+    const handOver = (isMeant: (ask: Ask) => boolean): Ask[] =>
+      asks.filter((ask, want) => isMeant(ask) && (unserved.includes(want) || !this.#hand(ask, sent.filter(({ move }) => move.want === want))));
+    const again = handOver(({ units }) => units > 0);
     if (ahead.length > 0) await receiveAll(this.#parts, ahead, untilMs);
-    return again;
+    // Who wants nothing for himself waits for what was brought ahead.
+    return [...again, ...handOver(({ units }) => units === 0)];
   }
 
   /** Hands somebody what left for him. @returns false when it is not all yet */

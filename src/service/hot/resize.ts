@@ -40,6 +40,7 @@ export async function resizeSku(parts: ResizeParts, sku_id: string, sub_row_coun
     const loaded = await parts.layouts.load(sku_id, deadlineMs);
     if (loaded.is === 'not_done') return hasBegun ? { is: 'unknown', reason: loaded.reason } : loaded;
     const owner = parts.routing.map.shardOf(sku_id);
+    if (loaded.layout === null && (await isUnknown(parts, owner, sku_id, deadlineMs))) return refused('unknown_sku');
     const layout = loaded.layout ?? unsplit(sku_id, owner);
     const places = placesFor(owner, sub_row_count, parts.servers);
     if (layout.state === 'closing' || layout.state === 'opening') {
@@ -59,11 +60,14 @@ export async function resizeSku(parts: ResizeParts, sku_id: string, sub_row_coun
   return hasBegun ? { is: 'unknown', reason: 'the rows were not all open in time' } : { is: 'not_done', reason: 'somebody else was laying the SKU out' };
 }
 
+/** @returns false also where the shard cannot be asked: then nothing else can be done either */
+async function isUnknown({ rows }: ResizeParts, owner: ShardIndex, sku_id: string, deadlineMs: DeadlineMs): Promise<boolean> {
+  return (await rows.readSale(owner, sku_id, deadlineMs).catch(() => undefined)) === null;
+}
+
 /** Makes the rows that are to come, closed, so that nobody waits for that later. */
-async function prepare({ rows }: ResizeParts, layout: Layout, places: Places, deadlineMs: DeadlineMs): Promise<Refused | NotDone | null> {
+async function prepare({ rows }: ResizeParts, layout: Layout, places: Places, deadlineMs: DeadlineMs): Promise<NotDone | null> {
   try {
-    const [owner] = layout.places;
-    if (owner === undefined || (await rows.readSale(owner, layout.sku_id, deadlineMs)) === null) return refused('unknown_sku');
     await Promise.all(byShard(places).map(([shard, sub_rows]) => rows.prepare(shard, layout.sku_id, sub_rows, layout.lastEpoch, deadlineMs)));
     return null;
   } catch (error) {

@@ -1,0 +1,116 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import { startGatewayProcess } from '../../scripts/support/gatewayProcess.ts';
+import type { GatewayProcess } from '../../scripts/support/gatewayProcess.ts';
+import { httpClient } from '../../scripts/support/httpClient.ts';
+import type { Answer, HttpClient } from '../../scripts/support/httpClient.ts';
+import { eventually } from '../support/eventually.ts';
+import { fresh } from '../support/gateway.ts';
+import { hotRowsOf, layoutOf, rowsBalance, unitsAstray } from '../support/hotRows.ts';
+import { stack } from '../support/setup.ts';
+
+const TOGGLES = 300;
+const FREEZES = 30;
+const FROZEN_MS = 10_000;
+const THAWED_MS = 1_000;
+const LAYOUTS = [4, 16, 3, 1] as const;
+const CLIENTS = 16;
+const SENT_MIN = 3;
+const UNITS = 10_000_000;
+const TIMEOUT_MS = 1_200_000;
+
+interface Order {
+  readonly id: string;
+  readonly quantity: number;
+  sent: number;
+  sold: boolean;
+}
+
+describe('a SKU that is laid out again and again while it sells', () => {
+  let gateways: GatewayProcess[];
+  let client: HttpClient;
+  const sku_id = fresh('toggled');
+  const orders: Order[] = [];
+  const faults: string[] = [];
+  /** The one that is frozen now and then; while it is, nothing new is sent to it. */
+  const UNLUCKY = 2;
+  let isFrozen = false;
+
+  before(async () => {
+    gateways = await Promise.all([0, 1, 2].map(() => startGatewayProcess({ ...stack().environment, PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: 'error' })));
+    client = httpClient(4 * CLIENTS);
+    expect((await client.call({ method: 'PUT', url: `${adminOf(0)}/v1/skus/${sku_id}`, body: { leaved_amount: UNITS } })).status).to.equal(201);
+  });
+
+  after(async () => {
+    gateways[UNLUCKY]?.signal('SIGCONT');
+    client.close();
+    await Promise.all(gateways.map((gateway) => gateway.stop()));
+  });
+
+  const adminOf = (gateway: number): string => gateways[gateway]?.adminUrl ?? '';
+  const anyGateway = (): number => Math.floor(Math.random() * (isFrozen ? UNLUCKY : UNLUCKY + 1));
+  const resize = (gateway: number, sub_rows: number): Promise<Answer> => {
+    const url = `${adminOf(gateway)}/v1/skus/${sku_id}/hot`;
+    return client.call(sub_rows === 1 ? { method: 'DELETE', url } : { method: 'PUT', url, body: { sub_rows } });
+  };
+
+  const send = async (order: Order): Promise<number> => {
+    const begunMs = performance.now();
+    const body = { order_id: order.id, lines: [{ order_detail_id: order.id, sku_id, quantity: order.quantity }] };
+    // Who was at a gateway when it was frozen may get no answer.
+    const answer = await client.call({ method: 'POST', url: `${gateways[anyGateway()]?.publicUrl}/v1/deductions`, body }).catch(() => null);
+    order.sent += 1;
+    if (answer?.status === 200 || answer?.status === 201) order.sold = true;
+    else if (answer !== null && answer.status !== 503) faults.push(`${order.id}: ${answer.status} ${answer.text}`);
+    return performance.now() - begunMs;
+  };
+
+  it(`loses and doubles nothing: ${TOGGLES} layouts, ${FREEZES} of them with a gateway that stands still for ${FROZEN_MS / 1_000} s`, async () => {
+    let [isOver, longestMs, unansweredResizes] = [false, 0, 0];
+    const buyers = Array.from({ length: CLIENTS }, async (_, buyer) => {
+      for (let number = 0; !isOver; number += 1) {
+        const old = orders[Math.floor(Math.random() * orders.length)];
+        const order = old !== undefined && number % 3 > 0 ? old : { id: `o${buyer}-${number}`, quantity: 1 + (number % 5), sent: 0, sold: false };
+        if (order !== old) orders.push(order);
+        const tookMs = await send(order);
+        // A frozen gateway's own clients wait for it.
+        if (!isFrozen) longestMs = Math.max(longestMs, tookMs);
+        await sleep(2);
+      }
+    });
+    const freezing = (async () => {
+      for (let freeze = 0; freeze < FREEZES; freeze += 1) {
+        const going = resize(UNLUCKY, LAYOUTS[freeze % LAYOUTS.length] ?? 1).catch(() => null);
+        await sleep(Math.random() * 40);
+        isFrozen = true;
+        gateways[UNLUCKY]?.signal('SIGSTOP');
+        await sleep(FROZEN_MS);
+        gateways[UNLUCKY]?.signal('SIGCONT');
+        await going;
+        isFrozen = false;
+        await sleep(THAWED_MS);
+      }
+    })();
+    for (let toggle = 0; toggle < TOGGLES; toggle += 1) {
+      const { status, text } = await resize(toggle % 2, LAYOUTS[toggle % LAYOUTS.length] ?? 1);
+      if (status === 503) unansweredResizes += 1;
+      else if (status !== 200) faults.push(`resize: ${status} ${text}`);
+      await sleep(1_000);
+    }
+    await freezing;
+    isOver = true;
+    await Promise.all(buyers);
+    for (const order of orders) while (order.sent < SENT_MIN || !order.sold) await send(order);
+    console.log(`      ${orders.length} orders, each sent ${SENT_MIN} times or more; ${unansweredResizes} of ${TOGGLES} layouts put off; longest answer while no gateway stood still: ${Math.round(longestMs)} ms`);
+    expect(faults).to.deep.equal([]);
+    await eventually('all units are at home', 30_000, async () => {
+      const { state, earlier } = await layoutOf(stack(), sku_id);
+      return (state === 'open' || state === 'single') && earlier === '[]' && (await unitsAstray(stack(), sku_id)) === 0;
+    });
+    const rows = await hotRowsOf(stack(), sku_id);
+    expect(rows.reduce((sum, { flow_count }) => sum + flow_count, 0), 'flows').to.equal(orders.length);
+    expect(rows.reduce((sum, { leaved_amount }) => sum + leaved_amount, 0), 'left').to.equal(UNITS - orders.reduce((sum, { quantity }) => sum + quantity, 0));
+    await rowsBalance(stack(), sku_id);
+  }).timeout(TIMEOUT_MS);
+});
