@@ -133,13 +133,8 @@ export class Gatherer {
       for (const ask of asks) void this.#fail(ask, loaded?.reason ?? 'the SKU is not split');
       return [];
     }
-    // Nothing to fetch, nothing to wait for: no need of a turn to say so.
-    const glance = await this.#collect(loaded, untilMs);
-    if (glance.leaved + glance.held + glance.transfers.length === 0 && asks.every(({ credits }) => credits.length === 0)) return this.#refuse(loaded, asks, glance, untilMs);
-    if (asks.every(({ units }) => units === 0) && glance.transfers.length === 0 && planMoves(glance.rows, [], isHomeIn(loaded)).moves.length === 0) {
-      for (const ask of asks) ask.resolve({ is: 'fetched', credits: [] });
-      return [];
-    }
+    const glanced = turn.isTaken ? null : await this.#glance(loaded, asks, untilMs);
+    if (glanced !== null) return glanced;
     if (!(await turn.take(untilMs))) return [...asks];
     const state = await this.#collect(loaded, untilMs);
     const left = state.transfers.filter(({ ageMs }) => ageMs >= LEFT_MS);
@@ -150,6 +145,17 @@ export class Gatherer {
     const feasible = asks.filter((ask) => lackOf(ask) <= state.leaved);
     const again = await this.#refuse(loaded, asks.filter((ask) => lackOf(ask) > state.leaved), state, untilMs);
     return [...(await this.#serve(loaded, feasible, state, untilMs)), ...again];
+  }
+
+  /** Where there is nothing to fetch and nothing to wait for, it is said without a turn. @returns who is to be asked again; null: it needs one */
+  async #glance(layout: Layout, asks: readonly Ask[], untilMs: DeadlineMs): Promise<Ask[] | null> {
+    const state = await this.#collect(layout, untilMs);
+    if (state.transfers.length > 0) return null;
+    if (state.leaved + state.held === 0 && asks.every(({ credits }) => credits.length === 0)) return this.#refuse(layout, asks, state, untilMs);
+    const isIdle = asks.every(({ units }) => units === 0) && planMoves(state.rows, [], isHomeIn(layout)).moves.length === 0;
+    if (!isIdle) return null;
+    for (const ask of asks) ask.resolve({ is: 'fetched', credits: [] });
+    return [];
   }
 
   async #layoutOf(sku_id: string, untilMs: DeadlineMs): Promise<Layout | NotDone | null> {
@@ -252,6 +258,10 @@ class Turn {
     this.#parts = parts;
     this.#sku_id = sku_id;
     this.#token = parts.newId();
+  }
+
+  get isTaken(): boolean {
+    return this.#sinceMs !== null;
   }
 
   /** @returns false when another gateway has it for the whole time */
