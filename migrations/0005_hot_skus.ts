@@ -44,9 +44,10 @@ const TABLES = [
 
 /** Columns by table; each is added where it is missing. */
 const COLUMNS: readonly (readonly [table: string, column: string, definition: string])[] = [
-  // The layout in which the row takes new ids, and whether it takes any. 0: of a SKU that is not split.
+  // The layout that the row was last opened or closed for; it only ever grows, so that what comes late changes nothing.
   ['stock', 'epoch', 'INT UNSIGNED NOT NULL DEFAULT 0'],
-  ['stock', 'is_open', 'TINYINT UNSIGNED NOT NULL DEFAULT 1'],
+  // Which new ids it takes: those of its layout, none, or any, as the row of a SKU that is not split.
+  ['stock', 'intake', "ENUM('any', 'layout', 'none') NOT NULL DEFAULT 'any'"],
   // Of a pointer: the shard where the flow lies.
   ['flow', 'moved_to', 'SMALLINT UNSIGNED NULL'],
 ];
@@ -59,7 +60,7 @@ const table = (parameter: string, columns: readonly string[]): string => `(SELEC
 
 /**
  * What `apply_part_1` does, for SKUs with several stock rows too: a flow names its row, units move by transfers, and a row
- * that takes new ids must be open in the layout that the gateway thinks of. The slot is checked only of SKUs whose caller
+ * that takes new ids must be open in the layout that the gateway thinks of (0: in none). The slot is checked only of SKUs whose caller
  * counts on it; the others are fenced by their rows.
  *
  * Its errors, its order of locks and the place of the deadline are those of `0004_batches.ts`; transfers come before the
@@ -158,7 +159,7 @@ BEGIN
        SET s.leaved_amount = s.leaved_amount + w.leaved_in - w.leaved_out, s.held_amount = s.held_amount + w.held_in - w.held_out,
            s.version = s.version + 1
      WHERE s.leaved_amount >= w.leaved_min AND s.leaved_amount + s.held_amount <= w.total_max
-       AND (w.epoch IS NULL OR (s.epoch = w.epoch AND s.is_open = 1))
+       AND (w.epoch IS NULL OR (s.intake <> 'none' AND w.epoch = IF(s.intake = 'any', 0, s.epoch)))
        AND (w.must_be_on_sale = 0 OR (s.sale_state = 'on' AND (s.sale_from IS NULL OR s.sale_from <= SYSDATE(6))));
     IF ROW_COUNT() <> JSON_LENGTH(p_shelves) THEN
       SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 30004, MESSAGE_TEXT = 'a stock row is not as it was';
@@ -178,8 +179,8 @@ export async function up(knex: Knex): Promise<void> {
   // `moved`: nothing but the word that the flow under these ids lies on another shard. At the end, where it changes no row.
   await knex.raw("ALTER TABLE flow MODIFY status ENUM('deducted', 'pending', 'cancelled', 'void', 'moved') NOT NULL DEFAULT 'deducted', ALGORITHM = INSTANT");
   // Closed rows are few, and whoever finds units in one passes them on.
-  const [rows] = (await knex.raw("SHOW INDEX FROM stock WHERE Key_name = 'by_open'")) as [unknown[]];
-  if (rows.length === 0) await knex.raw('ALTER TABLE stock ADD KEY by_open (is_open), ALGORITHM = INPLACE, LOCK = NONE');
+  const [rows] = (await knex.raw("SHOW INDEX FROM stock WHERE Key_name = 'by_intake'")) as [unknown[]];
+  if (rows.length === 0) await knex.raw('ALTER TABLE stock ADD KEY by_intake (intake), ALGORITHM = INPLACE, LOCK = NONE');
   // A procedure keeps the mode it was made in, and too long an id must be an error in it.
   await knex.raw("SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'");
   await knex.raw('DROP PROCEDURE IF EXISTS apply_part_2');

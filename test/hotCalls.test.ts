@@ -154,9 +154,9 @@ describe('calls about a hot SKU', () => {
     expect((await merge(sku_id)).status).to.equal(200);
     await eventually('it is like any other', 10_000, async () => (await layoutOf(stack(), sku_id)).state === 'single');
     expect(await unitsAstray(stack(), sku_id)).to.equal(0);
-    const home = (await hotRowsOf(stack(), sku_id)).filter(({ is_open }) => is_open === 1);
+    const home = (await hotRowsOf(stack(), sku_id)).filter(({ intake }) => intake !== 'none');
     expect(home).to.have.length(1);
-    expect(home[0]).to.include({ sub_row: 0, epoch: 0, leaved_amount: 260 });
+    expect(home[0]).to.include({ sub_row: 0, intake: 'any', leaved_amount: 260 });
     // A gateway that never heard of its layouts needs none.
     const late = await startTestGateway();
     try {

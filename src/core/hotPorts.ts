@@ -79,8 +79,8 @@ export interface HotRows {
   /** Makes rows that are not there yet, closed and without units. */
   prepare(shard: ShardIndex, sku_id: string, sub_rows: readonly number[], epoch: number, deadlineMs: DeadlineMs): Promise<void>;
 
-  /** Closes rows that are open in one epoch, for the next. @returns whether all of them are closed for it */
-  close(shard: ShardIndex, sku_id: string, sub_rows: readonly number[], epochs: { readonly from: number; readonly to: number }, deadlineMs: DeadlineMs): Promise<boolean>;
+  /** Closes rows for an epoch, unless they are in it or in a later one. @returns whether all of them are closed for it */
+  close(shard: ShardIndex, sku_id: string, sub_rows: readonly number[], epoch: number, deadlineMs: DeadlineMs): Promise<boolean>;
 
   /** Opens rows in an epoch, unless they are in a later one. @returns whether all of them are open in it */
   open(shard: ShardIndex, sku_id: string, sub_rows: readonly number[], epoch: number, sale: SaleState, deadlineMs: DeadlineMs): Promise<boolean>;

@@ -23,7 +23,7 @@ export interface Layout {
   /** Raised by every change. */
   readonly revision: number;
   readonly state: 'single' | 'closing' | 'opening' | 'open';
-  /** Of the rows of `places`, when they are open. */
+  /** Of the rows of `places`, when they are open; 0 while the SKU is `single`: whoever writes to its row names none. */
   readonly epoch: number;
   /** The highest that any row may have. */
   readonly lastEpoch: number;

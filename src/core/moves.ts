@@ -2,6 +2,7 @@ import type { RowPlace } from './nouns.ts';
 
 /** A stock row of a split SKU as it was read. */
 export interface RowState extends RowPlace {
+  /** The one to be named by who writes new ids to it. */
   readonly epoch: number;
   readonly isOpen: boolean;
   readonly leaved_amount: number;

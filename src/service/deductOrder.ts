@@ -34,7 +34,7 @@ export async function deductOrder(parts: Parts, order: Order, deadlineMs: Deadli
   // Nearly always that is all. Otherwise nothing was done, and it is begun anew with all that may be in the way.
   if (isMisplaced(outcome)) return deductWithPatience(parts, order, deadlineMs, outcome);
   if (outcome.is === 'pending') return deductWithPatience(parts, order, deadlineMs, null);
-  return { outcome, durable: parts.shards.isDurable(only.shard) };
+  return { outcome, durable: only.isSplit ? isDurable(parts, order, [only.shard]) : parts.shards.isDurable(only.shard) };
 }
 
 interface OnlyPlace {
@@ -89,7 +89,13 @@ async function deductWithPatience(parts: Parts, order: Order, deadlineMs: Deadli
     first,
   );
   // Asked afterwards: before, a shard that had not been reached yet was not known.
-  return { outcome, durable: shards.every((shard) => parts.shards.isDurable(shard)) };
+  return { outcome, durable: isDurable(parts, order, shards) };
+}
+
+/** Units of a split SKU may have come from any shard that it lies on, and must not be left there twice. */
+function isDurable({ hot, shards }: Parts, { lines }: Order, asked: readonly ShardIndex[]): boolean {
+  const others = lines.flatMap(({ sku_id }) => hot.layouts.known(sku_id)?.shards ?? []);
+  return [...asked, ...others].every((shard) => shards.isDurable(shard));
 }
 
 function applyAlone(parts: Parts, { order_id }: Order, [shard, lines]: readonly [ShardIndex, readonly At<Line>[]], deadlineMs: DeadlineMs): Promise<DeductOutcome> {

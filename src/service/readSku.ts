@@ -1,6 +1,6 @@
 import type { DeadlineMs, RowPlace } from '../core/nouns.ts';
 import type { NotDone } from '../core/outcome.ts';
-import { collectWhole } from './hot/collect.ts';
+import { collectWhole, isCurrent } from './hot/collect.ts';
 import type { Parts } from './parts.ts';
 
 /** What is left of a SKU, and where. */
@@ -21,21 +21,21 @@ export async function readSku(parts: Pick<Parts, 'routing' | 'reader' | 'hot'>, 
   });
   if (answer.is !== 'found') return answer;
   const { shard, rows } = answer;
-  if (rows.some(({ isSplit }) => isSplit)) return readSplit(parts, sku_id, deadlineMs);
-  return {
-    is: 'found',
-    mode: 'single',
-    leaved_amount: rows.reduce((sum, row) => sum + row.leaved_amount, 0),
-    rows: rows.map(({ sub_row, leaved_amount }) => ({ shard, sub_row, leaved_amount })),
-  };
+  const split = rows.some(({ isSplit }) => isSplit) ? await readSplit(parts, sku_id, deadlineMs) : null;
+  // Rows that were made for a layout that never came are empty.
+  const single = rows.filter(({ sub_row }) => sub_row === 0).map(({ sub_row, leaved_amount }) => ({ shard, sub_row, leaved_amount }));
+  return split ?? { is: 'found', mode: 'single', leaved_amount: single[0]?.leaved_amount ?? 0, rows: single };
 }
 
-async function readSplit({ hot }: Pick<Parts, 'hot'>, sku_id: string, deadlineMs: DeadlineMs): Promise<SkuStock | NotDone> {
+/** @returns null when it has no layout */
+async function readSplit({ hot }: Pick<Parts, 'hot'>, sku_id: string, deadlineMs: DeadlineMs): Promise<SkuStock | NotDone | null> {
   const loaded = await hot.layouts.loadUsable(sku_id, deadlineMs);
   if (loaded.is === 'not_done') return loaded;
   const { layout } = loaded;
-  if (layout === null) return { is: 'not_done', reason: 'a row is split and has no layout' };
+  if (layout === null) return null;
   const state = await collectWhole(hot, layout, deadlineMs);
+  // Laid out otherwise meanwhile.
+  if (state.fault === null && !isCurrent(layout, state) && performance.now() < deadlineMs) return readSplit({ hot }, sku_id, deadlineMs);
   if (state.fault !== null) return { is: 'not_done', reason: state.fault };
   const inPlace = state.rows.filter(({ sub_row, shard }) => layout.places[sub_row] === shard).sort((a, b) => a.sub_row - b.sub_row);
   return {

@@ -7,7 +7,7 @@ export interface HotRow {
   readonly shard: number;
   readonly sub_row: number;
   readonly epoch: number;
-  readonly is_open: number;
+  readonly intake: 'any' | 'layout' | 'none';
   readonly leaved_amount: number;
   readonly held_amount: number;
   readonly flow_count: number;
@@ -16,7 +16,7 @@ export interface HotRow {
 }
 
 const ROWS = `
-SELECT stock.sub_row, stock.epoch, stock.is_open, stock.leaved_amount, stock.held_amount,
+SELECT stock.sub_row, stock.epoch, stock.intake, stock.leaved_amount, stock.held_amount,
        (SELECT COUNT(*) FROM flow WHERE flow.sku_id = stock.sku_id AND flow.sub_row = stock.sub_row AND status <> 'moved') AS flow_count,
        stock.opening_amount + IF(stock.sub_row = 0, COALESCE((SELECT SUM(delta) FROM adjustment WHERE adjustment.sku_id = stock.sku_id), 0), 0)
          - COALESCE((SELECT SUM(quantity - returned) FROM flow WHERE flow.sku_id = stock.sku_id AND flow.sub_row = stock.sub_row AND status IN ('deducted', 'pending', 'cancelled')), 0)
@@ -77,7 +77,7 @@ export async function unitsAstray(of: Stack, sku_id: string): Promise<number> {
   let units = 0;
   for (const shard of of.shards.keys()) {
     const session = await sideSession(shard);
-    const sql = `SELECT COALESCE((SELECT SUM(leaved_amount) FROM stock WHERE sku_id = ? AND is_open = 0), 0)
+    const sql = `SELECT COALESCE((SELECT SUM(leaved_amount) FROM stock WHERE sku_id = ? AND intake = 'none'), 0)
                       + COALESCE((SELECT SUM(amount) FROM transfer WHERE sku_id = ? AND is_open = 1), 0) AS units`;
     const [rows] = await session.query(sql, [Buffer.from(sku_id), Buffer.from(sku_id)]);
     units += Number((rows as { units: string }[])[0]?.units);

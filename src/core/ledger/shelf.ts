@@ -3,7 +3,7 @@ import type { Verdict } from '../nouns.ts';
 
 /** A stock row as it was read; `isOnSale` by the clock of its shard. */
 export interface ShelfRow {
-  /** In which it takes new ids, if it is open. */
+  /** The one to be named by who writes new ids to it, if it is open. */
   readonly epoch: number;
   readonly isOpen: boolean;
   readonly leaved_amount: number;

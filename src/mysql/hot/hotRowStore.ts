@@ -33,18 +33,18 @@ export class HotRowStore implements HotRows {
     return this.#lend(shard, deadlineMs, (connection) => prepareRows(runOn(connection, deadlineMs), sku_id, sub_rows, epoch));
   }
 
-  close(shard: ShardIndex, sku_id: string, sub_rows: readonly number[], epochs: { readonly from: number; readonly to: number }, deadlineMs: DeadlineMs): Promise<boolean> {
+  close(shard: ShardIndex, sku_id: string, sub_rows: readonly number[], epoch: number, deadlineMs: DeadlineMs): Promise<boolean> {
     return this.#lend(shard, deadlineMs, async (connection) => {
-      if ((await closeRows(runOn(connection, deadlineMs), sku_id, sub_rows, epochs)) === sub_rows.length) return true;
+      if ((await closeRows(runOn(connection, deadlineMs), sku_id, sub_rows, epoch)) === sub_rows.length) return true;
       // Somebody may have closed them before.
-      return (await countRows(connection, sku_id, sub_rows, epochs.to, false, deadlineMs)) === sub_rows.length;
+      return (await countRows(connection, sku_id, sub_rows, epoch, 'none', deadlineMs)) === sub_rows.length;
     });
   }
 
   open(shard: ShardIndex, sku_id: string, sub_rows: readonly number[], epoch: number, sale: SaleState, deadlineMs: DeadlineMs): Promise<boolean> {
     return this.#lend(shard, deadlineMs, async (connection) => {
       if ((await openRows(runOn(connection, deadlineMs), sku_id, sub_rows, epoch, sale)) === sub_rows.length) return true;
-      return (await countRows(connection, sku_id, sub_rows, epoch, true, deadlineMs)) === sub_rows.length;
+      return (await countRows(connection, sku_id, sub_rows, epoch, 'layout', deadlineMs)) === sub_rows.length;
     });
   }
 

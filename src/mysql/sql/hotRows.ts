@@ -5,32 +5,39 @@ import type { Connection } from '../connection.ts';
 import type { Transaction } from '../transaction.ts';
 import { DIRECTION } from './applyBatch.ts';
 import { bytesOf, textOf } from './bytes.ts';
+import { ROW_EPOCH } from './rowEpoch.ts';
+
+/** The places of the words in the column's type. */
+const INTAKE = { any: 1, layout: 2, none: 3 } as const;
 
 /** One statement, hence one snapshot: what is on its way has left its row in it. All signed: numbers of both kinds in one column come as texts. */
 const READ = `
-(SELECT 0 AS is_transfer, sub_row, epoch, is_open, CAST(leaved_amount AS SIGNED) AS units, CAST(held_amount AS SIGNED) AS held_amount, CAST(version AS SIGNED) AS version, NULL AS transfer_id, 0 AS other_shard, 0 AS other_sub_row, 0 AS age_us
+(SELECT 0 AS is_transfer, CAST(sub_row AS SIGNED) AS sub_row, ${ROW_EPOCH} AS epoch, intake <> 'none' AS is_open, CAST(leaved_amount AS SIGNED) AS units, CAST(held_amount AS SIGNED) AS held_amount, CAST(version AS SIGNED) AS version, NULL AS transfer_id, 0 AS other_shard, 0 AS other_sub_row, 0 AS age_us
    FROM stock WHERE sku_id = ?)
 UNION ALL
-(SELECT 1, sub_row, 0, 1, CAST(amount AS SIGNED), 0, 0, transfer_id, other_shard, other_sub_row, CAST(TIMESTAMPDIFF(MICROSECOND, created_at, CURRENT_TIMESTAMP(6)) AS SIGNED)
+(SELECT 1, CAST(sub_row AS SIGNED), 0, 1, CAST(amount AS SIGNED), 0, 0, transfer_id, CAST(other_shard AS SIGNED), CAST(other_sub_row AS SIGNED), CAST(TIMESTAMPDIFF(MICROSECOND, created_at, CURRENT_TIMESTAMP(6)) AS SIGNED)
    FROM transfer FORCE INDEX (by_open) WHERE is_open = 1 AND sku_id = ?)`;
-const PREPARE = 'INSERT INTO stock (sku_id, sub_row, opening_amount, leaved_amount, epoch, is_open) VALUES ? ON DUPLICATE KEY UPDATE sub_row = VALUES(sub_row)';
+const PREPARE = 'INSERT INTO stock (sku_id, sub_row, opening_amount, leaved_amount, epoch, intake) VALUES ? ON DUPLICATE KEY UPDATE sub_row = VALUES(sub_row)';
 const CLOSE = `
-UPDATE stock FORCE INDEX (PRIMARY) SET epoch = ?, is_open = 0, version = version + 1
- WHERE sku_id = ? AND sub_row IN (?) AND epoch = ? AND is_open = 1`;
+UPDATE stock FORCE INDEX (PRIMARY) SET epoch = ?, intake = ${INTAKE.none}, version = version + 1
+ WHERE sku_id = ? AND sub_row IN (?) AND epoch < ?`;
 const OPEN = `
-UPDATE stock FORCE INDEX (PRIMARY) SET epoch = ?, is_open = 1, sale_state = ?, sale_from = CAST(CAST(? AS CHAR) AS DATETIME(6)), version = version + 1
- WHERE sku_id = ? AND sub_row IN (?) AND (epoch < ? OR (epoch = ? AND is_open = 0))`;
-const COUNT = 'SELECT COUNT(*) AS row_count FROM stock WHERE sku_id = ? AND sub_row IN (?) AND epoch = ? AND is_open = ?';
+UPDATE stock FORCE INDEX (PRIMARY) SET epoch = ?, intake = ${INTAKE.layout}, sale_state = ?, sale_from = CAST(CAST(? AS CHAR) AS DATETIME(6)), version = version + 1
+ WHERE sku_id = ? AND sub_row IN (?) AND (epoch < ? OR (epoch = ? AND intake = 'none'))`;
+const COUNT = 'SELECT COUNT(*) AS row_count FROM stock WHERE sku_id = ? AND sub_row IN (?) AND epoch = ? AND intake + 0 = ?';
 const SALE = "SELECT sale_state, DATE_FORMAT(sale_from, '%Y-%m-%d %H:%i:%s.%f') AS sale_from FROM stock WHERE sku_id = ? AND sub_row = 0";
 const SETTLE = 'UPDATE transfer FORCE INDEX (PRIMARY) SET is_open = 0 WHERE direction = ? AND (sku_id, transfer_id) IN (?)';
+/** Drawn, because the first may all be about a shard that is away. */
 const UNTIDY = `
-(SELECT sku_id FROM hot_sku WHERE state IN ('closing', 'opening') AND changed_at <= CURRENT_TIMESTAMP(6) - INTERVAL ? MICROSECOND LIMIT ?)
+SELECT sku_id FROM (
+(SELECT sku_id FROM hot_sku WHERE state IN ('closing', 'opening') AND changed_at <= CURRENT_TIMESTAMP(6) - INTERVAL ? MICROSECOND)
 UNION
-(SELECT sku_id FROM hot_sku WHERE state = 'open' AND (earlier <> '[]' OR places NOT LIKE '%,%') AND changed_at <= CURRENT_TIMESTAMP(6) - INTERVAL ? MICROSECOND LIMIT ?)
+(SELECT sku_id FROM hot_sku WHERE state = 'open' AND (earlier <> '[]' OR places NOT LIKE '%,%') AND changed_at <= CURRENT_TIMESTAMP(6) - INTERVAL ? MICROSECOND)
 UNION
-(SELECT sku_id FROM stock FORCE INDEX (by_open) WHERE is_open = 0 AND leaved_amount > 0 LIMIT ?)
+(SELECT sku_id FROM stock FORCE INDEX (by_intake) WHERE intake = 'none' AND leaved_amount > 0)
 UNION
-(SELECT sku_id FROM transfer FORCE INDEX (by_open) WHERE is_open = 1 AND created_at <= CURRENT_TIMESTAMP(6) - INTERVAL ? MICROSECOND LIMIT ?)`;
+(SELECT sku_id FROM transfer FORCE INDEX (by_open) WHERE is_open = 1 AND created_at <= CURRENT_TIMESTAMP(6) - INTERVAL ? MICROSECOND)
+) AS untidy ORDER BY RAND() LIMIT ?`;
 
 /** The places of the words in the columns' types. */
 const SALE_STATES = { on: 1, paused: 2 } as const;
@@ -66,12 +73,12 @@ export async function readHotRows(connection: Connection, shard: ShardIndex, sku
 }
 
 export async function prepareRows(transaction: Pick<Transaction, 'run'>, sku_id: string, sub_rows: readonly number[], epoch: number): Promise<void> {
-  await transaction.run(PREPARE, [sub_rows.map((sub_row) => [bytesOf(sku_id), sub_row, 0, 0, epoch, 0])]);
+  await transaction.run(PREPARE, [sub_rows.map((sub_row) => [bytesOf(sku_id), sub_row, 0, 0, epoch, INTAKE.none])]);
 }
 
-/** @returns how many were open in the first of these epochs */
-export async function closeRows(transaction: Pick<Transaction, 'run'>, sku_id: string, sub_rows: readonly number[], { from, to }: { readonly from: number; readonly to: number }): Promise<number> {
-  return transaction.run(CLOSE, [to, bytesOf(sku_id), sub_rows, from]);
+/** @returns how many were in an earlier epoch */
+export async function closeRows(transaction: Pick<Transaction, 'run'>, sku_id: string, sub_rows: readonly number[], epoch: number): Promise<number> {
+  return transaction.run(CLOSE, [epoch, bytesOf(sku_id), sub_rows, epoch]);
 }
 
 export async function openRows(transaction: Pick<Transaction, 'run'>, sku_id: string, sub_rows: readonly number[], epoch: number, { state, from }: SaleState): Promise<number> {
@@ -79,8 +86,8 @@ export async function openRows(transaction: Pick<Transaction, 'run'>, sku_id: st
 }
 
 /** How many of some rows are in an epoch, open or closed. */
-export async function countRows(connection: Connection, sku_id: string, sub_rows: readonly number[], epoch: number, isOpen: boolean, deadlineMs: DeadlineMs): Promise<number> {
-  const [row] = await connection.rows<{ row_count: number }>(COUNT, [bytesOf(sku_id), sub_rows, epoch, Number(isOpen)], deadlineMs);
+export async function countRows(connection: Connection, sku_id: string, sub_rows: readonly number[], epoch: number, intake: 'layout' | 'none', deadlineMs: DeadlineMs): Promise<number> {
+  const [row] = await connection.rows<{ row_count: number }>(COUNT, [bytesOf(sku_id), sub_rows, epoch, INTAKE[intake]], deadlineMs);
   return row?.row_count ?? 0;
 }
 
@@ -98,6 +105,6 @@ export async function settleTransfers(transaction: Pick<Transaction, 'run'>, tra
 /** SKUs with something unfinished. @param staleMs for how long nobody may have worked on it */
 export async function findUntidy(connection: Connection, max: number, staleMs: number, deadlineMs: DeadlineMs): Promise<string[]> {
   const staleUs = staleMs * 1_000;
-  const rows = await connection.rows<{ sku_id: Buffer }>(UNTIDY, [staleUs, max, staleUs, max, max, staleUs, max], deadlineMs);
+  const rows = await connection.rows<{ sku_id: Buffer }>(UNTIDY, [staleUs, staleUs, staleUs, max], deadlineMs);
   return rows.map(({ sku_id }) => textOf(sku_id));
 }

@@ -17,7 +17,7 @@ const UPDATE = `
 UPDATE hot_sku
    SET revision = ?, state = ?, epoch = ?, last_epoch = ?, places = ?, next_places = ?, earlier = ?, shards = ?, changed_at = CURRENT_TIMESTAMP(6)
  WHERE sku_id = ? AND revision = ?`;
-const OPEN_AS_SINGLE = 'UPDATE stock FORCE INDEX (PRIMARY) SET epoch = 0, version = version + 1 WHERE sku_id = ? AND sub_row = 0 AND epoch = ? AND is_open = 1';
+const OPEN_AS_SINGLE = 'UPDATE stock FORCE INDEX (PRIMARY) SET intake = 1, version = version + 1 WHERE sku_id = ? AND sub_row = 0 AND epoch = ? AND intake = 2';
 const TAKE_OVER = 'UPDATE hot_sku SET changed_at = CURRENT_TIMESTAMP(6) WHERE sku_id = ? AND changed_at <= CURRENT_TIMESTAMP(6) - INTERVAL ? MICROSECOND';
 const TAKE_LEASE = `
 UPDATE hot_sku SET lease_token = ?, lease_until = CURRENT_TIMESTAMP(6) + INTERVAL ? MICROSECOND

@@ -96,7 +96,7 @@ function stretchOf(
   const { select, ids } = TABLES[journal];
   const order = ['created_at', ...ids].map((column) => `${column} DESC`).join(', ');
   const below = after === null ? { sql: '', values: [] } : conditionBelow(journal, ids, after);
-  return { sql: `${select} WHERE sku_id = ?${below.sql} ORDER BY ${order} LIMIT ?`, values: [bytesOf(sku_id), ...below.values, rowsMax] };
+  return { sql: `${select} WHERE sku_id = ?${below.sql}${journal === 'flow' ? " AND status <> 'moved'" : ''} ORDER BY ${order} LIMIT ?`, values: [bytesOf(sku_id), ...below.values, rowsMax] };
 }
 
 function conditionBelow(journal: JournalPosition['journal'], ids: readonly string[], after: JournalPosition): { sql: string; values: SqlValue[] } {

@@ -2,7 +2,7 @@ import type { Transaction } from '../transaction.ts';
 import { bytesOf, textOf } from './bytes.ts';
 
 const SQL = `
-SELECT sku_id, leaved_amount, held_amount, epoch <> 0 OR is_open <> 1 AS is_split,
+SELECT sku_id, leaved_amount, held_amount, intake <> 'any' AS is_split,
        sale_state = 'on' AND (sale_from IS NULL OR sale_from <= CURRENT_TIMESTAMP(6)) AS on_sale
   FROM stock WHERE sku_id IN (?) AND sub_row = 0`;
 

@@ -4,7 +4,7 @@ import type { Connection } from '../connection.ts';
 import { bytesOf } from './bytes.ts';
 
 const SQL = `
-SELECT stock.sub_row, stock.leaved_amount, stock.epoch <> 0 OR stock.is_open <> 1 AS is_split
+SELECT stock.sub_row, stock.leaved_amount, stock.intake <> 'any' AS is_split
   FROM slot LEFT JOIN stock ON stock.sku_id = ?
  WHERE slot.slot = ?
  ORDER BY stock.sub_row`;

@@ -1,13 +1,14 @@
 import { flowKeyText, shelfKeyText } from '../../core/nouns.ts';
 import type { DeadlineMs, RowRef, ShardIndex, Transfer } from '../../core/nouns.ts';
+import { namesRow } from '../../core/operation.ts';
 import type { Adjust, Deduct, HoldLines } from '../../core/operation.ts';
 import { refused, refusedLines } from '../../core/outcome.ts';
 import type { NotDone, OutcomeOf, Pending, Refused, RefusedLine } from '../../core/outcome.ts';
 import { applyOperation } from '../applyOperation.ts';
 import type { Parts } from '../parts.ts';
-import { collect } from './collect.ts';
+import { collectWhole } from './collect.ts';
 import type { Gathered, Wish } from './gatherer.ts';
-import { receiveAll, settleAll } from './transfers.ts';
+import { receiveAll } from './transfers.ts';
 
 /** For what goes on behind the answer. */
 const AFTER_MS = 2_000;
@@ -20,8 +21,13 @@ type Fundable = Deduct | HoldLines | Adjust;
  */
 export async function applyFunded<O extends Fundable>(parts: Parts, shard: ShardIndex, operation: O, deadlineMs: DeadlineMs): Promise<OutcomeOf<O>> {
   const first = await applyOperation(parts.engine, shard, operation, deadlineMs);
-  if (first.is !== 'refused' || first.code !== 'insufficient_stock') return first;
+  if (first.is !== 'refused' || !isShort(operation, first)) return first;
   return (await new Funding(parts, shard, operation, deadlineMs).fund(first)) as OutcomeOf<O>;
+}
+
+/** Whether one of many rows has too little, whatever else stands in the way. */
+function isShort(operation: Fundable, { code, lines }: Refused): boolean {
+  return namesRow(operation) && (code === 'insufficient_stock' || lines.some((line) => line.code === 'insufficient_stock'));
 }
 
 class Funding {
@@ -29,7 +35,6 @@ class Funding {
   readonly #shard: ShardIndex;
   readonly #operation: Fundable;
   readonly #deadlineMs: DeadlineMs;
-  #credits: readonly Transfer[] = [];
 
   constructor(parts: Parts, shard: ShardIndex, operation: Fundable, deadlineMs: DeadlineMs) {
     this.#parts = parts;
@@ -40,22 +45,21 @@ class Funding {
 
   async fund(refusal: Refused): Promise<OutcomeOf<Fundable>> {
     for (let last = refusal; ; ) {
+      if (this.#isHopeless(last)) return this.#lookOnly(last);
       const wishes = this.#wishesOf(last);
-      // A row like any other: it is the only one.
-      if (wishes.length === 0) return last;
-      if (this.#isHopeless(last)) return this.#end(await this.#lookOnly(last));
       const gathered = await Promise.all(wishes.map((wish) => this.#parts.hot.gatherer.gather(wish, this.#deadlineMs)));
-      this.#credits = [...this.#credits, ...gathered.flatMap((each) => (each.is === 'fetched' ? each.credits : []))];
+      const credits = gathered.flatMap((each) => (each.is === 'fetched' ? each.credits : []));
       const failure = this.#failureOf(last, wishes, gathered);
-      if (failure !== null) return this.#end(failure);
-      const funded: Fundable = { ...this.#operation, credits: this.#credits };
-      const outcome = await applyOperation<Fundable>(this.#parts.engine, this.#shard, funded, this.#deadlineMs);
-      if (outcome.is !== 'refused' || outcome.code !== 'insufficient_stock') return this.#end(outcome);
+      if (failure !== null) return this.#end(failure, credits);
+      const outcome = await applyOperation<Fundable>(this.#parts.engine, this.#shard, { ...this.#operation, credits }, this.#deadlineMs);
+      if (outcome.is !== 'refused' || outcome.code !== 'insufficient_stock') return this.#end(outcome, credits);
+      // Somebody else brought them in, and they were sold: everything is to be fetched anew.
+      await receiveAll(this.#parts.hot, credits, this.#deadlineMs);
       last = outcome;
     }
   }
 
-  /** What every row lacks that was too short; of one that got credits before, all that it is to take beside them. */
+  /** What every row that was too short is to give. */
   #wishesOf(refusal: Refused): Wish[] {
     const wishes = new Map<string, Wish>();
     for (const { sku_id, row, quantity } of this.#linesOf(refusal)) {
@@ -64,11 +68,7 @@ class Funding {
       const units = quantity + (wishes.get(key)?.units ?? 0);
       wishes.set(key, { sku_id, to: { shard: this.#shard, sub_row: row.sub_row }, units, waitsForHolds: this.#operation.kind !== 'adjust' });
     }
-    return [...wishes.values()].map((wish) => ({ ...wish, units: wish.units - this.#creditedTo(wish) })).filter(({ units }) => units > 0);
-  }
-
-  #creditedTo({ sku_id, to }: Wish): number {
-    return this.#credits.reduce((sum, credit) => (credit.sku_id === sku_id && credit.to.sub_row === to.sub_row ? sum + credit.amount : sum), 0);
+    return [...wishes.values()];
   }
 
   #linesOf({ lines }: Refused): { readonly sku_id: string; readonly row?: RowRef; readonly quantity: number }[] {
@@ -76,22 +76,23 @@ class Funding {
       const { sku_id, row, delta } = this.#operation;
       return [{ sku_id, quantity: -delta, ...(row === undefined ? {} : { row }) }];
     }
-    const refusedKeys = new Set(lines.map(flowKeyText));
+    const refusedKeys = new Set(lines.filter(({ code }) => code === 'insufficient_stock').map(flowKeyText));
     return this.#operation.lines.filter((line) => refusedKeys.has(flowKeyText(line)));
   }
 
   /** Whether a line is refused that no other row can help. */
   #isHopeless(refusal: Refused): boolean {
-    return this.#linesOf(refusal).some(({ row }) => row === undefined);
+    return refusal.code !== 'insufficient_stock' || this.#linesOf(refusal).some(({ row }) => row === undefined);
   }
 
   /** The same refusal, without lines that the SKU's other rows could serve. */
   async #lookOnly(refusal: Refused): Promise<Refused | NotDone> {
     const lines: RefusedLine[] = [];
     for (const line of refusal.lines) {
-      const layout = this.#parts.hot.layouts.known(line.sku_id);
-      const state = layout === null ? null : await collect(this.#parts.hot.rows, layout, this.#deadlineMs);
+      const layout = line.code === 'insufficient_stock' ? this.#parts.hot.layouts.known(line.sku_id) : null;
+      const state = layout === null ? null : await collectWhole(this.#parts.hot, layout, this.#deadlineMs);
       if (state === null) lines.push(line);
+      else if (state.fault !== null) return { is: 'not_done', reason: state.fault };
       else if (line.quantity > state.leaved) lines.push({ ...line, leaved_amount: state.leaved });
     }
     return refusedLines(lines);
@@ -119,13 +120,10 @@ class Funding {
     return holds.length > 0 ? { is: 'pending', holds } : null;
   }
 
-  /** What was fetched has come in with the operation, or is put back; its senders are told behind the answer. */
-  #end<T extends { readonly is: string }>(outcome: T): T {
-    const credits = this.#credits;
-    if (credits.length === 0) return outcome;
+  /** What was fetched has come in with the operation, or comes in now, and its senders are told; behind the answer. */
+  #end<T extends { readonly is: string }>(outcome: T, credits: readonly Transfer[]): T {
     const { hot, afterwork } = this.#parts;
-    const isIn = outcome.is === 'deducted' || outcome.is === 'held' || outcome.is === 'applied';
-    afterwork.add(() => (isIn ? settleAll(hot, credits, performance.now() + AFTER_MS) : receiveAll(hot, credits, performance.now() + AFTER_MS)));
+    if (credits.length > 0) afterwork.add(() => receiveAll(hot, credits, performance.now() + AFTER_MS));
     return outcome;
   }
 }

@@ -66,3 +66,9 @@ export async function collectWhole(parts: TransferParts, layout: Layout, deadlin
 export function isHomeIn({ epoch, places }: Layout): (row: RowState) => boolean {
   return (row) => row.isOpen && row.epoch === epoch && places[row.sub_row] === row.shard;
 }
+
+/** Whether all rows of a layout are open in it: another one may have taken its place, and units to shards that it does not name. */
+export function isCurrent(layout: Layout, { rows }: Collected): boolean {
+  const isHome = isHomeIn(layout);
+  return rows.filter(isHome).length === layout.places.length;
+}

@@ -1,15 +1,15 @@
-import type { Layouts } from '../../core/hotPorts.ts';
 import type { Layout } from '../../core/layout.ts';
 import { planMoves } from '../../core/moves.ts';
 import type { DeadlineMs, FoundHold, RowPlace, ShardIndex, Transfer } from '../../core/nouns.ts';
 import type { NotDone } from '../../core/outcome.ts';
 import { pause } from '../freeHolds.ts';
-import type { Routing } from '../routing.ts';
-import { collect, isHomeIn, isSteady } from './collect.ts';
+import { collect, isCurrent, isHomeIn, isSteady } from './collect.ts';
 import type { Collected } from './collect.ts';
 import type { LayoutCache } from './layoutCache.ts';
 import { receiveAll, sendAll } from './transfers.ts';
 import type { Sent, TransferParts } from './transfers.ts';
+import { Turn } from './turn.ts';
+import type { TurnParts } from './turn.ts';
 
 /** Units that left their rows for somebody, and come in together with what he takes. */
 export interface Fetched {
@@ -39,19 +39,15 @@ export interface Wish {
   readonly waitsForHolds: boolean;
 }
 
-export interface GatherParts extends TransferParts {
-  readonly routing: Routing;
-  readonly store: Layouts;
+export interface GatherParts extends TransferParts, TurnParts {
   readonly layouts: LayoutCache;
 }
 
-/** A lease that nobody frees ends by itself. */
-const LEASE_MS = 1_000;
-/** After this time others get their turn. */
-const TURN_MS = 150;
 const PAUSE_MS = 3;
 /** What is on its way for so long belongs to somebody who does not bring it. */
 const LEFT_MS = 400;
+const TRY_AGAIN_MS = 1_000;
+const BRING_MS = 600;
 /** For a lone reading or writing; a shard that takes longer is not waited for. */
 const STEP_MS = 1_000;
 
@@ -70,6 +66,8 @@ export class Gatherer {
   readonly #parts: GatherParts;
   readonly #asks = new Map<string, Ask[]>();
   readonly #running = new Map<string, Promise<void>>();
+  /** Transfers that were brought in, or could not be, and until when they are left alone. */
+  readonly #tried = new Map<string, DeadlineMs>();
   readonly #onFault: (error: unknown) => void;
 
   /** @param onFault told of what no code foresaw */
@@ -136,12 +134,8 @@ export class Gatherer {
     const glanced = turn.isTaken ? null : await this.#glance(loaded, asks, untilMs);
     if (glanced !== null) return glanced;
     if (!(await turn.take(untilMs))) return [...asks];
+    await this.#bringIn(asks, (await this.#collect(loaded, untilMs)).transfers.filter(({ ageMs }) => ageMs >= LEFT_MS));
     const state = await this.#collect(loaded, untilMs);
-    const left = state.transfers.filter(({ ageMs }) => ageMs >= LEFT_MS);
-    if (left.length > 0) {
-      await receiveAll(this.#parts, left, untilMs);
-      return [...asks];
-    }
     const feasible = asks.filter((ask) => lackOf(ask) <= state.leaved);
     const again = await this.#refuse(loaded, asks.filter((ask) => lackOf(ask) > state.leaved), state, untilMs);
     return [...(await this.#serve(loaded, feasible, state, untilMs)), ...again];
@@ -156,6 +150,19 @@ export class Gatherer {
     if (!isIdle) return null;
     for (const ask of asks) ask.resolve({ is: 'fetched', credits: [] });
     return [];
+  }
+
+  /** Brings in what somebody left; a shard that is away is not tried again for a while. */
+  async #bringIn(asks: readonly Ask[], left: readonly Transfer[]): Promise<void> {
+    const nowMs = performance.now();
+    for (const [transfer_id, untilMs] of this.#tried) if (untilMs <= nowMs) this.#tried.delete(transfer_id);
+    const due = left.filter(({ transfer_id }) => !this.#tried.has(transfer_id));
+    if (due.length === 0) return;
+    const ids = new Set(due.map(({ transfer_id }) => transfer_id));
+    for (const transfer_id of ids) this.#tried.set(transfer_id, nowMs + TRY_AGAIN_MS);
+    // What was fetched for somebody who took so long is at home then, and anybody's.
+    for (const ask of asks) ask.credits = ask.credits.filter(({ transfer_id }) => !ids.has(transfer_id));
+    await receiveAll(this.#parts, due, nowMs + BRING_MS);
   }
 
   async #layoutOf(sku_id: string, untilMs: DeadlineMs): Promise<Layout | NotDone | null> {
@@ -198,6 +205,10 @@ export class Gatherer {
   /** Tells those who want more than there is, when it is sure. @returns those of whom it is not */
   async #refuse(layout: Layout, asks: readonly Ask[], state: Collected, untilMs: DeadlineMs): Promise<Ask[]> {
     if (asks.length === 0) return [];
+    if (state.fault === null && !isCurrent(layout, state)) {
+      await this.#parts.layouts.loadUsable(layout.sku_id, untilMs);
+      return [...asks];
+    }
     const again: Ask[] = [];
     const sure: Ask[] = [];
     for (const ask of asks) {
@@ -245,45 +256,4 @@ export class Gatherer {
 /** What is still to be fetched. */
 function lackOf({ units, credits }: Ask): number {
   return units - credits.reduce((sum, { amount }) => sum + amount, 0);
-}
-
-/** The right to move units of a SKU, for a while. */
-class Turn {
-  readonly #parts: GatherParts;
-  readonly #sku_id: string;
-  readonly #token: string;
-  #sinceMs: number | null = null;
-
-  constructor(parts: GatherParts, sku_id: string) {
-    this.#parts = parts;
-    this.#sku_id = sku_id;
-    this.#token = parts.newId();
-  }
-
-  get isTaken(): boolean {
-    return this.#sinceMs !== null;
-  }
-
-  /** @returns false when another gateway has it for the whole time */
-  async take(untilMs: DeadlineMs): Promise<boolean> {
-    if (this.#sinceMs !== null && performance.now() < this.#sinceMs + TURN_MS) return true;
-    await this.end();
-    const { store, routing } = this.#parts;
-    while (performance.now() < untilMs) {
-      const askedMs = performance.now();
-      if (await store.takeLease(routing.map.shardOf(this.#sku_id), this.#sku_id, this.#token, LEASE_MS, untilMs)) {
-        this.#sinceMs = askedMs;
-        return true;
-      }
-      await pause(PAUSE_MS * (1 + Math.random()));
-    }
-    return false;
-  }
-
-  async end(): Promise<void> {
-    if (this.#sinceMs === null) return;
-    this.#sinceMs = null;
-    const { store, routing } = this.#parts;
-    await store.freeLease(routing.map.shardOf(this.#sku_id), this.#sku_id, this.#token, performance.now() + STEP_MS);
-  }
 }

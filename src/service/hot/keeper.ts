@@ -14,6 +14,8 @@ const LEVEL_MS = 1_000;
 /** How long nobody may have worked on what is unfinished, until somebody else does. */
 const STALE_MS = 1_500;
 const UNTIDY_MAX = 20;
+/** SKUs that are looked after at a time; the others are found again. */
+const TENDED_MAX = 8;
 
 export interface KeeperParts extends ResizeParts, PointParts {
   readonly gatherer: Gatherer;
@@ -28,6 +30,7 @@ export class Keeper {
   readonly #parts: KeeperParts;
   readonly #onFault: (error: unknown) => void;
   readonly #tended = new Map<string, Promise<void>>();
+  readonly #looked = new Set<string>();
   #timer: NodeJS.Timeout | null = null;
 
   constructor(parts: KeeperParts, onFault: (error: unknown) => void) {
@@ -47,26 +50,38 @@ export class Keeper {
     await Promise.all(this.#tended.values());
   }
 
-  /** Takes on what somebody left on a shard. */
+  /** Takes on what somebody left on a shard; it goes on behind the caller's back. */
   async sweep(shard: ShardIndex): Promise<void> {
     const { sku_ids } = await this.#parts.rows.findUntidy(shard, UNTIDY_MAX, performance.now() + LEVEL_MS);
     await Promise.all(
       sku_ids.map(async (sku_id) => {
-        if (this.#tended.has(sku_id)) return;
+        if (this.#tended.has(sku_id) || this.#tended.size >= TENDED_MAX) return;
         const owner = this.#parts.routing.map.shardOf(sku_id);
-        if (await this.#parts.store.takeOver(owner, sku_id, STALE_MS, performance.now() + LEVEL_MS)) await this.tend(sku_id);
+        if (await this.#parts.store.takeOver(owner, sku_id, STALE_MS, performance.now() + LEVEL_MS)) void this.tend(sku_id);
       }),
     );
   }
 
-  /** Does all there is to do about a SKU now; once at a time. */
+  /** Does all there is to do about a SKU, once at a time: who asks while it is being done has it done once more. */
   tend(sku_id: string): Promise<void> {
-    const tended = this.#tended.get(sku_id) ?? this.#tend(sku_id).catch(this.#onFault).finally(() => this.#tended.delete(sku_id));
+    const running = this.#tended.get(sku_id);
+    const tended = (running ?? Promise.resolve())
+      .then(() => this.#tend(sku_id))
+      .catch(this.#onFault)
+      .finally(() => {
+        if (this.#tended.get(sku_id) === tended) this.#tended.delete(sku_id);
+      });
     this.#tended.set(sku_id, tended);
     return tended;
   }
 
   async #look(sku_id: string): Promise<void> {
+    if (this.#looked.has(sku_id)) return;
+    this.#looked.add(sku_id);
+    await this.#lookOnce(sku_id).finally(() => this.#looked.delete(sku_id));
+  }
+
+  async #lookOnce(sku_id: string): Promise<void> {
     const layout = this.#parts.layouts.known(sku_id);
     // What is being changed may be done by now, and the earlier homes may not need to be asked any more.
     if (layout !== null && (layout.state !== 'open' || layout.earlier.length > 0)) await this.#parts.layouts.load(sku_id, performance.now() + LEVEL_MS);

@@ -11,6 +11,9 @@ const LAYOUTS_MAX = 10_000;
 /** Rows are closed for milliseconds; who meets them asks as often. */
 const CLOSING_PAUSE_MS = 3;
 
+/** What reading a layout may take, whoever waits for it. */
+const READ_MS = 1_000;
+
 /** What reading a layout gave; null: the SKU was never split. */
 export type Loaded = { readonly is: 'layout'; readonly layout: Layout | null } | NotDone;
 
@@ -48,7 +51,7 @@ export class LayoutCache {
 
   /** Reads a layout from its shard; who asks while it is being read waits for the next reading. */
   async load(sku_id: string, deadlineMs: DeadlineMs): Promise<Loaded> {
-    const loaded = await this.#loading.do(sku_id, deadlineMs, () => this.#read(sku_id, deadlineMs));
+    const loaded = await this.#loading.do(sku_id, deadlineMs, () => this.#read(sku_id, performance.now() + READ_MS));
     return loaded ?? { is: 'not_done', reason: 'the layout of a SKU could not be read in time' };
   }
 

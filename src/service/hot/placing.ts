@@ -15,6 +15,7 @@ export type PlacingParts = Pick<Parts, 'routing' | 'hot'>;
 export const PAST: RowRef = { sub_row: 0, epoch: 2 ** 32 - 1 };
 /** Before a layout that contradicts its rows is read again. */
 const AGAIN_MS = 3;
+const AGAIN_MS_MAX = 30;
 
 /**
  * Finds the shard and the row of each line: by the slot where the SKU is not split; by the id in its layout; and where ids of
@@ -26,6 +27,7 @@ export class Placing<L extends FlowKey> {
   /** Where the flows of some ids stand. */
   readonly #standing = new Map<string, ShardIndex>();
   #refreshed = false;
+  #moves = 0;
 
   constructor(parts: PlacingParts, lines: readonly L[]) {
     this.#parts = parts;
@@ -55,7 +57,8 @@ export class Placing<L extends FlowKey> {
           const loaded = await this.#parts.hot.layouts.loadUsable(sku_id, deadlineMs);
           if (loaded.is === 'not_done') return loaded;
         }
-        await pause(AGAIN_MS);
+        this.#moves += 1;
+        await pause(Math.min(AGAIN_MS_MAX, AGAIN_MS * this.#moves));
         return null;
     }
   }

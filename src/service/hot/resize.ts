@@ -12,6 +12,8 @@ import type { LayoutCache } from './layoutCache.ts';
 const CLOSE_MS = 150;
 const OPEN_MS = 1_000;
 const PAUSE_MS = 10;
+/** A shard that was busy for a moment is no reason to give up. */
+const TRIES_MAX = 3;
 
 /** What resizing works with. */
 export interface ResizeParts {
@@ -35,10 +37,11 @@ export interface Resized {
  * step stands in the layout before the next begins: whoever finds it half done goes on from there.
  */
 export async function resizeSku(parts: ResizeParts, sku_id: string, sub_row_count: number, deadlineMs: DeadlineMs): Promise<Resized | Refused | NotDone | Unknown> {
-  let hasBegun = false;
+  let isUnsure = false;
+  let begun = 0;
   while (performance.now() < deadlineMs) {
     const loaded = await parts.layouts.load(sku_id, deadlineMs);
-    if (loaded.is === 'not_done') return hasBegun ? { is: 'unknown', reason: loaded.reason } : loaded;
+    if (loaded.is === 'not_done') return isUnsure || begun > 0 ? { is: 'unknown', reason: loaded.reason } : loaded;
     const owner = parts.routing.map.shardOf(sku_id);
     if (loaded.layout === null && (await isUnknown(parts, owner, sku_id, deadlineMs))) return refused('unknown_sku');
     const layout = loaded.layout ?? unsplit(sku_id, owner);
@@ -48,16 +51,21 @@ export async function resizeSku(parts: ResizeParts, sku_id: string, sub_row_coun
       if ((await finishResize(parts, layout)) === null) await pause(PAUSE_MS);
       continue;
     }
-    if (isAlike(layout.places, places)) return { is: 'resized', layout, replayed: !hasBegun };
-    if (hasBegun) return { is: 'not_done', reason: 'not all rows could be closed, or somebody laid the SKU out otherwise' };
+    if (isAlike(layout.places, places)) return { is: 'resized', layout, replayed: !isUnsure && begun === 0 };
+    if (begun >= TRIES_MAX) return { is: 'not_done', reason: 'not all rows could be closed, or somebody laid the SKU out otherwise' };
+    if (begun > 0) await pause(PAUSE_MS * 4 ** begun);
     const failure = await prepare(parts, layout, places, deadlineMs);
     if (failure !== null) return failure;
-    const begun = beginResize(layout, places);
-    hasBegun = (await put(parts, layout, begun, deadlineMs)) !== 'changed';
-    if (hasBegun) await finishResize(parts, begun);
-    else await pause(PAUSE_MS);
+    const next = beginResize(layout, places);
+    const replaced = await put(parts, layout, next, deadlineMs);
+    // Nothing is closed that the layout does not say: where nobody knows, it is looked at again.
+    if (replaced === 'unsure') isUnsure = true;
+    if (replaced === 'applied') {
+      begun += 1;
+      await finishResize(parts, next);
+    } else await pause(PAUSE_MS);
   }
-  return hasBegun ? { is: 'unknown', reason: 'the rows were not all open in time' } : { is: 'not_done', reason: 'somebody else was laying the SKU out' };
+  return isUnsure || begun > 0 ? { is: 'unknown', reason: 'the rows were not all open in time' } : { is: 'not_done', reason: 'somebody else was laying the SKU out' };
 }
 
 /** @returns false also where the shard cannot be asked: then nothing else can be done either */
@@ -78,8 +86,8 @@ async function prepare({ rows }: ResizeParts, layout: Layout, places: Places, de
 /** Goes on with a layout that is being changed, from where it stands. @returns it when all its rows are open; null when that is still to be done */
 export async function finishResize(parts: ResizeParts, layout: Layout): Promise<Layout | null> {
   if (layout.state === 'closing') {
-    const { sku_id, epoch: from, lastEpoch: to } = layout;
-    const closed = await onRows(layout.places, (shard, sub_rows) => parts.rows.close(shard, sku_id, sub_rows, { from, to }, performance.now() + CLOSE_MS));
+    const { sku_id, lastEpoch } = layout;
+    const closed = await onRows(layout.places, (shard, sub_rows) => parts.rows.close(shard, sku_id, sub_rows, lastEpoch, performance.now() + CLOSE_MS));
     const next = closed ? commitResize(layout) : abortResize(layout);
     return (await put(parts, layout, next, performance.now() + OPEN_MS)) === 'applied' ? finishResize(parts, next) : null;
   }

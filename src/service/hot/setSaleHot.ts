@@ -1,3 +1,4 @@
+import type { Layout } from '../../core/layout.ts';
 import type { DeadlineMs } from '../../core/nouns.ts';
 import type { SetSale } from '../../core/operation.ts';
 import type { AppliedOutcome, NotDone } from '../../core/outcome.ts';
@@ -23,10 +24,14 @@ export async function setSaleHot(parts: Parts, operation: SetSale, deadlineMs: D
     if (!outcomes.every((outcome) => outcome.is === 'applied' || outcome.is === 'refused')) return { is: 'unknown', reason: 'not every row of the SKU could be reached' };
     const after = await layouts.load(operation.sku_id, deadlineMs);
     if (after.is === 'not_done') return unsure(after);
-    // Rows that were opened meanwhile may have had it otherwise.
-    if (after.layout?.shards.length === before.layout?.shards.length && after.layout?.state !== 'closing' && after.layout?.state !== 'opening') return first;
+    // Rows that were opened meanwhile, or are being opened, may have it as it was before.
+    if (isSettled(before.layout) && after.layout?.revision === before.layout?.revision) return first;
     if (performance.now() >= deadlineMs) return { is: 'unknown', reason: 'the rows of the SKU moved for the whole time' };
   }
+}
+
+function isSettled(layout: Layout | null): boolean {
+  return layout === null || layout.state === 'open' || layout.state === 'single';
 }
 
 /** The first row may have it already. */

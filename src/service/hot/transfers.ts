@@ -38,18 +38,26 @@ export async function sendAll({ engine, newId }: TransferParts, sku_id: string, 
 
 /** Puts units that are on their way into their rows, however often this is asked for. What does not get there now is the sweepers'. */
 export async function receiveAll(parts: TransferParts, transfers: readonly Transfer[], deadlineMs: DeadlineMs): Promise<void> {
-  const groups = new Map<ShardIndex, Transfer[]>();
-  for (const transfer of transfers) groups.set(transfer.to.shard, [...(groups.get(transfer.to.shard) ?? []), transfer]);
-  const received = [...groups].map(async ([shard, ofShard]) => {
-    const outcomes = await parts.engine.apply(shard, ofShard.map(({ sku_id, transfer_id, amount, from, to }) => ({ kind: 'receive', sku_id, transfer_id, amount, from, to }) as const), deadlineMs);
+  const received = await onEachShard(transfers, ({ to }) => to.shard, async (shard, ofShard) => {
+    const operations = ofShard.map(({ sku_id, transfer_id, amount, from, to }) => ({ kind: 'receive', sku_id, transfer_id, amount, from, to }) as const);
+    const outcomes = await parts.engine.apply(shard, operations, deadlineMs);
     return ofShard.filter((_, place) => outcomes[place]?.is === 'applied');
   });
-  await settleAll(parts, (await Promise.all(received)).flat(), deadlineMs);
+  // Noted where they left; one that is not noted is brought in once more, which changes nothing.
+  await onEachShard(received, ({ from }) => from.shard, async (shard, ofShard) => {
+    await parts.rows.settleTransfers(shard, ofShard, deadlineMs);
+    return [];
+  });
 }
 
-/** Notes where they left that transfers have come in. */
-export async function settleAll({ rows }: Pick<TransferParts, 'rows'>, transfers: readonly Transfer[], deadlineMs: DeadlineMs): Promise<void> {
+/** Does something with transfers shard by shard; one that is away holds up no other. */
+async function onEachShard(
+  transfers: readonly Transfer[],
+  shardOf: (transfer: Transfer) => ShardIndex,
+  work: (shard: ShardIndex, ofShard: readonly Transfer[]) => Promise<readonly Transfer[]>,
+): Promise<readonly Transfer[]> {
   const groups = new Map<ShardIndex, Transfer[]>();
-  for (const transfer of transfers) groups.set(transfer.from.shard, [...(groups.get(transfer.from.shard) ?? []), transfer]);
-  await Promise.all([...groups].map(([shard, ofShard]) => rows.settleTransfers(shard, ofShard, deadlineMs)));
+  for (const transfer of transfers) groups.set(shardOf(transfer), [...(groups.get(shardOf(transfer)) ?? []), transfer]);
+  const done = await Promise.allSettled([...groups].map(([shard, ofShard]) => work(shard, ofShard)));
+  return done.flatMap((each) => (each.status === 'fulfilled' ? each.value : []));
 }

@@ -1,0 +1,2 @@
+/** The epoch that who writes new ids to a stock row must name; 0 for the row of a SKU that is not split, whatever it was before. */
+export const ROW_EPOCH = "CAST(IF(intake = 'any', 0, epoch) AS SIGNED)";
