@@ -28,7 +28,7 @@ export interface AdminServices {
 }
 
 /** Nobody waits while a SKU is laid out but the one who asked for it. */
-const RESIZE_MS = 10_000;
+const RESIZE_MS = 5_000;
 /** Adding up all shards takes longer than selling. */
 const RECONCILIATION_MS = 60_000;
 

@@ -55,7 +55,7 @@ export async function resizeSku(parts: ResizeParts, sku_id: string, sub_row_coun
     if (begun >= TRIES_MAX) return { is: 'not_done', reason: 'not all rows could be closed, or somebody laid the SKU out otherwise' };
     if (begun > 0) await pause(PAUSE_MS * 4 ** begun);
     const failure = await prepare(parts, layout, places, deadlineMs);
-    if (failure !== null) return failure;
+    if (failure !== null) return isUnsure || begun > 0 ? { is: 'unknown', reason: failure.reason } : failure;
     const next = beginResize(layout, places);
     const replaced = await put(parts, layout, next, deadlineMs);
     // Nothing is closed that the layout does not say: where nobody knows, it is looked at again.

@@ -1,0 +1,165 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import { startGateway } from '../src/app.ts';
+import type { Gateway, Ports } from '../src/app.ts';
+import { loadConfig } from '../src/config.ts';
+import { subRowOf } from '../src/core/layout.ts';
+import type { Operation } from '../src/core/operation.ts';
+import { createLog } from '../src/log.ts';
+import type { Answer } from '../scripts/support/httpClient.ts';
+import { eventually } from './support/eventually.ts';
+import { fresh, startTestGateway } from './support/gateway.ts';
+import type { TestGateway } from './support/gateway.ts';
+import { hotRowsOf, layoutOf, rowsBalance, unitsAstray } from './support/hotRows.ts';
+import { stack } from './support/setup.ts';
+
+const WAIT_MS = 10_000;
+/** Longer than units may be on their way before somebody else brings them in. */
+const LATE_MS = 1_200;
+
+describe('hot SKU, when things go wrong', () => {
+  let ports: Ports;
+  let faulty: Gateway;
+  let other: TestGateway;
+  /** What strikes the faulty gateway's ports at the moment. */
+  let strike: (port: string, method: string, given: readonly unknown[]) => Promise<unknown> = () => Promise.resolve(undefined);
+
+  /** Whatever is called of a port is told before; anything but undefined is its answer. */
+  const decorate = (given: Ports): Ports => {
+    ports = given;
+    const around = (name: string, port: object): object =>
+      new Proxy(port, {
+        get(target, key) {
+          const method: unknown = Reflect.get(target, key);
+          if (typeof method !== 'function') return method;
+          return async (...args: unknown[]): Promise<unknown> => (await strike(name, String(key), args)) ?? (Reflect.apply(method, target, args) as unknown);
+        },
+      });
+    return Object.fromEntries(Object.entries(given).map(([name, port]) => [name, around(name, port as object)])) as unknown as Ports;
+  };
+
+  const NO_FAULT: typeof strike = () => Promise.resolve(undefined);
+
+  before(async () => {
+    other = await startTestGateway();
+    faulty = await startGateway(await loadConfig({ ...stack().environment, PORT: '0', ADMIN_PORT: '0' }), createLog('silent'), decorate);
+  });
+  afterEach(() => {
+    strike = NO_FAULT;
+  });
+  after(async () => {
+    await Promise.all([faulty.drain(), other.stop()]);
+  });
+
+  const path = (sku_id: string, rest = ''): string => `/v1/skus/${encodeURIComponent(sku_id)}${rest}`;
+  const admin = (gateway: Gateway, method: 'PUT' | 'POST' | 'DELETE', where: string, body?: unknown): Promise<Answer> =>
+    other.client.call({ method, url: `${gateway.adminUrl}${where}`, ...(body === undefined ? {} : { body }) });
+  const deduct = (gateway: Gateway, sku_id: string, order_detail_id: string, quantity: number): Promise<Answer> =>
+    other.client.call({ method: 'POST', url: `${gateway.publicUrl}/v1/deductions`, body: { order_id: `o ${order_detail_id}`, lines: [{ sku_id, order_detail_id, quantity }] } });
+  const leftOf = async (sku_id: string): Promise<unknown> => (await other.get(path(sku_id))).body?.leaved_amount;
+  const openHot = async (name: string, units: number, sub_rows: number): Promise<string> => {
+    const sku_id = fresh(name);
+    await other.openSku(sku_id, units);
+    expect((await admin(other, 'PUT', path(sku_id, '/hot'), { sub_rows })).status).to.equal(200);
+    await eventually('its units lie in all rows alike', WAIT_MS, async () => (await hotRowsOf(stack(), sku_id)).every(({ leaved_amount }) => leaved_amount === units / sub_rows));
+    return sku_id;
+  };
+  const operationIn = (given: readonly unknown[]): Operation => (given[1] as readonly Operation[])[0] as Operation;
+  const isFunded = (method: string, given: readonly unknown[]): boolean => method === 'apply' && 'credits' in operationIn(given);
+
+  it('loses nothing when the same write-off comes twice at once', async () => {
+    const sku_id = await openHot('twice', 160, 16);
+    strike = async (port, method, given) => (port === 'engine' && isFunded(method, given) ? void (await sleep(200)) : undefined);
+    const adjust = (): Promise<Answer> => admin(faulty, 'POST', path(sku_id, '/adjustments'), { adjustment_id: 'a', delta: -30 });
+    expect((await Promise.all([adjust(), adjust()])).map(({ status }) => status).sort()).to.deep.equal([200, 201]);
+    await eventually('what was fetched in vain is back', WAIT_MS, async () => (await unitsAstray(stack(), sku_id)) === 0);
+    expect(await leftOf(sku_id)).to.equal(130);
+    await rowsBalance(stack(), sku_id);
+  });
+
+  it('closes nothing that the layout does not say', async () => {
+    const sku_id = fresh('unsure');
+    await other.openSku(sku_id, 100);
+    let asked = 0;
+    strike = (port, method) => Promise.resolve(port === 'layouts' && method === 'replace' && (asked += 1) === 1 ? 'unsure' : undefined);
+    expect((await admin(faulty, 'PUT', path(sku_id, '/hot'), { sub_rows: 4 })).status).to.equal(200);
+    expect((await deduct(other, sku_id, 'd', 1)).status).to.equal(201);
+    strike = (port, method) => Promise.resolve(port === 'layouts' && method === 'replace' ? 'unsure' : undefined);
+    expect((await admin(faulty, 'PUT', path(sku_id, '/hot'), { sub_rows: 2 })).body).to.include({ code: 'outcome_unknown' });
+    expect((await deduct(other, sku_id, 'e', 1)).status).to.equal(201);
+  }).timeout(30_000);
+
+  it('does not say "sold out" when somebody else brought in what it had fetched, and sold it', async () => {
+    const sku_id = await openHot('brought', 100, 2);
+    strike = async (port, method, given) => (port === 'engine' && isFunded(method, given) ? void (await sleep(LATE_MS)) : undefined);
+    const large = deduct(faulty, sku_id, 'large', 70);
+    for (let number = 0; number < 10; number += 1) {
+      await sleep(100);
+      expect((await deduct(other, sku_id, `small ${number}`, 1)).status).to.be.oneOf([201, 503]);
+    }
+    expect((await large).body?.code).to.be.oneOf([undefined, 'overloaded']);
+    await eventually('nothing is on its way', WAIT_MS, async () => (await unitsAstray(stack(), sku_id)) === 0);
+    await rowsBalance(stack(), sku_id);
+  });
+
+  it('goes on fetching from the rows that live while units are on their way to one that does not', async () => {
+    const sku_id = await openHot('dead', 400, 4);
+    const places = JSON.parse((await layoutOf(stack(), sku_id)).places) as number[];
+    const [dead, source] = [places[3] ?? 0, places[1] ?? 0];
+    // The other gateway would bring them in.
+    await other.stop();
+    const idOf = (name: string): string => Array.from({ length: 99 }, (_, number) => `${name}${number}`).find((id) => subRowOf(id, 4) === 0) ?? '';
+    const lost = { sku_id, transfer_id: 'ab'.repeat(16), amount: 1, from: { shard: source, sub_row: 1 }, to: { shard: dead, sub_row: 3 } };
+    await ports.engine.apply(source, [{ kind: 'send', ...lost }], performance.now() + WAIT_MS);
+    strike = (port, method, given) => {
+      if (given[0] !== dead || (port !== 'engine' && port !== 'hotRows')) return Promise.resolve(undefined);
+      return Promise.resolve(method === 'apply' ? (given[1] as readonly unknown[]).map(() => ({ is: 'not_done', reason: 'dead' })) : { is: 'not_done', reason: 'dead' });
+    };
+    await sleep(LATE_MS);
+    const answers = [await deduct(faulty, sku_id, idOf('a'), 130), await deduct(faulty, sku_id, idOf('b'), 100)];
+    expect(answers.map(({ status }) => status)).to.deep.equal([201, 201]);
+    // What lies on the dead shard may be enough.
+    expect((await deduct(faulty, sku_id, idOf('c'), 100)).body).to.include({ code: 'overloaded' });
+    strike = NO_FAULT;
+    other = await startTestGateway();
+    await eventually('nothing is on its way', WAIT_MS, async () => (await unitsAstray(stack(), sku_id)) === 0);
+    await rowsBalance(stack(), sku_id);
+  }).timeout(60_000);
+
+  it('keeps a pause that came while its rows were being opened', async () => {
+    const sku_id = fresh('paused');
+    await other.openSku(sku_id, 400);
+    strike = async (port, method, given) => {
+      if (port === 'hotRows' && method === 'open') await sleep(150);
+      if (port === 'engine' && operationIn(given).kind === 'sale') await sleep(100);
+      return undefined;
+    };
+    const splitting = admin(faulty, 'PUT', path(sku_id, '/hot'), { sub_rows: 4 });
+    await sleep(60);
+    expect((await admin(faulty, 'PUT', path(sku_id, '/sale'), { state: 'paused' })).status).to.equal(200);
+    expect((await splitting).status).to.equal(200);
+    for (let number = 0; number < 12; number += 1) expect((await deduct(other, sku_id, `d${number}`, 1)).body).to.include({ code: 'not_on_sale' });
+  });
+
+  it('is not closed or opened by what comes late, when it is like any other again', async () => {
+    const sku_id = await openHot('late', 160, 2);
+    expect((await admin(other, 'DELETE', path(sku_id, '/hot'))).status).to.equal(200);
+    await eventually('it is like any other', WAIT_MS, async () => (await layoutOf(stack(), sku_id)).state === 'single');
+    const [owner = 0] = JSON.parse((await layoutOf(stack(), sku_id)).places) as number[];
+    for (const epoch of [1, 2]) {
+      await ports.hotRows.close(owner, sku_id, [0], epoch, performance.now() + WAIT_MS);
+      await ports.hotRows.open(owner, sku_id, [0], epoch, { state: 'on', from: null }, performance.now() + WAIT_MS);
+    }
+    expect((await deduct(other, sku_id, 'd', 1)).status).to.equal(201);
+    expect((await deduct(faulty, sku_id, 'e', 1)).status).to.equal(201);
+  });
+
+  it('is told of as before when rows were made for a layout that never came', async () => {
+    const sku_id = fresh('prepared');
+    await other.openSku(sku_id, 7);
+    const [{ shard } = { shard: 0 }] = await hotRowsOf(stack(), sku_id);
+    await ports.hotRows.prepare(shard, sku_id, [16], 0, performance.now() + WAIT_MS);
+    expect((await other.get(path(sku_id))).body).to.include({ leaved_amount: 7, mode: 'single' });
+    expect((await deduct(other, sku_id, 'd', 1)).status).to.equal(201);
+  });
+});
