@@ -35,8 +35,10 @@ export class Placing<L extends FlowKey> {
   }
 
   async place(deadlineMs: DeadlineMs): Promise<readonly At<L>[] | NotDone> {
+    // Thought of before earlier homes are asked: while they answer, another layout may come, and ids stand where that had them asked.
+    const homes = this.#lines.map((line) => placeByLayout(this.#parts, line));
     const failure = await this.#findStanding(deadlineMs);
-    return failure ?? this.#lines.map((line) => this.#placeOne(line));
+    return failure ?? homes.map((home) => this.#placeOne(home));
   }
 
   /** @returns why it is no use to try again, or null */
@@ -63,10 +65,9 @@ export class Placing<L extends FlowKey> {
     }
   }
 
-  #placeOne(line: L): At<L> {
-    const standing = this.#standing.size === 0 ? undefined : this.#standing.get(flowKeyText(line));
-    if (standing !== undefined) return { ...line, shard: standing, row: PAST };
-    return placeByLayout(this.#parts, line);
+  #placeOne(home: At<L>): At<L> {
+    const standing = this.#standing.size === 0 ? undefined : this.#standing.get(flowKeyText(home));
+    return standing === undefined ? home : { ...home, shard: standing, row: PAST };
   }
 
   /** Asks the homes that ids had in earlier layouts, where those may hold what nothing points to yet. */

@@ -1,0 +1,66 @@
+import { expect } from 'chai';
+import { startGateway } from '../src/app.ts';
+import type { Gateway } from '../src/app.ts';
+import { loadConfig } from '../src/config.ts';
+import type { HotRows } from '../src/core/hotPorts.ts';
+import { createLog } from '../src/log.ts';
+import { fresh, startTestGateway } from './support/gateway.ts';
+import type { TestGateway } from './support/gateway.ts';
+import { rowsBalance } from './support/hotRows.ts';
+import { stack } from './support/setup.ts';
+
+describe('a resize in the middle of something else', () => {
+  let other: TestGateway;
+  let gateway: Gateway;
+  /** What happens once, when an earlier home has been asked and its answer is not back yet. */
+  let whileAsked: (() => Promise<void>) | null = null;
+
+  const delayed = (rows: HotRows): HotRows =>
+    new Proxy(rows, {
+      get: (target, name: keyof HotRows) => {
+        if (name !== 'findStanding') return target[name].bind(target);
+        return async (...asked: Parameters<HotRows['findStanding']>) => {
+          const found = await target.findStanding(...asked);
+          const first = whileAsked;
+          whileAsked = null;
+          await first?.();
+          return found;
+        };
+      },
+    });
+
+  before(async () => {
+    other = await startTestGateway();
+    const config = await loadConfig({ ...stack().environment, PORT: '0', ADMIN_PORT: '0' });
+    gateway = await startGateway(config, createLog('silent'), (ports) => ({ ...ports, hotRows: delayed(ports.hotRows) }));
+  });
+
+  after(async () => {
+    await gateway.drain();
+    await other.stop();
+  });
+
+  it('does not sell an id again whose earlier homes were asked in the layout before', async () => {
+    const sku_id = fresh('asked');
+    await other.openSku(sku_id, 100);
+    const resize = async (sub_rows: number): Promise<void> => {
+      const url = `${gateway.adminUrl}/v1/skus/${encodeURIComponent(sku_id)}/hot`;
+      const { status, text } = await other.client.call(sub_rows === 1 ? { method: 'DELETE', url } : { method: 'PUT', url, body: { sub_rows } });
+      expect(status, text).to.equal(200);
+    };
+    await resize(16);
+    await resize(1);
+    for (const order_detail_id of ['d1', 'd2', 'd3']) {
+      const line = { order_detail_id, sku_id, quantity: 1 };
+      expect((await other.deduct(line)).status).to.equal(201);
+      let isResized = false;
+      whileAsked = async () => {
+        await resize(order_detail_id === 'd2' ? 1 : 16);
+        isResized = true;
+      };
+      const again = await other.client.call({ method: 'POST', url: `${gateway.publicUrl}/v1/deductions`, body: { order_id: `order of ${order_detail_id}`, lines: [line] } });
+      expect({ isResized, replayed: again.body?.replayed as unknown }, again.text).to.deep.equal({ isResized: true, replayed: true });
+    }
+    await rowsBalance(stack(), sku_id);
+  });
+});
