@@ -1,3 +1,5 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { FAULTS } from '../test/proof/faults.ts';
 import { runRound } from '../test/proof/round.ts';
@@ -28,9 +30,10 @@ const program = new Command('npm run test:faults --')
   .option('--clients <count>', 'how many clients trade at once', wholeNumber(1), 24)
   .option('--gateways <count>', 'how many gateways serve', wholeNumber(1), 2)
   .addOption(new Option('--engine <name>', 'of all gateways, or `each` in turn; absent: as the product comes').choices(Object.keys(ENGINES)))
+  .option('--keep <folder>', 'where the history and the end of each failed round are written, as JSON')
   .parse();
 
-const options = program.opts<{ dataDir: string; rounds: number; seed: number; kinds: string; traffic: number; clients: number; gateways: number; engine?: string }>();
+const options = program.opts<{ dataDir: string; rounds: number; seed: number; kinds: string; traffic: number; clients: number; gateways: number; engine?: string; keep?: string }>();
 const started: { stop(): Promise<unknown> }[] = [];
 
 /** Last started, first stopped. */
@@ -40,6 +43,7 @@ async function stopAll(): Promise<void> {
 
 async function main(): Promise<void> {
   stopWithParent(stopAll);
+  if (options.keep !== undefined) mkdirSync(options.keep, { recursive: true });
   const kinds = options.kinds.split(',').map((kind) => kind.trim());
   const unknown = kinds.filter((kind) => !KINDS.includes(kind));
   if (unknown.length > 0) throw new Error(`no kind is called ${unknown.join(', ')}; there are ${KINDS.join(', ')}`);
@@ -56,7 +60,9 @@ async function main(): Promise<void> {
   for (const kind of fitting) {
     for (let round = 0; round < options.rounds; round += 1) {
       const seed = options.seed + round;
-      results.push(await runRound(world, { kind, seed, trafficMs: options.traffic * 1_000, clients: options.clients }));
+      const result = await runRound(world, { kind, seed, trafficMs: options.traffic * 1_000, clients: options.clients });
+      results.push(result);
+      keepEvidence(result);
       progress.add(1, kind);
     }
   }
@@ -64,6 +70,12 @@ async function main(): Promise<void> {
   console.log(`\n${product}, ${options.gateways} gateways (engine: ${options.engine ?? 'as the product comes'}), ${options.clients} clients, ${options.traffic} s a round, seeds from ${options.seed}\n`);
   printTable(['kind', 'rounds', 'operations', 'not sent', 'unknowns', 'resolved p99', 'verdict'], fitting.map((kind) => rowOf(kind, results)));
   for (const result of results.filter(({ verdict }) => verdict !== 'content')) tellFailure(result);
+}
+
+/** Of a failed round, at once: whoever ends the run early has it. */
+function keepEvidence({ kind, seed, verdict, violations, evidence }: RoundResult): void {
+  if (options.keep === undefined || verdict === 'content') return;
+  writeFileSync(join(options.keep, `${kind}-${seed}.json`), JSON.stringify({ violations, ...evidence }, null, 1));
 }
 
 function rowOf(kind: string, all: readonly RoundResult[]): (string | number)[] {

@@ -67,6 +67,18 @@ for (const engine of ENGINE_NAMES) {
       await rowsBalance(stack(), sku_id);
     });
 
+    it('is restocked in as many rows as there may be, and is a SKU like any other when it was merged', async () => {
+      const sku_id = fresh('merged');
+      await first().openSku(sku_id, 1_600);
+      await split(sku_id, 64);
+      const restock = await first().adminPost(path(sku_id, '/adjustments'), { adjustment_id: 'a', delta: 1 });
+      expect(restock.status, restock.text).to.equal(201);
+      await split(sku_id, 1);
+      await eventually('nobody need ask for its layout', 10_000, async () => (await hotRowsOf(stack(), sku_id)).every(({ intake, sub_row }) => sub_row > 0 || intake === 'any'));
+      expect((await stockOf(sku_id)).leaved_amount).to.equal(1_601);
+      await rowsBalance(stack(), sku_id);
+    });
+
     it('answers the same ids the same in every layout, and finds what to return and to cancel', async () => {
       const sku_id = fresh('layouts');
       await first().openSku(sku_id, 1_000);

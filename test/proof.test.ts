@@ -10,6 +10,7 @@ import { clockShift } from './proof/faults.ts';
 import type { AdjustmentSent } from './proof/history.ts';
 import { runRound } from './proof/round.ts';
 import { GatewaySlot } from './proof/slot.ts';
+import { SPLIT_BROKEN, SPLIT_SOUND } from './proof/splitStories.ts';
 import { BROKEN, SOUND } from './proof/stories.ts';
 import { startWorld } from './proof/world.ts';
 import type { World } from './proof/world.ts';
@@ -38,13 +39,13 @@ describe('proof bench', () => {
 });
 
 describe('history checker', () => {
-  for (const { name, invariant, history, state } of BROKEN) {
+  for (const { name, invariant, history, state } of [...BROKEN, ...SPLIT_BROKEN]) {
     it(`notices ${name}`, () => {
       expect(check(history, state).map((violation) => violation.invariant)).to.include(invariant);
     });
   }
 
-  for (const { name, history, state } of SOUND) {
+  for (const { name, history, state } of [...SOUND, ...SPLIT_SOUND]) {
     it(`is content with ${name}`, () => {
       expect(check(history, state)).to.deep.equal([]);
     });

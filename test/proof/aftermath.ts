@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Violation } from './books.ts';
-import { lookUp, resend, sendOrder } from './calls.ts';
+import { lookUp, lookUpOne, readStock, resend, sendOrder } from './calls.ts';
 import type { Scene } from './calls.ts';
 import { isDefinite, toldOf } from './definite.ts';
 import { isWrite, overAtMs } from './effects.ts';
@@ -16,6 +16,8 @@ const RESOLVE_MS_MAX = 30_000;
 /** The same for what was sent when all was whole: nobody waits for a shard then. */
 const SETTLE_MS_MAX = 5_000;
 export const CALL_MS = 6_000;
+const SENT_AGAIN = 60;
+const LANES = 8;
 
 export interface Resolved {
   /** How long after the world was whole again, and its own attempt over, each write that was unknown then became definite. */
@@ -30,7 +32,7 @@ export async function resolveUnknowns(scene: Scene, healedMs: number): Promise<R
   const resolveMs = await Promise.all(
     unknown.map(async (write) => {
       await eventuallyTrue(`resolving ${JSON.stringify(write).slice(0, 200)}`, () => askAfter(scene, write));
-      return performance.now() - Math.max(healedMs, overAtMs(write));
+      return Math.max(0, performance.now() - Math.max(healedMs, overAtMs(write)));
     }),
   );
   const late = resolveMs.filter((ms) => ms > RESOLVE_MS_MAX);
@@ -45,7 +47,8 @@ async function askAfter(scene: Scene, write: Write): Promise<boolean> {
 
 /** Waits until no attempt that was not answered can take effect any more. */
 export async function lastAttemptOver(scene: Scene): Promise<void> {
-  const overMs = Math.max(0, ...scene.history.filter(isWrite).map(overAtMs));
+  // A layout that changes late is seen to settle; it changes nothing that is sold.
+  const overMs = Math.max(0, ...scene.history.filter(isWrite).filter(({ kind }) => kind !== 'resize').map(overAtMs));
   await sleep(Math.max(0, overMs - performance.now()));
 }
 
@@ -77,10 +80,13 @@ export function leftOpen(history: readonly Entry[]): Violation[] {
 export async function everyGatewayServes(world: World, goods: Goods): Promise<void> {
   const cool = [...goods.opening.keys()].filter((sku_id) => sku_id.includes('-cool-'));
   for (const { process } of world.gateways) {
-    await eventuallyTrue(`${process.adminUrl} serves every shard`, async () => {
+    let unfit: unknown[] = [];
+    const what = (): string => `${process.adminUrl} serves every shard; unlike it: ${JSON.stringify(unfit).slice(0, 400)}`;
+    await eventuallyTrue(what, async () => {
       const { body } = await world.client.call({ method: 'GET', url: `${process.adminUrl}/v1/shards`, waitMs: CALL_MS });
       const shards = body.shards as { state: string; breaker: string; pool: { waiting: number; busy: number } }[];
-      return shards.every(({ state, breaker, pool }) => state === 'serving' && breaker === 'closed' && pool.waiting === 0 && pool.busy <= 1);
+      unfit = shards.filter(({ state, breaker, pool }) => state !== 'serving' || breaker !== 'closed' || pool.waiting > 0 || pool.busy > 1);
+      return unfit.length === 0;
     });
     for (const sku_id of cool) {
       await eventuallyTrue(`${process.publicUrl} reads ${sku_id}`, async () => {
@@ -93,7 +99,8 @@ export async function everyGatewayServes(world: World, goods: Goods): Promise<vo
 
 /** Buys what is left of every scarce SKU, unit by unit: what cannot be bought must not be there (I8). */
 export async function sellOut(scene: Scene): Promise<void> {
-  const scarce = [...scene.goods.opening.keys()].filter(isScarce);
+  // Several buyers at once where the units lie in several rows.
+  const scarce = [...scene.goods.opening.keys()].filter(isScarce).flatMap((sku_id) => (scene.goods.split.includes(sku_id) ? [sku_id, sku_id, sku_id] : [sku_id]));
   await Promise.all(
     scarce.map((sku_id) =>
       eventuallyTrue(`selling out ${sku_id}`, async () => {
@@ -108,11 +115,43 @@ export async function sellOut(scene: Scene): Promise<void> {
 /** The final state when no cart is under way any more, or as it is when they have had their time (I7). */
 export async function settledState(world: World, prefix: string, healedMs: number): Promise<FinalState> {
   const untilMs = Math.max(healedMs + RESOLVE_MS_MAX, performance.now() + SETTLE_MS_MAX);
-  for (;;) {
+  for (let last = ''; ; ) {
     const state = await readFinalState(world, prefix);
-    if (!isUnsettled(state) || performance.now() > untilMs) return state;
+    const text = JSON.stringify(state);
+    // The shards are read one beside the other, and units go from one to another: what is seen twice stood so in between.
+    if ((text === last && !isUnsettled(state)) || performance.now() > untilMs) return state;
+    last = text;
     await sleep(250);
   }
+}
+
+/** Sends some orders of split SKUs once more, before the end is read: an id that is not found would be sold twice (I5). */
+export async function sendSplitAgain(scene: Scene): Promise<void> {
+  const split = new Set(scene.goods.split);
+  const done = scene.history.filter((entry) => entry.kind === 'deduction' && entry.verdict === 'done' && entry.lines.some(({ sku_id }) => split.has(sku_id)));
+  const some = Array.from({ length: Math.min(SENT_AGAIN, done.length) }, () => scene.random.pick(done) as Write);
+  await inLanes(some, (write) => eventuallyTrue('an order that is sent again', async () => isVerdict(await resend(scene, write))));
+}
+
+/** Asks some gateway for every deduction of what is split, and for what is left: whatever stands is found (I5). */
+export async function findSplit(scene: Scene, { flows }: FinalState): Promise<void> {
+  const split = new Set(scene.goods.split);
+  const standing = flows.filter(({ sku_id, status }) => split.has(sku_id) && status !== 'void');
+  await inLanes(standing, (flow) => eventuallyTrue(`finding ${flow.order_detail_id}`, async () => isVerdict(await lookUpOne(scene, flow))));
+  await inLanes(scene.goods.split, (sku_id) => eventuallyTrue(`reading ${sku_id}`, async () => isVerdict(await readStock(scene, sku_id))));
+}
+
+/** Whether an entry says something for good, be it wrong. */
+function isVerdict({ verdict }: Entry): boolean {
+  return verdict !== 'unknown' && verdict !== 'undone';
+}
+
+async function inLanes<T>(things: readonly T[], work: (thing: T) => Promise<void>): Promise<void> {
+  const left = [...things];
+  const lane = async (): Promise<void> => {
+    for (let thing = left.shift(); thing !== undefined; thing = left.shift()) await work(thing);
+  };
+  await Promise.all(Array.from({ length: LANES }, lane));
 }
 
 export function leftUnsold({ stock }: FinalState): Violation[] {
@@ -121,11 +160,12 @@ export function leftUnsold({ stock }: FinalState): Violation[] {
     .map(({ sku_id, leaved_amount }) => ({ invariant: 'I8', what: `${sku_id}: refused to the last buyers, and ${leaved_amount} are left` }));
 }
 
-export async function eventuallyTrue(what: string, isSo: () => Promise<boolean>): Promise<void> {
+/** @param what is said when it does not come true; asked for then, where it is a function */
+export async function eventuallyTrue(what: string | (() => string), isSo: () => Promise<boolean>): Promise<void> {
   // The last question may be one that is over only after 5 s; what comes too late is told by who counts the time.
   const untilMs = performance.now() + RESOLVE_MS_MAX + CALL_MS;
   while (!(await isSo().catch(() => false))) {
-    if (performance.now() > untilMs) throw new Error(`${what}: not within ${(RESOLVE_MS_MAX + CALL_MS) / 1_000} s`);
+    if (performance.now() > untilMs) throw new Error(`${typeof what === 'string' ? what : what()}: not within ${(RESOLVE_MS_MAX + CALL_MS) / 1_000} s`);
     await sleep(50);
   }
 }

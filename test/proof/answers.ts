@@ -74,6 +74,14 @@ export function foundOf(state: unknown, { sku_id, order_detail_id }: { readonly 
   return typeof order_id === 'string' && quantity !== null && returned !== null ? { status, order_id, quantity, returned } : null;
 }
 
+/** The shards on which an answer says that rows lie, in the order of the rows; null where it does not say. */
+export function placesOf(told: Told): number[] | null {
+  const rows = bodyOf(told)?.sub_rows as unknown;
+  if (!Array.isArray(rows)) return null;
+  const places = (rows as { sub_row: unknown; shard: unknown }[]).map(({ sub_row, shard }, place) => (sub_row === place ? numberOf(shard) : null));
+  return places.every((shard) => shard !== null) ? places : null;
+}
+
 /** A number of units, or null for anything else. */
 export function numberOf(value: unknown): number | null {
   return Number.isSafeInteger(value) ? (value as number) : null;

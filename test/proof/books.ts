@@ -1,6 +1,6 @@
 import { contradict, effectsFound, effectsOf, groupBy, isWrite, mayStand, overAtMs, siblingKey, standingEffects } from './effects.ts';
 import type { Effect, StandingEffect } from './effects.ts';
-import type { Entry, FinalState, SaleSent, Write } from './history.ts';
+import type { Entry, FinalState, ResizeSent, SaleSent, Write } from './history.ts';
 
 /** A broken promise: the invariant of the design that it breaks, and the story in one sentence. */
 export interface Violation {
@@ -20,6 +20,9 @@ export interface Books {
   readonly history: readonly Entry[];
   readonly writes: readonly Write[];
   readonly sales: readonly SaleSent[];
+  readonly resizes: readonly ResizeSent[];
+  /** What lies, or lay, in several rows. */
+  readonly split: ReadonlySet<string>;
   readonly sent: ReadonlyMap<string, readonly Write[]>;
   /** An answer "done" is as good as a look-up that found it. */
   readonly known: ReadonlyMap<string, readonly Known[]>;
@@ -35,6 +38,8 @@ export function openBooks(history: readonly Entry[], final: FinalState, mendedMs
     history,
     writes,
     sales: writes.filter((write) => write.kind === 'sale'),
+    resizes: writes.filter((write) => write.kind === 'resize'),
+    split: new Set(final.layouts.map(({ sku_id }) => sku_id)),
     sent: groupBy(writes, (write) => effectsOf(write).map(({ key }) => key)),
     known: groupBy(history.flatMap(toldBy), ({ effect }) => [effect.key]),
     standing: new Map(standingEffects(final).map((effect) => [effect.key, effect])),

@@ -113,9 +113,9 @@ function spansOf({ sent, known, standing }: Books) {
   });
 }
 
-function heldOf({ writes, mendedMs }: Books): Held[] {
+function heldOf({ writes, split, mendedMs }: Books): Held[] {
   return writes.flatMap((write) => {
-    if (write.kind !== 'deduction' || write.code === NOT_SENT || !isCart(write.lines)) return [];
+    if (write.kind !== 'deduction' || write.code === NOT_SENT || !isCart(write.lines, split)) return [];
     const overMs = overAtMs(write);
     // A server that does not answer keeps what is held on it.
     const untilMs = Math.max(overMs, mendedMs) + HELD_MS_MAX;

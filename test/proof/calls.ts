@@ -1,8 +1,9 @@
 import type { Answer } from '../../scripts/support/httpClient.ts';
-import { bodyOf, foundOf, numberOf, refusedLinesOf, replayedOf, replaysOf, timed, verdictOf } from './answers.ts';
+import { bodyOf, foundOf, numberOf, placesOf, refusedLinesOf, replayedOf, replaysOf, timed, verdictOf } from './answers.ts';
 import type { Goods } from './goods.ts';
-import type { DeductionLine, DeductionSent, Entry, LineKey, LookedUp, SaleSent, StockRead, Write } from './history.ts';
+import type { DeductionLine, DeductionSent, Entry, LineKey, LookedUp, ResizeSent, SaleSent, StockRead, Write } from './history.ts';
 import type { Random } from './random.ts';
+import type { GatewaySlot } from './slot.ts';
 
 /** What an operation has at hand. */
 export interface Scene {
@@ -10,10 +11,16 @@ export interface Scene {
   readonly random: Random;
   readonly goods: Goods;
   readonly history: Entry[];
-  /** Sends to one of the gateways, whichever. @throws when no answer came */
-  send(listener: 'public' | 'admin', method: 'GET' | 'POST' | 'PUT', path: string, body?: unknown): Promise<Answer>;
+  /** Sends to one of the gateways, whichever unless it is said. @throws when no answer came */
+  send(listener: 'public' | 'admin', method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown, how?: SendOptions): Promise<Answer>;
   /** A number never given before in this round. */
   next(): number;
+}
+
+export interface SendOptions {
+  readonly through?: GatewaySlot;
+  /** When the client hangs up. */
+  readonly waitMs?: number;
 }
 
 /** Sends an order and writes down what the client was told. */
@@ -57,6 +64,13 @@ export async function sendSale(scene: Scene, sku_id: string, state: SaleSent['st
   return note(scene, { kind: 'sale', sku_id, state, ...verdictOf(told) });
 }
 
+/** Has a SKU laid out in so many rows. */
+export async function sendResize(scene: Scene, sku_id: string, sub_rows: number, how: SendOptions = {}): Promise<ResizeSent> {
+  const path = `/v1/skus/${encodeURIComponent(sku_id)}/hot`;
+  const told = await timed(() => (sub_rows === 1 ? scene.send('admin', 'DELETE', path, undefined, how) : scene.send('admin', 'PUT', path, { sub_rows }, how)));
+  return note(scene, { kind: 'resize', sku_id, sub_rows, places: placesOf(told), ...verdictOf(told) });
+}
+
 /** Sends the same ids with the same content again, to whichever gateway. */
 export function resend(scene: Scene, write: Write): Promise<Entry> {
   switch (write.kind) {
@@ -72,6 +86,8 @@ export function resend(scene: Scene, write: Write): Promise<Entry> {
       return sendOpening(scene, write.sku_id, write.leaved_amount);
     case 'sale':
       return sendSale(scene, write.sku_id, write.state);
+    case 'resize':
+      return sendResize(scene, write.sku_id, write.sub_rows);
   }
 }
 

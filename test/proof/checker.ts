@@ -2,6 +2,7 @@ import { openBooks } from './books.ts';
 import type { Books, Violation } from './books.ts';
 import type { Entry, FinalState } from './history.ts';
 import { doneIsRepeated, lookupsAreTrue, pausesHold, refusalsAreTrue, replaysRepeat } from './rulesOfAnswers.ts';
+import { idsLieOnce, layoutsWereAsked, pointersLead, rowsAreInPlace, transfersArrive } from './rulesOfSplit.ts';
 import { answersAreWhole, numbersWerePossible } from './rulesOfNumbers.ts';
 import { doneStands, effectsOnce, nothingIsHeld, ordersAreWhole, returnsFit, rowsBalance, standingWasSent } from './rulesOfState.ts';
 
@@ -13,6 +14,11 @@ const RULES: readonly ((books: Books) => Violation[])[] = [
   returnsFit,
   ordersAreWhole,
   nothingIsHeld,
+  idsLieOnce,
+  transfersArrive,
+  layoutsWereAsked,
+  rowsAreInPlace,
+  pointersLead,
   doneIsRepeated,
   replaysRepeat,
   pausesHold,

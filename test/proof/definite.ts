@@ -41,5 +41,6 @@ function isAbout(answer: LookedUp, line: DeductionSent['lines'][number]): boolea
 function contentOf(write: Entry): string {
   if (write.kind === 'read' || write.kind === 'lookup') return '';
   if (write.kind === 'sale') return `${write.sku_id} ${write.state}`;
+  if (write.kind === 'resize') return `${write.sku_id} ${write.sub_rows}`;
   return effectsOf(write).map(({ key, content }) => `${key}\0${content}`).join('\0\0');
 }

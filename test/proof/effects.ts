@@ -4,8 +4,10 @@ import type { Entry, FinalState, LineKey, LookedUp, Write } from './history.ts';
 
 /** A gateway works on a request for no longer than this; an attempt without an answer is over then. */
 const ATTEMPT_MS_MAX = 5_000;
+/** The same while goods are laid out otherwise. */
+const RESIZE_MS_MAX = 10_000;
 
-const SHARDS = 16;
+export const SHARDS = 16;
 
 /** Who owns what, in a world where no slot moves. */
 export const OWNERS = new SlotMap(SHARDS);
@@ -24,6 +26,8 @@ export interface Effect {
 /** An effect that stands in a database. */
 export interface StandingEffect extends Effect {
   readonly shard: number;
+  /** Of which stock row. */
+  readonly sub_row: number;
   /** By how much it changed what is left of its SKU. */
   readonly change: number;
   /** By how much it changed what can be returned of a deduction, and of which. */
@@ -49,6 +53,7 @@ export function effectsOf(write: Write): Effect[] {
     case 'opening':
       return [openingEffect(write.sku_id, write.leaved_amount)];
     case 'sale':
+    case 'resize':
       return [];
   }
 }
@@ -67,19 +72,23 @@ export function effectsFound({ found, ...line }: LookedUp): Effect[] {
 export function standingEffects({ stock, flows, returns, adjustments }: FinalState): StandingEffect[] {
   const sold = flows.filter(({ status, quantity }) => (status === 'deducted' || status === 'cancelled') && quantity > 0);
   const rests = new Map(returns.filter(({ return_id }) => return_id === '').map((row) => [flowKey(row), row.quantity]));
+  const rowOf = new Map(flows.map((row) => [`${row.shard}\0${flowKey(row)}`, row.sub_row]));
+  const ofFlow = (row: LineKey & { readonly shard: number }) => ({ shard: row.shard, sub_row: rowOf.get(`${row.shard}\0${flowKey(row)}`) ?? 0 });
   return [
-    ...stock.map((row) => ({ ...openingEffect(row.sku_id, row.opening_amount), change: row.opening_amount, rest: null, shard: row.shard })),
-    ...sold.map((row) => ({ ...flowEffect(row), change: -row.quantity, rest: { flow: flowKey(row), change: row.quantity }, shard: row.shard })),
+    ...stock
+      .filter(({ sub_row }) => sub_row === 0)
+      .map((row) => ({ ...openingEffect(row.sku_id, row.opening_amount), change: row.opening_amount, rest: null, shard: row.shard, sub_row: 0 })),
+    ...sold.map((row) => ({ ...flowEffect(row), change: -row.quantity, rest: { flow: flowKey(row), change: row.quantity }, ...ofFlow(row) })),
     ...returns
       .filter(({ return_id }) => return_id !== '')
-      .map((row) => ({ ...returnEffect(row), change: row.quantity, rest: { flow: flowKey(row), change: -row.quantity }, shard: row.shard })),
+      .map((row) => ({ ...returnEffect(row), change: row.quantity, rest: { flow: flowKey(row), change: -row.quantity }, ...ofFlow(row) })),
     ...flows
       .filter(({ status }) => status === 'cancelled')
       .map((row) => {
         const units = rests.get(flowKey(row)) ?? 0;
-        return { ...cancelEffect(row, row.order_id), change: units, rest: { flow: flowKey(row), change: -units }, shard: row.shard };
+        return { ...cancelEffect(row, row.order_id), change: units, rest: { flow: flowKey(row), change: -units }, ...ofFlow(row) };
       }),
-    ...adjustments.map((row) => ({ ...adjustmentEffect(row), change: row.delta, rest: null, shard: row.shard })),
+    ...adjustments.map((row) => ({ ...adjustmentEffect(row), change: row.delta, rest: null, shard: row.shard, sub_row: 0 })),
   ];
 }
 
@@ -93,13 +102,14 @@ export function mayStand({ verdict }: Entry): boolean {
 }
 
 /** From when on a sending takes no more effect: from its answer, whatever it says, or after its time. */
-export function overAtMs({ verdict, code, invokedMs, endedMs }: Entry): number {
-  return verdict === 'unknown' && code === null ? invokedMs + ATTEMPT_MS_MAX : endedMs;
+export function overAtMs({ kind, verdict, code, invokedMs, endedMs }: Entry): number {
+  if (verdict !== 'unknown' || code !== null) return endedMs;
+  return invokedMs + (kind === 'resize' ? RESIZE_MS_MAX : ATTEMPT_MS_MAX);
 }
 
-/** Whether lines lie on several shards, so that their stock is held before it is sold. */
-export function isCart(lines: readonly LineKey[]): boolean {
-  return new Set(lines.map(({ sku_id }) => OWNERS.shardOf(sku_id))).size > 1;
+/** Whether lines lie on several shards, so that their stock is held before it is sold; those of what is split may. */
+export function isCart(lines: readonly LineKey[], split: ReadonlySet<string>): boolean {
+  return lines.length > 1 && (lines.some(({ sku_id }) => split.has(sku_id)) || new Set(lines.map(({ sku_id }) => OWNERS.shardOf(sku_id))).size > 1);
 }
 
 /** The key of a SKU's opening: with it stands the SKU. */

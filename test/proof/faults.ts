@@ -1,6 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Cut } from '../support/wireProxy.ts';
+import { sendResize } from './calls.ts';
+import type { Scene } from './calls.ts';
+import { ROW_COUNTS } from './goods.ts';
 import type { Random } from './random.ts';
+import type { GatewaySlot } from './slot.ts';
 import type { World } from './world.ts';
 
 /** One way to break the world. */
@@ -9,7 +13,7 @@ export interface Fault {
   /** False where the product at hand has no such thing. */
   readonly fits?: (product: string) => boolean;
   /** Breaks something. @returns what mends it; it may take its time, and must be called */
-  begin(world: World, random: Random): Promise<() => Promise<void>>;
+  begin(world: World, random: Random, scene: Scene): Promise<() => Promise<void>>;
 }
 
 const aServer = (world: World, random: Random): number => random.whole(0, world.servers.length - 1);
@@ -21,6 +25,23 @@ function cutting(cut: Cut): Fault {
       const share = random.pick([0.05, 0.2, 0.5]);
       const ends = proxies.map((proxy) => proxy.cutWhenever(cut, () => random.chance(share)));
       return async () => ends.forEach((end) => end());
+    },
+  };
+}
+
+/** A gateway that goes while it lays goods out otherwise, at whatever step. */
+function resizing(kind: string, stop: (slot: GatewaySlot) => Promise<() => Promise<void>>): Fault {
+  return {
+    kind,
+    begin: async ({ gateways }, random, scene) => {
+      const slot = random.pick(gateways);
+      const asked = scene.goods.split.map((sku_id) => sendResize(scene, sku_id, random.pick(ROW_COUNTS), { through: slot }));
+      await sleep(random.whole(0, 60));
+      const mend = await stop(slot);
+      return async () => {
+        await mend();
+        await Promise.all(asked);
+      };
     },
   };
 }
@@ -69,6 +90,14 @@ export const FAULTS: readonly Fault[] = [
       return () => rolling;
     },
   },
+  resizing('resizer-kill', async (slot) => {
+    await slot.kill();
+    return () => slot.replace();
+  }),
+  resizing('resizer-freeze', async (slot) => {
+    const letGo = await slot.freeze();
+    return async () => letGo();
+  }),
   ...(['before', 'inside', 'after', 'half-reply', 'silent'] as const).map(cutting),
   {
     kind: 'blackhole',

@@ -1,5 +1,5 @@
 import type { RowDataPacket } from 'mysql2/promise';
-import type { CartRow, FinalState, FlowRow, StockRow } from './history.ts';
+import type { CartRow, FinalState, FlowRow, LayoutRow, StockRow, TransferRow } from './history.ts';
 import type { World } from './world.ts';
 
 /** A shard that does not answer in this time makes the round's verdict unknown. */
@@ -11,20 +11,25 @@ export async function readFinalState(world: World, prefix: string): Promise<Fina
   return {
     stock: shards.flatMap(({ stock }) => stock),
     flows: shards.flatMap(({ flows }) => flows),
+    pointers: shards.flatMap(({ pointers }) => pointers),
     returns: shards.flatMap(({ returns }) => returns),
     adjustments: shards.flatMap(({ adjustments }) => adjustments),
     holds: shards.flatMap(({ holds }) => holds),
     carts: shards.flatMap(({ carts }) => carts),
+    transfers: shards.flatMap(({ transfers }) => transfers),
+    layouts: shards.flatMap(({ layouts }) => layouts),
   };
 }
 
-/** Whether a cart has left anything that is still to be finished or undone. */
-export function isUnsettled({ stock, flows, holds, carts }: FinalState): boolean {
+/** Whether a cart or a change of layout has left anything that is still to be finished or undone. */
+export function isUnsettled({ stock, flows, holds, carts, transfers, layouts }: FinalState): boolean {
   return (
     holds.length > 0 ||
     carts.some(({ state }) => state === 'open') ||
     flows.some(({ status }) => status === 'pending') ||
-    stock.some(({ held_amount }) => held_amount !== 0)
+    stock.some(({ isOpen, leaved_amount, held_amount }) => held_amount !== 0 || (!isOpen && leaved_amount !== 0)) ||
+    transfers.some(({ isOpen }) => isOpen) ||
+    layouts.some(({ state, places, earlier_count }) => state !== (places.length > 1 ? 'open' : 'single') || earlier_count > 0)
   );
 }
 
@@ -38,29 +43,35 @@ async function readShard(world: World, prefix: string, shard: number): Promise<F
   const line = (row: RowDataPacket) => ({ sku_id: text(row, 'sku_id'), order_detail_id: text(row, 'order_detail_id'), shard });
   try {
     await query('START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY');
-    const stock = await rows('SELECT sku_id, opening_amount, leaved_amount, held_amount, sale_state FROM stock');
-    const flows = await rows('SELECT sku_id, order_detail_id, order_id, quantity, status, attempt, returned FROM flow');
+    const stock = await rows('SELECT sku_id, sub_row, intake, opening_amount, leaved_amount, held_amount, sale_state FROM stock');
+    const flows = await rows('SELECT sku_id, order_detail_id, order_id, quantity, status, attempt, returned, sub_row, moved_to FROM flow');
     const returns = await rows('SELECT sku_id, order_detail_id, return_id, quantity FROM flow_return');
     const adjustments = await rows('SELECT sku_id, adjustment_id, delta FROM adjustment');
     const holds = await rows('SELECT sku_id, order_detail_id, order_id FROM cart_hold');
     const carts = await rows('SELECT order_id, attempt, state, order_lines FROM cart', 'order_id');
+    const transfers = await rows('SELECT sku_id, HEX(transfer_id) AS transfer_id, direction, sub_row, amount, other_shard, other_sub_row, is_open FROM transfer');
+    const layouts = await rows('SELECT sku_id, state, places, earlier, shards FROM hot_sku');
     return {
       stock: stock.map((row) => ({
         sku_id: text(row, 'sku_id'),
+        sub_row: Number(row['sub_row']),
+        isOpen: text(row, 'intake') !== 'none',
         opening_amount: Number(row['opening_amount']),
         leaved_amount: Number(row['leaved_amount']),
         held_amount: Number(row['held_amount']),
         sale_state: text(row, 'sale_state') as StockRow['sale_state'],
         shard,
       })),
-      flows: flows.map((row) => ({
+      flows: flows.filter(({ status }) => status !== 'moved').map((row) => ({
         ...line(row),
         order_id: text(row, 'order_id'),
         quantity: Number(row['quantity']),
         status: text(row, 'status') as FlowRow['status'],
         attempt: Number(row['attempt']),
         returned: Number(row['returned']),
+        sub_row: Number(row['sub_row']),
       })),
+      pointers: flows.filter(({ status }) => status === 'moved').map((row) => ({ ...line(row), moved_to: Number(row['moved_to'] ?? -1) })),
       returns: returns.map((row) => ({ ...line(row), return_id: text(row, 'return_id'), quantity: Number(row['quantity']) })),
       adjustments: adjustments.map((row) => ({
         sku_id: text(row, 'sku_id'),
@@ -74,6 +85,24 @@ async function readShard(world: World, prefix: string, shard: number): Promise<F
         attempt: Number(row['attempt']),
         state: text(row, 'state') as CartRow['state'],
         lines: (JSON.parse(text(row, 'order_lines')) as [string, string, number][]).map(([sku_id, order_detail_id, quantity]) => ({ sku_id, order_detail_id, quantity })),
+        shard,
+      })),
+      transfers: transfers.map((row) => ({
+        sku_id: text(row, 'sku_id'),
+        transfer_id: text(row, 'transfer_id'),
+        direction: text(row, 'direction') as TransferRow['direction'],
+        amount: Number(row['amount']),
+        isOpen: row['is_open'] === 1,
+        sub_row: Number(row['sub_row']),
+        shard,
+        other: { shard: Number(row['other_shard']), sub_row: Number(row['other_sub_row']) },
+      })),
+      layouts: layouts.map((row) => ({
+        sku_id: text(row, 'sku_id'),
+        state: text(row, 'state') as LayoutRow['state'],
+        places: JSON.parse(text(row, 'places')) as number[],
+        earlier_count: (JSON.parse(text(row, 'earlier')) as unknown[]).length,
+        shards: JSON.parse(text(row, 'shards')) as number[],
         shard,
       })),
     };

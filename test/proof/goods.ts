@@ -13,6 +13,8 @@ export interface Goods {
   readonly apart: readonly (readonly string[])[];
   /** What is paused now and then; nobody else asks for it. */
   readonly pausable: readonly string[];
+  /** What lies in several rows on several shards, in ever other ones; some of it scarce, some paused now and then. */
+  readonly split: readonly string[];
 }
 
 const SHARDS = 16;
@@ -20,6 +22,13 @@ const HOT = 2;
 const HOT_TIMES = 8;
 const SCARCE = 4;
 const PAUSABLE = 2;
+const SPLIT = 2;
+/** So that a third of what is asked for is split. */
+const SPLIT_TIMES = 5;
+const SCARCE_SPLIT_TIMES = 4;
+
+/** In how many rows an operator lays goods out; more than there are shards too. */
+export const ROW_COUNTS: readonly number[] = [1, 1, 3, 4, 16, 16, 20];
 
 /** A few hot SKUs, many cool ones, some that sell out at once; on every shard of every server. */
 export function openGoods(prefix: string, random: Random): Goods {
@@ -39,8 +48,19 @@ export function openGoods(prefix: string, random: Random): Goods {
   const scarce = Array.from({ length: SCARCE }, (_, number) => put(random.whole(0, SHARDS - 1), `scarce-${number}`, 1, 15));
   byDemand.push(...scarce);
   const pausable = Array.from({ length: PAUSABLE }, (_, number) => put(random.whole(0, SHARDS - 1), `pausable-${number}`, 300, 600));
-  const apart = [[...hot, ...cool.slice(0, 2)], [...scarce, ...hot.slice(0, 1)], [cool[3] ?? '', cool[12] ?? ''], cool.slice(6, 10)];
-  return { opening, byDemand, together, apart: apart.map(oneOfEachShard), pausable };
+  const owners = Array.from({ length: SPLIT }, () => random.whole(0, SHARDS - 1));
+  const split = owners.map((shard, number) => put(shard, `split-${number}`, 300, 600));
+  const scarceSplit = Array.from({ length: SPLIT }, (_, number) => put(random.whole(0, SHARDS - 1), `scarce-split-${number}`, 20, 60));
+  pausable.push(put(random.whole(0, SHARDS - 1), 'pausable-split', 300, 600));
+  for (let time = 0; time < SPLIT_TIMES; time += 1) byDemand.push(...split);
+  for (let time = 0; time < SCARCE_SPLIT_TIMES; time += 1) byDemand.push(...scarceSplit);
+  // Beside a neighbour, and twice in one order, where the two lines are at home in different rows.
+  together.push([split[0] ?? '', cool[owners[0] ?? 0] ?? ''], [split[1] ?? '', split[1] ?? '']);
+  const apart = [
+    ...[[...hot, ...cool.slice(0, 2)], [...scarce, ...hot.slice(0, 1)], [cool[3] ?? '', cool[12] ?? ''], cool.slice(6, 10)],
+    ...[[...split, cool[5] ?? ''], [...scarceSplit, ...split.slice(0, 1)]],
+  ];
+  return { opening, byDemand, together, apart: apart.map(oneOfEachShard), pausable, split: [...split, ...scarceSplit, ...pausable.slice(PAUSABLE)] };
 }
 
 /** SKUs on different shards, two to four of them as a rule; fewer where chance put them on the same. */

@@ -86,6 +86,15 @@ export interface SaleSent extends Sending {
   readonly state: 'on' | 'paused';
 }
 
+/** One sending of a wish to have a SKU in so many rows. It has no id: the last one counts. */
+export interface ResizeSent extends Sending {
+  readonly kind: 'resize';
+  readonly sku_id: string;
+  readonly sub_rows: number;
+  /** The shards of the rows as the answer had them; null where it did not say. */
+  readonly places: readonly number[] | null;
+}
+
 /** One look at what is left. */
 export interface StockRead extends Sending {
   readonly kind: 'read';
@@ -105,7 +114,7 @@ export interface LookedUp extends Sending, LineKey {
 }
 
 /** What may have changed something. */
-export type Write = DeductionSent | ReturnSent | CancellationSent | AdjustmentSent | OpeningSent | SaleSent;
+export type Write = DeductionSent | ReturnSent | CancellationSent | AdjustmentSent | OpeningSent | SaleSent | ResizeSent;
 
 export type Entry = Write | StockRead | LookedUp;
 
@@ -123,6 +132,14 @@ export interface FlowRow extends DeductionLine {
   readonly status: 'deducted' | 'pending' | 'cancelled' | 'void';
   readonly attempt: number;
   readonly returned: number;
+  /** Of which row it took. */
+  readonly sub_row: number;
+  readonly shard: number;
+}
+
+/** The word that what stands under an id lies on another shard. */
+export interface PointerRow extends LineKey {
+  readonly moved_to: number;
   readonly shard: number;
 }
 
@@ -148,9 +165,12 @@ export interface CartRow {
   readonly shard: number;
 }
 
-/** A SKU's stock as the database has it. */
+/** A SKU's stock as the database has it, or a part of it where it is split. */
 export interface StockRow {
   readonly sku_id: string;
+  readonly sub_row: number;
+  /** Whether it takes new ids. */
+  readonly isOpen: boolean;
   readonly opening_amount: number;
   readonly leaved_amount: number;
   readonly held_amount: number;
@@ -158,14 +178,42 @@ export interface StockRow {
   readonly shard: number;
 }
 
+/** Units that went from one row of a SKU to another, as the database has it: at either end. */
+export interface TransferRow {
+  readonly sku_id: string;
+  readonly transfer_id: string;
+  readonly direction: 'out' | 'in';
+  readonly amount: number;
+  /** Still on its way, as far as is known where it left. */
+  readonly isOpen: boolean;
+  readonly sub_row: number;
+  readonly shard: number;
+  readonly other: { readonly shard: number; readonly sub_row: number };
+}
+
+/** How a SKU that is or was split lies, as the database has it. */
+export interface LayoutRow {
+  readonly sku_id: string;
+  readonly state: 'single' | 'closing' | 'opening' | 'open';
+  readonly places: readonly number[];
+  /** Layouts whose ids may have no pointers yet. */
+  readonly earlier_count: number;
+  /** Where it has or had rows. */
+  readonly shards: readonly number[];
+  readonly shard: number;
+}
+
 /** Everything that stands in all shards when the dust has settled. */
 export interface FinalState {
   readonly stock: readonly StockRow[];
   readonly flows: readonly FlowRow[];
+  readonly pointers: readonly PointerRow[];
   readonly returns: readonly ReturnRow[];
   readonly adjustments: readonly AdjustmentRow[];
   readonly holds: readonly HoldRow[];
   readonly carts: readonly CartRow[];
+  readonly transfers: readonly TransferRow[];
+  readonly layouts: readonly LayoutRow[];
 }
 
 /** Whether it was refused because its ids stand with another content. */

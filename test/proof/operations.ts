@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { lookUp, lookUpOne, readStock, resend, sendAdjustment, sendCancellation, sendOpening, sendOrder, sendReturn, sendSale } from './calls.ts';
+import { lookUp, lookUpOne, readStock, resend, sendAdjustment, sendCancellation, sendOpening, sendOrder, sendResize, sendReturn, sendSale } from './calls.ts';
 import type { Scene } from './calls.ts';
-import { pickApart } from './goods.ts';
+import { pickApart, ROW_COUNTS } from './goods.ts';
 import { isConflict, NOT_SENT } from './history.ts';
 import type { DeductionLine, DeductionSent, Entry, Write } from './history.ts';
 
@@ -129,6 +129,29 @@ export const OPERATIONS: readonly TrafficOperation[] = [
       return newOrder(scene, scene.random.chance(0.7) ? [sku_id] : [sku_id, scene.random.pick(scene.goods.byDemand)]);
     },
   },
+  {
+    name: 'resize',
+    weight: 3,
+    run: (scene) => {
+      // Some operators hang up before they are answered.
+      const how = scene.random.chance(0.2) ? { waitMs: scene.random.whole(3, 100) } : {};
+      return sendResize(scene, scene.random.pick(scene.goods.split), scene.random.pick(ROW_COUNTS), how);
+    },
+  },
+  {
+    name: 'pause or resume while it is laid out otherwise',
+    weight: 2,
+    run: async (scene) => {
+      const sku_id = scene.random.pick(scene.goods.pausable.filter((pausable) => scene.goods.split.includes(pausable)));
+      const resized = sendResize(scene, sku_id, scene.random.pick(ROW_COUNTS));
+      await sleep(scene.random.whole(0, 60));
+      const last = await sendSale(scene, sku_id, scene.random.pick(['on', 'paused']));
+      await newOrder(scene, [sku_id]);
+      await resized;
+      return last;
+    },
+  },
+  { name: 'resize again', weight: 1, run: (scene) => again(scene, 'resize') },
   { name: 'conflict', weight: 3, ends: 'refused', run: sendConflict },
   { name: 'read', weight: 4, run: (scene) => readStock(scene, scene.random.pick(scene.goods.byDemand)) },
   {

@@ -1,16 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CALL_MS, eventuallyTrue, everyGatewayServes, everythingWorks, lastAttemptOver, leftOpen, leftUnsold, resolveUnknowns, sellOut, settledState } from './aftermath.ts';
+import { CALL_MS, eventuallyTrue, everyGatewayServes, everythingWorks, findSplit, lastAttemptOver, leftOpen, leftUnsold, resolveUnknowns, sellOut, sendSplitAgain, settledState } from './aftermath.ts';
 import type { Violation } from './books.ts';
-import { resend, sendOpening } from './calls.ts';
+import { resend, sendOpening, sendResize } from './calls.ts';
 import type { Scene } from './calls.ts';
 import { check } from './checker.ts';
 import { isWrite } from './effects.ts';
 import { FAULTS } from './faults.ts';
 import type { Fault } from './faults.ts';
-import { openGoods } from './goods.ts';
+import { openGoods, ROW_COUNTS } from './goods.ts';
 import type { Goods } from './goods.ts';
 import { NOT_SENT } from './history.ts';
-import type { Entry } from './history.ts';
+import type { Entry, FinalState } from './history.ts';
 import { OPERATIONS } from './operations.ts';
 import { seeded } from './random.ts';
 import type { Random } from './random.ts';
@@ -38,6 +38,8 @@ export interface RoundResult {
   /** `unknown` when the final reads or an unknown did not come to an end: that is a failure too. */
   readonly verdict: 'content' | 'broken' | 'unknown';
   readonly violations: readonly Violation[];
+  /** What was sent and told, and what stood in the end; null when that was not read. */
+  readonly evidence: { readonly history: readonly Entry[]; readonly final: FinalState | null };
 }
 
 /** A mix shifts a few times. */
@@ -58,13 +60,14 @@ export async function runRound(world: World, options: RoundOptions): Promise<Rou
   });
   let summary = summarise();
   let healedMs = performance.now();
+  let final: FinalState | null = null;
   try {
     await openAll(scene);
     const until = performance.now() + Math.max(options.trafficMs, options.kind === 'mix' ? MIX_MS_MIN : 0);
     // Both come to their end before anything is said: a fault that fails must not leave the other running.
     const lasts = new Map(OPERATIONS.map(({ name }): [string, Entry[]] => [name, []]));
     const trading = trade(scene, until, options.clients, lasts);
-    const breaking = breakThings(world, options.kind, seeded(random.whole(0, 2 ** 31)), until).finally(() => (healedMs = performance.now()));
+    const breaking = breakThings(world, scene, options.kind, seeded(random.whole(0, 2 ** 31)), until).finally(() => (healedMs = performance.now()));
     const ends = await Promise.allSettled([trading, breaking]);
     summary = summarise();
     for (const end of ends) if (end.status === 'rejected') throw end.reason;
@@ -75,12 +78,14 @@ export async function runRound(world: World, options: RoundOptions): Promise<Rou
     await everythingWorks(scene, lasts, isBroken);
     await lastAttemptOver(scene);
     await sellOut(scene);
-    const final = await settledState(world, prefix, healedMs);
+    await sendSplitAgain(scene);
+    final = await settledState(world, prefix, healedMs);
+    await findSplit(scene, final);
     const violations = [...open, ...late, ...check(scene.history, final, isBroken ? healedMs : 0), ...leftUnsold(final)];
-    return { ...summary, resolveMs, verdict: violations.length === 0 ? 'content' : 'broken', violations };
+    return { ...summary, resolveMs, verdict: violations.length === 0 ? 'content' : 'broken', violations, evidence: { history: scene.history, final } };
   } catch (error) {
     const what = error instanceof Error ? error.message : String(error);
-    return { ...summary, resolveMs: [], verdict: 'unknown', violations: [{ invariant: 'I9', what }] };
+    return { ...summary, resolveMs: [], verdict: 'unknown', violations: [{ invariant: 'I9', what }], evidence: { history: scene.history, final } };
   }
 }
 
@@ -92,10 +97,10 @@ function createScene(world: World, prefix: string, goods: Goods, random: Random)
     goods,
     history: [],
     next: () => (number += 1),
-    send(listener, method, path, body) {
-      const { publicUrl, adminUrl } = random.pick(world.gateways).process;
+    send(listener, method, path, body, { through, waitMs = CALL_MS } = {}) {
+      const { publicUrl, adminUrl } = (through ?? random.pick(world.gateways)).process;
       const url = (listener === 'public' ? publicUrl : adminUrl) + path;
-      return world.client.call({ method, url, waitMs: CALL_MS, ...(body === undefined ? {} : { body }) });
+      return world.client.call({ method, url, waitMs, ...(body === undefined ? {} : { body }) });
     },
   };
 }
@@ -105,6 +110,12 @@ async function openAll(scene: Scene): Promise<void> {
   for (const [sku_id, leaved_amount] of scene.goods.opening) {
     await eventuallyTrue(`opening ${sku_id}`, async () => (await sendOpening(scene, sku_id, leaved_amount)).verdict === 'done');
   }
+  await Promise.all(
+    scene.goods.split.map((sku_id) => {
+      const sub_rows = scene.random.pick(ROW_COUNTS);
+      return eventuallyTrue(`splitting ${sku_id}`, async () => (await sendResize(scene, sku_id, sub_rows)).verdict === 'done');
+    }),
+  );
 }
 
 /** @param lasts told how every run of each operation ended */
@@ -124,21 +135,21 @@ async function trade(scene: Scene, untilMs: number, clients: number, lasts: Map<
 }
 
 /** One kind: on for a while, off for a while. A mix: a random set of kinds that shifts, none at all a quarter of the time. */
-async function breakThings(world: World, kind: string, random: Random, untilMs: number): Promise<void> {
+async function breakThings(world: World, scene: Scene, kind: string, random: Random, untilMs: number): Promise<void> {
   const fitting = FAULTS.filter((fault) => fault.fits?.(world.stack.cluster.product) ?? true);
   while (performance.now() < untilMs) {
     await sleep(random.whole(200, 600));
-    await breakOnce(world, chosen(fitting, kind, random), random);
+    await breakOnce(world, scene, chosen(fitting, kind, random), random);
   }
 }
 
 /** Whatever goes wrong on the way, everything that was broken is mended. */
-async function breakOnce(world: World, faults: readonly Fault[], random: Random): Promise<void> {
+async function breakOnce(world: World, scene: Scene, faults: readonly Fault[], random: Random): Promise<void> {
   const mends: (() => Promise<void>)[] = [];
   const failures: unknown[] = [];
   const note = (error: unknown): void => void failures.push(error);
   for (const fault of faults) {
-    await fault.begin(world, seeded(random.whole(0, 2 ** 31))).then((mend) => mends.push(mend), note);
+    await fault.begin(world, seeded(random.whole(0, 2 ** 31)), scene).then((mend) => mends.push(mend), note);
   }
   // Now and then for longer than any request has, so that callers meet a breaker and not only a wait.
   await sleep(random.chance(0.15) ? random.whole(5_500, 8_000) : random.whole(400, 2_500));

@@ -148,13 +148,13 @@ function isHeldFor(books: Books, line: LineKey, { order_id, quantity }: { readon
   return cartsOf(books, line, beforeMs).some((cart) => effectsOf(cart).some((effect) => effect.key === flowKey(line) && effect.content === content));
 }
 
-function cartsOf({ sent }: Books, line: LineKey, beforeMs: number): DeductionSent[] {
-  return (sent.get(flowKey(line)) ?? []).filter((write): write is DeductionSent => write.kind === 'deduction' && isCart(write.lines) && write.invokedMs < beforeMs);
+function cartsOf({ sent, split }: Books, line: LineKey, beforeMs: number): DeductionSent[] {
+  return (sent.get(flowKey(line)) ?? []).filter((write): write is DeductionSent => write.kind === 'deduction' && isCart(write.lines, split) && write.invokedMs < beforeMs);
 }
 
 /** Which of its effects an answer called replays. */
 function replaysOf(write: Write): readonly boolean[] {
-  if (write.kind === 'sale') return [];
+  if (write.kind === 'sale' || write.kind === 'resize') return [];
   if (write.kind === 'deduction' && write.replays !== null) return write.replays;
   return effectsOf(write).map(() => write.replayed === true);
 }

@@ -2,8 +2,8 @@ import { boundsOf } from './bounds.ts';
 import type { Bounds } from './bounds.ts';
 import { violation } from './books.ts';
 import type { Books, Violation } from './books.ts';
-import { flowKey } from './effects.ts';
-import type { DeductionSent, Entry, LookedUp, ReturnSent } from './history.ts';
+import { flowKey, OWNERS, SHARDS } from './effects.ts';
+import type { DeductionSent, Entry, LookedUp, ResizeSent, ReturnSent } from './history.ts';
 
 /** Where lines are refused for several reasons, the first of these is told. */
 const TOLD_FIRST = ['idempotency_conflict', 'cancelled', 'unknown_sku', 'not_on_sale', 'insufficient_stock'];
@@ -40,6 +40,7 @@ export function numbersWerePossible(books: Books): Violation[] {
       case 'cancellation':
       case 'opening':
       case 'sale':
+      case 'resize':
         return [];
     }
   });
@@ -89,6 +90,8 @@ function faultsOf(entry: Entry): string[] {
       return entry.found === null ? ['does not say how the line stands'] : [];
     case 'sale':
       return [];
+    case 'resize':
+      return isLaidOut(entry) ? [] : ['does not lay it out as was asked'];
     case 'deduction':
       if (entry.replays === null) return ['does not repeat its lines'];
       return entry.replayed === entry.replays.every((isReplay) => isReplay) ? [] : ['does not say whether it is a replay, or says it two ways'];
@@ -100,6 +103,12 @@ function faultsOf(entry: Entry): string[] {
     case 'opening':
       return entry.replayed === null ? ['does not say whether it is a replay'] : [];
   }
+}
+
+/** So many rows, the first at the owner, and no two on a shard while there are enough. */
+function isLaidOut({ sku_id, sub_rows, places }: ResizeSent): boolean {
+  if (places?.length !== sub_rows || places[0] !== OWNERS.shardOf(sku_id)) return false;
+  return new Set(places).size === Math.min(sub_rows, SHARDS);
 }
 
 /** A refused order names the lines in the way, of those that were asked for, and where too little is left, how much. */

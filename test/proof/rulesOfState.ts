@@ -1,26 +1,36 @@
 import { mayHaveStood, says, violation } from './books.ts';
 import type { Books, Violation } from './books.ts';
 import { effectsOf, flowEffect, flowKey, groupBy, mayStand, OWNERS, standingEffects } from './effects.ts';
+import type { StandingEffect } from './effects.ts';
+import type { LineKey } from './history.ts';
 import { mayHaveBeen } from './sales.ts';
 
-/** I1: opening + adjusted - deducted + returned = left + held, and nothing is below zero. */
+/** I1: opening + adjusted - deducted + returned + transferred = left + held, row by row, and nothing is below zero. */
 export function rowsBalance({ final }: Books): Violation[] {
-  const rows = new Map(final.stock.map((row) => [row.sku_id, row]));
-  return [...groupBy(standingEffects(final), ({ sku_id }) => [sku_id])].flatMap(([sku_id, effects]) => {
-    const units = effects.reduce((sum, { change }) => sum + change, 0);
-    const row = rows.get(sku_id);
+  const rows = groupBy(final.stock, (row) => [rowText(row)]);
+  const moved = final.transfers.map((row) => ({ ...row, change: row.direction === 'in' ? row.amount : -row.amount }));
+  const entries = groupBy<{ readonly change: number }>([...standingEffects(final), ...moved], (entry) => [rowText(entry as StandingEffect)]);
+  return [...new Set([...rows.keys(), ...entries.keys()])].flatMap((name) => {
+    const units = (entries.get(name) ?? []).reduce((sum, { change }) => sum + change, 0);
+    const [row] = rows.get(name) ?? [];
     if (row !== undefined && row.leaved_amount >= 0 && row.held_amount >= 0 && row.leaved_amount + row.held_amount === units) return [];
-    return [violation('I1', `${sku_id}: ${row?.leaved_amount} left and ${row?.held_amount} held, its journal says ${units}`)];
+    return [violation('I1', `${name}: ${row?.leaved_amount} left and ${row?.held_amount} held, its journal says ${units}`)];
   });
+}
+
+function rowText({ sku_id, shard, sub_row }: { readonly sku_id: string; readonly shard: number; readonly sub_row: number }): string {
+  return `${sku_id}, row ${sub_row} on shard ${shard}`;
 }
 
 /** I2: one effect per key over all shards, on the shard that owns it. */
 export function effectsOnce({ final }: Books): Violation[] {
   const seen = new Set<string>();
-  const effects = standingEffects(final).flatMap(({ key, sku_id, shard, name }) => {
+  const layouts = new Map(final.layouts.map((layout) => [layout.sku_id, layout]));
+  const effects = standingEffects(final).flatMap(({ key, sku_id, shard, sub_row, name }) => {
     const found: Violation[] = [];
     if (seen.has(key)) found.push(violation('I2', `${name}: stands twice`));
-    if (OWNERS.shardOf(sku_id) !== shard) found.push(violation('I2', `${name}: on shard ${shard}, which does not own it`));
+    const isOwners = OWNERS.shardOf(sku_id) === shard;
+    if (!(sub_row === 0 ? isOwners : layouts.get(sku_id)?.shards.includes(shard))) found.push(violation('I2', `${name}: on shard ${shard}, which does not own it`));
     seen.add(key);
     return found;
   });
@@ -35,7 +45,7 @@ export function doneStands({ writes, sales, standing, final }: Books): Violation
     .flatMap(effectsOf)
     .filter(({ key, content }) => standing.get(key)?.content !== content)
     .map(({ name }) => violation('I3', `${name}: answered done, and is lost`));
-  const unlike = final.stock.filter(({ sku_id, sale_state }) => !mayHaveBeen(sales, sku_id, sale_state, Infinity, Infinity));
+  const unlike = final.stock.filter(({ sku_id, sale_state, isOpen }) => isOpen && !mayHaveBeen(sales, sku_id, sale_state, Infinity, Infinity));
   return [...lost, ...unlike.map(({ sku_id, sale_state }) => violation('I3', `${sku_id}: ${sale_state}, and told otherwise last`))];
 }
 
@@ -48,14 +58,16 @@ export function standingWasSent(books: Books): Violation[] {
 
 /** I6: what came back is never more than went, each return counts once, and the flow counts what its returns say. */
 export function returnsFit({ final }: Books): Violation[] {
-  const returns = groupBy(final.returns, (row) => [flowKey(row)]);
-  const flows = new Map(final.flows.map((flow) => [flowKey(flow), flow]));
+  // On the shard of the flow, wherever that is; an undone hold has none.
+  const keyOf = (row: LineKey & { readonly shard: number }): string => `${row.shard}\0${flowKey(row)}`;
+  const returns = groupBy(final.returns, (row) => [keyOf(row)]);
+  const flows = new Map(final.flows.filter(({ status }) => status !== 'void').map((flow) => [keyOf(flow), flow]));
   const counted = [...flows].flatMap(([key, { order_detail_id, sku_id, quantity, returned, status }]) => {
     const units = (returns.get(key) ?? []).reduce((sum, row) => sum + row.quantity, 0);
     const fits = units <= quantity && units === returned && (status !== 'cancelled' || units === quantity);
     return fits ? [] : [violation('I6', `${order_detail_id} of ${sku_id}: ${status}, ${quantity} sold, ${returned} returned, its returns say ${units}`)];
   });
-  const stray = final.returns.filter((row) => !flows.has(flowKey(row)));
+  const stray = final.returns.filter((row) => !flows.has(keyOf(row)));
   return [...counted, ...stray.map(({ return_id, sku_id }) => violation('I6', `return ${return_id} of ${sku_id}: of nothing that was sold`))];
 }
 

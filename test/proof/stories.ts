@@ -9,22 +9,22 @@ export interface Story {
   readonly state: FinalState;
 }
 
-const sku_id = skuOn(3, 'checked');
+export const sku_id = skuOn(3, 'checked');
 const elsewhere = skuOn(5, 'checked');
-const line = { sku_id, order_detail_id: 'd', quantity: 2 };
-const other = { sku_id: elsewhere, order_detail_id: 'e', quantity: 2 };
-const order = skuOn(7, 'order');
+export const line = { sku_id, order_detail_id: 'd', quantity: 2 };
+export const other = { sku_id: elsewhere, order_detail_id: 'e', quantity: 2 };
+export const order = skuOn(7, 'order');
 
-const whole = { invokedMs: 10, endedMs: 20, verdict: 'done', code: null } as const;
+export const whole = { invokedMs: 10, endedMs: 20, verdict: 'done', code: null } as const;
 const later = { invokedMs: 30, endedMs: 40 } as const;
 const refused = (code: string) => ({ verdict: 'refused', code }) as const;
-const unknown = { verdict: 'unknown', code: 'outcome_unknown', replayed: null, replays: null } as const;
+export const unknown = { verdict: 'unknown', code: 'outcome_unknown', replayed: null, replays: null } as const;
 
-const sent = (more: Partial<DeductionSent> = {}): DeductionSent => {
+export const sent = (more: Partial<DeductionSent> = {}): DeductionSent => {
   const lines = more.lines ?? [line];
   return { kind: 'deduction', order_id: order, ...whole, replayed: false, replays: lines.map(() => more.replayed === true), refused: [], ...more, lines };
 };
-const short = (leaved_amount: number | null, lines: readonly { sku_id: string; order_detail_id: string }[] = [line]): Partial<DeductionSent> => ({
+export const short = (leaved_amount: number | null, lines: readonly { sku_id: string; order_detail_id: string }[] = [line]): Partial<DeductionSent> => ({
   ...refused('insufficient_stock'),
   replayed: null,
   replays: null,
@@ -61,16 +61,16 @@ const cancelled = (more: Partial<CancellationSent> = {}): CancellationSent => ({
 });
 const sale = (state: SaleSent['state'], invokedMs: number): SaleSent => ({ kind: 'sale', sku_id, state, ...whole, invokedMs, endedMs: invokedMs + 1 });
 
-const flow = { ...line, order_id: order, status: 'deducted', attempt: 0, returned: 0, shard: 3 } as const;
+export const flow = { ...line, order_id: order, status: 'deducted', attempt: 0, returned: 0, sub_row: 0, shard: 3 } as const;
 const stock = (leaved_amount: number, opening_amount = 5, held_amount = 0, sale_state: 'on' | 'paused' = 'on') => ({
   stock: [
-    { sku_id, opening_amount, leaved_amount, held_amount, sale_state, shard: 3 },
-    { sku_id: elsewhere, opening_amount: 5, leaved_amount: 5, held_amount: 0, sale_state: 'on' as const, shard: 5 },
+    { sku_id, sub_row: 0, isOpen: true, opening_amount, leaved_amount, held_amount, sale_state, shard: 3 },
+    { sku_id: elsewhere, sub_row: 0, isOpen: true, opening_amount: 5, leaved_amount: 5, held_amount: 0, sale_state: 'on' as const, shard: 5 },
   ],
 });
-const final = (more: Partial<FinalState> = {}): FinalState => ({ ...stock(3), flows: [flow], returns: [], adjustments: [], holds: [], carts: [], ...more });
+export const final = (more: Partial<FinalState> = {}): FinalState => ({ ...stock(3), flows: [flow], pointers: [], returns: [], adjustments: [], holds: [], carts: [], transfers: [], layouts: [], ...more });
 const unsold = final({ flows: [], ...stock(5) });
-const restock = { sku_id, adjustment_id: 'a', delta: 4, shard: 3 };
+export const restock = { sku_id, adjustment_id: 'a', delta: 4, shard: 3 };
 const restocked = final({ ...stock(9), flows: [], adjustments: [restock] });
 const back = (quantity: number, return_id = 'r') => ({ sku_id, order_detail_id: 'd', return_id, quantity, shard: 3 });
 const returned = final({ ...stock(4), flows: [{ ...flow, returned: 1 }], returns: [back(1)] });
@@ -80,7 +80,7 @@ const held = { sku_id, order_detail_id: 'd', order_id: order, shard: 3 };
 const cart = { order_id: order, attempt: 1, state: 'committed', lines: [line, other], shard: 7 } as const;
 
 const told = (history: readonly Entry[]): Entry[] => [opened(sku_id), opened(elsewhere), ...history];
-const story = (name: string, invariant: string, history: readonly Entry[], state: FinalState): Story => ({ name, invariant, history: told(history), state });
+export const story = (name: string, invariant: string, history: readonly Entry[], state: FinalState): Story => ({ name, invariant, history: told(history), state });
 
 /** What must be noticed. */
 export const BROKEN: readonly Story[] = [
