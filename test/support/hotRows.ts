@@ -1,6 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { Stack } from '../../scripts/support/stack.ts';
 import { sideSession } from './sideSession.ts';
+
+const LOOKS_MAX = 15;
+const PAUSE_MS = 200;
 
 /** One stock row of a SKU, with what the tables beside it say. */
 export interface HotRow {
@@ -39,8 +43,22 @@ export async function hotRowsOf(of: Stack, sku_id: string): Promise<HotRow[]> {
   return found.flat();
 }
 
-/** Each row is what its journal says, no id has two effects, and what left a row came to another or is on its way. */
+/**
+ * Each row is what its journal says, no id has two effects, and what left a row came to another or is on its way. Shards are
+ * read one after the other, while rows may still be filled up: what is wrong is wrong for a while.
+ */
 export async function rowsBalance(of: Stack, sku_id: string): Promise<void> {
+  for (let looks = 1; looks < LOOKS_MAX; looks += 1) {
+    try {
+      return await rowsBalanceNow(of, sku_id);
+    } catch {
+      await sleep(PAUSE_MS);
+    }
+  }
+  await rowsBalanceNow(of, sku_id);
+}
+
+async function rowsBalanceNow(of: Stack, sku_id: string): Promise<void> {
   for (const { shard, sub_row, leaved_amount, expected } of await hotRowsOf(of, sku_id)) expect(leaved_amount, `row ${sub_row} on shard ${shard}`).to.equal(expected);
   const [ids, transfers, open]: [string[], Map<string, number>, Set<string>] = [[], new Map(), new Set()];
   for (const shard of of.shards.keys()) {
