@@ -20,8 +20,10 @@ type Ended = Applied | Refused | NotDone | Unknown;
  * Gives back the rest of an order's lines and blocks those that were not deducted. Each shard does its part by itself;
  * what would be refused is looked for on all of them first, so that a refusal has no effect anywhere.
  */
-export function cancelOrder(parts: Parts, cancellation: Cancellation, deadlineMs: DeadlineMs): Promise<Ended> {
-  return onHomes<FlowKey, Ended>(parts, cancellation.lines, deadlineMs, async (placed) => {
+export async function cancelOrder(parts: Parts, cancellation: Cancellation, deadlineMs: DeadlineMs): Promise<Ended> {
+  /** Whether some lines were cancelled in the right place while others were looked for in the wrong one. */
+  let hasBegun = false;
+  const ended = await onHomes<FlowKey, Ended>(parts, cancellation.lines, deadlineMs, async (placed) => {
     const groups = [...byShard(placed)];
     if (groups.length > 1) {
       const obstacle = await findObstacle(parts, cancellation, deadlineMs);
@@ -39,8 +41,13 @@ export function cancelOrder(parts: Parts, cancellation: Cancellation, deadlineMs
     // Rows may be closed: what comes back there is to be sold from those that are open.
     const closed = new Set(placed.filter(({ row }) => row === PAST).map(({ sku_id }) => sku_id));
     await Promise.all([...closed].map((sku_id) => parts.hot.gatherer.level(sku_id, deadlineMs)));
-    return together(outcomes);
+    const one = together(outcomes);
+    hasBegun ||= outcomes.some((outcome) => outcome.is === 'applied' && !outcome.replayed);
+    return one;
   });
+  if (!hasBegun || ended.is === 'unknown') return ended;
+  // What was cancelled at the first try was found as cancelled at the next.
+  return ended.is === 'applied' ? { is: 'applied', replayed: false } : { is: 'unknown', reason: `some lines are cancelled, others not: ${ended.is}` };
 }
 
 async function findObstacle(parts: Parts, { order_id, lines }: Cancellation, deadlineMs: DeadlineMs): Promise<Refused | NotDone | null> {

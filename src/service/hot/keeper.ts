@@ -11,6 +11,8 @@ import type { ResizeParts } from './resize.ts';
 /** How often the rows of a SKU that sells are looked at, so that they are filled up before they run short. */
 const LOOK_MS = 250;
 const LEVEL_MS = 1_000;
+/** Nobody waits for what is tended. */
+const TEND_MS = 5_000;
 /** How long nobody may have worked on what is unfinished, until somebody else does. */
 const STALE_MS = 1_500;
 const UNTIDY_MAX = 20;
@@ -94,7 +96,7 @@ export class Keeper {
     if (loaded.is === 'not_done' || loaded.layout === null) return;
     const layout = await finishResize(this.#parts, loaded.layout);
     if (layout === null) return;
-    await gatherer.level(sku_id, performance.now() + LEVEL_MS);
+    await gatherer.level(sku_id, performance.now() + TEND_MS);
     const pointed = layout.earlier.length > 0 ? await this.#point(layout) : layout;
     if (pointed?.state === 'open' && pointed.places.length === 1) await this.#merge(pointed);
   }
