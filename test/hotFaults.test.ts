@@ -177,15 +177,18 @@ describe('hot SKU, when things go wrong', () => {
     const places = JSON.parse((await layoutOf(stack(), sku_id)).places) as [number, number];
     const idIn = (sub_row: number, name: string): string => Array.from({ length: 99 }, (_, number) => `${name}${number}`).find((id) => subRowOf(id, 2) === sub_row) ?? '';
     expect((await deduct(other, sku_id, idIn(0, 'a'), 4)).status).to.equal(201);
-    const move = { sku_id, transfer_id: 'cd'.repeat(16), amount: 4, from: { shard: places[1], sub_row: 1 }, to: { shard: places[0], sub_row: 0 } };
+    const move = { sku_id, transfer_id: 'cd'.repeat(16), from: { shard: places[1], sub_row: 1 }, to: { shard: places[0], sub_row: 0 } };
     let moved: Promise<void> | null = null;
     const moveAll = async (): Promise<void> => {
       // The first row has been read by now.
       await sleep(100);
       const untilMs = performance.now() + WAIT_MS;
-      await ports.engine.apply(places[1], [{ kind: 'send', ...move }], untilMs);
-      await ports.engine.apply(places[0], [{ kind: 'receive', ...move }], untilMs);
-      await ports.hotRows.settleTransfers(places[1], [move], untilMs);
+      const lying = (await hotRowsOf(stack(), sku_id)).find(({ sub_row }) => sub_row === 1)?.leaved_amount ?? 0;
+      const all = { ...move, amount: lying };
+      const [sent] = lying === 0 ? [] : await ports.engine.apply(places[1], [{ kind: 'send', ...all }], untilMs);
+      if (sent?.is !== 'applied') return;
+      await ports.engine.apply(places[0], [{ kind: 'receive', ...all }], untilMs);
+      await ports.hotRows.settleTransfers(places[1], [all], untilMs);
     };
     strike = async (port, method, given) => {
       if (port === 'hotRows' && method === 'readRows' && given[0] === places[1]) await (moved ??= moveAll());

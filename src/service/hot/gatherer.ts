@@ -134,8 +134,8 @@ export class Gatherer {
     const glanced = turn.isTaken ? null : await this.#glance(loaded, asks, untilMs);
     if (glanced !== null) return glanced;
     if (!(await turn.take(untilMs))) return [...asks];
-    await this.#bringIn(asks, (await this.#collect(loaded, untilMs)).transfers.filter(({ ageMs }) => ageMs >= LEFT_MS));
-    const state = await this.#collect(loaded, untilMs);
+    let state = await this.#collect(loaded, untilMs);
+    if (await this.#bringIn(asks, state)) state = await this.#collect(loaded, untilMs);
     const feasible = asks.filter((ask) => lackOf(ask) <= state.leaved);
     const again = await this.#refuse(loaded, asks.filter((ask) => lackOf(ask) > state.leaved), state, untilMs);
     return [...(await this.#serve(loaded, feasible, state, untilMs)), ...again];
@@ -152,17 +152,18 @@ export class Gatherer {
     return [];
   }
 
-  /** Brings in what somebody left; a shard that is away is not tried again for a while. */
-  async #bringIn(asks: readonly Ask[], left: readonly Transfer[]): Promise<void> {
+  /** Brings in what somebody left; a shard that is away is not tried again for a while. @returns whether there was something */
+  async #bringIn(asks: readonly Ask[], { transfers }: Collected): Promise<boolean> {
     const nowMs = performance.now();
     for (const [transfer_id, untilMs] of this.#tried) if (untilMs <= nowMs) this.#tried.delete(transfer_id);
-    const due = left.filter(({ transfer_id }) => !this.#tried.has(transfer_id));
-    if (due.length === 0) return;
+    const due = transfers.filter(({ ageMs, transfer_id }) => ageMs >= LEFT_MS && !this.#tried.has(transfer_id));
+    if (due.length === 0) return false;
     const ids = new Set(due.map(({ transfer_id }) => transfer_id));
     for (const transfer_id of ids) this.#tried.set(transfer_id, nowMs + TRY_AGAIN_MS);
     // What was fetched for somebody who took so long is at home then, and anybody's.
     for (const ask of asks) ask.credits = ask.credits.filter(({ transfer_id }) => !ids.has(transfer_id));
     await receiveAll(this.#parts, due, nowMs + BRING_MS);
+    return true;
   }
 
   async #layoutOf(sku_id: string, untilMs: DeadlineMs): Promise<Layout | NotDone | null> {
