@@ -97,7 +97,7 @@ async function scale(plan: Plan): Promise<{ world: World; scaled: Scaled } | nul
   started.push(world);
   const progress = progressBar('scaling', scalingRunCount(plan.rounds), 'runs');
   // What was measured before it is not to be lost with it.
-  const scaled = await measureScaling(world, { ...plan, say, onRun: (note) => progress.add(1, note) })
+  const scaled = await measureScaling(world, { ...plan, onRun: (note) => progress.add(1, note) })
     .catch((error: unknown): Scaled => ({ runs: [], faults: [`${SCALING.name}: ${String(error)}`] }))
     .finally(() => progress.stop());
   await stopAll();

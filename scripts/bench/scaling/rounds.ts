@@ -10,7 +10,7 @@ import type { Run } from '../measure.ts';
 import type { Serving, World } from '../world.ts';
 import type { ScalingRun } from './rows.ts';
 import { connectionsFor, RUN_LENGTH, SUB_ROWS } from './setting.ts';
-import { canSplit, splittingShelves } from './splitting.ts';
+import { splittingShelves } from './splitting.ts';
 
 export interface ScalingOptions {
   readonly rounds: number;
@@ -18,7 +18,6 @@ export interface ScalingOptions {
   readonly seconds: number;
   readonly warmUpSeconds: number;
   readonly onRun: (note: string) => void;
-  readonly say: (line: string) => void;
 }
 
 /** What was measured, and what the books of all shards say at the end; nothing is good. */
@@ -41,15 +40,13 @@ export async function measureScaling(world: World, options: ScalingOptions): Pro
   const shardCount = world.stack.shards.length;
   const control = { arm: SCALING_CONTROL, goodsOn: (sub_rows: number) => (prefix: string) => spreadGoods(prefix, sub_rows, shardCount) };
   const arms = [{ arm: SCALING, goodsOn: (sub_rows: number) => (prefix: string) => splitGoods(prefix, sub_rows) }, control];
-  const isBuilt = await canSplit(serving);
-  if (!isBuilt) options.say('this gateway cannot split a SKU: only the control is measured');
   const runOn = (arm: Arm, sub_rows: number, seconds: number, goods: (prefix: string) => Goods): Promise<Run> =>
     measure(world, serving, { arm, pressure: 'all_out', connections: connectionsFor(sub_rows), seconds, goods });
   await runOn(control.arm, shardCount, options.warmUpSeconds, control.goodsOn(shardCount));
   const runs: ScalingRun[] = [];
   for (let round = 1; round <= options.rounds; round += 1) {
     for (const sub_rows of SUB_ROWS) {
-      for (const { arm, goodsOn } of isBuilt ? arms : [control]) {
+      for (const { arm, goodsOn } of arms) {
         const run = await runOn(arm, sub_rows, options.seconds * RUN_LENGTH, goodsOn(sub_rows));
         runs.push({ round, sub_rows, run });
         options.onRun(`${arm.name}, ${sub_rows}: ${Math.round(run.rate)}/s`);
