@@ -110,7 +110,7 @@ describe('hot SKU, when things go wrong', () => {
     await other.stop();
     const idOf = (name: string): string => Array.from({ length: 99 }, (_, number) => `${name}${number}`).find((id) => subRowOf(id, 4) === 0) ?? '';
     const lost = { sku_id, transfer_id: 'ab'.repeat(16), amount: 1, from: { shard: source, sub_row: 1 }, to: { shard: dead, sub_row: 3 } };
-    await ports.engine.apply(source, [{ kind: 'send', ...lost }], performance.now() + WAIT_MS);
+    await ports.engine.apply(source, [{ kind: 'send', ...lost, epoch: null }], performance.now() + WAIT_MS);
     strike = (port, method, given) => {
       if (given[0] !== dead || (port !== 'engine' && port !== 'hotRows')) return Promise.resolve(undefined);
       return Promise.resolve(method === 'apply' ? (given[1] as readonly unknown[]).map(() => ({ is: 'not_done', reason: 'dead' })) : { is: 'not_done', reason: 'dead' });
@@ -185,7 +185,7 @@ describe('hot SKU, when things go wrong', () => {
       const untilMs = performance.now() + WAIT_MS;
       const lying = (await hotRowsOf(stack(), sku_id)).find(({ sub_row }) => sub_row === 1)?.leaved_amount ?? 0;
       const all = { ...move, amount: lying };
-      const [sent] = lying === 0 ? [] : await ports.engine.apply(places[1], [{ kind: 'send', ...all }], untilMs);
+      const [sent] = lying === 0 ? [] : await ports.engine.apply(places[1], [{ kind: 'send', ...all, epoch: null }], untilMs);
       if (sent?.is !== 'applied') return;
       await ports.engine.apply(places[0], [{ kind: 'receive', ...all }], untilMs);
       await ports.hotRows.settleTransfers(places[1], [all], untilMs);

@@ -19,11 +19,14 @@ export interface Layouts {
   /** Puts one layout in the place of another, if that still stands; one of revision 0 stands while there is none. */
   replace(owner: ShardIndex, was: Layout, is: Layout, deadlineMs: DeadlineMs): Promise<Replaced>;
 
-  /** The same, for a layout of one row that becomes an ordinary one with it. */
-  replaceBySingle(owner: ShardIndex, was: Layout, is: Layout, deadlineMs: DeadlineMs): Promise<Replaced>;
+  /** The same, for a layout of one row that becomes an ordinary one with it. @param version of the row, if it is to be as it was seen */
+  replaceBySingle(owner: ShardIndex, was: Layout, is: Layout, version: number, deadlineMs: DeadlineMs): Promise<Replaced>;
 
   /** Takes on what somebody left unfinished: only one of many who ask at the same time gets it. @param staleMs how long nobody may have worked on it */
   takeOver(owner: ShardIndex, sku_id: string, staleMs: number, deadlineMs: DeadlineMs): Promise<boolean>;
+
+  /** Notes that somebody is working on a layout, so that nobody takes it over. @returns false when it is another one by now */
+  touch(owner: ShardIndex, layout: Layout, deadlineMs: DeadlineMs): Promise<boolean>;
 
   /** Lets one at a time bring units together. It is for speed alone: what it guards is right without it. @returns false while another has it */
   takeLease(owner: ShardIndex, sku_id: string, token: string, leaseMs: number, deadlineMs: DeadlineMs): Promise<boolean>;

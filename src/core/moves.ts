@@ -20,6 +20,8 @@ export interface Want {
 /** Units to be brought from one row to another. */
 export interface Move {
   readonly from: RowPlace;
+  /** Of the row that they leave, as it was read; null: it is closed. */
+  readonly epoch: number | null;
   readonly to: RowPlace;
   readonly amount: number;
   /** The want it is for, by its place in the list; null: so that a row does not run short. */
@@ -54,7 +56,7 @@ export function planMoves(rows: readonly RowState[], wants: readonly Want[], isH
       const amount = Math.min(rest, lot.left);
       lot.left -= amount;
       rest -= amount;
-      moves.push({ from: placeOf(lot.row), to, amount, want });
+      moves.push({ from: placeOf(lot.row), epoch: epochOf(lot.row), to, amount, want });
     }
   });
   return { moves: [...moves, ...levelOut(lots, isHome)], unserved };
@@ -69,7 +71,7 @@ function levelOut(lots: readonly Lot[], isHome: (row: RowState) => boolean): Mov
   const bring = (from: Lot, to: Lot, amount: number): void => {
     from.left -= amount;
     to.left += amount;
-    moves.push({ from: placeOf(from.row), to: placeOf(to.row), amount, want: null });
+    moves.push({ from: placeOf(from.row), epoch: epochOf(from.row), to: placeOf(to.row), amount, want: null });
   };
   for (const to of homes.filter(({ left }) => left < share * LOW)) {
     for (const from of lots) {
@@ -101,6 +103,10 @@ function rank({ row, left }: Lot, isHome: (row: RowState) => boolean): number {
 
 function placeOf({ shard, sub_row }: RowState): RowPlace {
   return { shard, sub_row };
+}
+
+function epochOf({ isOpen, epoch }: RowState): number | null {
+  return isOpen ? epoch : null;
 }
 
 function sumOf(lots: readonly Lot[]): number {

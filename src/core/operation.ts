@@ -59,6 +59,8 @@ export interface Adjust extends Placed, Funded {
 /** Take units off a row, to bring them to another one of the same SKU. */
 export interface Send extends Transfer {
   readonly kind: 'send';
+  /** The one that the row was seen open in; null: it was closed, and may be in any. */
+  readonly epoch: number | null;
 }
 
 /** Put units that were sent into their row; done again it changes nothing. */

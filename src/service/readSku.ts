@@ -1,5 +1,6 @@
 import type { DeadlineMs, RowPlace } from '../core/nouns.ts';
 import type { NotDone } from '../core/outcome.ts';
+import { pause } from './freeHolds.ts';
 import { collectWhole, isCurrent } from './hot/collect.ts';
 import type { Parts } from './parts.ts';
 
@@ -11,6 +12,8 @@ export interface SkuStock {
   /** Those that take orders; none for an unknown SKU. */
   readonly rows: readonly (RowPlace & { readonly leaved_amount: number })[];
 }
+
+const PAUSE_MS = 10;
 
 /** Reads what is left of a SKU from its primaries. Of a split one the rows are read side by side while it sells. */
 export async function readSku(parts: Pick<Parts, 'routing' | 'reader' | 'hot'>, sku_id: string, deadlineMs: DeadlineMs): Promise<SkuStock | NotDone> {
@@ -35,7 +38,10 @@ async function readSplit({ hot }: Pick<Parts, 'hot'>, sku_id: string, deadlineMs
   if (layout === null) return null;
   const state = await collectWhole(hot, layout, deadlineMs);
   // Laid out otherwise meanwhile.
-  if (state.fault === null && !isCurrent(layout, state) && performance.now() < deadlineMs) return readSplit({ hot }, sku_id, deadlineMs);
+  if (state.fault === null && !isCurrent(layout, state) && performance.now() < deadlineMs) {
+    await pause(PAUSE_MS);
+    return readSplit({ hot }, sku_id, deadlineMs);
+  }
   if (state.fault !== null) return { is: 'not_done', reason: state.fault };
   const inPlace = state.rows.filter(({ sub_row, shard }) => layout.places[sub_row] === shard).sort((a, b) => a.sub_row - b.sub_row);
   return {

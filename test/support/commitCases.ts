@@ -125,7 +125,7 @@ export const COMMIT_CASES: Readonly<Record<Operation['kind'] | Exclude<keyof Car
     { name: 'cancellation of half an order', prepare: afterOpen((hands, ids) => deduct(hands, ids, firstOf(ids))), change: cancel },
     { name: 'cancellation of an undone hold', prepare: afterOpen(...undoneHold), change: cancel },
   ],
-  send: [{ name: 'units that leave their row', prepare: open, change: (hands, ids) => apply(hands, { kind: 'send', ...transferOf(hands, ids) }) }],
+  send: [{ name: 'units that leave their row', prepare: open, change: (hands, ids) => apply(hands, { kind: 'send', ...transferOf(hands, ids), epoch: 0 }) }],
   receive: [{ name: 'units that come', prepare: open, change: (hands, ids) => apply(hands, { kind: 'receive', ...transferOf(hands, ids) }) }],
   sale: [
     {

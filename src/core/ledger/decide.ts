@@ -149,12 +149,14 @@ function adjust(ledger: Ledger, operation: Adjust): AppliedOutcome | Deferred {
   return { is: 'applied', replayed: false };
 }
 
-/** Whatever state the row is in: units that are in the wrong place are brought to the right one. */
-function send(ledger: Ledger, { sku_id, transfer_id, amount, from, to }: Send): AppliedOutcome | Deferred {
+/** Not off a row that is another layout's by now, least of all off the only one that is left. */
+function send(ledger: Ledger, { sku_id, transfer_id, amount, from, to, epoch }: Send): AppliedOutcome | Deferred {
   const transfer = { sku_id, transfer_id, amount, from, to };
   if (ledger.hasTransfer('out', transfer)) return { is: 'applied', replayed: true };
   const shelf = shelfOf(ledger, { sku_id, sub_row: from.sub_row });
+  if (epoch !== null && !shelf.isAt(epoch)) return { is: 'moved', sku_ids: [sku_id] };
   if (!shelf.has(amount)) return shelf.isChanged ? DEFERRED : refused('insufficient_stock');
+  if (epoch !== null) shelf.fence(epoch);
   shelf.writeOff(amount);
   ledger.addTransfer('out', transfer);
   return { is: 'applied', replayed: false };

@@ -5,7 +5,7 @@ import type { ReadFailure } from '../../core/outcome.ts';
 import type { Connection } from '../connection.ts';
 import { hadNoEffect, reasonOf } from '../failures.ts';
 import type { Shard } from '../shard.ts';
-import { freeLease, openAsSingle, readLayout, replaceLayout, takeLease, takeOverLayout } from '../sql/layouts.ts';
+import { freeLease, openAsSingle, readLayout, replaceLayout, takeLease, takeOverLayout, touchLayout } from '../sql/layouts.ts';
 import { transact } from '../transaction.ts';
 import type { Transaction } from '../transaction.ts';
 import { runOn } from './runOn.ts';
@@ -32,10 +32,10 @@ export class LayoutStore implements Layouts {
     return orUnsure(async () => ((await this.#run(owner, deadlineMs, (one) => replaceLayout(one, was, is))) ? 'applied' : 'changed'));
   }
 
-  async replaceBySingle(owner: ShardIndex, was: Layout, is: Layout, deadlineMs: DeadlineMs): Promise<Replaced> {
+  async replaceBySingle(owner: ShardIndex, was: Layout, is: Layout, version: number, deadlineMs: DeadlineMs): Promise<Replaced> {
     return orUnsure(async () => {
       const replaced = await transact(this.#shard(owner).pool, deadlineMs, async (transaction) => {
-        const value = (await replaceLayout(transaction, was, is)) && (await openAsSingle(transaction, was));
+        const value = (await replaceLayout(transaction, was, is)) && (await openAsSingle(transaction, was, version));
         return { keep: value, value };
       });
       return replaced ? 'applied' : 'changed';
@@ -44,6 +44,10 @@ export class LayoutStore implements Layouts {
 
   takeOver(owner: ShardIndex, sku_id: string, staleMs: number, deadlineMs: DeadlineMs): Promise<boolean> {
     return orFalse(() => this.#run(owner, deadlineMs, (one) => takeOverLayout(one, sku_id, staleMs)));
+  }
+
+  touch(owner: ShardIndex, layout: Layout, deadlineMs: DeadlineMs): Promise<boolean> {
+    return orFalse(() => this.#run(owner, deadlineMs, (one) => touchLayout(one, layout)));
   }
 
   takeLease(owner: ShardIndex, sku_id: string, token: string, leaseMs: number, deadlineMs: DeadlineMs): Promise<boolean> {

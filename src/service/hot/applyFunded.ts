@@ -3,11 +3,11 @@ import type { DeadlineMs, RowRef, ShardIndex, Transfer } from '../../core/nouns.
 import { namesRow } from '../../core/operation.ts';
 import type { Adjust, Deduct, HoldLines } from '../../core/operation.ts';
 import { refused, refusedLines } from '../../core/outcome.ts';
-import type { NotDone, OutcomeOf, Pending, Refused, RefusedLine } from '../../core/outcome.ts';
+import type { Moved, NotDone, OutcomeOf, Pending, Refused, RefusedLine } from '../../core/outcome.ts';
 import { applyOperation } from '../applyOperation.ts';
 import type { Parts } from '../parts.ts';
 import { collectWhole } from './collect.ts';
-import type { Gathered, Wish } from './gatherer.ts';
+import type { Gathered, Wish } from './ask.ts';
 import { receiveAll } from './transfers.ts';
 
 /** For what goes on behind the answer. */
@@ -89,7 +89,8 @@ class Funding {
   async #lookOnly(refusal: Refused): Promise<Refused | NotDone> {
     const lines: RefusedLine[] = [];
     for (const line of refusal.lines) {
-      const layout = line.code === 'insufficient_stock' ? this.#parts.hot.layouts.known(line.sku_id) : null;
+      const isOneOfMany = this.#operation.kind !== 'adjust' && this.#operation.lines.some((own) => own.row !== undefined && flowKeyText(own) === flowKeyText(line));
+      const layout = line.code === 'insufficient_stock' && isOneOfMany ? this.#parts.hot.layouts.known(line.sku_id) : null;
       const state = layout === null ? null : await collectWhole(this.#parts.hot, layout, this.#deadlineMs);
       if (state === null) lines.push(line);
       else if (state.fault !== null) return { is: 'not_done', reason: state.fault };
@@ -98,7 +99,9 @@ class Funding {
     return refusedLines(lines);
   }
 
-  #failureOf(refusal: Refused, wishes: readonly Wish[], gathered: readonly Gathered[]): Refused | Pending | NotDone | null {
+  #failureOf(refusal: Refused, wishes: readonly Wish[], gathered: readonly Gathered[]): Refused | Pending | NotDone | Moved | null {
+    const moved = gathered.find((each): each is Moved => each.is === 'moved');
+    if (moved !== undefined) return moved;
     const failed = gathered.find((each): each is NotDone => each.is === 'not_done');
     if (failed !== undefined) return failed;
     const short = new Map<string, number>();

@@ -1,8 +1,10 @@
 import type { Layout } from '../../core/layout.ts';
 import { planMoves } from '../../core/moves.ts';
-import type { DeadlineMs, FoundHold, RowPlace, ShardIndex, Transfer } from '../../core/nouns.ts';
+import type { DeadlineMs, RowPlace, ShardIndex } from '../../core/nouns.ts';
 import type { NotDone } from '../../core/outcome.ts';
 import { pause } from '../freeHolds.ts';
+import { Ask } from './ask.ts';
+import type { Gathered, Wish } from './ask.ts';
 import { collect, isCurrent, isHomeIn, isSteady } from './collect.ts';
 import type { Collected } from './collect.ts';
 import type { LayoutCache } from './layoutCache.ts';
@@ -10,34 +12,6 @@ import { receiveAll, sendAll } from './transfers.ts';
 import type { Sent, TransferParts } from './transfers.ts';
 import { Turn } from './turn.ts';
 import type { TurnParts } from './turn.ts';
-
-/** Units that left their rows for somebody, and come in together with what he takes. */
-export interface Fetched {
-  readonly is: 'fetched';
-  readonly credits: readonly Transfer[];
-}
-
-/** All rows together had not so many at one moment. */
-export interface Short {
-  readonly is: 'short';
-  readonly leaved_amount: number;
-}
-
-/** What carts hold would be needed. */
-export interface HeldBack {
-  readonly is: 'pending';
-  readonly holds: readonly FoundHold[];
-}
-
-export type Gathered = Fetched | Short | HeldBack | NotDone;
-
-export interface Wish {
-  readonly sku_id: string;
-  readonly to: RowPlace;
-  readonly units: number;
-  /** Whether units that are held may yet be had. */
-  readonly waitsForHolds: boolean;
-}
 
 export interface GatherParts extends TransferParts, TurnParts {
   readonly layouts: LayoutCache;
@@ -47,15 +21,10 @@ const PAUSE_MS = 3;
 /** What is on its way for so long belongs to somebody who does not bring it. */
 const LEFT_MS = 400;
 const TRY_AGAIN_MS = 1_000;
-const BRING_MS = 600;
+const BRING_MS = 50;
+const NOWHERE: RowPlace = { shard: 0, sub_row: 0 };
 /** For a lone reading or writing; a shard that takes longer is not waited for. */
 const STEP_MS = 1_000;
-
-interface Ask extends Wish {
-  readonly deadlineMs: DeadlineMs;
-  credits: readonly Transfer[];
-  resolve(gathered: Gathered): void;
-}
 
 /**
  * Brings units of a split SKU to where they are wanted. One gateway at a time does so for a SKU, and in it one round at a time
@@ -78,19 +47,20 @@ export class Gatherer {
 
   /** Fetches units for somebody who found too few in his row. What was fetched is to be used, or put back by `receiveAll`. */
   gather(wish: Wish, deadlineMs: DeadlineMs): Promise<Gathered> {
-    return new Promise((resolve) => this.#add({ ...wish, deadlineMs, credits: [], resolve }));
+    return new Promise((resolve) => this.#add(new Ask(wish, deadlineMs, resolve)));
   }
 
   /** Empties closed rows and fills up those that run low; nothing is waited for longer than the deadline. */
   async level(sku_id: string, deadlineMs: DeadlineMs): Promise<void> {
-    await new Promise<Gathered>((resolve) => this.#add({ sku_id, to: { shard: 0, sub_row: 0 }, units: 0, waitsForHolds: false, deadlineMs, credits: [], resolve }));
+    await this.gather({ sku_id, to: NOWHERE, units: 0, waitsForHolds: false }, deadlineMs);
   }
 
   #add(ask: Ask): void {
-    const waiting = this.#asks.get(ask.sku_id);
-    if (waiting === undefined) this.#asks.set(ask.sku_id, [ask]);
+    const { sku_id } = ask.wish;
+    const waiting = this.#asks.get(sku_id);
+    if (waiting === undefined) this.#asks.set(sku_id, [ask]);
     else waiting.push(ask);
-    if (!this.#running.has(ask.sku_id)) this.#running.set(ask.sku_id, this.#run(ask.sku_id));
+    if (!this.#running.has(sku_id)) this.#running.set(sku_id, this.#run(sku_id));
   }
 
   async #run(sku_id: string): Promise<void> {
@@ -101,8 +71,7 @@ export class Gatherer {
       for (let asks = this.#take(sku_id); asks.length > 0; asks = this.#take(sku_id)) {
         const again = await this.#round(sku_id, asks, turn).catch((error: unknown) => {
           this.#onFault(error);
-          for (const ask of asks) void this.#fail(ask, 'what was wanted could not be brought');
-          return [];
+          return this.#fail(asks, 'what was wanted could not be brought');
         });
         if (again.length > 0) {
           this.#asks.set(sku_id, [...again, ...(this.#asks.get(sku_id) ?? [])]);
@@ -115,30 +84,33 @@ export class Gatherer {
     }
   }
 
+  /** Those who wait; what was fetched for one who does not any more is put back. */
   #take(sku_id: string): Ask[] {
     const asks = this.#asks.get(sku_id) ?? [];
     this.#asks.delete(sku_id);
-    const nowMs = performance.now();
-    for (const ask of asks) if (ask.deadlineMs <= nowMs) void this.#fail(ask, 'what was wanted could not be brought in time');
-    return asks.filter(({ deadlineMs }) => deadlineMs > nowMs);
+    for (const ask of asks) if (ask.isOver) this.#putBack(ask);
+    return asks.filter(({ isOver }) => !isOver);
   }
 
   /** @returns who is to be served in the next round */
   async #round(sku_id: string, asks: readonly Ask[], turn: Turn): Promise<Ask[]> {
-    const untilMs = Math.min(performance.now() + STEP_MS, Math.max(...asks.map(({ deadlineMs }) => deadlineMs)));
-    const loaded = await this.#layoutOf(sku_id, untilMs);
-    if (loaded === null || 'reason' in loaded) {
-      for (const ask of asks) void this.#fail(ask, loaded?.reason ?? 'the SKU is not split');
-      return [];
-    }
-    const glanced = turn.isTaken ? null : await this.#glance(loaded, asks, untilMs);
+    const loaded = await this.#layoutOf(sku_id, stepOf(asks));
+    if (loaded === null || 'reason' in loaded) return this.#fail(asks, loaded?.reason ?? 'the SKU is not split');
+    const glanced = turn.isTaken ? null : await this.#glance(loaded, asks, stepOf(asks));
     if (glanced !== null) return glanced;
-    if (!(await turn.take(untilMs))) return [...asks];
-    let state = await this.#collect(loaded, untilMs);
-    if (await this.#bringIn(asks, state)) state = await this.#collect(loaded, untilMs);
-    const feasible = asks.filter((ask) => lackOf(ask) <= state.leaved);
-    const again = await this.#refuse(loaded, asks.filter((ask) => lackOf(ask) > state.leaved), state, untilMs);
-    return [...(await this.#serve(loaded, feasible, state, untilMs)), ...again];
+    if (!(await turn.take(stepOf(asks)))) return [...asks];
+    let state = await this.#collect(loaded, stepOf(asks));
+    if (await this.#bringIn(asks, state)) state = await this.#collect(loaded, stepOf(asks));
+    if (state.fault === null && !isCurrent(loaded, state)) return this.#askAnew(sku_id, asks);
+    const again = await this.#refuse(loaded, asks.filter(({ lack }) => lack > state.leaved), state, stepOf(asks));
+    return [...(await this.#serve(loaded, asks.filter(({ lack }) => lack <= state.leaved), state, stepOf(asks))), ...again];
+  }
+
+  /** Another layout has taken the place of the one that was thought of: who wants units looks where his row is now. */
+  async #askAnew(sku_id: string, asks: readonly Ask[]): Promise<Ask[]> {
+    await this.#parts.layouts.loadUsable(sku_id, stepOf(asks));
+    for (const ask of asks) if (ask.wish.units > 0) this.#end(ask, { is: 'moved', sku_ids: [sku_id] });
+    return asks.filter(({ wish }) => wish.units === 0);
   }
 
   /** Where there is nothing to fetch and nothing to wait for, it is said without a turn. @returns who is to be asked again; null: it needs one */
@@ -146,13 +118,13 @@ export class Gatherer {
     const state = await this.#collect(layout, untilMs);
     if (state.transfers.length > 0) return null;
     if (state.leaved + state.held === 0 && asks.every(({ credits }) => credits.length === 0)) return this.#refuse(layout, asks, state, untilMs);
-    const isIdle = asks.every(({ units }) => units === 0) && planMoves(state.rows, [], isHomeIn(layout)).moves.length === 0;
+    const isIdle = asks.every(({ wish }) => wish.units === 0) && planMoves(state.rows, [], isHomeIn(layout)).moves.length === 0;
     if (!isIdle) return null;
-    for (const ask of asks) ask.resolve({ is: 'fetched', credits: [] });
+    for (const ask of asks) ask.tell({ is: 'fetched', credits: [] });
     return [];
   }
 
-  /** Brings in what somebody left; a shard that is away is not tried again for a while. @returns whether there was something */
+  /** Brings in what somebody left; a shard that is away is not waited for, and not tried again for a while. @returns whether there was something */
   async #bringIn(asks: readonly Ask[], { transfers }: Collected): Promise<boolean> {
     const nowMs = performance.now();
     for (const [transfer_id, untilMs] of this.#tried) if (untilMs <= nowMs) this.#tried.delete(transfer_id);
@@ -162,7 +134,7 @@ export class Gatherer {
     for (const transfer_id of ids) this.#tried.set(transfer_id, nowMs + TRY_AGAIN_MS);
     // What was fetched for somebody who took so long is at home then, and anybody's.
     for (const ask of asks) ask.credits = ask.credits.filter(({ transfer_id }) => !ids.has(transfer_id));
-    await receiveAll(this.#parts, due, nowMs + BRING_MS);
+    await Promise.race([receiveAll(this.#parts, due, nowMs + STEP_MS), pause(BRING_MS)]);
     return true;
   }
 
@@ -179,12 +151,12 @@ export class Gatherer {
 
   /** Takes units off their rows for those who can be served, and to fill up rows that run low. @returns those who must be asked for again */
   async #serve(layout: Layout, asks: readonly Ask[], state: Collected, untilMs: DeadlineMs): Promise<Ask[]> {
-    const wants = asks.map((ask) => ({ to: ask.to, units: lackOf(ask) }));
+    const wants = asks.map(({ wish, lack }) => ({ to: wish.to, units: lack }));
     const { moves, unserved } = planMoves(state.rows, wants, isHomeIn(layout));
     const sent = await sendAll(this.#parts, layout.sku_id, moves, untilMs);
     const ahead = sent.flatMap(({ move, transfer }) => (move.want === null && transfer !== null ? [transfer] : []));
-    const handOver = (isMeant: (ask: Ask) => boolean): Ask[] =>
-      asks.filter((ask, want) => isMeant(ask) && (unserved.includes(want) || !this.#hand(ask, sent.filter(({ move }) => move.want === want))));
+    const handOver = (isMeant: (wish: Wish) => boolean): Ask[] =>
+      asks.filter((ask, want) => isMeant(ask.wish) && (unserved.includes(want) || !this.#hand(ask, sent.filter(({ move }) => move.want === want))));
     const again = handOver(({ units }) => units > 0);
     if (ahead.length > 0) await receiveAll(this.#parts, ahead, untilMs);
     // Who wants nothing for himself waits for what was brought ahead.
@@ -194,67 +166,70 @@ export class Gatherer {
   /** Hands somebody what left for him. @returns false when it is not all yet */
   #hand(ask: Ask, sent: readonly Sent[]): boolean {
     ask.credits = [...ask.credits, ...sent.flatMap(({ transfer }) => transfer ?? [])];
-    if (lackOf(ask) > 0) {
+    if (ask.lack > 0) {
       if (sent.every(({ transfer, isShort }) => transfer !== null || isShort)) return false;
-      void this.#fail(ask, 'a row that has units could not be reached');
-      return true;
-    }
-    ask.resolve({ is: 'fetched', credits: ask.credits });
+      this.#end(ask, { is: 'not_done', reason: 'a row that has units could not be reached' });
+    } else if (ask.isOver) this.#putBack(ask);
+    else ask.tell({ is: 'fetched', credits: ask.credits });
     return true;
   }
 
   /** Tells those who want more than there is, when it is sure. @returns those of whom it is not */
   async #refuse(layout: Layout, asks: readonly Ask[], state: Collected, untilMs: DeadlineMs): Promise<Ask[]> {
     if (asks.length === 0) return [];
-    if (state.fault === null && !isCurrent(layout, state)) {
-      await this.#parts.layouts.loadUsable(layout.sku_id, untilMs);
-      return [...asks];
-    }
-    const again: Ask[] = [];
+    if (state.fault === null && !isCurrent(layout, state)) return this.#askAnew(layout.sku_id, asks);
     const sure: Ask[] = [];
     for (const ask of asks) {
-      if (state.fault !== null) void this.#fail(ask, `a row of the SKU could not be read: ${state.fault}`);
-      else if (ask.waitsForHolds && state.held > 0 && lackOf(ask) <= state.leaved + state.held) void this.#tellHolds(ask, state, untilMs);
+      if (state.fault !== null) this.#end(ask, { is: 'not_done', reason: `a row of the SKU could not be read: ${state.fault}` });
+      else if (ask.wish.waitsForHolds && state.held > 0 && ask.lack <= state.leaved + state.held) void this.#tellHolds(ask, state, untilMs);
       else sure.push(ask);
     }
-    if (sure.length === 0) return again;
+    if (sure.length === 0) return [];
     const isSure = state.transfers.length === 0 && isSteady(state, await this.#collect(layout, untilMs));
-    for (const ask of sure) {
+    return sure.filter((ask) => {
       // What was fetched for him is on its way and counted nowhere.
-      if (!isSure || ask.credits.length > 0) {
-        await this.#putBack(ask);
-        again.push(ask);
-      } else ask.resolve({ is: 'short', leaved_amount: state.leaved });
-    }
-    return again;
+      if (isSure && ask.credits.length === 0) {
+        ask.tell({ is: 'short', leaved_amount: state.leaved });
+        return false;
+      }
+      this.#putBack(ask);
+      return true;
+    });
   }
 
   async #tellHolds(ask: Ask, state: Collected, untilMs: DeadlineMs): Promise<void> {
     const shards = new Set<ShardIndex>(state.rows.filter(({ held_amount }) => held_amount > 0).map(({ shard }) => shard));
-    await this.#putBack(ask);
+    this.#putBack(ask);
     try {
-      const holds = (await Promise.all([...shards].map((shard) => this.#parts.rows.readHolds(shard, ask.sku_id, untilMs)))).flat();
-      if (holds.length > 0) ask.resolve({ is: 'pending', holds });
+      const holds = (await Promise.all([...shards].map((shard) => this.#parts.rows.readHolds(shard, ask.wish.sku_id, untilMs)))).flat();
+      if (holds.length > 0) ask.tell({ is: 'pending', holds });
       // They went between two looks.
-      else this.#add(ask);
+      else if (!ask.isOver) this.#add(ask);
     } catch {
-      void this.#fail(ask, 'holds could not be read');
+      ask.tell({ is: 'not_done', reason: 'holds could not be read' });
     }
   }
 
-  async #fail(ask: Ask, reason: string): Promise<void> {
-    ask.resolve({ is: 'not_done', reason });
-    await this.#putBack(ask);
+  /** @returns nobody */
+  #fail(asks: readonly Ask[], reason: string): Ask[] {
+    for (const ask of asks) this.#end(ask, { is: 'not_done', reason });
+    return [];
   }
 
-  async #putBack(ask: Ask): Promise<void> {
+  #end(ask: Ask, gathered: Gathered): void {
+    ask.tell(gathered);
+    this.#putBack(ask);
+  }
+
+  /** Behind everybody's back: a shard that is away holds up nobody. */
+  #putBack(ask: Ask): void {
     const { credits } = ask;
     ask.credits = [];
-    if (credits.length > 0) await receiveAll(this.#parts, credits, performance.now() + STEP_MS).catch(this.#onFault);
+    if (credits.length > 0) void receiveAll(this.#parts, credits, performance.now() + STEP_MS);
   }
 }
 
-/** What is still to be fetched. */
-function lackOf({ units, credits }: Ask): number {
-  return units - credits.reduce((sum, { amount }) => sum + amount, 0);
+/** Until when one step of a round may take, for the one who waits longest. */
+function stepOf(asks: readonly Ask[]): DeadlineMs {
+  return Math.min(performance.now() + STEP_MS, Math.max(...asks.map(({ deadlineMs }) => deadlineMs)));
 }

@@ -103,20 +103,26 @@ export class Keeper {
 
   async #point(layout: Layout): Promise<Layout | null> {
     if (!(await pointIds(this.#parts, layout))) return null;
-    return this.#put(layout, forgetEarlier(layout), 'replace');
+    return this.#put(layout, forgetEarlier(layout));
   }
 
   /** One row that has everything becomes an ordinary one. */
   async #merge(layout: Layout): Promise<void> {
     const state = await collect(this.#parts.rows, layout, performance.now() + LEVEL_MS);
     const isOther = ({ shard, sub_row }: { shard: ShardIndex; sub_row: number }): boolean => shard !== layout.places[0] || sub_row !== 0;
+    const only = state.rows.find((row) => !isOther(row));
     const isDrained = state.rows.every((row) => !isOther(row) || row.leaved_amount + row.held_amount === 0);
-    if (state.fault === null && isDrained && state.transfers.length === 0) await this.#put(layout, mergeAll(layout), 'replaceBySingle');
+    if (only === undefined || state.fault !== null || !isDrained || state.transfers.length > 0) return;
+    const { store, routing, layouts } = this.#parts;
+    const single = mergeAll(layout);
+    // As it was seen: units that leave it meanwhile would be missed by who asks no other row.
+    const replaced = await store.replaceBySingle(routing.map.shardOf(layout.sku_id), layout, single, only.version, performance.now() + LEVEL_MS);
+    if (replaced === 'applied') layouts.note(single);
   }
 
-  async #put(was: Layout, is: Layout, how: 'replace' | 'replaceBySingle'): Promise<Layout | null> {
+  async #put(was: Layout, is: Layout): Promise<Layout | null> {
     const { store, routing, layouts } = this.#parts;
-    const replaced = await store[how](routing.map.shardOf(was.sku_id), was, is, performance.now() + LEVEL_MS);
+    const replaced = await store.replace(routing.map.shardOf(was.sku_id), was, is, performance.now() + LEVEL_MS);
     if (replaced !== 'applied') return null;
     layouts.note(is);
     return is;

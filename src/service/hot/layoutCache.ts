@@ -35,14 +35,17 @@ export class LayoutCache {
 
   /** The layout of a SKU that is split, as it was last heard of. */
   known(sku_id: string): Layout | null {
-    if (this.#known.size === 0) return null;
-    const layout = this.#known.get(sku_id);
-    if (layout === undefined) return null;
-    this.#used.add(sku_id);
+    return this.#known.size === 0 ? null : (this.#known.get(sku_id) ?? null);
+  }
+
+  /** The same, for a customer: as long as there are some, its rows are looked after. */
+  forUse(sku_id: string): Layout | null {
+    const layout = this.known(sku_id);
+    if (layout !== null) this.#used.add(sku_id);
     return layout;
   }
 
-  /** SKUs that somebody asked for since this was last called. */
+  /** SKUs that customers asked for since this was last called. */
   takeUsed(): readonly string[] {
     const used = [...this.#used];
     this.#used.clear();

@@ -94,7 +94,7 @@ export class Placing<L extends FlowKey> {
 
 /** Where a line is at home, as far as this gateway knows. */
 export function placeByLayout<L extends FlowKey>({ hot, routing }: PlacingParts, line: L): At<L> {
-  const layout = hot.layouts.known(line.sku_id);
+  const layout = hot.layouts.forUse(line.sku_id);
   if (layout === null) return { ...line, shard: routing.map.shardOf(line.sku_id) };
   const { shard, sub_row } = homeOf(layout.places, line.order_detail_id);
   return { ...line, shard, row: { sub_row, epoch: layout.epoch } };
@@ -133,7 +133,7 @@ export function onFirstRow<T extends { readonly is: string }>(
   work: (shard: ShardIndex, placed: Placed) => Promise<T | Misplaced>,
 ): Promise<T | NotDone> {
   return untilPlaced(new Placing(parts, []), deadlineMs, () => {
-    const layout = parts.hot.layouts.known(sku_id);
+    const layout = parts.hot.layouts.forUse(sku_id);
     return work(parts.routing.map.shardOf(sku_id), layout === null ? {} : { row: { sub_row: 0, epoch: layout.epoch } });
   });
 }

@@ -30,8 +30,8 @@ export async function pointIds(parts: PointParts, layout: Layout): Promise<boole
       await pointPage(parts, layout, shard, page.ids);
       if (page.pending.some((id) => homeOf(layout.places, id).shard !== shard)) isWhole = false;
       after = page.next;
-      // So that nobody takes it over as left.
-      await parts.store.takeOver(parts.routing.map.shardOf(layout.sku_id), layout.sku_id, 0, performance.now() + PAGE_MS);
+      // So that nobody takes it over as left; where it is laid out anew, this is for nothing.
+      if (!(await parts.store.touch(parts.routing.map.shardOf(layout.sku_id), layout, performance.now() + PAGE_MS))) return false;
     }
   }
   return isWhole;

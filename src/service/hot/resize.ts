@@ -43,7 +43,8 @@ export async function resizeSku(parts: ResizeParts, sku_id: string, sub_row_coun
     const loaded = await parts.layouts.load(sku_id, deadlineMs);
     if (loaded.is === 'not_done') return isUnsure || begun > 0 ? { is: 'unknown', reason: loaded.reason } : loaded;
     const owner = parts.routing.map.shardOf(sku_id);
-    if (loaded.layout === null && (await isUnknown(parts, owner, sku_id, deadlineMs))) return refused('unknown_sku');
+    const failure = loaded.layout === null ? await findMissing(parts, owner, sku_id, deadlineMs) : null;
+    if (failure !== null) return failure;
     const layout = loaded.layout ?? unsplit(sku_id, owner);
     const places = placesFor(owner, sub_row_count, parts.servers);
     if (layout.state === 'closing' || layout.state === 'opening') {
@@ -54,8 +55,8 @@ export async function resizeSku(parts: ResizeParts, sku_id: string, sub_row_coun
     if (isAlike(layout.places, places)) return { is: 'resized', layout, replayed: !isUnsure && begun === 0 };
     if (begun >= TRIES_MAX) return { is: 'not_done', reason: 'not all rows could be closed, or somebody laid the SKU out otherwise' };
     if (begun > 0) await pause(PAUSE_MS * 4 ** begun);
-    const failure = await prepare(parts, layout, places, deadlineMs);
-    if (failure !== null) return isUnsure || begun > 0 ? { is: 'unknown', reason: failure.reason } : failure;
+    const unprepared = await prepare(parts, layout, places, deadlineMs);
+    if (unprepared !== null) return isUnsure || begun > 0 ? { is: 'unknown', reason: unprepared.reason } : unprepared;
     const next = beginResize(layout, places);
     const replaced = await put(parts, layout, next, deadlineMs);
     // Nothing is closed that the layout does not say: where nobody knows, it is looked at again.
@@ -68,9 +69,13 @@ export async function resizeSku(parts: ResizeParts, sku_id: string, sub_row_coun
   return isUnsure || begun > 0 ? { is: 'unknown', reason: 'the rows were not all open in time' } : { is: 'not_done', reason: 'somebody else was laying the SKU out' };
 }
 
-/** @returns false also where the shard cannot be asked: then nothing else can be done either */
-async function isUnknown({ rows }: ResizeParts, owner: ShardIndex, sku_id: string, deadlineMs: DeadlineMs): Promise<boolean> {
-  return (await rows.readSale(owner, sku_id, deadlineMs).catch(() => undefined)) === null;
+/** Rows are made of no SKU that is not there. */
+async function findMissing({ rows }: ResizeParts, owner: ShardIndex, sku_id: string, deadlineMs: DeadlineMs): Promise<Refused | NotDone | null> {
+  try {
+    return (await rows.readSale(owner, sku_id, deadlineMs)) === null ? refused('unknown_sku') : null;
+  } catch (error) {
+    return { is: 'not_done', reason: error instanceof Error ? error.message : String(error) };
+  }
 }
 
 /** Makes the rows that are to come, closed, so that nobody waits for that later. */

@@ -16,7 +16,7 @@ export interface Sent {
   readonly move: Move;
   /** Null: its units are where they were, or nobody knows whether they left; then a sweeper brings them. */
   readonly transfer: Transfer | null;
-  /** Whether the row had not so many. */
+  /** Whether the row had not so many, or is laid out otherwise by now. */
   readonly isShort: boolean;
 }
 
@@ -26,11 +26,12 @@ export async function sendAll({ engine, newId }: TransferParts, sku_id: string, 
   for (const move of moves) groups.set(move.from.shard, [...(groups.get(move.from.shard) ?? []), move]);
   const sent = [...groups].map(async ([shard, ofShard]) => {
     const transfers = ofShard.map(({ from, to, amount }): Transfer => ({ sku_id, transfer_id: newId(), amount, from, to }));
-    const outcomes = await engine.apply(shard, transfers.map((transfer) => ({ kind: 'send', ...transfer }) as const), deadlineMs);
+    const sends = transfers.map((transfer, place) => ({ kind: 'send', ...transfer, epoch: ofShard[place]?.epoch ?? null }) as const);
+    const outcomes = await engine.apply(shard, sends, deadlineMs);
     return ofShard.map((move, place): Sent => {
       const outcome = outcomes[place];
       const transfer = outcome?.is === 'applied' ? (transfers[place] ?? null) : null;
-      return { move, transfer, isShort: outcome?.is === 'refused' };
+      return { move, transfer, isShort: outcome?.is === 'refused' || outcome?.is === 'moved' };
     });
   });
   return (await Promise.all(sent)).flat();

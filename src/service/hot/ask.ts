@@ -1,0 +1,69 @@
+import type { DeadlineMs, FoundHold, RowPlace, Transfer } from '../../core/nouns.ts';
+import type { Moved, NotDone } from '../../core/outcome.ts';
+
+/** Units that left their rows for somebody, and come in together with what he takes. */
+export interface Fetched {
+  readonly is: 'fetched';
+  readonly credits: readonly Transfer[];
+}
+
+/** All rows together had not so many at one moment. */
+export interface Short {
+  readonly is: 'short';
+  readonly leaved_amount: number;
+}
+
+/** What carts hold would be needed. */
+export interface HeldBack {
+  readonly is: 'pending';
+  readonly holds: readonly FoundHold[];
+}
+
+/** `moved`: the row that they were wanted in is none of the SKU's any more. */
+export type Gathered = Fetched | Short | HeldBack | Moved | NotDone;
+
+/** Units that are wanted in a row. */
+export interface Wish {
+  readonly sku_id: string;
+  readonly to: RowPlace;
+  /** None: that rows are filled up and emptied, and no more. */
+  readonly units: number;
+  /** Whether units that are held may yet be had. */
+  readonly waitsForHolds: boolean;
+}
+
+/** A wish until it is answered, at its deadline at the latest. */
+export class Ask {
+  readonly wish: Wish;
+  readonly deadlineMs: DeadlineMs;
+  /** What left its row for it so far. */
+  credits: readonly Transfer[] = [];
+  readonly #resolve: (gathered: Gathered) => void;
+  readonly #timer: NodeJS.Timeout;
+  #isOver = false;
+
+  constructor(wish: Wish, deadlineMs: DeadlineMs, resolve: (gathered: Gathered) => void) {
+    this.wish = wish;
+    this.deadlineMs = deadlineMs;
+    this.#resolve = resolve;
+    this.#timer = setTimeout(() => this.tell({ is: 'not_done', reason: 'what was wanted could not be brought in time' }), Math.max(0, deadlineMs - performance.now()));
+  }
+
+  /** Whether it has been answered: what is fetched for it now is nobody's. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** What is still to be fetched. */
+  get lack(): number {
+    return this.wish.units - this.credits.reduce((sum, { amount }) => sum + amount, 0);
+  }
+
+  /** The first answer counts. */
+  tell(gathered: Gathered): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    clearTimeout(this.#timer);
+    this.#resolve(gathered);
+  }
+}
