@@ -1,3 +1,4 @@
+import { homeOf } from '../core/layout.ts';
 import type { DeadlineMs, Line, ShardIndex } from '../core/nouns.ts';
 import type { PlacedLine } from '../core/operation.ts';
 import type { DeductOutcome, Misplaced, Pending } from '../core/outcome.ts';
@@ -5,7 +6,7 @@ import { applyOperation } from './applyOperation.ts';
 import type { Routed } from './applyOperation.ts';
 import { pastHolds } from './freeHolds.ts';
 import { applyFunded } from './hot/applyFunded.ts';
-import { byShard, isMisplaced, onHomes, placeByLayout } from './hot/placing.ts';
+import { byShard, isMisplaced, onHomes } from './hot/placing.ts';
 import type { At } from './hot/placing.ts';
 import type { Parts } from './parts.ts';
 import { sellCart } from './sellCart.ts';
@@ -48,9 +49,13 @@ interface OnlyPlace {
 function onlyPlace(parts: Parts, lines: readonly Line[]): OnlyPlace | null {
   const { layouts } = parts.hot;
   const [first] = lines;
-  if (lines.length === 1 && first !== undefined && layouts.known(first.sku_id)?.earlier.length === 0) {
-    const { shard, ...line } = placeByLayout(parts, first);
-    return { shard, lines: [line], isSplit: true };
+  if (lines.length === 1 && first !== undefined) {
+    const layout = layouts.forUse(first.sku_id);
+    if (layout?.earlier.length === 0) {
+      const { sku_id, order_detail_id, quantity } = first;
+      const { shard, sub_row } = homeOf(layout.places, order_detail_id);
+      return { shard, lines: [{ sku_id, order_detail_id, quantity, row: { sub_row, epoch: layout.epoch } }], isSplit: true };
+    }
   }
   let only: ShardIndex | null = null;
   for (const { sku_id } of lines) {
@@ -94,8 +99,9 @@ async function deductWithPatience(parts: Parts, order: Order, deadlineMs: Deadli
 
 /** Units of a split SKU may have come from any shard that it lies on, and must not be left there twice. */
 function isDurable({ hot, shards }: Parts, { lines }: Order, asked: readonly ShardIndex[]): boolean {
-  const others = lines.flatMap(({ sku_id }) => hot.layouts.known(sku_id)?.shards ?? []);
-  return [...asked, ...others].every((shard) => shards.isDurable(shard));
+  for (const shard of asked) if (!shards.isDurable(shard)) return false;
+  for (const { sku_id } of lines) for (const shard of hot.layouts.known(sku_id)?.shards ?? []) if (!shards.isDurable(shard)) return false;
+  return true;
 }
 
 function applyAlone(parts: Parts, { order_id }: Order, [shard, lines]: readonly [ShardIndex, readonly At<Line>[]], deadlineMs: DeadlineMs): Promise<DeductOutcome> {

@@ -18,7 +18,7 @@ export const SLOW_COMMITS: Setting = {
 const CONNECTIONS_PER_SUB_ROW = 32;
 
 /** So many times as long as other runs: the first moments, in which all connections are opened, take more of a run the more there are. */
-export const RUN_LENGTH = 3;
+export const RUN_LENGTH = 6;
 
 export function connectionsFor(sub_rows: number): number {
   return sub_rows * CONNECTIONS_PER_SUB_ROW;
