@@ -72,9 +72,12 @@ export interface Untidy {
   readonly sku_ids: readonly string[];
 }
 
+/** A shard did not do what was asked of its rows, or did not say so. */
+export class RowsAway extends Error {}
+
 /**
- * The rows of split SKUs, shard by shard. Everything here can be done again, and by several at once; what throws may have
- * happened or not.
+ * The rows of split SKUs, shard by shard. Everything here can be done again, and by several at once; what throws `RowsAway` may
+ * have happened or not.
  */
 export interface HotRows {
   readRows(shard: ShardIndex, sku_id: string, deadlineMs: DeadlineMs): Promise<FoundRows | NotDone>;

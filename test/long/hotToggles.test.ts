@@ -4,6 +4,7 @@ import { startGatewayProcess } from '../../scripts/support/gatewayProcess.ts';
 import type { GatewayProcess } from '../../scripts/support/gatewayProcess.ts';
 import { httpClient } from '../../scripts/support/httpClient.ts';
 import type { Answer, HttpClient } from '../../scripts/support/httpClient.ts';
+import { inParallel } from '../../scripts/support/inParallel.ts';
 import { eventually } from '../support/eventually.ts';
 import { fresh } from '../support/gateway.ts';
 import { hotRowsOf, layoutOf, rowsBalance, unitsAstray } from '../support/hotRows.ts';
@@ -101,7 +102,9 @@ describe('a SKU that is laid out again and again while it sells', () => {
     await freezing;
     isOver = true;
     await Promise.all(buyers);
-    for (const order of orders) while (order.sent < SENT_MIN || !order.sold) await send(order);
+    await inParallel(orders, CLIENTS, async (order) => {
+      while (order.sent < SENT_MIN || !order.sold) await send(order);
+    });
     console.log(`      ${orders.length} orders, each sent ${SENT_MIN} times or more; ${unansweredResizes} of ${TOGGLES} layouts put off; longest answer while no gateway stood still: ${Math.round(longestMs)} ms`);
     expect(faults).to.deep.equal([]);
     await eventually('all units are at home', 30_000, async () => {

@@ -1,3 +1,4 @@
+import { RowsAway } from '../../core/hotPorts.ts';
 import type { FoundRows, HotRows, IdPage, SaleState, StandingId, Untidy } from '../../core/hotPorts.ts';
 import type { DeadlineMs, FlowKey, FoundHold, ShardIndex, Transfer } from '../../core/nouns.ts';
 import type { NotDone } from '../../core/outcome.ts';
@@ -24,7 +25,7 @@ export class HotRowStore implements HotRows {
     try {
       return { is: 'found', ...(await this.#lend(shard, deadlineMs, (connection) => readHotRows(connection, shard, sku_id, deadlineMs))) };
     } catch (error) {
-      if (hadNoEffect(error)) return { is: 'not_done', reason: reasonOf(error) };
+      if (error instanceof RowsAway) return { is: 'not_done', reason: error.message };
       throw error;
     }
   }
@@ -77,9 +78,14 @@ export class HotRowStore implements HotRows {
     return { sku_ids: await this.#lend(shard, deadlineMs, (connection) => findUntidy(connection, max, STALE_MS, deadlineMs)) };
   }
 
-  #lend<T>(index: ShardIndex, deadlineMs: DeadlineMs, work: (connection: Connection) => Promise<T>): Promise<T> {
+  async #lend<T>(index: ShardIndex, deadlineMs: DeadlineMs, work: (connection: Connection) => Promise<T>): Promise<T> {
     const shard = this.#shards[index];
     if (shard === undefined) throw new RangeError(`there is no shard ${index}`);
-    return shard.pool.lend(deadlineMs, work);
+    try {
+      return await shard.pool.lend(deadlineMs, work);
+    } catch (error) {
+      if (hadNoEffect(error)) throw new RowsAway(reasonOf(error));
+      throw error;
+    }
   }
 }

@@ -1,3 +1,5 @@
+import { RowsAway } from '../../core/hotPorts.ts';
+import type { Untidy } from '../../core/hotPorts.ts';
 import { forgetEarlier, mergeAll } from '../../core/layout.ts';
 import type { Layout } from '../../core/layout.ts';
 import type { ShardIndex } from '../../core/nouns.ts';
@@ -35,9 +37,12 @@ export class Keeper {
   readonly #looked = new Set<string>();
   #timer: NodeJS.Timeout | null = null;
 
+  /** @param onFault told of what no code foresaw; a shard that is away is tried again by whoever sweeps next */
   constructor(parts: KeeperParts, onFault: (error: unknown) => void) {
     this.#parts = parts;
-    this.#onFault = onFault;
+    this.#onFault = (error) => {
+      if (!(error instanceof RowsAway)) onFault(error);
+    };
   }
 
   start(): void {
@@ -54,7 +59,7 @@ export class Keeper {
 
   /** Takes on what somebody left on a shard; it goes on behind the caller's back. */
   async sweep(shard: ShardIndex): Promise<void> {
-    const { sku_ids } = await this.#parts.rows.findUntidy(shard, UNTIDY_MAX, performance.now() + LEVEL_MS);
+    const { sku_ids } = await this.#findUntidy(shard);
     await Promise.all(
       sku_ids.map(async (sku_id) => {
         if (this.#tended.has(sku_id) || this.#tended.size >= TENDED_MAX) return;
@@ -62,6 +67,13 @@ export class Keeper {
         if (await this.#parts.store.takeOver(owner, sku_id, STALE_MS, performance.now() + LEVEL_MS)) void this.tend(sku_id);
       }),
     );
+  }
+
+  #findUntidy(shard: ShardIndex): Promise<Untidy> {
+    return this.#parts.rows.findUntidy(shard, UNTIDY_MAX, performance.now() + LEVEL_MS).catch((error: unknown) => {
+      this.#onFault(error);
+      return { sku_ids: [] };
+    });
   }
 
   /** Does all there is to do about a SKU, once at a time: who asks while it is being done has it done once more. */
