@@ -22,7 +22,7 @@ const TIMEOUT_MS = 900_000;
 const TRIES_MAX = 4;
 /** What a resize and what follows it pass; the rest of these ports is passed by buyers and by who looks for what is left. */
 const RESIZE = /^(layouts|hotRows|engine)\./;
-const OF_OTHERS = ['hotRows.findStanding', 'hotRows.readHolds', 'layouts.replaceBySingle', 'engine.apply', 'hotRows.findUntidy'];
+const OF_OTHERS = ['layouts.takeOver', 'hotRows.findStanding', 'hotRows.readHolds', 'layouts.replaceBySingle', 'engine.apply', 'hotRows.findUntidy'];
 /** The quick form strikes when a step is done and nobody knows it. */
 const MOMENTS_NOW = LONG ? MOMENTS : MOMENTS.slice(-1);
 /** From one row to several, from several to more, and back. */

@@ -1,7 +1,8 @@
 import type { DeadlineMs, RowPlace } from '../core/nouns.ts';
 import type { NotDone } from '../core/outcome.ts';
 import { pause } from './freeHolds.ts';
-import { collectWhole, isCurrent } from './hot/collect.ts';
+import { isCurrent } from './hot/collect.ts';
+import { readWholeStock } from './hot/wholeStock.ts';
 import type { Parts } from './parts.ts';
 
 /** What is left of a SKU, and where. */
@@ -36,7 +37,8 @@ async function readSplit({ hot }: Pick<Parts, 'hot'>, sku_id: string, deadlineMs
   if (loaded.is === 'not_done') return loaded;
   const { layout } = loaded;
   if (layout === null) return null;
-  const state = await collectWhole(hot, layout, deadlineMs);
+  const state = await readWholeStock(hot, layout, deadlineMs);
+  if ('is' in state) return state;
   // Laid out otherwise meanwhile.
   if (state.fault === null && !isCurrent(layout, state) && performance.now() < deadlineMs) {
     await pause(PAUSE_MS);

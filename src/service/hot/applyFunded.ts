@@ -6,9 +6,9 @@ import { refused, refusedLines } from '../../core/outcome.ts';
 import type { Moved, NotDone, OutcomeOf, Pending, Refused, RefusedLine } from '../../core/outcome.ts';
 import { applyOperation } from '../applyOperation.ts';
 import type { Parts } from '../parts.ts';
-import { collectWhole } from './collect.ts';
 import type { Gathered, Wish } from './ask.ts';
 import { receiveAll } from './transfers.ts';
+import { readWholeStock } from './wholeStock.ts';
 
 /** For what goes on behind the answer. */
 const AFTER_MS = 2_000;
@@ -91,8 +91,9 @@ class Funding {
     for (const line of refusal.lines) {
       const isOneOfMany = this.#operation.kind !== 'adjust' && this.#operation.lines.some((own) => own.row !== undefined && flowKeyText(own) === flowKeyText(line));
       const layout = line.code === 'insufficient_stock' && isOneOfMany ? this.#parts.hot.layouts.known(line.sku_id) : null;
-      const state = layout === null ? null : await collectWhole(this.#parts.hot, layout, this.#deadlineMs);
+      const state = layout === null ? null : await readWholeStock(this.#parts.hot, layout, this.#deadlineMs);
       if (state === null) lines.push(line);
+      else if ('is' in state) return state;
       else if (state.fault !== null) return { is: 'not_done', reason: state.fault };
       else if (line.quantity > state.leaved) lines.push({ ...line, leaved_amount: state.leaved });
     }

@@ -1,5 +1,6 @@
 import type { DeadlineMs, FoundHold, RowPlace, Transfer } from '../../core/nouns.ts';
 import type { Moved, NotDone } from '../../core/outcome.ts';
+import type { Collected } from './collect.ts';
 
 /** Units that left their rows for somebody, and come in together with what he takes. */
 export interface Fetched {
@@ -19,8 +20,14 @@ export interface HeldBack {
   readonly holds: readonly FoundHold[];
 }
 
+/** All rows, with nothing on its way between them. */
+export interface Seen {
+  readonly is: 'seen';
+  readonly state: Collected;
+}
+
 /** `moved`: the row that they were wanted in is none of the SKU's any more. */
-export type Gathered = Fetched | Short | HeldBack | Moved | NotDone;
+export type Gathered = Fetched | Short | HeldBack | Seen | Moved | NotDone;
 
 /** Units that are wanted in a row. */
 export interface Wish {
@@ -28,6 +35,8 @@ export interface Wish {
   readonly to: RowPlace;
   /** None: that rows are filled up and emptied, and no more. */
   readonly units: number;
+  /** Only wants to know what all rows have. */
+  readonly isLook?: boolean;
   /** Whether units that are held may yet be had. */
   readonly waitsForHolds: boolean;
 }

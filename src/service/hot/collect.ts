@@ -2,9 +2,6 @@ import type { HotRows, OpenTransfer } from '../../core/hotPorts.ts';
 import type { Layout } from '../../core/layout.ts';
 import type { RowState } from '../../core/moves.ts';
 import type { DeadlineMs } from '../../core/nouns.ts';
-import { pause } from '../freeHolds.ts';
-import { receiveAll } from './transfers.ts';
-import type { TransferParts } from './transfers.ts';
 
 /** All rows of a split SKU, each read at about the same time. */
 export interface Collected {
@@ -41,25 +38,6 @@ export function isSteady(first: Collected, second: Collected): boolean {
   if (first.fault !== null || second.fault !== null || first.transfers.length + second.transfers.length > 0) return false;
   const versions = new Map(first.rows.map((row) => [`${row.shard} ${row.sub_row}`, row.version]));
   return first.rows.length === second.rows.length && second.rows.every((row) => versions.get(`${row.shard} ${row.sub_row}`) === row.version);
-}
-
-/** Looks, at most, and the pause between them: what is on its way comes in meanwhile. */
-const LOOKS_MAX = 6;
-const LOOK_PAUSE_MS = 4;
-
-/**
- * All rows at a moment when nothing was on its way, as far as such a moment comes: units that have come in are on their way
- * too until that is noted, and would count twice. What nobody brings in is brought in here.
- */
-export async function collectWhole(parts: TransferParts, layout: Layout, deadlineMs: DeadlineMs): Promise<Collected> {
-  let state = await collect(parts.rows, layout, deadlineMs);
-  for (let looks = 1; looks < LOOKS_MAX && performance.now() < deadlineMs; looks += 1) {
-    const before = state;
-    if (before.transfers.length > 0) await (looks === LOOKS_MAX - 1 ? receiveAll(parts, before.transfers, deadlineMs) : pause(LOOK_PAUSE_MS));
-    state = await collect(parts.rows, layout, deadlineMs);
-    if (isSteady(before, state)) break;
-  }
-  return state;
 }
 
 /** Whether a row takes new ids in a layout. */

@@ -55,6 +55,13 @@ export class Gatherer {
     await this.gather({ sku_id, to: NOWHERE, units: 0, waitsForHolds: false }, deadlineMs);
   }
 
+  /** Reads all rows while nobody sends units from one to another. */
+  async look(sku_id: string, deadlineMs: DeadlineMs): Promise<Collected | NotDone> {
+    const gathered = await this.gather({ sku_id, to: NOWHERE, units: 0, waitsForHolds: false, isLook: true }, deadlineMs);
+    if (gathered.is === 'seen') return gathered.state;
+    return gathered.is === 'not_done' ? gathered : { is: 'not_done', reason: 'the rows of the SKU could not be read' };
+  }
+
   #add(ask: Ask): void {
     const { sku_id } = ask.wish;
     const waiting = this.#asks.get(sku_id);
@@ -96,14 +103,27 @@ export class Gatherer {
   async #round(sku_id: string, asks: readonly Ask[], turn: Turn): Promise<Ask[]> {
     const loaded = await this.#layoutOf(sku_id, stepOf(asks));
     if (loaded === null || 'reason' in loaded) return this.#fail(asks, loaded?.reason ?? 'the SKU is not split');
-    const glanced = turn.isTaken ? null : await this.#glance(loaded, asks, stepOf(asks));
+    const glanced = turn.isTaken || asks.some(({ wish }) => wish.isLook) ? null : await this.#glance(loaded, asks, stepOf(asks));
     if (glanced !== null) return glanced;
     if (!(await turn.take(stepOf(asks)))) return [...asks];
     let state = await this.#collect(loaded, stepOf(asks));
     if (await this.#bringIn(asks, state)) state = await this.#collect(loaded, stepOf(asks));
     if (state.fault === null && !isCurrent(loaded, state)) return this.#askAnew(sku_id, asks);
-    const again = await this.#refuse(loaded, asks.filter(({ lack }) => lack > state.leaved), state, stepOf(asks));
-    return [...(await this.#serve(loaded, asks.filter(({ lack }) => lack <= state.leaved), state, stepOf(asks))), ...again];
+    const unseen = await this.#show(loaded, asks.filter(({ wish }) => wish.isLook === true), state);
+    const others = asks.filter(({ wish }) => wish.isLook !== true);
+    const again = await this.#refuse(loaded, others.filter(({ lack }) => lack > state.leaved), state, stepOf(asks));
+    const feasible = others.filter(({ lack }) => lack <= state.leaved);
+    return [...(feasible.length === 0 ? [] : await this.#serve(loaded, feasible, state, stepOf(asks))), ...again, ...unseen];
+  }
+
+  /** Nothing leaves a row in this turn until then, and nothing was on its way: what is read now is read as at one moment. */
+  async #show(layout: Layout, looks: readonly Ask[], state: Collected): Promise<Ask[]> {
+    if (looks.length === 0) return [];
+    if (state.fault !== null) return this.#fail(looks, state.fault);
+    if (state.transfers.length > 0) return [...looks];
+    const seen = await this.#collect(layout, stepOf(looks));
+    for (const ask of looks) ask.tell(seen.fault === null ? { is: 'seen', state: seen } : { is: 'not_done', reason: seen.fault });
+    return [];
   }
 
   /** Another layout has taken the place of the one that was thought of: who wants units looks where his row is now. */
