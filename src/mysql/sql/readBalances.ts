@@ -73,7 +73,8 @@ export function scopeOf(sku_ids: readonly string[] | null): { sql: string; value
 function balanceOf(row: Row): ShelfBalance {
   return {
     sku_id: textOf(row.sku_id),
-    sub_row: row.sub_row,
+    // Of a union of columns and a literal MariaDB makes a decimal, which comes as text.
+    sub_row: Number(row.sub_row),
     opening: BigInt(row.opening),
     adjusted: BigInt(row.adjusted),
     deducted: BigInt(row.deducted),
