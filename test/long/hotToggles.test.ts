@@ -29,6 +29,12 @@ interface Order {
   sold: boolean;
 }
 
+/** How long nobody is to wait is shown where no gateway stands still. */
+const PAUSE_TOGGLES = 60;
+const PAUSE_MS = 200;
+/** So few that the machine has room: how long a full one makes its customers wait is another question. */
+const PAUSE_CLIENTS = 4;
+
 describe('a SKU that is laid out again and again while it sells', () => {
   let gateways: GatewayProcess[];
   let client: HttpClient;
@@ -71,17 +77,46 @@ describe('a SKU that is laid out again and again while it sells', () => {
     return freezes === freezesBefore ? performance.now() - begunMs : 0;
   };
 
-  it(`loses and doubles nothing: ${TOGGLES} layouts, ${FREEZES} of them with a gateway that stands still for ${FROZEN_MS / 1_000} s`, async () => {
-    let [isOver, longestMs, unansweredResizes] = [false, 0, 0];
-    const buyers = Array.from({ length: CLIENTS }, async (_, buyer) => {
-      for (let number = 0; !isOver; number += 1) {
+  /** Buys until it is over. @returns how long each answer took, in no order */
+  const buyUntil = async (isOver: () => boolean, clients = CLIENTS): Promise<number[]> => {
+    const taken: number[] = [];
+    const buyers = Array.from({ length: clients }, async (_, buyer) => {
+      for (let number = 0; !isOver(); number += 1) {
         const old = orders[Math.floor(Math.random() * orders.length)];
-        const order = old !== undefined && number % 3 > 0 ? old : { id: `o${buyer}-${number}`, quantity: 1 + (number % 5), sent: 0, sold: false };
+        const order = old !== undefined && number % 3 > 0 ? old : { id: `o${orders.length}-${buyer}`, quantity: 1 + (number % 5), sent: 0, sold: false };
         if (order !== old) orders.push(order);
-        longestMs = Math.max(longestMs, await send(order));
+        taken.push(await send(order));
         await sleep(2);
       }
     });
+    await Promise.all(buyers);
+    return taken;
+  };
+  const describeTaken = (taken: number[]): string => {
+    const sorted = taken.sort((a, b) => a - b);
+    const at = (share: number): string => `${Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0)} ms`;
+    return `p50 ${at(0.5)}, p99 ${at(0.99)}, longest ${at(1)}, ${sorted.filter((ms) => ms > PAUSE_MS).length} of ${sorted.length} above ${PAUSE_MS} ms`;
+  };
+
+  it(`says how long its customers wait: ${PAUSE_TOGGLES} layouts, and as long without any`, async () => {
+    const arms: Record<string, number[]> = { 'laid out': [], left: [] };
+    for (const arm of ['left', 'laid out', 'left', 'laid out']) {
+      let isOver = false;
+      const bought = buyUntil(() => isOver, PAUSE_CLIENTS);
+      for (let toggle = 0; toggle < PAUSE_TOGGLES / 2; toggle += 1) {
+        if (arm === 'laid out') expect((await resize(toggle % 2, LAYOUTS[toggle % LAYOUTS.length] ?? 1)).status).to.equal(200);
+        await sleep(1_000);
+      }
+      isOver = true;
+      arms[arm]?.push(...(await bought));
+    }
+    for (const [arm, taken] of Object.entries(arms)) console.log(`      ${arm}: ${describeTaken(taken)}`);
+    expect(faults).to.deep.equal([]);
+  });
+
+  it(`loses and doubles nothing: ${TOGGLES} layouts, ${FREEZES} of them with a gateway that stands still for ${FROZEN_MS / 1_000} s`, async () => {
+    let [isOver, unansweredResizes] = [false, 0];
+    const bought = buyUntil(() => isOver);
     const freezing = (async () => {
       for (let freeze = 0; freeze < FREEZES; freeze += 1) {
         const going = resize(UNLUCKY, LAYOUTS[freeze % LAYOUTS.length] ?? 1).catch(() => null);
@@ -104,11 +139,11 @@ describe('a SKU that is laid out again and again while it sells', () => {
     }
     await freezing;
     isOver = true;
-    await Promise.all(buyers);
+    const taken = await bought;
     await inParallel(orders, CLIENTS, async (order) => {
       while (order.sent < SENT_MIN || !order.sold) await send(order);
     });
-    console.log(`      ${orders.length} orders, each sent ${SENT_MIN} times or more; ${unansweredResizes} of ${TOGGLES} layouts put off; longest answer while no gateway stood still: ${Math.round(longestMs)} ms`);
+    console.log(`      ${orders.length} orders, each sent ${SENT_MIN} times or more; ${unansweredResizes} of ${TOGGLES} layouts put off; while no gateway stood still: ${describeTaken(taken)}`);
     expect(faults).to.deep.equal([]);
     await eventually('all units are at home', 30_000, async () => {
       const { state, earlier } = await layoutOf(stack(), sku_id);

@@ -1,3 +1,4 @@
+import type { RowState } from '../../core/moves.ts';
 import type { DeadlineMs, FoundHold, RowPlace, Transfer } from '../../core/nouns.ts';
 import type { Moved, NotDone } from '../../core/outcome.ts';
 import type { Collected } from './collect.ts';
@@ -47,6 +48,8 @@ export class Ask {
   readonly deadlineMs: DeadlineMs;
   /** What left its row for it so far. */
   credits: readonly Transfer[] = [];
+  /** Whether all rows have been looked at for it. */
+  wasSeen = false;
   readonly #resolve: (gathered: Gathered) => void;
   readonly #timer: NodeJS.Timeout;
   #isOver = false;
@@ -75,4 +78,21 @@ export class Ask {
     clearTimeout(this.#timer);
     this.#resolve(gathered);
   }
+}
+
+/** Whose own row has enough by now tries it once more, without anything fetched. @returns the others */
+export function sendAgain(asks: readonly Ask[], rows: readonly RowState[]): Ask[] {
+  const leaved = new Map(rows.map((row) => [placeText(row), row.leaved_amount]));
+  return asks.filter((ask) => {
+    const { units, to } = ask.wish;
+    const left = (leaved.get(placeText(to)) ?? 0) - units;
+    if (units === 0 || ask.credits.length > 0 || left < 0) return true;
+    leaved.set(placeText(to), left);
+    ask.tell({ is: 'fetched', credits: [] });
+    return false;
+  });
+}
+
+function placeText({ shard, sub_row }: RowPlace): string {
+  return `${shard} ${sub_row}`;
 }

@@ -3,7 +3,7 @@ import { planMoves } from '../../core/moves.ts';
 import type { DeadlineMs, RowPlace, ShardIndex } from '../../core/nouns.ts';
 import type { NotDone } from '../../core/outcome.ts';
 import { pause } from '../freeHolds.ts';
-import { Ask } from './ask.ts';
+import { Ask, sendAgain } from './ask.ts';
 import type { Gathered, Wish } from './ask.ts';
 import { collect, isCurrent, isHomeIn, isSteady } from './collect.ts';
 import type { Collected } from './collect.ts';
@@ -22,9 +22,12 @@ const PAUSE_MS = 3;
 const LEFT_MS = 400;
 const TRY_AGAIN_MS = 1_000;
 const BRING_MS = 50;
+/** How often who has no turn looks whether his row was filled up by who has it. */
+const PEEK_MS = 10;
 const NOWHERE: RowPlace = { shard: 0, sub_row: 0 };
 /** For a lone reading or writing; a shard that takes longer is not waited for. */
 const STEP_MS = 1_000;
+const SPREAD_MS = 1_000;
 
 /**
  * Brings units of a split SKU to where they are wanted. One gateway at a time does so for a SKU, and in it one round at a time
@@ -53,6 +56,25 @@ export class Gatherer {
   /** Empties closed rows and fills up those that run low; nothing is waited for longer than the deadline. */
   async level(sku_id: string, deadlineMs: DeadlineMs): Promise<void> {
     await this.gather({ sku_id, to: NOWHERE, units: 0, waitsForHolds: false }, deadlineMs);
+  }
+
+  /**
+   * Brings the units of a SKU that has just been laid out to the rows it is to have, while they are being opened: who comes first finds
+   * them there. Where another gateway has the turn, it does so.
+   */
+  async spread(layout: Layout): Promise<void> {
+    const untilMs = performance.now() + SPREAD_MS;
+    const turn = new Turn(this.#parts, layout.sku_id);
+    if (!(await turn.take(untilMs, performance.now() + PEEK_MS))) return;
+    try {
+      const { rows, fault } = await this.#collect(layout, untilMs);
+      if (fault !== null) return;
+      const { moves } = planMoves(rows, [], ({ shard, sub_row }) => layout.places[sub_row] === shard);
+      const sent = await sendAll(this.#parts, layout.sku_id, moves, untilMs);
+      await receiveAll(this.#parts, sent.flatMap(({ transfer }) => transfer ?? []), untilMs);
+    } finally {
+      await turn.end();
+    }
   }
 
   /** Reads all rows while nobody sends units from one to another. */
@@ -103,14 +125,15 @@ export class Gatherer {
   async #round(sku_id: string, asks: readonly Ask[], turn: Turn): Promise<Ask[]> {
     const loaded = await this.#layoutOf(sku_id, stepOf(asks));
     if (loaded === null || 'reason' in loaded) return this.#fail(asks, loaded?.reason ?? 'the SKU is not split');
-    const glanced = turn.isTaken || asks.some(({ wish }) => wish.isLook) ? null : await this.#glance(loaded, asks, stepOf(asks));
-    if (glanced !== null) return glanced;
-    if (!(await turn.take(stepOf(asks)))) return [...asks];
+    const looks = asks.filter(({ wish }) => wish.isLook === true);
+    const others = asks.filter(({ wish }) => wish.isLook !== true);
+    const glanced = turn.isTaken || others.length === 0 ? null : await this.#glance(loaded, others, stepOf(asks));
+    if (glanced !== null) return [...glanced, ...looks];
+    if (!(await turn.take(stepOf(asks), performance.now() + PEEK_MS))) return [...asks];
     let state = await this.#collect(loaded, stepOf(asks));
     if (await this.#bringIn(asks, state)) state = await this.#collect(loaded, stepOf(asks));
     if (state.fault === null && !isCurrent(loaded, state)) return this.#askAnew(sku_id, asks);
-    const unseen = await this.#show(loaded, asks.filter(({ wish }) => wish.isLook === true), state);
-    const others = asks.filter(({ wish }) => wish.isLook !== true);
+    const unseen = await this.#show(loaded, looks, state);
     const again = await this.#refuse(loaded, others.filter(({ lack }) => lack > state.leaved), state, stepOf(asks));
     const feasible = others.filter(({ lack }) => lack <= state.leaved);
     return [...(feasible.length === 0 ? [] : await this.#serve(loaded, feasible, state, stepOf(asks))), ...again, ...unseen];
@@ -135,13 +158,25 @@ export class Gatherer {
 
   /** Where there is nothing to fetch and nothing to wait for, it is said without a turn. @returns who is to be asked again; null: it needs one */
   async #glance(layout: Layout, asks: readonly Ask[], untilMs: DeadlineMs): Promise<Ask[] | null> {
+    if (asks.every(({ wasSeen }) => wasSeen)) return this.#peek(layout, asks, untilMs);
+    for (const ask of asks) ask.wasSeen = true;
     const state = await this.#collect(layout, untilMs);
+    const others = sendAgain(asks, state.rows);
+    if (others.length < asks.length) return others;
     if (state.transfers.length > 0) return null;
     if (state.leaved + state.held === 0 && asks.every(({ credits }) => credits.length === 0)) return this.#refuse(layout, asks, state, untilMs);
     const isIdle = asks.every(({ wish }) => wish.units === 0) && planMoves(state.rows, [], isHomeIn(layout)).moves.length === 0;
     if (!isIdle) return null;
     for (const ask of asks) ask.tell({ is: 'fetched', credits: [] });
     return [];
+  }
+
+  /** While another gateway has the turn, it may fill up the very rows that somebody waits for here. @returns who goes on waiting; null: all do */
+  async #peek({ sku_id }: Layout, asks: readonly Ask[], untilMs: DeadlineMs): Promise<Ask[] | null> {
+    const shards = new Set(asks.filter(({ wish }) => wish.units > 0).map(({ wish }) => wish.to.shard));
+    const answers = await Promise.all([...shards].map((shard) => this.#parts.rows.readRows(shard, sku_id, untilMs)));
+    const others = sendAgain(asks, answers.flatMap((answer) => (answer.is === 'found' ? answer.rows : [])));
+    return others.length < asks.length ? others : null;
   }
 
   /** Brings in what somebody left; a shard that is away is not waited for, and not tried again for a while. @returns whether there was something */

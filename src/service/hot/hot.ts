@@ -1,4 +1,5 @@
 import type { HotRows, Layouts } from '../../core/hotPorts.ts';
+import type { Layout } from '../../core/layout.ts';
 import type { StockEngine } from '../../core/ports.ts';
 import type { Routing } from '../routing.ts';
 import { Gatherer } from './gatherer.ts';
@@ -30,5 +31,6 @@ export function createHot({ onFault, ...options }: HotOptions): Hot {
   const layouts = new LayoutCache(options.store, options.routing);
   const parts = { ...options, layouts };
   const gatherer = new Gatherer(parts, onFault);
-  return { ...parts, gatherer, locator: new Locator(options.rows), keeper: new Keeper({ ...parts, gatherer }, onFault) };
+  const spread = (layout: Layout): Promise<void> => gatherer.spread(layout).catch(onFault);
+  return { ...parts, gatherer, spread, locator: new Locator(options.rows), keeper: new Keeper({ ...parts, gatherer, spread }, onFault) };
 }

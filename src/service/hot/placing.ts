@@ -15,7 +15,7 @@ export type PlacingParts = Pick<Parts, 'routing' | 'hot'>;
 export const PAST: RowRef = { sub_row: 0, epoch: 2 ** 32 - 1 };
 /** Before a layout that contradicts its rows is read again. */
 const AGAIN_MS = 3;
-const AGAIN_MS_MAX = 30;
+const AGAIN_MS_MAX = 12;
 
 /**
  * Finds the shard and the row of each line: by the slot where the SKU is not split; by the id in its layout; and where ids of

@@ -23,6 +23,8 @@ export interface ResizeParts {
   readonly layouts: LayoutCache;
   /** The server of each shard, by its index. */
   readonly servers: readonly string[];
+  /** Brings units to the rows of a layout that is being opened, as far as it can. */
+  readonly spread: (layout: Layout) => Promise<void>;
 }
 
 /** A SKU lies in as many rows as was asked for. */
@@ -102,10 +104,12 @@ export async function finishResize(parts: ResizeParts, layout: Layout): Promise<
     const [owner] = places;
     const sale = owner === undefined ? null : await parts.rows.readSale(owner, sku_id, untilMs).catch(() => null);
     if (sale === null) return null;
+    const spreading = parts.spread(layout);
     const opened = await onRows(places, (shard, sub_rows) => parts.rows.open(shard, sku_id, sub_rows, epoch, sale, untilMs));
-    if (!opened) return null;
     const next = endResize(layout);
-    return (await put(parts, layout, next, untilMs)) === 'applied' ? next : null;
+    const isEnded = opened && (await put(parts, layout, next, untilMs)) === 'applied';
+    await spreading;
+    return isEnded ? next : null;
   }
   return layout;
 }

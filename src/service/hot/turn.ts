@@ -35,8 +35,12 @@ export class Turn {
     return this.#sinceMs !== null;
   }
 
-  /** @returns false when another gateway has it for the whole time */
-  async take(untilMs: DeadlineMs): Promise<boolean> {
+  /**
+   * @param untilMs for a single question to the shard
+   * @param waitUntilMs for as long it is asked again
+   * @returns false when another gateway has it for the whole time
+   */
+  async take(untilMs: DeadlineMs, waitUntilMs = untilMs): Promise<boolean> {
     if (this.#sinceMs !== null && performance.now() < this.#sinceMs + TURN_MS) return true;
     if (this.#sinceMs !== null) {
       await this.end();
@@ -44,7 +48,7 @@ export class Turn {
       await pause(2 * PAUSE_MS * (1 + Math.random()));
     }
     const { store, routing } = this.#parts;
-    while (performance.now() < untilMs) {
+    while (performance.now() < Math.min(untilMs, waitUntilMs)) {
       const askedMs = performance.now();
       if (await store.takeLease(routing.map.shardOf(this.#sku_id), this.#sku_id, this.#token, LEASE_MS, untilMs)) {
         this.#sinceMs = askedMs;
