@@ -1,39 +1,22 @@
-import { mkdirSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient } from '@redis/client';
-import { freePort } from '../cluster/port.ts';
-import { supervise } from '../cluster/supervise.ts';
+import { startRedis } from '../cluster/redis.ts';
+import type { Command } from '../cluster/tools.ts';
 import type { Shelves } from './shelves.ts';
-import type { Command } from './tools.ts';
 
-/** A Redis that keeps nothing on disk, and the shelves in it. */
-export interface RedisServer {
+/** A Redis and the shelves in it. */
+export interface RedisStore {
   readonly port: number;
   readonly pid: number;
   readonly shelves: Shelves;
-  stop(): Promise<unknown>;
+  stop(): Promise<void>;
 }
 
-const START_MS = 10_000;
-const POLL_MS = 50;
-const STOP_MS = 5_000;
-
-export async function startRedis(command: Command, directory: string): Promise<RedisServer> {
-  const port = await freePort();
-  mkdirSync(directory, { recursive: true });
-  const [program, ...before] = command;
-  const settings = ['--bind', '127.0.0.1', '--port', String(port), '--dir', directory, '--save', '', '--appendonly', 'no'];
-  const child = supervise({ command: program, arguments: [...before, ...settings], workingDirectory: directory, stdout: 'ignore' });
-  const client = createClient({ socket: { host: '127.0.0.1', port, reconnectStrategy: false } });
+export async function startRedisStore(command: Command, directory: string): Promise<RedisStore> {
+  const server = await startRedis(command, directory);
+  const { host, port, pid } = server;
+  const client = createClient({ socket: { host, port, reconnectStrategy: false } });
   client.on('error', () => undefined);
-  const untilMs = performance.now() + START_MS;
-  while (!client.isReady) {
-    await client.connect().catch(() => sleep(POLL_MS));
-    if (!client.isReady && performance.now() > untilMs) {
-      await child.stop(0);
-      throw new Error(`redis-server was not ready within ${START_MS / 1_000} s`);
-    }
-  }
+  await client.connect();
   const shelves: Shelves = {
     shardCount: 1,
     async open({ sku_ids, opening }) {
@@ -51,11 +34,11 @@ export async function startRedis(command: Command, directory: string): Promise<R
   };
   return {
     port,
-    pid: child.pid,
+    pid,
     shelves,
     async stop() {
       await shelves.close();
-      return child.stop(STOP_MS);
+      await server.stop();
     },
   };
 }

@@ -1,12 +1,12 @@
 import { access, constants, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { download } from '../cluster/apt.ts';
-import { readEnvironment } from '../cluster/environment.ts';
-import { makeOnce } from '../cluster/ownership.ts';
-import { readSystem, releaseSources } from '../cluster/system.ts';
-import { firstPresent, loadedBy, unpack } from '../cluster/unpack.ts';
+import { download } from './apt.ts';
+import { readEnvironment } from './environment.ts';
+import { makeOnce } from './ownership.ts';
+import { readSystem, releaseSources } from './system.ts';
+import { firstPresent, loadedBy, unpack } from './unpack.ts';
 
-/** A program that the benchmark needs, and the package of the machine's release that holds it. */
+/** A program that is no part of this project, and the package of the machine's release that holds it. */
 export interface Tool {
   readonly program: string;
   readonly packageName: string;

@@ -1,0 +1,21 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+
+/** A script that a node runs as one step. */
+export interface Script {
+  readonly lua: string;
+  /** By it a node knows a script that it ran before. */
+  readonly sha1: string;
+}
+
+export function scriptOf(lua: string): Script {
+  return { lua, sha1: createHash('sha1').update(lua).digest('hex') };
+}
+
+function scriptIn(file: string): Script {
+  return scriptOf(readFileSync(new URL(`lua/${file}`, import.meta.url), 'utf8'));
+}
+
+export const LOOK = scriptIn('look.lua');
+export const NOTE = scriptIn('note.lua');
+export const RENEW = scriptIn('renew.lua');

@@ -1,0 +1,55 @@
+import { expect } from 'chai';
+import { NodeClock } from '../src/redis/nodeClock.ts';
+
+describe('the clock of a Redis node', () => {
+  const WINDOW_MS = 7_000;
+  /** A clock that is so far ahead, read from one moment of ours to another; the node looked at it in the middle. */
+  const reading = (aheadMs: number, askedMs: number, heardMs = askedMs + 2): Parameters<NodeClock['learn']>[0] => ({ nodeMs: (askedMs + heardMs) / 2 + aheadMs, askedMs, heardMs });
+  const clockRead = (aheadMs: number, ...askedMs: number[]): NodeClock => {
+    const clock = new NodeClock(WINDOW_MS);
+    for (const ms of askedMs) expect(clock.learn(reading(aheadMs, ms))).to.equal(true);
+    return clock;
+  };
+
+  it('tells moments in the direction that makes a sight older', () => {
+    const clock = clockRead(500, 0, 400, 800);
+    expect(clock.onNode(700)).to.be.within(1_198, 1_200);
+    expect(clock.here(1_200, reading(500, 900))).to.be.within(698, 700);
+    expect(clock.here(1_200, reading(500, 900, 1_100)), 'a slow answer makes it older').to.be.within(599, 601);
+  });
+
+  it('notices that it was set by more than the reading leaves open, and trusts it two seconds later', () => {
+    for (const [byMs, isSeen] of [[-30, true], [30, true], [-15, false], [15, false], [-3_600_000, true]] as const) {
+      const clock = clockRead(500, 0, 400);
+      expect(clock.learn(reading(500 + byMs, 800)), `set by ${byMs} ms`).to.equal(!isSeen);
+      expect([clock.isTrusted(803), clock.isTrusted(2_803)]).to.deep.equal([!isSeen, true]);
+      expect(clock.chain).to.equal(isSeen ? 1 : 0);
+    }
+  });
+
+  it('makes nothing younger that was written before a step it did not notice', () => {
+    const clock = clockRead(500, 0, 400);
+    const writtenMs = clock.onNode(300);
+    clock.learn(reading(485, 800));
+    expect(clock.here(writtenMs, reading(485, 900))).to.be.at.most(300);
+  });
+
+  it('notices a clock that creeps away', () => {
+    const clock = clockRead(500, 0);
+    const seen = [1, 2, 3, 4].map((time) => clock.learn(reading(500 - time * 15, time * 400)));
+    expect(seen).to.include(false);
+  });
+
+  it('begins anew when it was not read for too long', () => {
+    const clock = clockRead(500, 0, 400);
+    expect(clock.wasReadWithin(1_000, 1_500)).to.equal(false);
+    clock.learn(reading(500, 400 + WINDOW_MS + 10));
+    expect(clock.chain).to.equal(1);
+  });
+
+  it('tells nothing from an answer that took too long', () => {
+    const clock = new NodeClock(WINDOW_MS);
+    clock.learn(reading(500, 0, 300));
+    expect(clock.isTrusted(301)).to.equal(false);
+  });
+});

@@ -1,0 +1,228 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import { startRedis } from '../scripts/cluster/redis.ts';
+import type { RedisProcess } from '../scripts/cluster/redis.ts';
+import { PartKeys, partOf } from '../src/redis/parts.ts';
+import type { RedisSights } from '../src/redis/redisSights.ts';
+import { encodeSight } from '../src/redis/value.ts';
+import type { StoredSight } from '../src/redis/value.ts';
+import { eventually } from './support/eventually.ts';
+import { fresh } from './support/gateway.ts';
+import { COMMAND_MS, gateway, KEEP_MS, keyOf, knownOf, noteUntilKnown, PREFIX, ready, redisBench, SECRET, setClockAhead, sightOf, stopGateways } from './support/redisBench.ts';
+
+/** What a timer may be late by on a busy machine. */
+const LATE_MS = 400;
+
+describe('sights in Redis', () => {
+  let server: RedisProcess;
+  let a: RedisSights;
+  let b: RedisSights;
+
+  before(async function () {
+    this.timeout(120_000);
+    const { command, directory } = await redisBench();
+    server = await startRedis(command, directory);
+    [a, b] = await Promise.all([gateway([server]), gateway([server])]);
+  });
+  after(async () => {
+    await stopGateways();
+    await server.stop();
+  });
+
+  it('tells another gateway what one saw, never as younger than it is', async () => {
+    const sku_id = fresh('sku');
+    const rows = [{ shard: 1, sub_row: 0, leaved_amount: 2 }, { shard: 9, sub_row: 1, leaved_amount: 0 }];
+    const noted = await noteUntilKnown(a, b, sku_id, { leaved_amount: 2, isEmpty: false, version: 7, mode: 'hot', rows });
+    for (const waitMs of [0, 300]) {
+      await sleep(waitMs);
+      const { asOfMs = Infinity, ...known } = (await knownOf(b, sku_id)) ?? {};
+      expect(known).to.deep.equal({ sku_id, leaved_amount: 2, isEmpty: false, version: 7, mode: 'hot', rows });
+      expect(asOfMs).to.be.within(noted.asOfMs - 1_000, noted.asOfMs);
+    }
+  });
+
+  it('knows SKUs that do not exist, many at once in their order, and nothing of others', async () => {
+    const many = Array.from({ length: 200 }, () => fresh('é"sku'));
+    await noteUntilKnown(a, b, many[0] ?? '', { leaved_amount: null });
+    await eventually('all are known', 5_000, async () => {
+      await a.note(many.map((sku_id) => sightOf(sku_id, { leaved_amount: null, rows: [] })));
+      const known = await b.look([...many, 'nobody saw it'], performance.now() + 1_000);
+      expect(known.at(-1)).to.equal(null);
+      return known.slice(0, -1).every((sight, place) => sight?.sku_id === many[place] && sight?.leaved_amount === null);
+    });
+  });
+
+  it('lets the later sight stand, in whatever order they come', async () => {
+    const sku_id = fresh('sku');
+    const first = await noteUntilKnown(a, b, sku_id, { version: 5 });
+    await a.note([sightOf(sku_id, { version: 4, leaved_amount: 1 })]);
+    await b.note([sightOf(sku_id, { version: 5, leaved_amount: 2, asOfMs: first.asOfMs - 1_000 })]);
+    expect(await knownOf(b, sku_id)).to.include({ version: 5, leaved_amount: 0 });
+    await eventually('what was seen later is known', 5_000, async () => {
+      await a.note([sightOf(sku_id, { version: 5, leaved_amount: 3 })]);
+      return (await knownOf(b, sku_id))?.leaved_amount === 3;
+    });
+    const versions = Array.from({ length: 20 }, (_, place) => ((place * 7) % 20) + 6);
+    for (const version of versions) await (version % 2 === 0 ? a : b).note([sightOf(sku_id, { version })]);
+    expect(await knownOf(a, sku_id)).to.include({ version: 25 });
+  });
+
+  it('forgets in time', async () => {
+    const sku_id = fresh('sku');
+    await noteUntilKnown(a, b, sku_id);
+    expect(Number(await server.ask('PTTL', keyOf(sku_id)))).to.be.within(1, KEEP_MS);
+    await a.note([sightOf(sku_id, { version: 2, asOfMs: performance.now() - KEEP_MS - 100 })]);
+    expect(await knownOf(b, sku_id)).to.include({ version: 1 });
+  });
+
+  it('believes nothing that was put in its place', async () => {
+    const [sku_id, other] = [fresh('sku'), fresh('sku')];
+    await noteUntilKnown(a, b, other, { version: 9 });
+    const old = await noteUntilKnown(a, b, sku_id);
+    const copy = String(await server.ask('GET', keyOf(sku_id)));
+    const present = { run_id: copy.split('|')[3] ?? '', era: copy.split('|')[4] ?? '', asOfMicros: Number(copy.split('|')[2]) };
+    const stored: StoredSight = { ...sightOf(sku_id), ...present };
+    const signed = (more: Partial<StoredSight>, signer = { keyPrefix: PREFIX, secret: SECRET }): string => encodeSight({ ...stored, ...more }, signer);
+    const put: Record<string, readonly string[]> = {
+      garbage: ['SET', '', '\u0000|1|'],
+      "another SKU's": ['SET', '', String(await server.ask('GET', keyOf(other)))],
+      'one with a changed number': ['SET', '', copy.replace('1|1|', '1|2|')],
+      'one signed by somebody else': ['SET', '', signed({}, { keyPrefix: PREFIX, secret: Buffer.from('other') })],
+      "another prefix's": ['SET', '', signed({}, { keyPrefix: 'other', secret: SECRET })],
+      "another run's": ['SET', '', signed({ run_id: 'f'.repeat(40) })],
+      "another era's": ['SET', '', signed({ era: 'f'.repeat(32) })],
+      'one from the future': ['SET', '', signed({ asOfMicros: present.asOfMicros + 3_600_000_000 })],
+      'a list': ['RPUSH', '', copy],
+      'a hash': ['HSET', '', 'field', copy],
+    };
+    for (const [what, words] of Object.entries(put)) {
+      const rejected = b.state().rejected;
+      await server.ask('DEL', keyOf(sku_id));
+      await server.ask(...words.map((word) => (word === '' ? keyOf(sku_id) : word)));
+      await eventually(`${what} is rejected`, 5_000, async () => {
+        expect(await knownOf(b, sku_id), what).to.equal(null);
+        return b.state().rejected > rejected;
+      });
+    }
+    await server.ask('DEL', keyOf(sku_id));
+    await server.ask('SET', keyOf(sku_id), copy);
+    const untilMs = performance.now() + KEEP_MS + 500;
+    while (performance.now() < untilMs) {
+      expect((await knownOf(b, sku_id))?.asOfMs ?? 0, 'an old copy is as old as it is').to.be.at.most(old.asOfMs);
+      await sleep(100);
+    }
+    expect(await knownOf(b, sku_id), 'a copy that nobody forgets').to.equal(null);
+  });
+
+  it('overwrites what nobody can believe', async () => {
+    const sku_id = fresh('sku');
+    await noteUntilKnown(a, b, sku_id);
+    const [, , ...others] = String(await server.ask('GET', keyOf(sku_id))).split('|');
+    for (const words of [['SET', ['1', String(Number.MAX_SAFE_INTEGER), ...others].join('|')], ['RPUSH', 'x'], ['SET', 'x']]) {
+      await server.ask('DEL', keyOf(sku_id));
+      await server.ask(words[0] ?? '', keyOf(sku_id), words[1] ?? '');
+      expect(await knownOf(b, sku_id)).to.equal(null);
+      await noteUntilKnown(b, a, sku_id, { version: 2 });
+    }
+  });
+
+  it('begins a new era where the present one is lost or nonsense', async () => {
+    const sku_id = fresh('sku');
+    const { era } = new PartKeys(PREFIX, partOf(sku_id));
+    for (const words of [['SET', era, 'nonsense'], ['RPUSH', era, 'x'], ['FLUSHALL']]) {
+      await noteUntilKnown(a, b, sku_id);
+      await server.ask('DEL', era);
+      await server.ask(...words);
+      expect(await knownOf(b, sku_id)).to.equal(null);
+    }
+    await noteUntilKnown(a, b, sku_id);
+  });
+
+  it('stores and believes nothing without a secret, nor under another', async () => {
+    const sku_id = fresh('sku');
+    const [none, other] = await Promise.all([gateway([server], { secretOf: () => null }), gateway([server], { secretOf: () => Buffer.from('other') })]);
+    await none.note([sightOf(sku_id, { version: 2 })]);
+    expect(await server.ask('EXISTS', keyOf(sku_id))).to.equal(0);
+    await noteUntilKnown(a, b, sku_id);
+    expect([await knownOf(none, sku_id), await knownOf(other, sku_id)]).to.deep.equal([null, null]);
+    expect(other.state().rejected).to.be.above(0);
+  });
+
+  it('answers in time while the server is frozen, and believes nothing late after', async () => {
+    const sku_id = fresh('sku');
+    const noted = await noteUntilKnown(a, b, sku_id);
+    server.signal('SIGSTOP');
+    const untilMs = performance.now() + 3_000;
+    let slowest = 0;
+    try {
+      for (let time = 0; performance.now() < untilMs; time += 1) {
+        const startedMs = performance.now();
+        const failed = await b.look([sku_id], startedMs + 50).then(() => false, () => true);
+        expect(failed, 'a frozen server cannot be asked').to.equal(true);
+        if (time > 3) slowest = Math.max(slowest, performance.now() - startedMs);
+        else expect(performance.now() - startedMs, 'the deadline is shorter than the bound of a command').to.be.below(COMMAND_MS - 50);
+        await b.note([sightOf(sku_id, { version: 2 })]);
+        await sleep(20);
+      }
+    } finally {
+      server.signal('SIGCONT');
+    }
+    expect(slowest, 'nobody waits for a silent server').to.be.below(150);
+    const late = await knownOf(b, sku_id);
+    if (late?.version === 1) expect(late.asOfMs).to.be.at.most(noted.asOfMs);
+    await noteUntilKnown(a, b, sku_id, { version: 3 });
+  });
+
+  it('knows nothing after the server was killed, and learns again', async () => {
+    const sku_id = fresh('sku');
+    await noteUntilKnown(a, b, sku_id);
+    server.signal('SIGKILL');
+    await eventually('the connection is lost', 5_000, () => !b.state().connected);
+    const startedMs = performance.now();
+    expect(await knownOf(b, sku_id)).to.equal(null);
+    expect(performance.now() - startedMs).to.be.below(LATE_MS);
+    await server.startAgain();
+    await Promise.all([ready(a), ready(b)]);
+    expect(await knownOf(b, sku_id)).to.equal(null);
+    await noteUntilKnown(a, b, sku_id);
+  });
+
+  describe('when its clock is set', () => {
+    after(() => server.ask('DEL', 'skew'));
+
+    for (const [way, beforeMs, afterMs] of [['back', 1_500, 0], ['ahead', 0, 1_500]] as const) {
+      it(`${way}, believes nothing for two seconds, and nothing from before as younger than it is`, async () => {
+        const sku_id = fresh('sku');
+        await setClockAhead(server, beforeMs);
+        const [c, d] = await Promise.all([gateway([server], { isSkewed: true }), gateway([server], { isSkewed: true })]);
+        const noted = await noteUntilKnown(c, d, sku_id);
+        await setClockAhead(server, afterMs);
+        const setMs = performance.now();
+        while (performance.now() < setMs + 1_900) {
+          await c.note([sightOf(sku_id, { version: 2 })]);
+          expect(await knownOf(d, sku_id)).to.equal(null);
+          await sleep(50);
+        }
+        expect(d.state().steps).to.be.above(0);
+        await noteUntilKnown(c, d, fresh('sku'));
+        expect((await knownOf(d, sku_id))?.asOfMs ?? 0).to.be.at.most(noted.asOfMs);
+      });
+    }
+
+    it('before anybody watched it, believes nothing that waited for its time to come', async () => {
+      const sku_id = fresh('sku');
+      await setClockAhead(server, 2_500);
+      const writer = await gateway([server], { isSkewed: true });
+      const noted = await noteUntilKnown(writer, writer, sku_id);
+      await writer.stop();
+      await setClockAhead(server, 0);
+      const reader = await gateway([server], { isSkewed: true });
+      const untilMs = performance.now() + 4_000;
+      while (performance.now() < untilMs) {
+        expect((await knownOf(reader, sku_id))?.asOfMs ?? 0).to.be.at.most(noted.asOfMs);
+        await sleep(50);
+      }
+      expect(await server.ask('EXISTS', keyOf(sku_id)), 'it was there all the while').to.equal(1);
+    });
+  });
+});
