@@ -7,6 +7,9 @@ const server0 = { host: '127.0.0.1', port: 3306, ...account };
 const server1 = { host: '127.0.0.1', port: 3307, ...account };
 const server2 = { host: '127.0.0.1', port: 3308, ...account };
 const server3 = { host: '127.0.0.1', port: 3309, ...account };
+// Servers that follow server0, for what may be a little old: `replicas: replicas0` beside a shard's primary. The schema has
+// the primary's name unless `schema` says another.
+// const replicas0 = [{ host: '127.0.0.1', port: 3316, ...account }];
 const pool = { connections: 8, waiting: 1_000 };
 
 export default {

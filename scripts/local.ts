@@ -14,9 +14,12 @@ const program = new Command('npm run local --')
   .addOption(new Option('--admin-port <port>', 'the admin listener').env('ADMIN_PORT').default('8081'))
   .addOption(new Option('--workers <count>', 'processes of the gateway, behind the same two listeners').env('STOCKGATE_WORKERS').argParser(wholeNumber(1)).default(1))
   .option('--servers <count>', 'how many MySQL servers carry the 16 shards', wholeNumber(1), 1)
+  .option('--replicas <count>', 'how many servers follow each of them (MySQL only); their data are kept apart from those without', wholeNumber(0), 0)
+  .option('--semi-sync', 'a commit waits until a replica has it', false)
   .parse();
 
-const options = program.opts<{ dataDir: string; port: string; adminPort: string; workers: number; servers: number }>();
+const options = program.opts<{ dataDir: string; port: string; adminPort: string; workers: number; servers: number; replicas: number; semiSync: boolean }>();
+if (options.semiSync && options.replicas === 0) program.error('error: --semi-sync needs --replicas: a commit would wait for nobody');
 const started: { stop(): Promise<unknown> }[] = [];
 
 /** Last started, first stopped. */
@@ -28,9 +31,12 @@ async function main(): Promise<void> {
   stopWithParent(stopAll, 0);
   const stack = await startStack({
     servers: options.servers,
+    replicas: options.replicas,
+    semiSync: options.semiSync,
     dataDirectory: options.dataDir,
-    // Another number of servers spreads the shards differently, so it has data of its own.
-    keep: `local_${options.servers}`,
+    // Another number of servers spreads the shards differently, so it has data of its own. So have servers with replicas: those
+    // begin with the first transaction, which has a GTID only there.
+    keep: `local_${options.servers}${options.replicas > 0 ? `_replicas_${options.replicas}` : ''}`,
     say: (line) => console.error(line),
   });
   started.push(stack);

@@ -8,18 +8,18 @@ import type { Address } from './mysql/connection.ts';
 import { compile } from './schema/compile.ts';
 import type { Fault } from './schema/compile.ts';
 
-const primary = Type.Object(
-  {
-    host: Type.String({ minLength: 1, maxLength: 255 }),
-    port: Type.Integer({ minimum: 1, maximum: 65_535 }),
-    /** The MySQL schema (database) that holds this shard. Shards may share a server, never a schema. */
-    schema: Type.String({ pattern: '^[A-Za-z0-9_]{1,64}$' }),
-    user: Type.String({ minLength: 1, maxLength: 32 }),
-    /** The environment variable that holds the password. The password itself never stands in the file. */
-    passwordVariable: Type.String({ pattern: '^[A-Z][A-Z0-9_]*$' }),
-  },
-  { additionalProperties: false },
-);
+const host = Type.String({ minLength: 1, maxLength: 255 });
+const port = Type.Integer({ minimum: 1, maximum: 65_535 });
+const schema = Type.String({ pattern: '^[A-Za-z0-9_]{1,64}$' });
+const user = Type.String({ minLength: 1, maxLength: 32 });
+/** The environment variable that holds the password. The password itself never stands in the file. */
+const passwordVariable = Type.String({ pattern: '^[A-Z][A-Z0-9_]*$' });
+
+/** Where the MySQL schema (database) of a shard is found. Shards may share a server, never a schema. */
+const primary = Type.Object({ host, port, schema, user, passwordVariable }, { additionalProperties: false });
+
+/** A server that follows the primary's; its schema has the same name where nothing else is said. */
+const replica = Type.Object({ host, port, user, passwordVariable, schema: Type.Optional(schema) }, { additionalProperties: false });
 
 const pool = Type.Object(
   {
@@ -41,7 +41,16 @@ export const shardsFileSchema = Type.Object(
     initialShards: Type.Integer({ minimum: 1, maximum: 1_024 }),
     /** In a fixed order: a shard is known by its place in this list, so new ones go to the end. */
     shards: Type.Array(
-      Type.Object({ name: Type.String({ pattern: '^[a-z0-9-]{1,32}$' }), primary, pool }, { additionalProperties: false }),
+      Type.Object(
+        {
+          name: Type.String({ pattern: '^[a-z0-9-]{1,32}$' }),
+          primary,
+          /** Only what may be a little old is read from them. Absent: none. */
+          replicas: Type.Optional(Type.Array(replica, { maxItems: 16 })),
+          pool,
+        },
+        { additionalProperties: false },
+      ),
       { minItems: 1, maxItems: 1_024 },
     ),
   },
@@ -51,9 +60,12 @@ export const shardsFileSchema = Type.Object(
 /** What `shards.config.ts` exports. */
 export type ShardsFile = Static<typeof shardsFileSchema>;
 
+type Place = Static<typeof primary>;
+
 export interface ShardConfig {
   readonly name: string;
   readonly address: Address;
+  readonly replicas: readonly Address[];
   readonly connections_max: number;
   readonly waiting_max: number;
 }
@@ -73,15 +85,14 @@ export async function loadShards(
   if (!checked.ok) throw new ConfigError(file, checked.faults);
   const faults = shardFaults(checked.value, environment);
   if (faults.length > 0) throw new ConfigError(file, faults);
-  const shards = checked.value.shards.map(({ name, primary, pool }) => ({
+  const addressOf = ({ host, port, schema, user, passwordVariable }: Place): Address => ({
+    ...{ host, port, schema, user },
+    password: environment[passwordVariable] ?? '',
+  });
+  const shards = checked.value.shards.map(({ name, primary, replicas = [], pool }) => ({
     name,
-    address: {
-      host: primary.host,
-      port: primary.port,
-      schema: primary.schema,
-      user: primary.user,
-      password: environment[primary.passwordVariable] ?? '',
-    },
+    address: addressOf(primary),
+    replicas: replicas.map((replica) => addressOf({ schema: primary.schema, ...replica })),
     connections_max: pool.connections,
     waiting_max: pool.waiting,
   }));
@@ -112,17 +123,21 @@ function shardFaults(file: ShardsFile, environment: NodeJS.ProcessEnv): Fault[] 
     if (first === undefined) seen.set(value, path);
     else faults.push({ path, message: `is the same as ${first}` });
   };
-  file.shards.forEach(({ name, primary }, index) => {
+  const known = (variable: string, path: string): void => {
+    if (environment[variable] !== undefined || missing.has(variable)) return;
+    missing.add(variable);
+    faults.push({ path: `${path}.passwordVariable`, message: `${variable} is not set in the environment` });
+  };
+  const placeOf = ({ host, port, schema }: Place): string => `schema ${host.toLowerCase()}:${port}/${schema.toLowerCase()}`;
+  file.shards.forEach(({ name, primary, replicas = [] }, index) => {
     const path = `shards[${index}]`;
     once(`name ${name}`, `${path}.name`);
-    once(`schema ${primary.host.toLowerCase()}:${primary.port}/${primary.schema.toLowerCase()}`, `${path}.primary.schema`);
-    if (environment[primary.passwordVariable] === undefined && !missing.has(primary.passwordVariable)) {
-      missing.add(primary.passwordVariable);
-      faults.push({
-        path: `${path}.primary.passwordVariable`,
-        message: `${primary.passwordVariable} is not set in the environment`,
-      });
-    }
+    once(placeOf(primary), `${path}.primary.schema`);
+    known(primary.passwordVariable, `${path}.primary`);
+    replicas.forEach((replica, number) => {
+      once(placeOf({ schema: primary.schema, ...replica }), `${path}.replicas[${number}]`);
+      known(replica.passwordVariable, `${path}.replicas[${number}]`);
+    });
   });
   return faults;
 }

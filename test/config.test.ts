@@ -22,6 +22,8 @@ function validFile(): ShardsFile {
   };
 }
 
+const REPLICA = { host: 'db.example', port: 3307, user: 'reader', passwordVariable: 'SHOP_PASSWORD' };
+
 /** The file as somebody might write it who is not held by our types. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
 type Draft = any;
@@ -67,6 +69,15 @@ describe('configuration', () => {
         (draft) => (draft.shards[1].primary.passwordVariable = 'NOT_THERE'),
         'shards[1].primary.passwordVariable: NOT_THERE is not set in the environment',
       ],
+      ['a replica without a port', (draft) => (draft.shards[1].replicas = [{ ...REPLICA, port: undefined }]), 'shards[1].replicas[0].port: is required'],
+      ['a password of a replica in the file', (draft) => (draft.shards[1].replicas = [{ ...REPLICA, password: PASSWORD }]), 'shards[1].replicas[0].password: is not a known field'],
+      ['a replica that is the primary', (draft) => (draft.shards[1].replicas = [{ ...REPLICA, port: 3306 }]), 'shards[1].replicas[0]: is the same as shards[1].primary.schema'],
+      ['a replica named twice', (draft) => (draft.shards[1].replicas = [REPLICA, { ...REPLICA, schema: 'STOCK_1' }]), 'shards[1].replicas[1]: is the same as shards[1].replicas[0]'],
+      [
+        'a password of a replica that is not in the environment',
+        (draft) => (draft.shards[1].replicas = [{ ...REPLICA, passwordVariable: 'NOT_THERE' }]),
+        'shards[1].replicas[0].passwordVariable: NOT_THERE is not set in the environment',
+      ],
       ['more initial shards than shards', (draft) => (draft.initialShards = 5), 'initialShards: must not be above the number of shards, 4'],
       ['no initial shards', (draft) => (draft.initialShards = 0), 'initialShards: must be >= 1'],
     ];
@@ -105,9 +116,21 @@ describe('configuration', () => {
       expect(fromJson.shards[3]).to.deep.equal({
         name: 'shard-3',
         address: { host: 'db.example', port: 3306, schema: 'stock_3', user: 'shop', password: PASSWORD },
+        replicas: [],
         connections_max: 8,
         waiting_max: 100,
       });
+    });
+
+    it('takes the schema of a replica from its primary, unless it has a name of its own', async () => {
+      const replicas = [REPLICA, { ...REPLICA, host: 'far.example', schema: 'copy' }];
+      const content = { ...validFile(), shards: validFile().shards.map((shard) => ({ ...shard, replicas })).slice(0, 1), initialShards: 1 };
+      const { shards } = await loadShards(folder.write('replicas.json', JSON.stringify(content)), environment());
+      const reader = { port: 3307, user: 'reader', password: PASSWORD };
+      expect(shards[0]?.replicas).to.deep.equal([
+        { host: 'db.example', schema: 'stock_0', ...reader },
+        { host: 'far.example', schema: 'copy', ...reader },
+      ]);
     });
 
     it('finds nothing wrong with the file of this repository: sixteen shards, each in its own schema', async () => {

@@ -3,12 +3,15 @@ import { rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Cluster, ClusterOptions } from './contract.ts';
 import { readEnvironment } from './environment.ts';
+import { follow } from './follow.ts';
 import { productName } from './installation.ts';
 import { findServer } from './ladder.ts';
 import type { Found } from './ladder.ts';
 import { useNamed } from './named.ts';
 import { claim, ownPath, readStamp, removeAbandoned } from './ownership.ts';
 import { manageServer } from './server.ts';
+import type { ManagedServer, ManagedServerOptions } from './server.ts';
+import type { ReplicationSettings } from './settings.ts';
 import { copyTemplate } from './template.ts';
 import type { MadeBy } from './template.ts';
 
@@ -22,7 +25,9 @@ import type { MadeBy } from './template.ts';
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const { kind: kindNamed, named, debianMirror } = readEnvironment(process.env);
   const kind = options.kind ?? kindNamed;
+  const hasReplicas = (options.replicas ?? 0) > 0;
   if (named !== undefined) {
+    if (hasReplicas) throw new Error('replicas are not made for servers named in STOCKGATE_MYSQL_SERVERS: name those of yours in the shards file');
     const cluster = await useNamed(named, { servers: options.servers, kind });
     options.say(`using ${cluster.product}`);
     return cluster;
@@ -32,6 +37,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const found = await findServer({ kind, dataDirectory, debianMirror, say: options.say });
   const product = `${productName(found.installation)}, ${found.installation.origin}`;
   options.say(`using ${product}`);
+  if (hasReplicas && found.installation.kind !== 'mysql') throw new Error(`replicas are built for MySQL only, and this is ${product}`);
   if (options.keep === undefined) {
     const directory = ownPath(join(dataDirectory, 'runs', 'run'));
     return startServers(options, { found, product, directory, release: () => rm(directory, { recursive: true, force: true }) });
@@ -52,37 +58,69 @@ interface Place {
 }
 
 async function startServers(options: ClusterOptions, place: Place): Promise<Cluster> {
-  const { installation, template } = place.found;
-  const homes = Array.from({ length: options.servers }, (_, index) => join(place.directory, `server-${index + 1}`));
-  const servers = homes.map((home, index) => manageServer({
-    installation,
-    dataDirectory: join(home, 'data'),
-    serverId: index + 1,
-    bufferPoolMegabytes: homes.length === 1 ? 128 : 64,
-    extraArguments: options.extraArguments ?? [],
-  }));
+  const groups = planServers(options, place);
+  const all = groups.flatMap(({ primary, replicas }) => [primary, ...replicas]);
   const stop = async (): Promise<void> => {
     // Data that are to be deleted need no orderly shutdown.
-    await Promise.all(servers.map((server) => (options.keep === undefined ? server.kill() : server.stop())));
+    await Promise.all(all.map(({ server }) => (options.keep === undefined ? server.kill() : server.stop())));
     await place.release();
   };
-  options.say(`starting ${servers.length} ${servers.length === 1 ? 'server' : 'servers'}`);
-  // All are waited for, the failed too, so that nothing is still being started when everything is stopped.
-  const starts = await Promise.allSettled(servers.map(async (server, index) => {
-    await provideData(place, homes[index] ?? '', template);
+  const followers = all.length - groups.length;
+  options.say(`starting ${count(groups.length, 'server')}${followers > 0 ? ` and ${count(followers, 'replica')}` : ''}`);
+  const start = async ({ server, home }: Planned): Promise<void> => {
+    await provideData(place, home);
     await server.start();
-  }));
-  const failed = starts.find((start) => start.status === 'rejected');
-  if (failed !== undefined) {
+  };
+  // All are waited for, the failed too, so that nothing is still being started when everything is stopped.
+  const starts = await Promise.allSettled(groups.map(({ primary }) => start(primary)));
+  const failed = (): PromiseRejectedResult | undefined => starts.find((settled) => settled.status === 'rejected');
+  if (failed() === undefined) starts.push(...(await Promise.allSettled(groups.flatMap(({ replicas }) => replicas.map(start)))));
+  const failure = failed();
+  if (failure !== undefined) {
     await stop();
-    throw failed.reason;
+    throw failure.reason;
   }
+  const servers = groups.map(({ primary, replicas }) => Object.assign(primary.server, { replicas: replicas.map(({ server }) => server) }));
   return { product: place.product, servers, stop };
 }
 
-async function provideData(place: Place, home: string, template: string): Promise<void> {
+/** A server and the folder of its data. */
+interface Planned {
+  server: ManagedServer;
+  home: string;
+}
+
+function planServers(options: ClusterOptions, place: Place): { primary: Planned; replicas: Planned[] }[] {
+  const { servers, replicas = 0, semiSync = false } = options;
+  const describe = (home: string, serverId: number, role: ReplicationSettings['role']): ManagedServerOptions => ({
+    installation: place.found.installation,
+    dataDirectory: join(home, 'data'),
+    serverId,
+    bufferPoolMegabytes: servers + replicas === 1 ? 128 : 64,
+    extraArguments: options.extraArguments ?? [],
+    ...(replicas > 0 && { replication: { role, semiSync } }),
+  });
+  return Array.from({ length: servers }, (_, index) => {
+    const home = join(place.directory, `server-${index + 1}`);
+    const server = manageServer(describe(home, index + 1, 'source'));
+    return {
+      primary: { server, home },
+      replicas: Array.from({ length: replicas }, (__, number) => {
+        const place = `${home}-replica-${number + 1}`;
+        const options = describe(place, servers + index * replicas + number + 1, 'replica');
+        return { server: manageServer({ ...options, whenUp: (login) => follow(login, server) }), home: place };
+      }),
+    };
+  });
+}
+
+function count(number: number, what: string): string {
+  return `${number} ${what}${number === 1 ? '' : 's'}`;
+}
+
+async function provideData(place: Place, home: string): Promise<void> {
   const made = await readStamp<MadeBy>(home);
-  if (made === undefined) return copyTemplate(template, home);
+  if (made === undefined) return copyTemplate(place.found.template, home);
   if (made.kind !== place.found.installation.kind) {
     const remedy = `delete it, or set STOCKGATE_SERVER=${made.kind}`;
     throw new Error(`${home} was made by ${productName(made)}, not to be read by ${place.product}: ${remedy}`);

@@ -14,6 +14,10 @@ export interface ClusterOptions {
   say: (line: string) => void;
   /** Added to each server's command line, where the last one of equal settings counts. */
   extraArguments?: readonly string[];
+  /** Servers that follow each of them; absent: none. Only MySQL's are built, and named servers have none. */
+  replicas?: number;
+  /** A commit waits, for a moment at most, until one that follows has it. */
+  semiSync?: boolean;
 }
 
 export interface DatabaseServer {
@@ -30,10 +34,16 @@ export interface DatabaseServer {
   start(): Promise<void>;
 }
 
+/** A server that is written to, and those that follow it. */
+export interface PrimaryServer extends DatabaseServer {
+  /** Started anew after a stop or a kill, each goes on where it was. */
+  readonly replicas: readonly DatabaseServer[];
+}
+
 export interface Cluster {
   /** What serves, and where it came from: 'MySQL 9.7.4, private copy from Debian unstable'. */
   readonly product: string;
-  readonly servers: readonly DatabaseServer[];
+  readonly servers: readonly PrimaryServer[];
   /** Ends all servers that are ours, and deletes their data unless they are kept. */
   stop(): Promise<void>;
 }

@@ -1,5 +1,5 @@
 import { ask } from './ask.ts';
-import type { Cluster, ClusterOptions, DatabaseServer } from './contract.ts';
+import type { Cluster, ClusterOptions, PrimaryServer } from './contract.ts';
 import type { NamedServers } from './environment.ts';
 import { identify, productName } from './installation.ts';
 
@@ -30,12 +30,13 @@ export async function useNamed(named: NamedServers, options: Required<Pick<Clust
   const refuse = (): never => {
     throw new Error('this server was named in STOCKGATE_MYSQL_SERVERS and is not ours to start, stop or signal');
   };
-  const servers = logins.map((login): DatabaseServer => ({
+  const servers = logins.map((login): PrimaryServer => ({
     ...login,
     pid: undefined,
     start: async () => refuse(),
     stop: async () => refuse(),
     signal: refuse,
+    replicas: [],
   }));
   return { product: `${[...new Set(products)].join(' and ')}, named in the environment`, servers, stop: async () => {} };
 }

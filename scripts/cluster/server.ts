@@ -2,11 +2,13 @@ import { open, readFile, realpath } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ask } from './ask.ts';
+import type { Login } from './ask.ts';
 import type { DatabaseServer } from './contract.ts';
 import type { Installation } from './installation.ts';
 import { freePort } from './port.ts';
 import { lastLines } from './run.ts';
 import { ACCOUNT, serverArguments } from './settings.ts';
+import type { ReplicationSettings } from './settings.ts';
 import { supervise } from './supervise.ts';
 import type { Supervised } from './supervise.ts';
 
@@ -26,6 +28,9 @@ export interface ManagedServerOptions {
   serverId: number;
   bufferPoolMegabytes: number;
   extraArguments: readonly string[];
+  replication?: ReplicationSettings;
+  /** What is to be done whenever it was started and answers; `start` waits for it, and fails with it. */
+  whenUp?: (login: Login) => Promise<void>;
 }
 
 export interface ManagedServer extends DatabaseServer {
@@ -57,7 +62,9 @@ export function manageServer(options: ManagedServerOptions): ManagedServer {
     void child.exited.then(() => {
       if (running === child) running = undefined;
     });
-    await untilReady(child, { host: HOST, port: chosen, ...ACCOUNT }, options.dataDirectory);
+    const login = { host: HOST, port: chosen, ...ACCOUNT };
+    await untilReady(child, login, options.dataDirectory);
+    await options.whenUp?.(login);
   };
 
   return {
@@ -103,7 +110,7 @@ export function manageServer(options: ManagedServerOptions): ManagedServer {
 }
 
 /** Ends the server and throws, with the end of its log, unless it answers in time. */
-async function untilReady(child: Supervised, login: Parameters<typeof ask>[0], dataDirectory: string): Promise<void> {
+async function untilReady(child: Supervised, login: Login, dataDirectory: string): Promise<void> {
   const home = await realpath(dataDirectory);
   const deadline = Date.now() + START_LIMIT_MS;
   let ended = false;

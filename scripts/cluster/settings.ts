@@ -10,7 +10,19 @@ export interface ServerSettings {
   bufferPoolMegabytes: number;
   /** How long to wait for the port when it is taken, as it may be for a moment after a kill. */
   portWaitSeconds: number;
+  /** Its part in replication; absent: none. MySQL only. */
+  replication?: ReplicationSettings;
 }
+
+export interface ReplicationSettings {
+  role: 'source' | 'replica';
+  semiSync: boolean;
+}
+
+/** How long a commit waits for a replica before the server goes on without. */
+const SEMI_SYNC_TIMEOUT_MS = 1_000;
+/** After so long without a word from its source a replica connects anew; the source is told to speak more often. */
+const SILENT_SOURCE_SECONDS = 4;
 
 /** What stands first on every command line of a server, and where its data are. */
 export function baseArguments(installation: Installation, dataDirectory: string): string[] {
@@ -51,5 +63,34 @@ export function serverArguments(installation: Installation, settings: ServerSett
     ...(installation.kind === 'mysql'
       ? ['--mysqlx=OFF', '--loose-innodb-redo-log-capacity=64M']
       : ['--binlog-format=ROW', '--innodb-log-file-size=64M']),
+    ...(settings.replication === undefined ? [] : replicationArguments(settings.replication)),
+  ];
+}
+
+function replicationArguments({ role, semiSync }: ReplicationSettings): string[] {
+  const plugins = { source: 'rpl_semi_sync_source=semisync_source.so', replica: 'rpl_semi_sync_replica=semisync_replica.so' };
+  return [
+    '--gtid-mode=ON',
+    '--enforce-gtid-consistency=ON',
+    '--log-replica-updates=ON',
+    ...(role === 'source'
+      ? []
+      : [
+          '--super-read-only=ON',
+          // The source has another port than last time, and somebody else may have its old one.
+          '--skip-replica-start=ON',
+          '--relay-log=relay',
+          '--relay-log-recovery=ON',
+          // What is seen there was so on the source: commits are in its order.
+          '--replica-preserve-commit-order=ON',
+          `--replica-net-timeout=${SILENT_SOURCE_SECONDS}`,
+        ]),
+    ...(semiSync
+      ? [
+          `--plugin-load-add=${plugins[role]}`,
+          `--rpl-semi-sync-${role}-enabled=ON`,
+          ...(role === 'source' ? [`--rpl-semi-sync-source-timeout=${SEMI_SYNC_TIMEOUT_MS}`] : []),
+        ]
+      : []),
   ];
 }

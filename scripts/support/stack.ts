@@ -21,7 +21,7 @@ export interface Stack {
   stop(): Promise<void>;
 }
 
-export interface StackOptions extends Pick<ClusterOptions, 'servers' | 'dataDirectory' | 'say' | 'kind' | 'extraArguments'> {
+export interface StackOptions extends Pick<ClusterOptions, 'servers' | 'dataDirectory' | 'say' | 'kind' | 'extraArguments' | 'replicas' | 'semiSync'> {
   /** Servers that run already and are left running; absent: started, and stopped with the stack. */
   readonly cluster?: Cluster;
   /** Absent: 16. */
@@ -88,9 +88,12 @@ function shardsFile({ servers }: Cluster, name: string, options: StackOptions): 
       if (server === undefined) throw new Error('a cluster has at least one server');
       const number = String(shard).padStart(2, '0');
       const { host, port, user } = server;
+      const passwordVariable = 'STOCKGATE_MYSQL_PASSWORD';
+      const replicas = server.replicas.map((replica) => ({ host: replica.host, port: replica.port, user: replica.user, passwordVariable }));
       return {
         name: `shard-${number}`,
-        primary: { host, port, user, schema: `${name}_${number}`, passwordVariable: 'STOCKGATE_MYSQL_PASSWORD' },
+        primary: { host, port, user, schema: `${name}_${number}`, passwordVariable },
+        ...(replicas.length > 0 && { replicas }),
         pool,
       };
     }),

@@ -1,0 +1,93 @@
+import mysql from 'mysql2/promise';
+import type { RowDataPacket } from 'mysql2/promise';
+import { SlotMap } from '../../src/core/slots.ts';
+import type { Sight } from '../../src/core/sight.ts';
+import { Heartbeats } from '../../src/mysql/replicas/heartbeats.ts';
+import { ReplicaSights } from '../../src/mysql/replicas/replicaSights.ts';
+import type { ReplicatedShardState } from '../../src/mysql/replicas/replicatedShard.ts';
+import type { Shard } from '../../src/mysql/shard.ts';
+import type { Address } from '../../src/mysql/connection.ts';
+import type { DatabaseServer } from '../../scripts/cluster/contract.ts';
+import { startStack } from '../../scripts/support/stack.ts';
+import type { Stack } from '../../scripts/support/stack.ts';
+import { openShards } from './engines.ts';
+
+export const SHARDS = 2;
+export const LAG_MS_MAX = 1_500;
+export const STATEMENT_MS = 500;
+
+/** A primary with two replicas of its own, a gateway's heart, and what it sees on the replicas. */
+export interface ReplicaBench {
+  readonly stack: Stack;
+  readonly shards: readonly Shard[];
+  readonly hearts: Heartbeats;
+  readonly sights: ReplicaSights;
+  readonly primary: DatabaseServer;
+  readonly replicas: readonly DatabaseServer[];
+  /** Asks the primary in the schema of a shard. */
+  write(sql: string, shard?: number): Promise<RowDataPacket[]>;
+  /** Asks a replica, in the schema of shard 0. */
+  tell(replica: number, sql: string): Promise<RowDataPacket[]>;
+  /** A session on the primary, in the schema of shard 0; closed at the end. */
+  session(): Promise<mysql.Connection>;
+  look(sku_id: string): Promise<Sight | null>;
+  state(): ReplicatedShardState;
+  stop(): Promise<void>;
+}
+
+export async function replicaBench(): Promise<ReplicaBench> {
+  const stack = await startStack({ servers: 1, replicas: 2, semiSync: true, shardCount: SHARDS, dataDirectory: '.local', say: () => undefined });
+  const shards = openShards(stack, 1_000);
+  const map = new SlotMap(SHARDS);
+  const sights = new ReplicaSights({
+    shards: shards.map((shard) => ({ shard: shard.index, initialShards: SHARDS, replicas: stack.shards[shard.index]?.replicas ?? [], clock: shard.clock })),
+    shardOf: (sku_id) => map.shardOf(sku_id),
+    lagMsMax: LAG_MS_MAX,
+    statementMs: STATEMENT_MS,
+  });
+  const faults: unknown[] = [];
+  const hearts = new Heartbeats(shards, (error) => faults.push(error));
+  const [primary] = stack.cluster.servers;
+  if (primary === undefined) throw new Error('a cluster has a server');
+  const sessions: mysql.Connection[] = [];
+  const addressOf = (shard: number): Address => {
+    const address = stack.shards[shard]?.address;
+    if (address === undefined) throw new RangeError(`there is no shard ${shard}`);
+    return address;
+  };
+  const connect = ({ host, port, user, password, schema }: Address): Promise<mysql.Connection> =>
+    mysql.createConnection({ host, port, user, password, database: schema, timezone: 'Z', dateStrings: true });
+  const ask = async (address: Address, sql: string): Promise<RowDataPacket[]> => {
+    const connection = await connect(address);
+    try {
+      return (await connection.query<RowDataPacket[]>(sql))[0];
+    } finally {
+      connection.destroy();
+    }
+  };
+  return {
+    stack, shards, hearts, sights, primary,
+    replicas: primary.replicas,
+    write: (sql, shard = 0) => ask(addressOf(shard), sql),
+    tell: (replica, sql) => ask({ ...addressOf(0), port: primary.replicas[replica]?.port ?? 0 }, sql),
+    async session() {
+      const session = await connect(addressOf(0));
+      sessions.push(session);
+      return session;
+    },
+    look: async (sku_id) => (await sights.look([sku_id], performance.now() + 3_000))[0] ?? null,
+    state() {
+      const [state] = sights.state();
+      if (state === undefined) throw new Error('shard 0 has replicas');
+      return state;
+    },
+    async stop() {
+      await hearts.stop();
+      sights.stop();
+      for (const session of sessions) session.destroy();
+      for (const { pool } of shards) pool.close();
+      await stack.stop();
+      if (faults.length > 0) throw faults[0];
+    },
+  };
+}
