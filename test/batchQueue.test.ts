@@ -163,7 +163,7 @@ describe('writer of a server', () => {
 describe('hints of a batch', () => {
   const readingOf = (leaved_amount: number, isOnSale = true): Reading => ({
     flows: new Map(),
-    shelves: new Map([['a', { leaved_amount, held_amount: 0, epoch: 0, isOpen: true, isOnSale }]]),
+    shelves: new Map([['a', { leaved_amount, held_amount: 0, epoch: 0, isOpen: true, isOnSale, isSellable: true }]]),
     returns: new Map(),
     adjustments: new Map(),
     transfers: new Map(),
@@ -217,7 +217,7 @@ describe('recall of a batch', () => {
   const done = { is: 'deducted', lines: [{ ...line, replayed: false, returned: 0 }] } as const;
   const read = (flow: Partial<LedgerFlow> | null, leaved_amount = 10, held_amount = 0): Reading => ({
     flows: new Map([[flowKeyText(line), flow === null ? null : { ...line, order_id: 'o', attempt: 0, returned: 0, status: 'deducted', sub_row: 0, ...flow }]]),
-    shelves: new Map([['a', { leaved_amount, held_amount, epoch: 0, isOpen: true, isOnSale: true }]]),
+    shelves: new Map([['a', { leaved_amount, held_amount, epoch: 0, isOpen: true, isOnSale: true, isSellable: true }]]),
     returns: new Map(),
     adjustments: new Map(),
     transfers: new Map(),

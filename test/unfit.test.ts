@@ -20,7 +20,7 @@ const UNFIT: readonly (readonly [what: string, sql: string, reason: string])[] =
   ['a schema for later gateways', 'UPDATE shard SET oldest_gateway = 9', `its schema serves gateways from level 9 on, this one is ${GATEWAY_LEVEL}`],
   ['a schema of earlier gateways', 'UPDATE shard SET schema_level = 0', `its schema is at 0, this gateway needs ${GATEWAY_LEVEL}: run \`npm run migrate -- up\``],
   ['a table without transactions', 'ALTER TABLE adjustment ENGINE = MyISAM', 'not InnoDB: adjustment'],
-  ['no procedure for batches', 'DROP PROCEDURE apply_part_2', 'its procedure apply_part_2 is missing, or this account may not EXECUTE it'],
+  ['no procedure for batches', 'DROP PROCEDURE apply_part_3', 'its procedure apply_part_3 is missing, or this account may not EXECUTE it'],
   ['no tables', 'DROP TABLE shard', 'the schema has no tables yet: run `npm run migrate -- up`'],
 ];
 

@@ -6,6 +6,8 @@ export interface RowState extends RowPlace {
   readonly epoch: number;
   readonly isOpen: boolean;
   readonly leaved_amount: number;
+  /** Those of them that may be sold: what came into a row that had nothing may not, for a while. */
+  readonly sellable_amount: number;
   readonly held_amount: number;
   /** Raised by every change of the row. */
   readonly version: number;
@@ -45,7 +47,7 @@ interface Lot {
  * @param isHome whether a row takes ids in the layout that counts
  */
 export function planMoves(rows: readonly RowState[], wants: readonly Want[], isHome: (row: RowState) => boolean): { readonly moves: Move[]; readonly unserved: number[] } {
-  const lots = rows.map((row): Lot => ({ row, left: row.leaved_amount }));
+  const lots = rows.map((row): Lot => ({ row, left: row.sellable_amount }));
   const moves: Move[] = [];
   const unserved: number[] = [];
   wants.forEach(({ to, units }, want) => {

@@ -13,6 +13,8 @@ import { RetryBudget } from './retryBudget.ts';
 import { GATEWAY_LEVEL } from './schemaLevel.ts';
 import { checkShard } from './sql/checkShard.ts';
 import type { ShardCheck } from './sql/checkShard.ts';
+import { readOrTurnOn } from './sql/precheck.ts';
+import type { PrecheckState } from './sql/precheck.ts';
 import { prepareSession } from './sql/prepareSession.ts';
 import { WaitingRoom } from './waitingRoom.ts';
 
@@ -28,6 +30,8 @@ export interface ShardOptions {
   readonly connectMs?: number;
   /** Serve a shard whose commits may be lost with the power; answers then say so. */
   readonly relaxedAllowed: boolean;
+  /** Early refusals are wanted: units that come into an empty row are to be sold only a while later. */
+  readonly isPrechecked?: boolean;
   /** Told whenever the shard's state or its reason changes. */
   readonly onChange: (state: ShardState) => void;
 }
@@ -54,6 +58,7 @@ export class Shard {
   readonly #breaker: Breaker;
   readonly #connectMs: number;
   readonly #options: ShardOptions;
+  #precheck: PrecheckState = { isReady: false, secret: null };
   #state: ShardState['state'] = 'untried';
   #reason: string | null = null;
   #check: ShardCheck | null = null;
@@ -97,6 +102,11 @@ export class Shard {
   /** Whether it is fit for use and answers, as far as is known. */
   get isServing(): boolean {
     return this.#state === 'serving' && !this.#breaker.isOpen;
+  }
+
+  /** How it stands with early refusals, as it was last inspected. */
+  get precheck(): PrecheckState {
+    return this.#precheck;
   }
 
   /** False when commits may be lost with the power; null while nobody knows. */
@@ -156,6 +166,7 @@ export class Shard {
       refuseUnfit(check, this.#options);
       this.#check = check;
       this.clock.learn(check.epoch_ms, askedMs);
+      if (this.#options.isPrechecked === true) this.#precheck = await readOrTurnOn(connection, deadlineMs);
       this.#note('serving', null);
     } catch (error) {
       const refusal = asRefusal(error);
@@ -198,7 +209,7 @@ function refuseUnfit(check: ShardCheck, options: ShardOptions): void {
   if (check.oldest_gateway > GATEWAY_LEVEL) {
     faults.push(`its schema serves gateways from level ${check.oldest_gateway} on, this one is ${GATEWAY_LEVEL}`);
   }
-  if (!check.callable) faults.push('its procedure apply_part_2 is missing, or this account may not EXECUTE it');
+  if (!check.callable) faults.push('its procedure apply_part_3 is missing, or this account may not EXECUTE it');
   if (!check.clockRuns) faults.push('its server was started with --sysdate-is-now, so its clock stands still within a statement');
   if (check.foreign_tables !== null) faults.push(`not InnoDB: ${check.foreign_tables}`);
   if (!check.durable && !options.relaxedAllowed) faults.push(`commits may be lost with the power: ${check.relaxed_settings}`);

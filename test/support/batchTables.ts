@@ -14,7 +14,7 @@ export class BatchTables {
   readonly #adjustments = new Map<string, number>();
 
   open({ sku_id, leaved_amount }: Open): void {
-    if (!this.#shelves.has(sku_id)) this.#shelves.set(sku_id, { leaved_amount, held_amount: 0, epoch: 0, isOpen: true, isOnSale: true });
+    if (!this.#shelves.has(sku_id)) this.#shelves.set(sku_id, { leaved_amount, held_amount: 0, epoch: 0, isOpen: true, isOnSale: true, isSellable: true });
   }
 
   sell({ sku_id, state, from }: SetSale): void {

@@ -84,7 +84,7 @@ function giveBack(ledger: Ledger, { sku_id, order_detail_id, return_id, quantity
   if (quantity > returnable) return { ...refused('over_return'), returnable };
   const shelf = shelfOf(ledger, flow);
   if (!shelf.hasRoomFor(quantity)) return shelf.isChanged ? DEFERRED : refused('stock_limit');
-  shelf.add(quantity);
+  shelf.addNew(quantity);
   const returned = flow.returned + quantity;
   ledger.setFlow({ ...flow, returned });
   ledger.addReturn({ sku_id, order_detail_id, return_id, quantity });
@@ -110,7 +110,7 @@ function cancel(ledger: Ledger, { order_id, lines }: Cancel): CancelOutcome | De
     if (!shelf.hasRoomFor(units)) return shelf.isChanged ? DEFERRED : refused('stock_limit');
   }
   for (const { key, flow } of standing) bury(ledger, order_id, key, flow);
-  for (const { sku_id, sub_row, units } of rests) shelfOf(ledger, { sku_id, sub_row }).add(units);
+  for (const { sku_id, sub_row, units } of rests) shelfOf(ledger, { sku_id, sub_row }).addNew(units);
   return { is: 'applied', replayed: false };
 }
 
@@ -137,13 +137,13 @@ function adjust(ledger: Ledger, operation: Adjust): AppliedOutcome | Deferred {
   const credits = creditsOf(ledger, operation);
   const fetched = credits.reduce((sum, { amount }) => sum + amount, 0);
   // What carts hold is not on the shelf: whoever writes off counts what lies there.
-  if (!(delta > 0 ? shelf.hasRoomFor(delta) : shelf.has(-delta - fetched))) {
+  if (!(delta > 0 ? shelf.hasRoomFor(delta) : shelf.hasLying(-delta - fetched))) {
     if (shelf.isChanged) return DEFERRED;
     return refused(delta > 0 ? 'stock_limit' : 'insufficient_stock');
   }
   shelf.fence(row.epoch);
   for (const credit of credits) receive(ledger, credit);
-  if (delta > 0) shelf.add(delta);
+  if (delta > 0) shelf.addNew(delta);
   else shelf.writeOff(-delta);
   ledger.addAdjustment({ sku_id, adjustment_id, delta, reason });
   return { is: 'applied', replayed: false };
@@ -157,7 +157,7 @@ function send(ledger: Ledger, { sku_id, transfer_id, amount, from, to, epoch }: 
   if (epoch !== null && !shelf.isAt(epoch)) return { is: 'moved', sku_ids: [sku_id] };
   if (!shelf.has(amount)) return shelf.isChanged ? DEFERRED : refused('insufficient_stock');
   if (epoch !== null) shelf.fence(epoch);
-  shelf.writeOff(amount);
+  shelf.sendAway(amount);
   ledger.addTransfer('out', transfer);
   return { is: 'applied', replayed: false };
 }

@@ -1,7 +1,7 @@
 import { STOCK_LIMIT } from '../nouns.ts';
 import type { Verdict } from '../nouns.ts';
 
-/** A stock row as it was read; `isOnSale` by the clock of its shard. */
+/** A stock row as it was read; `isOnSale` and `isSellable` by the clock of its shard. */
 export interface ShelfRow {
   /** The one to be named by who writes new ids to it, if it is open. */
   readonly epoch: number;
@@ -9,6 +9,8 @@ export interface ShelfRow {
   readonly leaved_amount: number;
   readonly held_amount: number;
   readonly isOnSale: boolean;
+  /** False for a while after units came into a row that had none: they count as absent for who wants them. */
+  readonly isSellable: boolean;
 }
 
 /** What a shelf's row must be for a change to stand, and what becomes of it. */
@@ -24,6 +26,9 @@ export interface ShelfChange {
   /** Left and held together must be at most this. */
   readonly totalMax: number;
   readonly mustBeOnSale: boolean;
+  /** Units come in that lay in no row before. */
+  readonly bringsNew: boolean;
+  readonly mustBeSellable: boolean;
   /** The layout in which the row must be open; null: whatever comes in finds its place in a closed one too. */
   readonly epoch: number | null;
 }
@@ -42,6 +47,9 @@ export class Shelf {
   #leavedMin = 0;
   #totalMax = STOCK_LIMIT;
   #mustBeOnSale = false;
+  #mustBeSellable = false;
+  /** Units that came in and lay in no row before: nobody gets them in the batch that brings them, the row may have had nothing. */
+  #new = 0;
   #epoch: number | null = null;
   #isChanged = false;
 
@@ -75,16 +83,26 @@ export class Shelf {
 
   /** Units that can be taken; null while nobody has looked. */
   get leaved(): number | null {
-    return this.#row === null ? null : this.#row.leaved_amount + this.#leaved;
+    return this.#row === null ? null : this.#sellable(this.#row);
   }
 
+  /** Whether so many can be taken, to be sold or to be brought to where they are. */
   has(units: number): boolean {
-    return this.#row === null || this.#row.leaved_amount + this.#leaved >= units;
+    return this.#row === null || this.#sellable(this.#row) >= units;
+  }
+
+  /** Whether so many lie there, for who wants them off the shelf and not sold. */
+  hasLying(units: number): boolean {
+    return this.#row === null || this.#row.leaved_amount + this.#leaved - this.#new >= units;
   }
 
   /** Whether there would be enough if all that carts hold came back. */
   hasWithHeld(units: number): boolean {
-    return this.#row === null || this.#row.leaved_amount + this.#leaved + this.#row.held_amount + this.#held >= units;
+    return this.#row === null || this.#sellable(this.#row) + this.#row.held_amount + this.#held >= units;
+  }
+
+  #sellable({ leaved_amount, isSellable }: ShelfRow): number {
+    return (isSellable ? leaved_amount : 0) + this.#leaved - this.#new;
   }
 
   /** What is held needs its place too: it may come back. */
@@ -93,8 +111,15 @@ export class Shelf {
   }
 
   sell(units: number): void {
-    this.#take(units);
+    this.sendAway(units);
     this.#mustBeOnSale = true;
+  }
+
+  /** Takes units that may be sold, to be sold elsewhere. */
+  sendAway(units: number): void {
+    this.#take(units);
+    // What is covered by what came in with it needs nothing of the row.
+    if (this.#leavedMin > 0) this.#mustBeSellable = true;
   }
 
   hold(units: number): void {
@@ -104,6 +129,12 @@ export class Shelf {
 
   writeOff(units: number): void {
     this.#take(units);
+  }
+
+  /** Units come in that lay in no row before. */
+  addNew(units: number): void {
+    this.add(units);
+    this.#new += units;
   }
 
   add(units: number): void {
@@ -131,12 +162,14 @@ export class Shelf {
       leavedMin: this.#leavedMin,
       totalMax: this.#totalMax,
       mustBeOnSale: this.#mustBeOnSale,
+      bringsNew: this.#new > 0,
+      mustBeSellable: this.#mustBeSellable,
       epoch: this.#epoch,
     };
   }
 
   #take(units: number): void {
-    this.#leavedMin = Math.max(this.#leavedMin, units - this.#leaved);
+    this.#leavedMin = Math.max(this.#leavedMin, units - this.#leaved + this.#new);
     this.#leaved -= units;
     this.#isChanged = true;
   }

@@ -1,5 +1,6 @@
 import { STOCK_LIMIT } from '../../core/nouns.ts';
 import type { Transaction } from '../transaction.ts';
+import { lockSellableAfterMs } from './sellable.ts';
 import { unitsBySku } from './unitsBySku.ts';
 
 /**
@@ -11,9 +12,12 @@ import { unitsBySku } from './unitsBySku.ts';
  */
 export async function addStock(transaction: Transaction, back: ReadonlyMap<string, number>): Promise<boolean> {
   const { units, values, sku_ids } = unitsBySku(back);
+  const afterMs = await lockSellableAfterMs(transaction);
+  // What is assigned is seen by what comes after it, so the amount is the last.
   const sql = `
 UPDATE stock FORCE INDEX (PRIMARY)
-   SET leaved_amount = leaved_amount + ${units}, version = version + 1
+   SET sellable_from = IF(? > 0 AND leaved_amount + held_amount = 0, SYSDATE(6) + INTERVAL ? MICROSECOND, sellable_from),
+       leaved_amount = leaved_amount + ${units}, version = version + 1
  WHERE sku_id IN (?) AND sub_row = 0 AND leaved_amount + held_amount <= ? - ${units}`;
-  return (await transaction.run(sql, [...values, sku_ids, STOCK_LIMIT, ...values])) === back.size;
+  return (await transaction.run(sql, [afterMs, afterMs * 1_000, ...values, sku_ids, STOCK_LIMIT, ...values])) === back.size;
 }

@@ -17,12 +17,12 @@ export interface PartWrites {
 
 /**
  * Writes the parts of a batch or nothing of them, in one round trip, and ends the transaction either way. What happens in a
- * shard is in `migrations/0005_hot_skus.ts`.
+ * shard is in `migrations/0007_pre_check.ts`.
  *
  * @param parts at least one; in the same order everywhere, or batches would wait for each other in a circle
  */
 export async function applyBatch(connection: Connection, parts: readonly PartWrites[], deadlineMs: DeadlineMs): Promise<void> {
-  const calls = parts.map(({ schema }) => `CALL ${quoted(schema)}.apply_part_2(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+  const calls = parts.map(({ schema }) => `CALL ${quoted(schema)}.apply_part_3(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
   await connection.script(['START TRANSACTION', ...calls, 'COMMIT'], parts.flatMap(({ values }) => values), deadlineMs, LOCK_SAID_MS);
 }
 
@@ -60,6 +60,7 @@ export function partValues(deadline: string, sku_ids: Iterable<string>, writes: 
     sorted(writes.transfers.map((entry) => [cells.of(entry.transfer.sku_id).hex, ...transferValues(entry)]), 3),
     ...[held, unheld].map((rows) => sorted(rows, 2)),
     sorted(writes.shelves.map((change) => [cells.of(change.sku_id).hex, ...shelfValues(change)]), 2),
+    Number(writes.shelves.some(({ bringsNew }) => bringsNew)),
   ];
 }
 
@@ -86,11 +87,11 @@ function transferValues({ direction, transfer: { transfer_id, amount, from, to }
   return [transfer_id, DIRECTION[direction], here.sub_row, amount, there.shard, there.sub_row];
 }
 
-function shelfValues({ sub_row, leaved, held, leavedMin, totalMax, mustBeOnSale, epoch }: ShelfChange): JsonRow {
+function shelfValues({ sub_row, leaved, held, leavedMin, totalMax, mustBeOnSale, epoch, bringsNew, mustBeSellable }: ShelfChange): JsonRow {
   return [
     sub_row,
     ...[Math.max(0, leaved), Math.max(0, -leaved), Math.max(0, held), Math.max(0, -held)],
-    ...[leavedMin, totalMax, Number(mustBeOnSale), epoch],
+    ...[leavedMin, totalMax, Number(mustBeOnSale), epoch, Number(bringsNew), Number(mustBeSellable)],
   ];
 }
 

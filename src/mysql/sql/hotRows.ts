@@ -6,16 +6,17 @@ import type { Transaction } from '../transaction.ts';
 import { DIRECTION } from './applyBatch.ts';
 import { bytesOf, textOf } from './bytes.ts';
 import { ROW_EPOCH } from './rowEpoch.ts';
+import { isSellable } from './sellable.ts';
 
 /** The places of the words in the column's type. */
 const INTAKE = { any: 1, layout: 2, none: 3 } as const;
 
 /** One statement, hence one snapshot: what is on its way has left its row in it. All signed: numbers of both kinds in one column come as texts. */
 const READ = `
-(SELECT 0 AS is_transfer, CAST(sub_row AS SIGNED) AS sub_row, ${ROW_EPOCH} AS epoch, intake <> 'none' AS is_open, CAST(leaved_amount AS SIGNED) AS units, CAST(held_amount AS SIGNED) AS held_amount, CAST(version AS SIGNED) AS version, NULL AS transfer_id, 0 AS other_shard, 0 AS other_sub_row, 0 AS age_us
+(SELECT 0 AS is_transfer, CAST(sub_row AS SIGNED) AS sub_row, ${ROW_EPOCH} AS epoch, intake <> 'none' AS is_open, CAST(leaved_amount AS SIGNED) AS units, CAST(IF(${isSellable('stock')}, leaved_amount, 0) AS SIGNED) AS sellable_amount, CAST(held_amount AS SIGNED) AS held_amount, CAST(version AS SIGNED) AS version, NULL AS transfer_id, 0 AS other_shard, 0 AS other_sub_row, 0 AS age_us
    FROM stock WHERE sku_id = ?)
 UNION ALL
-(SELECT 1, CAST(sub_row AS SIGNED), 0, 1, CAST(amount AS SIGNED), 0, 0, transfer_id, CAST(other_shard AS SIGNED), CAST(other_sub_row AS SIGNED), CAST(TIMESTAMPDIFF(MICROSECOND, created_at, CURRENT_TIMESTAMP(6)) AS SIGNED)
+(SELECT 1, CAST(sub_row AS SIGNED), 0, 1, CAST(amount AS SIGNED), 0, 0, 0, transfer_id, CAST(other_shard AS SIGNED), CAST(other_sub_row AS SIGNED), CAST(TIMESTAMPDIFF(MICROSECOND, created_at, CURRENT_TIMESTAMP(6)) AS SIGNED)
    FROM transfer FORCE INDEX (by_open) WHERE is_open = 1 AND sku_id = ?)`;
 const PREPARE = 'INSERT INTO stock (sku_id, sub_row, opening_amount, leaved_amount, epoch, intake) VALUES ? ON DUPLICATE KEY UPDATE sub_row = VALUES(sub_row)';
 const CLOSE = `
@@ -48,6 +49,7 @@ interface Row {
   readonly epoch: number;
   readonly is_open: number;
   readonly units: number;
+  readonly sellable_amount: number;
   readonly held_amount: number;
   readonly version: number;
   readonly transfer_id: Buffer;
@@ -62,8 +64,8 @@ export async function readHotRows(connection: Connection, shard: ShardIndex, sku
   const rows: RowState[] = [];
   const transfers: OpenTransfer[] = [];
   for (const row of found) {
-    const { sub_row, epoch, units, held_amount, version } = row;
-    if (row.is_transfer === 0) rows.push({ shard, sub_row, epoch, isOpen: row.is_open === 1, leaved_amount: units, held_amount, version });
+    const { sub_row, epoch, units, sellable_amount, held_amount, version } = row;
+    if (row.is_transfer === 0) rows.push({ shard, sub_row, epoch, isOpen: row.is_open === 1, leaved_amount: units, sellable_amount, held_amount, version });
     else {
       const to = { shard: row.other_shard, sub_row: row.other_sub_row };
       transfers.push({ sku_id, transfer_id: row.transfer_id.toString('hex'), amount: units, from: { shard, sub_row }, to, ageMs: row.age_us / 1_000 });

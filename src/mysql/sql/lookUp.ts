@@ -14,6 +14,7 @@ import { hexOf, jsonOf } from './json.ts';
 import type { JsonCell, SqlJson } from './json.ts';
 import { LOCK_SAID_MS } from './prepareSession.ts';
 import { quoted } from './quoted.ts';
+import { isSellable } from './sellable.ts';
 import { SkuCells } from './skuCells.ts';
 
 /**
@@ -27,12 +28,12 @@ const table = (columns: string): string => `(SELECT * FROM JSON_TABLE(?, '$[*]' 
 const NO_COUNT = 'CAST(NULL AS UNSIGNED)';
 const NO_INTEGER = 'CAST(NULL AS SIGNED)';
 const NO_FLOW = `NULL AS order_id, ${NO_COUNT} AS attempt, ${NO_COUNT} AS quantity, ${NO_COUNT} AS returned, NULL AS status, ${NO_COUNT} AS moved_to, ${NO_COUNT} AS units_returned`;
-const NO_SHELF = `${NO_COUNT} AS sub_row, ${NO_COUNT} AS leaved_amount, ${NO_COUNT} AS held_amount, ${NO_COUNT} AS row_epoch, 0 AS is_open, 0 AS is_on_sale`;
+const NO_SHELF = `${NO_COUNT} AS sub_row, ${NO_COUNT} AS leaved_amount, ${NO_COUNT} AS held_amount, ${NO_COUNT} AS row_epoch, 0 AS is_open, 0 AS is_on_sale, 0 AS is_sellable`;
 
 const FLOWS = (schema: string): string => `
 SELECT w.item, 'flow' AS kind, f.order_id, f.attempt, f.quantity, f.returned, f.status, f.moved_to, r.quantity AS units_returned,
        ${NO_INTEGER} AS delta, o.epoch IS NOT NULL AS is_mine, f.sub_row, ${NO_COUNT} AS leaved_amount, ${NO_COUNT} AS held_amount,
-       ${NO_COUNT} AS row_epoch, 0 AS is_open, 0 AS is_on_sale
+       ${NO_COUNT} AS row_epoch, 0 AS is_open, 0 AS is_on_sale, 0 AS is_sellable
   FROM ${table("sku_id VARCHAR(128) PATH '$[0]', order_detail_id VARCHAR(128) PATH '$[1]', return_id VARCHAR(128) PATH '$[2]', slot SMALLINT UNSIGNED PATH '$[3]'")}
   LEFT JOIN ${schema}.slot o FORCE INDEX (PRIMARY) ON o.slot = w.slot
   STRAIGHT_JOIN ${schema}.flow f FORCE INDEX (PRIMARY) ON f.sku_id = UNHEX(w.sku_id) AND f.order_detail_id = UNHEX(w.order_detail_id)
@@ -52,7 +53,7 @@ SELECT w.item, 'transfer' AS kind, ${NO_FLOW}, ${NO_INTEGER} AS delta, 0 AS is_m
 /** All rows of a SKU that lie here: which of them its flows belong to shows only when they are read. */
 const SHELVES = (schema: string): string => `
 SELECT w.item, 'shelf' AS kind, ${NO_FLOW}, ${NO_INTEGER} AS delta, o.epoch IS NOT NULL AS is_mine, s.sub_row, s.leaved_amount, s.held_amount,
-       CAST(IF(s.intake = 'any', 0, s.epoch) AS UNSIGNED) AS row_epoch, s.intake <> 'none' AS is_open, s.sale_state = 'on' AND (s.sale_from IS NULL OR s.sale_from <= SYSDATE(6)) AS is_on_sale
+       CAST(IF(s.intake = 'any', 0, s.epoch) AS UNSIGNED) AS row_epoch, s.intake <> 'none' AS is_open, s.sale_state = 'on' AND (s.sale_from IS NULL OR s.sale_from <= SYSDATE(6)) AS is_on_sale, ${isSellable('s')} AS is_sellable
   FROM ${table("slot SMALLINT UNSIGNED PATH '$[0]', sku_id VARCHAR(128) PATH '$[1]'")}
   LEFT JOIN ${schema}.slot o FORCE INDEX (PRIMARY) ON o.slot = w.slot
   LEFT JOIN ${schema}.stock s FORCE INDEX (PRIMARY) ON s.sku_id = UNHEX(w.sku_id)`;
@@ -76,6 +77,7 @@ interface Row {
   readonly row_epoch: number;
   readonly is_open: number;
   readonly is_on_sale: number;
+  readonly is_sellable: number;
 }
 
 export interface LookedUp {
@@ -216,8 +218,8 @@ function at<T>(items: readonly T[], { item }: Row): T {
   return found;
 }
 
-function shelfOf(leaved_amount: number, { held_amount, row_epoch, is_open, is_on_sale }: Row): ShelfRow {
-  return { leaved_amount, held_amount, epoch: row_epoch, isOpen: is_open === 1, isOnSale: is_on_sale === 1 };
+function shelfOf(leaved_amount: number, { held_amount, row_epoch, is_open, is_on_sale, is_sellable }: Row): ShelfRow {
+  return { leaved_amount, held_amount, epoch: row_epoch, isOpen: is_open === 1, isOnSale: is_on_sale === 1, isSellable: is_sellable === 1 };
 }
 
 function flowOf({ sku_id, order_detail_id }: FlowKey, { order_id, attempt, quantity, returned, status, sub_row, moved_to }: Row): LedgerFlow {

@@ -1,13 +1,15 @@
 import type { Transaction } from '../transaction.ts';
 import { bytesOf, textOf } from './bytes.ts';
+import { isSellable } from './sellable.ts';
 
 const SQL = `
-SELECT sku_id, leaved_amount, held_amount, intake <> 'any' AS is_split,
+SELECT sku_id, CAST(IF(${isSellable('stock')}, leaved_amount, 0) AS UNSIGNED) AS leaved_amount, held_amount, intake <> 'any' AS is_split,
        sale_state = 'on' AND (sale_from IS NULL OR sale_from <= CURRENT_TIMESTAMP(6)) AS on_sale
   FROM stock WHERE sku_id IN (?) AND sub_row = 0`;
 
 /** How a SKU stands at this moment. */
 export interface Shelf {
+  /** What may be sold. */
   readonly leaved_amount: number;
   readonly held_amount: number;
   readonly isOnSale: boolean;

@@ -1,4 +1,5 @@
 import type { Transaction } from '../transaction.ts';
+import { isSellable } from './sellable.ts';
 import { unitsBySku } from './unitsBySku.ts';
 
 /**
@@ -16,6 +17,6 @@ export async function takeStock(transaction: Transaction, wanted: ReadonlyMap<st
 UPDATE stock FORCE INDEX (PRIMARY)
    SET leaved_amount = leaved_amount - ${units}, held_amount = held_amount + ${isHold ? units : '0'}, version = version + 1
  WHERE sku_id IN (?) AND sub_row = 0 AND leaved_amount >= ${units} AND intake = 'any'
-   AND sale_state = 'on' AND (sale_from IS NULL OR sale_from <= CURRENT_TIMESTAMP(6))`;
+   AND sale_state = 'on' AND (sale_from IS NULL OR sale_from <= CURRENT_TIMESTAMP(6)) AND ${isSellable('stock')}`;
   return (await transaction.run(sql, [...values, ...(isHold ? values : []), sku_ids, ...values])) === wanted.size;
 }

@@ -95,7 +95,7 @@ class Funding {
       if (state === null) lines.push(line);
       else if ('is' in state) return state;
       else if (state.fault !== null) return { is: 'not_done', reason: state.fault };
-      else if (line.quantity > state.leaved) lines.push({ ...line, leaved_amount: state.leaved });
+      else if (line.quantity > state.sellable) lines.push({ ...line, leaved_amount: state.sellable });
     }
     return refusedLines(lines);
   }

@@ -82,7 +82,7 @@ export class Ask {
 
 /** Whose own row has enough by now tries it once more, without anything fetched. @returns the others */
 export function sendAgain(asks: readonly Ask[], rows: readonly RowState[]): Ask[] {
-  const leaved = new Map(rows.map((row) => [placeText(row), row.leaved_amount]));
+  const leaved = new Map(rows.map((row) => [placeText(row), row.sellable_amount]));
   return asks.filter((ask) => {
     const { units, to } = ask.wish;
     const left = (leaved.get(placeText(to)) ?? 0) - units;

@@ -10,6 +10,8 @@ export interface Collected {
   readonly transfers: readonly OpenTransfer[];
   /** Units on the shelves. */
   readonly leaved: number;
+  /** Those of them that may be sold. */
+  readonly sellable: number;
   /** Units that carts hold. */
   readonly held: number;
   /** Why some shard could not be read: there may be more than this. Null: all were. */
@@ -25,6 +27,7 @@ export async function collect(rows: HotRows, { sku_id, shards }: Layout, deadlin
     rows: read,
     transfers: found.flatMap(({ transfers }) => transfers),
     leaved: read.reduce((sum, row) => sum + row.leaved_amount, 0),
+    sellable: read.reduce((sum, row) => sum + row.sellable_amount, 0),
     held: read.reduce((sum, row) => sum + row.held_amount, 0),
     fault: failure?.is === 'not_done' ? failure.reason : null,
   };

@@ -134,8 +134,8 @@ export class Gatherer {
     if (await this.#bringIn(asks, state)) state = await this.#collect(loaded, stepOf(asks));
     if (state.fault === null && !isCurrent(loaded, state)) return this.#askAnew(sku_id, asks);
     const unseen = await this.#show(loaded, looks, state);
-    const again = await this.#refuse(loaded, others.filter(({ lack }) => lack > state.leaved), state, stepOf(asks));
-    const feasible = others.filter(({ lack }) => lack <= state.leaved);
+    const again = await this.#refuse(loaded, others.filter(({ lack }) => lack > state.sellable), state, stepOf(asks));
+    const feasible = others.filter(({ lack }) => lack <= state.sellable);
     return [...(feasible.length === 0 ? [] : await this.#serve(loaded, feasible, state, stepOf(asks))), ...again, ...unseen];
   }
 
@@ -236,7 +236,7 @@ export class Gatherer {
     const sure: Ask[] = [];
     for (const ask of asks) {
       if (state.fault !== null) this.#end(ask, { is: 'not_done', reason: `a row of the SKU could not be read: ${state.fault}` });
-      else if (ask.wish.waitsForHolds && state.held > 0 && ask.lack <= state.leaved + state.held) void this.#tellHolds(ask, state, untilMs);
+      else if (ask.wish.waitsForHolds && state.held > 0 && ask.lack <= state.sellable + state.held) void this.#tellHolds(ask, state, untilMs);
       else sure.push(ask);
     }
     if (sure.length === 0) return [];
@@ -244,7 +244,7 @@ export class Gatherer {
     return sure.filter((ask) => {
       // What was fetched for him is on its way and counted nowhere.
       if (isSure && ask.credits.length === 0) {
-        ask.tell({ is: 'short', leaved_amount: state.leaved });
+        ask.tell({ is: 'short', leaved_amount: state.sellable });
         return false;
       }
       this.#putBack(ask);

@@ -1,0 +1,39 @@
+import { LookFailed } from '../../core/sight.ts';
+import type { ShelfLook, ShelfLooker } from '../../core/sight.ts';
+import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
+import type { Connection } from '../connection.ts';
+import { hadNoEffect, reasonOf } from '../failures.ts';
+import type { Shard } from '../shard.ts';
+import { lookAtShelves, readAllIds } from '../sql/lookAtShelves.ts';
+
+/** Looks at stock rows on the primaries. */
+export class ShardLooker implements ShelfLooker {
+  readonly #shards: readonly Shard[];
+
+  constructor(shards: readonly Shard[]) {
+    this.#shards = shards;
+  }
+
+  isReady(shard: ShardIndex): boolean {
+    return this.#shards[shard]?.precheck.isReady === true;
+  }
+
+  lookAt(shard: ShardIndex, sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<readonly ShelfLook[]> {
+    return this.#lend(shard, deadlineMs, (connection) => lookAtShelves(connection, sku_ids, deadlineMs));
+  }
+
+  readIds(shard: ShardIndex, sku_id: string, after: string, max: number, deadlineMs: DeadlineMs): Promise<{ ids: readonly string[]; next: string | null }> {
+    return this.#lend(shard, deadlineMs, (connection) => readAllIds(connection, sku_id, after, max, deadlineMs));
+  }
+
+  async #lend<T>(index: ShardIndex, deadlineMs: DeadlineMs, work: (connection: Connection) => Promise<T>): Promise<T> {
+    const shard = this.#shards[index];
+    if (shard === undefined) throw new RangeError(`there is no shard ${index}`);
+    try {
+      return await shard.pool.lend(deadlineMs, work);
+    } catch (error) {
+      if (hadNoEffect(error)) throw new LookFailed(reasonOf(error));
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,66 @@
+import type { LookedRow, ShelfLook } from '../../core/sight.ts';
+import type { DeadlineMs } from '../../core/nouns.ts';
+import type { Connection } from '../connection.ts';
+import { bytesOf, textOf } from './bytes.ts';
+import { jsonOf } from './json.ts';
+import { SkuCells } from './skuCells.ts';
+
+/** Rows that somebody is changing are missing; the others stay as they are until the transaction ends. */
+const FREE = 'SELECT sku_id, sub_row FROM stock FORCE INDEX (PRIMARY) WHERE sku_id IN (?) FOR UPDATE SKIP LOCKED';
+const LOOK = `
+SELECT w.item, o.epoch IS NOT NULL AS is_mine, h.sku_id IS NOT NULL AS has_layout,
+       EXISTS (SELECT 1 FROM transfer t FORCE INDEX (by_open) WHERE t.is_open = 1 AND t.sku_id = UNHEX(w.sku_id)) AS has_open,
+       s.sub_row, s.leaved_amount, s.held_amount, s.version
+  FROM (SELECT * FROM JSON_TABLE(?, '$[*]' COLUMNS (item FOR ORDINALITY, sku_id VARCHAR(128) PATH '$[0]', slot SMALLINT UNSIGNED PATH '$[1]')) AS j) AS w
+  LEFT JOIN slot o FORCE INDEX (PRIMARY) ON o.slot = w.slot
+  LEFT JOIN hot_sku h FORCE INDEX (PRIMARY) ON h.sku_id = UNHEX(w.sku_id)
+  LEFT JOIN stock s FORCE INDEX (PRIMARY) ON s.sku_id = UNHEX(w.sku_id)`;
+const IDS = 'SELECT order_detail_id FROM flow FORCE INDEX (PRIMARY) WHERE sku_id = ? AND order_detail_id > ? ORDER BY order_detail_id LIMIT ?';
+
+interface Row {
+  readonly item: number;
+  readonly is_mine: number;
+  readonly has_layout: number;
+  readonly has_open: number;
+  readonly sub_row: number | null;
+  readonly leaved_amount: number;
+  readonly held_amount: number;
+  readonly version: number;
+}
+
+/**
+ * Looks at the rows of some SKUs, in one round trip that waits for nobody. What somebody was just changing is told as it was before,
+ * and as uncertain: he may have read the clock already for when his units may be sold.
+ *
+ * @param sku_ids at least one, none twice
+ */
+export async function lookAtShelves(connection: Connection, sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<ShelfLook[]> {
+  const cells = new SkuCells();
+  const wanted = jsonOf(sku_ids.map((sku_id) => [cells.of(sku_id).hex, cells.of(sku_id).slot]));
+  const answers = await connection.script(['START TRANSACTION', FREE, LOOK, 'COMMIT'], [sku_ids.map(bytesOf), wanted], deadlineMs);
+  const free = new Set((answers[1] as unknown as { sku_id: Buffer; sub_row: number }[]).map(({ sku_id, sub_row }) => `${textOf(sku_id)}\0${sub_row}`));
+  const rows = answers[2] as unknown as Row[];
+  const byItem = new Map<number, Row[]>();
+  for (const row of rows) byItem.set(row.item, [...(byItem.get(row.item) ?? []), row]);
+  return sku_ids.map((sku_id, place) => lookOf(sku_id, byItem.get(place + 1) ?? [], free));
+}
+
+function lookOf(sku_id: string, rows: readonly Row[], free: ReadonlySet<string>): ShelfLook {
+  const [first] = rows;
+  const looked = rows.flatMap(({ sub_row, leaved_amount, held_amount, version }): LookedRow[] => (sub_row === null ? [] : [{ sub_row, leaved_amount, held_amount, version }]));
+  return {
+    sku_id,
+    rows: looked,
+    isMine: first?.is_mine === 1,
+    hasLayout: first?.has_layout === 1,
+    hasOpenTransfers: first?.has_open === 1,
+    isCertain: looked.every(({ sub_row }) => free.has(`${sku_id}\0${sub_row}`)),
+  };
+}
+
+/** A page of a SKU's ids, in the order of their bytes, whatever became of them. */
+export async function readAllIds(connection: Connection, sku_id: string, after: string, max: number, deadlineMs: DeadlineMs): Promise<{ ids: string[]; next: string | null }> {
+  const rows = await connection.rows<{ order_detail_id: Buffer }>(IDS, [bytesOf(sku_id), bytesOf(after), max], deadlineMs);
+  const ids = rows.map(({ order_detail_id }) => textOf(order_detail_id));
+  return { ids, next: ids.length < max ? null : (ids.at(-1) ?? null) };
+}

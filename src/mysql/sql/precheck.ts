@@ -1,0 +1,36 @@
+import { randomBytes } from 'node:crypto';
+import type { DeadlineMs } from '../../core/nouns.ts';
+import { SELLABLE_AFTER_MS } from '../../core/sight.ts';
+import type { Connection } from '../connection.ts';
+
+/** The first level of gateways that keep new units of an empty row from being sold for a while. */
+const OLDEST_GATEWAY = 7;
+/** Gateways that are shut out by it look at their shards every half second, and what they have begun by then is over after five more. */
+const NOTICED_SECONDS = 8;
+const SECRET_BYTES = 32;
+
+const READ = 'SELECT sellable_after_ms, ready_at <= SYSDATE(6) AS is_ready, secret FROM precheck';
+const SHUT_OUT = 'UPDATE shard SET oldest_gateway = GREATEST(oldest_gateway, ?)';
+const TURN_ON = `
+UPDATE precheck SET sellable_after_ms = ?, ready_at = SYSDATE(6) + INTERVAL ? SECOND, secret = COALESCE(secret, ?)
+ WHERE only_row = 1 AND (sellable_after_ms < ? OR ready_at IS NULL)`;
+
+/** How a shard stands with early refusals. */
+export interface PrecheckState {
+  /** Whether everybody keeps new units of an empty row from being sold for as long as knowledge of it is used. */
+  readonly isReady: boolean;
+  /** Signs what is said of its SKUs outside of it. */
+  readonly secret: Buffer | null;
+}
+
+/** Reads how a shard stands, and turns the delay on where it is off. Who cannot keep it is shut out first. */
+export async function readOrTurnOn(connection: Connection, deadlineMs: DeadlineMs): Promise<PrecheckState> {
+  const [row] = await connection.rows<{ sellable_after_ms: number; is_ready: number | null; secret: Buffer | null }>(READ, [], deadlineMs);
+  if (row === undefined) return { isReady: false, secret: null };
+  const isOn = row.sellable_after_ms >= SELLABLE_AFTER_MS && row.is_ready !== null;
+  if (!isOn) {
+    await connection.run(SHUT_OUT, [OLDEST_GATEWAY], deadlineMs);
+    await connection.run(TURN_ON, [SELLABLE_AFTER_MS, NOTICED_SECONDS, randomBytes(SECRET_BYTES), SELLABLE_AFTER_MS], deadlineMs);
+  }
+  return { isReady: isOn && row.is_ready === 1, secret: row.secret };
+}
