@@ -30,6 +30,7 @@ import { Afterwork } from './service/afterwork.ts';
 import { cancelOrder } from './service/cancelOrder.ts';
 import { changeStock } from './service/changeStock.ts';
 import { deductOrder } from './service/deductOrder.ts';
+import { deductUnlessSoldOut } from './service/precheck/deductUnlessSoldOut.ts';
 import { findDeductions } from './service/findDeductions.ts';
 import { followHeat } from './service/followHeat.ts';
 import { shareFreeing } from './service/freeHolds.ts';
@@ -46,6 +47,7 @@ import { Routing } from './service/routing.ts';
 import { Sweeper } from './service/sweeper.ts';
 import { WatchedEngine } from './service/watchedEngine.ts';
 import type { NoVerdict } from './service/watchedEngine.ts';
+import { createTiers } from './tiers.ts';
 import { alone } from './workers/siblings.ts';
 import type { Siblings } from './workers/siblings.ts';
 
@@ -116,6 +118,7 @@ export async function startGateway(
         initialShards: config.initialShards,
         statementMs: config.statementMs,
         relaxedAllowed: config.relaxedAllowed,
+        isPrechecked: config.tiers.length > 0,
         onChange: ({ name, state, reason }) =>
           state === 'serving' ? log.info({ shard: name }, 'shard serving') : log.warn({ shard: name, state, reason }, 'shard not served'),
       }),
@@ -145,6 +148,8 @@ export async function startGateway(
     newId: () => randomBytes(16).toString('hex'),
     onFault,
   });
+  const tiers = createTiers({ config, log, shards, routing, layouts: hot.layouts, metrics, onFault });
+  const { precheck } = tiers;
   const parts: Parts = { routing, engine, reader: ports.reader, carts: ports.carts, shards: reader, afterwork, cartPlaces: new Places(CARTS_MAX, CARTS_WAITING_MAX), freeing: shareFreeing(), heat, hot };
   const sweeper = new Sweeper(parts, {
     shardCount: shards.length,
@@ -157,11 +162,16 @@ export async function startGateway(
   let started = false;
 
   const forPublic: PublicServices = {
-    deductOrder: (order, deadlineMs) => deductOrder(parts, order, deadlineMs),
-    returnGoods: (operation, deadlineMs) => returnGoods(parts, operation, deadlineMs),
+    deductOrder: (order, deadlineMs) => (precheck === null ? deductOrder(parts, order, deadlineMs) : deductUnlessSoldOut(parts, precheck, order, deadlineMs)),
+    async returnGoods(operation, deadlineMs) {
+      const answer = await returnGoods(parts, operation, deadlineMs);
+      if (answer.is === 'returned') precheck?.noteIncrease(operation.sku_id);
+      return answer;
+    },
     cancelOrder: (cancellation, deadlineMs) => cancelOrder(parts, cancellation, deadlineMs),
     findDeductions: (keys, deadlineMs) => findDeductions(parts, keys, deadlineMs),
     readSku: (sku_id, deadlineMs) => readSku(parts, sku_id, deadlineMs),
+    available: (sku_ids, consistency, deadlineMs) => tiers.available(sku_ids, consistency, deadlineMs),
     readFlows: (query, deadlineMs) => readFlows({ ...parts, journal: reader }, query, deadlineMs),
   };
   const forAdmin: AdminServices = {
@@ -177,7 +187,11 @@ export async function startGateway(
         giveBack();
       }
     },
-    changeStock: (operation, deadlineMs) => changeStock(parts, operation, deadlineMs),
+    async changeStock(operation, deadlineMs) {
+      const answer = await changeStock(parts, operation, deadlineMs);
+      if (answer.is === 'applied') precheck?.noteIncrease(operation.sku_id);
+      return answer;
+    },
     async resizeSku(sku_id, sub_row_count, deadlineMs) {
       const resized = await resizeSku(hot, sku_id, sub_row_count, deadlineMs);
       // Units are brought to new rows, pointers written and old rows emptied behind the answer.
@@ -226,6 +240,7 @@ export async function startGateway(
     const untilMs = performance.now() + waitMs;
     await Promise.all(servers.map((server) => server.drain(waitMs)));
     stopHeat();
+    await tiers.stop();
     // What is not done by then is the sweepers' of other gateways.
     afterwork.add(() => sweeper.stop());
     afterwork.add(() => hot.keeper.stop());
@@ -241,6 +256,7 @@ export async function startGateway(
   }
   started = true;
   sweeper.start();
+  tiers.start();
   hot.keeper.start();
 
   const [publicUrl = '', adminUrl = ''] = servers.map(urlOf);

@@ -5,6 +5,9 @@ import { ConfigError } from './configError.ts';
 import { LINES_MAX } from './mysql/batching/queue.ts';
 import { compileSettings } from './schema/compile.ts';
 import type { Fault } from './schema/compile.ts';
+import { parseRedisAddress } from './redis/address.ts';
+import type { RedisAddress } from './redis/address.ts';
+import type { TierName } from './service/precheck/tier.ts';
 import { loadShards } from './shardsFile.ts';
 import type { ShardConfig } from './shardsFile.ts';
 
@@ -64,6 +67,11 @@ export const settingsSchema = Type.Object({
     default: 5_000,
     description: 'lines a second that one stock row is meant to carry; where a process is asked for more of one SKU, it suggests to split it',
   }),
+  STOCKGATE_PRECHECK: text('what may refuse orders for what is sold out without asking the shards: memory, redis, replica, comma separated; none when absent'),
+  STOCKGATE_REDIS: text('where the Redis of the pre-check is: redis://host:port, redis+cluster://host:port,… or redis+sentinel://host:port,…/NAME'),
+  STOCKGATE_REDIS_PASSWORD: text('its password'),
+  STOCKGATE_REDIS_PREFIX: Type.String({ pattern: '^[\\w:.-]{1,32}$', default: 'stockgate', description: 'what its keys begin with; shops that share a Redis need one each' }),
+  STOCKGATE_CACHED_AGE_MS: milliseconds(1_000, 'how old an answer may be where the caller takes a cached one', 0),
   STOCKGATE_LOG_LEVEL: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent'], {
     default: 'info',
     description: 'how much is logged to standard error',
@@ -77,6 +85,12 @@ export interface ListenerConfig {
   readonly port: number;
   /** Accepted bearer tokens; empty means that none is asked for, on loopback only. */
   readonly tokens: readonly string[];
+}
+
+/** Where Redis is, and how to get in. */
+export interface RedisConfig extends RedisAddress {
+  readonly password?: string;
+  readonly keyPrefix: string;
 }
 
 /** Everything the gateway can be told, checked and frozen. */
@@ -93,6 +107,11 @@ export interface Config {
   readonly leaveMs: number;
   readonly relaxedAllowed: boolean;
   readonly hotLinesPerSecond: number;
+  /** What may refuse early. */
+  readonly tiers: readonly TierName[];
+  readonly cachedAgeMs: number;
+  /** Null where the tier is off. */
+  readonly redis: RedisConfig | null;
   readonly logLevel: Settings['STOCKGATE_LOG_LEVEL'];
   readonly initialShards: number;
   readonly shards: readonly ShardConfig[];
@@ -116,6 +135,9 @@ export async function loadConfig(environment: NodeJS.ProcessEnv = process.env, f
   const relations = settingFaults(settings);
   if (relations.length > 0) throw new ConfigError('the environment', relations);
   const { initialShards, shards } = await loadShards(settings.STOCKGATE_SHARDS, environment);
+  if (tiersOf(settings).includes('replica') && shards.every(({ replicas }) => replicas.length === 0)) {
+    throw settingError('STOCKGATE_PRECHECK', 'names replica, but no shard has any');
+  }
   const publicTokens = tokensOf(settings, 'STOCKGATE_TOKENS');
   const adminTokens = tokensOf(settings, 'STOCKGATE_ADMIN_TOKENS');
   return deepFreeze({
@@ -130,6 +152,9 @@ export async function loadConfig(environment: NodeJS.ProcessEnv = process.env, f
     leaveMs: settings.STOCKGATE_LEAVE_MS,
     relaxedAllowed: settings.STOCKGATE_RELAXED,
     hotLinesPerSecond: settings.STOCKGATE_HOT_LINES_PER_SECOND,
+    tiers: tiersOf(settings),
+    cachedAgeMs: settings.STOCKGATE_CACHED_AGE_MS,
+    redis: redisOf(settings),
     logLevel: settings.STOCKGATE_LOG_LEVEL,
     initialShards,
     shards,
@@ -145,6 +170,26 @@ function settingFaults(settings: Settings): Fault[] {
     faults.push({ path: 'STOCKGATE_STATEMENT_MS', message: 'must not be above STOCKGATE_REQUEST_MS' });
   }
   return faults;
+}
+
+function redisOf(settings: Settings): RedisConfig | null {
+  const { STOCKGATE_REDIS: address, STOCKGATE_REDIS_PASSWORD: password, STOCKGATE_REDIS_PREFIX: keyPrefix } = settings;
+  if (!tiersOf(settings).includes('redis')) return null;
+  if (address === undefined) throw settingError('STOCKGATE_REDIS', 'is not set, though STOCKGATE_PRECHECK names redis');
+  try {
+    return { ...parseRedisAddress(address), keyPrefix, ...(password === undefined ? {} : { password }) };
+  } catch (error) {
+    throw settingError('STOCKGATE_REDIS', error instanceof Error ? error.message : String(error));
+  }
+}
+
+const TIERS = ['memory', 'redis', 'replica'] as const satisfies readonly TierName[];
+
+function tiersOf({ STOCKGATE_PRECHECK: named = '' }: Settings): TierName[] {
+  const names = named.split(',').map((name) => name.trim()).filter((name) => name !== '');
+  const unknown = names.filter((name) => !TIERS.some((tier) => tier === name));
+  if (unknown.length > 0) throw settingError('STOCKGATE_PRECHECK', `has no tier called ${unknown.join(', ')}; there are ${TIERS.join(', ')}`);
+  return TIERS.filter((tier) => names.includes(tier));
 }
 
 /** An empty variable is an absent one: that is how compose files and shells write "not set". */

@@ -190,12 +190,6 @@ describe('http', () => {
   });
 
   describe('what it does not take', () => {
-    it('answers 501 for the calls of the contract that are not built', async () => {
-      const calls: readonly (readonly ['public' | 'admin', CallOptions['method'], string])[] = [
-        ['public', 'POST', '/v1/availability'],
-      ];
-      for (const [listener, method, path] of calls) expect(verdict(await call(listener, method, path)), path).to.equal('501 not_implemented');
-    });
 
     it('answers 404 at unknown addresses, those of the other listener included', async () => {
       for (const path of ['/', '/v1', '/v2/deductions', '/v1/deductions/', '/V1/skus/a', '/v1/skus/a/b/c', '/metrics', '/v1/shards']) {

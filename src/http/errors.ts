@@ -29,7 +29,6 @@ export const PROBLEMS = {
   unsupported_media_type: { status: 415, title: 'The body must be JSON' },
   headers_too_large: { status: 431, title: 'The headers are too large' },
   internal: { status: 500, title: 'A fault of the gateway; nothing was changed' },
-  not_implemented: { status: 501, title: 'This call is not built yet' },
   overloaded: { status: 503, title: 'Nothing was done; try again', retryAfterSeconds: 1 },
   outcome_unknown: {
     status: 503,

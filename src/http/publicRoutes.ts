@@ -5,6 +5,7 @@ import type { Return } from '../core/operation.ts';
 import type { Cancellation } from '../service/cancelOrder.ts';
 import type { Order, OrderAnswer } from '../service/deductOrder.ts';
 import type { FoundDeduction, FoundDeductions } from '../service/findDeductions.ts';
+import type { Consistency, FoundSights } from '../service/precheck/findAvailability.ts';
 import type { FlowsQuery, FoundFlowsPage } from '../service/readFlows.ts';
 import type { SkuStock } from '../service/readSku.ts';
 import type { ReturnAnswer } from '../service/returnGoods.ts';
@@ -13,7 +14,7 @@ import { decodeCursor, encodeCursor } from './cursor.ts';
 import { invalid, json, problem } from './errors.ts';
 import type { Reply } from './errors.ts';
 import { failureReply } from './failureReply.ts';
-import { notBuilt, route } from './route.ts';
+import { route } from './route.ts';
 import type { Route } from './route.ts';
 import * as schemas from './schemas.ts';
 
@@ -24,6 +25,8 @@ export interface PublicServices {
   cancelOrder(cancellation: Cancellation, deadlineMs: DeadlineMs): Promise<Applied | Refused | NotDone | Unknown>;
   findDeductions(keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<FoundDeductions | NotDone>;
   readSku(sku_id: string, deadlineMs: DeadlineMs): Promise<SkuStock | NotDone>;
+  /** What is left of SKUs that may be told from what is known already. */
+  available(sku_ids: readonly string[], consistency: Consistency, deadlineMs: DeadlineMs): Promise<FoundSights | NotDone>;
   readFlows(query: FlowsQuery, deadlineMs: DeadlineMs): Promise<FoundFlowsPage | NotDone>;
 }
 
@@ -97,14 +100,18 @@ export function publicRoutes(services: PublicServices): Route[] {
       answers: { 200: schemas.skuAnswer },
       problems: ['unknown_sku', 'overloaded'],
       async handle({ params, query, deadlineMs }) {
+        if (query.consistency === 'cached') {
+          const found = await services.available([params.sku_id], 'cached', deadlineMs);
+          if (found.is !== 'found') return failureReply(found);
+          const [sight] = found.sights;
+          if (sight === undefined || sight.leaved_amount === null) return problem('unknown_sku', `no SKU is called ${params.sku_id}`);
+          const { sku_id, leaved_amount, mode, rows } = sight;
+          return json(200, { sku_id, leaved_amount, mode, sub_rows: rows, age_ms: ageMsOf(sight) });
+        }
         const stock = await services.readSku(params.sku_id, deadlineMs);
         if (stock.is !== 'found') return failureReply(stock);
         if (stock.rows.length === 0) return problem('unknown_sku', `no SKU is called ${params.sku_id}`);
-        return json(200, {
-          ...skuOf(params.sku_id, stock),
-          // No tier answers this yet but the primary itself, whose answer is fresh.
-          ...(query.consistency === 'cached' ? { age_ms: 0 } : {}),
-        });
+        return json(200, skuOf(params.sku_id, stock));
       },
     }),
 
@@ -161,7 +168,19 @@ export function publicRoutes(services: PublicServices): Route[] {
       },
     }),
 
-    notBuilt('post', '/v1/availability', 'What is left of many SKUs'),
+    route({
+      method: 'post',
+      path: '/v1/availability',
+      summary: 'What is left of many SKUs: what product pages ask',
+      body: schemas.availabilityRequest,
+      answers: { 200: schemas.availabilityAnswer },
+      problems: ['overloaded'],
+      async handle({ body, deadlineMs }) {
+        const found = await services.available(body.sku_ids, body.consistency, deadlineMs);
+        if (found.is !== 'found') return failureReply(found);
+        return json(200, { skus: found.sights.map((sight) => ({ sku_id: sight.sku_id, leaved_amount: sight.leaved_amount, age_ms: ageMsOf(sight) })) });
+      },
+    }),
   ];
 }
 
@@ -201,6 +220,11 @@ function deductedReply(order_id: string, outcome: Deducted, durable: boolean): R
 function stateOf({ shard, flow }: FoundDeduction): Record<string, unknown> {
   const { order_id, order_detail_id, sku_id, quantity, returned, status, sub_row, created_at } = flow;
   return { order_id, order_detail_id, sku_id, quantity, returned, status, shard, sub_row, created_at };
+}
+
+/** How old what is known is, at least. */
+function ageMsOf({ asOfMs }: { readonly asOfMs: DeadlineMs }): number {
+  return Math.max(0, Math.ceil(performance.now() - asOfMs));
 }
 
 function skuOf(sku_id: string, { mode, leaved_amount, rows }: SkuStock): Record<string, unknown> {

@@ -1,6 +1,5 @@
 import type { Static, TSchema } from 'typebox';
 import type { DeadlineMs } from '../core/nouns.ts';
-import { problem } from './errors.ts';
 import type { ProblemCode, Reply } from './errors.ts';
 
 /** What a handler gets: everything checked, in the types of its schemas. */
@@ -38,17 +37,4 @@ export type Route = RouteParts<TSchema, TSchema, TSchema>;
 /** Declares a call; its handler's input has the types of its schemas. */
 export function route<P extends TSchema, Q extends TSchema, B extends TSchema>(parts: RouteParts<P, Q, B>): Route {
   return parts;
-}
-
-/** Declares a call that the contract has and this version does not. @param params of its path, where it has some */
-export function notBuilt(method: Route['method'], path: string, summary: string, params?: TSchema): Route {
-  return {
-    method,
-    path,
-    summary,
-    ...(params === undefined ? {} : { params }),
-    answers: {},
-    problems: ['not_implemented'],
-    handle: () => problem('not_implemented', `${summary}: this call is not built yet`),
-  };
 }

@@ -112,6 +112,22 @@ export const skuAnswer = record({
   age_ms: Type.Optional(Type.Integer({ minimum: 0, description: 'how old the answer is; only with `consistency=cached`' })),
 });
 
+export const availabilityRequest = record({
+  sku_ids: Type.Array(skuId, { minItems: 1, maxItems: LINES_LIMIT }),
+  consistency: Type.Enum(['cached', 'primary'], { description: '`cached`: it may be a little old' }),
+});
+
+export const availabilityAnswer = record({
+  skus: Type.Array(
+    record({
+      sku_id: skuId,
+      leaved_amount: Type.Union([leavedAmount, Type.Null()], { description: 'null: there is no such SKU' }),
+      age_ms: Type.Integer({ minimum: 0, description: 'how old the answer is' }),
+    }),
+    { description: 'in the order asked' },
+  ),
+});
+
 export const hotRequest = record({ sub_rows: Type.Integer({ minimum: 2, maximum: SUB_ROWS_LIMIT, description: 'rows, on as many shards as there are' }) });
 
 export const hotAnswer = record({

@@ -4,6 +4,8 @@ import { HOTTEST_MAX } from '../core/heat.ts';
 import type { HotSku } from '../core/heat.ts';
 import type { LeftOver, ShardState } from '../core/ports.ts';
 import type { MetricsPage, MetricsSnapshot } from './addUp.ts';
+import { tierSeries } from './tierSeries.ts';
+import type { TierSeries } from './tierSeries.ts';
 
 export interface Metrics {
   /** Counts one answered request. */
@@ -12,6 +14,8 @@ export interface Metrics {
   withoutVerdict(operation: string, ending: 'not_done' | 'unknown'): void;
   /** Notes what carts have left over on a shard; null when it could not be asked. */
   swept(shard: string, leftOver: LeftOver | null): void;
+  /** Makes the series of tiers. @param known SKUs and ids that are known to be sold out, asked at each scrape */
+  tiers(known: () => { readonly skus: number; readonly ids: number }): TierSeries;
   /** Everything in the text form of Prometheus. */
   scrape(): Promise<MetricsPage>;
   /** The same for another process, which adds it up. */
@@ -130,6 +134,7 @@ export function createMetrics(shards: () => readonly ShardState[], hottest: () =
     withoutVerdict(operation, ending) {
       withoutVerdict.inc({ operation, ending });
     },
+    tiers: (known) => tierSeries(registers, known),
     snapshot: () => registry.getMetricsAsJSON(),
     scrape: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
   };

@@ -1,0 +1,43 @@
+import type { DeadlineMs } from '../../core/nouns.ts';
+import type { NotDone } from '../../core/outcome.ts';
+import type { Sight, SightSource } from '../../core/sight.ts';
+
+/** How fresh an answer is to be: a little old, or read for whoever asks. */
+export type Consistency = 'cached' | 'primary';
+
+/** What is known of some SKUs, in the order asked. */
+export interface FoundSights {
+  readonly is: 'found';
+  readonly sights: readonly Sight[];
+}
+
+export interface AvailabilityParts {
+  /** Sources of what may be a little old, the cheapest first. None throws. */
+  readonly cached: readonly SightSource[];
+  readonly primary: SightSource;
+  /** Remembers what the shards said. */
+  readonly tell: (sights: readonly Sight[]) => void;
+  /** How old an answer may be for who may be told something old. */
+  readonly ageMsMax: number;
+}
+
+/** Tells what is left of many SKUs, from the cheapest source that knows it young enough; what none knows is asked of the shards. */
+export async function findAvailability(parts: AvailabilityParts, sku_ids: readonly string[], consistency: Consistency, deadlineMs: DeadlineMs): Promise<FoundSights | NotDone> {
+  const found = new Map<string, Sight>();
+  let rest = [...new Set(sku_ids)];
+  const take = (sights: readonly (Sight | null)[], asOfMsMin: DeadlineMs): void => {
+    for (const sight of sights) if (sight !== null && sight.asOfMs >= asOfMsMin) found.set(sight.sku_id, sight);
+    rest = rest.filter((sku_id) => !found.has(sku_id));
+  };
+  for (const source of consistency === 'cached' ? parts.cached : []) {
+    if (rest.length === 0) break;
+    take(await source.look(rest, deadlineMs), performance.now() - parts.ageMsMax);
+  }
+  if (rest.length > 0) {
+    const sights = await parts.primary.look(rest, deadlineMs);
+    parts.tell(sights.flatMap((sight) => sight ?? []));
+    take(sights, -Infinity);
+  }
+  if (rest.length > 0) return { is: 'not_done', reason: `the shards of ${rest.length} SKUs did not answer` };
+  return { is: 'found', sights: sku_ids.flatMap((sku_id) => found.get(sku_id) ?? []) };
+}

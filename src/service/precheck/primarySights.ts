@@ -1,0 +1,119 @@
+import type { Layout } from '../../core/layout.ts';
+import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
+import { LookFailed } from '../../core/sight.ts';
+import type { LookedRow, ShelfLook, ShelfLooker, Sight, SightSource } from '../../core/sight.ts';
+import type { LayoutCache } from '../hot/layoutCache.ts';
+import type { Routing } from '../routing.ts';
+
+export interface PrimarySightsParts {
+  readonly looker: ShelfLooker;
+  readonly routing: Routing;
+  readonly layouts: LayoutCache;
+}
+
+/** SKUs in one question to a shard. */
+const SKUS_AT_A_TIME = 500;
+
+/** The last source, which always knows: the shards themselves. A shard that cannot be asked makes nothing of its SKUs known. */
+export class PrimarySights implements SightSource {
+  readonly #parts: PrimarySightsParts;
+
+  constructor(parts: PrimarySightsParts) {
+    this.#parts = parts;
+  }
+
+  async look(sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<readonly (Sight | null)[]> {
+    const asOfMs = performance.now();
+    const wanted = new Map<ShardIndex, Set<string>>();
+    for (const sku_id of sku_ids) {
+      const shard = this.#parts.routing.map.shardOf(sku_id);
+      const ofShard = wanted.get(shard);
+      if (ofShard === undefined) wanted.set(shard, new Set([sku_id]));
+      else ofShard.add(sku_id);
+    }
+    const sights = new Map<string, Sight>();
+    await Promise.all(
+      [...wanted].flatMap(([shard, ofShard]) => inPieces([...ofShard]).map(async (piece) => {
+        for (const sight of await this.#lookAt(shard, piece, asOfMs, deadlineMs)) sights.set(sight.sku_id, sight);
+      })),
+    );
+    return sku_ids.map((sku_id) => sights.get(sku_id) ?? null);
+  }
+
+  async #lookAt(shard: ShardIndex, sku_ids: readonly string[], asOfMs: DeadlineMs, deadlineMs: DeadlineMs): Promise<Sight[]> {
+    const { looker, routing } = this.#parts;
+    const looks = await orNull(looker.lookAt(shard, sku_ids, deadlineMs));
+    if (looks === null) return [];
+    if (looks.some(({ isMine }) => !isMine)) void routing.refresh();
+    const mine = looks.filter(({ isMine }) => isMine);
+    const single = mine.filter(({ hasLayout }) => !hasLayout).map((look) => this.#single(shard, look, asOfMs));
+    const split = await Promise.all(mine.filter(({ hasLayout }) => hasLayout).map(({ sku_id }) => this.#split(sku_id, deadlineMs)));
+    return [...single, ...split.flatMap((sight) => sight ?? [])];
+  }
+
+  #single(shard: ShardIndex, look: ShelfLook, asOfMs: DeadlineMs): Sight {
+    return sightOf({ sku_id: look.sku_id, mode: 'single', looks: [{ shard, look }], isReady: this.#parts.looker.isReady(shard), asOfMs });
+  }
+
+  /** All rows on all shards where it ever had some, with the same layout before and after: units cannot have gone where nobody looked. */
+  async #split(sku_id: string, deadlineMs: DeadlineMs): Promise<Sight | null> {
+    const { looker } = this.#parts;
+    const asOfMs = performance.now();
+    const before = await this.#layoutOf(sku_id, deadlineMs);
+    if (before === null) return null;
+    const looks = await Promise.all(before.shards.map(async (shard) => ({ shard, look: (await orNull(looker.lookAt(shard, [sku_id], deadlineMs)))?.[0] })));
+    const after = await this.#layoutOf(sku_id, deadlineMs);
+    if (after?.revision !== before.revision) return null;
+    const whole = looks.flatMap(({ shard, look }) => (look === undefined ? [] : [{ shard, look }]));
+    if (whole.length < looks.length) return null;
+    const isReady = before.shards.every((shard) => looker.isReady(shard));
+    return sightOf({ sku_id, mode: before.places.length > 1 ? 'hot' : 'single', looks: whole, isReady, asOfMs, places: before.places });
+  }
+
+  async #layoutOf(sku_id: string, deadlineMs: DeadlineMs): Promise<Layout | null> {
+    const loaded = await this.#parts.layouts.load(sku_id, deadlineMs);
+    return loaded.is === 'layout' ? loaded.layout : null;
+  }
+}
+
+interface Seen {
+  readonly sku_id: string;
+  readonly mode: Sight['mode'];
+  readonly looks: readonly { readonly shard: ShardIndex; readonly look: ShelfLook }[];
+  readonly isReady: boolean;
+  readonly asOfMs: DeadlineMs;
+  /** Of a SKU in several rows: where those are that count. */
+  readonly places?: readonly ShardIndex[];
+}
+
+function sightOf({ sku_id, mode, looks, isReady, asOfMs, places }: Seen): Sight {
+  const rows = looks.flatMap(({ shard, look }) => look.rows.map((row) => ({ ...row, shard })));
+  const sum = (of: (row: LookedRow) => number): number => rows.reduce((total, row) => total + of(row), 0);
+  const leaved = sum(({ leaved_amount }) => leaved_amount);
+  const isCertain = looks.every(({ look }) => look.isCertain && !look.hasOpenTransfers);
+  const isInPlace = ({ sub_row, shard }: { sub_row: number; shard: ShardIndex }): boolean => (places === undefined ? sub_row === 0 : places[sub_row] === shard);
+  return {
+    sku_id,
+    leaved_amount: rows.length === 0 ? null : leaved,
+    isEmpty: rows.length > 0 && isReady && isCertain && leaved + sum(({ held_amount }) => held_amount) === 0,
+    version: sum(({ version }) => version),
+    mode,
+    rows: rows.filter(isInPlace).map(({ shard, sub_row, leaved_amount }) => ({ shard, sub_row, leaved_amount })).sort((a, b) => a.sub_row - b.sub_row),
+    asOfMs,
+  };
+}
+
+function inPieces(sku_ids: readonly string[]): string[][] {
+  const pieces: string[][] = [];
+  for (let place = 0; place < sku_ids.length; place += SKUS_AT_A_TIME) pieces.push(sku_ids.slice(place, place + SKUS_AT_A_TIME));
+  return pieces;
+}
+
+async function orNull<T>(looking: Promise<T>): Promise<T | null> {
+  try {
+    return await looking;
+  } catch (error) {
+    if (error instanceof LookFailed) return null;
+    throw error;
+  }
+}

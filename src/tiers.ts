@@ -1,0 +1,113 @@
+import type { Logger } from 'pino';
+import type { Config } from './config.ts';
+import type { DeadlineMs } from './core/nouns.ts';
+import type { NotDone } from './core/outcome.ts';
+import type { Sight } from './core/sight.ts';
+import type { Metrics } from './metrics/metrics.ts';
+import { Heartbeats } from './mysql/replicas/heartbeats.ts';
+import { ReplicaSights } from './mysql/replicas/replicaSights.ts';
+import { ShardLooker } from './mysql/sights/shardLooker.ts';
+import type { Shard } from './mysql/shard.ts';
+import { RedisSights } from './redis/redisSights.ts';
+import type { LayoutCache } from './service/hot/layoutCache.ts';
+import { findAvailability } from './service/precheck/findAvailability.ts';
+import type { Consistency, FoundSights } from './service/precheck/findAvailability.ts';
+import { Precheck } from './service/precheck/precheck.ts';
+import { PrimarySights } from './service/precheck/primarySights.ts';
+import { SightCache } from './service/precheck/sightCache.ts';
+import { Tier } from './service/precheck/tier.ts';
+import type { TierWatcher } from './service/precheck/tier.ts';
+import type { Routing } from './service/routing.ts';
+
+/** For a single request that could be refused; what takes longer is slower than the engine. */
+const REDIS_WAIT_MS = 25;
+const REPLICA_WAIT_MS = 50;
+/** What is older than it may be for any answer is of no use. */
+const REDIS_KEEP_MS = 5_000;
+/** A replica that is further behind knows nothing that could refuse. */
+const LAG_MS_MAX = 2_000;
+
+/** What refuses early, and what tells what is left. */
+export interface Tiers {
+  /** Null: no tier is on. */
+  readonly precheck: Precheck | null;
+  available(sku_ids: readonly string[], consistency: Consistency, deadlineMs: DeadlineMs): Promise<FoundSights | NotDone>;
+  start(): void;
+  stop(): Promise<void>;
+}
+
+export interface TiersOptions {
+  readonly config: Pick<Config, 'tiers' | 'cachedAgeMs' | 'redis' | 'shards' | 'initialShards' | 'statementMs'>;
+  readonly log: Logger;
+  readonly shards: readonly Shard[];
+  readonly routing: Routing;
+  readonly layouts: LayoutCache;
+  readonly metrics: Metrics;
+  readonly onFault: (error: unknown) => void;
+}
+
+/** Puts the tiers together, as far as they are on. */
+export function createTiers(options: TiersOptions): Tiers {
+  const { config, shards, routing, layouts, metrics, onFault } = options;
+  const redis = createRedis(options);
+  const replicas = createReplicas(options);
+  const looker = new ShardLooker(shards);
+  const primary = new PrimarySights({ looker, routing, layouts });
+  const cache = new SightCache();
+  const watcher: TierWatcher = metrics.tiers(() => precheck?.known ?? { skus: 0, ids: 0 });
+  const behind = [
+    ...(redis === null ? [] : [new Tier('redis', redis, REDIS_WAIT_MS, watcher)]),
+    ...(replicas === null ? [] : [new Tier('replica', replicas.sights, REPLICA_WAIT_MS, watcher)]),
+  ];
+  const tell = (sights: readonly Sight[]): void => {
+    void cache.note(sights);
+    void redis?.note(sights);
+  };
+  const hasMemory = config.tiers.includes('memory');
+  const precheck = hasMemory || behind.length > 0 ? new Precheck({ routing, layouts, looker, primary, hasMemory, tiers: behind, tell, watcher, onFault }) : null;
+  return {
+    precheck,
+    available: (sku_ids, consistency, deadlineMs) => findAvailability({ cached: [cache, ...behind], primary, tell, ageMsMax: config.cachedAgeMs }, sku_ids, consistency, deadlineMs),
+    start() {
+      redis?.start();
+      replicas?.sights.start();
+      replicas?.hearts.start();
+      precheck?.start();
+    },
+    async stop() {
+      await precheck?.stop();
+      replicas?.sights.stop();
+      await replicas?.hearts.stop();
+      await redis?.stop();
+    },
+  };
+}
+
+function createRedis({ config: { redis }, shards, routing, log }: TiersOptions): RedisSights | null {
+  if (redis === null) return null;
+  return new RedisSights({
+    ...redis,
+    secretOf: (sku_id) => shards[routing.map.shardOf(sku_id)]?.precheck.secret ?? null,
+    commandMs: REDIS_WAIT_MS,
+    keepMs: REDIS_KEEP_MS,
+    onEvent: ({ kind, what }) => (kind === 'connected' ? log.info({ redis: what }, 'redis connected') : log.warn({ redis: what, kind }, 'redis')),
+  });
+}
+
+/** Hearts beat only where somebody looks at replicas. */
+function createReplicas({ config, shards, routing, onFault }: TiersOptions): { readonly sights: ReplicaSights; readonly hearts: Heartbeats } | null {
+  if (!config.tiers.includes('replica')) return null;
+  const replicated = shards.flatMap((shard, index) => {
+    const replicas = config.shards[index]?.replicas ?? [];
+    return replicas.length === 0 ? [] : [{ shard, replicas }];
+  });
+  return {
+    sights: new ReplicaSights({
+      shards: replicated.map(({ shard, replicas }) => ({ shard: shard.index, initialShards: config.initialShards, replicas, clock: shard.clock })),
+      shardOf: (sku_id) => routing.map.shardOf(sku_id),
+      lagMsMax: LAG_MS_MAX,
+      statementMs: config.statementMs,
+    }),
+    hearts: new Heartbeats(replicated.map(({ shard }) => shard), onFault),
+  };
+}

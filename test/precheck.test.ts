@@ -1,0 +1,207 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import { inParallel } from '../scripts/support/inParallel.ts';
+import { hashesOf, IdFilter } from '../src/core/idFilter.ts';
+import { decide } from '../src/core/ledger/decide.ts';
+import { adjustmentKeyText, Ledger } from '../src/core/ledger/ledger.ts';
+import { flowKeyText } from '../src/core/nouns.ts';
+import { SoldOut } from '../src/service/precheck/soldOut.ts';
+import { eventually } from './support/eventually.ts';
+import { fresh, startTestGateway } from './support/gateway.ts';
+import type { TestGateway } from './support/gateway.ts';
+import { ownShards } from './support/ownShards.ts';
+import type { OwnShards } from './support/ownShards.ts';
+import { precheckedShards, refusedEarly, sellOut } from './support/precheck.ts';
+
+const LONG = process.env['STOCKGATE_TEST_LONG'] === '1';
+const ROUNDS = LONG ? 200 : 16;
+const SHARDS = 2;
+
+for (const engine of ['batching', 'textbook']) {
+  describe(`early refusals out of memory, engine: ${engine}`, () => {
+    let shards: OwnShards;
+    let gateways: TestGateway[];
+    const at = (gateway: number): TestGateway => gateways[gateway]!;
+
+    before(async () => {
+      shards = await precheckedShards(SHARDS);
+      gateways = await Promise.all([0, 1, 2].map(() => startTestGateway({ STOCKGATE_PRECHECK: 'memory', STOCKGATE_ENGINE: engine }, shards)));
+      await Promise.all(gateways.map((gateway) => eventually('all shards serve', 10_000, async () => (await gateway.adminGet('/readyz')).status === 200)));
+    });
+
+    after(async () => {
+      await Promise.all(gateways.map((gateway) => gateway.stop()));
+      await shards.drop();
+    });
+
+    it('refuse new ids of what is sold out, and no id that was ever accepted', async () => {
+      const sku_id = fresh('sold out');
+      const sold = await sellOut(at(0), sku_id, 40);
+      await Promise.all([0, 1, 2].map((gateway) => refusedEarly(at(gateway), sku_id)));
+      for (const [place, order_detail_id] of sold.entries()) {
+        const again = await at(place % 3).deduct({ sku_id, order_detail_id, quantity: 1 });
+        expect([again.status, again.body?.replayed], again.text).to.deep.equal([200, true]);
+      }
+      const other = await at(1).deduct({ sku_id, order_detail_id: sold[0] ?? '', quantity: 2 });
+      expect(other.body).to.include({ code: 'idempotency_conflict' });
+    });
+
+    it(`never refuse what was accepted elsewhere a moment ago, and sell what was restocked within two seconds: ${ROUNDS} rounds`, async () => {
+      const rounds = Array.from({ length: ROUNDS }, (_, round) => round);
+      await inParallel(rounds, 8, async (round) => {
+        const sku_id = fresh('restocked');
+        const [seller, other, third] = [at(round % 3), at((round + 1) % 3), at((round + 2) % 3)];
+        await sellOut(at(0), sku_id, 2);
+        await Promise.all([refusedEarly(other, sku_id), refusedEarly(third, sku_id)]);
+        // Asked all the while, so that what it knows is as young as can be.
+        let isOver = false;
+        const asking = (async () => {
+          for (let asked = 0; !isOver; asked += 1) {
+            await Promise.all([other, third].map((each) => each.deduct({ sku_id, order_detail_id: `asked-${asked}-${each === other}`, quantity: 9 })));
+            await sleep(10);
+          }
+        })();
+        const restock = () => at(round % 2).adminPost(`/v1/skus/${encodeURIComponent(sku_id)}/adjustments`, { adjustment_id: 'more', delta: 3 });
+        const began = performance.now();
+        expect((await restock()).status).to.equal(201);
+        const line = { sku_id, order_detail_id: 'wanted', quantity: 1 };
+        // The reply is lost: the same ids go to the others.
+        await eventually('it is sold again', 10_000, async () => (await seller.deduct(line)).status === 201);
+        const soldMs = performance.now() - began;
+        const again = await Promise.all([other.deduct(line), third.deduct(line)]);
+        isOver = true;
+        await asking;
+        for (const { status, text } of again) expect(status, text).to.equal(200);
+        expect(soldMs, 'sold while others still knew it as sold out').to.be.above(900);
+        await Promise.all([other, third].map((each) => eventually('it is sold here too', 2_000, async () => (await each.deduct({ sku_id, order_detail_id: `here ${each === other}`, quantity: 1 })).status < 300)));
+      });
+    });
+
+    it('count what came in as absent for who wants to buy it, and as there for who writes it off', async () => {
+      const sku_id = fresh('written off');
+      await sellOut(at(0), sku_id, 1);
+      const adjust = (adjustment_id: string, delta: number) => at(0).adminPost(`/v1/skus/${encodeURIComponent(sku_id)}/adjustments`, { adjustment_id, delta });
+      expect((await adjust('in', 5)).status).to.equal(201);
+      expect((await at(1).deduct({ sku_id, order_detail_id: 'too early', quantity: 1 })).body).to.include({ code: 'insufficient_stock' });
+      expect((await adjust('out', -2)).status).to.equal(201);
+      expect((await at(2).get(`/v1/skus/${encodeURIComponent(sku_id)}`)).body).to.include({ leaved_amount: 3 });
+      // No second wait for what comes to what is there already.
+      expect((await adjust('more', 1)).status).to.equal(201);
+      await eventually('they are sold', 2_000, async () => (await at(1).deduct({ sku_id, order_detail_id: 'all', quantity: 4 })).status === 201);
+    });
+
+    it('know a SKU that lies in several rows as sold out only when all of them are, and nothing is on its way', async () => {
+      const sku_id = fresh('split');
+      await at(0).openSku(sku_id, 40);
+      const { client, adminUrl } = at(0);
+      const hot = `${adminUrl}/v1/skus/${encodeURIComponent(sku_id)}/hot`;
+      expect((await client.call({ method: 'PUT', url: hot, body: { sub_rows: 4 } })).status).to.equal(200);
+      const ids = Array.from({ length: 40 }, (_, number) => `d${number}`);
+      for (const order_detail_id of ids) expect((await at(0).deduct({ sku_id, order_detail_id, quantity: 1 })).status, order_detail_id).to.equal(201);
+      await Promise.all([1, 2].map((gateway) => refusedEarly(at(gateway), sku_id)));
+      for (const order_detail_id of ids) expect((await at(1).deduct({ sku_id, order_detail_id, quantity: 1 })).body).to.include({ replayed: true });
+      expect((await client.call({ method: 'DELETE', url: hot })).status).to.equal(200);
+      await eventually('it is refused early in one row too', 5_000, () => refusedEarly(at(2), sku_id).then(() => true));
+      const began = performance.now();
+      expect((await at(1).post('/v1/returns', { return_id: 'r', order_detail_id: 'd7', sku_id, quantity: 1 })).status).to.equal(201);
+      await eventually('what came back is sold', 5_000, async () => (await at(1).deduct({ sku_id, order_detail_id: 'last', quantity: 1 })).status === 201);
+      expect(performance.now() - began).to.be.above(900);
+      expect((await at(2).deduct({ sku_id, order_detail_id: 'last', quantity: 1 })).status).to.equal(200);
+    });
+
+    it('make a return to an empty shelf wait too, and keep nothing back where something is left', async () => {
+      const sku_id = fresh('returned');
+      const [order_detail_id = ''] = await sellOut(at(0), sku_id, 1);
+      expect((await at(0).post('/v1/returns', { return_id: 'r', order_detail_id, sku_id, quantity: 1 })).status).to.equal(201);
+      expect((await at(0).deduct({ sku_id, order_detail_id: 'too early', quantity: 1 })).status).to.equal(409);
+      await sleep(1_100);
+      expect((await at(0).deduct({ sku_id, order_detail_id: 'in time', quantity: 1 })).status).to.equal(201);
+      const plenty = fresh('plenty');
+      await at(0).openSku(plenty, 1);
+      expect((await at(0).adminPost(`/v1/skus/${plenty}/adjustments`, { adjustment_id: 'a', delta: 1 })).status).to.equal(201);
+      expect((await at(0).deduct({ sku_id: plenty, order_detail_id: 'd', quantity: 2 })).status).to.equal(201);
+    });
+  });
+}
+
+describe('early refusals', () => {
+  it('remember no more SKUs and ids than there is room for, however many are asked for', () => {
+    const soldOut = new SoldOut();
+    const megabytes = (): number => process.memoryUsage().heapUsed / 2 ** 20;
+    const before = megabytes();
+    for (let sku = 0; sku < 10_000_000; sku += 1) soldOut.suspect(`sku-${sku}`, sku);
+    expect(soldOut.size).to.be.within(9_000, 10_000);
+    expect(megabytes() - before).to.be.below(150);
+    const filter = IdFilter.of([Uint32Array.from({ length: 1_000_000 }, (_, id) => id)]);
+    for (let sku = 0; sku < 100; sku += 1) {
+      const sku_id = `large-${sku}`;
+      soldOut.suspect(sku_id, 0);
+      soldOut.note({ sku_id, leaved_amount: 0, isEmpty: true, version: 1, mode: 'single', rows: [], asOfMs: 0 });
+      soldOut.noteIds(sku_id, { version: 1, filter });
+    }
+    expect(soldOut.idCount).to.be.at.most(8_000_000);
+  });
+
+  it('are made on young knowledge of the same version only, and of nobody who is known', () => {
+    const soldOut = new SoldOut();
+    const sight = { sku_id: 'a', leaved_amount: 0, isEmpty: true, version: 3, mode: 'single' as const, rows: [], asOfMs: 1_000 };
+    const judge = (order_detail_id: string, nowMs: number): string => soldOut.judge('a', order_detail_id, nowMs);
+    expect(judge('new', 1_000)).to.equal('pass');
+    soldOut.suspect('a', 1_000);
+    expect(soldOut.note(sight)).to.equal(true);
+    expect(judge('new', 1_000), 'ids unknown').to.equal('pass');
+    soldOut.noteIds('a', { version: 3, filter: IdFilter.of([hashesOf(['known'])]) });
+    expect([judge('new', 1_949), judge('known', 1_949), judge('new', 1_951)]).to.deep.equal(['refuse', 'pass', 'ask']);
+    expect(soldOut.note({ ...sight, version: 2, asOfMs: 3_000 }), 'an older version').to.equal(false);
+    expect(judge('new', 3_000)).to.equal('ask');
+    expect(soldOut.note({ ...sight, version: 5, asOfMs: 3_000 }), 'ids of another version').to.equal(true);
+    expect(judge('new', 3_000)).to.equal('ask');
+    soldOut.note({ ...sight, version: 6, leaved_amount: 1, isEmpty: false, asOfMs: 3_100 });
+    soldOut.noteIds('a', { version: 5, filter: IdFilter.of([]) });
+    expect(judge('new', 3_000), 'while its ids were read it is kept').to.equal('refuse');
+    soldOut.note({ ...sight, version: 6, leaved_amount: 1, isEmpty: false, asOfMs: 3_200 });
+    expect(judge('new', 3_300)).to.equal('pass');
+  });
+
+  it('hold for what comes in and is wanted in the same batch too', () => {
+    const row = { leaved_amount: 0, held_amount: 0, epoch: 0, isOpen: true, isOnSale: true, isSellable: true };
+    const ledgerOf = (leaved_amount: number, isSellable = true): Ledger =>
+      new Ledger({
+        flows: new Map([[flowKeyText({ sku_id: 'a', order_detail_id: 'd' }), null]]),
+        shelves: new Map([['a', { ...row, leaved_amount, isSellable }]]),
+        returns: new Map(),
+        adjustments: new Map([[adjustmentKeyText('a', 'more'), null]]),
+        transfers: new Map(),
+      });
+    const restock = { kind: 'adjust', sku_id: 'a', adjustment_id: 'more', delta: 2, reason: null } as const;
+    const order = (quantity: number) => ({ kind: 'deduct', order_id: 'o', lines: [{ sku_id: 'a', order_detail_id: 'd', quantity }] }) as const;
+    const empty = ledgerOf(0);
+    expect([decide(empty, restock).is, decide(empty, order(1)).is]).to.deep.equal(['applied', 'deferred']);
+    expect(empty.writeSet().shelves[0]).to.include({ bringsNew: true, leaved: 2 });
+    const some = ledgerOf(1);
+    expect([decide(some, restock).is, decide(some, order(1)).is]).to.deep.equal(['applied', 'deducted']);
+    expect(some.writeSet().shelves[0]).to.include({ leavedMin: 1, mustBeSellable: true });
+    expect(decide(ledgerOf(5, false), order(1))).to.include({ is: 'refused', code: 'insufficient_stock' });
+    expect(decide(ledgerOf(5, false), { ...restock, delta: -2 })).to.include({ is: 'applied' });
+  });
+
+  it('are not made on a shard where new units may be sold at once, until those that do not know of it are gone', async () => {
+    const shards = await ownShards({ count: 1, migrated: true });
+    const gateway = await startTestGateway({ STOCKGATE_PRECHECK: 'memory' }, shards);
+    try {
+      await eventually('the delay is turned on', 5_000, async () => (await shards.query(0, 'SELECT sellable_after_ms FROM precheck'))[0]?.['sellable_after_ms'] === 1_000);
+      const [row] = await shards.query(0, 'SELECT oldest_gateway FROM shard');
+      expect(row?.['oldest_gateway']).to.equal(7);
+      const sku_id = fresh('not ready');
+      await sellOut(gateway, sku_id, 1);
+      for (let asked = 0; asked < 20; asked += 1) {
+        expect((await gateway.deduct({ sku_id, order_detail_id: `new-${asked}`, quantity: 1 })).status).to.equal(409);
+        await sleep(25);
+      }
+      expect((await gateway.adminGet('/metrics')).text).not.to.match(/^stockgate_precheck_refused_total\{tier="memory"\} [1-9]/m);
+    } finally {
+      await gateway.stop();
+      await shards.drop();
+    }
+  });
+});

@@ -1,0 +1,95 @@
+import { expect } from 'chai';
+import type { Connection as SideConnection } from 'mysql2/promise';
+import { SlotMap } from '../src/core/slots.ts';
+import { ShardLooker } from '../src/mysql/sights/shardLooker.ts';
+import { ShardReader } from '../src/mysql/shardReader.ts';
+import type { Shard } from '../src/mysql/shard.ts';
+import { LayoutStore } from '../src/mysql/hot/layoutStore.ts';
+import { LayoutCache } from '../src/service/hot/layoutCache.ts';
+import { PrimarySights } from '../src/service/precheck/primarySights.ts';
+import { Routing } from '../src/service/routing.ts';
+import { openShards } from './support/engines.ts';
+import { fresh } from './support/gateway.ts';
+import { stack } from './support/setup.ts';
+import { sideSession } from './support/sideSession.ts';
+
+describe('what the shards say of a SKU', () => {
+  let shards: readonly Shard[];
+  let sights: PrimarySights;
+  let side: SideConnection;
+  let sku_id: string;
+  const map = new SlotMap(16);
+
+  before(() => {
+    shards = openShards(stack());
+    const routing = new Routing(map, new ShardReader(shards), 16);
+    // That units of an empty row wait before they are sold is turned on elsewhere; here it is taken for granted.
+    const looker = new (class extends ShardLooker {
+      override isReady(): boolean {
+        return true;
+      }
+    })(shards);
+    sights = new PrimarySights({ looker, routing, layouts: new LayoutCache(new LayoutStore(shards), routing) });
+  });
+
+  beforeEach(async () => {
+    sku_id = fresh('seen');
+    side = await sideSession(map.shardOf(sku_id));
+    await side.query('INSERT INTO stock (sku_id, sub_row, opening_amount, leaved_amount) VALUES (?, 0, 3, 0)', [Buffer.from(sku_id)]);
+  });
+
+  afterEach(() => side.end());
+  after(() => shards.forEach(({ pool }) => pool.close()));
+
+  const look = async () => (await sights.look([sku_id], performance.now() + 2_000))[0] ?? null;
+  const change = (what: string) => side.query(`UPDATE stock SET ${what}, version = version + 1 WHERE sku_id = ?`, [Buffer.from(sku_id)]);
+
+  it('is that it is empty when nothing is left, and as of when it was asked', async () => {
+    const before = performance.now();
+    const seen = await look();
+    expect(seen).to.include({ leaved_amount: 0, isEmpty: true, mode: 'single' });
+    expect(seen?.asOfMs).to.be.within(before, performance.now());
+  });
+
+  it('is that it is not, when something is left or held, and raises its version', async () => {
+    const first = await look();
+    await change('leaved_amount = leaved_amount + 2');
+    const second = await look();
+    expect(second).to.include({ leaved_amount: 2, isEmpty: false });
+    expect(second?.version).to.be.above(first?.version ?? Infinity);
+    await change('leaved_amount = leaved_amount - 2, held_amount = held_amount + 2');
+    expect(await look()).to.include({ leaved_amount: 0, isEmpty: false });
+  });
+
+  it('is nothing certain while somebody brings units and has not committed, and waits for nobody', async () => {
+    await side.beginTransaction();
+    await change('leaved_amount = leaved_amount + 1');
+    expect(await look()).to.include({ leaved_amount: 0, isEmpty: false });
+    await side.rollback();
+    expect(await look()).to.include({ isEmpty: true });
+  });
+
+  it('is nothing certain while units of it are on their way', async () => {
+    await side.query("INSERT INTO transfer (sku_id, transfer_id, direction, sub_row, amount, other_shard, other_sub_row, is_open) VALUES (?, REPEAT('t', 16), 'out', 0, 1, 1, 1, 1)", [Buffer.from(sku_id)]);
+    expect(await look()).to.include({ leaved_amount: 0, isEmpty: false });
+  });
+
+  it('is that there is none, or nothing at all where the shard does not own it', async () => {
+    const [unknown] = await sights.look([fresh('unknown')], performance.now() + 2_000);
+    expect(unknown).to.include({ leaved_amount: null, isEmpty: false, version: 0 });
+    const [slots] = (await side.query('SELECT slot, epoch FROM slot')) as unknown as [{ slot: number; epoch: number }[]];
+    await side.query('DELETE FROM slot');
+    try {
+      expect(await look()).to.equal(null);
+    } finally {
+      await side.query('INSERT INTO slot (slot, epoch) VALUES ?', [slots.map(({ slot, epoch }) => [slot, epoch])]);
+    }
+  });
+
+  it('is told for many at once, in the order asked', async () => {
+    const asked = [sku_id, fresh('none'), sku_id];
+    const found = await sights.look(asked, performance.now() + 2_000);
+    expect(found.map((sight) => sight?.sku_id)).to.deep.equal(asked);
+    expect(stack().shards).to.have.length(16);
+  });
+});
