@@ -1,12 +1,17 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { Command, Option } from 'commander';
-import { FAULTS } from '../test/proof/faults.ts';
+import { canBegin, FAULTS } from '../test/proof/faults.ts';
 import { runRound } from '../test/proof/round.ts';
 import type { RoundResult } from '../test/proof/round.ts';
 import { startWorld } from '../test/proof/world.ts';
 import { ENGINE_NAMES } from '../test/support/engines.ts';
 import type { EngineName } from '../test/support/engines.ts';
+import { readyNow } from '../test/support/precheck.ts';
+import { ownPath } from './cluster/ownership.ts';
+import { startRedis } from './cluster/redis.ts';
+import type { RedisProcess } from './cluster/redis.ts';
+import { findTool, REDIS } from './cluster/tools.ts';
 import { stopWithParent } from './support/lifetime.ts';
 import { progressBar } from './support/progress.ts';
 import { fail, printTable } from './support/report.ts';
@@ -30,10 +35,11 @@ const program = new Command('npm run test:faults --')
   .option('--clients <count>', 'how many clients trade at once', wholeNumber(1), 24)
   .option('--gateways <count>', 'how many gateways serve', wholeNumber(1), 2)
   .addOption(new Option('--engine <name>', 'of all gateways, or `each` in turn; absent: as the product comes').choices(Object.keys(ENGINES)))
+  .option('--tiers <names>', 'what may refuse early at all gateways: memory, redis, replica, comma separated', '')
   .option('--keep <folder>', 'where the history and the end of each failed round are written, as JSON')
   .parse();
 
-const options = program.opts<{ dataDir: string; rounds: number; seed: number; kinds: string; traffic: number; clients: number; gateways: number; engine?: string; keep?: string }>();
+const options = program.opts<{ dataDir: string; rounds: number; seed: number; kinds: string; traffic: number; clients: number; gateways: number; tiers: string; engine?: string; keep?: string }>();
 const started: { stop(): Promise<unknown> }[] = [];
 
 /** Last started, first stopped. */
@@ -47,12 +53,17 @@ async function main(): Promise<void> {
   const kinds = options.kinds.split(',').map((kind) => kind.trim());
   const unknown = kinds.filter((kind) => !KINDS.includes(kind));
   if (unknown.length > 0) throw new Error(`no kind is called ${unknown.join(', ')}; there are ${KINDS.join(', ')}`);
-  const stack = await startStack({ servers: 2, dataDirectory: options.dataDir, say: (line) => console.error(line) });
+  const { tiers } = options;
+  const say = (line: string): void => console.error(line);
+  const stack = await startStack({ servers: 2, dataDirectory: options.dataDir, say, ...(tiers.includes('replica') ? { replicas: 1 } : {}) });
   started.push(stack);
-  const world = await startWorld(stack, options.gateways, ENGINES[options.engine ?? ''] ?? []);
+  const redis = tiers.includes('redis') ? await startOwnRedis(say) : null;
+  if (redis !== null) started.push(redis);
+  if (tiers !== '') await readyNow(stack);
+  const world = await startWorld(stack, options.gateways, ENGINES[options.engine ?? ''] ?? [], { tiers, redis });
   started.push(world);
   const product = stack.cluster.product;
-  const fitting = kinds.filter((kind) => FAULTS.find((fault) => fault.kind === kind)?.fits?.(product) ?? true);
+  const fitting = kinds.filter((kind) => FAULTS.every((fault) => fault.kind !== kind || canBegin(fault, world)));
   if (fitting.length === 0) throw new Error(`no round was run: ${kinds.join(', ')} cannot be done to ${product}`);
 
   const progress = progressBar('breaking', fitting.length * options.rounds, 'rounds');
@@ -67,9 +78,15 @@ async function main(): Promise<void> {
     }
   }
   progress.stop();
-  console.log(`\n${product}, ${options.gateways} gateways (engine: ${options.engine ?? 'as the product comes'}), ${options.clients} clients, ${options.traffic} s a round, seeds from ${options.seed}\n`);
+  console.log(`\n${product}, ${options.gateways} gateways (engine: ${options.engine ?? 'as the product comes'}), ${options.clients} clients, ${options.traffic} s a round, tiers: ${tiers || 'none'}, seeds from ${options.seed}\n`);
   printTable(['kind', 'rounds', 'operations', 'not sent', 'unknowns', 'resolved p99', 'verdict'], fitting.map((kind) => rowOf(kind, results)));
   for (const result of results.filter(({ verdict }) => verdict !== 'content')) tellFailure(result);
+}
+
+async function startOwnRedis(say: (line: string) => void): Promise<RedisProcess> {
+  const command = await findTool(REDIS, options.dataDir, say);
+  if (command === null) throw new Error('there is no redis-server');
+  return startRedis(command, ownPath(join(resolve(options.dataDir), 'runs', 'redis')));
 }
 
 /** Of a failed round, at once: whoever ends the run early has it. */
@@ -99,8 +116,8 @@ function tellFailure({ kind, seed, verdict, violations }: RoundResult): void {
   fail(`\n${kind}, seed ${seed}: ${verdict}`);
   for (const { invariant, what } of violations.slice(0, 20)) console.error(`  ${invariant} ${what}`);
   if (violations.length > 20) console.error(`  and ${violations.length - 20} more`);
-  const { traffic, clients, gateways, engine } = options;
-  console.error(`  again: npm run test:faults -- --kinds ${kind} --seed ${seed} --traffic ${traffic} --clients ${clients} --gateways ${gateways}${engine === undefined ? '' : ` --engine ${engine}`}`);
+  const { traffic, clients, gateways, engine, tiers } = options;
+  console.error(`  again: npm run test:faults -- --kinds ${kind} --seed ${seed} --traffic ${traffic} --clients ${clients} --gateways ${gateways}${engine === undefined ? '' : ` --engine ${engine}`}${tiers === '' ? '' : ` --tiers ${tiers}`}`);
 }
 
 main()

@@ -27,7 +27,7 @@ const counted: Counted = { requests: 100, refused: 0, broken: 0, seconds: 2, mad
 const standing: Standing = { opening: 1_000, leaved: 898, held: 0, deducted: 102, flowCount: 102, differences: [] };
 
 const runOf = (arm: string, rate: number, more: Partial<Run> = {}): Run => ({
-  ...{ arm, pressure: 'all_out', connections: 1_024, rate, counted, others: {}, commits: null, faults: [] },
+  ...{ arm, pressure: 'all_out', connections: 1_024, rate, counted, others: {}, commits: null, statements: null, faults: [] },
   cpuMicros: { server: 20, store: 10, generator: 5 },
   ...more,
 });
@@ -116,7 +116,7 @@ describe('benchmark', () => {
     const run = (round: number, sub_rows: number, rate: number, more: Partial<Run> = {}): ScalingRun =>
       ({ round, sub_rows, run: runOf(SCALING.name, rate, { connections: 32 * sub_rows, commits: 13, ...more }) });
     const runs = [run(1, 1, 100), run(1, 4, 380), run(2, 1, 200), run(2, 4, 600), run(3, 1, 100), run(3, 4, 360)];
-    const control = run(1, 4, 1_000, { arm: SCALING_CONTROL.name, commits: null, cpuMicros: { server: 20, store: null, generator: 5 } });
+    const control = run(1, 4, 1_000, { arm: SCALING_CONTROL.name, commits: null, statements: null, cpuMicros: { server: 20, store: null, generator: 5 } });
     const rows = scalingRows([...runs, control]);
     expect(rows.map(({ arm, sub_rows }) => `${arm} ${sub_rows}`)).to.deep.equal(['scaling 1', 'scaling 4', 'scaling_control 4']);
     expect([rows[1]?.toOne?.median, rows[1]?.share?.median, rows[1]?.share?.min]).to.deep.equal([3.6, 0.9, 0.75]);

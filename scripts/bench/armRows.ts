@@ -18,6 +18,9 @@ export interface ArmRow {
   readonly serverMicros: Spread | null;
   readonly storeMicros: Spread | null;
   readonly generatorMicros: Spread | null;
+  /** A second; null where they are not counted. */
+  readonly statements: Spread | null;
+  readonly idleStatements: Spread | null;
   readonly p50Ms: Spread | null;
   readonly p99Ms: Spread | null;
   /** Answers of other kinds, over all runs. */
@@ -45,6 +48,8 @@ export function armRows({ pairs, runs }: Measured): ArmRow[] {
       serverMicros: spread(({ cpuMicros }) => cpuMicros.server),
       storeMicros: spread(({ cpuMicros }) => cpuMicros.store),
       generatorMicros: spread(({ cpuMicros }) => cpuMicros.generator),
+      statements: spread(({ statements }) => statements?.loaded ?? null),
+      idleStatements: spread(({ statements }) => statements?.idle ?? null),
       p50Ms: spread(({ counted }) => counted.p50Ms),
       p99Ms: spread(({ counted }) => counted.p99Ms),
       others: sumOf(own.map(({ others }) => others)),

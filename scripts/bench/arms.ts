@@ -1,7 +1,7 @@
 /** What is measured, as data. */
 
 /** A process that takes orders. */
-export type ServerName = 'echo' | 'gateway' | 'gateway_1_shard' | 'textbook' | 'redis';
+export type ServerName = 'echo' | 'gateway' | 'gateway_prechecked' | 'gateway_1_shard' | 'textbook' | 'redis';
 
 /** Which SKUs there are, and how much of each. */
 export type GoodsName = 'hot' | 'many' | 'sold_out' | 'carts';
@@ -35,7 +35,8 @@ export const ARMS: readonly Arm[] = [
   arm('echo_carts', 'echo', 'carts', 'the same with the bodies of carts'),
   arm('hot', 'gateway', 'hot', 'one hot SKU'),
   arm('many', 'gateway', 'many', '1,024 SKUs on 16 shards of one server'),
-  arm('sold_out', 'gateway', 'sold_out', 'one SKU that is sold out', { answers: ['deducted', 'insufficient_stock'] }),
+  arm('sold_out', 'gateway', 'sold_out', 'one SKU that is sold out, refused by the engine', { answers: ['deducted', 'insufficient_stock'] }),
+  arm('sold_out_early', 'gateway_prechecked', 'sold_out', 'the same, refused out of memory', { answers: ['deducted', 'insufficient_stock'] }),
   arm('mixed', 'gateway', 'many', '1,024 SKUs, 10 % replays and 5 % shorts', { mixed: true, answers: ['deducted', 'replayed', 'insufficient_stock'] }),
   arm('carts', 'gateway', 'carts', 'three lines on three shards', { mayShed: true }),
   arm('one_shard', 'gateway_1_shard', 'many', '1,024 SKUs on one shard'),
@@ -72,7 +73,7 @@ const against = (reference: string, arms: readonly string[], more: Partial<Compa
 
 /** Half of an arm's peak is known once it was measured all out, so that comes first. */
 export const COMPARISONS: readonly Comparison[] = [
-  ...against('echo', ['hot', 'many', 'sold_out']),
+  ...against('echo', ['hot', 'many', 'sold_out', 'sold_out_early']),
   ...against('echo', ['hot', 'many'], { pressure: 'half_of_peak', connections: 256 }),
   ...against('many', ['mixed']),
   ...against('one_shard', ['many'], { connections: 1_024 }),

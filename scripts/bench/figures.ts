@@ -68,7 +68,8 @@ export const FIGURES: readonly Figure[] = [
   ...rows({ id: 'P3', what: '1,024 SKUs ÷ echo', arm: 'many', reference: 'echo' }, { 256: [0.4, 0.6], 1_024: [0.5, 0.75] }),
   ...rows({ id: 'P4', what: '1,024 SKUs ÷ textbook', arm: 'many', reference: 'textbook_many' }, both(3, 5)),
   ...rows({ id: 'P5', what: 'one hot SKU ÷ Koa + Redis', arm: 'hot', reference: 'redis' }, both(0.7, 1)),
-  ...rows({ id: 'P6', what: 'sold out ÷ echo', arm: 'sold_out', reference: 'echo' }, both(0.85, 0.95)),
+  ...rows({ id: 'P6', what: 'sold out ÷ echo', arm: 'sold_out_early', reference: 'echo' }, both(0.85, 0.95)),
+  ...rows({ id: 'engine', what: 'sold out, refused by the engine ÷ echo', arm: 'sold_out', reference: 'echo' }, both(0.85, 0.95)),
   ...['hot', 'many'].flatMap((arm) =>
     rows(
       {

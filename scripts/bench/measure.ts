@@ -24,6 +24,8 @@ export interface Run {
   readonly others: Readonly<Record<string, number>>;
   /** Transactions that wrote, until nothing was under way any more; null where they are not counted. */
   readonly commits: number | null;
+  /** Statements a second that the databases were sent, and those of a second before in which nobody asked; null where they are not counted. */
+  readonly statements: { readonly loaded: number; readonly idle: number } | null;
   /** Of each process, for each answer that counts; null where it is not known. */
   readonly cpuMicros: { readonly server: number | null; readonly store: number | null; readonly generator: number };
   /** Why the run does not count; empty when it does. */
@@ -47,6 +49,7 @@ const BROKEN_SHARE_MAX = 0.001;
 /** For what was under way when the load ended: at most as long as a request may take. */
 const SETTLE_MS = 4_000;
 const SETTLE_POLL_MS = 100;
+const IDLE_MS = 1_000;
 
 let runs = 0;
 
@@ -59,10 +62,14 @@ export async function measure(world: World, serving: Serving, options: RunOption
   const basketFile = join(world.scratch, 'baskets');
   writeFileSync(basketFile, goods.baskets.map((skus) => `${skus.join(',')}\n`).join(''));
   const commitsBefore = (await serving.countCommits?.()) ?? null;
+  const idle = serving.countStatements === undefined ? null : await statementsWhile(serving, () => sleep(IDLE_MS));
   const before = await look(serving, 'before');
   const generator = pressure === 'all_out' ? world.generator : builtIn;
   const load = { url: serving.url, basketFile, prefix: goods.prefix, mixed: arm.mixed, connections, seconds };
-  const counted = await generator({ ...load, ...(rate !== undefined && { rate }) });
+  const counting: Counted[] = [];
+  const loaded = await statementsWhile(serving, async () => counting.push(await generator({ ...load, ...(rate !== undefined && { rate }) })));
+  const [counted] = counting;
+  if (counted === undefined) throw new Error('a load ended without counting');
   const after = await look(serving, 'after');
   const bookFaults = await settled(serving, goods, counted);
   const commitsAfter = (await serving.countCommits?.()) ?? null;
@@ -77,6 +84,7 @@ export async function measure(world: World, serving: Serving, options: RunOption
     counted,
     others,
     commits: commitsBefore === null || commitsAfter === null ? null : commitsAfter - commitsBefore,
+    statements: idle === null || loaded === null ? null : { loaded, idle },
     cpuMicros: {
       server: micros(before.serverCpu, after.serverCpu),
       store: micros(before.storeCpu, after.storeCpu),
@@ -84,6 +92,14 @@ export async function measure(world: World, serving: Serving, options: RunOption
     },
     faults: [...bookFaults, ...loadFaults(arm, counted, share, others)],
   };
+}
+
+/** @returns statements a second that the databases were sent meanwhile, or null where they are not counted */
+async function statementsWhile({ countStatements }: Serving, work: () => Promise<unknown>): Promise<number | null> {
+  const [before, sinceMs] = [await countStatements?.(), performance.now()];
+  await work();
+  const after = await countStatements?.();
+  return before === undefined || after === undefined ? null : ((after - before) * 1_000) / (performance.now() - sinceMs);
 }
 
 interface Look {

@@ -23,6 +23,10 @@ export function printReport({ figures, arms, scaling, batch64, pools, machine, p
       scaling.map(scalingCells),
     );
   }
+  for (const { arm, connections, statements, idleStatements } of arms) {
+    if (statements === null) continue;
+    console.log(`${arm}, ${connections}: the databases were sent ${spreadCell(statements, (value) => value.toFixed(0))} statements a second, and ${spreadCell(idleStatements, (value) => value.toFixed(0))} while nobody asked`);
+  }
   if (batch64 !== null) {
     console.log(`a batch of 64 rows alone, ms: median ${spreadCell(batch64.medianMs, ratio)}, p99 ${spreadCell(batch64.p99Ms, ratio)}`);
     console.log(`the one on its way and the next, met at any moment: p99 ${spreadCell(batch64.p99OfTwo, ratio)} medians of one, about the P7 of a gateway that takes no time`);

@@ -1,18 +1,19 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ask } from '../cluster/ask.ts';
 import type { Cluster } from '../cluster/contract.ts';
 import { ownPath } from '../cluster/ownership.ts';
+import { findTool, REDIS, WRK } from '../cluster/tools.ts';
 import { startGatewayProcess } from '../support/gatewayProcess.ts';
 import { startStack } from '../support/stack.ts';
 import type { Stack, StackOptions } from '../support/stack.ts';
 import type { ServerName } from './arms.ts';
 import { builtIn, wrk } from './load/run.ts';
 import type { Generator } from './load/run.ts';
-import { startRedis } from './redisServer.ts';
+import { startRedisStore } from './redisServer.ts';
 import { openShelves } from './shelves.ts';
 import type { Shelves } from './shelves.ts';
-import { findTool, REDIS, WRK } from './tools.ts';
 
 /** The same for every Koa that is measured: with V8's own half space, a quarter of the time goes to collecting young objects. */
 export const NODE_FLAGS = ['--max-semi-space-size=64'];
@@ -27,6 +28,8 @@ export interface Serving {
   readonly storePids: readonly (number | undefined)[];
   /** Transactions so far that wrote something, where that is asked for. */
   readonly countCommits?: () => Promise<number>;
+  /** Statements that its databases have been sent so far, where that is asked for. */
+  readonly countStatements?: () => Promise<number>;
   /** null: it keeps nothing. */
   readonly shelves: Shelves | null;
 }
@@ -54,6 +57,8 @@ export interface World {
 }
 
 const ANSWER_MS = 5_000;
+/** Until gateways that would not know of it are sure to be gone from the shards. */
+const PRECHECK_READY_MS = 10_000;
 const POOL = { connections: 8, waiting: 10_000 };
 /** What is measured is what will run. */
 const DURABLE = { innodb_flush_log_at_trx_commit: 1, sync_binlog: 1, log_bin: 1 };
@@ -96,6 +101,11 @@ export async function startWorld(dataDirectory: string, say: (line: string) => v
   const starters: Readonly<Record<ServerName, (pool: number) => Promise<Running | null>>> = {
     echo: () => startApp('scripts/bench/apps/echo.ts', { storePids: [], shelves: null }),
     gateway: () => startGateway(stack, { STOCKGATE_ENGINE: 'batching' }),
+    async gateway_prechecked() {
+      const { serving, stop } = await startGateway(stack, { STOCKGATE_ENGINE: 'batching', STOCKGATE_PRECHECK: 'memory' });
+      await sleep(PRECHECK_READY_MS);
+      return { serving: { ...serving, countStatements: () => countStatements(cluster) }, stop };
+    },
     async gateway_1_shard() {
       oneShard ??= startStack({ cluster, servers: 1, shardCount: 1, dataDirectory, say: () => undefined, pool: POOL });
       const of = await oneShard;
@@ -106,7 +116,7 @@ export async function startWorld(dataDirectory: string, say: (line: string) => v
     async redis() {
       const command = await findTool(REDIS, dataDirectory, say);
       if (command === null) return null;
-      const redis = await startRedis(command, join(scratch, 'redis'));
+      const redis = await startRedisStore(command, join(scratch, 'redis'));
       const app = await startApp('scripts/bench/apps/redis.ts', { storePids: [redis.pid], shelves: redis.shelves }, { BENCH_REDIS_PORT: String(redis.port) });
       return { ...app, stop: async () => [await app.stop(), await redis.stop()] };
     },
@@ -156,6 +166,11 @@ async function demandOf({ servers }: Cluster, settings: Setting['demands']): Pro
     if (wrong.length === 0) continue;
     throw new Error(`${wrong.map((name) => `${name} is ${found[name]}, not ${settings[name]}`).join(', ')}; nothing is measured on such a server`);
   }
+}
+
+async function countStatements({ servers }: Cluster): Promise<number> {
+  const counts = await Promise.all(servers.map((server) => ask(server, "SHOW GLOBAL STATUS LIKE 'Questions'", ANSWER_MS)));
+  return counts.reduce((sum, row) => sum + Number(row['Value']), 0);
 }
 
 /** The shards file of a stack with pools of another size. @returns its path */

@@ -5,6 +5,7 @@ import type { Scene } from './calls.ts';
 import { ROW_COUNTS } from './goods.ts';
 import type { Random } from './random.ts';
 import type { GatewaySlot } from './slot.ts';
+import { TIER_FAULTS } from './tierFaults.ts';
 import type { World } from './world.ts';
 
 /** One way to break the world. */
@@ -12,6 +13,8 @@ export interface Fault {
   readonly kind: string;
   /** False where the product at hand has no such thing. */
   readonly fits?: (product: string) => boolean;
+  /** False where the world at hand lacks what is to be broken. */
+  readonly needs?: (world: World) => boolean;
   /** Breaks something. @returns what mends it; it may take its time, and must be called */
   begin(world: World, random: Random, scene: Scene): Promise<() => Promise<void>>;
 }
@@ -44,6 +47,11 @@ function resizing(kind: string, stop: (slot: GatewaySlot) => Promise<() => Promi
       };
     },
   };
+}
+
+/** Whether a fault can be done here. */
+export function canBegin({ fits, needs }: Fault, world: World): boolean {
+  return (fits?.(world.stack.cluster.product) ?? true) && (needs?.(world) ?? true);
 }
 
 /** Every kind, by name; a round of a kind has that one, a mix has several at once. */
@@ -206,6 +214,7 @@ export const FAULTS: readonly Fault[] = [
       return () => slot.replace();
     },
   },
+  ...TIER_FAULTS,
 ];
 
 /** A program that puts every way to ask for the time wrong by so much, but for the monotonic clock. */

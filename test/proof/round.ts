@@ -5,7 +5,7 @@ import { resend, sendOpening, sendResize } from './calls.ts';
 import type { Scene } from './calls.ts';
 import { check } from './checker.ts';
 import { isWrite } from './effects.ts';
-import { FAULTS } from './faults.ts';
+import { canBegin, FAULTS } from './faults.ts';
 import type { Fault } from './faults.ts';
 import { openGoods, ROW_COUNTS } from './goods.ts';
 import type { Goods } from './goods.ts';
@@ -136,7 +136,7 @@ async function trade(scene: Scene, untilMs: number, clients: number, lasts: Map<
 
 /** One kind: on for a while, off for a while. A mix: a random set of kinds that shifts, none at all a quarter of the time. */
 async function breakThings(world: World, scene: Scene, kind: string, random: Random, untilMs: number): Promise<void> {
-  const fitting = FAULTS.filter((fault) => fault.fits?.(world.stack.cluster.product) ?? true);
+  const fitting = FAULTS.filter((fault) => canBegin(fault, world));
   while (performance.now() < untilMs) {
     await sleep(random.whole(200, 600));
     await breakOnce(world, scene, chosen(fitting, kind, random), random);

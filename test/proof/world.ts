@@ -2,6 +2,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import mysql from 'mysql2/promise';
 import type { DatabaseServer } from '../../scripts/cluster/contract.ts';
+import type { RedisProcess } from '../../scripts/cluster/redis.ts';
 import { ownPath } from '../../scripts/cluster/ownership.ts';
 import { startGatewayProcess } from '../../scripts/support/gatewayProcess.ts';
 import type { GatewayProcess } from '../../scripts/support/gatewayProcess.ts';
@@ -22,6 +23,9 @@ export interface World {
   readonly servers: readonly DatabaseServer[];
   readonly proxies: readonly WireProxy[];
   readonly gateways: readonly GatewaySlot[];
+  /** Null where no tier needs one. */
+  readonly redis: RedisProcess | null;
+  readonly replicas: readonly DatabaseServer[];
   readonly client: HttpClient;
   /** Which server a shard is on. */
   serverOf(shard: number): number;
@@ -38,8 +42,14 @@ const CLIENTS_MAX = 200;
  * Puts proxies in front of a stack's servers and starts gateways behind them. The stack itself stays the caller's.
  *
  * @param engines of the gateways in turn: they share the shards, whatever each of them runs; empty: the product's own choice
+ * @param tiers what may refuse early at all gateways, as `STOCKGATE_PRECHECK` has it, and the Redis they share
  */
-export async function startWorld(stack: Stack, gatewayCount: number, engines: readonly EngineName[] = []): Promise<World> {
+export async function startWorld(
+  stack: Stack,
+  gatewayCount: number,
+  engines: readonly EngineName[] = [],
+  { tiers = '', redis = null }: { readonly tiers?: string; readonly redis?: RedisProcess | null } = {},
+): Promise<World> {
   const { servers } = stack.cluster;
   const proxies = await Promise.all(servers.map((server) => startWireProxy(server)));
   const serverOf = (shard: number): number => servers.findIndex(({ port }) => port === stack.shards[shard]?.address.port);
@@ -47,8 +57,9 @@ export async function startWorld(stack: Stack, gatewayCount: number, engines: re
   mkdirSync(directory, { recursive: true });
   const file = join(directory, 'shards.json');
   writeFileSync(file, JSON.stringify(proxiedShards(stack, (shard) => proxies[serverOf(shard)]?.port ?? 0)));
+  const early = { STOCKGATE_PRECHECK: tiers, ...(redis === null ? {} : { STOCKGATE_REDIS: `redis://${redis.host}:${redis.port}` }) };
   const start = (engine: EngineName | undefined, environment: NodeJS.ProcessEnv = {}): Promise<GatewayProcess> =>
-    startGatewayProcess({ ...stack.environment, STOCKGATE_ENGINE: engine ?? '', STOCKGATE_SHARDS: file, PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: 'silent', ...environment });
+    startGatewayProcess({ ...stack.environment, ...early, STOCKGATE_ENGINE: engine ?? '', STOCKGATE_SHARDS: file, PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: 'silent', ...environment });
   const gateways = await Promise.all(
     Array.from({ length: gatewayCount }, (_, number) => GatewaySlot.open((environment) => start(engines[number % engines.length], environment))),
   );
@@ -71,6 +82,8 @@ export async function startWorld(stack: Stack, gatewayCount: number, engines: re
     servers,
     proxies,
     gateways,
+    redis,
+    replicas: stack.cluster.servers.flatMap((server) => server.replicas),
     client,
     serverOf,
     session,
@@ -97,7 +110,7 @@ export async function startWorld(stack: Stack, gatewayCount: number, engines: re
 function proxiedShards(stack: Stack, portOf: (shard: number) => number): ShardsFile {
   return {
     initialShards: stack.initialShards,
-    shards: stack.shards.map(({ name, address, connections_max, waiting_max }, shard) => ({
+    shards: stack.shards.map(({ name, address, replicas, connections_max, waiting_max }, shard) => ({
       name,
       primary: {
         host: '127.0.0.1',
@@ -106,6 +119,7 @@ function proxiedShards(stack: Stack, portOf: (shard: number) => number): ShardsF
         user: address.user,
         passwordVariable: 'STOCKGATE_MYSQL_PASSWORD',
       },
+      ...(replicas.length === 0 ? {} : { replicas: replicas.map(({ host, port, user, schema }) => ({ host, port, user, schema, passwordVariable: 'STOCKGATE_MYSQL_PASSWORD' })) }),
       pool: { connections: connections_max, waiting: waiting_max },
     })),
   };
