@@ -168,7 +168,11 @@ export async function startGateway(
       if (answer.is === 'returned') precheck?.noteIncrease(operation.sku_id);
       return answer;
     },
-    cancelOrder: (cancellation, deadlineMs) => cancelOrder(parts, cancellation, deadlineMs),
+    async cancelOrder(cancellation, deadlineMs) {
+      const answer = await cancelOrder(parts, cancellation, deadlineMs);
+      if (answer.is === 'applied' && precheck !== null) for (const sku_id of new Set(cancellation.lines.map((line) => line.sku_id))) precheck.noteIncrease(sku_id);
+      return answer;
+    },
     findDeductions: (keys, deadlineMs) => findDeductions(parts, keys, deadlineMs),
     readSku: (sku_id, deadlineMs) => readSku(parts, sku_id, deadlineMs),
     available: (sku_ids, consistency, deadlineMs) => tiers.available(sku_ids, consistency, deadlineMs),

@@ -52,7 +52,8 @@ export function createTiers(options: TiersOptions): Tiers {
   const redis = createRedis(options);
   const replicas = createReplicas(options);
   const looker = new ShardLooker(shards);
-  const primary = new PrimarySights({ looker, routing, layouts });
+  const primary = new PrimarySights({ looker, routing, layouts }, true);
+  const telling = new PrimarySights({ looker, routing, layouts }, false);
   const cache = new SightCache();
   const watcher: TierWatcher = metrics.tiers(() => precheck?.known ?? { skus: 0, ids: 0 });
   const behind = [
@@ -67,7 +68,7 @@ export function createTiers(options: TiersOptions): Tiers {
   const precheck = hasMemory || behind.length > 0 ? new Precheck({ routing, layouts, looker, primary, hasMemory, tiers: behind, tell, watcher, onFault }) : null;
   return {
     precheck,
-    available: (sku_ids, consistency, deadlineMs) => findAvailability({ cached: [cache, ...behind], primary, tell, ageMsMax: config.cachedAgeMs }, sku_ids, consistency, deadlineMs),
+    available: (sku_ids, consistency, deadlineMs) => findAvailability({ cached: [cache, ...behind], primary: telling, tell: (sights) => void cache.note(sights), ageMsMax: config.cachedAgeMs }, sku_ids, consistency, deadlineMs),
     start() {
       redis?.start();
       replicas?.sights.start();

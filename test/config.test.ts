@@ -1,3 +1,4 @@
+import { parseRedisAddress } from '../src/redis/address.ts';
 import { expect } from 'chai';
 import { loadConfig } from '../src/config.ts';
 import type { Config } from '../src/config.ts';
@@ -147,7 +148,7 @@ describe('configuration', () => {
         public: { host: '127.0.0.1', port: 8080, tokens: [] },
         admin: { host: '127.0.0.1', port: 8081, tokens: [] },
         ...{ workers: 1, engine: 'batching', batchLinesMax: 512, requestMs: 3_000, statementMs: 1_000, drainMs: 5_000, leaveMs: 0 },
-        ...{ relaxedAllowed: false, hotLinesPerSecond: 5_000, logLevel: 'info', initialShards: 4 },
+        ...{ relaxedAllowed: false, hotLinesPerSecond: 5_000, logLevel: 'info', initialShards: 4, tiers: [], redis: null, cachedAgeMs: 1_000 },
       });
     });
 
@@ -218,5 +219,20 @@ describe('configuration', () => {
       };
       expect(notFrozen(await load({ STOCKGATE_TOKENS: TOKEN }), 'config')).to.deep.equal([]);
     });
+  });
+});
+
+describe('the tiers that may refuse early', () => {
+  const READ: readonly (readonly [text: string, address: object])[] = [
+    ['redis://127.0.0.1:6379', { mode: 'single', nodes: [{ host: '127.0.0.1', port: 6_379 }] }],
+    ['redis://shop@cache.example:6379', { mode: 'single', username: 'shop', nodes: [{ host: 'cache.example', port: 6_379 }] }],
+    ['redis+cluster://a:7000,[::1]:7001', { mode: 'cluster', nodes: [{ host: 'a', port: 7_000 }, { host: '::1', port: 7_001 }] }],
+    ['redis+sentinel://a:26379,b:26379/mymaster', { mode: 'sentinel', sentinelName: 'mymaster', nodes: [{ host: 'a', port: 26_379 }, { host: 'b', port: 26_379 }] }],
+  ];
+  const NOT_READ = ['', 'redis://', 'redis://a', 'redis://a:0', 'redis://a:65536', 'redis://a:1,b:2', 'redis+sentinel://a:1', 'redis://a:1/name', 'http://a:1', 'redis://user:secret@a:1'];
+
+  for (const [text, address] of READ) it(`find Redis at ${text}`, () => expect(parseRedisAddress(text)).to.deep.equal(address));
+  it('take nothing else for an address', () => {
+    for (const text of NOT_READ) expect(() => parseRedisAddress(text), text).to.throw('must be redis://');
   });
 });

@@ -122,7 +122,8 @@ describe('the life of a gateway', () => {
     expect(shards.map(({ state }) => state)).to.deep.equal(['serving', 'unreachable', 'unreachable', 'serving']);
     // On a busy machine the first try may have run out of time.
     await eventually('the reason is told', 5_000, async () => (await shardsOf(gateway))[1]?.reason?.includes('ECONNREFUSED') === true);
-    expect(shards[2]?.reason).to.contain('no answer in time');
+    // Ours, or the driver's own limit where both are over.
+    expect(shards[2]?.reason).to.match(/no answer in time|ETIMEDOUT/);
 
     for (const shard of [0, 3]) {
       await open(gateway, sku(shard), 1);

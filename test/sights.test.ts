@@ -1,5 +1,8 @@
 import { expect } from 'chai';
 import type { Connection as SideConnection } from 'mysql2/promise';
+import { unsplit } from '../src/core/layout.ts';
+import type { Layout } from '../src/core/layout.ts';
+import type { ShelfLooker } from '../src/core/sight.ts';
 import { SlotMap } from '../src/core/slots.ts';
 import { ShardLooker } from '../src/mysql/sights/shardLooker.ts';
 import { ShardReader } from '../src/mysql/shardReader.ts';
@@ -29,7 +32,7 @@ describe('what the shards say of a SKU', () => {
         return true;
       }
     })(shards);
-    sights = new PrimarySights({ looker, routing, layouts: new LayoutCache(new LayoutStore(shards), routing) });
+    sights = new PrimarySights({ looker, routing, layouts: new LayoutCache(new LayoutStore(shards), routing) }, true);
   });
 
   beforeEach(async () => {
@@ -84,6 +87,30 @@ describe('what the shards say of a SKU', () => {
     } finally {
       await side.query('INSERT INTO slot (slot, epoch) VALUES ?', [slots.map(({ slot, epoch }) => [slot, epoch])]);
     }
+  });
+
+  it('is that a SKU in several rows is empty only when two looks saw the same: units may go from a row that was not yet read to one that was', async () => {
+    const layout: Layout = { ...unsplit('s', 0), state: 'open', epoch: 1, places: [0, 1], shards: [0, 1], revision: 4 };
+    const rows = [{ leaved_amount: 0, version: 1 }, { leaved_amount: 3, version: 1 }];
+    let looks = 0;
+    const looker: ShelfLooker = {
+      isReady: () => true,
+      readIds: () => Promise.reject(new Error('nobody asks for ids')),
+      lookAt: (shard) => {
+        looks += 1;
+        const { leaved_amount = 0, version = 0 } = rows[shard] ?? {};
+        const look = { sku_id: 's', rows: [{ sub_row: shard, leaved_amount, held_amount: 0, version }], isMine: shard === 0, hasLayout: shard === 0, hasOpenTransfers: false, isCertain: true };
+        // After the first row was read its neighbour's units are brought to it, and that is known to both.
+        if (looks === 2) [rows[0], rows[1]] = [{ leaved_amount: 3, version: 2 }, { leaved_amount: 0, version: 2 }];
+        return Promise.resolve([shard === 1 && looks > 2 ? { ...look, rows: [{ sub_row: 1, leaved_amount: 0, held_amount: 0, version: 2 }] } : look]);
+      },
+    };
+    const layouts = { load: () => Promise.resolve({ is: 'layout' as const, layout }) } as unknown as LayoutCache;
+    const routing = { map: { shardOf: () => 0 }, refresh: () => Promise.resolve() } as unknown as Routing;
+    const split = new PrimarySights({ looker, routing, layouts }, true);
+    expect((await split.look(['s'], performance.now() + 1_000))[0]).to.include({ isEmpty: false });
+    [rows[0], rows[1]] = [{ leaved_amount: 0, version: 3 }, { leaved_amount: 0, version: 2 }];
+    expect((await split.look(['s'], performance.now() + 1_000))[0]).to.include({ isEmpty: true, version: 5, mode: 'hot' });
   });
 
   it('is told for many at once, in the order asked', async () => {

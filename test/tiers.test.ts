@@ -9,7 +9,7 @@ import type { Stack } from '../scripts/support/stack.ts';
 import { eventually } from './support/eventually.ts';
 import { fresh, startTestGateway } from './support/gateway.ts';
 import type { TestGateway } from './support/gateway.ts';
-import { askServer, readyNow, refusedBy, refusedEarly, sellOut } from './support/precheck.ts';
+import { allServe, askServer, readyNow, refusedBy, refusedEarly, sellOut } from './support/precheck.ts';
 import { redisBench } from './support/redisBench.ts';
 
 const LONG = process.env['STOCKGATE_TEST_LONG'] === '1';
@@ -17,8 +17,8 @@ const START_MS = 180_000;
 const SHARDS = 2;
 /** SKUs that are sold out, restocked and sold out again, at the same time. */
 const SKUS = 6;
-const RESTOCKS = LONG ? 35 : 2;
-const FAULT_MS = LONG ? 60_000 : 3_000;
+const RESTOCKS = LONG ? 35 : 1;
+const FAULT_MS = LONG ? 60_000 : 1_500;
 /** Of one restock. */
 const UNITS = 3;
 const hasReplicas = process.env['STOCKGATE_SERVER'] !== 'mariadb' && process.env['STOCKGATE_MYSQL_SERVERS'] === undefined;
@@ -34,6 +34,7 @@ describe('tiers', function () {
   const open = async (tiers: string, count: number): Promise<void> => {
     const environment = { STOCKGATE_PRECHECK: tiers, STOCKGATE_REDIS: `redis://127.0.0.1:${redis.port}` };
     gateways = await Promise.all(Array.from({ length: count }, () => startTestGateway(environment, stack)));
+    await Promise.all(gateways.map(allServe));
   };
   const close = async (): Promise<void> => void (await Promise.all(gateways.splice(0).map((gateway) => gateway.stop())));
 

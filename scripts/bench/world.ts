@@ -58,7 +58,7 @@ export interface World {
 
 const ANSWER_MS = 5_000;
 /** Until gateways that would not know of it are sure to be gone from the shards. */
-const PRECHECK_READY_MS = 10_000;
+const PRECHECK_READY_MS = 32_000;
 const POOL = { connections: 8, waiting: 10_000 };
 /** What is measured is what will run. */
 const DURABLE = { innodb_flush_log_at_trx_commit: 1, sync_binlog: 1, log_bin: 1 };

@@ -166,7 +166,7 @@ export class Shard {
       refuseUnfit(check, this.#options);
       this.#check = check;
       this.clock.learn(check.epoch_ms, askedMs);
-      if (this.#options.isPrechecked === true) this.#precheck = await readOrTurnOn(connection, deadlineMs);
+      if (this.#options.isPrechecked === true) this.#precheck = await orNotReady(readOrTurnOn(connection, deadlineMs));
       this.#note('serving', null);
     } catch (error) {
       const refusal = asRefusal(error);
@@ -182,6 +182,16 @@ export class Shard {
     this.#reason = reason;
     this.#wasTried();
     if (changed) this.#options.onChange(this.state());
+  }
+}
+
+/** Early refusals are no reason not to serve: a server that takes no writes now, or an account that may not turn them on. */
+async function orNotReady(reading: Promise<PrecheckState>): Promise<PrecheckState> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (error instanceof ServerError) return { isReady: false, secret: null };
+    throw error;
   }
 }
 

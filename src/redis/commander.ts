@@ -70,7 +70,7 @@ export class ClientCommander implements Commander {
         return;
       } catch (error) {
         this.#onEvent({ kind: 'trouble', what: error instanceof Error ? error.message : String(error) });
-        await link.close();
+        await Promise.resolve(link.close()).catch(() => undefined);
         await sleep(backOffMs(failures), undefined, { ref: false });
       }
     }

@@ -117,9 +117,9 @@ export class Shelf {
 
   /** Takes units that may be sold, to be sold elsewhere. */
   sendAway(units: number): void {
-    this.#take(units);
     // What is covered by what came in with it needs nothing of the row.
-    if (this.#leavedMin > 0) this.#mustBeSellable = true;
+    if (units > this.#leaved - this.#new) this.#mustBeSellable = true;
+    this.#take(units);
   }
 
   hold(units: number): void {

@@ -122,10 +122,10 @@ async function takeAll(
     const units = wanted.get(line.sku_id) ?? 0;
     if (shelf === undefined) refusals.push({ ...line, code: 'unknown_sku' });
     else if (!shelf.isOnSale) refusals.push({ ...line, code: 'not_on_sale' });
-    else if (shelf.leaved_amount >= units) continue;
+    else if (shelf.sellable_amount >= units) continue;
     // Short only because of undecided carts is not short: what they hold may come back.
-    else if (shelf.leaved_amount + shelf.held_amount >= units) lacking.push(line.sku_id);
-    else refusals.push({ ...line, code: 'insufficient_stock', leaved_amount: shelf.leaved_amount });
+    else if (shelf.sellable_amount + shelf.held_amount >= units) lacking.push(line.sku_id);
+    else refusals.push({ ...line, code: 'insufficient_stock', leaved_amount: shelf.sellable_amount });
   }
   if (refusals.length === 0 && lacking.length === 0) throw new Raced('stock came in between two statements');
   return { refusals, lacking, split };

@@ -18,8 +18,9 @@ export class ShardLooker implements ShelfLooker {
     return this.#shards[shard]?.precheck.isReady === true;
   }
 
-  lookAt(shard: ShardIndex, sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<readonly ShelfLook[]> {
-    return this.#lend(shard, deadlineMs, (connection) => lookAtShelves(connection, sku_ids, deadlineMs));
+  lookAt(shard: ShardIndex, sku_ids: readonly string[], isForSale: boolean, deadlineMs: DeadlineMs): Promise<readonly ShelfLook[]> {
+    const lock = !isForSale ? null : /mariadb/i.test(this.#shards[shard]?.state().server_version ?? '') ? 'mariadb' : 'mysql';
+    return this.#lend(shard, deadlineMs, (connection) => lookAtShelves(connection, sku_ids, lock, deadlineMs));
   }
 
   readIds(shard: ShardIndex, sku_id: string, after: string, max: number, deadlineMs: DeadlineMs): Promise<{ ids: readonly string[]; next: string | null }> {

@@ -5,8 +5,10 @@ import { bytesOf, textOf } from './bytes.ts';
 import { jsonOf } from './json.ts';
 import { SkuCells } from './skuCells.ts';
 
-/** Rows that somebody is changing are missing; the others stay as they are until the transaction ends. */
-const FREE = 'SELECT sku_id, sub_row FROM stock FORCE INDEX (PRIMARY) WHERE sku_id IN (?) FOR UPDATE SKIP LOCKED';
+/** Rows that somebody is changing are missing; the others stay as they are until the transaction ends. Shared, so that several may look. */
+const FREE = 'SELECT sku_id, sub_row FROM stock FORCE INDEX (PRIMARY) WHERE sku_id IN (?)';
+/** The words of each server. */
+const SHARED = { mysql: ' FOR SHARE SKIP LOCKED', mariadb: ' LOCK IN SHARE MODE SKIP LOCKED' } as const;
 const LOOK = `
 SELECT w.item, o.epoch IS NOT NULL AS is_mine, h.sku_id IS NOT NULL AS has_layout,
        EXISTS (SELECT 1 FROM transfer t FORCE INDEX (by_open) WHERE t.is_open = 1 AND t.sku_id = UNHEX(w.sku_id)) AS has_open,
@@ -33,13 +35,19 @@ interface Row {
  * and as uncertain: he may have read the clock already for when his units may be sold.
  *
  * @param sku_ids at least one, none twice
+ * @param lock as the server says it; null: nothing is locked, and nothing is certain
  */
-export async function lookAtShelves(connection: Connection, sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<ShelfLook[]> {
+export async function lookAtShelves(connection: Connection, sku_ids: readonly string[], lock: keyof typeof SHARED | null, deadlineMs: DeadlineMs): Promise<ShelfLook[]> {
   const cells = new SkuCells();
   const wanted = jsonOf(sku_ids.map((sku_id) => [cells.of(sku_id).hex, cells.of(sku_id).slot]));
-  const answers = await connection.script(['START TRANSACTION', FREE, LOOK, 'COMMIT'], [sku_ids.map(bytesOf), wanted], deadlineMs);
-  const free = new Set((answers[1] as unknown as { sku_id: Buffer; sub_row: number }[]).map(({ sku_id, sub_row }) => `${textOf(sku_id)}\0${sub_row}`));
-  const rows = answers[2] as unknown as Row[];
+  const free = new Set<string>();
+  let rows: readonly Row[];
+  if (lock === null) rows = await connection.rows<Row>(LOOK, [wanted], deadlineMs);
+  else {
+    const answers = await connection.script(['START TRANSACTION', `${FREE}${SHARED[lock]}`, LOOK, 'COMMIT'], [sku_ids.map(bytesOf), wanted], deadlineMs);
+    for (const { sku_id, sub_row } of answers[1] as unknown as { sku_id: Buffer; sub_row: number }[]) free.add(`${textOf(sku_id)}\0${sub_row}`);
+    rows = answers[2] as unknown as Row[];
+  }
   const byItem = new Map<number, Row[]>();
   for (const row of rows) byItem.set(row.item, [...(byItem.get(row.item) ?? []), row]);
   return sku_ids.map((sku_id, place) => lookOf(sku_id, byItem.get(place + 1) ?? [], free));

@@ -5,8 +5,8 @@ import type { Connection } from '../connection.ts';
 
 /** The first level of gateways that keep new units of an empty row from being sold for a while. */
 const OLDEST_GATEWAY = 7;
-/** Gateways that are shut out by it look at their shards every half second, and what they have begun by then is over after five more. */
-const NOTICED_SECONDS = 8;
+/** Gateways that are shut out by it look at their shards every half second, if the shard answers; what they have begun by then is over after five more. */
+const NOTICED_SECONDS = 30;
 const SECRET_BYTES = 32;
 
 const READ = 'SELECT sellable_after_ms, ready_at <= SYSDATE(6) AS is_ready, secret FROM precheck';

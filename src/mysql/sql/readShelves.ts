@@ -3,14 +3,15 @@ import { bytesOf, textOf } from './bytes.ts';
 import { isSellable } from './sellable.ts';
 
 const SQL = `
-SELECT sku_id, CAST(IF(${isSellable('stock')}, leaved_amount, 0) AS UNSIGNED) AS leaved_amount, held_amount, intake <> 'any' AS is_split,
+SELECT sku_id, leaved_amount, CAST(IF(${isSellable('stock')}, leaved_amount, 0) AS UNSIGNED) AS sellable_amount, held_amount, intake <> 'any' AS is_split,
        sale_state = 'on' AND (sale_from IS NULL OR sale_from <= CURRENT_TIMESTAMP(6)) AS on_sale
   FROM stock WHERE sku_id IN (?) AND sub_row = 0`;
 
 /** How a SKU stands at this moment. */
 export interface Shelf {
-  /** What may be sold. */
   readonly leaved_amount: number;
+  /** What of it may be sold. */
+  readonly sellable_amount: number;
   readonly held_amount: number;
   readonly isOnSale: boolean;
   /** Its units lie in several rows, or are on the way there. */
@@ -19,8 +20,8 @@ export interface Shelf {
 
 /** How some SKUs stand; unknown ones are missing. Takes no lock: for messages and classification. @param sku_ids at least one */
 export async function readShelves(transaction: Transaction, sku_ids: readonly string[]): Promise<Map<string, Shelf>> {
-  const rows = await transaction.rows<{ sku_id: Buffer; leaved_amount: number; held_amount: number; is_split: number; on_sale: number }>(SQL, [sku_ids.map(bytesOf)]);
+  const rows = await transaction.rows<{ sku_id: Buffer; leaved_amount: number; sellable_amount: number; held_amount: number; is_split: number; on_sale: number }>(SQL, [sku_ids.map(bytesOf)]);
   return new Map(
-    rows.map(({ sku_id, leaved_amount, held_amount, is_split, on_sale }) => [textOf(sku_id), { leaved_amount, held_amount, isOnSale: on_sale === 1, isSplit: is_split === 1 }]),
+    rows.map(({ sku_id, leaved_amount, sellable_amount, held_amount, is_split, on_sale }) => [textOf(sku_id), { leaved_amount, sellable_amount, held_amount, isOnSale: on_sale === 1, isSplit: is_split === 1 }]),
   );
 }

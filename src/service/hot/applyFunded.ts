@@ -111,7 +111,10 @@ class Funding {
       if (each.is === 'short' && wish !== undefined) short.set(shelfKeyText(wish.sku_id, wish.to.sub_row), each.leaved_amount);
     });
     if (short.size > 0) {
-      if (this.#operation.kind === 'adjust') return refused('insufficient_stock');
+      if (this.#operation.kind === 'adjust') {
+        const lies = gathered.some((each, place) => each.is === 'short' && each.lying_amount >= (wishes[place]?.units ?? 0));
+        return lies ? { is: 'not_done', reason: 'what came in lately cannot leave its row yet' } : refused('insufficient_stock');
+      }
       const rows = new Map(this.#operation.lines.map((line) => [flowKeyText(line), line.row?.sub_row ?? 0]));
       return refusedLines(
         refusal.lines.flatMap((line) => {

@@ -13,6 +13,8 @@ export interface Fetched {
 export interface Short {
   readonly is: 'short';
   readonly leaved_amount: number;
+  /** With those that came in too lately to be sold, or to leave their row. */
+  readonly lying_amount: number;
 }
 
 /** What carts hold would be needed. */

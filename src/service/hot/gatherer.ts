@@ -128,8 +128,9 @@ export class Gatherer {
     const looks = asks.filter(({ wish }) => wish.isLook === true);
     const others = asks.filter(({ wish }) => wish.isLook !== true);
     const glanced = turn.isTaken || others.length === 0 ? null : await this.#glance(loaded, others, stepOf(asks));
-    if (glanced !== null) return [...glanced, ...looks];
-    if (!(await turn.take(stepOf(asks), performance.now() + PEEK_MS))) return [...asks];
+    // Those who are still waiting try for the turn all the same: others who are served without it come all the time.
+    const waiting = glanced === null ? asks : [...glanced, ...looks];
+    if (waiting.length === 0 || !(await turn.take(stepOf(asks), performance.now() + PEEK_MS)) || glanced !== null) return [...waiting];
     let state = await this.#collect(loaded, stepOf(asks));
     if (await this.#bringIn(asks, state)) state = await this.#collect(loaded, stepOf(asks));
     if (state.fault === null && !isCurrent(loaded, state)) return this.#askAnew(sku_id, asks);
@@ -244,7 +245,7 @@ export class Gatherer {
     return sure.filter((ask) => {
       // What was fetched for him is on its way and counted nowhere.
       if (isSure && ask.credits.length === 0) {
-        ask.tell({ is: 'short', leaved_amount: state.sellable });
+        ask.tell({ is: 'short', leaved_amount: state.sellable, lying_amount: state.leaved });
         return false;
       }
       this.#putBack(ask);

@@ -9,7 +9,8 @@ const IDS_MAX = 2_000_000;
 /** The ids that a SKU's flows had at one of its versions, and perhaps some that came later. */
 export interface KnownIds {
   readonly version: number;
-  readonly filter: IdFilter;
+  /** Null: there are too many, and its shard is always asked. */
+  readonly filter: IdFilter | null;
 }
 
 /**
@@ -17,9 +18,9 @@ export interface KnownIds {
  * new; they were all committed before the sight, so whatever is read after it has them.
  *
  * @param shards where it may have flows
- * @returns null when there are too many; throws `LookFailed` when a shard cannot be read
+ * @throws `LookFailed` when a shard cannot be read
  */
-export async function readKnownIds(looker: ShelfLooker, { sku_id, version }: Sight, shards: readonly ShardIndex[], deadlineMs: DeadlineMs): Promise<KnownIds | null> {
+export async function readKnownIds(looker: ShelfLooker, { sku_id, version }: Sight, shards: readonly ShardIndex[], deadlineMs: DeadlineMs): Promise<KnownIds> {
   const pages: Uint32Array[] = [];
   let count = 0;
   for (const shard of shards) {
@@ -27,7 +28,7 @@ export async function readKnownIds(looker: ShelfLooker, { sku_id, version }: Sig
       const { ids, next }: { ids: readonly string[]; next: string | null } = await looker.readIds(shard, sku_id, after, IDS_AT_A_TIME, deadlineMs);
       pages.push(hashesOf(ids));
       count += ids.length;
-      if (count > IDS_MAX) return null;
+      if (count > IDS_MAX) return { version, filter: null };
       after = next;
     }
   }

@@ -4,7 +4,6 @@ import type { Refused, RefusedLine } from '../../core/outcome.ts';
 import { LookFailed } from '../../core/sight.ts';
 import type { ShelfLooker, Sight, SightSource } from '../../core/sight.ts';
 import type { LayoutCache } from '../hot/layoutCache.ts';
-import { inWidth } from '../inWidth.ts';
 import type { Routing } from '../routing.ts';
 import { readKnownIds } from './knownIds.ts';
 import { SoldOut } from './soldOut.ts';
@@ -46,6 +45,9 @@ export class Precheck {
   #timer: NodeJS.Timeout | null = null;
   #looking: Promise<void> | null = null;
   #isAskedAgain = false;
+  /** SKUs whose ids are to be read; each is here once. */
+  readonly #unread: Sight[] = [];
+  #reading = 0;
 
   constructor(parts: PrecheckParts) {
     this.#parts = parts;
@@ -100,7 +102,7 @@ export class Precheck {
   /** Units came in: what others are told is brought up to date at once. */
   noteIncrease(sku_id: string): void {
     if (this.#soldOut.sightOf(sku_id) === null) return;
-    void this.#lookAt([sku_id]).catch(this.#parts.onFault);
+    void this.#askShards([sku_id]).catch(this.#parts.onFault);
   }
 
   #passedFalsely(): void {
@@ -163,24 +165,34 @@ export class Precheck {
       this.#take(sights.filter(isYoung));
       rest = rest.filter((_, place) => !isYoung(sights[place] ?? null));
     }
-    if (rest.length === 0) return;
-    const sights = (await this.#parts.primary.look(rest, performance.now() + LOOK_WAIT_MS)).flatMap((sight) => sight ?? []);
+    if (rest.length > 0) await this.#askShards(rest);
+  }
+
+  async #askShards(sku_ids: readonly string[]): Promise<void> {
+    const sights = (await this.#parts.primary.look(sku_ids, performance.now() + LOOK_WAIT_MS)).flatMap((sight) => sight ?? []);
     this.#take(sights);
     this.#parts.tell(sights);
   }
 
   /** Ids are read behind everybody's back; until they are known, orders go to the engine. */
   #take(sights: readonly Sight[]): void {
-    const unread = sights.filter((sight) => this.#soldOut.note(sight));
-    if (unread.length > 0) void inWidth(unread, IDS_WIDTH, (sight) => this.#readIds(sight));
+    this.#unread.push(...sights.filter((sight) => this.#soldOut.note(sight)));
+    while (this.#reading < IDS_WIDTH && this.#unread.length > 0) void this.#readUnread();
+  }
+
+  async #readUnread(): Promise<void> {
+    this.#reading += 1;
+    for (let sight = this.#unread.shift(); sight !== undefined; sight = this.#unread.shift()) await this.#readIds(sight);
+    this.#reading -= 1;
   }
 
   async #readIds(sight: Sight): Promise<void> {
     const untilMs = performance.now() + IDS_WAIT_MS;
     try {
-      this.#soldOut.noteIds(sight.sku_id, await readKnownIds(this.#parts.looker, sight, await this.#shardsOf(sight.sku_id, untilMs), untilMs));
+      const ids = await readKnownIds(this.#parts.looker, sight, await this.#shardsOf(sight.sku_id, untilMs), untilMs);
+      this.#soldOut.noteIds(sight.sku_id, ids, performance.now());
     } catch (error) {
-      this.#soldOut.noteIds(sight.sku_id, null);
+      this.#soldOut.noteIds(sight.sku_id, null, performance.now());
       if (!(error instanceof LookFailed)) this.#parts.onFault(error);
     }
   }

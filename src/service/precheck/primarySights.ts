@@ -17,9 +17,12 @@ const SKUS_AT_A_TIME = 500;
 /** The last source, which always knows: the shards themselves. A shard that cannot be asked makes nothing of its SKUs known. */
 export class PrimarySights implements SightSource {
   readonly #parts: PrimarySightsParts;
+  readonly #isForSale: boolean;
 
-  constructor(parts: PrimarySightsParts) {
+  /** @param isForSale whether orders are refused by what is seen; who only tells it locks nothing, and sees nothing as certainly empty */
+  constructor(parts: PrimarySightsParts, isForSale: boolean) {
     this.#parts = parts;
+    this.#isForSale = isForSale;
   }
 
   async look(sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<readonly (Sight | null)[]> {
@@ -42,7 +45,7 @@ export class PrimarySights implements SightSource {
 
   async #lookAt(shard: ShardIndex, sku_ids: readonly string[], asOfMs: DeadlineMs, deadlineMs: DeadlineMs): Promise<Sight[]> {
     const { looker, routing } = this.#parts;
-    const looks = await orNull(looker.lookAt(shard, sku_ids, deadlineMs));
+    const looks = await orNull(looker.lookAt(shard, sku_ids, this.#isForSale, deadlineMs));
     if (looks === null) return [];
     if (looks.some(({ isMine }) => !isMine)) void routing.refresh();
     const mine = looks.filter(({ isMine }) => isMine);
@@ -61,13 +64,21 @@ export class PrimarySights implements SightSource {
     const asOfMs = performance.now();
     const before = await this.#layoutOf(sku_id, deadlineMs);
     if (before === null) return null;
-    const looks = await Promise.all(before.shards.map(async (shard) => ({ shard, look: (await orNull(looker.lookAt(shard, [sku_id], deadlineMs)))?.[0] })));
+    const first = await this.#lookEverywhere(before, deadlineMs);
+    const isLeft = first?.some(({ look }) => look.rows.some(({ leaved_amount, held_amount }) => leaved_amount + held_amount > 0)) ?? false;
+    // No two rows were read at the same moment: units may have gone from one that was not yet read to one that was. Seen twice alike, they were all so in between.
+    const second = first === null || isLeft ? first : await this.#lookEverywhere(before, deadlineMs);
     const after = await this.#layoutOf(sku_id, deadlineMs);
-    if (after?.revision !== before.revision) return null;
+    if (first === null || second === null || after?.revision !== before.revision) return null;
+    const isReady = isAlike(first, second) && before.shards.every((shard) => looker.isReady(shard));
+    return sightOf({ sku_id, mode: before.places.length > 1 ? 'hot' : 'single', looks: second, isReady, asOfMs, places: before.places });
+  }
+
+  /** @returns null when a shard could not be asked */
+  async #lookEverywhere({ sku_id, shards }: Layout, deadlineMs: DeadlineMs): Promise<Looked[] | null> {
+    const looks = await Promise.all(shards.map(async (shard) => ({ shard, look: (await orNull(this.#parts.looker.lookAt(shard, [sku_id], this.#isForSale, deadlineMs)))?.[0] })));
     const whole = looks.flatMap(({ shard, look }) => (look === undefined ? [] : [{ shard, look }]));
-    if (whole.length < looks.length) return null;
-    const isReady = before.shards.every((shard) => looker.isReady(shard));
-    return sightOf({ sku_id, mode: before.places.length > 1 ? 'hot' : 'single', looks: whole, isReady, asOfMs, places: before.places });
+    return whole.length < looks.length ? null : whole;
   }
 
   async #layoutOf(sku_id: string, deadlineMs: DeadlineMs): Promise<Layout | null> {
@@ -76,10 +87,21 @@ export class PrimarySights implements SightSource {
   }
 }
 
+interface Looked {
+  readonly shard: ShardIndex;
+  readonly look: ShelfLook;
+}
+
+/** Whether two looks at all rows saw the same, with nothing on its way in either. */
+function isAlike(first: readonly Looked[], second: readonly Looked[]): boolean {
+  const textOf = (looks: readonly Looked[]): string => JSON.stringify(looks.map(({ shard, look }) => [shard, look.rows.map(({ sub_row, version }) => [sub_row, version])]));
+  return [...first, ...second].every(({ look }) => look.isCertain && !look.hasOpenTransfers) && textOf(first) === textOf(second);
+}
+
 interface Seen {
   readonly sku_id: string;
   readonly mode: Sight['mode'];
-  readonly looks: readonly { readonly shard: ShardIndex; readonly look: ShelfLook }[];
+  readonly looks: readonly Looked[];
   readonly isReady: boolean;
   readonly asOfMs: DeadlineMs;
   /** Of a SKU in several rows: where those are that count. */

@@ -8,6 +8,9 @@ const SKUS_MAX = 10_000;
 /** Ids of all of them, at most: 32 megabytes. */
 const IDS_MAX = 8_000_000;
 const KEPT = 0.9;
+/** Between two readings of all ids of a SKU: tombstones raise its version while it is sold out. */
+const AGAIN_MS = 300;
+const FAILED_MS = 5_000;
 
 interface Entry {
   readonly sku_id: string;
@@ -15,6 +18,8 @@ interface Entry {
   ids: KnownIds | null;
   usedMs: DeadlineMs;
   isLoading: boolean;
+  /** Its ids are not read again before. */
+  loadFromMs: DeadlineMs;
 }
 
 /** What is to be done with a line, as far as memory can tell. `ask`: its SKU may be sold out, but it is not known for certain at this moment. */
@@ -40,7 +45,7 @@ export class SoldOut {
   /** Somebody was refused. @returns whether it was not known of */
   suspect(sku_id: string, nowMs: DeadlineMs): boolean {
     if (this.#entries.has(sku_id)) return false;
-    this.#entries.set(sku_id, { sku_id, sight: null, ids: null, usedMs: nowMs, isLoading: false });
+    this.#entries.set(sku_id, { sku_id, sight: null, ids: null, usedMs: nowMs, isLoading: false, loadFromMs: -Infinity });
     this.#shrink();
     return true;
   }
@@ -52,7 +57,7 @@ export class SoldOut {
     entry.usedMs = nowMs;
     const known = sight ?? entry.sight;
     // As long as the ids are not known nobody can be told to be new.
-    if (known === null || entry.ids === null) return 'pass';
+    if (known === null || entry.ids === null || entry.ids.filter === null) return 'pass';
     if (entry.ids.filter.has(order_detail_id)) return 'pass';
     return entry.ids.version === known.version && refusesAt(known, nowMs) ? 'refuse' : 'ask';
   }
@@ -76,23 +81,25 @@ export class SoldOut {
     if (!sight.isEmpty) {
       // Where something is left, whoever is refused again puts it back; where somebody is just changing it, the next look tells.
       if (sight.leaved_amount !== 0 && !entry.isLoading) this.forget(sight.sku_id);
+      else entry.sight = null;
       return false;
     }
     entry.sight = sight;
     // To be found last when room is made.
     this.#entries.delete(sight.sku_id);
     this.#entries.set(sight.sku_id, entry);
-    if (entry.isLoading || entry.ids?.version === sight.version) return false;
+    if (entry.isLoading || entry.ids?.version === sight.version || sight.asOfMs < entry.loadFromMs) return false;
     entry.isLoading = true;
     return true;
   }
 
-  /** @param ids null: they cannot be had */
-  noteIds(sku_id: string, ids: KnownIds | null): void {
+  /** @param ids null: they could not be had; they are read again, but not at once */
+  noteIds(sku_id: string, ids: KnownIds | null, nowMs: DeadlineMs): void {
     const entry = this.#entries.get(sku_id);
     if (entry === undefined) return;
     entry.isLoading = false;
-    this.#idCount += (ids?.filter.size ?? 0) - (entry.ids?.filter.size ?? 0);
+    entry.loadFromMs = nowMs + (ids === null ? FAILED_MS : AGAIN_MS);
+    this.#idCount += (ids?.filter?.size ?? 0) - (entry.ids?.filter?.size ?? 0);
     entry.ids = ids;
     this.#shrink();
   }
@@ -100,7 +107,7 @@ export class SoldOut {
   forget(sku_id: string): void {
     const entry = this.#entries.get(sku_id);
     if (entry === undefined) return;
-    this.#idCount -= entry.ids?.filter.size ?? 0;
+    this.#idCount -= entry.ids?.filter?.size ?? 0;
     this.#entries.delete(sku_id);
   }
 
