@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { extname, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import { ConfigError } from './configError.ts';
+import { importTypeScript } from './importTypeScript.ts';
 import type { Address } from './mysql/connection.ts';
 import { compile } from './schema/compile.ts';
 import type { Fault } from './schema/compile.ts';
@@ -103,7 +103,7 @@ async function readShardsFile(file: string): Promise<unknown> {
   const path = resolve(file);
   try {
     if (extname(path) === '.json') return JSON.parse(readFileSync(path, 'utf8')) as unknown;
-    const module = (await import(pathToFileURL(path).href)) as { default?: unknown };
+    const module = (await importTypeScript(path)) as { default?: unknown };
     return module.default;
   } catch (error) {
     throw new ConfigError(file, [{ path: '(file)', message: error instanceof Error ? error.message : String(error) }]);

@@ -6,7 +6,7 @@ import { startGatewayProcess } from '../scripts/support/gatewayProcess.ts';
 import type { GatewayProcess } from '../scripts/support/gatewayProcess.ts';
 import { httpClient } from '../scripts/support/httpClient.ts';
 import type { Answer, HttpClient } from '../scripts/support/httpClient.ts';
-import { addressesIn, isAlive, startFile } from './support/command.ts';
+import { addressesIn, isAlive, runFile, startFile } from './support/command.ts';
 import { frozenDoor } from './support/door.ts';
 import { eventually } from './support/eventually.ts';
 import { fresh, startTestGateway } from './support/gateway.ts';
@@ -200,7 +200,7 @@ describe('the life of a gateway', () => {
     const closed = await freePort();
     own.rewrite(({ shards }) => Object.assign(shards[1]?.primary ?? {}, { port: closed }));
     const environment = { ...own.environment, ...FREE_PORTS, STOCKGATE_LOG_LEVEL: 'debug', STOCKGATE_TOKENS: 'token-of-a-shop', HOST: '127.0.0.1' };
-    const gateway = startFile('src/main.ts', [], environment);
+    const gateway = await startFile('src/main.ts', [], environment);
     const { publicUrl } = addressesIn(await gateway.line());
     await client.call({ method: 'GET', url: `${publicUrl}/v1/skus/${sku(1)}`, headers: { authorization: 'Bearer token-of-a-shop' } });
     gateway.signal('SIGTERM');
@@ -213,16 +213,16 @@ describe('the life of a gateway', () => {
   });
 
   it('does not start on a wrong configuration or a port that is taken, and says why', async () => {
-    const wrong = await startFile('src/main.ts', [], { ...own.environment, PORT: 'http' }).finished;
+    const wrong = await runFile('src/main.ts', [], { ...own.environment, PORT: 'http' });
     expect([wrong.code, wrong.stderr, wrong.stdout]).to.deep.equal([1, 'the environment is wrong:\n  PORT: must be integer\n', '']);
     const gateway = await start();
-    const taken = await startFile('src/main.ts', [], { ...own.environment, ...FREE_PORTS, ADMIN_PORT: new URL(gateway.publicUrl).port }).finished;
+    const taken = await runFile('src/main.ts', [], { ...own.environment, ...FREE_PORTS, ADMIN_PORT: new URL(gateway.publicUrl).port });
     expect([taken.code, taken.stdout]).to.deep.equal([1, '']);
     expect(taken.stderr).to.contain('EADDRINUSE');
   });
 
   it('dies with its parent', async () => {
-    const parent = startFile('test/support/gatewayParent.ts', [], own.environment);
+    const parent = await startFile('test/support/gatewayParent.ts', [], own.environment);
     const pid = Number(await parent.line());
     expect(isAlive(pid)).to.equal(true);
     parent.signal('SIGKILL');

@@ -5,7 +5,7 @@ import type { GatewayProcess } from '../scripts/support/gatewayProcess.ts';
 import { inParallel } from '../scripts/support/inParallel.ts';
 import { httpClient } from '../scripts/support/httpClient.ts';
 import type { Answer, HttpClient } from '../scripts/support/httpClient.ts';
-import { addressesIn, isAlive, startFile } from './support/command.ts';
+import { addressesIn, isAlive, runFile, startFile } from './support/command.ts';
 import { eventually } from './support/eventually.ts';
 import { fresh } from './support/gateway.ts';
 import { stack } from './support/setup.ts';
@@ -215,7 +215,7 @@ describe('several workers', () => {
 
   longIt('do not start on a port that is in use, and say so once', async () => {
     const { port: taken } = new URL(gateway.publicUrl);
-    const { code, stdout, stderr } = await startFile('src/main.ts', ['--workers', '2'], { ...stack().environment, ...FREE_PORTS, PORT: taken }).finished;
+    const { code, stdout, stderr } = await runFile('src/main.ts', ['--workers', '2'], { ...stack().environment, ...FREE_PORTS, PORT: taken });
     expect([code, stdout]).to.deep.equal([1, '']);
     // On a busy machine the driver has complaints of its own.
     expect(stderr.split('\n').filter((row) => row !== '' && !row.startsWith('Warning: '))).to.deep.equal([`bind EADDRINUSE 127.0.0.1:${taken}`]);
@@ -250,7 +250,7 @@ describe('the start of several workers', () => {
     startFile('src/main.ts', args, { ...stack().environment, ...FREE_PORTS, ...more });
 
   it('is said once, when all listen; --workers goes before the environment; a second signal ends all at once', async () => {
-    const running = start(['--workers', '2'], { STOCKGATE_WORKERS: '3', STOCKGATE_LEAVE_MS: '60000' });
+    const running = await start(['--workers', '2'], { STOCKGATE_WORKERS: '3', STOCKGATE_LEAVE_MS: '60000' });
     const line = await running.line();
     addressesIn(line);
     const workers = workersOf(running.pid);
@@ -264,7 +264,7 @@ describe('the start of several workers', () => {
   });
 
   longIt('leaves no worker behind when the primary is killed', async () => {
-    const running = start(['--workers', '2']);
+    const running = await start(['--workers', '2']);
     await running.line();
     const workers = workersOf(running.pid);
     running.signal('SIGKILL');

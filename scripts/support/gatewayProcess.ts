@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline';
 import { supervise } from '../cluster/supervise.ts';
 import type { Exit } from '../cluster/supervise.ts';
+import { bundled } from './bundle.ts';
 import { projectPath } from './paths.ts';
 
 /** A gateway in a process of its own, which ends with this one. */
@@ -35,7 +36,7 @@ export async function startGatewayProcess(
 ): Promise<GatewayProcess> {
   const child = supervise({
     command: process.execPath,
-    arguments: [...flags, '--import', 'tsx', projectPath(entry)],
+    arguments: [...flags, await bundled(entry)],
     environment: { ...process.env, ...environment },
     workingDirectory: projectPath('.'),
     stdout: 'pipe',

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import knex from 'knex';
 import type { Knex } from 'knex';
 import type { SchemaStatus, ShardMigrator } from '../core/migration.ts';
 import type { ShardIndex } from '../core/nouns.ts';
 import { HASH_VERSION, initialSlots } from '../core/slots.ts';
+import { importTypeScript } from '../importTypeScript.ts';
 import type { Address } from './connection.ts';
 import { SERVER_ERROR } from './failures.ts';
 
@@ -243,7 +243,7 @@ function levelOf(name: string): number {
 }
 
 async function load(directory: string, name: string): Promise<Migration> {
-  return (await import(pathToFileURL(join(directory, `${name}.ts`)).href)) as Migration;
+  return (await importTypeScript(join(directory, `${name}.ts`))) as Migration;
 }
 
 function source(directory: string): Knex.MigrationSource<string> {

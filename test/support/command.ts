@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { supervise } from '../../scripts/cluster/supervise.ts';
+import { bundled } from '../../scripts/support/bundle.ts';
 import { projectPath } from '../../scripts/support/paths.ts';
 
 /** What a command left behind. */
@@ -42,13 +43,13 @@ export function startCommand(command: string, args: readonly string[], environme
 }
 
 /** Starts one of this project's TypeScript files. */
-export function startFile(file: string, args: readonly string[], environment: NodeJS.ProcessEnv = {}): Running {
-  return startCommand(process.execPath, ['--import', 'tsx', projectPath(file), ...args], environment);
+export async function startFile(file: string, args: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<Running> {
+  return startCommand(process.execPath, [await bundled(file), ...args], environment);
 }
 
 /** Runs one of this project's TypeScript files to its end. */
-export function runFile(file: string, args: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<Finished> {
-  return startFile(file, args, environment).finished;
+export async function runFile(file: string, args: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<Finished> {
+  return (await startFile(file, args, environment)).finished;
 }
 
 /** The addresses in a `ready …` line. @throws when it is another line */

@@ -1,4 +1,5 @@
 import { run } from '../../cluster/run.ts';
+import { bundled } from '../../support/bundle.ts';
 import { projectPath } from '../../support/paths.ts';
 import type { Counted, LoadOptions } from './contract.ts';
 
@@ -31,7 +32,7 @@ export function wrk(command: readonly [string, ...string[]]): Generator {
 export const builtIn: Generator = async (options) => {
   const { stdout } = await run({
     command: process.execPath,
-    arguments: ['--import', 'tsx', projectPath('scripts/bench/load/main.ts'), JSON.stringify(options)],
+    arguments: [await bundled('scripts/bench/load/main.ts'), JSON.stringify(options)],
     timeoutMs: options.seconds * 1_000 + GRACE_MS,
   });
   return parseCounted(stdout);

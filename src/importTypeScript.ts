@@ -1,0 +1,20 @@
+import { pathToFileURL } from 'node:url';
+
+/**
+ * Imports a file that may be TypeScript. Where nothing compiles it, because what runs was built, tsx is asked to; so a gateway
+ * pays for tsx only when it is given such a file.
+ *
+ * @throws whatever its import throws
+ */
+export async function importTypeScript(path: string): Promise<unknown> {
+  const { href } = pathToFileURL(path);
+  try {
+    return await import(href);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_UNKNOWN_FILE_EXTENSION') throw error;
+    const { register } = await import('tsx/esm/api');
+    register();
+    // Under another name, because Node.js keeps what failed.
+    return await import(`${href}?again`);
+  }
+}
