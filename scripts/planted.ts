@@ -5,17 +5,20 @@ import { applyPatch, checkPatch, copyCheckout } from './planted/copies.ts';
 import type { Copies } from './planted/copies.ts';
 import { SOUND_LIMIT_MS, TestRunner } from './planted/tests.ts';
 import type { TestRun } from './planted/tests.ts';
+import { inParallel } from './support/inParallel.ts';
 import { stopWithParent } from './support/lifetime.ts';
 import { progressBar } from './support/progress.ts';
 import { fail, printTable } from './support/report.ts';
+import { wholeNumber } from './support/wholeNumber.ts';
 
 const program = new Command('npm run test:planted --')
-  .description('Tests the tests: plants bugs, one at a time, in copies of this checkout, and expects that a test fails.')
+  .description('Tests the tests: plants bugs, each in a copy of this checkout, and expects that a test fails.')
   .option('--only <bugs...>', 'only these, by name or number')
+  .option('--jobs <count>', 'how many at a time, each beside servers of its own', wholeNumber(1), 3)
   .option('--verbose', 'print what the tests said of each bug', false)
   .parse();
 
-const { only = [], verbose } = program.opts<{ only?: string[]; verbose: boolean }>();
+const { only = [], jobs, verbose } = program.opts<{ only?: string[]; jobs: number; verbose: boolean }>();
 const bugs = chosen();
 const runner = new TestRunner();
 
@@ -69,7 +72,7 @@ async function passWithoutBugs(copies: Copies): Promise<void> {
 function report(tried: readonly Tried[]): void {
   printTable(
     ['bug', 'caught by', 'seconds', 'verdict'],
-    tried.map(({ bug, seconds, verdict }) => [bug.name, bug.testFiles.join(' ').replaceAll(/test\/|\.test\.ts/g, ''), seconds.toFixed(1), verdict]),
+    [...tried].sort((a, b) => bugs.indexOf(a.bug) - bugs.indexOf(b.bug)).map(({ bug, seconds, verdict }) => [bug.name, bug.testFiles.join(' ').replaceAll(/test\/|\.test\.ts/g, ''), seconds.toFixed(1), verdict]),
   );
   const sorted = tried.map(({ seconds }) => seconds).sort((a, b) => a - b);
   const caught = tried.filter(({ verdict }) => verdict === CAUGHT);
@@ -84,11 +87,11 @@ async function main(): Promise<void> {
   await passWithoutBugs(copies);
   const progress = progressBar('planting', bugs.length, 'bugs');
   const tried: Tried[] = [];
-  for (const bug of bugs) {
+  await inParallel(bugs, jobs, async (bug) => {
     progress.add(0, bug.name);
     tried.push(await tryBug(bug, copies));
     progress.add(1);
-  }
+  });
   progress.stop();
   report(tried);
 }

@@ -203,6 +203,7 @@ export async function startGateway(
       return resized;
     },
     shards: () => reader.shards(),
+    replicasOf: (shard) => tiers.replicasOf(shard),
     hottest: () => hottestSkus(heat, config.hotLinesPerSecond),
     slotCounts: () => routing.map.slotCounts(),
     readiness: () => ({

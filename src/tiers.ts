@@ -1,7 +1,8 @@
 import type { Logger } from 'pino';
 import type { Config } from './config.ts';
-import type { DeadlineMs } from './core/nouns.ts';
+import type { DeadlineMs, ShardIndex } from './core/nouns.ts';
 import type { NotDone } from './core/outcome.ts';
+import type { ReplicaState } from './core/ports.ts';
 import type { Sight } from './core/sight.ts';
 import type { Metrics } from './metrics/metrics.ts';
 import { Heartbeats } from './mysql/replicas/heartbeats.ts';
@@ -32,6 +33,7 @@ export interface Tiers {
   /** Null: no tier is on. */
   readonly precheck: Precheck | null;
   available(sku_ids: readonly string[], consistency: Consistency, deadlineMs: DeadlineMs): Promise<FoundSights | NotDone>;
+  replicasOf(shard: ShardIndex): readonly ReplicaState[];
   start(): void;
   stop(): Promise<void>;
 }
@@ -69,6 +71,7 @@ export function createTiers(options: TiersOptions): Tiers {
   return {
     precheck,
     available: (sku_ids, consistency, deadlineMs) => findAvailability({ cached: [cache, ...behind], primary: telling, tell: (sights) => void cache.note(sights), ageMsMax: config.cachedAgeMs }, sku_ids, consistency, deadlineMs),
+    replicasOf: (shard) => replicas?.sights.state().find((each) => each.shard === shard)?.replicas ?? [],
     start() {
       redis?.start();
       replicas?.sights.start();

@@ -46,11 +46,11 @@ describe('a cart, its steps in every order', () => {
   });
 
   it('ends in one of two ways when its record was written first, whatever comes when', async () => {
-    await tryAll(ORDERS, true);
+    await tryAll(LONG ? ORDERS : sample(ORDERS, 3), true);
   }).timeout(TEST_MS);
 
   it('ends in nothing when it has no record: who needs to know writes it as aborted', async () => {
-    await tryAll(LONG ? ORDERS : sample(ORDERS, 5), false);
+    await tryAll(LONG ? ORDERS : sample(ORDERS, 6), false);
   }).timeout(TEST_MS);
 
   /** Takes every order on a cart of its own, lets one sweep pass, and holds all that stands against what must. */

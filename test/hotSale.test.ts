@@ -8,7 +8,7 @@ import { hotRowsOf, rowsBalance } from './support/hotRows.ts';
 import { stack } from './support/setup.ts';
 
 const LONG = process.env['STOCKGATE_TEST_LONG'] === '1';
-const UNITS = LONG ? 100_000 : 6_000;
+const UNITS = LONG ? 100_000 : 3_000;
 const CLIENTS = 64;
 const QUANTITY_MAX = 5;
 /** One order in so many is sent again through another gateway, whatever it was told. */

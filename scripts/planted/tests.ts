@@ -20,9 +20,9 @@ export const SOUND_LIMIT_MS = 900_000;
 const STOP_MS = 10_000;
 const CLOSING_LINE = /^(\d+) passed, (\d+) failed$/m;
 
-/** Runs tests of copies of the checkout, one run at a time. */
+/** Runs tests of copies of the checkout. */
 export class TestRunner {
-  #running: Supervised | null = null;
+  readonly #running = new Set<Supervised>();
 
   /** @param testFiles from the root of the copy; @param grep null: all of their tests */
   async run(copy: string, testFiles: readonly string[], grep: string | null, limitMs = LIMIT_MS): Promise<TestRun> {
@@ -35,11 +35,11 @@ export class TestRunner {
       stderr: 'pipe',
     });
     if (child.stdout === null || child.stderr === null) throw new Error('both outputs are piped');
-    this.#running = child;
+    this.#running.add(child);
     const timer = setTimeout(() => void child.stop(STOP_MS), limitMs);
     const [{ code }, out, err] = await Promise.all([child.exited, text(child.stdout), text(child.stderr)]);
     clearTimeout(timer);
-    this.#running = null;
+    this.#running.delete(child);
     const [, passed, failed] = CLOSING_LINE.exec(out) ?? [];
     return {
       passed: passed === undefined ? null : Number(passed),
@@ -50,8 +50,8 @@ export class TestRunner {
     };
   }
 
-  /** Ends the run that is under way, with its servers. */
+  /** Ends the runs that are under way, with their servers. */
   async stop(): Promise<void> {
-    await this.#running?.stop(STOP_MS);
+    await Promise.all([...this.#running].map((child) => child.stop(STOP_MS)));
   }
 }

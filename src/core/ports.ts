@@ -144,6 +144,21 @@ export interface ShardState {
   readonly pool: PoolState;
 }
 
+/** How a server that follows a shard's primary stands. */
+export interface ReplicaState {
+  readonly host: string;
+  readonly port: number;
+  /**
+   * `following`: it may be asked. `lagging`: further behind than is allowed. `silent`: it did not answer last. `refused`: it is not fit.
+   * `unclear`: how old it is cannot be told, because of its heartbeat or the shard's clock. `untried`: nobody knows yet.
+   */
+  readonly state: 'following' | 'lagging' | 'silent' | 'refused' | 'unclear' | 'untried';
+  /** Why it is not followed; null when it is. */
+  readonly reason: string | null;
+  /** How old what it shows was, at most, when it was last looked at. */
+  readonly lagMs: number | null;
+}
+
 /** One look at a shard's connection pool. */
 export interface PoolState {
   readonly connections_max: number;

@@ -2,7 +2,7 @@ import { Type } from 'typebox';
 import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
 import type { Adjust, Open, SetSale } from '../core/operation.ts';
 import type { AppliedOutcome, NotDone, Refused, Unknown } from '../core/outcome.ts';
-import type { ShardState } from '../core/ports.ts';
+import type { ReplicaState, ShardState } from '../core/ports.ts';
 import type { Routed } from '../service/applyOperation.ts';
 import type { RankedSku } from '../service/hottestSkus.ts';
 import type { Resized } from '../service/hot/resize.ts';
@@ -20,6 +20,8 @@ export interface AdminServices {
   resizeSku(sku_id: string, sub_row_count: number, deadlineMs: DeadlineMs): Promise<Resized | Refused | NotDone | Unknown>;
   reconcile(sku_id: string | null, deadlineMs: DeadlineMs): Promise<Reconciled | NoSuchSku | NotDone>;
   shards(): readonly ShardState[];
+  /** Those of one shard that are asked by the pre-check. */
+  replicasOf(shard: ShardIndex): readonly ReplicaState[];
   hottest(): readonly RankedSku[];
   slotCounts(): ReadonlyMap<ShardIndex, number>;
   readiness(): { readonly ready: boolean; readonly durable: boolean };
@@ -84,6 +86,7 @@ export function adminRoutes(services: AdminServices): Route[] {
           ...state,
           slots: slots.get(state.shard) ?? 0,
           durability: durable === null ? null : durabilityWord(durable),
+          replicas: services.replicasOf(state.shard).map(({ lagMs, ...replica }) => ({ ...replica, lag_ms: lagMs === null ? null : Math.round(lagMs) })),
         }));
         return json(200, { shards, hottest: services.hottest() });
       },

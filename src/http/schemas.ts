@@ -256,6 +256,16 @@ export const shardsAnswer = record({
         waiting: Type.Integer(),
         waiting_max: Type.Integer(),
       }),
+      replicas: Type.Array(
+        record({
+          host: Type.String(),
+          port: Type.Integer(),
+          state: Type.Union(['following', 'lagging', 'silent', 'refused', 'unclear', 'untried'].map((state) => Type.Literal(state))),
+          reason: Type.Union([Type.String(), Type.Null()], { description: 'why it is not asked' }),
+          lag_ms: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()], { description: 'how old what it shows was, at most, when it was last looked at' }),
+        }),
+        { description: 'of the shard, where the pre-check asks them' },
+      ),
     }),
   ),
   hottest: Type.Array(

@@ -1,5 +1,6 @@
 import { Breaker } from '../../core/breaker.ts';
 import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
+import type { ReplicaState } from '../../core/ports.ts';
 import type { ShardClock } from '../batching/shardClock.ts';
 import { Connection } from '../connection.ts';
 import type { Address } from '../connection.ts';
@@ -24,21 +25,6 @@ export interface ReplicaOptions {
   readonly statementMs: number;
   /** Who is further behind is left out. */
   readonly lagMsMax: number;
-}
-
-/** What operators are told of a replica. */
-export interface ReplicaState {
-  readonly host: string;
-  readonly port: number;
-  /**
-   * `following`: it may be asked. `lagging`: further behind than is allowed. `silent`: it did not answer last. `refused`: it is not fit.
-   * `unclear`: how old it is cannot be told, because of its heartbeat or the shard's clock. `untried`: nobody knows yet.
-   */
-  readonly state: 'following' | 'lagging' | 'silent' | 'refused' | 'unclear' | 'untried';
-  /** Why it is not followed; null when it is. */
-  readonly reason: string | null;
-  /** How old what it shows was, at most, when it was last looked at. */
-  readonly lagMs: number | null;
 }
 
 /** How often each is looked at. */

@@ -1,11 +1,11 @@
 import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
+import type { ReplicaState } from '../../core/ports.ts';
 import type { Sight } from '../../core/sight.ts';
 import type { ShardClock } from '../batching/shardClock.ts';
 import type { Address } from '../connection.ts';
 import type { SeenSku } from '../sql/readSights.ts';
 import { ageMsOf } from './age.ts';
 import { Replica } from './replica.ts';
-import type { ReplicaState } from './replica.ts';
 
 /** A shard and those who follow it. */
 export interface ReplicatedShardOptions {
