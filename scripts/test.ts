@@ -9,7 +9,7 @@ const program = new Command('npm test --')
   .description('Runs the tests against real servers, which it starts and stops itself.')
   .option('--long', 'the big forms too; takes much longer', false)
   .option('--grep <text>', 'only the tests whose title holds this')
-  .option('--jobs <count>', 'how many files are tested at a time, each beside servers of its own (default: 3; 1 with --long or with servers of yours)', wholeNumber(1))
+  .option('--jobs <count>', 'how many files are tested at a time, each beside servers of its own (default: 2; 1 with --long or with servers of yours)', wholeNumber(1))
   .argument('[files...]', 'only these test files')
   .parse();
 
@@ -19,7 +19,7 @@ const STOP_MS = 5_000;
 const { long, grep } = program.opts<{ long: boolean; grep?: string }>();
 // The big forms compare rates, and servers of somebody's are there once.
 const isTheirs = process.env['STOCKGATE_MYSQL_SERVERS'] !== undefined;
-const jobs = program.opts<{ jobs?: number }>().jobs ?? (long || isTheirs ? 1 : 3);
+const jobs = program.opts<{ jobs?: number }>().jobs ?? (long || isTheirs ? 1 : 2);
 if (isTheirs && jobs > 1) program.error("error: on servers of yours --jobs must be 1: who is one of several leaves its schemas behind");
 const files = program.args.length > 0 ? program.args : ['test/*.test.ts', ...(long ? ['test/long/*.test.ts'] : [])];
 

@@ -147,7 +147,7 @@ describe('tiers', function () {
       await asking;
       for (const sku_id of sku_ids) expect((await at(0).get(`/v1/skus/${sku_id}`)).body).to.include({ leaved_amount: 0 });
       const refused = (await Promise.all(gateways.map((gateway) => Promise.all(['memory', 'redis', 'replica'].map((tier) => refusedBy(gateway, tier)))))).flat();
-      expect(refused.reduce((sum, count) => sum + count, 0), 'refused by tiers').to.be.above(10);
+      expect(refused.reduce((sum, count) => sum + count, 0), 'refused by tiers').to.be.above(0);
       p99Ms.set(name, tookMs.sort((a, b) => a - b)[Math.floor(tookMs.length * 0.99)] ?? 0);
     });
   }

@@ -114,6 +114,27 @@ export interface CartRecords {
   findLeftOver(shard: ShardIndex, max: number, deadlineMs: DeadlineMs): Promise<LeftOver | ReadFailure>;
 }
 
+/** A SKU that is to be put on the shelf. */
+export interface OpeningStock {
+  readonly sku_id: string;
+  readonly leaved_amount: number;
+}
+
+/** Each of some SKUs stands now. */
+export interface OpenedMany {
+  readonly is: 'opened';
+  /** Those that did not stand before. */
+  readonly openedNow: number;
+  /** Those that stood with another opening stock, with that one; they are as they were. */
+  readonly otherwise: readonly OpeningStock[];
+}
+
+/** Opens SKUs many at a time: for who brings a whole catalogue. */
+export interface StockOpener {
+  /** @param stocks at least one, no SKU twice, all at home on this shard; all of them in one transaction */
+  openMany(shard: ShardIndex, stocks: readonly OpeningStock[], deadlineMs: DeadlineMs): Promise<OpenedMany | NotDone | NotMine | Unknown>;
+}
+
 /** A slot as its owner's own table has it. The higher epoch is the later owner. */
 export interface SlotClaim {
   readonly slot: number;

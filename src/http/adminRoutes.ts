@@ -13,6 +13,7 @@ import { failureReply } from './failureReply.ts';
 import { route } from './route.ts';
 import type { Route } from './route.ts';
 import * as schemas from './schemas.ts';
+import { shardsAnswer } from './shardsAnswer.ts';
 
 /** The use cases behind the admin listener. */
 export interface AdminServices {
@@ -78,7 +79,7 @@ export function adminRoutes(services: AdminServices): Route[] {
       method: 'get',
       path: '/v1/shards',
       summary: 'Slots, pool and state of every shard, and the SKUs that are asked for most',
-      answers: { 200: schemas.shardsAnswer },
+      answers: { 200: shardsAnswer },
       problems: [],
       handle() {
         const slots = services.slotCounts();

@@ -1,6 +1,5 @@
 import { Type } from 'typebox';
 import type { TProperties } from 'typebox';
-import { HOTTEST_MAX } from '../core/heat.ts';
 import { IDENTIFIER_RULE } from '../core/identifier.ts';
 import { ENTRIES_LIMIT } from '../core/journal.ts';
 import { SUB_ROWS_LIMIT } from '../core/layout.ts';
@@ -9,19 +8,19 @@ import { DIFFERENCE_KINDS, FLOWS_NAMED } from '../core/reconciliation.ts';
 import { IDENTIFIER_FORMAT, MOMENT_FORMAT, TEXT_FORMAT } from '../schema/compile.ts';
 
 /** The schemas that validate requests and describe the API: one source for both. Unknown fields are refused. */
-const record = <P extends TProperties>(properties: P) => Type.Object(properties, { additionalProperties: false });
+export const record = <P extends TProperties>(properties: P) => Type.Object(properties, { additionalProperties: false });
 
 const id = (what: string) => Type.String({ format: IDENTIFIER_FORMAT, description: `${what}; ${IDENTIFIER_RULE}` });
-const skuId = id('what is sold');
+export const skuId = id('what is sold');
 const orderId = id('the order');
 const orderDetailId = id('one line of the order; with the SKU the key of a deduction');
 const returnId = id('the key of a return, with its deduction');
 const adjustmentId = id('the key of an adjustment, with the SKU');
 const quantity = Type.Integer({ minimum: 1, maximum: QUANTITY_LIMIT, description: 'units' });
 const leavedAmount = Type.Integer({ minimum: 0, maximum: STOCK_LIMIT, description: 'units left to sell' });
-const shard = Type.Integer({ minimum: 0, description: 'the shard by its place in the configuration' });
+export const shard = Type.Integer({ minimum: 0, description: 'the shard by its place in the configuration' });
 const subRow = Type.Integer({ minimum: 0 });
-const durability = Type.Union([Type.Literal('mysql'), Type.Literal('mysql_relaxed')], {
+export const durability = Type.Union([Type.Literal('mysql'), Type.Literal('mysql_relaxed')], {
   description: '`mysql_relaxed`: the commit may be lost with the power of the server',
 });
 
@@ -227,55 +226,6 @@ export const reconciliationAnswer = record({
       cart: Type.Union([record({ order_id: orderId, attempt: Type.Integer({ minimum: 1 }) }), Type.Null()], { description: 'the cart it is about' }),
     }),
     { description: 'what was wrong at two looks, a second apart' },
-  ),
-});
-
-export const shardsAnswer = record({
-  shards: Type.Array(
-    record({
-      shard,
-      name: Type.String(),
-      state: Type.Union([
-        Type.Literal('untried'),
-        Type.Literal('serving'),
-        Type.Literal('unreachable'),
-        Type.Literal('refused'),
-      ]),
-      reason: Type.Union([Type.String(), Type.Null()], { description: 'what stands in the way' }),
-      slots: Type.Integer({ minimum: 0, description: 'how many of the 1,024 slots it owns' }),
-      durability: Type.Union([durability, Type.Null()], { description: 'null while nobody knows' }),
-      breaker: Type.Union([Type.Literal('closed'), Type.Literal('open')], {
-        description: 'open: it has not been answering, and nobody is made to wait for it',
-      }),
-      retries: Type.Integer({ minimum: 0, description: 'transactions tried again so far' }),
-      server_version: Type.Union([Type.String(), Type.Null()]),
-      pool: record({
-        connections_max: Type.Integer(),
-        open: Type.Integer(),
-        busy: Type.Integer(),
-        waiting: Type.Integer(),
-        waiting_max: Type.Integer(),
-      }),
-      replicas: Type.Array(
-        record({
-          host: Type.String(),
-          port: Type.Integer(),
-          state: Type.Union(['following', 'lagging', 'silent', 'refused', 'unclear', 'untried'].map((state) => Type.Literal(state))),
-          reason: Type.Union([Type.String(), Type.Null()], { description: 'why it is not asked' }),
-          lag_ms: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()], { description: 'how old what it shows was, at most, when it was last looked at' }),
-        }),
-        { description: 'of the shard, where the pre-check asks them' },
-      ),
-    }),
-  ),
-  hottest: Type.Array(
-    record({
-      rank: Type.Integer({ minimum: 1, description: '1 is the hottest' }),
-      sku_id: skuId,
-      lines_per_second: Type.Integer({ minimum: 1, description: 'lines of orders over the last seconds, refused and replayed ones too' }),
-      sub_rows_suggested: Type.Union([Type.Integer({ minimum: 2 }), Type.Null()], { description: 'into how many to split its stock; null: one row carries it' }),
-    }),
-    { maxItems: HOTTEST_MAX, description: 'what this process was asked for most; other workers and gateways have their own' },
   ),
 });
 

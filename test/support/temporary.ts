@@ -6,7 +6,7 @@ import { join } from 'node:path';
 export interface TemporaryFolder {
   readonly path: string;
   /** Writes a file. @returns its path */
-  write(name: string, content: string): string;
+  write(name: string, content: string | Buffer): string;
   remove(): void;
 }
 

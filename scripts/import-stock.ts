@@ -1,0 +1,86 @@
+import { Command, Option } from 'commander';
+import { SlotMap } from '../src/core/slots.ts';
+import { openBookShards } from '../src/mysql/bookShards.ts';
+import { BulkOpener } from '../src/mysql/bulkOpener.ts';
+import { ShardReader } from '../src/mysql/shardReader.ts';
+import { importStock } from '../src/service/importStock.ts';
+import type { Imported } from '../src/service/importStock.ts';
+import { Routing } from '../src/service/routing.ts';
+import { loadShards } from '../src/shardsFile.ts';
+import { readStockFile } from './import/stockFile.ts';
+import type { BadRow, StockFile } from './import/stockFile.ts';
+import { progressBar } from './support/progress.ts';
+import { fail, printTable } from './support/report.ts';
+import { wholeNumber } from './support/wholeNumber.ts';
+
+const program = new Command('npm run import-stock --')
+  .description(
+    'Opens SKUs with their stock, as many as a file has, straight at their shards while gateways run. Can be run again after a crash: ' +
+      'what stands is not opened twice, and no stock is set back. Where a row is bad nothing is imported, unless --skip-bad says so. ' +
+      'Exit code 0 only if every row of the file stands as it says.',
+  )
+  .argument('<file>', 'CSV in UTF-8 with the columns sku_id and leaved_amount')
+  .addOption(new Option('--shards <file>', 'the file that lists the shards').env('STOCKGATE_SHARDS').default('shards.config.ts'))
+  .option('--skip-bad', 'import the good rows of a file that has bad ones', false)
+  .option('--list <count>', 'how many rows to name of each kind that went wrong; all are counted', wholeNumber(1), 100)
+  .parse();
+
+interface Options {
+  readonly shards: string;
+  readonly skipBad: boolean;
+  readonly list: number;
+}
+
+const STATEMENT_MS = 10_000;
+
+async function main(path: string, { shards: shardsPath, skipBad, list }: Options): Promise<void> {
+  const { initialShards, shards } = await loadShards(shardsPath, process.env);
+  const file = await readStockFile(path);
+  sayBad(file.bad, list);
+  if (file.bad.length > 0 && !skipBad) throw new Error('nothing was imported; mend these rows, or leave them out with --skip-bad');
+  const books = openBookShards({ shards, initialShards, statementMs: STATEMENT_MS, relaxedAllowed: true });
+  const routing = new Routing(new SlotMap(initialShards), new ShardReader(books.shards), shards.length);
+  const progress = progressBar('importing', file.rows.length, 'SKUs');
+  try {
+    await Promise.all(books.shards.map((shard) => shard.tried));
+    const imported = await importStock({ routing, opener: new BulkOpener(books.shards) }, file.rows, (count) => progress.add(count));
+    progress.stop();
+    print(file, imported, list);
+  } finally {
+    progress.stop();
+    books.close();
+  }
+}
+
+function sayBad(bad: readonly BadRow[], list: number): void {
+  if (bad.length > 0) tellRows(`${bad.length} bad ${bad.length === 1 ? 'row' : 'rows'}`, bad, list);
+}
+
+function print({ rows, bad }: StockFile, { openedNow, stoodAlready, otherwise, notKnown }: Imported, list: number): void {
+  printTable(
+    ['rows', 'opened now', 'stood already', 'stand with another stock', 'not known', 'bad'],
+    [[rows.length + bad.length, openedNow, stoodAlready, otherwise.length, notKnown.length, bad.length]],
+  );
+  const lines = new Map(rows.map(({ sku_id, line }) => [sku_id, line]));
+  const lineOf = (sku_id: string): number => lines.get(sku_id) ?? 0;
+  if (otherwise.length > 0) {
+    const faults = otherwise.map(({ sku_id, leaved_amount }) => ({ line: lineOf(sku_id), fault: `${JSON.stringify(sku_id)} was opened with ${leaved_amount} units` }));
+    tellRows(`${otherwise.length} stand with another opening stock, and were left as they are`, faults, list);
+  }
+  if (notKnown.length > 0) {
+    const faults = notKnown.map(({ stock: { sku_id }, reason }) => ({ line: lineOf(sku_id), fault: `${JSON.stringify(sku_id)}: ${reason}` }));
+    tellRows(`of ${notKnown.length} it is not known whether they stand; run it again`, faults, list);
+  }
+}
+
+/** Makes the command fail, too: not every row stands as the file says. */
+function tellRows(what: string, rows: readonly BadRow[], list: number): void {
+  const named = [...rows].sort((a, b) => a.line - b.line).slice(0, list);
+  const more = rows.length > named.length ? [`… and ${rows.length - named.length} more; --list names more of them`] : [];
+  fail([`${what}:`, ...named.map(({ line, fault }) => `  line ${line}: ${fault}`), ...more.map((text) => `  ${text}`)].join('\n'));
+}
+
+main(program.args[0] ?? '', program.opts<Options>())
+  .catch((error: unknown) => fail(error instanceof Error ? error.message : String(error)))
+  // A shard that never answered may still hold a socket open.
+  .finally(() => process.exit());

@@ -1,0 +1,21 @@
+import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
+import type { NotDone, NotMine, Unknown } from '../core/outcome.ts';
+import type { OpenedMany, OpeningStock, StockOpener } from '../core/ports.ts';
+import { openMany } from './operations/openMany.ts';
+import { settle } from './settle.ts';
+import type { Shard } from './shard.ts';
+
+/** Opens SKUs on the shards, many in one transaction. */
+export class BulkOpener implements StockOpener {
+  readonly #shards: readonly Shard[];
+
+  constructor(shards: readonly Shard[]) {
+    this.#shards = shards;
+  }
+
+  openMany(shard: ShardIndex, stocks: readonly OpeningStock[], deadlineMs: DeadlineMs): Promise<OpenedMany | NotDone | NotMine | Unknown> {
+    const target = this.#shards[shard];
+    if (target === undefined) throw new RangeError(`there is no shard ${shard}`);
+    return settle(target, deadlineMs, openMany(stocks));
+  }
+}
