@@ -1,8 +1,10 @@
 import { Command, Option } from 'commander';
+import type { LockReport } from '../src/core/migration.ts';
 import { KnexMigrator } from '../src/mysql/migrator.ts';
 import { migrateShards } from '../src/service/migrateShards.ts';
 import type { MigrationResult } from '../src/service/migrateShards.ts';
 import { loadShards } from '../src/shardsFile.ts';
+import type { ShardConfig } from '../src/shardsFile.ts';
 import { projectPath } from './support/paths.ts';
 import { progressBar } from './support/progress.ts';
 import { fail, printTable } from './support/report.ts';
@@ -22,21 +24,54 @@ program
   .option('--create-schemas', 'create schemas that do not exist yet', false)
   .action((options: { createSchemas: boolean }) => run(true, options.createSchemas));
 
-async function run(apply: boolean, createSchemas: boolean): Promise<void> {
+program
+  .command('unlock')
+  .description('say what stands in the way of a migration: take away what a run that was killed has left, and name a run that lives; non-zero while one does')
+  .option('--end', 'end the connection of a run that lives, because it hangs; what it was doing is left half done, for `up` to finish', false)
+  .action((options: { end: boolean }) => unlockAll(options.end));
+
+async function open(createSchemas: boolean): Promise<{ migrator: KnexMigrator; shards: readonly ShardConfig[]; shardMs: number }> {
   const { shards: file, timeout } = program.opts<{ shards: string; timeout: number }>();
   const { initialShards, shards } = await loadShards(file, process.env);
-  const migrator = new KnexMigrator({
-    addresses: shards.map(({ address }) => address),
-    initialShards,
-    directory: projectPath('migrations'),
-    createSchemas,
-  });
+  const addresses = shards.map(({ address }) => address);
+  return { migrator: new KnexMigrator({ addresses, initialShards, directory: projectPath('migrations'), createSchemas }), shards, shardMs: timeout * 1_000 };
+}
+
+async function unlockAll(endsHolder: boolean): Promise<void> {
+  const { migrator, shards } = await open(false);
+  const rows = await Promise.all(
+    shards.map(async ({ name }, shard): Promise<[string, string]> => {
+      try {
+        return [name, inWords(await migrator.unlock(shard, endsHolder), name)];
+      } catch (error) {
+        const fault = error instanceof Error ? error.message : String(error);
+        fail(`${name}: ${fault}`);
+        return [name, fault];
+      }
+    }),
+  );
+  printTable(['shard', 'lock'], rows);
+  process.exit(process.exitCode ?? 0);
+}
+
+function inWords({ holder, isEnded, wasLeftLocked }: LockReport, name: string): string {
+  const left = wasLeftLocked ? 'left by a run that died; taken away' : 'none';
+  if (holder === null) return left;
+  const { connection, from, user, seconds, doing } = holder;
+  const who = `connection ${connection} of ${user} from ${from}, for ${seconds} s: ${doing}`;
+  if (isEnded) return `held by ${who}; it was ended, and ${wasLeftLocked ? 'its mark taken away' : 'left none'}`;
+  fail(`${name}: a migration runs, or hangs; --end ends it`);
+  return `held by ${who}`;
+}
+
+async function run(apply: boolean, createSchemas: boolean): Promise<void> {
+  const { migrator, shards, shardMs } = await open(createSchemas);
   const progress = progressBar(apply ? 'migrating' : 'reading', shards.length, 'shards');
   const results = await migrateShards({
     migrator,
     shardCount: shards.length,
     apply,
-    shardMs: timeout * 1_000,
+    shardMs,
     onResult: () => progress.add(1),
   });
   progress.stop();

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { copyFileSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -12,6 +13,7 @@ import { runFile } from './support/command.ts';
 import type { Finished } from './support/command.ts';
 import { ownShards } from './support/ownShards.ts';
 import type { OwnShards } from './support/ownShards.ts';
+import { sideSession } from './support/sideSession.ts';
 import { temporaryFolder } from './support/temporary.ts';
 import type { TemporaryFolder } from './support/temporary.ts';
 
@@ -111,6 +113,31 @@ describe('migration', () => {
     expect(row(up, 0)).to.deep.equal(['own-0', LEVEL, '0', '1024', APPLIED]);
   });
 
+  it('finds the lock of a run that was killed, explains it and takes it away', async () => {
+    const shards = await make(2, true);
+    await shards.query(1, 'UPDATE migration_lock SET is_locked = 1');
+    const first = await command(shards, 'unlock');
+    expect([first.code, row(first, 0), row(first, 1)], first.stderr).to.deep.equal([0, ['own-0', 'none'], ['own-1', 'left by a run that died; taken away']]);
+    expect(await shards.query(1, 'SELECT is_locked FROM migration_lock')).to.deep.equal([{ is_locked: 0 }]);
+    expect(row(await command(shards, 'unlock'), 1)).to.deep.equal(['own-1', 'none']);
+  });
+
+  it('names a run that lives, leaves it alone, and ends it when told to', async () => {
+    const shards = await make(1, true);
+    const [schema = ''] = (await shards.load()).map(({ address }) => address.schema);
+    const holder = await sideSession(0);
+    await holder.query('SELECT GET_LOCK(?, 1)', [`stockgate:${createHash('sha1').update(schema).digest('hex')}`]);
+    const held = await command(shards, 'unlock');
+    expect([held.code, row(held, 0)[1]], held.stderr).to.deep.equal([1, row(held, 0)[1]?.match(/^held by connection \d+ of \S+ from \S+, for \d+ s: .*$/)?.[0]]);
+    expect(held.stderr).to.contain('--end ends it');
+    await holder.query('SELECT 1');
+    const ended = await command(shards, 'unlock', '--end');
+    expect([ended.code, row(ended, 0)[1]], ended.stderr).to.deep.equal([0, row(ended, 0)[1]?.match(/^held by .*; it was ended, and left none$/)?.[0]]);
+    expect(await holder.query('SELECT 1').then(() => 'alive', () => 'ended')).to.equal('ended');
+    holder.destroy();
+    expect((await command(shards, 'up')).code).to.equal(0);
+  });
+
   it('finishes what a run that was killed before the slots were dealt had begun', async () => {
     const shards = await make(2, true);
     await shards.query(1, 'DELETE FROM slot');
@@ -121,11 +148,11 @@ describe('migration', () => {
     expect(await shards.query(1, 'SELECT COUNT(*) AS slots FROM slot')).to.deep.equal([{ slots: SLOT_COUNT / 2 }]);
   });
 
-  it('ends well for five runs at once, and applies each migration once', async () => {
+  it('ends well for twenty runs at once, and applies each migration once', async () => {
     const shards = await make(4, false);
     await Promise.all([0, 1, 2, 3].map((shard) => shards.query(shard, 'CREATE DATABASE {schema}')));
-    const runs = await Promise.all(Array.from({ length: 5 }, () => migrate(shards)));
-    expect(runs.flatMap(faults)).to.deep.equal(Array.from({ length: 20 }, () => null));
+    const runs = await Promise.all(Array.from({ length: 20 }, () => migrate(shards)));
+    expect(runs.flatMap(faults)).to.deep.equal(Array.from({ length: 80 }, () => null));
     for (const shard of [0, 1, 2, 3]) {
       expect(runs.flatMap((run) => run[shard]?.appliedNow ?? [])).to.deep.equal(ALL);
       expect(await shards.query(shard, 'SELECT name FROM migration ORDER BY id')).to.deep.equal(ALL.map((name) => ({ name })));

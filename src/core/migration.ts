@@ -10,6 +10,29 @@ export interface SchemaStatus {
   readonly slot_count: number | null;
 }
 
+/** Who migrates a shard at this moment. */
+export interface LockHolder {
+  /** The number of its connection on the server. */
+  readonly connection: number;
+  /** Its host, and its port there. */
+  readonly from: string;
+  readonly user: string;
+  /** For how long its connection has been doing what it does. */
+  readonly seconds: number;
+  /** What that is. */
+  readonly doing: string;
+}
+
+/** What stood in the way of a migration, and what became of it. */
+export interface LockReport {
+  /** A run that lives holds the shard's lock; null: none does. */
+  readonly holder: LockHolder | null;
+  /** The connection of that run was ended. */
+  readonly isEnded: boolean;
+  /** A run that died had left its mark, which was taken away. */
+  readonly wasLeftLocked: boolean;
+}
+
 /** Brings the schemas of shards up to date. */
 export interface ShardMigrator {
   /** @throws when the shard cannot be read */
@@ -22,4 +45,11 @@ export interface ShardMigrator {
    * @throws when the shard cannot be brought up to date
    */
   up(shard: ShardIndex): Promise<readonly string[]>;
+  /**
+   * Finds what a run that died has left, and takes it away.
+   *
+   * @param endsHolder end the connection of a run that lives, too: one that hangs
+   * @throws when the shard cannot be read
+   */
+  unlock(shard: ShardIndex, endsHolder: boolean): Promise<LockReport>;
 }

@@ -1,14 +1,14 @@
-import { createHash } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import knex from 'knex';
 import type { Knex } from 'knex';
-import type { SchemaStatus, ShardMigrator } from '../core/migration.ts';
+import type { LockReport, SchemaStatus, ShardMigrator } from '../core/migration.ts';
 import type { ShardIndex } from '../core/nouns.ts';
 import { HASH_VERSION, initialSlots } from '../core/slots.ts';
 import { importTypeScript } from '../importTypeScript.ts';
 import type { Address } from './connection.ts';
 import { SERVER_ERROR } from './failures.ts';
+import { MIGRATION_TABLE, unlock, withNamedLock } from './migrationLock.ts';
 
 /** A migration file: `0001_what_it_does.ts`. */
 interface Migration extends Knex.Migration {
@@ -30,10 +30,7 @@ export interface MigratorOptions {
   readonly noticedMs?: number;
 }
 
-const MIGRATION_TABLE = 'migration';
 const CONNECT_MS = 5_000;
-/** How long to wait for another migration. */
-const LOCK_WAIT_SECONDS = 10;
 /** How long to wait for others to let go of a table. Everybody who comes meanwhile waits too, so it is tried again rather than long. */
 const TABLE_WAIT_SECONDS = 1;
 const TABLE_TRIES_MAX = 10;
@@ -71,6 +68,10 @@ export class KnexMigrator implements ShardMigrator {
         return pending;
       }),
     );
+  }
+
+  unlock(shard: ShardIndex, endsHolder: boolean): Promise<LockReport> {
+    return this.#connected(shard, (database) => unlock(database, this.#address(shard).schema, endsHolder));
   }
 
   #address(shard: ShardIndex): Address {
@@ -200,25 +201,6 @@ function pause(ms: number): Promise<void> {
 
 function ignore(): void {
   // Nothing is printed.
-}
-
-/** Runs some work while holding a lock that belongs to this schema and dies with its connection. */
-async function withNamedLock<T>(database: Knex, schema: string, work: () => Promise<T>): Promise<T> {
-  // The name holds for the whole server and has at most 64 characters, as many as a schema's own name may have.
-  const lock = `stockgate:${createHash('sha1').update(schema).digest('hex')}`;
-  const client = database.client as Knex.Client;
-  const connection: unknown = await client.acquireConnection();
-  try {
-    const [rows] = (await database.raw('SELECT GET_LOCK(?, ?) AS taken', [lock, LOCK_WAIT_SECONDS]).connection(connection)) as [
-      { taken: number | null }[],
-    ];
-    if (rows[0]?.taken !== 1) throw new Error('another migration of this shard is running; try again when it is done');
-    const result = await work();
-    await database.raw('DO RELEASE_LOCK(?)', [lock]).connection(connection);
-    return result;
-  } finally {
-    await client.releaseConnection(connection);
-  }
 }
 
 async function slotCount(database: Knex): Promise<number | null> {

@@ -1,0 +1,33 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { expect } from 'chai';
+import type { RowDataPacket } from 'mysql2/promise';
+import { projectPath } from '../scripts/support/paths.ts';
+import { sideSession } from './support/sideSession.ts';
+
+const FILE = projectPath('migrations/schema.sql');
+const HEAD = '-- What a shard looks like after all migrations, as MySQL tells it. Held against the migrations by test/schema.test.ts, which writes it\n-- anew with STOCKGATE_RECORD_SCHEMA=1. Never run: a shard is made by `npm run migrate`.\n';
+
+describe('the schema', () => {
+  it('is what migrations/schema.sql says', async function () {
+    const session = await sideSession(0);
+    const rows = async (sql: string): Promise<string[][]> => {
+      const [found] = await session.query<RowDataPacket[]>(sql);
+      return found.map((row) => Object.values(row).map(String));
+    };
+    const [[version = '']] = (await rows('SELECT VERSION()')) as [string[]];
+    // It tells the same in words of its own.
+    if (/mariadb/i.test(version)) return this.skip();
+    const tables = await Promise.all((await rows('SHOW TABLES')).map(([name]) => rows(`SHOW CREATE TABLE \`${name}\``)));
+    const routines = await Promise.all((await rows('SHOW PROCEDURE STATUS WHERE Db = DATABASE()')).map(([, name]) => rows(`SHOW CREATE PROCEDURE \`${name}\``)));
+    const statements = [...tables.map(([row]) => row?.[1] ?? ''), ...routines.map(([row]) => row?.[2] ?? '')];
+    const dump = `${HEAD}\n${statements.map(withoutPlace).sort().join('\n\n')}\n`;
+    session.destroy();
+    if (process.env['STOCKGATE_RECORD_SCHEMA'] === '1') writeFileSync(FILE, dump);
+    expect(dump).to.equal(readFileSync(FILE, 'utf8'));
+  });
+});
+
+/** What differs from one shard, or one server, to the next. */
+function withoutPlace(statement: string): string {
+  return `${statement.replace(/ AUTO_INCREMENT=\d+/, '').replace(/ DEFINER=`[^`]*`@`[^`]*`/, '').replaceAll(/[ \t]+$/gm, '')};`;
+}
