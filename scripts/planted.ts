@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { choose, readBugs } from './planted/bugs.ts';
 import type { PlantedBug } from './planted/bugs.ts';
 import { applyPatch, checkPatch, copyCheckout } from './planted/copies.ts';
@@ -14,12 +14,13 @@ import { wholeNumber } from './support/wholeNumber.ts';
 const program = new Command('npm run test:planted --')
   .description('Tests the tests: plants bugs, each in a copy of this checkout, and expects that a test fails.')
   .option('--only <bugs...>', 'only these, by name or number')
+  .option('--part <which>', 'only one part of them, `2/3` for instance: every third one, from the second on', part)
   .option('--jobs <count>', 'how many at a time, each beside servers of its own', wholeNumber(1), 3)
   .option('--skip-sound', 'do not run the tests without any bug first, because all of them have just passed', false)
   .option('--verbose', 'print what the tests said of each bug', false)
   .parse();
 
-const { only = [], jobs, skipSound, verbose } = program.opts<{ only?: string[]; jobs: number; skipSound: boolean; verbose: boolean }>();
+const { only = [], part: ofAll, jobs, skipSound, verbose } = program.opts<{ only?: string[]; part?: Part; jobs: number; skipSound: boolean; verbose: boolean }>();
 const bugs = chosen();
 const runner = new TestRunner();
 
@@ -50,9 +51,21 @@ async function tryBug(bug: PlantedBug, copies: Copies): Promise<Tried> {
   return { bug, seconds: (performance.now() - startedMs) / 1_000, verdict };
 }
 
+interface Part {
+  readonly which: number;
+  readonly parts: number;
+}
+
+function part(text: string): Part {
+  const [which = 0, parts = 0] = (/^(\d+)\/(\d+)$/.exec(text) ?? []).slice(1).map(Number);
+  if (which < 1 || which > parts) throw new InvalidArgumentError('It must be like 2/3.');
+  return { which, parts };
+}
+
 function chosen(): readonly PlantedBug[] {
   try {
-    return choose(readBugs(), only);
+    const chosenBugs = choose(readBugs(), only);
+    return ofAll === undefined ? chosenBugs : chosenBugs.filter((_, place) => place % ofAll.parts === ofAll.which - 1);
   } catch (error) {
     return program.error(`error: ${error instanceof Error ? error.message : String(error)}`);
   }

@@ -185,7 +185,9 @@ export async function startGateway(
       const books = openBookShards({ ...config, statementMs: BOOKS_STATEMENT_MS });
       try {
         const auditor = new ShardAuditor(books.shards);
-        return await reconcile({ routing, auditor, reader: ports.reader }, { shardCount: shards.length, sku_id, deadlineMs });
+        const result = await reconcile({ routing, auditor, reader: ports.reader }, { shardCount: shards.length, sku_id, deadlineMs });
+        if (result.is === 'reconciled' && sku_id === null) metrics.reconciled(result.differences.length);
+        return result;
       } finally {
         books.close();
         giveBack();

@@ -16,6 +16,8 @@ export interface Tool {
 export type Command = readonly [string, ...string[]];
 
 export const WRK: Tool = { program: 'wrk', packageName: 'wrk' };
+export const PROMETHEUS: Tool = { program: 'prometheus', packageName: 'prometheus' };
+export const PROMTOOL: Tool = { program: 'promtool', packageName: 'prometheus' };
 export const REDIS: Tool = { program: 'redis-server', packageName: 'redis-server' };
 
 /** Takes a tool from PATH, else a private copy out of Debian's packages. @returns null, having said why, where neither is to be had */

@@ -14,6 +14,8 @@ export interface Metrics {
   withoutVerdict(operation: string, ending: 'not_done' | 'unknown'): void;
   /** Notes what carts have left over on a shard; null when it could not be asked. */
   swept(shard: string, leftOver: LeftOver | null): void;
+  /** Notes how many differences a reconciliation of all SKUs has found. */
+  reconciled(differences: number): void;
   /** Makes the series of tiers. @param known SKUs and ids that are known to be sold out, asked at each scrape */
   tiers(known: () => { readonly skus: number; readonly ids: number }): TierSeries;
   /** Everything in the text form of Prometheus. */
@@ -118,7 +120,15 @@ export function createMetrics(shards: () => readonly ShardState[], hottest: () =
     registers,
   });
 
+  const ofBooks = (name: string, help: string): Gauge => new Gauge({ name, help, aggregator: 'max', registers });
+  const differences = ofBooks('stockgate_reconciliation_differences', 'Differences that the last reconciliation of all SKUs found which this gateway was asked for');
+  const reconciledAt = ofBooks('stockgate_reconciliation_timestamp_seconds', 'When that was; 0: not since the start');
+
   return {
+    reconciled(found) {
+      differences.set(found);
+      reconciledAt.setToCurrentTime();
+    },
     swept(shard, leftOver) {
       sweeps.inc({ shard, answered: String(leftOver !== null) });
       if (leftOver === null) return;
