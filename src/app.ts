@@ -14,7 +14,7 @@ import type { PublicServices } from './http/publicRoutes.ts';
 import type { Route } from './http/route.ts';
 import { listen } from './http/server.ts';
 import type { RunningServer } from './http/server.ts';
-import { atMostEvery } from './log.ts';
+import { answerLog, atMostEvery } from './log.ts';
 import type { MetricsSnapshot } from './metrics/addUp.ts';
 import { createMetrics } from './metrics/metrics.ts';
 import { ShardAuditor } from './mysql/auditor.ts';
@@ -224,14 +224,18 @@ export async function startGateway(
     ]),
   );
 
+  const logAnswer = answerLog(log);
   const open = (routes: readonly Route[], listener: Config['public']) =>
     listen(
       listenerApp({
         routes,
         tokens: listener.tokens,
         requestMs: config.requestMs,
-        onAnswered: (request) => metrics.answered(request),
-        onFault: (error, route) => log.error({ err: error, route }, 'fault'),
+        onAnswered(answered) {
+          metrics.answered(answered);
+          logAnswer(answered);
+        },
+        onFault: (error, route, requestId) => log.error({ err: error, route, requestId }, 'fault'),
         isDraining: () => draining !== null,
       }),
       listener.host,

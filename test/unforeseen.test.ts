@@ -1,9 +1,10 @@
+import { Writable } from 'node:stream';
 import { expect } from 'chai';
+import { pino } from 'pino';
 import { startGateway } from '../src/app.ts';
 import type { Gateway } from '../src/app.ts';
 import { loadConfig } from '../src/config.ts';
 import type { StockEngine, StockReader } from '../src/core/ports.ts';
-import { createLog } from '../src/log.ts';
 import { httpClient } from '../scripts/support/httpClient.ts';
 import { fresh } from './support/gateway.ts';
 import { stack } from './support/setup.ts';
@@ -13,6 +14,7 @@ describe('an unforeseen fault', () => {
   const client = httpClient(1);
   let gateway: Gateway;
   let faulty = false;
+  const lines: Record<string, unknown>[] = [];
 
   before(async () => {
     const config = await loadConfig({ ...stack().environment, PORT: '0', ADMIN_PORT: '0' });
@@ -20,7 +22,8 @@ describe('an unforeseen fault', () => {
       if (faulty) throw new Error('nobody foresaw this');
       return answer;
     };
-    gateway = await startGateway(config, createLog('silent'), ({ engine, reader, ...others }) => {
+    const log = pino({ level: 'warn' }, new Writable({ write: (chunk, _, done) => done(void lines.push(JSON.parse(String(chunk)) as Record<string, unknown>)) }));
+    gateway = await startGateway(config, log, ({ engine, reader, ...others }) => {
       const afterwards: StockEngine = { apply: async (...call) => fail(await engine.apply(...call)) };
       const reading: StockReader = {
         findFlows: async (...call) => fail(await reader.findFlows(...call)),
@@ -57,6 +60,15 @@ describe('an unforeseen fault', () => {
     }
     const { body } = await client.call({ method: 'GET', url: `${gateway.publicUrl}/v1/skus/${sku_id}` });
     expect(body.leaved_amount).to.equal(4);
+  });
+
+  it('has a name by which both its fault and its answer are in the log', async () => {
+    const sku_id = fresh('unforeseen');
+    faulty = true;
+    const { headers } = await client.call({ method: 'PUT', url: `${gateway.adminUrl}/v1/skus/${sku_id}/sale`, body: { state: 'paused' } });
+    const named = lines.filter(({ requestId }) => requestId !== undefined && requestId === headers['x-request-id']);
+    expect(named.map(({ msg }) => msg)).to.deep.equal(['fault', 'answered']);
+    expect(named[1]).to.include({ outcome: 'outcome_unknown', status: 503 });
   });
 
   it('is a plain fault where nothing is changed', async () => {

@@ -13,17 +13,23 @@ const ABSENT = ['better-sqlite3', 'mariadb', 'mysql', 'oracledb', 'pg', 'pg-quer
 /** Packages that are no ES modules ask for others by `require`. */
 const REQUIRE = "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.filename);";
 
-/** What a file finds beside itself it finds beside its source. */
-const WHERE_IT_WAS: Plugin = {
-  name: 'where it was',
-  setup: ({ onLoad }) => {
-    onLoad({ filter: /\.ts$/ }, async ({ path }) => {
-      const source = await readFile(path, 'utf8');
-      const contents = source.replaceAll(/\bimport\.meta\.url\b/g, JSON.stringify(pathToFileURL(path).href));
-      return { loader: 'ts', contents };
-    });
-  },
-};
+/** How a file of the checkout finds what lies beside it. @param path absolute @returns an expression, for `import.meta.url` */
+export type WhereItIs = (path: string) => string;
+
+/** Beside its source. */
+const besideSource: WhereItIs = (path) => JSON.stringify(pathToFileURL(path).href);
+
+function placing(whereItIs: WhereItIs): Plugin {
+  return {
+    name: 'placing',
+    setup: ({ onLoad }) => {
+      onLoad({ filter: /\.ts$/ }, async ({ path }) => {
+        const source = await readFile(path, 'utf8');
+        return { loader: 'ts', contents: source.replaceAll(/\bimport\.meta\.url\b/g, whereItIs(path)) };
+      });
+    },
+  };
+}
 
 const bundles = new Map<string, Promise<string>>();
 let directory: Promise<string> | null = null;
@@ -53,6 +59,12 @@ async function makeDirectory(): Promise<string> {
 async function make(entry: string): Promise<string> {
   directory ??= makeDirectory();
   const file = join(await directory, `${entry.replaceAll('/', '-').replace(/\.ts$/, '')}.mjs`);
+  await bundle(entry, file, besideSource);
+  return file;
+}
+
+/** Puts an entry of this checkout and all that it imports into a file. @param entry relative to the checkout */
+export async function bundle(entry: string, file: string, whereItIs: WhereItIs): Promise<void> {
   await build({
     entryPoints: [projectPath(entry)],
     outfile: file,
@@ -62,8 +74,7 @@ async function make(entry: string): Promise<string> {
     target: 'node20',
     external: ABSENT,
     banner: { js: REQUIRE },
-    plugins: [WHERE_IT_WAS],
+    plugins: [placing(whereItIs)],
     logLevel: 'error',
   });
-  return file;
 }

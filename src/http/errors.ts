@@ -63,6 +63,11 @@ export function problem(code: ProblemCode, detail: string, more: Readonly<Record
   };
 }
 
+/** Whether it is we who could not do it, or cannot say. */
+export function isFailure({ status }: Reply): boolean {
+  return status >= 500;
+}
+
 /** The answer to input that cannot be meant, with every fault's path. */
 export function invalid(faults: readonly Fault[]): Reply {
   const [first] = faults;

@@ -6,9 +6,10 @@ import { compile } from '../schema/compile.ts';
 import type { Checked, Fault } from '../schema/compile.ts';
 import { bearerCheck } from './auth.ts';
 import { readJson } from './body.ts';
-import { invalid, problem, Rejection } from './errors.ts';
+import { invalid, isFailure, problem, Rejection } from './errors.ts';
 import type { Reply } from './errors.ts';
 import { readQuery } from './query.ts';
+import { requestIdOf } from './requestId.ts';
 import type { Route } from './route.ts';
 import { stallWatch } from './stall.ts';
 
@@ -18,16 +19,28 @@ export interface ListenerOptions {
   /** The longest a request may take, unless its call says otherwise. */
   readonly requestMs: number;
   /** Told once per request, after its answer is made. */
-  readonly onAnswered: (answered: { route: string; outcome: string; seconds: number }) => void;
+  readonly onAnswered: (answered: Answered) => void;
   /** Told of faults that no code foresaw. */
-  readonly onFault: (error: unknown, route: string) => void;
+  readonly onFault: (error: unknown, route: string, requestId: string | null) => void;
   /** True while the gateway drains: answers then ask the client to leave. */
   readonly isDraining: () => boolean;
+}
+
+/** A request whose answer is made. */
+export interface Answered {
+  readonly route: string;
+  readonly outcome: string;
+  readonly status: number;
+  readonly seconds: number;
+  /** Null: nobody has asked for one. */
+  readonly requestId: string | null;
 }
 
 interface State {
   /** The call that took the request, for metrics. */
   route: string;
+  /** Made when somebody asks for it: most requests end without. */
+  requestId?: string;
   /** What a call behind the router answered; absent when none took the request. */
   reply?: Reply;
 }
@@ -39,7 +52,7 @@ export function listenerApp(options: ListenerOptions): Koa {
   app.silent = true;
   app.on('error', (error: Error & { code?: string }) => {
     // A caller that went away is no fault of ours; its request is finished all the same and can be looked up.
-    if (!['ECONNRESET', 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE'].includes(error.code ?? '')) options.onFault(error, 'none');
+    if (!['ECONNRESET', 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE'].includes(error.code ?? '')) options.onFault(error, 'none', null);
   });
   const calls = options.routes.map((declared) => ({ declared, handle: handlerOf(declared, options, waitingSince) }));
   app.use(answerOnce(options, directly(calls)));
@@ -67,10 +80,12 @@ function answerOnce(options: ListenerOptions, direct: ReadonlyMap<string, Handle
     context.status = reply.status;
     context.set(reply.headers);
     if (options.isDraining()) context.set('Connection', 'close');
+    // Who names his requests finds the name again, and so does who must ask us what became of one.
+    if (context.req.headers['x-request-id'] !== undefined || isFailure(reply)) context.set('X-Request-Id', idOf(context));
     context.type = reply.contentType;
     context.body = reply.body;
     const seconds = (performance.now() - startedMs) / 1_000;
-    options.onAnswered({ route: context.state.route, outcome: reply.outcome, seconds });
+    options.onAnswered({ route: context.state.route, outcome: reply.outcome, status: reply.status, seconds, requestId: context.state.requestId ?? null });
   };
 }
 
@@ -80,12 +95,17 @@ async function routed(context: Koa.ParameterizedContext<State>, next: Koa.Next, 
     await next();
     return context.state.reply ?? notFound(context, options.routes);
   } catch (error) {
-    options.onFault(error, context.state.route);
+    options.onFault(error, context.state.route, idOf(context));
     return problem('internal', 'a fault of the gateway');
   }
 }
 
 type Context = Koa.ParameterizedContext<State>;
+
+function idOf({ req, state }: Context): string {
+  return (state.requestId ??= requestIdOf(req.headers['x-request-id']));
+}
+
 /** Answers a request of one call, and throws nothing; sets `route` of its state. */
 type Handle = (context: Context) => Promise<Reply>;
 
@@ -130,13 +150,13 @@ function handlerOf(declared: Route, options: ListenerOptions, waitingSince: () =
       const deadlineMs = performance.now() + (declared.requestMs ?? options.requestMs) - stalledMs;
       return await declared.handle({ params, query, body, deadlineMs });
     } catch (error) {
-      return error instanceof Rejection ? error.reply : replyToFault(error, declared, options);
+      return error instanceof Rejection ? error.reply : replyToFault(error, declared, options, idOf(context));
     }
   };
 }
 
-function replyToFault(error: unknown, declared: Route, options: ListenerOptions): Reply {
-  options.onFault(error, nameOf(declared));
+function replyToFault(error: unknown, declared: Route, options: ListenerOptions, requestId: string): Reply {
+  options.onFault(error, nameOf(declared), requestId);
   // What an unforeseen fault interrupted may have been committed before.
   return declared.changes === true
     ? problem('outcome_unknown', 'a fault of the gateway; it may have happened')
