@@ -1,6 +1,7 @@
-import { cpSync, existsSync, readdirSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { Command } from 'commander';
+import { ownPath } from './cluster/ownership.ts';
 import { bundle } from './support/bundle.ts';
 import { projectPath } from './support/paths.ts';
 import { progressBar } from './support/progress.ts';
@@ -18,24 +19,30 @@ const program = new Command('npm run build --')
 const ENTRIES = { main: 'src/main.ts', migrate: 'scripts/migrate.ts', reconcile: 'scripts/reconcile.ts', 'import-stock': 'scripts/import-stock.ts' };
 /** In one word it would be replaced when this file itself is bundled. */
 const OWN_URL = ['import', 'meta', 'url'].join('.');
+/** Says that a folder is a build. */
+const MARK = '.built';
 /** Read at run time. */
 const BESIDE = ['migrations', 'src/redis/lua'];
 
 async function main(folder: string): Promise<void> {
-  if (existsSync(folder) && readdirSync(folder).length > 0 && !existsSync(join(folder, 'main.mjs'))) throw new Error(`${folder} is not empty, and not of an earlier build`);
-  rmSync(folder, { recursive: true, force: true });
+  if (existsSync(folder) && readdirSync(folder).length > 0 && !existsSync(join(folder, MARK))) throw new Error(`${folder} is not empty, and not of an earlier build`);
+  const unfinished = ownPath(folder);
   const progress = progressBar('building', Object.keys(ENTRIES).length, 'files');
   // The folder is laid out like the checkout, so each file finds what lies beside its source.
   const besideOutput = (path: string): string => `new URL(${JSON.stringify(relative(projectPath('.'), path))}, ${OWN_URL}).href`;
   try {
     for (const [name, entry] of Object.entries(ENTRIES)) {
-      await bundle(entry, join(folder, `${name}.mjs`), besideOutput);
+      await bundle(entry, join(unfinished, `${name}.mjs`), besideOutput);
       progress.add(1, name);
     }
   } finally {
     progress.stop();
   }
-  for (const part of BESIDE) cpSync(projectPath(part), join(folder, part), { recursive: true });
+  for (const part of BESIDE) cpSync(projectPath(part), join(unfinished, part), { recursive: true });
+  writeFileSync(join(unfinished, MARK), '');
+  // The earlier one is there until the new one is whole.
+  rmSync(folder, { recursive: true, force: true });
+  renameSync(unfinished, folder);
   console.log(`built into ${folder}`);
 }
 

@@ -22,23 +22,25 @@ const program = new Command('npm run import-stock --')
   .argument('<file>', 'CSV in UTF-8 with the columns sku_id and leaved_amount')
   .addOption(new Option('--shards <file>', 'the file that lists the shards').env('STOCKGATE_SHARDS').default('shards.config.ts'))
   .option('--skip-bad', 'import the good rows of a file that has bad ones', false)
+  .option('--relaxed', 'also import to shards whose commits may be lost with the power of their server', false)
   .option('--list <count>', 'how many rows to name of each kind that went wrong; all are counted', wholeNumber(1), 100)
   .parse();
 
 interface Options {
   readonly shards: string;
   readonly skipBad: boolean;
+  readonly relaxed: boolean;
   readonly list: number;
 }
 
 const STATEMENT_MS = 10_000;
 
-async function main(path: string, { shards: shardsPath, skipBad, list }: Options): Promise<void> {
+async function main(path: string, { shards: shardsPath, skipBad, relaxed, list }: Options): Promise<void> {
   const { initialShards, shards } = await loadShards(shardsPath, process.env);
   const file = await readStockFile(path);
   sayBad(file.bad, list);
   if (file.bad.length > 0 && !skipBad) throw new Error('nothing was imported; mend these rows, or leave them out with --skip-bad');
-  const books = openBookShards({ shards, initialShards, statementMs: STATEMENT_MS, relaxedAllowed: true });
+  const books = openBookShards({ shards, initialShards, statementMs: STATEMENT_MS, relaxedAllowed: relaxed });
   const routing = new Routing(new SlotMap(initialShards), new ShardReader(books.shards), shards.length);
   const progress = progressBar('importing', file.rows.length, 'SKUs');
   try {

@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander';
 import type { LockReport } from '../src/core/migration.ts';
 import { KnexMigrator } from '../src/mysql/migrator.ts';
-import { migrateShards } from '../src/service/migrateShards.ts';
+import { migrateShards, within } from '../src/service/migrateShards.ts';
 import type { MigrationResult } from '../src/service/migrateShards.ts';
 import { loadShards } from '../src/shardsFile.ts';
 import type { ShardConfig } from '../src/shardsFile.ts';
@@ -38,11 +38,11 @@ async function open(createSchemas: boolean): Promise<{ migrator: KnexMigrator; s
 }
 
 async function unlockAll(endsHolder: boolean): Promise<void> {
-  const { migrator, shards } = await open(false);
+  const { migrator, shards, shardMs } = await open(false);
   const rows = await Promise.all(
     shards.map(async ({ name }, shard): Promise<[string, string]> => {
       try {
-        return [name, inWords(await migrator.unlock(shard, endsHolder), name)];
+        return [name, inWords(await within(shardMs, migrator.unlock(shard, endsHolder)), name)];
       } catch (error) {
         const fault = error instanceof Error ? error.message : String(error);
         fail(`${name}: ${fault}`);

@@ -35,7 +35,7 @@ const CAUGHT = 'caught';
 /** Only a test that failed has noticed anything: a bug that cannot even be loaded is no bug to be noticed. */
 function verdictOf({ passed, failed, code, output }: TestRun): string {
   if (passed === null || failed === null) return 'NO RESULT: the tests did not come to their end';
-  if (/\b(ReferenceError|SyntaxError): /.test(output)) return 'NO RESULT: the patched code is broken';
+  if (/\b(ReferenceError|SyntaxError): |Build failed with/.test(output)) return 'NO RESULT: the patched code is broken';
   if (passed + failed === 0) return 'NO RESULT: no test has such a title';
   return failed > 0 && code !== 0 ? CAUGHT : 'NOT CAUGHT';
 }

@@ -8,6 +8,7 @@ import { SlotMap } from './core/slots.ts';
 import { adminRoutes } from './http/adminRoutes.ts';
 import type { AdminServices } from './http/adminRoutes.ts';
 import { listenerApp } from './http/listener.ts';
+import type { ListenerOptions } from './http/listener.ts';
 import { describe } from './http/openapi.ts';
 import { publicRoutes } from './http/publicRoutes.ts';
 import type { PublicServices } from './http/publicRoutes.ts';
@@ -47,6 +48,7 @@ import { Routing } from './service/routing.ts';
 import { Sweeper } from './service/sweeper.ts';
 import { WatchedEngine } from './service/watchedEngine.ts';
 import type { NoVerdict } from './service/watchedEngine.ts';
+import { createRates } from './rates.ts';
 import { createTiers } from './tiers.ts';
 import { alone } from './workers/siblings.ts';
 import type { Siblings } from './workers/siblings.ts';
@@ -150,6 +152,7 @@ export async function startGateway(
   });
   const tiers = createTiers({ config, log, shards, routing, layouts: hot.layouts, metrics, onFault });
   const { precheck } = tiers;
+  const rates = createRates(config, log);
   const parts: Parts = { routing, engine, reader: ports.reader, carts: ports.carts, shards: reader, afterwork, cartPlaces: new Places(CARTS_MAX, CARTS_WAITING_MAX), freeing: shareFreeing(), heat, hot };
   const sweeper = new Sweeper(parts, {
     shardCount: shards.length,
@@ -186,7 +189,8 @@ export async function startGateway(
       try {
         const auditor = new ShardAuditor(books.shards);
         const result = await reconcile({ routing, auditor, reader: ports.reader }, { shardCount: shards.length, sku_id, deadlineMs });
-        if (result.is === 'reconciled' && sku_id === null) metrics.reconciled(result.differences.length);
+        // Who could not read all of it knows of no difference that is gone.
+        if (result.is === 'reconciled' && sku_id === null && result.shards.every(({ fault }) => fault === null)) metrics.reconciled(result.differences.length);
         return result;
       } finally {
         books.close();
@@ -225,9 +229,10 @@ export async function startGateway(
   );
 
   const logAnswer = answerLog(log);
-  const open = (routes: readonly Route[], listener: Config['public']) =>
+  const open = (routes: readonly Route[], listener: Config['public'], limits: Pick<ListenerOptions, 'mayAsk'> = {}) =>
     listen(
       listenerApp({
+        ...limits,
         routes,
         tokens: listener.tokens,
         requestMs: config.requestMs,
@@ -252,6 +257,7 @@ export async function startGateway(
     await Promise.all(servers.map((server) => server.drain(waitMs)));
     stopHeat();
     await tiers.stop();
+    await rates.stop();
     // What is not done by then is the sweepers' of other gateways.
     afterwork.add(() => sweeper.stop());
     afterwork.add(() => hot.keeper.stop());
@@ -259,7 +265,7 @@ export async function startGateway(
     for (const shard of shards) shard.pool.close();
   };
   try {
-    servers.push(await open(routesOfPublic, config.public));
+    servers.push(await open(routesOfPublic, config.public, rates.limits));
     servers.push(await open(routesOfAdmin, config.admin));
   } catch (error) {
     await close(0);

@@ -68,7 +68,9 @@ export const settingsSchema = Type.Object({
     description: 'lines a second that one stock row is meant to carry; where a process is asked for more of one SKU, it suggests to split it',
   }),
   STOCKGATE_PRECHECK: text('what may refuse orders for what is sold out without asking the shards: memory, redis, replica, comma separated; none when absent'),
-  STOCKGATE_REDIS: text('where the Redis of the pre-check is: redis://host:port, redis+cluster://host:port,… or redis+sentinel://host:port,…/NAME'),
+  STOCKGATE_RATE_PER_SECOND: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000, description: 'requests of one caller (a token, or an address where there are none) that the public listener lets through each second; absent: all' })),
+  STOCKGATE_RATE_BURST: Type.Integer({ minimum: 0, maximum: 1_000_000, default: 0, description: 'how many more in any ten seconds' }),
+  STOCKGATE_REDIS: text('where Redis is, for the pre-check where that names it, and to count rates over all gateways: redis://host:port, redis+cluster://host:port,… or redis+sentinel://host:port,…/NAME'),
   STOCKGATE_REDIS_PASSWORD: text('its password'),
   STOCKGATE_REDIS_PREFIX: Type.String({ pattern: '^[\\w:.-]{1,32}$', default: 'stockgate', description: 'what its keys begin with; shops that share a Redis need one each' }),
   STOCKGATE_CACHED_AGE_MS: milliseconds(1_000, 'how old an answer may be where the caller takes a cached one', 0),
@@ -110,7 +112,9 @@ export interface Config {
   /** What may refuse early. */
   readonly tiers: readonly TierName[];
   readonly cachedAgeMs: number;
-  /** Null where the tier is off. */
+  /** Requests of one caller; null: as many as he likes. */
+  readonly rate: { readonly perSecond: number; readonly burst: number } | null;
+  /** Null where nothing of ours is in Redis. */
   readonly redis: RedisConfig | null;
   readonly logLevel: Settings['STOCKGATE_LOG_LEVEL'];
   readonly initialShards: number;
@@ -154,6 +158,7 @@ export async function loadConfig(environment: NodeJS.ProcessEnv = process.env, f
     hotLinesPerSecond: settings.STOCKGATE_HOT_LINES_PER_SECOND,
     tiers: tiersOf(settings),
     cachedAgeMs: settings.STOCKGATE_CACHED_AGE_MS,
+    rate: settings.STOCKGATE_RATE_PER_SECOND === undefined ? null : { perSecond: settings.STOCKGATE_RATE_PER_SECOND, burst: settings.STOCKGATE_RATE_BURST },
     redis: redisOf(settings),
     logLevel: settings.STOCKGATE_LOG_LEVEL,
     initialShards,
@@ -174,7 +179,8 @@ function settingFaults(settings: Settings): Fault[] {
 
 function redisOf(settings: Settings): RedisConfig | null {
   const { STOCKGATE_REDIS: address, STOCKGATE_REDIS_PASSWORD: password, STOCKGATE_REDIS_PREFIX: keyPrefix } = settings;
-  if (!tiersOf(settings).includes('redis')) return null;
+  const isTier = tiersOf(settings).includes('redis');
+  if (!isTier && (address === undefined || settings.STOCKGATE_RATE_PER_SECOND === undefined)) return null;
   if (address === undefined) throw settingError('STOCKGATE_REDIS', 'is not set, though STOCKGATE_PRECHECK names redis');
   try {
     return { ...parseRedisAddress(address), keyPrefix, ...(password === undefined ? {} : { password }) };

@@ -10,19 +10,14 @@ export function createLog(level: string): Logger {
   return pino({ level, base: { pid: process.pid } }, pino.destination({ fd: 2, sync: false, maxLength: WAITING_BYTES_MAX }));
 }
 
-/** Outcomes that somebody will ask about. */
-const TOLD: ReadonlySet<string> = new Set(['outcome_unknown', 'internal']);
-const ALIKE_MS = 1_000;
-
 /**
- * Says which requests ended in doubt or by a fault, a second's alike ones once; on level `debug` how each one ended. Never a
+ * Says which requests ended in doubt or by a fault; on level `debug` how each one ended. Never a
  * header, a body or an id of a caller's but the name that he gave the request.
  */
 export function answerLog(log: Logger): (answered: Answered) => void {
-  const warn = atMostEvery<Answered>(ALIKE_MS, ({ route, outcome }) => `${route} ${outcome}`, (answered, alike) => log.warn({ ...answered, alike }, 'answered'));
   const debugs = log.isLevelEnabled('debug');
   return (answered) => {
-    if (TOLD.has(answered.outcome)) warn(answered);
+    if (answered.isInDoubt) log.warn(answered, 'answered');
     else if (debugs) log.debug(answered, 'answered');
   };
 }

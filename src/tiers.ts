@@ -87,8 +87,8 @@ export function createTiers(options: TiersOptions): Tiers {
   };
 }
 
-function createRedis({ config: { redis }, shards, routing, log }: TiersOptions): RedisSights | null {
-  if (redis === null) return null;
+function createRedis({ config: { tiers, redis }, shards, routing, log }: TiersOptions): RedisSights | null {
+  if (redis === null || !tiers.includes('redis')) return null;
   return new RedisSights({
     ...redis,
     secretOf: (sku_id) => shards[routing.map.shardOf(sku_id)]?.precheck.secret ?? null,

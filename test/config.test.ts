@@ -148,7 +148,7 @@ describe('configuration', () => {
         public: { host: '127.0.0.1', port: 8080, tokens: [] },
         admin: { host: '127.0.0.1', port: 8081, tokens: [] },
         ...{ workers: 1, engine: 'batching', batchLinesMax: 512, requestMs: 3_000, statementMs: 1_000, drainMs: 5_000, leaveMs: 0 },
-        ...{ relaxedAllowed: false, hotLinesPerSecond: 5_000, logLevel: 'info', initialShards: 4, tiers: [], redis: null, cachedAgeMs: 1_000 },
+        ...{ relaxedAllowed: false, hotLinesPerSecond: 5_000, logLevel: 'info', initialShards: 4, tiers: [], rate: null, redis: null, cachedAgeMs: 1_000 },
       });
     });
 

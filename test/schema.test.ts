@@ -4,11 +4,11 @@ import type { RowDataPacket } from 'mysql2/promise';
 import { projectPath } from '../scripts/support/paths.ts';
 import { sideSession } from './support/sideSession.ts';
 
-const FILE = projectPath('migrations/schema.sql');
+const FILE = projectPath('docs/schema.sql');
 const HEAD = '-- What a shard looks like after all migrations, as MySQL tells it. Held against the migrations by test/schema.test.ts, which writes it\n-- anew with STOCKGATE_RECORD_SCHEMA=1. Never run: a shard is made by `npm run migrate`.\n';
 
 describe('the schema', () => {
-  it('is what migrations/schema.sql says', async function () {
+  it('is what docs/schema.sql says', async function () {
     const session = await sideSession(0);
     const rows = async (sql: string): Promise<string[][]> => {
       const [found] = await session.query<RowDataPacket[]>(sql);

@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream';
 import { parse } from 'csv-parse';
 import type { Info } from 'csv-parse';
 import { IDENTIFIER_RULE, isIdentifier } from '../../src/core/identifier.ts';
@@ -37,7 +37,7 @@ export async function readStockFile(path: string): Promise<StockFile> {
   const bad: BadRow[] = [];
   const lines = new Map<string, number>();
   let places: readonly number[] | null = null;
-  const records = Readable.from(decoded(path)).pipe(parse({ bom: true, info: true, relax_column_count: true, skip_empty_lines: true }));
+  const records = pipeline(decoded(path), parse({ bom: true, info: true, relax_column_count: true, skip_empty_lines: true }), () => undefined);
   for await (const { record, info } of records as AsyncIterable<{ record: readonly string[]; info: Info }>) {
     if (places === null) {
       places = placesOf(record);

@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 
 /**
  * Makes the check of an `Authorization` header. Digests of equal length are compared, and always all of them, so that
@@ -13,6 +14,11 @@ export function bearerCheck(tokens: readonly string[]): (authorization: string |
     const offered = digest(/^Bearer +(\S+) *$/i.exec(authorization ?? '')?.[1] ?? '');
     return digests.reduce((known, expected) => timingSafeEqual(expected, offered) || known, false);
   };
+}
+
+/** Who sends a request, in a word that tells nobody his token; without tokens: from which address. */
+export function callerOf({ headers: { authorization }, socket }: IncomingMessage): string {
+  return authorization === undefined ? (socket.remoteAddress ?? 'unknown') : digest(authorization).toString('base64url');
 }
 
 function digest(text: string): Buffer {

@@ -28,6 +28,7 @@ export const PROBLEMS = {
   payload_too_large: { status: 413, title: 'The body is too large' },
   unsupported_media_type: { status: 415, title: 'The body must be JSON' },
   headers_too_large: { status: 431, title: 'The headers are too large' },
+  rate_limited: { status: 429, title: 'This caller asks too often; nothing was done', retryAfterSeconds: 1 },
   internal: { status: 500, title: 'A fault of the gateway; nothing was changed' },
   overloaded: { status: 503, title: 'Nothing was done; try again', retryAfterSeconds: 1 },
   outcome_unknown: {
@@ -63,9 +64,9 @@ export function problem(code: ProblemCode, detail: string, more: Readonly<Record
   };
 }
 
-/** Whether it is we who could not do it, or cannot say. */
-export function isFailure({ status }: Reply): boolean {
-  return status >= 500;
+/** Whether it is a fault of ours, or nobody knows what became of it. */
+export function isInDoubt({ outcome }: Reply): boolean {
+  return outcome === 'outcome_unknown' || outcome === 'internal';
 }
 
 /** The answer to input that cannot be meant, with every fault's path. */

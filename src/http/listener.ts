@@ -4,9 +4,9 @@ import Koa from 'koa';
 import type { Static, TSchema } from 'typebox';
 import { compile } from '../schema/compile.ts';
 import type { Checked, Fault } from '../schema/compile.ts';
-import { bearerCheck } from './auth.ts';
+import { bearerCheck, callerOf } from './auth.ts';
 import { readJson } from './body.ts';
-import { invalid, isFailure, problem, Rejection } from './errors.ts';
+import { invalid, isInDoubt, problem, Rejection } from './errors.ts';
 import type { Reply } from './errors.ts';
 import { readQuery } from './query.ts';
 import { requestIdOf } from './requestId.ts';
@@ -18,6 +18,8 @@ export interface ListenerOptions {
   readonly tokens: readonly string[];
   /** The longest a request may take, unless its call says otherwise. */
   readonly requestMs: number;
+  /** Whether a caller may ask once more; absent: he may. */
+  readonly mayAsk?: (caller: string) => Promise<boolean>;
   /** Told once per request, after its answer is made. */
   readonly onAnswered: (answered: Answered) => void;
   /** Told of faults that no code foresaw. */
@@ -31,6 +33,8 @@ export interface Answered {
   readonly route: string;
   readonly outcome: string;
   readonly status: number;
+  /** Somebody will ask what became of it. */
+  readonly isInDoubt: boolean;
   readonly seconds: number;
   /** Null: nobody has asked for one. */
   readonly requestId: string | null;
@@ -73,6 +77,8 @@ function answerOnce(options: ListenerOptions, direct: ReadonlyMap<string, Handle
     else if (!isKnown(context.req.headers.authorization) && !openPaths.has(context.path)) {
       reply = problem('unauthorized', 'send Authorization: Bearer <token>');
       context.set('WWW-Authenticate', 'Bearer');
+    } else if (options.mayAsk !== undefined && !openPaths.has(context.path) && !(await options.mayAsk(callerOf(context.req)))) {
+      reply = problem('rate_limited', 'wait as long as Retry-After says');
     } else {
       const handle = direct.get(`${context.req.method} ${context.req.url}`);
       reply = await (handle === undefined ? routed(context, next, options) : handle(context));
@@ -80,12 +86,12 @@ function answerOnce(options: ListenerOptions, direct: ReadonlyMap<string, Handle
     context.status = reply.status;
     context.set(reply.headers);
     if (options.isDraining()) context.set('Connection', 'close');
-    // Who names his requests finds the name again, and so does who must ask us what became of one.
-    if (context.req.headers['x-request-id'] !== undefined || isFailure(reply)) context.set('X-Request-Id', idOf(context));
+    // Who names his requests finds the name again, and so does who must ask us what became of one: those are in the log.
+    if (context.req.headers['x-request-id'] !== undefined || isInDoubt(reply)) context.set('X-Request-Id', idOf(context));
     context.type = reply.contentType;
     context.body = reply.body;
     const seconds = (performance.now() - startedMs) / 1_000;
-    options.onAnswered({ route: context.state.route, outcome: reply.outcome, status: reply.status, seconds, requestId: context.state.requestId ?? null });
+    options.onAnswered({ route: context.state.route, outcome: reply.outcome, status: reply.status, isInDoubt: isInDoubt(reply), seconds, requestId: context.state.requestId ?? null });
   };
 }
 

@@ -10,7 +10,7 @@ export interface ListenerDescription {
 }
 
 /** Problems that any call may end in. */
-const COMMON_PROBLEMS: readonly ProblemCode[] = ['unauthorized'];
+const COMMON_PROBLEMS: readonly ProblemCode[] = ['unauthorized', 'rate_limited'];
 /** Problems of calls that read input from the caller. */
 const INPUT_PROBLEMS: readonly ProblemCode[] = ['invalid_request'];
 const BODY_PROBLEMS: readonly ProblemCode[] = ['payload_too_large', 'unsupported_media_type'];

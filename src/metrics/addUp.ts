@@ -28,5 +28,15 @@ export function whatStays(snapshot: MetricsSnapshot): MetricsSnapshot {
 }
 
 function added(snapshots: readonly MetricsSnapshot[]): Registry {
-  return AggregatorRegistry.aggregate<'text/plain; version=0.0.4; charset=utf-8'>([...snapshots]);
+  const latest = latestReconciled(snapshots);
+  const summed = snapshots.map((snapshot) => (snapshot === latest ? snapshot : snapshot.filter(({ name }) => !name.startsWith(RECONCILIATION))));
+  return AggregatorRegistry.aggregate<'text/plain; version=0.0.4; charset=utf-8'>(summed);
+}
+
+/** Begins the names of what only the latest reconciliation knows: whoever made one before knew of what is mended since. */
+const RECONCILIATION = 'stockgate_reconciliation_';
+
+function latestReconciled(snapshots: readonly MetricsSnapshot[]): MetricsSnapshot | undefined {
+  const secondsOf = (snapshot: MetricsSnapshot): number => Number(snapshot.find(({ name }) => name === `${RECONCILIATION}timestamp_seconds`)?.values[0]?.value ?? -1);
+  return [...snapshots].sort((a, b) => secondsOf(b) - secondsOf(a))[0];
 }

@@ -119,6 +119,8 @@ export function createMetrics(shards: () => readonly ShardState[], hottest: () =
     labelNames: ['shard', 'answered'] as const,
     registers,
   });
+  // So that a shard of which nobody ever heard is seen to make no progress.
+  for (const { name } of shards()) for (const answered of ['true', 'false']) sweeps.inc({ shard: name, answered }, 0);
 
   const ofBooks = (name: string, help: string): Gauge => new Gauge({ name, help, aggregator: 'max', registers });
   const differences = ofBooks('stockgate_reconciliation_differences', 'Differences that the last reconciliation of all SKUs found which this gateway was asked for');

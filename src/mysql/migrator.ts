@@ -8,7 +8,8 @@ import { HASH_VERSION, initialSlots } from '../core/slots.ts';
 import { importTypeScript } from '../importTypeScript.ts';
 import type { Address } from './connection.ts';
 import { SERVER_ERROR } from './failures.ts';
-import { MIGRATION_TABLE, unlock, withNamedLock } from './migrationLock.ts';
+import { clearMark, findHolder, LOCK_WAIT_SECONDS, lockOf, MIGRATION_TABLE, takeLock } from './migrationLock.ts';
+import type { RawConnection } from './migrationLock.ts';
 
 /** A migration file: `0001_what_it_does.ts`. */
 interface Migration extends Knex.Migration {
@@ -56,22 +57,23 @@ export class KnexMigrator implements ShardMigrator {
 
   async up(shard: ShardIndex): Promise<readonly string[]> {
     if (this.#options.createSchemas) await this.#createSchema(shard);
-    return this.#connected(shard, (database) =>
-      withNamedLock(database, this.#address(shard).schema, async () => {
-        const { pending } = await this.#statusOf(database);
-        for (const name of pending) {
-          await this.#announce(database, name);
-          await this.#apply(database);
-          await this.#note(database, levelOf(name));
-        }
-        await this.#settleShard(database, shard);
-        return pending;
-      }),
-    );
+    return this.#locked(shard, async (database) => {
+      const { pending } = await this.#statusOf(database);
+      for (const name of pending) {
+        await this.#announce(database, name);
+        await this.#apply(database);
+        await this.#note(database, levelOf(name));
+      }
+      await this.#settleShard(database, shard);
+      return pending;
+    });
   }
 
-  unlock(shard: ShardIndex, endsHolder: boolean): Promise<LockReport> {
-    return this.#connected(shard, (database) => unlock(database, this.#address(shard).schema, endsHolder));
+  async unlock(shard: ShardIndex, endsHolder: boolean): Promise<LockReport> {
+    const lock = lockOf(this.#address(shard).schema);
+    const holder = await this.#connected(shard, (database) => findHolder(database, lock, endsHolder));
+    if (holder !== null && !endsHolder) return { holder, isEnded: false, wasLeftLocked: false };
+    return { holder, isEnded: holder !== null, wasLeftLocked: await this.#locked(shard, clearMark) };
   }
 
   #address(shard: ShardIndex): Address {
@@ -82,6 +84,12 @@ export class KnexMigrator implements ShardMigrator {
 
   async #connected<T>(shard: ShardIndex, work: (database: Knex) => Promise<T>): Promise<T> {
     return connected(this.#address(shard), work);
+  }
+
+  /** Alone: no other run works on the shard meanwhile. */
+  async #locked<T>(shard: ShardIndex, work: (database: Knex) => Promise<T>): Promise<T> {
+    const address = this.#address(shard);
+    return connected(address, work, lockOf(address.schema));
   }
 
   async #createSchema(shard: ShardIndex): Promise<void> {
@@ -160,7 +168,8 @@ export class KnexMigrator implements ShardMigrator {
   }
 }
 
-async function connected<T>(address: Address, work: (database: Knex) => Promise<T>): Promise<T> {
+/** @param lock held by the connection before anything is done; null: none */
+async function connected<T>(address: Address, work: (database: Knex) => Promise<T>, lock: string | null = null): Promise<T> {
   const { host, port, user, password, schema } = address;
   const database = knex({
     client: 'mysql2',
@@ -174,14 +183,18 @@ async function connected<T>(address: Address, work: (database: Knex) => Promise<
       charset: 'utf8mb4',
       timezone: 'Z',
     },
-    acquireConnectionTimeout: CONNECT_MS,
+    acquireConnectionTimeout: CONNECT_MS + (lock === null ? 0 : LOCK_WAIT_SECONDS * 1_000),
     // What goes wrong is thrown, and told in the shard's row; printed besides, it would tear the progress line.
     log: { debug: ignore, warn: ignore, error: ignore, deprecate: ignore },
     pool: {
       min: 0,
-      max: 2,
-      afterCreate: (connection: { query(sql: string, done: (error: Error | null) => void): void }, done: (error: Error | null, connection: unknown) => void) =>
-        connection.query(`SET SESSION lock_wait_timeout = ${TABLE_WAIT_SECONDS}`, (error) => done(error, connection)),
+      // One, so that whatever is done is done by who has the lock.
+      max: 1,
+      afterCreate: (connection: RawConnection, done: (error: Error | null, connection: unknown) => void) =>
+        connection.query(`SET SESSION lock_wait_timeout = ${TABLE_WAIT_SECONDS}`, (error) => {
+          if (error !== null || lock === null) done(error, connection);
+          else takeLock(connection, lock, (refusal) => done(refusal, connection));
+        }),
     },
   });
   try {

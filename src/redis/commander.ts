@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connectTo } from './connect.ts';
 import type { Link } from './connect.ts';
 import { NoAnswer } from './failures.ts';
-import type { RedisEvent, RedisOptions } from './options.ts';
+import type { ConnectOptions, RedisEvent } from './options.ts';
 import { backOffMs } from './backOff.ts';
 import type { Script } from './script.ts';
 
@@ -22,12 +22,12 @@ export interface Commander {
 
 /** Connects, for as long as it takes, through the client's own ways of one server, a Cluster or Sentinels. */
 export class ClientCommander implements Commander {
-  readonly #options: RedisOptions;
+  readonly #options: ConnectOptions;
   readonly #onEvent: (event: RedisEvent) => void;
   #link: Link | null = null;
   #isStopped = false;
 
-  constructor(options: RedisOptions) {
+  constructor(options: ConnectOptions) {
     this.#options = options;
     this.#onEvent = (event) => options.onEvent?.(event);
   }

@@ -1,6 +1,6 @@
 import { createClient, createCluster, createSentinel } from '@redis/client';
 import { backOffMs } from './backOff.ts';
-import type { RedisOptions } from './options.ts';
+import type { ConnectOptions } from './options.ts';
 
 /** Connections to one server, a Cluster, or what Sentinels watch. */
 export interface Link {
@@ -22,7 +22,7 @@ const SCAN_MS = 2_000;
 const REDISCOVERIES = 2;
 
 /** @param onError hears of every failure of a connection; the client goes on by itself */
-export function connectTo(options: RedisOptions, onError: (error: Error) => void): Link {
+export function connectTo(options: ConnectOptions, onError: (error: Error) => void): Link {
   const { mode } = options;
   return mode === 'single' ? toServer(options, onError) : mode === 'cluster' ? toCluster(options, onError) : toMaster(options, onError);
 }
@@ -30,7 +30,7 @@ export function connectTo(options: RedisOptions, onError: (error: Error) => void
 const SOCKET = { connectTimeout: CONNECT_MS, socketTimeout: SILENT_MS, reconnectStrategy: backOffMs };
 
 /** What all connections have in common. Without an offline queue a command fails at once where there is no connection. */
-function common({ username, password }: Pick<RedisOptions, 'username' | 'password'>) {
+function common({ username, password }: Pick<ConnectOptions, 'username' | 'password'>) {
   return {
     ...(username !== undefined && { username }),
     ...(password !== undefined && { password }),
@@ -42,7 +42,7 @@ function common({ username, password }: Pick<RedisOptions, 'username' | 'passwor
   } as const;
 }
 
-function toServer(options: RedisOptions, onError: (error: Error) => void): Link {
+function toServer(options: ConnectOptions, onError: (error: Error) => void): Link {
   const [node] = options.nodes;
   const client = createClient({ ...common(options), socket: { ...SOCKET, ...node } });
   client.on('error', onError);
@@ -58,7 +58,7 @@ function toServer(options: RedisOptions, onError: (error: Error) => void): Link 
   };
 }
 
-function toCluster(options: RedisOptions, onError: (error: Error) => void): Link {
+function toCluster(options: ConnectOptions, onError: (error: Error) => void): Link {
   // Nodes are connected to when they are needed: to wait for all would let one that is dead keep the others from being found.
   const cluster = createCluster({ rootNodes: options.nodes.map((socket) => ({ socket })), defaults: common(options), minimizeConnections: true });
   cluster.on('error', onError);
@@ -74,7 +74,7 @@ function toCluster(options: RedisOptions, onError: (error: Error) => void): Link
 }
 
 /** Credentials are those of the servers; Sentinels are asked without. */
-function toMaster(options: RedisOptions, onError: (error: Error) => void): Link {
+function toMaster(options: ConnectOptions, onError: (error: Error) => void): Link {
   const sentinel = createSentinel({
     name: options.sentinelName ?? '',
     sentinelRootNodes: options.nodes.map(({ host, port }) => ({ host, port })),

@@ -11,7 +11,8 @@ export interface RedisEvent {
   readonly what: string;
 }
 
-export interface RedisOptions {
+/** How to get at the servers. */
+export interface ConnectOptions {
   readonly mode: 'single' | 'cluster' | 'sentinel';
   /** The server; some of the Cluster; or the Sentinels. At least one. */
   readonly nodes: readonly RedisNode[];
@@ -19,6 +20,10 @@ export interface RedisOptions {
   readonly sentinelName?: string;
   readonly username?: string;
   readonly password?: string;
+  onEvent?(event: RedisEvent): void;
+}
+
+export interface RedisOptions extends ConnectOptions {
   /** What all keys begin with; no braces. */
   readonly keyPrefix: string;
   /** The key that signs what is stored of a SKU; null: none is stored, nor believed. */
@@ -27,5 +32,4 @@ export interface RedisOptions {
   readonly commandMs: number;
   /** For so long after a SKU was so it is remembered, in milliseconds. */
   readonly keepMs: number;
-  onEvent?(event: RedisEvent): void;
 }

@@ -46,7 +46,8 @@ async function migrateShard(shard: ShardIndex, options: MigrateShardsOptions): P
   }
 }
 
-function within<T>(ms: number, work: Promise<T>): Promise<T> {
+/** @throws when it takes longer; it goes on then */
+export function within<T>(ms: number, work: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error(`no answer within ${ms / 1_000} s`)), ms);
     work.then(resolve, reject).finally(() => clearTimeout(timer));

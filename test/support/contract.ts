@@ -15,8 +15,8 @@ export const PUBLIC_ROUTES: readonly Route[] = publicRoutes({} as PublicServices
 export const ADMIN_ROUTES: readonly Route[] = adminRoutes({} as AdminServices);
 
 /** Problems that need not stand with a call: the listener itself answers them. */
-const OF_EVERY_CALL: readonly ProblemCode[] = ['invalid_request', 'unauthorized', 'payload_too_large', 'unsupported_media_type'];
-const WITHOUT_CALL: readonly ProblemCode[] = ['not_found', 'method_not_allowed', 'unauthorized', 'invalid_request'];
+const OF_EVERY_CALL: readonly ProblemCode[] = ['invalid_request', 'unauthorized', 'rate_limited', 'payload_too_large', 'unsupported_media_type'];
+const WITHOUT_CALL: readonly ProblemCode[] = ['not_found', 'method_not_allowed', 'unauthorized', 'rate_limited', 'invalid_request'];
 
 const checkProblem = compile(problemAnswer, 'problem');
 const checks = new Map<string, ReturnType<typeof compile> | null>();

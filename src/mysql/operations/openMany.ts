@@ -3,7 +3,7 @@ import type { NotMine } from '../../core/outcome.ts';
 import type { OpenedMany, OpeningStock } from '../../core/ports.ts';
 import { Raced } from '../failures.ts';
 import type { Change } from '../settle.ts';
-import { insertOpenings, lockOpenings } from '../sql/openings.ts';
+import { insertOpenings, lockOpenings, readOpenings } from '../sql/openings.ts';
 import { ownSlots } from '../sql/ownSlots.ts';
 
 /** Puts many SKUs on the shelf in one transaction. Those that stand are left as they are. */
@@ -21,7 +21,7 @@ export function openMany(stocks: readonly OpeningStock[]): Change<OpenedMany | N
   return {
     async attempt(transaction) {
       if (!(await ownSlots(transaction, sku_ids))) return { keep: false, value: { is: 'not_mine' } };
-      const standing = await lockOpenings(transaction, sku_ids);
+      const standing = await readOpenings(transaction, sku_ids);
       const absent = sorted.filter(({ sku_id }) => !standing.has(sku_id));
       openedNow = absent.length;
       if (absent.length === 0) return { keep: false, value: opened(standing) };

@@ -3,12 +3,23 @@ import { SERVER_ERROR, ServerError } from '../failures.ts';
 import type { Transaction } from '../transaction.ts';
 import { bytesOf } from './bytes.ts';
 
-const LOCK = 'SELECT sku_id, opening_amount FROM stock WHERE sku_id IN (?) AND sub_row = 0 LOCK IN SHARE MODE';
+/** Without its index a small table would be scanned, and a locking scan waits for strangers. */
+const READ = 'SELECT sku_id, opening_amount FROM stock FORCE INDEX (PRIMARY) WHERE sku_id IN (?) AND sub_row = 0';
+const LOCK = `${READ} LOCK IN SHARE MODE`;
 const INSERT = 'INSERT INTO stock (sku_id, sub_row, opening_amount, leaved_amount) VALUES ?';
 
-/** The opening stock of those SKUs that stand; waits for transactions that are just opening one. */
-export async function lockOpenings(transaction: Transaction, sku_ids: readonly string[]): Promise<ReadonlyMap<string, number>> {
-  const rows = await transaction.rows<{ sku_id: Buffer; opening_amount: number }>(LOCK, [sku_ids.map(bytesOf)]);
+/** The opening stock of those SKUs that stand; it never changes, so nothing is locked. */
+export function readOpenings(transaction: Transaction, sku_ids: readonly string[]): Promise<ReadonlyMap<string, number>> {
+  return openings(transaction, READ, sku_ids);
+}
+
+/** The same; waits for transactions that are just opening one. */
+export function lockOpenings(transaction: Transaction, sku_ids: readonly string[]): Promise<ReadonlyMap<string, number>> {
+  return openings(transaction, LOCK, sku_ids);
+}
+
+async function openings(transaction: Transaction, sql: string, sku_ids: readonly string[]): Promise<ReadonlyMap<string, number>> {
+  const rows = await transaction.rows<{ sku_id: Buffer; opening_amount: number }>(sql, [sku_ids.map(bytesOf)]);
   return new Map(rows.map(({ sku_id, opening_amount }) => [sku_id.toString('utf8'), opening_amount]));
 }
 

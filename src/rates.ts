@@ -1,0 +1,38 @@
+import type { Logger } from 'pino';
+import type { Config } from './config.ts';
+import type { ListenerOptions } from './http/listener.ts';
+import { CallerLimit } from './limits/callerLimit.ts';
+import type { RunScript } from './limits/callerLimit.ts';
+import { ClientCommander } from './redis/commander.ts';
+import { inTime } from './redis/inTime.ts';
+import { scriptOf } from './redis/script.ts';
+
+/** A caller waits no longer to be counted by all gateways together. */
+const COUNT_MS = 25;
+
+/** How often callers may ask. */
+export interface Rates {
+  /** For the public listener; nothing in it where everybody may ask as often as he likes. */
+  readonly limits: Pick<ListenerOptions, 'mayAsk'>;
+  stop(): Promise<void>;
+}
+
+/** Puts the limit together, as far as it is on; it counts in Redis where there is one. */
+export function createRates({ rate, redis }: Pick<Config, 'rate' | 'redis'>, log: Logger): Rates {
+  if (rate === null) return { limits: {}, stop: () => Promise.resolve() };
+  const keyPrefix = redis?.keyPrefix ?? '';
+  if (redis === null) return { limits: limitsOf(new CallerLimit({ ...rate, keyPrefix, shared: null })), stop: () => Promise.resolve() };
+  const commander = new ClientCommander({ ...redis, onEvent: ({ kind, what }) => (kind === 'connected' ? log.info({ redis: what }, 'rates are counted in Redis') : log.warn({ redis: what }, 'rates')) });
+  commander.start();
+  const scripts = new Map<string, ReturnType<typeof scriptOf>>();
+  const shared: RunScript = (lua, key, texts) => {
+    const script = scripts.get(lua) ?? scriptOf(lua);
+    scripts.set(lua, script);
+    return inTime(commander.run(script, [key], texts), COUNT_MS, 'Redis');
+  };
+  return { limits: limitsOf(new CallerLimit({ ...rate, keyPrefix, shared })), stop: () => commander.stop() };
+}
+
+function limitsOf(limit: CallerLimit): Rates['limits'] {
+  return { mayAsk: (caller) => limit.take(caller) };
+}

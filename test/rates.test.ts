@@ -1,0 +1,80 @@
+import { rmSync } from 'node:fs';
+import { expect } from 'chai';
+import { startRedis } from '../scripts/cluster/redis.ts';
+import type { RedisProcess } from '../scripts/cluster/redis.ts';
+import type { Answer } from '../scripts/support/httpClient.ts';
+import { eventually } from './support/eventually.ts';
+import { fresh, startTestGateway } from './support/gateway.ts';
+import type { TestGateway } from './support/gateway.ts';
+import { redisBench } from './support/redisBench.ts';
+
+const PER_SECOND = 10;
+const ASKED = 60;
+const TOKENS = 'one,two';
+
+describe('rates', () => {
+  const gateways: TestGateway[] = [];
+  afterEach(async () => void (await Promise.all(gateways.splice(0).map((gateway) => gateway.stop()))));
+
+  const open = async (more: NodeJS.ProcessEnv = {}): Promise<TestGateway> => {
+    const gateway = await startTestGateway({ STOCKGATE_RATE_PER_SECOND: String(PER_SECOND), STOCKGATE_TOKENS: TOKENS, HOST: '127.0.0.1', ...more });
+    gateways.push(gateway);
+    return gateway;
+  };
+  const order = (gateway: TestGateway, sku_id: string, order_detail_id: string, token = 'one') =>
+    gateway.post('/v1/deductions', { order_id: order_detail_id, lines: [{ sku_id, order_detail_id, quantity: 1 }] }, { authorization: `Bearer ${token}` });
+  /** All at once. @returns the statuses, by the orders' numbers */
+  const orders = async (among: readonly TestGateway[], sku_id: string, token?: string): Promise<Answer[]> =>
+    Promise.all(Array.from({ length: ASKED }, (_, number) => order(among[number % among.length]!, sku_id, `d${number}`, token)));
+  const sold = (answers: readonly Answer[]): number => answers.filter(({ status }) => status === 201).length;
+  const inSeconds = async (work: () => Promise<Answer[]>): Promise<{ answers: Answer[]; seconds: number }> => {
+    const beganMs = performance.now();
+    const answers = await work();
+    return { answers, seconds: Math.ceil((performance.now() - beganMs) / 1_000) + 1 };
+  };
+
+  it('let a caller ask so often, turn the rest away with nothing done, and hold up no other caller', async () => {
+    const gateway = await open();
+    const sku_id = fresh('rated');
+    await gateway.openSku(sku_id, 1_000);
+    const { answers, seconds } = await inSeconds(() => orders([gateway], sku_id));
+    expect(sold(answers)).to.be.within(PER_SECOND, PER_SECOND * seconds);
+    const away = answers.find(({ status }) => status !== 201);
+    expect([away?.status, away?.body?.code, away?.headers['retry-after']]).to.deep.equal([429, 'rate_limited', '1']);
+    expect((await order(gateway, sku_id, 'of another', 'two')).status).to.equal(201);
+    await eventually('he may ask again', 5_000, async () => (await order(gateway, sku_id, 'later')).status < 300);
+    expect((await gateway.adminGet('/v1/shards')).status, 'operators are not counted').to.equal(200);
+    const { body } = await gateway.get(`/v1/skus/${sku_id}`, { authorization: 'Bearer two' });
+    expect(body?.leaved_amount, 'who was turned away took nothing').to.equal(1_000 - sold(answers) - 2);
+  });
+
+  it('let some more through where a burst is allowed', async () => {
+    const gateway = await open({ STOCKGATE_RATE_BURST: '30' });
+    const sku_id = fresh('bursting');
+    await gateway.openSku(sku_id, 1_000);
+    expect(sold(await orders([gateway], sku_id))).to.be.within(PER_SECOND + 30, ASKED - 1);
+  });
+
+  it('hold over several gateways where there is Redis, and do not fail with it', async () => {
+    const { command, directory } = await redisBench();
+    const redis: RedisProcess = await startRedis(command, directory);
+    try {
+      const shared = { STOCKGATE_REDIS: `redis://${redis.host}:${redis.port}`, STOCKGATE_REDIS_PREFIX: fresh('rates') };
+      const both = [await open(shared), await open(shared)];
+      const sku_id = fresh('shared');
+      await both[0]!.openSku(sku_id, 10_000);
+      await eventually('they count in Redis', 10_000, async () => {
+        await order(both[0]!, sku_id, fresh('first'));
+        return ((await redis.ask('KEYS', '*limit*')) as unknown[]).length > 0;
+      });
+      // The second of whoever asked first goes on; the next one is whole.
+      const { answers, seconds } = await inSeconds(() => orders(both, sku_id, 'two'));
+      expect(sold(answers)).to.be.within(1, PER_SECOND * seconds);
+      redis.signal('SIGKILL');
+      await eventually('each counts for itself', 10_000, async () => (await order(both[1]!, sku_id, fresh('alone'))).status === 201);
+    } finally {
+      await redis.stop();
+      rmSync(directory, { recursive: true, force: true });
+    }
+  });
+});
