@@ -4,7 +4,7 @@ import { fresh, startTestGateway } from './support/gateway.ts';
 import type { TestGateway } from './support/gateway.ts';
 
 /** Labels with a bounded number of values. */
-const LABELS = ['route', 'outcome', 'le', 'shard', 'rank', 'state', 'operation', 'ending', 'type', 'kind', 'space', 'version', 'major', 'minor', 'patch'];
+const LABELS = ['answered', 'route', 'outcome', 'le', 'shard', 'rank', 'state', 'operation', 'ending', 'type', 'kind', 'space', 'version', 'major', 'minor', 'patch'];
 
 describe('metrics', () => {
   let gateway: TestGateway;
