@@ -20,8 +20,8 @@ export interface Rates {
 /** Puts the limit together, as far as it is on; it counts in Redis where there is one. */
 export function createRates({ rate, redis }: Pick<Config, 'rate' | 'redis'>, log: Logger): Rates {
   if (rate === null) return { limits: {}, stop: () => Promise.resolve() };
-  const keyPrefix = redis?.keyPrefix ?? '';
-  if (redis === null) return { limits: limitsOf(new CallerLimit({ ...rate, keyPrefix, shared: null })), stop: () => Promise.resolve() };
+  if (redis === null) return { limits: limitsOf(new CallerLimit({ ...rate, keyPrefix: '', shared: null })), stop: () => Promise.resolve() };
+  const { keyPrefix } = redis;
   const commander = new ClientCommander({ ...redis, onEvent: ({ kind, what }) => (kind === 'connected' ? log.info({ redis: what }, 'rates are counted in Redis') : log.warn({ redis: what }, 'rates')) });
   commander.start();
   const scripts = new Map<string, ReturnType<typeof scriptOf>>();

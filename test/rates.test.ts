@@ -42,6 +42,9 @@ describe('rates', () => {
     const away = answers.find(({ status }) => status !== 201);
     expect([away?.status, away?.body?.code, away?.headers['retry-after']]).to.deep.equal([429, 'rate_limited', '1']);
     expect((await order(gateway, sku_id, 'of another', 'two')).status).to.equal(201);
+    // However he spells it, he is the same caller.
+    const spelled = await Promise.all(Array.from({ length: ASKED }, (_, blanks) => gateway.get(`/v1/skus/${sku_id}`, { authorization: `BeArEr ${' '.repeat(blanks)}one` })));
+    expect(spelled.filter(({ status }) => status === 200).length).to.be.at.most(2 * PER_SECOND);
     await eventually('he may ask again', 5_000, async () => (await order(gateway, sku_id, 'later')).status < 300);
     expect((await gateway.adminGet('/v1/shards')).status, 'operators are not counted').to.equal(200);
     const { body } = await gateway.get(`/v1/skus/${sku_id}`, { authorization: 'Bearer two' });

@@ -11,14 +11,23 @@ export function bearerCheck(tokens: readonly string[]): (authorization: string |
   if (tokens.length === 0) return () => true;
   const digests = tokens.map(digest);
   return (authorization) => {
-    const offered = digest(/^Bearer +(\S+) *$/i.exec(authorization ?? '')?.[1] ?? '');
+    const offered = digest(tokenOf(authorization));
     return digests.reduce((known, expected) => timingSafeEqual(expected, offered) || known, false);
   };
 }
 
-/** Who sends a request, in a word that tells nobody his token; without tokens: from which address. */
-export function callerOf({ headers: { authorization }, socket }: IncomingMessage): string {
-  return authorization === undefined ? (socket.remoteAddress ?? 'unknown') : digest(authorization).toString('base64url');
+/**
+ * Who sends a request, in a word that tells nobody his token; where none is asked for: from which address. However he writes the
+ * header, he is the same.
+ *
+ * @param hasTokens whether a known token was found in it
+ */
+export function callerOf({ headers: { authorization }, socket }: IncomingMessage, hasTokens: boolean): string {
+  return hasTokens ? digest(tokenOf(authorization)).toString('base64url') : (socket.remoteAddress ?? 'unknown');
+}
+
+function tokenOf(authorization = ''): string {
+  return /^Bearer +(\S+) *$/i.exec(authorization)?.[1] ?? '';
 }
 
 function digest(text: string): Buffer {

@@ -77,7 +77,7 @@ function answerOnce(options: ListenerOptions, direct: ReadonlyMap<string, Handle
     else if (!isKnown(context.req.headers.authorization) && !openPaths.has(context.path)) {
       reply = problem('unauthorized', 'send Authorization: Bearer <token>');
       context.set('WWW-Authenticate', 'Bearer');
-    } else if (options.mayAsk !== undefined && !openPaths.has(context.path) && !(await options.mayAsk(callerOf(context.req)))) {
+    } else if (options.mayAsk !== undefined && !openPaths.has(context.path) && !(await options.mayAsk(callerOf(context.req, options.tokens.length > 0)))) {
       reply = problem('rate_limited', 'wait as long as Retry-After says');
     } else {
       const handle = direct.get(`${context.req.method} ${context.req.url}`);
