@@ -189,8 +189,8 @@ export async function startGateway(
       try {
         const auditor = new ShardAuditor(books.shards);
         const result = await reconcile({ routing, auditor, reader: ports.reader }, { shardCount: shards.length, sku_id, deadlineMs });
-        // Who could not read all of it knows of no difference that is gone.
-        if (result.is === 'reconciled' && sku_id === null && result.shards.every(({ fault }) => fault === null)) metrics.reconciled(result.differences.length);
+        // Who could not read all of it may raise the alarm, and not clear it.
+        if (result.is === 'reconciled' && sku_id === null && (result.differences.length > 0 || result.shards.every(({ fault }) => fault === null))) metrics.reconciled(result.differences.length);
         return result;
       } finally {
         books.close();

@@ -20,7 +20,7 @@ export interface Rates {
 /** Puts the limit together, as far as it is on; it counts in Redis where there is one. */
 export function createRates({ rate, redis }: Pick<Config, 'rate' | 'redis'>, log: Logger): Rates {
   if (rate === null) return { limits: {}, stop: () => Promise.resolve() };
-  if (redis === null) return { limits: limitsOf(new CallerLimit({ ...rate, keyPrefix: '', shared: null })), stop: () => Promise.resolve() };
+  if (redis === null) return { limits: limitsOf(new CallerLimit({ ...rate, keyPrefix: '', shared: null }), log), stop: () => Promise.resolve() };
   const { keyPrefix } = redis;
   const commander = new ClientCommander({ ...redis, onEvent: ({ kind, what }) => (kind === 'connected' ? log.info({ redis: what }, 'rates are counted in Redis') : log.warn({ redis: what }, 'rates')) });
   commander.start();
@@ -30,9 +30,16 @@ export function createRates({ rate, redis }: Pick<Config, 'rate' | 'redis'>, log
     scripts.set(lua, script);
     return inTime(commander.run(script, [key], texts), COUNT_MS, 'Redis');
   };
-  return { limits: limitsOf(new CallerLimit({ ...rate, keyPrefix, shared })), stop: () => commander.stop() };
+  return { limits: limitsOf(new CallerLimit({ ...rate, keyPrefix, shared }), log), stop: () => commander.stop() };
 }
 
-function limitsOf(limit: CallerLimit): Rates['limits'] {
-  return { mayAsk: (caller) => limit.take(caller) };
+function limitsOf(limit: CallerLimit, log: Logger): Rates['limits'] {
+  return {
+    // Whoever cannot be counted is let through.
+    mayAsk: (caller) =>
+      limit.take(caller).catch((error: unknown) => {
+        log.error({ err: error }, 'a caller could not be counted');
+        return true;
+      }),
+  };
 }

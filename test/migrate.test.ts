@@ -11,6 +11,7 @@ import { freePort } from '../scripts/cluster/port.ts';
 import { projectPath } from '../scripts/support/paths.ts';
 import { runFile } from './support/command.ts';
 import type { Finished } from './support/command.ts';
+import { eventually } from './support/eventually.ts';
 import { ownShards } from './support/ownShards.ts';
 import type { OwnShards } from './support/ownShards.ts';
 import { sideSession } from './support/sideSession.ts';
@@ -41,9 +42,9 @@ describe('migration', () => {
     const line = stdout.split('\n').find((candidate) => candidate.includes(`own-${shard} `)) ?? '';
     return line.split('│').slice(1, -1).map((cell) => cell.trim());
   };
-  const migrate = async (shards: OwnShards, directory = projectPath('migrations')): Promise<MigrationResult[]> => {
+  const migrate = async (shards: OwnShards, directory = projectPath('migrations'), noticedMs = 100): Promise<MigrationResult[]> => {
     const addresses = (await shards.load()).map(({ address }) => address);
-    const migrator = new KnexMigrator({ addresses, initialShards: shards.initialShards, directory, createSchemas: false, noticedMs: 100 });
+    const migrator = new KnexMigrator({ addresses, initialShards: shards.initialShards, directory, createSchemas: false, noticedMs });
     return migrateShards({ migrator, shardCount: addresses.length, apply: true, shardMs: 30_000 });
   };
   const faults = (results: readonly MigrationResult[]): (string | null)[] => results.map(({ fault }) => fault);
@@ -250,6 +251,18 @@ describe('migration', () => {
       expect((await migrate(shards, later.path))[0]).to.include({ fault: null }).and.have.property('appliedNow').eql([numbered(NEXT, 'next'), numbered(AFTER, 'more')]);
       expect(await levels(shards)).to.deep.equal([{ schema_level: AFTER, oldest_gateway: GATEWAY_LEVEL + 1 }]);
       expect(await shards.query(0, 'SELECT leaved_amount FROM stock')).to.deep.equal([{ leaved_amount: 7 }]);
+    });
+
+    it('does nothing more once its connection was ended, though it was only waiting', async () => {
+      const shards = await make(1, true);
+      add(numbered(NEXT, 'next'), GATEWAY_LEVEL + 1, 'CREATE TABLE next (number INT PRIMARY KEY)');
+      const running = migrate(shards, later.path, 4_000);
+      await eventually('it waits for gateways to notice', 10_000, async () => JSON.stringify(await levels(shards)).includes(`"oldest_gateway":${GATEWAY_LEVEL + 1}`));
+      const ended = await command(shards, 'unlock', '--end');
+      expect([ended.code, row(ended, 0)[1]], ended.stderr).to.deep.equal([0, row(ended, 0)[1]?.match(/^held by .*; it was ended, .*$/)?.[0]]);
+      expect(faults(await running)[0]).to.contain('nothing more is done');
+      expect(await shards.query(0, "SHOW TABLES LIKE 'next'")).to.deep.equal([]);
+      expect(faults(await migrate(shards, later.path))).to.deep.equal([null]);
     });
 
     it('warns gateways that are too old before it begins, and does not claim a level that it did not reach', async () => {

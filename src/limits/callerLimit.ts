@@ -6,7 +6,7 @@ export type RunScript = (lua: string, key: string, texts: readonly string[]) => 
 export interface LimitOptions {
   /** Requests of one caller that are let through each second. */
   readonly perSecond: number;
-  /** Requests beyond those that he may have in any ten seconds, all at once if he likes. */
+  /** Requests beyond those that he may have in ten seconds, all at once if he likes. */
   readonly burst: number;
   readonly keyPrefix: string;
   /** Counts for all gateways together; null: this process counts for itself. */
@@ -17,7 +17,8 @@ const SECOND = 1;
 const BURST_SECONDS = 10;
 
 /**
- * Lets each caller ask so often. Counted in Redis where there is one, so that it holds over all gateways; while that does not
+ * Lets each caller ask so often. Seconds and ten seconds begin with his first request in them: over the end of one and the beginning of
+ * the next he may have twice as many, in the long run `perSecond` and a tenth of `burst` each second. Counted in Redis where there is one, so that it holds over all gateways; while that does not
  * answer each process counts for itself, which lets through more, and refuses nobody who would not be refused.
  */
 export class CallerLimit {

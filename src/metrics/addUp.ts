@@ -21,10 +21,10 @@ export function addUp(snapshots: readonly MetricsSnapshot[]): Promise<MetricsSna
   return added(snapshots).getMetricsAsJSON();
 }
 
-/** What stays true of a process that has ended or does not answer: what it counted, but not how it stood. */
+/** What stays true of a process that has ended or does not answer: what it counted and found, but not how it stood. */
 export function whatStays(snapshot: MetricsSnapshot): MetricsSnapshot {
   // The types know an enumeration of numbers; the library writes words.
-  return snapshot.filter(({ type }) => ['counter', 'histogram'].includes(String(type)));
+  return snapshot.filter(({ type, name }) => ['counter', 'histogram'].includes(String(type)) || name.startsWith(RECONCILIATION));
 }
 
 function added(snapshots: readonly MetricsSnapshot[]): Registry {

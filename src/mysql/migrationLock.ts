@@ -10,6 +10,7 @@ export const LOCK_WAIT_SECONDS = 10;
 
 /** What a connection of the driver is here. */
 export interface RawConnection {
+  destroy(): void;
   query(sql: string, done: (error: Error | null, rows?: unknown) => void): void;
 }
 

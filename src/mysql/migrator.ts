@@ -37,6 +37,8 @@ const TABLE_WAIT_SECONDS = 1;
 const TABLE_TRIES_MAX = 10;
 const TABLE_PAUSE_MS = 1_000;
 const NOTICED_MS = 8_000;
+/** An idle connection is kept: the lock would go with it. */
+const NEVER_MS = 2 ** 31 - 1;
 
 /**
  * Migrations over knex, one shard at a time.
@@ -171,6 +173,19 @@ export class KnexMigrator implements ShardMigrator {
 /** @param lock held by the connection before anything is done; null: none */
 async function connected<T>(address: Address, work: (database: Knex) => Promise<T>, lock: string | null = null): Promise<T> {
   const { host, port, user, password, schema } = address;
+  let isTaken = false;
+  /** A connection that took the place of the one with the lock would go on with what others may have changed meanwhile. */
+  const prepare = (connection: RawConnection, ready: (refusal: Error | null) => void): void =>
+    connection.query(`SET SESSION lock_wait_timeout = ${TABLE_WAIT_SECONDS}`, (error) => {
+      if (error !== null || lock === null) ready(error);
+      else if (isTaken) ready(new Error('the connection that held the lock is gone; nothing more is done'));
+      else {
+        takeLock(connection, lock, (refusal) => {
+          isTaken = refusal === null;
+          ready(refusal);
+        });
+      }
+    });
   const database = knex({
     client: 'mysql2',
     connection: {
@@ -190,10 +205,12 @@ async function connected<T>(address: Address, work: (database: Knex) => Promise<
       min: 0,
       // One, so that whatever is done is done by who has the lock.
       max: 1,
+      idleTimeoutMillis: NEVER_MS,
       afterCreate: (connection: RawConnection, done: (error: Error | null, connection: unknown) => void) =>
-        connection.query(`SET SESSION lock_wait_timeout = ${TABLE_WAIT_SECONDS}`, (error) => {
-          if (error !== null || lock === null) done(error, connection);
-          else takeLock(connection, lock, (refusal) => done(refusal, connection));
+        prepare(connection, (refusal) => {
+          // knex keeps nothing of a connection that it was refused.
+          if (refusal !== null) connection.destroy();
+          done(refusal, connection);
         }),
     },
   });
