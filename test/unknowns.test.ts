@@ -117,7 +117,12 @@ for (const engineName of ENGINE_NAMES) {
       expect(performance.now() - startedMs, 'within the deadline').to.be.below(REQUEST_MS + 500);
       proxy.setSilent(false);
       await eventually('it holds', 5_000, async () => (await reader.readStock(shard, sku_id, deadline())).is === 'found');
-      expect(await deduct(line)).to.deep.include({ is: 'deducted' });
+      // On a busy machine it may be turned away at first; it is never told that it did not happen.
+      await eventually('it is told', 10_000, async () => {
+        const { is } = await deduct(line);
+        expect(is).to.be.oneOf(['deducted', 'not_done', 'unknown']);
+        return is === 'deducted';
+      });
       expect(await left()).to.equal(before - 2);
       await eventually('it holds', 5_000, () => isQuiet(shards[shard]));
     });
