@@ -325,6 +325,12 @@ CREATE TABLE `flow` (
   CONSTRAINT `flow_chk_2` CHECK ((`returned` <= `quantity`))
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_0900_ai_ci;
 
+CREATE TABLE `generation` (
+  `shard_index` smallint unsigned NOT NULL,
+  `reached` bigint unsigned NOT NULL,
+  PRIMARY KEY (`shard_index`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_0900_ai_ci;
+
 CREATE TABLE `hot_sku` (
   `sku_id` varbinary(64) NOT NULL,
   `revision` int unsigned NOT NULL,

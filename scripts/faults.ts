@@ -1,5 +1,5 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { canBegin, FAULTS } from '../test/proof/faults.ts';
 import { runRound } from '../test/proof/round.ts';
@@ -7,15 +7,11 @@ import type { RoundResult } from '../test/proof/round.ts';
 import { startWorld } from '../test/proof/world.ts';
 import { ENGINE_NAMES } from '../test/support/engines.ts';
 import type { EngineName } from '../test/support/engines.ts';
-import { readyNow } from '../test/support/precheck.ts';
-import { ownPath } from './cluster/ownership.ts';
-import { startRedis } from './cluster/redis.ts';
-import type { RedisProcess } from './cluster/redis.ts';
-import { findTool, REDIS } from './cluster/tools.ts';
 import { stopWithParent } from './support/lifetime.ts';
 import { progressBar } from './support/progress.ts';
 import { fail, printTable } from './support/report.ts';
 import { startStack } from './support/stack.ts';
+import { readyNow, startOwnRedis } from './support/tiers.ts';
 import { wholeNumber } from './support/wholeNumber.ts';
 
 /** What `--engine` names: one for all gateways, or every one in turn. */
@@ -57,7 +53,7 @@ async function main(): Promise<void> {
   const say = (line: string): void => console.error(line);
   const stack = await startStack({ servers: 2, dataDirectory: options.dataDir, say, ...(tiers.includes('replica') ? { replicas: 1 } : {}) });
   started.push(stack);
-  const redis = tiers.includes('redis') ? await startOwnRedis(say) : null;
+  const redis = tiers.includes('redis') ? await startOwnRedis(options.dataDir, say) : null;
   if (redis !== null) started.push(redis);
   if (tiers !== '') await readyNow(stack);
   const world = await startWorld(stack, options.gateways, ENGINES[options.engine ?? ''] ?? [], { tiers, redis });
@@ -81,12 +77,6 @@ async function main(): Promise<void> {
   console.log(`\n${product}, ${options.gateways} gateways (engine: ${options.engine ?? 'as the product comes'}), ${options.clients} clients, ${options.traffic} s a round, tiers: ${tiers || 'none'}, seeds from ${options.seed}\n`);
   printTable(['kind', 'rounds', 'operations', 'not sent', 'unknowns', 'resolved p99', 'verdict'], fitting.map((kind) => rowOf(kind, results)));
   for (const result of results.filter(({ verdict }) => verdict !== 'content')) tellFailure(result);
-}
-
-async function startOwnRedis(say: (line: string) => void): Promise<RedisProcess> {
-  const command = await findTool(REDIS, options.dataDir, say);
-  if (command === null) throw new Error('there is no redis-server');
-  return startRedis(command, ownPath(join(resolve(options.dataDir), 'runs', 'redis')));
 }
 
 /** Of a failed round, at once: whoever ends the run early has it. */

@@ -9,6 +9,8 @@ import type { MendedDifference, Reconciled } from '../src/service/reconcile.ts';
 import { Routing } from '../src/service/routing.ts';
 import { loadShards } from '../src/shardsFile.ts';
 import type { ShardConfig } from '../src/shardsFile.ts';
+import { reconcileRestored } from './reconcile/restored.ts';
+import type { RestoredOptions } from './reconcile/restored.ts';
 import { progressBar } from './support/progress.ts';
 import { fail, printTable } from './support/report.ts';
 import { wholeNumber } from './support/wholeNumber.ts';
@@ -23,6 +25,14 @@ const program = new Command('npm run reconcile --')
   .option('--repair', 'where a row is not what its journal says, write an adjustment that brings the journal to the row', false)
   .option('--json', 'print the result as JSON', false)
   .option('--timeout <seconds>', 'the longest all of it may take', wholeNumber(1), 600)
+  .optionsGroup('After a shard was restored from a backup (gateways do not sell from it until this command lets them):')
+  .option('--restored', 'say what is missing on it: by what the other shards know, and by --orders and --against', false)
+  .option('--shard <name...>', 'these shards; otherwise those that show less than the others remember of them')
+  .option('--orders <file>', 'CSV of lines that the shop has sold: order_id, sku_id, order_detail_id, quantity')
+  .option('--against <file>', 'a file that lists the shards where their state before can still be read: a spared replica, an old data directory')
+  .option('--put-back', 'do again what is missing, with its own ids', false)
+  .option('--accept', 'let it be sold from again although something is missing, or nobody could say', false)
+  .option('--list <file>', 'append what is missing to a file, a JSON object on each line, instead of printing it')
   .allowExcessArguments(false)
   .parse();
 
@@ -33,6 +43,9 @@ interface Options {
   readonly json: boolean;
   readonly timeout: number;
 }
+
+/** These belong to --restored. */
+const OF_RESTORED = ['shard', 'orders', 'against', 'putBack', 'accept', 'list'] as const;
 
 async function main({ shards: file, sku, repair, json, timeout }: Options): Promise<void> {
   const { initialShards, shards } = await loadShards(file, process.env);
@@ -108,7 +121,15 @@ function identifier(text: string): string {
   return text;
 }
 
-main(program.opts<Options>())
+async function run(): Promise<void> {
+  const given = program.opts<Options & RestoredOptions & { restored: boolean }>();
+  if (given.restored) return reconcileRestored(given);
+  const stray = OF_RESTORED.find((option) => program.getOptionValueSource(option) === 'cli');
+  if (stray !== undefined) throw new Error(`--${stray === 'putBack' ? 'put-back' : stray} goes with --restored`);
+  return main(given);
+}
+
+run()
   .catch((error: unknown) => fail(error instanceof Error ? error.message : String(error)))
   // A shard that never answered may still hold a socket open.
   .finally(() => process.exit());

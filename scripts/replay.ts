@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { FlowKey } from '../src/core/nouns.ts';
 import { answerFaults, memoryFaults, remember, replayFaults, sentAgain } from './replay/memory.ts';
@@ -28,6 +29,7 @@ const program = new Command('npm run replay --')
   .option('--speed <factor>', 'times as fast as it really was; 0: as fast as possible', decimal, 0)
   .option('--stock-factor <factor>', 'the stock of each SKU, as a share of all that is asked for; below 1 goods sell out', decimal, 1)
   .option('--twice', 'send everything a second time, and demand that nothing changes', false)
+  .addOption(new Option('--tiers <names>', 'what may refuse early at both gateways: memory, redis, replica, comma separated').default('').conflicts(['url', 'keep']))
   .option('--servers <count>', 'how many MySQL servers carry the 16 shards', wholeNumber(1), 4)
   .addOption(new Option('--data-dir <folder>', 'where the servers are kept').env('DATA_DIR').default('.local'))
   .option('--keep <name>', 'keep the data under this name and find them again next time', keptName)
@@ -42,6 +44,7 @@ interface Options {
   stockFactor: number;
   twice: boolean;
   servers: number;
+  tiers: string;
   dataDir: string;
   keep?: string;
   url?: string;
@@ -86,9 +89,9 @@ async function main(): Promise<void> {
 }
 
 function reach(): Promise<Target> {
-  const { url, adminUrl, shards, servers, dataDir, keep, concurrency } = options;
+  const { url, adminUrl, shards, servers, tiers, dataDir, keep, concurrency } = options;
   if (url !== undefined && adminUrl !== undefined) return useTarget(url, adminUrl, shards, concurrency);
-  return startTarget({ servers, dataDirectory: dataDir, keep, concurrency, say: (line) => console.error(line), onStarted: (part) => started.push(part) });
+  return startTarget({ servers, dataDirectory: dataDir, keep, concurrency, tiers, say: (line) => console.error(line), onStarted: (part) => started.push(part) });
 }
 
 async function sendAll(name: string, events: readonly ReplayEvent[], { client, gateways, tokens }: Target): Promise<Pass> {
@@ -127,6 +130,7 @@ async function report(target: Target, witness: Witness, plan: Plan, passes: read
   const books = await witness.books();
   console.log(`\n${target.product}, ${options.concurrency} clients, ${plan.rowCount} rows\n`);
   if (books !== null) printBooks(books);
+  console.log(`final books: ${await digestOf(target, witness, plan)} (alike for runs that end alike)`);
   printPasses(passes);
   books?.forEach(({ differences }, shard) => {
     for (const { sku_id, leaved, expected } of differences) faults.push(`shard ${shard}, ${sku_id}: ${leaved} left, the journal says ${expected}`);
@@ -137,6 +141,14 @@ async function report(target: Target, witness: Witness, plan: Plan, passes: read
   console.log('\nEvery cart is whole, and the books balance: every unit is sold, came back or is still on the shelf.');
   if (options.twice) console.log('Sent again, everything was answered as the first time, and nothing changed.');
   if (books === null) console.log('The databases were not read (--shards): what stands was asked of the gateway.');
+}
+
+/** Of what stands and what is left, whenever it came to be. */
+async function digestOf(target: Target, witness: Witness, plan: Plan): Promise<string> {
+  const keys = keysOf(plan);
+  const flows = [...(await witness.flows(keys))].map(([key, { order_id, quantity, returned, status }]) => JSON.stringify([key, order_id, quantity, returned, status]));
+  const left = [...(await readLeft(target, [...new Set(keys.map(({ sku_id }) => sku_id))]))].map((cell) => JSON.stringify(cell));
+  return createHash('sha256').update([...flows, ...left].sort().join('\n')).digest('hex').slice(0, 16);
 }
 
 function keysOf({ events }: Plan): FlowKey[] {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { Config } from './config.ts';
+import { Generations } from './core/generations.ts';
 import { Heat } from './core/heat.ts';
 import type { HotRows, Layouts } from './core/hotPorts.ts';
 import type { CartRecords, SlotSource, StockEngine, StockReader } from './core/ports.ts';
@@ -112,6 +113,7 @@ export async function startGateway(
   decorate: (ports: Ports) => Ports = (ports) => ports,
   siblings: Siblings = alone(),
 ): Promise<Gateway> {
+  const generations = new Generations(config.shards.length);
   const shards = config.shards.map(
     (shard, index) =>
       new Shard({
@@ -121,6 +123,7 @@ export async function startGateway(
         statementMs: config.statementMs,
         relaxedAllowed: config.relaxedAllowed,
         isPrechecked: config.tiers.length > 0,
+        generations,
         onChange: ({ name, state, reason }) =>
           state === 'serving' ? log.info({ shard: name }, 'shard serving') : log.warn({ shard: name, state, reason }, 'shard not served'),
       }),
@@ -249,6 +252,7 @@ export async function startGateway(
 
   // Each shard says what it owns; who does not answer is tried again by its pool, and holds up nobody.
   await Promise.all(shards.map((shard) => shard.tried));
+  await Promise.all(shards.map((shard) => shard.lookAgain()));
   await routing.refresh();
   const stopHeat = followHeat(heat, HEAT_WINDOW_MS);
   const servers: RunningServer[] = [];

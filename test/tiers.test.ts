@@ -6,10 +6,11 @@ import type { RedisProcess } from '../scripts/cluster/redis.ts';
 import { inParallel } from '../scripts/support/inParallel.ts';
 import { startStack } from '../scripts/support/stack.ts';
 import type { Stack } from '../scripts/support/stack.ts';
+import { readyNow } from '../scripts/support/tiers.ts';
 import { eventually } from './support/eventually.ts';
 import { fresh, startTestGateway } from './support/gateway.ts';
 import type { TestGateway } from './support/gateway.ts';
-import { allServe, askServer, readyNow, refusedBy, refusedEarly, sellOut } from './support/precheck.ts';
+import { allServe, askServer, refusedBy, refusedEarly, sellOut } from './support/precheck.ts';
 import { redisBench } from './support/redisBench.ts';
 
 const LONG = process.env['STOCKGATE_TEST_LONG'] === '1';

@@ -1,9 +1,6 @@
-import { createReadStream } from 'node:fs';
-import { pipeline } from 'node:stream';
-import { parse } from 'csv-parse';
-import type { Info } from 'csv-parse';
 import { IDENTIFIER_RULE, isIdentifier } from '../../src/core/identifier.ts';
 import { STOCK_LIMIT } from '../../src/core/nouns.ts';
+import { readCsv } from '../support/csvFile.ts';
 
 /** A SKU that is to be opened, and where the file says so. */
 export interface StockRow {
@@ -36,41 +33,14 @@ export async function readStockFile(path: string): Promise<StockFile> {
   const rows: StockRow[] = [];
   const bad: BadRow[] = [];
   const lines = new Map<string, number>();
-  let places: readonly number[] | null = null;
-  const records = pipeline(decoded(path), parse({ bom: true, info: true, relax_column_count: true, skip_empty_lines: true }), () => undefined);
-  for await (const { record, info } of records as AsyncIterable<{ record: readonly string[]; info: Info }>) {
-    if (places === null) {
-      places = placesOf(record);
-      continue;
-    }
-    const [sku_id = '', amount = ''] = places.map((place) => record[place]);
-    const line = info.lines;
+  for await (const { line, cells: [sku_id = '', amount = ''] } of readCsv(path, COLUMNS)) {
     const fault = faultOf(sku_id, amount, lines.get(sku_id));
     if (fault === null) {
       rows.push({ line, sku_id, leaved_amount: Number(amount) });
       lines.set(sku_id, line);
     } else bad.push({ line, fault });
   }
-  if (places === null) throw new Error(`${path}: there is nothing in it`);
   return { rows, bad };
-}
-
-/** Bytes that are not UTF-8 must not become U+FFFD: two different ids would become one. */
-async function* decoded(path: string): AsyncGenerator<string> {
-  const decoder = new TextDecoder('utf-8', { fatal: true });
-  try {
-    for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) yield decoder.decode(chunk, { stream: true });
-    yield decoder.decode();
-  } catch (error) {
-    throw error instanceof TypeError ? new Error(`${path}: is not well-formed UTF-8`) : error;
-  }
-}
-
-function placesOf(head: readonly string[]): readonly number[] {
-  const places = COLUMNS.map((column) => head.indexOf(column));
-  const missing = COLUMNS.filter((_, index) => places[index] === -1);
-  if (missing.length > 0) throw new Error(`line 1: there is no column called ${missing.join(', nor ')}`);
-  return places;
 }
 
 function faultOf(sku_id: string, amount: string, earlierLine: number | undefined): string | null {

@@ -6,6 +6,7 @@ import type { HttpClient } from '../support/httpClient.ts';
 import { inParallel } from '../support/inParallel.ts';
 import { startStack } from '../support/stack.ts';
 import type { Stack } from '../support/stack.ts';
+import { readyNow, startOwnRedis, tierEnvironment } from '../support/tiers.ts';
 import { Sender } from './sender.ts';
 
 /** Where a file is replayed. */
@@ -32,6 +33,8 @@ export interface OwnOptions {
   /** Keep the data under this name. */
   readonly keep: string | undefined;
   readonly concurrency: number;
+  /** What may refuse early: memory, redis, replica, comma separated; empty: nothing. */
+  readonly tiers: string;
   readonly say: (line: string) => void;
   /** Told at once of whatever was started, to be stopped last first. */
   readonly onStarted: (part: Stoppable) => void;
@@ -40,14 +43,17 @@ export interface OwnOptions {
 const GATEWAYS = 2;
 const OPENERS = 16;
 
-/** Starts servers, migrations and two gateways. */
-export async function startTarget({ servers, dataDirectory, keep, concurrency, say, onStarted }: OwnOptions): Promise<Target> {
+/** Starts servers, migrations, whatever the tiers need, and two gateways. */
+export async function startTarget({ servers, dataDirectory, keep, concurrency, tiers, say, onStarted }: OwnOptions): Promise<Target> {
   // Another number of servers spreads the shards differently, so it has data of its own.
   const kept = keep === undefined ? {} : { keep: `replay_${keep}_${servers}` };
-  const stack = await startStack({ servers, dataDirectory, say, ...kept });
+  const stack = await startStack({ servers, dataDirectory, say, ...kept, ...(tiers.includes('replica') ? { replicas: 1 } : {}) });
   onStarted(stack);
+  const redis = tiers.includes('redis') ? await startOwnRedis(dataDirectory, say) : null;
+  if (redis !== null) onStarted(redis);
+  if (tiers !== '') await readyNow(stack);
   say(`starting ${GATEWAYS} gateways`);
-  const environment = { ...stack.environment, PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: process.env['STOCKGATE_LOG_LEVEL'] || 'error' };
+  const environment = { ...stack.environment, ...tierEnvironment(tiers, redis), PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: process.env['STOCKGATE_LOG_LEVEL'] || 'error' };
   const starts = await Promise.allSettled(Array.from({ length: GATEWAYS }, () => startGatewayProcess(environment)));
   const gateways = starts.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : []));
   gateways.forEach(onStarted);
@@ -56,7 +62,7 @@ export async function startTarget({ servers, dataDirectory, keep, concurrency, s
   const client = httpClient(concurrency);
   onStarted({ stop: () => Promise.resolve(client.close()) });
   return {
-    product: `${stack.cluster.product}, ${GATEWAYS} gateways`,
+    product: `${stack.cluster.product}, ${GATEWAYS} gateways${tiers === '' ? '' : `, tiers ${tiers}`}`,
     client,
     gateways: gateways.map(({ publicUrl }) => publicUrl),
     adminUrl: gateways[0]?.adminUrl ?? '',

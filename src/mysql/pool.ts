@@ -144,6 +144,31 @@ export class ConnectionPool {
     this.#grow();
   }
 
+  /**
+   * Inspects the shard; never throws. It uses the newest connection, or opens the first: a shard that was away is found again
+   * without anybody asking.
+   */
+  async inspect(): Promise<void> {
+    this.#inspecting = true;
+    try {
+      const deadlineMs = performance.now() + this.#options.openMs;
+      const connection = await this.#acquire(deadlineMs, this.#inspectors);
+      try {
+        await this.#options.inspect(connection, deadlineMs);
+        this.#options.breaker.close();
+        this.release(connection);
+      } catch (error) {
+        this.discard(connection);
+        if (error instanceof ShardRefused) this.#condemnAll(error.message);
+      }
+    } catch {
+      // No connection was to be had: whoever tried to open one has said why.
+    } finally {
+      this.#inspecting = false;
+      this.#inspectedMs = performance.now();
+    }
+  }
+
   /** Closes what is idle and turns away who waits; connections in use are closed when they come back. */
   close(): void {
     this.#closed = true;
@@ -224,7 +249,7 @@ export class ConnectionPool {
       if (connection.lastUsedMs < nowMs - unusedMs) connection.destroy();
       else if (connection.lastHeardMs < nowMs - silentMs / 2) void this.#ping(connection);
     }
-    if (!this.#inspecting && nowMs - this.#inspectedMs >= silentMs / 2) void this.#inspect();
+    if (!this.#inspecting && nowMs - this.#inspectedMs >= silentMs / 2) void this.inspect();
   }
 
   async #ping(connection: Connection): Promise<void> {
@@ -236,28 +261,6 @@ export class ConnectionPool {
       this.#offer(connection, 'first');
     } catch {
       this.discard(connection);
-    }
-  }
-
-  /** Uses the newest connection, or opens the first: a shard that was away is found again without anybody asking. */
-  async #inspect(): Promise<void> {
-    this.#inspecting = true;
-    try {
-      const deadlineMs = performance.now() + this.#options.openMs;
-      const connection = await this.#acquire(deadlineMs, this.#inspectors);
-      try {
-        await this.#options.inspect(connection, deadlineMs);
-        this.#options.breaker.close();
-        this.release(connection);
-      } catch (error) {
-        this.discard(connection);
-        if (error instanceof ShardRefused) this.#condemnAll(error.message);
-      }
-    } catch {
-      // No connection was to be had: whoever tried to open one has said why.
-    } finally {
-      this.#inspecting = false;
-      this.#inspectedMs = performance.now();
     }
   }
 }

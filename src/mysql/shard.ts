@@ -1,5 +1,6 @@
 import { Breaker } from '../core/breaker.ts';
 import type { BreakerOptions } from '../core/breaker.ts';
+import type { Generations } from '../core/generations.ts';
 import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
 import type { ShardState } from '../core/ports.ts';
 import { HASH_VERSION } from '../core/slots.ts';
@@ -8,6 +9,7 @@ import { Connection } from './connection.ts';
 import type { Address } from './connection.ts';
 import { ConnectionLost, reasonOf, SERVER_ERROR, ServerError, ShardRefused } from './failures.ts';
 import { Gate } from './gate.ts';
+import { keepGeneration } from './keepGeneration.ts';
 import { ConnectionPool } from './pool.ts';
 import { RetryBudget } from './retryBudget.ts';
 import { GATEWAY_LEVEL } from './schemaLevel.ts';
@@ -32,6 +34,8 @@ export interface ShardOptions {
   readonly relaxedAllowed: boolean;
   /** Early refusals are wanted: units that come into an empty row are to be sold only a while later. */
   readonly isPrechecked?: boolean;
+  /** How far all shards have come: one that went back is not served. Absent: nobody looks, as for who mends such a shard. */
+  readonly generations?: Generations;
   /** Told whenever the shard's state or its reason changes. */
   readonly onChange: (state: ShardState) => void;
 }
@@ -143,6 +147,11 @@ export class Shard {
     }
   }
 
+  /** Looks once more whether it may be served, now that the others have been heard: they may know more of it than it does. */
+  async lookAgain(): Promise<void> {
+    if (this.#state === 'serving') await this.pool.inspect();
+  }
+
   async #open(deadlineMs: DeadlineMs): Promise<Connection> {
     let connection: Connection | null = null;
     try {
@@ -166,6 +175,7 @@ export class Shard {
       refuseUnfit(check, this.#options);
       this.#check = check;
       this.clock.learn(check.epoch_ms, askedMs);
+      if (this.#options.generations !== undefined) await keepGeneration(connection, this.#options.generations, { shard: this.index, epochMs: check.epoch_ms }, deadlineMs);
       if (this.#options.isPrechecked === true) this.#precheck = await orNotReady(readOrTurnOn(connection, deadlineMs));
       this.#note('serving', null);
     } catch (error) {

@@ -10,6 +10,7 @@ import { httpClient } from '../../scripts/support/httpClient.ts';
 import type { HttpClient } from '../../scripts/support/httpClient.ts';
 import { projectPath } from '../../scripts/support/paths.ts';
 import type { Stack } from '../../scripts/support/stack.ts';
+import { tierEnvironment } from '../../scripts/support/tiers.ts';
 import type { ShardsFile } from '../../src/shardsFile.ts';
 import type { EngineName } from '../support/engines.ts';
 import { eventually } from '../support/eventually.ts';
@@ -57,7 +58,7 @@ export async function startWorld(
   mkdirSync(directory, { recursive: true });
   const file = join(directory, 'shards.json');
   writeFileSync(file, JSON.stringify(proxiedShards(stack, (shard) => proxies[serverOf(shard)]?.port ?? 0)));
-  const early = { STOCKGATE_PRECHECK: tiers, ...(redis === null ? {} : { STOCKGATE_REDIS: `redis://${redis.host}:${redis.port}` }) };
+  const early = tierEnvironment(tiers, redis);
   const start = (engine: EngineName | undefined, environment: NodeJS.ProcessEnv = {}): Promise<GatewayProcess> =>
     startGatewayProcess({ ...stack.environment, ...early, STOCKGATE_ENGINE: engine ?? '', STOCKGATE_SHARDS: file, PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: 'silent', ...environment });
   const gateways = await Promise.all(

@@ -1,13 +1,11 @@
 import { expect } from 'chai';
 import mysql from 'mysql2/promise';
-import type { Stack } from '../../scripts/support/stack.ts';
+import { READY } from '../../scripts/support/tiers.ts';
 import type { Address } from '../../src/mysql/connection.ts';
 import { eventually } from './eventually.ts';
 import type { TestGateway } from './gateway.ts';
 import { ownShards } from './ownShards.ts';
 import type { OwnShards } from './ownShards.ts';
-
-const READY = "sellable_after_ms = 1000, ready_at = SYSDATE(6) - INTERVAL 1 SECOND, secret = REPEAT('s', 32)";
 
 /** Shards of a test's own on which early refusals may be made at once: nobody is there who would not know of them. */
 export async function precheckedShards(count: number): Promise<OwnShards> {
@@ -53,11 +51,6 @@ export async function refusedEarly(gateway: TestGateway, sku_id: string, tier = 
 export async function refusedBy(gateway: TestGateway, tier: string): Promise<number> {
   const { text } = await gateway.adminGet('/metrics');
   return Number(new RegExp(`^stockgate_precheck_refused_total\\{tier="${tier}"\\} (\\d+)`, 'm').exec(text)?.[1] ?? 0);
-}
-
-/** Lets early refusals be made at once on the shards of a stack, where nobody is who would not know of them. */
-export async function readyNow({ shards }: Pick<Stack, 'shards'>): Promise<void> {
-  for (const { address } of shards) await askServer(address, `UPDATE \`${address.schema}\`.precheck SET ${READY}`);
 }
 
 /** Has a server run one statement, as whoever may everything. */

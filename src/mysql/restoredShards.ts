@@ -1,0 +1,71 @@
+import { randomBytes } from 'node:crypto';
+import type { Reached } from '../core/generations.ts';
+import type { PastKey, PastRow, PastTable, RestoredShards, SoldCart, StateReader, Traces, TransferTrace } from '../core/lost.ts';
+import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
+import type { Connection } from './connection.ts';
+import type { Shard } from './shard.ts';
+import { decideCart, insertCart, lockCart } from './sql/carts.ts';
+import { acceptAsRestored, readReached } from './sql/generation.ts';
+import { readStatePage } from './sql/statePages.ts';
+import { findTransfers, makeYounger, readLastLayouts, readTraces } from './sql/traces.ts';
+import { transact } from './transaction.ts';
+
+/** Tells a cart's coordinator from others; nobody coordinates these any more. */
+const TOKEN_BYTES = 16;
+
+/** Reads and accepts restored shards in MySQL. Whatever cannot be read is thrown: what was not read is not in order. */
+export class RestoredShardStore implements RestoredShards, StateReader {
+  readonly #shards: readonly Shard[];
+
+  /** @param shards that do not look at generations */
+  constructor(shards: readonly Shard[]) {
+    this.#shards = shards;
+  }
+
+  readReached(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<Reached> {
+    return this.#lend(shard, deadlineMs, (connection) => readReached(connection, deadlineMs));
+  }
+
+  readTraces(shard: ShardIndex, of: ShardIndex, sinceMs: number, deadlineMs: DeadlineMs): Promise<Traces> {
+    return this.#lend(shard, deadlineMs, (connection) => readTraces(connection, of, sinceMs, deadlineMs));
+  }
+
+  findTransfers(shard: ShardIndex, transfer_ids: readonly string[], direction: TransferTrace['direction'], deadlineMs: DeadlineMs): Promise<ReadonlySet<string>> {
+    return this.#lend(shard, deadlineMs, (connection) => findTransfers(connection, transfer_ids, direction, deadlineMs));
+  }
+
+  readLayouts(shard: ShardIndex, sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<ReadonlyMap<string, number>> {
+    return this.#lend(shard, deadlineMs, (connection) => readLastLayouts(connection, sku_ids, deadlineMs));
+  }
+
+  readPage(shard: ShardIndex, table: PastTable, after: PastKey | null, max: number, deadlineMs: DeadlineMs): Promise<readonly PastRow[]> {
+    return this.#lend(shard, deadlineMs, (connection) => readStatePage(connection, table, after, max, deadlineMs));
+  }
+
+  recordCart(index: ShardIndex, cart: SoldCart, deadlineMs: DeadlineMs): Promise<boolean> {
+    return transact(this.#shard(index).pool, deadlineMs, async (transaction) => {
+      if (await insertCart(transaction, cart, { token: randomBytes(TOKEN_BYTES), state: 'open', lines: cart.lines })) {
+        return { keep: true, value: await decideCart(transaction, cart, 'committed') };
+      }
+      return { keep: false, value: (await lockCart(transaction, cart))?.state === 'committed' };
+    });
+  }
+
+  async accept(shard: ShardIndex, known: number, deadlineMs: DeadlineMs): Promise<void> {
+    await this.#lend(shard, deadlineMs, async (connection) => {
+      await makeYounger(connection, deadlineMs);
+      // Last: from here on it is sold from.
+      await acceptAsRestored(connection, shard, known, deadlineMs);
+    });
+  }
+
+  #lend<T>(index: ShardIndex, deadlineMs: DeadlineMs, work: (connection: Connection) => Promise<T>): Promise<T> {
+    return this.#shard(index).pool.lend(deadlineMs, work);
+  }
+
+  #shard(index: ShardIndex): Shard {
+    const shard = this.#shards[index];
+    if (shard === undefined) throw new RangeError(`there is no shard ${index}`);
+    return shard;
+  }
+}

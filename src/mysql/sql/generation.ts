@@ -1,0 +1,37 @@
+import type { Generation, Reached } from '../../core/generations.ts';
+import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
+import type { Connection } from '../connection.ts';
+
+/** However many gateways there are, a shard is moved on no more often: so much may be lost unseen. */
+export const MOVE_EVERY_MS = 1_000;
+
+const NOW = 'CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS UNSIGNED)';
+const READ = 'SELECT shard_index, reached FROM generation';
+const BEGIN = `INSERT IGNORE INTO generation (shard_index, reached) VALUES (?, ${NOW})`;
+/** One that was restored since we looked is left as it is. */
+const MOVE = `UPDATE generation SET reached = GREATEST(reached + 1, ${NOW}) WHERE shard_index = ? AND reached >= ?`;
+const NOTE_OTHERS = 'INSERT INTO generation (shard_index, reached) VALUES ? ON DUPLICATE KEY UPDATE reached = GREATEST(reached, VALUES(reached))';
+const ACCEPT = `INSERT INTO generation (shard_index, reached) VALUES (?, GREATEST(?, ${NOW})) ON DUPLICATE KEY UPDATE reached = GREATEST(reached, VALUES(reached))`;
+
+/** What a shard has written down of itself and the others. */
+export async function readReached(connection: Connection, deadlineMs: DeadlineMs): Promise<Reached> {
+  const rows = await connection.rows<{ shard_index: number; reached: number }>(READ, [], deadlineMs);
+  return new Map(rows.map(({ shard_index, reached }) => [shard_index, Number(reached)]));
+}
+
+/**
+ * Moves a shard on to its present moment, and writes down what is known of the others; not in a transaction.
+ *
+ * @param known what it has reached, as far as is known; 0: it may have no row yet
+ */
+export async function moveOn(connection: Connection, shard: ShardIndex, known: Generation, others: Reached, deadlineMs: DeadlineMs): Promise<void> {
+  const notes = [...others].map((row) => [...row]);
+  const [begin, begun] = known === 0 ? [[BEGIN], [shard]] : [[], []];
+  const [note, noted] = notes.length === 0 ? [[], []] : [[NOTE_OTHERS], [notes]];
+  await connection.script([...begin, MOVE, ...note], [...begun, shard, known, ...noted], deadlineMs);
+}
+
+/** Takes a restored shard for what it is: it is ahead of whatever is known of it. @param known the furthest it had come */
+export async function acceptAsRestored(connection: Connection, shard: ShardIndex, known: Generation, deadlineMs: DeadlineMs): Promise<void> {
+  await connection.run(ACCEPT, [shard, known + 1], deadlineMs);
+}

@@ -1,0 +1,57 @@
+import type { Lost, OrderedLine } from '../../core/lost.ts';
+import { flowKeyText } from '../../core/nouns.ts';
+import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
+import type { Auditor } from '../../core/ports.ts';
+import { piecesOf } from '../cartBatches.ts';
+import { byShard } from '../hot/placing.ts';
+import { inWidth } from '../inWidth.ts';
+import type { Routing } from '../routing.ts';
+
+const KEYS_AT_A_TIME = 400;
+const WIDTH = 4;
+
+export interface OrderParts {
+  readonly routing: Routing;
+  readonly auditor: Auditor;
+  readonly shardCount: number;
+}
+
+/**
+ * Looks for lines that the shop has sold. Each is looked for at its SKU's owner first; what is not there may be on any shard that the SKU
+ * has or had rows on, so all others are asked for the few that are left.
+ *
+ * @param onLine told of every line that was looked for
+ */
+export async function lostToOrders({ routing, auditor, shardCount }: OrderParts, lines: readonly OrderedLine[], deadlineMs: DeadlineMs, onLine: (count: number) => void = () => undefined): Promise<Lost[]> {
+  const missingAt = async (shard: ShardIndex, some: readonly OrderedLine[]): Promise<readonly OrderedLine[]> => {
+    const found = new Map((await auditor.readFlows(shard, some, deadlineMs)).map((flow) => [flowKeyText(flow), flow]));
+    return some.filter((line) => {
+      const flow = found.get(flowKeyText(line));
+      return flow?.order_id !== line.order_id || (flow.status !== 'deducted' && flow.status !== 'cancelled' && flow.status !== 'pending');
+    });
+  };
+  const atOwners = [...byShard(lines.map((line) => ({ ...line, shard: routing.map.shardOf(line.sku_id) })))].flatMap(([shard, ofShard]) =>
+    piecesOf(ofShard, KEYS_AT_A_TIME).map((some) => ({ shard, some })),
+  );
+  const atHome = await inWidth(atOwners, WIDTH, async ({ shard, some }) => {
+    const missing = await missingAt(shard, some);
+    onLine(some.length);
+    return missing;
+  });
+  let missing: readonly OrderedLine[] = atHome.flat();
+  for (let shard = 0; shard < shardCount; shard += 1) {
+    const elsewhere = piecesOf(missing.filter(({ sku_id }) => routing.map.shardOf(sku_id) !== shard), KEYS_AT_A_TIME);
+    const still = (await inWidth(elsewhere, WIDTH, (some) => missingAt(shard, some))).flat();
+    missing = [...still, ...missing.filter(({ sku_id }) => routing.map.shardOf(sku_id) === shard)];
+  }
+  return missing.map(({ sku_id, order_detail_id, order_id, quantity, toldBy }) => ({
+    kind: 'flow',
+    toldBy,
+    sku_id,
+    order_id,
+    order_detail_id,
+    id: null,
+    quantity,
+    redo: { kind: 'deduct', order_id, lines: [{ sku_id, order_detail_id, quantity }] },
+  }));
+}

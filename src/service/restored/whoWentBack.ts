@@ -1,0 +1,18 @@
+import { Generations } from '../../core/generations.ts';
+import type { WentBack } from '../../core/generations.ts';
+import type { RestoredShards } from '../../core/lost.ts';
+import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
+
+/** A shard, what it shows and what it is known to have reached; the same, where it did not go back. */
+export interface Standing extends WentBack {
+  readonly shard: ShardIndex;
+}
+
+/** How each shard stands by what all of them have written down. @throws when one cannot be read: it may know more than the others */
+export async function readStandings(shards: RestoredShards, shardCount: number, deadlineMs: DeadlineMs): Promise<Standing[]> {
+  const generations = new Generations(shardCount);
+  const all = Array.from({ length: shardCount }, (_, shard): ShardIndex => shard);
+  const read = await Promise.all(all.map((shard) => shards.readReached(shard, deadlineMs)));
+  read.forEach((reached, shard) => generations.learn(shard, reached, 0));
+  return all.map((shard) => ({ shard, shows: read[shard]?.get(shard) ?? 0, had: generations.known(shard) }));
+}
