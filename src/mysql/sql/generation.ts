@@ -7,7 +7,7 @@ export const MOVE_EVERY_MS = 1_000;
 
 const NOW = 'CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS UNSIGNED)';
 const READ = 'SELECT shard_index, reached FROM generation';
-const BEGIN = `INSERT IGNORE INTO generation (shard_index, reached) VALUES (?, ${NOW})`;
+const BEGIN = `INSERT INTO generation (shard_index, reached) VALUES (?, ${NOW}) ON DUPLICATE KEY UPDATE reached = reached`;
 /** One that was restored since we looked is left as it is. */
 const MOVE = `UPDATE generation SET reached = GREATEST(reached + 1, ${NOW}) WHERE shard_index = ? AND reached >= ?`;
 const NOTE_OTHERS = 'INSERT INTO generation (shard_index, reached) VALUES ? ON DUPLICATE KEY UPDATE reached = GREATEST(reached, VALUES(reached))';

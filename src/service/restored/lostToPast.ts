@@ -1,4 +1,3 @@
-import { Buffer } from 'node:buffer';
 import type { Lost, PastKey, PastRow, PastTable, StateReader } from '../../core/lost.ts';
 import { PAST_TABLES } from '../../core/lost.ts';
 import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
