@@ -7,6 +7,9 @@ export const ENTRIES_LIMIT = 500;
 /** The tables of a journal, in the order in which entries of one microsecond are told: newest first. */
 export const JOURNALS = ['return', 'flow', 'adjustment'] as const;
 
+/** Flows read beyond the entries of a page, so that those without an effect do not make it short. Returns and adjustments all have one. */
+const SPARE_FLOWS = 100;
+
 /** Where an entry stands among those of its SKU. It never changes while the entry has an effect. */
 export interface JournalPosition {
   /** ISO 8601 in UTC with microseconds, by the clock of the shard. */
@@ -56,15 +59,19 @@ export interface JournalRead {
   readonly holds: readonly Hold[];
 }
 
+/** How many rows of a table are read for a page of `limit` entries. */
+export function rowsMaxOf(journal: JournalPosition['journal'], limit: number): number {
+  return journal === 'flow' ? limit + SPARE_FLOWS : limit;
+}
+
 /**
- * Cuts a page out of what was read of each table. It ends with `limit` entries, or where one of the tables was not read
- * on; then it is shorter and there is a next one all the same.
- *
- * @param rowsMax how many rows were asked for of each table
+ * Cuts a page out of what was read of each table, up to `rowsMaxOf` rows. It ends with `limit` entries, or where one of the
+ * tables was not read on; then it is shorter and there is a next one all the same.
  */
-export function cutPage({ journals, opening }: Pick<JournalRead, 'journals' | 'opening'>, limit: number, rowsMax: number): JournalPage {
+export function cutPage({ journals, opening }: Pick<JournalRead, 'journals' | 'opening'>, limit: number): JournalPage {
   const rows = journals.flat().sort(newestFirst);
-  const [end] = journals.flatMap((journal) => (journal.length < rowsMax ? [] : journal.slice(-1))).sort(newestFirst);
+  const ends = journals.flatMap((journal) => journal.slice(-1).filter(({ position }) => journal.length >= rowsMaxOf(position.journal, limit)));
+  const [end] = ends.sort(newestFirst);
   const known = end === undefined ? rows : rows.slice(0, rows.indexOf(end) + 1);
   const entries: JournalEntry[] = [];
   let next: JournalPosition | null = null;

@@ -47,12 +47,12 @@ export interface JournalReader {
   /**
    * Reads a stretch of one SKU's journal, newest first, in one snapshot.
    *
-   * @param query after which position, and how many rows of each table at most; and the same of holds, by their order detail;
+   * @param query after which position, and how many entries (`rowsMaxOf`); and the same of holds, by their order detail;
    *   `isBesides`: the shard need not own the slot
    */
   readJournal(
     shard: ShardIndex,
-    query: { readonly sku_id: string; readonly after: JournalPosition | null; readonly rowsMax: number; readonly holdsAfter: string; readonly holdsMax: number; readonly isBesides: boolean },
+    query: { readonly sku_id: string; readonly after: JournalPosition | null; readonly limit: number; readonly holdsAfter: string; readonly holdsMax: number; readonly isBesides: boolean },
     deadlineMs: DeadlineMs,
   ): Promise<FoundJournal | ReadFailure>;
 }

@@ -6,8 +6,6 @@ import type { FoundJournal, JournalReader } from '../core/ports.ts';
 import { freeEach } from './freeHolds.ts';
 import type { Parts } from './parts.ts';
 
-/** Read beyond the limit of a page, so that rows without an effect do not make it short. */
-const SPARE_ROWS = 100;
 /** Holds whose carts are asked for at a time. */
 const HOLDS_MAX = 100;
 
@@ -43,7 +41,7 @@ export async function readFlows(
     if (opening === null) return { is: 'found', page: null };
     const freed = await freeEach(parts, holds, deadlineMs);
     if (freed.has('unreachable')) return { is: 'not_done', reason: 'the record of a cart could not be asked' };
-    if (!freed.has('settled') && fullTo === null) return { is: 'found', page: cutPage({ journals, opening }, query.limit, rowsMaxOf(query)) };
+    if (!freed.has('settled') && fullTo === null) return { is: 'found', page: cutPage({ journals, opening }, query.limit) };
     // Those that are open now were so when the page was asked for, and need not be asked again.
     holdsAfter = fullTo ?? '';
   }
@@ -60,8 +58,8 @@ interface AllJournals {
 }
 
 async function readAll(parts: Parts & { readonly journal: JournalReader }, query: FlowsQuery, holdsAfter: string, deadlineMs: DeadlineMs): Promise<AllJournals | NotDone> {
-  const { sku_id, after } = query;
-  const asked = { sku_id, after, rowsMax: rowsMaxOf(query), holdsAfter, holdsMax: HOLDS_MAX };
+  const { sku_id } = query;
+  const asked = { ...query, holdsAfter, holdsMax: HOLDS_MAX };
   const first = await parts.routing.onOwners<FoundJournal | NotDone>((map) => parts.journal.readJournal(map.shardOf(sku_id), { ...asked, isBesides: false }, deadlineMs));
   if (first.is === 'not_done') return first;
   const owner = parts.routing.map.shardOf(sku_id);
@@ -80,8 +78,4 @@ async function readAll(parts: Parts & { readonly journal: JournalReader }, query
     holds: reads.flatMap(({ shard, read }) => read.holds.map((hold) => ({ ...hold, shard }))),
     fullTo: ends.length === 0 ? null : ends.reduce((least, end) => (end < least ? end : least)),
   };
-}
-
-function rowsMaxOf({ limit }: FlowsQuery): number {
-  return limit + SPARE_ROWS;
 }

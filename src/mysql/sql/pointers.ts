@@ -12,10 +12,11 @@ SELECT sku_id, order_detail_id, moved_to FROM flow FORCE INDEX (PRIMARY)
 const IDS = `
 SELECT order_detail_id, status FROM flow FORCE INDEX (PRIMARY)
  WHERE sku_id = ? AND order_detail_id > ? ORDER BY order_detail_id LIMIT ?`;
-/** Older than any entry, so that pages of the journal meet them last. */
+/** When pointers were written, as they say: before any entry, so that a journal ends above them however many there are. */
+export const POINTERS_TIME = '1970-01-02';
 const POINT = `
 INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, status, moved_to, created_at)
-SELECT ?, UNHEX(w.order_detail_id), '', 0, ${FLOW_STATUS.moved}, ?, '1970-01-02'
+SELECT ?, UNHEX(w.order_detail_id), '', 0, ${FLOW_STATUS.moved}, ?, '${POINTERS_TIME}'
   FROM (SELECT * FROM JSON_TABLE(?, '$[*]' COLUMNS (order_detail_id VARCHAR(128) PATH '$[0]')) AS j) AS w
 ON DUPLICATE KEY UPDATE created_at = IF(flow.status = 'void', VALUES(created_at), flow.created_at),
   status = IF(flow.status = 'void', VALUES(status), flow.status), moved_to = IF(flow.status = 'moved', VALUES(moved_to), flow.moved_to)`;

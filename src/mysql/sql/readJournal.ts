@@ -1,9 +1,10 @@
-import { JOURNALS } from '../../core/journal.ts';
+import { JOURNALS, rowsMaxOf } from '../../core/journal.ts';
 import type { JournalEntry, JournalPosition, JournalRead, JournalRow } from '../../core/journal.ts';
 import type { DeadlineMs, Hold, ShardIndex } from '../../core/nouns.ts';
 import { slotOf } from '../../core/slots.ts';
 import type { Connection, SqlValue } from '../connection.ts';
 import { bytesOf, textOf } from './bytes.ts';
+import { POINTERS_TIME } from './pointers.ts';
 
 const iso = (column: string): string => `DATE_FORMAT(${column}, '%Y-%m-%dT%H:%i:%s.%fZ')`;
 
@@ -49,8 +50,8 @@ export interface JournalQuery {
   readonly sku_id: string;
   /** The last position that is known already; null: from the newest on. */
   readonly after: JournalPosition | null;
-  /** Rows of each table, at most. */
-  readonly rowsMax: number;
+  /** Entries that are wanted, which says how many rows are read of each table. */
+  readonly limit: number;
   /** The last order detail whose hold is known already; empty: from the first on. */
   readonly holdsAfter: string;
   /** Holds of the SKU that are read with it, at most. */
@@ -79,8 +80,8 @@ export async function readJournal(connection: Connection, query: JournalQuery, d
 }
 
 /** The statement itself, for a test to look at its plan. */
-export function journalStatement({ sku_id, after, rowsMax, holdsAfter, holdsMax }: Omit<JournalQuery, 'isBesides'>): { sql: string; values: SqlValue[] } {
-  const parts = JOURNALS.map((journal) => stretchOf(journal, { sku_id, after, rowsMax }));
+export function journalStatement({ sku_id, after, limit, holdsAfter, holdsMax }: Omit<JournalQuery, 'isBesides'>): { sql: string; values: SqlValue[] } {
+  const parts = JOURNALS.map((journal) => stretchOf(journal, { sku_id, after, limit }));
   const sku = bytesOf(sku_id);
   return {
     sql: [SLOT, OPENING, SHARDS, HOLDS, ...parts.map(({ sql }) => sql)].map((part) => `(${part})`).join('\nUNION ALL\n'),
@@ -91,12 +92,14 @@ export function journalStatement({ sku_id, after, rowsMax, holdsAfter, holdsMax 
 /** The part of one table. Of one microsecond, whole tables come one after the other. */
 function stretchOf(
   journal: JournalPosition['journal'],
-  { sku_id, after, rowsMax }: Pick<JournalQuery, 'sku_id' | 'after' | 'rowsMax'>,
+  { sku_id, after, limit }: Pick<JournalQuery, 'sku_id' | 'after' | 'limit'>,
 ): { sql: string; values: SqlValue[] } {
   const { select, ids } = TABLES[journal];
   const order = ['created_at', ...ids].map((column) => `${column} DESC`).join(', ');
   const below = after === null ? { sql: '', values: [] } : conditionBelow(journal, ids, after);
-  return { sql: `${select} WHERE sku_id = ?${below.sql}${journal === 'flow' ? " AND status <> 'moved'" : ''} ORDER BY ${order} LIMIT ?`, values: [bytesOf(sku_id), ...below.values, rowsMax] };
+  // A bound of the index: told by their status, a million pointers would be read one by one, by whoever comes to the end.
+  const above = journal === 'flow' ? ` AND created_at > '${POINTERS_TIME}'` : '';
+  return { sql: `${select} WHERE sku_id = ?${above}${below.sql} ORDER BY ${order} LIMIT ?`, values: [bytesOf(sku_id), ...below.values, rowsMaxOf(journal, limit)] };
 }
 
 function conditionBelow(journal: JournalPosition['journal'], ids: readonly string[], after: JournalPosition): { sql: string; values: SqlValue[] } {

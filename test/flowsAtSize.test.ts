@@ -1,0 +1,48 @@
+import { expect } from 'chai';
+import mysql from 'mysql2/promise';
+import { readBooks } from '../scripts/support/books.ts';
+import { startTestGateway } from './support/gateway.ts';
+import { journalPromises } from './support/journalPromises.ts';
+import type { JournalBench } from './support/journalPromises.ts';
+import { fillJournal } from './support/longJournal.ts';
+import { ownShards } from './support/ownShards.ts';
+import type { OwnShards } from './support/ownShards.ts';
+
+const SIZE = { busyFlows: 30_000, otherSkus: 100, otherFlows: 200, pointers: 20_000 };
+
+/** `test/long/flowsAtSize.test.ts` has ten million. */
+describe('pages of a SKU with 30,000 flows, among 20,000 of others', () => {
+  let own: OwnShards;
+  let bench: JournalBench | null = null;
+  const made = (): JournalBench => bench ?? expect.fail('it was not filled');
+
+  before(async () => {
+    own = await ownShards({ count: 1, migrated: true });
+    const { address } = (await own.load())[0] ?? expect.fail('no shard');
+    const { host, port, user, password, schema: database } = address;
+    const session = await mysql.createConnection({ host, port, user, password, database });
+    const shape = async (): Promise<unknown> => (await session.query('SHOW INDEX FROM flow'))[0];
+    const before = JSON.stringify(await shape(), withoutCounts);
+    await fillJournal(session, SIZE, () => undefined);
+    expect(JSON.stringify(await shape(), withoutCounts), 'the index is as the migrations made it').to.equal(before);
+    session.destroy();
+    bench = { gateway: await startTestGateway({}, own), address, size: SIZE };
+  });
+  after(async () => {
+    await bench?.gateway.stop();
+    await own.drop();
+  });
+
+  journalPromises(made);
+
+  it('come from a shard whose books balance', async () => {
+    const [books] = await readBooks({ shards: await own.load(), initialShards: 1 });
+    expect(books?.differences).to.deep.equal([]);
+    expect(books?.sku_count).to.equal(SIZE.otherSkus + 2);
+  });
+});
+
+/** An index of a table that is full says how many values it has. */
+function withoutCounts(key: string, value: unknown): unknown {
+  return key === 'Cardinality' ? null : value;
+}
