@@ -1,8 +1,9 @@
 import { cpSync, existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join, relative, resolve } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { Command } from 'commander';
-import { ownPath } from './cluster/ownership.ts';
+import { isAbandoned, ownPath } from './cluster/ownership.ts';
 import { bundle } from './support/bundle.ts';
+import type { WhereItIs } from './support/bundle.ts';
 import { projectPath } from './support/paths.ts';
 import { progressBar } from './support/progress.ts';
 import { fail } from './support/report.ts';
@@ -10,7 +11,7 @@ import { fail } from './support/report.ts';
 const program = new Command('npm run build --')
   .description(
     'Puts the gateway and the commands of operators into files that need Node.js and nothing else: main.mjs, migrate.mjs, reconcile.mjs, ' +
-      'import-stock.mjs, with what they read beside them. `migrate.mjs up` and shards files in TypeScript need a Node.js that takes types out by itself, from 22.18 on.',
+      'import-stock.mjs, with what they read beside them. Only shards files in TypeScript need a Node.js that takes types out by itself, from 22.18 on.',
   )
   .option('--to <folder>', 'where; what is there goes', 'dist')
   .allowExcessArguments(false)
@@ -21,29 +22,54 @@ const ENTRIES = { main: 'src/main.ts', migrate: 'scripts/migrate.ts', reconcile:
 const OWN_URL = ['import', 'meta', 'url'].join('.');
 /** Says that a folder is a build. */
 const MARK = '.built';
-/** Read at run time. */
-const BESIDE = ['migrations', 'src/redis/lua'];
+/** Read at run time, as it is. */
+const BESIDE = ['src/redis/lua'];
+/** Loaded at run time, so compiled like the rest: not every Node.js takes types out. */
+const MIGRATIONS = 'migrations';
 
 async function main(folder: string): Promise<void> {
   if (existsSync(folder) && readdirSync(folder).length > 0 && !existsSync(join(folder, MARK))) throw new Error(`${folder} is not empty, and not of an earlier build`);
+  removeAbandonedOf(folder);
   const unfinished = ownPath(folder);
-  const progress = progressBar('building', Object.keys(ENTRIES).length, 'files');
-  // The folder is laid out like the checkout, so each file finds what lies beside its source.
-  const besideOutput = (path: string): string => `new URL(${JSON.stringify(relative(projectPath('.'), path))}, ${OWN_URL}).href`;
   try {
-    for (const [name, entry] of Object.entries(ENTRIES)) {
-      await bundle(entry, join(unfinished, `${name}.mjs`), besideOutput);
-      progress.add(1, name);
-    }
-  } finally {
-    progress.stop();
+    await fill(unfinished);
+  } catch (error) {
+    rmSync(unfinished, { recursive: true, force: true });
+    throw error;
   }
-  for (const part of BESIDE) cpSync(projectPath(part), join(unfinished, part), { recursive: true });
-  writeFileSync(join(unfinished, MARK), '');
   // The earlier one is there until the new one is whole.
   rmSync(folder, { recursive: true, force: true });
   renameSync(unfinished, folder);
   console.log(`built into ${folder}`);
+}
+
+/** Removes what builds of this folder that were killed have left beside it. */
+function removeAbandonedOf(folder: string): void {
+  const parent = dirname(folder);
+  if (!existsSync(parent)) return;
+  const left = readdirSync(parent).filter((name) => name.startsWith(`${basename(folder)}~`) && isAbandoned(name));
+  for (const name of left) rmSync(join(parent, name), { recursive: true, force: true });
+}
+
+async function fill(folder: string): Promise<void> {
+  const migrations = readdirSync(projectPath(MIGRATIONS)).filter((file) => file.endsWith('.ts'));
+  const files = [
+    ...Object.entries(ENTRIES).map(([name, entry]) => [`${name}.mjs`, entry] as const),
+    ...migrations.map((file) => [`${MIGRATIONS}/${file.replace(/\.ts$/, '.mjs')}`, `${MIGRATIONS}/${file}`] as const),
+  ];
+  const progress = progressBar('building', files.length, 'files');
+  // The folder is laid out like the checkout, so each file finds what lies beside its source.
+  const besideOutput = (file: string): WhereItIs => (path) => `new URL(${JSON.stringify(relative(projectPath(dirname(file)), path))}, ${OWN_URL}).href`;
+  try {
+    for (const [file, entry] of files) {
+      await bundle(entry, join(folder, file), besideOutput(file));
+      progress.add(1, file);
+    }
+  } finally {
+    progress.stop();
+  }
+  for (const part of BESIDE) cpSync(projectPath(part), join(folder, part), { recursive: true });
+  writeFileSync(join(folder, MARK), '');
 }
 
 main(resolve(program.opts<{ to: string }>().to)).catch((error: unknown) => fail(error instanceof Error ? error.message : String(error)));

@@ -1,4 +1,5 @@
-import { mkdirSync, readFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { loadShards } from '../src/shardsFile.ts';
@@ -6,6 +7,8 @@ import { projectPath } from '../scripts/support/paths.ts';
 import { addressesIn, runFile, startCommand } from './support/command.ts';
 import type { Finished } from './support/command.ts';
 import { fresh } from './support/gateway.ts';
+import { ownShards } from './support/ownShards.ts';
+import type { OwnShards } from './support/ownShards.ts';
 import { stack } from './support/setup.ts';
 import { temporaryFolder } from './support/temporary.ts';
 import type { TemporaryFolder } from './support/temporary.ts';
@@ -22,25 +25,48 @@ describe('npm run build', function () {
   });
   after(() => folder.remove());
 
-  const run = (name: string, ...args: readonly string[]): Promise<Finished> => startCommand(process.execPath, [join(built, name), ...args], stack().environment).finished;
+  const run = (on: Pick<OwnShards, 'environment'>, name: string, ...args: readonly string[]): Promise<Finished> =>
+    startCommand(process.execPath, [join(built, name), ...args], on.environment).finished;
+  const send = (url: string, method: string, body: unknown): Promise<Response> => fetch(url, { method, body: JSON.stringify(body), headers: { 'content-type': 'application/json' } });
 
-  it('makes a gateway that serves where there is no package', async () => {
-    const gateway = startCommand(process.execPath, [join(built, 'main.mjs')], { ...stack().environment, PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: 'silent' });
+  /** Opens a SKU through the gateway that was built, sells it and takes it back. */
+  const expectSale = async (on: Pick<OwnShards, 'environment'>): Promise<void> => {
+    const gateway = startCommand(process.execPath, [join(built, 'main.mjs')], { ...on.environment, PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: 'silent' });
     const { publicUrl, adminUrl } = addressesIn(await gateway.line());
-    const send = (url: string, method: string, body: unknown): Promise<Response> => fetch(url, { method, body: JSON.stringify(body), headers: { 'content-type': 'application/json' } });
     const sku_id = fresh('built');
+    const line = { order_detail_id: 'a', sku_id, quantity: 1 };
     expect((await send(`${adminUrl}/v1/skus/${sku_id}`, 'PUT', { leaved_amount: 1 })).status).to.equal(201);
-    expect((await send(`${publicUrl}/v1/deductions`, 'POST', { order_id: 'o', lines: [{ order_detail_id: 'a', sku_id, quantity: 1 }] })).status).to.equal(201);
+    for (const status of [201, 200]) expect((await send(`${publicUrl}/v1/deductions`, 'POST', { order_id: 'o', lines: [line] })).status).to.equal(status);
+    expect((await send(`${publicUrl}/v1/returns`, 'POST', { return_id: 'r', ...line })).status).to.equal(201);
     gateway.signal('SIGTERM');
     expect((await gateway.finished).code).to.equal(0);
+  };
+
+  it('makes a gateway that serves where there is no package', () => expectSale(stack()));
+
+  it('makes a command that brings new schemas up to date, on every Node.js that runs the rest, and the gateway sells on them', async () => {
+    const own = await ownShards({ count: 2, migrated: false });
+    try {
+      const up = await run(own, 'migrate.mjs', 'up', '--create-schemas');
+      expect(up.code, up.stdout + up.stderr).to.equal(0);
+      // By the same names as in the checkout, which finds nothing to do then.
+      const names = readdirSync(projectPath('migrations')).map((file) => ({ name: file.replace(/\.ts$/, '') }));
+      for (const shard of [0, 1]) expect(await own.query(shard, 'SELECT name FROM migration ORDER BY id')).to.deep.equal(names.sort((a, b) => (a.name < b.name ? -1 : 1)));
+      for (const status of [await run(own, 'migrate.mjs', 'status'), await runFile('scripts/migrate.ts', ['status'], own.environment)]) {
+        expect([status.code, status.stdout.match(/up to date/g)?.length], status.stderr).to.deep.equal([0, 2]);
+      }
+      await expectSale(own);
+    } finally {
+      await own.drop();
+    }
   });
 
   it('makes the commands of operators', async () => {
-    const status = await run('migrate.mjs', 'status');
+    const status = await run(stack(), 'migrate.mjs', 'status');
     expect([status.code, status.stdout.match(/up to date/g)?.length], status.stderr).to.deep.equal([0, 16]);
     const file = folder.write('stock.csv', `sku_id,leaved_amount\n${fresh('built')},3\n`);
-    expect((await run('import-stock.mjs', file)).code).to.equal(0);
-    expect((await run('reconcile.mjs', '--help')).code).to.equal(0);
+    expect((await run(stack(), 'import-stock.mjs', file)).code).to.equal(0);
+    expect((await run(stack(), 'reconcile.mjs', '--help')).code).to.equal(0);
   });
 
   it('removes no folder that is not its own', async () => {
@@ -49,6 +75,23 @@ describe('npm run build', function () {
     const { code, stderr } = await runFile('scripts/build.ts', ['--to', join(folder.path, 'theirs')]);
     expect([code, readFileSync(join(folder.path, 'theirs', 'precious.txt'), 'utf8')]).to.deep.equal([1, 'work']);
     expect(stderr).to.contain('not of an earlier build');
+  });
+
+  it('leaves nothing beside an earlier build when it fails, and takes away what one that was killed has left', async () => {
+    const copy = join(folder.path, 'copy');
+    for (const part of ['src', 'scripts', 'migrations', 'package.json']) cpSync(projectPath(part), join(copy, part), { recursive: true });
+    symlinkSync(projectPath('node_modules'), join(copy, 'node_modules'));
+    folder.write('copy/scripts/import-stock.ts', "import './nowhere.ts';\n");
+    const to = join(folder.path, 'earlier', 'dist');
+    // A process with this number lives, but began at another time.
+    mkdirSync(`${to}~${hostname()}~${process.pid}~0~1`, { recursive: true });
+    mkdirSync(to);
+    folder.write('earlier/dist/.built', '');
+    folder.write('earlier/dist/main.mjs', 'earlier');
+    const { code, stderr } = await startCommand(process.execPath, ['--import', 'tsx', join(copy, 'scripts/build.ts'), '--to', to]).finished;
+    expect([code, readFileSync(join(to, 'main.mjs'), 'utf8')], stderr).to.deep.equal([1, 'earlier']);
+    expect(stderr).to.contain('nowhere.ts');
+    expect(readdirSync(join(folder.path, 'earlier'))).to.deep.equal(['dist']);
   });
 
   it('has a shards file for the compose file, with four shards on each of its servers', async () => {

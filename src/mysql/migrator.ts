@@ -241,12 +241,14 @@ async function slotCount(database: Knex): Promise<number | null> {
   return Number(count?.slots ?? 0);
 }
 
-/** The names of all migrations in their order, without the file's ending. */
+/** The files of all migrations by their names, in their order. In a build they are compiled, and keep their names. */
+function migrationFiles(directory: string): ReadonlyMap<string, string> {
+  const files = readdirSync(directory).sort();
+  return new Map(files.flatMap((file) => (/^\d{4}_\w+\.(ts|mjs)$/.test(file) ? [[file.slice(0, file.lastIndexOf('.')), join(directory, file)] as const] : [])));
+}
+
 function migrationNames(directory: string): string[] {
-  return readdirSync(directory)
-    .filter((file) => /^\d{4}_\w+\.ts$/.test(file))
-    .map((file) => file.slice(0, -'.ts'.length))
-    .sort();
+  return [...migrationFiles(directory).keys()];
 }
 
 /** `0003_what_it_does` brings a schema to level 3. */
@@ -255,7 +257,9 @@ function levelOf(name: string): number {
 }
 
 async function load(directory: string, name: string): Promise<Migration> {
-  return (await importTypeScript(join(directory, `${name}.ts`))) as Migration;
+  const file = migrationFiles(directory).get(name);
+  if (file === undefined) throw new Error(`there is no migration ${name} in ${directory}`);
+  return (await importTypeScript(file)) as Migration;
 }
 
 function source(directory: string): Knex.MigrationSource<string> {
