@@ -1,0 +1,77 @@
+import { execFile } from 'node:child_process';
+import { mkdirSync, readdirSync, realpathSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { importTypeScript } from '../../src/importTypeScript.ts';
+import { ownPath } from '../../scripts/cluster/ownership.ts';
+import { projectPath } from '../../scripts/support/paths.ts';
+
+const run = promisify(execFile);
+
+/** The sources of this project as they were before its newest migration, to be run by tsx. */
+export interface EarlierVersion {
+  readonly commit: string;
+  /** The number of its own newest migration. */
+  readonly level: number;
+  /** What `GATEWAY_LEVEL` was. */
+  readonly gatewayLevel: number;
+  readonly path: string;
+  remove(): void;
+}
+
+/** What `src/main.ts` and `scripts/migrate.ts` need; packages are found above, in this checkout. */
+const PARTS = ['src', 'scripts', 'migrations', 'package.json'];
+
+/**
+ * Lays out the last commit whose newest migration is an earlier one than that of this checkout.
+ *
+ * @returns in words why there is none: history that is missing, or does not reach back far enough
+ */
+export async function versionBefore(): Promise<EarlierVersion | string> {
+  const newest = newestOf(readdirSync(projectPath('migrations')));
+  const commit = await commitBefore(newest);
+  if (commit.is === 'none') return commit.reason;
+  // Below this checkout, where its packages are found.
+  const path = ownPath(projectPath('.local/runs/earlier'));
+  const remove = (): void => rmSync(path, { recursive: true, force: true });
+  mkdirSync(path, { recursive: true });
+  try {
+    const archive = join(path, 'sources.tar');
+    await git('archive', '--output', archive, commit.hash, ...PARTS);
+    await run('tar', ['-xf', archive, '-C', path]);
+    rmSync(archive);
+    const { GATEWAY_LEVEL } = (await importTypeScript(join(path, 'src/mysql/schemaLevel.ts'))) as { GATEWAY_LEVEL: number };
+    return { commit: commit.hash, level: newestOf(readdirSync(join(path, 'migrations'))), gatewayLevel: GATEWAY_LEVEL, path, remove };
+  } catch (error) {
+    remove();
+    throw error;
+  }
+}
+
+type Found = { readonly is: 'found'; readonly hash: string } | { readonly is: 'none'; readonly reason: string };
+
+async function commitBefore(newest: number): Promise<Found> {
+  const top = await git('rev-parse', '--show-toplevel').catch(() => null);
+  // A copy of this checkout may lie in another one, whose history is not its own.
+  if (top === null || realpathSync(top) !== realpathSync(projectPath('.'))) return { is: 'none', reason: 'this is no checkout by git, so there is no version before' };
+  const changing = (await git('log', '--first-parent', '--format=%H', '--', 'migrations')).split('\n').filter((hash) => hash !== '');
+  let later: string | null = null;
+  for (const hash of changing) {
+    const names = await git('ls-tree', '--name-only', hash, 'migrations/');
+    if (newestOf(names.split('\n').map((name) => name.replace('migrations/', ''))) < newest) break;
+    later = hash;
+  }
+  // What is not committed yet was built on the last commit.
+  const before = later === null ? 'HEAD' : `${later}^`;
+  const hash = await git('rev-parse', '--verify', '--quiet', `${before}^{commit}`).catch(() => null);
+  return hash === null ? { is: 'none', reason: `the history of this checkout does not reach back beyond migration ${newest}: git fetch --unshallow` } : { is: 'found', hash };
+}
+
+async function git(...words: string[]): Promise<string> {
+  const { stdout } = await run('git', words, { cwd: projectPath('.') });
+  return stdout.trim();
+}
+
+function newestOf(names: readonly string[]): number {
+  return Math.max(0, ...names.flatMap((name) => /^(\d{4})_\w+\.ts$/.exec(name)?.[1] ?? []).map(Number));
+}
