@@ -68,8 +68,8 @@ export const settingsSchema = Type.Object({
     description: 'lines a second that one stock row is meant to carry; where a process is asked for more of one SKU, it suggests to split it',
   }),
   STOCKGATE_PRECHECK: text('what may refuse orders for what is sold out without asking the shards: memory, redis, replica, comma separated; none when absent'),
-  STOCKGATE_RATE_PER_SECOND: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000, description: 'requests of one caller (a token, or an address where there are none) that the public listener lets through each second; absent: all' })),
-  STOCKGATE_RATE_BURST: Type.Integer({ minimum: 0, maximum: 1_000_000, default: 0, description: 'how many more in any ten seconds' }),
+  STOCKGATE_RATE_PER_SECOND: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000, description: 'requests of one caller (a token, or an address where there are none) that the public listener lets through each second, in the long run; absent: all' })),
+  STOCKGATE_RATE_BURST: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000, description: 'requests that he may have at once after a pause; absent: those of a second. In t seconds never more than so many and t times the rate' })),
   STOCKGATE_REDIS: text('where Redis is, for the pre-check where that names it, and to count rates over all gateways: redis://host:port, redis+cluster://host:port,… or redis+sentinel://host:port,…/NAME'),
   STOCKGATE_REDIS_PASSWORD: text('its password'),
   STOCKGATE_REDIS_PREFIX: Type.String({ pattern: '^[\\w:.-]{1,32}$', default: 'stockgate', description: 'what its keys begin with; shops that share a Redis need one each' }),
@@ -112,7 +112,7 @@ export interface Config {
   /** What may refuse early. */
   readonly tiers: readonly TierName[];
   readonly cachedAgeMs: number;
-  /** Requests of one caller; null: as many as he likes. */
+  /** Requests of one caller: in any t seconds at most `burst + perSecond × t`; null: as many as he likes. */
   readonly rate: { readonly perSecond: number; readonly burst: number } | null;
   /** Null where nothing of ours is in Redis. */
   readonly redis: RedisConfig | null;
@@ -158,7 +158,7 @@ export async function loadConfig(environment: NodeJS.ProcessEnv = process.env, f
     hotLinesPerSecond: settings.STOCKGATE_HOT_LINES_PER_SECOND,
     tiers: tiersOf(settings),
     cachedAgeMs: settings.STOCKGATE_CACHED_AGE_MS,
-    rate: settings.STOCKGATE_RATE_PER_SECOND === undefined ? null : { perSecond: settings.STOCKGATE_RATE_PER_SECOND, burst: settings.STOCKGATE_RATE_BURST },
+    rate: rateOf(settings),
     redis: redisOf(settings),
     logLevel: settings.STOCKGATE_LOG_LEVEL,
     initialShards,
@@ -175,6 +175,10 @@ function settingFaults(settings: Settings): Fault[] {
     faults.push({ path: 'STOCKGATE_STATEMENT_MS', message: 'must not be above STOCKGATE_REQUEST_MS' });
   }
   return faults;
+}
+
+function rateOf({ STOCKGATE_RATE_PER_SECOND: perSecond, STOCKGATE_RATE_BURST: burst }: Settings): Config['rate'] {
+  return perSecond === undefined ? null : { perSecond, burst: burst ?? perSecond };
 }
 
 function redisOf(settings: Settings): RedisConfig | null {

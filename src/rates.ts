@@ -2,10 +2,8 @@ import type { Logger } from 'pino';
 import type { Config } from './config.ts';
 import type { ListenerOptions } from './http/listener.ts';
 import { CallerLimit } from './limits/callerLimit.ts';
-import type { RunScript } from './limits/callerLimit.ts';
 import { ClientCommander } from './redis/commander.ts';
-import { inTime } from './redis/inTime.ts';
-import { scriptOf } from './redis/script.ts';
+import { SharedBuckets } from './redis/sharedBuckets.ts';
 
 /** A caller waits no longer to be counted by all gateways together. */
 const COUNT_MS = 25;
@@ -17,20 +15,14 @@ export interface Rates {
   stop(): Promise<void>;
 }
 
-/** Puts the limit together, as far as it is on; it counts in Redis where there is one. */
+/** Puts the limit together, as far as it is on; its buckets are in Redis where there is one. */
 export function createRates({ rate, redis }: Pick<Config, 'rate' | 'redis'>, log: Logger): Rates {
   if (rate === null) return { limits: {}, stop: () => Promise.resolve() };
-  if (redis === null) return { limits: limitsOf(new CallerLimit({ ...rate, keyPrefix: '', shared: null }), log), stop: () => Promise.resolve() };
-  const { keyPrefix } = redis;
+  if (redis === null) return { limits: limitsOf(new CallerLimit({ ...rate, shared: null }), log), stop: () => Promise.resolve() };
   const commander = new ClientCommander({ ...redis, onEvent: ({ kind, what }) => (kind === 'connected' ? log.info({ redis: what }, 'rates are counted in Redis') : log.warn({ redis: what }, 'rates')) });
   commander.start();
-  const scripts = new Map<string, ReturnType<typeof scriptOf>>();
-  const shared: RunScript = (lua, key, texts) => {
-    const script = scripts.get(lua) ?? scriptOf(lua);
-    scripts.set(lua, script);
-    return inTime(commander.run(script, [key], texts), COUNT_MS, 'Redis');
-  };
-  return { limits: limitsOf(new CallerLimit({ ...rate, keyPrefix, shared }), log), stop: () => commander.stop() };
+  const shared = new SharedBuckets(commander, { ...rate, keyPrefix: redis.keyPrefix, waitMs: COUNT_MS });
+  return { limits: limitsOf(new CallerLimit({ ...rate, shared }), log), stop: () => commander.stop() };
 }
 
 function limitsOf(limit: CallerLimit, log: Logger): Rates['limits'] {

@@ -64,6 +64,10 @@ describe('OpenAPI', () => {
     for (const { name, operation } of operations) expect('401' in operation.responses, name).to.equal(!open.includes(name));
   });
 
+  it('has a limit of requests on the public listener, and on no other', () => {
+    for (const { name, operation } of operations) expect('429' in operation.responses, name).to.equal(operation.tags.includes('public'));
+  });
+
   it('resolves every reference', () => {
     const references = [...JSON.stringify(description).matchAll(/"\$ref":"#\/([^"]+)"/g)].map(([, path = '']) => path);
     expect(references).to.not.deep.equal([]);

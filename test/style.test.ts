@@ -13,7 +13,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   mysql: ['core', 'mysql', 'importTypeScript.ts', 'mysql2', 'knex', 'node:fs', 'node:path', 'node:crypto'],
   redis: ['core', 'redis', '@redis/client', 'node:crypto', 'node:fs', 'node:timers/promises'],
   http: ['core', 'schema', 'service (types)', 'http', 'koa', '@koa/router', 'raw-body', 'typebox', 'node:http', 'node:net', 'node:crypto', 'node:querystring'],
-  limits: ['core', 'limits', 'rate-limiter-flexible'],
+  limits: ['limiter', 'limits'],
   metrics: ['core', 'metrics', 'prom-client'],
   workers: ['workers', 'metrics', 'config.ts (types)', 'pino (types)', 'node:cluster', 'node:timers/promises'],
 };

@@ -9,8 +9,8 @@ export interface ListenerDescription {
   readonly routes: readonly Route[];
 }
 
-/** Problems that any call may end in. */
-const COMMON_PROBLEMS: readonly ProblemCode[] = ['unauthorized', 'rate_limited'];
+/** Problems that any call of a listener may end in. */
+const COMMON_PROBLEMS: Readonly<Record<ListenerDescription['tag'], readonly ProblemCode[]>> = { public: ['unauthorized', 'rate_limited'], admin: ['unauthorized'] };
 /** Problems of calls that read input from the caller. */
 const INPUT_PROBLEMS: readonly ProblemCode[] = ['invalid_request'];
 const BODY_PROBLEMS: readonly ProblemCode[] = ['payload_too_large', 'unsupported_media_type'];
@@ -44,7 +44,7 @@ export function describe(listeners: readonly ListenerDescription[]): Record<stri
   };
 }
 
-function operation(tag: string, route: Route): Record<string, unknown> {
+function operation(tag: ListenerDescription['tag'], route: Route): Record<string, unknown> {
   return {
     tags: [tag],
     summary: route.summary,
@@ -53,7 +53,7 @@ function operation(tag: string, route: Route): Record<string, unknown> {
     ...(route.body === undefined
       ? {}
       : { requestBody: { required: true, content: { 'application/json': { schema: plain(route.body) } } } }),
-    responses: { ...answers(route), ...problems(route) },
+    responses: { ...answers(route), ...problems(tag, route) },
   };
 }
 
@@ -83,10 +83,10 @@ function answers(route: Route): Record<string, unknown> {
 }
 
 /** Problems that share a status share a response, which names their codes. */
-function problems(route: Route): Record<string, unknown> {
+function problems(tag: ListenerDescription['tag'], route: Route): Record<string, unknown> {
   const readsInput = route.params !== undefined || route.query !== undefined || route.body !== undefined;
   const codes = [
-    ...(route.open === true ? [] : COMMON_PROBLEMS),
+    ...(route.open === true ? [] : COMMON_PROBLEMS[tag]),
     ...(readsInput ? INPUT_PROBLEMS : []),
     ...(route.body === undefined ? [] : BODY_PROBLEMS),
     ...route.problems,

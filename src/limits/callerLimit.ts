@@ -1,59 +1,73 @@
-import { BurstyRateLimiter, RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
+import { TokenBucket } from 'limiter';
 
-/** Runs a Lua script where the key lies, for all gateways. @throws when it was not answered in time */
-export type RunScript = (lua: string, key: string, texts: readonly string[]) => Promise<unknown>;
-
-export interface LimitOptions {
-  /** Requests of one caller that are let through each second. */
-  readonly perSecond: number;
-  /** Requests beyond those that he may have in ten seconds, all at once if he likes. */
-  readonly burst: number;
-  readonly keyPrefix: string;
-  /** Counts for all gateways together; null: this process counts for itself. */
-  readonly shared: RunScript | null;
+/** Buckets that all gateways have in common. */
+export interface SharedBuckets {
+  /** Takes a token out of a caller's bucket, if there is one; `left` is what is in it then. @throws when nobody can tell in time */
+  take(caller: string): Promise<{ readonly isTaken: boolean; readonly left: number }>;
 }
 
-const SECOND = 1;
-const BURST_SECONDS = 10;
+export interface LimitOptions {
+  /** Requests of one caller that are let through each second, in the long run. */
+  readonly perSecond: number;
+  /** Requests that he may have at once; 1 or more. */
+  readonly burst: number;
+  /** Null: this process counts for itself. */
+  readonly shared: SharedBuckets | null;
+}
+
+/** Callers who are remembered: beyond that, who was not heard of for longest begins with a full bucket. */
+const CALLERS_MAX = 50_000;
 
 /**
- * Lets each caller ask so often. Seconds and ten seconds begin with his first request in them: over the end of one and the beginning of
- * the next he may have twice as many, in the long run `perSecond` and a tenth of `burst` each second. Counted in Redis where there is one, so that it holds over all gateways; while that does not
- * answer each process counts for itself, which lets through more, and refuses nobody who would not be refused.
+ * Lets each caller ask so often: a request takes a token out of his bucket, and where there is none it is turned away. In no stretch of
+ * t seconds, wherever it begins, more than `burst + perSecond × t` are let through. A token comes within a second, because `perSecond` is 1 or more.
+ *
+ * Where buckets are shared a request needs a token of its gateway's own bucket first, which never has less in it than the shared one: so who is
+ * over the limit is turned away without asking Redis, and while that does not answer each gateway goes on with what it last knew to be left.
  */
 export class CallerLimit {
-  readonly #limiter: BurstyRateLimiter;
+  readonly #options: LimitOptions;
+  /** Whoever asked last stands last. */
+  readonly #buckets = new Map<string, TokenBucket>();
 
-  constructor({ perSecond, burst, keyPrefix, shared }: LimitOptions) {
-    const limiter = (what: string, points: number, duration: number): RateLimiterMemory | RateLimiterRedis => {
-      const options = { points, duration, keyPrefix: `${keyPrefix}:limit:${what}` };
-      const alone = new RateLimiterMemory(options);
-      if (shared === null) return alone;
-      // Who is over the limit is sent away without asking again until his time has come.
-      return new RateLimiterRedis({ ...options, storeClient: storeOver(shared), insuranceLimiter: alone, inMemoryBlockOnConsumed: points + 1 });
-    };
-    this.#limiter = new BurstyRateLimiter(limiter('second', perSecond, SECOND), limiter('burst', burst, BURST_SECONDS));
+  constructor(options: LimitOptions) {
+    this.#options = options;
+  }
+
+  /** How many callers are remembered. */
+  get callerCount(): number {
+    return this.#buckets.size;
   }
 
   /** @returns whether this request is let through */
   async take(caller: string): Promise<boolean> {
+    const { shared } = this.#options;
+    const own = this.#bucketOf(caller);
+    if (!own.tryRemoveTokens(1)) return false;
+    if (shared === null) return true;
     try {
-      await this.#limiter.consume(caller);
+      const { isTaken, left } = await shared.take(caller);
+      own.content = isTaken ? Math.min(own.content, left) : left;
+      return isTaken;
+    } catch {
       return true;
-    } catch (error) {
-      if (error instanceof RateLimiterRes) return false;
-      throw error;
     }
   }
-}
 
-/** What the library needs of a client: to be given a script once, and to run it. */
-function storeOver(run: RunScript): { defineCommand(name: string, script: { readonly lua: string }): void; rlflxIncr(words: readonly string[]): Promise<unknown> } {
-  let lua = '';
-  return {
-    defineCommand: (name, script) => {
-      if (name === 'rlflxIncr') ({ lua } = script);
-    },
-    rlflxIncr: ([key = '', ...texts]) => run(lua, key, texts),
-  };
+  #bucketOf(caller: string): TokenBucket {
+    const bucket = this.#buckets.get(caller) ?? this.#fullBucket();
+    this.#buckets.delete(caller);
+    this.#buckets.set(caller, bucket);
+    const [oldest] = this.#buckets.keys();
+    if (this.#buckets.size > CALLERS_MAX && oldest !== undefined) this.#buckets.delete(oldest);
+    return bucket;
+  }
+
+  #fullBucket(): TokenBucket {
+    const { burst, perSecond } = this.#options;
+    const bucket = new TokenBucket({ bucketSize: burst, tokensPerInterval: perSecond, interval: 'second' });
+    // The library's begin empty.
+    bucket.content = burst;
+    return bucket;
+  }
 }

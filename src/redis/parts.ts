@@ -1,13 +1,13 @@
 import { slotOf } from '../core/slots.ts';
 
 /**
- * SKUs are spread over so many parts of the keys. All keys of one part have one hash tag, so a Cluster has them on one node and
+ * SKUs and callers are spread over so many parts of the keys. All keys of one part have one hash tag, so a Cluster has them on one node and
  * one script reaches them; and as there are many parts, all nodes get their share.
  */
 export const PART_COUNT = 16;
 
-export function partOf(sku_id: string): number {
-  return slotOf(sku_id) % PART_COUNT;
+export function partOf(id: string): number {
+  return slotOf(id) % PART_COUNT;
 }
 
 /** The keys of one part. */
@@ -22,5 +22,9 @@ export class PartKeys {
 
   ofSku(sku_id: string): string {
     return `${this.#tag}:sku:${sku_id}`;
+  }
+
+  ofCaller(caller: string): string {
+    return `${this.#tag}:bucket:${caller}`;
   }
 }

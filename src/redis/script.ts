@@ -19,3 +19,4 @@ function scriptIn(file: string): Script {
 export const LOOK = scriptIn('look.lua');
 export const NOTE = scriptIn('note.lua');
 export const RENEW = scriptIn('renew.lua');
+export const TAKE = scriptIn('take.lua');

@@ -59,5 +59,5 @@ export function expectDeclared(routes: readonly Route[], method: CallOptions['me
   expect(answer.body, what).to.include({ type: `urn:stockgate:problem:${code}`, title, status });
   expect(answer.status, what).to.equal(status);
   expect(answer.body.detail, what).to.be.a('string').and.not.equal('');
-  expect(answer.headers['retry-after'] !== undefined, what).to.equal(status === 503);
+  expect(answer.headers['retry-after'] !== undefined, what).to.equal(status === 503 || code === 'rate_limited');
 }

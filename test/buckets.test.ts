@@ -1,0 +1,146 @@
+import { rmSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import { startRedis } from '../scripts/cluster/redis.ts';
+import type { RedisProcess } from '../scripts/cluster/redis.ts';
+import { CallerLimit } from '../src/limits/callerLimit.ts';
+import { ClientCommander } from '../src/redis/commander.ts';
+import type { Commander } from '../src/redis/commander.ts';
+import { PART_COUNT, PartKeys } from '../src/redis/parts.ts';
+import { QuickLane } from '../src/redis/quickLane.ts';
+import { scriptOf, TAKE } from '../src/redis/script.ts';
+import { SharedBuckets } from '../src/redis/sharedBuckets.ts';
+import { eventually } from './support/eventually.ts';
+import { fresh } from './support/gateway.ts';
+import { redisBench } from './support/redisBench.ts';
+import { overfullStretches, timed } from './support/windows.ts';
+import type { LetThrough } from './support/windows.ts';
+
+const GATEWAYS = 3;
+const PER_SECOND = 20;
+const BURST = 30;
+const KEY_PREFIX = 'buckets';
+/** The machine may be busy, and here nobody is to count for himself. */
+const PATIENT_MS = 10_000;
+const WAIT_MS = 25;
+
+describe('buckets', () => {
+  let redis: RedisProcess;
+  let directory: string;
+  const commanders: ClientCommander[] = [];
+  before(async () => {
+    const bench = await redisBench();
+    ({ directory } = bench);
+    redis = await startRedis(bench.command, directory);
+  });
+  after(async () => {
+    await redis.stop();
+    rmSync(directory, { recursive: true, force: true });
+  });
+  afterEach(async () => void (await Promise.all(commanders.splice(0).map((commander) => commander.stop()))));
+
+  const connected = async (): Promise<ClientCommander> => {
+    const commander = new ClientCommander({ mode: 'single', nodes: [{ host: redis.host, port: redis.port }] });
+    commanders.push(commander);
+    commander.start();
+    await eventually('there is a connection', 10_000, () => commander.isConnected);
+    return commander;
+  };
+  const sharedBuckets = (commander: Commander, waitMs = PATIENT_MS) => new SharedBuckets(commander, { keyPrefix: KEY_PREFIX, perSecond: PER_SECOND, burst: BURST, waitMs });
+  const limitOver = (shared: SharedBuckets | null) => new CallerLimit({ perSecond: PER_SECOND, burst: BURST, shared });
+  /** Asks without a pause, at one of these after the other. */
+  const hammer = async (limits: readonly CallerLimit[], caller: string, forMs: number): Promise<(LetThrough | null)[]> => {
+    const asked: Promise<LetThrough | null>[] = [];
+    for (const untilMs = performance.now() + forMs; performance.now() < untilMs; await sleep(2)) {
+      for (const limit of limits) asked.push(timed(() => limit.take(caller)));
+    }
+    return Promise.all(asked);
+  };
+  const countOf = (requests: readonly (LetThrough | null)[]): number => requests.filter((each) => each !== null).length;
+
+  for (const where of ['of one process', 'of three, in Redis'] as const) {
+    it(`let a burst through and then the rate, wherever the stretch begins: ${where}`, async () => {
+      const count = where === 'of one process' ? 1 : GATEWAYS;
+      const limits = await Promise.all(Array.from({ length: count }, async () => limitOver(count === 1 ? null : sharedBuckets(await connected()))));
+      const caller = fresh('caller');
+      const beganMs = performance.now();
+      const first = await Promise.all(Array.from({ length: 3 * BURST }, (_, number) => timed(() => limits[number % count]!.take(caller))));
+      const requests = [...first, ...(await hammer(limits, caller, 2_200))];
+      const seconds = (performance.now() - beganMs) / 1_000;
+      expect(countOf(first)).to.be.at.least(BURST);
+      expect(overfullStretches(requests, PER_SECOND, BURST)).to.deep.equal([]);
+      // All of it is let through too: what comes in is not lost between three who ask for it.
+      expect(countOf(requests)).to.be.within(BURST + 2 * PER_SECOND - 1, BURST + PER_SECOND * seconds);
+      expect(await limits[0]!.take(fresh('another'))).to.equal(true);
+    });
+  }
+
+  it('would notice a stretch with too many', () => {
+    const at = (ms: number): LetThrough => ({ sentMs: ms, heardMs: ms });
+    expect(overfullStretches([at(0), at(100), at(110), null], 10, 1)).to.deep.equal(['3 within 0.110 s', '2 within 0.010 s']);
+  });
+
+  it('go by the clock of Redis, which may be set', async () => {
+    const commander = await connected();
+    // The same script, with a clock that is so far ahead of what it is, in seconds.
+    const at = (ahead: number) => scriptOf(TAKE.lua.replace("redis.call('TIME')", `redis.call('TIME')\ntime[1] = time[1] + ${ahead}`));
+    const key = new PartKeys(KEY_PREFIX, 0).ofCaller(fresh('caller'));
+    const take = async (ahead: number, burst = 2): Promise<number> => Number(((await commander.run(at(ahead), [key], ['1', String(burst)])) as [number])[0]);
+    expect([await take(0), await take(0), await take(0)]).to.deep.equal([1, 1, 0]);
+    expect([await take(-3_600), await take(-3_600)], 'set back it brings nothing').to.deep.equal([0, 0]);
+    expect([await take(-3_598), await take(-3_598), await take(-3_598)], 'and goes on from there').to.deep.equal([1, 1, 0]);
+    expect([await take(3_600), await take(3_600), await take(3_600)], 'set ahead it brings one burst').to.deep.equal([1, 1, 0]);
+    await redis.ask('SET', key, 'nonsense');
+    expect([await take(0), await take(0), await take(0)]).to.deep.equal([1, 1, 0]);
+  });
+
+  it('are forgotten by Redis when they are full, and by a gateway when there are too many', async () => {
+    const shared = sharedBuckets(await connected());
+    await redis.ask('FLUSHALL');
+    const caller = fresh('caller');
+    for (let taken = 0; taken < BURST; taken += 1) await shared.take(caller);
+    const keyCount = async (): Promise<number> => ((await redis.ask('KEYS', '*')) as unknown[]).length;
+    expect(await keyCount()).to.equal(1);
+    await eventually('it is forgotten', 5_000, async () => (await keyCount()) === 0);
+    expect((await shared.take(caller)).left).to.equal(BURST - 1);
+    const limit = limitOver(null);
+    for (let number = 0; number < 60_000; number += 1) await limit.take(`caller ${number}`);
+    expect(limit.callerCount).to.equal(50_000);
+  });
+
+  it('of a gateway go on with what was left while Redis is away', async () => {
+    const commander = await connected();
+    const [one, other] = [limitOver(sharedBuckets(commander)), limitOver(sharedBuckets(await connected()))];
+    const caller = fresh('caller');
+    await other.take(caller);
+    for (let taken = 0; taken < BURST - 1; taken += 1) await one.take(caller);
+    await one.take(caller);
+    await commander.stop();
+    const left = await Promise.all(Array.from({ length: BURST }, () => one.take(caller)));
+    expect(left.filter(Boolean).length).to.be.below(BURST / 2);
+  });
+
+  it('are waited for by the first alone while Redis hangs, and come back with it', async () => {
+    const commander = await connected();
+    const lanes = Array.from({ length: PART_COUNT }, () => new QuickLane(commander, WAIT_MS));
+    const lane = lanes[0]!;
+    const key = new PartKeys(KEY_PREFIX, 0).ofCaller(fresh('caller'));
+    const isAnswered = (): Promise<boolean> => lane.ask(TAKE, key, ['1000', '1000']).then(() => true, () => false);
+    /** Whether it ends before anything but what is known already can have a say. */
+    const isAtOnce = (work: Promise<boolean>): Promise<boolean> => Promise.race([work.then(() => true), new Promise<boolean>((resolve) => setImmediate(() => resolve(false)))]);
+    await eventually('Redis answers in time', 10_000, isAnswered);
+    redis.signal('SIGSTOP');
+    try {
+      const first = isAnswered();
+      expect(await isAtOnce(first)).to.equal(false);
+      expect(await first).to.equal(false);
+      for (let number = 0; number < 200; number += 1) {
+        expect(await isAtOnce(isAnswered())).to.equal(true);
+        await sleep(5);
+      }
+    } finally {
+      redis.signal('SIGCONT');
+    }
+    await eventually('Redis is asked again', 10_000, isAnswered);
+  });
+});
