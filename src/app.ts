@@ -7,20 +7,16 @@ import type { HotRows, Layouts } from './core/hotPorts.ts';
 import type { CartRecords, SlotSource, StockEngine, StockReader } from './core/ports.ts';
 import { SlotMap } from './core/slots.ts';
 import { adminRoutes } from './http/adminRoutes.ts';
-import type { AdminServices } from './http/adminRoutes.ts';
 import { listenerApp } from './http/listener.ts';
 import type { ListenerOptions } from './http/listener.ts';
 import { describe } from './http/openapi.ts';
 import { publicRoutes } from './http/publicRoutes.ts';
-import type { PublicServices } from './http/publicRoutes.ts';
 import type { Route } from './http/route.ts';
 import { listen } from './http/server.ts';
 import type { RunningServer } from './http/server.ts';
 import { answerLog, atMostEvery } from './log.ts';
 import type { MetricsSnapshot } from './metrics/addUp.ts';
 import { createMetrics } from './metrics/metrics.ts';
-import { ShardAuditor } from './mysql/auditor.ts';
-import { openBookShards } from './mysql/bookShards.ts';
 import { BatchingEngine } from './mysql/batching/batchingEngine.ts';
 import { CartStore } from './mysql/cartStore.ts';
 import { HotRowStore } from './mysql/hot/hotRowStore.ts';
@@ -29,28 +25,20 @@ import { Shard } from './mysql/shard.ts';
 import { ShardReader } from './mysql/shardReader.ts';
 import { TextbookEngine } from './mysql/textbookEngine.ts';
 import { Afterwork } from './service/afterwork.ts';
-import { cancelOrder } from './service/cancelOrder.ts';
-import { changeStock } from './service/changeStock.ts';
-import { deductOrder } from './service/deductOrder.ts';
-import { deductUnlessSoldOut } from './service/precheck/deductUnlessSoldOut.ts';
-import { findDeductions } from './service/findDeductions.ts';
 import { followHeat } from './service/followHeat.ts';
 import { shareFreeing } from './service/freeHolds.ts';
-import { hottestSkus } from './service/hottestSkus.ts';
 import type { Parts } from './service/parts.ts';
-import { readFlows } from './service/readFlows.ts';
 import { Places } from './service/places.ts';
-import { readSku } from './service/readSku.ts';
 import { createHot } from './service/hot/hot.ts';
-import { resizeSku } from './service/hot/resize.ts';
-import { reconcile } from './service/reconcile.ts';
-import { returnGoods } from './service/returnGoods.ts';
 import { Routing } from './service/routing.ts';
 import { Sweeper } from './service/sweeper.ts';
 import { WatchedEngine } from './service/watchedEngine.ts';
 import type { NoVerdict } from './service/watchedEngine.ts';
 import { createRates } from './rates.ts';
+import { adminServices, publicServices } from './services.ts';
+import type { Served } from './services.ts';
 import { createTiers } from './tiers.ts';
+import { createTracer } from './traces.ts';
 import { alone } from './workers/siblings.ts';
 import type { Siblings } from './workers/siblings.ts';
 
@@ -70,9 +58,6 @@ const SWEEP_ROWS_MAX = 200;
 
 /** How often the rates of SKUs are worked out. */
 const HEAT_WINDOW_MS = 1_000;
-
-/** A reconciliation adds up whole shards; its statements may take longer than those of a request. */
-const BOOKS_STATEMENT_MS = 30_000;
 
 const ENGINES: Readonly<Record<Config['engine'], (shards: readonly Shard[], config: Config) => StockEngine>> = {
   batching: (shards, { batchLinesMax }) => new BatchingEngine(shards, batchLinesMax),
@@ -154,8 +139,8 @@ export async function startGateway(
     onFault,
   });
   const tiers = createTiers({ config, log, shards, routing, layouts: hot.layouts, metrics, onFault });
-  const { precheck } = tiers;
   const rates = createRates(config, log);
+  const tracer = await createTracer(config, log);
   const parts: Parts = { routing, engine, reader: ports.reader, carts: ports.carts, shards: reader, afterwork, cartPlaces: new Places(CARTS_MAX, CARTS_WAITING_MAX), freeing: shareFreeing(), heat, hot };
   const sweeper = new Sweeper(parts, {
     shardCount: shards.length,
@@ -167,63 +152,13 @@ export async function startGateway(
   let draining: Promise<void> | null = null;
   let started = false;
 
-  const forPublic: PublicServices = {
-    deductOrder: (order, deadlineMs) => (precheck === null ? deductOrder(parts, order, deadlineMs) : deductUnlessSoldOut(parts, precheck, order, deadlineMs)),
-    async returnGoods(operation, deadlineMs) {
-      const answer = await returnGoods(parts, operation, deadlineMs);
-      if (answer.is === 'returned') precheck?.noteIncrease(operation.sku_id);
-      return answer;
-    },
-    async cancelOrder(cancellation, deadlineMs) {
-      const answer = await cancelOrder(parts, cancellation, deadlineMs);
-      if (answer.is === 'applied' && precheck !== null) for (const sku_id of new Set(cancellation.lines.map((line) => line.sku_id))) precheck.noteIncrease(sku_id);
-      return answer;
-    },
-    findDeductions: (keys, deadlineMs) => findDeductions(parts, keys, deadlineMs),
-    readSku: (sku_id, deadlineMs) => readSku(parts, sku_id, deadlineMs),
-    available: (sku_ids, consistency, deadlineMs) => tiers.available(sku_ids, consistency, deadlineMs),
-    readFlows: (query, deadlineMs) => readFlows({ ...parts, journal: reader }, query, deadlineMs),
-  };
-  const forAdmin: AdminServices = {
-    async reconcile(sku_id, deadlineMs) {
-      const giveBack = await siblings.takeTurn();
-      if (giveBack === null) return { is: 'not_done', reason: 'another reconciliation is under way' };
-      const books = openBookShards({ ...config, statementMs: BOOKS_STATEMENT_MS });
-      try {
-        const auditor = new ShardAuditor(books.shards);
-        const result = await reconcile({ routing, auditor, reader: ports.reader }, { shardCount: shards.length, sku_id, deadlineMs });
-        // Who could not read all of it may raise the alarm, and not clear it.
-        if (result.is === 'reconciled' && sku_id === null && (result.differences.length > 0 || result.shards.every(({ fault }) => fault === null))) metrics.reconciled(result.differences.length);
-        return result;
-      } finally {
-        books.close();
-        giveBack();
-      }
-    },
-    async changeStock(operation, deadlineMs) {
-      const answer = await changeStock(parts, operation, deadlineMs);
-      if (answer.is === 'applied') precheck?.noteIncrease(operation.sku_id);
-      return answer;
-    },
-    async resizeSku(sku_id, sub_row_count, deadlineMs) {
-      const resized = await resizeSku(hot, sku_id, sub_row_count, deadlineMs);
-      // Units are brought to new rows, pointers written and old rows emptied behind the answer.
-      if (resized.is === 'resized' && !resized.replayed) afterwork.add(() => hot.keeper.tend(sku_id));
-      return resized;
-    },
-    shards: () => reader.shards(),
-    replicasOf: (shard) => tiers.replicasOf(shard),
-    hottest: () => hottestSkus(heat, config.hotLinesPerSecond),
-    slotCounts: () => routing.map.slotCounts(),
-    readiness: () => ({
-      ready: started && draining === null && reader.shards().some(({ state }) => state === 'serving'),
-      durable: reader.shards().every(({ state, durable }) => state !== 'serving' || durable === true),
-    }),
-    metrics: () => siblings.metricsPage(() => metrics.scrape()),
+  const served: Served = {
+    ...{ config, parts, tiers, metrics, siblings, shards: reader, journal: reader },
+    isReady: () => started && draining === null,
     description: () => description,
   };
-  const routesOfPublic = publicRoutes(forPublic);
-  const routesOfAdmin = adminRoutes(forAdmin);
+  const routesOfPublic = publicRoutes(publicServices(served));
+  const routesOfAdmin = adminRoutes(adminServices(served));
   const description = JSON.stringify(
     describe([
       { tag: 'public', routes: routesOfPublic },
@@ -236,6 +171,7 @@ export async function startGateway(
     listen(
       listenerApp({
         ...limits,
+        ...(tracer !== null && { tracer }),
         routes,
         tokens: listener.tokens,
         requestMs: config.requestMs,
@@ -243,7 +179,7 @@ export async function startGateway(
           metrics.answered(answered);
           logAnswer(answered);
         },
-        onFault: (error, route, requestId) => log.error({ err: error, route, requestId }, 'fault'),
+        onFault: (error, at) => log.error({ err: error, ...at }, 'fault'),
         isDraining: () => draining !== null,
       }),
       listener.host,
@@ -267,6 +203,7 @@ export async function startGateway(
     afterwork.add(() => hot.keeper.stop());
     await afterwork.finish(Math.max(FINISH_MS_MIN, untilMs - performance.now()));
     for (const shard of shards) shard.pool.close();
+    await tracer?.stop();
   };
   try {
     servers.push(await open(routesOfPublic, config.public, rates.limits));

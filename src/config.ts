@@ -73,6 +73,9 @@ export const settingsSchema = Type.Object({
   STOCKGATE_REDIS: text('where Redis is, for the pre-check where that names it, and to count rates over all gateways: redis://host:port, redis+cluster://host:port,… or redis+sentinel://host:port,…/NAME'),
   STOCKGATE_REDIS_PASSWORD: text('its password'),
   STOCKGATE_REDIS_PREFIX: Type.String({ pattern: '^[\\w:.-]{1,32}$', default: 'stockgate', description: 'what its keys begin with; shops that share a Redis need one each' }),
+  OTEL_EXPORTER_OTLP_ENDPOINT: text('the collector that is told of requests: the address of its OTLP over HTTP, to which v1/traces is added; spans are made only where there is one'),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: text('the same, where nothing is to be added'),
+  OTEL_TRACES_SAMPLER_ARG: Type.Number({ minimum: 0, maximum: 1, default: 1, description: 'the share of requests that it is told of; a caller who sends traceparent decides for his own' }),
   STOCKGATE_CACHED_AGE_MS: milliseconds(1_000, 'how old an answer may be where the caller takes a cached one', 0),
   STOCKGATE_LOG_LEVEL: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent'], {
     default: 'info',
@@ -114,6 +117,8 @@ export interface Config {
   readonly cachedAgeMs: number;
   /** Requests of one caller: in any t seconds at most `burst + perSecond × t`; null: as many as he likes. */
   readonly rate: { readonly perSecond: number; readonly burst: number } | null;
+  /** Where spans are sent, and of which share of requests; null: none are made. */
+  readonly traces: { readonly url: string; readonly share: number } | null;
   /** Null where nothing of ours is in Redis. */
   readonly redis: RedisConfig | null;
   readonly logLevel: Settings['STOCKGATE_LOG_LEVEL'];
@@ -159,6 +164,7 @@ export async function loadConfig(environment: NodeJS.ProcessEnv = process.env, f
     tiers: tiersOf(settings),
     cachedAgeMs: settings.STOCKGATE_CACHED_AGE_MS,
     rate: rateOf(settings),
+    traces: tracesOf(settings),
     redis: redisOf(settings),
     logLevel: settings.STOCKGATE_LOG_LEVEL,
     initialShards,
@@ -179,6 +185,15 @@ function settingFaults(settings: Settings): Fault[] {
 
 function rateOf({ STOCKGATE_RATE_PER_SECOND: perSecond, STOCKGATE_RATE_BURST: burst }: Settings): Config['rate'] {
   return perSecond === undefined ? null : { perSecond, burst: burst ?? perSecond };
+}
+
+/** Bases and whole addresses as the variables' own standard has them. */
+function tracesOf(settings: Settings): Config['traces'] {
+  const { OTEL_EXPORTER_OTLP_ENDPOINT: base, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: whole, OTEL_TRACES_SAMPLER_ARG: share } = settings;
+  const address = whole ?? base;
+  if (address === undefined) return null;
+  if (!URL.canParse(address) || !/^https?:$/.test(new URL(address).protocol)) throw settingError(`OTEL_EXPORTER_OTLP_${whole === undefined ? '' : 'TRACES_'}ENDPOINT`, 'must be an address that begins with http:// or https://');
+  return { url: whole ?? `${address.replace(/\/$/, '')}/v1/traces`, share };
 }
 
 function redisOf(settings: Settings): RedisConfig | null {

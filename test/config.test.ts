@@ -148,13 +148,24 @@ describe('configuration', () => {
         public: { host: '127.0.0.1', port: 8080, tokens: [] },
         admin: { host: '127.0.0.1', port: 8081, tokens: [] },
         ...{ workers: 1, engine: 'batching', batchLinesMax: 512, requestMs: 3_000, statementMs: 1_000, drainMs: 5_000, leaveMs: 0 },
-        ...{ relaxedAllowed: false, hotLinesPerSecond: 5_000, logLevel: 'info', initialShards: 4, tiers: [], rate: null, redis: null, cachedAgeMs: 1_000 },
+        ...{ relaxedAllowed: false, hotLinesPerSecond: 5_000, logLevel: 'info', initialShards: 4, tiers: [], rate: null, redis: null, traces: null, cachedAgeMs: 1_000 },
       });
     });
 
     it('reads numbers and switches from texts', async () => {
       const config = await load({ PORT: '0', ADMIN_PORT: '0', STOCKGATE_REQUEST_MS: '2000', STOCKGATE_RELAXED: 'true', ADMIN_HOST: '::1' });
       expect([config.public.port, config.requestMs, config.relaxedAllowed, config.admin.host]).to.deep.equal([0, 2_000, true, '::1']);
+    });
+
+    it('gives a caller a second\'s requests at once unless told otherwise', async () => {
+      expect((await load({ STOCKGATE_RATE_PER_SECOND: '5' })).rate).to.deep.equal({ perSecond: 5, burst: 5 });
+      expect((await load({ STOCKGATE_RATE_PER_SECOND: '5', STOCKGATE_RATE_BURST: '2' })).rate).to.deep.equal({ perSecond: 5, burst: 2 });
+    });
+
+    it('finds the collector of traces under its address or the whole one', async () => {
+      expect((await load({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://c:4318/' })).traces).to.deep.equal({ url: 'http://c:4318/v1/traces', share: 1 });
+      const both = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://c:4318', OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'https://d/t', OTEL_TRACES_SAMPLER_ARG: '0.01' };
+      expect((await load(both)).traces).to.deep.equal({ url: 'https://d/t', share: 0.01 });
     });
 
     it('takes what was said on the command line before the environment', async () => {
@@ -185,6 +196,11 @@ describe('configuration', () => {
       [{ STOCKGATE_TOKENS: `${TOKEN} ${TOKEN}` }, 'STOCKGATE_TOKENS: holds a token that no header can carry'],
       [{ STOCKGATE_TOKENS: TOKEN, STOCKGATE_TOKENS_FILE: 'x' }, 'STOCKGATE_TOKENS: must not be set together with STOCKGATE_TOKENS_FILE'],
       [{ STOCKGATE_ADMIN_TOKENS_FILE: '/nowhere' }, 'STOCKGATE_ADMIN_TOKENS_FILE: ENOENT'],
+      [{ STOCKGATE_RATE_PER_SECOND: '0' }, 'STOCKGATE_RATE_PER_SECOND: must be >= 1'],
+      [{ STOCKGATE_RATE_BURST: '0' }, 'STOCKGATE_RATE_BURST: must be >= 1'],
+      [{ OTEL_TRACES_SAMPLER_ARG: '1.5' }, 'OTEL_TRACES_SAMPLER_ARG: must be <= 1'],
+      [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4318' }, 'OTEL_EXPORTER_OTLP_ENDPOINT: must be an address that begins with http'],
+      [{ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'nowhere' }, 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: must be an address that begins with http'],
     ];
     for (const [more, fault] of faults) {
       it(`is refused with ${Object.entries(more).map(([name, value]) => `${name}=${value}`).join(' ')}`, async () => {

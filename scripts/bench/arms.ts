@@ -1,7 +1,7 @@
 /** What is measured, as data. */
 
 /** A process that takes orders. */
-export type ServerName = 'echo' | 'gateway' | 'gateway_prechecked' | 'gateway_1_shard' | 'textbook' | 'redis';
+export type ServerName = 'echo' | 'gateway' | 'gateway_prechecked' | 'gateway_traced' | 'gateway_traced_little' | 'gateway_1_shard' | 'textbook' | 'redis';
 
 /** Which SKUs there are, and how much of each. */
 export type GoodsName = 'hot' | 'many' | 'sold_out' | 'carts';
@@ -42,6 +42,8 @@ export const ARMS: readonly Arm[] = [
   arm('one_shard', 'gateway_1_shard', 'many', '1,024 SKUs on one shard'),
   arm('textbook_hot', 'textbook', 'hot', 'a transaction per request, one hot SKU, best pool', { mayShed: true }),
   arm('textbook_many', 'textbook', 'many', 'a transaction per request, 1,024 SKUs, best pool', { mayShed: true }),
+  arm('spans', 'gateway_traced', 'hot', 'one hot SKU, spans of every request'),
+  arm('few_spans', 'gateway_traced_little', 'hot', 'one hot SKU, spans of one request in a hundred'),
   arm('redis', 'redis', 'hot', 'Koa and a Redis script, nothing on disk'),
 ];
 
@@ -78,6 +80,7 @@ export const COMPARISONS: readonly Comparison[] = [
   ...against('many', ['mixed']),
   ...against('one_shard', ['many'], { connections: 1_024 }),
   ...against('echo_carts', ['carts']),
+  ...against('hot', ['spans', 'few_spans'], { connections: 1_024 }),
   ...against('redis', ['hot']),
   ...against('textbook_hot', ['hot']),
   ...against('textbook_hot', ['hot'], { pressure: 'one_client', connections: 1 }),

@@ -37,9 +37,9 @@ const lateInBatches = ({ run, around, raw }: Pair): number | null =>
   raw === null ? null : (run.counted.p99Ms - meanOf(around.map(({ counted }) => counted.p99Ms))) / raw.medianBatchMs;
 
 function gatewayCpuRatio({ run, around }: Pair): number | null {
-  const echo = around.map(({ cpuMicros }) => cpuMicros.server);
+  const references = around.map(({ cpuMicros }) => cpuMicros.server);
   const gateway = run.cpuMicros.server;
-  return gateway === null || !echo.every((micros) => micros !== null) ? null : gateway / meanOf(echo);
+  return gateway === null || !references.every((micros) => micros !== null) ? null : gateway / meanOf(references);
 }
 
 const databaseCpuRatio = ({ run, raw }: Pair): number | null =>
@@ -90,6 +90,10 @@ export const FIGURES: readonly Figure[] = [
     { id: 'P10', what: 'CPU of MySQL ÷ CPU of MySQL per raw row, hot', arm: 'hot', reference: 'echo', better: 'less', value: databaseCpuRatio },
     { 1_024: [2, 1.3] },
   ),
+  ...rows({ id: 'spans', what: 'CPU of gateway with spans of 1 % ÷ without, hot', arm: 'few_spans', reference: 'hot', better: 'less', value: gatewayCpuRatio }, { 1_024: [1.2, 1.1] }),
+  ...rows({ id: 'spans', what: 'CPU of gateway with spans of all ÷ without, hot', arm: 'spans', reference: 'hot', better: 'less', value: gatewayCpuRatio }, { 1_024: [4, 2] }),
+  ...rows({ id: 'spans', what: 'one hot SKU with spans of 1 % ÷ without', arm: 'few_spans', reference: 'hot' }, { 1_024: [0.85, 0.95] }),
+  ...rows({ id: 'spans', what: 'one hot SKU with spans of all ÷ without', arm: 'spans', reference: 'hot' }, { 1_024: [0.25, 0.5] }),
   ...rows({ id: 'mixed', what: '10 % replays and 5 % shorts ÷ 1,024 SKUs', arm: 'mixed', reference: 'many' }, both(0.7, 0.7)),
   ...rows(
     { id: 'light', what: 'p50 of one client ÷ textbook', arm: 'hot', reference: 'textbook_hot', pressure: 'one_client', better: 'less', value: medianLatencyRatio },

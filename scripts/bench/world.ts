@@ -97,6 +97,13 @@ export async function startWorld(dataDirectory: string, say: (line: string) => v
     return { serving: { url: publicUrl, adminUrl: null, pid, ...more }, stop };
   };
 
+  /** The collector is a process of its own beside the gateway, as it would be; its CPU is nobody's. */
+  const startTraced = async (share: number): Promise<Running> => {
+    const collector = await startGatewayProcess({}, 'scripts/bench/apps/collector.ts', NODE_FLAGS);
+    const gateway = await startGateway(stack, { STOCKGATE_ENGINE: 'batching', OTEL_EXPORTER_OTLP_ENDPOINT: collector.publicUrl, OTEL_TRACES_SAMPLER_ARG: String(share) });
+    return { ...gateway, stop: async () => [await gateway.stop(), await collector.stop()] };
+  };
+
   let oneShard: Promise<Stack> | null = null;
   const starters: Readonly<Record<ServerName, (pool: number) => Promise<Running | null>>> = {
     echo: () => startApp('scripts/bench/apps/echo.ts', { storePids: [], shelves: null }),
@@ -106,6 +113,8 @@ export async function startWorld(dataDirectory: string, say: (line: string) => v
       await sleep(PRECHECK_READY_MS);
       return { serving: { ...serving, countStatements: () => countStatements(cluster) }, stop };
     },
+    gateway_traced: () => startTraced(1),
+    gateway_traced_little: () => startTraced(0.01),
     async gateway_1_shard() {
       oneShard ??= startStack({ cluster, servers: 1, shardCount: 1, dataDirectory, say: () => undefined, pool: POOL });
       const of = await oneShard;

@@ -3,6 +3,7 @@ import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
 import type { Adjust, Open, SetSale } from '../core/operation.ts';
 import type { AppliedOutcome, NotDone, Refused, Unknown } from '../core/outcome.ts';
 import type { ReplicaState, ShardState } from '../core/ports.ts';
+import type { Trace } from '../core/trace.ts';
 import type { Routed } from '../service/applyOperation.ts';
 import type { RankedSku } from '../service/hottestSkus.ts';
 import type { Resized } from '../service/hot/resize.ts';
@@ -17,7 +18,7 @@ import { shardsAnswer } from './shardsAnswer.ts';
 
 /** The use cases behind the admin listener. */
 export interface AdminServices {
-  changeStock(operation: Adjust | Open | SetSale, deadlineMs: DeadlineMs): Promise<Routed<AppliedOutcome>>;
+  changeStock(operation: Adjust | Open | SetSale, deadlineMs: DeadlineMs, trace: Trace | null): Promise<Routed<AppliedOutcome>>;
   resizeSku(sku_id: string, sub_row_count: number, deadlineMs: DeadlineMs): Promise<Resized | Refused | NotDone | Unknown>;
   reconcile(sku_id: string | null, deadlineMs: DeadlineMs): Promise<Reconciled | NoSuchSku | NotDone>;
   shards(): readonly ShardState[];
@@ -47,10 +48,10 @@ export function adminRoutes(services: AdminServices): Route[] {
       answers: { 200: schemas.openAnswer, 201: schemas.openAnswer },
       problems: ['sku_exists', 'overloaded', 'outcome_unknown'],
       changes: true,
-      async handle({ params, body, deadlineMs }) {
+      async handle({ params, body, deadlineMs, trace }) {
         const { sku_id } = params;
         const { leaved_amount } = body;
-        const outcome = await services.changeStock({ kind: 'open', sku_id, leaved_amount }, deadlineMs);
+        const outcome = await services.changeStock({ kind: 'open', sku_id, leaved_amount }, deadlineMs, trace);
         if (outcome.is !== 'applied') return failureReply(outcome);
         return json(outcome.replayed ? 200 : 201, { sku_id, leaved_amount, replayed: outcome.replayed }, doneWord(outcome));
       },
@@ -65,10 +66,10 @@ export function adminRoutes(services: AdminServices): Route[] {
       answers: { 200: schemas.adjustmentAnswer, 201: schemas.adjustmentAnswer },
       problems: ['unknown_sku', 'insufficient_stock', 'stock_limit', 'idempotency_conflict', 'overloaded', 'outcome_unknown'],
       changes: true,
-      async handle({ params, body, deadlineMs }) {
+      async handle({ params, body, deadlineMs, trace }) {
         const { sku_id } = params;
         const { adjustment_id, delta, reason = null } = body;
-        const outcome = await services.changeStock({ kind: 'adjust', sku_id, adjustment_id, delta, reason }, deadlineMs);
+        const outcome = await services.changeStock({ kind: 'adjust', sku_id, adjustment_id, delta, reason }, deadlineMs, trace);
         if (outcome.is !== 'applied') return failureReply(outcome);
         const { replayed } = outcome;
         return json(replayed ? 200 : 201, { sku_id, adjustment_id, delta, replayed }, doneWord(outcome));
@@ -153,11 +154,11 @@ export function adminRoutes(services: AdminServices): Route[] {
       answers: { 200: schemas.saleAnswer },
       problems: ['unknown_sku', 'overloaded', 'outcome_unknown'],
       changes: true,
-      async handle({ params, body, deadlineMs }) {
+      async handle({ params, body, deadlineMs, trace }) {
         const { sku_id } = params;
         const { state } = body;
         const from = body.from === undefined ? null : new Date(body.from).toISOString();
-        const outcome = await services.changeStock({ kind: 'sale', sku_id, state, from }, deadlineMs);
+        const outcome = await services.changeStock({ kind: 'sale', sku_id, state, from }, deadlineMs, trace);
         if (outcome.is !== 'applied') return failureReply(outcome);
         return json(200, { sku_id, state, from });
       },

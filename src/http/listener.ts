@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import Router from '@koa/router';
 import Koa from 'koa';
 import type { Static, TSchema } from 'typebox';
+import type { RequestTrace, Tracer } from '../core/trace.ts';
 import { compile } from '../schema/compile.ts';
 import type { Checked, Fault } from '../schema/compile.ts';
 import { bearerCheck, callerOf } from './auth.ts';
@@ -20,12 +21,21 @@ export interface ListenerOptions {
   readonly requestMs: number;
   /** Whether a caller may ask once more; absent: he may. */
   readonly mayAsk?: (caller: string) => Promise<boolean>;
+  /** Follows requests; absent: none is followed. */
+  readonly tracer?: Tracer;
   /** Told once per request, after its answer is made. */
   readonly onAnswered: (answered: Answered) => void;
   /** Told of faults that no code foresaw. */
-  readonly onFault: (error: unknown, route: string, requestId: string | null) => void;
+  readonly onFault: (error: unknown, at: FaultPlace) => void;
   /** True while the gateway drains: answers then ask the client to leave. */
   readonly isDraining: () => boolean;
+}
+
+/** The request that a fault was met in. */
+export interface FaultPlace {
+  readonly route: string;
+  readonly requestId: string | null;
+  readonly traceId?: string;
 }
 
 /** A request whose answer is made. */
@@ -38,6 +48,8 @@ export interface Answered {
   readonly seconds: number;
   /** Null: nobody has asked for one. */
   readonly requestId: string | null;
+  /** Absent: nobody follows it. */
+  readonly traceId?: string;
 }
 
 interface State {
@@ -45,6 +57,8 @@ interface State {
   route: string;
   /** Made when somebody asks for it: most requests end without. */
   requestId?: string;
+  /** Absent: nobody follows it. */
+  trace?: RequestTrace;
   /** What a call behind the router answered; absent when none took the request. */
   reply?: Reply;
 }
@@ -56,7 +70,7 @@ export function listenerApp(options: ListenerOptions): Koa {
   app.silent = true;
   app.on('error', (error: Error & { code?: string }) => {
     // A caller that went away is no fault of ours; its request is finished all the same and can be looked up.
-    if (!['ECONNRESET', 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE'].includes(error.code ?? '')) options.onFault(error, 'none', null);
+    if (!['ECONNRESET', 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE'].includes(error.code ?? '')) options.onFault(error, { route: 'none', requestId: null });
   });
   const calls = options.routes.map((declared) => ({ declared, handle: handlerOf(declared, options, waitingSince) }));
   app.use(answerOnce(options, directly(calls)));
@@ -73,11 +87,14 @@ function answerOnce(options: ListenerOptions, direct: ReadonlyMap<string, Handle
     context.state.route = 'none';
     let reply: Reply;
     const fault = addressFault(context.req);
+    const isOpen = (): boolean => fault === null && openPaths.has(context.path);
+    const isCaller = isKnown(context.req.headers.authorization);
+    if (options.tracer !== undefined && !isOpen()) follow(context, options.tracer, isCaller);
     if (fault !== null) reply = invalid([fault]);
-    else if (!isKnown(context.req.headers.authorization) && !openPaths.has(context.path)) {
+    else if (!isCaller && !isOpen()) {
       reply = problem('unauthorized', 'send Authorization: Bearer <token>');
       context.set('WWW-Authenticate', 'Bearer');
-    } else if (options.mayAsk !== undefined && !openPaths.has(context.path) && !(await options.mayAsk(callerOf(context.req, options.tokens.length > 0)))) {
+    } else if (options.mayAsk !== undefined && !isOpen() && !(await options.mayAsk(callerOf(context.req, options.tokens.length > 0)))) {
       reply = problem('rate_limited', 'wait as long as Retry-After says');
     } else {
       const handle = direct.get(`${context.req.method} ${context.req.url}`);
@@ -91,8 +108,23 @@ function answerOnce(options: ListenerOptions, direct: ReadonlyMap<string, Handle
     context.type = reply.contentType;
     context.body = reply.body;
     const seconds = (performance.now() - startedMs) / 1_000;
-    options.onAnswered({ route: context.state.route, outcome: reply.outcome, status: reply.status, isInDoubt: isInDoubt(reply), seconds, requestId: context.state.requestId ?? null });
+    const { route, requestId = null, trace } = context.state;
+    const { outcome, status } = reply;
+    trace?.answered({ route: route === 'none' ? null : route, outcome, status, requestId });
+    options.onAnswered({ route, outcome, status, isInDoubt: isInDoubt(reply), seconds, requestId, ...(trace !== undefined && { traceId: trace.traceId }) });
   };
+}
+
+/** Strangers do not say what is followed. */
+function follow({ req, state }: Context, tracer: Tracer, isCaller: boolean): void {
+  const { traceparent, tracestate } = isCaller ? req.headers : {};
+  const trace = tracer.begin({
+    method: req.method ?? '',
+    version: req.httpVersion,
+    ...(typeof traceparent === 'string' && { traceparent }),
+    ...(typeof tracestate === 'string' && { tracestate }),
+  });
+  if (trace !== null) state.trace = trace;
 }
 
 /** What the router's calls answer; whatever is thrown outside them comes before anything was changed. */
@@ -101,12 +133,17 @@ async function routed(context: Koa.ParameterizedContext<State>, next: Koa.Next, 
     await next();
     return context.state.reply ?? notFound(context, options.routes);
   } catch (error) {
-    options.onFault(error, context.state.route, idOf(context));
+    options.onFault(error, placeOf(context));
     return problem('internal', 'a fault of the gateway');
   }
 }
 
 type Context = Koa.ParameterizedContext<State>;
+
+function placeOf(context: Context): FaultPlace {
+  const { route, trace } = context.state;
+  return { route, requestId: idOf(context), ...(trace !== undefined && { traceId: trace.traceId }) };
+}
 
 function idOf({ req, state }: Context): string {
   return (state.requestId ??= requestIdOf(req.headers['x-request-id']));
@@ -154,15 +191,15 @@ function handlerOf(declared: Route, options: ListenerOptions, waitingSince: () =
       const body = declared.body === undefined ? undefined : checkBody(await readJson(context.req));
       // The clock runs from here: how long a body takes to arrive is the caller's affair, within the server's limits.
       const deadlineMs = performance.now() + (declared.requestMs ?? options.requestMs) - stalledMs;
-      return await declared.handle({ params, query, body, deadlineMs });
+      return await declared.handle({ params, query, body, deadlineMs, trace: context.state.trace?.inside ?? null });
     } catch (error) {
-      return error instanceof Rejection ? error.reply : replyToFault(error, declared, options, idOf(context));
+      return error instanceof Rejection ? error.reply : replyToFault(error, declared, options, placeOf(context));
     }
   };
 }
 
-function replyToFault(error: unknown, declared: Route, options: ListenerOptions, requestId: string): Reply {
-  options.onFault(error, nameOf(declared), requestId);
+function replyToFault(error: unknown, declared: Route, options: ListenerOptions, at: FaultPlace): Reply {
+  options.onFault(error, at);
   // What an unforeseen fault interrupted may have been committed before.
   return declared.changes === true
     ? problem('outcome_unknown', 'a fault of the gateway; it may have happened')

@@ -2,6 +2,7 @@ import { flowKeyText } from '../core/nouns.ts';
 import type { DeadlineMs, FlowKey } from '../core/nouns.ts';
 import type { Applied, Deducted, NotDone, Refused, Unknown } from '../core/outcome.ts';
 import type { Return } from '../core/operation.ts';
+import type { Trace } from '../core/trace.ts';
 import type { Cancellation } from '../service/cancelOrder.ts';
 import type { Order, OrderAnswer } from '../service/deductOrder.ts';
 import type { FoundDeduction, FoundDeductions } from '../service/findDeductions.ts';
@@ -20,11 +21,11 @@ import * as schemas from './schemas.ts';
 
 /** The use cases behind the public listener. */
 export interface PublicServices {
-  deductOrder(order: Order, deadlineMs: DeadlineMs): Promise<OrderAnswer>;
-  returnGoods(operation: Return, deadlineMs: DeadlineMs): Promise<ReturnAnswer>;
-  cancelOrder(cancellation: Cancellation, deadlineMs: DeadlineMs): Promise<Applied | Refused | NotDone | Unknown>;
-  findDeductions(keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<FoundDeductions | NotDone>;
-  readSku(sku_id: string, deadlineMs: DeadlineMs): Promise<SkuStock | NotDone>;
+  deductOrder(order: Order, deadlineMs: DeadlineMs, trace: Trace | null): Promise<OrderAnswer>;
+  returnGoods(operation: Return, deadlineMs: DeadlineMs, trace: Trace | null): Promise<ReturnAnswer>;
+  cancelOrder(cancellation: Cancellation, deadlineMs: DeadlineMs, trace: Trace | null): Promise<Applied | Refused | NotDone | Unknown>;
+  findDeductions(keys: readonly FlowKey[], deadlineMs: DeadlineMs, trace: Trace | null): Promise<FoundDeductions | NotDone>;
+  readSku(sku_id: string, deadlineMs: DeadlineMs, trace: Trace | null): Promise<SkuStock | NotDone>;
   /** What is left of SKUs that may be told from what is known already. */
   available(sku_ids: readonly string[], consistency: Consistency, deadlineMs: DeadlineMs): Promise<FoundSights | NotDone>;
   readFlows(query: FlowsQuery, deadlineMs: DeadlineMs): Promise<FoundFlowsPage | NotDone>;
@@ -49,10 +50,10 @@ export function publicRoutes(services: PublicServices): Route[] {
         'outcome_unknown',
       ],
       changes: true,
-      async handle({ body, deadlineMs }) {
+      async handle({ body, deadlineMs, trace }) {
         const faults = repeatedKeys(body.lines);
         if (faults.length > 0) return invalid(faults);
-        return orderReply(body.order_id, await services.deductOrder(body, deadlineMs));
+        return orderReply(body.order_id, await services.deductOrder(body, deadlineMs, trace));
       },
     }),
 
@@ -64,9 +65,9 @@ export function publicRoutes(services: PublicServices): Route[] {
       query: schemas.deductionQuery,
       answers: { 200: schemas.deductionState },
       problems: ['unknown_deduction', 'overloaded'],
-      async handle({ params, query, deadlineMs }) {
+      async handle({ params, query, deadlineMs, trace }) {
         const key = { order_detail_id: params.order_detail_id, sku_id: query.sku_id };
-        const found = await services.findDeductions([key], deadlineMs);
+        const found = await services.findDeductions([key], deadlineMs, trace);
         if (found.is !== 'found') return failureReply(found);
         const [deduction] = found.deductions;
         return deduction ? json(200, stateOf(deduction)) : problem('unknown_deduction', 'no deduction stands under these ids');
@@ -80,8 +81,8 @@ export function publicRoutes(services: PublicServices): Route[] {
       body: schemas.lookupRequest,
       answers: { 200: schemas.lookupAnswer },
       problems: ['overloaded'],
-      async handle({ body, deadlineMs }) {
-        const found = await services.findDeductions(body.lines, deadlineMs);
+      async handle({ body, deadlineMs, trace }) {
+        const found = await services.findDeductions(body.lines, deadlineMs, trace);
         if (found.is !== 'found') return failureReply(found);
         const lines = body.lines.map((key, index) => {
           const deduction = found.deductions[index];
@@ -99,7 +100,7 @@ export function publicRoutes(services: PublicServices): Route[] {
       query: schemas.skuQuery,
       answers: { 200: schemas.skuAnswer },
       problems: ['unknown_sku', 'overloaded'],
-      async handle({ params, query, deadlineMs }) {
+      async handle({ params, query, deadlineMs, trace }) {
         if (query.consistency === 'cached') {
           const found = await services.available([params.sku_id], 'cached', deadlineMs);
           if (found.is !== 'found') return failureReply(found);
@@ -108,7 +109,7 @@ export function publicRoutes(services: PublicServices): Route[] {
           const { sku_id, leaved_amount, mode, rows } = sight;
           return json(200, { sku_id, leaved_amount, mode, sub_rows: rows, age_ms: ageMsOf(sight) });
         }
-        const stock = await services.readSku(params.sku_id, deadlineMs);
+        const stock = await services.readSku(params.sku_id, deadlineMs, trace);
         if (stock.is !== 'found') return failureReply(stock);
         if (stock.rows.length === 0) return problem('unknown_sku', `no SKU is called ${params.sku_id}`);
         return json(200, skuOf(params.sku_id, stock));
@@ -142,8 +143,8 @@ export function publicRoutes(services: PublicServices): Route[] {
       answers: { 200: schemas.returnAnswer, 201: schemas.returnAnswer },
       problems: ['unknown_deduction', 'over_return', 'idempotency_conflict', 'pending', 'stock_limit', 'overloaded', 'outcome_unknown'],
       changes: true,
-      async handle({ body, deadlineMs }) {
-        const outcome = await services.returnGoods({ kind: 'return', ...body }, deadlineMs);
+      async handle({ body, deadlineMs, trace }) {
+        const outcome = await services.returnGoods({ kind: 'return', ...body }, deadlineMs, trace);
         if (outcome.is !== 'returned') return failureReply(outcome);
         const { replayed, returned, returnable } = outcome;
         return json(replayed ? 200 : 201, { ...body, returned, returnable }, replayed ? 'replayed' : 'returned');
@@ -158,10 +159,10 @@ export function publicRoutes(services: PublicServices): Route[] {
       answers: { 200: schemas.cancellationAnswer },
       problems: ['idempotency_conflict', 'pending', 'stock_limit', 'overloaded', 'outcome_unknown'],
       changes: true,
-      async handle({ body, deadlineMs }) {
+      async handle({ body, deadlineMs, trace }) {
         const faults = repeatedKeys(body.lines);
         if (faults.length > 0) return invalid(faults);
-        const outcome = await services.cancelOrder(body, deadlineMs);
+        const outcome = await services.cancelOrder(body, deadlineMs, trace);
         if (outcome.is !== 'applied') return failureReply(outcome);
         const { replayed } = outcome;
         return json(200, { order_id: body.order_id, status: 'cancelled', replayed, lines: body.lines }, replayed ? 'replayed' : 'cancelled');

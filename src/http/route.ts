@@ -1,5 +1,6 @@
 import type { Static, TSchema } from 'typebox';
 import type { DeadlineMs } from '../core/nouns.ts';
+import type { Trace } from '../core/trace.ts';
 import type { ProblemCode, Reply } from './errors.ts';
 
 /** What a handler gets: everything checked, in the types of its schemas. */
@@ -8,6 +9,8 @@ export interface Input<Params, Query, Body> {
   readonly query: Query;
   readonly body: Body;
   readonly deadlineMs: DeadlineMs;
+  /** Null: the request is not followed. */
+  readonly trace: Trace | null;
 }
 
 interface RouteParts<P extends TSchema, Q extends TSchema, B extends TSchema> {

@@ -1,0 +1,107 @@
+import type { Config } from './config.ts';
+import type { JournalReader, ShardOverview } from './core/ports.ts';
+import type { AdminServices } from './http/adminRoutes.ts';
+import type { PublicServices } from './http/publicRoutes.ts';
+import type { Metrics } from './metrics/metrics.ts';
+import { ShardAuditor } from './mysql/auditor.ts';
+import { openBookShards } from './mysql/bookShards.ts';
+import { cancelOrder } from './service/cancelOrder.ts';
+import { changeStock } from './service/changeStock.ts';
+import { deductOrder } from './service/deductOrder.ts';
+import { findDeductions } from './service/findDeductions.ts';
+import { resizeSku } from './service/hot/resize.ts';
+import { hottestSkus } from './service/hottestSkus.ts';
+import type { Parts } from './service/parts.ts';
+import { deductUnlessSoldOut } from './service/precheck/deductUnlessSoldOut.ts';
+import { readFlows } from './service/readFlows.ts';
+import { readSku } from './service/readSku.ts';
+import { reconcile } from './service/reconcile.ts';
+import { returnGoods } from './service/returnGoods.ts';
+import { tracedParts } from './service/tracedParts.ts';
+import type { Tiers } from './tiers.ts';
+import type { Siblings } from './workers/siblings.ts';
+
+/** A reconciliation adds up whole shards; its statements may take longer than those of a request. */
+const BOOKS_STATEMENT_MS = 30_000;
+
+/** What stands behind the calls of both listeners. */
+export interface Served {
+  readonly config: Config;
+  readonly parts: Parts;
+  readonly tiers: Tiers;
+  readonly metrics: Metrics;
+  readonly siblings: Siblings;
+  readonly shards: ShardOverview;
+  readonly journal: JournalReader;
+  /** Whether the gateway takes requests, as far as that is its own affair. */
+  isReady(): boolean;
+  description(): string;
+}
+
+/** The use cases behind the public listener. */
+export function publicServices({ parts, tiers, journal }: Served): PublicServices {
+  const { precheck } = tiers;
+  return {
+    deductOrder: (order, deadlineMs, trace) => {
+      const traced = tracedParts(parts, trace);
+      return precheck === null ? deductOrder(traced, order, deadlineMs) : deductUnlessSoldOut(traced, precheck, order, deadlineMs);
+    },
+    async returnGoods(operation, deadlineMs, trace) {
+      const answer = await returnGoods(tracedParts(parts, trace), operation, deadlineMs);
+      if (answer.is === 'returned') precheck?.noteIncrease(operation.sku_id);
+      return answer;
+    },
+    async cancelOrder(cancellation, deadlineMs, trace) {
+      const answer = await cancelOrder(tracedParts(parts, trace), cancellation, deadlineMs);
+      if (answer.is === 'applied' && precheck !== null) for (const sku_id of new Set(cancellation.lines.map((line) => line.sku_id))) precheck.noteIncrease(sku_id);
+      return answer;
+    },
+    findDeductions: (keys, deadlineMs, trace) => findDeductions(tracedParts(parts, trace), keys, deadlineMs),
+    readSku: (sku_id, deadlineMs, trace) => readSku(tracedParts(parts, trace), sku_id, deadlineMs),
+    available: (sku_ids, consistency, deadlineMs) => tiers.available(sku_ids, consistency, deadlineMs),
+    readFlows: (query, deadlineMs) => readFlows({ ...parts, journal }, query, deadlineMs),
+  };
+}
+
+/** The use cases behind the admin listener. */
+export function adminServices({ config, parts, tiers, metrics, siblings, shards, isReady, description }: Served): AdminServices {
+  const { routing, hot, afterwork, heat } = parts;
+  return {
+    async reconcile(sku_id, deadlineMs) {
+      const giveBack = await siblings.takeTurn();
+      if (giveBack === null) return { is: 'not_done', reason: 'another reconciliation is under way' };
+      const books = openBookShards({ ...config, statementMs: BOOKS_STATEMENT_MS });
+      try {
+        const auditor = new ShardAuditor(books.shards);
+        const result = await reconcile({ routing, auditor, reader: parts.reader }, { shardCount: config.shards.length, sku_id, deadlineMs });
+        // Who could not read all of it may raise the alarm, and not clear it.
+        if (result.is === 'reconciled' && sku_id === null && (result.differences.length > 0 || result.shards.every(({ fault }) => fault === null))) metrics.reconciled(result.differences.length);
+        return result;
+      } finally {
+        books.close();
+        giveBack();
+      }
+    },
+    async changeStock(operation, deadlineMs, trace) {
+      const answer = await changeStock(tracedParts(parts, trace), operation, deadlineMs);
+      if (answer.is === 'applied') tiers.precheck?.noteIncrease(operation.sku_id);
+      return answer;
+    },
+    async resizeSku(sku_id, sub_row_count, deadlineMs) {
+      const resized = await resizeSku(hot, sku_id, sub_row_count, deadlineMs);
+      // Units are brought to new rows, pointers written and old rows emptied behind the answer.
+      if (resized.is === 'resized' && !resized.replayed) afterwork.add(() => hot.keeper.tend(sku_id));
+      return resized;
+    },
+    shards: () => shards.shards(),
+    replicasOf: (shard) => tiers.replicasOf(shard),
+    hottest: () => hottestSkus(heat, config.hotLinesPerSecond),
+    slotCounts: () => routing.map.slotCounts(),
+    readiness: () => ({
+      ready: isReady() && shards.shards().some(({ state }) => state === 'serving'),
+      durable: shards.shards().every(({ state, durable }) => state !== 'serving' || durable === true),
+    }),
+    metrics: () => siblings.metricsPage(() => metrics.scrape()),
+    description,
+  };
+}

@@ -1,0 +1,20 @@
+import { randomUUID } from 'node:crypto';
+import type { Logger } from 'pino';
+import type { Config } from './config.ts';
+import type { Tracer } from './core/trace.ts';
+import { atMostEvery } from './log.ts';
+
+/** Of troubles with a collector one is logged in so much time. */
+const LOG_EVERY_MS = 10_000;
+
+/** Begins to tell a collector what becomes of requests. @returns null, and loads no SDK, where none is named */
+export async function createTracer({ traces, shards }: Pick<Config, 'traces' | 'shards'>, log: Logger): Promise<Tracer | null> {
+  if (traces === null) return null;
+  const { startTracing } = await import('./tracing/openTelemetry.ts');
+  return startTracing({
+    ...traces,
+    instance: randomUUID(),
+    shardName: (shard) => shards[shard]?.name ?? String(shard),
+    onTrouble: atMostEvery<string>(LOG_EVERY_MS, () => 'all', (reason, alike) => log.warn({ reason, alike }, 'spans are lost')),
+  });
+}

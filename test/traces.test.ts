@@ -1,0 +1,202 @@
+import { Writable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import { pino } from 'pino';
+import { freePort } from '../scripts/cluster/port.ts';
+import type { StockEngine } from '../src/core/ports.ts';
+import type { Parts } from '../src/service/parts.ts';
+import { tracedParts } from '../src/service/tracedParts.ts';
+import { startCollector, takeAll } from './support/collector.ts';
+import type { Behaviour, Collector, ToldSpan } from './support/collector.ts';
+import { addressesIn, startCommand } from './support/command.ts';
+import { eventually } from './support/eventually.ts';
+import { fresh, startTestGateway } from './support/gateway.ts';
+import type { TestGateway } from './support/gateway.ts';
+import { stack } from './support/setup.ts';
+import { skuOn } from './support/traffic.ts';
+
+const TOKEN = 'token-of-a-shop';
+const AUTHORIZATION = { authorization: `Bearer ${TOKEN}` };
+const TRACE = '0af7651916cd43dd8448eb211c80319c';
+const CALLER = 'b7ad6b7169203331';
+const SAMPLED = `00-${TRACE}-${CALLER}-01`;
+const NOT_SAMPLED = `00-${TRACE}-${CALLER}-00`;
+const SERVER = 2;
+const CLIENT = 3;
+
+describe('traces', () => {
+  const lines: Record<string, unknown>[] = [];
+  const log = pino({ level: 'debug' }, new Writable({ write: (chunk, _, done) => done(void lines.push(JSON.parse(String(chunk)) as Record<string, unknown>)) }));
+  const started: { stop(): Promise<void> }[] = [];
+  beforeEach(() => void lines.splice(0));
+  afterEach(async () => {
+    for (const part of started.splice(0).reverse()) await part.stop();
+  });
+
+  const collect = async (behaviour?: Behaviour): Promise<Collector> => {
+    const collector = await startCollector(behaviour);
+    started.push(collector);
+    return collector;
+  };
+  const open = async (endpoint: string, more: NodeJS.ProcessEnv = {}): Promise<TestGateway> => {
+    const gateway = await startTestGateway({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, STOCKGATE_TOKENS: TOKEN, HOST: '127.0.0.1', ...more }, stack(), log);
+    started.push(gateway);
+    return gateway;
+  };
+  const order = (gateway: TestGateway, sku_ids: readonly string[], headers: Record<string, string> = {}) =>
+    gateway.post('/v1/deductions', { order_id: fresh('order'), lines: sku_ids.map((sku_id) => ({ sku_id, order_detail_id: fresh('detail'), quantity: 1 })) }, { ...AUTHORIZATION, ...headers });
+  const isOf = (route: string) => (span: ToldSpan): boolean => span.name === route;
+  const childrenOf = (collector: Collector, { spanId }: ToldSpan): ToldSpan[] => collector.spans.filter(({ parentSpanId }) => parentSpanId === spanId);
+  const losses = (): number => lines.filter(({ msg }) => msg === 'spans are lost').length;
+
+  it('tell of a request, and under it of what it asked of a shard', async () => {
+    const collector = await collect();
+    const gateway = await open(collector.url);
+    const sku_id = skuOn(3, fresh('traced'));
+    await gateway.openSku(sku_id, 5);
+    expect((await order(gateway, [sku_id], { traceparent: SAMPLED, 'x-request-id': 'checkout-17' })).status).to.equal(201);
+    const span = await collector.find('the order', isOf('POST /v1/deductions'));
+    expect(span).to.deep.include({ traceId: TRACE, parentSpanId: CALLER, kind: SERVER, isError: false });
+    expect(span.attributes).to.deep.equal({
+      'http.request.method': 'POST',
+      'http.route': '/v1/deductions',
+      'http.response.status_code': 201,
+      'network.protocol.version': '1.1',
+      'url.scheme': 'http',
+      'stockgate.outcome': 'deducted',
+      'stockgate.request_id': 'checkout-17',
+    });
+    expect(span.resource).to.include({ 'service.name': 'stockgate', 'process.pid': process.pid });
+    const name = (await gateway.adminGet('/v1/shards')).body.shards[3].name as string;
+    const [child, ...others] = childrenOf(collector, span);
+    expect(others).to.deep.equal([]);
+    expect(child).to.deep.include({ name: `deduct ${name}`, traceId: TRACE, kind: CLIENT, isError: false });
+    expect(child?.attributes).to.deep.equal({ 'stockgate.operation': 'deduct', 'stockgate.shard': name, 'stockgate.ending': 'deducted' });
+    expect([...collector.addresses]).to.deep.equal(['POST /v1/traces application/json']);
+    expect(lines.filter(({ traceId }) => traceId === TRACE).map(({ msg, requestId }) => [msg, requestId])).to.deep.equal([['answered', 'checkout-17']]);
+  });
+
+  it('show every step of a cart and on which shard it was, also what goes on behind its answer', async () => {
+    const collector = await collect();
+    const gateway = await open(collector.url);
+    const sku_ids = [skuOn(1, fresh('one')), skuOn(2, fresh('two'))];
+    for (const sku_id of sku_ids) await gateway.openSku(sku_id, 5);
+    expect((await order(gateway, sku_ids)).status).to.equal(201);
+    const cart = await collector.find('the cart', isOf('POST /v1/deductions'));
+    const words = (): string[] => childrenOf(collector, cart).map(({ attributes }) => `${String(attributes['stockgate.operation'])}: ${String(attributes['stockgate.ending'])}`).sort();
+    const expected = ['begin cart: begun', 'decide cart: judged', 'hold: held', 'hold: held', 'settle: applied', 'settle: applied'];
+    await eventually('all its steps are told', 10_000, () => words().length >= expected.length);
+    expect(words()).to.deep.equal(expected);
+    expect(new Set(childrenOf(collector, cart).filter(({ name }) => name.startsWith('hold')).map(({ attributes }) => attributes['stockgate.shard'])).size).to.equal(2);
+  });
+
+  it('name nothing that a caller named', async () => {
+    const collector = await collect();
+    const gateway = await open(collector.url);
+    const sku_id = fresh('secret-goods');
+    await gateway.openSku(sku_id, 5);
+    const order_detail_id = fresh('secret-detail');
+    const line = { sku_id, order_detail_id };
+    const send = (path: string, body: unknown) => gateway.post(path, body, AUTHORIZATION);
+    await send('/v1/deductions', { order_id: 'secret-order', lines: [{ ...line, quantity: 1 }] });
+    await send('/v1/deductions', { order_id: 'secret-order', lines: [{ ...line, quantity: 'secret' }] });
+    await send('/v1/returns', { return_id: 'secret-return', ...line, quantity: 1 });
+    await send('/v1/cancellations', { order_id: 'secret-order', lines: [line] });
+    for (const path of [`/v1/skus/${sku_id}`, `/v1/skus/${sku_id}/flows`, `/v1/deductions/${order_detail_id}?sku_id=${sku_id}`, '/secret/path?secret=1', '/%zz-secret']) await gateway.get(path, AUTHORIZATION);
+    await gateway.get('/v1/skus/last', { authorization: 'Bearer secret-token' });
+    await collector.find('the last', ({ attributes }) => attributes['stockgate.outcome'] === 'unauthorized');
+    const names = new Set(collector.spans.filter(({ kind }) => kind === SERVER).map(({ name }) => name));
+    expect(names).to.include.keys('GET /v1/skus/:sku_id', 'POST /v1/returns', 'GET', 'PUT /v1/skus/:sku_id');
+    expect(collector.bodies.join('\n')).to.not.contain('secret').and.not.contain(TOKEN).and.not.contain('Bearer');
+  });
+
+  it('are told of the share that is asked for, but for callers who decided that for their own', async () => {
+    const collector = await collect();
+    const none = await open(collector.url, { OTEL_TRACES_SAMPLER_ARG: '0' });
+    const all = await open(`${collector.url}/`, { OTEL_TRACES_SAMPLER_ARG: '1' });
+    await none.get('/v1/skus/none', AUTHORIZATION);
+    await all.get('/v1/skus/none', { ...AUTHORIZATION, traceparent: NOT_SAMPLED });
+    expect(lines.filter(({ traceId }) => traceId === TRACE), 'it is found in the log all the same').to.have.length(1);
+    await all.get('/v1/skus/none', { traceparent: SAMPLED });
+    await all.get('/v1/skus/none', { ...AUTHORIZATION, traceparent: 'nonsense' });
+    await none.get('/v1/skus/none', { ...AUTHORIZATION, traceparent: SAMPLED });
+    await collector.find('the last', ({ traceId, name }) => traceId === TRACE && name === 'GET /v1/skus/:sku_id');
+    await sleep(1_500);
+    const told = collector.spans.filter(({ kind }) => kind === SERVER).map(({ name, traceId, parentSpanId }) => [name, traceId === TRACE, parentSpanId]);
+    expect(told).to.deep.include.members([['GET', false, null], ['GET /v1/skus/:sku_id', false, null], ['GET /v1/skus/:sku_id', true, CALLER]]);
+    expect(told).to.have.length(3);
+  });
+
+  it('are told to the end when a gateway drains', async () => {
+    const collector = await collect();
+    const gateway = await open(collector.url);
+    await gateway.get('/v1/skus/none', AUTHORIZATION);
+    await gateway.drain();
+    expect(collector.spans.map(({ name }) => name)).to.include('GET /v1/skus/:sku_id');
+  });
+
+  const hostile: readonly [what: string, behaviour: Behaviour | null][] = [
+    ['is away', null],
+    ['is silent', () => undefined],
+    ['wants them again and again', (_request, response) => void response.writeHead(503, { 'retry-after': '0' }).end('no'.repeat(100_000))],
+    ['answers without end', (_request, response) => {
+      response.writeHead(200);
+      const more = setInterval(() => void response.write('x'.repeat(100_000)), 1);
+      response.on('close', () => clearInterval(more)).on('error', () => undefined);
+    }],
+    ['answers what is no answer', (_request, response) => void response.writeHead(200).end('{'.repeat(1_000))],
+  ];
+  for (const [what, behaviour] of hostile) {
+    it(`hold nobody up while their collector ${what}, nor the end of the gateway`, async () => {
+      const url = behaviour === null ? `http://127.0.0.1:${await freePort()}` : (await collect(behaviour)).url;
+      const gateway = await open(url);
+      const sku_id = fresh('unheard');
+      await gateway.openSku(sku_id, 10_000);
+      for (let round = 0; round < 10; round += 1) {
+        const answers = await Promise.all(Array.from({ length: 100 }, () => order(gateway, [sku_id])));
+        expect(answers.every(({ status }) => status === 201)).to.equal(true);
+        await sleep(150);
+      }
+      const beganMs = performance.now();
+      await gateway.drain();
+      expect(performance.now() - beganMs).to.be.below(5_000);
+      expect(losses()).to.be.below(3);
+      expect(JSON.stringify(lines)).to.not.contain('no'.repeat(500));
+    });
+  }
+
+  it('say now and then that they are lost', async () => {
+    await open((await collect((_request, response) => void response.writeHead(400).end('these are none'))).url).then((gateway) => gateway.get('/v1/skus/none', AUTHORIZATION));
+    await eventually('it is said', 10_000, () => losses() > 0);
+    expect(losses()).to.equal(1);
+  });
+
+  it('show which shard did not do what it was asked', async () => {
+    const endings: string[] = [];
+    const engineOf = (apply: () => Promise<unknown>): Pick<Parts, 'engine'> => ({ engine: { apply } as unknown as StockEngine });
+    const ask = async (apply: () => Promise<unknown>): Promise<unknown> => {
+      const parts = tracedParts({ ...engineOf(apply), reader: {}, carts: {} } as unknown as Parts, { began: (operation, shard) => (ending) => void endings.push(`${operation} ${shard}: ${ending}`) });
+      return parts.engine.apply(7, [{ kind: 'open', sku_id: 'a', leaved_amount: 1 }], 0).catch((error: unknown) => error);
+    };
+    await ask(() => Promise.resolve([{ is: 'applied' }, { is: 'not_done' }]));
+    await ask(() => Promise.resolve([{ is: 'not_done' }, { is: 'unknown' }]));
+    expect(await ask(() => Promise.reject(new Error('broken')))).to.be.instanceOf(Error);
+    expect(endings).to.deep.equal(['open 7: not_done', 'open 7: unknown', 'open 7: fault']);
+  });
+
+  it('are not even loaded where no collector is named', async () => {
+    const watch = `export async function resolve(what, context, next) { if (what.includes('opentelemetry')) process._rawDebug('loads ' + what); return next(what, context); }`;
+    const inline = (source: string): string => `data:text/javascript,${encodeURIComponent(source)}`;
+    const hook = inline(`import { register } from 'node:module'; register(${JSON.stringify(inline(watch))});`);
+    const loadedWith = async (more: NodeJS.ProcessEnv): Promise<number> => {
+      const gateway = startCommand(process.execPath, ['--import', 'tsx', '--import', hook, 'src/main.ts'], { ...stack().environment, PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: 'silent', ...more });
+      addressesIn(await gateway.line());
+      gateway.signal('SIGTERM');
+      const { code, stderr } = await gateway.finished;
+      expect(code, stderr).to.equal(0);
+      return stderr.match(/^loads /gm)?.length ?? 0;
+    };
+    expect(await loadedWith({})).to.equal(0);
+    expect(await loadedWith({ OTEL_EXPORTER_OTLP_ENDPOINT: (await collect(takeAll)).url })).to.be.above(0);
+  });
+});
