@@ -14,6 +14,8 @@ const TABLES = [
 
 export async function up(knex: Knex): Promise<void> {
   for (const statement of TABLES) await knex.raw(statement);
+  // An older dump that was loaded over the schema has left them standing; nobody below this level moves them on.
+  await knex.raw('DELETE FROM generation');
 }
 
 export async function down(): Promise<void> {

@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { IDENTIFIER_RULE, isIdentifier } from '../src/core/identifier.ts';
+import { repairId } from '../src/core/reconciliation.ts';
 import { SlotMap } from '../src/core/slots.ts';
 import { ShardAuditor } from '../src/mysql/auditor.ts';
 import { openBookShards } from '../src/mysql/bookShards.ts';
@@ -60,7 +61,7 @@ async function main({ shards: file, sku, repair, json, timeout }: Options): Prom
       sku_id: sku ?? null,
       deadlineMs: performance.now() + timeout * 1_000,
       onShard: () => progress.add(1),
-      ...(repair ? { mendAs: `reconcile-${new Date().toISOString().replaceAll(/[-:.]/g, '')}` } : {}),
+      ...(repair ? { mendAs: repairId(new Date()) } : {}),
     });
     progress.stop();
     if (result.is === 'unknown') throw new Error(`no SKU is called ${sku}`);

@@ -13,7 +13,7 @@ import { fresh, startTestGateway } from './support/gateway.ts';
 import type { TestGateway } from './support/gateway.ts';
 import { ownShards } from './support/ownShards.ts';
 import type { OwnShards } from './support/ownShards.ts';
-import { allServe, precheckedShards, refusedEarly, sellOut } from './support/precheck.ts';
+import { allServe, precheckedShards, refusedEarly, restockAfterSellOut, sellOut } from './support/precheck.ts';
 
 const LONG = process.env['STOCKGATE_TEST_LONG'] === '1';
 const ROUNDS = LONG ? 200 : 16;
@@ -50,33 +50,7 @@ for (const engine of ['batching', 'textbook']) {
 
     it(`never refuse what was accepted elsewhere a moment ago, and sell what was restocked within two seconds: ${ROUNDS} rounds`, async () => {
       const rounds = Array.from({ length: ROUNDS }, (_, round) => round);
-      await inParallel(rounds, 8, async (round) => {
-        const sku_id = fresh('restocked');
-        const [seller, other, third] = [at(round % 3), at((round + 1) % 3), at((round + 2) % 3)];
-        await sellOut(at(0), sku_id, 2);
-        await Promise.all([refusedEarly(other, sku_id), refusedEarly(third, sku_id)]);
-        // Asked all the while, so that what it knows is as young as can be.
-        let isOver = false;
-        const asking = (async () => {
-          for (let asked = 0; !isOver; asked += 1) {
-            await Promise.all([other, third].map((each) => each.deduct({ sku_id, order_detail_id: `asked-${asked}-${each === other}`, quantity: 9 })));
-            await sleep(10);
-          }
-        })();
-        const restock = () => at(round % 2).adminPost(`/v1/skus/${encodeURIComponent(sku_id)}/adjustments`, { adjustment_id: 'more', delta: 3 });
-        const began = performance.now();
-        expect((await restock()).status).to.equal(201);
-        const line = { sku_id, order_detail_id: 'wanted', quantity: 1 };
-        // The reply is lost: the same ids go to the others.
-        await eventually('it is sold again', 10_000, async () => (await seller.deduct(line)).status === 201);
-        const soldMs = performance.now() - began;
-        const again = await Promise.all([other.deduct(line), third.deduct(line)]);
-        isOver = true;
-        await asking;
-        for (const { status, text } of again) expect(status, text).to.equal(200);
-        expect(soldMs, 'sold while others still knew it as sold out').to.be.above(900);
-        await Promise.all([other, third].map((each) => eventually('it is sold here too', 2_000, async () => (await each.deduct({ sku_id, order_detail_id: `here ${each === other}`, quantity: 1 })).status < 300)));
-      });
+      await inParallel(rounds, 8, (round) => restockAfterSellOut(gateways, round));
     });
 
     it('count what came in as absent for who wants to buy it, and as there for who writes it off', async () => {

@@ -10,13 +10,15 @@ import { readyNow } from '../scripts/support/tiers.ts';
 import { eventually } from './support/eventually.ts';
 import { fresh, startTestGateway } from './support/gateway.ts';
 import type { TestGateway } from './support/gateway.ts';
-import { allServe, askServer, refusedBy, refusedEarly, sellOut } from './support/precheck.ts';
+import { startLateRedis } from './support/lateRedis.ts';
+import { allServe, askServer, refusedBy, refusedEarly, restockAfterSellOut, sellOut } from './support/precheck.ts';
 import { redisBench } from './support/redisBench.ts';
 
 const LONG = process.env['STOCKGATE_TEST_LONG'] === '1';
 const START_MS = 180_000;
 const SHARDS = 2;
 /** SKUs that are sold out, restocked and sold out again, at the same time. */
+const ROUNDS = LONG ? 200 : 8;
 const SKUS = 6;
 const RESTOCKS = LONG ? 35 : 1;
 const FAULT_MS = LONG ? 60_000 : 1_500;
@@ -32,9 +34,10 @@ describe('tiers', function () {
   let gateways: TestGateway[] = [];
   const at = (gateway: number): TestGateway => gateways[gateway % gateways.length]!;
 
-  const open = async (tiers: string, count: number): Promise<void> => {
-    const environment = { STOCKGATE_PRECHECK: tiers, STOCKGATE_REDIS: `redis://127.0.0.1:${redis.port}` };
-    gateways = await Promise.all(Array.from({ length: count }, () => startTestGateway(environment, stack)));
+  /** @param ports of the ways to Redis, one for each gateway; absent: straight */
+  const open = async (tiers: string, count: number, ports: readonly number[] = []): Promise<void> => {
+    const environment = (gateway: number) => ({ STOCKGATE_PRECHECK: tiers, STOCKGATE_REDIS: `redis://127.0.0.1:${ports[gateway] ?? redis.port}` });
+    gateways = await Promise.all(Array.from({ length: count }, (_, gateway) => startTestGateway(environment(gateway), stack)));
     await Promise.all(gateways.map(allServe));
   };
   const close = async (): Promise<void> => void (await Promise.all(gateways.splice(0).map((gateway) => gateway.stop())));
@@ -60,6 +63,18 @@ describe('tiers', function () {
     const sold = await sellOut(at(0), sku_id, 5);
     await Promise.all([refusedEarly(at(0), sku_id, 'redis'), refusedEarly(at(1), sku_id, 'redis')]);
     for (const order_detail_id of sold) expect((await at(1).deduct({ sku_id, order_detail_id, quantity: 1 })).body).to.include({ replayed: true });
+  });
+
+  it(`never refuse what was accepted elsewhere while what gateways write to Redis comes late and in any order: ${ROUNDS} rounds`, async () => {
+    const ways = await Promise.all([0, 1, 2].map(() => startLateRedis(redis, { share: 0.5, lateMsMax: 1_500 })));
+    try {
+      await open('redis', 3, ways.map(({ port }) => port));
+      await inParallel(Array.from({ length: ROUNDS }, (_, round) => round), 8, (round) => restockAfterSellOut(gateways, round, 'redis'));
+      for (const { came } of ways) expect(came.late, 'notes that came late').to.be.above(came.stored);
+    } finally {
+      await close();
+      await Promise.all(ways.map((way) => way.close()));
+    }
   });
 
   if (hasReplicas) {

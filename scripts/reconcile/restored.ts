@@ -1,5 +1,6 @@
 import { createWriteStream } from 'node:fs';
 import { once } from 'node:events';
+import { momentOf } from '../../src/core/generations.ts';
 import type { Lost, OrderedLine } from '../../src/core/lost.ts';
 import type { DeadlineMs, ShardIndex } from '../../src/core/nouns.ts';
 import { SlotMap } from '../../src/core/slots.ts';
@@ -10,6 +11,7 @@ import type { BookShards } from '../../src/mysql/bookShards.ts';
 import { PastShards } from '../../src/mysql/pastShards.ts';
 import { RestoredShardStore } from '../../src/mysql/restoredShards.ts';
 import { ShardReader } from '../../src/mysql/shardReader.ts';
+import { piecesOf } from '../../src/service/cartBatches.ts';
 import { lostToOrders } from '../../src/service/restored/lostToOrders.ts';
 import { lostToPast } from '../../src/service/restored/lostToPast.ts';
 import { inWords, lostToSiblings, onceEach } from '../../src/service/restored/lostToSiblings.ts';
@@ -41,6 +43,10 @@ export interface RestoredOptions {
 interface Finding {
   readonly standing: Standing;
   readonly lost: readonly Lost[];
+  /** How far the state before that was read had come; null: none was. */
+  readonly reached: number | null;
+  /** Whether that is all of it. */
+  readonly isWhole: boolean;
 }
 
 /** Says what is missing on shards that were restored, brings it back where that is wanted, and lets them be sold from again. */
@@ -56,10 +62,10 @@ export async function reconcileRestored(options: RestoredOptions): Promise<void>
     const work = new RestoredWork(books, past, shards, initialShards, deadlineMs);
     const chosen = await work.choose(options.shard ?? []);
     if (chosen.length === 0) {
-      console.log('no shard shows less than the others remember of it');
+      console.log('no shard shows less than the others remember of it; if gateways refuse one all the same, or it was restored before they looked, name it with --shard');
       return;
     }
-    for (const finding of await work.find(chosen, lines)) await work.settle(finding, options, lines.length > 0);
+    for (const finding of await work.find(chosen, lines)) await work.settle(finding, options);
   } finally {
     books.close();
     past?.close();
@@ -95,46 +101,58 @@ class RestoredWork {
 
   async find(chosen: readonly Standing[], lines: readonly OrderedLine[]): Promise<Finding[]> {
     await this.#routing.refresh();
-    const parts = { routing: this.#routing, auditor: this.#auditor, shards: this.#store, shardCount: this.#shards.length, nameOf: (shard: ShardIndex) => this.#nameOf(shard) };
+    const restored = new Set(chosen.map(({ shard }) => shard));
+    const parts = { routing: this.#routing, auditor: this.#auditor, shards: this.#store, shardCount: this.#shards.length, restored, nameOf: (shard: ShardIndex) => this.#nameOf(shard) };
     const ofOrders = await shown('orders', lines.length, 'lines', (count) => lostToOrders(parts, lines, this.#deadlineMs, count));
+    const ofSiblings = await lostToSiblings(parts, chosen, this.#deadlineMs);
     const findings: Finding[] = [];
     for (const standing of chosen) {
-      const { shard } = standing;
-      const ofSiblings = await lostToSiblings(parts, standing, this.#deadlineMs);
-      const ofPast = this.#past === null ? [] : await lostToPast({ past: this.#past, present: this.#store }, shard, this.#deadlineMs);
+      const { shard, had } = standing;
+      const past = this.#past;
+      const reached = past === null ? null : await past.reached(shard, this.#deadlineMs);
+      const ofPast = past === null ? [] : await lostToPast({ past, present: this.#store }, shard, this.#deadlineMs);
       // A line of a split SKU may have lain on any; it is told of once.
-      const ofBooks = ofOrders.filter(({ sku_id }) => {
-        const owner = this.#routing.map.shardOf(sku_id ?? '');
-        return owner === shard || (shard === chosen[0]?.shard && !chosen.some((other) => other.shard === owner));
+      const ofBooks = ofOrders.filter(({ sku_id, order_id }) => {
+        const owner = this.#routing.map.shardOf(sku_id ?? order_id ?? '');
+        return owner === shard || (shard === chosen[0]?.shard && !restored.has(owner));
       });
-      findings.push({ standing, lost: onceEach([...ofBooks, ...ofSiblings, ...ofPast]) });
+      findings.push({ standing, reached, isWhole: reached !== null && reached >= had, lost: onceEach([...ofBooks, ...(ofSiblings.get(shard) ?? []), ...ofPast]) });
     }
     return findings;
   }
 
-  async settle({ standing, lost }: Finding, options: RestoredOptions, hasOrders: boolean): Promise<void> {
+  async settle({ standing, lost, reached, isWhole }: Finding, options: RestoredOptions): Promise<void> {
     const name = this.#nameOf(standing.shard);
     console.log(`${name}: ${inWords(standing)}`);
+    if (reached !== null && !isWhole) console.log(`${name}: the state before that was read goes no further than ${momentOf(reached)}`);
     await tell(name, lost, options.list);
-    const left = options.putBack ? await this.#putBack(standing.shard, lost) : lost.length;
-    const isAllKnown = hasOrders || this.#past !== null;
-    if (!options.accept && (left > 0 || !isAllKnown)) {
-      const why = left > 0 ? `${left} of ${lost.length} things are missing` : 'nobody was asked but the other shards; single orders stand in the books of the shop (--orders) or in what is left of the state before (--against)';
+    const left = options.putBack ? await this.#putBack(standing.shard, lost) : lost;
+    if (!options.accept && !(options.putBack && left.length === 0 && isWhole)) {
+      const why = left.length > 0 ? `${left.length} of ${lost.length} things are missing` : 'what was read may not be all: the state before (--against) ends too early or was not read, and the books of the shop have sales only';
       fail(`${name} is not sold from: ${why}; --put-back brings back what can be, --accept takes it as it is`);
       return;
     }
+    await this.#pauseTorn(left);
     await this.#store.accept(standing.shard, standing.had, this.#deadlineMs);
-    console.log(`${name} is sold from again${left > 0 ? `, without ${left} things that are missing` : ''}`);
+    console.log(`${name} is sold from again${left.length > 0 ? `, without ${left.length} things that are missing` : ''}`);
   }
 
-  /** @returns how many are still missing */
-  async #putBack(shard: ShardIndex, lost: readonly Lost[]): Promise<number> {
+  /** A SKU that lies otherwise in its rows than its layout says would be sold twice. */
+  async #pauseTorn(left: readonly Lost[]): Promise<void> {
+    const torn = [...new Set(left.flatMap(({ kind, sku_id }) => ((kind === 'layout' || kind === 'transfer') && sku_id !== null ? [sku_id] : [])))];
+    if (torn.length === 0) return;
+    for (let shard = 0; shard < this.#shards.length; shard += 1) for (const some of piecesOf(torn, 400)) await this.#store.pause(shard, some, this.#deadlineMs);
+    console.log(`paused, because units of theirs are there twice or not at all: ${torn.map((sku_id) => JSON.stringify(sku_id)).join(', ')}`);
+  }
+
+  /** @returns what is still missing */
+  async #putBack(shard: ShardIndex, lost: readonly Lost[]): Promise<readonly Lost[]> {
     const engine = new BatchingEngine(this.#books.shards);
     const done = await shown('bringing back', lost.length, 'things', (count) => putBack({ engine, shards: this.#store }, shard, lost, this.#deadlineMs, () => count(1)));
     const left = done.filter(({ fault }) => fault !== null);
     console.log(`brought back: ${done.length - left.length} of ${done.length}`);
     for (const one of left) console.log(`not brought back (${one.fault}): ${lineOf(one.lost)}`);
-    return left.length;
+    return left.map((one) => one.lost);
   }
 
   #nameOf(shard: ShardIndex): string {

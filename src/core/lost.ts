@@ -37,7 +37,7 @@ export interface OrderedLine extends Line {
 }
 
 /** The tables that are held against an older or younger state of themselves. */
-export const PAST_TABLES = ['stock', 'adjustment', 'flow', 'flow_return', 'cart'] as const;
+export const PAST_TABLES = ['stock', 'adjustment', 'cart', 'flow', 'flow_return'] as const;
 export type PastTable = (typeof PAST_TABLES)[number];
 
 /** Ids and numbers, in the order of the table's key. */
@@ -74,10 +74,11 @@ export interface TransferTrace {
   readonly isOpen: boolean;
 }
 
+/** Units that a cart sold; its record may lie on any shard. */
+export interface CartSale extends CartKey, Line {}
+
 /** Something a shard knows of another one. */
 export interface Traces {
-  /** Carts that sold something here lately, with the units. Their records may lie anywhere. */
-  readonly carts: readonly (CartKey & FlowKey & { readonly quantity: number })[];
   /** Units that went to the other shard, or came from it. */
   readonly transfers: readonly TransferTrace[];
   /** SKUs that have rows in a layout here, with the newest. */
@@ -90,12 +91,16 @@ export interface RestoredShards {
   readReached(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<Reached>;
   /** @param sinceMs flows made before are of no interest, in milliseconds since 1970 */
   readTraces(shard: ShardIndex, of: ShardIndex, sinceMs: number, deadlineMs: DeadlineMs): Promise<Traces>;
+  /** A page of what carts have sold on a shard since then, in the order of the flows' keys. @param after the last flow of the page before; null: from the first */
+  readCartSales(shard: ShardIndex, sinceMs: number, after: FlowKey | null, max: number, deadlineMs: DeadlineMs): Promise<readonly CartSale[]>;
   /** Which of some transfers stand on a shard, on the given side. @returns their ids */
   findTransfers(shard: ShardIndex, transfer_ids: readonly string[], direction: 'out' | 'in', deadlineMs: DeadlineMs): Promise<ReadonlySet<string>>;
   /** The last layout of some SKUs, as the shard has it written down; those without a record are missing. */
   readLayouts(shard: ShardIndex, sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<ReadonlyMap<string, number>>;
-  /** Writes down that a cart was sold, unless something of it is written down. @returns whether it is written down as sold now */
+  /** Writes down that a cart was sold, unless it is written down as aborted. @returns whether it is written down as sold now */
   recordCart(shard: ShardIndex, cart: SoldCart, deadlineMs: DeadlineMs): Promise<boolean>;
+  /** Keeps some SKUs from being sold out of any row on a shard, until somebody puts them on sale again. */
+  pause(shard: ShardIndex, sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<void>;
   /**
    * Lets a shard be sold from again: it counts as further than it is known to have come, and its rows as younger than anything
    * that is remembered of them.

@@ -69,6 +69,19 @@ export function seenTwice(first: readonly ShelfDifference[], second: readonly Sh
   return second.filter((difference) => known.has(differenceKey(difference)));
 }
 
+/** How the ids of adjustments begin that bring a journal to what its row says. */
+const REPAIR = 'reconcile-';
+
+/** The beginning of such ids, for one run. */
+export function repairId(at: Date): string {
+  return `${REPAIR}${at.toISOString().replaceAll(/[-:.]/g, '')}`;
+}
+
+/** Whether an adjustment was written by a repair. */
+export function isOfRepair(adjustment_id: string): boolean {
+  return new RegExp(`^${REPAIR}\\d{8}T\\d{9}Z-\\d+$`).test(adjustment_id);
+}
+
 /** By how much the row is above what its journal says. */
 export function gapOf({ expected, actual }: ShelfDifference): bigint {
   return actual - expected;

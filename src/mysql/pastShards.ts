@@ -1,7 +1,9 @@
+import type { Generation } from '../core/generations.ts';
 import type { PastKey, PastRow, PastTable, StateReader } from '../core/lost.ts';
 import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
 import { Connection } from './connection.ts';
 import type { Address } from './connection.ts';
+import { readReached } from './sql/generation.ts';
 import { prepareReader } from './sql/prepareReader.ts';
 import { readStatePage } from './sql/statePages.ts';
 
@@ -19,6 +21,11 @@ export class PastShards implements StateReader {
 
   async readPage(shard: ShardIndex, table: PastTable, after: PastKey | null, max: number, deadlineMs: DeadlineMs): Promise<readonly PastRow[]> {
     return readStatePage(await this.#connection(shard, deadlineMs), table, after, max, deadlineMs);
+  }
+
+  /** How far the state before had come; 0: it does not say. */
+  async reached(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<Generation> {
+    return (await readReached(await this.#connection(shard, deadlineMs), deadlineMs)).get(shard) ?? 0;
   }
 
   close(): void {

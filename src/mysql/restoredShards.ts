@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import type { Reached } from '../core/generations.ts';
-import type { PastKey, PastRow, PastTable, RestoredShards, SoldCart, StateReader, Traces, TransferTrace } from '../core/lost.ts';
-import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
+import type { CartSale, PastKey, PastRow, PastTable, RestoredShards, SoldCart, StateReader, Traces, TransferTrace } from '../core/lost.ts';
+import type { DeadlineMs, FlowKey, ShardIndex } from '../core/nouns.ts';
 import type { Connection } from './connection.ts';
 import type { Shard } from './shard.ts';
 import { decideCart, insertCart, lockCart } from './sql/carts.ts';
 import { acceptAsRestored, readReached } from './sql/generation.ts';
 import { readStatePage } from './sql/statePages.ts';
-import { findTransfers, makeYounger, readLastLayouts, readTraces } from './sql/traces.ts';
+import { findTransfers, makeYounger, pauseSkus, readCartSales, readLastLayouts, readTraces } from './sql/traces.ts';
 import { transact } from './transaction.ts';
 
 /** Tells a cart's coordinator from others; nobody coordinates these any more. */
@@ -30,6 +30,14 @@ export class RestoredShardStore implements RestoredShards, StateReader {
     return this.#lend(shard, deadlineMs, (connection) => readTraces(connection, of, sinceMs, deadlineMs));
   }
 
+  readCartSales(shard: ShardIndex, sinceMs: number, after: FlowKey | null, max: number, deadlineMs: DeadlineMs): Promise<readonly CartSale[]> {
+    return this.#lend(shard, deadlineMs, (connection) => readCartSales(connection, sinceMs, after, max, deadlineMs));
+  }
+
+  pause(shard: ShardIndex, sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<void> {
+    return this.#lend(shard, deadlineMs, (connection) => pauseSkus(connection, sku_ids, deadlineMs));
+  }
+
   findTransfers(shard: ShardIndex, transfer_ids: readonly string[], direction: TransferTrace['direction'], deadlineMs: DeadlineMs): Promise<ReadonlySet<string>> {
     return this.#lend(shard, deadlineMs, (connection) => findTransfers(connection, transfer_ids, direction, deadlineMs));
   }
@@ -47,7 +55,10 @@ export class RestoredShardStore implements RestoredShards, StateReader {
       if (await insertCart(transaction, cart, { token: randomBytes(TOKEN_BYTES), state: 'open', lines: cart.lines })) {
         return { keep: true, value: await decideCart(transaction, cart, 'committed') };
       }
-      return { keep: false, value: (await lockCart(transaction, cart))?.state === 'committed' };
+      // Open in the backup; that it was sold is what the caller knows.
+      const stands = await lockCart(transaction, cart);
+      const isSold = stands?.state === 'committed' || (stands?.state === 'open' && (await decideCart(transaction, cart, 'committed')));
+      return { keep: true, value: isSold };
     });
   }
 

@@ -9,7 +9,7 @@ import { Connection } from './connection.ts';
 import type { Address } from './connection.ts';
 import { ConnectionLost, reasonOf, SERVER_ERROR, ServerError, ShardRefused } from './failures.ts';
 import { Gate } from './gate.ts';
-import { keepGeneration } from './keepGeneration.ts';
+import { GenerationKeeper } from './generationKeeper.ts';
 import { ConnectionPool } from './pool.ts';
 import { RetryBudget } from './retryBudget.ts';
 import { GATEWAY_LEVEL } from './schemaLevel.ts';
@@ -61,6 +61,7 @@ export class Shard {
   readonly batchRoom: WaitingRoom;
   readonly #breaker: Breaker;
   readonly #connectMs: number;
+  readonly #generation: GenerationKeeper | null;
   readonly #options: ShardOptions;
   #precheck: PrecheckState = { isReady: false, secret: null };
   #state: ShardState['state'] = 'untried';
@@ -71,6 +72,7 @@ export class Shard {
   constructor(options: ShardOptions) {
     this.#options = options;
     this.#connectMs = options.connectMs ?? options.statementMs;
+    this.#generation = options.generations === undefined ? null : new GenerationKeeper(options.generations, options.shard);
     this.tried = new Promise((resolve) => (this.#wasTried = resolve));
     const room = new WaitingRoom(options.waiting_max);
     this.batchRoom = new WaitingRoom(options.waiting_max);
@@ -82,7 +84,10 @@ export class Shard {
       connections_max: options.connections_max,
       room,
       open: (deadlineMs) => this.#open(deadlineMs),
-      inspect: (connection, deadlineMs) => this.#inspect(connection, deadlineMs),
+      inspect: async (connection, deadlineMs) => {
+        await this.#inspect(connection, deadlineMs);
+        await this.#moveOn(connection, deadlineMs);
+      },
       openMs: this.#connectMs * 2,
       silentMs: SILENT_MS,
       unusedMs: UNUSED_MS,
@@ -175,7 +180,7 @@ export class Shard {
       refuseUnfit(check, this.#options);
       this.#check = check;
       this.clock.learn(check.epoch_ms, askedMs);
-      if (this.#options.generations !== undefined) await keepGeneration(connection, this.#options.generations, { shard: this.index, epochMs: check.epoch_ms }, deadlineMs);
+      await this.#generation?.check(connection, deadlineMs);
       if (this.#options.isPrechecked === true) this.#precheck = await orNotReady(readOrTurnOn(connection, deadlineMs));
       this.#note('serving', null);
     } catch (error) {
@@ -184,6 +189,11 @@ export class Shard {
       this.#note('refused', refusal.message);
       throw refusal;
     }
+  }
+
+  /** Not while a connection is opened: that must work where nothing can be written. */
+  async #moveOn(connection: Connection, deadlineMs: DeadlineMs): Promise<void> {
+    if (this.#check?.isReadOnly === false) await this.#generation?.moveOn(connection, this.#check.epoch_ms, deadlineMs);
   }
 
   #note(state: ShardState['state'], reason: string | null): void {

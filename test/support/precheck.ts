@@ -1,8 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import mysql from 'mysql2/promise';
 import { READY } from '../../scripts/support/tiers.ts';
 import type { Address } from '../../src/mysql/connection.ts';
 import { eventually } from './eventually.ts';
+import { fresh } from './gateway.ts';
 import type { TestGateway } from './gateway.ts';
 import { ownShards } from './ownShards.ts';
 import type { OwnShards } from './ownShards.ts';
@@ -45,6 +47,40 @@ export async function refusedEarly(gateway: TestGateway, sku_id: string, tier = 
     expect(body, text).to.include({ code: 'insufficient_stock' });
     return (await refusedBy(gateway, tier)) > before;
   });
+}
+
+/**
+ * Sells a SKU out at three gateways, restocks it and sells a unit through one of them, of whose reply the others know nothing.
+ *
+ * @param tier by which all of them must have refused before
+ * @throws when it is refused at another one, is sold sooner than others may know of the sell-out, or is not sold everywhere within two seconds
+ */
+export async function restockAfterSellOut(gateways: readonly TestGateway[], round: number, tier = 'memory'): Promise<void> {
+  const at = (gateway: number): TestGateway => gateways[gateway % gateways.length] as TestGateway;
+  const sku_id = fresh('restocked');
+  const [seller, other, third] = [at(round), at(round + 1), at(round + 2)];
+  await sellOut(at(0), sku_id, 2);
+  await Promise.all([refusedEarly(other, sku_id, tier), refusedEarly(third, sku_id, tier)]);
+  // Asked all the while, so that what it knows is as young as can be.
+  let isOver = false;
+  const asking = (async () => {
+    for (let number = 0; !isOver; number += 1) {
+      await Promise.all([other, third].map((each) => each.deduct({ sku_id, order_detail_id: `asked-${number}-${each === other}`, quantity: 9 })));
+      await sleep(10);
+    }
+  })();
+  const began = performance.now();
+  expect((await at(round % 2).adminPost(`/v1/skus/${encodeURIComponent(sku_id)}/adjustments`, { adjustment_id: 'more', delta: 3 })).status).to.equal(201);
+  const line = { sku_id, order_detail_id: 'wanted', quantity: 1 };
+  // The reply is lost: the same ids go to the others.
+  await eventually('it is sold again', 10_000, async () => (await seller.deduct(line)).status === 201);
+  const soldMs = performance.now() - began;
+  const again = await Promise.all([other.deduct(line), third.deduct(line)]);
+  isOver = true;
+  await asking;
+  for (const { status, text } of again) expect(status, text).to.equal(200);
+  expect(soldMs, 'sold while others still knew it as sold out').to.be.above(900);
+  await Promise.all([other, third].map((each) => eventually('it is sold here too', 2_000, async () => (await each.deduct({ sku_id, order_detail_id: `here ${each === other}`, quantity: 1 })).status < 300)));
 }
 
 /** How many orders a tier of a gateway has refused. */

@@ -16,6 +16,8 @@ export interface ShardCheck {
   readonly hash_version: number;
   readonly schema_level: number;
   readonly oldest_gateway: number;
+  /** It takes no writes now. */
+  readonly isReadOnly: boolean;
   readonly durable: boolean;
   /** The settings that make commits less than durable, for messages. */
   readonly relaxed_settings: string;
@@ -28,6 +30,7 @@ SELECT VERSION() AS server_version,
        UNIX_TIMESTAMP(SYSDATE(6)) * 1000 AS epoch_ms,
        SYSDATE(6) > NOW(6) AS clock_runs,
        EXISTS (SELECT 1 FROM information_schema.routines WHERE routine_schema = DATABASE() AND routine_name = 'apply_part_3') AS callable,
+       @@GLOBAL.read_only AS read_only,
        @@GLOBAL.innodb_flush_log_at_trx_commit AS flush_log,
        @@GLOBAL.sync_binlog AS sync_binlog,
        @@GLOBAL.log_bin AS log_bin,
@@ -36,7 +39,7 @@ SELECT VERSION() AS server_version,
        shard.shard_index, shard.initial_shards, shard.hash_version, shard.schema_level, shard.oldest_gateway
   FROM shard`;
 
-type Row = Omit<ShardCheck, 'durable' | 'relaxed_settings' | 'clockRuns' | 'callable'> & { clock_runs: number; callable: number; flush_log: number; sync_binlog: number; log_bin: number };
+type Row = Omit<ShardCheck, 'durable' | 'relaxed_settings' | 'clockRuns' | 'callable' | 'isReadOnly'> & { read_only: number; clock_runs: number; callable: number; flush_log: number; sync_binlog: number; log_bin: number };
 
 /**
  * Reads what decides whether a shard may be served.
@@ -49,5 +52,5 @@ export async function checkShard(connection: Connection, deadlineMs: DeadlineMs)
   const relaxed: string[] = [];
   if (row.flush_log !== 1) relaxed.push(`innodb_flush_log_at_trx_commit = ${row.flush_log}`);
   if (row.log_bin === 1 && row.sync_binlog !== 1) relaxed.push(`sync_binlog = ${row.sync_binlog}`);
-  return { ...row, epoch_ms: Number(row.epoch_ms), clockRuns: row.clock_runs === 1, callable: row.callable === 1, durable: relaxed.length === 0, relaxed_settings: relaxed.join(', ') };
+  return { ...row, epoch_ms: Number(row.epoch_ms), clockRuns: row.clock_runs === 1, callable: row.callable === 1, isReadOnly: row.read_only !== 0, durable: relaxed.length === 0, relaxed_settings: relaxed.join(', ') };
 }

@@ -5,6 +5,9 @@ import type { Connection } from '../connection.ts';
 /** However many gateways there are, a shard is moved on no more often: so much may be lost unseen. */
 export const MOVE_EVERY_MS = 1_000;
 
+/** A gateway may know a little more than the shards have written down, and the new server's clock may be behind. */
+const AHEAD_MICROS = 60_000_000;
+
 const NOW = 'CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS UNSIGNED)';
 const READ = 'SELECT shard_index, reached FROM generation';
 const BEGIN = `INSERT INTO generation (shard_index, reached) VALUES (?, ${NOW}) ON DUPLICATE KEY UPDATE reached = reached`;
@@ -33,5 +36,5 @@ export async function moveOn(connection: Connection, shard: ShardIndex, known: G
 
 /** Takes a restored shard for what it is: it is ahead of whatever is known of it. @param known the furthest it had come */
 export async function acceptAsRestored(connection: Connection, shard: ShardIndex, known: Generation, deadlineMs: DeadlineMs): Promise<void> {
-  await connection.run(ACCEPT, [shard, known + 1], deadlineMs);
+  await connection.run(ACCEPT, [shard, known + AHEAD_MICROS], deadlineMs);
 }

@@ -67,11 +67,14 @@ export async function readStatePage(connection: Connection, table: PastTable, af
   }));
 }
 
-/** `a >= ? AND (a > ? OR (b >= ? AND (b > ? …)))`: its first part is a range, which a comparison of rows is not to MySQL. */
+/** `(a = ? AND b = ? AND c > ?) OR (a = ? AND b > ?) OR a > ?`: each part is a range of the key, which a comparison of rows is not to MySQL. */
 function beyond(columns: readonly string[], after: PastKey): { sql: string; values: SqlValue[] } {
   const cells = after.map((cell) => (typeof cell === 'string' ? bytesOf(cell) : cell));
-  const condition = columns.reduceRight((inner, column) => (inner === '' ? `${column} > ?` : `${column} >= ? AND (${column} > ? OR (${inner}))`), '');
-  return { sql: `WHERE ${condition}`, values: cells.flatMap((cell, place) => (place === columns.length - 1 ? [cell] : [cell, cell])) };
+  const parts = columns.map((column, place) => ({
+    sql: [...columns.slice(0, place).map((same) => `${same} = ?`), `${column} > ?`].join(' AND '),
+    values: cells.slice(0, place + 1),
+  }));
+  return { sql: `WHERE ${parts.map(({ sql }) => `(${sql})`).join(' OR ')}`, values: parts.flatMap(({ values }) => values) };
 }
 
 function cellOf(cell: Buffer | number, isId: boolean): string | number {

@@ -6,6 +6,7 @@ import { piecesOf } from '../cartBatches.ts';
 import { byShard } from '../hot/placing.ts';
 import { inWidth } from '../inWidth.ts';
 import type { Routing } from '../routing.ts';
+import { cartLost, onceEach } from './lostToSiblings.ts';
 
 const KEYS_AT_A_TIME = 400;
 const WIDTH = 4;
@@ -14,6 +15,8 @@ export interface OrderParts {
   readonly routing: Routing;
   readonly auditor: Auditor;
   readonly shardCount: number;
+  /** The shards that were restored. */
+  readonly restored: ReadonlySet<ShardIndex>;
 }
 
 /**
@@ -22,11 +25,17 @@ export interface OrderParts {
  *
  * @param onLine told of every line that was looked for
  */
-export async function lostToOrders({ routing, auditor, shardCount }: OrderParts, lines: readonly OrderedLine[], deadlineMs: DeadlineMs, onLine: (count: number) => void = () => undefined): Promise<Lost[]> {
+export async function lostToOrders({ routing, auditor, shardCount, restored }: OrderParts, lines: readonly OrderedLine[], deadlineMs: DeadlineMs, onLine: (count: number) => void = () => undefined): Promise<Lost[]> {
+  const carts: Lost[] = [];
   const missingAt = async (shard: ShardIndex, some: readonly OrderedLine[]): Promise<readonly OrderedLine[]> => {
     const found = new Map((await auditor.readFlows(shard, some, deadlineMs)).map((flow) => [flowKeyText(flow), flow]));
     return some.filter((line) => {
       const flow = found.get(flowKeyText(line));
+      // Sold by a cart whose record is gone; a hold that nobody can judge would be undone.
+      if (flow?.status === 'pending' && flow.order_id === line.order_id && restored.has(routing.map.shardOf(line.order_id))) {
+        const { sku_id, order_detail_id, quantity, order_id } = line;
+        carts.push(cartLost({ order_id, attempt: flow.attempt, lines: [{ sku_id, order_detail_id, quantity, shard }] }, line.toldBy));
+      }
       return flow?.order_id !== line.order_id || (flow.status !== 'deducted' && flow.status !== 'cancelled' && flow.status !== 'pending');
     });
   };
@@ -44,7 +53,7 @@ export async function lostToOrders({ routing, auditor, shardCount }: OrderParts,
     const still = (await inWidth(elsewhere, WIDTH, (some) => missingAt(shard, some))).flat();
     missing = [...still, ...missing.filter(({ sku_id }) => routing.map.shardOf(sku_id) === shard)];
   }
-  return missing.map(({ sku_id, order_detail_id, order_id, quantity, toldBy }) => ({
+  const flows = missing.map(({ sku_id, order_detail_id, order_id, quantity, toldBy }): Lost => ({
     kind: 'flow',
     toldBy,
     sku_id,
@@ -54,4 +63,5 @@ export async function lostToOrders({ routing, auditor, shardCount }: OrderParts,
     quantity,
     redo: { kind: 'deduct', order_id, lines: [{ sku_id, order_detail_id, quantity }] },
   }));
+  return [...onceEach(carts), ...flows];
 }

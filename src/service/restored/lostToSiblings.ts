@@ -1,7 +1,8 @@
 import { momentOf } from '../../core/generations.ts';
-import type { Lost, RestoredShards, Traces } from '../../core/lost.ts';
-import type { CartKey, DeadlineMs, ShardIndex } from '../../core/nouns.ts';
+import type { CartSale, Lost, RestoredShards, SoldCart, TransferTrace } from '../../core/lost.ts';
+import type { DeadlineMs, FlowKey, ShardIndex } from '../../core/nouns.ts';
 import type { Auditor } from '../../core/ports.ts';
+import type { ShelfDifference } from '../../core/reconciliation.ts';
 import { cartText, piecesOf } from '../cartBatches.ts';
 import { followCarts } from '../followCarts.ts';
 import type { Routing } from '../routing.ts';
@@ -9,6 +10,7 @@ import { Unread } from '../unread.ts';
 import type { Standing } from './whoWentBack.ts';
 
 const AT_A_TIME = 400;
+const SALES_AT_A_TIME = 5_000;
 /** Clocks of servers differ, and what was under way when the backup was made is in it or not. */
 const MARGIN_MS = 60 * 60 * 1_000;
 
@@ -22,89 +24,126 @@ export interface SiblingParts {
 }
 
 /**
- * What the other shards know of a restored one: lines that their carts have sold on it, carts that sold something on them and whose record
- * was on it, the other sides of transfers with it, and rows in layouts that it has not written down.
+ * What the other shards know of restored ones: lines that their carts have sold there, carts that sold something on them and whose record
+ * was there, the other sides of transfers, and rows in layouts that are not written down.
  *
- * @throws when one of them cannot be read
+ * @throws when one of the shards cannot be read
  */
-export async function lostToSiblings(parts: SiblingParts, restored: Standing, deadlineMs: DeadlineMs): Promise<Lost[]> {
-  const { shard: of, shows } = restored;
-  const sinceMs = Math.max(0, shows / 1_000 - MARGIN_MS);
-  const others = Array.from({ length: parts.shardCount }, (_, shard): ShardIndex => shard).filter((shard) => shard !== of);
-  const lost: Lost[] = [];
-  for (const shard of others) {
-    const traces = await parts.shards.readTraces(shard, of, sinceMs, deadlineMs);
-    const toldBy = parts.nameOf(shard);
-    lost.push(...(await lostCartLines(parts, of, shard, deadlineMs)));
-    lost.push(...(await lostCarts(parts, of, shard, traces, deadlineMs)), ...(await lostTransfers(parts, of, traces, toldBy, deadlineMs)), ...(await lostLayouts(parts, of, traces, toldBy, deadlineMs)));
+export async function lostToSiblings(parts: SiblingParts, restored: readonly Standing[], deadlineMs: DeadlineMs): Promise<ReadonlyMap<ShardIndex, readonly Lost[]>> {
+  const lost = new Map<ShardIndex, Lost[]>(restored.map(({ shard }) => [shard, []]));
+  for (let shard: ShardIndex = 0; shard < parts.shardCount; shard += 1) {
+    const others = restored.filter((standing) => standing.shard !== shard);
+    const lines = others.length === 0 ? [] : await cartLinesMissing(parts, shard, deadlineMs);
+    for (const { shard: of, shows, had } of others) {
+      // Of one that nobody saw go back it is not known since when things are missing.
+      const sinceMs = shows < had ? Math.max(0, shows / 1_000 - MARGIN_MS) : 0;
+      const asking: Asking = { parts, of, toldBy: parts.nameOf(shard), deadlineMs };
+      const traces = await parts.shards.readTraces(shard, of, sinceMs, deadlineMs);
+      const found = [
+        lines.flatMap((difference) => lostLine(difference, of, `a cart on ${asking.toldBy}`)),
+        await lostCarts(asking, shard, sinceMs),
+        await lostTransfers(asking, traces.transfers),
+        await lostLayouts(asking, traces.layouts),
+      ];
+      lost.set(of, (lost.get(of) ?? []).concat(...found));
+    }
   }
-  return onceEach(lost);
+  return new Map([...lost].map(([shard, all]) => [shard, onceEach(all)]));
 }
 
-async function lostCartLines({ routing, auditor, nameOf }: SiblingParts, of: ShardIndex, shard: ShardIndex, deadlineMs: DeadlineMs): Promise<Lost[]> {
+/** One shard that was restored, and who tells of it. */
+interface Asking {
+  readonly parts: SiblingParts;
+  readonly of: ShardIndex;
+  readonly toldBy: string;
+  readonly deadlineMs: DeadlineMs;
+}
+
+/** Of the carts whose records are on a shard. */
+async function cartLinesMissing({ routing, auditor, nameOf, shardCount }: SiblingParts, shard: ShardIndex, deadlineMs: DeadlineMs): Promise<ShelfDifference[]> {
   const unread = new Unread();
   const differences = await followCarts({ routing, auditor, unread }, shard, null, deadlineMs);
-  const reason = unread.reasonOf(shard) ?? unread.reasonOf(of);
-  if (reason !== null) throw new Error(reason);
-  return differences.flatMap((difference) => {
-    const { kind, sku_id, cart, order_detail_ids: [order_detail_id], expected } = difference;
-    if (kind !== 'cart_line' || difference.shard !== of || cart === null || order_detail_id === undefined) return [];
-    const [order_id, quantity] = [cart.order_id, Number(expected)];
-    const redo = { kind: 'deduct', order_id, lines: [{ sku_id, order_detail_id, quantity }] } as const;
-    return [{ kind: 'flow', toldBy: `a cart on ${nameOf(shard)}`, sku_id, order_id, order_detail_id, id: null, quantity, redo }];
-  });
+  for (let each = 0; each < shardCount; each += 1) {
+    const reason = unread.reasonOf(each);
+    if (reason !== null) throw new Error(`${nameOf(each)}: ${reason}`);
+  }
+  return differences.filter(({ kind }) => kind === 'cart_line');
 }
 
-async function lostCarts({ routing, auditor, nameOf }: SiblingParts, of: ShardIndex, shard: ShardIndex, { carts }: Traces, deadlineMs: DeadlineMs): Promise<Lost[]> {
-  const toldBy = nameOf(shard);
-  const here = carts.filter(({ order_id }) => routing.map.shardOf(order_id) === of);
-  const keys = new Map<string, CartKey>(here.map(({ order_id, attempt }) => [cartText({ order_id, attempt }), { order_id, attempt }]));
-  const standing = new Set<string>();
-  for (const some of piecesOf([...keys.values()], AT_A_TIME)) for (const cart of await auditor.readCarts(of, some, deadlineMs)) standing.add(cartText(cart));
-  return [...keys].flatMap(([text, cart]): Lost[] => {
-    if (standing.has(text)) return [];
-    // Those that are known; the order's next attempt names all of them, and finds them sold.
-    const lines = here.filter((flow) => cartText(flow) === text).map(({ sku_id, order_detail_id, quantity }) => ({ sku_id, order_detail_id, quantity, shard }));
-    return [{ kind: 'cart', toldBy, sku_id: null, order_id: cart.order_id, order_detail_id: null, id: String(cart.attempt), quantity: null, redo: { kind: 'record', cart: { ...cart, lines } } }];
-  });
+function lostLine({ shard, sku_id, cart, order_detail_ids: [order_detail_id], expected }: ShelfDifference, of: ShardIndex, toldBy: string): Lost[] {
+  if (shard !== of || cart === null || order_detail_id === undefined) return [];
+  const [order_id, quantity] = [cart.order_id, Number(expected)];
+  return [{ kind: 'flow', toldBy, sku_id, order_id, order_detail_id, id: null, quantity, redo: { kind: 'deduct', order_id, lines: [{ sku_id, order_detail_id, quantity }] } }];
+}
+
+async function lostCarts({ parts, of, toldBy, deadlineMs }: Asking, shard: ShardIndex, sinceMs: number): Promise<Lost[]> {
+  const carts = new Map<string, SoldCart & { readonly lines: (CartSale & { readonly shard: ShardIndex })[] }>();
+  for (let after: FlowKey | null = null; ; ) {
+    const sales: readonly CartSale[] = await parts.shards.readCartSales(shard, sinceMs, after, SALES_AT_A_TIME, deadlineMs);
+    for (const sale of sales) {
+      if (parts.routing.map.shardOf(sale.order_id) !== of) continue;
+      const { order_id, attempt } = sale;
+      const cart = carts.get(cartText(sale)) ?? { order_id, attempt, lines: [] };
+      cart.lines.push({ ...sale, shard });
+      carts.set(cartText(sale), cart);
+    }
+    const last = sales.at(-1);
+    if (last === undefined || sales.length < SALES_AT_A_TIME) break;
+    after = last;
+  }
+  for (const some of piecesOf([...carts.values()], AT_A_TIME)) {
+    for (const { state, ...cart } of await parts.auditor.readCarts(of, some, deadlineMs)) if (state === 'committed') carts.delete(cartText(cart));
+  }
+  return [...carts.values()].map((cart) => cartLost(cart, toldBy));
+}
+
+/** @param cart with the lines that are known; the order's next attempt names all of them, and finds them sold */
+export function cartLost(cart: SoldCart, toldBy: string): Lost {
+  return { kind: 'cart', toldBy, sku_id: null, order_id: cart.order_id, order_detail_id: null, id: String(cart.attempt), quantity: null, redo: { kind: 'record', cart } };
 }
 
 /** Units that came from it and now lie on it again, and units that it had got and has not. */
-async function lostTransfers({ shards }: SiblingParts, of: ShardIndex, { transfers }: Traces, toldBy: string, deadlineMs: DeadlineMs): Promise<Lost[]> {
+async function lostTransfers({ parts, of, toldBy, deadlineMs }: Asking, transfers: readonly TransferTrace[]): Promise<Lost[]> {
   const lost: Lost[] = [];
   for (const direction of ['out', 'in'] as const) {
     // Units that left and have not arrived are brought by whoever finds them.
     const closed = transfers.filter((transfer) => transfer.direction === direction && !(direction === 'out' && transfer.isOpen));
     for (const some of piecesOf(closed, AT_A_TIME)) {
-      const standing = await shards.findTransfers(of, some.map(({ transfer_id }) => transfer_id), direction === 'out' ? 'in' : 'out', deadlineMs);
-      lost.push(
-        ...some
-          .filter(({ transfer_id }) => !standing.has(transfer_id))
-          // Units that it still has, though they went away, are too many.
-          .map(({ sku_id, transfer_id, amount }): Lost => ({ kind: 'transfer', toldBy, sku_id, order_id: null, order_detail_id: null, id: transfer_id, quantity: direction === 'out' ? amount : -amount, redo: null })),
-      );
+      const standing = await parts.shards.findTransfers(of, some.map(({ transfer_id }) => transfer_id), direction === 'out' ? 'in' : 'out', deadlineMs);
+      const missing = some.filter(({ transfer_id }) => !standing.has(transfer_id));
+      // Units that it still has, though they went away, are too many.
+      const about = { kind: 'transfer', toldBy, order_id: null, order_detail_id: null, redo: null } as const;
+      lost.push(...missing.map(({ sku_id, transfer_id, amount }): Lost => ({ ...about, sku_id, id: transfer_id, quantity: direction === 'out' ? amount : -amount })));
     }
   }
   return lost;
 }
 
-async function lostLayouts({ routing, shards }: SiblingParts, of: ShardIndex, { layouts }: Traces, toldBy: string, deadlineMs: DeadlineMs): Promise<Lost[]> {
-  const here = layouts.filter(({ sku_id }) => routing.map.shardOf(sku_id) === of);
+async function lostLayouts({ parts, of, toldBy, deadlineMs }: Asking, layouts: readonly { readonly sku_id: string; readonly epoch: number }[]): Promise<Lost[]> {
   const lost: Lost[] = [];
-  for (const some of piecesOf(here, AT_A_TIME)) {
-    const last = await shards.readLayouts(of, some.map(({ sku_id }) => sku_id), deadlineMs);
-    lost.push(
-      ...some
-        .filter(({ sku_id, epoch }) => epoch > (last.get(sku_id) ?? 0))
-        .map(({ sku_id, epoch }): Lost => ({ kind: 'layout', toldBy, sku_id, order_id: null, order_detail_id: null, id: String(epoch), quantity: null, redo: null })),
-    );
+  for (const some of piecesOf(layouts.filter(({ sku_id }) => parts.routing.map.shardOf(sku_id) === of), AT_A_TIME)) {
+    const last = await parts.shards.readLayouts(of, some.map(({ sku_id }) => sku_id), deadlineMs);
+    const missing = some.filter(({ sku_id, epoch }) => epoch > (last.get(sku_id) ?? 0));
+    lost.push(...missing.map(({ sku_id, epoch }): Lost => ({ kind: 'layout', toldBy, sku_id, order_id: null, order_detail_id: null, id: String(epoch), quantity: null, redo: null })));
   }
   return lost;
 }
 
-/** The same may be told of by several: shards, the shop's books, the state before. */
+/** The same may be told of by several: shards, the shop's books, the state before. Who knows how to bring it back counts, and of a cart all lines that are known. */
 export function onceEach(lost: readonly Lost[]): Lost[] {
-  return [...new Map(lost.map((one) => [lostKey(one), one])).values()];
+  const all = new Map<string, Lost>();
+  for (const one of lost) {
+    const known = all.get(lostKey(one));
+    all.set(lostKey(one), known === undefined ? one : together(known, one));
+  }
+  return [...all.values()];
+}
+
+function together(known: Lost, other: Lost): Lost {
+  if (known.redo === null) return other;
+  if (known.redo.kind !== 'record' || other.redo?.kind !== 'record') return known;
+  const lines = new Map([...other.redo.cart.lines, ...known.redo.cart.lines].map((line) => [`${line.sku_id}\0${line.order_detail_id}`, line]));
+  return { ...known, redo: { kind: 'record', cart: { ...known.redo.cart, lines: [...lines.values()] } } };
 }
 
 function lostKey({ kind, sku_id, order_id, order_detail_id, id }: Lost): string {
@@ -114,5 +153,5 @@ function lostKey({ kind, sku_id, order_id, order_detail_id, id }: Lost): string 
 
 /** How a shard stands, in words. */
 export function inWords({ shows, had }: Standing): string {
-  return `it shows what was true at ${momentOf(shows)}, and had reached ${momentOf(had)}`;
+  return shows < had ? `it shows what was true at ${momentOf(shows)}, and had reached ${momentOf(had)}` : `nobody saw it go back; since when something is missing is not known`;
 }

@@ -6,11 +6,12 @@ import type { StockEngine } from '../../core/ports.ts';
 import { pause } from '../freeHolds.ts';
 import { inWidth } from '../inWidth.ts';
 
-/** SKUs before what happened to them, what came in before what went out, sales before what came back of them. */
-const ORDER: readonly LostKind[] = ['sku', 'adjustment', 'flow', 'return', 'flow_state', 'cart'];
-/** Units that come into an empty row are sellable after a second; a shard that is busy is asked again. */
-const TRIES_MAX = 5;
-const PAUSE_MS = 700;
+/** SKUs before what happened to them, what came in before what went out, records before the holds that they settle. */
+const ORDER: readonly LostKind[] = ['sku', 'adjustment', 'cart', 'flow', 'return', 'flow_state'];
+/** In which order things happened is not known, so what was refused may be possible when the rest is back; and a shard may be busy for a while. */
+const PASSES_MIN = 3;
+/** Units that come into an empty row are sellable after a second. */
+const PAUSE_MS = 1_100;
 const WIDTH = 32;
 const OPERATION_MS = 3_000;
 
@@ -28,47 +29,60 @@ export interface PutBack {
 
 /**
  * Does again on a restored shard what is missing there, with the ids that it was done with: so it can be repeated, and a caller who sends
- * it once more is told that it was done.
+ * it once more is told that it was done. Goes on for as long as something comes back.
  *
- * @param onDone told of each
+ * @param onDone told of each that stands again
  */
 export async function putBack(parts: PutBackParts, shard: ShardIndex, lost: readonly Lost[], deadlineMs: DeadlineMs, onDone: () => void = () => undefined): Promise<PutBack[]> {
-  const done: PutBack[] = [];
+  const known = lost.filter(({ kind, redo }) => redo !== null && ORDER.includes(kind));
+  let left: PutBack[] = known.map((one) => ({ lost: one, fault: 'it was not tried' }));
+  for (let pass = 1, before = Infinity; left.length > 0 && (left.length < before || pass <= PASSES_MIN) && performance.now() < deadlineMs; pass += 1) {
+    if (pass > 1) await pause(PAUSE_MS);
+    before = left.length;
+    left = await passOver(parts, shard, left.map((one) => one.lost), deadlineMs, onDone);
+  }
+  const faults = new Map(left.map((one) => [one.lost, one.fault]));
+  const isTried = new Set(known);
+  return lost.map((one) => ({ lost: one, fault: isTried.has(one) ? (faults.get(one) ?? null) : 'it must be judged by people' }));
+}
+
+/** @returns those that do not stand */
+async function passOver(parts: PutBackParts, shard: ShardIndex, lost: readonly Lost[], deadlineMs: DeadlineMs, onDone: () => void): Promise<PutBack[]> {
+  let left: PutBack[] = [];
   for (const kind of ORDER) {
     const ofKind = lost.filter((one) => one.kind === kind);
-    // What is put in must be there before anything is taken out: a write-off after the restocks.
-    const [first, then] = [ofKind.filter(({ redo }) => !takes(redo)), ofKind.filter(({ redo }) => takes(redo))];
-    for (const some of [first, then]) {
-      done.push(
-        ...(await inWidth(some, WIDTH, async (one): Promise<PutBack> => {
-          const fault = one.redo === null ? 'it must be judged by people' : await redo(parts, shard, one.redo, deadlineMs);
-          onDone();
-          return { lost: one, fault };
-        })),
-      );
+    // A write-off after the restocks.
+    for (const some of [ofKind.filter(({ redo }) => !takes(redo)), ofKind.filter(({ redo }) => takes(redo))]) {
+      const tried = await inWidth(some, WIDTH, async (one): Promise<PutBack> => {
+        const fault = one.redo === null ? null : await redo(parts, shard, one.redo, deadlineMs);
+        if (fault === null) onDone();
+        return { lost: one, fault };
+      });
+      left = left.concat(tried.filter(({ fault }) => fault !== null));
     }
   }
-  return [...done, ...lost.filter(({ kind }) => !ORDER.includes(kind)).map((one) => ({ lost: one, fault: 'it must be judged by people' }))];
+  return left;
 }
 
 function takes(operation: Redo | null): boolean {
   return operation?.kind === 'adjust' && operation.delta < 0;
 }
 
+/** @returns null when it stands */
 async function redo({ engine, shards }: PutBackParts, shard: ShardIndex, operation: Redo, deadlineMs: DeadlineMs): Promise<string | null> {
-  if (operation.kind === 'record') return (await shards.recordCart(shard, operation.cart, deadlineMs)) ? null : 'it is written down otherwise';
-  let fault = '';
-  for (let tries = 1; tries <= TRIES_MAX && performance.now() < deadlineMs; tries += 1) {
-    if (tries > 1) await pause(PAUSE_MS);
-    const [outcome] = await engine.apply(shard, [operation], Math.min(deadlineMs, performance.now() + OPERATION_MS));
-    const told = faultOf(outcome);
-    if (told === null || (outcome?.is === 'refused' && outcome.code !== 'insufficient_stock')) return told;
-    fault = told;
+  const untilMs = Math.min(deadlineMs, performance.now() + OPERATION_MS);
+  if (operation.kind === 'record') return (await shards.recordCart(shard, operation.cart, untilMs)) ? null : 'it is written down as aborted';
+  const [outcome] = await engine.apply(shard, [operation], untilMs);
+  if (outcome?.is !== 'pending' || operation.kind !== 'deduct') return faultOf(outcome);
+  // Held when the backup was made, and sold since, as whoever told of it knows.
+  const ours = outcome.holds.filter(({ order_id }) => order_id === operation.order_id);
+  for (const { order_id, attempt, sku_id, order_detail_id } of ours) {
+    const lines = operation.lines.filter((line) => line.sku_id === sku_id && line.order_detail_id === order_detail_id);
+    if (lines.length > 0) await engine.apply(shard, [{ kind: 'settle', order_id, attempt, verdict: 'committed', lines }], untilMs);
   }
-  return fault;
+  return faultOf((await engine.apply(shard, [operation], untilMs))[0]);
 }
 
-/** @returns null when it stands */
 function faultOf(outcome: OutcomeOf<Operation> | undefined): string | null {
   if (outcome === undefined) return 'no answer';
   if (outcome.is === 'deducted' || outcome.is === 'returned' || outcome.is === 'applied') return null;

@@ -1,0 +1,51 @@
+import { momentOf } from '../core/generations.ts';
+import type { Generations } from '../core/generations.ts';
+import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
+import type { Connection } from './connection.ts';
+import { ConnectionLost, ServerError, ShardRefused } from './failures.ts';
+import { MOVE_EVERY_MS, moveOn, readReached } from './sql/generation.ts';
+
+/** A shard that could not be moved on may cost a connection each time; it is tried again after so long. */
+const TRY_AGAIN_MS = 30_000;
+
+/** Looks after how far one shard has come. */
+export class GenerationKeeper {
+  readonly #generations: Generations;
+  readonly #shard: ShardIndex;
+  #notBeforeMs = -Infinity;
+
+  constructor(generations: Generations, shard: ShardIndex) {
+    this.#generations = generations;
+    this.#shard = shard;
+  }
+
+  /** @throws ShardRefused when it went back: it was restored from a backup, or another server took its place that has not all of it */
+  async check(connection: Connection, deadlineMs: DeadlineMs): Promise<void> {
+    const had = this.#generations.known(this.#shard);
+    const back = this.#generations.learn(this.#shard, await readReached(connection, deadlineMs), had);
+    if (back === null) return;
+    throw new ShardRefused(
+      `it shows what was true at ${momentOf(back.shows)} and had reached ${momentOf(back.had)}: it was restored from a backup; ` +
+        'what was sold since is missing, run `npm run reconcile -- --restored`',
+    );
+  }
+
+  /**
+   * Moves the shard on when that is due. A shard that takes no writes now is moved on later; what it says of itself is true all the same.
+   *
+   * @param epochMs what its clock says
+   */
+  async moveOn(connection: Connection, epochMs: number, deadlineMs: DeadlineMs): Promise<void> {
+    const known = this.#generations.known(this.#shard);
+    const ageMs = epochMs - known / 1_000;
+    // Far ahead of its clock it was before the clock was set back.
+    const isDue = ageMs >= MOVE_EVERY_MS || ageMs < -MOVE_EVERY_MS;
+    if (!isDue || performance.now() < this.#notBeforeMs || !this.#generations.mayMove(this.#shard)) return;
+    try {
+      await moveOn(connection, this.#shard, known, this.#generations.ofOthers(this.#shard), deadlineMs);
+    } catch (error) {
+      if (!(error instanceof ServerError) && !(error instanceof ConnectionLost)) throw error;
+      this.#notBeforeMs = performance.now() + TRY_AGAIN_MS;
+    }
+  }
+}
