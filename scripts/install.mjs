@@ -29,7 +29,8 @@ export async function installPackages(root) {
 
 function npmCi(root) {
   console.error('installing packages (npm ci) …');
-  const { status } = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, stdio: ['ignore', 2, 2] });
+  // None of the packages needs its scripts: what they would compile are faster ways to do what nobody does here.
+  const { status } = spawnSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, stdio: ['ignore', 2, 2] });
   if (status !== 0) throw new Error('npm ci failed; the packages are not there');
 }
 

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { removeAbandonedContainers } from './cluster/image.ts';
 import { removeAbandoned } from './cluster/ownership.ts';
 import { supervise } from './cluster/supervise.ts';
 import { stopWithParent } from './support/lifetime.ts';
@@ -40,6 +41,7 @@ const mocha = supervise({
 });
 stopWithParent(async () => void (await mocha.stop(STOP_MS)));
 const { code } = await mocha.exited;
-// Where there are several at a time, their servers died with their processes; what one still writes is removed by the next run.
+// Where there are several at a time, their servers died with their processes, and what one still writes is removed by the next run; their containers did not.
 await removeAbandoned(projectPath('.local/runs')).catch(() => undefined);
+if (process.env['STOCKGATE_MYSQL_IMAGE']) await removeAbandonedContainers().catch(() => undefined);
 process.exit(code ?? 1);

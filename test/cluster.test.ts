@@ -36,7 +36,7 @@ describe('cluster', () => {
 
   describe('what the environment may say', () => {
     it('finds or fetches a server when it says nothing', () => {
-      expect(readEnvironment({})).to.deep.equal({ kind: 'auto', named: undefined, debianMirror: undefined });
+      expect(readEnvironment({})).to.deep.equal({ kind: 'auto', named: undefined, image: undefined, debianMirror: undefined });
     });
 
     it('names servers, IPv6 too', () => {
@@ -169,7 +169,7 @@ describe('cluster', () => {
     let cluster: Cluster;
 
     before(async function () {
-      if (process.env.STOCKGATE_MYSQL_SERVERS) this.skip();
+      if (process.env.STOCKGATE_MYSQL_SERVERS || process.env.STOCKGATE_MYSQL_IMAGE) this.skip();
       cluster = await start();
     });
 

@@ -24,7 +24,7 @@ const RESTOCKS = LONG ? 35 : 1;
 const FAULT_MS = LONG ? 60_000 : 1_500;
 /** Of one restock. */
 const UNITS = 3;
-const hasReplicas = process.env['STOCKGATE_SERVER'] !== 'mariadb' && process.env['STOCKGATE_MYSQL_SERVERS'] === undefined;
+const hasReplicas = process.env['STOCKGATE_SERVER'] !== 'mariadb' && process.env['STOCKGATE_MYSQL_SERVERS'] === undefined && process.env['STOCKGATE_MYSQL_IMAGE'] === undefined;
 
 describe('tiers', function () {
   this.timeout(LONG ? 900_000 : 120_000);

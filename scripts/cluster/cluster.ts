@@ -1,11 +1,12 @@
 /** Database servers for the demo, for work on this machine and for tests: which, where, started and stopped. */
 import { rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { manageContainer } from './container.ts';
 import type { Cluster, ClusterOptions } from './contract.ts';
 import { readEnvironment } from './environment.ts';
 import { follow } from './follow.ts';
 import { productName } from './installation.ts';
-import { findServer } from './ladder.ts';
+import { findServer, productOf } from './ladder.ts';
 import type { Found } from './ladder.ts';
 import { useNamed } from './named.ts';
 import { claim, ownPath, readStamp, removeAbandoned } from './ownership.ts';
@@ -23,7 +24,7 @@ import type { MadeBy } from './template.ts';
  *   nothing is left running then.
  */
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
-  const { kind: kindNamed, named, debianMirror } = readEnvironment(process.env);
+  const { kind: kindNamed, named, debianMirror, image } = readEnvironment(process.env);
   const kind = options.kind ?? kindNamed;
   const hasReplicas = (options.replicas ?? 0) > 0;
   if (named !== undefined) {
@@ -34,10 +35,11 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   }
   const dataDirectory = resolve(options.dataDirectory);
   await Promise.all(['copies', 'templates', 'runs'].map((part) => removeAbandoned(join(dataDirectory, part))));
-  const found = await findServer({ kind, dataDirectory, debianMirror, say: options.say });
-  const product = `${productName(found.installation)}, ${found.installation.origin}`;
+  const found = await findServer({ kind, dataDirectory, debianMirror, image, say: options.say });
+  const product = `${productName(productOf(found))}, ${productOf(found).origin}`;
   options.say(`using ${product}`);
-  if (hasReplicas && found.installation.kind !== 'mysql') throw new Error(`replicas are built for MySQL only, and this is ${product}`);
+  if (hasReplicas && 'image' in found) throw new Error(`replicas are not made in containers, and this is ${product}`);
+  if (hasReplicas && productOf(found).kind !== 'mysql') throw new Error(`replicas are built for MySQL only, and this is ${product}`);
   if (options.keep === undefined) {
     const directory = ownPath(join(dataDirectory, 'runs', 'run'));
     return startServers(options, { found, product, directory, release: () => rm(directory, { recursive: true, force: true }) });
@@ -61,8 +63,11 @@ async function startServers(options: ClusterOptions, place: Place): Promise<Clus
   const groups = planServers(options, place);
   const all = groups.flatMap(({ primary, replicas }) => [primary, ...replicas]);
   const stop = async (): Promise<void> => {
-    // Data that are to be deleted need no orderly shutdown.
-    await Promise.all(all.map(({ server }) => (options.keep === undefined ? server.kill() : server.stop())));
+    await Promise.all(all.map(async ({ server }) => {
+      // Data that are to be deleted need no orderly shutdown.
+      if (options.keep !== undefined) await server.stop();
+      await server.kill();
+    }));
     await place.release();
   };
   const followers = all.length - groups.length;
@@ -92,23 +97,27 @@ interface Planned {
 
 function planServers(options: ClusterOptions, place: Place): { primary: Planned; replicas: Planned[] }[] {
   const { servers, replicas = 0, semiSync = false } = options;
-  const describe = (home: string, serverId: number, role: ReplicationSettings['role']): ManagedServerOptions => ({
-    installation: place.found.installation,
-    dataDirectory: join(home, 'data'),
-    serverId,
-    bufferPoolMegabytes: servers + replicas === 1 ? 128 : 64,
-    extraArguments: options.extraArguments ?? [],
-    ...(replicas > 0 && { replication: { role, semiSync } }),
-  });
+  const { found } = place;
+  const manage = (home: string, serverId: number, role: ReplicationSettings['role'], whenUp?: ManagedServerOptions['whenUp']): ManagedServer => {
+    const settings = { serverId, bufferPoolMegabytes: servers + replicas === 1 ? 128 : 64, extraArguments: options.extraArguments ?? [] };
+    if ('image' in found) return manageContainer({ ...settings, image: found.image, home: options.keep === undefined ? undefined : home });
+    return manageServer({
+      ...settings,
+      installation: found.installation,
+      dataDirectory: join(home, 'data'),
+      ...(replicas > 0 && { replication: { role, semiSync } }),
+      ...(whenUp !== undefined && { whenUp }),
+    });
+  };
   return Array.from({ length: servers }, (_, index) => {
     const home = join(place.directory, `server-${index + 1}`);
-    const server = manageServer(describe(home, index + 1, 'source'));
+    const server = manage(home, index + 1, 'source');
     return {
       primary: { server, home },
       replicas: Array.from({ length: replicas }, (__, number) => {
         const place = `${home}-replica-${number + 1}`;
-        const options = describe(place, servers + index * replicas + number + 1, 'replica');
-        return { server: manageServer({ ...options, whenUp: (login) => follow(login, server) }), home: place };
+        const serverId = servers + index * replicas + number + 1;
+        return { server: manage(place, serverId, 'replica', (login) => follow(login, server)), home: place };
       }),
     };
   });
@@ -120,8 +129,10 @@ function count(number: number, what: string): string {
 
 async function provideData(place: Place, home: string): Promise<void> {
   const made = await readStamp<MadeBy>(home);
-  if (made === undefined) return copyTemplate(place.found.template, home);
-  if (made.kind !== place.found.installation.kind) {
+  const { found } = place;
+  if (made === undefined) return 'image' in found ? undefined : copyTemplate(found.template, home);
+  if (made.volume !== undefined && !('image' in found)) throw new Error(`the data of ${home} are in containers: delete it, or name their image in STOCKGATE_MYSQL_IMAGE`);
+  if (made.kind !== productOf(found).kind) {
     const remedy = `delete it, or set STOCKGATE_SERVER=${made.kind}`;
     throw new Error(`${home} was made by ${productName(made)}, not to be read by ${place.product}: ${remedy}`);
   }

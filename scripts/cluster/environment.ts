@@ -4,6 +4,8 @@ export interface ClusterEnvironment {
   kind: 'auto' | ServerKind;
   /** Servers to use as they are; undefined: find or fetch one. */
   named: NamedServers | undefined;
+  /** Servers in containers of this image, and nothing else; undefined: containers only where nothing else is to be had. */
+  image: string | undefined;
   /** A Debian mirror to use instead of the one the machine's apt uses. */
   debianMirror: string | undefined;
 }
@@ -24,9 +26,13 @@ export function readEnvironment(variables: NodeJS.ProcessEnv): ClusterEnvironmen
   if (kind !== 'auto' && kind !== 'mysql' && kind !== 'mariadb') {
     throw new Error(`STOCKGATE_SERVER is '${kind}'; it may be auto, mysql or mariadb`);
   }
+  const image = variables.STOCKGATE_MYSQL_IMAGE || undefined;
+  const named = readNamed(variables);
+  if (image !== undefined && named !== undefined) throw new Error('STOCKGATE_MYSQL_SERVERS and STOCKGATE_MYSQL_IMAGE each say which servers to use: set one of them');
   return {
     kind,
-    named: readNamed(variables),
+    named,
+    image,
     debianMirror: variables.STOCKGATE_DEBIAN_MIRROR || undefined,
   };
 }

@@ -1,4 +1,4 @@
-import type { Installation } from './installation.ts';
+import type { Installation, ServerKind } from './installation.ts';
 
 /** The account that every server we make has: all privileges, from this machine only, over data nobody will miss. */
 export const ACCOUNT = { user: 'stockgate', password: 'stockgate-local' } as const;
@@ -24,6 +24,8 @@ const SEMI_SYNC_TIMEOUT_MS = 1_000;
 /** After so long without a word from its source a replica connects anew; the source is told to speak more often. */
 const SILENT_SOURCE_SECONDS = 4;
 
+const NO_PERFORMANCE_SCHEMA = '--performance-schema=OFF';
+
 /** What stands first on every command line of a server, and where its data are. */
 export function baseArguments(installation: Installation, dataDirectory: string): string[] {
   return [
@@ -31,19 +33,18 @@ export function baseArguments(installation: Installation, dataDirectory: string)
     ...installation.arguments,
     `--datadir=${dataDirectory}`,
     ...(process.getuid?.() === 0 ? ['--user=root'] : []),
-    '--performance-schema=OFF',
+    NO_PERFORMANCE_SCHEMA,
     // The packages' default is a system folder that a private copy does not have.
     ...(installation.kind === 'mysql' ? ['--auto-generate-certs=OFF', '--secure-file-priv=NULL'] : []),
   ];
 }
 
 /**
- * The command line of a running server. What concerns durability and isolation is as it must be in production, so that
+ * How a server serves, wherever it runs. What concerns durability and isolation is as it must be in production, so that
  * tests test and benchmarks measure what will run; only sizes are small.
  */
-export function serverArguments(installation: Installation, settings: ServerSettings): string[] {
+function servingArguments(kind: ServerKind, settings: Pick<ServerSettings, 'serverId' | 'bufferPoolMegabytes'>): string[] {
   return [
-    ...baseArguments(installation, settings.dataDirectory),
     '--innodb-flush-log-at-trx-commit=1',
     '--sync-binlog=1',
     '--log-bin=binlog',
@@ -51,6 +52,22 @@ export function serverArguments(installation: Installation, settings: ServerSett
     '--default-time-zone=+00:00',
     '--max-connections=1000',
     '--skip-name-resolve',
+    `--innodb-buffer-pool-size=${settings.bufferPoolMegabytes}M`,
+    // 'Loose', as MySQL before 8.0.30 does not know it and can do without.
+    ...(kind === 'mysql' ? ['--mysqlx=OFF', '--loose-innodb-redo-log-capacity=64M'] : ['--binlog-format=ROW', '--innodb-log-file-size=64M']),
+  ];
+}
+
+/** The command of a server in a container, whose image knows where its files are. */
+export function containerArguments(kind: ServerKind, settings: Pick<ServerSettings, 'serverId' | 'bufferPoolMegabytes'>): string[] {
+  return [...servingArguments(kind, settings), NO_PERFORMANCE_SCHEMA];
+}
+
+/** The command line of a server that runs on this machine. */
+export function serverArguments(installation: Installation, settings: ServerSettings): string[] {
+  return [
+    ...baseArguments(installation, settings.dataDirectory),
+    ...servingArguments(installation.kind, settings),
     '--bind-address=127.0.0.1',
     `--port=${settings.port}`,
     `--port-open-timeout=${settings.portWaitSeconds}`,
@@ -58,11 +75,6 @@ export function serverArguments(installation: Installation, settings: ServerSett
     '--socket=mysqld.sock',
     '--pid-file=mysqld.pid',
     '--log-error=error.log',
-    `--innodb-buffer-pool-size=${settings.bufferPoolMegabytes}M`,
-    // 'Loose', as MySQL before 8.0.30 does not know it and can do without.
-    ...(installation.kind === 'mysql'
-      ? ['--mysqlx=OFF', '--loose-innodb-redo-log-capacity=64M']
-      : ['--binlog-format=ROW', '--innodb-log-file-size=64M']),
     ...(settings.replication === undefined ? [] : replicationArguments(settings.replication)),
   ];
 }

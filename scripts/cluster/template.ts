@@ -23,7 +23,10 @@ const ACCOUNT_STATEMENTS = ['127.0.0.1', 'localhost']
   .join('');
 
 /** Which server initialised some data; kept beside every copy. Data of one product must not meet the other. */
-export type MadeBy = Pick<Installation, 'kind' | 'version'>;
+export interface MadeBy extends Pick<Installation, 'kind' | 'version'> {
+  /** Where containers have them; absent: they are here. */
+  volume?: string;
+}
 
 /**
  * The template for a server's version; made when it is not there yet.

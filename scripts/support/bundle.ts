@@ -7,8 +7,8 @@ import type { Plugin } from 'esbuild';
 import { ownPath, removeAbandoned } from '../cluster/ownership.ts';
 import { projectPath } from './paths.ts';
 
-/** Drivers of other databases, which knex would load if it were asked to; and what is loaded with the sources themselves. */
-const ABSENT = ['better-sqlite3', 'mariadb', 'mysql', 'oracledb', 'pg', 'pg-query-stream', 'sqlite3', 'tedious', 'tsx', 'esbuild'];
+/** Drivers of other databases, which knex would load if it were asked to; what is loaded with the sources themselves; and what has native parts. */
+const ABSENT = ['better-sqlite3', 'mariadb', 'mysql', 'oracledb', 'pg', 'pg-query-stream', 'sqlite3', 'tedious', 'tsx', 'esbuild', 'testcontainers'];
 
 /** Packages that are no ES modules ask for others by `require`. */
 const REQUIRE = "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.filename);";
