@@ -1,12 +1,15 @@
 # The gateway and its commands as files without dependencies, on a plain Node.js. `docker build -t stockgate .`
-FROM node:24-bookworm-slim AS build
+# Another image will do that has node, npm and an account that is called node: `--build-arg NODE=…`.
+ARG NODE=node:24-bookworm-slim
+
+FROM ${NODE} AS build
 WORKDIR /build
 COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts
 COPY . .
 RUN npm run build
 
-FROM node:24-bookworm-slim
+FROM ${NODE}
 WORKDIR /app
 COPY --from=build /build/dist ./
 USER node
