@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdirSync, readdirSync, realpathSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { importTypeScript } from '../../src/importTypeScript.ts';
@@ -40,12 +40,23 @@ export async function versionBefore(): Promise<EarlierVersion | string> {
     await git('archive', '--output', archive, commit.hash, ...PARTS);
     await run('tar', ['-xf', archive, '-C', path]);
     rmSync(archive);
+    const missing = missingPackages(path);
+    if (missing.length > 0) {
+      remove();
+      return `the version before needs packages that this one has not: ${missing.join(', ')}; keep them among devDependencies until the next migration`;
+    }
     const { GATEWAY_LEVEL } = (await importTypeScript(join(path, 'src/mysql/schemaLevel.ts'))) as { GATEWAY_LEVEL: number };
     return { commit: commit.hash, level: newestOf(readdirSync(join(path, 'migrations'))), gatewayLevel: GATEWAY_LEVEL, path, remove };
   } catch (error) {
     remove();
     throw error;
   }
+}
+
+/** What its gateway needs and is not installed here. */
+function missingPackages(path: string): string[] {
+  const { dependencies = {} } = JSON.parse(readFileSync(join(path, 'package.json'), 'utf8')) as { dependencies?: Record<string, string> };
+  return Object.keys(dependencies).filter((name) => !existsSync(projectPath(`node_modules/${name}`)));
 }
 
 type Found = { readonly is: 'found'; readonly hash: string } | { readonly is: 'none'; readonly reason: string };
