@@ -13,6 +13,8 @@ export interface LimitOptions {
   readonly burst: number;
   /** Null: this process counts for itself. */
   readonly shared: SharedBuckets | null;
+  /** Told why a request could not be counted together with those of other gateways. */
+  readonly onAlone?: (error: unknown) => void;
 }
 
 /** Callers who are remembered: beyond that, who was not heard of for longest begins with a full bucket. */
@@ -22,7 +24,7 @@ const CALLERS_MAX = 50_000;
  * Lets each caller ask so often: a request takes a token out of his bucket, and where there is none it is turned away. In no stretch of
  * t seconds, wherever it begins, more than `burst + perSecond × t` are let through. A token comes within a second, because `perSecond` is 1 or more.
  *
- * Where buckets are shared a request needs a token of its gateway's own bucket first, which never has less in it than the shared one: so who is
+ * Where buckets are shared a request needs a token of its gateway's own bucket first, which hardly ever has less in it than the shared one: so who is
  * over the limit is turned away without asking Redis, and while that does not answer each gateway goes on with what it last knew to be left.
  */
 export class CallerLimit {
@@ -49,7 +51,8 @@ export class CallerLimit {
       const { isTaken, left } = await shared.take(caller);
       own.content = isTaken ? Math.min(own.content, left) : left;
       return isTaken;
-    } catch {
+    } catch (error) {
+      this.#options.onAlone?.(error);
       return true;
     }
   }
