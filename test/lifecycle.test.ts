@@ -44,7 +44,7 @@ describe('the life of a gateway', () => {
     const lines = [{ sku_id, order_detail_id: fresh('detail'), quantity: 1 }];
     return client.call({ method: 'POST', url: `${gateway.publicUrl}/v1/deductions`, body: { order_id: 'life', lines } });
   };
-  const shardsOf = async (gateway: { adminUrl: string }): Promise<{ state: string; reason: string | null; pool: { busy: number; waiting: number } }[]> =>
+  const shardsOf = async (gateway: { adminUrl: string }): Promise<{ state: string; reason: string | null; breaker: string; pool: { busy: number; waiting: number } }[]> =>
     (await client.call({ method: 'GET', url: `${gateway.adminUrl}/v1/shards` })).body.shards;
   const statesOf = async (gateway: { adminUrl: string }): Promise<string[]> => (await shardsOf(gateway)).map(({ state }) => state);
 
@@ -138,7 +138,8 @@ describe('the life of a gateway', () => {
     toStop.push(() => back.close());
     back.open();
     frozen.open();
-    await eventually('both are served again', 5_000, async () => (await statesOf(gateway)).every((state) => state === 'serving'));
+    // Found fit a moment before the breaker lets anybody through.
+    await eventually('both are served again', 5_000, async () => (await shardsOf(gateway)).every(({ state, breaker }) => state === 'serving' && breaker === 'closed'));
     for (const shard of [1, 2]) {
       expect((await open(gateway, sku(shard), 1)).status).to.equal(201);
       expect((await deduct(gateway, sku(shard))).status).to.equal(201);

@@ -100,6 +100,8 @@ describe('what a restored shard lacks, by the state before', () => {
     const around = skuOn(0, fresh('around'), OWN);
     await gateway.openSku(around, 10);
     await deduct('first', [around, 10]);
+    await send('/v1/returns', { return_id: 'broken', sku_id: around, order_detail_id: 'first-0', quantity: 2 });
+    expect((await gateway.adminPost(`/v1/skus/${encodeURIComponent(around)}/adjustments`, { adjustment_id: 'broken', delta: -2 })).status).to.equal(201);
     await send('/v1/returns', { return_id: 'back', sku_id: around, order_detail_id: 'first-0', quantity: 5 });
     await deduct('second', [around, 5]);
     await send('/v1/returns', { return_id: 'back too', sku_id: around, order_detail_id: 'second-0', quantity: 5 });
@@ -158,6 +160,10 @@ describe('what a restored shard lacks, by the state before', () => {
     expect(stdout).to.match(new RegExp(`^layout: sku_id "${split}"`, 'm')).and.to.match(new RegExp(`^transfer: sku_id "${split}", .*quantity -\\d+`, 'm'));
     const taken = await runFile('scripts/reconcile.ts', ['--restored', '--shard', 'own-0', '--accept'], own.environment);
     expect(taken.code).to.equal(0);
+    // Of one that nobody saw go back no state is known to be all of it.
+    const named = await runFile('scripts/reconcile.ts', ['--restored', '--shard', 'own-1', '--against', own.environment['STOCKGATE_SHARDS'] ?? '', '--put-back'], own.environment);
+    expect(named.code, named.stdout).to.equal(1);
+    expect(named.stderr).to.match(/own-1 is not sold from/);
     expect(taken.stdout).to.match(/^paused, because .*split/m);
     await eventually('it is not sold', WAIT_MS, async () => (await gateway.deduct({ sku_id: split, order_detail_id: fresh('d'), quantity: 1 })).body?.code === 'not_on_sale');
     expect((await runFile('scripts/reconcile.ts', ['--accept'], own.environment)).code).to.equal(1);

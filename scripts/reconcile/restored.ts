@@ -116,7 +116,7 @@ class RestoredWork {
         const owner = this.#routing.map.shardOf(sku_id ?? order_id ?? '');
         return owner === shard || (shard === chosen[0]?.shard && !restored.has(owner));
       });
-      findings.push({ standing, reached, isWhole: reached !== null && reached >= had, lost: onceEach([...ofBooks, ...(ofSiblings.get(shard) ?? []), ...ofPast]) });
+      findings.push({ standing, reached, isWhole: reached !== null && standing.shows < had && reached >= had, lost: onceEach([...ofPast, ...(ofSiblings.get(shard) ?? []), ...ofBooks]) });
     }
     return findings;
   }

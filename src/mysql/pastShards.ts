@@ -42,6 +42,8 @@ export class PastShards implements StateReader {
     const connection = await Connection.open(address, this.#statementMs);
     this.#open.set(shard, connection);
     await prepareReader(connection, deadlineMs);
+    const [found] = await connection.rows<{ shard_index: number }>('SELECT shard_index FROM shard', [], deadlineMs);
+    if (found?.shard_index !== shard) throw new Error(`what is said to be shard ${shard} in the state before is ${found === undefined ? 'none' : `shard ${found.shard_index}`}`);
     return connection;
   }
 }

@@ -13,6 +13,8 @@ export interface PoolOptions {
   open(deadlineMs: DeadlineMs): Promise<Connection>;
   /** Asks the server whether the shard is still fit for use. @throws ShardRefused when it is not */
   inspect(connection: Connection, deadlineMs: DeadlineMs): Promise<void>;
+  /** Done with a shard that was just found fit for use. */
+  tend?(connection: Connection, deadlineMs: DeadlineMs): Promise<void>;
   /** The longest that opening or inspecting may take. */
   readonly openMs: number;
   /** A connection silent for half of this is pinged; it must be below the server's `wait_timeout` for our sessions. */
@@ -156,6 +158,7 @@ export class ConnectionPool {
       try {
         await this.#options.inspect(connection, deadlineMs);
         this.#options.breaker.close();
+        await this.#options.tend?.(connection, deadlineMs);
         this.release(connection);
       } catch (error) {
         this.discard(connection);

@@ -84,10 +84,8 @@ export class Shard {
       connections_max: options.connections_max,
       room,
       open: (deadlineMs) => this.#open(deadlineMs),
-      inspect: async (connection, deadlineMs) => {
-        await this.#inspect(connection, deadlineMs);
-        await this.#moveOn(connection, deadlineMs);
-      },
+      inspect: (connection, deadlineMs) => this.#inspect(connection, deadlineMs),
+      tend: (connection, deadlineMs) => this.#moveOn(connection, deadlineMs),
       openMs: this.#connectMs * 2,
       silentMs: SILENT_MS,
       unusedMs: UNUSED_MS,

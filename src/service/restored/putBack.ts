@@ -6,7 +6,7 @@ import type { StockEngine } from '../../core/ports.ts';
 import { pause } from '../freeHolds.ts';
 import { inWidth } from '../inWidth.ts';
 
-/** SKUs before what happened to them, what came in before what went out, records before the holds that they settle. */
+/** SKUs before what happened to them, what came in before what went out, records before the holds that they settle; write-offs come last of all. */
 const ORDER: readonly LostKind[] = ['sku', 'adjustment', 'cart', 'flow', 'return', 'flow_state'];
 /** In which order things happened is not known, so what was refused may be possible when the rest is back; and a shard may be busy for a while. */
 const PASSES_MIN = 3;
@@ -49,19 +49,23 @@ export async function putBack(parts: PutBackParts, shard: ShardIndex, lost: read
 /** @returns those that do not stand */
 async function passOver(parts: PutBackParts, shard: ShardIndex, lost: readonly Lost[], deadlineMs: DeadlineMs, onDone: () => void): Promise<PutBack[]> {
   let left: PutBack[] = [];
-  for (const kind of ORDER) {
-    const ofKind = lost.filter((one) => one.kind === kind);
-    // A write-off after the restocks.
-    for (const some of [ofKind.filter(({ redo }) => !takes(redo)), ofKind.filter(({ redo }) => takes(redo))]) {
-      const tried = await inWidth(some, WIDTH, async (one): Promise<PutBack> => {
-        const fault = one.redo === null ? null : await redo(parts, shard, one.redo, deadlineMs);
-        if (fault === null) onDone();
-        return { lost: one, fault };
-      });
-      left = left.concat(tried.filter(({ fault }) => fault !== null));
-    }
+  const writeOffs = lost.filter(({ redo }) => takes(redo));
+  const steps = [...ORDER.map((kind) => lost.filter((one) => one.kind === kind && !takes(one.redo))), writeOffs];
+  for (const some of steps) {
+    const unsold = new Set(left.filter((one) => one.lost.kind === 'flow').map((one) => keyOf(one.lost)));
+    const tried = await inWidth(some, WIDTH, async (one): Promise<PutBack> => {
+      // Cancelled before it is sold it could never be sold.
+      const fault = one.kind !== 'flow' && unsold.has(keyOf(one)) ? 'its sale does not stand yet' : one.redo === null ? null : await redo(parts, shard, one.redo, deadlineMs);
+      if (fault === null) onDone();
+      return { lost: one, fault };
+    });
+    left = left.concat(tried.filter(({ fault }) => fault !== null));
   }
   return left;
+}
+
+function keyOf({ sku_id, order_detail_id }: Lost): string {
+  return `${sku_id ?? ''}\0${order_detail_id ?? ''}`;
 }
 
 function takes(operation: Redo | null): boolean {
