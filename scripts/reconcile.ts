@@ -31,7 +31,8 @@ const program = new Command('npm run reconcile --')
   .option('--shard <name...>', 'these shards; otherwise those that show less than the others remember of them')
   .option('--orders <file>', 'CSV of lines that the shop has sold: order_id, sku_id, order_detail_id, quantity')
   .option('--against <file>', 'a file that lists the shards where their state before can still be read: a spared replica, an old data directory')
-  .option('--put-back', 'do again what is missing, with its own ids', false)
+  .option('--close', 'keep gateways from selling from the shards that --shard names, which nobody saw go back; nothing else is done', false)
+  .option('--put-back', 'copy what is missing from the state before, and do again, with its own ids, what only others know of', false)
   .option('--accept', 'let it be sold from again although something is missing, or nobody could say', false)
   .option('--list <file>', 'append what is missing to a file, a JSON object on each line, instead of printing it')
   .allowExcessArguments(false)
@@ -46,7 +47,7 @@ interface Options {
 }
 
 /** These belong to --restored. */
-const OF_RESTORED = ['shard', 'orders', 'against', 'putBack', 'accept', 'list'] as const;
+const OF_RESTORED = ['shard', 'orders', 'against', 'close', 'putBack', 'accept', 'list'] as const;
 
 async function main({ shards: file, sku, repair, json, timeout }: Options): Promise<void> {
   const { initialShards, shards } = await loadShards(file, process.env);

@@ -8,14 +8,20 @@ import { ShardAuditor } from '../../src/mysql/auditor.ts';
 import { BatchingEngine } from '../../src/mysql/batching/batchingEngine.ts';
 import { openBookShards } from '../../src/mysql/bookShards.ts';
 import type { BookShards } from '../../src/mysql/bookShards.ts';
+import { CartStore } from '../../src/mysql/cartStore.ts';
 import { PastShards } from '../../src/mysql/pastShards.ts';
 import { RestoredShardStore } from '../../src/mysql/restoredShards.ts';
 import { ShardReader } from '../../src/mysql/shardReader.ts';
 import { piecesOf } from '../../src/service/cartBatches.ts';
+import { shareFreeing } from '../../src/service/freeHolds.ts';
+import { atHome, homeIn } from '../../src/service/restored/atHome.ts';
+import { copyPast } from '../../src/service/restored/copyPast.ts';
 import { lostToOrders } from '../../src/service/restored/lostToOrders.ts';
 import { lostToPast } from '../../src/service/restored/lostToPast.ts';
+import type { LostToPast } from '../../src/service/restored/lostToPast.ts';
 import { inWords, lostToSiblings, onceEach } from '../../src/service/restored/lostToSiblings.ts';
 import { putBack } from '../../src/service/restored/putBack.ts';
+import type { PutBackParts } from '../../src/service/restored/putBack.ts';
 import { readStandings } from '../../src/service/restored/whoWentBack.ts';
 import type { Standing } from '../../src/service/restored/whoWentBack.ts';
 import { Routing } from '../../src/service/routing.ts';
@@ -34,6 +40,8 @@ export interface RestoredOptions {
   readonly orders?: string;
   /** A file that lists the shards as they can still be read in their state before. */
   readonly against?: string;
+  /** Keep the named shards from being sold from, and do nothing else. */
+  readonly close: boolean;
   readonly putBack: boolean;
   readonly accept: boolean;
   readonly list?: string;
@@ -43,10 +51,8 @@ export interface RestoredOptions {
 interface Finding {
   readonly standing: Standing;
   readonly lost: readonly Lost[];
-  /** How far the state before that was read had come; null: none was. */
-  readonly reached: number | null;
-  /** Whether that is all of it. */
-  readonly isWhole: boolean;
+  /** What was read of the state before; null: there is none. */
+  readonly past: (LostToPast & { readonly reached: number }) | null;
 }
 
 /** Says what is missing on shards that were restored, brings it back where that is wanted, and lets them be sold from again. */
@@ -60,35 +66,47 @@ export async function reconcileRestored(options: RestoredOptions): Promise<void>
   try {
     await Promise.all(books.shards.map((shard) => shard.tried));
     const work = new RestoredWork(books, past, shards, initialShards, deadlineMs);
-    const chosen = await work.choose(options.shard ?? []);
-    if (chosen.length === 0) {
-      console.log('no shard shows less than the others remember of it; if gateways refuse one all the same, or it was restored before they looked, name it with --shard');
-      return;
-    }
-    for (const finding of await work.find(chosen, lines)) await work.settle(finding, options);
+    if (options.close) await work.close(options.shard ?? []);
+    else await mend(work, lines, options);
   } finally {
     books.close();
     past?.close();
   }
 }
 
+async function mend(work: RestoredWork, lines: readonly OrderedLine[], options: RestoredOptions): Promise<void> {
+  const chosen = await work.choose(options.shard ?? []);
+  if (chosen.length === 0) {
+    console.log('no shard shows less than the others remember of it; if it was restored before they looked, name it with --shard, and --close it first');
+    return;
+  }
+  let findings = await work.find(chosen, lines);
+  for (const finding of findings) await work.tell(finding, options.list);
+  if (options.putBack) {
+    await work.putBack(findings, lines);
+    findings = await work.find(chosen, lines);
+  }
+  // All of them first: a cart may lie on several.
+  for (const finding of findings) await work.settle(finding, options);
+}
+
 class RestoredWork {
-  readonly #books: BookShards;
   readonly #past: PastShards | null;
   readonly #shards: readonly ShardConfig[];
   readonly #deadlineMs: DeadlineMs;
   readonly #store: RestoredShardStore;
   readonly #auditor: ShardAuditor;
   readonly #routing: Routing;
+  readonly #putBackParts: PutBackParts;
 
   constructor(books: BookShards, past: PastShards | null, shards: readonly ShardConfig[], initialShards: number, deadlineMs: DeadlineMs) {
-    this.#books = books;
     this.#past = past;
     this.#shards = shards;
     this.#deadlineMs = deadlineMs;
     this.#store = new RestoredShardStore(books.shards);
     this.#auditor = new ShardAuditor(books.shards);
     this.#routing = new Routing(new SlotMap(initialShards), new ShardReader(books.shards), shards.length);
+    this.#putBackParts = { routing: this.#routing, engine: new BatchingEngine(books.shards), carts: new CartStore(books.shards), freeing: shareFreeing(), shards: this.#store };
   }
 
   /** The shards that are named, or those that went back. */
@@ -96,63 +114,96 @@ class RestoredWork {
     const unknown = names.find((name) => !this.#shards.some((shard) => shard.name === name));
     if (unknown !== undefined) throw new Error(`no shard is called ${unknown}`);
     const standings = await readStandings(this.#store, this.#shards.length, this.#deadlineMs);
-    return names.length > 0 ? standings.filter(({ shard }) => names.includes(this.#nameOf(shard))) : standings.filter(({ shows, had }) => shows < had);
+    return names.length > 0 ? standings.filter(({ shard }) => names.includes(this.#nameOf(shard))) : standings.filter(wentBack);
+  }
+
+  /** Keeps gateways from selling from shards that nobody saw go back. */
+  async close(names: readonly string[]): Promise<void> {
+    if (names.length === 0) throw new Error('--close needs the names of shards: --shard');
+    for (const standing of await this.choose(names)) {
+      if (!wentBack(standing)) await this.#store.refuse(standing.shard, this.#deadlineMs);
+      console.log(`${this.#nameOf(standing.shard)} is not sold from any more, as soon as GET /v1/shards of every gateway says that it is refused`);
+    }
   }
 
   async find(chosen: readonly Standing[], lines: readonly OrderedLine[]): Promise<Finding[]> {
     await this.#routing.refresh();
     const restored = new Set(chosen.map(({ shard }) => shard));
-    const parts = { routing: this.#routing, auditor: this.#auditor, shards: this.#store, shardCount: this.#shards.length, restored, nameOf: (shard: ShardIndex) => this.#nameOf(shard) };
+    const splits = await Promise.all(this.#shards.map((_, shard) => this.#store.readSplits(shard, this.#deadlineMs)));
+    const parts = { routing: this.#routing, auditor: this.#auditor, shards: this.#store, shardCount: this.#shards.length, restored, splits, nameOf: (shard: ShardIndex) => this.#nameOf(shard) };
     const ofOrders = await shown('orders', lines.length, 'lines', (count) => lostToOrders(parts, lines, this.#deadlineMs, count));
     const ofSiblings = await lostToSiblings(parts, chosen, this.#deadlineMs);
     const findings: Finding[] = [];
     for (const standing of chosen) {
-      const { shard, had } = standing;
-      const past = this.#past;
-      const reached = past === null ? null : await past.reached(shard, this.#deadlineMs);
-      const ofPast = past === null ? [] : await lostToPast({ past, present: this.#store }, shard, this.#deadlineMs);
-      // A line of a split SKU may have lain on any; it is told of once.
-      const ofBooks = ofOrders.filter(({ sku_id, order_id }) => {
-        const owner = this.#routing.map.shardOf(sku_id ?? order_id ?? '');
-        return owner === shard || (shard === chosen[0]?.shard && !restored.has(owner));
+      const { shard } = standing;
+      const past = await this.#compare(shard);
+      // Nothing of the layouts can be missing where nothing is.
+      const told = (ofSiblings.get(shard) ?? []).filter(({ kind }) => kind !== 'layout' || !isWhole({ standing, past }));
+      // A line whose home is not certain is told of once.
+      const ofBooks = ofOrders.filter((one) => {
+        const home = one.sku_id === null || one.order_detail_id === null ? { shard: this.#routing.map.shardOf(one.order_id ?? '') } : homeIn(parts, { sku_id: one.sku_id, order_detail_id: one.order_detail_id });
+        return home?.shard === shard || (shard === chosen[0]?.shard && !(home !== null && restored.has(home.shard)));
       });
-      findings.push({ standing, reached, isWhole: reached !== null && standing.shows < had && reached >= had, lost: onceEach([...ofPast, ...(ofSiblings.get(shard) ?? []), ...ofBooks]) });
+      const lost = onceEach([...(past?.lost ?? []), ...told, ...ofBooks]).map((one) => atHome(parts, shard, one));
+      findings.push({ standing, past, lost });
     }
     return findings;
   }
 
-  async settle({ standing, lost, reached, isWhole }: Finding, options: RestoredOptions): Promise<void> {
+  async tell({ standing, lost, past }: Finding, list: string | undefined): Promise<void> {
     const name = this.#nameOf(standing.shard);
     console.log(`${name}: ${inWords(standing)}`);
-    if (reached !== null && !isWhole) console.log(`${name}: the state before that was read goes no further than ${momentOf(reached)}`);
-    await tell(name, lost, options.list);
-    const left = options.putBack ? await this.#putBack(standing.shard, lost) : lost;
-    if (!options.accept && !(options.putBack && left.length === 0 && isWhole)) {
-      const why = left.length > 0 ? `${left.length} of ${lost.length} things are missing` : 'what was read may not be all: the state before (--against) ends too early or was not read, and the books of the shop have sales only';
-      fail(`${name} is not sold from: ${why}; --put-back brings back what can be, --accept takes it as it is`);
+    if (past !== null && past.reached < standing.had) console.log(`${name}: the state before that was read goes no further than ${momentOf(past.reached)}`);
+    if (past !== null && past.ahead.size > 0) console.log(`${name} has something that the state before has not, of ${past.ahead.size} SKUs; they are not copied: ${inQuotes(past.ahead)}`);
+    await tellLost(name, lost, list);
+  }
+
+  /** First the rows of the state before, on all shards; then what that has not, as far as anybody told of it. */
+  async putBack(findings: readonly Finding[], lines: readonly OrderedLine[]): Promise<void> {
+    const open = findings.find(({ standing }) => !wentBack(standing));
+    if (open !== undefined) throw new Error(`${this.#nameOf(open.standing.shard)} may be sold from now, so nothing is put back; --close it first`);
+    for (const { standing, past } of findings) if (past !== null) await this.#copy(standing.shard, past.ahead);
+    const left = this.#past === null ? findings : await this.find(findings.map(({ standing }) => standing), lines);
+    const all = left.map(({ standing, lost }) => ({ shard: standing.shard, lost }));
+    const count = all.reduce((sum, { lost }) => sum + lost.length, 0);
+    const done = await shown('bringing back', count, 'things', (add) => putBack(this.#putBackParts, all, this.#deadlineMs, () => add(1)));
+    for (const { lost, fault } of done) if (fault !== null) console.log(`not brought back (${fault}): ${lineOf(lost)}`);
+  }
+
+  async settle({ standing, lost, past }: Finding, { putBack, accept }: RestoredOptions): Promise<void> {
+    const name = this.#nameOf(standing.shard);
+    if (!accept && !(putBack && lost.length === 0 && isWhole({ standing, past }))) {
+      const missing = lost.length > 0 ? `${lost.length} things are missing` : 'what was read may not be all: the state before (--against) ends too early, differs or was not read, and the books of the shop have sales only';
+      fail(`${name} is not sold from: ${missing}; --put-back brings back what can be, --accept takes it as it is`);
       return;
     }
-    await this.#pauseTorn(left);
+    await this.#pauseTorn(lost);
     await this.#store.accept(standing.shard, standing.had, this.#deadlineMs);
-    console.log(`${name} is sold from again${left.length > 0 ? `, without ${left.length} things that are missing` : ''}`);
+    console.log(`${name} is sold from again${lost.length > 0 ? `, without ${lost.length} things that are missing` : ''}`);
+  }
+
+  async #compare(shard: ShardIndex): Promise<Finding['past']> {
+    const past = this.#past;
+    if (past === null) return null;
+    const reached = await past.reached(shard, this.#deadlineMs);
+    const rows = await past.countRows(shard, this.#deadlineMs);
+    const found = await shown(`comparing ${this.#nameOf(shard)}`, rows, 'rows', (add) => lostToPast({ past, present: this.#store }, shard, this.#deadlineMs, () => add(1)));
+    return { ...found, reached };
+  }
+
+  async #copy(shard: ShardIndex, ahead: ReadonlySet<string>): Promise<void> {
+    const past = this.#past;
+    if (past === null) return;
+    const rows = await past.countRows(shard, this.#deadlineMs);
+    await shown(`copying ${this.#nameOf(shard)}`, rows, 'rows', (add) => copyPast({ past, present: this.#store }, shard, ahead, this.#deadlineMs, () => add(1)));
   }
 
   /** A SKU that lies otherwise in its rows than its layout says would be sold twice. */
   async #pauseTorn(left: readonly Lost[]): Promise<void> {
-    const torn = [...new Set(left.flatMap(({ kind, sku_id }) => ((kind === 'layout' || kind === 'transfer') && sku_id !== null ? [sku_id] : [])))];
-    if (torn.length === 0) return;
-    for (let shard = 0; shard < this.#shards.length; shard += 1) for (const some of piecesOf(torn, 400)) await this.#store.pause(shard, some, this.#deadlineMs);
-    console.log(`paused, because units of theirs are there twice or not at all: ${torn.map((sku_id) => JSON.stringify(sku_id)).join(', ')}`);
-  }
-
-  /** @returns what is still missing */
-  async #putBack(shard: ShardIndex, lost: readonly Lost[]): Promise<readonly Lost[]> {
-    const engine = new BatchingEngine(this.#books.shards);
-    const done = await shown('bringing back', lost.length, 'things', (count) => putBack({ engine, shards: this.#store }, shard, lost, this.#deadlineMs, () => count(1)));
-    const left = done.filter(({ fault }) => fault !== null);
-    console.log(`brought back: ${done.length - left.length} of ${done.length}`);
-    for (const one of left) console.log(`not brought back (${one.fault}): ${lineOf(one.lost)}`);
-    return left.map((one) => one.lost);
+    const torn = new Set(left.flatMap(({ kind, sku_id }) => ((kind === 'layout' || kind === 'transfer' || kind === 'pointer') && sku_id !== null ? [sku_id] : [])));
+    if (torn.size === 0) return;
+    for (let shard = 0; shard < this.#shards.length; shard += 1) for (const some of piecesOf([...torn], 400)) await this.#store.pause(shard, some, this.#deadlineMs);
+    console.log(`paused, because units of theirs are there twice or not at all: ${inQuotes(torn)}`);
   }
 
   #nameOf(shard: ShardIndex): string {
@@ -161,7 +212,7 @@ class RestoredWork {
 }
 
 /** Prints what is missing, or writes it to a file, a JSON object on each line. */
-async function tell(shard: string, lost: readonly Lost[], file: string | undefined): Promise<void> {
+async function tellLost(shard: string, lost: readonly Lost[], file: string | undefined): Promise<void> {
   const kinds = [...new Set(lost.map(({ kind }) => kind))];
   printTable(
     ['missing', 'count', 'units'],
@@ -179,6 +230,19 @@ async function tell(shard: string, lost: readonly Lost[], file: string | undefin
   stream.end();
   await once(stream, 'finish');
   console.log(`${lost.length} lines written to ${file}`);
+}
+
+function wentBack({ shows, had }: Standing): boolean {
+  return shows < had;
+}
+
+/** Whether a shard is at last the same as a state that goes as far as anybody has seen of it. */
+function isWhole({ standing, past }: Pick<Finding, 'standing' | 'past'>): boolean {
+  return past !== null && wentBack(standing) && past.reached >= standing.had && past.differing === 0 && past.ahead.size === 0;
+}
+
+function inQuotes(ids: Iterable<string>): string {
+  return [...ids].map((id) => JSON.stringify(id)).join(', ');
 }
 
 function lineOf({ kind, toldBy, sku_id, order_id, order_detail_id, id, quantity }: Lost): string {

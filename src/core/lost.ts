@@ -1,9 +1,10 @@
-import type { CartKey, CartLine, DeadlineMs, Flow, FlowKey, Line, ShardIndex } from './nouns.ts';
-import type { Operation } from './operation.ts';
 import type { Reached } from './generations.ts';
+import type { Layout } from './layout.ts';
+import type { CartKey, CartLine, DeadlineMs, FlowKey, Line, ShardIndex, Transfer } from './nouns.ts';
+import type { Deduct, Receive, Send } from './operation.ts';
 
 /** What can be missing on a shard that was restored from a backup. */
-export type LostKind = 'sku' | 'flow' | 'flow_state' | 'return' | 'adjustment' | 'cart' | 'transfer' | 'layout';
+export type LostKind = 'sku' | 'sale' | 'flow' | 'flow_state' | 'pointer' | 'return' | 'adjustment' | 'cart' | 'transfer' | 'layout';
 
 /** A cart that was committed, with the lines that are known of it. */
 export interface SoldCart extends CartKey {
@@ -11,7 +12,7 @@ export interface SoldCart extends CartKey {
 }
 
 /** What brings something back: doing it again, or writing down again that a cart was sold. */
-export type Redo = Operation | { readonly kind: 'record'; readonly cart: SoldCart };
+export type Redo = Deduct | Send | Receive | { readonly kind: 'record'; readonly cart: SoldCart };
 
 /** Something that a restored shard does not hold, though somebody knows of it. */
 export interface Lost {
@@ -25,7 +26,7 @@ export interface Lost {
   readonly id: string | null;
   /** Units; null where it is not about any. */
   readonly quantity: number | null;
-  /** What brings it back; null: people must judge it. */
+  /** What brings it back without the state before; null: people must judge it. */
   readonly redo: Redo | null;
 }
 
@@ -36,40 +37,39 @@ export interface OrderedLine extends Line {
   readonly toldBy: string;
 }
 
-/** The tables that are held against an older or younger state of themselves. */
-export const PAST_TABLES = ['stock', 'adjustment', 'cart', 'flow', 'flow_return'] as const;
-export type PastTable = (typeof PAST_TABLES)[number];
+/** The tables that make up the state of a shard. Nothing is ever deleted from them but holds, when they are settled. */
+export const STATE_TABLES = ['stock', 'hot_sku', 'adjustment', 'transfer', 'cart', 'flow', 'flow_return', 'cart_hold'] as const;
+export type StateTable = (typeof STATE_TABLES)[number];
 
-/** Ids and numbers, in the order of the table's key. */
-export type PastKey = readonly (string | number)[];
+/** Bytes and numbers, in the order of the table's key. */
+export type StateKey = readonly (Buffer | number)[];
+export type StateCell = Buffer | string | number | null;
 
-/** A row of one of those tables. */
-export interface PastRow {
-  readonly key: PastKey;
-  /** What must be alike for the rows to be alike. */
+/** A row of one of those tables, as it lies there. */
+export interface StateRow {
+  readonly key: StateKey;
+  /** Alike where rows are alike, but for what only counts changes. */
   readonly state: string;
-  readonly order_id: string | null;
-  /** Units: of the opening, sold, returned, or the delta of an adjustment. */
-  readonly quantity: number;
-  readonly status: Flow['status'] | null;
-  readonly reason: string | null;
-  /** Of a cart. */
-  readonly lines: readonly CartLine[] | null;
+  readonly cells: Readonly<Record<string, StateCell>>;
 }
 
 /** Reads one state of a shard: the restored one, or what is left of the one before. */
 export interface StateReader {
-  /** Rows of a table in the order of their keys' bytes. @param after the key of the last page's last row; null: from the first */
-  readPage(shard: ShardIndex, table: PastTable, after: PastKey | null, max: number, deadlineMs: DeadlineMs): Promise<readonly PastRow[]>;
+  /** Rows of a table in the order of their keys. @param after the key of the last page's last row; null: from the first */
+  readPage(shard: ShardIndex, table: StateTable, after: StateKey | null, max: number, deadlineMs: DeadlineMs): Promise<readonly StateRow[]>;
+}
+
+/** Brings the rows of a shard to another state. */
+export interface StateWriter {
+  /** Puts rows there, in the place of those that have their keys. */
+  putRows(shard: ShardIndex, table: StateTable, rows: readonly StateRow[], deadlineMs: DeadlineMs): Promise<void>;
+  /** Takes holds away that are settled. */
+  dropHolds(shard: ShardIndex, keys: readonly StateKey[], deadlineMs: DeadlineMs): Promise<void>;
 }
 
 /** One side of a transfer, as the shard on that side has it. */
-export interface TransferTrace {
-  readonly sku_id: string;
-  /** 32 hexadecimal digits. */
-  readonly transfer_id: string;
+export interface TransferTrace extends Transfer {
   readonly direction: 'out' | 'in';
-  readonly amount: number;
   /** Units that left and are not known to have come: they will be brought once more. */
   readonly isOpen: boolean;
 }
@@ -77,30 +77,43 @@ export interface TransferTrace {
 /** Units that a cart sold; its record may lie on any shard. */
 export interface CartSale extends CartKey, Line {}
 
-/** Something a shard knows of another one. */
-export interface Traces {
-  /** Units that went to the other shard, or came from it. */
-  readonly transfers: readonly TransferTrace[];
-  /** SKUs that have rows in a layout here, with the newest. */
-  readonly layouts: readonly { readonly sku_id: string; readonly epoch: number }[];
+/** A stock row that belongs to a layout, or did. */
+export interface SplitRow {
+  readonly sku_id: string;
+  readonly sub_row: number;
+  readonly epoch: number;
+  readonly isOpen: boolean;
+}
+
+/** How a SKU that is or was split lies. */
+export interface SplitLayout extends Pick<Layout, 'state' | 'epoch' | 'lastEpoch' | 'places' | 'earlier' | 'shards'> {
+  /** In milliseconds since 1970, by the clock of its shard. */
+  readonly changedAtMs: number;
+}
+
+/** What a shard has of split SKUs: rows, and the layouts of those whose slots it owns. */
+export interface Splits {
+  readonly rows: readonly SplitRow[];
+  readonly layouts: ReadonlyMap<string, SplitLayout>;
 }
 
 /** Reads, and accepts, a restored shard. */
 export interface RestoredShards {
   /** What a shard has written down of itself and of the others. */
   readReached(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<Reached>;
-  /** @param sinceMs flows made before are of no interest, in milliseconds since 1970 */
-  readTraces(shard: ShardIndex, of: ShardIndex, sinceMs: number, deadlineMs: DeadlineMs): Promise<Traces>;
+  /** Units that went from a shard to another one, or came from it. @param sinceMs what is older is of no interest, in milliseconds since 1970 */
+  readTransfers(shard: ShardIndex, other: ShardIndex, sinceMs: number, deadlineMs: DeadlineMs): Promise<readonly TransferTrace[]>;
   /** A page of what carts have sold on a shard since then, in the order of the flows' keys. @param after the last flow of the page before; null: from the first */
   readCartSales(shard: ShardIndex, sinceMs: number, after: FlowKey | null, max: number, deadlineMs: DeadlineMs): Promise<readonly CartSale[]>;
   /** Which of some transfers stand on a shard, on the given side. @returns their ids */
   findTransfers(shard: ShardIndex, transfer_ids: readonly string[], direction: 'out' | 'in', deadlineMs: DeadlineMs): Promise<ReadonlySet<string>>;
-  /** The last layout of some SKUs, as the shard has it written down; those without a record are missing. */
-  readLayouts(shard: ShardIndex, sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<ReadonlyMap<string, number>>;
+  readSplits(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<Splits>;
   /** Writes down that a cart was sold, unless it is written down as aborted. @returns whether it is written down as sold now */
   recordCart(shard: ShardIndex, cart: SoldCart, deadlineMs: DeadlineMs): Promise<boolean>;
   /** Keeps some SKUs from being sold out of any row on a shard, until somebody puts them on sale again. */
   pause(shard: ShardIndex, sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<void>;
+  /** Keeps a shard from being sold from, as if it had been seen to go back: the others remember more of it than it can show. */
+  refuse(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<void>;
   /**
    * Lets a shard be sold from again: it counts as further than it is known to have come, and its rows as younger than anything
    * that is remembered of them.

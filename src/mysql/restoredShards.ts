@@ -1,20 +1,20 @@
 import { randomBytes } from 'node:crypto';
 import type { Reached } from '../core/generations.ts';
-import type { CartSale, PastKey, PastRow, PastTable, RestoredShards, SoldCart, StateReader, Traces, TransferTrace } from '../core/lost.ts';
+import type { CartSale, RestoredShards, SoldCart, Splits, StateKey, StateReader, StateRow, StateTable, StateWriter, TransferTrace } from '../core/lost.ts';
 import type { DeadlineMs, FlowKey, ShardIndex } from '../core/nouns.ts';
 import type { Connection } from './connection.ts';
 import type { Shard } from './shard.ts';
 import { decideCart, insertCart, lockCart } from './sql/carts.ts';
-import { acceptAsRestored, readReached } from './sql/generation.ts';
-import { readStatePage } from './sql/statePages.ts';
-import { findTransfers, makeYounger, pauseSkus, readCartSales, readLastLayouts, readTraces } from './sql/traces.ts';
+import { acceptAsRestored, noteOthers, readBeyond, readReached } from './sql/generation.ts';
+import { deleteHolds, putStateRows, readStatePage } from './sql/statePages.ts';
+import { findTransfers, makeYounger, pauseSkus, readCartSales, readSplits, readTransfers } from './sql/traces.ts';
 import { transact } from './transaction.ts';
 
 /** Tells a cart's coordinator from others; nobody coordinates these any more. */
 const TOKEN_BYTES = 16;
 
 /** Reads and accepts restored shards in MySQL. Whatever cannot be read is thrown: what was not read is not in order. */
-export class RestoredShardStore implements RestoredShards, StateReader {
+export class RestoredShardStore implements RestoredShards, StateReader, StateWriter {
   readonly #shards: readonly Shard[];
 
   /** @param shards that do not look at generations */
@@ -26,8 +26,12 @@ export class RestoredShardStore implements RestoredShards, StateReader {
     return this.#lend(shard, deadlineMs, (connection) => readReached(connection, deadlineMs));
   }
 
-  readTraces(shard: ShardIndex, of: ShardIndex, sinceMs: number, deadlineMs: DeadlineMs): Promise<Traces> {
-    return this.#lend(shard, deadlineMs, (connection) => readTraces(connection, of, sinceMs, deadlineMs));
+  readTransfers(shard: ShardIndex, other: ShardIndex, sinceMs: number, deadlineMs: DeadlineMs): Promise<readonly TransferTrace[]> {
+    return this.#lend(shard, deadlineMs, (connection) => readTransfers(connection, shard, other, sinceMs, deadlineMs));
+  }
+
+  readSplits(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<Splits> {
+    return this.#lend(shard, deadlineMs, (connection) => readSplits(connection, deadlineMs));
   }
 
   readCartSales(shard: ShardIndex, sinceMs: number, after: FlowKey | null, max: number, deadlineMs: DeadlineMs): Promise<readonly CartSale[]> {
@@ -42,12 +46,16 @@ export class RestoredShardStore implements RestoredShards, StateReader {
     return this.#lend(shard, deadlineMs, (connection) => findTransfers(connection, transfer_ids, direction, deadlineMs));
   }
 
-  readLayouts(shard: ShardIndex, sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<ReadonlyMap<string, number>> {
-    return this.#lend(shard, deadlineMs, (connection) => readLastLayouts(connection, sku_ids, deadlineMs));
+  readPage(shard: ShardIndex, table: StateTable, after: StateKey | null, max: number, deadlineMs: DeadlineMs): Promise<readonly StateRow[]> {
+    return this.#lend(shard, deadlineMs, (connection) => readStatePage(connection, table, after, max, deadlineMs));
   }
 
-  readPage(shard: ShardIndex, table: PastTable, after: PastKey | null, max: number, deadlineMs: DeadlineMs): Promise<readonly PastRow[]> {
-    return this.#lend(shard, deadlineMs, (connection) => readStatePage(connection, table, after, max, deadlineMs));
+  putRows(shard: ShardIndex, table: StateTable, rows: readonly StateRow[], deadlineMs: DeadlineMs): Promise<void> {
+    return this.#lend(shard, deadlineMs, (connection) => putStateRows(connection, table, rows, deadlineMs));
+  }
+
+  dropHolds(shard: ShardIndex, keys: readonly StateKey[], deadlineMs: DeadlineMs): Promise<void> {
+    return this.#lend(shard, deadlineMs, (connection) => deleteHolds(connection, keys, deadlineMs));
   }
 
   recordCart(index: ShardIndex, cart: SoldCart, deadlineMs: DeadlineMs): Promise<boolean> {
@@ -60,6 +68,12 @@ export class RestoredShardStore implements RestoredShards, StateReader {
       const isSold = stands?.state === 'committed' || (stands?.state === 'open' && (await decideCart(transaction, cart, 'committed')));
       return { keep: true, value: isSold };
     });
+  }
+
+  async refuse(index: ShardIndex, deadlineMs: DeadlineMs): Promise<void> {
+    const beyond = await this.#lend(index, deadlineMs, (connection) => readBeyond(connection, deadlineMs));
+    const others = this.#shards.map((_, shard) => shard).filter((shard) => shard !== index);
+    await Promise.all(others.map((shard) => this.#lend(shard, deadlineMs, (connection) => noteOthers(connection, new Map([[index, beyond]]), deadlineMs))));
   }
 
   async accept(shard: ShardIndex, known: number, deadlineMs: DeadlineMs): Promise<void> {

@@ -14,6 +14,9 @@ const HOLDS_ASKED_MAX = 8;
 /** What asking for a cart and settling it may take, whoever waits for it. */
 const FREE_MS = 3_000;
 
+/** What the freeing of holds works with. */
+export type HoldParts = Pick<Parts, 'routing' | 'engine' | 'carts' | 'freeing'>;
+
 /** What became of some holds: at least one is gone; or a cart is open; or its record, or the hold's shard, could not be reached. */
 export type Freed = 'settled' | 'open' | 'unreachable';
 
@@ -31,7 +34,7 @@ export function shareFreeing(): Sharing<Freed> {
  * @returns `pending` only when a cart that is open is still in the way
  */
 export async function pastHolds<T extends { readonly is: string }>(
-  parts: Parts,
+  parts: HoldParts,
   deadlineMs: DeadlineMs,
   waitUntilMs: DeadlineMs,
   shard: ShardIndex,
@@ -49,14 +52,14 @@ export async function pastHolds<T extends { readonly is: string }>(
 }
 
 /** Settles those holds whose carts are decided. */
-export async function freeHolds(parts: Parts, holds: readonly FoundHold[], deadlineMs: DeadlineMs): Promise<Freed> {
+export async function freeHolds(parts: HoldParts, holds: readonly FoundHold[], deadlineMs: DeadlineMs): Promise<Freed> {
   const freed = await freeEach(parts, holds, deadlineMs);
   if (freed.has('settled')) return 'settled';
   return freed.has('open') ? 'open' : 'unreachable';
 }
 
 /** The same, for who must know of each. @returns everything that became of one of them */
-export async function freeEach(parts: Parts, holds: readonly FoundHold[], deadlineMs: DeadlineMs): Promise<ReadonlySet<Freed>> {
+export async function freeEach(parts: HoldParts, holds: readonly FoundHold[], deadlineMs: DeadlineMs): Promise<ReadonlySet<Freed>> {
   // Work of its own deadline is not begun for who has no time left: a late round of the sweeper must not begin all at once.
   if (performance.now() >= deadlineMs) return new Set(['unreachable']);
   const freed = [...byCart(holds)].map(async ([cart, ofCart]) => {
@@ -67,7 +70,7 @@ export async function freeEach(parts: Parts, holds: readonly FoundHold[], deadli
   return new Set(await Promise.all(freed));
 }
 
-async function freeCart(parts: Parts, holds: readonly FoundHold[], deadlineMs: DeadlineMs): Promise<Freed> {
+async function freeCart(parts: HoldParts, holds: readonly FoundHold[], deadlineMs: DeadlineMs): Promise<Freed> {
   const [first] = holds;
   if (first === undefined) return 'settled';
   const judged = await judgeCart(parts, first, deadlineMs);
@@ -79,13 +82,13 @@ async function freeCart(parts: Parts, holds: readonly FoundHold[], deadlineMs: D
 }
 
 /** Asks for a cart's state on the shard of its order. */
-export function judgeCart(parts: Parts, cart: CartKey, deadlineMs: DeadlineMs): Promise<CartJudged | NotDone | Unknown> {
+export function judgeCart(parts: HoldParts, cart: CartKey, deadlineMs: DeadlineMs): Promise<CartJudged | NotDone | Unknown> {
   return parts.routing.onOwners<CartJudged | NotDone | Unknown>((map) => parts.carts.judge(map.shardOf(cart.order_id), cart, deadlineMs));
 }
 
 /** Carries a verdict out where the lines of a cart are held. @returns whether it now stands on all these shards */
 export async function settleCart(
-  parts: Parts,
+  parts: HoldParts,
   { order_id, attempt }: CartKey,
   lines: readonly At<Line>[],
   verdict: Verdict,

@@ -34,6 +34,17 @@ export async function moveOn(connection: Connection, shard: ShardIndex, known: G
   await connection.script([...begin, MOVE, ...note], [...begun, shard, known, ...noted], deadlineMs);
 }
 
+/** A moment that a shard has surely not come to: nobody moves it on that far. */
+export async function readBeyond(connection: Connection, deadlineMs: DeadlineMs): Promise<Generation> {
+  const [row] = await connection.rows<{ now: number }>(`SELECT ${NOW} AS now`, [], deadlineMs);
+  return Number(row?.now) + AHEAD_MICROS;
+}
+
+/** Writes down what is known of other shards, unless more of them is written down here. @param others at least one */
+export async function noteOthers(connection: Connection, others: Reached, deadlineMs: DeadlineMs): Promise<void> {
+  await connection.run(NOTE_OTHERS, [[...others].map((row) => [...row])], deadlineMs);
+}
+
 /** Takes a restored shard for what it is: it is ahead of whatever is known of it. @param known the furthest it had come */
 export async function acceptAsRestored(connection: Connection, shard: ShardIndex, known: Generation, deadlineMs: DeadlineMs): Promise<void> {
   await connection.run(ACCEPT, [shard, known + AHEAD_MICROS], deadlineMs);

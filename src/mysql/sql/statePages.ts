@@ -1,82 +1,64 @@
-import type { PastKey, PastRow, PastTable } from '../../core/lost.ts';
+import type { StateCell, StateKey, StateRow, StateTable } from '../../core/lost.ts';
 import type { DeadlineMs } from '../../core/nouns.ts';
 import type { Connection, SqlValue } from '../connection.ts';
-import { bytesOf, textOf } from './bytes.ts';
-import { cartLinesOf } from './carts.ts';
+import { DIRECTION } from './applyBatch.ts';
 
-/** How one table is read: its key, what must be alike, and what is told of a row that is missing. */
-interface Reading {
-  readonly key: readonly { readonly column: string; readonly isId: boolean }[];
-  readonly state: string;
-  readonly order_id: string;
-  readonly quantity: string;
-  readonly status: string;
-  readonly reason: string;
-  readonly lines: string;
-}
-
-const id = (column: string) => ({ column, isId: true });
-const number = (column: string) => ({ column, isId: false });
-
-const READINGS: Readonly<Record<PastTable, Reading>> = {
-  stock: { key: [id('sku_id'), number('sub_row')], state: "''", order_id: 'NULL', quantity: 'opening_amount', status: 'NULL', reason: 'NULL', lines: 'NULL' },
-  adjustment: { key: [id('sku_id'), id('adjustment_id')], state: 'delta', order_id: 'NULL', quantity: 'delta', status: 'NULL', reason: 'reason', lines: 'NULL' },
-  flow: {
-    key: [id('sku_id'), id('order_detail_id')],
-    state: "CONCAT_WS(' ', HEX(order_id), quantity, returned, status)",
-    order_id: 'order_id',
-    quantity: 'quantity',
-    status: 'status',
-    reason: 'NULL',
-    lines: 'NULL',
-  },
-  flow_return: { key: [id('sku_id'), id('order_detail_id'), id('return_id')], state: 'quantity', order_id: 'NULL', quantity: 'quantity', status: 'NULL', reason: 'NULL', lines: 'NULL' },
-  cart: { key: [id('order_id'), number('attempt')], state: 'state', order_id: 'order_id', quantity: '0', status: 'NULL', reason: 'NULL', lines: 'order_lines' },
+const KEYS: Readonly<Record<StateTable, readonly string[]>> = {
+  stock: ['sku_id', 'sub_row'],
+  hot_sku: ['sku_id'],
+  adjustment: ['sku_id', 'adjustment_id'],
+  transfer: ['sku_id', 'transfer_id', 'direction'],
+  cart: ['order_id', 'attempt'],
+  flow: ['sku_id', 'order_detail_id'],
+  flow_return: ['sku_id', 'order_detail_id', 'return_id'],
+  cart_hold: ['sku_id', 'order_detail_id'],
 };
 
-interface Row {
-  readonly [column: `key_${number}`]: Buffer | number;
-  readonly state: string;
-  readonly order_id: Buffer | null;
-  readonly quantity: number | string;
-  readonly status: PastRow['status'];
-  readonly reason: string | null;
-  readonly order_lines: Buffer | null;
-}
+/** What counts changes: it must go on growing, whatever is put in a row's place. */
+const COUNTERS: ReadonlySet<string> = new Set(['version', 'revision']);
+/** Leases are for a moment and for speed. */
+const PASSING: ReadonlySet<string> = new Set([...COUNTERS, 'lease_token', 'lease_until']);
 
 /** A page of a table in the order of its key; a range of the primary key, however deep. */
-export async function readStatePage(connection: Connection, table: PastTable, after: PastKey | null, max: number, deadlineMs: DeadlineMs): Promise<PastRow[]> {
-  const { key, state, order_id, quantity, status, reason, lines } = READINGS[table];
-  const columns = key.map(({ column }) => column);
-  const shown = columns.map((column, place) => `${column} AS key_${place}`).join(', ');
-  const { sql, values } = after === null ? { sql: '', values: [] } : beyond(columns, after);
-  const rows = await connection.rows<Row>(
-    `SELECT ${shown}, CAST(${state} AS CHAR) AS state, ${order_id} AS order_id, ${quantity} AS quantity, ${status} AS status, ${reason} AS reason, ${lines} AS order_lines
-       FROM ${table} FORCE INDEX (PRIMARY) ${sql} ORDER BY ${columns.join(', ')} LIMIT ?`,
-    [...values, max],
-    deadlineMs,
-  );
-  return rows.map((row) => ({
-    key: key.map(({ isId }, place) => cellOf(row[`key_${place}`] ?? 0, isId)),
-    state: row.state,
-    order_id: row.order_id === null ? null : textOf(row.order_id),
-    quantity: Number(row.quantity),
-    status: row.status,
-    reason: row.reason,
-    lines: row.order_lines === null ? null : cartLinesOf(row.order_lines),
-  }));
+export async function readStatePage(connection: Connection, table: StateTable, after: StateKey | null, max: number, deadlineMs: DeadlineMs): Promise<StateRow[]> {
+  const { sql, values } = after === null ? { sql: '', values: [] } : beyond(KEYS[table], after);
+  const rows = await connection.rows<StateRow['cells']>(`SELECT * FROM ${table} FORCE INDEX (PRIMARY) ${sql} ORDER BY ${KEYS[table].join(', ')} LIMIT ?`, [...values, max], deadlineMs);
+  return rows.map((cells) => ({ key: KEYS[table].map((column) => keyCell(column, cells[column] ?? 0)), state: stateOf(cells), cells }));
+}
+
+/** Puts rows in the place of those with their keys. @param rows at least one */
+export async function putStateRows(connection: Connection, table: StateTable, rows: readonly StateRow[], deadlineMs: DeadlineMs): Promise<void> {
+  const columns = Object.keys(rows[0]?.cells ?? {});
+  const sets = columns.map((column) => `${column} = ${COUNTERS.has(column) ? `GREATEST(${column}, VALUES(${column})) + 1` : `VALUES(${column})`}`);
+  const values = rows.map(({ cells }) => columns.map((column) => valueOf(cells[column] ?? null)));
+  await connection.run(`INSERT INTO ${table} (${columns.join(', ')}) VALUES ? ON DUPLICATE KEY UPDATE ${sets.join(', ')}`, [values], deadlineMs);
+}
+
+/** Takes away rows of holds. @param keys at least one */
+export async function deleteHolds(connection: Connection, keys: readonly StateKey[], deadlineMs: DeadlineMs): Promise<void> {
+  await connection.run(`DELETE FROM cart_hold WHERE (${KEYS.cart_hold.join(', ')}) IN (?)`, [keys.map((key) => [...key])], deadlineMs);
 }
 
 /** `(a = ? AND b = ? AND c > ?) OR (a = ? AND b > ?) OR a > ?`: each part is a range of the key, which a comparison of rows is not to MySQL. */
-function beyond(columns: readonly string[], after: PastKey): { sql: string; values: SqlValue[] } {
-  const cells = after.map((cell) => (typeof cell === 'string' ? bytesOf(cell) : cell));
+function beyond(columns: readonly string[], after: StateKey): { sql: string; values: SqlValue[] } {
   const parts = columns.map((column, place) => ({
     sql: [...columns.slice(0, place).map((same) => `${same} = ?`), `${column} > ?`].join(' AND '),
-    values: cells.slice(0, place + 1),
+    values: after.slice(0, place + 1),
   }));
   return { sql: `WHERE ${parts.map(({ sql }) => `(${sql})`).join(' OR ')}`, values: parts.flatMap(({ values }) => values) };
 }
 
-function cellOf(cell: Buffer | number, isId: boolean): string | number {
-  return isId ? textOf(cell as Buffer) : Number(cell);
+/** A direction is ordered, and compared with a number, by its place in the column's type. */
+function keyCell(column: string, cell: NonNullable<StateCell>): Buffer | number {
+  if (column === 'direction') return DIRECTION[cell as keyof typeof DIRECTION];
+  return Buffer.isBuffer(cell) ? cell : Number(cell);
+}
+
+function stateOf(cells: StateRow['cells']): string {
+  return JSON.stringify(Object.entries(cells).flatMap(([column, cell]) => (PASSING.has(column) ? [] : [Buffer.isBuffer(cell) ? cell.toString('latin1') : cell])));
+}
+
+/** Texts go in as bytes, as ids do. */
+function valueOf(cell: StateCell): SqlValue {
+  return typeof cell === 'string' ? Buffer.from(cell, 'utf8') : cell;
 }

@@ -1,6 +1,7 @@
-import type { CartSale, Traces, TransferTrace } from '../../core/lost.ts';
+import type { CartSale, Splits, TransferTrace } from '../../core/lost.ts';
 import type { DeadlineMs, FlowKey, ShardIndex } from '../../core/nouns.ts';
 import type { Connection } from '../connection.ts';
+import type { Layout } from '../../core/layout.ts';
 import { DIRECTION } from './applyBatch.ts';
 import { bytesOf, textOf } from './bytes.ts';
 
@@ -11,17 +12,19 @@ SELECT sku_id, order_detail_id, order_id, attempt, quantity FROM flow FORCE INDE
    AND attempt > 0 AND status IN ('deducted', 'cancelled') AND created_at >= FROM_UNIXTIME(? / 1000)
  ORDER BY sku_id, order_detail_id LIMIT ?`;
 const TRANSFERS = `
-SELECT sku_id, transfer_id, direction, amount, is_open FROM transfer
+SELECT sku_id, transfer_id, direction, amount, sub_row, other_sub_row, is_open FROM transfer
  WHERE other_shard = ? AND created_at >= FROM_UNIXTIME(? / 1000)`;
-const LAYOUTS = 'SELECT sku_id, MAX(epoch) AS epoch FROM stock WHERE epoch > 0 GROUP BY sku_id';
+const ROWS = `SELECT sku_id, sub_row, epoch, intake <> 'none' AS is_open FROM stock WHERE epoch > 0`;
+const LAYOUTS = 'SELECT sku_id, state, epoch, last_epoch, places, earlier, shards, CAST(UNIX_TIMESTAMP(changed_at) * 1000 AS SIGNED) AS changed_at_ms FROM hot_sku';
 const FIND_TRANSFERS = 'SELECT transfer_id FROM transfer WHERE direction = ? AND transfer_id IN (?)';
-const READ_LAYOUTS = 'SELECT sku_id, last_epoch FROM hot_sku FORCE INDEX (PRIMARY) WHERE sku_id IN (?)';
 /** Far more than a row changes between two backups. */
 const YOUNGER = 1_000_000_000;
 const YOUNGER_LAYOUT = 1_000_000;
 
 type CartRow = Record<'sku_id' | 'order_detail_id' | 'order_id', Buffer> & { readonly attempt: number; readonly quantity: number };
-type TransferRow = Record<'sku_id' | 'transfer_id', Buffer> & { readonly direction: TransferTrace['direction']; readonly amount: number; readonly is_open: number };
+type TransferRow = Record<'sku_id' | 'transfer_id', Buffer> & Record<'amount' | 'sub_row' | 'other_sub_row' | 'is_open', number> & { readonly direction: TransferTrace['direction'] };
+type SplitRowRow = Record<'sub_row' | 'epoch' | 'is_open', number> & { readonly sku_id: Buffer };
+type LayoutRow = Record<'epoch' | 'last_epoch' | 'changed_at_ms', number> & Record<'places' | 'earlier' | 'shards', string> & { readonly sku_id: Buffer; readonly state: Layout['state'] };
 
 /** A page of what carts have sold on a shard, in the order of the flows' keys. @param sinceMs in milliseconds since 1970, by this shard's clock */
 export async function readCartSales(connection: Connection, sinceMs: number, after: FlowKey | null, max: number, deadlineMs: DeadlineMs): Promise<CartSale[]> {
@@ -30,13 +33,33 @@ export async function readCartSales(connection: Connection, sinceMs: number, aft
   return rows.map((row) => ({ sku_id: textOf(row.sku_id), order_detail_id: textOf(row.order_detail_id), order_id: textOf(row.order_id), attempt: row.attempt, quantity: row.quantity }));
 }
 
-/** What a shard knows of another one. @param sinceMs in milliseconds since 1970, by this shard's clock */
-export async function readTraces(connection: Connection, of: ShardIndex, sinceMs: number, deadlineMs: DeadlineMs): Promise<Traces> {
-  const transfers = await connection.rows<TransferRow>(TRANSFERS, [of, sinceMs], deadlineMs);
-  const layouts = await connection.rows<{ sku_id: Buffer; epoch: number }>(LAYOUTS, [], deadlineMs);
+/** Units that went from this shard to another one, or came from it. @param sinceMs in milliseconds since 1970, by this shard's clock */
+export async function readTransfers(connection: Connection, shard: ShardIndex, other: ShardIndex, sinceMs: number, deadlineMs: DeadlineMs): Promise<TransferTrace[]> {
+  const rows = await connection.rows<TransferRow>(TRANSFERS, [other, sinceMs], deadlineMs);
+  return rows.map(({ sku_id, transfer_id, direction, amount, sub_row, other_sub_row, is_open }) => {
+    const [here, there] = [{ shard, sub_row }, { shard: other, sub_row: other_sub_row }];
+    const [from, to] = direction === 'out' ? [here, there] : [there, here];
+    return { sku_id: textOf(sku_id), transfer_id: transfer_id.toString('hex'), amount: Number(amount), from, to, direction, isOpen: is_open === 1 };
+  });
+}
+
+/** The rows and the layouts of split SKUs that a shard has. */
+export async function readSplits(connection: Connection, deadlineMs: DeadlineMs): Promise<Splits> {
+  const rows = await connection.rows<SplitRowRow>(ROWS, [], deadlineMs);
+  const layouts = await connection.rows<LayoutRow>(LAYOUTS, [], deadlineMs);
   return {
-    transfers: transfers.map((row) => ({ sku_id: textOf(row.sku_id), transfer_id: row.transfer_id.toString('hex'), direction: row.direction, amount: Number(row.amount), isOpen: row.is_open === 1 })),
-    layouts: layouts.map((row) => ({ sku_id: textOf(row.sku_id), epoch: row.epoch })),
+    rows: rows.map(({ sku_id, sub_row, epoch, is_open }) => ({ sku_id: textOf(sku_id), sub_row, epoch, isOpen: is_open === 1 })),
+    layouts: new Map(
+      layouts.map(({ sku_id, state, epoch, last_epoch, places, earlier, shards, changed_at_ms }) => [
+        textOf(sku_id),
+        {
+          ...{ state, epoch, lastEpoch: last_epoch, changedAtMs: Number(changed_at_ms) },
+          places: JSON.parse(places) as Layout['places'],
+          earlier: JSON.parse(earlier) as Layout['earlier'],
+          shards: JSON.parse(shards) as Layout['shards'],
+        },
+      ]),
+    ),
   };
 }
 
@@ -44,12 +67,6 @@ export async function readTraces(connection: Connection, of: ShardIndex, sinceMs
 export async function findTransfers(connection: Connection, transfer_ids: readonly string[], direction: TransferTrace['direction'], deadlineMs: DeadlineMs): Promise<Set<string>> {
   const rows = await connection.rows<{ transfer_id: Buffer }>(FIND_TRANSFERS, [DIRECTION[direction], transfer_ids.map((transfer_id) => Buffer.from(transfer_id, 'hex'))], deadlineMs);
   return new Set(rows.map(({ transfer_id }) => transfer_id.toString('hex')));
-}
-
-/** The last layout of some SKUs that has ever been written down here. @param sku_ids at least one */
-export async function readLastLayouts(connection: Connection, sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<Map<string, number>> {
-  const rows = await connection.rows<{ sku_id: Buffer; last_epoch: number }>(READ_LAYOUTS, [sku_ids.map(bytesOf)], deadlineMs);
-  return new Map(rows.map(({ sku_id, last_epoch }) => [textOf(sku_id), last_epoch]));
 }
 
 /** Makes all rows younger than what caches remember of the ones that are lost: only what is younger takes the place of that. */

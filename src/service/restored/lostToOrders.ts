@@ -53,15 +53,6 @@ export async function lostToOrders({ routing, auditor, shardCount, restored }: O
     const still = (await inWidth(elsewhere, WIDTH, (some) => missingAt(shard, some))).flat();
     missing = [...still, ...missing.filter(({ sku_id }) => routing.map.shardOf(sku_id) === shard)];
   }
-  const flows = missing.map(({ sku_id, order_detail_id, order_id, quantity, toldBy }): Lost => ({
-    kind: 'flow',
-    toldBy,
-    sku_id,
-    order_id,
-    order_detail_id,
-    id: null,
-    quantity,
-    redo: { kind: 'deduct', order_id, lines: [{ sku_id, order_detail_id, quantity }] },
-  }));
+  const flows = missing.map(({ sku_id, order_detail_id, order_id, quantity, toldBy }): Lost => ({ kind: 'flow', toldBy, sku_id, order_id, order_detail_id, id: null, quantity, redo: { kind: 'deduct', order_id, lines: [{ sku_id, order_detail_id, quantity }] } }));
   return [...onceEach(carts), ...flows];
 }

@@ -1,5 +1,5 @@
 import { momentOf } from '../../core/generations.ts';
-import type { CartSale, Lost, RestoredShards, SoldCart, TransferTrace } from '../../core/lost.ts';
+import type { CartSale, Lost, RestoredShards, SoldCart, Splits, TransferTrace } from '../../core/lost.ts';
 import type { DeadlineMs, FlowKey, ShardIndex } from '../../core/nouns.ts';
 import type { Auditor } from '../../core/ports.ts';
 import type { ShelfDifference } from '../../core/reconciliation.ts';
@@ -7,18 +7,23 @@ import { cartText, piecesOf } from '../cartBatches.ts';
 import { followCarts } from '../followCarts.ts';
 import type { Routing } from '../routing.ts';
 import { Unread } from '../unread.ts';
+import { lostLayouts } from './lostLayouts.ts';
 import type { Standing } from './whoWentBack.ts';
 
 const AT_A_TIME = 400;
 const SALES_AT_A_TIME = 5_000;
 /** Clocks of servers differ, and what was under way when the backup was made is in it or not. */
 const MARGIN_MS = 60 * 60 * 1_000;
+/** So far apart the clocks of two servers may be. */
+const CLOCKS_MS = 60_000;
 
 export interface SiblingParts {
   readonly routing: Routing;
   readonly auditor: Auditor;
   readonly shards: RestoredShards;
   readonly shardCount: number;
+  /** What each shard has of split SKUs. */
+  readonly splits: readonly Splits[];
   /** The names of the shards, for operators. */
   readonly nameOf: (shard: ShardIndex) => string;
 }
@@ -38,12 +43,11 @@ export async function lostToSiblings(parts: SiblingParts, restored: readonly Sta
       // Of one that nobody saw go back it is not known since when things are missing.
       const sinceMs = shows < had ? Math.max(0, shows / 1_000 - MARGIN_MS) : 0;
       const asking: Asking = { parts, of, toldBy: parts.nameOf(shard), deadlineMs };
-      const traces = await parts.shards.readTraces(shard, of, sinceMs, deadlineMs);
       const found = [
         lines.flatMap((difference) => lostLine(difference, of, `a cart on ${asking.toldBy}`)),
         await lostCarts(asking, shard, sinceMs),
-        await lostTransfers(asking, traces.transfers),
-        await lostLayouts(asking, traces.layouts),
+        await lostTransfers(asking, await parts.shards.readTransfers(shard, of, sinceMs, deadlineMs)),
+        lostLayouts(parts, of, shard, shows < had ? shows / 1_000 - CLOCKS_MS : 0, asking.toldBy),
       ];
       lost.set(of, (lost.get(of) ?? []).concat(...found));
     }
@@ -111,22 +115,18 @@ async function lostTransfers({ parts, of, toldBy, deadlineMs }: Asking, transfer
     for (const some of piecesOf(closed, AT_A_TIME)) {
       const standing = await parts.shards.findTransfers(of, some.map(({ transfer_id }) => transfer_id), direction === 'out' ? 'in' : 'out', deadlineMs);
       const missing = some.filter(({ transfer_id }) => !standing.has(transfer_id));
-      // Units that it still has, though they went away, are too many.
-      const about = { kind: 'transfer', toldBy, order_id: null, order_detail_id: null, redo: null } as const;
-      lost.push(...missing.map(({ sku_id, transfer_id, amount }): Lost => ({ ...about, sku_id, id: transfer_id, quantity: direction === 'out' ? amount : -amount })));
+      lost.push(...missing.map((transfer) => lostTransfer(transfer, toldBy)));
     }
   }
   return lost;
 }
 
-async function lostLayouts({ parts, of, toldBy, deadlineMs }: Asking, layouts: readonly { readonly sku_id: string; readonly epoch: number }[]): Promise<Lost[]> {
-  const lost: Lost[] = [];
-  for (const some of piecesOf(layouts.filter(({ sku_id }) => parts.routing.map.shardOf(sku_id) === of), AT_A_TIME)) {
-    const last = await parts.shards.readLayouts(of, some.map(({ sku_id }) => sku_id), deadlineMs);
-    const missing = some.filter(({ sku_id, epoch }) => epoch > (last.get(sku_id) ?? 0));
-    lost.push(...missing.map(({ sku_id, epoch }): Lost => ({ kind: 'layout', toldBy, sku_id, order_id: null, order_detail_id: null, id: String(epoch), quantity: null, redo: null })));
-  }
-  return lost;
+/** Units that it still has, though they went away, are too many. @param trace of the other side */
+function lostTransfer({ direction, isOpen: _, ...transfer }: TransferTrace, toldBy: string): Lost {
+  const { sku_id, transfer_id, amount } = transfer;
+  const about = { kind: 'transfer', toldBy, sku_id, order_id: null, order_detail_id: null, id: transfer_id } as const;
+  // Out of whatever layout: the row may have been closed since the backup.
+  return direction === 'out' ? { ...about, quantity: amount, redo: { kind: 'receive', ...transfer } } : { ...about, quantity: -amount, redo: { kind: 'send', ...transfer, epoch: null } };
 }
 
 /** The same may be told of by several: shards, the shop's books, the state before. Who knows how to bring it back counts, and of a cart all lines that are known. */

@@ -1,0 +1,39 @@
+import type { StateKey, StateRow, StateTable, StateWriter } from '../../core/lost.ts';
+import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
+import { differencesOf } from './differences.ts';
+import type { States } from './differences.ts';
+
+/** A cart's row has all its lines; a packet must hold a hundred of them. */
+const ROWS_AT_A_TIME = 100;
+
+export interface CopyingStates extends States {
+  readonly present: States['present'] & StateWriter;
+}
+
+/**
+ * Brings a restored shard to the state before, row by row: only what differs is written. Nobody may sell from the shard meanwhile; broken
+ * off, it is done again from the beginning.
+ *
+ * @param ahead SKUs that are left as they are, by `lostToPast`
+ * @param onRow told of every row of the past
+ */
+export async function copyPast(states: CopyingStates, shard: ShardIndex, ahead: ReadonlySet<string>, deadlineMs: DeadlineMs, onRow: () => void = () => undefined): Promise<void> {
+  let rows: StateRow[] = [];
+  let holds: StateKey[] = [];
+  let table: StateTable | null = null;
+  const write = async (): Promise<void> => {
+    if (table !== null && rows.length > 0) await states.present.putRows(shard, table, rows, deadlineMs);
+    if (holds.length > 0) await states.present.dropHolds(shard, holds, deadlineMs);
+    [rows, holds] = [[], []];
+  };
+  for await (const difference of differencesOf(states, shard, deadlineMs, onRow)) {
+    if (difference.table !== table || rows.length + holds.length >= ROWS_AT_A_TIME) await write();
+    table = difference.table;
+    const { past, present } = difference;
+    const sku_id = (past ?? present)?.cells['sku_id'];
+    if (Buffer.isBuffer(sku_id) && ahead.has(sku_id.toString('utf8'))) continue;
+    if (past !== null) rows.push(past);
+    else if (present !== null && table === 'cart_hold') holds.push(present.key);
+  }
+  await write();
+}

@@ -1,0 +1,72 @@
+import { STATE_TABLES } from '../../src/core/lost.ts';
+import type { OwnShards } from './ownShards.ts';
+
+/** What only counts changes, or is for a moment. */
+const PASSING = ['version', 'revision', 'lease_token', 'lease_until'];
+
+/** Copies of whole shards beside them, as backups and as what is left of a state before. */
+export class ShardCopies {
+  readonly #own: OwnShards;
+  readonly #schemas: readonly string[];
+  readonly #made = new Map<string, number>();
+
+  private constructor(own: OwnShards, schemas: readonly string[]) {
+    this.#own = own;
+    this.#schemas = schemas;
+  }
+
+  static async of(own: OwnShards): Promise<ShardCopies> {
+    return new ShardCopies(own, (await own.load()).map(({ address }) => address.schema));
+  }
+
+  /** The schema of a copy. */
+  schemaOf(shard: number, name: string): string {
+    return `${this.#schemas[shard]}_${name}`;
+  }
+
+  async copy(shard: number, name: string): Promise<void> {
+    const schema = this.schemaOf(shard, name);
+    await this.#own.query(shard, `DROP DATABASE IF EXISTS ${schema}`);
+    await this.#own.query(shard, `CREATE DATABASE ${schema}`);
+    this.#made.set(schema, shard);
+    for (const table of await this.#tablesOf(shard)) {
+      await this.#own.query(shard, `CREATE TABLE ${schema}.${table} LIKE ${table}`);
+      await this.#own.query(shard, `INSERT INTO ${schema}.${table} SELECT * FROM ${table}`);
+    }
+  }
+
+  /** Puts a copy in the place of what a shard has. */
+  async restore(shard: number, name: string): Promise<void> {
+    for (const table of await this.#tablesOf(shard)) {
+      await this.#own.query(shard, `DELETE FROM ${table}`);
+      await this.#own.query(shard, `INSERT INTO ${table} SELECT * FROM ${this.schemaOf(shard, name)}.${table}`);
+    }
+  }
+
+  /** Makes a sale of a copy one that a cart holds. */
+  async holdIn(shard: number, name: string, sku_id: string, order_id: string): Promise<void> {
+    const schema = this.schemaOf(shard, name);
+    const own = `WHERE sku_id = '${sku_id}' AND order_id = '${order_id}'`;
+    await this.#own.query(shard, `INSERT INTO ${schema}.cart_hold (sku_id, order_detail_id, order_id, attempt) SELECT sku_id, order_detail_id, order_id, attempt FROM ${schema}.flow ${own}`);
+    await this.#own.query(shard, `UPDATE ${schema}.stock SET held_amount = held_amount + (SELECT SUM(quantity) FROM ${schema}.flow ${own}) WHERE sku_id = '${sku_id}' AND sub_row = 0`);
+    await this.#own.query(shard, `UPDATE ${schema}.flow SET status = 'pending' ${own}`);
+  }
+
+  /** All that a shard has, as text. */
+  async booksOf(shard: number): Promise<string> {
+    const books: unknown[] = [];
+    for (const table of STATE_TABLES) {
+      const rows = await this.#own.query(shard, `SELECT * FROM ${table}`);
+      books.push([table, ...rows.map((row) => JSON.stringify(Object.entries(row).filter(([column]) => !PASSING.includes(column)).map(([, cell]) => (Buffer.isBuffer(cell) ? cell.toString('latin1') : cell)))).sort()]);
+    }
+    return JSON.stringify(books, null, 1);
+  }
+
+  async drop(): Promise<void> {
+    for (const [schema, shard] of this.#made) await this.#own.query(shard, `DROP DATABASE IF EXISTS ${schema}`);
+  }
+
+  async #tablesOf(shard: number): Promise<string[]> {
+    return (await this.#own.query(shard, "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'")).map(({ name }) => String(name));
+  }
+}
