@@ -109,6 +109,7 @@ export async function startGateway(
         relaxedAllowed: config.relaxedAllowed,
         isPrechecked: config.tiers.length > 0,
         generations,
+        onNotMovedOn: (reason) => log.warn({ shard: shard.name, reason }, 'shard not moved on: a restore may go unseen'),
         onChange: ({ name, state, reason }) =>
           state === 'serving' ? log.info({ shard: name }, 'shard serving') : log.warn({ shard: name, state, reason }, 'shard not served'),
       }),

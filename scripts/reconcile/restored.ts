@@ -85,6 +85,8 @@ async function mend(work: RestoredWork, lines: readonly OrderedLine[], options: 
   if (options.putBack) {
     await work.putBack(findings, lines);
     findings = await work.find(chosen, lines);
+    console.log('after that:');
+    for (const finding of findings) await work.tell(finding, options.list);
   }
   // All of them first: a cart may lie on several.
   for (const finding of findings) await work.settle(finding, options);

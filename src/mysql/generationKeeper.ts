@@ -5,18 +5,22 @@ import type { Connection } from './connection.ts';
 import { ConnectionLost, ServerError, ShardRefused } from './failures.ts';
 import { MOVE_EVERY_MS, moveOn, readReached } from './sql/generation.ts';
 
-/** A shard that could not be moved on may cost a connection each time; it is tried again after so long. */
-const TRY_AGAIN_MS = 30_000;
+/** A failure may cost a connection each time, so it is tried again after twice as long as the time before. */
+const PAUSE_MS_MAX = 30_000;
 
 /** Looks after how far one shard has come. */
 export class GenerationKeeper {
   readonly #generations: Generations;
   readonly #shard: ShardIndex;
+  readonly #onFailure: (reason: string) => void;
+  #failures = 0;
   #notBeforeMs = -Infinity;
 
-  constructor(generations: Generations, shard: ShardIndex) {
+  /** @param onFailure told when the shard could not be moved on, and why: what is sold until it is may be lost unseen */
+  constructor(generations: Generations, shard: ShardIndex, onFailure: (reason: string) => void) {
     this.#generations = generations;
     this.#shard = shard;
+    this.#onFailure = onFailure;
   }
 
   /** @throws ShardRefused when it went back: it was restored from a backup, or another server took its place that has not all of it */
@@ -43,9 +47,13 @@ export class GenerationKeeper {
     if (!isDue || performance.now() < this.#notBeforeMs || !this.#generations.mayMove(this.#shard)) return;
     try {
       await moveOn(connection, this.#shard, known, this.#generations.ofOthers(this.#shard), deadlineMs);
+      this.#failures = 0;
     } catch (error) {
       if (!(error instanceof ServerError) && !(error instanceof ConnectionLost)) throw error;
-      this.#notBeforeMs = performance.now() + TRY_AGAIN_MS;
+      // Where the connection is as good as before, as after a deadlock, the next look may try again.
+      if (connection.isLost) this.#notBeforeMs = performance.now() + Math.min(PAUSE_MS_MAX, MOVE_EVERY_MS * 2 ** this.#failures);
+      this.#failures += 1;
+      this.#onFailure(error.message);
     }
   }
 }

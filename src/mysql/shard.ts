@@ -36,6 +36,8 @@ export interface ShardOptions {
   readonly isPrechecked?: boolean;
   /** How far all shards have come: one that went back is not served. Absent: nobody looks, as for who mends such a shard. */
   readonly generations?: Generations;
+  /** Told when it could not be noted how far the shard has come. */
+  readonly onNotMovedOn?: (reason: string) => void;
   /** Told whenever the shard's state or its reason changes. */
   readonly onChange: (state: ShardState) => void;
 }
@@ -72,7 +74,7 @@ export class Shard {
   constructor(options: ShardOptions) {
     this.#options = options;
     this.#connectMs = options.connectMs ?? options.statementMs;
-    this.#generation = options.generations === undefined ? null : new GenerationKeeper(options.generations, options.shard);
+    this.#generation = options.generations === undefined ? null : new GenerationKeeper(options.generations, options.shard, (reason) => options.onNotMovedOn?.(reason));
     this.tried = new Promise((resolve) => (this.#wasTried = resolve));
     const room = new WaitingRoom(options.waiting_max);
     this.batchRoom = new WaitingRoom(options.waiting_max);

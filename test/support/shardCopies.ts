@@ -52,14 +52,16 @@ export class ShardCopies {
     await this.#own.query(shard, `UPDATE ${schema}.flow SET status = 'pending' ${own}`);
   }
 
-  /** All that a shard has, as text. */
-  async booksOf(shard: number): Promise<string> {
-    const books: unknown[] = [];
+  /** All that a shard has, or that a copy of it has, a line for each row. */
+  async booksOf(shard: number, name?: string): Promise<string[]> {
+    const books: string[] = [];
+    const from = name === undefined ? '' : `${this.schemaOf(shard, name)}.`;
     for (const table of STATE_TABLES) {
-      const rows = await this.#own.query(shard, `SELECT * FROM ${table}`);
-      books.push([table, ...rows.map((row) => JSON.stringify(Object.entries(row).filter(([column]) => !PASSING.includes(column)).map(([, cell]) => (Buffer.isBuffer(cell) ? cell.toString('latin1') : cell)))).sort()]);
+      const rows = await this.#own.query(shard, `SELECT * FROM ${from}${table}`);
+      const cells = rows.map((row) => Object.entries(row).flatMap(([column, cell]) => (PASSING.includes(column) ? [] : [Buffer.isBuffer(cell) ? cell.toString('latin1') : (cell as unknown)])));
+      books.push(...cells.map((row) => JSON.stringify([shard, table, ...row])));
     }
-    return JSON.stringify(books, null, 1);
+    return books.sort();
   }
 
   async drop(): Promise<void> {

@@ -2,7 +2,7 @@ import type { Lost, OrderedLine } from '../../core/lost.ts';
 import { flowKeyText } from '../../core/nouns.ts';
 import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
 import type { Auditor } from '../../core/ports.ts';
-import { piecesOf } from '../cartBatches.ts';
+import { cartText, piecesOf } from '../cartBatches.ts';
 import { byShard } from '../hot/placing.ts';
 import { inWidth } from '../inWidth.ts';
 import type { Routing } from '../routing.ts';
@@ -54,5 +54,18 @@ export async function lostToOrders({ routing, auditor, shardCount, restored }: O
     missing = [...still, ...missing.filter(({ sku_id }) => routing.map.shardOf(sku_id) === shard)];
   }
   const flows = missing.map(({ sku_id, order_detail_id, order_id, quantity, toldBy }): Lost => ({ kind: 'flow', toldBy, sku_id, order_id, order_detail_id, id: null, quantity, redo: { kind: 'deduct', order_id, lines: [{ sku_id, order_detail_id, quantity }] } }));
-  return [...onceEach(carts), ...flows];
+  return [...(await unsold(auditor, routing, onceEach(carts), deadlineMs)), ...flows];
+}
+
+/** Those carts whose records do not say that they were sold. */
+async function unsold(auditor: Auditor, routing: Routing, carts: readonly Lost[], deadlineMs: DeadlineMs): Promise<Lost[]> {
+  const lost: Lost[] = [];
+  for (const [shard, ofShard] of byShard(carts.map((cart) => ({ cart, order_id: cart.order_id ?? '', attempt: Number(cart.id), shard: routing.map.shardOf(cart.order_id ?? '') })))) {
+    for (const some of piecesOf(ofShard, KEYS_AT_A_TIME)) {
+      const records = await auditor.readCarts(shard, some, deadlineMs);
+      const isSold = new Set(records.filter(({ state }) => state === 'committed').map(cartText));
+      lost.push(...some.flatMap((one) => (isSold.has(cartText(one)) ? [] : [one.cart])));
+    }
+  }
+  return lost;
 }
