@@ -1,5 +1,3 @@
-import { createWriteStream } from 'node:fs';
-import { once } from 'node:events';
 import { momentOf } from '../../src/core/generations.ts';
 import type { Lost, OrderedLine } from '../../src/core/lost.ts';
 import type { DeadlineMs, ShardIndex } from '../../src/core/nouns.ts';
@@ -27,9 +25,9 @@ import type { Standing } from '../../src/service/restored/whoWentBack.ts';
 import { Routing } from '../../src/service/routing.ts';
 import { loadShards } from '../../src/shardsFile.ts';
 import type { ShardConfig } from '../../src/shardsFile.ts';
-import { progressBar } from '../support/progress.ts';
-import { fail, printTable } from '../support/report.ts';
+import { fail } from '../support/report.ts';
 import { readOrdersFile } from './ordersFile.ts';
+import { inQuotes, lineOf, shown, tellLost } from './tellLost.ts';
 
 export interface RestoredOptions {
   /** The file that lists the shards. */
@@ -81,12 +79,11 @@ async function mend(work: RestoredWork, lines: readonly OrderedLine[], options: 
     return;
   }
   let findings = await work.find(chosen, lines);
-  for (const finding of findings) await work.tell(finding, options.list);
+  for (const finding of findings) await work.tell(finding, 'missing', options.list);
   if (options.putBack) {
     await work.putBack(findings, lines);
     findings = await work.find(chosen, lines);
-    console.log('after that:');
-    for (const finding of findings) await work.tell(finding, options.list);
+    for (const finding of findings) await work.tell(finding, 'still missing', options.list);
   }
   // All of them first: a cart may lie on several.
   for (const finding of findings) await work.settle(finding, options);
@@ -152,12 +149,12 @@ class RestoredWork {
     return findings;
   }
 
-  async tell({ standing, lost, past }: Finding, list: string | undefined): Promise<void> {
+  async tell({ standing, lost, past }: Finding, when: 'missing' | 'still missing', list: string | undefined): Promise<void> {
     const name = this.#nameOf(standing.shard);
     console.log(`${name}: ${inWords(standing)}`);
     if (past !== null && past.reached < standing.had) console.log(`${name}: the state before that was read goes no further than ${momentOf(past.reached)}`);
     if (past !== null && past.ahead.size > 0) console.log(`${name} has something that the state before has not, of ${past.ahead.size} SKUs; they are not copied: ${inQuotes(past.ahead)}`);
-    await tellLost(name, lost, list);
+    await tellLost(name, when, lost, list);
   }
 
   /** First the rows of the state before, on all shards; then what that has not, as far as anybody told of it. */
@@ -213,27 +210,6 @@ class RestoredWork {
   }
 }
 
-/** Prints what is missing, or writes it to a file, a JSON object on each line. */
-async function tellLost(shard: string, lost: readonly Lost[], file: string | undefined): Promise<void> {
-  const kinds = [...new Set(lost.map(({ kind }) => kind))];
-  printTable(
-    ['missing', 'count', 'units'],
-    kinds.map((kind) => {
-      const ofKind = lost.filter((one) => one.kind === kind);
-      return [kind, ofKind.length, ofKind.reduce((sum, { quantity }) => sum + (quantity ?? 0), 0)];
-    }),
-  );
-  if (file === undefined) {
-    for (const one of lost) console.log(lineOf(one));
-    return;
-  }
-  const stream = createWriteStream(file, { flags: 'a' });
-  for (const one of lost) if (!stream.write(`${JSON.stringify({ shard, ...one, redo: undefined })}\n`)) await once(stream, 'drain');
-  stream.end();
-  await once(stream, 'finish');
-  console.log(`${lost.length} lines written to ${file}`);
-}
-
 function wentBack({ shows, had }: Standing): boolean {
   return shows < had;
 }
@@ -241,22 +217,4 @@ function wentBack({ shows, had }: Standing): boolean {
 /** Whether a shard is at last the same as a state that goes as far as anybody has seen of it. */
 function isWhole({ standing, past }: Pick<Finding, 'standing' | 'past'>): boolean {
   return past !== null && wentBack(standing) && past.reached >= standing.had && past.differing === 0 && past.ahead.size === 0;
-}
-
-function inQuotes(ids: Iterable<string>): string {
-  return [...ids].map((id) => JSON.stringify(id)).join(', ');
-}
-
-function lineOf({ kind, toldBy, sku_id, order_id, order_detail_id, id, quantity }: Lost): string {
-  const cells = Object.entries({ sku_id, order_id, order_detail_id, id, quantity }).flatMap(([name, value]) => (value === null ? [] : [`${name} ${JSON.stringify(value)}`]));
-  return `${kind}: ${cells.join(', ')} (${toldBy})`;
-}
-
-async function shown<T>(what: string, count: number, unit: string, work: (onDone: (count: number) => void) => Promise<T>): Promise<T> {
-  const progress = progressBar(what, count, unit);
-  try {
-    return await work((done) => progress.add(done));
-  } finally {
-    progress.stop();
-  }
 }

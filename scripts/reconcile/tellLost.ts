@@ -1,0 +1,51 @@
+import { createWriteStream } from 'node:fs';
+import { once } from 'node:events';
+import type { Lost } from '../../src/core/lost.ts';
+import { progressBar } from '../support/progress.ts';
+import { printTable } from '../support/report.ts';
+
+/**
+ * Prints what is missing, or writes it to a file, a JSON object on each line.
+ *
+ * @param when before or after it was put back
+ */
+export async function tellLost(shard: string, when: 'missing' | 'still missing', lost: readonly Lost[], file: string | undefined): Promise<void> {
+  const kinds = [...new Set(lost.map(({ kind }) => kind))];
+  printTable(
+    [when, 'count', 'units'],
+    kinds.map((kind) => {
+      const ofKind = lost.filter((one) => one.kind === kind);
+      return [kind, ofKind.length, ofKind.reduce((sum, { quantity }) => sum + (quantity ?? 0), 0)];
+    }),
+  );
+  if (file === undefined) {
+    for (const one of lost) console.log(lineOf(one));
+    return;
+  }
+  const stream = createWriteStream(file, { flags: 'a' });
+  for (const one of lost) if (!stream.write(`${JSON.stringify({ shard, is: when, ...one, redo: undefined })}\n`)) await once(stream, 'drain');
+  stream.end();
+  await once(stream, 'finish');
+  console.log(`${lost.length} lines written to ${file}`);
+}
+
+/** What is missing, on a line. */
+export function lineOf({ kind, toldBy, sku_id, order_id, order_detail_id, id, quantity }: Lost): string {
+  const cells = Object.entries({ sku_id, order_id, order_detail_id, id, quantity }).flatMap(([name, value]) => (value === null ? [] : [`${name} ${JSON.stringify(value)}`]));
+  return `${kind}: ${cells.join(', ')} (${toldBy})`;
+}
+
+/** Ids in a row. */
+export function inQuotes(ids: Iterable<string>): string {
+  return [...ids].map((id) => JSON.stringify(id)).join(', ');
+}
+
+/** Does something long behind a progress bar. */
+export async function shown<T>(what: string, count: number, unit: string, work: (onDone: (count: number) => void) => Promise<T>): Promise<T> {
+  const progress = progressBar(what, count, unit);
+  try {
+    return await work((done) => progress.add(done));
+  } finally {
+    progress.stop();
+  }
+}
