@@ -125,7 +125,8 @@ class RestoredWork {
     }
   }
 
-  async find(chosen: readonly Standing[], lines: readonly OrderedLine[]): Promise<Finding[]> {
+  /** @param pastOf how each shard stands to the state before, where that is known already */
+  async find(chosen: readonly Standing[], lines: readonly OrderedLine[], pastOf?: ReadonlyMap<ShardIndex, Finding['past']>): Promise<Finding[]> {
     await this.#routing.refresh();
     const restored = new Set(chosen.map(({ shard }) => shard));
     const splits = await Promise.all(this.#shards.map((_, shard) => this.#store.readSplits(shard, this.#deadlineMs)));
@@ -135,7 +136,7 @@ class RestoredWork {
     const findings: Finding[] = [];
     for (const standing of chosen) {
       const { shard } = standing;
-      const past = await this.#compare(shard);
+      const past = pastOf === undefined ? await this.#compare(shard) : (pastOf.get(shard) ?? null);
       // Nothing of the layouts can be missing where nothing is.
       const told = (ofSiblings.get(shard) ?? []).filter(({ kind }) => kind !== 'layout' || !isWhole({ standing, past }));
       // A line whose home is not certain is told of once.
@@ -161,8 +162,13 @@ class RestoredWork {
   async putBack(findings: readonly Finding[], lines: readonly OrderedLine[]): Promise<void> {
     const open = findings.find(({ standing }) => !wentBack(standing));
     if (open !== undefined) throw new Error(`${this.#nameOf(open.standing.shard)} may be sold from now, so nothing is put back; --close it first`);
-    for (const { standing, past } of findings) if (past !== null) await this.#copy(standing.shard, past.ahead);
-    const left = this.#past === null ? findings : await this.find(findings.map(({ standing }) => standing), lines);
+    const copied = new Map<ShardIndex, Finding['past']>();
+    for (const { standing, past } of findings) {
+      if (past === null) continue;
+      await this.#copy(standing.shard, past.ahead);
+      copied.set(standing.shard, { ...past, lost: [], differing: 0 });
+    }
+    const left = this.#past === null ? findings : await this.find(findings.map(({ standing }) => standing), lines, copied);
     const all = left.map(({ standing, lost }) => ({ shard: standing.shard, lost }));
     const count = all.reduce((sum, { lost }) => sum + lost.length, 0);
     const done = await shown('bringing back', count, 'things', (add) => putBack(this.#putBackParts, all, this.#deadlineMs, () => add(1)));
