@@ -10,6 +10,7 @@ import { loadShards } from '../src/shardsFile.ts';
 import { readStockFile } from './import/stockFile.ts';
 import type { BadRow, StockFile } from './import/stockFile.ts';
 import { progressBar } from './support/progress.ts';
+import { refuseRestored } from './support/refuseRestored.ts';
 import { fail, printTable } from './support/report.ts';
 import { wholeNumber } from './support/wholeNumber.ts';
 
@@ -45,6 +46,7 @@ async function main(path: string, { shards: shardsPath, skipBad, relaxed, list }
   const progress = progressBar('importing', file.rows.length, 'SKUs');
   try {
     await Promise.all(books.shards.map((shard) => shard.tried));
+    await refuseRestored(books.shards, shards);
     const imported = await importStock({ routing, opener: new BulkOpener(books.shards) }, file.rows, (count) => progress.add(count));
     progress.stop();
     print(file, imported, list);

@@ -13,6 +13,7 @@ import type { ShardConfig } from '../src/shardsFile.ts';
 import { reconcileRestored } from './reconcile/restored.ts';
 import type { RestoredOptions } from './reconcile/restored.ts';
 import { progressBar } from './support/progress.ts';
+import { refuseRestored } from './support/refuseRestored.ts';
 import { fail, printTable } from './support/report.ts';
 import { wholeNumber } from './support/wholeNumber.ts';
 
@@ -32,6 +33,8 @@ const program = new Command('npm run reconcile --')
   .option('--orders <file>', 'CSV of lines that the shop has sold: order_id, sku_id, order_detail_id, quantity')
   .option('--against <file>', 'a file that lists the shards where their state before can still be read: a spared replica, an old data directory')
   .option('--close', 'keep gateways from selling from the shards that --shard names, which nobody saw go back; nothing else is done', false)
+  .addOption(new Option('--since <moment>', 'when the backup was made, as 2026-11-26T08:00:00Z; absent: as the shard says itself').argParser(moment))
+  .option('--stopped', 'no gateway runs: put back on shards too that nobody keeps gateways from', false)
   .option('--put-back', 'copy what is missing from the state before, and do again, with its own ids, what only others know of', false)
   .option('--accept', 'let it be sold from again although something is missing, or nobody could say', false)
   .option('--list <file>', 'append what is missing to a file, a JSON object on each line, instead of printing it')
@@ -47,7 +50,7 @@ interface Options {
 }
 
 /** These belong to --restored. */
-const OF_RESTORED = ['shard', 'orders', 'against', 'close', 'putBack', 'accept', 'list'] as const;
+const OF_RESTORED = ['shard', 'orders', 'against', 'since', 'close', 'stopped', 'putBack', 'accept', 'list'] as const;
 
 async function main({ shards: file, sku, repair, json, timeout }: Options): Promise<void> {
   const { initialShards, shards } = await loadShards(file, process.env);
@@ -57,6 +60,7 @@ async function main({ shards: file, sku, repair, json, timeout }: Options): Prom
   const progress = progressBar('reconciling', shards.length, 'shards');
   try {
     await Promise.all(books.shards.map((shard) => shard.tried));
+    if (repair) await refuseRestored(books.shards, shards);
     const result = await reconcile(parts, {
       shardCount: shards.length,
       sku_id: sku ?? null,
@@ -121,6 +125,12 @@ function nameOf(shards: readonly ShardConfig[], shard: number): string {
 function identifier(text: string): string {
   if (!isIdentifier(text)) throw new InvalidArgumentError(`It ${IDENTIFIER_RULE}.`);
   return text;
+}
+
+function moment(text: string): Date {
+  const date = new Date(text);
+  if (!/^\d{4}-\d\d-\d\dT.*(Z|[+-]\d\d:\d\d)$/.test(text) || Number.isNaN(date.getTime())) throw new InvalidArgumentError('It must be a moment with its zone, as 2026-11-26T08:00:00Z.');
+  return date;
 }
 
 async function run(): Promise<void> {

@@ -61,8 +61,12 @@ describe('restored shards, and what is left of the state before', () => {
         })),
       }),
     );
-  const moveBefore = async (micros: number): Promise<void> => {
-    for (const shard of RESTORED) await own.query(shard, `UPDATE ${copies.schemaOf(shard, 'before')}.generation SET reached = reached + (${micros}) WHERE shard_index = ${shard}`);
+  /** Makes the state before end so much later than the backup. */
+  const endBefore = async (micros: number): Promise<void> => {
+    for (const shard of RESTORED) {
+      const [row] = await own.query(shard, `SELECT reached FROM ${copies.schemaOf(shard, 'backup')}.generation WHERE shard_index = ${shard}`);
+      await own.query(shard, `UPDATE ${copies.schemaOf(shard, 'before')}.generation SET reached = ${Number(row?.['reached']) + micros} WHERE shard_index = ${shard}`);
+    }
   };
   const books = async (name?: string): Promise<string[]> => (await Promise.all(RESTORED.map((shard) => copies.booksOf(shard, name)))).flat();
   /** Rows that are in one of two states alone. */
@@ -149,7 +153,7 @@ describe('restored shards, and what is left of the state before', () => {
     const before = await books('before');
     await sleep(MOVED_ON_MS);
     // The copy ended a moment ago; what is left of a crash has come as far as anybody has seen.
-    await moveBefore(10_000_000);
+    await endBefore(600_000_000);
     for (const shard of RESTORED) await copies.restore(shard, 'backup');
     await eventually('they are refused', WAIT_MS, async () => (await statesOf()) === 'refused,refused,serving,serving');
     expect(await unlike(before)).not.to.deep.equal([]);
@@ -160,12 +164,16 @@ describe('restored shards, and what is left of the state before', () => {
     // Nothing is let go without a word, or by a state that is not known to be all of it.
     expect(told.stderr).to.match(/own-0 is not sold from/);
     expect(await statesOf()).to.equal('refused,refused,serving,serving');
-    await moveBefore(-60_000_000);
+    await endBefore(-1);
+    const older = await command('--against', await against(), '--put-back');
+    expect(older.code, older.stdout).to.equal(1);
+    expect(older.stderr).to.match(/ends at .*, and the shard itself goes further/);
+    await endBefore(1);
     const lagging = await command('--against', await against(), '--put-back');
     expect(lagging.code, lagging.stdout).to.equal(1);
     expect(lagging.stdout).to.match(/goes no further than/);
     expect(await unlike(before)).to.deep.equal([]);
-    await moveBefore(60_000_000);
+    await endBefore(600_000_000);
     const done = await command('--against', await against(), '--put-back');
     expect(done.code, done.stdout + done.stderr).to.equal(0);
     await eventually('they sell again', WAIT_MS, async () => (await statesOf()) === 'serving,serving,serving,serving');
@@ -176,8 +184,12 @@ describe('restored shards, and what is left of the state before', () => {
   }).timeout(120_000);
 
   it('keep what was done on them since, and are copied only once nobody sells from them', async () => {
-    const [kept, lost] = [skuOn(0, fresh('kept'), OWN), skuOn(0, fresh('lost'), OWN)];
-    for (const sku_id of [kept, lost]) await gateway.openSku(sku_id, 10);
+    const [kept, lost, retried] = [skuOn(0, fresh('kept'), OWN), skuOn(0, fresh('lost'), OWN), skuOn(0, fresh('retried'), OWN)];
+    for (const sku_id of [kept, lost, retried]) await gateway.openSku(sku_id, 10);
+    // An attempt of a cart that was undone; the order comes again after the restore.
+    await deduct(`${retried} sold since`, [retried, 2]);
+    await own.query(0, `UPDATE flow SET status = 'void', attempt = 1 WHERE sku_id = '${retried}'`);
+    await own.query(0, `UPDATE stock SET leaved_amount = 10 WHERE sku_id = '${retried}'`);
     await copies.copy(0, 'backup');
     await deduct(`${lost} sold`, [lost, 2]);
     await deduct(`${kept} sold`, [kept, 2]);
@@ -187,6 +199,7 @@ describe('restored shards, and what is left of the state before', () => {
       await own.query(0, `INSERT INTO ${table} SELECT * FROM ${copies.schemaOf(0, 'backup')}.${table} WHERE sku_id IN ('${lost}', '${kept}')`);
     }
     await deduct(`${kept} sold since`, [kept, 3]);
+    await deduct(`${retried} sold since`, [retried, 2]);
     const file = await against();
     const tooEarly = await command('--shard', 'own-0', '--against', file, '--put-back');
     expect(tooEarly.code, tooEarly.stdout).to.equal(1);
@@ -194,13 +207,19 @@ describe('restored shards, and what is left of the state before', () => {
     expect((await command('--close')).stderr).to.match(/--close needs the names of shards/);
     expect((await command('--shard', 'own-0', '--close')).code).to.equal(0);
     await eventually('it is refused', WAIT_MS, async () => (await statesOf()) === 'refused,serving,serving,serving');
+    // As if it had been copied before, and not to the end.
+    await own.query(0, 'UPDATE generation SET reached = 1 WHERE shard_index = 0');
+    for (const half of [await command('--accept'), await command('--put-back', '--accept')]) {
+      expect(half.code, half.stdout).to.equal(1);
+      expect(half.stderr).to.match(/own-0.*: a state before was copied over it and not to the end/);
+    }
     const done = await command('--against', file, '--put-back');
     expect(done.code, done.stdout).to.equal(1);
-    expect(done.stdout).to.match(/own-0 has something that the state before has not, of 1 SKUs; they are not copied: "kept/);
+    expect(done.stdout).to.match(/own-0 has something that the state before has not, of 2 SKUs; they are not copied: .*"kept.*/).and.to.match(/they are not copied: .*"retried/);
     expect((await command('--accept')).code).to.equal(0);
     await eventually('it sells again', WAIT_MS, async () => (await statesOf()) === 'serving,serving,serving,serving');
     const left = async (sku_id: string): Promise<unknown> => (await gateway.get(path(sku_id))).body?.leaved_amount;
-    expect([await left(lost), await left(kept)]).to.deep.equal([8, 7]);
+    expect([await left(lost), await left(kept), await left(retried)]).to.deep.equal([8, 7, 8]);
     await deduct(`${lost} sold`, [lost, 2]);
     expect(await left(lost)).to.equal(8);
   }).timeout(120_000);

@@ -107,6 +107,79 @@ describe('a restored shard, by what the others and the shop know', () => {
     expect(audit.code, audit.stdout + audit.stderr).to.equal(0);
   }).timeout(120_000);
 
+  it('is asked about the whole past when nobody saw it go back, or about what is said with --since', async () => {
+    const [lying, cart, more] = [skuOn(0, fresh('on all'), OWN), skuOn(1, fresh('of a cart'), OWN), skuOn(2, fresh('more of it'), OWN)];
+    await gateway.openSku(lying, 90);
+    for (const sku_id of [cart, more]) await gateway.openSku(sku_id, 20);
+    await split(lying);
+    await sleep(1_100);
+    await copies.copy(0, 'backup');
+    for (let order = 0; order < 8; order += 1) await deduct(`unseen ${order}`, [lying, 9]);
+    await deduct(skuOn(0, 'unseen cart', OWN), [cart, 2], [more, 1]);
+    await eventually('it is settled', WAIT_MS, async () => (await own.query(0, "SELECT 1 FROM flow WHERE status = 'pending'")).length === 0);
+    // Long ago, and as far as the shard shows it never happened.
+    for (let shard = 0; shard < OWN; shard += 1) for (const table of ['transfer', 'flow']) await own.query(shard, `UPDATE ${table} SET created_at = created_at - INTERVAL 3 HOUR WHERE sku_id IN ('${lying}', '${cart}', '${more}')`);
+    await own.query(1, `UPDATE hot_sku SET changed_at = changed_at - INTERVAL 6 HOUR`);
+    await copies.restore(0, 'backup', ['generation']);
+    expect(await stateOf()).to.equal('serving');
+    const orders = folder.write('unseen.csv', `order_id,sku_id,order_detail_id,quantity\n${sold.join('\n')}\n`);
+    expect((await command('--shard', 'own-0', '--close')).code).to.equal(0);
+    await eventually('it is refused', WAIT_MS, async () => (await stateOf()) === 'refused');
+    // Accepted too early, and closed again.
+    expect((await command('--accept')).code).to.equal(0);
+    await eventually('it sells', WAIT_MS, async () => (await stateOf()) === 'serving');
+    await own.query(0, "UPDATE stock SET sale_state = 'on'");
+    await own.query(1, "UPDATE stock SET sale_state = 'on'");
+    await own.query(2, "UPDATE stock SET sale_state = 'on'");
+    expect((await command('--shard', 'own-0', '--close')).code).to.equal(0);
+    await eventually('it is refused', WAIT_MS, async () => (await stateOf()) === 'refused');
+    const told = await command();
+    expect(told.stdout).to.match(/since when something is missing is not known, and --since can say it/).and.to.match(/^transfer: /m).and.to.match(/^cart: order_id "unseen cart/m);
+    const since = new Date(Date.now() - 4 * 60 * 60 * 1_000).toISOString();
+    await own.query(0, `UPDATE hot_sku SET changed_at = changed_at - INTERVAL 6 HOUR`);
+    const { code, stdout, stderr } = await command('--orders', orders, '--since', since, '--put-back', '--accept');
+    expect(code, stdout + stderr).to.equal(0);
+    await eventually('it sells again', WAIT_MS, async () => (await stateOf()) === 'serving');
+    expect(await leftOf(lying)).to.equal(18);
+    expect(await again()).to.deep.equal(sold.map(() => 200));
+    expect(await leftOf(lying)).to.equal(18);
+    const audit = await runFile('scripts/reconcile.ts', [], own.environment);
+    expect(audit.code, audit.stdout + audit.stderr).to.equal(0);
+    expect((await command('--since', 'yesterday')).code).to.equal(1);
+  }).timeout(120_000);
+
+  it('does not take a hold for a sale', async () => {
+    const sku_id = skuOn(0, fresh('held'), OWN);
+    await gateway.openSku(sku_id, 10);
+    const order_id = skuOn(2, fresh('sold at the second attempt'), OWN);
+    await deduct(order_id, [sku_id, 4]);
+    await copies.copy(0, 'backup');
+    // What is in the backup is the first attempt's, which was undone.
+    await own.query(0, `UPDATE ${copies.schemaOf(0, 'backup')}.flow SET attempt = 1 WHERE order_id = '${order_id}'`);
+    await copies.holdIn(0, 'backup', sku_id, order_id);
+    await own.query(2, `INSERT INTO cart (order_id, attempt, token, state, order_lines) VALUES ('${order_id}', 1, REPEAT('t', 16), 'aborted', '[]')`);
+    await restored();
+    const orders = folder.write('held.csv', `order_id,sku_id,order_detail_id,quantity\n${sold.join('\n')}\n`);
+    const { code, stdout } = await command('--orders', orders, '--put-back', '--accept');
+    expect(code, stdout).to.equal(0);
+    await eventually('it sells again', WAIT_MS, async () => (await stateOf()) === 'serving');
+    expect(await again()).to.deep.equal([200]);
+    expect(await leftOf(sku_id)).to.equal(6);
+  }).timeout(60_000);
+
+  it('keeps commands that write to it by themselves away', async () => {
+    await copies.copy(0, 'backup');
+    await restored();
+    const file = folder.write('stock.csv', `sku_id,leaved_amount\n${skuOn(0, fresh('new'), OWN)},5\n`);
+    for (const [script, ...args] of [['scripts/import-stock.ts', file], ['scripts/reconcile.ts', '--repair']] as const) {
+      const { code, stderr } = await runFile(script, args, own.environment);
+      expect(code).to.equal(1);
+      expect(stderr).to.match(/own-0 was restored from a backup.*nothing was written/);
+    }
+    expect((await command('--accept')).code).to.equal(0);
+    await eventually('it sells again', WAIT_MS, async () => (await stateOf()) === 'serving');
+  }).timeout(60_000);
+
   it('is told of in the log while nobody can note how far it has come, and soon moved on when that is over', async () => {
     const reached = async (): Promise<number> => Number((await own.query(0, 'SELECT reached FROM generation WHERE shard_index = 0'))[0]?.['reached']);
     await own.query(0, "CREATE TRIGGER not_now BEFORE UPDATE ON generation FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'not now'");

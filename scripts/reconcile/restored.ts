@@ -1,4 +1,4 @@
-import { momentOf } from '../../src/core/generations.ts';
+import { HALF_COPIED, momentOf, NOTHING } from '../../src/core/generations.ts';
 import type { Lost, OrderedLine } from '../../src/core/lost.ts';
 import type { DeadlineMs, ShardIndex } from '../../src/core/nouns.ts';
 import { SlotMap } from '../../src/core/slots.ts';
@@ -38,12 +38,18 @@ export interface RestoredOptions {
   readonly orders?: string;
   /** A file that lists the shards as they can still be read in their state before. */
   readonly against?: string;
+  /** When the backup was made. */
+  readonly since?: Date;
   /** Keep the named shards from being sold from, and do nothing else. */
   readonly close: boolean;
+  /** No gateway runs. */
+  readonly stopped: boolean;
   readonly putBack: boolean;
   readonly accept: boolean;
   readonly list?: string;
 }
+
+const AGAIN = 'a state before was copied over it and not to the end; do that again (--against --put-back), or restore the backup once more';
 
 /** A shard and what is missing on it. */
 interface Finding {
@@ -63,7 +69,7 @@ export async function reconcileRestored(options: RestoredOptions): Promise<void>
   const books = openBookShards({ shards, initialShards, statementMs, relaxedAllowed: true });
   try {
     await Promise.all(books.shards.map((shard) => shard.tried));
-    const work = new RestoredWork(books, past, shards, initialShards, deadlineMs);
+    const work = new RestoredWork(books, past, shards, initialShards, options.since?.getTime() ?? null, deadlineMs);
     if (options.close) await work.close(options.shard ?? []);
     else await mend(work, lines, options);
   } finally {
@@ -78,6 +84,7 @@ async function mend(work: RestoredWork, lines: readonly OrderedLine[], options: 
     console.log('no shard shows less than the others remember of it; if it was restored before they looked, name it with --shard, and --close it first');
     return;
   }
+  if (options.putBack) work.mustBePutBack(chosen, options.stopped);
   let findings = await work.find(chosen, lines);
   for (const finding of findings) await work.tell(finding, 'missing', options.list);
   if (options.putBack) {
@@ -92,15 +99,17 @@ async function mend(work: RestoredWork, lines: readonly OrderedLine[], options: 
 class RestoredWork {
   readonly #past: PastShards | null;
   readonly #shards: readonly ShardConfig[];
+  readonly #sinceMs: number | null;
   readonly #deadlineMs: DeadlineMs;
   readonly #store: RestoredShardStore;
   readonly #auditor: ShardAuditor;
   readonly #routing: Routing;
   readonly #putBackParts: PutBackParts;
 
-  constructor(books: BookShards, past: PastShards | null, shards: readonly ShardConfig[], initialShards: number, deadlineMs: DeadlineMs) {
+  constructor(books: BookShards, past: PastShards | null, shards: readonly ShardConfig[], initialShards: number, sinceMs: number | null, deadlineMs: DeadlineMs) {
     this.#past = past;
     this.#shards = shards;
+    this.#sinceMs = sinceMs;
     this.#deadlineMs = deadlineMs;
     this.#store = new RestoredShardStore(books.shards);
     this.#auditor = new ShardAuditor(books.shards);
@@ -120,9 +129,20 @@ class RestoredWork {
   async close(names: readonly string[]): Promise<void> {
     if (names.length === 0) throw new Error('--close needs the names of shards: --shard');
     for (const standing of await this.choose(names)) {
-      if (!wentBack(standing)) await this.#store.refuse(standing.shard, this.#deadlineMs);
+      if (!wentBack(standing)) await this.#store.refuse(standing.shard, standing.had, this.#deadlineMs);
+    }
+    for (const standing of await this.choose(names)) {
+      if (!wentBack(standing)) throw new Error(`${this.#nameOf(standing.shard)} would be sold from by gateways that start now: there is no other shard that remembers it; stop all of them, and say --stopped`);
       console.log(`${this.#nameOf(standing.shard)} is not sold from any more, as soon as GET /v1/shards of every gateway says that it is refused`);
     }
+  }
+
+  /** @throws when something could be sold meanwhile, or what was begun must be ended first */
+  mustBePutBack(chosen: readonly Standing[], isStopped: boolean): void {
+    const open = chosen.find((standing) => !wentBack(standing));
+    if (open !== undefined && !isStopped) throw new Error(`${this.#nameOf(open.shard)} may be sold from now, so nothing is put back; --close it first, or stop all gateways and say --stopped`);
+    const half = this.#past === null ? chosen.find(isHalfCopied) : undefined;
+    if (half !== undefined) throw new Error(`${this.#nameOf(half.shard)}: ${AGAIN}`);
   }
 
   /** @param pastOf how each shard stands to the state before, where that is known already */
@@ -130,13 +150,13 @@ class RestoredWork {
     await this.#routing.refresh();
     const restored = new Set(chosen.map(({ shard }) => shard));
     const splits = await Promise.all(this.#shards.map((_, shard) => this.#store.readSplits(shard, this.#deadlineMs)));
-    const parts = { routing: this.#routing, auditor: this.#auditor, shards: this.#store, shardCount: this.#shards.length, restored, splits, nameOf: (shard: ShardIndex) => this.#nameOf(shard) };
+    const parts = { routing: this.#routing, auditor: this.#auditor, shards: this.#store, shardCount: this.#shards.length, restored, splits, sinceMs: this.#sinceMs, nameOf: (shard: ShardIndex) => this.#nameOf(shard) };
     const ofOrders = await shown('orders', lines.length, 'lines', (count) => lostToOrders(parts, lines, this.#deadlineMs, count));
     const ofSiblings = await lostToSiblings(parts, chosen, this.#deadlineMs);
     const findings: Finding[] = [];
     for (const standing of chosen) {
       const { shard } = standing;
-      const past = pastOf === undefined ? await this.#compare(shard) : (pastOf.get(shard) ?? null);
+      const past = pastOf === undefined ? await this.#compare(standing) : (pastOf.get(shard) ?? null);
       // Nothing of the layouts can be missing where nothing is.
       const told = (ofSiblings.get(shard) ?? []).filter(({ kind }) => kind !== 'layout' || !isWhole({ standing, past }));
       // A line whose home is not certain is told of once.
@@ -152,7 +172,7 @@ class RestoredWork {
 
   async tell({ standing, lost, past }: Finding, when: 'missing' | 'still missing', list: string | undefined): Promise<void> {
     const name = this.#nameOf(standing.shard);
-    console.log(`${name}: ${inWords(standing)}`);
+    console.log(`${name}: ${inWords(standing, this.#sinceMs)}`);
     if (past !== null && past.reached < standing.had) console.log(`${name}: the state before that was read goes no further than ${momentOf(past.reached)}`);
     if (past !== null && past.ahead.size > 0) console.log(`${name} has something that the state before has not, of ${past.ahead.size} SKUs; they are not copied: ${inQuotes(past.ahead)}`);
     await tellLost(name, when, lost, list);
@@ -160,12 +180,10 @@ class RestoredWork {
 
   /** First the rows of the state before, on all shards; then what that has not, as far as anybody told of it. */
   async putBack(findings: readonly Finding[], lines: readonly OrderedLine[]): Promise<void> {
-    const open = findings.find(({ standing }) => !wentBack(standing));
-    if (open !== undefined) throw new Error(`${this.#nameOf(open.standing.shard)} may be sold from now, so nothing is put back; --close it first`);
     const copied = new Map<ShardIndex, Finding['past']>();
     for (const { standing, past } of findings) {
       if (past === null) continue;
-      await this.#copy(standing.shard, past.ahead);
+      await this.#copy(standing, past);
       copied.set(standing.shard, { ...past, lost: [], differing: 0 });
     }
     const left = this.#past === null ? findings : await this.find(findings.map(({ standing }) => standing), lines, copied);
@@ -177,6 +195,10 @@ class RestoredWork {
 
   async settle({ standing, lost, past }: Finding, { putBack, accept }: RestoredOptions): Promise<void> {
     const name = this.#nameOf(standing.shard);
+    if (isHalfCopied(standing) && !putBack) {
+      fail(`${name} is not sold from: ${AGAIN}`);
+      return;
+    }
     if (!accept && !(putBack && lost.length === 0 && isWhole({ standing, past }))) {
       const missing = lost.length > 0 ? `${lost.length} things are missing` : 'what was read may not be all: the state before (--against) ends too early, differs or was not read, and the books of the shop have sales only';
       fail(`${name} is not sold from: ${missing}; --put-back brings back what can be, --accept takes it as it is`);
@@ -187,20 +209,24 @@ class RestoredWork {
     console.log(`${name} is sold from again${lost.length > 0 ? `, without ${lost.length} things that are missing` : ''}`);
   }
 
-  async #compare(shard: ShardIndex): Promise<Finding['past']> {
+  async #compare(standing: Standing): Promise<Finding['past']> {
+    const { shard } = standing;
     const past = this.#past;
     if (past === null) return null;
     const reached = await past.reached(shard, this.#deadlineMs);
+    if (reached < standing.shows) throw new Error(`what is said to be the state before of ${this.#nameOf(shard)} ends at ${momentOf(reached)}, and the shard itself goes further`);
     const rows = await past.countRows(shard, this.#deadlineMs);
     const found = await shown(`comparing ${this.#nameOf(shard)}`, rows, 'rows', (add) => lostToPast({ past, present: this.#store }, shard, this.#deadlineMs, () => add(1)));
     return { ...found, reached };
   }
 
-  async #copy(shard: ShardIndex, ahead: ReadonlySet<string>): Promise<void> {
+  async #copy({ shard, shows }: Standing, { ahead }: LostToPast): Promise<void> {
     const past = this.#past;
     if (past === null) return;
+    await this.#store.show(shard, HALF_COPIED, this.#deadlineMs);
     const rows = await past.countRows(shard, this.#deadlineMs);
     await shown(`copying ${this.#nameOf(shard)}`, rows, 'rows', (add) => copyPast({ past, present: this.#store }, shard, ahead, this.#deadlineMs, () => add(1)));
+    await this.#store.show(shard, shows === HALF_COPIED ? NOTHING : shows, this.#deadlineMs);
   }
 
   /** A SKU that lies otherwise in its rows than its layout says would be sold twice. */
@@ -218,6 +244,10 @@ class RestoredWork {
 
 function wentBack({ shows, had }: Standing): boolean {
   return shows < had;
+}
+
+function isHalfCopied({ shows }: Standing): boolean {
+  return shows === HALF_COPIED;
 }
 
 /** Whether a shard is at last the same as a state that goes as far as anybody has seen of it. */

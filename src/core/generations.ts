@@ -3,6 +3,11 @@ import type { ShardIndex } from './nouns.ts';
 /** How far a shard has come, in microseconds since 1970 by its own clock; it only grows. 0: nobody has moved it on yet. */
 export type Generation = number;
 
+/** What a shard shows that does not say how far it had come. */
+export const NOTHING: Generation = 0;
+/** What a shard shows while a state before is copied over it: it is in none of two states. */
+export const HALF_COPIED: Generation = 1;
+
 /** What one shard has written down: of itself and of the others. */
 export type Reached = ReadonlyMap<ShardIndex, Generation>;
 

@@ -1,4 +1,4 @@
-import type { Reached } from './generations.ts';
+import type { Generation, Reached } from './generations.ts';
 import type { Layout } from './layout.ts';
 import type { CartKey, CartLine, DeadlineMs, FlowKey, Line, ShardIndex, Transfer } from './nouns.ts';
 import type { Deduct, Receive, Send } from './operation.ts';
@@ -108,15 +108,17 @@ export interface RestoredShards {
   /** Which of some transfers stand on a shard, on the given side. @returns their ids */
   findTransfers(shard: ShardIndex, transfer_ids: readonly string[], direction: 'out' | 'in', deadlineMs: DeadlineMs): Promise<ReadonlySet<string>>;
   readSplits(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<Splits>;
-  /** Writes down that a cart was sold, unless it is written down as aborted. @returns whether it is written down as sold now */
+  /** Writes down that a cart was sold, unless somebody has decided otherwise; who found no record and wrote that it was aborted has not. @returns whether it is written down as sold now */
   recordCart(shard: ShardIndex, cart: SoldCart, deadlineMs: DeadlineMs): Promise<boolean>;
   /** Keeps some SKUs from being sold out of any row on a shard, until somebody puts them on sale again. */
   pause(shard: ShardIndex, sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<void>;
   /** Keeps a shard from being sold from, as if it had been seen to go back: the others remember more of it than it can show. */
-  refuse(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<void>;
+  refuse(shard: ShardIndex, known: Generation, deadlineMs: DeadlineMs): Promise<void>;
+  /** Makes a shard that is refused show another generation than it did. */
+  show(shard: ShardIndex, generation: Generation, deadlineMs: DeadlineMs): Promise<void>;
   /**
    * Lets a shard be sold from again: it counts as further than it is known to have come, and its rows as younger than anything
    * that is remembered of them.
    */
-  accept(shard: ShardIndex, known: number, deadlineMs: DeadlineMs): Promise<void>;
+  accept(shard: ShardIndex, known: Generation, deadlineMs: DeadlineMs): Promise<void>;
 }

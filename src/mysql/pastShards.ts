@@ -8,6 +8,8 @@ import { readReached } from './sql/generation.ts';
 import { prepareReader } from './sql/prepareReader.ts';
 import { readStatePage } from './sql/statePages.ts';
 
+/** A server that is there answers sooner. */
+const CONNECT_MS = 10_000;
 /** A day: longer than this can take. */
 const SILENT_SECONDS = 86_400;
 
@@ -49,7 +51,7 @@ export class PastShards implements StateReader {
     if (known !== undefined) return known;
     const address = this.#addresses[shard];
     if (address === undefined) throw new RangeError(`the state before has no shard ${shard}`);
-    const connection = await Connection.open(address, this.#statementMs);
+    const connection = await Connection.open(address, this.#statementMs, CONNECT_MS);
     this.#open.set(shard, connection);
     await prepareReader(connection, deadlineMs);
     const [found] = await connection.rows<{ shard_index: number; schema_level: number }>('SELECT shard_index, schema_level FROM shard', [], deadlineMs);

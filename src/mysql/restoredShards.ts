@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import type { Reached } from '../core/generations.ts';
+import { NOTHING } from '../core/generations.ts';
+import type { Generation, Reached } from '../core/generations.ts';
 import type { CartSale, RestoredShards, SoldCart, Splits, StateKey, StateReader, StateRow, StateTable, StateWriter, TransferTrace } from '../core/lost.ts';
 import type { DeadlineMs, FlowKey, ShardIndex } from '../core/nouns.ts';
 import type { Connection } from './connection.ts';
 import type { Shard } from './shard.ts';
-import { decideCart, insertCart, lockCart } from './sql/carts.ts';
-import { acceptAsRestored, noteOthers, readBeyond, readReached } from './sql/generation.ts';
+import { decideCart, insertCart, lockCart, overruleAborted } from './sql/carts.ts';
+import { acceptAsRestored, noteOthers, readBeyond, readReached, show } from './sql/generation.ts';
 import { deleteHolds, putStateRows, readStatePage } from './sql/statePages.ts';
 import { findTransfers, makeYounger, pauseSkus, readCartSales, readSplits, readTransfers } from './sql/traces.ts';
 import { transact } from './transaction.ts';
@@ -65,18 +66,23 @@ export class RestoredShardStore implements RestoredShards, StateReader, StateWri
       }
       // Open in the backup; that it was sold is what the caller knows.
       const stands = await lockCart(transaction, cart);
-      const isSold = stands?.state === 'committed' || (stands?.state === 'open' && (await decideCart(transaction, cart, 'committed')));
+      const isSold = stands?.state === 'committed' || (stands?.state === 'open' && (await decideCart(transaction, cart, 'committed'))) || (stands?.state === 'aborted' && (await overruleAborted(transaction, cart)));
       return { keep: true, value: isSold };
     });
   }
 
-  async refuse(index: ShardIndex, deadlineMs: DeadlineMs): Promise<void> {
-    const beyond = await this.#lend(index, deadlineMs, (connection) => readBeyond(connection, deadlineMs));
+  async refuse(index: ShardIndex, known: Generation, deadlineMs: DeadlineMs): Promise<void> {
+    const beyond = await this.#lend(index, deadlineMs, (connection) => readBeyond(connection, known, deadlineMs));
     const others = this.#shards.map((_, shard) => shard).filter((shard) => shard !== index);
     await Promise.all(others.map((shard) => this.#lend(shard, deadlineMs, (connection) => noteOthers(connection, new Map([[index, beyond]]), deadlineMs))));
+    await this.show(index, NOTHING, deadlineMs);
   }
 
-  async accept(shard: ShardIndex, known: number, deadlineMs: DeadlineMs): Promise<void> {
+  show(shard: ShardIndex, generation: Generation, deadlineMs: DeadlineMs): Promise<void> {
+    return this.#lend(shard, deadlineMs, (connection) => show(connection, shard, generation, deadlineMs));
+  }
+
+  async accept(shard: ShardIndex, known: Generation, deadlineMs: DeadlineMs): Promise<void> {
     await this.#lend(shard, deadlineMs, async (connection) => {
       await makeYounger(connection, deadlineMs);
       // Last: from here on it is sold from.

@@ -35,9 +35,9 @@ export class ShardCopies {
     }
   }
 
-  /** Puts a copy in the place of what a shard has. */
-  async restore(shard: number, name: string): Promise<void> {
-    for (const table of await this.#tablesOf(shard)) {
+  /** Puts a copy in the place of what a shard has. @param except tables that stay */
+  async restore(shard: number, name: string, except: readonly string[] = []): Promise<void> {
+    for (const table of (await this.#tablesOf(shard)).filter((each) => !except.includes(each))) {
       await this.#own.query(shard, `DELETE FROM ${table}`);
       await this.#own.query(shard, `INSERT INTO ${table} SELECT * FROM ${this.schemaOf(shard, name)}.${table}`);
     }

@@ -19,6 +19,8 @@ const DECIDE = `
 UPDATE cart SET state = ?, decided_at = CURRENT_TIMESTAMP(6)
  WHERE order_id = ? AND attempt = ? AND state = 'open'`;
 
+const OVERRULE = "UPDATE cart SET state = 'committed', order_lines = ? WHERE order_id = ? AND attempt = ? AND state = 'aborted' AND order_lines = '[]'";
+
 /** The places of the words in the column's type. */
 const STATES = { open: 1, committed: 2, aborted: 3 } as const;
 
@@ -46,6 +48,15 @@ export async function lockLatestCart(transaction: Transaction, order_id: string)
   return cartOf(await transaction.rows<Row>(LATEST, [bytesOf(order_id)]));
 }
 
+/**
+ * Writes down that an attempt was sold whose record had not been found, so that it was written down as aborted.
+ *
+ * @returns false when the record says anything else, or its coordinator had undone it
+ */
+export async function overruleAborted(transaction: Transaction, { order_id, attempt, lines }: CartKey & { readonly lines: readonly CartLine[] }): Promise<boolean> {
+  return (await transaction.run(OVERRULE, [linesText(lines), bytesOf(order_id), attempt])) === 1;
+}
+
 /** One attempt, or null. */
 export async function lockCart(transaction: Transaction, { order_id, attempt }: CartKey): Promise<LockedCart | null> {
   return cartOf(await transaction.rows<Row>(ONE, [bytesOf(order_id), attempt]));
@@ -57,7 +68,7 @@ export async function insertCart(
   { order_id, attempt }: CartKey,
   record: { readonly token: Buffer; readonly state: CartState; readonly lines: readonly CartLine[] },
 ): Promise<boolean> {
-  const lines = Buffer.from(JSON.stringify(record.lines.map(({ sku_id, order_detail_id, quantity, shard }) => [sku_id, order_detail_id, quantity, ...(shard === undefined ? [] : [shard])])), 'utf8');
+  const lines = linesText(record.lines);
   try {
     await transaction.run(INSERT, [bytesOf(order_id), attempt, record.token, STATES[record.state], lines]);
     return true;
@@ -87,4 +98,8 @@ function cartOf([row]: readonly Row[]): LockedCart | null {
 export function cartLinesOf(order_lines: Buffer): CartLine[] {
   const lines = JSON.parse(order_lines.toString('utf8')) as [string, string, number, ShardIndex?][];
   return lines.map(([sku_id, order_detail_id, quantity, shard]) => ({ sku_id, order_detail_id, quantity, ...(shard === undefined ? {} : { shard }) }));
+}
+
+function linesText(lines: readonly CartLine[]): Buffer {
+  return Buffer.from(JSON.stringify(lines.map(({ sku_id, order_detail_id, quantity, shard }) => [sku_id, order_detail_id, quantity, ...(shard === undefined ? [] : [shard])])), 'utf8');
 }

@@ -34,10 +34,15 @@ export async function moveOn(connection: Connection, shard: ShardIndex, known: G
   await connection.script([...begin, MOVE, ...note], [...begun, shard, known, ...noted], deadlineMs);
 }
 
-/** A moment that a shard has surely not come to: nobody moves it on that far. */
-export async function readBeyond(connection: Connection, deadlineMs: DeadlineMs): Promise<Generation> {
+/** A moment to which nobody will have moved a shard on before he hears of it. @param known the furthest it is known to have come */
+export async function readBeyond(connection: Connection, known: Generation, deadlineMs: DeadlineMs): Promise<Generation> {
   const [row] = await connection.rows<{ now: number }>(`SELECT ${NOW} AS now`, [], deadlineMs);
-  return Number(row?.now) + AHEAD_MICROS;
+  return Math.max(Number(row?.now), known) + AHEAD_MICROS;
+}
+
+/** Makes a shard show something less than it had reached; nobody who knows better moves it on from there. */
+export async function show(connection: Connection, shard: ShardIndex, generation: Generation, deadlineMs: DeadlineMs): Promise<void> {
+  await connection.run('INSERT INTO generation (shard_index, reached) VALUES (?, ?) ON DUPLICATE KEY UPDATE reached = VALUES(reached)', [shard, generation], deadlineMs);
 }
 
 /** Writes down what is known of other shards, unless more of them is written down here. @param others at least one */

@@ -29,7 +29,7 @@ export async function readStatePage(connection: Connection, table: StateTable, a
 /** Puts rows in the place of those with their keys. @param rows at least one */
 export async function putStateRows(connection: Connection, table: StateTable, rows: readonly StateRow[], deadlineMs: DeadlineMs): Promise<void> {
   const columns = Object.keys(rows[0]?.cells ?? {});
-  const sets = columns.map((column) => `${column} = ${COUNTERS.has(column) ? `GREATEST(${column}, VALUES(${column})) + 1` : `VALUES(${column})`}`);
+  const sets = columns.map((column) => `${column} = ${COUNTERS.has(column) ? `GREATEST(${column}, VALUES(${column}))` : `VALUES(${column})`}`);
   const values = rows.map(({ cells }) => columns.map((column) => valueOf(cells[column] ?? null)));
   await connection.run(`INSERT INTO ${table} (${columns.join(', ')}) VALUES ? ON DUPLICATE KEY UPDATE ${sets.join(', ')}`, [values], deadlineMs);
 }

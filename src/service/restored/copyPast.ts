@@ -1,10 +1,11 @@
 import type { StateKey, StateRow, StateTable, StateWriter } from '../../core/lost.ts';
 import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
-import { differencesOf } from './differences.ts';
+import { differencesOf, isAhead } from './differences.ts';
 import type { States } from './differences.ts';
 
-/** A cart's row has all its lines; a packet must hold a hundred of them. */
-const ROWS_AT_A_TIME = 100;
+const ROWS_AT_A_TIME = 500;
+/** A cart's row has all its lines, and a packet has 16 MB at least. */
+const CARTS_AT_A_TIME = 20;
 
 export interface CopyingStates extends States {
   readonly present: States['present'] & StateWriter;
@@ -27,8 +28,9 @@ export async function copyPast(states: CopyingStates, shard: ShardIndex, ahead: 
     [rows, holds] = [[], []];
   };
   for await (const difference of differencesOf(states, shard, deadlineMs, onRow)) {
-    if (difference.table !== table || rows.length + holds.length >= ROWS_AT_A_TIME) await write();
+    if (difference.table !== table || rows.length + holds.length >= (table === 'cart' ? CARTS_AT_A_TIME : ROWS_AT_A_TIME)) await write();
     table = difference.table;
+    if (isAhead(difference)) continue;
     const { past, present } = difference;
     const sku_id = (past ?? present)?.cells['sku_id'];
     if (Buffer.isBuffer(sku_id) && ahead.has(sku_id.toString('utf8'))) continue;

@@ -12,7 +12,7 @@ export interface SplitParts {
  * changed since, though it is as before: pointers may have been written meanwhile.
  *
  * @param other whose rows and layouts are held against those of the restored one
- * @param sinceMs in milliseconds since 1970; 0: it is not known
+ * @param sinceMs when the backup was made, or before it, in milliseconds since 1970
  */
 export function lostLayouts({ routing, splits }: SplitParts, restored: ShardIndex, other: ShardIndex, sinceMs: number, toldBy: string): Lost[] {
   const [own, others] = [splits[restored], splits[other]];
@@ -30,7 +30,7 @@ export function lostLayouts({ routing, splits }: SplitParts, restored: ShardInde
   }
   const standing = new Set(own.rows.filter(({ isOpen }) => isOpen).map(rowText));
   for (const [sku_id, { state, epoch, lastEpoch, places, shards, changedAtMs }] of others.layouts) {
-    if (sinceMs > 0 && changedAtMs >= sinceMs && shards.includes(restored)) note(sku_id, lastEpoch);
+    if (changedAtMs >= sinceMs && shards.includes(restored)) note(sku_id, lastEpoch);
     if (state === 'single') continue;
     places.forEach((shard, sub_row) => {
       if (shard === restored && !standing.has(rowText({ sku_id, sub_row, epoch }))) note(sku_id, lastEpoch);

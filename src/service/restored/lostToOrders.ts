@@ -31,12 +31,13 @@ export async function lostToOrders({ routing, auditor, shardCount, restored }: O
     const found = new Map((await auditor.readFlows(shard, some, deadlineMs)).map((flow) => [flowKeyText(flow), flow]));
     return some.filter((line) => {
       const flow = found.get(flowKeyText(line));
-      // Sold by a cart whose record is gone; a hold that nobody can judge would be undone.
+      // Sold by a cart whose record is gone: without it the hold would be undone.
       if (flow?.status === 'pending' && flow.order_id === line.order_id && restored.has(routing.map.shardOf(line.order_id))) {
         const { sku_id, order_detail_id, quantity, order_id } = line;
         carts.push(cartLost({ order_id, attempt: flow.attempt, lines: [{ sku_id, order_detail_id, quantity, shard }] }, line.toldBy));
       }
-      return flow?.order_id !== line.order_id || (flow.status !== 'deducted' && flow.status !== 'cancelled' && flow.status !== 'pending');
+      // A hold is no sale: its attempt may have been undone, and the order sold by another.
+      return flow?.order_id !== line.order_id || (flow.status !== 'deducted' && flow.status !== 'cancelled');
     });
   };
   const atOwners = [...byShard(lines.map((line) => ({ ...line, shard: routing.map.shardOf(line.sku_id) })))].flatMap(([shard, ofShard]) =>

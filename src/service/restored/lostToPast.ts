@@ -1,6 +1,6 @@
 import type { Lost, StateCell, StateRow, StateTable } from '../../core/lost.ts';
 import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
-import { differencesOf } from './differences.ts';
+import { differencesOf, isAhead } from './differences.ts';
 import type { States } from './differences.ts';
 
 /** How a restored shard stands to the state before. */
@@ -17,16 +17,16 @@ export async function lostToPast(states: States, shard: ShardIndex, deadlineMs: 
   const lost: Lost[] = [];
   const ahead = new Set<string>();
   let differing = 0;
-  for await (const { table, past, present } of differencesOf(states, shard, deadlineMs, onRow)) {
-    if (past !== null) {
-      differing += 1;
-      lost.push(...lostOf(table, past.cells, present?.cells ?? null));
-    } else if (table === 'cart_hold') {
-      // Settled since: it goes.
-      differing += 1;
-    } else if (table !== 'cart' && present !== null) {
-      ahead.add(textIn(present.cells['sku_id']) ?? '');
+  for await (const difference of differencesOf(states, shard, deadlineMs, onRow)) {
+    const { table, past, present } = difference;
+    if (isAhead(difference)) {
+      const sku_id = textIn(present?.cells['sku_id']);
+      // A record that was written since is none of the state before.
+      if (sku_id !== null) ahead.add(sku_id);
+      continue;
     }
+    differing += 1;
+    if (past !== null) lost.push(...lostOf(table, past.cells, present?.cells ?? null));
   }
   return { lost, differing, ahead };
 }

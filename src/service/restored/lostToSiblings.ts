@@ -1,6 +1,7 @@
-import { momentOf } from '../../core/generations.ts';
+import { HALF_COPIED, momentOf } from '../../core/generations.ts';
+import type { WentBack } from '../../core/generations.ts';
 import type { CartSale, Lost, RestoredShards, SoldCart, Splits, TransferTrace } from '../../core/lost.ts';
-import type { DeadlineMs, FlowKey, ShardIndex } from '../../core/nouns.ts';
+import type { CartLine, DeadlineMs, FlowKey, ShardIndex } from '../../core/nouns.ts';
 import type { Auditor } from '../../core/ports.ts';
 import type { ShelfDifference } from '../../core/reconciliation.ts';
 import { cartText, piecesOf } from '../cartBatches.ts';
@@ -24,6 +25,8 @@ export interface SiblingParts {
   readonly shardCount: number;
   /** What each shard has of split SKUs. */
   readonly splits: readonly Splits[];
+  /** When the backup was made, where somebody says so; in milliseconds since 1970. */
+  readonly sinceMs: number | null;
   /** The names of the shards, for operators. */
   readonly nameOf: (shard: ShardIndex) => string;
 }
@@ -40,14 +43,14 @@ export async function lostToSiblings(parts: SiblingParts, restored: readonly Sta
     const others = restored.filter((standing) => standing.shard !== shard);
     const lines = others.length === 0 ? [] : await cartLinesMissing(parts, shard, deadlineMs);
     for (const { shard: of, shows, had } of others) {
-      // Of one that nobody saw go back it is not known since when things are missing.
-      const sinceMs = shows < had ? Math.max(0, shows / 1_000 - MARGIN_MS) : 0;
+      const fromMs = sinceMsOf({ shows, had }, parts.sinceMs);
+      const sinceMs = Math.max(0, fromMs - MARGIN_MS);
       const asking: Asking = { parts, of, toldBy: parts.nameOf(shard), deadlineMs };
       const found = [
         lines.flatMap((difference) => lostLine(difference, of, `a cart on ${asking.toldBy}`)),
         await lostCarts(asking, shard, sinceMs),
         await lostTransfers(asking, await parts.shards.readTransfers(shard, of, sinceMs, deadlineMs)),
-        lostLayouts(parts, of, shard, shows < had ? shows / 1_000 - CLOCKS_MS : 0, asking.toldBy),
+        lostLayouts(parts, of, shard, fromMs - CLOCKS_MS, asking.toldBy),
       ];
       lost.set(of, (lost.get(of) ?? []).concat(...found));
     }
@@ -81,24 +84,30 @@ function lostLine({ shard, sku_id, cart, order_detail_ids: [order_detail_id], ex
 }
 
 async function lostCarts({ parts, of, toldBy, deadlineMs }: Asking, shard: ShardIndex, sinceMs: number): Promise<Lost[]> {
-  const carts = new Map<string, SoldCart & { readonly lines: (CartSale & { readonly shard: ShardIndex })[] }>();
+  const lost: Lost[] = [];
   for (let after: FlowKey | null = null; ; ) {
     const sales: readonly CartSale[] = await parts.shards.readCartSales(shard, sinceMs, after, SALES_AT_A_TIME, deadlineMs);
-    for (const sale of sales) {
-      if (parts.routing.map.shardOf(sale.order_id) !== of) continue;
-      const { order_id, attempt } = sale;
-      const cart = carts.get(cartText(sale)) ?? { order_id, attempt, lines: [] };
-      cart.lines.push({ ...sale, shard });
-      carts.set(cartText(sale), cart);
+    const carts = cartsOf(sales.filter(({ order_id }) => parts.routing.map.shardOf(order_id) === of), shard);
+    for (const some of piecesOf(carts, AT_A_TIME)) {
+      const records = await parts.auditor.readCarts(of, some, deadlineMs);
+      const isSold = new Set(records.filter(({ state }) => state === 'committed').map(cartText));
+      lost.push(...some.filter((cart) => !isSold.has(cartText(cart))).map((cart) => cartLost(cart, toldBy)));
     }
     const last = sales.at(-1);
-    if (last === undefined || sales.length < SALES_AT_A_TIME) break;
+    if (last === undefined || sales.length < SALES_AT_A_TIME) return lost;
     after = last;
   }
-  for (const some of piecesOf([...carts.values()], AT_A_TIME)) {
-    for (const { state, ...cart } of await parts.auditor.readCarts(of, some, deadlineMs)) if (state === 'committed') carts.delete(cartText(cart));
+}
+
+/** @param shard where the lines were sold */
+function cartsOf(sales: readonly CartSale[], shard: ShardIndex): SoldCart[] {
+  const carts = new Map<string, SoldCart & { readonly lines: CartLine[] }>();
+  for (const { order_id, attempt, sku_id, order_detail_id, quantity } of sales) {
+    const cart = carts.get(cartText({ order_id, attempt })) ?? { order_id, attempt, lines: [] };
+    cart.lines.push({ sku_id, order_detail_id, quantity, shard });
+    carts.set(cartText(cart), cart);
   }
-  return [...carts.values()].map((cart) => cartLost(cart, toldBy));
+  return [...carts.values()];
 }
 
 /** @param cart with the lines that are known; the order's next attempt names all of them, and finds them sold */
@@ -151,7 +160,16 @@ function lostKey({ kind, sku_id, order_id, order_detail_id, id }: Lost): string 
   return kind === 'flow' ? [kind, sku_id, order_detail_id].join('\0') : [kind, sku_id, order_id, order_detail_id, id].join('\0');
 }
 
+/** Since when things are missing, in milliseconds since 1970; 0: it is not known. */
+function sinceMsOf({ shows, had }: WentBack, saidMs: number | null): number {
+  if (saidMs !== null) return saidMs;
+  return shows > HALF_COPIED && shows < had ? shows / 1_000 : 0;
+}
+
 /** How a shard stands, in words. */
-export function inWords({ shows, had }: Standing): string {
-  return shows < had ? `it shows what was true at ${momentOf(shows)}, and had reached ${momentOf(had)}` : `nobody saw it go back; since when something is missing is not known`;
+export function inWords({ shows, had }: Standing, saidMs: number | null): string {
+  if (shows === HALF_COPIED) return 'a state before was copied over it and not to the end';
+  const sinceMs = sinceMsOf({ shows, had }, saidMs);
+  if (sinceMs === 0) return 'nobody saw it go back; since when something is missing is not known, and --since can say it';
+  return `what happened since ${new Date(sinceMs).toISOString()} may be missing${shows > HALF_COPIED && shows < had ? `; it had reached ${momentOf(had)}` : ''}`;
 }

@@ -46,7 +46,7 @@ export async function putBack(parts: PutBackParts, restored: readonly LostOn[], 
   for (const kind of ORDER) {
     const some = all.filter(({ lost }) => lost.redo?.kind === kind && !isForPeople(lost));
     const tried = await inWidth(some, WIDTH, async ({ shard, lost }): Promise<PutBack> => {
-      const fault = lost.redo === null ? null : await redo(parts, shard, lost.redo, deadlineMs);
+      const fault = lost.redo === null ? null : await redo(parts, shard, lost.redo, deadlineMs).catch((error: unknown) => (error instanceof Error ? error.message : String(error)));
       onDone();
       return { lost, fault };
     });

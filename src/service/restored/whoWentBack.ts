@@ -16,3 +16,15 @@ export async function readStandings(shards: RestoredShards, shardCount: number, 
   read.forEach((reached, shard) => generations.learn(shard, reached, 0));
   return all.map((shard) => ({ shard, shows: read[shard]?.get(shard) ?? 0, had: generations.known(shard) }));
 }
+
+/** Shards that went back, as far as shards can be read now: nobody may write to those but who puts things back. */
+export async function findWentBack(shards: RestoredShards, shardCount: number, deadlineMs: DeadlineMs): Promise<ShardIndex[]> {
+  const generations = new Generations(shardCount);
+  const all = Array.from({ length: shardCount }, (_, shard): ShardIndex => shard);
+  const read = await Promise.all(all.map((shard) => shards.readReached(shard, deadlineMs).catch(() => null)));
+  read.forEach((reached, shard) => void (reached !== null && generations.learn(shard, reached, 0)));
+  return all.filter((shard) => {
+    const reached = read[shard] ?? null;
+    return reached !== null && (reached.get(shard) ?? 0) < generations.known(shard);
+  });
+}
