@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { Generations } from '../src/core/generations.ts';
+import { Generations, HALF_COPIED, SHOWED_BEFORE, STATE_REACHED } from '../src/core/generations.ts';
 
 const reached = (...rows: readonly (readonly [number, number])[]): ReadonlyMap<number, number> => new Map(rows);
 
@@ -11,6 +11,13 @@ describe('how far shards have come', () => {
     expect(generations.learn(1, reached([1, 50], [2, 70]), 0)).to.equal(null);
     expect(generations.learn(2, reached([2, 60]), generations.known(2))).to.deep.equal({ shows: 60, had: 70 });
     expect(generations.learn(2, reached(), generations.known(2))).to.deep.equal({ shows: 0, had: 70 });
+  });
+
+  it('tells a shard over which a state was copied and not to the end, even where nobody knows more of it', () => {
+    const generations = new Generations(1);
+    expect(generations.learn(0, reached([0, HALF_COPIED]), 0)).to.deep.equal({ shows: HALF_COPIED, had: 0 });
+    generations.learn(0, reached([0, 100], [SHOWED_BEFORE, 300], [STATE_REACHED, 400]), 0);
+    expect(generations.known(0)).to.equal(100);
   });
 
   it('takes no answer for a step back that was on its way while the shard was moved on', () => {

@@ -167,7 +167,7 @@ describe('restored shards, and what is left of the state before', () => {
     await endBefore(-1);
     const older = await command('--against', await against(), '--put-back');
     expect(older.code, older.stdout).to.equal(1);
-    expect(older.stderr).to.match(/ends at .*, and the shard itself goes further/);
+    expect(older.stderr).to.match(/ends at .*, and it must reach/);
     await endBefore(1);
     const lagging = await command('--against', await against(), '--put-back');
     expect(lagging.code, lagging.stdout).to.equal(1);

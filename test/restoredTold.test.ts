@@ -149,8 +149,11 @@ describe('a restored shard, by what the others and the shop know', () => {
   }).timeout(120_000);
 
   it('does not take a hold for a sale', async () => {
-    const sku_id = skuOn(0, fresh('held'), OWN);
-    await gateway.openSku(sku_id, 10);
+    const [sku_id, elsewhere] = [skuOn(0, fresh('held'), OWN), skuOn(1, fresh('held elsewhere'), OWN)];
+    for (const one of [sku_id, elsewhere]) await gateway.openSku(one, 10);
+    const settling = skuOn(0, 'settled on one of two shards', OWN);
+    await deduct(settling, [sku_id, 1], [elsewhere, 1]);
+    await eventually('it is settled', WAIT_MS, async () => (await own.query(0, 'SELECT 1 FROM cart_hold')).length + (await own.query(1, 'SELECT 1 FROM cart_hold')).length === 0);
     const order_id = skuOn(2, fresh('sold at the second attempt'), OWN);
     await deduct(order_id, [sku_id, 4]);
     await copies.copy(0, 'backup');
@@ -159,12 +162,19 @@ describe('a restored shard, by what the others and the shop know', () => {
     await copies.holdIn(0, 'backup', sku_id, order_id);
     await own.query(2, `INSERT INTO cart (order_id, attempt, token, state, order_lines) VALUES ('${order_id}', 1, REPEAT('t', 16), 'aborted', '[]')`);
     await restored();
+    // What another shard holds is settled when the record can be read again.
+    const held = `WHERE sku_id = '${elsewhere}' AND order_id = '${settling}'`;
+    await own.query(1, `INSERT INTO cart_hold (sku_id, order_detail_id, order_id, attempt) SELECT sku_id, order_detail_id, order_id, attempt FROM flow ${held}`);
+    await own.query(1, `UPDATE stock SET held_amount = 1 WHERE sku_id = '${elsewhere}'`);
+    await own.query(1, `UPDATE flow SET status = 'pending' ${held}`);
     const orders = folder.write('held.csv', `order_id,sku_id,order_detail_id,quantity\n${sold.join('\n')}\n`);
     const { code, stdout } = await command('--orders', orders, '--put-back', '--accept');
     expect(code, stdout).to.equal(0);
+    expect(stdout).to.match(/own-0 is sold from again$/m);
     await eventually('it sells again', WAIT_MS, async () => (await stateOf()) === 'serving');
-    expect(await again()).to.deep.equal([200]);
-    expect(await leftOf(sku_id)).to.equal(6);
+    expect((await again()).slice(2)).to.deep.equal([200]);
+    await eventually('the other is settled', WAIT_MS, async () => (await own.query(1, 'SELECT 1 FROM cart_hold')).length === 0);
+    expect([await leftOf(sku_id), await leftOf(elsewhere)]).to.deep.equal([5, 9]);
   }).timeout(60_000);
 
   it('keeps commands that write to it by themselves away', async () => {

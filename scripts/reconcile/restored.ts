@@ -1,4 +1,4 @@
-import { HALF_COPIED, momentOf, NOTHING } from '../../src/core/generations.ts';
+import { HALF_COPIED, isBack, momentOf } from '../../src/core/generations.ts';
 import type { Lost, OrderedLine } from '../../src/core/lost.ts';
 import type { DeadlineMs, ShardIndex } from '../../src/core/nouns.ts';
 import { SlotMap } from '../../src/core/slots.ts';
@@ -122,26 +122,26 @@ class RestoredWork {
     const unknown = names.find((name) => !this.#shards.some((shard) => shard.name === name));
     if (unknown !== undefined) throw new Error(`no shard is called ${unknown}`);
     const standings = await readStandings(this.#store, this.#shards.length, this.#deadlineMs);
-    return names.length > 0 ? standings.filter(({ shard }) => names.includes(this.#nameOf(shard))) : standings.filter(wentBack);
+    return names.length > 0 ? standings.filter(({ shard }) => names.includes(this.#nameOf(shard))) : standings.filter(isBack);
   }
 
   /** Keeps gateways from selling from shards that nobody saw go back. */
   async close(names: readonly string[]): Promise<void> {
     if (names.length === 0) throw new Error('--close needs the names of shards: --shard');
     for (const standing of await this.choose(names)) {
-      if (!wentBack(standing)) await this.#store.refuse(standing.shard, standing.had, this.#deadlineMs);
+      if (!isBack(standing)) await this.#store.refuse(standing.shard, standing.had, this.#deadlineMs);
     }
     for (const standing of await this.choose(names)) {
-      if (!wentBack(standing)) throw new Error(`${this.#nameOf(standing.shard)} would be sold from by gateways that start now: there is no other shard that remembers it; stop all of them, and say --stopped`);
+      if (!isBack(standing)) throw new Error(`${this.#nameOf(standing.shard)} would be sold from by gateways that start now: there is no other shard that remembers it; stop all of them, and say --stopped`);
       console.log(`${this.#nameOf(standing.shard)} is not sold from any more, as soon as GET /v1/shards of every gateway says that it is refused`);
     }
   }
 
   /** @throws when something could be sold meanwhile, or what was begun must be ended first */
   mustBePutBack(chosen: readonly Standing[], isStopped: boolean): void {
-    const open = chosen.find((standing) => !wentBack(standing));
+    const open = chosen.find((standing) => !isBack(standing));
     if (open !== undefined && !isStopped) throw new Error(`${this.#nameOf(open.shard)} may be sold from now, so nothing is put back; --close it first, or stop all gateways and say --stopped`);
-    const half = this.#past === null ? chosen.find(isHalfCopied) : undefined;
+    const half = this.#past === null ? chosen.find(({ copying }) => copying !== null) : undefined;
     if (half !== undefined) throw new Error(`${this.#nameOf(half.shard)}: ${AGAIN}`);
   }
 
@@ -195,7 +195,7 @@ class RestoredWork {
 
   async settle({ standing, lost, past }: Finding, { putBack, accept }: RestoredOptions): Promise<void> {
     const name = this.#nameOf(standing.shard);
-    if (isHalfCopied(standing) && !putBack) {
+    if (standing.copying !== null && !putBack) {
       fail(`${name} is not sold from: ${AGAIN}`);
       return;
     }
@@ -214,19 +214,21 @@ class RestoredWork {
     const past = this.#past;
     if (past === null) return null;
     const reached = await past.reached(shard, this.#deadlineMs);
-    if (reached < standing.shows) throw new Error(`what is said to be the state before of ${this.#nameOf(shard)} ends at ${momentOf(reached)}, and the shard itself goes further`);
+    const least = leastReached(standing, this.#sinceMs);
+    if (reached < least || reached <= HALF_COPIED) throw new Error(`what is said to be the state before of ${this.#nameOf(shard)} ends at ${momentOf(reached)}, and it must reach ${momentOf(least)}`);
     const rows = await past.countRows(shard, this.#deadlineMs);
     const found = await shown(`comparing ${this.#nameOf(shard)}`, rows, 'rows', (add) => lostToPast({ past, present: this.#store }, shard, this.#deadlineMs, () => add(1)));
     return { ...found, reached };
   }
 
-  async #copy({ shard, shows }: Standing, { ahead }: LostToPast): Promise<void> {
+  async #copy({ shard, shows, copying }: Standing, { ahead, reached }: NonNullable<Finding['past']>): Promise<void> {
     const past = this.#past;
     if (past === null) return;
-    await this.#store.show(shard, HALF_COPIED, this.#deadlineMs);
+    const showed = copying?.showed ?? shows;
+    await this.#store.showHalfCopied(shard, showed, reached, this.#deadlineMs);
     const rows = await past.countRows(shard, this.#deadlineMs);
     await shown(`copying ${this.#nameOf(shard)}`, rows, 'rows', (add) => copyPast({ past, present: this.#store }, shard, ahead, this.#deadlineMs, () => add(1)));
-    await this.#store.show(shard, shows === HALF_COPIED ? NOTHING : shows, this.#deadlineMs);
+    await this.#store.show(shard, showed, this.#deadlineMs);
   }
 
   /** A SKU that lies otherwise in its rows than its layout says would be sold twice. */
@@ -242,15 +244,12 @@ class RestoredWork {
   }
 }
 
-function wentBack({ shows, had }: Standing): boolean {
-  return shows < had;
-}
-
-function isHalfCopied({ shows }: Standing): boolean {
-  return shows === HALF_COPIED;
+/** How far a state before must go at least: not to the backup or what was copied already is another one. */
+function leastReached(standing: Standing, saidMs: number | null): number {
+  return Math.max(isBack(standing) ? standing.shows : 0, standing.copying?.reached ?? 0, (saidMs ?? 0) * 1_000);
 }
 
 /** Whether a shard is at last the same as a state that goes as far as anybody has seen of it. */
 function isWhole({ standing, past }: Pick<Finding, 'standing' | 'past'>): boolean {
-  return past !== null && wentBack(standing) && past.reached >= standing.had && past.differing === 0 && past.ahead.size === 0;
+  return past !== null && isBack(standing) && past.reached >= standing.had && past.differing === 0 && past.ahead.size === 0;
 }

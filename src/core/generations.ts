@@ -5,8 +5,11 @@ export type Generation = number;
 
 /** What a shard shows that does not say how far it had come. */
 export const NOTHING: Generation = 0;
-/** What a shard shows while a state before is copied over it: it is in none of two states. */
+/** What a shard shows while a state before is copied over it: it is in none of two states, and nobody may sell from it, whatever he knows. */
 export const HALF_COPIED: Generation = 1;
+/** Written down beside the shards then: what it showed before, and how far that state goes. */
+export const SHOWED_BEFORE: ShardIndex = 65_535;
+export const STATE_REACHED: ShardIndex = 65_534;
 
 /** What one shard has written down: of itself and of the others. */
 export type Reached = ReadonlyMap<ShardIndex, Generation>;
@@ -17,6 +20,11 @@ export interface WentBack {
   readonly shows: Generation;
   /** What it had reached. */
   readonly had: Generation;
+}
+
+/** Whether a shard must not be sold from. */
+export function isBack({ shows, had }: WentBack): boolean {
+  return shows < had || shows === HALF_COPIED;
 }
 
 /**
@@ -48,7 +56,7 @@ export class Generations {
     for (const [other, generation] of reached) {
       if (other < this.#known.length && generation > this.known(other)) this.#known[other] = generation;
     }
-    return shows < had ? { shows, had } : null;
+    return isBack({ shows, had }) ? { shows, had } : null;
   }
 
   /**

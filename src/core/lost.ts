@@ -114,6 +114,8 @@ export interface RestoredShards {
   pause(shard: ShardIndex, sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<void>;
   /** Keeps a shard from being sold from, as if it had been seen to go back: the others remember more of it than it can show. */
   refuse(shard: ShardIndex, known: Generation, deadlineMs: DeadlineMs): Promise<void>;
+  /** Makes a shard show that a state is being copied over it. @param showed what it shows otherwise @param reached how far that state goes */
+  showHalfCopied(shard: ShardIndex, showed: Generation, reached: Generation, deadlineMs: DeadlineMs): Promise<void>;
   /** Makes a shard that is refused show another generation than it did. */
   show(shard: ShardIndex, generation: Generation, deadlineMs: DeadlineMs): Promise<void>;
   /**

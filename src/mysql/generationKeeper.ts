@@ -1,4 +1,4 @@
-import { momentOf } from '../core/generations.ts';
+import { HALF_COPIED, momentOf } from '../core/generations.ts';
 import type { Generations } from '../core/generations.ts';
 import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
 import type { Connection } from './connection.ts';
@@ -29,7 +29,8 @@ export class GenerationKeeper {
     const back = this.#generations.learn(this.#shard, await readReached(connection, deadlineMs), had);
     if (back === null) return;
     throw new ShardRefused(
-      `it shows what was true at ${momentOf(back.shows)} and had reached ${momentOf(back.had)}: it was restored from a backup; ` +
+      (back.shows === HALF_COPIED ? 'a state before was copied over it and not to the end: ' : `it shows what was true at ${momentOf(back.shows)} and had reached ${momentOf(back.had)}: `) +
+        'it was restored from a backup; ' +
         'what was sold since is missing, run `npm run reconcile -- --restored`',
     );
   }

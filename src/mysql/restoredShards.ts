@@ -6,7 +6,7 @@ import type { DeadlineMs, FlowKey, ShardIndex } from '../core/nouns.ts';
 import type { Connection } from './connection.ts';
 import type { Shard } from './shard.ts';
 import { decideCart, insertCart, lockCart, overruleAborted } from './sql/carts.ts';
-import { acceptAsRestored, noteOthers, readBeyond, readReached, show } from './sql/generation.ts';
+import { acceptAsRestored, noteOthers, readBeyond, readReached, show, showHalfCopied } from './sql/generation.ts';
 import { deleteHolds, putStateRows, readStatePage } from './sql/statePages.ts';
 import { findTransfers, makeYounger, pauseSkus, readCartSales, readSplits, readTransfers } from './sql/traces.ts';
 import { transact } from './transaction.ts';
@@ -72,10 +72,16 @@ export class RestoredShardStore implements RestoredShards, StateReader, StateWri
   }
 
   async refuse(index: ShardIndex, known: Generation, deadlineMs: DeadlineMs): Promise<void> {
+    // First, so that whoever is broken off here and closes it again closes it as well; and last, for a newcomer may have moved it on.
+    await this.show(index, NOTHING, deadlineMs);
     const beyond = await this.#lend(index, deadlineMs, (connection) => readBeyond(connection, known, deadlineMs));
     const others = this.#shards.map((_, shard) => shard).filter((shard) => shard !== index);
     await Promise.all(others.map((shard) => this.#lend(shard, deadlineMs, (connection) => noteOthers(connection, new Map([[index, beyond]]), deadlineMs))));
     await this.show(index, NOTHING, deadlineMs);
+  }
+
+  showHalfCopied(shard: ShardIndex, showed: Generation, reached: Generation, deadlineMs: DeadlineMs): Promise<void> {
+    return this.#lend(shard, deadlineMs, (connection) => showHalfCopied(connection, shard, showed, reached, deadlineMs));
   }
 
   show(shard: ShardIndex, generation: Generation, deadlineMs: DeadlineMs): Promise<void> {

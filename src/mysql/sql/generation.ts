@@ -1,3 +1,4 @@
+import { HALF_COPIED, SHOWED_BEFORE, STATE_REACHED } from '../../core/generations.ts';
 import type { Generation, Reached } from '../../core/generations.ts';
 import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
 import type { Connection } from '../connection.ts';
@@ -12,7 +13,7 @@ const NOW = 'CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS UNSIGNED)';
 const READ = 'SELECT shard_index, reached FROM generation';
 const BEGIN = `INSERT INTO generation (shard_index, reached) VALUES (?, ${NOW}) ON DUPLICATE KEY UPDATE reached = reached`;
 /** One that was restored since we looked is left as it is. */
-const MOVE = `UPDATE generation SET reached = GREATEST(reached + 1, ${NOW}) WHERE shard_index = ? AND reached >= ?`;
+const MOVE = `UPDATE generation SET reached = GREATEST(reached + 1, ${NOW}) WHERE shard_index = ? AND reached >= ? AND reached <> ${HALF_COPIED}`;
 const NOTE_OTHERS = 'INSERT INTO generation (shard_index, reached) VALUES ? ON DUPLICATE KEY UPDATE reached = GREATEST(reached, VALUES(reached))';
 const ACCEPT = `INSERT INTO generation (shard_index, reached) VALUES (?, GREATEST(?, ${NOW})) ON DUPLICATE KEY UPDATE reached = GREATEST(reached, VALUES(reached))`;
 
@@ -40,9 +41,16 @@ export async function readBeyond(connection: Connection, known: Generation, dead
   return Math.max(Number(row?.now), known) + AHEAD_MICROS;
 }
 
-/** Makes a shard show something less than it had reached; nobody who knows better moves it on from there. */
+/** Makes a shard show something less than it had reached, and no copying any more; nobody who knows better moves it on from there. */
 export async function show(connection: Connection, shard: ShardIndex, generation: Generation, deadlineMs: DeadlineMs): Promise<void> {
-  await connection.run('INSERT INTO generation (shard_index, reached) VALUES (?, ?) ON DUPLICATE KEY UPDATE reached = VALUES(reached)', [shard, generation], deadlineMs);
+  const sqls = ['INSERT INTO generation (shard_index, reached) VALUES (?, ?) ON DUPLICATE KEY UPDATE reached = VALUES(reached)', 'DELETE FROM generation WHERE shard_index IN (?)'];
+  await connection.script(sqls, [shard, generation, [SHOWED_BEFORE, STATE_REACHED]], deadlineMs);
+}
+
+/** Makes a shard show that a state is being copied over it. @param showed what it shows otherwise @param reached how far that state goes */
+export async function showHalfCopied(connection: Connection, shard: ShardIndex, showed: Generation, reached: Generation, deadlineMs: DeadlineMs): Promise<void> {
+  const rows = [[shard, HALF_COPIED], [SHOWED_BEFORE, showed], [STATE_REACHED, reached]];
+  await connection.run('INSERT INTO generation (shard_index, reached) VALUES ? ON DUPLICATE KEY UPDATE reached = VALUES(reached)', [rows], deadlineMs);
 }
 
 /** Writes down what is known of other shards, unless more of them is written down here. @param others at least one */

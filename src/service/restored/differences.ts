@@ -55,8 +55,6 @@ function compare(a: StateKey, b: StateKey): number {
   return 0;
 }
 
-/** What is added to versions when a shard is accepted: only what is below it counts changes. */
-const YOUNGER = 1_000_000_000;
 /** A flow goes on from one to the next and never back. */
 const STATUSES = new Map<unknown, number>([['deducted', 1], ['cancelled', 2]]);
 
@@ -65,7 +63,7 @@ export function isAhead({ table, past, present }: Difference): boolean {
   if (present === null) return false;
   if (past === null) return table !== 'cart_hold';
   const [before, now] = [past.cells, present.cells];
-  if (table === 'stock') return Number(now['version']) % YOUNGER > Number(before['version']) % YOUNGER;
+  if (table === 'hot_sku') return Number(now['last_epoch']) > Number(before['last_epoch']);
   if (table === 'flow') return (STATUSES.get(now['status']) ?? 0) > (STATUSES.get(before['status']) ?? 0) || Number(now['returned']) > Number(before['returned']);
   return table === 'cart' && now['state'] === 'committed';
 }

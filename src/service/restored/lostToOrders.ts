@@ -36,8 +36,9 @@ export async function lostToOrders({ routing, auditor, shardCount, restored }: O
         const { sku_id, order_detail_id, quantity, order_id } = line;
         carts.push(cartLost({ order_id, attempt: flow.attempt, lines: [{ sku_id, order_detail_id, quantity, shard }] }, line.toldBy));
       }
-      // A hold is no sale: its attempt may have been undone, and the order sold by another.
-      return flow?.order_id !== line.order_id || (flow.status !== 'deducted' && flow.status !== 'cancelled');
+      if (flow?.order_id !== line.order_id) return true;
+      // A hold of the backup is no sale: its attempt may have been undone, and the order sold by another. Elsewhere it ends by itself.
+      return flow.status === 'pending' ? restored.has(shard) : flow.status !== 'deducted' && flow.status !== 'cancelled';
     });
   };
   const atOwners = [...byShard(lines.map((line) => ({ ...line, shard: routing.map.shardOf(line.sku_id) })))].flatMap(([shard, ofShard]) =>

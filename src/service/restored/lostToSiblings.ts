@@ -1,5 +1,4 @@
-import { HALF_COPIED, momentOf } from '../../core/generations.ts';
-import type { WentBack } from '../../core/generations.ts';
+import { momentOf, NOTHING } from '../../core/generations.ts';
 import type { CartSale, Lost, RestoredShards, SoldCart, Splits, TransferTrace } from '../../core/lost.ts';
 import type { CartLine, DeadlineMs, FlowKey, ShardIndex } from '../../core/nouns.ts';
 import type { Auditor } from '../../core/ports.ts';
@@ -42,8 +41,9 @@ export async function lostToSiblings(parts: SiblingParts, restored: readonly Sta
   for (let shard: ShardIndex = 0; shard < parts.shardCount; shard += 1) {
     const others = restored.filter((standing) => standing.shard !== shard);
     const lines = others.length === 0 ? [] : await cartLinesMissing(parts, shard, deadlineMs);
-    for (const { shard: of, shows, had } of others) {
-      const fromMs = sinceMsOf({ shows, had }, parts.sinceMs);
+    for (const standing of others) {
+      const of = standing.shard;
+      const fromMs = sinceMsOf(standing, parts.sinceMs);
       const sinceMs = Math.max(0, fromMs - MARGIN_MS);
       const asking: Asking = { parts, of, toldBy: parts.nameOf(shard), deadlineMs };
       const found = [
@@ -160,16 +160,18 @@ function lostKey({ kind, sku_id, order_id, order_detail_id, id }: Lost): string 
   return kind === 'flow' ? [kind, sku_id, order_detail_id].join('\0') : [kind, sku_id, order_id, order_detail_id, id].join('\0');
 }
 
-/** Since when things are missing, in milliseconds since 1970; 0: it is not known. */
-function sinceMsOf({ shows, had }: WentBack, saidMs: number | null): number {
-  if (saidMs !== null) return saidMs;
-  return shows > HALF_COPIED && shows < had ? shows / 1_000 : 0;
+/** When the backup was made, by what the shard shows or by what is said, in milliseconds since 1970; 0: it is not known. */
+export function sinceMsOf({ shows, had, copying }: Standing, saidMs: number | null): number {
+  const showed = copying?.showed ?? (shows < had ? shows : NOTHING);
+  if (showed === NOTHING) return saidMs ?? 0;
+  return Math.min(showed / 1_000, saidMs ?? Infinity);
 }
 
 /** How a shard stands, in words. */
-export function inWords({ shows, had }: Standing, saidMs: number | null): string {
-  if (shows === HALF_COPIED) return 'a state before was copied over it and not to the end';
-  const sinceMs = sinceMsOf({ shows, had }, saidMs);
-  if (sinceMs === 0) return 'nobody saw it go back; since when something is missing is not known, and --since can say it';
-  return `what happened since ${new Date(sinceMs).toISOString()} may be missing${shows > HALF_COPIED && shows < had ? `; it had reached ${momentOf(had)}` : ''}`;
+export function inWords(standing: Standing, saidMs: number | null): string {
+  const { shows, had, copying } = standing;
+  const sinceMs = sinceMsOf(standing, saidMs);
+  const since = sinceMs === 0 ? 'since when something is missing is not known, and --since can say it' : `what happened since ${new Date(sinceMs).toISOString()} may be missing`;
+  if (copying !== null) return `a state before was copied over it and not to the end; ${since}`;
+  return shows > NOTHING && shows < had ? `${since}; it had reached ${momentOf(had)}` : `nobody saw it go back; ${since}`;
 }
