@@ -43,11 +43,11 @@ export class ShardCopies {
     }
   }
 
-  /** Makes a sale of a copy one that a cart holds. */
+  /** Makes a sale of a copy one that a cart holds, so young that no gateway settles it between the restore and the notice. */
   async holdIn(shard: number, name: string, sku_id: string, order_id: string): Promise<void> {
     const schema = this.schemaOf(shard, name);
     const own = `WHERE sku_id = '${sku_id}' AND order_id = '${order_id}'`;
-    await this.#own.query(shard, `INSERT INTO ${schema}.cart_hold (sku_id, order_detail_id, order_id, attempt) SELECT sku_id, order_detail_id, order_id, attempt FROM ${schema}.flow ${own}`);
+    await this.#own.query(shard, `INSERT INTO ${schema}.cart_hold (sku_id, order_detail_id, order_id, attempt, created_at) SELECT sku_id, order_detail_id, order_id, attempt, CURRENT_TIMESTAMP(6) + INTERVAL 20 SECOND FROM ${schema}.flow ${own}`);
     await this.#own.query(shard, `UPDATE ${schema}.stock SET held_amount = held_amount + (SELECT SUM(quantity) FROM ${schema}.flow ${own}) WHERE sku_id = '${sku_id}' AND sub_row = 0`);
     await this.#own.query(shard, `UPDATE ${schema}.flow SET status = 'pending' ${own}`);
   }
