@@ -35,19 +35,25 @@ export class ShardCopies {
     }
   }
 
-  /** Puts a copy in the place of what a shard has. @param except tables that stay */
+  /**
+   * Puts a copy in the place of what a shard has. Its holds become so young that no gateway settles them before it has noticed.
+   *
+   * @param except tables that stay
+   */
   async restore(shard: number, name: string, except: readonly string[] = []): Promise<void> {
+    const from = this.schemaOf(shard, name);
+    await this.#own.query(shard, `UPDATE ${from}.cart_hold SET created_at = CURRENT_TIMESTAMP(6) + INTERVAL 4 SECOND`);
     for (const table of (await this.#tablesOf(shard)).filter((each) => !except.includes(each))) {
       await this.#own.query(shard, `DELETE FROM ${table}`);
-      await this.#own.query(shard, `INSERT INTO ${table} SELECT * FROM ${this.schemaOf(shard, name)}.${table}`);
+      await this.#own.query(shard, `INSERT INTO ${table} SELECT * FROM ${from}.${table}`);
     }
   }
 
-  /** Makes a sale of a copy one that a cart holds, so young that no gateway settles it between the restore and the notice. */
+  /** Makes a sale of a copy one that a cart holds. */
   async holdIn(shard: number, name: string, sku_id: string, order_id: string): Promise<void> {
     const schema = this.schemaOf(shard, name);
     const own = `WHERE sku_id = '${sku_id}' AND order_id = '${order_id}'`;
-    await this.#own.query(shard, `INSERT INTO ${schema}.cart_hold (sku_id, order_detail_id, order_id, attempt, created_at) SELECT sku_id, order_detail_id, order_id, attempt, CURRENT_TIMESTAMP(6) + INTERVAL 20 SECOND FROM ${schema}.flow ${own}`);
+    await this.#own.query(shard, `INSERT INTO ${schema}.cart_hold (sku_id, order_detail_id, order_id, attempt) SELECT sku_id, order_detail_id, order_id, attempt FROM ${schema}.flow ${own}`);
     await this.#own.query(shard, `UPDATE ${schema}.stock SET held_amount = held_amount + (SELECT SUM(quantity) FROM ${schema}.flow ${own}) WHERE sku_id = '${sku_id}' AND sub_row = 0`);
     await this.#own.query(shard, `UPDATE ${schema}.flow SET status = 'pending' ${own}`);
   }
