@@ -25,7 +25,7 @@ const FOLDER = 'test/planted';
  */
 export function readBugs(): PlantedBug[] {
   const files = readdirSync(projectPath(FOLDER)).filter((file) => file.endsWith('.patch'));
-  return files.sort().map((file) => readBug(join(projectPath(FOLDER), file)));
+  return files.sort((a, b) => parseInt(a, 10) - parseInt(b, 10)).map((file) => readBug(join(projectPath(FOLDER), file)));
 }
 
 function readBug(patch: string): PlantedBug {
