@@ -2,11 +2,12 @@ import type { Lost, OrderedLine } from '../../core/lost.ts';
 import { flowKeyText } from '../../core/nouns.ts';
 import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
 import type { Auditor } from '../../core/ports.ts';
-import { cartText, piecesOf } from '../cartBatches.ts';
+import { piecesOf } from '../cartBatches.ts';
 import { byShard } from '../hot/placing.ts';
 import { inWidth } from '../inWidth.ts';
 import type { Routing } from '../routing.ts';
 import { cartLost, onceEach } from './lostToSiblings.ts';
+import { unrecorded } from './unrecorded.ts';
 
 const KEYS_AT_A_TIME = 400;
 const WIDTH = 4;
@@ -61,13 +62,8 @@ export async function lostToOrders({ routing, auditor, shardCount, restored }: O
 
 /** Those carts whose records do not say that they were sold. */
 async function unsold(auditor: Auditor, routing: Routing, carts: readonly Lost[], deadlineMs: DeadlineMs): Promise<Lost[]> {
+  const placed = carts.map((cart) => ({ cart, order_id: cart.order_id ?? '', attempt: Number(cart.id), shard: routing.map.shardOf(cart.order_id ?? '') }));
   const lost: Lost[] = [];
-  for (const [shard, ofShard] of byShard(carts.map((cart) => ({ cart, order_id: cart.order_id ?? '', attempt: Number(cart.id), shard: routing.map.shardOf(cart.order_id ?? '') })))) {
-    for (const some of piecesOf(ofShard, KEYS_AT_A_TIME)) {
-      const records = await auditor.readCarts(shard, some, deadlineMs);
-      const isSold = new Set(records.filter(({ state }) => state === 'committed').map(cartText));
-      lost.push(...some.flatMap((one) => (isSold.has(cartText(one)) ? [] : [one.cart])));
-    }
-  }
+  for (const [shard, ofShard] of byShard(placed)) lost.push(...(await unrecorded(auditor, shard, ofShard, deadlineMs)).map(({ cart }) => cart));
   return lost;
 }

@@ -8,6 +8,7 @@ import { followCarts } from '../followCarts.ts';
 import type { Routing } from '../routing.ts';
 import { Unread } from '../unread.ts';
 import { lostLayouts } from './lostLayouts.ts';
+import { unrecorded } from './unrecorded.ts';
 import type { Standing } from './whoWentBack.ts';
 
 const AT_A_TIME = 400;
@@ -88,11 +89,7 @@ async function lostCarts({ parts, of, toldBy, deadlineMs }: Asking, shard: Shard
   for (let after: FlowKey | null = null; ; ) {
     const sales: readonly CartSale[] = await parts.shards.readCartSales(shard, sinceMs, after, SALES_AT_A_TIME, deadlineMs);
     const carts = cartsOf(sales.filter(({ order_id }) => parts.routing.map.shardOf(order_id) === of), shard);
-    for (const some of piecesOf(carts, AT_A_TIME)) {
-      const records = await parts.auditor.readCarts(of, some, deadlineMs);
-      const isSold = new Set(records.filter(({ state }) => state === 'committed').map(cartText));
-      lost.push(...some.filter((cart) => !isSold.has(cartText(cart))).map((cart) => cartLost(cart, toldBy)));
-    }
+    lost.push(...(await unrecorded(parts.auditor, of, carts, deadlineMs)).map((cart) => cartLost(cart, toldBy)));
     const last = sales.at(-1);
     if (last === undefined || sales.length < SALES_AT_A_TIME) return lost;
     after = last;

@@ -1,0 +1,16 @@
+import type { CartKey, DeadlineMs, ShardIndex } from '../../core/nouns.ts';
+import type { Auditor } from '../../core/ports.ts';
+import { cartText, piecesOf } from '../cartBatches.ts';
+
+const AT_A_TIME = 400;
+
+/** Those of some carts whose records, on the shard of their orders, do not say that they were sold. */
+export async function unrecorded<C extends CartKey>(auditor: Auditor, shard: ShardIndex, carts: readonly C[], deadlineMs: DeadlineMs): Promise<C[]> {
+  const found: C[] = [];
+  for (const some of piecesOf(carts, AT_A_TIME)) {
+    const records = await auditor.readCarts(shard, some, deadlineMs);
+    const isSold = new Set(records.filter(({ state }) => state === 'committed').map(cartText));
+    found.push(...some.filter((cart) => !isSold.has(cartText(cart))));
+  }
+  return found;
+}
