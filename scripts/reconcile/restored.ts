@@ -1,4 +1,4 @@
-import { HALF_COPIED, isBack, momentOf } from '../../src/core/generations.ts';
+import { HALF_COPIED, isBack, momentOf, NOTHING } from '../../src/core/generations.ts';
 import type { Lost, OrderedLine } from '../../src/core/lost.ts';
 import type { DeadlineMs, ShardIndex } from '../../src/core/nouns.ts';
 import { SlotMap } from '../../src/core/slots.ts';
@@ -129,7 +129,8 @@ class RestoredWork {
   async close(names: readonly string[]): Promise<void> {
     if (names.length === 0) throw new Error('--close needs the names of shards: --shard');
     for (const standing of await this.choose(names)) {
-      if (!isBack(standing)) await this.#store.refuse(standing.shard, standing.had, this.#deadlineMs);
+      // Also what was broken off in the middle of it.
+      if (!isBack(standing) || standing.shows === NOTHING) await this.#store.refuse(standing.shard, standing.had, this.#deadlineMs);
     }
     for (const standing of await this.choose(names)) {
       if (!isBack(standing)) throw new Error(`${this.#nameOf(standing.shard)} would be sold from by gateways that start now: there is no other shard that remembers it; stop all of them, and say --stopped`);
@@ -251,5 +252,5 @@ function leastReached(standing: Standing, saidMs: number | null): number {
 
 /** Whether a shard is at last the same as a state that goes as far as anybody has seen of it. */
 function isWhole({ standing, past }: Pick<Finding, 'standing' | 'past'>): boolean {
-  return past !== null && isBack(standing) && past.reached >= standing.had && past.differing === 0 && past.ahead.size === 0;
+  return past !== null && isBack(standing) && standing.had > HALF_COPIED && past.reached >= standing.had && past.differing === 0 && past.ahead.size === 0;
 }
