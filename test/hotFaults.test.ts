@@ -18,6 +18,8 @@ const WAIT_MS = 10_000;
 const LATE_MS = 1_200;
 /** Each meets the moment between the two looks on its own; one would do, if machines were never busy. */
 const ROUNDS_OF_MOVING = 6;
+/** Of whoever asks again after a 503. */
+const ATTEMPTS = 20;
 
 describe('hot SKU, when things go wrong', () => {
   let ports: Ports;
@@ -211,8 +213,16 @@ describe('hot SKU, when things go wrong', () => {
       if (round !== undefined && given[0] === round.places[1]) await (round.moved ??= moveAll(given[1] as string, round.places));
       return undefined;
     };
-    const answers = await Promise.all(sku_ids.map((sku_id) => deduct(faulty, sku_id, idIn(0, 'b'), 4)));
-    expect(answers.map(({ status }) => status)).to.deep.equal(answers.map(() => 201));
+    // On a busy machine a row may not be read in time, which is no refusal: whoever asks again is sold what is there.
+    const deductInTheEnd = async (sku_id: string): Promise<number> => {
+      for (let attempt = 1; ; attempt += 1) {
+        const { status } = await deduct(faulty, sku_id, idIn(0, 'b'), 4);
+        if (status !== 503 || attempt === ATTEMPTS) return status;
+        await sleep(100);
+      }
+    };
+    // Sold by the answer that was lost, if one was.
+    for (const status of await Promise.all(sku_ids.map(deductInTheEnd))) expect(status).to.be.oneOf([201, 200]);
     for (const sku_id of sku_ids) await rowsBalance(stack(), sku_id);
   });
 

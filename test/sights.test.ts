@@ -16,6 +16,9 @@ import { fresh } from './support/gateway.ts';
 import { stack } from './support/setup.ts';
 import { sideSession } from './support/sideSession.ts';
 
+/** Long: what is asked here is what they say, not how soon. */
+const WAIT_MS = 10_000;
+
 describe('what the shards say of a SKU', () => {
   let shards: readonly Shard[];
   let sights: PrimarySights;
@@ -24,7 +27,7 @@ describe('what the shards say of a SKU', () => {
   const map = new SlotMap(16);
 
   before(() => {
-    shards = openShards(stack());
+    shards = openShards(stack(), WAIT_MS);
     const routing = new Routing(map, new ShardReader(shards), 16);
     // That units of an empty row wait before they are sold is turned on elsewhere; here it is taken for granted.
     const looker = new (class extends ShardLooker {
@@ -44,7 +47,7 @@ describe('what the shards say of a SKU', () => {
   afterEach(() => side.end());
   after(() => shards.forEach(({ pool }) => pool.close()));
 
-  const look = async () => (await sights.look([sku_id], performance.now() + 2_000))[0] ?? null;
+  const look = async () => (await sights.look([sku_id], performance.now() + WAIT_MS))[0] ?? null;
   const change = (what: string) => side.query(`UPDATE stock SET ${what}, version = version + 1 WHERE sku_id = ?`, [Buffer.from(sku_id)]);
 
   it('is that it is empty when nothing is left, and as of when it was asked', async () => {
@@ -78,7 +81,7 @@ describe('what the shards say of a SKU', () => {
   });
 
   it('is that there is none, or nothing at all where the shard does not own it', async () => {
-    const [unknown] = await sights.look([fresh('unknown')], performance.now() + 2_000);
+    const [unknown] = await sights.look([fresh('unknown')], performance.now() + WAIT_MS);
     expect(unknown).to.include({ leaved_amount: null, isEmpty: false, version: 0 });
     const [slots] = (await side.query('SELECT slot, epoch FROM slot')) as unknown as [{ slot: number; epoch: number }[]];
     await side.query('DELETE FROM slot');
@@ -115,7 +118,7 @@ describe('what the shards say of a SKU', () => {
 
   it('is told for many at once, in the order asked', async () => {
     const asked = [sku_id, fresh('none'), sku_id];
-    const found = await sights.look(asked, performance.now() + 2_000);
+    const found = await sights.look(asked, performance.now() + WAIT_MS);
     expect(found.map((sight) => sight?.sku_id)).to.deep.equal(asked);
     expect(stack().shards).to.have.length(16);
   });

@@ -35,7 +35,10 @@ export function baseArguments(installation: Installation, dataDirectory: string)
     ...(process.getuid?.() === 0 ? ['--user=root'] : []),
     NO_PERFORMANCE_SCHEMA,
     // The packages' default is a system folder that a private copy does not have.
-    ...(installation.kind === 'mysql' ? ['--auto-generate-certs=OFF', '--secure-file-priv=NULL'] : []),
+    ...(installation.kind === 'mysql'
+      ? ['--auto-generate-certs=OFF', '--secure-file-priv=NULL']
+      : // One that starts deletes all temporary tables in its folder for them, those of a neighbour that runs too.
+        [`--tmpdir=${dataDirectory}`]),
   ];
 }
 
