@@ -34,7 +34,6 @@ const program = new Command('npm run reconcile --')
   .option('--against <file>', 'a file that lists the shards where their state before can still be read: a spared replica, an old data directory')
   .option('--close', 'keep gateways from selling from the shards that --shard names, which nobody saw go back; nothing else is done', false)
   .addOption(new Option('--since <moment>', 'when the backup was made, as 2026-11-26T08:00:00Z; absent: as the shard says itself').argParser(moment))
-  .option('--stopped', 'no gateway runs: put back on shards too that nobody keeps gateways from', false)
   .option('--put-back', 'copy what is missing from the state before, and do again, with its own ids, what only others know of', false)
   .option('--accept', 'let it be sold from again although something is missing, or nobody could say', false)
   .option('--list <file>', 'append what is missing to a file, a JSON object on each line, instead of printing it')
@@ -50,7 +49,7 @@ interface Options {
 }
 
 /** These belong to --restored. */
-const OF_RESTORED = ['shard', 'orders', 'against', 'since', 'close', 'stopped', 'putBack', 'accept', 'list'] as const;
+const OF_RESTORED = ['shard', 'orders', 'against', 'since', 'close', 'putBack', 'accept', 'list'] as const;
 
 async function main({ shards: file, sku, repair, json, timeout }: Options): Promise<void> {
   const { initialShards, shards } = await loadShards(file, process.env);

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
+import { HALF_COPIED, STATE_REACHED } from '../src/core/generations.ts';
 import { runFile } from './support/command.ts';
 import type { Finished } from './support/command.ts';
 import { eventually } from './support/eventually.ts';
@@ -14,6 +15,8 @@ import { skuOn } from './support/traffic.ts';
 const WAIT_MS = 30_000;
 /** Longer than a shard goes without being moved on, and the others without hearing of it. */
 const MOVED_ON_MS = 3_000;
+/** Clocks of servers, and what was written down a moment ago. */
+const CLOCKS_MS = 5_000;
 
 describe('restored shards, and what is left of the state before', () => {
   const OWN = 4;
@@ -184,6 +187,7 @@ describe('restored shards, and what is left of the state before', () => {
   }).timeout(120_000);
 
   it('keep what was done on them since, and are copied only once nobody sells from them', async () => {
+    const since = new Date(Date.now() - CLOCKS_MS).toISOString();
     const [kept, lost, retried] = [skuOn(0, fresh('kept'), OWN), skuOn(0, fresh('lost'), OWN), skuOn(0, fresh('retried'), OWN)];
     for (const sku_id of [kept, lost, retried]) await gateway.openSku(sku_id, 10);
     // An attempt of a cart that was undone; the order comes again after the restore.
@@ -204,16 +208,28 @@ describe('restored shards, and what is left of the state before', () => {
     const tooEarly = await command('--shard', 'own-0', '--against', file, '--put-back');
     expect(tooEarly.code, tooEarly.stdout).to.equal(1);
     expect(tooEarly.stderr).to.match(/own-0 may be sold from now, so nothing is put back; --close it first/);
+    const named = await command('--shard', 'own-0', '--against', file, '--since', since);
+    expect(named.code, named.stdout).to.equal(1);
+    expect(named.stderr).to.match(/own-0 is sold from, though \d+ things are missing; --close it/);
     expect((await command('--close')).stderr).to.match(/--close needs the names of shards/);
     expect((await command('--shard', 'own-0', '--close')).code).to.equal(0);
     await eventually('it is refused', WAIT_MS, async () => (await statesOf()) === 'refused,serving,serving,serving');
-    // As if it had been copied before, and not to the end.
-    await own.query(0, 'UPDATE generation SET reached = 1 WHERE shard_index = 0');
+    const unsaid = await command('--against', file, '--put-back');
+    expect(unsaid.code, unsaid.stdout).to.equal(1);
+    expect(unsaid.stderr).to.match(/nobody saw own-0 go back, .*say with --since when the backup was made/);
+    // As if another one had been copied before, which went further, and not to the end.
+    await own.query(0, `UPDATE generation SET reached = ${HALF_COPIED} WHERE shard_index = 0`);
+    await own.query(0, `UPDATE generation SET reached = ${(Date.now() + 60_000) * 1_000} WHERE shard_index = ${STATE_REACHED}`);
     for (const half of [await command('--accept'), await command('--put-back', '--accept')]) {
       expect(half.code, half.stdout).to.equal(1);
       expect(half.stderr).to.match(/own-0.*: a state before was copied over it and not to the end/);
     }
-    const done = await command('--against', file, '--put-back');
+    const older = await command('--against', file, '--since', since, '--put-back');
+    expect(older.code, older.stdout).to.equal(1);
+    expect(older.stderr).to.match(/ends at .*, and it must reach/);
+    expect(await statesOf()).to.equal('refused,serving,serving,serving');
+    await own.query(0, `UPDATE generation SET reached = 0 WHERE shard_index = ${STATE_REACHED}`);
+    const done = await command('--against', file, '--since', since, '--put-back');
     expect(done.code, done.stdout).to.equal(1);
     expect(done.stdout).to.match(/own-0 has something that the state before has not, of 2 SKUs; they are not copied: .*"kept.*/).and.to.match(/they are not copied: .*"retried/);
     expect((await command('--accept')).code).to.equal(0);
@@ -222,5 +238,45 @@ describe('restored shards, and what is left of the state before', () => {
     expect([await left(lost), await left(kept), await left(retried)]).to.deep.equal([8, 7, 8]);
     await deduct(`${lost} sold`, [lost, 2]);
     expect(await left(lost)).to.equal(8);
+  }).timeout(120_000);
+
+  it('are kept from gateways that nobody can tell what they had reached, where there is one alone', async () => {
+    const alone = await ownShards({ count: 1, migrated: true });
+    const state = await ShardCopies.of(alone);
+    const since = new Date(Date.now() - CLOCKS_MS).toISOString();
+    const ask = (...args: readonly string[]): Promise<Finished> => runFile('scripts/reconcile.ts', ['--restored', '--shard', 'own-0', ...args], alone.environment);
+    const line = { sku_id: fresh('alone'), order_detail_id: 'd', quantity: 4 };
+    let seller = await startTestGateway({}, alone);
+    try {
+      const stateOf = async (): Promise<{ state: string; reason: string }[]> => (await seller.adminGet('/v1/shards')).body?.shards as { state: string; reason: string }[];
+      await seller.openSku(line.sku_id, 10);
+      await state.copy(0, 'backup');
+      expect((await seller.deduct(line, 'o')).status).to.equal(201);
+      await sleep(MOVED_ON_MS);
+      await seller.stop();
+      await state.copy(0, 'before');
+      await state.restore(0, 'backup');
+      for (let time = 0; time < 2; time += 1) expect((await ask('--close')).code).to.equal(0);
+      seller = await startTestGateway({}, alone);
+      await eventually('it is refused', WAIT_MS, async () => (await stateOf())[0]?.state === 'refused');
+      expect((await stateOf())[0]?.reason).to.match(/an operator keeps gateways from it/);
+      expect((await seller.deduct(line, 'o')).status).to.equal(503);
+      const [{ name, address: { host, port, user } } = { name: '', address: { host: '', port: 0, user: '' } }] = await alone.load();
+      const primary = { host, port, user, schema: state.schemaOf(0, 'before'), passwordVariable: 'STOCKGATE_MYSQL_PASSWORD' };
+      const file = folder.write('alone.json', JSON.stringify({ initialShards: 1, shards: [{ name, primary, pool: { connections: 4, waiting: 100 } }] }));
+      const copied = await ask('--against', file, '--since', since, '--put-back');
+      // Nobody remembers how far it had come, so nobody knows whether that was all.
+      expect(copied.code, copied.stdout).to.equal(1);
+      expect(copied.stderr).to.match(/own-0 is not sold from: what was read may not be all/);
+      expect((await stateOf())[0]?.state).to.equal('refused');
+      expect((await ask('--accept')).code).to.equal(0);
+      await eventually('it sells again', WAIT_MS, async () => (await stateOf())[0]?.state === 'serving');
+      expect((await seller.deduct(line, 'o')).status).to.equal(200);
+      expect((await seller.get(path(line.sku_id))).body?.leaved_amount).to.equal(6);
+    } finally {
+      await seller.stop();
+      await state.drop();
+      await alone.drop();
+    }
   }).timeout(120_000);
 });

@@ -1,4 +1,4 @@
-import { HALF_COPIED, isBack, momentOf, NOTHING } from '../../src/core/generations.ts';
+import { CLOSED, HALF_COPIED, isRefused, momentOf, NOTHING } from '../../src/core/generations.ts';
 import type { Lost, OrderedLine } from '../../src/core/lost.ts';
 import type { DeadlineMs, ShardIndex } from '../../src/core/nouns.ts';
 import { SlotMap } from '../../src/core/slots.ts';
@@ -20,7 +20,7 @@ import type { LostToPast } from '../../src/service/restored/lostToPast.ts';
 import { inWords, lostToSiblings, onceEach } from '../../src/service/restored/lostToSiblings.ts';
 import { putBack } from '../../src/service/restored/putBack.ts';
 import type { PutBackParts } from '../../src/service/restored/putBack.ts';
-import { readStandings } from '../../src/service/restored/whoWentBack.ts';
+import { readStandings, wasSeen } from '../../src/service/restored/whoWentBack.ts';
 import type { Standing } from '../../src/service/restored/whoWentBack.ts';
 import { Routing } from '../../src/service/routing.ts';
 import { loadShards } from '../../src/shardsFile.ts';
@@ -42,8 +42,6 @@ export interface RestoredOptions {
   readonly since?: Date;
   /** Keep the named shards from being sold from, and do nothing else. */
   readonly close: boolean;
-  /** No gateway runs. */
-  readonly stopped: boolean;
   readonly putBack: boolean;
   readonly accept: boolean;
   readonly list?: string;
@@ -84,7 +82,7 @@ async function mend(work: RestoredWork, lines: readonly OrderedLine[], options: 
     console.log('no shard shows less than the others remember of it; if it was restored before they looked, name it with --shard, and --close it first');
     return;
   }
-  if (options.putBack) work.mustBePutBack(chosen, options.stopped);
+  if (options.putBack) await work.mustBePutBack(chosen);
   let findings = await work.find(chosen, lines);
   for (const finding of findings) await work.tell(finding, 'missing', options.list);
   if (options.putBack) {
@@ -122,28 +120,29 @@ class RestoredWork {
     const unknown = names.find((name) => !this.#shards.some((shard) => shard.name === name));
     if (unknown !== undefined) throw new Error(`no shard is called ${unknown}`);
     const standings = await readStandings(this.#store, this.#shards.length, this.#deadlineMs);
-    return names.length > 0 ? standings.filter(({ shard }) => names.includes(this.#nameOf(shard))) : standings.filter(isBack);
+    return names.length > 0 ? standings.filter(({ shard }) => names.includes(this.#nameOf(shard))) : standings.filter(isRefused);
   }
 
   /** Keeps gateways from selling from shards that nobody saw go back. */
   async close(names: readonly string[]): Promise<void> {
     if (names.length === 0) throw new Error('--close needs the names of shards: --shard');
-    for (const standing of await this.choose(names)) {
-      // Also what was broken off in the middle of it.
-      if (!isBack(standing) || standing.shows === NOTHING) await this.#store.refuse(standing.shard, standing.had, this.#deadlineMs);
-    }
-    for (const standing of await this.choose(names)) {
-      if (!isBack(standing)) throw new Error(`${this.#nameOf(standing.shard)} would be sold from by gateways that start now: there is no other shard that remembers it; stop all of them, and say --stopped`);
-      console.log(`${this.#nameOf(standing.shard)} is not sold from any more, as soon as GET /v1/shards of every gateway says that it is refused`);
+    for (const { shard } of await this.choose(names)) {
+      await this.#store.close(shard, this.#deadlineMs);
+      console.log(`${this.#nameOf(shard)} is not sold from any more, as soon as GET /v1/shards of every gateway says that it is refused`);
     }
   }
 
-  /** @throws when something could be sold meanwhile, or what was begun must be ended first */
-  mustBePutBack(chosen: readonly Standing[], isStopped: boolean): void {
-    const open = chosen.find((standing) => !isBack(standing));
-    if (open !== undefined && !isStopped) throw new Error(`${this.#nameOf(open.shard)} may be sold from now, so nothing is put back; --close it first, or stop all gateways and say --stopped`);
-    const half = this.#past === null ? chosen.find(({ copying }) => copying !== null) : undefined;
+  /**
+   * Keeps shards from being sold from while something is put back, by gateways too that know nothing of what they had reached.
+   *
+   * @throws when something is sold now, or what was begun must be ended first
+   */
+  async mustBePutBack(chosen: readonly Standing[]): Promise<void> {
+    const open = chosen.find((standing) => !isRefused(standing));
+    if (open !== undefined) throw new Error(`${this.#nameOf(open.shard)} may be sold from now, so nothing is put back; --close it first`);
+    const half = this.#past === null ? chosen.find(({ mark }) => mark === HALF_COPIED) : undefined;
     if (half !== undefined) throw new Error(`${this.#nameOf(half.shard)}: ${AGAIN}`);
+    for (const { shard } of chosen) await this.#store.close(shard, this.#deadlineMs);
   }
 
   /** @param pastOf how each shard stands to the state before, where that is known already */
@@ -196,7 +195,12 @@ class RestoredWork {
 
   async settle({ standing, lost, past }: Finding, { putBack, accept }: RestoredOptions): Promise<void> {
     const name = this.#nameOf(standing.shard);
-    if (standing.copying !== null && !putBack) {
+    if (!isRefused(standing)) {
+      if (lost.length > 0) fail(`${name} is sold from, though ${lost.length} things are missing; --close it`);
+      else console.log(`${name} is sold from, and nothing is missing that anybody told of`);
+      return;
+    }
+    if (standing.mark === HALF_COPIED && !putBack) {
       fail(`${name} is not sold from: ${AGAIN}`);
       return;
     }
@@ -214,22 +218,22 @@ class RestoredWork {
     const { shard } = standing;
     const past = this.#past;
     if (past === null) return null;
+    if (!wasSeen(standing) && this.#sinceMs === null) throw new Error(`nobody saw ${this.#nameOf(shard)} go back, so a state that is older than its backup could not be told from the one before: say with --since when the backup was made`);
     const reached = await past.reached(shard, this.#deadlineMs);
     const least = leastReached(standing, this.#sinceMs);
-    if (reached < least || reached <= HALF_COPIED) throw new Error(`what is said to be the state before of ${this.#nameOf(shard)} ends at ${momentOf(reached)}, and it must reach ${momentOf(least)}`);
+    if (reached < least || reached === NOTHING) throw new Error(`what is said to be the state before of ${this.#nameOf(shard)} ends at ${momentOf(reached)}, and it must reach ${momentOf(least)}`);
     const rows = await past.countRows(shard, this.#deadlineMs);
     const found = await shown(`comparing ${this.#nameOf(shard)}`, rows, 'rows', (add) => lostToPast({ past, present: this.#store }, shard, this.#deadlineMs, () => add(1)));
     return { ...found, reached };
   }
 
-  async #copy({ shard, shows, copying }: Standing, { ahead, reached }: NonNullable<Finding['past']>): Promise<void> {
+  async #copy({ shard }: Standing, { ahead, reached }: NonNullable<Finding['past']>): Promise<void> {
     const past = this.#past;
     if (past === null) return;
-    const showed = copying?.showed ?? shows;
-    await this.#store.showHalfCopied(shard, showed, reached, this.#deadlineMs);
+    await this.#store.setMark(shard, HALF_COPIED, reached, this.#deadlineMs);
     const rows = await past.countRows(shard, this.#deadlineMs);
     await shown(`copying ${this.#nameOf(shard)}`, rows, 'rows', (add) => copyPast({ past, present: this.#store }, shard, ahead, this.#deadlineMs, () => add(1)));
-    await this.#store.show(shard, showed, this.#deadlineMs);
+    await this.#store.setMark(shard, CLOSED, reached, this.#deadlineMs);
   }
 
   /** A SKU that lies otherwise in its rows than its layout says would be sold twice. */
@@ -247,10 +251,10 @@ class RestoredWork {
 
 /** How far a state before must go at least: not to the backup or what was copied already is another one. */
 function leastReached(standing: Standing, saidMs: number | null): number {
-  return Math.max(isBack(standing) ? standing.shows : 0, standing.copying?.reached ?? 0, (saidMs ?? 0) * 1_000);
+  return Math.max(wasSeen(standing) ? standing.shows : NOTHING, standing.copied, (saidMs ?? 0) * 1_000);
 }
 
 /** Whether a shard is at last the same as a state that goes as far as anybody has seen of it. */
 function isWhole({ standing, past }: Pick<Finding, 'standing' | 'past'>): boolean {
-  return past !== null && isBack(standing) && standing.had > HALF_COPIED && past.reached >= standing.had && past.differing === 0 && past.ahead.size === 0;
+  return past !== null && wasSeen(standing) && past.reached >= standing.had && past.differing === 0 && past.ahead.size === 0;
 }

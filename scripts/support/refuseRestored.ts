@@ -1,6 +1,6 @@
 import { RestoredShardStore } from '../../src/mysql/restoredShards.ts';
 import type { Shard } from '../../src/mysql/shard.ts';
-import { findWentBack } from '../../src/service/restored/whoWentBack.ts';
+import { findRefused } from '../../src/service/restored/whoWentBack.ts';
 
 const LOOK_MS = 5_000;
 
@@ -10,6 +10,6 @@ const LOOK_MS = 5_000;
  * @throws when there are any
  */
 export async function refuseRestored(shards: readonly Shard[], names: readonly { readonly name: string }[]): Promise<void> {
-  const [back] = await findWentBack(new RestoredShardStore(shards), shards.length, performance.now() + LOOK_MS);
+  const [back] = await findRefused(new RestoredShardStore(shards), shards.length, performance.now() + LOOK_MS);
   if (back !== undefined) throw new Error(`${names[back]?.name ?? back} was restored from a backup, and what was done since is missing: npm run reconcile -- --restored; nothing was written`);
 }

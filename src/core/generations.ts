@@ -5,26 +5,40 @@ export type Generation = number;
 
 /** What a shard shows that does not say how far it had come. */
 export const NOTHING: Generation = 0;
-/** What a shard shows while a state before is copied over it: it is in none of two states, and nobody may sell from it, whatever he knows. */
-export const HALF_COPIED: Generation = 1;
-/** Written down beside the shards then: what it showed before, and how far that state goes. */
+/** What a shard shows while a state before is copied over it: it is in none of two states. */
+export const HALF_COPIED = 1;
+/** What a shard shows that an operator keeps gateways from. */
+export const CLOSED = 2;
+/** Shown instead of how far a shard has come: nobody may sell from it, whatever he knows. */
+export type Mark = typeof HALF_COPIED | typeof CLOSED;
+/** Written down beside the shards then: how far the marked one has come, and how far the state goes that is copied over it. */
 export const SHOWED_BEFORE: ShardIndex = 65_535;
 export const STATE_REACHED: ShardIndex = 65_534;
 
 /** What one shard has written down: of itself and of the others. */
 export type Reached = ReadonlyMap<ShardIndex, Generation>;
 
-/** A shard shows an earlier state than it was known to have reached. */
-export interface WentBack {
-  /** What it shows. */
+
+/** What a shard has written down of itself. */
+export interface Shown {
+  /** How far it has come, under its mark too. */
   readonly shows: Generation;
-  /** What it had reached. */
+  readonly mark: Mark | null;
+}
+
+export function shownBy(reached: Reached, shard: ShardIndex): Shown {
+  const shows = reached.get(shard) ?? NOTHING;
+  return shows === HALF_COPIED || shows === CLOSED ? { shows: reached.get(SHOWED_BEFORE) ?? NOTHING, mark: shows } : { shows, mark: null };
+}
+
+/** A shard, and how far it was known to have come. */
+export interface WentBack extends Shown {
   readonly had: Generation;
 }
 
-/** Whether a shard must not be sold from. */
-export function isBack({ shows, had }: WentBack): boolean {
-  return shows < had || shows === HALF_COPIED;
+/** Whether a shard must not be sold from: it shows less than it had reached, or is marked. */
+export function isRefused({ shows, had, mark }: WentBack): boolean {
+  return mark !== null || shows < had;
 }
 
 /**
@@ -52,11 +66,12 @@ export class Generations {
    */
   learn(shard: ShardIndex, reached: Reached, had: Generation): WentBack | null {
     this.#heard.add(shard);
-    const shows = reached.get(shard) ?? 0;
-    for (const [other, generation] of reached) {
+    const shown = shownBy(reached, shard);
+    for (const [other, generation] of new Map([...reached, [shard, shown.shows]])) {
       if (other < this.#known.length && generation > this.known(other)) this.#known[other] = generation;
     }
-    return isBack({ shows, had }) ? { shows, had } : null;
+    const back = { ...shown, had };
+    return isRefused(back) ? back : null;
   }
 
   /**

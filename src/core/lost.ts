@@ -1,4 +1,4 @@
-import type { Generation, Reached } from './generations.ts';
+import type { Generation, Mark, Reached } from './generations.ts';
 import type { Layout } from './layout.ts';
 import type { CartKey, CartLine, DeadlineMs, FlowKey, Line, ShardIndex, Transfer } from './nouns.ts';
 import type { Deduct, Receive, Send } from './operation.ts';
@@ -112,12 +112,10 @@ export interface RestoredShards {
   recordCart(shard: ShardIndex, cart: SoldCart, deadlineMs: DeadlineMs): Promise<boolean>;
   /** Keeps some SKUs from being sold out of any row on a shard, until somebody puts them on sale again. */
   pause(shard: ShardIndex, sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<void>;
-  /** Keeps a shard from being sold from, as if it had been seen to go back: the others remember more of it than it can show. */
-  refuse(shard: ShardIndex, known: Generation, deadlineMs: DeadlineMs): Promise<void>;
-  /** Makes a shard show that a state is being copied over it. @param showed what it shows otherwise @param reached how far that state goes */
-  showHalfCopied(shard: ShardIndex, showed: Generation, reached: Generation, deadlineMs: DeadlineMs): Promise<void>;
-  /** Makes a shard that is refused show another generation than it did. */
-  show(shard: ShardIndex, generation: Generation, deadlineMs: DeadlineMs): Promise<void>;
+  /** Keeps a shard from being sold from, and writes down how far it has come; one that is marked stays as it is. */
+  close(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<void>;
+  /** Marks a closed shard otherwise. @param reached how far the state goes that is copied over it, or was */
+  setMark(shard: ShardIndex, mark: Mark, reached: Generation, deadlineMs: DeadlineMs): Promise<void>;
   /**
    * Lets a shard be sold from again: it counts as further than it is known to have come, and its rows as younger than anything
    * that is remembered of them.

@@ -1,5 +1,5 @@
-import { HALF_COPIED, momentOf } from '../core/generations.ts';
-import type { Generations } from '../core/generations.ts';
+import { CLOSED, HALF_COPIED, momentOf } from '../core/generations.ts';
+import type { Generations, WentBack } from '../core/generations.ts';
 import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
 import type { Connection } from './connection.ts';
 import { ConnectionLost, ServerError, ShardRefused } from './failures.ts';
@@ -28,11 +28,7 @@ export class GenerationKeeper {
     const had = this.#generations.known(this.#shard);
     const back = this.#generations.learn(this.#shard, await readReached(connection, deadlineMs), had);
     if (back === null) return;
-    throw new ShardRefused(
-      (back.shows === HALF_COPIED ? 'a state before was copied over it and not to the end: ' : `it shows what was true at ${momentOf(back.shows)} and had reached ${momentOf(back.had)}: `) +
-        'it was restored from a backup; ' +
-        'what was sold since is missing, run `npm run reconcile -- --restored`',
-    );
+    throw new ShardRefused(`${inWords(back)}: it was restored from a backup; what was sold since is missing, run \`npm run reconcile -- --restored\``);
   }
 
   /**
@@ -57,4 +53,10 @@ export class GenerationKeeper {
       this.#onFailure(error.message);
     }
   }
+}
+
+function inWords({ shows, had, mark }: WentBack): string {
+  if (mark === CLOSED) return 'an operator keeps gateways from it';
+  if (mark === HALF_COPIED) return 'a state before was copied over it and not to the end';
+  return `it shows what was true at ${momentOf(shows)} and had reached ${momentOf(had)}`;
 }

@@ -1,3 +1,4 @@
+import { HALF_COPIED, NOTHING, shownBy } from '../core/generations.ts';
 import type { Generation } from '../core/generations.ts';
 import type { StateKey, StateReader, StateRow, StateTable } from '../core/lost.ts';
 import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
@@ -29,9 +30,10 @@ export class PastShards implements StateReader {
     return readStatePage(await this.#connection(shard, deadlineMs), table, after, max, deadlineMs);
   }
 
-  /** How far the state before had come; 0: it does not say. */
+  /** How far the state before had come; 0: it does not say, or is none, because another one was copied over it and not to the end. */
   async reached(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<Generation> {
-    return (await readReached(await this.#connection(shard, deadlineMs), deadlineMs)).get(shard) ?? 0;
+    const { shows, mark } = shownBy(await readReached(await this.#connection(shard, deadlineMs), deadlineMs), shard);
+    return mark === HALF_COPIED ? NOTHING : shows;
   }
 
   /** How many rows there are, as the server thinks: for a progress bar. */

@@ -1,12 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { NOTHING } from '../core/generations.ts';
-import type { Generation, Reached } from '../core/generations.ts';
+import type { Generation, Mark, Reached } from '../core/generations.ts';
 import type { CartSale, RestoredShards, SoldCart, Splits, StateKey, StateReader, StateRow, StateTable, StateWriter, TransferTrace } from '../core/lost.ts';
 import type { DeadlineMs, FlowKey, ShardIndex } from '../core/nouns.ts';
 import type { Connection } from './connection.ts';
 import type { Shard } from './shard.ts';
 import { decideCart, insertCart, lockCart, overruleAborted } from './sql/carts.ts';
-import { acceptAsRestored, noteOthers, readBeyond, readReached, show, showHalfCopied } from './sql/generation.ts';
+import { acceptAsRestored, closeShard, readReached, setMark } from './sql/generation.ts';
 import { deleteHolds, putStateRows, readStatePage } from './sql/statePages.ts';
 import { findTransfers, makeYounger, pauseSkus, readCartSales, readSplits, readTransfers } from './sql/traces.ts';
 import { transact } from './transaction.ts';
@@ -71,21 +70,12 @@ export class RestoredShardStore implements RestoredShards, StateReader, StateWri
     });
   }
 
-  async refuse(index: ShardIndex, known: Generation, deadlineMs: DeadlineMs): Promise<void> {
-    // First, so that whoever is broken off here and closes it again closes it as well; and last, for a newcomer may have moved it on.
-    await this.show(index, NOTHING, deadlineMs);
-    const beyond = await this.#lend(index, deadlineMs, (connection) => readBeyond(connection, known, deadlineMs));
-    const others = this.#shards.map((_, shard) => shard).filter((shard) => shard !== index);
-    await Promise.all(others.map((shard) => this.#lend(shard, deadlineMs, (connection) => noteOthers(connection, new Map([[index, beyond]]), deadlineMs))));
-    await this.show(index, NOTHING, deadlineMs);
+  close(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<void> {
+    return transact(this.#shard(shard).pool, deadlineMs, async (transaction) => ({ keep: true, value: await closeShard(transaction, shard) }));
   }
 
-  showHalfCopied(shard: ShardIndex, showed: Generation, reached: Generation, deadlineMs: DeadlineMs): Promise<void> {
-    return this.#lend(shard, deadlineMs, (connection) => showHalfCopied(connection, shard, showed, reached, deadlineMs));
-  }
-
-  show(shard: ShardIndex, generation: Generation, deadlineMs: DeadlineMs): Promise<void> {
-    return this.#lend(shard, deadlineMs, (connection) => show(connection, shard, generation, deadlineMs));
+  setMark(shard: ShardIndex, mark: Mark, reached: Generation, deadlineMs: DeadlineMs): Promise<void> {
+    return this.#lend(shard, deadlineMs, (connection) => setMark(connection, shard, mark, reached, deadlineMs));
   }
 
   async accept(shard: ShardIndex, known: Generation, deadlineMs: DeadlineMs): Promise<void> {

@@ -1,7 +1,8 @@
-import { HALF_COPIED, SHOWED_BEFORE, STATE_REACHED } from '../../core/generations.ts';
-import type { Generation, Reached } from '../../core/generations.ts';
+import { CLOSED, HALF_COPIED, NOTHING, SHOWED_BEFORE, shownBy, STATE_REACHED } from '../../core/generations.ts';
+import type { Generation, Mark, Reached } from '../../core/generations.ts';
 import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
 import type { Connection } from '../connection.ts';
+import type { Transaction } from '../transaction.ts';
 
 /** However many gateways there are, a shard is moved on no more often: so much may be lost unseen. */
 export const MOVE_EVERY_MS = 1_000;
@@ -12,8 +13,9 @@ const AHEAD_MICROS = 60_000_000;
 const NOW = 'CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS UNSIGNED)';
 const READ = 'SELECT shard_index, reached FROM generation';
 const BEGIN = `INSERT INTO generation (shard_index, reached) VALUES (?, ${NOW}) ON DUPLICATE KEY UPDATE reached = reached`;
-/** One that was restored since we looked is left as it is. */
-const MOVE = `UPDATE generation SET reached = GREATEST(reached + 1, ${NOW}) WHERE shard_index = ? AND reached >= ? AND reached <> ${HALF_COPIED}`;
+/** One that was restored or marked since we looked is left as it is. */
+const MOVE = `UPDATE generation SET reached = GREATEST(reached + 1, ${NOW}) WHERE shard_index = ? AND reached >= ? AND reached NOT IN (${HALF_COPIED}, ${CLOSED})`;
+const PUT = 'INSERT INTO generation (shard_index, reached) VALUES ? ON DUPLICATE KEY UPDATE reached = VALUES(reached)';
 const NOTE_OTHERS = 'INSERT INTO generation (shard_index, reached) VALUES ? ON DUPLICATE KEY UPDATE reached = GREATEST(reached, VALUES(reached))';
 const ACCEPT = `INSERT INTO generation (shard_index, reached) VALUES (?, GREATEST(?, ${NOW})) ON DUPLICATE KEY UPDATE reached = GREATEST(reached, VALUES(reached))`;
 
@@ -35,30 +37,23 @@ export async function moveOn(connection: Connection, shard: ShardIndex, known: G
   await connection.script([...begin, MOVE, ...note], [...begun, shard, known, ...noted], deadlineMs);
 }
 
-/** A moment to which nobody will have moved a shard on before he hears of it. @param known the furthest it is known to have come */
-export async function readBeyond(connection: Connection, known: Generation, deadlineMs: DeadlineMs): Promise<Generation> {
-  const [row] = await connection.rows<{ now: number }>(`SELECT ${NOW} AS now`, [], deadlineMs);
-  return Math.max(Number(row?.now), known) + AHEAD_MICROS;
+/**
+ * Marks a shard as closed, and writes down how far it has come; one that is marked stays as it is.
+ *
+ * @param transaction in which nobody moves it on meanwhile: others would remember more of it than is written down
+ */
+export async function closeShard(transaction: Transaction, shard: ShardIndex): Promise<void> {
+  const rows = await transaction.rows<{ shard_index: number; reached: number }>(`${READ} FOR UPDATE`, []);
+  const { shows, mark } = shownBy(new Map(rows.map(({ shard_index, reached }) => [shard_index, Number(reached)])), shard);
+  if (mark === null) await transaction.run(PUT, [[[shard, CLOSED], [SHOWED_BEFORE, shows], [STATE_REACHED, NOTHING]]]);
 }
 
-/** Makes a shard show something less than it had reached, and no copying any more; nobody who knows better moves it on from there. */
-export async function show(connection: Connection, shard: ShardIndex, generation: Generation, deadlineMs: DeadlineMs): Promise<void> {
-  const sqls = ['INSERT INTO generation (shard_index, reached) VALUES (?, ?) ON DUPLICATE KEY UPDATE reached = VALUES(reached)', 'DELETE FROM generation WHERE shard_index IN (?)'];
-  await connection.script(sqls, [shard, generation, [SHOWED_BEFORE, STATE_REACHED]], deadlineMs);
+/** Marks a closed shard otherwise. @param reached how far the state goes that is copied over it, or was */
+export async function setMark(connection: Connection, shard: ShardIndex, mark: Mark, reached: Generation, deadlineMs: DeadlineMs): Promise<void> {
+  await connection.run(PUT, [[[shard, mark], [STATE_REACHED, reached]]], deadlineMs);
 }
 
-/** Makes a shard show that a state is being copied over it. @param showed what it shows otherwise @param reached how far that state goes */
-export async function showHalfCopied(connection: Connection, shard: ShardIndex, showed: Generation, reached: Generation, deadlineMs: DeadlineMs): Promise<void> {
-  const rows = [[shard, HALF_COPIED], [SHOWED_BEFORE, showed], [STATE_REACHED, reached]];
-  await connection.run('INSERT INTO generation (shard_index, reached) VALUES ? ON DUPLICATE KEY UPDATE reached = VALUES(reached)', [rows], deadlineMs);
-}
-
-/** Writes down what is known of other shards, unless more of them is written down here. @param others at least one */
-export async function noteOthers(connection: Connection, others: Reached, deadlineMs: DeadlineMs): Promise<void> {
-  await connection.run(NOTE_OTHERS, [[...others].map((row) => [...row])], deadlineMs);
-}
-
-/** Takes a restored shard for what it is: it is ahead of whatever is known of it. @param known the furthest it had come */
+/** Takes a restored shard for what it is: it is ahead of whatever is known of it, and not marked. @param known the furthest it had come */
 export async function acceptAsRestored(connection: Connection, shard: ShardIndex, known: Generation, deadlineMs: DeadlineMs): Promise<void> {
   await connection.run(ACCEPT, [shard, known + AHEAD_MICROS], deadlineMs);
 }

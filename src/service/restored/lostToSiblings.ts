@@ -1,4 +1,4 @@
-import { momentOf, NOTHING } from '../../core/generations.ts';
+import { HALF_COPIED, momentOf, NOTHING } from '../../core/generations.ts';
 import type { CartSale, Lost, RestoredShards, SoldCart, Splits, TransferTrace } from '../../core/lost.ts';
 import type { CartLine, DeadlineMs, FlowKey, ShardIndex } from '../../core/nouns.ts';
 import type { Auditor } from '../../core/ports.ts';
@@ -9,6 +9,7 @@ import type { Routing } from '../routing.ts';
 import { Unread } from '../unread.ts';
 import { lostLayouts } from './lostLayouts.ts';
 import { unrecorded } from './unrecorded.ts';
+import { wasSeen } from './whoWentBack.ts';
 import type { Standing } from './whoWentBack.ts';
 
 const AT_A_TIME = 400;
@@ -158,17 +159,15 @@ function lostKey({ kind, sku_id, order_id, order_detail_id, id }: Lost): string 
 }
 
 /** When the backup was made, by what the shard shows or by what is said, in milliseconds since 1970; 0: it is not known. */
-export function sinceMsOf({ shows, had, copying }: Standing, saidMs: number | null): number {
-  const showed = copying?.showed ?? (shows < had ? shows : NOTHING);
-  if (showed === NOTHING) return saidMs ?? 0;
-  return Math.min(showed / 1_000, saidMs ?? Infinity);
+export function sinceMsOf(standing: Standing, saidMs: number | null): number {
+  if (!wasSeen(standing) || standing.shows === NOTHING) return saidMs ?? 0;
+  return Math.min(standing.shows / 1_000, saidMs ?? Infinity);
 }
 
 /** How a shard stands, in words. */
 export function inWords(standing: Standing, saidMs: number | null): string {
-  const { shows, had, copying } = standing;
   const sinceMs = sinceMsOf(standing, saidMs);
   const since = sinceMs === 0 ? 'since when something is missing is not known, and --since can say it' : `what happened since ${new Date(sinceMs).toISOString()} may be missing`;
-  if (copying !== null) return `a state before was copied over it and not to the end; ${since}`;
-  return shows > NOTHING && shows < had ? `${since}; it had reached ${momentOf(had)}` : `nobody saw it go back; ${since}`;
+  if (standing.mark === HALF_COPIED) return `a state before was copied over it and not to the end; ${since}`;
+  return wasSeen(standing) ? `${since}; it had reached ${momentOf(standing.had)}` : `nobody saw it go back; ${since}`;
 }
