@@ -15,6 +15,8 @@ import { skuOn } from './support/traffic.ts';
 const WAIT_MS = 30_000;
 /** Longer than a shard goes without being moved on, and the others without hearing of it. */
 const MOVED_ON_MS = 3_000;
+/** Between the steps of a dump that is loaded; a gateway looks at each of its shards twice a second. */
+const LOAD_STEP_MS = 100;
 /** Clocks of servers, and what was written down a moment ago. */
 const CLOCKS_MS = 5_000;
 
@@ -238,6 +240,45 @@ describe('restored shards, and what is left of the state before', () => {
     expect([await left(lost), await left(kept), await left(retried)]).to.deep.equal([8, 7, 8]);
     await deduct(`${lost} sold`, [lost, 2]);
     expect(await left(lost)).to.equal(8);
+  }).timeout(120_000);
+
+  it('are not sold from while a dump is loaded into them under gateways that run, once they are closed', async () => {
+    const [sku_id, next] = [skuOn(0, fresh('dumped'), OWN), skuOn(1, fresh('not dumped'), OWN)];
+    for (const one of [sku_id, next]) await gateway.openSku(one, 100);
+    await deduct('before the dump', [sku_id, 5]);
+    await sleep(MOVED_ON_MS);
+    await copies.copy(0, 'backup');
+    await deduct('after the dump', [sku_id, 7]);
+    await copies.copy(0, 'before');
+    await copies.copy(1, 'before');
+    expect((await command('--shard', 'own-0', '--close')).code).to.equal(0);
+    await eventually('it is refused', WAIT_MS, async () => (await statesOf()) === 'refused,serving,serving,serving');
+    const newcomer = await startTestGateway({}, own);
+    let orders = 0;
+    const statuses = { dumped: new Set<number>(), next: new Set<number>() };
+    const selling = new AbortController();
+    const traffic = Promise.all([gateway, newcomer].map(async (seller) => {
+      while (!selling.signal.aborted) {
+        orders += 1;
+        const [there, beside] = await Promise.all([sku_id, next].map((one) => seller.deduct({ sku_id: one, order_detail_id: `meanwhile ${orders}`, quantity: 1 })));
+        statuses.dumped.add(there?.status ?? 0);
+        statuses.next.add(beside?.status ?? 0);
+        await sleep(100);
+      }
+    }));
+    await copies.load(0, 'backup', LOAD_STEP_MS);
+    await sleep(MOVED_ON_MS);
+    selling.abort();
+    await traffic;
+    await newcomer.stop();
+    expect([...statuses.dumped]).to.deep.equal([503]);
+    expect(statuses.next.has(201)).to.equal(true);
+    const done = await command('--shard', 'own-0', '--against', await against(), '--put-back', '--accept');
+    expect(done.code, done.stdout + done.stderr).to.equal(0);
+    expect(done.stdout).to.match(/it had reached/);
+    await eventually('it sells again', WAIT_MS, async () => (await statesOf()) === 'serving,serving,serving,serving');
+    for (const order_id of ['before the dump', 'after the dump']) expect((await gateway.post('/v1/deductions', { order_id, lines: [{ sku_id, order_detail_id: `${order_id}-0`, quantity: order_id === 'after the dump' ? 7 : 5 }] })).status).to.equal(200);
+    expect((await gateway.get(path(sku_id))).body?.leaved_amount).to.equal(88);
   }).timeout(120_000);
 
   it('are kept from gateways that nobody can tell what they had reached, where there is one alone', async () => {

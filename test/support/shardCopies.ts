@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { STATE_TABLES } from '../../src/core/lost.ts';
 import type { OwnShards } from './ownShards.ts';
 
@@ -46,6 +47,21 @@ export class ShardCopies {
     for (const table of (await this.#tablesOf(shard)).filter((each) => !except.includes(each))) {
       await this.#own.query(shard, `DELETE FROM ${table}`);
       await this.#own.query(shard, `INSERT INTO ${table} SELECT * FROM ${from}.${table}`);
+    }
+  }
+
+  /**
+   * Loads a copy as a client loads a dump: one table after the other, by their names, each dropped, made and filled.
+   *
+   * @param pauseMs waited after each step, in which others go on
+   */
+  async load(shard: number, name: string, pauseMs: number): Promise<void> {
+    const from = this.schemaOf(shard, name);
+    for (const table of (await this.#tablesOf(shard)).sort()) {
+      for (const step of [`DROP TABLE ${table}`, `CREATE TABLE ${table} LIKE ${from}.${table}`, `INSERT INTO ${table} SELECT * FROM ${from}.${table}`]) {
+        await this.#own.query(shard, step);
+        await sleep(pauseMs);
+      }
     }
   }
 
