@@ -1,12 +1,12 @@
 /** A server installed for this checkout alone, out of Debian or Ubuntu packages, without root: unpacked, never installed. */
 import { rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { debianSources, download, machineMirrors } from './apt.ts';
+import { download } from './apt.ts';
 import { identify, productName } from './installation.ts';
 import type { Installation, ServerKind } from './installation.ts';
 import { makeOnce } from './ownership.ts';
 import { run } from './run.ts';
-import { readSystem, releaseSources } from './system.ts';
+import { readSystem, releaseSources, unstableSources } from './system.ts';
 import { firstPresent, loadedBy, unpack } from './unpack.ts';
 
 const VERSION_LIMIT_MS = 20_000;
@@ -30,13 +30,7 @@ export interface Candidate {
 export async function listCandidates(debianMirror: string | undefined): Promise<Candidate[]> {
   const system = await readSystem();
   const release = { origin: system.name, sources: () => releaseSources(system, debianMirror) };
-  const unstable = async (scratch: string): Promise<string> => {
-    if (debianMirror !== undefined) return debianSources([debianMirror], 'unstable');
-    if (!system.isDebian) throw new Error('this is not Debian: STOCKGATE_DEBIAN_MIRROR must name a mirror');
-    const mirrors = await machineMirrors({ directory: scratch });
-    if (mirrors.length === 0) throw new Error("no mirror in this machine's apt configuration: STOCKGATE_DEBIAN_MIRROR can name one");
-    return debianSources(mirrors, 'unstable');
-  };
+  const unstable = (scratch: string): Promise<string> => unstableSources(system, debianMirror, scratch);
   return [
     { kind: 'mysql', origin: 'Debian unstable', packages: ['mysql-server-core'], sources: unstable },
     { kind: 'mysql', packages: ['mysql-server-core', 'mysql-server-core-8.4', 'mysql-server-core-8.0'], ...release },

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { debianSources } from './apt.ts';
+import { debianSources, machineMirrors } from './apt.ts';
 
 /** The machine's own release. */
 export interface System {
@@ -20,4 +20,17 @@ export async function readSystem(): Promise<System> {
 /** Lines of a sources.list for packages of the machine's own release; undefined: those the machine itself uses. */
 export async function releaseSources(system: System, debianMirror: string | undefined): Promise<string | undefined> {
   return debianMirror !== undefined && system.isDebian ? debianSources([debianMirror], system.codename) : undefined;
+}
+
+/**
+ * Lines of a sources.list for packages of Debian unstable, from the machine's own mirrors where none is named.
+ *
+ * @param scratch a folder for apt, left to the caller to remove
+ */
+export async function unstableSources(system: System, debianMirror: string | undefined, scratch: string): Promise<string> {
+  if (debianMirror !== undefined) return debianSources([debianMirror], 'unstable');
+  if (!system.isDebian) throw new Error('this is not Debian: STOCKGATE_DEBIAN_MIRROR must name a mirror');
+  const mirrors = await machineMirrors({ directory: scratch });
+  if (mirrors.length === 0) throw new Error("no mirror in this machine's apt configuration: STOCKGATE_DEBIAN_MIRROR can name one");
+  return debianSources(mirrors, 'unstable');
 }

@@ -3,13 +3,14 @@ import { join, resolve } from 'node:path';
 import { download } from './apt.ts';
 import { readEnvironment } from './environment.ts';
 import { makeOnce } from './ownership.ts';
-import { readSystem, releaseSources } from './system.ts';
+import { readSystem, releaseSources, unstableSources } from './system.ts';
 import { firstPresent, loadedBy, unpack } from './unpack.ts';
 
-/** A program that is no part of this project, and the package of the machine's release that holds it. */
+/** A program that is no part of this project, and the package that holds it: of the machine's release, or of Debian unstable. */
 export interface Tool {
   readonly program: string;
   readonly packageName: string;
+  readonly isOfUnstable?: boolean;
 }
 
 /** The program, and what comes before its arguments. */
@@ -18,6 +19,8 @@ export type Command = readonly [string, ...string[]];
 export const WRK: Tool = { program: 'wrk', packageName: 'wrk' };
 export const PROMETHEUS: Tool = { program: 'prometheus', packageName: 'prometheus' };
 export const PROMTOOL: Tool = { program: 'promtool', packageName: 'prometheus' };
+export const MYSQL: Tool = { program: 'mysql', packageName: 'mysql-client-core', isOfUnstable: true };
+export const MYSQLDUMP: Tool = { program: 'mysqldump', packageName: 'mysql-client-core', isOfUnstable: true };
 export const REDIS: Tool = { program: 'redis-server', packageName: 'redis-server' };
 
 /** Takes a tool from PATH, else a private copy out of Debian's packages. @returns null, having said why, where neither is to be had */
@@ -34,17 +37,19 @@ export async function findTool(tool: Tool, dataDirectory: string, say: (line: st
   }
 }
 
-async function privateTool({ program, packageName }: Tool, copies: string, say: (line: string) => void): Promise<Command> {
+async function privateTool({ program, packageName, isOfUnstable = false }: Tool, copies: string, say: (line: string) => void): Promise<Command> {
   const system = await readSystem();
-  const home = join(copies, `${packageName} ${system.name}`.toLowerCase().replaceAll(/[^a-z0-9.]+/g, '-'));
+  const origin = isOfUnstable ? 'Debian unstable' : system.name;
+  const home = join(copies, `${packageName} ${origin}`.toLowerCase().replaceAll(/[^a-z0-9.]+/g, '-'));
   await makeOnce(home, async (temporary) => {
     const scratch = join(temporary, 'apt');
-    const sources = await releaseSources(system, readEnvironment(process.env).debianMirror);
-    say(`fetching ${packageName} from ${system.name}`);
+    const { debianMirror } = readEnvironment(process.env);
+    const sources = isOfUnstable ? await unstableSources(system, debianMirror, scratch) : await releaseSources(system, debianMirror);
+    say(`fetching ${packageName} from ${origin}`);
     const files = await download({ directory: scratch, ...(sources !== undefined && { sources }) }, [packageName]);
     await unpack(files, join(temporary, 'prefix'), ['usr/share']);
     await rm(scratch, { recursive: true });
-    return { packageName, origin: system.name };
+    return { packageName, origin };
   });
   const prefix = join(home, 'prefix');
   return loadedBy(prefix, await firstPresent([join(prefix, 'usr/bin', program), join(prefix, 'bin', program)]));
