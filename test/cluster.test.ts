@@ -182,8 +182,7 @@ describe('cluster', () => {
         @@global.sql_mode LIKE '%STRICT_TRANS_TABLES%' AS strict, @@bind_address AS address,
         @@version NOT LIKE '%MariaDB%' OR @@tmpdir = TRIM(TRAILING '/' FROM @@datadir) AS keeps_temporary_tables_apart`);
       expect({ ...row }).to.deep.equal({
-        flush: 1, sync: 1, log: 1, format: 'ROW', zone: '+00:00', connections: 1000, strict: 1, address: '127.0.0.1',
-        keeps_temporary_tables_apart: 1,
+        flush: 1, sync: 1, log: 1, format: 'ROW', zone: '+00:00', connections: 1000, strict: 1, address: '127.0.0.1', keeps_temporary_tables_apart: 1,
       });
     });
 

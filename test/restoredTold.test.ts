@@ -3,222 +3,205 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { pino } from 'pino';
 import { runFile } from './support/command.ts';
-import type { Finished } from './support/command.ts';
 import { eventually } from './support/eventually.ts';
-import { fresh, startTestGateway } from './support/gateway.ts';
-import type { TestGateway } from './support/gateway.ts';
-import { ownShards } from './support/ownShards.ts';
-import type { OwnShards } from './support/ownShards.ts';
-import { ShardCopies } from './support/shardCopies.ts';
+import { fresh } from './support/gateway.ts';
+import { MOVED_ON_MS, orderOf, RestoredBench, skuPath } from './support/restoredBench.ts';
 import { temporaryFolder } from './support/temporary.ts';
 import { skuOn } from './support/traffic.ts';
 
 const WAIT_MS = 30_000;
-/** Longer than a shard goes without being moved on, and the others without hearing of it. */
-const MOVED_ON_MS = 3_000;
 
 describe('a restored shard, by what the others and the shop know', () => {
   const OWN = 3;
   const folder = temporaryFolder();
-  let own: OwnShards;
-  let copies: ShardCopies;
-  let gateway: TestGateway;
+  let bench: RestoredBench;
   let sold: string[] = [];
   const lines: Record<string, unknown>[] = [];
   const log = pino({ level: 'warn' }, new Writable({ write: (chunk, _, done) => done(void lines.push(JSON.parse(String(chunk)) as Record<string, unknown>)) }));
 
-  const path = (sku_id: string, rest = ''): string => `/v1/skus/${encodeURIComponent(sku_id)}${rest}`;
   const deduct = async (order_id: string, ...lines: readonly (readonly [sku_id: string, quantity: number])[]): Promise<void> => {
-    const body = { order_id, lines: lines.map(([sku_id, quantity], place) => ({ sku_id, order_detail_id: `${order_id}-${place}`, quantity })) };
-    await eventually(`${order_id} is sold`, WAIT_MS, async () => (await gateway.post('/v1/deductions', body)).status < 300);
-    sold.push(...body.lines.map((line) => `${order_id},${line.sku_id},${line.order_detail_id},${line.quantity}`));
+    await bench.deduct(order_id, ...lines);
+    sold.push(...orderOf(order_id, lines).lines.map((line) => `${order_id},${line.sku_id},${line.order_detail_id},${line.quantity}`));
   };
   const again = async (): Promise<number[]> => {
     const statuses: number[] = [];
     for (const line of sold) {
       const [order_id = '', sku_id, order_detail_id, quantity] = line.split(',');
-      const { status } = await gateway.post('/v1/deductions', { order_id, lines: [{ sku_id, order_detail_id, quantity: Number(quantity) }] });
+      const { status } = await bench.gateway.post('/v1/deductions', { order_id, lines: [{ sku_id, order_detail_id, quantity: Number(quantity) }] });
       statuses.push(status);
     }
     return statuses;
   };
   const split = async (sku_id: string): Promise<void> => {
-    await eventually('it is split', WAIT_MS, async () => (await gateway.adminPut(path(sku_id, '/hot'), { sub_rows: 3 })).status === 200);
-    await eventually('all is quiet', WAIT_MS, async () => (await own.query(0, "SELECT 1 FROM hot_sku WHERE state <> 'open' OR earlier <> '[]'")).length === 0);
+    await eventually('it is split', WAIT_MS, async () => (await bench.gateway.adminPut(skuPath(sku_id, '/hot'), { sub_rows: 3 })).status === 200);
+    await eventually('all is quiet', WAIT_MS, async () => (await bench.own.query(0, "SELECT 1 FROM hot_sku WHERE state <> 'open' OR earlier <> '[]'")).length === 0);
     await eventually('nothing is on its way', WAIT_MS, async () => {
-      for (let shard = 0; shard < OWN; shard += 1) if ((await own.query(shard, 'SELECT 1 FROM transfer WHERE is_open = 1')).length > 0) return false;
+      for (let shard = 0; shard < OWN; shard += 1) if ((await bench.own.query(shard, 'SELECT 1 FROM transfer WHERE is_open = 1')).length > 0) return false;
       return true;
     });
   };
   const restored = async (): Promise<void> => {
-    await eventually('it is settled', WAIT_MS, async () => (await own.query(0, "SELECT 1 FROM flow WHERE status = 'pending'")).length === 0);
+    await eventually('it is settled', WAIT_MS, async () => (await bench.own.query(0, "SELECT 1 FROM flow WHERE status = 'pending'")).length === 0);
     await sleep(MOVED_ON_MS);
-    await copies.restore(0, 'backup');
-    await eventually('it is refused', WAIT_MS, async () => (await stateOf()) === 'refused');
+    await bench.copies.restore(0, 'backup');
+    await eventually('it is refused', WAIT_MS, async () => (await bench.shardStates())[0]?.state === 'refused');
   };
-  const stateOf = async (): Promise<unknown> => ((await gateway.adminGet('/v1/shards')).body?.shards as { state: string }[])[0]?.state;
-  const command = (...args: readonly string[]): Promise<Finished> => runFile('scripts/reconcile.ts', ['--restored', ...args], own.environment);
-  const leftOf = async (sku_id: string): Promise<unknown> => (await gateway.get(path(sku_id))).body?.leaved_amount;
 
   before(async function () {
     this.timeout(120_000);
-    own = await ownShards({ count: OWN, migrated: true });
-    copies = await ShardCopies.of(own);
-    gateway = await startTestGateway({}, own, log);
+    bench = await RestoredBench.start(OWN, log);
   });
   beforeEach(() => {
     sold = [];
   });
   after(async () => {
-    await gateway.stop();
-    await copies.drop();
-    await own.drop();
+    await bench.stop();
     folder.remove();
   });
 
   it('sells again what it sold, out of the rows of split SKUs too and past holds from the time of the backup', async () => {
     const [plain, lying, elsewhere] = [skuOn(0, fresh('plain'), OWN), skuOn(0, fresh('lying on all'), OWN), skuOn(1, fresh('elsewhere'), OWN)];
-    for (const sku_id of [plain, elsewhere]) await gateway.openSku(sku_id, 20);
-    await gateway.openSku(lying, 90);
+    for (const sku_id of [plain, elsewhere]) await bench.gateway.openSku(sku_id, 20);
+    await bench.gateway.openSku(lying, 90);
     await split(lying);
     const [open, settled] = [skuOn(0, 'open in the backup', OWN), skuOn(2, 'record elsewhere', OWN)];
     for (const order_id of [open, settled]) await deduct(order_id, [plain, 3], [elsewhere, 1]);
-    await eventually('it is settled', WAIT_MS, async () => (await own.query(0, "SELECT 1 FROM flow WHERE status = 'pending'")).length === 0);
-    await copies.copy(0, 'backup');
-    for (const order_id of [open, settled]) await copies.holdIn(0, 'backup', plain, order_id);
-    await own.query(0, `UPDATE ${copies.schemaOf(0, 'backup')}.cart SET state = 'open', decided_at = NULL`);
+    await eventually('it is settled', WAIT_MS, async () => (await bench.own.query(0, "SELECT 1 FROM flow WHERE status = 'pending'")).length === 0);
+    await bench.copies.copy(0, 'backup');
+    for (const order_id of [open, settled]) await bench.copies.holdIn(0, 'backup', plain, order_id);
+    await bench.own.query(0, `UPDATE ${bench.copies.schemaOf(0, 'backup')}.cart SET state = 'open', decided_at = NULL`);
     // One was held then and undone since: its units were sold to others, and its line by another order.
-    await own.query(0, `INSERT INTO ${copies.schemaOf(0, 'backup')}.flow (sku_id, order_detail_id, order_id, quantity, attempt) VALUES ('${plain}', 'takes all-0', 'undone', 6, 1)`);
-    await own.query(0, `UPDATE ${copies.schemaOf(0, 'backup')}.stock SET leaved_amount = leaved_amount - 6 WHERE sku_id = '${plain}'`);
-    await copies.holdIn(0, 'backup', plain, 'undone');
+    await bench.own.query(0, `INSERT INTO ${bench.copies.schemaOf(0, 'backup')}.flow (sku_id, order_detail_id, order_id, quantity, attempt) VALUES ('${plain}', 'takes all-0', 'undone', 6, 1)`);
+    await bench.own.query(0, `UPDATE ${bench.copies.schemaOf(0, 'backup')}.stock SET leaved_amount = leaved_amount - 6 WHERE sku_id = '${plain}'`);
+    await bench.copies.holdIn(0, 'backup', plain, 'undone');
 
     await deduct('takes all', [plain, 14]);
     for (let order = 0; order < 9; order += 1) await deduct(`of a split SKU ${order}`, [lying, 9]);
     await restored();
     const orders = folder.write('orders.csv', `order_id,sku_id,order_detail_id,quantity\n${sold.join('\n')}\n`);
-    const { code, stdout, stderr } = await command('--orders', orders, '--put-back', '--accept');
+    const { code, stdout, stderr } = await bench.command('--orders', orders, '--put-back', '--accept');
     expect(code, stdout + stderr).to.equal(0);
     expect(stdout, stdout).to.match(/own-0 is sold from again$/m).and.not.to.match(/not brought back/);
-    await eventually('it sells again', WAIT_MS, async () => (await stateOf()) === 'serving');
-    expect([await leftOf(plain), await leftOf(lying)]).to.deep.equal([0, 9]);
+    await eventually('it sells again', WAIT_MS, async () => (await bench.shardStates())[0]?.state === 'serving');
+    expect([await bench.leftOf(plain), await bench.leftOf(lying)]).to.deep.equal([0, 9]);
     expect(await again()).to.deep.equal(sold.map(() => 200));
-    expect([await leftOf(plain), await leftOf(lying)]).to.deep.equal([0, 9]);
-    const audit = await runFile('scripts/reconcile.ts', [], own.environment);
+    expect([await bench.leftOf(plain), await bench.leftOf(lying)]).to.deep.equal([0, 9]);
+    const audit = await runFile('scripts/reconcile.ts', [], bench.own.environment);
     expect(audit.code, audit.stdout + audit.stderr).to.equal(0);
   }).timeout(120_000);
 
   it('is asked about the whole past when nobody saw it go back, or about what is said with --since', async () => {
     const [lying, cart, more] = [skuOn(0, fresh('on all'), OWN), skuOn(1, fresh('of a cart'), OWN), skuOn(2, fresh('more of it'), OWN)];
-    await gateway.openSku(lying, 90);
-    for (const sku_id of [cart, more]) await gateway.openSku(sku_id, 20);
+    await bench.gateway.openSku(lying, 90);
+    for (const sku_id of [cart, more]) await bench.gateway.openSku(sku_id, 20);
     await split(lying);
     await sleep(1_100);
-    await copies.copy(0, 'backup');
+    await bench.copies.copy(0, 'backup');
     for (let order = 0; order < 8; order += 1) await deduct(`unseen ${order}`, [lying, 9]);
     await deduct(skuOn(0, 'unseen cart', OWN), [cart, 2], [more, 1]);
-    await eventually('it is settled', WAIT_MS, async () => (await own.query(0, "SELECT 1 FROM flow WHERE status = 'pending'")).length === 0);
+    await eventually('it is settled', WAIT_MS, async () => (await bench.own.query(0, "SELECT 1 FROM flow WHERE status = 'pending'")).length === 0);
     // Long ago, and as far as the shard shows it never happened.
-    for (let shard = 0; shard < OWN; shard += 1) for (const table of ['transfer', 'flow']) await own.query(shard, `UPDATE ${table} SET created_at = created_at - INTERVAL 3 HOUR WHERE sku_id IN ('${lying}', '${cart}', '${more}')`);
-    await own.query(1, `UPDATE hot_sku SET changed_at = changed_at - INTERVAL 6 HOUR`);
-    await copies.restore(0, 'backup', ['generation']);
-    expect(await stateOf()).to.equal('serving');
+    for (let shard = 0; shard < OWN; shard += 1) for (const table of ['transfer', 'flow']) await bench.own.query(shard, `UPDATE ${table} SET created_at = created_at - INTERVAL 3 HOUR WHERE sku_id IN ('${lying}', '${cart}', '${more}')`);
+    await bench.own.query(1, `UPDATE hot_sku SET changed_at = changed_at - INTERVAL 6 HOUR`);
+    await bench.copies.restore(0, 'backup', ['generation']);
+    await eventually('it is sold from: nobody saw it', WAIT_MS, async () => (await bench.shardStates())[0]?.state === 'serving');
     const orders = folder.write('unseen.csv', `order_id,sku_id,order_detail_id,quantity\n${sold.join('\n')}\n`);
-    expect((await command('--shard', 'own-0', '--close')).code).to.equal(0);
-    await eventually('it is refused', WAIT_MS, async () => (await stateOf()) === 'refused');
+    expect((await bench.command('--shard', 'own-0', '--close')).code).to.equal(0);
+    await eventually('it is refused', WAIT_MS, async () => (await bench.shardStates())[0]?.state === 'refused');
     // Accepted too early, and closed again.
-    expect((await command('--accept')).code).to.equal(0);
-    await eventually('it sells', WAIT_MS, async () => (await stateOf()) === 'serving');
-    await own.query(0, "UPDATE stock SET sale_state = 'on'");
-    await own.query(1, "UPDATE stock SET sale_state = 'on'");
-    await own.query(2, "UPDATE stock SET sale_state = 'on'");
-    expect((await command('--shard', 'own-0', '--close')).code).to.equal(0);
-    await eventually('it is refused', WAIT_MS, async () => (await stateOf()) === 'refused');
-    const told = await command();
+    expect((await bench.command('--accept')).code).to.equal(0);
+    await eventually('it sells', WAIT_MS, async () => (await bench.shardStates())[0]?.state === 'serving');
+    await bench.own.query(0, "UPDATE stock SET sale_state = 'on'");
+    await bench.own.query(1, "UPDATE stock SET sale_state = 'on'");
+    await bench.own.query(2, "UPDATE stock SET sale_state = 'on'");
+    expect((await bench.command('--shard', 'own-0', '--close')).code).to.equal(0);
+    await eventually('it is refused', WAIT_MS, async () => (await bench.shardStates())[0]?.state === 'refused');
+    const told = await bench.command();
     expect(told.stdout).to.match(/since when something is missing is not known, and --since can say it/).and.to.match(/^transfer: /m).and.to.match(/^cart: order_id "unseen cart/m);
     const since = new Date(Date.now() - 4 * 60 * 60 * 1_000).toISOString();
-    await own.query(0, `UPDATE hot_sku SET changed_at = changed_at - INTERVAL 6 HOUR`);
-    const { code, stdout, stderr } = await command('--orders', orders, '--since', since, '--put-back', '--accept');
+    await bench.own.query(0, `UPDATE hot_sku SET changed_at = changed_at - INTERVAL 6 HOUR`);
+    const { code, stdout, stderr } = await bench.command('--orders', orders, '--since', since, '--put-back', '--accept');
     expect(code, stdout + stderr).to.equal(0);
-    await eventually('it sells again', WAIT_MS, async () => (await stateOf()) === 'serving');
-    expect(await leftOf(lying)).to.equal(18);
+    await eventually('it sells again', WAIT_MS, async () => (await bench.shardStates())[0]?.state === 'serving');
+    expect(await bench.leftOf(lying)).to.equal(18);
     expect(await again()).to.deep.equal(sold.map(() => 200));
-    expect(await leftOf(lying)).to.equal(18);
-    const audit = await runFile('scripts/reconcile.ts', [], own.environment);
+    expect(await bench.leftOf(lying)).to.equal(18);
+    const audit = await runFile('scripts/reconcile.ts', [], bench.own.environment);
     expect(audit.code, audit.stdout + audit.stderr).to.equal(0);
-    expect((await command('--since', 'yesterday')).code).to.equal(1);
+    expect((await bench.command('--since', 'yesterday')).code).to.equal(1);
   }).timeout(120_000);
 
   it('does not take a hold for a sale', async () => {
     const [sku_id, elsewhere] = [skuOn(0, fresh('held'), OWN), skuOn(1, fresh('held elsewhere'), OWN)];
-    for (const one of [sku_id, elsewhere]) await gateway.openSku(one, 10);
+    for (const one of [sku_id, elsewhere]) await bench.gateway.openSku(one, 10);
     const settling = skuOn(0, 'settled on one of two shards', OWN);
     await deduct(settling, [sku_id, 1], [elsewhere, 1]);
-    await eventually('it is settled', WAIT_MS, async () => (await own.query(0, 'SELECT 1 FROM cart_hold')).length + (await own.query(1, 'SELECT 1 FROM cart_hold')).length === 0);
+    await eventually('it is settled', WAIT_MS, async () => (await bench.own.query(0, 'SELECT 1 FROM cart_hold')).length + (await bench.own.query(1, 'SELECT 1 FROM cart_hold')).length === 0);
     const order_id = skuOn(2, fresh('sold at the second attempt'), OWN);
     await deduct(order_id, [sku_id, 4]);
-    await copies.copy(0, 'backup');
+    await bench.copies.copy(0, 'backup');
     // What is in the backup is the first attempt's, which was undone.
-    await own.query(0, `UPDATE ${copies.schemaOf(0, 'backup')}.flow SET attempt = 1 WHERE order_id = '${order_id}'`);
-    await copies.holdIn(0, 'backup', sku_id, order_id);
-    await own.query(2, `INSERT INTO cart (order_id, attempt, token, state, order_lines) VALUES ('${order_id}', 1, REPEAT('t', 16), 'aborted', '[]')`);
+    await bench.own.query(0, `UPDATE ${bench.copies.schemaOf(0, 'backup')}.flow SET attempt = 1 WHERE order_id = '${order_id}'`);
+    await bench.copies.holdIn(0, 'backup', sku_id, order_id);
+    await bench.own.query(2, `INSERT INTO cart (order_id, attempt, token, state, order_lines) VALUES ('${order_id}', 1, REPEAT('t', 16), 'aborted', '[]')`);
     await restored();
     // What another shard holds is settled when the record can be read again.
     const held = `WHERE sku_id = '${elsewhere}' AND order_id = '${settling}'`;
-    await own.query(1, `INSERT INTO cart_hold (sku_id, order_detail_id, order_id, attempt) SELECT sku_id, order_detail_id, order_id, attempt FROM flow ${held}`);
-    await own.query(1, `UPDATE stock SET held_amount = 1 WHERE sku_id = '${elsewhere}'`);
-    await own.query(1, `UPDATE flow SET status = 'pending' ${held}`);
+    await bench.own.query(1, `INSERT INTO cart_hold (sku_id, order_detail_id, order_id, attempt) SELECT sku_id, order_detail_id, order_id, attempt FROM flow ${held}`);
+    await bench.own.query(1, `UPDATE stock SET held_amount = 1 WHERE sku_id = '${elsewhere}'`);
+    await bench.own.query(1, `UPDATE flow SET status = 'pending' ${held}`);
     const orders = folder.write('held.csv', `order_id,sku_id,order_detail_id,quantity\n${sold.join('\n')}\n`);
-    const { code, stdout } = await command('--orders', orders, '--put-back', '--accept');
+    const { code, stdout } = await bench.command('--orders', orders, '--put-back', '--accept');
     expect(code, stdout).to.equal(0);
     expect(stdout).to.match(/own-0 is sold from again$/m);
-    await eventually('it sells again', WAIT_MS, async () => (await stateOf()) === 'serving');
+    await eventually('it sells again', WAIT_MS, async () => (await bench.shardStates())[0]?.state === 'serving');
     expect((await again()).slice(2)).to.deep.equal([200]);
-    await eventually('the other is settled', WAIT_MS, async () => (await own.query(1, 'SELECT 1 FROM cart_hold')).length === 0);
-    expect([await leftOf(sku_id), await leftOf(elsewhere)]).to.deep.equal([5, 9]);
+    await eventually('the other is settled', WAIT_MS, async () => (await bench.own.query(1, 'SELECT 1 FROM cart_hold')).length === 0);
+    expect([await bench.leftOf(sku_id), await bench.leftOf(elsewhere)]).to.deep.equal([5, 9]);
   }).timeout(60_000);
 
   it('keeps commands that write to it by themselves away', async () => {
-    await copies.copy(0, 'backup');
+    await bench.copies.copy(0, 'backup');
     await restored();
     const file = folder.write('stock.csv', `sku_id,leaved_amount\n${skuOn(0, fresh('new'), OWN)},5\n`);
     for (const [script, ...args] of [['scripts/import-stock.ts', file], ['scripts/reconcile.ts', '--repair']] as const) {
-      const { code, stderr } = await runFile(script, args, own.environment);
+      const { code, stderr } = await runFile(script, args, bench.own.environment);
       expect(code).to.equal(1);
       expect(stderr).to.match(/own-0 was restored from a backup.*nothing was written/);
     }
-    expect((await command('--accept')).code).to.equal(0);
-    await eventually('it sells again', WAIT_MS, async () => (await stateOf()) === 'serving');
+    expect((await bench.command('--accept')).code).to.equal(0);
+    await eventually('it sells again', WAIT_MS, async () => (await bench.shardStates())[0]?.state === 'serving');
   }).timeout(60_000);
 
   it('is told of in the log while nobody can note how far it has come, and soon moved on when that is over', async () => {
-    const reached = async (): Promise<number> => Number((await own.query(0, 'SELECT reached FROM generation WHERE shard_index = 0'))[0]?.['reached']);
-    await own.query(0, "CREATE TRIGGER not_now BEFORE UPDATE ON generation FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'not now'");
+    const reached = async (): Promise<number> => Number((await bench.own.query(0, 'SELECT reached FROM generation WHERE shard_index = 0'))[0]?.['reached']);
+    await bench.own.query(0, "CREATE TRIGGER not_now BEFORE UPDATE ON generation FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'not now'");
     await eventually('it is told of', WAIT_MS, () => Promise.resolve(lines.some(({ msg, shard }) => String(msg).startsWith('shard not moved on') && shard === 'own-0')));
-    expect(await stateOf()).to.equal('serving');
+    expect((await bench.shardStates())[0]?.state).to.equal('serving');
     const stuck = await reached();
-    await own.query(0, 'DROP TRIGGER not_now');
+    await bench.own.query(0, 'DROP TRIGGER not_now');
     await eventually('it is moved on', WAIT_MS, async () => (await reached()) > stuck);
   }).timeout(60_000);
 
   it('pauses SKUs whose layouts and units do not fit together', async () => {
     const [since, pointed] = [skuOn(0, fresh('split since'), OWN), skuOn(1, fresh('of another shard'), OWN)];
-    for (const sku_id of [since, pointed]) await gateway.openSku(sku_id, 90);
-    await copies.copy(0, 'backup');
+    for (const sku_id of [since, pointed]) await bench.gateway.openSku(sku_id, 90);
+    await bench.copies.copy(0, 'backup');
     for (const sku_id of [since, pointed]) await split(sku_id);
-    await eventually('units went to the others', WAIT_MS, async () => (await own.query(1, `SELECT 1 FROM transfer WHERE sku_id = '${since}' AND is_open = 0`)).length > 0);
+    await eventually('units went to the others', WAIT_MS, async () => (await bench.own.query(1, `SELECT 1 FROM transfer WHERE sku_id = '${since}' AND is_open = 0`)).length > 0);
     await restored();
-    const { code, stdout } = await command();
+    const { code, stdout } = await bench.command();
     expect(code).to.equal(1);
     for (const sku_id of [since, pointed]) expect(stdout).to.match(new RegExp(`^layout: sku_id "${sku_id}"`, 'm'));
     expect(stdout).to.match(new RegExp(`^transfer: sku_id "${since}", .*quantity -\\d+`, 'm'));
-    const tried = await command('--put-back');
+    const tried = await bench.command('--put-back');
     expect(tried.code).to.equal(1);
     expect(tried.stdout).to.match(/not brought back \(it must be judged by people\): transfer/);
-    const taken = await command('--accept');
+    const taken = await bench.command('--accept');
     expect(taken.code).to.equal(0);
     expect(taken.stdout).to.match(/^paused, because .*split since/m);
     for (const sku_id of [since, pointed]) {
-      await eventually('it is not sold', WAIT_MS, async () => (await gateway.deduct({ sku_id, order_detail_id: fresh('d'), quantity: 1 })).body?.code === 'not_on_sale');
+      await eventually('it is not sold', WAIT_MS, async () => (await bench.gateway.deduct({ sku_id, order_detail_id: fresh('d'), quantity: 1 })).body?.code === 'not_on_sale');
     }
   }).timeout(120_000);
 });
