@@ -2,7 +2,12 @@ import { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { pino } from 'pino';
+import { subRowOf } from '../src/core/layout.ts';
+import type { Transfer } from '../src/core/nouns.ts';
+import { BatchingEngine } from '../src/mysql/batching/batchingEngine.ts';
 import { runFile } from './support/command.ts';
+
+import { openShards } from './support/engines.ts';
 import { eventually } from './support/eventually.ts';
 import { fresh } from './support/gateway.ts';
 import { MOVED_ON_MS, orderOf, RestoredBench, skuPath } from './support/restoredBench.ts';
@@ -129,6 +134,51 @@ describe('a restored shard, by what the others and the shop know', () => {
     const audit = await runFile('scripts/reconcile.ts', [], bench.own.environment);
     expect(audit.code, audit.stdout + audit.stderr).to.equal(0);
     expect((await bench.command('--since', 'yesterday')).code).to.equal(1);
+  }).timeout(120_000);
+
+  it('fetches what a row lacks by now, because units went to other rows before anybody noticed', async () => {
+    const lying = skuOn(0, fresh('levelled'), OWN);
+    await bench.gateway.openSku(lying, 90);
+    await split(lying);
+    const shards = openShards({ shards: await bench.own.load(), initialShards: OWN });
+    const engine = new BatchingEngine(shards);
+    const places = JSON.parse(String((await bench.own.query(0, `SELECT places FROM hot_sku WHERE sku_id = '${lying}'`))[0]?.['places'])) as number[];
+    const here = places.indexOf(0);
+    const there = (here + 1) % OWN;
+    const place = (sub_row: number): { shard: number; sub_row: number } => ({ shard: places[sub_row] ?? 0, sub_row });
+    const transfer = (transfer_id: string, from: number, to: number, amount: number): Transfer => ({ sku_id: lying, transfer_id: transfer_id.repeat(32), amount, from: place(from), to: place(to) });
+    const send = async (moved: Transfer): Promise<void> => {
+      expect((await engine.apply(moved.from.shard, [{ kind: 'send', ...moved, epoch: null }], performance.now() + WAIT_MS))[0]?.is).to.equal('applied');
+      expect((await engine.apply(moved.to.shard, [{ kind: 'receive', ...moved }], performance.now() + WAIT_MS))[0]?.is).to.equal('applied');
+    };
+    try {
+      await bench.copies.copy(0, 'backup');
+      await send(transfer('a', there, here, 12));
+      const own = Array.from({ length: 200 }, (_, number) => `levelled ${number}`).filter((order_id) => subRowOf(`${order_id}-0`, OWN) === here);
+      for (const order_id of own.slice(0, 4)) await deduct(order_id, [lying, 9]);
+      await send(transfer('b', here, there, 4));
+      await bench.own.query(0, `UPDATE transfer SET is_open = 0 WHERE sku_id = '${lying}'`);
+      const left = await bench.leftOf(lying);
+      await restored();
+      // It had come in, and the row that it left had not been told.
+      await bench.own.query(places[there] ?? 0, `UPDATE transfer SET is_open = 1 WHERE sku_id = '${lying}' AND transfer_id = UNHEX(REPEAT('a', 32))`);
+      // Its units are there once more, and somebody levels the rows before he notices.
+      await send(transfer('c', here, there, 25));
+      for (let shard = 0; shard < OWN; shard += 1) await bench.own.query(shard, `UPDATE transfer SET is_open = 0 WHERE sku_id = '${lying}' AND transfer_id = UNHEX(REPEAT('c', 32))`);
+      const orders = folder.write('levelled.csv', `order_id,sku_id,order_detail_id,quantity\n${sold.join('\n')}\n`);
+      const { code, stdout } = await bench.command('--orders', orders, '--put-back', '--accept');
+      expect(code, stdout).to.equal(0);
+      expect(stdout, stdout).to.match(/own-0 is sold from again$/m).and.not.to.match(/not brought back/);
+      await eventually('it sells again', WAIT_MS, async () => (await bench.shardStates())[0]?.state === 'serving');
+      expect(left).to.equal(54);
+      await eventually('nothing is on its way', WAIT_MS, async () => (await bench.leftOf(lying)) === 54);
+      expect(await again()).to.deep.equal(sold.map(() => 200));
+      expect(await bench.leftOf(lying)).to.equal(54);
+      const audit = await runFile('scripts/reconcile.ts', [], bench.own.environment);
+      expect(audit.code, audit.stdout + audit.stderr).to.equal(0);
+    } finally {
+      for (const { pool } of shards) pool.close();
+    }
   }).timeout(120_000);
 
   it('does not take a hold for a sale', async () => {

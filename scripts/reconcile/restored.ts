@@ -3,15 +3,12 @@ import type { Lost, OrderedLine } from '../../src/core/lost.ts';
 import type { DeadlineMs, ShardIndex } from '../../src/core/nouns.ts';
 import { SlotMap } from '../../src/core/slots.ts';
 import { ShardAuditor } from '../../src/mysql/auditor.ts';
-import { BatchingEngine } from '../../src/mysql/batching/batchingEngine.ts';
 import { openBookShards } from '../../src/mysql/bookShards.ts';
 import type { BookShards } from '../../src/mysql/bookShards.ts';
-import { CartStore } from '../../src/mysql/cartStore.ts';
 import { PastShards } from '../../src/mysql/pastShards.ts';
 import { RestoredShardStore } from '../../src/mysql/restoredShards.ts';
 import { ShardReader } from '../../src/mysql/shardReader.ts';
 import { piecesOf } from '../../src/service/cartBatches.ts';
-import { shareFreeing } from '../../src/service/freeHolds.ts';
 import { atHome, homeIn } from '../../src/service/restored/atHome.ts';
 import { copyPast } from '../../src/service/restored/copyPast.ts';
 import { lostToOrders } from '../../src/service/restored/lostToOrders.ts';
@@ -27,6 +24,7 @@ import { loadShards } from '../../src/shardsFile.ts';
 import type { ShardConfig } from '../../src/shardsFile.ts';
 import { fail } from '../support/report.ts';
 import { readOrdersFile } from './ordersFile.ts';
+import { putBackParts } from './putBackParts.ts';
 import { inQuotes, lineOf, shown, tellLost } from './tellLost.ts';
 
 export interface RestoredOptions {
@@ -112,7 +110,7 @@ class RestoredWork {
     this.#store = new RestoredShardStore(books.shards);
     this.#auditor = new ShardAuditor(books.shards);
     this.#routing = new Routing(new SlotMap(initialShards), new ShardReader(books.shards), shards.length);
-    this.#putBackParts = { routing: this.#routing, engine: new BatchingEngine(books.shards), carts: new CartStore(books.shards), freeing: shareFreeing(), shards: this.#store };
+    this.#putBackParts = putBackParts(books.shards, this.#routing);
   }
 
   /** The shards that are named, or those that went back. */

@@ -15,11 +15,14 @@ const AFTER_MS = 2_000;
 
 type Fundable = Deduct | HoldLines | Adjust;
 
+/** What operations are funded with. */
+export type FundingParts = Pick<Parts, 'engine' | 'hot' | 'afterwork'>;
+
 /**
  * Carries out what takes units on one shard. What a row of a split SKU lacks is fetched from the others, and comes in together
  * with what takes it; "sold out" is said only when all rows together have too little.
  */
-export async function applyFunded<O extends Fundable>(parts: Parts, shard: ShardIndex, operation: O, deadlineMs: DeadlineMs): Promise<OutcomeOf<O>> {
+export async function applyFunded<O extends Fundable>(parts: FundingParts, shard: ShardIndex, operation: O, deadlineMs: DeadlineMs): Promise<OutcomeOf<O>> {
   const first = await applyOperation(parts.engine, shard, operation, deadlineMs);
   if (first.is !== 'refused' || !isShort(operation, first)) return first;
   return (await new Funding(parts, shard, operation, deadlineMs).fund(first)) as OutcomeOf<O>;
@@ -31,12 +34,12 @@ function isShort(operation: Fundable, { code, lines }: Refused): boolean {
 }
 
 class Funding {
-  readonly #parts: Parts;
+  readonly #parts: FundingParts;
   readonly #shard: ShardIndex;
   readonly #operation: Fundable;
   readonly #deadlineMs: DeadlineMs;
 
-  constructor(parts: Parts, shard: ShardIndex, operation: Fundable, deadlineMs: DeadlineMs) {
+  constructor(parts: FundingParts, shard: ShardIndex, operation: Fundable, deadlineMs: DeadlineMs) {
     this.#parts = parts;
     this.#shard = shard;
     this.#operation = operation;

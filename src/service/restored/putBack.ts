@@ -1,10 +1,13 @@
 import type { Lost, Redo, RestoredShards } from '../../core/lost.ts';
 import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
-import type { Operation } from '../../core/operation.ts';
 import type { OutcomeOf } from '../../core/outcome.ts';
+import type { Operation, Send } from '../../core/operation.ts';
 import { applyOperation } from '../applyOperation.ts';
 import { pastHolds } from '../freeHolds.ts';
 import type { HoldParts } from '../freeHolds.ts';
+import { applyFunded } from '../hot/applyFunded.ts';
+import type { FundingParts } from '../hot/applyFunded.ts';
+import { receiveAll } from '../hot/transfers.ts';
 import { inWidth } from '../inWidth.ts';
 
 /** Records before the holds that they settle, and what came in before what went out. */
@@ -13,7 +16,7 @@ const WIDTH = 32;
 /** Longer than a cart may be open. */
 const OPERATION_MS = 10_000;
 
-export interface PutBackParts extends HoldParts {
+export interface PutBackParts extends HoldParts, FundingParts {
   readonly shards: RestoredShards;
 }
 
@@ -52,6 +55,7 @@ export async function putBack(parts: PutBackParts, restored: readonly LostOn[], 
     });
     done.push(...tried);
   }
+  await parts.afterwork.finish(OPERATION_MS);
   return done;
 }
 
@@ -60,8 +64,22 @@ async function redo(parts: PutBackParts, shard: ShardIndex, operation: Redo, dea
   const untilMs = Math.min(deadlineMs, performance.now() + OPERATION_MS);
   if (operation.kind === 'record') return (await parts.shards.recordCart(shard, operation.cart, untilMs)) ? null : 'it is written down as aborted';
   // Holds from the time of the backup end as their carts' records say, or are given up by now.
-  if (operation.kind === 'deduct') return faultOf(await pastHolds(parts, untilMs, untilMs, shard, () => applyOperation(parts.engine, shard, operation, untilMs)));
+  if (operation.kind === 'deduct') return faultOf(await pastHolds(parts, untilMs, untilMs, shard, () => applyFunded(parts, shard, operation, untilMs)));
+  if (operation.kind === 'send') return faultOf(await sendFunded(parts, operation, untilMs));
   return faultOf(await applyOperation(parts.engine, shard, operation, untilMs));
+}
+
+/** Takes units off a row that went away from it once; what it has not by now is fetched from the other rows. */
+async function sendFunded(parts: PutBackParts, operation: Send, untilMs: DeadlineMs): Promise<OutcomeOf<Send>> {
+  const { sku_id, from, amount } = operation;
+  for (;;) {
+    const outcome = await applyOperation(parts.engine, from.shard, operation, untilMs);
+    if (outcome.is !== 'refused') return outcome;
+    const gathered = await parts.hot.gatherer.gather({ sku_id, to: from, units: amount, waitsForHolds: false }, untilMs);
+    if (gathered.is === 'not_done') return gathered;
+    if (gathered.is !== 'fetched') return outcome;
+    await receiveAll(parts.hot, gathered.credits, untilMs);
+  }
 }
 
 function faultOf(outcome: OutcomeOf<Operation>): string | null {

@@ -1,0 +1,23 @@
+import { randomBytes } from 'node:crypto';
+import { BatchingEngine } from '../../src/mysql/batching/batchingEngine.ts';
+import { CartStore } from '../../src/mysql/cartStore.ts';
+import { HotRowStore } from '../../src/mysql/hot/hotRowStore.ts';
+import { LayoutStore } from '../../src/mysql/hot/layoutStore.ts';
+import { RestoredShardStore } from '../../src/mysql/restoredShards.ts';
+import type { Shard } from '../../src/mysql/shard.ts';
+import { Afterwork } from '../../src/service/afterwork.ts';
+import { shareFreeing } from '../../src/service/freeHolds.ts';
+import { createHot } from '../../src/service/hot/hot.ts';
+import type { PutBackParts } from '../../src/service/restored/putBack.ts';
+import type { Routing } from '../../src/service/routing.ts';
+
+/** What is put back with: as a gateway has it, on shards from which gateways are kept. */
+export function putBackParts(shards: readonly Shard[], routing: Routing): PutBackParts {
+  const engine = new BatchingEngine(shards);
+  const onFault = (error: unknown): void => console.error(error);
+  const hot = createHot({
+    ...{ routing, engine, onFault, store: new LayoutStore(shards), rows: new HotRowStore(shards), servers: shards.map(({ server }) => server) },
+    newId: () => randomBytes(16).toString('hex'),
+  });
+  return { routing, engine, hot, carts: new CartStore(shards), freeing: shareFreeing(), afterwork: new Afterwork(onFault), shards: new RestoredShardStore(shards) };
+}
