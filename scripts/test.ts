@@ -8,7 +8,8 @@ import { wholeNumber } from './support/wholeNumber.ts';
 
 const program = new Command('npm test --')
   .description('Runs the tests against real servers, which it starts and stops itself.')
-  .option('--long', 'the big forms too; takes much longer', false)
+  .option('--all', 'those of whole systems too: sets of servers, whole commands, restores; takes twice as long', false)
+  .option('--long', 'all of them, in their big forms too; takes much longer', false)
   .option('--grep <text>', 'only the tests whose title holds this')
   .option('--jobs <count>', 'how many files are tested at a time, each beside servers of its own (default: 2; 1 with --long or with servers of yours)', wholeNumber(1))
   .argument('[files...]', 'only these test files')
@@ -17,12 +18,12 @@ const program = new Command('npm test --')
 /** For the servers of an interrupted run to be stopped. */
 const STOP_MS = 5_000;
 
-const { long, grep } = program.opts<{ long: boolean; grep?: string }>();
+const { all, long, grep } = program.opts<{ all: boolean; long: boolean; grep?: string }>();
 // The big forms compare rates, and servers of somebody's are there once.
 const isTheirs = process.env['STOCKGATE_MYSQL_SERVERS'] !== undefined;
 const jobs = program.opts<{ jobs?: number }>().jobs ?? (long || isTheirs ? 1 : 2);
 if (isTheirs && jobs > 1) program.error("error: on servers of yours --jobs must be 1: who is one of several leaves its schemas behind");
-const files = program.args.length > 0 ? program.args : ['test/*.test.ts', ...(long ? ['test/long/*.test.ts'] : [])];
+const files = program.args.length > 0 ? program.args : ['test/*.test.ts', ...(all || long ? ['test/whole/*.test.ts'] : []), ...(long ? ['test/long/*.test.ts'] : [])];
 
 const mocha = supervise({
   command: process.execPath,

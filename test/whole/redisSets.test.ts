@@ -1,12 +1,12 @@
 import { expect } from 'chai';
-import type { RedisProcess } from '../scripts/cluster/redis.ts';
-import { MASTER_NAME, startRedisCluster, startSentinelSet } from '../scripts/cluster/redisSets.ts';
-import type { SentinelSet } from '../scripts/cluster/redisSets.ts';
-import { PART_COUNT, partOf, PartKeys } from '../src/redis/parts.ts';
-import type { RedisSights } from '../src/redis/redisSights.ts';
-import { eventually } from './support/eventually.ts';
-import { fresh } from './support/gateway.ts';
-import { COMMAND_MS, gateway, keyOf, knownOf, noteUntilKnown, PREFIX, ready, redisBench, sightOf, stopGateways } from './support/redisBench.ts';
+import type { RedisProcess } from '../../scripts/cluster/redis.ts';
+import { MASTER_NAME, startRedisCluster, startSentinelSet } from '../../scripts/cluster/redisSets.ts';
+import type { SentinelSet } from '../../scripts/cluster/redisSets.ts';
+import { PART_COUNT, partOf, PartKeys } from '../../src/redis/parts.ts';
+import type { RedisSights } from '../../src/redis/redisSights.ts';
+import { eventually } from '../support/eventually.ts';
+import { fresh } from '../support/gateway.ts';
+import { COMMAND_MS, gateway, keyOf, knownOf, noteUntilKnown, PREFIX, ready, redisBench, sightOf, stopGateways } from '../support/redisBench.ts';
 
 const LATE_MS = 400;
 const START_MS = 120_000;

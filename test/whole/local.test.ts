@@ -1,14 +1,14 @@
 import { existsSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { freePort } from '../scripts/cluster/port.ts';
-import { projectPath } from '../scripts/support/paths.ts';
-import { addressesIn, isAlive, startCommand, stateAndParent } from './support/command.ts';
-import type { Running } from './support/command.ts';
-import { eventually } from './support/eventually.ts';
-import { fresh } from './support/gateway.ts';
-import { temporaryFolder } from './support/temporary.ts';
-import type { TemporaryFolder } from './support/temporary.ts';
+import { freePort } from '../../scripts/cluster/port.ts';
+import { projectPath } from '../../scripts/support/paths.ts';
+import { addressesIn, isAlive, startCommand, stateAndParent } from '../support/command.ts';
+import type { Running } from '../support/command.ts';
+import { eventually } from '../support/eventually.ts';
+import { fresh } from '../support/gateway.ts';
+import { temporaryFolder } from '../support/temporary.ts';
+import type { TemporaryFolder } from '../support/temporary.ts';
 
 const LIMIT_MS = 90_000;
 const STOP_MS = 20_000;

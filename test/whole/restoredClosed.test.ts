@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { HALF_COPIED, STATE_REACHED } from '../src/core/generations.ts';
-import { eventually } from './support/eventually.ts';
-import { fresh, startTestGateway } from './support/gateway.ts';
-import { MOVED_ON_MS, orderOf, RestoredBench } from './support/restoredBench.ts';
-import { skuOn } from './support/traffic.ts';
+import { HALF_COPIED, STATE_REACHED } from '../../src/core/generations.ts';
+import { eventually } from '../support/eventually.ts';
+import { fresh, startTestGateway } from '../support/gateway.ts';
+import { MOVED_ON_MS, orderOf, RestoredBench } from '../support/restoredBench.ts';
+import { skuOn } from '../support/traffic.ts';
 
 const WAIT_MS = 30_000;
 /** Between the steps of a dump that is loaded; a gateway looks at each of its shards twice a second. */

@@ -4,17 +4,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import mysql from 'mysql2/promise';
 import type { RowDataPacket } from 'mysql2/promise';
-import { ShardClock } from '../src/mysql/batching/shardClock.ts';
-import { ageMsOf } from '../src/mysql/replicas/age.ts';
-import { ReplicaSights } from '../src/mysql/replicas/replicaSights.ts';
-import { startCluster } from '../scripts/cluster/cluster.ts';
-import type { DatabaseServer } from '../scripts/cluster/contract.ts';
-import { eventually } from './support/eventually.ts';
-import { fresh } from './support/gateway.ts';
-import { heartbeatPromises } from './support/heartbeatPromises.ts';
-import { LAG_MS_MAX, replicaBench, SHARDS, STATEMENT_MS } from './support/replicaBench.ts';
-import type { ReplicaBench } from './support/replicaBench.ts';
-import { skuOn } from './support/traffic.ts';
+import { ShardClock } from '../../src/mysql/batching/shardClock.ts';
+import { ageMsOf } from '../../src/mysql/replicas/age.ts';
+import { ReplicaSights } from '../../src/mysql/replicas/replicaSights.ts';
+import { startCluster } from '../../scripts/cluster/cluster.ts';
+import type { DatabaseServer } from '../../scripts/cluster/contract.ts';
+import { eventually } from '../support/eventually.ts';
+import { fresh } from '../support/gateway.ts';
+import { heartbeatPromises } from '../support/heartbeatPromises.ts';
+import { LAG_MS_MAX, replicaBench, SHARDS, STATEMENT_MS } from '../support/replicaBench.ts';
+import type { ReplicaBench } from '../support/replicaBench.ts';
+import { skuOn } from '../support/traffic.ts';
 
 const START_MS = 120_000;
 /** For what takes milliseconds on a machine that has nothing else to do. */

@@ -3,15 +3,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import mysql from 'mysql2/promise';
 import type { RowDataPacket } from 'mysql2/promise';
-import { startStack } from '../scripts/support/stack.ts';
-import type { Stack } from '../scripts/support/stack.ts';
-import { runFile } from './support/command.ts';
-import type { Finished } from './support/command.ts';
-import { eventually } from './support/eventually.ts';
-import { fresh, startTestGateway } from './support/gateway.ts';
-import type { TestGateway } from './support/gateway.ts';
-import { temporaryFolder } from './support/temporary.ts';
-import { skuOn } from './support/traffic.ts';
+import { startStack } from '../../scripts/support/stack.ts';
+import type { Stack } from '../../scripts/support/stack.ts';
+import { runFile } from '../support/command.ts';
+import type { Finished } from '../support/command.ts';
+import { eventually } from '../support/eventually.ts';
+import { fresh, startTestGateway } from '../support/gateway.ts';
+import type { TestGateway } from '../support/gateway.ts';
+import { temporaryFolder } from '../support/temporary.ts';
+import { skuOn } from '../support/traffic.ts';
 
 const SHARDS = 4;
 /** Shards 0 and 1 lie on the server that is restored. */

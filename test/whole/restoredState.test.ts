@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { runFile } from './support/command.ts';
-import { eventually } from './support/eventually.ts';
-import { fresh } from './support/gateway.ts';
-import { MOVED_ON_MS, RestoredBench, skuPath } from './support/restoredBench.ts';
-import { skuOn } from './support/traffic.ts';
+import { runFile } from '../support/command.ts';
+import { eventually } from '../support/eventually.ts';
+import { fresh } from '../support/gateway.ts';
+import { MOVED_ON_MS, RestoredBench, skuPath } from '../support/restoredBench.ts';
+import { skuOn } from '../support/traffic.ts';
 
 const WAIT_MS = 30_000;
 

@@ -2,16 +2,16 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { loadShards } from '../src/shardsFile.ts';
-import { projectPath } from '../scripts/support/paths.ts';
-import { addressesIn, runFile, startCommand } from './support/command.ts';
-import type { Finished } from './support/command.ts';
-import { fresh } from './support/gateway.ts';
-import { ownShards } from './support/ownShards.ts';
-import type { OwnShards } from './support/ownShards.ts';
-import { stack } from './support/setup.ts';
-import { temporaryFolder } from './support/temporary.ts';
-import type { TemporaryFolder } from './support/temporary.ts';
+import { loadShards } from '../../src/shardsFile.ts';
+import { projectPath } from '../../scripts/support/paths.ts';
+import { addressesIn, runFile, startCommand } from '../support/command.ts';
+import type { Finished } from '../support/command.ts';
+import { fresh } from '../support/gateway.ts';
+import { ownShards } from '../support/ownShards.ts';
+import type { OwnShards } from '../support/ownShards.ts';
+import { stack } from '../support/setup.ts';
+import { temporaryFolder } from '../support/temporary.ts';
+import type { TemporaryFolder } from '../support/temporary.ts';
 
 describe('npm run build', function () {
   this.timeout(120_000);

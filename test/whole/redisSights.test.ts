@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { startRedis } from '../scripts/cluster/redis.ts';
-import type { RedisProcess } from '../scripts/cluster/redis.ts';
-import { PartKeys, partOf } from '../src/redis/parts.ts';
-import type { RedisSights } from '../src/redis/redisSights.ts';
-import { encodeSight } from '../src/redis/value.ts';
-import type { StoredSight } from '../src/redis/value.ts';
-import { eventually } from './support/eventually.ts';
-import { fresh } from './support/gateway.ts';
-import { COMMAND_MS, gateway, KEEP_MS, keyOf, knownOf, noteUntilKnown, PREFIX, ready, redisBench, SECRET, setClockAhead, sightOf, stopGateways } from './support/redisBench.ts';
+import { startRedis } from '../../scripts/cluster/redis.ts';
+import type { RedisProcess } from '../../scripts/cluster/redis.ts';
+import { PartKeys, partOf } from '../../src/redis/parts.ts';
+import type { RedisSights } from '../../src/redis/redisSights.ts';
+import { encodeSight } from '../../src/redis/value.ts';
+import type { StoredSight } from '../../src/redis/value.ts';
+import { eventually } from '../support/eventually.ts';
+import { fresh } from '../support/gateway.ts';
+import { COMMAND_MS, gateway, KEEP_MS, keyOf, knownOf, noteUntilKnown, PREFIX, ready, redisBench, SECRET, setClockAhead, sightOf, stopGateways } from '../support/redisBench.ts';
 
 /** What a timer may be late by on a busy machine. */
 const LATE_MS = 400;

@@ -1,17 +1,17 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { expect } from 'chai';
-import { ownPath } from '../scripts/cluster/ownership.ts';
-import { freePort } from '../scripts/cluster/port.ts';
-import { run } from '../scripts/cluster/run.ts';
-import { supervise } from '../scripts/cluster/supervise.ts';
-import type { Supervised } from '../scripts/cluster/supervise.ts';
-import { findTool, PROMETHEUS, PROMTOOL } from '../scripts/cluster/tools.ts';
-import type { Command, Tool } from '../scripts/cluster/tools.ts';
-import { projectPath } from '../scripts/support/paths.ts';
-import { eventually } from './support/eventually.ts';
-import { fresh, startTestGateway } from './support/gateway.ts';
-import type { TestGateway } from './support/gateway.ts';
+import { ownPath } from '../../scripts/cluster/ownership.ts';
+import { freePort } from '../../scripts/cluster/port.ts';
+import { run } from '../../scripts/cluster/run.ts';
+import { supervise } from '../../scripts/cluster/supervise.ts';
+import type { Supervised } from '../../scripts/cluster/supervise.ts';
+import { findTool, PROMETHEUS, PROMTOOL } from '../../scripts/cluster/tools.ts';
+import type { Command, Tool } from '../../scripts/cluster/tools.ts';
+import { projectPath } from '../../scripts/support/paths.ts';
+import { eventually } from '../support/eventually.ts';
+import { fresh, startTestGateway } from '../support/gateway.ts';
+import type { TestGateway } from '../support/gateway.ts';
 
 const DEPLOY = projectPath('deploy/prometheus');
 const SCRAPE = '1s';

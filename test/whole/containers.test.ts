@@ -3,15 +3,15 @@ import { rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { expect } from 'chai';
-import { ask } from '../scripts/cluster/ask.ts';
-import { startCluster } from '../scripts/cluster/cluster.ts';
-import type { Cluster, ClusterOptions } from '../scripts/cluster/contract.ts';
-import { readEnvironment } from '../scripts/cluster/environment.ts';
-import { findImage } from '../scripts/cluster/image.ts';
-import type { ContainerImage } from '../scripts/cluster/image.ts';
-import { projectPath } from '../scripts/support/paths.ts';
-import { startFile } from './support/command.ts';
-import { eventually } from './support/eventually.ts';
+import { ask } from '../../scripts/cluster/ask.ts';
+import { startCluster } from '../../scripts/cluster/cluster.ts';
+import type { Cluster, ClusterOptions } from '../../scripts/cluster/contract.ts';
+import { readEnvironment } from '../../scripts/cluster/environment.ts';
+import { findImage } from '../../scripts/cluster/image.ts';
+import type { ContainerImage } from '../../scripts/cluster/image.ts';
+import { projectPath } from '../../scripts/support/paths.ts';
+import { startFile } from '../support/command.ts';
+import { eventually } from '../support/eventually.ts';
 
 /** An image may have to be pulled first. */
 const LIMIT_MS = 600_000;

@@ -2,17 +2,17 @@ import { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { pino } from 'pino';
-import { subRowOf } from '../src/core/layout.ts';
-import type { Transfer } from '../src/core/nouns.ts';
-import { BatchingEngine } from '../src/mysql/batching/batchingEngine.ts';
-import { runFile } from './support/command.ts';
+import { subRowOf } from '../../src/core/layout.ts';
+import type { Transfer } from '../../src/core/nouns.ts';
+import { BatchingEngine } from '../../src/mysql/batching/batchingEngine.ts';
+import { runFile } from '../support/command.ts';
 
-import { openShards } from './support/engines.ts';
-import { eventually } from './support/eventually.ts';
-import { fresh } from './support/gateway.ts';
-import { MOVED_ON_MS, orderOf, RestoredBench, skuPath } from './support/restoredBench.ts';
-import { temporaryFolder } from './support/temporary.ts';
-import { skuOn } from './support/traffic.ts';
+import { openShards } from '../support/engines.ts';
+import { eventually } from '../support/eventually.ts';
+import { fresh } from '../support/gateway.ts';
+import { MOVED_ON_MS, orderOf, RestoredBench, skuPath } from '../support/restoredBench.ts';
+import { temporaryFolder } from '../support/temporary.ts';
+import { skuOn } from '../support/traffic.ts';
 
 const WAIT_MS = 30_000;
 
