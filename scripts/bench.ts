@@ -14,7 +14,7 @@ import { startWorld } from './bench/world.ts';
 import type { World } from './bench/world.ts';
 import { stopWithParent } from './support/lifetime.ts';
 import { progressBar } from './support/progress.ts';
-import { fail } from './support/report.ts';
+import { endWhenTold, fail } from './support/report.ts';
 import { wholeNumber } from './support/wholeNumber.ts';
 
 const ARM_NAMES = [...ARMS, SCALING].map(({ name }) => name);
@@ -146,5 +146,5 @@ main()
   .catch((error: unknown) => fail(error instanceof Error ? error.message : String(error)))
   .finally(async () => {
     await stopAll();
-    process.exit();
+    await endWhenTold();
   });

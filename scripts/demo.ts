@@ -14,7 +14,7 @@ import type { HttpClient } from './support/httpClient.ts';
 import { inParallel } from './support/inParallel.ts';
 import { stopWithParent } from './support/lifetime.ts';
 import { progressBar } from './support/progress.ts';
-import { fail, printTable } from './support/report.ts';
+import { endWhenTold, fail, printTable } from './support/report.ts';
 import { startStack } from './support/stack.ts';
 import { wholeNumber } from './support/wholeNumber.ts';
 
@@ -145,5 +145,5 @@ main()
   .catch((error: unknown) => fail(error instanceof Error ? error.message : String(error)))
   .finally(async () => {
     await stopAll();
-    process.exit();
+    await endWhenTold();
   });

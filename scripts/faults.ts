@@ -9,7 +9,7 @@ import { ENGINE_NAMES } from '../test/support/engines.ts';
 import type { EngineName } from '../test/support/engines.ts';
 import { stopWithParent } from './support/lifetime.ts';
 import { progressBar } from './support/progress.ts';
-import { fail, printTable } from './support/report.ts';
+import { endWhenTold, fail, printTable } from './support/report.ts';
 import { startStack } from './support/stack.ts';
 import { readyNow, startOwnRedis } from './support/tiers.ts';
 import { wholeNumber } from './support/wholeNumber.ts';
@@ -114,5 +114,5 @@ main()
   .catch((error: unknown) => fail(error instanceof Error ? (error.stack ?? error.message) : String(error)))
   .finally(async () => {
     await stopAll();
-    process.exit();
+    await endWhenTold();
   });

@@ -11,7 +11,7 @@ import { readStockFile } from './import/stockFile.ts';
 import type { BadRow, StockFile } from './import/stockFile.ts';
 import { progressBar } from './support/progress.ts';
 import { refuseRestored } from './support/refuseRestored.ts';
-import { fail, printTable } from './support/report.ts';
+import { endWhenTold, fail, printTable } from './support/report.ts';
 import { wholeNumber } from './support/wholeNumber.ts';
 
 const program = new Command('npm run import-stock --')
@@ -87,4 +87,4 @@ function tellRows(what: string, rows: readonly BadRow[], list: number): void {
 main(program.args[0] ?? '', program.opts<Options>())
   .catch((error: unknown) => fail(error instanceof Error ? error.message : String(error)))
   // A shard that never answered may still hold a socket open.
-  .finally(() => process.exit());
+  .finally(endWhenTold);

@@ -7,7 +7,7 @@ import { loadShards } from '../src/shardsFile.ts';
 import type { ShardConfig } from '../src/shardsFile.ts';
 import { projectPath } from './support/paths.ts';
 import { progressBar } from './support/progress.ts';
-import { fail, printTable } from './support/report.ts';
+import { endWhenTold, fail, printTable } from './support/report.ts';
 import { wholeNumber } from './support/wholeNumber.ts';
 
 const program = new Command('npm run migrate --')
@@ -51,7 +51,7 @@ async function unlockAll(endsHolder: boolean): Promise<void> {
     }),
   );
   printTable(['shard', 'lock'], rows);
-  process.exit(process.exitCode ?? 0);
+  await endWhenTold();
 }
 
 function inWords({ holder, isEnded, wasLeftLocked }: LockReport, name: string): string {
@@ -91,7 +91,7 @@ async function run(apply: boolean, createSchemas: boolean): Promise<void> {
     fail(`${behind.length} of ${results.length} shards are not up to date (${names}); \`npm run migrate -- up\` can be repeated`);
   }
   // A shard that never answered may still hold a socket open.
-  process.exit(process.exitCode ?? 0);
+  await endWhenTold();
 }
 
 function verdict({ fault, appliedNow, status }: MigrationResult): string {
@@ -103,5 +103,5 @@ function verdict({ fault, appliedNow, status }: MigrationResult): string {
 
 program.parseAsync().catch((error: unknown) => {
   fail(error instanceof Error ? error.message : String(error));
-  process.exit();
+  return endWhenTold();
 });

@@ -8,7 +8,7 @@ import type { TestRun } from './planted/tests.ts';
 import { inParallel } from './support/inParallel.ts';
 import { stopWithParent } from './support/lifetime.ts';
 import { progressBar } from './support/progress.ts';
-import { fail, printTable } from './support/report.ts';
+import { endWhenTold, fail, printTable } from './support/report.ts';
 import { wholeNumber } from './support/wholeNumber.ts';
 
 const program = new Command('npm run test:planted --')
@@ -113,4 +113,4 @@ async function main(): Promise<void> {
 
 main()
   .catch((error: unknown) => fail(error instanceof Error ? error.message : String(error)))
-  .finally(() => process.exit());
+  .finally(endWhenTold);

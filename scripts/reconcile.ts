@@ -14,7 +14,7 @@ import { reconcileRestored } from './reconcile/restored.ts';
 import type { RestoredOptions } from './reconcile/restored.ts';
 import { progressBar } from './support/progress.ts';
 import { refuseRestored } from './support/refuseRestored.ts';
-import { fail, printTable } from './support/report.ts';
+import { endWhenTold, fail, printTable } from './support/report.ts';
 import { wholeNumber } from './support/wholeNumber.ts';
 
 const program = new Command('npm run reconcile --')
@@ -143,4 +143,4 @@ async function run(): Promise<void> {
 run()
   .catch((error: unknown) => fail(error instanceof Error ? error.message : String(error)))
   // A shard that never answered may still hold a socket open.
-  .finally(() => process.exit());
+  .finally(endWhenTold);

@@ -16,7 +16,7 @@ import { databaseWitness, gatewayWitness, readLeft } from './replay/witness.ts';
 import type { Witness } from './replay/witness.ts';
 import { stopWithParent } from './support/lifetime.ts';
 import { progressBar } from './support/progress.ts';
-import { fail } from './support/report.ts';
+import { endWhenTold, fail } from './support/report.ts';
 import { wholeNumber } from './support/wholeNumber.ts';
 
 const program = new Command('npm run replay --')
@@ -169,5 +169,5 @@ main()
   .catch((error: unknown) => fail(error instanceof Error ? error.message : String(error)))
   .finally(async () => {
     await stopAll();
-    process.exit();
+    await endWhenTold();
   });

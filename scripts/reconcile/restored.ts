@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { CLOSED, HALF_COPIED, isRefused, momentOf, NOTHING } from '../../src/core/generations.ts';
 import type { Lost, OrderedLine } from '../../src/core/lost.ts';
 import type { DeadlineMs, ShardIndex } from '../../src/core/nouns.ts';
@@ -14,7 +15,7 @@ import { copyPast } from '../../src/service/restored/copyPast.ts';
 import { lostToOrders } from '../../src/service/restored/lostToOrders.ts';
 import { lostToPast } from '../../src/service/restored/lostToPast.ts';
 import type { LostToPast } from '../../src/service/restored/lostToPast.ts';
-import { inWords, lostToSiblings, onceEach } from '../../src/service/restored/lostToSiblings.ts';
+import { inWords, lostToSiblings, onceEach, sinceMsOf } from '../../src/service/restored/lostToSiblings.ts';
 import { putBack } from '../../src/service/restored/putBack.ts';
 import type { PutBackParts } from '../../src/service/restored/putBack.ts';
 import { readStandings, wasSeen } from '../../src/service/restored/whoWentBack.ts';
@@ -22,6 +23,7 @@ import type { Standing } from '../../src/service/restored/whoWentBack.ts';
 import { Routing } from '../../src/service/routing.ts';
 import { loadShards } from '../../src/shardsFile.ts';
 import type { ShardConfig } from '../../src/shardsFile.ts';
+import { WorkLock } from '../../src/mysql/workLock.ts';
 import { fail } from '../support/report.ts';
 import { readOrdersFile } from './ordersFile.ts';
 import { putBackParts } from './putBackParts.ts';
@@ -45,6 +47,8 @@ export interface RestoredOptions {
   readonly list?: string;
 }
 
+/** Gateways look at their shards every half second, and what they have begun by then is over after three more. */
+const NOTICED_MS = 4_000;
 const AGAIN = 'a state before was copied over it and not to the end; do that again (--against --put-back), or restore the backup once more';
 
 /** A shard and what is missing on it. */
@@ -62,22 +66,34 @@ export async function reconcileRestored(options: RestoredOptions): Promise<void>
   const statementMs = options.timeout * 1_000;
   const lines = options.orders === undefined ? [] : await readOrdersFile(options.orders);
   const past = options.against === undefined ? null : new PastShards((await loadShards(options.against, process.env)).shards.map(({ address }) => address), statementMs);
+  const named = namedOf(shards, options);
   const books = openBookShards({ shards, initialShards, statementMs, relaxedAllowed: true });
+  let lock: WorkLock | null = null;
   try {
     await Promise.all(books.shards.map((shard) => shard.tried));
-    const work = new RestoredWork(books, past, shards, initialShards, options.since?.getTime() ?? null, deadlineMs);
-    if (options.close) await work.close(options.shard ?? []);
+    if (options.close || options.putBack || options.accept) lock = await WorkLock.take(named, statementMs, deadlineMs);
+    const work = new RestoredWork({ books, past, lock, shards, initialShards, sinceMs: options.since?.getTime() ?? null, deadlineMs });
+    if (options.close) await work.close(named);
     else await mend(work, lines, options);
   } finally {
     books.close();
     past?.close();
+    lock?.free();
   }
 }
 
+/** The shards that may be worked on: those that are named, or all. */
+function namedOf(shards: readonly ShardConfig[], { shard: names = [], close }: RestoredOptions): readonly ShardConfig[] {
+  const unknown = names.find((name) => !shards.some((shard) => shard.name === name));
+  if (unknown !== undefined) throw new Error(`no shard is called ${unknown}`);
+  if (close && names.length === 0) throw new Error('--close needs the names of shards: --shard');
+  return names.length === 0 ? shards : shards.filter(({ name }) => names.includes(name));
+}
+
 async function mend(work: RestoredWork, lines: readonly OrderedLine[], options: RestoredOptions): Promise<void> {
-  const chosen = await work.choose(options.shard ?? []);
+  const chosen = await work.choose(options);
   if (chosen.length === 0) {
-    console.log('no shard shows less than the others remember of it; if it was restored before they looked, name it with --shard, and --close it first');
+    if (process.exitCode === undefined) console.log('no shard shows less than the others remember of it; if it was restored before they looked, name it with --shard, and --close it first');
     return;
   }
   if (options.putBack) await work.mustBePutBack(chosen);
@@ -92,8 +108,20 @@ async function mend(work: RestoredWork, lines: readonly OrderedLine[], options: 
   for (const finding of findings) await work.settle(finding, options);
 }
 
+interface RestoredWorkParts {
+  readonly books: BookShards;
+  readonly past: PastShards | null;
+  /** Null: nothing is written. */
+  readonly lock: WorkLock | null;
+  readonly shards: readonly ShardConfig[];
+  readonly initialShards: number;
+  readonly sinceMs: number | null;
+  readonly deadlineMs: DeadlineMs;
+}
+
 class RestoredWork {
   readonly #past: PastShards | null;
+  readonly #lock: WorkLock | null;
   readonly #shards: readonly ShardConfig[];
   readonly #sinceMs: number | null;
   readonly #deadlineMs: DeadlineMs;
@@ -102,8 +130,9 @@ class RestoredWork {
   readonly #routing: Routing;
   readonly #putBackParts: PutBackParts;
 
-  constructor(books: BookShards, past: PastShards | null, shards: readonly ShardConfig[], initialShards: number, sinceMs: number | null, deadlineMs: DeadlineMs) {
+  constructor({ books, past, lock, shards, initialShards, sinceMs, deadlineMs }: RestoredWorkParts) {
     this.#past = past;
+    this.#lock = lock;
     this.#shards = shards;
     this.#sinceMs = sinceMs;
     this.#deadlineMs = deadlineMs;
@@ -113,21 +142,25 @@ class RestoredWork {
     this.#putBackParts = putBackParts(books.shards, this.#routing);
   }
 
-  /** The shards that are named, or those that went back. */
-  async choose(names: readonly string[]): Promise<Standing[]> {
-    const unknown = names.find((name) => !this.#shards.some((shard) => shard.name === name));
-    if (unknown !== undefined) throw new Error(`no shard is called ${unknown}`);
+  /** The shards that are named, or those that went back. One that was only closed is let go, or written to, by its name alone: somebody may be loading it. */
+  async choose({ shard: names = [], putBack, accept }: RestoredOptions): Promise<Standing[]> {
     const standings = await readStandings(this.#store, this.#shards.length, this.#deadlineMs);
-    return names.length > 0 ? standings.filter(({ shard }) => names.includes(this.#nameOf(shard))) : standings.filter(isRefused);
+    if (names.length > 0) return standings.filter(({ shard }) => names.includes(this.#nameOf(shard)));
+    const back = standings.filter(isRefused);
+    if (!putBack && !accept) return back;
+    for (const standing of back) if (!wasSeen(standing)) fail(`${this.#nameOf(standing.shard)} was closed, and nobody saw it go back: it is left as it is unless --shard names it`);
+    return back.filter(wasSeen);
   }
 
-  /** Keeps gateways from selling from shards that nobody saw go back. */
-  async close(names: readonly string[]): Promise<void> {
-    if (names.length === 0) throw new Error('--close needs the names of shards: --shard');
-    for (const { shard } of await this.choose(names)) {
-      await this.#store.close(shard, this.#deadlineMs);
-      console.log(`${this.#nameOf(shard)} is not sold from any more, as soon as GET /v1/shards of every gateway says that it is refused`);
-    }
+  /** Keeps gateways from selling from shards, whatever they know of them. */
+  async close(shards: readonly ShardConfig[]): Promise<void> {
+    await this.#close(shards.map((shard) => this.#shards.indexOf(shard)));
+    for (const { name } of shards) console.log(`${name} is not sold from any more, once GET /v1/shards of every gateway says that it is refused`);
+  }
+
+  async #close(shards: readonly ShardIndex[]): Promise<void> {
+    const isNew = await Promise.all(shards.map((shard) => this.#store.close(shard, this.#deadlineMs)));
+    if (isNew.includes(true)) await sleep(NOTICED_MS);
   }
 
   /**
@@ -140,7 +173,7 @@ class RestoredWork {
     if (open !== undefined) throw new Error(`${this.#nameOf(open.shard)} may be sold from now, so nothing is put back; --close it first`);
     const half = this.#past === null ? chosen.find(({ mark }) => mark === HALF_COPIED) : undefined;
     if (half !== undefined) throw new Error(`${this.#nameOf(half.shard)}: ${AGAIN}`);
-    for (const { shard } of chosen) await this.#store.close(shard, this.#deadlineMs);
+    await this.#close(chosen.map(({ shard }) => shard));
   }
 
   /** @param pastOf how each shard stands to the state before, where that is known already */
@@ -155,8 +188,8 @@ class RestoredWork {
     for (const standing of chosen) {
       const { shard } = standing;
       const past = pastOf === undefined ? await this.#compare(standing) : (pastOf.get(shard) ?? null);
-      // Nothing of the layouts can be missing where nothing is.
-      const told = (ofSiblings.get(shard) ?? []).filter(({ kind }) => kind !== 'layout' || !isWhole({ standing, past }));
+      // Layouts go with the rows that were copied.
+      const told = (ofSiblings.get(shard) ?? []).filter(({ kind }) => kind !== 'layout' || !isAlike(past));
       // A line whose home is not certain is told of once.
       const ofBooks = ofOrders.filter((one) => {
         const home = one.sku_id === null || one.order_detail_id === null ? { shard: this.#routing.map.shardOf(one.order_id ?? '') } : homeIn(parts, { sku_id: one.sku_id, order_detail_id: one.order_detail_id });
@@ -203,10 +236,11 @@ class RestoredWork {
       return;
     }
     if (!accept && !(putBack && lost.length === 0 && isWhole({ standing, past }))) {
-      const missing = lost.length > 0 ? `${lost.length} things are missing` : 'what was read may not be all: the state before (--against) ends too early, differs or was not read, and the books of the shop have sales only';
+      const missing = lost.length > 0 ? `${lost.length} things are missing` : wasSeen(standing) ? 'what was read may not be all: the state before (--against) ends too early, differs or was not read, and the books of the shop have sales only' : 'nobody knows how far it had come, so nobody can say whether that was all';
       fail(`${name} is not sold from: ${missing}; --put-back brings back what can be, --accept takes it as it is`);
       return;
     }
+    this.#lock?.assert();
     await this.#pauseTorn(lost);
     await this.#store.accept(standing.shard, standing.had, this.#deadlineMs);
     console.log(`${name} is sold from again${lost.length > 0 ? `, without ${lost.length} things that are missing` : ''}`);
@@ -216,7 +250,7 @@ class RestoredWork {
     const { shard } = standing;
     const past = this.#past;
     if (past === null) return null;
-    if (!wasSeen(standing) && this.#sinceMs === null) throw new Error(`nobody saw ${this.#nameOf(shard)} go back, so a state that is older than its backup could not be told from the one before: say with --since when the backup was made`);
+    if (sinceMsOf(standing, this.#sinceMs) === 0) throw new Error(`since when something is missing on ${this.#nameOf(shard)} is not known, so a state that is older than its backup could not be told from the one before: say with --since when the backup was made`);
     const reached = await past.reached(shard, this.#deadlineMs);
     const least = leastReached(standing, this.#sinceMs);
     if (reached < least || reached === NOTHING) throw new Error(`what is said to be the state before of ${this.#nameOf(shard)} ends at ${momentOf(reached)}, and it must reach ${momentOf(least)}`);
@@ -228,6 +262,7 @@ class RestoredWork {
   async #copy({ shard }: Standing, { ahead, reached }: NonNullable<Finding['past']>): Promise<void> {
     const past = this.#past;
     if (past === null) return;
+    this.#lock?.assert();
     await this.#store.setMark(shard, HALF_COPIED, reached, this.#deadlineMs);
     const rows = await past.countRows(shard, this.#deadlineMs);
     await shown(`copying ${this.#nameOf(shard)}`, rows, 'rows', (add) => copyPast({ past, present: this.#store }, shard, ahead, this.#deadlineMs, () => add(1)));
@@ -254,5 +289,10 @@ function leastReached(standing: Standing, saidMs: number | null): number {
 
 /** Whether a shard is at last the same as a state that goes as far as anybody has seen of it. */
 function isWhole({ standing, past }: Pick<Finding, 'standing' | 'past'>): boolean {
-  return past !== null && wasSeen(standing) && past.reached >= standing.had && past.differing === 0 && past.ahead.size === 0;
+  return past !== null && wasSeen(standing) && past.reached >= standing.had && isAlike(past);
+}
+
+/** Whether nothing differs from the state that was read, or was copied. */
+function isAlike(past: Finding['past']): boolean {
+  return past !== null && past.differing === 0 && past.ahead.size === 0;
 }

@@ -11,5 +11,5 @@ const LOOK_MS = 5_000;
  */
 export async function refuseRestored(shards: readonly Shard[], names: readonly { readonly name: string }[]): Promise<void> {
   const [back] = await findRefused(new RestoredShardStore(shards), shards.length, performance.now() + LOOK_MS);
-  if (back !== undefined) throw new Error(`${names[back]?.name ?? back} was restored from a backup, and what was done since is missing: npm run reconcile -- --restored; nothing was written`);
+  if (back !== undefined) throw new Error(`${names[back]?.name ?? back} is not sold from, because it was restored from a backup or an operator closed it: npm run reconcile -- --restored; nothing was written`);
 }

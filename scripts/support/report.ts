@@ -15,3 +15,9 @@ export function fail(message: string): void {
   console.error(message);
   process.exitCode = 1;
 }
+
+/** Ends the process once all that was printed was taken: a pipe holds 64 KB, and what waits for its reader would be lost. */
+export async function endWhenTold(): Promise<never> {
+  await Promise.all([process.stdout, process.stderr].map((stream) => new Promise<void>((resolve) => void stream.write('', () => resolve()))));
+  process.exit();
+}

@@ -112,8 +112,8 @@ export interface RestoredShards {
   recordCart(shard: ShardIndex, cart: SoldCart, deadlineMs: DeadlineMs): Promise<boolean>;
   /** Keeps some SKUs from being sold out of any row on a shard, until somebody puts them on sale again. */
   pause(shard: ShardIndex, sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<void>;
-  /** Keeps a shard from being sold from, and writes down how far it has come; one that is marked stays as it is. */
-  close(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<void>;
+  /** Keeps a shard from being sold from, and writes down how far it has come; one that is marked stays as it is. @returns whether it was not */
+  close(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<boolean>;
   /** Marks a closed shard otherwise. @param reached how far the state goes that is copied over it, or was */
   setMark(shard: ShardIndex, mark: Mark, reached: Generation, deadlineMs: DeadlineMs): Promise<void>;
   /**

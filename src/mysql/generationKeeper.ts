@@ -1,4 +1,4 @@
-import { CLOSED, HALF_COPIED, momentOf } from '../core/generations.ts';
+import { CLOSED, momentOf } from '../core/generations.ts';
 import type { Generations, WentBack } from '../core/generations.ts';
 import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
 import type { Connection } from './connection.ts';
@@ -28,7 +28,7 @@ export class GenerationKeeper {
     const had = this.#generations.known(this.#shard);
     const back = this.#generations.learn(this.#shard, await readReached(connection, deadlineMs), had);
     if (back === null) return;
-    throw new ShardRefused(`${inWords(back)}: it was restored from a backup; what was sold since is missing, run \`npm run reconcile -- --restored\``);
+    throw new ShardRefused(`${inWords(back)}, see \`npm run reconcile -- --restored\``);
   }
 
   /**
@@ -56,7 +56,7 @@ export class GenerationKeeper {
 }
 
 function inWords({ shows, had, mark }: WentBack): string {
-  if (mark === CLOSED) return 'an operator keeps gateways from it';
-  if (mark === HALF_COPIED) return 'a state before was copied over it and not to the end';
-  return `it shows what was true at ${momentOf(shows)} and had reached ${momentOf(had)}`;
+  const back = shows < had ? [`it shows what was true at ${momentOf(shows)} and had reached ${momentOf(had)}: it was restored from a backup, and what was sold since is missing`] : [];
+  const marked = mark === null ? [] : [mark === CLOSED ? 'an operator keeps gateways from it' : 'a state before was copied over it and not to the end'];
+  return [...back, ...marked].join('; ');
 }

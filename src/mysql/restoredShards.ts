@@ -70,7 +70,7 @@ export class RestoredShardStore implements RestoredShards, StateReader, StateWri
     });
   }
 
-  close(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<void> {
+  close(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<boolean> {
     return transact(this.#shard(shard).pool, deadlineMs, async (transaction) => ({ keep: true, value: await closeShard(transaction, shard) }));
   }
 

@@ -117,7 +117,7 @@ describe('a server restored from a backup', () => {
     for (const gateway of [seasoned, newcomer]) {
       await eventually('it is refused', WAIT_MS, async () => String(await statesOf(gateway)) === 'refused,refused,serving,serving');
       const { body } = await gateway.adminGet('/v1/shards');
-      expect((body?.shards as { reason: string }[])[0]?.reason).to.match(/^it shows what was true at \S+Z and had reached \S+Z: it was restored from a backup;.*reconcile -- --restored/);
+      expect((body?.shards as { reason: string }[])[0]?.reason).to.match(/^it shows what was true at \S+Z and had reached \S+Z: it was restored from a backup, and what was sold since is missing, see .*reconcile -- --restored/);
       const { order_id = '', quantity = 0, ...key } = soldAfter.find(isOnRestored) ?? { sku_id: '', order_detail_id: '' };
       expect((await gateway.deduct({ ...key, quantity }, order_id)).status).to.equal(503);
       expect((await gateway.post('/v1/deductions/lookup', { lines: [key] })).status).to.equal(503);

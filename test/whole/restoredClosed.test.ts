@@ -1,6 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { HALF_COPIED, STATE_REACHED } from '../../src/core/generations.ts';
+import { CLOSED, HALF_COPIED, NOTHING, STATE_REACHED } from '../../src/core/generations.ts';
+import { PastShards } from '../../src/mysql/pastShards.ts';
+import { moveOn } from '../../src/mysql/sql/generation.ts';
+import { WorkLock } from '../../src/mysql/workLock.ts';
+import type { Finished } from '../support/command.ts';
+import { openShards } from '../support/engines.ts';
 import { eventually } from '../support/eventually.ts';
 import { fresh, startTestGateway } from '../support/gateway.ts';
 import { MOVED_ON_MS, orderOf, RestoredBench } from '../support/restoredBench.ts';
@@ -50,25 +55,33 @@ describe('shards that an operator keeps gateways from', () => {
     expect((await bench.command('--close')).stderr).to.match(/--close needs the names of shards/);
     expect((await bench.command('--shard', 'own-0', '--close')).code).to.equal(0);
     await eventually('it is refused', WAIT_MS, async () => (await bench.statesOf()) === 'refused,serving,serving');
-    const unsaid = await bench.command('--against', file, '--put-back');
+    // Somebody may be loading it, and whoever accepts others names those he means.
+    const unnamed = await bench.command('--against', file, '--since', since, '--put-back', '--accept');
+    expect(unnamed.code, unnamed.stdout).to.equal(1);
+    expect(unnamed.stderr).to.match(/own-0 was closed, .*left as it is unless --shard names it/);
+    const closed = (...args: readonly string[]): Promise<Finished> => bench.command('--shard', 'own-0', ...args);
+    const unsaid = await closed('--against', file, '--put-back');
     expect(unsaid.code, unsaid.stdout).to.equal(1);
-    expect(unsaid.stderr).to.match(/nobody saw own-0 go back, .*say with --since when the backup was made/);
+    expect(unsaid.stderr).to.match(/since when something is missing on own-0 is not known, .*say with --since when the backup was made/);
     // As if another one had been copied before, which went further, and not to the end.
     await bench.own.query(0, `UPDATE generation SET reached = ${HALF_COPIED} WHERE shard_index = 0`);
     await bench.own.query(0, `UPDATE generation SET reached = ${(Date.now() + 60_000) * 1_000} WHERE shard_index = ${STATE_REACHED}`);
-    for (const half of [await bench.command('--accept'), await bench.command('--put-back', '--accept')]) {
+    for (const half of [await closed('--accept'), await closed('--put-back', '--accept')]) {
       expect(half.code, half.stdout).to.equal(1);
       expect(half.stderr).to.match(/own-0.*: a state before was copied over it and not to the end/);
     }
-    const older = await bench.command('--against', file, '--since', since, '--put-back');
+    const older = await closed('--against', file, '--since', since, '--put-back');
     expect(older.code, older.stdout).to.equal(1);
     expect(older.stderr).to.match(/ends at .*, and it must reach/);
+    // What failed has changed nothing of what may be done next.
+    expect((await closed('--close')).code).to.equal(0);
+    expect((await closed('--accept')).stderr).to.match(/a state before was copied over it and not to the end/);
     expect(await bench.statesOf()).to.equal('refused,serving,serving');
     await bench.own.query(0, `UPDATE generation SET reached = 0 WHERE shard_index = ${STATE_REACHED}`);
-    const done = await bench.command('--against', file, '--since', since, '--put-back');
+    const done = await closed('--against', file, '--since', since, '--put-back');
     expect(done.code, done.stdout).to.equal(1);
     expect(done.stdout).to.match(/own-0 has something that the state before has not, of 2 SKUs; they are not copied: .*"kept.*/).and.to.match(/they are not copied: .*"retried/);
-    expect((await bench.command('--accept')).code).to.equal(0);
+    expect((await closed('--accept')).code).to.equal(0);
     await eventually('it sells again', WAIT_MS, async () => (await bench.statesOf()) === 'serving,serving,serving');
     expect([await bench.leftOf(lost), await bench.leftOf(kept), await bench.leftOf(retried)]).to.deep.equal([8, 7, 8]);
     await bench.deduct(`${lost} sold`, [lost, 2]);
@@ -115,6 +128,40 @@ describe('shards that an operator keeps gateways from', () => {
     expect(await bench.leftOf(sku_id)).to.equal(88);
   }).timeout(120_000);
 
+  it('are worked on by one command at a time', async () => {
+    const { host, port, user, password, schema } = (await bench.own.load())[1]?.address ?? expect.fail('no shard');
+    const other = await WorkLock.take([{ name: 'own-1', address: { host, port, user, password, schema } }], WAIT_MS, performance.now() + WAIT_MS);
+    try {
+      for (const command of ['--close', '--accept']) {
+        const { code, stderr } = await bench.command('--shard', 'own-1', command);
+        expect([code, stderr]).to.deep.equal([1, 'another command is at work on own-1\n']);
+      }
+      expect((await bench.command('--shard', 'own-2', '--accept')).stdout).to.match(/own-2 is sold from/);
+    } finally {
+      other.free();
+    }
+    expect(() => other.assert()).to.throw('nothing more is done');
+  }).timeout(60_000);
+
+  it('stay marked while they are moved on by who does not know it', async () => {
+    const [shard] = openShards({ shards: await bench.own.load(), initialShards: OWN });
+    if (shard === undefined) return expect.fail('no shard');
+    try {
+      for (const mark of [CLOSED, HALF_COPIED]) {
+        await bench.own.query(0, `UPDATE generation SET reached = ${mark} WHERE shard_index = 0`);
+        await shard.pool.lend(performance.now() + WAIT_MS, (connection) => moveOn(connection, 0, 0, new Map([[1, 10]]), performance.now() + WAIT_MS));
+        expect((await bench.own.query(0, 'SELECT reached FROM generation WHERE shard_index = 0'))[0]?.['reached']).to.equal(mark);
+      }
+      const past = new PastShards([(await bench.own.load())[0]?.address ?? expect.fail('no shard')], WAIT_MS);
+      expect(await past.reached(0, performance.now() + WAIT_MS)).to.equal(NOTHING);
+      past.close();
+      await bench.own.query(0, `UPDATE generation SET reached = ${CLOSED} WHERE shard_index = 0`);
+      expect((await bench.command('--shard', 'own-0', '--since', new Date().toISOString(), '--accept')).code).to.equal(0);
+    } finally {
+      shard.pool.close();
+    }
+  }).timeout(60_000);
+
   it('are refused by gateways that know nothing of them, where there is one alone', async () => {
     const alone = await RestoredBench.start(1);
     const since = new Date(Date.now() - CLOCKS_MS).toISOString();
@@ -133,12 +180,12 @@ describe('shards that an operator keeps gateways from', () => {
       await eventually('it is refused', WAIT_MS, async () => (await alone.statesOf()) === 'refused');
       expect((await alone.shardStates())[0]?.reason).to.match(/an operator keeps gateways from it/);
       expect(await sell()).to.equal(503);
-      const copied = await alone.command('--against', await alone.against([0]), '--since', since, '--put-back');
+      const copied = await alone.command('--shard', 'own-0', '--against', await alone.against([0]), '--since', since, '--put-back');
       // Nobody remembers how far it had come, so nobody knows whether that was all.
       expect(copied.code, copied.stdout).to.equal(1);
-      expect(copied.stderr).to.match(/own-0 is not sold from: what was read may not be all/);
+      expect(copied.stderr).to.match(/own-0 is not sold from: nobody knows how far it had come/);
       expect(await alone.statesOf()).to.equal('refused');
-      expect((await alone.command('--accept')).code).to.equal(0);
+      expect((await alone.command('--shard', 'own-0', '--accept')).code).to.equal(0);
       await eventually('it sells again', WAIT_MS, async () => (await alone.statesOf()) === 'serving');
       expect([await sell(), await alone.leftOf(sku_id)]).to.deep.equal([200, 6]);
     } finally {

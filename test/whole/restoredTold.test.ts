@@ -1,12 +1,14 @@
 import { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { text } from 'node:stream/consumers';
 import { expect } from 'chai';
 import { pino } from 'pino';
 import { subRowOf } from '../../src/core/layout.ts';
 import type { Transfer } from '../../src/core/nouns.ts';
 import { BatchingEngine } from '../../src/mysql/batching/batchingEngine.ts';
+import { supervise } from '../../scripts/cluster/supervise.ts';
+import { bundled } from '../../scripts/support/bundle.ts';
 import { runFile } from '../support/command.ts';
-
 import { openShards } from '../support/engines.ts';
 import { eventually } from '../support/eventually.ts';
 import { fresh } from '../support/gateway.ts';
@@ -15,6 +17,8 @@ import { temporaryFolder } from '../support/temporary.ts';
 import { skuOn } from '../support/traffic.ts';
 
 const WAIT_MS = 30_000;
+/** Longer than the command takes. */
+const UNREAD_MS = 5_000;
 
 describe('a restored shard, by what the others and the shop know', () => {
   const OWN = 3;
@@ -114,7 +118,7 @@ describe('a restored shard, by what the others and the shop know', () => {
     expect((await bench.command('--shard', 'own-0', '--close')).code).to.equal(0);
     await eventually('it is refused', WAIT_MS, async () => (await bench.shardStates())[0]?.state === 'refused');
     // Accepted too early, and closed again.
-    expect((await bench.command('--accept')).code).to.equal(0);
+    expect((await bench.command('--shard', 'own-0', '--accept')).code).to.equal(0);
     await eventually('it sells', WAIT_MS, async () => (await bench.shardStates())[0]?.state === 'serving');
     await bench.own.query(0, "UPDATE stock SET sale_state = 'on'");
     await bench.own.query(1, "UPDATE stock SET sale_state = 'on'");
@@ -125,7 +129,7 @@ describe('a restored shard, by what the others and the shop know', () => {
     expect(told.stdout).to.match(/since when something is missing is not known, and --since can say it/).and.to.match(/^transfer: /m).and.to.match(/^cart: order_id "unseen cart/m);
     const since = new Date(Date.now() - 4 * 60 * 60 * 1_000).toISOString();
     await bench.own.query(0, `UPDATE hot_sku SET changed_at = changed_at - INTERVAL 6 HOUR`);
-    const { code, stdout, stderr } = await bench.command('--orders', orders, '--since', since, '--put-back', '--accept');
+    const { code, stdout, stderr } = await bench.command('--shard', 'own-0', '--orders', orders, '--since', since, '--put-back', '--accept');
     expect(code, stdout + stderr).to.equal(0);
     await eventually('it sells again', WAIT_MS, async () => (await bench.shardStates())[0]?.state === 'serving');
     expect(await bench.leftOf(lying)).to.equal(18);
@@ -181,6 +185,23 @@ describe('a restored shard, by what the others and the shop know', () => {
     }
   }).timeout(120_000);
 
+  it('is told of to the end, though nobody reads it at once', async () => {
+    const unknown = Array.from({ length: 2_000 }, (_, number) => `untold ${number},${skuOn(0, `untold ${number}`, OWN)},d,1`);
+    const orders = folder.write('untold.csv', `order_id,sku_id,order_detail_id,quantity\n${unknown.join('\n')}\n`);
+    const { stdout, exited } = supervise({
+      command: process.execPath,
+      arguments: [await bundled('scripts/reconcile.ts'), '--restored', '--shard', 'own-0', '--orders', orders],
+      environment: { ...process.env, ...bench.own.environment },
+      stdout: 'pipe',
+      stderr: 'ignore',
+    });
+    // More than a pipe holds.
+    await Promise.race([exited, sleep(UNREAD_MS)]);
+    const printed = await text(stdout ?? expect.fail('no output'));
+    expect((await exited).code).to.equal(1);
+    expect(printed.match(/^flow: /gm)).to.have.length(unknown.length);
+  }).timeout(60_000);
+
   it('does not take a hold for a sale', async () => {
     const [sku_id, elsewhere] = [skuOn(0, fresh('held'), OWN), skuOn(1, fresh('held elsewhere'), OWN)];
     for (const one of [sku_id, elsewhere]) await bench.gateway.openSku(one, 10);
@@ -217,7 +238,7 @@ describe('a restored shard, by what the others and the shop know', () => {
     for (const [script, ...args] of [['scripts/import-stock.ts', file], ['scripts/reconcile.ts', '--repair']] as const) {
       const { code, stderr } = await runFile(script, args, bench.own.environment);
       expect(code).to.equal(1);
-      expect(stderr).to.match(/own-0 was restored from a backup.*nothing was written/);
+      expect(stderr).to.match(/own-0 is not sold from, .*nothing was written/);
     }
     expect((await bench.command('--accept')).code).to.equal(0);
     await eventually('it sells again', WAIT_MS, async () => (await bench.shardStates())[0]?.state === 'serving');

@@ -7,8 +7,8 @@ import type { Transaction } from '../transaction.ts';
 /** However many gateways there are, a shard is moved on no more often: so much may be lost unseen. */
 export const MOVE_EVERY_MS = 1_000;
 
-/** A gateway may know a little more than the shards have written down, and the new server's clock may be behind. */
-const AHEAD_MICROS = 60_000_000;
+/** A gateway may know a little more than the shards have written down. */
+const AHEAD_MICROS = 30_000_000;
 
 const NOW = 'CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS UNSIGNED)';
 const READ = 'SELECT shard_index, reached FROM generation';
@@ -41,11 +41,13 @@ export async function moveOn(connection: Connection, shard: ShardIndex, known: G
  * Marks a shard as closed, and writes down how far it has come; one that is marked stays as it is.
  *
  * @param transaction in which nobody moves it on meanwhile: others would remember more of it than is written down
+ * @returns whether it was not marked before
  */
-export async function closeShard(transaction: Transaction, shard: ShardIndex): Promise<void> {
+export async function closeShard(transaction: Transaction, shard: ShardIndex): Promise<boolean> {
   const rows = await transaction.rows<{ shard_index: number; reached: number }>(`${READ} FOR UPDATE`, []);
   const { shows, mark } = shownBy(new Map(rows.map(({ shard_index, reached }) => [shard_index, Number(reached)])), shard);
   if (mark === null) await transaction.run(PUT, [[[shard, CLOSED], [SHOWED_BEFORE, shows], [STATE_REACHED, NOTHING]]]);
+  return mark === null;
 }
 
 /** Marks a closed shard otherwise. @param reached how far the state goes that is copied over it, or was */

@@ -161,7 +161,8 @@ function lostKey({ kind, sku_id, order_id, order_detail_id, id }: Lost): string 
 /** When the backup was made, by what the shard shows or by what is said, in milliseconds since 1970; 0: it is not known. */
 export function sinceMsOf(standing: Standing, saidMs: number | null): number {
   if (!wasSeen(standing) || standing.shows === NOTHING) return saidMs ?? 0;
-  return Math.min(standing.shows / 1_000, saidMs ?? Infinity);
+  // Right after it was accepted a shard shows a moment that is still to come.
+  return Math.min(standing.shows / 1_000 - CLOCKS_MS, saidMs ?? Infinity);
 }
 
 /** How a shard stands, in words. */

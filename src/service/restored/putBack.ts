@@ -1,6 +1,6 @@
 import type { Lost, Redo, RestoredShards } from '../../core/lost.ts';
 import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
-import type { OutcomeOf } from '../../core/outcome.ts';
+import type { Moved, OutcomeOf, Pending } from '../../core/outcome.ts';
 import type { Operation, Send } from '../../core/operation.ts';
 import { applyOperation } from '../applyOperation.ts';
 import { pastHolds } from '../freeHolds.ts';
@@ -65,18 +65,18 @@ async function redo(parts: PutBackParts, shard: ShardIndex, operation: Redo, dea
   if (operation.kind === 'record') return (await parts.shards.recordCart(shard, operation.cart, untilMs)) ? null : 'it is written down as aborted';
   // Holds from the time of the backup end as their carts' records say, or are given up by now.
   if (operation.kind === 'deduct') return faultOf(await pastHolds(parts, untilMs, untilMs, shard, () => applyFunded(parts, shard, operation, untilMs)));
-  if (operation.kind === 'send') return faultOf(await sendFunded(parts, operation, untilMs));
+  if (operation.kind === 'send') return faultOf(await pastHolds(parts, untilMs, untilMs, shard, () => sendFunded(parts, operation, untilMs)));
   return faultOf(await applyOperation(parts.engine, shard, operation, untilMs));
 }
 
 /** Takes units off a row that went away from it once; what it has not by now is fetched from the other rows. */
-async function sendFunded(parts: PutBackParts, operation: Send, untilMs: DeadlineMs): Promise<OutcomeOf<Send>> {
+async function sendFunded(parts: PutBackParts, operation: Send, untilMs: DeadlineMs): Promise<OutcomeOf<Send> | Pending | Moved> {
   const { sku_id, from, amount } = operation;
   for (;;) {
     const outcome = await applyOperation(parts.engine, from.shard, operation, untilMs);
     if (outcome.is !== 'refused') return outcome;
-    const gathered = await parts.hot.gatherer.gather({ sku_id, to: from, units: amount, waitsForHolds: false }, untilMs);
-    if (gathered.is === 'not_done') return gathered;
+    const gathered = await parts.hot.gatherer.gather({ sku_id, to: from, units: amount, waitsForHolds: true }, untilMs);
+    if (gathered.is === 'not_done' || gathered.is === 'moved' || gathered.is === 'pending') return gathered;
     if (gathered.is !== 'fetched') return outcome;
     await receiveAll(parts.hot, gathered.credits, untilMs);
   }

@@ -1,0 +1,49 @@
+import { createHash } from 'node:crypto';
+import type { DeadlineMs } from '../core/nouns.ts';
+import { Connection } from './connection.ts';
+import type { Address } from './connection.ts';
+
+const CONNECT_MS = 3_000;
+/** A day: longer than any of these commands takes. */
+const SILENT_SECONDS = 86_400;
+
+/** Keeps commands that put shards right from each other: each holds a lock of its shards' servers, which ends with its connections. */
+export class WorkLock {
+  readonly #held: readonly Connection[];
+
+  private constructor(held: readonly Connection[]) {
+    this.#held = held;
+  }
+
+  /** @throws when another command works on one of the shards, or one cannot be had */
+  static async take(shards: readonly { readonly name: string; readonly address: Address }[], statementMs: number, deadlineMs: DeadlineMs): Promise<WorkLock> {
+    const held: Connection[] = [];
+    try {
+      for (const { name, address } of shards) {
+        const connection = await Connection.open(address, statementMs, CONNECT_MS);
+        held.push(connection);
+        await connection.run(`SET SESSION wait_timeout = ${SILENT_SECONDS}`, [], deadlineMs);
+        const [row] = await connection.rows<{ taken: number | null }>('SELECT GET_LOCK(?, 0) AS taken', [Buffer.from(nameOf(address.schema))], deadlineMs);
+        if (row?.taken !== 1) throw new Error(`another command is at work on ${name}`);
+      }
+      return new WorkLock(held);
+    } catch (error) {
+      for (const connection of held) connection.destroy();
+      throw error;
+    }
+  }
+
+  /** @throws when a lock was lost, so that another command may be at work by now */
+  assert(): void {
+    if (this.#held.some(({ isLost }) => isLost)) throw new Error('the connection that kept other commands away is gone; nothing more is done');
+  }
+
+  free(): void {
+    for (const connection of this.#held) connection.destroy();
+  }
+}
+
+/** For the whole server, and no longer than 64 characters, as long as a schema's own name may be. */
+function nameOf(schema: string): string {
+  return `stockgate work:${createHash('sha1').update(schema).digest('hex')}`;
+}
