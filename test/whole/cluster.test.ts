@@ -4,18 +4,18 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { mirrorsIn } from '../scripts/cluster/apt.ts';
-import { ask } from '../scripts/cluster/ask.ts';
-import { startCluster } from '../scripts/cluster/cluster.ts';
-import type { Cluster, ClusterOptions, DatabaseServer } from '../scripts/cluster/contract.ts';
-import { readEnvironment } from '../scripts/cluster/environment.ts';
-import { identify, productName } from '../scripts/cluster/installation.ts';
-import { findInstalled } from '../scripts/cluster/installed.ts';
-import { takeFirst } from '../scripts/cluster/ladder.ts';
-import { claim, isAbandoned, makeOnce, ownPath, removeAbandoned } from '../scripts/cluster/ownership.ts';
-import { supervise } from '../scripts/cluster/supervise.ts';
+import { mirrorsIn } from '../../scripts/cluster/apt.ts';
+import { ask } from '../../scripts/cluster/ask.ts';
+import { startCluster } from '../../scripts/cluster/cluster.ts';
+import type { Cluster, ClusterOptions, DatabaseServer } from '../../scripts/cluster/contract.ts';
+import { readEnvironment } from '../../scripts/cluster/environment.ts';
+import { identify, productName } from '../../scripts/cluster/installation.ts';
+import { findInstalled } from '../../scripts/cluster/installed.ts';
+import { takeFirst } from '../../scripts/cluster/ladder.ts';
+import { claim, isAbandoned, makeOnce, ownPath, removeAbandoned } from '../../scripts/cluster/ownership.ts';
+import { supervise } from '../../scripts/cluster/supervise.ts';
 
-const CHECKOUT = join(import.meta.dirname, '..');
+const CHECKOUT = join(import.meta.dirname, '..', '..');
 const DATA_DIRECTORY = join(CHECKOUT, '.local');
 const FIRST_DOWNLOAD_LIMIT_MS = 300_000;
 const ANSWER_LIMIT_MS = 2_000;
@@ -252,7 +252,7 @@ describe('cluster', () => {
     it('die with a parent that is killed, though they be frozen; what it left is removed', async () => {
       const parent = supervise({
         command: process.execPath,
-        arguments: ['--import', 'tsx', join(import.meta.dirname, 'support', 'clusterParent.ts'), DATA_DIRECTORY],
+        arguments: ['--import', 'tsx', join(import.meta.dirname, '..', 'support', 'clusterParent.ts'), DATA_DIRECTORY],
         workingDirectory: CHECKOUT,
         stdout: 'pipe',
       });

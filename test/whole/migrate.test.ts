@@ -2,21 +2,21 @@ import { createHash } from 'node:crypto';
 import { copyFileSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { initialSlots, SLOT_COUNT } from '../src/core/slots.ts';
-import { KnexMigrator } from '../src/mysql/migrator.ts';
-import { GATEWAY_LEVEL } from '../src/mysql/schemaLevel.ts';
-import { migrateShards } from '../src/service/migrateShards.ts';
-import type { MigrationResult } from '../src/service/migrateShards.ts';
-import { freePort } from '../scripts/cluster/port.ts';
-import { projectPath } from '../scripts/support/paths.ts';
-import { runFile } from './support/command.ts';
-import type { Finished } from './support/command.ts';
-import { eventually } from './support/eventually.ts';
-import { ownShards } from './support/ownShards.ts';
-import type { OwnShards } from './support/ownShards.ts';
-import { sideSession } from './support/sideSession.ts';
-import { temporaryFolder } from './support/temporary.ts';
-import type { TemporaryFolder } from './support/temporary.ts';
+import { initialSlots, SLOT_COUNT } from '../../src/core/slots.ts';
+import { KnexMigrator } from '../../src/mysql/migrator.ts';
+import { GATEWAY_LEVEL } from '../../src/mysql/schemaLevel.ts';
+import { migrateShards } from '../../src/service/migrateShards.ts';
+import type { MigrationResult } from '../../src/service/migrateShards.ts';
+import { freePort } from '../../scripts/cluster/port.ts';
+import { projectPath } from '../../scripts/support/paths.ts';
+import { runFile } from '../support/command.ts';
+import type { Finished } from '../support/command.ts';
+import { eventually } from '../support/eventually.ts';
+import { ownShards } from '../support/ownShards.ts';
+import type { OwnShards } from '../support/ownShards.ts';
+import { sideSession } from '../support/sideSession.ts';
+import { temporaryFolder } from '../support/temporary.ts';
+import type { TemporaryFolder } from '../support/temporary.ts';
 
 /** The migrations there are, in their order; those to come in these tests follow them. */
 const ALL = readdirSync(projectPath('migrations'))

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { runFile } from './support/command.ts';
+import { runFile } from '../support/command.ts';
 
 const WRONG: Readonly<Record<string, readonly (readonly string[])[]>> = {
   demo: [['--nonsense'], ['--clients', 'many']],

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { runFile, startFile } from './support/command.ts';
-import type { Finished } from './support/command.ts';
-import { startTestGateway } from './support/gateway.ts';
-import type { TestGateway } from './support/gateway.ts';
-import { ownShards } from './support/ownShards.ts';
-import type { OwnShards } from './support/ownShards.ts';
-import { temporaryFolder } from './support/temporary.ts';
-import type { TemporaryFolder } from './support/temporary.ts';
+import { runFile, startFile } from '../support/command.ts';
+import type { Finished } from '../support/command.ts';
+import { startTestGateway } from '../support/gateway.ts';
+import type { TestGateway } from '../support/gateway.ts';
+import { ownShards } from '../support/ownShards.ts';
+import type { OwnShards } from '../support/ownShards.ts';
+import { temporaryFolder } from '../support/temporary.ts';
+import type { TemporaryFolder } from '../support/temporary.ts';
 
 const SHARDS = 4;
 const MANY = process.env['STOCKGATE_TEST_LONG'] === '1' ? 1_000_000 : 40_000;
