@@ -26,16 +26,20 @@ describe('what the shards say of a SKU', () => {
   let sku_id: string;
   const map = new SlotMap(16);
 
-  before(() => {
-    shards = openShards(stack(), WAIT_MS);
-    const routing = new Routing(map, new ShardReader(shards), 16);
+  const sightsOf = (of: readonly Shard[]): PrimarySights => {
+    const routing = new Routing(map, new ShardReader(of), 16);
     // That units of an empty row wait before they are sold is turned on elsewhere; here it is taken for granted.
     const looker = new (class extends ShardLooker {
       override isReady(): boolean {
         return true;
       }
-    })(shards);
-    sights = new PrimarySights({ looker, routing, layouts: new LayoutCache(new LayoutStore(shards), routing) }, true);
+    })(of);
+    return new PrimarySights({ looker, routing, layouts: new LayoutCache(new LayoutStore(of), routing) }, true);
+  };
+
+  before(() => {
+    shards = openShards(stack(), WAIT_MS);
+    sights = sightsOf(shards);
   });
 
   beforeEach(async () => {
@@ -55,6 +59,16 @@ describe('what the shards say of a SKU', () => {
     const seen = await look();
     expect(seen).to.include({ leaved_amount: 0, isEmpty: true, mode: 'single' });
     expect(seen?.asOfMs).to.be.within(before, performance.now());
+  });
+
+  it('is heard by who has just begun to connect, and does not know yet to which server', async () => {
+    const others = openShards(stack(), WAIT_MS);
+    try {
+      const [seen] = await sightsOf(others).look([sku_id], performance.now() + WAIT_MS);
+      expect(seen).to.include({ leaved_amount: 0, isEmpty: true });
+    } finally {
+      for (const { pool } of others) pool.close();
+    }
   });
 
   it('is that it is not, when something is left or held, and raises its version', async () => {

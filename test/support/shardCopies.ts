@@ -46,7 +46,8 @@ export class ShardCopies {
     await this.#own.query(shard, `UPDATE ${from}.cart_hold SET created_at = CURRENT_TIMESTAMP(6) + INTERVAL 4 SECOND`);
     for (const table of (await this.#tablesOf(shard)).filter((each) => !except.includes(each))) {
       await this.#own.query(shard, `DELETE FROM ${table}`);
-      await this.#own.query(shard, `INSERT INTO ${table} SELECT * FROM ${from}.${table}`);
+      // A gateway may have written a note between the two.
+      await this.#own.query(shard, `REPLACE INTO ${table} SELECT * FROM ${from}.${table}`);
     }
   }
 
