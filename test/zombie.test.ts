@@ -31,6 +31,8 @@ const SETTLED_MS = 300;
 /** The wait for a lock ends after a second; a machine that is too busy comes too late to see what goes on after it. */
 const LOCK_WAIT_MS = 1_000;
 const TRIES = 8;
+/** Busy machines meet the moment only now and then. */
+const CAME = 3;
 
 /** A batch that comes late, when its gateway has long given it up, changes nothing: what was said of it meanwhile stays true. */
 describe('a batch that comes after its time', () => {
@@ -135,8 +137,8 @@ describe('a batch that comes after its time', () => {
   });
 
   it('is not told as undone while its rows are not decided', async () => {
-    let came = false;
-    for (let time = 0; time < TRIES && !came; time += 1) {
+    let times = 0;
+    for (let time = 0; time < TRIES && times < CAME; time += 1) {
       const side = await sideSession(SHARD);
       await side.beginTransaction();
       await side.query('SELECT * FROM stock WHERE sku_id = ? FOR UPDATE', [Buffer.from(sku_id)]);
@@ -147,10 +149,11 @@ describe('a batch that comes after its time', () => {
       await side.end();
       const { is } = await asked;
       await sleep(SETTLED_MS);
-      came = await stands(`waits-${time}`);
+      const came = await stands(`waits-${time}`);
+      times += came ? 1 : 0;
       expect(is, `it ${came ? 'stands' : 'does not stand'}`).to.be.oneOf(['unknown', came ? 'deducted' : 'not_done']);
     }
-    expect(came, 'it came in the end').to.equal(true);
+    expect(times, 'it came in the end').to.be.above(0);
   });
 
   // Its deadline is looked at after its ids are written: what was not found by then is not written later.
