@@ -167,6 +167,7 @@ describe('hints of a batch', () => {
     returns: new Map(),
     adjustments: new Map(),
     transfers: new Map(),
+    totals: new Map(),
   });
   const canGuess = (hints: Hints, operation: Batchable): boolean => hints.doubtOf(operation) === 'nothing';
 
@@ -221,6 +222,7 @@ describe('recall of a batch', () => {
     returns: new Map(),
     adjustments: new Map(),
     transfers: new Map(),
+    totals: new Map(),
   });
 
   it('tells what stands as it was meant, and what does not stand as undone', () => {

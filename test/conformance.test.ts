@@ -9,6 +9,7 @@ import { ENGINES } from './support/engines.ts';
 import type { Subject } from './support/engines.ts';
 import { fresh } from './support/gateway.ts';
 import { Oracle } from './support/oracle.ts';
+import { limitPromises } from './support/limitPromises.ts';
 import { returnPromises } from './support/returnPromises.ts';
 import { salePromises } from './support/salePromises.ts';
 import { expectSameAnswers, renamed } from './support/sameAnswers.ts';
@@ -194,6 +195,7 @@ for (const { name, create } of ENGINES) {
 
     cartPromises(() => bench);
     returnPromises(() => bench);
+    limitPromises(() => bench);
     salePromises(() => bench);
 
     // The oracle has no clock.

@@ -160,6 +160,7 @@ describe('http', () => {
       ['out', -13, '409 insufficient_stock', 12],
       ['out', -12, 201, 0],
       ['out', -12, 200, 0],
+      // Opening stock plus adjustments are 0 by now.
       ['over', STOCK_LIMIT, 201, STOCK_LIMIT],
       ['beyond', 1, '409 stock_limit', STOCK_LIMIT],
     ];

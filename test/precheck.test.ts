@@ -153,6 +153,7 @@ describe('early refusals', () => {
         returns: new Map(),
         adjustments: new Map([[adjustmentKeyText('a', 'more'), null]]),
         transfers: new Map(),
+        totals: new Map(),
       });
     const restock = { kind: 'adjust', sku_id: 'a', adjustment_id: 'more', delta: 2, reason: null } as const;
     const order = (quantity: number) => ({ kind: 'deduct', order_id: 'o', lines: [{ sku_id: 'a', order_detail_id: 'd', quantity }] }) as const;

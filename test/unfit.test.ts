@@ -17,10 +17,10 @@ const UNFIT: readonly (readonly [what: string, sql: string, reason: string])[] =
   ['another hash', 'UPDATE shard SET hash_version = 2', "its hash version is 2, this gateway's is 1"],
   ['another place in the list', 'UPDATE shard SET shard_index = 7', 'this schema holds shard 7, not 2'],
   ['slots dealt to another number of shards', 'UPDATE shard SET initial_shards = 16', `its slots were dealt to 16 shards, the configuration says ${SHARDS}`],
-  ['a schema for later gateways', 'UPDATE shard SET oldest_gateway = 9', `its schema serves gateways from level 9 on, this one is ${GATEWAY_LEVEL}`],
+  ['a schema for later gateways', `UPDATE shard SET oldest_gateway = ${GATEWAY_LEVEL + 1}`, `its schema serves gateways from level ${GATEWAY_LEVEL + 1} on, this one is ${GATEWAY_LEVEL}`],
   ['a schema of earlier gateways', 'UPDATE shard SET schema_level = 0', `its schema is at 0, this gateway needs ${GATEWAY_LEVEL}: run \`npm run migrate -- up\``],
   ['a table without transactions', 'ALTER TABLE adjustment ENGINE = MyISAM', 'not InnoDB: adjustment'],
-  ['no procedure for batches', 'DROP PROCEDURE apply_part_3', 'its procedure apply_part_3 is missing, or this account may not EXECUTE it'],
+  ['no procedure for batches', 'DROP PROCEDURE apply_part_4', 'its procedure apply_part_4 is missing, or this account may not EXECUTE it'],
   ['no tables', 'DROP TABLE shard', 'the schema has no tables yet: run `npm run migrate -- up`'],
 ];
 

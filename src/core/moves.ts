@@ -1,4 +1,5 @@
 import type { RowPlace } from './nouns.ts';
+import { sumUnits } from './units.ts';
 
 /** A stock row of a split SKU as it was read. */
 export interface RowState extends RowPlace {
@@ -112,5 +113,5 @@ function epochOf({ isOpen, epoch }: RowState): number | null {
 }
 
 function sumOf(lots: readonly Lot[]): number {
-  return lots.reduce((sum, { left }) => sum + left, 0);
+  return sumUnits(lots.map(({ left }) => left));
 }

@@ -1,19 +1,21 @@
 import { expectedOf } from '../core/books.ts';
+import { STOCK_LIMIT } from '../core/nouns.ts';
 import type { Adjust } from '../core/operation.ts';
-import type { NotMine } from '../core/outcome.ts';
+import type { NotDone, NotMine } from '../core/outcome.ts';
 import type { Mended } from '../core/ports.ts';
 import type { Change } from './settle.ts';
 import { insertAdjustment } from './sql/insertAdjustment.ts';
 import { lockAdjustment } from './sql/lockAdjustment.ts';
 import { lockStock } from './sql/lockStock.ts';
 import { ownSlots } from './sql/ownSlots.ts';
+import { readTotal } from './sql/stockTotal.ts';
 import { readUnbalanced } from './sql/readBalances.ts';
 
 /**
  * Brings a journal to what its row says. Whatever changes what is left of a SKU changes its row in the same transaction,
  * so while the row is locked the journal stands still, and the difference is looked at once more.
  */
-export function mend(adjustment: Adjust): Change<Mended | NotMine> {
+export function mend(adjustment: Adjust): Change<Mended | NotMine | NotDone> {
   const { sku_id, delta } = adjustment;
 
   return {
@@ -23,6 +25,11 @@ export function mend(adjustment: Adjust): Change<Mended | NotMine> {
       const balance = (await readUnbalanced(transaction, [sku_id])).find(({ sub_row }) => sub_row === 0);
       const isSame = balance !== undefined && balance.leaved - expectedOf(balance) === BigInt(delta);
       if (!isThere || !isSame || !(await insertAdjustment(transaction, adjustment))) return { keep: false, value: { is: 'changed' } };
+      const total = (await readTotal(transaction, sku_id)) ?? 0n;
+      if (delta > 0 && total > BigInt(STOCK_LIMIT)) {
+        const reason = `opening stock plus adjustments would be ${total} units, above the limit of ${STOCK_LIMIT}`;
+        return { keep: false, value: { is: 'not_done', reason: `${reason}: write units off first` } };
+      }
       return { keep: true, value: { is: 'mended' } };
     },
 

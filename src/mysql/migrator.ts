@@ -8,6 +8,7 @@ import { HASH_VERSION, initialSlots } from '../core/slots.ts';
 import { importTypeScript } from '../importTypeScript.ts';
 import type { Address } from './connection.ts';
 import { SERVER_ERROR } from './failures.ts';
+import { prepareMigration } from './migrationSession.ts';
 import { clearMark, findHolder, LOCK_WAIT_SECONDS, lockOf, MIGRATION_TABLE, takeLock } from './migrationLock.ts';
 import type { RawConnection } from './migrationLock.ts';
 
@@ -32,8 +33,6 @@ export interface MigratorOptions {
 }
 
 const CONNECT_MS = 5_000;
-/** How long to wait for others to let go of a table. Everybody who comes meanwhile waits too, so it is tried again rather than long. */
-const TABLE_WAIT_SECONDS = 1;
 const TABLE_TRIES_MAX = 10;
 const TABLE_PAUSE_MS = 1_000;
 const NOTICED_MS = 8_000;
@@ -176,7 +175,7 @@ async function connected<T>(address: Address, work: (database: Knex) => Promise<
   let isTaken = false;
   /** A connection that took the place of the one with the lock would go on with what others may have changed meanwhile. */
   const prepare = (connection: RawConnection, ready: (refusal: Error | null) => void): void =>
-    connection.query(`SET SESSION lock_wait_timeout = ${TABLE_WAIT_SECONDS}`, (error) => {
+    prepareMigration(connection, (error) => {
       if (error !== null || lock === null) ready(error);
       else if (isTaken) ready(new Error('the connection that held the lock is gone; nothing more is done'));
       else {

@@ -7,6 +7,7 @@ import type { Address } from './connection.ts';
 import { GATEWAY_LEVEL } from './schemaLevel.ts';
 import { readReached } from './sql/generation.ts';
 import { prepareReader } from './sql/prepareReader.ts';
+import { setSession } from './sql/prepareSession.ts';
 import { readStatePage } from './sql/statePages.ts';
 
 /** A server that is there answers sooner. */
@@ -60,7 +61,7 @@ export class PastShards implements StateReader {
     if (found?.shard_index !== shard) throw new Error(`what is said to be shard ${shard} in the state before is ${found === undefined ? 'none' : `shard ${found.shard_index}`}`);
     if (found.schema_level < GATEWAY_LEVEL) throw new Error(`shard ${shard} in the state before has a schema of level ${found.schema_level}, which is too old to be copied`);
     // A replica may go on; and the session is silent while the other side is written.
-    await connection.run(`SET SESSION wait_timeout = ${SILENT_SECONDS}`, [], deadlineMs);
+    await setSession(connection, 'wait_timeout', SILENT_SECONDS, deadlineMs);
     await connection.run('START TRANSACTION WITH CONSISTENT SNAPSHOT', [], deadlineMs);
     return connection;
   }

@@ -166,8 +166,9 @@ export class Shard {
       return connection;
     } catch (error) {
       connection?.destroy();
+      if (error instanceof ShardRefused) this.#note('refused', error.message);
       // One connection too many says nothing about those that work.
-      if (!(error instanceof ShardRefused) && this.pool.state().open === 0) this.#note('unreachable', reasonOf(error));
+      else if (this.pool.state().open === 0) this.#note('unreachable', reasonOf(error));
       throw error;
     }
   }
@@ -239,7 +240,7 @@ function refuseUnfit(check: ShardCheck, options: ShardOptions): void {
   if (check.oldest_gateway > GATEWAY_LEVEL) {
     faults.push(`its schema serves gateways from level ${check.oldest_gateway} on, this one is ${GATEWAY_LEVEL}`);
   }
-  if (!check.callable) faults.push('its procedure apply_part_3 is missing, or this account may not EXECUTE it');
+  if (!check.callable) faults.push('its procedure apply_part_4 is missing, or this account may not EXECUTE it');
   if (!check.clockRuns) faults.push('its server was started with --sysdate-is-now, so its clock stands still within a statement');
   if (check.foreign_tables !== null) faults.push(`not InnoDB: ${check.foreign_tables}`);
   if (!check.durable && !options.relaxedAllowed) faults.push(`commits may be lost with the power: ${check.relaxed_settings}`);

@@ -31,6 +31,11 @@ export interface Ending<T> {
 /**
  * Runs one transaction: BEGIN, the work, COMMIT or ROLLBACK.
  *
+ * A long wait for a lock makes nothing of it take effect late: COMMIT is a statement of its own, and it is sent before
+ * the deadline or never. A statement that still waits for a lock on a destroyed connection is rolled back when its wait
+ * ends, because the server then finds the client gone. A COMMIT that waits behind a backup's lock of the server
+ * waits for `lock_wait_timeout` at most.
+ *
  * Before COMMIT is sent every failure means "no effect", because nothing else can commit: it is rolled back, or the
  * connection is destroyed and the server undoes what it had. After that, only an OK is an answer.
  *

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { DeadlineMs } from '../core/nouns.ts';
 import { Connection } from './connection.ts';
 import type { Address } from './connection.ts';
+import { setSession } from './sql/prepareSession.ts';
 
 const CONNECT_MS = 3_000;
 /** A day: longer than any of these commands takes. */
@@ -22,7 +23,7 @@ export class WorkLock {
       for (const { name, address } of shards) {
         const connection = await Connection.open(address, statementMs, CONNECT_MS);
         held.push(connection);
-        await connection.run(`SET SESSION wait_timeout = ${SILENT_SECONDS}`, [], deadlineMs);
+        await setSession(connection, 'wait_timeout', SILENT_SECONDS, deadlineMs);
         const [row] = await connection.rows<{ taken: number | null }>('SELECT GET_LOCK(?, 0) AS taken', [Buffer.from(nameOf(address.schema))], deadlineMs);
         if (row?.taken !== 1) throw new Error(`another command is at work on ${name}`);
       }

@@ -12,9 +12,13 @@ export class BatchTables {
   readonly #shelves = new Map<string, ShelfRow>();
   readonly #returns = new Map<string, number>();
   readonly #adjustments = new Map<string, number>();
+  /** Opening stock plus all adjustments, by SKU. */
+  readonly #totals = new Map<string, bigint>();
 
   open({ sku_id, leaved_amount }: Open): void {
-    if (!this.#shelves.has(sku_id)) this.#shelves.set(sku_id, { leaved_amount, held_amount: 0, epoch: 0, isOpen: true, isOnSale: true, isSellable: true });
+    if (this.#shelves.has(sku_id)) return;
+    this.#shelves.set(sku_id, { leaved_amount, held_amount: 0, epoch: 0, isOpen: true, isOnSale: true, isSellable: true });
+    this.#totals.set(sku_id, BigInt(leaved_amount));
   }
 
   sell({ sku_id, state, from }: SetSale): void {
@@ -28,7 +32,7 @@ export class BatchTables {
 
   /** What a look for these operations finds. */
   read(operations: readonly Batchable[]): Reading {
-    const reading = { flows: new Map<string, LedgerFlow | null>(), shelves: new Map<string, ShelfRow | null>(), returns: new Map<string, number | null>(), adjustments: new Map<string, number | null>(), transfers: new Map<string, boolean>() };
+    const reading = { flows: new Map<string, LedgerFlow | null>(), shelves: new Map<string, ShelfRow | null>(), returns: new Map<string, number | null>(), adjustments: new Map<string, number | null>(), transfers: new Map<string, boolean>(), totals: new Map<string, bigint>() };
     const readFlow = (key: FlowKey): void => {
       const text = flowKeyText(key);
       reading.flows.set(text, this.#flows.get(text) ?? null);
@@ -44,6 +48,8 @@ export class BatchTables {
       if (operation.kind === 'adjust') {
         const text = adjustmentKeyText(operation.sku_id, operation.adjustment_id);
         reading.adjustments.set(text, this.#adjustments.get(text) ?? null);
+        const total = this.#totals.get(operation.sku_id);
+        if (total !== undefined) reading.totals.set(operation.sku_id, total);
         reading.shelves.set(operation.sku_id, this.#shelves.get(operation.sku_id) ?? null);
       }
     }
@@ -61,6 +67,11 @@ export class BatchTables {
         return row !== undefined && row.leaved_amount >= leavedMin && row.leaved_amount + row.held_amount <= totalMax && (!mustBeOnSale || row.isOnSale);
       });
     if (!isAsThought) return false;
+    const totals = new Map(this.#totals);
+    for (const { sku_id, delta } of adjustments) totals.set(sku_id, (totals.get(sku_id) ?? 0n) + BigInt(delta));
+    const isAbove = (sku_id: string): boolean => (totals.get(sku_id) ?? 0n) > BigInt(STOCK_LIMIT);
+    if (adjustments.some(({ sku_id, delta }) => delta > 0 && isAbove(sku_id))) return false;
+    for (const [sku_id, total] of totals) this.#totals.set(sku_id, total);
     for (const { is } of flows) this.#flows.set(flowKeyText(is), is);
     for (const entry of returns) this.#returns.set(returnKeyText(entry, entry.return_id), entry.quantity);
     for (const entry of adjustments) this.#adjustments.set(adjustmentKeyText(entry.sku_id, entry.adjustment_id), entry.delta);

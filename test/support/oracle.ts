@@ -175,7 +175,7 @@ export class Oracle implements StockEngine, StockReader {
     const returnable = flow.quantity - flow.returned;
     if (earlier !== undefined) return { is: 'returned', replayed: true, returned: flow.returned, returnable };
     if (quantity > returnable) return { ...refused('over_return'), returnable };
-    if (!this.#shelf(sku_id).add(quantity)) return refused('stock_limit');
+    this.#shelf(sku_id).giveBack(quantity);
     this.#returns.set(key, quantity);
     this.#keep({ ...flow, returned: flow.returned + quantity });
     return { is: 'returned', replayed: false, returned: flow.returned + quantity, returnable: returnable - quantity };
@@ -187,8 +187,6 @@ export class Oracle implements StockEngine, StockReader {
     if (foreign.length > 0) return refusedLines(foreign.map(conflictOf));
     const held = flows.filter(({ status }) => status === 'pending');
     if (held.length > 0) return { is: 'pending', holds: held.map(holdOf) };
-    const rests = flows.map((flow) => ({ sku_id: flow.sku_id, quantity: restOf(flow) })).filter(({ quantity }) => quantity > 0);
-    if (![...unitsBySku(rests)].every(([sku_id, units]) => this.#shelf(sku_id).hasRoomFor(units))) return refused('stock_limit');
     const isReplay = flows.length === lines.length && flows.every(({ status }) => status === 'cancelled');
     if (!isReplay) for (const key of lines) this.#bury(order_id, key);
     return { is: 'applied', replayed: isReplay };
@@ -196,7 +194,7 @@ export class Oracle implements StockEngine, StockReader {
 
   #bury(order_id: string, key: FlowKey): void {
     const flow = this.#flow(key) ?? newFlow(key);
-    if (restOf(flow) > 0) this.#shelf(flow.sku_id).add(restOf(flow));
+    if (restOf(flow) > 0) this.#shelf(flow.sku_id).giveBack(restOf(flow));
     const quantity = flow.status === 'void' ? 0 : flow.quantity;
     this.#keep({ ...flow, order_id, quantity, returned: quantity, status: 'cancelled' });
   }
@@ -207,7 +205,7 @@ export class Oracle implements StockEngine, StockReader {
     if (standing !== undefined) return standing === delta ? { is: 'applied', replayed: true } : refused('idempotency_conflict');
     const shelf = this.#shelves.get(sku_id);
     if (shelf === undefined) return refused('unknown_sku');
-    if (!shelf.add(delta)) return refused(delta > 0 ? 'stock_limit' : 'insufficient_stock');
+    if (!shelf.adjust(delta)) return refused(delta > 0 ? 'stock_limit' : 'insufficient_stock');
     this.#adjustments.set(key, delta);
     return { is: 'applied', replayed: false };
   }

@@ -3,7 +3,9 @@ import type { Verdict } from '../../src/core/nouns.ts';
 /** What the oracle knows of the stock of one SKU. */
 export class OracleShelf {
   readonly opening: number;
-  readonly #limit: number;
+  readonly #limit: bigint;
+  /** Opening stock plus all adjustments. */
+  #total: bigint;
   #leaved: number;
   #held = 0;
   #state: 'on' | 'paused' = 'on';
@@ -12,7 +14,8 @@ export class OracleShelf {
   constructor(opening: number, limit: number) {
     this.opening = opening;
     this.#leaved = opening;
-    this.#limit = limit;
+    this.#total = BigInt(opening);
+    this.#limit = BigInt(limit);
   }
 
   /** Units that can be taken. */
@@ -46,15 +49,17 @@ export class OracleShelf {
     if (verdict === 'aborted') this.#leaved += units;
   }
 
-  /** What is held needs its place too: it may come back. */
-  hasRoomFor(units: number): boolean {
-    return this.#leaved + this.#held <= this.#limit - units;
+  /** Units that were deducted come back: there is room for them, because the limit bounds what was ever there. */
+  giveBack(units: number): void {
+    this.#leaved += units;
+    if (BigInt(this.#leaved) + BigInt(this.#held) > this.#total) throw new Error('more comes back than was there');
   }
 
-  /** @param units below zero for a write-off. @returns false when they do not fit; nothing changed then */
-  add(units: number): boolean {
-    if (units > 0 ? !this.hasRoomFor(units) : this.#leaved < -units) return false;
-    this.#leaved += units;
+  /** @param delta in units, below zero for a write-off. @returns false when it does not fit; nothing changed then */
+  adjust(delta: number): boolean {
+    if (delta > 0 ? this.#total + BigInt(delta) > this.#limit : this.#leaved < -delta) return false;
+    this.#total += BigInt(delta);
+    this.#leaved += delta;
     return true;
   }
 }

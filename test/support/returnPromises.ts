@@ -1,5 +1,4 @@
 import { expect } from 'chai';
-import { STOCK_LIMIT } from '../../src/core/nouns.ts';
 import type { Line } from '../../src/core/nouns.ts';
 import { APPLIED, APPLIED_BEFORE, refusal, refusalOf } from './engineBench.ts';
 import type { EngineBench } from './engineBench.ts';
@@ -93,34 +92,6 @@ export function returnPromises(now: () => EngineBench): void {
     const lines = [{ ...bench.line('a', 3), replayed: true, returned: 2 }];
     expect(await bench.deduct('o', bench.line('a', 3))).to.deep.equal({ is: 'deducted', lines });
     expect(await bench.left()).to.equal(4);
-  });
-
-  it('takes nothing back above the limit of a SKU, neither by return nor by cancellation', async () => {
-    const bench = now();
-    await bench.open(2);
-    await bench.deduct('o', bench.line('a', 2));
-    await bench.adjust('fill', STOCK_LIMIT);
-    expect(await bench.giveBack('r1', bench.line('a', 1))).to.deep.equal(refusal('stock_limit'));
-    expect(await bench.cancel('o', bench.key('a'), bench.key('late'))).to.deep.equal(refusal('stock_limit'));
-    expect(await bench.flow('late')).to.equal(null);
-    await bench.adjust('down', -2);
-    expect(await bench.cancel('o', bench.key('a'), bench.key('late'))).to.deep.equal(APPLIED);
-    expect(await bench.left()).to.equal(STOCK_LIMIT);
-  });
-
-  it('gives back nothing of several SKUs when one of them has no room', async () => {
-    const bench = now();
-    await bench.open(2);
-    await bench.open(9, bench.other);
-    const lines = [bench.line('a', 2), bench.line('b', 3, bench.other), bench.line('c', 1, bench.other)];
-    await bench.deduct('o', ...lines);
-    await bench.adjust('fill', STOCK_LIMIT);
-    expect(await bench.cancel('o', ...lines)).to.deep.equal(refusal('stock_limit'));
-    expect(await bench.flow('b', bench.other)).to.deep.include({ returned: 0, status: 'deducted' });
-    expect(await bench.left(bench.other)).to.equal(5);
-    await bench.adjust('down', -2);
-    expect(await bench.cancel('o', ...lines)).to.deep.equal(APPLIED);
-    expect([await bench.left(), await bench.left(bench.other)]).to.deep.equal([STOCK_LIMIT, 9]);
   });
 
   it('cancels: the rest goes back, and the ids are done with', async () => {

@@ -109,7 +109,7 @@ function ofShop(sku_ids: readonly string[]): fc.Arbitrary<Operation> {
   const delta = fc.oneof(
     { weight: 4, arbitrary: fc.constantFrom(3, 20) },
     { weight: 4, arbitrary: fc.constantFrom(-1, -4) },
-    { weight: 1, arbitrary: fc.constant(STOCK_LIMIT) },
+    { weight: 1, arbitrary: fc.constantFrom(STOCK_LIMIT, STOCK_LIMIT - 14) },
   );
   const adjust = fc.record({
     kind: fc.constant('adjust' as const),

@@ -2,6 +2,7 @@ import type { Flow, RowRef } from '../nouns.ts';
 import type { Adjust, Cancel, Deduct, HoldLines, PlacedKey, Receive, Return, Send, SettleLines } from '../operation.ts';
 import { refused, refusedLines } from '../outcome.ts';
 import type { AppliedOutcome, CancelOutcome, OutcomeOf, RefusedLine, ReturnOutcome } from '../outcome.ts';
+import { sumUnits } from '../units.ts';
 import { claim, creditsOf, DEFERRED, isRowAt, pointedBy, receive, unitsOf } from './claim.ts';
 import type { Deferred, Lacking } from './claim.ts';
 import type { Ledger, LedgerFlow } from './ledger.ts';
@@ -135,15 +136,18 @@ function adjust(ledger: Ledger, operation: Adjust): AppliedOutcome | Deferred {
   if (shelf === null) return refused('unknown_sku');
   if (!shelf.isAt(row.epoch)) return { is: 'moved', sku_ids: [sku_id] };
   const credits = creditsOf(ledger, operation);
-  const fetched = credits.reduce((sum, { amount }) => sum + amount, 0);
-  // What carts hold is not on the shelf: whoever writes off counts what lies there.
-  if (!(delta > 0 ? shelf.hasRoomFor(delta) : shelf.hasLying(-delta - fetched))) {
+  const fetched = sumUnits(credits.map(({ amount }) => amount));
+  // A write-off counts the units in the row; those that carts hold are not there.
+  const isRestock = delta > 0;
+  const hasRoom = (): boolean => ledger.isWithinLimit(sku_id, delta) && shelf.hasRoomFor(delta);
+  const fits = isRestock ? hasRoom() : shelf.hasLying(-delta - fetched);
+  if (!fits) {
     if (shelf.isChanged) return DEFERRED;
-    return refused(delta > 0 ? 'stock_limit' : 'insufficient_stock');
+    return refused(isRestock ? 'stock_limit' : 'insufficient_stock');
   }
   shelf.fence(row.epoch);
   for (const credit of credits) receive(ledger, credit);
-  if (delta > 0) shelf.addNew(delta);
+  if (isRestock) shelf.addNew(delta);
   else shelf.writeOff(-delta);
   ledger.addAdjustment({ sku_id, adjustment_id, delta, reason });
   return { is: 'applied', replayed: false };

@@ -1,4 +1,4 @@
-import { flowKeyText, shelfKeyText } from '../nouns.ts';
+import { flowKeyText, shelfKeyText, STOCK_LIMIT } from '../nouns.ts';
 import type { Flow, FlowKey, Hold, Placed, Transfer } from '../nouns.ts';
 import { Shelf } from './shelf.ts';
 import type { ShelfChange, ShelfRow } from './shelf.ts';
@@ -20,6 +20,8 @@ export interface Reading {
   readonly adjustments: ReadonlyMap<string, number | null>;
   /** Whether they stand, by `transferKeyText`. */
   readonly transfers: ReadonlyMap<string, boolean>;
+  /** Opening stock plus all adjustments, in units, by `sku_id`; read for restocks. May be above `STOCK_LIMIT`. */
+  readonly totals: ReadonlyMap<string, bigint>;
 }
 
 export interface FlowChange {
@@ -67,6 +69,8 @@ export class Ledger {
   readonly #shelves = new Map<string, Shelf | null>();
   readonly #returns = new Map<string, NewReturn>();
   readonly #adjustments = new Map<string, NewAdjustment>();
+  /** Net units of those, by `sku_id`. */
+  readonly #adjustedBy = new Map<string, bigint>();
   readonly #transfers = new Map<string, NewTransfer>();
   readonly #settled: Hold[] = [];
 
@@ -117,8 +121,18 @@ export class Ledger {
     return this.#adjustments.get(text)?.delta ?? this.#reading.adjustments.get(text) ?? null;
   }
 
+  /**
+   * Whether opening stock plus all adjustments of a SKU, those of this batch among them, stay within `STOCK_LIMIT`
+   * with so many units more. True for a SKU whose total was not read: its shard asserts the limit.
+   */
+  isWithinLimit(sku_id: string, units: number): boolean {
+    const total = this.#reading.totals.get(sku_id);
+    return total === undefined || total + (this.#adjustedBy.get(sku_id) ?? 0n) + BigInt(units) <= BigInt(STOCK_LIMIT);
+  }
+
   addAdjustment(entry: NewAdjustment): void {
     this.#adjustments.set(adjustmentKeyText(entry.sku_id, entry.adjustment_id), entry);
+    this.#adjustedBy.set(entry.sku_id, (this.#adjustedBy.get(entry.sku_id) ?? 0n) + BigInt(entry.delta));
   }
 
   /** Whether one end of a transfer stands. */

@@ -105,9 +105,14 @@ export class Shelf {
     return (isSellable ? leaved_amount : 0) + this.#leaved - this.#new;
   }
 
-  /** What is held needs its place too: it may come back. */
+  /**
+   * Whether the row itself stays within the limit, with the units that carts hold: they may come back. The stock limit
+   * of a SKU bounds this, so it refuses only where older gateways brought a SKU above the limit.
+   */
   hasRoomFor(units: number): boolean {
-    return this.#row === null || this.#row.leaved_amount + this.#leaved + this.#row.held_amount + this.#held <= STOCK_LIMIT - units;
+    if (this.#row === null) return true;
+    // Units that a batch moves from held to left cancel out before they meet an amount near 2^53: the sum is exact.
+    return this.#row.leaved_amount + this.#row.held_amount + (this.#leaved + this.#held) <= STOCK_LIMIT - units;
   }
 
   sell(units: number): void {
@@ -139,7 +144,8 @@ export class Shelf {
 
   add(units: number): void {
     // Both amounts move by what was decided before; the bound is on the row as it lies in the shard.
-    this.#totalMax = Math.min(this.#totalMax, STOCK_LIMIT - units - this.#leaved - this.#held);
+    // What was taken before may lift the bound above 2^53, where numbers are rounded; the lesser of the two is exact.
+    this.#totalMax = Math.min(this.#totalMax, STOCK_LIMIT - (units + this.#leaved + this.#held));
     this.#leaved += units;
     this.#isChanged = true;
   }

@@ -41,10 +41,10 @@ export class BatchUnanswered extends CommitUnanswered {
 /** How often a batch is decided anew because others had changed a row of it meanwhile. */
 const TRIES_MAX = 6;
 
-const NOTHING: LookedUp = { reading: { flows: new Map(), shelves: new Map(), returns: new Map(), adjustments: new Map(), transfers: new Map() }, foreign: new Set() };
+const NOTHING: LookedUp = { reading: { flows: new Map(), shelves: new Map(), returns: new Map(), adjustments: new Map(), transfers: new Map(), totals: new Map() }, foreign: new Set() };
 
 /** A row is otherwise than the batch thought. */
-const CHANGED: ReadonlySet<number> = new Set([SERVER_ERROR.duplicateKey, SERVER_ERROR.deadlock, BATCH_ERROR.notMine, BATCH_ERROR.flowChanged, BATCH_ERROR.stockChanged]);
+const CHANGED: ReadonlySet<number> = new Set([SERVER_ERROR.duplicateKey, SERVER_ERROR.deadlock, BATCH_ERROR.notMine, BATCH_ERROR.flowChanged, BATCH_ERROR.stockChanged, BATCH_ERROR.limitPassed]);
 /** Errors that come before COMMIT or instead of it. After any other one nobody knows: a server that shuts down may say it while it commits. */
 const UNDONE: ReadonlySet<number> = new Set([
   ...CHANGED,

@@ -9,10 +9,11 @@ import { insertAdjustment } from '../sql/insertAdjustment.ts';
 import { lockAdjustment } from '../sql/lockAdjustment.ts';
 import { ownSlots } from '../sql/ownSlots.ts';
 import { readShelves } from '../sql/readShelves.ts';
+import { readTotal } from '../sql/stockTotal.ts';
 import { writeOffStock } from '../sql/writeOffStock.ts';
 import type { Transaction } from '../transaction.ts';
 
-/** Restock or write off, once per adjustment id: the journal row first, then the stock. */
+/** Restock or write off, once per adjustment id: the journal row first, then the stock, and last the limit. */
 export function adjust(operation: Adjust): Change<AppliedOutcome> {
   const { sku_id, delta } = operation;
 
@@ -27,6 +28,9 @@ export function adjust(operation: Adjust): Change<AppliedOutcome> {
       }
       const moved = delta > 0 ? await addStock(transaction, new Map([[sku_id, delta]])) : await writeOffStock(transaction, sku_id, -delta);
       if (!moved) return { keep: false, value: await whyNot(transaction, operation) };
+      // The row is locked by now. The total counts this adjustment.
+      const total = delta > 0 ? await readTotal(transaction, sku_id) : null;
+      if (total !== null && total > BigInt(STOCK_LIMIT)) return { keep: false, value: refused('stock_limit') };
       return { keep: true, value: { is: 'applied', replayed: false } };
     },
 

@@ -148,7 +148,7 @@ export class Replica {
   async #open(deadlineMs: DeadlineMs): Promise<Connection> {
     const connection = await Connection.open(this.#options.address, this.#options.statementMs);
     try {
-      await prepareReader(connection, deadlineMs);
+      await this.#refusable(() => prepareReader(connection, deadlineMs));
       await this.#inspect(connection, deadlineMs);
       return connection;
     } catch (error) {
@@ -158,9 +158,15 @@ export class Replica {
   }
 
   async #inspect(connection: Connection, deadlineMs: DeadlineMs): Promise<void> {
+    const { shard, initialShards } = this.#options;
+    await this.#refusable(() => checkReplica(connection, shard, initialShards, deadlineMs));
+    this.#refusal = null;
+  }
+
+  /** Notes why the replica is refused, where that is why a look at it failed. */
+  async #refusable(look: () => Promise<void>): Promise<void> {
     try {
-      await checkReplica(connection, this.#options.shard, this.#options.initialShards, deadlineMs);
-      this.#refusal = null;
+      await look();
     } catch (error) {
       this.#refusal = error instanceof ShardRefused ? error.message : null;
       throw error;

@@ -17,17 +17,24 @@ export interface PartWrites {
 
 /**
  * Writes the parts of a batch or nothing of them, in one round trip, and ends the transaction either way. What happens in a
- * shard is in `migrations/0007_pre_check.ts`.
+ * shard is in `migrations/0009_limit_and_deadline.ts`. Each part asserts the deadline after its last lock, so only COMMIT
+ * can come later: it waits behind a backup's lock of the server for `lock_wait_timeout` at most.
  *
  * @param parts at least one; in the same order everywhere, or batches would wait for each other in a circle
  */
 export async function applyBatch(connection: Connection, parts: readonly PartWrites[], deadlineMs: DeadlineMs): Promise<void> {
-  const calls = parts.map(({ schema }) => `CALL ${quoted(schema)}.apply_part_3(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+  const calls = parts.map(({ schema }) => `CALL ${quoted(schema)}.apply_part_4(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
   await connection.script(['START TRANSACTION', ...calls, 'COMMIT'], parts.flatMap(({ values }) => values), deadlineMs, LOCK_SAID_MS);
 }
 
 /** The numbers of the procedure's own errors. */
-export const BATCH_ERROR = { notMine: 30001, flowChanged: 30002, late: 30003, stockChanged: 30004 } as const;
+export const BATCH_ERROR = {
+  notMine: 30001,
+  flowChanged: 30002,
+  late: 30003,
+  stockChanged: 30004,
+  limitPassed: 30005,
+} as const;
 
 /**
  * What goes in for the question marks of one part.

@@ -29,7 +29,7 @@ const SQL = `
 SELECT VERSION() AS server_version,
        UNIX_TIMESTAMP(SYSDATE(6)) * 1000 AS epoch_ms,
        SYSDATE(6) > NOW(6) AS clock_runs,
-       EXISTS (SELECT 1 FROM information_schema.routines WHERE routine_schema = DATABASE() AND routine_name = 'apply_part_3') AS callable,
+       EXISTS (SELECT 1 FROM information_schema.routines WHERE routine_schema = DATABASE() AND routine_name = 'apply_part_4') AS callable,
        @@GLOBAL.read_only AS read_only,
        @@GLOBAL.innodb_flush_log_at_trx_commit AS flush_log,
        @@GLOBAL.sync_binlog AS sync_binlog,

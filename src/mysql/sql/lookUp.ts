@@ -16,6 +16,7 @@ import { LOCK_SAID_MS } from './prepareSession.ts';
 import { quoted } from './quoted.ts';
 import { isSellable } from './sellable.ts';
 import { SkuCells } from './skuCells.ts';
+import { totalOf } from './stockTotal.ts';
 
 /**
  * Rows of a list as a table. Derived once more, because MySQL takes no locking clause over a JSON_TABLE itself (error 3569).
@@ -27,13 +28,15 @@ const table = (columns: string): string => `(SELECT * FROM JSON_TABLE(?, '$[*]' 
 /** A bare NULL takes the type of neither side on MariaDB, and numbers come as texts. */
 const NO_COUNT = 'CAST(NULL AS UNSIGNED)';
 const NO_INTEGER = 'CAST(NULL AS SIGNED)';
+const NO_TOTAL = 'NULL AS total';
 const NO_FLOW = `NULL AS order_id, ${NO_COUNT} AS attempt, ${NO_COUNT} AS quantity, ${NO_COUNT} AS returned, NULL AS status, ${NO_COUNT} AS moved_to, ${NO_COUNT} AS units_returned`;
-const NO_SHELF = `${NO_COUNT} AS sub_row, ${NO_COUNT} AS leaved_amount, ${NO_COUNT} AS held_amount, ${NO_COUNT} AS row_epoch, 0 AS is_open, 0 AS is_on_sale, 0 AS is_sellable`;
+const NO_ROW = `${NO_COUNT} AS sub_row, ${NO_COUNT} AS leaved_amount, ${NO_COUNT} AS held_amount, ${NO_COUNT} AS row_epoch, 0 AS is_open, 0 AS is_on_sale, 0 AS is_sellable`;
+const NO_SHELF = `${NO_ROW}, ${NO_TOTAL}`;
 
 const FLOWS = (schema: string): string => `
 SELECT w.item, 'flow' AS kind, f.order_id, f.attempt, f.quantity, f.returned, f.status, f.moved_to, r.quantity AS units_returned,
        ${NO_INTEGER} AS delta, o.epoch IS NOT NULL AS is_mine, f.sub_row, ${NO_COUNT} AS leaved_amount, ${NO_COUNT} AS held_amount,
-       ${NO_COUNT} AS row_epoch, 0 AS is_open, 0 AS is_on_sale, 0 AS is_sellable
+       ${NO_COUNT} AS row_epoch, 0 AS is_open, 0 AS is_on_sale, 0 AS is_sellable, ${NO_TOTAL}
   FROM ${table("sku_id VARCHAR(128) PATH '$[0]', order_detail_id VARCHAR(128) PATH '$[1]', return_id VARCHAR(128) PATH '$[2]', slot SMALLINT UNSIGNED PATH '$[3]'")}
   LEFT JOIN ${schema}.slot o FORCE INDEX (PRIMARY) ON o.slot = w.slot
   STRAIGHT_JOIN ${schema}.flow f FORCE INDEX (PRIMARY) ON f.sku_id = UNHEX(w.sku_id) AND f.order_detail_id = UNHEX(w.order_detail_id)
@@ -50,18 +53,25 @@ SELECT w.item, 'transfer' AS kind, ${NO_FLOW}, ${NO_INTEGER} AS delta, 0 AS is_m
   FROM ${table("sku_id VARCHAR(128) PATH '$[0]', transfer_id VARCHAR(32) PATH '$[1]', direction SMALLINT UNSIGNED PATH '$[2]'")}
   STRAIGHT_JOIN ${schema}.transfer t FORCE INDEX (PRIMARY) ON t.sku_id = UNHEX(w.sku_id) AND t.transfer_id = UNHEX(w.transfer_id) AND t.direction + 0 = w.direction`;
 
+/** As text: a sum is a DECIMAL, and may be above what a number holds. Waits for no lock: the shard asserts the limit. */
+const TOTALS = (schema: string): string => `
+SELECT w.item, 'total' AS kind, ${NO_FLOW}, ${NO_INTEGER} AS delta, 0 AS is_mine, ${NO_ROW},
+       CAST(${totalOf('s', `${schema}.adjustment`)} AS CHAR) AS total
+  FROM ${table("sku_id VARCHAR(128) PATH '$[0]'")}
+  STRAIGHT_JOIN ${schema}.stock s FORCE INDEX (PRIMARY) ON s.sku_id = UNHEX(w.sku_id) AND s.sub_row = 0`;
+
 /** All rows of a SKU that lie here: which of them its flows belong to shows only when they are read. */
 const SHELVES = (schema: string): string => `
 SELECT w.item, 'shelf' AS kind, ${NO_FLOW}, ${NO_INTEGER} AS delta, o.epoch IS NOT NULL AS is_mine, s.sub_row, s.leaved_amount, s.held_amount,
-       CAST(IF(s.intake = 'any', 0, s.epoch) AS UNSIGNED) AS row_epoch, s.intake <> 'none' AS is_open, s.sale_state = 'on' AND (s.sale_from IS NULL OR s.sale_from <= SYSDATE(6)) AS is_on_sale, ${isSellable('s')} AS is_sellable
+       CAST(IF(s.intake = 'any', 0, s.epoch) AS UNSIGNED) AS row_epoch, s.intake <> 'none' AS is_open, s.sale_state = 'on' AND (s.sale_from IS NULL OR s.sale_from <= SYSDATE(6)) AS is_on_sale, ${isSellable('s')} AS is_sellable, ${NO_TOTAL}
   FROM ${table("slot SMALLINT UNSIGNED PATH '$[0]', sku_id VARCHAR(128) PATH '$[1]'")}
   LEFT JOIN ${schema}.slot o FORCE INDEX (PRIMARY) ON o.slot = w.slot
   LEFT JOIN ${schema}.stock s FORCE INDEX (PRIMARY) ON s.sku_id = UNHEX(w.sku_id)`;
 
-/** A flow, an adjustment, one end of a transfer, or a SKU with one of its stock rows, if it has any here. */
+/** A flow, an adjustment, one end of a transfer, a SKU's total, or a SKU with one of its stock rows here, if any. */
 interface Row {
   readonly item: number;
-  readonly kind: 'flow' | 'adjustment' | 'transfer' | 'shelf';
+  readonly kind: 'flow' | 'adjustment' | 'transfer' | 'total' | 'shelf';
   readonly order_id: Buffer;
   readonly attempt: number;
   readonly quantity: number;
@@ -78,6 +88,7 @@ interface Row {
   readonly is_open: number;
   readonly is_on_sale: number;
   readonly is_sellable: number;
+  readonly total: string;
 }
 
 export interface LookedUp {
@@ -117,6 +128,8 @@ interface Wanted {
   readonly adjustments: readonly Adjust[];
   readonly transfers: readonly Sought[];
   readonly sku_ids: readonly string[];
+  /** SKUs that are to be restocked. */
+  readonly restocked: readonly string[];
   /** Rows that are asked for by name, as `shelfKeyText`. */
   readonly shelves: readonly string[];
 }
@@ -127,13 +140,14 @@ interface Sought {
   readonly transfer: Transfer;
 }
 
-const NOTHING: Wanted = { flows: [], adjustments: [], transfers: [], sku_ids: [], shelves: [] };
+const NOTHING: Wanted = { flows: [], adjustments: [], transfers: [], sku_ids: [], restocked: [], shelves: [] };
 
 function wantedBy({ operations, idsOnly = [] }: Question): Wanted {
   const flows: Wanted['flows'][number][] = [];
   const adjustments: Adjust[] = [];
   const transfers: Sought[] = [];
   const sku_ids = new Set<string>();
+  const restocked = new Set<string>();
   const shelves: string[] = [];
   const askForIds = (operation: Batchable): void => {
     if ('lines' in operation) for (const line of operation.lines) flows.push(line);
@@ -145,10 +159,11 @@ function wantedBy({ operations, idsOnly = [] }: Question): Wanted {
   for (const operation of operations) {
     askForIds(operation);
     for (const sku_id of skusOf(operation)) sku_ids.add(sku_id);
+    if (operation.kind === 'adjust' && operation.delta > 0) restocked.add(operation.sku_id);
     shelves.push(...shelvesOf(operation));
   }
   for (const operation of idsOnly) askForIds(operation);
-  return { flows, adjustments, transfers, sku_ids: [...sku_ids], shelves };
+  return { flows, adjustments, transfers, sku_ids: [...sku_ids], restocked: [...restocked], shelves };
 }
 
 /**
@@ -156,15 +171,17 @@ function wantedBy({ operations, idsOnly = [] }: Question): Wanted {
  *
  * @param lock of what stands under ids
  */
-function textFor(schema: string, { flows, adjustments, transfers, sku_ids }: Wanted, lock: string): string {
+function textFor(schema: string, { flows, adjustments, transfers, sku_ids, restocked }: Wanted, lock: string): string {
   const blocks = [
     ...[...(flows.length > 0 ? [FLOWS] : []), ...(adjustments.length > 0 ? [ADJUSTMENTS] : [])],
     ...[...(transfers.length > 0 ? [TRANSFERS] : []), ...(sku_ids.length > 0 ? [SHELVES] : [])],
+    ...(restocked.length > 0 ? [TOTALS] : []),
   ];
-  return blocks.map((block) => `(${block(quoted(schema))}${block === SHELVES ? '' : lock})`).join(' UNION ALL ');
+  const lockOf = (block: (of: string) => string): string => (block === SHELVES || block === TOTALS ? '' : lock);
+  return blocks.map((block) => `(${block(quoted(schema))}${lockOf(block)})`).join(' UNION ALL ');
 }
 
-function valuesFor({ flows, adjustments, transfers, sku_ids }: Wanted): SqlJson[] {
+function valuesFor({ flows, adjustments, transfers, sku_ids, restocked }: Wanted): SqlJson[] {
   const cells = new SkuCells();
   const flowCells = ({ sku_id, order_detail_id, return_id }: Wanted['flows'][number]): JsonCell[] => {
     const { hex, slot } = cells.of(sku_id);
@@ -176,7 +193,11 @@ function valuesFor({ flows, adjustments, transfers, sku_ids }: Wanted): SqlJson[
   };
   const adjustmentCells = ({ sku_id, adjustment_id }: Adjust): JsonCell[] => [cells.of(sku_id).hex, hexOf(adjustment_id)];
   const transferCells = ({ direction, transfer }: Sought): JsonCell[] => [cells.of(transfer.sku_id).hex, transfer.transfer_id, DIRECTION[direction]];
-  const lists = [flows.map(flowCells), adjustments.map(adjustmentCells), transfers.map(transferCells), sku_ids.map(shelfCells)];
+  const totalCells = (sku_id: string): JsonCell[] => [cells.of(sku_id).hex];
+  const lists = [
+    ...[flows.map(flowCells), adjustments.map(adjustmentCells), transfers.map(transferCells)],
+    ...[sku_ids.map(shelfCells), restocked.map(totalCells)],
+  ];
   return lists.filter((list) => list.length > 0).map(jsonOf);
 }
 
@@ -190,6 +211,7 @@ function readingOf(wanted: Wanted, rows: readonly Row[]): LookedUp {
   const adjustments = new Map<string, number | null>(wanted.adjustments.map((each) => [adjustmentKeyText(each.sku_id, each.adjustment_id), null]));
   const transfers = new Map(wanted.transfers.map(({ direction, transfer }) => [transferKeyText(direction, transfer), false]));
   const shelves = new Map<string, ShelfRow | null>(wanted.shelves.map((key) => [key, null]));
+  const totals = new Map<string, bigint>();
   const foreign = new Set<string>();
   for (const row of rows) {
     if (row.kind === 'flow') {
@@ -203,13 +225,15 @@ function readingOf(wanted: Wanted, rows: readonly Row[]): LookedUp {
     } else if (row.kind === 'transfer') {
       const { direction, transfer } = at(wanted.transfers, row);
       transfers.set(transferKeyText(direction, transfer), true);
+    } else if (row.kind === 'total') {
+      totals.set(at(wanted.restocked, row), BigInt(row.total));
     } else {
       const sku_id = at(wanted.sku_ids, row);
       if (row.is_mine === 0) foreign.add(sku_id);
       if (row.leaved_amount !== null) shelves.set(shelfKeyText(sku_id, row.sub_row), shelfOf(row.leaved_amount, row));
     }
   }
-  return { reading: { flows, shelves, returns, adjustments, transfers }, foreign };
+  return { reading: { flows, shelves, returns, adjustments, transfers, totals }, foreign };
 }
 
 function at<T>(items: readonly T[], { item }: Row): T {

@@ -2,11 +2,12 @@ import type { DeadlineMs } from '../../core/nouns.ts';
 import type { Connection } from '../connection.ts';
 import { prepareSession } from './prepareSession.ts';
 
-/** A statement of its own is a transaction, and one snapshot for all tables in it. */
-const READ_ONLY = 'SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY';
-
-/** Gives a new session on a replica what its statements count on; it can write nothing. */
+/**
+ * Gives a new session on a replica the settings that its statements count on; it can write nothing. Each of its
+ * statements is a transaction, with one snapshot for all tables in it.
+ *
+ * @throws ShardRefused when the server does not confirm a setting
+ */
 export async function prepareReader(connection: Connection, deadlineMs: DeadlineMs): Promise<void> {
-  await prepareSession(connection, deadlineMs);
-  await connection.run(READ_ONLY, [], deadlineMs);
+  await prepareSession(connection, deadlineMs, { isolation: 'REPEATABLE READ', isReadOnly: true });
 }

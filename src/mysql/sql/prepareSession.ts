@@ -1,16 +1,42 @@
 import type { DeadlineMs } from '../../core/nouns.ts';
 import type { Connection } from '../connection.ts';
+import { ShardRefused } from '../failures.ts';
+import { SQL_MODE } from './sqlMode.ts';
 
-/** A statement of its own: MySQL and MariaDB 10.11 name the variable differently. */
-const ISOLATION = 'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED';
+/** How a session's transactions read, and whether they may write. */
+export interface Access {
+  readonly isolation: 'READ COMMITTED' | 'REPEATABLE READ';
+  readonly isReadOnly: boolean;
+}
 
-const SETTINGS = `SET SESSION
-  sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION',
-  time_zone = '+00:00',
-  autocommit = 1,
-  innodb_lock_wait_timeout = 1,
-  lock_wait_timeout = 2,
-  wait_timeout = 2`;
+/** Of sessions that decide and write. */
+const WRITER: Access = { isolation: 'READ COMMITTED', isReadOnly: false };
+
+/** The settings of every session that a promise rests on. No default of a server counts. */
+export const SESSION_SETTINGS = {
+  sql_mode: SQL_MODE,
+  time_zone: '+00:00',
+  character_set_client: 'utf8mb4',
+  character_set_connection: 'utf8mb4',
+  character_set_results: 'utf8mb4',
+  autocommit: 1,
+  /** A COMMIT begins no other transaction. */
+  completion_type: 'NO_CHAIN',
+  /** A read returns all its rows: an id without a row is not there. */
+  sql_select_limit: '18446744073709551615',
+  innodb_lock_wait_timeout: 1,
+  lock_wait_timeout: 2,
+  wait_timeout: 2,
+} as const satisfies Readonly<Record<string, string | number>>;
+
+const SET = `SET SESSION ${Object.entries(SESSION_SETTINGS)
+  .map(([name, needed]) => `${name} = ${typeof needed === 'number' || /^\d+$/.test(needed) ? needed : `'${needed}'`}`)
+  .join(', ')}`;
+const READ = Object.keys(SESSION_SETTINGS).map((name) => `@@SESSION.${name} AS ${name}`).join(', ');
+/** MySQL has no `tx_…` variables any more, MariaDB 10.11 has no others. Each reads its own comment. */
+const ACCESS =
+  '/*!80000 @@SESSION.transaction_isolation *//*M!100000 @@SESSION.tx_isolation */ AS isolation, ' +
+  '/*!80000 @@SESSION.transaction_read_only *//*M!100000 @@SESSION.tx_read_only */ AS is_read_only';
 
 /**
  * By then the server has said that a row is locked. It takes up to twice the second that it is told: MySQL looks for waits
@@ -19,11 +45,66 @@ const SETTINGS = `SET SESSION
 export const LOCK_SAID_MS = 2_100;
 
 /**
- * Gives a new session what every statement counts on, whatever the server's own defaults are. `wait_timeout` bounds
- * how long a frozen gateway can keep a row locked: the server ends a session that is silent for longer and undoes its
- * work. The lock waits bound how long a statement that we gave up goes on waiting, for a row or for a table that is being changed.
+ * Gives a new session the settings that every statement counts on, and reads them back: a proxy may answer OK and drop
+ * a setting, or hand out a session that another client changed before. `wait_timeout` bounds how long a frozen gateway
+ * can keep a row locked: the server ends a session that is silent for longer and undoes its work. The lock waits bound
+ * how long a statement that the gateway gave up goes on waiting, for a row or for a table that is being changed.
+ *
+ * This does not notice a session that is changed later. For that case a batch asserts its deadline after its last lock.
+ *
+ * @throws ShardRefused when the server does not confirm a setting, with the value found and the value needed
  */
-export async function prepareSession(connection: Connection, deadlineMs: DeadlineMs): Promise<void> {
-  await connection.run(ISOLATION, [], deadlineMs);
-  await connection.run(SETTINGS, [], deadlineMs);
+export async function prepareSession(
+  connection: Connection,
+  deadlineMs: DeadlineMs,
+  { isolation, isReadOnly }: Access = WRITER,
+): Promise<void> {
+  const level = `ISOLATION LEVEL ${isolation}, READ ${isReadOnly ? 'ONLY' : 'WRITE'}`;
+  // A statement of its own: its variable has another name on each product.
+  await connection.run(`SET SESSION TRANSACTION ${level}`, [], deadlineMs);
+  await connection.run(SET, [], deadlineMs);
+  const [found = {}] = await connection.rows<Found>(`SELECT ${READ}, ${ACCESS}`, [], deadlineMs);
+  assertHeld({ ...SESSION_SETTINGS, isolation: isolation.replace(' ', '-'), is_read_only: Number(isReadOnly) }, found);
+}
+
+/**
+ * Changes one setting of a session, and reads it back.
+ *
+ * @throws ShardRefused when the server does not confirm it
+ */
+export async function setSession(
+  connection: Connection,
+  name: keyof typeof SESSION_SETTINGS,
+  needed: number,
+  deadlineMs: DeadlineMs,
+): Promise<void> {
+  await connection.run(`SET SESSION ${name} = ${needed}`, [], deadlineMs);
+  const [found = {}] = await connection.rows<Found>(`SELECT @@SESSION.${name} AS ${name}`, [], deadlineMs);
+  assertHeld({ [name]: needed }, found);
+}
+
+/** A row of session variables. */
+export type Found = Readonly<Record<string, string | number | null>>;
+
+/** @returns the refusal that names every setting without its value; null: all have it */
+export function findUnheld(needed: Readonly<Record<string, string | number>>, found: Found): ShardRefused | null {
+  const faults = Object.entries(needed).flatMap(([name, value]) => {
+    const is = found[name] ?? null;
+    const shown = is === null ? 'unknown' : `'${is}'`;
+    return isSame(name, is, value) ? [] : [`the session's ${name} is ${shown} after it was set to '${value}'`];
+  });
+  if (faults.length === 0) return null;
+  const remedy = 'let the proxy before the server pass SET SESSION on, and keep one server session for each connection';
+  return new ShardRefused(`${faults.join('; ')}: ${remedy}`);
+}
+
+function assertHeld(needed: Readonly<Record<string, string | number>>, found: Found): void {
+  const refusal = findUnheld(needed, found);
+  if (refusal !== null) throw refusal;
+}
+
+/** A mode is a set of words, in the server's own order. */
+function isSame(name: string, found: string | number | null, needed: string | number): boolean {
+  const words = (value: string | number | null): string => String(value).split(',').sort().join(',');
+  return name === 'sql_mode' ? words(found) === words(needed) : String(found) === String(needed);
 }

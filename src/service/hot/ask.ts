@@ -1,6 +1,7 @@
 import type { RowState } from '../../core/moves.ts';
 import type { DeadlineMs, FoundHold, RowPlace, Transfer } from '../../core/nouns.ts';
 import type { Moved, NotDone } from '../../core/outcome.ts';
+import { sumUnits } from '../../core/units.ts';
 import type { Collected } from './collect.ts';
 
 /** Units that left their rows for somebody, and come in together with what he takes. */
@@ -70,7 +71,7 @@ export class Ask {
 
   /** What is still to be fetched. */
   get lack(): number {
-    return this.wish.units - this.credits.reduce((sum, { amount }) => sum + amount, 0);
+    return this.wish.units - sumUnits(this.credits.map(({ amount }) => amount));
   }
 
   /** The first answer counts. */

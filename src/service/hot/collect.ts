@@ -2,6 +2,7 @@ import type { HotRows, OpenTransfer } from '../../core/hotPorts.ts';
 import type { Layout } from '../../core/layout.ts';
 import type { RowState } from '../../core/moves.ts';
 import type { DeadlineMs } from '../../core/nouns.ts';
+import { sumUnits } from '../../core/units.ts';
 
 /** All rows of a split SKU, each read at about the same time. */
 export interface Collected {
@@ -26,9 +27,9 @@ export async function collect(rows: HotRows, { sku_id, shards }: Layout, deadlin
   return {
     rows: read,
     transfers: found.flatMap(({ transfers }) => transfers),
-    leaved: read.reduce((sum, row) => sum + row.leaved_amount, 0),
-    sellable: read.reduce((sum, row) => sum + row.sellable_amount, 0),
-    held: read.reduce((sum, row) => sum + row.held_amount, 0),
+    leaved: sumUnits(read.map((row) => row.leaved_amount)),
+    sellable: sumUnits(read.map((row) => row.sellable_amount)),
+    held: sumUnits(read.map((row) => row.held_amount)),
     fault: failure?.is === 'not_done' ? failure.reason : null,
   };
 }

@@ -2,6 +2,7 @@ import type { Layout } from '../../core/layout.ts';
 import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
 import { LookFailed } from '../../core/sight.ts';
 import type { LookedRow, ShelfLook, ShelfLooker, Sight, SightSource } from '../../core/sight.ts';
+import { sumUnits } from '../../core/units.ts';
 import type { LayoutCache } from '../hot/layoutCache.ts';
 import type { Routing } from '../routing.ts';
 
@@ -110,7 +111,7 @@ interface Seen {
 
 function sightOf({ sku_id, mode, looks, isReady, asOfMs, places }: Seen): Sight {
   const rows = looks.flatMap(({ shard, look }) => look.rows.map((row) => ({ ...row, shard })));
-  const sum = (of: (row: LookedRow) => number): number => rows.reduce((total, row) => total + of(row), 0);
+  const sum = (of: (row: LookedRow) => number): number => sumUnits(rows.map(of));
   const leaved = sum(({ leaved_amount }) => leaved_amount);
   const isCertain = looks.every(({ look }) => look.isCertain && !look.hasOpenTransfers);
   const isInPlace = ({ sub_row, shard }: { sub_row: number; shard: ShardIndex }): boolean => (places === undefined ? sub_row === 0 : places[sub_row] === shard);

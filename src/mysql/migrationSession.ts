@@ -1,0 +1,27 @@
+import type { RawConnection } from './migrationLock.ts';
+import { findUnheld } from './sql/prepareSession.ts';
+import type { Found } from './sql/prepareSession.ts';
+import { SQL_MODE } from './sql/sqlMode.ts';
+
+/**
+ * A migration waits so long for others to release a table. Every statement that comes meanwhile waits behind it, so the
+ * migration gives up early and tries again.
+ */
+const TABLE_WAIT_SECONDS = 1;
+
+/** A procedure keeps the mode of the session that made it. */
+const NEEDED = { sql_mode: SQL_MODE, lock_wait_timeout: TABLE_WAIT_SECONDS } as const;
+const SET = `SET SESSION sql_mode = '${NEEDED.sql_mode}', lock_wait_timeout = ${NEEDED.lock_wait_timeout}`;
+const READ = 'SELECT @@SESSION.sql_mode AS sql_mode, @@SESSION.lock_wait_timeout AS lock_wait_timeout';
+
+/**
+ * Gives a session that migrates its settings, and reads them back.
+ *
+ * @param done receives a ShardRefused when one does not hold
+ */
+export function prepareMigration(connection: RawConnection, done: (error: Error | null) => void): void {
+  connection.query(SET, (refusal) => {
+    if (refusal !== null) return done(refusal);
+    connection.query(READ, (error, rows) => done(error ?? findUnheld(NEEDED, (rows as readonly Found[])[0] ?? {})));
+  });
+}
