@@ -34,11 +34,11 @@ interface Pair {
   readonly y: string;
 }
 
-/** Everything is sent and read over HTTP: what holds here holds whatever protocol carts follow. */
+/** All requests and all rows go over HTTP, so that the promises are independent of the protocol of carts. */
 describe('answers to cancellations', () => {
   let gateways: TestGateway[];
   let shop: TestGateway;
-  /** What strikes the ports of the first gateway. */
+  /** Called before each call of a port of the first gateway. */
   let strike: BeforeCall = () => undefined;
 
   before(async () => {
@@ -153,7 +153,7 @@ describe('answers to cancellations', () => {
     expect((await rowsOf([a, b])).map(({ status }) => status)).to.deep.equal(['cancelled', 'deducted']);
   });
 
-  it('name the line that an open cart holds, and what an earlier attempt cancelled', async () => {
+  it('name the line that an open cart holds, and count the lines that an earlier attempt cancelled', async () => {
     const { a, b, x, y } = await newPair('pending');
     const beside = await newPair('beside');
     expectStatus(await cancel(shop, x, [a]), 200);

@@ -84,7 +84,7 @@ describe('reads with a frozen server', () => {
     return ids;
   };
 
-  /** Sold in four rows, then merged: at home there are only pointers to the lines. */
+  /** Sold in four rows, then merged: the remaining row has only pointers to the lines. */
   async function prepareMerged(): Promise<SplitSku> {
     const sku_id = skuOn(LIVE, fresh('merged'));
     await gateway.openSku(sku_id, 100);

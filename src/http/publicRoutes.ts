@@ -28,7 +28,7 @@ export interface PublicServices {
   cancelOrder(cancellation: Cancellation, deadlineMs: DeadlineMs, trace: Trace | null): Promise<CancelAnswer>;
   lookUpLines(keys: readonly FlowKey[], deadlineMs: DeadlineMs, trace: Trace | null): Promise<readonly LineRead[]>;
   readSku(sku_id: string, deadlineMs: DeadlineMs, trace: Trace | null): Promise<SkuStock | NotDone>;
-  /** What is left of SKUs that may be told from what is known already; null: the shard of a SKU does not answer. */
+  /** Units left of SKUs, one entry per SKU in the order asked; null: its shard does not answer. */
   available(sku_ids: readonly string[], consistency: Consistency, deadlineMs: DeadlineMs): Promise<readonly (Sight | null)[]>;
   readFlows(query: FlowsQuery, deadlineMs: DeadlineMs): Promise<FoundFlowsPage | NotDone>;
 }

@@ -113,7 +113,7 @@ function together(outcomes: readonly CancelOutcome[]): Ended | Misplaced {
   if (others.length === 0) return { is: 'applied', replayed: outcomes.every((outcome) => outcome.is === 'applied' && outcome.replayed) };
   const unknown = others.find((outcome): outcome is Unknown => outcome.is === 'unknown');
   if (unknown !== undefined) return unknown;
-  // What is cancelled already stays so; once more, in the right places, cancels the rest.
+  // Cancelled lines stay cancelled; the next try, in the right places, cancels the rest.
   const misplaced = others.find(isMisplaced);
   if (misplaced !== undefined) return misplaced;
   const codes = new Map<string, RefusalCode>();

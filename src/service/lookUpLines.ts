@@ -20,7 +20,7 @@ export interface LineUnavailable {
   readonly reason: string;
 }
 
-/** What a look-up reports of one line. */
+/** The result of a look-up for one line. */
 export type LineRead = ({ readonly is: 'found' } & FoundDeduction) | { readonly is: 'none' } | LineUnavailable;
 
 /** Kept of the request's time for the answer: a frozen shard may take all the rest. */
@@ -43,7 +43,7 @@ export async function lookUpLines(parts: Parts, keys: readonly FlowKey[], deadli
   return keys.map((key) => lookUp.reads.get(flowKeyText(key)) ?? unavailable('the line was not read'));
 }
 
-/** What earlier rounds taught about the lines of this round. */
+/** Results of earlier rounds that the next round of the same lines needs. */
 interface Course {
   /** Shards where the flows of some ids stand, by `flowKeyText`. */
   readonly standing: ReadonlyMap<string, ShardIndex>;
@@ -107,7 +107,7 @@ class LookUp {
     await Promise.all([this.#readEarlier(absent, { is: 'none' }, course), this.#settle(held, course)]);
   }
 
-  /** Goes on with lines that are not at home: at an earlier home, where one has them. @param otherwise what is reported where none has */
+  /** Reads lines at their earlier homes, where they stand there. @param otherwise the result for lines that stand at none */
   async #readEarlier(lines: readonly AskedLine[], otherwise: LineRead, course: Course): Promise<void> {
     // Lines with the same earlier homes have their answers at the same time.
     const groups = groupBy(lines, ({ homes }) => homes.join());
@@ -141,7 +141,7 @@ class LookUp {
     }));
   }
 
-  /** Reads lines again that were looked for in the wrong place. */
+  /** Corrects the places of lines, and reads them again. */
   async #readAgain(group: readonly AskedLine[], misplaced: Misplaced, course: Course): Promise<void> {
     switch (misplaced.is) {
       case 'elsewhere': {

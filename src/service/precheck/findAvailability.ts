@@ -18,8 +18,7 @@ export interface AvailabilityParts {
 }
 
 /**
- * Reads what is left of many SKUs from the cheapest source that knows it young enough; what none knows is asked of the
- * shards.
+ * Reads the units left of many SKUs from the cheapest source with a young enough snapshot; the shards are asked last.
  *
  * @returns one entry per SKU, in the order asked, before `deadlineMs`; null: its shard does not answer
  */
