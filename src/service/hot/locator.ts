@@ -35,7 +35,7 @@ export class Locator {
         key,
         deadlineMs,
         resolve: (found) => (clearTimeout(timer), resolve(found)),
-        reject: (error) => (clearTimeout(timer), reject(error as Error)),
+        reject: (error) => (clearTimeout(timer), reject(error)),
       };
       const waiting = this.#waiting.get(shard);
       if (waiting !== undefined) return void waiting.push(asked);
