@@ -35,7 +35,7 @@ export class Locator {
         key,
         deadlineMs,
         resolve: (found) => (clearTimeout(timer), resolve(found)),
-        reject: (error) => (clearTimeout(timer), reject(error)),
+        reject: (error) => (clearTimeout(timer), reject(error instanceof Error ? error : new Error(String(error)))),
       };
       const waiting = this.#waiting.get(shard);
       if (waiting !== undefined) return void waiting.push(asked);
