@@ -8,9 +8,9 @@ import { openBookShards } from './mysql/bookShards.ts';
 import { cancelOrder } from './service/cancelOrder.ts';
 import { changeStock } from './service/changeStock.ts';
 import { deductOrder } from './service/deductOrder.ts';
-import { findDeductions } from './service/findDeductions.ts';
 import { resizeSku } from './service/hot/resize.ts';
 import { hottestSkus } from './service/hottestSkus.ts';
+import { lookUpLines } from './service/lookUpLines.ts';
 import type { Parts } from './service/parts.ts';
 import { deductUnlessSoldOut } from './service/precheck/deductUnlessSoldOut.ts';
 import { readFlows } from './service/readFlows.ts';
@@ -56,7 +56,7 @@ export function publicServices({ parts, tiers, journal }: Served): PublicService
       if (answer.is === 'applied' && precheck !== null) for (const sku_id of new Set(cancellation.lines.map((line) => line.sku_id))) precheck.noteIncrease(sku_id);
       return answer;
     },
-    findDeductions: (keys, deadlineMs, trace) => findDeductions(tracedParts(parts, trace), keys, deadlineMs),
+    lookUpLines: (keys, deadlineMs, trace) => lookUpLines(tracedParts(parts, trace), keys, deadlineMs),
     readSku: (sku_id, deadlineMs, trace) => readSku(tracedParts(parts, trace), sku_id, deadlineMs),
     available: (sku_ids, consistency, deadlineMs) => tiers.available(sku_ids, consistency, deadlineMs),
     readFlows: (query, deadlineMs) => readFlows({ ...parts, journal }, query, deadlineMs),

@@ -1,7 +1,6 @@
 import type { Logger } from 'pino';
 import type { Config } from './config.ts';
 import type { DeadlineMs, ShardIndex } from './core/nouns.ts';
-import type { NotDone } from './core/outcome.ts';
 import type { ReplicaState } from './core/ports.ts';
 import type { Sight } from './core/sight.ts';
 import type { Metrics } from './metrics/metrics.ts';
@@ -12,7 +11,7 @@ import type { Shard } from './mysql/shard.ts';
 import { RedisSights } from './redis/redisSights.ts';
 import type { LayoutCache } from './service/hot/layoutCache.ts';
 import { findAvailability } from './service/precheck/findAvailability.ts';
-import type { Consistency, FoundSights } from './service/precheck/findAvailability.ts';
+import type { Consistency } from './service/precheck/findAvailability.ts';
 import { Precheck } from './service/precheck/precheck.ts';
 import { PrimarySights } from './service/precheck/primarySights.ts';
 import { SightCache } from './service/precheck/sightCache.ts';
@@ -32,7 +31,8 @@ const LAG_MS_MAX = 2_000;
 export interface Tiers {
   /** Null: no tier is on. */
   readonly precheck: Precheck | null;
-  available(sku_ids: readonly string[], consistency: Consistency, deadlineMs: DeadlineMs): Promise<FoundSights | NotDone>;
+  /** @returns one entry per SKU, in the order asked; null: its shard does not answer */
+  available(sku_ids: readonly string[], consistency: Consistency, deadlineMs: DeadlineMs): Promise<readonly (Sight | null)[]>;
   replicasOf(shard: ShardIndex): readonly ReplicaState[];
   start(): void;
   stop(): Promise<void>;

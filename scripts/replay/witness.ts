@@ -71,6 +71,8 @@ async function lookUp({ client, gateways, tokens }: Target, keys: readonly FlowK
     const lines = chunk.map(({ sku_id, order_detail_id }) => ({ sku_id, order_detail_id }));
     const { status, text, body } = await client.call({ method: 'POST', url: `${gateways[0]}/v1/deductions/lookup`, body: { lines }, headers: bearer(tokens.public) });
     if (status !== 200) throw new Error(`looking up ${chunk.length} lines: ${status} ${text}`);
+    const unread = body.lines.filter((line: { status: string }) => line.status === 'unavailable');
+    if (unread.length > 0) throw new Error(`looking up ${chunk.length} lines: ${unread.length} were not read, the first is ${JSON.stringify(unread[0])}`);
     for (const { status: is, order_id, quantity, returned, ...key } of body.lines) {
       if (is !== 'none') found.set(flowKeyText(key), { order_id, quantity, returned, status: is });
     }

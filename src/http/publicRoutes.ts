@@ -1,16 +1,18 @@
 import { flowKeyText } from '../core/nouns.ts';
 import type { DeadlineMs, FlowKey } from '../core/nouns.ts';
-import type { Applied, Deducted, NotDone, Refused, Unknown } from '../core/outcome.ts';
+import type { Deducted, NotDone } from '../core/outcome.ts';
 import type { Return } from '../core/operation.ts';
+import type { Sight } from '../core/sight.ts';
 import type { Trace } from '../core/trace.ts';
-import type { Cancellation } from '../service/cancelOrder.ts';
+import type { CancelAnswer, Cancellation } from '../service/cancelOrder.ts';
 import type { Order, OrderAnswer } from '../service/deductOrder.ts';
-import type { FoundDeduction, FoundDeductions } from '../service/findDeductions.ts';
-import type { Consistency, FoundSights } from '../service/precheck/findAvailability.ts';
+import type { FoundDeduction, LineRead } from '../service/lookUpLines.ts';
+import type { Consistency } from '../service/precheck/findAvailability.ts';
 import type { FlowsQuery, FoundFlowsPage } from '../service/readFlows.ts';
 import type { SkuStock } from '../service/readSku.ts';
 import type { ReturnAnswer } from '../service/returnGoods.ts';
 import type { Fault } from '../schema/compile.ts';
+import { cancellationFailure } from './cancellationFailure.ts';
 import { decodeCursor, encodeCursor } from './cursor.ts';
 import { invalid, json, problem } from './errors.ts';
 import type { Reply } from './errors.ts';
@@ -23,11 +25,11 @@ import * as schemas from './schemas.ts';
 export interface PublicServices {
   deductOrder(order: Order, deadlineMs: DeadlineMs, trace: Trace | null): Promise<OrderAnswer>;
   returnGoods(operation: Return, deadlineMs: DeadlineMs, trace: Trace | null): Promise<ReturnAnswer>;
-  cancelOrder(cancellation: Cancellation, deadlineMs: DeadlineMs, trace: Trace | null): Promise<Applied | Refused | NotDone | Unknown>;
-  findDeductions(keys: readonly FlowKey[], deadlineMs: DeadlineMs, trace: Trace | null): Promise<FoundDeductions | NotDone>;
+  cancelOrder(cancellation: Cancellation, deadlineMs: DeadlineMs, trace: Trace | null): Promise<CancelAnswer>;
+  lookUpLines(keys: readonly FlowKey[], deadlineMs: DeadlineMs, trace: Trace | null): Promise<readonly LineRead[]>;
   readSku(sku_id: string, deadlineMs: DeadlineMs, trace: Trace | null): Promise<SkuStock | NotDone>;
-  /** What is left of SKUs that may be told from what is known already. */
-  available(sku_ids: readonly string[], consistency: Consistency, deadlineMs: DeadlineMs): Promise<FoundSights | NotDone>;
+  /** Units left of SKUs, one entry per SKU in the order asked; null: its shard does not answer. */
+  available(sku_ids: readonly string[], consistency: Consistency, deadlineMs: DeadlineMs): Promise<readonly (Sight | null)[]>;
   readFlows(query: FlowsQuery, deadlineMs: DeadlineMs): Promise<FoundFlowsPage | NotDone>;
 }
 
@@ -67,10 +69,9 @@ export function publicRoutes(services: PublicServices): Route[] {
       problems: ['unknown_deduction', 'overloaded'],
       async handle({ params, query, deadlineMs, trace }) {
         const key = { order_detail_id: params.order_detail_id, sku_id: query.sku_id };
-        const found = await services.findDeductions([key], deadlineMs, trace);
-        if (found.is !== 'found') return failureReply(found);
-        const [deduction] = found.deductions;
-        return deduction ? json(200, stateOf(deduction)) : problem('unknown_deduction', 'no deduction stands under these ids');
+        const [read = NOT_READ] = await services.lookUpLines([key], deadlineMs, trace);
+        if (read.is === 'unavailable') return failureReply({ is: 'not_done', reason: read.reason });
+        return read.is === 'found' ? json(200, stateOf(read)) : problem('unknown_deduction', 'no deduction stands under these ids');
       },
     }),
 
@@ -82,13 +83,7 @@ export function publicRoutes(services: PublicServices): Route[] {
       answers: { 200: schemas.lookupAnswer },
       problems: ['overloaded'],
       async handle({ body, deadlineMs, trace }) {
-        const found = await services.findDeductions(body.lines, deadlineMs, trace);
-        if (found.is !== 'found') return failureReply(found);
-        const lines = body.lines.map((key, index) => {
-          const deduction = found.deductions[index];
-          return deduction ? stateOf(deduction) : { ...key, status: 'none' };
-        });
-        return json(200, { lines });
+        return lookUpReply(body.lines, await services.lookUpLines(body.lines, deadlineMs, trace));
       },
     }),
 
@@ -102,10 +97,9 @@ export function publicRoutes(services: PublicServices): Route[] {
       problems: ['unknown_sku', 'overloaded'],
       async handle({ params, query, deadlineMs, trace }) {
         if (query.consistency === 'cached') {
-          const found = await services.available([params.sku_id], 'cached', deadlineMs);
-          if (found.is !== 'found') return failureReply(found);
-          const [sight] = found.sights;
-          if (sight === undefined || sight.leaved_amount === null) return problem('unknown_sku', `no SKU is called ${params.sku_id}`);
+          const [sight = null] = await services.available([params.sku_id], 'cached', deadlineMs);
+          if (sight === null) return failureReply({ is: 'not_done', reason: 'the shard of the SKU does not answer' });
+          if (sight.leaved_amount === null) return problem('unknown_sku', `no SKU is called ${params.sku_id}`);
           const { sku_id, leaved_amount, mode, rows } = sight;
           return json(200, { sku_id, leaved_amount, mode, sub_rows: rows, age_ms: ageMsOf(sight) });
         }
@@ -163,7 +157,7 @@ export function publicRoutes(services: PublicServices): Route[] {
         const faults = repeatedKeys(body.lines);
         if (faults.length > 0) return invalid(faults);
         const outcome = await services.cancelOrder(body, deadlineMs, trace);
-        if (outcome.is !== 'applied') return failureReply(outcome);
+        if (outcome.is !== 'applied') return cancellationFailure(outcome);
         const { replayed } = outcome;
         return json(200, { order_id: body.order_id, status: 'cancelled', replayed, lines: body.lines }, replayed ? 'replayed' : 'cancelled');
       },
@@ -175,14 +169,32 @@ export function publicRoutes(services: PublicServices): Route[] {
       summary: 'What is left of many SKUs: what product pages ask',
       body: schemas.availabilityRequest,
       answers: { 200: schemas.availabilityAnswer },
-      problems: ['overloaded'],
-      async handle({ body, deadlineMs }) {
-        const found = await services.available(body.sku_ids, body.consistency, deadlineMs);
-        if (found.is !== 'found') return failureReply(found);
-        return json(200, { skus: found.sights.map((sight) => ({ sku_id: sight.sku_id, leaved_amount: sight.leaved_amount, age_ms: ageMsOf(sight) })) });
+      problems: [],
+      async handle({ body: { sku_ids, consistency }, deadlineMs }) {
+        const sights = await services.available(sku_ids, consistency, deadlineMs);
+        return json(200, { skus: sku_ids.map((sku_id, place) => availabilityOf(sku_id, sights[place] ?? null)) });
       },
     }),
   ];
+}
+
+const NOT_READ: LineRead = { is: 'unavailable', reason: 'the line was not read' };
+
+/** One dead shard leaves the lines of the others answered; only when no line could be read there is no answer. */
+function lookUpReply(keys: readonly FlowKey[], reads: readonly LineRead[]): Reply {
+  const [first = NOT_READ] = reads;
+  if (first.is === 'unavailable' && reads.every(({ is }) => is === 'unavailable')) return failureReply({ is: 'not_done', reason: first.reason });
+  const lines = keys.map(({ order_detail_id, sku_id }, place) => {
+    const read = reads[place] ?? NOT_READ;
+    return read.is === 'found' ? stateOf(read) : { order_detail_id, sku_id, status: read.is };
+  });
+  return json(200, { lines });
+}
+
+function availabilityOf(sku_id: string, sight: Sight | null): Record<string, unknown> {
+  if (sight === null) return { sku_id, status: 'unavailable' };
+  const { leaved_amount } = sight;
+  return { sku_id, status: leaved_amount === null ? 'unknown_sku' : 'known', leaved_amount, age_ms: ageMsOf(sight) };
 }
 
 /** An order detail stands once in an order: the same pair twice cannot be told apart. */

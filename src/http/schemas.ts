@@ -76,6 +76,11 @@ export const lookupAnswer = record({
     Type.Union([
       deductionState,
       record({ order_detail_id: orderDetailId, sku_id: skuId, status: Type.Literal('none') }),
+      record({
+        order_detail_id: orderDetailId,
+        sku_id: skuId,
+        status: Type.Literal('unavailable', { description: 'the line was not read, because its shard does not answer; never treat it as `none`' }),
+      }),
     ]),
   ),
 });
@@ -116,13 +121,23 @@ export const availabilityRequest = record({
   consistency: Type.Enum(['cached', 'primary'], { description: '`cached`: it may be a little old' }),
 });
 
+const ageMs = Type.Integer({ minimum: 0, description: 'how old the answer is' });
+
 export const availabilityAnswer = record({
   skus: Type.Array(
-    record({
-      sku_id: skuId,
-      leaved_amount: Type.Union([leavedAmount, Type.Null()], { description: 'null: there is no such SKU' }),
-      age_ms: Type.Integer({ minimum: 0, description: 'how old the answer is' }),
-    }),
+    Type.Union([
+      record({ sku_id: skuId, status: Type.Literal('known'), leaved_amount: leavedAmount, age_ms: ageMs }),
+      record({
+        sku_id: skuId,
+        status: Type.Literal('unknown_sku', { description: 'the SKU was never opened' }),
+        leaved_amount: Type.Null(),
+        age_ms: ageMs,
+      }),
+      record({
+        sku_id: skuId,
+        status: Type.Literal('unavailable', { description: 'its shard does not answer; never treat it as sold out or unknown' }),
+      }),
+    ]),
     { description: 'in the order asked' },
   ),
 });
@@ -232,6 +247,10 @@ export const reconciliationAnswer = record({
 export const healthAnswer = record({ status: Type.Literal('alive') });
 export const readyAnswer = record({ status: Type.Literal('ready'), durability });
 
+const lineStatus = Type.Enum(['cancelled', 'deducted', 'pending', 'none', 'unavailable'], {
+  description: 'only with a refused cancellation: the state of the line now; `unavailable`: it was not read, never treat it as `none`',
+});
+
 export const problemAnswer = Type.Object({
   type: Type.String(),
   title: Type.String(),
@@ -245,8 +264,9 @@ export const problemAnswer = Type.Object({
       record({
         order_detail_id: orderDetailId,
         sku_id: skuId,
-        code: Type.String(),
-        quantity: Type.Integer({ minimum: 0, maximum: QUANTITY_LIMIT }),
+        code: Type.Optional(Type.String({ description: 'why this line refused the attempt; absent: it did not' })),
+        status: Type.Optional(lineStatus),
+        quantity: Type.Optional(Type.Integer({ minimum: 0, maximum: QUANTITY_LIMIT })),
         leaved_amount: Type.Optional(leavedAmount),
       }),
     ),

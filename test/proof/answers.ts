@@ -1,6 +1,6 @@
 import type { Answer } from '../../scripts/support/httpClient.ts';
 import { NOT_SENT } from './history.ts';
-import type { DeductionLine, Found, RefusedLine, Verdict } from './history.ts';
+import type { DeductionLine, Found, LineKey, LineState, RefusedLine, Verdict } from './history.ts';
 
 /** What came back: an answer, nothing, or the news that nobody listens. */
 export type Reply = Answer | null | typeof NOT_SENT;
@@ -61,6 +61,19 @@ export function refusedLinesOf(told: Told): RefusedLine[] {
   const lines = (bodyOf(told)?.lines ?? []) as (RefusedLine & { leaved_amount?: unknown })[];
   return lines.map(({ sku_id, order_detail_id, code, leaved_amount }) => ({ sku_id, order_detail_id, code, leaved_amount: numberOf(leaved_amount) }));
 }
+
+/** The states of the lines of a refused cancellation; null where it does not give exactly these. Empty where it was not refused. */
+export function statesOf(told: Told, asked: readonly LineKey[]): LineState[] | null {
+  if (verdictOf(told).verdict !== 'refused') return [];
+  const lines = bodyOf(told)?.lines as unknown;
+  if (!Array.isArray(lines) || lines.length !== asked.length) return null;
+  const states = (lines as (LineState & { code?: string })[]).map(({ sku_id, order_detail_id, status, code = null }) => ({ sku_id, order_detail_id, status, code }));
+  const fits = ({ sku_id, order_detail_id, status }: LineState, place: number): boolean =>
+    sku_id === asked[place]?.sku_id && order_detail_id === asked[place]?.order_detail_id && LINE_STATUSES.has(status);
+  return states.every(fits) ? states : null;
+}
+
+const LINE_STATUSES: ReadonlySet<string> = new Set(['cancelled', 'deducted', 'pending', 'none', 'unavailable']);
 
 /** How a line stands according to an answer's part about it; null where that cannot be understood. */
 export function foundOf(state: unknown, { sku_id, order_detail_id }: { readonly sku_id: string; readonly order_detail_id: string }): Found | null {

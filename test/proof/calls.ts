@@ -1,5 +1,5 @@
 import type { Answer } from '../../scripts/support/httpClient.ts';
-import { bodyOf, foundOf, numberOf, placesOf, refusedLinesOf, replayedOf, replaysOf, timed, verdictOf } from './answers.ts';
+import { bodyOf, foundOf, numberOf, placesOf, refusedLinesOf, replayedOf, replaysOf, statesOf, timed, verdictOf } from './answers.ts';
 import type { Goods } from './goods.ts';
 import type { DeductionLine, DeductionSent, Entry, LineKey, LookedUp, ResizeSent, SaleSent, StockRead, Write } from './history.ts';
 import type { Random } from './random.ts';
@@ -42,7 +42,7 @@ export async function sendReturn(scene: Scene, { sku_id, order_detail_id }: Line
 export async function sendCancellation(scene: Scene, order_id: string, lines: readonly LineKey[]): Promise<Entry> {
   const keys = lines.map(({ sku_id, order_detail_id }) => ({ sku_id, order_detail_id }));
   const told = await timed(() => scene.send('public', 'POST', '/v1/cancellations', { order_id, lines: keys }));
-  return note(scene, { kind: 'cancellation', order_id, lines: keys, ...verdictOf(told), replayed: replayedOf(told, 'body') });
+  return note(scene, { kind: 'cancellation', order_id, lines: keys, ...verdictOf(told), replayed: replayedOf(told, 'body'), states: statesOf(told, keys) });
 }
 
 /** Sends a restock or a write-off. */
@@ -103,7 +103,7 @@ export async function lookUp(scene: Scene, lines: readonly LineKey[]): Promise<L
   const keys = lines.map(({ sku_id, order_detail_id }) => ({ sku_id, order_detail_id }));
   const told = await timed(() => scene.send('public', 'POST', '/v1/deductions/lookup', { lines: keys }));
   const states = (bodyOf(told)?.lines ?? []) as unknown[];
-  return keys.map((key, index) => note(scene, { kind: 'lookup', ...key, found: foundOf(states[index], key), ...verdictOf(told) }));
+  return keys.map((key, index) => note(scene, { kind: 'lookup', ...key, found: foundOf(states[index], key), ...readOf(states[index], verdictOf(told)) }));
 }
 
 /** Asks what became of one line by its address. That nothing is there is an answer like any other. */
@@ -114,6 +114,12 @@ export async function lookUpOne(scene: Scene, { sku_id, order_detail_id }: LineK
   const sending = verdictOf(told);
   if (sending.code === 'unknown_deduction') return note(scene, { kind: 'lookup', ...key, ...sending, found: { status: 'none' }, verdict: 'done', code: null });
   return note(scene, { kind: 'lookup', ...key, found: foundOf(bodyOf(told), key), ...sending });
+}
+
+/** A line that is unavailable was not read: its part of the answer is no answer. */
+function readOf(state: unknown, sending: ReturnType<typeof verdictOf>): ReturnType<typeof verdictOf> {
+  const { status } = (state ?? {}) as { status?: unknown };
+  return status === 'unavailable' && sending.verdict === 'done' ? { ...sending, verdict: 'undone', code: status } : sending;
 }
 
 function note<E extends Entry>(scene: Scene, entry: E): E {

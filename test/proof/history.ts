@@ -57,11 +57,20 @@ export interface ReturnSent extends Repeatable, LineKey {
   readonly returnable: number | null;
 }
 
+/** The state of a line as a refused cancellation gives it. */
+export interface LineState extends LineKey {
+  readonly status: 'cancelled' | 'deducted' | 'pending' | 'none' | 'unavailable';
+  /** Why the line refused the attempt; null: it did not. */
+  readonly code: string | null;
+}
+
 /** One sending of a cancellation. */
 export interface CancellationSent extends Repeatable {
   readonly kind: 'cancellation';
   readonly order_id: string;
   readonly lines: readonly LineKey[];
+  /** Of all lines, in the order of `lines`, where it was refused; null where the refusal does not give exactly these. Empty otherwise. */
+  readonly states: readonly LineState[] | null;
 }
 
 /** One sending of a restock or a write-off. */

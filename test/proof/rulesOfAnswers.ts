@@ -3,7 +3,7 @@ import type { Books, Violation } from './books.ts';
 import { cancelKey, effectsFound, effectsOf, flowEffect, flowKey, isCart, isWrite, openingKey } from './effects.ts';
 import type { Effect } from './effects.ts';
 import { isConflict } from './history.ts';
-import type { DeductionSent, Entry, LineKey, Write } from './history.ts';
+import type { CancellationSent, DeductionSent, Entry, LineKey, LineState, Write } from './history.ts';
 import { mayHaveBeen } from './sales.ts';
 
 /**
@@ -58,7 +58,8 @@ export function refusalsAreTrue(books: Books): Violation[] {
   return books.history.flatMap((entry) => {
     if (entry.verdict === 'breach') return [violation('contract', `a ${entry.kind} was answered ${entry.code}`)];
     if (entry.verdict !== 'refused') return [];
-    const grounds = entry.kind === 'deduction' && entry.refused.length > 0 ? entry.refused.map((line) => ({ code: line.code, lines: [line] })) : [{ code: entry.code, lines: linesOf(entry) }];
+    const named = refusingLinesOf(entry);
+    const grounds = named.length > 0 ? named.map((line) => ({ code: line.code, lines: [line] })) : [{ code: entry.code, lines: linesOf(entry) }];
     const story = (lines: readonly Partial<LineKey>[], code: string | null): string =>
       `a ${entry.kind} of ${lines.map(({ sku_id, order_detail_id }) => `${order_detail_id ?? ''} ${sku_id}`.trim()).join(', ')} was answered ${code}`;
     return grounds.flatMap(({ code, lines }) => {
@@ -84,6 +85,38 @@ export function lookupsAreTrue(books: Books): Violation[] {
     if (knownBefore(books, flowKey(entry), invokedMs).length > 0) return [violation('I5', `${name}: done, and then not found`)];
     return isDenied(flowKey(entry), entry, books) ? [violation('I4', `${name}: not found after every attempt was over, and it stands; sent: ${sendingsOf(flowKey(entry), entry, books)}`)] : [];
   });
+}
+
+/** A refused cancellation gives the state of every line. It must be as true as that of a look-up; `unavailable` says nothing. */
+export function statesAreTrue(books: Books): Violation[] {
+  return books.history.flatMap((entry) => {
+    if (entry.kind !== 'cancellation' || entry.verdict !== 'refused') return [];
+    const { states } = entry;
+    if (states === null) return [violation('contract', `a cancellation of ${entry.order_id} was refused without the states of its lines`)];
+    if (!states.some(({ code }) => code === entry.code)) return [violation('contract', `a cancellation of ${entry.order_id} was answered ${entry.code}, and no line has that code`)];
+    return states.flatMap((state) => falseState(books, entry, state));
+  });
+}
+
+function falseState(books: Books, entry: CancellationSent, { status, ...line }: LineState): Violation[] {
+  const { invokedMs, endedMs } = entry;
+  const story = (invariant: string, what: string): Violation[] => [violation(invariant, `${line.order_detail_id} of ${line.sku_id}: ${status} in a refused cancellation, ${what}`)];
+  if (status === 'unavailable') return [];
+  if (status === 'cancelled') return mayBeCancelled(books, line, endedMs) ? [] : story('I4', 'and never was');
+  if (knownBefore(books, cancelKey(line), invokedMs).length > 0) return story('I4', 'though cancelled before');
+  if (status === 'pending') return cartsOf(books, line, endedMs).length > 0 ? [] : story('contract', 'and no cart with it was sent');
+  if (status === 'deducted') {
+    const standing = books.standing.get(flowKey(line));
+    return standing !== undefined && mayHaveStood(books, standing, endedMs).length > 0 ? [] : story('I4', 'and never was');
+  }
+  if (knownBefore(books, flowKey(line), invokedMs).length > 0) return story('I5', 'though done before');
+  return isDenied(flowKey(line), entry, books) ? story('I4', 'though it stands and every attempt was over') : [];
+}
+
+/** The lines that an answer names as the reason of its refusal. */
+function refusingLinesOf(entry: Entry): readonly (LineKey & { readonly code: string | null })[] {
+  if (entry.kind === 'deduction') return entry.refused;
+  return entry.kind === 'cancellation' ? (entry.states ?? []).filter(({ code }) => code !== null) : [];
 }
 
 function isGround(code: string | null, entry: Entry, lines: readonly Partial<LineKey>[], books: Books): boolean {

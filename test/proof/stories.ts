@@ -1,5 +1,5 @@
 import { skuOn } from '../support/traffic.ts';
-import type { AdjustmentSent, CancellationSent, DeductionSent, Entry, FinalState, Found, LookedUp, OpeningSent, ReturnSent, SaleSent, StockRead } from './history.ts';
+import type { AdjustmentSent, CancellationSent, DeductionSent, Entry, FinalState, Found, LineState, LookedUp, OpeningSent, ReturnSent, SaleSent, StockRead } from './history.ts';
 
 /** A history and an end, and what the checker must say of them. */
 export interface Story {
@@ -50,15 +50,22 @@ const gaveBack = (more: Partial<ReturnSent> = {}): ReturnSent => ({
   returned: more.returned === undefined ? 1 : more.returned,
   returnable: more.returnable === undefined ? 1 : more.returnable,
 });
+const key = { sku_id, order_detail_id: 'd' };
 const cancelled = (more: Partial<CancellationSent> = {}): CancellationSent => ({
   kind: 'cancellation',
   order_id: order,
-  lines: [{ sku_id, order_detail_id: 'd' }],
+  lines: [key],
   ...whole,
   ...later,
   replayed: false,
+  states: [],
   ...more,
 });
+/** A cancellation by another order that is refused, with the state of its line. */
+const notCancelled = (status: LineState['status'], more: Partial<CancellationSent> = {}): CancellationSent =>
+  cancelled({ order_id: 'x', ...refused('idempotency_conflict'), replayed: null, states: [{ ...key, status, code: 'idempotency_conflict' }], ...more });
+/** A look-up whose line was not read. */
+const unread = (invokedMs: number): LookedUp => ({ ...lookedUp(null, invokedMs), verdict: 'undone', code: 'unavailable' });
 const sale = (state: SaleSent['state'], invokedMs: number): SaleSent => ({ kind: 'sale', sku_id, state, ...whole, invokedMs, endedMs: invokedMs + 1 });
 
 export const flow = { ...line, order_id: order, status: 'deducted', attempt: 0, returned: 0, sub_row: 0, shard: 3 } as const;
@@ -150,6 +157,12 @@ export const BROKEN: readonly Story[] = [
   story('a refusal as cancelled of what never was', 'contract', [sent(denied('cancelled'))], unsold),
   story('a cancelled line found again', 'I4', [sent(), cancelled(), found(50)], gone),
   story('a cancellation by another order', 'I5', [sent(), cancelled({ order_id: 'x' })], { ...gone, flows: [{ ...flow, status: 'cancelled', order_id: 'x', returned: 2 }] }),
+  story('a refused cancellation without the states of its lines', 'contract', [sent(), notCancelled('deducted', { states: null })], final()),
+  story('a refused cancellation of which no line has its code', 'contract', [sent(), notCancelled('deducted', { states: [{ ...key, status: 'deducted', code: null }] })], final()),
+  story('a refused cancellation that denies what was done', 'I5', [sent(), notCancelled('none')], final()),
+  story('a refused cancellation that denies what was cancelled', 'I4', [sent(), cancelled(), notCancelled('deducted', { invokedMs: 50, endedMs: 60 })], gone),
+  story('a refused cancellation with a line that is cancelled, and never was', 'I4', [sent(), notCancelled('cancelled')], final()),
+  story('a refused cancellation with a line that no cart holds', 'contract', [sent(), notCancelled('pending')], final()),
 
   story('half a cart', 'I7', [sent({ ...unknown, lines: [line, other] })], final({ carts: [cart] })),
   story('a committed cart of which nothing stands', 'I7', [sent({ ...unknown, lines: [line, other] })], { ...unsold, carts: [cart] }),
@@ -181,7 +194,11 @@ export const SOUND: readonly Omit<Story, 'invariant'>[] = [
   { name: 'a return, its replay and one too much', history: [sent(), gaveBack(), gaveBack({ invokedMs: 50, endedMs: 60, replayed: true }), gaveBack({ return_id: 's', quantity: 2, ...refused('over_return'), replayed: null, returned: null, invokedMs: 50, endedMs: 60 })], state: returned },
   { name: 'a cancellation, and the order again', history: [sent(), cancelled(), sent({ invokedMs: 50, endedMs: 60, ...denied('cancelled') }), cancelled({ invokedMs: 70, endedMs: 80, replayed: true })], state: gone },
   { name: 'a cancellation before the order', history: [cancelled(), sent({ invokedMs: 50, endedMs: 60, ...denied('cancelled') }), lookedUp({ status: 'cancelled', order_id: order, quantity: 0, returned: 0 }, 70)], state: buried },
-  { name: 'a cancellation that meets a cart', history: [sent({ ...unknown, code: null, lines: [line, other] }), cancelled({ ...refused('pending'), replayed: null, invokedMs: 12, endedMs: 14 })], state: unsold },
+  { name: 'a cancellation that meets a cart', history: [sent({ ...unknown, code: null, lines: [line, other] }), cancelled({ ...refused('pending'), replayed: null, states: [{ ...key, status: 'pending', code: 'pending' }], invokedMs: 12, endedMs: 14 })], state: unsold },
+  { name: 'a line that was not read, whatever it is', history: [sent(), unread(30), unread(31)], state: final() },
+  { name: 'a cancellation by another order, refused', history: [sent(), notCancelled('deducted')], state: final() },
+  { name: 'a cancellation by another order, refused after the cancellation', history: [sent(), cancelled(), notCancelled('cancelled', { invokedMs: 50, endedMs: 60 })], state: gone },
+  { name: 'a refused cancellation whose line was not read', history: [sent(), notCancelled('unavailable')], state: final() },
   { name: 'fewer units while a cart held some', history: [sent({ ...unknown, verdict: 'undone', lines: [line, other] }), read(3, 15), read(3, 30)], state: unsold },
   {
     name: 'a write-off that is refused because of units that a cart held for a while',

@@ -118,7 +118,7 @@ async function linesFound(bench: SweepBench, { path, body }: Call): Promise<Line
   for (;;) {
     const answer = await bench.send(bench.healthy[0], lookup);
     const states = answer?.status === 200 ? (answer.body.lines as { status: string }[]).map(({ status }) => status) : ['pending'];
-    if (!states.includes('pending')) {
+    if (!states.includes('pending') && !states.includes('unavailable')) {
       return states.every((state) => state === 'deducted') ? 'all' : states.every((state) => state === 'none') ? 'none' : 'some';
     }
     if (performance.now() > untilMs) return NO_ANSWER;

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import { startGateway } from '../../src/app.ts';
-import type { Gateway } from '../../src/app.ts';
+import type { Gateway, Ports } from '../../src/app.ts';
 import { loadConfig } from '../../src/config.ts';
 import { createLog } from '../../src/log.ts';
 import { httpClient } from '../../scripts/support/httpClient.ts';
@@ -23,14 +23,19 @@ export interface TestGateway extends Gateway {
   stop(): Promise<void>;
 }
 
-/** @param environment settings beside those of the stack; @param on the shards to serve, absent: the shared ones */
+/**
+ * @param environment settings beside those of the stack
+ * @param on the shards to serve, absent: the shared ones
+ * @param decorate puts something around its ports, absent: nothing
+ */
 export async function startTestGateway(
   environment: NodeJS.ProcessEnv = {},
   on: Pick<Stack, 'environment'> = stack(),
   log: Logger = createLog('silent'),
+  decorate: (ports: Ports) => Ports = (ports) => ports,
 ): Promise<TestGateway> {
   const config = await loadConfig({ ...on.environment, PORT: '0', ADMIN_PORT: '0', ...environment });
-  const gateway = await startGateway(config, log);
+  const gateway = await startGateway(config, log, decorate);
   const client = httpClient(256);
   const call = (method: 'GET' | 'POST' | 'PUT', base: string, path: string, body?: unknown, headers?: Record<string, string>) =>
     client.call({ method, url: base + path, ...(body === undefined ? {} : { body }), ...(headers === undefined ? {} : { headers }) });

@@ -1,3 +1,4 @@
+import { RowsAway } from '../../core/hotPorts.ts';
 import type { HotRows, StandingId } from '../../core/hotPorts.ts';
 import { flowKeyText } from '../../core/nouns.ts';
 import type { DeadlineMs, FlowKey, ShardIndex } from '../../core/nouns.ts';
@@ -21,10 +22,21 @@ export class Locator {
     this.#rows = rows;
   }
 
-  /** @returns where the flow lies, or null when nothing stands under the ids there; throws when the shard cannot be asked */
+  /**
+   * @returns where the flow lies, or null when nothing stands under the ids there
+   * @throws RowsAway when the shard does not answer before the deadline
+   */
   find(shard: ShardIndex, key: FlowKey, deadlineMs: DeadlineMs): Promise<StandingId | null> {
     return new Promise((resolve, reject) => {
-      const asked: Asked = { key, deadlineMs, resolve, reject };
+      // A question that is shared lasts as long as the most patient asker; the others must not wait for that.
+      const giveUp = (): void => reject(new RowsAway('an earlier home of the line did not answer in time'));
+      const timer = setTimeout(giveUp, Math.max(0, deadlineMs - performance.now()));
+      const asked: Asked = {
+        key,
+        deadlineMs,
+        resolve: (found) => (clearTimeout(timer), resolve(found)),
+        reject: (error) => (clearTimeout(timer), reject(error instanceof Error ? error : new Error(String(error)))),
+      };
       const waiting = this.#waiting.get(shard);
       if (waiting !== undefined) return void waiting.push(asked);
       this.#waiting.set(shard, [asked]);

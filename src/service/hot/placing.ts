@@ -60,7 +60,7 @@ export class Placing<L extends FlowKey> {
           if (loaded.is === 'not_done') return loaded;
         }
         this.#moves += 1;
-        await pause(Math.min(AGAIN_MS_MAX, AGAIN_MS * this.#moves));
+        await pause(pauseMsOf(this.#moves));
         return null;
     }
   }
@@ -74,13 +74,8 @@ export class Placing<L extends FlowKey> {
   async #findStanding(deadlineMs: DeadlineMs): Promise<NotDone | null> {
     const { layouts, locator } = this.#parts.hot;
     const asked = this.#lines.flatMap((line) => {
-      const layout = layouts.known(line.sku_id);
-      if (layout === null || layout.earlier.length === 0 || this.#standing.has(flowKeyText(line))) return [];
-      const home = homeOf(layout.places, line.order_detail_id).shard;
-      const homes = new Set(layout.earlier.map((places) => homeOf(places, line.order_detail_id).shard));
-      // There its key would be found anyway.
-      homes.delete(home);
-      return [...homes].map((shard) => locator.find(shard, line, deadlineMs));
+      if (this.#standing.has(flowKeyText(line))) return [];
+      return earlierHomesOf(layouts, line).map((shard) => locator.find(shard, line, deadlineMs));
     });
     if (asked.length === 0) return null;
     try {
@@ -90,6 +85,21 @@ export class Placing<L extends FlowKey> {
       return { is: 'not_done', reason: error instanceof Error ? error.message : String(error) };
     }
   }
+}
+
+/** The pause before a SKU's rows are asked again, after its layout was read for the n-th time. */
+export function pauseMsOf(moves: number): number {
+  return Math.min(AGAIN_MS_MAX, AGAIN_MS * moves);
+}
+
+/** The shards where earlier layouts had an id, and where it may stand without a pointer; its present home is not among them. */
+export function earlierHomesOf(layouts: Parts['hot']['layouts'], { sku_id, order_detail_id }: FlowKey): readonly ShardIndex[] {
+  const layout = layouts.known(sku_id);
+  if (layout === null || layout.earlier.length === 0) return [];
+  const homes = new Set(layout.earlier.map((places) => homeOf(places, order_detail_id).shard));
+  // There its key would be found anyway.
+  homes.delete(homeOf(layout.places, order_detail_id).shard);
+  return [...homes];
 }
 
 /** Where a line is at home, as far as this gateway knows. */

@@ -1,15 +1,11 @@
 import type { DeadlineMs } from '../../core/nouns.ts';
-import type { NotDone } from '../../core/outcome.ts';
 import type { Sight, SightSource } from '../../core/sight.ts';
 
 /** How fresh an answer is to be: a little old, or read for whoever asks. */
 export type Consistency = 'cached' | 'primary';
 
-/** What is known of some SKUs, in the order asked. */
-export interface FoundSights {
-  readonly is: 'found';
-  readonly sights: readonly Sight[];
-}
+/** Kept of the request's time for the answer: a frozen shard may take all the rest. */
+const ANSWER_MS = 200;
 
 export interface AvailabilityParts {
   /** Sources of what may be a little old, the cheapest first. None throws. */
@@ -21,8 +17,18 @@ export interface AvailabilityParts {
   readonly ageMsMax: number;
 }
 
-/** Tells what is left of many SKUs, from the cheapest source that knows it young enough; what none knows is asked of the shards. */
-export async function findAvailability(parts: AvailabilityParts, sku_ids: readonly string[], consistency: Consistency, deadlineMs: DeadlineMs): Promise<FoundSights | NotDone> {
+/**
+ * Reads the units left of many SKUs from the cheapest source with a young enough snapshot; the shards are asked last.
+ *
+ * @returns one entry per SKU, in the order asked, before `deadlineMs`; null: its shard does not answer
+ */
+export async function findAvailability(
+  parts: AvailabilityParts,
+  sku_ids: readonly string[],
+  consistency: Consistency,
+  deadlineMs: DeadlineMs,
+): Promise<readonly (Sight | null)[]> {
+  const untilMs = deadlineMs - ANSWER_MS;
   const found = new Map<string, Sight>();
   let rest = [...new Set(sku_ids)];
   const take = (sights: readonly (Sight | null)[], asOfMsMin: DeadlineMs): void => {
@@ -31,13 +37,12 @@ export async function findAvailability(parts: AvailabilityParts, sku_ids: readon
   };
   for (const source of consistency === 'cached' ? parts.cached : []) {
     if (rest.length === 0) break;
-    take(await source.look(rest, deadlineMs), performance.now() - parts.ageMsMax);
+    take(await source.look(rest, untilMs), performance.now() - parts.ageMsMax);
   }
   if (rest.length > 0) {
-    const sights = await parts.primary.look(rest, deadlineMs);
+    const sights = await parts.primary.look(rest, untilMs);
     parts.tell(sights.flatMap((sight) => sight ?? []));
     take(sights, -Infinity);
   }
-  if (rest.length > 0) return { is: 'not_done', reason: `the shards of ${rest.length} SKUs did not answer` };
-  return { is: 'found', sights: sku_ids.flatMap((sku_id) => found.get(sku_id) ?? []) };
+  return sku_ids.map((sku_id) => found.get(sku_id) ?? null);
 }

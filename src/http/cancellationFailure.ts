@@ -1,0 +1,25 @@
+import { STOCK_LIMIT } from '../core/nouns.ts';
+import type { NotDone, Unknown } from '../core/outcome.ts';
+import type { CancelRefused } from '../service/cancelOrder.ts';
+import { problem } from './errors.ts';
+import type { Reply } from './errors.ts';
+import { failureReply } from './failureReply.ts';
+
+/** The answer to a cancellation that was not done; a refusal gives the state of every line. */
+export function cancellationFailure(outcome: CancelRefused | NotDone | Unknown): Reply {
+  if (outcome.is !== 'refused') return failureReply(outcome);
+  const { code, lines } = outcome;
+  const before = lines.filter((line) => line.status === 'cancelled' && line.code === undefined).length;
+  const earlier = before === 0 ? '' : `; ${before} of ${lines.length} lines ${before === 1 ? 'is' : 'are'} cancelled since an earlier attempt`;
+  return problem(code, `${reasonOf(outcome)}; this attempt changed nothing${earlier}`, { lines });
+}
+
+function reasonOf({ code, lines }: CancelRefused): string {
+  const [first, ...others] = lines.filter((line) => line.code === code);
+  if (first === undefined) return `the stock of a SKU would be above ${STOCK_LIMIT} units`;
+  const named = `order line ${JSON.stringify(first.order_detail_id)} of SKU ${JSON.stringify(first.sku_id)}`;
+  const subject = others.length === 0 ? named : `${named} and ${others.length} more`;
+  const isOne = others.length === 0;
+  if (code === 'pending') return `${subject} ${isOne ? 'is' : 'are'} held by a cart that is not decided yet; send the same call again`;
+  return `${subject} ${isOne ? 'belongs' : 'belong'} to another order`;
+}
