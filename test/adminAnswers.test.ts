@@ -113,6 +113,21 @@ for (const engine of ENGINE_NAMES) {
         expect(refused.body.errors.map((fault: { path: string }) => fault.path)).to.deep.equal(['from']);
         expect((await read()).sale).to.deep.equal({ state: 'on', from: FROM });
       });
+
+      it('takes nothing from a query, nor does any other call that has none', async () => {
+        await open(10);
+        const answers = [
+          await put(`/sale?from=${FROM}`, { state: 'on' }),
+          await put('/sale?state=on', { state: 'paused' }),
+          await gateway.adminPut(`${path()}?leaved_amount=4`, { leaved_amount: 10 }),
+          await gateway.post('/v1/availability?consistency=primary', { sku_ids: [sku_id], consistency: 'cached' }),
+          await gateway.post('/v1/deductions?dry_run=1', { order_id: 'o', lines: [{ sku_id, order_detail_id: 'a', quantity: 1 }] }),
+        ];
+        for (const { status, text } of answers) expect(status, text).to.equal(400);
+        expect(answers[0]?.body.errors).to.deep.equal([{ path: 'from', message: 'is not a known field' }]);
+        expect(await read()).to.deep.include({ leaved_amount: 10, sale: { state: 'on', from: null } });
+        expect((await gateway.adminGet('/healthz?probe=1')).status).to.equal(200);
+      });
     });
 
     describe('GET during resizes', () => {
