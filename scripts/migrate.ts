@@ -34,8 +34,10 @@ program
 program
   .command('precheck-off')
   .description(
-    'turn off the restock delay, which early refusals leave on: for a second, new units of an empty row are not sold. ' +
-      'Without --yes it only shows the delay of each shard; non-zero when the delay stays on, because a gateway with STOCKGATE_PRECHECK runs',
+    'turn off the restock delay, which early refusals leave on: new units of an empty row are not sold for ' +
+      'a second. ' +
+      'Without --yes it only shows the delay of each shard; non-zero when the delay stays on, because a gateway ' +
+      'with STOCKGATE_PRECHECK runs',
   )
   .option('--yes', 'turn it off; takes half a minute, and can be repeated', false)
   .action((options: { yes: boolean }) => precheckOff(program.opts(), options.yes));

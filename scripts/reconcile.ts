@@ -24,7 +24,14 @@ const program = new Command('npm run reconcile --')
   )
   .addOption(new Option('--shards <file>', 'the file that lists the shards').env('STOCKGATE_SHARDS').default('shards.config.ts'))
   .addOption(new Option('--sku <id>', 'only this SKU').argParser(identifier).conflicts('restored'))
-  .addOption(new Option('--repair', 'where a row is not what its journal says, write an adjustment that brings the journal to the row').default(false).conflicts('restored'))
+  .addOption(
+    new Option(
+      '--repair',
+      'where a row is not what its journal says, write an adjustment that brings the journal to the row',
+    )
+      .default(false)
+      .conflicts('restored'),
+  )
   .addOption(new Option('--json', 'print the result as JSON').default(false).conflicts('restored'))
   .option('--timeout <seconds>', 'the longest all of it may take', wholeNumber(1), 600)
   .optionsGroup('After a shard was restored from a backup (gateways do not sell from it until this command lets them):')
@@ -33,7 +40,10 @@ const program = new Command('npm run reconcile --')
   .option('--orders <file>', 'CSV of lines that the shop has sold: order_id, sku_id, order_detail_id, quantity')
   .option('--against <file>', 'a file that lists the shards where their state before can still be read: a spared replica, an old data directory')
   .addOption(
-    new Option('--close', 'keep gateways from selling from the shards that --shard names, which nobody saw go back; nothing else is done')
+    new Option(
+      '--close',
+      'keep gateways from selling from the shards that --shard names, which nobody saw go back; nothing else is done',
+    )
       .default(false)
       .conflicts(['orders', 'against', 'since', 'putBack', 'accept', 'list']),
   )

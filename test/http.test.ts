@@ -133,7 +133,9 @@ describe('http', () => {
     await open(5, id);
     const stock = { sku_id: id, leaved_amount: 5, mode: 'single', sub_rows: [{ sub_row: 0, shard: 11, leaved_amount: 5 }] };
     const whole = { ...stock, sale: { state: 'on', from: null }, in_transit: 0 };
-    for (const query of ['', '?consistency=primary']) expect((await call('public', 'GET', skuPath(id) + query)).body).to.deep.equal(whole);
+    for (const query of ['', '?consistency=primary']) {
+      expect((await call('public', 'GET', skuPath(id) + query)).body).to.deep.equal(whole);
+    }
     const { age_ms, ...cached } = (await call('public', 'GET', `${skuPath(id)}?consistency=cached`)).body;
     expect(cached).to.deep.equal(stock);
     expect(age_ms).to.be.within(0, 60_000);

@@ -20,7 +20,11 @@ import { shardsAnswer } from './shardsAnswer.ts';
 /** The use cases behind the admin listener. */
 export interface AdminServices {
   openSku(operation: Open, deadlineMs: DeadlineMs, trace: Trace | null): Promise<OpenAnswer>;
-  changeStock(operation: Adjust | SetSale, deadlineMs: DeadlineMs, trace: Trace | null): Promise<Routed<AppliedOutcome>>;
+  changeStock(
+    operation: Adjust | SetSale,
+    deadlineMs: DeadlineMs,
+    trace: Trace | null,
+  ): Promise<Routed<AppliedOutcome>>;
   resizeSku(sku_id: string, sub_row_count: number, deadlineMs: DeadlineMs): Promise<Resized | Refused | NotDone | Unknown>;
   reconcile(sku_id: string | null, deadlineMs: DeadlineMs): Promise<Reconciled | NoSuchSku | NotDone>;
   shards(): readonly ShardState[];
@@ -36,7 +40,7 @@ export interface AdminServices {
 /** Nobody waits while a SKU is laid out but the one who asked for it. */
 const RESIZE_MS = 5_000;
 /** A pause has no end that is known beforehand: a sale that begins later is `on`, with `from`. */
-const FROM_WITH_PAUSED = { path: 'from', message: 'belongs to the state on: send the state on with it, or leave it out' };
+const FROM_WITH_PAUSED = { path: 'from', message: 'goes with the state on; leave it out, or send on' };
 /** Adding up all shards takes longer than selling. */
 const RECONCILIATION_MS = 60_000;
 
@@ -54,7 +58,9 @@ export function adminRoutes(services: AdminServices): Route[] {
       changes: true,
       async handle({ params, body, deadlineMs, trace }) {
         const { sku_id } = params;
-        return openedReply(sku_id, body.leaved_amount, await services.openSku({ kind: 'open', sku_id, ...body }, deadlineMs, trace));
+        const { leaved_amount } = body;
+        const outcome = await services.openSku({ kind: 'open', sku_id, leaved_amount }, deadlineMs, trace);
+        return openedReply(sku_id, leaved_amount, outcome);
       },
     }),
 
@@ -71,7 +77,9 @@ export function adminRoutes(services: AdminServices): Route[] {
         const { sku_id } = params;
         const { adjustment_id, delta, reason = null } = body;
         const outcome = await services.changeStock({ kind: 'adjust', sku_id, adjustment_id, delta, reason }, deadlineMs, trace);
-        if (outcome.is === 'refused' && outcome.leaved_amount !== undefined) return notWrittenOff(-delta, outcome.leaved_amount);
+        if (outcome.is === 'refused' && outcome.leaved_amount !== undefined) {
+          return notWrittenOff(-delta, outcome.leaved_amount);
+        }
         if (outcome.is !== 'applied') return failureReply(outcome);
         const { replayed } = outcome;
         return json(replayed ? 200 : 201, { sku_id, adjustment_id, delta, replayed }, doneWord(outcome));

@@ -8,7 +8,8 @@ import { DIFFERENCE_KINDS, FLOWS_NAMED } from '../core/reconciliation.ts';
 import { IDENTIFIER_FORMAT, MOMENT_FORMAT, TEXT_FORMAT } from '../schema/compile.ts';
 
 /** The schemas that validate requests and describe the API: one source for both. Unknown fields are refused. */
-export const record = <P extends TProperties>(properties: P, options: { readonly description?: string } = {}) => Type.Object(properties, { additionalProperties: false, ...options });
+export const record = <P extends TProperties>(properties: P, options: { readonly description?: string } = {}) =>
+  Type.Object(properties, { additionalProperties: false, ...options });
 
 const id = (what: string) => Type.String({ format: IDENTIFIER_FORMAT, description: `${what}; ${IDENTIFIER_RULE}` });
 export const skuId = id('what is sold');
@@ -113,7 +114,9 @@ export const skuAnswer = record({
     record(
       {
         state: saleState,
-        from: Type.Union([Type.String({ format: 'date-time' }), Type.Null()], { description: 'as it was set, also when it has passed; null: at once, or paused' }),
+        from: Type.Union([Type.String({ format: 'date-time' }), Type.Null()], {
+          description: 'as it was set, also when it has passed; null: at once, or paused',
+        }),
       },
       { description: 'absent with `consistency=cached`' },
     ),
@@ -123,7 +126,9 @@ export const skuAnswer = record({
     Type.Integer({
       minimum: 0,
       maximum: STOCK_LIMIT,
-      description: 'units that move between rows; `leaved_amount` is the sum of the rows and these. Absent with `consistency=cached`',
+      description:
+        'units that move between rows; `leaved_amount` is the sum of the rows and these. ' +
+        'Absent with `consistency=cached`',
     }),
   ),
   age_ms: Type.Optional(Type.Integer({ minimum: 0, description: 'how old the answer is; only with `consistency=cached`' })),
@@ -204,7 +209,12 @@ export const openAnswer = record({
 
 export const saleRequest = record({
   state: saleState,
-  from: Type.Optional(Type.String({ format: MOMENT_FORMAT, description: 'only with `on`: on sale from then on; `2026-11-27T08:00:00Z`' })),
+  from: Type.Optional(
+    Type.String({
+      format: MOMENT_FORMAT,
+      description: 'only with `on`: on sale from then on; `2026-11-27T08:00:00Z`',
+    }),
+  ),
 });
 export const saleAnswer = record({
   sku_id: skuId,
@@ -264,8 +274,15 @@ export const problemAnswer = Type.Object({
   code: Type.String(),
   errors: Type.Optional(Type.Array(record({ path: Type.String(), message: Type.String() }))),
   returnable: Type.Optional(Type.Integer({ minimum: 0, description: 'only with `over_return`' })),
-  leaved_amount: Type.Optional(Type.Integer({ minimum: 0, description: 'units left; only with `sku_exists`, and with `insufficient_stock` of a write-off' })),
-  opened_with: Type.Optional(Type.Integer({ minimum: 0, description: 'units in the opening stock; only with `sku_exists`' })),
+  leaved_amount: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      description: 'units left; only with `sku_exists`, and with `insufficient_stock` of a write-off',
+    }),
+  ),
+  opened_with: Type.Optional(
+    Type.Integer({ minimum: 0, description: 'units in the opening stock; only with `sku_exists`' }),
+  ),
   lines: Type.Optional(
     Type.Array(
       record({

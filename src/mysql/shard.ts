@@ -46,8 +46,9 @@ export interface ShardOptions {
 const SILENT_MS = 1_000;
 const UNUSED_MS = 30_000;
 /**
- * A shard that could not be inspected for so long may have its restock delay turned off: nothing is refused early on it. Far
- * below the time that `turnOffDelay` waits (NOTICED_SECONDS in `sql/precheck.ts`), far above a pause between inspections.
+ * A shard that could not be inspected for so long may have its restock delay turned off: nothing is refused early on
+ * it. Far below the time that `turnOffDelay` waits (NOTICED_SECONDS in `sql/precheck.ts`), far above the pause between
+ * two inspections.
  */
 const PRECHECK_KEPT_MS = 10_000;
 /** Of a small pool no more calls can fail at a time than it has connections. */

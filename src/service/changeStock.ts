@@ -7,7 +7,11 @@ import { setSaleHot } from './hot/setSaleHot.ts';
 import type { Parts } from './parts.ts';
 
 /** Restocks a SKU, writes units off, or lets it be sold or not. */
-export function changeStock(parts: Parts, operation: Adjust | SetSale, deadlineMs: DeadlineMs): Promise<Routed<AppliedOutcome>> {
+export function changeStock(
+  parts: Parts,
+  operation: Adjust | SetSale,
+  deadlineMs: DeadlineMs,
+): Promise<Routed<AppliedOutcome>> {
   switch (operation.kind) {
     case 'adjust':
       return adjustHot(parts, operation, deadlineMs);

@@ -22,7 +22,7 @@ export interface SkuExists extends Omit<OpenedSku, 'is' | 'replayed'> {
   readonly is: 'exists';
 }
 
-/** What became of an attempt to open a SKU. */
+/** The outcomes of an attempt to open a SKU. */
 export type OpenAnswer = OpenedSku | SkuExists | Refused | NotDone | Unknown;
 
 /**
@@ -32,14 +32,16 @@ export type OpenAnswer = OpenedSku | SkuExists | Refused | NotDone | Unknown;
  */
 export async function openSku(parts: Parts, operation: Open, deadlineMs: DeadlineMs): Promise<OpenAnswer> {
   const { sku_id, leaved_amount } = operation;
-  const outcome = await parts.routing.onOwners(
-    (map) => applyOperation(parts.engine, map.shardOf(sku_id), operation, deadlineMs) as Promise<Routed<AppliedOutcome>>,
-  );
-  if (outcome.is === 'applied' && !outcome.replayed) return { is: 'opened', replayed: false, opened_with: leaved_amount, leaved_amount };
+  const outcome = await parts.routing.onOwners((map) => {
+    const shard = map.shardOf(sku_id);
+    return applyOperation(parts.engine, shard, operation, deadlineMs) as Promise<Routed<AppliedOutcome>>;
+  });
+  const asked = { is: 'opened', opened_with: leaved_amount } as const;
+  if (outcome.is === 'applied' && !outcome.replayed) return { ...asked, replayed: false, leaved_amount };
   if (outcome.is !== 'applied' && (outcome.is !== 'refused' || outcome.opened_with === undefined)) return outcome;
   const stock = await readSku(parts, sku_id, deadlineMs);
   if (stock.is !== 'found') return stock;
   const { leaved_amount: left } = stock;
-  if (outcome.is === 'applied') return { is: 'opened', replayed: true, opened_with: leaved_amount, leaved_amount: left };
+  if (outcome.is === 'applied') return { ...asked, replayed: true, leaved_amount: left };
   return { is: 'exists', opened_with: outcome.opened_with ?? leaved_amount, leaved_amount: left };
 }

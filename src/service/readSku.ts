@@ -13,7 +13,7 @@ export interface SkuStock {
   readonly leaved_amount: number;
   /** Those that take orders; none for an unknown SKU. */
   readonly rows: readonly (RowPlace & { readonly leaved_amount: number })[];
-  /** Units in rows that take no orders, on their way to those that do: of an earlier layout, or of one that is to come. */
+  /** Units in rows of an earlier layout, which take no orders and are being emptied. */
   readonly in_transit: number;
   /** Null for an unknown SKU. */
   readonly sale: Sale | null;
@@ -37,11 +37,16 @@ export async function readSku(parts: Pick<Parts, 'routing' | 'reader' | 'hot'>, 
   if (split?.is === 'not_done') return split;
   // Rows that were made for a layout that never came are empty.
   const single = rows.filter(({ sub_row }) => sub_row === 0).map(({ sub_row, leaved_amount }) => ({ shard, sub_row, leaved_amount }));
-  return { ...(split ?? { is: 'found', mode: 'single', leaved_amount: single[0]?.leaved_amount ?? 0, rows: single, in_transit: 0 }), sale };
+  const leaved_amount = single[0]?.leaved_amount ?? 0;
+  return { ...(split ?? { is: 'found', mode: 'single', leaved_amount, rows: single, in_transit: 0 }), sale };
 }
 
 /** @returns null when it has no layout */
-async function readSplit({ hot }: Pick<Parts, 'hot'>, sku_id: string, deadlineMs: DeadlineMs): Promise<Counted | NotDone | null> {
+async function readSplit(
+  { hot }: Pick<Parts, 'hot'>,
+  sku_id: string,
+  deadlineMs: DeadlineMs,
+): Promise<Counted | NotDone | null> {
   const loaded = await hot.layouts.loadUsable(sku_id, deadlineMs);
   if (loaded.is === 'not_done') return loaded;
   const { layout } = loaded;
@@ -51,7 +56,7 @@ async function readSplit({ hot }: Pick<Parts, 'hot'>, sku_id: string, deadlineMs
   if (state.fault !== null) return { is: 'not_done', reason: state.fault };
   // Another layout took its place meanwhile: units may lie in rows that were not read.
   if (!isCurrent(layout, state)) {
-    if (performance.now() >= deadlineMs) return { is: 'not_done', reason: 'the rows of the SKU moved for the whole time' };
+    if (performance.now() >= deadlineMs) return { is: 'not_done', reason: 'the rows of the SKU moved all the time' };
     await pause(PAUSE_MS);
     return readSplit({ hot }, sku_id, deadlineMs);
   }

@@ -60,7 +60,8 @@ export class Oracle implements StockEngine, StockReader {
     if (!this.#owns(shard, [sku_id])) return Promise.resolve({ is: 'not_mine' });
     const shelf = this.#shelves.get(sku_id);
     if (shelf === undefined) return Promise.resolve({ is: 'found', rows: [], sale: null });
-    return Promise.resolve({ is: 'found', rows: [{ sku_id, sub_row: 0, leaved_amount: shelf.leaved, isSplit: false }], sale: shelf.sale });
+    const rows = [{ sku_id, sub_row: 0, leaved_amount: shelf.leaved, isSplit: false }];
+    return Promise.resolve({ is: 'found', rows, sale: shelf.sale });
   }
 
   #owns(shard: ShardIndex, sku_ids: readonly string[]): boolean {
@@ -208,7 +209,10 @@ export class Oracle implements StockEngine, StockReader {
     if (standing !== undefined) return standing === delta ? { is: 'applied', replayed: true } : refused('idempotency_conflict');
     const shelf = this.#shelves.get(sku_id);
     if (shelf === undefined) return refused('unknown_sku');
-    if (!shelf.add(delta)) return delta > 0 ? refused('stock_limit') : { ...refused('insufficient_stock'), leaved_amount: shelf.leaved };
+    if (!shelf.add(delta)) {
+      if (delta > 0) return refused('stock_limit');
+      return { ...refused('insufficient_stock'), leaved_amount: shelf.leaved };
+    }
     this.#adjustments.set(key, delta);
     return { is: 'applied', replayed: false };
   }

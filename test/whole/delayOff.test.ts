@@ -43,7 +43,8 @@ describe('npm run migrate -- precheck-off', () => {
   const sellsAtOnce = async (gateway: TestGateway): Promise<boolean> => {
     const sku_id = fresh('restocked');
     await sellOut(gateway, sku_id, 1);
-    expect((await gateway.adminPost(`/v1/skus/${sku_id}/adjustments`, { adjustment_id: 'a', delta: 2 })).status).to.equal(201);
+    const restock = { adjustment_id: 'a', delta: 2 };
+    expect((await gateway.adminPost(`/v1/skus/${sku_id}/adjustments`, restock)).status).to.equal(201);
     const { status, text } = await gateway.deduct({ sku_id, order_detail_id: 'at once', quantity: 1 });
     expect(status, text).to.be.oneOf([201, 409]);
     return status === 201;
@@ -58,7 +59,7 @@ describe('npm run migrate -- precheck-off', () => {
     expect(code, stdout).to.equal(1);
     expect(stderr).to.include('STOCKGATE_PRECHECK').and.to.include('own-0');
     expect((await delays()).map(({ ms }) => ms)).to.deep.equal([DELAY_MS, DELAY_MS]);
-    await eventually('the gateway arms every shard again', 10_000, async () => (await delays()).every(({ isArmed }) => isArmed));
+    await eventually('every shard is armed', 10_000, async () => (await delays()).every(({ isArmed }) => isArmed));
   });
 
   it('only shows the delay without --yes, keeps it to the end of the wait, and can be repeated', async function () {
@@ -72,7 +73,7 @@ describe('npm run migrate -- precheck-off', () => {
     const running = await startFile('scripts/migrate.ts', ['precheck-off', '--yes'], shards.environment);
     await eventually('early refusals are ended', 20_000, async () => (await delays()).every(({ isArmed }) => !isArmed));
     await sleep(2_000);
-    // A gateway that was frozen when it was told may still refuse by what it read before.
+    // A gateway that was frozen meanwhile may still refuse by its last read.
     expect(await sellsAtOnce(gateway), 'sold at once while gateways may refuse early').to.equal(false);
     const { code, stdout, stderr } = await running.finished;
     expect(code, stdout + stderr).to.equal(0);
@@ -97,8 +98,10 @@ describe('a gateway with tiers that cannot inspect a shard', () => {
     if (config === undefined) throw new Error('there is no shard');
     proxy = await startWireProxy(config.address);
     const address = { ...config.address, host: '127.0.0.1', port: proxy.port };
-    const limits = { connections_max: 2, waiting_max: 10, statementMs: 1_000, relaxedAllowed: false };
-    shard = new Shard({ ...limits, name: 'own', shard: 0, initialShards: 1, address, isPrechecked: true, onChange: () => undefined });
+    shard = new Shard({
+      ...{ name: 'own', shard: 0, initialShards: 1, address, isPrechecked: true, onChange: () => undefined },
+      ...{ connections_max: 2, waiting_max: 10, statementMs: 1_000, relaxedAllowed: false },
+    });
   });
   after(async () => {
     shard.pool.close();

@@ -139,7 +139,8 @@ function adjust(ledger: Ledger, operation: Adjust): AppliedOutcome | Deferred {
   // What carts hold is not on the shelf: whoever writes off counts what lies there.
   if (!(delta > 0 ? shelf.hasRoomFor(delta) : shelf.hasLying(-delta - fetched))) {
     if (shelf.isChanged) return DEFERRED;
-    return delta > 0 ? refused('stock_limit') : { ...refused('insufficient_stock'), leaved_amount: (shelf.lying ?? 0) + fetched };
+    if (delta > 0) return refused('stock_limit');
+    return { ...refused('insufficient_stock'), leaved_amount: (shelf.lying ?? 0) + fetched };
   }
   shelf.fence(row.epoch);
   for (const credit of credits) receive(ledger, credit);

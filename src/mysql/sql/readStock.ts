@@ -33,7 +33,11 @@ interface ReadStock {
  *
  * @returns null when this shard does not own the SKU's slot; no rows for an unknown SKU
  */
-export async function readStock(connection: Connection, sku_id: string, deadlineMs: DeadlineMs): Promise<ReadStock | null> {
+export async function readStock(
+  connection: Connection,
+  sku_id: string,
+  deadlineMs: DeadlineMs,
+): Promise<ReadStock | null> {
   const read = await connection.rows<Row>(SQL, [bytesOf(sku_id), slotOf(sku_id)], deadlineMs);
   if (read.length === 0) return null;
   const rows = read.flatMap(({ sub_row, leaved_amount, is_split }) =>
