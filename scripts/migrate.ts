@@ -5,6 +5,7 @@ import { migrateShards, within } from '../src/service/migrateShards.ts';
 import type { MigrationResult } from '../src/service/migrateShards.ts';
 import { loadShards } from '../src/shardsFile.ts';
 import type { ShardConfig } from '../src/shardsFile.ts';
+import { precheckOff } from './migrate/precheckOff.ts';
 import { projectPath } from './support/paths.ts';
 import { progressBar } from './support/progress.ts';
 import { endWhenTold, fail, printTable } from './support/report.ts';
@@ -29,6 +30,17 @@ program
   .description('say what stands in the way of a migration: take away what a run that was killed has left, and name a run that lives; non-zero while one does')
   .option('--end', 'end the connection of a run that lives, because it hangs; what it was doing is left half done, for `up` to finish', false)
   .action((options: { end: boolean }) => unlockAll(options.end));
+
+program
+  .command('precheck-off')
+  .description(
+    'turn off the restock delay, which early refusals leave on: new units of an empty row are not sold for ' +
+      'a second. ' +
+      'Without --yes it only shows the delay of each shard; non-zero when the delay stays on, because a gateway ' +
+      'with STOCKGATE_PRECHECK runs',
+  )
+  .option('--yes', 'turn it off; takes half a minute, and can be repeated', false)
+  .action((options: { yes: boolean }) => precheckOff(program.opts(), options.yes));
 
 async function open(createSchemas: boolean): Promise<{ migrator: KnexMigrator; shards: readonly ShardConfig[]; shardMs: number }> {
   const { shards: file, timeout } = program.opts<{ shards: string; timeout: number }>();

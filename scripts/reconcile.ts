@@ -23,16 +23,30 @@ const program = new Command('npm run reconcile --')
       'two looks, a second apart, is named; exit code 1 when something is. Can be repeated at any time.',
   )
   .addOption(new Option('--shards <file>', 'the file that lists the shards').env('STOCKGATE_SHARDS').default('shards.config.ts'))
-  .option('--sku <id>', 'only this SKU', identifier)
-  .option('--repair', 'where a row is not what its journal says, write an adjustment that brings the journal to the row', false)
-  .option('--json', 'print the result as JSON', false)
+  .addOption(new Option('--sku <id>', 'only this SKU').argParser(identifier).conflicts('restored'))
+  .addOption(
+    new Option(
+      '--repair',
+      'where a row is not what its journal says, write an adjustment that brings the journal to the row',
+    )
+      .default(false)
+      .conflicts('restored'),
+  )
+  .addOption(new Option('--json', 'print the result as JSON').default(false).conflicts('restored'))
   .option('--timeout <seconds>', 'the longest all of it may take', wholeNumber(1), 600)
   .optionsGroup('After a shard was restored from a backup (gateways do not sell from it until this command lets them):')
   .option('--restored', 'say what is missing on it: by what the other shards know, and by --orders and --against', false)
   .option('--shard <name...>', 'these shards; otherwise those that show less than the others remember of them')
   .option('--orders <file>', 'CSV of lines that the shop has sold: order_id, sku_id, order_detail_id, quantity')
   .option('--against <file>', 'a file that lists the shards where their state before can still be read: a spared replica, an old data directory')
-  .option('--close', 'keep gateways from selling from the shards that --shard names, which nobody saw go back; nothing else is done', false)
+  .addOption(
+    new Option(
+      '--close',
+      'keep gateways from selling from the shards that --shard names, which nobody saw go back; nothing else is done',
+    )
+      .default(false)
+      .conflicts(['orders', 'against', 'since', 'putBack', 'accept', 'list']),
+  )
   .addOption(new Option('--since <moment>', 'when the backup was made, as 2026-11-26T08:00:00Z; absent: as the shard says itself').argParser(moment))
   .option('--put-back', 'copy what is missing from the state before, and do again, with its own ids, what only others know of', false)
   .option('--accept', 'let it be sold from again although something is missing, or nobody could say', false)

@@ -11,6 +11,7 @@ import { deductOrder } from './service/deductOrder.ts';
 import { resizeSku } from './service/hot/resize.ts';
 import { hottestSkus } from './service/hottestSkus.ts';
 import { lookUpLines } from './service/lookUpLines.ts';
+import { openSku } from './service/openSku.ts';
 import type { Parts } from './service/parts.ts';
 import { deductUnlessSoldOut } from './service/precheck/deductUnlessSoldOut.ts';
 import { readFlows } from './service/readFlows.ts';
@@ -81,6 +82,11 @@ export function adminServices({ config, parts, tiers, metrics, siblings, shards,
         books.close();
         giveBack();
       }
+    },
+    async openSku(operation, deadlineMs, trace) {
+      const answer = await openSku(tracedParts(parts, trace), operation, deadlineMs);
+      if (answer.is === 'opened' && !answer.replayed) tiers.precheck?.noteIncrease(operation.sku_id);
+      return answer;
     },
     async changeStock(operation, deadlineMs, trace) {
       const answer = await changeStock(tracedParts(parts, trace), operation, deadlineMs);

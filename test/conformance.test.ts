@@ -146,7 +146,7 @@ for (const { name, create } of ENGINES) {
       expect(await open(sku, 5)).to.deep.equal({ is: 'applied', replayed: false });
       await deduct('o', line('a', 1));
       expect(await open(sku, 5)).to.deep.equal({ is: 'applied', replayed: true });
-      expect(await open(sku, 6)).to.deep.equal({ is: 'refused', code: 'sku_exists', lines: [] });
+      expect(await open(sku, 6)).to.deep.equal({ is: 'refused', code: 'sku_exists', lines: [], opened_with: 5 });
       expect(await left(sku)).to.equal(4);
     });
 
@@ -155,7 +155,7 @@ for (const { name, create } of ENGINES) {
       expect(await adjust('up', 10)).to.deep.equal({ is: 'applied', replayed: false });
       expect(await adjust('up', 10)).to.deep.equal({ is: 'applied', replayed: true });
       expect(await adjust('up', 11)).to.deep.equal({ is: 'refused', code: 'idempotency_conflict', lines: [] });
-      expect(await adjust('down', -16)).to.deep.equal({ is: 'refused', code: 'insufficient_stock', lines: [] });
+      expect(await adjust('down', -16)).to.deep.equal({ is: 'refused', code: 'insufficient_stock', lines: [], leaved_amount: 15 });
       expect(await adjust('down', -15)).to.deep.equal({ is: 'applied', replayed: false });
       expect(await adjust('fill', Number.MAX_SAFE_INTEGER)).to.deep.equal({ is: 'applied', replayed: false });
       expect(await adjust('over', 1)).to.deep.equal({ is: 'refused', code: 'stock_limit', lines: [] });

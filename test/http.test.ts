@@ -132,7 +132,10 @@ describe('http', () => {
     const id = skuOn(11, sku_id);
     await open(5, id);
     const stock = { sku_id: id, leaved_amount: 5, mode: 'single', sub_rows: [{ sub_row: 0, shard: 11, leaved_amount: 5 }] };
-    for (const query of ['', '?consistency=primary']) expect((await call('public', 'GET', skuPath(id) + query)).body).to.deep.equal(stock);
+    const whole = { ...stock, sale: { state: 'on', from: null }, in_transit: 0 };
+    for (const query of ['', '?consistency=primary']) {
+      expect((await call('public', 'GET', skuPath(id) + query)).body).to.deep.equal(whole);
+    }
     const { age_ms, ...cached } = (await call('public', 'GET', `${skuPath(id)}?consistency=cached`)).body;
     expect(cached).to.deep.equal(stock);
     expect(age_ms).to.be.within(0, 60_000);
@@ -142,10 +145,10 @@ describe('http', () => {
 
   it('PUT /v1/skus opens once, and again only with this very opening stock', async () => {
     const first = await open(5);
-    expect([first.status, first.body]).to.deep.equal([201, { sku_id, leaved_amount: 5, replayed: false }]);
+    expect([first.status, first.body]).to.deep.equal([201, { sku_id, leaved_amount: 5, opened_with: 5, replayed: false }]);
     await deduct(line('a', 2));
     const again = await open(5);
-    expect([again.status, again.body]).to.deep.equal([200, { sku_id, leaved_amount: 5, replayed: true }]);
+    expect([again.status, again.body]).to.deep.equal([200, { sku_id, leaved_amount: 3, opened_with: 5, replayed: true }]);
     expect(verdict(await open(3))).to.equal('409 sku_exists');
     expect(await left()).to.equal(3);
     expect(verdict(await open(0, fresh('empty')))).to.equal(201);

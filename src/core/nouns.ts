@@ -117,6 +117,13 @@ export interface StockRow {
   readonly isSplit: boolean;
 }
 
+/** Whether and from when a SKU is sold. */
+export interface Sale {
+  readonly state: 'on' | 'paused';
+  /** As `2026-11-27T08:00:00.000Z`, by the clock of the shard; null: at once, or the sale is paused. */
+  readonly from: string | null;
+}
+
 /** A shard by its place in `shards.config.ts`, from 0. */
 export type ShardIndex = number;
 

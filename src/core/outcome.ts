@@ -1,4 +1,4 @@
-import type { Flow, FlowKey, Hold, Line, ShardIndex, StockRow } from './nouns.ts';
+import type { Flow, FlowKey, Hold, Line, Sale, ShardIndex, StockRow } from './nouns.ts';
 import type { Adjust, Cancel, Deduct, HoldLines, Open, Operation, Receive, Return, Send, SetSale, SettleLines } from './operation.ts';
 
 /**
@@ -35,6 +35,10 @@ export interface Refused {
   readonly lines: readonly RefusedLine[];
   /** Units that could be returned; only with `over_return`. */
   readonly returnable?: number;
+  /** Units left that could be written off; only with `insufficient_stock` of a write-off. */
+  readonly leaved_amount?: number;
+  /** The opening stock of the SKU, in units; only with `sku_exists`. */
+  readonly opened_with?: number;
 }
 
 /**
@@ -148,6 +152,8 @@ export interface FoundFlows {
 export interface FoundStock {
   readonly is: 'found';
   readonly rows: readonly StockRow[];
+  /** As the first row has it, read with the others; null for an unknown SKU. */
+  readonly sale: Sale | null;
 }
 
 /** What a read says instead of its result when it cannot be had. */

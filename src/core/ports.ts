@@ -32,7 +32,7 @@ export interface StockReader {
    */
   findFlows(shard: ShardIndex, keys: readonly PlacedKey[], deadlineMs: DeadlineMs): Promise<FoundFlows | NotDone | Misplaced>;
 
-  /** Reads what is left of one SKU. */
+  /** Reads what is left of one SKU, and whether it is on sale. */
   readStock(shard: ShardIndex, sku_id: string, deadlineMs: DeadlineMs): Promise<FoundStock | ReadFailure>;
 }
 

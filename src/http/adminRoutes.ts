@@ -7,8 +7,9 @@ import type { Trace } from '../core/trace.ts';
 import type { Routed } from '../service/applyOperation.ts';
 import type { RankedSku } from '../service/hottestSkus.ts';
 import type { Resized } from '../service/hot/resize.ts';
+import type { OpenAnswer } from '../service/openSku.ts';
 import type { NoSuchSku, Reconciled } from '../service/reconcile.ts';
-import { json, problem } from './errors.ts';
+import { invalid, json, problem } from './errors.ts';
 import type { Reply } from './errors.ts';
 import { failureReply } from './failureReply.ts';
 import { route } from './route.ts';
@@ -18,7 +19,12 @@ import { shardsAnswer } from './shardsAnswer.ts';
 
 /** The use cases behind the admin listener. */
 export interface AdminServices {
-  changeStock(operation: Adjust | Open | SetSale, deadlineMs: DeadlineMs, trace: Trace | null): Promise<Routed<AppliedOutcome>>;
+  openSku(operation: Open, deadlineMs: DeadlineMs, trace: Trace | null): Promise<OpenAnswer>;
+  changeStock(
+    operation: Adjust | SetSale,
+    deadlineMs: DeadlineMs,
+    trace: Trace | null,
+  ): Promise<Routed<AppliedOutcome>>;
   resizeSku(sku_id: string, sub_row_count: number, deadlineMs: DeadlineMs): Promise<Resized | Refused | NotDone | Unknown>;
   reconcile(sku_id: string | null, deadlineMs: DeadlineMs): Promise<Reconciled | NoSuchSku | NotDone>;
   shards(): readonly ShardState[];
@@ -33,6 +39,8 @@ export interface AdminServices {
 
 /** Nobody waits while a SKU is laid out but the one who asked for it. */
 const RESIZE_MS = 5_000;
+/** A pause has no end that is known beforehand: a sale that begins later is `on`, with `from`. */
+const FROM_WITH_PAUSED = { path: 'from', message: 'goes with the state on; leave it out, or send on' };
 /** Adding up all shards takes longer than selling. */
 const RECONCILIATION_MS = 60_000;
 
@@ -51,9 +59,8 @@ export function adminRoutes(services: AdminServices): Route[] {
       async handle({ params, body, deadlineMs, trace }) {
         const { sku_id } = params;
         const { leaved_amount } = body;
-        const outcome = await services.changeStock({ kind: 'open', sku_id, leaved_amount }, deadlineMs, trace);
-        if (outcome.is !== 'applied') return failureReply(outcome);
-        return json(outcome.replayed ? 200 : 201, { sku_id, leaved_amount, replayed: outcome.replayed }, doneWord(outcome));
+        const outcome = await services.openSku({ kind: 'open', sku_id, leaved_amount }, deadlineMs, trace);
+        return openedReply(sku_id, leaved_amount, outcome);
       },
     }),
 
@@ -70,6 +77,9 @@ export function adminRoutes(services: AdminServices): Route[] {
         const { sku_id } = params;
         const { adjustment_id, delta, reason = null } = body;
         const outcome = await services.changeStock({ kind: 'adjust', sku_id, adjustment_id, delta, reason }, deadlineMs, trace);
+        if (outcome.is === 'refused' && outcome.leaved_amount !== undefined) {
+          return notWrittenOff(-delta, outcome.leaved_amount);
+        }
         if (outcome.is !== 'applied') return failureReply(outcome);
         const { replayed } = outcome;
         return json(replayed ? 200 : 201, { sku_id, adjustment_id, delta, replayed }, doneWord(outcome));
@@ -157,6 +167,7 @@ export function adminRoutes(services: AdminServices): Route[] {
       async handle({ params, body, deadlineMs, trace }) {
         const { sku_id } = params;
         const { state } = body;
+        if (state === 'paused' && body.from !== undefined) return invalid([FROM_WITH_PAUSED]);
         const from = body.from === undefined ? null : new Date(body.from).toISOString();
         const outcome = await services.changeStock({ kind: 'sale', sku_id, state, from }, deadlineMs, trace);
         if (outcome.is !== 'applied') return failureReply(outcome);
@@ -204,6 +215,22 @@ export function adminRoutes(services: AdminServices): Route[] {
       handle: async ({ params: { sku_id }, deadlineMs }) => resizedReply(await services.resizeSku(sku_id, 1, deadlineMs)),
     }),
   ];
+}
+
+function openedReply(sku_id: string, asked: number, outcome: OpenAnswer): Reply {
+  if (outcome.is === 'opened') {
+    const { leaved_amount, opened_with, replayed } = outcome;
+    return json(replayed ? 200 : 201, { sku_id, leaved_amount, opened_with, replayed }, doneWord(outcome));
+  }
+  if (outcome.is !== 'exists') return failureReply(outcome);
+  const { leaved_amount, opened_with } = outcome;
+  const detail = `the SKU was opened with ${opened_with} units, not with ${asked}; nothing was changed`;
+  return problem('sku_exists', detail, { leaved_amount, opened_with });
+}
+
+function notWrittenOff(units: number, leaved_amount: number): Reply {
+  const detail = `${units} units were to be written off, and ${leaved_amount} are left; nothing was changed`;
+  return problem('insufficient_stock', detail, { leaved_amount });
 }
 
 function resizedReply(outcome: Resized | Refused | NotDone | Unknown): Reply {

@@ -12,6 +12,7 @@ import type { Reply } from './errors.ts';
 import { readQuery } from './query.ts';
 import { requestIdOf } from './requestId.ts';
 import type { Route } from './route.ts';
+import { record } from './schemas.ts';
 import { stallWatch } from './stall.ts';
 
 export interface ListenerOptions {
@@ -89,7 +90,6 @@ function answerOnce(options: ListenerOptions, direct: ReadonlyMap<string, Handle
     const fault = addressFault(context.req);
     const isOpen = (): boolean => fault === null && openPaths.has(context.path);
     const isCaller = isKnown(context.req.headers.authorization);
-    if (options.tracer !== undefined && !isOpen()) follow(context, options.tracer, isCaller);
     if (fault !== null) reply = invalid([fault]);
     else if (!isCaller && !isOpen()) {
       reply = problem('unauthorized', 'send Authorization: Bearer <token>');
@@ -97,6 +97,8 @@ function answerOnce(options: ListenerOptions, direct: ReadonlyMap<string, Handle
     } else if (options.mayAsk !== undefined && !isOpen() && !(await options.mayAsk(callerOf(context.req, options.tokens.length > 0)))) {
       reply = problem('rate_limited', 'wait as long as Retry-After says');
     } else {
+      // Only now: a request that is turned away makes no span.
+      if (options.tracer !== undefined && !isOpen()) follow(context, options.tracer);
       const handle = direct.get(`${context.req.method} ${context.req.url}`);
       reply = await (handle === undefined ? routed(context, next, options) : handle(context));
     }
@@ -115,9 +117,9 @@ function answerOnce(options: ListenerOptions, direct: ReadonlyMap<string, Handle
   };
 }
 
-/** Strangers do not say what is followed. */
-function follow({ req, state }: Context, tracer: Tracer, isCaller: boolean): void {
-  const { traceparent, tracestate } = isCaller ? req.headers : {};
+/** Begins the trace of a request that was let in. */
+function follow({ req, state }: Context, tracer: Tracer): void {
+  const { traceparent, tracestate } = req.headers;
   const trace = tracer.begin({
     method: req.method ?? '',
     version: req.httpVersion,
@@ -177,10 +179,13 @@ function nameOf({ method, path }: Route): string {
   return `${method.toUpperCase()} ${path}`;
 }
 
+/** A parameter that a call does not have is refused, like an unknown member of a body. */
+const NO_QUERY = record({});
+
 function handlerOf(declared: Route, options: ListenerOptions, waitingSince: () => number): Handle {
   const name = nameOf(declared);
   const checkParams = checker(declared.params, 'path');
-  const checkQuery = checker(declared.query, 'query');
+  const checkQuery = checker(declared.query ?? (declared.path.startsWith('/v1/') ? NO_QUERY : undefined), 'query');
   const checkBody = checker(declared.body, 'body');
   return async (context) => {
     context.state.route = name;

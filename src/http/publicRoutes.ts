@@ -240,6 +240,6 @@ function ageMsOf({ asOfMs }: { readonly asOfMs: DeadlineMs }): number {
   return Math.max(0, Math.ceil(performance.now() - asOfMs));
 }
 
-function skuOf(sku_id: string, { mode, leaved_amount, rows }: SkuStock): Record<string, unknown> {
-  return { sku_id, leaved_amount, mode, sub_rows: rows };
+function skuOf(sku_id: string, { mode, leaved_amount, sale, rows, in_transit }: SkuStock): Record<string, unknown> {
+  return { sku_id, leaved_amount, mode, sale, sub_rows: rows, in_transit };
 }

@@ -8,7 +8,8 @@ import { DIFFERENCE_KINDS, FLOWS_NAMED } from '../core/reconciliation.ts';
 import { IDENTIFIER_FORMAT, MOMENT_FORMAT, TEXT_FORMAT } from '../schema/compile.ts';
 
 /** The schemas that validate requests and describe the API: one source for both. Unknown fields are refused. */
-export const record = <P extends TProperties>(properties: P) => Type.Object(properties, { additionalProperties: false });
+export const record = <P extends TProperties>(properties: P, options: { readonly description?: string } = {}) =>
+  Type.Object(properties, { additionalProperties: false, ...options });
 
 const id = (what: string) => Type.String({ format: IDENTIFIER_FORMAT, description: `${what}; ${IDENTIFIER_RULE}` });
 export const skuId = id('what is sold');
@@ -23,6 +24,8 @@ const subRow = Type.Integer({ minimum: 0 });
 export const durability = Type.Union([Type.Literal('mysql'), Type.Literal('mysql_relaxed')], {
   description: '`mysql_relaxed`: the commit may be lost with the power of the server',
 });
+
+const saleState = Type.Union([Type.Literal('on'), Type.Literal('paused')]);
 
 export const skuParams = record({ sku_id: skuId });
 export const deductionParams = record({ order_detail_id: orderDetailId });
@@ -112,7 +115,27 @@ export const skuAnswer = record({
   sku_id: skuId,
   leaved_amount: leavedAmount,
   mode: Type.Union([Type.Literal('single'), Type.Literal('hot')]),
+  sale: Type.Optional(
+    record(
+      {
+        state: saleState,
+        from: Type.Union([Type.String({ format: 'date-time' }), Type.Null()], {
+          description: 'as it was set, also when it has passed; null: at once, or paused',
+        }),
+      },
+      { description: 'absent with `consistency=cached`' },
+    ),
+  ),
   sub_rows: Type.Array(record({ sub_row: subRow, shard, leaved_amount: leavedAmount })),
+  in_transit: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: STOCK_LIMIT,
+      description:
+        'units that move between rows; `leaved_amount` is the sum of the rows and these. ' +
+        'Absent with `consistency=cached`',
+    }),
+  ),
   age_ms: Type.Optional(Type.Integer({ minimum: 0, description: 'how old the answer is; only with `consistency=cached`' })),
 });
 
@@ -191,15 +214,26 @@ export const flowsAnswer = record({
 });
 
 export const openRequest = record({ leaved_amount: leavedAmount });
-export const openAnswer = record({ sku_id: skuId, leaved_amount: leavedAmount, replayed: Type.Boolean() });
+const openedWith = Type.Integer({ minimum: 0, maximum: STOCK_LIMIT, description: 'units in the opening stock' });
+export const openAnswer = record({
+  sku_id: skuId,
+  leaved_amount: leavedAmount,
+  opened_with: openedWith,
+  replayed: Type.Boolean({ description: 'true: the SKU existed already; `leaved_amount` is what is left of it now' }),
+});
 
 export const saleRequest = record({
-  state: Type.Union([Type.Literal('on'), Type.Literal('paused')]),
-  from: Type.Optional(Type.String({ format: MOMENT_FORMAT, description: 'on sale from then on; `2026-11-27T08:00:00Z`' })),
+  state: saleState,
+  from: Type.Optional(
+    Type.String({
+      format: MOMENT_FORMAT,
+      description: 'only with `on`: on sale from then on; `2026-11-27T08:00:00Z`',
+    }),
+  ),
 });
 export const saleAnswer = record({
   sku_id: skuId,
-  state: Type.Union([Type.Literal('on'), Type.Literal('paused')]),
+  state: saleState,
   from: Type.Union([Type.String({ format: 'date-time' }), Type.Null()]),
 });
 
@@ -259,6 +293,15 @@ export const problemAnswer = Type.Object({
   code: Type.String(),
   errors: Type.Optional(Type.Array(record({ path: Type.String(), message: Type.String() }))),
   returnable: Type.Optional(Type.Integer({ minimum: 0, description: 'only with `over_return`' })),
+  leaved_amount: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      description: 'units left; only with `sku_exists`, and with `insufficient_stock` of a write-off',
+    }),
+  ),
+  opened_with: Type.Optional(
+    Type.Integer({ minimum: 0, description: 'units in the opening stock; only with `sku_exists`' }),
+  ),
   lines: Type.Optional(
     Type.Array(
       record({

@@ -45,6 +45,12 @@ export interface ShardOptions {
 /** Well below the two seconds after which the server ends a silent session of ours. */
 const SILENT_MS = 1_000;
 const UNUSED_MS = 30_000;
+/**
+ * A shard that could not be inspected for so long may have its restock delay turned off: nothing is refused early on
+ * it. Far below the time that `turnOffDelay` waits (NOTICED_SECONDS in `sql/precheck.ts`), far above the pause between
+ * two inspections.
+ */
+const PRECHECK_KEPT_MS = 10_000;
 /** Of a small pool no more calls can fail at a time than it has connections. */
 const breakerOptions = (connections_max: number): BreakerOptions => ({ windowMs: 1_000, failuresMin: Math.min(5, connections_max), successShareMin: 0.1 });
 
@@ -66,6 +72,8 @@ export class Shard {
   readonly #generation: GenerationKeeper | null;
   readonly #options: ShardOptions;
   #precheck: PrecheckState = { isReady: false, secret: null };
+  /** When the shard was asked for it. */
+  #precheckedMs = -Infinity;
   #state: ShardState['state'] = 'untried';
   #reason: string | null = null;
   #check: ShardCheck | null = null;
@@ -113,9 +121,10 @@ export class Shard {
     return this.#state === 'serving' && !this.#breaker.isOpen;
   }
 
-  /** How it stands with early refusals, as it was last inspected. */
+  /** How it stands with early refusals, as it was last inspected; not ready when that was too long ago. */
   get precheck(): PrecheckState {
-    return this.#precheck;
+    if (!this.#precheck.isReady || performance.now() < this.#precheckedMs + PRECHECK_KEPT_MS) return this.#precheck;
+    return { isReady: false, secret: this.#precheck.secret };
   }
 
   /** False when commits may be lost with the power; null while nobody knows. */
@@ -182,7 +191,7 @@ export class Shard {
       this.#check = check;
       this.clock.learn(check.epoch_ms, askedMs);
       await this.#generation?.check(connection, deadlineMs);
-      if (this.#options.isPrechecked === true) this.#precheck = await orNotReady(readOrTurnOn(connection, deadlineMs));
+      if (this.#options.isPrechecked === true) await this.#readPrecheck(connection, deadlineMs);
       this.#note('serving', null);
     } catch (error) {
       const refusal = asRefusal(error);
@@ -190,6 +199,12 @@ export class Shard {
       this.#note('refused', refusal.message);
       throw refusal;
     }
+  }
+
+  async #readPrecheck(connection: Connection, deadlineMs: DeadlineMs): Promise<void> {
+    const askedMs = performance.now();
+    this.#precheck = await orNotReady(readOrTurnOn(connection, deadlineMs));
+    this.#precheckedMs = askedMs;
   }
 
   /** Not while a connection is opened: that must work where nothing can be written. */

@@ -56,8 +56,8 @@ export class ShardReader implements StockReader, JournalReader, SlotSource, Book
 
   readStock(shard: ShardIndex, sku_id: string, deadlineMs: DeadlineMs): Promise<FoundStock | ReadFailure> {
     return orNotDone(deadlineMs, this.#shard(shard).retryBudget, async () => {
-      const rows = await this.#lend(shard, deadlineMs, (connection) => readStock(connection, sku_id, deadlineMs));
-      return rows === null ? ({ is: 'not_mine' } as const) : ({ is: 'found', rows } as const);
+      const read = await this.#lend(shard, deadlineMs, (connection) => readStock(connection, sku_id, deadlineMs));
+      return read === null ? ({ is: 'not_mine' } as const) : ({ is: 'found', ...read } as const);
     });
   }
 

@@ -1,18 +1,26 @@
-import type { DeadlineMs, RowPlace } from '../core/nouns.ts';
+import type { DeadlineMs, RowPlace, Sale } from '../core/nouns.ts';
 import type { NotDone } from '../core/outcome.ts';
 import { pause } from './freeHolds.ts';
 import { isCurrent } from './hot/collect.ts';
 import { readWholeStock } from './hot/wholeStock.ts';
 import type { Parts } from './parts.ts';
 
-/** What is left of a SKU, and where. */
+/** What is left of a SKU, where, and whether it is on sale. */
 export interface SkuStock {
   readonly is: 'found';
   readonly mode: 'single' | 'hot';
+  /** Units in all rows: those in `rows` and those in transit. */
   readonly leaved_amount: number;
   /** Those that take orders; none for an unknown SKU. */
   readonly rows: readonly (RowPlace & { readonly leaved_amount: number })[];
+  /** Units in rows of an earlier layout, which take no orders and are being emptied. */
+  readonly in_transit: number;
+  /** Null for an unknown SKU. */
+  readonly sale: Sale | null;
 }
+
+/** Stock of a SKU as its rows have it. */
+type Counted = Omit<SkuStock, 'sale'>;
 
 const PAUSE_MS = 10;
 
@@ -24,32 +32,40 @@ export async function readSku(parts: Pick<Parts, 'routing' | 'reader' | 'hot'>, 
     return read.is === 'found' ? { ...read, shard } : read;
   });
   if (answer.is !== 'found') return answer;
-  const { shard, rows } = answer;
+  const { shard, rows, sale } = answer;
   const split = rows.some(({ isSplit }) => isSplit) ? await readSplit(parts, sku_id, deadlineMs) : null;
+  if (split?.is === 'not_done') return split;
   // Rows that were made for a layout that never came are empty.
   const single = rows.filter(({ sub_row }) => sub_row === 0).map(({ sub_row, leaved_amount }) => ({ shard, sub_row, leaved_amount }));
-  return split ?? { is: 'found', mode: 'single', leaved_amount: single[0]?.leaved_amount ?? 0, rows: single };
+  const leaved_amount = single[0]?.leaved_amount ?? 0;
+  return { ...(split ?? { is: 'found', mode: 'single', leaved_amount, rows: single, in_transit: 0 }), sale };
 }
 
 /** @returns null when it has no layout */
-async function readSplit({ hot }: Pick<Parts, 'hot'>, sku_id: string, deadlineMs: DeadlineMs): Promise<SkuStock | NotDone | null> {
+async function readSplit(
+  { hot }: Pick<Parts, 'hot'>,
+  sku_id: string,
+  deadlineMs: DeadlineMs,
+): Promise<Counted | NotDone | null> {
   const loaded = await hot.layouts.loadUsable(sku_id, deadlineMs);
   if (loaded.is === 'not_done') return loaded;
   const { layout } = loaded;
   if (layout === null) return null;
   const state = await readWholeStock(hot, layout, deadlineMs);
   if ('is' in state) return state;
-  // Laid out otherwise meanwhile.
-  if (state.fault === null && !isCurrent(layout, state) && performance.now() < deadlineMs) {
+  if (state.fault !== null) return { is: 'not_done', reason: state.fault };
+  // Another layout took its place meanwhile: units may lie in rows that were not read.
+  if (!isCurrent(layout, state)) {
+    if (performance.now() >= deadlineMs) return { is: 'not_done', reason: 'the rows of the SKU moved all the time' };
     await pause(PAUSE_MS);
     return readSplit({ hot }, sku_id, deadlineMs);
   }
-  if (state.fault !== null) return { is: 'not_done', reason: state.fault };
   const inPlace = state.rows.filter(({ sub_row, shard }) => layout.places[sub_row] === shard).sort((a, b) => a.sub_row - b.sub_row);
   return {
     is: 'found',
     mode: layout.places.length > 1 ? 'hot' : 'single',
     leaved_amount: state.leaved,
     rows: inPlace.map(({ shard, sub_row, leaved_amount }) => ({ shard, sub_row, leaved_amount })),
+    in_transit: inPlace.reduce((units, row) => units - row.leaved_amount, state.leaved),
   };
 }

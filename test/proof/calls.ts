@@ -94,8 +94,12 @@ export function resend(scene: Scene, write: Write): Promise<Entry> {
 /** Asks what is left. */
 export async function readStock(scene: Scene, sku_id: string): Promise<StockRead> {
   const told = await timed(() => scene.send('public', 'GET', `/v1/skus/${encodeURIComponent(sku_id)}`));
-  const { verdict } = verdictOf(told);
-  return note(scene, { kind: 'read', sku_id, leaved_amount: verdict === 'done' ? numberOf(bodyOf(told)?.leaved_amount) : null, ...verdictOf(told) });
+  const sending = verdictOf(told);
+  if (sending.verdict !== 'done') return note(scene, { kind: 'read', sku_id, leaved_amount: null, ...sending });
+  const { leaved_amount, sub_rows = [], in_transit } = bodyOf(told) ?? {};
+  const rows = sub_rows as readonly { readonly leaved_amount: number }[];
+  const addsUp = rows.reduce((sum, row) => sum + row.leaved_amount, Number(in_transit)) === leaved_amount;
+  return note(scene, { kind: 'read', sku_id, leaved_amount: numberOf(leaved_amount), addsUp, ...sending });
 }
 
 /** Asks what became of lines, in one question. @returns what is known of each */

@@ -109,6 +109,8 @@ export interface StockRead extends Sending {
   readonly kind: 'read';
   readonly sku_id: string;
   readonly leaved_amount: number | null;
+  /** False: the rows and the units in transit were another sum. */
+  readonly addsUp?: boolean;
 }
 
 /** What a look-up said of one line. */

@@ -85,7 +85,8 @@ function faultsOf(entry: Entry): string[] {
   if (verdict !== 'done') return [];
   switch (entry.kind) {
     case 'read':
-      return Number.isSafeInteger(entry.leaved_amount) ? [] : ['does not say what is left'];
+      if (!Number.isSafeInteger(entry.leaved_amount)) return ['does not say what is left'];
+      return entry.addsUp === false ? ['its rows and the units in transit are not what is left'] : [];
     case 'lookup':
       return entry.found === null ? ['does not say how the line stands'] : [];
     case 'sale':

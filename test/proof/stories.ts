@@ -135,6 +135,7 @@ export const BROKEN: readonly Story[] = [
   story('a look-up that cannot be understood', 'contract', [sent(), lookedUp(null, 30)], final()),
   story('a look-up that finds a cancellation that never was', 'I4', [sent(), lookedUp({ ...asDeducted, status: 'cancelled', returned: 2 }, 30)], final()),
   story('a look-up that finds something pending that is no cart', 'contract', [sent(unknown), lookedUp({ ...asDeducted, status: 'pending' }, 30)], final()),
+  story('a read whose rows are not its sum', 'contract', [{ ...read(5, 1), addsUp: false }], unsold),
   story('a plain read that denies what was put there', 'contract', [{ ...read(0, 1), leaved_amount: null, ...refused('unknown_sku') }], unsold),
 
   story('more returned than was sold', 'I6', [sent(), gaveBack({ quantity: 3 })], final({ ...stock(6), flows: [{ ...flow, returned: 3 }], returns: [back(3)] })),

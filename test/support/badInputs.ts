@@ -109,9 +109,12 @@ export const FORMS = {
     fields: [{ place: ['order_id'], bad: badId }, { place: ['lines'], bad: badLinesOf(keyLine) }, ...keyFields],
   },
   saleRequest: {
-    good: fc.record(
-      { state: fc.constantFrom('on', 'paused'), from: fc.constantFrom('2026-11-27T08:00:00Z', '2026-11-27T08:00:00.5Z', '1970-01-01T00:00:00Z', '9999-12-31T23:59:59.999Z') },
-      { requiredKeys: ['state'] },
+    good: fc.oneof(
+      fc.record({ state: fc.constantFrom('on', 'paused') }),
+      fc.record({
+        state: fc.constant('on'),
+        from: fc.constantFrom(...['2026-11-27T08:00:00Z', '2026-11-27T08:00:00.5Z', '1970-01-01T00:00:00Z', '9999-12-31T23:59:59.999Z']),
+      }),
     ),
     fields: [
       { place: ['state'], bad: fc.oneof(notText, fc.constantFrom('', 'off', 'ON', ' on')) },

@@ -197,7 +197,7 @@ export function cartPromises(now: () => EngineBench): void {
     const bench = now();
     await bench.open(5);
     await bench.hold(FIRST, bench.line('a', 5));
-    expect(await bench.adjust('down', -1)).to.deep.equal(refusal('insufficient_stock'));
+    expect(await bench.adjust('down', -1)).to.deep.equal(refusal('insufficient_stock', { leaved_amount: 0 }));
     expect(await bench.adjust('fill', STOCK_LIMIT)).to.deep.equal(refusal('stock_limit'));
     expect(await bench.adjust('rest', STOCK_LIMIT - 5)).to.deep.equal(APPLIED);
     expect(await bench.settle(FIRST, 'aborted', bench.line('a', 5))).to.deep.equal(APPLIED);

@@ -89,8 +89,8 @@ export const APPLIED = { is: 'applied', replayed: false } as const;
 export const APPLIED_BEFORE = { is: 'applied', replayed: true } as const;
 
 /** The refusal of an operation that has no lines. */
-export function refusal(code: RefusalCode): Refused {
-  return { is: 'refused', code, lines: [] };
+export function refusal(code: RefusalCode, more: Pick<Refused, 'leaved_amount'> = {}): Refused {
+  return { is: 'refused', code, lines: [], ...more };
 }
 
 /** The refusal of one line. */

@@ -59,7 +59,9 @@ export class Oracle implements StockEngine, StockReader {
   readStock(shard: ShardIndex, sku_id: string, _deadlineMs: DeadlineMs): Promise<FoundStock | ReadFailure> {
     if (!this.#owns(shard, [sku_id])) return Promise.resolve({ is: 'not_mine' });
     const shelf = this.#shelves.get(sku_id);
-    return Promise.resolve({ is: 'found', rows: shelf ? [{ sku_id, sub_row: 0, leaved_amount: shelf.leaved, isSplit: false }] : [] });
+    if (shelf === undefined) return Promise.resolve({ is: 'found', rows: [], sale: null });
+    const rows = [{ sku_id, sub_row: 0, leaved_amount: shelf.leaved, isSplit: false }];
+    return Promise.resolve({ is: 'found', rows, sale: shelf.sale });
   }
 
   #owns(shard: ShardIndex, sku_ids: readonly string[]): boolean {
@@ -205,14 +207,18 @@ export class Oracle implements StockEngine, StockReader {
     if (standing !== undefined) return standing === delta ? { is: 'applied', replayed: true } : refused('idempotency_conflict');
     const shelf = this.#shelves.get(sku_id);
     if (shelf === undefined) return refused('unknown_sku');
-    if (!shelf.adjust(delta)) return refused(delta > 0 ? 'stock_limit' : 'insufficient_stock');
+    if (!shelf.adjust(delta)) {
+      if (delta > 0) return refused('stock_limit');
+      return { ...refused('insufficient_stock'), leaved_amount: shelf.leaved };
+    }
     this.#adjustments.set(key, delta);
     return { is: 'applied', replayed: false };
   }
 
   #open({ sku_id, leaved_amount }: Open): AppliedOutcome {
     const shelf = this.#shelves.get(sku_id);
-    if (shelf !== undefined) return shelf.opening === leaved_amount ? { is: 'applied', replayed: true } : refused('sku_exists');
+    if (shelf?.opening === leaved_amount) return { is: 'applied', replayed: true };
+    if (shelf !== undefined) return { ...refused('sku_exists'), opened_with: shelf.opening };
     this.#shelves.set(sku_id, new OracleShelf(leaved_amount, STOCK_LIMIT));
     return { is: 'applied', replayed: false };
   }

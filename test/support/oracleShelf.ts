@@ -1,4 +1,4 @@
-import type { Verdict } from '../../src/core/nouns.ts';
+import type { Sale, Verdict } from '../../src/core/nouns.ts';
 
 /** What the oracle knows of the stock of one SKU. */
 export class OracleShelf {
@@ -31,6 +31,10 @@ export class OracleShelf {
   /** The only look at a clock; tests keep far away from the moment itself. */
   isOnSale(): boolean {
     return this.#state === 'on' && (this.#from === null || this.#from <= new Date().toISOString());
+  }
+
+  get sale(): Sale {
+    return { state: this.#state, from: this.#state === 'on' ? this.#from : null };
   }
 
   sell(state: 'on' | 'paused', from: string | null): void {

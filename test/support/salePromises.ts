@@ -44,7 +44,7 @@ export function salePromises(now: () => EngineBench): void {
     await bench.sale('paused');
     expect(await bench.adjust('up', 3)).to.deep.equal(APPLIED);
     expect(await bench.adjust('down', -8)).to.deep.equal(APPLIED);
-    expect(await bench.adjust('more', -1)).to.deep.equal(refusal('insufficient_stock'));
+    expect(await bench.adjust('more', -1)).to.deep.equal(refusal('insufficient_stock', { leaved_amount: 0 }));
     expect(await bench.left()).to.equal(0);
   });
 

@@ -103,8 +103,9 @@ describe('traces', () => {
     await send('/v1/returns', { return_id: 'secret-return', ...line, quantity: 1 });
     await send('/v1/cancellations', { order_id: 'secret-order', lines: [line] });
     for (const path of [`/v1/skus/${sku_id}`, `/v1/skus/${sku_id}/flows`, `/v1/deductions/${order_detail_id}?sku_id=${sku_id}`, '/secret/path?secret=1', '/%zz-secret']) await gateway.get(path, AUTHORIZATION);
-    await gateway.get('/v1/skus/last', { authorization: 'Bearer secret-token' });
-    await collector.find('the last', ({ attributes }) => attributes['stockgate.outcome'] === 'unauthorized');
+    await gateway.get('/v1/skus/refused', { authorization: 'Bearer secret-token' });
+    await gateway.adminGet('/v1/shards', AUTHORIZATION);
+    await collector.find('the last', isOf('GET /v1/shards'));
     const names = new Set(collector.spans.filter(({ kind }) => kind === SERVER).map(({ name }) => name));
     expect(names).to.include.keys('GET /v1/skus/:sku_id', 'POST /v1/returns', 'GET', 'PUT /v1/skus/:sku_id');
     expect(collector.bodies.join('\n')).to.not.contain('secret').and.not.contain(TOKEN).and.not.contain('Bearer');
@@ -117,14 +118,34 @@ describe('traces', () => {
     await none.get('/v1/skus/none', AUTHORIZATION);
     await all.get('/v1/skus/none', { ...AUTHORIZATION, traceparent: NOT_SAMPLED });
     expect(lines.filter(({ traceId }) => traceId === TRACE), 'it is found in the log all the same').to.have.length(1);
-    await all.get('/v1/skus/none', { traceparent: SAMPLED });
     await all.get('/v1/skus/none', { ...AUTHORIZATION, traceparent: 'nonsense' });
     await none.get('/v1/skus/none', { ...AUTHORIZATION, traceparent: SAMPLED });
     await collector.find('the last', ({ traceId, name }) => traceId === TRACE && name === 'GET /v1/skus/:sku_id');
     await sleep(1_500);
     const told = collector.spans.filter(({ kind }) => kind === SERVER).map(({ name, traceId, parentSpanId }) => [name, traceId === TRACE, parentSpanId]);
-    expect(told).to.deep.include.members([['GET', false, null], ['GET /v1/skus/:sku_id', false, null], ['GET /v1/skus/:sku_id', true, CALLER]]);
-    expect(told).to.have.length(3);
+    expect(told).to.deep.include.members([['GET /v1/skus/:sku_id', false, null], ['GET /v1/skus/:sku_id', true, CALLER]]);
+    expect(told).to.have.length(2);
+  });
+
+  it('leave out requests that are turned away, which metrics count all the same', async () => {
+    const collector = await collect();
+    const gateway = await open(collector.url, { STOCKGATE_RATE_PER_SECOND: '1', STOCKGATE_RATE_BURST: '2' });
+    const ask = (path: string, headers: Record<string, string> = AUTHORIZATION) => gateway.get(path, { traceparent: SAMPLED, ...headers });
+    const strange = { authorization: 'Bearer of-a-stranger' };
+    const unauthorized = [await ask('/v1/skus/none', strange), await ask('/v1/nothing', {})];
+    expect(unauthorized.map(({ status }) => status)).to.deep.equal([401, 401]);
+    expect((await ask('/%zz', strange)).status).to.equal(400);
+    const answers = [];
+    for (let count = 0; count < 30; count += 1) answers.push((await ask('/v1/skus/none')).status);
+    const limited = answers.filter((status) => status === 429).length;
+    expect(limited, String(answers)).to.be.above(10);
+    const { text } = await gateway.adminGet('/metrics', AUTHORIZATION);
+    const counted = (outcome: string): number => Number(new RegExp(`^stockgate_requests_total\\{route="none",outcome="${outcome}"\\} (\\d+)$`, 'm').exec(text)?.[1]);
+    expect([counted('unauthorized'), counted('rate_limited')]).to.deep.equal([2, limited]);
+    await gateway.drain();
+    const told = collector.spans.filter(({ kind }) => kind === SERVER).map(({ attributes }) => attributes['http.response.status_code']);
+    expect(told).to.have.members([...answers.filter((status) => status !== 429), 200]);
+    expect(lines.filter(({ traceId }) => traceId === TRACE)).to.have.length(told.length - 1);
   });
 
   it('are told to the end when a gateway drains', async () => {

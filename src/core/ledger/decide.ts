@@ -143,7 +143,8 @@ function adjust(ledger: Ledger, operation: Adjust): AppliedOutcome | Deferred {
   const fits = isRestock ? hasRoom() : shelf.hasLying(-delta - fetched);
   if (!fits) {
     if (shelf.isChanged) return DEFERRED;
-    return refused(isRestock ? 'stock_limit' : 'insufficient_stock');
+    if (isRestock) return refused('stock_limit');
+    return { ...refused('insufficient_stock'), leaved_amount: (shelf.lying ?? 0) + fetched };
   }
   shelf.fence(row.epoch);
   for (const credit of credits) receive(ledger, credit);

@@ -91,9 +91,14 @@ export class Shelf {
     return this.#row === null || this.#sellable(this.#row) >= units;
   }
 
+  /** Units in the row that can be written off; null: the row was not read. */
+  get lying(): number | null {
+    return this.#row === null ? null : this.#row.leaved_amount + this.#leaved - this.#new;
+  }
+
   /** Whether so many lie there, for who wants them off the shelf and not sold. */
   hasLying(units: number): boolean {
-    return this.#row === null || this.#row.leaved_amount + this.#leaved - this.#new >= units;
+    return this.lying === null || this.lying >= units;
   }
 
   /** Whether there would be enough if all that carts hold came back. */

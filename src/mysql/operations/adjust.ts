@@ -48,5 +48,5 @@ async function whyNot(transaction: Transaction, { sku_id, delta }: Adjust): Prom
   const fits = delta > 0 ? leaved_amount + held_amount <= STOCK_LIMIT - delta : leaved_amount >= -delta;
   if (fits) throw new Raced('stock moved between two statements');
   // What carts hold is not on the shelf: whoever writes off counts what lies there.
-  return refused(delta > 0 ? 'stock_limit' : 'insufficient_stock');
+  return delta > 0 ? refused('stock_limit') : { ...refused('insufficient_stock'), leaved_amount };
 }

@@ -19,7 +19,10 @@ export function open({ sku_id, leaved_amount }: Open): Change<AppliedOutcome> {
       if (opening === null) throw new Raced('the SKU went away between two statements');
       return {
         keep: false,
-        value: opening === leaved_amount ? { is: 'applied', replayed: true } : refused('sku_exists'),
+        value:
+          opening === leaved_amount
+            ? { is: 'applied', replayed: true }
+            : { ...refused('sku_exists'), opened_with: opening },
       };
     },
 

@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import type { DeadlineMs } from '../../core/nouns.ts';
+import type { RestockDelay } from '../../core/restockDelay.ts';
 import { SELLABLE_AFTER_MS } from '../../core/sight.ts';
 import type { Connection } from '../connection.ts';
 
 /** The first level of gateways that keep new units of an empty row from being sold for a while. */
 const OLDEST_GATEWAY = 7;
 /** Gateways that are shut out by it look at their shards every half second, if the shard answers; what they have begun by then is over after five more. */
-const NOTICED_SECONDS = 30;
+export const NOTICED_SECONDS = 30;
 const SECRET_BYTES = 32;
 
 const READ = 'SELECT sellable_after_ms, ready_at <= SYSDATE(6) AS is_ready, secret FROM precheck';
@@ -14,6 +15,10 @@ const SHUT_OUT = 'UPDATE shard SET oldest_gateway = GREATEST(oldest_gateway, ?)'
 const TURN_ON = `
 UPDATE precheck SET sellable_after_ms = ?, ready_at = SYSDATE(6) + INTERVAL ? SECOND, secret = COALESCE(secret, ?)
  WHERE only_row = 1 AND (sellable_after_ms < ? OR ready_at IS NULL)`;
+
+const READ_DELAY = 'SELECT sellable_after_ms, ready_at IS NOT NULL AS is_armed FROM precheck';
+const DISARM = 'UPDATE precheck SET ready_at = NULL WHERE only_row = 1';
+const TURN_OFF = 'UPDATE precheck SET sellable_after_ms = 0 WHERE only_row = 1 AND ready_at IS NULL';
 
 /** How a shard stands with early refusals. */
 export interface PrecheckState {
@@ -33,4 +38,20 @@ export async function readOrTurnOn(connection: Connection, deadlineMs: DeadlineM
     await connection.run(TURN_ON, [SELLABLE_AFTER_MS, NOTICED_SECONDS, randomBytes(SECRET_BYTES), SELLABLE_AFTER_MS], deadlineMs);
   }
   return { isReady: isOn && row.is_ready === 1, secret: row.secret };
+}
+
+/** Reads the restock delay of a shard, without turning it on. */
+export async function readDelay(connection: Connection, deadlineMs: DeadlineMs): Promise<RestockDelay> {
+  const [row] = await connection.rows<{ sellable_after_ms: number; is_armed: number }>(READ_DELAY, [], deadlineMs);
+  return { delayMs: row?.sellable_after_ms ?? 0, isArmed: row?.is_armed === 1 };
+}
+
+/** Ends early refusals, and keeps the delay. A gateway with tiers that reads the row afterwards arms it again. */
+export async function disarmDelay(connection: Connection, deadlineMs: DeadlineMs): Promise<void> {
+  await connection.run(DISARM, [], deadlineMs);
+}
+
+/** Turns the delay off, unless a gateway armed it. @returns whether it is off */
+export async function turnDelayOff(connection: Connection, deadlineMs: DeadlineMs): Promise<boolean> {
+  return (await connection.run(TURN_OFF, [], deadlineMs)).matched === 1;
 }

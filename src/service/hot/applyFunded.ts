@@ -115,8 +115,9 @@ class Funding {
     });
     if (short.size > 0) {
       if (this.#operation.kind === 'adjust') {
-        const lies = gathered.some((each, place) => each.is === 'short' && each.lying_amount >= (wishes[place]?.units ?? 0));
-        return lies ? { is: 'not_done', reason: 'what came in lately cannot leave its row yet' } : refused('insufficient_stock');
+        const lying = Math.max(...gathered.map((each) => (each.is === 'short' ? each.lying_amount : 0)));
+        if (lying < -this.#operation.delta) return { ...refused('insufficient_stock'), leaved_amount: lying };
+        return { is: 'not_done', reason: 'what came in lately cannot leave its row yet' };
       }
       const rows = new Map(this.#operation.lines.map((line) => [flowKeyText(line), line.row?.sub_row ?? 0]));
       return refusedLines(

@@ -134,18 +134,20 @@ export class Gatherer {
     let state = await this.#collect(loaded, stepOf(asks));
     if (await this.#bringIn(asks, state)) state = await this.#collect(loaded, stepOf(asks));
     if (state.fault === null && !isCurrent(loaded, state)) return this.#askAnew(sku_id, asks);
-    const unseen = await this.#show(loaded, looks, state);
+    const unseen = await this.#show(loaded, looks, state, turn);
     const again = await this.#refuse(loaded, others.filter(({ lack }) => lack > state.sellable), state, stepOf(asks));
     const feasible = others.filter(({ lack }) => lack <= state.sellable);
     return [...(feasible.length === 0 ? [] : await this.#serve(loaded, feasible, state, stepOf(asks))), ...again, ...unseen];
   }
 
   /** Nothing leaves a row in this turn until then, and nothing was on its way: what is read now is read as at one moment. */
-  async #show(layout: Layout, looks: readonly Ask[], state: Collected): Promise<Ask[]> {
+  async #show(layout: Layout, looks: readonly Ask[], state: Collected, turn: Turn): Promise<Ask[]> {
     if (looks.length === 0) return [];
     if (state.fault !== null) return this.#fail(looks, state.fault);
     if (state.transfers.length > 0) return [...looks];
     const seen = await this.#collect(layout, stepOf(looks));
+    // A gateway that took the lease meanwhile may have moved units past this read.
+    if (seen.fault === null && (seen.transfers.length > 0 || !turn.isHeld)) return [...looks];
     for (const ask of looks) ask.tell(seen.fault === null ? { is: 'seen', state: seen } : { is: 'not_done', reason: seen.fault });
     return [];
   }

@@ -35,6 +35,11 @@ export class Turn {
     return this.#sinceMs !== null;
   }
 
+  /** Whether no other gateway can have the lease yet: it runs from when the shard was asked for it, or later. */
+  get isHeld(): boolean {
+    return this.#sinceMs !== null && performance.now() < this.#sinceMs + LEASE_MS;
+  }
+
   /**
    * @param untilMs for a single question to the shard
    * @param waitUntilMs for as long it is asked again

@@ -1,0 +1,47 @@
+import type { DeadlineMs } from '../core/nouns.ts';
+import type { Open } from '../core/operation.ts';
+import type { AppliedOutcome, NotDone, Refused, Unknown } from '../core/outcome.ts';
+import { applyOperation } from './applyOperation.ts';
+import type { Routed } from './applyOperation.ts';
+import type { Parts } from './parts.ts';
+import { readSku } from './readSku.ts';
+
+/** A SKU with the opening stock that was asked for. */
+export interface OpenedSku {
+  readonly is: 'opened';
+  /** It existed before. */
+  readonly replayed: boolean;
+  /** The opening stock, in units. */
+  readonly opened_with: number;
+  /** Units left now, in all rows. */
+  readonly leaved_amount: number;
+}
+
+/** A SKU with another opening stock; nothing was changed. */
+export interface SkuExists extends Omit<OpenedSku, 'is' | 'replayed'> {
+  readonly is: 'exists';
+}
+
+/** The outcomes of an attempt to open a SKU. */
+export type OpenAnswer = OpenedSku | SkuExists | Refused | NotDone | Unknown;
+
+/**
+ * Opens a SKU with its opening stock, in units. It changes nothing of a SKU that exists, and reads what is left of it.
+ *
+ * @returns `not_done` also when the SKU exists and its stock could not be read in time
+ */
+export async function openSku(parts: Parts, operation: Open, deadlineMs: DeadlineMs): Promise<OpenAnswer> {
+  const { sku_id, leaved_amount } = operation;
+  const outcome = await parts.routing.onOwners((map) => {
+    const shard = map.shardOf(sku_id);
+    return applyOperation(parts.engine, shard, operation, deadlineMs) as Promise<Routed<AppliedOutcome>>;
+  });
+  const asked = { is: 'opened', opened_with: leaved_amount } as const;
+  if (outcome.is === 'applied' && !outcome.replayed) return { ...asked, replayed: false, leaved_amount };
+  if (outcome.is !== 'applied' && (outcome.is !== 'refused' || outcome.opened_with === undefined)) return outcome;
+  const stock = await readSku(parts, sku_id, deadlineMs);
+  if (stock.is !== 'found') return stock;
+  const { leaved_amount: left } = stock;
+  if (outcome.is === 'applied') return { ...asked, replayed: true, leaved_amount: left };
+  return { is: 'exists', opened_with: outcome.opened_with ?? leaved_amount, leaved_amount: left };
+}
