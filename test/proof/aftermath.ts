@@ -20,7 +20,7 @@ export const CALL_MS = 6_000;
 const SENT_AGAIN = 60;
 const LANES = 8;
 /** Units of each SKU that come in once more after the end, and how often and for how long it is asked for before. */
-const RESTOCK = 2;
+const RESTOCK = 1;
 const ASK_MS = 100;
 const KNOWN_MS = 600;
 
