@@ -19,7 +19,7 @@ const SETTLE_MS_MAX = 5_000;
 export const CALL_MS = 6_000;
 const SENT_AGAIN = 60;
 const LANES = 8;
-/** Units of each SKU that come in once more after the end, and how often and for how long it is asked for before. */
+/** The last restock of each scarce SKU. Before it the SKU is asked for so often, and for so long. */
 const RESTOCK = 1;
 const ASK_MS = 100;
 const KNOWN_MS = 600;
@@ -122,10 +122,10 @@ export async function sellOut(scene: Scene, sellableMs: number): Promise<void> {
   );
 }
 
-/** Restocks what has just been sold out, and sells it out once more: every gateway that refuses early forgets it in time (I8). */
+/** Restocks what has just been sold out, and sells it out once more: each gateway must forget in time that they were sold out (I8). */
 export async function sellOutAgain(scene: Scene, sellableMs: number): Promise<void> {
   const scarce = scarceOf(scene.goods);
-  // More than there is, so that it stays there; asked all the while, so that gateways have the SKUs in mind.
+  // These orders want more than there is and take nothing; they keep the SKUs among those that gateways refuse early.
   const askAll = (): Promise<unknown> => Promise.all(scarce.map((sku_id) => sendOrder(scene, `${scene.prefix}-more${scene.next()}`, [{ sku_id, order_detail_id: `${scene.prefix}-more${scene.next()}`, quantity: RESTOCK + 1 }])));
   const askFor = async (ms: number): Promise<void> => {
     for (const untilMs = performance.now() + ms; performance.now() < untilMs; ) await Promise.all([askAll(), sleep(ASK_MS)]);

@@ -48,7 +48,7 @@ export interface Bounds {
 const HELD_MS_MAX = 10_000;
 
 /**
- * I8: where tiers are on, units that enter an empty row are certainly sold this long after they are known to be there. The
+ * I8: where tiers are on, units that entered an empty row are for sale at the latest this long after a client knows of them. The
  * product needs one second (`SELLABLE_AFTER_MS`).
  */
 export const SELLABLE_MS_MAX = 2_000;

@@ -59,7 +59,7 @@ export const OPERATIONS: readonly TrafficOperation[] = [
     },
   },
   {
-    // Gateways that refuse early know such a SKU as sold out; they must forget it in time.
+    // A gateway that refuses early must forget in time that such a SKU was sold out.
     name: 'restock what sells out, and buy it later',
     weight: 6,
     run: (scene) => {
@@ -224,7 +224,7 @@ function doneOrder(scene: Scene): DeductionSent | null {
   return done.length === 0 ? null : scene.random.pick(done);
 }
 
-/** A restock whose units every gateway sells by now, and not for long. */
+/** A restock whose units must be for sale by now, and have been for a short time only. */
 function latelyRestocked(scene: Scene): AdjustmentSent | null {
   const nowMs = performance.now();
   const isLately = (entry: Entry): entry is AdjustmentSent =>
