@@ -4,6 +4,7 @@ import { runInNewContext } from 'node:vm';
 import { expect } from 'chai';
 import { inParallel } from '../scripts/support/inParallel.ts';
 import { hashesOf, IdFilter } from '../src/core/idFilter.ts';
+import { subRowOf } from '../src/core/layout.ts';
 import { decide } from '../src/core/ledger/decide.ts';
 import { adjustmentKeyText, Ledger } from '../src/core/ledger/ledger.ts';
 import { flowKeyText } from '../src/core/nouns.ts';
@@ -83,6 +84,26 @@ for (const engine of ['batching', 'textbook']) {
       await eventually('what came back is sold', 5_000, async () => (await at(1).deduct({ sku_id, order_detail_id: 'last', quantity: 1 })).status === 201);
       expect(performance.now() - began).to.be.above(900);
       expect((await at(2).deduct({ sku_id, order_detail_id: 'last', quantity: 1 })).status).to.equal(200);
+    });
+
+    it('move no units that can be sold to a row that keeps its new ones back', async () => {
+      const sku_id = fresh('kept apart');
+      const { client, adminUrl } = at(0);
+      const idIn = (sub_row: number, name: string): string => Array.from({ length: 99 }, (_, number) => `${name} ${number}`).find((id) => subRowOf(id, 2) === sub_row) ?? '';
+      const buy = (sub_row: number, name: string, quantity: number) => at(0).deduct({ sku_id, order_detail_id: idIn(sub_row, name), quantity });
+      const restock = (adjustment_id: string, delta: number) => at(0).adminPost(`/v1/skus/${encodeURIComponent(sku_id)}/adjustments`, { adjustment_id, delta });
+      await at(0).openSku(sku_id, 4);
+      expect((await client.call({ method: 'PUT', url: `${adminUrl}/v1/skus/${encodeURIComponent(sku_id)}/hot`, body: { sub_rows: 2 } })).status).to.equal(200);
+      expect([(await buy(1, 'sold', 1)).status, (await buy(0, 'sold', 3)).status]).to.deep.equal([201, 201]);
+      // One unit is too little to be shared out, so it stays in the first row.
+      expect((await restock('one', 1)).status).to.equal(201);
+      await sleep(1_100);
+      expect((await at(0).post('/v1/returns', { return_id: 'r', order_detail_id: idIn(1, 'sold'), sku_id, quantity: 1 })).status).to.equal(201);
+      expect((await restock('five', 5)).status).to.equal(201);
+      // The second row has nothing that it may sell, so this unit is brought there from the first.
+      expect((await buy(1, 'small', 1)).status).to.equal(201);
+      const large = await buy(0, 'large', 5);
+      expect(large.status, large.text).to.equal(201);
     });
 
     it('make a return to an empty shelf wait too, and keep nothing back where something is left', async () => {

@@ -42,7 +42,8 @@ interface Lot {
 /**
  * Plans how units are brought where they are wanted, and ahead of need to rows that run low. Wants are served whole or not at
  * all, in their order; a want may take from its own row too, so that what is planned for it is kept for it. What lies in closed rows
- * goes first. What is brought ahead shrinks with the stock: rows are filled up to an equal share of what is left.
+ * goes first. What is brought ahead shrinks with the stock: rows are filled up to an equal share of what is left. Nothing is
+ * brought ahead to a row that keeps new units from being sold: what comes to it cannot be sold for that time either.
  *
  * @param rows all rows of the SKU
  * @param isHome whether a row takes ids in the layout that counts
@@ -65,6 +66,11 @@ export function planMoves(rows: readonly RowState[], wants: readonly Want[], isH
   return { moves: [...moves, ...levelOut(lots, isHome)], unserved };
 }
 
+/** Whether a row sells nothing for a while, because new units came in when it had none. */
+function keepsBack({ row }: Lot): boolean {
+  return row.leaved_amount > row.sellable_amount;
+}
+
 /** What lies in closed rows comes out, and rows that are low are filled up from those that have more than their share. */
 function levelOut(lots: readonly Lot[], isHome: (row: RowState) => boolean): Move[] {
   const homes = lots.filter(({ row }) => isHome(row));
@@ -76,7 +82,8 @@ function levelOut(lots: readonly Lot[], isHome: (row: RowState) => boolean): Mov
     to.left += amount;
     moves.push({ from: placeOf(from.row), epoch: epochOf(from.row), to: placeOf(to.row), amount, want: null });
   };
-  for (const to of homes.filter(({ left }) => left < share * LOW)) {
+  const takers = homes.filter((lot) => !keepsBack(lot));
+  for (const to of takers.filter(({ left }) => left < share * LOW)) {
     for (const from of lots) {
       const spare = isHome(from.row) ? from.left - share : from.left;
       const amount = Math.min(spare, share - to.left);
@@ -85,7 +92,7 @@ function levelOut(lots: readonly Lot[], isHome: (row: RowState) => boolean): Mov
   }
   for (const from of lots) {
     if (isHome(from.row) || from.left === 0) continue;
-    const [poorest] = [...homes].sort((a, b) => a.left - b.left);
+    const [poorest] = [...takers].sort((a, b) => a.left - b.left);
     if (poorest !== undefined) bring(from, poorest, from.left);
   }
   return moves;

@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Violation } from './books.ts';
-import { lookUp, lookUpOne, readStock, resend, sendOrder } from './calls.ts';
+import { lookUp, lookUpOne, readStock, resend, sendAdjustment, sendOrder } from './calls.ts';
 import type { Scene } from './calls.ts';
 import { isDefinite, toldOf } from './definite.ts';
 import { isWrite, overAtMs } from './effects.ts';
 import { isUnsettled, readFinalState } from './finalState.ts';
+import { isScarce, scarceOf } from './goods.ts';
 import type { Goods } from './goods.ts';
 import type { Entry, FinalState, Write } from './history.ts';
 import { OPERATIONS } from './operations.ts';
@@ -18,6 +19,10 @@ const SETTLE_MS_MAX = 5_000;
 export const CALL_MS = 6_000;
 const SENT_AGAIN = 60;
 const LANES = 8;
+/** The last restock of each scarce SKU. Before it the SKU is asked for so often, and for so long. */
+const RESTOCK = 1;
+const ASK_MS = 100;
+const KNOWN_MS = 600;
 
 export interface Resolved {
   /** How long after the world was whole again, and its own attempt over, each write that was unknown then became definite. */
@@ -97,10 +102,15 @@ export async function everyGatewayServes(world: World, goods: Goods): Promise<vo
   }
 }
 
-/** Buys what is left of every scarce SKU, unit by unit: what cannot be bought must not be there (I8). */
-export async function sellOut(scene: Scene): Promise<void> {
+/**
+ * Buys what is left of every scarce SKU, unit by unit: what cannot be bought must not be there (I8).
+ *
+ * @param sellableMs how long units that came in before the call may be kept from being sold
+ */
+export async function sellOut(scene: Scene, sellableMs: number): Promise<void> {
+  await sleep(sellableMs);
   // Several buyers at once where the units lie in several rows.
-  const scarce = [...scene.goods.opening.keys()].filter(isScarce).flatMap((sku_id) => (scene.goods.split.includes(sku_id) ? [sku_id, sku_id, sku_id] : [sku_id]));
+  const scarce = scarceOf(scene.goods).flatMap((sku_id) => (scene.goods.split.includes(sku_id) ? [sku_id, sku_id, sku_id] : [sku_id]));
   await Promise.all(
     scarce.map((sku_id) =>
       eventuallyTrue(`selling out ${sku_id}`, async () => {
@@ -110,6 +120,24 @@ export async function sellOut(scene: Scene): Promise<void> {
       }),
     ),
   );
+}
+
+/** Restocks what has just been sold out, and sells it out once more: each gateway must forget in time that they were sold out (I8). */
+export async function sellOutAgain(scene: Scene, sellableMs: number): Promise<void> {
+  const scarce = scarceOf(scene.goods);
+  // These orders want more than there is and take nothing; they keep the SKUs among those that gateways refuse early.
+  const askAll = (): Promise<unknown> => Promise.all(scarce.map((sku_id) => sendOrder(scene, `${scene.prefix}-more${scene.next()}`, [{ sku_id, order_detail_id: `${scene.prefix}-more${scene.next()}`, quantity: RESTOCK + 1 }])));
+  const askFor = async (ms: number): Promise<void> => {
+    for (const untilMs = performance.now() + ms; performance.now() < untilMs; ) await Promise.all([askAll(), sleep(ASK_MS)]);
+  };
+  if (sellableMs > 0) await askFor(KNOWN_MS);
+  await Promise.all(
+    scarce.map((sku_id) => {
+      const adjustment_id = `${scene.prefix}-again${scene.next()}`;
+      return eventuallyTrue(`restocking ${sku_id}`, async () => (await sendAdjustment(scene, sku_id, adjustment_id, RESTOCK)).verdict === 'done');
+    }),
+  );
+  await Promise.all([askFor(sellableMs), sellOut(scene, sellableMs)]);
 }
 
 /** The final state when no cart is under way any more, or as it is when they have had their time (I7). */
@@ -168,8 +196,4 @@ export async function eventuallyTrue(what: string | (() => string), isSo: () => 
     if (performance.now() > untilMs) throw new Error(`${typeof what === 'string' ? what : what()}: not within ${(RESOLVE_MS_MAX + CALL_MS) / 1_000} s`);
     await sleep(50);
   }
-}
-
-function isScarce(sku_id: string): boolean {
-  return sku_id.includes('-scarce-');
 }

@@ -30,9 +30,11 @@ export interface Books {
   readonly final: FinalState;
   /** When the last fault was mended. */
   readonly mendedMs: number;
+  /** Whether gateways refuse early (`STOCKGATE_PRECHECK`), and shards keep new units of an empty row from being sold for a while. */
+  readonly hasTiers: boolean;
 }
 
-export function openBooks(history: readonly Entry[], final: FinalState, mendedMs: number): Books {
+export function openBooks(history: readonly Entry[], final: FinalState, mendedMs: number, hasTiers: boolean): Books {
   const writes = history.filter(isWrite);
   return {
     history,
@@ -45,6 +47,7 @@ export function openBooks(history: readonly Entry[], final: FinalState, mendedMs
     standing: new Map(standingEffects(final).map((effect) => [effect.key, effect])),
     final,
     mendedMs,
+    hasTiers,
   };
 }
 

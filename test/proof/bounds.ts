@@ -1,5 +1,5 @@
 import type { Books } from './books.ts';
-import { flowKey, groupBy, isCart, overAtMs } from './effects.ts';
+import { flowKey, groupBy, isCart, openingKey, overAtMs } from './effects.ts';
 import { NOT_SENT } from './history.ts';
 import type { LineKey } from './history.ts';
 
@@ -10,6 +10,8 @@ interface Span {
   readonly earliestMs: number;
   readonly latestMs: number;
 }
+
+type OfSku = Span & { readonly sku_id: string };
 
 /** When an order over several shards may have held units, whatever became of it. */
 interface Held {
@@ -25,10 +27,16 @@ interface Range {
   readonly most: number;
 }
 
+type Left = Range & { readonly leastShown: number };
+
 /** What can have been so at some moment of an interval. */
 export interface Bounds {
   /** What was left of a SKU. `leastShown` is less than `least` by what carts may have held that never sold it. */
-  left(sku_id: string, fromMs: number, untilMs: number): Range & { readonly leastShown: number };
+  left(sku_id: string, fromMs: number, untilMs: number): Left;
+  /** The same of a split SKU for a buyer where tiers are on: units that came in may have entered an empty row, and count only later. */
+  leftToBuy(sku_id: string, fromMs: number, untilMs: number): Left;
+  /** Whether a SKU, once opened, can have had no units at some moment: none left and none held. */
+  canHaveBeenEmpty(sku_id: string, fromMs: number, untilMs: number): boolean;
   /** What could still be returned of a deduction. */
   returnable(line: LineKey, fromMs: number, untilMs: number): Range;
 }
@@ -38,6 +46,12 @@ export interface Bounds {
  * the sweepers of all gateways come by every second. The rest is for a machine that has much to do.
  */
 const HELD_MS_MAX = 10_000;
+
+/**
+ * I8: where tiers are on, units that entered an empty row are for sale at the latest this long after a client knows of them. The
+ * product needs one second (`SELLABLE_AFTER_MS`).
+ */
+export const SELLABLE_MS_MAX = 2_000;
 
 /**
  * Works out what can have been left of each SKU at any time. An effect lies between the first sending of its ids and the
@@ -52,17 +66,38 @@ export function boundsOf(books: Books): Bounds {
   );
   const heldBySku = groupBy(heldOf(books), ({ sku_id }) => [sku_id]);
   return {
-    left: (sku_id, fromMs, untilMs) => {
+    left: (sku_id, fromMs, untilMs) => leftOf(bySku.get(sku_id) ?? [], heldBySku.get(sku_id) ?? [], fromMs, untilMs),
+    leftToBuy: (sku_id, fromMs, untilMs) => {
+      const late = (bySku.get(sku_id) ?? []).map((span) => (isNewUnits(span) ? { ...span, latestMs: span.latestMs + SELLABLE_MS_MAX } : span));
+      return leftOf(late, heldBySku.get(sku_id) ?? [], fromMs, untilMs);
+    },
+    canHaveBeenEmpty: (sku_id, fromMs, untilMs) => {
       const ofSku = bySku.get(sku_id) ?? [];
-      const held = heldBySku.get(sku_id) ?? [];
-      const moments = momentsOf([...ofSku.flatMap(timesOf), ...held.map(({ fromMs }) => fromMs)], fromMs, untilMs);
-      return { ...rangeOf(ofSku, moments), leastShown: Math.min(...moments.map((ms) => sumAt(ofSku, ms, true) - heldAt(held, ofSku, ms))) };
+      const opening = ofSku.find(isOpening);
+      // Before it is opened a SKU has no row that could be empty.
+      if (opening === undefined || opening.earliestMs > untilMs) return false;
+      const opened = ofSku.map((span) => (isOpening(span) ? { ...span, latestMs: span.earliestMs } : span));
+      return leftOf(opened, [], Math.max(fromMs, opening.earliestMs), untilMs).least <= 0;
     },
     returnable: (line, fromMs, untilMs) => {
       const ofFlow = byFlow.get(flowKey(line)) ?? [];
       return rangeOf(ofFlow, momentsOf(ofFlow.flatMap(timesOf), fromMs, untilMs));
     },
   };
+}
+
+function leftOf(spans: readonly Span[], held: readonly Held[], fromMs: number, untilMs: number): Left {
+  const moments = momentsOf([...spans.flatMap(timesOf), ...held.map((hold) => hold.fromMs)], fromMs, untilMs);
+  return { ...rangeOf(spans, moments), leastShown: Math.min(...moments.map((ms) => sumAt(spans, ms, true) - heldAt(held, spans, ms))) };
+}
+
+/** A restock, a return or a cancellation. An opening makes a new row, which sells at once. */
+function isNewUnits(span: OfSku): boolean {
+  return span.change > 0 && !isOpening(span);
+}
+
+function isOpening({ key, sku_id }: OfSku): boolean {
+  return key === openingKey(sku_id);
 }
 
 function rangeOf(spans: readonly Span[], moments: readonly number[]): Range {

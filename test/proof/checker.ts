@@ -34,8 +34,9 @@ const RULES: readonly ((books: Books) => Violation[])[] = [
  * bugs (`test/planted/`) show that each can fail.
  *
  * @param mendedMs when the last fault was mended: what carts hold may stay held until a while after
+ * @param hasTiers whether gateways refuse early, so that new units of an empty row are sold only a while later
  */
-export function check(history: readonly Entry[], final: FinalState, mendedMs = 0): Violation[] {
-  const books = openBooks(history, final, mendedMs);
+export function check(history: readonly Entry[], final: FinalState, mendedMs = 0, hasTiers = false): Violation[] {
+  const books = openBooks(history, final, mendedMs, hasTiers);
   return RULES.flatMap((rule) => rule(books));
 }

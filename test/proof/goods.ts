@@ -63,6 +63,15 @@ export function openGoods(prefix: string, random: Random): Goods {
   return { opening, byDemand, together, apart: apart.map(oneOfEachShard), pausable, split: [...split, ...scarceSplit, ...pausable.slice(PAUSABLE)] };
 }
 
+/** What sells out, in one row or in several. */
+export function scarceOf({ opening }: Goods): string[] {
+  return [...opening.keys()].filter(isScarce);
+}
+
+export function isScarce(sku_id: string): boolean {
+  return sku_id.includes('-scarce-');
+}
+
 /** SKUs on different shards, two to four of them as a rule; fewer where chance put them on the same. */
 export function pickApart(goods: Goods, random: Random): string[] {
   if (random.chance(0.5)) {

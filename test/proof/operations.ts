@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { lookUp, lookUpOne, readStock, resend, sendAdjustment, sendCancellation, sendOpening, sendOrder, sendResize, sendReturn, sendSale } from './calls.ts';
 import type { Scene } from './calls.ts';
-import { pickApart, ROW_COUNTS } from './goods.ts';
+import { pickApart, ROW_COUNTS, scarceOf } from './goods.ts';
+import { SELLABLE_MS_MAX } from './bounds.ts';
 import { isConflict, NOT_SENT } from './history.ts';
-import type { DeductionLine, DeductionSent, Entry, Write } from './history.ts';
+import type { AdjustmentSent, DeductionLine, DeductionSent, Entry, Write } from './history.ts';
 
 /** Something the product can do, as traffic. A new capability joins the bench by one more entry in `OPERATIONS`. */
 export interface TrafficOperation {
@@ -18,6 +19,7 @@ export interface TrafficOperation {
 
 /** Replays look back this far. */
 const RECENT = 200;
+const LATELY_MS = 1_500;
 
 export const OPERATIONS: readonly TrafficOperation[] = [
   {
@@ -54,6 +56,16 @@ export const OPERATIONS: readonly TrafficOperation[] = [
     run: (scene) => {
       const delta = scene.random.chance(0.7) ? scene.random.whole(1, 10) : -scene.random.whole(1, 5);
       return sendAdjustment(scene, scene.random.pick(scene.goods.byDemand), `${scene.prefix}-a${scene.next()}`, delta);
+    },
+  },
+  {
+    // A gateway that refuses early must forget in time that such a SKU was sold out.
+    name: 'restock what sells out, and buy it later',
+    weight: 6,
+    run: (scene) => {
+      const restocked = scene.random.chance(0.5) ? latelyRestocked(scene) : null;
+      if (restocked !== null) return newOrder(scene, [restocked.sku_id]);
+      return sendAdjustment(scene, scene.random.pick(scarceOf(scene.goods)), `${scene.prefix}-a${scene.next()}`, scene.random.whole(1, 3));
     },
   },
   { name: 'adjust again', weight: 2, run: (scene) => again(scene, 'adjustment') },
@@ -210,6 +222,15 @@ async function sendConflict(scene: Scene): Promise<Entry | null> {
 function doneOrder(scene: Scene): DeductionSent | null {
   const done = scene.history.filter((entry): entry is DeductionSent => entry.kind === 'deduction' && entry.verdict === 'done').slice(-RECENT);
   return done.length === 0 ? null : scene.random.pick(done);
+}
+
+/** A restock whose units must be for sale by now, and have been for a short time only. */
+function latelyRestocked(scene: Scene): AdjustmentSent | null {
+  const nowMs = performance.now();
+  const isLately = (entry: Entry): entry is AdjustmentSent =>
+    entry.kind === 'adjustment' && entry.verdict === 'done' && entry.delta > 0 && entry.endedMs < nowMs - SELLABLE_MS_MAX && entry.endedMs > nowMs - SELLABLE_MS_MAX - LATELY_MS;
+  const lately = scene.history.filter(isLately).filter(({ sku_id }) => scarceOf(scene.goods).includes(sku_id));
+  return lately.length === 0 ? null : scene.random.pick(lately);
 }
 
 function anyLine(scene: Scene, order: DeductionSent | null): DeductionLine | null {

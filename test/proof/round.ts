@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CALL_MS, eventuallyTrue, everyGatewayServes, everythingWorks, findSplit, lastAttemptOver, leftOpen, leftUnsold, resolveUnknowns, sellOut, sendSplitAgain, settledState } from './aftermath.ts';
+import { CALL_MS, eventuallyTrue, everyGatewayServes, everythingWorks, findSplit, lastAttemptOver, leftOpen, leftUnsold, resolveUnknowns, sellOut, sellOutAgain, sendSplitAgain, settledState } from './aftermath.ts';
 import type { Violation } from './books.ts';
+import { SELLABLE_MS_MAX } from './bounds.ts';
 import { resend, sendOpening, sendResize } from './calls.ts';
 import type { Scene } from './calls.ts';
 import { check } from './checker.ts';
@@ -77,11 +78,13 @@ export async function runRound(world: World, options: RoundOptions): Promise<Rou
     await everyGatewayServes(world, goods);
     await everythingWorks(scene, lasts, isBroken);
     await lastAttemptOver(scene);
-    await sellOut(scene);
+    const sellableMs = world.hasTiers ? SELLABLE_MS_MAX : 0;
+    await sellOut(scene, sellableMs);
+    await sellOutAgain(scene, sellableMs);
     await sendSplitAgain(scene);
     final = await settledState(world, prefix, healedMs);
     await findSplit(scene, final);
-    const violations = [...open, ...late, ...check(scene.history, final, isBroken ? healedMs : 0), ...leftUnsold(final)];
+    const violations = [...open, ...late, ...check(scene.history, final, isBroken ? healedMs : 0, world.hasTiers), ...leftUnsold(final)];
     return { ...summary, resolveMs, verdict: violations.length === 0 ? 'content' : 'broken', violations, evidence: { history: scene.history, final } };
   } catch (error) {
     const what = error instanceof Error ? error.message : String(error);

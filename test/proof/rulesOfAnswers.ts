@@ -1,3 +1,5 @@
+import { boundsOf, SELLABLE_MS_MAX } from './bounds.ts';
+import type { Bounds } from './bounds.ts';
 import { isContradicted, isDenied, isKnown, knownBefore, mayBeContradicted, mayHaveStood, sendingsOf, violation } from './books.ts';
 import type { Books, Violation } from './books.ts';
 import { cancelKey, effectsFound, effectsOf, flowEffect, flowKey, isCart, isWrite, openingKey } from './effects.ts';
@@ -11,15 +13,16 @@ import { mayHaveBeen } from './sales.ts';
  * conflict. I4: what is known to be cancelled is never sold.
  */
 export function doneIsRepeated(books: Books): Violation[] {
+  const bounds = boundsOf(books);
   return books.writes.flatMap((write) => {
     if (write.verdict !== 'done' && write.verdict !== 'refused') return [];
     const effects = effectsOf(write);
     const story = `${effects[0]?.name}: done before, then answered ${write.code ?? 'as new'}`;
     if (effects.some((effect) => isContradicted(books, effect, write.invokedMs))) {
-      return isConflict(write) ? [] : [violation('I5', `${story}, which is not what was done`)];
+      return isConflict(write) || isNamedEarly(write, bounds, books) ? [] : [violation('I5', `${story}, which is not what was done`)];
     }
     if (write.kind === 'deduction' && write.lines.some((line) => knownBefore(books, cancelKey(line), write.invokedMs).length > 0)) {
-      return write.code === 'cancelled' || isConflict(write) ? [] : [violation('I4', `${effects[0]?.name}: cancelled before, then answered ${write.code ?? 'done'}`)];
+      return write.code === 'cancelled' || isConflict(write) || isNamedEarly(write, bounds, books) ? [] : [violation('I4', `${effects[0]?.name}: cancelled before, then answered ${write.code ?? 'done'}`)];
     }
     const known = effects.map((effect) => isKnown(books, effect, write.invokedMs));
     const isWhole = effects.length > 0 && known.every((isSo) => isSo);
@@ -28,6 +31,20 @@ export function doneIsRepeated(books: Books): Violation[] {
     const replays = replaysOf(write);
     const isTold = write.kind === 'deduction' ? known.every((isSo, index) => !isSo || replays[index] === true) : !isWhole || replays[0] === true;
     return isTold ? [] : [violation('I5', story)];
+  });
+}
+
+/**
+ * Whether a pre-check may have refused an order before its shards were asked: it may name `insufficient_stock` before any other
+ * code. It names only lines of SKUs that it can have seen empty, and of those no line that was ever sold.
+ */
+function isNamedEarly(write: Write, bounds: Bounds, books: Books): boolean {
+  if (!books.hasTiers || write.kind !== 'deduction' || write.code !== 'insufficient_stock' || write.refused.length === 0) return false;
+  const { invokedMs, endedMs } = write;
+  return write.refused.every((line) => {
+    const isNew = knownBefore(books, flowKey(line), invokedMs).length === 0;
+    const isSoldOut = line.code === 'insufficient_stock' && line.leaved_amount === 0;
+    return isNew && isSoldOut && bounds.canHaveBeenEmpty(line.sku_id, invokedMs - SELLABLE_MS_MAX, endedMs);
   });
 }
 

@@ -1,4 +1,4 @@
-import { boundsOf } from './bounds.ts';
+import { boundsOf, SELLABLE_MS_MAX } from './bounds.ts';
 import type { Bounds } from './bounds.ts';
 import { violation } from './books.ts';
 import type { Books, Violation } from './books.ts';
@@ -32,7 +32,7 @@ export function numbersWerePossible(books: Books): Violation[] {
         return leastShown < -entry.delta ? [] : [violation('I8', `${entry.adjustment_id}: refused to write off ${-entry.delta}, and ${leastShown} were left`)];
       }
       case 'deduction':
-        return shortages(entry, bounds);
+        return shortages(entry, bounds, books);
       case 'return':
         return returnables(entry, bounds, -(books.standing.get(flowKey(entry))?.change ?? 0));
       case 'lookup':
@@ -47,14 +47,31 @@ export function numbersWerePossible(books: Books): Violation[] {
 }
 
 /** Units that are only held may come back, so nobody is refused for them. */
-function shortages(entry: DeductionSent, bounds: Bounds): Violation[] {
+function shortages(entry: DeductionSent, bounds: Bounds, books: Books): Violation[] {
   const short = entry.refused.filter(({ code }) => code === 'insufficient_stock');
   return [...new Map(short.map((line) => [line.sku_id, line.leaved_amount ?? NaN]))].flatMap(([sku_id, told]) => {
     const asked = entry.lines.filter((line) => line.sku_id === sku_id).reduce((sum, { quantity }) => sum + quantity, 0);
     const { least, leastShown, most } = bounds.left(sku_id, entry.invokedMs, entry.endedMs);
-    const fits = least < asked && told < asked && leastShown <= told && told <= most;
+    const fits = (least < asked && told < asked && leastShown <= told && told <= most) || isTooEarly(entry, { sku_id, asked, told }, bounds, books);
     return fits ? [] : [violation('I8', `${entry.order_id}: refused ${asked} of ${sku_id} and told ${told}, of which ${least} to ${most} were left (${leastShown} not held)`)];
   });
+}
+
+interface Shortage {
+  readonly sku_id: string;
+  readonly asked: number;
+  readonly told: number;
+}
+
+/**
+ * Whether a shortage is of units that a buyer may not get yet. Where tiers are on, a row that had nothing left and nothing held
+ * keeps new units for a while. One row then sells nothing at all; of several rows the others sell what they have.
+ */
+function isTooEarly({ invokedMs, endedMs }: DeductionSent, { sku_id, asked, told }: Shortage, bounds: Bounds, { hasTiers, split }: Books): boolean {
+  if (!hasTiers) return false;
+  if (!split.has(sku_id)) return told === 0 && bounds.canHaveBeenEmpty(sku_id, invokedMs - SELLABLE_MS_MAX, endedMs);
+  const { least, leastShown, most } = bounds.leftToBuy(sku_id, invokedMs, endedMs);
+  return least < asked && told < asked && leastShown <= told && told <= most;
 }
 
 /** I6: what can come back is what was sold and has not come back. */

@@ -6,7 +6,7 @@ const OWNER = 3;
 /** Where the second row lies. */
 const NEXT = 4;
 
-const resized = (sub_rows: number, more: Partial<ResizeSent> = {}): ResizeSent => ({ kind: 'resize', sku_id, sub_rows, places: [OWNER, NEXT, 5, 6].slice(0, sub_rows), ...whole, invokedMs: 1, endedMs: 2, ...more });
+export const resized = (sub_rows: number, more: Partial<ResizeSent> = {}): ResizeSent => ({ kind: 'resize', sku_id, sub_rows, places: [OWNER, NEXT, 5, 6].slice(0, sub_rows), ...whole, invokedMs: 1, endedMs: 2, ...more });
 const row = (sub_row: number, leaved_amount: number, more: Partial<StockRow> = {}): StockRow => ({
   ...{ sku_id, sub_row, isOpen: true, leaved_amount, held_amount: 0, sale_state: 'on', shard: sub_row === 0 ? OWNER : NEXT },
   opening_amount: sub_row === 0 ? 5 : 0,
@@ -25,7 +25,7 @@ const pointer = { sku_id, order_detail_id: 'd', moved_to: NEXT, shard: OWNER };
 /** Five units in two rows; two of them went to the second. */
 const split = (more: Partial<FinalState> = {}): FinalState => final({ ...rows(3, 2), flows: [], transfers: [out, into], layouts: [layout], ...more });
 /** Those two were sold there. */
-const sold = (more: Partial<FinalState> = {}): FinalState => split({ ...rows(3, 0), flows: [away], ...more });
+export const sold = (more: Partial<FinalState> = {}): FinalState => split({ ...rows(3, 0), flows: [away], ...more });
 
 /** What must be noticed of SKUs in several rows. */
 export const SPLIT_BROKEN: readonly Story[] = [

@@ -16,7 +16,7 @@ export const other = { sku_id: elsewhere, order_detail_id: 'e', quantity: 2 };
 export const order = skuOn(7, 'order');
 
 export const whole = { invokedMs: 10, endedMs: 20, verdict: 'done', code: null } as const;
-const later = { invokedMs: 30, endedMs: 40 } as const;
+export const later = { invokedMs: 30, endedMs: 40 } as const;
 const refused = (code: string) => ({ verdict: 'refused', code }) as const;
 export const unknown = { verdict: 'unknown', code: 'outcome_unknown', replayed: null, replays: null } as const;
 
@@ -37,8 +37,8 @@ const lookedUp = (found: Found | null, invokedMs: number): LookedUp => ({ kind: 
 const notFound = (invokedMs: number): LookedUp => lookedUp({ status: 'none' }, invokedMs);
 const asDeducted = { status: 'deducted', order_id: order, quantity: 2, returned: 0 } as const;
 const found = (invokedMs: number): LookedUp => lookedUp(asDeducted, invokedMs);
-const adjusted = (more: Partial<AdjustmentSent> = {}): AdjustmentSent => ({ kind: 'adjustment', sku_id, adjustment_id: 'a', delta: 4, ...whole, replayed: false, ...more });
-const gaveBack = (more: Partial<ReturnSent> = {}): ReturnSent => ({
+export const adjusted = (more: Partial<AdjustmentSent> = {}): AdjustmentSent => ({ kind: 'adjustment', sku_id, adjustment_id: 'a', delta: 4, ...whole, replayed: false, ...more });
+export const gaveBack = (more: Partial<ReturnSent> = {}): ReturnSent => ({
   kind: 'return',
   ...line,
   return_id: 'r',
@@ -51,7 +51,7 @@ const gaveBack = (more: Partial<ReturnSent> = {}): ReturnSent => ({
   returnable: more.returnable === undefined ? 1 : more.returnable,
 });
 const key = { sku_id, order_detail_id: 'd' };
-const cancelled = (more: Partial<CancellationSent> = {}): CancellationSent => ({
+export const cancelled = (more: Partial<CancellationSent> = {}): CancellationSent => ({
   kind: 'cancellation',
   order_id: order,
   lines: [key],
@@ -69,7 +69,7 @@ const unread = (invokedMs: number): LookedUp => ({ ...lookedUp(null, invokedMs),
 const sale = (state: SaleSent['state'], invokedMs: number): SaleSent => ({ kind: 'sale', sku_id, state, ...whole, invokedMs, endedMs: invokedMs + 1 });
 
 export const flow = { ...line, order_id: order, status: 'deducted', attempt: 0, returned: 0, sub_row: 0, shard: 3 } as const;
-const stock = (leaved_amount: number, opening_amount = 5, held_amount = 0, sale_state: 'on' | 'paused' = 'on') => ({
+export const stock = (leaved_amount: number, opening_amount = 5, held_amount = 0, sale_state: 'on' | 'paused' = 'on') => ({
   stock: [
     { sku_id, sub_row: 0, isOpen: true, opening_amount, leaved_amount, held_amount, sale_state, shard: 3 },
     { sku_id: elsewhere, sub_row: 0, isOpen: true, opening_amount: 5, leaved_amount: 5, held_amount: 0, sale_state: 'on' as const, shard: 5 },
@@ -79,10 +79,10 @@ export const final = (more: Partial<FinalState> = {}): FinalState => ({ ...stock
 const unsold = final({ flows: [], ...stock(5) });
 export const restock = { sku_id, adjustment_id: 'a', delta: 4, shard: 3 };
 const restocked = final({ ...stock(9), flows: [], adjustments: [restock] });
-const back = (quantity: number, return_id = 'r') => ({ sku_id, order_detail_id: 'd', return_id, quantity, shard: 3 });
+export const back = (quantity: number, return_id = 'r') => ({ sku_id, order_detail_id: 'd', return_id, quantity, shard: 3 });
 const returned = final({ ...stock(4), flows: [{ ...flow, returned: 1 }], returns: [back(1)] });
 const gone = final({ ...stock(5), flows: [{ ...flow, status: 'cancelled', returned: 2 }], returns: [back(2, '')] });
-const buried = final({ ...stock(5), flows: [{ ...flow, status: 'cancelled', quantity: 0 }] });
+export const buried = final({ ...stock(5), flows: [{ ...flow, status: 'cancelled', quantity: 0 }] });
 const held = { sku_id, order_detail_id: 'd', order_id: order, shard: 3 };
 const cart = { order_id: order, attempt: 1, state: 'committed', lines: [line, other], shard: 7 } as const;
 

@@ -24,6 +24,8 @@ export interface World {
   readonly servers: readonly DatabaseServer[];
   readonly proxies: readonly WireProxy[];
   readonly gateways: readonly GatewaySlot[];
+  /** Whether gateways refuse early, so that new units of an empty row are sold only a while later. */
+  readonly hasTiers: boolean;
   /** Null where no tier needs one. */
   readonly redis: RedisProcess | null;
   readonly replicas: readonly DatabaseServer[];
@@ -83,6 +85,7 @@ export async function startWorld(
     servers,
     proxies,
     gateways,
+    hasTiers: tiers !== '',
     redis,
     replicas: stack.cluster.servers.flatMap((server) => server.replicas),
     client,

@@ -12,6 +12,7 @@ import { runRound } from '../proof/round.ts';
 import { GatewaySlot } from '../proof/slot.ts';
 import { SPLIT_BROKEN, SPLIT_SOUND } from '../proof/splitStories.ts';
 import { BROKEN, SOUND } from '../proof/stories.ts';
+import { TIER_BROKEN, TIER_SOUND } from '../proof/tierStories.ts';
 import { startWorld } from '../proof/world.ts';
 import type { World } from '../proof/world.ts';
 import { ENGINE_NAMES } from '../support/engines.ts';
@@ -48,6 +49,18 @@ describe('history checker', () => {
   for (const { name, history, state } of [...SOUND, ...SPLIT_SOUND]) {
     it(`is content with ${name}`, () => {
       expect(check(history, state)).to.deep.equal([]);
+    });
+  }
+
+  for (const { name, invariant, history, state, hasTiers } of TIER_BROKEN) {
+    it(`notices ${name}`, () => {
+      expect(check(history, state, 0, hasTiers).map((violation) => violation.invariant)).to.include(invariant);
+    });
+  }
+
+  for (const { name, history, state, hasTiers } of TIER_SOUND) {
+    it(`is content with ${name}`, () => {
+      expect(check(history, state, 0, hasTiers)).to.deep.equal([]);
     });
   }
 
