@@ -21,7 +21,6 @@ const SKU = 'shelf';
 const STANDING = { sku_id: SKU, order_detail_id: 'standing' };
 const CART = { order_id: 'cart', attempt: 1 };
 
-/** What a read gave: an answer, or that there is none. */
 type Read = (deadlineMs: number) => Promise<unknown>;
 
 describe('a server that has just become read-only', () => {
@@ -58,20 +57,20 @@ describe('a server that has just become read-only', () => {
     ...applied('a return of nothing', { kind: 'return', sku_id: SKU, order_detail_id: 'never', return_id: 'r', quantity: 1 }),
     'a look-up that finds': (deadlineMs) => new ShardReader(shards).findFlows(0, [STANDING], deadlineMs),
     'a look-up that finds nothing': (deadlineMs) => new ShardReader(shards).findFlows(0, [{ ...STANDING, order_detail_id: 'never' }], deadlineMs),
-    'what is left': (deadlineMs) => new ShardReader(shards).readStock(0, SKU, deadlineMs),
+    'an amount': (deadlineMs) => new ShardReader(shards).readStock(0, SKU, deadlineMs),
     'a journal': (deadlineMs) => new ShardReader(shards).readJournal(0, { sku_id: SKU, after: null, limit: 10, holdsAfter: '', holdsMax: 10, isBesides: false }, deadlineMs),
     slots: async (deadlineMs) => (await new ShardReader(shards).readSlots(0, deadlineMs)) ?? { is: 'not_done' },
     balances: (deadlineMs) => new ShardReader(shards).readBalances(0, deadlineMs),
     'an audit': (deadlineMs) => new ShardAuditor(shards).audit(0, null, deadlineMs),
     'a verdict on a cart': (deadlineMs) => new CartStore(shards).judge(0, CART, deadlineMs),
-    'what carts left over': (deadlineMs) => new CartStore(shards).findLeftOver(0, 10, deadlineMs),
+    'holds and open carts': (deadlineMs) => new CartStore(shards).findLeftOver(0, 10, deadlineMs),
     'a layout': (deadlineMs) => new LayoutStore(shards).read(0, SKU, deadlineMs),
     'rows of a split SKU': (deadlineMs) => new HotRowStore(shards).readRows(0, SKU, deadlineMs),
     'whether it is on sale': (deadlineMs) => new HotRowStore(shards).readSale(0, SKU, deadlineMs),
     'holds of a SKU': (deadlineMs) => new HotRowStore(shards).readHolds(0, SKU, deadlineMs),
     'ids of earlier layouts': (deadlineMs) => new HotRowStore(shards).findStanding(0, [STANDING], deadlineMs),
     'a page of ids': (deadlineMs) => new HotRowStore(shards).readIds(0, SKU, '', 10, deadlineMs),
-    'what was left unfinished': (deadlineMs) => new HotRowStore(shards).findUntidy(0, 10, deadlineMs),
+    'unfinished layouts': (deadlineMs) => new HotRowStore(shards).findUntidy(0, 10, deadlineMs),
     'a sight': (deadlineMs) => new ShardLooker(shards).lookAt(0, [SKU], false, deadlineMs),
     'a sight that refuses': (deadlineMs) => new ShardLooker(shards).lookAt(0, [SKU], true, deadlineMs),
     'ids of a sold-out SKU': (deadlineMs) => new ShardLooker(shards).readIds(0, SKU, '', 10, deadlineMs),
@@ -104,7 +103,7 @@ describe('a server that has just become read-only', () => {
     await eventually('it is served', SOON_MS, isServing);
   });
 
-  it('is read by commands that were told to read servers at rest', async () => {
+  it('is read by commands that read servers at rest', async () => {
     const [options] = await own.load();
     if (options === undefined) throw new Error('there is a shard');
     await readOnly(1);

@@ -15,7 +15,7 @@ const SHARDS = 2;
 const SOON_MS = 10_000;
 const PASSWORD = 'only-for-tests';
 
-/** A setting, a value that breaks a promise, and what operators read of it. */
+/** A setting, a value that breaks a promise, and the reason for operators. */
 interface Unfit {
   readonly name: string;
   readonly value: number | string;

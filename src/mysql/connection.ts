@@ -37,9 +37,9 @@ const CLEAN_ERRORS: ReadonlySet<number> = new Set([
 const WHAT_MAX = 200;
 
 /**
- * Sent before reads, in the same packet. A server that can be written at this moment is the primary of this moment, and
- * what is read after it has everything that was committed before: the answer was true at some time after it was asked for.
- * After the reads it would prove less, because the server may have become the primary between the two.
+ * Sent before reads, in the same packet. A server that can be written is the primary at this moment, and the reads that
+ * follow see everything committed until then. So the answer was true at a moment after the question. After the reads it
+ * would prove less: the server may have become the primary between the two.
  */
 const ROLE = 'SELECT @@GLOBAL.read_only AS read_only';
 
@@ -114,7 +114,7 @@ export class Connection {
     return isReadOnlyError(this.#lost);
   }
 
-  /** From now on what is read is discarded, and the connection with it, where the server is read-only. */
+  /** From now on answers of a read-only server are discarded, and the connection is closed. */
   readPrimaryOnly(): void {
     this.#readsPrimaryOnly = true;
   }
@@ -136,9 +136,9 @@ export class Connection {
     return rowsIn<Row>(rows, sql);
   }
 
-  /** Runs a statement that returns rows, also where the server is read-only: for what is asked about the server itself. */
-  async rowsOfAnyServer<Row>(sql: string, values: readonly SqlValue[], deadlineMs: DeadlineMs, waitMs?: number): Promise<Row[]> {
-    return rowsIn<Row>(await this.#query(sql, values, deadlineMs, waitMs), sql);
+  /** Runs a statement that returns rows, also on a read-only server: for questions about the server itself. */
+  async rowsOfAnyServer<Row>(...[sql, ...rest]: Parameters<Connection['rows']>): Promise<Row[]> {
+    return rowsIn<Row>(await this.#query(sql, ...rest), sql);
   }
 
   /**
@@ -147,12 +147,13 @@ export class Connection {
    * @returns the answer of each
    * @throws ServerError when the server is read-only and only a primary may be read
    */
-  async reads(sqls: readonly string[], values: readonly SqlValue[], deadlineMs: DeadlineMs, waitMs?: number): Promise<readonly Answer[]> {
-    if (!this.#readsPrimaryOnly) return this.script(sqls, values, deadlineMs, waitMs);
-    const [role, ...answers] = await this.script([ROLE, ...sqls], values, deadlineMs, waitMs);
+  async reads(...[sqls, ...rest]: Parameters<Connection['script']>): Promise<readonly Answer[]> {
+    if (!this.#readsPrimaryOnly) return this.script(sqls, ...rest);
+    const [role, ...answers] = await this.script([ROLE, ...sqls], ...rest);
     const [row] = rowsIn<{ read_only: number }>(role, ROLE);
     if (row?.read_only === 0) return answers;
-    const readOnly = new ServerError(SERVER_ERROR.readOnly, `read_only = ${row?.read_only}: what a server that is not the primary shows may be old`);
+    const reason = `read_only = ${row?.read_only} (needed: 0): only the primary may answer`;
+    const readOnly = new ServerError(SERVER_ERROR.readOnly, reason);
     this.#lose(readOnly);
     throw readOnly;
   }
@@ -192,7 +193,9 @@ export class Connection {
   #query(sql: string, values: readonly SqlValue[], deadlineMs: DeadlineMs, waitMs?: number): Promise<Answer> {
     const start = (done: (error: Failed | null, value: Answer) => void): void => {
       let answered = 0;
-      const query = this.#raw.query(sql, [...values], (error, answer) => done(error === null ? null : Object.assign(error, { answered }), answer as Answer));
+      const query = this.#raw.query(sql, [...values], (error, answer) => {
+        done(error === null ? null : Object.assign(error, { answered }), answer as Answer);
+      });
       // Once for each statement that returned no rows; a packet that writes has no others.
       query.on('result', () => (answered += 1));
     };

@@ -51,9 +51,13 @@ export function isBeforeCommit(error: unknown, statementsBefore: number): error 
   return error.answered < statementsBefore || isReadOnlyError(error);
 }
 
-/** Numbers of client libraries, of a proxy's own, and one that proxies borrow: a proxy that lost its server does not say how far the server got. */
+/**
+ * Numbers of client libraries, of ProxySQL, and one of servers that MaxScale uses too. A proxy that lost its server does not
+ * say how far the server got.
+ */
 function mayComeFromProxy({ number }: ServerError): boolean {
-  return (number >= 2_000 && number < 3_000) || (number >= 9_000 && number < 10_000) || number === SERVER_ERROR.connectionKilled;
+  const isInRange = (least: number, most: number): boolean => number >= least && number <= most;
+  return isInRange(2_000, 2_999) || isInRange(9_000, 9_999) || number === SERVER_ERROR.connectionKilled;
 }
 
 /** No clean answer came, so the connection is destroyed. COMMIT had not been sent: the transaction has no effect. */

@@ -1,6 +1,6 @@
 import { LARGEST_PACKET_BYTES } from './batching/largestPacket.ts';
 
-/** What a server or a session says of its settings, by the names of the columns below. */
+/** The settings of a server and a session, by the names of the columns below. */
 export type SettingValues = Readonly<Record<string, string | number | null>>;
 
 /** A variable of a server that a promise rests on. */
@@ -19,12 +19,12 @@ interface Setting {
   counts?(values: SettingValues): boolean;
 }
 
-/** What goes wrong where one of some settings is otherwise. */
+/** Some settings and the promise that rests on them. */
 interface Promised {
   /**
-   * primary   only a server that can be written sells, refuses and answers; readers of a server at rest do without
-   * always    needed by whatever is done
-   * durable   needed unless commits may be lost with the power, and answers say so
+   * primary   needed for selling, refusing and answering. Commands that read a server at rest do without.
+   * always    needed for every use.
+   * durable   needed unless the configuration allows commits to be lost with the power.
    */
   readonly kind: 'primary' | 'always' | 'durable';
   /** The promise that would be broken, for operators. */
@@ -39,16 +39,27 @@ const off = { needed: '0', fits: isOff };
 const hasBinaryLog = ({ log_bin }: SettingValues): boolean => log_bin === 1;
 
 /** In MIXED rows are written too, because our transactions are READ COMMITTED. STATEMENT fails each of their writes. */
-const rowFormat = { needed: 'ROW', fits: (value: string) => value === 'ROW' || value === 'MIXED', counts: hasBinaryLog };
-const packet = { needed: `at least ${LARGEST_PACKET_BYTES}`, fits: (value: string) => Number(value) >= LARGEST_PACKET_BYTES };
+const rowFormat = {
+  needed: 'ROW',
+  fits: (value: string) => value === 'ROW' || value === 'MIXED',
+  counts: hasBinaryLog,
+};
+const packet = {
+  needed: `at least ${LARGEST_PACKET_BYTES}`,
+  fits: (value: string) => Number(value) >= LARGEST_PACKET_BYTES,
+};
+/** As large as a row count can be. Servers differ in the last digits. */
+const noLimit = { needed: '18446744073709551615', fits: (value: string) => Number(value) >= 2 ** 63 };
+const synced = { needed: '1', fits: (value: string) => value === '1' || value === '3' };
+const repaired = { needed: 'ON', fits: (value: string) => isOn(value) || value === 'DETECT_AND_RECOVER' || value === 'FAST' };
 
 /**
- * The settings of servers that promises rest on. A session has the server's value of the moment it began, so where it has its
- * own, both are looked at. What `prepareSession` gives every session is read back there.
+ * The settings of servers that promises rest on. A session begins with the server's value of that moment, so both are
+ * checked where a session has its own. The settings that `prepareSession` gives a session are not repeated here.
  */
 const PROMISES: readonly Promised[] = [
   {
-    // Also refused early: each write would fail, and a former primary shows what was true before another one took over.
+    // Each write would fail, and a former primary shows the state before another server took over.
     kind: 'primary',
     fault: 'the server takes no writes',
     settings: [
@@ -80,7 +91,7 @@ const PROMISES: readonly Promised[] = [
   {
     kind: 'always',
     fault: 'rows would be missing from what is read',
-    settings: [{ name: 'sql_select_limit of the session', sql: '@@SESSION.sql_select_limit', needed: '18446744073709551615', fits: (value) => Number(value) >= 2 ** 63 }],
+    settings: [{ name: 'sql_select_limit of the session', sql: '@@SESSION.sql_select_limit', ...noLimit }],
   },
   {
     kind: 'always',
@@ -90,26 +101,31 @@ const PROMISES: readonly Promised[] = [
   {
     kind: 'always',
     fault: 'rows that break a CHECK would be taken',
-    settings: [{ name: 'check_constraint_checks of the session', sql: '@@SESSION.check_constraint_checks', only: 'mariadb', needed: '1', fits: isOn }],
+    settings: [
+      {
+        ...{ name: 'check_constraint_checks of the session', sql: '@@SESSION.check_constraint_checks' },
+        ...{ only: 'mariadb', needed: '1', fits: isOn },
+      },
+    ],
   },
   {
     kind: 'durable',
     fault: 'commits may be lost with the power',
     settings: [
       // MariaDB's 3 writes the log to disk twice for each commit.
-      { name: 'innodb_flush_log_at_trx_commit', sql: '@@GLOBAL.innodb_flush_log_at_trx_commit', needed: '1', fits: (value) => value === '1' || value === '3' },
+      { name: 'innodb_flush_log_at_trx_commit', sql: '@@GLOBAL.innodb_flush_log_at_trx_commit', ...synced },
       { name: 'sync_binlog', sql: '@@GLOBAL.sync_binlog', ...is('1'), counts: hasBinaryLog },
       // A page that was half written cannot be mended by the log.
-      { name: 'innodb_doublewrite', sql: '@@GLOBAL.innodb_doublewrite', needed: 'ON', fits: (value) => isOn(value) || value === 'DETECT_AND_RECOVER' || value === 'FAST' },
+      { name: 'innodb_doublewrite', sql: '@@GLOBAL.innodb_doublewrite', ...repaired },
     ],
   },
 ];
 
 const SETTINGS = PROMISES.flatMap(({ settings }) => settings);
-/** Each product runs what stands in its own kind of comment. MySQL's holds for 8.0 and later, which MariaDB leaves out. */
+/** Each product runs the text in its own kind of comment. MariaDB skips the one for MySQL 8.0 and later. */
 const COMMENTS = { mysql: ['/*!80000', '*/'], mariadb: ['/*M!', '*/'] } as const;
 
-/** The columns that read all of it, for a list of columns that begins with others; a name is the place in the list above. */
+/** The columns that read all settings, to follow other columns. A column is named by its place in the list above. */
 export const SETTING_COLUMNS = [
   ', @@GLOBAL.log_bin AS log_bin',
   ...SETTINGS.map(({ sql, only }, place) => {
@@ -118,7 +134,7 @@ export const SETTING_COLUMNS = [
   }),
 ].join('\n       ');
 
-/** What of a server does not fit, by kind: each text names the promise, the settings, their values and the values needed. */
+/** Faults of a server by kind. Each text names the broken promise, the settings, the values found and those needed. */
 export type SettingFaults = Readonly<Record<Promised['kind'], readonly string[]>>;
 
 /** @param values as `SETTING_COLUMNS` read them */

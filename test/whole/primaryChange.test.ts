@@ -26,7 +26,7 @@ interface Counts {
   notDone: number;
 }
 
-// Replicas are MySQL's, and none are made for servers of somebody else.
+// Replicas are made for MySQL servers of our own only.
 (isForeign || isMariaDb ? describe.skip : describe)('a change of primary that leaves old connections open', function () {
   this.timeout(ROUNDS * 60_000 + 120_000);
   let bench: ChangeBench;

@@ -13,19 +13,21 @@ const REASON = '\u{10ffff}'.repeat(255);
 const ATTEMPT_MAX = 2 ** 32 - 1;
 const SHARD_MAX = 1_023;
 const DEADLINE = '2026-11-20 10:00:00.000000';
-/** `START TRANSACTION`, `COMMIT`, and for each shard a `CALL` with its schema of 64 characters and its question marks. */
+/** `START TRANSACTION`, `COMMIT` and a `CALL` with a schema's name of 64 characters: for each shard, in bytes. */
 const STATEMENT_BYTES = 256;
 
 const id = (letter: string): string => letter.repeat(ID_BYTES_MAX);
 
+const LINE_BYTES_MAX = STATEMENT_BYTES + bytesOf(partValues(DEADLINE, [id('s')], longestLine()));
+
 /**
  * The longest packet that a gateway sends to a server, in bytes. Batches are the longest: `LINES_MAX` lines, or the
- * `LINES_LIMIT` of one order. Each line counts as a shard's part of its own with the longest row of every kind, and with
- * units fetched from every row of its SKU. The rows are measured as `partValues` writes them, so the bound follows the format.
+ * `LINES_LIMIT` of one order. Each line counts as a part of its own with the longest row of every kind, and with units
+ * fetched from every row of its SKU. Rows are measured as `partValues` writes them, so the bound follows the format.
  */
-export const LARGEST_PACKET_BYTES = Math.max(LINES_MAX, LINES_LIMIT) * (STATEMENT_BYTES + bytesOf(partValues(DEADLINE, [id('s')], longestLine())));
+export const LARGEST_PACKET_BYTES = Math.max(LINES_MAX, LINES_LIMIT) * LINE_BYTES_MAX;
 
-/** What one line can make a batch write at most, and more: no operation writes rows of all kinds. */
+/** The longest rows of all kinds. One line of a batch never writes more: no operation writes rows of all kinds. */
 export function longestLine(letter = 's'): WriteSet {
   const sku_id = id(letter);
   const flow = (order: string): LedgerFlow => ({
@@ -33,12 +35,14 @@ export function longestLine(letter = 's'): WriteSet {
     ...{ returned: QUANTITY_LIMIT, status: 'pending', sub_row: SUB_ROWS_LIMIT, moved_to: null },
   });
   const place = { shard: SHARD_MAX, sub_row: SUB_ROWS_LIMIT };
-  const transfers = Array.from({ length: SUB_ROWS_LIMIT }, (): NewTransfer => ({ direction: 'in', transfer: { sku_id, transfer_id: 'f'.repeat(32), amount: STOCK_LIMIT, from: place, to: place } }));
+  const transfer = { sku_id, transfer_id: 'f'.repeat(32), amount: STOCK_LIMIT, from: place, to: place };
+  const transfers = Array.from({ length: SUB_ROWS_LIMIT }, (): NewTransfer => ({ direction: 'in', transfer }));
   return {
     flows: [{ was: flow('p'), is: flow('o') }],
     shelves: [
       {
-        ...{ sku_id, sub_row: SUB_ROWS_LIMIT, leaved: -STOCK_LIMIT, held: -STOCK_LIMIT, leavedMin: STOCK_LIMIT, totalMax: STOCK_LIMIT },
+        ...{ sku_id, sub_row: SUB_ROWS_LIMIT, leaved: -STOCK_LIMIT, held: -STOCK_LIMIT },
+        ...{ leavedMin: STOCK_LIMIT, totalMax: STOCK_LIMIT },
         ...{ mustBeOnSale: true, bringsNew: true, mustBeSellable: true, epoch: ATTEMPT_MAX },
       },
     ],

@@ -35,7 +35,8 @@ SELECT VERSION() AS server_version,
        ${SETTING_COLUMNS}
   FROM shard`;
 
-type Row = Omit<ShardCheck, 'settings' | 'clockRuns' | 'callable'> & SettingValues & { clock_runs: number; callable: number };
+type Plain = Omit<ShardCheck, 'settings' | 'clockRuns' | 'callable'>;
+type Row = Plain & SettingValues & { clock_runs: number; callable: number };
 
 /**
  * Reads what decides whether a shard may be served.
@@ -45,5 +46,6 @@ type Row = Omit<ShardCheck, 'settings' | 'clockRuns' | 'callable'> & SettingValu
 export async function checkShard(connection: Connection, deadlineMs: DeadlineMs): Promise<ShardCheck> {
   const [row] = await connection.rowsOfAnyServer<Row>(SQL, [], deadlineMs);
   if (row === undefined) throw new ShardRefused('the schema has no slots yet: run `npm run migrate -- up`');
-  return { ...row, epoch_ms: Number(row.epoch_ms), clockRuns: row.clock_runs === 1, callable: row.callable === 1, settings: settingFaults(row) };
+  const [clockRuns, callable] = [row.clock_runs === 1, row.callable === 1];
+  return { ...row, epoch_ms: Number(row.epoch_ms), clockRuns, callable, settings: settingFaults(row) };
 }
