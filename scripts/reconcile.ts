@@ -67,7 +67,7 @@ const OF_RESTORED = ['shard', 'orders', 'against', 'since', 'close', 'putBack', 
 
 async function main({ shards: file, sku, repair, json, timeout }: Options): Promise<void> {
   const { initialShards, shards } = await loadShards(file, process.env);
-  const books = openBookShards({ shards, initialShards, statementMs: timeout * 1_000, relaxedAllowed: true });
+  const books = openBookShards({ shards, initialShards, statementMs: timeout * 1_000, relaxedAllowed: true, readOnlyAllowed: true });
   const reader = new ShardReader(books.shards);
   const parts = { routing: new Routing(new SlotMap(initialShards), reader, shards.length), auditor: new ShardAuditor(books.shards), reader };
   const progress = progressBar('reconciling', shards.length, 'shards');

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import { ConfigError } from './configError.ts';
-import { LINES_MAX } from './mysql/batching/queue.ts';
+import { LINES_MAX } from './mysql/batching/largestPacket.ts';
 import { compileSettings } from './schema/compile.ts';
 import type { Fault } from './schema/compile.ts';
 import { parseRedisAddress } from './redis/address.ts';

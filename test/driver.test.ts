@@ -156,6 +156,7 @@ describe('driver discipline', () => {
     expect((await deduct(line('a'))).is).to.equal('not_done');
     await side.query('SET GLOBAL super_read_only = 0');
     await side.query('SET GLOBAL read_only = 0');
+    await eventually('it is served again', 3_000, () => shards[SHARD]?.state().state === 'serving');
     expect((await deduct(line('a'))).is).to.equal('deducted');
     expect(await left()).to.equal(99);
   });

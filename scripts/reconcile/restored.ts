@@ -67,7 +67,7 @@ export async function reconcileRestored(options: RestoredOptions): Promise<void>
   const lines = options.orders === undefined ? [] : await readOrdersFile(options.orders);
   const past = options.against === undefined ? null : new PastShards((await loadShards(options.against, process.env)).shards.map(({ address }) => address), statementMs);
   const named = namedOf(shards, options);
-  const books = openBookShards({ shards, initialShards, statementMs, relaxedAllowed: true });
+  const books = openBookShards({ shards, initialShards, statementMs, relaxedAllowed: true, readOnlyAllowed: true });
   let lock: WorkLock | null = null;
   try {
     await Promise.all(books.shards.map((shard) => shard.tried));

@@ -19,6 +19,8 @@ export interface BookShardsOptions {
   /** The longest wait for one answer: adding up a large shard takes longer than a request may. Connecting has a bound of its own. */
   readonly statementMs: number;
   readonly relaxedAllowed: boolean;
+  /** For commands that read servers at rest. Absent: only primaries are read. */
+  readonly readOnlyAllowed?: boolean;
 }
 
 /** Opens connections to all shards; a shard that cannot be had fails its readers. */

@@ -3,7 +3,7 @@ import type { ResultSetHeader, RowDataPacket } from 'mysql2';
 import type { DeadlineMs } from '../core/nouns.ts';
 import { BATCH_ERROR } from './sql/applyBatch.ts';
 import type { SqlJson } from './sql/json.ts';
-import { ConnectionLost, SERVER_ERROR, ServerError } from './failures.ts';
+import { ConnectionLost, isReadOnlyError, SERVER_ERROR, ServerError } from './failures.ts';
 
 /** Where one MySQL schema is found. */
 export interface Address {
@@ -43,6 +43,13 @@ const CLEAN_ERRORS: ReadonlySet<number> = new Set([
 /** Of a statement, in what is said about it. */
 const WHAT_MAX = 200;
 
+/**
+ * Sent before reads, in the same packet. A server that can be written is the primary at this moment, and the reads that
+ * follow see everything committed until then. So the answer was true at a moment after the question. After the reads it
+ * would prove less: the server may have become the primary between the two.
+ */
+const ROLE = 'SELECT @@GLOBAL.read_only AS read_only';
+
 /** The server says so in every OK packet while a transaction is open. */
 const STATUS_IN_TRANSACTION = 1;
 
@@ -57,6 +64,7 @@ export class Connection {
   /** Fails the call that is waiting for the server; a connection carries one call at a time. */
   #failCall: ((error: Error) => void) | null = null;
   #onLost: (() => void) | null = null;
+  #readsPrimaryOnly = false;
   /** When somebody last had a use for it, on the monotonic clock. */
   lastUsedMs = 0;
   /** When the server last heard from it. */
@@ -108,16 +116,53 @@ export class Connection {
     return this.#lost !== null && !(this.#lost instanceof ServerError);
   }
 
+  /** True when the connection was given up because its server is read-only. */
+  get isLostToReadOnly(): boolean {
+    return isReadOnlyError(this.#lost);
+  }
+
+  /** From now on answers of a read-only server are discarded, and the connection is closed. */
+  readPrimaryOnly(): void {
+    this.#readsPrimaryOnly = true;
+  }
+
   /** Calls back once when the connection is lost while nobody uses it. */
   whenLost(callback: () => void): void {
     this.#onLost = callback;
   }
 
-  /** Runs a statement that returns rows. @param waitMs the longest wait for its answer; absent: as for any statement */
+  /**
+   * Runs a statement that returns rows.
+   *
+   * @param waitMs the longest wait for its answer; absent: as for any statement
+   * @throws ServerError when the server is read-only and only a primary may be read
+   */
   async rows<Row>(sql: string, values: readonly SqlValue[], deadlineMs: DeadlineMs, waitMs?: number): Promise<Row[]> {
-    const answer = await this.#query(sql, values, deadlineMs, waitMs);
-    if (!Array.isArray(answer)) throw new Error(`expected rows from: ${sql}`);
-    return answer as Row[];
+    if (!this.#readsPrimaryOnly) return this.rowsOfAnyServer(sql, values, deadlineMs, waitMs);
+    const [rows] = await this.reads([sql], values, deadlineMs, waitMs);
+    return rowsIn<Row>(rows, sql);
+  }
+
+  /** Runs a statement that returns rows, also on a read-only server: for questions about the server itself. */
+  async rowsOfAnyServer<Row>(...[sql, ...rest]: Parameters<Connection['rows']>): Promise<Row[]> {
+    return rowsIn<Row>(await this.#query(sql, ...rest), sql);
+  }
+
+  /**
+   * Sends several statements that read in one packet, like `script`.
+   *
+   * @returns the answer of each
+   * @throws ServerError when the server is read-only and only a primary may be read
+   */
+  async reads(...[sqls, ...rest]: Parameters<Connection['script']>): Promise<readonly Answer[]> {
+    if (!this.#readsPrimaryOnly) return this.script(sqls, ...rest);
+    const [role, ...answers] = await this.script([ROLE, ...sqls], ...rest);
+    const [row] = rowsIn<{ read_only: number }>(role, ROLE);
+    if (row?.read_only === 0) return answers;
+    const reason = `read_only = ${row?.read_only} (needed: 0): only the primary may answer`;
+    const readOnly = new ServerError(SERVER_ERROR.readOnly, reason);
+    this.#lose(readOnly);
+    throw readOnly;
   }
 
   /**
@@ -141,6 +186,7 @@ export class Connection {
    * @param waitMs the longest wait for the answer to all of it; absent: as for one statement
    * @param sqls at least one; a CALL among them must not return rows
    * @returns the answer of each
+   * @throws ServerError that says how many statements were answered before it
    */
   async script(sqls: readonly string[], values: readonly SqlValue[], deadlineMs: DeadlineMs, waitMs?: number): Promise<readonly Answer[]> {
     const answers = await this.#query(sqls.join(';'), values, deadlineMs, waitMs);
@@ -153,13 +199,18 @@ export class Connection {
   }
 
   #query(sql: string, values: readonly SqlValue[], deadlineMs: DeadlineMs, waitMs?: number): Promise<Answer> {
-    const start = (done: (error: Error | null, value: Answer) => void): void => {
-      this.#raw.query(sql, [...values], (error, answer) => done(error, answer as Answer));
+    const start = (done: (error: Failed | null, value: Answer) => void): void => {
+      let answered = 0;
+      const query = this.#raw.query(sql, [...values], (error, answer) => {
+        done(error === null ? null : Object.assign(error, { answered }), answer as Answer);
+      });
+      // Once for each statement that returned no rows; a packet that writes has no others.
+      query.on('result', () => (answered += 1));
     };
     return this.#settle(deadlineMs, sql, start, waitMs);
   }
 
-  #settle<T>(deadlineMs: DeadlineMs, what: string, start: (done: (error: Error | null, value: T) => void) => void, waitMsMax = this.#statementMs): Promise<T> {
+  #settle<T>(deadlineMs: DeadlineMs, what: string, start: (done: (error: Failed | null, value: T) => void) => void, waitMsMax = this.#statementMs): Promise<T> {
     if (this.#lost !== null) return Promise.reject(this.#lost);
     if (this.#failCall !== null) return Promise.reject(new Error('a connection carries one call at a time'));
     return new Promise<T>((resolve, reject) => {
@@ -203,9 +254,17 @@ export class Connection {
   }
 }
 
+/** How mysql2 says that a call failed; `answered`: statements of its packet that were answered before. */
+type Failed = Error & { readonly answered?: number };
+
 /** An error that the server sent keeps its number; whatever else goes wrong is a connection that is gone. */
-function failureOf(error: Error): ServerError | ConnectionLost {
+function failureOf(error: Failed): ServerError | ConnectionLost {
   const { errno, sqlState, fatal } = error as mysql.QueryError;
   const isFromServer = typeof errno === 'number' && typeof sqlState === 'string' && !fatal;
-  return isFromServer ? new ServerError(errno, error.message) : new ConnectionLost(error.message, false);
+  return isFromServer ? new ServerError(errno, error.message, error.answered) : new ConnectionLost(error.message, false);
+}
+
+function rowsIn<Row>(answer: Answer | undefined, sql: string): Row[] {
+  if (!Array.isArray(answer)) throw new Error(`expected rows from: ${sql}`);
+  return answer as Row[];
 }

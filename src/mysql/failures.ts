@@ -7,10 +7,6 @@ export const SERVER_ERROR = {
   deadlock: 1213,
   /** MySQL: a row is locked that was asked for with NOWAIT; MariaDB says `lockWaitTimeout`. */
   lockedNow: 3572,
-  schemaDenied: 1044,
-  tableDenied: 1142,
-  noSuchProcedure: 1305,
-  routineDenied: 1370,
   readOnly: 1290,
   readOnlyMode: 1836,
   shuttingDown: 1053,
@@ -26,11 +22,42 @@ export const SERVER_ERROR = {
  */
 export class ServerError extends Error {
   readonly number: number;
+  /** How many statements of the same packet the server had answered before this error ended the packet. */
+  readonly answered: number;
 
-  constructor(number: number, message: string) {
+  constructor(number: number, message: string, answered = 0) {
     super(`server error ${number}: ${message}`);
     this.number = number;
+    this.answered = answered;
   }
+}
+
+/** The server takes no writes. At COMMIT too these say that the transaction was rolled back. */
+const READ_ONLY: ReadonlySet<number> = new Set([SERVER_ERROR.readOnly, SERVER_ERROR.readOnlyMode]);
+
+/** Whether a server refused because it is read-only: it is not, or no longer, the primary. */
+export function isReadOnlyError(error: unknown): error is ServerError {
+  return error instanceof ServerError && READ_ONLY.has(error.number);
+}
+
+/**
+ * Whether an error proves that a packet with a COMMIT has committed nothing, whatever the number of the error. A server stops
+ * a packet at its first error, so an error in place of an earlier answer means that COMMIT was not run.
+ *
+ * @param statementsBefore statements of the packet before its COMMIT
+ */
+export function isBeforeCommit(error: unknown, statementsBefore: number): error is ServerError {
+  if (!(error instanceof ServerError) || mayComeFromProxy(error)) return false;
+  return error.answered < statementsBefore || isReadOnlyError(error);
+}
+
+/**
+ * Numbers of client libraries, of ProxySQL, and one of servers that MaxScale uses too. A proxy that lost its server does not
+ * say how far the server got.
+ */
+function mayComeFromProxy({ number }: ServerError): boolean {
+  const isInRange = (least: number, most: number): boolean => number >= least && number <= most;
+  return isInRange(2_000, 2_999) || isInRange(9_000, 9_999) || number === SERVER_ERROR.connectionKilled;
 }
 
 /** No clean answer came, so the connection is destroyed. COMMIT had not been sent: the transaction has no effect. */

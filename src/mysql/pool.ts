@@ -52,6 +52,8 @@ export class ConnectionPool {
   readonly #ticker: NodeJS.Timeout;
   #opening = 0;
   #closed = false;
+  /** Why the shard must not be served as it was last found; null: it may, or nobody has looked yet. */
+  #refusal: string | null = null;
   /** The first is due at once, however early in the life of the process. */
   #inspectedMs = -Infinity;
   #inspecting = false;
@@ -81,6 +83,8 @@ export class ConnectionPool {
    */
   acquire(deadlineMs: DeadlineMs): Promise<Connection> {
     if (this.#options.breaker.isOpen) return Promise.reject(new Unavailable(BREAKER_OPEN));
+    // Only the inspection asks a shard again that was refused: each of its askers would open a connection in vain.
+    if (this.#refusal !== null) return Promise.reject(new Unavailable(this.#refusal));
     return this.#acquire(deadlineMs, this.#waiters);
   }
 
@@ -142,6 +146,8 @@ export class ConnectionPool {
   discard(connection: Connection): void {
     this.#lent.delete(connection);
     this.#record(!connection.isLostInSilence);
+    // The others lead to the same server; new ones may lead to the new primary.
+    if (connection.isLostToReadOnly) this.#condemnOpen();
     connection.destroy();
     this.#grow();
   }
@@ -157,6 +163,7 @@ export class ConnectionPool {
       const connection = await this.#acquire(deadlineMs, this.#inspectors);
       try {
         await this.#options.inspect(connection, deadlineMs);
+        this.#refusal = null;
         this.#options.breaker.close();
         await this.#options.tend?.(connection, deadlineMs);
         this.release(connection);
@@ -211,6 +218,7 @@ export class ConnectionPool {
     try {
       const connection = await this.#options.open(performance.now() + this.#options.openMs);
       this.#opening -= 1;
+      this.#refusal = null;
       connection.whenLost(() => this.#forget(connection));
       connection.lastUsedMs = performance.now();
       this.#offer(connection, 'last');
@@ -234,7 +242,13 @@ export class ConnectionPool {
 
   /** The shard must not be served as it is now: no connection opened before is used again. */
   #condemnAll(reason: string): void {
+    this.#refusal = reason;
     this.#turnAway(reason);
+    this.#condemnOpen();
+  }
+
+  /** No connection that is open now is used again. */
+  #condemnOpen(): void {
     for (const connection of this.#lent) this.#condemned.add(connection);
     for (const connection of this.#idle.splice(0)) connection.destroy();
   }

@@ -1,5 +1,5 @@
 import type { DeadlineMs } from '../core/nouns.ts';
-import { ConnectionLost, Raced, SERVER_ERROR, ServerError } from './failures.ts';
+import { ConnectionLost, isReadOnlyError, Raced, SERVER_ERROR, ServerError } from './failures.ts';
 import type { RetryBudget } from './retryBudget.ts';
 
 interface Retry {
@@ -15,6 +15,8 @@ const RETRIES = {
   raced: { times: 3, pauseMsMax: 10 },
   /** A connection that died, most often while it lay idle. A time-out is no reason: the shard is slow already. */
   connectionBroke: { times: 1, pauseMsMax: 0 },
+  /** The primary has changed: a new connection may lead to the new one. */
+  readOnly: { times: 1, pauseMsMax: 0 },
 } as const satisfies Record<string, Retry>;
 
 /** What a server says, if it says anything, as it ends a connection. */
@@ -34,7 +36,7 @@ const RESOLVE_PAUSE_MS = 50;
  */
 export async function withRetries<T>(deadlineMs: DeadlineMs, budget: RetryBudget, attempt: () => Promise<T>): Promise<T> {
   budget.earn();
-  const used = { deadlock: 0, raced: 0, connectionBroke: 0 };
+  const used = { deadlock: 0, raced: 0, connectionBroke: 0, readOnly: 0 };
   for (;;) {
     try {
       return await attempt();
@@ -69,6 +71,7 @@ export async function untilAnswered<T>(deadlineMs: DeadlineMs, read: () => Promi
 function kindOf(error: unknown): keyof typeof RETRIES | null {
   if (error instanceof ServerError && error.number === SERVER_ERROR.deadlock) return 'deadlock';
   if (error instanceof ServerError && CONNECTION_ENDED.has(error.number)) return 'connectionBroke';
+  if (isReadOnlyError(error)) return 'readOnly';
   if (error instanceof Raced) return 'raced';
   if (error instanceof ConnectionLost) return error.timedOut ? null : 'connectionBroke';
   return null;

@@ -32,6 +32,8 @@ export interface ShardOptions {
   readonly connectMs?: number;
   /** Serve a shard whose commits may be lost with the power; answers then say so. */
   readonly relaxedAllowed: boolean;
+  /** Also read a server that takes no writes, such as one at rest: what it shows may be old. Gateways never do. */
+  readonly readOnlyAllowed?: boolean;
   /** Early refusals are wanted: units that come into an empty row are to be sold only a while later. */
   readonly isPrechecked?: boolean;
   /** How far all shards have come: one that went back is not served. Absent: nobody looks, as for who mends such a shard. */
@@ -129,7 +131,7 @@ export class Shard {
 
   /** False when commits may be lost with the power; null while nobody knows. */
   get durable(): boolean | null {
-    return this.#check?.durable ?? null;
+    return this.#check === null ? null : this.#check.settings.durable.length === 0;
   }
 
   state(): ShardState {
@@ -171,6 +173,7 @@ export class Shard {
     try {
       connection = await Connection.open(this.#options.address, this.#options.statementMs, this.#connectMs);
       await prepareSession(connection, deadlineMs);
+      if (this.#options.readOnlyAllowed !== true) connection.readPrimaryOnly();
       await this.#inspect(connection, deadlineMs);
       return connection;
     } catch (error) {
@@ -207,9 +210,8 @@ export class Shard {
     this.#precheckedMs = askedMs;
   }
 
-  /** Not while a connection is opened: that must work where nothing can be written. */
   async #moveOn(connection: Connection, deadlineMs: DeadlineMs): Promise<void> {
-    if (this.#check?.isReadOnly === false) await this.#generation?.moveOn(connection, this.#check.epoch_ms, deadlineMs);
+    if (this.#check !== null) await this.#generation?.moveOn(connection, this.#check.epoch_ms, deadlineMs);
   }
 
   #note(state: ShardState['state'], reason: string | null): void {
@@ -258,6 +260,8 @@ function refuseUnfit(check: ShardCheck, options: ShardOptions): void {
   if (!check.callable) faults.push('its procedure apply_part_4 is missing, or this account may not EXECUTE it');
   if (!check.clockRuns) faults.push('its server was started with --sysdate-is-now, so its clock stands still within a statement');
   if (check.foreign_tables !== null) faults.push(`not InnoDB: ${check.foreign_tables}`);
-  if (!check.durable && !options.relaxedAllowed) faults.push(`commits may be lost with the power: ${check.relaxed_settings}`);
+  faults.push(...check.settings.always);
+  if (options.readOnlyAllowed !== true) faults.push(...check.settings.primary);
+  if (!options.relaxedAllowed) faults.push(...check.settings.durable);
   if (faults.length > 0) throw new ShardRefused(faults.join('; '));
 }

@@ -1,6 +1,6 @@
 import type { DeadlineMs } from '../core/nouns.ts';
 import type { Connection, SqlValue } from './connection.ts';
-import { CommitUnanswered, LeftTransaction, reasonOf, Unavailable } from './failures.ts';
+import { CommitUnanswered, isBeforeCommit, LeftTransaction, reasonOf, Unavailable } from './failures.ts';
 import type { ConnectionPool } from './pool.ts';
 
 /** Kept of the time for finding out about an unanswered COMMIT: it is neither sent nor waited for in the last of it. */
@@ -86,6 +86,7 @@ async function commit(connection: Connection, deadlineMs: DeadlineMs): Promise<v
   try {
     await connection.run('COMMIT', [], deadlineMs - RECALL_MS);
   } catch (error) {
+    if (isBeforeCommit(error, 0)) throw error;
     throw new CommitUnanswered(`COMMIT: ${reasonOf(error)}`);
   }
 }

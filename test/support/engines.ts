@@ -3,6 +3,7 @@ import type { StockEngine, StockReader } from '../../src/core/ports.ts';
 import { SlotMap } from '../../src/core/slots.ts';
 import { BatchingEngine } from '../../src/mysql/batching/batchingEngine.ts';
 import { Shard } from '../../src/mysql/shard.ts';
+import type { ShardOptions } from '../../src/mysql/shard.ts';
 import { ShardReader } from '../../src/mysql/shardReader.ts';
 import { TextbookEngine } from '../../src/mysql/textbookEngine.ts';
 import type { Stack } from '../../scripts/support/stack.ts';
@@ -16,7 +17,7 @@ export interface Subject {
 }
 
 /** Opens the pools of a stack's shards. */
-export function openShards(stack: Pick<Stack, 'shards' | 'initialShards'>, statementMs = 1_000): Shard[] {
+export function openShards(stack: Pick<Stack, 'shards' | 'initialShards'>, statementMs = 1_000, more: Pick<ShardOptions, 'readOnlyAllowed'> = {}): Shard[] {
   return stack.shards.map(
     (shard, index) =>
       new Shard({
@@ -26,6 +27,7 @@ export function openShards(stack: Pick<Stack, 'shards' | 'initialShards'>, state
         statementMs,
         relaxedAllowed: false,
         onChange: () => undefined,
+        ...more,
       }),
   );
 }

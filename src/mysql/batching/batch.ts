@@ -6,7 +6,7 @@ import type { Reading, WriteSet } from '../../core/ledger/ledger.ts';
 import type { DeadlineMs, FlowKey } from '../../core/nouns.ts';
 import type { NotMine, OutcomeOf } from '../../core/outcome.ts';
 import type { Connection } from '../connection.ts';
-import { CommitUnanswered, Raced, reasonOf, SERVER_ERROR, ServerError, Unavailable } from '../failures.ts';
+import { CommitUnanswered, Raced, SERVER_ERROR, ServerError, Unavailable } from '../failures.ts';
 import { applyBatch, BATCH_ERROR, partValues } from '../sql/applyBatch.ts';
 import { lookUp } from '../sql/lookUp.ts';
 import type { LookedUp, Question } from '../sql/lookUp.ts';
@@ -45,19 +45,6 @@ const NOTHING: LookedUp = { reading: { flows: new Map(), shelves: new Map(), ret
 
 /** A row is otherwise than the batch thought. */
 const CHANGED: ReadonlySet<number> = new Set([SERVER_ERROR.duplicateKey, SERVER_ERROR.deadlock, BATCH_ERROR.notMine, BATCH_ERROR.flowChanged, BATCH_ERROR.stockChanged, BATCH_ERROR.limitPassed]);
-/** Errors that come before COMMIT or instead of it. After any other one nobody knows: a server that shuts down may say it while it commits. */
-const UNDONE: ReadonlySet<number> = new Set([
-  ...CHANGED,
-  BATCH_ERROR.late,
-  SERVER_ERROR.lockWaitTimeout,
-  SERVER_ERROR.readOnly,
-  SERVER_ERROR.readOnlyMode,
-  // The call itself: these end the packet before its COMMIT, and the connection with it.
-  SERVER_ERROR.noSuchProcedure,
-  SERVER_ERROR.routineDenied,
-  SERVER_ERROR.schemaDenied,
-  SERVER_ERROR.tableDenied,
-]);
 /** With less time than this left a batch would only be waited for in vain. */
 const SEND_MS_MIN = 50;
 
@@ -91,8 +78,8 @@ export async function runBatch(
       await applyBatch(connection, writes, untilMs);
       return intended;
     } catch (error) {
-      if (!(error instanceof ServerError) || !UNDONE.has(error.number)) throw new BatchUnanswered(reasonOf(error), intended, begun, deadline);
-      if (!CHANGED.has(error.number)) throw error;
+      if (error instanceof CommitUnanswered) throw new BatchUnanswered(error.message, intended, begun, deadline);
+      if (!(error instanceof ServerError && CHANGED.has(error.number))) throw error;
       found = await lookUp(connection, parts, untilMs);
       for (const { reading } of found) hints.note(reading);
     }

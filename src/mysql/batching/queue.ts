@@ -2,6 +2,7 @@ import type { Batchable } from '../../core/ledger/decide.ts';
 import type { DeadlineMs } from '../../core/nouns.ts';
 import type { OutcomeOf } from '../../core/outcome.ts';
 import type { Shard } from '../shard.ts';
+import { LINES_MAX } from './largestPacket.ts';
 
 /** One operation on its way to its shard. */
 export interface Errand {
@@ -32,9 +33,6 @@ const LOCKED_MAX = 10_000;
  * others; what is for one shard that is not served now; what names one locked SKU.
  */
 export type Company = 'guessed' | 'looked up' | Shard | LockedRow;
-
-/** Lines that go together at most, unless told less: more add latency and no speed. An order of more goes alone. */
-export const LINES_MAX = 512;
 
 /**
  * Operations that wait for a batch, in the order of their coming. SKUs that somebody keeps locked are marked: each goes

@@ -2,6 +2,7 @@ import type { Direction, LedgerFlow, NewTransfer, WriteSet } from '../../core/le
 import type { ShelfChange } from '../../core/ledger/shelf.ts';
 import type { DeadlineMs } from '../../core/nouns.ts';
 import type { Connection, SqlValue } from '../connection.ts';
+import { CommitUnanswered, isBeforeCommit, reasonOf } from '../failures.ts';
 import { FLOW_STATUS } from './insertFlows.ts';
 import { hexOf, jsonOf } from './json.ts';
 import type { JsonCell, SqlJson } from './json.ts';
@@ -21,10 +22,17 @@ export interface PartWrites {
  * can come later: it waits behind a backup's lock of the server for `lock_wait_timeout` at most.
  *
  * @param parts at least one; in the same order everywhere, or batches would wait for each other in a circle
+ * @throws ServerError when nothing was written, CommitUnanswered when it may have been
  */
 export async function applyBatch(connection: Connection, parts: readonly PartWrites[], deadlineMs: DeadlineMs): Promise<void> {
   const calls = parts.map(({ schema }) => `CALL ${quoted(schema)}.apply_part_4(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
-  await connection.script(['START TRANSACTION', ...calls, 'COMMIT'], parts.flatMap(({ values }) => values), deadlineMs, LOCK_SAID_MS);
+  const before = ['START TRANSACTION', ...calls];
+  try {
+    await connection.script([...before, 'COMMIT'], parts.flatMap(({ values }) => values), deadlineMs, LOCK_SAID_MS);
+  } catch (error) {
+    if (isBeforeCommit(error, before.length)) throw error;
+    throw new CommitUnanswered(reasonOf(error));
+  }
 }
 
 /** The numbers of the procedure's own errors. */

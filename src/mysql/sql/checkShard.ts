@@ -1,6 +1,8 @@
 import type { DeadlineMs } from '../../core/nouns.ts';
 import type { Connection } from '../connection.ts';
 import { ShardRefused } from '../failures.ts';
+import { SETTING_COLUMNS, settingFaults } from '../serverSettings.ts';
+import type { SettingFaults, SettingValues } from '../serverSettings.ts';
 
 /** What a shard says of itself and of its server. */
 export interface ShardCheck {
@@ -16,11 +18,8 @@ export interface ShardCheck {
   readonly hash_version: number;
   readonly schema_level: number;
   readonly oldest_gateway: number;
-  /** It takes no writes now. */
-  readonly isReadOnly: boolean;
-  readonly durable: boolean;
-  /** The settings that make commits less than durable, for messages. */
-  readonly relaxed_settings: string;
+  /** Settings of its server and of this session that do not fit. */
+  readonly settings: SettingFaults;
   /** Our tables that are not InnoDB, comma separated, or null. */
   readonly foreign_tables: string | null;
 }
@@ -30,16 +29,14 @@ SELECT VERSION() AS server_version,
        UNIX_TIMESTAMP(SYSDATE(6)) * 1000 AS epoch_ms,
        SYSDATE(6) > NOW(6) AS clock_runs,
        EXISTS (SELECT 1 FROM information_schema.routines WHERE routine_schema = DATABASE() AND routine_name = 'apply_part_4') AS callable,
-       @@GLOBAL.read_only AS read_only,
-       @@GLOBAL.innodb_flush_log_at_trx_commit AS flush_log,
-       @@GLOBAL.sync_binlog AS sync_binlog,
-       @@GLOBAL.log_bin AS log_bin,
        (SELECT GROUP_CONCAT(table_name) FROM information_schema.tables
          WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE' AND engine <> 'InnoDB') AS foreign_tables,
        shard.shard_index, shard.initial_shards, shard.hash_version, shard.schema_level, shard.oldest_gateway
+       ${SETTING_COLUMNS}
   FROM shard`;
 
-type Row = Omit<ShardCheck, 'durable' | 'relaxed_settings' | 'clockRuns' | 'callable' | 'isReadOnly'> & { read_only: number; clock_runs: number; callable: number; flush_log: number; sync_binlog: number; log_bin: number };
+type Plain = Omit<ShardCheck, 'settings' | 'clockRuns' | 'callable'>;
+type Row = Plain & SettingValues & { clock_runs: number; callable: number };
 
 /**
  * Reads what decides whether a shard may be served.
@@ -47,10 +44,8 @@ type Row = Omit<ShardCheck, 'durable' | 'relaxed_settings' | 'clockRuns' | 'call
  * @throws ShardRefused when the schema was made but never given its slots; ServerError when it has no tables
  */
 export async function checkShard(connection: Connection, deadlineMs: DeadlineMs): Promise<ShardCheck> {
-  const [row] = await connection.rows<Row>(SQL, [], deadlineMs);
+  const [row] = await connection.rowsOfAnyServer<Row>(SQL, [], deadlineMs);
   if (row === undefined) throw new ShardRefused('the schema has no slots yet: run `npm run migrate -- up`');
-  const relaxed: string[] = [];
-  if (row.flush_log !== 1) relaxed.push(`innodb_flush_log_at_trx_commit = ${row.flush_log}`);
-  if (row.log_bin === 1 && row.sync_binlog !== 1) relaxed.push(`sync_binlog = ${row.sync_binlog}`);
-  return { ...row, epoch_ms: Number(row.epoch_ms), clockRuns: row.clock_runs === 1, callable: row.callable === 1, isReadOnly: row.read_only !== 0, durable: relaxed.length === 0, relaxed_settings: relaxed.join(', ') };
+  const [clockRuns, callable] = [row.clock_runs === 1, row.callable === 1];
+  return { ...row, epoch_ms: Number(row.epoch_ms), clockRuns, callable, settings: settingFaults(row) };
 }

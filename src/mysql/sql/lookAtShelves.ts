@@ -44,7 +44,7 @@ export async function lookAtShelves(connection: Connection, sku_ids: readonly st
   let rows: readonly Row[];
   if (lock === null) rows = await connection.rows<Row>(LOOK, [wanted], deadlineMs);
   else {
-    const answers = await connection.script(['START TRANSACTION', `${FREE}${SHARED[lock]}`, LOOK, 'COMMIT'], [sku_ids.map(bytesOf), wanted], deadlineMs);
+    const answers = await connection.reads(['START TRANSACTION', `${FREE}${SHARED[lock]}`, LOOK, 'COMMIT'], [sku_ids.map(bytesOf), wanted], deadlineMs);
     for (const { sku_id, sub_row } of answers[1] as unknown as { sku_id: Buffer; sub_row: number }[]) free.add(`${textOf(sku_id)}\0${sub_row}`);
     rows = answers[2] as unknown as Row[];
   }

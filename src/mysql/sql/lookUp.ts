@@ -118,7 +118,7 @@ export async function lookUpLocked(transaction: Transaction, question: Question)
 export async function lookUp(connection: Connection, questions: readonly Question[], deadlineMs: DeadlineMs): Promise<LookedUp[]> {
   const wanted = questions.map(wantedBy);
   const texts = questions.map(({ schema }, index) => textFor(schema, wanted[index] ?? NOTHING, ''));
-  const found = await connection.script(texts, wanted.flatMap(valuesFor), deadlineMs);
+  const found = await connection.reads(texts, wanted.flatMap(valuesFor), deadlineMs);
   return wanted.map((each, index) => readingOf(each, found[index] as Row[]));
 }
 
