@@ -59,6 +59,9 @@ export class LeftTransaction extends Error {}
 /** Another transaction got in between two of our statements: the whole transaction is worth another try. */
 export class Raced extends Error {}
 
+/** A row does not hold what it should. It fails the work on this row alone, without effect. */
+export class Unreadable extends Error {}
+
 /** The words of any thrown thing. */
 export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
@@ -70,6 +73,7 @@ export function hadNoEffect(error: unknown): boolean {
     error instanceof Unavailable ||
     error instanceof ConnectionLost ||
     error instanceof ServerError ||
-    error instanceof Raced
+    error instanceof Raced ||
+    error instanceof Unreadable
   );
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Generation, Mark, Reached } from '../core/generations.ts';
-import type { CartSale, RestoredShards, SoldCart, Splits, StateKey, StateReader, StateRow, StateTable, StateWriter, TransferTrace } from '../core/lost.ts';
-import type { DeadlineMs, FlowKey, ShardIndex } from '../core/nouns.ts';
+import type { CartSalesPage, RestoredShards, SalePosition, SoldCart, Splits, StateKey, StateReader, StateRow, StateTable, StateWriter, TransferTrace } from '../core/lost.ts';
+import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
 import type { Connection } from './connection.ts';
 import type { Shard } from './shard.ts';
 import { decideCart, insertCart, lockCart, overruleAborted } from './sql/carts.ts';
@@ -31,10 +31,10 @@ export class RestoredShardStore implements RestoredShards, StateReader, StateWri
   }
 
   readSplits(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<Splits> {
-    return this.#lend(shard, deadlineMs, (connection) => readSplits(connection, deadlineMs));
+    return this.#lend(shard, deadlineMs, (connection) => readSplits(connection, this.#shards.length, deadlineMs));
   }
 
-  readCartSales(shard: ShardIndex, sinceMs: number, after: FlowKey | null, max: number, deadlineMs: DeadlineMs): Promise<readonly CartSale[]> {
+  readCartSales(shard: ShardIndex, sinceMs: number, after: SalePosition | null, max: number, deadlineMs: DeadlineMs): Promise<CartSalesPage> {
     return this.#lend(shard, deadlineMs, (connection) => readCartSales(connection, sinceMs, after, max, deadlineMs));
   }
 

@@ -122,8 +122,9 @@ function isPending(outcome: { readonly is: string }): outcome is Pending {
   return outcome.is === 'pending';
 }
 
-function byCart(holds: readonly FoundHold[]): Map<string, FoundHold[]> {
-  const groups = new Map<string, FoundHold[]>();
+/** Holds by the cart that they are for. */
+export function byCart<H extends CartKey>(holds: readonly H[]): Map<string, H[]> {
+  const groups = new Map<string, H[]>();
   for (const hold of holds) {
     const key = `${hold.order_id}\0${hold.attempt}`;
     groups.set(key, [...(groups.get(key) ?? []), hold]);

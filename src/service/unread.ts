@@ -1,15 +1,29 @@
 import type { ShardIndex } from '../core/nouns.ts';
 
+/** Rows that are named in one report. */
+const ROWS_NAMED = 20;
+
 /**
  * The shards that could not be read in one look, each with the first reason. What lies on them is not judged, and whoever
  * reports the look must name them: what was not read is not as it should be.
  */
 export class Unread {
   readonly #reasons = new Map<ShardIndex, string>();
+  readonly #rows = new Map<ShardIndex, string[]>();
 
-  /** Why a shard could not be read, for operators; null: it could. */
+  /** Why a shard, or some row on it, could not be read, for operators; null: all was read. */
   reasonOf(shard: ShardIndex): string | null {
-    return this.#reasons.get(shard) ?? null;
+    const reason = this.#reasons.get(shard);
+    if (reason !== undefined) return reason;
+    const rows = this.#rows.get(shard) ?? [];
+    if (rows.length === 0) return null;
+    const others = rows.length > ROWS_NAMED ? `; and ${rows.length - ROWS_NAMED} more` : '';
+    return `${rows.length === 1 ? 'one row' : `${rows.length} rows`} cannot be read: ${rows.slice(0, ROWS_NAMED).join('; ')}${others}`;
+  }
+
+  /** Notes a row that cannot be read. The shard is read on. @param row which one, and what is wrong with it */
+  note(shard: ShardIndex, row: string): void {
+    this.#rows.set(shard, [...(this.#rows.get(shard) ?? []), row]);
   }
 
   /** Reads for a shard's own report, whatever became of earlier reads. @returns null when it could not be read, which is noted */

@@ -1,0 +1,54 @@
+import { Writable } from 'node:stream';
+import { pino } from 'pino';
+import type { Logger } from 'pino';
+import { fresh } from './gateway.ts';
+import type { TestGateway } from './gateway.ts';
+import type { OwnShards } from './ownShards.ts';
+import { skuOn } from './traffic.ts';
+
+/** Old enough for every look at what was left over. */
+const LONG_AGO = 'NOW(6) - INTERVAL 10 MINUTE';
+/** No list of lines. */
+export const DAMAGED_LINES = ['not json', '{"a":1}', '[["sku"]]', '[[1,"detail",1]]'];
+
+/** One line of a log. */
+export type LogLine = Readonly<Record<string, unknown>>;
+
+/** A log that keeps its lines. */
+export function keptLog(): { readonly log: Logger; readonly lines: LogLine[] } {
+  const lines: LogLine[] = [];
+  const sink = new Writable({ write: (chunk, _, done) => done(void lines.push(JSON.parse(String(chunk)) as LogLine)) });
+  return { log: pino({ level: 'info' }, sink), lines };
+}
+
+/** What a cart left over on one shard: its record, and one unit that it holds there. */
+export interface LeftCart {
+  readonly order_id: string;
+  readonly sku_id: string;
+}
+
+/** Writes a record and a hold as a cart leaves them, with a new SKU of which nothing else is left. */
+export async function leaveCart(
+  own: OwnShards,
+  { shard, state, lines }: { readonly shard: number; readonly state: 'open' | 'committed' | 'aborted'; readonly lines: string | null },
+): Promise<LeftCart> {
+  const [order_id, sku_id] = [skuOn(shard, fresh('left order'), own.initialShards), skuOn(shard, fresh('left'), own.initialShards)];
+  const order_lines = lines ?? JSON.stringify([[sku_id, order_id, 1, shard]]);
+  const decided = state === 'open' ? 'NULL' : LONG_AGO;
+  await own.query(shard, `INSERT INTO stock (sku_id, sub_row, opening_amount, leaved_amount, held_amount) VALUES ('${sku_id}', 0, 1, 0, 1)`);
+  await own.query(shard, `INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, attempt, status) VALUES ('${sku_id}', '${order_id}', '${order_id}', 1, 1, 'pending')`);
+  await own.query(shard, `INSERT INTO cart_hold (sku_id, order_detail_id, order_id, attempt, created_at) VALUES ('${sku_id}', '${order_id}', '${order_id}', 1, ${LONG_AGO})`);
+  await own.query(shard, `INSERT INTO cart (order_id, attempt, token, state, order_lines, created_at, decided_at) VALUES ('${order_id}', 1, 'token', '${state}', '${order_lines}', ${LONG_AGO}, ${decided})`);
+  return { order_id, sku_id };
+}
+
+/** How many holds there are on a shard. */
+export async function holdsOn(own: OwnShards, shard: number): Promise<number> {
+  return Number((await own.query(shard, 'SELECT COUNT(*) AS holds FROM cart_hold'))[0]?.['holds']);
+}
+
+/** What the gateway's metric says of damaged rows of a kind on a shard. */
+export async function unreadableRows(gateway: TestGateway, kind: string, shard: number): Promise<number> {
+  const { text } = await gateway.adminGet('/metrics');
+  return Number(new RegExp(`^stockgate_unreadable_rows\\{kind="${kind}",shard="own-${shard}"\\} (\\d+)$`, 'm').exec(text)?.[1] ?? NaN);
+}
