@@ -111,6 +111,14 @@ export interface Splits {
   readonly unreadable: readonly { readonly sku_id: string; readonly reason: string }[];
 }
 
+/** What became of the closing of a shard. */
+export interface ClosedShard {
+  /** Whether it was not marked before. */
+  readonly isNew: boolean;
+  /** How far it has come, as it is written down under its mark. */
+  readonly reached: Generation;
+}
+
 /** Reads, and accepts, a restored shard. */
 export interface RestoredShards {
   /** What a shard has written down of itself and of the others. */
@@ -126,8 +134,14 @@ export interface RestoredShards {
   recordCart(shard: ShardIndex, cart: SoldCart, deadlineMs: DeadlineMs): Promise<boolean>;
   /** Keeps some SKUs from being sold out of any row on a shard, until somebody puts them on sale again. */
   pause(shard: ShardIndex, sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<void>;
-  /** Keeps a shard from being sold from, and writes down how far it has come; one that is marked stays as it is. @returns whether it was not */
-  close(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<boolean>;
+  /**
+   * Keeps a shard from being sold from, and writes down how far it has come. One that is marked stays as it is.
+   *
+   * @param known the furthest that is remembered of it: a shard that shows no less is advanced to the present moment
+   */
+  close(shard: ShardIndex, known: Generation, deadlineMs: DeadlineMs): Promise<ClosedShard>;
+  /** Writes down on one shard how far another has come. @param on where it is written down */
+  noteReached(on: ShardIndex, of: ShardIndex, reached: Generation, deadlineMs: DeadlineMs): Promise<void>;
   /** Marks a closed shard otherwise. @param reached how far the state goes that is copied over it, or was */
   setMark(shard: ShardIndex, mark: Mark, reached: Generation, deadlineMs: DeadlineMs): Promise<void>;
   /**

@@ -39,7 +39,7 @@ export class ShardAuditor implements Auditor {
   }
 
   readDecidedCarts(shard: ShardIndex, query: CartPageQuery, deadlineMs: DeadlineMs): Promise<CartPage> {
-    return this.#lend(shard, deadlineMs, (connection) => readDecidedCarts(connection, query, deadlineMs));
+    return this.#lend(shard, deadlineMs, (connection) => readDecidedCarts(connection, this.#shards.length, query, deadlineMs));
   }
 
   readVerdicts(shard: ShardIndex, keys: readonly CartKey[], deadlineMs: DeadlineMs): Promise<readonly (CartKey & Pick<DecidedCart, 'state'>)[]> {

@@ -31,17 +31,22 @@ export interface CartPageQuery {
   readonly naming: string | null;
 }
 
-/** A page of the records of decided carts, in the order of their keys. */
-export async function readDecidedCarts(connection: Connection, { after, max, naming }: CartPageQuery, deadlineMs: DeadlineMs): Promise<CartPage> {
+/** A page of the records of decided carts, in the order of their keys. @param shardCount shards from this number on do not exist */
+export async function readDecidedCarts(connection: Connection, shardCount: number, { after, max, naming }: CartPageQuery, deadlineMs: DeadlineMs): Promise<CartPage> {
   const from = Buffer.from(after?.orderIdHex ?? '', 'hex');
   // As it stands in a record: the first of a line's three.
   const name = naming === null ? [] : [bytesOf(`[${JSON.stringify(naming)},`)];
   const values = [from, from, after?.attempt ?? 0, ...name, max];
   const rows = await connection.rows<Row>(PAGE(naming === null ? '' : NAMING), values, deadlineMs);
   const last = rows.at(-1);
+  const [carts, unreadable]: [DecidedCart[], string[]] = [[], []];
+  for (const row of rows) {
+    const cart = cartOf(row, shardCount);
+    if (typeof cart === 'string') unreadable.push(`the record of order ${quotedBytes(row.order_id)} attempt ${row.attempt}: ${cart}`);
+    else carts.push(cart);
+  }
   return {
-    carts: rows.flatMap((row) => cartOf(row) ?? []),
-    unreadable: rows.filter((row) => cartOf(row) === null).map(({ order_id, attempt }) => `the record of order ${quotedBytes(order_id)} attempt ${attempt}: ${isText(order_id) ? LINES_FAULT : 'its id is not UTF-8'}`),
+    ...{ carts, unreadable },
     next: last === undefined || rows.length < max ? null : { orderIdHex: last.order_id.toString('hex'), attempt: last.attempt },
   };
 }
@@ -62,7 +67,12 @@ function valuesOf({ order_id, attempt }: CartKey): SqlValue[] {
   return [bytesOf(order_id), attempt];
 }
 
-function cartOf({ order_id, attempt, state, order_lines }: Row): DecidedCart | null {
-  const lines = isText(order_id) ? cartLinesOf(order_lines) : null;
-  return lines === null ? null : { order_id: textOf(order_id), attempt, state, lines };
+/** @returns what is wrong with a record that cannot be read */
+function cartOf({ order_id, attempt, state, order_lines }: Row, shardCount: number): DecidedCart | string {
+  if (!isText(order_id)) return 'its id is not UTF-8';
+  const lines = cartLinesOf(order_lines);
+  if (lines === null) return LINES_FAULT;
+  const unknown = lines.find(({ shard }) => shard !== undefined && (shard < 0 || shard >= shardCount))?.shard;
+  if (unknown !== undefined) return `a line lies on shard ${unknown}, expected 0 to ${shardCount - 1}`;
+  return { order_id: textOf(order_id), attempt, state, lines };
 }

@@ -30,6 +30,8 @@ export interface SiblingParts {
   readonly sinceMs: number | null;
   /** The names of the shards, for operators. */
   readonly nameOf: (shard: ShardIndex) => string;
+  /** Called for each row that cannot be read; it may be the same one several times. */
+  readonly onUnreadable: (shard: ShardIndex, row: string) => void;
 }
 
 /**
@@ -69,11 +71,12 @@ interface Asking {
 }
 
 /** Of the carts whose records are on a shard. */
-async function cartLinesMissing({ routing, auditor, nameOf, shardCount }: SiblingParts, shard: ShardIndex, deadlineMs: DeadlineMs): Promise<ShelfDifference[]> {
+async function cartLinesMissing({ routing, auditor, nameOf, shardCount, onUnreadable }: SiblingParts, shard: ShardIndex, deadlineMs: DeadlineMs): Promise<ShelfDifference[]> {
   const unread = new Unread();
   const differences = await followCarts({ routing, auditor, unread }, shard, null, deadlineMs);
   for (let each = 0; each < shardCount; each += 1) {
-    const reason = unread.reasonOf(each);
+    for (const row of unread.rowsOf(each)) onUnreadable(each, row);
+    const reason = unread.failureOf(each);
     if (reason !== null) throw new Error(`${nameOf(each)}: ${reason}`);
   }
   return differences.filter(({ kind }) => kind === 'cart_line');
