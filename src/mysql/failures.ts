@@ -14,6 +14,8 @@ export const SERVER_ERROR = {
   readOnly: 1290,
   readOnlyMode: 1836,
   shuttingDown: 1053,
+  /** There is no connection of that number to be ended. */
+  noSuchConnection: 1094,
   /** MariaDB: somebody ended this connection. */
   connectionKilled: 1927,
   /** MySQL: the session had been silent for too long. */
