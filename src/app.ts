@@ -101,6 +101,7 @@ export async function startGateway(
   decorate: (ports: Ports) => Ports = (ports) => ports,
   siblings: Siblings = alone(),
 ): Promise<Gateway> {
+  const onFault = (error: unknown): void => log.error({ err: error }, 'fault');
   const generations = new Generations(config.shards.length);
   const shards = config.shards.map(
     (shard, index) =>
@@ -112,6 +113,7 @@ export async function startGateway(
         relaxedAllowed: config.relaxedAllowed,
         isPrechecked: config.tiers.length > 0,
         generations,
+        onFault,
         onNotMovedOn: (reason) => log.warn({ shard: shard.name, reason }, 'shard not moved on: a restore may go unseen'),
         onChange: ({ name, state, reason }) =>
           state === 'serving' ? log.info({ shard: name }, 'shard serving') : log.warn({ shard: name, state, reason }, 'shard not served'),
@@ -138,7 +140,6 @@ export async function startGateway(
     logNoVerdict(ended);
   });
   const routing = new Routing(new SlotMap(config.initialShards), ports.slots, shards.length);
-  const onFault = (error: unknown): void => log.error({ err: error }, 'fault');
   const afterwork = new Afterwork(onFault);
   const hot = createHot({
     routing,
