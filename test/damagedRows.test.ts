@@ -46,7 +46,7 @@ describe('a damaged row', () => {
     return sku_id;
   };
 
-  it('of a cart stops neither the settling of others nor its own: the state alone says what became of it', async () => {
+  it('of a cart stops neither the settling of others nor its own: the state alone says how it ended', async () => {
     const left: LeftCart[] = [];
     for (const lines of DAMAGED_LINES) left.push(await leaveCart(own, { shard: 0, state: 'open', lines }), await leaveCart(own, { shard: 0, state: 'committed', lines }));
     left.push(await leaveCart(own, { shard: 0, state: 'open', lines: null }), await leaveCart(own, { shard: 0, state: 'committed', lines: null }));
@@ -125,7 +125,7 @@ describe('a damaged row', () => {
     expect(faults()).to.deep.equal([]);
   }).timeout(TEST_MS);
 
-  it('of a layout is told by its contradictions, too', () => {
+  it('of a layout is found by its contradictions, too', () => {
     const whole = { ...unsplit('sku', 0), state: 'open' as const, epoch: 1, lastEpoch: 1, places: [0, 1], shards: [0, 1] };
     expect(layoutFault(whole, 2)).to.equal(null);
     expect(layoutFault(whole, 1)).to.equal('places names shard 1, expected 0 to 0');

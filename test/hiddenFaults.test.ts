@@ -17,7 +17,7 @@ import { stack } from './support/setup.ts';
 const WAIT_MS = 30_000;
 const BUG = 'x is not a function';
 
-/** A port that throws what a programming error throws, in one of its methods, while it is told to. */
+/** A port with a programming error in one of its methods, as long as `method` names one. */
 class Buggy {
   method: string | null = null;
   error: Error = new TypeError(BUG);
@@ -65,13 +65,13 @@ describe('a programming error', () => {
     const bugs = (): unknown[] => lines.filter(({ msg, err }) => msg === 'fault' && (err as { message?: string } | undefined)?.message === BUG);
 
     for (const method of ['readSale', 'prepare', 'close', 'open', 'replace', 'read']) {
-      it(`in ${method} reaches the log, and the caller does not hear that nothing was done`, async () => {
+      it(`in ${method} reaches the log, and the answer does not say that nothing was done`, async () => {
         const sku_id = await open(fresh('buggy'));
         buggy.method = method;
         expect(await resize(sku_id, 3)).to.equal('503 outcome_unknown');
         expect(bugs()).not.to.deep.equal([]);
         buggy.method = null;
-        // What it left half done is finished.
+        // The half-finished resize is continued.
         await eventually('it is split', WAIT_MS, async () => (await resize(sku_id, 3)) === '200 undefined');
         const sold = await client.call({ method: 'POST', url: `${gateway.publicUrl}/v1/deductions`, body: { order_id: 'o', lines: [{ sku_id, order_detail_id: 'a', quantity: 2 }] } });
         expect(sold.status).to.equal(201);
@@ -87,7 +87,7 @@ describe('a programming error', () => {
       expect(sold.status).to.equal(201);
     }).timeout(WAIT_MS);
 
-    it('is told from a shard that is away, of which the caller hears "overloaded"', async () => {
+    it('differs from a shard that is away, which is answered with "overloaded"', async () => {
       const sku_id = await open(fresh('away'));
       for (const method of ['readSale', 'prepare']) {
         buggy.method = method;

@@ -4,7 +4,7 @@ import type { DeadlineMs, ShardIndex } from '../../src/core/nouns.ts';
 import { readKnownStandings } from '../../src/service/restored/whoWentBack.ts';
 import { fail } from '../support/report.ts';
 
-/** Gateways look at their shards every half second, and what they have begun by then is over after three more. */
+/** Gateways look at their shards every half second, and finish what they have begun within three more. */
 const NOTICED_MS = 4_000;
 
 export interface ClosingParts {
@@ -29,10 +29,15 @@ export async function closeAll(parts: ClosingParts, shards: readonly ShardIndex[
 }
 
 /**
- * Writes down on all other shards how far a closed one has come. A dump that is loaded into it takes its mark away and shows less
+ * Writes down on all other shards how far a closed one has come. A dump that is loaded into it takes its mark away
+ * and shows less
  * than that: a gateway that starts afterwards reads it from them.
  */
-async function noteOnOthers({ store, names, deadlineMs }: ClosingParts, shard: ShardIndex, reached: number): Promise<void> {
+async function noteOnOthers(
+  { store, names, deadlineMs }: ClosingParts,
+  shard: ShardIndex,
+  reached: number,
+): Promise<void> {
   await Promise.all(
     names.map(async (name, other) => {
       if (other === shard) return;

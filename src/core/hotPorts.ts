@@ -102,7 +102,7 @@ export interface HotRows {
   /** Those of some ids that stand on a shard, undone holds left out. Right for rows that are closed: they take no ids any more. */
   findStanding(shard: ShardIndex, keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<readonly StandingId[]>;
 
-  /** @param after what the page before gave as `next`; empty: from the first id */
+  /** @param after `next` of the previous page; empty: from the first id */
   readIds(shard: ShardIndex, sku_id: string, after: string, max: number, deadlineMs: DeadlineMs): Promise<IdPage>;
 
   /** Writes pointers where nothing stands under the ids. */

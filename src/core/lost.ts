@@ -107,13 +107,13 @@ export interface SplitLayout extends Pick<Layout, 'state' | 'epoch' | 'lastEpoch
 export interface Splits {
   readonly rows: readonly SplitRow[];
   readonly layouts: ReadonlyMap<string, SplitLayout>;
-  /** Layouts that cannot be read; what is missing of these SKUs may go unnoticed. */
+  /** Layouts that cannot be read; missing rows of these SKUs may go unnoticed. */
   readonly unreadable: readonly { readonly sku_id: string; readonly reason: string }[];
 }
 
-/** What became of the closing of a shard. */
+/** The result of closing a shard. */
 export interface ClosedShard {
-  /** Whether it was not marked before. */
+  /** Whether it carried no mark before. */
   readonly isNew: boolean;
   /** How far it has come, as it is written down under its mark. */
   readonly reached: Generation;
@@ -125,8 +125,19 @@ export interface RestoredShards {
   readReached(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<Reached>;
   /** Units that went from a shard to another one, or came from it. @param sinceMs what is older is of no interest, in milliseconds since 1970 */
   readTransfers(shard: ShardIndex, other: ShardIndex, sinceMs: number, deadlineMs: DeadlineMs): Promise<readonly TransferTrace[]>;
-  /** A page of what carts have sold on a shard since then, in the order of the flows' keys. @param after `next` of the page before; null: from the first @returns `next`: where to go on; null: that was all */
-  readCartSales(shard: ShardIndex, sinceMs: number, after: SalePosition | null, max: number, deadlineMs: DeadlineMs): Promise<CartSalesPage>;
+  /**
+   * A page of what carts have sold on a shard since then, in the order of the flows' keys.
+   *
+   * @param after `next` of the previous page; null: from the first
+   * @returns `next`: where to go on; null: that was all
+   */
+  readCartSales(
+    shard: ShardIndex,
+    sinceMs: number,
+    after: SalePosition | null,
+    max: number,
+    deadlineMs: DeadlineMs,
+  ): Promise<CartSalesPage>;
   /** Which of some transfers stand on a shard, on the given side. @returns their ids */
   findTransfers(shard: ShardIndex, transfer_ids: readonly string[], direction: 'out' | 'in', deadlineMs: DeadlineMs): Promise<ReadonlySet<string>>;
   readSplits(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<Splits>;

@@ -224,7 +224,11 @@ export interface Auditor {
   ): Promise<CartPage>;
 
   /** How some carts were decided, where they are. */
-  readVerdicts(shard: ShardIndex, keys: readonly CartKey[], deadlineMs: DeadlineMs): Promise<readonly (CartKey & Pick<DecidedCart, 'state'>)[]>;
+  readVerdicts(
+    shard: ShardIndex,
+    keys: readonly CartKey[],
+    deadlineMs: DeadlineMs,
+  ): Promise<readonly (CartKey & Pick<DecidedCart, 'state'>)[]>;
 
   /** Which of some carts are open, or were decided only just now: their holds are as they should be. */
   findFreshCarts(shard: ShardIndex, keys: readonly CartKey[], deadlineMs: DeadlineMs): Promise<readonly CartKey[]>;

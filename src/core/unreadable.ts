@@ -1,6 +1,6 @@
 import type { ShardIndex } from './nouns.ts';
 
-/** What a row is that does not hold what it should: a damaged value, or a name of something that does not exist. */
+/** The kinds of rows that can be damaged: a value cannot be decoded, or names something that does not exist. */
 export const UNREADABLE_KINDS = ['cart', 'hold', 'layout', 'transfer', 'flow', 'sku'] as const;
 
 export type UnreadableKind = (typeof UNREADABLE_KINDS)[number];
@@ -11,7 +11,7 @@ export interface UnreadableRow {
   readonly shard: ShardIndex;
   /** The ids that name the row, for operators. */
   readonly row: string;
-  /** What was found, and what was expected. */
+  /** The value found, and the form expected. */
   readonly reason: string;
 }
 

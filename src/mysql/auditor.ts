@@ -4,7 +4,14 @@ import type { CartKey, DeadlineMs, FlowKey, ShardIndex } from '../core/nouns.ts'
 import type { Adjust } from '../core/operation.ts';
 import type { NotDone, NotMine, Unknown } from '../core/outcome.ts';
 import type { Auditor, Mended } from '../core/ports.ts';
-import type { CartPage, DecidedCart, DifferenceKind, ShardAudit, ShelfDifference, SoldFlow } from '../core/reconciliation.ts';
+import type {
+  CartPage,
+  DecidedCart,
+  DifferenceKind,
+  ShardAudit,
+  ShelfDifference,
+  SoldFlow,
+} from '../core/reconciliation.ts';
 import type { Connection } from './connection.ts';
 import { mend } from './mend.ts';
 import { settle } from './settle.ts';
@@ -42,7 +49,11 @@ export class ShardAuditor implements Auditor {
     return this.#lend(shard, deadlineMs, (connection) => readDecidedCarts(connection, this.#shards.length, query, deadlineMs));
   }
 
-  readVerdicts(shard: ShardIndex, keys: readonly CartKey[], deadlineMs: DeadlineMs): Promise<readonly (CartKey & Pick<DecidedCart, 'state'>)[]> {
+  readVerdicts(
+    shard: ShardIndex,
+    keys: readonly CartKey[],
+    deadlineMs: DeadlineMs,
+  ): Promise<readonly (CartKey & Pick<DecidedCart, 'state'>)[]> {
     return this.#lend(shard, deadlineMs, (connection) => readVerdicts(connection, keys, deadlineMs));
   }
 

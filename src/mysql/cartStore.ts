@@ -32,7 +32,9 @@ export class CartStore implements CartRecords {
     force: boolean,
     deadlineMs: DeadlineMs,
   ): Promise<CartBegun | CartStands | NotDone | NotMine | Unknown> {
-    return this.#settle(shard, order.order_id, deadlineMs, this.#noting(shard, order.order_id, beginning(order, force, this.#linesNoted(shard, order.order_id))));
+    const { order_id } = order;
+    const change = beginning(order, force, this.#linesNoted(shard, order_id));
+    return this.#settle(shard, order_id, deadlineMs, this.#noting(shard, order_id, change));
   }
 
   decide(shard: ShardIndex, cart: CartKey, verdict: Verdict, deadlineMs: DeadlineMs): Promise<CartJudged | NotDone | NotMine | Unknown> {
@@ -41,14 +43,19 @@ export class CartStore implements CartRecords {
   }
 
   judge(shard: ShardIndex, cart: CartKey, deadlineMs: DeadlineMs): Promise<CartJudged | NotDone | NotMine | Unknown> {
-    return this.#settle(shard, cart.order_id, deadlineMs, this.#noting(shard, cart.order_id, judging(cart, this.#linesNoted(shard, cart.order_id))));
+    const { order_id } = cart;
+    const change = judging(cart, this.#linesNoted(shard, order_id));
+    return this.#settle(shard, order_id, deadlineMs, this.#noting(shard, order_id, change));
   }
 
   async findLeftOver(shard: ShardIndex, max: number, deadlineMs: DeadlineMs): Promise<LeftOver | ReadFailure> {
     const { pool, retryBudget } = this.#shard(shard);
     try {
       return await withRetries(deadlineMs, retryBudget, () =>
-        transact(pool, deadlineMs, async (transaction) => ({ keep: false, value: await readLeftOver(transaction, max, (row) => this.#onUnreadable({ shard, ...row })) })),
+        transact(pool, deadlineMs, async (transaction) => {
+          const value = await readLeftOver(transaction, max, (row) => this.#onUnreadable({ shard, ...row }));
+          return { keep: false, value };
+        }),
       );
     } catch (error) {
       if (hadNoEffect(error)) return { is: 'not_done', reason: reasonOf(error) };
@@ -59,7 +66,8 @@ export class CartStore implements CartRecords {
   /** Notes a record whose lines cannot be read. Its state is used all the same. */
   #linesNoted(shard: ShardIndex, order_id: string): (cart: LockedCart) => void {
     return ({ attempt, lines }) => {
-      if (lines === null) this.#onUnreadable({ kind: 'cart', shard, row: `order ${JSON.stringify(order_id)} attempt ${attempt}`, reason: LINES_FAULT });
+      const row = `order ${JSON.stringify(order_id)} attempt ${attempt}`;
+      if (lines === null) this.#onUnreadable({ kind: 'cart', shard, row, reason: LINES_FAULT });
     };
   }
 
@@ -69,11 +77,15 @@ export class CartStore implements CartRecords {
       try {
         return await work;
       } catch (error) {
-        if (error instanceof Unreadable) this.#onUnreadable({ kind: 'cart', shard, row: `order ${JSON.stringify(order_id)}`, reason: error.message });
+        const row = `order ${JSON.stringify(order_id)}`;
+        if (error instanceof Unreadable) this.#onUnreadable({ kind: 'cart', shard, row, reason: error.message });
         throw error;
       }
     };
-    return { attempt: (transaction) => noted(change.attempt(transaction)), recall: (transaction) => noted(change.recall(transaction)) };
+    return {
+      attempt: (transaction) => noted(change.attempt(transaction)),
+      recall: (transaction) => noted(change.recall(transaction)),
+    };
   }
 
   /** One transaction at a time about an order's records: many that ask for one cart leave the others their connections. */

@@ -8,7 +8,7 @@ export const MIGRATION_TABLE = 'migration';
 const LOCK_TABLE = 'migration_lock';
 /** How long to wait for another migration. */
 export const LOCK_WAIT_SECONDS = 10;
-/** Between two looks at whether a connection that was ended has let go of the lock. */
+/** Between two looks at whether a connection that was ended still holds the lock. */
 const LOOK_MS = 100;
 /** Of a connection that this account may not see. */
 const UNKNOWN = 'unknown';
@@ -37,7 +37,7 @@ export function takeLock(connection: RawConnection, lock: string, done: (error: 
   });
 }
 
-/** Who holds the lock, or null. */
+/** The connection that holds the lock, or null. */
 export async function findHolder(database: Knex, lock: string): Promise<LockHolder | null> {
   const connection = await connectionWith(database, lock);
   if (connection === null) return null;
@@ -57,14 +57,21 @@ export interface Waiting {
 }
 
 /**
- * Ends the connection that was found to hold the lock, and waits until the server has undone what it did. The number alone does not
- * name a connection: servers use it again. So the statement that ends it asks once more who holds the lock, and does nothing
+ * Ends the connection that was found to hold the lock, and waits until the server has undone what it did. The number
+ * alone does not
+ * name a connection: servers use it again. So the statement that ends it asks once more who holds the lock, and does
+ * nothing
  * when that is another one; and a connection of another client is not the one that was found.
  *
  * @returns `by_itself` when the connection no longer held the lock; nothing was ended then
  * @throws when it still has the lock at the end of the waiting
  */
-export async function endHolder(database: Knex, lock: string, holder: LockHolder, { untilMs, onWait }: Waiting): Promise<'ended' | 'by_itself'> {
+export async function endHolder(
+  database: Knex,
+  lock: string,
+  holder: LockHolder,
+  { untilMs, onWait }: Waiting,
+): Promise<'ended' | 'by_itself'> {
   const { connection, from, user } = holder;
   const row = await sessionOf(database, connection);
   if ((row?.Host ?? UNKNOWN) !== from || (row?.User ?? UNKNOWN) !== user) return 'by_itself';
@@ -78,7 +85,8 @@ export async function endHolder(database: Knex, lock: string, holder: LockHolder
   for (let saidSeconds = 0; (await connectionWith(database, lock)) === connection; ) {
     const seconds = Math.floor((performance.now() - endedMs) / 1_000);
     if (performance.now() >= untilMs) {
-      throw new Error(`connection ${connection} was ended, and the server has been undoing what it did for ${seconds} s; run \`npm run migrate -- unlock\` again later`);
+      const state = `connection ${connection} was ended, and the server has been undoing its work for ${seconds} s`;
+      throw new Error(`${state}; run \`npm run migrate -- unlock\` again later`);
     }
     if (seconds > saidSeconds) onWait(seconds);
     saidSeconds = seconds;

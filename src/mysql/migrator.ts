@@ -8,7 +8,15 @@ import { HASH_VERSION, initialSlots } from '../core/slots.ts';
 import { importTypeScript } from '../importTypeScript.ts';
 import type { Address } from './connection.ts';
 import { SERVER_ERROR } from './failures.ts';
-import { clearMark, endHolder, findHolder, LOCK_WAIT_SECONDS, lockOf, MIGRATION_TABLE, takeLock } from './migrationLock.ts';
+import {
+  clearMark,
+  endHolder,
+  findHolder,
+  LOCK_WAIT_SECONDS,
+  lockOf,
+  MIGRATION_TABLE,
+  takeLock,
+} from './migrationLock.ts';
 import type { RawConnection } from './migrationLock.ts';
 
 /** A migration file: `0001_what_it_does.ts`. */
@@ -76,7 +84,10 @@ export class KnexMigrator implements ShardMigrator {
     return this.#connected(shard, async (database) => {
       const holder = await findHolder(database, lock);
       if (holder !== null && end === null) return { holder, ending: 'left', wasLeftLocked: false, next: null };
-      const ending = holder === null || end === null ? 'left' : await endHolder(database, lock, holder, { untilMs: performance.now() + end.waitMs, onWait: (seconds) => end.onWait(holder, seconds) });
+      const ending =
+        holder === null || end === null
+          ? 'left'
+          : await endHolder(database, lock, holder, { untilMs: performance.now() + end.waitMs, onWait: (seconds) => end.onWait(holder, seconds) });
       const next = await findHolder(database, lock);
       if (next !== null) return { holder, ending, wasLeftLocked: false, next };
       try {

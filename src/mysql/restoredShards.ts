@@ -1,6 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import type { Generation, Mark, Reached } from '../core/generations.ts';
-import type { CartSalesPage, ClosedShard, RestoredShards, SalePosition, SoldCart, Splits, StateKey, StateReader, StateRow, StateTable, StateWriter, TransferTrace } from '../core/lost.ts';
+import type {
+  CartSalesPage,
+  ClosedShard,
+  RestoredShards,
+  SalePosition,
+  SoldCart,
+  Splits,
+  StateKey,
+  StateReader,
+  StateRow,
+  StateTable,
+  StateWriter,
+  TransferTrace,
+} from '../core/lost.ts';
 import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
 import type { Connection } from './connection.ts';
 import type { Shard } from './shard.ts';
@@ -34,7 +47,13 @@ export class RestoredShardStore implements RestoredShards, StateReader, StateWri
     return this.#lend(shard, deadlineMs, (connection) => readSplits(connection, this.#shards.length, deadlineMs));
   }
 
-  readCartSales(shard: ShardIndex, sinceMs: number, after: SalePosition | null, max: number, deadlineMs: DeadlineMs): Promise<CartSalesPage> {
+  readCartSales(
+    shard: ShardIndex,
+    sinceMs: number,
+    after: SalePosition | null,
+    max: number,
+    deadlineMs: DeadlineMs,
+  ): Promise<CartSalesPage> {
     return this.#lend(shard, deadlineMs, (connection) => readCartSales(connection, sinceMs, after, max, deadlineMs));
   }
 

@@ -2,7 +2,14 @@ import { flowKeyText } from '../core/nouns.ts';
 import type { CartKey, CartLine, DeadlineMs, ShardIndex } from '../core/nouns.ts';
 import type { Auditor } from '../core/ports.ts';
 import { cartDifference, judgeCart } from '../core/reconciliation.ts';
-import type { CartPage, CartPosition, DecidedCart, OverdueHold, ShelfDifference, SoldFlow } from '../core/reconciliation.ts';
+import type {
+  CartPage,
+  CartPosition,
+  DecidedCart,
+  OverdueHold,
+  ShelfDifference,
+  SoldFlow,
+} from '../core/reconciliation.ts';
 import { batchesOf, cartText, piecesOf } from './cartBatches.ts';
 import { byShard } from './hot/placing.ts';
 import type { Routing } from './routing.ts';
@@ -86,7 +93,7 @@ async function* pagesOf({ auditor, unread }: CartParts, shard: ShardIndex, namin
   for (let coming: ReturnType<typeof read> | null = read(null); coming !== null; ) {
     const page: CartPage | null = await coming;
     coming = page === null || page.next === null ? null : read(page.next);
-    // What such a cart sold is not judged; the others are.
+    // The lines of such a cart are not judged; those of the others are.
     for (const record of page?.unreadable ?? []) unread.note(shard, record);
     yield page?.carts ?? [];
   }

@@ -1,4 +1,4 @@
-import type { CartKey, DeadlineMs, ShardIndex } from '../core/nouns.ts';
+import type { CartKey, DeadlineMs, FoundHold, ShardIndex } from '../core/nouns.ts';
 import type { LeftOver } from '../core/ports.ts';
 import type { NoteUnreadable } from '../core/unreadable.ts';
 import { byCart, freeHolds, judgeCart } from './freeHolds.ts';
@@ -81,17 +81,20 @@ export class Sweeper {
     }
     const held = (leftOver?.holds ?? []).map((hold) => ({ shard, ...hold }));
     for (const carts of chunks([...byCart(held).values()])) {
-      await Promise.all(carts.map((holds) => this.#orNoted(shard, holds[0], freeHolds(this.#parts, holds, deadlineMs))));
+      const settle = (holds: readonly FoundHold[]): Promise<void> =>
+        this.#orNoted(shard, holds[0], freeHolds(this.#parts, holds, deadlineMs));
+      await Promise.all(carts.map(settle));
     }
   }
 
-  /** What one cart fails with must not stop the others. */
+  /** A failure of one cart must not stop the others. */
   async #orNoted(shard: ShardIndex, cart: CartKey | undefined, work: Promise<unknown>): Promise<void> {
     try {
       await work;
     } catch (error) {
       const row = cart === undefined ? 'a cart' : `order ${JSON.stringify(cart.order_id)} attempt ${cart.attempt}`;
-      this.#options.onUnreadable({ kind: 'cart', shard, row, reason: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+      const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      this.#options.onUnreadable({ kind: 'cart', shard, row, reason });
     }
   }
 }

@@ -29,10 +29,11 @@ export class Unread {
     const rows = this.rowsOf(shard);
     if (rows.length === 0) return null;
     const others = rows.length > ROWS_NAMED ? `; and ${rows.length - ROWS_NAMED} more` : '';
-    return `${rows.length === 1 ? 'one row' : `${rows.length} rows`} cannot be read: ${rows.slice(0, ROWS_NAMED).join('; ')}${others}`;
+    const count = rows.length === 1 ? 'one row' : `${rows.length} rows`;
+    return `${count} cannot be read: ${rows.slice(0, ROWS_NAMED).join('; ')}${others}`;
   }
 
-  /** Notes a row that cannot be read. The shard is read on. @param row which one, and what is wrong with it */
+  /** Notes a row that cannot be read. The shard is read on. @param row its ids and its fault */
   note(shard: ShardIndex, row: string): void {
     this.#rows.set(shard, [...this.rowsOf(shard), row]);
   }

@@ -6,7 +6,7 @@ import type { TestGateway } from './gateway.ts';
 import type { OwnShards } from './ownShards.ts';
 import { skuOn } from './traffic.ts';
 
-/** Old enough for every look at what was left over. */
+/** Old enough for every sweeper. */
 const LONG_AGO = 'NOW(6) - INTERVAL 10 MINUTE';
 /** No list of lines. */
 export const DAMAGED_LINES = ['not json', '{"a":1}', '[["sku"]]', '[[1,"detail",1]]'];
@@ -21,16 +21,23 @@ export function keptLog(): { readonly log: Logger; readonly lines: LogLine[] } {
   return { log: pino({ level: 'info' }, sink), lines };
 }
 
-/** What a cart left over on one shard: its record, and one unit that it holds there. */
+/** An unfinished cart on one shard: its record, and one unit that it holds there. */
 export interface LeftCart {
   readonly order_id: string;
   readonly sku_id: string;
 }
 
+interface LeftCartOptions {
+  readonly shard: number;
+  readonly state: 'open' | 'committed' | 'aborted';
+  /** What the record keeps; null: the line that is held. */
+  readonly lines: string | null;
+}
+
 /** Writes a record and a hold as a cart leaves them, with a new SKU of which nothing else is left. */
 export async function leaveCart(
   own: OwnShards,
-  { shard, state, lines }: { readonly shard: number; readonly state: 'open' | 'committed' | 'aborted'; readonly lines: string | null },
+  { shard, state, lines }: LeftCartOptions,
 ): Promise<LeftCart> {
   const [order_id, sku_id] = [skuOn(shard, fresh('left order'), own.initialShards), skuOn(shard, fresh('left'), own.initialShards)];
   const order_lines = lines ?? JSON.stringify([[sku_id, order_id, 1, shard]]);
@@ -47,7 +54,7 @@ export async function holdsOn(own: OwnShards, shard: number): Promise<number> {
   return Number((await own.query(shard, 'SELECT COUNT(*) AS holds FROM cart_hold'))[0]?.['holds']);
 }
 
-/** What the gateway's metric says of damaged rows of a kind on a shard. */
+/** The gateway's count of damaged rows of a kind on a shard. */
 export async function unreadableRows(gateway: TestGateway, kind: string, shard: number): Promise<number> {
   const { text } = await gateway.adminGet('/metrics');
   return Number(new RegExp(`^stockgate_unreadable_rows\\{kind="${kind}",shard="own-${shard}"\\} (\\d+)$`, 'm').exec(text)?.[1] ?? NaN);

@@ -99,7 +99,7 @@ describe('shards that an operator keeps gateways from', () => {
     const dumped = `${bench.copies.schemaOf(0, 'backup')}.generation`;
     let isClosed = false;
     const closing = bench.command('--shard', 'own-0', '--close').finally(() => (isClosed = true));
-    // What a dump says of itself that is made at the last moment before the mark.
+    // The moment that a dump shows which is made just before the mark.
     while (!isClosed) await bench.own.query(0, `REPLACE INTO ${dumped} SELECT * FROM generation WHERE (SELECT MIN(reached) FROM generation AS own WHERE shard_index = 0) > ${CLOSED}`);
     expect((await closing).code).to.equal(0);
     const reached = async (shard: number, table = 'generation'): Promise<number> => Number((await bench.own.query(shard, `SELECT reached FROM ${table} WHERE shard_index = 0`))[0]?.['reached']);
@@ -124,7 +124,7 @@ describe('shards that an operator keeps gateways from', () => {
     const newcomer = await startTestGateway({}, bench.own);
     const traffic = [bench.gateway, newcomer].map(sellFrom);
     await bench.copies.load(0, 'backup', LOAD_STEP_MS);
-    // It knows of the shard only what the shards themselves have written down.
+    // It can read the shard's moment only from the other shards.
     const later = await startTestGateway({}, bench.own);
     traffic.push(sellFrom(later));
     await sleep(MOVED_ON_MS);

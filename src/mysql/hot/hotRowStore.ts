@@ -32,7 +32,7 @@ export class HotRowStore implements HotRows {
       const found = await this.#lend(shard, deadlineMs, (connection) => readHotRows(connection, shard, sku_id, deadlineMs));
       for (const { transfer_id, to } of found.transfers) {
         if (to.shard < this.#shards.length) continue;
-        const reason = `other_shard is ${to.shard}, expected 0 to ${this.#shards.length - 1}: its units cannot be brought in`;
+        const reason = `other_shard is ${to.shard}, expected 0 to ${this.#shards.length - 1}: its units cannot be received`;
         this.#onUnreadable({ kind: 'transfer', shard, row: `SKU ${JSON.stringify(sku_id)} transfer ${transfer_id}`, reason });
       }
       return { is: 'found', ...found };
@@ -78,7 +78,13 @@ export class HotRowStore implements HotRows {
     return this.#lend(shard, deadlineMs, (connection) => findStandingIds(connection, shard, keys, deadlineMs));
   }
 
-  async readIds(shard: ShardIndex, sku_id: string, after: string, max: number, deadlineMs: DeadlineMs): Promise<IdPage> {
+  async readIds(
+    shard: ShardIndex,
+    sku_id: string,
+    after: string,
+    max: number,
+    deadlineMs: DeadlineMs,
+  ): Promise<IdPage> {
     const { unreadable, ...page } = await this.#lend(shard, deadlineMs, (connection) => readIds(connection, sku_id, after, max, deadlineMs));
     const reason = 'the order detail is not UTF-8, so no caller can have sent it';
     for (const id of unreadable) this.#onUnreadable({ kind: 'flow', shard, row: `SKU ${JSON.stringify(sku_id)} order detail ${id}`, reason });

@@ -82,7 +82,8 @@ export class LayoutStore implements Layouts {
 }
 
 /**
- * What the server did not take, or did not answer, may be asked for again: whoever counts on it reads what stands.
+ * A change that the server did not take, or did not answer, may be asked for again. A caller that depends on it reads
+ * the layout.
  *
  * @throws whatever is no failure of the shard: a fault of this program must not look like one
  */

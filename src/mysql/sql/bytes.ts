@@ -10,7 +10,10 @@ export function textOf(bytes: Buffer): string {
   return bytes.toString('utf8');
 }
 
-/** Whether some bytes spell an id. Others come back as other bytes when they are turned into a text, and name another row. */
+/**
+ * Whether some bytes spell an id. Others come back as other bytes when they are turned into a text, and name another
+ * row.
+ */
 export function isText(bytes: Buffer): boolean {
   return isUtf8(bytes);
 }

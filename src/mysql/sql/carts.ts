@@ -31,7 +31,7 @@ export interface LockedCart {
   /** Tells its coordinator from others. */
   readonly token: Buffer;
   readonly state: CartState;
-  /** Null: they cannot be read. The state alone says what became of the cart. */
+  /** Null: they cannot be read. The state alone says how the cart ended. */
   readonly lines: readonly CartLine[] | null;
   /** Old enough for others to abort it. */
   readonly isAbandoned: boolean;
@@ -87,7 +87,9 @@ export async function decideCart(transaction: Transaction, { order_id, attempt }
 
 function cartOf([row]: readonly Row[]): LockedCart | null {
   if (row === undefined) return null;
-  if (!isCartState(row.state)) throw new Unreadable(`the state of a cart is "${row.state}", expected one of ${Object.keys(STATES).join(', ')}`);
+  if (!isCartState(row.state)) {
+    throw new Unreadable(`the state of a cart is "${row.state}", expected one of ${Object.keys(STATES).join(', ')}`);
+  }
   return {
     attempt: row.attempt,
     token: row.token,
@@ -101,8 +103,9 @@ function isCartState(state: string): state is CartState {
   return Object.hasOwn(STATES, state);
 }
 
-/** What is wrong with a record whose lines cannot be read, for operators. */
-export const LINES_FAULT = 'order_lines is not a JSON list of [sku_id, order_detail_id, quantity] or [sku_id, order_detail_id, quantity, shard]';
+/** The fault of a record whose lines cannot be read, for operators. */
+export const LINES_FAULT =
+  'order_lines is not a JSON list of [sku_id, order_detail_id, quantity] or [sku_id, order_detail_id, quantity, shard]';
 
 /** The lines that a record keeps; null when they cannot be read. */
 export function cartLinesOf(order_lines: Buffer): CartLine[] | null {
@@ -114,7 +117,8 @@ export function cartLinesOf(order_lines: Buffer): CartLine[] | null {
 function isLine(line: unknown): line is [string, string, number, ShardIndex?] {
   if (!Array.isArray(line)) return false;
   const [sku_id, order_detail_id, quantity, shard] = line as unknown[];
-  return typeof sku_id === 'string' && typeof order_detail_id === 'string' && Number.isSafeInteger(quantity) && (shard === undefined || Number.isInteger(shard));
+  const hasIds = typeof sku_id === 'string' && typeof order_detail_id === 'string';
+  return hasIds && Number.isSafeInteger(quantity) && (shard === undefined || Number.isInteger(shard));
 }
 
 function linesText(lines: readonly CartLine[]): Buffer {

@@ -42,8 +42,10 @@ export async function moveOn(connection: Connection, shard: ShardIndex, known: G
  * Marks a shard as closed, and writes down how far it has come. One that is marked stays as it is.
  *
  * @param transaction in which nobody moves it on meanwhile: others would remember more of it than is written down
- * @param known the furthest that is remembered of it. A shard that shows no less is advanced to the present moment, so that every
- *   dump which was made before shows less. One that shows less keeps what it shows: that says since when something is missing.
+ * @param known the furthest that is remembered of it. A shard that shows no less is advanced to the present moment,
+ * so that every
+ *   dump which was made before shows less. One that shows less keeps what it shows: that says since when something is
+ * missing.
  */
 export async function closeShard(transaction: Transaction, shard: ShardIndex, known: Generation): Promise<ClosedShard> {
   const rows = await transaction.rows<{ shard_index: number; reached: number }>(`${READ} FOR UPDATE`, []);
@@ -56,7 +58,12 @@ export async function closeShard(transaction: Transaction, shard: ShardIndex, kn
 }
 
 /** Writes down on one shard how far another has come, unless it remembers more. Not in a transaction. */
-export async function noteReached(connection: Connection, of: ShardIndex, reached: Generation, deadlineMs: DeadlineMs): Promise<void> {
+export async function noteReached(
+  connection: Connection,
+  of: ShardIndex,
+  reached: Generation,
+  deadlineMs: DeadlineMs,
+): Promise<void> {
   await connection.run(NOTE_OTHERS, [[[of, reached]]], deadlineMs);
 }
 

@@ -105,7 +105,12 @@ export async function settleTransfers(transaction: Pick<Transaction, 'run'>, tra
 }
 
 /** SKUs with something unfinished. @param staleMs for how long nobody may have worked on it */
-export async function findUntidy(connection: Connection, max: number, staleMs: number, deadlineMs: DeadlineMs): Promise<Buffer[]> {
+export async function findUntidy(
+  connection: Connection,
+  max: number,
+  staleMs: number,
+  deadlineMs: DeadlineMs,
+): Promise<Buffer[]> {
   const staleUs = staleMs * 1_000;
   const rows = await connection.rows<{ sku_id: Buffer }>(UNTIDY, [staleUs, staleUs, staleUs, max], deadlineMs);
   return rows.map(({ sku_id }) => sku_id);

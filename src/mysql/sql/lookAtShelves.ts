@@ -66,7 +66,11 @@ function lookOf(sku_id: string, rows: readonly Row[], free: ReadonlySet<string>)
   };
 }
 
-/** A page of a SKU's ids, in the order of their bytes, whatever became of them. @param after the hexadecimal digits of the last page's last id */
+/**
+ * A page of a SKU's ids, in the order of their bytes, whatever became of them.
+ *
+ * @param after the hexadecimal digits of the last page's last id
+ */
 export async function readAllIds(connection: Connection, sku_id: string, after: string, max: number, deadlineMs: DeadlineMs): Promise<{ ids: string[]; next: string | null }> {
   const rows = await connection.rows<{ order_detail_id: Buffer }>(IDS, [bytesOf(sku_id), Buffer.from(after, 'hex'), max], deadlineMs);
   const ids = rows.map(({ order_detail_id }) => textOf(order_detail_id));

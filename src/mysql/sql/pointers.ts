@@ -28,7 +28,11 @@ export async function findStandingIds(connection: Connection, shard: ShardIndex,
   return rows.map((row) => ({ sku_id: textOf(row.sku_id), order_detail_id: textOf(row.order_detail_id), shard: row.moved_to ?? shard }));
 }
 
-/** A page of a SKU's ids on a shard, in the order of their bytes. @param after the hexadecimal digits of the last page's last id */
+/**
+ * A page of a SKU's ids on a shard, in the order of their bytes.
+ *
+ * @param after the hexadecimal digits of the last page's last id
+ */
 export async function readIds(
   connection: Connection,
   sku_id: string,
@@ -39,12 +43,12 @@ export async function readIds(
   const rows = await connection.rows<{ order_detail_id: Buffer; status: string }>(IDS, [bytesOf(sku_id), Buffer.from(after, 'hex'), max], deadlineMs);
   const last = rows.at(-1);
   const idsIn = (...wanted: string[]): string[] =>
-    rows.filter(({ status, order_detail_id }) => wanted.includes(status) && isText(order_detail_id)).map(({ order_detail_id }) => textOf(order_detail_id));
+    rows.flatMap(({ status, order_detail_id: id }) => (wanted.includes(status) && isText(id) ? [textOf(id)] : []));
   return {
     ids: idsIn('deducted', 'cancelled'),
     pending: idsIn('pending'),
     next: rows.length < max || last === undefined ? null : last.order_detail_id.toString('hex'),
-    unreadable: rows.filter(({ order_detail_id }) => !isText(order_detail_id)).map(({ order_detail_id }) => quotedBytes(order_detail_id)),
+    unreadable: rows.flatMap(({ order_detail_id: id }) => (isText(id) ? [] : [quotedBytes(id)])),
   };
 }
 

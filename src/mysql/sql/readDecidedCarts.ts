@@ -31,8 +31,17 @@ export interface CartPageQuery {
   readonly naming: string | null;
 }
 
-/** A page of the records of decided carts, in the order of their keys. @param shardCount shards from this number on do not exist */
-export async function readDecidedCarts(connection: Connection, shardCount: number, { after, max, naming }: CartPageQuery, deadlineMs: DeadlineMs): Promise<CartPage> {
+/**
+ * A page of the records of decided carts, in the order of their keys.
+ *
+ * @param shardCount shards from this number on do not exist
+ */
+export async function readDecidedCarts(
+  connection: Connection,
+  shardCount: number,
+  { after, max, naming }: CartPageQuery,
+  deadlineMs: DeadlineMs,
+): Promise<CartPage> {
   const from = Buffer.from(after?.orderIdHex ?? '', 'hex');
   // As it stands in a record: the first of a line's three.
   const name = naming === null ? [] : [bytesOf(`[${JSON.stringify(naming)},`)];
@@ -42,18 +51,27 @@ export async function readDecidedCarts(connection: Connection, shardCount: numbe
   const [carts, unreadable]: [DecidedCart[], string[]] = [[], []];
   for (const row of rows) {
     const cart = cartOf(row, shardCount);
-    if (typeof cart === 'string') unreadable.push(`the record of order ${quotedBytes(row.order_id)} attempt ${row.attempt}: ${cart}`);
+    const record = `the record of order ${quotedBytes(row.order_id)} attempt ${row.attempt}`;
+    if (typeof cart === 'string') unreadable.push(`${record}: ${cart}`);
     else carts.push(cart);
   }
   return {
     ...{ carts, unreadable },
-    next: last === undefined || rows.length < max ? null : { orderIdHex: last.order_id.toString('hex'), attempt: last.attempt },
+    next:
+      last === undefined || rows.length < max
+        ? null
+        : { orderIdHex: last.order_id.toString('hex'), attempt: last.attempt },
   };
 }
 
-/** How some carts were decided, whatever their lines are. @param keys at least one */
-export async function readVerdicts(connection: Connection, keys: readonly CartKey[], deadlineMs: DeadlineMs): Promise<(CartKey & Pick<DecidedCart, 'state'>)[]> {
-  const rows = await connection.rows<Row>(`SELECT order_id, attempt, state ${BY_KEY} AND state <> 'open'`, [keys.map(valuesOf)], deadlineMs);
+/** How some carts were decided; their lines need not be readable. @param keys at least one */
+export async function readVerdicts(
+  connection: Connection,
+  keys: readonly CartKey[],
+  deadlineMs: DeadlineMs,
+): Promise<(CartKey & Pick<DecidedCart, 'state'>)[]> {
+  const sql = `SELECT order_id, attempt, state ${BY_KEY} AND state <> 'open'`;
+  const rows = await connection.rows<Row>(sql, [keys.map(valuesOf)], deadlineMs);
   return rows.map(({ order_id, attempt, state }) => ({ order_id: textOf(order_id), attempt, state }));
 }
 
@@ -67,7 +85,7 @@ function valuesOf({ order_id, attempt }: CartKey): SqlValue[] {
   return [bytesOf(order_id), attempt];
 }
 
-/** @returns what is wrong with a record that cannot be read */
+/** @returns the record, or the fault of one that cannot be read */
 function cartOf({ order_id, attempt, state, order_lines }: Row, shardCount: number): DecidedCart | string {
   if (!isText(order_id)) return 'its id is not UTF-8';
   const lines = cartLinesOf(order_lines);

@@ -64,9 +64,14 @@ export interface JournalQuery {
 /**
  * Reads a stretch of a SKU's journal, with the proof of ownership, in one statement and hence one snapshot.
  *
- * @returns null when this shard does not own the SKU's slot; 'unreadable': its layout does not say on which shards it lies
+ * @returns null when this shard does not own the SKU's slot; 'unreadable': its layout does not say on which shards it
+ * lies
  */
-export async function readJournal(connection: Connection, query: JournalQuery, deadlineMs: DeadlineMs): Promise<JournalRead | null | 'unreadable'> {
+export async function readJournal(
+  connection: Connection,
+  query: JournalQuery,
+  deadlineMs: DeadlineMs,
+): Promise<JournalRead | null | 'unreadable'> {
   const { sql, values } = journalStatement(query);
   const rows = await connection.rows<Row>(sql, values, deadlineMs);
   if (!query.isBesides && !rows.some(({ source }) => source === 'slot')) return null;

@@ -7,7 +7,10 @@ import { ABANDONED_SECONDS } from './carts.ts';
 import { holdOf } from './holds.ts';
 import type { HoldRow } from './holds.ts';
 
-/** Drawn at random: the oldest may all be rows that cannot be settled, and would then keep all others from being looked at. */
+/**
+ * Drawn at random: the oldest may all be rows that cannot be settled, and would then keep all others from being looked
+ * at.
+ */
 const OPEN = `
 SELECT order_id, attempt FROM cart
  WHERE state = 'open' AND ${isOlder('created_at', ABANDONED_SECONDS)}
@@ -31,7 +34,11 @@ const NO_ID = 'an id is not UTF-8, so no caller can have sent it';
  * @param max rows of each kind, at most
  * @param note called for each row that cannot be read; it is left out
  */
-export async function readLeftOver(transaction: Transaction, max: number, note: (row: Omit<UnreadableRow, 'shard'>) => void): Promise<LeftOver> {
+export async function readLeftOver(
+  transaction: Transaction,
+  max: number,
+  note: (row: Omit<UnreadableRow, 'shard'>) => void,
+): Promise<LeftOver> {
   const carts = await transaction.rows<{ order_id: Buffer; attempt: number }>(OPEN, [max]);
   const holds = await transaction.rows<HoldRow>(HELD, [max]);
   const [counts] = await transaction.rows<{ carts: number; cart_us: number; holds: number; hold_us: number }>(COUNTS, []);
@@ -45,8 +52,8 @@ export async function readLeftOver(transaction: Transaction, max: number, note: 
     holds: holds.flatMap((hold) => {
       const { sku_id, order_detail_id, order_id, attempt } = hold;
       if ([sku_id, order_detail_id, order_id].every(isText)) return [holdOf(hold)];
-      const row = `SKU ${quotedBytes(sku_id)} order detail ${quotedBytes(order_detail_id)} of order ${quotedBytes(order_id)} attempt ${attempt}`;
-      note({ kind: 'hold', row, reason: NO_ID });
+      const flow = `SKU ${quotedBytes(sku_id)} order detail ${quotedBytes(order_detail_id)}`;
+      note({ kind: 'hold', row: `${flow} of order ${quotedBytes(order_id)} attempt ${attempt}`, reason: NO_ID });
       return [];
     }),
     cartsOpen: counts?.carts ?? 0,

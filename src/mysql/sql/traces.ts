@@ -29,14 +29,27 @@ type SplitRowRow = Record<'sub_row' | 'epoch' | 'is_open', number> & { readonly 
 type LayoutRow = Record<'epoch' | 'last_epoch' | 'changed_at_ms', number> & LayoutLists & { readonly sku_id: Buffer; readonly state: Layout['state'] };
 
 /** A page of what carts have sold on a shard, in the order of the flows' keys. @param sinceMs in milliseconds since 1970, by this shard's clock */
-export async function readCartSales(connection: Connection, sinceMs: number, after: SalePosition | null, max: number, deadlineMs: DeadlineMs): Promise<CartSalesPage> {
-  const [sku_id, order_detail_id] = [Buffer.from(after?.skuIdHex ?? '', 'hex'), Buffer.from(after?.orderDetailIdHex ?? '', 'hex')];
+export async function readCartSales(
+  connection: Connection,
+  sinceMs: number,
+  after: SalePosition | null,
+  max: number,
+  deadlineMs: DeadlineMs,
+): Promise<CartSalesPage> {
+  const sku_id = Buffer.from(after?.skuIdHex ?? '', 'hex');
+  const order_detail_id = Buffer.from(after?.orderDetailIdHex ?? '', 'hex');
   const rows = await connection.rows<CartRow>(CARTS, [sku_id, order_detail_id, sku_id, sinceMs, max], deadlineMs);
   const last = rows.at(-1);
   const readable = rows.filter((row) => [row.sku_id, row.order_detail_id, row.order_id].every(isText));
   return {
-    sales: readable.map((row) => ({ sku_id: textOf(row.sku_id), order_detail_id: textOf(row.order_detail_id), order_id: textOf(row.order_id), attempt: row.attempt, quantity: row.quantity })),
-    next: last === undefined || rows.length < max ? null : { skuIdHex: last.sku_id.toString('hex'), orderDetailIdHex: last.order_detail_id.toString('hex') },
+    sales: readable.map(({ attempt, quantity, ...row }) => ({
+      ...{ sku_id: textOf(row.sku_id), order_detail_id: textOf(row.order_detail_id), order_id: textOf(row.order_id) },
+      ...{ attempt, quantity },
+    })),
+    next:
+      last === undefined || rows.length < max
+        ? null
+        : { skuIdHex: last.sku_id.toString('hex'), orderDetailIdHex: last.order_detail_id.toString('hex') },
   };
 }
 
@@ -50,7 +63,11 @@ export async function readTransfers(connection: Connection, shard: ShardIndex, o
   });
 }
 
-/** The rows and the layouts of split SKUs that a shard has. @param shardCount shards from this number on do not exist */
+/**
+ * The rows and the layouts of split SKUs that a shard has.
+ *
+ * @param shardCount shards from this number on do not exist
+ */
 export async function readSplits(connection: Connection, shardCount: number, deadlineMs: DeadlineMs): Promise<Splits> {
   const rows = await connection.rows<SplitRowRow>(ROWS, [], deadlineMs);
   const layouts = await connection.rows<LayoutRow>(LAYOUTS, [], deadlineMs);

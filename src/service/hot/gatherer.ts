@@ -188,7 +188,8 @@ export class Gatherer {
     const nowMs = performance.now();
     for (const [transfer_id, untilMs] of this.#tried) if (untilMs <= nowMs) this.#tried.delete(transfer_id);
     // One to a shard that does not exist stays open: its units are in no row, so the SKU is not sold out.
-    const due = transfers.filter(({ ageMs, transfer_id, to }) => ageMs >= LEFT_MS && to.shard < this.#parts.servers.length && !this.#tried.has(transfer_id));
+    const exists = ({ to }: { to: RowPlace }): boolean => to.shard < this.#parts.servers.length;
+    const due = transfers.filter((each) => each.ageMs >= LEFT_MS && exists(each) && !this.#tried.has(each.transfer_id));
     if (due.length === 0) return false;
     const ids = new Set(due.map(({ transfer_id }) => transfer_id));
     for (const transfer_id of ids) this.#tried.set(transfer_id, nowMs + TRY_AGAIN_MS);

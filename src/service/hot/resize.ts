@@ -136,15 +136,18 @@ async function put({ store, routing, layouts }: ResizeParts, was: Layout, is: La
   return replaced;
 }
 
-/** What became of all rows. */
+/** The result for all rows. */
 interface OnRows {
   readonly isDone: boolean;
-  /** What one of them failed with that is no failure of a shard; null: nothing. */
+  /** The first error that is no failure of a shard; null: none. */
   readonly fault: Error | null;
 }
 
 /** Does something with all rows at once, and waits for every one of them. */
-async function onRows(places: Places, work: (shard: ShardIndex, sub_rows: readonly number[]) => Promise<boolean>): Promise<OnRows> {
+async function onRows(
+  places: Places,
+  work: (shard: ShardIndex, sub_rows: readonly number[]) => Promise<boolean>,
+): Promise<OnRows> {
   const done = await Promise.allSettled(byShard(places).map(([shard, sub_rows]) => work(shard, sub_rows)));
   const failures = done.flatMap((each): unknown[] => (each.status === 'rejected' ? [each.reason] : []));
   const fault = failures.find((failure) => !(failure instanceof RowsAway));

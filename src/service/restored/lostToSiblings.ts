@@ -1,5 +1,14 @@
 import { HALF_COPIED, momentOf, NOTHING } from '../../core/generations.ts';
-import type { CartSale, CartSalesPage, Lost, RestoredShards, SalePosition, SoldCart, Splits, TransferTrace } from '../../core/lost.ts';
+import type {
+  CartSale,
+  CartSalesPage,
+  Lost,
+  RestoredShards,
+  SalePosition,
+  SoldCart,
+  Splits,
+  TransferTrace,
+} from '../../core/lost.ts';
 import type { CartLine, DeadlineMs, ShardIndex } from '../../core/nouns.ts';
 import type { Auditor } from '../../core/ports.ts';
 import type { ShelfDifference } from '../../core/reconciliation.ts';
@@ -71,7 +80,11 @@ interface Asking {
 }
 
 /** Of the carts whose records are on a shard. */
-async function cartLinesMissing({ routing, auditor, nameOf, shardCount, onUnreadable }: SiblingParts, shard: ShardIndex, deadlineMs: DeadlineMs): Promise<ShelfDifference[]> {
+async function cartLinesMissing(
+  { routing, auditor, nameOf, shardCount, onUnreadable }: SiblingParts,
+  shard: ShardIndex,
+  deadlineMs: DeadlineMs,
+): Promise<ShelfDifference[]> {
   const unread = new Unread();
   const differences = await followCarts({ routing, auditor, unread }, shard, null, deadlineMs);
   for (let each = 0; each < shardCount; each += 1) {

@@ -21,8 +21,14 @@ export async function readStandings(shards: RestoredShards, shardCount: number, 
   return standingsOf(await Promise.all(indexes(shardCount).map((shard) => shards.readReached(shard, deadlineMs))));
 }
 
-/** The same as far as shards can be read now; one that cannot be read is missing, and what it remembers is not known. */
-export async function readKnownStandings(shards: RestoredShards, shardCount: number, deadlineMs: DeadlineMs): Promise<Standing[]> {
+/**
+ * The same as far as shards can be read now; one that cannot be read is missing, and what it remembers is not known.
+ */
+export async function readKnownStandings(
+  shards: RestoredShards,
+  shardCount: number,
+  deadlineMs: DeadlineMs,
+): Promise<Standing[]> {
   return standingsOf(await Promise.all(indexes(shardCount).map((shard) => orNull(shards.readReached(shard, deadlineMs)))));
 }
 
