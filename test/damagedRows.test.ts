@@ -35,24 +35,32 @@ describe('a damaged row', () => {
     await own.drop();
   });
 
-  const logged = (kind: string): unknown[] => kept.lines.filter(({ msg, kind: of }) => msg === 'unreadable row left alone' && of === kind).map(({ row }) => row);
+  const logged = (kind: string): unknown[] =>
+    kept.lines.flatMap(({ msg, kind: of, row }) => (msg === 'unreadable row left alone' && of === kind ? [row] : []));
   const faults = (): unknown[] => kept.lines.filter(({ msg }) => msg === 'fault');
-  const layout = async (sku_id: string, shard: number): Promise<Record<string, unknown>> => (await own.query(shard, `SELECT * FROM hot_sku WHERE sku_id = '${sku_id}'`))[0] ?? {};
+  const layout = async (sku_id: string): Promise<Record<string, unknown>> =>
+    (await own.query(0, `SELECT * FROM hot_sku WHERE sku_id = '${sku_id}'`))[0] ?? {};
+  const resize = async (sku_id: string, sub_rows: number): Promise<number> =>
+    (await gateway.adminPut(`/v1/skus/${encodeURIComponent(sku_id)}/hot`, { sub_rows })).status;
+  const sell = async (sku_id: string, order_detail_id: string): Promise<number> =>
+    (await gateway.deduct({ sku_id, order_detail_id, quantity: 1 })).status;
   const split = async (name: string): Promise<string> => {
     const sku_id = skuOn(0, fresh(name), SHARDS);
     await gateway.openSku(sku_id, 10);
-    expect((await gateway.adminPut(`/v1/skus/${encodeURIComponent(sku_id)}/hot`, { sub_rows: 2 })).status).to.equal(200);
-    await eventually('it is split', WAIT_MS, async () => (await layout(sku_id, 0))['earlier'] === '[]');
+    expect(await resize(sku_id, 2)).to.equal(200);
+    await eventually('it is split', WAIT_MS, async () => (await layout(sku_id))['earlier'] === '[]');
     return sku_id;
   };
 
   it('of a cart stops neither the settling of others nor its own: the state alone says how it ended', async () => {
     const left: LeftCart[] = [];
-    for (const lines of DAMAGED_LINES) left.push(await leaveCart(own, { shard: 0, state: 'open', lines }), await leaveCart(own, { shard: 0, state: 'committed', lines }));
-    left.push(await leaveCart(own, { shard: 0, state: 'open', lines: null }), await leaveCart(own, { shard: 0, state: 'committed', lines: null }));
+    for (const lines of [...DAMAGED_LINES, null]) {
+      for (const state of ['open', 'committed'] as const) left.push(await leaveCart(own, { shard: 0, state, lines }));
+    }
     await eventually('all holds are settled', WAIT_MS, async () => (await holdsOn(own, 0)) === 0);
     for (const [place, { sku_id }] of left.entries()) {
-      expect(await own.query(0, `SELECT leaved_amount, held_amount FROM stock WHERE sku_id = '${sku_id}'`)).to.deep.equal([{ leaved_amount: place % 2 === 0 ? 1 : 0, held_amount: 0 }]);
+      const stock = await own.query(0, `SELECT leaved_amount, held_amount FROM stock WHERE sku_id = '${sku_id}'`);
+      expect(stock).to.deep.equal([{ leaved_amount: place % 2 === 0 ? 1 : 0, held_amount: 0 }]);
     }
     const damaged = left.slice(0, 2 * DAMAGED_LINES.length).map(({ order_id }) => `order "${order_id}" attempt 1`);
     expect(logged('cart').sort(), 'each once').to.deep.equal(damaged.sort());
@@ -61,11 +69,13 @@ describe('a damaged row', () => {
     expect(faults()).to.deep.equal([]);
   }).timeout(TEST_MS);
 
-  it('that no look can settle does not use up the looks of the others, however many there are and however old', async () => {
-    const rows = Array.from({ length: MANY }, (_, number) => `(CONCAT(0xFF, '${number}'), 1, 'token', 'open', '[]', ${LONG_AGO} - INTERVAL 1 DAY)`);
-    await own.query(0, `INSERT INTO cart (order_id, attempt, token, state, order_lines, created_at) VALUES ${rows.join(', ')}`);
-    const holds = Array.from({ length: MANY }, (_, number) => `(CONCAT(0xFF, '${number}'), 'detail', 'order', 1, ${LONG_AGO} - INTERVAL 1 DAY)`);
-    await own.query(0, `INSERT INTO cart_hold (sku_id, order_detail_id, order_id, attempt, created_at) VALUES ${holds.join(', ')}`);
+  it('that no look can settle does not use up the looks of others, however many and however old they are', async () => {
+    const insertMany = (table: string, columns: string, values: string): Promise<unknown> => {
+      const rows = Array.from({ length: MANY }, (_, number) => `(CONCAT(0xFF, '${number}'), ${values}, ${LONG_AGO} - INTERVAL 1 DAY)`);
+      return own.query(0, `INSERT INTO ${table} (${columns}, created_at) VALUES ${rows.join(', ')}`);
+    };
+    await insertMany('cart', 'order_id, attempt, token, state, order_lines', "1, 'token', 'open', '[]'");
+    await insertMany('cart_hold', 'sku_id, order_detail_id, order_id, attempt', "'detail', 'order', 1");
     await leaveCart(own, { shard: 0, state: 'open', lines: null });
     await eventually('the others are settled', WAIT_MS, async () => (await holdsOn(own, 0)) === MANY);
     await eventually('the carts are counted', WAIT_MS, async () => (await unreadableRows(gateway, 'cart', 0)) === MANY);
@@ -81,15 +91,19 @@ describe('a damaged row', () => {
     await own.query(0, "UPDATE cart_hold SET created_at = NOW(6) + INTERVAL 3 SECOND");
     gateway = await startTestGateway({}, own, kept.log);
     const buy = ({ sku_id }: LeftCart) => gateway.deduct({ sku_id, order_detail_id: fresh('other'), quantity: 1 });
-    expect([await buy(sold), await buy(undone)].map(({ status, body }) => [status, body?.code])).to.deep.equal([[409, 'insufficient_stock'], [201, undefined]]);
+    const answers = [await buy(sold), await buy(undone)].map(({ status, body }) => `${status} ${String(body?.code)}`);
+    expect(answers).to.deep.equal(['409 insufficient_stock', '201 undefined']);
     const beside = skuOn(1, fresh('beside'), SHARDS);
     await gateway.openSku(beside, 1);
     // A cart over two shards, whose record is the damaged one.
-    await own.query(1, `INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, attempt, status) VALUES ('${beside}', 'b', '${sold.order_id}', 1, 1, 'deducted')`);
+    const flow = `'${beside}', 'b', '${sold.order_id}', 1, 1, 'deducted'`;
+    await own.query(1, `INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, attempt, status) VALUES (${flow})`);
     await own.query(1, `UPDATE stock SET leaved_amount = 0 WHERE sku_id = '${beside}'`);
-    const lines = [{ sku_id: sold.sku_id, order_detail_id: sold.order_id, quantity: 1 }, { sku_id: beside, order_detail_id: 'b', quantity: 1 }];
+    const ids = [[sold.sku_id, sold.order_id], [beside, 'b']];
+    const lines = ids.map(([sku_id, order_detail_id]) => ({ sku_id, order_detail_id, quantity: 1 }));
     const again = await gateway.post('/v1/deductions', { order_id: sold.order_id, lines });
-    expect([again.status, (again.body?.lines as { replayed: boolean }[]).map(({ replayed }) => replayed)]).to.deep.equal([200, [true, true]]);
+    const replayed = (again.body?.lines as { replayed: boolean }[]).map((line) => line.replayed);
+    expect([again.status, replayed]).to.deep.equal([200, [true, true]]);
     expect(faults()).to.deep.equal([]);
   }).timeout(TEST_MS);
 
@@ -98,35 +112,43 @@ describe('a damaged row', () => {
     await own.query(0, "UPDATE cart_hold SET created_at = NOW(6) + INTERVAL 1 DAY");
     // As a session without strict mode writes it.
     await own.query(0, `UPDATE IGNORE cart SET state = 'no word' WHERE order_id = '${left.order_id}'`);
-    expect(await own.query(0, `SELECT state FROM cart WHERE order_id = '${left.order_id}'`)).to.deep.equal([{ state: '' }]);
-    const { status, body } = await gateway.deduct({ sku_id: left.sku_id, order_detail_id: fresh('other'), quantity: 1 });
+    const record = await own.query(0, `SELECT state FROM cart WHERE order_id = '${left.order_id}'`);
+    expect(record).to.deep.equal([{ state: '' }]);
+    const line = { sku_id: left.sku_id, order_detail_id: fresh('other'), quantity: 1 };
+    const { status, body } = await gateway.deduct(line);
     expect([status, body?.code]).to.deep.equal([503, 'overloaded']);
     expect(logged('cart')).to.deep.equal([`order "${left.order_id}"`]);
     expect(faults()).to.deep.equal([]);
   }).timeout(TEST_MS);
 
-  it('of a layout makes its own SKU unavailable and no other, and split SKUs are looked after all the same', async () => {
+  it('of a layout makes its own SKU unavailable and no other, and others are looked after all the same', async () => {
     const [damaged, other] = [await split('damaged'), await split('other')];
-    await own.query(0, `UPDATE hot_sku SET earlier = 'not json', shards = '[0,99]', changed_at = ${LONG_AGO} WHERE sku_id = '${damaged}'`);
-    await own.query(0, `UPDATE hot_sku SET state = 'opening', changed_at = ${LONG_AGO} WHERE sku_id = '${other}'`);
+    const change = (sku_id: string, to: string): Promise<unknown> =>
+      own.query(0, `UPDATE hot_sku SET ${to}, changed_at = ${LONG_AGO} WHERE sku_id = '${sku_id}'`);
+    await change(damaged, "earlier = 'not json', shards = '[0,99]'");
+    await change(other, "state = 'opening'");
     await leaveCart(own, { shard: 0, state: 'open', lines: 'not json' });
     await gateway.stop();
     gateway = await startTestGateway({}, own, kept.log);
-    await eventually('the other is tended', WAIT_MS, async () => (await layout(other, 0))['state'] === 'open');
+    await eventually('the other is tended', WAIT_MS, async () => (await layout(other))['state'] === 'open');
     const path = `/v1/skus/${encodeURIComponent(damaged)}`;
     const answers = [
-      await gateway.deduct({ sku_id: damaged, order_detail_id: 'a', quantity: 1 }), await gateway.get(path), await gateway.get(`${path}/flows`),
-      await gateway.adminPut(`${path}/hot`, { sub_rows: 4 }), await gateway.adminPut(`${path}/sale`, { state: 'paused' }),
+      await gateway.deduct({ sku_id: damaged, order_detail_id: 'a', quantity: 1 }),
+      ...[await gateway.get(path), await gateway.get(`${path}/flows`)],
+      await gateway.adminPut(`${path}/hot`, { sub_rows: 4 }),
+      await gateway.adminPut(`${path}/sale`, { state: 'paused' }),
     ];
-    expect(answers.map(({ status, body }) => `${status} ${String(body?.code)}`)).to.deep.equal(answers.map(() => '503 overloaded'));
-    expect((await gateway.deduct({ sku_id: other, order_detail_id: 'a', quantity: 1 })).status).to.equal(201);
+    const codes = answers.map(({ status, body }) => `${status} ${String(body?.code)}`);
+    expect(codes).to.deep.equal(answers.map(() => '503 overloaded'));
+    expect(await sell(other, 'a')).to.equal(201);
     expect(await unreadableRows(gateway, 'layout', 0)).to.equal(1);
     expect(logged('layout')).to.include(`SKU "${damaged}"`);
     expect(faults()).to.deep.equal([]);
   }).timeout(TEST_MS);
 
   it('of a layout is found by its contradictions, too', () => {
-    const whole = { ...unsplit('sku', 0), state: 'open' as const, epoch: 1, lastEpoch: 1, places: [0, 1], shards: [0, 1] };
+    const open = { state: 'open' as const, epoch: 1, lastEpoch: 1 };
+    const whole = { ...unsplit('sku', 0), ...open, places: [0, 1], shards: [0, 1] };
     expect(layoutFault(whole, 2)).to.equal(null);
     expect(layoutFault(whole, 1)).to.equal('places names shard 1, expected 0 to 0');
     expect(layoutFault({ ...whole, places: [] }, 2)).to.equal('places is empty');
@@ -140,17 +162,20 @@ describe('a damaged row', () => {
 
   it('of a transfer to a shard that does not exist stays open, and others are brought in', async () => {
     const [damaged, other] = [await split('damaged'), await split('other')];
-    const transfer = (sku_id: string, to: number): Promise<unknown> =>
-      own.query(0, `INSERT INTO transfer (sku_id, transfer_id, direction, sub_row, amount, other_shard, other_sub_row, is_open, created_at) VALUES ('${sku_id}', UNHEX(MD5('${sku_id}')), 'out', 0, 1, ${to}, 1, 1, ${LONG_AGO})`).catch(() =>
-        // MD5() is gone from MySQL 9.7.
-        own.query(0, `INSERT INTO transfer (sku_id, transfer_id, direction, sub_row, amount, other_shard, other_sub_row, is_open, created_at) VALUES ('${sku_id}', UNHEX(LEFT(SHA2('${sku_id}', 256), 32)), 'out', 0, 1, ${to}, 1, 1, ${LONG_AGO})`));
+    const columns = 'sku_id, transfer_id, direction, sub_row, amount, other_shard, other_sub_row, is_open, created_at';
+    const transfer = (sku_id: string, to: number): Promise<unknown> => {
+      const values = `'${sku_id}', UNHEX(LEFT(SHA2('${sku_id}', 256), 32)), 'out', 0, 1, ${to}, 1, 1, ${LONG_AGO}`;
+      return own.query(0, `INSERT INTO transfer (${columns}) VALUES (${values})`);
+    };
     await transfer(damaged, 99);
     await transfer(other, 1);
-    const open = async (sku_id: string): Promise<number> => Number((await own.query(0, `SELECT COUNT(*) AS n FROM transfer WHERE is_open = 1 AND sku_id = '${sku_id}'`))[0]?.['n']);
+    const open = async (sku_id: string): Promise<number> =>
+      (await own.query(0, `SELECT 1 FROM transfer WHERE is_open = 1 AND sku_id = '${sku_id}'`)).length;
     await eventually('the other is brought in', WAIT_MS, async () => (await open(other)) === 0);
-    await eventually('the damaged one is reported', WAIT_MS, async () => (await unreadableRows(gateway, 'transfer', 0)) === 1);
+    const isReported = async (): Promise<boolean> => (await unreadableRows(gateway, 'transfer', 0)) === 1;
+    await eventually('the damaged one is reported', WAIT_MS, isReported);
     expect(await open(damaged)).to.equal(1);
-    expect((await gateway.deduct({ sku_id: damaged, order_detail_id: 'a', quantity: 1 })).status).to.equal(201);
+    expect(await sell(damaged, 'a')).to.equal(201);
     expect(faults()).to.deep.equal([]);
   }).timeout(TEST_MS);
 
@@ -158,25 +183,29 @@ describe('a damaged row', () => {
     const sku_id = skuOn(0, fresh('flows'), SHARDS);
     await gateway.openSku(sku_id, 100);
     const ids = ['a', 'b', '\u{e9}', '\u{10ffff}', ...Array.from({ length: 20 }, (_, number) => `id ${number}`)];
-    for (const order_detail_id of ids) expect((await gateway.deduct({ sku_id, order_detail_id, quantity: 1 })).status).to.equal(201);
-    await own.query(0, `INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, attempt, status) VALUES ('${sku_id}', 0x80, 'order', 1, 0, 'deducted'), ('${sku_id}', 0xFF, 'order', 1, 0, 'deducted')`);
-    expect((await gateway.adminPut(`/v1/skus/${encodeURIComponent(sku_id)}/hot`, { sub_rows: 2 })).status).to.equal(200);
-    await eventually('all ids are pointed to', WAIT_MS, async () => (await layout(sku_id, 0))['earlier'] === '[]');
-    for (const order_detail_id of ids) expect((await gateway.deduct({ sku_id, order_detail_id, quantity: 1 })).status, order_detail_id).to.equal(200);
-    expect(logged('flow').sort()).to.deep.equal([`SKU "${sku_id}" order detail 0x80`, `SKU "${sku_id}" order detail 0xff`]);
+    for (const id of ids) expect(await sell(sku_id, id), id).to.equal(201);
+    const flows = ['0x80', '0xFF'].map((id) => `('${sku_id}', ${id}, 'order', 1, 0, 'deducted')`);
+    const columns = 'sku_id, order_detail_id, order_id, quantity, attempt, status';
+    await own.query(0, `INSERT INTO flow (${columns}) VALUES ${flows.join(', ')}`);
+    expect(await resize(sku_id, 2)).to.equal(200);
+    await eventually('all ids are pointed to', WAIT_MS, async () => (await layout(sku_id))['earlier'] === '[]');
+    for (const id of ids) expect(await sell(sku_id, id), id).to.equal(200);
+    expect(logged('flow').sort()).to.deep.equal(['0x80', '0xff'].map((id) => `SKU "${sku_id}" order detail ${id}`));
   }).timeout(TEST_MS);
 
   it('is named by a reconciliation, which judges all others', async () => {
     await gateway.stop();
-    const [wrong, ok] = [await leaveCart(own, { shard: 0, state: 'committed', lines: null }), await leaveCart(own, { shard: 0, state: 'aborted', lines: null })];
+    const wrong = await leaveCart(own, { shard: 0, state: 'committed', lines: null });
+    const ok = await leaveCart(own, { shard: 0, state: 'aborted', lines: null });
     const damaged = await leaveCart(own, { shard: 0, state: 'committed', lines: 'not json' });
-    await own.query(0, "INSERT INTO cart (order_id, attempt, token, state, order_lines, decided_at) VALUES (0xFF, 1, 'token', 'aborted', '[]', NOW(6) - INTERVAL 1 HOUR)");
+    const record = `0xFF, 1, 'token', 'aborted', '[]', ${LONG_AGO}`;
+    await own.query(0, `INSERT INTO cart (order_id, attempt, token, state, order_lines, decided_at) VALUES (${record})`);
     await own.query(0, "UPDATE flow SET status = 'deducted'");
     await own.query(0, `DELETE FROM flow WHERE sku_id = '${wrong.sku_id}'`);
     const { code, stdout, stderr } = await runFile('scripts/reconcile.ts', [], own.environment);
     expect(code, stdout).to.equal(1);
-    expect(stdout.replaceAll(/\s+/g, ' ')).to.match(/cart_line/).and.to.match(/aborted_line/).and.to.contain(ok.order_id);
-    expect(stderr).to.contain(`the record of order "${damaged.order_id}" attempt 1`).and.to.contain('the record of order 0xff attempt 1');
+    expect(stdout).to.match(/cart_line/).and.to.match(/aborted_line/).and.to.contain(ok.order_id);
+    for (const named of [`"${damaged.order_id}"`, '0xff']) expect(stderr).to.contain(`the record of order ${named} attempt 1`);
     gateway = await startTestGateway({}, own, kept.log);
   }).timeout(TEST_MS);
 });

@@ -27,7 +27,10 @@ class Buggy {
       get: (target, key) => {
         const value: unknown = Reflect.get(target, key);
         if (typeof value !== 'function') return value;
-        return (...given: unknown[]): unknown => (key === this.method ? Promise.reject(this.error) : (Reflect.apply(value, target, given) as unknown));
+        return (...given: unknown[]): unknown => {
+          const result: unknown = key === this.method ? Promise.reject(this.error) : Reflect.apply(value, target, given);
+          return result;
+        };
       },
     });
   }
@@ -41,7 +44,10 @@ describe('a programming error', () => {
     let gateway: Gateway;
     before(async () => {
       const config = await loadConfig({ ...stack().environment, PORT: '0', ADMIN_PORT: '0' });
-      gateway = await startGateway(config, log, (ports: Ports) => ({ ...ports, hotRows: buggy.around(ports.hotRows), layouts: buggy.around(ports.layouts) }));
+      const around = ({ hotRows, layouts, ...others }: Ports): Ports => ({
+        ...{ ...others, hotRows: buggy.around(hotRows), layouts: buggy.around(layouts) },
+      });
+      gateway = await startGateway(config, log, around);
     });
     after(async () => {
       client.close();
@@ -53,16 +59,22 @@ describe('a programming error', () => {
       lines.length = 0;
     });
 
-    const admin = (method: 'GET' | 'PUT', path: string, body?: unknown): Promise<Answer> => client.call({ method, url: gateway.adminUrl + path, ...(body === undefined ? {} : { body }) });
+    const admin = (path: string, body: unknown): Promise<Answer> =>
+      client.call({ method: 'PUT', url: gateway.adminUrl + path, body });
+    const sell = async (sku_id: string, order_detail_id: string, quantity: number): Promise<number> => {
+      const body = { order_id: 'o', lines: [{ sku_id, order_detail_id, quantity }] };
+      return (await client.call({ method: 'POST', url: `${gateway.publicUrl}/v1/deductions`, body })).status;
+    };
     const resize = async (sku_id: string, sub_rows: number): Promise<string> => {
-      const { status, body } = await admin('PUT', `/v1/skus/${sku_id}/hot`, { sub_rows });
+      const { status, body } = await admin(`/v1/skus/${sku_id}/hot`, { sub_rows });
       return `${status} ${String(body?.code)}`;
     };
     const open = async (sku_id: string): Promise<string> => {
-      expect((await admin('PUT', `/v1/skus/${sku_id}`, { leaved_amount: 100 })).status).to.equal(201);
+      expect((await admin(`/v1/skus/${sku_id}`, { leaved_amount: 100 })).status).to.equal(201);
       return sku_id;
     };
-    const bugs = (): unknown[] => lines.filter(({ msg, err }) => msg === 'fault' && (err as { message?: string } | undefined)?.message === BUG);
+    const isBug = (err: unknown): boolean => (err as { message?: string } | undefined)?.message === BUG;
+    const bugs = (): unknown[] => lines.filter(({ msg, err }) => msg === 'fault' && isBug(err));
 
     for (const method of ['readSale', 'prepare', 'close', 'open', 'replace', 'read']) {
       it(`in ${method} reaches the log, and the answer does not say that nothing was done`, async () => {
@@ -73,8 +85,7 @@ describe('a programming error', () => {
         buggy.method = null;
         // The half-finished resize is continued.
         await eventually('it is split', WAIT_MS, async () => (await resize(sku_id, 3)) === '200 undefined');
-        const sold = await client.call({ method: 'POST', url: `${gateway.publicUrl}/v1/deductions`, body: { order_id: 'o', lines: [{ sku_id, order_detail_id: 'a', quantity: 2 }] } });
-        expect(sold.status).to.equal(201);
+        expect(await sell(sku_id, 'a', 2)).to.equal(201);
       }).timeout(2 * WAIT_MS);
     }
 
@@ -83,8 +94,7 @@ describe('a programming error', () => {
       expect(await resize(sku_id, 2)).to.equal('200 undefined');
       buggy.method = 'close';
       expect(await resize(sku_id, 4)).to.equal('503 outcome_unknown');
-      const sold = await client.call({ method: 'POST', url: `${gateway.publicUrl}/v1/deductions`, body: { order_id: 'o', lines: [{ sku_id, order_detail_id: 'a', quantity: 2 }] } });
-      expect(sold.status).to.equal(201);
+      expect(await sell(sku_id, 'a', 2)).to.equal(201);
     }).timeout(WAIT_MS);
 
     it('differs from a shard that is away, which is answered with "overloaded"', async () => {
@@ -100,19 +110,17 @@ describe('a programming error', () => {
     for (const method of ['takeLease', 'freeLease', 'takeOver', 'settleTransfers', 'findUntidy', 'findStanding']) {
       it(`in ${method} reaches the log and ends no process`, async () => {
         const sku_id = await open(fresh('buggy'));
-        const sell = async (order_detail_id: string, quantity: number): Promise<number> =>
-          (await client.call({ method: 'POST', url: `${gateway.publicUrl}/v1/deductions`, body: { order_id: 'o', lines: [{ sku_id, order_detail_id, quantity }] } })).status;
         expect(await resize(sku_id, 4)).to.equal('200 undefined');
         buggy.method = method;
         await eventually('it is in the log', WAIT_MS, async () => {
           await resize(sku_id, 3);
           // More than one row has.
-          await sell(fresh('large'), 30);
+          await sell(sku_id, fresh('large'), 30);
           await resize(sku_id, 4);
           return bugs().length > 0;
         });
         buggy.method = null;
-        await eventually('it sells again', WAIT_MS, async () => (await sell(fresh('small'), 1)) === 201);
+        await eventually('it sells again', WAIT_MS, async () => (await sell(sku_id, fresh('small'), 1)) === 201);
       }).timeout(3 * WAIT_MS);
     }
   });
@@ -137,8 +145,10 @@ describe('a programming error', () => {
       it(`is thrown by ${name}, and failures of the shard are not`, async () => {
         const bug = new TypeError(BUG);
         expect(await call(storeThat(bug)).then(() => null, (error: unknown) => error)).to.equal(bug);
-        for (const failure of [new Unavailable('none'), new ConnectionLost('gone', true), ...(name === 'read' ? [] : [new CommitUnanswered('no OK'), new LeftTransaction('left')])]) {
-          expect(await call(storeThat(failure)).then(() => null, (error: unknown) => error), failure.message).to.equal(null);
+        const inDoubt = name === 'read' ? [] : [new CommitUnanswered('no OK'), new LeftTransaction('left')];
+        for (const failure of [new Unavailable('none'), new ConnectionLost('gone', true), ...inDoubt]) {
+          const thrown = await call(storeThat(failure)).then(() => null, (error: unknown) => error);
+          expect(thrown, failure.message).to.equal(null);
         }
       });
     }

@@ -39,13 +39,18 @@ export async function leaveCart(
   own: OwnShards,
   { shard, state, lines }: LeftCartOptions,
 ): Promise<LeftCart> {
-  const [order_id, sku_id] = [skuOn(shard, fresh('left order'), own.initialShards), skuOn(shard, fresh('left'), own.initialShards)];
+  const idOn = (name: string): string => skuOn(shard, fresh(name), own.initialShards);
+  const [order_id, sku_id] = [idOn('left order'), idOn('left')];
+  const insert = (table: string, columns: string, values: string): Promise<unknown> =>
+    own.query(shard, `INSERT INTO ${table} (${columns}) VALUES (${values})`);
   const order_lines = lines ?? JSON.stringify([[sku_id, order_id, 1, shard]]);
   const decided = state === 'open' ? 'NULL' : LONG_AGO;
-  await own.query(shard, `INSERT INTO stock (sku_id, sub_row, opening_amount, leaved_amount, held_amount) VALUES ('${sku_id}', 0, 1, 0, 1)`);
-  await own.query(shard, `INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, attempt, status) VALUES ('${sku_id}', '${order_id}', '${order_id}', 1, 1, 'pending')`);
-  await own.query(shard, `INSERT INTO cart_hold (sku_id, order_detail_id, order_id, attempt, created_at) VALUES ('${sku_id}', '${order_id}', '${order_id}', 1, ${LONG_AGO})`);
-  await own.query(shard, `INSERT INTO cart (order_id, attempt, token, state, order_lines, created_at, decided_at) VALUES ('${order_id}', 1, 'token', '${state}', '${order_lines}', ${LONG_AGO}, ${decided})`);
+  const key = `'${sku_id}', '${order_id}', '${order_id}'`;
+  await insert('stock', 'sku_id, sub_row, opening_amount, leaved_amount, held_amount', `'${sku_id}', 0, 1, 0, 1`);
+  await insert('flow', 'sku_id, order_detail_id, order_id, quantity, attempt, status', `${key}, 1, 1, 'pending'`);
+  await insert('cart_hold', 'sku_id, order_detail_id, order_id, attempt, created_at', `${key}, 1, ${LONG_AGO}`);
+  const record = `'${order_id}', 1, 'token', '${state}', '${order_lines}', ${LONG_AGO}, ${decided}`;
+  await insert('cart', 'order_id, attempt, token, state, order_lines, created_at, decided_at', record);
   return { order_id, sku_id };
 }
 
@@ -57,5 +62,6 @@ export async function holdsOn(own: OwnShards, shard: number): Promise<number> {
 /** The gateway's count of damaged rows of a kind on a shard. */
 export async function unreadableRows(gateway: TestGateway, kind: string, shard: number): Promise<number> {
   const { text } = await gateway.adminGet('/metrics');
-  return Number(new RegExp(`^stockgate_unreadable_rows\\{kind="${kind}",shard="own-${shard}"\\} (\\d+)$`, 'm').exec(text)?.[1] ?? NaN);
+  const series = new RegExp(`^stockgate_unreadable_rows\\{kind="${kind}",shard="own-${shard}"\\} (\\d+)$`, 'm');
+  return Number(series.exec(text)?.[1] ?? NaN);
 }

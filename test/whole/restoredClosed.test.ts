@@ -100,10 +100,13 @@ describe('shards that an operator keeps gateways from', () => {
     let isClosed = false;
     const closing = bench.command('--shard', 'own-0', '--close').finally(() => (isClosed = true));
     // The moment that a dump shows which is made just before the mark.
-    while (!isClosed) await bench.own.query(0, `REPLACE INTO ${dumped} SELECT * FROM generation WHERE (SELECT MIN(reached) FROM generation AS own WHERE shard_index = 0) > ${CLOSED}`);
+    const isUnmarked = `(SELECT reached FROM generation AS own WHERE shard_index = 0) > ${CLOSED}`;
+    while (!isClosed) await bench.own.query(0, `REPLACE INTO ${dumped} SELECT * FROM generation WHERE ${isUnmarked}`);
     expect((await closing).code).to.equal(0);
-    const reached = async (shard: number, table = 'generation'): Promise<number> => Number((await bench.own.query(shard, `SELECT reached FROM ${table} WHERE shard_index = 0`))[0]?.['reached']);
-    for (const other of [1, 2]) expect(await reached(other), `own-${other} remembers more than the dump shows`).to.be.above(await reached(0, dumped));
+    const reached = async (shard: number, table = 'generation'): Promise<number> =>
+      Number((await bench.own.query(shard, `SELECT reached FROM ${table} WHERE shard_index = 0`))[0]?.['reached']);
+    const shown = await reached(0, dumped);
+    for (const other of [1, 2]) expect(await reached(other), `own-${other} remembers more`).to.be.above(shown);
     await eventually('it is refused', WAIT_MS, async () => (await bench.statesOf()) === 'refused,serving,serving');
     const statuses = { dumped: new Set<number>(), next: new Set<number>() };
     const selling = new AbortController();
@@ -143,13 +146,15 @@ describe('shards that an operator keeps gateways from', () => {
     expect(await bench.leftOf(sku_id)).to.equal(88);
   }).timeout(120_000);
 
-  it('keep what they show when they had gone back before they were closed, for it says since when something is missing', async () => {
-    const reached = async (): Promise<number> => Number((await bench.own.query(2, 'SELECT reached FROM generation WHERE shard_index = 2'))[0]?.['reached']);
-    const shown = (await reached()) - 60_000_000;
+  it('keep what they show when they had gone back before they were closed', async () => {
+    // It says since when something is missing.
+    const reached = async (index: number): Promise<number> =>
+      Number((await bench.own.query(2, `SELECT reached FROM generation WHERE shard_index = ${index}`))[0]?.['reached']);
+    const shown = (await reached(2)) - 60_000_000;
     await bench.own.query(2, `UPDATE generation SET reached = ${shown} WHERE shard_index = 2`);
     await eventually('it is refused', WAIT_MS, async () => (await bench.statesOf()) === 'serving,serving,refused');
     expect((await bench.command('--shard', 'own-2', '--close')).code).to.equal(0);
-    expect((await bench.own.query(2, `SELECT reached FROM generation WHERE shard_index = ${SHOWED_BEFORE}`))[0]?.['reached']).to.equal(shown);
+    expect(await reached(SHOWED_BEFORE)).to.equal(shown);
     expect((await bench.command('--shard', 'own-2', '--accept')).code).to.equal(0);
     await eventually('it sells again', WAIT_MS, async () => (await bench.statesOf()) === 'serving,serving,serving');
   }).timeout(120_000);

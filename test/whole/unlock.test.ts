@@ -24,12 +24,14 @@ describe('ending a migration', function () {
     const shards = await make();
     const { host = '', port = 0, user = '', password = '', schema = '' } = (await shards.load())[0]?.address ?? {};
     const lock = lockOf(schema);
-    const database = knex({ client: 'mysql2', connection: { host, port, user, password, database: schema }, pool: { min: 0, max: 1 } });
+    const connection = { host, port, user, password, database: schema };
+    const database = knex({ client: 'mysql2', connection, pool: { min: 0, max: 1 } });
     const [first, second] = [await sideSession(0), await sideSession(0)];
     const take = (session: typeof first): Promise<unknown> => session.query('SELECT GET_LOCK(?, 1)', [lock]);
     const lives = (session: typeof first): Promise<boolean> => session.query('SELECT 1').then(() => true, () => false);
     const waiting = { untilMs: performance.now() + WAIT_MS, onWait: () => undefined };
-    const found = async (): Promise<LockHolder> => (await findHolder(database, lock)) ?? expect.fail('nothing holds the lock');
+    const found = async (): Promise<LockHolder> =>
+      (await findHolder(database, lock)) ?? expect.fail('nothing holds the lock');
     try {
       await take(first);
       const holder = await found();
@@ -63,12 +65,14 @@ describe('ending a migration', function () {
     await holder.query('SELECT GET_LOCK(?, 1)', [lock]);
     await holder.beginTransaction();
     await holder.query("INSERT INTO many (text) VALUES ('a')");
-    for (let doubled = 0; doubled < 16; doubled += 1) await holder.query('INSERT INTO many (text) SELECT text FROM many');
+    const doubling = 'INSERT INTO many (text) SELECT text FROM many';
+    for (let doubled = 0; doubled < 16; doubled += 1) await holder.query(doubling);
     const coming = next.query('SELECT GET_LOCK(?, 60) AS taken', [lock]);
     const ended = await runFile('scripts/migrate.ts', ['unlock', '--end'], shards.environment);
     await coming;
     expect(ended.code, ended.stderr).to.equal(1);
-    expect(ended.stderr).to.match(/own-0: another migration runs now, on connection \d+ of /).and.not.to.contain('another migration of this shard is running');
+    expect(ended.stderr).to.match(/own-0: another migration runs now, on connection \d+ of /);
+    expect(ended.stderr).not.to.contain('another migration of this shard is running');
     expect(ended.stdout).to.match(/it was ended, and now held by connection \d+ of /);
     expect(await shards.query(0, 'SELECT COUNT(*) AS n FROM many')).to.deep.equal([{ n: 0 }]);
     expect(await next.query('SELECT 1').then(() => 'alive', () => 'ended')).to.equal('alive');
