@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import type { LockReport } from '../src/core/migration.ts';
+import type { LockHolder, LockReport } from '../src/core/migration.ts';
 import { KnexMigrator } from '../src/mysql/migrator.ts';
 import { migrateShards, within } from '../src/service/migrateShards.ts';
 import type { MigrationResult } from '../src/service/migrateShards.ts';
@@ -10,6 +10,9 @@ import { projectPath } from './support/paths.ts';
 import { progressBar } from './support/progress.ts';
 import { endWhenTold, fail, printTable } from './support/report.ts';
 import { wholeNumber } from './support/wholeNumber.ts';
+
+/** For the questions before and after the waiting. */
+const ASK_MS = 30_000;
 
 const program = new Command('npm run migrate --')
   .description('Brings the schemas of all shards up to date, or tells how they stand. Can be repeated at any time.')
@@ -54,7 +57,8 @@ async function unlockAll(endsHolder: boolean): Promise<void> {
   const rows = await Promise.all(
     shards.map(async ({ name }, shard): Promise<[string, string]> => {
       try {
-        return [name, inWords(await within(shardMs, migrator.unlock(shard, endsHolder)), name)];
+        const end = endsHolder ? { waitMs: shardMs, onWait: waitingFor(name) } : null;
+        return [name, inWords(await within(shardMs + ASK_MS, migrator.unlock(shard, end)), name)];
       } catch (error) {
         const fault = error instanceof Error ? error.message : String(error);
         fail(`${name}: ${fault}`);
@@ -66,14 +70,25 @@ async function unlockAll(endsHolder: boolean): Promise<void> {
   await endWhenTold();
 }
 
-function inWords({ holder, isEnded, wasLeftLocked }: LockReport, name: string): string {
-  const left = wasLeftLocked ? 'left by a run that died; taken away' : 'none';
-  if (holder === null) return left;
-  const { connection, from, user, seconds, doing } = holder;
-  const who = `connection ${connection} of ${user} from ${from}, for ${seconds} s: ${doing}`;
-  if (isEnded) return `held by ${who}; it was ended, and ${wasLeftLocked ? 'its mark taken away' : 'left none'}`;
-  fail(`${name}: a migration runs, or hangs; --end ends it`);
-  return `held by ${who}`;
+function inWords({ holder, ending, wasLeftLocked, next }: LockReport, name: string): string {
+  if (next !== null) fail(`${name}: another migration runs now, on ${nameOf(next)}`);
+  if (holder === null) return wasLeftLocked ? 'left by a run that died; taken away' : next === null ? 'none' : `held by ${nameOf(next)}`;
+  if (ending === 'left') {
+    fail(`${name}: a migration runs, or hangs; --end ends it`);
+    return `held by ${nameOf(holder)}`;
+  }
+  const how = ending === 'ended' ? 'it was ended' : 'it ended by itself before it was ended';
+  const left = next === null ? (wasLeftLocked ? 'its mark taken away' : 'left none') : `now held by ${nameOf(next)}`;
+  return `held by ${nameOf(holder)}; ${how}, and ${left}`;
+}
+
+function nameOf({ connection, from, user, seconds, doing }: LockHolder): string {
+  return `connection ${connection} of ${user} from ${from}, for ${seconds} s: ${doing}`;
+}
+
+/** Undoing a large change takes minutes: the command says that it waits. */
+function waitingFor(name: string): (holder: LockHolder, seconds: number) => void {
+  return ({ connection }, seconds) => console.error(`${name}: connection ${connection} was ended; the server has been undoing what it did for ${seconds} s`);
 }
 
 async function run(apply: boolean, createSchemas: boolean): Promise<void> {

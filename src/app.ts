@@ -4,8 +4,10 @@ import type { Config } from './config.ts';
 import { Generations } from './core/generations.ts';
 import { Heat } from './core/heat.ts';
 import type { HotRows, Layouts } from './core/hotPorts.ts';
+import type { ShardIndex } from './core/nouns.ts';
 import type { CartRecords, SlotSource, StockEngine, StockReader } from './core/ports.ts';
 import { SlotMap } from './core/slots.ts';
+import type { NoteUnreadable } from './core/unreadable.ts';
 import { adminRoutes } from './http/adminRoutes.ts';
 import { listenerApp } from './http/listener.ts';
 import type { ListenerOptions } from './http/listener.ts';
@@ -32,6 +34,7 @@ import { Places } from './service/places.ts';
 import { createHot } from './service/hot/hot.ts';
 import { Routing } from './service/routing.ts';
 import { Sweeper } from './service/sweeper.ts';
+import { UnreadableRows } from './service/unreadableRows.ts';
 import { WatchedEngine } from './service/watchedEngine.ts';
 import type { NoVerdict } from './service/watchedEngine.ts';
 import { createRates } from './rates.ts';
@@ -98,6 +101,7 @@ export async function startGateway(
   decorate: (ports: Ports) => Ports = (ports) => ports,
   siblings: Siblings = alone(),
 ): Promise<Gateway> {
+  const onFault = (error: unknown): void => log.error({ err: error }, 'fault');
   const generations = new Generations(config.shards.length);
   const shards = config.shards.map(
     (shard, index) =>
@@ -109,15 +113,23 @@ export async function startGateway(
         relaxedAllowed: config.relaxedAllowed,
         isPrechecked: config.tiers.length > 0,
         generations,
+        onFault,
         onNotMovedOn: (reason) => log.warn({ shard: shard.name, reason }, 'shard not moved on: a restore may go unseen'),
         onChange: ({ name, state, reason }) =>
           state === 'serving' ? log.info({ shard: name }, 'shard serving') : log.warn({ shard: name, state, reason }, 'shard not served'),
       }),
   );
-  const reader = new ShardReader(shards);
-  const ports = decorate({ engine: ENGINES[config.engine](shards, config), reader, slots: reader, carts: new CartStore(shards), layouts: new LayoutStore(shards), hotRows: new HotRowStore(shards) });
+  const nameOf = (shard: ShardIndex): string => config.shards[shard]?.name ?? '';
+  const unreadable = new UnreadableRows(({ shard, ...row }) => log.error({ shard: nameOf(shard), ...row }, 'unreadable row left alone'));
+  const onUnreadable: NoteUnreadable = (row) => unreadable.note(row);
+  const reader = new ShardReader(shards, onUnreadable);
+  const ports = decorate({
+    ...{ engine: ENGINES[config.engine](shards, config), reader, slots: reader, carts: new CartStore(shards, onUnreadable) },
+    ...{ layouts: new LayoutStore(shards, onUnreadable), hotRows: new HotRowStore(shards, onUnreadable) },
+  });
   const heat = new Heat();
   const metrics = createMetrics(() => reader.shards(), () => heat.hottest());
+  metrics.unreadable(() => unreadable.counts().map((count) => ({ ...count, shard: nameOf(count.shard) })));
   const logNoVerdict = atMostEvery<NoVerdict>(
     LOG_EVERY_MS,
     ({ shard, ending }) => `${shard} ${ending}`,
@@ -128,7 +140,6 @@ export async function startGateway(
     logNoVerdict(ended);
   });
   const routing = new Routing(new SlotMap(config.initialShards), ports.slots, shards.length);
-  const onFault = (error: unknown): void => log.error({ err: error }, 'fault');
   const afterwork = new Afterwork(onFault);
   const hot = createHot({
     routing,
@@ -147,7 +158,8 @@ export async function startGateway(
     shardCount: shards.length,
     everyMs: SWEEP_MS,
     rowsMax: SWEEP_ROWS_MAX,
-    onSwept: (shard, leftOver) => metrics.swept(config.shards[shard]?.name ?? '', leftOver),
+    onSwept: (shard, leftOver) => metrics.swept(nameOf(shard), leftOver),
+    onUnreadable,
     onFault,
   });
   let draining: Promise<void> | null = null;

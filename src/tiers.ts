@@ -59,8 +59,8 @@ export function createTiers(options: TiersOptions): Tiers {
   const cache = new SightCache();
   const watcher: TierWatcher = metrics.tiers(() => precheck?.known ?? { skus: 0, ids: 0 });
   const behind = [
-    ...(redis === null ? [] : [new Tier('redis', redis, REDIS_WAIT_MS, watcher)]),
-    ...(replicas === null ? [] : [new Tier('replica', replicas.sights, REPLICA_WAIT_MS, watcher)]),
+    ...(redis === null ? [] : [new Tier('redis', redis, REDIS_WAIT_MS, watcher, onFault)]),
+    ...(replicas === null ? [] : [new Tier('replica', replicas.sights, REPLICA_WAIT_MS, watcher, onFault)]),
   ];
   const tell = (sights: readonly Sight[]): void => {
     void cache.note(sights);

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { CLOSED, HALF_COPIED, isRefused, momentOf, NOTHING } from '../../src/core/generations.ts';
 import type { Lost, OrderedLine } from '../../src/core/lost.ts';
 import type { DeadlineMs, ShardIndex } from '../../src/core/nouns.ts';
@@ -25,6 +24,10 @@ import { loadShards } from '../../src/shardsFile.ts';
 import type { ShardConfig } from '../../src/shardsFile.ts';
 import { WorkLock } from '../../src/mysql/workLock.ts';
 import { fail } from '../support/report.ts';
+import { closeAll } from './closing.ts';
+import type { ClosingParts } from './closing.ts';
+import { isAlike, isWhole, leastReached } from './finding.ts';
+import type { Finding } from './finding.ts';
 import { readOrdersFile } from './ordersFile.ts';
 import { putBackParts } from './putBackParts.ts';
 import { inQuotes, lineOf, shown, tellLost } from './tellLost.ts';
@@ -47,17 +50,7 @@ export interface RestoredOptions {
   readonly list?: string;
 }
 
-/** Gateways look at their shards every half second, and what they have begun by then is over after three more. */
-const NOTICED_MS = 4_000;
 const AGAIN = 'a state before was copied over it and not to the end; do that again (--against --put-back), or restore the backup once more';
-
-/** A shard and what is missing on it. */
-interface Finding {
-  readonly standing: Standing;
-  readonly lost: readonly Lost[];
-  /** What was read of the state before; null: there is none. */
-  readonly past: (LostToPast & { readonly reached: number }) | null;
-}
 
 /** Says what is missing on shards that were restored, brings it back where that is wanted, and lets them be sold from again. */
 export async function reconcileRestored(options: RestoredOptions): Promise<void> {
@@ -129,6 +122,8 @@ class RestoredWork {
   readonly #auditor: ShardAuditor;
   readonly #routing: Routing;
   readonly #putBackParts: PutBackParts;
+  readonly #closing: ClosingParts;
+  readonly #told = new Set<string>();
 
   constructor({ books, past, lock, shards, initialShards, sinceMs, deadlineMs }: RestoredWorkParts) {
     this.#past = past;
@@ -140,6 +135,7 @@ class RestoredWork {
     this.#auditor = new ShardAuditor(books.shards);
     this.#routing = new Routing(new SlotMap(initialShards), new ShardReader(books.shards), shards.length);
     this.#putBackParts = putBackParts(books.shards, this.#routing);
+    this.#closing = { store: this.#store, names: shards.map(({ name }) => name), deadlineMs };
   }
 
   /** The shards that are named, or those that went back. One that was only closed is let go, or written to, by its name alone: somebody may be loading it. */
@@ -154,13 +150,8 @@ class RestoredWork {
 
   /** Keeps gateways from selling from shards, whatever they know of them. */
   async close(shards: readonly ShardConfig[]): Promise<void> {
-    await this.#close(shards.map((shard) => this.#shards.indexOf(shard)));
+    await closeAll(this.#closing, shards.map((shard) => this.#shards.indexOf(shard)));
     for (const { name } of shards) console.log(`${name} is not sold from any more, once GET /v1/shards of every gateway says that it is refused`);
-  }
-
-  async #close(shards: readonly ShardIndex[]): Promise<void> {
-    const isNew = await Promise.all(shards.map((shard) => this.#store.close(shard, this.#deadlineMs)));
-    if (isNew.includes(true)) await sleep(NOTICED_MS);
   }
 
   /**
@@ -173,7 +164,7 @@ class RestoredWork {
     if (open !== undefined) throw new Error(`${this.#nameOf(open.shard)} may be sold from now, so nothing is put back; --close it first`);
     const half = this.#past === null ? chosen.find(({ mark }) => mark === HALF_COPIED) : undefined;
     if (half !== undefined) throw new Error(`${this.#nameOf(half.shard)}: ${AGAIN}`);
-    await this.#close(chosen.map(({ shard }) => shard));
+    await closeAll(this.#closing, chosen.map(({ shard }) => shard));
   }
 
   /** @param pastOf how each shard stands to the state before, where that is known already */
@@ -181,7 +172,8 @@ class RestoredWork {
     await this.#routing.refresh();
     const restored = new Set(chosen.map(({ shard }) => shard));
     const splits = await Promise.all(this.#shards.map((_, shard) => this.#store.readSplits(shard, this.#deadlineMs)));
-    const parts = { routing: this.#routing, auditor: this.#auditor, shards: this.#store, shardCount: this.#shards.length, restored, splits, sinceMs: this.#sinceMs, nameOf: (shard: ShardIndex) => this.#nameOf(shard) };
+    const parts = { routing: this.#routing, auditor: this.#auditor, shards: this.#store, shardCount: this.#shards.length, restored, splits, sinceMs: this.#sinceMs, nameOf: (shard: ShardIndex) => this.#nameOf(shard), onUnreadable: (shard: ShardIndex, row: string) => this.#tellUnreadable(shard, row) };
+    splits.forEach(({ unreadable }, shard) => unreadable.forEach(({ sku_id, reason }) => this.#tellUnreadable(shard, `the layout of ${JSON.stringify(sku_id)}: ${reason}`)));
     const ofOrders = await shown('orders', lines.length, 'lines', (count) => lostToOrders(parts, lines, this.#deadlineMs, count));
     const ofSiblings = await lostToSiblings(parts, chosen, this.#deadlineMs);
     const findings: Finding[] = [];
@@ -277,22 +269,14 @@ class RestoredWork {
     console.log(`paused, because units of theirs are there twice or not at all: ${inQuotes(torn)}`);
   }
 
+  /** Once for each row: what it says is looked for several times. */
+  #tellUnreadable(shard: ShardIndex, row: string): void {
+    const message = `${this.#nameOf(shard)}: a row cannot be read, so what is missing of it may go unnoticed: ${row}`;
+    if (!this.#told.has(message)) fail(message);
+    this.#told.add(message);
+  }
+
   #nameOf(shard: ShardIndex): string {
     return this.#shards[shard]?.name ?? String(shard);
   }
-}
-
-/** How far a state before must go at least: not to the backup or what was copied already is another one. */
-function leastReached(standing: Standing, saidMs: number | null): number {
-  return Math.max(wasSeen(standing) ? standing.shows : NOTHING, standing.copied, (saidMs ?? 0) * 1_000);
-}
-
-/** Whether a shard is at last the same as a state that goes as far as anybody has seen of it. */
-function isWhole({ standing, past }: Pick<Finding, 'standing' | 'past'>): boolean {
-  return past !== null && wasSeen(standing) && past.reached >= standing.had && isAlike(past);
-}
-
-/** Whether nothing differs from the state that was read, or was copied. */
-function isAlike(past: Finding['past']): boolean {
-  return past !== null && past.differing === 0 && past.ahead.size === 0;
 }

@@ -63,7 +63,7 @@ export interface IdPage {
   readonly ids: readonly string[];
   /** Those that carts hold, so that they may yet be undone. */
   readonly pending: readonly string[];
-  /** Where to go on; null: that was all. */
+  /** Where to go on, as the port says it; null: that was all. Ids that cannot be read are left out of the page. */
   readonly next: string | null;
 }
 
@@ -102,6 +102,7 @@ export interface HotRows {
   /** Those of some ids that stand on a shard, undone holds left out. Right for rows that are closed: they take no ids any more. */
   findStanding(shard: ShardIndex, keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<readonly StandingId[]>;
 
+  /** @param after `next` of the previous page; empty: from the first id */
   readIds(shard: ShardIndex, sku_id: string, after: string, max: number, deadlineMs: DeadlineMs): Promise<IdPage>;
 
   /** Writes pointers where nothing stands under the ids. */

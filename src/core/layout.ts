@@ -36,6 +36,34 @@ export interface Layout {
   readonly shards: readonly ShardIndex[];
 }
 
+/**
+ * Checks a layout as it was read: one that names shards that do not exist, or contradicts itself, places nothing.
+ *
+ * @param shardCount of the gateway: valid shards are 0 to one less
+ * @returns the fault, or null
+ */
+export function layoutFault(
+  { state, epoch, lastEpoch, places, nextPlaces, earlier, shards }: Omit<Layout, 'sku_id' | 'revision'>,
+  shardCount: number,
+): string | null {
+  const named = (name: string, list: Places): { name: string; list: Places } => ({ name, list });
+  const next = nextPlaces === null ? [] : [named('next_places', nextPlaces)];
+  const lists = [named('places', places), ...next, ...earlier.map((one) => named('earlier', one)), named('shards', shards)];
+  for (const { name, list } of lists) {
+    if (list.length === 0) return `${name} is empty`;
+    const unknown = list.find((shard) => !Number.isInteger(shard) || shard < 0 || shard >= shardCount);
+    if (unknown !== undefined) return `${name} names shard ${unknown}, expected 0 to ${shardCount - 1}`;
+    const missing = list.find((shard) => !shards.includes(shard));
+    if (missing !== undefined) return `${name} names shard ${missing}, which shards does not name`;
+  }
+  if ((state === 'closing') !== (nextPlaces !== null)) {
+    return `state is ${state} and next_places is ${nextPlaces === null ? 'missing' : 'set'}`;
+  }
+  if (epoch > lastEpoch) return `epoch is ${epoch}, above last_epoch ${lastEpoch}`;
+  if (state === 'single' && places.length !== 1) return `state is single and places has ${places.length} rows, expected 1`;
+  return null;
+}
+
 /** The row that an id goes to: uniform like a die, but the same at every retry. */
 export function subRowOf(order_detail_id: string, count: number): number {
   return count === 1 ? 0 : murmurhash.v3(Buffer.from(order_detail_id, 'utf8'), SEED) % count;

@@ -1,6 +1,6 @@
 import type { Generation, Mark, Reached } from './generations.ts';
 import type { Layout } from './layout.ts';
-import type { CartKey, CartLine, DeadlineMs, FlowKey, Line, ShardIndex, Transfer } from './nouns.ts';
+import type { CartKey, CartLine, DeadlineMs, Line, ShardIndex, Transfer } from './nouns.ts';
 import type { Deduct, Receive, Send } from './operation.ts';
 
 /** What can be missing on a shard that was restored from a backup. */
@@ -77,6 +77,18 @@ export interface TransferTrace extends Transfer {
 /** Units that a cart sold; its record may lie on any shard. */
 export interface CartSale extends CartKey, Line {}
 
+/** Sales that carts made. Flows with damaged ids are left out: no caller can name them. */
+export interface CartSalesPage {
+  readonly sales: readonly CartSale[];
+  readonly next: SalePosition | null;
+}
+
+/** Where a page of sales ends. Bytes, because a damaged id may be no text. */
+export interface SalePosition {
+  readonly skuIdHex: string;
+  readonly orderDetailIdHex: string;
+}
+
 /** A stock row that belongs to a layout, or did. */
 export interface SplitRow {
   readonly sku_id: string;
@@ -95,6 +107,16 @@ export interface SplitLayout extends Pick<Layout, 'state' | 'epoch' | 'lastEpoch
 export interface Splits {
   readonly rows: readonly SplitRow[];
   readonly layouts: ReadonlyMap<string, SplitLayout>;
+  /** Layouts that cannot be read; missing rows of these SKUs may go unnoticed. */
+  readonly unreadable: readonly { readonly sku_id: string; readonly reason: string }[];
+}
+
+/** The result of closing a shard. */
+export interface ClosedShard {
+  /** Whether it carried no mark before. */
+  readonly isNew: boolean;
+  /** How far it has come, as it is written down under its mark. */
+  readonly reached: Generation;
 }
 
 /** Reads, and accepts, a restored shard. */
@@ -103,8 +125,19 @@ export interface RestoredShards {
   readReached(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<Reached>;
   /** Units that went from a shard to another one, or came from it. @param sinceMs what is older is of no interest, in milliseconds since 1970 */
   readTransfers(shard: ShardIndex, other: ShardIndex, sinceMs: number, deadlineMs: DeadlineMs): Promise<readonly TransferTrace[]>;
-  /** A page of what carts have sold on a shard since then, in the order of the flows' keys. @param after the last flow of the page before; null: from the first */
-  readCartSales(shard: ShardIndex, sinceMs: number, after: FlowKey | null, max: number, deadlineMs: DeadlineMs): Promise<readonly CartSale[]>;
+  /**
+   * A page of what carts have sold on a shard since then, in the order of the flows' keys.
+   *
+   * @param after `next` of the previous page; null: from the first
+   * @returns `next`: where to go on; null: that was all
+   */
+  readCartSales(
+    shard: ShardIndex,
+    sinceMs: number,
+    after: SalePosition | null,
+    max: number,
+    deadlineMs: DeadlineMs,
+  ): Promise<CartSalesPage>;
   /** Which of some transfers stand on a shard, on the given side. @returns their ids */
   findTransfers(shard: ShardIndex, transfer_ids: readonly string[], direction: 'out' | 'in', deadlineMs: DeadlineMs): Promise<ReadonlySet<string>>;
   readSplits(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<Splits>;
@@ -112,8 +145,14 @@ export interface RestoredShards {
   recordCart(shard: ShardIndex, cart: SoldCart, deadlineMs: DeadlineMs): Promise<boolean>;
   /** Keeps some SKUs from being sold out of any row on a shard, until somebody puts them on sale again. */
   pause(shard: ShardIndex, sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<void>;
-  /** Keeps a shard from being sold from, and writes down how far it has come; one that is marked stays as it is. @returns whether it was not */
-  close(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<boolean>;
+  /**
+   * Keeps a shard from being sold from, and writes down how far it has come. One that is marked stays as it is.
+   *
+   * @param known the furthest that is remembered of it: a shard that shows no less is advanced to the present moment
+   */
+  close(shard: ShardIndex, known: Generation, deadlineMs: DeadlineMs): Promise<ClosedShard>;
+  /** Writes down on one shard how far another has come. @param on where it is written down */
+  noteReached(on: ShardIndex, of: ShardIndex, reached: Generation, deadlineMs: DeadlineMs): Promise<void>;
   /** Marks a closed shard otherwise. @param reached how far the state goes that is copied over it, or was */
   setMark(shard: ShardIndex, mark: Mark, reached: Generation, deadlineMs: DeadlineMs): Promise<void>;
   /**

@@ -27,10 +27,20 @@ export interface LockHolder {
 export interface LockReport {
   /** A run that lives holds the shard's lock; null: none does. */
   readonly holder: LockHolder | null;
-  /** The connection of that run was ended. */
-  readonly isEnded: boolean;
+  /** `left`: nothing was asked to end it, or there is none; `by_itself`: it had ended before it was to be ended. */
+  readonly ending: 'left' | 'ended' | 'by_itself';
   /** A run that died had left its mark, which was taken away. */
   readonly wasLeftLocked: boolean;
+  /** Another run took the lock meanwhile and works on the shard now; null: none did. */
+  readonly next: LockHolder | null;
+}
+
+/** How a run is ended. */
+export interface EndOptions {
+  /** The longest wait for the server to undo what the run did. */
+  readonly waitMs: number;
+  /** Called every second meanwhile. @param seconds since the run was ended */
+  readonly onWait: (holder: LockHolder, seconds: number) => void;
 }
 
 /** Brings the schemas of shards up to date. */
@@ -48,8 +58,8 @@ export interface ShardMigrator {
   /**
    * Finds what a run that died has left, and takes it away.
    *
-   * @param endsHolder end the connection of a run that lives, too: one that hangs
-   * @throws when the shard cannot be read
+   * @param end end the connection of a run that lives, too: one that hangs; null: leave it alone
+   * @throws when the shard cannot be read, or the server has not undone in time what was ended
    */
-  unlock(shard: ShardIndex, endsHolder: boolean): Promise<LockReport>;
+  unlock(shard: ShardIndex, end: EndOptions | null): Promise<LockReport>;
 }

@@ -3,7 +3,7 @@ import type { JournalPosition, JournalRead } from './journal.ts';
 import type { CartKey, CartLine, DeadlineMs, FlowKey, Hold, ShardIndex, Verdict } from './nouns.ts';
 import type { Adjust, Operation, PlacedKey } from './operation.ts';
 import type { FoundFlows, FoundStock, Misplaced, NotDone, NotMine, OutcomeOf, ReadFailure, Unknown } from './outcome.ts';
-import type { DecidedCart, ShardAudit, SoldFlow } from './reconciliation.ts';
+import type { CartPage, CartPosition, DecidedCart, ShardAudit, SoldFlow } from './reconciliation.ts';
 
 /**
  * Something that can deduct. The textbook engine and the in-memory oracle stand behind it today; one conformance suite
@@ -80,7 +80,7 @@ export interface CartJudged {
 /** What carts have left over on a shard. */
 export interface LeftOver {
   readonly is: 'left_over';
-  /** Open for longer than any coordinator may take, oldest first. */
+  /** Open for longer than any coordinator may take, in no order. */
   readonly carts: readonly CartKey[];
   /** Held for more than a second, in no order. */
   readonly holds: readonly Hold[];
@@ -219,12 +219,16 @@ export interface Auditor {
   /** A page of the records of decided carts, in the order of their keys. @param query.naming only with a line of this SKU, or without lines */
   readDecidedCarts(
     shard: ShardIndex,
-    query: { readonly after: CartKey | null; readonly max: number; readonly naming: string | null },
+    query: { readonly after: CartPosition | null; readonly max: number; readonly naming: string | null },
     deadlineMs: DeadlineMs,
-  ): Promise<readonly DecidedCart[]>;
+  ): Promise<CartPage>;
 
-  /** The records of some carts, where they are decided. */
-  readCarts(shard: ShardIndex, keys: readonly CartKey[], deadlineMs: DeadlineMs): Promise<readonly DecidedCart[]>;
+  /** How some carts were decided, where they are. */
+  readVerdicts(
+    shard: ShardIndex,
+    keys: readonly CartKey[],
+    deadlineMs: DeadlineMs,
+  ): Promise<readonly (CartKey & Pick<DecidedCart, 'state'>)[]>;
 
   /** Which of some carts are open, or were decided only just now: their holds are as they should be. */
   findFreshCarts(shard: ShardIndex, keys: readonly CartKey[], deadlineMs: DeadlineMs): Promise<readonly CartKey[]>;

@@ -57,6 +57,21 @@ export interface DecidedCart extends CartKey {
   readonly lines: readonly CartLine[];
 }
 
+/** Where a page of records ends. Bytes, because a damaged id may be no text. */
+export interface CartPosition {
+  readonly orderIdHex: string;
+  readonly attempt: number;
+}
+
+/** Records of decided carts. */
+export interface CartPage {
+  readonly carts: readonly DecidedCart[];
+  /** Records that cannot be read, each with what is wrong with it, for operators. */
+  readonly unreadable: readonly string[];
+  /** Where to go on; null: that was all. */
+  readonly next: CartPosition | null;
+}
+
 /** Tells a difference from all others, so that it is known again at the second look. */
 export function differenceKey({ kind, shard, sku_id, sub_row = 0, cart, order_detail_ids }: ShelfDifference): string {
   const about = cart === null ? [] : [cart.order_id, String(cart.attempt), ...order_detail_ids];

@@ -87,7 +87,12 @@ export interface ShelfLooker {
   isReady(shard: ShardIndex): boolean;
   /** @param isForSale shares the rows' locks for a moment, or nothing is certain @returns in the order asked; throws `LookFailed` when the shard cannot be read */
   lookAt(shard: ShardIndex, sku_ids: readonly string[], isForSale: boolean, deadlineMs: DeadlineMs): Promise<readonly ShelfLook[]>;
-  /** A page of the ids of all flows of a SKU on a shard, whatever became of them. @returns `next`: after which to go on; null: that was the last */
+  /**
+   * A page of the ids of all flows of a SKU on a shard, whatever became of them.
+   *
+   * @param after `next` of the previous page; empty: from the first
+   * @returns `next`: where to go on; null: that was the last
+   */
   readIds(shard: ShardIndex, sku_id: string, after: string, max: number, deadlineMs: DeadlineMs): Promise<{ readonly ids: readonly string[]; readonly next: string | null }>;
 }
 

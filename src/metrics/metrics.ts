@@ -3,6 +3,8 @@ import type { Aggregator } from 'prom-client';
 import { HOTTEST_MAX } from '../core/heat.ts';
 import type { HotSku } from '../core/heat.ts';
 import type { LeftOver, ShardState } from '../core/ports.ts';
+import { UNREADABLE_KINDS } from '../core/unreadable.ts';
+import type { UnreadableKind } from '../core/unreadable.ts';
 import type { MetricsPage, MetricsSnapshot } from './addUp.ts';
 import { tierSeries } from './tierSeries.ts';
 import type { TierSeries } from './tierSeries.ts';
@@ -16,6 +18,8 @@ export interface Metrics {
   swept(shard: string, leftOver: LeftOver | null): void;
   /** Notes how many differences a reconciliation of all SKUs has found. */
   reconciled(differences: number): void;
+  /** Makes the series of rows that cannot be read. @param counts asked at each scrape */
+  unreadable(counts: () => readonly { readonly kind: UnreadableKind; readonly shard: string; readonly count: number }[]): void;
   /** Makes the series of tiers. @param known SKUs and ids that are known to be sold out, asked at each scrape */
   tiers(known: () => { readonly skus: number; readonly ids: number }): TierSeries;
   /** Everything in the text form of Prometheus. */
@@ -145,6 +149,20 @@ export function createMetrics(shards: () => readonly ShardState[], hottest: () =
     },
     withoutVerdict(operation, ending) {
       withoutVerdict.inc({ operation, ending });
+    },
+    unreadable(counts) {
+      new Gauge({
+        name: 'stockgate_unreadable_rows',
+        help: 'Rows that cannot be read and were left alone, found in the last five minutes; the log names each of them',
+        // Workers find the same rows.
+        aggregator: 'max',
+        labelNames: ['kind', 'shard'] as const,
+        registers,
+        collect() {
+          for (const { name: shard } of shards()) for (const kind of UNREADABLE_KINDS) this.set({ kind, shard }, 0);
+          for (const { kind, shard, count } of counts()) this.set({ kind, shard }, count);
+        },
+      });
     },
     tiers: (known) => tierSeries(registers, known),
     snapshot: () => registry.getMetricsAsJSON(),

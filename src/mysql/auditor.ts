@@ -4,7 +4,14 @@ import type { CartKey, DeadlineMs, FlowKey, ShardIndex } from '../core/nouns.ts'
 import type { Adjust } from '../core/operation.ts';
 import type { NotDone, NotMine, Unknown } from '../core/outcome.ts';
 import type { Auditor, Mended } from '../core/ports.ts';
-import type { DecidedCart, DifferenceKind, ShardAudit, ShelfDifference, SoldFlow } from '../core/reconciliation.ts';
+import type {
+  CartPage,
+  DecidedCart,
+  DifferenceKind,
+  ShardAudit,
+  ShelfDifference,
+  SoldFlow,
+} from '../core/reconciliation.ts';
 import type { Connection } from './connection.ts';
 import { mend } from './mend.ts';
 import { settle } from './settle.ts';
@@ -15,7 +22,7 @@ import { findHoldGaps, findReturnGaps } from './sql/findGaps.ts';
 import type { Gap } from './sql/findGaps.ts';
 import { findOverdueHolds } from './sql/findOverdueHolds.ts';
 import { readUnbalanced } from './sql/readBalances.ts';
-import { findFreshCarts, readCartsByKey, readDecidedCarts } from './sql/readDecidedCarts.ts';
+import { findFreshCarts, readDecidedCarts, readVerdicts } from './sql/readDecidedCarts.ts';
 import type { CartPageQuery } from './sql/readDecidedCarts.ts';
 import { readFlowIds } from './sql/readFlowIds.ts';
 import { findFlowsOfCarts, readFlows } from './sql/readFlows.ts';
@@ -38,12 +45,16 @@ export class ShardAuditor implements Auditor {
     return this.#lend(shard, deadlineMs, (connection) => inSnapshot(connection, deadlineMs, (snapshot) => auditOf(snapshot, shard, sku_ids)));
   }
 
-  readDecidedCarts(shard: ShardIndex, query: CartPageQuery, deadlineMs: DeadlineMs): Promise<readonly DecidedCart[]> {
-    return this.#lend(shard, deadlineMs, (connection) => readDecidedCarts(connection, query, deadlineMs));
+  readDecidedCarts(shard: ShardIndex, query: CartPageQuery, deadlineMs: DeadlineMs): Promise<CartPage> {
+    return this.#lend(shard, deadlineMs, (connection) => readDecidedCarts(connection, this.#shards.length, query, deadlineMs));
   }
 
-  readCarts(shard: ShardIndex, keys: readonly CartKey[], deadlineMs: DeadlineMs): Promise<readonly DecidedCart[]> {
-    return this.#lend(shard, deadlineMs, (connection) => readCartsByKey(connection, keys, deadlineMs));
+  readVerdicts(
+    shard: ShardIndex,
+    keys: readonly CartKey[],
+    deadlineMs: DeadlineMs,
+  ): Promise<readonly (CartKey & Pick<DecidedCart, 'state'>)[]> {
+    return this.#lend(shard, deadlineMs, (connection) => readVerdicts(connection, keys, deadlineMs));
   }
 
   findFreshCarts(shard: ShardIndex, keys: readonly CartKey[], deadlineMs: DeadlineMs): Promise<readonly CartKey[]> {

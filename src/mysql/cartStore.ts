@@ -3,12 +3,14 @@ import { flowKeyText } from '../core/nouns.ts';
 import type { CartKey, CartLine, DeadlineMs, Line, ShardIndex, Verdict } from '../core/nouns.ts';
 import type { NotDone, NotMine, ReadFailure, Unknown } from '../core/outcome.ts';
 import type { CartBegun, CartJudged, CartRecords, CartStands, LeftOver } from '../core/ports.ts';
-import { hadNoEffect, Raced, reasonOf, Unavailable } from './failures.ts';
+import type { NoteUnreadable } from '../core/unreadable.ts';
+import { hadNoEffect, Raced, reasonOf, Unavailable, Unreadable } from './failures.ts';
 import { withRetries } from './retries.ts';
 import { settle } from './settle.ts';
 import type { Change } from './settle.ts';
 import type { Shard } from './shard.ts';
-import { decideCart, insertCart, lockCart, lockLatestCart } from './sql/carts.ts';
+import { decideCart, insertCart, LINES_FAULT, lockCart, lockLatestCart } from './sql/carts.ts';
+import type { LockedCart } from './sql/carts.ts';
 import { ownSlots } from './sql/ownSlots.ts';
 import { readLeftOver } from './sql/readLeftOver.ts';
 import { transact, WORK_MS } from './transaction.ts';
@@ -16,9 +18,12 @@ import { transact, WORK_MS } from './transaction.ts';
 /** Cart records in MySQL. Each change is one transaction, and is carried to a definite end like any other. */
 export class CartStore implements CartRecords {
   readonly #shards: readonly Shard[];
+  readonly #onUnreadable: NoteUnreadable;
 
-  constructor(shards: readonly Shard[]) {
+  /** @param onUnreadable called for each record and hold that cannot be read */
+  constructor(shards: readonly Shard[], onUnreadable: NoteUnreadable = () => undefined) {
     this.#shards = shards;
+    this.#onUnreadable = onUnreadable;
   }
 
   begin(
@@ -27,28 +32,60 @@ export class CartStore implements CartRecords {
     force: boolean,
     deadlineMs: DeadlineMs,
   ): Promise<CartBegun | CartStands | NotDone | NotMine | Unknown> {
-    return this.#settle(shard, order.order_id, deadlineMs, beginning(order, force));
+    const { order_id } = order;
+    const change = beginning(order, force, this.#linesNoted(shard, order_id));
+    return this.#settle(shard, order_id, deadlineMs, this.#noting(shard, order_id, change));
   }
 
   decide(shard: ShardIndex, cart: CartKey, verdict: Verdict, deadlineMs: DeadlineMs): Promise<CartJudged | NotDone | NotMine | Unknown> {
     // Not at the gate: the one who decides must not stand in line behind those who ask.
-    return settle(this.#shard(shard), deadlineMs, deciding(cart, verdict));
+    return settle(this.#shard(shard), deadlineMs, this.#noting(shard, cart.order_id, deciding(cart, verdict)));
   }
 
   judge(shard: ShardIndex, cart: CartKey, deadlineMs: DeadlineMs): Promise<CartJudged | NotDone | NotMine | Unknown> {
-    return this.#settle(shard, cart.order_id, deadlineMs, judging(cart));
+    const { order_id } = cart;
+    const change = judging(cart, this.#linesNoted(shard, order_id));
+    return this.#settle(shard, order_id, deadlineMs, this.#noting(shard, order_id, change));
   }
 
   async findLeftOver(shard: ShardIndex, max: number, deadlineMs: DeadlineMs): Promise<LeftOver | ReadFailure> {
     const { pool, retryBudget } = this.#shard(shard);
     try {
       return await withRetries(deadlineMs, retryBudget, () =>
-        transact(pool, deadlineMs, async (transaction) => ({ keep: false, value: await readLeftOver(transaction, max) })),
+        transact(pool, deadlineMs, async (transaction) => {
+          const value = await readLeftOver(transaction, max, (row) => this.#onUnreadable({ shard, ...row }));
+          return { keep: false, value };
+        }),
       );
     } catch (error) {
       if (hadNoEffect(error)) return { is: 'not_done', reason: reasonOf(error) };
       throw error;
     }
+  }
+
+  /** Notes a record whose lines cannot be read. Its state is used all the same. */
+  #linesNoted(shard: ShardIndex, order_id: string): (cart: LockedCart) => void {
+    return ({ attempt, lines }) => {
+      const row = `order ${JSON.stringify(order_id)} attempt ${attempt}`;
+      if (lines === null) this.#onUnreadable({ kind: 'cart', shard, row, reason: LINES_FAULT });
+    };
+  }
+
+  /** Notes a record that cannot be used at all. */
+  #noting<Outcome>(shard: ShardIndex, order_id: string, change: Change<Outcome>): Change<Outcome> {
+    const noted = async <T>(work: Promise<T>): Promise<T> => {
+      try {
+        return await work;
+      } catch (error) {
+        const row = `order ${JSON.stringify(order_id)}`;
+        if (error instanceof Unreadable) this.#onUnreadable({ kind: 'cart', shard, row, reason: error.message });
+        throw error;
+      }
+    };
+    return {
+      attempt: (transaction) => noted(change.attempt(transaction)),
+      recall: (transaction) => noted(change.recall(transaction)),
+    };
   }
 
   /** One transaction at a time about an order's records: many that ask for one cart leave the others their connections. */
@@ -81,6 +118,7 @@ export class CartStore implements CartRecords {
 function beginning(
   { order_id, lines }: { readonly order_id: string; readonly lines: readonly CartLine[] },
   force: boolean,
+  note: (cart: LockedCart) => void,
 ): Change<CartBegun | CartStands | NotMine> {
   const token = randomBytes(16);
   let intended: CartKey | null = null;
@@ -88,6 +126,7 @@ function beginning(
     async attempt(transaction) {
       if (!(await ownSlots(transaction, [order_id]))) return { keep: false, value: { is: 'not_mine' } };
       const latest = await lockLatestCart(transaction, order_id);
+      if (latest !== null) note(latest);
       if (latest?.state === 'open') {
         if (!latest.isAbandoned) return { keep: false, value: { is: 'open', attempt: latest.attempt } };
         await decideCart(transaction, { order_id, attempt: latest.attempt }, 'aborted');
@@ -121,7 +160,7 @@ function deciding(cart: CartKey, verdict: Verdict): Change<CartJudged | NotMine>
   };
 }
 
-function judging(cart: CartKey): Change<CartJudged | NotMine> {
+function judging(cart: CartKey, note: (cart: LockedCart) => void): Change<CartJudged | NotMine> {
   return {
     async attempt(transaction) {
       if (!(await ownSlots(transaction, [cart.order_id]))) return { keep: false, value: { is: 'not_mine' } };
@@ -132,6 +171,7 @@ function judging(cart: CartKey): Change<CartJudged | NotMine> {
         }
         return { keep: true, value: { is: 'judged', state: 'aborted' } };
       }
+      note(standing);
       if (standing.state !== 'open' || !standing.isAbandoned) return { keep: false, value: { is: 'judged', state: standing.state } };
       await decideCart(transaction, cart, 'aborted');
       return { keep: true, value: { is: 'judged', state: 'aborted' } };
@@ -143,7 +183,9 @@ function judging(cart: CartKey): Change<CartJudged | NotMine> {
   };
 }
 
-function holdsAll(sold: readonly Line[], wanted: readonly Line[]): boolean {
+/** @param sold null: unknown. Then another attempt is made, which finds by the flows what was sold. */
+function holdsAll(sold: readonly Line[] | null, wanted: readonly Line[]): boolean {
+  if (sold === null) return false;
   const quantities = new Map(sold.map((line) => [flowKeyText(line), line.quantity]));
   return wanted.every((line) => quantities.get(flowKeyText(line)) === line.quantity);
 }

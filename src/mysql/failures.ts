@@ -10,6 +10,8 @@ export const SERVER_ERROR = {
   readOnly: 1290,
   readOnlyMode: 1836,
   shuttingDown: 1053,
+  /** There is no connection of that number to be ended. */
+  noSuchConnection: 1094,
   /** MariaDB: somebody ended this connection. */
   connectionKilled: 1927,
   /** MySQL: the session had been silent for too long. */
@@ -86,6 +88,9 @@ export class LeftTransaction extends Error {}
 /** Another transaction got in between two of our statements: the whole transaction is worth another try. */
 export class Raced extends Error {}
 
+/** A row does not hold what it should. It fails the work on this row alone, without effect. */
+export class Unreadable extends Error {}
+
 /** The words of any thrown thing. */
 export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
@@ -97,6 +102,7 @@ export function hadNoEffect(error: unknown): boolean {
     error instanceof Unavailable ||
     error instanceof ConnectionLost ||
     error instanceof ServerError ||
-    error instanceof Raced
+    error instanceof Raced ||
+    error instanceof Unreadable
   );
 }

@@ -2,14 +2,22 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import knex from 'knex';
 import type { Knex } from 'knex';
-import type { LockReport, SchemaStatus, ShardMigrator } from '../core/migration.ts';
+import type { EndOptions, LockReport, SchemaStatus, ShardMigrator } from '../core/migration.ts';
 import type { ShardIndex } from '../core/nouns.ts';
 import { HASH_VERSION, initialSlots } from '../core/slots.ts';
 import { importTypeScript } from '../importTypeScript.ts';
 import type { Address } from './connection.ts';
 import { SERVER_ERROR } from './failures.ts';
+import {
+  clearMark,
+  endHolder,
+  findHolder,
+  LOCK_WAIT_SECONDS,
+  lockOf,
+  MIGRATION_TABLE,
+  takeLock,
+} from './migrationLock.ts';
 import { prepareMigration } from './migrationSession.ts';
-import { clearMark, findHolder, LOCK_WAIT_SECONDS, lockOf, MIGRATION_TABLE, takeLock } from './migrationLock.ts';
 import type { RawConnection } from './migrationLock.ts';
 
 /** A migration file: `0001_what_it_does.ts`. */
@@ -70,11 +78,26 @@ export class KnexMigrator implements ShardMigrator {
     });
   }
 
-  async unlock(shard: ShardIndex, endsHolder: boolean): Promise<LockReport> {
+  async unlock(shard: ShardIndex, end: EndOptions | null): Promise<LockReport> {
     const lock = lockOf(this.#address(shard).schema);
-    const holder = await this.#connected(shard, (database) => findHolder(database, lock, endsHolder));
-    if (holder !== null && !endsHolder) return { holder, isEnded: false, wasLeftLocked: false };
-    return { holder, isEnded: holder !== null, wasLeftLocked: await this.#locked(shard, clearMark) };
+    return this.#connected(shard, async (database) => {
+      const holder = await findHolder(database, lock);
+      if (holder !== null && end === null) return { holder, ending: 'left', wasLeftLocked: false, next: null };
+      const ending =
+        holder === null || end === null
+          ? 'left'
+          : await endHolder(database, lock, holder, { untilMs: performance.now() + end.waitMs, onWait: (seconds) => end.onWait(holder, seconds) });
+      const next = await findHolder(database, lock);
+      if (next !== null) return { holder, ending, wasLeftLocked: false, next };
+      try {
+        return { holder, ending, wasLeftLocked: await this.#locked(shard, clearMark), next: null };
+      } catch (error) {
+        // A run that came in between clears the mark itself.
+        const other = await findHolder(database, lock);
+        if (other === null) throw error;
+        return { holder, ending, wasLeftLocked: false, next: other };
+      }
+    });
   }
 
   #address(shard: ShardIndex): Address {

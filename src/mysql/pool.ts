@@ -1,6 +1,7 @@
 import type { Breaker } from '../core/breaker.ts';
 import type { DeadlineMs } from '../core/nouns.ts';
 import type { PoolState } from '../core/ports.ts';
+import { isProgramFault } from '../core/programFault.ts';
 import type { Connection } from './connection.ts';
 import { reasonOf, ServerError, ShardRefused, Unavailable } from './failures.ts';
 import type { WaitingRoom } from './waitingRoom.ts';
@@ -15,6 +16,8 @@ export interface PoolOptions {
   inspect(connection: Connection, deadlineMs: DeadlineMs): Promise<void>;
   /** Done with a shard that was just found fit for use. */
   tend?(connection: Connection, deadlineMs: DeadlineMs): Promise<void>;
+  /** Called with a programming error behind `open`, `inspect` or `tend`: nothing else would show it. */
+  onFault?(error: unknown): void;
   /** The longest that opening or inspecting may take. */
   readonly openMs: number;
   /** A connection silent for half of this is pinged; it must be below the server's `wait_timeout` for our sessions. */
@@ -169,6 +172,7 @@ export class ConnectionPool {
         this.release(connection);
       } catch (error) {
         this.discard(connection);
+        if (isProgramFault(error)) this.#options.onFault?.(error);
         if (error instanceof ShardRefused) this.#condemnAll(error.message);
       }
     } catch {
@@ -224,6 +228,7 @@ export class ConnectionPool {
       this.#offer(connection, 'last');
     } catch (error) {
       this.#opening -= 1;
+      if (isProgramFault(error)) this.#options.onFault?.(error);
       this.#record(error instanceof ShardRefused || error instanceof ServerError);
       if (error instanceof ShardRefused) this.#condemnAll(error.message);
       // While others are in use, who waits may still get one of those; alone, waiting longer is of no use.

@@ -1,11 +1,24 @@
 import { randomBytes } from 'node:crypto';
 import type { Generation, Mark, Reached } from '../core/generations.ts';
-import type { CartSale, RestoredShards, SoldCart, Splits, StateKey, StateReader, StateRow, StateTable, StateWriter, TransferTrace } from '../core/lost.ts';
-import type { DeadlineMs, FlowKey, ShardIndex } from '../core/nouns.ts';
+import type {
+  CartSalesPage,
+  ClosedShard,
+  RestoredShards,
+  SalePosition,
+  SoldCart,
+  Splits,
+  StateKey,
+  StateReader,
+  StateRow,
+  StateTable,
+  StateWriter,
+  TransferTrace,
+} from '../core/lost.ts';
+import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
 import type { Connection } from './connection.ts';
 import type { Shard } from './shard.ts';
 import { decideCart, insertCart, lockCart, overruleAborted } from './sql/carts.ts';
-import { acceptAsRestored, closeShard, readReached, setMark } from './sql/generation.ts';
+import { acceptAsRestored, closeShard, noteReached, readReached, setMark } from './sql/generation.ts';
 import { deleteHolds, putStateRows, readStatePage } from './sql/statePages.ts';
 import { findTransfers, makeYounger, pauseSkus, readCartSales, readSplits, readTransfers } from './sql/traces.ts';
 import { transact } from './transaction.ts';
@@ -31,10 +44,16 @@ export class RestoredShardStore implements RestoredShards, StateReader, StateWri
   }
 
   readSplits(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<Splits> {
-    return this.#lend(shard, deadlineMs, (connection) => readSplits(connection, deadlineMs));
+    return this.#lend(shard, deadlineMs, (connection) => readSplits(connection, this.#shards.length, deadlineMs));
   }
 
-  readCartSales(shard: ShardIndex, sinceMs: number, after: FlowKey | null, max: number, deadlineMs: DeadlineMs): Promise<readonly CartSale[]> {
+  readCartSales(
+    shard: ShardIndex,
+    sinceMs: number,
+    after: SalePosition | null,
+    max: number,
+    deadlineMs: DeadlineMs,
+  ): Promise<CartSalesPage> {
     return this.#lend(shard, deadlineMs, (connection) => readCartSales(connection, sinceMs, after, max, deadlineMs));
   }
 
@@ -70,8 +89,12 @@ export class RestoredShardStore implements RestoredShards, StateReader, StateWri
     });
   }
 
-  close(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<boolean> {
-    return transact(this.#shard(shard).pool, deadlineMs, async (transaction) => ({ keep: true, value: await closeShard(transaction, shard) }));
+  close(shard: ShardIndex, known: Generation, deadlineMs: DeadlineMs): Promise<ClosedShard> {
+    return transact(this.#shard(shard).pool, deadlineMs, async (transaction) => ({ keep: true, value: await closeShard(transaction, shard, known) }));
+  }
+
+  noteReached(on: ShardIndex, of: ShardIndex, reached: Generation, deadlineMs: DeadlineMs): Promise<void> {
+    return this.#lend(on, deadlineMs, (connection) => noteReached(connection, of, reached, deadlineMs));
   }
 
   setMark(shard: ShardIndex, mark: Mark, reached: Generation, deadlineMs: DeadlineMs): Promise<void> {

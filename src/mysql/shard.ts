@@ -42,6 +42,8 @@ export interface ShardOptions {
   readonly onNotMovedOn?: (reason: string) => void;
   /** Told whenever the shard's state or its reason changes. */
   readonly onChange: (state: ShardState) => void;
+  /** Called with programming errors that no caller waits for. */
+  readonly onFault?: (error: unknown) => void;
 }
 
 /** Well below the two seconds after which the server ends a silent session of ours. */
@@ -98,6 +100,7 @@ export class Shard {
       open: (deadlineMs) => this.#open(deadlineMs),
       inspect: (connection, deadlineMs) => this.#inspect(connection, deadlineMs),
       tend: (connection, deadlineMs) => this.#moveOn(connection, deadlineMs),
+      onFault: (error) => options.onFault?.(error),
       openMs: this.#connectMs * 2,
       silentMs: SILENT_MS,
       unusedMs: UNUSED_MS,

@@ -3,6 +3,7 @@ import { flowKeyText } from '../core/nouns.ts';
 import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
 import type { PlacedKey } from '../core/operation.ts';
 import type { FoundFlows, FoundStock, Misplaced, NotDone, ReadFailure } from '../core/outcome.ts';
+import type { NoteUnreadable } from '../core/unreadable.ts';
 import type { BookReader, FoundJournal, JournalReader, ShardOverview, ShardState, SlotClaim, SlotSource, StockReader } from '../core/ports.ts';
 import type { Connection } from './connection.ts';
 import { hadNoEffect, reasonOf } from './failures.ts';
@@ -22,9 +23,12 @@ import { transact } from './transaction.ts';
 /** Everything that is read from the shards; each read goes to the primary and has the caller's deadline. */
 export class ShardReader implements StockReader, JournalReader, SlotSource, BookReader, ShardOverview {
   readonly #shards: readonly Shard[];
+  readonly #onUnreadable: NoteUnreadable;
 
-  constructor(shards: readonly Shard[]) {
+  /** @param onUnreadable called for each layout that does not say where a journal lies */
+  constructor(shards: readonly Shard[], onUnreadable: NoteUnreadable = () => undefined) {
     this.#shards = shards;
+    this.#onUnreadable = onUnreadable;
   }
 
   shards(): readonly ShardState[] {
@@ -62,9 +66,13 @@ export class ShardReader implements StockReader, JournalReader, SlotSource, Book
   }
 
   readJournal(shard: ShardIndex, query: JournalQuery, deadlineMs: DeadlineMs): Promise<FoundJournal | ReadFailure> {
-    return orNotDone(deadlineMs, this.#shard(shard).retryBudget, async () => {
+    return orNotDone<FoundJournal | ReadFailure>(deadlineMs, this.#shard(shard).retryBudget, async () => {
       const read = await this.#lend(shard, deadlineMs, (connection) => readJournal(connection, query, deadlineMs));
-      return read === null ? ({ is: 'not_mine' } as const) : ({ is: 'found', read } as const);
+      if (read === null) return { is: 'not_mine' } as const;
+      if (read !== 'unreadable' && read.shards.every((each) => each < this.#shards.length)) return { is: 'found', read } as const;
+      const reason = `its column shards is no JSON list of shards from 0 to ${this.#shards.length - 1}`;
+      this.#onUnreadable({ kind: 'layout', shard, row: `SKU ${JSON.stringify(query.sku_id)}`, reason });
+      return { is: 'not_done', reason: `the layout of a SKU cannot be read: ${reason}` } as const;
     });
   }
 

@@ -2,7 +2,14 @@ import { flowKeyText } from '../core/nouns.ts';
 import type { CartKey, CartLine, DeadlineMs, ShardIndex } from '../core/nouns.ts';
 import type { Auditor } from '../core/ports.ts';
 import { cartDifference, judgeCart } from '../core/reconciliation.ts';
-import type { DecidedCart, OverdueHold, ShelfDifference, SoldFlow } from '../core/reconciliation.ts';
+import type {
+  CartPage,
+  CartPosition,
+  DecidedCart,
+  OverdueHold,
+  ShelfDifference,
+  SoldFlow,
+} from '../core/reconciliation.ts';
 import { batchesOf, cartText, piecesOf } from './cartBatches.ts';
 import { byShard } from './hot/placing.ts';
 import type { Routing } from './routing.ts';
@@ -54,7 +61,7 @@ export async function followAgain(parts: CartParts, differences: readonly ShelfD
   const found: ShelfDifference[] = [];
   for (const [shard, ofShard] of byOwner(parts, [...carts.values()])) {
     for (const some of piecesOf(ofShard, KEYS_AT_A_TIME)) {
-      const read = await parts.unread.read(shard, () => parts.auditor.readCarts(shard, some, deadlineMs));
+      const read = await parts.unread.read(shard, () => parts.auditor.readVerdicts(shard, some, deadlineMs));
       const records = new Map((read ?? []).map((record) => [cartText(record), record.state]));
       // Judged by the record as it is now; one that is gone is nobody's sale.
       found.push(...(await judgeCarts(parts, some.flatMap((cart) => stateOf(cart, records.get(cartText(cart)))), deadlineMs)));
@@ -81,13 +88,14 @@ export async function followHolds(parts: CartParts, shard: ShardIndex, holds: re
 
 /** The records of a shard a page at a time; the next is on its way while one is judged. Ends early where the shard cannot be read. */
 async function* pagesOf({ auditor, unread }: CartParts, shard: ShardIndex, naming: string | null, deadlineMs: DeadlineMs): AsyncGenerator<readonly DecidedCart[]> {
-  const read = (after: CartKey | null): Promise<readonly DecidedCart[] | null> =>
+  const read = (after: CartPosition | null): Promise<CartPage | null> =>
     unread.insist(shard, () => auditor.readDecidedCarts(shard, { after, max: CARTS_AT_A_TIME, naming }, deadlineMs));
   for (let coming: ReturnType<typeof read> | null = read(null); coming !== null; ) {
-    const page: readonly DecidedCart[] = (await coming) ?? [];
-    const last = page.at(-1);
-    coming = last === undefined || page.length < CARTS_AT_A_TIME ? null : read(last);
-    yield page;
+    const page: CartPage | null = await coming;
+    coming = page === null || page.next === null ? null : read(page.next);
+    // The lines of such a cart are not judged; those of the others are.
+    for (const record of page?.unreadable ?? []) unread.note(shard, record);
+    yield page?.carts ?? [];
   }
 }
 

@@ -122,8 +122,8 @@ function isPending(outcome: { readonly is: string }): outcome is Pending {
   return outcome.is === 'pending';
 }
 
-/** Holds by the attempt that they belong to. */
-export function byCart<H extends FoundHold>(holds: readonly H[]): Map<string, H[]> {
+/** Holds by the cart that they are for. */
+export function byCart<H extends CartKey>(holds: readonly H[]): Map<string, H[]> {
   const groups = new Map<string, H[]>();
   for (const hold of holds) {
     const key = `${hold.order_id}\0${hold.attempt}`;

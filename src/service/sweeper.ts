@@ -1,6 +1,7 @@
-import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
+import type { CartKey, DeadlineMs, FoundHold, ShardIndex } from '../core/nouns.ts';
 import type { LeftOver } from '../core/ports.ts';
-import { freeHolds, judgeCart } from './freeHolds.ts';
+import type { NoteUnreadable } from '../core/unreadable.ts';
+import { byCart, freeHolds, judgeCart } from './freeHolds.ts';
 import type { Parts } from './parts.ts';
 
 export interface SweeperOptions {
@@ -11,6 +12,8 @@ export interface SweeperOptions {
   readonly rowsMax: number;
   /** Told what a shard had left over, or null when it could not be asked. */
   readonly onSwept: (shard: ShardIndex, leftOver: LeftOver | null) => void;
+  /** Called for each cart that failed by itself; it stays as it is, and is tried again in later rounds. */
+  readonly onUnreadable: NoteUnreadable;
   readonly onFault: (error: unknown) => void;
 }
 
@@ -60,14 +63,39 @@ export class Sweeper {
     this.#timer.unref();
   }
 
+  /** Carts and split SKUs do not wait for each other: a failure of one kind must not stop the other. */
   async #sweepShard(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<void> {
+    await Promise.all([
+      this.#sweepCarts(shard, deadlineMs).catch(this.#options.onFault),
+      this.#parts.hot.keeper.sweep(shard).catch(this.#options.onFault),
+    ]);
+  }
+
+  async #sweepCarts(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<void> {
     const found = await this.#parts.carts.findLeftOver(shard, this.#options.rowsMax, deadlineMs);
     const leftOver = found.is === 'left_over' ? found : null;
     this.#options.onSwept(shard, leftOver);
     // Records first: a hold whose cart is open cannot be settled. A few at a time: customers come first.
-    for (const carts of chunks(leftOver?.carts ?? [])) await Promise.all(carts.map((cart) => judgeCart(this.#parts, cart, deadlineMs)));
-    for (const holds of chunks(leftOver?.holds ?? [])) await freeHolds(this.#parts, holds.map((hold) => ({ shard, ...hold })), deadlineMs).catch(this.#options.onFault);
-    await this.#parts.hot.keeper.sweep(shard);
+    for (const carts of chunks(leftOver?.carts ?? [])) {
+      await Promise.all(carts.map((cart) => this.#orNoted(shard, cart, judgeCart(this.#parts, cart, deadlineMs))));
+    }
+    const held = (leftOver?.holds ?? []).map((hold) => ({ shard, ...hold }));
+    for (const carts of chunks([...byCart(held).values()])) {
+      const settle = (holds: readonly FoundHold[]): Promise<void> =>
+        this.#orNoted(shard, holds[0], freeHolds(this.#parts, holds, deadlineMs));
+      await Promise.all(carts.map(settle));
+    }
+  }
+
+  /** A failure of one cart must not stop the others. */
+  async #orNoted(shard: ShardIndex, cart: CartKey | undefined, work: Promise<unknown>): Promise<void> {
+    try {
+      await work;
+    } catch (error) {
+      const row = cart === undefined ? 'a cart' : `order ${JSON.stringify(cart.order_id)} attempt ${cart.attempt}`;
+      const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      this.#options.onUnreadable({ kind: 'cart', shard, row, reason });
+    }
   }
 }
 

@@ -65,6 +65,7 @@ export function openCartBench(shards: readonly Shard[] = openShards(stack()), en
         everyMs: 1_000,
         rowsMax,
         onSwept: () => undefined,
+        onUnreadable: (row) => faults.push(row),
         onFault: (error) => faults.push(error),
       }),
     close: () => {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { CLOSED, HALF_COPIED, NOTHING, STATE_REACHED } from '../../src/core/generations.ts';
+import { CLOSED, HALF_COPIED, NOTHING, SHOWED_BEFORE, STATE_REACHED } from '../../src/core/generations.ts';
 import { PastShards } from '../../src/mysql/pastShards.ts';
 import { moveOn } from '../../src/mysql/sql/generation.ts';
 import { WorkLock } from '../../src/mysql/workLock.ts';
@@ -8,6 +8,7 @@ import type { Finished } from '../support/command.ts';
 import { openShards } from '../support/engines.ts';
 import { eventually } from '../support/eventually.ts';
 import { fresh, startTestGateway } from '../support/gateway.ts';
+import type { TestGateway } from '../support/gateway.ts';
 import { MOVED_ON_MS, orderOf, RestoredBench } from '../support/restoredBench.ts';
 import { skuOn } from '../support/traffic.ts';
 
@@ -88,36 +89,51 @@ describe('shards that an operator keeps gateways from', () => {
     expect(await bench.leftOf(lost)).to.equal(8);
   }).timeout(120_000);
 
-  it('are not sold from while a dump is loaded into them under gateways that run, once they are closed', async () => {
+  it('are not sold from while a dump of the very second in which they were closed is loaded into them', async () => {
     const [sku_id, next] = [skuOn(0, fresh('dumped'), OWN), skuOn(1, fresh('not dumped'), OWN)];
     for (const one of [sku_id, next]) await bench.gateway.openSku(one, 100);
     await bench.deduct('before the dump', [sku_id, 5]);
-    await sleep(MOVED_ON_MS);
     await bench.copies.copy(0, 'backup');
     await bench.deduct('after the dump', [sku_id, 7]);
-    // A loss of less than a second nobody notices: a dump is older than that when it is loaded.
-    await sleep(MOVED_ON_MS);
     await bench.copies.copy(0, 'before');
-    expect((await bench.command('--shard', 'own-0', '--close')).code).to.equal(0);
+    const dumped = `${bench.copies.schemaOf(0, 'backup')}.generation`;
+    let isClosed = false;
+    const closing = bench.command('--shard', 'own-0', '--close').finally(() => (isClosed = true));
+    // The moment that a dump shows which is made just before the mark.
+    const isUnmarked = `(SELECT reached FROM generation AS own WHERE shard_index = 0) > ${CLOSED}`;
+    while (!isClosed) await bench.own.query(0, `REPLACE INTO ${dumped} SELECT * FROM generation WHERE ${isUnmarked}`);
+    expect((await closing).code).to.equal(0);
+    const reached = async (shard: number, table = 'generation'): Promise<number> =>
+      Number((await bench.own.query(shard, `SELECT reached FROM ${table} WHERE shard_index = 0`))[0]?.['reached']);
+    const shown = await reached(0, dumped);
+    for (const other of [1, 2]) expect(await reached(other), `own-${other} remembers more`).to.be.above(shown);
     await eventually('it is refused', WAIT_MS, async () => (await bench.statesOf()) === 'refused,serving,serving');
-    const newcomer = await startTestGateway({}, bench.own);
-    let orders = 0;
     const statuses = { dumped: new Set<number>(), next: new Set<number>() };
     const selling = new AbortController();
-    const traffic = Promise.all([bench.gateway, newcomer].map(async (seller) => {
+    let orders = 0;
+    const sellFrom = async (seller: TestGateway): Promise<void> => {
       while (!selling.signal.aborted) {
         orders += 1;
-        const [there, beside] = await Promise.all([sku_id, next].map((one) => seller.deduct({ sku_id: one, order_detail_id: `meanwhile ${orders}`, quantity: 1 })));
-        statuses.dumped.add(there?.status ?? 0);
-        statuses.next.add(beside?.status ?? 0);
+        const answers = await Promise.all([
+          seller.deduct({ sku_id, order_detail_id: `meanwhile ${orders}`, quantity: 1 }),
+          // It was sold, and the dump does not say so.
+          seller.post('/v1/deductions', orderOf('after the dump', [[sku_id, 7]])),
+          seller.deduct({ sku_id: next, order_detail_id: `meanwhile ${orders}`, quantity: 1 }),
+        ]);
+        answers.forEach(({ status }, place) => (place === 2 ? statuses.next : statuses.dumped).add(status));
         await sleep(100);
       }
-    }));
+    };
+    const newcomer = await startTestGateway({}, bench.own);
+    const traffic = [bench.gateway, newcomer].map(sellFrom);
     await bench.copies.load(0, 'backup', LOAD_STEP_MS);
+    // It can read the shard's moment only from the other shards.
+    const later = await startTestGateway({}, bench.own);
+    traffic.push(sellFrom(later));
     await sleep(MOVED_ON_MS);
     selling.abort();
-    await traffic;
-    await newcomer.stop();
+    await Promise.all(traffic);
+    await Promise.all([newcomer.stop(), later.stop()]);
     expect([...statuses.dumped]).to.deep.equal([503]);
     expect(statuses.next.has(201)).to.equal(true);
     const done = await bench.command('--shard', 'own-0', '--against', await bench.against([0]), '--put-back', '--accept');
@@ -128,6 +144,19 @@ describe('shards that an operator keeps gateways from', () => {
       expect((await bench.gateway.post('/v1/deductions', orderOf(order_id, [[sku_id, quantity]]))).status).to.equal(200);
     }
     expect(await bench.leftOf(sku_id)).to.equal(88);
+  }).timeout(120_000);
+
+  it('keep what they show when they had gone back before they were closed', async () => {
+    // It says since when something is missing.
+    const reached = async (index: number): Promise<number> =>
+      Number((await bench.own.query(2, `SELECT reached FROM generation WHERE shard_index = ${index}`))[0]?.['reached']);
+    const shown = (await reached(2)) - 60_000_000;
+    await bench.own.query(2, `UPDATE generation SET reached = ${shown} WHERE shard_index = 2`);
+    await eventually('it is refused', WAIT_MS, async () => (await bench.statesOf()) === 'serving,serving,refused');
+    expect((await bench.command('--shard', 'own-2', '--close')).code).to.equal(0);
+    expect(await reached(SHOWED_BEFORE)).to.equal(shown);
+    expect((await bench.command('--shard', 'own-2', '--accept')).code).to.equal(0);
+    await eventually('it sells again', WAIT_MS, async () => (await bench.statesOf()) === 'serving,serving,serving');
   }).timeout(120_000);
 
   it('are worked on by one command at a time', async () => {

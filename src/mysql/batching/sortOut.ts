@@ -1,5 +1,6 @@
 import type { FlowKey } from '../../core/nouns.ts';
 import type { Connection } from '../connection.ts';
+import { hadNoEffect } from '../failures.ts';
 import { findLocked, isAnyLocked } from '../sql/findLocked.ts';
 import { WORK_MS } from '../transaction.ts';
 import type { Part } from './parts.ts';
@@ -15,8 +16,18 @@ export interface SortedOut {
 
 /** Finds out which rows of a batch somebody keeps locked, without waiting for any; what cannot be found out is left out. */
 export async function sortOut(parts: readonly Part[]): Promise<SortedOut> {
-  const found = await Promise.all(parts.map((part) => sortOutPart(part).catch((): Found => ({ shelves: [], errands: [] }))));
+  const found = await Promise.all(parts.map((part) => orElse(sortOutPart(part), { shelves: [], errands: [] })));
   return { shelves: found.flatMap(({ shelves }) => shelves), inTheWay: new Set(found.flatMap(({ errands }) => errands)) };
+}
+
+/** @throws whatever is no failure of the shard */
+async function orElse<T>(finding: Promise<T>, instead: T): Promise<T> {
+  try {
+    return await finding;
+  } catch (error) {
+    if (hadNoEffect(error)) return instead;
+    throw error;
+  }
 }
 
 interface Found {
@@ -35,7 +46,7 @@ async function sortOutPart({ shard, errands }: Part): Promise<Found> {
     const half = Math.ceil(some.length / 2);
     return [...(await lockedOf(some.slice(0, half))), ...(await lockedOf(some.slice(half)))];
   };
-  return { shelves, errands: await lockedOf(errands).catch(() => []) };
+  return { shelves, errands: await orElse(lockedOf(errands), []) };
 }
 
 function keysOf({ operation }: Errand): readonly FlowKey[] {

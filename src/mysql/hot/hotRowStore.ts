@@ -2,9 +2,11 @@ import { RowsAway } from '../../core/hotPorts.ts';
 import type { FoundRows, HotRows, IdPage, SaleState, StandingId, Untidy } from '../../core/hotPorts.ts';
 import type { DeadlineMs, FlowKey, FoundHold, ShardIndex, Transfer } from '../../core/nouns.ts';
 import type { NotDone } from '../../core/outcome.ts';
+import type { NoteUnreadable } from '../../core/unreadable.ts';
 import type { Connection } from '../connection.ts';
 import { hadNoEffect, reasonOf } from '../failures.ts';
 import type { Shard } from '../shard.ts';
+import { isText, quotedBytes, textOf } from '../sql/bytes.ts';
 import { readHolds } from '../sql/holds.ts';
 import { closeRows, countRows, findUntidy, openRows, prepareRows, readHotRows, readSale, settleTransfers } from '../sql/hotRows.ts';
 import { findStandingIds, insertPointers, readIds } from '../sql/pointers.ts';
@@ -17,13 +19,23 @@ const STALE_MS = 1_500;
 export class HotRowStore implements HotRows {
   readonly #shards: readonly Shard[];
 
-  constructor(shards: readonly Shard[]) {
+  readonly #onUnreadable: NoteUnreadable;
+
+  /** @param onUnreadable called for each row that cannot be read, and each transfer to a shard that does not exist */
+  constructor(shards: readonly Shard[], onUnreadable: NoteUnreadable = () => undefined) {
     this.#shards = shards;
+    this.#onUnreadable = onUnreadable;
   }
 
   async readRows(shard: ShardIndex, sku_id: string, deadlineMs: DeadlineMs): Promise<FoundRows | NotDone> {
     try {
-      return { is: 'found', ...(await this.#lend(shard, deadlineMs, (connection) => readHotRows(connection, shard, sku_id, deadlineMs))) };
+      const found = await this.#lend(shard, deadlineMs, (connection) => readHotRows(connection, shard, sku_id, deadlineMs));
+      for (const { transfer_id, to } of found.transfers) {
+        if (to.shard < this.#shards.length) continue;
+        const reason = `other_shard is ${to.shard}, expected 0 to ${this.#shards.length - 1}: its units cannot be received`;
+        this.#onUnreadable({ kind: 'transfer', shard, row: `SKU ${JSON.stringify(sku_id)} transfer ${transfer_id}`, reason });
+      }
+      return { is: 'found', ...found };
     } catch (error) {
       if (error instanceof RowsAway) return { is: 'not_done', reason: error.message };
       throw error;
@@ -66,8 +78,17 @@ export class HotRowStore implements HotRows {
     return this.#lend(shard, deadlineMs, (connection) => findStandingIds(connection, shard, keys, deadlineMs));
   }
 
-  readIds(shard: ShardIndex, sku_id: string, after: string, max: number, deadlineMs: DeadlineMs): Promise<IdPage> {
-    return this.#lend(shard, deadlineMs, (connection) => readIds(connection, sku_id, after, max, deadlineMs));
+  async readIds(
+    shard: ShardIndex,
+    sku_id: string,
+    after: string,
+    max: number,
+    deadlineMs: DeadlineMs,
+  ): Promise<IdPage> {
+    const { unreadable, ...page } = await this.#lend(shard, deadlineMs, (connection) => readIds(connection, sku_id, after, max, deadlineMs));
+    const reason = 'the order detail is not UTF-8, so no caller can have sent it';
+    for (const id of unreadable) this.#onUnreadable({ kind: 'flow', shard, row: `SKU ${JSON.stringify(sku_id)} order detail ${id}`, reason });
+    return page;
   }
 
   point(shard: ShardIndex, sku_id: string, ids: readonly string[], movedTo: ShardIndex, deadlineMs: DeadlineMs): Promise<void> {
@@ -75,7 +96,10 @@ export class HotRowStore implements HotRows {
   }
 
   async findUntidy(shard: ShardIndex, max: number, deadlineMs: DeadlineMs): Promise<Untidy> {
-    return { sku_ids: await this.#lend(shard, deadlineMs, (connection) => findUntidy(connection, max, STALE_MS, deadlineMs)) };
+    const found = await this.#lend(shard, deadlineMs, (connection) => findUntidy(connection, max, STALE_MS, deadlineMs));
+    const reason = 'the id of the SKU is not UTF-8, so no caller can have sent it';
+    for (const id of found) if (!isText(id)) this.#onUnreadable({ kind: 'sku', shard, row: `SKU ${quotedBytes(id)}`, reason });
+    return { sku_ids: found.filter(isText).map(textOf) };
   }
 
   async #lend<T>(index: ShardIndex, deadlineMs: DeadlineMs, work: (connection: Connection) => Promise<T>): Promise<T> {

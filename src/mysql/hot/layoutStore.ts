@@ -3,7 +3,8 @@ import type { Layout } from '../../core/layout.ts';
 import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
 import type { ReadFailure } from '../../core/outcome.ts';
 import type { Connection } from '../connection.ts';
-import { hadNoEffect, reasonOf } from '../failures.ts';
+import type { NoteUnreadable } from '../../core/unreadable.ts';
+import { CommitUnanswered, hadNoEffect, LeftTransaction, reasonOf } from '../failures.ts';
 import type { Shard } from '../shard.ts';
 import { freeLease, openAsSingle, readLayout, replaceLayout, takeLease, takeOverLayout, touchLayout } from '../sql/layouts.ts';
 import { transact } from '../transaction.ts';
@@ -14,14 +15,21 @@ import { runOn } from './runOn.ts';
 export class LayoutStore implements Layouts {
   readonly #shards: readonly Shard[];
 
-  constructor(shards: readonly Shard[]) {
+  readonly #onUnreadable: NoteUnreadable;
+
+  /** @param onUnreadable called for each layout that cannot be read */
+  constructor(shards: readonly Shard[], onUnreadable: NoteUnreadable = () => undefined) {
     this.#shards = shards;
+    this.#onUnreadable = onUnreadable;
   }
 
   async read(owner: ShardIndex, sku_id: string, deadlineMs: DeadlineMs): Promise<FoundLayout | ReadFailure> {
     try {
-      const layout = await this.#lend(owner, deadlineMs, (connection) => readLayout(connection, sku_id, deadlineMs));
-      return layout === 'foreign' ? { is: 'not_mine' } : { is: 'found', layout };
+      const layout = await this.#lend(owner, deadlineMs, (connection) => readLayout(connection, sku_id, this.#shards.length, deadlineMs));
+      if (layout === 'foreign') return { is: 'not_mine' };
+      if (layout === null || !('unreadable' in layout)) return { is: 'found', layout };
+      this.#onUnreadable({ kind: 'layout', shard: owner, row: `SKU ${JSON.stringify(sku_id)}`, reason: layout.unreadable });
+      return { is: 'not_done', reason: `the layout of a SKU cannot be read: ${layout.unreadable}` };
     } catch (error) {
       if (hadNoEffect(error)) return { is: 'not_done', reason: reasonOf(error) };
       throw error;
@@ -73,19 +81,31 @@ export class LayoutStore implements Layouts {
   }
 }
 
-/** What the server did not take, or did not answer, may be asked for again: whoever counts on it reads what stands. */
+/**
+ * A change that the server did not take, or did not answer, may be asked for again. A caller that depends on it reads
+ * the layout.
+ *
+ * @throws whatever is no failure of the shard: a fault of this program must not look like one
+ */
 async function orUnsure(work: () => Promise<Replaced>): Promise<Replaced> {
   try {
     return await work();
-  } catch {
-    return 'unsure';
+  } catch (error) {
+    if (isOfShard(error)) return 'unsure';
+    throw error;
   }
 }
 
+/** @throws like `orUnsure` */
 async function orFalse<T>(work: () => Promise<T>): Promise<T | false> {
   try {
     return await work();
-  } catch {
-    return false;
+  } catch (error) {
+    if (isOfShard(error)) return false;
+    throw error;
   }
+}
+
+function isOfShard(error: unknown): boolean {
+  return hadNoEffect(error) || error instanceof CommitUnanswered || error instanceof LeftTransaction;
 }

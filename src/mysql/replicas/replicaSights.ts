@@ -1,4 +1,5 @@
 import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
+import { isProgramFault } from '../../core/programFault.ts';
 import type { Sight, SightSource } from '../../core/sight.ts';
 import { ReplicatedShard } from './replicatedShard.ts';
 import type { ReplicatedShardOptions, ReplicatedShardState } from './replicatedShard.ts';
@@ -55,6 +56,8 @@ export class ReplicaSights implements SightSource {
     }
     const looks = await Promise.allSettled([...byShard].map(([shard, ids]) => shard.look(ids, deadlineMs)));
     const failed = looks.filter((look) => look.status === 'rejected');
+    const fault = failed.find(({ reason }) => isProgramFault(reason));
+    if (fault !== undefined) throw fault.reason;
     if (failed.length > 0 && failed.length === looks.length) throw failed[0]?.reason;
     const known = new Map(looks.flatMap((look) => (look.status === 'fulfilled' ? [...look.value] : [])));
     return sku_ids.map((sku_id) => known.get(sku_id) ?? null);

@@ -1,9 +1,10 @@
 import type { CartKey, CartLine, ShardIndex, Verdict } from '../../core/nouns.ts';
 import type { CartState } from '../../core/ports.ts';
-import { SERVER_ERROR, ServerError } from '../failures.ts';
+import { SERVER_ERROR, ServerError, Unreadable } from '../failures.ts';
 import type { Transaction } from '../transaction.ts';
 import { isOlder } from './age.ts';
 import { bytesOf } from './bytes.ts';
+import { jsonIn } from './json.ts';
 
 /** Others than its coordinator may abort a cart only when its record is this old, by the clock of its shard. */
 export const ABANDONED_SECONDS = 5;
@@ -30,7 +31,8 @@ export interface LockedCart {
   /** Tells its coordinator from others. */
   readonly token: Buffer;
   readonly state: CartState;
-  readonly lines: readonly CartLine[];
+  /** Null: they cannot be read. The state alone says how the cart ended. */
+  readonly lines: readonly CartLine[] | null;
   /** Old enough for others to abort it. */
   readonly isAbandoned: boolean;
 }
@@ -38,7 +40,7 @@ export interface LockedCart {
 interface Row {
   readonly attempt: number;
   readonly token: Buffer;
-  readonly state: CartState;
+  readonly state: string;
   readonly order_lines: Buffer;
   readonly abandoned: number;
 }
@@ -85,6 +87,9 @@ export async function decideCart(transaction: Transaction, { order_id, attempt }
 
 function cartOf([row]: readonly Row[]): LockedCart | null {
   if (row === undefined) return null;
+  if (!isCartState(row.state)) {
+    throw new Unreadable(`the state of a cart is "${row.state}", expected one of ${Object.keys(STATES).join(', ')}`);
+  }
   return {
     attempt: row.attempt,
     token: row.token,
@@ -94,10 +99,26 @@ function cartOf([row]: readonly Row[]): LockedCart | null {
   };
 }
 
-/** The lines that a record keeps. */
-export function cartLinesOf(order_lines: Buffer): CartLine[] {
-  const lines = JSON.parse(order_lines.toString('utf8')) as [string, string, number, ShardIndex?][];
+function isCartState(state: string): state is CartState {
+  return Object.hasOwn(STATES, state);
+}
+
+/** The fault of a record whose lines cannot be read, for operators. */
+export const LINES_FAULT =
+  'order_lines is not a JSON list of [sku_id, order_detail_id, quantity] or [sku_id, order_detail_id, quantity, shard]';
+
+/** The lines that a record keeps; null when they cannot be read. */
+export function cartLinesOf(order_lines: Buffer): CartLine[] | null {
+  const lines = jsonIn(order_lines.toString('utf8'));
+  if (!Array.isArray(lines) || !lines.every(isLine)) return null;
   return lines.map(([sku_id, order_detail_id, quantity, shard]) => ({ sku_id, order_detail_id, quantity, ...(shard === undefined ? {} : { shard }) }));
+}
+
+function isLine(line: unknown): line is [string, string, number, ShardIndex?] {
+  if (!Array.isArray(line)) return false;
+  const [sku_id, order_detail_id, quantity, shard] = line as unknown[];
+  const hasIds = typeof sku_id === 'string' && typeof order_detail_id === 'string';
+  return hasIds && Number.isSafeInteger(quantity) && (shard === undefined || Number.isInteger(shard));
 }
 
 function linesText(lines: readonly CartLine[]): Buffer {

@@ -1,5 +1,6 @@
 import { CLOSED, HALF_COPIED, NOTHING, SHOWED_BEFORE, shownBy, STATE_REACHED } from '../../core/generations.ts';
 import type { Generation, Mark, Reached } from '../../core/generations.ts';
+import type { ClosedShard } from '../../core/lost.ts';
 import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
 import type { Connection } from '../connection.ts';
 import type { Transaction } from '../transaction.ts';
@@ -38,16 +39,32 @@ export async function moveOn(connection: Connection, shard: ShardIndex, known: G
 }
 
 /**
- * Marks a shard as closed, and writes down how far it has come; one that is marked stays as it is.
+ * Marks a shard as closed, and writes down how far it has come. One that is marked stays as it is.
  *
  * @param transaction in which nobody moves it on meanwhile: others would remember more of it than is written down
- * @returns whether it was not marked before
+ * @param known the furthest that is remembered of it. A shard that shows no less is advanced to the present moment,
+ * so that every
+ *   dump which was made before shows less. One that shows less keeps what it shows: that says since when something is
+ * missing.
  */
-export async function closeShard(transaction: Transaction, shard: ShardIndex): Promise<boolean> {
+export async function closeShard(transaction: Transaction, shard: ShardIndex, known: Generation): Promise<ClosedShard> {
   const rows = await transaction.rows<{ shard_index: number; reached: number }>(`${READ} FOR UPDATE`, []);
   const { shows, mark } = shownBy(new Map(rows.map(({ shard_index, reached }) => [shard_index, Number(reached)])), shard);
-  if (mark === null) await transaction.run(PUT, [[[shard, CLOSED], [SHOWED_BEFORE, shows], [STATE_REACHED, NOTHING]]]);
-  return mark === null;
+  if (mark !== null) return { isNew: false, reached: shows };
+  const [clock] = await transaction.rows<{ now: number }>(`SELECT ${NOW} AS now`, []);
+  const reached = shows < known ? shows : Math.max(shows + 1, Number(clock?.now ?? 0));
+  await transaction.run(PUT, [[[shard, CLOSED], [SHOWED_BEFORE, reached], [STATE_REACHED, NOTHING]]]);
+  return { isNew: true, reached };
+}
+
+/** Writes down on one shard how far another has come, unless it remembers more. Not in a transaction. */
+export async function noteReached(
+  connection: Connection,
+  of: ShardIndex,
+  reached: Generation,
+  deadlineMs: DeadlineMs,
+): Promise<void> {
+  await connection.run(NOTE_OTHERS, [[[of, reached]]], deadlineMs);
 }
 
 /** Marks a closed shard otherwise. @param reached how far the state goes that is copied over it, or was */

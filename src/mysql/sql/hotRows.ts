@@ -4,7 +4,7 @@ import type { DeadlineMs, ShardIndex, Transfer } from '../../core/nouns.ts';
 import type { Connection } from '../connection.ts';
 import type { Transaction } from '../transaction.ts';
 import { DIRECTION } from './applyBatch.ts';
-import { bytesOf, textOf } from './bytes.ts';
+import { bytesOf } from './bytes.ts';
 import { ROW_EPOCH } from './rowEpoch.ts';
 import { isSellable } from './sellable.ts';
 
@@ -105,8 +105,13 @@ export async function settleTransfers(transaction: Pick<Transaction, 'run'>, tra
 }
 
 /** SKUs with something unfinished. @param staleMs for how long nobody may have worked on it */
-export async function findUntidy(connection: Connection, max: number, staleMs: number, deadlineMs: DeadlineMs): Promise<string[]> {
+export async function findUntidy(
+  connection: Connection,
+  max: number,
+  staleMs: number,
+  deadlineMs: DeadlineMs,
+): Promise<Buffer[]> {
   const staleUs = staleMs * 1_000;
   const rows = await connection.rows<{ sku_id: Buffer }>(UNTIDY, [staleUs, staleUs, staleUs, max], deadlineMs);
-  return rows.map(({ sku_id }) => textOf(sku_id));
+  return rows.map(({ sku_id }) => sku_id);
 }

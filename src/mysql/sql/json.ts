@@ -23,3 +23,13 @@ export function jsonOf(rows: readonly (readonly JsonCell[] | number)[]): SqlJson
 export function hexOf(text: string): string {
   return Buffer.from(text, 'utf8').toString('hex');
 }
+
+/** The value that a column keeps as JSON; undefined when it is none. */
+export function jsonIn(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}

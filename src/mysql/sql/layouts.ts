@@ -5,6 +5,8 @@ import { SERVER_ERROR, ServerError } from '../failures.ts';
 import type { Connection, SqlValue } from '../connection.ts';
 import type { Transaction } from '../transaction.ts';
 import { bytesOf } from './bytes.ts';
+import { withLists } from './layoutLists.ts';
+import type { LayoutLists, UnreadableLayout } from './layoutLists.ts';
 
 const READ = `
 SELECT hot.revision, hot.state, hot.epoch, hot.last_epoch, hot.places, hot.next_places, hot.earlier, hot.shards
@@ -28,29 +30,29 @@ const FREE_LEASE = 'UPDATE hot_sku SET lease_until = NULL WHERE sku_id = ? AND l
 /** The places of the words in the column's type. */
 const STATES = { single: 1, closing: 2, opening: 3, open: 4 } as const;
 
-interface Row {
+interface Row extends LayoutLists {
   readonly revision: number | null;
   readonly state: Layout['state'];
   readonly epoch: number;
   readonly last_epoch: number;
-  readonly places: string;
-  readonly next_places: string | null;
-  readonly earlier: string;
-  readonly shards: string;
 }
 
-/** The layout of a SKU, with the proof of ownership in the same snapshot. @returns 'foreign' where the shard does not own the slot; null: never split */
-export async function readLayout(connection: Connection, sku_id: string, deadlineMs: DeadlineMs): Promise<Layout | null | 'foreign'> {
+/**
+ * The layout of a SKU, with the proof of ownership in the same snapshot.
+ *
+ * @returns 'foreign' where the shard does not own the slot; null: never split
+ */
+export async function readLayout(
+  connection: Connection,
+  sku_id: string,
+  shardCount: number,
+  deadlineMs: DeadlineMs,
+): Promise<Layout | null | 'foreign' | UnreadableLayout> {
   const [row] = await connection.rows<Row>(READ, [bytesOf(sku_id), slotOf(sku_id)], deadlineMs);
   if (row === undefined) return 'foreign';
   if (row.revision === null) return null;
-  return {
-    ...{ sku_id, revision: row.revision, state: row.state, epoch: row.epoch, lastEpoch: row.last_epoch },
-    places: JSON.parse(row.places) as Layout['places'],
-    nextPlaces: row.next_places === null ? null : (JSON.parse(row.next_places) as Layout['places']),
-    earlier: JSON.parse(row.earlier) as Layout['earlier'],
-    shards: JSON.parse(row.shards) as Layout['shards'],
-  };
+  const { revision, state, epoch, last_epoch: lastEpoch } = row;
+  return withLists({ sku_id, revision, state, epoch, lastEpoch }, row, shardCount);
 }
 
 /** @returns whether the layout that was still stood */

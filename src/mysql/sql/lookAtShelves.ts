@@ -66,9 +66,13 @@ function lookOf(sku_id: string, rows: readonly Row[], free: ReadonlySet<string>)
   };
 }
 
-/** A page of a SKU's ids, in the order of their bytes, whatever became of them. */
+/**
+ * A page of a SKU's ids, in the order of their bytes, whatever became of them.
+ *
+ * @param after the hexadecimal digits of the last page's last id
+ */
 export async function readAllIds(connection: Connection, sku_id: string, after: string, max: number, deadlineMs: DeadlineMs): Promise<{ ids: string[]; next: string | null }> {
-  const rows = await connection.rows<{ order_detail_id: Buffer }>(IDS, [bytesOf(sku_id), bytesOf(after), max], deadlineMs);
+  const rows = await connection.rows<{ order_detail_id: Buffer }>(IDS, [bytesOf(sku_id), Buffer.from(after, 'hex'), max], deadlineMs);
   const ids = rows.map(({ order_detail_id }) => textOf(order_detail_id));
-  return { ids, next: ids.length < max ? null : (ids.at(-1) ?? null) };
+  return { ids, next: ids.length < max ? null : (rows.at(-1)?.order_detail_id.toString('hex') ?? null) };
 }

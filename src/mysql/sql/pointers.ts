@@ -2,7 +2,7 @@ import type { IdPage, StandingId } from '../../core/hotPorts.ts';
 import type { DeadlineMs, FlowKey, ShardIndex } from '../../core/nouns.ts';
 import type { Connection } from '../connection.ts';
 import type { Transaction } from '../transaction.ts';
-import { bytesOf, textOf } from './bytes.ts';
+import { bytesOf, isText, quotedBytes, textOf } from './bytes.ts';
 import { FLOW_STATUS } from './insertFlows.ts';
 import { hexOf, jsonOf } from './json.ts';
 
@@ -28,15 +28,27 @@ export async function findStandingIds(connection: Connection, shard: ShardIndex,
   return rows.map((row) => ({ sku_id: textOf(row.sku_id), order_detail_id: textOf(row.order_detail_id), shard: row.moved_to ?? shard }));
 }
 
-/** A page of a SKU's ids on a shard, in the order of their bytes. */
-export async function readIds(connection: Connection, sku_id: string, after: string, max: number, deadlineMs: DeadlineMs): Promise<IdPage> {
-  const rows = await connection.rows<{ order_detail_id: Buffer; status: string }>(IDS, [bytesOf(sku_id), bytesOf(after), max], deadlineMs);
+/**
+ * A page of a SKU's ids on a shard, in the order of their bytes.
+ *
+ * @param after the hexadecimal digits of the last page's last id
+ */
+export async function readIds(
+  connection: Connection,
+  sku_id: string,
+  after: string,
+  max: number,
+  deadlineMs: DeadlineMs,
+): Promise<IdPage & { readonly unreadable: readonly string[] }> {
+  const rows = await connection.rows<{ order_detail_id: Buffer; status: string }>(IDS, [bytesOf(sku_id), Buffer.from(after, 'hex'), max], deadlineMs);
   const last = rows.at(-1);
-  const idsIn = (...wanted: string[]): string[] => rows.filter(({ status }) => wanted.includes(status)).map(({ order_detail_id }) => textOf(order_detail_id));
+  const idsIn = (...wanted: string[]): string[] =>
+    rows.flatMap(({ status, order_detail_id: id }) => (wanted.includes(status) && isText(id) ? [textOf(id)] : []));
   return {
     ids: idsIn('deducted', 'cancelled'),
     pending: idsIn('pending'),
-    next: rows.length < max || last === undefined ? null : textOf(last.order_detail_id),
+    next: rows.length < max || last === undefined ? null : last.order_detail_id.toString('hex'),
+    unreadable: rows.flatMap(({ order_detail_id: id }) => (isText(id) ? [] : [quotedBytes(id)])),
   };
 }
 

@@ -1,9 +1,9 @@
 import type { CartKey, DeadlineMs, Verdict } from '../../core/nouns.ts';
-import type { DecidedCart } from '../../core/reconciliation.ts';
+import type { CartPage, CartPosition, DecidedCart } from '../../core/reconciliation.ts';
 import type { Connection, SqlValue } from '../connection.ts';
 import { isOlder } from './age.ts';
-import { bytesOf, textOf } from './bytes.ts';
-import { cartLinesOf } from './carts.ts';
+import { bytesOf, isText, quotedBytes, textOf } from './bytes.ts';
+import { cartLinesOf, LINES_FAULT } from './carts.ts';
 import { OVERDUE_SECONDS } from './findOverdueHolds.ts';
 
 const COLUMNS = 'order_id, attempt, state, order_lines';
@@ -25,24 +25,54 @@ interface Row {
 
 /** Which records, from where on. */
 export interface CartPageQuery {
-  readonly after: CartKey | null;
+  readonly after: CartPosition | null;
   readonly max: number;
   /** Only carts with a line of this SKU; null: all. */
   readonly naming: string | null;
 }
 
-/** A page of the records of decided carts, in the order of their keys. */
-export async function readDecidedCarts(connection: Connection, { after, max, naming }: CartPageQuery, deadlineMs: DeadlineMs): Promise<DecidedCart[]> {
-  const from = bytesOf(after?.order_id ?? '');
+/**
+ * A page of the records of decided carts, in the order of their keys.
+ *
+ * @param shardCount shards from this number on do not exist
+ */
+export async function readDecidedCarts(
+  connection: Connection,
+  shardCount: number,
+  { after, max, naming }: CartPageQuery,
+  deadlineMs: DeadlineMs,
+): Promise<CartPage> {
+  const from = Buffer.from(after?.orderIdHex ?? '', 'hex');
   // As it stands in a record: the first of a line's three.
   const name = naming === null ? [] : [bytesOf(`[${JSON.stringify(naming)},`)];
   const values = [from, from, after?.attempt ?? 0, ...name, max];
-  return (await connection.rows<Row>(PAGE(naming === null ? '' : NAMING), values, deadlineMs)).map(cartOf);
+  const rows = await connection.rows<Row>(PAGE(naming === null ? '' : NAMING), values, deadlineMs);
+  const last = rows.at(-1);
+  const [carts, unreadable]: [DecidedCart[], string[]] = [[], []];
+  for (const row of rows) {
+    const cart = cartOf(row, shardCount);
+    const record = `the record of order ${quotedBytes(row.order_id)} attempt ${row.attempt}`;
+    if (typeof cart === 'string') unreadable.push(`${record}: ${cart}`);
+    else carts.push(cart);
+  }
+  return {
+    ...{ carts, unreadable },
+    next:
+      last === undefined || rows.length < max
+        ? null
+        : { orderIdHex: last.order_id.toString('hex'), attempt: last.attempt },
+  };
 }
 
-/** The records of some carts that were decided. @param keys at least one */
-export async function readCartsByKey(connection: Connection, keys: readonly CartKey[], deadlineMs: DeadlineMs): Promise<DecidedCart[]> {
-  return (await connection.rows<Row>(`SELECT ${COLUMNS} ${BY_KEY} AND state <> 'open'`, [keys.map(valuesOf)], deadlineMs)).map(cartOf);
+/** How some carts were decided; their lines need not be readable. @param keys at least one */
+export async function readVerdicts(
+  connection: Connection,
+  keys: readonly CartKey[],
+  deadlineMs: DeadlineMs,
+): Promise<(CartKey & Pick<DecidedCart, 'state'>)[]> {
+  const sql = `SELECT order_id, attempt, state ${BY_KEY} AND state <> 'open'`;
+  const rows = await connection.rows<Row>(sql, [keys.map(valuesOf)], deadlineMs);
+  return rows.map(({ order_id, attempt, state }) => ({ order_id: textOf(order_id), attempt, state }));
 }
 
 /** Which of some carts are open, or were decided only just now. @param keys at least one */
@@ -55,6 +85,12 @@ function valuesOf({ order_id, attempt }: CartKey): SqlValue[] {
   return [bytesOf(order_id), attempt];
 }
 
-function cartOf({ order_id, attempt, state, order_lines }: Row): DecidedCart {
-  return { order_id: textOf(order_id), attempt, state, lines: cartLinesOf(order_lines) };
+/** @returns the record, or the fault of one that cannot be read */
+function cartOf({ order_id, attempt, state, order_lines }: Row, shardCount: number): DecidedCart | string {
+  if (!isText(order_id)) return 'its id is not UTF-8';
+  const lines = cartLinesOf(order_lines);
+  if (lines === null) return LINES_FAULT;
+  const unknown = lines.find(({ shard }) => shard !== undefined && (shard < 0 || shard >= shardCount))?.shard;
+  if (unknown !== undefined) return `a line lies on shard ${unknown}, expected 0 to ${shardCount - 1}`;
+  return { order_id: textOf(order_id), attempt, state, lines };
 }

@@ -1,9 +1,10 @@
 import { JOURNALS, rowsMaxOf } from '../../core/journal.ts';
 import type { JournalEntry, JournalPosition, JournalRead, JournalRow } from '../../core/journal.ts';
-import type { DeadlineMs, Hold, ShardIndex } from '../../core/nouns.ts';
+import type { DeadlineMs, Hold } from '../../core/nouns.ts';
 import { slotOf } from '../../core/slots.ts';
 import type { Connection, SqlValue } from '../connection.ts';
 import { bytesOf, textOf } from './bytes.ts';
+import { shardsIn } from './layoutLists.ts';
 import { POINTERS_TIME } from './pointers.ts';
 
 const iso = (column: string): string => `DATE_FORMAT(${column}, '%Y-%m-%dT%H:%i:%s.%fZ')`;
@@ -63,18 +64,25 @@ export interface JournalQuery {
 /**
  * Reads a stretch of a SKU's journal, with the proof of ownership, in one statement and hence one snapshot.
  *
- * @returns null when this shard does not own the SKU's slot
+ * @returns null when this shard does not own the SKU's slot; 'unreadable': its layout does not say on which shards it
+ * lies
  */
-export async function readJournal(connection: Connection, query: JournalQuery, deadlineMs: DeadlineMs): Promise<JournalRead | null> {
+export async function readJournal(
+  connection: Connection,
+  query: JournalQuery,
+  deadlineMs: DeadlineMs,
+): Promise<JournalRead | null | 'unreadable'> {
   const { sql, values } = journalStatement(query);
   const rows = await connection.rows<Row>(sql, values, deadlineMs);
   if (!query.isBesides && !rows.some(({ source }) => source === 'slot')) return null;
   const opening = rows.find(({ source }) => source === 'opening');
-  const shards = rows.find(({ source }) => source === 'shards');
+  const named = rows.find(({ source }) => source === 'shards');
+  const shards = named === undefined ? [] : shardsIn(textOf(named.id_1));
+  if (shards === null) return 'unreadable';
   return {
     journals: JOURNALS.map((journal) => rows.filter(({ source }) => source === journal).map((row) => rowOf(journal, row))),
     opening: opening === undefined ? null : { kind: 'opening', quantity: Number(opening.units), effect: Number(opening.units), created_at: opening.time },
-    shards: shards === undefined ? [] : (JSON.parse(textOf(shards.id_1)) as ShardIndex[]),
+    shards,
     holds: rows.filter(({ source }) => source === 'hold').map((row) => holdOf(query.sku_id, row)),
   };
 }

@@ -1,16 +1,21 @@
 import type { LeftOver } from '../../core/ports.ts';
+import type { UnreadableRow } from '../../core/unreadable.ts';
 import type { Transaction } from '../transaction.ts';
 import { isOlder } from './age.ts';
-import { textOf } from './bytes.ts';
+import { isText, quotedBytes, textOf } from './bytes.ts';
 import { ABANDONED_SECONDS } from './carts.ts';
 import { holdOf } from './holds.ts';
 import type { HoldRow } from './holds.ts';
 
+/**
+ * Drawn at random: the oldest may all be rows that cannot be settled, and would then keep all others from being looked
+ * at.
+ */
 const OPEN = `
 SELECT order_id, attempt FROM cart
  WHERE state = 'open' AND ${isOlder('created_at', ABANDONED_SECONDS)}
- ORDER BY created_at LIMIT ?`;
-/** Drawn, because the oldest may all belong to carts whose records cannot be asked. */
+ ORDER BY RAND() LIMIT ?`;
+/** At random for the same reason. */
 const HELD = `
 SELECT sku_id, order_detail_id, order_id, attempt FROM cart_hold
  WHERE ${isOlder('created_at', 1)}
@@ -21,15 +26,36 @@ SELECT (SELECT COUNT(*) FROM cart WHERE state = 'open') AS carts,
        (SELECT COUNT(*) FROM cart_hold) AS holds,
        (SELECT CAST(COALESCE(TIMESTAMPDIFF(MICROSECOND, MIN(created_at), CURRENT_TIMESTAMP(6)), 0) AS SIGNED) FROM cart_hold) AS hold_us`;
 
-/** Looks for what is to be finished or undone. Takes no lock. @param max rows of each kind, at most */
-export async function readLeftOver(transaction: Transaction, max: number): Promise<LeftOver> {
+const NO_ID = 'an id is not UTF-8, so no caller can have sent it';
+
+/**
+ * Looks for what is to be finished or undone. Takes no lock.
+ *
+ * @param max rows of each kind, at most
+ * @param note called for each row that cannot be read; it is left out
+ */
+export async function readLeftOver(
+  transaction: Transaction,
+  max: number,
+  note: (row: Omit<UnreadableRow, 'shard'>) => void,
+): Promise<LeftOver> {
   const carts = await transaction.rows<{ order_id: Buffer; attempt: number }>(OPEN, [max]);
   const holds = await transaction.rows<HoldRow>(HELD, [max]);
   const [counts] = await transaction.rows<{ carts: number; cart_us: number; holds: number; hold_us: number }>(COUNTS, []);
   return {
     is: 'left_over',
-    carts: carts.map(({ order_id, attempt }) => ({ order_id: textOf(order_id), attempt })),
-    holds: holds.map(holdOf),
+    carts: carts.flatMap(({ order_id, attempt }) => {
+      if (isText(order_id)) return [{ order_id: textOf(order_id), attempt }];
+      note({ kind: 'cart', row: `order ${quotedBytes(order_id)} attempt ${attempt}`, reason: NO_ID });
+      return [];
+    }),
+    holds: holds.flatMap((hold) => {
+      const { sku_id, order_detail_id, order_id, attempt } = hold;
+      if ([sku_id, order_detail_id, order_id].every(isText)) return [holdOf(hold)];
+      const flow = `SKU ${quotedBytes(sku_id)} order detail ${quotedBytes(order_detail_id)}`;
+      note({ kind: 'hold', row: `${flow} of order ${quotedBytes(order_id)} attempt ${attempt}`, reason: NO_ID });
+      return [];
+    }),
     cartsOpen: counts?.carts ?? 0,
     cartAgeMs: Math.max(0, counts?.cart_us ?? 0) / 1_000,
     holdsOpen: counts?.holds ?? 0,

@@ -1,9 +1,11 @@
-import type { CartSale, Splits, TransferTrace } from '../../core/lost.ts';
-import type { DeadlineMs, FlowKey, ShardIndex } from '../../core/nouns.ts';
+import type { CartSalesPage, SalePosition, SplitLayout, Splits, TransferTrace } from '../../core/lost.ts';
+import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
 import type { Connection } from '../connection.ts';
 import type { Layout } from '../../core/layout.ts';
+import { withLists } from './layoutLists.ts';
+import type { LayoutLists } from './layoutLists.ts';
 import { DIRECTION } from './applyBatch.ts';
-import { bytesOf, textOf } from './bytes.ts';
+import { bytesOf, isText, textOf } from './bytes.ts';
 
 /** They look at whole tables: nobody sells from a restored shard meanwhile, and there is no index for what is asked once a year. */
 const CARTS = `
@@ -15,7 +17,7 @@ const TRANSFERS = `
 SELECT sku_id, transfer_id, direction, amount, sub_row, other_sub_row, is_open FROM transfer
  WHERE other_shard = ? AND created_at >= FROM_UNIXTIME(? / 1000)`;
 const ROWS = `SELECT sku_id, sub_row, epoch, intake <> 'none' AS is_open FROM stock WHERE epoch > 0`;
-const LAYOUTS = 'SELECT sku_id, state, epoch, last_epoch, places, earlier, shards, CAST(UNIX_TIMESTAMP(changed_at) * 1000 AS SIGNED) AS changed_at_ms FROM hot_sku';
+const LAYOUTS = 'SELECT sku_id, state, epoch, last_epoch, places, next_places, earlier, shards, CAST(UNIX_TIMESTAMP(changed_at) * 1000 AS SIGNED) AS changed_at_ms FROM hot_sku';
 const FIND_TRANSFERS = 'SELECT transfer_id FROM transfer WHERE direction = ? AND transfer_id IN (?)';
 /** Far more than a row changes between two backups. */
 const YOUNGER = 1_000_000_000;
@@ -24,13 +26,31 @@ const YOUNGER_LAYOUT = 1_000_000;
 type CartRow = Record<'sku_id' | 'order_detail_id' | 'order_id', Buffer> & { readonly attempt: number; readonly quantity: number };
 type TransferRow = Record<'sku_id' | 'transfer_id', Buffer> & Record<'amount' | 'sub_row' | 'other_sub_row' | 'is_open', number> & { readonly direction: TransferTrace['direction'] };
 type SplitRowRow = Record<'sub_row' | 'epoch' | 'is_open', number> & { readonly sku_id: Buffer };
-type LayoutRow = Record<'epoch' | 'last_epoch' | 'changed_at_ms', number> & Record<'places' | 'earlier' | 'shards', string> & { readonly sku_id: Buffer; readonly state: Layout['state'] };
+type LayoutRow = Record<'epoch' | 'last_epoch' | 'changed_at_ms', number> & LayoutLists & { readonly sku_id: Buffer; readonly state: Layout['state'] };
 
 /** A page of what carts have sold on a shard, in the order of the flows' keys. @param sinceMs in milliseconds since 1970, by this shard's clock */
-export async function readCartSales(connection: Connection, sinceMs: number, after: FlowKey | null, max: number, deadlineMs: DeadlineMs): Promise<CartSale[]> {
-  const [sku_id, order_detail_id] = [bytesOf(after?.sku_id ?? ''), bytesOf(after?.order_detail_id ?? '')];
+export async function readCartSales(
+  connection: Connection,
+  sinceMs: number,
+  after: SalePosition | null,
+  max: number,
+  deadlineMs: DeadlineMs,
+): Promise<CartSalesPage> {
+  const sku_id = Buffer.from(after?.skuIdHex ?? '', 'hex');
+  const order_detail_id = Buffer.from(after?.orderDetailIdHex ?? '', 'hex');
   const rows = await connection.rows<CartRow>(CARTS, [sku_id, order_detail_id, sku_id, sinceMs, max], deadlineMs);
-  return rows.map((row) => ({ sku_id: textOf(row.sku_id), order_detail_id: textOf(row.order_detail_id), order_id: textOf(row.order_id), attempt: row.attempt, quantity: row.quantity }));
+  const last = rows.at(-1);
+  const readable = rows.filter((row) => [row.sku_id, row.order_detail_id, row.order_id].every(isText));
+  return {
+    sales: readable.map(({ attempt, quantity, ...row }) => ({
+      ...{ sku_id: textOf(row.sku_id), order_detail_id: textOf(row.order_detail_id), order_id: textOf(row.order_id) },
+      ...{ attempt, quantity },
+    })),
+    next:
+      last === undefined || rows.length < max
+        ? null
+        : { skuIdHex: last.sku_id.toString('hex'), orderDetailIdHex: last.order_detail_id.toString('hex') },
+  };
 }
 
 /** Units that went from this shard to another one, or came from it. @param sinceMs in milliseconds since 1970, by this shard's clock */
@@ -43,23 +63,26 @@ export async function readTransfers(connection: Connection, shard: ShardIndex, o
   });
 }
 
-/** The rows and the layouts of split SKUs that a shard has. */
-export async function readSplits(connection: Connection, deadlineMs: DeadlineMs): Promise<Splits> {
+/**
+ * The rows and the layouts of split SKUs that a shard has.
+ *
+ * @param shardCount shards from this number on do not exist
+ */
+export async function readSplits(connection: Connection, shardCount: number, deadlineMs: DeadlineMs): Promise<Splits> {
   const rows = await connection.rows<SplitRowRow>(ROWS, [], deadlineMs);
   const layouts = await connection.rows<LayoutRow>(LAYOUTS, [], deadlineMs);
+  const readable: [string, SplitLayout][] = [];
+  const unreadable: { sku_id: string; reason: string }[] = [];
+  for (const row of layouts) {
+    const { state, epoch, last_epoch: lastEpoch, changed_at_ms } = row;
+    const layout = withLists({ state, epoch, lastEpoch, changedAtMs: Number(changed_at_ms) }, row, shardCount);
+    if ('unreadable' in layout) unreadable.push({ sku_id: textOf(row.sku_id), reason: layout.unreadable });
+    else readable.push([textOf(row.sku_id), layout]);
+  }
   return {
     rows: rows.map(({ sku_id, sub_row, epoch, is_open }) => ({ sku_id: textOf(sku_id), sub_row, epoch, isOpen: is_open === 1 })),
-    layouts: new Map(
-      layouts.map(({ sku_id, state, epoch, last_epoch, places, earlier, shards, changed_at_ms }) => [
-        textOf(sku_id),
-        {
-          ...{ state, epoch, lastEpoch: last_epoch, changedAtMs: Number(changed_at_ms) },
-          places: JSON.parse(places) as Layout['places'],
-          earlier: JSON.parse(earlier) as Layout['earlier'],
-          shards: JSON.parse(shards) as Layout['shards'],
-        },
-      ]),
-    ),
+    layouts: new Map(readable),
+    unreadable,
   };
 }
 

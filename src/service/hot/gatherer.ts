@@ -1,3 +1,4 @@
+import { RowsAway } from '../../core/hotPorts.ts';
 import type { Layout } from '../../core/layout.ts';
 import { planMoves } from '../../core/moves.ts';
 import type { DeadlineMs, RowPlace, ShardIndex } from '../../core/nouns.ts';
@@ -14,6 +15,8 @@ import { Turn } from './turn.ts';
 import type { TurnParts } from './turn.ts';
 
 export interface GatherParts extends TransferParts, TurnParts {
+  /** The server of each shard, by its index. */
+  readonly servers: readonly string[];
   readonly layouts: LayoutCache;
 }
 
@@ -109,7 +112,7 @@ export class Gatherer {
       }
     } finally {
       this.#running.delete(sku_id);
-      await turn.end();
+      await turn.end().catch(this.#onFault);
     }
   }
 
@@ -186,7 +189,9 @@ export class Gatherer {
   async #bringIn(asks: readonly Ask[], { transfers }: Collected): Promise<boolean> {
     const nowMs = performance.now();
     for (const [transfer_id, untilMs] of this.#tried) if (untilMs <= nowMs) this.#tried.delete(transfer_id);
-    const due = transfers.filter(({ ageMs, transfer_id }) => ageMs >= LEFT_MS && !this.#tried.has(transfer_id));
+    // One to a shard that does not exist stays open: its units are in no row, so the SKU is not sold out.
+    const exists = ({ to }: { to: RowPlace }): boolean => to.shard < this.#parts.servers.length;
+    const due = transfers.filter((each) => each.ageMs >= LEFT_MS && exists(each) && !this.#tried.has(each.transfer_id));
     if (due.length === 0) return false;
     const ids = new Set(due.map(({ transfer_id }) => transfer_id));
     for (const transfer_id of ids) this.#tried.set(transfer_id, nowMs + TRY_AGAIN_MS);
@@ -263,7 +268,8 @@ export class Gatherer {
       if (holds.length > 0) ask.tell({ is: 'pending', holds });
       // They went between two looks.
       else if (!ask.isOver) this.#add(ask);
-    } catch {
+    } catch (error) {
+      if (!(error instanceof RowsAway)) this.#onFault(error);
       ask.tell({ is: 'not_done', reason: 'holds could not be read' });
     }
   }

@@ -27,7 +27,8 @@ export interface HotOptions {
 }
 
 /** Puts together what looks after split SKUs. */
-export function createHot({ onFault, ...options }: HotOptions): Hot {
+export function createHot(options: HotOptions): Hot {
+  const { onFault } = options;
   const layouts = new LayoutCache(options.store, options.routing);
   const parts = { ...options, layouts };
   const gatherer = new Gatherer(parts, onFault);

@@ -60,13 +60,13 @@ export class Keeper {
   /** Takes on what somebody left on a shard; it goes on behind the caller's back. */
   async sweep(shard: ShardIndex): Promise<void> {
     const { sku_ids } = await this.#findUntidy(shard);
-    await Promise.all(
-      sku_ids.map(async (sku_id) => {
-        if (this.#tended.has(sku_id) || this.#tended.size >= TENDED_MAX) return;
-        const owner = this.#parts.routing.map.shardOf(sku_id);
-        if (await this.#parts.store.takeOver(owner, sku_id, STALE_MS, performance.now() + LEVEL_MS)) void this.tend(sku_id);
-      }),
-    );
+    await Promise.all(sku_ids.map((sku_id) => this.#takeOn(sku_id).catch(this.#onFault)));
+  }
+
+  async #takeOn(sku_id: string): Promise<void> {
+    if (this.#tended.has(sku_id) || this.#tended.size >= TENDED_MAX) return;
+    const owner = this.#parts.routing.map.shardOf(sku_id);
+    if (await this.#parts.store.takeOver(owner, sku_id, STALE_MS, performance.now() + LEVEL_MS)) void this.tend(sku_id);
   }
 
   #findUntidy(shard: ShardIndex): Promise<Untidy> {

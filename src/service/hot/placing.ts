@@ -1,3 +1,4 @@
+import { RowsAway } from '../../core/hotPorts.ts';
 import { homeOf } from '../../core/layout.ts';
 import { flowKeyText } from '../../core/nouns.ts';
 import type { DeadlineMs, FlowKey, Placed, RowRef, ShardIndex } from '../../core/nouns.ts';
@@ -82,7 +83,8 @@ export class Placing<L extends FlowKey> {
       for (const found of await Promise.all(asked)) if (found !== null) this.#standing.set(flowKeyText(found), found.shard);
       return null;
     } catch (error) {
-      return { is: 'not_done', reason: error instanceof Error ? error.message : String(error) };
+      if (error instanceof RowsAway) return { is: 'not_done', reason: error.message };
+      throw error;
     }
   }
 }

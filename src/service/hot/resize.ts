@@ -1,3 +1,4 @@
+import { RowsAway } from '../../core/hotPorts.ts';
 import type { HotRows, Layouts, Replaced } from '../../core/hotPorts.ts';
 import { abortResize, beginResize, commitResize, endResize, isAlike, placesFor, unsplit } from '../../core/layout.ts';
 import type { Layout, Places } from '../../core/layout.ts';
@@ -76,7 +77,7 @@ async function findMissing({ rows }: ResizeParts, owner: ShardIndex, sku_id: str
   try {
     return (await rows.readSale(owner, sku_id, deadlineMs)) === null ? refused('unknown_sku') : null;
   } catch (error) {
-    return { is: 'not_done', reason: error instanceof Error ? error.message : String(error) };
+    return awayOrThrow(error);
   }
 }
 
@@ -86,29 +87,44 @@ async function prepare({ rows }: ResizeParts, layout: Layout, places: Places, de
     await Promise.all(byShard(places).map(([shard, sub_rows]) => rows.prepare(shard, layout.sku_id, sub_rows, layout.lastEpoch, deadlineMs)));
     return null;
   } catch (error) {
-    return { is: 'not_done', reason: error instanceof Error ? error.message : String(error) };
+    return awayOrThrow(error);
   }
 }
 
-/** Goes on with a layout that is being changed, from where it stands. @returns it when all its rows are open; null when that is still to be done */
+/** Only a shard's own failure means that nothing was done; a fault of this program goes on to the caller. */
+function awayOrThrow(error: unknown): NotDone {
+  if (error instanceof RowsAway) return { is: 'not_done', reason: error.message };
+  throw error;
+}
+
+/**
+ * Goes on with a layout that is being changed, from where it stands.
+ *
+ * @returns it when all its rows are open; null when that is still to be done
+ * @throws a fault that is no shard's own, once rows that were closed have been opened again as far as that is possible
+ */
 export async function finishResize(parts: ResizeParts, layout: Layout): Promise<Layout | null> {
   if (layout.state === 'closing') {
     const { sku_id, lastEpoch } = layout;
     const closed = await onRows(layout.places, (shard, sub_rows) => parts.rows.close(shard, sku_id, sub_rows, lastEpoch, performance.now() + CLOSE_MS));
-    const next = closed ? commitResize(layout) : abortResize(layout);
-    return (await put(parts, layout, next, performance.now() + OPEN_MS)) === 'applied' ? finishResize(parts, next) : null;
+    const next = closed.isDone ? commitResize(layout) : abortResize(layout);
+    const isPut = (await put(parts, layout, next, performance.now() + OPEN_MS)) === 'applied';
+    const finished = isPut ? await finishResize(parts, next) : null;
+    if (closed.fault !== null) throw closed.fault;
+    return finished;
   }
   if (layout.state === 'opening') {
     const { sku_id, places, epoch } = layout;
     const untilMs = performance.now() + OPEN_MS;
     const [owner] = places;
-    const sale = owner === undefined ? null : await parts.rows.readSale(owner, sku_id, untilMs).catch(() => null);
+    const sale = owner === undefined ? null : await orNull(parts.rows.readSale(owner, sku_id, untilMs));
     if (sale === null) return null;
     const spreading = parts.spread(layout);
     const opened = await onRows(places, (shard, sub_rows) => parts.rows.open(shard, sku_id, sub_rows, epoch, sale, untilMs));
     const next = endResize(layout);
-    const isEnded = opened && (await put(parts, layout, next, untilMs)) === 'applied';
+    const isEnded = opened.isDone && (await put(parts, layout, next, untilMs)) === 'applied';
     await spreading;
+    if (opened.fault !== null) throw opened.fault;
     return isEnded ? next : null;
   }
   return layout;
@@ -120,10 +136,32 @@ async function put({ store, routing, layouts }: ResizeParts, was: Layout, is: La
   return replaced;
 }
 
-/** Does something with all rows at once. @returns whether it is done with every one of them */
-async function onRows(places: Places, work: (shard: ShardIndex, sub_rows: readonly number[]) => Promise<boolean>): Promise<boolean> {
-  const done = await Promise.all(byShard(places).map(([shard, sub_rows]) => work(shard, sub_rows).catch(() => false)));
-  return done.every((each) => each);
+/** The result for all rows. */
+interface OnRows {
+  readonly isDone: boolean;
+  /** The first error that is no failure of a shard; null: none. */
+  readonly fault: Error | null;
+}
+
+/** Does something with all rows at once, and waits for every one of them. */
+async function onRows(
+  places: Places,
+  work: (shard: ShardIndex, sub_rows: readonly number[]) => Promise<boolean>,
+): Promise<OnRows> {
+  const done = await Promise.allSettled(byShard(places).map(([shard, sub_rows]) => work(shard, sub_rows)));
+  const failures = done.flatMap((each): unknown[] => (each.status === 'rejected' ? [each.reason] : []));
+  const fault = failures.find((failure) => !(failure instanceof RowsAway));
+  const isDone = done.every((each) => each.status === 'fulfilled' && each.value);
+  return { isDone, fault: fault === undefined ? null : fault instanceof Error ? fault : new Error(String(fault)) };
+}
+
+async function orNull<T>(reading: Promise<T>): Promise<T | null> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (error instanceof RowsAway) return null;
+    throw error;
+  }
 }
 
 function byShard(places: Places): [ShardIndex, number[]][] {

@@ -1,3 +1,4 @@
+import { RowsAway } from '../../core/hotPorts.ts';
 import type { HotRows } from '../../core/hotPorts.ts';
 import type { Move } from '../../core/moves.ts';
 import type { DeadlineMs, ShardIndex, Transfer } from '../../core/nouns.ts';
@@ -9,6 +10,8 @@ export interface TransferParts {
   readonly rows: HotRows;
   /** Makes the id of a transfer: 32 hexadecimal digits that nobody else makes. */
   readonly newId: () => string;
+  /** Called with what is no failure of a shard. */
+  readonly onFault: (error: unknown) => void;
 }
 
 /** What became of the sending of some moves. */
@@ -39,13 +42,13 @@ export async function sendAll({ engine, newId }: TransferParts, sku_id: string, 
 
 /** Puts units that are on their way into their rows, however often this is asked for. What does not get there now is the sweepers'. */
 export async function receiveAll(parts: TransferParts, transfers: readonly Transfer[], deadlineMs: DeadlineMs): Promise<void> {
-  const received = await onEachShard(transfers, ({ to }) => to.shard, async (shard, ofShard) => {
+  const received = await onEachShard(parts, transfers, ({ to }) => to.shard, async (shard, ofShard) => {
     const operations = ofShard.map(({ sku_id, transfer_id, amount, from, to }) => ({ kind: 'receive', sku_id, transfer_id, amount, from, to }) as const);
     const outcomes = await parts.engine.apply(shard, operations, deadlineMs);
     return ofShard.filter((_, place) => outcomes[place]?.is === 'applied');
   });
   // Noted where they left; one that is not noted is brought in once more, which changes nothing.
-  await onEachShard(received, ({ from }) => from.shard, async (shard, ofShard) => {
+  await onEachShard(parts, received, ({ from }) => from.shard, async (shard, ofShard) => {
     await parts.rows.settleTransfers(shard, ofShard, deadlineMs);
     return [];
   });
@@ -53,6 +56,7 @@ export async function receiveAll(parts: TransferParts, transfers: readonly Trans
 
 /** Does something with transfers shard by shard; one that is away holds up no other. */
 async function onEachShard(
+  { onFault }: TransferParts,
   transfers: readonly Transfer[],
   shardOf: (transfer: Transfer) => ShardIndex,
   work: (shard: ShardIndex, ofShard: readonly Transfer[]) => Promise<readonly Transfer[]>,
@@ -60,5 +64,6 @@ async function onEachShard(
   const groups = new Map<ShardIndex, Transfer[]>();
   for (const transfer of transfers) groups.set(shardOf(transfer), [...(groups.get(shardOf(transfer)) ?? []), transfer]);
   const done = await Promise.allSettled([...groups].map(([shard, ofShard]) => work(shard, ofShard)));
+  for (const each of done) if (each.status === 'rejected' && !(each.reason instanceof RowsAway)) onFault(each.reason);
   return done.flatMap((each) => (each.status === 'fulfilled' ? each.value : []));
 }

@@ -1,4 +1,5 @@
 import type { DeadlineMs } from '../../core/nouns.ts';
+import { isProgramFault } from '../../core/programFault.ts';
 import type { Sight, SightSource } from '../../core/sight.ts';
 
 export type TierName = 'memory' | 'redis' | 'replica';
@@ -28,14 +29,17 @@ export class Tier {
   readonly #source: SightSource;
   readonly #waitMs: number;
   readonly #watcher: TierWatcher;
+  readonly #onFault: (error: unknown) => void;
   #waiting: Asked[] = [];
   #pausedUntilMs = -Infinity;
 
-  constructor(name: TierName, source: SightSource, waitMs: number, watcher: TierWatcher) {
+  /** @param onFault called with a programming error of the source; it is skipped then as when it does not answer */
+  constructor(name: TierName, source: SightSource, waitMs: number, watcher: TierWatcher, onFault: (error: unknown) => void = () => undefined) {
     this.name = name;
     this.#source = source;
     this.#waitMs = waitMs;
     this.#watcher = watcher;
+    this.#onFault = onFault;
   }
 
   /** What the source knows now: it is asked after this call, so whatever it says is true of somebody who came before. Never throws. */
@@ -58,7 +62,8 @@ export class Tier {
     const untilMs = nowMs + this.#waitMs;
     try {
       return await within(this.#source.look(sku_ids, untilMs), untilMs);
-    } catch {
+    } catch (error) {
+      if (isProgramFault(error)) this.#onFault(error);
       this.#pausedUntilMs = performance.now() + PAUSE_MS;
       this.#watcher.skipped(this.name);
       return sku_ids.map(() => null);

@@ -1,6 +1,15 @@
 import { HALF_COPIED, momentOf, NOTHING } from '../../core/generations.ts';
-import type { CartSale, Lost, RestoredShards, SoldCart, Splits, TransferTrace } from '../../core/lost.ts';
-import type { CartLine, DeadlineMs, FlowKey, ShardIndex } from '../../core/nouns.ts';
+import type {
+  CartSale,
+  CartSalesPage,
+  Lost,
+  RestoredShards,
+  SalePosition,
+  SoldCart,
+  Splits,
+  TransferTrace,
+} from '../../core/lost.ts';
+import type { CartLine, DeadlineMs, ShardIndex } from '../../core/nouns.ts';
 import type { Auditor } from '../../core/ports.ts';
 import type { ShelfDifference } from '../../core/reconciliation.ts';
 import { cartText, piecesOf } from '../cartBatches.ts';
@@ -30,6 +39,8 @@ export interface SiblingParts {
   readonly sinceMs: number | null;
   /** The names of the shards, for operators. */
   readonly nameOf: (shard: ShardIndex) => string;
+  /** Called for each row that cannot be read; it may be the same one several times. */
+  readonly onUnreadable: (shard: ShardIndex, row: string) => void;
 }
 
 /**
@@ -69,11 +80,16 @@ interface Asking {
 }
 
 /** Of the carts whose records are on a shard. */
-async function cartLinesMissing({ routing, auditor, nameOf, shardCount }: SiblingParts, shard: ShardIndex, deadlineMs: DeadlineMs): Promise<ShelfDifference[]> {
+async function cartLinesMissing(
+  { routing, auditor, nameOf, shardCount, onUnreadable }: SiblingParts,
+  shard: ShardIndex,
+  deadlineMs: DeadlineMs,
+): Promise<ShelfDifference[]> {
   const unread = new Unread();
   const differences = await followCarts({ routing, auditor, unread }, shard, null, deadlineMs);
   for (let each = 0; each < shardCount; each += 1) {
-    const reason = unread.reasonOf(each);
+    for (const row of unread.rowsOf(each)) onUnreadable(each, row);
+    const reason = unread.failureOf(each);
     if (reason !== null) throw new Error(`${nameOf(each)}: ${reason}`);
   }
   return differences.filter(({ kind }) => kind === 'cart_line');
@@ -87,13 +103,12 @@ function lostLine({ shard, sku_id, cart, order_detail_ids: [order_detail_id], ex
 
 async function lostCarts({ parts, of, toldBy, deadlineMs }: Asking, shard: ShardIndex, sinceMs: number): Promise<Lost[]> {
   const lost: Lost[] = [];
-  for (let after: FlowKey | null = null; ; ) {
-    const sales: readonly CartSale[] = await parts.shards.readCartSales(shard, sinceMs, after, SALES_AT_A_TIME, deadlineMs);
+  for (let after: SalePosition | null = null; ; ) {
+    const { sales, next }: CartSalesPage = await parts.shards.readCartSales(shard, sinceMs, after, SALES_AT_A_TIME, deadlineMs);
     const carts = cartsOf(sales.filter(({ order_id }) => parts.routing.map.shardOf(order_id) === of), shard);
     lost.push(...(await unrecorded(parts.auditor, of, carts, deadlineMs)).map((cart) => cartLost(cart, toldBy)));
-    const last = sales.at(-1);
-    if (last === undefined || sales.length < SALES_AT_A_TIME) return lost;
-    after = last;
+    if (next === null) return lost;
+    after = next;
   }
 }
 

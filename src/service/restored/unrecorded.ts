@@ -8,7 +8,7 @@ const AT_A_TIME = 400;
 export async function unrecorded<C extends CartKey>(auditor: Auditor, shard: ShardIndex, carts: readonly C[], deadlineMs: DeadlineMs): Promise<C[]> {
   const found: C[] = [];
   for (const some of piecesOf(carts, AT_A_TIME)) {
-    const records = await auditor.readCarts(shard, some, deadlineMs);
+    const records = await auditor.readVerdicts(shard, some, deadlineMs);
     const isSold = new Set(records.filter(({ state }) => state === 'committed').map(cartText));
     found.push(...some.filter((cart) => !isSold.has(cartText(cart))));
   }

@@ -2,6 +2,7 @@ import { Generations, isRefused, NOTHING, shownBy, STATE_REACHED } from '../../c
 import type { Generation, Reached, WentBack } from '../../core/generations.ts';
 import type { RestoredShards } from '../../core/lost.ts';
 import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
+import { isProgramFault } from '../../core/programFault.ts';
 
 /** A shard and how far it has come; as far as it is known to have, where it did not go back. */
 export interface Standing extends WentBack {
@@ -20,10 +21,31 @@ export async function readStandings(shards: RestoredShards, shardCount: number, 
   return standingsOf(await Promise.all(indexes(shardCount).map((shard) => shards.readReached(shard, deadlineMs))));
 }
 
+/**
+ * The same as far as shards can be read now; one that cannot be read is missing, and what it remembers is not known.
+ */
+export async function readKnownStandings(
+  shards: RestoredShards,
+  shardCount: number,
+  deadlineMs: DeadlineMs,
+): Promise<Standing[]> {
+  return standingsOf(await Promise.all(indexes(shardCount).map((shard) => orNull(shards.readReached(shard, deadlineMs)))));
+}
+
 /** Shards that are refused, as far as shards can be read now: nobody may write to those but who puts things back. */
 export async function findRefused(shards: RestoredShards, shardCount: number, deadlineMs: DeadlineMs): Promise<ShardIndex[]> {
-  const read = await Promise.all(indexes(shardCount).map((shard) => shards.readReached(shard, deadlineMs).catch(() => null)));
-  return standingsOf(read).flatMap((standing) => (isRefused(standing) ? [standing.shard] : []));
+  const standings = await readKnownStandings(shards, shardCount, deadlineMs);
+  return standings.flatMap((standing) => (isRefused(standing) ? [standing.shard] : []));
+}
+
+/** @throws a fault of this program: it says nothing about the shard */
+async function orNull<T>(reading: Promise<T>): Promise<T | null> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (isProgramFault(error)) throw error;
+    return null;
+  }
 }
 
 /** @param read what each shard has written down; null: it cannot be read, and has no standing */

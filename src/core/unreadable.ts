@@ -1,0 +1,19 @@
+import type { ShardIndex } from './nouns.ts';
+
+/** The kinds of rows that can be damaged: a value cannot be decoded, or names something that does not exist. */
+export const UNREADABLE_KINDS = ['cart', 'hold', 'layout', 'transfer', 'flow', 'sku'] as const;
+
+export type UnreadableKind = (typeof UNREADABLE_KINDS)[number];
+
+/** A row that was left alone because it cannot be read. The rows beside it are worked on all the same. */
+export interface UnreadableRow {
+  readonly kind: UnreadableKind;
+  readonly shard: ShardIndex;
+  /** The ids that name the row, for operators. */
+  readonly row: string;
+  /** The value found, and the form expected. */
+  readonly reason: string;
+}
+
+/** Reports a row that cannot be read. May be called each time that the row is found. */
+export type NoteUnreadable = (row: UnreadableRow) => void;
