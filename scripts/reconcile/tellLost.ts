@@ -1,6 +1,7 @@
 import { createWriteStream } from 'node:fs';
 import { once } from 'node:events';
 import type { Lost } from '../../src/core/lost.ts';
+import { quoted } from '../../src/core/visible.ts';
 import { progressBar } from '../support/progress.ts';
 import { printTable } from '../support/report.ts';
 
@@ -31,13 +32,13 @@ export async function tellLost(shard: string, when: 'missing' | 'still missing',
 
 /** What is missing, on a line. */
 export function lineOf({ kind, toldBy, sku_id, order_id, order_detail_id, id, quantity }: Lost): string {
-  const cells = Object.entries({ sku_id, order_id, order_detail_id, id, quantity }).flatMap(([name, value]) => (value === null ? [] : [`${name} ${JSON.stringify(value)}`]));
+  const cells = Object.entries({ sku_id, order_id, order_detail_id, id, quantity }).flatMap(([name, value]) => (value === null ? [] : [`${name} ${typeof value === 'string' ? quoted(value) : value}`]));
   return `${kind}: ${cells.join(', ')} (${toldBy})`;
 }
 
 /** Ids in a row. */
 export function inQuotes(ids: Iterable<string>): string {
-  return [...ids].map((id) => JSON.stringify(id)).join(', ');
+  return [...ids].map(quoted).join(', ');
 }
 
 /** Does something long behind a progress bar. */
