@@ -1,8 +1,12 @@
 import { expect } from 'chai';
+import type { Lost } from '../src/core/lost.ts';
 import type { Auditor } from '../src/core/ports.ts';
 import type { ShelfDifference } from '../src/core/reconciliation.ts';
+import { putBack } from '../src/service/restored/putBack.ts';
+import type { PutBackParts } from '../src/service/restored/putBack.ts';
 import { repair } from '../src/service/repair.ts';
 import type { Repair } from '../src/service/repair.ts';
+import { notBack } from '../scripts/reconcile/tellLost.ts';
 import { runFile } from './support/command.ts';
 import type { Finished } from './support/command.ts';
 import { fresh, startTestGateway } from './support/gateway.ts';
@@ -101,6 +105,21 @@ describe('a repair', () => {
     for (const [mend, expected] of answers) {
       expect(await tried(difference(), [difference()], mend)).to.deep.equal(expected);
     }
+  });
+});
+
+describe('what is put back on a restored shard', () => {
+  it('may stand when no answer came', async () => {
+    const cart = { order_id: 'o', attempt: 1, lines: [] };
+    const ids = { toldBy: 'own-1', sku_id: null, order_id: 'o', order_detail_id: null, id: '1', quantity: null };
+    const lost: Lost = { kind: 'cart', ...ids, redo: { kind: 'record', cart } };
+    const recordCart = async (): Promise<boolean> => Promise.reject(new Error('COMMIT: silent'));
+    const parts = { shards: { recordCart }, afterwork: { finish: async () => undefined } } as unknown as PutBackParts;
+    const done = await putBack(parts, [{ shard: 0, lost: [lost] }], performance.now() + 1_000);
+    expect(done).to.deep.equal([{ lost, fault: 'COMMIT: silent', isUnknown: true }]);
+    expect(notBack(done)).to.deep.equal([
+      'outcome unknown, run it again (COMMIT: silent): cart: order_id "o", id "1" (own-1)',
+    ]);
   });
 });
 

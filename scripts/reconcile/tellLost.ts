@@ -2,6 +2,7 @@ import { createWriteStream } from 'node:fs';
 import { once } from 'node:events';
 import type { Lost } from '../../src/core/lost.ts';
 import { quoted } from '../../src/core/visible.ts';
+import type { PutBack } from '../../src/service/restored/putBack.ts';
 import { progressBar } from '../support/progress.ts';
 import { printTable } from '../support/report.ts';
 
@@ -34,6 +35,14 @@ export async function tellLost(shard: string, when: 'missing' | 'still missing',
 export function lineOf({ kind, toldBy, sku_id, order_id, order_detail_id, id, quantity }: Lost): string {
   const cells = Object.entries({ sku_id, order_id, order_detail_id, id, quantity }).flatMap(([name, value]) => (value === null ? [] : [`${name} ${typeof value === 'string' ? quoted(value) : value}`]));
   return `${kind}: ${cells.join(', ')} (${toldBy})`;
+}
+
+/** A line for each thing that was not brought back, or may not have been: without an answer it may stand all the same. */
+export function notBack(tried: readonly PutBack[]): string[] {
+  return tried.flatMap(({ lost, fault, isUnknown }) => {
+    const outcome = isUnknown ? 'outcome unknown, run it again' : 'not brought back';
+    return fault === null ? [] : [`${outcome} (${fault}): ${lineOf(lost)}`];
+  });
 }
 
 /** Ids in a row. */
