@@ -58,7 +58,7 @@ async function main(): Promise<void> {
   const client = httpClient(options.clients);
   started.push({ stop: () => Promise.resolve(client.close()) });
 
-  const carts = cartsOfDay(options.copies);
+  const carts = await cartsOfDay(options.copies);
   const opening = openingStock(carts, POPULAR);
   say(`opening stock for ${opening.size} SKUs`);
   await openSkus(new Sender({ client, gateways: gateways.map(({ adminUrl }) => adminUrl) }), opening);

@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import { SlotMap } from '../src/core/slots.ts';
+import { quoted } from '../src/core/visible.ts';
 import { openBookShards } from '../src/mysql/bookShards.ts';
 import { BulkOpener } from '../src/mysql/bulkOpener.ts';
 import { ShardReader } from '../src/mysql/shardReader.ts';
@@ -9,6 +10,7 @@ import { Routing } from '../src/service/routing.ts';
 import { loadShards } from '../src/shardsFile.ts';
 import { readStockFile } from './import/stockFile.ts';
 import type { BadRow, StockFile } from './import/stockFile.ts';
+import { atLine } from './support/csvFile.ts';
 import { progressBar } from './support/progress.ts';
 import { refuseRestored } from './support/refuseRestored.ts';
 import { endWhenTold, fail, printTable } from './support/report.ts';
@@ -39,7 +41,7 @@ const STATEMENT_MS = 10_000;
 async function main(path: string, { shards: shardsPath, skipBad, relaxed, list }: Options): Promise<void> {
   const { initialShards, shards } = await loadShards(shardsPath, process.env);
   const file = await readStockFile(path);
-  sayBad(file.bad, list);
+  sayBad(file, list);
   if (file.bad.length > 0 && !skipBad) throw new Error('nothing was imported; mend these rows, or leave them out with --skip-bad');
   const books = openBookShards({ shards, initialShards, statementMs: STATEMENT_MS, relaxedAllowed: relaxed });
   const routing = new Routing(new SlotMap(initialShards), new ShardReader(books.shards), shards.length);
@@ -56,11 +58,11 @@ async function main(path: string, { shards: shardsPath, skipBad, relaxed, list }
   }
 }
 
-function sayBad(bad: readonly BadRow[], list: number): void {
-  if (bad.length > 0) tellRows(`${bad.length} bad ${bad.length === 1 ? 'row' : 'rows'}`, bad, list);
+function sayBad({ path, bad }: StockFile, list: number): void {
+  if (bad.length > 0) tellRows(`${bad.length} bad ${bad.length === 1 ? 'row' : 'rows'}`, path, bad, list);
 }
 
-function print({ rows, bad }: StockFile, { openedNow, stoodAlready, otherwise, notKnown }: Imported, list: number): void {
+function print({ path, rows, bad }: StockFile, { openedNow, stoodAlready, otherwise, notKnown }: Imported, list: number): void {
   printTable(
     ['rows', 'opened now', 'stood already', 'stand with another stock', 'not known', 'bad'],
     [[rows.length + bad.length, openedNow, stoodAlready, otherwise.length, notKnown.length, bad.length]],
@@ -68,20 +70,20 @@ function print({ rows, bad }: StockFile, { openedNow, stoodAlready, otherwise, n
   const lines = new Map(rows.map(({ sku_id, line }) => [sku_id, line]));
   const lineOf = (sku_id: string): number => lines.get(sku_id) ?? 0;
   if (otherwise.length > 0) {
-    const faults = otherwise.map(({ sku_id, leaved_amount }) => ({ line: lineOf(sku_id), fault: `${JSON.stringify(sku_id)} was opened with ${leaved_amount} units` }));
-    tellRows(`${otherwise.length} stand with another opening stock, and were left as they are`, faults, list);
+    const faults = otherwise.map(({ sku_id, leaved_amount }) => ({ line: lineOf(sku_id), fault: `${quoted(sku_id)} was opened with ${leaved_amount} units` }));
+    tellRows(`${otherwise.length} stand with another opening stock, and were left as they are`, path, faults, list);
   }
   if (notKnown.length > 0) {
-    const faults = notKnown.map(({ stock: { sku_id }, reason }) => ({ line: lineOf(sku_id), fault: `${JSON.stringify(sku_id)}: ${reason}` }));
-    tellRows(`of ${notKnown.length} it is not known whether they stand; run it again`, faults, list);
+    const faults = notKnown.map(({ stock: { sku_id }, reason }) => ({ line: lineOf(sku_id), fault: `${quoted(sku_id)}: ${reason}` }));
+    tellRows(`of ${notKnown.length} it is not known whether they stand; run it again`, path, faults, list);
   }
 }
 
 /** Makes the command fail, too: not every row stands as the file says. */
-function tellRows(what: string, rows: readonly BadRow[], list: number): void {
+function tellRows(what: string, path: string, rows: readonly BadRow[], list: number): void {
   const named = [...rows].sort((a, b) => a.line - b.line).slice(0, list);
   const more = rows.length > named.length ? [`… and ${rows.length - named.length} more; --list names more of them`] : [];
-  fail([`${what}:`, ...named.map(({ line, fault }) => `  line ${line}: ${fault}`), ...more.map((text) => `  ${text}`)].join('\n'));
+  fail([`${what}:`, ...named.map(({ line, fault }) => `  ${atLine(path, line, fault)}`), ...more.map((text) => `  ${text}`)].join('\n'));
 }
 
 main(program.args[0] ?? '', program.opts<Options>())

@@ -1,6 +1,8 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { stringify } from 'lossless-json';
 import { IDENTIFIER_RULE, isIdentifier } from '../src/core/identifier.ts';
 import { repairId } from '../src/core/reconciliation.ts';
+import { escaped, quoted } from '../src/core/visible.ts';
 import { SlotMap } from '../src/core/slots.ts';
 import { ShardAuditor } from '../src/mysql/auditor.ts';
 import { openBookShards } from '../src/mysql/bookShards.ts';
@@ -12,6 +14,7 @@ import { loadShards } from '../src/shardsFile.ts';
 import type { ShardConfig } from '../src/shardsFile.ts';
 import { reconcileRestored } from './reconcile/restored.ts';
 import type { RestoredOptions } from './reconcile/restored.ts';
+import { momentMs } from './support/moment.ts';
 import { progressBar } from './support/progress.ts';
 import { refuseRestored } from './support/refuseRestored.ts';
 import { endWhenTold, fail, printTable } from './support/report.ts';
@@ -84,7 +87,8 @@ async function main({ shards: file, sku, repair, json, timeout }: Options): Prom
     progress.stop();
     if (result.is === 'unknown') throw new Error(`no SKU is called ${sku}`);
     if (result.is === 'not_done') throw new Error(result.reason);
-    if (json) console.log(JSON.stringify(result, (_, value: unknown) => (typeof value === 'bigint' ? Number(value) : value), 2));
+    // Amounts are written digit by digit: as doubles they would be rounded.
+    if (json) console.log(stringify(result, null, 2));
     else print(result, shards);
     judge(result, shards);
   } finally {
@@ -105,15 +109,15 @@ function print({ shards: reports, differences }: Reconciled, shards: readonly Sh
   );
   if (differences.length === 0) return;
   printTable(
-    ['what', 'shard', 'SKU', 'expected', 'actual', 'flows', 'repaired by'],
+    ['what', 'shard', 'SKU', 'expected', 'actual', 'flows', 'repair'],
     differences.map((difference) => [
       difference.kind,
       nameOf(shards, difference.shard),
-      difference.sku_id,
+      escaped(difference.sku_id),
       String(difference.expected),
       String(difference.actual),
       flowsOf(difference),
-      difference.adjustment_id ?? '-',
+      repairOf(difference),
     ]),
   );
 }
@@ -121,14 +125,32 @@ function print({ shards: reports, differences }: Reconciled, shards: readonly Sh
 function judge({ shards: reports, differences }: Reconciled, shards: readonly ShardConfig[]): void {
   const unread = reports.filter(({ fault }) => fault !== null);
   if (unread.length > 0) fail(`not read: ${unread.map(({ shard, fault }) => `${nameOf(shards, shard)} (${fault})`).join(', ')}`);
-  const open = differences.filter(({ adjustment_id }) => adjustment_id === null).length;
-  if (open > 0) fail(`${open} differences, not repaired`);
+  const open = differences.filter(({ outcome }) => outcome !== 'repaired');
+  if (open.length === 0) return;
+  const unknown = open.filter(({ outcome }) => outcome === 'unknown').length;
+  const ofUnknown = unknown > 0 ? [`${unknown} with an unknown outcome`] : [];
+  const counts = [`${open.length - unknown} not repaired`, ...ofUnknown];
+  const reasons = open.map(
+    ({ kind, sku_id, shard, outcome, reason }) =>
+      `  ${kind} of ${quoted(sku_id)} on ${nameOf(shards, shard)}: ${WORDS[outcome]}, ${reason}`,
+  );
+  fail([`${differences.length} differences, ${counts.join(', ')}:`, ...reasons].join('\n'));
+}
+
+const WORDS: Readonly<Record<MendedDifference['outcome'], string>> = {
+  repaired: 'repaired',
+  not_repaired: 'not repaired',
+  unknown: 'outcome unknown',
+};
+
+function repairOf({ outcome, adjustment_id }: MendedDifference): string {
+  return adjustment_id === null ? WORDS[outcome] : `${WORDS[outcome]}: ${adjustment_id}`;
 }
 
 function flowsOf({ flow_count, order_detail_ids, cart }: MendedDifference): string {
   const more = flow_count > order_detail_ids.length ? `, … (${flow_count})` : '';
   const of = cart === null ? '' : ` of order ${cart.order_id}, attempt ${cart.attempt}`;
-  return `${order_detail_ids.join(', ')}${more}${of}`;
+  return escaped(`${order_detail_ids.join(', ')}${more}${of}`);
 }
 
 function nameOf(shards: readonly ShardConfig[], shard: number): string {
@@ -141,9 +163,9 @@ function identifier(text: string): string {
 }
 
 function moment(text: string): Date {
-  const date = new Date(text);
-  if (!/^\d{4}-\d\d-\d\dT.*(Z|[+-]\d\d:\d\d)$/.test(text) || Number.isNaN(date.getTime())) throw new InvalidArgumentError('It must be a moment with its zone, as 2026-11-26T08:00:00Z.');
-  return date;
+  const ms = momentMs(text);
+  if (ms === null) throw new InvalidArgumentError('It must be a moment with its zone, as 2026-11-26T08:00:00Z.');
+  return new Date(ms);
 }
 
 async function run(): Promise<void> {

@@ -67,7 +67,8 @@ async function stopAll(): Promise<void> {
 
 async function main(): Promise<void> {
   stopWithParent(stopAll);
-  const plan = planReplay(readOrders(program.args[0] ?? ''));
+  const file = program.args[0] ?? '';
+  const plan = planReplay(await readOrders(file), file);
   const opening = openingStock(plan, options.stockFactor);
   const target = await reach();
   const witness = target.databases === null ? gatewayWitness(target) : databaseWitness(target.databases);

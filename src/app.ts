@@ -64,7 +64,7 @@ const HEAT_WINDOW_MS = 1_000;
 
 const ENGINES: Readonly<Record<Config['engine'], (shards: readonly Shard[], config: Config) => StockEngine>> = {
   batching: (shards, { batchLinesMax }) => new BatchingEngine(shards, batchLinesMax),
-  textbook: (shards) => new TextbookEngine(shards, new BatchingEngine(shards)),
+  textbook: (shards, { batchLinesMax }) => new TextbookEngine(shards, new BatchingEngine(shards, batchLinesMax)),
 };
 
 /** The ways from the services to the shards. */

@@ -126,8 +126,8 @@ export interface Config {
   readonly shards: readonly ShardConfig[];
 }
 
-/** What can be said on the command line too. */
-export type Flags = Partial<Pick<Settings, 'STOCKGATE_WORKERS'>>;
+/** What can be said on the command line too, as text. */
+export type Flags = Readonly<Partial<Record<'STOCKGATE_WORKERS', string>>>;
 
 const checkSettings = compileSettings(settingsSchema);
 

@@ -5,8 +5,8 @@ import type { Flags } from './config.ts';
 export function readFlags(): Flags {
   const { workers } = new Command('npm start --')
     .description('Starts the gateway. Its settings are environment variables, listed in src/config.ts.')
-    .option('--workers <count>', 'processes behind the two listeners (STOCKGATE_WORKERS, or 1)', Number)
+    .option('--workers <count>', 'processes behind the two listeners (STOCKGATE_WORKERS, or 1)')
     .parse()
-    .opts<{ workers?: number }>();
+    .opts<{ workers?: string }>();
   return workers === undefined ? {} : { STOCKGATE_WORKERS: workers };
 }

@@ -7,6 +7,7 @@ import { importTypeScript } from './importTypeScript.ts';
 import type { Address } from './mysql/connection.ts';
 import { compile } from './schema/compile.ts';
 import type { Fault } from './schema/compile.ts';
+import { parseExactJson } from './schema/exactJson.ts';
 
 const host = Type.String({ minLength: 1, maxLength: 255 });
 const port = Type.Integer({ minimum: 1, maximum: 65_535 });
@@ -102,12 +103,20 @@ export async function loadShards(
 async function readShardsFile(file: string): Promise<unknown> {
   const path = resolve(file);
   try {
-    if (extname(path) === '.json') return JSON.parse(readFileSync(path, 'utf8')) as unknown;
+    if (extname(path) === '.json') return readJsonFile(path, file);
     const module = (await importTypeScript(path)) as { default?: unknown };
     return module.default;
   } catch (error) {
+    if (error instanceof ConfigError) throw error;
     throw new ConfigError(file, [{ path: '(file)', message: error instanceof Error ? error.message : String(error) }]);
   }
+}
+
+function readJsonFile(path: string, file: string): unknown {
+  const text = new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path));
+  const { value, faults } = parseExactJson(text);
+  if (faults.length > 0) throw new ConfigError(file, faults);
+  return value;
 }
 
 /** What no schema can say: names and places used twice, passwords that are not there. */

@@ -5,6 +5,7 @@ import type { Config } from '../src/config.ts';
 import { ConfigError } from '../src/configError.ts';
 import { loadShards } from '../src/shardsFile.ts';
 import type { ShardsFile } from '../src/shardsFile.ts';
+import { quoted } from '../src/core/visible.ts';
 import { projectPath } from '../scripts/support/paths.ts';
 import { temporaryFolder } from './support/temporary.ts';
 import type { TemporaryFolder } from './support/temporary.ts';
@@ -102,6 +103,30 @@ describe('configuration', () => {
       ]);
     });
 
+    it('rounds no number of a JSON file, and keeps none of two members of one name', async () => {
+      const whole = JSON.stringify(validFile());
+      const at = (text: string, other: string): Promise<string> => {
+        expect(whole).to.contain(text);
+        return faultOf(loadShards(folder.write('exact.json', whole.replace(text, other)), environment()));
+      };
+      for (const number of ['3306.0000000000000001', '3305.9999999999999999']) {
+        const fault = `shards[0].primary.port: is ${number}, it must be an integer up to 9007199254740991`;
+        expect(await at('"port":3306', `"port":${number}`)).to.contain(fault);
+      }
+      for (const member of ['"initialShards":4', '"port":3306']) {
+        const name = member.split(':')[0];
+        expect(await at(member, `${member},${name}:3`)).to.contain(`the member ${name} stands twice in one object`);
+      }
+      const written = whole.replace('"initialShards":4', '"initialShards":0.4e1').replace('"port":3306', '"port":3306.0');
+      const same = folder.write('exact.json', written);
+      expect(await loadShards(same, environment())).to.deep.equal(await loadShards(file, environment()));
+    });
+
+    it('reads a JSON file in UTF-8 only', async () => {
+      const bytes = Buffer.from(JSON.stringify(validFile()).replace('db.example', 'caf\xe9'), 'latin1');
+      expect(await faultOf(loadShards(folder.write('latin.json', bytes), environment()))).to.match(/\(file\): .*utf-8/i);
+    });
+
     it('says that a file is missing, is not JSON, or exports nothing', async () => {
       const at = (path: string): Promise<string> => faultOf(loadShards(path, environment()));
       expect(await at('/nowhere/shards.json')).to.match(/^\/nowhere\/shards\.json is wrong:\n {2}\(file\): ENOENT/);
@@ -170,23 +195,36 @@ describe('configuration', () => {
 
     it('takes what was said on the command line before the environment', async () => {
       const asked = environment({ STOCKGATE_WORKERS: '2' });
-      expect([(await loadConfig(asked)).workers, (await loadConfig(asked, { STOCKGATE_WORKERS: 3 })).workers]).to.deep.equal([2, 3]);
-      for (const [said, fault] of [[0, 'must be >= 1'], [NaN, 'must be integer'], [1.5, 'must be integer']] as const) {
-        expect(await faultOf(loadConfig(asked, { STOCKGATE_WORKERS: said }))).to.contain(`STOCKGATE_WORKERS: ${fault}`);
+      expect([(await loadConfig(asked)).workers, (await loadConfig(asked, { STOCKGATE_WORKERS: '3' })).workers]).to.deep.equal([2, 3]);
+      for (const said of ['0', 'NaN', '1.5', '1e0', '0.99999999999999999', '']) {
+        const fault = `STOCKGATE_WORKERS: is "${said}", it must be a whole number from 1 to 64`;
+        expect(await faultOf(loadConfig(asked, { STOCKGATE_WORKERS: said }))).to.contain(fault);
       }
     });
 
+    const wholeNumberFault = (name: string, text: string, min: number, max: number): [NodeJS.ProcessEnv, string] => [
+      { [name]: text },
+      `${name}: is ${quoted(text)}, it must be a whole number from ${min} to ${max}, in digits`,
+    ];
+    const NOT_WHOLE = ['0.99999999999999999', '1e3', '0x50', ' 80', '80\n', '+80', '80.0', '8\u00a00', '１'];
+    const NO_SHARE = ['1.5', '1.00000000000000001', '1e0', '.5', '-0.1'];
+    const shareFault = (text: string): [NodeJS.ProcessEnv, string] => [
+      { OTEL_TRACES_SAMPLER_ARG: text },
+      `OTEL_TRACES_SAMPLER_ARG: is "${text}", it must be a decimal number from 0 to 1 with at most 15 digits`,
+    ];
     const faults: readonly [NodeJS.ProcessEnv, string][] = [
-      [{ PORT: '80a' }, 'PORT: must be integer'],
-      [{ PORT: '80.5' }, 'PORT: must be integer'],
-      [{ STOCKGATE_WORKERS: '0' }, 'STOCKGATE_WORKERS: must be >= 1'],
-      [{ STOCKGATE_WORKERS: '65' }, 'STOCKGATE_WORKERS: must be <= 64'],
-      [{ STOCKGATE_BATCH_LINES_MAX: '0' }, 'STOCKGATE_BATCH_LINES_MAX: must be >= 1'],
-      [{ STOCKGATE_BATCH_LINES_MAX: '513' }, 'STOCKGATE_BATCH_LINES_MAX: must be <= 512'],
-      [{ ADMIN_PORT: '65536' }, 'ADMIN_PORT: must be <= 65535'],
-      [{ STOCKGATE_DRAIN_MS: '-1' }, 'STOCKGATE_DRAIN_MS: must be >= 10'],
-      [{ STOCKGATE_HOT_LINES_PER_SECOND: '0' }, 'STOCKGATE_HOT_LINES_PER_SECOND: must be >= 1'],
-      [{ STOCKGATE_RELAXED: 'yes' }, 'STOCKGATE_RELAXED: must be boolean'],
+      wholeNumberFault('PORT', '80a', 0, 65535),
+      wholeNumberFault('PORT', '80.5', 0, 65535),
+      ...NOT_WHOLE.map((text) => wholeNumberFault('STOCKGATE_WORKERS', text, 1, 64)),
+      wholeNumberFault('STOCKGATE_DRAIN_MS', '100.00000000000000001', 10, 600_000),
+      wholeNumberFault('STOCKGATE_WORKERS', '0', 1, 64),
+      wholeNumberFault('STOCKGATE_WORKERS', '65', 1, 64),
+      wholeNumberFault('STOCKGATE_BATCH_LINES_MAX', '0', 1, 512),
+      wholeNumberFault('STOCKGATE_BATCH_LINES_MAX', '513', 1, 512),
+      wholeNumberFault('ADMIN_PORT', '65536', 0, 65535),
+      wholeNumberFault('STOCKGATE_DRAIN_MS', '-1', 10, 600000),
+      wholeNumberFault('STOCKGATE_HOT_LINES_PER_SECOND', '0', 1, 1000000),
+      [{ STOCKGATE_RELAXED: 'yes' }, 'STOCKGATE_RELAXED: is "yes", it must be true or false'],
       [{ STOCKGATE_LOG_LEVEL: 'loud' }, 'STOCKGATE_LOG_LEVEL: must be one of fatal, error, warn, info, debug, silent'],
       [{ PORT: '9000', ADMIN_PORT: '9000' }, 'ADMIN_PORT: must differ from PORT'],
       [{ STOCKGATE_STATEMENT_MS: '3001' }, 'STOCKGATE_STATEMENT_MS: must not be above STOCKGATE_REQUEST_MS'],
@@ -196,9 +234,9 @@ describe('configuration', () => {
       [{ STOCKGATE_TOKENS: `${TOKEN} ${TOKEN}` }, 'STOCKGATE_TOKENS: holds a token that no header can carry'],
       [{ STOCKGATE_TOKENS: TOKEN, STOCKGATE_TOKENS_FILE: 'x' }, 'STOCKGATE_TOKENS: must not be set together with STOCKGATE_TOKENS_FILE'],
       [{ STOCKGATE_ADMIN_TOKENS_FILE: '/nowhere' }, 'STOCKGATE_ADMIN_TOKENS_FILE: ENOENT'],
-      [{ STOCKGATE_RATE_PER_SECOND: '0' }, 'STOCKGATE_RATE_PER_SECOND: must be >= 1'],
-      [{ STOCKGATE_RATE_BURST: '0' }, 'STOCKGATE_RATE_BURST: must be >= 1'],
-      [{ OTEL_TRACES_SAMPLER_ARG: '1.5' }, 'OTEL_TRACES_SAMPLER_ARG: must be <= 1'],
+      wholeNumberFault('STOCKGATE_RATE_PER_SECOND', '0', 1, 1000000),
+      wholeNumberFault('STOCKGATE_RATE_BURST', '0', 1, 1000000),
+      ...NO_SHARE.map(shareFault),
       [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4318' }, 'OTEL_EXPORTER_OTLP_ENDPOINT: must be an address that begins with http'],
       [{ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'nowhere' }, 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: must be an address that begins with http'],
     ];

@@ -25,8 +25,8 @@ describe('the demo', () => {
     ...more,
   });
 
-  it('sends every invoice of the day whole, from every shop, with ids of its own', () => {
-    const carts = cartsOfDay(3);
+  it('sends every invoice of the day whole, from every shop, with ids of its own', async () => {
+    const carts = await cartsOfDay(3);
     expect(carts).to.have.length(3 * 12);
     expect(carts.flatMap(({ lines }) => lines)).to.have.length(3 * 271);
     expect(new Set(carts.map(({ order_id }) => order_id)).size).to.equal(carts.length);

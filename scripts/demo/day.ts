@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { parse } from 'csv-parse/sync';
 import type { Cart } from '../replay/carts.ts';
+import { readOrders } from '../replay/orders.ts';
 import { projectPath } from '../support/paths.ts';
 
 /**
@@ -8,8 +7,8 @@ import { projectPath } from '../support/paths.ts';
  * their order ids alone. They take turns cart by cart, each at another place of its day, so that every shard has work at
  * any time.
  */
-export function cartsOfDay(copies: number): Cart[] {
-  const day = invoicesOfDay();
+export async function cartsOfDay(copies: number): Promise<Cart[]> {
+  const day = await invoicesOfDay();
   return day.flatMap((_, hour) =>
     Array.from({ length: copies }, (_, copy) => {
       const at = (hour + Math.floor((copy * day.length) / copies)) % day.length;
@@ -21,16 +20,13 @@ export function cartsOfDay(copies: number): Cart[] {
 }
 
 /** What was sold on each invoice; what came back is left out. */
-function invoicesOfDay(): Cart[] {
-  const rows = parse<{ invoice: string; stock_code: string; quantity: string }>(
-    readFileSync(projectPath('scripts/demo/orders-2011-11-10.csv')),
-    { columns: true },
-  );
+async function invoicesOfDay(): Promise<Cart[]> {
+  const rows = await readOrders(projectPath('scripts/demo/orders-2011-11-10.csv'));
   const invoices = new Map<string, Cart['lines'][number][]>();
-  for (const { invoice, stock_code, quantity } of rows) {
-    if (Number(quantity) < 0) continue;
+  for (const { invoice, stock_code, quantity, isReturn } of rows) {
+    if (isReturn) continue;
     const lines = invoices.get(invoice) ?? [];
-    invoices.set(invoice, [...lines, { sku_id: stock_code, order_detail_id: '', quantity: Number(quantity) }]);
+    invoices.set(invoice, [...lines, { sku_id: stock_code, order_detail_id: '', quantity }]);
   }
   return [...invoices].map(([order_id, lines]) => ({ order_id, lines }));
 }

@@ -1,8 +1,9 @@
-import { IDENTIFIER_RULE, isIdentifier } from '../../src/core/identifier.ts';
 import { STOCK_LIMIT } from '../../src/core/nouns.ts';
+import { quoted } from '../../src/core/visible.ts';
+import { idFault, InvisibleIds, wholeNumberFault } from '../support/csvCells.ts';
 import { readCsv } from '../support/csvFile.ts';
 
-/** A SKU that is to be opened, and where the file says so. */
+/** A SKU that is to be opened, with its line. */
 export interface StockRow {
   /** From 1; the head is line 1. */
   readonly line: number;
@@ -17,6 +18,7 @@ export interface BadRow {
 }
 
 export interface StockFile {
+  readonly path: string;
   readonly rows: readonly StockRow[];
   readonly bad: readonly BadRow[];
 }
@@ -25,26 +27,36 @@ const COLUMNS = ['sku_id', 'leaved_amount'] as const;
 
 /**
  * Reads a file of SKUs with their opening stock. Columns it does not know are passed over; every row is in the result,
- * good or bad.
+ * good or bad. Warns of ids with invisible characters.
  *
- * @throws when it is no CSV in UTF-8, or a column is missing
+ * @throws CsvFault when it is no CSV in UTF-8 with these columns and at least one row
  */
 export async function readStockFile(path: string): Promise<StockFile> {
   const rows: StockRow[] = [];
   const bad: BadRow[] = [];
   const lines = new Map<string, number>();
-  for await (const { line, cells: [sku_id = '', amount = ''] } of readCsv(path, COLUMNS)) {
-    const fault = faultOf(sku_id, amount, lines.get(sku_id));
-    if (fault === null) {
-      rows.push({ line, sku_id, leaved_amount: Number(amount) });
-      lines.set(sku_id, line);
-    } else bad.push({ line, fault });
+  const invisible = new InvisibleIds();
+  for await (const row of readCsv(path, COLUMNS)) {
+    const { line } = row;
+    const fault = row.fault ?? faultOf(row.cells, lines.get(row.cells.sku_id));
+    if (fault !== null || row.fault !== null) {
+      bad.push({ line, fault: fault ?? '' });
+      continue;
+    }
+    const { sku_id, leaved_amount } = row.cells;
+    rows.push({ line, sku_id, leaved_amount: Number(leaved_amount) });
+    lines.set(sku_id, line);
+    invisible.note(line, 'sku_id', sku_id);
   }
-  return { rows, bad };
+  invisible.warn(path);
+  return { path, rows, bad };
 }
 
-function faultOf(sku_id: string, amount: string, earlierLine: number | undefined): string | null {
-  if (!isIdentifier(sku_id)) return `sku_id ${JSON.stringify(sku_id)} ${IDENTIFIER_RULE}`;
-  if (!/^\d{1,19}$/.test(amount) || Number(amount) > STOCK_LIMIT) return `leaved_amount ${JSON.stringify(amount)} must be a whole number from 0 to ${STOCK_LIMIT}`;
-  return earlierLine === undefined ? null : `sku_id ${JSON.stringify(sku_id)} stands in line ${earlierLine} already`;
+function faultOf(
+  { sku_id, leaved_amount }: Readonly<Record<(typeof COLUMNS)[number], string>>,
+  earlierLine: number | undefined,
+): string | null {
+  const fault = idFault('sku_id', sku_id) ?? wholeNumberFault('leaved_amount', leaved_amount, 0, STOCK_LIMIT);
+  if (fault !== null || earlierLine === undefined) return fault;
+  return `sku_id ${quoted(sku_id)} stands in line ${earlierLine} already, expected each SKU once`;
 }

@@ -1,23 +1,31 @@
-import { IDENTIFIER_RULE, isIdentifier } from '../../src/core/identifier.ts';
 import type { OrderedLine } from '../../src/core/lost.ts';
-import { readCsv } from '../support/csvFile.ts';
+import { QUANTITY_LIMIT } from '../../src/core/nouns.ts';
+import { idFault, InvisibleIds, wholeNumberFault } from '../support/csvCells.ts';
+import { CsvFault, readCsv } from '../support/csvFile.ts';
 
 const IDS = ['order_id', 'sku_id', 'order_detail_id'] as const;
 const COLUMNS = [...IDS, 'quantity'] as const;
 
 /**
- * Reads a file of lines that a shop has sold: `order_id,sku_id,order_detail_id,quantity`, other columns are passed over.
+ * Reads a file of lines that a shop has sold: `order_id,sku_id,order_detail_id,quantity`. Other columns are passed
+ * over. Warns of ids with invisible characters.
  *
- * @throws at the first row that cannot be meant: an order that is overlooked is sold twice
+ * @throws CsvFault at the first row that cannot be meant: an order that is overlooked is sold twice
  */
 export async function readOrdersFile(path: string): Promise<OrderedLine[]> {
   const lines: OrderedLine[] = [];
-  for await (const { line, cells } of readCsv(path, COLUMNS)) {
-    const [order_id = '', sku_id = '', order_detail_id = '', quantity = ''] = cells;
-    const bad = [order_id, sku_id, order_detail_id].findIndex((id) => !isIdentifier(id));
-    if (bad !== -1) throw new Error(`${path}, line ${line}: ${IDS[bad]} ${JSON.stringify(cells[bad])} ${IDENTIFIER_RULE}`);
-    if (!/^[1-9]\d{0,8}$/.test(quantity)) throw new Error(`${path}, line ${line}: quantity ${JSON.stringify(quantity)} must be a whole number from 1`);
+  const invisible = new InvisibleIds();
+  for await (const row of readCsv(path, COLUMNS)) {
+    if (row.fault !== null) throw new CsvFault(path, row.line, row.fault);
+    const { line, cells } = row;
+    const fault =
+      IDS.map((column) => idFault(column, cells[column])).find((one) => one !== null) ??
+      wholeNumberFault('quantity', cells.quantity, 1, QUANTITY_LIMIT);
+    if (fault !== null) throw new CsvFault(path, line, fault);
+    for (const column of IDS) invisible.note(line, column, cells[column]);
+    const { order_id, sku_id, order_detail_id, quantity } = cells;
     lines.push({ order_id, sku_id, order_detail_id, quantity: Number(quantity), toldBy: `line ${line} of the orders` });
   }
+  invisible.warn(path);
   return lines;
 }

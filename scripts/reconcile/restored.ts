@@ -30,7 +30,7 @@ import { isAlike, isWhole, leastReached } from './finding.ts';
 import type { Finding } from './finding.ts';
 import { readOrdersFile } from './ordersFile.ts';
 import { putBackParts } from './putBackParts.ts';
-import { inQuotes, lineOf, shown, tellLost } from './tellLost.ts';
+import { inQuotes, notBack, shown, tellLost } from './tellLost.ts';
 
 export interface RestoredOptions {
   /** The file that lists the shards. */
@@ -213,7 +213,7 @@ class RestoredWork {
     const all = left.map(({ standing, lost }) => ({ shard: standing.shard, lost }));
     const count = all.reduce((sum, { lost }) => sum + lost.length, 0);
     const done = await shown('bringing back', count, 'things', (add) => putBack(this.#putBackParts, all, this.#deadlineMs, () => add(1)));
-    for (const { lost, fault } of done) if (fault !== null) console.log(`not brought back (${fault}): ${lineOf(lost)}`);
+    for (const line of notBack(done)) console.log(line);
   }
 
   async settle({ standing, lost, past }: Finding, { putBack, accept }: RestoredOptions): Promise<void> {

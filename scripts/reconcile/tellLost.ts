@@ -1,6 +1,8 @@
 import { createWriteStream } from 'node:fs';
 import { once } from 'node:events';
 import type { Lost } from '../../src/core/lost.ts';
+import { quoted } from '../../src/core/visible.ts';
+import type { PutBack } from '../../src/service/restored/putBack.ts';
 import { progressBar } from '../support/progress.ts';
 import { printTable } from '../support/report.ts';
 
@@ -31,13 +33,21 @@ export async function tellLost(shard: string, when: 'missing' | 'still missing',
 
 /** What is missing, on a line. */
 export function lineOf({ kind, toldBy, sku_id, order_id, order_detail_id, id, quantity }: Lost): string {
-  const cells = Object.entries({ sku_id, order_id, order_detail_id, id, quantity }).flatMap(([name, value]) => (value === null ? [] : [`${name} ${JSON.stringify(value)}`]));
+  const cells = Object.entries({ sku_id, order_id, order_detail_id, id, quantity }).flatMap(([name, value]) => (value === null ? [] : [`${name} ${typeof value === 'string' ? quoted(value) : value}`]));
   return `${kind}: ${cells.join(', ')} (${toldBy})`;
+}
+
+/** A line for each thing that was not brought back, or may not have been: without an answer it may stand all the same. */
+export function notBack(tried: readonly PutBack[]): string[] {
+  return tried.flatMap(({ lost, fault, isUnknown }) => {
+    const outcome = isUnknown ? 'outcome unknown, run it again' : 'not brought back';
+    return fault === null ? [] : [`${outcome} (${fault}): ${lineOf(lost)}`];
+  });
 }
 
 /** Ids in a row. */
 export function inQuotes(ids: Iterable<string>): string {
-  return [...ids].map((id) => JSON.stringify(id)).join(', ');
+  return [...ids].map(quoted).join(', ');
 }
 
 /** Does something long behind a progress bar. */

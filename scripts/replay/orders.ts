@@ -1,8 +1,10 @@
-import { readFileSync } from 'node:fs';
-import { CsvError, parse } from 'csv-parse/sync';
-import type { InfoRecord } from 'csv-parse/sync';
 import { isIdentifier, IDENTIFIER_RULE } from '../../src/core/identifier.ts';
 import { QUANTITY_LIMIT } from '../../src/core/nouns.ts';
+import { quoted } from '../../src/core/visible.ts';
+import { idFault, InvisibleIds } from '../support/csvCells.ts';
+import { atLine, parseCsv, readCsv } from '../support/csvFile.ts';
+import type { CsvRow } from '../support/csvFile.ts';
+import { momentMs } from '../support/moment.ts';
 
 /** One row of the file. */
 export interface Row {
@@ -19,94 +21,83 @@ export interface Row {
   readonly isReturn: boolean;
 }
 
-/** A file that cannot be replayed as it is; the message names lines. */
-export class BadFile extends Error {}
-
 const COLUMNS = ['invoiced_at', 'invoice', 'stock_code', 'quantity'] as const;
+type Column = (typeof COLUMNS)[number];
 /** More faults than these are only counted. */
 const FAULTS_TOLD_MAX = 10;
+const QUANTITY_RULE = `a whole number from 1 to ${QUANTITY_LIMIT} in digits, or the same below zero`;
 /** Room in an id for the dash and the row's number. */
 const SUFFIX_BYTES_MAX = 8;
-const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
-
-type Text = Readonly<Record<(typeof COLUMNS)[number], string>>;
 
 /**
- * Reads a file of orders. Columns it does not know are passed over, every row is in the result.
+ * Reads a file of orders. Columns it does not know are passed over, every row is in the result. Warns of ids with
+ * invisible characters.
  *
- * @throws BadFile naming the lines, when anything in it cannot be meant
+ * @throws CsvFault naming the first lines that cannot be meant
  */
-export function readOrders(path: string): Row[] {
-  return parseOrders(decode(path), path);
+export function readOrders(path: string): Promise<Row[]> {
+  return ordersOf(readCsv(path, COLUMNS), path);
 }
 
-/** @param name how the file is called in messages */
-export function parseOrders(text: string, name: string): Row[] {
-  const records = parseCsv(text, name);
-  if (records.length === 0) throw new BadFile(`${name}: there is no row in it`);
+/** The same for bytes in memory. @param name names the file in messages */
+export function parseOrders(source: Iterable<Buffer>, name: string): Promise<Row[]> {
+  return ordersOf(parseCsv(source, name, COLUMNS), name);
+}
+
+async function ordersOf(records: AsyncIterable<CsvRow<Column>>, name: string): Promise<Row[]> {
+  const rows: Row[] = [];
   const faults: string[] = [];
   const counted = new Map<string, number>();
-  const rows = records.map(({ record, info }): Row => {
-    const number = (counted.get(record.invoice) ?? 0) + 1;
-    counted.set(record.invoice, number);
-    faults.push(...faultsOf(record).map((fault) => `line ${info.lines}: ${fault}`));
-    const quantity = Number(record.quantity);
-    return {
-      line: info.lines,
-      invoicedAtMs: Date.parse(record.invoiced_at),
-      invoice: record.invoice,
+  const invisible = new InvisibleIds();
+  for await (const record of records) {
+    const { line } = record;
+    const ofRow = record.fault === null ? faultsOf(record.cells) : [record.fault];
+    faults.push(...ofRow.map((fault) => atLine(name, line, fault)));
+    if (record.fault !== null) continue;
+    const { invoiced_at, invoice, stock_code, quantity } = record.cells;
+    const number = (counted.get(invoice) ?? 0) + 1;
+    counted.set(invoice, number);
+    invisible.note(line, 'invoice', invoice);
+    invisible.note(line, 'stock_code', stock_code);
+    const units = Number(quantity);
+    rows.push({
+      line,
+      invoicedAtMs: momentMs(invoiced_at) ?? 0,
+      invoice,
       number,
-      stock_code: record.stock_code,
-      quantity: Math.abs(quantity),
-      isReturn: quantity < 0 || record.invoice.startsWith('C'),
-    };
-  });
-  if (faults.length > 0) throw new BadFile(`${name}: ${tell(faults)}`);
+      stock_code,
+      quantity: Math.abs(units),
+      isReturn: units < 0 || invoice.startsWith('C'),
+    });
+  }
+  if (faults.length > 0) throw new Error(tell(faults));
+  invisible.warn(name);
   return rows;
 }
 
-function decode(path: string): string {
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(path);
-  } catch (error) {
-    throw new BadFile(`${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
-  }
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch {
-    throw new BadFile(`${path}: not well-formed UTF-8`);
-  }
-}
-
-function parseCsv(text: string, name: string): { record: Text; info: InfoRecord }[] {
-  const columns = (header: string[]): string[] => {
-    const missing = COLUMNS.filter((column) => !header.includes(column));
-    if (missing.length > 0) throw new BadFile(`${name}: line 1: no column is called ${missing.join(', ')}; there are ${header.join(', ')}`);
-    const twice = COLUMNS.filter((column) => header.indexOf(column) !== header.lastIndexOf(column));
-    if (twice.length > 0) throw new BadFile(`${name}: line 1: ${twice.join(', ')} is there twice`);
-    return header;
-  };
-  try {
-    // The form with `info` is one that the library's types do not know.
-    return parse(text, { columns, bom: true, info: true, skip_empty_lines: true }) as unknown as { record: Text; info: InfoRecord }[];
-  } catch (error) {
-    if (error instanceof CsvError) throw new BadFile(`${name}: ${error.message}`);
-    throw error;
-  }
-}
-
-function faultsOf({ invoiced_at, invoice, stock_code, quantity }: Text): string[] {
+function faultsOf({ invoiced_at, invoice, stock_code, quantity }: Readonly<Record<Column, string>>): string[] {
   const units = Math.abs(Number(quantity));
+  const isTime = invoiced_at.endsWith('Z') && momentMs(invoiced_at) !== null;
+  const isInvoice = isIdentifier(invoice) && Buffer.byteLength(invoice) + SUFFIX_BYTES_MAX <= 64;
+  const isQuantity = /^-?\d+$/.test(quantity) && units >= 1 && units <= QUANTITY_LIMIT;
+  const badCode = idFault('stock_code', stock_code);
   return [
-    ...(TIME.test(invoiced_at) && !Number.isNaN(Date.parse(invoiced_at)) ? [] : [`invoiced_at '${invoiced_at}' is not a time like 2009-12-01T09:28:00Z`]),
-    ...(isIdentifier(invoice) && Buffer.byteLength(invoice) + SUFFIX_BYTES_MAX <= 64 ? [] : [`invoice '${invoice}' cannot be an id: ${IDENTIFIER_RULE}, and ${SUFFIX_BYTES_MAX} bytes are needed for the row`]),
-    ...(isIdentifier(stock_code) ? [] : [`stock_code '${stock_code}' ${IDENTIFIER_RULE}`]),
-    ...(/^-?\d+$/.test(quantity) && units >= 1 && units <= QUANTITY_LIMIT ? [] : [`quantity '${quantity}' is not a whole number from 1 to ${QUANTITY_LIMIT}, or the same below zero`]),
+    ...(isTime ? [] : [`invoiced_at is ${quoted(invoiced_at)}, it must be a time like 2009-12-01T09:28:00Z`]),
+    ...(isInvoice
+      ? []
+      : [
+          `invoice is ${quoted(invoice)}, it ${IDENTIFIER_RULE}, ${SUFFIX_BYTES_MAX} of them for the row`,
+        ]),
+    ...(badCode === null ? [] : [badCode]),
+    ...(isQuantity
+      ? []
+      : [
+          `quantity is ${quoted(quantity)}, it must be ${QUANTITY_RULE}`,
+        ]),
   ];
 }
 
 function tell(faults: readonly string[]): string {
   const more = faults.length - FAULTS_TOLD_MAX;
-  return [...faults.slice(0, FAULTS_TOLD_MAX), ...(more > 0 ? [`and ${more} more`] : [])].join('\n  ');
+  return [...faults.slice(0, FAULTS_TOLD_MAX), ...(more > 0 ? [`and ${more} more`] : [])].join('\n');
 }

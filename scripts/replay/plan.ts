@@ -1,8 +1,9 @@
 import { LINES_LIMIT } from '../../src/core/nouns.ts';
 import type { Line } from '../../src/core/nouns.ts';
+import { quoted } from '../../src/core/visible.ts';
 import type { Cart } from './carts.ts';
 import { matchReturns } from './matching.ts';
-import { BadFile } from './orders.ts';
+import { CsvFault } from '../support/csvFile.ts';
 import type { Row } from './orders.ts';
 
 /** The sales of an invoice, or of a part of it where it has more lines than a request may. */
@@ -34,10 +35,11 @@ export interface Plan {
 /**
  * Makes requests of the rows of a file; the same file gives the same requests with the same ids.
  *
- * @throws BadFile when two carts would have the same id
+ * @param name names the file in messages
+ * @throws CsvFault when two carts would have the same id
  */
-export function planReplay(rows: readonly Row[]): Plan {
-  const carts = cartsOf(rows.filter(({ isReturn }) => !isReturn));
+export function planReplay(rows: readonly Row[], name: string): Plan {
+  const carts = cartsOf(rows.filter(({ isReturn }) => !isReturn), name);
   const cartOf = new Map(carts.flatMap(({ event, rows: ofCart }) => ofCart.map((row) => [row, event] as const)));
   const returns = matchReturns(rows).map(({ row, sale, quantity }) => ({
     line: row.line,
@@ -68,7 +70,7 @@ function detailId({ invoice, number }: Row): string {
   return `${invoice}-${number}`;
 }
 
-function cartsOf(sales: readonly Row[]): { event: CartEvent; rows: Row[] }[] {
+function cartsOf(sales: readonly Row[], name: string): { event: CartEvent; rows: Row[] }[] {
   const invoices = new Map<string, Row[]>();
   for (const row of sales) {
     const ofInvoice = invoices.get(row.invoice);
@@ -87,7 +89,9 @@ function cartsOf(sales: readonly Row[]): { event: CartEvent; rows: Row[] }[] {
   for (const { event, rows } of carts) {
     const line = rows[0]?.line ?? 0;
     const earlier = lineOf.get(event.order_id);
-    if (earlier !== undefined) throw new BadFile(`line ${line}: the order id ${event.order_id} is taken by the cart of line ${earlier}`);
+    if (earlier !== undefined) {
+      throw new CsvFault(name, line, `the order id ${quoted(event.order_id)} is taken by the cart of line ${earlier}`);
+    }
     lineOf.set(event.order_id, line);
   }
   return carts;

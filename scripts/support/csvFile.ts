@@ -1,44 +1,221 @@
+import { isUtf8 } from 'node:buffer';
 import { createReadStream } from 'node:fs';
-import { pipeline } from 'node:stream';
-import { parse } from 'csv-parse';
-import type { Info } from 'csv-parse';
+import { CsvError, parse } from 'csv-parse/sync';
+import { quoted } from '../../src/core/visible.ts';
+import { RowSplitter } from './csvRows.ts';
+import type { RawRow } from './csvRows.ts';
 
-/** A row of a file, with its cells in the order in which the columns were asked for. */
-export interface CsvRow {
-  /** From 1; the head is line 1. */
-  readonly line: number;
-  readonly cells: readonly (string | undefined)[];
+/** A row of a file: its cells by column, or why it has none. */
+export type CsvRow<Column extends string> =
+  | { readonly line: number; readonly fault: null; readonly cells: Readonly<Record<Column, string>> }
+  | { readonly line: number; readonly fault: string };
+
+/** A file that is rejected. The message names it, the line where there is one, the text found and the form expected. */
+export class CsvFault extends Error {
+  constructor(file: string, line: number | null, fault: string) {
+    super(line === null ? `${file}: ${fault}` : atLine(file, line, fault));
+  }
 }
 
+/** A message about a line of a file. */
+export function atLine(file: string, line: number, fault: string): string {
+  return `${file}, line ${line}: ${fault}`;
+}
+
+/** A larger row is most likely one whose closing quote is missing. */
+const ROW_BYTES_MAX = 1024 * 1024;
+const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
+const PARSING = { relax_column_count: true, record_delimiter: ['\r\n', '\n'] };
+const LISTED_MAX = 20;
+const QUOTES_RULE = 'expected quotes only around a whole cell, and a quote within it written twice';
+
 /**
- * Reads a CSV file with a head. Columns that were not asked for are passed over.
+ * Reads a CSV file in UTF-8 with a head and at least one row. Further columns are passed over, and so are empty lines.
+ * A row with another number of cells than the head comes with its fault, for the caller to reject.
  *
- * @throws when it is no CSV in UTF-8, it is empty, or a column is missing
+ * @param columns must be in the head, each once
+ * @throws CsvFault when the file or its head does not fit, at bytes that are not UTF-8, and at a misplaced quote
  */
-export async function* readCsv(path: string, columns: readonly string[]): AsyncGenerator<CsvRow> {
-  let places: readonly number[] | null = null;
-  const records = pipeline(decoded(path), parse({ bom: true, info: true, relax_column_count: true, skip_empty_lines: true }), () => undefined);
-  for await (const { record, info } of records as AsyncIterable<{ record: readonly string[]; info: Info }>) {
-    if (places === null) places = placesOf(record, columns);
-    else yield { line: info.lines, cells: places.map((place) => record[place]) };
+export function readCsv<Column extends string>(
+  path: string,
+  columns: readonly Column[],
+): AsyncGenerator<CsvRow<Column>> {
+  return parseCsv(bytesOf(path), path, columns);
+}
+
+/** The same for bytes in memory. @param name names the file in messages */
+export async function* parseCsv<Column extends string>(
+  source: Iterable<Buffer> | AsyncIterable<Buffer>,
+  name: string,
+  columns: readonly Column[],
+): AsyncGenerator<CsvRow<Column>> {
+  let head: Head<Column> | null = null;
+  let hasRow = false;
+  for await (const rows of rowsOf(source, name)) {
+    for (const { line, cells } of cellsOf(rows, name)) {
+      if (head === null) {
+        head = headOf(cells, columns, name, line);
+        continue;
+      }
+      hasRow = true;
+      yield rowOf(head, line, cells);
+    }
   }
-  if (places === null) throw new Error(`${path}: there is nothing in it`);
+  if (head === null) {
+    throw new CsvFault(name, null, `is empty, expected the head ${columns.join(',')} and at least one row`);
+  }
+  if (!hasRow) throw new CsvFault(name, head.line, 'no row follows the head, expected at least one');
+}
+
+interface Head<Column> {
+  readonly line: number;
+  readonly names: readonly string[];
+  readonly places: readonly (readonly [Column, number])[];
+}
+
+async function* bytesOf(path: string): AsyncGenerator<Buffer> {
+  try {
+    yield* createReadStream(path) as AsyncIterable<Buffer>;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const found =
+      code === 'ENOENT'
+        ? 'there is no such file'
+        : code === 'EISDIR'
+          ? 'is a directory'
+          : `cannot be read (${message})`;
+    throw new CsvFault(path, null, `${found}, expected a CSV file in UTF-8`);
+  }
+}
+
+/** @returns some rows at a time, without empty lines and the byte order mark */
+async function* rowsOf(source: Iterable<Buffer> | AsyncIterable<Buffer>, name: string): AsyncGenerator<RawRow[]> {
+  const splitter = new RowSplitter();
+  const checked = (rows: readonly RawRow[]): RawRow[] => rows.map(withoutMark).filter((row) => isFilled(row, name));
+  for await (const chunk of source) {
+    yield checked(splitter.push(chunk));
+    const { line, bytes } = splitter.rest;
+    if (bytes.length > ROW_BYTES_MAX) {
+      throw new CsvFault(name, line, `a row of more than ${ROW_BYTES_MAX} bytes, ${QUOTES_RULE}`);
+    }
+  }
+  yield checked(splitter.end());
+}
+
+function withoutMark(row: RawRow): RawRow {
+  return row.line === 1 && row.bytes.subarray(0, 3).equals(BYTE_ORDER_MARK)
+    ? { ...row, bytes: row.bytes.subarray(3) }
+    : row;
 }
 
 /** Bytes that are not UTF-8 must not become U+FFFD: two different ids would become one. */
-async function* decoded(path: string): AsyncGenerator<string> {
-  const decoder = new TextDecoder('utf-8', { fatal: true });
-  try {
-    for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) yield decoder.decode(chunk, { stream: true });
-    yield decoder.decode();
-  } catch (error) {
-    throw error instanceof TypeError ? new Error(`${path}: is not well-formed UTF-8`) : error;
+function isFilled({ line, bytes }: RawRow, name: string): boolean {
+  if (!isUtf8(bytes)) {
+    throw new CsvFault(
+      name,
+      line,
+      `${quoted(bytes.toString('latin1').trimEnd())} (read as ISO 8859-1) is not UTF-8, expected a file in UTF-8`,
+    );
+  }
+  return !/^\r?\n?$/.test(bytes.toString('latin1', 0, 3));
+}
+
+interface Cells {
+  readonly line: number;
+  readonly cells: readonly string[];
+}
+
+/** Parses many rows at once, which takes much less time; only when one of them has a fault, each by itself. */
+function* cellsOf(rows: readonly RawRow[], name: string): Generator<Cells> {
+  const records = recordsOf(Buffer.concat(rows.map(({ bytes }) => bytes)));
+  if (records?.length === rows.length) {
+    for (const [index, { line }] of rows.entries()) yield { line, cells: records[index] ?? [] };
+    return;
+  }
+  for (const { line, bytes } of rows) {
+    const [cells, more] = recordsOf(bytes) ?? [];
+    if (cells === undefined || more !== undefined) {
+      throw new CsvFault(
+        name,
+        line,
+        `${quoted(bytes.toString().trimEnd())} has a quote in the wrong place, ${QUOTES_RULE}`,
+      );
+    }
+    yield { line, cells };
   }
 }
 
-function placesOf(head: readonly string[], columns: readonly string[]): readonly number[] {
-  const places = columns.map((column) => head.indexOf(column));
-  const missing = columns.filter((_, index) => places[index] === -1);
-  if (missing.length > 0) throw new Error(`line 1: there is no column called ${missing.join(', nor ')}`);
-  return places;
+/** @returns null when a quote is in the wrong place */
+function recordsOf(bytes: Buffer): string[][] | null {
+  try {
+    return parse(bytes, PARSING);
+  } catch (error) {
+    if (error instanceof CsvError) return null;
+    throw error;
+  }
+}
+
+/** A column that is there twice, or has no name, would hide that the wrong one is read. */
+function headOf<Column extends string>(
+  names: readonly string[],
+  columns: readonly Column[],
+  file: string,
+  line: number,
+): Head<Column> {
+  const shown = listed(names);
+  const known = new Set<string>();
+  for (const [index, name] of names.entries()) {
+    const alike = likeness(name);
+    if (alike === '') {
+      throw new CsvFault(
+        file,
+        line,
+        `column ${index + 1} of the head ${shown} has no name, expected one for each column`,
+      );
+    }
+    if (known.has(alike)) {
+      throw new CsvFault(
+        file,
+        line,
+        `the head ${shown} names the column ${quoted(name)} twice, expected each column once`,
+      );
+    }
+    known.add(alike);
+  }
+  const missing = columns.filter((column) => !names.includes(column));
+  if (missing.length > 0) {
+    throw new CsvFault(
+      file,
+      line,
+      `the head ${shown} has no column ${missing.join(', ')}, expected the columns ${columns.join(', ')}`,
+    );
+  }
+  return { line, names, places: columns.map((column) => [column, names.indexOf(column)]) };
+}
+
+/** Texts in a message; of a long row only the first. */
+function listed(texts: readonly string[]): string {
+  const shown = texts.slice(0, LISTED_MAX).map(quoted).join(', ');
+  return texts.length <= LISTED_MAX ? shown : `${shown}, …`;
+}
+
+/** Names that differ only in letter case, spaces and invisible characters are one to a reader. */
+function likeness(name: string): string {
+  return name.toLowerCase().replaceAll(/[\p{Z}\p{C}\p{Default_Ignorable_Code_Point}]/gu, '');
+}
+
+function rowOf<Column extends string>(
+  { names, places }: Head<Column>,
+  line: number,
+  cells: readonly string[],
+): CsvRow<Column> {
+  if (cells.length !== names.length) {
+    const expected = `expected ${names.length} as in the head: ${listed(names)}`;
+    return { line, fault: `${cells.length} cells ${listed(cells)}, ${expected}` };
+  }
+  return {
+    line,
+    fault: null,
+    cells: Object.fromEntries(places.map(([column, place]) => [column, cells[place] ?? ''])) as Record<Column, string>,
+  };
 }

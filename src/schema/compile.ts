@@ -2,13 +2,10 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { ErrorObject } from 'ajv/dist/2020.js';
 import type { Static, TSchema } from 'typebox';
 import { IDENTIFIER_RULE, isIdentifier } from '../core/identifier.ts';
+import type { Fault } from './fault.ts';
+import { readSettingTexts } from './settingTexts.ts';
 
-/** One thing wrong with some input: where, and what. */
-export interface Fault {
-  /** From the root of what was checked: `lines[3].quantity`. */
-  readonly path: string;
-  readonly message: string;
-}
+export type { Fault } from './fault.ts';
 
 export type Checked<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly faults: readonly Fault[] };
 
@@ -48,7 +45,7 @@ function isMoment(text: string): boolean {
  */
 const STRICT = { allErrors: true, strict: true, validateSchema: false } as const;
 const inputs = new Ajv2020({ ...STRICT, formats: FORMATS });
-const settings = new Ajv2020({ ...STRICT, coerceTypes: true, useDefaults: true });
+const settings = new Ajv2020({ ...STRICT, useDefaults: true });
 
 /** More faults than this in one input are counted, not listed. */
 const FAULTS_MAX = 1_000;
@@ -65,11 +62,14 @@ export function compile<S extends TSchema>(schema: S, root: string): (input: unk
 
 /**
  * Makes a checker for settings that come as texts (environment variables): numbers and booleans are read from their
- * texts, and what is absent gets its default.
+ * texts, as `readSettingTexts` says, and what is absent gets its default.
  */
 export function compileSettings<S extends TSchema>(schema: S): (input: Record<string, unknown>) => Checked<Static<S>> {
   const checker = check(settings, schema, 'settings');
-  return (input) => checker({ ...input });
+  return (input) => {
+    const { settings: read, faults } = readSettingTexts(schema, input);
+    return faults.length > 0 ? { ok: false, faults } : checker(read);
+  };
 }
 
 function check<S extends TSchema>(ajv: Ajv2020, schema: S, root: string): (input: unknown) => Checked<Static<S>> {

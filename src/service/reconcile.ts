@@ -1,11 +1,13 @@
 import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
 import type { NotDone } from '../core/outcome.ts';
 import type { Auditor, StockReader } from '../core/ports.ts';
-import { gapOf, seenTwice } from '../core/reconciliation.ts';
+import { seenTwice } from '../core/reconciliation.ts';
 import type { ShardAudit, ShelfDifference } from '../core/reconciliation.ts';
 import { followAgain, followCarts, followHolds } from './followCarts.ts';
 import { pause } from './freeHolds.ts';
 import { inWidth } from './inWidth.ts';
+import { repair } from './repair.ts';
+import type { Repair } from './repair.ts';
 import type { Routing } from './routing.ts';
 import { Unread } from './unread.ts';
 
@@ -44,10 +46,8 @@ export interface ShardReport {
   readonly fault: string | null;
 }
 
-export interface MendedDifference extends ShelfDifference {
-  /** The adjustment that brought the journal to what the row says; null: nothing was changed. */
-  readonly adjustment_id: string | null;
-}
+/** A difference, and what became of it. */
+export type MendedDifference = ShelfDifference & Repair;
 
 export interface Reconciled {
   readonly is: 'reconciled';
@@ -86,7 +86,11 @@ export async function reconcile(parts: ReconcileParts, options: ReconcileOptions
   return {
     is: 'reconciled',
     shards: first.map(({ shard, sku_count, flow_count }) => ({ shard, sku_count, flow_count, fault: firstLook.unread.reasonOf(shard) ?? secondLook.unread.reasonOf(shard) })),
-    differences: await inWidth(confirmed, WIDTH, (difference) => mendOne(parts, suspicions, difference, options)),
+    differences: await inWidth(confirmed, WIDTH, async (difference) => {
+      const { auditor } = parts;
+      const repaired = await repair(difference, suspicions, { auditor, mendAs: options.mendAs, deadlineMs: soon(deadlineMs) });
+      return { ...difference, ...repaired };
+    }),
   };
 }
 
@@ -138,20 +142,6 @@ async function lookAgain(parts: LookParts, shard: ShardIndex, suspicions: readon
   const held = await unread.insist(shard, () => followHolds(parts, shard, audit.overdue, deadlineMs));
   const sold = await unread.insist(shard, () => followAgain(parts, suspicions, deadlineMs));
   return [...audit.differences, ...(held ?? []), ...(sold ?? [])];
-}
-
-/** Acts only where the row and its journal differ by the same both times; whatever else is wrong is for people to judge. */
-async function mendOne(parts: ReconcileParts, suspicions: readonly ShelfDifference[], difference: ShelfDifference, options: ReconcileOptions): Promise<MendedDifference> {
-  const { kind, shard, sku_id, sub_row = 0 } = difference;
-  const delta = Number(gapOf(difference));
-  const earlier = suspicions.find((suspicion) => suspicion.kind === kind && suspicion.shard === shard && suspicion.sku_id === sku_id && (suspicion.sub_row ?? 0) === sub_row);
-  const isSteady = earlier !== undefined && gapOf(earlier) === gapOf(difference) && Number.isSafeInteger(delta);
-  // Adjustments are of the first row.
-  if (options.mendAs === undefined || kind !== 'leaved_amount' || sub_row !== 0 || !isSteady) return { ...difference, adjustment_id: null };
-  const adjustment_id = `${options.mendAs}-${shard}`;
-  const reason = `reconciliation: ${difference.actual} left by the row, ${difference.expected} by its journal`;
-  const mended = await parts.auditor.mend(shard, { kind: 'adjust', sku_id, adjustment_id, delta, reason }, soon(options.deadlineMs));
-  return { ...difference, adjustment_id: mended.is === 'mended' ? adjustment_id : null };
 }
 
 /** A server that fell silent is not waited for when one SKU is all that is asked of it. */

@@ -47,9 +47,9 @@ describe('npm run import-stock', () => {
 
   it('says what is no such file at all', async () => {
     const cases: readonly [string, string | Buffer, RegExp][] = [
-      ['headless.csv', 'sku,amount\na,1\n', /line 1: there is no column called sku_id, nor leaved_amount/],
-      ['empty.csv', '', /there is nothing in it/],
-      ['latin.csv', Buffer.from('sku_id,leaved_amount\ncaf\xe9,1\n', 'latin1'), /not well-formed UTF-8/],
+      ['headless.csv', 'sku,amount\na,1\n', /headless.csv, line 1: the head "sku", "amount" has no column sku_id, leaved_amount, expected/],
+      ['empty.csv', '', /empty.csv: is empty, expected the head sku_id,leaved_amount and at least one row/],
+      ['latin.csv', Buffer.from('sku_id,leaved_amount\ncaf\xe9,1\n', 'latin1'), /latin.csv, line 2: "café,1" \(read as ISO 8859-1\) is not UTF-8/],
     ];
     for (const [name, content, message] of cases) {
       const { code, stderr, stdout } = await run(folder.write(name, content));

@@ -23,8 +23,10 @@ export interface PutBackParts extends HoldParts, FundingParts {
 /** Something that was lost, and what became of the attempt to bring it back. */
 export interface PutBack {
   readonly lost: Lost;
-  /** Null: it stands again. Otherwise why not, for operators. */
+  /** Null: it stands again. Otherwise why that is not certain, for operators. */
   readonly fault: string | null;
+  /** True when it may stand all the same: no answer came. */
+  readonly isUnknown: boolean;
 }
 
 /** What is missing on a shard. */
@@ -44,14 +46,14 @@ export async function putBack(parts: PutBackParts, restored: readonly LostOn[], 
   // Its rows belong to another layout than its units.
   const torn = new Set(all.flatMap(({ lost: { kind, sku_id } }) => (kind === 'layout' ? [sku_id] : [])));
   const isForPeople = ({ redo, sku_id }: Lost): boolean => redo === null || (sku_id !== null && torn.has(sku_id));
-  const done = all.flatMap(({ lost }): PutBack[] => (isForPeople(lost) ? [{ lost, fault: 'it must be judged by people' }] : []));
+  const done = all.flatMap(({ lost }): PutBack[] => (isForPeople(lost) ? [{ lost, fault: 'it must be judged by people', isUnknown: false }] : []));
   // Step by step on all of them: a hold on one is settled by a record on another.
   for (const kind of ORDER) {
     const some = all.filter(({ lost }) => lost.redo?.kind === kind && !isForPeople(lost));
     const tried = await inWidth(some, WIDTH, async ({ shard, lost }): Promise<PutBack> => {
-      const fault = lost.redo === null ? null : await redo(parts, shard, lost.redo, deadlineMs).catch((error: unknown) => (error instanceof Error ? error.message : String(error)));
+      const result = lost.redo === null ? STANDS : await redo(parts, shard, lost.redo, deadlineMs).catch(unanswered);
       onDone();
-      return { lost, fault };
+      return { lost, ...result };
     });
     done.push(...tried);
   }
@@ -59,14 +61,22 @@ export async function putBack(parts: PutBackParts, restored: readonly LostOn[], 
   return done;
 }
 
-/** @returns null when it stands */
-async function redo(parts: PutBackParts, shard: ShardIndex, operation: Redo, deadlineMs: DeadlineMs): Promise<string | null> {
+type Result = Omit<PutBack, 'lost'>;
+
+const STANDS: Result = { fault: null, isUnknown: false };
+
+/** An exception does not say whether it happened. */
+function unanswered(error: unknown): Result {
+  return { fault: error instanceof Error ? error.message : String(error), isUnknown: true };
+}
+
+async function redo(parts: PutBackParts, shard: ShardIndex, operation: Redo, deadlineMs: DeadlineMs): Promise<Result> {
   const untilMs = Math.min(deadlineMs, performance.now() + OPERATION_MS);
-  if (operation.kind === 'record') return (await parts.shards.recordCart(shard, operation.cart, untilMs)) ? null : 'it is written down as aborted';
+  if (operation.kind === 'record') return (await parts.shards.recordCart(shard, operation.cart, untilMs)) ? STANDS : { fault: 'it is written down as aborted', isUnknown: false };
   // Holds from the time of the backup end as their carts' records say, or are given up by now.
-  if (operation.kind === 'deduct') return faultOf(await pastHolds(parts, untilMs, untilMs, shard, () => applyFunded(parts, shard, operation, untilMs)));
-  if (operation.kind === 'send') return faultOf(await pastHolds(parts, untilMs, untilMs, shard, () => sendFunded(parts, operation, untilMs)));
-  return faultOf(await applyOperation(parts.engine, shard, operation, untilMs));
+  if (operation.kind === 'deduct') return resultOf(await pastHolds(parts, untilMs, untilMs, shard, () => applyFunded(parts, shard, operation, untilMs)));
+  if (operation.kind === 'send') return resultOf(await pastHolds(parts, untilMs, untilMs, shard, () => sendFunded(parts, operation, untilMs)));
+  return resultOf(await applyOperation(parts.engine, shard, operation, untilMs));
 }
 
 /** Takes units off a row that went away from it once; what it has not by now is fetched from the other rows. */
@@ -80,6 +90,11 @@ async function sendFunded(parts: PutBackParts, operation: Send, untilMs: Deadlin
     if (gathered.is !== 'fetched') return outcome;
     await receiveAll(parts.hot, gathered.credits, untilMs);
   }
+}
+
+function resultOf(outcome: OutcomeOf<Operation>): Result {
+  const fault = faultOf(outcome);
+  return fault === null ? STANDS : { fault, isUnknown: outcome.is === 'unknown' };
 }
 
 function faultOf(outcome: OutcomeOf<Operation>): string | null {

@@ -1,0 +1,88 @@
+import type { DeadlineMs } from '../core/nouns.ts';
+import type { Auditor } from '../core/ports.ts';
+import { differenceKey, gapOf } from '../core/reconciliation.ts';
+import type { ShelfDifference } from '../core/reconciliation.ts';
+
+/** The outcome of one difference. It never says "not repaired" for an adjustment that may be written. */
+export type Repair =
+  /** The adjustment was written: the journal says what the row says. */
+  | { readonly outcome: 'repaired'; readonly adjustment_id: string; readonly reason: null }
+  /** Nothing was written, and nothing of this attempt will be. */
+  | { readonly outcome: 'not_repaired'; readonly adjustment_id: null; readonly reason: string }
+  /** The adjustment may be written. The same command again ends it: it repairs the difference if there still is one. */
+  | { readonly outcome: 'unknown'; readonly adjustment_id: string; readonly reason: string };
+
+export interface RepairOptions {
+  readonly auditor: Pick<Auditor, 'mend'>;
+  /** Begins the ids of the adjustments; absent: nothing is changed. */
+  readonly mendAs: string | undefined;
+  readonly deadlineMs: DeadlineMs;
+}
+
+/**
+ * Writes an adjustment where a row and its journal differ by the same amount at both looks. Any other difference is for
+ * people to judge.
+ *
+ * @param earlier the differences of the first look
+ */
+export async function repair(
+  difference: ShelfDifference,
+  earlier: readonly ShelfDifference[],
+  { auditor, mendAs, deadlineMs }: RepairOptions,
+): Promise<Repair> {
+  const obstacle = mendAs === undefined ? 'a repair was not asked for' : obstacleOf(difference, earlier);
+  if (obstacle !== null) return notRepaired(obstacle);
+  const { shard, sku_id, expected, actual } = difference;
+  const adjustment_id = `${mendAs}-${shard}`;
+  const adjustment = {
+    kind: 'adjust',
+    sku_id,
+    adjustment_id,
+    delta: Number(gapOf(difference)),
+    reason: `reconciliation: ${actual} left by the row, ${expected} by its journal`,
+  } as const;
+  // An exception leaves this outcome open, and must not hide the outcomes of the other differences.
+  const mended = await auditor
+    .mend(shard, adjustment, deadlineMs)
+    .catch(
+      (error: unknown) => ({ is: 'unknown', reason: error instanceof Error ? error.message : String(error) }) as const,
+    );
+  switch (mended.is) {
+    case 'mended':
+      return { outcome: 'repaired', adjustment_id, reason: null };
+    case 'changed':
+      return notRepaired('the row or its journal changed after the second look; run the command again');
+    case 'not_mine':
+      return notRepaired('its slot has another owner by now; run the command again');
+    case 'not_done':
+      return notRepaired(mended.reason);
+    case 'unknown':
+      return {
+        outcome: 'unknown',
+        adjustment_id,
+        reason: `the adjustment ${adjustment_id} may be written; run the command again (${mended.reason})`,
+      };
+  }
+}
+
+/** Why a difference is not for a repair; null: it is. */
+function obstacleOf(difference: ShelfDifference, earlier: readonly ShelfDifference[]): string | null {
+  const { kind, sub_row = 0 } = difference;
+  if (kind !== 'leaved_amount') {
+    return `a difference of kind ${kind} must be judged by people; only leaved_amount is repaired`;
+  }
+  if (sub_row !== 0) return `it is in sub-row ${sub_row} of a split SKU, and adjustments belong to sub-row 0`;
+  const gap = gapOf(difference);
+  const before = earlier.find((one) => differenceKey(one) === differenceKey(difference));
+  if (before === undefined || gapOf(before) !== gap) {
+    const from = before === undefined ? 'none' : gapOf(before);
+    return `it changed between the two looks, from ${from} to ${gap}; run the command again`;
+  }
+  return Number.isSafeInteger(Number(gap))
+    ? null
+    : `${gap} units are more than an adjustment can hold, ${Number.MAX_SAFE_INTEGER}`;
+}
+
+function notRepaired(reason: string): Repair {
+  return { outcome: 'not_repaired', adjustment_id: null, reason };
+}
