@@ -1,7 +1,9 @@
 import { expect } from 'chai';
 import { STOCK_LIMIT } from '../src/core/nouns.ts';
+import { SlotMap } from '../src/core/slots.ts';
+import { ShardAuditor } from '../src/mysql/auditor.ts';
 import type { Answer } from '../scripts/support/httpClient.ts';
-import { ENGINE_NAMES } from './support/engines.ts';
+import { ENGINE_NAMES, ENGINE_OF, openShards } from './support/engines.ts';
 import { eventually } from './support/eventually.ts';
 import { fresh, startTestGateway } from './support/gateway.ts';
 import type { TestGateway } from './support/gateway.ts';
@@ -9,12 +11,12 @@ import { hotRowsOf, rowsBalance, unitsAstray } from './support/hotRows.ts';
 import { restockAsBefore } from './support/olderRestock.ts';
 import { stack } from './support/setup.ts';
 import { sideSession } from './support/sideSession.ts';
-import { SlotMap } from '../src/core/slots.ts';
 
 const LONG = process.env['STOCKGATE_TEST_LONG'] === '1';
 const ROUNDS = LONG ? 20 : 3;
 const RESTOCKS = 24;
 const ROOM = 20;
+const WAIT_MS = 3_000;
 
 for (const engine of ENGINE_NAMES) {
   describe(`the stock limit of a SKU: ${engine}`, () => {
@@ -139,3 +141,29 @@ for (const engine of ENGINE_NAMES) {
     });
   });
 }
+
+describe('the stock limit of a SKU: a repair of its journal', () => {
+  it('is not passed, and the reason says what to do', async () => {
+    const shards = openShards(stack());
+    const sku_id = fresh('mended');
+    const shard = new SlotMap(stack().initialShards).shardOf(sku_id);
+    const deadline = (): number => performance.now() + WAIT_MS;
+    const session = await sideSession(shard);
+    try {
+      await ENGINE_OF.batching(shards).apply(shard, [{ kind: 'open', sku_id, leaved_amount: STOCK_LIMIT }], deadline());
+      // A flow without its effect on the row: the row has one unit more than the journal says.
+      const flow = 'INSERT INTO flow (sku_id, order_detail_id, order_id, quantity) VALUES (?, ?, ?, 1)';
+      await session.query(flow, [sku_id, 'd', 'o'].map((text) => Buffer.from(text)));
+      const adjustment = { kind: 'adjust', sku_id, adjustment_id: 'repair', delta: 1, reason: null } as const;
+      const mended = await new ShardAuditor(shards).mend(shard, adjustment, deadline());
+      expect(mended.is).to.equal('not_done');
+      expect(mended).to.have.property('reason').that.contains(`would be ${BigInt(STOCK_LIMIT) + 1n} units`);
+      const [rows] = await session.query('SELECT * FROM adjustment WHERE sku_id = ?', [Buffer.from(sku_id)]);
+      expect(rows).to.deep.equal([]);
+    } finally {
+      for (const table of ['flow', 'stock']) await session.query(`DELETE FROM ${table} WHERE sku_id = ?`, [Buffer.from(sku_id)]);
+      await session.end();
+      for (const { pool } of shards) pool.close();
+    }
+  });
+});
