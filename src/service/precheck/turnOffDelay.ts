@@ -40,7 +40,7 @@ const LOOK_MS = 1_000;
 export async function turnOffDelay(options: TurnOffOptions): Promise<readonly DelayReport[]> {
   const { delays, shardCount, apply, shardMs, noticedMs } = options;
   const onEach = (reports: readonly DelayReport[], work: Work): Promise<DelayReport[]> =>
-    Promise.all(reports.map((report) => (report.is === 'kept' ? worked(report, work, shardMs) : report)));
+    Promise.all(reports.map(async (report) => (report.is === 'kept' ? worked(report, work, shardMs) : report)));
   const unread = Array.from({ length: shardCount }, (_, shard): DelayReport => ({ shard, is: 'kept', delayMs: null }));
   let reports = await onEach(unread, async (shard, untilMs) => {
     const { delayMs } = await delays.read(shard, untilMs);
