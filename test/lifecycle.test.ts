@@ -160,7 +160,7 @@ describe('the life of a gateway', () => {
       toStop.push(() => strict.stop());
       // The shards are on the two servers in turn.
       expect(await statesOf(strict)).to.deep.equal(['refused', 'serving', 'refused', 'serving']);
-      expect((await shardsOf(strict))[0]?.reason).to.equal('commits may be lost with the power: innodb_flush_log_at_trx_commit = 2');
+      expect((await shardsOf(strict))[0]?.reason).to.equal('commits may be lost with the power: innodb_flush_log_at_trx_commit = 2 (needed: 1)');
 
       const told = await startTestGateway({ STOCKGATE_RELAXED: 'true' }, own);
       toStop.push(() => told.stop());

@@ -60,5 +60,6 @@ export function bytesOf(values: readonly SqlValue[]): number {
 
 function textOf(value: SqlValue): string {
   if (value instanceof Buffer) return `X'${value.toString('hex')}'`;
-  return typeof value === 'object' && value !== null && 'toSqlString' in value ? value.toSqlString() : String(value);
+  if (typeof value === 'object' && value !== null && 'toSqlString' in value) return value.toSqlString();
+  return JSON.stringify(value);
 }
