@@ -13,7 +13,6 @@ import { atHome, homeIn } from '../../src/service/restored/atHome.ts';
 import { copyPast } from '../../src/service/restored/copyPast.ts';
 import { lostToOrders } from '../../src/service/restored/lostToOrders.ts';
 import { lostToPast } from '../../src/service/restored/lostToPast.ts';
-import type { LostToPast } from '../../src/service/restored/lostToPast.ts';
 import { inWords, lostToSiblings, onceEach, sinceMsOf } from '../../src/service/restored/lostToSiblings.ts';
 import { putBack } from '../../src/service/restored/putBack.ts';
 import type { PutBackParts } from '../../src/service/restored/putBack.ts';
