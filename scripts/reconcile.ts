@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { IDENTIFIER_RULE, isIdentifier } from '../src/core/identifier.ts';
+import { isStoredIdentifier, STORED_IDENTIFIER_RULE } from '../src/core/identifier.ts';
 import { repairId } from '../src/core/reconciliation.ts';
 import { SlotMap } from '../src/core/slots.ts';
 import { ShardAuditor } from '../src/mysql/auditor.ts';
@@ -122,7 +122,7 @@ function nameOf(shards: readonly ShardConfig[], shard: number): string {
 }
 
 function identifier(text: string): string {
-  if (!isIdentifier(text)) throw new InvalidArgumentError(`It ${IDENTIFIER_RULE}.`);
+  if (!isStoredIdentifier(text)) throw new InvalidArgumentError(`It ${STORED_IDENTIFIER_RULE}.`);
   return text;
 }
 

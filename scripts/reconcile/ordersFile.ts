@@ -1,4 +1,4 @@
-import { IDENTIFIER_RULE, isIdentifier } from '../../src/core/identifier.ts';
+import { isStoredIdentifier, STORED_IDENTIFIER_RULE } from '../../src/core/identifier.ts';
 import type { OrderedLine } from '../../src/core/lost.ts';
 import { readCsv } from '../support/csvFile.ts';
 
@@ -14,8 +14,8 @@ export async function readOrdersFile(path: string): Promise<OrderedLine[]> {
   const lines: OrderedLine[] = [];
   for await (const { line, cells } of readCsv(path, COLUMNS)) {
     const [order_id = '', sku_id = '', order_detail_id = '', quantity = ''] = cells;
-    const bad = [order_id, sku_id, order_detail_id].findIndex((id) => !isIdentifier(id));
-    if (bad !== -1) throw new Error(`${path}, line ${line}: ${IDS[bad]} ${JSON.stringify(cells[bad])} ${IDENTIFIER_RULE}`);
+    const bad = [order_id, sku_id, order_detail_id].findIndex((id) => !isStoredIdentifier(id));
+    if (bad !== -1) throw new Error(`${path}, line ${line}: ${IDS[bad]} ${JSON.stringify(cells[bad])} ${STORED_IDENTIFIER_RULE}`);
     if (!/^[1-9]\d{0,8}$/.test(quantity)) throw new Error(`${path}, line ${line}: quantity ${JSON.stringify(quantity)} must be a whole number from 1`);
     lines.push({ order_id, sku_id, order_detail_id, quantity: Number(quantity), toldBy: `line ${line} of the orders` });
   }

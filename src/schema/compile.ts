@@ -1,7 +1,7 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { ErrorObject } from 'ajv/dist/2020.js';
 import type { Static, TSchema } from 'typebox';
-import { IDENTIFIER_RULE, isIdentifier } from '../core/identifier.ts';
+import { IDENTIFIER_RULE, isIdentifier, isStoredIdentifier, STORED_IDENTIFIER_RULE } from '../core/identifier.ts';
 
 /** One thing wrong with some input: where, and what. */
 export interface Fault {
@@ -12,8 +12,11 @@ export interface Fault {
 
 export type Checked<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly faults: readonly Fault[] };
 
-/** The format name of ids in every schema; the rule itself stands in `core/identifier.ts`. */
+/** The format name of new ids and of ids in paths; the rule itself stands in `core/identifier.ts`. */
 export const IDENTIFIER_FORMAT = 'stockgate-id';
+
+/** The format name of ids that rows may have already. */
+export const STORED_IDENTIFIER_FORMAT = 'stockgate-stored-id';
 
 /** The format name of free text in every schema. */
 export const TEXT_FORMAT = 'stockgate-text';
@@ -23,6 +26,7 @@ export const MOMENT_FORMAT = 'stockgate-moment';
 
 const RULES: Readonly<Record<string, string>> = {
   [IDENTIFIER_FORMAT]: IDENTIFIER_RULE,
+  [STORED_IDENTIFIER_FORMAT]: STORED_IDENTIFIER_RULE,
   [TEXT_FORMAT]: 'must be well-formed text without control characters',
   [MOMENT_FORMAT]: 'must be a time in UTC from 1970 on, like 2026-11-27T08:00:00Z or with up to three decimals',
 };
@@ -31,6 +35,7 @@ const FORMATS = {
   [TEXT_FORMAT]: (text: string) => text.isWellFormed() && !/\p{Cc}/u.test(text),
   [MOMENT_FORMAT]: isMoment,
   [IDENTIFIER_FORMAT]: isIdentifier,
+  [STORED_IDENTIFIER_FORMAT]: isStoredIdentifier,
   /** Times as we write them: ISO 8601 in UTC. */
   'date-time': /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/,
 };
