@@ -7,13 +7,19 @@ import { importTypeScript } from './importTypeScript.ts';
 import type { Address } from './mysql/connection.ts';
 import { compile } from './schema/compile.ts';
 import type { Fault } from './schema/compile.ts';
+import { ALLOWED_KEYWORD } from './schema/wording.ts';
 
 const host = Type.String({ minLength: 1, maxLength: 255 });
 const port = Type.Integer({ minimum: 1, maximum: 65_535 });
-const schema = Type.String({ pattern: '^[A-Za-z0-9_]{1,64}$' });
+const schema = Type.String({ pattern: '^[A-Za-z0-9_]{1,64}$', [ALLOWED_KEYWORD]: '1 to 64 letters, digits or underscores' });
 const user = Type.String({ minLength: 1, maxLength: 32 });
 /** The environment variable that holds the password. The password itself never stands in the file. */
-const passwordVariable = Type.String({ pattern: '^[A-Z][A-Z0-9_]*$' });
+const passwordVariable = Type.String({
+  pattern: '^[A-Z][A-Z0-9_]*$',
+  [ALLOWED_KEYWORD]: 'the name of an environment variable, like SHARD_00_PASSWORD',
+  // It may be the password itself, by mistake.
+  writeOnly: true,
+});
 
 /** Where the MySQL schema (database) of a shard is found. Shards may share a server, never a schema. */
 const primary = Type.Object({ host, port, schema, user, passwordVariable }, { additionalProperties: false });
@@ -43,7 +49,7 @@ export const shardsFileSchema = Type.Object(
     shards: Type.Array(
       Type.Object(
         {
-          name: Type.String({ pattern: '^[a-z0-9-]{1,32}$' }),
+          name: Type.String({ pattern: '^[a-z0-9-]{1,32}$', [ALLOWED_KEYWORD]: '1 to 32 small letters, digits or hyphens' }),
           primary,
           /** Only what may be a little old is read from them. Absent: none. */
           replicas: Type.Optional(Type.Array(replica, { maxItems: 16 })),

@@ -5,7 +5,7 @@ import { ENTRIES_LIMIT } from '../core/journal.ts';
 import { SUB_ROWS_LIMIT } from '../core/layout.ts';
 import { LINES_LIMIT, QUANTITY_LIMIT, STOCK_LIMIT } from '../core/nouns.ts';
 import { DIFFERENCE_KINDS, FLOWS_NAMED } from '../core/reconciliation.ts';
-import { IDENTIFIER_FORMAT, MOMENT_FORMAT, STORED_IDENTIFIER_FORMAT, TEXT_FORMAT } from '../schema/compile.ts';
+import { ALLOWED_KEYWORD, IDENTIFIER_FORMAT, MOMENT_FORMAT, STORED_IDENTIFIER_FORMAT, TEXT_FORMAT } from '../schema/wording.ts';
 
 // These schemas validate requests and describe the API: one source for both.
 
@@ -155,7 +155,13 @@ export const hotAnswer = answerRecord({
 const LIMIT_PATTERN = `^([1-9]|[1-9][0-9]|[1-4][0-9][0-9]|${ENTRIES_LIMIT})$`;
 
 export const flowsQuery = requestRecord({
-  limit: Type.Optional(Type.String({ pattern: LIMIT_PATTERN, description: `entries on a page, at most: 1 to ${ENTRIES_LIMIT}; absent: 50` })),
+  limit: Type.Optional(
+    Type.String({
+      pattern: LIMIT_PATTERN,
+      [ALLOWED_KEYWORD]: `a whole number from 1 to ${ENTRIES_LIMIT}`,
+      description: `entries on a page, at most: 1 to ${ENTRIES_LIMIT}; absent: 50`,
+    }),
+  ),
   cursor: Type.Optional(Type.String({ description: 'the `next_cursor` of the page before' })),
 });
 
@@ -194,7 +200,7 @@ export const openRequest = requestRecord({ leaved_amount: leavedAmount });
 export const openAnswer = answerRecord({ sku_id: skuId, leaved_amount: leavedAmount, replayed: Type.Boolean() });
 
 export const saleRequest = requestRecord({
-  state: Type.Union([Type.Literal('on'), Type.Literal('paused')]),
+  state: Type.Enum(['on', 'paused']),
   from: Type.Optional(Type.String({ format: MOMENT_FORMAT, description: 'on sale from then on; `2026-11-27T08:00:00Z`' })),
 });
 export const saleAnswer = answerRecord({
