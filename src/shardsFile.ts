@@ -7,6 +7,7 @@ import { importTypeScript } from './importTypeScript.ts';
 import type { Address } from './mysql/connection.ts';
 import { compile } from './schema/compile.ts';
 import type { Fault } from './schema/compile.ts';
+import { parseJson } from './schema/strictJson.ts';
 import { ALLOWED_KEYWORD } from './schema/wording.ts';
 
 const host = Type.String({ minLength: 1, maxLength: 255 });
@@ -108,7 +109,7 @@ export async function loadShards(
 async function readShardsFile(file: string): Promise<unknown> {
   const path = resolve(file);
   try {
-    if (extname(path) === '.json') return JSON.parse(readFileSync(path, 'utf8')) as unknown;
+    if (extname(path) === '.json') return parseJson(readFileSync(path, 'utf8'));
     const module = (await importTypeScript(path)) as { default?: unknown };
     return module.default;
   } catch (error) {

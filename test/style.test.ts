@@ -8,7 +8,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 /** Which folders and packages each folder of `src` may import; node's own modules are listed where they are needed. */
 const ARROWS: Readonly<Record<string, readonly string[]>> = {
   core: ['core', 'murmurhash'],
-  schema: ['core', 'schema', 'ajv', 'typebox'],
+  schema: ['core', 'schema', 'ajv', 'lossless-json', 'typebox'],
   service: ['core', 'service'],
   mysql: ['core', 'mysql', 'importTypeScript.ts', 'mysql2', 'knex', 'node:fs', 'node:path', 'node:crypto'],
   redis: ['core', 'redis', '@redis/client', 'node:crypto', 'node:fs', 'node:timers/promises'],
