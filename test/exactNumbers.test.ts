@@ -51,7 +51,7 @@ function exactly({ digits, scale }: { digits: bigint; scale: number }): number |
 }
 
 describe('numbers as they are written', () => {
-  it('are whole numbers exactly where whole-number arithmetic says so', () => {
+  it('are whole numbers exactly where BigInt arithmetic gives one', () => {
     let accepted = 0;
     fc.assert(
       fc.property(spelled, (number) => {

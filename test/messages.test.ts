@@ -8,7 +8,7 @@ import { shardsFileSchema } from '../src/shardsFile.ts';
 import { ADMIN_ROUTES, PUBLIC_ROUTES } from './support/contract.ts';
 import { sampleOf, wrongValues } from './support/wrongValues.ts';
 
-/** Words of the validator, which name neither the value found nor, often, what is allowed. */
+/** Words of the validator, which name neither the value found nor, often, the allowed values. */
 const RAW = /must NOT|must match|must be equal|must pass|must have required|is wrong|something else/;
 
 const inputs = [...PUBLIC_ROUTES, ...ADMIN_ROUTES].flatMap(({ method, path, params, query, body }) =>
@@ -22,7 +22,7 @@ describe('messages of faults', () => {
   };
 
   for (const { name, schema } of inputs) {
-    it(`${name}: each names the field, the value found and what is allowed`, () => {
+    it(`${name}: each names the field, the value found and the allowed values`, () => {
       const plain = JSON.parse(JSON.stringify(schema)) as Parameters<typeof sampleOf>[0];
       expect(messagesOf(schema, sampleOf(plain)), JSON.stringify(sampleOf(plain))).to.deep.equal([]);
       const all = wrongValues(plain);

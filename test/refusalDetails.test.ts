@@ -17,7 +17,7 @@ describe('the detail of a refusal', () => {
   const line = (order_detail_id: string, sku_id: string, quantity: number) => ({ order_detail_id, sku_id, quantity });
   const deduct = (...lines: ReturnType<typeof line>[]) => gateway.post('/v1/deductions', { order_id: 'o', lines });
 
-  it('names the one line that is refused, what it asked and what is left', async () => {
+  it('names the one line that is refused, the units asked and the units left', async () => {
     const sku = fresh('phone');
     await gateway.openSku(sku, 3);
     const expected = `order line "o-2-1" of SKU "${sku}": insufficient_stock, 4 asked, 3 left; nothing was changed`;

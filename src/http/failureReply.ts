@@ -4,7 +4,7 @@ import { shown } from '../core/shown.ts';
 import { problem } from './errors.ts';
 import type { Reply } from './errors.ts';
 
-/** What a request asked for, as far as the detail of a refusal names it. */
+/** The parts of a request that the detail of a refusal names. */
 export interface Asked {
   /** Lines of the request. */
   readonly line_count?: number;
@@ -15,7 +15,7 @@ export interface Asked {
 /** Each refusal as a clause for the caller. */
 const REASONS: Readonly<Record<RefusalCode, string>> = {
   idempotency_conflict: 'these ids were used before with another quantity, delta or order; use new ids for a new request',
-  cancelled: 'these ids are cancelled for good; use new ids',
+  cancelled: 'these ids are cancelled permanently; use new ids',
   unknown_sku: 'no SKU has this sku_id; open it first',
   not_on_sale: 'the sale of the SKU is paused, or begins later',
   insufficient_stock: 'fewer units are left than were asked for',
@@ -41,7 +41,7 @@ export function failureReply(outcome: Refused | NotDone | Unknown, asked: Asked 
   }
 }
 
-/** What a refusal says besides its code. */
+/** The members of a refusal besides its code. */
 function membersOf({ lines, returnable }: Refused): Record<string, unknown> {
   return { ...(returnable !== undefined && { returnable }), ...(lines.length > 0 && { lines }) };
 }

@@ -121,8 +121,8 @@ function refuseBroken(error: Error & { code?: string }, socket: Socket, due: Rea
 }
 
 /**
- * Answers CONNECT, for which Node.js has no way of its own: we are no proxy. What follows it on the connection would be meant for
- * another host, so the connection ends.
+ * Answers CONNECT, for which Node.js has no way of its own; the gateway is no proxy. Bytes after it on the connection would be
+ * for another host, so the connection ends.
  *
  * @param due the answers to earlier requests of the connection; they are sent first
  */
@@ -149,6 +149,6 @@ function endWith(socket: Socket, { status, outcome, contentType, headers, body }
   const fields = { 'Content-Type': contentType, 'Content-Length': Buffer.byteLength(body), ...headers, ...HEADERS_OF_EVERY_ANSWER, Connection: 'close' };
   const head = [`HTTP/1.1 ${status} ${outcome}`, ...Object.entries(fields).map(([name, value]) => `${name}: ${value}`)];
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
-  // Node.js no longer watches this connection: a caller who keeps his side open would hold it for ever.
+  // Node.js no longer watches this connection, and a caller may keep its side open.
   setTimeout(() => socket.destroy(), LIMITS.lingerMs).unref();
 }

@@ -103,7 +103,7 @@ function overlong(input: unknown, { name, itemsMax, schema }: ListLimit): Fault[
   return [{ path: name, message: rule(schema) + finding(schema, list) }];
 }
 
-/** The one place that words the faults of all schemas: the field, what it allows, and what was found. */
+/** The one place that words the faults of all schemas: the field, the allowed values and the value found. */
 function toFault(error: ErrorObject): Fault {
   const path = pathOf(error.instancePath);
   const schema = error.parentSchema as SchemaNode;

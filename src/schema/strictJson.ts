@@ -10,7 +10,7 @@ const COLON = 0x3a;
 const BACKSLASH = 0x5c;
 const NINE = 0x39;
 const LOWER_E = 0x65;
-/** What turns an upper-case ASCII letter into its lower-case one. */
+/** Set in a lower-case ASCII letter, clear in its upper-case one. */
 const LOWER_CASE_BIT = 0x20;
 
 /** A text that is not JSON, or that no value holds without loss. The message continues `the body …`. */

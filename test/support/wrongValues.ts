@@ -5,7 +5,7 @@ export interface WrongValue {
   readonly keyword: string;
   readonly path: string;
   readonly input: unknown;
-  /** Texts that the message must hold: what is allowed there. */
+  /** Texts that the message must hold: they name the allowed values. */
   readonly allowed: readonly string[];
   /** How the message must name what was found; null where nothing was. */
   readonly found: string | null;
