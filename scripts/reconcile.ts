@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { stringify } from 'lossless-json';
-import { IDENTIFIER_RULE, isIdentifier } from '../src/core/identifier.ts';
+import { isStoredIdentifier, STORED_IDENTIFIER_RULE } from '../src/core/identifier.ts';
 import { repairId } from '../src/core/reconciliation.ts';
 import { escaped, quoted } from '../src/core/visible.ts';
 import { SlotMap } from '../src/core/slots.ts';
@@ -158,7 +158,7 @@ function nameOf(shards: readonly ShardConfig[], shard: number): string {
 }
 
 function identifier(text: string): string {
-  if (!isIdentifier(text)) throw new InvalidArgumentError(`It ${IDENTIFIER_RULE}.`);
+  if (!isStoredIdentifier(text)) throw new InvalidArgumentError(`It ${STORED_IDENTIFIER_RULE}.`);
   return text;
 }
 

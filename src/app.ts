@@ -13,6 +13,7 @@ import { listenerApp } from './http/listener.ts';
 import type { ListenerOptions } from './http/listener.ts';
 import { describe } from './http/openapi.ts';
 import { publicRoutes } from './http/publicRoutes.ts';
+import { methodsOf } from './http/route.ts';
 import type { Route } from './http/route.ts';
 import { listen } from './http/server.ts';
 import type { RunningServer } from './http/server.ts';
@@ -195,6 +196,7 @@ export async function startGateway(
         onFault: (error, at) => log.error({ err: error, ...at }, 'fault'),
         isDraining: () => draining !== null,
       }),
+      methodsOf(routes),
       listener.host,
       listener.port,
     );

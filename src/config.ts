@@ -5,6 +5,7 @@ import { ConfigError } from './configError.ts';
 import { LINES_MAX } from './mysql/batching/largestPacket.ts';
 import { compileSettings } from './schema/compile.ts';
 import type { Fault } from './schema/compile.ts';
+import { ALLOWED_KEYWORD } from './schema/wording.ts';
 import { parseRedisAddress } from './redis/address.ts';
 import type { RedisAddress } from './redis/address.ts';
 import type { TierName } from './service/precheck/tier.ts';
@@ -16,6 +17,8 @@ const port = (fallback: number, description: string) =>
 const milliseconds = (fallback: number, description: string, minimum = 10) =>
   Type.Integer({ minimum, maximum: 600_000, default: fallback, description });
 const text = (description: string) => Type.Optional(Type.String({ minLength: 1, description }));
+/** No message shows its value. */
+const secret = (description: string) => Type.Optional(Type.String({ minLength: 1, description, writeOnly: true }));
 
 /** Every environment variable the gateway reads, besides the passwords that `shards.config.ts` names. */
 export const settingsSchema = Type.Object({
@@ -23,9 +26,9 @@ export const settingsSchema = Type.Object({
   ADMIN_PORT: port(8081, 'the admin listener; 0 takes a free port'),
   HOST: text('the address of the public listener: every address with tokens, 127.0.0.1 without'),
   ADMIN_HOST: text('the address of the admin listener: every address with tokens, 127.0.0.1 without'),
-  STOCKGATE_TOKENS: text('bearer tokens of the public listener, comma separated'),
+  STOCKGATE_TOKENS: secret('bearer tokens of the public listener, comma separated'),
   STOCKGATE_TOKENS_FILE: text('a file with one token a line, instead of STOCKGATE_TOKENS'),
-  STOCKGATE_ADMIN_TOKENS: text('bearer tokens of the admin listener, comma separated'),
+  STOCKGATE_ADMIN_TOKENS: secret('bearer tokens of the admin listener, comma separated'),
   STOCKGATE_ADMIN_TOKENS_FILE: text('a file with one token a line, instead of STOCKGATE_ADMIN_TOKENS'),
   STOCKGATE_WORKERS: Type.Integer({
     minimum: 1,
@@ -71,8 +74,8 @@ export const settingsSchema = Type.Object({
   STOCKGATE_RATE_PER_SECOND: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000, description: 'requests of one caller (a token, or an address where there are none) that the public listener lets through each second, in the long run; absent: all' })),
   STOCKGATE_RATE_BURST: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000, description: 'requests that he may have at once after a pause; absent: those of a second. In t seconds never more than so many and t times the rate' })),
   STOCKGATE_REDIS: text('where Redis is, for the pre-check where that names it, and to count rates over all gateways: redis://host:port, redis+cluster://host:port,… or redis+sentinel://host:port,…/NAME'),
-  STOCKGATE_REDIS_PASSWORD: text('its password'),
-  STOCKGATE_REDIS_PREFIX: Type.String({ pattern: '^[\\w:.-]{1,32}$', default: 'stockgate', description: 'what its keys begin with; shops that share a Redis need one each' }),
+  STOCKGATE_REDIS_PASSWORD: secret('its password'),
+  STOCKGATE_REDIS_PREFIX: Type.String({ pattern: '^[\\w:.-]{1,32}$', [ALLOWED_KEYWORD]: '1 to 32 letters, digits or any of _ : . -', default: 'stockgate', description: 'what its keys begin with; shops that share a Redis need one each' }),
   OTEL_EXPORTER_OTLP_ENDPOINT: text('the collector that is told of requests: the address of its OTLP over HTTP, to which v1/traces is added; spans are made only where there is one'),
   OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: text('the same, where nothing is to be added'),
   OTEL_TRACES_SAMPLER_ARG: Type.Number({ minimum: 0, maximum: 1, default: 1, description: 'the share of requests that it is told of; a caller who sends traceparent decides for his own' }),

@@ -7,14 +7,20 @@ import { importTypeScript } from './importTypeScript.ts';
 import type { Address } from './mysql/connection.ts';
 import { compile } from './schema/compile.ts';
 import type { Fault } from './schema/compile.ts';
-import { parseExactJson } from './schema/exactJson.ts';
+import { parseJson } from './schema/strictJson.ts';
+import { ALLOWED_KEYWORD } from './schema/wording.ts';
 
 const host = Type.String({ minLength: 1, maxLength: 255 });
 const port = Type.Integer({ minimum: 1, maximum: 65_535 });
-const schema = Type.String({ pattern: '^[A-Za-z0-9_]{1,64}$' });
+const schema = Type.String({ pattern: '^[A-Za-z0-9_]{1,64}$', [ALLOWED_KEYWORD]: '1 to 64 letters, digits or underscores' });
 const user = Type.String({ minLength: 1, maxLength: 32 });
 /** The environment variable that holds the password. The password itself never stands in the file. */
-const passwordVariable = Type.String({ pattern: '^[A-Z][A-Z0-9_]*$' });
+const passwordVariable = Type.String({
+  pattern: '^[A-Z][A-Z0-9_]*$',
+  [ALLOWED_KEYWORD]: 'the name of an environment variable, like SHARD_00_PASSWORD',
+  // It may be the password itself, by mistake.
+  writeOnly: true,
+});
 
 /** Where the MySQL schema (database) of a shard is found. Shards may share a server, never a schema. */
 const primary = Type.Object({ host, port, schema, user, passwordVariable }, { additionalProperties: false });
@@ -44,7 +50,7 @@ export const shardsFileSchema = Type.Object(
     shards: Type.Array(
       Type.Object(
         {
-          name: Type.String({ pattern: '^[a-z0-9-]{1,32}$' }),
+          name: Type.String({ pattern: '^[a-z0-9-]{1,32}$', [ALLOWED_KEYWORD]: '1 to 32 small letters, digits or hyphens' }),
           primary,
           /** Only what may be a little old is read from them. Absent: none. */
           replicas: Type.Optional(Type.Array(replica, { maxItems: 16 })),
@@ -103,20 +109,13 @@ export async function loadShards(
 async function readShardsFile(file: string): Promise<unknown> {
   const path = resolve(file);
   try {
-    if (extname(path) === '.json') return readJsonFile(path, file);
+    if (extname(path) === '.json') return parseJson(new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path)));
     const module = (await importTypeScript(path)) as { default?: unknown };
     return module.default;
   } catch (error) {
     if (error instanceof ConfigError) throw error;
     throw new ConfigError(file, [{ path: '(file)', message: error instanceof Error ? error.message : String(error) }]);
   }
-}
-
-function readJsonFile(path: string, file: string): unknown {
-  const text = new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path));
-  const { value, faults } = parseExactJson(text);
-  if (faults.length > 0) throw new ConfigError(file, faults);
-  return value;
 }
 
 /** What no schema can say: names and places used twice, passwords that are not there. */

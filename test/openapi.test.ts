@@ -5,8 +5,10 @@ import { REFUSAL_CODES } from '../src/core/outcome.ts';
 import { PROBLEMS } from '../src/http/errors.ts';
 import { describe as describeApi } from '../src/http/openapi.ts';
 import type { Route } from '../src/http/route.ts';
+import { cancellationAnswer } from '../src/http/schemas.ts';
+import { compile } from '../src/schema/compile.ts';
 import { projectPath } from '../scripts/support/paths.ts';
-import { ADMIN_ROUTES, PUBLIC_ROUTES } from './support/contract.ts';
+import { ADMIN_ROUTES, closed, PUBLIC_ROUTES } from './support/contract.ts';
 import { startTestGateway } from './support/gateway.ts';
 
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
@@ -68,12 +70,50 @@ describe('OpenAPI', () => {
     for (const { name, operation } of operations) expect('429' in operation.responses, name).to.equal(operation.tags.includes('public'));
   });
 
+  /** Every object schema below a node, with its path. */
+  function objectsBelow(node: Json, path: string): { path: string; schema: Json }[] {
+    if (typeof node !== 'object' || node === null) return [];
+    const inner = Object.entries<Json>(node).flatMap(([name, value]) => objectsBelow(value, `${path}/${name}`));
+    return node.type === 'object' ? [{ path, schema: node }, ...inner] : inner;
+  }
+
+  it('closes every object of a request, and no object of an answer', () => {
+    const requests = operations.flatMap(({ name, operation }) => objectsBelow(operation.requestBody ?? {}, name));
+    const answers = [
+      ...operations.flatMap(({ name, operation }) => objectsBelow(operation.responses, name)),
+      ...objectsBelow(description.components.schemas, 'components'),
+    ];
+    expect(requests).to.have.length.above(8);
+    expect(answers).to.have.length.above(20);
+    expect(requests.filter(({ schema }) => schema.additionalProperties !== false).map(({ path }) => path)).to.deep.equal([]);
+    expect(answers.filter(({ schema }) => 'additionalProperties' in schema).map(({ path }) => path)).to.deep.equal([]);
+  });
+
   it('resolves every reference', () => {
     const references = [...JSON.stringify(description).matchAll(/"\$ref":"#\/([^"]+)"/g)].map(([, path = '']) => path);
     expect(references).to.not.deep.equal([]);
     for (const path of new Set(references)) {
       expect(path.split('/').reduce((node: Json, part) => node?.[part], description), path).to.be.an('object');
     }
+  });
+});
+
+describe('the contract tests', () => {
+  const answer = { order_id: 'o', status: 'cancelled', replayed: false, lines: [{ order_detail_id: 'd', sku_id: 's' }] };
+
+  it('accept an answer by the published schema with a member added, and reject one with a member missing', () => {
+    const check = compile(cancellationAnswer, 'answer');
+    expect(check({ ...answer, added: 1, lines: [{ ...answer.lines[0], added: 1 }] })).to.have.property('ok', true);
+    expect(check({ ...answer, lines: [{ sku_id: 's' }] })).to.have.property('ok', false);
+    const { replayed: _replayed, ...less } = answer;
+    expect(check(less)).to.have.property('ok', false);
+  });
+
+  it('reject a member of our own answers that no schema names', () => {
+    const check = compile(closed(cancellationAnswer), 'answer');
+    expect(check(answer)).to.have.property('ok', true);
+    expect(check({ ...answer, added: 1 })).to.have.property('ok', false);
+    expect(check({ ...answer, lines: [{ ...answer.lines[0], added: 1 }] })).to.have.property('ok', false);
   });
 });
 

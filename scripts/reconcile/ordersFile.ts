@@ -1,6 +1,6 @@
 import type { OrderedLine } from '../../src/core/lost.ts';
 import { QUANTITY_LIMIT } from '../../src/core/nouns.ts';
-import { idFault, InvisibleIds, wholeNumberFault } from '../support/csvCells.ts';
+import { InvisibleIds, storedIdFault, wholeNumberFault } from '../support/csvCells.ts';
 import { CsvFault, readCsv } from '../support/csvFile.ts';
 
 const IDS = ['order_id', 'sku_id', 'order_detail_id'] as const;
@@ -19,7 +19,7 @@ export async function readOrdersFile(path: string): Promise<OrderedLine[]> {
     if (row.fault !== null) throw new CsvFault(path, row.line, row.fault);
     const { line, cells } = row;
     const fault =
-      IDS.map((column) => idFault(column, cells[column])).find((one) => one !== null) ??
+      IDS.map((column) => storedIdFault(column, cells[column])).find((one) => one !== null) ??
       wholeNumberFault('quantity', cells.quantity, 1, QUANTITY_LIMIT);
     if (fault !== null) throw new CsvFault(path, line, fault);
     for (const column of IDS) invisible.note(line, column, cells[column]);

@@ -1,12 +1,17 @@
-import { IDENTIFIER_RULE, isIdentifier } from '../../src/core/identifier.ts';
+import { IDENTIFIER_RULE, isIdentifier, isStoredIdentifier, STORED_IDENTIFIER_RULE } from '../../src/core/identifier.ts';
 import { hasInvisible, quoted } from '../../src/core/visible.ts';
 
 /** More ids than these are only counted in a warning. */
 const WARNED_MAX = 10;
 
-/** Checks a cell that must hold an id. @returns null when it fits, otherwise the fault for a message */
+/** Checks a cell that must hold a new id. @returns null when it fits, otherwise the fault for a message */
 export function idFault(column: string, text: string): string | null {
   return isIdentifier(text) ? null : `${column} is ${quoted(text)}, it ${IDENTIFIER_RULE}`;
+}
+
+/** The same for an id that a row may have already. */
+export function storedIdFault(column: string, text: string): string | null {
+  return isStoredIdentifier(text) ? null : `${column} is ${quoted(text)}, it ${STORED_IDENTIFIER_RULE}`;
 }
 
 /** The same for a whole number in digits; the exact value as written decides. */

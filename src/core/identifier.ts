@@ -1,20 +1,32 @@
 /** The longest id, in bytes of UTF-8. */
 export const IDENTIFIER_BYTES_MAX = 64;
 
-/** The id rule in one sentence, for error messages and the API description. */
-export const IDENTIFIER_RULE =
+/** The rule of ids that rows may have already, in one sentence, for error messages and the API description. */
+export const STORED_IDENTIFIER_RULE =
   'must be 1 to 64 bytes of well-formed UTF-8 with no control character and no white space at either end';
+
+/** The rule of new ids, and of ids in a path. */
+export const IDENTIFIER_RULE = `${STORED_IDENTIFIER_RULE}, and not "." or ".."`;
 
 const CONTROL_CHARACTER = /\p{Cc}/u;
 const PLAIN = /^[\x21-\x7e]{1,64}$/;
 
 /**
- * Tells whether a text may be an id (`sku_id`, `order_id`, `order_detail_id`, …).
+ * Whether a text may be a new id (`sku_id`, `order_id`, `order_detail_id`, …). URL clients remove the path segments `.` and
+ * `..`, percent-encoded or not, so that no client can address such an id in a path.
+ */
+export function isIdentifier(text: string): boolean {
+  return text !== '.' && text !== '..' && isStoredIdentifier(text);
+}
+
+/**
+ * Whether a text may be the id of an existing row. Earlier versions accepted `.` and `..`; those rows stay readable and
+ * returnable in bodies.
  *
  * Ids are compared byte for byte everywhere, so whatever could make two spellings of one byte string, or one spelling
  * of two, is refused here: lone surrogates (all encode to EF BF BD), control characters, blanks at either end.
  */
-export function isIdentifier(text: string): boolean {
+export function isStoredIdentifier(text: string): boolean {
   if (PLAIN.test(text)) return true;
   return (
     text.length > 0 &&

@@ -3,6 +3,7 @@ import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
 import type { Adjust, Open, SetSale } from '../core/operation.ts';
 import type { AppliedOutcome, NotDone, Refused, Unknown } from '../core/outcome.ts';
 import type { ReplicaState, ShardState } from '../core/ports.ts';
+import { shown } from '../core/shown.ts';
 import type { Trace } from '../core/trace.ts';
 import type { Routed } from '../service/applyOperation.ts';
 import type { RankedSku } from '../service/hottestSkus.ts';
@@ -186,7 +187,7 @@ export function adminRoutes(services: AdminServices): Route[] {
       async handle({ body: { sku_id = null }, deadlineMs }) {
         const outcome = await services.reconcile(sku_id, deadlineMs);
         if (outcome.is === 'not_done') return failureReply(outcome);
-        return outcome.is === 'unknown' ? problem('unknown_sku', `no SKU is called ${sku_id}`) : reconciledReply(outcome);
+        return outcome.is === 'unknown' ? problem('unknown_sku', `no SKU is called ${shown(sku_id)}`) : reconciledReply(outcome);
       },
     }),
 

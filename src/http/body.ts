@@ -1,13 +1,14 @@
 import type { IncomingMessage } from 'node:http';
 import rawBody from 'raw-body';
+import { shown } from '../core/shown.ts';
+import { JsonFault, parseJson } from '../schema/strictJson.ts';
 import { invalid, problem, Rejection } from './errors.ts';
-import { hasRepeatedMember } from './repeatedMember.ts';
+import { isJsonInUtf8 } from './mediaType.ts';
 
 /** The largest body, in bytes. */
 export const BODY_BYTES_MAX = 256 * 1024;
 
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-const JSON_TYPE = /^application\/json\s*(;\s*charset="?utf-8"?\s*)?$/i;
 
 /**
  * Reads a JSON body.
@@ -15,14 +16,18 @@ const JSON_TYPE = /^application\/json\s*(;\s*charset="?utf-8"?\s*)?$/i;
  * @throws Rejection: 415 when it is not JSON in UTF-8, 413 when it is too large, 400 when it cannot be read
  */
 export async function readJson(request: IncomingMessage): Promise<unknown> {
-  const encoding = request.headers['content-encoding'] ?? 'identity';
-  if (!JSON_TYPE.test(request.headers['content-type'] ?? '') || encoding !== 'identity') {
-    throw new Rejection(problem('unsupported_media_type', 'send application/json in UTF-8, without compression'));
+  const { 'content-type': type, 'content-encoding': encoding } = request.headers;
+  if (type === undefined || !isJsonInUtf8(type)) {
+    throw unsupported('Content-Type must be application/json, with no charset but utf-8', type);
   }
-  const text = decode(await readBytes(request));
-  const value = parse(text);
-  if (hasRepeatedMember(text, value)) throw bodyFault('has an object that names a field twice');
-  return value;
+  if (encoding !== undefined && !/^(identity)?$/i.test(encoding)) {
+    throw unsupported('Content-Encoding must be absent, empty or identity', encoding);
+  }
+  return parse(decode(await readBytes(request)));
+}
+
+function unsupported(rule: string, found: string | undefined): Rejection {
+  return new Rejection(problem('unsupported_media_type', `${rule}, found ${found === undefined ? 'none' : shown(found)}`));
 }
 
 async function readBytes(request: IncomingMessage): Promise<Buffer> {
@@ -50,9 +55,9 @@ function decode(bytes: Buffer): string {
 
 function parse(text: string): unknown {
   try {
-    return JSON.parse(text) as unknown;
+    return parseJson(text);
   } catch (error) {
-    throw bodyFault(error instanceof SyntaxError ? `is not JSON: ${error.message}` : 'is not JSON');
+    throw error instanceof JsonFault ? bodyFault(error.message) : error;
   }
 }
 

@@ -1,4 +1,4 @@
-import { isIdentifier } from '../core/identifier.ts';
+import { isStoredIdentifier } from '../core/identifier.ts';
 import { JOURNALS } from '../core/journal.ts';
 import type { JournalPosition } from '../core/journal.ts';
 
@@ -31,7 +31,7 @@ function positionOf(parts: unknown): JournalPosition | null {
   const journal = typeof place === 'number' ? JOURNALS[place] : undefined;
   if (journal === undefined || typeof created_at !== 'string' || typeof first !== 'string' || typeof second !== 'string') return null;
   // A cancellation has no return id, and only returns have a second one.
-  const isKey = isIdentifier(first) && (second === '' || (journal === 'return' && isIdentifier(second)));
+  const isKey = isStoredIdentifier(first) && (second === '' || (journal === 'return' && isStoredIdentifier(second)));
   return isKey && isMoment(created_at) ? { created_at, journal, ids: [first, second] } : null;
 }
 

@@ -41,6 +41,9 @@ export const PROBLEMS = {
 
 export type ProblemCode = keyof typeof PROBLEMS;
 
+/** Amounts change by the millisecond, and answers are for one caller: no cache on the way may keep any. */
+export const HEADERS_OF_EVERY_ANSWER = { 'Cache-Control': 'no-store' } as const;
+
 /** What a handler gives back: everything that is sent, in one value. */
 export interface Reply {
   readonly status: number;

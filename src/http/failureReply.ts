@@ -1,22 +1,62 @@
-import type { NotDone, Refused, Unknown } from '../core/outcome.ts';
+import { STOCK_LIMIT } from '../core/nouns.ts';
+import type { NotDone, Refused, RefusalCode, RefusedLine, Unknown } from '../core/outcome.ts';
+import { shown } from '../core/shown.ts';
 import { problem } from './errors.ts';
 import type { Reply } from './errors.ts';
 
+/** The parts of a request that the detail of a refusal names. */
+export interface Asked {
+  /** Lines of the request. */
+  readonly line_count?: number;
+  /** Units of the one thing that the request is about. */
+  readonly quantity?: number;
+}
+
+/** Each refusal as a clause for the caller. */
+const REASONS: Readonly<Record<RefusalCode, string>> = {
+  idempotency_conflict: 'these ids were used before with another quantity, delta or order; use new ids for a new request',
+  cancelled: 'these ids are cancelled permanently; use new ids',
+  unknown_sku: 'no SKU has this sku_id; open it first',
+  not_on_sale: 'the sale of the SKU is paused, or begins later',
+  insufficient_stock: 'fewer units are left than were asked for',
+  sku_exists: 'the SKU is open already, with another opening stock; change its stock by an adjustment',
+  stock_limit: `the stock would be above the limit of ${STOCK_LIMIT} units`,
+  unknown_deduction: 'no deduction has this sku_id and order_detail_id',
+  over_return: 'more units were asked for than can still be returned',
+  pending: 'the order of these ids is undecided; send the same request again a moment later',
+};
+
 /**
- * Says why something was not done, or that nobody knows. The reasons kept in the outcome name hosts and statements, so
- * they go to the log and not to the caller.
+ * Answers a request that was not done, or whose outcome is unknown. The reasons kept in the outcome name hosts and statements,
+ * so they go to the log and not to the caller.
  */
-export function failureReply(outcome: Refused | NotDone | Unknown): Reply {
+export function failureReply(outcome: Refused | NotDone | Unknown, asked: Asked = {}): Reply {
   switch (outcome.is) {
     case 'refused':
-      return outcome.lines.length === 0
-        ? problem(outcome.code, 'nothing was changed', outcome.returnable === undefined ? {} : { returnable: outcome.returnable })
-        : problem(outcome.code, `${outcome.lines.length} of the lines stand in the way; nothing was changed`, {
-            lines: outcome.lines,
-          });
+      return problem(outcome.code, `${reasonOf(outcome, asked)}; nothing was changed`, membersOf(outcome));
     case 'not_done':
-      return problem('overloaded', 'the shard could not take the request in time; nothing was changed');
+      return problem('overloaded', 'the shard could not take the request in time; nothing was changed; send the same ids again');
     case 'unknown':
-      return problem('outcome_unknown', 'the shard did not say whether it happened');
+      return problem('outcome_unknown', 'the shard did not say whether it happened; send the same ids again, or look them up');
   }
+}
+
+/** The members of a refusal besides its code. */
+function membersOf({ lines, returnable }: Refused): Record<string, unknown> {
+  return { ...(returnable !== undefined && { returnable }), ...(lines.length > 0 && { lines }) };
+}
+
+function reasonOf({ code, lines, returnable }: Refused, { line_count = lines.length, quantity }: Asked): string {
+  // Lines fail for several reasons; the code of the answer is the reason to mend first.
+  const first = lines.find((line) => line.code === code);
+  if (first !== undefined) {
+    return lines.length === 1 ? reasonOfLine(first) : `${lines.length} of ${line_count} lines were refused, the first: ${reasonOfLine(first)}`;
+  }
+  if (returnable !== undefined && quantity !== undefined) return `${quantity} asked, ${returnable} can still be returned`;
+  return REASONS[code];
+}
+
+function reasonOfLine({ order_detail_id, sku_id, code, quantity, leaved_amount }: RefusedLine): string {
+  const reason = leaved_amount === undefined ? REASONS[code] : `${quantity} asked, ${leaved_amount} left`;
+  return `order line ${shown(order_detail_id)} of SKU ${shown(sku_id)}: ${code}, ${reason}`;
 }

@@ -1,18 +1,19 @@
-import type { IncomingMessage } from 'node:http';
 import Router from '@koa/router';
 import Koa from 'koa';
 import type { Static, TSchema } from 'typebox';
+import { shown } from '../core/shown.ts';
 import type { RequestTrace, Tracer } from '../core/trace.ts';
 import { compile } from '../schema/compile.ts';
 import type { Checked, Fault } from '../schema/compile.ts';
 import { bearerCheck, callerOf } from './auth.ts';
 import { readJson } from './body.ts';
-import { invalid, isInDoubt, problem, Rejection } from './errors.ts';
+import { HEADERS_OF_EVERY_ANSWER, invalid, isInDoubt, problem, Rejection } from './errors.ts';
 import type { Reply } from './errors.ts';
 import { readQuery } from './query.ts';
 import { requestIdOf } from './requestId.ts';
+import { methodsOf } from './route.ts';
 import type { Route } from './route.ts';
-import { record } from './schemas.ts';
+import { requestRecord } from './schemas.ts';
 import { stallWatch } from './stall.ts';
 
 export interface ListenerOptions {
@@ -87,7 +88,7 @@ function answerOnce(options: ListenerOptions, direct: ReadonlyMap<string, Handle
     const startedMs = performance.now();
     context.state.route = 'none';
     let reply: Reply;
-    const fault = addressFault(context.req);
+    const fault = addressFault(context);
     const isOpen = (): boolean => fault === null && openPaths.has(context.path);
     const isCaller = isKnown(context.req.headers.authorization);
     if (fault !== null) reply = invalid([fault]);
@@ -104,6 +105,7 @@ function answerOnce(options: ListenerOptions, direct: ReadonlyMap<string, Handle
     }
     context.status = reply.status;
     context.set(reply.headers);
+    context.set(HEADERS_OF_EVERY_ANSWER);
     if (options.isDraining()) context.set('Connection', 'close');
     // Who names his requests finds the name again, and so does who must ask us what became of one: those are in the log.
     if (context.req.headers['x-request-id'] !== undefined || isInDoubt(reply)) context.set('X-Request-Id', idOf(context));
@@ -180,7 +182,7 @@ function nameOf({ method, path }: Route): string {
 }
 
 /** A parameter that a call does not have is refused, like an unknown member of a body. */
-const NO_QUERY = record({});
+const NO_QUERY = requestRecord({});
 
 function handlerOf(declared: Route, options: ListenerOptions, waitingSince: () => number): Handle {
   const name = nameOf(declared);
@@ -224,12 +226,11 @@ function checker<S extends TSchema>(schema: S | undefined, root: string): (input
 
 /** Nothing took the request: another method might. */
 function notFound(context: Koa.Context, routes: readonly Route[]): Reply {
-  const methods = routes
-    .filter((route) => pattern(route.path).test(context.path))
-    .map((route) => route.method.toUpperCase());
-  if (methods.length === 0) return problem('not_found', 'there is no such call');
-  context.set('Allow', [...new Set(methods)].join(', '));
-  return problem('method_not_allowed', `this address takes ${[...new Set(methods)].join(', ')}`);
+  const methods = methodsOf(routes.filter((route) => pattern(route.path).test(context.path)));
+  if (methods.length === 0) return problem('not_found', `no call has the address ${shown(context.path)}`);
+  const allow = methods.join(', ');
+  context.set('Allow', allow);
+  return problem('method_not_allowed', `this address takes ${allow}, found ${context.method}`);
 }
 
 function pattern(path: string): RegExp {
@@ -237,11 +238,23 @@ function pattern(path: string): RegExp {
 }
 
 /** What stands in the way of knowing which address is meant, before anything else is looked at. */
-function addressFault({ url = '', httpVersion, headers }: IncomingMessage): Fault | null {
+function addressFault(context: Context): Fault | null {
+  const { url = '', httpVersion, headers } = context.req;
   if (httpVersion === '1.1' && headers.host === undefined) return { path: 'headers.host', message: 'is required' };
   // What follows a bare # would be cut off, and `a#b` taken for `a`.
   if (url.includes('#')) return { path: 'url', message: 'has a # that is not percent-encoded' };
-  return isDecodable(url) ? null : { path: 'url', message: 'is not well-formed percent-encoding' };
+  if (!isDecodable(url)) return { path: 'url', message: 'is not well-formed percent-encoding' };
+  return isReadable(context) ? null : { path: 'url', message: `must be a path, or a whole address with a host, found ${shown(url)}` };
+}
+
+/** `http://[::1` throws wherever its path is asked for. */
+function isReadable(context: Context): boolean {
+  if (context.url.startsWith('/')) return true;
+  try {
+    return context.path !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 /** `%FF` must not become U+FFFD, nor `%zz` stay as it is: two spellings of one id, or two ids in one. */

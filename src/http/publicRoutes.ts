@@ -11,6 +11,7 @@ import type { Consistency } from '../service/precheck/findAvailability.ts';
 import type { FlowsQuery, FoundFlowsPage } from '../service/readFlows.ts';
 import type { SkuStock } from '../service/readSku.ts';
 import type { ReturnAnswer } from '../service/returnGoods.ts';
+import { shown } from '../core/shown.ts';
 import type { Fault } from '../schema/compile.ts';
 import { cancellationFailure } from './cancellationFailure.ts';
 import { decodeCursor, encodeCursor } from './cursor.ts';
@@ -55,7 +56,7 @@ export function publicRoutes(services: PublicServices): Route[] {
       async handle({ body, deadlineMs, trace }) {
         const faults = repeatedKeys(body.lines);
         if (faults.length > 0) return invalid(faults);
-        return orderReply(body.order_id, await services.deductOrder(body, deadlineMs, trace));
+        return orderReply(body, await services.deductOrder(body, deadlineMs, trace));
       },
     }),
 
@@ -71,7 +72,7 @@ export function publicRoutes(services: PublicServices): Route[] {
         const key = { order_detail_id: params.order_detail_id, sku_id: query.sku_id };
         const [read = NOT_READ] = await services.lookUpLines([key], deadlineMs, trace);
         if (read.is === 'unavailable') return failureReply({ is: 'not_done', reason: read.reason });
-        return read.is === 'found' ? json(200, stateOf(read)) : problem('unknown_deduction', 'no deduction stands under these ids');
+        return read.is === 'found' ? json(200, stateOf(read)) : problem('unknown_deduction', noDeduction(key));
       },
     }),
 
@@ -99,13 +100,13 @@ export function publicRoutes(services: PublicServices): Route[] {
         if (query.consistency === 'cached') {
           const [sight = null] = await services.available([params.sku_id], 'cached', deadlineMs);
           if (sight === null) return failureReply({ is: 'not_done', reason: 'the shard of the SKU does not answer' });
-          if (sight.leaved_amount === null) return problem('unknown_sku', `no SKU is called ${params.sku_id}`);
+          if (sight.leaved_amount === null) return problem('unknown_sku', `no SKU is called ${shown(params.sku_id)}`);
           const { sku_id, leaved_amount, mode, rows } = sight;
           return json(200, { sku_id, leaved_amount, mode, sub_rows: rows, age_ms: ageMsOf(sight) });
         }
         const stock = await services.readSku(params.sku_id, deadlineMs, trace);
         if (stock.is !== 'found') return failureReply(stock);
-        if (stock.rows.length === 0) return problem('unknown_sku', `no SKU is called ${params.sku_id}`);
+        if (stock.rows.length === 0) return problem('unknown_sku', `no SKU is called ${shown(params.sku_id)}`);
         return json(200, skuOf(params.sku_id, stock));
       },
     }),
@@ -120,10 +121,10 @@ export function publicRoutes(services: PublicServices): Route[] {
       problems: ['unknown_sku', 'overloaded'],
       async handle({ params: { sku_id }, query: { limit = '50', cursor }, deadlineMs }) {
         const after = cursor === undefined ? null : decodeCursor(cursor);
-        if (cursor !== undefined && after === null) return invalid([{ path: 'cursor', message: 'is not the next_cursor of a page' }]);
+        if (cursor !== undefined && after === null) return invalid([{ path: 'cursor', message: `must be the next_cursor of a page, found ${shown(cursor)}` }]);
         const found = await services.readFlows({ sku_id, limit: Number(limit), after }, deadlineMs);
         if (found.is !== 'found') return failureReply(found);
-        if (found.page === null) return problem('unknown_sku', `no SKU is called ${sku_id}`);
+        if (found.page === null) return problem('unknown_sku', `no SKU is called ${shown(sku_id)}`);
         const { entries, next } = found.page;
         return json(200, { flows: entries, next_cursor: next === null ? null : encodeCursor(next) });
       },
@@ -139,7 +140,7 @@ export function publicRoutes(services: PublicServices): Route[] {
       changes: true,
       async handle({ body, deadlineMs, trace }) {
         const outcome = await services.returnGoods({ kind: 'return', ...body }, deadlineMs, trace);
-        if (outcome.is !== 'returned') return failureReply(outcome);
+        if (outcome.is !== 'returned') return failureReply(outcome, { quantity: body.quantity });
         const { replayed, returned, returnable } = outcome;
         return json(replayed ? 200 : 201, { ...body, returned, returnable }, replayed ? 'replayed' : 'returned');
       },
@@ -212,9 +213,9 @@ function repeatedKeys(lines: readonly FlowKey[]): Fault[] {
   });
 }
 
-function orderReply(order_id: string, { outcome, durable }: OrderAnswer): Reply {
+function orderReply({ order_id, lines }: Order, { outcome, durable }: OrderAnswer): Reply {
   if (outcome.is === 'deducted') return deductedReply(order_id, outcome, durable);
-  return failureReply(outcome);
+  return failureReply(outcome, { line_count: lines.length });
 }
 
 function deductedReply(order_id: string, outcome: Deducted, durable: boolean): Reply {
@@ -228,6 +229,10 @@ function deductedReply(order_id: string, outcome: Deducted, durable: boolean): R
   }));
   const body = { order_id, status: 'deducted', replayed, durability: durable ? 'mysql' : 'mysql_relaxed', lines };
   return replayed ? json(200, body, 'replayed') : json(201, body, 'deducted');
+}
+
+function noDeduction({ order_detail_id, sku_id }: FlowKey): string {
+  return `no deduction of SKU ${shown(sku_id)} has the order_detail_id ${shown(order_detail_id)}`;
 }
 
 function stateOf({ shard, flow }: FoundDeduction): Record<string, unknown> {

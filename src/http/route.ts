@@ -41,3 +41,8 @@ export type Route = RouteParts<TSchema, TSchema, TSchema>;
 export function route<P extends TSchema, Q extends TSchema, B extends TSchema>(parts: RouteParts<P, Q, B>): Route {
   return parts;
 }
+
+/** The methods of some calls, each once, as `Allow` lists them. */
+export function methodsOf(routes: readonly Route[]): string[] {
+  return [...new Set(routes.map(({ method }) => method.toUpperCase()))];
+}

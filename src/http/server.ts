@@ -2,8 +2,9 @@ import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type Koa from 'koa';
-import { problem } from './errors.ts';
-import type { ProblemCode } from './errors.ts';
+import { HEADERS_OF_EVERY_ANSWER, problem } from './errors.ts';
+import type { ProblemCode, Reply } from './errors.ts';
+import { requestIdOf } from './requestId.ts';
 
 /** What a connection may cost us, whoever is at its other end. */
 const LIMITS = {
@@ -31,10 +32,11 @@ export interface RunningServer {
 /**
  * Listens.
  *
+ * @param methods those that the calls of the application have, in upper case
  * @param port 0 takes a free one
  * @throws when the address cannot be listened on
  */
-export async function listen(app: Koa, host: string, port: number): Promise<RunningServer> {
+export async function listen(app: Koa, methods: readonly string[], host: string, port: number): Promise<RunningServer> {
   const handle = app.callback();
   const answersDue = new Map<Socket, Set<ServerResponse>>();
   const take = (request: IncomingMessage, response: ServerResponse): void => {
@@ -62,6 +64,7 @@ export async function listen(app: Koa, host: string, port: number): Promise<Runn
   });
   // An expectation that nobody knows may be passed over; Node.js would answer it by itself.
   server.on('checkExpectation', take);
+  server.on('connect', (request) => void refuseConnect(request, methods, answersDue.get(request.socket) ?? new Set()));
   server.on('clientError', (error, stream) => {
     const socket = stream as Socket;
     refuseBroken(error, socket, answersDue.get(socket));
@@ -81,7 +84,11 @@ export async function listen(app: Koa, host: string, port: number): Promise<Runn
 async function drain(server: Server, answersDue: ReadonlyMap<Socket, ReadonlySet<ServerResponse>>, waitMs: number): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   for (const [socket, due] of answersDue) if (due.size === 0) socket.destroy();
-  const timer = setTimeout(() => server.closeAllConnections(), waitMs);
+  const timer = setTimeout(() => {
+    server.closeAllConnections();
+    // Node.js no longer counts a connection that had a CONNECT among its own.
+    for (const socket of answersDue.keys()) socket.destroy();
+  }, waitMs);
   await closed;
   clearTimeout(timer);
 }
@@ -109,16 +116,39 @@ function refuseBroken(error: Error & { code?: string }, socket: Socket, due: Rea
       : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
         ? 'request_timeout'
         : 'invalid_request';
-  const { status, contentType, body } = problem(code, 'the connection is closed', {
-    ...(code === 'invalid_request' ? { errors: [{ path: 'request', message: 'is not HTTP that can be read' }] } : {}),
-  });
-  const head = [
-    `HTTP/1.1 ${status} ${code}`,
-    `Content-Type: ${contentType}`,
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    'Connection: close',
-  ];
+  const more = code === 'invalid_request' ? { errors: [{ path: 'request', message: 'is not HTTP that can be read' }] } : {};
+  endWith(socket, problem(code, 'the connection is closed', more));
+}
+
+/**
+ * Answers CONNECT, for which Node.js has no way of its own; the gateway is no proxy. Bytes after it on the connection would be
+ * for another host, so the connection ends.
+ *
+ * @param due the answers to earlier requests of the connection; they are sent first
+ */
+async function refuseConnect(
+  { socket, headers: { 'x-request-id': given } }: IncomingMessage,
+  methods: readonly string[],
+  due: ReadonlySet<ServerResponse>,
+): Promise<void> {
+  // Node.js lets go of the socket with its time limits and its errors.
+  socket.setTimeout(LIMITS.idleMs, () => socket.destroy());
+  socket.on('error', () => socket.destroy());
+  await Promise.all([...due].map((response) => new Promise((resolve) => response.once('close', resolve))));
+  const allow = methods.join(', ');
+  const reply = problem('method_not_allowed', `CONNECT is not a method of this server, which takes ${allow}; the connection is closed`);
+  endWith(socket, { ...reply, headers: { Allow: allow, ...(given !== undefined && { 'X-Request-Id': requestIdOf(given) }) } });
+}
+
+/** Sends the last answer of a connection past Node.js, which can no longer answer on it. */
+function endWith(socket: Socket, { status, outcome, contentType, headers, body }: Reply): void {
+  if (!socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const fields = { 'Content-Type': contentType, 'Content-Length': Buffer.byteLength(body), ...headers, ...HEADERS_OF_EVERY_ANSWER, Connection: 'close' };
+  const head = [`HTTP/1.1 ${status} ${outcome}`, ...Object.entries(fields).map(([name, value]) => `${name}: ${value}`)];
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
-  // Node.js no longer watches this connection: a caller who keeps his side open would hold it for ever.
+  // Node.js no longer watches this connection, and a caller may keep its side open.
   setTimeout(() => socket.destroy(), LIMITS.lingerMs).unref();
 }

@@ -1,10 +1,10 @@
 import { Type } from 'typebox';
 import { HOTTEST_MAX } from '../core/heat.ts';
-import { durability, record, shard, skuId } from './schemas.ts';
+import { answerRecord, durability, shard, skuId } from './schemas.ts';
 
-export const shardsAnswer = record({
+export const shardsAnswer = answerRecord({
   shards: Type.Array(
-    record({
+    answerRecord({
       shard,
       name: Type.String(),
       state: Type.Union([
@@ -21,7 +21,7 @@ export const shardsAnswer = record({
       }),
       retries: Type.Integer({ minimum: 0, description: 'transactions tried again so far' }),
       server_version: Type.Union([Type.String(), Type.Null()]),
-      pool: record({
+      pool: answerRecord({
         connections_max: Type.Integer(),
         open: Type.Integer(),
         busy: Type.Integer(),
@@ -29,7 +29,7 @@ export const shardsAnswer = record({
         waiting_max: Type.Integer(),
       }),
       replicas: Type.Array(
-        record({
+        answerRecord({
           host: Type.String(),
           port: Type.Integer(),
           state: Type.Union(['following', 'lagging', 'silent', 'refused', 'unclear', 'untried'].map((state) => Type.Literal(state))),
@@ -41,7 +41,7 @@ export const shardsAnswer = record({
     }),
   ),
   hottest: Type.Array(
-    record({
+    answerRecord({
       rank: Type.Integer({ minimum: 1, description: '1 is the hottest' }),
       sku_id: skuId,
       lines_per_second: Type.Integer({ minimum: 1, description: 'lines of orders over the last seconds, refused and replayed ones too' }),

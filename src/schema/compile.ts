@@ -1,33 +1,21 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { ErrorObject } from 'ajv/dist/2020.js';
 import type { Static, TSchema } from 'typebox';
-import { IDENTIFIER_RULE, isIdentifier } from '../core/identifier.ts';
+import { isIdentifier, isStoredIdentifier } from '../core/identifier.ts';
 import type { Fault } from './fault.ts';
 import { readSettingTexts } from './settingTexts.ts';
+import { ALLOWED_KEYWORD, either, finding, IDENTIFIER_FORMAT, MOMENT_FORMAT, rule, STORED_IDENTIFIER_FORMAT, TEXT_FORMAT } from './wording.ts';
+import type { SchemaNode } from './wording.ts';
 
 export type { Fault } from './fault.ts';
 
 export type Checked<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly faults: readonly Fault[] };
 
-/** The format name of ids in every schema; the rule itself stands in `core/identifier.ts`. */
-export const IDENTIFIER_FORMAT = 'stockgate-id';
-
-/** The format name of free text in every schema. */
-export const TEXT_FORMAT = 'stockgate-text';
-
-/** The format name of points in time that callers name. */
-export const MOMENT_FORMAT = 'stockgate-moment';
-
-const RULES: Readonly<Record<string, string>> = {
-  [IDENTIFIER_FORMAT]: IDENTIFIER_RULE,
-  [TEXT_FORMAT]: 'must be well-formed text without control characters',
-  [MOMENT_FORMAT]: 'must be a time in UTC from 1970 on, like 2026-11-27T08:00:00Z or with up to three decimals',
-};
-
 const FORMATS = {
   [TEXT_FORMAT]: (text: string) => text.isWellFormed() && !/\p{Cc}/u.test(text),
   [MOMENT_FORMAT]: isMoment,
   [IDENTIFIER_FORMAT]: isIdentifier,
+  [STORED_IDENTIFIER_FORMAT]: isStoredIdentifier,
   /** Times as we write them: ISO 8601 in UTC. */
   'date-time': /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/,
 };
@@ -43,7 +31,7 @@ function isMoment(text: string): boolean {
  * One for all checkers, because what it compiled for one gateway serves the next. Schemas are not held against their own schema:
  * to compile that takes longer than everything else at a start, and a keyword that is none is found in strict mode too.
  */
-const STRICT = { allErrors: true, strict: true, validateSchema: false } as const;
+const STRICT = { allErrors: true, strict: true, verbose: true, validateSchema: false, keywords: [ALLOWED_KEYWORD] };
 const inputs = new Ajv2020({ ...STRICT, formats: FORMATS });
 const settings = new Ajv2020({ ...STRICT, useDefaults: true });
 
@@ -79,46 +67,56 @@ function check<S extends TSchema>(ajv: Ajv2020, schema: S, root: string): (input
     const tooLong = limits.flatMap((limit) => overlong(input, limit));
     if (tooLong.length > 0) return { ok: false, faults: tooLong };
     if (validate(input)) return { ok: true, value: input as Static<S> };
-    const errors = validate.errors ?? [];
-    const faults = errors.slice(0, FAULTS_MAX).map(toFault).map(({ path, message }) => ({ path: path || root, message }));
+    const errors = (validate.errors ?? []).filter(isOwn);
+    const faults = distinct(errors.slice(0, FAULTS_MAX).map(toFault)).map(({ path, message }) => ({ path: path || root, message }));
     if (errors.length > FAULTS_MAX) faults.push({ path: root, message: `and ${errors.length - FAULTS_MAX} more faults` });
     return { ok: false, faults };
   };
 }
 
+/** Not what one of several alternatives finds: the fault of all of them together names what each allows. */
+function isOwn({ schemaPath }: ErrorObject): boolean {
+  return !/\/anyOf\/\d/.test(schemaPath);
+}
+
+/** A value can fail several keywords of one schema; its message names them all. */
+function distinct(faults: readonly Fault[]): Fault[] {
+  return [...new Map(faults.map((fault) => [`${fault.path}\n${fault.message}`, fault])).values()];
+}
+
 interface ListLimit {
   readonly name: string;
   readonly itemsMax: number;
+  readonly schema: SchemaNode;
 }
 
 /** The lists among a schema's own fields that have a limit. */
 function listLimits(schema: TSchema): ListLimit[] {
-  const { properties = {} } = schema as { properties?: Record<string, { maxItems?: number }> };
-  return Object.entries(properties).flatMap(([name, { maxItems }]) => (maxItems === undefined ? [] : [{ name, itemsMax: maxItems }]));
+  const { properties = {} } = schema as SchemaNode;
+  return Object.entries(properties).flatMap(([name, list]) => (list.maxItems === undefined ? [] : [{ name, itemsMax: list.maxItems, schema: list }]));
 }
 
 /** Told before anything else is looked at: naming the faults of a hundred thousand items would hold up everybody. */
-function overlong(input: unknown, { name, itemsMax }: ListLimit): Fault[] {
+function overlong(input: unknown, { name, itemsMax, schema }: ListLimit): Fault[] {
   const list: unknown = typeof input === 'object' && input !== null && Object.hasOwn(input, name) ? (input as Record<string, unknown>)[name] : null;
   if (!Array.isArray(list) || list.length <= itemsMax) return [];
-  return [{ path: name, message: `must NOT have more than ${itemsMax} items` }];
+  return [{ path: name, message: rule(schema) + finding(schema, list) }];
 }
 
+/** The one place that words the faults of all schemas: the field, the allowed values and the value found. */
 function toFault(error: ErrorObject): Fault {
   const path = pathOf(error.instancePath);
+  const schema = error.parentSchema as SchemaNode;
+  const { properties = {} } = schema;
   switch (error.keyword) {
-    case 'required':
-      return { path: join(path, String(error.params['missingProperty'])), message: 'is required' };
+    case 'required': {
+      const name = String(error.params['missingProperty']);
+      return { path: join(path, name), message: `is required and ${rule(properties[name] ?? {})}` };
+    }
     case 'additionalProperties':
-      return { path: join(path, String(error.params['additionalProperty'])), message: 'is not a known field' };
-    case 'format':
-      return { path, message: RULES[String(error.params['format'])] ?? error.message ?? 'is wrong' };
-    case 'enum':
-      return { path, message: `must be one of ${(error.params['allowedValues'] as unknown[]).map(String).join(', ')}` };
-    case 'const':
-      return { path, message: `must be ${String(error.params['allowedValue'])}` };
+      return { path: join(path, String(error.params['additionalProperty'])), message: `is not a known field; known here: ${either(Object.keys(properties), 'and')}` };
     default:
-      return { path, message: error.message ?? 'is wrong' };
+      return { path, message: rule(schema) + finding(schema, error.data) };
   }
 }
 

@@ -27,7 +27,7 @@ export function readSettingTexts(
     const form = formOf(property);
     if (typeof text !== 'string' || form === null) continue;
     const value = form.read(text);
-    if (value === null) faults.push({ path, message: `is ${quoted(text)}, it must be ${form.expected}` });
+    if (value === null) faults.push({ path, message: `must be ${form.expected}, found ${quoted(text)}` });
     else settings[path] = value;
   }
   return { settings, faults };

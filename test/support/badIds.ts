@@ -10,6 +10,9 @@ export const CONTROLS = Array.from({ length: 0x20 + 0x21 }, (_, place) => String
 
 const LONE_SURROGATES = ['\ud800', '\udbff', '\udc00', '\udfff', '\udead', '\udc00\ud800'];
 
+/** Ids that an existing row may have, but no new one. */
+export const UNADDRESSABLE = ['.', '..'];
+
 const bytesOf = (text: string): number => Buffer.byteLength(text, 'utf8');
 
 /** Worked out by its own lists, not by the product's rule. */
@@ -18,6 +21,7 @@ function isGood(text: string): boolean {
   return (
     points.length > 0 &&
     bytesOf(text) <= 64 &&
+    !UNADDRESSABLE.includes(text) &&
     !points.some((point) => CONTROLS.includes(point)) &&
     ![points.at(0), points.at(-1)].some((point) => BLANKS.includes(point ?? ''))
   );
@@ -31,11 +35,14 @@ export const goodId: fc.Arbitrary<string> = fc.oneof(
   {
     weight: 1,
     arbitrary: fc.constantFrom(
-      ...['x'.repeat(64), 'é'.repeat(32), `${'手'.repeat(21)}x`, '😀'.repeat(16), '__proto__', 'constructor', '0', '..', '%', "';--", '\\0'],
+      ...['x'.repeat(64), 'é'.repeat(32), `${'手'.repeat(21)}x`, '😀'.repeat(16), '__proto__', 'constructor', '0', '...', '%', "';--", '\\0'],
       ...['\u200b', 'a\u200d', '\u00ad', '\ufffd', 'a\u00a0b', 'e\u0301', '\u202eabc', '\u{10ffff}', '\uffff'],
     ),
   },
 );
+
+/** Ids that an existing row may have. */
+export const goodStoredId: fc.Arbitrary<string> = fc.oneof({ weight: 20, arbitrary: goodId }, { weight: 1, arbitrary: fc.constantFrom(...UNADDRESSABLE) });
 
 const joined = (...parts: fc.Arbitrary<string>[]): fc.Arbitrary<string> => fc.tuple(...parts).map((texts) => texts.join(''));
 
@@ -55,7 +62,7 @@ const tooLong = fc
     return mixed ? `y${units}` : units;
   });
 
-/** Texts that are no id, each for one reason. */
+/** Texts that are no id, each for one reason; nor may an existing row have them. */
 export const badIdText: fc.Arbitrary<string> = fc.oneof(
   fc.constant(''),
   fc.constantFrom(...BLANKS),
@@ -67,3 +74,6 @@ export const badIdText: fc.Arbitrary<string> = fc.oneof(
   // Equal to an id in the first 64 bytes.
   fc.constantFrom('a', 'b', 'é', ' ').map((last) => 'x'.repeat(64) + last),
 );
+
+/** Texts that are no new id, and none in a path. */
+export const badNewIdText: fc.Arbitrary<string> = fc.oneof({ weight: 8, arbitrary: badIdText }, { weight: 1, arbitrary: fc.constantFrom(...UNADDRESSABLE) });

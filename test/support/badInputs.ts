@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { badIdText, goodId } from './badIds.ts';
+import { badIdText, badNewIdText, goodId, goodStoredId } from './badIds.ts';
 
 /** A place in a request, from its root; `'*'` is one of its lines. */
 export type Place = readonly string[];
@@ -20,7 +20,8 @@ export interface BadInput {
 const LIMIT = Number.MAX_SAFE_INTEGER;
 
 const notText = fc.constantFrom<unknown>(null, true, false, 0, 1, 123, 1.5, 1e21, Number.NaN, [], ['a'], [['a', 'b']], {}, { sku_id: 'a' });
-const badId = fc.oneof({ weight: 3, arbitrary: badIdText }, { weight: 1, arbitrary: notText });
+const badId = fc.oneof({ weight: 3, arbitrary: badNewIdText }, { weight: 1, arbitrary: notText });
+const badStoredId = fc.oneof({ weight: 3, arbitrary: badIdText }, { weight: 1, arbitrary: notText });
 const notNumber = fc.oneof(
   fc.constantFrom<unknown>(null, true, false, '', '5', ' 5', '1e2', 'NaN', [], [5], {}, { value: 5 }),
   fc.string(),
@@ -70,13 +71,13 @@ function badLinesOf(line: fc.Arbitrary<Record<string, unknown>>): fc.Arbitrary<u
   );
 }
 
-const key = { order_detail_id: goodId, sku_id: goodId };
-const orderLine = fc.record({ ...key, quantity });
+const key = { order_detail_id: goodStoredId, sku_id: goodStoredId };
+const orderLine = fc.record({ order_detail_id: goodId, sku_id: goodId, quantity });
 const keyLine = fc.record(key);
-const keyFields: Form['fields'] = [
+const keyFields = (bad: fc.Arbitrary<unknown>): Form['fields'] => [
   { place: ['lines', '*'], bad: badLine },
-  { place: ['lines', '*', 'order_detail_id'], bad: badId },
-  { place: ['lines', '*', 'sku_id'], bad: badId },
+  { place: ['lines', '*', 'order_detail_id'], bad },
+  { place: ['lines', '*', 'sku_id'], bad },
 ];
 
 /** The requests that have a body, by the names of their schemas. */
@@ -86,27 +87,27 @@ export const FORMS = {
     fields: [
       { place: ['order_id'], bad: badId },
       { place: ['lines'], bad: badLinesOf(orderLine) },
-      ...keyFields,
+      ...keyFields(badId),
       { place: ['lines', '*', 'quantity'], bad: badQuantity },
       { place: ['lines', '*', 'quantity'], bad: badQuantity },
     ],
   },
   lookupRequest: {
     good: fc.record({ lines: linesOf(keyLine) }),
-    fields: [{ place: ['lines'], bad: badLinesOf(keyLine) }, ...keyFields],
+    fields: [{ place: ['lines'], bad: badLinesOf(keyLine) }, ...keyFields(badStoredId)],
   },
   returnRequest: {
     good: fc.record({ return_id: goodId, ...key, quantity }),
     fields: [
       { place: ['return_id'], bad: badId },
-      { place: ['order_detail_id'], bad: badId },
-      { place: ['sku_id'], bad: badId },
+      { place: ['order_detail_id'], bad: badStoredId },
+      { place: ['sku_id'], bad: badStoredId },
       { place: ['quantity'], bad: badQuantity },
     ],
   },
   cancellationRequest: {
-    good: fc.record({ order_id: goodId, lines: linesOf(keyLine) }),
-    fields: [{ place: ['order_id'], bad: badId }, { place: ['lines'], bad: badLinesOf(keyLine) }, ...keyFields],
+    good: fc.record({ order_id: goodStoredId, lines: linesOf(keyLine) }),
+    fields: [{ place: ['order_id'], bad: badStoredId }, { place: ['lines'], bad: badLinesOf(keyLine) }, ...keyFields(badStoredId)],
   },
   saleRequest: {
     good: fc.oneof(
@@ -146,7 +147,7 @@ export const FORMS = {
 export const ADDRESS_FORMS = {
   skuParams: { good: fc.record({ sku_id: goodId }), fields: [{ place: ['sku_id'], bad: badId }] },
   deductionParams: { good: fc.record({ order_detail_id: goodId }), fields: [{ place: ['order_detail_id'], bad: badId }] },
-  deductionQuery: { good: fc.record({ sku_id: goodId }), fields: [{ place: ['sku_id'], bad: badId }] },
+  deductionQuery: { good: fc.record({ sku_id: goodStoredId }), fields: [{ place: ['sku_id'], bad: badStoredId }] },
   skuQuery: {
     good: fc.record({ consistency: fc.constantFrom('primary', 'cached') }, { requiredKeys: [] }),
     fields: [{ place: ['consistency'], bad: fc.constantFrom<unknown>('', 'Primary', ' cached', 'cached\0', 'primary,cached', null, 5, []), optional: true }],

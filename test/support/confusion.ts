@@ -4,7 +4,7 @@ const REPEATED: readonly string[] = [
   ...['手'.repeat(21), `${'手'.repeat(21)}x`, '手'.repeat(22), '😀'.repeat(16), '😀'.repeat(17), 'e\u0301'.repeat(21), `${'x'.repeat(63)} `, 'x'.repeat(256)],
 ];
 
-/** Ids that some program, database or person takes for one another. Each is refused, or a SKU of its own everywhere. */
+/** Ids that some program, database or person takes for one another. Each is refused, or a SKU of its own everywhere; `.` and `..` have a test of their own. */
 export const CONFUSION: readonly string[] = [
   // Case, also where it changes the length or the language.
   ...['sku', 'SKU', 'Sku', 'sKu', 'ß', 'ẞ', 'ss', 'SS', 'sz', 'i', 'I', 'ı', 'İ', 'i\u0307', 'k', 'K', '\u212a', 's', 'ſ', 'S', 'σ', 'ς', 'Σ', 'ŉ', 'ʼn', 'ǆ', 'ǅ', 'Ǆ'],
@@ -21,12 +21,12 @@ export const CONFUSION: readonly string[] = [
   ...['0', '00', '-0', '+0', '0.0', '123', '0123', '00123', '+123', '123.0', '123abc', '0x7b', '100', '1e2', '1E2', '1e+2', '１２３', '١٢٣', '१२३', '1,000', '1_000'],
   ...['9007199254740992', '9007199254740993', 'NaN', 'Infinity', 'null', 'NULL', 'undefined', 'true', 'TRUE', '[object Object]', '[]', '{}', '""'],
   // Full-width, look-alikes.
-  ...['abc', 'ABC', 'ａｂｃ', 'ＡＢＣ', 'аbc', 'АВС', 'ΑΒΓ', '𝐚𝐛𝐜', 'ⓐⓑⓒ', 'l', '|', 'O', 'О', 'Ο', 'paypal', 'pаypal', '-', '‐', '–', '−', '—', '..', '‥', '․․'],
+  ...['abc', 'ABC', 'ａｂｃ', 'ＡＢＣ', 'аbc', 'АВС', 'ΑΒΓ', '𝐚𝐛𝐜', 'ⓐⓑⓒ', 'l', '|', 'O', 'О', 'Ο', 'paypal', 'pаypal', '-', '‐', '–', '−', '—', '‥', '․․'],
   // Quotes, patterns and statements.
   ...['%', '%%', '_', '__', 'a%', 'a_', '\\', '\\\\', "'", "''", '"', '`', '\\\'', "a'b", 'a"b', "a\\'b", '’', '?', '??', ':sku_id', '@a', '$1', '${a}', '{{a}}', '--', '/*', '*', ';'],
   ...["'; DROP TABLE stock; -- x", "' OR '1'='1", 'a\' UNION SELECT 1', '0x61', "x'61'", 'a\\', '<script>', '&amp;', '&', '=', 'a=b&c=d', '../../etc/passwd', '$(id)', '~', '^', ',', 'a,b'],
   // Addresses.
-  ...['.', '...', './a', '../a', 'a/.', 'a/..', '%2e', '%2E', '%2E%2E', '/', '//', '\\/', 'a/b', 'a%2Fb', 'a%2fb', 'a%252Fb', 'a\\b', '#', 'a#b', 'a?b', '?sku_id=a', '+', 'a+b', 'a%20b', 'a%2Bb', '%', '%zz', '%C3%A9', 'a;b', ':'],
+  ...['...', './a', '../a', 'a/.', 'a/..', '%2e', '%2E', '%2E%2E', '/', '//', '\\/', 'a/b', 'a%2Fb', 'a%2fb', 'a%252Fb', 'a\\b', '#', 'a#b', 'a?b', '?sku_id=a', '+', 'a+b', 'a%20b', 'a%2Bb', '%', '%zz', '%C3%A9', 'a;b', ':'],
   // Names with a meaning in JavaScript and in our own addresses.
   ...['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty', 'valueOf', 'length', 'lookup', 'flows', 'hot', 'sale', 'adjustments', 'deductions', 'sku_id'],
   // Emoji and direction marks.

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import type { TSchema } from 'typebox';
 import { adminRoutes } from '../../src/http/adminRoutes.ts';
 import type { AdminServices } from '../../src/http/adminRoutes.ts';
 import { PROBLEMS } from '../../src/http/errors.ts';
@@ -18,11 +19,26 @@ export const ADMIN_ROUTES: readonly Route[] = adminRoutes({} as AdminServices);
 const OF_EVERY_CALL: readonly ProblemCode[] = ['invalid_request', 'unauthorized', 'rate_limited', 'payload_too_large', 'unsupported_media_type'];
 const WITHOUT_CALL: readonly ProblemCode[] = ['not_found', 'method_not_allowed', 'unauthorized', 'rate_limited', 'invalid_request'];
 
-const checkProblem = compile(problemAnswer, 'problem');
+/**
+ * The same schema with every object closed. Clients accept unknown members of an answer; our own answers must have none, so
+ * that every member is described.
+ */
+export function closed(schema: TSchema): TSchema {
+  return closedNode(JSON.parse(JSON.stringify(schema))) as TSchema;
+}
+
+function closedNode(node: unknown): unknown {
+  if (typeof node !== 'object' || node === null) return node;
+  if (Array.isArray(node)) return node.map(closedNode);
+  const inner = Object.fromEntries(Object.entries(node).map(([name, value]) => [name, closedNode(value)]));
+  return 'properties' in inner && Object.keys(inner['properties'] as object).length > 0 ? { ...inner, additionalProperties: false } : inner;
+}
+
+const checkProblem = compile(closed(problemAnswer), 'problem');
 const checks = new Map<string, ReturnType<typeof compile> | null>();
 for (const route of [...PUBLIC_ROUTES, ...ADMIN_ROUTES]) {
   for (const [status, schema] of Object.entries(route.answers)) {
-    checks.set(`${route.method} ${route.path} ${status}`, schema === 'text' ? null : compile(schema, 'answer'));
+    checks.set(`${route.method} ${route.path} ${status}`, schema === 'text' ? null : compile(closed(schema), 'answer'));
   }
 }
 

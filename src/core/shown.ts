@@ -1,0 +1,27 @@
+import { escaped } from './visible.ts';
+
+/** Characters of a value that a message shows: enough to find the place. */
+const CHARACTERS_MAX = 60;
+
+/**
+ * Shows a value in a message: a text as JSON with its invisible characters escaped, cut after 60 characters; of an object or
+ * a list only its kind, because a member may be secret.
+ *
+ * @param value a symbol is a number that no double holds exactly; its description is the number as written
+ */
+export function shown(value: unknown): string {
+  if (typeof value === 'string') return cut(value, (text) => escaped(JSON.stringify(text)));
+  if (typeof value === 'symbol') return cut(value.description ?? '', (text) => text);
+  if (value === undefined) return 'nothing';
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'object' && value !== null) return 'an object';
+  return Object.is(value, -0) ? '-0' : String(value);
+}
+
+function cut(text: string, show: (text: string) => string): string {
+  // Twice as many UTF-16 units hold as many characters, so that a long text is not taken apart whole.
+  const characters = Array.from(text.slice(0, 2 * CHARACTERS_MAX + 2));
+  if (characters.length <= CHARACTERS_MAX) return show(text);
+  return `${show(characters.slice(0, CHARACTERS_MAX).join(''))}…`;
+}
+

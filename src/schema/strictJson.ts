@@ -1,0 +1,102 @@
+import { parse } from 'lossless-json';
+import { wholeNumberOf } from '../core/wholeNumber.ts';
+
+/** Levels of a text whose numbers are read exactly; the parser for that is recursive. No input of ours has as many. */
+const DEPTH_MAX = 100;
+
+const QUOTE = 0x22;
+const DOT = 0x2e;
+const COLON = 0x3a;
+const BACKSLASH = 0x5c;
+const NINE = 0x39;
+const LOWER_E = 0x65;
+/** Set in a lower-case ASCII letter, clear in its upper-case one. */
+const LOWER_CASE_BIT = 0x20;
+
+/** A text that is not JSON, or that no value holds without loss. The message continues `the body …`. */
+export class JsonFault extends Error {}
+
+/**
+ * Parses JSON without loss. `JSON.parse` rounds numbers, and keeps the last of several members of one name. Here a number
+ * that is not a whole number of at most 2^53 - 1 becomes a symbol with the number as written for its description: no schema
+ * accepts it, and `shown` prints it. So the exact value decides, and no double takes its place.
+ *
+ * Most texts have neither a fraction nor an exponent nor a large number; those are parsed once.
+ *
+ * @throws JsonFault when the text is not JSON, names a member twice, or has such a number more than 100 levels deep
+ */
+export function parseJson(text: string): unknown {
+  const value = parseRounded(text);
+  const { members, mayRound } = readText(text);
+  const kept = readValue(value);
+  if (members !== kept.members) throw new JsonFault('has an object that names a field twice');
+  return mayRound || kept.mayRound ? parseExact(text, value) : value;
+}
+
+function parseRounded(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    throw new JsonFault(error instanceof SyntaxError ? `is not JSON: ${error.message}` : 'is not JSON');
+  }
+}
+
+function parseExact(text: string, rounded: unknown): unknown {
+  if (isDeep(rounded)) throw new JsonFault(`has a fraction, an exponent or a large number, and more than ${DEPTH_MAX} levels`);
+  return parse(text, null, (number) => wholeNumberOf(number) ?? Symbol(number));
+}
+
+interface Reading {
+  /** Members of all objects: of a text those written, of its value those kept. */
+  readonly members: number;
+  /** Whether some number may differ from what is written. */
+  readonly mayRound: boolean;
+}
+
+/**
+ * Reads a text that parses. Outside strings it has one colon per member, a dot in numbers only, and an `e` after a digit in
+ * numbers only: those of `true` and `false` come after letters.
+ */
+function readText(text: string): Reading {
+  let members = 0;
+  let mayRound = false;
+  for (let place = 0; place < text.length; place += 1) {
+    const unit = text.charCodeAt(place);
+    if (unit === QUOTE) place = endOfString(text, place);
+    else if (unit === COLON) members += 1;
+    else if (unit === DOT || ((unit | LOWER_CASE_BIT) === LOWER_E && text.charCodeAt(place - 1) <= NINE)) mayRound = true;
+  }
+  return { members, mayRound };
+}
+
+/** @param start where the string opens. @returns where it closes */
+function endOfString(text: string, start: number): number {
+  let place = start + 1;
+  for (let unit = text.charCodeAt(place); unit !== QUOTE; unit = text.charCodeAt(place)) place += unit === BACKSLASH ? 2 : 1;
+  return place;
+}
+
+/** Walks without recursion: a hostile body is nested a hundred thousand levels deep. */
+function readValue(value: unknown): Reading {
+  let members = 0;
+  let mayRound = false;
+  const open: unknown[] = [value];
+  while (open.length > 0) {
+    const next = open.pop();
+    if (typeof next === 'number') mayRound ||= !Number.isSafeInteger(next);
+    if (typeof next !== 'object' || next === null) continue;
+    const children: unknown[] = Array.isArray(next) ? next : Object.values(next);
+    if (!Array.isArray(next)) members += children.length;
+    for (const child of children) open.push(child);
+  }
+  return { members, mayRound };
+}
+
+function isDeep(value: unknown): boolean {
+  let level: unknown[] = [value];
+  for (let depth = 0; level.length > 0; depth += 1) {
+    if (depth > DEPTH_MAX) return true;
+    level = level.flatMap((inner): unknown[] => (typeof inner === 'object' && inner !== null ? Object.values(inner) : []));
+  }
+  return false;
+}

@@ -1,0 +1,162 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { wholeNumberOf } from '../src/core/wholeNumber.ts';
+import { JsonFault, parseJson } from '../src/schema/strictJson.ts';
+import { fresh, startTestGateway } from './support/gateway.ts';
+import type { TestGateway } from './support/gateway.ts';
+import { JSON_HEADERS, rawClient } from './support/rawHttp.ts';
+import { expectProblem } from './support/refusal.ts';
+
+const RUNS = process.env['STOCKGATE_TEST_LONG'] === '1' ? 100_000 : 10_000;
+const LIMIT = BigInt(Number.MAX_SAFE_INTEGER);
+
+/** Ways to write a number: `digits` times ten to `-scale`, with the point moved and zeros added. */
+const spelled = fc
+  .record({
+    negative: fc.boolean(),
+    digits: fc.oneof(fc.bigInt({ min: 0n, max: 3n * LIMIT }), fc.bigInt({ min: LIMIT - 3n, max: LIMIT + 3n }), fc.bigInt({ min: 0n, max: 2_000_000n })),
+    /** Digits after the decimal point of the value. */
+    scale: fc.integer({ min: -3, max: 20 }),
+    /** Zeros to add after the point. */
+    zeros: fc.integer({ min: 0, max: 30 }),
+    /** How far the exponent moves the point; null: no exponent is written. */
+    exponent: fc.oneof(fc.constant(null), fc.integer({ min: -40, max: 40 })),
+    form: fc.constantFrom('e', 'E', 'e+', 'E+', 'e0', 'e+00'),
+  })
+  .map(({ negative, digits, scale, zeros, exponent, form }) => {
+    const shift = exponent ?? 0;
+    const text = (negative ? '-' : '') + written(digits, scale + shift, zeros) + (exponent === null ? '' : withExponent(shift, form));
+    return { text, digits: negative ? -digits : digits, scale };
+  });
+
+/** `digits` divided by ten to `places`, in decimals. */
+function written(digits: bigint, places: number, zeros: number): string {
+  const all = places <= 0 ? String(digits * 10n ** BigInt(-places)) : String(digits).padStart(places + 1, '0');
+  const point = places <= 0 ? all.length : all.length - places;
+  const fraction = all.slice(point) + '0'.repeat(zeros);
+  return all.slice(0, point) + (fraction === '' ? '' : `.${fraction}`);
+}
+
+function withExponent(exponent: number, form: string): string {
+  return exponent < 0 ? `${form.charAt(0)}-${form.includes('0') ? '00' : ''}${-exponent}` : `${form}${exponent}`;
+}
+
+/** The value by whole-number arithmetic; null where it is no whole number in the range. */
+function exactly({ digits, scale }: { digits: bigint; scale: number }): number | null {
+  const divisor = 10n ** BigInt(Math.max(0, scale));
+  const value = digits * 10n ** BigInt(Math.max(0, -scale));
+  if (value % divisor !== 0n) return null;
+  const whole = value / divisor;
+  return whole >= -LIMIT && whole <= LIMIT ? Number(whole) : null;
+}
+
+describe('numbers as they are written', () => {
+  it('are whole numbers exactly where BigInt arithmetic gives one', () => {
+    let accepted = 0;
+    fc.assert(
+      fc.property(spelled, (number) => {
+        const expected = exactly(number);
+        if (expected !== null) accepted += 1;
+        expect(JSON.parse(number.text), number.text).to.be.a('number');
+        expect(wholeNumberOf(number.text), number.text).to.equal(expected);
+        const { quantity } = parseJson(`{"quantity":${number.text}}`) as { quantity: unknown };
+        expect(typeof quantity === 'symbol' ? quantity.description : quantity, number.text).to.equal(expected ?? number.text);
+      }),
+      { numRuns: RUNS },
+    );
+    expect(accepted).to.be.within(RUNS / 20, RUNS - RUNS / 20);
+  });
+
+  it('take no time beyond their length, whatever they are', () => {
+    const cases: readonly (readonly [string, number | null])[] = [
+      [`0.${'0'.repeat(200_000)}1`, null],
+      [`1${'0'.repeat(200_000)}`, null],
+      [`1${'0'.repeat(200_000)}e-200000`, 1],
+      [`0.${'0'.repeat(199_999)}1e200000`, 1],
+      [`0e${'9'.repeat(200_000)}`, 0],
+      [`1e-${'9'.repeat(200_000)}`, null],
+      [`1e${'0'.repeat(200_000)}2`, 100],
+    ];
+    // Work that grows with the square of the length would take minutes here.
+    for (const [text, expected] of cases) expect(wholeNumberOf(text), text.slice(0, 20)).to.equal(expected);
+  });
+
+  it('leave everything else in a body as it is', () => {
+    const text = '{"a":true,"b":false,"c":null,"1.5e3":"0.1e5 \\"2.5\\" \\\\","__proto__":{"x":[1.0,[],{}]},"d":[10e-1,-0.0]}';
+    const value = parseJson(text) as Record<string, unknown>;
+    expect(JSON.stringify(value)).to.equal(JSON.stringify(JSON.parse(text)));
+    expect(Object.keys(value)).to.include('__proto__');
+    expect(Object.getPrototypeOf(value)).to.equal(Object.prototype);
+  });
+
+  it('are refused far down in a body, without a crash', () => {
+    const nested = (inner: string, depth: number): string => '['.repeat(depth) + inner + ']'.repeat(depth);
+    expect(parseJson(nested('1.0', 50))).to.be.an('array');
+    for (const number of ['1.5', '1e0', '9007199254740993']) {
+      expect(() => parseJson(nested(number, 100_000))).to.throw(JsonFault, 'more than 100 levels');
+      const wide = `[${Array(10_000).fill(number).join()}]`;
+      expect(parseJson(wide)).to.have.length(10_000);
+    }
+  });
+
+  describe('over HTTP', () => {
+    const client = rawClient();
+    let gateway: TestGateway;
+    before(async () => {
+      gateway = await startTestGateway();
+    });
+    after(async () => {
+      client.close();
+      await gateway.stop();
+    });
+
+    const ONE = ['1', '1.0', '1e0', '1E0', '10e-1', '0.1e1', '1.000000000000000000000000'];
+    const NOT_ONE = ['0.99999999999999999', '1.00000000000000001', '1.5', '1e-1', '99999999999999999e-17', '1e400', '1e-400'];
+
+    it('decide every number of every call', async () => {
+      const sku = fresh('exact');
+      const calls = [
+        { base: gateway.publicUrl, method: 'POST', path: '/v1/deductions', body: `{"order_id":"o","lines":[{"order_detail_id":"d","sku_id":"${sku}","quantity":*}]}`, field: 'lines[0].quantity' },
+        { base: gateway.publicUrl, method: 'POST', path: '/v1/returns', body: `{"return_id":"r","order_detail_id":"d","sku_id":"${sku}","quantity":*}`, field: 'quantity' },
+        { base: gateway.adminUrl, method: 'POST', path: `/v1/skus/${sku}/adjustments`, body: '{"adjustment_id":"a","delta":*}', field: 'delta' },
+        { base: gateway.adminUrl, method: 'PUT', path: `/v1/skus/${fresh('opened')}`, body: '{"leaved_amount":*}', field: 'leaved_amount' },
+      ];
+      await gateway.openSku(sku, 5);
+      for (const { base, method, path, body, field } of calls) {
+        const send = (number: string) => client.call(base, { method, path, headers: JSON_HEADERS, body: body.replace('*', number) });
+        for (const number of NOT_ONE) {
+          const answer = await send(number);
+          expectProblem(answer, 400, field);
+          expect(answer.body.detail, path).to.match(new RegExp(`^${field.replaceAll(/[[\]]/g, '\\$&')} must be a whole number from .* found ${number.replaceAll('.', '\\.')}$`));
+        }
+        const statuses = [];
+        for (const number of ONE) statuses.push((await send(number)).status);
+        expect(statuses, path).to.deep.equal([201, ...Array(ONE.length - 1).fill(200)]);
+      }
+      const hot = await client.call(gateway.adminUrl, { method: 'PUT', path: `/v1/skus/${sku}/hot`, headers: JSON_HEADERS, body: '{"sub_rows":1.99999999999999999999}' });
+      expectProblem(hot, 400, 'sub_rows');
+      // One taken, one returned, one restocked.
+      expect((await gateway.get(`/v1/skus/${sku}`)).body.leaved_amount).to.equal(6);
+    });
+
+    it('do not pass a limit by a fraction that a double rounds away', async () => {
+      const order = (quantity: string) => `{"order_id":"o","lines":[{"order_detail_id":"d","sku_id":"s","quantity":${quantity}}]}`;
+      const deduct = (quantity: string) => client.call(gateway.publicUrl, { method: 'POST', path: '/v1/deductions', headers: JSON_HEADERS, body: order(quantity) });
+      for (const quantity of ['1000000.0000000000001', '1000001', '1000000.9']) expectProblem(await deduct(quantity), 400, 'lines[0].quantity');
+      const path = `/v1/skus/${fresh('limit')}`;
+      const open = (amount: string) => client.call(gateway.adminUrl, { method: 'PUT', path, headers: JSON_HEADERS, body: `{"leaved_amount":${amount}}` });
+      for (const amount of ['9007199254740991.4', '9007199254740992', '9007199254740993', '-0.1']) {
+        const answer = await open(amount);
+        expectProblem(answer, 400, 'leaved_amount');
+        expect(answer.body.detail).to.equal(`leaved_amount must be a whole number from 0 to 9007199254740991, found ${amount}`);
+      }
+      expect((await open('9007199254740991.0')).status).to.equal(201);
+    });
+
+    it('end a body that is nested too deep with one clear answer', async () => {
+      const body = `{"order_id":"o","lines":[],"unknown":${'['.repeat(100_000)}0.1${']'.repeat(100_000)}}`;
+      expectProblem(await client.call(gateway.publicUrl, { method: 'POST', path: '/v1/deductions', headers: JSON_HEADERS, body }), 400, 'body');
+      expect((await gateway.get('/v1/skus/none')).status).to.equal(404);
+    });
+  });
+});
