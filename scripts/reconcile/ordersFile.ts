@@ -15,7 +15,8 @@ export async function readOrdersFile(path: string): Promise<OrderedLine[]> {
   for await (const { line, cells } of readCsv(path, COLUMNS)) {
     const [order_id = '', sku_id = '', order_detail_id = '', quantity = ''] = cells;
     const bad = [order_id, sku_id, order_detail_id].findIndex((id) => !isStoredIdentifier(id));
-    if (bad !== -1) throw new Error(`${path}, line ${line}: ${IDS[bad]} ${JSON.stringify(cells[bad])} ${STORED_IDENTIFIER_RULE}`);
+    const place = `${path}, line ${line}`;
+    if (bad !== -1) throw new Error(`${place}: ${IDS[bad]} ${JSON.stringify(cells[bad])} ${STORED_IDENTIFIER_RULE}`);
     if (!/^[1-9]\d{0,8}$/.test(quantity)) throw new Error(`${path}, line ${line}: quantity ${JSON.stringify(quantity)} must be a whole number from 1`);
     lines.push({ order_id, sku_id, order_detail_id, quantity: Number(quantity), toldBy: `line ${line} of the orders` });
   }
