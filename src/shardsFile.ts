@@ -12,7 +12,10 @@ import { ALLOWED_KEYWORD } from './schema/wording.ts';
 
 const host = Type.String({ minLength: 1, maxLength: 255 });
 const port = Type.Integer({ minimum: 1, maximum: 65_535 });
-const schema = Type.String({ pattern: '^[A-Za-z0-9_]{1,64}$', [ALLOWED_KEYWORD]: '1 to 64 letters, digits or underscores' });
+const schema = Type.String({
+  pattern: '^[A-Za-z0-9_]{1,64}$',
+  [ALLOWED_KEYWORD]: '1 to 64 letters, digits or underscores',
+});
 const user = Type.String({ minLength: 1, maxLength: 32 });
 /** The environment variable that holds the password. The password itself never stands in the file. */
 const passwordVariable = Type.String({
@@ -50,7 +53,10 @@ export const shardsFileSchema = Type.Object(
     shards: Type.Array(
       Type.Object(
         {
-          name: Type.String({ pattern: '^[a-z0-9-]{1,32}$', [ALLOWED_KEYWORD]: '1 to 32 small letters, digits or hyphens' }),
+          name: Type.String({
+            pattern: '^[a-z0-9-]{1,32}$',
+            [ALLOWED_KEYWORD]: '1 to 32 small letters, digits or hyphens',
+          }),
           primary,
           /** Only what may be a little old is read from them. Absent: none. */
           replicas: Type.Optional(Type.Array(replica, { maxItems: 16 })),

@@ -12,16 +12,16 @@ const CONTROL_CHARACTER = /\p{Cc}/u;
 const PLAIN = /^[\x21-\x7e]{1,64}$/;
 
 /**
- * Whether a text may be a new id (`sku_id`, `order_id`, `order_detail_id`, …). URL clients remove the path segments `.` and
- * `..`, percent-encoded or not, so that no client can address such an id in a path.
+ * Whether a text may be a new id (`sku_id`, `order_id`, `order_detail_id`, …). URL clients remove the path segments
+ * `.` and `..`, percent-encoded or not, so that no client can address such an id in a path.
  */
 export function isIdentifier(text: string): boolean {
   return text !== '.' && text !== '..' && isStoredIdentifier(text);
 }
 
 /**
- * Whether a text may be the id of an existing row. Earlier versions accepted `.` and `..`; those rows stay readable and
- * returnable in bodies.
+ * Whether a text may be the id of an existing row. Earlier versions accepted `.` and `..`; those rows stay readable
+ * and returnable in bodies.
  *
  * Ids are compared byte for byte everywhere, so whatever could make two spellings of one byte string, or one spelling
  * of two, is refused here: lone surrogates (all encode to EF BF BD), control characters, blanks at either end.

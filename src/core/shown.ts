@@ -4,8 +4,8 @@ import { escaped } from './visible.ts';
 const CHARACTERS_MAX = 60;
 
 /**
- * Shows a value in a message: a text as JSON with its invisible characters escaped, cut after 60 characters; of an object or
- * a list only its kind, because a member may be secret.
+ * Shows a value in a message: a text as JSON with its invisible characters escaped, cut after 60 characters. An object
+ * or a list is shown by its kind only, because a member may be secret.
  *
  * @param value a symbol is a number that no double holds exactly; its description is the number as written
  */

@@ -1,6 +1,7 @@
 /** Digits of the largest whole numbers that a JavaScript number holds exactly. */
 const DIGITS_MAX = 16;
 const ZERO = 0x30;
+const NUMBER = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/;
 
 /**
  * The exact value of a decimal number, where that is a whole number from -(2^53 - 1) to 2^53 - 1. `10e-1` is 1;
@@ -10,7 +11,7 @@ const ZERO = 0x30;
  * @returns null for any other value
  */
 export function wholeNumberOf(text: string): number | null {
-  const [, sign = '', whole = '', fraction = '', power = '0'] = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(text) ?? [];
+  const [, sign = '', whole = '', fraction = '', power = '0'] = NUMBER.exec(text) ?? [];
   const digits = whole + fraction;
   let from = 0;
   while (digits.charCodeAt(from) === ZERO) from += 1;

@@ -187,7 +187,8 @@ export function adminRoutes(services: AdminServices): Route[] {
       async handle({ body: { sku_id = null }, deadlineMs }) {
         const outcome = await services.reconcile(sku_id, deadlineMs);
         if (outcome.is === 'not_done') return failureReply(outcome);
-        return outcome.is === 'unknown' ? problem('unknown_sku', `no SKU is called ${shown(sku_id)}`) : reconciledReply(outcome);
+        if (outcome.is === 'unknown') return problem('unknown_sku', `no SKU is called ${shown(sku_id)}`);
+        return reconciledReply(outcome);
       },
     }),
 

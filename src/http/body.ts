@@ -27,7 +27,8 @@ export async function readJson(request: IncomingMessage): Promise<unknown> {
 }
 
 function unsupported(rule: string, found: string | undefined): Rejection {
-  return new Rejection(problem('unsupported_media_type', `${rule}, found ${found === undefined ? 'none' : shown(found)}`));
+  const value = found === undefined ? 'none' : shown(found);
+  return new Rejection(problem('unsupported_media_type', `${rule}, found ${value}`));
 }
 
 async function readBytes(request: IncomingMessage): Promise<Buffer> {

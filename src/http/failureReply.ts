@@ -14,7 +14,7 @@ export interface Asked {
 
 /** Each refusal as a clause for the caller. */
 const REASONS: Readonly<Record<RefusalCode, string>> = {
-  idempotency_conflict: 'these ids were used before with another quantity, delta or order; use new ids for a new request',
+  idempotency_conflict: 'these ids were used before with another quantity, delta or order; use new ids',
   cancelled: 'these ids are cancelled permanently; use new ids',
   unknown_sku: 'no SKU has this sku_id; open it first',
   not_on_sale: 'the sale of the SKU is paused, or begins later',
@@ -27,17 +27,17 @@ const REASONS: Readonly<Record<RefusalCode, string>> = {
 };
 
 /**
- * Answers a request that was not done, or whose outcome is unknown. The reasons kept in the outcome name hosts and statements,
- * so they go to the log and not to the caller.
+ * Answers a request that was not done, or whose outcome is unknown. The reasons kept in the outcome name hosts and
+ * statements, so they go to the log and not to the caller.
  */
 export function failureReply(outcome: Refused | NotDone | Unknown, asked: Asked = {}): Reply {
   switch (outcome.is) {
     case 'refused':
       return problem(outcome.code, `${reasonOf(outcome, asked)}; nothing was changed`, membersOf(outcome));
     case 'not_done':
-      return problem('overloaded', 'the shard could not take the request in time; nothing was changed; send the same ids again');
+      return problem('overloaded', 'the shard did not take the request in time; nothing was changed; send the same ids again');
     case 'unknown':
-      return problem('outcome_unknown', 'the shard did not say whether it happened; send the same ids again, or look them up');
+      return problem('outcome_unknown', 'the shard gave no answer; send the same ids again, or look them up');
   }
 }
 
@@ -50,10 +50,11 @@ function reasonOf({ code, lines, returnable }: Refused, { line_count = lines.len
   // Lines fail for several reasons; the code of the answer is the reason to mend first.
   const first = lines.find((line) => line.code === code);
   if (first !== undefined) {
-    return lines.length === 1 ? reasonOfLine(first) : `${lines.length} of ${line_count} lines were refused, the first: ${reasonOfLine(first)}`;
+    const reason = reasonOfLine(first);
+    return lines.length === 1 ? reason : `${lines.length} of ${line_count} lines were refused, the first: ${reason}`;
   }
-  if (returnable !== undefined && quantity !== undefined) return `${quantity} asked, ${returnable} can still be returned`;
-  return REASONS[code];
+  const isOverReturn = returnable !== undefined && quantity !== undefined;
+  return isOverReturn ? `${quantity} asked, ${returnable} can still be returned` : REASONS[code];
 }
 
 function reasonOfLine({ order_detail_id, sku_id, code, quantity, leaved_amount }: RefusedLine): string {

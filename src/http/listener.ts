@@ -244,7 +244,8 @@ function addressFault(context: Context): Fault | null {
   // What follows a bare # would be cut off, and `a#b` taken for `a`.
   if (url.includes('#')) return { path: 'url', message: 'has a # that is not percent-encoded' };
   if (!isDecodable(url)) return { path: 'url', message: 'is not well-formed percent-encoding' };
-  return isReadable(context) ? null : { path: 'url', message: `must be a path, or a whole address with a host, found ${shown(url)}` };
+  if (isReadable(context)) return null;
+  return { path: 'url', message: `must be a path, or a whole address with a host, found ${shown(url)}` };
 }
 
 /** `http://[::1` throws wherever its path is asked for. */

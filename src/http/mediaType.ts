@@ -7,8 +7,8 @@ const PARAMETER = new RegExp(`[\\t ]*;[\\t ]*(?:(${TOKEN})=(${TOKEN}|${QUOTED}))
 const REST = /[\t ]*$/y;
 
 /**
- * Whether a `Content-Type` says JSON in UTF-8: `application/json` in any letter case, with any parameters except a charset
- * other than `utf-8` or `utf8`. JSON has no parameters of its own, so that all others change nothing.
+ * Whether a `Content-Type` is JSON in UTF-8: `application/json` in any letter case, with any parameters except a
+ * charset other than `utf-8` or `utf8`. JSON has no parameters of its own, so that all others change nothing.
  */
 export function isJsonInUtf8(contentType: string): boolean {
   // Most requests.

@@ -106,7 +106,7 @@ export function publicRoutes(services: PublicServices): Route[] {
         }
         const stock = await services.readSku(params.sku_id, deadlineMs, trace);
         if (stock.is !== 'found') return failureReply(stock);
-        if (stock.rows.length === 0) return problem('unknown_sku', `no SKU is called ${shown(params.sku_id)}`);
+        if (stock.rows.length === 0) return unknownSku(params.sku_id);
         return json(200, skuOf(params.sku_id, stock));
       },
     }),
@@ -121,10 +121,12 @@ export function publicRoutes(services: PublicServices): Route[] {
       problems: ['unknown_sku', 'overloaded'],
       async handle({ params: { sku_id }, query: { limit = '50', cursor }, deadlineMs }) {
         const after = cursor === undefined ? null : decodeCursor(cursor);
-        if (cursor !== undefined && after === null) return invalid([{ path: 'cursor', message: `must be the next_cursor of a page, found ${shown(cursor)}` }]);
+        if (cursor !== undefined && after === null) {
+          return invalid([{ path: 'cursor', message: `must be the next_cursor of a page, found ${shown(cursor)}` }]);
+        }
         const found = await services.readFlows({ sku_id, limit: Number(limit), after }, deadlineMs);
         if (found.is !== 'found') return failureReply(found);
-        if (found.page === null) return problem('unknown_sku', `no SKU is called ${shown(sku_id)}`);
+        if (found.page === null) return unknownSku(sku_id);
         const { entries, next } = found.page;
         return json(200, { flows: entries, next_cursor: next === null ? null : encodeCursor(next) });
       },
@@ -229,6 +231,10 @@ function deductedReply(order_id: string, outcome: Deducted, durable: boolean): R
   }));
   const body = { order_id, status: 'deducted', replayed, durability: durable ? 'mysql' : 'mysql_relaxed', lines };
   return replayed ? json(200, body, 'replayed') : json(201, body, 'deducted');
+}
+
+function unknownSku(sku_id: string): Reply {
+  return problem('unknown_sku', `no SKU is called ${shown(sku_id)}`);
 }
 
 function noDeduction({ order_detail_id, sku_id }: FlowKey): string {

@@ -5,7 +5,13 @@ import { ENTRIES_LIMIT } from '../core/journal.ts';
 import { SUB_ROWS_LIMIT } from '../core/layout.ts';
 import { LINES_LIMIT, QUANTITY_LIMIT, STOCK_LIMIT } from '../core/nouns.ts';
 import { DIFFERENCE_KINDS, FLOWS_NAMED } from '../core/reconciliation.ts';
-import { ALLOWED_KEYWORD, IDENTIFIER_FORMAT, MOMENT_FORMAT, STORED_IDENTIFIER_FORMAT, TEXT_FORMAT } from '../schema/wording.ts';
+import {
+  ALLOWED_KEYWORD,
+  IDENTIFIER_FORMAT,
+  MOMENT_FORMAT,
+  STORED_IDENTIFIER_FORMAT,
+  TEXT_FORMAT,
+} from '../schema/wording.ts';
 
 // These schemas validate requests and describe the API: one source for both.
 
@@ -17,7 +23,8 @@ export const answerRecord = <P extends TProperties>(properties: P, options: { re
   Type.Object(properties, options);
 
 /** An id that a row may have already: in answers, and in requests about what stands. */
-const storedId = (what: string) => Type.String({ format: STORED_IDENTIFIER_FORMAT, description: `${what}; ${STORED_IDENTIFIER_RULE}` });
+const storedId = (what: string) =>
+  Type.String({ format: STORED_IDENTIFIER_FORMAT, description: `${what}; ${STORED_IDENTIFIER_RULE}` });
 export const skuId = storedId('what is sold');
 const orderId = storedId('the order');
 const orderDetailId = storedId('one line of the order; with the SKU the key of a deduction');

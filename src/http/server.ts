@@ -116,13 +116,13 @@ function refuseBroken(error: Error & { code?: string }, socket: Socket, due: Rea
       : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
         ? 'request_timeout'
         : 'invalid_request';
-  const more = code === 'invalid_request' ? { errors: [{ path: 'request', message: 'is not HTTP that can be read' }] } : {};
-  endWith(socket, problem(code, 'the connection is closed', more));
+  const errors = [{ path: 'request', message: 'is not HTTP that can be read' }];
+  endWith(socket, problem(code, 'the connection is closed', code === 'invalid_request' ? { errors } : {}));
 }
 
 /**
- * Answers CONNECT, for which Node.js has no way of its own; the gateway is no proxy. Bytes after it on the connection would be
- * for another host, so the connection ends.
+ * Answers CONNECT, for which Node.js has no way of its own; the gateway is no proxy. Bytes after it on the connection
+ * would be for another host, so the connection ends.
  *
  * @param due the answers to earlier requests of the connection; they are sent first
  */
@@ -136,8 +136,9 @@ async function refuseConnect(
   socket.on('error', () => socket.destroy());
   await Promise.all([...due].map((response) => new Promise((resolve) => response.once('close', resolve))));
   const allow = methods.join(', ');
-  const reply = problem('method_not_allowed', `CONNECT is not a method of this server, which takes ${allow}; the connection is closed`);
-  endWith(socket, { ...reply, headers: { Allow: allow, ...(given !== undefined && { 'X-Request-Id': requestIdOf(given) }) } });
+  const reply = problem('method_not_allowed', `this server takes ${allow}, found CONNECT; the connection is closed`);
+  const requestId = given === undefined ? {} : { 'X-Request-Id': requestIdOf(given) };
+  endWith(socket, { ...reply, headers: { Allow: allow, ...requestId } });
 }
 
 /** Sends the last answer of a connection past Node.js, which can no longer answer on it. */
@@ -146,7 +147,13 @@ function endWith(socket: Socket, { status, outcome, contentType, headers, body }
     socket.destroy();
     return;
   }
-  const fields = { 'Content-Type': contentType, 'Content-Length': Buffer.byteLength(body), ...headers, ...HEADERS_OF_EVERY_ANSWER, Connection: 'close' };
+  const fields = {
+    'Content-Type': contentType,
+    'Content-Length': Buffer.byteLength(body),
+    ...headers,
+    ...HEADERS_OF_EVERY_ANSWER,
+    Connection: 'close',
+  };
   const head = [`HTTP/1.1 ${status} ${outcome}`, ...Object.entries(fields).map(([name, value]) => `${name}: ${value}`)];
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
   // Node.js no longer watches this connection, and a caller may keep its side open.

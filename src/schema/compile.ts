@@ -68,7 +68,8 @@ function check<S extends TSchema>(ajv: Ajv2020, schema: S, root: string): (input
     if (tooLong.length > 0) return { ok: false, faults: tooLong };
     if (validate(input)) return { ok: true, value: input as Static<S> };
     const errors = (validate.errors ?? []).filter(isOwn);
-    const faults = distinct(errors.slice(0, FAULTS_MAX).map(toFault)).map(({ path, message }) => ({ path: path || root, message }));
+    const named = distinct(errors.slice(0, FAULTS_MAX).map(toFault));
+    const faults = named.map(({ path, message }) => ({ path: path || root, message }));
     if (errors.length > FAULTS_MAX) faults.push({ path: root, message: `and ${errors.length - FAULTS_MAX} more faults` });
     return { ok: false, faults };
   };
@@ -93,7 +94,9 @@ interface ListLimit {
 /** The lists among a schema's own fields that have a limit. */
 function listLimits(schema: TSchema): ListLimit[] {
   const { properties = {} } = schema as SchemaNode;
-  return Object.entries(properties).flatMap(([name, list]) => (list.maxItems === undefined ? [] : [{ name, itemsMax: list.maxItems, schema: list }]));
+  return Object.entries(properties).flatMap(([name, list]) =>
+    list.maxItems === undefined ? [] : [{ name, itemsMax: list.maxItems, schema: list }],
+  );
 }
 
 /** Told before anything else is looked at: naming the faults of a hundred thousand items would hold up everybody. */
@@ -113,8 +116,11 @@ function toFault(error: ErrorObject): Fault {
       const name = String(error.params['missingProperty']);
       return { path: join(path, name), message: `is required and ${rule(properties[name] ?? {})}` };
     }
-    case 'additionalProperties':
-      return { path: join(path, String(error.params['additionalProperty'])), message: `is not a known field; known here: ${either(Object.keys(properties), 'and')}` };
+    case 'additionalProperties': {
+      const known = either(Object.keys(properties), 'and');
+      const name = String(error.params['additionalProperty']);
+      return { path: join(path, name), message: `is not a known field; known here: ${known}` };
+    }
     default:
       return { path, message: rule(schema) + finding(schema, error.data) };
   }

@@ -17,9 +17,9 @@ const LOWER_CASE_BIT = 0x20;
 export class JsonFault extends Error {}
 
 /**
- * Parses JSON without loss. `JSON.parse` rounds numbers, and keeps the last of several members of one name. Here a number
- * that is not a whole number of at most 2^53 - 1 becomes a symbol with the number as written for its description: no schema
- * accepts it, and `shown` prints it. So the exact value decides, and no double takes its place.
+ * Parses JSON without loss. `JSON.parse` rounds numbers, and keeps the last of several members of one name. Here a
+ * number that is not a whole number of at most 2^53 - 1 becomes a symbol, whose description is the number as written:
+ * no schema accepts it, and `shown` prints it. So the exact value decides, and no double takes its place.
  *
  * Most texts have neither a fraction nor an exponent nor a large number; those are parsed once.
  *
@@ -42,7 +42,7 @@ function parseRounded(text: string): unknown {
 }
 
 function parseExact(text: string, rounded: unknown): unknown {
-  if (isDeep(rounded)) throw new JsonFault(`has a fraction, an exponent or a large number, and more than ${DEPTH_MAX} levels`);
+  if (isDeep(rounded)) throw new JsonFault(`has a number to be read exactly, and more than ${DEPTH_MAX} levels`);
   return parse(text, null, (number) => wholeNumberOf(number) ?? Symbol(number));
 }
 
@@ -54,8 +54,8 @@ interface Reading {
 }
 
 /**
- * Reads a text that parses. Outside strings it has one colon per member, a dot in numbers only, and an `e` after a digit in
- * numbers only: those of `true` and `false` come after letters.
+ * Reads a text that parses. Outside strings it has one colon per member, a dot in numbers only, and an `e` after a
+ * digit in numbers only: those of `true` and `false` come after letters.
  */
 function readText(text: string): Reading {
   let members = 0;
@@ -64,16 +64,19 @@ function readText(text: string): Reading {
     const unit = text.charCodeAt(place);
     if (unit === QUOTE) place = endOfString(text, place);
     else if (unit === COLON) members += 1;
-    else if (unit === DOT || ((unit | LOWER_CASE_BIT) === LOWER_E && text.charCodeAt(place - 1) <= NINE)) mayRound = true;
+    else if (unit === DOT) mayRound = true;
+    else if ((unit | LOWER_CASE_BIT) === LOWER_E && text.charCodeAt(place - 1) <= NINE) mayRound = true;
   }
   return { members, mayRound };
 }
 
 /** @param start where the string opens. @returns where it closes */
 function endOfString(text: string, start: number): number {
-  let place = start + 1;
-  for (let unit = text.charCodeAt(place); unit !== QUOTE; unit = text.charCodeAt(place)) place += unit === BACKSLASH ? 2 : 1;
-  return place;
+  for (let place = start + 1; ; place += 1) {
+    const unit = text.charCodeAt(place);
+    if (unit === QUOTE) return place;
+    if (unit === BACKSLASH) place += 1;
+  }
 }
 
 /** Walks without recursion: a hostile body is nested a hundred thousand levels deep. */
@@ -92,11 +95,15 @@ function readValue(value: unknown): Reading {
   return { members, mayRound };
 }
 
+function membersOf(value: unknown): unknown[] {
+  return typeof value === 'object' && value !== null ? Object.values(value) : [];
+}
+
 function isDeep(value: unknown): boolean {
   let level: unknown[] = [value];
   for (let depth = 0; level.length > 0; depth += 1) {
     if (depth > DEPTH_MAX) return true;
-    level = level.flatMap((inner): unknown[] => (typeof inner === 'object' && inner !== null ? Object.values(inner) : []));
+    level = level.flatMap(membersOf);
   }
   return false;
 }

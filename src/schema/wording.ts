@@ -48,7 +48,10 @@ export interface SchemaNode {
 export function rule(schema: SchemaNode): string {
   if (schema.enum !== undefined) return `must be ${either(schema.enum.map(shown))}`;
   if ('const' in schema) return `must be ${shown(schema.const)}`;
-  if (schema.anyOf !== undefined) return `must be ${either(schema.anyOf.map((branch) => rule(branch).replace(/^must be /, '')))}`;
+  if (schema.anyOf !== undefined) {
+    const branches = schema.anyOf.map((branch) => rule(branch).replace(/^must be /, ''));
+    return `must be ${either(branches)}`;
+  }
   if (schema[ALLOWED_KEYWORD] !== undefined) return `must be ${schema[ALLOWED_KEYWORD]}`;
   const other = schema.not === undefined || !('const' in schema.not) ? '' : `, other than ${shown(schema.not.const)}`;
   return ruleOfType(schema) + other;
@@ -63,7 +66,8 @@ export function finding(schema: SchemaNode, value: unknown): string {
   return `, found ${isSecretMaybe ? 'a text' : shown(value)}`;
 }
 
-function ruleOfType({ type, format, minimum, maximum, minLength, maxLength, minItems, maxItems, properties = {} }: SchemaNode): string {
+function ruleOfType(schema: SchemaNode): string {
+  const { type, format, minimum, maximum, minLength, maxLength, minItems, maxItems, properties = {} } = schema;
   switch (type) {
     case 'integer':
       return `must be a whole number${range(minimum, maximum)}`;
