@@ -11,6 +11,8 @@ export interface WrongValue {
   readonly found: string | null;
 }
 
+const ID_RULE = '1 to 64 bytes of well-formed UTF-8 with no control character and no white space at either end';
+
 interface ObjectNode extends SchemaNode {
   readonly required?: readonly string[];
   readonly additionalProperties?: boolean;
@@ -18,14 +20,19 @@ interface ObjectNode extends SchemaNode {
   readonly properties?: Readonly<Record<string, ObjectNode>>;
 }
 
-const SAMPLES: Readonly<Record<string, unknown>> = { 'stockgate-moment': '2026-11-27T08:00:00Z', 'stockgate-text': 'text' };
+const SAMPLES: Readonly<Record<string, unknown>> = {
+  'stockgate-moment': '2026-11-27T08:00:00Z',
+  'stockgate-text': 'text',
+};
 
 /** A value that a schema accepts; every optional field is in it. */
 export function sampleOf(schema: ObjectNode): unknown {
   if (schema.enum !== undefined) return schema.enum[0];
   switch (schema.type) {
     case 'object':
-      return Object.fromEntries(Object.entries(schema.properties ?? {}).map(([name, inner]) => [name, sampleOf(inner)]));
+      return Object.fromEntries(
+        Object.entries(schema.properties ?? {}).map(([name, inner]) => [name, sampleOf(inner)]),
+      );
     case 'array':
       return [sampleOf(schema.items ?? {})];
     case 'integer':
@@ -44,7 +51,10 @@ export function wrongValues(schema: ObjectNode, path = ''): WrongValue[] {
   }
   const sample = sampleOf(schema) as Record<string, unknown>;
   const inner = Object.entries(schema.properties ?? {}).flatMap(([name, property]) =>
-    wrongValues(property, path === '' ? name : `${path}.${name}`).map((wrong) => ({ ...wrong, input: { ...sample, [name]: wrong.input } })),
+    wrongValues(property, path === '' ? name : `${path}.${name}`).map((wrong) => ({
+      ...wrong,
+      input: { ...sample, [name]: wrong.input },
+    })),
   );
   return [...own, ...inner];
 }
@@ -53,7 +63,9 @@ function ownFaults(schema: ObjectNode, path: string): WrongValue[] {
   const { type, format, pattern, minimum, maximum, maxLength, minItems, maxItems, not } = schema;
   const allowed = allowedBy(schema);
   const faults: WrongValue[] = [];
-  const add = (keyword: string, input: unknown, found: string): void => void faults.push({ keyword, path, input, allowed, found });
+  const add = (keyword: string, input: unknown, found: string): void => {
+    faults.push({ keyword, path, input, allowed, found });
+  };
   if (schema.enum !== undefined) {
     add('enum', 'other', '"other"');
     add('enum', null, 'null');
@@ -73,36 +85,39 @@ function ownFaults(schema: ObjectNode, path: string): WrongValue[] {
   if (format !== undefined) add('format', 'a\u200b\u0007', '"a\\u200b\\u0007"');
   if (pattern !== undefined) add('pattern', '0', '"0"');
   if (minItems !== undefined) add('minItems', [], '0 items');
-  if (maxItems !== undefined) add('maxItems', Array.from({ length: maxItems + 1 }, () => sampleOf(schema.items ?? {})), `${maxItems + 1} items`);
+  const items = Array.from({ length: (maxItems ?? 0) + 1 }, () => sampleOf(schema.items ?? {}));
+  if (maxItems !== undefined) add('maxItems', items, `${items.length} items`);
   return [...faults, ...faultsOfObject(schema, path)];
 }
 
-function faultsOfObject({ required = [], properties = {}, additionalProperties, ...schema }: ObjectNode, path: string): WrongValue[] {
+function faultsOfObject(node: ObjectNode, path: string): WrongValue[] {
+  const { required = [], properties = {}, additionalProperties, ...schema } = node;
   const sample = sampleOf({ ...schema, properties }) as Record<string, unknown>;
   const at = (name: string): string => (path === '' ? name : `${path}.${name}`);
   const missing = required.map((name) => {
     const { [name]: _left, ...input } = sample;
-    return { keyword: 'required', path: at(name), input, allowed: ['is required', ...allowedBy(properties[name] ?? {})], found: null };
+    const allowed = ['is required', ...allowedBy(properties[name] ?? {})];
+    return { keyword: 'required', path: at(name), input, allowed, found: null };
   });
   if (additionalProperties !== false) return missing;
-  return [
-    ...missing,
-    { keyword: 'additionalProperties', path: at('unknown'), input: { ...sample, unknown: 1 }, allowed: Object.keys(properties), found: null },
-  ];
+  const input = { ...sample, unknown: 1 };
+  const allowed = Object.keys(properties);
+  return [...missing, { keyword: 'additionalProperties', path: at('unknown'), input, allowed, found: null }];
 }
 
 /** Texts without which a message does not say what is allowed, worked out from the schema by hand. */
 function allowedBy(schema: ObjectNode): string[] {
   const { type, format, pattern, minimum, maximum, maxLength, minItems, maxItems, not } = schema;
   if (schema.enum !== undefined) return schema.enum.map((value) => JSON.stringify(value));
-  const limits = [minimum, maximum, maxLength, minItems, maxItems, not?.const].filter((limit) => limit !== undefined).map(String);
+  const given = [minimum, maximum, maxLength, minItems, maxItems, not?.const];
+  const limits = given.filter((limit) => limit !== undefined).map(String);
   if (type === 'integer') return ['must be a whole number', ...limits];
   if (type === 'array') return ['must be a list', ...limits];
   if (type === 'object') return ['must be an object with', ...Object.keys(schema.properties ?? {})];
   if (pattern !== undefined) return ['must be a whole number from 1 to 500'];
   const ofFormat: Readonly<Record<string, string>> = {
-    'stockgate-id': '1 to 64 bytes of well-formed UTF-8 with no control character and no white space at either end, and not "." or ".."',
-    'stockgate-stored-id': '1 to 64 bytes of well-formed UTF-8 with no control character and no white space at either end',
+    'stockgate-id': `${ID_RULE}, and not "." or ".."`,
+    'stockgate-stored-id': ID_RULE,
     'stockgate-moment': 'a time in UTC',
     'stockgate-text': 'well-formed text without control characters',
   };
