@@ -171,7 +171,9 @@ describe('a proxy that drops settings of sessions', () => {
     const read = (connection: Connection, deadlineMs: number): Promise<number> =>
       prepareSession(connection, deadlineMs).then(() => inSnapshot(connection, deadlineMs, () => Promise.resolve(1)));
     expect(await withConnection(read)).to.equal(1);
-    proxy.rewrite = (sql) => (sql.startsWith('SET TRANSACTION') ? 'DO 1' : sql);
-    expect(await failureOf(withConnection(read))).to.be.instanceOf(ShardRefused);
+    proxy.rewrite = (sql) => (sql.startsWith(`${ISOLATION} REPEATABLE READ`) ? 'DO 1' : sql);
+    const failure = await failureOf(withConnection(read));
+    expect(failure).to.be.instanceOf(ShardRefused);
+    expect(String(failure)).to.contain("the session's isolation is 'READ-COMMITTED' after it was set to 'REPEATABLE-READ'");
   });
 });

@@ -17,13 +17,6 @@ export interface Address {
 /** What may stand for a `?` in a statement. Ids go in as bytes, so no text ever reaches the server unescaped. */
 export type SqlValue = Buffer | SqlJson | number | null | readonly Buffer[] | readonly number[] | readonly (readonly SqlValue[])[];
 
-/** What the server reports of a statement without rows. */
-export interface Ran {
-  readonly matched: number;
-  readonly inTransaction: boolean;
-  readonly warnings: number;
-}
-
 /** One call to the server as mysql2 answers it: rows, or the header of a write. */
 type Answer = ResultSetHeader | RowDataPacket[];
 
@@ -169,14 +162,13 @@ export class Connection {
    * Runs a statement that returns no rows.
    *
    * @returns the rows it matched (mysql2 asks for FOUND_ROWS, so not the rows it changed) and whether the server has a
-   *   transaction open afterwards, and how many warnings it has about the statement
+   *   transaction open afterwards
    */
-  async run(sql: string, values: readonly SqlValue[], deadlineMs: DeadlineMs): Promise<Ran> {
+  async run(sql: string, values: readonly SqlValue[], deadlineMs: DeadlineMs): Promise<{ matched: number; inTransaction: boolean }> {
     const answer = await this.#query(sql, values, deadlineMs);
     if (Array.isArray(answer)) throw new Error(`expected no rows from: ${sql}`);
     const status = (answer as { serverStatus?: number }).serverStatus ?? 0;
-    const inTransaction = (status & STATUS_IN_TRANSACTION) !== 0;
-    return { matched: answer.affectedRows, inTransaction, warnings: answer.warningStatus };
+    return { matched: answer.affectedRows, inTransaction: (status & STATUS_IN_TRANSACTION) !== 0 };
   }
 
   /**

@@ -1,6 +1,6 @@
 import type { DeadlineMs } from '../../core/nouns.ts';
 import type { Connection } from '../connection.ts';
-import { prepareSession } from './prepareSession.ts';
+import { prepareSession, SNAPSHOT } from './prepareSession.ts';
 
 /**
  * Gives a new session on a replica the settings that its statements count on; it can write nothing. Each of its
@@ -9,5 +9,5 @@ import { prepareSession } from './prepareSession.ts';
  * @throws ShardRefused when the server does not confirm a setting
  */
 export async function prepareReader(connection: Connection, deadlineMs: DeadlineMs): Promise<void> {
-  await prepareSession(connection, deadlineMs, { isolation: 'REPEATABLE READ', isReadOnly: true });
+  await prepareSession(connection, deadlineMs, SNAPSHOT);
 }

@@ -10,7 +10,10 @@ export interface Access {
 }
 
 /** Of sessions that decide and write. */
-const WRITER: Access = { isolation: 'READ COMMITTED', isReadOnly: false };
+export const WRITER: Access = { isolation: 'READ COMMITTED', isReadOnly: false };
+
+/** Of sessions that only read, and see one moment in each transaction. */
+export const SNAPSHOT: Access = { isolation: 'REPEATABLE READ', isReadOnly: true };
 
 /** The settings of every session that a promise rests on. No default of a server counts. */
 export const SESSION_SETTINGS = {
@@ -57,14 +60,32 @@ export const LOCK_SAID_MS = 2_100;
 export async function prepareSession(
   connection: Connection,
   deadlineMs: DeadlineMs,
-  { isolation, isReadOnly }: Access = WRITER,
+  access: Access = WRITER,
 ): Promise<void> {
-  const level = `ISOLATION LEVEL ${isolation}, READ ${isReadOnly ? 'ONLY' : 'WRITE'}`;
   // A statement of its own: its variable has another name on each product.
-  await connection.run(`SET SESSION TRANSACTION ${level}`, [], deadlineMs);
+  await connection.run(accessText(access), [], deadlineMs);
   await connection.run(SET, [], deadlineMs);
   const [found = {}] = await connection.rows<Found>(`SELECT ${READ}, ${ACCESS}`, [], deadlineMs);
-  assertHeld({ ...SESSION_SETTINGS, isolation: isolation.replace(' ', '-'), is_read_only: Number(isReadOnly) }, found);
+  assertHeld({ ...SESSION_SETTINGS, ...accessValues(access) }, found);
+}
+
+/**
+ * Changes how a session's next transactions read, and reads it back.
+ *
+ * @throws ShardRefused when the server does not confirm it
+ */
+export async function setAccess(connection: Connection, access: Access, deadlineMs: DeadlineMs): Promise<void> {
+  await connection.run(accessText(access), [], deadlineMs);
+  const [found = {}] = await connection.rows<Found>(`SELECT ${ACCESS}`, [], deadlineMs);
+  assertHeld(accessValues(access), found);
+}
+
+function accessText({ isolation, isReadOnly }: Access): string {
+  return `SET SESSION TRANSACTION ISOLATION LEVEL ${isolation}, READ ${isReadOnly ? 'ONLY' : 'WRITE'}`;
+}
+
+function accessValues({ isolation, isReadOnly }: Access): Readonly<Record<string, string | number>> {
+  return { isolation: isolation.replace(' ', '-'), is_read_only: Number(isReadOnly) };
 }
 
 /**
