@@ -95,7 +95,6 @@ describe('shards that an operator keeps gateways from', () => {
     await bench.deduct('before the dump', [sku_id, 5]);
     await bench.copies.copy(0, 'backup');
     await bench.deduct('after the dump', [sku_id, 7]);
-    await bench.copies.copy(0, 'before');
     const dumped = `${bench.copies.schemaOf(0, 'backup')}.generation`;
     let isClosed = false;
     const closing = bench.command('--shard', 'own-0', '--close').finally(() => (isClosed = true));
@@ -108,6 +107,7 @@ describe('shards that an operator keeps gateways from', () => {
     const shown = await reached(0, dumped);
     for (const other of [1, 2]) expect(await reached(other), `own-${other} remembers more`).to.be.above(shown);
     await eventually('it is refused', WAIT_MS, async () => (await bench.statesOf()) === 'refused,serving,serving');
+    await bench.copies.copy(0, 'before');
     const statuses = { dumped: new Set<number>(), next: new Set<number>() };
     const selling = new AbortController();
     let orders = 0;
