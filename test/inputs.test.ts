@@ -1,11 +1,15 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import * as schemas from '../src/http/schemas.ts';
+import * as adminSchemas from '../src/http/adminSchemas.ts';
+import { skuParams } from '../src/http/schemaParts.ts';
+import * as publicSchemas from '../src/http/schemas.ts';
 import { compile } from '../src/schema/compile.ts';
 import { JsonFault, parseJson } from '../src/schema/strictJson.ts';
 import { goodId } from './support/badIds.ts';
 import { ADDRESS_FORMS, badInputs, FORMS } from './support/badInputs.ts';
 import { twiceNamed } from './support/badJson.ts';
+
+const schemas = { ...publicSchemas, ...adminSchemas, skuParams };
 
 const LONG = process.env['STOCKGATE_TEST_LONG'] === '1';
 /** The big form takes them all. */

@@ -1,12 +1,15 @@
 import { expect } from 'chai';
 import type { TSchema } from 'typebox';
-import * as schemas from '../src/http/schemas.ts';
+import * as adminSchemas from '../src/http/adminSchemas.ts';
+import * as publicSchemas from '../src/http/schemas.ts';
 import { shown } from '../src/core/shown.ts';
 import { compile, compileSettings } from '../src/schema/compile.ts';
 import { settingsSchema } from '../src/config.ts';
 import { shardsFileSchema } from '../src/shardsFile.ts';
 import { ADMIN_ROUTES, PUBLIC_ROUTES } from './support/contract.ts';
 import { sampleOf, wrongValues } from './support/wrongValues.ts';
+
+const schemas = { ...publicSchemas, ...adminSchemas };
 
 /** Words of the validator, which name neither the value found nor, often, the allowed values. */
 const RAW = /must NOT|must match|must be equal|must pass|must have required|is wrong|something else/;

@@ -10,7 +10,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   core: ['core', 'murmurhash'],
   schema: ['core', 'schema', 'ajv', 'lossless-json', 'typebox'],
   service: ['core', 'service'],
-  mysql: ['core', 'mysql', 'importTypeScript.ts', 'mysql2', 'knex', 'node:fs', 'node:path', 'node:crypto'],
+  mysql: ['core', 'mysql', 'importTypeScript.ts', 'mysql2', 'knex', 'node:buffer', 'node:fs', 'node:path', 'node:crypto'],
   redis: ['core', 'redis', '@redis/client', 'node:crypto', 'node:fs', 'node:timers/promises'],
   http: ['core', 'schema', 'service (types)', 'http', 'koa', '@koa/router', 'raw-body', 'typebox', 'node:http', 'node:net', 'node:crypto', 'node:querystring'],
   limits: ['limiter', 'limits'],

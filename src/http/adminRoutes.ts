@@ -15,7 +15,8 @@ import type { Reply } from './errors.ts';
 import { failureReply } from './failureReply.ts';
 import { route } from './route.ts';
 import type { Route } from './route.ts';
-import * as schemas from './schemas.ts';
+import * as schemas from './adminSchemas.ts';
+import { skuParams } from './schemaParts.ts';
 import { shardsAnswer } from './shardsAnswer.ts';
 
 /** The use cases behind the admin listener. */
@@ -52,7 +53,7 @@ export function adminRoutes(services: AdminServices): Route[] {
       method: 'put',
       path: '/v1/skus/:sku_id',
       summary: 'Put a SKU on the shelf with its opening stock',
-      params: schemas.skuParams,
+      params: skuParams,
       body: schemas.openRequest,
       answers: { 200: schemas.openAnswer, 201: schemas.openAnswer },
       problems: ['sku_exists', 'overloaded', 'outcome_unknown'],
@@ -69,7 +70,7 @@ export function adminRoutes(services: AdminServices): Route[] {
       method: 'post',
       path: '/v1/skus/:sku_id/adjustments',
       summary: 'Restock, or write units off',
-      params: schemas.skuParams,
+      params: skuParams,
       body: schemas.adjustmentRequest,
       answers: { 200: schemas.adjustmentAnswer, 201: schemas.adjustmentAnswer },
       problems: ['unknown_sku', 'insufficient_stock', 'stock_limit', 'idempotency_conflict', 'overloaded', 'outcome_unknown'],
@@ -160,7 +161,7 @@ export function adminRoutes(services: AdminServices): Route[] {
       method: 'put',
       path: '/v1/skus/:sku_id/sale',
       summary: 'Pause and resume the sale of a SKU, or let it begin later',
-      params: schemas.skuParams,
+      params: skuParams,
       body: schemas.saleRequest,
       answers: { 200: schemas.saleAnswer },
       problems: ['unknown_sku', 'overloaded', 'outcome_unknown'],
@@ -196,7 +197,7 @@ export function adminRoutes(services: AdminServices): Route[] {
       method: 'put',
       path: '/v1/skus/:sku_id/hot',
       summary: 'Lay the stock of a SKU out in several rows on different shards, while it sells',
-      params: schemas.skuParams,
+      params: skuParams,
       body: schemas.hotRequest,
       answers: { 200: schemas.hotAnswer },
       problems: ['unknown_sku', 'overloaded', 'outcome_unknown'],
@@ -209,7 +210,7 @@ export function adminRoutes(services: AdminServices): Route[] {
       method: 'delete',
       path: '/v1/skus/:sku_id/hot',
       summary: 'Bring the stock of a SKU back into one row, while it sells',
-      params: schemas.skuParams,
+      params: skuParams,
       answers: { 200: schemas.hotAnswer },
       problems: ['unknown_sku', 'overloaded', 'outcome_unknown'],
       changes: true,

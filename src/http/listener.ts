@@ -13,7 +13,7 @@ import { readQuery } from './query.ts';
 import { requestIdOf } from './requestId.ts';
 import { methodsOf } from './route.ts';
 import type { Route } from './route.ts';
-import { requestRecord } from './schemas.ts';
+import { requestRecord } from './schemaParts.ts';
 import { stallWatch } from './stall.ts';
 
 export interface ListenerOptions {

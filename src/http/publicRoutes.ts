@@ -20,6 +20,7 @@ import type { Reply } from './errors.ts';
 import { failureReply } from './failureReply.ts';
 import { route } from './route.ts';
 import type { Route } from './route.ts';
+import { skuParams } from './schemaParts.ts';
 import * as schemas from './schemas.ts';
 
 /** The use cases behind the public listener. */
@@ -92,7 +93,7 @@ export function publicRoutes(services: PublicServices): Route[] {
       method: 'get',
       path: '/v1/skus/:sku_id',
       summary: 'What is left of a SKU',
-      params: schemas.skuParams,
+      params: skuParams,
       query: schemas.skuQuery,
       answers: { 200: schemas.skuAnswer },
       problems: ['unknown_sku', 'overloaded'],
@@ -115,7 +116,7 @@ export function publicRoutes(services: PublicServices): Route[] {
       method: 'get',
       path: '/v1/skus/:sku_id/flows',
       summary: 'The journal of a SKU, newest first',
-      params: schemas.skuParams,
+      params: skuParams,
       query: schemas.flowsQuery,
       answers: { 200: schemas.flowsAnswer },
       problems: ['unknown_sku', 'overloaded'],

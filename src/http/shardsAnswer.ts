@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import { HOTTEST_MAX } from '../core/heat.ts';
-import { answerRecord, durability, shard, skuId } from './schemas.ts';
+import { answerRecord, durability, shard, skuId } from './schemaParts.ts';
 
 export const shardsAnswer = answerRecord({
   shards: Type.Array(
