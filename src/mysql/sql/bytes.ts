@@ -1,5 +1,3 @@
-import { isUtf8 } from 'node:buffer';
-
 /** An id as the bytes that MySQL keeps and compares. */
 export function bytesOf(id: string): Buffer {
   return Buffer.from(id, 'utf8');
@@ -15,7 +13,7 @@ export function textOf(bytes: Buffer): string {
  * row.
  */
 export function isText(bytes: Buffer): boolean {
-  return isUtf8(bytes);
+  return bytesOf(textOf(bytes)).equals(bytes);
 }
 
 /** Some bytes for operators: the text that they spell, in quotes; otherwise their hexadecimal digits. */

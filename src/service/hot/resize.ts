@@ -152,7 +152,8 @@ async function onRows(
   const failures = done.flatMap((each): unknown[] => (each.status === 'rejected' ? [each.reason] : []));
   const fault = failures.find((failure) => !(failure instanceof RowsAway));
   const isDone = done.every((each) => each.status === 'fulfilled' && each.value);
-  return { isDone, fault: fault === undefined ? null : fault instanceof Error ? fault : new Error(String(fault)) };
+  if (fault === undefined) return { isDone, fault: null };
+  return { isDone, fault: fault instanceof Error ? fault : new Error('a row failed', { cause: fault }) };
 }
 
 async function orNull<T>(reading: Promise<T>): Promise<T | null> {
