@@ -215,7 +215,7 @@ describe('the life of a gateway', () => {
 
   it('does not start on a wrong configuration or a port that is taken, and says why', async () => {
     const wrong = await runFile('src/main.ts', [], { ...own.environment, PORT: 'http' });
-    expect([wrong.code, wrong.stderr, wrong.stdout]).to.deep.equal([1, 'the environment is wrong:\n  PORT: must be a whole number from 0 to 65535, found "http"\n', '']);
+    expect([wrong.code, wrong.stderr, wrong.stdout]).to.deep.equal([1, 'the environment is wrong:\n  PORT: must be a whole number from 0 to 65535, in digits, found "http"\n', '']);
     const gateway = await start();
     const taken = await runFile('src/main.ts', [], { ...own.environment, ...FREE_PORTS, ADMIN_PORT: new URL(gateway.publicUrl).port });
     expect([taken.code, taken.stdout]).to.deep.equal([1, '']);

@@ -35,11 +35,6 @@ const UNFIT: readonly Unfit[] = [
   { name: 'max_allowed_packet', value: SMALL, reason: `the longest batch does not fit into a packet: max_allowed_packet = ${SMALL} (needed: at least ${LARGEST_PACKET_BYTES})` },
   { name: 'sync_binlog', value: 0, reason: 'commits may be lost with the power: sync_binlog = 0 (needed: 1)' },
 ];
-/** Values that only new sessions get. */
-const UNFIT_SESSIONS: readonly Unfit[] = [
-  { name: 'sql_select_limit', value: 1, usual: 'DEFAULT', reason: 'rows would be missing from what is read: sql_select_limit of the session = 1 (needed: 18446744073709551615)' },
-  { name: 'completion_type', value: "'CHAIN'", usual: 'DEFAULT', reason: 'locks would outlive their COMMIT: completion_type of the session = CHAIN (needed: NO_CHAIN)' },
-];
 
 describe('the settings of servers', () => {
   const product = (): 'mysql' | 'mariadb' => (/mariadb/i.test(stack().cluster.product) ? 'mariadb' : 'mysql');
@@ -106,20 +101,6 @@ describe('the settings of servers', () => {
         expect(await ready()).to.equal(200);
       });
       expect((await gateway.deduct({ sku_id, order_detail_id: fresh('detail'), quantity: 1 })).status).to.equal(201);
-    });
-  }
-
-  for (const unfit of UNFIT_SESSIONS) {
-    it(`refuse a session with ${unfit.name} = ${unfit.value} of its own`, async () => {
-      await withSetting(unfit, async () => {
-        const other = await startTestGateway({}, { environment: { ...own.environment, STOCKGATE_MYSQL_PASSWORD: PASSWORD } });
-        try {
-          const { body } = await other.adminGet('/v1/shards');
-          expect(body.shards[0]).to.include({ state: 'refused', reason: unfit.reason });
-        } finally {
-          await other.stop();
-        }
-      });
     });
   }
 

@@ -48,8 +48,6 @@ const packet = {
   needed: `at least ${LARGEST_PACKET_BYTES}`,
   fits: (value: string) => Number(value) >= LARGEST_PACKET_BYTES,
 };
-/** As large as a row count can be. Servers differ in the last digits. */
-const noLimit = { needed: '18446744073709551615', fits: (value: string) => Number(value) >= 2 ** 63 };
 const synced = { needed: '1', fits: (value: string) => value === '1' || value === '3' };
 const repaired = { needed: 'ON', fits: (value: string) => isOn(value) || value === 'DETECT_AND_RECOVER' || value === 'FAST' };
 
@@ -67,9 +65,7 @@ const PROMISES: readonly Promised[] = [
       { name: 'super_read_only', sql: '@@GLOBAL.super_read_only', only: 'mysql', ...off },
       { name: 'innodb_read_only', sql: '@@GLOBAL.innodb_read_only', ...off },
       { name: 'transaction_read_only', sql: '@@GLOBAL.transaction_read_only', only: 'mysql', ...off },
-      { name: 'transaction_read_only of the session', sql: '@@SESSION.transaction_read_only', only: 'mysql', ...off },
       { name: 'tx_read_only', sql: '@@GLOBAL.tx_read_only', only: 'mariadb', ...off },
-      { name: 'tx_read_only of the session', sql: '@@SESSION.tx_read_only', only: 'mariadb', ...off },
     ],
   },
   {
@@ -87,16 +83,6 @@ const PROMISES: readonly Promised[] = [
       { name: 'max_allowed_packet', sql: '@@GLOBAL.max_allowed_packet', ...packet },
       { name: 'max_allowed_packet of the session', sql: '@@SESSION.max_allowed_packet', ...packet },
     ],
-  },
-  {
-    kind: 'always',
-    fault: 'rows would be missing from what is read',
-    settings: [{ name: 'sql_select_limit of the session', sql: '@@SESSION.sql_select_limit', ...noLimit }],
-  },
-  {
-    kind: 'always',
-    fault: 'locks would outlive their COMMIT',
-    settings: [{ name: 'completion_type of the session', sql: '@@SESSION.completion_type', ...is('NO_CHAIN') }],
   },
   {
     kind: 'always',

@@ -117,9 +117,10 @@ function toFault(error: ErrorObject): Fault {
       return { path: join(path, name), message: `is required and ${rule(properties[name] ?? {})}` };
     }
     case 'additionalProperties': {
-      const known = either(Object.keys(properties), 'and');
+      const names = Object.keys(properties);
+      const known = names.length === 0 ? 'none is known here' : `known here: ${either(names, 'and')}`;
       const name = String(error.params['additionalProperty']);
-      return { path: join(path, name), message: `is not a known field; known here: ${known}` };
+      return { path: join(path, name), message: `is not a known field; ${known}` };
     }
     default:
       return { path, message: rule(schema) + finding(schema, error.data) };
