@@ -349,6 +349,11 @@ BEGIN
 
   IF p_shelves IS NOT NULL THEN
     IF p_brings_new THEN
+      -- Locked before the row of precheck: a heartbeat waits for that row, and must not wait for a stock row with it.
+      SELECT COUNT(s.version) INTO v_owned
+        FROM (SELECT * FROM JSON_TABLE(p_shelves, '$[*]' COLUMNS (sku_id VARCHAR(128) PATH '$[0]', sub_row BIGINT UNSIGNED PATH '$[1]')) AS j) AS w
+        STRAIGHT_JOIN stock s FORCE INDEX (PRIMARY) ON s.sku_id = UNHEX(w.sku_id) AND s.sub_row = w.sub_row
+        FOR UPDATE;
       SELECT sellable_after_ms INTO v_after_ms FROM precheck WHERE only_row = 1 LOCK IN SHARE MODE;
     END IF;
     IF v_after_ms > 0 THEN

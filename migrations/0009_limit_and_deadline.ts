@@ -34,7 +34,9 @@ const table = (parameter: string, columns: readonly string[]): string =>
  * `innodb_lock_wait_timeout` was changed behind its back. Every part of a batch asserts the deadline, so the last part
  * does so after the last lock.
  *
- * Its other errors and its order of locks are those of `0007_pre_check.ts`.
+ * Its other errors and its order of locks are those of `0007_pre_check.ts`, with one change: stock rows come before the
+ * row of `precheck`. Beside gateways that lock them in the older order, a heartbeat between the two can make a deadlock,
+ * which the server ends and the batch repeats.
  */
 const APPLY_PART = `
 CREATE PROCEDURE apply_part_4(
@@ -138,6 +140,11 @@ BEGIN
 
   IF p_shelves IS NOT NULL THEN
     IF p_brings_new THEN
+      -- Locked before the row of precheck: a heartbeat waits for that row, and must not wait for a stock row with it.
+      SELECT COUNT(s.version) INTO v_owned
+        FROM ${table('p_shelves', [id('sku_id', 0), amount('sub_row', 1)])}
+        STRAIGHT_JOIN stock s FORCE INDEX (PRIMARY) ON s.sku_id = UNHEX(w.sku_id) AND s.sub_row = w.sub_row
+        FOR UPDATE;
       SELECT sellable_after_ms INTO v_after_ms FROM precheck WHERE only_row = 1 LOCK IN SHARE MODE;
     END IF;
     IF v_after_ms > 0 THEN

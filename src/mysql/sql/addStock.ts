@@ -1,5 +1,6 @@
 import { STOCK_LIMIT } from '../../core/nouns.ts';
 import type { Transaction } from '../transaction.ts';
+import { lockStocks } from './lockStock.ts';
 import { lockSellableAfterMs } from './sellable.ts';
 import { unitsBySku } from './unitsBySku.ts';
 
@@ -12,6 +13,8 @@ import { unitsBySku } from './unitsBySku.ts';
  */
 export async function addStock(transaction: Transaction, back: ReadonlyMap<string, number>): Promise<boolean> {
   const { units, values, sku_ids } = unitsBySku(back);
+  // A heartbeat waits for the row that is locked next, and must not wait for a stock row with it.
+  await lockStocks(transaction, sku_ids);
   const afterMs = await lockSellableAfterMs(transaction);
   // What is assigned is seen by what comes after it, so the amount is the last.
   const sql = `

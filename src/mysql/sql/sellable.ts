@@ -13,8 +13,8 @@ export function isSellable(table: string): string {
 const LOCK = 'SELECT sellable_after_ms FROM precheck WHERE only_row = 1 LOCK IN SHARE MODE';
 
 /**
- * Reads for how long new units of a row that has nothing are kept from being sold; 0 where no tier was ever on. To be called before
- * stock is touched: who changes that row waits for everybody who is just bringing units.
+ * Reads for how long new units of a row that has nothing are kept from being sold; 0 where no tier was ever on. To be called with the
+ * stock rows locked, and before they are changed: a change of that row waits for every transaction that brings units.
  */
 export async function lockSellableAfterMs(transaction: Transaction): Promise<number> {
   const [row] = await transaction.rows<{ sellable_after_ms: number }>(LOCK, []);
