@@ -392,6 +392,9 @@ BEGIN
   IF SYSDATE(6) > p_deadline THEN
     SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 30003, MESSAGE_TEXT = 'it waited too long for a lock';
   END IF;
+  IF CONCAT(@@GLOBAL.read_only) NOT IN ('0', 'OFF') THEN
+    SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 30006, MESSAGE_TEXT = 'the server is read-only';
+  END IF;
 END;
 
 CREATE TABLE `adjustment` (

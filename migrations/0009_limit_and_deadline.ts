@@ -22,7 +22,7 @@ const table = (parameter: string, columns: readonly string[]): string =>
   `(SELECT * FROM JSON_TABLE(${parameter}, '$[*]' COLUMNS (${columns.join(', ')})) AS j) AS w`;
 
 /**
- * Does what `apply_part_3` does, and asserts two things more after the last lock of the part was waited for.
+ * Does what `apply_part_3` does, and asserts three things more after the last lock of the part was waited for.
  *
  * The stock limit (error 30005): the opening stock of a SKU and all its adjustments add up to at most 2^53 - 1. Every
  * adjustment writes the first stock row of its SKU in its transaction, and this batch holds the lock of that row here.
@@ -33,6 +33,9 @@ const table = (parameter: string, columns: readonly string[]): string =>
  * The deadline (error 30003), for the second time: a wait for a lock lasts longer than the gateway asked for where
  * `innodb_lock_wait_timeout` was changed behind its back. Every part of a batch asserts the deadline, so the last part
  * does so after the last lock.
+ *
+ * Writability (error 30006): an account with READ ONLY ADMIN can write to a server that is read-only. Such a server is
+ * not, or no longer, the primary.
  *
  * Its other errors and its order of locks are those of `0007_pre_check.ts`, with one change: stock rows come before the
  * row of `precheck`. Beside gateways that lock them in the older order, a heartbeat between the two can make a deadlock,
@@ -187,6 +190,9 @@ BEGIN
 
   IF SYSDATE(6) > p_deadline THEN
     SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 30003, MESSAGE_TEXT = 'it waited too long for a lock';
+  END IF;
+  IF CONCAT(@@GLOBAL.read_only) NOT IN ('0', 'OFF') THEN
+    SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 30006, MESSAGE_TEXT = 'the server is read-only';
   END IF;
 END`;
 

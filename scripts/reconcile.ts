@@ -70,7 +70,7 @@ const OF_RESTORED = ['shard', 'orders', 'against', 'since', 'close', 'putBack', 
 
 async function main({ shards: file, sku, repair, json, timeout }: Options): Promise<void> {
   const { initialShards, shards } = await loadShards(file, process.env);
-  const books = openBookShards({ shards, initialShards, statementMs: timeout * 1_000, relaxedAllowed: true, readOnlyAllowed: true });
+  const books = openBookShards({ shards, initialShards, statementMs: timeout * 1_000, relaxedAllowed: true, readOnlyAllowed: !repair });
   const reader = new ShardReader(books.shards);
   const parts = { routing: new Routing(new SlotMap(initialShards), reader, shards.length), auditor: new ShardAuditor(books.shards), reader };
   const progress = progressBar('reconciling', shards.length, 'shards');
@@ -85,7 +85,7 @@ async function main({ shards: file, sku, repair, json, timeout }: Options): Prom
       ...(repair ? { mendAs: repairId(new Date()) } : {}),
     });
     progress.stop();
-    if (result.is === 'unknown') throw new Error(`no SKU is called ${sku}`);
+    if (result.is === 'unknown') throw new Error(`no SKU is called ${quoted(sku ?? '')}`);
     if (result.is === 'not_done') throw new Error(result.reason);
     // Amounts are written digit by digit: as doubles they would be rounded.
     if (json) console.log(stringify(result, null, 2));

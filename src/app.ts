@@ -33,6 +33,7 @@ import { shareFreeing } from './service/freeHolds.ts';
 import type { Parts } from './service/parts.ts';
 import { Places } from './service/places.ts';
 import { createHot } from './service/hot/hot.ts';
+import { readSku } from './service/readSku.ts';
 import { Routing } from './service/routing.ts';
 import { Sweeper } from './service/sweeper.ts';
 import { UnreadableRows } from './service/unreadableRows.ts';
@@ -151,7 +152,10 @@ export async function startGateway(
     newId: () => randomBytes(16).toString('hex'),
     onFault,
   });
-  const tiers = createTiers({ config, log, shards, routing, layouts: hot.layouts, metrics, onFault });
+  const tiers = createTiers({
+    ...{ config, log, shards, routing, layouts: hot.layouts, metrics, onFault },
+    readSku: (sku_id, deadlineMs) => readSku({ routing, reader: ports.reader, hot }, sku_id, deadlineMs),
+  });
   const rates = createRates(config, log);
   const tracer = await createTracer(config, log);
   const parts: Parts = { routing, engine, reader: ports.reader, carts: ports.carts, shards: reader, afterwork, cartPlaces: new Places(CARTS_MAX, CARTS_WAITING_MAX), freeing: shareFreeing(), heat, hot };

@@ -11,7 +11,7 @@ import type { Shard } from './mysql/shard.ts';
 import { RedisSights } from './redis/redisSights.ts';
 import type { LayoutCache } from './service/hot/layoutCache.ts';
 import { findAvailability } from './service/precheck/findAvailability.ts';
-import type { Consistency } from './service/precheck/findAvailability.ts';
+import type { AvailabilityParts, AvailableStock, Consistency } from './service/precheck/findAvailability.ts';
 import { Precheck } from './service/precheck/precheck.ts';
 import { PrimarySights } from './service/precheck/primarySights.ts';
 import { SightCache } from './service/precheck/sightCache.ts';
@@ -32,7 +32,7 @@ export interface Tiers {
   /** Null: no tier is on. */
   readonly precheck: Precheck | null;
   /** @returns one entry per SKU, in the order asked; null: its shard does not answer */
-  available(sku_ids: readonly string[], consistency: Consistency, deadlineMs: DeadlineMs): Promise<readonly (Sight | null)[]>;
+  available(sku_ids: readonly string[], consistency: Consistency, deadlineMs: DeadlineMs): Promise<readonly (AvailableStock | null)[]>;
   replicasOf(shard: ShardIndex): readonly ReplicaState[];
   start(): void;
   stop(): Promise<void>;
@@ -45,6 +45,7 @@ export interface TiersOptions {
   readonly routing: Routing;
   readonly layouts: LayoutCache;
   readonly metrics: Metrics;
+  readonly readSku: AvailabilityParts['readSku'];
   readonly onFault: (error: unknown) => void;
 }
 
@@ -68,9 +69,16 @@ export function createTiers(options: TiersOptions): Tiers {
   };
   const hasMemory = config.tiers.includes('memory');
   const precheck = hasMemory || behind.length > 0 ? new Precheck({ routing, layouts, looker, primary, hasMemory, tiers: behind, tell, watcher, onFault }) : null;
+  const availability: AvailabilityParts = {
+    cached: [cache, ...behind],
+    primary: telling,
+    readSku: options.readSku,
+    tell: (sights) => void cache.note(sights),
+    ageMsMax: config.cachedAgeMs,
+  };
   return {
     precheck,
-    available: (sku_ids, consistency, deadlineMs) => findAvailability({ cached: [cache, ...behind], primary: telling, tell: (sights) => void cache.note(sights), ageMsMax: config.cachedAgeMs }, sku_ids, consistency, deadlineMs),
+    available: (sku_ids, consistency, deadlineMs) => findAvailability(availability, sku_ids, consistency, deadlineMs),
     replicasOf: (shard) => replicas?.sights.state().find((each) => each.shard === shard)?.replicas ?? [],
     start() {
       redis?.start();

@@ -139,6 +139,9 @@ for (const engine of ENGINE_NAMES) {
       const sumOf = (body: { sub_rows: { leaved_amount: number }[] }): number =>
         body.sub_rows.reduce((sum, row) => sum + row.leaved_amount, 0);
       const SIZES = [4, 16, 3, 1, 5, 1];
+      /** The answers of the call for many SKUs. */
+      let amounts: number[] = [];
+      beforeEach(() => (amounts = []));
 
       /** Reads without a pause while some work runs. @returns every answer that was given */
       const during = async (work: () => Promise<void>): Promise<Answer['body'][]> => {
@@ -147,6 +150,13 @@ for (const engine of ENGINE_NAMES) {
         const reading = Promise.all(
           Array.from({ length: 3 }, async () => {
             while (!isOver) {
+              const { body: available } = await gateway.post('/v1/availability', {
+                sku_ids: [sku_id],
+                consistency: 'primary',
+              });
+              const [one] = available.skus;
+              if (one.status === 'known') amounts.push(one.leaved_amount);
+              else expect(one.status).to.equal('unavailable');
               const answer = await gateway.get(path());
               if (answer.status === 200) seen.push(answer.body);
               else expect(answer.status, answer.text).to.equal(503);
@@ -179,6 +189,7 @@ for (const engine of ENGINE_NAMES) {
         expect(seen).to.have.length.above(SIZES.length);
         seen.forEach(isWhole);
         expect([...new Set(seen.map(({ leaved_amount }) => leaved_amount as number))]).to.deep.equal([1_000]);
+        expect([...new Set(amounts)], 'availability').to.deep.equal([1_000]);
       });
 
       it('adds up exactly under orders', async () => {

@@ -91,6 +91,21 @@ describe('a server that has just become read-only', () => {
     });
   }
 
+  it('takes no batch that needs no read, though the account may write', async () => {
+    await eventually('it is served', SOON_MS, isServing);
+    const engine = new BatchingEngine(shards);
+    const order = (order_detail_id: string, quantity: number) => line(SKU, order_detail_id, quantity);
+    const apply = async (operation: Operation) => (await engine.apply(0, [operation], performance.now() + WAIT_MS))[0];
+    // A refusal reads the SKU, so the next order is written without a read.
+    expect(await apply(order('too large', 9))).to.have.property('is', 'refused');
+    await readOnly(1);
+    expect(await apply(order('guessed', 1))).to.have.property('is', 'not_done');
+    await readOnly(0);
+    await eventually('it is served', SOON_MS, isServing);
+    const rows = await own.query(0, "SELECT 1 FROM flow WHERE order_detail_id = 'guessed'");
+    expect(rows).to.have.length(0);
+  });
+
   it('loses all connections to it at the first answer that is discarded', async () => {
     await eventually('it is served', SOON_MS, isServing);
     const reader = new ShardReader(shards);

@@ -32,7 +32,7 @@ const UNFIT: readonly Unfit[] = [
   { name: 'transaction_read_only', value: 1, only: 'mysql', reason: /^the server takes no writes: transaction_read_only = 1 \(needed: 0\)/ },
   { name: 'tx_read_only', value: 1, only: 'mariadb', reason: /^the server takes no writes: tx_read_only = 1 \(needed: 0\)/ },
   { name: 'binlog_format', value: "'STATEMENT'", usual: "'ROW'", reason: /^replicas would not get the rows that were written: binlog_format = STATEMENT \(needed: ROW\)/ },
-  { name: 'max_allowed_packet', value: SMALL, reason: `the longest batch does not fit into a packet: max_allowed_packet = ${SMALL} (needed: at least ${LARGEST_PACKET_BYTES})` },
+  { name: 'max_allowed_packet', value: SMALL, reason: new RegExp(`^the longest batch does not fit into a packet: max_allowed_packet = ${SMALL} \\(needed: at least ${LARGEST_PACKET_BYTES}\\)`) },
   { name: 'sync_binlog', value: 0, reason: 'commits may be lost with the power: sync_binlog = 0 (needed: 1)' },
 ];
 

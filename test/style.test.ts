@@ -12,7 +12,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   service: ['core', 'service'],
   mysql: ['core', 'mysql', 'importTypeScript.ts', 'mysql2', 'knex', 'node:buffer', 'node:fs', 'node:path', 'node:crypto'],
   redis: ['core', 'redis', '@redis/client', 'node:crypto', 'node:fs', 'node:timers/promises'],
-  http: ['core', 'schema', 'service (types)', 'http', 'koa', '@koa/router', 'raw-body', 'typebox', 'node:http', 'node:net', 'node:crypto', 'node:querystring'],
+  http: ['core', 'schema', 'service (types)', 'http', 'koa', 'lossless-json', '@koa/router', 'raw-body', 'typebox', 'node:http', 'node:net', 'node:crypto', 'node:querystring'],
   limits: ['limiter', 'limits'],
   metrics: ['core', 'metrics', 'prom-client'],
   tracing: ['core', 'tracing', '@opentelemetry/api', '@opentelemetry/core', '@opentelemetry/exporter-trace-otlp-http', '@opentelemetry/resources', '@opentelemetry/sdk-trace'],

@@ -2,6 +2,7 @@ import { CLOSED, HALF_COPIED, isRefused, momentOf, NOTHING } from '../../src/cor
 import type { Lost, OrderedLine } from '../../src/core/lost.ts';
 import type { DeadlineMs, ShardIndex } from '../../src/core/nouns.ts';
 import { SlotMap } from '../../src/core/slots.ts';
+import { quoted } from '../../src/core/visible.ts';
 import { ShardAuditor } from '../../src/mysql/auditor.ts';
 import { openBookShards } from '../../src/mysql/bookShards.ts';
 import type { BookShards } from '../../src/mysql/bookShards.ts';
@@ -59,7 +60,8 @@ export async function reconcileRestored(options: RestoredOptions): Promise<void>
   const lines = options.orders === undefined ? [] : await readOrdersFile(options.orders);
   const past = options.against === undefined ? null : new PastShards((await loadShards(options.against, process.env)).shards.map(({ address }) => address), statementMs);
   const named = namedOf(shards, options);
-  const books = openBookShards({ shards, initialShards, statementMs, relaxedAllowed: true, readOnlyAllowed: true });
+  const writes = [options.close, options.putBack, options.accept].some((step) => step);
+  const books = openBookShards({ shards, initialShards, statementMs, relaxedAllowed: true, readOnlyAllowed: !writes });
   let lock: WorkLock | null = null;
   try {
     await Promise.all(books.shards.map((shard) => shard.tried));
@@ -172,7 +174,7 @@ class RestoredWork {
     const restored = new Set(chosen.map(({ shard }) => shard));
     const splits = await Promise.all(this.#shards.map((_, shard) => this.#store.readSplits(shard, this.#deadlineMs)));
     const parts = { routing: this.#routing, auditor: this.#auditor, shards: this.#store, shardCount: this.#shards.length, restored, splits, sinceMs: this.#sinceMs, nameOf: (shard: ShardIndex) => this.#nameOf(shard), onUnreadable: (shard: ShardIndex, row: string) => this.#tellUnreadable(shard, row) };
-    splits.forEach(({ unreadable }, shard) => unreadable.forEach(({ sku_id, reason }) => this.#tellUnreadable(shard, `the layout of ${JSON.stringify(sku_id)}: ${reason}`)));
+    splits.forEach(({ unreadable }, shard) => unreadable.forEach(({ sku_id, reason }) => this.#tellUnreadable(shard, `the layout of ${quoted(sku_id)}: ${reason}`)));
     const ofOrders = await shown('orders', lines.length, 'lines', (count) => lostToOrders(parts, lines, this.#deadlineMs, count));
     const ofSiblings = await lostToSiblings(parts, chosen, this.#deadlineMs);
     const findings: Finding[] = [];

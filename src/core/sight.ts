@@ -32,6 +32,8 @@ export interface Sight {
   readonly rows: readonly SeenRow[];
   /** It was just so at that moment of this gateway's monotonic clock, or later; never before it was asked for. */
   readonly asOfMs: DeadlineMs;
+  /** Its rows were read at different moments: units that move may be missing or counted twice. Only of the shards' own. */
+  readonly isApart?: boolean;
 }
 
 /** Something that knows SKUs. It may know nothing, and then says so; it must never say what is not so. */

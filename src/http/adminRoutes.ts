@@ -10,7 +10,7 @@ import type { RankedSku } from '../service/hottestSkus.ts';
 import type { Resized } from '../service/hot/resize.ts';
 import type { OpenAnswer } from '../service/openSku.ts';
 import type { NoSuchSku, Reconciled } from '../service/reconcile.ts';
-import { invalid, json, problem } from './errors.ts';
+import { exactJson, invalid, json, problem } from './errors.ts';
 import type { Reply } from './errors.ts';
 import { failureReply } from './failureReply.ts';
 import { route } from './route.ts';
@@ -247,14 +247,14 @@ function reconciledReply({ shards, differences }: Reconciled): Reply {
   const unread = shards.filter(({ fault }) => fault !== null);
   if (unread.length > 0) return problem('overloaded', `not every shard could be read: ${unread.map(({ shard }) => shard).join(', ')}`);
   const sum = (amount: (report: Reconciled['shards'][number]) => number): number => shards.reduce((total, report) => total + amount(report), 0);
-  return json(
-    200,
+  // Amounts are written digit by digit: as doubles they would be rounded.
+  return exactJson(
     {
       sku_count: sum(({ sku_count }) => sku_count),
       flow_count: sum(({ flow_count }) => flow_count),
       shards: shards.map(({ shard, sku_count, flow_count }) => ({ shard, sku_count, flow_count })),
       differences: differences.map(({ kind, shard, sku_id, sub_row, expected, actual, flow_count, order_detail_ids, cart }) => ({
-        ...{ kind, shard, sku_id, ...(sub_row === undefined ? {} : { sub_row }), expected: Number(expected), actual: Number(actual), flow_count },
+        ...{ kind, shard, sku_id, ...(sub_row === undefined ? {} : { sub_row }), expected, actual, flow_count },
         ...{ flows: order_detail_ids, cart },
       })),
     },

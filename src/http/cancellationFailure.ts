@@ -1,5 +1,6 @@
 import { STOCK_LIMIT } from '../core/nouns.ts';
 import type { NotDone, Unknown } from '../core/outcome.ts';
+import { shown } from '../core/shown.ts';
 import type { CancelRefused } from '../service/cancelOrder.ts';
 import { problem } from './errors.ts';
 import type { Reply } from './errors.ts';
@@ -17,7 +18,7 @@ export function cancellationFailure(outcome: CancelRefused | NotDone | Unknown):
 function reasonOf({ code, lines }: CancelRefused): string {
   const [first, ...others] = lines.filter((line) => line.code === code);
   if (first === undefined) return `the stock of a SKU would be above ${STOCK_LIMIT} units`;
-  const named = `order line ${JSON.stringify(first.order_detail_id)} of SKU ${JSON.stringify(first.sku_id)}`;
+  const named = `order line ${shown(first.order_detail_id)} of SKU ${shown(first.sku_id)}`;
   const subject = others.length === 0 ? named : `${named} and ${others.length} more`;
   const isOne = others.length === 0;
   if (code === 'pending') return `${subject} ${isOne ? 'is' : 'are'} held by a cart that is not decided yet; send the same call again`;

@@ -1,3 +1,4 @@
+import { stringify } from 'lossless-json';
 import type { Fault } from '../schema/compile.ts';
 
 /** How a problem is told over HTTP. */
@@ -92,4 +93,9 @@ export class Rejection extends Error {
 /** A successful answer in JSON. */
 export function json(status: 200 | 201, value: unknown, outcome = 'done'): Reply {
   return { status, contentType: 'application/json', body: JSON.stringify(value), headers: {}, outcome };
+}
+
+/** The same with whole numbers of any size, which are written digit by digit. */
+export function exactJson(value: unknown, outcome: string): Reply {
+  return { ...json(200, null, outcome), body: stringify(value) ?? 'null' };
 }

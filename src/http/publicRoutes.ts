@@ -2,12 +2,11 @@ import { flowKeyText } from '../core/nouns.ts';
 import type { DeadlineMs, FlowKey } from '../core/nouns.ts';
 import type { Deducted, NotDone } from '../core/outcome.ts';
 import type { Return } from '../core/operation.ts';
-import type { Sight } from '../core/sight.ts';
 import type { Trace } from '../core/trace.ts';
 import type { CancelAnswer, Cancellation } from '../service/cancelOrder.ts';
 import type { Order, OrderAnswer } from '../service/deductOrder.ts';
 import type { FoundDeduction, LineRead } from '../service/lookUpLines.ts';
-import type { Consistency } from '../service/precheck/findAvailability.ts';
+import type { AvailableStock, Consistency } from '../service/precheck/findAvailability.ts';
 import type { FlowsQuery, FoundFlowsPage } from '../service/readFlows.ts';
 import type { SkuStock } from '../service/readSku.ts';
 import type { ReturnAnswer } from '../service/returnGoods.ts';
@@ -31,7 +30,7 @@ export interface PublicServices {
   lookUpLines(keys: readonly FlowKey[], deadlineMs: DeadlineMs, trace: Trace | null): Promise<readonly LineRead[]>;
   readSku(sku_id: string, deadlineMs: DeadlineMs, trace: Trace | null): Promise<SkuStock | NotDone>;
   /** Units left of SKUs, one entry per SKU in the order asked; null: its shard does not answer. */
-  available(sku_ids: readonly string[], consistency: Consistency, deadlineMs: DeadlineMs): Promise<readonly (Sight | null)[]>;
+  available(sku_ids: readonly string[], consistency: Consistency, deadlineMs: DeadlineMs): Promise<readonly (AvailableStock | null)[]>;
   readFlows(query: FlowsQuery, deadlineMs: DeadlineMs): Promise<FoundFlowsPage | NotDone>;
 }
 
@@ -103,7 +102,8 @@ export function publicRoutes(services: PublicServices): Route[] {
           if (sight === null) return failureReply({ is: 'not_done', reason: 'the shard of the SKU does not answer' });
           if (sight.leaved_amount === null) return problem('unknown_sku', `no SKU is called ${shown(params.sku_id)}`);
           const { sku_id, leaved_amount, mode, rows } = sight;
-          return json(200, { sku_id, leaved_amount, mode, sub_rows: rows, age_ms: ageMsOf(sight) });
+          const in_transit = rows.reduce((units, row) => units - row.leaved_amount, leaved_amount);
+          return json(200, { sku_id, leaved_amount, mode, sub_rows: rows, in_transit, age_ms: ageMsOf(sight) });
         }
         const stock = await services.readSku(params.sku_id, deadlineMs, trace);
         if (stock.is !== 'found') return failureReply(stock);
@@ -195,7 +195,7 @@ function lookUpReply(keys: readonly FlowKey[], reads: readonly LineRead[]): Repl
   return json(200, { lines });
 }
 
-function availabilityOf(sku_id: string, sight: Sight | null): Record<string, unknown> {
+function availabilityOf(sku_id: string, sight: AvailableStock | null): Record<string, unknown> {
   if (sight === null) return { sku_id, status: 'unavailable' };
   const { leaved_amount } = sight;
   return { sku_id, status: leaved_amount === null ? 'unknown_sku' : 'known', leaved_amount, age_ms: ageMsOf(sight) };

@@ -130,8 +130,7 @@ export const skuAnswer = answerRecord({
       minimum: 0,
       maximum: STOCK_LIMIT,
       description:
-        'units that move between rows; `leaved_amount` is the sum of the rows and these. ' +
-        'Absent with `consistency=cached`',
+        'units that move between rows; `leaved_amount` is the sum of the rows and these',
     }),
   ),
   age_ms: Type.Optional(Type.Integer({ minimum: 0, description: 'how old the answer is; only with `consistency=cached`' })),

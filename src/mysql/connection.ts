@@ -3,6 +3,7 @@ import type { ResultSetHeader, RowDataPacket } from 'mysql2';
 import type { DeadlineMs } from '../core/nouns.ts';
 import { BATCH_ERROR } from './sql/applyBatch.ts';
 import type { SqlJson } from './sql/json.ts';
+import { isOff } from './switches.ts';
 import { ConnectionLost, isReadOnlyError, SERVER_ERROR, ServerError } from './failures.ts';
 
 /** Where one MySQL schema is found. */
@@ -150,8 +151,8 @@ export class Connection {
   async reads(...[sqls, ...rest]: Parameters<Connection['script']>): Promise<readonly Answer[]> {
     if (!this.#readsPrimaryOnly) return this.script(sqls, ...rest);
     const [role, ...answers] = await this.script([ROLE, ...sqls], ...rest);
-    const [row] = rowsIn<{ read_only: number }>(role, ROLE);
-    if (row?.read_only === 0) return answers;
+    const [row] = rowsIn<{ read_only: number | string }>(role, ROLE);
+    if (row !== undefined && isOff(row.read_only)) return answers;
     const reason = `read_only = ${row?.read_only} (needed: 0): only the primary may answer`;
     const readOnly = new ServerError(SERVER_ERROR.readOnly, reason);
     this.#lose(readOnly);

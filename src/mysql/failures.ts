@@ -9,6 +9,8 @@ export const SERVER_ERROR = {
   lockedNow: 3572,
   readOnly: 1290,
   readOnlyMode: 1836,
+  /** Of the procedure that writes batches: the account could write, but the server is not the primary. */
+  readOnlyBatch: 30006,
   shuttingDown: 1053,
   /** There is no connection of that number to be ended. */
   noSuchConnection: 1094,
@@ -35,7 +37,11 @@ export class ServerError extends Error {
 }
 
 /** The server takes no writes. At COMMIT too these say that the transaction was rolled back. */
-const READ_ONLY: ReadonlySet<number> = new Set([SERVER_ERROR.readOnly, SERVER_ERROR.readOnlyMode]);
+const READ_ONLY: ReadonlySet<number> = new Set([
+  SERVER_ERROR.readOnly,
+  SERVER_ERROR.readOnlyMode,
+  SERVER_ERROR.readOnlyBatch,
+]);
 
 /** Whether a server refused because it is read-only: it is not, or no longer, the primary. */
 export function isReadOnlyError(error: unknown): error is ServerError {

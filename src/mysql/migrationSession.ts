@@ -10,9 +10,13 @@ import { SQL_MODE } from './sql/sqlMode.ts';
 const TABLE_WAIT_SECONDS = 1;
 
 /** A procedure keeps the mode of the session that made it. */
-const NEEDED = { sql_mode: SQL_MODE, lock_wait_timeout: TABLE_WAIT_SECONDS } as const;
-const SET = `SET SESSION sql_mode = '${NEEDED.sql_mode}', lock_wait_timeout = ${NEEDED.lock_wait_timeout}`;
-const READ = 'SELECT @@SESSION.sql_mode AS sql_mode, @@SESSION.lock_wait_timeout AS lock_wait_timeout';
+const NEEDED = { sql_mode: SQL_MODE, lock_wait_timeout: TABLE_WAIT_SECONDS, autocommit: 1 } as const;
+const SET =
+  `SET SESSION sql_mode = '${NEEDED.sql_mode}', lock_wait_timeout = ${NEEDED.lock_wait_timeout}, ` +
+  `autocommit = ${NEEDED.autocommit}`;
+const READ =
+  'SELECT @@SESSION.sql_mode AS sql_mode, @@SESSION.lock_wait_timeout AS lock_wait_timeout, ' +
+  '@@SESSION.autocommit AS autocommit';
 
 /**
  * Gives a session that migrates its settings, and reads them back.

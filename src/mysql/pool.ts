@@ -57,6 +57,7 @@ export class ConnectionPool {
   #closed = false;
   /** Why the shard must not be served as it was last found; null: it may, or nobody has looked yet. */
   #refusal: string | null = null;
+  #refusals = 0;
   /** The first is due at once, however early in the life of the process. */
   #inspectedMs = -Infinity;
   #inspecting = false;
@@ -220,8 +221,12 @@ export class ConnectionPool {
   async #openOne(): Promise<void> {
     this.#opening += 1;
     try {
+      const refusals = this.#refusals;
       const connection = await this.#options.open(performance.now() + this.#options.openMs);
       this.#opening -= 1;
+      // The shard was refused since this opening asked it.
+      if (refusals !== this.#refusals) connection.destroy();
+      if (connection.isLost) return this.#grow();
       this.#refusal = null;
       connection.whenLost(() => this.#forget(connection));
       connection.lastUsedMs = performance.now();
@@ -247,6 +252,7 @@ export class ConnectionPool {
 
   /** The shard must not be served as it is now: no connection opened before is used again. */
   #condemnAll(reason: string): void {
+    this.#refusals += 1;
     this.#refusal = reason;
     this.#turnAway(reason);
     this.#condemnOpen();

@@ -1,4 +1,5 @@
 import { LARGEST_PACKET_BYTES } from './batching/largestPacket.ts';
+import { isOff } from './switches.ts';
 
 /** The settings of a server and a session, by the names of the columns below. */
 export type SettingValues = Readonly<Record<string, string | number | null>>;
@@ -32,7 +33,6 @@ interface Promised {
   readonly settings: readonly Setting[];
 }
 
-const isOff = (value: string): boolean => value === '0' || value === 'OFF';
 const isOn = (value: string): boolean => value === '1' || value === 'ON';
 const is = (needed: string) => ({ needed, fits: (value: string) => value === needed });
 const off = { needed: '0', fits: isOff };
@@ -44,6 +44,7 @@ const rowFormat = {
   fits: (value: string) => value === 'ROW' || value === 'MIXED',
   counts: hasBinaryLog,
 };
+const logged = { needed: '1', fits: isOn, counts: hasBinaryLog };
 const packet = {
   needed: `at least ${LARGEST_PACKET_BYTES}`,
   fits: (value: string) => Number(value) >= LARGEST_PACKET_BYTES,
@@ -74,6 +75,8 @@ const PROMISES: readonly Promised[] = [
     settings: [
       { name: 'binlog_format', sql: '@@GLOBAL.binlog_format', ...rowFormat },
       { name: 'binlog_format of the session', sql: '@@SESSION.binlog_format', ...rowFormat },
+      // A dump that was loaded through the session before may have turned it off.
+      { name: 'sql_log_bin of the session', sql: '@@SESSION.sql_log_bin', ...logged },
     ],
   },
   {

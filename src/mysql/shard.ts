@@ -7,7 +7,7 @@ import { HASH_VERSION } from '../core/slots.ts';
 import { ShardClock } from './batching/shardClock.ts';
 import { Connection } from './connection.ts';
 import type { Address } from './connection.ts';
-import { ConnectionLost, reasonOf, SERVER_ERROR, ServerError, ShardRefused } from './failures.ts';
+import { ConnectionLost, reasonOf, SERVER_ERROR, ServerError, ShardRefused, Unavailable } from './failures.ts';
 import { Gate } from './gate.ts';
 import { GenerationKeeper } from './generationKeeper.ts';
 import { ConnectionPool } from './pool.ts';
@@ -211,6 +211,8 @@ export class Shard {
     const askedMs = performance.now();
     this.#precheck = await orNotReady(readOrTurnOn(connection, deadlineMs));
     this.#precheckedMs = askedMs;
+    // A refused write cost the connection: a lost one must not be offered.
+    if (connection.isLost) throw new Unavailable('the pre-check of the shard could not be read');
   }
 
   async #moveOn(connection: Connection, deadlineMs: DeadlineMs): Promise<void> {

@@ -161,7 +161,8 @@ class LookUp {
 
   async #readAtOwners(group: readonly AskedLine[], course: Course): Promise<void> {
     if (!course.isRefreshed) {
-      await this.#parts.routing.refresh();
+      // The map is read by its own clock; this look-up waits no longer than it has time.
+      await Promise.race([this.#parts.routing.refresh(), pause(Math.max(0, this.#untilMs - performance.now()))]);
       return this.read(group, { ...course, isRefreshed: true });
     }
     // The answer does not name the SKU, so each is asked for alone: the others may be where they are expected.

@@ -1,4 +1,5 @@
 import type { CartKey, DeadlineMs, FoundHold, ShardIndex } from '../core/nouns.ts';
+import { isProgramFault } from '../core/programFault.ts';
 import type { LeftOver } from '../core/ports.ts';
 import type { NoteUnreadable } from '../core/unreadable.ts';
 import { byCart, freeHolds, judgeCart } from './freeHolds.ts';
@@ -92,6 +93,7 @@ export class Sweeper {
     try {
       await work;
     } catch (error) {
+      if (isProgramFault(error)) this.#options.onFault(error);
       const row = cart === undefined ? 'a cart' : `order ${JSON.stringify(cart.order_id)} attempt ${cart.attempt}`;
       const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
       this.#options.onUnreadable({ kind: 'cart', shard, row, reason });

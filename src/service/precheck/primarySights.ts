@@ -27,6 +27,22 @@ export class PrimarySights implements SightSource {
   }
 
   async look(sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<readonly (Sight | null)[]> {
+    const sights = new Map<string, Sight>();
+    const elsewhere = await this.#lookAtOwners(sku_ids, sights, deadlineMs);
+    if (elsewhere.length > 0) {
+      const refreshed = this.#parts.routing.refresh();
+      // An order does not wait for the slot map: its shard decides.
+      if (!this.#isForSale) await refreshed.then(() => this.#lookAtOwners(elsewhere, sights, deadlineMs));
+    }
+    return sku_ids.map((sku_id) => sights.get(sku_id) ?? null);
+  }
+
+  /** Adds to `sights`. @returns the SKUs that another shard owns */
+  async #lookAtOwners(
+    sku_ids: readonly string[],
+    sights: Map<string, Sight>,
+    deadlineMs: DeadlineMs,
+  ): Promise<readonly string[]> {
     const asOfMs = performance.now();
     const wanted = new Map<ShardIndex, Set<string>>();
     for (const sku_id of sku_ids) {
@@ -35,24 +51,26 @@ export class PrimarySights implements SightSource {
       if (ofShard === undefined) wanted.set(shard, new Set([sku_id]));
       else ofShard.add(sku_id);
     }
-    const sights = new Map<string, Sight>();
+    const elsewhere: string[] = [];
     await Promise.all(
       [...wanted].flatMap(([shard, ofShard]) => inPieces([...ofShard]).map(async (piece) => {
-        for (const sight of await this.#lookAt(shard, piece, asOfMs, deadlineMs)) sights.set(sight.sku_id, sight);
+        const found = await this.#lookAt(shard, piece, asOfMs, deadlineMs);
+        for (const sight of found.sights) sights.set(sight.sku_id, sight);
+        elsewhere.push(...found.elsewhere);
       })),
     );
-    return sku_ids.map((sku_id) => sights.get(sku_id) ?? null);
+    return elsewhere;
   }
 
-  async #lookAt(shard: ShardIndex, sku_ids: readonly string[], asOfMs: DeadlineMs, deadlineMs: DeadlineMs): Promise<Sight[]> {
-    const { looker, routing } = this.#parts;
+  async #lookAt(shard: ShardIndex, sku_ids: readonly string[], asOfMs: DeadlineMs, deadlineMs: DeadlineMs): Promise<{ readonly sights: readonly Sight[]; readonly elsewhere: readonly string[] }> {
+    const { looker } = this.#parts;
     const looks = await orNull(looker.lookAt(shard, sku_ids, this.#isForSale, deadlineMs));
-    if (looks === null) return [];
-    if (looks.some(({ isMine }) => !isMine)) void routing.refresh();
+    if (looks === null) return { sights: [], elsewhere: [] };
+    const elsewhere = looks.filter(({ isMine }) => !isMine).map(({ sku_id }) => sku_id);
     const mine = looks.filter(({ isMine }) => isMine);
     const single = mine.filter(({ hasLayout }) => !hasLayout).map((look) => this.#single(shard, look, asOfMs));
     const split = await Promise.all(mine.filter(({ hasLayout }) => hasLayout).map(({ sku_id }) => this.#split(sku_id, deadlineMs)));
-    return [...single, ...split.flatMap((sight) => sight ?? [])];
+    return { sights: [...single, ...split.flatMap((sight) => sight ?? [])], elsewhere };
   }
 
   #single(shard: ShardIndex, look: ShelfLook, asOfMs: DeadlineMs): Sight {
@@ -70,9 +88,12 @@ export class PrimarySights implements SightSource {
     // No two rows were read at the same moment: units may have gone from one that was not yet read to one that was. Seen twice alike, they were all so in between.
     const second = first === null || isLeft ? first : await this.#lookEverywhere(before, deadlineMs);
     const after = await this.#layoutOf(sku_id, deadlineMs);
-    if (first === null || second === null || after?.revision !== before.revision) return null;
-    const isReady = isAlike(first, second) && before.shards.every((shard) => looker.isReady(shard));
-    return sightOf({ sku_id, mode: before.places.length > 1 ? 'hot' : 'single', looks: second, isReady, asOfMs, places: before.places });
+    if (first === null || second === null) return null;
+    const isMoved = after?.revision !== before.revision;
+    if (isMoved && this.#isForSale) return null;
+    const isReady = !isMoved && isAlike(first, second) && before.shards.every((shard) => looker.isReady(shard));
+    const mode = before.places.length > 1 ? 'hot' : 'single';
+    return { ...sightOf({ sku_id, mode, looks: second, isReady, asOfMs, places: before.places }), isApart: true };
   }
 
   /** @returns null when a shard could not be asked */
