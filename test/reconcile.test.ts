@@ -239,7 +239,7 @@ describe('reconciliation', () => {
   it('knows no SKU that was never opened, and has no answer when a shard cannot be read', async () => {
     expect((await ask({ sku_id: fresh('nobody') })).body.code).to.equal('unknown_sku');
     const none = await command('--sku', 'nobody');
-    expect([none.code, none.stderr.includes('no SKU is called nobody')]).to.deep.equal([1, true]);
+    expect([none.code, none.stderr.includes('no SKU is called "nobody"')]).to.deep.equal([1, true]);
     await own.query(1, 'UPDATE shard SET hash_version = 9');
     expect((await ask()).body).to.include({ code: 'overloaded', detail: 'not every shard could be read: 1' });
     const broken = await command();
