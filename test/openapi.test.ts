@@ -105,8 +105,8 @@ describe('the contract tests', () => {
     const check = compile(cancellationAnswer, 'answer');
     expect(check({ ...answer, added: 1, lines: [{ ...answer.lines[0], added: 1 }] })).to.have.property('ok', true);
     expect(check({ ...answer, lines: [{ sku_id: 's' }] })).to.have.property('ok', false);
-    const { replayed: _replayed, ...less } = answer;
-    expect(check(less)).to.have.property('ok', false);
+    const less = Object.entries(answer).filter(([name]) => name !== 'replayed');
+    expect(check(Object.fromEntries(less))).to.have.property('ok', false);
   });
 
   it('reject a member of our own answers that no schema names', () => {

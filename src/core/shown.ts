@@ -10,12 +10,23 @@ const CHARACTERS_MAX = 60;
  * @param value a symbol is a number that no double holds exactly; its description is the number as written
  */
 export function shown(value: unknown): string {
-  if (typeof value === 'string') return cut(value, (text) => escaped(JSON.stringify(text)));
-  if (typeof value === 'symbol') return cut(value.description ?? '', (text) => text);
-  if (value === undefined) return 'nothing';
-  if (Array.isArray(value)) return 'a list';
-  if (typeof value === 'object' && value !== null) return 'an object';
-  return Object.is(value, -0) ? '-0' : String(value);
+  switch (typeof value) {
+    case 'string':
+      return cut(value, (text) => escaped(JSON.stringify(text)));
+    case 'symbol':
+      return cut(value.description ?? '', (text) => text);
+    case 'number':
+      return Object.is(value, -0) ? '-0' : String(value);
+    case 'boolean':
+    case 'bigint':
+      return String(value);
+    case 'object':
+      if (value === null) return 'null';
+      return Array.isArray(value) ? 'a list' : 'an object';
+    case 'undefined':
+    case 'function':
+      return 'nothing';
+  }
 }
 
 function cut(text: string, show: (text: string) => string): string {

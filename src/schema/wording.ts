@@ -84,6 +84,7 @@ function ruleOfType(schema: SchemaNode): string {
       return `must be a list${size(minItems, maxItems, 'items')}`;
     case 'object':
       return `must be an object with ${either(Object.keys(properties), 'and')}`;
+    case undefined:
     default:
       return `must be ${type ?? 'something else'}`;
   }

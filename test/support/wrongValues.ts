@@ -37,6 +37,7 @@ export function sampleOf(schema: ObjectNode): unknown {
       return [sampleOf(schema.items ?? {})];
     case 'integer':
       return Math.max(1, schema.minimum ?? 1);
+    case undefined:
     default:
       return SAMPLES[schema.format ?? ''] ?? '7';
   }
@@ -95,7 +96,7 @@ function faultsOfObject(node: ObjectNode, path: string): WrongValue[] {
   const sample = sampleOf({ ...schema, properties }) as Record<string, unknown>;
   const at = (name: string): string => (path === '' ? name : `${path}.${name}`);
   const missing = required.map((name) => {
-    const { [name]: _left, ...input } = sample;
+    const input = Object.fromEntries(Object.entries(sample).filter(([other]) => other !== name));
     const allowed = ['is required', ...allowedBy(properties[name] ?? {})];
     return { keyword: 'required', path: at(name), input, allowed, found: null };
   });
