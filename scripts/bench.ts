@@ -25,11 +25,19 @@ const program = new Command('npm run bench --')
       'run of an arm stands between two of its reference. The arm scaling has sixteen servers of its own with slow commits, and is ' +
       'held against itself on one sub-row; --quick leaves it out. Exit code 0 only if the books of every run are right.',
   )
-  .option('--quick', `only CPU per request (${GUARDED.join(' and ')}), against the recorded baseline; under a minute`, false)
+  .option(
+    '--quick',
+    `only CPU per request (${GUARDED.join(' and ')}), against the recorded baseline; under a minute`,
+    false,
+  )
   .addOption(new Option('--record', 'with --quick: make what is measured the baseline').implies({ quick: true }))
   .option('--rounds <count>', 'rounds of each comparison', wholeNumber(1), 5)
   .option('--seconds <count>', `length of each run; of ${SCALING.name} ${RUN_LENGTH} times that`, wholeNumber(1), 2)
-  .option('--arms <names>', `only the comparisons among these and the echo, comma separated: ${ARM_NAMES.join(', ')}`, listOfArms)
+  .option(
+    '--arms <names>',
+    `only the comparisons among these and the echo, comma separated: ${ARM_NAMES.join(', ')}`,
+    listOfArms,
+  )
   .option('--connections <counts>', 'comma separated; scaling has its own', listOfCounts, [256, 1_024])
   .addOption(new Option('--data-dir <folder>', 'where the servers are kept').env('DATA_DIR').default('.local'))
   .option('--json <file>', 'where all that was measured is written', '.local/bench/latest.json')
@@ -66,7 +74,11 @@ async function main(): Promise<void> {
   const world = compared?.world ?? scaled?.world;
   if (world === undefined) return fail('nothing was measured');
   const findings = { measured: compared?.measured ?? null, scaled: scaled?.scaled ?? null };
-  const report = reportOf(world, findings, { rounds: plan.rounds, seconds: plan.seconds, ids: options.quick ? GUARDED : null });
+  const report = reportOf(world, findings, {
+    rounds: plan.rounds,
+    seconds: plan.seconds,
+    ids: options.quick ? GUARDED : null,
+  });
   writeJson(options.json, report);
   printReport(report);
   for (const fault of report.faults) fail(`void: ${fault}`);
@@ -81,7 +93,9 @@ async function compare(plan: Plan): Promise<{ world: World; measured: Measured }
   const world = await startWorld(options.dataDir, say);
   started.push(world);
   const progress = progressBar('measuring', runCount(plan), 'runs');
-  const measured = await measureAll(world, { ...plan, onRun: (note) => progress.add(1, note) }).finally(() => progress.stop());
+  const measured = await measureAll(world, { ...plan, onRun: (note) => progress.add(1, note) }).finally(() =>
+    progress.stop(),
+  );
   await stopAll();
   return { world, measured };
 }
@@ -108,13 +122,16 @@ function fullPlan(): Plan {
   const { connections, rounds, seconds, arms = null } = options;
   const comparisons = comparisonsOf(arms);
   const scales = arms === null || arms.includes(SCALING.name);
-  if (comparisons.length === 0 && !scales) program.error(`error: there is nothing to compare among ${arms?.join(', ')}`);
+  if (comparisons.length === 0 && !scales)
+    program.error(`error: there is nothing to compare among ${arms?.join(', ')}`);
   return { comparisons, scales, connections, rounds, seconds, warmUpSeconds: 2 };
 }
 
 /** Only what the guarded figures are made of. */
 function quickPlan(): Plan {
-  const comparisons = comparisonsOf(['hot']).filter(({ reference, pressure }) => reference === 'echo' && pressure === 'all_out');
+  const comparisons = comparisonsOf(['hot']).filter(
+    ({ reference, pressure }) => reference === 'echo' && pressure === 'all_out',
+  );
   return { comparisons, scales: false, connections: [1_024], rounds: 3, seconds: 2, warmUpSeconds: 2 };
 }
 

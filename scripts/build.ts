@@ -17,7 +17,12 @@ const program = new Command('npm run build --')
   .allowExcessArguments(false)
   .parse();
 
-const ENTRIES = { main: 'src/main.ts', migrate: 'scripts/migrate.ts', reconcile: 'scripts/reconcile.ts', 'import-stock': 'scripts/import-stock.ts' };
+const ENTRIES = {
+  main: 'src/main.ts',
+  migrate: 'scripts/migrate.ts',
+  reconcile: 'scripts/reconcile.ts',
+  'import-stock': 'scripts/import-stock.ts',
+};
 /** In one word it would be replaced when this file itself is bundled. */
 const OWN_URL = ['import', 'meta', 'url'].join('.');
 /** Says that a folder is a build. */
@@ -28,7 +33,8 @@ const BESIDE = ['src/redis/lua'];
 const MIGRATIONS = 'migrations';
 
 async function main(folder: string): Promise<void> {
-  if (existsSync(folder) && readdirSync(folder).length > 0 && !existsSync(join(folder, MARK))) throw new Error(`${folder} is not empty, and not of an earlier build`);
+  if (existsSync(folder) && readdirSync(folder).length > 0 && !existsSync(join(folder, MARK)))
+    throw new Error(`${folder} is not empty, and not of an earlier build`);
   removeAbandonedOf(folder);
   const unfinished = ownPath(folder);
   try {
@@ -59,7 +65,10 @@ async function fill(folder: string): Promise<void> {
   ];
   const progress = progressBar('building', files.length, 'files');
   // The folder is laid out like the checkout, so each file finds what lies beside its source.
-  const besideOutput = (file: string): WhereItIs => (path) => `new URL(${JSON.stringify(relative(projectPath(dirname(file)), path))}, ${OWN_URL}).href`;
+  const besideOutput =
+    (file: string): WhereItIs =>
+    (path) =>
+      `new URL(${JSON.stringify(relative(projectPath(dirname(file)), path))}, ${OWN_URL}).href`;
   try {
     for (const [file, entry] of files) {
       await bundle(entry, join(folder, file), besideOutput(file));
@@ -72,4 +81,6 @@ async function fill(folder: string): Promise<void> {
   writeFileSync(join(folder, MARK), '');
 }
 
-main(resolve(program.opts<{ to: string }>().to)).catch((error: unknown) => fail(error instanceof Error ? error.message : String(error)));
+main(resolve(program.opts<{ to: string }>().to)).catch((error: unknown) =>
+  fail(error instanceof Error ? error.message : String(error)),
+);

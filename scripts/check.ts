@@ -11,7 +11,10 @@ new Command('npm run check --')
 const CHECKS: readonly { readonly name: string; readonly arguments: readonly string[] }[] = [
   { name: 'types', arguments: ['node_modules/typescript/bin/tsc', '--project', '.'] },
   { name: 'lint', arguments: ['node_modules/eslint/bin/eslint.js', '.', '--max-warnings', '0'] },
-  { name: 'style', arguments: ['--import', 'tsx', 'node_modules/mocha/bin/mocha.js', '--reporter', 'dot', 'test/style.test.ts'] },
+  {
+    name: 'style',
+    arguments: ['--import', 'tsx', 'node_modules/mocha/bin/mocha.js', '--reporter', 'dot', 'test/style.test.ts'],
+  },
 ];
 
 for (const { name, arguments: call } of CHECKS) {

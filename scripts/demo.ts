@@ -66,7 +66,12 @@ async function main(): Promise<void> {
   const sender = new Sender({ client, gateways: gateways.map(({ publicUrl }) => publicUrl) });
   const progress = progressBar('selling', carts.length, 'carts');
   const startedMs = performance.now();
-  const ledger = await sellAll(carts, { sender, concurrency: options.clients, replayEvery: REPLAY_EVERY, onAnswered: () => progress.add(1) });
+  const ledger = await sellAll(carts, {
+    sender,
+    concurrency: options.clients,
+    replayEvery: REPLAY_EVERY,
+    onAnswered: () => progress.add(1),
+  });
   const seconds = (performance.now() - startedMs) / 1_000;
   progress.stop();
 
@@ -78,14 +83,19 @@ async function main(): Promise<void> {
   report({ product: stack.cluster.product, carts, ledger, sender, seconds, leftovers, books });
   for (const fault of faults) fail(`does not balance: ${fault}`);
   if (faults.length === 0 && held === 0) {
-    console.log('\nThe books balance: every cart was sold whole or not at all, every unit is sold once or still on the shelf, and nothing was refused that was there.');
+    console.log(
+      '\nThe books balance: every cart was sold whole or not at all, every unit is sold once or still on the shelf, and nothing was refused that was there.',
+    );
   }
 }
 
 async function openSkus(sender: Sender, opening: ReadonlyMap<string, number>): Promise<void> {
   await inParallel([...opening], 16, async ([sku_id, leaved_amount]) => {
     const path = `/v1/skus/${encodeURIComponent(sku_id)}`;
-    const { status, text } = await sender.untilVerdict({ method: 'PUT', path, body: { leaved_amount }, what: `opening ${sku_id}` }, 0);
+    const { status, text } = await sender.untilVerdict(
+      { method: 'PUT', path, body: { leaved_amount }, what: `opening ${sku_id}` },
+      0,
+    );
     if (status !== 201 && status !== 200) throw new Error(`opening ${sku_id}: ${status} ${text}`);
   });
 }

@@ -15,7 +15,10 @@ import { readyNow, startOwnRedis } from './support/tiers.ts';
 import { wholeNumber } from './support/wholeNumber.ts';
 
 /** What `--engine` names: one for all gateways, or every one in turn. */
-const ENGINES: Readonly<Record<string, readonly EngineName[]>> = { ...Object.fromEntries(ENGINE_NAMES.map((name) => [name, [name]])), each: ENGINE_NAMES };
+const ENGINES: Readonly<Record<string, readonly EngineName[]>> = {
+  ...Object.fromEntries(ENGINE_NAMES.map((name) => [name, [name]])),
+  each: ENGINE_NAMES,
+};
 const KINDS = [...FAULTS.map(({ kind }) => kind), 'mix'];
 
 const program = new Command('npm run test:faults --')
@@ -30,12 +33,27 @@ const program = new Command('npm run test:faults --')
   .option('--traffic <seconds>', 'how long each round trades and breaks', wholeNumber(1), 5)
   .option('--clients <count>', 'how many clients trade at once', wholeNumber(1), 24)
   .option('--gateways <count>', 'how many gateways serve', wholeNumber(1), 2)
-  .addOption(new Option('--engine <name>', 'of all gateways, or `each` in turn; absent: as the product comes').choices(Object.keys(ENGINES)))
+  .addOption(
+    new Option('--engine <name>', 'of all gateways, or `each` in turn; absent: as the product comes').choices(
+      Object.keys(ENGINES),
+    ),
+  )
   .option('--tiers <names>', 'what may refuse early at all gateways: memory, redis, replica, comma separated', '')
   .option('--keep <folder>', 'where the history and the end of each failed round are written, as JSON')
   .parse();
 
-const options = program.opts<{ dataDir: string; rounds: number; seed: number; kinds: string; traffic: number; clients: number; gateways: number; tiers: string; engine?: string; keep?: string }>();
+const options = program.opts<{
+  dataDir: string;
+  rounds: number;
+  seed: number;
+  kinds: string;
+  traffic: number;
+  clients: number;
+  gateways: number;
+  tiers: string;
+  engine?: string;
+  keep?: string;
+}>();
 const started: { stop(): Promise<unknown> }[] = [];
 
 /** Last started, first stopped. */
@@ -51,7 +69,12 @@ async function main(): Promise<void> {
   if (unknown.length > 0) throw new Error(`no kind is called ${unknown.join(', ')}; there are ${KINDS.join(', ')}`);
   const { tiers } = options;
   const say = (line: string): void => console.error(line);
-  const stack = await startStack({ servers: 2, dataDirectory: options.dataDir, say, ...(tiers.includes('replica') ? { replicas: 1 } : {}) });
+  const stack = await startStack({
+    servers: 2,
+    dataDirectory: options.dataDir,
+    say,
+    ...(tiers.includes('replica') ? { replicas: 1 } : {}),
+  });
   started.push(stack);
   const redis = tiers.includes('redis') ? await startOwnRedis(options.dataDir, say) : null;
   if (redis !== null) started.push(redis);
@@ -67,15 +90,25 @@ async function main(): Promise<void> {
   for (const kind of fitting) {
     for (let round = 0; round < options.rounds; round += 1) {
       const seed = options.seed + round;
-      const result = await runRound(world, { kind, seed, trafficMs: options.traffic * 1_000, clients: options.clients });
+      const result = await runRound(world, {
+        kind,
+        seed,
+        trafficMs: options.traffic * 1_000,
+        clients: options.clients,
+      });
       results.push(result);
       keepEvidence(result);
       progress.add(1, kind);
     }
   }
   progress.stop();
-  console.log(`\n${product}, ${options.gateways} gateways (engine: ${options.engine ?? 'as the product comes'}), ${options.clients} clients, ${options.traffic} s a round, tiers: ${tiers || 'none'}, seeds from ${options.seed}\n`);
-  printTable(['kind', 'rounds', 'operations', 'not sent', 'unknowns', 'resolved p99', 'verdict'], fitting.map((kind) => rowOf(kind, results)));
+  console.log(
+    `\n${product}, ${options.gateways} gateways (engine: ${options.engine ?? 'as the product comes'}), ${options.clients} clients, ${options.traffic} s a round, tiers: ${tiers || 'none'}, seeds from ${options.seed}\n`,
+  );
+  printTable(
+    ['kind', 'rounds', 'operations', 'not sent', 'unknowns', 'resolved p99', 'verdict'],
+    fitting.map((kind) => rowOf(kind, results)),
+  );
   for (const result of results.filter(({ verdict }) => verdict !== 'content')) tellFailure(result);
 }
 
@@ -87,7 +120,8 @@ function keepEvidence({ kind, seed, verdict, violations, evidence }: RoundResult
 
 function rowOf(kind: string, all: readonly RoundResult[]): (string | number)[] {
   const results = all.filter((result) => result.kind === kind);
-  const sum = (count: (result: RoundResult) => number): number => results.reduce((total, result) => total + count(result), 0);
+  const sum = (count: (result: RoundResult) => number): number =>
+    results.reduce((total, result) => total + count(result), 0);
   const resolved = results.flatMap(({ resolveMs }) => resolveMs).sort((a, b) => a - b);
   const p99 = resolved[Math.floor(resolved.length * 0.99)];
   const bad = results.filter(({ verdict }) => verdict !== 'content').length;
@@ -107,7 +141,9 @@ function tellFailure({ kind, seed, verdict, violations }: RoundResult): void {
   for (const { invariant, what } of violations.slice(0, 20)) console.error(`  ${invariant} ${what}`);
   if (violations.length > 20) console.error(`  and ${violations.length - 20} more`);
   const { traffic, clients, gateways, engine, tiers } = options;
-  console.error(`  again: npm run test:faults -- --kinds ${kind} --seed ${seed} --traffic ${traffic} --clients ${clients} --gateways ${gateways}${engine === undefined ? '' : ` --engine ${engine}`}${tiers === '' ? '' : ` --tiers ${tiers}`}`);
+  console.error(
+    `  again: npm run test:faults -- --kinds ${kind} --seed ${seed} --traffic ${traffic} --clients ${clients} --gateways ${gateways}${engine === undefined ? '' : ` --engine ${engine}`}${tiers === '' ? '' : ` --tiers ${tiers}`}`,
+  );
 }
 
 main()

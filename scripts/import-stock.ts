@@ -23,7 +23,9 @@ const program = new Command('npm run import-stock --')
       'Exit code 0 only if every row of the file stands as it says.',
   )
   .argument('<file>', 'CSV in UTF-8 with the columns sku_id and leaved_amount')
-  .addOption(new Option('--shards <file>', 'the file that lists the shards').env('STOCKGATE_SHARDS').default('shards.config.ts'))
+  .addOption(
+    new Option('--shards <file>', 'the file that lists the shards').env('STOCKGATE_SHARDS').default('shards.config.ts'),
+  )
   .option('--skip-bad', 'import the good rows of a file that has bad ones', false)
   .option('--relaxed', 'also import to shards whose commits may be lost with the power of their server', false)
   .option('--list <count>', 'how many rows to name of each kind that went wrong; all are counted', wholeNumber(1), 100)
@@ -42,14 +44,17 @@ async function main(path: string, { shards: shardsPath, skipBad, relaxed, list }
   const { initialShards, shards } = await loadShards(shardsPath, process.env);
   const file = await readStockFile(path);
   sayBad(file, list);
-  if (file.bad.length > 0 && !skipBad) throw new Error('nothing was imported; mend these rows, or leave them out with --skip-bad');
+  if (file.bad.length > 0 && !skipBad)
+    throw new Error('nothing was imported; mend these rows, or leave them out with --skip-bad');
   const books = openBookShards({ shards, initialShards, statementMs: STATEMENT_MS, relaxedAllowed: relaxed });
   const routing = new Routing(new SlotMap(initialShards), new ShardReader(books.shards), shards.length);
   const progress = progressBar('importing', file.rows.length, 'SKUs');
   try {
     await Promise.all(books.shards.map((shard) => shard.tried));
     await refuseRestored(books.shards, shards);
-    const imported = await importStock({ routing, opener: new BulkOpener(books.shards) }, file.rows, (count) => progress.add(count));
+    const imported = await importStock({ routing, opener: new BulkOpener(books.shards) }, file.rows, (count) =>
+      progress.add(count),
+    );
     progress.stop();
     print(file, imported, list);
   } finally {
@@ -62,7 +67,11 @@ function sayBad({ path, bad }: StockFile, list: number): void {
   if (bad.length > 0) tellRows(`${bad.length} bad ${bad.length === 1 ? 'row' : 'rows'}`, path, bad, list);
 }
 
-function print({ path, rows, bad }: StockFile, { openedNow, stoodAlready, otherwise, notKnown }: Imported, list: number): void {
+function print(
+  { path, rows, bad }: StockFile,
+  { openedNow, stoodAlready, otherwise, notKnown }: Imported,
+  list: number,
+): void {
   printTable(
     ['rows', 'opened now', 'stood already', 'stand with another stock', 'not known', 'bad'],
     [[rows.length + bad.length, openedNow, stoodAlready, otherwise.length, notKnown.length, bad.length]],
@@ -70,11 +79,17 @@ function print({ path, rows, bad }: StockFile, { openedNow, stoodAlready, otherw
   const lines = new Map(rows.map(({ sku_id, line }) => [sku_id, line]));
   const lineOf = (sku_id: string): number => lines.get(sku_id) ?? 0;
   if (otherwise.length > 0) {
-    const faults = otherwise.map(({ sku_id, leaved_amount }) => ({ line: lineOf(sku_id), fault: `${quoted(sku_id)} was opened with ${leaved_amount} units` }));
+    const faults = otherwise.map(({ sku_id, leaved_amount }) => ({
+      line: lineOf(sku_id),
+      fault: `${quoted(sku_id)} was opened with ${leaved_amount} units`,
+    }));
     tellRows(`${otherwise.length} stand with another opening stock, and were left as they are`, path, faults, list);
   }
   if (notKnown.length > 0) {
-    const faults = notKnown.map(({ stock: { sku_id }, reason }) => ({ line: lineOf(sku_id), fault: `${quoted(sku_id)}: ${reason}` }));
+    const faults = notKnown.map(({ stock: { sku_id }, reason }) => ({
+      line: lineOf(sku_id),
+      fault: `${quoted(sku_id)}: ${reason}`,
+    }));
     tellRows(`of ${notKnown.length} it is not known whether they stand; run it again`, path, faults, list);
   }
 }
@@ -82,8 +97,15 @@ function print({ path, rows, bad }: StockFile, { openedNow, stoodAlready, otherw
 /** Makes the command fail, too: not every row stands as the file says. */
 function tellRows(what: string, path: string, rows: readonly BadRow[], list: number): void {
   const named = [...rows].sort((a, b) => a.line - b.line).slice(0, list);
-  const more = rows.length > named.length ? [`… and ${rows.length - named.length} more; --list names more of them`] : [];
-  fail([`${what}:`, ...named.map(({ line, fault }) => `  ${atLine(path, line, fault)}`), ...more.map((text) => `  ${text}`)].join('\n'));
+  const more =
+    rows.length > named.length ? [`… and ${rows.length - named.length} more; --list names more of them`] : [];
+  fail(
+    [
+      `${what}:`,
+      ...named.map(({ line, fault }) => `  ${atLine(path, line, fault)}`),
+      ...more.map((text) => `  ${text}`),
+    ].join('\n'),
+  );
 }
 
 main(program.args[0] ?? '', program.opts<Options>())

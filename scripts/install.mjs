@@ -17,7 +17,9 @@ export async function installPackages(root) {
   if (isInstalled()) return;
   // `npm ci` empties the folder that a link leads to, and that one is another checkout's.
   if (lstatSync(modules, { throwIfNoEntry: false })?.isSymbolicLink()) {
-    throw new Error('node_modules is a link, and what it leads to is not what package-lock.json asks for; remove the link');
+    throw new Error(
+      'node_modules is a link, and what it leads to is not what package-lock.json asks for; remove the link',
+    );
   }
   const release = await lockAlone(`${root}.installing`);
   try {
@@ -30,7 +32,10 @@ export async function installPackages(root) {
 function npmCi(root) {
   console.error('installing packages (npm ci) …');
   // None of the packages needs its scripts: what they would compile are faster ways to do what nobody does here.
-  const { status } = spawnSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, stdio: ['ignore', 2, 2] });
+  const { status } = spawnSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+  });
   if (status !== 0) throw new Error('npm ci failed; the packages are not there');
 }
 

@@ -12,14 +12,33 @@ const program = new Command('npm run local --')
   .addOption(new Option('--data-dir <folder>', 'where servers and data are kept').env('DATA_DIR').default('.local'))
   .addOption(new Option('--port <port>', 'the public listener').env('PORT').default('8080'))
   .addOption(new Option('--admin-port <port>', 'the admin listener').env('ADMIN_PORT').default('8081'))
-  .addOption(new Option('--workers <count>', 'processes of the gateway, behind the same two listeners').env('STOCKGATE_WORKERS').argParser(wholeNumber(1)).default(1))
+  .addOption(
+    new Option('--workers <count>', 'processes of the gateway, behind the same two listeners')
+      .env('STOCKGATE_WORKERS')
+      .argParser(wholeNumber(1))
+      .default(1),
+  )
   .option('--servers <count>', 'how many MySQL servers carry the 16 shards', wholeNumber(1), 1)
-  .option('--replicas <count>', 'how many servers follow each of them (MySQL only); their data are kept apart from those without', wholeNumber(0), 0)
+  .option(
+    '--replicas <count>',
+    'how many servers follow each of them (MySQL only); their data are kept apart from those without',
+    wholeNumber(0),
+    0,
+  )
   .option('--semi-sync', 'a commit waits until a replica has it', false)
   .parse();
 
-const options = program.opts<{ dataDir: string; port: string; adminPort: string; workers: number; servers: number; replicas: number; semiSync: boolean }>();
-if (options.semiSync && options.replicas === 0) program.error('error: --semi-sync needs --replicas: a commit would wait for nobody');
+const options = program.opts<{
+  dataDir: string;
+  port: string;
+  adminPort: string;
+  workers: number;
+  servers: number;
+  replicas: number;
+  semiSync: boolean;
+}>();
+if (options.semiSync && options.replicas === 0)
+  program.error('error: --semi-sync needs --replicas: a commit would wait for nobody');
 const started: { stop(): Promise<unknown> }[] = [];
 
 /** Last started, first stopped. */

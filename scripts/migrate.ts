@@ -21,7 +21,10 @@ const program = new Command('npm run migrate --')
   )
   .option('--timeout <seconds>', 'the longest one shard may take', wholeNumber(1), 60);
 
-program.command('status').description('show a row per shard; non-zero when any is behind').action(() => run(false, false));
+program
+  .command('status')
+  .description('show a row per shard; non-zero when any is behind')
+  .action(() => run(false, false));
 program
   .command('up')
   .description('apply what is pending, on all shards in parallel')
@@ -30,8 +33,14 @@ program
 
 program
   .command('unlock')
-  .description('say what stands in the way of a migration: take away what a run that was killed has left, and name a run that lives; non-zero while one does')
-  .option('--end', 'end the connection of a run that lives, because it hangs; what it was doing is left half done, for `up` to finish', false)
+  .description(
+    'say what stands in the way of a migration: take away what a run that was killed has left, and name a run that lives; non-zero while one does',
+  )
+  .option(
+    '--end',
+    'end the connection of a run that lives, because it hangs; what it was doing is left half done, for `up` to finish',
+    false,
+  )
   .action((options: { end: boolean }) => unlockAll(options.end));
 
 program
@@ -45,11 +54,17 @@ program
   .option('--yes', 'turn it off; takes half a minute, and can be repeated', false)
   .action((options: { yes: boolean }) => precheckOff(program.opts(), options.yes));
 
-async function open(createSchemas: boolean): Promise<{ migrator: KnexMigrator; shards: readonly ShardConfig[]; shardMs: number }> {
+async function open(
+  createSchemas: boolean,
+): Promise<{ migrator: KnexMigrator; shards: readonly ShardConfig[]; shardMs: number }> {
   const { shards: file, timeout } = program.opts<{ shards: string; timeout: number }>();
   const { initialShards, shards } = await loadShards(file, process.env);
   const addresses = shards.map(({ address }) => address);
-  return { migrator: new KnexMigrator({ addresses, initialShards, directory: projectPath('migrations'), createSchemas }), shards, shardMs: timeout * 1_000 };
+  return {
+    migrator: new KnexMigrator({ addresses, initialShards, directory: projectPath('migrations'), createSchemas }),
+    shards,
+    shardMs: timeout * 1_000,
+  };
 }
 
 async function unlockAll(endsHolder: boolean): Promise<void> {
@@ -72,7 +87,8 @@ async function unlockAll(endsHolder: boolean): Promise<void> {
 
 function inWords({ holder, ending, wasLeftLocked, next }: LockReport, name: string): string {
   if (next !== null) fail(`${name}: another migration runs now, on ${nameOf(next)}`);
-  if (holder === null) return wasLeftLocked ? 'left by a run that died; taken away' : next === null ? 'none' : `held by ${nameOf(next)}`;
+  if (holder === null)
+    return wasLeftLocked ? 'left by a run that died; taken away' : next === null ? 'none' : `held by ${nameOf(next)}`;
   if (ending === 'left') {
     fail(`${name}: a migration runs, or hangs; --end ends it`);
     return `held by ${nameOf(holder)}`;
@@ -88,7 +104,10 @@ function nameOf({ connection, from, user, seconds, doing }: LockHolder): string 
 
 /** Undoing a large change takes minutes: the command says that it waits. */
 function waitingFor(name: string): (holder: LockHolder, seconds: number) => void {
-  return ({ connection }, seconds) => console.error(`${name}: connection ${connection} was ended; the server has been undoing what it did for ${seconds} s`);
+  return ({ connection }, seconds) =>
+    console.error(
+      `${name}: connection ${connection} was ended; the server has been undoing what it did for ${seconds} s`,
+    );
 }
 
 async function run(apply: boolean, createSchemas: boolean): Promise<void> {
@@ -112,10 +131,14 @@ async function run(apply: boolean, createSchemas: boolean): Promise<void> {
       verdict(result),
     ]),
   );
-  const behind = results.filter(({ status }) => status === null || status.pending.length > 0 || status.slot_count === null);
+  const behind = results.filter(
+    ({ status }) => status === null || status.pending.length > 0 || status.slot_count === null,
+  );
   if (behind.length > 0) {
     const names = behind.map(({ shard }) => shards[shard]?.name).join(', ');
-    fail(`${behind.length} of ${results.length} shards are not up to date (${names}); \`npm run migrate -- up\` can be repeated`);
+    fail(
+      `${behind.length} of ${results.length} shards are not up to date (${names}); \`npm run migrate -- up\` can be repeated`,
+    );
   }
   // A shard that never answered may still hold a socket open.
   await endWhenTold();

@@ -20,7 +20,13 @@ const program = new Command('npm run test:planted --')
   .option('--verbose', 'print what the tests said of each bug', false)
   .parse();
 
-const { only = [], part: ofAll, jobs, skipSound, verbose } = program.opts<{ only?: string[]; part?: Part; jobs: number; skipSound: boolean; verbose: boolean }>();
+const {
+  only = [],
+  part: ofAll,
+  jobs,
+  skipSound,
+  verbose,
+} = program.opts<{ only?: string[]; part?: Part; jobs: number; skipSound: boolean; verbose: boolean }>();
 const bugs = chosen();
 const runner = new TestRunner();
 
@@ -87,11 +93,20 @@ async function passWithoutBugs(copies: Copies): Promise<void> {
 function report(tried: readonly Tried[]): void {
   printTable(
     ['bug', 'caught by', 'seconds', 'verdict'],
-    [...tried].sort((a, b) => bugs.indexOf(a.bug) - bugs.indexOf(b.bug)).map(({ bug, seconds, verdict }) => [bug.name, bug.testFiles.join(' ').replaceAll(/test\/|\.test\.ts/g, ''), seconds.toFixed(1), verdict]),
+    [...tried]
+      .sort((a, b) => bugs.indexOf(a.bug) - bugs.indexOf(b.bug))
+      .map(({ bug, seconds, verdict }) => [
+        bug.name,
+        bug.testFiles.join(' ').replaceAll(/test\/|\.test\.ts/g, ''),
+        seconds.toFixed(1),
+        verdict,
+      ]),
   );
   const sorted = tried.map(({ seconds }) => seconds).sort((a, b) => a - b);
   const caught = tried.filter(({ verdict }) => verdict === CAUGHT);
-  console.log(`${caught.length} of ${tried.length} bugs caught, median ${(sorted[Math.floor(sorted.length / 2)] ?? 0).toFixed(1)} s`);
+  console.log(
+    `${caught.length} of ${tried.length} bugs caught, median ${(sorted[Math.floor(sorted.length / 2)] ?? 0).toFixed(1)} s`,
+  );
   for (const { bug, verdict } of tried) if (verdict !== CAUGHT) fail(`${bug.name}: ${verdict}. ${bug.about}`);
 }
 

@@ -25,7 +25,9 @@ const program = new Command('npm run reconcile --')
     'Holds stock rows, flows, returns, holds and carts against each other on all shards, while traffic runs. What is wrong at ' +
       'two looks, a second apart, is named; exit code 1 when something is. Can be repeated at any time.',
   )
-  .addOption(new Option('--shards <file>', 'the file that lists the shards').env('STOCKGATE_SHARDS').default('shards.config.ts'))
+  .addOption(
+    new Option('--shards <file>', 'the file that lists the shards').env('STOCKGATE_SHARDS').default('shards.config.ts'),
+  )
   .addOption(new Option('--sku <id>', 'only this SKU').argParser(identifier).conflicts('restored'))
   .addOption(
     new Option(
@@ -38,10 +40,17 @@ const program = new Command('npm run reconcile --')
   .addOption(new Option('--json', 'print the result as JSON').default(false).conflicts('restored'))
   .option('--timeout <seconds>', 'the longest all of it may take', wholeNumber(1), 600)
   .optionsGroup('After a shard was restored from a backup (gateways do not sell from it until this command lets them):')
-  .option('--restored', 'say what is missing on it: by what the other shards know, and by --orders and --against', false)
+  .option(
+    '--restored',
+    'say what is missing on it: by what the other shards know, and by --orders and --against',
+    false,
+  )
   .option('--shard <name...>', 'these shards; otherwise those that show less than the others remember of them')
   .option('--orders <file>', 'CSV of lines that the shop has sold: order_id, sku_id, order_detail_id, quantity')
-  .option('--against <file>', 'a file that lists the shards where their state before can still be read: a spared replica, an old data directory')
+  .option(
+    '--against <file>',
+    'a file that lists the shards where their state before can still be read: a spared replica, an old data directory',
+  )
   .addOption(
     new Option(
       '--close',
@@ -50,8 +59,17 @@ const program = new Command('npm run reconcile --')
       .default(false)
       .conflicts(['orders', 'against', 'since', 'putBack', 'accept', 'list']),
   )
-  .addOption(new Option('--since <moment>', 'when the backup was made, as 2026-11-26T08:00:00Z; absent: as the shard says itself').argParser(moment))
-  .option('--put-back', 'copy what is missing from the state before, and do again, with its own ids, what only others know of', false)
+  .addOption(
+    new Option(
+      '--since <moment>',
+      'when the backup was made, as 2026-11-26T08:00:00Z; absent: as the shard says itself',
+    ).argParser(moment),
+  )
+  .option(
+    '--put-back',
+    'copy what is missing from the state before, and do again, with its own ids, what only others know of',
+    false,
+  )
   .option('--accept', 'let it be sold from again although something is missing, or nobody could say', false)
   .option('--list <file>', 'append what is missing to a file, a JSON object on each line, instead of printing it')
   .allowExcessArguments(false)
@@ -70,9 +88,19 @@ const OF_RESTORED = ['shard', 'orders', 'against', 'since', 'close', 'putBack', 
 
 async function main({ shards: file, sku, repair, json, timeout }: Options): Promise<void> {
   const { initialShards, shards } = await loadShards(file, process.env);
-  const books = openBookShards({ shards, initialShards, statementMs: timeout * 1_000, relaxedAllowed: true, readOnlyAllowed: !repair });
+  const books = openBookShards({
+    shards,
+    initialShards,
+    statementMs: timeout * 1_000,
+    relaxedAllowed: true,
+    readOnlyAllowed: !repair,
+  });
   const reader = new ShardReader(books.shards);
-  const parts = { routing: new Routing(new SlotMap(initialShards), reader, shards.length), auditor: new ShardAuditor(books.shards), reader };
+  const parts = {
+    routing: new Routing(new SlotMap(initialShards), reader, shards.length),
+    auditor: new ShardAuditor(books.shards),
+    reader,
+  };
   const progress = progressBar('reconciling', shards.length, 'shards');
   try {
     await Promise.all(books.shards.map((shard) => shard.tried));
@@ -124,7 +152,8 @@ function print({ shards: reports, differences }: Reconciled, shards: readonly Sh
 
 function judge({ shards: reports, differences }: Reconciled, shards: readonly ShardConfig[]): void {
   const unread = reports.filter(({ fault }) => fault !== null);
-  if (unread.length > 0) fail(`not read: ${unread.map(({ shard, fault }) => `${nameOf(shards, shard)} (${fault})`).join(', ')}`);
+  if (unread.length > 0)
+    fail(`not read: ${unread.map(({ shard, fault }) => `${nameOf(shards, shard)} (${fault})`).join(', ')}`);
   const open = differences.filter(({ outcome }) => outcome !== 'repaired');
   if (open.length === 0) return;
   const unknown = open.filter(({ outcome }) => outcome === 'unknown').length;

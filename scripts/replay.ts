@@ -27,14 +27,32 @@ const program = new Command('npm run replay --')
   .argument('<file>', 'CSV with the columns invoiced_at, invoice, stock_code and quantity')
   .option('--concurrency <count>', 'how many requests are under way at once', wholeNumber(1), 64)
   .option('--speed <factor>', 'times as fast as it really was; 0: as fast as possible', decimal, 0)
-  .option('--stock-factor <factor>', 'the stock of each SKU, as a share of all that is asked for; below 1 goods sell out', decimal, 1)
+  .option(
+    '--stock-factor <factor>',
+    'the stock of each SKU, as a share of all that is asked for; below 1 goods sell out',
+    decimal,
+    1,
+  )
   .option('--twice', 'send everything a second time, and demand that nothing changes', false)
-  .addOption(new Option('--tiers <names>', 'what may refuse early at both gateways: memory, redis, replica, comma separated').default('').conflicts(['url', 'keep']))
+  .addOption(
+    new Option('--tiers <names>', 'what may refuse early at both gateways: memory, redis, replica, comma separated')
+      .default('')
+      .conflicts(['url', 'keep']),
+  )
   .option('--servers <count>', 'how many MySQL servers carry the 16 shards', wholeNumber(1), 4)
   .addOption(new Option('--data-dir <folder>', 'where the servers are kept').env('DATA_DIR').default('.local'))
   .option('--keep <name>', 'keep the data under this name and find them again next time', keptName)
-  .addOption(new Option('--url <urls>', 'public listeners that run already, comma separated; tokens as in STOCKGATE_TOKENS').conflicts('keep'))
-  .addOption(new Option('--admin-url <url>', 'the admin listener of one of them; tokens as in STOCKGATE_ADMIN_TOKENS').conflicts('keep'))
+  .addOption(
+    new Option(
+      '--url <urls>',
+      'public listeners that run already, comma separated; tokens as in STOCKGATE_TOKENS',
+    ).conflicts('keep'),
+  )
+  .addOption(
+    new Option('--admin-url <url>', 'the admin listener of one of them; tokens as in STOCKGATE_ADMIN_TOKENS').conflicts(
+      'keep',
+    ),
+  )
   .option('--shards <file>', 'with --url: lists its shards, so that the books are read from the databases')
   .parse();
 
@@ -52,7 +70,8 @@ interface Options {
   shards?: string;
 }
 const options = program.opts<Options>();
-if ((options.url === undefined) !== (options.adminUrl === undefined)) program.error('error: --url and --admin-url go together');
+if ((options.url === undefined) !== (options.adminUrl === undefined))
+  program.error('error: --url and --admin-url go together');
 if (options.shards !== undefined && options.url === undefined) program.error('error: --shards goes with --url');
 
 /** Faults beyond these are only counted. */
@@ -76,7 +95,10 @@ async function main(): Promise<void> {
   await openSkus(target, opening);
 
   const first = await sendAll('replaying', plan.events, target);
-  const faults = [...answerFaults(first.results, plan, opening), ...(await reconcile(target, witness, plan, first.results, opening))];
+  const faults = [
+    ...answerFaults(first.results, plan, opening),
+    ...(await reconcile(target, witness, plan, first.results, opening)),
+  ];
   const passes = [first];
   if (options.twice) {
     const keys = keysOf(plan);
@@ -92,15 +114,32 @@ async function main(): Promise<void> {
 function reach(): Promise<Target> {
   const { url, adminUrl, shards, servers, tiers, dataDir, keep, concurrency } = options;
   if (url !== undefined && adminUrl !== undefined) return useTarget(url, adminUrl, shards, concurrency);
-  return startTarget({ servers, dataDirectory: dataDir, keep, concurrency, tiers, say: (line) => console.error(line), onStarted: (part) => started.push(part) });
+  return startTarget({
+    servers,
+    dataDirectory: dataDir,
+    keep,
+    concurrency,
+    tiers,
+    say: (line) => console.error(line),
+    onStarted: (part) => started.push(part),
+  });
 }
 
-async function sendAll(name: string, events: readonly ReplayEvent[], { client, gateways, tokens }: Target): Promise<Pass> {
+async function sendAll(
+  name: string,
+  events: readonly ReplayEvent[],
+  { client, gateways, tokens }: Target,
+): Promise<Pass> {
   const sender = new Sender({ client, gateways, token: tokens.public });
   const progress = progressBar(name, events.length, 'carts and returns');
   const startedMs = performance.now();
   try {
-    const results = await play(events, { sender, concurrency: options.concurrency, speed: options.speed, onAnswered: () => progress.add(1) });
+    const results = await play(events, {
+      sender,
+      concurrency: options.concurrency,
+      speed: options.speed,
+      onAnswered: () => progress.add(1),
+    });
     return { name, results, seconds: (performance.now() - startedMs) / 1_000, sender };
   } finally {
     progress.stop();
@@ -108,13 +147,20 @@ async function sendAll(name: string, events: readonly ReplayEvent[], { client, g
 }
 
 /** @returns every contradiction between the answers and what stands */
-async function reconcile(target: Target, witness: Witness, plan: Plan, results: Results, opening: ReadonlyMap<string, number>): Promise<string[]> {
+async function reconcile(
+  target: Target,
+  witness: Witness,
+  plan: Plan,
+  results: Results,
+  opening: ReadonlyMap<string, number>,
+): Promise<string[]> {
   const unsettled = await witness.settle();
   const memory = remember(results, opening);
   const flows = await witness.flows(keysOf(plan));
   const faults = [...unsettled, ...memoryFaults(memory, flows, await readLeft(target, [...opening.keys()]))];
   const isOurs = options.url === undefined && options.keep === undefined;
-  if (isOurs && flows.size !== memory.lineCount) faults.push(`${flows.size} flows stand, the shop counts ${memory.lineCount} lines`);
+  if (isOurs && flows.size !== memory.lineCount)
+    faults.push(`${flows.size} flows stand, the shop counts ${memory.lineCount} lines`);
   return faults;
 }
 
@@ -127,14 +173,21 @@ function changes(before: readonly string[], after: readonly string[]): string[] 
   ];
 }
 
-async function report(target: Target, witness: Witness, plan: Plan, passes: readonly Pass[], faults: string[]): Promise<void> {
+async function report(
+  target: Target,
+  witness: Witness,
+  plan: Plan,
+  passes: readonly Pass[],
+  faults: string[],
+): Promise<void> {
   const books = await witness.books();
   console.log(`\n${target.product}, ${options.concurrency} clients, ${plan.rowCount} rows\n`);
   if (books !== null) printBooks(books);
   console.log(`final books: ${await digestOf(target, witness, plan)} (alike for runs that end alike)`);
   printPasses(passes);
   books?.forEach(({ differences }, shard) => {
-    for (const { sku_id, leaved, expected } of differences) faults.push(`shard ${shard}, ${sku_id}: ${leaved} left, the journal says ${expected}`);
+    for (const { sku_id, leaved, expected } of differences)
+      faults.push(`shard ${shard}, ${sku_id}: ${leaved} left, the journal says ${expected}`);
   });
   for (const fault of faults.slice(0, FAULTS_TOLD_MAX)) fail(`does not hold: ${fault}`);
   if (faults.length > FAULTS_TOLD_MAX) fail(`and ${faults.length - FAULTS_TOLD_MAX} more`);
@@ -147,9 +200,16 @@ async function report(target: Target, witness: Witness, plan: Plan, passes: read
 /** Of what stands and what is left, whenever it came to be. */
 async function digestOf(target: Target, witness: Witness, plan: Plan): Promise<string> {
   const keys = keysOf(plan);
-  const flows = [...(await witness.flows(keys))].map(([key, { order_id, quantity, returned, status }]) => JSON.stringify([key, order_id, quantity, returned, status]));
-  const left = [...(await readLeft(target, [...new Set(keys.map(({ sku_id }) => sku_id))]))].map((cell) => JSON.stringify(cell));
-  return createHash('sha256').update([...flows, ...left].sort().join('\n')).digest('hex').slice(0, 16);
+  const flows = [...(await witness.flows(keys))].map(([key, { order_id, quantity, returned, status }]) =>
+    JSON.stringify([key, order_id, quantity, returned, status]),
+  );
+  const left = [...(await readLeft(target, [...new Set(keys.map(({ sku_id }) => sku_id))]))].map((cell) =>
+    JSON.stringify(cell),
+  );
+  return createHash('sha256')
+    .update([...flows, ...left].sort().join('\n'))
+    .digest('hex')
+    .slice(0, 16);
 }
 
 function keysOf({ events }: Plan): FlowKey[] {
@@ -162,7 +222,8 @@ function decimal(text: string): number {
 }
 
 function keptName(text: string): string {
-  if (!/^[A-Za-z0-9_]{1,32}$/.test(text)) throw new InvalidArgumentError('It must be 1 to 32 letters, digits or underscores.');
+  if (!/^[A-Za-z0-9_]{1,32}$/.test(text))
+    throw new InvalidArgumentError('It must be 1 to 32 letters, digits or underscores.');
   return text;
 }
 

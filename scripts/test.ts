@@ -11,7 +11,11 @@ const program = new Command('npm test --')
   .option('--all', 'those of whole systems too: sets of servers, whole commands, restores; takes twice as long', false)
   .option('--long', 'all of them, in their big forms too; takes much longer', false)
   .option('--grep <text>', 'only the tests whose title holds this')
-  .option('--jobs <count>', 'how many files are tested at a time, each beside servers of its own (default: 2; 1 with --long or with servers of yours)', wholeNumber(1))
+  .option(
+    '--jobs <count>',
+    'how many files are tested at a time, each beside servers of its own (default: 2; 1 with --long or with servers of yours)',
+    wholeNumber(1),
+  )
   .argument('[files...]', 'only these test files')
   .parse();
 
@@ -22,9 +26,13 @@ const { all, long, grep } = program.opts<{ all: boolean; long: boolean; grep?: s
 // The big forms compare rates, and servers of somebody's are there once.
 const isTheirs = process.env['STOCKGATE_MYSQL_SERVERS'] !== undefined;
 const jobs = program.opts<{ jobs?: number }>().jobs ?? (long || isTheirs ? 1 : 2);
-if (isTheirs && jobs > 1) program.error("error: on servers of yours --jobs must be 1: who is one of several leaves its schemas behind");
+if (isTheirs && jobs > 1)
+  program.error('error: on servers of yours --jobs must be 1: who is one of several leaves its schemas behind');
 // In this order: early refusals, which the last ones turn on, stay on for all who share their shards.
-const files = program.args.length > 0 ? program.args : ['test/*.test.ts', ...(all || long ? ['test/whole/*.test.ts'] : []), ...(long ? ['test/long/*.test.ts'] : [])];
+const files =
+  program.args.length > 0
+    ? program.args
+    : ['test/*.test.ts', ...(all || long ? ['test/whole/*.test.ts'] : []), ...(long ? ['test/long/*.test.ts'] : [])];
 
 const mocha = supervise({
   command: process.execPath,

@@ -116,21 +116,34 @@ export async function startGateway(
         isPrechecked: config.tiers.length > 0,
         generations,
         onFault,
-        onNotMovedOn: (reason) => log.warn({ shard: shard.name, reason }, 'shard not moved on: a restore may go unseen'),
+        onNotMovedOn: (reason) =>
+          log.warn({ shard: shard.name, reason }, 'shard not moved on: a restore may go unseen'),
         onChange: ({ name, state, reason }) =>
-          state === 'serving' ? log.info({ shard: name }, 'shard serving') : log.warn({ shard: name, state, reason }, 'shard not served'),
+          state === 'serving'
+            ? log.info({ shard: name }, 'shard serving')
+            : log.warn({ shard: name, state, reason }, 'shard not served'),
       }),
   );
   const nameOf = (shard: ShardIndex): string => config.shards[shard]?.name ?? '';
-  const unreadable = new UnreadableRows(({ shard, ...row }) => log.error({ shard: nameOf(shard), ...row }, 'unreadable row left alone'));
+  const unreadable = new UnreadableRows(({ shard, ...row }) =>
+    log.error({ shard: nameOf(shard), ...row }, 'unreadable row left alone'),
+  );
   const onUnreadable: NoteUnreadable = (row) => unreadable.note(row);
   const reader = new ShardReader(shards, onUnreadable);
   const ports = decorate({
-    ...{ engine: ENGINES[config.engine](shards, config), reader, slots: reader, carts: new CartStore(shards, onUnreadable) },
+    ...{
+      engine: ENGINES[config.engine](shards, config),
+      reader,
+      slots: reader,
+      carts: new CartStore(shards, onUnreadable),
+    },
     ...{ layouts: new LayoutStore(shards, onUnreadable), hotRows: new HotRowStore(shards, onUnreadable) },
   });
   const heat = new Heat();
-  const metrics = createMetrics(() => reader.shards(), () => heat.hottest());
+  const metrics = createMetrics(
+    () => reader.shards(),
+    () => heat.hottest(),
+  );
   metrics.unreadable(() => unreadable.counts().map((count) => ({ ...count, shard: nameOf(count.shard) })));
   const logNoVerdict = atMostEvery<NoVerdict>(
     LOG_EVERY_MS,
@@ -158,7 +171,18 @@ export async function startGateway(
   });
   const rates = createRates(config, log);
   const tracer = await createTracer(config, log);
-  const parts: Parts = { routing, engine, reader: ports.reader, carts: ports.carts, shards: reader, afterwork, cartPlaces: new Places(CARTS_MAX, CARTS_WAITING_MAX), freeing: shareFreeing(), heat, hot };
+  const parts: Parts = {
+    routing,
+    engine,
+    reader: ports.reader,
+    carts: ports.carts,
+    shards: reader,
+    afterwork,
+    cartPlaces: new Places(CARTS_MAX, CARTS_WAITING_MAX),
+    freeing: shareFreeing(),
+    heat,
+    hot,
+  };
   const sweeper = new Sweeper(parts, {
     shardCount: shards.length,
     everyMs: SWEEP_MS,
@@ -242,7 +266,9 @@ export async function startGateway(
     adminUrl,
     metricsSnapshot: () => metrics.snapshot(),
     drain() {
-      draining ??= new Promise<void>((resolve) => setTimeout(resolve, config.leaveMs)).then(() => close(config.drainMs));
+      draining ??= new Promise<void>((resolve) => setTimeout(resolve, config.leaveMs)).then(() =>
+        close(config.drainMs),
+      );
       return draining;
     },
   };

@@ -34,7 +34,8 @@ export const settingsSchema = Type.Object({
     minimum: 1,
     maximum: 64,
     default: 1,
-    description: 'processes behind the two listeners; each has connections and limits of its own. The flag --workers goes before',
+    description:
+      'processes behind the two listeners; each has connections and limits of its own. The flag --workers goes before',
   }),
   STOCKGATE_SHARDS: Type.String({
     minLength: 1,
@@ -49,7 +50,8 @@ export const settingsSchema = Type.Object({
     minimum: 1,
     maximum: LINES_MAX,
     default: LINES_MAX,
-    description: 'lines that go to a server in one transaction, at most; an order of more goes alone. Fewer are for measuring',
+    description:
+      'lines that go to a server in one transaction, at most; an order of more goes alone. Fewer are for measuring',
   }),
   STOCKGATE_REQUEST_MS: milliseconds(3_000, 'the longest a request may take', 1_000),
   STOCKGATE_STATEMENT_MS: milliseconds(1_000, 'the longest wait for one answer of a shard'),
@@ -68,17 +70,48 @@ export const settingsSchema = Type.Object({
     minimum: 1,
     maximum: 1_000_000,
     default: 5_000,
-    description: 'lines a second that one stock row is meant to carry; where a process is asked for more of one SKU, it suggests to split it',
+    description:
+      'lines a second that one stock row is meant to carry; where a process is asked for more of one SKU, it suggests to split it',
   }),
-  STOCKGATE_PRECHECK: text('what may refuse orders for what is sold out without asking the shards: memory, redis, replica, comma separated; none when absent'),
-  STOCKGATE_RATE_PER_SECOND: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000, description: 'requests of one caller (a token, or an address where there are none) that the public listener lets through each second, in the long run; absent: all' })),
-  STOCKGATE_RATE_BURST: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000, description: 'requests that he may have at once after a pause; absent: those of a second. In t seconds never more than so many and t times the rate' })),
-  STOCKGATE_REDIS: text('where Redis is, for the pre-check where that names it, and to count rates over all gateways: redis://host:port, redis+cluster://host:port,… or redis+sentinel://host:port,…/NAME'),
+  STOCKGATE_PRECHECK: text(
+    'what may refuse orders for what is sold out without asking the shards: memory, redis, replica, comma separated; none when absent',
+  ),
+  STOCKGATE_RATE_PER_SECOND: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: 1_000_000,
+      description:
+        'requests of one caller (a token, or an address where there are none) that the public listener lets through each second, in the long run; absent: all',
+    }),
+  ),
+  STOCKGATE_RATE_BURST: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: 1_000_000,
+      description:
+        'requests that he may have at once after a pause; absent: those of a second. In t seconds never more than so many and t times the rate',
+    }),
+  ),
+  STOCKGATE_REDIS: text(
+    'where Redis is, for the pre-check where that names it, and to count rates over all gateways: redis://host:port, redis+cluster://host:port,… or redis+sentinel://host:port,…/NAME',
+  ),
   STOCKGATE_REDIS_PASSWORD: secret('its password'),
-  STOCKGATE_REDIS_PREFIX: Type.String({ pattern: '^[\\w:.-]{1,32}$', [ALLOWED_KEYWORD]: '1 to 32 letters, digits or any of _ : . -', default: 'stockgate', description: 'what its keys begin with; shops that share a Redis need one each' }),
-  OTEL_EXPORTER_OTLP_ENDPOINT: text('the collector that is told of requests: the address of its OTLP over HTTP, to which v1/traces is added; spans are made only where there is one'),
+  STOCKGATE_REDIS_PREFIX: Type.String({
+    pattern: '^[\\w:.-]{1,32}$',
+    [ALLOWED_KEYWORD]: '1 to 32 letters, digits or any of _ : . -',
+    default: 'stockgate',
+    description: 'what its keys begin with; shops that share a Redis need one each',
+  }),
+  OTEL_EXPORTER_OTLP_ENDPOINT: text(
+    'the collector that is told of requests: the address of its OTLP over HTTP, to which v1/traces is added; spans are made only where there is one',
+  ),
   OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: text('the same, where nothing is to be added'),
-  OTEL_TRACES_SAMPLER_ARG: Type.Number({ minimum: 0, maximum: 1, default: 1, description: 'the share of requests that it is told of; a caller who sends traceparent decides for his own' }),
+  OTEL_TRACES_SAMPLER_ARG: Type.Number({
+    minimum: 0,
+    maximum: 1,
+    default: 1,
+    description: 'the share of requests that it is told of; a caller who sends traceparent decides for his own',
+  }),
   STOCKGATE_CACHED_AGE_MS: milliseconds(1_000, 'how old an answer may be where the caller takes a cached one', 0),
   STOCKGATE_LOG_LEVEL: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent'], {
     default: 'info',
@@ -192,10 +225,18 @@ function rateOf({ STOCKGATE_RATE_PER_SECOND: perSecond, STOCKGATE_RATE_BURST: bu
 
 /** Bases and whole addresses as the variables' own standard has them. */
 function tracesOf(settings: Settings): Config['traces'] {
-  const { OTEL_EXPORTER_OTLP_ENDPOINT: base, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: whole, OTEL_TRACES_SAMPLER_ARG: share } = settings;
+  const {
+    OTEL_EXPORTER_OTLP_ENDPOINT: base,
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: whole,
+    OTEL_TRACES_SAMPLER_ARG: share,
+  } = settings;
   const address = whole ?? base;
   if (address === undefined) return null;
-  if (!URL.canParse(address) || !/^https?:$/.test(new URL(address).protocol)) throw settingError(`OTEL_EXPORTER_OTLP_${whole === undefined ? '' : 'TRACES_'}ENDPOINT`, 'must be an address that begins with http:// or https://');
+  if (!URL.canParse(address) || !/^https?:$/.test(new URL(address).protocol))
+    throw settingError(
+      `OTEL_EXPORTER_OTLP_${whole === undefined ? '' : 'TRACES_'}ENDPOINT`,
+      'must be an address that begins with http:// or https://',
+    );
   return { url: whole ?? `${address.replace(/\/$/, '')}/v1/traces`, share };
 }
 
@@ -214,9 +255,13 @@ function redisOf(settings: Settings): RedisConfig | null {
 const TIERS = ['memory', 'redis', 'replica'] as const satisfies readonly TierName[];
 
 function tiersOf({ STOCKGATE_PRECHECK: named = '' }: Settings): TierName[] {
-  const names = named.split(',').map((name) => name.trim()).filter((name) => name !== '');
+  const names = named
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '');
   const unknown = names.filter((name) => !TIERS.some((tier) => tier === name));
-  if (unknown.length > 0) throw settingError('STOCKGATE_PRECHECK', `has no tier called ${unknown.join(', ')}; there are ${TIERS.join(', ')}`);
+  if (unknown.length > 0)
+    throw settingError('STOCKGATE_PRECHECK', `has no tier called ${unknown.join(', ')}; there are ${TIERS.join(', ')}`);
   return TIERS.filter((tier) => names.includes(tier));
 }
 
@@ -231,7 +276,8 @@ function tokensOf(settings: Settings, variable: 'STOCKGATE_TOKENS' | 'STOCKGATE_
   const list = settings[variable];
   const file = settings[`${variable}_FILE`];
   if (list === undefined && file === undefined) return [];
-  if (list !== undefined && file !== undefined) throw settingError(variable, `must not be set together with ${variable}_FILE`);
+  if (list !== undefined && file !== undefined)
+    throw settingError(variable, `must not be set together with ${variable}_FILE`);
   const source = file === undefined ? (list ?? '').split(',') : readTokens(`${variable}_FILE`, file).split('\n');
   const tokens = source.map((token) => token.trim()).filter((token) => token !== '');
   const named = file === undefined ? variable : `${variable}_FILE`;
@@ -254,7 +300,12 @@ function settingError(path: string, message: string): ConfigError {
   return new ConfigError('the environment', [{ path, message }]);
 }
 
-function listener(variable: string, host: string | undefined, listenPort: number, tokens: readonly string[]): ListenerConfig {
+function listener(
+  variable: string,
+  host: string | undefined,
+  listenPort: number,
+  tokens: readonly string[],
+): ListenerConfig {
   if (tokens.length > 0) return { host: host ?? '0.0.0.0', port: listenPort, tokens };
   if (host !== undefined && !['127.0.0.1', '::1', 'localhost'].includes(host)) {
     throw settingError(variable, `must be a loopback address while no token is configured, not ${host}`);

@@ -7,7 +7,10 @@ const WAITING_BYTES_MAX = 4 * 1024 * 1024;
 
 /** Logs lines of JSON to standard error; standard output is for the one line that says the gateway is ready. */
 export function createLog(level: string): Logger {
-  return pino({ level, base: { pid: process.pid } }, pino.destination({ fd: 2, sync: false, maxLength: WAITING_BYTES_MAX }));
+  return pino(
+    { level, base: { pid: process.pid } },
+    pino.destination({ fd: 2, sync: false, maxLength: WAITING_BYTES_MAX }),
+  );
 }
 
 /**

@@ -21,11 +21,22 @@ export interface Rates {
 /** Puts the limit together, as far as it is on; its buckets are in Redis where there is one. */
 export function createRates({ rate, redis }: Pick<Config, 'rate' | 'redis'>, log: Logger): Rates {
   if (rate === null) return { limits: {}, stop: () => Promise.resolve() };
-  if (redis === null) return { limits: limitsOf(new CallerLimit({ ...rate, shared: null })), stop: () => Promise.resolve() };
-  const commander = new ClientCommander({ ...redis, onEvent: ({ kind, what }) => (kind === 'connected' ? log.info({ redis: what }, 'rates are counted in Redis') : log.warn({ redis: what }, 'rates')) });
+  if (redis === null)
+    return { limits: limitsOf(new CallerLimit({ ...rate, shared: null })), stop: () => Promise.resolve() };
+  const commander = new ClientCommander({
+    ...redis,
+    onEvent: ({ kind, what }) =>
+      kind === 'connected'
+        ? log.info({ redis: what }, 'rates are counted in Redis')
+        : log.warn({ redis: what }, 'rates'),
+  });
   commander.start();
   const shared = new SharedBuckets(commander, { ...rate, keyPrefix: redis.keyPrefix, waitMs: COUNT_MS });
-  const logAlone = atMostEvery<unknown>(LOG_EVERY_MS, () => 'all', (error, alike) => log.warn({ err: error, alike }, 'callers are counted by this process alone'));
+  const logAlone = atMostEvery<unknown>(
+    LOG_EVERY_MS,
+    () => 'all',
+    (error, alike) => log.warn({ err: error, alike }, 'callers are counted by this process alone'),
+  );
   return { limits: limitsOf(new CallerLimit({ ...rate, shared, onAlone: logAlone })), stop: () => commander.stop() };
 }
 

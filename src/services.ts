@@ -45,7 +45,9 @@ export function publicServices({ parts, tiers, journal }: Served): PublicService
   return {
     deductOrder: (order, deadlineMs, trace) => {
       const traced = tracedParts(parts, trace);
-      return precheck === null ? deductOrder(traced, order, deadlineMs) : deductUnlessSoldOut(traced, precheck, order, deadlineMs);
+      return precheck === null
+        ? deductOrder(traced, order, deadlineMs)
+        : deductUnlessSoldOut(traced, precheck, order, deadlineMs);
     },
     async returnGoods(operation, deadlineMs, trace) {
       const answer = await returnGoods(tracedParts(parts, trace), operation, deadlineMs);
@@ -54,7 +56,8 @@ export function publicServices({ parts, tiers, journal }: Served): PublicService
     },
     async cancelOrder(cancellation, deadlineMs, trace) {
       const answer = await cancelOrder(tracedParts(parts, trace), cancellation, deadlineMs);
-      if (answer.is === 'applied' && precheck !== null) for (const sku_id of new Set(cancellation.lines.map((line) => line.sku_id))) precheck.noteIncrease(sku_id);
+      if (answer.is === 'applied' && precheck !== null)
+        for (const sku_id of new Set(cancellation.lines.map((line) => line.sku_id))) precheck.noteIncrease(sku_id);
       return answer;
     },
     lookUpLines: (keys, deadlineMs, trace) => lookUpLines(tracedParts(parts, trace), keys, deadlineMs),
@@ -65,7 +68,16 @@ export function publicServices({ parts, tiers, journal }: Served): PublicService
 }
 
 /** The use cases behind the admin listener. */
-export function adminServices({ config, parts, tiers, metrics, siblings, shards, isReady, description }: Served): AdminServices {
+export function adminServices({
+  config,
+  parts,
+  tiers,
+  metrics,
+  siblings,
+  shards,
+  isReady,
+  description,
+}: Served): AdminServices {
   const { routing, hot, afterwork, heat } = parts;
   return {
     async reconcile(sku_id, deadlineMs) {
@@ -74,9 +86,17 @@ export function adminServices({ config, parts, tiers, metrics, siblings, shards,
       const books = openBookShards({ ...config, statementMs: BOOKS_STATEMENT_MS });
       try {
         const auditor = new ShardAuditor(books.shards);
-        const result = await reconcile({ routing, auditor, reader: parts.reader }, { shardCount: config.shards.length, sku_id, deadlineMs });
+        const result = await reconcile(
+          { routing, auditor, reader: parts.reader },
+          { shardCount: config.shards.length, sku_id, deadlineMs },
+        );
         // Who could not read all of it may raise the alarm, and not clear it.
-        if (result.is === 'reconciled' && sku_id === null && (result.differences.length > 0 || result.shards.every(({ fault }) => fault === null))) metrics.reconciled(result.differences.length);
+        if (
+          result.is === 'reconciled' &&
+          sku_id === null &&
+          (result.differences.length > 0 || result.shards.every(({ fault }) => fault === null))
+        )
+          metrics.reconciled(result.differences.length);
         return result;
       } finally {
         books.close();

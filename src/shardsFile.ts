@@ -29,7 +29,10 @@ const passwordVariable = Type.String({
 const primary = Type.Object({ host, port, schema, user, passwordVariable }, { additionalProperties: false });
 
 /** A server that follows the primary's; its schema has the same name where nothing else is said. */
-const replica = Type.Object({ host, port, user, passwordVariable, schema: Type.Optional(schema) }, { additionalProperties: false });
+const replica = Type.Object(
+  { host, port, user, passwordVariable, schema: Type.Optional(schema) },
+  { additionalProperties: false },
+);
 
 const pool = Type.Object(
   {
@@ -115,7 +118,8 @@ export async function loadShards(
 async function readShardsFile(file: string): Promise<unknown> {
   const path = resolve(file);
   try {
-    if (extname(path) === '.json') return parseJson(new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path)));
+    if (extname(path) === '.json')
+      return parseJson(new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path)));
     const module = (await importTypeScript(path)) as { default?: unknown };
     return module.default;
   } catch (error) {
@@ -142,7 +146,8 @@ function shardFaults(file: ShardsFile, environment: NodeJS.ProcessEnv): Fault[] 
     missing.add(variable);
     faults.push({ path: `${path}.passwordVariable`, message: `${variable} is not set in the environment` });
   };
-  const placeOf = ({ host, port, schema }: Place): string => `schema ${host.toLowerCase()}:${port}/${schema.toLowerCase()}`;
+  const placeOf = ({ host, port, schema }: Place): string =>
+    `schema ${host.toLowerCase()}:${port}/${schema.toLowerCase()}`;
   file.shards.forEach(({ name, primary, replicas = [] }, index) => {
     const path = `shards[${index}]`;
     once(`name ${name}`, `${path}.name`);

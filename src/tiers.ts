@@ -32,7 +32,11 @@ export interface Tiers {
   /** Null: no tier is on. */
   readonly precheck: Precheck | null;
   /** @returns one entry per SKU, in the order asked; null: its shard does not answer */
-  available(sku_ids: readonly string[], consistency: Consistency, deadlineMs: DeadlineMs): Promise<readonly (AvailableStock | null)[]>;
+  available(
+    sku_ids: readonly string[],
+    consistency: Consistency,
+    deadlineMs: DeadlineMs,
+  ): Promise<readonly (AvailableStock | null)[]>;
   replicasOf(shard: ShardIndex): readonly ReplicaState[];
   start(): void;
   stop(): Promise<void>;
@@ -68,7 +72,10 @@ export function createTiers(options: TiersOptions): Tiers {
     void redis?.note(sights);
   };
   const hasMemory = config.tiers.includes('memory');
-  const precheck = hasMemory || behind.length > 0 ? new Precheck({ routing, layouts, looker, primary, hasMemory, tiers: behind, tell, watcher, onFault }) : null;
+  const precheck =
+    hasMemory || behind.length > 0
+      ? new Precheck({ routing, layouts, looker, primary, hasMemory, tiers: behind, tell, watcher, onFault })
+      : null;
   const availability: AvailabilityParts = {
     cached: [cache, ...behind],
     primary: telling,
@@ -102,12 +109,18 @@ function createRedis({ config: { tiers, redis }, shards, routing, log }: TiersOp
     secretOf: (sku_id) => shards[routing.map.shardOf(sku_id)]?.precheck.secret ?? null,
     commandMs: REDIS_WAIT_MS,
     keepMs: REDIS_KEEP_MS,
-    onEvent: ({ kind, what }) => (kind === 'connected' ? log.info({ redis: what }, 'redis connected') : log.warn({ redis: what, kind }, 'redis')),
+    onEvent: ({ kind, what }) =>
+      kind === 'connected' ? log.info({ redis: what }, 'redis connected') : log.warn({ redis: what, kind }, 'redis'),
   });
 }
 
 /** Hearts beat only where somebody looks at replicas. */
-function createReplicas({ config, shards, routing, onFault }: TiersOptions): { readonly sights: ReplicaSights; readonly hearts: Heartbeats } | null {
+function createReplicas({
+  config,
+  shards,
+  routing,
+  onFault,
+}: TiersOptions): { readonly sights: ReplicaSights; readonly hearts: Heartbeats } | null {
   if (!config.tiers.includes('replica')) return null;
   const replicated = shards.flatMap((shard, index) => {
     const replicas = config.shards[index]?.replicas ?? [];
@@ -115,11 +128,19 @@ function createReplicas({ config, shards, routing, onFault }: TiersOptions): { r
   });
   return {
     sights: new ReplicaSights({
-      shards: replicated.map(({ shard, replicas }) => ({ shard: shard.index, initialShards: config.initialShards, replicas, clock: shard.clock })),
+      shards: replicated.map(({ shard, replicas }) => ({
+        shard: shard.index,
+        initialShards: config.initialShards,
+        replicas,
+        clock: shard.clock,
+      })),
       shardOf: (sku_id) => routing.map.shardOf(sku_id),
       lagMsMax: LAG_MS_MAX,
       statementMs: config.statementMs,
     }),
-    hearts: new Heartbeats(replicated.map(({ shard }) => shard), onFault),
+    hearts: new Heartbeats(
+      replicated.map(({ shard }) => shard),
+      onFault,
+    ),
   };
 }

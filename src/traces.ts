@@ -8,13 +8,20 @@ import { atMostEvery } from './log.ts';
 const LOG_EVERY_MS = 10_000;
 
 /** Begins to tell a collector what becomes of requests. @returns null, and loads no SDK, where none is named */
-export async function createTracer({ traces, shards }: Pick<Config, 'traces' | 'shards'>, log: Logger): Promise<Tracer | null> {
+export async function createTracer(
+  { traces, shards }: Pick<Config, 'traces' | 'shards'>,
+  log: Logger,
+): Promise<Tracer | null> {
   if (traces === null) return null;
   const { startTracing } = await import('./tracing/openTelemetry.ts');
   return startTracing({
     ...traces,
     instance: randomUUID(),
     shardName: (shard) => shards[shard]?.name ?? String(shard),
-    onTrouble: atMostEvery<string>(LOG_EVERY_MS, () => 'all', (reason, alike) => log.warn({ reason, alike }, 'spans are lost')),
+    onTrouble: atMostEvery<string>(
+      LOG_EVERY_MS,
+      () => 'all',
+      (reason, alike) => log.warn({ reason, alike }, 'spans are lost'),
+    ),
   });
 }

@@ -9,7 +9,12 @@ import { expectProblem } from './support/refusal.ts';
 import { stack } from './support/setup.ts';
 import { tableSums } from './support/tables.ts';
 
-const ENVIRONMENT = { HOST: '127.0.0.1', ADMIN_HOST: '127.0.0.1', STOCKGATE_TOKENS: 'alpha, beta', STOCKGATE_ADMIN_TOKENS: 'gamma' };
+const ENVIRONMENT = {
+  HOST: '127.0.0.1',
+  ADMIN_HOST: '127.0.0.1',
+  STOCKGATE_TOKENS: 'alpha, beta',
+  STOCKGATE_ADMIN_TOKENS: 'gamma',
+};
 
 describe('access', () => {
   const client = rawClient();
@@ -27,7 +32,9 @@ describe('access', () => {
   /** Every call of both listeners, by the gateway's own description. */
   async function calls(): Promise<{ base: string; method: string; path: string; open: boolean }[]> {
     const { body } = await gateway.adminGet('/openapi.json', bearer('gamma'));
-    return Object.entries(body.paths as Record<string, Record<string, { tags: string[]; security: unknown[] }>>).flatMap(([path, methods]) =>
+    return Object.entries(
+      body.paths as Record<string, Record<string, { tags: string[]; security: unknown[] }>>,
+    ).flatMap(([path, methods]) =>
       Object.entries(methods).map(([method, { tags, security }]) => ({
         base: tags.includes('admin') ? gateway.adminUrl : gateway.publicUrl,
         method: method.toUpperCase(),
@@ -50,7 +57,10 @@ describe('access', () => {
     expect(all.filter(({ open }) => open).map(({ path }) => path)).to.have.members(['/healthz', '/readyz']);
     const closed = all.filter(({ open }) => !open);
     for (const { base, method, path } of closed) {
-      const wrong = base === gateway.adminUrl ? ['alpha', 'beta', 'gamm', 'gammaa', 'GAMMA'] : ['gamma', 'alph', 'alphaa', 'ALPHA', 'alpha,beta', 'alpha, beta'];
+      const wrong =
+        base === gateway.adminUrl
+          ? ['alpha', 'beta', 'gamm', 'gammaa', 'GAMMA']
+          : ['gamma', 'alph', 'alphaa', 'ALPHA', 'alpha,beta', 'alpha, beta'];
       const headers = [{}, ...wrong.map(bearer)].map((one) => ({ ...JSON_HEADERS, ...one }));
       for (const body of ['{"leaved_amount":5}', '{']) {
         for (const one of headers) expectUnauthorized(await client.call(base, { method, path, headers: one, body }));
@@ -61,7 +71,18 @@ describe('access', () => {
 
   it('asks for one at addresses that there are not, too', async () => {
     for (const base of [gateway.publicUrl, gateway.adminUrl]) {
-      for (const path of ['/', '/v1', '/healthz/', '//healthz', '/HEALTHZ', '/healthz%20', '/healthz;', '/v1/healthz', '/readyz/../metrics', '/metrics?/healthz']) {
+      for (const path of [
+        '/',
+        '/v1',
+        '/healthz/',
+        '//healthz',
+        '/HEALTHZ',
+        '/healthz%20',
+        '/healthz;',
+        '/v1/healthz',
+        '/readyz/../metrics',
+        '/metrics?/healthz',
+      ]) {
         expectUnauthorized(await client.call(base, { method: 'GET', path }));
       }
     }
@@ -70,12 +91,37 @@ describe('access', () => {
   });
 
   it('takes no malformed header for a token', async () => {
-    const wrong = ['', 'alpha', 'Bearer', 'Bearer ', 'Bearer:alpha', 'Beareralpha', 'Bearer "alpha"', 'Bearer alpha alpha', 'Bearer alpha;', 'Basic alpha'];
-    wrong.push('Basic YWxwaGE6YWxwaGE=', 'Token alpha', 'Bearer Bearer alpha', 'Bearer undefined', 'Bearer null', `Bearer ${'a'.repeat(4_000)}`, 'Bearer ,', 'Bearer alpha\u00a0');
+    const wrong = [
+      '',
+      'alpha',
+      'Bearer',
+      'Bearer ',
+      'Bearer:alpha',
+      'Beareralpha',
+      'Bearer "alpha"',
+      'Bearer alpha alpha',
+      'Bearer alpha;',
+      'Basic alpha',
+    ];
+    wrong.push(
+      'Basic YWxwaGE6YWxwaGE=',
+      'Token alpha',
+      'Bearer Bearer alpha',
+      'Bearer undefined',
+      'Bearer null',
+      `Bearer ${'a'.repeat(4_000)}`,
+      'Bearer ,',
+      'Bearer alpha\u00a0',
+    );
     wrong.push('Bearer\talpha', 'alpha Bearer', 'Bearer al pha', 'Bearer %61lpha', 'Bearer \u00e4lpha');
-    for (const Authorization of wrong) expectUnauthorized(await client.call(gateway.publicUrl, { method: 'GET', path: '/v1/skus/a', headers: { Authorization } }));
-    for (const path of ['/v1/skus/a?token=alpha', '/v1/skus/a?access_token=alpha']) expectUnauthorized(await client.call(gateway.publicUrl, { method: 'GET', path }));
-    const twice = 'GET /v1/skus/a HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer wrong\r\nAuthorization: Bearer alpha\r\n\r\n';
+    for (const Authorization of wrong)
+      expectUnauthorized(
+        await client.call(gateway.publicUrl, { method: 'GET', path: '/v1/skus/a', headers: { Authorization } }),
+      );
+    for (const path of ['/v1/skus/a?token=alpha', '/v1/skus/a?access_token=alpha'])
+      expectUnauthorized(await client.call(gateway.publicUrl, { method: 'GET', path }));
+    const twice =
+      'GET /v1/skus/a HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer wrong\r\nAuthorization: Bearer alpha\r\n\r\n';
     expectUnauthorized(await sendBytes(gateway.publicUrl, twice));
   });
 
@@ -91,14 +137,19 @@ describe('access', () => {
       for (const headers of [{}, bearer('wrong')]) {
         const { status, body } = await gateway.adminGet(path, headers);
         expect(status).to.equal(200);
-        expect(Object.keys(body as object)).to.have.members(path === '/healthz' ? ['status'] : ['status', 'durability']);
+        expect(Object.keys(body as object)).to.have.members(
+          path === '/healthz' ? ['status'] : ['status', 'durability'],
+        );
       }
     }
   });
 
   it('does not listen beyond loopback without tokens', async () => {
     const beyond = ['0.0.0.0', '::', '192.0.2.1', 'example.com', '0', '127.0.0.1.example.com', '::ffff:0.0.0.0'];
-    for (const [variable, without] of [['HOST', 'STOCKGATE_TOKENS'], ['ADMIN_HOST', 'STOCKGATE_ADMIN_TOKENS']] as const) {
+    for (const [variable, without] of [
+      ['HOST', 'STOCKGATE_TOKENS'],
+      ['ADMIN_HOST', 'STOCKGATE_ADMIN_TOKENS'],
+    ] as const) {
       for (const host of beyond) {
         for (const none of [undefined, '']) {
           const error: unknown = await startTestGateway({ ...ENVIRONMENT, [without]: none, [variable]: host }).then(

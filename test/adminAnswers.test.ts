@@ -39,7 +39,8 @@ for (const engine of ENGINE_NAMES) {
     const deduct = async (order_detail_id: string, quantity: number): Promise<void> => {
       expect((await gateway.deduct({ sku_id, order_detail_id, quantity })).status).to.equal(201);
     };
-    const merge = (): Promise<Answer> => gateway.client.call({ method: 'DELETE', url: gateway.adminUrl + path('/hot') });
+    const merge = (): Promise<Answer> =>
+      gateway.client.call({ method: 'DELETE', url: gateway.adminUrl + path('/hot') });
     const split = (sub_rows: number): Promise<Answer> => (sub_rows === 1 ? merge() : put('/hot', { sub_rows }));
     const isSplit = async (sub_rows: number): Promise<void> => {
       expect((await split(sub_rows)).status).to.equal(200);
@@ -129,7 +130,9 @@ for (const engine of ENGINE_NAMES) {
           await gateway.post('/v1/deductions?dry_run=1', { order_id: 'o', lines: [line] }),
         ];
         for (const { status, text } of answers) expect(status, text).to.equal(400);
-        expect(answers[0]?.body.errors).to.deep.equal([{ path: 'from', message: 'is not a known field; none is known here' }]);
+        expect(answers[0]?.body.errors).to.deep.equal([
+          { path: 'from', message: 'is not a known field; none is known here' },
+        ]);
         expect(await read()).to.deep.include({ leaved_amount: 10, sale: { state: 'on', from: null } });
         expect((await gateway.adminGet('/healthz?probe=1')).status).to.equal(200);
       });

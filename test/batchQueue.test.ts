@@ -21,17 +21,29 @@ const NOBODY = (): boolean => false;
 const ALL = (): boolean => true;
 const UNTROUBLED = (company: Company): boolean => typeof company === 'string';
 /** Nothing is sent to it: what the queue asks of a shard is whether it is served, and for places to wait. */
-const shardOf = (isServing: boolean, waiting_max = 1_000): Shard => ({ isServing, batchRoom: new WaitingRoom(waiting_max) }) as unknown as Shard;
+const shardOf = (isServing: boolean, waiting_max = 1_000): Shard =>
+  ({ isServing, batchRoom: new WaitingRoom(waiting_max) }) as unknown as Shard;
 const SHARD = shardOf(true);
 let number = 0;
 
 function order(...sku_ids: string[]): Deduct {
   number += 1;
-  return { kind: 'deduct', order_id: 'o', lines: sku_ids.map((sku_id, index) => ({ sku_id, order_detail_id: `${number}-${index}`, quantity: 1 })) };
+  return {
+    kind: 'deduct',
+    order_id: 'o',
+    lines: sku_ids.map((sku_id, index) => ({ sku_id, order_detail_id: `${number}-${index}`, quantity: 1 })),
+  };
 }
 
 function errand(operation: Deduct, deadlineMs = 1_000, shard = SHARD): Errand {
-  return { shard, operation, shelves: shelvesOf(operation), deadlineMs, resolve: () => undefined, reject: () => undefined };
+  return {
+    shard,
+    operation,
+    shelves: shelvesOf(operation),
+    deadlineMs,
+    resolve: () => undefined,
+    reject: () => undefined,
+  };
 }
 
 function queueOf(...errands: Errand[]): BatchQueue {
@@ -75,7 +87,12 @@ describe('queue of a batch', () => {
   });
 
   it('sends what names a locked SKU alone, and only when it may go', () => {
-    const [locked, again, free, other] = [errand(order('a')), errand(order('a')), errand(order('b')), errand(order('c'))];
+    const [locked, again, free, other] = [
+      errand(order('a')),
+      errand(order('a')),
+      errand(order('b')),
+      errand(order('c')),
+    ];
     const queue = queueOf(locked, free, again, other);
     queue.lock(['a', 'c'], true);
     expect(queue.takeBatch(NOBODY, UNTROUBLED).errands).to.deep.equal([free]);
@@ -125,7 +142,11 @@ describe('queue of a batch', () => {
 
   it('lets a bounded number wait for one shard', () => {
     const narrow = shardOf(true, 1);
-    const [first, second, other] = [errand(order('a'), 1_000, narrow), errand(order('b'), 1_000, narrow), errand(order('c'))];
+    const [first, second, other] = [
+      errand(order('a'), 1_000, narrow),
+      errand(order('b'), 1_000, narrow),
+      errand(order('c')),
+    ];
     const queue = new BatchQueue(() => true);
     expect([first, second, other].map((each) => queue.add(each))).to.deep.equal([true, false, true]);
     expect(queue.takeBatch(NOBODY, ALL).errands).to.deep.equal([first, other]);
@@ -176,11 +197,16 @@ describe('hints of a batch', () => {
     expect(hints.doubtOf(order('a'))).to.equal('all');
     hints.note(readingOf(5));
     expect(canGuess(hints, order('a'))).to.equal(true);
-    expect(canGuess(hints, { kind: 'cancel', order_id: 'o', lines: [{ sku_id: 'a', order_detail_id: 'd' }] })).to.equal(false);
-    expect(canGuess(hints, { kind: 'adjust', sku_id: 'a', adjustment_id: 'a', delta: 1, reason: null })).to.equal(false);
+    expect(canGuess(hints, { kind: 'cancel', order_id: 'o', lines: [{ sku_id: 'a', order_detail_id: 'd' }] })).to.equal(
+      false,
+    );
+    expect(canGuess(hints, { kind: 'adjust', sku_id: 'a', adjustment_id: 'a', delta: 1, reason: null })).to.equal(
+      false,
+    );
   });
 
-  const deducted = ({ lines }: Deduct) => ({ is: 'deducted', lines: lines.map((line) => ({ ...line, replayed: false, returned: 0 })) }) as const;
+  const deducted = ({ lines }: Deduct) =>
+    ({ is: 'deducted', lines: lines.map((line) => ({ ...line, replayed: false, returned: 0 })) }) as const;
 
   it('have an order looked up that asks for more than there was, less what was taken since', () => {
     const hints = new Hints();
@@ -217,7 +243,14 @@ describe('recall of a batch', () => {
   const [line] = operation.lines as [Deduct['lines'][number]];
   const done = { is: 'deducted', lines: [{ ...line, replayed: false, returned: 0 }] } as const;
   const read = (flow: Partial<LedgerFlow> | null, leaved_amount = 10, held_amount = 0): Reading => ({
-    flows: new Map([[flowKeyText(line), flow === null ? null : { ...line, order_id: 'o', attempt: 0, returned: 0, status: 'deducted', sub_row: 0, ...flow }]]),
+    flows: new Map([
+      [
+        flowKeyText(line),
+        flow === null
+          ? null
+          : { ...line, order_id: 'o', attempt: 0, returned: 0, status: 'deducted', sub_row: 0, ...flow },
+      ],
+    ]),
     shelves: new Map([['a', { leaved_amount, held_amount, epoch: 0, isOpen: true, isOnSale: true, isSellable: true }]]),
     returns: new Map(),
     adjustments: new Map(),

@@ -23,11 +23,32 @@ import type { Standing } from '../scripts/bench/shelves.ts';
 import { spreadOf } from '../scripts/bench/statistics.ts';
 import { figureCells, scalingCells } from '../scripts/bench/tables.ts';
 
-const counted: Counted = { requests: 100, refused: 0, broken: 0, seconds: 2, made: 104, again: 0, short: 0, cpuSeconds: 0.1, p50Ms: 1, p99Ms: 3 };
+const counted: Counted = {
+  requests: 100,
+  refused: 0,
+  broken: 0,
+  seconds: 2,
+  made: 104,
+  again: 0,
+  short: 0,
+  cpuSeconds: 0.1,
+  p50Ms: 1,
+  p99Ms: 3,
+};
 const standing: Standing = { opening: 1_000, leaved: 898, held: 0, deducted: 102, flowCount: 102, differences: [] };
 
 const runOf = (arm: string, rate: number, more: Partial<Run> = {}): Run => ({
-  ...{ arm, pressure: 'all_out', connections: 1_024, rate, counted, others: {}, commits: null, statements: null, faults: [] },
+  ...{
+    arm,
+    pressure: 'all_out',
+    connections: 1_024,
+    rate,
+    counted,
+    others: {},
+    commits: null,
+    statements: null,
+    faults: [],
+  },
   cpuMicros: { server: 20, store: 10, generator: 5 },
   ...more,
 });
@@ -44,22 +65,31 @@ describe('benchmark', () => {
     expect(spreadOf([3, 1, 2])).to.deep.equal({ median: 2, min: 1, max: 3, count: 3 });
     expect(spreadOf([4, 1, 2, 3])?.median).to.equal(2.5);
     expect(spreadOf([])).to.equal(null);
-    expect([percentile([1, 2, 3, 4], 0.5), percentile([1, 2, 3, 4], 0.99), percentile([], 0.5)]).to.deep.equal([3, 4, 0]);
+    expect([percentile([1, 2, 3, 4], 0.5), percentile([1, 2, 3, 4], 0.99), percentile([], 0.5)]).to.deep.equal([
+      3, 4, 0,
+    ]);
   });
 
-  it('reads a process\'s ticks though its name has blanks and brackets', () => {
+  it("reads a process's ticks though its name has blanks and brackets", () => {
     expect(ticksIn('7 (a) b) S 1 7 7 0 -1 4 100 0 0 0 250 50 9 9 20 0 11 0 77 1 2')).to.equal(300);
   });
 
   it('reads outcomes of deductions alone, and tells those that were not expected', () => {
-    const before = outcomesIn('stockgate_requests_total{route="POST /v1/deductions",outcome="deducted"} 5\nstockgate_requests_total{route="GET /metrics",outcome="done"} 9\n');
+    const before = outcomesIn(
+      'stockgate_requests_total{route="POST /v1/deductions",outcome="deducted"} 5\nstockgate_requests_total{route="GET /metrics",outcome="done"} 9\n',
+    );
     expect([...before]).to.deep.equal([['deducted', 5]]);
-    const after = new Map([['deducted', 95], ['overloaded', 10], ['internal', 0]]);
+    const after = new Map([
+      ['deducted', 95],
+      ['overloaded', 10],
+      ['internal', 0],
+    ]);
     expect(unexpected(before, after, ['deducted'])).to.deep.equal({ share: 0.1, others: { overloaded: 10 } });
   });
 
   it('believes a run only when what stands fits what was answered', () => {
-    const faultsOf = (more: Partial<Standing>, less: Partial<Counted> = {}) => contradictions({ ...counted, ...less }, { ...standing, ...more }, 1);
+    const faultsOf = (more: Partial<Standing>, less: Partial<Counted> = {}) =>
+      contradictions({ ...counted, ...less }, { ...standing, ...more }, 1);
     expect(faultsOf({})).to.deep.equal([]);
     expect(faultsOf({ leaved: 899 })[0]).to.contain('a stock drop of 101');
     expect(faultsOf({ flowCount: 99 })[0]).to.contain('100 were answered');
@@ -79,25 +109,51 @@ describe('benchmark', () => {
   it('holds every run against the two around it', () => {
     const figure = FIGURES.find(({ id, connections }) => id === 'P1' && connections === 1_024)!;
     const comparison = { arm: 'hot', reference: 'echo', pressure: 'all_out' } as const;
-    const pair = (rate: number, more: Partial<Run> = {}): Pair =>
-      ({ comparison, connections: 1_024, run: runOf('hot', rate, more), around: [runOf('echo', 90), runOf('echo', 110)], raw: null });
+    const pair = (rate: number, more: Partial<Run> = {}): Pair => ({
+      comparison,
+      connections: 1_024,
+      run: runOf('hot', rate, more),
+      around: [runOf('echo', 90), runOf('echo', 110)],
+      raw: null,
+    });
     const row = figureRow(figure, [pair(80), pair(70), pair(95)]);
     expect(row).to.deep.include({ verdict: 'floor', values: [0.8, 0.7, 0.95] });
-    expect(figureCells(row)).to.deep.equal(['P1', 'one hot SKU ÷ echo', 1_024, '≥ 0.6', '≥ 0.9', '0.80 [0.70..0.95]', 'floor']);
+    expect(figureCells(row)).to.deep.equal([
+      'P1',
+      'one hot SKU ÷ echo',
+      1_024,
+      '≥ 0.6',
+      '≥ 0.9',
+      '0.80 [0.70..0.95]',
+      'floor',
+    ]);
     expect(figureRow(figure, [pair(95, { faults: ['a row is below zero'] })]).verdict).to.equal('VOID');
     expect(figureCells(figureRow(figure, [])).slice(-2)).to.deep.equal(['-', 'not measured']);
     const database = FIGURES.find(({ id }) => id === 'P10')!;
-    const raw = { rows: 64, rowsPerSecond: 1, medianBatchMs: 1, p99BatchMs: 2, p99TwoBatchesMs: 3, serverMicrosPerRow: 4 };
+    const raw = {
+      rows: 64,
+      rowsPerSecond: 1,
+      medianBatchMs: 1,
+      p99BatchMs: 2,
+      p99TwoBatchesMs: 3,
+      serverMicrosPerRow: 4,
+    };
     expect(figureRow(database, [{ ...pair(80), raw }])).to.deep.include({ verdict: 'MISSED', values: [2.5] });
     expect(verdictOn({ better: 'less', floor: 2, goal: 1.3 }, spreadOf([1.3]))).to.equal('goal');
   });
 
   it('measures what every figure is made of', () => {
     for (const { arm, reference, pressure, connections } of FIGURES) {
-      const fits = COMPARISONS.filter((each) => each.arm === arm && each.reference === reference && each.pressure === pressure);
-      expect(fits.some((each) => each.connections === undefined || each.connections === connections), `${arm} ${reference}`).to.equal(true);
+      const fits = COMPARISONS.filter(
+        (each) => each.arm === arm && each.reference === reference && each.pressure === pressure,
+      );
+      expect(
+        fits.some((each) => each.connections === undefined || each.connections === connections),
+        `${arm} ${reference}`,
+      ).to.equal(true);
     }
-    for (const { arm, reference } of COMPARISONS) expect([armCalled(arm), armCalled(reference)].every((each) => ARMS.includes(each))).to.equal(true);
+    for (const { arm, reference } of COMPARISONS)
+      expect([armCalled(arm), armCalled(reference)].every((each) => ARMS.includes(each))).to.equal(true);
   });
 
   it('shares a reference run between neighbours, but not at a rate of its own', () => {
@@ -108,33 +164,68 @@ describe('benchmark', () => {
   });
 
   it('puts the lines of a cart on different shards', () => {
-    for (const cart of goodsFor('carts', 'r1', 16).baskets) expect(new Set(cart.map((sku_id) => shardOf(sku_id, 16))).size).to.equal(3);
+    for (const cart of goodsFor('carts', 'r1', 16).baskets)
+      expect(new Set(cart.map((sku_id) => shardOf(sku_id, 16))).size).to.equal(3);
     expect(OPENING).to.be.lessThan(QUANTITY_SHORT);
   });
 
   it('holds each number of sub-rows against one sub-row of the same round', () => {
-    const run = (round: number, sub_rows: number, rate: number, more: Partial<Run> = {}): ScalingRun =>
-      ({ round, sub_rows, run: runOf(SCALING.name, rate, { connections: 32 * sub_rows, commits: 13, ...more }) });
+    const run = (round: number, sub_rows: number, rate: number, more: Partial<Run> = {}): ScalingRun => ({
+      round,
+      sub_rows,
+      run: runOf(SCALING.name, rate, { connections: 32 * sub_rows, commits: 13, ...more }),
+    });
     const runs = [run(1, 1, 100), run(1, 4, 380), run(2, 1, 200), run(2, 4, 600), run(3, 1, 100), run(3, 4, 360)];
-    const control = run(1, 4, 1_000, { arm: SCALING_CONTROL.name, commits: null, statements: null, cpuMicros: { server: 20, store: null, generator: 5 } });
+    const control = run(1, 4, 1_000, {
+      arm: SCALING_CONTROL.name,
+      commits: null,
+      statements: null,
+      cpuMicros: { server: 20, store: null, generator: 5 },
+    });
     const rows = scalingRows([...runs, control]);
-    expect(rows.map(({ arm, sub_rows }) => `${arm} ${sub_rows}`)).to.deep.equal(['scaling 1', 'scaling 4', 'scaling_control 4']);
+    expect(rows.map(({ arm, sub_rows }) => `${arm} ${sub_rows}`)).to.deep.equal([
+      'scaling 1',
+      'scaling 4',
+      'scaling_control 4',
+    ]);
     expect([rows[1]?.toOne?.median, rows[1]?.share?.median, rows[1]?.share?.min]).to.deep.equal([3.6, 0.9, 0.75]);
     // 104 orders in 13 batches, and four sub-rows that each make 95 of the 380 orders of a second.
-    expect(scalingCells(rows[1]!).slice(1)).to.deep.equal([4, 128, '380 [360..600]', '3.60', '0.90 [0.75..0.95]', '8.0', '84.2', '0.01', '0.00', '0.00', '3']);
+    expect(scalingCells(rows[1]!).slice(1)).to.deep.equal([
+      4,
+      128,
+      '380 [360..600]',
+      '3.60',
+      '0.90 [0.75..0.95]',
+      '8.0',
+      '84.2',
+      '0.01',
+      '0.00',
+      '0.00',
+      '3',
+    ]);
     // Nothing is known of its one sub-row, nor of servers that are not ours.
     expect(scalingCells(rows[2]!).slice(4, 9)).to.deep.equal(['-', '-', '-', '-', '0.02']);
     const figures = scalingFigures([...runs, control]);
-    expect(figures.map(({ verdict }) => verdict)).to.deep.equal(['not measured', 'goal', 'not measured', 'not measured']);
+    expect(figures.map(({ verdict }) => verdict)).to.deep.equal([
+      'not measured',
+      'goal',
+      'not measured',
+      'not measured',
+    ]);
     expect(figures[1]?.values).to.deep.equal([0.95, 0.75, 0.9]);
     expect(scalingFigures([run(1, 1, 100), run(1, 4, 330)])[1]?.verdict).to.equal('MISSED');
-    expect(scalingFigures([run(1, 1, 100, { faults: ['a row is below zero'] }), run(1, 4, 400)])[1]?.verdict).to.equal('VOID');
+    expect(scalingFigures([run(1, 1, 100, { faults: ['a row is below zero'] }), run(1, 4, 400)])[1]?.verdict).to.equal(
+      'VOID',
+    );
   });
 
   it('puts as many SKUs on as many servers, or one on sub-rows', () => {
     for (const count of SUB_ROWS) {
       const { sku_ids, baskets } = spreadGoods('r1', count, SLOW_COMMITS.servers);
-      expect([new Set(sku_ids.map((sku_id) => shardOf(sku_id, SLOW_COMMITS.servers))).size, baskets.length]).to.deep.equal([count, count]);
+      expect([
+        new Set(sku_ids.map((sku_id) => shardOf(sku_id, SLOW_COMMITS.servers))).size,
+        baskets.length,
+      ]).to.deep.equal([count, count]);
     }
     expect(() => spreadGoods('r1', 17, 16)).to.throw('17 SKUs');
     const { sku_ids, sub_rows } = splitGoods('r1', 8);
@@ -147,7 +238,10 @@ describe('benchmark', () => {
     const bodies = Array.from({ length: AGAIN_AFTER * 4 }, () => {
       const [head = '', body = ''] = orders.next().split('\r\n\r\n');
       expect(head).to.contain(`Content-Length: ${body.length}`);
-      return JSON.parse(body) as { order_id: string; lines: { order_detail_id: string; sku_id: string; quantity: number }[] };
+      return JSON.parse(body) as {
+        order_id: string;
+        lines: { order_detail_id: string; sku_id: string; quantity: number }[];
+      };
     });
     const quantities = new Set(bodies.flatMap(({ lines }) => lines.map(({ quantity }) => quantity)));
     expect(quantities).to.deep.equal(new Set([1, QUANTITY_SHORT]));
@@ -171,7 +265,9 @@ describe('benchmark', () => {
     const baseline = { commit: 'abc', figures: { P9: 1.2 } };
     expect(regressions(figure(1.79), baseline)).to.deep.equal([]);
     expect(regressions(figure(1.81), baseline)[0]).to.contain('is 1.81, was 1.20 on abc; the limit is 1.80');
-    expect(regressions([{ id: 'P9', what: 'CPU', spread: null }], baseline)).to.deep.equal(['P9 could not be measured']);
+    expect(regressions([{ id: 'P9', what: 'CPU', spread: null }], baseline)).to.deep.equal([
+      'P9 could not be measured',
+    ]);
     expect(regressions(figure(1), { commit: 'abc', figures: {} })[0]).to.contain('--record');
   });
 });

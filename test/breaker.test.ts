@@ -56,49 +56,59 @@ describe('breaker', () => {
     expect(breaker.isOpen).to.equal(false);
   });
 
-  for (const [connections_max, statementMs] of [[8, 400], [2, 1_000]] as const) describe(`of a shard with ${connections_max} connections`, () => {
-    const SHARD = 4;
-    let proxy: WireProxy;
-    let shards: Shard[];
-    let engine: TextbookEngine;
-    let sku_id: string;
-    const deduct = async (shard: number, of: string): Promise<{ is: DeductOutcome['is']; ms: number }> => {
-      const startedMs = performance.now();
-      const line = { sku_id: of, order_detail_id: fresh('breaker'), quantity: 1 };
-      const [outcome] = await engine.apply(shard, [{ kind: 'deduct', order_id: 'o', lines: [line] }], startedMs + 3_000);
-      return { is: (outcome as DeductOutcome).is, ms: performance.now() - startedMs };
-    };
-    const state = (): string | undefined => shards[SHARD]?.state().breaker;
+  for (const [connections_max, statementMs] of [
+    [8, 400],
+    [2, 1_000],
+  ] as const)
+    describe(`of a shard with ${connections_max} connections`, () => {
+      const SHARD = 4;
+      let proxy: WireProxy;
+      let shards: Shard[];
+      let engine: TextbookEngine;
+      let sku_id: string;
+      const deduct = async (shard: number, of: string): Promise<{ is: DeductOutcome['is']; ms: number }> => {
+        const startedMs = performance.now();
+        const line = { sku_id: of, order_detail_id: fresh('breaker'), quantity: 1 };
+        const [outcome] = await engine.apply(
+          shard,
+          [{ kind: 'deduct', order_id: 'o', lines: [line] }],
+          startedMs + 3_000,
+        );
+        return { is: (outcome as DeductOutcome).is, ms: performance.now() - startedMs };
+      };
+      const state = (): string | undefined => shards[SHARD]?.state().breaker;
 
-    before(async () => {
-      proxy = await startWireProxy(addressOf(SHARD));
-      const proxied = stack().shards.map((shard, index) => (index === SHARD ? { ...shard, connections_max, address: { ...shard.address, port: proxy.port } } : shard));
-      shards = openShards({ ...stack(), shards: proxied }, statementMs);
-      engine = new TextbookEngine(shards);
-      sku_id = skuOn(SHARD, fresh('breaker'));
-      await engine.apply(SHARD, [{ kind: 'open', sku_id, leaved_amount: 1_000 }], performance.now() + 3_000);
-    });
-    after(async () => {
-      for (const { pool } of shards) pool.close();
-      await proxy.close();
-    });
-
-    it('opens while the shard is silent, so that its callers do not wait, and closes when it speaks', async () => {
-      proxy.setSilent(true);
-      // Each SKU's own few places at the gate are not what is being tested.
-      const others = Array.from({ length: 8 }, () => skuOn(SHARD, fresh('breaker')));
-      await eventually('the breaker opens', 10_000, async () => {
-        await Promise.all(others.map((other) => deduct(SHARD, other)));
-        return state() === 'open';
+      before(async () => {
+        proxy = await startWireProxy(addressOf(SHARD));
+        const proxied = stack().shards.map((shard, index) =>
+          index === SHARD ? { ...shard, connections_max, address: { ...shard.address, port: proxy.port } } : shard,
+        );
+        shards = openShards({ ...stack(), shards: proxied }, statementMs);
+        engine = new TextbookEngine(shards);
+        sku_id = skuOn(SHARD, fresh('breaker'));
+        await engine.apply(SHARD, [{ kind: 'open', sku_id, leaved_amount: 1_000 }], performance.now() + 3_000);
       });
-      const turnedAway = await Promise.all(Array.from({ length: 50 }, () => deduct(SHARD, sku_id)));
-      expect(new Set(turnedAway.map(({ is }) => is))).to.deep.equal(new Set(['not_done']));
-      expect(Math.max(...turnedAway.map(({ ms }) => ms)), 'nobody waited for the request to end').to.be.below(1_500);
-      proxy.setSilent(false);
-      await eventually('the breaker closes', 10_000, () => state() === 'closed');
-      expect((await deduct(SHARD, sku_id)).is).to.equal('deducted');
+      after(async () => {
+        for (const { pool } of shards) pool.close();
+        await proxy.close();
+      });
+
+      it('opens while the shard is silent, so that its callers do not wait, and closes when it speaks', async () => {
+        proxy.setSilent(true);
+        // Each SKU's own few places at the gate are not what is being tested.
+        const others = Array.from({ length: 8 }, () => skuOn(SHARD, fresh('breaker')));
+        await eventually('the breaker opens', 10_000, async () => {
+          await Promise.all(others.map((other) => deduct(SHARD, other)));
+          return state() === 'open';
+        });
+        const turnedAway = await Promise.all(Array.from({ length: 50 }, () => deduct(SHARD, sku_id)));
+        expect(new Set(turnedAway.map(({ is }) => is))).to.deep.equal(new Set(['not_done']));
+        expect(Math.max(...turnedAway.map(({ ms }) => ms)), 'nobody waited for the request to end').to.be.below(1_500);
+        proxy.setSilent(false);
+        await eventually('the breaker closes', 10_000, () => state() === 'closed');
+        expect((await deduct(SHARD, sku_id)).is).to.equal('deducted');
+      });
     });
-  });
 });
 
 describe('retry budget', () => {

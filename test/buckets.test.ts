@@ -46,10 +46,15 @@ describe('buckets', () => {
     await eventually('there is a connection', 10_000, () => commander.isConnected);
     return commander;
   };
-  const sharedBuckets = (commander: Commander, waitMs = PATIENT_MS) => new SharedBuckets(commander, { keyPrefix: KEY_PREFIX, perSecond: PER_SECOND, burst: BURST, waitMs });
+  const sharedBuckets = (commander: Commander, waitMs = PATIENT_MS) =>
+    new SharedBuckets(commander, { keyPrefix: KEY_PREFIX, perSecond: PER_SECOND, burst: BURST, waitMs });
   const limitOver = (shared: SharedBuckets | null) => new CallerLimit({ perSecond: PER_SECOND, burst: BURST, shared });
   /** Asks without a pause, at one of these after the other. */
-  const hammer = async (limits: readonly CallerLimit[], caller: string, forMs: number): Promise<(LetThrough | null)[]> => {
+  const hammer = async (
+    limits: readonly CallerLimit[],
+    caller: string,
+    forMs: number,
+  ): Promise<(LetThrough | null)[]> => {
     const asked: Promise<LetThrough | null>[] = [];
     for (const untilMs = performance.now() + forMs; performance.now() < untilMs; await sleep(2)) {
       for (const limit of limits) asked.push(timed(() => limit.take(caller)));
@@ -61,10 +66,14 @@ describe('buckets', () => {
   for (const where of ['of one process', 'of three, in Redis'] as const) {
     it(`let a burst through and then the rate, wherever the stretch begins: ${where}`, async () => {
       const count = where === 'of one process' ? 1 : GATEWAYS;
-      const limits = await Promise.all(Array.from({ length: count }, async () => limitOver(count === 1 ? null : sharedBuckets(await connected()))));
+      const limits = await Promise.all(
+        Array.from({ length: count }, async () => limitOver(count === 1 ? null : sharedBuckets(await connected()))),
+      );
       const caller = fresh('caller');
       const beganMs = performance.now();
-      const first = await Promise.all(Array.from({ length: 3 * BURST }, (_, number) => timed(() => limits[number % count]!.take(caller))));
+      const first = await Promise.all(
+        Array.from({ length: 3 * BURST }, (_, number) => timed(() => limits[number % count]!.take(caller))),
+      );
       const requests = [...first, ...(await hammer(limits, caller, 2_200))];
       const seconds = (performance.now() - beganMs) / 1_000;
       expect(countOf(first)).to.be.at.least(BURST);
@@ -77,19 +86,28 @@ describe('buckets', () => {
 
   it('would notice a stretch with too many', () => {
     const at = (ms: number): LetThrough => ({ sentMs: ms, heardMs: ms });
-    expect(overfullStretches([at(0), at(100), at(110), null], 10, 1)).to.deep.equal(['3 within 0.110 s', '2 within 0.010 s']);
+    expect(overfullStretches([at(0), at(100), at(110), null], 10, 1)).to.deep.equal([
+      '3 within 0.110 s',
+      '2 within 0.010 s',
+    ]);
   });
 
   it('go by the clock of Redis, which may be set', async () => {
     const commander = await connected();
     // The same script, with a clock that is so far ahead of what it is, in seconds.
-    const at = (ahead: number) => scriptOf(TAKE.lua.replace("redis.call('TIME')", `redis.call('TIME')\ntime[1] = time[1] + ${ahead}`));
+    const at = (ahead: number) =>
+      scriptOf(TAKE.lua.replace("redis.call('TIME')", `redis.call('TIME')\ntime[1] = time[1] + ${ahead}`));
     const key = new PartKeys(KEY_PREFIX, 0).ofCaller(fresh('caller'));
-    const take = async (ahead: number, burst = 2): Promise<number> => Number(((await commander.run(at(ahead), [key], ['1', String(burst)])) as [number])[0]);
+    const take = async (ahead: number, burst = 2): Promise<number> =>
+      Number(((await commander.run(at(ahead), [key], ['1', String(burst)])) as [number])[0]);
     expect([await take(0), await take(0), await take(0)]).to.deep.equal([1, 1, 0]);
     expect([await take(-3_600), await take(-3_600)], 'set back it brings nothing').to.deep.equal([0, 0]);
-    expect([await take(-3_598), await take(-3_598), await take(-3_598)], 'and goes on from there').to.deep.equal([1, 1, 0]);
-    expect([await take(3_600), await take(3_600), await take(3_600)], 'set ahead it brings one burst').to.deep.equal([1, 1, 0]);
+    expect([await take(-3_598), await take(-3_598), await take(-3_598)], 'and goes on from there').to.deep.equal([
+      1, 1, 0,
+    ]);
+    expect([await take(3_600), await take(3_600), await take(3_600)], 'set ahead it brings one burst').to.deep.equal([
+      1, 1, 0,
+    ]);
     await redis.ask('SET', key, 'nonsense');
     expect([await take(0), await take(0), await take(0)]).to.deep.equal([1, 1, 0]);
   });
@@ -125,9 +143,14 @@ describe('buckets', () => {
     const lanes = Array.from({ length: PART_COUNT }, () => new QuickLane(commander, WAIT_MS));
     const lane = lanes[0]!;
     const key = new PartKeys(KEY_PREFIX, 0).ofCaller(fresh('caller'));
-    const isAnswered = (): Promise<boolean> => lane.ask(TAKE, key, ['1000', '1000']).then(() => true, () => false);
+    const isAnswered = (): Promise<boolean> =>
+      lane.ask(TAKE, key, ['1000', '1000']).then(
+        () => true,
+        () => false,
+      );
     /** Whether it ends before anything but what is known already can have a say. */
-    const isAtOnce = (work: Promise<boolean>): Promise<boolean> => Promise.race([work.then(() => true), new Promise<boolean>((resolve) => setImmediate(() => resolve(false)))]);
+    const isAtOnce = (work: Promise<boolean>): Promise<boolean> =>
+      Promise.race([work.then(() => true), new Promise<boolean>((resolve) => setImmediate(() => resolve(false)))]);
     await eventually('Redis answers in time', 10_000, isAnswered);
     redis.signal('SIGSTOP');
     try {

@@ -55,7 +55,10 @@ describe('answers to cancellations', () => {
   });
   after(() => Promise.all(gateways.map((gateway) => gateway.stop())));
 
-  const newPair = async (name: string, sku_ids: readonly string[] = SHARDS.map((shard) => skuOn(shard, fresh(name)))): Promise<Pair> => {
+  const newPair = async (
+    name: string,
+    sku_ids: readonly string[] = SHARDS.map((shard) => skuOn(shard, fresh(name))),
+  ): Promise<Pair> => {
     const [a = '', b = ''] = sku_ids;
     for (const sku_id of [a, b]) await shop.openSku(sku_id, 10);
     return pairOf(a, b, fresh(name));
@@ -68,15 +71,22 @@ describe('answers to cancellations', () => {
   });
   const sell = (gateway: TestGateway, order_id: string, key: FlowKey): Promise<Answer> =>
     gateway.post('/v1/deductions', { order_id, lines: [{ ...key, quantity: 1 }] });
-  const cancel = (gateway: TestGateway, order_id: string, lines: readonly FlowKey[]): Promise<Answer> => gateway.post('/v1/cancellations', { order_id, lines });
+  const cancel = (gateway: TestGateway, order_id: string, lines: readonly FlowKey[]): Promise<Answer> =>
+    gateway.post('/v1/cancellations', { order_id, lines });
   const expectStatus = (answer: Answer, status: number): Answer => {
     expect(answer.status, answer.text).to.equal(status);
     return answer;
   };
   const linesOf = ({ body }: Answer): LineState[] => body.lines as LineState[];
-  const rowsOf = async (lines: readonly FlowKey[]): Promise<LineState[]> => linesOf(expectStatus(await shop.post('/v1/deductions/lookup', { lines }), 200));
+  const rowsOf = async (lines: readonly FlowKey[]): Promise<LineState[]> =>
+    linesOf(expectStatus(await shop.post('/v1/deductions/lookup', { lines }), 200));
   const journalsOf = ({ a, b }: Pair): Promise<string[]> =>
-    Promise.all([a, b].map(async ({ sku_id }) => (await shop.get(`/v1/skus/${sku_id}/flows`)).text + (await shop.get(`/v1/skus/${sku_id}`)).text));
+    Promise.all(
+      [a, b].map(
+        async ({ sku_id }) =>
+          (await shop.get(`/v1/skus/${sku_id}/flows`)).text + (await shop.get(`/v1/skus/${sku_id}`)).text,
+      ),
+    );
   const refusedBy = (line: FlowKey, state: Partial<LineState>): LineState => ({ ...line, ...state }) as LineState;
 
   it('give every line its state when a line of another order refuses, also when an earlier attempt cancelled some', async () => {
@@ -134,7 +144,10 @@ describe('answers to cancellations', () => {
     expect(isSold).to.equal(true);
     expect([half.status, half.body.code]).to.deep.equal([503, 'outcome_unknown']);
     const again = expectStatus(await cancel(gateways[2] as TestGateway, x, [a, b]), 409);
-    expect(linesOf(again).map(({ status, code }) => [status, code])).to.deep.equal([['cancelled', undefined], ['deducted', 'idempotency_conflict']]);
+    expect(linesOf(again).map(({ status, code }) => [status, code])).to.deep.equal([
+      ['cancelled', undefined],
+      ['deducted', 'idempotency_conflict'],
+    ]);
   });
 
   it('are outcome_unknown also when the rest was looked for in the wrong place first', async () => {
@@ -167,7 +180,10 @@ describe('answers to cancellations', () => {
         return undefined;
       };
     });
-    const open = shop.post('/v1/deductions', { order_id: y, lines: [b, beside.a].map((key) => ({ ...key, quantity: 1 })) });
+    const open = shop.post('/v1/deductions', {
+      order_id: y,
+      lines: [b, beside.a].map((key) => ({ ...key, quantity: 1 })),
+    });
     await isHeld;
     try {
       const { body } = expectStatus(await cancel(gateways[1] as TestGateway, x, [a, b]), 409);
@@ -176,7 +192,9 @@ describe('answers to cancellations', () => {
         refusedBy(a, { status: 'cancelled', quantity: 0 }),
         refusedBy(b, { status: 'pending', quantity: 1, code: 'pending' }),
       ]);
-      expect(body.detail).to.match(/is held by a cart that is not decided yet; send the same call again; this attempt changed nothing; 1 of 2 lines is cancelled/);
+      expect(body.detail).to.match(
+        /is held by a cart that is not decided yet; send the same call again; this attempt changed nothing; 1 of 2 lines is cancelled/,
+      );
     } finally {
       letGo();
       await open;
@@ -192,33 +210,54 @@ describe('answers to cancellations', () => {
       const word = `${of}: ${status}${status < 400 ? '' : ` ${body.code}`}`;
       counts.set(word, (counts.get(word) ?? 0) + 1);
     };
-    await inParallel(Array.from({ length: RACES }, (_, number) => number), RACES_AT_A_TIME, async (number) => {
-      const pair = pairOf(a, b, fresh(`race ${number}`));
-      const [canceller, seller, repeater] = gateways as [TestGateway, TestGateway, TestGateway];
-      expectStatus(await sell(shop, pair.x, pair.a), 201);
-      const lines = number % 2 === 0 ? [pair.a, pair.b] : [pair.b, pair.a];
-      const selling = sleep(number % SALE_MS_MAX).then(() => sell(seller, pair.y, pair.b));
-      const [first, sale, repeated] = await Promise.all([cancel(canceller, pair.x, lines), selling, cancel(repeater, pair.x, lines)]);
-      count('cancellation', first);
-      count('sale', sale);
-      count('repetition', repeated);
-      const last = await untilDefinite(repeater, pair.x, lines, [first, repeated]);
-      count('in the end', last);
-      const rows = new Map<string, LineState>((await rowsOf(lines)).map((line) => [flowKeyText(line), line]));
-      if (rows.get(flowKeyText(pair.b))?.order_id === pair.y) soldToY += 1;
-      for (const answer of [first, repeated, last]) expectAgreement(pair, answer, rows);
-      expect(sale.status, sale.text).to.be.oneOf([201, 409, 503]);
-      if (sale.status !== 503) expect(sale.status === 201, sale.text).to.equal(rows.get(flowKeyText(pair.b))?.order_id === pair.y);
-    });
-    console.log(`      ${[...counts].sort().map(([word, times]) => `${word} × ${times}`).join(', ')}`);
-    const sum = async (sku_id: string): Promise<number> => (await shop.get(`/v1/skus/${sku_id}`)).body.leaved_amount as number;
+    await inParallel(
+      Array.from({ length: RACES }, (_, number) => number),
+      RACES_AT_A_TIME,
+      async (number) => {
+        const pair = pairOf(a, b, fresh(`race ${number}`));
+        const [canceller, seller, repeater] = gateways as [TestGateway, TestGateway, TestGateway];
+        expectStatus(await sell(shop, pair.x, pair.a), 201);
+        const lines = number % 2 === 0 ? [pair.a, pair.b] : [pair.b, pair.a];
+        const selling = sleep(number % SALE_MS_MAX).then(() => sell(seller, pair.y, pair.b));
+        const [first, sale, repeated] = await Promise.all([
+          cancel(canceller, pair.x, lines),
+          selling,
+          cancel(repeater, pair.x, lines),
+        ]);
+        count('cancellation', first);
+        count('sale', sale);
+        count('repetition', repeated);
+        const last = await untilDefinite(repeater, pair.x, lines, [first, repeated]);
+        count('in the end', last);
+        const rows = new Map<string, LineState>((await rowsOf(lines)).map((line) => [flowKeyText(line), line]));
+        if (rows.get(flowKeyText(pair.b))?.order_id === pair.y) soldToY += 1;
+        for (const answer of [first, repeated, last]) expectAgreement(pair, answer, rows);
+        expect(sale.status, sale.text).to.be.oneOf([201, 409, 503]);
+        if (sale.status !== 503)
+          expect(sale.status === 201, sale.text).to.equal(rows.get(flowKeyText(pair.b))?.order_id === pair.y);
+      },
+    );
+    console.log(
+      `      ${[...counts]
+        .sort()
+        .map(([word, times]) => `${word} × ${times}`)
+        .join(', ')}`,
+    );
+    const sum = async (sku_id: string): Promise<number> =>
+      (await shop.get(`/v1/skus/${sku_id}`)).body.leaved_amount as number;
     expect(await sum(b), 'left of what was sold or cancelled').to.equal(RACES - soldToY);
   });
 
-  const isUnknown = ({ status, body }: Answer): boolean => status === 503 && (body.code === 'outcome_unknown' || body.code === 'overloaded');
+  const isUnknown = ({ status, body }: Answer): boolean =>
+    status === 503 && (body.code === 'outcome_unknown' || body.code === 'overloaded');
 
   /** Repeats a cancellation. @returns its first definite answer after all attempts so far */
-  const untilDefinite = async (gateway: TestGateway, order_id: string, lines: readonly FlowKey[], sofar: readonly Answer[]): Promise<Answer> => {
+  const untilDefinite = async (
+    gateway: TestGateway,
+    order_id: string,
+    lines: readonly FlowKey[],
+    sofar: readonly Answer[],
+  ): Promise<Answer> => {
     for (const answer of sofar) expect(answer.status, answer.text).to.be.oneOf([200, 409, 503]);
     for (let attempt = 0; attempt < 20; attempt += 1) {
       const answer = await cancel(gateway, order_id, lines);
@@ -232,7 +271,8 @@ describe('answers to cancellations', () => {
     const said = `${answer.text}; rows ${JSON.stringify([...rows.values()])}`;
     if (isUnknown(answer)) return;
     if (answer.status === 200) {
-      for (const key of [a, b]) expect(rows.get(flowKeyText(key)), said).to.include({ status: 'cancelled', order_id: x });
+      for (const key of [a, b])
+        expect(rows.get(flowKeyText(key)), said).to.include({ status: 'cancelled', order_id: x });
       return;
     }
     expect([answer.status, answer.body.code], said).to.deep.equal([409, 'idempotency_conflict']);
@@ -242,7 +282,8 @@ describe('answers to cancellations', () => {
     expect(rows.get(flowKeyText(b)), said).to.include({ status: 'deducted', order_id: y });
     expect(ofA?.code, said).to.equal(undefined);
     // An attempt that is still under way may cancel `a` after this answer; the other way is impossible.
-    if (ofA?.status === 'cancelled') expect(rows.get(flowKeyText(a)), said).to.include({ status: 'cancelled', order_id: x });
+    if (ofA?.status === 'cancelled')
+      expect(rows.get(flowKeyText(a)), said).to.include({ status: 'cancelled', order_id: x });
     else expect(ofA, said).to.include({ status: 'deducted', quantity: 1 });
   };
 });

@@ -65,20 +65,31 @@ for (const engineName of ENGINES_NOW) {
       const [first] = SHARDS;
       const proxy = await startWireProxy(addressOf(first));
       proxies.push(proxy);
-      const through = stack().shards.map((shard, index) => (index === first ? { ...shard, address: { ...shard.address, port: proxy.port } } : shard));
+      const through = stack().shards.map((shard, index) =>
+        index === first ? { ...shard, address: { ...shard.address, port: proxy.port } } : shard,
+      );
       const cutOff = openCartBench(openShards({ ...stack(), shards: through }, STATEMENT_MS), engineName);
       benches.push(cutOff);
       return { proxy, cutOff };
     };
 
     const sell = async ({ parts }: CartBench, { order_id, sku_ids }: Order): Promise<string> =>
-      (await deductOrder(parts, { order_id, lines: linesOf(sku_ids, order_id) }, performance.now() + REQUEST_MS)).outcome.is;
+      (await deductOrder(parts, { order_id, lines: linesOf(sku_ids, order_id) }, performance.now() + REQUEST_MS))
+        .outcome.is;
     const cancel = async ({ parts }: CartBench, { order_id, sku_ids }: Order): Promise<string> =>
       (await cancelOrder(parts, { order_id, lines: linesOf(sku_ids, order_id) }, performance.now() + REQUEST_MS)).is;
     const free = ({ sku_ids }: Order): Promise<void> => nothingHeld(sku_ids, FREE_MS);
 
     const REQUESTS: readonly Request[] = [
-      { name: 'cart', commitsMin: 4, prepare: async () => undefined, send: sell, end: 'deducted', done: 'deducted', inParts: false },
+      {
+        name: 'cart',
+        commitsMin: 4,
+        prepare: async () => undefined,
+        send: sell,
+        end: 'deducted',
+        done: 'deducted',
+        inParts: false,
+      },
       {
         name: 'cancellation',
         commitsMin: 1,
@@ -101,7 +112,13 @@ for (const engineName of ENGINES_NOW) {
     }
 
     /** Cuts one of the request's COMMITs. @returns what was told, and whether it came to that COMMIT */
-    async function interrupt({ proxy, cutOff }: Awaited<ReturnType<typeof behindProxy>>, request: Request, order: Order, cut: Cut, number: number): Promise<{ told: string; isCut: boolean }> {
+    async function interrupt(
+      { proxy, cutOff }: Awaited<ReturnType<typeof behindProxy>>,
+      request: Request,
+      order: Order,
+      cut: Cut,
+      number: number,
+    ): Promise<{ told: string; isCut: boolean }> {
       const cutsBefore = proxy.cutsDone;
       let seen = 0;
       const stop = proxy.cutWhenever(cut, () => (seen += 1) === number);
@@ -112,7 +129,12 @@ for (const engineName of ENGINES_NOW) {
       return { told, isCut: proxy.cutsDone > cutsBefore };
     }
 
-    async function expectAsTold(request: Request, order: Order, { told }: { told: string }, where: string): Promise<void> {
+    async function expectAsTold(
+      request: Request,
+      order: Order,
+      { told }: { told: string },
+      where: string,
+    ): Promise<void> {
       const rows = await cartRows(order.sku_ids);
       const ends = endsOf(rows, linesOf(order.sku_ids, order.order_id));
       const reached = ends.filter((end) => end === request.end).length;
@@ -121,14 +143,17 @@ for (const engineName of ENGINES_NOW) {
       else if (told === 'not_done') expect(reached, said).to.equal(0);
       else expect([told, reached, request.inParts], said).to.deep.equal(['unknown', 1, true]);
       const taken = ends.map((end) => (end === 'deducted' ? OPENED - 1 : OPENED));
-      expect(order.sku_ids.map((sku_id) => rows.stock.get(sku_id)), said).to.deep.equal(taken.map((leaved) => ({ leaved, held: 0 })));
+      expect(
+        order.sku_ids.map((sku_id) => rows.stock.get(sku_id)),
+        said,
+      ).to.deep.equal(taken.map((leaved) => ({ leaved, held: 0 })));
     }
 
     const cases = REQUESTS.flatMap((request) => CUTS.map((cut) => ({ request, cut })));
     const play = playAhead(cases, CUTS.length, async ({ request, cut }) => {
       const behind = await behindProxy();
       let commits = 0;
-      for (let tries = 0; commits < COMMITS_MAX; ) {
+      for (let tries = 0; commits < COMMITS_MAX;) {
         const order = await newOrder();
         await request.prepare(order);
         const struck = await interrupt(behind, request, order, cut, commits + 1);
@@ -144,6 +169,7 @@ for (const engineName of ENGINES_NOW) {
       expect(commits, 'COMMITs').to.be.at.least(request.commitsMin);
     });
 
-    for (const one of cases) it(`is told as what came of it: ${one.request.name}, cut ${one.cut} each of its COMMITs`, () => play(one));
+    for (const one of cases)
+      it(`is told as what came of it: ${one.request.name}, cut ${one.cut} each of its COMMITs`, () => play(one));
   });
 }

@@ -52,7 +52,11 @@ describe('carts that meet', () => {
   };
   /** The same; when it is let go, there was never anything on the shelf. Until then whoever looks finds units. */
   const emptyStock = async (shard: number, sku_id: string): Promise<() => Promise<void>> => {
-    const session = await begin(shard, 'UPDATE stock SET opening_amount = 0, leaved_amount = 0 WHERE sku_id = ?', sku_id);
+    const session = await begin(
+      shard,
+      'UPDATE stock SET opening_amount = 0, leaved_amount = 0 WHERE sku_id = ?',
+      sku_id,
+    );
     return async () => void (await session.query('COMMIT'));
   };
 
@@ -64,7 +68,8 @@ describe('carts that meet', () => {
     const untilMs = performance.now() + TRAFFIC_MS;
     const shop = async (client: number): Promise<void> => {
       for (let round = 0; performance.now() < untilMs; round += 1) {
-        const chosen = round % 3 === 0 ? sku_ids : sku_ids.filter((_, place) => place !== (client + round) % sku_ids.length);
+        const chosen =
+          round % 3 === 0 ? sku_ids : sku_ids.filter((_, place) => place !== (client + round) % sku_ids.length);
         const order_id = fresh('opposite');
         const lines = linesOf(client % 2 === 0 ? chosen : chosen.toReversed(), order_id, 1 + (round % 2));
         told.push(await sendOrder(gateways[client % 2] ?? gateways[0], order_id, lines));
@@ -72,12 +77,18 @@ describe('carts that meet', () => {
     };
     await Promise.all(Array.from({ length: CLIENTS }, (_, client) => shop(client)));
     const words = told.map(({ answer }) => wordOf(answer));
-    expect([...new Set(words)].filter((word) => !['201', 'insufficient_stock', 'overloaded'].includes(word)), 'other answers').to.deep.equal([]);
+    expect(
+      [...new Set(words)].filter((word) => !['201', 'insufficient_stock', 'overloaded'].includes(word)),
+      'other answers',
+    ).to.deep.equal([]);
     await expectWhole(told, opened);
     expect(words, 'something is sold').to.include('201');
     // Nobody was told "too few" while what he wanted was there: the rest can be bought.
     const rest = (await cartRows([scarce])).stock.get(scarce)?.leaved ?? 0;
-    if (rest > 0) expect((await gateways[0].deduct({ sku_id: scarce, order_detail_id: fresh('rest'), quantity: rest })).status).to.equal(201);
+    if (rest > 0)
+      expect(
+        (await gateways[0].deduct({ sku_id: scarce, order_detail_id: fresh('rest'), quantity: rest })).status,
+      ).to.equal(201);
   });
 
   for (const kind of ['line', 'cart'] as const) {
@@ -104,7 +115,9 @@ describe('carts that meet', () => {
     const unlock = await lockStock(10, slow);
     const first = sendOrder(gateways[0], fresh('first'), linesOf([wanted, slow], fresh('first')));
     await eventually('the unit is held', FREE_MS, async () => (await cartRows([wanted])).holds === 1);
-    const buyers = gateways.map((gateway) => gateway.deduct({ sku_id: wanted, order_detail_id: fresh('late'), quantity: 1 }));
+    const buyers = gateways.map((gateway) =>
+      gateway.deduct({ sku_id: wanted, order_detail_id: fresh('late'), quantity: 1 }),
+    );
     await sleep(SLOW_MS / 2);
     unlock();
     expect(wordOf((await first).answer)).to.equal('201');
@@ -117,7 +130,12 @@ describe('carts that meet', () => {
     const abandoned = { order_id: fresh('abandoned'), attempt: 1 };
     const bench = openCartBench();
     const lines = linesOf([wanted], abandoned.order_id);
-    await bench.carts.begin(bench.shardOf(abandoned.order_id), { order_id: abandoned.order_id, lines }, false, performance.now() + WAIT_MS);
+    await bench.carts.begin(
+      bench.shardOf(abandoned.order_id),
+      { order_id: abandoned.order_id, lines },
+      false,
+      performance.now() + WAIT_MS,
+    );
     expect((await bench.apply({ kind: 'hold', ...abandoned, lines })).is).to.equal('held');
     bench.close();
     const [line, cart] = [fresh('line'), fresh('cart')];
@@ -142,11 +160,18 @@ describe('carts that meet', () => {
       const opened = await openAll(sku_ids, [5, 5, 5]);
       const order_id = fresh('same');
       const lines = linesOf(sku_ids, order_id, 2);
-      const told = await Promise.all(Array.from({ length: SAME_ORDER_CLIENTS }, (_, client) => sendOrder(gateways[client % 2] ?? gateways[0], order_id, lines)));
+      const told = await Promise.all(
+        Array.from({ length: SAME_ORDER_CLIENTS }, (_, client) =>
+          sendOrder(gateways[client % 2] ?? gateways[0], order_id, lines),
+        ),
+      );
       const words = told.map(({ answer }) => wordOf(answer));
       expect(words, 'one of them sold it').to.include('201');
       for (const word of words) expect(word).to.be.oneOf(['201', '200', 'overloaded']);
-      await expectWhole(told.slice(0, 1).map((one) => ({ ...one, answer: { ...one.answer, status: 201 } })), opened);
+      await expectWhole(
+        told.slice(0, 1).map((one) => ({ ...one, answer: { ...one.answer, status: 201 } })),
+        opened,
+      );
       expect((await recordsOf(order_id)).filter((state) => state === 'committed')).to.have.length(1);
     }
   });
@@ -161,7 +186,10 @@ describe('carts that meet', () => {
       const { answer } = await sendOrder(gateways[time % 2] ?? gateways[0], refused, lines(2));
       expect([answer.status, answer.body.lines?.[0]?.leaved_amount]).to.deep.equal([409, 0]);
     }
-    await gateways[0].adminPost(`/v1/skus/${encodeURIComponent(second)}/adjustments`, { adjustment_id: 'restock', delta: 9 });
+    await gateways[0].adminPost(`/v1/skus/${encodeURIComponent(second)}/adjustments`, {
+      adjustment_id: 'restock',
+      delta: 9,
+    });
     const told = await sendOrder(gateways[1], refused, lines(3));
     expect(wordOf(told.answer)).to.equal('201');
     expect(wordOf((await sendOrder(gateways[0], refused, lines(2))).answer)).to.equal('idempotency_conflict');

@@ -30,7 +30,12 @@ describe('carts in a crowd', () => {
   const sell = async (order_id: string, lines: readonly Line[]): Promise<OrderOutcome['is']> =>
     (await deductOrder(bench.parts, { order_id, lines }, performance.now() + WAIT_MS)).outcome.is;
   /** Keeps a row locked until it is let go. */
-  const lock = async (shard: number, table: 'stock' | 'cart', key: 'sku_id' | 'order_id', id: string): Promise<() => void> => {
+  const lock = async (
+    shard: number,
+    table: 'stock' | 'cart',
+    key: 'sku_id' | 'order_id',
+    id: string,
+  ): Promise<() => void> => {
     const session = await sideSession(shard);
     await session.query('BEGIN');
     await session.query(`SELECT 1 FROM ${table} WHERE ${key} = ? FOR UPDATE`, [Buffer.from(id)]);
@@ -41,16 +46,24 @@ describe('carts in a crowd', () => {
    * Sells carts that have nothing to do with a crowd that was there before them. In one line for all of them, each would
    * have to wait until the whole crowd had had its places.
    */
-  const expectOthersSold = async (join: () => Promise<OrderOutcome['is']>, unlock: () => void): Promise<OrderOutcome['is'][]> => {
+  const expectOthersSold = async (
+    join: () => Promise<OrderOutcome['is']>,
+    unlock: () => void,
+  ): Promise<OrderOutcome['is'][]> => {
     const others = await openOn(1, 9);
     let ended = 0;
     const crowd = Array.from({ length: CROWD }, () => join().finally(() => (ended += 1)));
     const sold = await Promise.all(
-      Array.from({ length: 10 }, () => fresh('other')).map(async (order_id) => ({ is: await sell(order_id, linesOf(others, order_id)), ended })),
+      Array.from({ length: 10 }, () => fresh('other')).map(async (order_id) => ({
+        is: await sell(order_id, linesOf(others, order_id)),
+        ended,
+      })),
     );
     unlock();
     expect(sold.map(({ is }) => is)).to.deep.equal(sold.map(() => 'deducted'));
-    expect(Math.max(...sold.map((other) => other.ended)), 'of the crowd were through before').to.be.below(CROWD - PLACES);
+    expect(Math.max(...sold.map((other) => other.ended)), 'of the crowd were through before').to.be.below(
+      CROWD - PLACES,
+    );
     return Promise.all(crowd);
   };
 
@@ -61,7 +74,9 @@ describe('carts in a crowd', () => {
       const order_id = fresh('crowd');
       return sell(order_id, linesOf(sku_ids, order_id));
     };
-    expect(await expectOthersSold(join, unlock)).to.include('deducted').and.satisfy(isDefinite);
+    expect(await expectOthersSold(join, unlock))
+      .to.include('deducted')
+      .and.satisfy(isDefinite);
     await nothingHeld(sku_ids, WAIT_MS);
   });
 
@@ -71,7 +86,9 @@ describe('carts in a crowd', () => {
     const lines = linesOf(sku_ids, order_id);
     expect(await sell(order_id, lines)).to.equal('deducted');
     const unlock = await lock(bench.shardOf(order_id), 'cart', 'order_id', order_id);
-    expect(await expectOthersSold(() => sell(order_id, lines), unlock)).to.include('deducted').and.satisfy(isDefinite);
+    expect(await expectOthersSold(() => sell(order_id, lines), unlock))
+      .to.include('deducted')
+      .and.satisfy(isDefinite);
   });
 });
 

@@ -56,12 +56,19 @@ describe('carts at their limits', () => {
       },
     };
     const lines = linesOf(sku_ids, order_id);
-    const { outcome } = await deductOrder({ ...bench.parts, carts: late }, { order_id, lines }, performance.now() + WAIT_MS);
+    const { outcome } = await deductOrder(
+      { ...bench.parts, carts: late },
+      { order_id, lines },
+      performance.now() + WAIT_MS,
+    );
     expect(outcome.is).to.equal('deducted');
     expect(await recordsOf(order_id)).to.deep.equal(['aborted', 'committed']);
     await nothingHeld(sku_ids, FREE_MS);
     const rows = await cartRows(sku_ids);
-    expect([...rows.flows.values()].map(({ status, attempt }) => `${status} ${attempt}`)).to.deep.equal(['deducted 2', 'deducted 2']);
+    expect([...rows.flows.values()].map(({ status, attempt }) => `${status} ${attempt}`)).to.deep.equal([
+      'deducted 2',
+      'deducted 2',
+    ]);
   });
 
   it('can undo a hold whatever was restocked meanwhile', async () => {
@@ -69,7 +76,12 @@ describe('carts at their limits', () => {
     const cart = { order_id: fresh('order'), attempt: 1 };
     const lines = linesOf([sku_id], cart.order_id);
     await bench.open(sku_id, STOCK_LIMIT);
-    await bench.carts.begin(bench.shardOf(cart.order_id), { order_id: cart.order_id, lines }, false, performance.now() + WAIT_MS);
+    await bench.carts.begin(
+      bench.shardOf(cart.order_id),
+      { order_id: cart.order_id, lines },
+      false,
+      performance.now() + WAIT_MS,
+    );
     expect((await bench.apply({ kind: 'hold', ...cart, lines })).is).to.equal('held');
     const restocked = await adjust(sku_id, 'more', 1);
     await bench.carts.decide(bench.shardOf(cart.order_id), cart, 'aborted', performance.now() + WAIT_MS);
@@ -84,7 +96,10 @@ describe('carts at their limits', () => {
     await bench.open(sku_id, STOCK_LIMIT);
     expect(wordOf((await sendOrder(gateway, order_id, linesOf([sku_id], order_id))).answer)).to.equal('201');
     await restockAsBefore(sku_id, 1);
-    const answer = await gateway.post('/v1/cancellations', { order_id, lines: [{ sku_id, order_detail_id: order_id }] });
+    const answer = await gateway.post('/v1/cancellations', {
+      order_id,
+      lines: [{ sku_id, order_detail_id: order_id }],
+    });
     expect(wordOf(answer)).to.equal('stock_limit');
   });
 
@@ -106,7 +121,10 @@ describe('carts at their limits', () => {
         begin: (...given) => parts.carts.begin(...given),
         decide: (...given) => parts.carts.decide(...given),
         findLeftOver: (...given) => parts.carts.findLeftOver(...given),
-        judge: async (shard, cart, deadlineMs) => (stuck.includes(cart.order_id) ? { is: 'not_done', reason: 'away' } : parts.carts.judge(shard, cart, deadlineMs)),
+        judge: async (shard, cart, deadlineMs) =>
+          stuck.includes(cart.order_id)
+            ? { is: 'not_done', reason: 'away' }
+            : parts.carts.judge(shard, cart, deadlineMs),
       },
     });
     const sweeper = bench.sweeper({ rowsMax, around });
@@ -123,7 +141,10 @@ describe('carts at their limits', () => {
     for (const sku_id of [first, second, neighbour]) await bench.open(sku_id ?? '', 100);
     const session = await sideSession(home);
     await session.query('BEGIN');
-    await session.query("INSERT INTO cart (order_id, attempt, token, state, order_lines) VALUES (?, 1, REPEAT('x', 16), 'aborted', '[]')", [Buffer.from(order_id)]);
+    await session.query(
+      "INSERT INTO cart (order_id, attempt, token, state, order_lines) VALUES (?, 1, REPEAT('x', 16), 'aborted', '[]')",
+      [Buffer.from(order_id)],
+    );
     const lines = linesOf([first ?? '', second ?? ''], order_id);
     const same = Array.from({ length: SAME_ORDER_CLIENTS }, () => sendOrder(gateway, order_id, lines));
     // By now they wait, wherever it is that they do.
@@ -144,13 +165,22 @@ describe('carts at their limits', () => {
     await session.query('SELECT 1 FROM stock WHERE sku_id = ? FOR UPDATE', [Buffer.from(slow)]);
     const cart = sendOrder(gateway, name, linesOf([wanted, slow], name));
     await eventually('the unit is held', FREE_MS, async () => (await cartRows([wanted])).holds === 1);
-    const crowd = Array.from({ length: CROWD }, () => gateway.deduct({ sku_id: wanted, order_detail_id: fresh('buyer'), quantity: 1 }));
+    const crowd = Array.from({ length: CROWD }, () =>
+      gateway.deduct({ sku_id: wanted, order_detail_id: fresh('buyer'), quantity: 1 }),
+    );
     await sleep(SLOW_MS);
     session.destroy();
     const told = await cart;
     expect(wordOf(told.answer)).to.equal('201');
-    for (const answer of await Promise.all(crowd)) expect(wordOf(answer)).to.be.oneOf(['insufficient_stock', 'overloaded']);
-    await expectWhole([told], new Map([[wanted, 1], [slow, 1]]));
+    for (const answer of await Promise.all(crowd))
+      expect(wordOf(answer)).to.be.oneOf(['insufficient_stock', 'overloaded']);
+    await expectWhole(
+      [told],
+      new Map([
+        [wanted, 1],
+        [slow, 1],
+      ]),
+    );
   });
 
   it('answers in the time for a request and a little more when a shard falls silent under its hold', async () => {

@@ -75,20 +75,31 @@ describe('a cart, its steps in every order', () => {
     expect(rows.holds, 'rows of cart_hold').to.equal(0);
     const wrong = tried.flatMap(({ lines, steps, isSold }) => {
       const ends = endsOf(rows, lines).join();
-      return ends === (isSold ? 'deducted,deducted,deducted' : 'none,none,none') ? [] : [`${steps.join(', ')}: ${ends}`];
+      return ends === (isSold ? 'deducted,deducted,deducted' : 'none,none,none')
+        ? []
+        : [`${steps.join(', ')}: ${ends}`];
     });
     expect(wrong, `${wrong.length} of ${tried.length}`).to.deep.equal([]);
     for (const sku_id of skusOfLane.flat()) {
-      const sold = tried.filter(({ isSold }) => isSold).flatMap(({ lines }) => lines.filter((line) => line.sku_id === sku_id));
+      const sold = tried
+        .filter(({ isSold }) => isSold)
+        .flatMap(({ lines }) => lines.filter((line) => line.sku_id === sku_id));
       const units = sold.reduce((sum, { quantity }) => sum + quantity, 0);
       expect(rows.stock.get(sku_id), sku_id).to.deep.equal({ leaved: OPENED - units, held: 0 });
     }
-    expect(tried.some(({ isSold }) => isSold), 'some are sold').to.equal(hasRecord);
+    expect(
+      tried.some(({ isSold }) => isSold),
+      'some are sold',
+    ).to.equal(hasRecord);
   }
 
   async function tryOne(sku_ids: readonly string[], steps: readonly Step[], hasRecord: boolean): Promise<Tried> {
     const order_id = fresh('order');
-    const lines = sku_ids.map((sku_id, place): Line => ({ sku_id, order_detail_id: order_id, quantity: QUANTITIES[place] ?? 1 }));
+    const lines = sku_ids.map((sku_id, place): Line => ({
+      sku_id,
+      order_detail_id: order_id,
+      quantity: QUANTITIES[place] ?? 1,
+    }));
     const cart: CartKey = { order_id, attempt: 1 };
     const home = bench.shardOf(order_id);
     if (hasRecord) {
@@ -102,12 +113,21 @@ describe('a cart, its steps in every order', () => {
   }
 
   /** @returns whether the cart is now undone on all shards: a hold that comes later must find that it is late */
-  async function take(step: Step, home: number, cart: CartKey, lines: readonly Line[], isUndone: boolean): Promise<boolean> {
+  async function take(
+    step: Step,
+    home: number,
+    cart: CartKey,
+    lines: readonly Line[],
+    isUndone: boolean,
+  ): Promise<boolean> {
     const deadlineMs = performance.now() + WAIT_MS;
     if (step === 'hold two' || step === 'hold all') {
       const held = lines.slice(0, step === 'hold two' ? 2 : 3);
       const outcomes = await Promise.all(held.map((line) => bench.apply({ kind: 'hold', ...cart, lines: [line] })));
-      expect(outcomes.map(({ is }) => is), `${step} of ${isUndone ? 'an undone' : 'a'} cart`).to.deep.equal(held.map(() => (isUndone ? 'not_done' : 'held')));
+      expect(
+        outcomes.map(({ is }) => is),
+        `${step} of ${isUndone ? 'an undone' : 'a'} cart`,
+      ).to.deep.equal(held.map(() => (isUndone ? 'not_done' : 'held')));
       return false;
     }
     const judged =
@@ -117,8 +137,13 @@ describe('a cart, its steps in every order', () => {
     if (judged.is !== 'judged') throw new Error(`${step}: ${JSON.stringify(judged)}`);
     const { state } = judged;
     if (state === 'open') return false;
-    const settled = await Promise.all(lines.map((line) => bench.apply({ kind: 'settle', ...cart, verdict: state, lines: [line] })));
-    expect(settled.map(({ is }) => is), step).to.deep.equal(lines.map(() => 'applied'));
+    const settled = await Promise.all(
+      lines.map((line) => bench.apply({ kind: 'settle', ...cart, verdict: state, lines: [line] })),
+    );
+    expect(
+      settled.map(({ is }) => is),
+      step,
+    ).to.deep.equal(lines.map(() => 'applied'));
     return state === 'aborted';
   }
 });

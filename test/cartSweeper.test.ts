@@ -6,7 +6,15 @@ import type { Parts } from '../src/service/parts.ts';
 import { deductOrder } from '../src/service/deductOrder.ts';
 import { openCartBench, WAIT_MS } from './support/cartBench.ts';
 import type { CartBench } from './support/cartBench.ts';
-import { CART_POINTS, expectOneEnd, FROZEN_MS, openCrashedCart, OVER_MS, rivalOf, strikeProcess } from './support/cartCrash.ts';
+import {
+  CART_POINTS,
+  expectOneEnd,
+  FROZEN_MS,
+  openCrashedCart,
+  OVER_MS,
+  rivalOf,
+  strikeProcess,
+} from './support/cartCrash.ts';
 import { age, cartRows, endsOf, linesOf, recordsOf } from './support/cartRows.ts';
 import { eventually } from './support/eventually.ts';
 import { armedText, failPoints } from './support/failPoints.ts';
@@ -47,7 +55,9 @@ describe('what carts leave over', () => {
       const faults: string[] = [];
       const cases = CART_POINTS.flatMap((at) => REQUEST_MS.map((requestMs) => ({ at, requestMs })));
       await inParallel(cases, cases.length, async ({ at, requestMs }) => {
-        await sleepAt(at, requestMs).catch((error: unknown) => faults.push(`${at.point} ${at.pass} of ${requestMs} ms: ${String(error)}`));
+        await sleepAt(at, requestMs).catch((error: unknown) =>
+          faults.push(`${at.point} ${at.pass} of ${requestMs} ms: ${String(error)}`),
+        );
       });
       expect(faults).to.deep.equal([]);
     }).timeout(TEST_MS);
@@ -57,7 +67,9 @@ describe('what carts leave over', () => {
       it(`is finished or undone when the process of its coordinator is ${fault === 'kill' ? 'killed' : 'frozen and let go'}`, async () => {
         const faults: string[] = [];
         await inParallel(CART_POINTS, fault === 'kill' ? 3 : 4, async (at) => {
-          await strikeProcess(healthy, folder, fault, at).catch((error: unknown) => faults.push(`${armedText({ ...at, fault })}: ${String(error)}`));
+          await strikeProcess(healthy, folder, fault, at).catch((error: unknown) =>
+            faults.push(`${armedText({ ...at, fault })}: ${String(error)}`),
+          );
         });
         expect(faults).to.deep.equal([]);
       }).timeout(TEST_MS);
@@ -85,8 +97,12 @@ describe('what carts leave over', () => {
   it('is old when its time is past or far ahead, young in between', async () => {
     const session = await sideSession(0);
     const secondsAgo = [-3_600, -6, -5, -1, 0, 4, 5, 3_600];
-    const moments = secondsAgo.map((seconds) => `SELECT CURRENT_TIMESTAMP(6) - INTERVAL ${seconds} SECOND AS created_at`).join(' UNION ALL ');
-    const [rows] = await session.query<RowDataPacket[]>(`SELECT ${isOlder('created_at', 5)} AS is_older FROM (${moments}) AS record`);
+    const moments = secondsAgo
+      .map((seconds) => `SELECT CURRENT_TIMESTAMP(6) - INTERVAL ${seconds} SECOND AS created_at`)
+      .join(' UNION ALL ');
+    const [rows] = await session.query<RowDataPacket[]>(
+      `SELECT ${isOlder('created_at', 5)} AS is_older FROM (${moments}) AS record`,
+    );
     session.destroy();
     expect(rows.map(({ is_older }) => is_older as number)).to.deep.equal([1, 1, 0, 0, 0, 0, 1, 1]);
   });
@@ -95,7 +111,8 @@ describe('what carts leave over', () => {
     const rowsMax = 3;
     const left = await leaveOver(4);
     const counts = { judge: new Map<number, number>(), apply: new Map<number, number>() };
-    const count = (calls: Map<number, number>, shard: number): void => void calls.set(shard, (calls.get(shard) ?? 0) + 1);
+    const count = (calls: Map<number, number>, shard: number): void =>
+      void calls.set(shard, (calls.get(shard) ?? 0) + 1);
     const around = (parts: Parts): Parts => ({
       ...parts,
       engine: { apply: (shard, ...rest) => (count(counts.apply, shard), parts.engine.apply(shard, ...rest)) },
@@ -132,15 +149,21 @@ describe('what carts leave over', () => {
       const cart = { order_id, attempt: 1 };
       const lines = linesOf([sku_id], order_id);
       await bench.open(sku_id, 1);
-      if (kind !== 'never held') await bench.carts.begin(bench.shardOf(order_id), { order_id, lines }, false, performance.now() + WAIT_MS);
+      if (kind !== 'never held')
+        await bench.carts.begin(bench.shardOf(order_id), { order_id, lines }, false, performance.now() + WAIT_MS);
       const verdict = kind.startsWith('sold') ? 'committed' : 'aborted';
-      if (kind !== 'never held') await bench.carts.decide(bench.shardOf(order_id), cart, verdict, performance.now() + WAIT_MS);
+      if (kind !== 'never held')
+        await bench.carts.decide(bench.shardOf(order_id), cart, verdict, performance.now() + WAIT_MS);
       if (kind === 'sold' || kind === 'undone') {
         await bench.apply({ kind: 'hold', ...cart, lines });
         await bench.apply({ kind: 'settle', ...cart, verdict, lines });
       }
       if (kind === 'cancelled') await bench.apply({ kind: 'cancel', order_id, lines });
-      await session.query('INSERT INTO cart_hold (sku_id, order_detail_id, order_id, attempt) VALUES (?, ?, ?, 1)', [bytes(sku_id), bytes(order_id), bytes(order_id)]);
+      await session.query('INSERT INTO cart_hold (sku_id, order_detail_id, order_id, attempt) VALUES (?, ?, ?, 1)', [
+        bytes(sku_id),
+        bytes(order_id),
+        bytes(order_id),
+      ]);
       left.push({ kind, sku_id, order_id });
     }
     session.destroy();
@@ -152,7 +175,13 @@ describe('what carts leave over', () => {
     expect([before.holds, after.holds]).to.deep.equal([kinds.length, 0]);
     expect(after.stock).to.deep.equal(before.stock);
     const ends = left.map(({ kind, sku_id, order_id }) => [kind, ...endsOf(after, linesOf([sku_id], order_id))]);
-    expect(ends).to.deep.equal([['sold', 'deducted'], ['undone', 'none'], ['cancelled', 'cancelled'], ['sold without a flow', 'none'], ['never held', 'none']]);
+    expect(ends).to.deep.equal([
+      ['sold', 'deducted'],
+      ['undone', 'none'],
+      ['cancelled', 'cancelled'],
+      ['sold without a flow', 'none'],
+      ['never held', 'none'],
+    ]);
   });
 
   /** Lets a coordinator sleep at one step, in this process, beyond the time after which others may decide. */
@@ -163,7 +192,8 @@ describe('what carts leave over', () => {
     const { engine, carts } = points.decorate({ engine: bench.parts.engine, carts: bench.parts.carts });
     points.begin();
     const lines = linesOf(cart.sku_ids, cart.order_id);
-    const sell = () => deductOrder({ ...bench.parts, engine, carts }, { order_id: cart.order_id, lines }, performance.now() + requestMs);
+    const sell = () =>
+      deductOrder({ ...bench.parts, engine, carts }, { order_id: cart.order_id, lines }, performance.now() + requestMs);
     // On a busy machine an order may be turned away before it comes to the point; a settlement comes after the answer.
     let sold = sell();
     let isOver = false;
@@ -179,7 +209,9 @@ describe('what carts leave over', () => {
     });
     const rival = await rivalOf(healthy, cart);
     const { outcome } = await sold;
-    const told = { deducted: '201', unknown: 'outcome_unknown', refused: 'insufficient_stock', not_done: 'overloaded' }[outcome.is];
+    const told = { deducted: '201', unknown: 'outcome_unknown', refused: 'insufficient_stock', not_done: 'overloaded' }[
+      outcome.is
+    ];
     await expectOneEnd(cart, told, rival);
   }
 
@@ -200,15 +232,20 @@ describe('what carts leave over', () => {
       const cart = { order_id, attempt: 1 };
       const deadlineMs = performance.now() + WAIT_MS;
       for (const sku_id of sku_ids) await bench.open(sku_id, 1);
-      if (kind !== 'no record') await bench.carts.begin(bench.shardOf(order_id), { order_id, lines }, false, deadlineMs);
+      if (kind !== 'no record')
+        await bench.carts.begin(bench.shardOf(order_id), { order_id, lines }, false, deadlineMs);
       // Of an open one a hold is missing, of a committed one another is settled.
       const held = kind === 'begun' ? [] : lines.slice(kind === 'open' ? 1 : 0);
       for (const line of held) await bench.apply({ kind: 'hold', ...cart, lines: [line] });
-      if (kind === 'committed' || kind === 'aborted') await bench.carts.decide(bench.shardOf(order_id), cart, kind, deadlineMs);
+      if (kind === 'committed' || kind === 'aborted')
+        await bench.carts.decide(bench.shardOf(order_id), cart, kind, deadlineMs);
       if (kind === 'committed') await bench.apply({ kind: 'settle', ...cart, verdict: kind, lines: lines.slice(0, 1) });
       left.push({ order_id, sku_ids, isSold: kind === 'committed' });
     });
-    await age({ order_ids: left.map(({ order_id }) => order_id), sku_ids: left.flatMap(({ sku_ids }) => sku_ids) }, minutes);
+    await age(
+      { order_ids: left.map(({ order_id }) => order_id), sku_ids: left.flatMap(({ sku_ids }) => sku_ids) },
+      minutes,
+    );
     return left;
   }
 
@@ -216,8 +253,13 @@ describe('what carts leave over', () => {
     const rows = await cartRows(left.flatMap(({ sku_ids }) => sku_ids));
     expect(rows.holds).to.equal(0);
     for (const { order_id, sku_ids, isSold } of left) {
-      expect(endsOf(rows, linesOf(sku_ids, order_id)), order_id).to.deep.equal(sku_ids.map(() => (isSold ? 'deducted' : 'none')));
-      expect(sku_ids.map((sku_id) => rows.stock.get(sku_id)), order_id).to.deep.equal(sku_ids.map(() => ({ leaved: isSold ? 0 : 1, held: 0 })));
+      expect(endsOf(rows, linesOf(sku_ids, order_id)), order_id).to.deep.equal(
+        sku_ids.map(() => (isSold ? 'deducted' : 'none')),
+      );
+      expect(
+        sku_ids.map((sku_id) => rows.stock.get(sku_id)),
+        order_id,
+      ).to.deep.equal(sku_ids.map(() => ({ leaved: isSold ? 0 : 1, held: 0 })));
       expect(await recordsOf(order_id), order_id).to.deep.equal([isSold ? 'committed' : 'aborted']);
     }
   }

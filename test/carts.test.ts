@@ -19,8 +19,12 @@ describe('carts', () => {
   });
 
   const sell = (order_id: string, lines: readonly (readonly [sku_id: string, quantity: number])[]) =>
-    gateway.post('/v1/deductions', { order_id, lines: lines.map(([sku_id, quantity]) => ({ sku_id, order_detail_id: `d-${order_id}`, quantity })) });
-  const left = async (sku_id: string): Promise<number> => (await gateway.get(`/v1/skus/${sku_id}`)).body.leaved_amount as number;
+    gateway.post('/v1/deductions', {
+      order_id,
+      lines: lines.map(([sku_id, quantity]) => ({ sku_id, order_detail_id: `d-${order_id}`, quantity })),
+    });
+  const left = async (sku_id: string): Promise<number> =>
+    (await gateway.get(`/v1/skus/${sku_id}`)).body.leaved_amount as number;
   const allLeft = () => Promise.all([left(first), left(second), left(third)]);
   const giveBack = (order_id: string, sku_id: string, return_id: string, quantity: number) =>
     gateway.post('/v1/returns', { return_id, order_detail_id: `d-${order_id}`, sku_id, quantity });
@@ -31,7 +35,11 @@ describe('carts', () => {
   it('sells lines on several shards together, and again is a replay', async () => {
     await openAll(5, 5, 5);
     const order_id = fresh('order');
-    const lines = [[first, 1], [second, 2], [third, 3]] as const;
+    const lines = [
+      [first, 1],
+      [second, 2],
+      [third, 3],
+    ] as const;
     const answer = await sell(order_id, lines);
     expect(answer.status, answer.text).to.equal(201);
     expect(answer.body).to.deep.include({ order_id, status: 'deducted', replayed: false, durability: 'mysql' });
@@ -46,19 +54,34 @@ describe('carts', () => {
   it('sells nothing when one line cannot be served, and names every line in the way', async () => {
     await openAll(5, 1, 0);
     const order_id = fresh('order');
-    const answer = await sell(order_id, [[first, 1], [second, 2], [third, 3]]);
+    const answer = await sell(order_id, [
+      [first, 1],
+      [second, 2],
+      [third, 3],
+    ]);
     expect(answer.status, answer.text).to.equal(409);
     expect(answer.body.code).to.equal('insufficient_stock');
-    expect(answer.body.lines.map((line: { sku_id: string; leaved_amount: number }) => [line.sku_id, line.leaved_amount])).to.deep.equal([[second, 1], [third, 0]]);
+    expect(
+      answer.body.lines.map((line: { sku_id: string; leaved_amount: number }) => [line.sku_id, line.leaved_amount]),
+    ).to.deep.equal([
+      [second, 1],
+      [third, 0],
+    ]);
     await eventually('nothing is held', 5_000, async () => (await allLeft()).join() === '5,1,0');
-    const lookup = await gateway.post('/v1/deductions/lookup', { lines: [{ sku_id: first, order_detail_id: `d-${order_id}` }] });
+    const lookup = await gateway.post('/v1/deductions/lookup', {
+      lines: [{ sku_id: first, order_detail_id: `d-${order_id}` }],
+    });
     expect(lookup.body.lines[0].status).to.equal('none');
   });
 
   it('takes the ids of an order that was refused when there is stock again', async () => {
     await openAll(5, 1, 3);
     const order_id = fresh('order');
-    const lines = [[first, 1], [second, 2], [third, 3]] as const;
+    const lines = [
+      [first, 1],
+      [second, 2],
+      [third, 3],
+    ] as const;
     expect((await sell(order_id, lines)).status).to.equal(409);
     await gateway.adminPost(`/v1/skus/${second}/adjustments`, { adjustment_id: 'more', delta: 1 });
     const answer = await sell(order_id, lines);
@@ -69,7 +92,10 @@ describe('carts', () => {
   it('takes goods back right after the answer, partially, never above', async () => {
     await openAll(5, 5, 5);
     const order_id = fresh('order');
-    await sell(order_id, [[first, 3], [second, 1]]);
+    await sell(order_id, [
+      [first, 3],
+      [second, 1],
+    ]);
     const one = await giveBack(order_id, first, 'r1', 2);
     expect(one.status, one.text).to.equal(201);
     expect(one.body).to.deep.include({ returned: 2, returnable: 1 });
@@ -84,7 +110,10 @@ describe('carts', () => {
   it('cancels what was sold and blocks what was not, on all shards', async () => {
     await openAll(5, 5, 5);
     const order_id = fresh('order');
-    await sell(order_id, [[first, 3], [second, 1]]);
+    await sell(order_id, [
+      [first, 3],
+      [second, 1],
+    ]);
     await giveBack(order_id, first, 'r1', 1);
     const keys = [first, second, third].map((sku_id) => ({ sku_id, order_detail_id: `d-${order_id}` }));
     const cancelled = await gateway.post('/v1/cancellations', { order_id, lines: keys });
@@ -92,7 +121,10 @@ describe('carts', () => {
     expect(cancelled.body.replayed).to.equal(false);
     expect(await allLeft()).to.deep.equal([5, 5, 5]);
     expect((await gateway.post('/v1/cancellations', { order_id, lines: keys })).body.replayed).to.equal(true);
-    const late = await sell(order_id, [[first, 3], [third, 1]]);
+    const late = await sell(order_id, [
+      [first, 3],
+      [third, 1],
+    ]);
     expect([late.status, late.body.code]).to.deep.equal([409, 'cancelled']);
     const other = await gateway.post('/v1/cancellations', { order_id: 'other', lines: keys });
     expect([other.status, other.body.code]).to.deep.equal([409, 'idempotency_conflict']);
@@ -102,15 +134,35 @@ describe('carts', () => {
   it('pauses and resumes a SKU at once, replays and returns go on', async () => {
     await openAll(5, 5, 5);
     const order_id = fresh('order');
-    await sell(order_id, [[first, 1], [second, 1]]);
+    await sell(order_id, [
+      [first, 1],
+      [second, 1],
+    ]);
     expect((await gateway.adminPut(`/v1/skus/${first}/sale`, { state: 'paused' })).status).to.equal(200);
-    const refused = await sell(fresh('order'), [[first, 1], [second, 1]]);
+    const refused = await sell(fresh('order'), [
+      [first, 1],
+      [second, 1],
+    ]);
     expect([refused.status, refused.body.code]).to.deep.equal([409, 'not_on_sale']);
-    expect((await sell(order_id, [[first, 1], [second, 1]])).status).to.equal(200);
+    expect(
+      (
+        await sell(order_id, [
+          [first, 1],
+          [second, 1],
+        ])
+      ).status,
+    ).to.equal(200);
     expect((await giveBack(order_id, first, 'r', 1)).status).to.equal(201);
     await gateway.adminPut(`/v1/skus/${first}/sale`, { state: 'on', from: '2999-01-01T00:00:00Z' });
     expect((await sell(fresh('order'), [[first, 1]])).body.code).to.equal('not_on_sale');
     await gateway.adminPut(`/v1/skus/${first}/sale`, { state: 'on' });
-    expect((await sell(fresh('order'), [[first, 1], [second, 1]])).status).to.equal(201);
+    expect(
+      (
+        await sell(fresh('order'), [
+          [first, 1],
+          [second, 1],
+        ])
+      ).status,
+    ).to.equal(201);
   });
 });

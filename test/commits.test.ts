@@ -26,7 +26,13 @@ const PATIENT_MS = 5_000;
 const TRIES = 20;
 
 /** Whether the server has committed when the wire is cut. */
-const COMMITTED: Readonly<Record<Cut, boolean>> = { before: false, inside: false, after: true, 'half-reply': true, silent: true };
+const COMMITTED: Readonly<Record<Cut, boolean>> = {
+  before: false,
+  inside: false,
+  after: true,
+  'half-reply': true,
+  silent: true,
+};
 
 /** What a change does when nothing comes between, learnt from the product itself. */
 interface Undisturbed {
@@ -55,10 +61,17 @@ for (const engine of ENGINE_NAMES) {
       const own = openShards({ ...stack(), shards: [{ ...first, address: { ...first.address, port } }] }, statementMs);
       opened.push(...own);
       const deadline = (): number => performance.now() + REQUEST_MS;
-      return { shard: SHARD, engine: ENGINE_OF[engine](own), carts: new CartStore(own), auditor: new ShardAuditor(own), deadline };
+      return {
+        shard: SHARD,
+        engine: ENGINE_OF[engine](own),
+        carts: new CartStore(own),
+        auditor: new ShardAuditor(own),
+        deadline,
+      };
     }
 
-    const told = async (one: CommitCase, hands: Hands, ids: CommitIds): Promise<string> => withoutIds(JSON.stringify(await one.change(hands, ids)), ids);
+    const told = async (one: CommitCase, hands: Hands, ids: CommitIds): Promise<string> =>
+      withoutIds(JSON.stringify(await one.change(hands, ids)), ids);
 
     async function prepared(one: CommitCase): Promise<CommitIds> {
       const ids = commitIds(SHARD, fresh('commit'));
@@ -97,10 +110,14 @@ for (const engine of ENGINE_NAMES) {
     async function expectTold(one: CommitCase, cut: Cut, { without, done, first, again }: Undisturbed): Promise<void> {
       const ids = await prepared(one);
       const said = await interrupt(one, ids, cut);
-      expect(await rowsOf(SHARD, ids), `the rows, cut ${cut} COMMIT: ${said}`).to.deep.equal(COMMITTED[cut] ? done : without);
+      expect(await rowsOf(SHARD, ids), `the rows, cut ${cut} COMMIT: ${said}`).to.deep.equal(
+        COMMITTED[cut] ? done : without,
+      );
       if (COMMITTED[cut]) expect(said, `cut ${cut} COMMIT`).to.equal(first);
       else expect(JSON.parse(said), `cut ${cut} COMMIT`).to.include(one.undone ?? { is: 'not_done' });
-      expect(await told(one, undisturbed, ids), `the same again, cut ${cut} COMMIT`).to.equal(COMMITTED[cut] ? again : first);
+      expect(await told(one, undisturbed, ids), `the same again, cut ${cut} COMMIT`).to.equal(
+        COMMITTED[cut] ? again : first,
+      );
       expect(await rowsOf(SHARD, ids), `the rows in the end, cut ${cut} COMMIT`).to.deep.equal(done);
     }
 

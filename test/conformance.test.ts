@@ -46,7 +46,8 @@ for (const { name, create } of ENGINES) {
     const open = (sku_id: string, leaved_amount: number) => bench.open(leaved_amount, sku_id);
     const adjust = (adjustment_id: string, delta: number) => bench.adjust(adjustment_id, delta);
     const left = (sku_id: string) => bench.left(sku_id);
-    const line = (order_detail_id: string, quantity: number, sku_id = sku) => bench.line(order_detail_id, quantity, sku_id);
+    const line = (order_detail_id: string, quantity: number, sku_id = sku) =>
+      bench.line(order_detail_id, quantity, sku_id);
 
     it('takes what is there and no more', async () => {
       await open(sku, 5);
@@ -73,7 +74,11 @@ for (const { name, create } of ENGINES) {
     it('refuses the same ids with another quantity or order', async () => {
       await open(sku, 9);
       await deduct('o', line('a', 1));
-      const conflict = (wanted: Line) => ({ is: 'refused', code: 'idempotency_conflict', lines: [{ ...wanted, code: 'idempotency_conflict' }] });
+      const conflict = (wanted: Line) => ({
+        is: 'refused',
+        code: 'idempotency_conflict',
+        lines: [{ ...wanted, code: 'idempotency_conflict' }],
+      });
       expect(await deduct('o', line('a', 2))).to.deep.equal(conflict(line('a', 2)));
       expect(await deduct('another', line('a', 1))).to.deep.equal(conflict(line('a', 1)));
       expect(await left(sku)).to.equal(8);
@@ -155,7 +160,12 @@ for (const { name, create } of ENGINES) {
       expect(await adjust('up', 10)).to.deep.equal({ is: 'applied', replayed: false });
       expect(await adjust('up', 10)).to.deep.equal({ is: 'applied', replayed: true });
       expect(await adjust('up', 11)).to.deep.equal({ is: 'refused', code: 'idempotency_conflict', lines: [] });
-      expect(await adjust('down', -16)).to.deep.equal({ is: 'refused', code: 'insufficient_stock', lines: [], leaved_amount: 15 });
+      expect(await adjust('down', -16)).to.deep.equal({
+        is: 'refused',
+        code: 'insufficient_stock',
+        lines: [],
+        leaved_amount: 15,
+      });
       expect(await adjust('down', -15)).to.deep.equal({ is: 'applied', replayed: false });
       expect(await adjust('fill', Number.MAX_SAFE_INTEGER)).to.deep.equal({ is: 'applied', replayed: false });
       expect(await adjust('over', 1)).to.deep.equal({ is: 'refused', code: 'stock_limit', lines: [] });
@@ -169,7 +179,13 @@ for (const { name, create } of ENGINES) {
       expect(found.is).to.equal('found');
       if (found.is !== 'found') return;
       expect(found.flows[0]).to.equal(null);
-      expect(found.flows[1]).to.deep.include({ ...line('a', 2), order_id: 'o', returned: 0, status: 'deducted', sub_row: 0 });
+      expect(found.flows[1]).to.deep.include({
+        ...line('a', 2),
+        order_id: 'o',
+        returned: 0,
+        status: 'deducted',
+        sub_row: 0,
+      });
     });
 
     it('leaves alone what another shard owns', async () => {
@@ -213,7 +229,9 @@ for (const { name, create } of ENGINES) {
       const isLong = LONG && name !== 'oracle';
       if (isLong) this.timeout(LONG_TIMEOUT_MS);
       // Lanes have SKUs of their own, so what one does is nothing to the others.
-      const lanes = await Promise.allSettled(Array.from({ length: isLong ? LANES : 1 }, () => playRandom(isLong ? LONG_RUNS / LANES : 25)));
+      const lanes = await Promise.allSettled(
+        Array.from({ length: isLong ? LANES : 1 }, () => playRandom(isLong ? LONG_RUNS / LANES : 25)),
+      );
       for (const lane of lanes) if (lane.status === 'rejected') throw lane.reason;
       const played = lanes.reduce((sum, lane) => sum + (lane.status === 'fulfilled' ? lane.value : 0), 0);
       if (isLong) expect(played).to.be.at.least(LONG_OPERATIONS);

@@ -42,11 +42,17 @@ describe('confusion', () => {
 
   const encoded = encodeURIComponent;
   const send = (base: string, method: string, path: string, body?: unknown): Promise<Answer> =>
-    client.call(base, { method, path, ...(body === undefined ? {} : { body: JSON.stringify(body), headers: JSON_HEADERS }) });
+    client.call(base, {
+      method,
+      path,
+      ...(body === undefined ? {} : { body: JSON.stringify(body), headers: JSON_HEADERS }),
+    });
   const get = (path: string) => send(gateway.publicUrl, 'GET', path);
   const post = (path: string, body: unknown) => send(gateway.publicUrl, 'POST', path, body);
-  const put = (id: string, leaved_amount: number) => send(gateway.adminUrl, 'PUT', `/v1/skus/${encoded(id)}`, { leaved_amount });
-  const adjust = (sku: string, body: unknown) => send(gateway.adminUrl, 'POST', `/v1/skus/${encoded(sku)}/adjustments`, body);
+  const put = (id: string, leaved_amount: number) =>
+    send(gateway.adminUrl, 'PUT', `/v1/skus/${encoded(id)}`, { leaved_amount });
+  const adjust = (sku: string, body: unknown) =>
+    send(gateway.adminUrl, 'POST', `/v1/skus/${encoded(sku)}/adjustments`, body);
 
   it('knows 200 ids and more', () => {
     expect(legal).to.have.length.above(200);
@@ -59,10 +65,22 @@ describe('confusion', () => {
     await gateway.openSku(sku, 100);
     for (const id of illegal) {
       const line = { order_detail_id: 'a', sku_id: sku, quantity: 1 };
-      expectProblem(await post('/v1/deductions', { order_id: 'o', lines: [{ ...line, sku_id: id }] }), 400, 'lines[0].sku_id');
-      expectProblem(await post('/v1/deductions', { order_id: 'o', lines: [{ ...line, order_detail_id: id }] }), 400, 'lines[0].order_detail_id');
+      expectProblem(
+        await post('/v1/deductions', { order_id: 'o', lines: [{ ...line, sku_id: id }] }),
+        400,
+        'lines[0].sku_id',
+      );
+      expectProblem(
+        await post('/v1/deductions', { order_id: 'o', lines: [{ ...line, order_detail_id: id }] }),
+        400,
+        'lines[0].order_detail_id',
+      );
       expectProblem(await post('/v1/deductions', { order_id: id, lines: [line] }), 400, 'order_id');
-      expectProblem(await post('/v1/deductions/lookup', { lines: [{ order_detail_id: 'a', sku_id: id }] }), 400, 'lines[0].sku_id');
+      expectProblem(
+        await post('/v1/deductions/lookup', { lines: [{ order_detail_id: 'a', sku_id: id }] }),
+        400,
+        'lines[0].sku_id',
+      );
       expectProblem(await adjust(sku, { adjustment_id: id, delta: 1 }), 400, 'adjustment_id');
       // No percent-encoding spells a lone surrogate, and an empty path is another address.
       if (id === '' || !id.isWellFormed()) continue;
@@ -85,14 +103,19 @@ describe('confusion', () => {
   it('deducts from each a quantity of its own', async () => {
     for (const { id, quantity } of numbered) {
       const order = { order_id: id, lines: [{ order_detail_id: id, sku_id: id, quantity }] };
-      for (const status of [201, 200]) expect((await post('/v1/deductions', order)).status, JSON.stringify(id)).to.equal(status);
+      for (const status of [201, 200])
+        expect((await post('/v1/deductions', order)).status, JSON.stringify(id)).to.equal(status);
     }
   });
 
   it('tells each by itself', async () => {
     for (const { id, opening, quantity } of numbered) {
       const sku = await get(`/v1/skus/${encoded(id)}`);
-      expect([sku.status, sku.body.sku_id, sku.body.leaved_amount], JSON.stringify(id)).to.deep.equal([200, id, opening - quantity]);
+      expect([sku.status, sku.body.sku_id, sku.body.leaved_amount], JSON.stringify(id)).to.deep.equal([
+        200,
+        id,
+        opening - quantity,
+      ]);
       const deduction = await get(`/v1/deductions/${encoded(id)}?sku_id=${encoded(id)}`);
       expect(deduction.status, JSON.stringify(id)).to.equal(200);
       expect(deduction.body).to.include({ sku_id: id, order_detail_id: id, order_id: id, quantity });
@@ -103,8 +126,15 @@ describe('confusion', () => {
     const pairs = numbered.flatMap((sku) => legal.map((order_detail_id) => ({ sku, order_detail_id })));
     for (let from = 0; from < pairs.length; from += LINES) {
       const asked = pairs.slice(from, from + LINES);
-      const { body } = await post('/v1/deductions/lookup', { lines: asked.map(({ sku, order_detail_id }) => ({ sku_id: sku.id, order_detail_id })) });
-      const told = (body.lines as Record<string, unknown>[]).map(({ sku_id, order_detail_id, status, quantity }) => [sku_id, order_detail_id, status, quantity]);
+      const { body } = await post('/v1/deductions/lookup', {
+        lines: asked.map(({ sku, order_detail_id }) => ({ sku_id: sku.id, order_detail_id })),
+      });
+      const told = (body.lines as Record<string, unknown>[]).map(({ sku_id, order_detail_id, status, quantity }) => [
+        sku_id,
+        order_detail_id,
+        status,
+        quantity,
+      ]);
       const expected = asked.map(({ sku: { id, quantity }, order_detail_id }) =>
         id === order_detail_id ? [id, order_detail_id, 'deducted', quantity] : [id, order_detail_id, 'none', undefined],
       );
@@ -123,7 +153,11 @@ describe('confusion', () => {
       );
       return found.filter(({ sku }) => known.has(sku as string));
     });
-    const told = rows.flatMap((found, shard) => found.map(({ sku, opening, leaved, detail, owner, quantity }) => [sku, shard, opening, leaved, detail, owner, quantity].join(' ')));
+    const told = rows.flatMap((found, shard) =>
+      found.map(({ sku, opening, leaved, detail, owner, quantity }) =>
+        [sku, shard, opening, leaved, detail, owner, quantity].join(' '),
+      ),
+    );
     const expected = numbered.map(({ id, opening, quantity }) =>
       [hex(id), map.shardOf(id), opening, opening - quantity, hex(id), hex(id), quantity].join(' '),
     );
@@ -136,11 +170,16 @@ describe('confusion', () => {
     const lines = numbered.map(({ id, quantity }) => ({ order_detail_id: id, sku_id: sku, quantity }));
     expect((await post('/v1/deductions', { order_id: 'o', lines })).status).to.equal(201);
     for (const status of [201, 200]) {
-      for (const { id, quantity } of numbered) expect((await adjust(sku, { adjustment_id: id, delta: quantity })).status, JSON.stringify(id)).to.equal(status);
+      for (const { id, quantity } of numbered)
+        expect((await adjust(sku, { adjustment_id: id, delta: quantity })).status, JSON.stringify(id)).to.equal(status);
     }
     expect((await get(`/v1/skus/${sku}`)).body.leaved_amount).to.equal(1_000_000);
-    const { body } = await post('/v1/deductions/lookup', { lines: lines.map(({ order_detail_id, sku_id }) => ({ order_detail_id, sku_id })) });
-    expect((body.lines as { quantity: number }[]).map(({ quantity }) => quantity)).to.deep.equal(numbered.map(({ quantity }) => quantity));
+    const { body } = await post('/v1/deductions/lookup', {
+      lines: lines.map(({ order_detail_id, sku_id }) => ({ order_detail_id, sku_id })),
+    });
+    expect((body.lines as { quantity: number }[]).map(({ quantity }) => quantity)).to.deep.equal(
+      numbered.map(({ quantity }) => quantity),
+    );
   });
 
   it('does not go through under the name of another: each as the order of the other is a conflict', async () => {
@@ -149,7 +188,8 @@ describe('confusion', () => {
     const [first = ''] = legal;
     const line = { order_detail_id: 'a', sku_id: sku, quantity: 1 };
     expect((await post('/v1/deductions', { order_id: first, lines: [line] })).status).to.equal(201);
-    for (const order_id of legal.slice(1)) expect((await post('/v1/deductions', { order_id, lines: [line] })).body.code).to.equal('idempotency_conflict');
+    for (const order_id of legal.slice(1))
+      expect((await post('/v1/deductions', { order_id, lines: [line] })).body.code).to.equal('idempotency_conflict');
     expect((await get(`/v1/skus/${sku}`)).body.leaved_amount).to.equal(9);
   });
 });

@@ -32,7 +32,11 @@ describe('connections', () => {
   const left = async (): Promise<unknown> => (await gateway.get(`/v1/skus/${sku}`)).body.leaved_amount;
 
   it('answers a request by what became of it, whatever bytes come after it', async () => {
-    const broken = ['garbage\r\n\r\n', head('POST', '/v1/deductions', 'Transfer-Encoding: chunked') + 'zz\r\n', `GET /${'x'.repeat(9_000)} HTTP/1.1\r\n`];
+    const broken = [
+      'garbage\r\n\r\n',
+      head('POST', '/v1/deductions', 'Transfer-Encoding: chunked') + 'zz\r\n',
+      `GET /${'x'.repeat(9_000)} HTTP/1.1\r\n`,
+    ];
     for (const [index, bytes] of broken.entries()) {
       const { answers, closedAfterMs } = await exchange(gateway.publicUrl, deduction(`detail ${index}`) + bytes);
       expect(answers.map(({ status }) => status)).to.deep.equal([201]);
@@ -42,14 +46,19 @@ describe('connections', () => {
   });
 
   it('answers all whole requests of a connection before it ends it', async () => {
-    const { answers } = await exchange(gateway.publicUrl, `${deduction('a')}${deduction('b')}${deduction('a')}garbage\r\n\r\n`);
+    const { answers } = await exchange(
+      gateway.publicUrl,
+      `${deduction('a')}${deduction('b')}${deduction('a')}garbage\r\n\r\n`,
+    );
     expect(answers).to.have.length(3);
     expect(answers.map(({ status }) => status).filter((status) => status === 201)).to.have.length(2);
     expect(await left()).to.equal(8);
   });
 
   it('refuses broken bytes after an answer', async () => {
-    const { answers } = await exchange(gateway.publicUrl, head('GET', `/v1/skus/${sku}`), { trickle: { byte: 'garbage\r\n\r\n', everyMs: 300 } });
+    const { answers } = await exchange(gateway.publicUrl, head('GET', `/v1/skus/${sku}`), {
+      trickle: { byte: 'garbage\r\n\r\n', everyMs: 300 },
+    });
     expect(answers.map(({ status }) => status)).to.deep.equal([200, 400]);
   });
 
@@ -77,8 +86,12 @@ describe('connections', () => {
     // Ten seconds of nothing.
     if (!LONG) this.skip();
     const body = `${head('POST', '/v1/deductions', 'Content-Length: 100')}{`;
-    const held = Promise.all(['garbage\r\n\r\n', 'GET /v1/skus/a HTTP/1.1\r\nHo', `GET /${'x'.repeat(9_000)} HTTP/1.1\r\n`].map(heldOpen));
-    const slow = ['', 'GET', 'GET /v1/skus/a HTTP/1.1\r\nHo', body].map((bytes) => exchange(gateway.publicUrl, bytes, { waitMs: 15_000 }));
+    const held = Promise.all(
+      ['garbage\r\n\r\n', 'GET /v1/skus/a HTTP/1.1\r\nHo', `GET /${'x'.repeat(9_000)} HTTP/1.1\r\n`].map(heldOpen),
+    );
+    const slow = ['', 'GET', 'GET /v1/skus/a HTTP/1.1\r\nHo', body].map((bytes) =>
+      exchange(gateway.publicUrl, bytes, { waitMs: 15_000 }),
+    );
     const trickled = ['GET /v1/skus/a HTTP/1.1\r\nA: ', body].map((bytes) =>
       exchange(gateway.publicUrl, bytes, { waitMs: 15_000, trickle: { byte: 'x', everyMs: 500 } }),
     );

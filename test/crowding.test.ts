@@ -43,7 +43,10 @@ describe('crowding', () => {
   afterEach(() => eventually('places come back', 3_000, () => isQuiet(shards[SHARD])));
 
   const start = (limits: Partial<{ connections_max: number; waiting_max: number }> = {}) => {
-    const opened = openShards({ ...stack(), shards: stack().shards.map((shard) => ({ ...shard, ...limits })) }, STATEMENT_MS);
+    const opened = openShards(
+      { ...stack(), shards: stack().shards.map((shard) => ({ ...shard, ...limits })) },
+      STATEMENT_MS,
+    );
     return { shards: opened, engine: new TextbookEngine(opened) };
   };
   const deadline = (): number => performance.now() + REQUEST_MS;
@@ -64,7 +67,10 @@ describe('crowding', () => {
     const lines = Array.from({ length: 20 }, (_, index) => line(`many-${index}`));
     expect(await deduct(lines.slice(0, 1))).to.equal('deducted');
     await side.beginTransaction();
-    await side.query('INSERT INTO flow (sku_id, order_detail_id, order_id, quantity) VALUES (?, ?, ?, 1)', [fresh('strange'), 'd', 'o'].map((text) => Buffer.from(text)));
+    await side.query(
+      'INSERT INTO flow (sku_id, order_detail_id, order_id, quantity) VALUES (?, ?, ?, 1)',
+      [fresh('strange'), 'd', 'o'].map((text) => Buffer.from(text)),
+    );
     try {
       expect((await reader.findFlows(SHARD, lines, deadline())).is).to.equal('found');
       expect(await deduct(lines)).to.equal('deducted');
@@ -84,7 +90,11 @@ describe('crowding', () => {
     const connection = await Connection.open(addressOf(SHARD), STATEMENT_MS);
     await prepareSession(connection, deadline());
     await connection.run('BEGIN', [], deadline());
-    const transaction = { rows: <Row>(sql: string, values: never) => connection.rows<Row>(sql, values, deadline()), run: async () => 0, restart: async () => undefined };
+    const transaction = {
+      rows: <Row>(sql: string, values: never) => connection.rows<Row>(sql, values, deadline()),
+      run: async () => 0,
+      restart: async () => undefined,
+    };
     expect(await ownSlots(transaction, needed)).to.equal(true);
     for (const slot of slots.slice(40)) {
       await side.beginTransaction();
@@ -126,7 +136,9 @@ describe('crowding', () => {
   });
 
   it('is not "unreachable" because the server has no room for one more connection', async () => {
-    const [[before]] = (await side.query('SELECT @@GLOBAL.max_connections AS allowed')) as unknown as [[{ allowed: number }]];
+    const [[before]] = (await side.query('SELECT @@GLOBAL.max_connections AS allowed')) as unknown as [
+      [{ allowed: number }],
+    ];
     const crowded = start();
     await Promise.all(crowded.shards.map((shard) => shard.tried));
     await side.query('SET GLOBAL max_connections = 10');

@@ -87,21 +87,9 @@ describe('the reader of CSV files', () => {
       'f.csv: is empty, expected the head sku_id,leaved_amount and at least one row',
     ],
     ['a head without rows', `${HEAD}\n\n`, 'f.csv, line 1: no row follows the head, expected at least one'],
-    [
-      'a quote within a cell',
-      `${HEAD}\na"b,1\n`,
-      `f.csv, line 2: "a\\"b,1" ${MISPLACED}`,
-    ],
-    [
-      'text behind a quote',
-      `${HEAD}\n"a"b,1\n`,
-      `f.csv, line 2: "\\"a\\"b,1" ${MISPLACED}`,
-    ],
-    [
-      'a quote that does not end',
-      `${HEAD}\n"a,1\nb,2\n`,
-      `f.csv, line 2: "\\"a,1\\nb,2" ${MISPLACED}`,
-    ],
+    ['a quote within a cell', `${HEAD}\na"b,1\n`, `f.csv, line 2: "a\\"b,1" ${MISPLACED}`],
+    ['text behind a quote', `${HEAD}\n"a"b,1\n`, `f.csv, line 2: "\\"a\\"b,1" ${MISPLACED}`],
+    ['a quote that does not end', `${HEAD}\n"a,1\nb,2\n`, `f.csv, line 2: "\\"a,1\\nb,2" ${MISPLACED}`],
     [
       'bytes that are not UTF-8',
       Buffer.from(`${HEAD}\ncaf\xe9,1\n`, 'latin1'),

@@ -71,7 +71,10 @@ describe('a damaged row', () => {
 
   it('that no look can settle does not use up the looks of others, however many and however old they are', async () => {
     const insertMany = (table: string, columns: string, values: string): Promise<unknown> => {
-      const rows = Array.from({ length: MANY }, (_, number) => `(CONCAT(0xFF, '${number}'), ${values}, ${LONG_AGO} - INTERVAL 1 DAY)`);
+      const rows = Array.from(
+        { length: MANY },
+        (_, number) => `(CONCAT(0xFF, '${number}'), ${values}, ${LONG_AGO} - INTERVAL 1 DAY)`,
+      );
       return own.query(0, `INSERT INTO ${table} (${columns}, created_at) VALUES ${rows.join(', ')}`);
     };
     await insertMany('cart', 'order_id, attempt, token, state, order_lines', "1, 'token', 'open', '[]'");
@@ -88,7 +91,7 @@ describe('a damaged row', () => {
     await gateway.stop();
     const sold = await leaveCart(own, { shard: 0, state: 'committed', lines: 'not json' });
     const undone = await leaveCart(own, { shard: 0, state: 'aborted', lines: 'not json' });
-    await own.query(0, "UPDATE cart_hold SET created_at = NOW(6) + INTERVAL 3 SECOND");
+    await own.query(0, 'UPDATE cart_hold SET created_at = NOW(6) + INTERVAL 3 SECOND');
     gateway = await startTestGateway({}, own, kept.log);
     const buy = ({ sku_id }: LeftCart) => gateway.deduct({ sku_id, order_detail_id: fresh('other'), quantity: 1 });
     const answers = [await buy(sold), await buy(undone)].map(({ status, body }) => `${status} ${String(body?.code)}`);
@@ -97,9 +100,15 @@ describe('a damaged row', () => {
     await gateway.openSku(beside, 1);
     // A cart over two shards, whose record is the damaged one.
     const flow = `'${beside}', 'b', '${sold.order_id}', 1, 1, 'deducted'`;
-    await own.query(1, `INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, attempt, status) VALUES (${flow})`);
+    await own.query(
+      1,
+      `INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, attempt, status) VALUES (${flow})`,
+    );
     await own.query(1, `UPDATE stock SET leaved_amount = 0 WHERE sku_id = '${beside}'`);
-    const ids = [[sold.sku_id, sold.order_id], [beside, 'b']];
+    const ids = [
+      [sold.sku_id, sold.order_id],
+      [beside, 'b'],
+    ];
     const lines = ids.map(([sku_id, order_detail_id]) => ({ sku_id, order_detail_id, quantity: 1 }));
     const again = await gateway.post('/v1/deductions', { order_id: sold.order_id, lines });
     const replayed = (again.body?.lines as { replayed: boolean }[]).map((line) => line.replayed);
@@ -109,7 +118,7 @@ describe('a damaged row', () => {
 
   it('of a cart whose state is no word makes orders that meet its hold wait, and says "overloaded" then', async () => {
     const left = await leaveCart(own, { shard: 0, state: 'committed', lines: null });
-    await own.query(0, "UPDATE cart_hold SET created_at = NOW(6) + INTERVAL 1 DAY");
+    await own.query(0, 'UPDATE cart_hold SET created_at = NOW(6) + INTERVAL 1 DAY');
     // As a session without strict mode writes it.
     await own.query(0, `UPDATE IGNORE cart SET state = 'no word' WHERE order_id = '${left.order_id}'`);
     const record = await own.query(0, `SELECT state FROM cart WHERE order_id = '${left.order_id}'`);
@@ -199,13 +208,20 @@ describe('a damaged row', () => {
     const ok = await leaveCart(own, { shard: 0, state: 'aborted', lines: null });
     const damaged = await leaveCart(own, { shard: 0, state: 'committed', lines: 'not json' });
     const record = `0xFF, 1, 'token', 'aborted', '[]', ${LONG_AGO}`;
-    await own.query(0, `INSERT INTO cart (order_id, attempt, token, state, order_lines, decided_at) VALUES (${record})`);
+    await own.query(
+      0,
+      `INSERT INTO cart (order_id, attempt, token, state, order_lines, decided_at) VALUES (${record})`,
+    );
     await own.query(0, "UPDATE flow SET status = 'deducted'");
     await own.query(0, `DELETE FROM flow WHERE sku_id = '${wrong.sku_id}'`);
     const { code, stdout, stderr } = await runFile('scripts/reconcile.ts', [], own.environment);
     expect(code, stdout).to.equal(1);
-    expect(stdout).to.match(/cart_line/).and.to.match(/aborted_line/).and.to.contain(ok.order_id);
-    for (const named of [`"${damaged.order_id}"`, '0xff']) expect(stderr).to.contain(`the record of order ${named} attempt 1`);
+    expect(stdout)
+      .to.match(/cart_line/)
+      .and.to.match(/aborted_line/)
+      .and.to.contain(ok.order_id);
+    for (const named of [`"${damaged.order_id}"`, '0xff'])
+      expect(stderr).to.contain(`the record of order ${named} attempt 1`);
     gateway = await startTestGateway({}, own, kept.log);
   }).timeout(TEST_MS);
 });
@@ -214,7 +230,10 @@ describe('rows that cannot be read', () => {
   it('are reported once while they are found, and forgotten when they are not found for five minutes', () => {
     let nowMs = 0;
     const found: string[] = [];
-    const rows = new UnreadableRows(({ row }) => found.push(row), () => nowMs);
+    const rows = new UnreadableRows(
+      ({ row }) => found.push(row),
+      () => nowMs,
+    );
     const note = (row: string): void => rows.note({ kind: 'cart', shard: 1, row, reason: 'damaged' });
     for (let round = 0; round < 3; round += 1) for (const row of ['a', 'b']) note(row);
     expect([found, rows.counts()]).to.deep.equal([['a', 'b'], [{ kind: 'cart', shard: 1, count: 2 }]]);

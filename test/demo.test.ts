@@ -10,16 +10,35 @@ import type { Cart } from '../scripts/replay/carts.ts';
 describe('the demo', () => {
   const cart = (order_id: string, ...lines: readonly (readonly [sku_id: string, quantity: number])[]): Cart => ({
     order_id,
-    lines: lines.map(([sku_id, quantity], index) => ({ sku_id, quantity, order_detail_id: `${order_id}-${index + 1}` })),
+    lines: lines.map(([sku_id, quantity], index) => ({
+      sku_id,
+      quantity,
+      order_detail_id: `${order_id}-${index + 1}`,
+    })),
   });
   const sold = cart('one', ['A', 2], ['B', 1]);
   const refused = cart('two', ['A', 1], ['B', 2], ['B', 2]);
-  const ledger = (more: Partial<Ledger> = {}): Ledger => ({ sold: [sold], refused: [{ cart: refused, short: ['B'] }], faults: [], replayed: 0, ...more });
+  const ledger = (more: Partial<Ledger> = {}): Ledger => ({
+    sold: [sold],
+    refused: [{ cart: refused, short: ['B'] }],
+    faults: [],
+    replayed: 0,
+    ...more,
+  });
   const flowsOf = ({ order_id, lines }: Cart) =>
-    lines.map((line) => [flowKeyText(line), { order_id, quantity: line.quantity, returned: 0, status: 'deducted' as const }] as const);
+    lines.map(
+      (line) =>
+        [flowKeyText(line), { order_id, quantity: line.quantity, returned: 0, status: 'deducted' as const }] as const,
+    );
   const shelves = (more: Partial<Shelves> = {}): Shelves => ({
-    opening: new Map([['A', 5], ['B', 4]]),
-    leftovers: new Map([['A', 3], ['B', 3]]),
+    opening: new Map([
+      ['A', 5],
+      ['B', 4],
+    ]),
+    leftovers: new Map([
+      ['A', 3],
+      ['B', 3],
+    ]),
     books: [],
     flows: new Map(flowsOf(sold)),
     ...more,
@@ -40,19 +59,53 @@ describe('the demo', () => {
   });
 
   it('finds a refusal of what was there, stock that is gone, and carts that are not whole', () => {
-    expect(contradictions(ledger({ refused: [{ cart: refused, short: ['A'] }] }), shelves())).to.deep.equal(['order two: refused 1 of A, of which 3 are left']);
-    expect(contradictions(ledger(), shelves({ leftovers: new Map([['A', 3], ['B', 2]]) }))).to.deep.equal(['B: 2 left, the shops count 3']);
+    expect(contradictions(ledger({ refused: [{ cart: refused, short: ['A'] }] }), shelves())).to.deep.equal([
+      'order two: refused 1 of A, of which 3 are left',
+    ]);
+    expect(
+      contradictions(
+        ledger(),
+        shelves({
+          leftovers: new Map([
+            ['A', 3],
+            ['B', 2],
+          ]),
+        }),
+      ),
+    ).to.deep.equal(['B: 2 left, the shops count 3']);
     expect(contradictions(ledger(), shelves({ flows: new Map(flowsOf(sold).slice(1)) }))).to.deep.equal([
       'order one: sold, but only 1 of its 2 lines stand',
       '1 flows stand, the shops count 2',
     ]);
-    expect(contradictions(ledger(), shelves({ flows: new Map([...flowsOf(sold), ...flowsOf(refused).slice(0, 1)]) }))).to.include('order two: refused, but 1 of its 3 lines stand');
-    const row = { sku_id: 'A', sub_row: 0, opening: 5n, adjusted: 0n, deducted: 2n, returned: 0n, moved_in: 0n, moved_out: 0n, leaved: 4n, flow_count: 1 };
-    expect(contradictions(ledger(), shelves({ books: [closeBooks([row])] }))).to.deep.equal(['shard 0, A: 4 left, the journal says 3']);
+    expect(
+      contradictions(ledger(), shelves({ flows: new Map([...flowsOf(sold), ...flowsOf(refused).slice(0, 1)]) })),
+    ).to.include('order two: refused, but 1 of its 3 lines stand');
+    const row = {
+      sku_id: 'A',
+      sub_row: 0,
+      opening: 5n,
+      adjusted: 0n,
+      deducted: 2n,
+      returned: 0n,
+      moved_in: 0n,
+      moved_out: 0n,
+      leaved: 4n,
+      flow_count: 1,
+    };
+    expect(contradictions(ledger(), shelves({ books: [closeBooks([row])] }))).to.deep.equal([
+      'shard 0, A: 4 left, the journal says 3',
+    ]);
   });
 
   it('takes no refusal for one that contradicts itself', () => {
-    expect(refusalOf(refused, { lines: [{ sku_id: 'B', leaved_amount: 3 }, { sku_id: 'B', leaved_amount: 3 }] })).to.deep.equal({ short: ['B'], faults: [] });
+    expect(
+      refusalOf(refused, {
+        lines: [
+          { sku_id: 'B', leaved_amount: 3 },
+          { sku_id: 'B', leaved_amount: 3 },
+        ],
+      }),
+    ).to.deep.equal({ short: ['B'], faults: [] });
     expect(refusalOf(refused, { lines: [{ sku_id: 'B', leaved_amount: 4 }] }).faults).to.have.length(1);
     expect(refusalOf(refused, { lines: [{ sku_id: 'C', leaved_amount: 0 }] }).faults).to.have.length(1);
     expect(refusalOf(refused, {}).faults).to.have.length(1);

@@ -62,7 +62,11 @@ describe('driver discipline', () => {
     const [outcome] = await engine.apply(SHARD, [{ kind: 'deduct', order_id: 'o', lines }], deadline());
     return outcome as DeductOutcome;
   };
-  const line = (order_detail_id: string, quantity = 1, of = sku_id): Line => ({ sku_id: of, order_detail_id, quantity });
+  const line = (order_detail_id: string, quantity = 1, of = sku_id): Line => ({
+    sku_id: of,
+    order_detail_id,
+    quantity,
+  });
   const left = async (): Promise<number | undefined> => {
     const stock = await reader.readStock(SHARD, sku_id, deadline());
     return stock.is === 'found' ? stock.rows[0]?.leaved_amount : undefined;
@@ -85,7 +89,11 @@ describe('driver discipline', () => {
     const frozen = await Connection.open(addressOf(SHARD), STATEMENT_MS);
     await prepareSession(frozen, deadline());
     await frozen.run('BEGIN', [], deadline());
-    await frozen.run('UPDATE stock SET leaved_amount = leaved_amount - 60 WHERE sku_id = ?', [Buffer.from(sku_id)], deadline());
+    await frozen.run(
+      'UPDATE stock SET leaved_amount = leaved_amount - 60 WHERE sku_id = ?',
+      [Buffer.from(sku_id)],
+      deadline(),
+    );
     const startedMs = performance.now();
     let outcome: DeductOutcome;
     do outcome = await deduct(line('a', 60));
@@ -97,7 +105,9 @@ describe('driver discipline', () => {
 
   it('goes on when the server ended its idle connections', async () => {
     await deduct(line('a'));
-    const [own] = (await side.query('SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()')) as unknown as [{ id: number }[]];
+    const [own] = (await side.query(
+      'SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()',
+    )) as unknown as [{ id: number }[]];
     expect(own.length).to.be.above(0);
     for (const { id } of own) await side.query('KILL ?', [id]).catch(() => undefined);
     expect((await deduct(line('b'))).is).to.equal('deducted');
@@ -106,7 +116,9 @@ describe('driver discipline', () => {
 
   it('tries a deadlocked transaction again', async () => {
     const insertFlows = (...ids: string[]) =>
-      side.query('INSERT INTO flow (sku_id, order_detail_id, order_id, quantity) VALUES ?', [ids.map((id) => [Buffer.from(sku_id), Buffer.from(id), Buffer.from('o'), 1])]);
+      side.query('INSERT INTO flow (sku_id, order_detail_id, order_id, quantity) VALUES ?', [
+        ids.map((id) => [Buffer.from(sku_id), Buffer.from(id), Buffer.from('o'), 1]),
+      ]);
     const inCircle = async (round: number): Promise<DeductOutcome> => {
       await side.beginTransaction();
       // The more a transaction has written, the less likely the server sacrifices it.
@@ -116,7 +128,9 @@ describe('driver discipline', () => {
       for (let looks = 0, isWaiting = false; !isWaiting && looks < 3; looks += 1) {
         // The server looks anew only when nobody has asked for a tenth of a second.
         await sleep(120);
-        const [[row]] = (await watcher.query("SELECT COUNT(*) AS waiting FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'")) as unknown as [[{ waiting: number }]];
+        const [[row]] = (await watcher.query(
+          "SELECT COUNT(*) AS waiting FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'",
+        )) as unknown as [[{ waiting: number }]];
         isWaiting = row.waiting > 0;
       }
       await watcher.end();
@@ -162,12 +176,19 @@ describe('driver discipline', () => {
   });
 
   it('turns requests away when the queue is full, and only then', async () => {
-    const small = openShards({ ...stack(), shards: stack().shards.map((shard) => ({ ...shard, connections_max: 1, waiting_max: 5 })) });
+    const small = openShards({
+      ...stack(),
+      shards: stack().shards.map((shard) => ({ ...shard, connections_max: 1, waiting_max: 5 })),
+    });
     const narrow = new TextbookEngine(small);
     await Promise.all(small.map((shard) => shard.tried));
     const outcomes = await Promise.all(
       Array.from({ length: 20 }, async (_, index) => {
-        const [outcome] = await narrow.apply(SHARD, [{ kind: 'deduct', order_id: 'o', lines: [line(`q-${index}`)] }], deadline());
+        const [outcome] = await narrow.apply(
+          SHARD,
+          [{ kind: 'deduct', order_id: 'o', lines: [line(`q-${index}`)] }],
+          deadline(),
+        );
         return outcome?.is;
       }),
     );
@@ -184,7 +205,18 @@ describe('driver discipline', () => {
     const slot = slotOf(sku_id);
     const other = await sideSession(target);
     const routing = new Routing(new SlotMap(16), reader, 16);
-    const parts: Parts = { routing, engine, reader, shards: reader, carts: new CartStore(shards), afterwork: new Afterwork(() => undefined), cartPlaces: new Places(1, 1), freeing: shareFreeing(), heat: new Heat(), hot: hotParts(shards, routing, engine) };
+    const parts: Parts = {
+      routing,
+      engine,
+      reader,
+      shards: reader,
+      carts: new CartStore(shards),
+      afterwork: new Afterwork(() => undefined),
+      cartPlaces: new Places(1, 1),
+      freeing: shareFreeing(),
+      heat: new Heat(),
+      hot: hotParts(shards, routing, engine),
+    };
     const order = { order_id: 'o', lines: [line('moved')] };
     try {
       await side.query('DELETE FROM slot WHERE slot = ?', [slot]);
@@ -216,14 +248,27 @@ describe('driver discipline', () => {
     { rows: 20_000, keys: 500 },
   ]) {
     it(`finds ${keys} flows by their key, not by a scan, among ${rows}`, async () => {
-      const values = Array.from({ length: rows }, (_, number) => [Buffer.from(sku_id), Buffer.from(`plan-${number}`), Buffer.from('o'), 1]);
+      const values = Array.from({ length: rows }, (_, number) => [
+        Buffer.from(sku_id),
+        Buffer.from(`plan-${number}`),
+        Buffer.from('o'),
+        1,
+      ]);
       await side.query('INSERT INTO flow (sku_id, order_detail_id, order_id, quantity) VALUES ?', [values]);
       await side.query('ANALYZE TABLE flow');
       let statement = '';
       let parameters: unknown[] = [];
-      const spy = { rows: async (sql: string, given: unknown[]) => ((statement = sql), (parameters = given), []), run: async () => 0 };
-      await lockFlows(spy as never, Array.from({ length: keys }, (_, number) => line(`plan-${number * 2}`)));
-      const [plan] = (await side.query(`EXPLAIN FORMAT=TRADITIONAL ${statement}`, parameters)) as unknown as [{ type: string; key: string; rows: number }[]];
+      const spy = {
+        rows: async (sql: string, given: unknown[]) => ((statement = sql), (parameters = given), []),
+        run: async () => 0,
+      };
+      await lockFlows(
+        spy as never,
+        Array.from({ length: keys }, (_, number) => line(`plan-${number * 2}`)),
+      );
+      const [plan] = (await side.query(`EXPLAIN FORMAT=TRADITIONAL ${statement}`, parameters)) as unknown as [
+        { type: string; key: string; rows: number }[],
+      ];
       expect(plan[0]).to.deep.include({ type: 'range', key: 'PRIMARY' });
       expect(Number(plan[0]?.rows)).to.be.at.most(keys);
       await side.query('DELETE FROM flow WHERE sku_id = ?', [Buffer.from(sku_id)]);

@@ -18,7 +18,10 @@ const WAIT_MS = 10_000;
 const NUMBERS = [1021, 1053, 1114, 1180, 1264, 1290, 1792, 1836, 3032, 3101, 3819, 4031];
 
 /** A TCP proxy that answers each packet that commits with an error in place of its last OK, once the server has committed. */
-async function errorInPlaceOfOk(target: { readonly host: string; readonly port: number }, number: number): Promise<{ readonly port: number; close(): void }> {
+async function errorInPlaceOfOk(
+  target: { readonly host: string; readonly port: number },
+  number: number,
+): Promise<{ readonly port: number; close(): void }> {
   const sockets = new Set<Socket>();
   const server = createServer((client) => {
     const upstream = connect(target.port, target.host);
@@ -54,9 +57,17 @@ async function errorInPlaceOfOk(target: { readonly host: string; readonly port: 
 /** Puts an error in place of the last packet of an answer. */
 function withError(answer: Buffer, number: number): Buffer {
   const packets: Buffer[] = [];
-  for (let rest = answer, length = packetLength(rest); length !== null && rest.length >= length; rest = rest.subarray(length), length = packetLength(rest)) packets.push(rest.subarray(0, length));
+  for (
+    let rest = answer, length = packetLength(rest);
+    length !== null && rest.length >= length;
+    rest = rest.subarray(length), length = packetLength(rest)
+  )
+    packets.push(rest.subarray(0, length));
   const last = packets.pop() ?? Buffer.alloc(0);
-  const body = Buffer.concat([Buffer.from([0xff, number & 0xff, number >> 8]), Buffer.from('#HY000an error instead of OK')]);
+  const body = Buffer.concat([
+    Buffer.from([0xff, number & 0xff, number >> 8]),
+    Buffer.from('#HY000an error instead of OK'),
+  ]);
   const head = Buffer.from([body.length, 0, 0, last[3] ?? 0]);
   return Buffer.concat([...packets, head, body]);
 }
@@ -76,22 +87,37 @@ describe('an error of the server', () => {
 
   const opened = async (): Promise<string> => {
     const sku_id = fresh('error');
-    await new TextbookEngine(shards).apply(0, [{ kind: 'open', sku_id, leaved_amount: 10 }], performance.now() + WAIT_MS);
+    await new TextbookEngine(shards).apply(
+      0,
+      [{ kind: 'open', sku_id, leaved_amount: 10 }],
+      performance.now() + WAIT_MS,
+    );
     return sku_id;
   };
-  const deduction = (sku_id: string, quantity = 1): Deduct => ({ kind: 'deduct', order_id: fresh('order'), lines: [{ sku_id, order_detail_id: fresh('detail'), quantity }] });
-  const left = async (sku_id: string): Promise<number> => (await own.query(0, `SELECT leaved_amount FROM stock WHERE sku_id = '${sku_id}'`))[0]?.['leaved_amount'] as number;
+  const deduction = (sku_id: string, quantity = 1): Deduct => ({
+    kind: 'deduct',
+    order_id: fresh('order'),
+    lines: [{ sku_id, order_detail_id: fresh('detail'), quantity }],
+  });
+  const left = async (sku_id: string): Promise<number> =>
+    (await own.query(0, `SELECT leaved_amount FROM stock WHERE sku_id = '${sku_id}'`))[0]?.['leaved_amount'] as number;
   const apply = async (engine: BatchingEngine | TextbookEngine, operation: Deduct): Promise<DeductOutcome> => {
     const [outcome] = await engine.apply(0, [operation], performance.now() + WAIT_MS);
     return outcome ?? expect.fail('no outcome');
   };
-  const engines = { batching: (on: readonly Shard[]) => new BatchingEngine(on), textbook: (on: readonly Shard[]) => new TextbookEngine(on) };
+  const engines = {
+    batching: (on: readonly Shard[]) => new BatchingEngine(on),
+    textbook: (on: readonly Shard[]) => new TextbookEngine(on),
+  };
 
   for (const [name, engineOf] of Object.entries(engines)) {
     for (const number of NUMBERS) {
       it(`before COMMIT ends its callers at once, without a look at what became of them: ${number}, ${name}`, async () => {
         const [bad, good] = [await opened(), await opened()];
-        await own.query(0, `CREATE TRIGGER fails BEFORE INSERT ON flow FOR EACH ROW IF NEW.sku_id = '${bad}' THEN SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = ${number}, MESSAGE_TEXT = 'not this one'; END IF`);
+        await own.query(
+          0,
+          `CREATE TRIGGER fails BEFORE INSERT ON flow FOR EACH ROW IF NEW.sku_id = '${bad}' THEN SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = ${number}, MESSAGE_TEXT = 'not this one'; END IF`,
+        );
         try {
           const outcome = await apply(engineOf(shards), deduction(bad));
           expect(outcome).to.deep.include({ is: 'not_done' });
@@ -124,7 +150,10 @@ describe('an error of the server', () => {
         if (address === undefined) throw new Error('there is a shard');
         const sku_id = await opened();
         const proxy = await errorInPlaceOfOk(address, number);
-        const behind = openShards({ shards: (await own.load()).map((shard) => ({ ...shard, address: { ...shard.address, port: proxy.port } })), initialShards: 1 });
+        const behind = openShards({
+          shards: (await own.load()).map((shard) => ({ ...shard, address: { ...shard.address, port: proxy.port } })),
+          initialShards: 1,
+        });
         try {
           await Promise.all(behind.map(({ tried }) => tried));
           expect((await apply(engineOf(behind), deduction(sku_id))).is).to.equal('deducted');
@@ -139,7 +168,10 @@ describe('an error of the server', () => {
 
   it('that only a proxy sends proves nothing, wherever it comes', async () => {
     const sku_id = await opened();
-    await own.query(0, `CREATE TRIGGER fails BEFORE INSERT ON flow FOR EACH ROW SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 2013, MESSAGE_TEXT = 'lost'`);
+    await own.query(
+      0,
+      `CREATE TRIGGER fails BEFORE INSERT ON flow FOR EACH ROW SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 2013, MESSAGE_TEXT = 'lost'`,
+    );
     try {
       const outcome = await apply(new BatchingEngine(shards), deduction(sku_id));
       expect(outcome).to.deep.equal({ is: 'not_done', reason: 'its batch was undone' });

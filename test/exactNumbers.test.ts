@@ -88,7 +88,12 @@ describe('numbers as they are written', () => {
   });
 
   it('leave everything else in a body as it is', () => {
-    const members = ['"a":true,"b":false,"c":null', '"1.5e3":"0.1e5 \\"2.5\\" \\\\"', '"__proto__":{"x":[1.0,[],{}]}', '"d":[10e-1,-0.0]'];
+    const members = [
+      '"a":true,"b":false,"c":null',
+      '"1.5e3":"0.1e5 \\"2.5\\" \\\\"',
+      '"__proto__":{"x":[1.0,[],{}]}',
+      '"d":[10e-1,-0.0]',
+    ];
     const text = `{${members.join()}}`;
     const value = parseJson(text) as Record<string, unknown>;
     expect(JSON.stringify(value)).to.equal(JSON.stringify(JSON.parse(text)));

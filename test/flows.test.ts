@@ -50,14 +50,15 @@ describe('the journal of a SKU', () => {
   };
   const pages = async (sku_id: string, limit: number): Promise<Entry[]> => {
     const all: Entry[] = [];
-    for (let cursor: string | null = null; ; ) {
+    for (let cursor: string | null = null; ;) {
       const { flows, next_cursor } = await page(sku_id, limit, cursor);
       all.push(...flows);
       if (next_cursor === null) return all;
       cursor = next_cursor;
     }
   };
-  const left = async (sku_id: string): Promise<number> => (await gateway.get(`/v1/skus/${sku_id}`)).body.leaved_amount as number;
+  const left = async (sku_id: string): Promise<number> =>
+    (await gateway.get(`/v1/skus/${sku_id}`)).body.leaved_amount as number;
   const sum = (entries: readonly Entry[]): number => entries.reduce((total, { effect }) => total + effect, 0);
   /** Sends the same until there is a verdict, as shops do. */
   const done = async (send: () => ReturnType<TestGateway['post']>): Promise<void> => {
@@ -73,9 +74,13 @@ describe('the journal of a SKU', () => {
     await gateway.openSku(sku_id, 20);
     await gateway.openSku(other, 20);
     await done(() => gateway.deduct(line('d1', 3), 'o1'));
-    await done(() => gateway.post('/v1/deductions', { order_id: 'o2', lines: [line('d2', 2), { ...line('d3', 1), sku_id: other }] }));
+    await done(() =>
+      gateway.post('/v1/deductions', { order_id: 'o2', lines: [line('d2', 2), { ...line('d3', 1), sku_id: other }] }),
+    );
     await done(() => gateway.post('/v1/returns', { return_id: 'r1', ...line('d1', 1) }));
-    await done(() => gateway.adminPost(`/v1/skus/${sku_id}/adjustments`, { adjustment_id: 'a1', delta: 7, reason: 'a box' }));
+    await done(() =>
+      gateway.adminPost(`/v1/skus/${sku_id}/adjustments`, { adjustment_id: 'a1', delta: 7, reason: 'a box' }),
+    );
     await done(() => gateway.adminPost(`/v1/skus/${sku_id}/adjustments`, { adjustment_id: 'a2', delta: -4 }));
     // The rest of a deduction, a tombstone, and nothing left to give back.
     await done(() => gateway.post('/v1/cancellations', { order_id: 'o1', lines: [key('d1')] }));
@@ -102,7 +107,9 @@ describe('the journal of a SKU', () => {
       { kind: 'opening', quantity: 20, effect: 20 },
     ]);
     for (const { created_at } of flows) expect(created_at).to.match(/^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/);
-    expect(sum(flows)).to.equal(await left(sku_id)).and.to.equal(21);
+    expect(sum(flows))
+      .to.equal(await left(sku_id))
+      .and.to.equal(21);
     expect((await gateway.get(path(sku_id))).body).to.deep.equal({ flows, next_cursor });
   });
 
@@ -116,17 +123,29 @@ describe('the journal of a SKU', () => {
       await onEachShard(shards.slice(3, 4), (connection) => connection.query(sql));
     };
     await onShard(`INSERT INTO cart (order_id, attempt, token, order_lines) VALUES ('${order_id}', 1, 'token', '[]')`);
-    await onShard(`INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, attempt, status) VALUES ('${sku_id}', 'held', '${order_id}', 2, 1, 'pending')`);
-    await onShard(`INSERT INTO cart_hold (sku_id, order_detail_id, order_id, attempt) VALUES ('${sku_id}', 'held', '${order_id}', 1)`);
-    await onShard(`UPDATE stock SET leaved_amount = leaved_amount - 2, held_amount = held_amount + 2 WHERE sku_id = '${sku_id}'`);
+    await onShard(
+      `INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, attempt, status) VALUES ('${sku_id}', 'held', '${order_id}', 2, 1, 'pending')`,
+    );
+    await onShard(
+      `INSERT INTO cart_hold (sku_id, order_detail_id, order_id, attempt) VALUES ('${sku_id}', 'held', '${order_id}', 1)`,
+    );
+    await onShard(
+      `UPDATE stock SET leaved_amount = leaved_amount - 2, held_amount = held_amount + 2 WHERE sku_id = '${sku_id}'`,
+    );
     for (let number = 0; number < 5; number += 1) {
       // As young as can be, so that nobody aborts it meanwhile.
       await onShard(`UPDATE cart SET created_at = NOW(6) + INTERVAL 5 SECOND WHERE order_id = '${order_id}'`);
       const lines = [sku_id, other].map((sku) => ({ sku_id: sku, order_detail_id: `cart-${number}`, quantity: 1 }));
       await done(() => gateway.post('/v1/deductions', { order_id: `${order_id}-${number}`, lines }));
-      for (const sku of [sku_id, other]) expect((await page(sku, 1, null)).flows[0]).to.include({ kind: 'deduction', order_detail_id: `cart-${number}` });
+      for (const sku of [sku_id, other])
+        expect((await page(sku, 1, null)).flows[0]).to.include({
+          kind: 'deduction',
+          order_detail_id: `cart-${number}`,
+        });
     }
-    expect(sum(await pages(sku_id, 2))).to.equal(4).and.to.equal((await left(sku_id)) + 2);
+    expect(sum(await pages(sku_id, 2)))
+      .to.equal(4)
+      .and.to.equal((await left(sku_id)) + 2);
     await onShard(`UPDATE cart SET created_at = NOW(6) - INTERVAL 1 MINUTE WHERE order_id = '${order_id}'`);
     await eventually('the hold is undone', 5_000, async () => (await left(sku_id)) === 4);
     expect(sum(await pages(sku_id, 2))).to.equal(4);
@@ -138,7 +157,8 @@ describe('the journal of a SKU', () => {
     // Lines of one order are written in the same microsecond.
     const lines = Array.from({ length: 6 }, (_, index) => ({ sku_id, order_detail_id: `many-${index}`, quantity: 1 }));
     await done(() => gateway.post('/v1/deductions', { order_id: 'many', lines }));
-    for (const { order_detail_id } of lines) await done(() => gateway.post('/v1/returns', { return_id: 'back', sku_id, order_detail_id, quantity: 1 }));
+    for (const { order_detail_id } of lines)
+      await done(() => gateway.post('/v1/returns', { return_id: 'back', sku_id, order_detail_id, quantity: 1 }));
     let writing = true;
     const write = async (client: number): Promise<void> => {
       for (let number = 0; writing; number += 1) {
@@ -153,7 +173,9 @@ describe('the journal of a SKU', () => {
         const standing = (await page(sku_id, 500, null)).flows.slice(-22);
         const all = (await pages(sku_id, limit)).map((entry) => JSON.stringify(entry));
         expect(new Set(all).size, `limit ${limit}`).to.equal(all.length);
-        expect(all.slice(-standing.length), `limit ${limit}`).to.deep.equal(standing.map((entry) => JSON.stringify(entry)));
+        expect(all.slice(-standing.length), `limit ${limit}`).to.deep.equal(
+          standing.map((entry) => JSON.stringify(entry)),
+        );
         expect(all.at(-1)).to.contain('opening');
       }
     } finally {
@@ -178,12 +200,44 @@ describe('the journal of a SKU', () => {
     const written = (parts: unknown): string => Buffer.from(JSON.stringify(parts)).toString('base64url');
     const [, time] = JSON.parse(Buffer.from(good, 'base64url').toString()) as [number, string];
     const bad = [
-      ...['', '!', 'null', 'e30', `${good}=`, `${good}A`, good.slice(1), good.slice(0, -1), `%20${good}`, encodeURIComponent(`${good}\n`)],
-      ...[null, {}, [], [1, time, 1, 'a'], [2, time, 1, 'a', ''], [1, time, 3, 'a', ''], [1, time, -1, 'a', ''], [1, time, '1', 'a', '']].map(written),
-      ...[[1, time, 1, '', ''], [1, time, 1, 'a', 'b'], [1, time, 1, 'a '.repeat(40), ''], [1, time, 0, 'a', ' b'], [1, time, 1, 5, '']].map(written),
-      ...['', '2026', '2026-02-30T10:00:00.000000Z', '2026-13-01T10:00:00.000000Z', '0000-01-01T00:00:00.000000Z', time.replace('Z', ''), `${time}' OR 1 -- `].map((moment) =>
-        written([1, moment, 1, 'a', '']),
-      ),
+      ...[
+        '',
+        '!',
+        'null',
+        'e30',
+        `${good}=`,
+        `${good}A`,
+        good.slice(1),
+        good.slice(0, -1),
+        `%20${good}`,
+        encodeURIComponent(`${good}\n`),
+      ],
+      ...[
+        null,
+        {},
+        [],
+        [1, time, 1, 'a'],
+        [2, time, 1, 'a', ''],
+        [1, time, 3, 'a', ''],
+        [1, time, -1, 'a', ''],
+        [1, time, '1', 'a', ''],
+      ].map(written),
+      ...[
+        [1, time, 1, '', ''],
+        [1, time, 1, 'a', 'b'],
+        [1, time, 1, 'a '.repeat(40), ''],
+        [1, time, 0, 'a', ' b'],
+        [1, time, 1, 5, ''],
+      ].map(written),
+      ...[
+        '',
+        '2026',
+        '2026-02-30T10:00:00.000000Z',
+        '2026-13-01T10:00:00.000000Z',
+        '0000-01-01T00:00:00.000000Z',
+        time.replace('Z', ''),
+        `${time}' OR 1 -- `,
+      ].map((moment) => written([1, moment, 1, 'a', ''])),
     ];
     for (const cursor of bad) expect(await verdict(`?cursor=${cursor}`), cursor).to.equal('400 invalid_request cursor');
     expect(await verdict(`?cursor=${good}`)).to.equal('200  ');
@@ -208,32 +262,62 @@ describe('the journal of a SKU', () => {
 
     it('reads a page of a long journal by its index, and not the whole of it', async () => {
       const sku_id = skuOn(0, fresh('long'), 2);
-      const digits = '(SELECT 0 AS d UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9)';
+      const digits =
+        '(SELECT 0 AS d UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9)';
       const numbers = `(SELECT a.d + 10 * b.d + 100 * c.d + 1000 * e.d AS n FROM ${digits} a, ${digits} b, ${digits} c, ${digits} e) AS numbers`;
       const time = "TIMESTAMP('2026-01-01') + INTERVAL n DIV 3 SECOND";
-      await own.query(0, `INSERT INTO stock (sku_id, sub_row, opening_amount, leaved_amount) VALUES ('${sku_id}', 0, 5, 5)`);
-      await own.query(0, `INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, returned, created_at) SELECT '${sku_id}', CONCAT('d', n), 'o', 1, 1, ${time} FROM ${numbers}`);
-      await own.query(0, `INSERT INTO flow_return (sku_id, order_detail_id, return_id, quantity, created_at) SELECT '${sku_id}', CONCAT('d', n), 'r', 1, ${time} FROM ${numbers}`);
-      await own.query(0, `INSERT INTO adjustment (sku_id, adjustment_id, delta, created_at) SELECT '${sku_id}', CONCAT('a', n), IF(n % 2, 1, -1), ${time} FROM ${numbers}`);
+      await own.query(
+        0,
+        `INSERT INTO stock (sku_id, sub_row, opening_amount, leaved_amount) VALUES ('${sku_id}', 0, 5, 5)`,
+      );
+      await own.query(
+        0,
+        `INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, returned, created_at) SELECT '${sku_id}', CONCAT('d', n), 'o', 1, 1, ${time} FROM ${numbers}`,
+      );
+      await own.query(
+        0,
+        `INSERT INTO flow_return (sku_id, order_detail_id, return_id, quantity, created_at) SELECT '${sku_id}', CONCAT('d', n), 'r', 1, ${time} FROM ${numbers}`,
+      );
+      await own.query(
+        0,
+        `INSERT INTO adjustment (sku_id, adjustment_id, delta, created_at) SELECT '${sku_id}', CONCAT('a', n), IF(n % 2, 1, -1), ${time} FROM ${numbers}`,
+      );
       await own.query(0, 'ANALYZE TABLE flow, flow_return, adjustment');
-      const at = (journal: JournalPosition['journal']): JournalPosition => ({ created_at: '2026-01-01T00:20:00.000000Z', journal, ids: ['d3600', journal === 'return' ? 'r' : ''] });
+      const at = (journal: JournalPosition['journal']): JournalPosition => ({
+        created_at: '2026-01-01T00:20:00.000000Z',
+        journal,
+        ids: ['d3600', journal === 'return' ? 'r' : ''],
+      });
       for (const after of [null, at('return'), at('flow'), at('adjustment')]) {
         const { sql, values } = journalStatement({ sku_id, after, limit: 150, holdsAfter: '', holdsMax: 100 });
         const text = mysql.format(sql, values as (Buffer | number)[]);
-        const plan = (await explain(text)).filter(({ table }) => ['flow', 'flow_return', 'adjustment'].includes(String(table)));
+        const plan = (await explain(text)).filter(({ table }) =>
+          ['flow', 'flow_return', 'adjustment'].includes(String(table)),
+        );
         const stretches = plan.filter(({ key }) => key === 'by_time');
-        expect(stretches.map(({ table }) => String(table)).sort(), text).to.deep.equal(['adjustment', 'flow', 'flow_return']);
+        expect(stretches.map(({ table }) => String(table)).sort(), text).to.deep.equal([
+          'adjustment',
+          'flow',
+          'flow_return',
+        ]);
         for (const { Extra } of plan) expect(String(Extra), text).not.to.contain('filesort');
         expect(await rowsRead(text), text).to.be.below(1_500);
       }
     });
 
     /** The plan as a table; MySQL has other forms, and MariaDB no name for this one. */
-    const explain = (text: string): Promise<RowDataPacket[]> => own.query(0, `EXPLAIN FORMAT=TRADITIONAL ${text}`).catch(() => own.query(0, `EXPLAIN ${text}`));
+    const explain = (text: string): Promise<RowDataPacket[]> =>
+      own.query(0, `EXPLAIN FORMAT=TRADITIONAL ${text}`).catch(() => own.query(0, `EXPLAIN ${text}`));
 
     /** The rows that the server looks at for a statement. */
     const rowsRead = async (text: string): Promise<number> => {
-      const { host, port, user, password, schema: database } = (await own.load())[0]?.address ?? expect.fail('no shard');
+      const {
+        host,
+        port,
+        user,
+        password,
+        schema: database,
+      } = (await own.load())[0]?.address ?? expect.fail('no shard');
       const connection = mysql.createConnection({ host, port, user, password, database }).promise();
       try {
         await connection.query('FLUSH STATUS');

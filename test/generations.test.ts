@@ -9,14 +9,22 @@ describe('how far shards have come', () => {
     expect(generations.learn(0, reached([0, 100]), 0)).to.equal(null);
     expect(generations.learn(0, reached([0, 90]), 100)).to.deep.equal({ shows: 90, mark: null, had: 100 });
     expect(generations.learn(1, reached([1, 50], [2, 70]), 0)).to.equal(null);
-    expect(generations.learn(2, reached([2, 60]), generations.known(2))).to.deep.equal({ shows: 60, mark: null, had: 70 });
+    expect(generations.learn(2, reached([2, 60]), generations.known(2))).to.deep.equal({
+      shows: 60,
+      mark: null,
+      had: 70,
+    });
     expect(generations.learn(2, reached(), generations.known(2))).to.deep.equal({ shows: 0, mark: null, had: 70 });
   });
 
   it('tells a shard that is marked, though nobody knows more of it, and how far it has come', () => {
     for (const mark of [HALF_COPIED, CLOSED] as const) {
       const generations = new Generations(2);
-      expect(generations.learn(0, reached([0, mark], [SHOWED_BEFORE, 300], [STATE_REACHED, 400]), 0)).to.deep.equal({ shows: 300, mark, had: 0 });
+      expect(generations.learn(0, reached([0, mark], [SHOWED_BEFORE, 300], [STATE_REACHED, 400]), 0)).to.deep.equal({
+        shows: 300,
+        mark,
+        had: 0,
+      });
       expect(generations.known(0)).to.equal(300);
       expect(new Generations(1).learn(0, reached([0, mark]), 0)).to.deep.equal({ shows: 0, mark, had: 0 });
     }
@@ -53,6 +61,9 @@ describe('how far shards have come', () => {
     const generations = new Generations(3);
     generations.learn(0, reached([0, 5], [2, 7], [9, 9]), 0);
     expect([...generations.ofOthers(0)]).to.deep.equal([[2, 7]]);
-    expect([...generations.ofOthers(1)]).to.deep.equal([[0, 5], [2, 7]]);
+    expect([...generations.ofOthers(1)]).to.deep.equal([
+      [0, 5],
+      [2, 7],
+    ]);
   });
 });

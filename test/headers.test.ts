@@ -188,13 +188,21 @@ describe('headers', () => {
     const CONNECT = `CONNECT shop.example:443 HTTP/1.1\r\n${HOST}`;
 
     it('is answered with a 405 that names the methods, and the connection ends', async () => {
-      const listeners = [[gateway.publicUrl, 'POST, GET'], [gateway.adminUrl, 'PUT, POST, GET, DELETE']] as const;
+      const listeners = [
+        [gateway.publicUrl, 'POST, GET'],
+        [gateway.adminUrl, 'PUT, POST, GET, DELETE'],
+      ] as const;
       for (const [base, allow] of listeners) {
         const { answers, closedAfterMs } = await exchange(base, `${CONNECT}X-Request-Id: mine\r\n\r\nleft over`);
         const [answer] = answers;
         expect(answers).to.have.length(1);
         expect(answer?.body).to.include({ status: 405, code: 'method_not_allowed' });
-        expect(answer?.headers).to.include({ allow, 'cache-control': NO_STORE, connection: 'close', 'x-request-id': 'mine' });
+        expect(answer?.headers).to.include({
+          allow,
+          'cache-control': NO_STORE,
+          connection: 'close',
+          'x-request-id': 'mine',
+        });
         expect(answer?.headers).to.include({ 'content-type': 'application/problem+json' });
         expect(closedAfterMs).to.be.a('number');
       }

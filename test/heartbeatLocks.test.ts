@@ -34,7 +34,11 @@ for (const engineName of ENGINE_NAMES) {
       const line = { sku_id, order_detail_id: 'd' };
       const until = (): number => performance.now() + REQUEST_MS;
       await engine.apply(SHARD, [{ kind: 'open', sku_id, leaved_amount: 1 }], until());
-      const [sold] = await engine.apply(SHARD, [{ kind: 'deduct', order_id: 'o', lines: [{ ...line, quantity: 1 }] }], until());
+      const [sold] = await engine.apply(
+        SHARD,
+        [{ kind: 'deduct', order_id: 'o', lines: [{ ...line, quantity: 1 }] }],
+        until(),
+      );
       expect(sold?.is).to.equal('deducted');
       const holder = await sideSession(SHARD);
       const watcher = await sideSession(SHARD);
@@ -50,7 +54,8 @@ for (const engineName of ENGINE_NAMES) {
       await eventually('the return waits for the row', REQUEST_MS, async () => {
         const [rows] = await watcher.query('SHOW FULL PROCESSLIST');
         const waits = (rows as { db: string | null; Info: string | null }[]).filter(
-          ({ db, Info }) => db === address.schema && /apply_part|STRAIGHT_JOIN stock s|FROM stock FORCE/.test(Info ?? ''),
+          ({ db, Info }) =>
+            db === address.schema && /apply_part|STRAIGHT_JOIN stock s|FROM stock FORCE/.test(Info ?? ''),
         );
         return waits.length > 0;
       });

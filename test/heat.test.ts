@@ -26,7 +26,9 @@ describe('heat', () => {
   /** Lets windows pass in each of which SKUs are asked for so often, in turns. */
   const pass = (windows: number, lines: Readonly<Record<string, number>>, windowMs = WINDOW_MS): void => {
     const most = Math.max(...Object.values(lines));
-    const turns = Array.from({ length: most }, (_, turn) => Object.keys(lines).filter((sku_id) => turn < (lines[sku_id] ?? 0))).flat();
+    const turns = Array.from({ length: most }, (_, turn) =>
+      Object.keys(lines).filter((sku_id) => turn < (lines[sku_id] ?? 0)),
+    ).flat();
     for (let window = 0; window < windows; window += 1) {
       for (const sku_id of turns) heat.add(sku_id, 1);
       heat.closeWindow(windowMs);
@@ -54,7 +56,8 @@ describe('heat', () => {
 
   it('fades within seconds when it is asked for no more', () => {
     for (let window = 0; window < 8; window += 1) passCrowd(2_000);
-    const rateOfHot = (told: readonly HotSku[]): number => told.find(({ sku_id }) => sku_id === 'hot')?.lines_per_second ?? 0;
+    const rateOfHot = (told: readonly HotSku[]): number =>
+      told.find(({ sku_id }) => sku_id === 'hot')?.lines_per_second ?? 0;
     const rates = Array.from({ length: 12 }, () => rateOfHot(passCrowd(0)));
     expect(rates[0]).to.be.within(900, 1_000);
     expect(rates[4]).to.be.below(80);
@@ -93,8 +96,11 @@ describe('heat', () => {
   it('tells ten at most, in their order, and none that is hardly asked for', () => {
     const lines = Object.fromEntries(Array.from({ length: 14 }, (_, place) => [`warm-${place}`, 100 * (place + 1)]));
     pass(10, lines);
-    expect(heat.hottest().map(({ sku_id }) => sku_id)).to.deep.equal(Array.from({ length: 10 }, (_, place) => `warm-${13 - place}`));
-    for (const { sku_id, lines_per_second } of heat.hottest()) expect(lines_per_second).to.be.within(0.9 * (lines[sku_id] ?? 0), lines[sku_id] ?? 0);
+    expect(heat.hottest().map(({ sku_id }) => sku_id)).to.deep.equal(
+      Array.from({ length: 10 }, (_, place) => `warm-${13 - place}`),
+    );
+    for (const { sku_id, lines_per_second } of heat.hottest())
+      expect(lines_per_second).to.be.within(0.9 * (lines[sku_id] ?? 0), lines[sku_id] ?? 0);
     heat = new Heat();
     pass(10, { seldom: 1 }, 2 * WINDOW_MS);
     expect(heat.hottest()).to.deep.equal([]);
@@ -185,7 +191,9 @@ describe('the heat of a gateway', () => {
     }
 
     const { text } = await gateway.adminGet('/metrics');
-    const rates = [...text.matchAll(/^stockgate_hottest_sku_lines_per_second\{rank="(\d+)"\} (\d+)$/gm)].map(([, rank, rate]) => [Number(rank), Number(rate)]);
+    const rates = [...text.matchAll(/^stockgate_hottest_sku_lines_per_second\{rank="(\d+)"\} (\d+)$/gm)].map(
+      ([, rank, rate]) => [Number(rank), Number(rate)],
+    );
     expect(rates.map(([rank]) => rank)).to.deep.equal(Array.from({ length: 10 }, (_, index) => index + 1));
     expect(rates[0]?.[1]).to.be.above(0);
     expect(rates.slice(3).map(([, rate]) => rate)).to.deep.equal(Array.from({ length: 7 }, () => 0));
@@ -193,8 +201,18 @@ describe('the heat of a gateway', () => {
   });
 
   it('is added up with its siblings rank by rank, whatever SKU each has there', async () => {
-    const workers = [[hotSku('one', 300), hotSku('other', 20)], [hotSku('other', 40)]].map((skus) => createMetrics(() => [], () => skus));
+    const workers = [[hotSku('one', 300), hotSku('other', 20)], [hotSku('other', 40)]].map((skus) =>
+      createMetrics(
+        () => [],
+        () => skus,
+      ),
+    );
     const { text } = await pageOf(await Promise.all(workers.map((worker) => worker.snapshot())));
-    for (const [rank, rate] of [[1, 340], [2, 20], [3, 0]]) expect(text).to.contain(`\nstockgate_hottest_sku_lines_per_second{rank="${rank}"} ${rate}\n`);
+    for (const [rank, rate] of [
+      [1, 340],
+      [2, 20],
+      [3, 0],
+    ])
+      expect(text).to.contain(`\nstockgate_hottest_sku_lines_per_second{rank="${rank}"} ${rate}\n`);
   });
 });

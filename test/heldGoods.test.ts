@@ -37,7 +37,9 @@ const keysOf = ({ order_id, sku_ids }: LeftCart) => linesOf(sku_ids, order_id);
 const heldOf = (cart: LeftCart) => keysOf(cart).slice(0, 1);
 const order = async (parts: Parts, order_id: string, lines: ReturnType<typeof linesOf>) => {
   const { outcome } = await deductOrder(parts, { order_id, lines }, deadline());
-  return outcome.is === 'deducted' ? { is: outcome.is, replayed: outcome.lines.every(({ replayed }) => replayed) } : outcome;
+  return outcome.is === 'deducted'
+    ? { is: outcome.is, replayed: outcome.lines.every(({ replayed }) => replayed) }
+    : outcome;
 };
 const another = (parts: Parts, sku_ids: readonly string[]) => {
   const order_id = fresh('another');
@@ -53,11 +55,20 @@ const REPLAYED = { is: 'deducted', replayed: true } as const;
 const SOLD_OUT = { is: 'refused', code: 'insufficient_stock' } as const;
 
 const COMERS: readonly Comer[] = [
-  { name: 'a look-up', meet: lookUp, sold: { is: 'found', status: 'deducted' }, undone: { is: 'found', status: 'none' } },
+  {
+    name: 'a look-up',
+    meet: lookUp,
+    sold: { is: 'found', status: 'deducted' },
+    undone: { is: 'found', status: 'none' },
+  },
   {
     name: 'a return',
     meet: (parts, { order_id, sku_ids: [sku_id] }) =>
-      returnGoods(parts, { kind: 'return', sku_id, order_detail_id: order_id, return_id: 'r', quantity: 1 }, deadline()),
+      returnGoods(
+        parts,
+        { kind: 'return', sku_id, order_detail_id: order_id, return_id: 'r', quantity: 1 },
+        deadline(),
+      ),
     sold: { is: 'returned', returned: 1 },
     undone: { is: 'refused', code: 'unknown_deduction' },
   },
@@ -73,10 +84,30 @@ const COMERS: readonly Comer[] = [
     sold: { is: 'applied', replayed: false },
     undone: { is: 'applied', replayed: false },
   },
-  { name: 'its line, sent again', meet: (parts, cart) => order(parts, cart.order_id, heldOf(cart)), sold: REPLAYED, undone: DEDUCTED },
-  { name: 'its order, sent again', meet: (parts, cart) => order(parts, cart.order_id, keysOf(cart)), sold: REPLAYED, undone: DEDUCTED },
-  { name: 'a line that lacks its unit', meet: (parts, { sku_ids: [held] }) => another(parts, [held]), sold: SOLD_OUT, undone: DEDUCTED },
-  { name: 'a cart that lacks its unit', meet: (parts, { sku_ids }) => another(parts, sku_ids), sold: SOLD_OUT, undone: DEDUCTED },
+  {
+    name: 'its line, sent again',
+    meet: (parts, cart) => order(parts, cart.order_id, heldOf(cart)),
+    sold: REPLAYED,
+    undone: DEDUCTED,
+  },
+  {
+    name: 'its order, sent again',
+    meet: (parts, cart) => order(parts, cart.order_id, keysOf(cart)),
+    sold: REPLAYED,
+    undone: DEDUCTED,
+  },
+  {
+    name: 'a line that lacks its unit',
+    meet: (parts, { sku_ids: [held] }) => another(parts, [held]),
+    sold: SOLD_OUT,
+    undone: DEDUCTED,
+  },
+  {
+    name: 'a cart that lacks its unit',
+    meet: (parts, { sku_ids }) => another(parts, sku_ids),
+    sold: SOLD_OUT,
+    undone: DEDUCTED,
+  },
 ];
 
 /** No sweeper runs here: what a cart left is finished by nobody but who comes upon it. */
@@ -97,9 +128,12 @@ describe('goods that a cart has left held', () => {
     await bench.open(held, 1);
     await bench.open(ample, AMPLE);
     const cart = { order_id, attempt: 1 };
-    if (how !== 'no record') await bench.carts.begin(bench.shardOf(order_id), { order_id, lines: keysOf(left) }, false, deadline());
-    for (const line of keysOf(left)) expect((await bench.apply({ kind: 'hold', ...cart, lines: [line] })).is).to.equal('held');
-    if (how === 'committed' || how === 'aborted') await bench.carts.decide(bench.shardOf(order_id), cart, how, deadline());
+    if (how !== 'no record')
+      await bench.carts.begin(bench.shardOf(order_id), { order_id, lines: keysOf(left) }, false, deadline());
+    for (const line of keysOf(left))
+      expect((await bench.apply({ kind: 'hold', ...cart, lines: [line] })).is).to.equal('held');
+    if (how === 'committed' || how === 'aborted')
+      await bench.carts.decide(bench.shardOf(order_id), cart, how, deadline());
     await age({ order_ids: [order_id], sku_ids: left.sku_ids });
     return left;
   }
@@ -113,7 +147,10 @@ describe('goods that a cart has left held', () => {
         // A cart that has just been sold is settled behind its answer.
         await bench.parts.afterwork.finish(WAIT_MS);
         const { flows } = await cartRows([cart.sku_ids[0]]);
-        expect([...flows.values()].map(({ status }) => status), `left ${how}`).to.not.include('pending');
+        expect(
+          [...flows.values()].map(({ status }) => status),
+          `left ${how}`,
+        ).to.not.include('pending');
       }
     });
   }

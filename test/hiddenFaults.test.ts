@@ -28,7 +28,8 @@ class Buggy {
         const value: unknown = Reflect.get(target, key);
         if (typeof value !== 'function') return value;
         return (...given: unknown[]): unknown => {
-          const result: unknown = key === this.method ? Promise.reject(this.error) : Reflect.apply(value, target, given);
+          const result: unknown =
+            key === this.method ? Promise.reject(this.error) : Reflect.apply(value, target, given);
           return result;
         };
       },
@@ -144,10 +145,18 @@ describe('a programming error', () => {
     for (const [name, call] of Object.entries(calls)) {
       it(`is thrown by ${name}, and failures of the shard are not`, async () => {
         const bug = new TypeError(BUG);
-        expect(await call(storeThat(bug)).then(() => null, (error: unknown) => error)).to.equal(bug);
+        expect(
+          await call(storeThat(bug)).then(
+            () => null,
+            (error: unknown) => error,
+          ),
+        ).to.equal(bug);
         const inDoubt = name === 'read' ? [] : [new CommitUnanswered('no OK'), new LeftTransaction('left')];
         for (const failure of [new Unavailable('none'), new ConnectionLost('gone', true), ...inDoubt]) {
-          const thrown = await call(storeThat(failure)).then(() => null, (error: unknown) => error);
+          const thrown = await call(storeThat(failure)).then(
+            () => null,
+            (error: unknown) => error,
+          );
           expect(thrown, failure.message).to.equal(null);
         }
       });

@@ -26,12 +26,26 @@ const TRIES_MAX = 4;
 const ALONE_MS = 1_000;
 /** What a resize and what follows it pass; the rest of these ports is passed by buyers and by who looks for what is left. */
 const RESIZE = /^(layouts|hotRows|engine)\.\w+$/;
-const OF_OTHERS = ['layouts.takeOver', 'hotRows.findStanding', 'hotRows.readHolds', 'layouts.replaceBySingle', 'engine.apply', 'hotRows.findUntidy'];
+const OF_OTHERS = [
+  'layouts.takeOver',
+  'hotRows.findStanding',
+  'hotRows.readHolds',
+  'layouts.replaceBySingle',
+  'engine.apply',
+  'hotRows.findUntidy',
+];
 /** The quick form strikes when a step is done and nobody knows it, and of the steps only some: each strike is a gateway's start. */
 const STEPS_NOW = LONG ? RESIZE : /^(layouts\.replace|hotRows\.(close|open|settleTransfers))$/;
 const MOMENTS_NOW = LONG ? MOMENTS : MOMENTS.slice(-1);
 /** From one row to several, from several to more, and back. */
-const RESIZES: readonly (readonly [from: number, to: number])[] = LONG ? [[1, 4], [4, 16], [16, 3], [3, 1]] : [[3, 5]];
+const RESIZES: readonly (readonly [from: number, to: number])[] = LONG
+  ? [
+      [1, 4],
+      [4, 16],
+      [16, 3],
+      [3, 1],
+    ]
+  : [[3, 5]];
 
 type Pass = Pick<Armed, 'point' | 'pass'>;
 
@@ -71,20 +85,37 @@ describe('a resize whose gateway dies', () => {
   const reported = (name: string): string[] => readFileSync(`${folder.path}/${name}`, 'utf8').split('\n').slice(0, -1);
   const resize = (adminUrl: string, sku_id: string, sub_rows: number) => {
     const url = `${adminUrl}/v1/skus/${encodeURIComponent(sku_id)}/hot`;
-    return survivor.client.call(sub_rows === 1 ? { method: 'DELETE', url } : { method: 'PUT', url, body: { sub_rows } });
+    return survivor.client.call(
+      sub_rows === 1 ? { method: 'DELETE', url } : { method: 'PUT', url, body: { sub_rows } },
+    );
   };
-  const ordersOf = (sku_id: string, from: number) => Array.from({ length: ORDERS }, (_, order) => ({ sku_id, order_detail_id: `d${from + order}`, quantity: 1 + (order % 2) }));
+  const ordersOf = (sku_id: string, from: number) =>
+    Array.from({ length: ORDERS }, (_, order) => ({
+      sku_id,
+      order_detail_id: `d${from + order}`,
+      quantity: 1 + (order % 2),
+    }));
   const isAtRest = async (sku_id: string): Promise<boolean> => {
     const layout = await layoutOf(stack(), sku_id);
-    return (layout.state === 'open' || layout.state === 'single') && layout.earlier === '[]' && (await unitsAstray(stack(), sku_id)) === 0;
+    return (
+      (layout.state === 'open' || layout.state === 'single') &&
+      layout.earlier === '[]' &&
+      (await unitsAstray(stack(), sku_id)) === 0
+    );
   };
 
   /** A SKU that lies in some rows and has sold from them. */
   const prepare = async (sku_id: string, sub_rows: number): Promise<void> => {
     await survivor.openSku(sku_id, UNITS);
     // On a busy machine some may be turned away at first.
-    if (sub_rows > 1) await eventually('it is split', PREPARE_MS, async () => (await resize(survivor.adminUrl, sku_id, sub_rows)).status === 200);
-    for (const line of ordersOf(sku_id, 0)) await eventually('it is sold', PREPARE_MS, async () => (await survivor.deduct(line)).status < 300);
+    if (sub_rows > 1)
+      await eventually(
+        'it is split',
+        PREPARE_MS,
+        async () => (await resize(survivor.adminUrl, sku_id, sub_rows)).status === 200,
+      );
+    for (const line of ordersOf(sku_id, 0))
+      await eventually('it is sold', PREPARE_MS, async () => (await survivor.deduct(line)).status < 300);
   };
 
   const trace = async (from: number, to: number): Promise<Pass[]> => {
@@ -97,16 +128,25 @@ describe('a resize whose gateway dies', () => {
     const counts = new Map<string, number>();
     for (const line of reported(name)) {
       const point = line.replace(/^\w+ /, '');
-      const isStruck = STEPS_NOW.test(point.split(' ')[0] ?? '') && !point.startsWith('hotRows.findUntidy') && MOMENTS_NOW.some((moment) => point.endsWith(moment));
+      const isStruck =
+        STEPS_NOW.test(point.split(' ')[0] ?? '') &&
+        !point.startsWith('hotRows.findUntidy') &&
+        MOMENTS_NOW.some((moment) => point.endsWith(moment));
       if (isStruck) counts.set(point, (counts.get(point) ?? 0) + 1);
     }
     // What the other gateway did this time may be its own work the next.
     for (const point of wantedPoints()) if (!counts.has(point)) counts.set(point, 1);
-    return [...counts].flatMap(([point, count]) => (LONG ? Array.from({ length: count }, (_, pass) => pass + 1) : [1]).map((pass) => ({ point, pass })));
+    return [...counts].flatMap(([point, count]) =>
+      (LONG ? Array.from({ length: count }, (_, pass) => pass + 1) : [1]).map((pass) => ({ point, pass })),
+    );
   };
 
   /** @param isAlone whether the other gateway keeps away until the one has died, or has done everything */
-  const strike = async ([from, to]: readonly [number, number], { point, pass }: Pass, isAlone: boolean): Promise<string> => {
+  const strike = async (
+    [from, to]: readonly [number, number],
+    { point, pass }: Pass,
+    isAlone: boolean,
+  ): Promise<string> => {
     const sku_id = fresh('struck');
     await prepare(sku_id, from);
     const gateway = await startArmed(sku_id, { point, pass, fault: 'kill' });
@@ -123,7 +163,8 @@ describe('a resize whose gateway dies', () => {
       }
       await answer;
       await eventually(`what a gateway left that died ${point} (${pass}) is finished`, 20_000, () => isAtRest(sku_id));
-      for (const line of [...ordersOf(sku_id, 0), ...during]) expect((await survivor.deduct(line)).body, point).to.include({ replayed: true });
+      for (const line of [...ordersOf(sku_id, 0), ...during])
+        expect((await survivor.deduct(line)).body, point).to.include({ replayed: true });
       await rowsBalance(stack(), sku_id);
       const sold = 2 * ordersOf(sku_id, 0).reduce((sum, { quantity }) => sum + quantity, 0);
       expect((await survivor.get(`/v1/skus/${encodeURIComponent(sku_id)}`)).body?.leaved_amount).to.equal(UNITS - sold);
@@ -139,9 +180,13 @@ describe('a resize whose gateway dies', () => {
       const struck = new Set<string>();
       await inParallel(passes, WIDTH, async (pass) => {
         // Another gateway may have been there first.
-        for (let tries = 0; tries < TRIES_MAX && !struck.has(pass.point); tries += 1) struck.add(await strike([from, to], pass, tries > 0));
+        for (let tries = 0; tries < TRIES_MAX && !struck.has(pass.point); tries += 1)
+          struck.add(await strike([from, to], pass, tries > 0));
       });
-      expect(wantedPoints().filter((point) => !struck.has(point)), 'points that nobody died at').to.deep.equal([]);
+      expect(
+        wantedPoints().filter((point) => !struck.has(point)),
+        'points that nobody died at',
+      ).to.deep.equal([]);
     }).timeout(TIMEOUT_MS);
   }
 });

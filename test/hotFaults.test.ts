@@ -26,7 +26,8 @@ describe('hot SKU, when things go wrong', () => {
   let faulty: Gateway;
   let other: TestGateway;
   /** What strikes the faulty gateway's ports at the moment. */
-  let strike: (port: string, method: string, given: readonly unknown[]) => Promise<unknown> = () => Promise.resolve(undefined);
+  let strike: (port: string, method: string, given: readonly unknown[]) => Promise<unknown> = () =>
+    Promise.resolve(undefined);
 
   /** Whatever is called of a port is told before; anything but undefined is its answer. */
   const decorate = (given: Ports): Ports => {
@@ -36,17 +37,24 @@ describe('hot SKU, when things go wrong', () => {
         get(target, key) {
           const method: unknown = Reflect.get(target, key);
           if (typeof method !== 'function') return method;
-          return async (...args: unknown[]): Promise<unknown> => (await strike(name, String(key), args)) ?? (Reflect.apply(method, target, args) as unknown);
+          return async (...args: unknown[]): Promise<unknown> =>
+            (await strike(name, String(key), args)) ?? (Reflect.apply(method, target, args) as unknown);
         },
       });
-    return Object.fromEntries(Object.entries(given).map(([name, port]) => [name, around(name, port as object)])) as unknown as Ports;
+    return Object.fromEntries(
+      Object.entries(given).map(([name, port]) => [name, around(name, port as object)]),
+    ) as unknown as Ports;
   };
 
   const NO_FAULT: typeof strike = () => Promise.resolve(undefined);
 
   before(async () => {
     other = await startTestGateway();
-    faulty = await startGateway(await loadConfig({ ...stack().environment, PORT: '0', ADMIN_PORT: '0' }), createLog('silent'), decorate);
+    faulty = await startGateway(
+      await loadConfig({ ...stack().environment, PORT: '0', ADMIN_PORT: '0' }),
+      createLog('silent'),
+      decorate,
+    );
   });
   afterEach(() => {
     strike = NO_FAULT;
@@ -59,24 +67,37 @@ describe('hot SKU, when things go wrong', () => {
   const admin = (gateway: Gateway, method: 'PUT' | 'POST' | 'DELETE', where: string, body?: unknown): Promise<Answer> =>
     other.client.call({ method, url: `${gateway.adminUrl}${where}`, ...(body === undefined ? {} : { body }) });
   const deduct = (gateway: Gateway, sku_id: string, order_detail_id: string, quantity: number): Promise<Answer> =>
-    other.client.call({ method: 'POST', url: `${gateway.publicUrl}/v1/deductions`, body: { order_id: `o ${order_detail_id}`, lines: [{ sku_id, order_detail_id, quantity }] } });
+    other.client.call({
+      method: 'POST',
+      url: `${gateway.publicUrl}/v1/deductions`,
+      body: { order_id: `o ${order_detail_id}`, lines: [{ sku_id, order_detail_id, quantity }] },
+    });
   const leftOf = async (sku_id: string): Promise<unknown> => (await other.get(path(sku_id))).body?.leaved_amount;
   const openHot = async (name: string, units: number, sub_rows: number): Promise<string> => {
     const sku_id = fresh(name);
     await other.openSku(sku_id, units);
     expect((await admin(other, 'PUT', path(sku_id, '/hot'), { sub_rows })).status).to.equal(200);
-    await eventually('its units lie in all rows alike', WAIT_MS, async () => (await hotRowsOf(stack(), sku_id)).every(({ leaved_amount }) => leaved_amount === units / sub_rows));
+    await eventually('its units lie in all rows alike', WAIT_MS, async () =>
+      (await hotRowsOf(stack(), sku_id)).every(({ leaved_amount }) => leaved_amount === units / sub_rows),
+    );
     return sku_id;
   };
   const operationIn = (given: readonly unknown[]): Operation => (given[1] as readonly Operation[])[0] as Operation;
-  const isFunded = (method: string, given: readonly unknown[]): boolean => method === 'apply' && 'credits' in operationIn(given);
+  const isFunded = (method: string, given: readonly unknown[]): boolean =>
+    method === 'apply' && 'credits' in operationIn(given);
 
   it('loses nothing when the same write-off comes twice at once', async () => {
     const sku_id = await openHot('twice', 160, 16);
-    strike = async (port, method, given) => (port === 'engine' && isFunded(method, given) ? void (await sleep(200)) : undefined);
-    const adjust = (): Promise<Answer> => admin(faulty, 'POST', path(sku_id, '/adjustments'), { adjustment_id: 'a', delta: -30 });
+    strike = async (port, method, given) =>
+      port === 'engine' && isFunded(method, given) ? void (await sleep(200)) : undefined;
+    const adjust = (): Promise<Answer> =>
+      admin(faulty, 'POST', path(sku_id, '/adjustments'), { adjustment_id: 'a', delta: -30 });
     expect((await Promise.all([adjust(), adjust()])).map(({ status }) => status).sort()).to.deep.equal([200, 201]);
-    await eventually('what was fetched in vain is back', WAIT_MS, async () => (await unitsAstray(stack(), sku_id)) === 0);
+    await eventually(
+      'what was fetched in vain is back',
+      WAIT_MS,
+      async () => (await unitsAstray(stack(), sku_id)) === 0,
+    );
     expect(await leftOf(sku_id)).to.equal(130);
     await rowsBalance(stack(), sku_id);
   });
@@ -85,17 +106,21 @@ describe('hot SKU, when things go wrong', () => {
     const sku_id = fresh('unsure');
     await other.openSku(sku_id, 100);
     let asked = 0;
-    strike = (port, method) => Promise.resolve(port === 'layouts' && method === 'replace' && (asked += 1) === 1 ? 'unsure' : undefined);
+    strike = (port, method) =>
+      Promise.resolve(port === 'layouts' && method === 'replace' && (asked += 1) === 1 ? 'unsure' : undefined);
     expect((await admin(faulty, 'PUT', path(sku_id, '/hot'), { sub_rows: 4 })).status).to.equal(200);
     expect((await deduct(other, sku_id, 'd', 1)).status).to.equal(201);
     strike = (port, method) => Promise.resolve(port === 'layouts' && method === 'replace' ? 'unsure' : undefined);
-    expect((await admin(faulty, 'PUT', path(sku_id, '/hot'), { sub_rows: 2 })).body).to.include({ code: 'outcome_unknown' });
+    expect((await admin(faulty, 'PUT', path(sku_id, '/hot'), { sub_rows: 2 })).body).to.include({
+      code: 'outcome_unknown',
+    });
     expect((await deduct(other, sku_id, 'e', 1)).status).to.equal(201);
   }).timeout(30_000);
 
   it('does not say "sold out" when somebody else brought in what it had fetched, and sold it', async () => {
     const sku_id = await openHot('brought', 100, 2);
-    strike = async (port, method, given) => (port === 'engine' && isFunded(method, given) ? void (await sleep(LATE_MS)) : undefined);
+    strike = async (port, method, given) =>
+      port === 'engine' && isFunded(method, given) ? void (await sleep(LATE_MS)) : undefined;
     const large = deduct(faulty, sku_id, 'large', 70);
     for (let number = 0; number < 10; number += 1) {
       await sleep(100);
@@ -112,12 +137,23 @@ describe('hot SKU, when things go wrong', () => {
     const [dead, source] = [places[3] ?? 0, places[1] ?? 0];
     // The other gateway would bring them in.
     await other.stop();
-    const idOf = (name: string): string => Array.from({ length: 99 }, (_, number) => `${name}${number}`).find((id) => subRowOf(id, 4) === 0) ?? '';
-    const lost = { sku_id, transfer_id: 'ab'.repeat(16), amount: 1, from: { shard: source, sub_row: 1 }, to: { shard: dead, sub_row: 3 } };
+    const idOf = (name: string): string =>
+      Array.from({ length: 99 }, (_, number) => `${name}${number}`).find((id) => subRowOf(id, 4) === 0) ?? '';
+    const lost = {
+      sku_id,
+      transfer_id: 'ab'.repeat(16),
+      amount: 1,
+      from: { shard: source, sub_row: 1 },
+      to: { shard: dead, sub_row: 3 },
+    };
     await ports.engine.apply(source, [{ kind: 'send', ...lost, epoch: null }], performance.now() + WAIT_MS);
     strike = (port, method, given) => {
       if (given[0] !== dead || (port !== 'engine' && port !== 'hotRows')) return Promise.resolve(undefined);
-      return Promise.resolve(method === 'apply' ? (given[1] as readonly unknown[]).map(() => ({ is: 'not_done', reason: 'dead' })) : { is: 'not_done', reason: 'dead' });
+      return Promise.resolve(
+        method === 'apply'
+          ? (given[1] as readonly unknown[]).map(() => ({ is: 'not_done', reason: 'dead' }))
+          : { is: 'not_done', reason: 'dead' },
+      );
     };
     await sleep(LATE_MS);
     const answers = [await deduct(faulty, sku_id, idOf('a'), 130), await deduct(faulty, sku_id, idOf('b'), 100)];
@@ -140,9 +176,14 @@ describe('hot SKU, when things go wrong', () => {
     };
     const splitting = admin(faulty, 'PUT', path(sku_id, '/hot'), { sub_rows: 4 });
     await sleep(60);
-    await eventually('it is paused', WAIT_MS, async () => (await admin(faulty, 'PUT', path(sku_id, '/sale'), { state: 'paused' })).status === 200);
+    await eventually(
+      'it is paused',
+      WAIT_MS,
+      async () => (await admin(faulty, 'PUT', path(sku_id, '/sale'), { state: 'paused' })).status === 200,
+    );
     expect((await splitting).status).to.be.oneOf([200, 503]);
-    for (let number = 0; number < 12; number += 1) expect((await deduct(other, sku_id, `d${number}`, 1)).body).to.include({ code: 'not_on_sale' });
+    for (let number = 0; number < 12; number += 1)
+      expect((await deduct(other, sku_id, `d${number}`, 1)).body).to.include({ code: 'not_on_sale' });
   });
 
   it('is not closed or opened by what comes late, when it is like any other again', async () => {
@@ -161,17 +202,31 @@ describe('hot SKU, when things go wrong', () => {
   it('sells an id once, and blocks it for good, though a gateway still thinks of the layout before', async () => {
     const sku_id = await openHot('stale', 320, 16);
     // So that it has its rows in mind and need not look.
-    for (let number = 0; number < 48; number += 1) expect((await deduct(faulty, sku_id, `warm ${number}`, 1)).status).to.equal(201);
+    for (let number = 0; number < 48; number += 1)
+      expect((await deduct(faulty, sku_id, `warm ${number}`, 1)).status).to.equal(201);
     // It does not look at the rows meanwhile, so it does not hear of the layout.
-    strike = (port, method) => Promise.resolve(port === 'hotRows' && method === 'readRows' ? { is: 'not_done', reason: 'not now' } : undefined);
+    strike = (port, method) =>
+      Promise.resolve(port === 'hotRows' && method === 'readRows' ? { is: 'not_done', reason: 'not now' } : undefined);
     expect((await admin(other, 'PUT', path(sku_id, '/hot'), { sub_rows: 3 })).status).to.equal(200);
-    await eventually('nobody asks the layout before any more', WAIT_MS, async () => (await layoutOf(stack(), sku_id)).earlier === '[]');
-    await eventually('the other one has heard of that', WAIT_MS, async () => (await other.get(path(sku_id))).status === 200);
+    await eventually(
+      'nobody asks the layout before any more',
+      WAIT_MS,
+      async () => (await layoutOf(stack(), sku_id)).earlier === '[]',
+    );
+    await eventually(
+      'the other one has heard of that',
+      WAIT_MS,
+      async () => (await other.get(path(sku_id))).status === 200,
+    );
     strike = NO_FAULT;
     const sent: Promise<readonly [Answer, Answer]>[] = [];
     for (let number = 0; number < 24; number += 1) {
       const cancel = (gateway: Gateway): Promise<Answer> =>
-        other.client.call({ method: 'POST', url: `${gateway.publicUrl}/v1/cancellations`, body: { order_id: `o gone ${number}`, lines: [{ sku_id, order_detail_id: `gone ${number}` }] } });
+        other.client.call({
+          method: 'POST',
+          url: `${gateway.publicUrl}/v1/cancellations`,
+          body: { order_id: `o gone ${number}`, lines: [{ sku_id, order_detail_id: `gone ${number}` }] },
+        });
       // All at once: after the first one it has heard of the layout.
       sent.push(Promise.all([deduct(faulty, sku_id, `new ${number}`, 1), cancel(faulty)]));
     }
@@ -184,15 +239,23 @@ describe('hot SKU, when things go wrong', () => {
   });
 
   it('is not sold out while its last units go from a row that was not read yet to one that was', async () => {
-    const idIn = (sub_row: number, name: string): string => Array.from({ length: 99 }, (_, number) => `${name}${number}`).find((id) => subRowOf(id, 2) === sub_row) ?? '';
+    const idIn = (sub_row: number, name: string): string =>
+      Array.from({ length: 99 }, (_, number) => `${name}${number}`).find((id) => subRowOf(id, 2) === sub_row) ?? '';
     const untilMs = (): number => performance.now() + WAIT_MS;
     const moving = new Map<string, { readonly places: readonly [number, number]; moved: Promise<void> | null }>();
     const moveAll = async (sku_id: string, places: readonly [number, number]): Promise<void> => {
       // The first row has been read by now.
       await sleep(100);
       const lying = (await hotRowsOf(stack(), sku_id)).find(({ sub_row }) => sub_row === 1)?.leaved_amount ?? 0;
-      const all = { sku_id, transfer_id: 'cd'.repeat(16), from: { shard: places[1], sub_row: 1 }, to: { shard: places[0], sub_row: 0 }, amount: lying };
-      const [sent] = lying === 0 ? [] : await ports.engine.apply(places[1], [{ kind: 'send', ...all, epoch: null }], untilMs());
+      const all = {
+        sku_id,
+        transfer_id: 'cd'.repeat(16),
+        from: { shard: places[1], sub_row: 1 },
+        to: { shard: places[0], sub_row: 0 },
+        amount: lying,
+      };
+      const [sent] =
+        lying === 0 ? [] : await ports.engine.apply(places[1], [{ kind: 'send', ...all, epoch: null }], untilMs());
       if (sent?.is !== 'applied') return;
       await ports.engine.apply(places[0], [{ kind: 'receive', ...all }], untilMs());
       await ports.hotRows.settleTransfers(places[1], [all], untilMs());
@@ -210,7 +273,8 @@ describe('hot SKU, when things go wrong', () => {
     const sku_ids = await Promise.all(rounds);
     strike = async (port, method, given) => {
       const round = port === 'hotRows' && method === 'readRows' ? moving.get(given[1] as string) : undefined;
-      if (round !== undefined && given[0] === round.places[1]) await (round.moved ??= moveAll(given[1] as string, round.places));
+      if (round !== undefined && given[0] === round.places[1])
+        await (round.moved ??= moveAll(given[1] as string, round.places));
       return undefined;
     };
     // On a busy machine a row may not be read in time, which is no refusal: whoever asks again is sold what is there.

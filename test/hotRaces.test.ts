@@ -32,7 +32,10 @@ describe('a resize in the middle of something else', () => {
   before(async () => {
     other = await startTestGateway();
     const config = await loadConfig({ ...stack().environment, PORT: '0', ADMIN_PORT: '0' });
-    gateway = await startGateway(config, createLog('silent'), (ports) => ({ ...ports, hotRows: delayed(ports.hotRows) }));
+    gateway = await startGateway(config, createLog('silent'), (ports) => ({
+      ...ports,
+      hotRows: delayed(ports.hotRows),
+    }));
   });
 
   after(async () => {
@@ -45,7 +48,9 @@ describe('a resize in the middle of something else', () => {
     await other.openSku(sku_id, 100);
     const resize = async (sub_rows: number): Promise<void> => {
       const url = `${gateway.adminUrl}/v1/skus/${encodeURIComponent(sku_id)}/hot`;
-      const { status, text } = await other.client.call(sub_rows === 1 ? { method: 'DELETE', url } : { method: 'PUT', url, body: { sub_rows } });
+      const { status, text } = await other.client.call(
+        sub_rows === 1 ? { method: 'DELETE', url } : { method: 'PUT', url, body: { sub_rows } },
+      );
       expect(status, text).to.equal(200);
     };
     await resize(16);
@@ -58,8 +63,15 @@ describe('a resize in the middle of something else', () => {
         await resize(order_detail_id === 'd2' ? 1 : 16);
         isResized = true;
       };
-      const again = await other.client.call({ method: 'POST', url: `${gateway.publicUrl}/v1/deductions`, body: { order_id: `order of ${order_detail_id}`, lines: [line] } });
-      expect({ isResized, replayed: again.body?.replayed as unknown }, again.text).to.deep.equal({ isResized: true, replayed: true });
+      const again = await other.client.call({
+        method: 'POST',
+        url: `${gateway.publicUrl}/v1/deductions`,
+        body: { order_id: `order of ${order_detail_id}`, lines: [line] },
+      });
+      expect({ isResized, replayed: again.body?.replayed as unknown }, again.text).to.deep.equal({
+        isResized: true,
+        replayed: true,
+      });
     }
     await rowsBalance(stack(), sku_id);
   });

@@ -22,11 +22,17 @@ describe('the sale of a hot SKU', () => {
   const sku_id = fresh('flash');
 
   before(async () => {
-    gateways = await Promise.all([0, 1].map(() => startGatewayProcess({ ...stack().environment, PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: 'error' })));
+    gateways = await Promise.all(
+      [0, 1].map(() =>
+        startGatewayProcess({ ...stack().environment, PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: 'error' }),
+      ),
+    );
     client = httpClient(2 * CLIENTS);
     const url = `${gateways[0]?.adminUrl}/v1/skus/${encodeURIComponent(sku_id)}`;
     expect((await client.call({ method: 'PUT', url, body: { leaved_amount: UNITS } })).status).to.equal(201);
-    expect((await client.call({ method: 'PUT', url: `${url}/hot`, body: { sub_rows: SUB_ROWS } })).status).to.equal(200);
+    expect((await client.call({ method: 'PUT', url: `${url}/hot`, body: { sub_rows: SUB_ROWS } })).status).to.equal(
+      200,
+    );
   });
 
   after(async () => {
@@ -57,7 +63,10 @@ describe('the sale of a hot SKU', () => {
           orders += 1;
           const order = `order ${orders} of ${buyer}`;
           const quantity = 1 + (orders % most);
-          const [first, again] = [await untilTold(buyer, order, quantity), orders % AGAIN_EVERY === 0 ? await untilTold(buyer + 1, order, quantity) : null];
+          const [first, again] = [
+            await untilTold(buyer, order, quantity),
+            orders % AGAIN_EVERY === 0 ? await untilTold(buyer + 1, order, quantity) : null,
+          ];
           if (first.status === 409) expect(first.body).to.include({ code: 'insufficient_stock' });
           // What was refused may be had later, but what was sold is sold.
           if (first.status !== 409 && again !== null) expect(again.status).to.equal(200);
@@ -67,9 +76,18 @@ describe('the sale of a hot SKU', () => {
       }),
     );
     const rows = await hotRowsOf(stack(), sku_id);
-    expect(rows.reduce((sum, { leaved_amount }) => sum + leaved_amount, 0), 'left in all rows').to.equal(0);
-    expect([...sold.values()].reduce((sum, quantity) => sum + quantity, 0), 'sold').to.equal(UNITS);
-    expect(rows.reduce((sum, { flow_count }) => sum + flow_count, 0), 'flows').to.equal(sold.size);
+    expect(
+      rows.reduce((sum, { leaved_amount }) => sum + leaved_amount, 0),
+      'left in all rows',
+    ).to.equal(0);
+    expect(
+      [...sold.values()].reduce((sum, quantity) => sum + quantity, 0),
+      'sold',
+    ).to.equal(UNITS);
+    expect(
+      rows.reduce((sum, { flow_count }) => sum + flow_count, 0),
+      'flows',
+    ).to.equal(sold.size);
     await rowsBalance(stack(), sku_id);
   }).timeout(TIMEOUT_MS);
 });

@@ -23,16 +23,26 @@ describe('http', () => {
   });
 
   /** Calls, and holds every answer against what the call declares. */
-  const call = async (listener: 'public' | 'admin', method: CallOptions['method'], path: string, body?: unknown): Promise<Answer> => {
+  const call = async (
+    listener: 'public' | 'admin',
+    method: CallOptions['method'],
+    path: string,
+    body?: unknown,
+  ): Promise<Answer> => {
     const base = listener === 'public' ? gateway.publicUrl : gateway.adminUrl;
     const answer = await gateway.client.call({ method, url: base + path, ...(body === undefined ? {} : { body }) });
     expectDeclared(listener === 'public' ? PUBLIC_ROUTES : ADMIN_ROUTES, method, path, answer);
     return answer;
   };
   const skuPath = (id = sku_id): string => `/v1/skus/${encodeURIComponent(id)}`;
-  const open = (leaved_amount: number, id = sku_id): Promise<Answer> => call('admin', 'PUT', skuPath(id), { leaved_amount });
+  const open = (leaved_amount: number, id = sku_id): Promise<Answer> =>
+    call('admin', 'PUT', skuPath(id), { leaved_amount });
   const deduct = (...lines: Line[]): Promise<Answer> => call('public', 'POST', '/v1/deductions', { order_id, lines });
-  const line = (order_detail_id: string, quantity: number, id = sku_id): Line => ({ order_detail_id, sku_id: id, quantity });
+  const line = (order_detail_id: string, quantity: number, id = sku_id): Line => ({
+    order_detail_id,
+    sku_id: id,
+    quantity,
+  });
   const find = (detail: string, id = sku_id): Promise<Answer> =>
     call('public', 'GET', `/v1/deductions/${encodeURIComponent(detail)}?sku_id=${encodeURIComponent(id)}`);
   const left = async (id = sku_id): Promise<number> => (await call('public', 'GET', skuPath(id))).body.leaved_amount;
@@ -44,9 +54,15 @@ describe('http', () => {
       const answered = { order_id, status: 'deducted', durability: 'mysql' };
       const stands = { ...line('a', 3), returned: 0 };
       const first = await deduct(line('a', 3));
-      expect([first.status, first.body]).to.deep.equal([201, { ...answered, replayed: false, lines: [{ ...stands, replayed: false }] }]);
+      expect([first.status, first.body]).to.deep.equal([
+        201,
+        { ...answered, replayed: false, lines: [{ ...stands, replayed: false }] },
+      ]);
       const again = await deduct(line('a', 3));
-      expect([again.status, again.body]).to.deep.equal([200, { ...answered, replayed: true, lines: [{ ...stands, replayed: true }] }]);
+      expect([again.status, again.body]).to.deep.equal([
+        200,
+        { ...answered, replayed: true, lines: [{ ...stands, replayed: true }] },
+      ]);
       expect(await left()).to.equal(2);
     });
 
@@ -66,8 +82,16 @@ describe('http', () => {
       const short = { ...line('b', 9, known), code: 'insufficient_stock', leaved_amount: 3 };
       const refusals: readonly (readonly [Line[], string, unknown[]])[] = [
         [[line('b', 9, known)], '409 insufficient_stock', [short]],
-        [[line('b', 1, unknown), line('b', 9, known)], '404 unknown_sku', [{ ...line('b', 1, unknown), code: 'unknown_sku' }, short]],
-        [[line('b', 9, known), line('a', 2, known)], '409 idempotency_conflict', [short, { ...line('a', 2, known), code: 'idempotency_conflict' }]],
+        [
+          [line('b', 1, unknown), line('b', 9, known)],
+          '404 unknown_sku',
+          [{ ...line('b', 1, unknown), code: 'unknown_sku' }, short],
+        ],
+        [
+          [line('b', 9, known), line('a', 2, known)],
+          '409 idempotency_conflict',
+          [short, { ...line('a', 2, known), code: 'idempotency_conflict' }],
+        ],
       ];
       for (const [lines, expected, named] of refusals) {
         const refusal = await deduct(...lines);
@@ -87,7 +111,9 @@ describe('http', () => {
       await open(5);
       const answer = await deduct(line('a', 1), line('b', 1), line('a', 1));
       expect(verdict(answer)).to.equal('400 invalid_request');
-      expect(answer.body.errors).to.deep.equal([{ path: 'lines[2]', message: 'has the same sku_id and order_detail_id as lines[0]' }]);
+      expect(answer.body.errors).to.deep.equal([
+        { path: 'lines[2]', message: 'has the same sku_id and order_detail_id as lines[0]' },
+      ]);
       expect(await left()).to.equal(5);
     });
 
@@ -123,7 +149,9 @@ describe('http', () => {
       const { status, body } = await call('public', 'POST', '/v1/deductions/lookup', { lines });
       expect(status).to.equal(200);
       expect(body.lines.map((each: { sku_id: string }) => each.sku_id)).to.deep.equal(lines.map((each) => each.sku_id));
-      expect(body.lines.map((each: { status: string }) => each.status)).to.deep.equal(lines.map((_, index) => (index % 2 === 0 ? 'none' : 'deducted')));
+      expect(body.lines.map((each: { status: string }) => each.status)).to.deep.equal(
+        lines.map((_, index) => (index % 2 === 0 ? 'none' : 'deducted')),
+      );
       expect(body.lines[1].shard).to.equal(14);
     });
   });
@@ -131,7 +159,12 @@ describe('http', () => {
   it('GET /v1/skus tells what is left from the primary, and how old a cached answer is', async () => {
     const id = skuOn(11, sku_id);
     await open(5, id);
-    const stock = { sku_id: id, leaved_amount: 5, mode: 'single', sub_rows: [{ sub_row: 0, shard: 11, leaved_amount: 5 }] };
+    const stock = {
+      sku_id: id,
+      leaved_amount: 5,
+      mode: 'single',
+      sub_rows: [{ sub_row: 0, shard: 11, leaved_amount: 5 }],
+    };
     const whole = { ...stock, sale: { state: 'on', from: null }, in_transit: 0 };
     for (const query of ['', '?consistency=primary']) {
       expect((await call('public', 'GET', skuPath(id) + query)).body).to.deep.equal(whole);
@@ -145,10 +178,16 @@ describe('http', () => {
 
   it('PUT /v1/skus opens once, and again only with this very opening stock', async () => {
     const first = await open(5);
-    expect([first.status, first.body]).to.deep.equal([201, { sku_id, leaved_amount: 5, opened_with: 5, replayed: false }]);
+    expect([first.status, first.body]).to.deep.equal([
+      201,
+      { sku_id, leaved_amount: 5, opened_with: 5, replayed: false },
+    ]);
     await deduct(line('a', 2));
     const again = await open(5);
-    expect([again.status, again.body]).to.deep.equal([200, { sku_id, leaved_amount: 3, opened_with: 5, replayed: true }]);
+    expect([again.status, again.body]).to.deep.equal([
+      200,
+      { sku_id, leaved_amount: 3, opened_with: 5, replayed: true },
+    ]);
     expect(verdict(await open(3))).to.equal('409 sku_exists');
     expect(await left()).to.equal(3);
     expect(verdict(await open(0, fresh('empty')))).to.equal(201);
@@ -169,18 +208,28 @@ describe('http', () => {
     ];
     await open(5);
     for (const [adjustment_id, delta, expected, amount] of steps) {
-      const answer = await call('admin', 'POST', `${skuPath()}/adjustments`, { adjustment_id, delta, reason: 'stock-taking' });
+      const answer = await call('admin', 'POST', `${skuPath()}/adjustments`, {
+        adjustment_id,
+        delta,
+        reason: 'stock-taking',
+      });
       expect(verdict(answer), `${adjustment_id} ${delta}`).to.equal(expected);
-      if (answer.status < 400) expect(answer.body).to.deep.equal({ sku_id, adjustment_id, delta, replayed: expected === 200 });
+      if (answer.status < 400)
+        expect(answer.body).to.deep.equal({ sku_id, adjustment_id, delta, replayed: expected === 200 });
       expect(await left()).to.equal(amount);
     }
-    const unknown = await call('admin', 'POST', `${skuPath(fresh('unknown'))}/adjustments`, { adjustment_id: 'a', delta: 1 });
+    const unknown = await call('admin', 'POST', `${skuPath(fresh('unknown'))}/adjustments`, {
+      adjustment_id: 'a',
+      delta: 1,
+    });
     expect(verdict(unknown)).to.equal('404 unknown_sku');
   });
 
   it('GET /v1/shards tells of every shard, in their order, with all slots dealt', async () => {
     const { shards } = (await call('admin', 'GET', '/v1/shards')).body;
-    expect(shards.map(({ name }: { name: string }) => name)).to.deep.equal(Array.from({ length: 16 }, (_, shard) => `shard-${String(shard).padStart(2, '0')}`));
+    expect(shards.map(({ name }: { name: string }) => name)).to.deep.equal(
+      Array.from({ length: 16 }, (_, shard) => `shard-${String(shard).padStart(2, '0')}`),
+    );
     for (const shard of shards) {
       expect(shard).to.include({ state: 'serving', reason: null, slots: 64, durability: 'mysql' });
       expect(shard.pool).to.include({ connections_max: 8, waiting: 0, waiting_max: 1_000 });
@@ -194,9 +243,17 @@ describe('http', () => {
   });
 
   describe('what it does not take', () => {
-
     it('answers 404 at unknown addresses, those of the other listener included', async () => {
-      for (const path of ['/', '/v1', '/v2/deductions', '/v1/deductions/', '/V1/skus/a', '/v1/skus/a/b/c', '/metrics', '/v1/shards']) {
+      for (const path of [
+        '/',
+        '/v1',
+        '/v2/deductions',
+        '/v1/deductions/',
+        '/V1/skus/a',
+        '/v1/skus/a/b/c',
+        '/metrics',
+        '/v1/shards',
+      ]) {
         expect(verdict(await call('public', 'GET', path)), path).to.equal('404 not_found');
       }
       expect(verdict(await call('admin', 'POST', '/v1/deductions', {}))).to.equal('404 not_found');
@@ -212,7 +269,10 @@ describe('http', () => {
       ] as const;
       for (const [listener, method, path, allow] of calls) {
         const answer = await call(listener, method, path);
-        expect([verdict(answer), answer.headers['allow']?.toString().split(', ').sort()], path).to.deep.equal(['405 method_not_allowed', allow.split(', ').sort()]);
+        expect([verdict(answer), answer.headers['allow']?.toString().split(', ').sort()], path).to.deep.equal([
+          '405 method_not_allowed',
+          allow.split(', ').sort(),
+        ]);
       }
     });
   });

@@ -33,7 +33,10 @@ const GOOD = 3_000;
 const ROOT = 'body';
 
 describe('inputs', () => {
-  const forms = Object.entries({ ...FORMS, ...ADDRESS_FORMS }) as [keyof typeof BAD, (typeof FORMS)[keyof typeof FORMS]][];
+  const forms = Object.entries({ ...FORMS, ...ADDRESS_FORMS }) as [
+    keyof typeof BAD,
+    (typeof FORMS)[keyof typeof FORMS],
+  ][];
   for (const [name, form] of forms) {
     const check = compile(schemas[name], ROOT);
     const bad = BAD[name] / EVERY;
@@ -88,7 +91,10 @@ describe('inputs', () => {
 
   it('is not slowed down, nor answers without end, by a body full of faults', () => {
     const startedMs = performance.now();
-    const checked = compile(schemas.deductionRequest, ROOT)({ order_id: 'o', lines: Array.from({ length: 100_000 }, () => 0) });
+    const checked = compile(
+      schemas.deductionRequest,
+      ROOT,
+    )({ order_id: 'o', lines: Array.from({ length: 100_000 }, () => 0) });
     expect(checked.ok).to.equal(false);
     expect(!checked.ok && checked.faults.length).to.be.within(1, 1_001);
     expect(performance.now() - startedMs).to.be.below(1_000);
@@ -98,10 +104,16 @@ describe('inputs', () => {
     it('is found in 20,000 requests, however it is spelled', () => {
       const { deductionRequest, adjustmentRequest } = FORMS;
       fc.assert(
-        fc.property(fc.oneof(deductionRequest.good, adjustmentRequest.good), fc.nat(), fc.nat(), fc.boolean(), (request, owner, name, spelled) => {
-          const text = twiceNamed(request, owner, name, spelled);
-          expect(() => parseJson(text)).to.throw(JsonFault, 'names a field twice');
-        }),
+        fc.property(
+          fc.oneof(deductionRequest.good, adjustmentRequest.good),
+          fc.nat(),
+          fc.nat(),
+          fc.boolean(),
+          (request, owner, name, spelled) => {
+            const text = twiceNamed(request, owner, name, spelled);
+            expect(() => parseJson(text)).to.throw(JsonFault, 'names a field twice');
+          },
+        ),
         { numRuns: 20_000 / EVERY },
       );
     });
@@ -109,7 +121,14 @@ describe('inputs', () => {
     it('is not seen where there is none: colons and quotes inside texts, deep and empty values', () => {
       const text = fc.oneof(fc.string(), fc.constantFrom(':', '":', '\\":"', '{"a":1}', '\\', '__proto__'), goodId);
       const { tree } = fc.letrec((tie) => ({
-        tree: fc.oneof({ depthSize: 'small' }, text, fc.integer(), fc.constant(null), fc.array(tie('tree')), fc.dictionary(text, tie('tree'))),
+        tree: fc.oneof(
+          { depthSize: 'small' },
+          text,
+          fc.integer(),
+          fc.constant(null),
+          fc.array(tie('tree')),
+          fc.dictionary(text, tie('tree')),
+        ),
       }));
       fc.assert(
         fc.property(tree, fc.constantFrom(0, 2), (value, indent) => {

@@ -26,12 +26,48 @@ describe('inputs over HTTP', () => {
   /** Every call with a body: where, and a body that would be taken. */
   const calls = [
     { form: FORMS.deductionRequest, listener: 'public', method: 'POST', path: '/v1/deductions', good: order },
-    { form: FORMS.lookupRequest, listener: 'public', method: 'POST', path: '/v1/deductions/lookup', good: { lines: [{ order_detail_id: detail, sku_id: sku }] } },
-    { form: FORMS.returnRequest, listener: 'public', method: 'POST', path: '/v1/returns', good: { return_id: 'r', order_detail_id: detail, sku_id: sku, quantity: 1 } },
-    { form: FORMS.cancellationRequest, listener: 'public', method: 'POST', path: '/v1/cancellations', good: { order_id: 'order', lines: [{ order_detail_id: detail, sku_id: sku }] } },
-    { form: FORMS.saleRequest, listener: 'admin', method: 'PUT', path: `/v1/skus/${sku}/sale`, good: { state: 'paused', from: '2026-11-27T08:00:00Z' } },
-    { form: FORMS.openRequest, listener: 'admin', method: 'PUT', path: `/v1/skus/${fresh('new')}`, good: { leaved_amount: 5 } },
-    { form: FORMS.adjustmentRequest, listener: 'admin', method: 'POST', path: `/v1/skus/${sku}/adjustments`, good: { adjustment_id: 'a', delta: 1, reason: 'b' } },
+    {
+      form: FORMS.lookupRequest,
+      listener: 'public',
+      method: 'POST',
+      path: '/v1/deductions/lookup',
+      good: { lines: [{ order_detail_id: detail, sku_id: sku }] },
+    },
+    {
+      form: FORMS.returnRequest,
+      listener: 'public',
+      method: 'POST',
+      path: '/v1/returns',
+      good: { return_id: 'r', order_detail_id: detail, sku_id: sku, quantity: 1 },
+    },
+    {
+      form: FORMS.cancellationRequest,
+      listener: 'public',
+      method: 'POST',
+      path: '/v1/cancellations',
+      good: { order_id: 'order', lines: [{ order_detail_id: detail, sku_id: sku }] },
+    },
+    {
+      form: FORMS.saleRequest,
+      listener: 'admin',
+      method: 'PUT',
+      path: `/v1/skus/${sku}/sale`,
+      good: { state: 'paused', from: '2026-11-27T08:00:00Z' },
+    },
+    {
+      form: FORMS.openRequest,
+      listener: 'admin',
+      method: 'PUT',
+      path: `/v1/skus/${fresh('new')}`,
+      good: { leaved_amount: 5 },
+    },
+    {
+      form: FORMS.adjustmentRequest,
+      listener: 'admin',
+      method: 'POST',
+      path: `/v1/skus/${sku}/adjustments`,
+      good: { adjustment_id: 'a', delta: 1, reason: 'b' },
+    },
   ] as const;
   /** Addresses with an id in their path, with `*` for the id. */
   const addresses = [
@@ -40,14 +76,26 @@ describe('inputs over HTTP', () => {
     { listener: 'public', method: 'GET', path: `/v1/deductions/${detail}?sku_id=*`, name: 'sku_id' },
     { listener: 'admin', method: 'PUT', path: '/v1/skus/*', name: 'sku_id', body: '{"leaved_amount":5}' },
     { listener: 'admin', method: 'PUT', path: '/v1/skus/*/sale', name: 'sku_id', body: '{"state":"on"}' },
-    { listener: 'admin', method: 'POST', path: '/v1/skus/*/adjustments', name: 'sku_id', body: '{"adjustment_id":"a","delta":1}' },
+    {
+      listener: 'admin',
+      method: 'POST',
+      path: '/v1/skus/*/adjustments',
+      name: 'sku_id',
+      body: '{"adjustment_id":"a","delta":1}',
+    },
   ] as const;
   let gateway: TestGateway;
   let rowsBefore: readonly string[];
   let sent = 0;
 
-  const baseOf = (listener: 'public' | 'admin'): string => (listener === 'public' ? gateway.publicUrl : gateway.adminUrl);
-  async function refused(listener: 'public' | 'admin', call: RawCall, status: number | readonly number[], path?: string): Promise<void> {
+  const baseOf = (listener: 'public' | 'admin'): string =>
+    listener === 'public' ? gateway.publicUrl : gateway.adminUrl;
+  async function refused(
+    listener: 'public' | 'admin',
+    call: RawCall,
+    status: number | readonly number[],
+    path?: string,
+  ): Promise<void> {
     sent += 1;
     const answer = await client.call(baseOf(listener), call);
     try {
@@ -56,7 +104,11 @@ describe('inputs over HTTP', () => {
       throw new Error(`${call.method} ${call.path} ${String(call.body).slice(0, 300)}`, { cause: error });
     }
   }
-  const withBody = (call: (typeof calls)[number], body: string | Buffer, headers: Record<string, string> = JSON_HEADERS): RawCall => {
+  const withBody = (
+    call: (typeof calls)[number],
+    body: string | Buffer,
+    headers: Record<string, string> = JSON_HEADERS,
+  ): RawCall => {
     const { method, path } = call;
     return { method, path, body, headers };
   };
@@ -97,9 +149,18 @@ describe('inputs over HTTP', () => {
       it('refuses what is not UTF-8', async () => {
         const [start = '', end = ''] = text.split(/(?<=^\{")/);
         for (const [, bytes] of NOT_UTF8) {
-          await refused(listener, withBody(call, Buffer.concat([Buffer.from(start), Buffer.from(bytes), Buffer.from(end)])), 400, 'body');
+          await refused(
+            listener,
+            withBody(call, Buffer.concat([Buffer.from(start), Buffer.from(bytes), Buffer.from(end)])),
+            400,
+            'body',
+          );
         }
-        for (const marked of [Buffer.from(`\ufeff${text}`, 'utf16le'), Buffer.from(text, 'utf16le'), Buffer.from(`\ufeff${text}`)]) {
+        for (const marked of [
+          Buffer.from(`\ufeff${text}`, 'utf16le'),
+          Buffer.from(text, 'utf16le'),
+          Buffer.from(`\ufeff${text}`),
+        ]) {
           await refused(listener, withBody(call, marked), 400, 'body');
         }
       });
@@ -115,9 +176,11 @@ describe('inputs over HTTP', () => {
       it('refuses what is nested 100,000 deep', async () => {
         const arrays = '['.repeat(100_000) + ']'.repeat(100_000);
         const objects = '{"a":'.repeat(40_000) + '1' + '}'.repeat(40_000);
-        for (const body of [arrays, '['.repeat(100_000), '{"a":'.repeat(40_000)]) await refused(listener, withBody(call, body), 400, 'body');
+        for (const body of [arrays, '['.repeat(100_000), '{"a":'.repeat(40_000)])
+          await refused(listener, withBody(call, body), 400, 'body');
         await refused(listener, withBody(call, objects), 400);
-        for (const deep of [arrays, objects]) await refused(listener, withBody(call, `${text.slice(0, -1)},"unknown":${deep}}`), 400, 'unknown');
+        for (const deep of [arrays, objects])
+          await refused(listener, withBody(call, `${text.slice(0, -1)},"unknown":${deep}}`), 400, 'unknown');
       });
 
       it('refuses what is too large, as soon as it knows', async () => {
@@ -128,14 +191,29 @@ describe('inputs over HTTP', () => {
         const head = `${method} ${path} HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n`;
         const promised = await sendBytes(baseOf(listener), `${head}Content-Length: 10000000000\r\n\r\n`);
         const chunk = `${(100_000).toString(16)}\r\n${' '.repeat(100_000)}\r\n`;
-        const chunked = await sendBytes(baseOf(listener), `${head}Transfer-Encoding: chunked\r\n\r\n${chunk.repeat(3)}`);
+        const chunked = await sendBytes(
+          baseOf(listener),
+          `${head}Transfer-Encoding: chunked\r\n\r\n${chunk.repeat(3)}`,
+        );
         for (const answer of [promised, chunked]) expectProblem(answer, 413);
         sent += 2;
       });
 
       it('refuses what is not called JSON in UTF-8, and what is compressed', async () => {
-        const types = ['', 'text/plain', 'text/json', 'application/jsonx', 'application/json; charset=latin1', 'application/json; charset=utf-16'];
-        types.push('application/json, text/plain', 'application/problem+json', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x');
+        const types = [
+          '',
+          'text/plain',
+          'text/json',
+          'application/jsonx',
+          'application/json; charset=latin1',
+          'application/json; charset=utf-16',
+        ];
+        types.push(
+          'application/json, text/plain',
+          'application/problem+json',
+          'application/x-www-form-urlencoded',
+          'multipart/form-data; boundary=x',
+        );
         for (const type of types) await refused(listener, withBody(call, text, { 'Content-Type': type }), 415);
         await refused(listener, withBody(call, text, {}), 415);
         for (const coding of ['gzip', 'deflate', 'br', 'zstd', 'gzip, identity', 'x']) {
@@ -158,7 +236,9 @@ describe('inputs over HTTP', () => {
       it(`${address.method} ${address.path.replaceAll(/-\d+-\d+/g, '')}: refuses ids that are none`, async () => {
         await fc.assert(
           fc.asyncProperty(
-            (address.path.includes('?sku_id=*') ? badIdText : badNewIdText).filter((id) => id !== '' && id.isWellFormed()),
+            (address.path.includes('?sku_id=*') ? badIdText : badNewIdText).filter(
+              (id) => id !== '' && id.isWellFormed(),
+            ),
             (id) => refused(address.listener, at(address, encode(id)), 400, address.name),
           ),
           { numRuns: 60 },
@@ -168,7 +248,24 @@ describe('inputs over HTTP', () => {
       });
 
       it(`${address.method} ${address.path.replaceAll(/-\d+-\d+/g, '')}: refuses percent-encoding that is none`, async () => {
-        const wrong = ['%', '%a', '%zz', '%%', '%2', '%u0041', 'a%', '%-1', '%C3', '%E2%82', '%FF', '%C0%80', '%C0%AF', '%ED%A0%80', '%F4%90%80%80', '%80'];
+        const wrong = [
+          '%',
+          '%a',
+          '%zz',
+          '%%',
+          '%2',
+          '%u0041',
+          'a%',
+          '%-1',
+          '%C3',
+          '%E2%82',
+          '%FF',
+          '%C0%80',
+          '%C0%AF',
+          '%ED%A0%80',
+          '%F4%90%80%80',
+          '%80',
+        ];
         for (const id of wrong) await refused(address.listener, at(address, id), 400, 'url');
       });
     }
@@ -178,9 +275,14 @@ describe('inputs over HTTP', () => {
         ...['x=1', 'Consistency=cached', 'consistency%20=cached', '__proto__=1', 'constructor', 'toString=1'].map(
           (query) => [query, decodeURIComponent(query.replace(/=.*/, ''))] as const,
         ),
-        ...['consistency', 'consistency=', 'consistency=Cached', 'consistency=cached%00', 'consistency=+cached', 'consistency=cached,primary'].map(
-          (query) => [query, 'consistency'] as const,
-        ),
+        ...[
+          'consistency',
+          'consistency=',
+          'consistency=Cached',
+          'consistency=cached%00',
+          'consistency=+cached',
+          'consistency=cached,primary',
+        ].map((query) => [query, 'consistency'] as const),
         ['consistency=cached&consistency=cached', 'consistency'],
         ['consistency=cached&consistency=primary', 'consistency'],
         ['consistency=cached&%63onsistency=cached', 'consistency'],
@@ -190,24 +292,66 @@ describe('inputs over HTTP', () => {
         // The parser looks at 1,000 parameters only, if it is not told otherwise.
         [`${'&'.repeat(2_000)}x=1`, 'x'],
       ];
-      for (const [query, path] of ofSku) await refused('public', { method: 'GET', path: `/v1/skus/${sku}?${query}` }, 400, path);
-      for (const query of ['', '?', '?SKU_ID=a', '?sku_id', `?sku_id=${sku}&sku_id=${sku}`, `?sku_id[]=${sku}`, `?sku_id=${sku}&x`]) {
+      for (const [query, path] of ofSku)
+        await refused('public', { method: 'GET', path: `/v1/skus/${sku}?${query}` }, 400, path);
+      for (const query of [
+        '',
+        '?',
+        '?SKU_ID=a',
+        '?sku_id',
+        `?sku_id=${sku}&sku_id=${sku}`,
+        `?sku_id[]=${sku}`,
+        `?sku_id=${sku}&x`,
+      ]) {
         await refused('public', { method: 'GET', path: `/v1/deductions/${detail}${query}` }, 400);
       }
     });
 
     it('is not found, or not with this method', async () => {
       for (const listener of ['public', 'admin'] as const) {
-        for (const path of ['/', '//', '/v1', '/v1/', '/v2/skus/a', '/V1/skus/a', '/v1/skus/', '/v1/skus//a', '/v1//skus/a', `/v1/skus/${sku}/`, '/v1/skus/a/b/c', '/v1/../v1/skus/a', '/etc/passwd', '/v1/skus%2Fa', '//v1/skus/a', '/v1/deductions/']) {
+        for (const path of [
+          '/',
+          '//',
+          '/v1',
+          '/v1/',
+          '/v2/skus/a',
+          '/V1/skus/a',
+          '/v1/skus/',
+          '/v1/skus//a',
+          '/v1//skus/a',
+          `/v1/skus/${sku}/`,
+          '/v1/skus/a/b/c',
+          '/v1/../v1/skus/a',
+          '/etc/passwd',
+          '/v1/skus%2Fa',
+          '//v1/skus/a',
+          '/v1/deductions/',
+        ]) {
           await refused(listener, { method: 'GET', path }, 404);
           await refused(listener, { method: 'POST', path, body: '{}', headers: JSON_HEADERS }, 404);
         }
       }
-      for (const method of ['PUT', 'DELETE', 'PATCH', 'POST', 'OPTIONS', 'TRACE', 'PROPFIND']) await refused('public', { method, path: `/v1/skus/${sku}` }, 405);
-      for (const method of ['GET', 'DELETE', 'PATCH', 'POST']) await refused('admin', { method, path: `/v1/skus/${sku}` }, 405);
-      for (const method of ['GET', 'PUT', 'DELETE']) await refused('public', { method, path: '/v1/deductions' }, method === 'GET' ? [404, 405] : 405);
-      await refused('admin', { method: 'POST', path: '/v1/deductions', body: JSON.stringify(order), headers: JSON_HEADERS }, 404);
-      await refused('public', { method: 'POST', path: `/v1/skus/${sku}/adjustments`, body: '{"adjustment_id":"a","delta":1}', headers: JSON_HEADERS }, 404);
+      for (const method of ['PUT', 'DELETE', 'PATCH', 'POST', 'OPTIONS', 'TRACE', 'PROPFIND'])
+        await refused('public', { method, path: `/v1/skus/${sku}` }, 405);
+      for (const method of ['GET', 'DELETE', 'PATCH', 'POST'])
+        await refused('admin', { method, path: `/v1/skus/${sku}` }, 405);
+      for (const method of ['GET', 'PUT', 'DELETE'])
+        await refused('public', { method, path: '/v1/deductions' }, method === 'GET' ? [404, 405] : 405);
+      await refused(
+        'admin',
+        { method: 'POST', path: '/v1/deductions', body: JSON.stringify(order), headers: JSON_HEADERS },
+        404,
+      );
+      await refused(
+        'public',
+        {
+          method: 'POST',
+          path: `/v1/skus/${sku}/adjustments`,
+          body: '{"adjustment_id":"a","delta":1}',
+          headers: JSON_HEADERS,
+        },
+        404,
+      );
     });
   });
 

@@ -42,11 +42,18 @@ describe('the life of a gateway', () => {
     client.call({ method: 'PUT', url: `${gateway.adminUrl}/v1/skus/${sku_id}`, body: { leaved_amount } });
   const deduct = (gateway: { publicUrl: string }, sku_id: string): Promise<Answer> => {
     const lines = [{ sku_id, order_detail_id: fresh('detail'), quantity: 1 }];
-    return client.call({ method: 'POST', url: `${gateway.publicUrl}/v1/deductions`, body: { order_id: 'life', lines } });
+    return client.call({
+      method: 'POST',
+      url: `${gateway.publicUrl}/v1/deductions`,
+      body: { order_id: 'life', lines },
+    });
   };
-  const shardsOf = async (gateway: { adminUrl: string }): Promise<{ state: string; reason: string | null; breaker: string; pool: { busy: number; waiting: number } }[]> =>
+  const shardsOf = async (gateway: {
+    adminUrl: string;
+  }): Promise<{ state: string; reason: string | null; breaker: string; pool: { busy: number; waiting: number } }[]> =>
     (await client.call({ method: 'GET', url: `${gateway.adminUrl}/v1/shards` })).body.shards;
-  const statesOf = async (gateway: { adminUrl: string }): Promise<string[]> => (await shardsOf(gateway)).map(({ state }) => state);
+  const statesOf = async (gateway: { adminUrl: string }): Promise<string[]> =>
+    (await shardsOf(gateway)).map(({ state }) => state);
 
   it('drains on SIGTERM: not ready, everything in flight is answered, exit code 0', async () => {
     const gateway = await start();
@@ -63,7 +70,10 @@ describe('the life of a gateway', () => {
 
     gateway.signal('SIGTERM');
     const readiness = (): Promise<number> =>
-      client.call({ method: 'GET', url: `${gateway.adminUrl}/readyz` }).then(({ status }) => status, () => 0);
+      client.call({ method: 'GET', url: `${gateway.adminUrl}/readyz` }).then(
+        ({ status }) => status,
+        () => 0,
+      );
     await eventually('it is not ready any more', 400, async () => [0, 503].includes(await readiness()));
     expect(isAlive(gateway.pid)).to.equal(true);
     await holder.rollback();
@@ -92,7 +102,11 @@ describe('the life of a gateway', () => {
 
   it('does not wait for ever, when it drains, for callers who never finish a request', async () => {
     const gateway = await start({ STOCKGATE_DRAIN_MS: '300' });
-    for (const [url, bytes] of [[gateway.publicUrl, 'POST /v1/deductions HTTP/1.1\r\n'], [gateway.publicUrl, ''], [gateway.adminUrl, 'GET']] as const) {
+    for (const [url, bytes] of [
+      [gateway.publicUrl, 'POST /v1/deductions HTTP/1.1\r\n'],
+      [gateway.publicUrl, ''],
+      [gateway.adminUrl, 'GET'],
+    ] as const) {
       const socket = connect(Number(new URL(url).port), '127.0.0.1').on('error', () => undefined);
       toStop.push(async () => socket.destroy());
       await new Promise<void>((resolve) => socket.once('connect', () => socket.write(bytes, () => resolve())));
@@ -121,7 +135,11 @@ describe('the life of a gateway', () => {
     const shards = await shardsOf(gateway);
     expect(shards.map(({ state }) => state)).to.deep.equal(['serving', 'unreachable', 'unreachable', 'serving']);
     // On a busy machine the first try may have run out of time.
-    await eventually('the reason is told', 5_000, async () => (await shardsOf(gateway))[1]?.reason?.includes('ECONNREFUSED') === true);
+    await eventually(
+      'the reason is told',
+      5_000,
+      async () => (await shardsOf(gateway))[1]?.reason?.includes('ECONNREFUSED') === true,
+    );
     // Ours, or the driver's own limit where both are over.
     expect(shards[2]?.reason).to.match(/no answer in time|ETIMEDOUT/);
 
@@ -131,7 +149,10 @@ describe('the life of a gateway', () => {
     }
     const askedMs = performance.now();
     const missing = await Promise.all([deduct(gateway, sku(1)), deduct(gateway, sku(2))]);
-    expect(missing.map(({ status, body }) => `${status} ${body.code}`)).to.deep.equal(['503 overloaded', '503 overloaded']);
+    expect(missing.map(({ status, body }) => `${status} ${body.code}`)).to.deep.equal([
+      '503 overloaded',
+      '503 overloaded',
+    ]);
     expect(performance.now() - askedMs).to.be.lessThan(3_500);
 
     const back = await frozenDoor(closed, second);
@@ -139,7 +160,9 @@ describe('the life of a gateway', () => {
     back.open();
     frozen.open();
     // Found fit a moment before the breaker lets anybody through.
-    await eventually('both are served again', 5_000, async () => (await shardsOf(gateway)).every(({ state, breaker }) => state === 'serving' && breaker === 'closed'));
+    await eventually('both are served again', 5_000, async () =>
+      (await shardsOf(gateway)).every(({ state, breaker }) => state === 'serving' && breaker === 'closed'),
+    );
     for (const shard of [1, 2]) {
       expect((await open(gateway, sku(shard), 1)).status).to.equal(201);
       expect((await deduct(gateway, sku(shard))).status).to.equal(201);
@@ -150,7 +173,12 @@ describe('the life of a gateway', () => {
     const [relaxed] = stack().cluster.servers;
     if (relaxed === undefined) throw new Error('there are two servers');
     const set = async (value: number): Promise<void> => {
-      const connection = await mysql.createConnection({ host: relaxed.host, port: relaxed.port, user: relaxed.user, password: relaxed.password });
+      const connection = await mysql.createConnection({
+        host: relaxed.host,
+        port: relaxed.port,
+        user: relaxed.user,
+        password: relaxed.password,
+      });
       await connection.query(`SET GLOBAL innodb_flush_log_at_trx_commit = ${value}`);
       await connection.end();
     };
@@ -160,7 +188,9 @@ describe('the life of a gateway', () => {
       toStop.push(() => strict.stop());
       // The shards are on the two servers in turn.
       expect(await statesOf(strict)).to.deep.equal(['refused', 'serving', 'refused', 'serving']);
-      expect((await shardsOf(strict))[0]?.reason).to.equal('commits may be lost with the power: innodb_flush_log_at_trx_commit = 2 (needed: 1)');
+      expect((await shardsOf(strict))[0]?.reason).to.equal(
+        'commits may be lost with the power: innodb_flush_log_at_trx_commit = 2 (needed: 1)',
+      );
 
       const told = await startTestGateway({ STOCKGATE_RELAXED: 'true' }, own);
       toStop.push(() => told.stop());
@@ -171,53 +201,116 @@ describe('the life of a gateway', () => {
       expect([await durabilityOn(0), await durabilityOn(1)]).to.deep.equal(['mysql_relaxed', 'mysql']);
       expect((await told.adminGet('/readyz')).body).to.deep.equal({ status: 'ready', durability: 'mysql_relaxed' });
       const { body } = await told.adminGet('/v1/shards');
-      expect(body.shards.map((shard: { durability: string }) => shard.durability)).to.deep.equal(['mysql_relaxed', 'mysql', 'mysql_relaxed', 'mysql']);
+      expect(body.shards.map((shard: { durability: string }) => shard.durability)).to.deep.equal([
+        'mysql_relaxed',
+        'mysql',
+        'mysql_relaxed',
+        'mysql',
+      ]);
     } finally {
       await set(1);
     }
   });
 
   it('asks for a token of the right listener, except for what load balancers look at', async () => {
-    const gateway = await startTestGateway({ STOCKGATE_TOKENS: 'shop,shop-2', STOCKGATE_ADMIN_TOKENS: 'operator', HOST: '127.0.0.1', ADMIN_HOST: '127.0.0.1' }, own);
+    const gateway = await startTestGateway(
+      {
+        STOCKGATE_TOKENS: 'shop,shop-2',
+        STOCKGATE_ADMIN_TOKENS: 'operator',
+        HOST: '127.0.0.1',
+        ADMIN_HOST: '127.0.0.1',
+      },
+      own,
+    );
     toStop.push(() => gateway.stop());
     const status = async (url: string, authorization?: string): Promise<number> => {
-      const { status: answered, body, headers } = await client.call({ method: 'GET', url, ...(authorization === undefined ? {} : { headers: { authorization } }) });
+      const {
+        status: answered,
+        body,
+        headers,
+      } = await client.call({
+        method: 'GET',
+        url,
+        ...(authorization === undefined ? {} : { headers: { authorization } }),
+      });
       if (answered === 401) expect([body.code, headers['www-authenticate']]).to.deep.equal(['unauthorized', 'Bearer']);
       return answered;
     };
-    const offers = [undefined, '', 'shop', 'Basic shop', 'Bearer', 'Bearer nobody', 'Bearer shop-', 'Bearer shop,shop-2', 'Bearer operator', 'Bearer shop', 'bearer shop-2'];
+    const offers = [
+      undefined,
+      '',
+      'shop',
+      'Basic shop',
+      'Bearer',
+      'Bearer nobody',
+      'Bearer shop-',
+      'Bearer shop,shop-2',
+      'Bearer operator',
+      'Bearer shop',
+      'bearer shop-2',
+    ];
     const known = [...offers.slice(0, -2).map(() => 401), 404, 404];
-    expect(await Promise.all(offers.map((offer) => status(`${gateway.publicUrl}/v1/skus/a`, offer)))).to.deep.equal(known);
+    expect(await Promise.all(offers.map((offer) => status(`${gateway.publicUrl}/v1/skus/a`, offer)))).to.deep.equal(
+      known,
+    );
     for (const path of ['/v1/shards', '/metrics', '/openapi.json', '/v1/nothing']) {
-      expect([await status(gateway.adminUrl + path), await status(gateway.adminUrl + path, 'Bearer shop')], path).to.deep.equal([401, 401]);
+      expect(
+        [await status(gateway.adminUrl + path), await status(gateway.adminUrl + path, 'Bearer shop')],
+        path,
+      ).to.deep.equal([401, 401]);
     }
     expect(await status(`${gateway.adminUrl}/v1/shards`, 'Bearer operator')).to.equal(200);
-    expect([await status(`${gateway.adminUrl}/healthz`), await status(`${gateway.adminUrl}/readyz`)]).to.deep.equal([200, 200]);
-    expect((await gateway.client.call({ method: 'PUT', url: `${gateway.adminUrl}/v1/skus/a`, body: { leaved_amount: 1 } })).status).to.equal(401);
+    expect([await status(`${gateway.adminUrl}/healthz`), await status(`${gateway.adminUrl}/readyz`)]).to.deep.equal([
+      200, 200,
+    ]);
+    expect(
+      (await gateway.client.call({ method: 'PUT', url: `${gateway.adminUrl}/v1/skus/a`, body: { leaved_amount: 1 } }))
+        .status,
+    ).to.equal(401);
   });
 
   it('never writes a password or a token to its outputs, and says when it lets everybody in', async () => {
     const password = own.environment['STOCKGATE_MYSQL_PASSWORD'] ?? '';
     const closed = await freePort();
     own.rewrite(({ shards }) => Object.assign(shards[1]?.primary ?? {}, { port: closed }));
-    const environment = { ...own.environment, ...FREE_PORTS, STOCKGATE_LOG_LEVEL: 'debug', STOCKGATE_TOKENS: 'token-of-a-shop', HOST: '127.0.0.1' };
+    const environment = {
+      ...own.environment,
+      ...FREE_PORTS,
+      STOCKGATE_LOG_LEVEL: 'debug',
+      STOCKGATE_TOKENS: 'token-of-a-shop',
+      HOST: '127.0.0.1',
+    };
     const gateway = await startFile('src/main.ts', [], environment);
     const { publicUrl } = addressesIn(await gateway.line());
-    await client.call({ method: 'GET', url: `${publicUrl}/v1/skus/${sku(1)}`, headers: { authorization: 'Bearer token-of-a-shop' } });
+    await client.call({
+      method: 'GET',
+      url: `${publicUrl}/v1/skus/${sku(1)}`,
+      headers: { authorization: 'Bearer token-of-a-shop' },
+    });
     gateway.signal('SIGTERM');
     const { code, stdout, stderr } = await gateway.finished;
     expect(code).to.equal(0);
     expect(stdout.trim().split('\n')).to.have.length(1);
     expect(stderr).to.contain('ECONNREFUSED').and.to.contain('lets everybody in');
     expect(password).not.to.equal('');
-    expect(stdout + stderr).not.to.contain(password).and.not.to.contain('token-of-a-shop');
+    expect(stdout + stderr)
+      .not.to.contain(password)
+      .and.not.to.contain('token-of-a-shop');
   });
 
   it('does not start on a wrong configuration or a port that is taken, and says why', async () => {
     const wrong = await runFile('src/main.ts', [], { ...own.environment, PORT: 'http' });
-    expect([wrong.code, wrong.stderr, wrong.stdout]).to.deep.equal([1, 'the environment is wrong:\n  PORT: must be a whole number from 0 to 65535, in digits, found "http"\n', '']);
+    expect([wrong.code, wrong.stderr, wrong.stdout]).to.deep.equal([
+      1,
+      'the environment is wrong:\n  PORT: must be a whole number from 0 to 65535, in digits, found "http"\n',
+      '',
+    ]);
     const gateway = await start();
-    const taken = await runFile('src/main.ts', [], { ...own.environment, ...FREE_PORTS, ADMIN_PORT: new URL(gateway.publicUrl).port });
+    const taken = await runFile('src/main.ts', [], {
+      ...own.environment,
+      ...FREE_PORTS,
+      ADMIN_PORT: new URL(gateway.publicUrl).port,
+    });
     expect([taken.code, taken.stdout]).to.deep.equal([1, '']);
     expect(taken.stderr).to.contain('EADDRINUSE');
   });

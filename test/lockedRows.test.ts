@@ -40,7 +40,8 @@ interface Lock {
   readonly laterMs?: number;
 }
 
-const lockStock = (session: mysql.Connection, sku_id: string): Promise<unknown> => session.query('SELECT * FROM stock WHERE sku_id = ? FOR UPDATE', [Buffer.from(sku_id)]);
+const lockStock = (session: mysql.Connection, sku_id: string): Promise<unknown> =>
+  session.query('SELECT * FROM stock WHERE sku_id = ? FOR UPDATE', [Buffer.from(sku_id)]);
 
 const LOCKS: readonly Lock[] = [
   { what: 'stock row', shard: 7, lock: lockStock },
@@ -50,9 +51,17 @@ const LOCKS: readonly Lock[] = [
     what: 'flow',
     shard: 10,
     // Of an order that is still to come.
-    lock: (session, sku_id) => session.query('INSERT INTO flow (sku_id, order_detail_id, order_id, quantity) VALUES (?, ?, ?, 1)', [sku_id, '40', 'o'].map((text) => Buffer.from(text))),
+    lock: (session, sku_id) =>
+      session.query(
+        'INSERT INTO flow (sku_id, order_detail_id, order_id, quantity) VALUES (?, ?, ?, 1)',
+        [sku_id, '40', 'o'].map((text) => Buffer.from(text)),
+      ),
   },
-  { what: 'slot', shard: 13, lock: (session, sku_id) => session.query('SELECT * FROM slot WHERE slot = ? FOR UPDATE', [slotOf(sku_id)]) },
+  {
+    what: 'slot',
+    shard: 13,
+    lock: (session, sku_id) => session.query('SELECT * FROM slot WHERE slot = ? FOR UPDATE', [slotOf(sku_id)]),
+  },
 ];
 
 /** Somebody who keeps a row locked holds up those who need it, and nobody else of the same shard, through the same gateway. */
@@ -80,7 +89,12 @@ for (const engineName of ENGINES_NOW) {
     };
 
     /** One buyer for each SKU, one order after the other, until it is over. */
-    const trade = async (shard: number, sku_ids: readonly string[], sales: Sale[], isOver: () => boolean): Promise<void> => {
+    const trade = async (
+      shard: number,
+      sku_ids: readonly string[],
+      sales: Sale[],
+      isOver: () => boolean,
+    ): Promise<void> => {
       const buyer = async (sku_id: string): Promise<void> => {
         for (let number = 0; !isOver(); number += 1) {
           const line = { sku_id, order_detail_id: `${number}`, quantity: 1 };
@@ -103,7 +117,8 @@ for (const engineName of ENGINES_NOW) {
       const found = await reader.findFlows(shard, own, deadline());
       if (found.is !== 'found') return expect.fail(found.is);
       const stands = own.map((_, index) => found.flows[index] !== null);
-      for (const [index, { is }] of own.entries()) if (is !== 'unknown') expect(stands[index], `told ${is}`).to.equal(is === 'deducted');
+      for (const [index, { is }] of own.entries())
+        if (is !== 'unknown') expect(stands[index], `told ${is}`).to.equal(is === 'deducted');
       const stock = await reader.readStock(shard, sku_id, deadline());
       expect(stock.is === 'found' && stock.rows[0]?.leaved_amount).to.equal(OPENED - stands.filter(Boolean).length);
     };
@@ -124,8 +139,12 @@ for (const engineName of ENGINES_NOW) {
       const fromMs = performance.now();
       await lock(session, locked);
       const later = laterMs === undefined ? null : sleep(laterMs).then(() => waitInVain(shard, locked));
-      const isMet = (): boolean => sales.some(({ sku_id, is }) => sku_id === locked && (is === 'not_done' || is === 'unknown'));
-      const areSold = (): boolean => neighbours.every((own) => sales.some(({ sku_id, is, atMs }) => sku_id === own && is === 'deducted' && atMs > fromMs + PAST_MS));
+      const isMet = (): boolean =>
+        sales.some(({ sku_id, is }) => sku_id === locked && (is === 'not_done' || is === 'unknown'));
+      const areSold = (): boolean =>
+        neighbours.every((own) =>
+          sales.some(({ sku_id, is, atMs }) => sku_id === own && is === 'deducted' && atMs > fromMs + PAST_MS),
+        );
       await eventually('somebody meets the lock, and the neighbours sell', MET_MS_MAX, () => isMet() && areSold());
       const toMs = performance.now();
       await session.rollback();
@@ -139,7 +158,10 @@ for (const engineName of ENGINES_NOW) {
         // A machine that is too busy turns some away.
         expect(sold.length, 'sold to a neighbour').to.be.above(0.75 * own.length);
         const times = [fromMs, ...sold.map(({ atMs }) => atMs), toMs];
-        expect(Math.max(...times.slice(1).map((atMs, index) => atMs - (times[index] ?? 0))), 'the longest pause').to.be.below(PAUSE_MS_MAX);
+        expect(
+          Math.max(...times.slice(1).map((atMs, index) => atMs - (times[index] ?? 0))),
+          'the longest pause',
+        ).to.be.below(PAUSE_MS_MAX);
       }
       for (const sku_id of [locked, ...neighbours]) await expectAsTold(shard, sku_id, sales);
     });

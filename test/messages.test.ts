@@ -61,7 +61,12 @@ describe('messages of faults', () => {
   });
 
   it('name each alternative once', () => {
-    const either = { anyOf: [{ const: 'a', type: 'string' }, { type: 'integer', minimum: 1 }] } as unknown as TSchema;
+    const either = {
+      anyOf: [
+        { const: 'a', type: 'string' },
+        { type: 'integer', minimum: 1 },
+      ],
+    } as unknown as TSchema;
     expect(messagesOf(either, 'b')).to.deep.equal(['body must be "a" or a whole number, at least 1, found "b"']);
   });
 

@@ -33,7 +33,12 @@ describe('operations of one batch', () => {
 
   before(async () => {
     proxy = await startPacketProxy(addressOf(SHARD));
-    shards = openShards({ ...stack(), shards: stack().shards.map((shard, index) => (index === SHARD ? { ...shard, address: { ...shard.address, port: proxy.port } } : shard)) });
+    shards = openShards({
+      ...stack(),
+      shards: stack().shards.map((shard, index) =>
+        index === SHARD ? { ...shard, address: { ...shard.address, port: proxy.port } } : shard,
+      ),
+    });
     await Promise.all(shards.map(({ tried }) => tried));
     engine = ENGINE_OF.batching(shards);
     reader = new ShardReader(shards);
@@ -53,15 +58,27 @@ describe('operations of one batch', () => {
   };
   const line = (sku_id: string, order_detail_id = 'a', quantity = 1): Line => ({ sku_id, order_detail_id, quantity });
   const order = (order_id: string, ...lines: Line[]): Deduct => ({ kind: 'deduct', order_id, lines });
-  const wordOf = (outcome: DeductOutcome | undefined): string => (outcome?.is === 'refused' ? outcome.code : (outcome?.is ?? 'nothing'));
+  const wordOf = (outcome: DeductOutcome | undefined): string =>
+    outcome?.is === 'refused' ? outcome.code : (outcome?.is ?? 'nothing');
   const left = async (sku_id: string): Promise<number | undefined> => {
     const stock = await reader.readStock(SHARD, sku_id, deadline());
     return stock.is === 'found' ? stock.rows[0]?.leaved_amount : undefined;
   };
 
   it('are answered each for itself: what is bad is refused and the others are done', async () => {
-    const [good, twice, paused, taken, gone, short] = await Promise.all([opened(), opened(), opened(), opened(), opened(), opened(2)]);
-    await apply<Operation>({ kind: 'sale', sku_id: paused, state: 'paused', from: null }, order('other', line(taken)), { kind: 'cancel', order_id: 'o', lines: [line(gone)] });
+    const [good, twice, paused, taken, gone, short] = await Promise.all([
+      opened(),
+      opened(),
+      opened(),
+      opened(),
+      opened(),
+      opened(2),
+    ]);
+    await apply<Operation>({ kind: 'sale', sku_id: paused, state: 'paused', from: null }, order('other', line(taken)), {
+      kind: 'cancel',
+      order_id: 'o',
+      lines: [line(gone)],
+    });
     const operations = [
       order('o', line(good)),
       order('o', line(skuOn(SHARD, fresh('nobody')))),
@@ -74,16 +91,33 @@ describe('operations of one batch', () => {
       order('o', line(twice)),
     ];
     const words = (await apply(...operations)).map(wordOf);
-    const expected = ['deducted', 'unknown_sku', 'not_on_sale', 'idempotency_conflict', 'cancelled', 'insufficient_stock', 'deducted', 'deducted', 'deducted'];
+    const expected = [
+      'deducted',
+      'unknown_sku',
+      'not_on_sale',
+      'idempotency_conflict',
+      'cancelled',
+      'insufficient_stock',
+      'deducted',
+      'deducted',
+      'deducted',
+    ];
     expect(words).to.deep.equal(expected);
-    expect(await Promise.all([good, twice, paused, taken, gone, short].map(left))).to.deep.equal([99, 99, 100, 99, 100, 0]);
+    expect(await Promise.all([good, twice, paused, taken, gone, short].map(left))).to.deep.equal([
+      99, 99, 100, 99, 100, 0,
+    ]);
   });
 
   it('sell one id once, however often it goes along', async () => {
     const sku_id = await opened();
-    const outcomes = (await apply(...Array.from({ length: 40 }, () => order('o', line(sku_id, 'a', 3))))) as DeductOutcome[];
+    const outcomes = (await apply(
+      ...Array.from({ length: 40 }, () => order('o', line(sku_id, 'a', 3))),
+    )) as DeductOutcome[];
     const replays = outcomes.map((outcome) => outcome.is === 'deducted' && outcome.lines[0]?.replayed);
-    expect([replays.filter((replayed) => replayed === false).length, replays.filter((replayed) => replayed === true).length]).to.deep.equal([1, 39]);
+    expect([
+      replays.filter((replayed) => replayed === false).length,
+      replays.filter((replayed) => replayed === true).length,
+    ]).to.deep.equal([1, 39]);
     expect(await left(sku_id)).to.equal(97);
   });
 
@@ -97,8 +131,13 @@ describe('operations of one batch', () => {
 
   it('may be more than go together', async () => {
     const skus = await Promise.all(Array.from({ length: 4 }, () => opened(1_000)));
-    const operations = Array.from({ length: MANY }, (_, index) => order(`o-${index}`, line(skus[index % 4] ?? '', `${index}`)));
-    const outcomes = await apply(...operations, order('long', ...Array.from({ length: MANY }, (_, index) => line(skus[index % 4] ?? '', `long-${index}`))));
+    const operations = Array.from({ length: MANY }, (_, index) =>
+      order(`o-${index}`, line(skus[index % 4] ?? '', `${index}`)),
+    );
+    const outcomes = await apply(
+      ...operations,
+      order('long', ...Array.from({ length: MANY }, (_, index) => line(skus[index % 4] ?? '', `long-${index}`))),
+    );
     expect(new Set(outcomes.map(({ is }) => is))).to.deep.equal(new Set(['deducted']));
     expect(await Promise.all(skus.map(left))).to.deep.equal([700, 700, 700, 700]);
   });
@@ -129,7 +168,9 @@ describe('operations of one batch', () => {
     const sku_id = await opened(0);
     expect((await apply(order('o', line(sku_id)))).map(wordOf)).to.deep.equal(['insufficient_stock']);
     proxy.watch(sku_id, null);
-    const words = (await apply(...Array.from({ length: 50 }, (_, index) => order('o', line(sku_id, `${index}`))))).map(wordOf);
+    const words = (await apply(...Array.from({ length: 50 }, (_, index) => order('o', line(sku_id, `${index}`))))).map(
+      wordOf,
+    );
     expect(new Set(words)).to.deep.equal(new Set(['insufficient_stock']));
     expect(proxy.statements.filter(isBatch)).to.deep.equal([]);
     expect(proxy.statements, 'reads').to.have.length(1);
@@ -143,7 +184,10 @@ describe('operations of one batch', () => {
       expect((await apply(order('o', line(sku_id)))).map(wordOf)).to.deep.equal(['not_mine']);
       let good = await opened();
       while (slotOf(good) === slotOf(sku_id)) good = await opened();
-      expect((await apply(order('o', line(sku_id)), order('o', line(good)))).map(wordOf)).to.deep.equal(['not_mine', 'deducted']);
+      expect((await apply(order('o', line(sku_id)), order('o', line(good)))).map(wordOf)).to.deep.equal([
+        'not_mine',
+        'deducted',
+      ]);
     } finally {
       await side.query('INSERT INTO slot (slot, epoch) VALUES (?, 1)', [slotOf(sku_id)]);
       await side.end();
@@ -155,13 +199,25 @@ describe('operations of one batch', () => {
     const [sku_id, good] = [await opened(), await opened()];
     const side = await sideSession(SHARD);
     const stray = async (order_detail_id: string): Promise<unknown> =>
-      side.query('INSERT INTO cart_hold (sku_id, order_detail_id, order_id, attempt) VALUES (?, ?, ?, 1)', [sku_id, order_detail_id, 'gone'].map((text) => Buffer.from(text)));
+      side.query(
+        'INSERT INTO cart_hold (sku_id, order_detail_id, order_id, attempt) VALUES (?, ?, ?, 1)',
+        [sku_id, order_detail_id, 'gone'].map((text) => Buffer.from(text)),
+      );
     await stray('a');
     await stray('b');
     await side.end();
-    const outcomes = await apply<Operation>({ kind: 'hold', order_id: 'cart', attempt: 1, lines: [line(sku_id, 'a')] }, order('o', line(good)));
+    const outcomes = await apply<Operation>(
+      { kind: 'hold', order_id: 'cart', attempt: 1, lines: [line(sku_id, 'a')] },
+      order('o', line(good)),
+    );
     expect(outcomes.map(({ is }) => is)).to.deep.equal(['held', 'deducted']);
-    await apply<Operation>({ kind: 'settle', order_id: 'gone', attempt: 1, verdict: 'aborted', lines: [line(sku_id, 'a'), line(sku_id, 'b')] });
+    await apply<Operation>({
+      kind: 'settle',
+      order_id: 'gone',
+      attempt: 1,
+      verdict: 'aborted',
+      lines: [line(sku_id, 'a'), line(sku_id, 'b')],
+    });
     expect(await rowsOf(sku_id)).to.deep.include({ cart_hold: ['a cart'] });
   });
 
@@ -169,31 +225,58 @@ describe('operations of one batch', () => {
     // In the order in which they are read.
     const [crowded = '', other = ''] = [await opened(0), await opened(0)].sort();
     const side = await sideSession(SHARD);
-    const hold = (sku_id: string, id: string): readonly unknown[] => [...[sku_id, id, 'cart'].map((text) => Buffer.from(text)), 1];
+    const hold = (sku_id: string, id: string): readonly unknown[] => [
+      ...[sku_id, id, 'cart'].map((text) => Buffer.from(text)),
+      1,
+    ];
     const holds = [hold(other, 'a'), ...Array.from({ length: MANY }, (_, index) => hold(crowded, `${index}`))];
     await side.query('INSERT INTO cart_hold (sku_id, order_detail_id, order_id, attempt) VALUES ?', [holds]);
-    await side.query('UPDATE stock SET held_amount = 1 WHERE sku_id IN (?)', [[crowded, other].map((sku_id) => Buffer.from(sku_id))]);
+    await side.query('UPDATE stock SET held_amount = 1 WHERE sku_id IN (?)', [
+      [crowded, other].map((sku_id) => Buffer.from(sku_id)),
+    ]);
     try {
       const untilMs = deadline();
-      const read = shards[SHARD]?.pool.lend(untilMs, (connection) => readHolds({ rows: (sql, values) => connection.rows(sql, values, untilMs) }, [crowded, other, other]));
+      const read = shards[SHARD]?.pool.lend(untilMs, (connection) =>
+        readHolds({ rows: (sql, values) => connection.rows(sql, values, untilMs) }, [crowded, other, other]),
+      );
       expect(new Set((await read)?.map(({ sku_id }) => sku_id))).to.deep.equal(new Set([crowded, other]));
       expect((await read)?.filter(({ sku_id }) => sku_id === other)).to.have.length(1);
       const words = (await apply(order('o', line(crowded, 'c')), order('o', line(other, 'o')))).map(wordOf);
       expect(words).to.deep.equal(['pending', 'pending']);
     } finally {
-      for (const table of ['cart_hold', 'stock']) await side.query(`DELETE FROM ${table} WHERE sku_id IN (?)`, [[crowded, other].map((sku_id) => Buffer.from(sku_id))]);
+      for (const table of ['cart_hold', 'stock'])
+        await side.query(`DELETE FROM ${table} WHERE sku_id IN (?)`, [
+          [crowded, other].map((sku_id) => Buffer.from(sku_id)),
+        ]);
       await side.end();
     }
   });
 
   it('note the hold of the next attempt beside the undoing of the one before it', async () => {
     const sku_id = await opened();
-    const hold = (attempt: number): Operation => ({ kind: 'hold', order_id: 'cart', attempt, lines: [line(sku_id, 'a', 2)] });
+    const hold = (attempt: number): Operation => ({
+      kind: 'hold',
+      order_id: 'cart',
+      attempt,
+      lines: [line(sku_id, 'a', 2)],
+    });
     await apply(hold(1));
-    const undoing: Operation = { kind: 'settle', order_id: 'cart', attempt: 1, verdict: 'aborted', lines: [line(sku_id, 'a', 2)] };
+    const undoing: Operation = {
+      kind: 'settle',
+      order_id: 'cart',
+      attempt: 1,
+      verdict: 'aborted',
+      lines: [line(sku_id, 'a', 2)],
+    };
     expect((await apply(undoing, hold(2))).map(({ is }) => is)).to.deep.equal(['applied', 'held']);
     expect(await rowsOf(sku_id)).to.deep.include({ stock: ['98 2'], cart_hold: ['a cart'] });
-    await apply<Operation>({ kind: 'settle', order_id: 'cart', attempt: 2, verdict: 'committed', lines: [line(sku_id, 'a', 2)] });
+    await apply<Operation>({
+      kind: 'settle',
+      order_id: 'cart',
+      attempt: 2,
+      verdict: 'committed',
+      lines: [line(sku_id, 'a', 2)],
+    });
     expect(await rowsOf(sku_id)).to.deep.include({ stock: ['98 0'], cart_hold: [] });
   });
 
@@ -202,9 +285,20 @@ describe('operations of one batch', () => {
     const nobody = skuOn(SHARD, fresh('nobody'));
     const side = await sideSession(SHARD);
     await side.beginTransaction();
-    await side.query('INSERT INTO flow (sku_id, order_detail_id, order_id, quantity) VALUES (?, ?, ?, 1)', [sku_id, 'kept', 'o'].map((text) => Buffer.from(text)));
+    await side.query(
+      'INSERT INTO flow (sku_id, order_detail_id, order_id, quantity) VALUES (?, ?, ?, 1)',
+      [sku_id, 'kept', 'o'].map((text) => Buffer.from(text)),
+    );
     await side.query('SELECT * FROM stock WHERE sku_id = ? FOR UPDATE', [Buffer.from(busy)]);
-    const words = (await apply(order('o', line(sku_id, 'kept')), order('o', line(busy)), order('o', line(nobody)), order('o', line(good)), order('o', line(sku_id, 'free')))).map(wordOf);
+    const words = (
+      await apply(
+        order('o', line(sku_id, 'kept')),
+        order('o', line(busy)),
+        order('o', line(nobody)),
+        order('o', line(good)),
+        order('o', line(sku_id, 'free')),
+      )
+    ).map(wordOf);
     await side.rollback();
     await side.end();
     expect(words).to.deep.equal(['not_done', 'not_done', 'unknown_sku', 'deducted', 'deducted']);
@@ -232,8 +326,13 @@ describe('operations of one batch', () => {
     const sku_id = await opened();
     const side = await sideSession(SHARD);
     await side.beginTransaction();
-    await side.query('INSERT INTO flow (sku_id, order_detail_id, order_id, quantity) VALUES (?, ?, ?, 1)', [sku_id, 'kept', 'o'].map((text) => Buffer.from(text)));
-    const words = await Promise.all(['1', 'kept', '2', '3'].map(async (id) => (await apply(order('o', line(sku_id, id)))).map(wordOf)[0]));
+    await side.query(
+      'INSERT INTO flow (sku_id, order_detail_id, order_id, quantity) VALUES (?, ?, ?, 1)',
+      [sku_id, 'kept', 'o'].map((text) => Buffer.from(text)),
+    );
+    const words = await Promise.all(
+      ['1', 'kept', '2', '3'].map(async (id) => (await apply(order('o', line(sku_id, id)))).map(wordOf)[0]),
+    );
     await side.rollback();
     await side.end();
     expect(words).to.deep.equal(['deducted', 'not_done', 'deducted', 'deducted']);
@@ -250,7 +349,12 @@ describe('operations of one batch', () => {
     expect((await apply(old)).map(wordOf)).to.deep.equal(['deducted']);
     const waits = apply(order('o', line(locked, 'new')));
     const order_id = 'beside';
-    expect(await Promise.race([apply(order(order_id, line(good))).then(([outcome]) => wordOf(outcome)), waits.then(() => 'it waited too')])).to.equal('deducted');
+    expect(
+      await Promise.race([
+        apply(order(order_id, line(good))).then(([outcome]) => wordOf(outcome)),
+        waits.then(() => 'it waited too'),
+      ]),
+    ).to.equal('deducted');
     await side.rollback();
     await side.end();
     await waits;
@@ -261,7 +365,11 @@ describe('operations of one batch', () => {
     expect((await apply(order('o', line(broken, 'sold')))).map(wordOf)).to.deep.equal(['deducted']);
     const side = await sideSession(SHARD);
     await side.query('DELETE FROM stock WHERE sku_id = ?', [Buffer.from(broken)]);
-    const ended = await Promise.allSettled([{ kind: 'return', return_id: 'r', ...line(broken, 'sold') } as const, order('o', line(good))].map((operation) => apply(operation)));
+    const ended = await Promise.allSettled(
+      [{ kind: 'return', return_id: 'r', ...line(broken, 'sold') } as const, order('o', line(good))].map((operation) =>
+        apply(operation),
+      ),
+    );
     await side.query('DELETE FROM flow WHERE sku_id = ?', [Buffer.from(broken)]);
     await side.end();
     expect(ended.map(({ status }) => status)).to.deep.equal(['rejected', 'fulfilled']);
@@ -271,7 +379,9 @@ describe('operations of one batch', () => {
     const session = await sideSession(SHARD);
     const bytes = Buffer.from(sku_id);
     const read = async (columns: string, table: string): Promise<unknown> =>
-      (await session.query<RowDataPacket[]>(`SELECT ${columns} FROM ${table} WHERE sku_id = ? ORDER BY 1, 2`, [bytes]))[0].map((row) => Object.values(row).map(String).join(' '));
+      (
+        await session.query<RowDataPacket[]>(`SELECT ${columns} FROM ${table} WHERE sku_id = ? ORDER BY 1, 2`, [bytes])
+      )[0].map((row) => Object.values(row).map(String).join(' '));
     const rows = {
       stock: await read('leaved_amount, held_amount', 'stock'),
       flow: await read('order_detail_id, order_id, quantity, returned, attempt, status', 'flow'),

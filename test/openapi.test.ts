@@ -39,22 +39,42 @@ describe('OpenAPI', () => {
   });
 
   it('names every call of both listeners, and no other', () => {
-    const routes = [...PUBLIC_ROUTES.map((route) => ({ tag: 'public', route })), ...ADMIN_ROUTES.map((route) => ({ tag: 'admin', route }))];
+    const routes = [
+      ...PUBLIC_ROUTES.map((route) => ({ tag: 'public', route })),
+      ...ADMIN_ROUTES.map((route) => ({ tag: 'admin', route })),
+    ];
     const declared = routes.map(({ tag, route }) => `${tag}: ${route.method} ${inOpenApi(route)}`);
-    expect(operations.map(({ name, operation }) => `${operation.tags.join()}: ${name}`).sort()).to.deep.equal(declared.sort());
-    expect(Object.values<Json>(description.paths).flatMap(Object.keys).filter((method) => !METHODS.includes(method))).to.deep.equal([]);
+    expect(operations.map(({ name, operation }) => `${operation.tags.join()}: ${name}`).sort()).to.deep.equal(
+      declared.sort(),
+    );
+    expect(
+      Object.values<Json>(description.paths)
+        .flatMap(Object.keys)
+        .filter((method) => !METHODS.includes(method)),
+    ).to.deep.equal([]);
     expect(new Set(declared)).to.have.property('size', routes.length);
   });
 
   it('is what the routes at hand describe', () => {
-    expect(description).to.deep.equal(describeApi([{ tag: 'public', routes: PUBLIC_ROUTES }, { tag: 'admin', routes: ADMIN_ROUTES }]));
+    expect(description).to.deep.equal(
+      describeApi([
+        { tag: 'public', routes: PUBLIC_ROUTES },
+        { tag: 'admin', routes: ADMIN_ROUTES },
+      ]),
+    );
   });
 
   it('declares a parameter for every placeholder, and a response and a summary for every call', () => {
     for (const { name, path, operation } of operations) {
       const declared = operation.parameters.filter((parameter: Json) => parameter.in === 'path');
-      expect(declared.map((parameter: Json) => `{${parameter.name}}`), name).to.deep.equal(path.match(/\{\w+\}/g) ?? []);
-      expect(declared.every((parameter: Json) => parameter.required === true), name).to.equal(true);
+      expect(
+        declared.map((parameter: Json) => `{${parameter.name}}`),
+        name,
+      ).to.deep.equal(path.match(/\{\w+\}/g) ?? []);
+      expect(
+        declared.every((parameter: Json) => parameter.required === true),
+        name,
+      ).to.equal(true);
       expect(Object.keys(operation.responses), name).to.not.deep.equal([]);
       expect(operation.summary, name).to.match(/^[A-Z]/);
     }
@@ -63,11 +83,13 @@ describe('OpenAPI', () => {
   it('asks for a token everywhere but where a load balancer looks', () => {
     const open = operations.filter(({ operation }) => operation.security.length === 0).map(({ name }) => name);
     expect(open).to.deep.equal(['get /healthz', 'get /readyz']);
-    for (const { name, operation } of operations) expect('401' in operation.responses, name).to.equal(!open.includes(name));
+    for (const { name, operation } of operations)
+      expect('401' in operation.responses, name).to.equal(!open.includes(name));
   });
 
   it('has a limit of requests on the public listener, and on no other', () => {
-    for (const { name, operation } of operations) expect('429' in operation.responses, name).to.equal(operation.tags.includes('public'));
+    for (const { name, operation } of operations)
+      expect('429' in operation.responses, name).to.equal(operation.tags.includes('public'));
   });
 
   /** Every object schema below a node, with its path. */
@@ -85,7 +107,9 @@ describe('OpenAPI', () => {
     ];
     expect(requests).to.have.length.above(8);
     expect(answers).to.have.length.above(20);
-    expect(requests.filter(({ schema }) => schema.additionalProperties !== false).map(({ path }) => path)).to.deep.equal([]);
+    expect(
+      requests.filter(({ schema }) => schema.additionalProperties !== false).map(({ path }) => path),
+    ).to.deep.equal([]);
     expect(answers.filter(({ schema }) => 'additionalProperties' in schema).map(({ path }) => path)).to.deep.equal([]);
   });
 
@@ -93,13 +117,21 @@ describe('OpenAPI', () => {
     const references = [...JSON.stringify(description).matchAll(/"\$ref":"#\/([^"]+)"/g)].map(([, path = '']) => path);
     expect(references).to.not.deep.equal([]);
     for (const path of new Set(references)) {
-      expect(path.split('/').reduce((node: Json, part) => node?.[part], description), path).to.be.an('object');
+      expect(
+        path.split('/').reduce((node: Json, part) => node?.[part], description),
+        path,
+      ).to.be.an('object');
     }
   });
 });
 
 describe('the contract tests', () => {
-  const answer = { order_id: 'o', status: 'cancelled', replayed: false, lines: [{ order_detail_id: 'd', sku_id: 's' }] };
+  const answer = {
+    order_id: 'o',
+    status: 'cancelled',
+    replayed: false,
+    lines: [{ order_detail_id: 'd', sku_id: 's' }],
+  };
 
   it('accept an answer by the published schema with a member added, and reject one with a member missing', () => {
     const check = compile(cancellationAnswer, 'answer');
@@ -121,14 +153,18 @@ describe('problems', () => {
   const codes = Object.keys(PROBLEMS);
 
   it('are all in docs/errors.md, with their status, and no others are', () => {
-    const rows = readFileSync(projectPath('docs/errors.md'), 'utf8').matchAll(/^\| `(\w+)` \| (\d+) \| \S.* \| \S.* \|$/gm);
+    const rows = readFileSync(projectPath('docs/errors.md'), 'utf8').matchAll(
+      /^\| `(\w+)` \| (\d+) \| \S.* \| \S.* \|$/gm,
+    );
     const documented = [...rows].map(([, code, status]) => [code, Number(status)]);
     expect(documented).to.deep.equal(Object.entries(PROBLEMS).map(([code, { status }]) => [code, status]));
   });
 
   it('are all used: by a call, or by what stands before the calls', () => {
     const byCalls = [...PUBLIC_ROUTES, ...ADMIN_ROUTES].flatMap((route) => route.problems);
-    const files = readdirSync(projectPath('src/http')).filter((file) => !['errors.ts', 'openapi.ts', 'publicRoutes.ts', 'adminRoutes.ts'].includes(file));
+    const files = readdirSync(projectPath('src/http')).filter(
+      (file) => !['errors.ts', 'openapi.ts', 'publicRoutes.ts', 'adminRoutes.ts'].includes(file),
+    );
     const source = files.map((file) => readFileSync(projectPath(`src/http/${file}`), 'utf8')).join('\n');
     const before = [...source.matchAll(/'(\w+)'/g)].map(([, word = '']) => word);
     // `invalid()` makes this one.
@@ -144,6 +180,8 @@ describe('problems', () => {
   it('ask to come back later where nothing is wrong with the request, and only there', () => {
     const entries = Object.entries(PROBLEMS);
     const later = entries.filter(([, kind]) => 'retryAfterSeconds' in kind).map(([code]) => code);
-    expect(later).to.deep.equal(entries.filter(([, { status }]) => status === 503 || (status as number) === 429).map(([code]) => code));
+    expect(later).to.deep.equal(
+      entries.filter(([, { status }]) => status === 503 || (status as number) === 429).map(([code]) => code),
+    );
   });
 });

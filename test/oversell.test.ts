@@ -37,7 +37,13 @@ describe('oversell', () => {
   before(async () => {
     gateways = await Promise.all(
       Array.from({ length: GATEWAYS }, (_, gateway) =>
-        startGatewayProcess({ ...stack().environment, STOCKGATE_ENGINE: ENGINE_NAMES[gateway % ENGINE_NAMES.length], PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: 'error' }),
+        startGatewayProcess({
+          ...stack().environment,
+          STOCKGATE_ENGINE: ENGINE_NAMES[gateway % ENGINE_NAMES.length],
+          PORT: '0',
+          ADMIN_PORT: '0',
+          STOCKGATE_LOG_LEVEL: 'error',
+        }),
       ),
     );
     client = httpClient(REQUESTS);
@@ -88,7 +94,10 @@ describe('oversell', () => {
     );
     expect(sent.filter(({ status }) => status === 201)).to.have.length(1);
     expect(sent.filter(({ status }) => status === 200)).to.have.length(49);
-    const state = await client.call({ method: 'GET', url: `${gateways[1]?.publicUrl}/v1/skus/${encodeURIComponent(one)}` });
+    const state = await client.call({
+      method: 'GET',
+      url: `${gateways[1]?.publicUrl}/v1/skus/${encodeURIComponent(one)}`,
+    });
     expect(state.body.leaved_amount).to.equal(7);
   });
 });

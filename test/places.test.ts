@@ -120,12 +120,15 @@ describe('places', () => {
   });
 
   it('lets everybody in once, whatever they name, and then is as empty as at first', async () => {
-    const guests = Array.from({ length: 500 }, (_, number) => ({ who: `${number}`, names: ['a', 'b', 'c', 'd', 'e'].filter((_, bit) => ((number * 7) >> bit) % 2 === 1) }));
+    const guests = Array.from({ length: 500 }, (_, number) => ({
+      who: `${number}`,
+      names: ['a', 'b', 'c', 'd', 'e'].filter((_, bit) => ((number * 7) >> bit) % 2 === 1),
+    }));
     places = new Places(PLACES, 2 * guests.length);
     for (const { who, names } of guests) void come(who, names);
     await settled();
     const inside = new Set<string>();
-    for (let told = 0; told < guests.length; ) {
+    for (let told = 0; told < guests.length;) {
       for (const who of entered.slice(told)) inside.add(who);
       told = entered.length;
       expect(inside.size).to.be.within(1, PLACES);

@@ -28,7 +28,9 @@ for (const engine of ['batching', 'textbook']) {
 
     before(async () => {
       shards = await precheckedShards(SHARDS);
-      gateways = await Promise.all([0, 1, 2].map(() => startTestGateway({ STOCKGATE_PRECHECK: 'memory', STOCKGATE_ENGINE: engine }, shards)));
+      gateways = await Promise.all(
+        [0, 1, 2].map(() => startTestGateway({ STOCKGATE_PRECHECK: 'memory', STOCKGATE_ENGINE: engine }, shards)),
+      );
       await Promise.all(gateways.map(allServe));
     });
 
@@ -57,14 +59,21 @@ for (const engine of ['batching', 'textbook']) {
     it('count what came in as absent for who wants to buy it, and as there for who writes it off', async () => {
       const sku_id = fresh('written off');
       await sellOut(at(0), sku_id, 1);
-      const adjust = (adjustment_id: string, delta: number) => at(0).adminPost(`/v1/skus/${encodeURIComponent(sku_id)}/adjustments`, { adjustment_id, delta });
+      const adjust = (adjustment_id: string, delta: number) =>
+        at(0).adminPost(`/v1/skus/${encodeURIComponent(sku_id)}/adjustments`, { adjustment_id, delta });
       expect((await adjust('in', 5)).status).to.equal(201);
-      expect((await at(1).deduct({ sku_id, order_detail_id: 'too early', quantity: 1 })).body).to.include({ code: 'insufficient_stock' });
+      expect((await at(1).deduct({ sku_id, order_detail_id: 'too early', quantity: 1 })).body).to.include({
+        code: 'insufficient_stock',
+      });
       expect((await adjust('out', -2)).status).to.equal(201);
       expect((await at(2).get(`/v1/skus/${encodeURIComponent(sku_id)}`)).body).to.include({ leaved_amount: 3 });
       // No second wait for what comes to what is there already.
       expect((await adjust('more', 1)).status).to.equal(201);
-      await eventually('they are sold', 2_000, async () => (await at(1).deduct({ sku_id, order_detail_id: 'all', quantity: 4 })).status === 201);
+      await eventually(
+        'they are sold',
+        2_000,
+        async () => (await at(1).deduct({ sku_id, order_detail_id: 'all', quantity: 4 })).status === 201,
+      );
     });
 
     it('know a SKU that lies in several rows as sold out only when all of them are, and nothing is on its way', async () => {
@@ -74,14 +83,22 @@ for (const engine of ['batching', 'textbook']) {
       const hot = `${adminUrl}/v1/skus/${encodeURIComponent(sku_id)}/hot`;
       expect((await client.call({ method: 'PUT', url: hot, body: { sub_rows: 4 } })).status).to.equal(200);
       const ids = Array.from({ length: 40 }, (_, number) => `d${number}`);
-      for (const order_detail_id of ids) expect((await at(0).deduct({ sku_id, order_detail_id, quantity: 1 })).status, order_detail_id).to.equal(201);
+      for (const order_detail_id of ids)
+        expect((await at(0).deduct({ sku_id, order_detail_id, quantity: 1 })).status, order_detail_id).to.equal(201);
       await Promise.all([1, 2].map((gateway) => refusedEarly(at(gateway), sku_id)));
-      for (const order_detail_id of ids) expect((await at(1).deduct({ sku_id, order_detail_id, quantity: 1 })).body).to.include({ replayed: true });
+      for (const order_detail_id of ids)
+        expect((await at(1).deduct({ sku_id, order_detail_id, quantity: 1 })).body).to.include({ replayed: true });
       expect((await client.call({ method: 'DELETE', url: hot })).status).to.equal(200);
       await eventually('it is refused early in one row too', 5_000, () => refusedEarly(at(2), sku_id).then(() => true));
       const began = performance.now();
-      expect((await at(1).post('/v1/returns', { return_id: 'r', order_detail_id: 'd7', sku_id, quantity: 1 })).status).to.equal(201);
-      await eventually('what came back is sold', 5_000, async () => (await at(1).deduct({ sku_id, order_detail_id: 'last', quantity: 1 })).status === 201);
+      expect(
+        (await at(1).post('/v1/returns', { return_id: 'r', order_detail_id: 'd7', sku_id, quantity: 1 })).status,
+      ).to.equal(201);
+      await eventually(
+        'what came back is sold',
+        5_000,
+        async () => (await at(1).deduct({ sku_id, order_detail_id: 'last', quantity: 1 })).status === 201,
+      );
       expect(performance.now() - began).to.be.above(900);
       expect((await at(2).deduct({ sku_id, order_detail_id: 'last', quantity: 1 })).status).to.equal(200);
     });
@@ -89,16 +106,30 @@ for (const engine of ['batching', 'textbook']) {
     it('move no units that can be sold to a row that keeps its new ones back', async () => {
       const sku_id = fresh('kept apart');
       const { client, adminUrl } = at(0);
-      const idIn = (sub_row: number, name: string): string => Array.from({ length: 99 }, (_, number) => `${name} ${number}`).find((id) => subRowOf(id, 2) === sub_row) ?? '';
-      const buy = (sub_row: number, name: string, quantity: number) => at(0).deduct({ sku_id, order_detail_id: idIn(sub_row, name), quantity });
-      const restock = (adjustment_id: string, delta: number) => at(0).adminPost(`/v1/skus/${encodeURIComponent(sku_id)}/adjustments`, { adjustment_id, delta });
+      const idIn = (sub_row: number, name: string): string =>
+        Array.from({ length: 99 }, (_, number) => `${name} ${number}`).find((id) => subRowOf(id, 2) === sub_row) ?? '';
+      const buy = (sub_row: number, name: string, quantity: number) =>
+        at(0).deduct({ sku_id, order_detail_id: idIn(sub_row, name), quantity });
+      const restock = (adjustment_id: string, delta: number) =>
+        at(0).adminPost(`/v1/skus/${encodeURIComponent(sku_id)}/adjustments`, { adjustment_id, delta });
       await at(0).openSku(sku_id, 4);
-      expect((await client.call({ method: 'PUT', url: `${adminUrl}/v1/skus/${encodeURIComponent(sku_id)}/hot`, body: { sub_rows: 2 } })).status).to.equal(200);
+      expect(
+        (
+          await client.call({
+            method: 'PUT',
+            url: `${adminUrl}/v1/skus/${encodeURIComponent(sku_id)}/hot`,
+            body: { sub_rows: 2 },
+          })
+        ).status,
+      ).to.equal(200);
       expect([(await buy(1, 'sold', 1)).status, (await buy(0, 'sold', 3)).status]).to.deep.equal([201, 201]);
       // One unit is too little to be shared out, so it stays in the first row.
       expect((await restock('one', 1)).status).to.equal(201);
       await sleep(1_100);
-      expect((await at(0).post('/v1/returns', { return_id: 'r', order_detail_id: idIn(1, 'sold'), sku_id, quantity: 1 })).status).to.equal(201);
+      expect(
+        (await at(0).post('/v1/returns', { return_id: 'r', order_detail_id: idIn(1, 'sold'), sku_id, quantity: 1 }))
+          .status,
+      ).to.equal(201);
       expect((await restock('five', 5)).status).to.equal(201);
       // The second row has nothing that it may sell, so this unit is brought there from the first.
       expect((await buy(1, 'small', 1)).status).to.equal(201);
@@ -109,13 +140,17 @@ for (const engine of ['batching', 'textbook']) {
     it('make a return to an empty shelf wait too, and keep nothing back where something is left', async () => {
       const sku_id = fresh('returned');
       const [order_detail_id = ''] = await sellOut(at(0), sku_id, 1);
-      expect((await at(0).post('/v1/returns', { return_id: 'r', order_detail_id, sku_id, quantity: 1 })).status).to.equal(201);
+      expect(
+        (await at(0).post('/v1/returns', { return_id: 'r', order_detail_id, sku_id, quantity: 1 })).status,
+      ).to.equal(201);
       expect((await at(0).deduct({ sku_id, order_detail_id: 'too early', quantity: 1 })).status).to.equal(409);
       await sleep(1_100);
       expect((await at(0).deduct({ sku_id, order_detail_id: 'in time', quantity: 1 })).status).to.equal(201);
       const plenty = fresh('plenty');
       await at(0).openSku(plenty, 1);
-      expect((await at(0).adminPost(`/v1/skus/${plenty}/adjustments`, { adjustment_id: 'a', delta: 1 })).status).to.equal(201);
+      expect(
+        (await at(0).adminPost(`/v1/skus/${plenty}/adjustments`, { adjustment_id: 'a', delta: 1 })).status,
+      ).to.equal(201);
       expect((await at(0).deduct({ sku_id: plenty, order_detail_id: 'd', quantity: 2 })).status).to.equal(201);
     });
   });
@@ -146,7 +181,15 @@ describe('early refusals', () => {
 
   it('are made on young knowledge of the same version only, and of nobody who is known', () => {
     const soldOut = new SoldOut();
-    const sight = { sku_id: 'a', leaved_amount: 0, isEmpty: true, version: 3, mode: 'single' as const, rows: [], asOfMs: 1_000 };
+    const sight = {
+      sku_id: 'a',
+      leaved_amount: 0,
+      isEmpty: true,
+      version: 3,
+      mode: 'single' as const,
+      rows: [],
+      asOfMs: 1_000,
+    };
     const judge = (order_detail_id: string, nowMs: number): string => soldOut.judge('a', order_detail_id, nowMs);
     expect(judge('new', 1_000)).to.equal('pass');
     soldOut.suspect('a', 1_000);
@@ -177,7 +220,8 @@ describe('early refusals', () => {
         totals: new Map(),
       });
     const restock = { kind: 'adjust', sku_id: 'a', adjustment_id: 'more', delta: 2, reason: null } as const;
-    const order = (quantity: number) => ({ kind: 'deduct', order_id: 'o', lines: [{ sku_id: 'a', order_detail_id: 'd', quantity }] }) as const;
+    const order = (quantity: number) =>
+      ({ kind: 'deduct', order_id: 'o', lines: [{ sku_id: 'a', order_detail_id: 'd', quantity }] }) as const;
     const empty = ledgerOf(0);
     expect([decide(empty, restock).is, decide(empty, order(1)).is]).to.deep.equal(['applied', 'deferred']);
     expect(empty.writeSet().shelves[0]).to.include({ bringsNew: true, leaved: 2 });
@@ -192,7 +236,12 @@ describe('early refusals', () => {
     const shards = await ownShards({ count: 1, migrated: true });
     const gateway = await startTestGateway({ STOCKGATE_PRECHECK: 'memory' }, shards);
     try {
-      await eventually('the delay is turned on', 5_000, async () => (await shards.query(0, 'SELECT sellable_after_ms FROM precheck'))[0]?.['sellable_after_ms'] === 1_000);
+      await eventually(
+        'the delay is turned on',
+        5_000,
+        async () =>
+          (await shards.query(0, 'SELECT sellable_after_ms FROM precheck'))[0]?.['sellable_after_ms'] === 1_000,
+      );
       const [row] = await shards.query(0, 'SELECT oldest_gateway FROM shard');
       expect(row?.['oldest_gateway']).to.equal(7);
       const sku_id = fresh('not ready');
@@ -201,7 +250,9 @@ describe('early refusals', () => {
         expect((await gateway.deduct({ sku_id, order_detail_id: `new-${asked}`, quantity: 1 })).status).to.equal(409);
         await sleep(25);
       }
-      expect((await gateway.adminGet('/metrics')).text).not.to.match(/^stockgate_precheck_refused_total\{tier="memory"\} [1-9]/m);
+      expect((await gateway.adminGet('/metrics')).text).not.to.match(
+        /^stockgate_precheck_refused_total\{tier="memory"\} [1-9]/m,
+      );
     } finally {
       await gateway.stop();
       await shards.drop();

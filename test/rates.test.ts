@@ -19,15 +19,26 @@ describe('rates', () => {
   afterEach(async () => void (await Promise.all(gateways.splice(0).map((gateway) => gateway.stop()))));
 
   const open = async (more: NodeJS.ProcessEnv = {}): Promise<TestGateway> => {
-    const gateway = await startTestGateway({ STOCKGATE_RATE_PER_SECOND: String(PER_SECOND), STOCKGATE_TOKENS: TOKENS, HOST: '127.0.0.1', ...more });
+    const gateway = await startTestGateway({
+      STOCKGATE_RATE_PER_SECOND: String(PER_SECOND),
+      STOCKGATE_TOKENS: TOKENS,
+      HOST: '127.0.0.1',
+      ...more,
+    });
     gateways.push(gateway);
     return gateway;
   };
   const order = (gateway: TestGateway, sku_id: string, order_detail_id: string, token = 'one') =>
-    gateway.post('/v1/deductions', { order_id: order_detail_id, lines: [{ sku_id, order_detail_id, quantity: 1 }] }, { authorization: `Bearer ${token}` });
+    gateway.post(
+      '/v1/deductions',
+      { order_id: order_detail_id, lines: [{ sku_id, order_detail_id, quantity: 1 }] },
+      { authorization: `Bearer ${token}` },
+    );
   /** All at once. @returns the statuses, by the orders' numbers */
   const orders = async (among: readonly TestGateway[], sku_id: string, token?: string): Promise<Answer[]> =>
-    Promise.all(Array.from({ length: ASKED }, (_, number) => order(among[number % among.length]!, sku_id, `d${number}`, token)));
+    Promise.all(
+      Array.from({ length: ASKED }, (_, number) => order(among[number % among.length]!, sku_id, `d${number}`, token)),
+    );
   const sold = (answers: readonly Answer[]): number => answers.filter(({ status }) => status === 201).length;
   /** @returns how many may have been let through by then, at most */
   const inTime = async (burst: number, work: () => Promise<Answer[]>): Promise<{ answers: Answer[]; most: number }> => {
@@ -46,7 +57,13 @@ describe('rates', () => {
     expect([away?.status, away?.body?.code, away?.headers['retry-after']]).to.deep.equal([429, 'rate_limited', '1']);
     expect((await order(gateway, sku_id, 'of another', 'two')).status).to.equal(201);
     // However he spells it, he is the same caller.
-    const spelled = await inTime(PER_SECOND, () => Promise.all(Array.from({ length: ASKED }, (_, blanks) => gateway.get(`/v1/skus/${sku_id}`, { authorization: `BeArEr ${' '.repeat(blanks)}one` }))));
+    const spelled = await inTime(PER_SECOND, () =>
+      Promise.all(
+        Array.from({ length: ASKED }, (_, blanks) =>
+          gateway.get(`/v1/skus/${sku_id}`, { authorization: `BeArEr ${' '.repeat(blanks)}one` }),
+        ),
+      ),
+    );
     expect(spelled.answers.filter(({ status }) => status === 200).length).to.be.at.most(spelled.most);
     await sleep(Number(away?.headers['retry-after']) * 1_000);
     expect((await order(gateway, sku_id, 'later')).status, 'he waited as long as he was told').to.equal(201);
@@ -89,7 +106,11 @@ describe('rates', () => {
         return (await order(both[1]!, sku_id, fresh('over'), 'two')).status === 429;
       });
       redis.signal('SIGKILL');
-      await eventually('each counts for itself', 10_000, async () => (await order(both[1]!, sku_id, fresh('alone'))).status === 201);
+      await eventually(
+        'each counts for itself',
+        10_000,
+        async () => (await order(both[1]!, sku_id, fresh('alone'))).status === 201,
+      );
     } finally {
       await redis.stop();
       rmSync(directory, { recursive: true, force: true });

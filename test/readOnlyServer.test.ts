@@ -36,7 +36,11 @@ describe('a server that has just become read-only', () => {
     await Promise.all(shards.map(({ tried }) => tried));
     const engine = new TextbookEngine(shards);
     await engine.apply(0, [{ kind: 'open', sku_id: SKU, leaved_amount: 3 }], performance.now() + WAIT_MS);
-    await engine.apply(0, [{ kind: 'deduct', order_id: 'order', lines: [{ ...STANDING, quantity: 1 }] }], performance.now() + WAIT_MS);
+    await engine.apply(
+      0,
+      [{ kind: 'deduct', order_id: 'order', lines: [{ ...STANDING, quantity: 1 }] }],
+      performance.now() + WAIT_MS,
+    );
   });
   after(async () => {
     await readOnly(0);
@@ -46,19 +50,40 @@ describe('a server that has just become read-only', () => {
 
   const engines = { batching: () => new BatchingEngine(shards), textbook: () => new TextbookEngine(shards) };
   const applied = (what: string, operation: Operation): Readonly<Record<string, Read>> =>
-    Object.fromEntries(Object.entries(engines).map(([name, engineOf]) => [`${what}, ${name}`, async (deadlineMs: number) => (await engineOf().apply(0, [operation], deadlineMs))[0]]));
-  const line = (sku_id: string, order_detail_id: string, quantity: number) => ({ kind: 'deduct' as const, order_id: 'order', lines: [{ sku_id, order_detail_id, quantity }] });
+    Object.fromEntries(
+      Object.entries(engines).map(([name, engineOf]) => [
+        `${what}, ${name}`,
+        async (deadlineMs: number) => (await engineOf().apply(0, [operation], deadlineMs))[0],
+      ]),
+    );
+  const line = (sku_id: string, order_detail_id: string, quantity: number) => ({
+    kind: 'deduct' as const,
+    order_id: 'order',
+    lines: [{ sku_id, order_detail_id, quantity }],
+  });
 
   /** Every read that decides, or that is answered as what the primary says. */
   const READS: Readonly<Record<string, Read>> = {
     ...applied('a replay', line(SKU, STANDING.order_detail_id, 1)),
     ...applied('a refusal', line(SKU, 'large', 9)),
     ...applied('an unknown SKU', line('unheard of', 'x', 1)),
-    ...applied('a return of nothing', { kind: 'return', sku_id: SKU, order_detail_id: 'never', return_id: 'r', quantity: 1 }),
+    ...applied('a return of nothing', {
+      kind: 'return',
+      sku_id: SKU,
+      order_detail_id: 'never',
+      return_id: 'r',
+      quantity: 1,
+    }),
     'a look-up that finds': (deadlineMs) => new ShardReader(shards).findFlows(0, [STANDING], deadlineMs),
-    'a look-up that finds nothing': (deadlineMs) => new ShardReader(shards).findFlows(0, [{ ...STANDING, order_detail_id: 'never' }], deadlineMs),
+    'a look-up that finds nothing': (deadlineMs) =>
+      new ShardReader(shards).findFlows(0, [{ ...STANDING, order_detail_id: 'never' }], deadlineMs),
     'an amount': (deadlineMs) => new ShardReader(shards).readStock(0, SKU, deadlineMs),
-    'a journal': (deadlineMs) => new ShardReader(shards).readJournal(0, { sku_id: SKU, after: null, limit: 10, holdsAfter: '', holdsMax: 10, isBesides: false }, deadlineMs),
+    'a journal': (deadlineMs) =>
+      new ShardReader(shards).readJournal(
+        0,
+        { sku_id: SKU, after: null, limit: 10, holdsAfter: '', holdsMax: 10, isBesides: false },
+        deadlineMs,
+      ),
     slots: async (deadlineMs) => (await new ShardReader(shards).readSlots(0, deadlineMs)) ?? { is: 'not_done' },
     balances: (deadlineMs) => new ShardReader(shards).readBalances(0, deadlineMs),
     'an audit': (deadlineMs) => new ShardAuditor(shards).audit(0, null, deadlineMs),
@@ -78,7 +103,11 @@ describe('a server that has just become read-only', () => {
 
   for (const [name, read] of Object.entries(READS)) {
     it(`gives no answer: ${name}`, async () => {
-      const ask = async (): Promise<unknown> => (await read(performance.now() + WAIT_MS).catch((error: Error) => ({ is: 'not_done', reason: error.message }))) ?? { is: 'nothing' };
+      const ask = async (): Promise<unknown> =>
+        (await read(performance.now() + WAIT_MS).catch((error: Error) => ({
+          is: 'not_done',
+          reason: error.message,
+        }))) ?? { is: 'nothing' };
       await eventually('it is served', SOON_MS, isServing);
       expect(await ask()).not.to.have.property('is', 'not_done');
       await readOnly(1);

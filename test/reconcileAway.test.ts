@@ -29,7 +29,8 @@ interface Difference {
   readonly sku_id: string;
 }
 
-const inWords = (differences: readonly Difference[]): string[] => differences.map(({ kind, shard, sku_id }) => `${kind} on ${shard}: ${sku_id}`).sort();
+const inWords = (differences: readonly Difference[]): string[] =>
+  differences.map(({ kind, shard, sku_id }) => `${kind} on ${shard}: ${sku_id}`).sort();
 
 describe('reconciliation, one shard away', () => {
   let own: OwnShards;
@@ -47,29 +48,52 @@ describe('reconciliation, one shard away', () => {
   });
 
   const id = (shard: number, name: string): string => skuOn(shard, fresh(name), SHARDS);
-  const values = (rows: readonly (readonly (string | number)[])[]): string => rows.map((row) => `(${row.map((value) => (typeof value === 'number' ? value : `'${value}'`)).join(', ')})`).join(', ');
+  const values = (rows: readonly (readonly (string | number)[])[]): string =>
+    rows
+      .map((row) => `(${row.map((value) => (typeof value === 'number' ? value : `'${value}'`)).join(', ')})`)
+      .join(', ');
   const stock = (shard: number, sku_id: string, opening: number, leaved: number, held = 0) =>
-    own.query(shard, `INSERT INTO stock (sku_id, sub_row, opening_amount, leaved_amount, held_amount) VALUES ${values([[sku_id, 0, opening, leaved, held]])}`);
-  const records = (shard: number, rows: readonly { readonly order_id: string; readonly state: string; readonly lines: readonly (readonly [string, string, number])[] }[]) =>
+    own.query(
+      shard,
+      `INSERT INTO stock (sku_id, sub_row, opening_amount, leaved_amount, held_amount) VALUES ${values([[sku_id, 0, opening, leaved, held]])}`,
+    );
+  const records = (
+    shard: number,
+    rows: readonly {
+      readonly order_id: string;
+      readonly state: string;
+      readonly lines: readonly (readonly [string, string, number])[];
+    }[],
+  ) =>
     own.query(
       shard,
       `INSERT INTO cart (order_id, attempt, token, state, order_lines, decided_at) VALUES ${rows.map(({ order_id, state, lines }) => `('${order_id}', 1, 'token', '${state}', '${JSON.stringify(lines)}', NOW(6) - INTERVAL 1 HOUR)`).join(', ')}`,
     );
   /** Reconciles in this process, for who wants to be told of what is read. */
   const reconciled = async (around: (auditor: ShardAuditor) => void): Promise<Reconciled> => {
-    const books = openBookShards({ shards: await own.load(), initialShards: SHARDS, statementMs: FOREVER_MS, relaxedAllowed: true });
+    const books = openBookShards({
+      shards: await own.load(),
+      initialShards: SHARDS,
+      statementMs: FOREVER_MS,
+      relaxedAllowed: true,
+    });
     try {
       const reader = new ShardReader(books.shards);
       const auditor = new ShardAuditor(books.shards);
       around(auditor);
       const parts = { routing: new Routing(new SlotMap(SHARDS), reader, SHARDS), auditor, reader };
-      const result = await reconcile(parts, { shardCount: SHARDS, sku_id: null, deadlineMs: performance.now() + FOREVER_MS });
+      const result = await reconcile(parts, {
+        shardCount: SHARDS,
+        sku_id: null,
+        deadlineMs: performance.now() + FOREVER_MS,
+      });
       return result.is === 'reconciled' ? result : expect.fail(`it said ${result.is}`);
     } finally {
       books.close();
     }
   };
-  const faulty = ({ shards }: Pick<Reconciled, 'shards'>): number[] => shards.flatMap(({ shard, fault }) => (fault === null ? [] : [shard]));
+  const faulty = ({ shards }: Pick<Reconciled, 'shards'>): number[] =>
+    shards.flatMap(({ shard, fault }) => (fault === null ? [] : [shard]));
 
   /** A row and a hold that are wrong on every shard, and a cart recorded on every shard that lacks its lines on all. @returns what is to be found */
   async function breakAll(): Promise<{ readonly all: readonly string[]; readonly here: readonly string[] }> {
@@ -85,10 +109,18 @@ describe('reconciliation, one shard away', () => {
       const order_id = id(recorded, 'order');
       await records(recorded, [{ order_id, state: 'committed', lines: skus.map((sku_id) => [sku_id, 'missing', 2]) }]);
       const holder = id(recorded, 'holder');
-      await records(recorded, [{ order_id: holder, state: 'aborted', lines: skus.map((sku_id) => [sku_id, holder, 1]) }]);
+      await records(recorded, [
+        { order_id: holder, state: 'aborted', lines: skus.map((sku_id) => [sku_id, holder, 1]) },
+      ]);
       for (const [shard, sku_id] of skus.entries()) {
-        await own.query(shard, `INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, attempt, status) VALUES ${values([[sku_id, holder, holder, 1, 1, 'pending']])}`);
-        await own.query(shard, `INSERT INTO cart_hold (sku_id, order_detail_id, order_id, attempt, created_at) VALUES ('${sku_id}', '${holder}', '${holder}', 1, NOW(6) - INTERVAL 1 HOUR)`);
+        await own.query(
+          shard,
+          `INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, attempt, status) VALUES ${values([[sku_id, holder, holder, 1, 1, 'pending']])}`,
+        );
+        await own.query(
+          shard,
+          `INSERT INTO cart_hold (sku_id, order_detail_id, order_id, attempt, created_at) VALUES ('${sku_id}', '${holder}', '${holder}', 1, NOW(6) - INTERVAL 1 HOUR)`,
+        );
         const found = [`cart_line on ${shard}: ${sku_id}`, `hold_left on ${shard}: ${sku_id}`];
         all.push(...found);
         if (shard !== AWAY && recorded !== AWAY) here.push(...found);
@@ -98,8 +130,16 @@ describe('reconciliation, one shard away', () => {
   }
 
   const AWAYS: readonly (readonly [how: string, leave: () => unknown, comeBack: () => unknown])[] = [
-    ['not to be served', () => own.query(AWAY, 'UPDATE shard SET hash_version = 9'), () => own.query(AWAY, 'UPDATE shard SET hash_version = 1')],
-    ['refused', () => own.rewrite(({ shards }) => Object.assign(shards[AWAY]?.primary ?? {}, { port: 1 })), () => own.rewrite(({ shards }) => Object.assign(shards[AWAY]?.primary ?? {}, { port: proxy.port }))],
+    [
+      'not to be served',
+      () => own.query(AWAY, 'UPDATE shard SET hash_version = 9'),
+      () => own.query(AWAY, 'UPDATE shard SET hash_version = 1'),
+    ],
+    [
+      'refused',
+      () => own.rewrite(({ shards }) => Object.assign(shards[AWAY]?.primary ?? {}, { port: 1 })),
+      () => own.rewrite(({ shards }) => Object.assign(shards[AWAY]?.primary ?? {}, { port: proxy.port })),
+    ],
     ['silent', () => proxy.setSilent(true), () => proxy.setSilent(false)],
   ];
   // Each takes seconds.
@@ -114,27 +154,41 @@ describe('reconciliation, one shard away', () => {
       expect(faulty(told)).to.deep.equal([AWAY]);
       expect([code, stderr.match(/not read: own-\d \(/g)]).to.deep.equal([1, ['not read: own-1 (']]);
       await comeBack();
-      expect(inWords((JSON.parse((await runFile('scripts/reconcile.ts', ['--json'], own.environment)).stdout) as Reconciled).differences)).to.deep.equal(all);
+      expect(
+        inWords(
+          (JSON.parse((await runFile('scripts/reconcile.ts', ['--json'], own.environment)).stdout) as Reconciled)
+            .differences,
+        ),
+      ).to.deep.equal(all);
     });
   }
 
   it('is not in order when carts could not be followed to it, whatever it says of itself; over HTTP there is no answer', async () => {
     const [sold, order_id] = [id(AWAY, 'sold'), id(0, 'order')];
     await stock(AWAY, sold, 10, 8);
-    await own.query(AWAY, `INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, attempt, status) VALUES ${values([[sold, 'line', order_id, 2, 1, 'deducted']])}`);
+    await own.query(
+      AWAY,
+      `INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, attempt, status) VALUES ${values([[sold, 'line', order_id, 2, 1, 'deducted']])}`,
+    );
     await records(0, [{ order_id, state: 'committed', lines: [[sold, 'line', 2]] }]);
     const result = await reconciled((auditor) => {
       const read = auditor.readFlows.bind(auditor);
       auditor.readFlows = (...given) => (given[0] === AWAY ? Promise.reject(new Error('cut')) : read(...given));
     });
-    expect([result.differences, result.shards[AWAY]]).to.deep.equal([[], { shard: AWAY, sku_count: 1, flow_count: 1, fault: 'cut' }]);
+    expect([result.differences, result.shards[AWAY]]).to.deep.equal([
+      [],
+      { shard: AWAY, sku_count: 1, flow_count: 1, fault: 'cut' },
+    ]);
     expect(faulty(result)).to.deep.equal([AWAY]);
 
     const gateway = await startTestGateway({}, own);
     try {
       expect((await gateway.adminPost('/v1/reconciliations', {})).body.differences).to.deep.equal([]);
       proxy.setSilent(true);
-      expect((await gateway.adminPost('/v1/reconciliations', {})).body).to.include({ code: 'overloaded', detail: `not every shard could be read: ${AWAY}` });
+      expect((await gateway.adminPost('/v1/reconciliations', {})).body).to.include({
+        code: 'overloaded',
+        detail: `not every shard could be read: ${AWAY}`,
+      });
     } finally {
       await gateway.stop();
     }
@@ -145,7 +199,13 @@ describe('reconciliation, one shard away', () => {
     const { here } = await breakAll();
     // What is asked of it then takes as long as the lock stands.
     const { user, password, schema: database } = (await own.load())[AWAY]?.address ?? {};
-    const holder = await mysql.createConnection({ host: '127.0.0.1', port: proxy.port, user, password, database } as mysql.ConnectionOptions);
+    const holder = await mysql.createConnection({
+      host: '127.0.0.1',
+      port: proxy.port,
+      user,
+      password,
+      database,
+    } as mysql.ConnectionOptions);
     await holder.query('LOCK TABLES flow WRITE');
     const result = await reconciled((auditor) => {
       const read = auditor.audit.bind(auditor);
@@ -166,12 +226,27 @@ describe('reconciliation, one shard away', () => {
     const order_ids = Array.from({ length: MANY }, (_, number) => id(0, `many-${String(number).padStart(5, '0')}`));
     const bare = Array.from({ length: MANY }, (_, number) => id(0, `bare-${String(number).padStart(5, '0')}`));
     await stock(2, sku_id, 10_000, 10_000 - MANY);
-    const sold = order_ids.flatMap((order_id, number) => (wrong.has(number) ? [] : [order_id])).concat(bare.filter((_, number) => wrong.has(number)));
-    await own.query(2, `INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, attempt, status) VALUES ${values(sold.map((order_id) => [sku_id, `d-${order_id}`, order_id, 1, 1, 'deducted']))}`);
-    await records(0, order_ids.map((order_id) => ({ order_id, state: 'committed', lines: [[sku_id, `d-${order_id}`, 1]] })));
-    await records(0, bare.map((order_id) => ({ order_id, state: 'aborted', lines: [] })));
+    const sold = order_ids
+      .flatMap((order_id, number) => (wrong.has(number) ? [] : [order_id]))
+      .concat(bare.filter((_, number) => wrong.has(number)));
+    await own.query(
+      2,
+      `INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, attempt, status) VALUES ${values(sold.map((order_id) => [sku_id, `d-${order_id}`, order_id, 1, 1, 'deducted']))}`,
+    );
+    await records(
+      0,
+      order_ids.map((order_id) => ({ order_id, state: 'committed', lines: [[sku_id, `d-${order_id}`, 1]] })),
+    );
+    await records(
+      0,
+      bare.map((order_id) => ({ order_id, state: 'aborted', lines: [] })),
+    );
     const { differences } = await reconciled(() => undefined);
-    const about = (kind: string): string[] => differences.filter((difference) => difference.kind === kind).map(({ cart }) => cart?.order_id ?? '').sort();
+    const about = (kind: string): string[] =>
+      differences
+        .filter((difference) => difference.kind === kind)
+        .map(({ cart }) => cart?.order_id ?? '')
+        .sort();
     expect(about('cart_line')).to.deep.equal(order_ids.filter((_, number) => wrong.has(number)));
     expect(about('aborted_line')).to.deep.equal(bare.filter((_, number) => wrong.has(number)));
     expect(differences).to.have.length(2 * wrong.size);

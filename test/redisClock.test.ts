@@ -4,7 +4,11 @@ import { NodeClock } from '../src/redis/nodeClock.ts';
 describe('the clock of a Redis node', () => {
   const WINDOW_MS = 7_000;
   /** A clock that is so far ahead, read from one moment of ours to another; the node looked at it in the middle. */
-  const reading = (aheadMs: number, askedMs: number, heardMs = askedMs + 2): Parameters<NodeClock['learn']>[0] => ({ nodeMs: (askedMs + heardMs) / 2 + aheadMs, askedMs, heardMs });
+  const reading = (aheadMs: number, askedMs: number, heardMs = askedMs + 2): Parameters<NodeClock['learn']>[0] => ({
+    nodeMs: (askedMs + heardMs) / 2 + aheadMs,
+    askedMs,
+    heardMs,
+  });
   const clockRead = (aheadMs: number, ...askedMs: number[]): NodeClock => {
     const clock = new NodeClock(WINDOW_MS);
     for (const ms of askedMs) expect(clock.learn(reading(aheadMs, ms))).to.equal(true);
@@ -19,7 +23,13 @@ describe('the clock of a Redis node', () => {
   });
 
   it('notices that it was set by more than the reading leaves open, and trusts it two seconds later', () => {
-    for (const [byMs, isSeen] of [[-30, true], [30, true], [-15, false], [15, false], [-3_600_000, true]] as const) {
+    for (const [byMs, isSeen] of [
+      [-30, true],
+      [30, true],
+      [-15, false],
+      [15, false],
+      [-3_600_000, true],
+    ] as const) {
       const clock = clockRead(500, 0, 400);
       expect(clock.learn(reading(500 + byMs, 800)), `set by ${byMs} ms`).to.equal(!isSeen);
       expect([clock.isTrusted(803), clock.isTrusted(2_803)]).to.deep.equal([!isSeen, true]);

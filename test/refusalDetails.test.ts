@@ -30,8 +30,10 @@ describe('the detail of a refusal', () => {
     const [known = '', unknown = '', plenty = ''] = sku_ids;
     for (const sku of [known, plenty]) await gateway.openSku(sku, 3);
     const detail = detailOf(await deduct(line('a', known, 4), line('b', unknown, 1), line('c', plenty, 1)));
-    expect(detail).to.equal(`2 of 3 lines were refused, the first: order line "b" of SKU "${unknown}": unknown_sku, ` +
-      'no SKU has this sku_id; open it first; nothing was changed');
+    expect(detail).to.equal(
+      `2 of 3 lines were refused, the first: order line "b" of SKU "${unknown}": unknown_sku, ` +
+        'no SKU has this sku_id; open it first; nothing was changed',
+    );
   });
 
   it('escapes what cannot be seen in an id', async () => {
@@ -61,6 +63,7 @@ describe('the detail of a refusal', () => {
     for (const detail of details) expect(detail).to.match(/^.{15,}; nothing was changed$/);
     expect(new Set(details)).to.have.property('size', REFUSAL_CODES.length);
     const lines = REFUSAL_CODES.map((code) => replyTo(code, [{ ...line('d', 's', 1), code }]));
-    for (const detail of lines) expect(detail).to.match(/^order line "d" of SKU "s": \w+, .{15,}; nothing was changed$/);
+    for (const detail of lines)
+      expect(detail).to.match(/^order line "d" of SKU "s": \w+, .{15,}; nothing was changed$/);
   });
 });

@@ -10,7 +10,12 @@ const TOKEN = 'token-of-a-shop';
 
 describe('a request has a name', () => {
   const lines: Record<string, unknown>[] = [];
-  const log = pino({ level: 'debug' }, new Writable({ write: (chunk, _, done) => done(void lines.push(JSON.parse(String(chunk)) as Record<string, unknown>)) }));
+  const log = pino(
+    { level: 'debug' },
+    new Writable({
+      write: (chunk, _, done) => done(void lines.push(JSON.parse(String(chunk)) as Record<string, unknown>)),
+    }),
+  );
   let gateway: TestGateway;
   before(async () => {
     gateway = await startTestGateway({ STOCKGATE_TOKENS: TOKEN, HOST: '127.0.0.1' }, stack(), log);
@@ -25,7 +30,12 @@ describe('a request has a name', () => {
     const { status, headers } = await look({ 'x-request-id': 'checkout-17' });
     expect([status, headers['x-request-id']]).to.deep.equal([404, 'checkout-17']);
     expect(logged('checkout-17')).to.have.length(1);
-    expect(logged('checkout-17')[0]).to.include({ route: 'GET /v1/skus/:sku_id', outcome: 'unknown_sku', status: 404, msg: 'answered' });
+    expect(logged('checkout-17')[0]).to.include({
+      route: 'GET /v1/skus/:sku_id',
+      outcome: 'unknown_sku',
+      status: 404,
+      msg: 'answered',
+    });
   });
 
   it('of ours where the given one cannot be said again, and none where nobody asks for one', async () => {
@@ -40,7 +50,9 @@ describe('a request has a name', () => {
     const sku_id = fresh('secret goods');
     await gateway.openSku(sku_id, 5);
     const order = { order_id: fresh('secret order'), lines: [{ sku_id, order_detail_id: 'secret line', quantity: 1 }] };
-    expect((await gateway.post('/v1/deductions', order, { authorization, 'x-request-id': 'sale-1' })).status).to.equal(201);
+    expect((await gateway.post('/v1/deductions', order, { authorization, 'x-request-id': 'sale-1' })).status).to.equal(
+      201,
+    );
     expect(logged('sale-1')).to.have.length(1);
     expect(JSON.stringify(lines)).to.not.contain('secret').and.not.contain(TOKEN);
   });

@@ -28,7 +28,10 @@ describe('returns and cancellations', () => {
     const [sku_id] = await desk.open(150, 2, 9);
     expect((await desk.sell(order_id, [sku_id], 120)).status).to.equal(201);
     // A hundred ids for one to three units, 199 in all, each sent twice; and one id that all of them send.
-    const wanted = Array.from({ length: CLIENTS }, (_, index) => ({ return_id: `r-${index}`, quantity: 1 + (index % 3) }));
+    const wanted = Array.from({ length: CLIENTS }, (_, index) => ({
+      return_id: `r-${index}`,
+      quantity: 1 + (index % 3),
+    }));
     const sent = [...wanted, ...wanted.toReversed(), ...wanted.map(() => ({ return_id: 'shared', quantity: 1 }))];
     const answers = await Promise.all(
       sent.map(async ({ return_id, quantity }) => {
@@ -40,7 +43,9 @@ describe('returns and cancellations', () => {
     );
     const first = answers.filter(({ answer }) => answer.status === 201);
     expect(new Set(first.map(({ return_id }) => return_id)).size, 'ids told 201 once').to.equal(first.length);
-    const accepted = new Map(answers.filter(({ answer }) => answer.status < 300).map(({ return_id, quantity }) => [return_id, quantity]));
+    const accepted = new Map(
+      answers.filter(({ answer }) => answer.status < 300).map(({ return_id, quantity }) => [return_id, quantity]),
+    );
     const units = [...accepted.values()].reduce((sum, quantity) => sum + quantity, 0);
     for (const { answer } of answers) expect(wordOf(answer)).to.be.oneOf(['201', '200', 'over_return']);
     expect(units, 'units told to be back').to.equal(120);
@@ -57,7 +62,9 @@ describe('returns and cancellations', () => {
       const sku_ids = await desk.open(3, 1, 10);
       const order = fresh('order');
       expect((await desk.sell(order, sku_ids, 2)).status).to.equal(201);
-      const answers = await Promise.all(sku_ids.map((sku_id) => desk.giveBack({ sku_id, order_detail_id: order }, 'r', 1)));
+      const answers = await Promise.all(
+        sku_ids.map((sku_id) => desk.giveBack({ sku_id, order_detail_id: order }, 'r', 1)),
+      );
       expect(answers.map(wordOf), `round ${round}`).to.deep.equal(['201', '201']);
       expect(await desk.left(sku_ids)).to.deep.equal([2, 2]);
     }
@@ -83,7 +90,9 @@ describe('returns and cancellations', () => {
     expect((await desk.cancel(order_id, sku_ids.slice(1))).status).to.equal(200);
     expect((await desk.sell(order_id, sku_ids, 5)).body.code, 'a cart, cancelled in part').to.equal('cancelled');
     expect((await desk.sell(order_id, sku_ids.slice(1), 1)).body.code, 'a line').to.equal('cancelled');
-    expect((await desk.giveBack({ sku_id: sku_ids[1], order_detail_id: order_id }, 'r', 1)).body.code).to.equal('unknown_deduction');
+    expect((await desk.giveBack({ sku_id: sku_ids[1], order_detail_id: order_id }, 'r', 1)).body.code).to.equal(
+      'unknown_deduction',
+    );
     expect((await desk.sell(order_id, sku_ids.slice(0, 1), 5)).status, 'the line that was not cancelled').to.equal(201);
     await nothingHeld(sku_ids, 5_000);
     expect(await desk.left(sku_ids)).to.deep.equal([4, 9]);
@@ -114,7 +123,8 @@ describe('returns and cancellations', () => {
   for (const first of ['cancel', 'sell'] as const) {
     for (const shards of [[6], [6, 15]]) {
       it(`is final among two cancellations and a ${shards.length === 1 ? 'line' : 'cart'} at once, the ${first} first`, async () => {
-        for (let race = 0; race < RACES; race += 1) await raceCancellations(fresh('race'), shards, first, (race % 4) * 3);
+        for (let race = 0; race < RACES; race += 1)
+          await raceCancellations(fresh('race'), shards, first, (race % 4) * 3);
       });
     }
   }
@@ -135,7 +145,12 @@ describe('returns and cancellations', () => {
   });
 
   /** Two cancellations and the sale of one order at once: in the end it is cancelled, and every unit is there. */
-  async function raceCancellations(order: string, shards: readonly number[], first: 'cancel' | 'sell', apartMs: number): Promise<void> {
+  async function raceCancellations(
+    order: string,
+    shards: readonly number[],
+    first: 'cancel' | 'sell',
+    apartMs: number,
+  ): Promise<void> {
     const sku_ids = (await desk.open(5, ...shards)).slice(0, shards.length);
     const cancel = () => desk.cancel(order, sku_ids);
     const sell = () => desk.sell(order, sku_ids, 2);
@@ -143,7 +158,8 @@ describe('returns and cancellations', () => {
     await sleep(apartMs);
     if (first === 'sell') begun.push(cancel(), cancel());
     const words = (await Promise.all(begun)).map(wordOf);
-    for (const word of words) expect(word, words.join()).to.be.oneOf(['200', '201', 'cancelled', 'pending', 'outcome_unknown', 'overloaded']);
+    for (const word of words)
+      expect(word, words.join()).to.be.oneOf(['200', '201', 'cancelled', 'pending', 'outcome_unknown', 'overloaded']);
     await eventually('it is cancelled', 20_000, async () => (await cancel()).status === 200);
     expect(wordOf(await sell()), words.join()).to.equal('cancelled');
     await nothingHeld(sku_ids, 5_000);

@@ -45,26 +45,48 @@ describe('an order of many lines on one shard', () => {
     for (const sku_id of sku_ids) await bench.open(sku_id, OPENED);
     const { pool } = shards[shard] ?? expect.fail('no shard');
     const linesOf = (name: string): Line[] =>
-      Array.from({ length: count }, (_, index) => ({ sku_id: sku_ids[index % sku_ids.length] ?? '', order_detail_id: `${name}-${index}`, quantity: 1 + (index % 3) }));
+      Array.from({ length: count }, (_, index) => ({
+        sku_id: sku_ids[index % sku_ids.length] ?? '',
+        order_detail_id: `${name}-${index}`,
+        quantity: 1 + (index % 3),
+      }));
     const statements: Record<string, number> = {};
-    const step = async <O extends Operation>(name: string, operation: O, change: (operation: O) => Change<{ readonly is: string }>): Promise<void> => {
+    const step = async <O extends Operation>(
+      name: string,
+      operation: O,
+      change: (operation: O) => Change<{ readonly is: string }>,
+    ): Promise<void> => {
       const counting = counted(change(operation));
       const { is } = await transact(pool, performance.now() + WAIT_MS, (transaction) => counting.attempt(transaction));
       expect(is, name).to.be.oneOf(['deducted', 'held', 'applied']);
       statements[name] = counting.statements();
     };
-    const left = async (): Promise<number[]> => [...(await cartRows(sku_ids)).stock.values()].map(({ leaved, held }) => leaved + held);
+    const left = async (): Promise<number[]> =>
+      [...(await cartRows(sku_ids)).stock.values()].map(({ leaved, held }) => leaved + held);
 
-    const [sold, kept, undone]: readonly CartKey[] = ['sold', 'kept', 'undone'].map((name) => ({ order_id: fresh(name), attempt: 1 }));
+    const [sold, kept, undone]: readonly CartKey[] = ['sold', 'kept', 'undone'].map((name) => ({
+      order_id: fresh(name),
+      attempt: 1,
+    }));
     if (sold === undefined || kept === undefined || undone === undefined) return expect.fail('no carts');
     await step('deduct', { kind: 'deduct', order_id: sold.order_id, lines: linesOf('sold') }, deduct);
     await step('hold', { kind: 'hold', ...kept, lines: linesOf('kept') }, hold);
     await step('settle, sold', { kind: 'settle', ...kept, verdict: 'committed', lines: linesOf('kept') }, settleLines);
-    await step('settle, before the holds', { kind: 'settle', ...undone, verdict: 'aborted', lines: linesOf('undone') }, settleLines);
-    await step('settle, an attempt later', { kind: 'settle', ...undone, attempt: 3, verdict: 'aborted', lines: linesOf('undone') }, settleLines);
+    await step(
+      'settle, before the holds',
+      { kind: 'settle', ...undone, verdict: 'aborted', lines: linesOf('undone') },
+      settleLines,
+    );
+    await step(
+      'settle, an attempt later',
+      { kind: 'settle', ...undone, attempt: 3, verdict: 'aborted', lines: linesOf('undone') },
+      settleLines,
+    );
     const taken = await left();
     // A third of each: what was deducted, what was undone, and what never came.
-    const mixed = [linesOf('sold'), linesOf('undone'), linesOf('never')].flatMap((lines, third) => lines.filter((_, index) => index % 3 === third));
+    const mixed = [linesOf('sold'), linesOf('undone'), linesOf('never')].flatMap((lines, third) =>
+      lines.filter((_, index) => index % 3 === third),
+    );
     await step('cancel, mixed', { kind: 'cancel', order_id: sold.order_id, lines: mixed }, cancel);
     await step('cancel, the rest', { kind: 'cancel', order_id: sold.order_id, lines: linesOf('sold') }, cancel);
     await step('cancel, sold', { kind: 'cancel', order_id: kept.order_id, lines: linesOf('kept') }, cancel);
@@ -82,5 +104,9 @@ function counted<Outcome>(change: Change<Outcome>): Change<Outcome> & { statemen
     run: (sql, values) => ((sent += 1), transaction.run(sql, values)),
     restart: () => transaction.restart(),
   });
-  return { attempt: (transaction) => ((sent = 0), change.attempt(counting(transaction))), recall: (transaction) => change.recall(transaction), statements: () => sent };
+  return {
+    attempt: (transaction) => ((sent = 0), change.attempt(counting(transaction))),
+    recall: (transaction) => change.recall(transaction),
+    statements: () => sent,
+  };
 }

@@ -5,7 +5,8 @@ import { projectPath } from '../scripts/support/paths.ts';
 import { sideSession } from './support/sideSession.ts';
 
 const FILE = projectPath('docs/schema.sql');
-const HEAD = '-- What a shard looks like after all migrations, as MySQL tells it. Held against the migrations by test/schema.test.ts, which writes it\n-- anew with STOCKGATE_RECORD_SCHEMA=1. Never run: a shard is made by `npm run migrate`.\n';
+const HEAD =
+  '-- What a shard looks like after all migrations, as MySQL tells it. Held against the migrations by test/schema.test.ts, which writes it\n-- anew with STOCKGATE_RECORD_SCHEMA=1. Never run: a shard is made by `npm run migrate`.\n';
 
 describe('the schema', () => {
   it('is what docs/schema.sql says', async function () {
@@ -17,8 +18,14 @@ describe('the schema', () => {
     const [[version = '']] = (await rows('SELECT VERSION()')) as [string[]];
     // It tells the same in words of its own.
     if (/mariadb/i.test(version)) return this.skip();
-    const tables = await Promise.all((await rows('SHOW TABLES')).map(([name]) => rows(`SHOW CREATE TABLE \`${name}\``)));
-    const routines = await Promise.all((await rows('SHOW PROCEDURE STATUS WHERE Db = DATABASE()')).map(([, name]) => rows(`SHOW CREATE PROCEDURE \`${name}\``)));
+    const tables = await Promise.all(
+      (await rows('SHOW TABLES')).map(([name]) => rows(`SHOW CREATE TABLE \`${name}\``)),
+    );
+    const routines = await Promise.all(
+      (await rows('SHOW PROCEDURE STATUS WHERE Db = DATABASE()')).map(([, name]) =>
+        rows(`SHOW CREATE PROCEDURE \`${name}\``),
+      ),
+    );
     const statements = [...tables.map(([row]) => row?.[1] ?? ''), ...routines.map(([row]) => row?.[2] ?? '')];
     const dump = `${HEAD}\n${statements.map(withoutPlace).sort().join('\n\n')}\n`;
     session.destroy();
@@ -29,5 +36,8 @@ describe('the schema', () => {
 
 /** What differs from one shard, or one server, to the next. */
 function withoutPlace(statement: string): string {
-  return `${statement.replace(/ AUTO_INCREMENT=\d+/, '').replace(/ DEFINER=`[^`]*`@`[^`]*`/, '').replaceAll(/[ \t]+$/gm, '')};`;
+  return `${statement
+    .replace(/ AUTO_INCREMENT=\d+/, '')
+    .replace(/ DEFINER=`[^`]*`@`[^`]*`/, '')
+    .replaceAll(/[ \t]+$/gm, '')};`;
 }

@@ -28,11 +28,37 @@ interface Unfit {
 const SMALL = 4_194_304;
 const UNFIT: readonly Unfit[] = [
   { name: 'read_only', value: 1, reason: 'the server takes no writes: read_only = 1 (needed: 0)' },
-  { name: 'super_read_only', value: 1, only: 'mysql', reason: 'the server takes no writes: read_only = 1 (needed: 0), super_read_only = 1 (needed: 0)' },
-  { name: 'transaction_read_only', value: 1, only: 'mysql', reason: /^the server takes no writes: transaction_read_only = 1 \(needed: 0\)/ },
-  { name: 'tx_read_only', value: 1, only: 'mariadb', reason: /^the server takes no writes: tx_read_only = 1 \(needed: 0\)/ },
-  { name: 'binlog_format', value: "'STATEMENT'", usual: "'ROW'", reason: /^replicas would not get the rows that were written: binlog_format = STATEMENT \(needed: ROW\)/ },
-  { name: 'max_allowed_packet', value: SMALL, reason: new RegExp(`^the longest batch does not fit into a packet: max_allowed_packet = ${SMALL} \\(needed: at least ${LARGEST_PACKET_BYTES}\\)`) },
+  {
+    name: 'super_read_only',
+    value: 1,
+    only: 'mysql',
+    reason: 'the server takes no writes: read_only = 1 (needed: 0), super_read_only = 1 (needed: 0)',
+  },
+  {
+    name: 'transaction_read_only',
+    value: 1,
+    only: 'mysql',
+    reason: /^the server takes no writes: transaction_read_only = 1 \(needed: 0\)/,
+  },
+  {
+    name: 'tx_read_only',
+    value: 1,
+    only: 'mariadb',
+    reason: /^the server takes no writes: tx_read_only = 1 \(needed: 0\)/,
+  },
+  {
+    name: 'binlog_format',
+    value: "'STATEMENT'",
+    usual: "'ROW'",
+    reason: /^replicas would not get the rows that were written: binlog_format = STATEMENT \(needed: ROW\)/,
+  },
+  {
+    name: 'max_allowed_packet',
+    value: SMALL,
+    reason: new RegExp(
+      `^the longest batch does not fit into a packet: max_allowed_packet = ${SMALL} \\(needed: at least ${LARGEST_PACKET_BYTES}\\)`,
+    ),
+  },
   { name: 'sync_binlog', value: 0, reason: 'commits may be lost with the power: sync_binlog = 0 (needed: 1)' },
 ];
 
@@ -48,7 +74,10 @@ describe('the settings of servers', () => {
     for (const [shard, { address }] of (await own.load()).entries()) {
       await own.query(shard, `CREATE USER '${user}'@'%' IDENTIFIED BY '${PASSWORD}'`);
       // No right to write on a read-only server.
-      await own.query(shard, `GRANT SELECT, INSERT, UPDATE, DELETE, EXECUTE ON \`${address.schema}\`.* TO '${user}'@'%'`);
+      await own.query(
+        shard,
+        `GRANT SELECT, INSERT, UPDATE, DELETE, EXECUTE ON \`${address.schema}\`.* TO '${user}'@'%'`,
+      );
     }
     own.rewrite(({ shards }) => shards.forEach(({ primary }) => (primary.user = user)));
     gateway = await startTestGateway({}, { environment: { ...own.environment, STOCKGATE_MYSQL_PASSWORD: PASSWORD } });
@@ -60,9 +89,11 @@ describe('the settings of servers', () => {
   });
 
   const sku = (shard: number): string => skuOn(shard, fresh('settings'), SHARDS);
-  const stateOf = async (shard: number): Promise<{ state: string; reason: string | null }> => (await gateway.adminGet('/v1/shards')).body.shards[shard];
+  const stateOf = async (shard: number): Promise<{ state: string; reason: string | null }> =>
+    (await gateway.adminGet('/v1/shards')).body.shards[shard];
   const isServing = async (shard: number): Promise<boolean> => (await stateOf(shard)).state === 'serving';
-  const valueOf = async (shard: number, name: string): Promise<number | string> => Object.values((await own.query(shard, `SELECT @@GLOBAL.${name}`))[0] ?? {})[0] as number | string;
+  const valueOf = async (shard: number, name: string): Promise<number | string> =>
+    Object.values((await own.query(shard, `SELECT @@GLOBAL.${name}`))[0] ?? {})[0] as number | string;
   const ready = async (): Promise<number> => (await gateway.adminGet('/readyz')).status;
 
   /** Sets a global variable of the server of shard 0 for a while. */
@@ -95,7 +126,9 @@ describe('the settings of servers', () => {
         await expectRefused(unfit.reason);
         const answer = await gateway.deduct({ sku_id, order_detail_id: fresh('detail'), quantity: 1 });
         expect(answer.body.code).to.equal('overloaded');
-        expect((await gateway.post('/v1/deductions/lookup', { lines: [{ sku_id, order_detail_id: 'never' }] })).body.code).to.equal('overloaded');
+        expect(
+          (await gateway.post('/v1/deductions/lookup', { lines: [{ sku_id, order_detail_id: 'never' }] })).body.code,
+        ).to.equal('overloaded');
         // The other server is as it should be.
         expect(await isServing(1)).to.equal(true);
         expect(await ready()).to.equal(200);
@@ -142,10 +175,26 @@ describe('the longest packet', () => {
   it('is longer than any batch of so many lines, and no more than a server takes by default', () => {
     const letters = Array.from({ length: 26 }, (_, place) => String.fromCharCode(97 + place));
     const lines = Array.from({ length: LINES_MAX }, (_, place) => longestLine(letters[place % letters.length]));
-    const all = <K extends 'flows' | 'shelves' | 'returns' | 'adjustments' | 'transfers' | 'settled'>(kind: K) => lines.flatMap((line) => line[kind] as readonly unknown[]) as never;
-    const writes = { flows: all('flows'), shelves: all('shelves'), returns: all('returns'), adjustments: all('adjustments'), transfers: all('transfers'), settled: all('settled') };
-    const bytes = bytesOf(partValues('2026-11-20 10:00:00.000000', lines.flatMap(({ shelves }) => shelves.map(({ sku_id }) => sku_id)), writes));
-    expect(bytes).to.be.below(LARGEST_PACKET_BYTES).and.above(LARGEST_PACKET_BYTES * 0.9);
+    const all = <K extends 'flows' | 'shelves' | 'returns' | 'adjustments' | 'transfers' | 'settled'>(kind: K) =>
+      lines.flatMap((line) => line[kind] as readonly unknown[]) as never;
+    const writes = {
+      flows: all('flows'),
+      shelves: all('shelves'),
+      returns: all('returns'),
+      adjustments: all('adjustments'),
+      transfers: all('transfers'),
+      settled: all('settled'),
+    };
+    const bytes = bytesOf(
+      partValues(
+        '2026-11-20 10:00:00.000000',
+        lines.flatMap(({ shelves }) => shelves.map(({ sku_id }) => sku_id)),
+        writes,
+      ),
+    );
+    expect(bytes)
+      .to.be.below(LARGEST_PACKET_BYTES)
+      .and.above(LARGEST_PACKET_BYTES * 0.9);
     // MariaDB's default is 16 MiB, MySQL's four times as much.
     expect(LARGEST_PACKET_BYTES).to.be.below(16 * 1_024 * 1_024);
   });

@@ -101,7 +101,9 @@ describe('a proxy that drops settings of sessions', () => {
       try {
         await shard.tried;
         expect(shard.state()).to.include({ state: 'refused' });
-        expect(shard.state().reason).to.contain(named).and.to.match(/after it was set to '/);
+        expect(shard.state().reason)
+          .to.contain(named)
+          .and.to.match(/after it was set to '/);
         proxy.rewrite = (sql) => sql;
         await eventually('it is served when the settings hold', WAIT_MS, () => shard.isServing);
       } finally {
@@ -174,6 +176,8 @@ describe('a proxy that drops settings of sessions', () => {
     proxy.rewrite = (sql) => (sql.startsWith(`${ISOLATION} REPEATABLE READ`) ? 'DO 1' : sql);
     const failure = await failureOf(withConnection(read));
     expect(failure).to.be.instanceOf(ShardRefused);
-    expect(String(failure)).to.contain("the session's isolation is 'READ-COMMITTED' after it was set to 'REPEATABLE-READ'");
+    expect(String(failure)).to.contain(
+      "the session's isolation is 'READ-COMMITTED' after it was set to 'REPEATABLE-READ'",
+    );
   });
 });

@@ -18,7 +18,8 @@ function handwork() {
   const begun: { readonly end: (answer: string) => void; readonly fail: (error: Error) => void }[] = [];
   const work = (): Promise<string> => new Promise((end, fail) => begun.push({ end, fail }));
   const sharing = new Sharing<string>((answer) => answer === 'final');
-  const ask = (key = 'a', waitMs = WAIT_MS): Promise<string | null> => sharing.do(key, performance.now() + waitMs, work);
+  const ask = (key = 'a', waitMs = WAIT_MS): Promise<string | null> =>
+    sharing.do(key, performance.now() + waitMs, work);
   return { begun, ask };
 }
 
@@ -82,7 +83,10 @@ describe('work that many want at once', () => {
       begin: (...given) => bench.carts.begin(...given),
       decide: (...given) => bench.carts.decide(...given),
       findLeftOver: (...given) => bench.carts.findLeftOver(...given),
-      judge: (shard, cart, deadlineMs) => ((judged += 1), alone(`judge ${cart.order_id}`, () => bench.carts.judge(shard, cart, deadlineMs))),
+      judge: (shard, cart, deadlineMs) => (
+        (judged += 1),
+        alone(`judge ${cart.order_id}`, () => bench.carts.judge(shard, cart, deadlineMs))
+      ),
     };
     const engine: StockEngine = {
       apply: (shard, operations, deadlineMs) => {
@@ -94,10 +98,15 @@ describe('work that many want at once', () => {
     const parts: Parts = { ...bench.parts, carts: counted, engine };
     const buyers = Array.from({ length: BUYERS }, async () => {
       const order_id = fresh('buyer');
-      return (await deductOrder(parts, { order_id, lines: linesOf([sku_id], order_id) }, performance.now() + WAIT_MS)).outcome;
+      return (await deductOrder(parts, { order_id, lines: linesOf([sku_id], order_id) }, performance.now() + WAIT_MS))
+        .outcome;
     });
     await eventually('they have asked', WAIT_MS, () => judged >= 2 * UNITS);
-    const decided = await Promise.all(carts.map((cart, place) => bench.carts.decide(7, cart, place === 0 ? 'committed' : 'aborted', performance.now() + WAIT_MS)));
+    const decided = await Promise.all(
+      carts.map((cart, place) =>
+        bench.carts.decide(7, cart, place === 0 ? 'committed' : 'aborted', performance.now() + WAIT_MS),
+      ),
+    );
     const sold = decided.filter((one) => one.is === 'judged' && one.state === 'committed').length;
     const words = (await Promise.all(buyers)).map((outcome) => (outcome.is === 'refused' ? outcome.code : outcome.is));
     expect(words.filter((word) => word === 'deducted')).to.have.length(UNITS - sold);

@@ -45,14 +45,17 @@ describe('what the shards say of a SKU', () => {
   beforeEach(async () => {
     sku_id = fresh('seen');
     side = await sideSession(map.shardOf(sku_id));
-    await side.query('INSERT INTO stock (sku_id, sub_row, opening_amount, leaved_amount) VALUES (?, 0, 3, 0)', [Buffer.from(sku_id)]);
+    await side.query('INSERT INTO stock (sku_id, sub_row, opening_amount, leaved_amount) VALUES (?, 0, 3, 0)', [
+      Buffer.from(sku_id),
+    ]);
   });
 
   afterEach(() => side.end());
   after(() => shards.forEach(({ pool }) => pool.close()));
 
   const look = async () => (await sights.look([sku_id], performance.now() + WAIT_MS))[0] ?? null;
-  const change = (what: string) => side.query(`UPDATE stock SET ${what}, version = version + 1 WHERE sku_id = ?`, [Buffer.from(sku_id)]);
+  const change = (what: string) =>
+    side.query(`UPDATE stock SET ${what}, version = version + 1 WHERE sku_id = ?`, [Buffer.from(sku_id)]);
 
   it('is that it is empty when nothing is left, and as of when it was asked', async () => {
     const before = performance.now();
@@ -90,14 +93,19 @@ describe('what the shards say of a SKU', () => {
   });
 
   it('is nothing certain while units of it are on their way', async () => {
-    await side.query("INSERT INTO transfer (sku_id, transfer_id, direction, sub_row, amount, other_shard, other_sub_row, is_open) VALUES (?, REPEAT('t', 16), 'out', 0, 1, 1, 1, 1)", [Buffer.from(sku_id)]);
+    await side.query(
+      "INSERT INTO transfer (sku_id, transfer_id, direction, sub_row, amount, other_shard, other_sub_row, is_open) VALUES (?, REPEAT('t', 16), 'out', 0, 1, 1, 1, 1)",
+      [Buffer.from(sku_id)],
+    );
     expect(await look()).to.include({ leaved_amount: 0, isEmpty: false });
   });
 
   it('is that there is none, or nothing at all where the shard does not own it', async () => {
     const [unknown] = await sights.look([fresh('unknown')], performance.now() + WAIT_MS);
     expect(unknown).to.include({ leaved_amount: null, isEmpty: false, version: 0 });
-    const [slots] = (await side.query('SELECT slot, epoch FROM slot')) as unknown as [{ slot: number; epoch: number }[]];
+    const [slots] = (await side.query('SELECT slot, epoch FROM slot')) as unknown as [
+      { slot: number; epoch: number }[],
+    ];
     await side.query('DELETE FROM slot');
     try {
       expect(await look()).to.equal(null);
@@ -108,7 +116,10 @@ describe('what the shards say of a SKU', () => {
 
   it('is that a SKU in several rows is empty only when two looks saw the same: units may go from a row that was not yet read to one that was', async () => {
     const layout: Layout = { ...unsplit('s', 0), state: 'open', epoch: 1, places: [0, 1], shards: [0, 1], revision: 4 };
-    const rows = [{ leaved_amount: 0, version: 1 }, { leaved_amount: 3, version: 1 }];
+    const rows = [
+      { leaved_amount: 0, version: 1 },
+      { leaved_amount: 3, version: 1 },
+    ];
     let looks = 0;
     const looker: ShelfLooker = {
       isReady: () => true,
@@ -116,18 +127,40 @@ describe('what the shards say of a SKU', () => {
       lookAt: (shard) => {
         looks += 1;
         const { leaved_amount = 0, version = 0 } = rows[shard] ?? {};
-        const look = { sku_id: 's', rows: [{ sub_row: shard, leaved_amount, held_amount: 0, version }], isMine: shard === 0, hasLayout: shard === 0, hasOpenTransfers: false, isCertain: true };
+        const look = {
+          sku_id: 's',
+          rows: [{ sub_row: shard, leaved_amount, held_amount: 0, version }],
+          isMine: shard === 0,
+          hasLayout: shard === 0,
+          hasOpenTransfers: false,
+          isCertain: true,
+        };
         // After the first row was read its neighbour's units are brought to it, and that is known to both.
-        if (looks === 2) [rows[0], rows[1]] = [{ leaved_amount: 3, version: 2 }, { leaved_amount: 0, version: 2 }];
-        return Promise.resolve([shard === 1 && looks > 2 ? { ...look, rows: [{ sub_row: 1, leaved_amount: 0, held_amount: 0, version: 2 }] } : look]);
+        if (looks === 2)
+          [rows[0], rows[1]] = [
+            { leaved_amount: 3, version: 2 },
+            { leaved_amount: 0, version: 2 },
+          ];
+        return Promise.resolve([
+          shard === 1 && looks > 2
+            ? { ...look, rows: [{ sub_row: 1, leaved_amount: 0, held_amount: 0, version: 2 }] }
+            : look,
+        ]);
       },
     };
     const layouts = { load: () => Promise.resolve({ is: 'layout' as const, layout }) } as unknown as LayoutCache;
     const routing = { map: { shardOf: () => 0 }, refresh: () => Promise.resolve() } as unknown as Routing;
     const split = new PrimarySights({ looker, routing, layouts }, true);
     expect((await split.look(['s'], performance.now() + 1_000))[0]).to.include({ isEmpty: false });
-    [rows[0], rows[1]] = [{ leaved_amount: 0, version: 3 }, { leaved_amount: 0, version: 2 }];
-    expect((await split.look(['s'], performance.now() + 1_000))[0]).to.include({ isEmpty: true, version: 5, mode: 'hot' });
+    [rows[0], rows[1]] = [
+      { leaved_amount: 0, version: 3 },
+      { leaved_amount: 0, version: 2 },
+    ];
+    expect((await split.look(['s'], performance.now() + 1_000))[0]).to.include({
+      isEmpty: true,
+      version: 5,
+      mode: 'hot',
+    });
   });
 
   it('is told for many at once, in the order asked', async () => {

@@ -113,7 +113,9 @@ for (const engine of ENGINE_NAMES) {
           const words = ['201', '409 stock_limit', '503 overloaded'];
           for (const answer of answers) expect(wordOf(answer)).to.be.oneOf(words);
           const room = STOCK_LIMIT - Number(await total());
-          expect(room).to.equal(ROOM - added.reduce((sum, delta) => sum + delta, 0)).and.to.be.at.least(0);
+          expect(room)
+            .to.equal(ROOM - added.reduce((sum, delta) => sum + delta, 0))
+            .and.to.be.at.least(0);
           // Nothing was written off, so what was refused does not fit now either.
           expect(Math.min(...refused)).to.be.above(room);
           if (room > 0) expect(wordOf(await adjust('rest', room))).to.equal('201');
@@ -153,15 +155,21 @@ describe('the stock limit of a SKU: a repair of its journal', () => {
       await ENGINE_OF.batching(shards).apply(shard, [{ kind: 'open', sku_id, leaved_amount: STOCK_LIMIT }], deadline());
       // A flow without its effect on the row: the row has one unit more than the journal says.
       const flow = 'INSERT INTO flow (sku_id, order_detail_id, order_id, quantity) VALUES (?, ?, ?, 1)';
-      await session.query(flow, [sku_id, 'd', 'o'].map((text) => Buffer.from(text)));
+      await session.query(
+        flow,
+        [sku_id, 'd', 'o'].map((text) => Buffer.from(text)),
+      );
       const adjustment = { kind: 'adjust', sku_id, adjustment_id: 'repair', delta: 1, reason: null } as const;
       const mended = await new ShardAuditor(shards).mend(shard, adjustment, deadline());
       expect(mended.is).to.equal('not_done');
-      expect(mended).to.have.property('reason').that.contains(`would be ${BigInt(STOCK_LIMIT) + 1n} units`);
+      expect(mended)
+        .to.have.property('reason')
+        .that.contains(`would be ${BigInt(STOCK_LIMIT) + 1n} units`);
       const [rows] = await session.query('SELECT * FROM adjustment WHERE sku_id = ?', [Buffer.from(sku_id)]);
       expect(rows).to.deep.equal([]);
     } finally {
-      for (const table of ['flow', 'stock']) await session.query(`DELETE FROM ${table} WHERE sku_id = ?`, [Buffer.from(sku_id)]);
+      for (const table of ['flow', 'stock'])
+        await session.query(`DELETE FROM ${table} WHERE sku_id = ?`, [Buffer.from(sku_id)]);
       await session.end();
       for (const { pool } of shards) pool.close();
     }

@@ -16,7 +16,10 @@ import { temporaryFolder } from './support/temporary.ts';
 
 const LONG = process.env['STOCKGATE_TEST_LONG'] === '1';
 const SHARD = 1;
-const STOPPED = ['deduct one line', ...(LONG ? ['deduct several lines', 'return goods', 'cancel an order', 'adjust'] : [])];
+const STOPPED = [
+  'deduct one line',
+  ...(LONG ? ['deduct several lines', 'return goods', 'cancel an order', 'adjust'] : []),
+];
 /** Longer than all waits of a gateway for one request, and than a stop. */
 const LAST_ANSWER_MS = 30_000;
 
@@ -42,12 +45,17 @@ for (const engineName of ENGINES_NOW) {
 
     const prepared = async (operation: SweptOperation): Promise<CaseIds> => {
       const ids = bench.idsOn(SHARD);
-      for (const call of operation.prepare(ids)) expect(await tellDefinitely(bench, bench.healthy[0], call)).to.equal(201);
+      for (const call of operation.prepare(ids))
+        expect(await tellDefinitely(bench, bench.healthy[0], call)).to.equal(201);
       return ids;
     };
 
     /** Stops the gateway at a packet of its own. @returns the packets that the operation had, or null when it had not so many */
-    const stopAt = async (operation: SweptOperation, packet: number, side: Strike['side']): Promise<readonly string[] | null> => {
+    const stopAt = async (
+      operation: SweptOperation,
+      packet: number,
+      side: Strike['side'],
+    ): Promise<readonly string[] | null> => {
       const ids = await prepared(operation);
       const gateway: GatewayProcess = await lane.gateway();
       let goOn: () => void = () => undefined;
@@ -59,7 +67,11 @@ for (const engineName of ENGINES_NOW) {
       lane.proxy.watch(ids.sku_ids[0], { packet, side, act });
       let isOver = false;
       const answer = bench.send(gateway, operation.call(ids), LAST_ANSWER_MS).finally(() => (isOver = true));
-      await eventually('the packet is there, or the last one is over', LAST_ANSWER_MS, () => lane.proxy.hasStruck || isOver);
+      await eventually(
+        'the packet is there, or the last one is over',
+        LAST_ANSWER_MS,
+        () => lane.proxy.hasStruck || isOver,
+      );
       const letGo = (): void => {
         gateway.signal('SIGCONT');
         goOn();
@@ -81,7 +93,12 @@ for (const engineName of ENGINES_NOW) {
         it(`keeps no row, stopped ${side} each packet of "${operation.name}"`, async () => {
           let seen: readonly string[] = [];
           let packets = 0;
-          for (let last: readonly string[] | null; (last = await stopAt(operation, packets + 1, side)) !== null; packets += 1) seen = last;
+          for (
+            let last: readonly string[] | null;
+            (last = await stopAt(operation, packets + 1, side)) !== null;
+            packets += 1
+          )
+            seen = last;
           expect(packets, 'packets').to.be.at.least(1);
           expect(seen.some(isBatch), seen.join('; ')).to.equal(engineName === 'batching');
         });

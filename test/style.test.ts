@@ -10,17 +10,62 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   core: ['core', 'murmurhash'],
   schema: ['core', 'schema', 'ajv', 'lossless-json', 'typebox'],
   service: ['core', 'service'],
-  mysql: ['core', 'mysql', 'importTypeScript.ts', 'mysql2', 'knex', 'node:buffer', 'node:fs', 'node:path', 'node:crypto'],
+  mysql: [
+    'core',
+    'mysql',
+    'importTypeScript.ts',
+    'mysql2',
+    'knex',
+    'node:buffer',
+    'node:fs',
+    'node:path',
+    'node:crypto',
+  ],
   redis: ['core', 'redis', '@redis/client', 'node:crypto', 'node:fs', 'node:timers/promises'],
-  http: ['core', 'schema', 'service (types)', 'http', 'koa', 'lossless-json', '@koa/router', 'raw-body', 'typebox', 'node:http', 'node:net', 'node:crypto', 'node:querystring'],
+  http: [
+    'core',
+    'schema',
+    'service (types)',
+    'http',
+    'koa',
+    'lossless-json',
+    '@koa/router',
+    'raw-body',
+    'typebox',
+    'node:http',
+    'node:net',
+    'node:crypto',
+    'node:querystring',
+  ],
   limits: ['limiter', 'limits'],
   metrics: ['core', 'metrics', 'prom-client'],
-  tracing: ['core', 'tracing', '@opentelemetry/api', '@opentelemetry/core', '@opentelemetry/exporter-trace-otlp-http', '@opentelemetry/resources', '@opentelemetry/sdk-trace'],
+  tracing: [
+    'core',
+    'tracing',
+    '@opentelemetry/api',
+    '@opentelemetry/core',
+    '@opentelemetry/exporter-trace-otlp-http',
+    '@opentelemetry/resources',
+    '@opentelemetry/sdk-trace',
+  ],
   workers: ['workers', 'metrics', 'config.ts (types)', 'pino (types)', 'node:cluster', 'node:timers/promises'],
 };
 
 /** Files of `src` itself: what ties the folders together. They may import everything. */
-const TOP_FILES = ['app.ts', 'config.ts', 'configError.ts', 'flags.ts', 'importTypeScript.ts', 'log.ts', 'main.ts', 'rates.ts', 'services.ts', 'shardsFile.ts', 'tiers.ts', 'traces.ts'];
+const TOP_FILES = [
+  'app.ts',
+  'config.ts',
+  'configError.ts',
+  'flags.ts',
+  'importTypeScript.ts',
+  'log.ts',
+  'main.ts',
+  'rates.ts',
+  'services.ts',
+  'shardsFile.ts',
+  'tiers.ts',
+  'traces.ts',
+];
 
 /** At this size a file most likely has a second reason to change. */
 const LINES_MAX = 300;
@@ -37,7 +82,9 @@ function filesBelow(folder: string): string[] {
 }
 
 function importsOf(text: string): Import[] {
-  const atStart = [...text.matchAll(/^(?:import|export)\s+(type\s)?[^;]*?from\s+'([^']+)';/gms)].map(([, type, what = '']) => ({ what, typesOnly: type !== undefined }));
+  const atStart = [...text.matchAll(/^(?:import|export)\s+(type\s)?[^;]*?from\s+'([^']+)';/gms)].map(
+    ([, type, what = '']) => ({ what, typesOnly: type !== undefined }),
+  );
   const later = [...text.matchAll(/\bimport\('([^']+)'\)/g)].map(([, what = '']) => ({ what, typesOnly: false }));
   return [...atStart, ...later];
 }
@@ -48,7 +95,11 @@ function placeOf(file: string, what: string): string {
     const path = relative(join(ROOT, 'src'), resolve(ROOT, dirname(file), what));
     return path.includes('/') ? (path.split('/')[0] ?? path) : path;
   }
-  return what.startsWith('@') ? what.split('/').slice(0, 2).join('/') : what.startsWith('node:') ? what : (what.split('/')[0] ?? what);
+  return what.startsWith('@')
+    ? what.split('/').slice(0, 2).join('/')
+    : what.startsWith('node:')
+      ? what
+      : (what.split('/')[0] ?? what);
 }
 
 /** Says which imports of a file of `src` go against the arrows. */
@@ -74,8 +125,12 @@ describe('style', () => {
 
   it('would notice an import that goes the other way', () => {
     expect(forbiddenImports('src/core/slots.ts', "import { thing } from '../mysql/pool.ts';")).to.have.length(1);
-    expect(forbiddenImports('src/http/errors.ts', "import { deductOrder } from '../service/deductOrder.ts';")).to.have.length(1);
-    expect(forbiddenImports('src/http/errors.ts', "import type { Order } from '../service/deductOrder.ts';")).to.deep.equal([]);
+    expect(
+      forbiddenImports('src/http/errors.ts', "import { deductOrder } from '../service/deductOrder.ts';"),
+    ).to.have.length(1);
+    expect(
+      forbiddenImports('src/http/errors.ts', "import type { Order } from '../service/deductOrder.ts';"),
+    ).to.deep.equal([]);
     expect(forbiddenImports('src/service/readSku.ts', "import mysql from 'mysql2';")).to.have.length(1);
     expect(forbiddenImports('src/service/readSku.ts', "const mysql = await import('mysql2');")).to.have.length(1);
   });
@@ -91,7 +146,9 @@ describe('style', () => {
   it('has no file that nothing imports', () => {
     const all = [...sources, ...filesBelow('scripts'), ...filesBelow('test'), 'shards.config.ts'];
     const imported = new Set(
-      all.flatMap((file) => importsOf(text(file)).map(({ what }) => relative(ROOT, resolve(ROOT, dirname(file), what)))),
+      all.flatMap((file) =>
+        importsOf(text(file)).map(({ what }) => relative(ROOT, resolve(ROOT, dirname(file), what))),
+      ),
     );
     const entries = ['src/main.ts'];
     expect(sources.filter((file) => !imported.has(file) && !entries.includes(file))).to.deep.equal([]);
@@ -115,6 +172,8 @@ describe('style', () => {
 
   it('tells status codes in one place', () => {
     const others = inFolders.filter((file) => file.startsWith('src/http/') && !file.endsWith('/errors.ts'));
-    expect(others.filter((file) => /\b(4\d\d|5\d\d)\b/.test(text(file).replaceAll(/\/\*\*[\s\S]*?\*\//g, '')))).to.deep.equal([]);
+    expect(
+      others.filter((file) => /\b(4\d\d|5\d\d)\b/.test(text(file).replaceAll(/\/\*\*[\s\S]*?\*\//g, ''))),
+    ).to.deep.equal([]);
   });
 });

@@ -83,7 +83,9 @@ for (const engineName of ENGINES_NOW) {
           const passes = passed.get(operation) ?? [];
           const cases = (LONG ? passes : lastOfEach(passes)).map((pass) => ({ ...pass, fault }));
           await inParallel(cases, WIDTH[fault], async (armed) => {
-            await strike(operation, armed).catch((error: unknown) => faults.push(`${armedText(armed)}: ${String(error)}`));
+            await strike(operation, armed).catch((error: unknown) =>
+              faults.push(`${armedText(armed)}: ${String(error)}`),
+            );
           });
           expect(faults).to.deep.equal([]);
         });
@@ -115,12 +117,14 @@ for (const engineName of ENGINES_NOW) {
       await exited;
     };
 
-    const reported = (name: string): string[] => readFileSync(`${folder.path}/${name}`, 'utf8').split('\n').slice(0, -1);
+    const reported = (name: string): string[] =>
+      readFileSync(`${folder.path}/${name}`, 'utf8').split('\n').slice(0, -1);
 
     /** Its slot moves away under a gateway that runs, so that every operation passes the source of the slots too. */
     const prepare = async (operation: SweptOperation, ids: CaseIds & { readonly slot: number }): Promise<void> => {
       await bench.moveSlot(ids.slot);
-      for (const call of operation.prepare(ids)) expect(await tellDefinitely(bench, bench.healthy[0], call)).to.equal(201);
+      for (const call of operation.prepare(ids))
+        expect(await tellDefinitely(bench, bench.healthy[0], call)).to.equal(201);
       if (operation.isHeld === true) await bench.leaveHold(ids);
     };
 
@@ -134,9 +138,16 @@ for (const engineName of ENGINES_NOW) {
       const lines = reported('trace')
         .slice(begun)
         .filter((line) => !line.includes(BACKGROUND) && !OF_SPLIT.test(line.replace(/^passes /, '')));
-      await settleInterrupted(bench, { operation, ids, answer: Promise.resolve(answer), isHeld: false, survivor: traced });
+      await settleInterrupted(bench, {
+        operation,
+        ids,
+        answer: Promise.resolve(answer),
+        isHeld: false,
+        survivor: traced,
+      });
       const counts = new Map<string, number>();
-      const background = operation.isHeld === true ? MOMENTS.map((moment) => ({ point: `${BACKGROUND} ${moment}`, pass: 1 })) : [];
+      const background =
+        operation.isHeld === true ? MOMENTS.map((moment) => ({ point: `${BACKGROUND} ${moment}`, pass: 1 })) : [];
       const own = lines.map((line) => {
         const point = line.replace(/^passes /, '');
         const pass = (counts.get(point) ?? 0) + 1;
@@ -147,7 +158,11 @@ for (const engineName of ENGINES_NOW) {
     };
 
     /** A machine that is too busy turns a request away before it gets to the point; it is sent again. */
-    const untilStruck = async (gateway: GatewayProcess, call: Call, hasFired: () => boolean): Promise<Answer | null> => {
+    const untilStruck = async (
+      gateway: GatewayProcess,
+      call: Call,
+      hasFired: () => boolean,
+    ): Promise<Answer | null> => {
       const answer = await bench.send(gateway, call, LAST_ANSWER_MS);
       return hasFired() || answer?.body?.code !== 'overloaded' ? answer : untilStruck(gateway, call, hasFired);
     };

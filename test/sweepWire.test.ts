@@ -42,7 +42,8 @@ interface WireCase extends Pick<Strike, 'packet' | 'side'> {
 }
 
 /** The quick form cuts one order's transaction everywhere, and kills at its COMMIT. */
-const isQuick = ({ act, packet }: WireCase, packets: number): boolean => act === 'cut' || (act === 'kill' && packet === packets);
+const isQuick = ({ act, packet }: WireCase, packets: number): boolean =>
+  act === 'cut' || (act === 'kill' && packet === packets);
 
 for (const engineName of ENGINES_NOW) {
   describe(`crash sweep at the wire, engine: ${engineName}`, () => {
@@ -68,7 +69,8 @@ for (const engineName of ENGINES_NOW) {
     it('sees every packet of every operation', () => {
       for (const [{ name }, seen] of statements) {
         expect(seen, name).to.not.be.empty;
-        if (seen[0] === 'BEGIN') expect(seen.at(-1), name).to.equal(/left|replay|look/.test(name) ? 'ROLLBACK' : 'COMMIT');
+        if (seen[0] === 'BEGIN')
+          expect(seen.at(-1), name).to.equal(/left|replay|look/.test(name) ? 'ROLLBACK' : 'COMMIT');
         const batches = seen.filter(isBatch).length;
         expect(batches, `batches of '${name}'`).to.be.at.least(engineName === 'batching' && BATCHED.test(name) ? 1 : 0);
         if (engineName === 'textbook') expect(batches, name).to.equal(0);
@@ -80,13 +82,17 @@ for (const engineName of ENGINES_NOW) {
         if (!LONG && ACTS[act].stallMs > 0) continue;
         it(`settles "${operation.name}" after a ${act} before, inside and after every packet`, async () => {
           const packets = statements.get(operation)?.length ?? 0;
-          const cases = SIDES.flatMap((side) => Array.from({ length: packets }, (_, index) => ({ act, side, packet: index + 1 })));
+          const cases = SIDES.flatMap((side) =>
+            Array.from({ length: packets }, (_, index) => ({ act, side, packet: index + 1 })),
+          );
           const queue = cases.filter((wanted) => LONG || isQuick(wanted, packets)).values();
           const faults: string[] = [];
           await Promise.all(
             lanes.map(async (lane) => {
               for (const wanted of queue) {
-                await strike(lane, operation, wanted).catch((error: unknown) => faults.push(`${wanted.side} packet ${wanted.packet}: ${String(error)}`));
+                await strike(lane, operation, wanted).catch((error: unknown) =>
+                  faults.push(`${wanted.side} packet ${wanted.packet}: ${String(error)}`),
+                );
               }
             }),
           );
@@ -103,7 +109,8 @@ for (const engineName of ENGINES_NOW) {
 
     const prepared = async (operation: SweptOperation): Promise<CaseIds> => {
       const ids = bench.idsOn(SHARD);
-      for (const call of operation.prepare(ids)) expect(await tellDefinitely(bench, bench.healthy[0], call)).to.equal(201);
+      for (const call of operation.prepare(ids))
+        expect(await tellDefinitely(bench, bench.healthy[0], call)).to.equal(201);
       return ids;
     };
 
@@ -116,11 +123,21 @@ for (const engineName of ENGINES_NOW) {
       const seen = [...lane.proxy.statements];
       // Turned away by a machine that is too busy: nothing was seen of it.
       if (answer?.body?.code === 'overloaded') return count(lane, operation);
-      await settleInterrupted(bench, { operation, ids, answer: Promise.resolve(answer), isHeld: false, survivor: gateway });
+      await settleInterrupted(bench, {
+        operation,
+        ids,
+        answer: Promise.resolve(answer),
+        isHeld: false,
+        survivor: gateway,
+      });
       return seen;
     };
 
-    const strike = async (lane: SweepLane, operation: SweptOperation, { act, packet, side }: WireCase): Promise<void> => {
+    const strike = async (
+      lane: SweepLane,
+      operation: SweptOperation,
+      { act, packet, side }: WireCase,
+    ): Promise<void> => {
       const { kills, stallMs } = ACTS[act];
       const ids = await prepared(operation);
       const gateway = await lane.gateway();

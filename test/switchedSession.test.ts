@@ -30,7 +30,9 @@ describe('a session switched in the middle of a transaction', () => {
     proxy = await startWireProxy(addressOf(SHARD));
     shards = openShards({
       ...stack(),
-      shards: stack().shards.map((shard, index) => (index === SHARD ? { ...shard, address: { ...shard.address, port: proxy.port } } : shard)),
+      shards: stack().shards.map((shard, index) =>
+        index === SHARD ? { ...shard, address: { ...shard.address, port: proxy.port } } : shard,
+      ),
     });
     engine = new TextbookEngine(shards);
     reader = new ShardReader(shards);

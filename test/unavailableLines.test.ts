@@ -90,7 +90,10 @@ describe('reads with a frozen server', () => {
     await gateway.openSku(sku_id, 100);
     const places = await split(sku_id, 4);
     const ids = await sellSome(sku_id, 'merged');
-    const { status, text } = await gateway.client.call({ method: 'DELETE', url: `${gateway.adminUrl}/v1/skus/${sku_id}/hot` });
+    const { status, text } = await gateway.client.call({
+      method: 'DELETE',
+      url: `${gateway.adminUrl}/v1/skus/${sku_id}/hot`,
+    });
     expect(status, text).to.equal(200);
     await eventually('all lines have pointers', WAIT_MS, async () => {
       const { state, earlier } = await layoutOf(stack(), sku_id);
@@ -107,7 +110,10 @@ describe('reads with a frozen server', () => {
     const early = await sellSome(sku_id, 'early');
     const seven = await split(sku_id, 7);
     const late = await sellSome(sku_id, 'late');
-    return [{ sku_id, ids: early, places: four }, { sku_id, ids: late, places: seven }];
+    return [
+      { sku_id, ids: early, places: four },
+      { sku_id, ids: late, places: seven },
+    ];
   }
 
   /** A line on a live shard, held by a committed cart whose record lies on the frozen server. */
@@ -117,7 +123,8 @@ describe('reads with a frozen server', () => {
     const lines = [live, beside].map((sku_id = '') => ({ sku_id, order_detail_id: 'held', quantity: 1 }));
     const deadlineMs = performance.now() + WAIT_MS;
     await bench.carts.begin(FROZEN, { order_id, lines }, false, deadlineMs);
-    for (const line of lines) expect((await bench.apply({ kind: 'hold', order_id, attempt: 1, lines: [line] })).is).to.equal('held');
+    for (const line of lines)
+      expect((await bench.apply({ kind: 'hold', order_id, attempt: 1, lines: [line] })).is).to.equal('held');
     await bench.carts.decide(FROZEN, { order_id, attempt: 1 }, 'committed', deadlineMs);
     bench.close();
     return { sku_id: live ?? '', order_detail_id: 'held' };
@@ -141,7 +148,10 @@ describe('reads with a frozen server', () => {
     expect(answer.body.lines[0]).to.deep.equal({ sku_id: frozen, order_detail_id: 'sold', status: 'unavailable' });
     expect(answer.body.lines[1]).to.include({ sku_id: live, order_detail_id: 'sold', quantity: 1, shard: LIVE });
   };
-  const available = async (sku_ids: readonly unknown[], consistency: 'cached' | 'primary'): Promise<Record<string, unknown>[]> => {
+  const available = async (
+    sku_ids: readonly unknown[],
+    consistency: 'cached' | 'primary',
+  ): Promise<Record<string, unknown>[]> => {
     const { status, text, body } = await gateway.post('/v1/availability', { sku_ids, consistency });
     expect(status, text).to.equal(200);
     return body.skus as Record<string, unknown>[];
@@ -180,14 +190,20 @@ describe('reads with a frozen server', () => {
         const early = first.ids.map((id) => (isFrozen(homeOf(first.places, id).shard) ? 'unavailable' : 'deducted'));
         const late = second.ids.map((id) => (isFrozen(homeOf(second.places, id).shard) ? 'unavailable' : 'deducted'));
         const strangers = Array.from({ length: IDS }, (_, number) => `never sold ${number}`);
-        const absent = strangers.map((id) => ([first, second].some(({ places }) => isFrozen(homeOf(places, id).shard)) ? 'unavailable' : 'none'));
+        const absent = strangers.map((id) =>
+          [first, second].some(({ places }) => isFrozen(homeOf(places, id).shard)) ? 'unavailable' : 'none',
+        );
         for (const wanted of [early, late, absent]) expect(new Set(wanted), 'both are met').to.have.property('size', 2);
         const keys = [...keysOf(first), ...keysOf(second), ...keysOf({ ...second, ids: strangers })];
         expect(statusesOf(await lookUp(keys))).to.deep.equal([...early, ...late, ...absent]);
       });
 
       it('leave a line unavailable when the record of the cart that holds it is on the frozen shard', async () => {
-        expect(statusesOf(await lookUp([held, ...single()])).slice(0, 3)).to.deep.equal(['unavailable', 'unavailable', 'deducted']);
+        expect(statusesOf(await lookUp([held, ...single()])).slice(0, 3)).to.deep.equal([
+          'unavailable',
+          'unavailable',
+          'deducted',
+        ]);
       });
 
       it('answer availability SKU by SKU', async () => {
@@ -201,12 +217,19 @@ describe('reads with a frozen server', () => {
         // The sum of a split SKU needs all of its rows.
         expect(split.map(({ status }) => status)).to.deep.equal(['unavailable', 'unavailable']);
         expect(await available([frozen], 'cached')).to.deep.equal([{ sku_id: frozen, status: 'unavailable' }]);
-        expect((await available([frozen, beside], 'cached')).map(({ status }) => status)).to.deep.equal(['unavailable', 'known']);
+        expect((await available([frozen, beside], 'cached')).map(({ status }) => status)).to.deep.equal([
+          'unavailable',
+          'known',
+        ]);
       });
 
       it('are 503 only where nothing could be read', async () => {
         const away = single().filter(({ sku_id }) => sku_id === frozen);
-        const paths = [`/v1/deductions/sold?sku_id=${frozen}`, `/v1/skus/${frozen}`, `/v1/skus/${frozen}?consistency=cached`];
+        const paths = [
+          `/v1/deductions/sold?sku_id=${frozen}`,
+          `/v1/skus/${frozen}`,
+          `/v1/skus/${frozen}?consistency=cached`,
+        ];
         const answers = await Promise.all([lookUp(away), ...paths.map((path) => gateway.get(path))]);
         for (const answer of answers) expect(answer.body, answer.text).to.include({ status: 503, code: 'overloaded' });
         expect((await gateway.get(`/v1/deductions/sold?sku_id=${live}`)).body).to.include({ status: 'deducted' });
@@ -215,7 +238,10 @@ describe('reads with a frozen server', () => {
 
       it('refuse to cancel on a guess: a line that cannot be read leaves all of them as they are', async () => {
         const lines = [live, frozen].map((sku_id = '') => ({ sku_id, order_detail_id: 'sold' }));
-        expect((await gateway.post('/v1/cancellations', { order_id: 'order of sold', lines })).body).to.include({ status: 503, code: 'overloaded' });
+        expect((await gateway.post('/v1/cancellations', { order_id: 'order of sold', lines })).body).to.include({
+          status: 503,
+          code: 'overloaded',
+        });
         expect(statusesOf(await lookUp(lines))).to.deep.equal(['deducted', 'unavailable']);
       });
     });

@@ -50,7 +50,9 @@ for (const engineName of ENGINE_NAMES) {
     });
 
     function open(statementMs: number, port = addressOf(SHARD).port): Shard[] {
-      const shards = stack().shards.map((shard, index) => (index === SHARD ? { ...shard, address: { ...shard.address, port } } : shard));
+      const shards = stack().shards.map((shard, index) =>
+        index === SHARD ? { ...shard, address: { ...shard.address, port } } : shard,
+      );
       const own = openShards({ ...stack(), shards }, statementMs);
       opened.push(...own);
       return own;
@@ -69,14 +71,19 @@ for (const engineName of ENGINE_NAMES) {
         const line: Line = { sku_id, order_detail_id: 'a', quantity: 1 };
         const side = await sideSession(SHARD);
         await side.beginTransaction();
-        await side.query('INSERT INTO flow (sku_id, order_detail_id, order_id, quantity) VALUES (?, ?, ?, 1)', [sku_id, 'a', 'o'].map((text) => Buffer.from(text)));
+        await side.query(
+          'INSERT INTO flow (sku_id, order_detail_id, order_id, quantity) VALUES (?, ?, ?, 1)',
+          [sku_id, 'a', 'o'].map((text) => Buffer.from(text)),
+        );
         const asked = reader.findFlows(SHARD, [line], deadline());
         await eventually('the question is asked', 1_000, () => opened.some((shard) => !isQuiet(shard)));
         await new Promise((resolve) => setTimeout(resolve, STATEMENT_MS / 3));
         await side[ending]();
         await side.end();
         const found = await asked;
-        expect(found.is === 'found' && found.flows.map((flow) => flow?.status ?? 'none')).to.deep.equal([ending === 'commit' ? 'deducted' : 'none']);
+        expect(found.is === 'found' && found.flows.map((flow) => flow?.status ?? 'none')).to.deep.equal([
+          ending === 'commit' ? 'deducted' : 'none',
+        ]);
       });
     }
 
@@ -104,11 +111,17 @@ for (const engineName of ENGINE_NAMES) {
       const silent = await startWireProxy(addressOf(SHARD));
       const patient = ENGINE_OF[engineName](open(REQUEST_MS, silent.port));
       // Several connections: one may just be inspecting the shard.
-      await Promise.all(['a', 'b', 'c'].map((adjustment_id) => apply({ kind: 'adjust', sku_id, adjustment_id, delta: 1, reason: null }, patient)));
+      await Promise.all(
+        ['a', 'b', 'c'].map((adjustment_id) =>
+          apply({ kind: 'adjust', sku_id, adjustment_id, delta: 1, reason: null }, patient),
+        ),
+      );
       silent.setSilent(true);
       const startedMs = performance.now();
       const line: Line = { sku_id, order_detail_id: 'a', quantity: 1 };
-      expect(await apply({ kind: 'deduct', order_id: 'o', lines: [line] }, patient, startedMs + SHORT_MS)).to.equal(firstPacketCommits ? 'unknown' : 'not_done');
+      expect(await apply({ kind: 'deduct', order_id: 'o', lines: [line] }, patient, startedMs + SHORT_MS)).to.equal(
+        firstPacketCommits ? 'unknown' : 'not_done',
+      );
       expect(performance.now() - startedMs).to.be.below(1.5 * SHORT_MS);
       await silent.close();
       // Nothing but the answers was lost.

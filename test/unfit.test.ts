@@ -16,11 +16,27 @@ const SHARDS = 9;
 const UNFIT: readonly (readonly [what: string, sql: string, reason: string])[] = [
   ['another hash', 'UPDATE shard SET hash_version = 2', "its hash version is 2, this gateway's is 1"],
   ['another place in the list', 'UPDATE shard SET shard_index = 7', 'this schema holds shard 7, not 2'],
-  ['slots dealt to another number of shards', 'UPDATE shard SET initial_shards = 16', `its slots were dealt to 16 shards, the configuration says ${SHARDS}`],
-  ['a schema for later gateways', `UPDATE shard SET oldest_gateway = ${GATEWAY_LEVEL + 1}`, `its schema serves gateways from level ${GATEWAY_LEVEL + 1} on, this one is ${GATEWAY_LEVEL}`],
-  ['a schema of earlier gateways', 'UPDATE shard SET schema_level = 0', `its schema is at 0, this gateway needs ${GATEWAY_LEVEL}: run \`npm run migrate -- up\``],
+  [
+    'slots dealt to another number of shards',
+    'UPDATE shard SET initial_shards = 16',
+    `its slots were dealt to 16 shards, the configuration says ${SHARDS}`,
+  ],
+  [
+    'a schema for later gateways',
+    `UPDATE shard SET oldest_gateway = ${GATEWAY_LEVEL + 1}`,
+    `its schema serves gateways from level ${GATEWAY_LEVEL + 1} on, this one is ${GATEWAY_LEVEL}`,
+  ],
+  [
+    'a schema of earlier gateways',
+    'UPDATE shard SET schema_level = 0',
+    `its schema is at 0, this gateway needs ${GATEWAY_LEVEL}: run \`npm run migrate -- up\``,
+  ],
   ['a table without transactions', 'ALTER TABLE adjustment ENGINE = MyISAM', 'not InnoDB: adjustment'],
-  ['no procedure for batches', 'DROP PROCEDURE apply_part_4', 'its procedure apply_part_4 is missing, or this account may not EXECUTE it'],
+  [
+    'no procedure for batches',
+    'DROP PROCEDURE apply_part_4',
+    'its procedure apply_part_4 is missing, or this account may not EXECUTE it',
+  ],
   ['no tables', 'DROP TABLE shard', 'the schema has no tables yet: run `npm run migrate -- up`'],
 ];
 
@@ -40,7 +56,8 @@ describe('a shard that does not fit', () => {
   });
 
   const sku = (shard: number): string => skuOn(shard, 'unfit', own.initialShards);
-  const shardState = async (shard: number): Promise<Record<string, unknown>> => (await served().adminGet('/v1/shards')).body.shards[shard];
+  const shardState = async (shard: number): Promise<Record<string, unknown>> =>
+    (await served().adminGet('/v1/shards')).body.shards[shard];
 
   UNFIT.forEach(([what, , reason], index) => {
     it(`is refused for ${what}, and operators are told`, async () => {
@@ -72,7 +89,10 @@ describe('a shard that does not fit', () => {
     const lost = await startTestGateway({}, none);
     try {
       const { body } = await lost.adminGet('/v1/shards');
-      expect(body.shards.map(({ reason }: { reason: string }) => reason)).to.deep.equal(['this schema holds shard 1, not 0', 'this schema holds shard 0, not 1']);
+      expect(body.shards.map(({ reason }: { reason: string }) => reason)).to.deep.equal([
+        'this schema holds shard 1, not 0',
+        'this schema holds shard 0, not 1',
+      ]);
       const ready = await lost.adminGet('/readyz');
       expect(ready.body.code).to.equal('not_ready');
       expectDeclared(ADMIN_ROUTES, 'GET', '/readyz', ready);

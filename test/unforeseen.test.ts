@@ -22,7 +22,12 @@ describe('an unforeseen fault', () => {
       if (faulty) throw new Error('nobody foresaw this');
       return answer;
     };
-    const log = pino({ level: 'warn' }, new Writable({ write: (chunk, _, done) => done(void lines.push(JSON.parse(String(chunk)) as Record<string, unknown>)) }));
+    const log = pino(
+      { level: 'warn' },
+      new Writable({
+        write: (chunk, _, done) => done(void lines.push(JSON.parse(String(chunk)) as Record<string, unknown>)),
+      }),
+    );
     gateway = await startGateway(config, log, ({ engine, reader, ...others }) => {
       const afterwards: StockEngine = { apply: async (...call) => fail(await engine.apply(...call)) };
       const reading: StockReader = {
@@ -49,7 +54,11 @@ describe('an unforeseen fault', () => {
     const sku = `${gateway.adminUrl}/v1/skus/${sku_id}`;
     const calls = [
       ['PUT', sku, { leaved_amount: 5 }],
-      ['POST', `${gateway.publicUrl}/v1/deductions`, { order_id: 'o', lines: [{ order_detail_id: 'a', sku_id, quantity: 2 }] }],
+      [
+        'POST',
+        `${gateway.publicUrl}/v1/deductions`,
+        { order_id: 'o', lines: [{ order_detail_id: 'a', sku_id, quantity: 2 }] },
+      ],
       ['POST', `${sku}/adjustments`, { adjustment_id: 'a', delta: 1 }],
     ] as const;
     for (const [method, url, body] of calls) {
@@ -65,7 +74,11 @@ describe('an unforeseen fault', () => {
   it('has a name by which both its fault and its answer are in the log', async () => {
     const sku_id = fresh('unforeseen');
     faulty = true;
-    const { headers } = await client.call({ method: 'PUT', url: `${gateway.adminUrl}/v1/skus/${sku_id}/sale`, body: { state: 'paused' } });
+    const { headers } = await client.call({
+      method: 'PUT',
+      url: `${gateway.adminUrl}/v1/skus/${sku_id}/sale`,
+      body: { state: 'paused' },
+    });
     const named = lines.filter(({ requestId }) => requestId !== undefined && requestId === headers['x-request-id']);
     expect(named.map(({ msg }) => msg)).to.deep.equal(['fault', 'answered']);
     expect(named[1]).to.include({ outcome: 'outcome_unknown', status: 503 });
@@ -73,6 +86,7 @@ describe('an unforeseen fault', () => {
 
   it('is a plain fault where nothing is changed', async () => {
     faulty = true;
-    for (const path of ['/v1/skus/a', '/v1/deductions/a?sku_id=a']) expect(await call('GET', gateway.publicUrl + path), path).to.equal('500 internal');
+    for (const path of ['/v1/skus/a', '/v1/deductions/a?sku_id=a'])
+      expect(await call('GET', gateway.publicUrl + path), path).to.equal('500 internal');
   });
 });

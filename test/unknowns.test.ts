@@ -16,7 +16,9 @@ import type { Cut, WireProxy } from './support/wireProxy.ts';
 
 const LONG = process.env['STOCKGATE_TEST_LONG'] === '1';
 /** A batch is certainly undone only after its deadline, so a round of it takes more than a second. */
-const ROUNDS: Readonly<Record<EngineName, number>> = LONG ? { batching: 40, textbook: 400 } : { batching: 1, textbook: 6 };
+const ROUNDS: Readonly<Record<EngineName, number>> = LONG
+  ? { batching: 40, textbook: 400 }
+  : { batching: 1, textbook: 6 };
 const REQUEST_MS = 3_000;
 const STATEMENT_MS = 300;
 
@@ -52,7 +54,13 @@ for (const engineName of ENGINE_NAMES) {
       engine = ENGINE_OF[engineName](shards);
       reader = new ShardReader(shards);
       // On a busy machine the first connections may take longer than one request has.
-      await eventually('it is opened', 20_000, async () => (await engine.apply(shard, [{ kind: 'open', sku_id, leaved_amount: 1_000_000 }], deadline()))[0]?.is === 'applied');
+      await eventually(
+        'it is opened',
+        20_000,
+        async () =>
+          (await engine.apply(shard, [{ kind: 'open', sku_id, leaved_amount: 1_000_000 }], deadline()))[0]?.is ===
+          'applied',
+      );
     });
 
     after(async () => {
@@ -116,7 +124,11 @@ for (const engineName of ENGINE_NAMES) {
       expect(outcome.is).to.equal('unknown');
       expect(performance.now() - startedMs, 'within the deadline').to.be.below(REQUEST_MS + 500);
       proxy.setSilent(false);
-      await eventually('it holds', 5_000, async () => (await reader.readStock(shard, sku_id, deadline())).is === 'found');
+      await eventually(
+        'it holds',
+        5_000,
+        async () => (await reader.readStock(shard, sku_id, deadline())).is === 'found',
+      );
       // On a busy machine it may be turned away at first; it is never told that it did not happen.
       await eventually('it is told', 10_000, async () => {
         const { is } = await deduct(line);
@@ -134,7 +146,11 @@ for (const engineName of ENGINE_NAMES) {
       proxy.setSilent(true);
       expect((await engine.apply(shard, [writeOff], deadline()))[0]?.is).to.equal('not_done');
       proxy.setSilent(false);
-      await eventually('it holds', 5_000, async () => (await reader.readStock(shard, sku_id, deadline())).is === 'found');
+      await eventually(
+        'it holds',
+        5_000,
+        async () => (await reader.readStock(shard, sku_id, deadline())).is === 'found',
+      );
       expect(await left()).to.equal(before);
       expect(await engine.apply(shard, [writeOff], deadline())).to.deep.equal([{ is: 'applied', replayed: false }]);
       expect(await left()).to.equal(before - 2);

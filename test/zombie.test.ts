@@ -89,7 +89,12 @@ describe('a batch that comes after its time', () => {
   });
 
   function openAt(port: number): Shard[] {
-    const own = openShards({ ...stack(), shards: stack().shards.map((shard, index) => (index === SHARD ? { ...shard, address: { ...shard.address, port } } : shard)) });
+    const own = openShards({
+      ...stack(),
+      shards: stack().shards.map((shard, index) =>
+        index === SHARD ? { ...shard, address: { ...shard.address, port } } : shard,
+      ),
+    });
     opened.push(...own);
     return own;
   }
@@ -98,7 +103,8 @@ describe('a batch that comes after its time', () => {
     return outcome as DeductOutcome;
   };
   const line = (order_detail_id: string): Line => ({ sku_id, order_detail_id, quantity: 1 });
-  const deduct = (by: StockEngine, order_detail_id: string, waitMs?: number): Promise<DeductOutcome> => apply(by, { kind: 'deduct', order_id: 'o', lines: [line(order_detail_id)] }, waitMs);
+  const deduct = (by: StockEngine, order_detail_id: string, waitMs?: number): Promise<DeductOutcome> =>
+    apply(by, { kind: 'deduct', order_id: 'o', lines: [line(order_detail_id)] }, waitMs);
   const stands = async (order_detail_id: string): Promise<boolean> => {
     const found = await reader.findFlows(SHARD, [line(order_detail_id)], performance.now() + REQUEST_MS);
     if (found.is !== 'found') throw new Error(found.is);
@@ -114,7 +120,9 @@ describe('a batch that comes after its time', () => {
     const [rows] = await session.query('SHOW FULL PROCESSLIST');
     const { schema } = addressOf(SHARD);
     const isPart = /apply_part|STRAIGHT_JOIN stock s/i;
-    return (rows as { db: string | null; Info: string | null }[]).some(({ db, Info }) => db === schema && isPart.test(Info ?? ''));
+    return (rows as { db: string | null; Info: string | null }[]).some(
+      ({ db, Info }) => db === schema && isPart.test(Info ?? ''),
+    );
   };
 
   /** Somebody else buys the last unit, the same ids are refused, and there are units again. */
@@ -204,9 +212,14 @@ describe('a batch that comes after its time', () => {
       const lines = ['a', 'b'].map((order_detail_id) => ({ sku_id: many, order_detail_id, quantity: 1 }));
       const side = await sideSession(SHARD);
       await side.beginTransaction();
-      await side.query('INSERT INTO flow (sku_id, order_detail_id, order_id, quantity) VALUES (?, ?, ?, 1)', [many, 'a', 'o'].map((text) => Buffer.from(text)));
+      await side.query(
+        'INSERT INTO flow (sku_id, order_detail_id, order_id, quantity) VALUES (?, ?, ?, 1)',
+        [many, 'a', 'o'].map((text) => Buffer.from(text)),
+      );
       const sentMs = performance.now();
-      const asked = Promise.all(lines.map((one) => apply(direct, { kind: 'deduct', order_id: 'o', lines: [one] }, SHORT_MS)));
+      const asked = Promise.all(
+        lines.map((one) => apply(direct, { kind: 'deduct', order_id: 'o', lines: [one] }, SHORT_MS)),
+      );
       const told = (await asked).map(({ is }) => is);
       expect(told).to.not.include('deducted');
       const found = await reader.findFlows(SHARD, lines.slice(1), performance.now() + REQUEST_MS);
@@ -216,7 +229,10 @@ describe('a batch that comes after its time', () => {
       await side.end();
       await sleep(SETTLED_MS);
       const later = await reader.findFlows(SHARD, lines, performance.now() + REQUEST_MS);
-      expect(later.is === 'found' && later.flows, `told ${told.join(', ')}, and it came after all`).to.deep.equal([null, null]);
+      expect(later.is === 'found' && later.flows, `told ${told.join(', ')}, and it came after all`).to.deep.equal([
+        null,
+        null,
+      ]);
     }
     expect(waited, 'it went on before its wait was over').to.equal(true);
   });

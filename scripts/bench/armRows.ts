@@ -32,29 +32,36 @@ const PRESSURES: readonly Pressure[] = ['all_out', 'half_of_peak', 'one_client']
 /** A row for each arm, pressure and number of connections that was measured. */
 export function armRows({ pairs, runs }: Measured): ArmRow[] {
   const connections = [...new Set(runs.map((run) => run.connections))].sort((a, b) => a - b);
-  return PRESSURES.flatMap((pressure) => connections.flatMap((count) => ARMS.flatMap(({ name, what }) => {
-    const is = (run: Run): boolean => run.arm === name && run.pressure === pressure && run.connections === count;
-    const own = runs.filter(is);
-    if (own.length === 0) return [];
-    const spread = (value: (run: Run) => number | null): Spread | null => spreadOf(own.map(value).filter((each) => each !== null));
-    const besideEcho = pairs.filter(({ run, comparison }) => is(run) && comparison.reference.startsWith('echo'));
-    return [{
-      arm: name,
-      what,
-      pressure,
-      connections: count,
-      rate: spread(({ rate }) => rate),
-      toEcho: spreadOf(besideEcho.map(({ run, around }) => run.rate / meanOf(around.map(({ rate }) => rate)))),
-      serverMicros: spread(({ cpuMicros }) => cpuMicros.server),
-      storeMicros: spread(({ cpuMicros }) => cpuMicros.store),
-      generatorMicros: spread(({ cpuMicros }) => cpuMicros.generator),
-      statements: spread(({ statements }) => statements?.loaded ?? null),
-      idleStatements: spread(({ statements }) => statements?.idle ?? null),
-      p50Ms: spread(({ counted }) => counted.p50Ms),
-      p99Ms: spread(({ counted }) => counted.p99Ms),
-      others: sumOf(own.map(({ others }) => others)),
-    }];
-  })));
+  return PRESSURES.flatMap((pressure) =>
+    connections.flatMap((count) =>
+      ARMS.flatMap(({ name, what }) => {
+        const is = (run: Run): boolean => run.arm === name && run.pressure === pressure && run.connections === count;
+        const own = runs.filter(is);
+        if (own.length === 0) return [];
+        const spread = (value: (run: Run) => number | null): Spread | null =>
+          spreadOf(own.map(value).filter((each) => each !== null));
+        const besideEcho = pairs.filter(({ run, comparison }) => is(run) && comparison.reference.startsWith('echo'));
+        return [
+          {
+            arm: name,
+            what,
+            pressure,
+            connections: count,
+            rate: spread(({ rate }) => rate),
+            toEcho: spreadOf(besideEcho.map(({ run, around }) => run.rate / meanOf(around.map(({ rate }) => rate)))),
+            serverMicros: spread(({ cpuMicros }) => cpuMicros.server),
+            storeMicros: spread(({ cpuMicros }) => cpuMicros.store),
+            generatorMicros: spread(({ cpuMicros }) => cpuMicros.generator),
+            statements: spread(({ statements }) => statements?.loaded ?? null),
+            idleStatements: spread(({ statements }) => statements?.idle ?? null),
+            p50Ms: spread(({ counted }) => counted.p50Ms),
+            p99Ms: spread(({ counted }) => counted.p99Ms),
+            others: sumOf(own.map(({ others }) => others)),
+          },
+        ];
+      }),
+    ),
+  );
 }
 
 function sumOf(counts: readonly Readonly<Record<string, number>>[]): Record<string, number> {

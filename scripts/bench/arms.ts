@@ -1,7 +1,15 @@
 /** What is measured, as data. */
 
 /** A process that takes orders. */
-export type ServerName = 'echo' | 'gateway' | 'gateway_prechecked' | 'gateway_traced' | 'gateway_traced_little' | 'gateway_1_shard' | 'textbook' | 'redis';
+export type ServerName =
+  | 'echo'
+  | 'gateway'
+  | 'gateway_prechecked'
+  | 'gateway_traced'
+  | 'gateway_traced_little'
+  | 'gateway_1_shard'
+  | 'textbook'
+  | 'redis';
 
 /** Which SKUs there are, and how much of each. */
 export type GoodsName = 'hot' | 'many' | 'sold_out' | 'carts';
@@ -35,9 +43,16 @@ export const ARMS: readonly Arm[] = [
   arm('echo_carts', 'echo', 'carts', 'the same with the bodies of carts'),
   arm('hot', 'gateway', 'hot', 'one hot SKU'),
   arm('many', 'gateway', 'many', '1,024 SKUs on 16 shards of one server'),
-  arm('sold_out', 'gateway', 'sold_out', 'one SKU that is sold out, refused by the engine', { answers: ['deducted', 'insufficient_stock'] }),
-  arm('sold_out_early', 'gateway_prechecked', 'sold_out', 'the same, refused out of memory', { answers: ['deducted', 'insufficient_stock'] }),
-  arm('mixed', 'gateway', 'many', '1,024 SKUs, 10 % replays and 5 % shorts', { mixed: true, answers: ['deducted', 'replayed', 'insufficient_stock'] }),
+  arm('sold_out', 'gateway', 'sold_out', 'one SKU that is sold out, refused by the engine', {
+    answers: ['deducted', 'insufficient_stock'],
+  }),
+  arm('sold_out_early', 'gateway_prechecked', 'sold_out', 'the same, refused out of memory', {
+    answers: ['deducted', 'insufficient_stock'],
+  }),
+  arm('mixed', 'gateway', 'many', '1,024 SKUs, 10 % replays and 5 % shorts', {
+    mixed: true,
+    answers: ['deducted', 'replayed', 'insufficient_stock'],
+  }),
   arm('carts', 'gateway', 'carts', 'three lines on three shards', { mayShed: true }),
   arm('one_shard', 'gateway_1_shard', 'many', '1,024 SKUs on one shard'),
   arm('textbook_hot', 'textbook', 'hot', 'a transaction per request, one hot SKU, best pool', { mayShed: true }),
@@ -54,7 +69,8 @@ export const SCALING_CONTROL = arm('scaling_control', 'gateway', 'many', 'as man
 
 export function armCalled(name: string): Arm {
   const found = ARMS.find((candidate) => candidate.name === name);
-  if (found === undefined) throw new Error(`no arm is called ${name}; there are ${ARMS.map((each) => each.name).join(', ')}`);
+  if (found === undefined)
+    throw new Error(`no arm is called ${name}; there are ${ARMS.map((each) => each.name).join(', ')}`);
   return found;
 }
 

@@ -31,18 +31,32 @@ export function readBaseline(): Baseline | null {
 }
 
 export function writeBaseline({ commit, measuredAt, product, generator, machine, figures }: Report): void {
-  const best = figures.flatMap(({ id, spread }) => (spread === null ? [] : [[id, Number(spread.min.toFixed(3))] as const]));
-  writeJson(FILE, { commit, measuredAt, product, generator, machine, figures: Object.fromEntries(best) } satisfies Baseline);
+  const best = figures.flatMap(({ id, spread }) =>
+    spread === null ? [] : [[id, Number(spread.min.toFixed(3))] as const],
+  );
+  writeJson(FILE, {
+    commit,
+    measuredAt,
+    product,
+    generator,
+    machine,
+    figures: Object.fromEntries(best),
+  } satisfies Baseline);
 }
 
 /** Which figures are worse than the baseline by more than the margin, in sentences. Less is better in all of them. */
-export function regressions(figures: readonly Pick<FigureRow, 'id' | 'what' | 'spread'>[], baseline: Pick<Baseline, 'commit' | 'figures'>): string[] {
+export function regressions(
+  figures: readonly Pick<FigureRow, 'id' | 'what' | 'spread'>[],
+  baseline: Pick<Baseline, 'commit' | 'figures'>,
+): string[] {
   return figures.flatMap(({ id, what, spread }) => {
     const before = baseline.figures[id];
     if (before === undefined) return [`${id} is not in the baseline; record it with --record`];
     if (spread === null) return [`${id} could not be measured`];
     const limit = before * (1 + MARGIN);
     if (spread.min <= limit) return [];
-    return [`${id} (${what}) is ${spread.min.toFixed(2)}, was ${before.toFixed(2)} on ${baseline.commit}; the limit is ${limit.toFixed(2)} (${MARGIN * 100} % more)`];
+    return [
+      `${id} (${what}) is ${spread.min.toFixed(2)}, was ${before.toFixed(2)} on ${baseline.commit}; the limit is ${limit.toFixed(2)} (${MARGIN * 100} % more)`,
+    ];
   });
 }

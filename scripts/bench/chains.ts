@@ -24,8 +24,12 @@ export function comparisonsOf(names: readonly string[] | null): Comparison[] {
 
 /** How many measured runs these rounds take, for the progress. */
 export function runCount({ comparisons, connections, rounds }: Scope): number {
-  const runsOf = (chain: Chain): number => (chain[0].pressure === 'half_of_peak' ? 3 * chain.length : 2 * chain.length + 1);
-  return chainsOf(comparisons).reduce((sum, chain) => sum + connectionsOf(chain, connections).length * runsOf(chain), 0) * rounds;
+  const runsOf = (chain: Chain): number =>
+    chain[0].pressure === 'half_of_peak' ? 3 * chain.length : 2 * chain.length + 1;
+  return (
+    chainsOf(comparisons).reduce((sum, chain) => sum + connectionsOf(chain, connections).length * runsOf(chain), 0) *
+    rounds
+  );
 }
 
 /** Puts comparisons together that share their reference. */

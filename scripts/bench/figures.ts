@@ -31,7 +31,8 @@ export interface FigureRow extends Pick<Figure, 'id' | 'what' | 'connections' | 
 }
 
 const rateRatio = ({ run, around }: Pair): number => run.rate / meanOf(around.map(({ rate }) => rate));
-const medianLatencyRatio = ({ run, around }: Pair): number => run.counted.p50Ms / meanOf(around.map(({ counted }) => counted.p50Ms));
+const medianLatencyRatio = ({ run, around }: Pair): number =>
+  run.counted.p50Ms / meanOf(around.map(({ counted }) => counted.p50Ms));
 
 const lateInBatches = ({ run, around, raw }: Pair): number | null =>
   raw === null ? null : (run.counted.p99Ms - meanOf(around.map(({ counted }) => counted.p99Ms))) / raw.medianBatchMs;
@@ -43,7 +44,9 @@ function gatewayCpuRatio({ run, around }: Pair): number | null {
 }
 
 const databaseCpuRatio = ({ run, raw }: Pair): number | null =>
-  run.cpuMicros.store === null || raw === null || raw.serverMicrosPerRow === null ? null : run.cpuMicros.store / raw.serverMicrosPerRow;
+  run.cpuMicros.store === null || raw === null || raw.serverMicrosPerRow === null
+    ? null
+    : run.cpuMicros.store / raw.serverMicrosPerRow;
 
 type Bounds = readonly [floor: number, goal: number];
 type Parts = Pick<Figure, 'id' | 'what' | 'arm' | 'reference'> & Partial<Figure>;
@@ -63,13 +66,22 @@ const rows = (parts: Parts, bounds: Readonly<Record<number, Bounds>>): Figure[] 
 const both = (floor: number, goal: number): Record<number, Bounds> => ({ 256: [floor, goal], 1_024: [floor, goal] });
 
 export const FIGURES: readonly Figure[] = [
-  ...rows({ id: 'P1', what: 'one hot SKU ÷ echo', arm: 'hot', reference: 'echo' }, { 256: [0.6, 0.8], 1_024: [0.6, 0.9] }),
+  ...rows(
+    { id: 'P1', what: 'one hot SKU ÷ echo', arm: 'hot', reference: 'echo' },
+    { 256: [0.6, 0.8], 1_024: [0.6, 0.9] },
+  ),
   ...rows({ id: 'P2', what: 'one hot SKU ÷ textbook', arm: 'hot', reference: 'textbook_hot' }, both(10, 15)),
-  ...rows({ id: 'P3', what: '1,024 SKUs ÷ echo', arm: 'many', reference: 'echo' }, { 256: [0.4, 0.6], 1_024: [0.5, 0.75] }),
+  ...rows(
+    { id: 'P3', what: '1,024 SKUs ÷ echo', arm: 'many', reference: 'echo' },
+    { 256: [0.4, 0.6], 1_024: [0.5, 0.75] },
+  ),
   ...rows({ id: 'P4', what: '1,024 SKUs ÷ textbook', arm: 'many', reference: 'textbook_many' }, both(3, 5)),
   ...rows({ id: 'P5', what: 'one hot SKU ÷ Koa + Redis', arm: 'hot', reference: 'redis' }, both(0.7, 1)),
   ...rows({ id: 'P6', what: 'sold out ÷ echo', arm: 'sold_out_early', reference: 'echo' }, both(0.85, 0.95)),
-  ...rows({ id: 'engine', what: 'sold out, refused by the engine ÷ echo', arm: 'sold_out', reference: 'echo' }, both(0.85, 0.95)),
+  ...rows(
+    { id: 'engine', what: 'sold out, refused by the engine ÷ echo', arm: 'sold_out', reference: 'echo' },
+    both(0.85, 0.95),
+  ),
   ...['hot', 'many'].flatMap((arm) =>
     rows(
       {
@@ -84,19 +96,76 @@ export const FIGURES: readonly Figure[] = [
       { 256: [5, 3] },
     ),
   ),
-  ...rows({ id: 'P8', what: '16 shards ÷ 1 shard, 1,024 SKUs', arm: 'many', reference: 'one_shard' }, { 1_024: [0.75, 0.9] }),
-  ...rows({ id: 'P9', what: 'CPU of gateway ÷ CPU of echo, hot', arm: 'hot', reference: 'echo', better: 'less', value: gatewayCpuRatio }, { 1_024: [1.4, 1.1] }),
   ...rows(
-    { id: 'P10', what: 'CPU of MySQL ÷ CPU of MySQL per raw row, hot', arm: 'hot', reference: 'echo', better: 'less', value: databaseCpuRatio },
+    { id: 'P8', what: '16 shards ÷ 1 shard, 1,024 SKUs', arm: 'many', reference: 'one_shard' },
+    { 1_024: [0.75, 0.9] },
+  ),
+  ...rows(
+    {
+      id: 'P9',
+      what: 'CPU of gateway ÷ CPU of echo, hot',
+      arm: 'hot',
+      reference: 'echo',
+      better: 'less',
+      value: gatewayCpuRatio,
+    },
+    { 1_024: [1.4, 1.1] },
+  ),
+  ...rows(
+    {
+      id: 'P10',
+      what: 'CPU of MySQL ÷ CPU of MySQL per raw row, hot',
+      arm: 'hot',
+      reference: 'echo',
+      better: 'less',
+      value: databaseCpuRatio,
+    },
     { 1_024: [2, 1.3] },
   ),
-  ...rows({ id: 'spans', what: 'CPU of gateway with spans of 1 % ÷ without, hot', arm: 'few_spans', reference: 'hot', better: 'less', value: gatewayCpuRatio }, { 1_024: [1.2, 1.1] }),
-  ...rows({ id: 'spans', what: 'CPU of gateway with spans of all ÷ without, hot', arm: 'spans', reference: 'hot', better: 'less', value: gatewayCpuRatio }, { 1_024: [4, 2] }),
-  ...rows({ id: 'spans', what: 'one hot SKU with spans of 1 % ÷ without', arm: 'few_spans', reference: 'hot' }, { 1_024: [0.85, 0.95] }),
-  ...rows({ id: 'spans', what: 'one hot SKU with spans of all ÷ without', arm: 'spans', reference: 'hot' }, { 1_024: [0.25, 0.5] }),
-  ...rows({ id: 'mixed', what: '10 % replays and 5 % shorts ÷ 1,024 SKUs', arm: 'mixed', reference: 'many' }, both(0.7, 0.7)),
   ...rows(
-    { id: 'light', what: 'p50 of one client ÷ textbook', arm: 'hot', reference: 'textbook_hot', pressure: 'one_client', better: 'less', value: medianLatencyRatio },
+    {
+      id: 'spans',
+      what: 'CPU of gateway with spans of 1 % ÷ without, hot',
+      arm: 'few_spans',
+      reference: 'hot',
+      better: 'less',
+      value: gatewayCpuRatio,
+    },
+    { 1_024: [1.2, 1.1] },
+  ),
+  ...rows(
+    {
+      id: 'spans',
+      what: 'CPU of gateway with spans of all ÷ without, hot',
+      arm: 'spans',
+      reference: 'hot',
+      better: 'less',
+      value: gatewayCpuRatio,
+    },
+    { 1_024: [4, 2] },
+  ),
+  ...rows(
+    { id: 'spans', what: 'one hot SKU with spans of 1 % ÷ without', arm: 'few_spans', reference: 'hot' },
+    { 1_024: [0.85, 0.95] },
+  ),
+  ...rows(
+    { id: 'spans', what: 'one hot SKU with spans of all ÷ without', arm: 'spans', reference: 'hot' },
+    { 1_024: [0.25, 0.5] },
+  ),
+  ...rows(
+    { id: 'mixed', what: '10 % replays and 5 % shorts ÷ 1,024 SKUs', arm: 'mixed', reference: 'many' },
+    both(0.7, 0.7),
+  ),
+  ...rows(
+    {
+      id: 'light',
+      what: 'p50 of one client ÷ textbook',
+      arm: 'hot',
+      reference: 'textbook_hot',
+      pressure: 'one_client',
+      better: 'less',
+      value: medianLatencyRatio,
+    },
     { 1: [1.3, 1.3] },
   ),
 ];
@@ -106,16 +175,32 @@ export function figureRow(figure: Figure, pairs: readonly Pair[]): FigureRow {
   const { id, what, connections, better, floor, goal } = figure;
   const own = pairs.filter(
     ({ comparison, ...pair }) =>
-      comparison.arm === figure.arm && comparison.reference === figure.reference && comparison.pressure === figure.pressure && pair.connections === connections,
+      comparison.arm === figure.arm &&
+      comparison.reference === figure.reference &&
+      comparison.pressure === figure.pressure &&
+      pair.connections === connections,
   );
   const values = own.map(figure.value).filter((value): value is number => Number.isFinite(value));
   const spread = spreadOf(values);
   const isVoid = own.some(({ run, around }) => [run, ...around].some(({ faults }) => faults.length > 0));
-  return { id, what, connections, better, floor, goal, spread, values, verdict: isVoid ? 'VOID' : verdictOn(figure, spread) };
+  return {
+    id,
+    what,
+    connections,
+    better,
+    floor,
+    goal,
+    spread,
+    values,
+    verdict: isVoid ? 'VOID' : verdictOn(figure, spread),
+  };
 }
 
 /** By the median. */
-export function verdictOn({ better, floor, goal }: Pick<Figure, 'better' | 'floor' | 'goal'>, spread: Spread | null): Verdict {
+export function verdictOn(
+  { better, floor, goal }: Pick<Figure, 'better' | 'floor' | 'goal'>,
+  spread: Spread | null,
+): Verdict {
   if (spread === null) return 'not measured';
   const reaches = (bound: number): boolean => (better === 'more' ? spread.median >= bound : spread.median <= bound);
   return reaches(goal) ? 'goal' : reaches(floor) ? 'floor' : 'MISSED';

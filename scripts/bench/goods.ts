@@ -26,7 +26,10 @@ const COUNTS: Readonly<Record<GoodsName, number>> = { hot: 1, sold_out: 1, many:
 
 /** @param shardCount for carts, whose lines lie on as many shards as they have lines */
 export function goodsFor(name: GoodsName, prefix: string, shardCount: number): Goods {
-  const sku_ids = Array.from({ length: COUNTS[name] }, (_, number) => `${prefix}-sku-${String(number).padStart(4, '0')}`);
+  const sku_ids = Array.from(
+    { length: COUNTS[name] },
+    (_, number) => `${prefix}-sku-${String(number).padStart(4, '0')}`,
+  );
   return {
     prefix,
     sku_ids,

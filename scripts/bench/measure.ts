@@ -57,7 +57,9 @@ let runs = 0;
 export async function measure(world: World, serving: Serving, options: RunOptions): Promise<Run> {
   const { arm, connections, seconds, pressure, rate } = options;
   runs += 1;
-  const goods = (options.goods ?? ((prefix) => goodsFor(arm.goods, prefix, world.stack.shards.length)))(`r${String(runs).padStart(4, '0')}`);
+  const goods = (options.goods ?? ((prefix) => goodsFor(arm.goods, prefix, world.stack.shards.length)))(
+    `r${String(runs).padStart(4, '0')}`,
+  );
   await serving.shelves?.open(goods);
   const basketFile = join(world.scratch, 'baskets');
   writeFileSync(basketFile, goods.baskets.map((skus) => `${skus.join(',')}\n`).join(''));
@@ -67,7 +69,9 @@ export async function measure(world: World, serving: Serving, options: RunOption
   const generator = pressure === 'all_out' ? world.generator : builtIn;
   const load = { url: serving.url, basketFile, prefix: goods.prefix, mixed: arm.mixed, connections, seconds };
   const counting: Counted[] = [];
-  const loaded = await statementsWhile(serving, async () => counting.push(await generator({ ...load, ...(rate !== undefined && { rate }) })));
+  const loaded = await statementsWhile(serving, async () =>
+    counting.push(await generator({ ...load, ...(rate !== undefined && { rate }) })),
+  );
   const [counted] = counting;
   if (counted === undefined) throw new Error('a load ended without counting');
   const after = await look(serving, 'after');
@@ -75,7 +79,8 @@ export async function measure(world: World, serving: Serving, options: RunOption
   const commitsAfter = (await serving.countCommits?.()) ?? null;
   const { share, others } = unexpected(before.outcomes, after.outcomes, arm.answers);
   const good = counted.requests * (1 - share);
-  const micros = (from: number | null, to: number | null): number | null => (from === null || to === null ? null : ((to - from) * 1e6) / good);
+  const micros = (from: number | null, to: number | null): number | null =>
+    from === null || to === null ? null : ((to - from) * 1e6) / good;
   return {
     arm: arm.name,
     pressure,
@@ -99,7 +104,9 @@ async function statementsWhile({ countStatements }: Serving, work: () => Promise
   const [before, sinceMs] = [await countStatements?.(), performance.now()];
   await work();
   const after = await countStatements?.();
-  return before === undefined || after === undefined ? null : ((after - before) * 1_000) / (performance.now() - sinceMs);
+  return before === undefined || after === undefined
+    ? null
+    : ((after - before) * 1_000) / (performance.now() - sinceMs);
 }
 
 interface Look {
@@ -128,10 +135,16 @@ async function settled({ shelves }: Serving, goods: Goods, counted: Counted): Pr
   }
 }
 
-function loadFaults(arm: Arm, { requests, refused, broken }: Counted, othersShare: number, others: Readonly<Record<string, number>>): string[] {
+function loadFaults(
+  arm: Arm,
+  { requests, refused, broken }: Counted,
+  othersShare: number,
+  others: Readonly<Record<string, number>>,
+): string[] {
   const faults: string[] = [];
   if (broken > requests * BROKEN_SHARE_MAX) faults.push(`${broken} connections broke or were silent`);
   if (!arm.mayShed && othersShare > OTHERS_SHARE_MAX) faults.push(`answers of other kinds: ${JSON.stringify(others)}`);
-  if ((arm.server === 'echo' || arm.server === 'redis') && refused > 0) faults.push(`${refused} answers of 400 and above`);
+  if ((arm.server === 'echo' || arm.server === 'redis') && refused > 0)
+    faults.push(`${refused} answers of 400 and above`);
   return faults;
 }

@@ -22,8 +22,14 @@ export function outcomesIn(text: string): Outcomes {
 }
 
 /** The share of answers between two readings that are none of those expected, and how many of each there were. */
-export function unexpected(before: Outcomes, after: Outcomes, expected: readonly string[]): { share: number; others: Record<string, number> } {
-  const grown = [...after].map(([outcome, count]) => [outcome, count - (before.get(outcome) ?? 0)] as const).filter(([, count]) => count > 0);
+export function unexpected(
+  before: Outcomes,
+  after: Outcomes,
+  expected: readonly string[],
+): { share: number; others: Record<string, number> } {
+  const grown = [...after]
+    .map(([outcome, count]) => [outcome, count - (before.get(outcome) ?? 0)] as const)
+    .filter(([, count]) => count > 0);
   const others = grown.filter(([outcome]) => !expected.includes(outcome));
   const sum = (some: typeof grown): number => some.reduce((total, [, count]) => total + count, 0);
   return { share: grown.length === 0 ? 0 : sum(others) / sum(grown), others: Object.fromEntries(others) };

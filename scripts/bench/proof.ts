@@ -10,7 +10,8 @@ import type { Standing } from './shelves.ts';
  */
 export function contradictions(counted: Counted, standing: Standing, linesPerOrder: number): string[] {
   const faults: string[] = [];
-  if (standing.differences.length > 0) faults.push(`rows that are not what their flows say: ${standing.differences.slice(0, 5).join(', ')}`);
+  if (standing.differences.length > 0)
+    faults.push(`rows that are not what their flows say: ${standing.differences.slice(0, 5).join(', ')}`);
   if (standing.held > 0) faults.push(`${standing.held} units are still held`);
   const drop = standing.opening - standing.leaved - standing.held;
   if (standing.deducted !== drop) faults.push(`flows of ${standing.deducted} units, a stock drop of ${drop}`);

@@ -50,7 +50,10 @@ export async function rawInserts({ address, serverPid, sku_id, seconds }: RawOpt
       rowsPerSecond: (rows * 1_000) / (nowMs - startMs),
       medianBatchMs: spreadOf(batchesMs)?.median ?? 0,
       p99TwoBatchesMs: p99OfTwo(batchesMs),
-      p99BatchMs: percentile(batchesMs.sort((a, b) => a - b), 0.99),
+      p99BatchMs: percentile(
+        batchesMs.sort((a, b) => a - b),
+        0.99,
+      ),
       serverMicrosPerRow: cpuBefore === null || cpuAfter === null ? null : ((cpuAfter - cpuBefore) * 1e6) / rows,
     };
   } finally {
@@ -66,7 +69,10 @@ export function p99OfTwo(batchesMs: readonly number[]): number {
   for (const [index, ownMs] of batchesMs.slice(1).entries()) {
     for (let restMs = batchesMs[index] ?? 0; restMs > 0; restMs -= EVERY_MS) waits.push(restMs + ownMs);
   }
-  return percentile(waits.sort((a, b) => a - b), 0.99);
+  return percentile(
+    waits.sort((a, b) => a - b),
+    0.99,
+  );
 }
 
 /** Ids as long as those that the load generators make. */

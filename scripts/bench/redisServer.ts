@@ -28,7 +28,14 @@ export async function startRedisStore(command: Command, directory: string): Prom
       const flowCount = (await client.dbSize()) - sku_ids.length;
       const leaved = left.reduce((sum, units) => sum + units, 0);
       // Every order takes one unit, so there are as many units sold as ids.
-      return { opening: opening * sku_ids.length, leaved, held: 0, deducted: flowCount, flowCount, differences: sku_ids.filter((_, index) => !(Number(left[index]) >= 0)) };
+      return {
+        opening: opening * sku_ids.length,
+        leaved,
+        held: 0,
+        deducted: flowCount,
+        flowCount,
+        differences: sku_ids.filter((_, index) => !(Number(left[index]) >= 0)),
+      };
     },
     close: async () => client.destroy(),
   };

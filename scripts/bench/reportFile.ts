@@ -29,7 +29,12 @@ export interface Report extends Pick<Measured, 'runs' | 'pools'> {
   readonly measuredAt: string;
   readonly product: string;
   readonly generator: string;
-  readonly machine: { readonly cores: number; readonly processor: string; readonly node: string; readonly nodeFlags: readonly string[] };
+  readonly machine: {
+    readonly cores: number;
+    readonly processor: string;
+    readonly node: string;
+    readonly nodeFlags: readonly string[];
+  };
   readonly rounds: number;
   readonly seconds: number;
   readonly figures: readonly FigureRow[];
@@ -63,17 +68,26 @@ export function reportOf(
     measuredAt: new Date().toISOString(),
     product,
     generator: generatorName,
-    machine: { cores: availableParallelism(), processor: cpus()[0]?.model ?? '', node: process.versions.node, nodeFlags: NODE_FLAGS },
+    machine: {
+      cores: availableParallelism(),
+      processor: cpus()[0]?.model ?? '',
+      node: process.versions.node,
+      nodeFlags: NODE_FLAGS,
+    },
     rounds,
     seconds,
-    figures: [...comparing.map((figure) => figureRow(figure, measured.pairs)), ...(scaled === null ? [] : scalingFigures(scalingRuns))],
+    figures: [
+      ...comparing.map((figure) => figureRow(figure, measured.pairs)),
+      ...(scaled === null ? [] : scalingFigures(scalingRuns)),
+    ],
     arms: armRows(measured),
     scaling: scalingRows(scalingRuns),
     scalingRuns,
     batch64: batch64Of(measured),
     faults: [
       ...[...measured.runs, ...scalingRuns.map(({ run }) => run)].flatMap(({ arm, connections, faults }) =>
-        faults.map((fault) => `${arm}, ${connections} connections: ${fault}`)),
+        faults.map((fault) => `${arm}, ${connections} connections: ${fault}`),
+      ),
       ...(scaled?.faults ?? []),
     ],
     pools: measured.pools,
@@ -95,7 +109,8 @@ export function writeJson(file: string, value: unknown): void {
 }
 
 function commitOfCheckout(): Pick<Report, 'commit' | 'isDirty'> {
-  const git = (...parameters: string[]): string => execFileSync('git', parameters, { cwd: projectPath('.'), encoding: 'utf8' }).trim();
+  const git = (...parameters: string[]): string =>
+    execFileSync('git', parameters, { cwd: projectPath('.'), encoding: 'utf8' }).trim();
   try {
     return { commit: git('rev-parse', '--short', 'HEAD'), isDirty: git('status', '--porcelain') !== '' };
   } catch {

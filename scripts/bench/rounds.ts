@@ -41,12 +41,18 @@ export async function measureAll(world: World, options: RoundsOptions): Promise<
     const reference = armCalled(chain[0].reference);
     const arms = chain.map(({ arm }) => armCalled(arm));
     await world.keepOnly([reference, ...arms].map(({ server }) => server));
-    if (reference.server === 'textbook') all.pools[reference.name] ??= await bestPool(world, reference, options.warmUpSeconds);
+    if (reference.server === 'textbook')
+      all.pools[reference.name] ??= await bestPool(world, reference, options.warmUpSeconds);
     const kept = [reference, ...arms].filter(({ server }) => server !== 'textbook');
     const servings = await serveAll(world, kept);
     if (servings === null) continue;
     const warmUp = async (arm: Arm, serving: Serving): Promise<void> => {
-      await measure(world, serving, { arm, pressure: 'all_out', connections: options.connections[0] ?? 1, seconds: options.warmUpSeconds });
+      await measure(world, serving, {
+        arm,
+        pressure: 'all_out',
+        connections: options.connections[0] ?? 1,
+        seconds: options.warmUpSeconds,
+      });
     };
     for (const arm of kept) await warmUp(arm, servings.get(arm.name)!);
     // A large pool pings hundreds of idle connections, which its neighbours would pay for: it is there for its own runs only.
@@ -62,7 +68,13 @@ export async function measureAll(world: World, options: RoundsOptions): Promise<
     };
     for (let round = 0; round < options.rounds; round += 1) {
       for (const connections of connectionsOf(chain, options.connections)) {
-        const measured = await measureChain(world, serve, { chain, connections, seconds: options.seconds, earlier: all.runs, onRun: options.onRun });
+        const measured = await measureChain(world, serve, {
+          chain,
+          connections,
+          seconds: options.seconds,
+          earlier: all.runs,
+          onRun: options.onRun,
+        });
         all.pairs.push(...measured.pairs);
         all.runs.push(...measured.runs);
       }
@@ -82,13 +94,19 @@ interface ChainOptions {
 /** Has a run made on the server of an arm. */
 type ServeForRun = (arm: Arm, run: (serving: Serving) => Promise<Run>) => Promise<Run>;
 
-async function measureChain(world: World, serve: ServeForRun, options: ChainOptions): Promise<{ pairs: Pair[]; runs: Run[] }> {
+async function measureChain(
+  world: World,
+  serve: ServeForRun,
+  options: ChainOptions,
+): Promise<{ pairs: Pair[]; runs: Run[] }> {
   const { chain, connections, seconds, earlier, onRun } = options;
   const runs: Run[] = [];
   const step = async (name: string, rate: number | undefined): Promise<Run> => {
     const arm = armCalled(name);
     const { pressure } = chain[0];
-    const run = await serve(arm, (serving) => measure(world, serving, { arm, pressure, connections, seconds, ...(rate !== undefined && { rate }) }));
+    const run = await serve(arm, (serving) =>
+      measure(world, serving, { arm, pressure, connections, seconds, ...(rate !== undefined && { rate }) }),
+    );
     runs.push(run);
     onRun(`${name}, ${connections}: ${Math.round(run.rate)}/s`);
     return run;
@@ -114,13 +132,21 @@ async function measureRaw({ stack }: World, seconds: number): Promise<RawInserts
   const [shard] = stack.shards;
   if (shard === undefined) throw new Error('a stack has shards');
   raws += 1;
-  return rawInserts({ address: shard.address, serverPid: stack.cluster.servers[0]?.pid, sku_id: `raw${String(raws).padStart(4, '0')}`, seconds });
+  return rawInserts({
+    address: shard.address,
+    serverPid: stack.cluster.servers[0]?.pid,
+    sku_id: `raw${String(raws).padStart(4, '0')}`,
+    seconds,
+  });
 }
 
 function halfOfPeak(runs: readonly Run[], arm: string, connections: number): number {
   const peaks = runs.filter((run) => run.arm === arm && run.connections === connections && run.pressure === 'all_out');
   const peak = spreadOf(peaks.map(({ rate }) => rate));
-  if (peak === null) throw new Error(`${arm} was not measured all out with ${connections} connections, so half of its peak is not known`);
+  if (peak === null)
+    throw new Error(
+      `${arm} was not measured all out with ${connections} connections, so half of its peak is not known`,
+    );
   return Math.round(peak.median / 2);
 }
 

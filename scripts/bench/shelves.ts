@@ -44,14 +44,21 @@ export async function openShelves(shards: readonly ShardConfig[]): Promise<Shelv
     async open({ sku_ids, opening }) {
       await Promise.all(
         connections.map(async (connection, shard) => {
-          const rows = sku_ids.filter((sku_id) => shardOf(sku_id, shardCount) === shard).map((sku_id) => [sku_id, 0, opening, opening]);
-          if (rows.length > 0) await connection.query('INSERT INTO stock (sku_id, sub_row, opening_amount, leaved_amount) VALUES ?', [rows]);
+          const rows = sku_ids
+            .filter((sku_id) => shardOf(sku_id, shardCount) === shard)
+            .map((sku_id) => [sku_id, 0, opening, opening]);
+          if (rows.length > 0)
+            await connection.query('INSERT INTO stock (sku_id, sub_row, opening_amount, leaved_amount) VALUES ?', [
+              rows,
+            ]);
         }),
       );
     },
     async read({ prefix, sku_ids }) {
       const range = [`${prefix}-`, `${prefix}.`];
-      const all = await Promise.all(connections.map(async (connection) => (await connection.query<RowDataPacket[]>(READ, [...range, ...range]))[0]));
+      const all = await Promise.all(
+        connections.map(async (connection) => (await connection.query<RowDataPacket[]>(READ, [...range, ...range]))[0]),
+      );
       return standingOf(all.flat(), sku_ids.length);
     },
     async close() {
@@ -67,11 +74,13 @@ export function connectTo({ host, port, user, password, schema }: ShardConfig['a
 /** @param found a row for each SKU and shard; a SKU that was split is the sum of its rows, as units move among them */
 function standingOf(found: readonly RowDataPacket[], skuCount: number): Standing {
   const rows = [...groupBySku(found).values()];
-  const sumOf = (some: readonly RowDataPacket[], column: string): number => some.reduce((total, row) => total + Number(row[column]), 0);
+  const sumOf = (some: readonly RowDataPacket[], column: string): number =>
+    some.reduce((total, row) => total + Number(row[column]), 0);
   const sum = (column: string): number => sumOf(found, column);
   const isOdd = (ofSku: readonly RowDataPacket[]): boolean =>
     ofSku.some((row) => Number(row['leaved_least']) < 0 || Number(row['held_amount']) !== Number(row['pending'])) ||
-    sumOf(ofSku, 'opening_amount') - sumOf(ofSku, 'leaved_amount') - sumOf(ofSku, 'held_amount') !== sumOf(ofSku, 'deducted');
+    sumOf(ofSku, 'opening_amount') - sumOf(ofSku, 'leaved_amount') - sumOf(ofSku, 'held_amount') !==
+      sumOf(ofSku, 'deducted');
   return {
     opening: sum('opening_amount'),
     leaved: sum('leaved_amount'),

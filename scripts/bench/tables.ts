@@ -6,43 +6,113 @@ import type { ScalingRow } from './scaling/rows.ts';
 import type { Spread } from './statistics.ts';
 
 /** Prints a report for people. */
-export function printReport({ figures, arms, scaling, batch64, pools, machine, product, generator, commit, isDirty, rounds, seconds }: Report): void {
-  console.log(`\n${product}; load by ${generator}; ${machine.cores} cores, Node.js ${machine.node}; ${commit}${isDirty ? ' with changes' : ''}; ${rounds} rounds of ${seconds} s\n`);
+export function printReport({
+  figures,
+  arms,
+  scaling,
+  batch64,
+  pools,
+  machine,
+  product,
+  generator,
+  commit,
+  isDirty,
+  rounds,
+  seconds,
+}: Report): void {
+  console.log(
+    `\n${product}; load by ${generator}; ${machine.cores} cores, Node.js ${machine.node}; ${commit}${isDirty ? ' with changes' : ''}; ${rounds} rounds of ${seconds} s\n`,
+  );
   printTable(['', 'what', 'connections', 'floor', 'goal', 'median [min..max]', 'verdict'], figures.map(figureCells));
   if (arms.length > 0) {
     console.log();
     printTable(
-      ['arm', 'connections', 'requests/s', '÷ echo', 'CPU µs: Koa', 'store', 'generator', 'p50 ms', 'p99 ms', 'other answers'],
+      [
+        'arm',
+        'connections',
+        'requests/s',
+        '÷ echo',
+        'CPU µs: Koa',
+        'store',
+        'generator',
+        'p50 ms',
+        'p99 ms',
+        'other answers',
+      ],
       arms.map(armCells),
     );
   }
   if (scaling.length > 0) {
     console.log();
     printTable(
-      ['arm', 'N', 'connections', 'orders/s', '÷ one', '÷ one ÷ N', 'orders/batch', 'ms/batch', 'cores: Koa', 'MySQL', 'generator', 'p99 ms'],
+      [
+        'arm',
+        'N',
+        'connections',
+        'orders/s',
+        '÷ one',
+        '÷ one ÷ N',
+        'orders/batch',
+        'ms/batch',
+        'cores: Koa',
+        'MySQL',
+        'generator',
+        'p99 ms',
+      ],
       scaling.map(scalingCells),
     );
   }
   for (const { arm, connections, statements, idleStatements } of arms) {
     if (statements === null) continue;
-    console.log(`${arm}, ${connections}: the databases were sent ${spreadCell(statements, (value) => value.toFixed(0))} statements a second, and ${spreadCell(idleStatements, (value) => value.toFixed(0))} while nobody asked`);
+    console.log(
+      `${arm}, ${connections}: the databases were sent ${spreadCell(statements, (value) => value.toFixed(0))} statements a second, and ${spreadCell(idleStatements, (value) => value.toFixed(0))} while nobody asked`,
+    );
   }
   if (batch64 !== null) {
-    console.log(`a batch of 64 rows alone, ms: median ${spreadCell(batch64.medianMs, ratio)}, p99 ${spreadCell(batch64.p99Ms, ratio)}`);
-    console.log(`the one on its way and the next, met at any moment: p99 ${spreadCell(batch64.p99OfTwo, ratio)} medians of one, about the P7 of a gateway that takes no time`);
+    console.log(
+      `a batch of 64 rows alone, ms: median ${spreadCell(batch64.medianMs, ratio)}, p99 ${spreadCell(batch64.p99Ms, ratio)}`,
+    );
+    console.log(
+      `the one on its way and the next, met at any moment: p99 ${spreadCell(batch64.p99OfTwo, ratio)} medians of one, about the P7 of a gateway that takes no time`,
+    );
   }
   for (const [arm, rates] of Object.entries(pools)) {
-    console.log(`${arm}, connections to each shard: ${Object.entries(rates).map(([size, rate]) => `${size}: ${Math.round(rate)}/s`).join(', ')}`);
+    console.log(
+      `${arm}, connections to each shard: ${Object.entries(rates)
+        .map(([size, rate]) => `${size}: ${Math.round(rate)}/s`)
+        .join(', ')}`,
+    );
   }
 }
 
 /** The cells of one figure. */
-export function figureCells({ id, what, connections, better, floor, goal, spread, verdict }: FigureRow): (string | number)[] {
+export function figureCells({
+  id,
+  what,
+  connections,
+  better,
+  floor,
+  goal,
+  spread,
+  verdict,
+}: FigureRow): (string | number)[] {
   const bound = (value: number): string => `${better === 'more' ? '≥' : '≤'} ${value}`;
   return [id, what, connections, bound(floor), bound(goal), spreadCell(spread, ratio), verdict];
 }
 
-function armCells({ arm, pressure, connections, rate, toEcho, serverMicros, storeMicros, generatorMicros, p50Ms, p99Ms, others }: ArmRow): (string | number)[] {
+function armCells({
+  arm,
+  pressure,
+  connections,
+  rate,
+  toEcho,
+  serverMicros,
+  storeMicros,
+  generatorMicros,
+  p50Ms,
+  p99Ms,
+  others,
+}: ArmRow): (string | number)[] {
   const name = pressure === 'all_out' ? arm : `${arm}, ${pressure.replaceAll('_', ' ')}`;
   return [
     name,
@@ -51,12 +121,25 @@ function armCells({ arm, pressure, connections, rate, toEcho, serverMicros, stor
     medianCell(toEcho, 2),
     ...[serverMicros, storeMicros, generatorMicros].map((micros) => medianCell(micros, 1)),
     ...[p50Ms, p99Ms].map((ms) => medianCell(ms, 2)),
-    Object.entries(others).map(([outcome, count]) => `${outcome} ${count}`).join(', ') || '-',
+    Object.entries(others)
+      .map(([outcome, count]) => `${outcome} ${count}`)
+      .join(', ') || '-',
   ];
 }
 
 /** The cells of one number of sub-rows. */
-export function scalingCells({ what, sub_rows, connections, rate, toOne, share, rowsPerBatch, batchMs, cores, p99Ms }: ScalingRow): (string | number)[] {
+export function scalingCells({
+  what,
+  sub_rows,
+  connections,
+  rate,
+  toOne,
+  share,
+  rowsPerBatch,
+  batchMs,
+  cores,
+  p99Ms,
+}: ScalingRow): (string | number)[] {
   return [
     what,
     sub_rows,

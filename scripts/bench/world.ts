@@ -70,7 +70,11 @@ interface Running {
   stop(): Promise<unknown>;
 }
 
-export async function startWorld(dataDirectory: string, say: (line: string) => void, setting = ONE_SERVER): Promise<World> {
+export async function startWorld(
+  dataDirectory: string,
+  say: (line: string) => void,
+  setting = ONE_SERVER,
+): Promise<World> {
   const { demands, gateway: toldGateways, ...servers } = setting;
   const wrkCommand = await findTool(WRK, dataDirectory, say);
   const scratch = ownPath(join(resolve(dataDirectory), 'runs', 'bench'));
@@ -88,11 +92,28 @@ export async function startWorld(dataDirectory: string, say: (line: string) => v
   };
   const startGateway = async (of: Stack, environment: NodeJS.ProcessEnv): Promise<Running> => {
     const ports = { PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: 'fatal' };
-    const gateway = await startGatewayProcess({ ...of.environment, ...ports, ...toldGateways, ...environment }, undefined, NODE_FLAGS);
+    const gateway = await startGatewayProcess(
+      { ...of.environment, ...ports, ...toldGateways, ...environment },
+      undefined,
+      NODE_FLAGS,
+    );
     const { publicUrl, adminUrl, pid } = gateway;
-    return { serving: { url: publicUrl, adminUrl, pid, storePids: cluster.servers.map((server) => server.pid), shelves: await shelves(of) }, stop: gateway.stop };
+    return {
+      serving: {
+        url: publicUrl,
+        adminUrl,
+        pid,
+        storePids: cluster.servers.map((server) => server.pid),
+        shelves: await shelves(of),
+      },
+      stop: gateway.stop,
+    };
   };
-  const startApp = async (entry: string, more: Pick<Serving, 'storePids' | 'shelves'>, environment = {}): Promise<Running> => {
+  const startApp = async (
+    entry: string,
+    more: Pick<Serving, 'storePids' | 'shelves'>,
+    environment = {},
+  ): Promise<Running> => {
     const { publicUrl, pid, stop } = await startGatewayProcess(environment, entry, NODE_FLAGS);
     return { serving: { url: publicUrl, adminUrl: null, pid, ...more }, stop };
   };
@@ -100,7 +121,11 @@ export async function startWorld(dataDirectory: string, say: (line: string) => v
   /** The collector is a process of its own beside the gateway, as it would be; its CPU is nobody's. */
   const startTraced = async (share: number): Promise<Running> => {
     const collector = await startGatewayProcess({}, 'scripts/bench/apps/collector.ts', NODE_FLAGS);
-    const gateway = await startGateway(stack, { STOCKGATE_ENGINE: 'batching', OTEL_EXPORTER_OTLP_ENDPOINT: collector.publicUrl, OTEL_TRACES_SAMPLER_ARG: String(share) });
+    const gateway = await startGateway(stack, {
+      STOCKGATE_ENGINE: 'batching',
+      OTEL_EXPORTER_OTLP_ENDPOINT: collector.publicUrl,
+      OTEL_TRACES_SAMPLER_ARG: String(share),
+    });
     return { ...gateway, stop: async () => [await gateway.stop(), await collector.stop()] };
   };
 
@@ -109,7 +134,10 @@ export async function startWorld(dataDirectory: string, say: (line: string) => v
     echo: () => startApp('scripts/bench/apps/echo.ts', { storePids: [], shelves: null }),
     gateway: () => startGateway(stack, { STOCKGATE_ENGINE: 'batching' }),
     async gateway_prechecked() {
-      const { serving, stop } = await startGateway(stack, { STOCKGATE_ENGINE: 'batching', STOCKGATE_PRECHECK: 'memory' });
+      const { serving, stop } = await startGateway(stack, {
+        STOCKGATE_ENGINE: 'batching',
+        STOCKGATE_PRECHECK: 'memory',
+      });
       await sleep(PRECHECK_READY_MS);
       return { serving: { ...serving, countStatements: () => countStatements(cluster) }, stop };
     },
@@ -121,12 +149,17 @@ export async function startWorld(dataDirectory: string, say: (line: string) => v
       if (!parts.includes(of)) parts.push(of);
       return startGateway(of, { STOCKGATE_ENGINE: 'batching' });
     },
-    textbook: (pool) => startGateway(stack, { STOCKGATE_ENGINE: 'textbook', STOCKGATE_SHARDS: withPool(stack, scratch, pool) }),
+    textbook: (pool) =>
+      startGateway(stack, { STOCKGATE_ENGINE: 'textbook', STOCKGATE_SHARDS: withPool(stack, scratch, pool) }),
     async redis() {
       const command = await findTool(REDIS, dataDirectory, say);
       if (command === null) return null;
       const redis = await startRedisStore(command, join(scratch, 'redis'));
-      const app = await startApp('scripts/bench/apps/redis.ts', { storePids: [redis.pid], shelves: redis.shelves }, { BENCH_REDIS_PORT: String(redis.port) });
+      const app = await startApp(
+        'scripts/bench/apps/redis.ts',
+        { storePids: [redis.pid], shelves: redis.shelves },
+        { BENCH_REDIS_PORT: String(redis.port) },
+      );
       return { ...app, stop: async () => [await app.stop(), await redis.stop()] };
     },
   };
@@ -173,12 +206,16 @@ async function demandOf({ servers }: Cluster, settings: Setting['demands']): Pro
     const found = await ask(server, `SELECT ${names.map((name) => `@@${name} AS ${name}`).join(', ')}`, ANSWER_MS);
     const wrong = names.filter((name) => found[name] !== settings[name]);
     if (wrong.length === 0) continue;
-    throw new Error(`${wrong.map((name) => `${name} is ${found[name]}, not ${settings[name]}`).join(', ')}; nothing is measured on such a server`);
+    throw new Error(
+      `${wrong.map((name) => `${name} is ${found[name]}, not ${settings[name]}`).join(', ')}; nothing is measured on such a server`,
+    );
   }
 }
 
 async function countStatements({ servers }: Cluster): Promise<number> {
-  const counts = await Promise.all(servers.map((server) => ask(server, "SHOW GLOBAL STATUS LIKE 'Questions'", ANSWER_MS)));
+  const counts = await Promise.all(
+    servers.map((server) => ask(server, "SHOW GLOBAL STATUS LIKE 'Questions'", ANSWER_MS)),
+  );
   return counts.reduce((sum, row) => sum + Number(row['Value']), 0);
 }
 
@@ -186,6 +223,9 @@ async function countStatements({ servers }: Cluster): Promise<number> {
 function withPool(stack: Stack, scratch: string, connections: number): string {
   const file = JSON.parse(readFileSync(stack.environment['STOCKGATE_SHARDS'] ?? '', 'utf8')) as { shards: object[] };
   const path = join(scratch, `shards-${connections}.json`);
-  writeFileSync(path, JSON.stringify({ ...file, shards: file.shards.map((shard) => ({ ...shard, pool: { ...POOL, connections } })) }));
+  writeFileSync(
+    path,
+    JSON.stringify({ ...file, shards: file.shards.map((shard) => ({ ...shard, pool: { ...POOL, connections } })) }),
+  );
   return path;
 }

@@ -8,7 +8,9 @@ import { run } from './run.ts';
 
 const UPDATE_LIMIT_MS = 180_000;
 const DOWNLOAD_LIMIT_MS = 600_000;
-const KEYRINGS = ['debian-archive-keyring.gpg', 'debian-archive-keyring.pgp'].map((name) => join('/usr/share/keyrings', name));
+const KEYRINGS = ['debian-archive-keyring.gpg', 'debian-archive-keyring.pgp'].map((name) =>
+  join('/usr/share/keyrings', name),
+);
 
 export interface AptRoot {
   /** An empty folder, made by this module and left to the caller to remove. */
@@ -27,7 +29,10 @@ export interface AptRoot {
 export async function download(root: AptRoot, packages: readonly string[]): Promise<string[]> {
   await prepare(root);
   // A source that fails does not matter as long as another has the package; if none has, its complaint is the reason.
-  const updated = await aptGet(root, ['update'], UPDATE_LIMIT_MS).then((printed) => printed.stderr, (error: Error) => error.message);
+  const updated = await aptGet(root, ['update'], UPDATE_LIMIT_MS).then(
+    (printed) => printed.stderr,
+    (error: Error) => error.message,
+  );
   const reasons = complaints(updated);
   for (const name of packages) {
     try {
@@ -61,7 +66,12 @@ export function mirrorsIn(printed: string): string[] {
  */
 export async function debianSources(mirrors: readonly string[], suite: string): Promise<string> {
   for (const keyring of KEYRINGS) {
-    if (await readFile(keyring).then(() => true, () => false)) {
+    if (
+      await readFile(keyring).then(
+        () => true,
+        () => false,
+      )
+    ) {
       return mirrors.map((mirror) => `deb [signed-by=${keyring} target=Packages] ${mirror} ${suite} main\n`).join('');
     }
   }
@@ -71,10 +81,18 @@ export async function debianSources(mirrors: readonly string[], suite: string): 
 async function prepare(root: AptRoot): Promise<void> {
   await rm(root.directory, { recursive: true, force: true });
   const path = (...parts: string[]): string => join(root.directory, ...parts);
-  await Promise.all(['state', 'lists/partial', 'cache/archives/partial'].map((part) => mkdir(path(part), { recursive: true })));
+  await Promise.all(
+    ['state', 'lists/partial', 'cache/archives/partial'].map((part) => mkdir(path(part), { recursive: true })),
+  );
   // An empty status file: nothing counts as installed, so all that is needed is fetched, down to the C library.
   await writeFile(path('status'), '');
-  const own = root.sources === undefined ? [] : [['Dir::Etc::sourcelist', path('sources.list')], ['Dir::Etc::sourceparts', '/dev/null']];
+  const own =
+    root.sources === undefined
+      ? []
+      : [
+          ['Dir::Etc::sourcelist', path('sources.list')],
+          ['Dir::Etc::sourceparts', '/dev/null'],
+        ];
   if (root.sources !== undefined) await writeFile(path('sources.list'), root.sources);
   const settings = [
     ...own,
@@ -106,7 +124,10 @@ const CHATTER = /Some index files failed|Couldn't find any package by/;
 
 /** apt's own errors and warnings; where it printed none, whatever there is. */
 function complaints(printed: string): string[] {
-  const lines = printed.split('\n').map((line) => line.trim()).filter((line) => line !== '');
+  const lines = printed
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '');
   const own = lines.map((line) => /\b[EW]: .*/.exec(line)?.[0]).filter((line) => line !== undefined);
   return own.length > 0 ? own.filter((line) => !CHATTER.test(line)) : lines.slice(-1);
 }

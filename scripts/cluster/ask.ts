@@ -16,7 +16,12 @@ export interface Login {
  */
 export function ask(login: Login, question: string, limitMs: number): Promise<RowDataPacket> {
   return new Promise((resolve, reject) => {
-    const connection = createConnection({ host: login.host, port: login.port, user: login.user, password: login.password });
+    const connection = createConnection({
+      host: login.host,
+      port: login.port,
+      user: login.user,
+      password: login.password,
+    });
     const finish = (error: Error | null, row?: RowDataPacket): void => {
       clearTimeout(timer);
       connection.destroy();

@@ -28,7 +28,10 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const kind = options.kind ?? kindNamed;
   const hasReplicas = (options.replicas ?? 0) > 0;
   if (named !== undefined) {
-    if (hasReplicas) throw new Error('replicas are not made for servers named in STOCKGATE_MYSQL_SERVERS: name those of yours in the shards file');
+    if (hasReplicas)
+      throw new Error(
+        'replicas are not made for servers named in STOCKGATE_MYSQL_SERVERS: name those of yours in the shards file',
+      );
     const cluster = await useNamed(named, { servers: options.servers, kind });
     options.say(`using ${cluster.product}`);
     return cluster;
@@ -39,10 +42,16 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const product = `${productName(productOf(found))}, ${productOf(found).origin}`;
   options.say(`using ${product}`);
   if (hasReplicas && 'image' in found) throw new Error(`replicas are not made in containers, and this is ${product}`);
-  if (hasReplicas && productOf(found).kind !== 'mysql') throw new Error(`replicas are built for MySQL only, and this is ${product}`);
+  if (hasReplicas && productOf(found).kind !== 'mysql')
+    throw new Error(`replicas are built for MySQL only, and this is ${product}`);
   if (options.keep === undefined) {
     const directory = ownPath(join(dataDirectory, 'runs', 'run'));
-    return startServers(options, { found, product, directory, release: () => rm(directory, { recursive: true, force: true }) });
+    return startServers(options, {
+      found,
+      product,
+      directory,
+      release: () => rm(directory, { recursive: true, force: true }),
+    });
   }
   const directory = join(dataDirectory, 'kept', options.keep);
   const release = await claim(directory);
@@ -63,15 +72,19 @@ async function startServers(options: ClusterOptions, place: Place): Promise<Clus
   const groups = planServers(options, place);
   const all = groups.flatMap(({ primary, replicas }) => [primary, ...replicas]);
   const stop = async (): Promise<void> => {
-    await Promise.all(all.map(async ({ server }) => {
-      // Data that are to be deleted need no orderly shutdown.
-      if (options.keep !== undefined) await server.stop();
-      await server.kill();
-    }));
+    await Promise.all(
+      all.map(async ({ server }) => {
+        // Data that are to be deleted need no orderly shutdown.
+        if (options.keep !== undefined) await server.stop();
+        await server.kill();
+      }),
+    );
     await place.release();
   };
   const followers = all.length - groups.length;
-  options.say(`starting ${count(groups.length, 'server')}${followers > 0 ? ` and ${count(followers, 'replica')}` : ''}`);
+  options.say(
+    `starting ${count(groups.length, 'server')}${followers > 0 ? ` and ${count(followers, 'replica')}` : ''}`,
+  );
   const start = async ({ server, home }: Planned): Promise<void> => {
     await provideData(place, home);
     await server.start();
@@ -79,13 +92,16 @@ async function startServers(options: ClusterOptions, place: Place): Promise<Clus
   // All are waited for, the failed too, so that nothing is still being started when everything is stopped.
   const starts = await Promise.allSettled(groups.map(({ primary }) => start(primary)));
   const failed = (): PromiseRejectedResult | undefined => starts.find((settled) => settled.status === 'rejected');
-  if (failed() === undefined) starts.push(...(await Promise.allSettled(groups.flatMap(({ replicas }) => replicas.map(start)))));
+  if (failed() === undefined)
+    starts.push(...(await Promise.allSettled(groups.flatMap(({ replicas }) => replicas.map(start)))));
   const failure = failed();
   if (failure !== undefined) {
     await stop();
     throw failure.reason;
   }
-  const servers = groups.map(({ primary, replicas }) => Object.assign(primary.server, { replicas: replicas.map(({ server }) => server) }));
+  const servers = groups.map(({ primary, replicas }) =>
+    Object.assign(primary.server, { replicas: replicas.map(({ server }) => server) }),
+  );
   return { product: place.product, servers, stop };
 }
 
@@ -98,9 +114,19 @@ interface Planned {
 function planServers(options: ClusterOptions, place: Place): { primary: Planned; replicas: Planned[] }[] {
   const { servers, replicas = 0, semiSync = false } = options;
   const { found } = place;
-  const manage = (home: string, serverId: number, role: ReplicationSettings['role'], whenUp?: ManagedServerOptions['whenUp']): ManagedServer => {
-    const settings = { serverId, bufferPoolMegabytes: servers + replicas === 1 ? 128 : 64, extraArguments: options.extraArguments ?? [] };
-    if ('image' in found) return manageContainer({ ...settings, image: found.image, home: options.keep === undefined ? undefined : home });
+  const manage = (
+    home: string,
+    serverId: number,
+    role: ReplicationSettings['role'],
+    whenUp?: ManagedServerOptions['whenUp'],
+  ): ManagedServer => {
+    const settings = {
+      serverId,
+      bufferPoolMegabytes: servers + replicas === 1 ? 128 : 64,
+      extraArguments: options.extraArguments ?? [],
+    };
+    if ('image' in found)
+      return manageContainer({ ...settings, image: found.image, home: options.keep === undefined ? undefined : home });
     return manageServer({
       ...settings,
       installation: found.installation,
@@ -131,7 +157,8 @@ async function provideData(place: Place, home: string): Promise<void> {
   const made = await readStamp<MadeBy>(home);
   const { found } = place;
   if (made === undefined) return 'image' in found ? undefined : copyTemplate(found.template, home);
-  if (made.volume !== undefined && !('image' in found)) throw new Error(`the data of ${home} are in containers: delete it, or name their image in STOCKGATE_MYSQL_IMAGE`);
+  if (made.volume !== undefined && !('image' in found))
+    throw new Error(`the data of ${home} are in containers: delete it, or name their image in STOCKGATE_MYSQL_IMAGE`);
   if (made.kind !== productOf(found).kind) {
     const remedy = `delete it, or set STOCKGATE_SERVER=${made.kind}`;
     throw new Error(`${home} was made by ${productName(made)}, not to be read by ${place.product}: ${remedy}`);

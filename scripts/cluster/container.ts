@@ -67,17 +67,30 @@ export function manageContainer(options: ManagedContainerOptions): ManagedServer
   const untilReady = async (): Promise<void> => {
     const login = { host, port: port ?? 0, ...ACCOUNT };
     const deadline = Date.now() + START_LIMIT_MS;
-    const exited = container().wait().then(() => undefined, () => undefined);
+    const exited = container()
+      .wait()
+      .then(
+        () => undefined,
+        () => undefined,
+      );
     const own = exited.then(() => {
       if (running === own) [running, pid] = [undefined, undefined];
     });
     [running, told] = [own, false];
     pid = nearPid(await container().inspect());
     while (running === own && Date.now() < deadline) {
-      if (await ask(login, 'SELECT 1', ANSWER_LIMIT_MS).then(() => true, () => false)) return;
+      if (
+        await ask(login, 'SELECT 1', ANSWER_LIMIT_MS).then(
+          () => true,
+          () => false,
+        )
+      )
+        return;
       await Promise.race([sleep(POLL_MS), own]);
     }
-    throw new Error(`the server in a container of ${options.image.name} does not answer; the end of its log:\n${lastLines(log.join(''), LOG_LINES)}`);
+    throw new Error(
+      `the server in a container of ${options.image.name} does not answer; the end of its log:\n${lastLines(log.join(''), LOG_LINES)}`,
+    );
   };
 
   return {
@@ -102,7 +115,8 @@ export function manageContainer(options: ManagedContainerOptions): ManagedServer
         } catch (error) {
           const reason = error instanceof Error ? error.message : String(error);
           const isTaken = /port is already allocated|address already in use/i.test(reason);
-          if (!isTaken || attempt === PORT_ATTEMPTS) throw new Error(`${reason}; the end of its log:\n${lastLines(log.join(''), LOG_LINES)}`, { cause: error });
+          if (!isTaken || attempt === PORT_ATTEMPTS)
+            throw new Error(`${reason}; the end of its log:\n${lastLines(log.join(''), LOG_LINES)}`, { cause: error });
         }
       }
       await untilReady();
@@ -117,8 +131,12 @@ export function manageContainer(options: ManagedContainerOptions): ManagedServer
       if (id === undefined) return;
       await sending;
       // One that was frozen would not hear of the end.
-      await container().kill({ signal: 'SIGCONT' }).catch(() => undefined);
-      await container().stop({ t: SHUTDOWN_GRACE_SECONDS }).catch(() => undefined);
+      await container()
+        .kill({ signal: 'SIGCONT' })
+        .catch(() => undefined);
+      await container()
+        .stop({ t: SHUTDOWN_GRACE_SECONDS })
+        .catch(() => undefined);
       await running;
     },
     async kill() {
@@ -131,7 +149,11 @@ export function manageContainer(options: ManagedContainerOptions): ManagedServer
 }
 
 /** What the image is asked for: the same as of a server of our own, reached through a port of this machine. */
-async function describe({ image, home, ...settings }: ManagedContainerOptions, port: number, host: string): Promise<GenericContainer> {
+async function describe(
+  { image, home, ...settings }: ManagedContainerOptions,
+  port: number,
+  host: string,
+): Promise<GenericContainer> {
   const { GenericContainer: Generic, Wait } = await import('testcontainers');
   class Reachable extends Generic {
     protected override async beforeContainerCreated(): Promise<void> {
@@ -142,7 +164,9 @@ async function describe({ image, home, ...settings }: ManagedContainerOptions, p
   const made = new Reachable(image.name)
     .withExposedPorts({ container: PORT, host: port })
     .withEnvironment({ MYSQL_RANDOM_ROOT_PASSWORD: 'yes' })
-    .withCopyContentToContainer([{ content: ACCOUNT_STATEMENTS, target: '/docker-entrypoint-initdb.d/account.sql', mode: 0o644 }])
+    .withCopyContentToContainer([
+      { content: ACCOUNT_STATEMENTS, target: '/docker-entrypoint-initdb.d/account.sql', mode: 0o644 },
+    ])
     .withCommand([...containerArguments(image.kind, settings), ...settings.extraArguments])
     .withLabels(ownLabels())
     // The server that only makes the data has no port.

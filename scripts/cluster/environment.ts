@@ -28,7 +28,8 @@ export function readEnvironment(variables: NodeJS.ProcessEnv): ClusterEnvironmen
   }
   const image = variables.STOCKGATE_MYSQL_IMAGE || undefined;
   const named = readNamed(variables);
-  if (image !== undefined && named !== undefined) throw new Error('STOCKGATE_MYSQL_SERVERS and STOCKGATE_MYSQL_IMAGE each say which servers to use: set one of them');
+  if (image !== undefined && named !== undefined)
+    throw new Error('STOCKGATE_MYSQL_SERVERS and STOCKGATE_MYSQL_IMAGE each say which servers to use: set one of them');
   return {
     kind,
     named,
@@ -44,7 +45,8 @@ function readNamed(variables: NodeJS.ProcessEnv): NamedServers | undefined {
   if (!user) throw new Error('STOCKGATE_MYSQL_SERVERS is set, but STOCKGATE_MYSQL_USER is not');
   const addresses = list.split(',').map((entry) => {
     const [, host, port] = /^\s*\[?([^\s[\]]+?)\]?:(\d{1,5})\s*$/.exec(entry) ?? [];
-    if (host === undefined || Number(port) > 65535) throw new Error(`STOCKGATE_MYSQL_SERVERS: '${entry}' is not host:port`);
+    if (host === undefined || Number(port) > 65535)
+      throw new Error(`STOCKGATE_MYSQL_SERVERS: '${entry}' is not host:port`);
     return { host, port: Number(port) };
   });
   return { addresses, user, password: variables.STOCKGATE_MYSQL_PASSWORD ?? '' };

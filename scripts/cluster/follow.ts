@@ -44,8 +44,12 @@ async function untilFollowing(connection: Connection, source: Login): Promise<vo
     if (status.Replica_IO_Running === 'Yes' && status.Replica_SQL_Running === 'Yes') return;
     const stopped = status.Replica_SQL_Running === 'No' || status.Replica_IO_Running === 'No';
     if (stopped || Date.now() > deadline) {
-      const fault = [status.Last_SQL_Error, status.Last_IO_Error].find((text) => typeof text === 'string' && text !== '');
-      throw new Error(`the replica does not follow ${source.host}:${source.port}: ${(fault as string | undefined) ?? 'it does not say why'}`);
+      const fault = [status.Last_SQL_Error, status.Last_IO_Error].find(
+        (text) => typeof text === 'string' && text !== '',
+      );
+      throw new Error(
+        `the replica does not follow ${source.host}:${source.port}: ${(fault as string | undefined) ?? 'it does not say why'}`,
+      );
     }
     await sleep(POLL_MS);
   }

@@ -26,7 +26,11 @@ const PRINT_VERSION = 'command -v mysqld >/dev/null && exec mysqld --version; ex
  * @param kinds what will do
  * @throws when no engine answers, or the image is not to be had or holds something else
  */
-export async function findImage(name: string, kinds: readonly ServerKind[], say: (line: string) => void): Promise<ContainerImage> {
+export async function findImage(
+  name: string,
+  kinds: readonly ServerKind[],
+  say: (line: string) => void,
+): Promise<ContainerImage> {
   // It takes a while to load, and few come down to this rung.
   const { getContainerRuntimeClient, getReaper, ImageName } = await import('testcontainers');
   const engine = await getContainerRuntimeClient();
@@ -38,7 +42,9 @@ export async function findImage(name: string, kinds: readonly ServerKind[], say:
   }
   await getReaper(engine).catch((error: unknown) => {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new Error(`testcontainers cannot look after its containers (TESTCONTAINERS_RYUK_DISABLED=true does without): ${reason}`);
+    throw new Error(
+      `testcontainers cannot look after its containers (TESTCONTAINERS_RYUK_DISABLED=true does without): ${reason}`,
+    );
   });
   const { stdout } = await run(engine, name);
   const identity = identify(stdout);
@@ -58,13 +64,26 @@ export async function removeAbandonedContainers(): Promise<void> {
   const all = await dockerode.listContainers({ all: true, filters: { label: [OWNER_LABEL] } });
   const abandoned = all.filter(({ Labels: labels }) => isAbandoned(labels[OWNER_LABEL] ?? ''));
   // Somebody else may be removing the same.
-  await Promise.all(abandoned.map(({ Id: id }) => dockerode.getContainer(id).remove({ force: true, v: true }).catch(() => undefined)));
+  await Promise.all(
+    abandoned.map(({ Id: id }) =>
+      dockerode
+        .getContainer(id)
+        .remove({ force: true, v: true })
+        .catch(() => undefined),
+    ),
+  );
 }
 
 /** Asks the program in the image for its version, past whatever the image does when it starts. */
 async function run(engine: ContainerRuntimeClient, name: string): Promise<{ stdout: string }> {
   const { dockerode } = engine.container;
-  const container = await dockerode.createContainer({ Image: name, Entrypoint: ['/bin/sh', '-c', PRINT_VERSION], Cmd: [], Tty: true, Labels: ownLabels() });
+  const container = await dockerode.createContainer({
+    Image: name,
+    Entrypoint: ['/bin/sh', '-c', PRINT_VERSION],
+    Cmd: [],
+    Tty: true,
+    Labels: ownLabels(),
+  });
   try {
     await container.start();
     await container.wait();

@@ -18,14 +18,26 @@ const PROGRAMS: Record<ServerKind, readonly string[]> = { mysql: ['mysqld'], mar
  */
 export async function findInstalled(kinds: readonly ServerKind[], searchPath: string): Promise<Installation> {
   const reasons = new Set<string>();
-  const directories = [...new Set([...searchPath.split(':').filter((directory) => directory !== ''), SYSTEM_DIRECTORY])];
+  const directories = [
+    ...new Set([...searchPath.split(':').filter((directory) => directory !== ''), SYSTEM_DIRECTORY]),
+  ];
   const candidates = kinds.flatMap((kind) =>
     directories.flatMap((directory) => PROGRAMS[kind].map((name) => ({ kind, program: join(directory, name) }))),
   );
   for (const { kind, program } of candidates) {
-    if (!(await access(program, constants.X_OK).then(() => true, () => false))) continue;
+    if (
+      !(await access(program, constants.X_OK).then(
+        () => true,
+        () => false,
+      ))
+    )
+      continue;
     try {
-      const { stdout } = await run({ command: program, arguments: ['--no-defaults', '--version'], timeoutMs: VERSION_LIMIT_MS });
+      const { stdout } = await run({
+        command: program,
+        arguments: ['--no-defaults', '--version'],
+        timeoutMs: VERSION_LIMIT_MS,
+      });
       const identity = identify(stdout);
       if (identity.kind === kind) return describe(program, identity);
       reasons.add(`${program} is ${identity.kind === 'mysql' ? 'MySQL' : 'MariaDB'}`);
@@ -39,6 +51,10 @@ export async function findInstalled(kinds: readonly ServerKind[], searchPath: st
 
 function describe(program: string, identity: Pick<Installation, 'kind' | 'version'>): Installation {
   const beside = join(dirname(program), '..', 'share');
-  const shareDirectories = [beside, '/usr/share'].flatMap((share) => [join(share, 'mysql'), join(share, 'mariadb'), share]);
+  const shareDirectories = [beside, '/usr/share'].flatMap((share) => [
+    join(share, 'mysql'),
+    join(share, 'mariadb'),
+    share,
+  ]);
   return { ...identity, origin: `installed as ${program}`, command: [program], arguments: [], shareDirectories };
 }

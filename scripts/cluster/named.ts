@@ -10,23 +10,29 @@ const ANSWER_LIMIT_MS = 5_000;
  *
  * @throws when there are too few, or one does not answer or is not of the kind asked for.
  */
-export async function useNamed(named: NamedServers, options: Required<Pick<ClusterOptions, 'servers' | 'kind'>>): Promise<Cluster> {
+export async function useNamed(
+  named: NamedServers,
+  options: Required<Pick<ClusterOptions, 'servers' | 'kind'>>,
+): Promise<Cluster> {
   if (named.addresses.length < options.servers) {
     throw new Error(`STOCKGATE_MYSQL_SERVERS names ${named.addresses.length} of the ${options.servers} servers needed`);
   }
-  const logins = named.addresses.slice(0, options.servers)
+  const logins = named.addresses
+    .slice(0, options.servers)
     .map((address) => ({ ...address, user: named.user, password: named.password }));
-  const products = await Promise.all(logins.map(async (login) => {
-    const name = `${login.host}:${login.port}, named in STOCKGATE_MYSQL_SERVERS,`;
-    const row = await ask(login, 'SELECT VERSION() AS version', ANSWER_LIMIT_MS).catch((error: Error) => {
-      throw new Error(`${name} does not answer: ${error.message}`);
-    });
-    const identity = identify(`Ver ${row.version}`);
-    if (options.kind !== 'auto' && options.kind !== identity.kind) {
-      throw new Error(`${name} is ${productName(identity)}, not ${options.kind}`);
-    }
-    return productName(identity);
-  }));
+  const products = await Promise.all(
+    logins.map(async (login) => {
+      const name = `${login.host}:${login.port}, named in STOCKGATE_MYSQL_SERVERS,`;
+      const row = await ask(login, 'SELECT VERSION() AS version', ANSWER_LIMIT_MS).catch((error: Error) => {
+        throw new Error(`${name} does not answer: ${error.message}`);
+      });
+      const identity = identify(`Ver ${row.version}`);
+      if (options.kind !== 'auto' && options.kind !== identity.kind) {
+        throw new Error(`${name} is ${productName(identity)}, not ${options.kind}`);
+      }
+      return productName(identity);
+    }),
+  );
   const refuse = (): never => {
     throw new Error('this server was named in STOCKGATE_MYSQL_SERVERS and is not ours to start, stop or signal');
   };
@@ -38,5 +44,9 @@ export async function useNamed(named: NamedServers, options: Required<Pick<Clust
     signal: refuse,
     replicas: [],
   }));
-  return { product: `${[...new Set(products)].join(' and ')}, named in the environment`, servers, stop: async () => {} };
+  return {
+    product: `${[...new Set(products)].join(' and ')}, named in the environment`,
+    servers,
+    stop: async () => {},
+  };
 }

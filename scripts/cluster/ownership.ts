@@ -88,7 +88,8 @@ export async function claim(directory: string): Promise<() => Promise<void>> {
     const mark = await readFile(owner, 'utf8');
     if (mark === basename(mine)) return () => rm(owner, { force: true });
     const [, host, pid] = mark.split('~');
-    if (!isAbandoned(mark)) throw new Error(`${directory} is in use by process ${pid} on ${host} (if it is not, delete ${owner})`);
+    if (!isAbandoned(mark))
+      throw new Error(`${directory} is in use by process ${pid} on ${host} (if it is not, delete ${owner})`);
     await unlink(owner);
     await link(mine, owner);
     return () => rm(owner, { force: true });

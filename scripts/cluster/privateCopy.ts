@@ -44,7 +44,11 @@ export async function listCandidates(debianMirror: string | undefined): Promise<
  * @param directory where private copies are kept.
  * @throws when the packages cannot be had, or what was unpacked does not run here.
  */
-export async function privateCopy(candidate: Candidate, directory: string, say: (line: string) => void): Promise<Installation> {
+export async function privateCopy(
+  candidate: Candidate,
+  directory: string,
+  say: (line: string) => void,
+): Promise<Installation> {
   const home = join(directory, `${candidate.kind} ${candidate.origin}`.toLowerCase().replaceAll(/[^a-z0-9.]+/g, '-'));
   const { version } = await makeOnce(home, async (temporary) => {
     const scratch = join(temporary, 'apt');
@@ -67,7 +71,10 @@ export async function privateCopy(candidate: Candidate, directory: string, say: 
 }
 
 /** How to run what lies in a private copy. */
-async function locate(kind: ServerKind, home: string): Promise<Pick<Installation, 'command' | 'arguments' | 'shareDirectories'>> {
+async function locate(
+  kind: ServerKind,
+  home: string,
+): Promise<Pick<Installation, 'command' | 'arguments' | 'shareDirectories'>> {
   const prefix = join(home, 'prefix');
   const usr = join(prefix, 'usr');
   const program = await firstPresent([join(usr, 'sbin', kind === 'mysql' ? 'mysqld' : 'mariadbd')]);

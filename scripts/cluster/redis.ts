@@ -37,35 +37,76 @@ const IN_MEMORY = ['--save', '', '--appendonly', 'no'];
  * @param directory for the files of all servers; each makes a folder of its own there
  * @param settings after those that all have
  */
-export async function startRedis(command: Command, directory: string, settings: readonly string[] = []): Promise<RedisProcess> {
+export async function startRedis(
+  command: Command,
+  directory: string,
+  settings: readonly string[] = [],
+): Promise<RedisProcess> {
   const port = await freePort();
-  return startOn(command, join(directory, `redis-${port}`), port, (home) => ['--bind', HOST, '--port', String(port), '--dir', home, ...IN_MEMORY, ...settings]);
+  return startOn(command, join(directory, `redis-${port}`), port, (home) => [
+    '--bind',
+    HOST,
+    '--port',
+    String(port),
+    '--dir',
+    home,
+    ...IN_MEMORY,
+    ...settings,
+  ]);
 }
 
 /** Starts a Sentinel that watches a master under this name; so many Sentinels must agree that it is down. */
-export async function startSentinel(command: Command, directory: string, watched: { readonly name: string; readonly port: number; readonly quorum: number }): Promise<RedisProcess> {
+export async function startSentinel(
+  command: Command,
+  directory: string,
+  watched: { readonly name: string; readonly port: number; readonly quorum: number },
+): Promise<RedisProcess> {
   const port = await freePort();
   return startOn(command, join(directory, `sentinel-${port}`), port, (home) => {
     const file = join(home, 'sentinel.conf');
     const { name } = watched;
     // A Sentinel writes down in this file what it learns.
-    writeFileSync(file, [
-      `bind ${HOST}`, `port ${port}`, `dir ${home}`,
-      `sentinel monitor ${name} ${HOST} ${watched.port} ${watched.quorum}`,
-      `sentinel down-after-milliseconds ${name} ${DOWN_MS}`, `sentinel failover-timeout ${name} ${3 * DOWN_MS}`, '',
-    ].join('\n'));
+    writeFileSync(
+      file,
+      [
+        `bind ${HOST}`,
+        `port ${port}`,
+        `dir ${home}`,
+        `sentinel monitor ${name} ${HOST} ${watched.port} ${watched.quorum}`,
+        `sentinel down-after-milliseconds ${name} ${DOWN_MS}`,
+        `sentinel failover-timeout ${name} ${3 * DOWN_MS}`,
+        '',
+      ].join('\n'),
+    );
     return [file, '--sentinel'];
   });
 }
 
-async function startOn([program, ...before]: Command, home: string, port: number, argumentsIn: (home: string) => string[]): Promise<RedisProcess> {
+async function startOn(
+  [program, ...before]: Command,
+  home: string,
+  port: number,
+  argumentsIn: (home: string) => string[],
+): Promise<RedisProcess> {
   mkdirSync(home, { recursive: true });
-  const start = (): Supervised => supervise({ command: program, arguments: [...before, ...argumentsIn(home)], workingDirectory: home, stdout: 'ignore', stderr: 'ignore' });
+  const start = (): Supervised =>
+    supervise({
+      command: program,
+      arguments: [...before, ...argumentsIn(home)],
+      workingDirectory: home,
+      stdout: 'ignore',
+      stderr: 'ignore',
+    });
   let child = start();
   const ask = (...words: string[]): Promise<unknown> => askOnce(port, words);
   const ready = async (): Promise<void> => {
     const untilMs = performance.now() + START_MS;
-    while (!(await ask('PING').then(() => true, () => false))) {
+    while (
+      !(await ask('PING').then(
+        () => true,
+        () => false,
+      ))
+    ) {
       if (performance.now() > untilMs) {
         await child.stop(0);
         throw new Error(`redis-server was not ready within ${START_MS / 1_000} s`);

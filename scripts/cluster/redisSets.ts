@@ -34,10 +34,15 @@ export async function startRedisCluster(command: Command, directory: string): Pr
     await node.ask('CLUSTER', 'ADDSLOTSRANGE', String(place * each), String(Math.min(SLOTS, (place + 1) * each) - 1));
     await node.ask('CLUSTER', 'SET-CONFIG-EPOCH', String(place + 1));
   }
-  for (const [place, { port }] of nodes.entries()) await nodes[0]?.ask('CLUSTER', 'MEET', HOST, String(port), String(busPorts[place]));
+  for (const [place, { port }] of nodes.entries())
+    await nodes[0]?.ask('CLUSTER', 'MEET', HOST, String(port), String(busPorts[place]));
   await whenAll(nodes, 'the Cluster', async (node) => {
     const info = String(await node.ask('CLUSTER', 'INFO'));
-    return info.includes('cluster_state:ok') && info.includes(`cluster_known_nodes:${MASTERS}`) && info.includes(`cluster_slots_ok:${SLOTS}`);
+    return (
+      info.includes('cluster_state:ok') &&
+      info.includes(`cluster_known_nodes:${MASTERS}`) &&
+      info.includes(`cluster_slots_ok:${SLOTS}`)
+    );
   });
   return nodes;
 }
@@ -45,10 +50,21 @@ export async function startRedisCluster(command: Command, directory: string): Pr
 /** Starts a master, a replica that has caught up, and so many Sentinels that know both. */
 export async function startSentinelSet(command: Command, directory: string, sentinelCount = 1): Promise<SentinelSet> {
   const master = await startRedis(command, directory, ['--repl-diskless-sync-delay', '0']);
-  const replica = await startRedis(command, directory, ['--replicaof', `${HOST} ${master.port}`, '--repl-diskless-sync-delay', '0']);
+  const replica = await startRedis(command, directory, [
+    '--replicaof',
+    `${HOST} ${master.port}`,
+    '--repl-diskless-sync-delay',
+    '0',
+  ]);
   const quorum = Math.floor(sentinelCount / 2) + 1;
-  const sentinels = await Promise.all(Array.from({ length: sentinelCount }, () => startSentinel(command, directory, { name: MASTER_NAME, port: master.port, quorum })));
-  await whenAll([replica], 'the replica', async (node) => String(await node.ask('INFO', 'replication')).includes('master_link_status:up'));
+  const sentinels = await Promise.all(
+    Array.from({ length: sentinelCount }, () =>
+      startSentinel(command, directory, { name: MASTER_NAME, port: master.port, quorum }),
+    ),
+  );
+  await whenAll([replica], 'the replica', async (node) =>
+    String(await node.ask('INFO', 'replication')).includes('master_link_status:up'),
+  );
   await whenAll(sentinels, 'the Sentinels', async (node) => {
     const replicas = await node.ask('SENTINEL', 'REPLICAS', MASTER_NAME);
     return Array.isArray(replicas) && replicas.length === 1;
@@ -56,7 +72,11 @@ export async function startSentinelSet(command: Command, directory: string, sent
   return { master, replica, sentinels };
 }
 
-async function whenAll(nodes: readonly RedisProcess[], what: string, isSo: (node: RedisProcess) => Promise<boolean>): Promise<void> {
+async function whenAll(
+  nodes: readonly RedisProcess[],
+  what: string,
+  isSo: (node: RedisProcess) => Promise<boolean>,
+): Promise<void> {
   const untilMs = performance.now() + READY_MS;
   for (const node of nodes) {
     while (!(await isSo(node).catch(() => false))) {

@@ -34,7 +34,11 @@ export async function run(options: RunOptions): Promise<{ stdout: string; stderr
 
 /** The last `count` lines that are not empty. */
 export function lastLines(printed: string, count: number): string {
-  return printed.split('\n').filter((line) => line.trim() !== '').slice(-count).join('\n');
+  return printed
+    .split('\n')
+    .filter((line) => line.trim() !== '')
+    .slice(-count)
+    .join('\n');
 }
 
 async function text(stream: NodeJS.ReadableStream | null): Promise<string> {

@@ -46,7 +46,10 @@ export function baseArguments(installation: Installation, dataDirectory: string)
  * How a server serves, wherever it runs. What concerns durability and isolation is as it must be in production, so that
  * tests test and benchmarks measure what will run; only sizes are small.
  */
-function servingArguments(kind: ServerKind, settings: Pick<ServerSettings, 'serverId' | 'bufferPoolMegabytes'>): string[] {
+function servingArguments(
+  kind: ServerKind,
+  settings: Pick<ServerSettings, 'serverId' | 'bufferPoolMegabytes'>,
+): string[] {
   return [
     '--innodb-flush-log-at-trx-commit=1',
     '--sync-binlog=1',
@@ -57,12 +60,17 @@ function servingArguments(kind: ServerKind, settings: Pick<ServerSettings, 'serv
     '--skip-name-resolve',
     `--innodb-buffer-pool-size=${settings.bufferPoolMegabytes}M`,
     // 'Loose', as MySQL before 8.0.30 does not know it and can do without.
-    ...(kind === 'mysql' ? ['--mysqlx=OFF', '--loose-innodb-redo-log-capacity=64M'] : ['--binlog-format=ROW', '--innodb-log-file-size=64M']),
+    ...(kind === 'mysql'
+      ? ['--mysqlx=OFF', '--loose-innodb-redo-log-capacity=64M']
+      : ['--binlog-format=ROW', '--innodb-log-file-size=64M']),
   ];
 }
 
 /** The command of a server in a container, whose image knows where its files are. */
-export function containerArguments(kind: ServerKind, settings: Pick<ServerSettings, 'serverId' | 'bufferPoolMegabytes'>): string[] {
+export function containerArguments(
+  kind: ServerKind,
+  settings: Pick<ServerSettings, 'serverId' | 'bufferPoolMegabytes'>,
+): string[] {
   return [...servingArguments(kind, settings), NO_PERFORMANCE_SCHEMA];
 }
 
@@ -83,7 +91,10 @@ export function serverArguments(installation: Installation, settings: ServerSett
 }
 
 function replicationArguments({ role, semiSync }: ReplicationSettings): string[] {
-  const plugins = { source: 'rpl_semi_sync_source=semisync_source.so', replica: 'rpl_semi_sync_replica=semisync_replica.so' };
+  const plugins = {
+    source: 'rpl_semi_sync_source=semisync_source.so',
+    replica: 'rpl_semi_sync_replica=semisync_replica.so',
+  };
   return [
     '--gtid-mode=ON',
     '--enforce-gtid-consistency=ON',

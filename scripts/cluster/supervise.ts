@@ -70,7 +70,8 @@ export function supervise(options: SuperviseOptions): Supervised {
   // Without this listener a failed start would end the whole process; the missing pid reports it.
   child.on('error', () => {});
   const pid = child.pid;
-  if (pid === undefined) throw new Error(`${options.command} could not be started in ${options.workingDirectory ?? process.cwd()}`);
+  if (pid === undefined)
+    throw new Error(`${options.command} could not be started in ${options.workingDirectory ?? process.cwd()}`);
 
   const lifeline = child.stdio[3] as Writable;
   lifeline.on('error', () => {});

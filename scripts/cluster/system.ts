@@ -27,10 +27,15 @@ export async function releaseSources(system: System, debianMirror: string | unde
  *
  * @param scratch a folder for apt, left to the caller to remove
  */
-export async function unstableSources(system: System, debianMirror: string | undefined, scratch: string): Promise<string> {
+export async function unstableSources(
+  system: System,
+  debianMirror: string | undefined,
+  scratch: string,
+): Promise<string> {
   if (debianMirror !== undefined) return debianSources([debianMirror], 'unstable');
   if (!system.isDebian) throw new Error('this is not Debian: STOCKGATE_DEBIAN_MIRROR must name a mirror');
   const mirrors = await machineMirrors({ directory: scratch });
-  if (mirrors.length === 0) throw new Error("no mirror in this machine's apt configuration: STOCKGATE_DEBIAN_MIRROR can name one");
+  if (mirrors.length === 0)
+    throw new Error("no mirror in this machine's apt configuration: STOCKGATE_DEBIAN_MIRROR can name one");
   return debianSources(mirrors, 'unstable');
 }

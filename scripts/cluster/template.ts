@@ -34,7 +34,11 @@ export interface MadeBy extends Pick<Installation, 'kind' | 'version'> {
  * @returns its folder, with the data in `data`.
  * @throws when the server cannot initialise data here.
  */
-export async function makeTemplate(installation: Installation, directory: string, say: (line: string) => void): Promise<string> {
+export async function makeTemplate(
+  installation: Installation,
+  directory: string,
+  say: (line: string) => void,
+): Promise<string> {
   const { kind, version } = installation;
   const template = join(directory, `${kind}-${version}-${REVISION}`);
   await makeOnce<MadeBy>(template, async (temporary) => {
@@ -57,7 +61,11 @@ export async function copyTemplate(template: string, directory: string): Promise
 async function initialiseMySql(installation: Installation, data: string): Promise<void> {
   const accounts = `${data}-accounts.sql`;
   await writeFile(accounts, ACCOUNT_STATEMENTS);
-  await initialise(installation, data, ['--initialize-insecure', `--init-file=${accounts}`, '--loose-innodb-redo-log-capacity=32M']);
+  await initialise(installation, data, [
+    '--initialize-insecure',
+    `--init-file=${accounts}`,
+    '--loose-innodb-redo-log-capacity=32M',
+  ]);
   await rm(accounts);
   // It holds the server's own id: copies must make up one each.
   await rm(join(data, 'auto.cnf'), { force: true });
@@ -71,17 +79,25 @@ async function initialiseMariaDb(installation: Installation, data: string): Prom
   await mkdir(data);
   const scripts = await readSystemScripts(installation.shareDirectories);
   const input = `${data}-bootstrap.sql`;
-  await writeFile(input, [
-    'CREATE DATABASE mysql;\nUSE mysql;\n',
-    // Without this the scripts make root log in by a plugin that is not there.
-    'SET @auth_root_socket = NULL;\n',
-    ...scripts,
-    '\nFLUSH PRIVILEGES;\n',
-    ACCOUNT_STATEMENTS,
-  ].join(''));
+  await writeFile(
+    input,
+    [
+      'CREATE DATABASE mysql;\nUSE mysql;\n',
+      // Without this the scripts make root log in by a plugin that is not there.
+      'SET @auth_root_socket = NULL;\n',
+      ...scripts,
+      '\nFLUSH PRIVILEGES;\n',
+      ACCOUNT_STATEMENTS,
+    ].join(''),
+  );
   const stdin = await open(input, constants.O_RDONLY);
   try {
-    const settings = ['--bootstrap', '--enforce-storage-engine=', '--max-allowed-packet=8M', '--innodb-log-file-size=16M'];
+    const settings = [
+      '--bootstrap',
+      '--enforce-storage-engine=',
+      '--max-allowed-packet=8M',
+      '--innodb-log-file-size=16M',
+    ];
     await initialise(installation, data, settings, stdin.fd);
   } finally {
     await stdin.close();
@@ -89,7 +105,12 @@ async function initialiseMariaDb(installation: Installation, data: string): Prom
   await rm(input);
 }
 
-async function initialise(installation: Installation, data: string, settings: readonly string[], stdin?: number): Promise<void> {
+async function initialise(
+  installation: Installation,
+  data: string,
+  settings: readonly string[],
+  stdin?: number,
+): Promise<void> {
   const [command, ...before] = installation.command;
   await run({
     command,
@@ -103,8 +124,17 @@ async function readSystemScripts(shareDirectories: readonly string[]): Promise<s
   for (const directory of shareDirectories) {
     // They were renamed in MariaDB 11.
     for (const prefix of ['mariadb', 'mysql']) {
-      const files = ['system_tables', 'performance_tables', 'system_tables_data'].map((name) => join(directory, `${prefix}_${name}.sql`));
-      const present = await Promise.all(files.map((file) => access(file).then(() => true, () => false)));
+      const files = ['system_tables', 'performance_tables', 'system_tables_data'].map((name) =>
+        join(directory, `${prefix}_${name}.sql`),
+      );
+      const present = await Promise.all(
+        files.map((file) =>
+          access(file).then(
+            () => true,
+            () => false,
+          ),
+        ),
+      );
       if (present.every(Boolean)) return Promise.all(files.map((file) => readFile(file, 'utf8')));
     }
   }

@@ -24,10 +24,20 @@ export const MYSQLDUMP: Tool = { program: 'mysqldump', packageName: 'mysql-clien
 export const REDIS: Tool = { program: 'redis-server', packageName: 'redis-server' };
 
 /** Takes a tool from PATH, else a private copy out of Debian's packages. @returns null, having said why, where neither is to be had */
-export async function findTool(tool: Tool, dataDirectory: string, say: (line: string) => void): Promise<Command | null> {
+export async function findTool(
+  tool: Tool,
+  dataDirectory: string,
+  say: (line: string) => void,
+): Promise<Command | null> {
   for (const directory of (process.env['PATH'] ?? '').split(':').filter((part) => part !== '')) {
     const path = join(directory, tool.program);
-    if (await access(path, constants.X_OK).then(() => true, () => false)) return [path];
+    if (
+      await access(path, constants.X_OK).then(
+        () => true,
+        () => false,
+      )
+    )
+      return [path];
   }
   try {
     return await privateTool(tool, join(resolve(dataDirectory), 'copies'), say);
@@ -37,14 +47,20 @@ export async function findTool(tool: Tool, dataDirectory: string, say: (line: st
   }
 }
 
-async function privateTool({ program, packageName, isOfUnstable = false }: Tool, copies: string, say: (line: string) => void): Promise<Command> {
+async function privateTool(
+  { program, packageName, isOfUnstable = false }: Tool,
+  copies: string,
+  say: (line: string) => void,
+): Promise<Command> {
   const system = await readSystem();
   const origin = isOfUnstable ? 'Debian unstable' : system.name;
   const home = join(copies, `${packageName} ${origin}`.toLowerCase().replaceAll(/[^a-z0-9.]+/g, '-'));
   await makeOnce(home, async (temporary) => {
     const scratch = join(temporary, 'apt');
     const { debianMirror } = readEnvironment(process.env);
-    const sources = isOfUnstable ? await unstableSources(system, debianMirror, scratch) : await releaseSources(system, debianMirror);
+    const sources = isOfUnstable
+      ? await unstableSources(system, debianMirror, scratch)
+      : await releaseSources(system, debianMirror);
     say(`fetching ${packageName} from ${origin}`);
     const files = await download({ directory: scratch, ...(sources !== undefined && { sources }) }, [packageName]);
     await unpack(files, join(temporary, 'prefix'), ['usr/share']);

@@ -35,17 +35,30 @@ export async function unpack(files: readonly string[], prefix: string, needless:
  *
  * @param more folders below the prefix that hold libraries too
  */
-export async function loadedBy(prefix: string, program: string, more: readonly string[] = []): Promise<[string, ...string[]]> {
+export async function loadedBy(
+  prefix: string,
+  program: string,
+  more: readonly string[] = [],
+): Promise<[string, ...string[]]> {
   const platform = PLATFORMS[process.arch];
   if (platform === undefined) throw new Error(`there is no recipe for a private copy on ${process.arch}`);
   // Older releases keep the C library in /lib, newer ones in /usr/lib.
-  const libraries = [`usr/lib/${platform.libraries}`, `lib/${platform.libraries}`, ...more].map((folder) => join(prefix, folder));
+  const libraries = [`usr/lib/${platform.libraries}`, `lib/${platform.libraries}`, ...more].map((folder) =>
+    join(prefix, folder),
+  );
   const loader = await firstPresent(libraries.map((folder) => join(folder, platform.loader)));
   return [loader, '--library-path', libraries.join(':'), program];
 }
 
 /** @throws when none of the files is there */
 export async function firstPresent(paths: readonly string[]): Promise<string> {
-  for (const path of paths) if (await access(path).then(() => true, () => false)) return path;
+  for (const path of paths)
+    if (
+      await access(path).then(
+        () => true,
+        () => false,
+      )
+    )
+      return path;
   throw new Error(`the packages do not hold ${paths.map((path) => basename(path))[0]}`);
 }

@@ -14,7 +14,10 @@ export async function cartsOfDay(copies: number): Promise<Cart[]> {
       const at = (hour + Math.floor((copy * day.length) / copies)) % day.length;
       const { order_id, lines } = day[at] as (typeof day)[number];
       const ofCopy = `${order_id}-${copy + 1}`;
-      return { order_id: ofCopy, lines: lines.map((line, index) => ({ ...line, order_detail_id: `${ofCopy}-${index + 1}` })) };
+      return {
+        order_id: ofCopy,
+        lines: lines.map((line, index) => ({ ...line, order_detail_id: `${ofCopy}-${index + 1}` })),
+      };
     }),
   );
 }
@@ -43,9 +46,13 @@ export function openingStock(
   { popularCount, popularShare }: { popularCount: number; popularShare: number },
 ): Map<string, number> {
   const demand = new Map<string, number>();
-  for (const { sku_id, quantity } of carts.flatMap(({ lines }) => lines)) demand.set(sku_id, (demand.get(sku_id) ?? 0) + quantity);
+  for (const { sku_id, quantity } of carts.flatMap(({ lines }) => lines))
+    demand.set(sku_id, (demand.get(sku_id) ?? 0) + quantity);
   const byDemand = [...demand].sort(([, a], [, b]) => b - a);
   return new Map(
-    byDemand.map(([sku_id, units], rank) => [sku_id, Math.floor(units * (rank < popularCount ? popularShare : ORDINARY_SHARE))]),
+    byDemand.map(([sku_id, units], rank) => [
+      sku_id,
+      Math.floor(units * (rank < popularCount ? popularShare : ORDINARY_SHARE)),
+    ]),
   );
 }

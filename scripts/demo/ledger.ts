@@ -37,7 +37,8 @@ export interface Shelves {
 export function contradictions(ledger: Ledger, { opening, leftovers, books, flows }: Shelves): string[] {
   const found = [...ledger.faults];
   const sold = new Map<string, number>();
-  for (const { sku_id, quantity } of ledger.sold.flatMap(({ lines }) => lines)) sold.set(sku_id, (sold.get(sku_id) ?? 0) + quantity);
+  for (const { sku_id, quantity } of ledger.sold.flatMap(({ lines }) => lines))
+    sold.set(sku_id, (sold.get(sku_id) ?? 0) + quantity);
   for (const [sku_id, units] of opening) {
     const expected = units - (sold.get(sku_id) ?? 0);
     const left = leftovers.get(sku_id);
@@ -64,7 +65,10 @@ function wrongRefusals({ cart, short }: RefusedCart, leftovers: Leftovers): stri
   const asked = unitsBySku(cart);
   return short
     .filter((sku_id) => (leftovers.get(sku_id) ?? 0) >= (asked.get(sku_id) ?? 0))
-    .map((sku_id) => `order ${cart.order_id}: refused ${asked.get(sku_id)} of ${sku_id}, of which ${leftovers.get(sku_id)} are left`);
+    .map(
+      (sku_id) =>
+        `order ${cart.order_id}: refused ${asked.get(sku_id)} of ${sku_id}, of which ${leftovers.get(sku_id)} are left`,
+    );
 }
 
 function judged({ sold, refused }: Ledger) {

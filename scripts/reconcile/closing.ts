@@ -53,7 +53,9 @@ async function noteOnOthers(
         await store.noteReached(other, shard, reached, deadlineMs);
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error);
-        fail(`${names[shard]} is closed, but ${name} could not note that (${reason}); repeat --close when ${name} answers, before a dump is loaded`);
+        fail(
+          `${names[shard]} is closed, but ${name} could not note that (${reason}); repeat --close when ${name} answers, before a dump is loaded`,
+        );
       }
     }),
   );

@@ -16,8 +16,23 @@ export function putBackParts(shards: readonly Shard[], routing: Routing): PutBac
   const engine = new BatchingEngine(shards);
   const onFault = (error: unknown): void => console.error(error);
   const hot = createHot({
-    ...{ routing, engine, onFault, store: new LayoutStore(shards), rows: new HotRowStore(shards), servers: shards.map(({ server }) => server) },
+    ...{
+      routing,
+      engine,
+      onFault,
+      store: new LayoutStore(shards),
+      rows: new HotRowStore(shards),
+      servers: shards.map(({ server }) => server),
+    },
     newId: () => randomBytes(16).toString('hex'),
   });
-  return { routing, engine, hot, carts: new CartStore(shards), freeing: shareFreeing(), afterwork: new Afterwork(onFault), shards: new RestoredShardStore(shards) };
+  return {
+    routing,
+    engine,
+    hot,
+    carts: new CartStore(shards),
+    freeing: shareFreeing(),
+    afterwork: new Afterwork(onFault),
+    shards: new RestoredShardStore(shards),
+  };
 }

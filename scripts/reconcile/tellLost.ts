@@ -11,7 +11,12 @@ import { printTable } from '../support/report.ts';
  *
  * @param when before or after it was put back
  */
-export async function tellLost(shard: string, when: 'missing' | 'still missing', lost: readonly Lost[], file: string | undefined): Promise<void> {
+export async function tellLost(
+  shard: string,
+  when: 'missing' | 'still missing',
+  lost: readonly Lost[],
+  file: string | undefined,
+): Promise<void> {
   const kinds = [...new Set(lost.map(({ kind }) => kind))];
   printTable(
     [when, 'count', 'units'],
@@ -25,7 +30,8 @@ export async function tellLost(shard: string, when: 'missing' | 'still missing',
     return;
   }
   const stream = createWriteStream(file, { flags: 'a' });
-  for (const one of lost) if (!stream.write(`${JSON.stringify({ shard, is: when, ...one, redo: undefined })}\n`)) await once(stream, 'drain');
+  for (const one of lost)
+    if (!stream.write(`${JSON.stringify({ shard, is: when, ...one, redo: undefined })}\n`)) await once(stream, 'drain');
   stream.end();
   await once(stream, 'finish');
   console.log(`${lost.length} lines written to ${file}`);
@@ -33,7 +39,9 @@ export async function tellLost(shard: string, when: 'missing' | 'still missing',
 
 /** What is missing, on a line. */
 export function lineOf({ kind, toldBy, sku_id, order_id, order_detail_id, id, quantity }: Lost): string {
-  const cells = Object.entries({ sku_id, order_id, order_detail_id, id, quantity }).flatMap(([name, value]) => (value === null ? [] : [`${name} ${typeof value === 'string' ? quoted(value) : value}`]));
+  const cells = Object.entries({ sku_id, order_id, order_detail_id, id, quantity }).flatMap(([name, value]) =>
+    value === null ? [] : [`${name} ${typeof value === 'string' ? quoted(value) : value}`],
+  );
   return `${kind}: ${cells.join(', ')} (${toldBy})`;
 }
 
@@ -51,7 +59,12 @@ export function inQuotes(ids: Iterable<string>): string {
 }
 
 /** Does something long behind a progress bar. */
-export async function shown<T>(what: string, count: number, unit: string, work: (onDone: (count: number) => void) => Promise<T>): Promise<T> {
+export async function shown<T>(
+  what: string,
+  count: number,
+  unit: string,
+  work: (onDone: (count: number) => void) => Promise<T>,
+): Promise<T> {
   const progress = progressBar(what, count, unit);
   try {
     return await work((done) => progress.add(done));

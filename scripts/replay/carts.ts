@@ -27,14 +27,22 @@ export type StandingFlows = ReadonlyMap<string, StandingFlow>;
  * @param returned units that came back, by `flowKeyText`
  * @returns every contradiction in a sentence
  */
-export function cartFaults(judged: readonly JudgedCart[], flows: StandingFlows, returned: ReadonlyMap<string, number>): string[] {
+export function cartFaults(
+  judged: readonly JudgedCart[],
+  flows: StandingFlows,
+  returned: ReadonlyMap<string, number>,
+): string[] {
   return judged.flatMap(({ cart, verdict }) => {
     const count = cart.lines.filter((line) => flows.has(flowKeyText(line))).length;
     const all = cart.lines.length;
-    if (verdict === 'refused') return count === 0 ? [] : [`order ${cart.order_id}: refused, but ${count} of its ${all} lines stand`];
-    if (verdict === 'unclear') return count === 0 || count === all ? [] : [`order ${cart.order_id}: ${count} of its ${all} lines stand`];
+    if (verdict === 'refused')
+      return count === 0 ? [] : [`order ${cart.order_id}: refused, but ${count} of its ${all} lines stand`];
+    if (verdict === 'unclear')
+      return count === 0 || count === all ? [] : [`order ${cart.order_id}: ${count} of its ${all} lines stand`];
     if (count < all) return [`order ${cart.order_id}: sold, but only ${count} of its ${all} lines stand`];
-    return cart.lines.flatMap((line) => lineFaults(cart, line, flows.get(flowKeyText(line)), returned.get(flowKeyText(line)) ?? 0));
+    return cart.lines.flatMap((line) =>
+      lineFaults(cart, line, flows.get(flowKeyText(line)), returned.get(flowKeyText(line)) ?? 0),
+    );
   });
 }
 
@@ -63,15 +71,22 @@ export interface Refusal {
 }
 
 /** Reads a `409 insufficient_stock`: one line that is short is enough, and what it names must be short. */
-export function refusalOf(cart: Cart, body: { readonly lines?: readonly { readonly sku_id?: string; readonly leaved_amount?: number }[] }): Refusal {
+export function refusalOf(
+  cart: Cart,
+  body: { readonly lines?: readonly { readonly sku_id?: string; readonly leaved_amount?: number }[] },
+): Refusal {
   const asked = unitsBySku(cart);
   const short = new Set<string>();
   const faults: string[] = [];
   for (const { sku_id = '', leaved_amount = NaN } of body.lines ?? []) {
     short.add(sku_id);
     const units = asked.get(sku_id);
-    if (units === undefined) faults.push(`order ${cart.order_id}: refused because of ${sku_id}, which it does not ask for`);
-    else if (!(leaved_amount < units)) faults.push(`order ${cart.order_id}: refused ${units} of ${sku_id}, of which the answer says ${leaved_amount} are left`);
+    if (units === undefined)
+      faults.push(`order ${cart.order_id}: refused because of ${sku_id}, which it does not ask for`);
+    else if (!(leaved_amount < units))
+      faults.push(
+        `order ${cart.order_id}: refused ${units} of ${sku_id}, of which the answer says ${leaved_amount} are left`,
+      );
   }
   if (short.size === 0) faults.push(`order ${cart.order_id}: refused without a line that says why`);
   return { short: [...short], faults };

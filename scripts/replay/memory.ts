@@ -43,21 +43,35 @@ export function answerFaults(results: Results, { demand }: Plan, opening: Readon
     const faults = [...result.faults];
     if (event.kind === 'cart') {
       const never = (result.short ?? []).filter((sku_id) => !mayRunOut(sku_id));
-      return [...faults, ...never.map((sku_id) => `order ${event.order_id}: refused because of ${sku_id}, of which there was enough for every order`)];
+      return [
+        ...faults,
+        ...never.map(
+          (sku_id) =>
+            `order ${event.order_id}: refused because of ${sku_id}, of which there was enough for every order`,
+        ),
+      ];
     }
     const sale = event.of === null ? 'refused' : results.get(event.of)?.is;
     const what = `return ${event.return_id} of ${event.order_detail_id}, ${event.sku_id}`;
     const isBack = result.is === 'done' || result.is === 'replayed';
     if (isBack && sale === 'refused') return [...faults, `${what}: taken back, though it was never sold`];
-    if (result.is === 'unknown_deduction' && (sale === 'done' || sale === 'replayed')) return [...faults, `${what}: not known, though it was sold`];
+    if (result.is === 'unknown_deduction' && (sale === 'done' || sale === 'replayed'))
+      return [...faults, `${what}: not known, though it was sold`];
     return faults;
   });
 }
 
 /** Holds what the shop knows against the journal and what the gateway says is left. */
-export function memoryFaults({ carts, returned, left }: Memory, flows: StandingFlows, leftNow: ReadonlyMap<string, number>): string[] {
+export function memoryFaults(
+  { carts, returned, left }: Memory,
+  flows: StandingFlows,
+  leftNow: ReadonlyMap<string, number>,
+): string[] {
   const wrong = [...left].filter(([sku_id, units]) => leftNow.get(sku_id) !== units);
-  return [...cartFaults(carts, flows, returned), ...wrong.map(([sku_id, units]) => `${sku_id}: ${leftNow.get(sku_id)} left, the shop counts ${units}`)];
+  return [
+    ...cartFaults(carts, flows, returned),
+    ...wrong.map(([sku_id, units]) => `${sku_id}: ${leftNow.get(sku_id)} left, the shop counts ${units}`),
+  ];
 }
 
 /** What is sent a second time: all but refused carts, whose ids are free and may be sold when goods came back. */
@@ -70,7 +84,10 @@ export function replayFaults(first: Results, again: Results): string[] {
   return [...again].flatMap(([event, { is, faults }]) => {
     const was = first.get(event)?.is;
     const expected = was === 'done' ? 'replayed' : was;
-    const what = event.kind === 'cart' ? `order ${event.order_id}` : `return ${event.return_id} of ${event.order_detail_id}, ${event.sku_id}`;
+    const what =
+      event.kind === 'cart'
+        ? `order ${event.order_id}`
+        : `return ${event.return_id} of ${event.order_detail_id}, ${event.sku_id}`;
     return [...faults, ...(is === expected ? [] : [`${what}: ${was} at first, ${is} when it was sent again`])];
   });
 }

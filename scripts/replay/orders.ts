@@ -85,15 +85,9 @@ function faultsOf({ invoiced_at, invoice, stock_code, quantity }: Readonly<Recor
     ...(isTime ? [] : [`invoiced_at is ${quoted(invoiced_at)}, it must be a time like 2009-12-01T09:28:00Z`]),
     ...(isInvoice
       ? []
-      : [
-          `invoice is ${quoted(invoice)}, it ${IDENTIFIER_RULE}, ${SUFFIX_BYTES_MAX} of them for the row`,
-        ]),
+      : [`invoice is ${quoted(invoice)}, it ${IDENTIFIER_RULE}, ${SUFFIX_BYTES_MAX} of them for the row`]),
     ...(badCode === null ? [] : [badCode]),
-    ...(isQuantity
-      ? []
-      : [
-          `quantity is ${quoted(quantity)}, it must be ${QUANTITY_RULE}`,
-        ]),
+    ...(isQuantity ? [] : [`quantity is ${quoted(quantity)}, it must be ${QUANTITY_RULE}`]),
   ];
 }
 

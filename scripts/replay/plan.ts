@@ -39,7 +39,10 @@ export interface Plan {
  * @throws CsvFault when two carts would have the same id
  */
 export function planReplay(rows: readonly Row[], name: string): Plan {
-  const carts = cartsOf(rows.filter(({ isReturn }) => !isReturn), name);
+  const carts = cartsOf(
+    rows.filter(({ isReturn }) => !isReturn),
+    name,
+  );
   const cartOf = new Map(carts.flatMap(({ event, rows: ofCart }) => ofCart.map((row) => [row, event] as const)));
   const returns = matchReturns(rows).map(({ row, sale, quantity }) => ({
     line: row.line,
@@ -54,9 +57,12 @@ export function planReplay(rows: readonly Row[], name: string): Plan {
       invoicedAtMs: row.invoicedAtMs,
     } satisfies ReturnEvent,
   }));
-  const inOrder = [...carts.map(({ event, rows: [first] }) => ({ line: first?.line ?? 0, event })), ...returns].sort((a, b) => a.line - b.line);
+  const inOrder = [...carts.map(({ event, rows: [first] }) => ({ line: first?.line ?? 0, event })), ...returns].sort(
+    (a, b) => a.line - b.line,
+  );
   const demand = new Map<string, number>();
-  for (const { stock_code, quantity, isReturn } of rows) demand.set(stock_code, (demand.get(stock_code) ?? 0) + (isReturn ? 0 : quantity));
+  for (const { stock_code, quantity, isReturn } of rows)
+    demand.set(stock_code, (demand.get(stock_code) ?? 0) + (isReturn ? 0 : quantity));
   return { events: inOrder.map(({ event }) => event), demand, rowCount: rows.length };
 }
 
@@ -81,8 +87,15 @@ function cartsOf(sales: readonly Row[], name: string): { event: CartEvent; rows:
     Array.from({ length: Math.ceil(ofInvoice.length / LINES_LIMIT) }, (_, part) => {
       const rows = ofInvoice.slice(part * LINES_LIMIT, (part + 1) * LINES_LIMIT);
       const order_id = ofInvoice.length > LINES_LIMIT ? `${invoice}/${part + 1}` : invoice;
-      const lines = rows.map((row): Line => ({ order_detail_id: detailId(row), sku_id: row.stock_code, quantity: row.quantity }));
-      return { event: { kind: 'cart', invoice, order_id, lines, invoicedAtMs: rows[0]?.invoicedAtMs ?? 0 } satisfies CartEvent, rows };
+      const lines = rows.map((row): Line => ({
+        order_detail_id: detailId(row),
+        sku_id: row.stock_code,
+        quantity: row.quantity,
+      }));
+      return {
+        event: { kind: 'cart', invoice, order_id, lines, invoicedAtMs: rows[0]?.invoicedAtMs ?? 0 } satisfies CartEvent,
+        rows,
+      };
     }),
   );
   const lineOf = new Map<string, number>();

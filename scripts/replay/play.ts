@@ -76,8 +76,13 @@ function returnMessage({ return_id, order_detail_id, sku_id, quantity }: ReturnE
 
 function cartResult(cart: CartEvent, { status, body, text }: Answer): Result {
   if (status === 409 && body?.code === 'insufficient_stock') return { is: 'refused', ...refusalOf(cart, body) };
-  const fits = (status === 201 || status === 200) && body?.lines?.length === cart.lines.length && body.replayed === (status === 200);
-  return fits ? { is: status === 201 ? 'done' : 'replayed', faults: [] } : unclear(`order ${cart.order_id}`, status, text);
+  const fits =
+    (status === 201 || status === 200) &&
+    body?.lines?.length === cart.lines.length &&
+    body.replayed === (status === 200);
+  return fits
+    ? { is: status === 201 ? 'done' : 'replayed', faults: [] }
+    : unclear(`order ${cart.order_id}`, status, text);
 }
 
 function returnResult(what: string, { status, body, text }: Answer): Result {

@@ -52,7 +52,9 @@ export class Sender {
       if (instead === 'no answer' || instead === 'outcome_unknown') unknownUntilMs = sentMs + ATTEMPT_OVER_MS;
       await pause(answer?.headers['retry-after'], attempt);
     }
-    throw new Error(`${message.what}: no verdict within ${PATIENCE_MS / 1_000} s; ${[...this.retried].map(([reason, count]) => `${reason} ${count}`).join(', ')}`);
+    throw new Error(
+      `${message.what}: no verdict within ${PATIENCE_MS / 1_000} s; ${[...this.retried].map(([reason, count]) => `${reason} ${count}`).join(', ')}`,
+    );
   }
 
   /** Sends something once. @returns null when no answer came */

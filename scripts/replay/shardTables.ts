@@ -14,7 +14,9 @@ const PAUSE_MS = 100;
 export async function readFlows(shards: readonly ShardConfig[]): Promise<StandingFlows> {
   const flows = new Map<string, StandingFlow>();
   await onEachShard(shards, async (query) => {
-    for (const row of await query("SELECT sku_id, order_detail_id, order_id, quantity, returned, status FROM flow WHERE status <> 'void'")) {
+    for (const row of await query(
+      "SELECT sku_id, order_detail_id, order_id, quantity, returned, status FROM flow WHERE status <> 'void'",
+    )) {
       flows.set(flowKeyText({ sku_id: String(row['sku_id']), order_detail_id: String(row['order_detail_id']) }), {
         order_id: String(row['order_id']),
         quantity: Number(row['quantity']),
@@ -26,7 +28,8 @@ export async function readFlows(shards: readonly ShardConfig[]): Promise<Standin
   return flows;
 }
 
-const LEFT_OVER = "SELECT (SELECT COUNT(*) FROM cart_hold) + (SELECT COUNT(*) FROM cart WHERE state = 'open') AS amount";
+const LEFT_OVER =
+  "SELECT (SELECT COUNT(*) FROM cart_hold) + (SELECT COUNT(*) FROM cart WHERE state = 'open') AS amount";
 
 /** Waits until every cart is decided and holds nothing any more. @returns how many holds and open carts there still are after that time */
 export async function waitForNoHolds(shards: readonly ShardConfig[], waitMs: number): Promise<number> {
@@ -53,11 +56,21 @@ export async function bookSums(shards: readonly ShardConfig[]): Promise<string[]
   return sums.flat();
 }
 
-async function onEachShard<T>(shards: readonly ShardConfig[], work: (query: Query, shard: ShardConfig) => Promise<T>): Promise<T[]> {
+async function onEachShard<T>(
+  shards: readonly ShardConfig[],
+  work: (query: Query, shard: ShardConfig) => Promise<T>,
+): Promise<T[]> {
   return Promise.all(
     shards.map(async (shard) => {
       const { host, port, user, password, schema } = shard.address;
-      const connection = await mysql.createConnection({ host, port, user, password, database: schema, supportBigNumbers: true });
+      const connection = await mysql.createConnection({
+        host,
+        port,
+        user,
+        password,
+        database: schema,
+        supportBigNumbers: true,
+      });
       try {
         return await work(async (sql) => (await connection.query<RowDataPacket[]>(sql))[0], shard);
       } finally {

@@ -27,13 +27,26 @@ export function printPasses(passes: readonly Pass[]): void {
     ['returns replayed', (pass) => countOf(pass, 'return', 'replayed')],
     ['returns of what was not sold (unknown_deduction)', (pass) => countOf(pass, 'return', 'unknown_deduction')],
     ['answers that may not come', (pass) => [...pass.results.values()].filter(({ is }) => is === 'unclear').length],
-    ['tried again without a verdict', ({ sender }) => [...sender.retried].map(([reason, count]) => `${reason} ${count}`).join(', ') || 0],
+    [
+      'tried again without a verdict',
+      ({ sender }) => [...sender.retried].map(([reason, count]) => `${reason} ${count}`).join(', ') || 0,
+    ],
     ['run time', ({ seconds }) => `${seconds.toFixed(1)} s`],
     ['requests per second', ({ sender, seconds }) => Math.round(sender.latenciesMs.length / seconds)],
-    ['lines and returns per second', (pass) => Math.round((linesOf(eventsOf(pass, 'cart')) + eventsOf(pass, 'return').length) / pass.seconds)],
-    ['latency p50 / p99', ({ sender }) => `${quantile(sender.latenciesMs, 0.5).toFixed(1)} / ${quantile(sender.latenciesMs, 0.99).toFixed(1)} ms`],
+    [
+      'lines and returns per second',
+      (pass) => Math.round((linesOf(eventsOf(pass, 'cart')) + eventsOf(pass, 'return').length) / pass.seconds),
+    ],
+    [
+      'latency p50 / p99',
+      ({ sender }) =>
+        `${quantile(sender.latenciesMs, 0.5).toFixed(1)} / ${quantile(sender.latenciesMs, 0.99).toFixed(1)} ms`,
+    ],
   ];
-  printTable(['', ...passes.map(({ name }) => name)], rows.map(([what, value]) => [what, ...passes.map(value)]));
+  printTable(
+    ['', ...passes.map(({ name }) => name)],
+    rows.map(([what, value]) => [what, ...passes.map(value)]),
+  );
 }
 
 /** Prints the books of each shard. */

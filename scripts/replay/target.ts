@@ -44,16 +44,36 @@ const GATEWAYS = 2;
 const OPENERS = 16;
 
 /** Starts servers, migrations, whatever the tiers need, and two gateways. */
-export async function startTarget({ servers, dataDirectory, keep, concurrency, tiers, say, onStarted }: OwnOptions): Promise<Target> {
+export async function startTarget({
+  servers,
+  dataDirectory,
+  keep,
+  concurrency,
+  tiers,
+  say,
+  onStarted,
+}: OwnOptions): Promise<Target> {
   // Another number of servers spreads the shards differently, so it has data of its own.
   const kept = keep === undefined ? {} : { keep: `replay_${keep}_${servers}` };
-  const stack = await startStack({ servers, dataDirectory, say, ...kept, ...(tiers.includes('replica') ? { replicas: 1 } : {}) });
+  const stack = await startStack({
+    servers,
+    dataDirectory,
+    say,
+    ...kept,
+    ...(tiers.includes('replica') ? { replicas: 1 } : {}),
+  });
   onStarted(stack);
   const redis = tiers.includes('redis') ? await startOwnRedis(dataDirectory, say) : null;
   if (redis !== null) onStarted(redis);
   if (tiers !== '') await readyNow(stack);
   say(`starting ${GATEWAYS} gateways`);
-  const environment = { ...stack.environment, ...tierEnvironment(tiers, redis), PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: process.env['STOCKGATE_LOG_LEVEL'] || 'error' };
+  const environment = {
+    ...stack.environment,
+    ...tierEnvironment(tiers, redis),
+    PORT: '0',
+    ADMIN_PORT: '0',
+    STOCKGATE_LOG_LEVEL: process.env['STOCKGATE_LOG_LEVEL'] || 'error',
+  };
   const starts = await Promise.allSettled(Array.from({ length: GATEWAYS }, () => startGatewayProcess(environment)));
   const gateways = starts.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : []));
   gateways.forEach(onStarted);
@@ -77,7 +97,12 @@ export async function startTarget({ servers, dataDirectory, keep, concurrency, t
  * @param urls public listeners, comma separated
  * @param shardsFile lists its shards where they can be reached; otherwise only the gateway itself is asked
  */
-export async function useTarget(urls: string, adminUrl: string, shardsFile: string | undefined, concurrency: number): Promise<Target> {
+export async function useTarget(
+  urls: string,
+  adminUrl: string,
+  shardsFile: string | undefined,
+  concurrency: number,
+): Promise<Target> {
   return {
     product: urls,
     client: httpClient(concurrency),
@@ -89,13 +114,23 @@ export async function useTarget(urls: string, adminUrl: string, shardsFile: stri
 }
 
 /** Puts goods on the shelf; what stands already with the same opening stock is left as it is. */
-export async function openSkus({ client, adminUrl, tokens }: Target, opening: ReadonlyMap<string, number>): Promise<void> {
+export async function openSkus(
+  { client, adminUrl, tokens }: Target,
+  opening: ReadonlyMap<string, number>,
+): Promise<void> {
   const sender = new Sender({ client, gateways: [adminUrl], token: tokens.admin });
   await inParallel([...opening], OPENERS, async ([sku_id, leaved_amount]) => {
-    const message = { method: 'PUT', path: `/v1/skus/${encodeURIComponent(sku_id)}`, body: { leaved_amount }, what: `opening ${sku_id}` } as const;
+    const message = {
+      method: 'PUT',
+      path: `/v1/skus/${encodeURIComponent(sku_id)}`,
+      body: { leaved_amount },
+      what: `opening ${sku_id}`,
+    } as const;
     const { status, text, body } = await sender.untilVerdict(message, 0);
     if (body?.code === 'sku_exists') {
-      throw new Error(`${sku_id} stands already with another opening stock than ${leaved_amount}: these data are of another file or --stock-factor`);
+      throw new Error(
+        `${sku_id} stands already with another opening stock than ${leaved_amount}: these data are of another file or --stock-factor`,
+      );
     }
     if (status !== 201 && status !== 200) throw new Error(`opening ${sku_id}: ${status} ${text}`);
   });
@@ -109,7 +144,10 @@ function tokens(): Target['tokens'] {
 function tokenOf(variable: string): string | undefined {
   const file = process.env[`${variable}_FILE`];
   const list = file ? readFileSync(file, 'utf8') : (process.env[variable] ?? '');
-  return list.split(file ? '\n' : ',').map((token) => token.trim()).find((token) => token !== '');
+  return list
+    .split(file ? '\n' : ',')
+    .map((token) => token.trim())
+    .find((token) => token !== '');
 }
 
 function withoutSlash(url: string): string {

@@ -47,17 +47,27 @@ export function gatewayWitness(target: Target): Witness {
     flows,
     async sums(keys, sku_ids) {
       const left = await readLeft(target, sku_ids);
-      return [...[...left].map(([sku_id, units]) => `${sku_id}: ${units} left`), ...[...(await flows(keys))].map(([key, flow]) => `${key.replace('\0', ' ')}: ${JSON.stringify(flow)}`)];
+      return [
+        ...[...left].map(([sku_id, units]) => `${sku_id}: ${units} left`),
+        ...[...(await flows(keys))].map(([key, flow]) => `${key.replace('\0', ' ')}: ${JSON.stringify(flow)}`),
+      ];
     },
     books: () => Promise.resolve(null),
   };
 }
 
 /** What the gateway says is left of each SKU. */
-export async function readLeft({ client, gateways, tokens }: Target, sku_ids: readonly string[]): Promise<Map<string, number>> {
+export async function readLeft(
+  { client, gateways, tokens }: Target,
+  sku_ids: readonly string[],
+): Promise<Map<string, number>> {
   const left = new Map<string, number>();
   await inParallel(sku_ids, READERS, async (sku_id) => {
-    const { status, text, body } = await client.call({ method: 'GET', url: `${gateways[0]}/v1/skus/${encodeURIComponent(sku_id)}`, headers: bearer(tokens.public) });
+    const { status, text, body } = await client.call({
+      method: 'GET',
+      url: `${gateways[0]}/v1/skus/${encodeURIComponent(sku_id)}`,
+      headers: bearer(tokens.public),
+    });
     if (status !== 200) throw new Error(`reading ${sku_id}: ${status} ${text}`);
     left.set(sku_id, Number(body?.leaved_amount));
   });
@@ -65,18 +75,30 @@ export async function readLeft({ client, gateways, tokens }: Target, sku_ids: re
 }
 
 async function lookUp({ client, gateways, tokens }: Target, keys: readonly FlowKey[]): Promise<StandingFlows> {
-  const chunks = Array.from({ length: Math.ceil(keys.length / KEYS_MAX) }, (_, index) => keys.slice(index * KEYS_MAX, (index + 1) * KEYS_MAX));
+  const chunks = Array.from({ length: Math.ceil(keys.length / KEYS_MAX) }, (_, index) =>
+    keys.slice(index * KEYS_MAX, (index + 1) * KEYS_MAX),
+  );
   const found = new Map<string, StandingFlow>();
   await inParallel(chunks, READERS, async (chunk) => {
     const lines = chunk.map(({ sku_id, order_detail_id }) => ({ sku_id, order_detail_id }));
-    const { status, text, body } = await client.call({ method: 'POST', url: `${gateways[0]}/v1/deductions/lookup`, body: { lines }, headers: bearer(tokens.public) });
+    const { status, text, body } = await client.call({
+      method: 'POST',
+      url: `${gateways[0]}/v1/deductions/lookup`,
+      body: { lines },
+      headers: bearer(tokens.public),
+    });
     if (status !== 200) throw new Error(`looking up ${chunk.length} lines: ${status} ${text}`);
     const unread = body.lines.filter((line: { status: string }) => line.status === 'unavailable');
-    if (unread.length > 0) throw new Error(`looking up ${chunk.length} lines: ${unread.length} were not read, the first is ${JSON.stringify(unread[0])}`);
+    if (unread.length > 0)
+      throw new Error(
+        `looking up ${chunk.length} lines: ${unread.length} were not read, the first is ${JSON.stringify(unread[0])}`,
+      );
     for (const { status: is, order_id, quantity, returned, ...key } of body.lines) {
       if (is !== 'none') found.set(flowKeyText(key), { order_id, quantity, returned, status: is });
     }
   });
   // In the order asked, so that two readings can be compared.
-  return new Map(keys.map(flowKeyText).flatMap((key) => (found.has(key) ? [[key, found.get(key) as StandingFlow] as const] : [])));
+  return new Map(
+    keys.map(flowKeyText).flatMap((key) => (found.has(key) ? [[key, found.get(key) as StandingFlow] as const] : [])),
+  );
 }

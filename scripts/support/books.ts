@@ -11,7 +11,13 @@ type Shards = Pick<Stack, 'shards' | 'initialShards'>;
 
 /** Reads the balance of every SKU of a stack straight from the databases, one list per shard. */
 export async function readBalances({ shards, initialShards }: Shards): Promise<(readonly SkuBalance[])[]> {
-  const books = openBookShards({ shards, initialShards, statementMs: READ_MS, relaxedAllowed: true, readOnlyAllowed: true });
+  const books = openBookShards({
+    shards,
+    initialShards,
+    statementMs: READ_MS,
+    relaxedAllowed: true,
+    readOnlyAllowed: true,
+  });
   try {
     return await readAllBalances(new ShardReader(books.shards), shards.length, performance.now() + READ_MS);
   } finally {

@@ -8,10 +8,23 @@ import { ownPath, removeAbandoned } from '../cluster/ownership.ts';
 import { projectPath } from './paths.ts';
 
 /** Drivers of other databases, which knex would load if it were asked to; what is loaded with the sources themselves; and what has native parts. */
-const ABSENT = ['better-sqlite3', 'mariadb', 'mysql', 'oracledb', 'pg', 'pg-query-stream', 'sqlite3', 'tedious', 'tsx', 'esbuild', 'testcontainers'];
+const ABSENT = [
+  'better-sqlite3',
+  'mariadb',
+  'mysql',
+  'oracledb',
+  'pg',
+  'pg-query-stream',
+  'sqlite3',
+  'tedious',
+  'tsx',
+  'esbuild',
+  'testcontainers',
+];
 
 /** Packages that are no ES modules ask for others by `require`. */
-const REQUIRE = "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.filename);";
+const REQUIRE =
+  "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.filename);";
 
 /** How a file of the checkout finds what lies beside it. @param path absolute @returns an expression, for `import.meta.url` */
 export type WhereItIs = (path: string) => string;

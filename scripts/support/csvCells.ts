@@ -1,4 +1,9 @@
-import { IDENTIFIER_RULE, isIdentifier, isStoredIdentifier, STORED_IDENTIFIER_RULE } from '../../src/core/identifier.ts';
+import {
+  IDENTIFIER_RULE,
+  isIdentifier,
+  isStoredIdentifier,
+  STORED_IDENTIFIER_RULE,
+} from '../../src/core/identifier.ts';
 import { hasInvisible, quoted } from '../../src/core/visible.ts';
 
 /** More ids than these are only counted in a warning. */

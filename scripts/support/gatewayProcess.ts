@@ -53,8 +53,13 @@ function readiness(child: ReturnType<typeof supervise>): Promise<{ publicUrl: st
   const { stdout } = child;
   if (stdout === null) throw new Error('a gateway process has its output piped');
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`the gateway was not ready within ${START_MS / 1_000} s`)), START_MS);
-    void child.exited.then(({ code, signal }) => reject(new Error(`the gateway ended before it was ready (${code ?? signal})`)));
+    const timer = setTimeout(
+      () => reject(new Error(`the gateway was not ready within ${START_MS / 1_000} s`)),
+      START_MS,
+    );
+    void child.exited.then(({ code, signal }) =>
+      reject(new Error(`the gateway ended before it was ready (${code ?? signal})`)),
+    );
     createInterface({ input: stdout }).on('line', (line) => {
       const [, publicUrl, adminUrl] = /^ready (\S+) admin (\S+)$/.exec(line) ?? [];
       if (publicUrl === undefined || adminUrl === undefined) return;

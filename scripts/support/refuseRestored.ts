@@ -9,7 +9,13 @@ const LOOK_MS = 5_000;
  *
  * @throws when there are any
  */
-export async function refuseRestored(shards: readonly Shard[], names: readonly { readonly name: string }[]): Promise<void> {
+export async function refuseRestored(
+  shards: readonly Shard[],
+  names: readonly { readonly name: string }[],
+): Promise<void> {
   const [back] = await findRefused(new RestoredShardStore(shards), shards.length, performance.now() + LOOK_MS);
-  if (back !== undefined) throw new Error(`${names[back]?.name ?? back} is not sold from, because it was restored from a backup or an operator closed it: npm run reconcile -- --restored; nothing was written`);
+  if (back !== undefined)
+    throw new Error(
+      `${names[back]?.name ?? back} is not sold from, because it was restored from a backup or an operator closed it: npm run reconcile -- --restored; nothing was written`,
+    );
 }

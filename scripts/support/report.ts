@@ -18,6 +18,10 @@ export function fail(message: string): void {
 
 /** Ends the process once all that was printed was taken: a pipe holds 64 KB, and what waits for its reader would be lost. */
 export async function endWhenTold(): Promise<never> {
-  await Promise.all([process.stdout, process.stderr].map((stream) => new Promise<void>((resolve) => void stream.write('', () => resolve()))));
+  await Promise.all(
+    [process.stdout, process.stderr].map(
+      (stream) => new Promise<void>((resolve) => void stream.write('', () => resolve())),
+    ),
+  );
   process.exit();
 }

@@ -21,7 +21,10 @@ export interface Stack {
   stop(): Promise<void>;
 }
 
-export interface StackOptions extends Pick<ClusterOptions, 'servers' | 'dataDirectory' | 'say' | 'kind' | 'extraArguments' | 'replicas' | 'semiSync'> {
+export interface StackOptions extends Pick<
+  ClusterOptions,
+  'servers' | 'dataDirectory' | 'say' | 'kind' | 'extraArguments' | 'replicas' | 'semiSync'
+> {
   /** Servers that run already and are left running; absent: started, and stopped with the stack. */
   readonly cluster?: Cluster;
   /** Absent: 16. */
@@ -89,7 +92,12 @@ function shardsFile({ servers }: Cluster, name: string, options: StackOptions): 
       const number = String(shard).padStart(2, '0');
       const { host, port, user } = server;
       const passwordVariable = 'STOCKGATE_MYSQL_PASSWORD';
-      const replicas = server.replicas.map((replica) => ({ host: replica.host, port: replica.port, user: replica.user, passwordVariable }));
+      const replicas = server.replicas.map((replica) => ({
+        host: replica.host,
+        port: replica.port,
+        user: replica.user,
+        passwordVariable,
+      }));
       return {
         name: `shard-${number}`,
         primary: { host, port, user, schema: `${name}_${number}`, passwordVariable },

@@ -18,7 +18,9 @@ export async function startOwnRedis(dataDirectory: string, say: (line: string) =
 
 /** Lets early refusals be made at once on the shards of a fresh stack. */
 export async function readyNow({ shards }: Pick<Stack, 'shards'>): Promise<void> {
-  for (const { address: { host, port, user, password, schema } } of shards) {
+  for (const {
+    address: { host, port, user, password, schema },
+  } of shards) {
     const connection = await mysql.createConnection({ host, port, user, password });
     try {
       await connection.query(`UPDATE \`${schema}\`.precheck SET ${READY}`);
@@ -30,5 +32,8 @@ export async function readyNow({ shards }: Pick<Stack, 'shards'>): Promise<void>
 
 /** What a gateway needs in its environment to ask these tiers. @param tiers as `STOCKGATE_PRECHECK` has them */
 export function tierEnvironment(tiers: string, redis: Pick<RedisProcess, 'host' | 'port'> | null): NodeJS.ProcessEnv {
-  return { STOCKGATE_PRECHECK: tiers, ...(redis === null ? {} : { STOCKGATE_REDIS: `redis://${redis.host}:${redis.port}` }) };
+  return {
+    STOCKGATE_PRECHECK: tiers,
+    ...(redis === null ? {} : { STOCKGATE_REDIS: `redis://${redis.host}:${redis.port}` }),
+  };
 }

@@ -42,7 +42,9 @@ export interface Books {
 
 /** What should be left in a row: opening + adjusted - deducted + returned + moved in - moved out (invariant I1). */
 export function expectedOf(balance: SkuBalance): bigint {
-  return balance.opening + balance.adjusted - balance.deducted + balance.returned + balance.moved_in - balance.moved_out;
+  return (
+    balance.opening + balance.adjusted - balance.deducted + balance.returned + balance.moved_in - balance.moved_out
+  );
 }
 
 /** Adds up balances; a SKU is a difference when its row is below zero or not what the journal says. */

@@ -42,7 +42,8 @@ export class Breaker {
     if (this.#open || succeeded) return false;
     const failures = this.#now.failures + this.#before.failures;
     const successes = this.#now.successes + this.#before.successes;
-    this.#open = failures >= this.#options.failuresMin && successes < this.#options.successShareMin * (successes + failures);
+    this.#open =
+      failures >= this.#options.failuresMin && successes < this.#options.successShareMin * (successes + failures);
     return this.#open;
   }
 

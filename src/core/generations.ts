@@ -18,7 +18,6 @@ export const STATE_REACHED: ShardIndex = 65_534;
 /** What one shard has written down: of itself and of the others. */
 export type Reached = ReadonlyMap<ShardIndex, Generation>;
 
-
 /** What a shard has written down of itself. */
 export interface Shown {
   /** How far it has come, under its mark too. */
@@ -28,7 +27,9 @@ export interface Shown {
 
 export function shownBy(reached: Reached, shard: ShardIndex): Shown {
   const shows = reached.get(shard) ?? NOTHING;
-  return shows === HALF_COPIED || shows === CLOSED ? { shows: reached.get(SHOWED_BEFORE) ?? NOTHING, mark: shows } : { shows, mark: null };
+  return shows === HALF_COPIED || shows === CLOSED
+    ? { shows: reached.get(SHOWED_BEFORE) ?? NOTHING, mark: shows }
+    : { shows, mark: null };
 }
 
 /** A shard, and how far it was known to have come. */
@@ -86,7 +87,11 @@ export class Generations {
 
   /** What a shard is to write down of the others. */
   ofOthers(shard: ShardIndex): Reached {
-    return new Map(this.#known.flatMap((generation, other) => (other === shard || generation === 0 ? [] : [[other, generation] as const])));
+    return new Map(
+      this.#known.flatMap((generation, other) =>
+        other === shard || generation === 0 ? [] : [[other, generation] as const],
+      ),
+    );
   }
 }
 

@@ -104,7 +104,8 @@ export class Heat {
 
   #findLeast(): void {
     let least = 0;
-    for (let place = 1; place < NAMED_MAX; place += 1) if ((this.#estimates[place] ?? 0) < (this.#estimates[least] ?? 0)) least = place;
+    for (let place = 1; place < NAMED_MAX; place += 1)
+      if ((this.#estimates[place] ?? 0) < (this.#estimates[least] ?? 0)) least = place;
     this.#leastPlace = least;
   }
 }

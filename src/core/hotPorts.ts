@@ -20,7 +20,13 @@ export interface Layouts {
   replace(owner: ShardIndex, was: Layout, is: Layout, deadlineMs: DeadlineMs): Promise<Replaced>;
 
   /** The same, for a layout of one row that becomes an ordinary one with it. @param version of the row, if it is to be as it was seen */
-  replaceBySingle(owner: ShardIndex, was: Layout, is: Layout, version: number, deadlineMs: DeadlineMs): Promise<Replaced>;
+  replaceBySingle(
+    owner: ShardIndex,
+    was: Layout,
+    is: Layout,
+    version: number,
+    deadlineMs: DeadlineMs,
+  ): Promise<Replaced>;
 
   /** Takes on what somebody left unfinished: only one of many who ask at the same time gets it. @param staleMs how long nobody may have worked on it */
   takeOver(owner: ShardIndex, sku_id: string, staleMs: number, deadlineMs: DeadlineMs): Promise<boolean>;
@@ -29,7 +35,13 @@ export interface Layouts {
   touch(owner: ShardIndex, layout: Layout, deadlineMs: DeadlineMs): Promise<boolean>;
 
   /** Lets one at a time bring units together. It is for speed alone: what it guards is right without it. @returns false while another has it */
-  takeLease(owner: ShardIndex, sku_id: string, token: string, leaseMs: number, deadlineMs: DeadlineMs): Promise<boolean>;
+  takeLease(
+    owner: ShardIndex,
+    sku_id: string,
+    token: string,
+    leaseMs: number,
+    deadlineMs: DeadlineMs,
+  ): Promise<boolean>;
 
   freeLease(owner: ShardIndex, sku_id: string, token: string, deadlineMs: DeadlineMs): Promise<void>;
 }
@@ -83,13 +95,32 @@ export interface HotRows {
   readRows(shard: ShardIndex, sku_id: string, deadlineMs: DeadlineMs): Promise<FoundRows | NotDone>;
 
   /** Makes rows that are not there yet, closed and without units. */
-  prepare(shard: ShardIndex, sku_id: string, sub_rows: readonly number[], epoch: number, deadlineMs: DeadlineMs): Promise<void>;
+  prepare(
+    shard: ShardIndex,
+    sku_id: string,
+    sub_rows: readonly number[],
+    epoch: number,
+    deadlineMs: DeadlineMs,
+  ): Promise<void>;
 
   /** Closes rows for an epoch, unless they are in it or in a later one. @returns whether all of them are closed for it */
-  close(shard: ShardIndex, sku_id: string, sub_rows: readonly number[], epoch: number, deadlineMs: DeadlineMs): Promise<boolean>;
+  close(
+    shard: ShardIndex,
+    sku_id: string,
+    sub_rows: readonly number[],
+    epoch: number,
+    deadlineMs: DeadlineMs,
+  ): Promise<boolean>;
 
   /** Opens rows in an epoch, unless they are in a later one. @returns whether all of them are open in it */
-  open(shard: ShardIndex, sku_id: string, sub_rows: readonly number[], epoch: number, sale: SaleState, deadlineMs: DeadlineMs): Promise<boolean>;
+  open(
+    shard: ShardIndex,
+    sku_id: string,
+    sub_rows: readonly number[],
+    epoch: number,
+    sale: SaleState,
+    deadlineMs: DeadlineMs,
+  ): Promise<boolean>;
 
   readSale(owner: ShardIndex, sku_id: string, deadlineMs: DeadlineMs): Promise<SaleState | null>;
 
@@ -106,7 +137,13 @@ export interface HotRows {
   readIds(shard: ShardIndex, sku_id: string, after: string, max: number, deadlineMs: DeadlineMs): Promise<IdPage>;
 
   /** Writes pointers where nothing stands under the ids. */
-  point(shard: ShardIndex, sku_id: string, ids: readonly string[], movedTo: ShardIndex, deadlineMs: DeadlineMs): Promise<void>;
+  point(
+    shard: ShardIndex,
+    sku_id: string,
+    ids: readonly string[],
+    movedTo: ShardIndex,
+    deadlineMs: DeadlineMs,
+  ): Promise<void>;
 
   /** Looks for layouts, closed rows with units and transfers that somebody left. */
   findUntidy(shard: ShardIndex, max: number, deadlineMs: DeadlineMs): Promise<Untidy>;

@@ -70,7 +70,9 @@ export function rowsMaxOf(journal: JournalPosition['journal'], limit: number): n
  */
 export function cutPage({ journals, opening }: Pick<JournalRead, 'journals' | 'opening'>, limit: number): JournalPage {
   const rows = journals.flat().sort(newestFirst);
-  const ends = journals.flatMap((journal) => journal.slice(-1).filter(({ position }) => journal.length >= rowsMaxOf(position.journal, limit)));
+  const ends = journals.flatMap((journal) =>
+    journal.slice(-1).filter(({ position }) => journal.length >= rowsMaxOf(position.journal, limit)),
+  );
   const [end] = ends.sort(newestFirst);
   const known = end === undefined ? rows : rows.slice(0, rows.indexOf(end) + 1);
   const entries: JournalEntry[] = [];

@@ -48,7 +48,12 @@ export function layoutFault(
 ): string | null {
   const named = (name: string, list: Places): { name: string; list: Places } => ({ name, list });
   const next = nextPlaces === null ? [] : [named('next_places', nextPlaces)];
-  const lists = [named('places', places), ...next, ...earlier.map((one) => named('earlier', one)), named('shards', shards)];
+  const lists = [
+    named('places', places),
+    ...next,
+    ...earlier.map((one) => named('earlier', one)),
+    named('shards', shards),
+  ];
   for (const { name, list } of lists) {
     if (list.length === 0) return `${name} is empty`;
     const unknown = list.find((shard) => !Number.isInteger(shard) || shard < 0 || shard >= shardCount);
@@ -60,7 +65,8 @@ export function layoutFault(
     return `state is ${state} and next_places is ${nextPlaces === null ? 'missing' : 'set'}`;
   }
   if (epoch > lastEpoch) return `epoch is ${epoch}, above last_epoch ${lastEpoch}`;
-  if (state === 'single' && places.length !== 1) return `state is single and places has ${places.length} rows, expected 1`;
+  if (state === 'single' && places.length !== 1)
+    return `state is single and places has ${places.length} rows, expected 1`;
   return null;
 }
 
@@ -89,7 +95,9 @@ export function placesFor(owner: ShardIndex, count: number, servers: readonly st
   const onServer = (shard: ShardIndex): number => places.filter((place) => servers[place] === servers[shard]).length;
   const distance = (shard: ShardIndex): number => (shard - owner + servers.length) % servers.length;
   while (places.length < count) {
-    const [best = owner] = servers.map((_, shard) => shard).sort((a, b) => onShard(a) - onShard(b) || onServer(a) - onServer(b) || distance(a) - distance(b));
+    const [best = owner] = servers
+      .map((_, shard) => shard)
+      .sort((a, b) => onShard(a) - onShard(b) || onServer(a) - onServer(b) || distance(a) - distance(b));
     places.push(best);
   }
   return places;
@@ -97,7 +105,17 @@ export function placesFor(owner: ShardIndex, count: number, servers: readonly st
 
 /** The layout of a SKU that was never split. */
 export function unsplit(sku_id: string, owner: ShardIndex): Layout {
-  return { sku_id, revision: 0, state: 'single', epoch: 0, lastEpoch: 0, places: [owner], nextPlaces: null, earlier: [], shards: [owner] };
+  return {
+    sku_id,
+    revision: 0,
+    state: 'single',
+    epoch: 0,
+    lastEpoch: 0,
+    places: [owner],
+    nextPlaces: null,
+    earlier: [],
+    shards: [owner],
+  };
 }
 
 /** Whether two layouts lie alike. */
@@ -107,15 +125,29 @@ export function isAlike(a: Places, b: Places): boolean {
 
 /** Begins to close all rows, to open others. Only from `single` or `open`. */
 export function beginResize(layout: Layout, nextPlaces: Places): Layout {
-  if (layout.state !== 'single' && layout.state !== 'open') throw new Error(`a layout that is ${layout.state} cannot be resized`);
-  return { ...changed(layout), state: 'closing', lastEpoch: layout.lastEpoch + 1, nextPlaces, shards: union(layout.shards, nextPlaces) };
+  if (layout.state !== 'single' && layout.state !== 'open')
+    throw new Error(`a layout that is ${layout.state} cannot be resized`);
+  return {
+    ...changed(layout),
+    state: 'closing',
+    lastEpoch: layout.lastEpoch + 1,
+    nextPlaces,
+    shards: union(layout.shards, nextPlaces),
+  };
 }
 
 /** All rows are closed: the new layout is the one that counts. */
 export function commitResize(layout: Layout): Layout {
   if (layout.state !== 'closing' || layout.nextPlaces === null) throw new Error('there is no resize to commit');
   const earlier = [...layout.earlier.filter((places) => !isAlike(places, layout.places)), layout.places];
-  return { ...changed(layout), state: 'opening', epoch: layout.lastEpoch, places: layout.nextPlaces, nextPlaces: null, earlier };
+  return {
+    ...changed(layout),
+    state: 'opening',
+    epoch: layout.lastEpoch,
+    places: layout.nextPlaces,
+    nextPlaces: null,
+    earlier,
+  };
 }
 
 /**
@@ -140,7 +172,8 @@ export function forgetEarlier(layout: Layout): Layout {
 
 /** One row, which has all units: the SKU is like any other again. */
 export function mergeAll(layout: Layout): Layout {
-  if (layout.state !== 'open' || layout.places.length !== 1 || layout.earlier.length > 0) throw new Error('the SKU is not merged yet');
+  if (layout.state !== 'open' || layout.places.length !== 1 || layout.earlier.length > 0)
+    throw new Error('the SKU is not merged yet');
   return { ...changed(layout), state: 'single', epoch: 0 };
 }
 

@@ -4,7 +4,8 @@ import type { CartKey, CartLine, DeadlineMs, Line, ShardIndex, Transfer } from '
 import type { Deduct, Receive, Send } from './operation.ts';
 
 /** What can be missing on a shard that was restored from a backup. */
-export type LostKind = 'sku' | 'sale' | 'flow' | 'flow_state' | 'pointer' | 'return' | 'adjustment' | 'cart' | 'transfer' | 'layout';
+export type LostKind =
+  'sku' | 'sale' | 'flow' | 'flow_state' | 'pointer' | 'return' | 'adjustment' | 'cart' | 'transfer' | 'layout';
 
 /** A cart that was committed, with the lines that are known of it. */
 export interface SoldCart extends CartKey {
@@ -38,7 +39,16 @@ export interface OrderedLine extends Line {
 }
 
 /** The tables that make up the state of a shard. Nothing is ever deleted from them but holds, when they are settled. */
-export const STATE_TABLES = ['stock', 'hot_sku', 'adjustment', 'transfer', 'cart', 'flow', 'flow_return', 'cart_hold'] as const;
+export const STATE_TABLES = [
+  'stock',
+  'hot_sku',
+  'adjustment',
+  'transfer',
+  'cart',
+  'flow',
+  'flow_return',
+  'cart_hold',
+] as const;
 export type StateTable = (typeof STATE_TABLES)[number];
 
 /** Bytes and numbers, in the order of the table's key. */
@@ -56,7 +66,13 @@ export interface StateRow {
 /** Reads one state of a shard: the restored one, or what is left of the one before. */
 export interface StateReader {
   /** Rows of a table in the order of their keys. @param after the key of the last page's last row; null: from the first */
-  readPage(shard: ShardIndex, table: StateTable, after: StateKey | null, max: number, deadlineMs: DeadlineMs): Promise<readonly StateRow[]>;
+  readPage(
+    shard: ShardIndex,
+    table: StateTable,
+    after: StateKey | null,
+    max: number,
+    deadlineMs: DeadlineMs,
+  ): Promise<readonly StateRow[]>;
 }
 
 /** Brings the rows of a shard to another state. */
@@ -124,7 +140,12 @@ export interface RestoredShards {
   /** What a shard has written down of itself and of the others. */
   readReached(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<Reached>;
   /** Units that went from a shard to another one, or came from it. @param sinceMs what is older is of no interest, in milliseconds since 1970 */
-  readTransfers(shard: ShardIndex, other: ShardIndex, sinceMs: number, deadlineMs: DeadlineMs): Promise<readonly TransferTrace[]>;
+  readTransfers(
+    shard: ShardIndex,
+    other: ShardIndex,
+    sinceMs: number,
+    deadlineMs: DeadlineMs,
+  ): Promise<readonly TransferTrace[]>;
   /**
    * A page of what carts have sold on a shard since then, in the order of the flows' keys.
    *
@@ -139,7 +160,12 @@ export interface RestoredShards {
     deadlineMs: DeadlineMs,
   ): Promise<CartSalesPage>;
   /** Which of some transfers stand on a shard, on the given side. @returns their ids */
-  findTransfers(shard: ShardIndex, transfer_ids: readonly string[], direction: 'out' | 'in', deadlineMs: DeadlineMs): Promise<ReadonlySet<string>>;
+  findTransfers(
+    shard: ShardIndex,
+    transfer_ids: readonly string[],
+    direction: 'out' | 'in',
+    deadlineMs: DeadlineMs,
+  ): Promise<ReadonlySet<string>>;
   readSplits(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<Splits>;
   /** Writes down that a cart was sold, unless somebody has decided otherwise; who found no record and wrote that it was aborted has not. @returns whether it is written down as sold now */
   recordCart(shard: ShardIndex, cart: SoldCart, deadlineMs: DeadlineMs): Promise<boolean>;

@@ -48,13 +48,17 @@ interface Lot {
  * @param rows all rows of the SKU
  * @param isHome whether a row takes ids in the layout that counts
  */
-export function planMoves(rows: readonly RowState[], wants: readonly Want[], isHome: (row: RowState) => boolean): { readonly moves: Move[]; readonly unserved: number[] } {
+export function planMoves(
+  rows: readonly RowState[],
+  wants: readonly Want[],
+  isHome: (row: RowState) => boolean,
+): { readonly moves: Move[]; readonly unserved: number[] } {
   const lots = rows.map((row): Lot => ({ row, left: row.sellable_amount }));
   const moves: Move[] = [];
   const unserved: number[] = [];
   wants.forEach(({ to, units }, want) => {
     if (sumOf(lots) < units) return void unserved.push(want);
-    for (let rest = units; rest > 0; ) {
+    for (let rest = units; rest > 0;) {
       const lot = richest(lots, isHome);
       if (lot === null) throw new Error('units vanished from a plan');
       const amount = Math.min(rest, lot.left);

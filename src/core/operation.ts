@@ -109,5 +109,9 @@ export function shelvesOf(operation: Operation): string[] {
 /** Whether an operation is about single rows of a split SKU; a sale is about all that lie on a shard. */
 export function namesRow(operation: Operation): boolean {
   if ('lines' in operation) return operation.lines.some(({ row }) => row !== undefined);
-  return operation.kind === 'send' || operation.kind === 'receive' || ('row' in operation && operation.row !== undefined && operation.kind !== 'sale');
+  return (
+    operation.kind === 'send' ||
+    operation.kind === 'receive' ||
+    ('row' in operation && operation.row !== undefined && operation.kind !== 'sale')
+  );
 }

@@ -1,5 +1,17 @@
 import type { Flow, FlowKey, Hold, Line, Sale, ShardIndex, StockRow } from './nouns.ts';
-import type { Adjust, Cancel, Deduct, HoldLines, Open, Operation, Receive, Return, Send, SetSale, SettleLines } from './operation.ts';
+import type {
+  Adjust,
+  Cancel,
+  Deduct,
+  HoldLines,
+  Open,
+  Operation,
+  Receive,
+  Return,
+  Send,
+  SetSale,
+  SettleLines,
+} from './operation.ts';
 
 /**
  * Why an attempt was refused, in the order in which they are told: where lines fail for several reasons, the answer's

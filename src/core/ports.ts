@@ -2,7 +2,16 @@ import type { SkuBalance } from './books.ts';
 import type { JournalPosition, JournalRead } from './journal.ts';
 import type { CartKey, CartLine, DeadlineMs, FlowKey, Hold, ShardIndex, Verdict } from './nouns.ts';
 import type { Adjust, Operation, PlacedKey } from './operation.ts';
-import type { FoundFlows, FoundStock, Misplaced, NotDone, NotMine, OutcomeOf, ReadFailure, Unknown } from './outcome.ts';
+import type {
+  FoundFlows,
+  FoundStock,
+  Misplaced,
+  NotDone,
+  NotMine,
+  OutcomeOf,
+  ReadFailure,
+  Unknown,
+} from './outcome.ts';
 import type { CartPage, CartPosition, DecidedCart, ShardAudit, SoldFlow } from './reconciliation.ts';
 
 /**
@@ -30,7 +39,11 @@ export interface StockReader {
   /**
    * Looks up flows; waits for any transaction that is still undecided about one of them. `keys` must not be empty.
    */
-  findFlows(shard: ShardIndex, keys: readonly PlacedKey[], deadlineMs: DeadlineMs): Promise<FoundFlows | NotDone | Misplaced>;
+  findFlows(
+    shard: ShardIndex,
+    keys: readonly PlacedKey[],
+    deadlineMs: DeadlineMs,
+  ): Promise<FoundFlows | NotDone | Misplaced>;
 
   /** Reads what is left of one SKU, and whether it is on sale. */
   readStock(shard: ShardIndex, sku_id: string, deadlineMs: DeadlineMs): Promise<FoundStock | ReadFailure>;
@@ -52,7 +65,14 @@ export interface JournalReader {
    */
   readJournal(
     shard: ShardIndex,
-    query: { readonly sku_id: string; readonly after: JournalPosition | null; readonly limit: number; readonly holdsAfter: string; readonly holdsMax: number; readonly isBesides: boolean },
+    query: {
+      readonly sku_id: string;
+      readonly after: JournalPosition | null;
+      readonly limit: number;
+      readonly holdsAfter: string;
+      readonly holdsMax: number;
+      readonly isBesides: boolean;
+    },
     deadlineMs: DeadlineMs,
   ): Promise<FoundJournal | ReadFailure>;
 }
@@ -105,7 +125,12 @@ export interface CartRecords {
   ): Promise<CartBegun | CartStands | NotDone | NotMine | Unknown>;
 
   /** Decides a cart by compare-and-set, for its coordinator. @returns the state that stands then */
-  decide(shard: ShardIndex, cart: CartKey, verdict: Verdict, deadlineMs: DeadlineMs): Promise<CartJudged | NotDone | NotMine | Unknown>;
+  decide(
+    shard: ShardIndex,
+    cart: CartKey,
+    verdict: Verdict,
+    deadlineMs: DeadlineMs,
+  ): Promise<CartJudged | NotDone | NotMine | Unknown>;
 
   /** Asks for a cart's state, for anybody else: an abandoned one is aborted, a missing one is written as aborted. */
   judge(shard: ShardIndex, cart: CartKey, deadlineMs: DeadlineMs): Promise<CartJudged | NotDone | NotMine | Unknown>;
@@ -132,7 +157,11 @@ export interface OpenedMany {
 /** Opens SKUs many at a time: for who brings a whole catalogue. */
 export interface StockOpener {
   /** @param stocks at least one, no SKU twice, all at home on this shard; all of them in one transaction */
-  openMany(shard: ShardIndex, stocks: readonly OpeningStock[], deadlineMs: DeadlineMs): Promise<OpenedMany | NotDone | NotMine | Unknown>;
+  openMany(
+    shard: ShardIndex,
+    stocks: readonly OpeningStock[],
+    deadlineMs: DeadlineMs,
+  ): Promise<OpenedMany | NotDone | NotMine | Unknown>;
 }
 
 /** A slot as its owner's own table has it. The higher epoch is the later owner. */
@@ -237,7 +266,12 @@ export interface Auditor {
   readFlows(shard: ShardIndex, keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<readonly SoldFlow[]>;
 
   /** What some carts sold, as the flows say; looks at all flows. @param sku_ids null: all */
-  findFlowsOfCarts(shard: ShardIndex, carts: readonly CartKey[], sku_ids: readonly string[] | null, deadlineMs: DeadlineMs): Promise<readonly SoldFlow[]>;
+  findFlowsOfCarts(
+    shard: ShardIndex,
+    carts: readonly CartKey[],
+    sku_ids: readonly string[] | null,
+    deadlineMs: DeadlineMs,
+  ): Promise<readonly SoldFlow[]>;
 
   /** Writes an adjustment that brings the journal to what the row says, as long as its delta is the difference. The row stays. */
   mend(shard: ShardIndex, adjustment: Adjust, deadlineMs: DeadlineMs): Promise<Mended | NotDone | NotMine | Unknown>;

@@ -16,7 +16,16 @@ export const FLOWS_NAMED = 20;
  * aborted_line    units sold by a cart that was aborted: 0, those
  * transfer_left   units on their way between rows for long after they left: 0, those
  */
-export const DIFFERENCE_KINDS = ['leaved_amount', 'held_amount', 'returned', 'hold_row', 'hold_left', 'cart_line', 'aborted_line', 'transfer_left'] as const;
+export const DIFFERENCE_KINDS = [
+  'leaved_amount',
+  'held_amount',
+  'returned',
+  'hold_row',
+  'hold_left',
+  'cart_line',
+  'aborted_line',
+  'transfer_left',
+] as const;
 
 export type DifferenceKind = (typeof DIFFERENCE_KINDS)[number];
 
@@ -108,13 +117,24 @@ export function gapOf({ expected, actual }: ShelfDifference): bigint {
  *
  * @param flows by `flowKeyText`; null: none stands. A line that is missing was not looked for, and is not judged
  */
-export function judgeCart(cart: DecidedCart, flows: ReadonlyMap<string, SoldFlow | null>, shardOf: (sku_id: string) => ShardIndex): ShelfDifference[] {
+export function judgeCart(
+  cart: DecidedCart,
+  flows: ReadonlyMap<string, SoldFlow | null>,
+  shardOf: (sku_id: string) => ShardIndex,
+): ShelfDifference[] {
   return cart.lines.flatMap((line) => {
     const flow = flows.get(flowKeyText(line));
     if (flow === undefined) return [];
     const fault = cart.state === 'committed' ? missingFrom(cart, line, flow) : soldDespite(cart, flow);
     if (fault === null) return [];
-    return [cartDifference(fault.kind, { ...line, order_id: cart.order_id, attempt: cart.attempt }, line.shard ?? shardOf(line.sku_id), fault)];
+    return [
+      cartDifference(
+        fault.kind,
+        { ...line, order_id: cart.order_id, attempt: cart.attempt },
+        line.shard ?? shardOf(line.sku_id),
+        fault,
+      ),
+    ];
   });
 }
 
@@ -146,7 +166,9 @@ interface Fault {
 function missingFrom(cart: CartKey, line: Line, flow: SoldFlow | null): Fault | null {
   const stands =
     flow?.order_id === cart.order_id &&
-    (flow.status === 'deducted' || flow.status === 'cancelled' || (flow.status === 'pending' && flow.attempt === cart.attempt));
+    (flow.status === 'deducted' ||
+      flow.status === 'cancelled' ||
+      (flow.status === 'pending' && flow.attempt === cart.attempt));
   const actual = stands ? flow.quantity : 0;
   return actual === line.quantity ? null : { kind: 'cart_line', expected: line.quantity, actual };
 }

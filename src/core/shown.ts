@@ -35,4 +35,3 @@ function cut(text: string, show: (text: string) => string): string {
   if (characters.length <= CHARACTERS_MAX) return show(text);
   return `${show(characters.slice(0, CHARACTERS_MAX).join(''))}…`;
 }
-

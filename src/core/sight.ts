@@ -54,7 +54,9 @@ export interface SightStore extends SightSource {
 /** Which of two sights of a SKU is the later. */
 export function isLater(a: Pick<Sight, 'version' | 'asOfMs'>, b: Pick<Sight, 'version' | 'asOfMs'>): boolean {
   // A shard that lost commits has gone back to a version that it had before.
-  return a.asOfMs > b.asOfMs + KNOWLEDGE_MS || a.version > b.version || (a.version === b.version && a.asOfMs > b.asOfMs);
+  return (
+    a.asOfMs > b.asOfMs + KNOWLEDGE_MS || a.version > b.version || (a.version === b.version && a.asOfMs > b.asOfMs)
+  );
 }
 
 /** Whether a sight may refuse whoever asks now. */
@@ -88,14 +90,25 @@ export interface ShelfLooker {
   /** False while new units of an empty row may be sold at once there: then nobody may be refused without asking. */
   isReady(shard: ShardIndex): boolean;
   /** @param isForSale shares the rows' locks for a moment, or nothing is certain @returns in the order asked; throws `LookFailed` when the shard cannot be read */
-  lookAt(shard: ShardIndex, sku_ids: readonly string[], isForSale: boolean, deadlineMs: DeadlineMs): Promise<readonly ShelfLook[]>;
+  lookAt(
+    shard: ShardIndex,
+    sku_ids: readonly string[],
+    isForSale: boolean,
+    deadlineMs: DeadlineMs,
+  ): Promise<readonly ShelfLook[]>;
   /**
    * A page of the ids of all flows of a SKU on a shard, whatever became of them.
    *
    * @param after `next` of the previous page; empty: from the first
    * @returns `next`: where to go on; null: that was the last
    */
-  readIds(shard: ShardIndex, sku_id: string, after: string, max: number, deadlineMs: DeadlineMs): Promise<{ readonly ids: readonly string[]; readonly next: string | null }>;
+  readIds(
+    shard: ShardIndex,
+    sku_id: string,
+    after: string,
+    max: number,
+    deadlineMs: DeadlineMs,
+  ): Promise<{ readonly ids: readonly string[]; readonly next: string | null }>;
 }
 
 /** A shard could not be asked; the reason is for the log. */

@@ -9,7 +9,11 @@ import type { CartKey, Flow, Line } from './nouns.ts';
 export type Standing = 'replay' | 'idempotency_conflict' | 'cancelled' | 'pending' | 'free' | 'late' | 'elsewhere';
 
 /** @param cart who asks; an order on one shard asks as attempt 0 and comes after every attempt of its cart */
-export function judgeStanding({ order_id, attempt }: CartKey, line: Line, flow: Pick<Flow, 'order_id' | 'attempt' | 'quantity' | 'status'>): Standing {
+export function judgeStanding(
+  { order_id, attempt }: CartKey,
+  line: Line,
+  flow: Pick<Flow, 'order_id' | 'attempt' | 'quantity' | 'status'>,
+): Standing {
   const isOwn = flow.order_id === order_id;
   switch (flow.status) {
     case 'void':

@@ -27,7 +27,11 @@ export interface AdminServices {
     deadlineMs: DeadlineMs,
     trace: Trace | null,
   ): Promise<Routed<AppliedOutcome>>;
-  resizeSku(sku_id: string, sub_row_count: number, deadlineMs: DeadlineMs): Promise<Resized | Refused | NotDone | Unknown>;
+  resizeSku(
+    sku_id: string,
+    sub_row_count: number,
+    deadlineMs: DeadlineMs,
+  ): Promise<Resized | Refused | NotDone | Unknown>;
   reconcile(sku_id: string | null, deadlineMs: DeadlineMs): Promise<Reconciled | NoSuchSku | NotDone>;
   shards(): readonly ShardState[];
   /** Those of one shard that are asked by the pre-check. */
@@ -73,12 +77,23 @@ export function adminRoutes(services: AdminServices): Route[] {
       params: skuParams,
       body: schemas.adjustmentRequest,
       answers: { 200: schemas.adjustmentAnswer, 201: schemas.adjustmentAnswer },
-      problems: ['unknown_sku', 'insufficient_stock', 'stock_limit', 'idempotency_conflict', 'overloaded', 'outcome_unknown'],
+      problems: [
+        'unknown_sku',
+        'insufficient_stock',
+        'stock_limit',
+        'idempotency_conflict',
+        'overloaded',
+        'outcome_unknown',
+      ],
       changes: true,
       async handle({ params, body, deadlineMs, trace }) {
         const { sku_id } = params;
         const { adjustment_id, delta, reason = null } = body;
-        const outcome = await services.changeStock({ kind: 'adjust', sku_id, adjustment_id, delta, reason }, deadlineMs, trace);
+        const outcome = await services.changeStock(
+          { kind: 'adjust', sku_id, adjustment_id, delta, reason },
+          deadlineMs,
+          trace,
+        );
         if (outcome.is === 'refused' && outcome.leaved_amount !== undefined) {
           return notWrittenOff(-delta, outcome.leaved_amount);
         }
@@ -100,7 +115,9 @@ export function adminRoutes(services: AdminServices): Route[] {
           ...state,
           slots: slots.get(state.shard) ?? 0,
           durability: durable === null ? null : durabilityWord(durable),
-          replicas: services.replicasOf(state.shard).map(({ lagMs, ...replica }) => ({ ...replica, lag_ms: lagMs === null ? null : Math.round(lagMs) })),
+          replicas: services
+            .replicasOf(state.shard)
+            .map(({ lagMs, ...replica }) => ({ ...replica, lag_ms: lagMs === null ? null : Math.round(lagMs) })),
         }));
         return json(200, { shards, hottest: services.hottest() });
       },
@@ -180,7 +197,8 @@ export function adminRoutes(services: AdminServices): Route[] {
     route({
       method: 'post',
       path: '/v1/reconciliations',
-      summary: 'Hold stock rows, journals and carts against each other, of one SKU or all; may take up to a minute, one at a time',
+      summary:
+        'Hold stock rows, journals and carts against each other, of one SKU or all; may take up to a minute, one at a time',
       body: schemas.reconciliationRequest,
       answers: { 200: schemas.reconciliationAnswer },
       problems: ['unknown_sku', 'overloaded'],
@@ -203,7 +221,8 @@ export function adminRoutes(services: AdminServices): Route[] {
       problems: ['unknown_sku', 'overloaded', 'outcome_unknown'],
       changes: true,
       requestMs: RESIZE_MS,
-      handle: async ({ params: { sku_id }, body: { sub_rows }, deadlineMs }) => resizedReply(await services.resizeSku(sku_id, sub_rows, deadlineMs)),
+      handle: async ({ params: { sku_id }, body: { sub_rows }, deadlineMs }) =>
+        resizedReply(await services.resizeSku(sku_id, sub_rows, deadlineMs)),
     }),
 
     route({
@@ -215,7 +234,8 @@ export function adminRoutes(services: AdminServices): Route[] {
       problems: ['unknown_sku', 'overloaded', 'outcome_unknown'],
       changes: true,
       requestMs: RESIZE_MS,
-      handle: async ({ params: { sku_id }, deadlineMs }) => resizedReply(await services.resizeSku(sku_id, 1, deadlineMs)),
+      handle: async ({ params: { sku_id }, deadlineMs }) =>
+        resizedReply(await services.resizeSku(sku_id, 1, deadlineMs)),
     }),
   ];
 }
@@ -239,24 +259,37 @@ function notWrittenOff(units: number, leaved_amount: number): Reply {
 function resizedReply(outcome: Resized | Refused | NotDone | Unknown): Reply {
   if (outcome.is !== 'resized') return failureReply(outcome);
   const { sku_id, places, epoch } = outcome.layout;
-  return json(200, { sku_id, mode: places.length > 1 ? 'hot' : 'single', epoch, sub_rows: places.map((shard, sub_row) => ({ sub_row, shard })) }, doneWord(outcome));
+  return json(
+    200,
+    {
+      sku_id,
+      mode: places.length > 1 ? 'hot' : 'single',
+      epoch,
+      sub_rows: places.map((shard, sub_row) => ({ sub_row, shard })),
+    },
+    doneWord(outcome),
+  );
 }
 
 /** Books that were not read are not in order, so one shard that is missing is no answer. */
 function reconciledReply({ shards, differences }: Reconciled): Reply {
   const unread = shards.filter(({ fault }) => fault !== null);
-  if (unread.length > 0) return problem('overloaded', `not every shard could be read: ${unread.map(({ shard }) => shard).join(', ')}`);
-  const sum = (amount: (report: Reconciled['shards'][number]) => number): number => shards.reduce((total, report) => total + amount(report), 0);
+  if (unread.length > 0)
+    return problem('overloaded', `not every shard could be read: ${unread.map(({ shard }) => shard).join(', ')}`);
+  const sum = (amount: (report: Reconciled['shards'][number]) => number): number =>
+    shards.reduce((total, report) => total + amount(report), 0);
   // Amounts are written digit by digit: as doubles they would be rounded.
   return exactJson(
     {
       sku_count: sum(({ sku_count }) => sku_count),
       flow_count: sum(({ flow_count }) => flow_count),
       shards: shards.map(({ shard, sku_count, flow_count }) => ({ shard, sku_count, flow_count })),
-      differences: differences.map(({ kind, shard, sku_id, sub_row, expected, actual, flow_count, order_detail_ids, cart }) => ({
-        ...{ kind, shard, sku_id, ...(sub_row === undefined ? {} : { sub_row }), expected, actual, flow_count },
-        ...{ flows: order_detail_ids, cart },
-      })),
+      differences: differences.map(
+        ({ kind, shard, sku_id, sub_row, expected, actual, flow_count, order_detail_ids, cart }) => ({
+          ...{ kind, shard, sku_id, ...(sub_row === undefined ? {} : { sub_row }), expected, actual, flow_count },
+          ...{ flows: order_detail_ids, cart },
+        }),
+      ),
     },
     differences.length === 0 ? 'done' : 'differences',
   );

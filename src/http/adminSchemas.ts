@@ -20,7 +20,9 @@ import {
 
 // The calls of operators. These schemas validate requests and describe the API: one source for both.
 
-export const hotRequest = requestRecord({ sub_rows: Type.Integer({ minimum: 2, maximum: SUB_ROWS_LIMIT, description: 'rows, on as many shards as there are' }) });
+export const hotRequest = requestRecord({
+  sub_rows: Type.Integer({ minimum: 2, maximum: SUB_ROWS_LIMIT, description: 'rows, on as many shards as there are' }),
+});
 
 export const hotAnswer = answerRecord({
   sku_id: skuId,
@@ -89,8 +91,13 @@ export const reconciliationAnswer = answerRecord({
       expected: Type.Integer(),
       actual: Type.Integer(),
       flow_count: Type.Integer({ minimum: 0, description: 'flows behind it' }),
-      flows: Type.Array(orderDetailId, { maxItems: FLOWS_NAMED, description: 'some of them, by their order_detail_id' }),
-      cart: Type.Union([answerRecord({ order_id: orderId, attempt: Type.Integer({ minimum: 1 }) }), Type.Null()], { description: 'the cart it is about' }),
+      flows: Type.Array(orderDetailId, {
+        maxItems: FLOWS_NAMED,
+        description: 'some of them, by their order_detail_id',
+      }),
+      cart: Type.Union([answerRecord({ order_id: orderId, attempt: Type.Integer({ minimum: 1 }) }), Type.Null()], {
+        description: 'the cart it is about',
+      }),
     }),
     { description: 'what was wrong at two looks, a second apart' },
   ),

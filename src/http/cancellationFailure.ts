@@ -11,7 +11,10 @@ export function cancellationFailure(outcome: CancelRefused | NotDone | Unknown):
   if (outcome.is !== 'refused') return failureReply(outcome);
   const { code, lines } = outcome;
   const before = lines.filter((line) => line.status === 'cancelled' && line.code === undefined).length;
-  const earlier = before === 0 ? '' : `; ${before} of ${lines.length} lines ${before === 1 ? 'is' : 'are'} cancelled since an earlier attempt`;
+  const earlier =
+    before === 0
+      ? ''
+      : `; ${before} of ${lines.length} lines ${before === 1 ? 'is' : 'are'} cancelled since an earlier attempt`;
   return problem(code, `${reasonOf(outcome)}; this attempt changed nothing${earlier}`, { lines });
 }
 
@@ -21,6 +24,7 @@ function reasonOf({ code, lines }: CancelRefused): string {
   const named = `order line ${shown(first.order_detail_id)} of SKU ${shown(first.sku_id)}`;
   const subject = others.length === 0 ? named : `${named} and ${others.length} more`;
   const isOne = others.length === 0;
-  if (code === 'pending') return `${subject} ${isOne ? 'is' : 'are'} held by a cart that is not decided yet; send the same call again`;
+  if (code === 'pending')
+    return `${subject} ${isOne ? 'is' : 'are'} held by a cart that is not decided yet; send the same call again`;
   return `${subject} ${isOne ? 'belongs' : 'belong'} to another order`;
 }

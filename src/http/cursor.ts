@@ -7,7 +7,9 @@ const VERSION = 1;
 
 /** Writes down where a page ended, in a form that callers hand back and do not read. */
 export function encodeCursor({ created_at, journal, ids }: JournalPosition): string {
-  return Buffer.from(JSON.stringify([VERSION, created_at, JOURNALS.indexOf(journal), ...ids]), 'utf8').toString('base64url');
+  return Buffer.from(JSON.stringify([VERSION, created_at, JOURNALS.indexOf(journal), ...ids]), 'utf8').toString(
+    'base64url',
+  );
 }
 
 /** @returns null for anything that `encodeCursor` does not write */
@@ -29,7 +31,13 @@ function positionOf(parts: unknown): JournalPosition | null {
   if (!Array.isArray(parts) || parts.length !== 5) return null;
   const [, created_at, place, first, second] = parts as unknown[];
   const journal = typeof place === 'number' ? JOURNALS[place] : undefined;
-  if (journal === undefined || typeof created_at !== 'string' || typeof first !== 'string' || typeof second !== 'string') return null;
+  if (
+    journal === undefined ||
+    typeof created_at !== 'string' ||
+    typeof first !== 'string' ||
+    typeof second !== 'string'
+  )
+    return null;
   // A cancellation has no return id, and only returns have a second one.
   const isKey = isStoredIdentifier(first) && (second === '' || (journal === 'return' && isStoredIdentifier(second)));
   return isKey && isMoment(created_at) ? { created_at, journal, ids: [first, second] } : null;

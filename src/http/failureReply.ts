@@ -35,7 +35,10 @@ export function failureReply(outcome: Refused | NotDone | Unknown, asked: Asked 
     case 'refused':
       return problem(outcome.code, `${reasonOf(outcome, asked)}; nothing was changed`, membersOf(outcome));
     case 'not_done':
-      return problem('overloaded', 'the shard did not take the request in time; nothing was changed; send the same ids again');
+      return problem(
+        'overloaded',
+        'the shard did not take the request in time; nothing was changed; send the same ids again',
+      );
     case 'unknown':
       return problem('outcome_unknown', 'the shard gave no answer; send the same ids again, or look them up');
   }

@@ -72,7 +72,8 @@ export function listenerApp(options: ListenerOptions): Koa {
   app.silent = true;
   app.on('error', (error: Error & { code?: string }) => {
     // A caller that went away is no fault of ours; its request is finished all the same and can be looked up.
-    if (!['ECONNRESET', 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE'].includes(error.code ?? '')) options.onFault(error, { route: 'none', requestId: null });
+    if (!['ECONNRESET', 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE'].includes(error.code ?? ''))
+      options.onFault(error, { route: 'none', requestId: null });
   });
   const calls = options.routes.map((declared) => ({ declared, handle: handlerOf(declared, options, waitingSince) }));
   app.use(answerOnce(options, directly(calls)));
@@ -95,7 +96,11 @@ function answerOnce(options: ListenerOptions, direct: ReadonlyMap<string, Handle
     else if (!isCaller && !isOpen()) {
       reply = problem('unauthorized', 'send Authorization: Bearer <token>');
       context.set('WWW-Authenticate', 'Bearer');
-    } else if (options.mayAsk !== undefined && !isOpen() && !(await options.mayAsk(callerOf(context.req, options.tokens.length > 0)))) {
+    } else if (
+      options.mayAsk !== undefined &&
+      !isOpen() &&
+      !(await options.mayAsk(callerOf(context.req, options.tokens.length > 0)))
+    ) {
       reply = problem('rate_limited', 'wait as long as Retry-After says');
     } else {
       // Only now: a request that is turned away makes no span.
@@ -108,14 +113,23 @@ function answerOnce(options: ListenerOptions, direct: ReadonlyMap<string, Handle
     context.set(HEADERS_OF_EVERY_ANSWER);
     if (options.isDraining()) context.set('Connection', 'close');
     // Who names his requests finds the name again, and so does who must ask us what became of one: those are in the log.
-    if (context.req.headers['x-request-id'] !== undefined || isInDoubt(reply)) context.set('X-Request-Id', idOf(context));
+    if (context.req.headers['x-request-id'] !== undefined || isInDoubt(reply))
+      context.set('X-Request-Id', idOf(context));
     context.type = reply.contentType;
     context.body = reply.body;
     const seconds = (performance.now() - startedMs) / 1_000;
     const { route, requestId = null, trace } = context.state;
     const { outcome, status } = reply;
     trace?.answered({ route: route === 'none' ? null : route, outcome, status, requestId });
-    options.onAnswered({ route, outcome, status, isInDoubt: isInDoubt(reply), seconds, requestId, ...(trace !== undefined && { traceId: trace.traceId }) });
+    options.onAnswered({
+      route,
+      outcome,
+      status,
+      isInDoubt: isInDoubt(reply),
+      seconds,
+      requestId,
+      ...(trace !== undefined && { traceId: trace.traceId }),
+    });
   };
 }
 
@@ -132,7 +146,11 @@ function follow({ req, state }: Context, tracer: Tracer): void {
 }
 
 /** What the router's calls answer; whatever is thrown outside them comes before anything was changed. */
-async function routed(context: Koa.ParameterizedContext<State>, next: Koa.Next, options: ListenerOptions): Promise<Reply> {
+async function routed(
+  context: Koa.ParameterizedContext<State>,
+  next: Koa.Next,
+  options: ListenerOptions,
+): Promise<Reply> {
   try {
     await next();
     return context.state.reply ?? notFound(context, options.routes);

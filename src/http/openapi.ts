@@ -10,7 +10,10 @@ export interface ListenerDescription {
 }
 
 /** Problems that any call of a listener may end in. */
-const COMMON_PROBLEMS: Readonly<Record<ListenerDescription['tag'], readonly ProblemCode[]>> = { public: ['unauthorized', 'rate_limited'], admin: ['unauthorized'] };
+const COMMON_PROBLEMS: Readonly<Record<ListenerDescription['tag'], readonly ProblemCode[]>> = {
+  public: ['unauthorized', 'rate_limited'],
+  admin: ['unauthorized'],
+};
 /** Problems of calls that read input from the caller. */
 const INPUT_PROBLEMS: readonly ProblemCode[] = ['invalid_request'];
 const BODY_PROBLEMS: readonly ProblemCode[] = ['payload_too_large', 'unsupported_media_type'];

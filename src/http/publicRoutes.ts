@@ -30,7 +30,11 @@ export interface PublicServices {
   lookUpLines(keys: readonly FlowKey[], deadlineMs: DeadlineMs, trace: Trace | null): Promise<readonly LineRead[]>;
   readSku(sku_id: string, deadlineMs: DeadlineMs, trace: Trace | null): Promise<SkuStock | NotDone>;
   /** Units left of SKUs, one entry per SKU in the order asked; null: its shard does not answer. */
-  available(sku_ids: readonly string[], consistency: Consistency, deadlineMs: DeadlineMs): Promise<readonly (AvailableStock | null)[]>;
+  available(
+    sku_ids: readonly string[],
+    consistency: Consistency,
+    deadlineMs: DeadlineMs,
+  ): Promise<readonly (AvailableStock | null)[]>;
   readFlows(query: FlowsQuery, deadlineMs: DeadlineMs): Promise<FoundFlowsPage | NotDone>;
 }
 
@@ -139,7 +143,15 @@ export function publicRoutes(services: PublicServices): Route[] {
       summary: 'Take goods back',
       body: schemas.returnRequest,
       answers: { 200: schemas.returnAnswer, 201: schemas.returnAnswer },
-      problems: ['unknown_deduction', 'over_return', 'idempotency_conflict', 'pending', 'stock_limit', 'overloaded', 'outcome_unknown'],
+      problems: [
+        'unknown_deduction',
+        'over_return',
+        'idempotency_conflict',
+        'pending',
+        'stock_limit',
+        'overloaded',
+        'outcome_unknown',
+      ],
       changes: true,
       async handle({ body, deadlineMs, trace }) {
         const outcome = await services.returnGoods({ kind: 'return', ...body }, deadlineMs, trace);
@@ -163,7 +175,11 @@ export function publicRoutes(services: PublicServices): Route[] {
         const outcome = await services.cancelOrder(body, deadlineMs, trace);
         if (outcome.is !== 'applied') return cancellationFailure(outcome);
         const { replayed } = outcome;
-        return json(200, { order_id: body.order_id, status: 'cancelled', replayed, lines: body.lines }, replayed ? 'replayed' : 'cancelled');
+        return json(
+          200,
+          { order_id: body.order_id, status: 'cancelled', replayed, lines: body.lines },
+          replayed ? 'replayed' : 'cancelled',
+        );
       },
     }),
 
@@ -187,7 +203,8 @@ const NOT_READ: LineRead = { is: 'unavailable', reason: 'the line was not read' 
 /** One dead shard leaves the lines of the others answered; only when no line could be read there is no answer. */
 function lookUpReply(keys: readonly FlowKey[], reads: readonly LineRead[]): Reply {
   const [first = NOT_READ] = reads;
-  if (first.is === 'unavailable' && reads.every(({ is }) => is === 'unavailable')) return failureReply({ is: 'not_done', reason: first.reason });
+  if (first.is === 'unavailable' && reads.every(({ is }) => is === 'unavailable'))
+    return failureReply({ is: 'not_done', reason: first.reason });
   const lines = keys.map(({ order_detail_id, sku_id }, place) => {
     const read = reads[place] ?? NOT_READ;
     return read.is === 'found' ? stateOf(read) : { order_detail_id, sku_id, status: read.is };

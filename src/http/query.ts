@@ -12,7 +12,9 @@ export function readQuery(text: string): Record<string, unknown> {
   const parameters = Object.entries(parse(text, '&', '=', { maxKeys: 0 }));
   const repeated = parameters.filter(([, value]) => typeof value !== 'string');
   if (repeated.length > 0) {
-    throw new Rejection(invalid(repeated.map(([name]) => ({ path: name || 'query', message: 'is given more than once' }))));
+    throw new Rejection(
+      invalid(repeated.map(([name]) => ({ path: name || 'query', message: 'is given more than once' }))),
+    );
   }
   // Not by assignment: `__proto__` would then be no parameter at all, and would not be refused.
   return Object.fromEntries(parameters);

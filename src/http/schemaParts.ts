@@ -7,7 +7,8 @@ import { IDENTIFIER_FORMAT, STORED_IDENTIFIER_FORMAT } from '../schema/wording.t
 // Parts of the schemas that validate requests and describe the API.
 
 /** An object of a request: an unknown member is rejected, because a misspelled one would be ignored otherwise. */
-export const requestRecord = <P extends TProperties>(properties: P) => Type.Object(properties, { additionalProperties: false });
+export const requestRecord = <P extends TProperties>(properties: P) =>
+  Type.Object(properties, { additionalProperties: false });
 
 /** An object of an answer: a client accepts members that it does not know, so that later versions can add some. */
 export const answerRecord = <P extends TProperties>(properties: P, options: { readonly description?: string } = {}) =>

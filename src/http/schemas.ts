@@ -60,7 +60,11 @@ export const deductionState = answerRecord({
   order_id: orderId,
   order_detail_id: orderDetailId,
   sku_id: skuId,
-  quantity: Type.Integer({ minimum: 0, maximum: QUANTITY_LIMIT, description: 'units; 0 where it was cancelled before it was deducted' }),
+  quantity: Type.Integer({
+    minimum: 0,
+    maximum: QUANTITY_LIMIT,
+    description: 'units; 0 where it was cancelled before it was deducted',
+  }),
   returned: Type.Integer({ minimum: 0 }),
   status: Type.Union([Type.Literal('deducted'), Type.Literal('pending'), Type.Literal('cancelled')]),
   shard,
@@ -69,7 +73,10 @@ export const deductionState = answerRecord({
 });
 
 export const lookupRequest = requestRecord({
-  lines: Type.Array(requestRecord({ order_detail_id: orderDetailId, sku_id: skuId }), { minItems: 1, maxItems: LINES_LIMIT }),
+  lines: Type.Array(requestRecord({ order_detail_id: orderDetailId, sku_id: skuId }), {
+    minItems: 1,
+    maxItems: LINES_LIMIT,
+  }),
 });
 
 export const lookupAnswer = answerRecord({
@@ -80,13 +87,20 @@ export const lookupAnswer = answerRecord({
       answerRecord({
         order_detail_id: orderDetailId,
         sku_id: skuId,
-        status: Type.Literal('unavailable', { description: 'the line was not read, because its shard does not answer; never treat it as `none`' }),
+        status: Type.Literal('unavailable', {
+          description: 'the line was not read, because its shard does not answer; never treat it as `none`',
+        }),
       }),
     ]),
   ),
 });
 
-export const returnRequest = requestRecord({ return_id: newReturnId, order_detail_id: orderDetailId, sku_id: skuId, quantity });
+export const returnRequest = requestRecord({
+  return_id: newReturnId,
+  order_detail_id: orderDetailId,
+  sku_id: skuId,
+  quantity,
+});
 
 export const returnAnswer = answerRecord({
   return_id: returnId,
@@ -99,7 +113,10 @@ export const returnAnswer = answerRecord({
 
 export const cancellationRequest = requestRecord({
   order_id: orderId,
-  lines: Type.Array(requestRecord({ order_detail_id: orderDetailId, sku_id: skuId }), { minItems: 1, maxItems: LINES_LIMIT }),
+  lines: Type.Array(requestRecord({ order_detail_id: orderDetailId, sku_id: skuId }), {
+    minItems: 1,
+    maxItems: LINES_LIMIT,
+  }),
 });
 
 export const cancellationAnswer = answerRecord({
@@ -129,11 +146,12 @@ export const skuAnswer = answerRecord({
     Type.Integer({
       minimum: 0,
       maximum: STOCK_LIMIT,
-      description:
-        'units that move between rows; `leaved_amount` is the sum of the rows and these',
+      description: 'units that move between rows; `leaved_amount` is the sum of the rows and these',
     }),
   ),
-  age_ms: Type.Optional(Type.Integer({ minimum: 0, description: 'how old the answer is; only with `consistency=cached`' })),
+  age_ms: Type.Optional(
+    Type.Integer({ minimum: 0, description: 'how old the answer is; only with `consistency=cached`' }),
+  ),
 });
 
 export const availabilityRequest = requestRecord({
@@ -154,7 +172,9 @@ export const availabilityAnswer = answerRecord({
       }),
       answerRecord({
         sku_id: skuId,
-        status: Type.Literal('unavailable', { description: 'its shard does not answer; never treat it as sold out or unknown' }),
+        status: Type.Literal('unavailable', {
+          description: 'its shard does not answer; never treat it as sold out or unknown',
+        }),
       }),
     ]),
     { description: 'in the order asked' },
@@ -174,7 +194,10 @@ export const flowsQuery = requestRecord({
   ),
   cursor: Type.Optional(Type.String({ description: 'the `next_cursor` of the page before' })),
 });
-const createdAt = Type.String({ format: 'date-time', description: 'by the clock of the shard; of a cart: when it was held' });
+const createdAt = Type.String({
+  format: 'date-time',
+  description: 'by the clock of the shard; of a cart: when it was held',
+});
 const effect = Type.Integer({ description: 'units added to `leaved_amount`; below 0: taken' });
 
 /** Absent only where the deduction of a return is missing, which a reconciliation names. */
@@ -184,9 +207,31 @@ const anyUnits = Type.Integer({ minimum: 0, maximum: STOCK_LIMIT, description: '
 export const flowsAnswer = answerRecord({
   flows: Type.Array(
     Type.Union([
-      answerRecord({ kind: Type.Literal('deduction'), order_id: orderId, order_detail_id: orderDetailId, quantity, effect, created_at: createdAt }),
-      answerRecord({ kind: Type.Literal('return'), return_id: returnId, order_id: orderOfReturn, order_detail_id: orderDetailId, quantity, effect, created_at: createdAt }),
-      answerRecord({ kind: Type.Literal('cancellation'), order_id: orderOfReturn, order_detail_id: orderDetailId, quantity, effect, created_at: createdAt }),
+      answerRecord({
+        kind: Type.Literal('deduction'),
+        order_id: orderId,
+        order_detail_id: orderDetailId,
+        quantity,
+        effect,
+        created_at: createdAt,
+      }),
+      answerRecord({
+        kind: Type.Literal('return'),
+        return_id: returnId,
+        order_id: orderOfReturn,
+        order_detail_id: orderDetailId,
+        quantity,
+        effect,
+        created_at: createdAt,
+      }),
+      answerRecord({
+        kind: Type.Literal('cancellation'),
+        order_id: orderOfReturn,
+        order_detail_id: orderDetailId,
+        quantity,
+        effect,
+        created_at: createdAt,
+      }),
       answerRecord({
         kind: Type.Literal('adjustment'),
         adjustment_id: adjustmentId,
@@ -206,7 +251,8 @@ export const flowsAnswer = answerRecord({
   next_cursor: Type.Union([Type.String(), Type.Null()], { description: 'null: there is no older entry' }),
 });
 const lineStatus = Type.Enum(['cancelled', 'deducted', 'pending', 'none', 'unavailable'], {
-  description: 'only with a refused cancellation: the state of the line now; `unavailable`: it was not read, never treat it as `none`',
+  description:
+    'only with a refused cancellation: the state of the line now; `unavailable`: it was not read, never treat it as `none`',
 });
 
 export const problemAnswer = answerRecord({

@@ -81,7 +81,11 @@ export async function listen(app: Koa, methods: readonly string[], host: string,
 }
 
 /** Node.js closes connections between two requests by itself, but not those on which no request was ever made. */
-async function drain(server: Server, answersDue: ReadonlyMap<Socket, ReadonlySet<ServerResponse>>, waitMs: number): Promise<void> {
+async function drain(
+  server: Server,
+  answersDue: ReadonlyMap<Socket, ReadonlySet<ServerResponse>>,
+  waitMs: number,
+): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   for (const [socket, due] of answersDue) if (due.size === 0) socket.destroy();
   const timer = setTimeout(() => {
@@ -98,7 +102,11 @@ async function drain(server: Server, answersDue: ReadonlyMap<Socket, ReadonlySet
  *
  * @param due the answers that this connection still waits for, in the order of their requests
  */
-function refuseBroken(error: Error & { code?: string }, socket: Socket, due: ReadonlySet<ServerResponse> = new Set()): void {
+function refuseBroken(
+  error: Error & { code?: string },
+  socket: Socket,
+  due: ReadonlySet<ServerResponse> = new Set(),
+): void {
   if (!socket.writable || error.code === 'ECONNRESET') {
     socket.destroy();
     return;

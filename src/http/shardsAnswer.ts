@@ -32,9 +32,13 @@ export const shardsAnswer = answerRecord({
         answerRecord({
           host: Type.String(),
           port: Type.Integer(),
-          state: Type.Union(['following', 'lagging', 'silent', 'refused', 'unclear', 'untried'].map((state) => Type.Literal(state))),
+          state: Type.Union(
+            ['following', 'lagging', 'silent', 'refused', 'unclear', 'untried'].map((state) => Type.Literal(state)),
+          ),
           reason: Type.Union([Type.String(), Type.Null()], { description: 'why it is not asked' }),
-          lag_ms: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()], { description: 'how old what it shows was, at most, when it was last looked at' }),
+          lag_ms: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()], {
+            description: 'how old what it shows was, at most, when it was last looked at',
+          }),
         }),
         { description: 'of the shard, where the pre-check asks them' },
       ),
@@ -44,9 +48,17 @@ export const shardsAnswer = answerRecord({
     answerRecord({
       rank: Type.Integer({ minimum: 1, description: '1 is the hottest' }),
       sku_id: skuId,
-      lines_per_second: Type.Integer({ minimum: 1, description: 'lines of orders over the last seconds, refused and replayed ones too' }),
-      sub_rows_suggested: Type.Union([Type.Integer({ minimum: 2 }), Type.Null()], { description: 'into how many to split its stock; null: one row carries it' }),
+      lines_per_second: Type.Integer({
+        minimum: 1,
+        description: 'lines of orders over the last seconds, refused and replayed ones too',
+      }),
+      sub_rows_suggested: Type.Union([Type.Integer({ minimum: 2 }), Type.Null()], {
+        description: 'into how many to split its stock; null: one row carries it',
+      }),
     }),
-    { maxItems: HOTTEST_MAX, description: 'what this process was asked for most; other workers and gateways have their own' },
+    {
+      maxItems: HOTTEST_MAX,
+      description: 'what this process was asked for most; other workers and gateways have their own',
+    },
   ),
 });

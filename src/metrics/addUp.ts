@@ -24,12 +24,16 @@ export function addUp(snapshots: readonly MetricsSnapshot[]): Promise<MetricsSna
 /** What stays true of a process that has ended or does not answer: what it counted and found, but not how it stood. */
 export function whatStays(snapshot: MetricsSnapshot): MetricsSnapshot {
   // The types know an enumeration of numbers; the library writes words.
-  return snapshot.filter(({ type, name }) => ['counter', 'histogram'].includes(String(type)) || name.startsWith(RECONCILIATION));
+  return snapshot.filter(
+    ({ type, name }) => ['counter', 'histogram'].includes(String(type)) || name.startsWith(RECONCILIATION),
+  );
 }
 
 function added(snapshots: readonly MetricsSnapshot[]): Registry {
   const latest = latestReconciled(snapshots);
-  const summed = snapshots.map((snapshot) => (snapshot === latest ? snapshot : snapshot.filter(({ name }) => !name.startsWith(RECONCILIATION))));
+  const summed = snapshots.map((snapshot) =>
+    snapshot === latest ? snapshot : snapshot.filter(({ name }) => !name.startsWith(RECONCILIATION)),
+  );
   return AggregatorRegistry.aggregate<'text/plain; version=0.0.4; charset=utf-8'>(summed);
 }
 
@@ -37,6 +41,7 @@ function added(snapshots: readonly MetricsSnapshot[]): Registry {
 const RECONCILIATION = 'stockgate_reconciliation_';
 
 function latestReconciled(snapshots: readonly MetricsSnapshot[]): MetricsSnapshot | undefined {
-  const secondsOf = (snapshot: MetricsSnapshot): number => Number(snapshot.find(({ name }) => name === `${RECONCILIATION}timestamp_seconds`)?.values[0]?.value ?? -1);
+  const secondsOf = (snapshot: MetricsSnapshot): number =>
+    Number(snapshot.find(({ name }) => name === `${RECONCILIATION}timestamp_seconds`)?.values[0]?.value ?? -1);
   return [...snapshots].sort((a, b) => secondsOf(b) - secondsOf(a))[0];
 }

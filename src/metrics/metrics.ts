@@ -19,7 +19,9 @@ export interface Metrics {
   /** Notes how many differences a reconciliation of all SKUs has found. */
   reconciled(differences: number): void;
   /** Makes the series of rows that cannot be read. @param counts asked at each scrape */
-  unreadable(counts: () => readonly { readonly kind: UnreadableKind; readonly shard: string; readonly count: number }[]): void;
+  unreadable(
+    counts: () => readonly { readonly kind: UnreadableKind; readonly shard: string; readonly count: number }[],
+  ): void;
   /** Makes the series of tiers. @param known SKUs and ids that are known to be sold out, asked at each scrape */
   tiers(known: () => { readonly skus: number; readonly ids: number }): TierSeries;
   /** Everything in the text form of Prometheus. */
@@ -67,7 +69,12 @@ export function createMetrics(shards: () => readonly ShardState[], hottest: () =
     registers,
   });
 
-  const perShard = (name: string, help: string, value: (state: ShardState) => number, aggregator: Aggregator = 'sum'): void => {
+  const perShard = (
+    name: string,
+    help: string,
+    value: (state: ShardState) => number,
+    aggregator: Aggregator = 'sum',
+  ): void => {
     new Gauge({
       name,
       help,
@@ -79,7 +86,12 @@ export function createMetrics(shards: () => readonly ShardState[], hottest: () =
       },
     });
   };
-  perShard('stockgate_breaker_open', '1 while the shard has not been answering', ({ breaker }) => Number(breaker === 'open'), 'max');
+  perShard(
+    'stockgate_breaker_open',
+    '1 while the shard has not been answering',
+    ({ breaker }) => Number(breaker === 'open'),
+    'max',
+  );
   perShard('stockgate_retries', 'Transactions tried again since the start', ({ retries }) => retries);
   perShard('stockgate_pool_connections', 'Open connections of the pool', ({ pool }) => pool.open);
   perShard('stockgate_pool_connections_max', 'Connections the pool may open', ({ pool }) => pool.connections_max);
@@ -102,7 +114,7 @@ export function createMetrics(shards: () => readonly ShardState[], hottest: () =
 
   new Gauge({
     name: 'stockgate_hottest_sku_lines_per_second',
-    help: 'Lines a second of the SKUs that are asked for most, by rank; of several workers the sum over each one\'s own ranking',
+    help: "Lines a second of the SKUs that are asked for most, by rank; of several workers the sum over each one's own ranking",
     labelNames: ['rank'] as const,
     registers,
     collect() {
@@ -111,7 +123,7 @@ export function createMetrics(shards: () => readonly ShardState[], hottest: () =
     },
   });
 
-  const ofCarts = (name: string, help: string): Gauge<'shard'> => 
+  const ofCarts = (name: string, help: string): Gauge<'shard'> =>
     new Gauge({ name, help, aggregator: 'max', labelNames: ['shard'] as const, registers });
   const cartsOpen = ofCarts('stockgate_carts_undecided', 'Carts without a verdict whose record is on the shard');
   const cartAge = ofCarts('stockgate_cart_undecided_oldest_seconds', 'Age of the oldest of them');
@@ -127,7 +139,10 @@ export function createMetrics(shards: () => readonly ShardState[], hottest: () =
   for (const { name } of shards()) for (const answered of ['true', 'false']) sweeps.inc({ shard: name, answered }, 0);
 
   const ofBooks = (name: string, help: string): Gauge => new Gauge({ name, help, aggregator: 'max', registers });
-  const differences = ofBooks('stockgate_reconciliation_differences', 'Differences that the last reconciliation of all SKUs found which this gateway was asked for');
+  const differences = ofBooks(
+    'stockgate_reconciliation_differences',
+    'Differences that the last reconciliation of all SKUs found which this gateway was asked for',
+  );
   const reconciledAt = ofBooks('stockgate_reconciliation_timestamp_seconds', 'When that was; 0: not since the start');
 
   return {

@@ -10,12 +10,22 @@ export interface TierSeries {
 }
 
 /** The series of early refusals. @param known asked at each scrape */
-export function tierSeries(registers: Registry[], known: () => { readonly skus: number; readonly ids: number }): TierSeries {
-  const counter = (name: string, help: string): Counter<'tier'> => new Counter({ name, help, labelNames: ['tier'] as const, registers });
+export function tierSeries(
+  registers: Registry[],
+  known: () => { readonly skus: number; readonly ids: number },
+): TierSeries {
+  const counter = (name: string, help: string): Counter<'tier'> =>
+    new Counter({ name, help, labelNames: ['tier'] as const, registers });
   const asked = counter('stockgate_precheck_asked_total', 'Orders and SKUs that a tier was asked about');
   const refused = counter('stockgate_precheck_refused_total', 'Orders that a tier refused');
-  const skipped = counter('stockgate_precheck_skipped_total', 'Times that a tier was too slow or down, or left alone after that');
-  const passed = counter('stockgate_precheck_false_passes_total', 'Orders that a tier let pass and the engine refused as sold out');
+  const skipped = counter(
+    'stockgate_precheck_skipped_total',
+    'Times that a tier was too slow or down, or left alone after that',
+  );
+  const passed = counter(
+    'stockgate_precheck_false_passes_total',
+    'Orders that a tier let pass and the engine refused as sold out',
+  );
   const age = new Histogram({
     name: 'stockgate_precheck_age_seconds',
     help: 'How old the knowledge was that refused',
@@ -24,7 +34,14 @@ export function tierSeries(registers: Registry[], known: () => { readonly skus: 
     registers,
   });
   const gauge = (name: string, help: string, value: () => number): void => {
-    new Gauge({ name, help, registers, collect() { this.set(value()); } });
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(value());
+      },
+    });
   };
   gauge('stockgate_precheck_skus', 'SKUs that are known to be sold out', () => known().skus);
   gauge('stockgate_precheck_ids', 'Ids that are known of them', () => known().ids);

@@ -42,11 +42,15 @@ export class ShardAuditor implements Auditor {
   }
 
   audit(shard: ShardIndex, sku_ids: readonly string[] | null, deadlineMs: DeadlineMs): Promise<ShardAudit> {
-    return this.#lend(shard, deadlineMs, (connection) => inSnapshot(connection, deadlineMs, (snapshot) => auditOf(snapshot, shard, sku_ids)));
+    return this.#lend(shard, deadlineMs, (connection) =>
+      inSnapshot(connection, deadlineMs, (snapshot) => auditOf(snapshot, shard, sku_ids)),
+    );
   }
 
   readDecidedCarts(shard: ShardIndex, query: CartPageQuery, deadlineMs: DeadlineMs): Promise<CartPage> {
-    return this.#lend(shard, deadlineMs, (connection) => readDecidedCarts(connection, this.#shards.length, query, deadlineMs));
+    return this.#lend(shard, deadlineMs, (connection) =>
+      readDecidedCarts(connection, this.#shards.length, query, deadlineMs),
+    );
   }
 
   readVerdicts(
@@ -65,7 +69,12 @@ export class ShardAuditor implements Auditor {
     return this.#lend(shard, deadlineMs, (connection) => readFlows(connection, keys, deadlineMs));
   }
 
-  findFlowsOfCarts(shard: ShardIndex, carts: readonly CartKey[], sku_ids: readonly string[] | null, deadlineMs: DeadlineMs): Promise<readonly SoldFlow[]> {
+  findFlowsOfCarts(
+    shard: ShardIndex,
+    carts: readonly CartKey[],
+    sku_ids: readonly string[] | null,
+    deadlineMs: DeadlineMs,
+  ): Promise<readonly SoldFlow[]> {
     return this.#lend(shard, deadlineMs, (connection) => findFlowsOfCarts(connection, carts, sku_ids, deadlineMs));
   }
 
@@ -97,10 +106,20 @@ export class ShardAuditor implements Auditor {
 async function auditOf(snapshot: Snapshot, shard: ShardIndex, sku_ids: readonly string[] | null): Promise<ShardAudit> {
   const counts = await readShardCounts(snapshot, sku_ids);
   const differences: ShelfDifference[] = [];
-  for (const balance of await readUnbalanced(snapshot, sku_ids)) differences.push(...(await ofBalance(snapshot, shard, balance)));
+  for (const balance of await readUnbalanced(snapshot, sku_ids))
+    differences.push(...(await ofBalance(snapshot, shard, balance)));
   for (const gap of await findReturnGaps(snapshot, sku_ids)) differences.push(ofGap('returned', shard, gap));
   for (const gap of await findHoldGaps(snapshot, sku_ids)) differences.push(ofGap('hold_row', shard, gap));
-  for (const left of await findTransfersLeft(snapshot, sku_ids)) differences.push({ kind: 'transfer_left', shard, ...left, expected: 0n, flow_count: 0, order_detail_ids: [], cart: null });
+  for (const left of await findTransfersLeft(snapshot, sku_ids))
+    differences.push({
+      kind: 'transfer_left',
+      shard,
+      ...left,
+      expected: 0n,
+      flow_count: 0,
+      order_detail_ids: [],
+      cart: null,
+    });
   return { ...counts, differences, overdue: await findOverdueHolds(snapshot, sku_ids) };
 }
 
@@ -115,7 +134,15 @@ async function ofBalance(snapshot: Snapshot, shard: ShardIndex, balance: ShelfBa
   }
   if (held !== pending) {
     const order_detail_ids = await readFlowIds(snapshot, sku_id, 'pending');
-    found.push({ kind: 'held_amount', ...about, expected: pending, actual: held, flow_count: pending_count, order_detail_ids, cart: null });
+    found.push({
+      kind: 'held_amount',
+      ...about,
+      expected: pending,
+      actual: held,
+      flow_count: pending_count,
+      order_detail_ids,
+      cart: null,
+    });
   }
   return found;
 }

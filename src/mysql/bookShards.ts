@@ -27,7 +27,16 @@ export interface BookShardsOptions {
 export function openBookShards({ shards, ...options }: BookShardsOptions): BookShards {
   const opened = shards.map(
     ({ name, address }, shard) =>
-      new Shard({ ...options, name, address, shard, connectMs: CONNECT_MS, connections_max: CONNECTIONS, waiting_max: WAITING_MAX, onChange: () => undefined }),
+      new Shard({
+        ...options,
+        name,
+        address,
+        shard,
+        connectMs: CONNECT_MS,
+        connections_max: CONNECTIONS,
+        waiting_max: WAITING_MAX,
+        onChange: () => undefined,
+      }),
   );
   return {
     shards: opened,

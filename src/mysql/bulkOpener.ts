@@ -13,7 +13,11 @@ export class BulkOpener implements StockOpener {
     this.#shards = shards;
   }
 
-  openMany(shard: ShardIndex, stocks: readonly OpeningStock[], deadlineMs: DeadlineMs): Promise<OpenedMany | NotDone | NotMine | Unknown> {
+  openMany(
+    shard: ShardIndex,
+    stocks: readonly OpeningStock[],
+    deadlineMs: DeadlineMs,
+  ): Promise<OpenedMany | NotDone | NotMine | Unknown> {
     const target = this.#shards[shard];
     if (target === undefined) throw new RangeError(`there is no shard ${shard}`);
     return settle(target, deadlineMs, openMany(stocks));

@@ -37,7 +37,12 @@ export class CartStore implements CartRecords {
     return this.#settle(shard, order_id, deadlineMs, this.#noting(shard, order_id, change));
   }
 
-  decide(shard: ShardIndex, cart: CartKey, verdict: Verdict, deadlineMs: DeadlineMs): Promise<CartJudged | NotDone | NotMine | Unknown> {
+  decide(
+    shard: ShardIndex,
+    cart: CartKey,
+    verdict: Verdict,
+    deadlineMs: DeadlineMs,
+  ): Promise<CartJudged | NotDone | NotMine | Unknown> {
     // Not at the gate: the one who decides must not stand in line behind those who ask.
     return settle(this.#shard(shard), deadlineMs, this.#noting(shard, cart.order_id, deciding(cart, verdict)));
   }
@@ -131,9 +136,11 @@ function beginning(
         if (!latest.isAbandoned) return { keep: false, value: { is: 'open', attempt: latest.attempt } };
         await decideCart(transaction, { order_id, attempt: latest.attempt }, 'aborted');
       }
-      if (latest?.state === 'committed' && !force && holdsAll(latest.lines, lines)) return { keep: false, value: { is: 'sold', attempt: latest.attempt } };
+      if (latest?.state === 'committed' && !force && holdsAll(latest.lines, lines))
+        return { keep: false, value: { is: 'sold', attempt: latest.attempt } };
       intended = { order_id, attempt: (latest?.attempt ?? 0) + 1 };
-      if (!(await insertCart(transaction, intended, { token, state: 'open', lines }))) throw new Raced('another attempt began between two statements');
+      if (!(await insertCart(transaction, intended, { token, state: 'open', lines })))
+        throw new Raced('another attempt began between two statements');
       return { keep: true, value: { is: 'begun', attempt: intended.attempt } };
     },
     async recall(transaction) {
@@ -172,7 +179,8 @@ function judging(cart: CartKey, note: (cart: LockedCart) => void): Change<CartJu
         return { keep: true, value: { is: 'judged', state: 'aborted' } };
       }
       note(standing);
-      if (standing.state !== 'open' || !standing.isAbandoned) return { keep: false, value: { is: 'judged', state: standing.state } };
+      if (standing.state !== 'open' || !standing.isAbandoned)
+        return { keep: false, value: { is: 'judged', state: standing.state } };
       await decideCart(transaction, cart, 'aborted');
       return { keep: true, value: { is: 'judged', state: 'aborted' } };
     },

@@ -16,7 +16,8 @@ export interface Address {
 }
 
 /** What may stand for a `?` in a statement. Ids go in as bytes, so no text ever reaches the server unescaped. */
-export type SqlValue = Buffer | SqlJson | number | null | readonly Buffer[] | readonly number[] | readonly (readonly SqlValue[])[];
+export type SqlValue =
+  Buffer | SqlJson | number | null | readonly Buffer[] | readonly number[] | readonly (readonly SqlValue[])[];
 
 /** One call to the server as mysql2 answers it: rows, or the header of a write. */
 type Answer = ResultSetHeader | RowDataPacket[];
@@ -97,7 +98,9 @@ export class Connection {
       keepAliveInitialDelay: 10_000,
     });
     const connection = new Connection(raw, statementMs);
-    await connection.#settle<void>(performance.now() + connectMs, 'connecting', (done) => raw.connect((error) => done(error, undefined)));
+    await connection.#settle<void>(performance.now() + connectMs, 'connecting', (done) =>
+      raw.connect((error) => done(error, undefined)),
+    );
     return connection;
   }
 
@@ -165,7 +168,11 @@ export class Connection {
    * @returns the rows it matched (mysql2 asks for FOUND_ROWS, so not the rows it changed) and whether the server has a
    *   transaction open afterwards
    */
-  async run(sql: string, values: readonly SqlValue[], deadlineMs: DeadlineMs): Promise<{ matched: number; inTransaction: boolean }> {
+  async run(
+    sql: string,
+    values: readonly SqlValue[],
+    deadlineMs: DeadlineMs,
+  ): Promise<{ matched: number; inTransaction: boolean }> {
     const answer = await this.#query(sql, values, deadlineMs);
     if (Array.isArray(answer)) throw new Error(`expected no rows from: ${sql}`);
     const status = (answer as { serverStatus?: number }).serverStatus ?? 0;
@@ -181,7 +188,12 @@ export class Connection {
    * @returns the answer of each
    * @throws ServerError that says how many statements were answered before it
    */
-  async script(sqls: readonly string[], values: readonly SqlValue[], deadlineMs: DeadlineMs, waitMs?: number): Promise<readonly Answer[]> {
+  async script(
+    sqls: readonly string[],
+    values: readonly SqlValue[],
+    deadlineMs: DeadlineMs,
+    waitMs?: number,
+  ): Promise<readonly Answer[]> {
     const answers = await this.#query(sqls.join(';'), values, deadlineMs, waitMs);
     return sqls.length === 1 ? [answers] : (answers as unknown as Answer[]);
   }
@@ -203,7 +215,12 @@ export class Connection {
     return this.#settle(deadlineMs, sql, start, waitMs);
   }
 
-  #settle<T>(deadlineMs: DeadlineMs, what: string, start: (done: (error: Failed | null, value: T) => void) => void, waitMsMax = this.#statementMs): Promise<T> {
+  #settle<T>(
+    deadlineMs: DeadlineMs,
+    what: string,
+    start: (done: (error: Failed | null, value: T) => void) => void,
+    waitMsMax = this.#statementMs,
+  ): Promise<T> {
     if (this.#lost !== null) return Promise.reject(this.#lost);
     if (this.#failCall !== null) return Promise.reject(new Error('a connection carries one call at a time'));
     return new Promise<T>((resolve, reject) => {
@@ -254,7 +271,9 @@ type Failed = Error & { readonly answered?: number };
 function failureOf(error: Failed): ServerError | ConnectionLost {
   const { errno, sqlState, fatal } = error as mysql.QueryError;
   const isFromServer = typeof errno === 'number' && typeof sqlState === 'string' && !fatal;
-  return isFromServer ? new ServerError(errno, error.message, error.answered) : new ConnectionLost(error.message, false);
+  return isFromServer
+    ? new ServerError(errno, error.message, error.answered)
+    : new ConnectionLost(error.message, false);
 }
 
 function rowsIn<Row>(answer: Answer | undefined, sql: string): Row[] {

@@ -48,7 +48,8 @@ export class GenerationKeeper {
     } catch (error) {
       if (!(error instanceof ServerError) && !(error instanceof ConnectionLost)) throw error;
       // Where the connection is as good as before, as after a deadlock, the next look may try again.
-      if (connection.isLost) this.#notBeforeMs = performance.now() + Math.min(PAUSE_MS_MAX, MOVE_EVERY_MS * 2 ** this.#failures);
+      if (connection.isLost)
+        this.#notBeforeMs = performance.now() + Math.min(PAUSE_MS_MAX, MOVE_EVERY_MS * 2 ** this.#failures);
       this.#failures += 1;
       this.#onFailure(error.message);
     }
@@ -56,7 +57,19 @@ export class GenerationKeeper {
 }
 
 function inWords({ shows, had, mark }: WentBack): string {
-  const back = shows < had ? [`it shows what was true at ${momentOf(shows)} and had reached ${momentOf(had)}: it was restored from a backup, and what was sold since is missing`] : [];
-  const marked = mark === null ? [] : [mark === CLOSED ? 'an operator keeps gateways from it' : 'a state before was copied over it and not to the end'];
+  const back =
+    shows < had
+      ? [
+          `it shows what was true at ${momentOf(shows)} and had reached ${momentOf(had)}: it was restored from a backup, and what was sold since is missing`,
+        ]
+      : [];
+  const marked =
+    mark === null
+      ? []
+      : [
+          mark === CLOSED
+            ? 'an operator keeps gateways from it'
+            : 'a state before was copied over it and not to the end',
+        ];
   return [...back, ...marked].join('; ');
 }

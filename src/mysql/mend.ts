@@ -24,7 +24,8 @@ export function mend(adjustment: Adjust): Change<Mended | NotMine | NotDone> {
       const isThere = await lockStock(transaction, sku_id);
       const balance = (await readUnbalanced(transaction, [sku_id])).find(({ sub_row }) => sub_row === 0);
       const isSame = balance !== undefined && balance.leaved - expectedOf(balance) === BigInt(delta);
-      if (!isThere || !isSame || !(await insertAdjustment(transaction, adjustment))) return { keep: false, value: { is: 'changed' } };
+      if (!isThere || !isSame || !(await insertAdjustment(transaction, adjustment)))
+        return { keep: false, value: { is: 'changed' } };
       const total = (await readTotal(transaction, sku_id)) ?? 0n;
       if (delta > 0 && total > BigInt(STOCK_LIMIT)) {
         const reason = `opening stock plus adjustments would be ${total} units, above the limit of ${STOCK_LIMIT}`;

@@ -82,7 +82,7 @@ export async function endHolder(
     throw error;
   }
   const endedMs = performance.now();
-  for (let saidSeconds = 0; (await connectionWith(database, lock)) === connection; ) {
+  for (let saidSeconds = 0; (await connectionWith(database, lock)) === connection;) {
     const seconds = Math.floor((performance.now() - endedMs) / 1_000);
     if (performance.now() >= untilMs) {
       const state = `connection ${connection} was ended, and the server has been undoing its work for ${seconds} s`;
@@ -111,7 +111,9 @@ async function sessionOf(database: Knex, connection: number): Promise<Session | 
 }
 
 async function connectionWith(database: Knex, lock: string): Promise<number | null> {
-  const [[used]] = (await database.raw('SELECT IS_USED_LOCK(?) AS connection', [lock])) as [[{ connection: number | null } | undefined]];
+  const [[used]] = (await database.raw('SELECT IS_USED_LOCK(?) AS connection', [lock])) as [
+    [{ connection: number | null } | undefined],
+  ];
   const connection = Number(used?.connection ?? 0);
   return connection === 0 ? null : connection;
 }

@@ -86,7 +86,10 @@ export class KnexMigrator implements ShardMigrator {
       const ending =
         holder === null || end === null
           ? 'left'
-          : await endHolder(database, lock, holder, { untilMs: performance.now() + end.waitMs, onWait: (seconds) => end.onWait(holder, seconds) });
+          : await endHolder(database, lock, holder, {
+              untilMs: performance.now() + end.waitMs,
+              onWait: (seconds) => end.onWait(holder, seconds),
+            });
       const next = await findHolder(database, lock);
       if (next !== null) return { holder, ending, wasLeftLocked: false, next };
       try {
@@ -118,7 +121,9 @@ export class KnexMigrator implements ShardMigrator {
 
   async #createSchema(shard: ShardIndex): Promise<void> {
     const { schema, ...server } = this.#address(shard);
-    await connected({ ...server, schema: '' }, (database) => database.raw('CREATE DATABASE IF NOT EXISTS ??', [schema]));
+    await connected({ ...server, schema: '' }, (database) =>
+      database.raw('CREATE DATABASE IF NOT EXISTS ??', [schema]),
+    );
   }
 
   async #statusOf(database: Knex): Promise<SchemaStatus> {
@@ -161,7 +166,8 @@ export class KnexMigrator implements ShardMigrator {
         });
         return;
       } catch (error) {
-        if ((error as { errno?: number }).errno !== SERVER_ERROR.lockWaitTimeout || tries >= TABLE_TRIES_MAX) throw error;
+        if ((error as { errno?: number }).errno !== SERVER_ERROR.lockWaitTimeout || tries >= TABLE_TRIES_MAX)
+          throw error;
         await pause(TABLE_PAUSE_MS);
       }
     }
@@ -193,7 +199,11 @@ export class KnexMigrator implements ShardMigrator {
 }
 
 /** @param lock held by the connection before anything is done; null: none */
-async function connected<T>(address: Address, work: (database: Knex) => Promise<T>, lock: string | null = null): Promise<T> {
+async function connected<T>(
+  address: Address,
+  work: (database: Knex) => Promise<T>,
+  lock: string | null = null,
+): Promise<T> {
   const { host, port, user, password, schema } = address;
   let isTaken = false;
   /** A connection that took the place of the one with the lock would go on with what others may have changed meanwhile. */
@@ -266,7 +276,13 @@ async function slotCount(database: Knex): Promise<number | null> {
 /** The files of all migrations by their names, in their order. In a build they are compiled, and keep their names. */
 function migrationFiles(directory: string): ReadonlyMap<string, string> {
   const files = readdirSync(directory).sort();
-  return new Map(files.flatMap((file) => (/^\d{4}_\w+\.(ts|mjs)$/.test(file) ? [[file.slice(0, file.lastIndexOf('.')), join(directory, file)] as const] : [])));
+  return new Map(
+    files.flatMap((file) =>
+      /^\d{4}_\w+\.(ts|mjs)$/.test(file)
+        ? [[file.slice(0, file.lastIndexOf('.')), join(directory, file)] as const]
+        : [],
+    ),
+  );
 }
 
 function migrationNames(directory: string): string[] {

@@ -27,7 +27,13 @@ export class PastShards implements StateReader {
     this.#statementMs = statementMs;
   }
 
-  async readPage(shard: ShardIndex, table: StateTable, after: StateKey | null, max: number, deadlineMs: DeadlineMs): Promise<readonly StateRow[]> {
+  async readPage(
+    shard: ShardIndex,
+    table: StateTable,
+    after: StateKey | null,
+    max: number,
+    deadlineMs: DeadlineMs,
+  ): Promise<readonly StateRow[]> {
     return readStatePage(await this.#connection(shard, deadlineMs), table, after, max, deadlineMs);
   }
 
@@ -40,7 +46,11 @@ export class PastShards implements StateReader {
   /** How many rows there are, as the server thinks: for a progress bar. */
   async countRows(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<number> {
     const connection = await this.#connection(shard, deadlineMs);
-    const [row] = await connection.rows<{ count: number | null }>('SELECT CAST(SUM(table_rows) AS SIGNED) AS count FROM information_schema.tables WHERE table_schema = DATABASE()', [], deadlineMs);
+    const [row] = await connection.rows<{ count: number | null }>(
+      'SELECT CAST(SUM(table_rows) AS SIGNED) AS count FROM information_schema.tables WHERE table_schema = DATABASE()',
+      [],
+      deadlineMs,
+    );
     return Number(row?.count ?? 0);
   }
 
@@ -57,9 +67,19 @@ export class PastShards implements StateReader {
     const connection = await Connection.open(address, this.#statementMs, CONNECT_MS);
     this.#open.set(shard, connection);
     await prepareReader(connection, deadlineMs);
-    const [found] = await connection.rows<{ shard_index: number; schema_level: number }>('SELECT shard_index, schema_level FROM shard', [], deadlineMs);
-    if (found?.shard_index !== shard) throw new Error(`what is said to be shard ${shard} in the state before is ${found === undefined ? 'none' : `shard ${found.shard_index}`}`);
-    if (found.schema_level < GATEWAY_LEVEL) throw new Error(`shard ${shard} in the state before has a schema of level ${found.schema_level}, which is too old to be copied`);
+    const [found] = await connection.rows<{ shard_index: number; schema_level: number }>(
+      'SELECT shard_index, schema_level FROM shard',
+      [],
+      deadlineMs,
+    );
+    if (found?.shard_index !== shard)
+      throw new Error(
+        `what is said to be shard ${shard} in the state before is ${found === undefined ? 'none' : `shard ${found.shard_index}`}`,
+      );
+    if (found.schema_level < GATEWAY_LEVEL)
+      throw new Error(
+        `shard ${shard} in the state before has a schema of level ${found.schema_level}, which is too old to be copied`,
+      );
     // A replica may go on; and the session is silent while the other side is written.
     await setSession(connection, 'wait_timeout', SILENT_SECONDS, deadlineMs);
     await connection.run('START TRANSACTION WITH CONSISTENT SNAPSHOT', [], deadlineMs);

@@ -39,7 +39,12 @@ export class RestoredShardStore implements RestoredShards, StateReader, StateWri
     return this.#lend(shard, deadlineMs, (connection) => readReached(connection, deadlineMs));
   }
 
-  readTransfers(shard: ShardIndex, other: ShardIndex, sinceMs: number, deadlineMs: DeadlineMs): Promise<readonly TransferTrace[]> {
+  readTransfers(
+    shard: ShardIndex,
+    other: ShardIndex,
+    sinceMs: number,
+    deadlineMs: DeadlineMs,
+  ): Promise<readonly TransferTrace[]> {
     return this.#lend(shard, deadlineMs, (connection) => readTransfers(connection, shard, other, sinceMs, deadlineMs));
   }
 
@@ -61,11 +66,24 @@ export class RestoredShardStore implements RestoredShards, StateReader, StateWri
     return this.#lend(shard, deadlineMs, (connection) => pauseSkus(connection, sku_ids, deadlineMs));
   }
 
-  findTransfers(shard: ShardIndex, transfer_ids: readonly string[], direction: TransferTrace['direction'], deadlineMs: DeadlineMs): Promise<ReadonlySet<string>> {
-    return this.#lend(shard, deadlineMs, (connection) => findTransfers(connection, transfer_ids, direction, deadlineMs));
+  findTransfers(
+    shard: ShardIndex,
+    transfer_ids: readonly string[],
+    direction: TransferTrace['direction'],
+    deadlineMs: DeadlineMs,
+  ): Promise<ReadonlySet<string>> {
+    return this.#lend(shard, deadlineMs, (connection) =>
+      findTransfers(connection, transfer_ids, direction, deadlineMs),
+    );
   }
 
-  readPage(shard: ShardIndex, table: StateTable, after: StateKey | null, max: number, deadlineMs: DeadlineMs): Promise<readonly StateRow[]> {
+  readPage(
+    shard: ShardIndex,
+    table: StateTable,
+    after: StateKey | null,
+    max: number,
+    deadlineMs: DeadlineMs,
+  ): Promise<readonly StateRow[]> {
     return this.#lend(shard, deadlineMs, (connection) => readStatePage(connection, table, after, max, deadlineMs));
   }
 
@@ -84,13 +102,19 @@ export class RestoredShardStore implements RestoredShards, StateReader, StateWri
       }
       // Open in the backup; that it was sold is what the caller knows.
       const stands = await lockCart(transaction, cart);
-      const isSold = stands?.state === 'committed' || (stands?.state === 'open' && (await decideCart(transaction, cart, 'committed'))) || (stands?.state === 'aborted' && (await overruleAborted(transaction, cart)));
+      const isSold =
+        stands?.state === 'committed' ||
+        (stands?.state === 'open' && (await decideCart(transaction, cart, 'committed'))) ||
+        (stands?.state === 'aborted' && (await overruleAborted(transaction, cart)));
       return { keep: true, value: isSold };
     });
   }
 
   close(shard: ShardIndex, known: Generation, deadlineMs: DeadlineMs): Promise<ClosedShard> {
-    return transact(this.#shard(shard).pool, deadlineMs, async (transaction) => ({ keep: true, value: await closeShard(transaction, shard, known) }));
+    return transact(this.#shard(shard).pool, deadlineMs, async (transaction) => ({
+      keep: true,
+      value: await closeShard(transaction, shard, known),
+    }));
   }
 
   noteReached(on: ShardIndex, of: ShardIndex, reached: Generation, deadlineMs: DeadlineMs): Promise<void> {

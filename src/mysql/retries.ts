@@ -34,7 +34,11 @@ const RESOLVE_PAUSE_MS = 50;
  *
  * @throws what the last try threw
  */
-export async function withRetries<T>(deadlineMs: DeadlineMs, budget: RetryBudget, attempt: () => Promise<T>): Promise<T> {
+export async function withRetries<T>(
+  deadlineMs: DeadlineMs,
+  budget: RetryBudget,
+  attempt: () => Promise<T>,
+): Promise<T> {
   budget.earn();
   const used = { deadlock: 0, raced: 0, connectionBroke: 0, readOnly: 0 };
   for (;;) {
@@ -57,7 +61,11 @@ export async function withRetries<T>(deadlineMs: DeadlineMs, budget: RetryBudget
  * @param isFinal whether a failure is worth no other try
  * @throws what the last try threw
  */
-export async function untilAnswered<T>(deadlineMs: DeadlineMs, read: () => Promise<T>, isFinal: (error: unknown) => boolean = () => false): Promise<T> {
+export async function untilAnswered<T>(
+  deadlineMs: DeadlineMs,
+  read: () => Promise<T>,
+  isFinal: (error: unknown) => boolean = () => false,
+): Promise<T> {
   for (;;) {
     try {
       return await read();

@@ -50,7 +50,10 @@ const packet = {
   fits: (value: string) => Number(value) >= LARGEST_PACKET_BYTES,
 };
 const synced = { needed: '1', fits: (value: string) => value === '1' || value === '3' };
-const repaired = { needed: 'ON', fits: (value: string) => isOn(value) || value === 'DETECT_AND_RECOVER' || value === 'FAST' };
+const repaired = {
+  needed: 'ON',
+  fits: (value: string) => isOn(value) || value === 'DETECT_AND_RECOVER' || value === 'FAST',
+};
 
 /**
  * The settings of servers that promises rest on. A session begins with the server's value of that moment, so both are
@@ -134,7 +137,9 @@ export function settingFaults(values: SettingValues): SettingFaults {
       const value = values[`setting_${SETTINGS.indexOf(setting)}`];
       // The other product has no such setting.
       if (value === undefined || setting.counts?.(values) === false) return [];
-      return setting.fits(String(value).toUpperCase()) ? [] : [`${setting.name} = ${value} (needed: ${setting.needed})`];
+      return setting.fits(String(value).toUpperCase())
+        ? []
+        : [`${setting.name} = ${value} (needed: ${setting.needed})`];
     });
     if (unfit.length > 0) faults[kind].push(`${fault}: ${unfit.join(', ')}`);
   }

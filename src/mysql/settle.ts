@@ -31,7 +31,9 @@ export async function settle<Outcome>(
   change: Change<Outcome>,
 ): Promise<Outcome | NotDone | NotMine | Unknown> {
   try {
-    return await withRetries(deadlineMs, retryBudget, () => transact(pool, deadlineMs, (transaction) => change.attempt(transaction)));
+    return await withRetries(deadlineMs, retryBudget, () =>
+      transact(pool, deadlineMs, (transaction) => change.attempt(transaction)),
+    );
   } catch (error) {
     if (hadNoEffect(error)) return { is: 'not_done', reason: reasonOf(error) };
     if (error instanceof LeftTransaction) return { is: 'unknown', reason: error.message };
@@ -48,7 +50,12 @@ async function recallOutcome<Outcome>(
 ): Promise<Outcome | NotDone | Unknown> {
   try {
     const outcome = await untilAnswered(deadlineMs, () =>
-      transact(pool, deadlineMs, async (transaction) => ({ keep: false, value: await change.recall(transaction) }), deadlineMs),
+      transact(
+        pool,
+        deadlineMs,
+        async (transaction) => ({ keep: false, value: await change.recall(transaction) }),
+        deadlineMs,
+      ),
     );
     return outcome ?? { is: 'not_done', reason: `${doubt.message}; it was undone` };
   } catch (error) {

@@ -56,7 +56,11 @@ const UNUSED_MS = 30_000;
  */
 const PRECHECK_KEPT_MS = 10_000;
 /** Of a small pool no more calls can fail at a time than it has connections. */
-const breakerOptions = (connections_max: number): BreakerOptions => ({ windowMs: 1_000, failuresMin: Math.min(5, connections_max), successShareMin: 0.1 });
+const breakerOptions = (connections_max: number): BreakerOptions => ({
+  windowMs: 1_000,
+  failuresMin: Math.min(5, connections_max),
+  successShareMin: 0.1,
+});
 
 /** One shard: its pool and its gates, and whether it may be served. Every connection is checked before its first use. */
 export class Shard {
@@ -86,7 +90,10 @@ export class Shard {
   constructor(options: ShardOptions) {
     this.#options = options;
     this.#connectMs = options.connectMs ?? options.statementMs;
-    this.#generation = options.generations === undefined ? null : new GenerationKeeper(options.generations, options.shard, (reason) => options.onNotMovedOn?.(reason));
+    this.#generation =
+      options.generations === undefined
+        ? null
+        : new GenerationKeeper(options.generations, options.shard, (reason) => options.onNotMovedOn?.(reason));
     this.tried = new Promise((resolve) => (this.#wasTried = resolve));
     const room = new WaitingRoom(options.waiting_max);
     this.batchRoom = new WaitingRoom(options.waiting_max);
@@ -249,21 +256,27 @@ function asRefusal(error: unknown): ShardRefused | null {
 /** Says no to a shard that this gateway must not write to, and why. */
 function refuseUnfit(check: ShardCheck, options: ShardOptions): void {
   const faults: string[] = [];
-  if (check.shard_index !== options.shard) faults.push(`this schema holds shard ${check.shard_index}, not ${options.shard}`);
+  if (check.shard_index !== options.shard)
+    faults.push(`this schema holds shard ${check.shard_index}, not ${options.shard}`);
   if (check.initial_shards !== options.initialShards) {
-    faults.push(`its slots were dealt to ${check.initial_shards} shards, the configuration says ${options.initialShards}`);
+    faults.push(
+      `its slots were dealt to ${check.initial_shards} shards, the configuration says ${options.initialShards}`,
+    );
   }
   if (check.hash_version !== HASH_VERSION) {
     faults.push(`its hash version is ${check.hash_version}, this gateway's is ${HASH_VERSION}`);
   }
   if (check.schema_level < GATEWAY_LEVEL) {
-    faults.push(`its schema is at ${check.schema_level}, this gateway needs ${GATEWAY_LEVEL}: run \`npm run migrate -- up\``);
+    faults.push(
+      `its schema is at ${check.schema_level}, this gateway needs ${GATEWAY_LEVEL}: run \`npm run migrate -- up\``,
+    );
   }
   if (check.oldest_gateway > GATEWAY_LEVEL) {
     faults.push(`its schema serves gateways from level ${check.oldest_gateway} on, this one is ${GATEWAY_LEVEL}`);
   }
   if (!check.callable) faults.push('its procedure apply_part_4 is missing, or this account may not EXECUTE it');
-  if (!check.clockRuns) faults.push('its server was started with --sysdate-is-now, so its clock stands still within a statement');
+  if (!check.clockRuns)
+    faults.push('its server was started with --sysdate-is-now, so its clock stands still within a statement');
   if (check.foreign_tables !== null) faults.push(`not InnoDB: ${check.foreign_tables}`);
   faults.push(...check.settings.always);
   if (options.readOnlyAllowed !== true) faults.push(...check.settings.primary);

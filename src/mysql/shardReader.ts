@@ -4,7 +4,16 @@ import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
 import type { PlacedKey } from '../core/operation.ts';
 import type { FoundFlows, FoundStock, Misplaced, NotDone, ReadFailure } from '../core/outcome.ts';
 import type { NoteUnreadable } from '../core/unreadable.ts';
-import type { BookReader, FoundJournal, JournalReader, ShardOverview, ShardState, SlotClaim, SlotSource, StockReader } from '../core/ports.ts';
+import type {
+  BookReader,
+  FoundJournal,
+  JournalReader,
+  ShardOverview,
+  ShardState,
+  SlotClaim,
+  SlotSource,
+  StockReader,
+} from '../core/ports.ts';
 import type { Connection } from './connection.ts';
 import { hadNoEffect, reasonOf } from './failures.ts';
 import { withRetries } from './retries.ts';
@@ -39,14 +48,21 @@ export class ShardReader implements StockReader, JournalReader, SlotSource, Book
     return this.#shard(shard).durable === true;
   }
 
-  findFlows(shard: ShardIndex, keys: readonly PlacedKey[], deadlineMs: DeadlineMs): Promise<FoundFlows | NotDone | Misplaced> {
+  findFlows(
+    shard: ShardIndex,
+    keys: readonly PlacedKey[],
+    deadlineMs: DeadlineMs,
+  ): Promise<FoundFlows | NotDone | Misplaced> {
     const { pool, retryBudget } = this.#shard(shard);
     return orNotDone(deadlineMs, retryBudget, () =>
       transact<FoundFlows | Misplaced>(pool, deadlineMs, async (transaction) => {
         const owned = keys.flatMap(({ sku_id, row }) => (row === undefined ? [sku_id] : []));
-        if (owned.length > 0 && !(await ownSlots(transaction, owned))) return { keep: false, value: { is: 'not_mine' } };
+        if (owned.length > 0 && !(await ownSlots(transaction, owned)))
+          return { keep: false, value: { is: 'not_mine' } };
         const standing = await lockFlowsAndPointers(transaction, keys);
-        const pointers = [...standing.values()].flatMap(({ sku_id, order_detail_id, moved_to }) => (typeof moved_to === 'number' ? [{ sku_id, order_detail_id, shard: moved_to }] : []));
+        const pointers = [...standing.values()].flatMap(({ sku_id, order_detail_id, moved_to }) =>
+          typeof moved_to === 'number' ? [{ sku_id, order_detail_id, shard: moved_to }] : [],
+        );
         if (pointers.length > 0) return { keep: false, value: { is: 'elsewhere', flows: pointers } };
         // What is not at home here may stand somewhere else.
         const absent = keys.filter((key) => (standing.get(flowKeyText(key))?.status ?? 'void') === 'void');
@@ -69,7 +85,8 @@ export class ShardReader implements StockReader, JournalReader, SlotSource, Book
     return orNotDone<FoundJournal | ReadFailure>(deadlineMs, this.#shard(shard).retryBudget, async () => {
       const read = await this.#lend(shard, deadlineMs, (connection) => readJournal(connection, query, deadlineMs));
       if (read === null) return { is: 'not_mine' } as const;
-      if (read !== 'unreadable' && read.shards.every((each) => each < this.#shards.length)) return { is: 'found', read } as const;
+      if (read !== 'unreadable' && read.shards.every((each) => each < this.#shards.length))
+        return { is: 'found', read } as const;
       const reason = `its column shards is no JSON list of shards from 0 to ${this.#shards.length - 1}`;
       this.#onUnreadable({ kind: 'layout', shard, row: `SKU ${JSON.stringify(query.sku_id)}`, reason });
       return { is: 'not_done', reason: `the layout of a SKU cannot be read: ${reason}` } as const;

@@ -11,7 +11,11 @@ export type Snapshot = Pick<Transaction, 'rows'>;
  *
  * @throws when the shard cannot be read; the connection must then not be used again
  */
-export async function inSnapshot<T>(connection: Connection, deadlineMs: DeadlineMs, read: (snapshot: Snapshot) => Promise<T>): Promise<T> {
+export async function inSnapshot<T>(
+  connection: Connection,
+  deadlineMs: DeadlineMs,
+  read: (snapshot: Snapshot) => Promise<T>,
+): Promise<T> {
   // At READ COMMITTED every statement has a snapshot of its own. The level of one transaction cannot be read back: only
   // MySQL warns of a snapshot that it ignores. So the level of the session is changed, and changed back.
   await setAccess(connection, SNAPSHOT, deadlineMs);

@@ -17,14 +17,22 @@ export class WorkLock {
   }
 
   /** @throws when another command works on one of the shards, or one cannot be had */
-  static async take(shards: readonly { readonly name: string; readonly address: Address }[], statementMs: number, deadlineMs: DeadlineMs): Promise<WorkLock> {
+  static async take(
+    shards: readonly { readonly name: string; readonly address: Address }[],
+    statementMs: number,
+    deadlineMs: DeadlineMs,
+  ): Promise<WorkLock> {
     const held: Connection[] = [];
     try {
       for (const { name, address } of shards) {
         const connection = await Connection.open(address, statementMs, CONNECT_MS);
         held.push(connection);
         await setSession(connection, 'wait_timeout', SILENT_SECONDS, deadlineMs);
-        const [row] = await connection.rows<{ taken: number | null }>('SELECT GET_LOCK(?, 0) AS taken', [Buffer.from(nameOf(address.schema))], deadlineMs);
+        const [row] = await connection.rows<{ taken: number | null }>(
+          'SELECT GET_LOCK(?, 0) AS taken',
+          [Buffer.from(nameOf(address.schema))],
+          deadlineMs,
+        );
         if (row?.taken !== 1) throw new Error(`another command is at work on ${name}`);
       }
       return new WorkLock(held);
@@ -36,7 +44,8 @@ export class WorkLock {
 
   /** @throws when a lock was lost, so that another command may be at work by now */
   assert(): void {
-    if (this.#held.some(({ isLost }) => isLost)) throw new Error('the connection that kept other commands away is gone; nothing more is done');
+    if (this.#held.some(({ isLost }) => isLost))
+      throw new Error('the connection that kept other commands away is gone; nothing more is done');
   }
 
   free(): void {

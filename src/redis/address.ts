@@ -3,7 +3,8 @@ import type { RedisOptions } from './options.ts';
 /** Where Redis is, and what of Redis it is. */
 export type RedisAddress = Pick<RedisOptions, 'mode' | 'nodes' | 'sentinelName' | 'username'>;
 
-const FORMS = 'redis://[user@]host:port, redis+cluster://[user@]host:port,host:port… or redis+sentinel://[user@]host:port,host:port…/NAME';
+const FORMS =
+  'redis://[user@]host:port, redis+cluster://[user@]host:port,host:port… or redis+sentinel://[user@]host:port,host:port…/NAME';
 
 /**
  * Reads where Redis is. The password is told elsewhere: what is read here may stand in a log.
@@ -11,13 +12,22 @@ const FORMS = 'redis://[user@]host:port, redis+cluster://[user@]host:port,host:p
  * @throws RangeError with the forms that there are
  */
 export function parseRedisAddress(text: string): RedisAddress {
-  const [, kind, username, hosts = '', sentinelName] = /^redis(\+cluster|\+sentinel)?:\/\/(?:([^@:/]+)@)?([^/@]+?)(?:\/([\w.-]+))?$/.exec(text) ?? [];
+  const [, kind, username, hosts = '', sentinelName] =
+    /^redis(\+cluster|\+sentinel)?:\/\/(?:([^@:/]+)@)?([^/@]+?)(?:\/([\w.-]+))?$/.exec(text) ?? [];
   const nodes = hosts.split(',').map((each) => {
     const [, host = '', port = ''] = /^(\[[0-9a-f:]+\]|[\w.-]+):(\d{1,5})$/i.exec(each) ?? [];
     return { host: host.replaceAll(/[[\]]/g, ''), port: Number(port) };
   });
   const mode = kind === '+cluster' ? 'cluster' : kind === '+sentinel' ? 'sentinel' : 'single';
-  const isWhole = nodes.every(({ host, port }) => host !== '' && port > 0 && port < 65_536) && (mode !== 'single' || nodes.length === 1) && (mode === 'sentinel') === (sentinelName !== undefined);
+  const isWhole =
+    nodes.every(({ host, port }) => host !== '' && port > 0 && port < 65_536) &&
+    (mode !== 'single' || nodes.length === 1) &&
+    (mode === 'sentinel') === (sentinelName !== undefined);
   if (!isWhole) throw new RangeError(`must be ${FORMS}`);
-  return { mode, nodes, ...(sentinelName === undefined ? {} : { sentinelName }), ...(username === undefined ? {} : { username }) };
+  return {
+    mode,
+    nodes,
+    ...(sentinelName === undefined ? {} : { sentinelName }),
+    ...(username === undefined ? {} : { username }),
+  };
 }

@@ -24,7 +24,11 @@ const REDISCOVERIES = 2;
 /** @param onError hears of every failure of a connection; the client goes on by itself */
 export function connectTo(options: ConnectOptions, onError: (error: Error) => void): Link {
   const { mode } = options;
-  return mode === 'single' ? toServer(options, onError) : mode === 'cluster' ? toCluster(options, onError) : toMaster(options, onError);
+  return mode === 'single'
+    ? toServer(options, onError)
+    : mode === 'cluster'
+      ? toCluster(options, onError)
+      : toMaster(options, onError);
 }
 
 const SOCKET = { connectTimeout: CONNECT_MS, socketTimeout: SILENT_MS, reconnectStrategy: backOffMs };
@@ -60,7 +64,11 @@ function toServer(options: ConnectOptions, onError: (error: Error) => void): Lin
 
 function toCluster(options: ConnectOptions, onError: (error: Error) => void): Link {
   // Nodes are connected to when they are needed: to wait for all would let one that is dead keep the others from being found.
-  const cluster = createCluster({ rootNodes: options.nodes.map((socket) => ({ socket })), defaults: common(options), minimizeConnections: true });
+  const cluster = createCluster({
+    rootNodes: options.nodes.map((socket) => ({ socket })),
+    defaults: common(options),
+    minimizeConnections: true,
+  });
   cluster.on('error', onError);
   cluster.on('node-error', onError);
   return {

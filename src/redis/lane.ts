@@ -82,7 +82,16 @@ export class Lane {
     if (this.#isRenewing) return;
     this.#isRenewing = true;
     try {
-      const { clock, reading, rest: [before] } = await this.#run(RENEW, [], [randomBytes(16).toString('hex'), String(ERA_MS)], () => (this.#isRenewing = false));
+      const {
+        clock,
+        reading,
+        rest: [before],
+      } = await this.#run(
+        RENEW,
+        [],
+        [randomBytes(16).toString('hex'), String(ERA_MS)],
+        () => (this.#isRenewing = false),
+      );
       if (typeof before === 'string') this.#retire(before);
       // The era began after the chain did, or with it.
       const isAfter = clock.chainSinceMs <= reading.askedMs || clock.chainSinceMs === reading.heardMs;
@@ -94,7 +103,9 @@ export class Lane {
 
   /** Whether this era began while the clock was watched. */
   #counts({ era, clock }: Pick<Told, 'era' | 'clock'>): boolean {
-    return this.#watched?.clock === clock && this.#watched.chain === clock.chain && era !== '' && !this.#retired.has(era);
+    return (
+      this.#watched?.clock === clock && this.#watched.chain === clock.chain && era !== '' && !this.#retired.has(era)
+    );
   }
 
   #retire(era: string): void {
@@ -104,7 +115,12 @@ export class Lane {
   }
 
   /** @param onSettled called when the command was answered or failed, however late */
-  async #run(script: Script, keys: readonly string[], texts: readonly string[], onSettled: () => void = () => undefined): Promise<Told> {
+  async #run(
+    script: Script,
+    keys: readonly string[],
+    texts: readonly string[],
+    onSettled: () => void = () => undefined,
+  ): Promise<Told> {
     if (this.#underWay >= UNDER_WAY_MAX) {
       onSettled();
       throw new NoAnswer('too much waits for this part of Redis');
@@ -112,20 +128,26 @@ export class Lane {
     this.#underWay += 1;
     const askedMs = performance.now();
     const sent = this.#commander.run(script, [this.keys.era, ...keys], texts);
-    sent.then(
-      () => (this.#isSilent = false),
-      () => undefined,
-    ).finally(() => {
-      this.#underWay -= 1;
-      onSettled();
-    });
+    sent
+      .then(
+        () => (this.#isSilent = false),
+        () => undefined,
+      )
+      .finally(() => {
+        this.#underWay -= 1;
+        onSettled();
+      });
     const reply = await inTime(sent, this.#commandMs, 'Redis').catch((error: unknown) => {
       if (error instanceof NoAnswer) this.#isSilent = true;
       throw error;
     });
     const answer = readAnswer(reply, askedMs, performance.now());
     const clock = this.#nodes.learn(answer);
-    const told = { ...answer, clock, isBelievable: this.#counts({ era: answer.era, clock }) && clock.isTrusted(answer.reading.heardMs) };
+    const told = {
+      ...answer,
+      clock,
+      isBelievable: this.#counts({ era: answer.era, clock }) && clock.isTrusted(answer.reading.heardMs),
+    };
     // Answers of one lane may come from two nodes while it moves; the later question tells where it is.
     if (this.#last === null || answer.reading.askedMs >= this.#last.reading.askedMs) this.#last = told;
     return told;

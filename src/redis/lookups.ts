@@ -36,7 +36,8 @@ export class Lookups {
     const groups = inGroups(sku_ids, SKUS_MAX);
     const [first, ...others] = await Promise.allSettled(groups.map((group) => this.#find(group)));
     const known = [first, ...others].flatMap((part) => (part?.status === 'fulfilled' ? [...part.value] : []));
-    if (first?.status === 'rejected' && known.length === 0) throw first.reason instanceof Error ? first.reason : new NoAnswer(String(first.reason));
+    if (first?.status === 'rejected' && known.length === 0)
+      throw first.reason instanceof Error ? first.reason : new NoAnswer(String(first.reason));
     return new Map(known);
   }
 }

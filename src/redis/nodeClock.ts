@@ -59,7 +59,9 @@ export class NodeClock {
     this.#buckets = this.#buckets.filter(({ lastMs }) => heardMs - lastMs < this.#windowMs);
     // Nobody knows what the clock did meanwhile.
     if (hadBuckets && this.#buckets.length === 0) this.#breakChain();
-    const isStep = this.#buckets.some(({ sharpest: { low, high } }) => bounds.low > high + STEP_MS || bounds.high < low - STEP_MS);
+    const isStep = this.#buckets.some(
+      ({ sharpest: { low, high } }) => bounds.low > high + STEP_MS || bounds.high < low - STEP_MS,
+    );
     if (isStep) {
       this.#breakChain();
       this.#blindUntilMs = heardMs + BLIND_MS;

@@ -29,14 +29,17 @@ export class QuickLane {
   async ask(script: Script, key: string, texts: readonly string[]): Promise<unknown> {
     const nowMs = performance.now();
     const isProbe = this.#isSilent;
-    if (this.#underWay >= UNDER_WAY_MAX || (isProbe && nowMs - this.#askedMs < PROBE_MS)) throw new NoAnswer('this part of Redis is silent');
+    if (this.#underWay >= UNDER_WAY_MAX || (isProbe && nowMs - this.#askedMs < PROBE_MS))
+      throw new NoAnswer('this part of Redis is silent');
     this.#askedMs = nowMs;
     this.#underWay += 1;
     const sent = this.#commander.run(script, [key], texts);
-    sent.then(
-      () => (this.#isSilent = false),
-      () => undefined,
-    ).finally(() => (this.#underWay -= 1));
+    sent
+      .then(
+        () => (this.#isSilent = false),
+        () => undefined,
+      )
+      .finally(() => (this.#underWay -= 1));
     if (isProbe) throw new NoAnswer('this part of Redis was silent; it is asked again');
     return inTime(sent, this.#waitMs, 'Redis').catch((error: unknown) => {
       if (error instanceof NoAnswer) this.#isSilent = true;

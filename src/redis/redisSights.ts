@@ -56,7 +56,9 @@ export class RedisSights implements SightStore {
     if (/[{}]/.test(options.keyPrefix)) throw new RangeError('a key prefix holds no braces');
     this.#options = options;
     this.#commander = commander;
-    this.#nodes = new Nodes(options.keepMs + BEYOND_MS, (run_id) => options.onEvent?.({ kind: 'stepped', what: run_id }));
+    this.#nodes = new Nodes(options.keepMs + BEYOND_MS, (run_id) =>
+      options.onEvent?.({ kind: 'stepped', what: run_id }),
+    );
     this.#parts = Array.from({ length: PART_COUNT }, (_, part) => this.#open(part));
     this.#watch = new Watch(this.#parts.map(({ lane }) => lane));
   }
@@ -91,7 +93,10 @@ export class RedisSights implements SightStore {
    */
   async look(sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<readonly (Sight | null)[]> {
     const known = new Map<string, Sight>();
-    const groups = this.#byPart(sku_ids.filter((sku_id) => this.#options.secretOf(sku_id) !== null), (sku_id) => sku_id);
+    const groups = this.#byPart(
+      sku_ids.filter((sku_id) => this.#options.secretOf(sku_id) !== null),
+      (sku_id) => sku_id,
+    );
     if (groups.size === 0) return sku_ids.map(() => null);
     const waitMs = Math.min(this.#options.commandMs, deadlineMs - performance.now());
     if (waitMs <= 0) throw new NoAnswer('the deadline passed before Redis was asked');
@@ -112,8 +117,13 @@ export class RedisSights implements SightStore {
   }
 
   async note(sights: readonly Sight[]): Promise<void> {
-    const groups = this.#byPart(sights.filter(({ sku_id }) => this.#options.secretOf(sku_id) !== null), ({ sku_id }) => sku_id);
-    await Promise.all([...groups].flatMap(([{ shelf }, group]) => inGroups(group, SKUS_MAX).map((some) => shelf.note(some))));
+    const groups = this.#byPart(
+      sights.filter(({ sku_id }) => this.#options.secretOf(sku_id) !== null),
+      ({ sku_id }) => sku_id,
+    );
+    await Promise.all(
+      [...groups].flatMap(([{ shelf }, group]) => inGroups(group, SKUS_MAX).map((some) => shelf.note(some))),
+    );
   }
 
   #open(part: number): Part {

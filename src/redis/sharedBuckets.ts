@@ -29,7 +29,10 @@ export class SharedBuckets {
   readonly #texts: readonly string[];
 
   constructor(commander: Commander, { keyPrefix, perSecond, burst, waitMs }: BucketOptions) {
-    this.#parts = Array.from({ length: PART_COUNT }, (_, part) => ({ keys: new PartKeys(keyPrefix, part), lane: new QuickLane(commander, waitMs) }));
+    this.#parts = Array.from({ length: PART_COUNT }, (_, part) => ({
+      keys: new PartKeys(keyPrefix, part),
+      lane: new QuickLane(commander, waitMs),
+    }));
     this.#texts = [String(perSecond), String(burst)];
   }
 
@@ -39,7 +42,8 @@ export class SharedBuckets {
     if (part === undefined) throw new NoAnswer(`${caller} has no part`);
     const reply = await part.lane.ask(TAKE, part.keys.ofCaller(caller), this.#texts);
     const [taken, millionths] = Array.isArray(reply) ? (reply as unknown[]) : [];
-    if (typeof taken !== 'number' || typeof millionths !== 'number') throw new NoAnswer('Redis does not answer as our script does');
+    if (typeof taken !== 'number' || typeof millionths !== 'number')
+      throw new NoAnswer('Redis does not answer as our script does');
     return { isTaken: taken === 1, left: millionths / TOKEN };
   }
 }

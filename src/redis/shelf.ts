@@ -36,7 +36,11 @@ export class Shelf {
   /** @throws as `Lane.ask` does */
   async find(sku_ids: readonly string[]): Promise<Known> {
     const { keys } = this.#lane;
-    const told = await this.#lane.ask(LOOK, sku_ids.map((sku_id) => keys.ofSku(sku_id)), []);
+    const told = await this.#lane.ask(
+      LOOK,
+      sku_ids.map((sku_id) => keys.ofSku(sku_id)),
+      [],
+    );
     const known = new Map<string, Sight>();
     if (this.#lane.isUnwatched) void this.#lane.renew();
     if (!told.isBelievable) return known;
@@ -55,7 +59,12 @@ export class Shelf {
     const { last, isUnwatched, isSilent } = this.#lane;
     const nowMs = performance.now();
     if (isUnwatched && !isSilent) void this.#lane.renew();
-    const isFit = last !== null && !isUnwatched && !isSilent && last.clock.isTrusted(nowMs) && last.clock.wasReadWithin(READ_WITHIN_MS, nowMs);
+    const isFit =
+      last !== null &&
+      !isUnwatched &&
+      !isSilent &&
+      last.clock.isTrusted(nowMs) &&
+      last.clock.wasReadWithin(READ_WITHIN_MS, nowMs);
     if (!isFit || this.#notes >= NOTES_MAX) {
       this.dropped += sights.length;
       return;
@@ -104,7 +113,13 @@ export class Shelf {
       if (secret === null || asOfMs > nowMs) continue;
       keys.push(this.#lane.keys.ofSku(sight.sku_id));
       const text = encodeSight({ ...sight, asOfMicros, run_id, era }, { keyPrefix, secret });
-      texts.push(text, String(sight.version), String(asOfMicros), String(Math.floor(asOfMicros / 1_000 + keepMs)), this.#unfit.get(sight.sku_id) ?? '');
+      texts.push(
+        text,
+        String(sight.version),
+        String(asOfMicros),
+        String(Math.floor(asOfMicros / 1_000 + keepMs)),
+        this.#unfit.get(sight.sku_id) ?? '',
+      );
       this.#unfit.delete(sight.sku_id);
     }
     return keys.length > 0 ? this.#lane.ask(NOTE, keys, texts) : null;

@@ -29,20 +29,54 @@ const FORM = new RegExp(
 export function encodeSight(sight: StoredSight, signer: Signer): string {
   const { version, asOfMicros, run_id, era, mode, leaved_amount, isEmpty } = sight;
   const rows = sight.rows.map(({ shard, sub_row, leaved_amount: left }) => `${shard}:${sub_row}:${left}`).join(',');
-  const text = ['1', version, asOfMicros, run_id, era, mode, leaved_amount ?? '-', isEmpty ? 1 : 0, rows, Buffer.from(sight.sku_id, 'utf8').toString('hex')].join('|');
+  const text = [
+    '1',
+    version,
+    asOfMicros,
+    run_id,
+    era,
+    mode,
+    leaved_amount ?? '-',
+    isEmpty ? 1 : 0,
+    rows,
+    Buffer.from(sight.sku_id, 'utf8').toString('hex'),
+  ].join('|');
   return `${text}|${signatureOf(text, signer).toString('hex')}`;
 }
 
 /** @returns null when the text is none that `encodeSight` wrote for this SKU under this secret */
 export function decodeSight(text: string, sku_id: string, signer: Signer): StoredSight | null {
-  const [, signed = '', version, micros, run_id = '', era = '', mode, left, empty, rowTexts = '', sku = '', signature = ''] = FORM.exec(text) ?? [];
+  const [
+    ,
+    signed = '',
+    version,
+    micros,
+    run_id = '',
+    era = '',
+    mode,
+    left,
+    empty,
+    rowTexts = '',
+    sku = '',
+    signature = '',
+  ] = FORM.exec(text) ?? [];
   if (!timingSafeEqual(signatureOf(signed, signer), Buffer.from(signature.padEnd(64, '0'), 'hex'))) return null;
   if (sku !== Buffer.from(sku_id, 'utf8').toString('hex')) return null;
   const rows = rowTexts === '' ? [] : rowTexts.split(',').map(rowOf);
   const leaved_amount = left === '-' ? null : Number(left);
   const numbers = [Number(version), Number(micros), leaved_amount ?? 0, ...rows.map((row) => row.leaved_amount)];
   if (!numbers.every(Number.isSafeInteger)) return null;
-  return { sku_id, leaved_amount, isEmpty: empty === '1', version: Number(version), mode: mode === 'hot' ? 'hot' : 'single', rows, asOfMicros: Number(micros), run_id, era };
+  return {
+    sku_id,
+    leaved_amount,
+    isEmpty: empty === '1',
+    version: Number(version),
+    mode: mode === 'hot' ? 'hot' : 'single',
+    rows,
+    asOfMicros: Number(micros),
+    run_id,
+    era,
+  };
 }
 
 function rowOf(text: string): SeenRow {

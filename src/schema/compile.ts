@@ -4,12 +4,22 @@ import type { Static, TSchema } from 'typebox';
 import { isIdentifier, isStoredIdentifier } from '../core/identifier.ts';
 import type { Fault } from './fault.ts';
 import { readSettingTexts } from './settingTexts.ts';
-import { ALLOWED_KEYWORD, either, finding, IDENTIFIER_FORMAT, MOMENT_FORMAT, rule, STORED_IDENTIFIER_FORMAT, TEXT_FORMAT } from './wording.ts';
+import {
+  ALLOWED_KEYWORD,
+  either,
+  finding,
+  IDENTIFIER_FORMAT,
+  MOMENT_FORMAT,
+  rule,
+  STORED_IDENTIFIER_FORMAT,
+  TEXT_FORMAT,
+} from './wording.ts';
 import type { SchemaNode } from './wording.ts';
 
 export type { Fault } from './fault.ts';
 
-export type Checked<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly faults: readonly Fault[] };
+export type Checked<T> =
+  { readonly ok: true; readonly value: T } | { readonly ok: false; readonly faults: readonly Fault[] };
 
 const FORMATS = {
   [TEXT_FORMAT]: (text: string) => text.isWellFormed() && !/\p{Cc}/u.test(text),
@@ -70,7 +80,8 @@ function check<S extends TSchema>(ajv: Ajv2020, schema: S, root: string): (input
     const errors = (validate.errors ?? []).filter(isOwn);
     const named = distinct(errors.slice(0, FAULTS_MAX).map(toFault));
     const faults = named.map(({ path, message }) => ({ path: path || root, message }));
-    if (errors.length > FAULTS_MAX) faults.push({ path: root, message: `and ${errors.length - FAULTS_MAX} more faults` });
+    if (errors.length > FAULTS_MAX)
+      faults.push({ path: root, message: `and ${errors.length - FAULTS_MAX} more faults` });
     return { ok: false, faults };
   };
 }
@@ -101,7 +112,10 @@ function listLimits(schema: TSchema): ListLimit[] {
 
 /** Told before anything else is looked at: naming the faults of a hundred thousand items would hold up everybody. */
 function overlong(input: unknown, { name, itemsMax, schema }: ListLimit): Fault[] {
-  const list: unknown = typeof input === 'object' && input !== null && Object.hasOwn(input, name) ? (input as Record<string, unknown>)[name] : null;
+  const list: unknown =
+    typeof input === 'object' && input !== null && Object.hasOwn(input, name)
+      ? (input as Record<string, unknown>)[name]
+      : null;
   if (!Array.isArray(list) || list.length <= itemsMax) return [];
   return [{ path: name, message: rule(schema) + finding(schema, list) }];
 }

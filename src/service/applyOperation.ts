@@ -4,7 +4,12 @@ import type { Misplaced, OutcomeOf } from '../core/outcome.ts';
 import type { StockEngine } from '../core/ports.ts';
 
 /** Asks the engine for one operation. */
-export function applyOperation<O extends Operation>(engine: StockEngine, shard: ShardIndex, operation: O, deadlineMs: DeadlineMs): Promise<OutcomeOf<O>> {
+export function applyOperation<O extends Operation>(
+  engine: StockEngine,
+  shard: ShardIndex,
+  operation: O,
+  deadlineMs: DeadlineMs,
+): Promise<OutcomeOf<O>> {
   return engine.apply(shard, [operation], deadlineMs).then(onlyOne);
 }
 

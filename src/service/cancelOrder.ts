@@ -54,7 +54,11 @@ const STATES_MS = 500;
  * obstacles are looked for on all of them first, so that a refusal changes nothing anywhere. An attempt that changed some
  * lines and not the others is `unknown`: the same lines again finish it, or are refused with their states.
  */
-export async function cancelOrder(parts: Parts, cancellation: Cancellation, deadlineMs: DeadlineMs): Promise<CancelAnswer> {
+export async function cancelOrder(
+  parts: Parts,
+  cancellation: Cancellation,
+  deadlineMs: DeadlineMs,
+): Promise<CancelAnswer> {
   const ended = await cancelParts(parts, cancellation, deadlineMs);
   if (ended.is !== 'refused') return ended;
   const reads = await lookUpLines(parts, cancellation.lines, deadlineMs);
@@ -94,7 +98,11 @@ async function cancelParts(parts: Parts, cancellation: Cancellation, deadlineMs:
 }
 
 /** @returns what would refuse the attempt on one of several shards, or null */
-async function findObstacle(parts: Parts, { order_id, lines }: Cancellation, deadlineMs: DeadlineMs): Promise<Objection | NotDone | null> {
+async function findObstacle(
+  parts: Parts,
+  { order_id, lines }: Cancellation,
+  deadlineMs: DeadlineMs,
+): Promise<Objection | NotDone | null> {
   const found = await findDeductions(parts, lines, deadlineMs);
   if (found.is !== 'found') return found;
   const codes = new Map<string, RefusalCode>();
@@ -110,7 +118,8 @@ async function findObstacle(parts: Parts, { order_id, lines }: Cancellation, dea
 /** One answer out of those of all shards, as if none of them had changed anything. */
 function together(outcomes: readonly CancelOutcome[]): Ended | Misplaced {
   const others = outcomes.filter((outcome) => outcome.is !== 'applied');
-  if (others.length === 0) return { is: 'applied', replayed: outcomes.every((outcome) => outcome.is === 'applied' && outcome.replayed) };
+  if (others.length === 0)
+    return { is: 'applied', replayed: outcomes.every((outcome) => outcome.is === 'applied' && outcome.replayed) };
   const unknown = others.find((outcome): outcome is Unknown => outcome.is === 'unknown');
   if (unknown !== undefined) return unknown;
   // Cancelled lines stay cancelled; the next try, in the right places, cancels the rest.
@@ -139,7 +148,11 @@ function objection(codes: ReadonlyMap<string, RefusalCode>, reasons: readonly Re
   return { is: 'refused', code, codes };
 }
 
-function stateOf({ sku_id, order_detail_id }: FlowKey, read: LineRead | undefined, code: RefusalCode | undefined): CancelLine {
+function stateOf(
+  { sku_id, order_detail_id }: FlowKey,
+  read: LineRead | undefined,
+  code: RefusalCode | undefined,
+): CancelLine {
   const line = { order_detail_id, sku_id, ...(code === undefined ? {} : { code }) };
   if (read?.is !== 'found') return { ...line, status: read?.is ?? 'unavailable' };
   const { status, quantity } = read.flow;

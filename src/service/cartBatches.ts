@@ -6,7 +6,9 @@ const LINES_AT_A_TIME = 2_000;
 
 /** Cuts a list into pieces of some length; the last may be shorter. */
 export function piecesOf<T>(things: readonly T[], length: number): T[][] {
-  return Array.from({ length: Math.ceil(things.length / length) }, (_, piece) => things.slice(piece * length, (piece + 1) * length));
+  return Array.from({ length: Math.ceil(things.length / length) }, (_, piece) =>
+    things.slice(piece * length, (piece + 1) * length),
+  );
 }
 
 /** Parts carts into batches with so many lines that they can be judged at a time; a cart stays whole. */

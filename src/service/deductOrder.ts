@@ -35,7 +35,10 @@ export async function deductOrder(parts: Parts, order: Order, deadlineMs: Deadli
   // Nearly always that is all. Otherwise nothing was done, and it is begun anew with all that may be in the way.
   if (isMisplaced(outcome)) return deductWithPatience(parts, order, deadlineMs, outcome);
   if (outcome.is === 'pending') return deductWithPatience(parts, order, deadlineMs, null);
-  return { outcome, durable: only.isSplit ? isDurable(parts, order, [only.shard]) : parts.shards.isDurable(only.shard) };
+  return {
+    outcome,
+    durable: only.isSplit ? isDurable(parts, order, [only.shard]) : parts.shards.isDurable(only.shard),
+  };
 }
 
 interface OnlyPlace {
@@ -54,7 +57,11 @@ function onlyPlace(parts: Parts, lines: readonly Line[]): OnlyPlace | null {
     if (layout?.earlier.length === 0) {
       const { sku_id, order_detail_id, quantity } = first;
       const { shard, sub_row } = homeOf(layout.places, order_detail_id);
-      return { shard, lines: [{ sku_id, order_detail_id, quantity, row: { sub_row, epoch: layout.epoch } }], isSplit: true };
+      return {
+        shard,
+        lines: [{ sku_id, order_detail_id, quantity, row: { sub_row, epoch: layout.epoch } }],
+        isSplit: true,
+      };
     }
   }
   let only: ShardIndex | null = null;
@@ -66,13 +73,25 @@ function onlyPlace(parts: Parts, lines: readonly Line[]): OnlyPlace | null {
   return only === null ? null : { shard: only, lines, isSplit: false };
 }
 
-function applyOnce(parts: Parts, { order_id }: Order, { shard, lines, isSplit }: OnlyPlace, deadlineMs: DeadlineMs): Promise<DeductOutcome> {
+function applyOnce(
+  parts: Parts,
+  { order_id }: Order,
+  { shard, lines, isSplit }: OnlyPlace,
+  deadlineMs: DeadlineMs,
+): Promise<DeductOutcome> {
   const operation = { kind: 'deduct', order_id, lines } as const;
-  return isSplit ? applyFunded(parts, shard, operation, deadlineMs) : applyOperation(parts.engine, shard, operation, deadlineMs);
+  return isSplit
+    ? applyFunded(parts, shard, operation, deadlineMs)
+    : applyOperation(parts.engine, shard, operation, deadlineMs);
 }
 
 /** Waits for carts that are in the way, looks for the right place again, sells over several shards. */
-async function deductWithPatience(parts: Parts, order: Order, deadlineMs: DeadlineMs, first: Misplaced | null): Promise<OrderAnswer> {
+async function deductWithPatience(
+  parts: Parts,
+  order: Order,
+  deadlineMs: DeadlineMs,
+  first: Misplaced | null,
+): Promise<OrderAnswer> {
   let shards: readonly ShardIndex[] = [];
   const outcome = await onHomes<Line, OrderOutcome>(
     parts,
@@ -87,9 +106,13 @@ async function deductWithPatience(parts: Parts, order: Order, deadlineMs: Deadli
         shards = [...shards, parts.routing.map.shardOf(order.order_id)];
         return sellCart(parts, order, deadlineMs);
       }
-      const ended = await pastHolds<DeductOutcome>(parts, deadlineMs, deadlineMs, only[0], () => applyAlone(parts, order, only, deadlineMs));
+      const ended = await pastHolds<DeductOutcome>(parts, deadlineMs, deadlineMs, only[0], () =>
+        applyAlone(parts, order, only, deadlineMs),
+      );
       // Never "sold out": what undecided carts hold may come back.
-      return ended.is === 'pending' ? { is: 'not_done', reason: 'undecided carts were in the way for the whole time' } : ended;
+      return ended.is === 'pending'
+        ? { is: 'not_done', reason: 'undecided carts were in the way for the whole time' }
+        : ended;
     },
     first,
   );
@@ -100,11 +123,17 @@ async function deductWithPatience(parts: Parts, order: Order, deadlineMs: Deadli
 /** Units of a split SKU may have come from any shard that it lies on, and must not be left there twice. */
 function isDurable({ hot, shards }: Parts, { lines }: Order, asked: readonly ShardIndex[]): boolean {
   for (const shard of asked) if (!shards.isDurable(shard)) return false;
-  for (const { sku_id } of lines) for (const shard of hot.layouts.known(sku_id)?.shards ?? []) if (!shards.isDurable(shard)) return false;
+  for (const { sku_id } of lines)
+    for (const shard of hot.layouts.known(sku_id)?.shards ?? []) if (!shards.isDurable(shard)) return false;
   return true;
 }
 
-function applyAlone(parts: Parts, { order_id }: Order, [shard, lines]: readonly [ShardIndex, readonly At<Line>[]], deadlineMs: DeadlineMs): Promise<DeductOutcome> {
+function applyAlone(
+  parts: Parts,
+  { order_id }: Order,
+  [shard, lines]: readonly [ShardIndex, readonly At<Line>[]],
+  deadlineMs: DeadlineMs,
+): Promise<DeductOutcome> {
   return applyFunded(parts, shard, { kind: 'deduct', order_id, lines: lines.map(placedOf) }, deadlineMs);
 }
 

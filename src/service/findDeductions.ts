@@ -14,7 +14,11 @@ export interface FoundDeductions {
  * Looks up deductions for a caller that decides by all of them: one line that cannot be read is no answer. A flow is
  * `pending` only while its cart is open.
  */
-export async function findDeductions(parts: Parts, keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<FoundDeductions | NotDone> {
+export async function findDeductions(
+  parts: Parts,
+  keys: readonly FlowKey[],
+  deadlineMs: DeadlineMs,
+): Promise<FoundDeductions | NotDone> {
   const reads = await lookUpLines(parts, keys, deadlineMs);
   const deductions: (FoundDeduction | null)[] = [];
   for (const read of reads) {

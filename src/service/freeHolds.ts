@@ -43,9 +43,15 @@ export async function pastHolds<T extends { readonly is: string }>(
   for (;;) {
     const outcome = await work();
     if (!isPending(outcome)) return outcome;
-    const freed = await freeHolds(parts, someOf(outcome.holds).map((hold) => ({ shard, ...hold })), deadlineMs);
+    const freed = await freeHolds(
+      parts,
+      someOf(outcome.holds).map((hold) => ({ shard, ...hold })),
+      deadlineMs,
+    );
     if (performance.now() >= (freed === 'open' ? waitUntilMs : deadlineMs)) {
-      return freed === 'open' ? outcome : { is: 'not_done', reason: 'the holds of a cart could not be settled in time' };
+      return freed === 'open'
+        ? outcome
+        : { is: 'not_done', reason: 'the holds of a cart could not be settled in time' };
     }
     if (freed !== 'settled') await pause();
   }
@@ -59,13 +65,20 @@ export async function freeHolds(parts: HoldParts, holds: readonly FoundHold[], d
 }
 
 /** The same, for who must know of each. @returns everything that became of one of them */
-export async function freeEach(parts: HoldParts, holds: readonly FoundHold[], deadlineMs: DeadlineMs): Promise<ReadonlySet<Freed>> {
+export async function freeEach(
+  parts: HoldParts,
+  holds: readonly FoundHold[],
+  deadlineMs: DeadlineMs,
+): Promise<ReadonlySet<Freed>> {
   // Work of its own deadline is not begun for who has no time left: a late round of the sweeper must not begin all at once.
   if (performance.now() >= deadlineMs) return new Set(['unreachable']);
   const freed = [...byCart(holds)].map(async ([cart, ofCart]) => {
     const key = [cart, ...ofCart.map(flowKeyText).sort()].join('\0');
     // Others may wait for longer than who began it.
-    return (await parts.freeing.do(key, deadlineMs, () => freeCart(parts, ofCart, performance.now() + FREE_MS))) ?? 'unreachable';
+    return (
+      (await parts.freeing.do(key, deadlineMs, () => freeCart(parts, ofCart, performance.now() + FREE_MS))) ??
+      'unreachable'
+    );
   });
   return new Set(await Promise.all(freed));
 }
@@ -82,8 +95,14 @@ async function freeCart(parts: HoldParts, holds: readonly FoundHold[], deadlineM
 }
 
 /** Asks for a cart's state on the shard of its order. */
-export function judgeCart(parts: HoldParts, cart: CartKey, deadlineMs: DeadlineMs): Promise<CartJudged | NotDone | Unknown> {
-  return parts.routing.onOwners<CartJudged | NotDone | Unknown>((map) => parts.carts.judge(map.shardOf(cart.order_id), cart, deadlineMs));
+export function judgeCart(
+  parts: HoldParts,
+  cart: CartKey,
+  deadlineMs: DeadlineMs,
+): Promise<CartJudged | NotDone | Unknown> {
+  return parts.routing.onOwners<CartJudged | NotDone | Unknown>((map) =>
+    parts.carts.judge(map.shardOf(cart.order_id), cart, deadlineMs),
+  );
 }
 
 /** Carries a verdict out where the lines of a cart are held. @returns whether it now stands on all these shards */
@@ -96,14 +115,18 @@ export async function settleCart(
 ): Promise<boolean> {
   const settled = await parts.routing.onOwners<{ is: 'settled' } | { is: 'not_done'; reason: string }>(async (map) => {
     // What lies where its slot does not is a row of a split SKU, or was.
-    const named = lines.map((line) => (line.row === undefined && line.shard !== map.shardOf(line.sku_id) ? { ...line, row: PAST } : line));
+    const named = lines.map((line) =>
+      line.row === undefined && line.shard !== map.shardOf(line.sku_id) ? { ...line, row: PAST } : line,
+    );
     const outcomes = await Promise.all(
       [...byShard(named)].map(([shard, ofShard]) =>
         applyOperation(parts.engine, shard, { kind: 'settle', order_id, attempt, verdict, lines: ofShard }, deadlineMs),
       ),
     );
     if (outcomes.some(({ is }) => is === 'not_mine')) return { is: 'not_mine' };
-    return outcomes.every(({ is }) => is === 'applied') ? { is: 'settled' } : { is: 'not_done', reason: 'a shard did not settle' };
+    return outcomes.every(({ is }) => is === 'applied')
+      ? { is: 'settled' }
+      : { is: 'not_done', reason: 'a shard did not settle' };
   });
   return settled.is === 'settled';
 }

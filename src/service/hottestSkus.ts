@@ -10,5 +10,7 @@ export interface RankedSku extends HotSku {
 
 /** The SKUs that are asked for most, and into how many rows each should be split. @param perRow lines a second that one row is meant to carry */
 export function hottestSkus(heat: Heat, perRow: number): RankedSku[] {
-  return heat.hottest().map((sku, index) => ({ rank: index + 1, ...sku, sub_rows_suggested: suggestSplit(sku.lines_per_second, perRow) }));
+  return heat
+    .hottest()
+    .map((sku, index) => ({ rank: index + 1, ...sku, sub_rows_suggested: suggestSplit(sku.lines_per_second, perRow) }));
 }

@@ -35,7 +35,11 @@ export interface Imported {
  * @param stocks no SKU twice
  * @param onDone told how many more were dealt with
  */
-export async function importStock(parts: ImportParts, stocks: readonly OpeningStock[], onDone: (count: number) => void): Promise<Imported> {
+export async function importStock(
+  parts: ImportParts,
+  stocks: readonly OpeningStock[],
+  onDone: (count: number) => void,
+): Promise<Imported> {
   await parts.routing.refresh();
   const batches = batchesOf(parts.routing, stocks);
   const results = await inWidth(batches, WIDTH, async (batch) => {
@@ -64,7 +68,9 @@ function batchesOf({ map }: Routing, stocks: readonly OpeningStock[]): OpeningSt
   }
   const ofShards = [...byShard.values()];
   const longest = Math.max(0, ...ofShards.map(({ length }) => length));
-  return Array.from({ length: longest }, (_, place) => ofShards.flatMap((batches) => batches.slice(place, place + 1))).flat();
+  return Array.from({ length: longest }, (_, place) =>
+    ofShards.flatMap((batches) => batches.slice(place, place + 1)),
+  ).flat();
 }
 
 async function openPatiently({ routing, opener }: ImportParts, batch: readonly OpeningStock[]): Promise<Imported> {
@@ -98,7 +104,11 @@ async function openAtOwners(map: Routing['map'], opener: StockOpener, batch: rea
     if (answer.is !== 'opened') return answer;
     opened.push(answer);
   }
-  return { is: 'opened', openedNow: sum(opened, ({ openedNow }) => openedNow), otherwise: opened.flatMap(({ otherwise }) => otherwise) };
+  return {
+    is: 'opened',
+    openedNow: sum(opened, ({ openedNow }) => openedNow),
+    otherwise: opened.flatMap(({ otherwise }) => otherwise),
+  };
 }
 
 function sum<T>(things: readonly T[], amountOf: (thing: T) => number): number {

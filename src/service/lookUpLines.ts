@@ -33,11 +33,17 @@ const ANSWER_MS = 200;
  * @param keys a key may be named twice
  * @returns one entry per key, in their order, before `deadlineMs`
  */
-export async function lookUpLines(parts: Parts, keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<readonly LineRead[]> {
-  const lines = new Map(keys.map(({ sku_id, order_detail_id }) => {
-    const key = { sku_id, order_detail_id };
-    return [flowKeyText(key), key] as const;
-  }));
+export async function lookUpLines(
+  parts: Parts,
+  keys: readonly FlowKey[],
+  deadlineMs: DeadlineMs,
+): Promise<readonly LineRead[]> {
+  const lines = new Map(
+    keys.map(({ sku_id, order_detail_id }) => {
+      const key = { sku_id, order_detail_id };
+      return [flowKeyText(key), key] as const;
+    }),
+  );
   const lookUp = new LookUp(parts, deadlineMs - ANSWER_MS);
   await lookUp.read([...lines.values()], { standing: new Map(), isRefreshed: false, moves: 0 });
   return keys.map((key) => lookUp.reads.get(flowKeyText(key)) ?? unavailable('the line was not read'));
@@ -86,12 +92,14 @@ class LookUp {
     if (shard !== undefined) return { ...line, shard, row: PAST, homes: [], earlier: null };
     const { layouts, locator } = this.#parts.hot;
     const homes = earlierHomesOf(layouts, line);
-    const earlier = homes.length === 0 ? null : firstStanding(homes.map((home) => locator.find(home, line, this.#untilMs)));
+    const earlier =
+      homes.length === 0 ? null : firstStanding(homes.map((home) => locator.find(home, line, this.#untilMs)));
     return { ...placeByLayout(this.#parts, line), homes, earlier };
   }
 
   async #readOn(shard: ShardIndex, group: readonly AskedLine[], course: Course): Promise<void> {
-    if (performance.now() >= this.#untilMs) return this.#noteAll(group, unavailable('the deadline passed before the line was read'));
+    if (performance.now() >= this.#untilMs)
+      return this.#noteAll(group, unavailable('the deadline passed before the line was read'));
     const answer = await this.#parts.reader.findFlows(shard, group, this.#untilMs);
     if (isMisplaced(answer)) return this.#readAgain(group, answer, course);
     if (answer.is === 'not_done') return this.#readEarlier(group, unavailable(answer.reason), course);
@@ -111,34 +119,41 @@ class LookUp {
   async #readEarlier(lines: readonly AskedLine[], otherwise: LineRead, course: Course): Promise<void> {
     // Lines with the same earlier homes have their answers at the same time.
     const groups = groupBy(lines, ({ homes }) => homes.join());
-    await Promise.all([...groups.values()].map(async (group) => {
-      const standing = new Map(course.standing);
-      const found: AskedLine[] = [];
-      for (const line of group) {
-        const earlier = (await line.earlier) ?? { shard: null };
-        if ('error' in earlier) {
-          if (!(earlier.error instanceof RowsAway)) throw earlier.error;
-          this.#note(line, unavailable(earlier.error.message));
-        } else if (earlier.shard === null) {
-          this.#note(line, otherwise);
-        } else {
-          standing.set(flowKeyText(line), earlier.shard);
-          found.push(line);
+    await Promise.all(
+      [...groups.values()].map(async (group) => {
+        const standing = new Map(course.standing);
+        const found: AskedLine[] = [];
+        for (const line of group) {
+          const earlier = (await line.earlier) ?? { shard: null };
+          if ('error' in earlier) {
+            if (!(earlier.error instanceof RowsAway)) throw earlier.error;
+            this.#note(line, unavailable(earlier.error.message));
+          } else if (earlier.shard === null) {
+            this.#note(line, otherwise);
+          } else {
+            standing.set(flowKeyText(line), earlier.shard);
+            found.push(line);
+          }
         }
-      }
-      if (found.length > 0) await this.read(found, { ...course, standing });
-    }));
+        if (found.length > 0) await this.read(found, { ...course, standing });
+      }),
+    );
   }
 
   /** Settles the holds of decided carts, and reads their lines again. */
   async #settle(held: readonly (Flow & At<FlowKey>)[], course: Course): Promise<void> {
-    await Promise.all([...byCart(held).values()].map(async (ofCart) => {
-      const freed = await freeEach(this.#parts, ofCart, this.#untilMs);
-      if (freed.has('settled')) return this.read(ofCart, course);
-      for (const { shard, ...flow } of ofCart) {
-        this.#note(flow, freed.has('open') ? { is: 'found', shard, flow } : unavailable('the record of a cart could not be read'));
-      }
-    }));
+    await Promise.all(
+      [...byCart(held).values()].map(async (ofCart) => {
+        const freed = await freeEach(this.#parts, ofCart, this.#untilMs);
+        if (freed.has('settled')) return this.read(ofCart, course);
+        for (const { shard, ...flow } of ofCart) {
+          this.#note(
+            flow,
+            freed.has('open') ? { is: 'found', shard, flow } : unavailable('the record of a cart could not be read'),
+          );
+        }
+      }),
+    );
   }
 
   /** Corrects the places of lines, and reads them again. */
@@ -152,9 +167,15 @@ class LookUp {
         return this.#readAtOwners(group, course);
       case 'moved': {
         const moved = new Set(misplaced.sku_ids);
-        const groups = groupBy(group.filter(({ sku_id }) => moved.has(sku_id)), ({ sku_id }) => sku_id);
+        const groups = groupBy(
+          group.filter(({ sku_id }) => moved.has(sku_id)),
+          ({ sku_id }) => sku_id,
+        );
         const others = group.filter(({ sku_id }) => !moved.has(sku_id));
-        await Promise.all([this.read(others, course), ...[...groups].map(([sku_id, lines]) => this.#readMoved(sku_id, lines, course))]);
+        await Promise.all([
+          this.read(others, course),
+          ...[...groups].map(([sku_id, lines]) => this.#readMoved(sku_id, lines, course)),
+        ]);
       }
     }
   }

@@ -8,6 +8,10 @@ import type { BookReader } from '../core/ports.ts';
  * @returns one list per shard, in their order
  * @throws when a shard cannot be read: books that were not read do not balance
  */
-export function readAllBalances(reader: BookReader, shardCount: number, deadlineMs: DeadlineMs): Promise<(readonly SkuBalance[])[]> {
+export function readAllBalances(
+  reader: BookReader,
+  shardCount: number,
+  deadlineMs: DeadlineMs,
+): Promise<(readonly SkuBalance[])[]> {
   return Promise.all(Array.from({ length: shardCount }, (_, shard) => reader.readBalances(shard, deadlineMs)));
 }

@@ -34,14 +34,15 @@ export async function readFlows(
   query: FlowsQuery,
   deadlineMs: DeadlineMs,
 ): Promise<FoundFlowsPage | NotDone> {
-  for (let holdsAfter = ''; ; ) {
+  for (let holdsAfter = ''; ;) {
     const found = await readAll(parts, query, holdsAfter, deadlineMs);
     if (found.is === 'not_done') return found;
     const { journals, opening, holds, fullTo } = found;
     if (opening === null) return { is: 'found', page: null };
     const freed = await freeEach(parts, holds, deadlineMs);
     if (freed.has('unreachable')) return { is: 'not_done', reason: 'the record of a cart could not be asked' };
-    if (!freed.has('settled') && fullTo === null) return { is: 'found', page: cutPage({ journals, opening }, query.limit) };
+    if (!freed.has('settled') && fullTo === null)
+      return { is: 'found', page: cutPage({ journals, opening }, query.limit) };
     // Those that are open now were so when the page was asked for, and need not be asked again.
     holdsAfter = fullTo ?? '';
   }
@@ -57,20 +58,34 @@ interface AllJournals {
   readonly fullTo: string | null;
 }
 
-async function readAll(parts: Parts & { readonly journal: JournalReader }, query: FlowsQuery, holdsAfter: string, deadlineMs: DeadlineMs): Promise<AllJournals | NotDone> {
+async function readAll(
+  parts: Parts & { readonly journal: JournalReader },
+  query: FlowsQuery,
+  holdsAfter: string,
+  deadlineMs: DeadlineMs,
+): Promise<AllJournals | NotDone> {
   const { sku_id } = query;
   const asked = { ...query, holdsAfter, holdsMax: HOLDS_MAX };
-  const first = await parts.routing.onOwners<FoundJournal | NotDone>((map) => parts.journal.readJournal(map.shardOf(sku_id), { ...asked, isBesides: false }, deadlineMs));
+  const first = await parts.routing.onOwners<FoundJournal | NotDone>((map) =>
+    parts.journal.readJournal(map.shardOf(sku_id), { ...asked, isBesides: false }, deadlineMs),
+  );
   if (first.is === 'not_done') return first;
   const owner = parts.routing.map.shardOf(sku_id);
   const others = first.read.shards.filter((shard) => shard !== owner);
-  const answers = await Promise.all(others.map(async (shard) => ({ shard, answer: await parts.journal.readJournal(shard, { ...asked, isBesides: true }, deadlineMs) })));
+  const answers = await Promise.all(
+    others.map(async (shard) => ({
+      shard,
+      answer: await parts.journal.readJournal(shard, { ...asked, isBesides: true }, deadlineMs),
+    })),
+  );
   const reads = [{ shard: owner, read: first.read }];
   for (const { shard, answer } of answers) {
     if (answer.is !== 'found') return { is: 'not_done', reason: 'a shard with rows of the SKU could not be read' };
     reads.push({ shard, read: answer.read });
   }
-  const ends = reads.flatMap(({ read: { holds } }) => (holds.length < HOLDS_MAX ? [] : [holds.at(-1)?.order_detail_id ?? '']));
+  const ends = reads.flatMap(({ read: { holds } }) =>
+    holds.length < HOLDS_MAX ? [] : [holds.at(-1)?.order_detail_id ?? ''],
+  );
   return {
     is: 'read',
     journals: reads.flatMap(({ read }) => read.journals),

@@ -25,7 +25,11 @@ type Counted = Omit<SkuStock, 'sale'>;
 const PAUSE_MS = 10;
 
 /** Reads what is left of a SKU from its primaries. Of a split one the rows are read side by side while it sells. */
-export async function readSku(parts: Pick<Parts, 'routing' | 'reader' | 'hot'>, sku_id: string, deadlineMs: DeadlineMs): Promise<SkuStock | NotDone> {
+export async function readSku(
+  parts: Pick<Parts, 'routing' | 'reader' | 'hot'>,
+  sku_id: string,
+  deadlineMs: DeadlineMs,
+): Promise<SkuStock | NotDone> {
   const answer = await parts.routing.onOwners(async (map) => {
     const shard = map.shardOf(sku_id);
     const read = await parts.reader.readStock(shard, sku_id, deadlineMs);
@@ -36,7 +40,9 @@ export async function readSku(parts: Pick<Parts, 'routing' | 'reader' | 'hot'>, 
   const split = rows.some(({ isSplit }) => isSplit) ? await readSplit(parts, sku_id, deadlineMs) : null;
   if (split?.is === 'not_done') return split;
   // Rows that were made for a layout that never came are empty.
-  const single = rows.filter(({ sub_row }) => sub_row === 0).map(({ sub_row, leaved_amount }) => ({ shard, sub_row, leaved_amount }));
+  const single = rows
+    .filter(({ sub_row }) => sub_row === 0)
+    .map(({ sub_row, leaved_amount }) => ({ shard, sub_row, leaved_amount }));
   const leaved_amount = single[0]?.leaved_amount ?? 0;
   return { ...(split ?? { is: 'found', mode: 'single', leaved_amount, rows: single, in_transit: 0 }), sale };
 }
@@ -60,7 +66,9 @@ async function readSplit(
     await pause(PAUSE_MS);
     return readSplit({ hot }, sku_id, deadlineMs);
   }
-  const inPlace = state.rows.filter(({ sub_row, shard }) => layout.places[sub_row] === shard).sort((a, b) => a.sub_row - b.sub_row);
+  const inPlace = state.rows
+    .filter(({ sub_row, shard }) => layout.places[sub_row] === shard)
+    .sort((a, b) => a.sub_row - b.sub_row);
   return {
     is: 'found',
     mode: layout.places.length > 1 ? 'hot' : 'single',

@@ -65,11 +65,16 @@ export interface NoSuchSku {
  * snapshot; what spans shards is read in an order that cannot deceive; and what seems wrong is looked at again, a second
  * later, before it is called a difference. A shard that cannot be read leaves only what lies on it unjudged.
  */
-export async function reconcile(parts: ReconcileParts, options: ReconcileOptions): Promise<Reconciled | NoSuchSku | NotDone> {
+export async function reconcile(
+  parts: ReconcileParts,
+  options: ReconcileOptions,
+): Promise<Reconciled | NoSuchSku | NotDone> {
   const { sku_id, deadlineMs, shardCount } = options;
   await parts.routing.refresh();
   if (sku_id !== null) {
-    const sku = await parts.routing.onOwners((map) => parts.reader.readStock(map.shardOf(sku_id), sku_id, soon(deadlineMs)));
+    const sku = await parts.routing.onOwners((map) =>
+      parts.reader.readStock(map.shardOf(sku_id), sku_id, soon(deadlineMs)),
+    );
     if (sku.is !== 'found') return sku;
     if (sku.rows.length === 0) return { is: 'unknown' };
   }
@@ -85,10 +90,19 @@ export async function reconcile(parts: ReconcileParts, options: ReconcileOptions
   const confirmed = suspicions.length === 0 ? [] : await confirm(secondLook, suspicions, deadlineMs);
   return {
     is: 'reconciled',
-    shards: first.map(({ shard, sku_count, flow_count }) => ({ shard, sku_count, flow_count, fault: firstLook.unread.reasonOf(shard) ?? secondLook.unread.reasonOf(shard) })),
+    shards: first.map(({ shard, sku_count, flow_count }) => ({
+      shard,
+      sku_count,
+      flow_count,
+      fault: firstLook.unread.reasonOf(shard) ?? secondLook.unread.reasonOf(shard),
+    })),
     differences: await inWidth(confirmed, WIDTH, async (difference) => {
       const { auditor } = parts;
-      const repaired = await repair(difference, suspicions, { auditor, mendAs: options.mendAs, deadlineMs: soon(deadlineMs) });
+      const repaired = await repair(difference, suspicions, {
+        auditor,
+        mendAs: options.mendAs,
+        deadlineMs: soon(deadlineMs),
+      });
       return { ...difference, ...repaired };
     }),
   };
@@ -126,18 +140,36 @@ async function lookFirst(parts: LookParts, shard: ShardIndex, { sku_id, deadline
 }
 
 /** Looks again, a little later, at what seemed wrong. @returns what still does */
-async function confirm(parts: LookParts, suspicions: readonly ShelfDifference[], deadlineMs: DeadlineMs): Promise<ShelfDifference[]> {
+async function confirm(
+  parts: LookParts,
+  suspicions: readonly ShelfDifference[],
+  deadlineMs: DeadlineMs,
+): Promise<ShelfDifference[]> {
   await pause(PAUSE_MS);
   await parts.routing.refresh();
   const suspects = [...new Set(suspicions.map(({ shard }) => shard))];
-  const second = await inWidth(suspects, WIDTH, (shard) => lookAgain(parts, shard, suspicions.filter((suspicion) => suspicion.shard === shard), deadlineMs));
+  const second = await inWidth(suspects, WIDTH, (shard) =>
+    lookAgain(
+      parts,
+      shard,
+      suspicions.filter((suspicion) => suspicion.shard === shard),
+      deadlineMs,
+    ),
+  );
   return seenTwice(suspicions, second.flat());
 }
 
-async function lookAgain(parts: LookParts, shard: ShardIndex, suspicions: readonly ShelfDifference[], deadlineMs: DeadlineMs): Promise<ShelfDifference[]> {
+async function lookAgain(
+  parts: LookParts,
+  shard: ShardIndex,
+  suspicions: readonly ShelfDifference[],
+  deadlineMs: DeadlineMs,
+): Promise<ShelfDifference[]> {
   const { auditor, unread } = parts;
   const sku_ids = [...new Set(suspicions.map(({ sku_id }) => sku_id))];
-  const audit = await unread.insist(shard, () => auditor.audit(shard, sku_ids.length > SKUS_AGAIN_MAX ? null : sku_ids, deadlineMs));
+  const audit = await unread.insist(shard, () =>
+    auditor.audit(shard, sku_ids.length > SKUS_AGAIN_MAX ? null : sku_ids, deadlineMs),
+  );
   if (audit === null) return [];
   const held = await unread.insist(shard, () => followHolds(parts, shard, audit.overdue, deadlineMs));
   const sold = await unread.insist(shard, () => followAgain(parts, suspicions, deadlineMs));

@@ -15,7 +15,9 @@ export function returnGoods(parts: Parts, operation: Return, deadlineMs: Deadlin
   return onHomes<Return, ReturnAnswer>(parts, [operation], deadlineMs, async ([placed]) => {
     if (placed === undefined) throw new Error('a return is about one line');
     const { shard, ...here } = placed;
-    const outcome = await pastHolds<ReturnOutcome>(parts, deadlineMs, 0, shard, () => applyOperation(parts.engine, shard, here, deadlineMs));
+    const outcome = await pastHolds<ReturnOutcome>(parts, deadlineMs, 0, shard, () =>
+      applyOperation(parts.engine, shard, here, deadlineMs),
+    );
     // The row may be closed: what comes back there is to be sold from one that is open.
     if (outcome.is === 'returned' && here.row === PAST) await parts.hot.gatherer.level(here.sku_id, deadlineMs);
     return outcome.is === 'pending' ? refused('pending') : outcome;

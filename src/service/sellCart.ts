@@ -72,7 +72,12 @@ async function attemptUntil(parts: Parts, order: Order, deadlineMs: DeadlineMs):
       if (replay !== null) return replay;
       force = true;
     } else if (begun.is === 'begun') {
-      const ended = await attempt(parts, { ...order, lines: placed }, { begun: begun.attempt, inTurn, placing }, deadlineMs);
+      const ended = await attempt(
+        parts,
+        { ...order, lines: placed },
+        { begun: begun.attempt, inTurn, placing },
+        deadlineMs,
+      );
       if (ended.is !== 'again') return ended;
       inTurn = true;
       await pause(Math.random() * PAUSE_MS_MAX);
@@ -84,7 +89,11 @@ async function attemptUntil(parts: Parts, order: Order, deadlineMs: DeadlineMs):
 }
 
 /** The answer to an order that was sold before, or null when not all of its lines stand any more. */
-async function replayOf(parts: Parts, { order_id, lines }: Order, deadlineMs: DeadlineMs): Promise<Deducted | NotDone | null> {
+async function replayOf(
+  parts: Parts,
+  { order_id, lines }: Order,
+  deadlineMs: DeadlineMs,
+): Promise<Deducted | NotDone | null> {
   const found = await findDeductions(parts, lines, deadlineMs);
   if (found.is !== 'found') return found;
   const answered: DeductedLine[] = [];
@@ -109,7 +118,12 @@ interface Attempt {
 }
 
 /** One attempt from its first hold to its end. */
-async function attempt(parts: Parts, order: PlacedOrder, { begun, inTurn, placing }: Attempt, deadlineMs: DeadlineMs): Promise<Ended | Again> {
+async function attempt(
+  parts: Parts,
+  order: PlacedOrder,
+  { begun, inTurn, placing }: Attempt,
+  deadlineMs: DeadlineMs,
+): Promise<Ended | Again> {
   const cart: CartKey = { order_id: order.order_id, attempt: begun };
   const holds = await holdAll(parts, cart, order.lines, inTurn, deadlineMs);
   const fault = holds.find((hold) => hold.fault !== null)?.fault ?? null;
@@ -135,7 +149,14 @@ async function attempt(parts: Parts, order: PlacedOrder, { begun, inTurn, placin
   if (decided.is === 'unknown') return decided;
   if (decided.is === 'judged' && decided.state === 'committed') {
     const fresh = new Set(lines.filter(({ replayed }) => !replayed).map(flowKeyText));
-    parts.afterwork.add(() => settleUntil(parts, cart, order.lines.filter((line) => fresh.has(flowKeyText(line))), 'committed'));
+    parts.afterwork.add(() =>
+      settleUntil(
+        parts,
+        cart,
+        order.lines.filter((line) => fresh.has(flowKeyText(line))),
+        'committed',
+      ),
+    );
     return { is: 'deducted', lines };
   }
   // Not committed, and nobody else commits: another gateway aborted it as too slow, or its shard did not take the verdict.
@@ -154,13 +175,21 @@ interface HeldShard {
 }
 
 /** Holds on all shards at once; or in turn, where whoever waits for a lower shard holds nothing on a higher one. */
-async function holdAll(parts: Parts, cart: CartKey, lines: readonly At<Line>[], inTurn: boolean, deadlineMs: DeadlineMs): Promise<HeldShard[]> {
+async function holdAll(
+  parts: Parts,
+  cart: CartKey,
+  lines: readonly At<Line>[],
+  inTurn: boolean,
+  deadlineMs: DeadlineMs,
+): Promise<HeldShard[]> {
   const groups = [...byShard(lines)].sort(([a], [b]) => a - b);
   const holdOn = async ([shard, ofShard]: readonly [ShardIndex, readonly At<Line>[]]): Promise<HeldShard> => {
     const operation = { kind: 'hold', ...cart, lines: ofShard } as const;
     const waitUntilMs = inTurn ? deadlineMs - ATTEMPT_MS : 0;
     try {
-      const outcome = await pastHolds<HoldOutcome>(parts, deadlineMs, waitUntilMs, shard, () => applyFunded(parts, shard, operation, deadlineMs));
+      const outcome = await pastHolds<HoldOutcome>(parts, deadlineMs, waitUntilMs, shard, () =>
+        applyFunded(parts, shard, operation, deadlineMs),
+      );
       return { lines: ofShard, outcome, fault: null };
     } catch (error) {
       const fault = error instanceof Error ? error : new Error(String(error));
@@ -181,7 +210,9 @@ async function holdAll(parts: Parts, cart: CartKey, lines: readonly At<Line>[], 
 /** The lines of a cart that is held as a whole, in the order asked; null when it is not. */
 function answeredLines(lines: readonly Line[], holds: readonly HeldShard[]): DeductedLine[] | null {
   const held = new Map(
-    holds.flatMap(({ outcome }) => (outcome.is === 'held' ? outcome.lines : [])).map((line) => [flowKeyText(line), line]),
+    holds
+      .flatMap(({ outcome }) => (outcome.is === 'held' ? outcome.lines : []))
+      .map((line) => [flowKeyText(line), line]),
   );
   const answered = lines.flatMap((line) => held.get(flowKeyText(line)) ?? []);
   return answered.length === lines.length ? answered : null;
@@ -210,7 +241,11 @@ async function orUntil(deadlineMs: DeadlineMs, work: Promise<unknown>): Promise<
 }
 
 /** What was held in the wrong place is to be found. @returns why it is no use to try again, or null */
-async function learnFrom(placing: Placing<Line>, holds: readonly HeldShard[], deadlineMs: DeadlineMs): Promise<NotDone | null> {
+async function learnFrom(
+  placing: Placing<Line>,
+  holds: readonly HeldShard[],
+  deadlineMs: DeadlineMs,
+): Promise<NotDone | null> {
   for (const { outcome } of holds) {
     const failure = isMisplaced(outcome) ? await placing.learn(outcome, deadlineMs) : null;
     if (failure !== null) return failure;
@@ -222,14 +257,27 @@ async function learnFrom(placing: Placing<Line>, holds: readonly HeldShard[], de
 function endOf(lines: readonly Line[], holds: readonly HeldShard[]): Refused | NotDone | Again {
   const outcomes = holds.map(({ outcome }) => outcome);
   if (outcomes.some(isMisplaced)) return { is: 'again' };
-  const refusals = new Map(outcomes.flatMap((outcome) => (outcome.is === 'refused' ? outcome.lines : [])).map((line) => [flowKeyText(line), line]));
+  const refusals = new Map(
+    outcomes
+      .flatMap((outcome) => (outcome.is === 'refused' ? outcome.lines : []))
+      .map((line) => [flowKeyText(line), line]),
+  );
   if (refusals.size > 0) return refusedLines(lines.flatMap((line) => refusals.get(flowKeyText(line)) ?? []));
-  const failed = outcomes.find((outcome): outcome is NotDone | Unknown => outcome.is === 'not_done' || outcome.is === 'unknown');
+  const failed = outcomes.find(
+    (outcome): outcome is NotDone | Unknown => outcome.is === 'not_done' || outcome.is === 'unknown',
+  );
   // Whatever a hold that may stand took, its cart is not committed: it is undone.
   if (failed !== undefined) return { is: 'not_done', reason: failed.reason };
   return { is: 'again' };
 }
 
-function decide(parts: Parts, cart: CartKey, verdict: 'committed' | 'aborted', deadlineMs: DeadlineMs): Promise<CartJudged | NotDone | Unknown> {
-  return parts.routing.onOwners<CartJudged | NotDone | Unknown>((map) => parts.carts.decide(map.shardOf(cart.order_id), cart, verdict, deadlineMs));
+function decide(
+  parts: Parts,
+  cart: CartKey,
+  verdict: 'committed' | 'aborted',
+  deadlineMs: DeadlineMs,
+): Promise<CartJudged | NotDone | Unknown> {
+  return parts.routing.onOwners<CartJudged | NotDone | Unknown>((map) =>
+    parts.carts.decide(map.shardOf(cart.order_id), cart, verdict, deadlineMs),
+  );
 }

@@ -22,7 +22,9 @@ export class Sharing<T> {
    */
   async do(key: string, deadlineMs: DeadlineMs, work: () => Promise<T>): Promise<T | null> {
     let timer: NodeJS.Timeout | undefined;
-    const isLate = new Promise<null>((resolve) => (timer = setTimeout(() => resolve(null), deadlineMs - performance.now())));
+    const isLate = new Promise<null>(
+      (resolve) => (timer = setTimeout(() => resolve(null), deadlineMs - performance.now())),
+    );
     return Promise.race([this.#join(key, work), isLate]).finally(() => clearTimeout(timer));
   }
 

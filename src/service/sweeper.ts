@@ -58,9 +58,12 @@ export class Sweeper {
   #plan(): void {
     if (this.#stopped) return;
     const { everyMs } = this.#options;
-    this.#timer = setTimeout(() => {
-      this.#round = this.sweep().finally(() => this.#plan());
-    }, everyMs * (0.75 + Math.random() / 2));
+    this.#timer = setTimeout(
+      () => {
+        this.#round = this.sweep().finally(() => this.#plan());
+      },
+      everyMs * (0.75 + Math.random() / 2),
+    );
     this.#timer.unref();
   }
 
@@ -102,5 +105,7 @@ export class Sweeper {
 }
 
 function chunks<T>(all: readonly T[]): T[][] {
-  return Array.from({ length: Math.ceil(all.length / AT_A_TIME) }, (_, index) => all.slice(index * AT_A_TIME, (index + 1) * AT_A_TIME));
+  return Array.from({ length: Math.ceil(all.length / AT_A_TIME) }, (_, index) =>
+    all.slice(index * AT_A_TIME, (index + 1) * AT_A_TIME),
+  );
 }

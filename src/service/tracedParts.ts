@@ -11,7 +11,12 @@ import type { Parts } from './parts.ts';
  */
 export function tracedParts(parts: Parts, trace: Trace | null): Parts {
   if (trace === null) return parts;
-  return { ...parts, engine: new TracedEngine(parts.engine, trace), reader: tracedReader(parts.reader, trace), carts: tracedCarts(parts.carts, trace) };
+  return {
+    ...parts,
+    engine: new TracedEngine(parts.engine, trace),
+    reader: tracedReader(parts.reader, trace),
+    carts: tracedCarts(parts.carts, trace),
+  };
 }
 
 class TracedEngine implements StockEngine {
@@ -23,35 +28,52 @@ class TracedEngine implements StockEngine {
     this.#trace = trace;
   }
 
-  apply<O extends Operation>(shard: ShardIndex, operations: readonly O[], deadlineMs: DeadlineMs): Promise<readonly OutcomeOf<O>[]> {
-    return told(this.#trace.began(operations[0]?.kind ?? 'nothing', shard), this.#engine.apply(shard, operations, deadlineMs), endingOf);
+  apply<O extends Operation>(
+    shard: ShardIndex,
+    operations: readonly O[],
+    deadlineMs: DeadlineMs,
+  ): Promise<readonly OutcomeOf<O>[]> {
+    return told(
+      this.#trace.began(operations[0]?.kind ?? 'nothing', shard),
+      this.#engine.apply(shard, operations, deadlineMs),
+      endingOf,
+    );
   }
 }
 
 function tracedReader(reader: StockReader, trace: Trace): StockReader {
   return {
-    findFlows: (shard, keys, deadlineMs) => told(trace.began('find flows', shard), reader.findFlows(shard, keys, deadlineMs), wordOf),
-    readStock: (shard, sku_id, deadlineMs) => told(trace.began('read stock', shard), reader.readStock(shard, sku_id, deadlineMs), wordOf),
+    findFlows: (shard, keys, deadlineMs) =>
+      told(trace.began('find flows', shard), reader.findFlows(shard, keys, deadlineMs), wordOf),
+    readStock: (shard, sku_id, deadlineMs) =>
+      told(trace.began('read stock', shard), reader.readStock(shard, sku_id, deadlineMs), wordOf),
   };
 }
 
 function tracedCarts(carts: CartRecords, trace: Trace): CartRecords {
   return {
-    begin: (shard, order, force, deadlineMs) => told(trace.began('begin cart', shard), carts.begin(shard, order, force, deadlineMs), wordOf),
-    decide: (shard, cart, verdict: Verdict, deadlineMs) => told(trace.began('decide cart', shard), carts.decide(shard, cart, verdict, deadlineMs), wordOf),
-    judge: (shard, cart, deadlineMs) => told(trace.began('judge cart', shard), carts.judge(shard, cart, deadlineMs), wordOf),
+    begin: (shard, order, force, deadlineMs) =>
+      told(trace.began('begin cart', shard), carts.begin(shard, order, force, deadlineMs), wordOf),
+    decide: (shard, cart, verdict: Verdict, deadlineMs) =>
+      told(trace.began('decide cart', shard), carts.decide(shard, cart, verdict, deadlineMs), wordOf),
+    judge: (shard, cart, deadlineMs) =>
+      told(trace.began('judge cart', shard), carts.judge(shard, cart, deadlineMs), wordOf),
     findLeftOver: (shard, max, deadlineMs) => carts.findLeftOver(shard, max, deadlineMs),
   };
 }
 
 function told<T>(ended: (ending: string) => void, work: Promise<T>, ending: (result: T) => string): Promise<T> {
-  work.then((result) => ended(ending(result)), () => ended('fault'));
+  work.then(
+    (result) => ended(ending(result)),
+    () => ended('fault'),
+  );
   return work;
 }
 
 /** Of several the one that somebody may have to look at. */
 function endingOf(outcomes: readonly { readonly is: string }[]): string {
-  const one = outcomes.find(({ is }) => is === 'unknown') ?? outcomes.find(({ is }) => is === 'not_done') ?? outcomes[0];
+  const one =
+    outcomes.find(({ is }) => is === 'unknown') ?? outcomes.find(({ is }) => is === 'not_done') ?? outcomes[0];
   return one?.is ?? 'nothing';
 }
 

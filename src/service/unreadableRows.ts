@@ -46,7 +46,9 @@ export class UnreadableRows {
   counts(): readonly UnreadableCount[] {
     this.#forgetOld();
     const counts = new Map<string, UnreadableCount>();
-    for (const { row: { kind, shard } } of this.#found.values()) {
+    for (const {
+      row: { kind, shard },
+    } of this.#found.values()) {
       const key = `${kind} ${shard}`;
       counts.set(key, { kind, shard, count: (counts.get(key)?.count ?? 0) + 1 });
     }

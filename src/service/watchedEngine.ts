@@ -21,7 +21,11 @@ export class WatchedEngine implements StockEngine {
     this.#onNoVerdict = onNoVerdict;
   }
 
-  apply<O extends Operation>(shard: ShardIndex, operations: readonly O[], deadlineMs: DeadlineMs): Promise<readonly OutcomeOf<O>[]> {
+  apply<O extends Operation>(
+    shard: ShardIndex,
+    operations: readonly O[],
+    deadlineMs: DeadlineMs,
+  ): Promise<readonly OutcomeOf<O>[]> {
     return this.#engine.apply(shard, operations, deadlineMs).then((outcomes) => {
       for (let place = 0; place < outcomes.length; place += 1) this.#look(shard, operations[place], outcomes[place]);
       return outcomes;

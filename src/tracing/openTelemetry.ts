@@ -3,7 +3,12 @@ import type { Context, Span, TextMapGetter, Tracer as SpanMaker } from '@opentel
 import { setGlobalErrorHandler, W3CTraceContextPropagator } from '@opentelemetry/core';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { detectResources, envDetector, resourceFromAttributes } from '@opentelemetry/resources';
-import { BatchSpanProcessor, ParentBasedSampler, TraceIdRatioBasedSampler, TracerProvider } from '@opentelemetry/sdk-trace';
+import {
+  BatchSpanProcessor,
+  ParentBasedSampler,
+  TraceIdRatioBasedSampler,
+  TracerProvider,
+} from '@opentelemetry/sdk-trace';
 import type { ShardIndex } from '../core/nouns.ts';
 import type { RequestTrace, Trace, TraceableAnswer, TraceableRequest, Tracer } from '../core/trace.ts';
 
@@ -52,7 +57,11 @@ const FROM_REQUEST: TextMapGetter<TraceableRequest> = {
 export function startTracing({ url, share, instance, shardName, onTrouble }: TracingOptions): Tracer {
   hearTroubles(onTrouble);
   const provider = new TracerProvider({
-    resource: resourceFromAttributes({ 'service.name': 'stockgate', 'service.instance.id': instance, 'process.pid': process.pid }).merge(detectResources({ detectors: [envDetector] })),
+    resource: resourceFromAttributes({
+      'service.name': 'stockgate',
+      'service.instance.id': instance,
+      'process.pid': process.pid,
+    }).merge(detectResources({ detectors: [envDetector] })),
     sampler: new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(share) }),
     spanProcessors: [
       new BatchSpanProcessor({
@@ -71,13 +80,22 @@ export function startTracing({ url, share, instance, shardName, onTrouble }: Tra
   };
 }
 
-function beginRequest(maker: SpanMaker, request: TraceableRequest, shardName: TracingOptions['shardName']): RequestTrace | null {
-  const parent = request.traceparent === undefined ? ROOT_CONTEXT : propagator.extract(ROOT_CONTEXT, request, FROM_REQUEST);
+function beginRequest(
+  maker: SpanMaker,
+  request: TraceableRequest,
+  shardName: TracingOptions['shardName'],
+): RequestTrace | null {
+  const parent =
+    request.traceparent === undefined ? ROOT_CONTEXT : propagator.extract(ROOT_CONTEXT, request, FROM_REQUEST);
   const method = METHODS.has(request.method) ? request.method : '_OTHER';
   const span = maker.startSpan(method === '_OTHER' ? 'HTTP' : method, { kind: SpanKind.SERVER }, parent);
   const { traceId } = span.spanContext();
   if (!span.isRecording()) return parent === ROOT_CONTEXT ? null : { traceId, inside: null, answered: () => undefined };
-  span.setAttributes({ 'http.request.method': method, 'url.scheme': 'http', 'network.protocol.version': request.version });
+  span.setAttributes({
+    'http.request.method': method,
+    'url.scheme': 'http',
+    'network.protocol.version': request.version,
+  });
   return {
     traceId,
     inside: insideOf(maker, trace.setSpan(ROOT_CONTEXT, span), shardName),
@@ -89,7 +107,11 @@ function insideOf(maker: SpanMaker, under: Context, shardName: TracingOptions['s
   return {
     began(operation, shard) {
       const name = shardName(shard);
-      const span = maker.startSpan(`${operation} ${name}`, { kind: SpanKind.CLIENT, attributes: { 'stockgate.operation': operation, 'stockgate.shard': name } }, under);
+      const span = maker.startSpan(
+        `${operation} ${name}`,
+        { kind: SpanKind.CLIENT, attributes: { 'stockgate.operation': operation, 'stockgate.shard': name } },
+        under,
+      );
       return (ending) => {
         span.setAttribute('stockgate.ending', ending);
         if (ending === 'not_done' || ending === 'unknown' || ending === 'fault') failed(span, ending);
@@ -104,7 +126,11 @@ function endRequest(span: Span, { route, outcome, status, requestId }: Traceable
     span.updateName(route);
     span.setAttribute('http.route', route.slice(route.indexOf(' ') + 1));
   }
-  span.setAttributes({ 'http.response.status_code': status, 'stockgate.outcome': outcome, ...(requestId !== null && { 'stockgate.request_id': requestId }) });
+  span.setAttributes({
+    'http.response.status_code': status,
+    'stockgate.outcome': outcome,
+    ...(requestId !== null && { 'stockgate.request_id': requestId }),
+  });
   // A caller who is refused has had his answer.
   if (status >= 500) failed(span, outcome);
   span.end();
@@ -119,7 +145,10 @@ function failed(span: Span, type: string): void {
 function hearTroubles(onTrouble: TracingOptions['onTrouble']): void {
   const silent = (): void => undefined;
   const told = (message: string): void => onTrouble(message.slice(0, REASON_LENGTH_MAX));
-  diag.setLogger({ error: told, warn: told, info: silent, debug: silent, verbose: silent }, { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });
+  diag.setLogger(
+    { error: told, warn: told, info: silent, debug: silent, verbose: silent },
+    { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true },
+  );
   setGlobalErrorHandler((error) => onTrouble(reasonOf(error)));
 }
 

@@ -59,7 +59,9 @@ export class PageOfAll {
     this.#round += 1;
     const round = this.#round;
     await this.#collect(round);
-    const living = [...this.#last.values()].map((told) => (told.round === round ? told.snapshot : whatStays(told.snapshot)));
+    const living = [...this.#last.values()].map((told) =>
+      told.round === round ? told.snapshot : whatStays(told.snapshot),
+    );
     // A worker that ends from here on is on this page as living, and in the list for the next one.
     const ended = await this.#addUpEnded();
     return pageOf([...living, ended]);

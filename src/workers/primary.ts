@@ -42,12 +42,16 @@ export class Primary {
     this.#log = log;
     this.#onReady = onReady;
     cluster.schedulingPolicy = cluster.SCHED_NONE;
-    this.#slots = Array.from({ length: config.workers }, (_, index) => new Slot({
-      number: index + 1,
-      onMessage: (slot, message) => this.#hear(slot, message),
-      onReady: (slot, addresses) => this.#serves(slot, addresses),
-      onEnded: (slot, ended) => this.#ended(slot, ended),
-    }));
+    this.#slots = Array.from(
+      { length: config.workers },
+      (_, index) =>
+        new Slot({
+          number: index + 1,
+          onMessage: (slot, message) => this.#hear(slot, message),
+          onReady: (slot, addresses) => this.#serves(slot, addresses),
+          onEnded: (slot, ended) => this.#ended(slot, ended),
+        }),
+    );
     this.#pages = new PageOfAll(() =>
       this.#slots
         .filter(({ state }) => state === 'serving')
@@ -145,7 +149,10 @@ export class Primary {
     this.#onReady(addresses);
   }
 
-  #ended(slot: Slot, { pid, how, pauseMs }: { readonly pid: number; readonly how: string; readonly pauseMs: number | null }): void {
+  #ended(
+    slot: Slot,
+    { pid, how, pauseMs }: { readonly pid: number; readonly how: string; readonly pauseMs: number | null },
+  ): void {
     this.#pages.ended(slot.number);
     this.#keepPorts();
     if (this.#turnOf === slot) this.#turnOf = null;

@@ -27,7 +27,10 @@ export interface SlotOptions {
   readonly onMessage: (slot: Slot, message: ToPrimary) => void;
   readonly onReady: (slot: Slot, addresses: Addresses) => void;
   /** Told after each end of a process, with the words for it and the pause before the next. */
-  readonly onEnded: (slot: Slot, ended: { readonly pid: number; readonly how: string; readonly pauseMs: number | null }) => void;
+  readonly onEnded: (
+    slot: Slot,
+    ended: { readonly pid: number; readonly how: string; readonly pauseMs: number | null },
+  ) => void;
 }
 
 export class Slot {

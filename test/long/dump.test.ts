@@ -34,7 +34,8 @@ describe('a shard restored from a dump', function () {
   const gates = (): TestGateway => gateway ?? expect.fail('there is no gateway');
   const shards = (): OwnShards => own ?? expect.fail('there are no shards');
   const client = async (tool: Tool, args: readonly string[], file: string, is: 'read' | 'written'): Promise<void> => {
-    const [command, ...first] = (await findTool(tool, '.local', (line) => console.error(line))) ?? expect.fail(`no ${tool.program}`);
+    const [command, ...first] =
+      (await findTool(tool, '.local', (line) => console.error(line))) ?? expect.fail(`no ${tool.program}`);
     const { host, port, user, password, schema } = (await shards().load())[0]?.address ?? expect.fail('no shard');
     const login = [`--host=${host}`, `--port=${port}`, `--user=${user}`, `--get-server-public-key`];
     const descriptor = openSync(file, is === 'read' ? 'r' : 'w');
@@ -54,16 +55,22 @@ describe('a shard restored from a dump', function () {
       Array.from({ length: CLIENTS }, async (_, seller) => {
         for (let number = 0; !until.aborted; number += 1) {
           const order_id = `${name}-${seller}-${number}`;
-          const lines = (number % 4 === 0 ? [0, 1] : [number % OWN]).map((shard, place) => ({ sku_id: skus[shard] ?? '', order_detail_id: `${order_id}-${place}`, quantity: 1 }));
+          const lines = (number % 4 === 0 ? [0, 1] : [number % OWN]).map((shard, place) => ({
+            sku_id: skus[shard] ?? '',
+            order_detail_id: `${order_id}-${place}`,
+            quantity: 1,
+          }));
           const { status } = await gates().post('/v1/deductions', { order_id, lines });
           answers.set(status, (answers.get(status) ?? 0) + 1);
-          if (status === 201) books.push(...lines.map((line) => `${order_id},${line.sku_id},${line.order_detail_id},${line.quantity}`));
+          if (status === 201)
+            books.push(...lines.map((line) => `${order_id},${line.sku_id},${line.order_detail_id},${line.quantity}`));
         }
       }),
     );
     return answers;
   };
-  const statesOf = async (): Promise<string> => String(((await gates().adminGet('/v1/shards')).body?.shards as { state: string }[]).map(({ state }) => state));
+  const statesOf = async (): Promise<string> =>
+    String(((await gates().adminGet('/v1/shards')).body?.shards as { state: string }[]).map(({ state }) => state));
 
   before(async function () {
     if (/mariadb/i.test(stack().cluster.product)) this.skip();
@@ -90,7 +97,11 @@ describe('a shard restored from a dump', function () {
     ]);
     expect(answers.get(201)).to.be.above(CLIENTS);
     await sleep(MOVED_ON_MS);
-    const closed = await runFile('scripts/reconcile.ts', ['--restored', '--shard', 'own-0', '--close'], shards().environment);
+    const closed = await runFile(
+      'scripts/reconcile.ts',
+      ['--restored', '--shard', 'own-0', '--close'],
+      shards().environment,
+    );
     expect(closed.code, closed.stderr).to.equal(0);
     await eventually('it is refused', WAIT_MS, async () => (await statesOf()) === 'refused,serving,serving');
     const known = books.length;
@@ -106,20 +117,32 @@ describe('a shard restored from a dump', function () {
     expect(await statesOf()).to.equal('refused,serving,serving');
 
     const orders = folder.write('orders.csv', `order_id,sku_id,order_detail_id,quantity\n${books.join('\n')}\n`);
-    const done = await runFile('scripts/reconcile.ts', ['--restored', '--orders', orders, '--put-back', '--accept'], shards().environment);
+    const done = await runFile(
+      'scripts/reconcile.ts',
+      ['--restored', '--orders', orders, '--put-back', '--accept'],
+      shards().environment,
+    );
     expect(done.code, done.stdout + done.stderr).to.equal(0);
     const missing = Number(/│ flow +│ (\d+)/.exec(done.stdout)?.[1]);
-    console.log(`      ${books.length} lines sold, ${missing} of them missing in the dump, ${meanwhile.get(503) ?? 0} orders turned away while it was loaded`);
+    console.log(
+      `      ${books.length} lines sold, ${missing} of them missing in the dump, ${meanwhile.get(503) ?? 0} orders turned away while it was loaded`,
+    );
     expect(missing, done.stdout).to.be.above(0);
     await eventually('it sells again', WAIT_MS, async () => (await statesOf()) === 'serving,serving,serving');
     const sold = new Map(skus.map((sku_id) => [sku_id, 0]));
     for (const line of books) {
       const [order_id = '', sku_id = '', order_detail_id = '', quantity] = line.split(',');
-      const { status } = await gates().post('/v1/deductions', { order_id, lines: [{ sku_id, order_detail_id, quantity: Number(quantity) }] });
+      const { status } = await gates().post('/v1/deductions', {
+        order_id,
+        lines: [{ sku_id, order_detail_id, quantity: Number(quantity) }],
+      });
       expect(status, line).to.equal(200);
       sold.set(sku_id, (sold.get(sku_id) ?? 0) + Number(quantity));
     }
-    for (const [sku_id, units] of sold) expect((await gates().get(`/v1/skus/${encodeURIComponent(sku_id)}`)).body?.leaved_amount).to.equal(1_000_000 - units);
+    for (const [sku_id, units] of sold)
+      expect((await gates().get(`/v1/skus/${encodeURIComponent(sku_id)}`)).body?.leaved_amount).to.equal(
+        1_000_000 - units,
+      );
     const audit = await runFile('scripts/reconcile.ts', [], shards().environment);
     expect(audit.code, audit.stdout + audit.stderr).to.equal(0);
   });

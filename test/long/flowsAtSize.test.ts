@@ -26,7 +26,13 @@ describe('pages of a SKU with 5 million flows, among 5 million of others on its 
 
   before(async () => {
     // With the usual small log of changes the server would write its pages out all the while.
-    stack = await startStack({ servers: 1, shardCount: 1, dataDirectory: '.local', say: () => undefined, extraArguments: ['--loose-innodb-redo-log-capacity=1G'] });
+    stack = await startStack({
+      servers: 1,
+      shardCount: 1,
+      dataDirectory: '.local',
+      say: () => undefined,
+      extraArguments: ['--loose-innodb-redo-log-capacity=1G'],
+    });
     const { address } = stack.shards[0] ?? expect.fail('no shard');
     const { host, port, user, password, schema: database } = address;
     session = await mysql.createConnection({ host, port, user, password, database });
@@ -40,9 +46,15 @@ describe('pages of a SKU with 5 million flows, among 5 million of others on its 
     const [[told]] = await session.query<RowDataPacket[]>(
       `SELECT @@innodb_buffer_pool_size / 1048576 AS pool, (SELECT SUM(data_length + index_length) / 1048576 FROM information_schema.tables WHERE table_schema = DATABASE()) AS data`,
     );
-    console.log(`      ${stack.cluster.product}: filled in ${seconds(begunMs)} s; ${Number(told?.['data']).toFixed(0)} MB of tables, ${Number(told?.['pool'])} MB of buffer pool`);
+    console.log(
+      `      ${stack.cluster.product}: filled in ${seconds(begunMs)} s; ${Number(told?.['data']).toFixed(0)} MB of tables, ${Number(told?.['pool'])} MB of buffer pool`,
+    );
     // Pages that were never read come from the disk, and what they take is to be seen rather than cut off.
-    bench = { gateway: await startTestGateway({ STOCKGATE_REQUEST_MS: '30000', STOCKGATE_STATEMENT_MS: '20000' }, stack), address, size: SIZE };
+    bench = {
+      gateway: await startTestGateway({ STOCKGATE_REQUEST_MS: '30000', STOCKGATE_STATEMENT_MS: '20000' }, stack),
+      address,
+      size: SIZE,
+    };
   });
   after(async () => {
     session?.destroy();
@@ -51,7 +63,9 @@ describe('pages of a SKU with 5 million flows, among 5 million of others on its 
   });
 
   it('take about as long far in as at the beginning; the figures are printed', async () => {
-    const [[count]] = await session.query<RowDataPacket[]>("SELECT COUNT(*) AS flows FROM flow WHERE status <> 'moved'");
+    const [[count]] = await session.query<RowDataPacket[]>(
+      "SELECT COUNT(*) AS flows FROM flow WHERE status <> 'moved'",
+    );
     expect(Number(count?.['flows'])).to.be.at.least(10_000_000);
     const pairs = SIZE.busyFlows / 2;
     const deep = Math.floor(pairs * 0.1);
@@ -61,21 +75,36 @@ describe('pages of a SKU with 5 million flows, among 5 million of others on its 
     // Each at a place of its own: nothing of it was read before.
     const apart = await timed((turn) => endOf(SIZE, deep - turn * 1_000));
     const same = await timed(() => endOf(SIZE, deep));
-    const words = ([median, longest]: readonly [number, number]): string => `${median.toFixed(1)} ms (longest ${longest.toFixed(1)})`;
-    console.log(`      first page ${words(first)}, not in memory ${cold.toFixed(1)} ms; one 4,500,000 flows in ${words(same)}, at places never read before ${words(apart)}`);
-    console.log(`      deep ÷ first: ${(same[0] / first[0]).toFixed(2)}; never read before ÷ first: ${(apart[0] / first[0]).toFixed(2)}`);
-    for (const [name, after] of [['first', null], ['deep', endOf(SIZE, deep)]] as const) {
+    const words = ([median, longest]: readonly [number, number]): string =>
+      `${median.toFixed(1)} ms (longest ${longest.toFixed(1)})`;
+    console.log(
+      `      first page ${words(first)}, not in memory ${cold.toFixed(1)} ms; one 4,500,000 flows in ${words(same)}, at places never read before ${words(apart)}`,
+    );
+    console.log(
+      `      deep ÷ first: ${(same[0] / first[0]).toFixed(2)}; never read before ÷ first: ${(apart[0] / first[0]).toFixed(2)}`,
+    );
+    for (const [name, after] of [
+      ['first', null],
+      ['deep', endOf(SIZE, deep)],
+    ] as const) {
       const statement = journalStatement({ sku_id: BUSY, after, limit: 50, holdsAfter: '', holdsMax: 100 });
       const plan = await planOf(session, statement);
-      const lines = plan.filter(({ table }) => table !== null).map(({ table, type, key, Extra }) => `${table} ${type} ${key}${Extra === null ? '' : ` (${Extra})`}`);
-      console.log(`      plan of the ${name} page: ${lines.join('; ')}; ${JSON.stringify(await costOf(session, statement))}`);
+      const lines = plan
+        .filter(({ table }) => table !== null)
+        .map(({ table, type, key, Extra }) => `${table} ${type} ${key}${Extra === null ? '' : ` (${Extra})`}`);
+      console.log(
+        `      plan of the ${name} page: ${lines.join('; ')}; ${JSON.stringify(await costOf(session, statement))}`,
+      );
     }
   });
 
   journalPromises(made);
 
   /** Median and longest of what pages take over HTTP. */
-  const timed = async (placeOf: (turn: number) => JournalPosition | null, turns = TIMES): Promise<readonly [number, number]> => {
+  const timed = async (
+    placeOf: (turn: number) => JournalPosition | null,
+    turns = TIMES,
+  ): Promise<readonly [number, number]> => {
     const times: number[] = [];
     for (let turn = 0; turn < turns; turn += 1) {
       const begunMs = performance.now();

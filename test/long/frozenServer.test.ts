@@ -27,7 +27,12 @@ describe('a frozen server', () => {
   let client: HttpClient;
   let clients: PinnedClients;
   const sku_ids = Array.from({ length: SHARDS }, (_, shard) => skuOn(shard, 'frozen'));
-  const gatewayEnvironment = (): NodeJS.ProcessEnv => ({ ...stack.environment, PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: 'silent' });
+  const gatewayEnvironment = (): NodeJS.ProcessEnv => ({
+    ...stack.environment,
+    PORT: '0',
+    ADMIN_PORT: '0',
+    STOCKGATE_LOG_LEVEL: 'silent',
+  });
 
   before(async () => {
     stack = await startStack({ servers: SERVERS, dataDirectory: '.local', say: () => undefined });
@@ -61,7 +66,10 @@ describe('a frozen server', () => {
     const ready = await client.call({ method: 'GET', url: `${late.adminUrl}/readyz` });
     expect(ready.status).to.equal(200);
     for (const shard of sku_ids.keys()) {
-      const body = { order_id: 'late', lines: [{ order_detail_id: `late-${shard}`, sku_id: sku_ids[shard], quantity: 1 }] };
+      const body = {
+        order_id: 'late',
+        lines: [{ order_detail_id: `late-${shard}`, sku_id: sku_ids[shard], quantity: 1 }],
+      };
       const answer = await client.call({ method: 'POST', url: `${late.publicUrl}/v1/deductions`, body });
       expect(answer.status, `shard ${shard}: ${answer.text}`).to.equal(isFrozen(shard) ? 503 : 201);
     }
@@ -79,17 +87,25 @@ describe('a frozen server', () => {
     }
     await clients.stop();
 
-    const rateOfOthers = (attempts: readonly Attempt[]): number => attempts.filter(({ shard, status }) => !isFrozen(shard) && status === 201).length;
+    const rateOfOthers = (attempts: readonly Attempt[]): number =>
+      attempts.filter(({ shard, status }) => !isFrozen(shard) && status === 201).length;
     const ratio = rateOfOthers(during) / ((rateOfOthers(before) + rateOfOthers(after)) / 2);
     const stuck = during.filter(({ shard }) => isFrozen(shard));
     const count = (code: string): number => stuck.filter((attempt) => attempt.code === code).length;
-    console.log(`      ${stack.cluster.product}: the others kept ${(ratio * 100).toFixed(0)} % of their rate; ` +
-      `frozen shards: ${count('overloaded')} overloaded, ${count('outcome_unknown')} outcome_unknown`);
+    console.log(
+      `      ${stack.cluster.product}: the others kept ${(ratio * 100).toFixed(0)} % of their rate; ` +
+        `frozen shards: ${count('overloaded')} overloaded, ${count('outcome_unknown')} outcome_unknown`,
+    );
     expect(ratio).to.be.at.least(0.9);
     expect(stuck.length).to.be.above(0);
-    expect(stuck.filter(({ code, status }) => status !== 201 && code !== 'overloaded' && code !== 'outcome_unknown')).to.deep.equal([]);
+    expect(
+      stuck.filter(({ code, status }) => status !== 201 && code !== 'overloaded' && code !== 'outcome_unknown'),
+    ).to.deep.equal([]);
     expect(stuck.filter(({ ms }) => ms > ANSWER_MS_MAX)).to.deep.equal([]);
-    expect(after.filter(({ shard, status }) => isFrozen(shard) && status === 201).length, 'sold again afterwards').to.be.above(0);
+    expect(
+      after.filter(({ shard, status }) => isFrozen(shard) && status === 201).length,
+      'sold again afterwards',
+    ).to.be.above(0);
 
     await resolveAll(publicUrl);
   });
@@ -109,7 +125,10 @@ describe('a frozen server', () => {
     const done = clients.attempts.filter(({ status }) => status === 201);
     const lookup = async (attempt: Attempt): Promise<string> => {
       const query = `sku_id=${encodeURIComponent(attempt.sku_id)}`;
-      const { status, text } = await client.call({ method: 'GET', url: `${publicUrl}/v1/deductions/${attempt.order_detail_id}?${query}` });
+      const { status, text } = await client.call({
+        method: 'GET',
+        url: `${publicUrl}/v1/deductions/${attempt.order_detail_id}?${query}`,
+      });
       if (status === 200) return 'stands';
       expect(status, text).to.equal(404);
       return 'none';
@@ -123,7 +142,9 @@ describe('a frozen server', () => {
     expect(books.flatMap(({ differences }) => differences)).to.deep.equal([]);
     const flows = (await readBalances(stack)).flat().reduce((sum, { flow_count }) => sum + flow_count, 0);
     const late = SHARDS - SHARDS / SERVERS;
-    console.log(`      ${unknown.length} unknown: ${happened} had happened, ${unknown.length - happened} had not; ${undone.length} overloaded: none had happened`);
+    console.log(
+      `      ${unknown.length} unknown: ${happened} had happened, ${unknown.length - happened} had not; ${undone.length} overloaded: none had happened`,
+    );
     expect(flows).to.equal(done.length + happened + late);
   };
 });

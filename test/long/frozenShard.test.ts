@@ -33,7 +33,12 @@ describe('one frozen shard', () => {
       dataDirectory: '.local',
       say: () => undefined,
     });
-    gateway = await startGatewayProcess({ ...stack.environment, PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: 'silent' });
+    gateway = await startGatewayProcess({
+      ...stack.environment,
+      PORT: '0',
+      ADMIN_PORT: '0',
+      STOCKGATE_LOG_LEVEL: 'silent',
+    });
     client = httpClient(1_000);
     for (const sku_id of sku_ids) {
       const url = `${gateway.adminUrl}/v1/skus/${sku_id}`;

@@ -39,21 +39,31 @@ describe('the last units of a hot SKU', () => {
           const method: unknown = Reflect.get(target, key);
           if (typeof method !== 'function') return method;
           return (...given: unknown[]): unknown => {
-            if (name === 'engine') for (const operation of given[1] as readonly Operation[]) count(asked.operations, 'credits' in operation ? `${operation.kind} again` : operation.kind);
+            if (name === 'engine')
+              for (const operation of given[1] as readonly Operation[])
+                count(asked.operations, 'credits' in operation ? `${operation.kind} again` : operation.kind);
             else if (name === 'hotRows' || name === 'layouts') count(asked.calls, `${name}.${String(key)}`);
             return Reflect.apply(method, target, given) as unknown;
           };
         },
       });
-    return Object.fromEntries(Object.entries(ports).map(([name, port]) => [name, around(name, port as object)])) as unknown as Ports;
+    return Object.fromEntries(
+      Object.entries(ports).map(([name, port]) => [name, around(name, port as object)]),
+    ) as unknown as Ports;
   };
 
   before(async () => {
-    gateway = await startGateway(await loadConfig({ ...stack().environment, PORT: '0', ADMIN_PORT: '0' }), createLog('silent'), counting);
+    gateway = await startGateway(
+      await loadConfig({ ...stack().environment, PORT: '0', ADMIN_PORT: '0' }),
+      createLog('silent'),
+      counting,
+    );
     client = httpClient(CLIENTS);
     const url = `${gateway.adminUrl}/v1/skus/${encodeURIComponent(sku_id)}`;
     expect((await client.call({ method: 'PUT', url, body: { leaved_amount: UNITS } })).status).to.equal(201);
-    expect((await client.call({ method: 'PUT', url: `${url}/hot`, body: { sub_rows: SUB_ROWS } })).status).to.equal(200);
+    expect((await client.call({ method: 'PUT', url: `${url}/hot`, body: { sub_rows: SUB_ROWS } })).status).to.equal(
+      200,
+    );
   });
 
   after(async () => {
@@ -72,15 +82,23 @@ describe('the last units of a hot SKU', () => {
             number += 1;
             left -= 1;
             const order = `o${number}`;
-            for (let told = 503; told === 503; ) {
-              const answer = await client.call({ method: 'POST', url: `${gateway.publicUrl}/v1/deductions`, body: { order_id: order, lines: [{ order_detail_id: order, sku_id, quantity: 1 }] } });
+            for (let told = 503; told === 503;) {
+              const answer = await client.call({
+                method: 'POST',
+                url: `${gateway.publicUrl}/v1/deductions`,
+                body: { order_id: order, lines: [{ order_detail_id: order, sku_id, quantity: 1 }] },
+              });
               told = answer.status;
             }
           }
         }),
       );
       const orders = number - from;
-      const each = (counts: Map<string, number>): string => [...counts].sort().map(([name, times]) => `${name} ${(times / orders).toFixed(3)}`).join(', ');
+      const each = (counts: Map<string, number>): string =>
+        [...counts]
+          .sort()
+          .map(([name, times]) => `${name} ${(times / orders).toFixed(3)}`)
+          .join(', ');
       return `${orders} orders in ${Math.round(performance.now() - begunMs)} ms; of each order: ${each(asked.operations)}; ${each(asked.calls)}`;
     };
     console.log(`      down to 2 %: ${await sellDownTo(UNITS / 50)}`);

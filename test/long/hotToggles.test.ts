@@ -47,9 +47,16 @@ describe('a SKU that is laid out again and again while it sells', () => {
   let freezes = 0;
 
   before(async () => {
-    gateways = await Promise.all([0, 1, 2].map(() => startGatewayProcess({ ...stack().environment, PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: 'error' })));
+    gateways = await Promise.all(
+      [0, 1, 2].map(() =>
+        startGatewayProcess({ ...stack().environment, PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: 'error' }),
+      ),
+    );
     client = httpClient(4 * CLIENTS);
-    expect((await client.call({ method: 'PUT', url: `${adminOf(0)}/v1/skus/${sku_id}`, body: { leaved_amount: UNITS } })).status).to.equal(201);
+    expect(
+      (await client.call({ method: 'PUT', url: `${adminOf(0)}/v1/skus/${sku_id}`, body: { leaved_amount: UNITS } }))
+        .status,
+    ).to.equal(201);
   });
 
   after(async () => {
@@ -70,10 +77,13 @@ describe('a SKU that is laid out again and again while it sells', () => {
     const [begunMs, freezesBefore] = [performance.now(), isFrozen ? -1 : freezes];
     const body = { order_id: order.id, lines: [{ order_detail_id: order.id, sku_id, quantity: order.quantity }] };
     // Who was at a gateway when it was frozen may get no answer.
-    const answer = await client.call({ method: 'POST', url: `${gateways[anyGateway()]?.publicUrl}/v1/deductions`, body }).catch(() => null);
+    const answer = await client
+      .call({ method: 'POST', url: `${gateways[anyGateway()]?.publicUrl}/v1/deductions`, body })
+      .catch(() => null);
     order.sent += 1;
     if (answer?.status === 200 || answer?.status === 201) order.sold = true;
-    else if (answer !== null && !UNDONE.includes(answer.status)) faults.push(`${order.id}: ${answer.status} ${answer.text}`);
+    else if (answer !== null && !UNDONE.includes(answer.status))
+      faults.push(`${order.id}: ${answer.status} ${answer.text}`);
     return freezes === freezesBefore ? performance.now() - begunMs : 0;
   };
 
@@ -83,7 +93,10 @@ describe('a SKU that is laid out again and again while it sells', () => {
     const buyers = Array.from({ length: clients }, async (_, buyer) => {
       for (let number = 0; !isOver(); number += 1) {
         const old = orders[Math.floor(Math.random() * orders.length)];
-        const order = old !== undefined && number % 3 > 0 ? old : { id: `o${orders.length}-${buyer}`, quantity: 1 + (number % 5), sent: 0, sold: false };
+        const order =
+          old !== undefined && number % 3 > 0
+            ? old
+            : { id: `o${orders.length}-${buyer}`, quantity: 1 + (number % 5), sent: 0, sold: false };
         if (order !== old) orders.push(order);
         taken.push(await send(order));
         await sleep(2);
@@ -94,7 +107,8 @@ describe('a SKU that is laid out again and again while it sells', () => {
   };
   const describeTaken = (taken: number[]): string => {
     const sorted = taken.sort((a, b) => a - b);
-    const at = (share: number): string => `${Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0)} ms`;
+    const at = (share: number): string =>
+      `${Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0)} ms`;
     return `p50 ${at(0.5)}, p99 ${at(0.99)}, longest ${at(1)}, ${sorted.filter((ms) => ms > PAUSE_MS).length} of ${sorted.length} above ${PAUSE_MS} ms`;
   };
 
@@ -104,7 +118,8 @@ describe('a SKU that is laid out again and again while it sells', () => {
       let isOver = false;
       const bought = buyUntil(() => isOver, PAUSE_CLIENTS);
       for (let toggle = 0; toggle < PAUSE_TOGGLES / 2; toggle += 1) {
-        if (arm === 'laid out') expect((await resize(toggle % 2, LAYOUTS[toggle % LAYOUTS.length] ?? 1)).status).to.equal(200);
+        if (arm === 'laid out')
+          expect((await resize(toggle % 2, LAYOUTS[toggle % LAYOUTS.length] ?? 1)).status).to.equal(200);
         await sleep(1_000);
       }
       isOver = true;
@@ -143,15 +158,23 @@ describe('a SKU that is laid out again and again while it sells', () => {
     await inParallel(orders, CLIENTS, async (order) => {
       while (order.sent < SENT_MIN || !order.sold) await send(order);
     });
-    console.log(`      ${orders.length} orders, each sent ${SENT_MIN} times or more; ${unansweredResizes} of ${TOGGLES} layouts put off; while no gateway stood still: ${describeTaken(taken)}`);
+    console.log(
+      `      ${orders.length} orders, each sent ${SENT_MIN} times or more; ${unansweredResizes} of ${TOGGLES} layouts put off; while no gateway stood still: ${describeTaken(taken)}`,
+    );
     expect(faults).to.deep.equal([]);
     await eventually('all units are at home', 30_000, async () => {
       const { state, earlier } = await layoutOf(stack(), sku_id);
       return (state === 'open' || state === 'single') && earlier === '[]' && (await unitsAstray(stack(), sku_id)) === 0;
     });
     const rows = await hotRowsOf(stack(), sku_id);
-    expect(rows.reduce((sum, { flow_count }) => sum + flow_count, 0), 'flows').to.equal(orders.length);
-    expect(rows.reduce((sum, { leaved_amount }) => sum + leaved_amount, 0), 'left').to.equal(UNITS - orders.reduce((sum, { quantity }) => sum + quantity, 0));
+    expect(
+      rows.reduce((sum, { flow_count }) => sum + flow_count, 0),
+      'flows',
+    ).to.equal(orders.length);
+    expect(
+      rows.reduce((sum, { leaved_amount }) => sum + leaved_amount, 0),
+      'left',
+    ).to.equal(UNITS - orders.reduce((sum, { quantity }) => sum + quantity, 0));
     await rowsBalance(stack(), sku_id);
   }).timeout(TIMEOUT_MS);
 });

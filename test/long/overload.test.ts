@@ -38,9 +38,19 @@ describe('overload', () => {
   let sent = 0;
 
   before(async () => {
-    stack = await startStack({ servers: 2, dataDirectory: '.local', say: () => undefined, pool: { connections: 2, waiting: 1_000 } });
+    stack = await startStack({
+      servers: 2,
+      dataDirectory: '.local',
+      say: () => undefined,
+      pool: { connections: 2, waiting: 1_000 },
+    });
     for (const server of stack.cluster.servers) await slowCommits(server, stack.cluster.product);
-    gateway = await startGatewayProcess({ ...stack.environment, PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: 'silent' });
+    gateway = await startGatewayProcess({
+      ...stack.environment,
+      PORT: '0',
+      ADMIN_PORT: '0',
+      STOCKGATE_LOG_LEVEL: 'silent',
+    });
     client = httpClient(IN_FLIGHT_MAX);
     for (const sku_id of sku_ids) {
       const url = `${gateway.adminUrl}/v1/skus/${sku_id}`;
@@ -56,15 +66,25 @@ describe('overload', () => {
 
   const buy = async (): Promise<void> => {
     sent += 1;
-    const body = { order_id: `o-${sent}`, lines: [{ order_detail_id: `d-${sent}`, sku_id: sku_ids[sent % sku_ids.length], quantity: 1 }] };
-    const { status } = await client.call({ method: 'POST', url: `${gateway.publicUrl}/v1/deductions`, body }).catch(() => ({ status: 0 }));
+    const body = {
+      order_id: `o-${sent}`,
+      lines: [{ order_detail_id: `d-${sent}`, sku_id: sku_ids[sent % sku_ids.length], quantity: 1 }],
+    };
+    const { status } = await client
+      .call({ method: 'POST', url: `${gateway.publicUrl}/v1/deductions`, body })
+      .catch(() => ({ status: 0 }));
     answers.push({ atMs: performance.now(), status });
   };
   const goodput = (fromMs: number, untilMs: number): number =>
-    (answers.filter(({ atMs, status }) => status === 201 && fromMs <= atMs && atMs < untilMs).length / (untilMs - fromMs)) * 1_000;
+    (answers.filter(({ atMs, status }) => status === 201 && fromMs <= atMs && atMs < untilMs).length /
+      (untilMs - fromMs)) *
+    1_000;
   const retries = async (): Promise<number> => {
     const { text } = await client.call({ method: 'GET', url: `${gateway.adminUrl}/metrics` });
-    return [...text.matchAll(/^stockgate_retries\{[^}]*\} (\d+)$/gm)].reduce((sum, [, count]) => sum + Number(count), 0);
+    return [...text.matchAll(/^stockgate_retries\{[^}]*\} (\d+)$/gm)].reduce(
+      (sum, [, count]) => sum + Number(count),
+      0,
+    );
   };
 
   it(`at ${LOAD} times the capacity with an outage of ${OUTAGE_MS / 1_000} s: back to 90 % within 10 s, few retries, bounded memory`, async () => {

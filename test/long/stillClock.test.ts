@@ -12,8 +12,18 @@ describe('a server whose SYSDATE() is NOW()', () => {
   let client: HttpClient;
 
   before(async () => {
-    stack = await startStack({ servers: 1, dataDirectory: '.local', say: () => undefined, extraArguments: ['--sysdate-is-now'] });
-    gateway = await startGatewayProcess({ ...stack.environment, PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: 'silent' });
+    stack = await startStack({
+      servers: 1,
+      dataDirectory: '.local',
+      say: () => undefined,
+      extraArguments: ['--sysdate-is-now'],
+    });
+    gateway = await startGatewayProcess({
+      ...stack.environment,
+      PORT: '0',
+      ADMIN_PORT: '0',
+      STOCKGATE_LOG_LEVEL: 'silent',
+    });
     client = httpClient(1_000);
   });
   after(async () => {
@@ -26,7 +36,10 @@ describe('a server whose SYSDATE() is NOW()', () => {
     const { shards } = (await client.call({ method: 'GET', url: `${gateway.adminUrl}/v1/shards` })).body;
     expect(shards).to.have.length(16);
     for (const { state, reason } of shards) {
-      expect({ state, reason }).to.deep.equal({ state: 'refused', reason: 'its server was started with --sysdate-is-now, so its clock stands still within a statement' });
+      expect({ state, reason }).to.deep.equal({
+        state: 'refused',
+        reason: 'its server was started with --sysdate-is-now, so its clock stands still within a statement',
+      });
     }
   });
 });

@@ -14,12 +14,19 @@ export interface Told {
 /** Sends something, and takes the time. */
 export async function timed(send: () => Promise<Answer>): Promise<Told> {
   const invokedMs = performance.now();
-  const reply = await send().catch((error: unknown) => ((error as { code?: string }).code === 'ECONNREFUSED' ? NOT_SENT : null));
+  const reply = await send().catch((error: unknown) =>
+    (error as { code?: string }).code === 'ECONNREFUSED' ? NOT_SENT : null,
+  );
   return { reply, invokedMs, endedMs: performance.now() };
 }
 
 /** What the client knows now. */
-export function verdictOf({ reply, invokedMs, endedMs }: Told): { invokedMs: number; endedMs: number; verdict: Verdict; code: string | null } {
+export function verdictOf({ reply, invokedMs, endedMs }: Told): {
+  invokedMs: number;
+  endedMs: number;
+  verdict: Verdict;
+  code: string | null;
+} {
   const sending = (verdict: Verdict, code: string | null) => ({ invokedMs, endedMs, verdict, code });
   if (reply === NOT_SENT) return sending('undone', NOT_SENT);
   if (reply === null) return sending('unknown', null);
@@ -49,17 +56,30 @@ export function replayedOf(told: Told, says: 'body' | 'status' | 'both'): boolea
 /** Which lines an answer calls replays; null where it does not repeat exactly these. */
 export function replaysOf(told: Told, order_id: string, lines: readonly DeductionLine[]): boolean[] | null {
   const body = bodyOf(told);
-  if (verdictOf(told).verdict !== 'done' || body?.order_id !== order_id || body.status !== 'deducted' || !Array.isArray(body.lines)) return null;
+  if (
+    verdictOf(told).verdict !== 'done' ||
+    body?.order_id !== order_id ||
+    body.status !== 'deducted' ||
+    !Array.isArray(body.lines)
+  )
+    return null;
   const repeated = body.lines as (DeductionLine & { replayed: unknown })[];
   const isSame = repeated.length === lines.length && lines.every((line, index) => isLine(repeated[index], line));
-  return isSame && repeated.every(({ replayed }) => typeof replayed === 'boolean') ? repeated.map(({ replayed }) => replayed === true) : null;
+  return isSame && repeated.every(({ replayed }) => typeof replayed === 'boolean')
+    ? repeated.map(({ replayed }) => replayed === true)
+    : null;
 }
 
 /** The lines that a refusal names. */
 export function refusedLinesOf(told: Told): RefusedLine[] {
   if (verdictOf(told).verdict !== 'refused') return [];
   const lines = (bodyOf(told)?.lines ?? []) as (RefusedLine & { leaved_amount?: unknown })[];
-  return lines.map(({ sku_id, order_detail_id, code, leaved_amount }) => ({ sku_id, order_detail_id, code, leaved_amount: numberOf(leaved_amount) }));
+  return lines.map(({ sku_id, order_detail_id, code, leaved_amount }) => ({
+    sku_id,
+    order_detail_id,
+    code,
+    leaved_amount: numberOf(leaved_amount),
+  }));
 }
 
 /** The states of the lines of a refused cancellation; null where it does not give exactly these. Empty where it was not refused. */
@@ -67,7 +87,9 @@ export function statesOf(told: Told, asked: readonly LineKey[]): LineState[] | n
   if (verdictOf(told).verdict !== 'refused') return [];
   const lines = bodyOf(told)?.lines as unknown;
   if (!Array.isArray(lines) || lines.length !== asked.length) return null;
-  const states = (lines as (LineState & { code?: string })[]).map(({ sku_id, order_detail_id, status, code = null }) => ({ sku_id, order_detail_id, status, code }));
+  const states = (lines as (LineState & { code?: string })[]).map(
+    ({ sku_id, order_detail_id, status, code = null }) => ({ sku_id, order_detail_id, status, code }),
+  );
   const fits = ({ sku_id, order_detail_id, status }: LineState, place: number): boolean =>
     sku_id === asked[place]?.sku_id && order_detail_id === asked[place]?.order_detail_id && LINE_STATUSES.has(status);
   return states.every(fits) ? states : null;
@@ -76,7 +98,10 @@ export function statesOf(told: Told, asked: readonly LineKey[]): LineState[] | n
 const LINE_STATUSES: ReadonlySet<string> = new Set(['cancelled', 'deducted', 'pending', 'none', 'unavailable']);
 
 /** How a line stands according to an answer's part about it; null where that cannot be understood. */
-export function foundOf(state: unknown, { sku_id, order_detail_id }: { readonly sku_id: string; readonly order_detail_id: string }): Found | null {
+export function foundOf(
+  state: unknown,
+  { sku_id, order_detail_id }: { readonly sku_id: string; readonly order_detail_id: string },
+): Found | null {
   const said = state as (Partial<Record<string, unknown>> & { status?: unknown }) | null | undefined;
   if (said?.['sku_id'] !== sku_id || said['order_detail_id'] !== order_detail_id) return null;
   const { status, order_id } = said;
@@ -84,14 +109,18 @@ export function foundOf(state: unknown, { sku_id, order_detail_id }: { readonly 
   if (status !== 'deducted' && status !== 'pending' && status !== 'cancelled') return null;
   const quantity = numberOf(said['quantity']);
   const returned = numberOf(said['returned']);
-  return typeof order_id === 'string' && quantity !== null && returned !== null ? { status, order_id, quantity, returned } : null;
+  return typeof order_id === 'string' && quantity !== null && returned !== null
+    ? { status, order_id, quantity, returned }
+    : null;
 }
 
 /** The shards on which an answer says that rows lie, in the order of the rows; null where it does not say. */
 export function placesOf(told: Told): number[] | null {
   const rows = bodyOf(told)?.sub_rows as unknown;
   if (!Array.isArray(rows)) return null;
-  const places = (rows as { sub_row: unknown; shard: unknown }[]).map(({ sub_row, shard }, place) => (sub_row === place ? numberOf(shard) : null));
+  const places = (rows as { sub_row: unknown; shard: unknown }[]).map(({ sub_row, shard }, place) =>
+    sub_row === place ? numberOf(shard) : null,
+  );
   return places.every((shard) => shard !== null) ? places : null;
 }
 
@@ -101,5 +130,7 @@ export function numberOf(value: unknown): number | null {
 }
 
 function isLine(one: DeductionLine | undefined, other: DeductionLine): boolean {
-  return one?.sku_id === other.sku_id && one.order_detail_id === other.order_detail_id && one.quantity === other.quantity;
+  return (
+    one?.sku_id === other.sku_id && one.order_detail_id === other.order_detail_id && one.quantity === other.quantity
+  );
 }

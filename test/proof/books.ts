@@ -1,4 +1,14 @@
-import { contradict, effectsFound, effectsOf, groupBy, isWrite, mayStand, overAtMs, siblingKey, standingEffects } from './effects.ts';
+import {
+  contradict,
+  effectsFound,
+  effectsOf,
+  groupBy,
+  isWrite,
+  mayStand,
+  overAtMs,
+  siblingKey,
+  standingEffects,
+} from './effects.ts';
 import type { Effect, StandingEffect } from './effects.ts';
 import type { Entry, FinalState, ResizeSent, SaleSent, Write } from './history.ts';
 
@@ -67,7 +77,9 @@ export function isKnown(books: Books, { key, content }: Effect, beforeMs: number
 
 /** Whether something was known before a moment that this effect cannot stand beside. */
 export function isContradicted(books: Books, effect: Effect, beforeMs: number): boolean {
-  return keysAround(effect).some((key) => knownBefore(books, key, beforeMs).some((known) => contradict(effect, known.effect)));
+  return keysAround(effect).some((key) =>
+    knownBefore(books, key, beforeMs).some((known) => contradict(effect, known.effect)),
+  );
 }
 
 /** Whether something stands in the end that this effect cannot stand beside, and may have stood before a moment. */
@@ -90,8 +102,11 @@ export function isDenied(key: string, { invokedMs }: Entry, { sent, standing }: 
 
 /** What was sent under a key and how it ended, for a story: times are from the beginning of the answer that is told of. */
 export function sendingsOf(key: string, { invokedMs: sinceMs }: Entry, { sent }: Books): string {
-  const times = (write: Write): string => [write.invokedMs, write.endedMs].map((ms) => Math.round(ms - sinceMs)).join(' to ');
-  return (sent.get(key) ?? []).map((write) => `${write.verdict}${write.code === null ? '' : ` (${write.code})`} ${times(write)} ms`).join(', ');
+  const times = (write: Write): string =>
+    [write.invokedMs, write.endedMs].map((ms) => Math.round(ms - sinceMs)).join(' to ');
+  return (sent.get(key) ?? [])
+    .map((write) => `${write.verdict}${write.code === null ? '' : ` (${write.code})`} ${times(write)} ms`)
+    .join(', ');
 }
 
 export function says(write: Write, key: string, content: string): boolean {

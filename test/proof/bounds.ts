@@ -68,7 +68,9 @@ export function boundsOf(books: Books): Bounds {
   return {
     left: (sku_id, fromMs, untilMs) => leftOf(bySku.get(sku_id) ?? [], heldBySku.get(sku_id) ?? [], fromMs, untilMs),
     leftToBuy: (sku_id, fromMs, untilMs) => {
-      const late = (bySku.get(sku_id) ?? []).map((span) => (isNewUnits(span) ? { ...span, latestMs: span.latestMs + SELLABLE_MS_MAX } : span));
+      const late = (bySku.get(sku_id) ?? []).map((span) =>
+        isNewUnits(span) ? { ...span, latestMs: span.latestMs + SELLABLE_MS_MAX } : span,
+      );
       return leftOf(late, heldBySku.get(sku_id) ?? [], fromMs, untilMs);
     },
     canHaveBeenEmpty: (sku_id, fromMs, untilMs) => {
@@ -88,7 +90,10 @@ export function boundsOf(books: Books): Bounds {
 
 function leftOf(spans: readonly Span[], held: readonly Held[], fromMs: number, untilMs: number): Left {
   const moments = momentsOf([...spans.flatMap(timesOf), ...held.map((hold) => hold.fromMs)], fromMs, untilMs);
-  return { ...rangeOf(spans, moments), leastShown: Math.min(...moments.map((ms) => sumAt(spans, ms, true) - heldAt(held, spans, ms))) };
+  return {
+    ...rangeOf(spans, moments),
+    leastShown: Math.min(...moments.map((ms) => sumAt(spans, ms, true) - heldAt(held, spans, ms))),
+  };
 }
 
 /** A restock, a return or a cancellation. An opening makes a new row, which sells at once. */
@@ -154,6 +159,12 @@ function heldOf({ writes, split, mendedMs }: Books): Held[] {
     const overMs = overAtMs(write);
     // A server that does not answer keeps what is held on it.
     const untilMs = Math.max(overMs, mendedMs) + HELD_MS_MAX;
-    return write.lines.map((line) => ({ key: flowKey(line), sku_id: line.sku_id, quantity: line.quantity, fromMs: write.invokedMs, untilMs }));
+    return write.lines.map((line) => ({
+      key: flowKey(line),
+      sku_id: line.sku_id,
+      quantity: line.quantity,
+      fromMs: write.invokedMs,
+      untilMs,
+    }));
   });
 }

@@ -1,10 +1,25 @@
 import { openBooks } from './books.ts';
 import type { Books, Violation } from './books.ts';
 import type { Entry, FinalState } from './history.ts';
-import { doneIsRepeated, lookupsAreTrue, pausesHold, refusalsAreTrue, replaysRepeat, statesAreTrue } from './rulesOfAnswers.ts';
+import {
+  doneIsRepeated,
+  lookupsAreTrue,
+  pausesHold,
+  refusalsAreTrue,
+  replaysRepeat,
+  statesAreTrue,
+} from './rulesOfAnswers.ts';
 import { idsLieOnce, layoutsWereAsked, pointersLead, rowsAreInPlace, transfersArrive } from './rulesOfSplit.ts';
 import { answersAreWhole, numbersWerePossible } from './rulesOfNumbers.ts';
-import { doneStands, effectsOnce, nothingIsHeld, ordersAreWhole, returnsFit, rowsBalance, standingWasSent } from './rulesOfState.ts';
+import {
+  doneStands,
+  effectsOnce,
+  nothingIsHeld,
+  ordersAreWhole,
+  returnsFit,
+  rowsBalance,
+  standingWasSent,
+} from './rulesOfState.ts';
 
 const RULES: readonly ((books: Books) => Violation[])[] = [
   rowsBalance,

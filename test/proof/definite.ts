@@ -2,7 +2,9 @@ import { cancelKey, effectsFound, effectsOf, flowKey, overAtMs } from './effects
 import type { DeductionSent, Entry, LookedUp, Write } from './history.ts';
 
 /** What says of a write what became of it: an answer to the same, sent again, or look-ups of all its lines. */
-export type Told = { readonly kind: 'again'; readonly answer: Entry } | { readonly kind: 'looked up'; readonly answers: readonly LookedUp[] };
+export type Told =
+  | { readonly kind: 'again'; readonly answer: Entry }
+  | { readonly kind: 'looked up'; readonly answers: readonly LookedUp[] };
 
 /**
  * Whether a client knows now what became of a write. That it stands is so from the first time it was told. That it does not
@@ -15,7 +17,12 @@ export function isDefinite(write: Write, told: Told): boolean {
     // Who hears that a cart is in the way has learnt nothing of his own request.
     return verdict === 'done' || (verdict === 'refused' && code !== 'pending' && invokedMs > overMs);
   }
-  return write.kind === 'deduction' && write.lines.every((line) => told.answers.some((answer) => isAbout(answer, line) && tells(answer, write, line, overMs)));
+  return (
+    write.kind === 'deduction' &&
+    write.lines.every((line) =>
+      told.answers.some((answer) => isAbout(answer, line) && tells(answer, write, line, overMs)),
+    )
+  );
 }
 
 /** What a history tells of a write. */
@@ -30,7 +37,9 @@ function tells(answer: LookedUp, write: DeductionSent, line: DeductionSent['line
   const [effect] = effectsOf({ ...write, lines: [line] });
   const found = effectsFound(answer);
   if (found.some(({ key, content }) => key === effect?.key && content === effect.content)) return true;
-  return (found.some(({ key }) => key === cancelKey(line)) || answer.found?.status === 'none') && answer.invokedMs > overMs;
+  return (
+    (found.some(({ key }) => key === cancelKey(line)) || answer.found?.status === 'none') && answer.invokedMs > overMs
+  );
 }
 
 function isAbout(answer: LookedUp, line: DeductionSent['lines'][number]): boolean {
@@ -42,5 +51,7 @@ function contentOf(write: Entry): string {
   if (write.kind === 'read' || write.kind === 'lookup') return '';
   if (write.kind === 'sale') return `${write.sku_id} ${write.state}`;
   if (write.kind === 'resize') return `${write.sku_id} ${write.sub_rows}`;
-  return effectsOf(write).map(({ key, content }) => `${key}\0${content}`).join('\0\0');
+  return effectsOf(write)
+    .map(({ key, content }) => `${key}\0${content}`)
+    .join('\0\0');
 }

@@ -70,25 +70,57 @@ export function effectsFound({ found, ...line }: LookedUp): Effect[] {
 
 /** Everything that stands in the end. What is only held does not. */
 export function standingEffects({ stock, flows, returns, adjustments }: FinalState): StandingEffect[] {
-  const sold = flows.filter(({ status, quantity }) => (status === 'deducted' || status === 'cancelled') && quantity > 0);
+  const sold = flows.filter(
+    ({ status, quantity }) => (status === 'deducted' || status === 'cancelled') && quantity > 0,
+  );
   const rests = new Map(returns.filter(({ return_id }) => return_id === '').map((row) => [flowKey(row), row.quantity]));
   const rowOf = new Map(flows.map((row) => [`${row.shard}\0${flowKey(row)}`, row.sub_row]));
-  const ofFlow = (row: LineKey & { readonly shard: number }) => ({ shard: row.shard, sub_row: rowOf.get(`${row.shard}\0${flowKey(row)}`) ?? 0 });
+  const ofFlow = (row: LineKey & { readonly shard: number }) => ({
+    shard: row.shard,
+    sub_row: rowOf.get(`${row.shard}\0${flowKey(row)}`) ?? 0,
+  });
   return [
     ...stock
       .filter(({ sub_row }) => sub_row === 0)
-      .map((row) => ({ ...openingEffect(row.sku_id, row.opening_amount), change: row.opening_amount, rest: null, shard: row.shard, sub_row: 0 })),
-    ...sold.map((row) => ({ ...flowEffect(row), change: -row.quantity, rest: { flow: flowKey(row), change: row.quantity }, ...ofFlow(row) })),
+      .map((row) => ({
+        ...openingEffect(row.sku_id, row.opening_amount),
+        change: row.opening_amount,
+        rest: null,
+        shard: row.shard,
+        sub_row: 0,
+      })),
+    ...sold.map((row) => ({
+      ...flowEffect(row),
+      change: -row.quantity,
+      rest: { flow: flowKey(row), change: row.quantity },
+      ...ofFlow(row),
+    })),
     ...returns
       .filter(({ return_id }) => return_id !== '')
-      .map((row) => ({ ...returnEffect(row), change: row.quantity, rest: { flow: flowKey(row), change: -row.quantity }, ...ofFlow(row) })),
+      .map((row) => ({
+        ...returnEffect(row),
+        change: row.quantity,
+        rest: { flow: flowKey(row), change: -row.quantity },
+        ...ofFlow(row),
+      })),
     ...flows
       .filter(({ status }) => status === 'cancelled')
       .map((row) => {
         const units = rests.get(flowKey(row)) ?? 0;
-        return { ...cancelEffect(row, row.order_id), change: units, rest: { flow: flowKey(row), change: -units }, ...ofFlow(row) };
+        return {
+          ...cancelEffect(row, row.order_id),
+          change: units,
+          rest: { flow: flowKey(row), change: -units },
+          ...ofFlow(row),
+        };
       }),
-    ...adjustments.map((row) => ({ ...adjustmentEffect(row), change: row.delta, rest: null, shard: row.shard, sub_row: 0 })),
+    ...adjustments.map((row) => ({
+      ...adjustmentEffect(row),
+      change: row.delta,
+      rest: null,
+      shard: row.shard,
+      sub_row: 0,
+    })),
   ];
 }
 
@@ -109,7 +141,11 @@ export function overAtMs({ kind, verdict, code, invokedMs, endedMs }: Entry): nu
 
 /** Whether lines lie on several shards, so that their stock is held before it is sold; those of what is split may. */
 export function isCart(lines: readonly LineKey[], split: ReadonlySet<string>): boolean {
-  return lines.length > 1 && (lines.some(({ sku_id }) => split.has(sku_id)) || new Set(lines.map(({ sku_id }) => OWNERS.shardOf(sku_id))).size > 1);
+  return (
+    lines.length > 1 &&
+    (lines.some(({ sku_id }) => split.has(sku_id)) ||
+      new Set(lines.map(({ sku_id }) => OWNERS.shardOf(sku_id))).size > 1)
+  );
 }
 
 /** The key of a SKU's opening: with it stands the SKU. */
@@ -155,11 +191,23 @@ export function groupBy<T>(entries: readonly T[], keysOf: (entry: T) => readonly
 /** A deduction by its key and content. */
 export function flowEffect(flow: FlowContent): Effect {
   const { sku_id, order_detail_id, order_id, quantity } = flow;
-  return { key: flowKey(flow), content: `${quantity} in ${order_id}`, sku_id, order_id, name: `${order_detail_id} of ${sku_id}` };
+  return {
+    key: flowKey(flow),
+    content: `${quantity} in ${order_id}`,
+    sku_id,
+    order_id,
+    name: `${order_detail_id} of ${sku_id}`,
+  };
 }
 
 function cancelEffect(line: LineKey, order_id: string): Effect {
-  return { key: cancelKey(line), content: order_id, sku_id: line.sku_id, order_id, name: `the cancellation of ${line.order_detail_id} of ${line.sku_id}` };
+  return {
+    key: cancelKey(line),
+    content: order_id,
+    sku_id: line.sku_id,
+    order_id,
+    name: `the cancellation of ${line.order_detail_id} of ${line.sku_id}`,
+  };
 }
 
 function returnEffect(row: LineKey & { readonly return_id: string; readonly quantity: number }): Effect {
@@ -173,8 +221,22 @@ function returnEffect(row: LineKey & { readonly return_id: string; readonly quan
   };
 }
 
-function adjustmentEffect({ sku_id, adjustment_id, delta }: { readonly sku_id: string; readonly adjustment_id: string; readonly delta: number }): Effect {
-  return { key: `adjustment\0${sku_id}\0${adjustment_id}`, content: String(delta), sku_id, order_id: null, name: `adjustment ${adjustment_id} of ${sku_id}` };
+function adjustmentEffect({
+  sku_id,
+  adjustment_id,
+  delta,
+}: {
+  readonly sku_id: string;
+  readonly adjustment_id: string;
+  readonly delta: number;
+}): Effect {
+  return {
+    key: `adjustment\0${sku_id}\0${adjustment_id}`,
+    content: String(delta),
+    sku_id,
+    order_id: null,
+    name: `adjustment ${adjustment_id} of ${sku_id}`,
+  };
 }
 
 function openingEffect(sku_id: string, amount: number): Effect {

@@ -38,7 +38,9 @@ function resizing(kind: string, stop: (slot: GatewaySlot) => Promise<() => Promi
     kind,
     begin: async ({ gateways }, random, scene) => {
       const slot = random.pick(gateways);
-      const asked = scene.goods.split.map((sku_id) => sendResize(scene, sku_id, random.pick(ROW_COUNTS), { through: slot }));
+      const asked = scene.goods.split.map((sku_id) =>
+        sendResize(scene, sku_id, random.pick(ROW_COUNTS), { through: slot }),
+      );
       await sleep(random.whole(0, 60));
       const mend = await stop(slot);
       return async () => {
@@ -188,7 +190,9 @@ export const FAULTS: readonly Fault[] = [
       world.proxies[server]?.reset();
       return async () => {
         // The session that is there already, unless the server has been restarted and has its old limit again.
-        await session.query('SET GLOBAL max_connections = 1000').catch(() => world.tell(server, 'SET GLOBAL max_connections = 1000'));
+        await session
+          .query('SET GLOBAL max_connections = 1000')
+          .catch(() => world.tell(server, 'SET GLOBAL max_connections = 1000'));
         session.destroy();
       };
     },
@@ -210,7 +214,9 @@ export const FAULTS: readonly Fault[] = [
     kind: 'clock',
     begin: async ({ gateways }, random) => {
       const slot = random.pick(gateways);
-      await slot.replace({ NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(clockShift(random.pick([-1, 1]) * 3_600_000))}` });
+      await slot.replace({
+        NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(clockShift(random.pick([-1, 1]) * 3_600_000))}`,
+      });
       return () => slot.replace();
     },
   },

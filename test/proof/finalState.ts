@@ -29,7 +29,9 @@ export function isUnsettled({ stock, flows, holds, carts, transfers, layouts }: 
     flows.some(({ status }) => status === 'pending') ||
     stock.some(({ isOpen, leaved_amount, held_amount }) => held_amount !== 0 || (!isOpen && leaved_amount !== 0)) ||
     transfers.some(({ isOpen }) => isOpen) ||
-    layouts.some(({ state, places, earlier_count }) => state !== (places.length > 1 ? 'open' : 'single') || earlier_count > 0)
+    layouts.some(
+      ({ state, places, earlier_count }) => state !== (places.length > 1 ? 'open' : 'single') || earlier_count > 0,
+    )
   );
 }
 
@@ -37,19 +39,31 @@ async function readShard(world: World, prefix: string, shard: number): Promise<F
   const session = await world.session(world.serverOf(shard), shard);
   // The goods and orders of a round have names that begin alike, so they are one range of the primary key.
   const values = [Buffer.from(`${prefix}-`), Buffer.from(`${prefix}.`)];
-  const query = async (sql: string): Promise<RowDataPacket[]> => (await session.query<RowDataPacket[]>({ sql, values, timeout: QUERY_MS_MAX }))[0];
-  const rows = (sql: string, key = 'sku_id'): Promise<RowDataPacket[]> => query(`${sql} WHERE ${key} > ? AND ${key} < ?`);
+  const query = async (sql: string): Promise<RowDataPacket[]> =>
+    (await session.query<RowDataPacket[]>({ sql, values, timeout: QUERY_MS_MAX }))[0];
+  const rows = (sql: string, key = 'sku_id'): Promise<RowDataPacket[]> =>
+    query(`${sql} WHERE ${key} > ? AND ${key} < ?`);
   const text = (row: RowDataPacket, column: string): string => String(row[column]);
-  const line = (row: RowDataPacket) => ({ sku_id: text(row, 'sku_id'), order_detail_id: text(row, 'order_detail_id'), shard });
+  const line = (row: RowDataPacket) => ({
+    sku_id: text(row, 'sku_id'),
+    order_detail_id: text(row, 'order_detail_id'),
+    shard,
+  });
   try {
     await query('START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY');
-    const stock = await rows('SELECT sku_id, sub_row, intake, opening_amount, leaved_amount, held_amount, sale_state FROM stock');
-    const flows = await rows('SELECT sku_id, order_detail_id, order_id, quantity, status, attempt, returned, sub_row, moved_to FROM flow');
+    const stock = await rows(
+      'SELECT sku_id, sub_row, intake, opening_amount, leaved_amount, held_amount, sale_state FROM stock',
+    );
+    const flows = await rows(
+      'SELECT sku_id, order_detail_id, order_id, quantity, status, attempt, returned, sub_row, moved_to FROM flow',
+    );
     const returns = await rows('SELECT sku_id, order_detail_id, return_id, quantity FROM flow_return');
     const adjustments = await rows('SELECT sku_id, adjustment_id, delta FROM adjustment');
     const holds = await rows('SELECT sku_id, order_detail_id, order_id FROM cart_hold');
     const carts = await rows('SELECT order_id, attempt, state, order_lines FROM cart', 'order_id');
-    const transfers = await rows('SELECT sku_id, HEX(transfer_id) AS transfer_id, direction, sub_row, amount, other_shard, other_sub_row, is_open FROM transfer');
+    const transfers = await rows(
+      'SELECT sku_id, HEX(transfer_id) AS transfer_id, direction, sub_row, amount, other_shard, other_sub_row, is_open FROM transfer',
+    );
     const layouts = await rows('SELECT sku_id, state, places, earlier, shards FROM hot_sku');
     return {
       stock: stock.map((row) => ({
@@ -62,17 +76,25 @@ async function readShard(world: World, prefix: string, shard: number): Promise<F
         sale_state: text(row, 'sale_state') as StockRow['sale_state'],
         shard,
       })),
-      flows: flows.filter(({ status }) => status !== 'moved').map((row) => ({
+      flows: flows
+        .filter(({ status }) => status !== 'moved')
+        .map((row) => ({
+          ...line(row),
+          order_id: text(row, 'order_id'),
+          quantity: Number(row['quantity']),
+          status: text(row, 'status') as FlowRow['status'],
+          attempt: Number(row['attempt']),
+          returned: Number(row['returned']),
+          sub_row: Number(row['sub_row']),
+        })),
+      pointers: flows
+        .filter(({ status }) => status === 'moved')
+        .map((row) => ({ ...line(row), moved_to: Number(row['moved_to'] ?? -1) })),
+      returns: returns.map((row) => ({
         ...line(row),
-        order_id: text(row, 'order_id'),
+        return_id: text(row, 'return_id'),
         quantity: Number(row['quantity']),
-        status: text(row, 'status') as FlowRow['status'],
-        attempt: Number(row['attempt']),
-        returned: Number(row['returned']),
-        sub_row: Number(row['sub_row']),
       })),
-      pointers: flows.filter(({ status }) => status === 'moved').map((row) => ({ ...line(row), moved_to: Number(row['moved_to'] ?? -1) })),
-      returns: returns.map((row) => ({ ...line(row), return_id: text(row, 'return_id'), quantity: Number(row['quantity']) })),
       adjustments: adjustments.map((row) => ({
         sku_id: text(row, 'sku_id'),
         adjustment_id: text(row, 'adjustment_id'),
@@ -84,7 +106,9 @@ async function readShard(world: World, prefix: string, shard: number): Promise<F
         order_id: text(row, 'order_id'),
         attempt: Number(row['attempt']),
         state: text(row, 'state') as CartRow['state'],
-        lines: (JSON.parse(text(row, 'order_lines')) as [string, string, number][]).map(([sku_id, order_detail_id, quantity]) => ({ sku_id, order_detail_id, quantity })),
+        lines: (JSON.parse(text(row, 'order_lines')) as [string, string, number][]).map(
+          ([sku_id, order_detail_id, quantity]) => ({ sku_id, order_detail_id, quantity }),
+        ),
         shard,
       })),
       transfers: transfers.map((row) => ({

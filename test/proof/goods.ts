@@ -42,25 +42,47 @@ export function openGoods(prefix: string, random: Random): Goods {
   };
   const cool = Array.from({ length: SHARDS }, (_, shard) => put(shard, `cool-${shard}`, 20, 200));
   byDemand.push(...cool);
-  for (let shard = 0; shard < SHARDS; shard += 4) together.push([cool[shard] ?? '', put(shard, `neighbour-${shard}`, 20, 200)]);
+  for (let shard = 0; shard < SHARDS; shard += 4)
+    together.push([cool[shard] ?? '', put(shard, `neighbour-${shard}`, 20, 200)]);
   const hot = Array.from({ length: HOT }, (_, number) => put(random.whole(0, SHARDS - 1), `hot-${number}`, 300, 600));
   for (let time = 0; time < HOT_TIMES; time += 1) byDemand.push(...hot);
-  const scarce = Array.from({ length: SCARCE }, (_, number) => put(random.whole(0, SHARDS - 1), `scarce-${number}`, 1, 15));
+  const scarce = Array.from({ length: SCARCE }, (_, number) =>
+    put(random.whole(0, SHARDS - 1), `scarce-${number}`, 1, 15),
+  );
   byDemand.push(...scarce);
-  const pausable = Array.from({ length: PAUSABLE }, (_, number) => put(random.whole(0, SHARDS - 1), `pausable-${number}`, 300, 600));
+  const pausable = Array.from({ length: PAUSABLE }, (_, number) =>
+    put(random.whole(0, SHARDS - 1), `pausable-${number}`, 300, 600),
+  );
   const owners = Array.from({ length: SPLIT }, () => random.whole(0, SHARDS - 1));
   const split = owners.map((shard, number) => put(shard, `split-${number}`, 300, 600));
-  const scarceSplit = Array.from({ length: SPLIT }, (_, number) => put(random.whole(0, SHARDS - 1), `scarce-split-${number}`, 20, 60));
+  const scarceSplit = Array.from({ length: SPLIT }, (_, number) =>
+    put(random.whole(0, SHARDS - 1), `scarce-split-${number}`, 20, 60),
+  );
   pausable.push(put(random.whole(0, SHARDS - 1), 'pausable-split', 300, 600));
   for (let time = 0; time < SPLIT_TIMES; time += 1) byDemand.push(...split);
   for (let time = 0; time < SCARCE_SPLIT_TIMES; time += 1) byDemand.push(...scarceSplit);
   // Beside a neighbour, and twice in one order, where the two lines are at home in different rows.
   together.push([split[0] ?? '', cool[owners[0] ?? 0] ?? ''], [split[1] ?? '', split[1] ?? '']);
   const apart = [
-    ...[[...hot, ...cool.slice(0, 2)], [...scarce, ...hot.slice(0, 1)], [cool[3] ?? '', cool[12] ?? ''], cool.slice(6, 10)],
-    ...[[...split, cool[5] ?? ''], [...scarceSplit, ...split.slice(0, 1)]],
+    ...[
+      [...hot, ...cool.slice(0, 2)],
+      [...scarce, ...hot.slice(0, 1)],
+      [cool[3] ?? '', cool[12] ?? ''],
+      cool.slice(6, 10),
+    ],
+    ...[
+      [...split, cool[5] ?? ''],
+      [...scarceSplit, ...split.slice(0, 1)],
+    ],
   ];
-  return { opening, byDemand, together, apart: apart.map(oneOfEachShard), pausable, split: [...split, ...scarceSplit, ...pausable.slice(PAUSABLE)] };
+  return {
+    opening,
+    byDemand,
+    together,
+    apart: apart.map(oneOfEachShard),
+    pausable,
+    split: [...split, ...scarceSplit, ...pausable.slice(PAUSABLE)],
+  };
 }
 
 /** What sells out, in one row or in several. */

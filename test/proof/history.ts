@@ -116,7 +116,12 @@ export interface StockRead extends Sending {
 /** What a look-up said of one line. */
 export type Found =
   | { readonly status: 'none' }
-  | { readonly status: 'deducted' | 'pending' | 'cancelled'; readonly order_id: string; readonly quantity: number; readonly returned: number };
+  | {
+      readonly status: 'deducted' | 'pending' | 'cancelled';
+      readonly order_id: string;
+      readonly quantity: number;
+      readonly returned: number;
+    };
 
 /** One look at one line, alone or among others; null without an answer. */
 export interface LookedUp extends Sending, LineKey {
@@ -125,7 +130,8 @@ export interface LookedUp extends Sending, LineKey {
 }
 
 /** What may have changed something. */
-export type Write = DeductionSent | ReturnSent | CancellationSent | AdjustmentSent | OpeningSent | SaleSent | ResizeSent;
+export type Write =
+  DeductionSent | ReturnSent | CancellationSent | AdjustmentSent | OpeningSent | SaleSent | ResizeSent;
 
 export type Entry = Write | StockRead | LookedUp;
 

@@ -1,5 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { lookUp, lookUpOne, readStock, resend, sendAdjustment, sendCancellation, sendOpening, sendOrder, sendResize, sendReturn, sendSale } from './calls.ts';
+import {
+  lookUp,
+  lookUpOne,
+  readStock,
+  resend,
+  sendAdjustment,
+  sendCancellation,
+  sendOpening,
+  sendOrder,
+  sendResize,
+  sendReturn,
+  sendSale,
+} from './calls.ts';
 import type { Scene } from './calls.ts';
 import { pickApart, ROW_COUNTS, scarceOf } from './goods.ts';
 import { SELLABLE_MS_MAX } from './bounds.ts';
@@ -26,7 +38,9 @@ export const OPERATIONS: readonly TrafficOperation[] = [
     name: 'deduct',
     weight: 50,
     run: (scene) => {
-      const sku_id = (scene.random.chance(0.05) ? recent(scene, 'opening')?.sku_id : null) ?? scene.random.pick(scene.goods.byDemand);
+      const sku_id =
+        (scene.random.chance(0.05) ? recent(scene, 'opening')?.sku_id : null) ??
+        scene.random.pick(scene.goods.byDemand);
       return newOrder(scene, [sku_id]);
     },
   },
@@ -47,7 +61,10 @@ export const OPERATIONS: readonly TrafficOperation[] = [
       const order = doneOrder(scene);
       if (order === null) return null;
       const sku_id = scene.random.pick(scene.goods.byDemand);
-      return sendOrder(scene, order.order_id, [...order.lines, { sku_id, order_detail_id: `${scene.prefix}-d${scene.next()}`, quantity: 1 }]);
+      return sendOrder(scene, order.order_id, [
+        ...order.lines,
+        { sku_id, order_detail_id: `${scene.prefix}-d${scene.next()}`, quantity: 1 },
+      ]);
     },
   },
   {
@@ -65,11 +82,20 @@ export const OPERATIONS: readonly TrafficOperation[] = [
     run: (scene) => {
       const restocked = scene.random.chance(0.5) ? latelyRestocked(scene) : null;
       if (restocked !== null) return newOrder(scene, [restocked.sku_id]);
-      return sendAdjustment(scene, scene.random.pick(scarceOf(scene.goods)), `${scene.prefix}-a${scene.next()}`, scene.random.whole(1, 3));
+      return sendAdjustment(
+        scene,
+        scene.random.pick(scarceOf(scene.goods)),
+        `${scene.prefix}-a${scene.next()}`,
+        scene.random.whole(1, 3),
+      );
     },
   },
   { name: 'adjust again', weight: 2, run: (scene) => again(scene, 'adjustment') },
-  { name: 'open', weight: 2, run: (scene) => sendOpening(scene, `${scene.prefix}-new-${scene.next()}`, scene.random.whole(1, 20)) },
+  {
+    name: 'open',
+    weight: 2,
+    run: (scene) => sendOpening(scene, `${scene.prefix}-new-${scene.next()}`, scene.random.whole(1, 20)),
+  },
   {
     name: 'open again',
     weight: 2,
@@ -84,7 +110,9 @@ export const OPERATIONS: readonly TrafficOperation[] = [
     weight: 5,
     run: async (scene) => {
       const line = anyLine(scene, doneOrder(scene));
-      return line === null ? null : sendReturn(scene, line, `${scene.prefix}-r${scene.next()}`, scene.random.whole(1, line.quantity));
+      return line === null
+        ? null
+        : sendReturn(scene, line, `${scene.prefix}-r${scene.next()}`, scene.random.whole(1, line.quantity));
     },
   },
   { name: 'return again', weight: 3, run: (scene) => again(scene, 'return') },
@@ -114,7 +142,10 @@ export const OPERATIONS: readonly TrafficOperation[] = [
     ends: 'refused',
     run: async (scene) => {
       const order_id = `${scene.prefix}-o${scene.next()}`;
-      const lines = linesOf(scene, scene.random.chance(0.5) ? [scene.random.pick(scene.goods.byDemand)] : pickApart(scene.goods, scene.random));
+      const lines = linesOf(
+        scene,
+        scene.random.chance(0.5) ? [scene.random.pick(scene.goods.byDemand)] : pickApart(scene.goods, scene.random),
+      );
       const cancelled = await sendCancellation(scene, order_id, lines);
       return cancelled.verdict === 'done' ? sendOrder(scene, order_id, lines) : cancelled;
     },
@@ -124,7 +155,10 @@ export const OPERATIONS: readonly TrafficOperation[] = [
     weight: 2,
     run: async (scene) => {
       const order_id = `${scene.prefix}-o${scene.next()}`;
-      const lines = linesOf(scene, scene.random.chance(0.3) ? [scene.random.pick(scene.goods.byDemand)] : pickApart(scene.goods, scene.random));
+      const lines = linesOf(
+        scene,
+        scene.random.chance(0.3) ? [scene.random.pick(scene.goods.byDemand)] : pickApart(scene.goods, scene.random),
+      );
       const order = sendOrder(scene, order_id, lines);
       await sleep(scene.random.whole(0, 60));
       const cancelled = await sendCancellation(scene, order_id, lines);
@@ -132,7 +166,11 @@ export const OPERATIONS: readonly TrafficOperation[] = [
       return cancelled;
     },
   },
-  { name: 'pause or resume', weight: 2, run: (scene) => sendSale(scene, scene.random.pick(scene.goods.pausable), scene.random.pick(['on', 'paused'])) },
+  {
+    name: 'pause or resume',
+    weight: 2,
+    run: (scene) => sendSale(scene, scene.random.pick(scene.goods.pausable), scene.random.pick(['on', 'paused'])),
+  },
   {
     name: 'deduct what may be paused',
     weight: 5,
@@ -179,7 +217,9 @@ export const OPERATIONS: readonly TrafficOperation[] = [
     weight: 3,
     run: async (scene) => {
       const orders = [recent(scene, 'deduction'), recent(scene, 'deduction')];
-      const lines = new Map(orders.flatMap((order) => order?.lines ?? []).map((line) => [`${line.sku_id} ${line.order_detail_id}`, line]));
+      const lines = new Map(
+        orders.flatMap((order) => order?.lines ?? []).map((line) => [`${line.sku_id} ${line.order_detail_id}`, line]),
+      );
       return lines.size === 0 ? null : ((await lookUp(scene, [...lines.values()])).at(-1) ?? null);
     },
   },
@@ -190,7 +230,11 @@ function newOrder(scene: Scene, sku_ids: readonly string[]): Promise<Entry> {
 }
 
 function linesOf(scene: Scene, sku_ids: readonly string[]): DeductionLine[] {
-  return sku_ids.map((sku_id) => ({ sku_id, order_detail_id: `${scene.prefix}-d${scene.next()}`, quantity: scene.random.whole(1, 3) }));
+  return sku_ids.map((sku_id) => ({
+    sku_id,
+    order_detail_id: `${scene.prefix}-d${scene.next()}`,
+    quantity: scene.random.whole(1, 3),
+  }));
 }
 
 async function again(scene: Scene, kind: Write['kind']): Promise<Entry | null> {
@@ -200,14 +244,21 @@ async function again(scene: Scene, kind: Write['kind']): Promise<Entry | null> {
 
 /** Sends ids that stand, with a content that is not theirs. */
 async function sendConflict(scene: Scene): Promise<Entry | null> {
-  const write = recent(scene, scene.random.pick(['deduction', 'return', 'cancellation', 'adjustment', 'opening'] as const));
+  const write = recent(
+    scene,
+    scene.random.pick(['deduction', 'return', 'cancellation', 'adjustment', 'opening'] as const),
+  );
   if (write?.verdict !== 'done') return null;
   switch (write.kind) {
     case 'deduction':
       if (scene.random.chance(0.3)) return sendCancellation(scene, `${write.order_id}-other`, write.lines);
       return scene.random.chance(0.5)
         ? sendOrder(scene, `${write.order_id}-other`, write.lines)
-        : sendOrder(scene, write.order_id, write.lines.map((line) => ({ ...line, quantity: line.quantity + 1 })));
+        : sendOrder(
+            scene,
+            write.order_id,
+            write.lines.map((line) => ({ ...line, quantity: line.quantity + 1 })),
+          );
     case 'return':
       return sendReturn(scene, write, write.return_id, write.quantity + 1);
     case 'cancellation':
@@ -220,7 +271,9 @@ async function sendConflict(scene: Scene): Promise<Entry | null> {
 }
 
 function doneOrder(scene: Scene): DeductionSent | null {
-  const done = scene.history.filter((entry): entry is DeductionSent => entry.kind === 'deduction' && entry.verdict === 'done').slice(-RECENT);
+  const done = scene.history
+    .filter((entry): entry is DeductionSent => entry.kind === 'deduction' && entry.verdict === 'done')
+    .slice(-RECENT);
   return done.length === 0 ? null : scene.random.pick(done);
 }
 
@@ -228,7 +281,11 @@ function doneOrder(scene: Scene): DeductionSent | null {
 function latelyRestocked(scene: Scene): AdjustmentSent | null {
   const nowMs = performance.now();
   const isLately = (entry: Entry): entry is AdjustmentSent =>
-    entry.kind === 'adjustment' && entry.verdict === 'done' && entry.delta > 0 && entry.endedMs < nowMs - SELLABLE_MS_MAX && entry.endedMs > nowMs - SELLABLE_MS_MAX - LATELY_MS;
+    entry.kind === 'adjustment' &&
+    entry.verdict === 'done' &&
+    entry.delta > 0 &&
+    entry.endedMs < nowMs - SELLABLE_MS_MAX &&
+    entry.endedMs > nowMs - SELLABLE_MS_MAX - LATELY_MS;
   const lately = scene.history.filter(isLately).filter(({ sku_id }) => scarceOf(scene.goods).includes(sku_id));
   return lately.length === 0 ? null : scene.random.pick(lately);
 }
@@ -241,6 +298,9 @@ function anyLine(scene: Scene, order: DeductionSent | null): DeductionLine | nul
 function recent<K extends Write['kind']>(scene: Scene, kind: K): Extract<Write, { kind: K }> | null {
   const isOf = (entry: Entry): entry is Extract<Write, { kind: K }> => entry.kind === kind && !isConflict(entry);
   // Of what was sent: while a gateway is away, hundreds find nobody that listens.
-  const latest = scene.history.filter(({ code }) => code !== NOT_SENT).slice(-RECENT).filter(isOf);
+  const latest = scene.history
+    .filter(({ code }) => code !== NOT_SENT)
+    .slice(-RECENT)
+    .filter(isOf);
   return latest.length === 0 ? null : scene.random.pick(latest);
 }

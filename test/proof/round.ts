@@ -1,5 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CALL_MS, eventuallyTrue, everyGatewayServes, everythingWorks, findSplit, lastAttemptOver, leftOpen, leftUnsold, resolveUnknowns, sellOut, sellOutAgain, sendSplitAgain, settledState } from './aftermath.ts';
+import {
+  CALL_MS,
+  eventuallyTrue,
+  everyGatewayServes,
+  everythingWorks,
+  findSplit,
+  lastAttemptOver,
+  leftOpen,
+  leftUnsold,
+  resolveUnknowns,
+  sellOut,
+  sellOutAgain,
+  sendSplitAgain,
+  settledState,
+} from './aftermath.ts';
 import type { Violation } from './books.ts';
 import { SELLABLE_MS_MAX } from './bounds.ts';
 import { resend, sendOpening, sendResize } from './calls.ts';
@@ -68,7 +82,9 @@ export async function runRound(world: World, options: RoundOptions): Promise<Rou
     // Both come to their end before anything is said: a fault that fails must not leave the other running.
     const lasts = new Map(OPERATIONS.map(({ name }): [string, Entry[]] => [name, []]));
     const trading = trade(scene, until, options.clients, lasts);
-    const breaking = breakThings(world, scene, options.kind, seeded(random.whole(0, 2 ** 31)), until).finally(() => (healedMs = performance.now()));
+    const breaking = breakThings(world, scene, options.kind, seeded(random.whole(0, 2 ** 31)), until).finally(
+      () => (healedMs = performance.now()),
+    );
     const ends = await Promise.allSettled([trading, breaking]);
     summary = summarise();
     for (const end of ends) if (end.status === 'rejected') throw end.reason;
@@ -84,11 +100,28 @@ export async function runRound(world: World, options: RoundOptions): Promise<Rou
     await sendSplitAgain(scene);
     final = await settledState(world, prefix, healedMs);
     await findSplit(scene, final);
-    const violations = [...open, ...late, ...check(scene.history, final, isBroken ? healedMs : 0, world.hasTiers), ...leftUnsold(final)];
-    return { ...summary, resolveMs, verdict: violations.length === 0 ? 'content' : 'broken', violations, evidence: { history: scene.history, final } };
+    const violations = [
+      ...open,
+      ...late,
+      ...check(scene.history, final, isBroken ? healedMs : 0, world.hasTiers),
+      ...leftUnsold(final),
+    ];
+    return {
+      ...summary,
+      resolveMs,
+      verdict: violations.length === 0 ? 'content' : 'broken',
+      violations,
+      evidence: { history: scene.history, final },
+    };
   } catch (error) {
     const what = error instanceof Error ? error.message : String(error);
-    return { ...summary, resolveMs: [], verdict: 'unknown', violations: [{ invariant: 'I9', what }], evidence: { history: scene.history, final } };
+    return {
+      ...summary,
+      resolveMs: [],
+      verdict: 'unknown',
+      violations: [{ invariant: 'I9', what }],
+      evidence: { history: scene.history, final },
+    };
   }
 }
 
@@ -111,12 +144,18 @@ function createScene(world: World, prefix: string, goods: Goods, random: Random)
 /** Opening is traffic of its own kind: it is repeated until it stands, and comes before anything breaks. */
 async function openAll(scene: Scene): Promise<void> {
   for (const [sku_id, leaved_amount] of scene.goods.opening) {
-    await eventuallyTrue(`opening ${sku_id}`, async () => (await sendOpening(scene, sku_id, leaved_amount)).verdict === 'done');
+    await eventuallyTrue(
+      `opening ${sku_id}`,
+      async () => (await sendOpening(scene, sku_id, leaved_amount)).verdict === 'done',
+    );
   }
   await Promise.all(
     scene.goods.split.map((sku_id) => {
       const sub_rows = scene.random.pick(ROW_COUNTS);
-      return eventuallyTrue(`splitting ${sku_id}`, async () => (await sendResize(scene, sku_id, sub_rows)).verdict === 'done');
+      return eventuallyTrue(
+        `splitting ${sku_id}`,
+        async () => (await sendResize(scene, sku_id, sub_rows)).verdict === 'done',
+      );
     }),
   );
 }

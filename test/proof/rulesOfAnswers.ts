@@ -1,6 +1,15 @@
 import { boundsOf, SELLABLE_MS_MAX } from './bounds.ts';
 import type { Bounds } from './bounds.ts';
-import { isContradicted, isDenied, isKnown, knownBefore, mayBeContradicted, mayHaveStood, sendingsOf, violation } from './books.ts';
+import {
+  isContradicted,
+  isDenied,
+  isKnown,
+  knownBefore,
+  mayBeContradicted,
+  mayHaveStood,
+  sendingsOf,
+  violation,
+} from './books.ts';
 import type { Books, Violation } from './books.ts';
 import { cancelKey, effectsFound, effectsOf, flowEffect, flowKey, isCart, isWrite, openingKey } from './effects.ts';
 import type { Effect } from './effects.ts';
@@ -19,17 +28,27 @@ export function doneIsRepeated(books: Books): Violation[] {
     const effects = effectsOf(write);
     const story = `${effects[0]?.name}: done before, then answered ${write.code ?? 'as new'}`;
     if (effects.some((effect) => isContradicted(books, effect, write.invokedMs))) {
-      return isConflict(write) || isNamedEarly(write, bounds, books) ? [] : [violation('I5', `${story}, which is not what was done`)];
+      return isConflict(write) || isNamedEarly(write, bounds, books)
+        ? []
+        : [violation('I5', `${story}, which is not what was done`)];
     }
-    if (write.kind === 'deduction' && write.lines.some((line) => knownBefore(books, cancelKey(line), write.invokedMs).length > 0)) {
-      return write.code === 'cancelled' || isConflict(write) || isNamedEarly(write, bounds, books) ? [] : [violation('I4', `${effects[0]?.name}: cancelled before, then answered ${write.code ?? 'done'}`)];
+    if (
+      write.kind === 'deduction' &&
+      write.lines.some((line) => knownBefore(books, cancelKey(line), write.invokedMs).length > 0)
+    ) {
+      return write.code === 'cancelled' || isConflict(write) || isNamedEarly(write, bounds, books)
+        ? []
+        : [violation('I4', `${effects[0]?.name}: cancelled before, then answered ${write.code ?? 'done'}`)];
     }
     const known = effects.map((effect) => isKnown(books, effect, write.invokedMs));
     const isWhole = effects.length > 0 && known.every((isSo) => isSo);
     if (write.verdict === 'refused') return isWhole && write.code !== 'cancelled' ? [violation('I5', story)] : [];
     // Of a deduction every line is told; anything else is a replay as a whole, or not.
     const replays = replaysOf(write);
-    const isTold = write.kind === 'deduction' ? known.every((isSo, index) => !isSo || replays[index] === true) : !isWhole || replays[0] === true;
+    const isTold =
+      write.kind === 'deduction'
+        ? known.every((isSo, index) => !isSo || replays[index] === true)
+        : !isWhole || replays[0] === true;
     return isTold ? [] : [violation('I5', story)];
   });
 }
@@ -39,7 +58,13 @@ export function doneIsRepeated(books: Books): Violation[] {
  * code. It names only lines of SKUs that it can have seen empty, and of those no line that was ever sold.
  */
 function isNamedEarly(write: Write, bounds: Bounds, books: Books): boolean {
-  if (!books.hasTiers || write.kind !== 'deduction' || write.code !== 'insufficient_stock' || write.refused.length === 0) return false;
+  if (
+    !books.hasTiers ||
+    write.kind !== 'deduction' ||
+    write.code !== 'insufficient_stock' ||
+    write.refused.length === 0
+  )
+    return false;
   const { invokedMs, endedMs } = write;
   return write.refused.every((line) => {
     const isNew = knownBefore(books, flowKey(line), invokedMs).length === 0;
@@ -54,7 +79,10 @@ export function replaysRepeat(books: Books): Violation[] {
     if (write.verdict !== 'done') return [];
     const replays = replaysOf(write);
     return effectsOf(write)
-      .filter((effect, index) => replays[index] === true && !mayHaveStood(books, effect, write.endedMs).some((other) => other !== write))
+      .filter(
+        (effect, index) =>
+          replays[index] === true && !mayHaveStood(books, effect, write.endedMs).some((other) => other !== write),
+      )
       .map(({ name }) => violation('I5', `${name}: answered as a replay, and never sent before`));
   });
 }
@@ -76,13 +104,23 @@ export function refusalsAreTrue(books: Books): Violation[] {
     if (entry.verdict === 'breach') return [violation('contract', `a ${entry.kind} was answered ${entry.code}`)];
     if (entry.verdict !== 'refused') return [];
     const named = refusingLinesOf(entry);
-    const grounds = named.length > 0 ? named.map((line) => ({ code: line.code, lines: [line] })) : [{ code: entry.code, lines: linesOf(entry) }];
+    const grounds =
+      named.length > 0
+        ? named.map((line) => ({ code: line.code, lines: [line] }))
+        : [{ code: entry.code, lines: linesOf(entry) }];
     const story = (lines: readonly Partial<LineKey>[], code: string | null): string =>
       `a ${entry.kind} of ${lines.map(({ sku_id, order_detail_id }) => `${order_detail_id ?? ''} ${sku_id}`.trim()).join(', ')} was answered ${code}`;
     return grounds.flatMap(({ code, lines }) => {
       const keys = isWrite(entry) ? effectsOf(entry).map(({ key }) => key) : [];
       if (!isGround(code, entry, lines, books)) return [violation('contract', story(lines, code))];
-      return isDenial(code, entry, lines, books) ? [violation('I4', `${story(lines, code)}, though an earlier attempt stood; sent: ${keys.map((key) => sendingsOf(key, entry, books)).join('; ')}`)] : [];
+      return isDenial(code, entry, lines, books)
+        ? [
+            violation(
+              'I4',
+              `${story(lines, code)}, though an earlier attempt stood; sent: ${keys.map((key) => sendingsOf(key, entry, books)).join('; ')}`,
+            ),
+          ]
+        : [];
     });
   });
 }
@@ -95,12 +133,27 @@ export function lookupsAreTrue(books: Books): Violation[] {
     const name = `${entry.order_detail_id} of ${entry.sku_id}`;
     const isGone = effectsFound(entry).some(({ key, content }) => books.standing.get(key)?.content !== content);
     if (isGone) return [violation('I4', `${name}: found ${found.status}, and later otherwise`)];
-    if (found.status === 'cancelled') return mayBeCancelled(books, entry, entry.endedMs) ? [] : [violation('I4', `${name}: found cancelled, and never was`)];
-    if (knownBefore(books, cancelKey(entry), invokedMs).length > 0) return [violation('I4', `${name}: cancelled, and then found ${found.status}`)];
-    if (found.status === 'pending') return isHeldFor(books, entry, found, entry.endedMs) ? [] : [violation('contract', `${name}: found pending, and no cart of this content was sent`)];
+    if (found.status === 'cancelled')
+      return mayBeCancelled(books, entry, entry.endedMs)
+        ? []
+        : [violation('I4', `${name}: found cancelled, and never was`)];
+    if (knownBefore(books, cancelKey(entry), invokedMs).length > 0)
+      return [violation('I4', `${name}: cancelled, and then found ${found.status}`)];
+    if (found.status === 'pending')
+      return isHeldFor(books, entry, found, entry.endedMs)
+        ? []
+        : [violation('contract', `${name}: found pending, and no cart of this content was sent`)];
     if (found.status === 'deducted') return [];
-    if (knownBefore(books, flowKey(entry), invokedMs).length > 0) return [violation('I5', `${name}: done, and then not found`)];
-    return isDenied(flowKey(entry), entry, books) ? [violation('I4', `${name}: not found after every attempt was over, and it stands; sent: ${sendingsOf(flowKey(entry), entry, books)}`)] : [];
+    if (knownBefore(books, flowKey(entry), invokedMs).length > 0)
+      return [violation('I5', `${name}: done, and then not found`)];
+    return isDenied(flowKey(entry), entry, books)
+      ? [
+          violation(
+            'I4',
+            `${name}: not found after every attempt was over, and it stands; sent: ${sendingsOf(flowKey(entry), entry, books)}`,
+          ),
+        ]
+      : [];
   });
 }
 
@@ -109,22 +162,34 @@ export function statesAreTrue(books: Books): Violation[] {
   return books.history.flatMap((entry) => {
     if (entry.kind !== 'cancellation' || entry.verdict !== 'refused') return [];
     const { states } = entry;
-    if (states === null) return [violation('contract', `a cancellation of ${entry.order_id} was refused without the states of its lines`)];
-    if (!states.some(({ code }) => code === entry.code)) return [violation('contract', `a cancellation of ${entry.order_id} was answered ${entry.code}, and no line has that code`)];
+    if (states === null)
+      return [violation('contract', `a cancellation of ${entry.order_id} was refused without the states of its lines`)];
+    if (!states.some(({ code }) => code === entry.code))
+      return [
+        violation(
+          'contract',
+          `a cancellation of ${entry.order_id} was answered ${entry.code}, and no line has that code`,
+        ),
+      ];
     return states.flatMap((state) => falseState(books, entry, state));
   });
 }
 
 function falseState(books: Books, entry: CancellationSent, { status, ...line }: LineState): Violation[] {
   const { invokedMs, endedMs } = entry;
-  const story = (invariant: string, what: string): Violation[] => [violation(invariant, `${line.order_detail_id} of ${line.sku_id}: ${status} in a refused cancellation, ${what}`)];
+  const story = (invariant: string, what: string): Violation[] => [
+    violation(invariant, `${line.order_detail_id} of ${line.sku_id}: ${status} in a refused cancellation, ${what}`),
+  ];
   if (status === 'unavailable') return [];
   if (status === 'cancelled') return mayBeCancelled(books, line, endedMs) ? [] : story('I4', 'and never was');
   if (knownBefore(books, cancelKey(line), invokedMs).length > 0) return story('I4', 'though cancelled before');
-  if (status === 'pending') return cartsOf(books, line, endedMs).length > 0 ? [] : story('contract', 'and no cart with it was sent');
+  if (status === 'pending')
+    return cartsOf(books, line, endedMs).length > 0 ? [] : story('contract', 'and no cart with it was sent');
   if (status === 'deducted') {
     const standing = books.standing.get(flowKey(line));
-    return standing !== undefined && mayHaveStood(books, standing, endedMs).length > 0 ? [] : story('I4', 'and never was');
+    return standing !== undefined && mayHaveStood(books, standing, endedMs).length > 0
+      ? []
+      : story('I4', 'and never was');
   }
   if (knownBefore(books, flowKey(line), invokedMs).length > 0) return story('I5', 'though done before');
   return isDenied(flowKey(line), entry, books) ? story('I4', 'though it stands and every attempt was over') : [];
@@ -143,9 +208,16 @@ function isGround(code: string | null, entry: Entry, lines: readonly Partial<Lin
     case 'insufficient_stock':
       return entry.kind === 'deduction' || (entry.kind === 'adjustment' && entry.delta < 0);
     case 'unknown_sku':
-      return entry.kind !== 'opening' && entry.kind !== 'lookup' && lines.some(({ sku_id = '' }) => knownBefore(books, openingKey(sku_id), invokedMs).length === 0);
+      return (
+        entry.kind !== 'opening' &&
+        entry.kind !== 'lookup' &&
+        lines.some(({ sku_id = '' }) => knownBefore(books, openingKey(sku_id), invokedMs).length === 0)
+      );
     case 'not_on_sale':
-      return entry.kind === 'deduction' && lines.every(({ sku_id = '' }) => mayHaveBeen(books.sales, sku_id, 'paused', invokedMs, endedMs));
+      return (
+        entry.kind === 'deduction' &&
+        lines.every(({ sku_id = '' }) => mayHaveBeen(books.sales, sku_id, 'paused', invokedMs, endedMs))
+      );
     case 'cancelled':
       return entry.kind === 'deduction' && keys.some((key) => mayBeCancelled(books, key, endedMs));
     case 'idempotency_conflict':
@@ -156,7 +228,9 @@ function isGround(code: string | null, entry: Entry, lines: readonly Partial<Lin
     case 'over_return':
       return entry.kind === 'return';
     case 'pending':
-      return (entry.kind === 'return' || entry.kind === 'cancellation') && keys.some((key) => mayBeOpen(books, key, entry));
+      return (
+        (entry.kind === 'return' || entry.kind === 'cancellation') && keys.some((key) => mayBeOpen(books, key, entry))
+      );
     case null:
     default:
       return false;
@@ -171,7 +245,12 @@ function isDenial(code: string | null, entry: Entry, lines: readonly Partial<Lin
   if (own.length > 0 && own.every((key) => isDenied(key, entry, books))) return true;
   if (entry.kind === 'return' && code === 'unknown_deduction') return isDenied(flowKey(entry), entry, books);
   // A plain read waits for nobody, so an opening that nobody knows of yet may come after it.
-  return code === 'unknown_sku' && entry.kind !== 'read' && lines.length === 1 && isDenied(openingKey(lines[0]?.sku_id ?? ''), entry, books);
+  return (
+    code === 'unknown_sku' &&
+    entry.kind !== 'read' &&
+    lines.length === 1 &&
+    isDenied(openingKey(lines[0]?.sku_id ?? ''), entry, books)
+  );
 }
 
 /** The effects of a write at some of its lines; all, where it has no lines. */
@@ -193,13 +272,23 @@ function mayBeOpen(books: Books, line: LineKey, { invokedMs, endedMs }: Entry): 
   return knownBefore(books, flowKey(line), invokedMs).length === 0 && cartsOf(books, line, endedMs).length > 0;
 }
 
-function isHeldFor(books: Books, line: LineKey, { order_id, quantity }: { readonly order_id: string; readonly quantity: number }, beforeMs: number): boolean {
+function isHeldFor(
+  books: Books,
+  line: LineKey,
+  { order_id, quantity }: { readonly order_id: string; readonly quantity: number },
+  beforeMs: number,
+): boolean {
   const { content } = flowEffect({ ...line, order_id, quantity });
-  return cartsOf(books, line, beforeMs).some((cart) => effectsOf(cart).some((effect) => effect.key === flowKey(line) && effect.content === content));
+  return cartsOf(books, line, beforeMs).some((cart) =>
+    effectsOf(cart).some((effect) => effect.key === flowKey(line) && effect.content === content),
+  );
 }
 
 function cartsOf({ sent, split }: Books, line: LineKey, beforeMs: number): DeductionSent[] {
-  return (sent.get(flowKey(line)) ?? []).filter((write): write is DeductionSent => write.kind === 'deduction' && isCart(write.lines, split) && write.invokedMs < beforeMs);
+  return (sent.get(flowKey(line)) ?? []).filter(
+    (write): write is DeductionSent =>
+      write.kind === 'deduction' && isCart(write.lines, split) && write.invokedMs < beforeMs,
+  );
 }
 
 /** Which of its effects an answer called replays. */

@@ -8,7 +8,12 @@ export function idsLieOnce({ final }: Books): Violation[] {
   const effective = final.flows.filter(({ status }) => status !== 'void');
   return [...groupBy(effective, (flow) => [flowKey(flow)]).values()]
     .filter((flows) => flows.length > 1)
-    .map((flows) => violation('I2', `${flows[0]?.order_detail_id} of ${flows[0]?.sku_id}: ${flows.map(({ status, shard }) => `${status} on shard ${shard}`).join(', ')}`));
+    .map((flows) =>
+      violation(
+        'I2',
+        `${flows[0]?.order_detail_id} of ${flows[0]?.sku_id}: ${flows.map(({ status, shard }) => `${status} on shard ${shard}`).join(', ')}`,
+      ),
+    );
 }
 
 /** I1: what left a row of a split SKU has come to the row it was sent to, as much and once, and nothing comes that never left. */
@@ -18,8 +23,21 @@ export function transfersArrive({ final }: Books): Violation[] {
     const [out, ...outs] = ends.filter(({ direction }) => direction === 'out');
     const [into, ...intos] = ends.filter(({ direction }) => direction === 'in');
     const open = ends.some(({ isOpen }) => isOpen) ? [violation('I1', `${name}: still open`)] : [];
-    if (out !== undefined && into !== undefined && outs.length + intos.length === 0 && meet(out, into) && meet(into, out)) return open;
-    return [...open, violation('I1', `${name}: ${ends.map(({ direction, amount, shard, sub_row }) => `${amount} ${direction} at row ${sub_row} on shard ${shard}`).join(', ')}`)];
+    if (
+      out !== undefined &&
+      into !== undefined &&
+      outs.length + intos.length === 0 &&
+      meet(out, into) &&
+      meet(into, out)
+    )
+      return open;
+    return [
+      ...open,
+      violation(
+        'I1',
+        `${name}: ${ends.map(({ direction, amount, shard, sub_row }) => `${amount} ${direction} at row ${sub_row} on shard ${shard}`).join(', ')}`,
+      ),
+    ];
   });
 }
 
@@ -45,23 +63,39 @@ export function rowsAreInPlace({ final }: Books): Violation[] {
   return final.layouts.flatMap(({ sku_id, state, places, earlier_count }) => {
     const found: Violation[] = [];
     const isDone = state === (places.length > 1 ? 'open' : 'single') && earlier_count === 0;
-    if (!isDone) found.push(violation('I9', `${sku_id}: still ${state}, in ${places.length} rows, and ${earlier_count} earlier layouts are asked`));
+    if (!isDone)
+      found.push(
+        violation(
+          'I9',
+          `${sku_id}: still ${state}, in ${places.length} rows, and ${earlier_count} earlier layouts are asked`,
+        ),
+      );
     for (const { sub_row, shard, isOpen, leaved_amount, held_amount, opening_amount } of rows.get(sku_id) ?? []) {
       const name = `${sku_id}, row ${sub_row} on shard ${shard}`;
       if (isOpen !== (places[sub_row] === shard)) found.push(violation('I9', `${name}: ${isOpen ? 'open' : 'closed'}`));
-      if (!isOpen && leaved_amount + held_amount > 0) found.push(violation('I8', `${name}: closed, with ${leaved_amount} left and ${held_amount} held`));
-      if (sub_row > 0 && opening_amount !== 0) found.push(violation('I1', `${name}: opened with ${opening_amount} of its own`));
+      if (!isOpen && leaved_amount + held_amount > 0)
+        found.push(violation('I8', `${name}: closed, with ${leaved_amount} left and ${held_amount} held`));
+      if (sub_row > 0 && opening_amount !== 0)
+        found.push(violation('I1', `${name}: opened with ${opening_amount} of its own`));
     }
     const count = (rows.get(sku_id) ?? []).filter(({ isOpen }) => isOpen).length;
-    if (count !== places.length) found.push(violation('I9', `${sku_id}: ${count} rows are open, and ${places.length} should be`));
+    if (count !== places.length)
+      found.push(violation('I9', `${sku_id}: ${count} rows are open, and ${places.length} should be`));
     return found;
   });
 }
 
 /** I2, I5: a pointer leads to what stands there; otherwise the id could neither be found nor be sold. */
 export function pointersLead({ final }: Books): Violation[] {
-  const standing = new Set(final.flows.filter(({ status }) => status !== 'void').map((flow) => `${flow.shard}\0${flowKey(flow)}`));
+  const standing = new Set(
+    final.flows.filter(({ status }) => status !== 'void').map((flow) => `${flow.shard}\0${flowKey(flow)}`),
+  );
   return final.pointers
     .filter((pointer) => !standing.has(`${pointer.moved_to}\0${flowKey(pointer)}`))
-    .map(({ order_detail_id, sku_id, shard, moved_to }) => violation('I5', `${order_detail_id} of ${sku_id}: on shard ${shard} it is said to lie on ${moved_to}, where it does not`));
+    .map(({ order_detail_id, sku_id, shard, moved_to }) =>
+      violation(
+        'I5',
+        `${order_detail_id} of ${sku_id}: on shard ${shard} it is said to lie on ${moved_to}, where it does not`,
+      ),
+    );
 }

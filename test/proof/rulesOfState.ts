@@ -9,16 +9,34 @@ import { mayHaveBeen } from './sales.ts';
 export function rowsBalance({ final }: Books): Violation[] {
   const rows = groupBy(final.stock, (row) => [rowText(row)]);
   const moved = final.transfers.map((row) => ({ ...row, change: row.direction === 'in' ? row.amount : -row.amount }));
-  const entries = groupBy<{ readonly change: number }>([...standingEffects(final), ...moved], (entry) => [rowText(entry as StandingEffect)]);
+  const entries = groupBy<{ readonly change: number }>([...standingEffects(final), ...moved], (entry) => [
+    rowText(entry as StandingEffect),
+  ]);
   return [...new Set([...rows.keys(), ...entries.keys()])].flatMap((name) => {
     const units = (entries.get(name) ?? []).reduce((sum, { change }) => sum + change, 0);
     const [row] = rows.get(name) ?? [];
-    if (row !== undefined && row.leaved_amount >= 0 && row.held_amount >= 0 && row.leaved_amount + row.held_amount === units) return [];
-    return [violation('I1', `${name}: ${row?.leaved_amount} left and ${row?.held_amount} held, its journal says ${units}`)];
+    if (
+      row !== undefined &&
+      row.leaved_amount >= 0 &&
+      row.held_amount >= 0 &&
+      row.leaved_amount + row.held_amount === units
+    )
+      return [];
+    return [
+      violation('I1', `${name}: ${row?.leaved_amount} left and ${row?.held_amount} held, its journal says ${units}`),
+    ];
   });
 }
 
-function rowText({ sku_id, shard, sub_row }: { readonly sku_id: string; readonly shard: number; readonly sub_row: number }): string {
+function rowText({
+  sku_id,
+  shard,
+  sub_row,
+}: {
+  readonly sku_id: string;
+  readonly shard: number;
+  readonly sub_row: number;
+}): string {
   return `${sku_id}, row ${sub_row} on shard ${shard}`;
 }
 
@@ -30,12 +48,18 @@ export function effectsOnce({ final }: Books): Violation[] {
     const found: Violation[] = [];
     if (seen.has(key)) found.push(violation('I2', `${name}: stands twice`));
     const isOwners = OWNERS.shardOf(sku_id) === shard;
-    if (!(sub_row === 0 ? isOwners : layouts.get(sku_id)?.shards.includes(shard))) found.push(violation('I2', `${name}: on shard ${shard}, which does not own it`));
+    if (!(sub_row === 0 ? isOwners : layouts.get(sku_id)?.shards.includes(shard)))
+      found.push(violation('I2', `${name}: on shard ${shard}, which does not own it`));
     seen.add(key);
     return found;
   });
   const strayed = final.carts.filter(({ order_id, shard }) => OWNERS.shardOf(order_id) !== shard);
-  return [...effects, ...strayed.map(({ order_id, shard }) => violation('I2', `the record of ${order_id}: on shard ${shard}, which does not own it`))];
+  return [
+    ...effects,
+    ...strayed.map(({ order_id, shard }) =>
+      violation('I2', `the record of ${order_id}: on shard ${shard}, which does not own it`),
+    ),
+  ];
 }
 
 /** I3: what was told to stand stands, as it was sent; the last pause or its end counts. */
@@ -45,8 +69,13 @@ export function doneStands({ writes, sales, standing, final }: Books): Violation
     .flatMap(effectsOf)
     .filter(({ key, content }) => standing.get(key)?.content !== content)
     .map(({ name }) => violation('I3', `${name}: answered done, and is lost`));
-  const unlike = final.stock.filter(({ sku_id, sale_state, isOpen }) => isOpen && !mayHaveBeen(sales, sku_id, sale_state, Infinity, Infinity));
-  return [...lost, ...unlike.map(({ sku_id, sale_state }) => violation('I3', `${sku_id}: ${sale_state}, and told otherwise last`))];
+  const unlike = final.stock.filter(
+    ({ sku_id, sale_state, isOpen }) => isOpen && !mayHaveBeen(sales, sku_id, sale_state, Infinity, Infinity),
+  );
+  return [
+    ...lost,
+    ...unlike.map(({ sku_id, sale_state }) => violation('I3', `${sku_id}: ${sale_state}, and told otherwise last`)),
+  ];
 }
 
 /** I4: what stands was sent, with this content, in an attempt that was answered "done" or not answered. */
@@ -65,18 +94,36 @@ export function returnsFit({ final }: Books): Violation[] {
   const counted = [...flows].flatMap(([key, { order_detail_id, sku_id, quantity, returned, status }]) => {
     const units = (returns.get(key) ?? []).reduce((sum, row) => sum + row.quantity, 0);
     const fits = units <= quantity && units === returned && (status !== 'cancelled' || units === quantity);
-    return fits ? [] : [violation('I6', `${order_detail_id} of ${sku_id}: ${status}, ${quantity} sold, ${returned} returned, its returns say ${units}`)];
+    return fits
+      ? []
+      : [
+          violation(
+            'I6',
+            `${order_detail_id} of ${sku_id}: ${status}, ${quantity} sold, ${returned} returned, its returns say ${units}`,
+          ),
+        ];
   });
   const stray = final.returns.filter((row) => !flows.has(keyOf(row)));
-  return [...counted, ...stray.map(({ return_id, sku_id }) => violation('I6', `return ${return_id} of ${sku_id}: of nothing that was sold`))];
+  return [
+    ...counted,
+    ...stray.map(({ return_id, sku_id }) =>
+      violation('I6', `return ${return_id} of ${sku_id}: of nothing that was sold`),
+    ),
+  ];
 }
 
 /** I7: whatever stands of an order stands because of a sending of which every line stands. */
 export function ordersAreWhole({ sent, standing, final }: Books): Violation[] {
   const halves = [...standing.values()].flatMap(({ key, content, name, order_id }) => {
-    const sendings = (sent.get(key) ?? []).filter((write) => write.kind === 'deduction' && mayStand(write) && says(write, key, content));
-    const isWhole = sendings.some((write) => effectsOf(write).every((effect) => standing.get(effect.key)?.content === effect.content));
-    return sendings.length === 0 || isWhole ? [] : [violation('I7', `${order_id}: ${name} stands, and others of its lines do not`)];
+    const sendings = (sent.get(key) ?? []).filter(
+      (write) => write.kind === 'deduction' && mayStand(write) && says(write, key, content),
+    );
+    const isWhole = sendings.some((write) =>
+      effectsOf(write).every((effect) => standing.get(effect.key)?.content === effect.content),
+    );
+    return sendings.length === 0 || isWhole
+      ? []
+      : [violation('I7', `${order_id}: ${name} stands, and others of its lines do not`)];
   });
   const committed = final.carts.filter(({ state }) => state === 'committed');
   const unkept = committed.flatMap(({ order_id, lines }) =>
@@ -91,9 +138,17 @@ export function ordersAreWhole({ sent, standing, final }: Books): Violation[] {
 /** I7: no cart is undecided for ever, and nothing is held for one. */
 export function nothingIsHeld({ final }: Books): Violation[] {
   return [
-    ...final.carts.filter(({ state }) => state === 'open').map(({ order_id, attempt }) => violation('I7', `${order_id}: attempt ${attempt} is still open`)),
-    ...final.flows.filter(({ status }) => status === 'pending').map(({ order_detail_id, sku_id }) => violation('I7', `${order_detail_id} of ${sku_id}: still held`)),
-    ...final.holds.map(({ order_detail_id, sku_id }) => violation('I7', `${order_detail_id} of ${sku_id}: still noted as held`)),
-    ...final.stock.filter(({ held_amount }) => held_amount !== 0).map(({ sku_id, held_amount }) => violation('I7', `${sku_id}: ${held_amount} still held`)),
+    ...final.carts
+      .filter(({ state }) => state === 'open')
+      .map(({ order_id, attempt }) => violation('I7', `${order_id}: attempt ${attempt} is still open`)),
+    ...final.flows
+      .filter(({ status }) => status === 'pending')
+      .map(({ order_detail_id, sku_id }) => violation('I7', `${order_detail_id} of ${sku_id}: still held`)),
+    ...final.holds.map(({ order_detail_id, sku_id }) =>
+      violation('I7', `${order_detail_id} of ${sku_id}: still noted as held`),
+    ),
+    ...final.stock
+      .filter(({ held_amount }) => held_amount !== 0)
+      .map(({ sku_id, held_amount }) => violation('I7', `${sku_id}: ${held_amount} still held`)),
   ];
 }

@@ -5,7 +5,13 @@ import type { SaleSent } from './history.ts';
  * Whether a SKU can have been on sale, or paused, at some moment of an interval. Every SKU begins on sale; what was sent
  * counts until something else that was done came surely after it.
  */
-export function mayHaveBeen(sales: readonly SaleSent[], sku_id: string, state: SaleSent['state'], fromMs: number, untilMs: number): boolean {
+export function mayHaveBeen(
+  sales: readonly SaleSent[],
+  sku_id: string,
+  state: SaleSent['state'],
+  fromMs: number,
+  untilMs: number,
+): boolean {
   const ofSku = sales.filter((sale) => sale.sku_id === sku_id && mayStand(sale));
   const begins = ofSku.filter((sale) => sale.state === state && sale.invokedMs <= untilMs).map(overAtMs);
   if (state === 'on') begins.push(-Infinity);

@@ -56,7 +56,8 @@ export class GatewaySlot {
       const old = this.#process;
       const { code, signal } = await old.stop();
       this.#process = await this.#start(environment);
-      if (code !== 0 && old !== this.#killed) throw new Error(`a gateway that was told to stop ended with ${code ?? signal}`);
+      if (code !== 0 && old !== this.#killed)
+        throw new Error(`a gateway that was told to stop ended with ${code ?? signal}`);
     });
   }
 

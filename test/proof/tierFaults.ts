@@ -4,7 +4,11 @@ import type { Fault } from './faults.ts';
 import type { World } from './world.ts';
 
 /** Something that is done to Redis, where there is one. */
-function toRedis(kind: string, begin: (redis: RedisProcess) => Promise<unknown>, end: (redis: RedisProcess) => Promise<unknown> = () => Promise.resolve()): Fault {
+function toRedis(
+  kind: string,
+  begin: (redis: RedisProcess) => Promise<unknown>,
+  end: (redis: RedisProcess) => Promise<unknown> = () => Promise.resolve(),
+): Fault {
   return {
     kind,
     needs: ({ redis }) => redis !== null,
@@ -16,7 +20,11 @@ function toRedis(kind: string, begin: (redis: RedisProcess) => Promise<unknown>,
   };
 }
 
-function toReplicas(kind: string, begin: (replica: World['replicas'][number]) => Promise<unknown>, end: (replica: World['replicas'][number]) => Promise<unknown>): Fault {
+function toReplicas(
+  kind: string,
+  begin: (replica: World['replicas'][number]) => Promise<unknown>,
+  end: (replica: World['replicas'][number]) => Promise<unknown>,
+): Fault {
   return {
     kind,
     needs: ({ replicas }) => replicas.length > 0,
@@ -36,11 +44,31 @@ async function overwrite(redis: RedisProcess): Promise<void> {
 
 /** What can happen to the tiers that refuse early. */
 export const TIER_FAULTS: readonly Fault[] = [
-  toRedis('redis-kill', async (redis) => redis.signal('SIGKILL'), (redis) => redis.startAgain()),
-  toRedis('redis-freeze', async (redis) => redis.signal('SIGSTOP'), async (redis) => redis.signal('SIGCONT')),
+  toRedis(
+    'redis-kill',
+    async (redis) => redis.signal('SIGKILL'),
+    (redis) => redis.startAgain(),
+  ),
+  toRedis(
+    'redis-freeze',
+    async (redis) => redis.signal('SIGSTOP'),
+    async (redis) => redis.signal('SIGCONT'),
+  ),
   toRedis('redis-flush', (redis) => redis.ask('FLUSHALL')),
   toRedis('redis-nonsense', overwrite, overwrite),
-  toReplicas('replica-stop', (replica) => askServer(replica, 'STOP REPLICA SQL_THREAD'), (replica) => askServer(replica, 'START REPLICA SQL_THREAD')),
-  toReplicas('replica-freeze', async (replica) => replica.signal('SIGSTOP'), async (replica) => replica.signal('SIGCONT')),
-  toReplicas('replica-kill', async (replica) => replica.signal('SIGKILL'), (replica) => replica.start()),
+  toReplicas(
+    'replica-stop',
+    (replica) => askServer(replica, 'STOP REPLICA SQL_THREAD'),
+    (replica) => askServer(replica, 'START REPLICA SQL_THREAD'),
+  ),
+  toReplicas(
+    'replica-freeze',
+    async (replica) => replica.signal('SIGSTOP'),
+    async (replica) => replica.signal('SIGCONT'),
+  ),
+  toReplicas(
+    'replica-kill',
+    async (replica) => replica.signal('SIGKILL'),
+    (replica) => replica.start(),
+  ),
 ];

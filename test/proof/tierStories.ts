@@ -1,6 +1,23 @@
 import type { DeductionSent, Entry, FinalState } from './history.ts';
 import { sold as soldInTwoRows, resized } from './splitStories.ts';
-import { adjusted, back, buried, cancelled, final, flow, gaveBack, line, other, restock, sent, short, sku_id, stock, story, unknown } from './stories.ts';
+import {
+  adjusted,
+  back,
+  buried,
+  cancelled,
+  final,
+  flow,
+  gaveBack,
+  line,
+  other,
+  restock,
+  sent,
+  short,
+  sku_id,
+  stock,
+  story,
+  unknown,
+} from './stories.ts';
 import type { Story } from './stories.ts';
 
 /** A history under gateways that refuse early, or under gateways that do not, and the verdict that it must get. */
@@ -21,58 +38,217 @@ const inDoubt = adjusted({ ...at(100), verdict: 'unknown', code: null, replayed:
 const repeatedAt = (invokedMs: number) => adjusted({ ...at(invokedMs), replayed: true });
 
 /** Sold `sold` of five, and four came in. */
-const restocked = (sold = 5): FinalState => final({ ...stock(9 - sold), flows: [{ ...flow, quantity: sold }], adjustments: [restock] });
+const restocked = (sold = 5): FinalState =>
+  final({ ...stock(9 - sold), flows: [{ ...flow, quantity: sold }], adjustments: [restock] });
 const returned = final({ ...stock(1), flows: [{ ...flow, quantity: 5, returned: 1 }], returns: [back(1)] });
-const undone = final({ ...stock(5), flows: [{ ...flow, quantity: 5, status: 'cancelled', returned: 5 }], returns: [back(5, '')] });
+const undone = final({
+  ...stock(5),
+  flows: [{ ...flow, quantity: 5, status: 'cancelled', returned: 5 }],
+  returns: [back(5, '')],
+});
 const untouched = final({ ...stock(5), flows: [] });
 /** In two rows; three are left in the first, and two were sold in the second, where one of them came back. */
 const inTwoRows = soldInTwoRows();
-const returnedInTwoRows = soldInTwoRows({ stock: inTwoRows.stock.map((row) => (row.sub_row === 1 ? { ...row, leaved_amount: 1 } : row)), flows: inTwoRows.flows.map((one) => ({ ...one, returned: 1 })), returns: [{ ...back(1), shard: 4 }] });
+const returnedInTwoRows = soldInTwoRows({
+  stock: inTwoRows.stock.map((row) => (row.sub_row === 1 ? { ...row, leaved_amount: 1 } : row)),
+  flows: inTwoRows.flows.map((one) => ({ ...one, returned: 1 })),
+  returns: [{ ...back(1), shard: 4 }],
+});
 const soldInRows = [resized(2), sent()];
 
 /** An order of a SKU that is sold out (`d` took all of it). Its cancellation came first. */
 const blocked = { sku_id, order_detail_id: 'y', quantity: 1 };
 const cancelledFirst = cancelled({ order_id: 'y', lines: [{ sku_id, order_detail_id: 'y' }], ...at(100) });
 const tombstone = { ...buried.flows[0]!, order_detail_id: 'y', order_id: 'y' };
-const refusedShort = (lines = [blocked]): DeductionSent => sent({ order_id: 'y', lines, ...short(0, [lines.at(-1) as typeof blocked]), ...at(200) });
+const refusedShort = (lines = [blocked]): DeductionSent =>
+  sent({ order_id: 'y', lines, ...short(0, [lines.at(-1) as typeof blocked]), ...at(200) });
 const soldOutAndBlocked = final({ ...stock(0), flows: [{ ...flow, quantity: 5 }, tombstone] });
 const onlyBlocked = final({ ...stock(5), flows: [tombstone] });
 
-const under = (hasTiers: boolean, name: string, invariant: string, history: readonly Entry[], state: FinalState): TierStory => ({ ...story(`${name}, ${hasTiers ? 'with' : 'without'} tiers`, invariant, history, state), hasTiers });
+const under = (
+  hasTiers: boolean,
+  name: string,
+  invariant: string,
+  history: readonly Entry[],
+  state: FinalState,
+): TierStory => ({ ...story(`${name}, ${hasTiers ? 'with' : 'without'} tiers`, invariant, history, state), hasTiers });
 
 /** Histories that must be rejected. */
 export const TIER_BROKEN: readonly TierStory[] = [
-  under(false, 'a refusal 0.4 s after a restock of an empty row', 'I8', [soldOut(), restockedAt(100), denied(510)], restocked()),
-  under(true, 'a refusal 2.5 s after a restock of an empty row', 'I8', [soldOut(), restockedAt(100), denied(2_610)], restocked()),
-  under(true, 'a refusal 2.5 s after a return to an empty row', 'I8', [soldOut(), gaveBack({ ...at(100), returnable: 4 }), denied(2_610, 1)], returned),
+  under(
+    false,
+    'a refusal 0.4 s after a restock of an empty row',
+    'I8',
+    [soldOut(), restockedAt(100), denied(510)],
+    restocked(),
+  ),
+  under(
+    true,
+    'a refusal 2.5 s after a restock of an empty row',
+    'I8',
+    [soldOut(), restockedAt(100), denied(2_610)],
+    restocked(),
+  ),
+  under(
+    true,
+    'a refusal 2.5 s after a return to an empty row',
+    'I8',
+    [soldOut(), gaveBack({ ...at(100), returnable: 4 }), denied(2_610, 1)],
+    returned,
+  ),
   under(true, 'a refusal 2.5 s after a cancellation', 'I8', [soldOut(), cancelled(at(100)), denied(2_610)], undone),
-  under(true, 'a refusal 0.4 s after a restock of a row that had units', 'I8', [soldOut(2), restockedAt(100), denied(510, 4, 3)], restocked(2)),
+  under(
+    true,
+    'a refusal 0.4 s after a restock of a row that had units',
+    'I8',
+    [soldOut(2), restockedAt(100), denied(510, 4, 3)],
+    restocked(2),
+  ),
   under(true, 'a refusal of units that were there all the time', 'I8', [soldOut(2), denied(510)], final()),
-  under(true, 'a refusal of units that were there before a restock', 'I8', [soldOut(2), restockedAt(100), denied(510)], restocked(2)),
-  under(true, 'a refusal that names a part of a row that was restocked', 'I8', [soldOut(), restockedAt(100), denied(510, 4, 2)], restocked()),
+  under(
+    true,
+    'a refusal of units that were there before a restock',
+    'I8',
+    [soldOut(2), restockedAt(100), denied(510)],
+    restocked(2),
+  ),
+  under(
+    true,
+    'a refusal that names a part of a row that was restocked',
+    'I8',
+    [soldOut(), restockedAt(100), denied(510, 4, 2)],
+    restocked(),
+  ),
   under(true, 'a refusal just after an opening', 'I8', [denied(400)], untouched),
-  under(true, 'a refusal because of units that a cart held for a while', 'I8', [sent({ ...unknown, verdict: 'undone', lines: [{ ...line, quantity: 5 }, other] }), denied(510)], untouched),
-  under(true, 'a refusal 2.5 s after an in-doubt restock became known', 'I8', [soldOut(), inDoubt, repeatedAt(9_000), denied(11_510)], restocked()),
-  under(true, 'a refusal of units of one row after a return to another', 'I8', [...soldInRows, gaveBack(at(100)), denied(510, 3)], returnedInTwoRows),
-  under(true, 'a refusal 2.5 s after a return to one of two rows', 'I8', [...soldInRows, gaveBack(at(100)), denied(2_610, 4, 3)], returnedInTwoRows),
+  under(
+    true,
+    'a refusal because of units that a cart held for a while',
+    'I8',
+    [sent({ ...unknown, verdict: 'undone', lines: [{ ...line, quantity: 5 }, other] }), denied(510)],
+    untouched,
+  ),
+  under(
+    true,
+    'a refusal 2.5 s after an in-doubt restock became known',
+    'I8',
+    [soldOut(), inDoubt, repeatedAt(9_000), denied(11_510)],
+    restocked(),
+  ),
+  under(
+    true,
+    'a refusal of units of one row after a return to another',
+    'I8',
+    [...soldInRows, gaveBack(at(100)), denied(510, 3)],
+    returnedInTwoRows,
+  ),
+  under(
+    true,
+    'a refusal 2.5 s after a return to one of two rows',
+    'I8',
+    [...soldInRows, gaveBack(at(100)), denied(2_610, 4, 3)],
+    returnedInTwoRows,
+  ),
 
-  under(false, 'a shortage told before a cancellation', 'I4', [soldOut(), cancelledFirst, refusedShort()], soldOutAndBlocked),
-  under(true, 'a shortage told before a cancellation while units were left', 'I4', [cancelledFirst, refusedShort()], onlyBlocked),
-  under(true, 'a shortage told before a cancellation of what was sold', 'I4', [soldOut(), cancelled(at(50)), denied(100, 5), sent({ lines: [{ ...line, quantity: 5 }], ...short(0), ...at(200) })], undone),
-  under(false, 'a shortage told before a conflict', 'I5', [soldOut(), refusedShort([{ ...line, quantity: 4 }, blocked])], final({ ...stock(0), flows: [{ ...flow, quantity: 5 }] })),
-  under(true, 'a shortage of a line that stands with another quantity', 'I5', [soldOut(), sent({ lines: [{ ...line, quantity: 4 }], ...short(0), ...at(200) })], final({ ...stock(0), flows: [{ ...flow, quantity: 5 }] })),
+  under(
+    false,
+    'a shortage told before a cancellation',
+    'I4',
+    [soldOut(), cancelledFirst, refusedShort()],
+    soldOutAndBlocked,
+  ),
+  under(
+    true,
+    'a shortage told before a cancellation while units were left',
+    'I4',
+    [cancelledFirst, refusedShort()],
+    onlyBlocked,
+  ),
+  under(
+    true,
+    'a shortage told before a cancellation of what was sold',
+    'I4',
+    [
+      soldOut(),
+      cancelled(at(50)),
+      denied(100, 5),
+      sent({ lines: [{ ...line, quantity: 5 }], ...short(0), ...at(200) }),
+    ],
+    undone,
+  ),
+  under(
+    false,
+    'a shortage told before a conflict',
+    'I5',
+    [soldOut(), refusedShort([{ ...line, quantity: 4 }, blocked])],
+    final({ ...stock(0), flows: [{ ...flow, quantity: 5 }] }),
+  ),
+  under(
+    true,
+    'a shortage of a line that stands with another quantity',
+    'I5',
+    [soldOut(), sent({ lines: [{ ...line, quantity: 4 }], ...short(0), ...at(200) })],
+    final({ ...stock(0), flows: [{ ...flow, quantity: 5 }] }),
+  ),
 ];
 
 /** Histories that must be accepted. */
 export const TIER_SOUND: readonly TierStory[] = [
-  under(true, 'a refusal 0.4 s after a restock of an empty row', '', [soldOut(), restockedAt(100), denied(510)], restocked()),
-  under(true, 'a refusal 0.4 s after a return to an empty row', '', [soldOut(), gaveBack({ ...at(100), returnable: 4 }), denied(510, 1)], returned),
+  under(
+    true,
+    'a refusal 0.4 s after a restock of an empty row',
+    '',
+    [soldOut(), restockedAt(100), denied(510)],
+    restocked(),
+  ),
+  under(
+    true,
+    'a refusal 0.4 s after a return to an empty row',
+    '',
+    [soldOut(), gaveBack({ ...at(100), returnable: 4 }), denied(510, 1)],
+    returned,
+  ),
   under(true, 'a refusal 0.4 s after a cancellation', '', [soldOut(), cancelled(at(100)), denied(510)], undone),
-  under(true, 'a refusal of more than a row has after a restock', '', [soldOut(), restockedAt(100), denied(2_610, 5, 4)], restocked()),
-  under(true, 'a refusal while a restock is in doubt', '', [soldOut(), inDoubt, denied(9_000), repeatedAt(9_005)], restocked()),
-  under(true, 'a refusal 0.4 s after a return to one of two rows', '', [...soldInRows, gaveBack(at(100)), denied(510, 4, 3)], returnedInTwoRows),
-  under(false, 'a refusal of more than there is after a restock', '', [soldOut(2), restockedAt(100), denied(510, 8, 7)], restocked(2)),
+  under(
+    true,
+    'a refusal of more than a row has after a restock',
+    '',
+    [soldOut(), restockedAt(100), denied(2_610, 5, 4)],
+    restocked(),
+  ),
+  under(
+    true,
+    'a refusal while a restock is in doubt',
+    '',
+    [soldOut(), inDoubt, denied(9_000), repeatedAt(9_005)],
+    restocked(),
+  ),
+  under(
+    true,
+    'a refusal 0.4 s after a return to one of two rows',
+    '',
+    [...soldInRows, gaveBack(at(100)), denied(510, 4, 3)],
+    returnedInTwoRows,
+  ),
+  under(
+    false,
+    'a refusal of more than there is after a restock',
+    '',
+    [soldOut(2), restockedAt(100), denied(510, 8, 7)],
+    restocked(2),
+  ),
 
-  under(true, 'a shortage told before a cancellation', '', [soldOut(), cancelledFirst, refusedShort()], soldOutAndBlocked),
-  under(true, 'a shortage told before a conflict', '', [soldOut(), refusedShort([{ ...line, quantity: 4 }, blocked])], final({ ...stock(0), flows: [{ ...flow, quantity: 5 }] })),
+  under(
+    true,
+    'a shortage told before a cancellation',
+    '',
+    [soldOut(), cancelledFirst, refusedShort()],
+    soldOutAndBlocked,
+  ),
+  under(
+    true,
+    'a shortage told before a conflict',
+    '',
+    [soldOut(), refusedShort([{ ...line, quantity: 4 }, blocked])],
+    final({ ...stock(0), flows: [{ ...flow, quantity: 5 }] }),
+  ),
 ];

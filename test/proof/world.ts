@@ -55,16 +55,28 @@ export async function startWorld(
 ): Promise<World> {
   const { servers } = stack.cluster;
   const proxies = await Promise.all(servers.map((server) => startWireProxy(server)));
-  const serverOf = (shard: number): number => servers.findIndex(({ port }) => port === stack.shards[shard]?.address.port);
+  const serverOf = (shard: number): number =>
+    servers.findIndex(({ port }) => port === stack.shards[shard]?.address.port);
   const directory = ownPath(join(projectPath('.local'), 'runs', 'proof'));
   mkdirSync(directory, { recursive: true });
   const file = join(directory, 'shards.json');
   writeFileSync(file, JSON.stringify(proxiedShards(stack, (shard) => proxies[serverOf(shard)]?.port ?? 0)));
   const early = tierEnvironment(tiers, redis);
   const start = (engine: EngineName | undefined, environment: NodeJS.ProcessEnv = {}): Promise<GatewayProcess> =>
-    startGatewayProcess({ ...stack.environment, ...early, STOCKGATE_ENGINE: engine ?? '', STOCKGATE_SHARDS: file, PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: 'silent', ...environment });
+    startGatewayProcess({
+      ...stack.environment,
+      ...early,
+      STOCKGATE_ENGINE: engine ?? '',
+      STOCKGATE_SHARDS: file,
+      PORT: '0',
+      ADMIN_PORT: '0',
+      STOCKGATE_LOG_LEVEL: 'silent',
+      ...environment,
+    });
   const gateways = await Promise.all(
-    Array.from({ length: gatewayCount }, (_, number) => GatewaySlot.open((environment) => start(engines[number % engines.length], environment))),
+    Array.from({ length: gatewayCount }, (_, number) =>
+      GatewaySlot.open((environment) => start(engines[number % engines.length], environment)),
+    ),
   );
   const session: World['session'] = async (server, shard) => {
     const { host, port, user, password } = servers[server] as DatabaseServer;
@@ -123,7 +135,17 @@ function proxiedShards(stack: Stack, portOf: (shard: number) => number): ShardsF
         user: address.user,
         passwordVariable: 'STOCKGATE_MYSQL_PASSWORD',
       },
-      ...(replicas.length === 0 ? {} : { replicas: replicas.map(({ host, port, user, schema }) => ({ host, port, user, schema, passwordVariable: 'STOCKGATE_MYSQL_PASSWORD' })) }),
+      ...(replicas.length === 0
+        ? {}
+        : {
+            replicas: replicas.map(({ host, port, user, schema }) => ({
+              host,
+              port,
+              user,
+              schema,
+              passwordVariable: 'STOCKGATE_MYSQL_PASSWORD',
+            })),
+          }),
       pool: { connections: connections_max, waiting: waiting_max },
     })),
   };

@@ -34,7 +34,10 @@ const NO_ANSWER = 'no answer';
  * interrupted gateway said: what was done stands, what was answered "nothing was done" had no effect, and whatever
  * happened, it is whole and happened once.
  */
-export async function settleInterrupted(bench: SweepBench, { operation, ids, answer, isHeld, letGo, survivor }: Interrupted): Promise<void> {
+export async function settleInterrupted(
+  bench: SweepBench,
+  { operation, ids, answer, isHeld, letGo, survivor }: Interrupted,
+): Promise<void> {
   const struckMs = performance.now();
   const [first, second] = bench.healthy;
   const call = operation.call(ids);
@@ -46,7 +49,11 @@ export async function settleInterrupted(bench: SweepBench, { operation, ids, ans
   const retriedAgain = await tell(second, call);
   // One more of each SKU, with ids of its own: no row is locked by what is left of the interrupted one.
   const touched = ids.sku_ids.slice(0, operation.done.length);
-  const next = deductCall(`${ids.name}-next`, touched.map((sku_id) => [sku_id, 1] as const), ids.next_order_id);
+  const next = deductCall(
+    `${ids.name}-next`,
+    touched.map((sku_id) => [sku_id, 1] as const),
+    ids.next_order_id,
+  );
   expect(await tell(second, next), 'the next order').to.equal(201);
   const boundMs = operation.isCart === true ? CART_MS : DEFINITE_MS;
   expect(performance.now() - struckMs, 'definite, and the rows free, after milliseconds').to.be.below(boundMs);
@@ -54,7 +61,8 @@ export async function settleInterrupted(bench: SweepBench, { operation, ids, ans
   letGo?.();
   const told = wordOf(await answer);
   const said = `told ${told}, then ${retried}, then ${retriedAgain}; lines ${lines}`;
-  if (survivor !== null) expect(await tell(survivor, call), `${said}; the same gateway, later`).to.equal(operation.answers.again);
+  if (survivor !== null)
+    expect(await tell(survivor, call), `${said}; the same gateway, later`).to.equal(operation.answers.again);
   expectConsistent(operation, { told, retried, retriedAgain, lines, isHeld }, said);
 
   for (const [index, balance] of operation.done.entries()) {
@@ -64,7 +72,8 @@ export async function settleInterrupted(bench: SweepBench, { operation, ids, ans
     const wanted = after.opening + after.adjusted - after.deducted + (after.returned ?? 0);
     const left = async (): Promise<unknown> => (await bench.send(first, readCall(sku_id)))?.body?.leaved_amount;
     // What a refused cart held goes back after its answer.
-    if (operation.isCart === true) await eventually(`${said}; ${wanted} units left of SKU ${index}`, HELD_MS, async () => (await left()) === wanted);
+    if (operation.isCart === true)
+      await eventually(`${said}; ${wanted} units left of SKU ${index}`, HELD_MS, async () => (await left()) === wanted);
     expect(await left(), `${said}; units left of SKU ${index}`).to.equal(wanted);
     bench.expectBalance(sku_id, after);
   }
@@ -72,7 +81,13 @@ export async function settleInterrupted(bench: SweepBench, { operation, ids, ans
 
 function expectConsistent(
   { answers, without, done }: SweptOperation,
-  { told, retried, retriedAgain, lines, isHeld }: { told: string | number; retried: string | number; retriedAgain: string | number; lines: Lines; isHeld: boolean },
+  {
+    told,
+    retried,
+    retriedAgain,
+    lines,
+    isHeld,
+  }: { told: string | number; retried: string | number; retriedAgain: string | number; lines: Lines; isHeld: boolean },
   said: string,
 ): void {
   const changes = JSON.stringify(without) !== JSON.stringify(done);
@@ -101,7 +116,8 @@ export async function tellDefinitely(bench: SweepBench, to: Listeners, call: Cal
   const untilMs = performance.now() + CART_MS;
   for (;;) {
     const word = wordOf(await bench.send(to, call));
-    if (![NO_ANSWER, 'overloaded', 'outcome_unknown'].includes(String(word)) || performance.now() > untilMs) return word;
+    if (![NO_ANSWER, 'overloaded', 'outcome_unknown'].includes(String(word)) || performance.now() > untilMs)
+      return word;
     await sleep(PAUSE_MS);
   }
 }
@@ -117,9 +133,14 @@ async function linesFound(bench: SweepBench, { path, body }: Call): Promise<Line
   const untilMs = performance.now() + CART_MS;
   for (;;) {
     const answer = await bench.send(bench.healthy[0], lookup);
-    const states = answer?.status === 200 ? (answer.body.lines as { status: string }[]).map(({ status }) => status) : ['pending'];
+    const states =
+      answer?.status === 200 ? (answer.body.lines as { status: string }[]).map(({ status }) => status) : ['pending'];
     if (!states.includes('pending') && !states.includes('unavailable')) {
-      return states.every((state) => state === 'deducted') ? 'all' : states.every((state) => state === 'none') ? 'none' : 'some';
+      return states.every((state) => state === 'deducted')
+        ? 'all'
+        : states.every((state) => state === 'none')
+          ? 'none'
+          : 'some';
     }
     if (performance.now() > untilMs) return NO_ANSWER;
     await sleep(PAUSE_MS);

@@ -6,7 +6,9 @@ export const BLANKS = [
 ];
 
 /** U+0000 to U+001F and U+007F to U+009F. */
-export const CONTROLS = Array.from({ length: 0x20 + 0x21 }, (_, place) => String.fromCharCode(place < 0x20 ? place : 0x7f + place - 0x20));
+export const CONTROLS = Array.from({ length: 0x20 + 0x21 }, (_, place) =>
+  String.fromCharCode(place < 0x20 ? place : 0x7f + place - 0x20),
+);
 
 const LONE_SURROGATES = ['\ud800', '\udbff', '\udc00', '\udfff', '\udead', '\udc00\ud800'];
 
@@ -35,16 +37,32 @@ export const goodId: fc.Arbitrary<string> = fc.oneof(
   {
     weight: 1,
     arbitrary: fc.constantFrom(
-      ...['x'.repeat(64), 'é'.repeat(32), `${'手'.repeat(21)}x`, '😀'.repeat(16), '__proto__', 'constructor', '0', '...', '%', "';--", '\\0'],
+      ...[
+        'x'.repeat(64),
+        'é'.repeat(32),
+        `${'手'.repeat(21)}x`,
+        '😀'.repeat(16),
+        '__proto__',
+        'constructor',
+        '0',
+        '...',
+        '%',
+        "';--",
+        '\\0',
+      ],
       ...['\u200b', 'a\u200d', '\u00ad', '\ufffd', 'a\u00a0b', 'e\u0301', '\u202eabc', '\u{10ffff}', '\uffff'],
     ),
   },
 );
 
 /** Ids that an existing row may have. */
-export const goodStoredId: fc.Arbitrary<string> = fc.oneof({ weight: 20, arbitrary: goodId }, { weight: 1, arbitrary: fc.constantFrom(...UNADDRESSABLE) });
+export const goodStoredId: fc.Arbitrary<string> = fc.oneof(
+  { weight: 20, arbitrary: goodId },
+  { weight: 1, arbitrary: fc.constantFrom(...UNADDRESSABLE) },
+);
 
-const joined = (...parts: fc.Arbitrary<string>[]): fc.Arbitrary<string> => fc.tuple(...parts).map((texts) => texts.join(''));
+const joined = (...parts: fc.Arbitrary<string>[]): fc.Arbitrary<string> =>
+  fc.tuple(...parts).map((texts) => texts.join(''));
 
 /** Puts something between two characters of an id. */
 function inserted(what: fc.Arbitrary<string>): fc.Arbitrary<string> {
@@ -56,7 +74,11 @@ function inserted(what: fc.Arbitrary<string>): fc.Arbitrary<string> {
 }
 
 const tooLong = fc
-  .tuple(fc.constantFrom('x', 'é', '手', '😀', 'e\u0301'), fc.constantFrom(65, 66, 68, 128, 129, 255, 256, 1_000), fc.boolean())
+  .tuple(
+    fc.constantFrom('x', 'é', '手', '😀', 'e\u0301'),
+    fc.constantFrom(65, 66, 68, 128, 129, 255, 256, 1_000),
+    fc.boolean(),
+  )
   .map(([unit, bytes, mixed]) => {
     const units = unit.repeat(Math.ceil(bytes / bytesOf(unit)));
     return mixed ? `y${units}` : units;
@@ -76,4 +98,7 @@ export const badIdText: fc.Arbitrary<string> = fc.oneof(
 );
 
 /** Texts that are no new id, and none in a path. */
-export const badNewIdText: fc.Arbitrary<string> = fc.oneof({ weight: 8, arbitrary: badIdText }, { weight: 1, arbitrary: fc.constantFrom(...UNADDRESSABLE) });
+export const badNewIdText: fc.Arbitrary<string> = fc.oneof(
+  { weight: 8, arbitrary: badIdText },
+  { weight: 1, arbitrary: fc.constantFrom(...UNADDRESSABLE) },
+);

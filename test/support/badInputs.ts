@@ -7,7 +7,11 @@ export type Place = readonly string[];
 /** A kind of request: how good ones look, and what is wrong at which of its places. */
 export interface Form {
   readonly good: fc.Arbitrary<Record<string, unknown>>;
-  readonly fields: readonly { readonly place: Place; readonly bad: fc.Arbitrary<unknown>; readonly optional?: boolean }[];
+  readonly fields: readonly {
+    readonly place: Place;
+    readonly bad: fc.Arbitrary<unknown>;
+    readonly optional?: boolean;
+  }[];
 }
 
 /** A request with one thing wrong. */
@@ -19,7 +23,22 @@ export interface BadInput {
 
 const LIMIT = Number.MAX_SAFE_INTEGER;
 
-const notText = fc.constantFrom<unknown>(null, true, false, 0, 1, 123, 1.5, 1e21, Number.NaN, [], ['a'], [['a', 'b']], {}, { sku_id: 'a' });
+const notText = fc.constantFrom<unknown>(
+  null,
+  true,
+  false,
+  0,
+  1,
+  123,
+  1.5,
+  1e21,
+  Number.NaN,
+  [],
+  ['a'],
+  [['a', 'b']],
+  {},
+  { sku_id: 'a' },
+);
 const badId = fc.oneof({ weight: 3, arbitrary: badNewIdText }, { weight: 1, arbitrary: notText });
 const badStoredId = fc.oneof({ weight: 3, arbitrary: badIdText }, { weight: 1, arbitrary: notText });
 const notNumber = fc.oneof(
@@ -41,7 +60,11 @@ const badQuantity = fc.oneof(
   ...[notNumber, notInteger, tooLarge],
 );
 const badStock = fc.oneof(fc.integer({ max: -1 }), ...[notNumber, notInteger, tooLarge]);
-const badDelta = fc.oneof(fc.constantFrom<unknown>(0, -0), tooLarge.map((units) => -units), ...[notNumber, notInteger, tooLarge]);
+const badDelta = fc.oneof(
+  fc.constantFrom<unknown>(0, -0),
+  tooLarge.map((units) => -units),
+  ...[notNumber, notInteger, tooLarge],
+);
 const badReason = fc.oneof(
   notText,
   fc.constantFrom('x', 'é', '😀').map((unit) => unit.repeat(256)),
@@ -49,8 +72,22 @@ const badReason = fc.oneof(
 );
 const badMoment = fc.oneof(
   notText,
-  fc.constantFrom('', 'now', '2026-11-27', '2026-11-27T08:00:00', '2026-11-27T08:00:00+01:00', '2026-02-30T08:00:00Z', '2026-11-27T24:00:01Z'),
-  fc.constantFrom('2026-13-01T00:00:00Z', '1969-12-31T23:59:59Z', '2026-11-27T08:00:00.0001Z', '+010000-01-01T00:00:00Z', '2026-11-27t08:00:00z'),
+  fc.constantFrom(
+    '',
+    'now',
+    '2026-11-27',
+    '2026-11-27T08:00:00',
+    '2026-11-27T08:00:00+01:00',
+    '2026-02-30T08:00:00Z',
+    '2026-11-27T24:00:01Z',
+  ),
+  fc.constantFrom(
+    '2026-13-01T00:00:00Z',
+    '1969-12-31T23:59:59Z',
+    '2026-11-27T08:00:00.0001Z',
+    '+010000-01-01T00:00:00Z',
+    '2026-11-27t08:00:00z',
+  ),
 );
 const badLine = fc.constantFrom<unknown>(null, true, 0, 5, '', 'line', [], [{ sku_id: 'a' }]);
 
@@ -58,8 +95,13 @@ const quantity = fc.oneof(fc.integer({ min: 1, max: 1_000_000 }), fc.constantFro
 
 /** Up to three lines, seldom as many as there may be. */
 function linesOf(line: fc.Arbitrary<Record<string, unknown>>): fc.Arbitrary<unknown[]> {
-  const many = line.map((one) => Array.from({ length: 500 }, (_, index) => ({ ...one, order_detail_id: `detail ${index}` })));
-  return fc.oneof({ weight: 200, arbitrary: fc.array(line, { minLength: 1, maxLength: 3 }) }, { weight: 1, arbitrary: many });
+  const many = line.map((one) =>
+    Array.from({ length: 500 }, (_, index) => ({ ...one, order_detail_id: `detail ${index}` })),
+  );
+  return fc.oneof(
+    { weight: 200, arbitrary: fc.array(line, { minLength: 1, maxLength: 3 }) },
+    { weight: 1, arbitrary: many },
+  );
 }
 
 function badLinesOf(line: fc.Arbitrary<Record<string, unknown>>): fc.Arbitrary<unknown> {
@@ -67,7 +109,12 @@ function badLinesOf(line: fc.Arbitrary<Record<string, unknown>>): fc.Arbitrary<u
     { weight: 30, arbitrary: fc.constantFrom<unknown>([], null, true, 5, 'lines', {}, { length: 1 }) },
     { weight: 10, arbitrary: line.map((one) => ({ 0: one, length: 1 })) },
     { weight: 10, arbitrary: line },
-    { weight: 1, arbitrary: fc.tuple(line, fc.constantFrom(501, 502, 600)).map(([one, length]) => Array.from({ length }, () => one)) },
+    {
+      weight: 1,
+      arbitrary: fc
+        .tuple(line, fc.constantFrom(501, 502, 600))
+        .map(([one, length]) => Array.from({ length }, () => one)),
+    },
   );
 }
 
@@ -107,14 +154,20 @@ export const FORMS = {
   },
   cancellationRequest: {
     good: fc.record({ order_id: goodStoredId, lines: linesOf(keyLine) }),
-    fields: [{ place: ['order_id'], bad: badStoredId }, { place: ['lines'], bad: badLinesOf(keyLine) }, ...keyFields(badStoredId)],
+    fields: [
+      { place: ['order_id'], bad: badStoredId },
+      { place: ['lines'], bad: badLinesOf(keyLine) },
+      ...keyFields(badStoredId),
+    ],
   },
   saleRequest: {
     good: fc.oneof(
       fc.record({ state: fc.constantFrom('on', 'paused') }),
       fc.record({
         state: fc.constant('on'),
-        from: fc.constantFrom(...['2026-11-27T08:00:00Z', '2026-11-27T08:00:00.5Z', '1970-01-01T00:00:00Z', '9999-12-31T23:59:59.999Z']),
+        from: fc.constantFrom(
+          ...['2026-11-27T08:00:00Z', '2026-11-27T08:00:00.5Z', '1970-01-01T00:00:00Z', '9999-12-31T23:59:59.999Z'],
+        ),
       }),
     ),
     fields: [
@@ -130,7 +183,10 @@ export const FORMS = {
     good: fc.record(
       {
         adjustment_id: goodId,
-        delta: fc.oneof(fc.maxSafeInteger().filter((units) => units !== 0), fc.constantFrom(1, -1, LIMIT, -LIMIT)),
+        delta: fc.oneof(
+          fc.maxSafeInteger().filter((units) => units !== 0),
+          fc.constantFrom(1, -1, LIMIT, -LIMIT),
+        ),
         reason: fc.oneof(fc.string({ maxLength: 255 }), fc.constant('😀'.repeat(255))),
       },
       { requiredKeys: ['adjustment_id', 'delta'] },
@@ -146,15 +202,37 @@ export const FORMS = {
 /** The requests that have no body: what is in the path and the query string, as texts. */
 export const ADDRESS_FORMS = {
   skuParams: { good: fc.record({ sku_id: goodId }), fields: [{ place: ['sku_id'], bad: badId }] },
-  deductionParams: { good: fc.record({ order_detail_id: goodId }), fields: [{ place: ['order_detail_id'], bad: badId }] },
+  deductionParams: {
+    good: fc.record({ order_detail_id: goodId }),
+    fields: [{ place: ['order_detail_id'], bad: badId }],
+  },
   deductionQuery: { good: fc.record({ sku_id: goodStoredId }), fields: [{ place: ['sku_id'], bad: badStoredId }] },
   skuQuery: {
     good: fc.record({ consistency: fc.constantFrom('primary', 'cached') }, { requiredKeys: [] }),
-    fields: [{ place: ['consistency'], bad: fc.constantFrom<unknown>('', 'Primary', ' cached', 'cached\0', 'primary,cached', null, 5, []), optional: true }],
+    fields: [
+      {
+        place: ['consistency'],
+        bad: fc.constantFrom<unknown>('', 'Primary', ' cached', 'cached\0', 'primary,cached', null, 5, []),
+        optional: true,
+      },
+    ],
   },
 } as const satisfies Record<string, Form>;
 
-const UNKNOWN_NAMES = ['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty', 'Quantity', 'quantity ', 'skuId', '0', 'a/b~1', '\ud800', '\0'];
+const UNKNOWN_NAMES = [
+  '__proto__',
+  'constructor',
+  'prototype',
+  'toString',
+  'hasOwnProperty',
+  'Quantity',
+  'quantity ',
+  'skuId',
+  '0',
+  'a/b~1',
+  '\ud800',
+  '\0',
+];
 
 /** Good requests with one thing wrong in one place. */
 export function badInputs({ good, fields }: Form): fc.Arbitrary<BadInput> {
@@ -162,15 +240,26 @@ export function badInputs({ good, fields }: Form): fc.Arbitrary<BadInput> {
   const places = fields.filter(({ place }) => place.at(-1) !== '*').map(({ place }) => place.slice(0, -1));
   const root = fc.constantFrom<unknown>(null, true, 5, '', 'text', [], [[]]).map((input) => ({ input, path: '' }));
   const wrong = fc
-    .tuple(good, fc.constantFrom(...fields).chain(({ place, bad }) => bad.map((value) => ({ place, value }))), fc.nat())
-    .map(([request, { place, value }, which]) => changed(request, place, which, (owner, name) => setOwn(owner, name, value)));
+    .tuple(
+      good,
+      fc.constantFrom(...fields).chain(({ place, bad }) => bad.map((value) => ({ place, value }))),
+      fc.nat(),
+    )
+    .map(([request, { place, value }, which]) =>
+      changed(request, place, which, (owner, name) => setOwn(owner, name, value)),
+    );
   const missing = fc
     .tuple(good, fc.constantFrom(...(required.length > 0 ? required : fields)), fc.nat())
     .map(([request, { place }, which]) => changed(request, place, which, (owner, name) => void delete owner[name]));
-  const name = fc.oneof(fc.constantFrom(...UNKNOWN_NAMES), fc.string({ minLength: 1 }).map((text) => `unknown ${text}`));
+  const name = fc.oneof(
+    fc.constantFrom(...UNKNOWN_NAMES),
+    fc.string({ minLength: 1 }).map((text) => `unknown ${text}`),
+  );
   const unknown = fc
     .tuple(good, fc.constantFrom(...places), name, fc.nat(), fc.jsonValue({ maxDepth: 1 }))
-    .map(([request, place, field, which, value]) => changed(request, [...place, field], which, (owner, own) => setOwn(owner, own, value)));
+    .map(([request, place, field, which, value]) =>
+      changed(request, [...place, field], which, (owner, own) => setOwn(owner, own, value)),
+    );
   return fc.oneof(
     { weight: 1, arbitrary: root },
     { weight: 40, arbitrary: wrong },

@@ -20,7 +20,8 @@ export function twiceNamed(request: unknown, owner: number, field: number, spell
     if (typeof value !== 'object' || value === null) return JSON.stringify(value);
     if (Array.isArray(value)) return `[${value.map(write).join(',')}]`;
     const members = Object.entries(value).map(([name, inner]) => `${JSON.stringify(name)}:${write(inner)}`);
-    if (value === target) members.unshift(`${spelled ? inEscapes(repeated) : JSON.stringify(repeated)}:${write(target[repeated])}`);
+    if (value === target)
+      members.unshift(`${spelled ? inEscapes(repeated) : JSON.stringify(repeated)}:${write(target[repeated])}`);
     return `{${members.join(',')}}`;
   };
   return write(request);
@@ -32,11 +33,70 @@ function inEscapes(name: string): string {
 
 /** Texts that are no JSON, or JSON of a kind that nobody should take for a request. */
 export const NOT_JSON: readonly string[] = [
-  ...['', ' ', '\n', '{', '}', '[', '{}{}', '{} {}', '{},', '[1,]', '{"a":1,}', '{"a"}', '{"a":}', '{:1}', '{a:1}', "{'a':1}", '{"a":1 "b":2}'],
-  ...['undefined', 'NaN', '{"quantity":NaN}', '{"quantity":Infinity}', '{"quantity":+1}', '{"quantity":.5}', '{"quantity":1.}', '{"quantity":01}'],
-  ...['{"quantity":0x10}', '{"quantity":1_000}', '{"quantity":1n}', '{"quantity":--1}', '{"quantity":1e}', 'True', 'nul', '"open', "'text'"],
-  ...['// comment\n{}', '{/* */}', '{}//', '\ufeff{}', '{}\ufeff', '\0', '{}\0', '\u00a0{}', '{"a":"\n"}', '{"a":"\t"}', '{"a":"\0"}', '{"a":"\\x41"}'],
-  ...['{"a":"\\u12"}', '{"a":"\\u{41}"}', '{"a":"\\"}', ')]}\',\n{}', 'a=1&b=2', '<order/>', '- yaml', '--boundary\r\n\r\n{}\r\n--boundary--'],
+  ...[
+    '',
+    ' ',
+    '\n',
+    '{',
+    '}',
+    '[',
+    '{}{}',
+    '{} {}',
+    '{},',
+    '[1,]',
+    '{"a":1,}',
+    '{"a"}',
+    '{"a":}',
+    '{:1}',
+    '{a:1}',
+    "{'a':1}",
+    '{"a":1 "b":2}',
+  ],
+  ...[
+    'undefined',
+    'NaN',
+    '{"quantity":NaN}',
+    '{"quantity":Infinity}',
+    '{"quantity":+1}',
+    '{"quantity":.5}',
+    '{"quantity":1.}',
+    '{"quantity":01}',
+  ],
+  ...[
+    '{"quantity":0x10}',
+    '{"quantity":1_000}',
+    '{"quantity":1n}',
+    '{"quantity":--1}',
+    '{"quantity":1e}',
+    'True',
+    'nul',
+    '"open',
+    "'text'",
+  ],
+  ...[
+    '// comment\n{}',
+    '{/* */}',
+    '{}//',
+    '\ufeff{}',
+    '{}\ufeff',
+    '\0',
+    '{}\0',
+    '\u00a0{}',
+    '{"a":"\n"}',
+    '{"a":"\t"}',
+    '{"a":"\0"}',
+    '{"a":"\\x41"}',
+  ],
+  ...[
+    '{"a":"\\u12"}',
+    '{"a":"\\u{41}"}',
+    '{"a":"\\"}',
+    ")]}',\n{}",
+    'a=1&b=2',
+    '<order/>',
+    '- yaml',
+    '--boundary\r\n\r\n{}\r\n--boundary--',
+  ],
 ];
 
 /** Bytes that are not UTF-8, to stand inside a text. */

@@ -17,13 +17,24 @@ export class BatchTables {
 
   open({ sku_id, leaved_amount }: Open): void {
     if (this.#shelves.has(sku_id)) return;
-    this.#shelves.set(sku_id, { leaved_amount, held_amount: 0, epoch: 0, isOpen: true, isOnSale: true, isSellable: true });
+    this.#shelves.set(sku_id, {
+      leaved_amount,
+      held_amount: 0,
+      epoch: 0,
+      isOpen: true,
+      isOnSale: true,
+      isSellable: true,
+    });
     this.#totals.set(sku_id, BigInt(leaved_amount));
   }
 
   sell({ sku_id, state, from }: SetSale): void {
     const row = this.#shelves.get(sku_id);
-    if (row !== undefined) this.#shelves.set(sku_id, { ...row, isOnSale: state === 'on' && (from === null || from <= new Date().toISOString()) });
+    if (row !== undefined)
+      this.#shelves.set(sku_id, {
+        ...row,
+        isOnSale: state === 'on' && (from === null || from <= new Date().toISOString()),
+      });
   }
 
   left(sku_id: string): number | null {
@@ -32,7 +43,14 @@ export class BatchTables {
 
   /** What a look for these operations finds. */
   read(operations: readonly Batchable[]): Reading {
-    const reading = { flows: new Map<string, LedgerFlow | null>(), shelves: new Map<string, ShelfRow | null>(), returns: new Map<string, number | null>(), adjustments: new Map<string, number | null>(), transfers: new Map<string, boolean>(), totals: new Map<string, bigint>() };
+    const reading = {
+      flows: new Map<string, LedgerFlow | null>(),
+      shelves: new Map<string, ShelfRow | null>(),
+      returns: new Map<string, number | null>(),
+      adjustments: new Map<string, number | null>(),
+      transfers: new Map<string, boolean>(),
+      totals: new Map<string, bigint>(),
+    };
     const readFlow = (key: FlowKey): void => {
       const text = flowKeyText(key);
       reading.flows.set(text, this.#flows.get(text) ?? null);
@@ -64,7 +82,12 @@ export class BatchTables {
       adjustments.every((entry) => !this.#adjustments.has(adjustmentKeyText(entry.sku_id, entry.adjustment_id))) &&
       shelves.every(({ sku_id, leavedMin, totalMax, mustBeOnSale }) => {
         const row = this.#shelves.get(sku_id);
-        return row !== undefined && row.leaved_amount >= leavedMin && row.leaved_amount + row.held_amount <= totalMax && (!mustBeOnSale || row.isOnSale);
+        return (
+          row !== undefined &&
+          row.leaved_amount >= leavedMin &&
+          row.leaved_amount + row.held_amount <= totalMax &&
+          (!mustBeOnSale || row.isOnSale)
+        );
       });
     if (!isAsThought) return false;
     const totals = new Map(this.#totals);
@@ -74,7 +97,8 @@ export class BatchTables {
     for (const [sku_id, total] of totals) this.#totals.set(sku_id, total);
     for (const { is } of flows) this.#flows.set(flowKeyText(is), is);
     for (const entry of returns) this.#returns.set(returnKeyText(entry, entry.return_id), entry.quantity);
-    for (const entry of adjustments) this.#adjustments.set(adjustmentKeyText(entry.sku_id, entry.adjustment_id), entry.delta);
+    for (const entry of adjustments)
+      this.#adjustments.set(adjustmentKeyText(entry.sku_id, entry.adjustment_id), entry.delta);
     for (const { sku_id, leaved, held } of shelves) this.#move(sku_id, leaved, held);
     return true;
   }
@@ -83,7 +107,8 @@ export class BatchTables {
     const row = this.#shelves.get(sku_id);
     if (row === undefined) throw new Error('a row was checked and is gone');
     const moved = { ...row, leaved_amount: row.leaved_amount + leaved, held_amount: row.held_amount + held };
-    if (moved.leaved_amount < 0 || moved.held_amount < 0 || moved.leaved_amount + moved.held_amount > STOCK_LIMIT) throw new Error(`the stock of ${sku_id} leaves its bounds`);
+    if (moved.leaved_amount < 0 || moved.held_amount < 0 || moved.leaved_amount + moved.held_amount > STOCK_LIMIT)
+      throw new Error(`the stock of ${sku_id} leaves its bounds`);
     this.#shelves.set(sku_id, moved);
   }
 }

@@ -17,14 +17,18 @@ function framings(body: string): Broken[] {
   const size = Buffer.byteLength(body);
   const bad = (what: string, bytes: string | Buffer, end = false): Broken => ({ what, bytes, end, statuses: [400] });
   return [
-    ...['-1', '+5', '0x10', '1e3', '1.5', 'five', '5, 6', '5 6', '99999999999999999999', ''].map((length) => bad(`Content-Length: ${length}`, sized(length))),
+    ...['-1', '+5', '0x10', '1e3', '1.5', 'five', '5, 6', '5 6', '99999999999999999999', ''].map((length) =>
+      bad(`Content-Length: ${length}`, sized(length)),
+    ),
     bad('a length that is too short', sized(size - 1)),
     bad('a length of nothing', sized(0)),
     bad('a length that is too long', sized(size + 1), true),
     bad('a body that never comes', sized(size, ''), true),
     bad('two lengths', `${HEAD}Content-Length: ${size}\r\nContent-Length: ${size - 1}\r\n\r\n${body}`),
     bad('a length and chunks', chunked(`${chunk}0\r\n\r\n`, `Content-Length: ${size}\r\n`)),
-    ...['zz', '-5', '0x5', '', ' ', 'fffffffffffffffffffff', '5;', 'é'].map((lie) => bad(`a chunk of size ${JSON.stringify(lie)}`, chunked(`${lie}\r\n${body}\r\n0\r\n\r\n`), true)),
+    ...['zz', '-5', '0x5', '', ' ', 'fffffffffffffffffffff', '5;', 'é'].map((lie) =>
+      bad(`a chunk of size ${JSON.stringify(lie)}`, chunked(`${lie}\r\n${body}\r\n0\r\n\r\n`), true),
+    ),
     bad('a chunk that is longer than it says', chunked(`5\r\n${body}\r\n0\r\n\r\n`)),
     bad('a chunk that is shorter than it says', chunked(`fff\r\n${body}\r\n0\r\n\r\n`), true),
     bad('chunks without an end', chunked(chunk), true),
@@ -40,8 +44,16 @@ function framings(body: string): Broken[] {
 /** What is wrong before any body comes. */
 const HEADS: readonly Broken[] = [
   { what: 'no Host', bytes: 'GET /v1/skus/a HTTP/1.1\r\n\r\n', statuses: [400] },
-  { what: 'no Host, and a body', bytes: 'POST /v1/deductions HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}', statuses: [400] },
-  { what: 'an expectation that nobody knows', bytes: `${HEAD}Expect: miracles\r\nContent-Length: 2\r\n\r\n{}`, statuses: [400] },
+  {
+    what: 'no Host, and a body',
+    bytes: 'POST /v1/deductions HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}',
+    statuses: [400],
+  },
+  {
+    what: 'an expectation that nobody knows',
+    bytes: `${HEAD}Expect: miracles\r\nContent-Length: 2\r\n\r\n{}`,
+    statuses: [400],
+  },
   { what: 'HTTP/2 without being asked', bytes: 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', statuses: [400] },
   { what: 'HTTP/9.9', bytes: 'GET /v1/skus/a HTTP/9.9\r\nHost: test\r\n\r\n', statuses: [400] },
   { what: 'HTTP/0.9', bytes: 'GET /none\r\n\r\n', statuses: [404] },
@@ -53,11 +65,23 @@ const HEADS: readonly Broken[] = [
   { what: 'a tab in the address', bytes: 'GET /v1/skus/a\tb HTTP/1.1\r\nHost: test\r\n\r\n', statuses: [400] },
   { what: 'NUL in the address', bytes: 'GET /v1/skus/a\0b HTTP/1.1\r\nHost: test\r\n\r\n', statuses: [400] },
   { what: 'a bare # in the address', bytes: 'GET /v1/skus/a#b HTTP/1.1\r\nHost: test\r\n\r\n', statuses: [400] },
-  { what: 'a bare # in the query', bytes: 'GET /v1/skus/a?consistency=cached#b HTTP/1.1\r\nHost: test\r\n\r\n', statuses: [400] },
+  {
+    what: 'a bare # in the query',
+    bytes: 'GET /v1/skus/a?consistency=cached#b HTTP/1.1\r\nHost: test\r\n\r\n',
+    statuses: [400],
+  },
   { what: 'bare UTF-8 in the address', bytes: 'GET /v1/skus/à HTTP/1.1\r\nHost: test\r\n\r\n', statuses: [400] },
-  { what: 'bare Latin-1 in the address', bytes: Buffer.from('GET /v1/skus/a\xa0 HTTP/1.1\r\nHost: test\r\n\r\n', 'latin1'), statuses: [400] },
+  {
+    what: 'bare Latin-1 in the address',
+    bytes: Buffer.from('GET /v1/skus/a\xa0 HTTP/1.1\r\nHost: test\r\n\r\n', 'latin1'),
+    statuses: [400],
+  },
   { what: 'a header without a name', bytes: 'GET /v1/skus/a HTTP/1.1\r\nHost: test\r\n: x\r\n\r\n', statuses: [400] },
-  { what: 'a blank before the colon', bytes: 'GET /v1/skus/a HTTP/1.1\r\nHost: test\r\nA : x\r\n\r\n', statuses: [400] },
+  {
+    what: 'a blank before the colon',
+    bytes: 'GET /v1/skus/a HTTP/1.1\r\nHost: test\r\nA : x\r\n\r\n',
+    statuses: [400],
+  },
   { what: 'a folded header', bytes: 'GET /v1/skus/a HTTP/1.1\r\nHost: test\r\nA: x\r\n\ty\0\r\n\r\n', statuses: [400] },
   { what: 'NUL in a header', bytes: 'GET /v1/skus/a HTTP/1.1\r\nHost: test\r\nA: x\0y\r\n\r\n', statuses: [400] },
   { what: 'lines that end in LF', bytes: 'GET /v1/skus/a b HTTP/1.1\nHost: test\n\n', statuses: [400] },
@@ -71,10 +95,26 @@ const HEADS: readonly Broken[] = [
     bytes: `GET /v1/skus/a HTTP/1.1\r\nHost: test\r\nA: ${'x'.repeat(size)}\r\n\r\n`,
     statuses: [431],
   })),
-  { what: 'a header name of 9,000 bytes', bytes: `GET /v1/skus/a HTTP/1.1\r\nHost: test\r\n${'x'.repeat(9_000)}: a\r\n\r\n`, statuses: [431] },
-  { what: '2,000 headers', bytes: `GET /v1/skus/a HTTP/1.1\r\nHost: test\r\n${'one-of-many: header\r\n'.repeat(2_000)}\r\n`, statuses: [431] },
-  { what: 'an address of 9,000 bytes', bytes: `GET /v1/skus/${'x'.repeat(9_000)} HTTP/1.1\r\nHost: test\r\n\r\n`, statuses: [431] },
-  { what: 'a query of 9,000 bytes', bytes: `GET /v1/skus/a?${'&'.repeat(9_000)} HTTP/1.1\r\nHost: test\r\n\r\n`, statuses: [431] },
+  {
+    what: 'a header name of 9,000 bytes',
+    bytes: `GET /v1/skus/a HTTP/1.1\r\nHost: test\r\n${'x'.repeat(9_000)}: a\r\n\r\n`,
+    statuses: [431],
+  },
+  {
+    what: '2,000 headers',
+    bytes: `GET /v1/skus/a HTTP/1.1\r\nHost: test\r\n${'one-of-many: header\r\n'.repeat(2_000)}\r\n`,
+    statuses: [431],
+  },
+  {
+    what: 'an address of 9,000 bytes',
+    bytes: `GET /v1/skus/${'x'.repeat(9_000)} HTTP/1.1\r\nHost: test\r\n\r\n`,
+    statuses: [431],
+  },
+  {
+    what: 'a query of 9,000 bytes',
+    bytes: `GET /v1/skus/a?${'&'.repeat(9_000)} HTTP/1.1\r\nHost: test\r\n\r\n`,
+    statuses: [431],
+  },
 ];
 
 /** Everything that can be wrong with HTTP itself. */

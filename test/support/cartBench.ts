@@ -28,12 +28,19 @@ export interface CartBench {
   apply<O extends Operation>(operation: O): Promise<OutcomeOf<O>>;
   open(sku_id: string, leaved_amount: number): Promise<void>;
   /** @param around puts something around the ports that this sweeper uses; `faults` gathers what it did not foresee */
-  sweeper(options?: { readonly rowsMax?: number; readonly around?: (parts: Parts) => Parts; readonly faults?: unknown[] }): Sweeper;
+  sweeper(options?: {
+    readonly rowsMax?: number;
+    readonly around?: (parts: Parts) => Parts;
+    readonly faults?: unknown[];
+  }): Sweeper;
   close(): void;
 }
 
 /** @param shards absent: the shared ones; they are closed with the bench */
-export function openCartBench(shards: readonly Shard[] = openShards(stack()), engineName: EngineName = 'textbook'): CartBench {
+export function openCartBench(
+  shards: readonly Shard[] = openShards(stack()),
+  engineName: EngineName = 'textbook',
+): CartBench {
   const map = new SlotMap(SHARDS);
   const reader = new ShardReader(shards);
   const engine: StockEngine = ENGINE_OF[engineName](shards);
@@ -42,7 +49,18 @@ export function openCartBench(shards: readonly Shard[] = openShards(stack()), en
     throw error;
   });
   const routing = new Routing(map, reader, SHARDS);
-  const parts: Parts = { routing, engine, reader, carts, shards: reader, afterwork, cartPlaces: new Places(16, 1_000), freeing: shareFreeing(), heat: new Heat(), hot: hotParts(shards, routing, engine) };
+  const parts: Parts = {
+    routing,
+    engine,
+    reader,
+    carts,
+    shards: reader,
+    afterwork,
+    cartPlaces: new Places(16, 1_000),
+    freeing: shareFreeing(),
+    heat: new Heat(),
+    hot: hotParts(shards, routing, engine),
+  };
   const apply: CartBench['apply'] = async (operation) => {
     const sku_id = 'lines' in operation ? operation.lines[0]?.sku_id : operation.sku_id;
     const [outcome] = await engine.apply(map.shardOf(sku_id ?? ''), [operation], performance.now() + WAIT_MS);
@@ -60,14 +78,17 @@ export function openCartBench(shards: readonly Shard[] = openShards(stack()), en
     },
     sweeper: ({ rowsMax = 10_000, around = (given: Parts) => given, faults = [] } = {}) =>
       // Each is another gateway's.
-      new Sweeper({ ...around(parts), freeing: shareFreeing() }, {
-        shardCount: SHARDS,
-        everyMs: 1_000,
-        rowsMax,
-        onSwept: () => undefined,
-        onUnreadable: (row) => faults.push(row),
-        onFault: (error) => faults.push(error),
-      }),
+      new Sweeper(
+        { ...around(parts), freeing: shareFreeing() },
+        {
+          shardCount: SHARDS,
+          everyMs: 1_000,
+          rowsMax,
+          onSwept: () => undefined,
+          onUnreadable: (row) => faults.push(row),
+          onFault: (error) => faults.push(error),
+        },
+      ),
     close: () => {
       for (const { pool } of shards) pool.close();
     },

@@ -21,7 +21,9 @@ export const CART_POINTS: readonly Pick<Armed, 'point' | 'pass'>[] = [
   { call: 'engine.apply', passes: 4 },
   { call: 'carts.decide', passes: 1 },
 ].flatMap(({ call, passes }) =>
-  Array.from({ length: passes }, (_, index) => MOMENTS.map((moment) => ({ point: `${call} ${moment}`, pass: index + 1 }))).flat(),
+  Array.from({ length: passes }, (_, index) =>
+    MOMENTS.map((moment) => ({ point: `${call} ${moment}`, pass: index + 1 })),
+  ).flat(),
 );
 
 /** A frozen coordinator wakes up when others may have decided for it. */
@@ -59,9 +61,17 @@ export async function rivalOf(healthy: TestGateway, { sku_ids: [sku_id] }: Crash
  * @param told what its sender was told, null when nothing
  * @param rival what the rival for the first unit was told
  */
-export async function expectOneEnd({ order_id, sku_ids }: CrashedCart, told: string | null, rival: string): Promise<void> {
+export async function expectOneEnd(
+  { order_id, sku_ids }: CrashedCart,
+  told: string | null,
+  rival: string,
+): Promise<void> {
   await nothingHeld(sku_ids, OVER_MS);
-  await eventually(`the record of ${order_id} is decided`, OVER_MS, async () => !(await recordsOf(order_id)).includes('open'));
+  await eventually(
+    `the record of ${order_id} is decided`,
+    OVER_MS,
+    async () => !(await recordsOf(order_id)).includes('open'),
+  );
   const rows = await cartRows(sku_ids);
   const ends = endsOf(rows, linesOf(sku_ids, order_id));
   const records = await recordsOf(order_id);
@@ -77,7 +87,12 @@ export async function expectOneEnd({ order_id, sku_ids }: CrashedCart, told: str
 }
 
 /** Strikes a gateway in a process of its own while it sells a cart: it kills itself, or is frozen and let go. */
-export async function strikeProcess(healthy: TestGateway, folder: TemporaryFolder, fault: Extract<Fault, 'kill' | 'stall'>, at: Pick<Armed, 'point' | 'pass'>): Promise<void> {
+export async function strikeProcess(
+  healthy: TestGateway,
+  folder: TemporaryFolder,
+  fault: Extract<Fault, 'kill' | 'stall'>,
+  at: Pick<Armed, 'point' | 'pass'>,
+): Promise<void> {
   const cart = await openCrashedCart(healthy);
   const report = join(folder.path, `${cart.order_id}.report`);
   const { armed, report: reportName, stallMs } = FAIL_POINT_VARIABLES;

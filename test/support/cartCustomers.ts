@@ -40,7 +40,8 @@ export async function expectWhole(told: readonly Told[], opened: ReadonlyMap<str
     const word = wordOf(answer);
     const isSold = ends.has('deducted');
     const isAsTold = word === 'outcome_unknown' || isSold === (word === '201' || word === '200');
-    if (ends.size !== 1 || !isAsTold) wrong.push(`${order_id} of ${lines.length} lines was told ${word}: ${[...ends].join()}`);
+    if (ends.size !== 1 || !isAsTold)
+      wrong.push(`${order_id} of ${lines.length} lines was told ${word}: ${[...ends].join()}`);
     if (isSold) for (const { sku_id, quantity } of lines) taken.set(sku_id, (taken.get(sku_id) ?? 0) + quantity);
   }
   expect(wrong).to.deep.equal([]);

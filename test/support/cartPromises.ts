@@ -10,7 +10,10 @@ const FOREIGN = { order_id: 'another', attempt: 1 } as const;
 
 /** What every engine promises of holds and of how they end. @param now the bench of the running test */
 export function cartPromises(now: () => EngineBench): void {
-  const held = (...lines: Line[]) => ({ is: 'held', lines: lines.map((line) => ({ ...line, replayed: false, returned: 0 })) });
+  const held = (...lines: Line[]) => ({
+    is: 'held',
+    lines: lines.map((line) => ({ ...line, replayed: false, returned: 0 })),
+  });
   const deducted = (line: Line) => ({ is: 'deducted', lines: [{ ...line, replayed: false, returned: 0 }] });
   const pending = (...holds: object[]) => ({ is: 'pending', holds });
 
@@ -36,7 +39,9 @@ export function cartPromises(now: () => EngineBench): void {
     const bench = now();
     await bench.open(5);
     await bench.hold(FIRST, bench.line('a', 3));
-    expect(await bench.hold(FIRST, bench.line('a', 2))).to.deep.equal(refusalOf(bench.line('a', 2), 'idempotency_conflict'));
+    expect(await bench.hold(FIRST, bench.line('a', 2))).to.deep.equal(
+      refusalOf(bench.line('a', 2), 'idempotency_conflict'),
+    );
   });
 
   it('holds all lines or none', async () => {
@@ -45,7 +50,10 @@ export function cartPromises(now: () => EngineBench): void {
     expect(await bench.hold(FIRST, bench.line('a', 3), bench.line('b', 1, bench.other))).to.deep.equal(
       refusalOf(bench.line('b', 1, bench.other), 'unknown_sku'),
     );
-    expect(await bench.hold(FIRST, bench.line('a', 3), bench.line('b', 3))).to.deep.include({ is: 'refused', code: 'insufficient_stock' });
+    expect(await bench.hold(FIRST, bench.line('a', 3), bench.line('b', 3))).to.deep.include({
+      is: 'refused',
+      code: 'insufficient_stock',
+    });
     expect(await bench.left()).to.equal(5);
     expect(await bench.flow('a')).to.equal(null);
   });
@@ -133,8 +141,18 @@ export function cartPromises(now: () => EngineBench): void {
     expect(await bench.deduct('another', bench.line('a', 2))).to.deep.equal(deducted(bench.line('a', 2)));
     expect(await bench.deduct('o', bench.line('b', 3))).to.deep.equal(deducted(bench.line('b', 3)));
     expect(await bench.hold(FOREIGN, bench.line('c', 1))).to.deep.equal(held(bench.line('c', 1)));
-    expect(await bench.flow('a')).to.deep.include({ ...bench.line('a', 2), order_id: 'another', attempt: 0, status: 'deducted' });
-    expect(await bench.flow('b')).to.deep.include({ ...bench.line('b', 3), order_id: 'o', attempt: 0, status: 'deducted' });
+    expect(await bench.flow('a')).to.deep.include({
+      ...bench.line('a', 2),
+      order_id: 'another',
+      attempt: 0,
+      status: 'deducted',
+    });
+    expect(await bench.flow('b')).to.deep.include({
+      ...bench.line('b', 3),
+      order_id: 'o',
+      attempt: 0,
+      status: 'deducted',
+    });
     expect(await bench.flow('c')).to.deep.include({ ...FOREIGN, status: 'pending' });
     expect(await bench.left()).to.equal(3);
   });
@@ -178,7 +196,10 @@ export function cartPromises(now: () => EngineBench): void {
       refusalOf(bench.line('c', 6), 'insufficient_stock', { leaved_amount: 1 }),
     );
     await bench.settle(FIRST, 'committed', bench.line('a', 2));
-    expect(await bench.deduct('third', bench.line('c', 4))).to.deep.include({ is: 'refused', code: 'insufficient_stock' });
+    expect(await bench.deduct('third', bench.line('c', 4))).to.deep.include({
+      is: 'refused',
+      code: 'insufficient_stock',
+    });
     await bench.settle(FOREIGN, 'aborted', bench.line('b', 2));
     expect(await bench.deduct('third', bench.line('c', 3))).to.deep.equal(deducted(bench.line('c', 3)));
     expect(await bench.left()).to.equal(0);

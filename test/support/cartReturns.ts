@@ -25,7 +25,8 @@ export async function openReturnDesk(): Promise<ReturnDesk> {
   const gateways = [await startTestGateway(), await startTestGateway()] as const;
   let turn = 0;
   const next = (): TestGateway => gateways[(turn += 1) % 2] ?? gateways[0];
-  const keysOf = (order_id: string, sku_ids: readonly string[]) => sku_ids.map((sku_id) => ({ sku_id, order_detail_id: order_id }));
+  const keysOf = (order_id: string, sku_ids: readonly string[]) =>
+    sku_ids.map((sku_id) => ({ sku_id, order_detail_id: order_id }));
   return {
     gateways,
     next,
@@ -35,13 +36,25 @@ export async function openReturnDesk(): Promise<ReturnDesk> {
       for (const sku_id of sku_ids) await gateways[0].openSku(sku_id, units);
       return [sku_ids[0] ?? '', sku_ids[1] ?? ''];
     },
-    sell: (order_id, sku_ids, quantity) => next().post('/v1/deductions', { order_id, lines: keysOf(order_id, sku_ids).map((key) => ({ ...key, quantity })) }),
-    giveBack: ({ sku_id, order_detail_id }, return_id, quantity) => next().post('/v1/returns', { return_id, sku_id, order_detail_id, quantity }),
+    sell: (order_id, sku_ids, quantity) =>
+      next().post('/v1/deductions', {
+        order_id,
+        lines: keysOf(order_id, sku_ids).map((key) => ({ ...key, quantity })),
+      }),
+    giveBack: ({ sku_id, order_detail_id }, return_id, quantity) =>
+      next().post('/v1/returns', { return_id, sku_id, order_detail_id, quantity }),
     cancel: (order_id, sku_ids) => next().post('/v1/cancellations', { order_id, lines: keysOf(order_id, sku_ids) }),
-    left: (sku_ids) => Promise.all(sku_ids.map(async (sku_id) => (await next().get(`/v1/skus/${encodeURIComponent(sku_id)}`)).body.leaved_amount as number)),
+    left: (sku_ids) =>
+      Promise.all(
+        sku_ids.map(
+          async (sku_id) => (await next().get(`/v1/skus/${encodeURIComponent(sku_id)}`)).body.leaved_amount as number,
+        ),
+      ),
     async look(order_id, sku_ids) {
       const { body } = await next().post('/v1/deductions/lookup', { lines: keysOf(order_id, sku_ids) });
-      return (body.lines as { status: string; returned?: number }[]).map(({ status, returned }) => (returned === undefined ? status : `${status} ${returned}`));
+      return (body.lines as { status: string; returned?: number }[]).map(({ status, returned }) =>
+        returned === undefined ? status : `${status} ${returned}`,
+      );
     },
     async stop() {
       await Promise.all(gateways.map((gateway) => gateway.stop()));

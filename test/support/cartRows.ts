@@ -24,20 +24,34 @@ export interface CartRows {
 /** Reads flows, stock and holds of some SKUs. */
 export async function cartRows(sku_ids: readonly string[]): Promise<CartRows> {
   const all = await onShardsOf(sku_ids, async (query, own) => ({
-    flows: await query('SELECT CONVERT(sku_id USING utf8mb4) AS sku_id, CONVERT(order_detail_id USING utf8mb4) AS order_detail_id, status, attempt FROM flow WHERE sku_id IN (?)', [own]),
-    stock: await query('SELECT CONVERT(sku_id USING utf8mb4) AS sku_id, leaved_amount AS leaved, held_amount AS held FROM stock WHERE sku_id IN (?)', [own]),
+    flows: await query(
+      'SELECT CONVERT(sku_id USING utf8mb4) AS sku_id, CONVERT(order_detail_id USING utf8mb4) AS order_detail_id, status, attempt FROM flow WHERE sku_id IN (?)',
+      [own],
+    ),
+    stock: await query(
+      'SELECT CONVERT(sku_id USING utf8mb4) AS sku_id, leaved_amount AS leaved, held_amount AS held FROM stock WHERE sku_id IN (?)',
+      [own],
+    ),
     holds: await query('SELECT sku_id FROM cart_hold WHERE sku_id IN (?)', [own]),
   }));
   return {
-    flows: new Map(all.flatMap(({ flows }) => (flows as unknown as CartFlow[]).map((flow) => [flowKeyText(flow), flow]))),
-    stock: new Map(all.flatMap(({ stock }) => stock.map(({ sku_id, leaved, held }) => [sku_id as string, { leaved: Number(leaved), held: Number(held) }]))),
+    flows: new Map(
+      all.flatMap(({ flows }) => (flows as unknown as CartFlow[]).map((flow) => [flowKeyText(flow), flow])),
+    ),
+    stock: new Map(
+      all.flatMap(({ stock }) =>
+        stock.map(({ sku_id, leaved, held }) => [sku_id as string, { leaved: Number(leaved), held: Number(held) }]),
+      ),
+    ),
     holds: all.reduce((sum, { holds }) => sum + holds.length, 0),
   };
 }
 
 /** The states of an order's records, by attempt. */
 export async function recordsOf(order_id: string): Promise<string[]> {
-  const [states] = await onShardsOf([order_id], (query, ids) => query('SELECT state FROM cart WHERE order_id IN (?) ORDER BY attempt', [ids]));
+  const [states] = await onShardsOf([order_id], (query, ids) =>
+    query('SELECT state FROM cart WHERE order_id IN (?) ORDER BY attempt', [ids]),
+  );
   return (states ?? []).map(({ state }) => state as string);
 }
 
@@ -50,10 +64,15 @@ export async function nothingHeld(sku_ids: readonly string[], waitMs: number): P
 }
 
 /** Makes records and holds look as if so many minutes had passed by the clocks of their shards; below 0: as if those were set back. */
-export async function age({ order_ids, sku_ids }: { readonly order_ids: readonly string[]; readonly sku_ids: readonly string[] }, minutes = 1): Promise<void> {
+export async function age(
+  { order_ids, sku_ids }: { readonly order_ids: readonly string[]; readonly sku_ids: readonly string[] },
+  minutes = 1,
+): Promise<void> {
   const past = `created_at = created_at - INTERVAL ${minutes} MINUTE`;
-  if (order_ids.length > 0) await onShardsOf(order_ids, (query, ids) => query(`UPDATE cart SET ${past} WHERE order_id IN (?)`, [ids]));
-  if (sku_ids.length > 0) await onShardsOf(sku_ids, (query, ids) => query(`UPDATE cart_hold SET ${past} WHERE sku_id IN (?)`, [ids]));
+  if (order_ids.length > 0)
+    await onShardsOf(order_ids, (query, ids) => query(`UPDATE cart SET ${past} WHERE order_id IN (?)`, [ids]));
+  if (sku_ids.length > 0)
+    await onShardsOf(sku_ids, (query, ids) => query(`UPDATE cart_hold SET ${past} WHERE sku_id IN (?)`, [ids]));
 }
 
 /** What became of an order: the status of every line, `none` where there is no flow or an undone one. */
@@ -71,14 +90,20 @@ export function linesOf(sku_ids: readonly string[], order_detail_id: string, qua
 type Query = (sql: string, values: unknown[]) => Promise<RowDataPacket[]>;
 
 async function onShardsOf<T>(ids: readonly string[], work: (query: Query, own: Buffer[]) => Promise<T>): Promise<T[]> {
-  const byShard = groupByShard(ids.map((sku_id) => ({ sku_id })), new SlotMap(SHARDS));
+  const byShard = groupByShard(
+    ids.map((sku_id) => ({ sku_id })),
+    new SlotMap(SHARDS),
+  );
   return Promise.all(
     [...byShard].map(async ([shard, own]) => {
       const session = await sideSession(shard);
       await session.query('SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED');
       try {
         const query: Query = async (sql, values) => (await session.query<RowDataPacket[]>(sql, values))[0];
-        return await work(query, own.map(({ sku_id }) => Buffer.from(sku_id)));
+        return await work(
+          query,
+          own.map(({ sku_id }) => Buffer.from(sku_id)),
+        );
       } finally {
         session.destroy();
       }

@@ -22,7 +22,8 @@ export interface ToldSpan {
 /** Answers a batch of spans. */
 export type Behaviour = (request: IncomingMessage, response: ServerResponse) => void;
 
-export const takeAll: Behaviour = (_request, response) => void response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
+export const takeAll: Behaviour = (_request, response) =>
+  void response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
 
 /** Something that speaks OTLP over HTTP, on a port of its own. */
 export interface Collector {
@@ -43,12 +44,15 @@ export async function startCollector(behaviour: Behaviour = takeAll): Promise<Co
   const bodies: string[] = [];
   const addresses = new Set<string>();
   const server = createServer((request, response) => {
-    void text(request).then((body) => {
-      bodies.push(body);
-      addresses.add(`${request.method} ${request.url} ${request.headers['content-type']}`);
-      spans.push(...spansIn(JSON.parse(body)));
-      behaviour(request, response);
-    }, () => undefined);
+    void text(request).then(
+      (body) => {
+        bodies.push(body);
+        addresses.add(`${request.method} ${request.url} ${request.headers['content-type']}`);
+        spans.push(...spansIn(JSON.parse(body)));
+        behaviour(request, response);
+      },
+      () => undefined,
+    );
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {

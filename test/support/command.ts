@@ -33,7 +33,11 @@ export function startCommand(command: string, args: readonly string[], environme
   });
   if (stdout === null || stderr === null) throw new Error('both outputs are piped');
   const lines = createInterface({ input: stdout })[Symbol.asyncIterator]();
-  const finished = Promise.all([exited, text(stdout), text(stderr)]).then(([exit, out, err]) => ({ code: exit.code, stdout: out, stderr: err }));
+  const finished = Promise.all([exited, text(stdout), text(stderr)]).then(([exit, out, err]) => ({
+    code: exit.code,
+    stdout: out,
+    stderr: err,
+  }));
   const line = async (): Promise<string> => {
     const next = await lines.next();
     if (next.done === true) throw new Error(`${args.join(' ')} ended without a line: ${(await finished).stderr}`);
@@ -43,12 +47,20 @@ export function startCommand(command: string, args: readonly string[], environme
 }
 
 /** Starts one of this project's TypeScript files. */
-export async function startFile(file: string, args: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<Running> {
+export async function startFile(
+  file: string,
+  args: readonly string[],
+  environment: NodeJS.ProcessEnv = {},
+): Promise<Running> {
   return startCommand(process.execPath, [await bundled(file), ...args], environment);
 }
 
 /** Runs one of this project's TypeScript files to its end. */
-export async function runFile(file: string, args: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<Finished> {
+export async function runFile(
+  file: string,
+  args: readonly string[],
+  environment: NodeJS.ProcessEnv = {},
+): Promise<Finished> {
   return (await startFile(file, args, environment)).finished;
 }
 

@@ -34,13 +34,20 @@ export interface CommitCase {
 
 /** @param name used for nothing else */
 export function commitIds(shard: number, name: string): CommitIds {
-  const [sku, other, order] = ['sku', 'other', 'order'].map((what) => skuOn(shard, `${name}-${what}`)) as [string, string, string];
+  const [sku, other, order] = ['sku', 'other', 'order'].map((what) => skuOn(shard, `${name}-${what}`)) as [
+    string,
+    string,
+    string,
+  ];
   return { sku, other, order, sku_ids: [sku, other], order_id: order };
 }
 
 const OPENED = 10;
 
-const apply = async <O extends Operation>({ engine, shard, deadline }: Hands, operation: O): Promise<{ readonly is: string }> => {
+const apply = async <O extends Operation>(
+  { engine, shard, deadline }: Hands,
+  operation: O,
+): Promise<{ readonly is: string }> => {
   const [outcome] = await engine.apply(shard, [operation], deadline());
   if (outcome === undefined) throw new Error('an operation got no outcome');
   return outcome;
@@ -55,11 +62,14 @@ const linesOf = ({ sku, other }: CommitIds): Line[] => [
 const firstOf = (ids: CommitIds): Line[] => linesOf(ids).slice(0, 1);
 const cartOf = ({ order }: CommitIds, attempt = 1): CartKey => ({ order_id: order, attempt });
 
-const deduct = (hands: Hands, ids: CommitIds, lines = linesOf(ids)) => apply(hands, { kind: 'deduct', order_id: ids.order, lines });
-const hold = (hands: Hands, ids: CommitIds, attempt = 1) => apply(hands, { kind: 'hold', ...cartOf(ids, attempt), lines: linesOf(ids) });
+const deduct = (hands: Hands, ids: CommitIds, lines = linesOf(ids)) =>
+  apply(hands, { kind: 'deduct', order_id: ids.order, lines });
+const hold = (hands: Hands, ids: CommitIds, attempt = 1) =>
+  apply(hands, { kind: 'hold', ...cartOf(ids, attempt), lines: linesOf(ids) });
 const settle = (hands: Hands, ids: CommitIds, verdict: 'committed' | 'aborted', attempt = 1) =>
   apply(hands, { kind: 'settle', ...cartOf(ids, attempt), verdict, lines: linesOf(ids) });
-const cancel = (hands: Hands, ids: CommitIds) => apply(hands, { kind: 'cancel', order_id: ids.order, lines: linesOf(ids) });
+const cancel = (hands: Hands, ids: CommitIds) =>
+  apply(hands, { kind: 'cancel', order_id: ids.order, lines: linesOf(ids) });
 const adjust = (hands: Hands, { sku }: CommitIds, delta: number) =>
   apply(hands, { kind: 'adjust', sku_id: sku, adjustment_id: 'a', delta, reason: null });
 const begin = ({ carts, shard, deadline }: Hands, ids: CommitIds) =>
@@ -68,7 +78,13 @@ const decide = ({ carts, shard, deadline }: Hands, ids: CommitIds, verdict: 'com
   carts.decide(shard, cartOf(ids), verdict, deadline());
 const judge = ({ carts, shard, deadline }: Hands, ids: CommitIds) => carts.judge(shard, cartOf(ids), deadline());
 
-const transferOf = ({ shard }: Hands, { sku }: CommitIds): Transfer => ({ sku_id: sku, transfer_id: 'ab'.repeat(16), amount: 3, from: { shard, sub_row: 0 }, to: { shard, sub_row: 0 } });
+const transferOf = ({ shard }: Hands, { sku }: CommitIds): Transfer => ({
+  sku_id: sku,
+  transfer_id: 'ab'.repeat(16),
+  amount: 3,
+  from: { shard, sub_row: 0 },
+  to: { shard, sub_row: 0 },
+});
 
 const afterOpen =
   (...steps: readonly ((hands: Hands, ids: CommitIds) => Promise<unknown>)[]) =>
@@ -92,41 +108,78 @@ const breakBooks = async ({ shard }: Hands, { sku }: CommitIds): Promise<void> =
 const NO_TRACE = { is: 'unknown' } as const;
 
 /** Everything that commits, by what carries it out: what is added does not pass the types until it stands here. */
-export const COMMIT_CASES: Readonly<Record<Operation['kind'] | Exclude<keyof CartRecords, 'findLeftOver'> | 'mend', readonly CommitCase[]>> = {
-  open: [{ name: 'opening', change: (hands, { sku }) => apply(hands, { kind: 'open', sku_id: sku, leaved_amount: OPENED }) }],
+export const COMMIT_CASES: Readonly<
+  Record<Operation['kind'] | Exclude<keyof CartRecords, 'findLeftOver'> | 'mend', readonly CommitCase[]>
+> = {
+  open: [
+    { name: 'opening', change: (hands, { sku }) => apply(hands, { kind: 'open', sku_id: sku, leaved_amount: OPENED }) },
+  ],
   adjust: [
     { name: 'restock', prepare: open, change: (hands, ids) => adjust(hands, ids, 5) },
     { name: 'write-off', prepare: open, change: (hands, ids) => adjust(hands, ids, -5) },
   ],
   deduct: [
     { name: 'order', prepare: open, change: deduct },
-    { name: 'order of which one line stands', prepare: afterOpen((hands, ids) => deduct(hands, ids, firstOf(ids))), change: deduct },
+    {
+      name: 'order of which one line stands',
+      prepare: afterOpen((hands, ids) => deduct(hands, ids, firstOf(ids))),
+      change: deduct,
+    },
     { name: 'order in the place of an undone hold', prepare: afterOpen(...undoneHold), change: deduct },
   ],
   hold: [
     { name: 'hold', prepare: open, change: hold },
-    { name: 'hold in the place of an undone one', prepare: afterOpen(...undoneHold), change: (hands, ids) => hold(hands, ids, 2) },
+    {
+      name: 'hold in the place of an undone one',
+      prepare: afterOpen(...undoneHold),
+      change: (hands, ids) => hold(hands, ids, 2),
+    },
   ],
   settle: [
-    { name: 'sale of what was held', prepare: afterOpen(hold), change: (hands, ids) => settle(hands, ids, 'committed') },
+    {
+      name: 'sale of what was held',
+      prepare: afterOpen(hold),
+      change: (hands, ids) => settle(hands, ids, 'committed'),
+    },
     { name: 'undoing of a hold', prepare: afterOpen(hold), change: (hands, ids) => settle(hands, ids, 'aborted') },
     { name: 'fence against a late hold', prepare: open, change: (hands, ids) => settle(hands, ids, 'aborted') },
-    { name: 'fence of a later attempt', prepare: afterOpen(...undoneHold), change: (hands, ids) => settle(hands, ids, 'aborted', 2) },
+    {
+      name: 'fence of a later attempt',
+      prepare: afterOpen(...undoneHold),
+      change: (hands, ids) => settle(hands, ids, 'aborted', 2),
+    },
   ],
   return: [
     {
       name: 'return',
       prepare: afterOpen(deduct),
-      change: (hands, { sku }) => apply(hands, { kind: 'return', sku_id: sku, order_detail_id: 'a', return_id: 'r', quantity: 1 }),
+      change: (hands, { sku }) =>
+        apply(hands, { kind: 'return', sku_id: sku, order_detail_id: 'a', return_id: 'r', quantity: 1 }),
     },
   ],
   cancel: [
     { name: 'cancellation of an order', prepare: afterOpen(deduct), change: cancel },
-    { name: 'cancellation of half an order', prepare: afterOpen((hands, ids) => deduct(hands, ids, firstOf(ids))), change: cancel },
+    {
+      name: 'cancellation of half an order',
+      prepare: afterOpen((hands, ids) => deduct(hands, ids, firstOf(ids))),
+      change: cancel,
+    },
     { name: 'cancellation of an undone hold', prepare: afterOpen(...undoneHold), change: cancel },
   ],
-  send: [{ name: 'units that leave their row', prepare: open, change: (hands, ids) => apply(hands, { kind: 'send', ...transferOf(hands, ids), epoch: 0 }) }],
-  receive: [{ name: 'units that come', prepare: open, change: (hands, ids) => apply(hands, { kind: 'receive', ...transferOf(hands, ids) }) }],
+  send: [
+    {
+      name: 'units that leave their row',
+      prepare: open,
+      change: (hands, ids) => apply(hands, { kind: 'send', ...transferOf(hands, ids), epoch: 0 }),
+    },
+  ],
+  receive: [
+    {
+      name: 'units that come',
+      prepare: open,
+      change: (hands, ids) => apply(hands, { kind: 'receive', ...transferOf(hands, ids) }),
+    },
+  ],
   sale: [
     {
       name: 'pause',
@@ -137,7 +190,8 @@ export const COMMIT_CASES: Readonly<Record<Operation['kind'] | Exclude<keyof Car
     {
       name: 'sale from a time on',
       prepare: open,
-      change: (hands, { sku }) => apply(hands, { kind: 'sale', sku_id: sku, state: 'on', from: '2999-12-31T23:59:59.999Z' }),
+      change: (hands, { sku }) =>
+        apply(hands, { kind: 'sale', sku_id: sku, state: 'on', from: '2999-12-31T23:59:59.999Z' }),
       undone: NO_TRACE,
     },
   ],
@@ -159,7 +213,11 @@ export const COMMIT_CASES: Readonly<Record<Operation['kind'] | Exclude<keyof Car
       name: 'mended journal',
       prepare: afterOpen(breakBooks),
       change: ({ auditor, shard, deadline }, { sku }) =>
-        auditor.mend(shard, { kind: 'adjust', sku_id: sku, adjustment_id: 'mended', delta: 1, reason: null }, deadline()),
+        auditor.mend(
+          shard,
+          { kind: 'adjust', sku_id: sku, adjustment_id: 'mended', delta: 1, reason: null },
+          deadline(),
+        ),
     },
   ],
 };

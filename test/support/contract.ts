@@ -16,8 +16,20 @@ export const PUBLIC_ROUTES: readonly Route[] = publicRoutes({} as PublicServices
 export const ADMIN_ROUTES: readonly Route[] = adminRoutes({} as AdminServices);
 
 /** Problems that need not stand with a call: the listener itself answers them. */
-const OF_EVERY_CALL: readonly ProblemCode[] = ['invalid_request', 'unauthorized', 'rate_limited', 'payload_too_large', 'unsupported_media_type'];
-const WITHOUT_CALL: readonly ProblemCode[] = ['not_found', 'method_not_allowed', 'unauthorized', 'rate_limited', 'invalid_request'];
+const OF_EVERY_CALL: readonly ProblemCode[] = [
+  'invalid_request',
+  'unauthorized',
+  'rate_limited',
+  'payload_too_large',
+  'unsupported_media_type',
+];
+const WITHOUT_CALL: readonly ProblemCode[] = [
+  'not_found',
+  'method_not_allowed',
+  'unauthorized',
+  'rate_limited',
+  'invalid_request',
+];
 
 /**
  * The same schema with every object closed. Clients accept unknown members of an answer; our own answers must have none, so
@@ -31,7 +43,9 @@ function closedNode(node: unknown): unknown {
   if (typeof node !== 'object' || node === null) return node;
   if (Array.isArray(node)) return node.map(closedNode);
   const inner = Object.fromEntries(Object.entries(node).map(([name, value]) => [name, closedNode(value)]));
-  return 'properties' in inner && Object.keys(inner['properties'] as object).length > 0 ? { ...inner, additionalProperties: false } : inner;
+  return 'properties' in inner && Object.keys(inner['properties'] as object).length > 0
+    ? { ...inner, additionalProperties: false }
+    : inner;
 }
 
 const checkProblem = compile(closed(problemAnswer), 'problem');
@@ -47,13 +61,20 @@ function routeOf(routes: readonly Route[], method: string, path: string): Route 
   const parts = path.split('?')[0]?.split('/') ?? [];
   return routes.find((route) => {
     const pattern = route.path.split('/');
-    const fits = pattern.length === parts.length && pattern.every((part, index) => part === parts[index] || (part.startsWith(':') && parts[index] !== ''));
+    const fits =
+      pattern.length === parts.length &&
+      pattern.every((part, index) => part === parts[index] || (part.startsWith(':') && parts[index] !== ''));
     return fits && route.method === method.toLowerCase();
   });
 }
 
 /** Holds an answer against what its call declares: the status, the form of the body, the code of a problem. */
-export function expectDeclared(routes: readonly Route[], method: CallOptions['method'], path: string, answer: Answer): void {
+export function expectDeclared(
+  routes: readonly Route[],
+  method: CallOptions['method'],
+  path: string,
+  answer: Answer,
+): void {
   const route = routeOf(routes, method, path);
   const what = `${method} ${path}: ${answer.status} ${answer.text.slice(0, 500)}`;
   if (answer.status < 400) {

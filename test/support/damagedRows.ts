@@ -35,10 +35,7 @@ interface LeftCartOptions {
 }
 
 /** Writes a record and a hold as a cart leaves them, with a new SKU of which nothing else is left. */
-export async function leaveCart(
-  own: OwnShards,
-  { shard, state, lines }: LeftCartOptions,
-): Promise<LeftCart> {
+export async function leaveCart(own: OwnShards, { shard, state, lines }: LeftCartOptions): Promise<LeftCart> {
   const idOn = (name: string): string => skuOn(shard, fresh(name), own.initialShards);
   const [order_id, sku_id] = [idOn('left order'), idOn('left')];
   const insert = (table: string, columns: string, values: string): Promise<unknown> =>

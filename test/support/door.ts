@@ -9,7 +9,10 @@ export interface Door {
 }
 
 /** Listens on a port, accepts, and says nothing until it is opened: what a frozen server looks like. */
-export async function frozenDoor(port: number, target: { readonly host: string; readonly port: number }): Promise<Door> {
+export async function frozenDoor(
+  port: number,
+  target: { readonly host: string; readonly port: number },
+): Promise<Door> {
   const sockets = new Set<Socket>();
   let isOpen = false;
   const keep = (socket: Socket): Socket => {

@@ -36,7 +36,7 @@ export class EngineBench {
   async apply<O extends Operation>(operation: O): Promise<OutcomeOf<O>> {
     const [outcome] = await this.subject.engine.apply(this.shard, [operation], this.deadline());
     if (outcome === undefined) throw new Error('an operation got no outcome');
-    return outcome.is === 'pending' ? ({ ...outcome, holds: plainHolds(outcome) }) : outcome;
+    return outcome.is === 'pending' ? { ...outcome, holds: plainHolds(outcome) } : outcome;
   }
 
   open(leaved_amount: number, sku_id = this.sku) {
@@ -100,7 +100,8 @@ export function refusalOf(line: Line, code: RefusalCode, more: Pick<RefusedLine,
 
 /** What holds are, without whatever else an engine knows of them, in one order. */
 export function plainHolds({ holds }: Pending): Hold[] {
-  const text = ({ sku_id, order_detail_id, order_id, attempt }: Hold): string => `${sku_id}\0${order_detail_id}\0${order_id}\0${attempt}`;
+  const text = ({ sku_id, order_detail_id, order_id, attempt }: Hold): string =>
+    `${sku_id}\0${order_detail_id}\0${order_id}\0${attempt}`;
   return holds
     .map(({ sku_id, order_detail_id, order_id, attempt }): Hold => ({ sku_id, order_detail_id, order_id, attempt }))
     .sort((a, b) => (text(a) < text(b) ? -1 : 1));

@@ -17,7 +17,11 @@ export interface Subject {
 }
 
 /** Opens the pools of a stack's shards. */
-export function openShards(stack: Pick<Stack, 'shards' | 'initialShards'>, statementMs = 1_000, more: Pick<ShardOptions, 'readOnlyAllowed'> = {}): Shard[] {
+export function openShards(
+  stack: Pick<Stack, 'shards' | 'initialShards'>,
+  statementMs = 1_000,
+  more: Pick<ShardOptions, 'readOnlyAllowed'> = {},
+): Shard[] {
   return stack.shards.map(
     (shard, index) =>
       new Shard({

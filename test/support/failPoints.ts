@@ -54,7 +54,11 @@ export interface FailPoints {
  * @param report told of every point passed, at once, with `fires` at the one that strikes
  * @param stallMs how long a stall lasts
  */
-export function failPoints(armed: Armed | null, stallMs: number, report: (point: string, fires: boolean) => void): FailPoints {
+export function failPoints(
+  armed: Armed | null,
+  stallMs: number,
+  report: (point: string, fires: boolean) => void,
+): FailPoints {
   const passes = new Map<string, number>();
   let begun = false;
 
@@ -94,4 +98,3 @@ async function strike(fault: Fault, stallMs: number): Promise<void> {
   if (fault === 'kill') process.kill(process.pid, 'SIGKILL');
   await sleep(stallMs);
 }
-

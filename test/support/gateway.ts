@@ -37,8 +37,19 @@ export async function startTestGateway(
   const config = await loadConfig({ ...on.environment, PORT: '0', ADMIN_PORT: '0', ...environment });
   const gateway = await startGateway(config, log, decorate);
   const client = httpClient(256);
-  const call = (method: 'GET' | 'POST' | 'PUT', base: string, path: string, body?: unknown, headers?: Record<string, string>) =>
-    client.call({ method, url: base + path, ...(body === undefined ? {} : { body }), ...(headers === undefined ? {} : { headers }) });
+  const call = (
+    method: 'GET' | 'POST' | 'PUT',
+    base: string,
+    path: string,
+    body?: unknown,
+    headers?: Record<string, string>,
+  ) =>
+    client.call({
+      method,
+      url: base + path,
+      ...(body === undefined ? {} : { body }),
+      ...(headers === undefined ? {} : { headers }),
+    });
   const adminPut: TestGateway['adminPut'] = (path, body, headers) => call('PUT', gateway.adminUrl, path, body, headers);
   const post: TestGateway['post'] = (path, body, headers) => call('POST', gateway.publicUrl, path, body, headers);
   return {
@@ -53,7 +64,8 @@ export async function startTestGateway(
       const { status, text } = await adminPut(`/v1/skus/${encodeURIComponent(sku_id)}`, { leaved_amount });
       if (status !== 201) throw new Error(`opening ${sku_id}: ${status} ${text}`);
     },
-    deduct: (line, order_id = `order of ${line.order_detail_id}`) => post('/v1/deductions', { order_id, lines: [line] }),
+    deduct: (line, order_id = `order of ${line.order_detail_id}`) =>
+      post('/v1/deductions', { order_id, lines: [line] }),
     async stop() {
       client.close();
       await gateway.drain();

@@ -63,7 +63,9 @@ export function heartbeatPromises(bench: () => ReplicaBench, follow: () => Promi
     await holder.query('SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED');
     await holder.beginTransaction();
     await holder.query('SELECT sellable_after_ms FROM precheck WHERE only_row = 1 LOCK IN SHARE MODE');
-    await holder.query(`INSERT INTO stock (sku_id, sub_row, opening_amount, leaved_amount) VALUES ('${fresh('waits')}', 0, 1, 1)`);
+    await holder.query(
+      `INSERT INTO stock (sku_id, sub_row, opening_amount, leaved_amount) VALUES ('${fresh('waits')}', 0, 1, 1)`,
+    );
     const order: string[] = [];
     const startMs = performance.now();
     const committing = holder.commit().then(() => order.push('commit'));
@@ -79,17 +81,25 @@ export function heartbeatPromises(bench: () => ReplicaBench, follow: () => Promi
 
   it('is of the same moment as what is read with it', async () => {
     const sku_id = fresh('moment');
-    await bench().write(`INSERT INTO stock (sku_id, sub_row, opening_amount, leaved_amount) VALUES ('${sku_id}', 0, 1, 1)`);
+    await bench().write(
+      `INSERT INTO stock (sku_id, sub_row, opening_amount, leaved_amount) VALUES ('${sku_id}', 0, 1, 1)`,
+    );
     const connections = [await open(prepareReader), await open(prepareSession)];
     const before = await heartbeat();
-    const reading = connections.map((connection) => connection.rows<{ what: string }>(
-      `(SELECT DATE_FORMAT(heartbeat_at, '%Y-%m-%d %H:%i:%s.%f') AS what FROM precheck) UNION ALL (SELECT SLEEP(0.6))
+    const reading = connections.map((connection) =>
+      connection.rows<{ what: string }>(
+        `(SELECT DATE_FORMAT(heartbeat_at, '%Y-%m-%d %H:%i:%s.%f') AS what FROM precheck) UNION ALL (SELECT SLEEP(0.6))
        UNION ALL (SELECT leaved_amount FROM stock WHERE sku_id = '${sku_id}') UNION ALL (SELECT DATE_FORMAT(heartbeat_at, '%Y-%m-%d %H:%i:%s.%f') FROM precheck)`,
-      [], performance.now() + 5_000,
-    ));
+        [],
+        performance.now() + 5_000,
+      ),
+    );
     await sleep(250);
-    await bench().write(`UPDATE precheck, stock SET heartbeat_at = SYSDATE(6), leaved_amount = 2 WHERE sku_id = '${sku_id}'`);
-    for (const rows of await Promise.all(reading)) expect(rows.map(({ what }) => what)).to.deep.equal([before, '0', '1', before]);
+    await bench().write(
+      `UPDATE precheck, stock SET heartbeat_at = SYSDATE(6), leaved_amount = 2 WHERE sku_id = '${sku_id}'`,
+    );
+    for (const rows of await Promise.all(reading))
+      expect(rows.map(({ what }) => what)).to.deep.equal([before, '0', '1', before]);
     expect(await heartbeat()).not.to.equal(before);
     for (const connection of connections) connection.destroy();
   });

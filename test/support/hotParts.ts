@@ -10,7 +10,13 @@ import type { Routing } from '../../src/service/routing.ts';
 /** What looks after split SKUs, as a gateway has it. */
 export function hotParts(shards: readonly Shard[], routing: Routing, engine: StockEngine): Hot {
   return createHot({
-    ...{ routing, engine, store: new LayoutStore(shards), rows: new HotRowStore(shards), servers: shards.map(({ server }) => server) },
+    ...{
+      routing,
+      engine,
+      store: new LayoutStore(shards),
+      rows: new HotRowStore(shards),
+      servers: shards.map(({ server }) => server),
+    },
     newId: () => randomBytes(16).toString('hex'),
     onFault: (error) => {
       throw error;

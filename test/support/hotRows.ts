@@ -34,7 +34,12 @@ export async function hotRowsOf(of: Stack, sku_id: string): Promise<HotRow[]> {
       const session = await sideSession(shard);
       try {
         const [rows] = await session.query(ROWS, [Buffer.from(sku_id)]);
-        return (rows as Omit<HotRow, 'shard'>[]).map((row) => ({ shard, ...row, expected: Number(row.expected), flow_count: Number(row.flow_count) }));
+        return (rows as Omit<HotRow, 'shard'>[]).map((row) => ({
+          shard,
+          ...row,
+          expected: Number(row.expected),
+          flow_count: Number(row.flow_count),
+        }));
       } finally {
         await session.end();
       }
@@ -59,29 +64,49 @@ export async function rowsBalance(of: Stack, sku_id: string): Promise<void> {
 }
 
 async function rowsBalanceNow(of: Stack, sku_id: string): Promise<void> {
-  for (const { shard, sub_row, leaved_amount, expected } of await hotRowsOf(of, sku_id)) expect(leaved_amount, `row ${sub_row} on shard ${shard}`).to.equal(expected);
+  for (const { shard, sub_row, leaved_amount, expected } of await hotRowsOf(of, sku_id))
+    expect(leaved_amount, `row ${sub_row} on shard ${shard}`).to.equal(expected);
   const [ids, transfers, open]: [string[], Map<string, number>, Set<string>] = [[], new Map(), new Set()];
   for (const shard of of.shards.keys()) {
     const session = await sideSession(shard);
-    const [flows] = await session.query("SELECT order_detail_id FROM flow WHERE sku_id = ? AND status NOT IN ('void', 'moved')", [Buffer.from(sku_id)]);
+    const [flows] = await session.query(
+      "SELECT order_detail_id FROM flow WHERE sku_id = ? AND status NOT IN ('void', 'moved')",
+      [Buffer.from(sku_id)],
+    );
     for (const { order_detail_id } of flows as { order_detail_id: Buffer }[]) ids.push(order_detail_id.toString());
-    const [ends] = await session.query("SELECT HEX(transfer_id) AS id, direction, amount, is_open FROM transfer WHERE sku_id = ?", [Buffer.from(sku_id)]);
-    for (const { id, direction, amount, is_open } of ends as { id: string; direction: string; amount: number; is_open: number }[]) {
+    const [ends] = await session.query(
+      'SELECT HEX(transfer_id) AS id, direction, amount, is_open FROM transfer WHERE sku_id = ?',
+      [Buffer.from(sku_id)],
+    );
+    for (const { id, direction, amount, is_open } of ends as {
+      id: string;
+      direction: string;
+      amount: number;
+      is_open: number;
+    }[]) {
       if (is_open === 1) open.add(id);
       transfers.set(id, (transfers.get(id) ?? 0) + (direction === 'in' ? amount : -amount));
     }
     await session.end();
   }
   expect(new Set(ids).size, 'ids with two effects').to.equal(ids.length);
-  expect([...transfers].filter(([id, sum]) => sum !== 0 && !open.has(id)), 'transfers that are not the same at both ends').to.deep.equal([]);
+  expect(
+    [...transfers].filter(([id, sum]) => sum !== 0 && !open.has(id)),
+    'transfers that are not the same at both ends',
+  ).to.deep.equal([]);
 }
 
 /** How a SKU is laid out, as its shard has it. */
-export async function layoutOf(of: Stack, sku_id: string): Promise<{ readonly state: string; readonly earlier: string; readonly places: string }> {
+export async function layoutOf(
+  of: Stack,
+  sku_id: string,
+): Promise<{ readonly state: string; readonly earlier: string; readonly places: string }> {
   for (const shard of of.shards.keys()) {
     const session = await sideSession(shard);
     try {
-      const [rows] = await session.query('SELECT state, earlier, places FROM hot_sku WHERE sku_id = ?', [Buffer.from(sku_id)]);
+      const [rows] = await session.query('SELECT state, earlier, places FROM hot_sku WHERE sku_id = ?', [
+        Buffer.from(sku_id),
+      ]);
       const [row] = rows as { state: string; earlier: string; places: string }[];
       if (row !== undefined) return row;
     } finally {

@@ -33,9 +33,16 @@ interface Page {
 }
 
 /** Reads a page over HTTP. */
-export async function readPage({ gateway }: JournalBench, sku_id: string, after: JournalPosition | string | null, limit = LIMIT): Promise<Page> {
+export async function readPage(
+  { gateway }: JournalBench,
+  sku_id: string,
+  after: JournalPosition | string | null,
+  limit = LIMIT,
+): Promise<Page> {
   const cursor = after === null || typeof after === 'string' ? after : encodeCursor(after);
-  const { status, text, body } = await gateway.get(`/v1/skus/${sku_id}/flows?limit=${limit}${cursor === null ? '' : `&cursor=${cursor}`}`);
+  const { status, text, body } = await gateway.get(
+    `/v1/skus/${sku_id}/flows?limit=${limit}${cursor === null ? '' : `&cursor=${cursor}`}`,
+  );
   expect(status, text).to.equal(200);
   return body as Page;
 }
@@ -64,7 +71,12 @@ export function journalPromises(now: () => JournalBench): void {
   };
 
   /** Compares pages one after the other with what was written. @returns the last cursor */
-  const walk = async (after: JournalPosition | null, entries: Iterator<JournalEntry>, pages: number, limit: number): Promise<string | null> => {
+  const walk = async (
+    after: JournalPosition | null,
+    entries: Iterator<JournalEntry>,
+    pages: number,
+    limit: number,
+  ): Promise<string | null> => {
     let cursor: string | null = after === null ? null : encodeCursor(after);
     for (let page = 0; page < pages; page += 1) {
       const { flows, next_cursor } = await readPage(now(), BUSY, cursor, limit);
@@ -85,7 +97,10 @@ export function journalPromises(now: () => JournalBench): void {
         await walk(endOf(size, pair), entriesOf(size, pair), WALK, limit);
       }
     }
-    expect(await readPage(now(), BUSY, endOf(size, LAST))).to.deep.equal({ flows: [...entriesOf(size, LAST)], next_cursor: null });
+    expect(await readPage(now(), BUSY, endOf(size, LAST))).to.deep.equal({
+      flows: [...entriesOf(size, LAST)],
+      next_cursor: null,
+    });
     expect((await now().gateway.get(`/v1/skus/${BUSY}`)).body.leaved_amount).to.equal(leftOf(size));
   });
 
@@ -95,9 +110,19 @@ export function journalPromises(now: () => JournalBench): void {
     for (const part of [0.999, 0.5, 0.1, 0.001]) {
       const at = endOf(size, Math.floor(pairs() * part));
       const moment = { ...at, created_at: at.created_at.replace(/...Z$/, '500Z') };
-      for (const after of [at, { ...moment, journal: 'return', ids: [at.ids[0], 'r'] } as const, { ...moment, journal: 'adjustment', ids: ['a', ''] } as const]) await expectCheap(BUSY, after);
+      for (const after of [
+        at,
+        { ...moment, journal: 'return', ids: [at.ids[0], 'r'] } as const,
+        { ...moment, journal: 'adjustment', ids: ['a', ''] } as const,
+      ])
+        await expectCheap(BUSY, after);
     }
-    const cursor = await walk(endOf(size, Math.floor(pairs() * 0.3)), entriesOf(size, Math.floor(pairs() * 0.3)), WALK, LIMIT);
+    const cursor = await walk(
+      endOf(size, Math.floor(pairs() * 0.3)),
+      entriesOf(size, Math.floor(pairs() * 0.3)),
+      WALK,
+      LIMIT,
+    );
     await expectCheap(BUSY, decodeCursor(cursor ?? ''));
   });
 
@@ -118,7 +143,10 @@ export function journalPromises(now: () => JournalBench): void {
   it('do not go through pointers to other shards, however many a split SKU left behind', async () => {
     await expectCheap(POINTED, null);
     const { flows, next_cursor } = await readPage(now(), POINTED, null);
-    expect([next_cursor, flows.map(({ kind }) => kind)]).to.deep.equal([null, [...Array.from({ length: FEW_FLOWS }, () => 'deduction'), 'opening']]);
+    expect([next_cursor, flows.map(({ kind }) => kind)]).to.deep.equal([
+      null,
+      [...Array.from({ length: FEW_FLOWS }, () => 'deduction'), 'opening'],
+    ]);
     const { created_at = '', order_detail_id = '' } = flows.at(-2) ?? {};
     await expectCheap(POINTED, { created_at, journal: 'flow', ids: [order_detail_id, ''] });
   });

@@ -11,7 +11,10 @@ export interface LateCommits {
  * A TCP proxy that passes on whatever commits `lateMs` late, also when nobody waits for it any more: a slow network, in which
  * giving up is not undoing.
  */
-export async function startLateCommits(target: { readonly host: string; readonly port: number }, lateMs: number): Promise<LateCommits> {
+export async function startLateCommits(
+  target: { readonly host: string; readonly port: number },
+  lateMs: number,
+): Promise<LateCommits> {
   const sockets = new Set<Socket>();
   const server = createServer((client) => {
     const upstream = connect(target.port, target.host);

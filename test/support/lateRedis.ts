@@ -35,7 +35,10 @@ export async function startLateRedis(target: RedisProcess, { share, lateMsMax }:
     const timer = setTimeout(() => {
       timers.delete(timer);
       came.late += 1;
-      byWay.sendCommand([...words]).then((reply) => (came.stored += Number((reply as unknown as readonly unknown[])[4]) > 0 ? 1 : 0), () => undefined);
+      byWay.sendCommand([...words]).then(
+        (reply) => (came.stored += Number((reply as unknown as readonly unknown[])[4]) > 0 ? 1 : 0),
+        () => undefined,
+      );
     }, Math.random() * lateMsMax);
     timers.add(timer);
   };
@@ -97,9 +100,14 @@ function commandIn(said: Buffer): { readonly words: readonly Buffer[]; readonly 
 /** The same note, of SKUs that nobody asks for: after the script, the number of keys and the era come theirs. */
 function elsewhere(words: readonly Buffer[]): Buffer[] {
   const keyCount = Number(words[2]?.toString());
-  return words.map((word, place) => (place > 3 && place < 3 + keyCount ? Buffer.concat([word, Buffer.from(':elsewhere')]) : word));
+  return words.map((word, place) =>
+    place > 3 && place < 3 + keyCount ? Buffer.concat([word, Buffer.from(':elsewhere')]) : word,
+  );
 }
 
 function bytesOf(words: readonly Buffer[]): Buffer {
-  return Buffer.concat([Buffer.from(`*${words.length}\r\n`), ...words.flatMap((word) => [Buffer.from(`$${word.length}\r\n`), word, Buffer.from('\r\n')])]);
+  return Buffer.concat([
+    Buffer.from(`*${words.length}\r\n`),
+    ...words.flatMap((word) => [Buffer.from(`$${word.length}\r\n`), word, Buffer.from('\r\n')]),
+  ]);
 }

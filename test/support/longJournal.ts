@@ -37,7 +37,13 @@ const PAIR_US = 1_000;
 /** How many steps `fillJournal` takes. */
 export function stepsOf({ busyFlows, otherSkus, otherFlows, pointers }: JournalSize): number {
   const chunks = (rows: number): number => Math.ceil(rows / CHUNK);
-  return 2 * (chunks(busyFlows) + chunks(otherSkus * otherFlows)) + chunks(busyFlows / 2 / ADJUST_EVERY) + chunks(otherSkus) + chunks(pointers) + 1;
+  return (
+    2 * (chunks(busyFlows) + chunks(otherSkus * otherFlows)) +
+    chunks(busyFlows / 2 / ADJUST_EVERY) +
+    chunks(otherSkus) +
+    chunks(pointers) +
+    1
+  );
 }
 
 /**
@@ -48,13 +54,18 @@ export function stepsOf({ busyFlows, otherSkus, otherFlows, pointers }: JournalS
  *
  * @param onStep called after each of `stepsOf` steps
  */
-export async function fillJournal(session: mysql.Connection, size: JournalSize, onStep: (what: string) => void): Promise<void> {
+export async function fillJournal(
+  session: mysql.Connection,
+  size: JournalSize,
+  onStep: (what: string) => void,
+): Promise<void> {
   const { busyFlows, otherSkus, otherFlows, pointers } = size;
   // Nobody follows this server; an account that may not say so writes the log.
   await session.query('SET SESSION sql_log_bin = 0').catch(() => undefined);
   await session.query('CREATE TABLE numbers (n INT UNSIGNED NOT NULL PRIMARY KEY) ENGINE = InnoDB');
   await session.query('INSERT INTO numbers VALUES (0)');
-  for (let known = 1; known < CHUNK; known *= 2) await session.query(`INSERT INTO numbers SELECT n + ${known} FROM numbers WHERE n + ${known} < ${CHUNK}`);
+  for (let known = 1; known < CHUNK; known *= 2)
+    await session.query(`INSERT INTO numbers SELECT n + ${known} FROM numbers WHERE n + ${known} < ${CHUNK}`);
   await session.query('ALTER TABLE flow DROP KEY by_time, ALGORITHM = INPLACE');
 
   /** Runs an INSERT once for every `CHUNK` numbers; `n` is the number in it. */
@@ -66,33 +77,74 @@ export async function fillJournal(session: mysql.Connection, size: JournalSize, 
     }
   };
   const moment = (us: string): string => `TIMESTAMP('${BEGIN}') + INTERVAL ${us} MICROSECOND`;
-  const name = (prefix: string, number: string, width = 8): string => `CONCAT('${prefix}', LPAD(${number}, ${width}, '0'))`;
+  const name = (prefix: string, number: string, width = 8): string =>
+    `CONCAT('${prefix}', LPAD(${number}, ${width}, '0'))`;
 
   const pair = `(n * ${SPREAD} % ${busyFlows}) DIV 2`;
   const flowColumns = '(sku_id, order_detail_id, order_id, quantity, returned, created_at)';
   const returnColumns = '(sku_id, order_detail_id, return_id, quantity, created_at)';
   const isReturned = `n % ${RETURN_EVERY} = 0`;
-  await inChunks('flows', busyFlows, `flow ${flowColumns}`, `'${BUSY}', ${name('detail-', 'n')}, ${name('order-', pair)}, 1 + n % 3, ${isReturned}, ${moment(`${pair} * ${PAIR_US}`)}`);
-  await inChunks('returns', busyFlows, `flow_return ${returnColumns}`, `'${BUSY}', ${name('detail-', 'n')}, 'r', 1, ${moment(`${pair} * ${PAIR_US} + ${RETURNED_US}`)}`, isReturned);
+  await inChunks(
+    'flows',
+    busyFlows,
+    `flow ${flowColumns}`,
+    `'${BUSY}', ${name('detail-', 'n')}, ${name('order-', pair)}, 1 + n % 3, ${isReturned}, ${moment(`${pair} * ${PAIR_US}`)}`,
+  );
+  await inChunks(
+    'returns',
+    busyFlows,
+    `flow_return ${returnColumns}`,
+    `'${BUSY}', ${name('detail-', 'n')}, 'r', 1, ${moment(`${pair} * ${PAIR_US} + ${RETURNED_US}`)}`,
+    isReturned,
+  );
   const adjustments = busyFlows / 2 / ADJUST_EVERY;
-  await inChunks('adjustments', adjustments, 'adjustment (sku_id, adjustment_id, delta, created_at)', `'${BUSY}', ${name('adjustment-', 'n')}, IF(n % 2, 3, -2), ${moment(`n * ${ADJUST_EVERY * PAIR_US} + ${ADJUSTED_US}`)}`);
+  await inChunks(
+    'adjustments',
+    adjustments,
+    'adjustment (sku_id, adjustment_id, delta, created_at)',
+    `'${BUSY}', ${name('adjustment-', 'n')}, IF(n % 2, 3, -2), ${moment(`n * ${ADJUST_EVERY * PAIR_US} + ${ADJUSTED_US}`)}`,
+  );
 
   const [sku, detail] = [name('other-', `n DIV ${otherFlows}`, 6), name('detail-', `n % ${otherFlows}`)];
   const otherTime = (more: number): string => moment(`n % ${otherFlows} * 7000000 + n DIV ${otherFlows} + ${more}`);
-  await inChunks('flows', otherSkus * otherFlows, `flow ${flowColumns}`, `${sku}, ${detail}, ${name('order-', 'n')}, 1, ${isReturned}, ${otherTime(0)}`);
-  await inChunks('returns', otherSkus * otherFlows, `flow_return ${returnColumns}`, `${sku}, ${detail}, 'r', 1, ${otherTime(RETURNED_US)}`, isReturned);
+  await inChunks(
+    'flows',
+    otherSkus * otherFlows,
+    `flow ${flowColumns}`,
+    `${sku}, ${detail}, ${name('order-', 'n')}, 1, ${isReturned}, ${otherTime(0)}`,
+  );
+  await inChunks(
+    'returns',
+    otherSkus * otherFlows,
+    `flow_return ${returnColumns}`,
+    `${sku}, ${detail}, 'r', 1, ${otherTime(RETURNED_US)}`,
+    isReturned,
+  );
   const returnsBelow = (number: string): string => `CEIL((${number}) / ${RETURN_EVERY})`;
   const otherLeft = `${otherFlows} + ${returnsBelow(`(n + 1) * ${otherFlows}`)} - ${returnsBelow(`n * ${otherFlows}`)}`;
   const stockColumns = '(sku_id, sub_row, opening_amount, leaved_amount, created_at)';
-  await inChunks('SKUs', otherSkus, `stock ${stockColumns}`, `${name('other-', 'n', 6)}, 0, ${2 * otherFlows}, ${otherLeft}, '${BEGIN}'`);
+  await inChunks(
+    'SKUs',
+    otherSkus,
+    `stock ${stockColumns}`,
+    `${name('other-', 'n', 6)}, 0, ${2 * otherFlows}, ${otherLeft}, '${BEGIN}'`,
+  );
 
-  await inChunks('pointers', pointers, 'flow (sku_id, order_detail_id, order_id, quantity, status, moved_to, created_at)', `'${POINTED}', ${name('elsewhere-', 'n')}, '', 0, 'moved', 0, '${POINTERS_TIME}'`);
-  await session.query(`INSERT INTO flow ${flowColumns} SELECT '${POINTED}', ${name('detail-', 'n')}, ${name('order-', 'n')}, 1, 0, ${moment('n')} FROM numbers WHERE n < ${FEW_FLOWS}`);
+  await inChunks(
+    'pointers',
+    pointers,
+    'flow (sku_id, order_detail_id, order_id, quantity, status, moved_to, created_at)',
+    `'${POINTED}', ${name('elsewhere-', 'n')}, '', 0, 'moved', 0, '${POINTERS_TIME}'`,
+  );
+  await session.query(
+    `INSERT INTO flow ${flowColumns} SELECT '${POINTED}', ${name('detail-', 'n')}, ${name('order-', 'n')}, 1, 0, ${moment('n')} FROM numbers WHERE n < ${FEW_FLOWS}`,
+  );
   const rows = [
     [BUSY, openingOf(size), leftOf(size)],
     [POINTED, FEW_FLOWS, 0],
   ] as const;
-  for (const [sku_id, opening, left] of rows) await session.query(`INSERT INTO stock ${stockColumns} VALUES ('${sku_id}', 0, ${opening}, ${left}, '${BEGIN}')`);
+  for (const [sku_id, opening, left] of rows)
+    await session.query(`INSERT INTO stock ${stockColumns} VALUES ('${sku_id}', 0, ${opening}, ${left}, '${BEGIN}')`);
 
   await session.query('ALTER TABLE flow ADD KEY by_time (sku_id, created_at), ALGORITHM = INPLACE, LOCK = NONE');
   await session.query('DROP TABLE numbers');
@@ -120,15 +172,37 @@ export function* entriesOf(size: JournalSize, before: Pair = size.busyFlows / 2)
     const numbers = detailsOf(size, pair);
     const order_id = `order-${padded(pair, 8)}`;
     for (const n of numbers.filter((number) => number % RETURN_EVERY === 0)) {
-      yield { kind: 'return', return_id: 'r', order_id, order_detail_id: detailOf(n), quantity: 1, effect: 1, created_at: momentOf(pair, RETURNED_US) };
+      yield {
+        kind: 'return',
+        return_id: 'r',
+        order_id,
+        order_detail_id: detailOf(n),
+        quantity: 1,
+        effect: 1,
+        created_at: momentOf(pair, RETURNED_US),
+      };
     }
     if (pair % ADJUST_EVERY === 0) {
       const number = pair / ADJUST_EVERY;
       const effect = number % 2 === 0 ? -2 : 3;
-      yield { kind: 'adjustment', adjustment_id: `adjustment-${padded(number, 8)}`, reason: null, quantity: Math.abs(effect), effect, created_at: momentOf(pair, ADJUSTED_US) };
+      yield {
+        kind: 'adjustment',
+        adjustment_id: `adjustment-${padded(number, 8)}`,
+        reason: null,
+        quantity: Math.abs(effect),
+        effect,
+        created_at: momentOf(pair, ADJUSTED_US),
+      };
     }
     for (const n of numbers) {
-      yield { kind: 'deduction', order_id, order_detail_id: detailOf(n), quantity: quantityOf(n), effect: -quantityOf(n), created_at: momentOf(pair, 0) };
+      yield {
+        kind: 'deduction',
+        order_id,
+        order_detail_id: detailOf(n),
+        quantity: quantityOf(n),
+        effect: -quantityOf(n),
+        created_at: momentOf(pair, 0),
+      };
     }
   }
   yield { kind: 'opening', quantity: openingOf(size), effect: openingOf(size), created_at: momentOf(0, 0) };

@@ -72,7 +72,11 @@ export function startMixedCustomers(options: {
   };
 
   /** Sends something until there is a verdict. @returns with it, whether an attempt before may have been the one that did it */
-  const tell = async (version: Door['version'], path: string, body: unknown): Promise<{ answer: Answer; wasUnsure: boolean }> => {
+  const tell = async (
+    version: Door['version'],
+    path: string,
+    body: unknown,
+  ): Promise<{ answer: Answer; wasUnsure: boolean }> => {
     let wasUnsure = false;
     const turn = placed.length;
     for (let tries = 0; ; tries += 1) {
@@ -89,27 +93,45 @@ export function startMixedCustomers(options: {
         if (tries === 0) count(`${phase} ${door.version} ${answer.status}`);
         return { answer, wasUnsure };
       }
-      count(answer === null ? `${phase} ${door.version} no answer` : `${phase} ${door.version} 503 ${answer.body?.code}`);
+      count(
+        answer === null ? `${phase} ${door.version} no answer` : `${phase} ${door.version} 503 ${answer.body?.code}`,
+      );
       if (answer === null || answer.body?.code === 'outcome_unknown') wasUnsure = true;
       await sleep(AGAIN_MS);
     }
   };
 
   const expectAnswer = (what: string, { status, text, body }: Answer, wanted: readonly Wanted[]): boolean => {
-    const isSo = wanted.some((one) => status === one.status && body?.code === one.code && (one.replayed === undefined || body?.replayed === one.replayed));
+    const isSo = wanted.some(
+      (one) =>
+        status === one.status &&
+        body?.code === one.code &&
+        (one.replayed === undefined || body?.replayed === one.replayed),
+    );
     if (!isSo) faults.push(`${state.phase}: ${what}: ${status} ${text} instead of ${JSON.stringify(wanted)}`);
     return isSo;
   };
 
   /** Does something once, and asks the other version for the same again. */
-  const twice = async (what: string, version: Door['version'], path: string, body: unknown, first: Wanted, again: Wanted): Promise<boolean> => {
+  const twice = async (
+    what: string,
+    version: Door['version'],
+    path: string,
+    body: unknown,
+    first: Wanted,
+    again: Wanted,
+  ): Promise<boolean> => {
     const { answer, wasUnsure } = await tell(version, path, body);
     if (!expectAnswer(what, answer, wasUnsure ? [first, again] : [first])) return false;
     return expectAnswer(`${what}, again`, (await tell(otherOf(version), path, body)).answer, [again]);
   };
 
   const linesOf = (order_id: string, number: number): Placed['lines'] => {
-    const line = (sku_id: string, place: number) => ({ order_detail_id: `${order_id}-${place}`, sku_id, quantity: 1 + (number % 3) });
+    const line = (sku_id: string, place: number) => ({
+      order_detail_id: `${order_id}-${place}`,
+      sku_id,
+      quantity: 1 + (number % 3),
+    });
     const plain = (more: number): string => skus.plain[(number + more) % skus.plain.length] ?? '';
     const { hot } = skus;
     switch (number % 4) {
@@ -129,16 +151,47 @@ export function startMixedCustomers(options: {
     const order_id = `mixed-${customer}-${number}`;
     const order: Placed = { order_id, lines: linesOf(order_id, customer + number), isCancelled: false };
     const body = { order_id, lines: order.lines };
-    const isSold = await twice(`the sale of ${order_id}`, version, '/v1/deductions', body, { status: 201, replayed: false }, { status: 200, replayed: true });
+    const isSold = await twice(
+      `the sale of ${order_id}`,
+      version,
+      '/v1/deductions',
+      body,
+      { status: 201, replayed: false },
+      { status: 200, replayed: true },
+    );
     if (!isSold) return;
     placed.push(order);
     for (const { sku_id, quantity } of order.lines) move(sku_id, quantity);
     const [{ order_detail_id, sku_id } = { order_detail_id: '', sku_id: '' }] = order.lines;
     const comesBack = number % RETURN_EVERY === 0;
-    if (comesBack && (await twice(`a return of ${order_id}`, otherOf(version), '/v1/returns', { return_id: 'back', order_detail_id, sku_id, quantity: 1 }, { status: 201 }, { status: 200 }))) move(sku_id, -1);
+    if (
+      comesBack &&
+      (await twice(
+        `a return of ${order_id}`,
+        otherOf(version),
+        '/v1/returns',
+        { return_id: 'back', order_detail_id, sku_id, quantity: 1 },
+        { status: 201 },
+        { status: 200 },
+      ))
+    )
+      move(sku_id, -1);
     if (number % CANCEL_EVERY !== 0) return;
-    const keys = { order_id, lines: order.lines.map((line) => ({ order_detail_id: line.order_detail_id, sku_id: line.sku_id })) };
-    if (!(await twice(`the end of ${order_id}`, otherOf(version), '/v1/cancellations', keys, { status: 200 }, { status: 200 }))) return;
+    const keys = {
+      order_id,
+      lines: order.lines.map((line) => ({ order_detail_id: line.order_detail_id, sku_id: line.sku_id })),
+    };
+    if (
+      !(await twice(
+        `the end of ${order_id}`,
+        otherOf(version),
+        '/v1/cancellations',
+        keys,
+        { status: 200 },
+        { status: 200 },
+      ))
+    )
+      return;
     order.isCancelled = true;
     for (const line of order.lines) move(line.sku_id, -line.quantity);
     if (comesBack) move(sku_id, 1);

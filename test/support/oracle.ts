@@ -1,7 +1,17 @@
 import { flowKeyText, STOCK_LIMIT } from '../../src/core/nouns.ts';
 import type { CartKey, DeadlineMs, Flow, FlowKey, Hold, Line, ShardIndex } from '../../src/core/nouns.ts';
 import { skusOf } from '../../src/core/operation.ts';
-import type { Adjust, Cancel, Deduct, HoldLines, Open, Operation, Return, SetSale, SettleLines } from '../../src/core/operation.ts';
+import type {
+  Adjust,
+  Cancel,
+  Deduct,
+  HoldLines,
+  Open,
+  Operation,
+  Return,
+  SetSale,
+  SettleLines,
+} from '../../src/core/operation.ts';
 import { refused, refusedLines } from '../../src/core/outcome.ts';
 import type {
   AppliedOutcome,
@@ -47,12 +57,22 @@ export class Oracle implements StockEngine, StockReader {
     this.#owners = owners;
   }
 
-  apply<O extends Operation>(shard: ShardIndex, operations: readonly O[], _deadlineMs: DeadlineMs): Promise<readonly OutcomeOf<O>[]> {
+  apply<O extends Operation>(
+    shard: ShardIndex,
+    operations: readonly O[],
+    _deadlineMs: DeadlineMs,
+  ): Promise<readonly OutcomeOf<O>[]> {
     return Promise.resolve(operations.map((operation) => this.#apply(shard, operation) as OutcomeOf<O>));
   }
 
   findFlows(shard: ShardIndex, keys: readonly FlowKey[], _deadlineMs: DeadlineMs): Promise<FoundFlows | ReadFailure> {
-    if (!this.#owns(shard, keys.map((key) => key.sku_id))) return Promise.resolve({ is: 'not_mine' });
+    if (
+      !this.#owns(
+        shard,
+        keys.map((key) => key.sku_id),
+      )
+    )
+      return Promise.resolve({ is: 'not_mine' });
     return Promise.resolve({ is: 'found', flows: keys.map((key) => this.#flow(key) ?? null) });
   }
 
@@ -114,7 +134,9 @@ export class Oracle implements StockEngine, StockReader {
     if (refusals.length > 0) return refusedLines(refusals);
     const held = judged.filter(({ verdict }) => verdict === 'pending').flatMap(({ line }) => this.#flow(line) ?? []);
     if (held.length > 0) return { is: 'pending', holds: held.map(holdOf) };
-    const lacking = [...wanted].filter(([sku_id, units]) => units > this.#shelf(sku_id).leaved).map(([sku_id]) => sku_id);
+    const lacking = [...wanted]
+      .filter(([sku_id, units]) => units > this.#shelf(sku_id).leaved)
+      .map(([sku_id]) => sku_id);
     if (lacking.length > 0) return { is: 'pending', holds: this.#holdsOf(lacking) };
     return { is: 'claimed', lines: judged.map((each) => this.#take(cart, each, status)) };
   }
@@ -140,7 +162,9 @@ export class Oracle implements StockEngine, StockReader {
   }
 
   #holdsOf(sku_ids: readonly string[]): Hold[] {
-    return [...this.#flows.values()].filter(({ sku_id, status }) => status === 'pending' && sku_ids.includes(sku_id)).map(holdOf);
+    return [...this.#flows.values()]
+      .filter(({ sku_id, status }) => status === 'pending' && sku_ids.includes(sku_id))
+      .map(holdOf);
   }
 
   #settle(operation: SettleLines): AppliedOutcome {
@@ -152,7 +176,8 @@ export class Oracle implements StockEngine, StockReader {
   #settleLine({ order_id, attempt, verdict }: SettleLines, line: Line): boolean {
     const flow = this.#flow(line);
     if (flow === undefined) {
-      if (verdict === 'aborted') this.#keep({ ...newFlow(line), order_id, attempt, quantity: line.quantity, status: 'void' });
+      if (verdict === 'aborted')
+        this.#keep({ ...newFlow(line), order_id, attempt, quantity: line.quantity, status: 'void' });
       return verdict === 'aborted';
     }
     if (flow.order_id !== order_id) return false;
@@ -185,7 +210,9 @@ export class Oracle implements StockEngine, StockReader {
 
   #cancel({ order_id, lines }: Cancel): CancelOutcome {
     const flows = lines.flatMap((key) => this.#flow(key) ?? []);
-    const foreign = flows.filter((flow) => flow.order_id !== order_id && (flow.status === 'deducted' || flow.status === 'cancelled'));
+    const foreign = flows.filter(
+      (flow) => flow.order_id !== order_id && (flow.status === 'deducted' || flow.status === 'cancelled'),
+    );
     if (foreign.length > 0) return refusedLines(foreign.map(conflictOf));
     const held = flows.filter(({ status }) => status === 'pending');
     if (held.length > 0) return { is: 'pending', holds: held.map(holdOf) };
@@ -204,7 +231,8 @@ export class Oracle implements StockEngine, StockReader {
   #adjust({ sku_id, adjustment_id, delta }: Adjust): AppliedOutcome {
     const key = `${sku_id}\0${adjustment_id}`;
     const standing = this.#adjustments.get(key);
-    if (standing !== undefined) return standing === delta ? { is: 'applied', replayed: true } : refused('idempotency_conflict');
+    if (standing !== undefined)
+      return standing === delta ? { is: 'applied', replayed: true } : refused('idempotency_conflict');
     const shelf = this.#shelves.get(sku_id);
     if (shelf === undefined) return refused('unknown_sku');
     if (!shelf.adjust(delta)) {
@@ -257,7 +285,17 @@ function unitsBySku(lines: readonly { readonly sku_id: string; readonly quantity
 
 /** A flow that took nothing yet. */
 function newFlow({ sku_id, order_detail_id }: FlowKey): Flow {
-  return { sku_id, order_detail_id, order_id: '', attempt: 0, quantity: 0, returned: 0, status: 'void', sub_row: 0, created_at: '' };
+  return {
+    sku_id,
+    order_detail_id,
+    order_id: '',
+    attempt: 0,
+    quantity: 0,
+    returned: 0,
+    status: 'void',
+    sub_row: 0,
+    created_at: '',
+  };
 }
 
 function holdOf({ sku_id, order_detail_id, order_id, attempt }: Flow): Hold {

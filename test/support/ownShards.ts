@@ -44,7 +44,10 @@ export async function ownShards({ count, migrated }: OwnShardsOptions): Promise<
     }),
   };
   const file = folder.write('shards.json', JSON.stringify(content));
-  const environment = { STOCKGATE_SHARDS: file, STOCKGATE_MYSQL_PASSWORD: stack().environment['STOCKGATE_MYSQL_PASSWORD'] };
+  const environment = {
+    STOCKGATE_SHARDS: file,
+    STOCKGATE_MYSQL_PASSWORD: stack().environment['STOCKGATE_MYSQL_PASSWORD'],
+  };
   const load = async (): Promise<readonly ShardConfig[]> => (await loadShards(file, environment)).shards;
   // Where they really are, whatever the file says later.
   const addresses = (await load()).map(({ address }) => address);

@@ -100,7 +100,11 @@ export async function startPacketProxy(target: { readonly host: string; readonly
     };
 
     const readOn = (): void => {
-      for (let length = packetLength(pending); !isHeld && length !== null && pending.length >= length; length = packetLength(pending)) {
+      for (
+        let length = packetLength(pending);
+        !isHeld && length !== null && pending.length >= length;
+        length = packetLength(pending)
+      ) {
         const packet = pending.subarray(0, length);
         pending = pending.subarray(length);
         const strike = count(packet);

@@ -38,7 +38,11 @@ export function commits(packet: Buffer): boolean {
  * all of it is there yet.
  */
 export function verdictOf(reply: Buffer): 'ok' | 'error' | null {
-  for (let rest = reply, length = packetLength(rest); length !== null && rest.length >= length; rest = rest.subarray(length), length = packetLength(rest)) {
+  for (
+    let rest = reply, length = packetLength(rest);
+    length !== null && rest.length >= length;
+    rest = rest.subarray(length), length = packetLength(rest)
+  ) {
     if (rest[4] === ERROR) return 'error';
     if ((statusOf(rest) & MORE_TO_COME) === 0) return 'ok';
   }

@@ -4,7 +4,11 @@
  * @param width how many are under way at once
  * @returns what a test calls for its case; it ends as the case does
  */
-export function playAhead<Case>(cases: readonly Case[], width: number, play: (one: Case) => Promise<void>): (one: Case) => Promise<void> {
+export function playAhead<Case>(
+  cases: readonly Case[],
+  width: number,
+  play: (one: Case) => Promise<void>,
+): (one: Case) => Promise<void> {
   const begun = new Map<Case, Promise<void>>();
   const begin = (one: Case): Promise<void> => {
     const known = begun.get(one);

@@ -10,8 +10,11 @@ export function beforeCalls(ports: Ports, before: BeforeCall): Ports {
       get(target, key) {
         const method: unknown = Reflect.get(target, key);
         if (typeof method !== 'function') return method;
-        return async (...given: unknown[]): Promise<unknown> => (await before(name, String(key), given)) ?? (Reflect.apply(method, target, given) as unknown);
+        return async (...given: unknown[]): Promise<unknown> =>
+          (await before(name, String(key), given)) ?? (Reflect.apply(method, target, given) as unknown);
       },
     });
-  return Object.fromEntries(Object.entries(ports).map(([name, port]) => [name, around(name, port as object)])) as unknown as Ports;
+  return Object.fromEntries(
+    Object.entries(ports).map(([name, port]) => [name, around(name, port as object)]),
+  ) as unknown as Ports;
 }

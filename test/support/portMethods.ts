@@ -24,10 +24,12 @@ export interface PortMethod {
 export function portMethods(): PortMethod[] {
   const interfaces = new Map(SOURCES.flatMap(interfacesIn).map((found) => [found.name.text, found]));
   return membersOf(interfaces, GATHERED_IN).flatMap((member) => {
-    if (!ts.isPropertySignature(member) || member.type === undefined) throw new Error(`${member.getText()} is not a port`);
+    if (!ts.isPropertySignature(member) || member.type === undefined)
+      throw new Error(`${member.getText()} is not a port`);
     const port = member.name.getText();
     return membersOf(interfaces, member.type.getText()).map((method) => {
-      if (!ts.isMethodSignature(method)) throw new Error(`${port}.${method.getText()} is not a method: it cannot be decorated`);
+      if (!ts.isMethodSignature(method))
+        throw new Error(`${port}.${method.getText()} is not a method: it cannot be decorated`);
       const name = method.name.getText();
       return { name: `${port}.${name}`, port, method: name, isAwaited: /^Promise</.test(method.type?.getText() ?? '') };
     });
@@ -43,6 +45,8 @@ function interfacesIn(file: string): ts.InterfaceDeclaration[] {
 function membersOf(interfaces: ReadonlyMap<string, ts.InterfaceDeclaration>, name: string): ts.TypeElement[] {
   const declared = interfaces.get(name);
   if (declared === undefined) throw new Error(`there is no interface ${name} in ${SOURCES.join(', ')}`);
-  const parents = (declared.heritageClauses ?? []).flatMap(({ types }) => types.map((type) => type.expression.getText()));
+  const parents = (declared.heritageClauses ?? []).flatMap(({ types }) =>
+    types.map((type) => type.expression.getText()),
+  );
   return [...parents.flatMap((parent) => membersOf(interfaces, parent)), ...declared.members];
 }

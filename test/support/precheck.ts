@@ -23,7 +23,15 @@ export async function sellOut(gateway: TestGateway, sku_id: string, units: numbe
   await gateway.openSku(sku_id, units);
   const ids = Array.from({ length: units }, (_, number) => `sold-${number}`);
   // On a busy machine some may be turned away at first.
-  await Promise.all(ids.map((order_detail_id) => eventually('it is sold', 10_000, async () => (await gateway.deduct({ sku_id, order_detail_id, quantity: 1 })).status < 300)));
+  await Promise.all(
+    ids.map((order_detail_id) =>
+      eventually(
+        'it is sold',
+        10_000,
+        async () => (await gateway.deduct({ sku_id, order_detail_id, quantity: 1 })).status < 300,
+      ),
+    ),
+  );
   return ids;
 }
 
@@ -55,7 +63,11 @@ export async function refusedEarly(gateway: TestGateway, sku_id: string, tier = 
  * @param tier by which all of them must have refused before
  * @throws when it is refused at another one, is sold sooner than others may know of the sell-out, or is not sold everywhere within two seconds
  */
-export async function restockAfterSellOut(gateways: readonly TestGateway[], round: number, tier = 'memory'): Promise<void> {
+export async function restockAfterSellOut(
+  gateways: readonly TestGateway[],
+  round: number,
+  tier = 'memory',
+): Promise<void> {
   const at = (gateway: number): TestGateway => gateways[gateway % gateways.length] as TestGateway;
   const sku_id = fresh('restocked');
   const [seller, other, third] = [at(round), at(round + 1), at(round + 2)];
@@ -65,12 +77,23 @@ export async function restockAfterSellOut(gateways: readonly TestGateway[], roun
   let isOver = false;
   const asking = (async () => {
     for (let number = 0; !isOver; number += 1) {
-      await Promise.all([other, third].map((each) => each.deduct({ sku_id, order_detail_id: `asked-${number}-${each === other}`, quantity: 9 })));
+      await Promise.all(
+        [other, third].map((each) =>
+          each.deduct({ sku_id, order_detail_id: `asked-${number}-${each === other}`, quantity: 9 }),
+        ),
+      );
       await sleep(10);
     }
   })();
   const began = performance.now();
-  expect((await at(round % 2).adminPost(`/v1/skus/${encodeURIComponent(sku_id)}/adjustments`, { adjustment_id: 'more', delta: 3 })).status).to.equal(201);
+  expect(
+    (
+      await at(round % 2).adminPost(`/v1/skus/${encodeURIComponent(sku_id)}/adjustments`, {
+        adjustment_id: 'more',
+        delta: 3,
+      })
+    ).status,
+  ).to.equal(201);
   const line = { sku_id, order_detail_id: 'wanted', quantity: 1 };
   // The reply is lost: the same ids go to the others.
   await eventually('it is sold again', 10_000, async () => (await seller.deduct(line)).status === 201);
@@ -80,7 +103,16 @@ export async function restockAfterSellOut(gateways: readonly TestGateway[], roun
   await asking;
   for (const { status, text } of again) expect(status, text).to.equal(200);
   expect(soldMs, 'sold while others still knew it as sold out').to.be.above(900);
-  await Promise.all([other, third].map((each) => eventually('it is sold here too', 2_000, async () => (await each.deduct({ sku_id, order_detail_id: `here ${each === other}`, quantity: 1 })).status < 300)));
+  await Promise.all(
+    [other, third].map((each) =>
+      eventually(
+        'it is sold here too',
+        2_000,
+        async () =>
+          (await each.deduct({ sku_id, order_detail_id: `here ${each === other}`, quantity: 1 })).status < 300,
+      ),
+    ),
+  );
 }
 
 /** How many orders a tier of a gateway has refused. */
@@ -90,7 +122,10 @@ export async function refusedBy(gateway: TestGateway, tier: string): Promise<num
 }
 
 /** Has a server run one statement, as whoever may everything. */
-export async function askServer({ host, port, user, password }: Pick<Address, 'host' | 'port' | 'user' | 'password'>, sql: string): Promise<unknown> {
+export async function askServer(
+  { host, port, user, password }: Pick<Address, 'host' | 'port' | 'user' | 'password'>,
+  sql: string,
+): Promise<unknown> {
   const connection = await mysql.createConnection({ host, port, user, password });
   try {
     return await connection.query(sql);

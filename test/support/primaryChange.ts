@@ -43,7 +43,14 @@ export async function changeBench(connections: number): Promise<ChangeBench> {
 
   const ask = async (server: DatabaseServer, sql: string, database?: string): Promise<RowDataPacket[]> => {
     const { host, port, user, password } = server;
-    const connection = await mysql.createConnection({ host, port, user, password, dateStrings: true, ...(database === undefined ? {} : { database }) });
+    const connection = await mysql.createConnection({
+      host,
+      port,
+      user,
+      password,
+      dateStrings: true,
+      ...(database === undefined ? {} : { database }),
+    });
     try {
       return (await connection.query<RowDataPacket[]>(sql))[0];
     } finally {
@@ -56,7 +63,15 @@ export async function changeBench(connections: number): Promise<ChangeBench> {
       primary: { host, port, user, schema, passwordVariable: 'STOCKGATE_MYSQL_PASSWORD' },
       pool: { connections: shard.connections_max, waiting: shard.waiting_max },
     }));
-    return startTestGateway({}, { environment: { ...stack.environment, STOCKGATE_SHARDS: folder.write(name, JSON.stringify({ initialShards: SHARDS, shards })) } });
+    return startTestGateway(
+      {},
+      {
+        environment: {
+          ...stack.environment,
+          STOCKGATE_SHARDS: folder.write(name, JSON.stringify({ initialShards: SHARDS, shards })),
+        },
+      },
+    );
   };
   const gateway = await gatewayAt('proxied.json', proxy.port);
 
@@ -66,8 +81,17 @@ export async function changeBench(connections: number): Promise<ChangeBench> {
     async change() {
       await ask(primary, 'SET GLOBAL super_read_only = 1');
       const [row] = await ask(primary, 'SELECT @@GLOBAL.gtid_executed AS done');
-      await ask(other, `SELECT WAIT_FOR_EXECUTED_GTID_SET('${String(row?.['done']).replaceAll('\n', '')}', ${CATCH_UP_SECONDS})`);
-      for (const sql of ['STOP REPLICA', 'RESET REPLICA ALL', 'SET GLOBAL super_read_only = 0', 'SET GLOBAL read_only = 0']) await ask(other, sql);
+      await ask(
+        other,
+        `SELECT WAIT_FOR_EXECUTED_GTID_SET('${String(row?.['done']).replaceAll('\n', '')}', ${CATCH_UP_SECONDS})`,
+      );
+      for (const sql of [
+        'STOP REPLICA',
+        'RESET REPLICA ALL',
+        'SET GLOBAL super_read_only = 0',
+        'SET GLOBAL read_only = 0',
+      ])
+        await ask(other, sql);
       proxy.retarget(other);
       [primary, other] = [other, primary];
       await direct?.stop();

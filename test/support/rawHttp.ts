@@ -29,7 +29,9 @@ export function rawClient(): RawClient {
         const { hostname, port } = new URL(base);
         const length = body === undefined ? {} : { 'Content-Length': Buffer.byteLength(body) };
         const outgoing = request({ agent, host: hostname, port, method, path, headers: { ...length, ...headers } });
-        outgoing.setTimeout(WAIT_MS, () => outgoing.destroy(new Error(`${method} ${path}: no answer within ${WAIT_MS} ms`)));
+        outgoing.setTimeout(WAIT_MS, () =>
+          outgoing.destroy(new Error(`${method} ${path}: no answer within ${WAIT_MS} ms`)),
+        );
         outgoing.on('error', reject);
         outgoing.on('response', (response) => {
           const chunks: Buffer[] = [];
@@ -112,7 +114,9 @@ function answersIn(bytes: Buffer): Answer[] {
   const headEnd = bytes.indexOf('\r\n\r\n');
   if (headEnd < 0) return [];
   const [statusLine = '', ...lines] = bytes.subarray(0, headEnd).toString('latin1').split('\r\n');
-  const headers = Object.fromEntries(lines.map((line) => [line.replace(/:.*/, '').toLowerCase(), line.replace(/^[^:]*:\s*/, '')]));
+  const headers = Object.fromEntries(
+    lines.map((line) => [line.replace(/:.*/, '').toLowerCase(), line.replace(/^[^:]*:\s*/, '')]),
+  );
   const bodyEnd = headEnd + 4 + Number(headers['content-length'] ?? 0);
   if (bytes.length < bodyEnd) return [];
   const status = Number(statusLine.split(' ')[1]);

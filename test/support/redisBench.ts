@@ -34,7 +34,10 @@ export async function redisBench(): Promise<{ command: Command; directory: strin
 const started: RedisSights[] = [];
 
 /** What one gateway knows through Redis; it is ready when this is fulfilled. */
-export async function gateway(nodes: readonly RedisProcess[], more: Partial<RedisOptions> & { readonly isSkewed?: boolean } = {}): Promise<RedisSights> {
+export async function gateway(
+  nodes: readonly RedisProcess[],
+  more: Partial<RedisOptions> & { readonly isSkewed?: boolean } = {},
+): Promise<RedisSights> {
   const { isSkewed = false, ...others } = more;
   const options: RedisOptions = {
     ...{ mode: 'single', nodes: nodes.map(({ host, port }) => ({ host, port })), keyPrefix: PREFIX },
@@ -88,7 +91,16 @@ export function keyOf(sku_id: string): string {
 }
 
 export function sightOf(sku_id: string, more: Partial<Sight> = {}): Sight {
-  return { sku_id, leaved_amount: 0, isEmpty: true, version: 1, mode: 'single', rows: [{ shard: 3, sub_row: 0, leaved_amount: 0 }], asOfMs: performance.now(), ...more };
+  return {
+    sku_id,
+    leaved_amount: 0,
+    isEmpty: true,
+    version: 1,
+    mode: 'single',
+    rows: [{ shard: 3, sub_row: 0, leaved_amount: 0 }],
+    asOfMs: performance.now(),
+    ...more,
+  };
 }
 
 /** What a gateway knows of a SKU; not to answer is to know nothing. */
@@ -98,7 +110,12 @@ export async function knownOf(sights: RedisSights, sku_id: string): Promise<Sigh
 }
 
 /** Notes a sight until it is read again: one note may be dropped, and is allowed to be. @returns the sight that was noted */
-export async function noteUntilKnown(from: RedisSights, to: RedisSights, sku_id: string, more: Partial<Sight> = {}): Promise<Sight> {
+export async function noteUntilKnown(
+  from: RedisSights,
+  to: RedisSights,
+  sku_id: string,
+  more: Partial<Sight> = {},
+): Promise<Sight> {
   let noted = sightOf(sku_id, more);
   await eventually(`${sku_id} is known`, READY_MS, async () => {
     noted = sightOf(sku_id, more);

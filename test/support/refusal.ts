@@ -13,7 +13,8 @@ export function expectProblem(answer: Answer, status: number | readonly number[]
   expect(answer.status, text).to.be.within(400, 499);
   expect(headers['content-type'], text).to.match(/^application\/problem\+json\b/);
   expect(body, text).to.include({ status: answer.status });
-  for (const member of ['type', 'title', 'detail', 'code']) expect(body[member], text).to.be.a('string').and.not.equal('');
+  for (const member of ['type', 'title', 'detail', 'code'])
+    expect(body[member], text).to.be.a('string').and.not.equal('');
   if (answer.status !== 400) return;
   expect(body.errors, text).to.be.an('array').and.not.be.empty;
   for (const fault of body.errors as { path: unknown; message: unknown }[]) {

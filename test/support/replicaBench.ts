@@ -36,11 +36,23 @@ export interface ReplicaBench {
 }
 
 export async function replicaBench(): Promise<ReplicaBench> {
-  const stack = await startStack({ servers: 1, replicas: 2, semiSync: true, shardCount: SHARDS, dataDirectory: '.local', say: () => undefined });
+  const stack = await startStack({
+    servers: 1,
+    replicas: 2,
+    semiSync: true,
+    shardCount: SHARDS,
+    dataDirectory: '.local',
+    say: () => undefined,
+  });
   const shards = openShards(stack, 1_000);
   const map = new SlotMap(SHARDS);
   const sights = new ReplicaSights({
-    shards: shards.map((shard) => ({ shard: shard.index, initialShards: SHARDS, replicas: stack.shards[shard.index]?.replicas ?? [], clock: shard.clock })),
+    shards: shards.map((shard) => ({
+      shard: shard.index,
+      initialShards: SHARDS,
+      replicas: stack.shards[shard.index]?.replicas ?? [],
+      clock: shard.clock,
+    })),
     shardOf: (sku_id) => map.shardOf(sku_id),
     lagMsMax: LAG_MS_MAX,
     statementMs: STATEMENT_MS,
@@ -66,7 +78,11 @@ export async function replicaBench(): Promise<ReplicaBench> {
     }
   };
   return {
-    stack, shards, hearts, sights, primary,
+    stack,
+    shards,
+    hearts,
+    sights,
+    primary,
     replicas: primary.replicas,
     write: (sql, shard = 0) => ask(addressOf(shard), sql),
     tell: (replica, sql) => ask({ ...addressOf(0), port: primary.replicas[replica]?.port ?? 0 }, sql),

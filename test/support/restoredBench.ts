@@ -20,7 +20,10 @@ export interface OrderBody {
 
 /** An order of some lines, with ids made from its own. */
 export function orderOf(order_id: string, lines: readonly (readonly [sku_id: string, quantity: number])[]): OrderBody {
-  return { order_id, lines: lines.map(([sku_id, quantity], place) => ({ sku_id, order_detail_id: `${order_id}-${place}`, quantity })) };
+  return {
+    order_id,
+    lines: lines.map(([sku_id, quantity], place) => ({ sku_id, order_detail_id: `${order_id}-${place}`, quantity })),
+  };
 }
 
 /** The path of a SKU, and of what belongs to it. */
@@ -55,7 +58,11 @@ export class RestoredBench {
 
   /** Sells an order, which may have to wait. */
   async deduct(order_id: string, ...lines: readonly (readonly [sku_id: string, quantity: number])[]): Promise<void> {
-    await eventually(`${order_id} is sold`, WAIT_MS, async () => (await this.gateway.post('/v1/deductions', orderOf(order_id, lines))).status < 300);
+    await eventually(
+      `${order_id} is sold`,
+      WAIT_MS,
+      async () => (await this.gateway.post('/v1/deductions', orderOf(order_id, lines))).status < 300,
+    );
   }
 
   /** What is left of a SKU. */
@@ -81,7 +88,13 @@ export class RestoredBench {
   async against(restored: readonly number[]): Promise<string> {
     const shards = (await this.own.load()).map(({ name, address: { host, port, user, schema } }, shard) => ({
       name,
-      primary: { host, port, user, schema: restored.includes(shard) ? this.copies.schemaOf(shard, 'before') : schema, passwordVariable: 'STOCKGATE_MYSQL_PASSWORD' },
+      primary: {
+        host,
+        port,
+        user,
+        schema: restored.includes(shard) ? this.copies.schemaOf(shard, 'before') : schema,
+        passwordVariable: 'STOCKGATE_MYSQL_PASSWORD',
+      },
       pool: { connections: 4, waiting: 100 },
     }));
     return this.#folder.write('before.json', JSON.stringify({ initialShards: this.own.initialShards, shards }));

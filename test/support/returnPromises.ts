@@ -7,7 +7,12 @@ const CART = { order_id: 'o', attempt: 1 } as const;
 
 /** What every engine promises of goods that come back and of orders that are called off. @param now the bench of the running test */
 export function returnPromises(now: () => EngineBench): void {
-  const returned = (units: number, returnable: number, replayed = false) => ({ is: 'returned', replayed, returned: units, returnable });
+  const returned = (units: number, returnable: number, replayed = false) => ({
+    is: 'returned',
+    replayed,
+    returned: units,
+    returnable,
+  });
   const cancelled = (line: Line) => refusalOf(line, 'cancelled');
 
   it('takes back a deduction in parts, and sells the units again', async () => {
@@ -78,7 +83,10 @@ export function returnPromises(now: () => EngineBench): void {
     const bench = now();
     await bench.open(5);
     await bench.hold(CART, bench.line('a', 3));
-    expect(await bench.giveBack('r1', bench.line('a', 1))).to.deep.equal({ is: 'pending', holds: [{ ...bench.key('a'), ...CART }] });
+    expect(await bench.giveBack('r1', bench.line('a', 1))).to.deep.equal({
+      is: 'pending',
+      holds: [{ ...bench.key('a'), ...CART }],
+    });
     await bench.settle(CART, 'committed', bench.line('a', 3));
     expect(await bench.giveBack('r1', bench.line('a', 1))).to.deep.equal(returned(1, 2));
     expect(await bench.left()).to.equal(3);
@@ -101,10 +109,17 @@ export function returnPromises(now: () => EngineBench): void {
     await bench.giveBack('r1', bench.line('a', 1));
     expect(await bench.cancel('o', bench.key('a'))).to.deep.equal(APPLIED);
     expect(await bench.left()).to.equal(5);
-    expect(await bench.flow('a')).to.deep.include({ ...bench.line('a', 3), order_id: 'o', returned: 3, status: 'cancelled' });
+    expect(await bench.flow('a')).to.deep.include({
+      ...bench.line('a', 3),
+      order_id: 'o',
+      returned: 3,
+      status: 'cancelled',
+    });
     expect(await bench.deduct('o', bench.line('a', 3))).to.deep.equal(cancelled(bench.line('a', 3)));
     expect(await bench.hold(CART, bench.line('a', 3))).to.deep.equal(cancelled(bench.line('a', 3)));
-    expect(await bench.deduct('o', bench.line('a', 2))).to.deep.equal(refusalOf(bench.line('a', 2), 'idempotency_conflict'));
+    expect(await bench.deduct('o', bench.line('a', 2))).to.deep.equal(
+      refusalOf(bench.line('a', 2), 'idempotency_conflict'),
+    );
     expect(await bench.giveBack('r1', bench.line('a', 1))).to.deep.equal(returned(3, 0, true));
     expect(await bench.giveBack('r2', bench.line('a', 1))).to.deep.equal({ ...refusal('over_return'), returnable: 0 });
     expect(await bench.left()).to.equal(5);
@@ -124,7 +139,9 @@ export function returnPromises(now: () => EngineBench): void {
     const bench = now();
     await bench.open(5);
     await bench.settle(CART, 'aborted', bench.line('undone', 3));
-    expect(await bench.cancel('o', bench.key('a'), bench.key('undone'), bench.key('a', bench.other))).to.deep.equal(APPLIED);
+    expect(await bench.cancel('o', bench.key('a'), bench.key('undone'), bench.key('a', bench.other))).to.deep.equal(
+      APPLIED,
+    );
     await bench.open(5, bench.other);
     for (const line of [bench.line('a', 1), bench.line('undone', 2), bench.line('a', 4, bench.other)]) {
       expect(await bench.deduct('o', line)).to.deep.equal(cancelled(line));
@@ -152,10 +169,15 @@ export function returnPromises(now: () => EngineBench): void {
     await bench.deduct('another', bench.line('b', 2), bench.line('a', 3));
     await bench.cancel('another', bench.key('dead'));
     await bench.deduct('o', bench.line('mine', 1));
-    expect(await bench.cancel('o', bench.key('mine'), bench.key('dead'), bench.key('b'), bench.key('a'), bench.key('new'))).to.deep.equal({
+    expect(
+      await bench.cancel('o', bench.key('mine'), bench.key('dead'), bench.key('b'), bench.key('a'), bench.key('new')),
+    ).to.deep.equal({
       is: 'refused',
       code: 'idempotency_conflict',
-      lines: [bench.line('dead', 0), bench.line('b', 2), bench.line('a', 3)].map((line) => ({ ...line, code: 'idempotency_conflict' })),
+      lines: [bench.line('dead', 0), bench.line('b', 2), bench.line('a', 3)].map((line) => ({
+        ...line,
+        code: 'idempotency_conflict',
+      })),
     });
     expect(await bench.flow('mine')).to.deep.include({ status: 'deducted' });
     expect(await bench.flow('new')).to.equal(null);

@@ -82,7 +82,9 @@ export function salePromises(now: () => EngineBench): void {
     await bench.open(1);
     await bench.hold(CART, bench.line('a', 1));
     await bench.sale('paused');
-    expect(await bench.deduct('another', bench.line('b', 1))).to.deep.equal(refusalOf(bench.line('b', 1), 'not_on_sale'));
+    expect(await bench.deduct('another', bench.line('b', 1))).to.deep.equal(
+      refusalOf(bench.line('b', 1), 'not_on_sale'),
+    );
   });
 
   it('pauses no SKU that was not opened', async () => {

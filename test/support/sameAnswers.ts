@@ -16,13 +16,20 @@ interface Place {
 }
 
 /** Plays a history on an engine and on the oracle, answer by answer, and holds what they keep against each other. */
-export async function expectSameAnswers(subject: Subject, oracle: StockEngine & StockReader, history: readonly Operation[], place: Place): Promise<void> {
+export async function expectSameAnswers(
+  subject: Subject,
+  oracle: StockEngine & StockReader,
+  history: readonly Operation[],
+  place: Place,
+): Promise<void> {
   const { shard, sku_ids, deadline } = place;
   const supplied = new Map<string, bigint>();
   for (const operation of history) {
     const [expected] = await oracle.apply(shard, [operation], deadline());
     const [actual] = await subject.engine.apply(shard, [operation], deadline());
-    expect(comparable(actual), `${JSON.stringify(operation)} → ${JSON.stringify(actual)}`).to.deep.equal(comparable(expected));
+    expect(comparable(actual), `${JSON.stringify(operation)} → ${JSON.stringify(actual)}`).to.deep.equal(
+      comparable(expected),
+    );
     if (actual?.is === 'applied' && !actual.replayed) note(supplied, operation);
   }
   for (const sku_id of sku_ids) {
@@ -32,13 +39,18 @@ export async function expectSameAnswers(subject: Subject, oracle: StockEngine & 
     expect(flows, `flows of ${sku_id}`).to.deep.equal(await flowsOf(oracle, sku_id, place));
     if (stock.is !== 'found') throw new Error(stock.is);
     const taken = flows.filter(isTaken).reduce((sum, { quantity, returned }) => sum + BigInt(quantity - returned), 0n);
-    expect((supplied.get(sku_id) ?? 0n) - taken, `the books of ${sku_id}`).to.equal(BigInt(stock.rows[0]?.leaved_amount ?? 0));
+    expect((supplied.get(sku_id) ?? 0n) - taken, `the books of ${sku_id}`).to.equal(
+      BigInt(stock.rows[0]?.leaved_amount ?? 0),
+    );
   }
 }
 
 /** The same operation on real SKUs instead of numbers. */
 export function renamed(operation: Operation, sku_ids: readonly string[]): Operation {
-  const name = <T extends { readonly sku_id: string }>(thing: T): T => ({ ...thing, sku_id: sku_ids[Number(thing.sku_id)] ?? '' });
+  const name = <T extends { readonly sku_id: string }>(thing: T): T => ({
+    ...thing,
+    sku_id: sku_ids[Number(thing.sku_id)] ?? '',
+  });
   switch (operation.kind) {
     case 'deduct':
     case 'hold':
@@ -74,7 +86,11 @@ function isTaken(flow: Flow): boolean {
 }
 
 async function flowsOf(reader: StockReader, sku_id: string, { shard, deadline }: Place): Promise<Flow[]> {
-  const found = await reader.findFlows(shard, ORDER_DETAILS.map((order_detail_id) => ({ sku_id, order_detail_id })), deadline());
+  const found = await reader.findFlows(
+    shard,
+    ORDER_DETAILS.map((order_detail_id) => ({ sku_id, order_detail_id })),
+    deadline(),
+  );
   if (found.is !== 'found') throw new Error(found.is);
   // Each has a clock of its own.
   return found.flows.flatMap((flow) => (flow === null ? [] : [{ ...flow, created_at: '' }]));

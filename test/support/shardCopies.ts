@@ -17,7 +17,10 @@ export class ShardCopies {
   }
 
   static async of(own: OwnShards): Promise<ShardCopies> {
-    return new ShardCopies(own, (await own.load()).map(({ address }) => address.schema));
+    return new ShardCopies(
+      own,
+      (await own.load()).map(({ address }) => address.schema),
+    );
   }
 
   /** The schema of a copy. */
@@ -59,7 +62,11 @@ export class ShardCopies {
   async load(shard: number, name: string, pauseMs: number): Promise<void> {
     const from = this.schemaOf(shard, name);
     for (const table of (await this.#tablesOf(shard)).sort()) {
-      for (const step of [`DROP TABLE ${table}`, `CREATE TABLE ${table} LIKE ${from}.${table}`, `INSERT INTO ${table} SELECT * FROM ${from}.${table}`]) {
+      for (const step of [
+        `DROP TABLE ${table}`,
+        `CREATE TABLE ${table} LIKE ${from}.${table}`,
+        `INSERT INTO ${table} SELECT * FROM ${from}.${table}`,
+      ]) {
         await this.#own.query(shard, step);
         await sleep(pauseMs);
       }
@@ -70,8 +77,14 @@ export class ShardCopies {
   async holdIn(shard: number, name: string, sku_id: string, order_id: string): Promise<void> {
     const schema = this.schemaOf(shard, name);
     const own = `WHERE sku_id = '${sku_id}' AND order_id = '${order_id}'`;
-    await this.#own.query(shard, `INSERT INTO ${schema}.cart_hold (sku_id, order_detail_id, order_id, attempt) SELECT sku_id, order_detail_id, order_id, attempt FROM ${schema}.flow ${own}`);
-    await this.#own.query(shard, `UPDATE ${schema}.stock SET held_amount = held_amount + (SELECT SUM(quantity) FROM ${schema}.flow ${own}) WHERE sku_id = '${sku_id}' AND sub_row = 0`);
+    await this.#own.query(
+      shard,
+      `INSERT INTO ${schema}.cart_hold (sku_id, order_detail_id, order_id, attempt) SELECT sku_id, order_detail_id, order_id, attempt FROM ${schema}.flow ${own}`,
+    );
+    await this.#own.query(
+      shard,
+      `UPDATE ${schema}.stock SET held_amount = held_amount + (SELECT SUM(quantity) FROM ${schema}.flow ${own}) WHERE sku_id = '${sku_id}' AND sub_row = 0`,
+    );
     await this.#own.query(shard, `UPDATE ${schema}.flow SET status = 'pending' ${own}`);
   }
 
@@ -81,7 +94,11 @@ export class ShardCopies {
     const from = name === undefined ? '' : `${this.schemaOf(shard, name)}.`;
     for (const table of STATE_TABLES) {
       const rows = await this.#own.query(shard, `SELECT * FROM ${from}${table}`);
-      const cells = rows.map((row) => Object.entries(row).flatMap(([column, cell]) => (PASSING.includes(column) ? [] : [Buffer.isBuffer(cell) ? cell.toString('latin1') : (cell as unknown)])));
+      const cells = rows.map((row) =>
+        Object.entries(row).flatMap(([column, cell]) =>
+          PASSING.includes(column) ? [] : [Buffer.isBuffer(cell) ? cell.toString('latin1') : (cell as unknown)],
+        ),
+      );
       books.push(...cells.map((row) => JSON.stringify([shard, table, ...row])));
     }
     return books.sort();
@@ -92,6 +109,11 @@ export class ShardCopies {
   }
 
   async #tablesOf(shard: number): Promise<string[]> {
-    return (await this.#own.query(shard, "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'")).map(({ name }) => String(name));
+    return (
+      await this.#own.query(
+        shard,
+        "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'",
+      )
+    ).map(({ name }) => String(name));
   }
 }

@@ -21,9 +21,13 @@ export async function rowsOf(shard: number, { sku_ids, order_id }: RowIds): Prom
     await session.query('SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED');
     const lines: string[] = [];
     for (const table of [...OF_SKUS, 'cart']) {
-      const [rows] = table === 'cart'
-        ? await session.query<RowDataPacket[]>('SELECT * FROM cart WHERE order_id = ?', [Buffer.from(order_id)])
-        : await session.query<RowDataPacket[]>('SELECT * FROM ?? WHERE sku_id IN (?)', [table, sku_ids.map((sku_id) => Buffer.from(sku_id))]);
+      const [rows] =
+        table === 'cart'
+          ? await session.query<RowDataPacket[]>('SELECT * FROM cart WHERE order_id = ?', [Buffer.from(order_id)])
+          : await session.query<RowDataPacket[]>('SELECT * FROM ?? WHERE sku_id IN (?)', [
+              table,
+              sku_ids.map((sku_id) => Buffer.from(sku_id)),
+            ]);
       lines.push(...rows.map((row) => `${table}: ${textOf(row)}`));
     }
     return lines.map((line) => withoutIds(line, { sku_ids, order_id })).sort();
@@ -39,5 +43,7 @@ export function withoutIds(text: string, { sku_ids, order_id }: RowIds): string 
 
 function textOf(row: RowDataPacket): string {
   const columns = Object.entries(row).filter(([column]) => !LEFT_OUT.includes(column));
-  return columns.map(([column, value]) => `${column} ${Buffer.isBuffer(value) ? value.toString('utf8') : String(value)}`).join(', ');
+  return columns
+    .map(([column, value]) => `${column} ${Buffer.isBuffer(value) ? value.toString('utf8') : String(value)}`)
+    .join(', ');
 }

@@ -24,13 +24,26 @@ export async function costOf(session: mysql.Connection, { sql, values }: Stateme
     await session.query('FLUSH STATUS');
     const rows = await work();
     const [counters] = await session.query<RowDataPacket[]>('SHOW SESSION STATUS');
-    const sum = (pattern: RegExp): number => counters.filter(({ Variable_name }) => pattern.test(String(Variable_name))).reduce((total, { Value }) => total + Number(Value), 0);
-    return { rows, read: sum(/^Handler_read_/), sorted: sum(/^Sort_(range|rows|scan|merge_passes)$/), temporaryTables: sum(/^Created_tmp_(disk_)?tables$/) };
+    const sum = (pattern: RegExp): number =>
+      counters
+        .filter(({ Variable_name }) => pattern.test(String(Variable_name)))
+        .reduce((total, { Value }) => total + Number(Value), 0);
+    return {
+      rows,
+      read: sum(/^Handler_read_/),
+      sorted: sum(/^Sort_(range|rows|scan|merge_passes)$/),
+      temporaryTables: sum(/^Created_tmp_(disk_)?tables$/),
+    };
   };
   // The question about the counters counts too.
   const idle = await counted(async () => 0);
   const asked = await counted(async () => (await session.query<RowDataPacket[]>(sql, values))[0].length);
-  return { rows: asked.rows, read: asked.read - idle.read, sorted: asked.sorted - idle.sorted, temporaryTables: asked.temporaryTables - idle.temporaryTables };
+  return {
+    rows: asked.rows,
+    read: asked.read - idle.read,
+    sorted: asked.sorted - idle.sorted,
+    temporaryTables: asked.temporaryTables - idle.temporaryTables,
+  };
 }
 
 /** A line of a plan in its form as a table. */
@@ -43,7 +56,8 @@ export interface PlanLine {
 
 /** The plan as a table; MySQL has other forms, and MariaDB no name for this one. */
 export async function planOf(session: mysql.Connection, { sql, values }: Statement): Promise<PlanLine[]> {
-  const explain = (form: string): Promise<[RowDataPacket[], unknown]> => session.query<RowDataPacket[]>(`EXPLAIN ${form} ${sql}`, values);
+  const explain = (form: string): Promise<[RowDataPacket[], unknown]> =>
+    session.query<RowDataPacket[]>(`EXPLAIN ${form} ${sql}`, values);
   const [lines] = await explain('FORMAT=TRADITIONAL').catch(() => explain(''));
   return lines as PlanLine[];
 }

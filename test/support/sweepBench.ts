@@ -43,7 +43,10 @@ const ANSWER_MS = 6_000;
 
 export async function startSweepBench(): Promise<SweepBench> {
   const own = await ownShards({ count: SHARDS, migrated: true });
-  const gateways = [await startTestGateway({ STOCKGATE_ENGINE: 'batching' }, own), await startTestGateway({ STOCKGATE_ENGINE: 'textbook' }, own)] as const;
+  const gateways = [
+    await startTestGateway({ STOCKGATE_ENGINE: 'batching' }, own),
+    await startTestGateway({ STOCKGATE_ENGINE: 'textbook' }, own),
+  ] as const;
   const client = httpClient(256);
   const expected = new Map<string, Balance>();
   let nextSlot = 0;
@@ -55,14 +58,23 @@ export async function startSweepBench(): Promise<SweepBench> {
       client.call({ method, url: to[listener] + path, body, waitMs }).catch(() => null),
     idsOn(shard) {
       const name = fresh('sweep');
-      return { name, ...ordersOf(name), sku_ids: [skuOn(shard, `${name}-a`, SHARDS), skuOn(shard, `${name}-b`, SHARDS), skuIn(STAYS, `${name}-c`)] };
+      return {
+        name,
+        ...ordersOf(name),
+        sku_ids: [skuOn(shard, `${name}-a`, SHARDS), skuOn(shard, `${name}-b`, SHARDS), skuIn(STAYS, `${name}-c`)],
+      };
     },
     idsToMove() {
       const slot = nextSlot;
       nextSlot += SHARDS;
       if (slot >= STAYS) throw new Error('more cases than slots');
       const name = fresh('sweep');
-      return { name, slot, ...ordersOf(name), sku_ids: [skuIn(slot, `${name}-a`), skuIn(slot, `${name}-b`), skuIn(STAYS, `${name}-c`)] };
+      return {
+        name,
+        slot,
+        ...ordersOf(name),
+        sku_ids: [skuIn(slot, `${name}-a`), skuIn(slot, `${name}-b`), skuIn(STAYS, `${name}-c`)],
+      };
     },
     async moveSlot(slot) {
       await own.query(0, `DELETE FROM slot WHERE slot = ${slot}`);
@@ -71,16 +83,27 @@ export async function startSweepBench(): Promise<SweepBench> {
     async leaveHold({ sku_ids: [sku_id], name }) {
       // Without its row in the list of holds no sweeper finds it before the operation does.
       const [sku, detail, order] = [sku_id, `${name}-0`, `order-${name}`].map((id) => `'${id}'`);
-      await own.query(1, `INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, attempt, status) VALUES (${sku}, ${detail}, ${order}, 2, 1, 'pending')`);
+      await own.query(
+        1,
+        `INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, attempt, status) VALUES (${sku}, ${detail}, ${order}, 2, 1, 'pending')`,
+      );
       await own.query(1, `UPDATE stock SET leaved_amount = leaved_amount - 2, held_amount = 2 WHERE sku_id = ${sku}`);
     },
     expectBalance: (sku_id, balance) => void expected.set(sku_id, balance),
     async wrongBalances() {
       const balances = (await readBalances({ shards: await own.load(), initialShards: own.initialShards })).flat();
       const bySku = new Map<string, string[]>();
-      for (const balance of balances) bySku.set(balance.sku_id, [...(bySku.get(balance.sku_id) ?? []), textOf(balance)]);
+      for (const balance of balances)
+        bySku.set(balance.sku_id, [...(bySku.get(balance.sku_id) ?? []), textOf(balance)]);
       return [...expected].flatMap(([sku_id, { opening, adjusted, deducted, flow_count, returned = 0 }]) => {
-        const want = textOf({ opening, adjusted, deducted, returned, leaved: opening + adjusted - deducted + returned, flow_count });
+        const want = textOf({
+          opening,
+          adjusted,
+          deducted,
+          returned,
+          leaved: opening + adjusted - deducted + returned,
+          flow_count,
+        });
         const found = (bySku.get(sku_id) ?? []).join(' and ');
         return found === want ? [] : [`${sku_id}: ${found || 'no row'} instead of ${want}`];
       });

@@ -18,14 +18,26 @@ export interface SweepLane {
 }
 
 /** @param shard the one that is reached through the proxy */
-export async function startSweepLane(bench: SweepBench, folder: TemporaryFolder, shard: number, engine: EngineName): Promise<SweepLane> {
+export async function startSweepLane(
+  bench: SweepBench,
+  folder: TemporaryFolder,
+  shard: number,
+  engine: EngineName,
+): Promise<SweepLane> {
   const content = JSON.parse(readFileSync(bench.own.environment['STOCKGATE_SHARDS'] ?? '', 'utf8')) as ShardsFile;
   const primary = content.shards[shard]?.primary;
   if (primary === undefined) throw new RangeError(`there is no shard ${shard}`);
   const proxy = await startPacketProxy({ ...primary });
   Object.assign(primary, { host: '127.0.0.1', port: proxy.port });
   const file = folder.write(`shards-${proxy.port}.json`, JSON.stringify(content));
-  const environment = { ...bench.own.environment, STOCKGATE_ENGINE: engine, STOCKGATE_SHARDS: file, PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: 'silent' };
+  const environment = {
+    ...bench.own.environment,
+    STOCKGATE_ENGINE: engine,
+    STOCKGATE_SHARDS: file,
+    PORT: '0',
+    ADMIN_PORT: '0',
+    STOCKGATE_LOG_LEVEL: 'silent',
+  };
   let running: GatewayProcess | null = null;
   const kill = (): void => {
     running?.signal('SIGKILL');

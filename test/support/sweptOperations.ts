@@ -52,13 +52,22 @@ const NEW: Balance = { opening: OPENED, adjusted: 0, deducted: 0, flow_count: 0 
 const sku = (sku_id: string): string => `/v1/skus/${encodeURIComponent(sku_id)}`;
 
 /** Puts a SKU on the shelf. */
-export const openCall = (sku_id: string): Call => ({ listener: 'adminUrl', method: 'PUT', path: sku(sku_id), body: { leaved_amount: OPENED } });
+export const openCall = (sku_id: string): Call => ({
+  listener: 'adminUrl',
+  method: 'PUT',
+  path: sku(sku_id),
+  body: { leaved_amount: OPENED },
+});
 
 /** Reads what is left of a SKU. */
 export const readCall = (sku_id: string): Call => ({ listener: 'publicUrl', method: 'GET', path: sku(sku_id) });
 
 /** One order; each line is a SKU and its units. */
-export const deductCall = (name: string, lines: readonly (readonly [string, number])[], order_id = `order-${name}`): Call => ({
+export const deductCall = (
+  name: string,
+  lines: readonly (readonly [string, number])[],
+  order_id = `order-${name}`,
+): Call => ({
   listener: 'publicUrl',
   method: 'POST',
   path: '/v1/deductions',
@@ -74,7 +83,15 @@ const openAll = ({ sku_ids }: CaseIds): Call[] => sku_ids.map(openCall);
 const openThenDeduct = (ids: CaseIds): Call[] => [...openBoth(ids), oneLine(ids)];
 
 const cart = ({ sku_ids: [first, second, beside], name, order_id }: CaseIds): Call =>
-  deductCall(name, [[first, 2], [second, 1], [beside, 3]], order_id);
+  deductCall(
+    name,
+    [
+      [first, 2],
+      [second, 1],
+      [beside, 3],
+    ],
+    order_id,
+  );
 const ONE_TAKEN: Balance = { ...NEW, deducted: 1, flow_count: 1 };
 const THREE_TAKEN: Balance = { ...NEW, deducted: 3, flow_count: 1 };
 const TWO_TAKEN: Balance = { ...NEW, deducted: 2, flow_count: 1 };
@@ -84,7 +101,12 @@ const NOTHING_CHANGES = { without: [TWO_TAKEN, NEW], done: [TWO_TAKEN, NEW] } as
  * Every operation the product has, by the methods that carry it out: one that is added does not pass the types until
  * it stands here.
  */
-export const SWEPT: Readonly<Record<Exclude<Operation['kind'], 'send' | 'receive'> | keyof StockReader | keyof CartRecords, readonly SweptOperation[]>> = {
+export const SWEPT: Readonly<
+  Record<
+    Exclude<Operation['kind'], 'send' | 'receive'> | keyof StockReader | keyof CartRecords,
+    readonly SweptOperation[]
+  >
+> = {
   deduct: [
     {
       name: 'deduct one line',
@@ -97,20 +119,38 @@ export const SWEPT: Readonly<Record<Exclude<Operation['kind'], 'send' | 'receive
     {
       name: 'deduct several lines',
       prepare: openBoth,
-      call: ({ sku_ids: [first, second], name }) => deductCall(name, [[second, 3], [first, 1], [first, 2]]),
+      call: ({ sku_ids: [first, second], name }) =>
+        deductCall(name, [
+          [second, 3],
+          [first, 1],
+          [first, 2],
+        ]),
       answers: { first: 201, again: 200 },
       without: [NEW, NEW],
-      done: [{ ...NEW, deducted: 3, flow_count: 2 }, { ...NEW, deducted: 3, flow_count: 1 }],
+      done: [
+        { ...NEW, deducted: 3, flow_count: 2 },
+        { ...NEW, deducted: 3, flow_count: 1 },
+      ],
     },
     {
       name: 'deduct more than is left',
       prepare: openBoth,
-      call: ({ sku_ids: [first, second], name }) => deductCall(name, [[first, 1], [second, OPENED + 1]]),
+      call: ({ sku_ids: [first, second], name }) =>
+        deductCall(name, [
+          [first, 1],
+          [second, OPENED + 1],
+        ]),
       answers: { first: 'insufficient_stock', again: 'insufficient_stock' },
       without: [NEW, NEW],
       done: [NEW, NEW],
     },
-    { name: 'replay a deduction', prepare: openThenDeduct, call: oneLine, answers: { first: 200, again: 200 }, ...NOTHING_CHANGES },
+    {
+      name: 'replay a deduction',
+      prepare: openThenDeduct,
+      call: oneLine,
+      answers: { first: 200, again: 200 },
+      ...NOTHING_CHANGES,
+    },
   ],
   begin: [
     {
@@ -128,7 +168,15 @@ export const SWEPT: Readonly<Record<Exclude<Operation['kind'], 'send' | 'receive
       name: 'sell a cart that is short on one shard',
       isCart: true,
       prepare: openAll,
-      call: ({ sku_ids: [first, , beside], name, order_id }) => deductCall(name, [[first, 1], [beside, OPENED + 1]], order_id),
+      call: ({ sku_ids: [first, , beside], name, order_id }) =>
+        deductCall(
+          name,
+          [
+            [first, 1],
+            [beside, OPENED + 1],
+          ],
+          order_id,
+        ),
       answers: { first: 'insufficient_stock', again: 'insufficient_stock' },
       without: [NEW, NEW, NEW],
       done: [NEW, NEW, NEW],
@@ -174,19 +222,33 @@ export const SWEPT: Readonly<Record<Exclude<Operation['kind'], 'send' | 'receive
         listener: 'publicUrl',
         method: 'POST',
         path: '/v1/cancellations',
-        body: { order_id: `order-${name}`, lines: [{ order_detail_id: `${name}-0`, sku_id: first }, { order_detail_id: `${name}-1`, sku_id: second }] },
+        body: {
+          order_id: `order-${name}`,
+          lines: [
+            { order_detail_id: `${name}-0`, sku_id: first },
+            { order_detail_id: `${name}-1`, sku_id: second },
+          ],
+        },
       }),
       answers: { first: 201, again: 200 },
       without: [TWO_TAKEN, NEW],
       // The tombstone is a flow of nothing.
-      done: [{ ...TWO_TAKEN, returned: 2 }, { ...NEW, flow_count: 1 }],
+      done: [
+        { ...TWO_TAKEN, returned: 2 },
+        { ...NEW, flow_count: 1 },
+      ],
     },
   ],
   sale: [
     {
       name: 'put on sale',
       prepare: openThenDeduct,
-      call: ({ sku_ids: [first] }) => ({ listener: 'adminUrl', method: 'PUT', path: `${sku(first)}/sale`, body: { state: 'on' } }),
+      call: ({ sku_ids: [first] }) => ({
+        listener: 'adminUrl',
+        method: 'PUT',
+        path: `${sku(first)}/sale`,
+        body: { state: 'on' },
+      }),
       answers: { first: 200, again: 200 },
       ...NOTHING_CHANGES,
     },
@@ -224,7 +286,12 @@ export const SWEPT: Readonly<Record<Exclude<Operation['kind'], 'send' | 'receive
         listener: 'publicUrl',
         method: 'POST',
         path: '/v1/deductions/lookup',
-        body: { lines: [{ order_detail_id: `${name}-0`, sku_id: first }, { order_detail_id: 'nobody', sku_id: second }] },
+        body: {
+          lines: [
+            { order_detail_id: `${name}-0`, sku_id: first },
+            { order_detail_id: 'nobody', sku_id: second },
+          ],
+        },
       }),
       answers: { first: 200, again: 200 },
       ...NOTHING_CHANGES,

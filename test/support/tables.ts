@@ -10,7 +10,14 @@ export async function onEachShard<T>(
   const results: T[] = [];
   for (const { address } of shards) {
     const { host, port, user, password, schema } = address;
-    const connection = await mysql.createConnection({ host, port, user, password, database: schema, supportBigNumbers: true });
+    const connection = await mysql.createConnection({
+      host,
+      port,
+      user,
+      password,
+      database: schema,
+      supportBigNumbers: true,
+    });
     try {
       results.push(await work(connection, schema));
     } finally {
@@ -41,7 +48,9 @@ export async function tableSums(shards: readonly ShardConfig[]): Promise<string[
 /** How many carts are undecided and how many flows are held, on all shards together. */
 export async function countUndecided(shards: readonly ShardConfig[]): Promise<number> {
   const counts = await onEachShard(shards, async (connection) => {
-    const [[row]] = await connection.query<RowDataPacket[]>("SELECT (SELECT COUNT(*) FROM cart WHERE state = 'open') + (SELECT COUNT(*) FROM cart_hold) AS amount");
+    const [[row]] = await connection.query<RowDataPacket[]>(
+      "SELECT (SELECT COUNT(*) FROM cart WHERE state = 'open') + (SELECT COUNT(*) FROM cart_hold) AS amount",
+    );
     return Number(row?.['amount']);
   });
   return counts.reduce((sum, count) => sum + count, 0);

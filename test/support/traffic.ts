@@ -41,12 +41,18 @@ export function histories(
   sku_ids: readonly string[],
   { stepsMin, stepsMax }: { readonly stepsMin: number; readonly stepsMax: number },
 ): fc.Arbitrary<Operation[]> {
-  const opened = fc.tuple(...sku_ids.map((sku_id) => fc.constantFrom(null, 5, 9, 14, 40).map((leaved_amount) => ({ sku_id, leaved_amount }))));
+  const opened = fc.tuple(
+    ...sku_ids.map((sku_id) => fc.constantFrom(null, 5, 9, 14, 40).map((leaved_amount) => ({ sku_id, leaved_amount }))),
+  );
   const steps = fc.array(step(sku_ids), { minLength: stepsMin, maxLength: stepsMax });
-  return fc.tuple(opened, steps).map(([shelves, later]) => [
-    ...shelves.flatMap(({ sku_id, leaved_amount }) => (leaved_amount === null ? [] : [{ kind: 'open' as const, sku_id, leaved_amount }])),
-    ...later.flat(),
-  ]);
+  return fc
+    .tuple(opened, steps)
+    .map(([shelves, later]) => [
+      ...shelves.flatMap(({ sku_id, leaved_amount }) =>
+        leaved_amount === null ? [] : [{ kind: 'open' as const, sku_id, leaved_amount }],
+      ),
+      ...later.flat(),
+    ]);
 }
 
 /**
@@ -66,7 +72,10 @@ function ofOrder(sku_ids: readonly string[], order: number): fc.Arbitrary<Operat
   const own = ORDER_DETAILS.filter((_, place) => place % ORDERS === order);
   const key = {
     sku_id: fc.constantFrom(...sku_ids),
-    order_detail_id: fc.oneof({ weight: 9, arbitrary: fc.constantFrom(...own) }, { weight: 1, arbitrary: fc.constantFrom(...ORDER_DETAILS) }),
+    order_detail_id: fc.oneof(
+      { weight: 9, arbitrary: fc.constantFrom(...own) },
+      { weight: 1, arbitrary: fc.constantFrom(...ORDER_DETAILS) },
+    ),
   };
   const lines = fc.oneof(
     { weight: 2, arbitrary: fc.constantFrom(...baskets(sku_ids, own)) },
@@ -76,10 +85,19 @@ function ofOrder(sku_ids: readonly string[], order: number): fc.Arbitrary<Operat
   const hold = fc.record({ kind: fc.constant('hold' as const), order_id, attempt: attempts(), lines });
   const verdict = fc.constantFrom('committed' as const, 'aborted' as const);
   const settle = fc.record({ kind: fc.constant('settle' as const), order_id, attempt: attempts(), verdict, lines });
-  const giveBack = fc.record({ kind: fc.constant('return' as const), ...key, return_id: numbered('return', 3), quantity: fc.constantFrom(1, 1, 1, 2) });
+  const giveBack = fc.record({
+    kind: fc.constant('return' as const),
+    ...key,
+    return_id: numbered('return', 3),
+    quantity: fc.constantFrom(1, 1, 1, 2),
+  });
   const cancel = fc.record({ kind: fc.constant('cancel' as const), order_id, lines: some(fc.record(key), 2) });
-  const settled = fc.tuple(hold, verdict).map(([held, how]): Operation[] => [held, { ...held, kind: 'settle', verdict: how }]);
-  const returned = fc.tuple(deduct, giveBack).map(([sold, back]): Operation[] => [sold, { ...back, ...keyOf(sold.lines[0]) }]);
+  const settled = fc
+    .tuple(hold, verdict)
+    .map(([held, how]): Operation[] => [held, { ...held, kind: 'settle', verdict: how }]);
+  const returned = fc
+    .tuple(deduct, giveBack)
+    .map(([sold, back]): Operation[] => [sold, { ...back, ...keyOf(sold.lines[0]) }]);
   return fc.oneof(
     { weight: 10, arbitrary: fc.oneof(deduct, hold, settle, giveBack).map((operation): Operation[] => [operation]) },
     { weight: 1, arbitrary: cancel.map((operation): Operation[] => [operation]) },
@@ -100,7 +118,11 @@ function keyOf(line: Line | undefined): Partial<FlowKey> {
 /** What an order asks for time and again: over several SKUs, two details of one, a single line. */
 function baskets(sku_ids: readonly string[], details: readonly string[]): Line[][] {
   const line = (sku_id = '', order_detail_id = ''): Line => ({ sku_id, order_detail_id, quantity: 2 });
-  return [sku_ids.slice(1).map((sku_id) => line(sku_id, details[0])), details.map((detail) => line(sku_ids[0], detail)), [line(sku_ids[1], details[1])]];
+  return [
+    sku_ids.slice(1).map((sku_id) => line(sku_id, details[0])),
+    details.map((detail) => line(sku_ids[0], detail)),
+    [line(sku_ids[1], details[1])],
+  ];
 }
 
 /** What operators do. */

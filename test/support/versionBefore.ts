@@ -45,8 +45,16 @@ export async function versionBefore(): Promise<EarlierVersion | string> {
       remove();
       return `the version before needs packages that this one has not: ${missing.join(', ')}; keep them among devDependencies until the next migration`;
     }
-    const { GATEWAY_LEVEL } = (await importTypeScript(join(path, 'src/mysql/schemaLevel.ts'))) as { GATEWAY_LEVEL: number };
-    return { commit: commit.hash, level: newestOf(readdirSync(join(path, 'migrations'))), gatewayLevel: GATEWAY_LEVEL, path, remove };
+    const { GATEWAY_LEVEL } = (await importTypeScript(join(path, 'src/mysql/schemaLevel.ts'))) as {
+      GATEWAY_LEVEL: number;
+    };
+    return {
+      commit: commit.hash,
+      level: newestOf(readdirSync(join(path, 'migrations'))),
+      gatewayLevel: GATEWAY_LEVEL,
+      path,
+      remove,
+    };
   } catch (error) {
     remove();
     throw error;
@@ -55,7 +63,9 @@ export async function versionBefore(): Promise<EarlierVersion | string> {
 
 /** What its gateway needs and is not installed here. */
 function missingPackages(path: string): string[] {
-  const { dependencies = {} } = JSON.parse(readFileSync(join(path, 'package.json'), 'utf8')) as { dependencies?: Record<string, string> };
+  const { dependencies = {} } = JSON.parse(readFileSync(join(path, 'package.json'), 'utf8')) as {
+    dependencies?: Record<string, string>;
+  };
   return Object.keys(dependencies).filter((name) => !existsSync(projectPath(`node_modules/${name}`)));
 }
 
@@ -64,8 +74,11 @@ type Found = { readonly is: 'found'; readonly hash: string } | { readonly is: 'n
 async function commitBefore(newest: number): Promise<Found> {
   const top = await git('rev-parse', '--show-toplevel').catch(() => null);
   // A copy of this checkout may lie in another one, whose history is not its own.
-  if (top === null || realpathSync(top) !== realpathSync(projectPath('.'))) return { is: 'none', reason: 'this is no checkout by git, so there is no version before' };
-  const changing = (await git('log', '--first-parent', '--format=%H', '--', 'migrations')).split('\n').filter((hash) => hash !== '');
+  if (top === null || realpathSync(top) !== realpathSync(projectPath('.')))
+    return { is: 'none', reason: 'this is no checkout by git, so there is no version before' };
+  const changing = (await git('log', '--first-parent', '--format=%H', '--', 'migrations'))
+    .split('\n')
+    .filter((hash) => hash !== '');
   let later: string | null = null;
   for (const hash of changing) {
     const names = await git('ls-tree', '--name-only', hash, 'migrations/');
@@ -75,7 +88,12 @@ async function commitBefore(newest: number): Promise<Found> {
   // What is not committed yet was built on the last commit.
   const before = later === null ? 'HEAD' : `${later}^`;
   const hash = await git('rev-parse', '--verify', '--quiet', `${before}^{commit}`).catch(() => null);
-  return hash === null ? { is: 'none', reason: `the history of this checkout does not reach back beyond migration ${newest}: git fetch --unshallow` } : { is: 'found', hash };
+  return hash === null
+    ? {
+        is: 'none',
+        reason: `the history of this checkout does not reach back beyond migration ${newest}: git fetch --unshallow`,
+      }
+    : { is: 'found', hash };
 }
 
 async function git(...words: string[]): Promise<string> {

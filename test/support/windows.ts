@@ -11,7 +11,11 @@ export async function timed(isLetThrough: () => Promise<boolean>): Promise<LetTh
 }
 
 /** In which stretches of time more were let through than may be, in sentences: `burst` and so many a second, wherever the stretch begins. */
-export function overfullStretches(requests: readonly (LetThrough | null)[], perSecond: number, burst: number): string[] {
+export function overfullStretches(
+  requests: readonly (LetThrough | null)[],
+  perSecond: number,
+  burst: number,
+): string[] {
   const all = requests.filter((each) => each !== null);
   return all.flatMap(({ sentMs }) =>
     all.flatMap(({ heardMs }) => {

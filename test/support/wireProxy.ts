@@ -100,7 +100,11 @@ export async function startWireProxy(target: { readonly host: string; readonly p
     };
     client.on('data', (chunk: Buffer) => {
       pending = Buffer.concat([pending, chunk]);
-      for (let length = packetLength(pending); length !== null && pending.length >= length; length = packetLength(pending)) {
+      for (
+        let length = packetLength(pending);
+        length !== null && pending.length >= length;
+        length = packetLength(pending)
+      ) {
         const packet = pending.subarray(0, length);
         pending = pending.subarray(length);
         if (held) kept.push(() => pass(packet));

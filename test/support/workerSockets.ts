@@ -4,7 +4,10 @@ const ESTABLISHED = '01';
 
 /** The workers that a primary has and that live. Beside them it may have the shell that ends it with its parent. */
 export function workersOf(pid: number): number[] {
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter((word) => word !== '').map(Number);
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+    .split(' ')
+    .filter((word) => word !== '')
+    .map(Number);
   return children.filter((child) => commandOf(child).startsWith(process.execPath));
 }
 
@@ -19,9 +22,18 @@ function commandOf(pid: number): string {
 /** How many connections to a local port a process has accepted and holds. */
 export function acceptedBy(pid: number, port: number): number {
   const local = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
-  const rows = readFileSync('/proc/net/tcp', 'utf8').trim().split('\n').slice(1).map((row) => row.trim().split(/\s+/));
-  const sockets = new Set(rows.filter(([, at = '', , state]) => at.endsWith(local) && state === ESTABLISHED).map((row) => `socket:[${row[9]}]`));
-  return readdirSync(`/proc/${pid}/fd`).filter((descriptor) => sockets.has(linkOf(`/proc/${pid}/fd/${descriptor}`))).length;
+  const rows = readFileSync('/proc/net/tcp', 'utf8')
+    .trim()
+    .split('\n')
+    .slice(1)
+    .map((row) => row.trim().split(/\s+/));
+  const sockets = new Set(
+    rows
+      .filter(([, at = '', , state]) => at.endsWith(local) && state === ESTABLISHED)
+      .map((row) => `socket:[${row[9]}]`),
+  );
+  return readdirSync(`/proc/${pid}/fd`).filter((descriptor) => sockets.has(linkOf(`/proc/${pid}/fd/${descriptor}`)))
+    .length;
 }
 
 function linkOf(path: string): string {

@@ -27,16 +27,25 @@ describe('npm run build', function () {
 
   const run = (on: Pick<OwnShards, 'environment'>, name: string, ...args: readonly string[]): Promise<Finished> =>
     startCommand(process.execPath, [join(built, name), ...args], on.environment).finished;
-  const send = (url: string, method: string, body: unknown): Promise<Response> => fetch(url, { method, body: JSON.stringify(body), headers: { 'content-type': 'application/json' } });
+  const send = (url: string, method: string, body: unknown): Promise<Response> =>
+    fetch(url, { method, body: JSON.stringify(body), headers: { 'content-type': 'application/json' } });
 
   /** Opens a SKU through the gateway that was built, sells it and takes it back. */
   const expectSale = async (on: Pick<OwnShards, 'environment'>): Promise<void> => {
-    const gateway = startCommand(process.execPath, [join(built, 'main.mjs')], { ...on.environment, PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: 'silent' });
+    const gateway = startCommand(process.execPath, [join(built, 'main.mjs')], {
+      ...on.environment,
+      PORT: '0',
+      ADMIN_PORT: '0',
+      STOCKGATE_LOG_LEVEL: 'silent',
+    });
     const { publicUrl, adminUrl } = addressesIn(await gateway.line());
     const sku_id = fresh('built');
     const line = { order_detail_id: 'a', sku_id, quantity: 1 };
     expect((await send(`${adminUrl}/v1/skus/${sku_id}`, 'PUT', { leaved_amount: 1 })).status).to.equal(201);
-    for (const status of [201, 200]) expect((await send(`${publicUrl}/v1/deductions`, 'POST', { order_id: 'o', lines: [line] })).status).to.equal(status);
+    for (const status of [201, 200])
+      expect((await send(`${publicUrl}/v1/deductions`, 'POST', { order_id: 'o', lines: [line] })).status).to.equal(
+        status,
+      );
     expect((await send(`${publicUrl}/v1/returns`, 'POST', { return_id: 'r', ...line })).status).to.equal(201);
     gateway.signal('SIGTERM');
     expect((await gateway.finished).code).to.equal(0);
@@ -51,8 +60,14 @@ describe('npm run build', function () {
       expect(up.code, up.stdout + up.stderr).to.equal(0);
       // By the same names as in the checkout, which finds nothing to do then.
       const names = readdirSync(projectPath('migrations')).map((file) => ({ name: file.replace(/\.ts$/, '') }));
-      for (const shard of [0, 1]) expect(await own.query(shard, 'SELECT name FROM migration ORDER BY id')).to.deep.equal(names.sort((a, b) => (a.name < b.name ? -1 : 1)));
-      for (const status of [await run(own, 'migrate.mjs', 'status'), await runFile('scripts/migrate.ts', ['status'], own.environment)]) {
+      for (const shard of [0, 1])
+        expect(await own.query(shard, 'SELECT name FROM migration ORDER BY id')).to.deep.equal(
+          names.sort((a, b) => (a.name < b.name ? -1 : 1)),
+        );
+      for (const status of [
+        await run(own, 'migrate.mjs', 'status'),
+        await runFile('scripts/migrate.ts', ['status'], own.environment),
+      ]) {
         expect([status.code, status.stdout.match(/up to date/g)?.length], status.stderr).to.deep.equal([0, 2]);
       }
       await expectSale(own);
@@ -79,7 +94,8 @@ describe('npm run build', function () {
 
   it('leaves nothing beside an earlier build when it fails, and takes away what one that was killed has left', async () => {
     const copy = join(folder.path, 'copy');
-    for (const part of ['src', 'scripts', 'migrations', 'package.json']) cpSync(projectPath(part), join(copy, part), { recursive: true });
+    for (const part of ['src', 'scripts', 'migrations', 'package.json'])
+      cpSync(projectPath(part), join(copy, part), { recursive: true });
     symlinkSync(projectPath('node_modules'), join(copy, 'node_modules'));
     folder.write('copy/scripts/import-stock.ts', "import './nowhere.ts';\n");
     const to = join(folder.path, 'earlier', 'dist');
@@ -88,14 +104,22 @@ describe('npm run build', function () {
     mkdirSync(to);
     folder.write('earlier/dist/.built', '');
     folder.write('earlier/dist/main.mjs', 'earlier');
-    const { code, stderr } = await startCommand(process.execPath, ['--import', 'tsx', join(copy, 'scripts/build.ts'), '--to', to]).finished;
+    const { code, stderr } = await startCommand(process.execPath, [
+      '--import',
+      'tsx',
+      join(copy, 'scripts/build.ts'),
+      '--to',
+      to,
+    ]).finished;
     expect([code, readFileSync(join(to, 'main.mjs'), 'utf8')], stderr).to.deep.equal([1, 'earlier']);
     expect(stderr).to.contain('nowhere.ts');
     expect(readdirSync(join(folder.path, 'earlier'))).to.deep.equal(['dist']);
   });
 
   it('has a shards file for the compose file, with four shards on each of its servers', async () => {
-    const { initialShards, shards } = await loadShards(projectPath('deploy/shards.json'), { STOCKGATE_MYSQL_PASSWORD: 'x' });
+    const { initialShards, shards } = await loadShards(projectPath('deploy/shards.json'), {
+      STOCKGATE_MYSQL_PASSWORD: 'x',
+    });
     const compose = readFileSync(projectPath('deploy/compose.yml'), 'utf8');
     expect(initialShards).to.equal(16);
     for (const number of [0, 1, 2, 3]) {

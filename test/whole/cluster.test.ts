@@ -36,7 +36,12 @@ describe('cluster', () => {
 
   describe('what the environment may say', () => {
     it('finds or fetches a server when it says nothing', () => {
-      expect(readEnvironment({})).to.deep.equal({ kind: 'auto', named: undefined, image: undefined, debianMirror: undefined });
+      expect(readEnvironment({})).to.deep.equal({
+        kind: 'auto',
+        named: undefined,
+        image: undefined,
+        debianMirror: undefined,
+      });
     });
 
     it('names servers, IPv6 too', () => {
@@ -46,7 +51,10 @@ describe('cluster', () => {
         STOCKGATE_MYSQL_PASSWORD: 'secret',
       });
       expect(named).to.deep.equal({
-        addresses: [{ host: 'db-1', port: 3306 }, { host: '::1', port: 3307 }],
+        addresses: [
+          { host: 'db-1', port: 3306 },
+          { host: '::1', port: 3307 },
+        ],
         user: 'shop',
         password: 'secret',
       });
@@ -56,7 +64,9 @@ describe('cluster', () => {
       expect(() => readEnvironment({ STOCKGATE_SERVER: 'oracle' })).to.throw('STOCKGATE_SERVER');
       expect(() => readEnvironment({ STOCKGATE_MYSQL_SERVERS: 'db:3306' })).to.throw('STOCKGATE_MYSQL_USER');
       for (const list of ['db', 'db:', ':3306', 'db:99999', 'db:3306,']) {
-        expect(() => readEnvironment({ STOCKGATE_MYSQL_SERVERS: list, STOCKGATE_MYSQL_USER: 'shop' }), list).to.throw('host:port');
+        expect(() => readEnvironment({ STOCKGATE_MYSQL_SERVERS: list, STOCKGATE_MYSQL_USER: 'shop' }), list).to.throw(
+          'host:port',
+        );
       }
     });
   });
@@ -84,7 +94,7 @@ describe('cluster', () => {
       expect(() => identify('command not found')).to.throw('not a server');
     });
 
-    it('finds an installed server in PATH, also under the other one\'s name', async () => {
+    it("finds an installed server in PATH, also under the other one's name", async () => {
       const program = join(folder, 'bin', 'mysqld');
       await mkdir(join(folder, 'bin'));
       await writeFile(program, '#!/bin/sh\necho "mysqld  Ver 10.11.6-MariaDB for Linux on x86_64"\n');
@@ -94,7 +104,7 @@ describe('cluster', () => {
       expect(productName(installation)).to.equal('MariaDB 10.11.6');
     });
 
-    it('takes whole suites\' mirrors only from what apt prints', () => {
+    it("takes whole suites' mirrors only from what apt prints", () => {
       const printed = [
         "'http://one.example/debian/dists/bookworm/InRelease' one_InRelease 0 ",
         "'http://one.example/debian/dists/bookworm-updates/InRelease' one_updates_InRelease 0 ",
@@ -157,7 +167,11 @@ describe('cluster', () => {
       const gentle = supervise({ command: 'sleep', arguments: ['60'] });
       gentle.signal('SIGSTOP');
       expect(await gentle.stop(5_000)).to.deep.equal({ code: null, signal: 'SIGTERM' });
-      const deaf = supervise({ command: '/bin/sh', arguments: ['-c', 'trap "" TERM; echo; while :; do sleep 0.1; done'], stdout: 'pipe' });
+      const deaf = supervise({
+        command: '/bin/sh',
+        arguments: ['-c', 'trap "" TERM; echo; while :; do sleep 0.1; done'],
+        stdout: 'pipe',
+      });
       await once(deaf.stdout!, 'data');
       expect(await deaf.stop(50)).to.deep.equal({ code: null, signal: 'SIGKILL' });
     });
@@ -177,11 +191,22 @@ describe('cluster', () => {
 
     it('answer, say what they are, and are as durable as in production', async () => {
       expect(cluster.product).to.match(/^(MySQL|MariaDB) \d+\.\d+\.\d+, /);
-      const row = await question(cluster.servers[0]!, `SELECT @@innodb_flush_log_at_trx_commit AS flush, @@sync_binlog AS sync,
+      const row = await question(
+        cluster.servers[0]!,
+        `SELECT @@innodb_flush_log_at_trx_commit AS flush, @@sync_binlog AS sync,
         @@log_bin AS log, @@binlog_format AS format, @@global.time_zone AS zone, @@max_connections AS connections,
-        @@global.sql_mode LIKE '%STRICT_TRANS_TABLES%' AS strict, @@bind_address AS address, @@version NOT LIKE '%MariaDB%' OR @@tmpdir = TRIM(TRAILING '/' FROM @@datadir) AS keeps_temporary_tables_apart`);
+        @@global.sql_mode LIKE '%STRICT_TRANS_TABLES%' AS strict, @@bind_address AS address, @@version NOT LIKE '%MariaDB%' OR @@tmpdir = TRIM(TRAILING '/' FROM @@datadir) AS keeps_temporary_tables_apart`,
+      );
       expect({ ...row }).to.deep.equal({
-        flush: 1, sync: 1, log: 1, format: 'ROW', zone: '+00:00', connections: 1000, strict: 1, address: '127.0.0.1', keeps_temporary_tables_apart: 1,
+        flush: 1,
+        sync: 1,
+        log: 1,
+        format: 'ROW',
+        zone: '+00:00',
+        connections: 1000,
+        strict: 1,
+        address: '127.0.0.1',
+        keeps_temporary_tables_apart: 1,
       });
     });
 
@@ -204,7 +229,11 @@ describe('cluster', () => {
 
     it('are used as they are when the environment names them', async () => {
       const { host, port, user, password } = cluster.servers[0]!;
-      const named = { STOCKGATE_MYSQL_SERVERS: `${host}:${port}`, STOCKGATE_MYSQL_USER: user, STOCKGATE_MYSQL_PASSWORD: password };
+      const named = {
+        STOCKGATE_MYSQL_SERVERS: `${host}:${port}`,
+        STOCKGATE_MYSQL_USER: user,
+        STOCKGATE_MYSQL_PASSWORD: password,
+      };
       Object.assign(process.env, named);
       try {
         const borrowed = await start();
@@ -221,7 +250,9 @@ describe('cluster', () => {
     it('show the end of their log when they do not start, and leave nothing behind', async () => {
       const runsBefore = await runsOf(process.pid);
       const error = await rejection(start({ servers: 2, extraArguments: ['--innodb-data-file-path=nonsense'] }));
-      expect(error.message).to.contain('ended while starting').and.to.match(/innodb.data.file.path/);
+      expect(error.message)
+        .to.contain('ended while starting')
+        .and.to.match(/innodb.data.file.path/);
       expect(await runsOf(process.pid)).to.deep.equal(runsBefore);
     });
 
@@ -263,7 +294,7 @@ describe('cluster', () => {
       parent.signal('SIGKILL');
       await parent.exited;
       const deadline = Date.now() + DEATH_LIMIT_MS;
-      while (await isAlive(pid) && Date.now() < deadline) await sleep(20);
+      while ((await isAlive(pid)) && Date.now() < deadline) await sleep(20);
       expect(await isAlive(pid)).to.equal(false);
       expect(await runsOf(parent.pid)).to.have.length(1);
       await (await start()).stop();
@@ -293,7 +324,9 @@ async function isAlive(pid: number): Promise<boolean> {
 
 async function rejection(promise: Promise<unknown>): Promise<Error> {
   return promise.then(
-    () => { throw new Error('it should have failed'); },
+    () => {
+      throw new Error('it should have failed');
+    },
     (error: Error) => error,
   );
 }

@@ -4,15 +4,35 @@ import { runFile } from '../support/command.ts';
 /** Options that say two different things: none of them may be ignored. */
 const RECONCILE_TWO_WAYS = [
   ...[['--repair'], ['--json'], ['--sku', 'a']].map((more) => ['--restored', ...more]),
-  ...[['--accept'], ['--put-back'], ['--orders', 'a.csv']].map((more) => ['--restored', '--close', '--shard', 'one', ...more]),
+  ...[['--accept'], ['--put-back'], ['--orders', 'a.csv']].map((more) => [
+    '--restored',
+    '--close',
+    '--shard',
+    'one',
+    ...more,
+  ]),
 ];
 
 const WRONG: Readonly<Record<string, readonly (readonly string[])[]>> = {
   demo: [['--nonsense'], ['--clients', 'many']],
-  replay: [['--nonsense'], [], ['a.csv', '--concurrency', '0'], ['a.csv', '--speed', 'fast'], ['a.csv', '--url', 'http://127.0.0.1:1'], ['a.csv', '--keep', '../a']],
+  replay: [
+    ['--nonsense'],
+    [],
+    ['a.csv', '--concurrency', '0'],
+    ['a.csv', '--speed', 'fast'],
+    ['a.csv', '--url', 'http://127.0.0.1:1'],
+    ['a.csv', '--keep', '../a'],
+  ],
   local: [['--servers', '0'], ['--workers', '0'], ['elsewhere']],
   migrate: [['down'], ['status', '--timeout'], ['--timeout', 'soon', 'status'], ['precheck-off', '--no'], []],
-  reconcile: [['--nonsense'], ['--sku'], ['--sku', ' padded'], ['--timeout', 'soon'], ['everything'], ...RECONCILE_TWO_WAYS],
+  reconcile: [
+    ['--nonsense'],
+    ['--sku'],
+    ['--sku', ' padded'],
+    ['--timeout', 'soon'],
+    ['everything'],
+    ...RECONCILE_TWO_WAYS,
+  ],
   test: [['--nonsense'], ['--jobs', '0']],
   bench: [['--nonsense'], ['--arms', 'nonsense'], ['--arms', 'echo'], ['--rounds', '0'], ['--connections', 'many']],
   check: [['--nonsense']],
@@ -22,7 +42,9 @@ const WRONG: Readonly<Record<string, readonly (readonly string[])[]>> = {
 describe('commands', () => {
   for (const [name, wrong] of Object.entries(WRONG)) {
     it(`${name}: says how it is used, and refuses what it does not understand`, async () => {
-      const [help, ...refusals] = await Promise.all([['--help'], ...wrong].map((args) => runFile(`scripts/${name}.ts`, args)));
+      const [help, ...refusals] = await Promise.all(
+        [['--help'], ...wrong].map((args) => runFile(`scripts/${name}.ts`, args)),
+      );
       expect(help?.code, help?.stderr).to.equal(0);
       expect(help?.stdout).to.match(/^Usage: npm (run )?[\w:]+ -- /);
       refusals.forEach(({ code, stdout, stderr }, index) => {

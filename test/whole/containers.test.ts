@@ -54,23 +54,39 @@ describe('servers in containers', function () {
     if (chosen === undefined) delete process.env['STOCKGATE_MYSQL_IMAGE'];
   });
 
-  const start = (options: Partial<ClusterOptions> = {}): Promise<Cluster> => startCluster({ servers: 1, dataDirectory: DATA_DIRECTORY, say: quiet, ...options });
-  const question = (of: Cluster | undefined, statement: string): ReturnType<typeof ask> => ask(of!.servers[0]!, statement, ANSWER_MS);
+  const start = (options: Partial<ClusterOptions> = {}): Promise<Cluster> =>
+    startCluster({ servers: 1, dataDirectory: DATA_DIRECTORY, say: quiet, ...options });
+  const question = (of: Cluster | undefined, statement: string): ReturnType<typeof ask> =>
+    ask(of!.servers[0]!, statement, ANSWER_MS);
   /** The containers of a process, running or not. */
   const containersOf = async (pid: number | undefined): Promise<string[]> => {
-    const all = await image.engine.container.dockerode.listContainers({ all: true, filters: { label: ['stockgate.owner'] } });
+    const all = await image.engine.container.dockerode.listContainers({
+      all: true,
+      filters: { label: ['stockgate.owner'] },
+    });
     return all.filter(({ Labels: labels }) => labels['stockgate.owner']?.includes(`~${pid}~`)).map(({ Id: id }) => id);
   };
 
   it('say what they are, are as durable as in production, and are reached from this machine alone', async () => {
     expect(cluster?.product).to.match(/^(MySQL|MariaDB) \d+\.\d+\.\d+, containers of /);
-    const row = await question(cluster, `SELECT @@innodb_flush_log_at_trx_commit AS flush, @@sync_binlog AS sync, @@log_bin AS log,
-      @@binlog_format AS format, @@global.time_zone AS zone, @@max_connections AS connections`);
+    const row = await question(
+      cluster,
+      `SELECT @@innodb_flush_log_at_trx_commit AS flush, @@sync_binlog AS sync, @@log_bin AS log,
+      @@binlog_format AS format, @@global.time_zone AS zone, @@max_connections AS connections`,
+    );
     expect({ ...row }).to.deep.equal({ flush: 1, sync: 1, log: 1, format: 'ROW', zone: '+00:00', connections: 1000 });
-    const outside = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []).filter(({ family, internal }) => family === 'IPv4' && !internal);
+    const outside = Object.values(networkInterfaces())
+      .flatMap((addresses) => addresses ?? [])
+      .filter(({ family, internal }) => family === 'IPv4' && !internal);
     for (const { address } of outside) {
       const socket = connect(cluster!.servers[0]!.port, address);
-      expect(await once(socket, 'connect').then(() => 'connected', (error: NodeJS.ErrnoException) => error.code), address).to.equal('ECONNREFUSED');
+      expect(
+        await once(socket, 'connect').then(
+          () => 'connected',
+          (error: NodeJS.ErrnoException) => error.code,
+        ),
+        address,
+      ).to.equal('ECONNREFUSED');
       socket.destroy();
     }
   });
@@ -79,12 +95,22 @@ describe('servers in containers', function () {
     const server = cluster!.servers[0]!;
     const { port } = server;
     await question(cluster, 'CREATE DATABASE kept').catch(quiet);
-    expect(await server.start().then(() => 'started', (error: Error) => error.message)).to.contain('running already');
+    expect(
+      await server.start().then(
+        () => 'started',
+        (error: Error) => error.message,
+      ),
+    ).to.contain('running already');
     await server.stop();
     expect(server.pid).to.equal(undefined);
     await server.start();
     server.signal('SIGSTOP');
-    await eventually('it is frozen', GONE_MS, () => ask(server, 'SELECT 1', 200).then(() => false, (error: Error) => error.message.includes('no answer')));
+    await eventually('it is frozen', GONE_MS, () =>
+      ask(server, 'SELECT 1', 200).then(
+        () => false,
+        (error: Error) => error.message.includes('no answer'),
+      ),
+    );
     server.signal('SIGKILL');
     await server.start();
     expect(server.port).to.equal(port);
@@ -93,15 +119,21 @@ describe('servers in containers', function () {
 
   it('show the end of their log when they do not start, and leave nothing behind', async () => {
     const before = await containersOf(process.pid);
-    const failure = await start({ servers: 2, extraArguments: ['--innodb-data-file-path=nonsense'] }).then(() => 'started', (error: Error) => error.message);
-    expect(failure).to.contain('the end of its log').and.to.match(/innodb.data.file.path/);
+    const failure = await start({ servers: 2, extraArguments: ['--innodb-data-file-path=nonsense'] }).then(
+      () => 'started',
+      (error: Error) => error.message,
+    );
+    expect(failure)
+      .to.contain('the end of its log')
+      .and.to.match(/innodb.data.file.path/);
     expect(await containersOf(process.pid)).to.have.members(before);
   });
 
   it('find kept data again, in other containers', async () => {
     const keep = `containers-${process.pid}`;
     const { dockerode } = image.engine.container;
-    const volumes = async (): Promise<string[]> => (await dockerode.listVolumes()).Volumes.map(({ Name: name }) => name);
+    const volumes = async (): Promise<string[]> =>
+      (await dockerode.listVolumes()).Volumes.map(({ Name: name }) => name);
     const before = await volumes();
     try {
       const first = await start({ keep });

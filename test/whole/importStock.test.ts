@@ -28,17 +28,33 @@ describe('npm run import-stock', () => {
     await own.drop();
   });
 
-  const write = (name: string, lines: readonly string[]): string => folder.write(name, `${['sku_id,leaved_amount', ...lines].join('\n')}\n`);
-  const run = (file: string, ...args: readonly string[]): Promise<Finished> => runFile('scripts/import-stock.ts', [file, ...args], own.environment);
-  const counts = ({ stdout }: Finished): number[] => (stdout.split('\n').find((line) => /^│ \d/.test(line)) ?? '').split('│').slice(1, -1).map(Number);
-  const leavedAmount = async (sku_id: string): Promise<unknown> => (await gateway.get(`/v1/skus/${encodeURIComponent(sku_id)}`)).body?.['leaved_amount'];
+  const write = (name: string, lines: readonly string[]): string =>
+    folder.write(name, `${['sku_id,leaved_amount', ...lines].join('\n')}\n`);
+  const run = (file: string, ...args: readonly string[]): Promise<Finished> =>
+    runFile('scripts/import-stock.ts', [file, ...args], own.environment);
+  const counts = ({ stdout }: Finished): number[] =>
+    (stdout.split('\n').find((line) => /^│ \d/.test(line)) ?? '').split('│').slice(1, -1).map(Number);
+  const leavedAmount = async (sku_id: string): Promise<unknown> =>
+    (await gateway.get(`/v1/skus/${encodeURIComponent(sku_id)}`)).body?.['leaved_amount'];
 
   it('names every bad row with its line, and imports nothing of the file unless told to', async () => {
-    const file = write('bad.csv', ['good,5', ' padded,1', 'half,1.5', 'good,6', '"with, comma",7', 'alone', 'negative,-1', 'huge,99999999999999999']);
+    const file = write('bad.csv', [
+      'good,5',
+      ' padded,1',
+      'half,1.5',
+      'good,6',
+      '"with, comma",7',
+      'alone',
+      'negative,-1',
+      'huge,99999999999999999',
+    ]);
     const refused = await run(file);
     expect([refused.code, refused.stdout]).to.deep.equal([1, '']);
     for (const line of [3, 4, 5, 7, 8, 9]) expect(refused.stderr).to.contain(`line ${line}: `);
-    expect(refused.stderr).to.contain('6 bad rows').and.to.contain('stands in line 2 already').and.to.contain('nothing was imported');
+    expect(refused.stderr)
+      .to.contain('6 bad rows')
+      .and.to.contain('stands in line 2 already')
+      .and.to.contain('nothing was imported');
     expect((await gateway.get('/v1/skus/good')).status).to.equal(404);
     const skipped = await run(file, '--skip-bad');
     expect([skipped.code, counts(skipped)]).to.deep.equal([1, [8, 2, 0, 0, 0, 6]]);
@@ -47,9 +63,17 @@ describe('npm run import-stock', () => {
 
   it('says what is no such file at all', async () => {
     const cases: readonly [string, string | Buffer, RegExp][] = [
-      ['headless.csv', 'sku,amount\na,1\n', /headless.csv, line 1: the head "sku", "amount" has no column sku_id, leaved_amount, expected/],
+      [
+        'headless.csv',
+        'sku,amount\na,1\n',
+        /headless.csv, line 1: the head "sku", "amount" has no column sku_id, leaved_amount, expected/,
+      ],
       ['empty.csv', '', /empty.csv: is empty, expected the head sku_id,leaved_amount and at least one row/],
-      ['latin.csv', Buffer.from('sku_id,leaved_amount\ncaf\xe9,1\n', 'latin1'), /latin.csv, line 2: "café,1" \(read as ISO 8859-1\) is not UTF-8/],
+      [
+        'latin.csv',
+        Buffer.from('sku_id,leaved_amount\ncaf\xe9,1\n', 'latin1'),
+        /latin.csv, line 2: "café,1" \(read as ISO 8859-1\) is not UTF-8/,
+      ],
     ];
     for (const [name, content, message] of cases) {
       const { code, stderr, stdout } = await run(folder.write(name, content));
@@ -72,9 +96,16 @@ describe('npm run import-stock', () => {
   });
 
   it(`is killed in the middle of ${MANY} SKUs, run again, and then each stands once, at its shard`, async () => {
-    const file = write('many.csv', Array.from({ length: MANY }, (_, number) => `many-${number},${number % 1_000}`));
+    const file = write(
+      'many.csv',
+      Array.from({ length: MANY }, (_, number) => `many-${number},${number % 1_000}`),
+    );
     const opened = async (): Promise<number> => {
-      const rows = await Promise.all(Array.from({ length: SHARDS }, (_, shard) => own.query(shard, "SELECT COUNT(*) AS skus FROM stock WHERE sku_id LIKE 'many-%'")));
+      const rows = await Promise.all(
+        Array.from({ length: SHARDS }, (_, shard) =>
+          own.query(shard, "SELECT COUNT(*) AS skus FROM stock WHERE sku_id LIKE 'many-%'"),
+        ),
+      );
       return rows.reduce((sum, [row]) => sum + Number(row?.['skus']), 0);
     };
     const running = await startFile('scripts/import-stock.ts', [file], own.environment);
@@ -86,6 +117,7 @@ describe('npm run import-stock', () => {
     const again = await run(file);
     expect([again.code, counts(again)], again.stderr).to.deep.equal([0, [MANY, MANY - standing, standing, 0, 0, 0]]);
     expect(await opened()).to.equal(MANY);
-    for (const number of [0, 999, 12_345, MANY - 1]) expect(await leavedAmount(`many-${number}`)).to.equal(number % 1_000);
+    for (const number of [0, 999, 12_345, MANY - 1])
+      expect(await leavedAmount(`many-${number}`)).to.equal(number % 1_000);
   }).timeout(TEST_MS);
 });

@@ -15,8 +15,11 @@ const STOP_MS = 20_000;
 
 /** All processes below one, at any depth. */
 function descendants(pid: number): number[] {
-  const parents = readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map((name) => [Number(name), stateAndParent(Number(name))?.parent] as const);
-  const below = (parent: number): number[] => parents.filter(([, its]) => its === parent).flatMap(([child]) => [child, ...below(child)]);
+  const parents = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map((name) => [Number(name), stateAndParent(Number(name))?.parent] as const);
+  const below = (parent: number): number[] =>
+    parents.filter(([, its]) => its === parent).flatMap(([child]) => [child, ...below(child)]);
   return below(pid);
 }
 
@@ -42,7 +45,11 @@ describe('npm run local', () => {
   });
   after(() => folder?.remove());
 
-  const start = async (): Promise<{ command: Running; addresses: { publicUrl: string; adminUrl: string }; ports: [number, number] }> => {
+  const start = async (): Promise<{
+    command: Running;
+    addresses: { publicUrl: string; adminUrl: string };
+    ports: [number, number];
+  }> => {
     const ports: [number, number] = [await freePort(), await freePort()];
     const command = startCommand('npm', ['run', '--silent', 'local'], {
       DATA_DIR: folder.path,
@@ -54,7 +61,11 @@ describe('npm run local', () => {
     return { command, ports, addresses: addressesIn(await command.line()) };
   };
   const send = async (url: string, method: string, body: unknown): Promise<unknown[]> => {
-    const answer = await fetch(url, { method, body: JSON.stringify(body), headers: { 'content-type': 'application/json' } });
+    const answer = await fetch(url, {
+      method,
+      body: JSON.stringify(body),
+      headers: { 'content-type': 'application/json' },
+    });
     return [answer.status, ((await answer.json()) as { replayed?: boolean }).replayed];
   };
   /** Stops it as a service manager does. @returns what it printed */
@@ -72,7 +83,10 @@ describe('npm run local', () => {
     const order = { order_id: 'o', lines: [{ order_detail_id: 'd', sku_id, quantity: 2 }] };
 
     const first = await start();
-    expect(first.addresses).to.deep.equal({ publicUrl: `http://127.0.0.1:${first.ports[0]}`, adminUrl: `http://127.0.0.1:${first.ports[1]}` });
+    expect(first.addresses).to.deep.equal({
+      publicUrl: `http://127.0.0.1:${first.ports[0]}`,
+      adminUrl: `http://127.0.0.1:${first.ports[1]}`,
+    });
     expect(await send(first.addresses.adminUrl + sku, 'PUT', { leaved_amount: 5 })).to.deep.equal([201, false]);
     expect(await send(`${first.addresses.publicUrl}/v1/deductions`, 'POST', order)).to.deep.equal([201, false]);
     const printed = await stop(first.command);

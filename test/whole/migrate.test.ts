@@ -30,21 +30,36 @@ const APPLIED = `applied ${ALL.join(', ')}`;
 describe('migration', () => {
   let own: OwnShards | null = null;
 
-  const make = async (count: number, migrated: boolean): Promise<OwnShards> => (own = await ownShards({ count, migrated }));
+  const make = async (count: number, migrated: boolean): Promise<OwnShards> =>
+    (own = await ownShards({ count, migrated }));
   afterEach(async () => {
     await own?.drop();
     own = null;
   });
 
-  const command = (shards: OwnShards, ...args: string[]): Promise<Finished> => runFile('scripts/migrate.ts', args, shards.environment);
+  const command = (shards: OwnShards, ...args: string[]): Promise<Finished> =>
+    runFile('scripts/migrate.ts', args, shards.environment);
   /** The cells of a shard's row in the table that the command prints. */
   const row = ({ stdout }: Finished, shard: number): string[] => {
     const line = stdout.split('\n').find((candidate) => candidate.includes(`own-${shard} `)) ?? '';
-    return line.split('│').slice(1, -1).map((cell) => cell.trim());
+    return line
+      .split('│')
+      .slice(1, -1)
+      .map((cell) => cell.trim());
   };
-  const migrate = async (shards: OwnShards, directory = projectPath('migrations'), noticedMs = 100): Promise<MigrationResult[]> => {
+  const migrate = async (
+    shards: OwnShards,
+    directory = projectPath('migrations'),
+    noticedMs = 100,
+  ): Promise<MigrationResult[]> => {
     const addresses = (await shards.load()).map(({ address }) => address);
-    const migrator = new KnexMigrator({ addresses, initialShards: shards.initialShards, directory, createSchemas: false, noticedMs });
+    const migrator = new KnexMigrator({
+      addresses,
+      initialShards: shards.initialShards,
+      directory,
+      createSchemas: false,
+      noticedMs,
+    });
     return migrateShards({ migrator, shardCount: addresses.length, apply: true, shardMs: 30_000 });
   };
   const faults = (results: readonly MigrationResult[]): (string | null)[] => results.map(({ fault }) => fault);
@@ -96,7 +111,9 @@ describe('migration', () => {
     const up = await command(shards, 'up', '--create-schemas');
     expect(up.code, up.stderr).to.equal(0);
     const owned = await Promise.all(
-      Array.from({ length: 17 }, async (_, shard) => (await shards.query(shard, 'SELECT slot FROM slot ORDER BY slot')).map(({ slot }) => Number(slot))),
+      Array.from({ length: 17 }, async (_, shard) =>
+        (await shards.query(shard, 'SELECT slot FROM slot ORDER BY slot')).map(({ slot }) => Number(slot)),
+      ),
     );
     expect(owned.flat()).to.have.length(SLOT_COUNT);
     expect(new Set(owned.flat())).to.have.property('size', SLOT_COUNT);
@@ -118,7 +135,11 @@ describe('migration', () => {
     const shards = await make(2, true);
     await shards.query(1, 'UPDATE migration_lock SET is_locked = 1');
     const first = await command(shards, 'unlock');
-    expect([first.code, row(first, 0), row(first, 1)], first.stderr).to.deep.equal([0, ['own-0', 'none'], ['own-1', 'left by a run that died; taken away']]);
+    expect([first.code, row(first, 0), row(first, 1)], first.stderr).to.deep.equal([
+      0,
+      ['own-0', 'none'],
+      ['own-1', 'left by a run that died; taken away'],
+    ]);
     expect(await shards.query(1, 'SELECT is_locked FROM migration_lock')).to.deep.equal([{ is_locked: 0 }]);
     expect(row(await command(shards, 'unlock'), 1)).to.deep.equal(['own-1', 'none']);
   });
@@ -129,12 +150,23 @@ describe('migration', () => {
     const holder = await sideSession(0);
     await holder.query('SELECT GET_LOCK(?, 1)', [`stockgate:${createHash('sha1').update(schema).digest('hex')}`]);
     const held = await command(shards, 'unlock');
-    expect([held.code, row(held, 0)[1]], held.stderr).to.deep.equal([1, row(held, 0)[1]?.match(/^held by connection \d+ of \S+ from \S+, for \d+ s: .*$/)?.[0]]);
+    expect([held.code, row(held, 0)[1]], held.stderr).to.deep.equal([
+      1,
+      row(held, 0)[1]?.match(/^held by connection \d+ of \S+ from \S+, for \d+ s: .*$/)?.[0],
+    ]);
     expect(held.stderr).to.contain('--end ends it');
     await holder.query('SELECT 1');
     const ended = await command(shards, 'unlock', '--end');
-    expect([ended.code, row(ended, 0)[1]], ended.stderr).to.deep.equal([0, row(ended, 0)[1]?.match(/^held by .*; it was ended, and left none$/)?.[0]]);
-    expect(await holder.query('SELECT 1').then(() => 'alive', () => 'ended')).to.equal('ended');
+    expect([ended.code, row(ended, 0)[1]], ended.stderr).to.deep.equal([
+      0,
+      row(ended, 0)[1]?.match(/^held by .*; it was ended, and left none$/)?.[0],
+    ]);
+    expect(
+      await holder.query('SELECT 1').then(
+        () => 'alive',
+        () => 'ended',
+      ),
+    ).to.equal('ended');
     holder.destroy();
     expect((await command(shards, 'up')).code).to.equal(0);
   });
@@ -156,27 +188,42 @@ describe('migration', () => {
     expect(runs.flatMap(faults)).to.deep.equal(Array.from({ length: 80 }, () => null));
     for (const shard of [0, 1, 2, 3]) {
       expect(runs.flatMap((run) => run[shard]?.appliedNow ?? [])).to.deep.equal(ALL);
-      expect(await shards.query(shard, 'SELECT name FROM migration ORDER BY id')).to.deep.equal(ALL.map((name) => ({ name })));
-      expect(await shards.query(shard, 'SELECT COUNT(*) AS slots FROM slot')).to.deep.equal([{ slots: SLOT_COUNT / 4 }]);
+      expect(await shards.query(shard, 'SELECT name FROM migration ORDER BY id')).to.deep.equal(
+        ALL.map((name) => ({ name })),
+      );
+      expect(await shards.query(shard, 'SELECT COUNT(*) AS slots FROM slot')).to.deep.equal([
+        { slots: SLOT_COUNT / 4 },
+      ]);
     }
   });
 
   it('reports a schema that is newer than this checkout, and touches nothing of it', async () => {
     const shards = await make(2, true);
-    await shards.query(1, `INSERT INTO migration (name, batch, migration_time) VALUES ('${numbered(NEXT, 'to_come')}', 2, NOW())`);
+    await shards.query(
+      1,
+      `INSERT INTO migration (name, batch, migration_time) VALUES ('${numbered(NEXT, 'to_come')}', 2, NOW())`,
+    );
     await shards.query(1, `UPDATE shard SET schema_level = ${NEXT}`);
     await shards.query(1, 'CREATE TABLE to_come (id INT PRIMARY KEY)');
     for (const call of ['status', 'up']) {
       const said = await command(shards, call);
       expect(said.code, said.stderr).to.equal(0);
-      expect(row(said, 1)).to.deep.equal(['own-1', String(NEXT), '0', '512', `newer than this checkout: ${numbered(NEXT, 'to_come')}`]);
+      expect(row(said, 1)).to.deep.equal([
+        'own-1',
+        String(NEXT),
+        '0',
+        '512',
+        `newer than this checkout: ${numbered(NEXT, 'to_come')}`,
+      ]);
     }
     expect(await shards.query(1, 'SELECT schema_level FROM shard')).to.deep.equal([{ schema_level: NEXT }]);
     expect(await shards.query(1, "SHOW TABLES LIKE 'to_come'")).to.have.length(1);
   });
 
   it('says of every change to a table that stands how it is done, so that a server refuses rather than copies it', () => {
-    const changes = ALL.flatMap((name) => readFileSync(projectPath(`migrations/${name}.ts`), 'utf8').match(/ALTER TABLE.*/g) ?? []);
+    const changes = ALL.flatMap(
+      (name) => readFileSync(projectPath(`migrations/${name}.ts`), 'utf8').match(/ALTER TABLE.*/g) ?? [],
+    );
     expect(changes).to.not.be.empty;
     for (const change of changes) expect(change).to.match(/, ALGORITHM = (INSTANT|INPLACE, LOCK = NONE)\b/);
   });
@@ -190,22 +237,35 @@ describe('migration', () => {
 
     /** Brings a shard to a level as the checkout of that level did. */
     const migrateTo = async (shards: OwnShards, level: number): Promise<unknown> => {
-      for (const name of ALL.slice(0, level)) copyFileSync(projectPath(`migrations/${name}.ts`), join(folder.path, `${name}.ts`));
+      for (const name of ALL.slice(0, level))
+        copyFileSync(projectPath(`migrations/${name}.ts`), join(folder.path, `${name}.ts`));
       expect(faults(await migrate(shards, folder.path))).to.deep.equal([null]);
       return (await shards.query(0, 'SELECT schema_level, oldest_gateway FROM shard'))[0];
     };
     /** What a gateway of the first level writes. */
     const sell = async (shards: OwnShards, order_detail_id: string): Promise<void> => {
-      await shards.query(0, `INSERT INTO flow (sku_id, order_detail_id, order_id, quantity) VALUES ('sku', '${order_detail_id}', 'order', 2)`);
-      await shards.query(0, "UPDATE stock SET leaved_amount = leaved_amount - 2, version = version + 1 WHERE sku_id = 'sku' AND sub_row = 0 AND leaved_amount >= 2");
-      await shards.query(0, `INSERT INTO adjustment (sku_id, adjustment_id, delta, reason) VALUES ('sku', '${order_detail_id}', 1, NULL)`);
+      await shards.query(
+        0,
+        `INSERT INTO flow (sku_id, order_detail_id, order_id, quantity) VALUES ('sku', '${order_detail_id}', 'order', 2)`,
+      );
+      await shards.query(
+        0,
+        "UPDATE stock SET leaved_amount = leaved_amount - 2, version = version + 1 WHERE sku_id = 'sku' AND sub_row = 0 AND leaved_amount >= 2",
+      );
+      await shards.query(
+        0,
+        `INSERT INTO adjustment (sku_id, adjustment_id, delta, reason) VALUES ('sku', '${order_detail_id}', 1, NULL)`,
+      );
     };
 
     it('lets gateways of the first level go on while the tables grow, and shuts them out before others write what they do not know', async () => {
       const shards = await make(1, false);
       await shards.query(0, 'CREATE DATABASE {schema}');
       expect(await migrateTo(shards, 1)).to.deep.equal({ schema_level: 1, oldest_gateway: 1 });
-      await shards.query(0, "INSERT INTO stock (sku_id, sub_row, opening_amount, leaved_amount) VALUES ('sku', 0, 9, 9)");
+      await shards.query(
+        0,
+        "INSERT INTO stock (sku_id, sub_row, opening_amount, leaved_amount) VALUES ('sku', 0, 9, 9)",
+      );
       await sell(shards, 'before');
       expect(await migrateTo(shards, 2)).to.deep.equal({ schema_level: 2, oldest_gateway: 1 });
       await sell(shards, 'between');
@@ -222,7 +282,9 @@ describe('migration', () => {
       await migrateTo(shards, 1);
       await shards.query(0, 'ALTER TABLE flow DROP COLUMN status');
       expect(faults(await migrate(shards))[0]).to.match(/status/);
-      expect(await shards.query(0, 'SELECT schema_level, oldest_gateway FROM shard')).to.deep.equal([{ schema_level: 1, oldest_gateway: 1 }]);
+      expect(await shards.query(0, 'SELECT schema_level, oldest_gateway FROM shard')).to.deep.equal([
+        { schema_level: 1, oldest_gateway: 1 },
+      ]);
     });
   });
 
@@ -241,14 +303,21 @@ describe('migration', () => {
          export const up = async (knex: any) => knex.raw('${sql}');
          export const down = async () => undefined;`,
       );
-    const levels = (shards: OwnShards): Promise<unknown> => shards.query(0, 'SELECT schema_level, oldest_gateway FROM shard');
+    const levels = (shards: OwnShards): Promise<unknown> =>
+      shards.query(0, 'SELECT schema_level, oldest_gateway FROM shard');
 
     it('applies what is new in its order, keeps what is there and notes the level', async () => {
       const shards = await make(1, true);
-      await shards.query(0, "INSERT INTO stock (sku_id, sub_row, opening_amount, leaved_amount) VALUES ('kept', 0, 7, 7)");
+      await shards.query(
+        0,
+        "INSERT INTO stock (sku_id, sub_row, opening_amount, leaved_amount) VALUES ('kept', 0, 7, 7)",
+      );
       add(numbered(AFTER, 'more'), GATEWAY_LEVEL + 1, 'CREATE TABLE more LIKE next');
       add(numbered(NEXT, 'next'), 1, 'CREATE TABLE next (number INT PRIMARY KEY)');
-      expect((await migrate(shards, later.path))[0]).to.include({ fault: null }).and.have.property('appliedNow').eql([numbered(NEXT, 'next'), numbered(AFTER, 'more')]);
+      expect((await migrate(shards, later.path))[0])
+        .to.include({ fault: null })
+        .and.have.property('appliedNow')
+        .eql([numbered(NEXT, 'next'), numbered(AFTER, 'more')]);
       expect(await levels(shards)).to.deep.equal([{ schema_level: AFTER, oldest_gateway: GATEWAY_LEVEL + 1 }]);
       expect(await shards.query(0, 'SELECT leaved_amount FROM stock')).to.deep.equal([{ leaved_amount: 7 }]);
     });
@@ -257,9 +326,14 @@ describe('migration', () => {
       const shards = await make(1, true);
       add(numbered(NEXT, 'next'), GATEWAY_LEVEL + 1, 'CREATE TABLE next (number INT PRIMARY KEY)');
       const running = migrate(shards, later.path, 4_000);
-      await eventually('it waits for gateways to notice', 10_000, async () => JSON.stringify(await levels(shards)).includes(`"oldest_gateway":${GATEWAY_LEVEL + 1}`));
+      await eventually('it waits for gateways to notice', 10_000, async () =>
+        JSON.stringify(await levels(shards)).includes(`"oldest_gateway":${GATEWAY_LEVEL + 1}`),
+      );
       const ended = await command(shards, 'unlock', '--end');
-      expect([ended.code, row(ended, 0)[1]], ended.stderr).to.deep.equal([0, row(ended, 0)[1]?.match(/^held by .*; it was ended, .*$/)?.[0]]);
+      expect([ended.code, row(ended, 0)[1]], ended.stderr).to.deep.equal([
+        0,
+        row(ended, 0)[1]?.match(/^held by .*; it was ended, .*$/)?.[0],
+      ]);
       expect(faults(await running)[0]).to.contain('nothing more is done');
       expect(await shards.query(0, "SHOW TABLES LIKE 'next'")).to.deep.equal([]);
       expect(faults(await migrate(shards, later.path))).to.deep.equal([null]);

@@ -22,7 +22,12 @@ const STOP_MS = 5_000;
 
 interface Answer {
   readonly status: string;
-  readonly data: { readonly result: readonly { readonly metric: Readonly<Record<string, string>>; readonly value: readonly [number, string] }[] };
+  readonly data: {
+    readonly result: readonly {
+      readonly metric: Readonly<Record<string, string>>;
+      readonly value: readonly [number, string];
+    }[];
+  };
 }
 
 async function toolOf(tool: Tool): Promise<Command> {
@@ -43,16 +48,28 @@ describe('Prometheus', function () {
     const [program, ...before] = await toolOf(PROMETHEUS);
     mkdirSync(directory, { recursive: true });
     const targets = gateways.map(({ adminUrl }) => `'${new URL(adminUrl).host}'`).join(', ');
-    const config = readFileSync(join(DEPLOY, 'prometheus.yml'), 'utf8').replaceAll(/interval: \d+s/g, `interval: ${SCRAPE}`).replace("'gateway:8081'", targets);
+    const config = readFileSync(join(DEPLOY, 'prometheus.yml'), 'utf8')
+      .replaceAll(/interval: \d+s/g, `interval: ${SCRAPE}`)
+      .replace("'gateway:8081'", targets);
     writeFileSync(join(directory, 'prometheus.yml'), config.replace('rules.yml', join(DEPLOY, 'rules.yml')));
     const port = await freePort();
     url = `http://127.0.0.1:${port}`;
     server = supervise({
       command: program,
-      arguments: [...before, `--config.file=${directory}/prometheus.yml`, `--storage.tsdb.path=${directory}/data`, `--web.listen-address=127.0.0.1:${port}`, '--log.level=error'],
+      arguments: [
+        ...before,
+        `--config.file=${directory}/prometheus.yml`,
+        `--storage.tsdb.path=${directory}/data`,
+        `--web.listen-address=127.0.0.1:${port}`,
+        '--log.level=error',
+      ],
       stdout: 'ignore',
     });
-    await eventually('both gateways are scraped', WAIT_MS, async () => (await query('sum (up{job="stockgate"})').catch(() => null))?.data.result[0]?.value[1] === '2');
+    await eventually(
+      'both gateways are scraped',
+      WAIT_MS,
+      async () => (await query('sum (up{job="stockgate"})').catch(() => null))?.data.result[0]?.value[1] === '2',
+    );
   });
   after(async () => {
     await server?.stop(STOP_MS);
@@ -70,7 +87,8 @@ describe('Prometheus', function () {
     const [first, second] = gateways;
     const sku_id = fresh('scraped');
     await first?.openSku(sku_id, 1);
-    for (const order_detail_id of ['sold', 'sold', 'refused']) await second?.deduct({ sku_id, order_detail_id, quantity: 1 });
+    for (const order_detail_id of ['sold', 'sold', 'refused'])
+      await second?.deduct({ sku_id, order_detail_id, quantity: 1 });
     await first?.adminPost('/v1/reconciliations', {});
   };
 
@@ -85,7 +103,9 @@ describe('Prometheus', function () {
   });
 
   it('has an answer to every query of the dashboard, from gateways that run', async () => {
-    const { panels } = JSON.parse(readFileSync(projectPath('deploy/grafana/stockgate.json'), 'utf8')) as { panels: { title: string; targets: { expr: string }[] }[] };
+    const { panels } = JSON.parse(readFileSync(projectPath('deploy/grafana/stockgate.json'), 'utf8')) as {
+      panels: { title: string; targets: { expr: string }[] }[];
+    };
     const open = new Map(panels.flatMap(({ title, targets }) => targets.map(({ expr }) => [expr, title])));
     expect(open.size).to.be.above(20);
     await eventually('all queries have an answer', WAIT_MS, async () => {
@@ -105,11 +125,28 @@ describe('Prometheus', function () {
     const sold = 'sum (stockgate_requests_total{route="POST /v1/deductions",outcome="deducted"})';
     const sku_id = fresh('counted');
     await gateways[0]?.openSku(sku_id, 100);
-    for (let unit = 0; unit < 7; unit += 1) expect((await gateways[unit % 2]?.deduct({ sku_id, order_detail_id: `d${unit}`, quantity: 1 }))?.status).to.equal(201);
-    const counted = await Promise.all(gateways.map(async (gateway) => Number(/^stockgate_requests_total\{route="POST \/v1\/deductions",outcome="deducted"\} (\d+)/m.exec((await gateway.adminGet('/metrics')).text)?.[1] ?? 0)));
+    for (let unit = 0; unit < 7; unit += 1)
+      expect((await gateways[unit % 2]?.deduct({ sku_id, order_detail_id: `d${unit}`, quantity: 1 }))?.status).to.equal(
+        201,
+      );
+    const counted = await Promise.all(
+      gateways.map(async (gateway) =>
+        Number(
+          /^stockgate_requests_total\{route="POST \/v1\/deductions",outcome="deducted"\} (\d+)/m.exec(
+            (await gateway.adminGet('/metrics')).text,
+          )?.[1] ?? 0,
+        ),
+      ),
+    );
     const all = counted.reduce((sum, count) => sum + count, 0);
     expect(all).to.be.at.least(7);
-    await eventually('it tells of all', WAIT_MS, async () => Number((await query(sold)).data.result[0]?.value[1]) === all);
-    expect(JSON.stringify((await query('{__name__=~"stockgate_.*"}')).data), 'no series names a SKU').to.not.contain(sku_id);
+    await eventually(
+      'it tells of all',
+      WAIT_MS,
+      async () => Number((await query(sold)).data.result[0]?.value[1]) === all,
+    );
+    expect(JSON.stringify((await query('{__name__=~"stockgate_.*"}')).data), 'no series names a SKU').to.not.contain(
+      sku_id,
+    );
   });
 });

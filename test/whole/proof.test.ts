@@ -20,7 +20,9 @@ import { stack } from '../support/setup.ts';
 import { startWireProxy } from '../support/wireProxy.ts';
 
 /** A selection, with an engine for each gateway; `npm run test:faults` has the rest. */
-const ROUNDS: readonly { readonly kind: string; readonly seed: number }[] = ['mysqld-kill', 'mix'].map((kind, index) => ({ kind, seed: 100 + index }));
+const ROUNDS: readonly { readonly kind: string; readonly seed: number }[] = ['mysqld-kill', 'mix'].map(
+  (kind, index) => ({ kind, seed: 100 + index }),
+);
 
 describe('proof bench', () => {
   let world: World;
@@ -117,7 +119,14 @@ describe('what the proof bench breaks with', () => {
         over({ code, signal: null });
         return exited;
       };
-      return { publicUrl: '', adminUrl: '', pid: own, exited, signal: () => void over({ code: null, signal: 'SIGKILL' }), stop };
+      return {
+        publicUrl: '',
+        adminUrl: '',
+        pid: own,
+        exited,
+        signal: () => void over({ code: null, signal: 'SIGKILL' }),
+        stop,
+      };
     };
     return { start, running, terms };
   }
@@ -137,14 +146,22 @@ describe('what the proof bench breaks with', () => {
     const slot = await GatewaySlot.open(start);
     slot.process.signal('SIGKILL');
     await slot.process.exited;
-    expect(await slot.replace().then(() => 'content', (error: Error) => error.message)).to.contain('SIGKILL');
+    expect(
+      await slot.replace().then(
+        () => 'content',
+        (error: Error) => error.message,
+      ),
+    ).to.contain('SIGKILL');
     expect(running.size).to.equal(1);
     await slot.kill();
     await slot.replace();
   });
 
   it('shifts every way to ask for the time', () => {
-    const shifted = runInNewContext(`${clockShift(3_600_000)}; [Date.now(), new Date().getTime(), new Date(5).getTime(), new Date() instanceof Date]`, { Date: globalThis.Date }) as unknown[];
+    const shifted = runInNewContext(
+      `${clockShift(3_600_000)}; [Date.now(), new Date().getTime(), new Date(5).getTime(), new Date() instanceof Date]`,
+      { Date: globalThis.Date },
+    ) as unknown[];
     for (const time of shifted.slice(0, 2)) expect(time).to.be.within(Date.now() + 3_590_000, Date.now() + 3_610_000);
     expect(shifted.slice(2)).to.deep.equal([5, true]);
   });
@@ -155,7 +172,9 @@ describe('what the proof bench breaks with', () => {
     const proxy = await startWireProxy({ host: '127.0.0.1', port: (server.address() as AddressInfo).port });
     const commit = Buffer.concat([Buffer.from([7, 0, 0, 0, 3]), Buffer.from('COMMIT')]);
     const drawn: string[] = [];
-    const ends = (['before', 'inside'] as const).map((cut, place) => proxy.cutWhenever(cut, () => drawn.push(cut) > 0 && place === 1));
+    const ends = (['before', 'inside'] as const).map((cut, place) =>
+      proxy.cutWhenever(cut, () => drawn.push(cut) > 0 && place === 1),
+    );
     const socket = connect(proxy.port, '127.0.0.1').on('error', () => undefined);
     const closed = new Promise((resolve) => socket.on('close', resolve));
     socket.write(commit);

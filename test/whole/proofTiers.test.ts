@@ -11,7 +11,10 @@ import { redisBench } from '../support/redisBench.ts';
 
 const START_MS = 180_000;
 const ROUND_MS = 120_000;
-const hasReplicas = process.env['STOCKGATE_SERVER'] !== 'mariadb' && process.env['STOCKGATE_MYSQL_SERVERS'] === undefined && process.env['STOCKGATE_MYSQL_IMAGE'] === undefined;
+const hasReplicas =
+  process.env['STOCKGATE_SERVER'] !== 'mariadb' &&
+  process.env['STOCKGATE_MYSQL_SERVERS'] === undefined &&
+  process.env['STOCKGATE_MYSQL_IMAGE'] === undefined;
 
 /** A selection; `npm run test:faults -- --tiers memory,redis,replica` has the rest. */
 const KINDS = ['none', 'redis-freeze', ...(hasReplicas ? ['replica-freeze'] : [])];
@@ -26,7 +29,12 @@ describe('proof bench with tiers', function () {
     this.timeout(START_MS);
     const { command, directory } = await redisBench();
     redis = await startRedis(command, directory);
-    stack = await startStack({ servers: 1, dataDirectory: '.local', say: () => undefined, ...(hasReplicas ? { replicas: 1 } : {}) });
+    stack = await startStack({
+      servers: 1,
+      dataDirectory: '.local',
+      say: () => undefined,
+      ...(hasReplicas ? { replicas: 1 } : {}),
+    });
     await readyNow(stack);
     world = await startWorld(stack, 2, [], { tiers: hasReplicas ? 'memory,redis,replica' : 'memory,redis', redis });
   });
@@ -42,7 +50,9 @@ describe('proof bench with tiers', function () {
       const result = await runRound(world, { kind, seed, trafficMs: 2_000, clients: 16 });
       expect(result.violations, `seed ${seed}`).to.deep.equal([]);
       expect(result.verdict).to.equal('content');
-      const refusals = result.evidence.history.filter((entry) => entry.kind === 'deduction' && entry.code === 'insufficient_stock');
+      const refusals = result.evidence.history.filter(
+        (entry) => entry.kind === 'deduction' && entry.code === 'insufficient_stock',
+      );
       expect(refusals.length, 'orders that were refused because too little was left').to.be.above(20);
     });
   }

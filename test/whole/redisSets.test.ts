@@ -6,7 +6,18 @@ import { PART_COUNT, partOf, PartKeys } from '../../src/redis/parts.ts';
 import type { RedisSights } from '../../src/redis/redisSights.ts';
 import { eventually } from '../support/eventually.ts';
 import { fresh } from '../support/gateway.ts';
-import { COMMAND_MS, gateway, keyOf, knownOf, noteUntilKnown, PREFIX, ready, redisBench, sightOf, stopGateways } from '../support/redisBench.ts';
+import {
+  COMMAND_MS,
+  gateway,
+  keyOf,
+  knownOf,
+  noteUntilKnown,
+  PREFIX,
+  ready,
+  redisBench,
+  sightOf,
+  stopGateways,
+} from '../support/redisBench.ts';
 
 const LATE_MS = 400;
 const START_MS = 120_000;
@@ -31,7 +42,8 @@ describe('sights in a Redis Cluster', () => {
 
   it('spreads SKUs over the nodes, and one that is killed takes its own with it, no others', async () => {
     const sku_ids = Array.from({ length: 120 }, () => fresh('sku'));
-    const countKnown = async (): Promise<number> => (await b.look(sku_ids, performance.now() + 1_000)).filter((sight) => sight !== null).length;
+    const countKnown = async (): Promise<number> =>
+      (await b.look(sku_ids, performance.now() + 1_000)).filter((sight) => sight !== null).length;
     const noteAll = (): Promise<void> => a.note(sku_ids.map((sku_id) => sightOf(sku_id)));
     await eventually('all are known', 10_000, async () => {
       await noteAll();
@@ -40,7 +52,11 @@ describe('sights in a Redis Cluster', () => {
     const [lost, ...left] = nodes;
     // Whoever does not own a key says so by an error.
     const parts = Array.from({ length: PART_COUNT }, (_, part) => part);
-    const owns = async (part: number): Promise<boolean> => (await lost?.ask('EXISTS', new PartKeys(PREFIX, part).era).then(() => true, () => false)) ?? false;
+    const owns = async (part: number): Promise<boolean> =>
+      (await lost?.ask('EXISTS', new PartKeys(PREFIX, part).era).then(
+        () => true,
+        () => false,
+      )) ?? false;
     const isOwned = await Promise.all(parts.map(owns));
     const ownedCount = sku_ids.filter((sku_id) => isOwned[partOf(sku_id)]).length;
     await noteAll();

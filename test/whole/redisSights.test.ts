@@ -8,7 +8,21 @@ import { encodeSight } from '../../src/redis/value.ts';
 import type { StoredSight } from '../../src/redis/value.ts';
 import { eventually } from '../support/eventually.ts';
 import { fresh } from '../support/gateway.ts';
-import { COMMAND_MS, gateway, KEEP_MS, keyOf, knownOf, noteUntilKnown, PREFIX, ready, redisBench, SECRET, setClockAhead, sightOf, stopGateways } from '../support/redisBench.ts';
+import {
+  COMMAND_MS,
+  gateway,
+  KEEP_MS,
+  keyOf,
+  knownOf,
+  noteUntilKnown,
+  PREFIX,
+  ready,
+  redisBench,
+  SECRET,
+  setClockAhead,
+  sightOf,
+  stopGateways,
+} from '../support/redisBench.ts';
 
 /** What a timer may be late by on a busy machine. */
 const LATE_MS = 400;
@@ -31,8 +45,17 @@ describe('sights in Redis', () => {
 
   it('tells another gateway what one saw, never as younger than it is', async () => {
     const sku_id = fresh('sku');
-    const rows = [{ shard: 1, sub_row: 0, leaved_amount: 2 }, { shard: 9, sub_row: 1, leaved_amount: 0 }];
-    const noted = await noteUntilKnown(a, b, sku_id, { leaved_amount: 2, isEmpty: false, version: 7, mode: 'hot', rows });
+    const rows = [
+      { shard: 1, sub_row: 0, leaved_amount: 2 },
+      { shard: 9, sub_row: 1, leaved_amount: 0 },
+    ];
+    const noted = await noteUntilKnown(a, b, sku_id, {
+      leaved_amount: 2,
+      isEmpty: false,
+      version: 7,
+      mode: 'hot',
+      rows,
+    });
     for (const waitMs of [0, 300]) {
       await sleep(waitMs);
       const { asOfMs = Infinity, ...known } = (await knownOf(b, sku_id)) ?? {};
@@ -80,9 +103,14 @@ describe('sights in Redis', () => {
     await noteUntilKnown(a, b, other, { version: 9 });
     const old = await noteUntilKnown(a, b, sku_id);
     const copy = String(await server.ask('GET', keyOf(sku_id)));
-    const present = { run_id: copy.split('|')[3] ?? '', era: copy.split('|')[4] ?? '', asOfMicros: Number(copy.split('|')[2]) };
+    const present = {
+      run_id: copy.split('|')[3] ?? '',
+      era: copy.split('|')[4] ?? '',
+      asOfMicros: Number(copy.split('|')[2]),
+    };
     const stored: StoredSight = { ...sightOf(sku_id), ...present };
-    const signed = (more: Partial<StoredSight>, signer = { keyPrefix: PREFIX, secret: SECRET }): string => encodeSight({ ...stored, ...more }, signer);
+    const signed = (more: Partial<StoredSight>, signer = { keyPrefix: PREFIX, secret: SECRET }): string =>
+      encodeSight({ ...stored, ...more }, signer);
     const put: Record<string, readonly string[]> = {
       garbage: ['SET', '', '\u0000|1|'],
       "another SKU's": ['SET', '', String(await server.ask('GET', keyOf(other)))],
@@ -118,7 +146,11 @@ describe('sights in Redis', () => {
     const sku_id = fresh('sku');
     await noteUntilKnown(a, b, sku_id);
     const [, , ...others] = String(await server.ask('GET', keyOf(sku_id))).split('|');
-    for (const words of [['SET', ['1', String(Number.MAX_SAFE_INTEGER), ...others].join('|')], ['RPUSH', 'x'], ['SET', 'x']]) {
+    for (const words of [
+      ['SET', ['1', String(Number.MAX_SAFE_INTEGER), ...others].join('|')],
+      ['RPUSH', 'x'],
+      ['SET', 'x'],
+    ]) {
       await server.ask('DEL', keyOf(sku_id));
       await server.ask(words[0] ?? '', keyOf(sku_id), words[1] ?? '');
       expect(await knownOf(b, sku_id)).to.equal(null);
@@ -140,7 +172,10 @@ describe('sights in Redis', () => {
 
   it('stores and believes nothing without a secret, nor under another', async () => {
     const sku_id = fresh('sku');
-    const [none, other] = await Promise.all([gateway([server], { secretOf: () => null }), gateway([server], { secretOf: () => Buffer.from('other') })]);
+    const [none, other] = await Promise.all([
+      gateway([server], { secretOf: () => null }),
+      gateway([server], { secretOf: () => Buffer.from('other') }),
+    ]);
     await none.note([sightOf(sku_id, { version: 2 })]);
     expect(await server.ask('EXISTS', keyOf(sku_id))).to.equal(0);
     await noteUntilKnown(a, b, sku_id);
@@ -157,10 +192,16 @@ describe('sights in Redis', () => {
     try {
       for (let time = 0; performance.now() < untilMs; time += 1) {
         const startedMs = performance.now();
-        const failed = await b.look([sku_id], startedMs + 50).then(() => false, () => true);
+        const failed = await b.look([sku_id], startedMs + 50).then(
+          () => false,
+          () => true,
+        );
         expect(failed, 'a frozen server cannot be asked').to.equal(true);
         if (time > 3) slowest = Math.max(slowest, performance.now() - startedMs);
-        else expect(performance.now() - startedMs, 'the deadline is shorter than the bound of a command').to.be.below(COMMAND_MS - 50);
+        else
+          expect(performance.now() - startedMs, 'the deadline is shorter than the bound of a command').to.be.below(
+            COMMAND_MS - 50,
+          );
         await b.note([sightOf(sku_id, { version: 2 })]);
         await sleep(20);
       }
@@ -190,11 +231,17 @@ describe('sights in Redis', () => {
   describe('when its clock is set', () => {
     after(() => server.ask('DEL', 'skew'));
 
-    for (const [way, beforeMs, afterMs] of [['back', 1_500, 0], ['ahead', 0, 1_500]] as const) {
+    for (const [way, beforeMs, afterMs] of [
+      ['back', 1_500, 0],
+      ['ahead', 0, 1_500],
+    ] as const) {
       it(`${way}, believes nothing for two seconds, and nothing from before as younger than it is`, async () => {
         const sku_id = fresh('sku');
         await setClockAhead(server, beforeMs);
-        const [c, d] = await Promise.all([gateway([server], { isSkewed: true }), gateway([server], { isSkewed: true })]);
+        const [c, d] = await Promise.all([
+          gateway([server], { isSkewed: true }),
+          gateway([server], { isSkewed: true }),
+        ]);
         const noted = await noteUntilKnown(c, d, sku_id);
         await setClockAhead(server, afterMs);
         const setMs = performance.now();

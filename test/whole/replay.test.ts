@@ -37,7 +37,11 @@ const SHORT_FILE = [
 const rowsIn = (text: string) => parseOrders([Buffer.from(text)], 'orders.csv');
 const rowsOf = (lines: readonly string[]) => rowsIn(lines.join('\r\n').replaceAll('{}', ''));
 const planOf = async (lines: readonly string[]) => planReplay(await rowsOf(lines), 'orders.csv');
-const messageOf = (reading: Promise<unknown>): Promise<string> => reading.then(() => 'none', (error: Error) => error.message);
+const messageOf = (reading: Promise<unknown>): Promise<string> =>
+  reading.then(
+    () => 'none',
+    (error: Error) => error.message,
+  );
 const briefly = (event: ReplayEvent): string =>
   event.kind === 'cart'
     ? `${event.order_id}: ${event.lines.map(({ order_detail_id, sku_id, quantity }) => `${order_detail_id} ${quantity} ${sku_id}`).join(', ')}`
@@ -49,7 +53,15 @@ describe('a file of orders', () => {
   it('is read whole, whatever its line ends, further columns and mark at its beginning', async () => {
     expect(await rowsOf(SHORT_FILE)).to.have.length(SHORT_FILE.length - 1);
     const [first] = await rowsIn(`\uFEFFnote,${HEADER}\n"x\ny",2010-01-04T09:00:00Z,1001,"A, b",10\n\n`);
-    expect(first).to.deep.equal({ line: 2, invoicedAtMs: Date.UTC(2010, 0, 4, 9), invoice: '1001', number: 1, stock_code: 'A, b', quantity: 10, isReturn: false });
+    expect(first).to.deep.equal({
+      line: 2,
+      invoicedAtMs: Date.UTC(2010, 0, 4, 9),
+      invoice: '1001',
+      number: 1,
+      stock_code: 'A, b',
+      quantity: 10,
+      isReturn: false,
+    });
   });
 
   it('is refused with the lines that cannot be meant', async () => {
@@ -58,11 +70,17 @@ describe('a file of orders', () => {
     expect(await refusal([HEADER, good, '2010-01-04T09:00:00Z,1001,A,many', good, 'yesterday,1001, A,10'])).to.match(
       /^orders.csv, line 3: quantity is "many", it must .*\norders.csv, line 5: invoiced_at is "yesterday", .*\norders.csv, line 5: stock_code is " A", it must be/,
     );
-    for (const quantity of ['0', '-0', '1.5', '', '1e3', '1000001', '0x10']) expect(await refusal(withQuantity(quantity)), quantity).to.match(/line 2: quantity/);
-    for (const time of ['2010-02-29', '2010-04-31', '2010-13-01']) expect(await refusal([HEADER, `${time}T09:00:00Z,1001,A,1`]), time).to.match(/line 2: invoiced_at is "/);
-    expect(await refusal([HEADER, good, `${good},000`, good, '2010-01-04T09:00:00Z,1001'])).to.match(/^orders.csv, line 3: 5 cells .*\norders.csv, line 5: 2 cells/);
+    for (const quantity of ['0', '-0', '1.5', '', '1e3', '1000001', '0x10'])
+      expect(await refusal(withQuantity(quantity)), quantity).to.match(/line 2: quantity/);
+    for (const time of ['2010-02-29', '2010-04-31', '2010-13-01'])
+      expect(await refusal([HEADER, `${time}T09:00:00Z,1001,A,1`]), time).to.match(/line 2: invoiced_at is "/);
+    expect(await refusal([HEADER, good, `${good},000`, good, '2010-01-04T09:00:00Z,1001'])).to.match(
+      /^orders.csv, line 3: 5 cells .*\norders.csv, line 5: 2 cells/,
+    );
     expect(await refusal([HEADER, `2010-01-04T09:00:00Z,${'1'.repeat(60)},A,1`])).to.match(/line 2: invoice/);
-    expect(await refusal([HEADER, ...Array.from({ length: 14 }, () => good.replace('10', 'no'))])).to.match(/line 11: .*\nand 4 more$/s);
+    expect(await refusal([HEADER, ...Array.from({ length: 14 }, () => good.replace('10', 'no'))])).to.match(
+      /line 11: .*\nand 4 more$/s,
+    );
     expect(await messageOf(readOrders('/nowhere.csv'))).to.match(/^\/nowhere.csv: there is no such file/);
   });
 });
@@ -82,26 +100,49 @@ describe('a plan of a replay', () => {
       'C1007-1: 1 A of 1006-1',
       'C1007-1: 1 A of C1007-1, not sold',
     ]);
-    expect([...plan.demand]).to.deep.equal([['A', 15], ['B', 6], ['C', 0]]);
+    expect([...plan.demand]).to.deep.equal([
+      ['A', 15],
+      ['B', 6],
+      ['C', 0],
+    ]);
     expect([...openingStock(plan, 0.5).values()]).to.deep.equal([7, 3, 0]);
   });
 
   it('splits what came back over several sales, the latest first', async () => {
-    const lines = [HEADER, '2010-01-04T09:00:00Z,1,A,3', '2010-01-04T09:00:00Z,2,A,2', '2010-01-04T09:00:00Z,C3,A,-4', '2010-01-04T09:00:00Z,C4,A,1'];
-    expect((await planOf(lines)).events.slice(2).map(briefly)).to.deep.equal(['C3-1: 2 A of 2-1', 'C3-1: 2 A of 1-1', 'C4-1: 1 A of 1-1']);
+    const lines = [
+      HEADER,
+      '2010-01-04T09:00:00Z,1,A,3',
+      '2010-01-04T09:00:00Z,2,A,2',
+      '2010-01-04T09:00:00Z,C3,A,-4',
+      '2010-01-04T09:00:00Z,C4,A,1',
+    ];
+    expect((await planOf(lines)).events.slice(2).map(briefly)).to.deep.equal([
+      'C3-1: 2 A of 2-1',
+      'C3-1: 2 A of 1-1',
+      'C4-1: 1 A of 1-1',
+    ]);
   });
 
   it('splits an invoice of more lines than a request may have, and refuses ids that are taken', async () => {
     const large = Array.from({ length: 1_001 }, (_, index) => `2010-01-04T09:00:00Z,7,S${index},1`);
-    const carts = (await planOf([HEADER, ...large])).events.filter((event): event is CartEvent => event.kind === 'cart');
-    expect(carts.map(({ order_id, lines }) => [order_id, lines.length, lines[0]?.order_detail_id])).to.deep.equal([['7/1', 500, '7-1'], ['7/2', 500, '7-501'], ['7/3', 1, '7-1001']]);
-    expect(await messageOf(planOf([HEADER, ...large, '2010-01-04T09:00:00Z,7/2,A,1']))).to.equal('orders.csv, line 1003: the order id "7/2" is taken by the cart of line 502');
+    const carts = (await planOf([HEADER, ...large])).events.filter(
+      (event): event is CartEvent => event.kind === 'cart',
+    );
+    expect(carts.map(({ order_id, lines }) => [order_id, lines.length, lines[0]?.order_detail_id])).to.deep.equal([
+      ['7/1', 500, '7-1'],
+      ['7/2', 500, '7-501'],
+      ['7/3', 1, '7-1001'],
+    ]);
+    expect(await messageOf(planOf([HEADER, ...large, '2010-01-04T09:00:00Z,7/2,A,1']))).to.equal(
+      'orders.csv, line 1003: the order id "7/2" is taken by the cart of line 502',
+    );
   });
 
   it('has every row of the real file, and every return behind its sale', async () => {
     const rows = await readOrders(projectPath('scripts/demo/orders-2011-11-10.csv'));
     const { events } = planReplay(rows, 'orders-2011-11-10.csv');
-    const units = (isReturn: boolean): number => rows.filter((row) => row.isReturn === isReturn).reduce((sum, { quantity }) => sum + quantity, 0);
+    const units = (isReturn: boolean): number =>
+      rows.filter((row) => row.isReturn === isReturn).reduce((sum, { quantity }) => sum + quantity, 0);
     const carts = events.filter((event): event is CartEvent => event.kind === 'cart');
     const returns = events.filter((event): event is ReturnEvent => event.kind === 'return');
     expect(carts.flatMap(({ lines }) => lines).reduce((sum, { quantity }) => sum + quantity, 0)).to.equal(units(false));
@@ -121,32 +162,57 @@ describe('what a replay finds', () => {
     [first, , , ofFirst] = plan.events as [CartEvent, CartEvent, ReturnEvent, ReturnEvent];
   });
   const result = (is: Result['is'], more: Partial<Result> = {}): Result => ({ is, faults: [], ...more });
-  const expected = (event: ReplayEvent): Result => result(event.kind === 'return' && event.of === null ? 'unknown_deduction' : 'done');
+  const expected = (event: ReplayEvent): Result =>
+    result(event.kind === 'return' && event.of === null ? 'unknown_deduction' : 'done');
   const sound = () => new Map<ReplayEvent, Result>(plan.events.map((event) => [event, expected(event)]));
   const journal = () => {
     const { carts, returned } = remember(sound(), opening);
     return new Map(
       carts.flatMap(({ cart: { order_id, lines } }) =>
-        lines.map((line) => [flowKeyText(line), { order_id, quantity: line.quantity, returned: returned.get(flowKeyText(line)) ?? 0, status: 'deducted' as const }] as const),
+        lines.map(
+          (line) =>
+            [
+              flowKeyText(line),
+              {
+                order_id,
+                quantity: line.quantity,
+                returned: returned.get(flowKeyText(line)) ?? 0,
+                status: 'deducted' as const,
+              },
+            ] as const,
+        ),
       ),
     );
   };
-  const left = new Map([['A', 15], ['B', 0], ['C', 0]]);
+  const left = new Map([
+    ['A', 15],
+    ['B', 0],
+    ['C', 0],
+  ]);
 
   it('nothing, when all is well', () => {
     const memory = remember(sound(), opening);
     expect([memory.lineCount, ...memory.left]).to.deep.equal([5, ...left]);
     expect([...answerFaults(sound(), plan, opening), ...memoryFaults(memory, journal(), left)]).to.deep.equal([]);
-    const again = new Map(sentAgain(sound()).map((event) => [event, result(expected(event).is === 'done' ? 'replayed' : 'unknown_deduction')]));
+    const again = new Map(
+      sentAgain(sound()).map((event) => [
+        event,
+        result(expected(event).is === 'done' ? 'replayed' : 'unknown_deduction'),
+      ]),
+    );
     expect(replayFaults(sound(), again)).to.deep.equal([]);
   });
 
   it('a cart that is not whole, or not there, or there though it was refused', () => {
     const flows = journal();
     flows.delete(flowKeyText({ sku_id: 'B', order_detail_id: '1001-3' }));
-    expect(memoryFaults(remember(sound(), opening), flows, left)).to.deep.equal(['order 1001: sold, but only 2 of its 3 lines stand']);
+    expect(memoryFaults(remember(sound(), opening), flows, left)).to.deep.equal([
+      'order 1001: sold, but only 2 of its 3 lines stand',
+    ]);
     const refused = sound().set(first, result('refused', { short: ['A'] }));
-    expect(memoryFaults(remember(refused, opening), journal(), left)).to.include('order 1001: refused, but 3 of its 3 lines stand');
+    expect(memoryFaults(remember(refused, opening), journal(), left)).to.include(
+      'order 1001: refused, but 3 of its 3 lines stand',
+    );
     const unclear = sound().set(first, result('unclear'));
     expect(memoryFaults(remember(unclear, opening), flows, left)).to.include('order 1001: 2 of its 3 lines stand');
   });
@@ -159,11 +225,20 @@ describe('what a replay finds', () => {
   });
 
   it('refusals of what is there for everybody, and returns that were answered wrongly', () => {
-    const faultsOf = (event: ReplayEvent, is: Result['is'], more?: Partial<Result>) => answerFaults(sound().set(event, result(is, more)), plan, opening);
-    expect(faultsOf(first, 'refused', { short: ['A'] })).to.include('order 1001: refused because of A, of which there was enough for every order');
-    expect(faultsOf(ofFirst, 'unknown_deduction')).to.deep.equal(['return C1004-1 of 1001-1, A: not known, though it was sold']);
-    expect(faultsOf(plan.events.at(-1) as ReturnEvent, 'done')).to.deep.equal(['return C1007-1 of C1007-1, A: taken back, though it was never sold']);
-    expect(replayFaults(sound(), new Map([[first, result('done')]]))).to.deep.equal(['order 1001: done at first, done when it was sent again']);
+    const faultsOf = (event: ReplayEvent, is: Result['is'], more?: Partial<Result>) =>
+      answerFaults(sound().set(event, result(is, more)), plan, opening);
+    expect(faultsOf(first, 'refused', { short: ['A'] })).to.include(
+      'order 1001: refused because of A, of which there was enough for every order',
+    );
+    expect(faultsOf(ofFirst, 'unknown_deduction')).to.deep.equal([
+      'return C1004-1 of 1001-1, A: not known, though it was sold',
+    ]);
+    expect(faultsOf(plan.events.at(-1) as ReturnEvent, 'done')).to.deep.equal([
+      'return C1007-1 of C1007-1, A: taken back, though it was never sold',
+    ]);
+    expect(replayFaults(sound(), new Map([[first, result('done')]]))).to.deep.equal([
+      'order 1001: done at first, done when it was sent again',
+    ]);
   });
 });
 
@@ -172,7 +247,12 @@ describe('npm run replay', () => {
   let gateway: TestGateway;
   before(async () => {
     folder = temporaryFolder();
-    gateway = await startTestGateway({ STOCKGATE_TOKENS: 'shop', STOCKGATE_ADMIN_TOKENS: 'admin', HOST: '127.0.0.1', ADMIN_HOST: '127.0.0.1' });
+    gateway = await startTestGateway({
+      STOCKGATE_TOKENS: 'shop',
+      STOCKGATE_ADMIN_TOKENS: 'admin',
+      HOST: '127.0.0.1',
+      ADMIN_HOST: '127.0.0.1',
+    });
   });
   after(async () => {
     await gateway?.stop();
@@ -181,16 +261,29 @@ describe('npm run replay', () => {
   /** Invoices and SKUs of this test alone. */
   const write = (lines: readonly string[]): string => {
     const name = fresh('replay');
-    return folder.write(`${name}.csv`, lines.join('\r\n').replaceAll('{}', `${name}-`).replaceAll(/Z,(C?)/g, `Z,$1${name}-`));
+    return folder.write(
+      `${name}.csv`,
+      lines
+        .join('\r\n')
+        .replaceAll('{}', `${name}-`)
+        .replaceAll(/Z,(C?)/g, `Z,$1${name}-`),
+    );
   };
   const replay = (file: string, ...args: readonly string[]) =>
-    runFile('scripts/replay.ts', [file, '--concurrency', '4', '--url', gateway.publicUrl, '--admin-url', gateway.adminUrl, ...args], {
-      ...stack().environment,
-      STOCKGATE_TOKENS: 'shop',
-      STOCKGATE_ADMIN_TOKENS: 'admin',
-    });
+    runFile(
+      'scripts/replay.ts',
+      [file, '--concurrency', '4', '--url', gateway.publicUrl, '--admin-url', gateway.adminUrl, ...args],
+      {
+        ...stack().environment,
+        STOCKGATE_TOKENS: 'shop',
+        STOCKGATE_ADMIN_TOKENS: 'admin',
+      },
+    );
   const row = (stdout: string, what: string): string[] =>
-    (stdout.split('\n').find((line) => line.startsWith(`│ ${what} `)) ?? '').split('│').slice(2, -1).map((cell) => cell.trim());
+    (stdout.split('\n').find((line) => line.startsWith(`│ ${what} `)) ?? '')
+      .split('│')
+      .slice(2, -1)
+      .map((cell) => cell.trim());
 
   it('sends a file to a gateway that runs, twice, and once more', async () => {
     const file = write(SHORT_FILE);
@@ -210,7 +303,14 @@ describe('npm run replay', () => {
   }).timeout(RUN_MS);
 
   it('goes on when goods sell out, and sends nothing of a bad file', async () => {
-    const { code, stdout, stderr } = await replay(write(SHORT_FILE), '--stock-factor', '0.4', '--concurrency', '1', '--twice');
+    const { code, stdout, stderr } = await replay(
+      write(SHORT_FILE),
+      '--stock-factor',
+      '0.4',
+      '--concurrency',
+      '1',
+      '--twice',
+    );
     expect(code, stderr).to.equal(0);
     expect(row(stdout, 'carts refused, not enough left')).to.deep.equal(['1', '0']);
     expect(row(stdout, 'carts sold')).to.deep.equal(['2', '0']);
@@ -227,7 +327,8 @@ describe('npm run replay', () => {
       symlinkSync(projectPath(`.local/${part}`), join(folder.path, part));
     }
     const file = write(SHORT_FILE);
-    const run = (...args: readonly string[]) => runFile('scripts/replay.ts', [file, '--data-dir', folder.path, '--servers', '1', '--keep', 'test', ...args]);
+    const run = (...args: readonly string[]) =>
+      runFile('scripts/replay.ts', [file, '--data-dir', folder.path, '--servers', '1', '--keep', 'test', ...args]);
     const { code, stdout, stderr } = await run('--twice');
     expect(code, stderr).to.equal(0);
     expect(row(stdout, 'carts replayed')).to.deep.equal(['0', '3']);

@@ -20,14 +20,20 @@ const START_MS = 120_000;
 /** For what takes milliseconds on a machine that has nothing else to do. */
 const SOON_MS = 10_000;
 
-const isForeign = process.env['STOCKGATE_MYSQL_SERVERS'] !== undefined || process.env['STOCKGATE_MYSQL_IMAGE'] !== undefined;
+const isForeign =
+  process.env['STOCKGATE_MYSQL_SERVERS'] !== undefined || process.env['STOCKGATE_MYSQL_IMAGE'] !== undefined;
 const isMariaDb = process.env['STOCKGATE_SERVER'] === 'mariadb';
 
 if (isForeign || isMariaDb) {
   describe('replicas', () => {
-    it('are MySQL\'s, and none are made in containers or for servers of somebody else', async () => {
+    it("are MySQL's, and none are made in containers or for servers of somebody else", async () => {
       const asked = startCluster({ servers: 1, replicas: 1, dataDirectory: '.local', say: () => undefined });
-      expect(await asked.then(() => 'made', (error: Error) => error.message)).to.match(/^replicas are (built for MySQL only|not made for servers named|not made in containers)/);
+      expect(
+        await asked.then(
+          () => 'made',
+          (error: Error) => error.message,
+        ),
+      ).to.match(/^replicas are (built for MySQL only|not made for servers named|not made in containers)/);
     });
   });
 } else {
@@ -48,11 +54,17 @@ if (isForeign || isMariaDb) {
     const stateOf = (replica: number): string | undefined => bench.state().replicas[replica]?.state;
     const put = async (leaved_amount: number): Promise<string> => {
       const sku_id = skuOn(0, fresh('replica'), SHARDS);
-      await bench.write(`INSERT INTO stock (sku_id, sub_row, opening_amount, leaved_amount) VALUES ('${sku_id}', 0, ${leaved_amount}, ${leaved_amount})`);
+      await bench.write(
+        `INSERT INTO stock (sku_id, sub_row, opening_amount, leaved_amount) VALUES ('${sku_id}', 0, ${leaved_amount}, ${leaved_amount})`,
+      );
       return sku_id;
     };
     const shows = (sku_id: string, leaved_amount: number): Promise<void> =>
-      eventually(`${leaved_amount} is seen`, SOON_MS, async () => (await bench.look(sku_id))?.leaved_amount === leaved_amount);
+      eventually(
+        `${leaved_amount} is seen`,
+        SOON_MS,
+        async () => (await bench.look(sku_id))?.leaved_amount === leaved_amount,
+      );
     const follow = async (): Promise<void> => {
       for (const replica of [0, 1]) await bench.tell(replica, 'START REPLICA');
       await eventually('both replicas follow', SOON_MS, allFollow);
@@ -61,8 +73,15 @@ if (isForeign || isMariaDb) {
     it('follow by GTIDs, and commits wait for them where they were asked to', async () => {
       for (const replica of [0, 1]) {
         const [status] = await bench.tell(replica, 'SHOW REPLICA STATUS');
-        expect([status?.Auto_Position, status?.Replica_IO_Running, status?.Replica_SQL_Running]).to.deep.equal([1, 'Yes', 'Yes']);
-        const [settings] = await bench.tell(replica, 'SELECT @@GLOBAL.gtid_mode AS gtids, @@GLOBAL.super_read_only AS locked, @@GLOBAL.replica_preserve_commit_order AS in_order');
+        expect([status?.Auto_Position, status?.Replica_IO_Running, status?.Replica_SQL_Running]).to.deep.equal([
+          1,
+          'Yes',
+          'Yes',
+        ]);
+        const [settings] = await bench.tell(
+          replica,
+          'SELECT @@GLOBAL.gtid_mode AS gtids, @@GLOBAL.super_read_only AS locked, @@GLOBAL.replica_preserve_commit_order AS in_order',
+        );
         expect({ ...settings }).to.deep.equal({ gtids: 'ON', locked: 1, in_order: 1 });
       }
       const [semiSync] = await bench.write("SHOW STATUS LIKE 'Rpl_semi_sync_source_status'");
@@ -70,7 +89,10 @@ if (isForeign || isMariaDb) {
     });
 
     it('refuse whoever writes', async () => {
-      const refused = await bench.tell(0, 'UPDATE precheck SET heartbeat_at = NULL').then(() => null, (error: { errno: number }) => error.errno);
+      const refused = await bench.tell(0, 'UPDATE precheck SET heartbeat_at = NULL').then(
+        () => null,
+        (error: { errno: number }) => error.errno,
+      );
       expect(refused).to.equal(1290);
     });
 
@@ -79,8 +101,18 @@ if (isForeign || isMariaDb) {
       await shows(sku_id, 7);
       const askedMs = performance.now();
       const sight = await bench.look(sku_id);
-      expect(sight?.asOfMs).to.be.at.most(askedMs + 50).and.to.be.above(askedMs - LAG_MS_MAX);
-      expect({ ...sight, asOfMs: 0 }).to.deep.equal({ asOfMs: 0, sku_id, leaved_amount: 7, isEmpty: false, version: 0, mode: 'single', rows: [{ shard: 0, sub_row: 0, leaved_amount: 7 }] });
+      expect(sight?.asOfMs)
+        .to.be.at.most(askedMs + 50)
+        .and.to.be.above(askedMs - LAG_MS_MAX);
+      expect({ ...sight, asOfMs: 0 }).to.deep.equal({
+        asOfMs: 0,
+        sku_id,
+        leaved_amount: 7,
+        isEmpty: false,
+        version: 0,
+        mode: 'single',
+        rows: [{ shard: 0, sub_row: 0, leaved_amount: 7 }],
+      });
       expect(bench.state().lagMs).to.be.within(0, LAG_MS_MAX);
     });
 
@@ -89,7 +121,9 @@ if (isForeign || isMariaDb) {
       const unknown = skuOn(0, fresh('unknown'), SHARDS);
       await bench.write(`UPDATE stock SET held_amount = 1 WHERE sku_id = '${held}'`);
       await bench.write(`INSERT INTO transfer VALUES ('${sent}', REPEAT('a', 16), 'out', 0, 1, 1, 0, 1, DEFAULT)`);
-      await bench.write(`INSERT INTO hot_sku (sku_id, revision, state, epoch, last_epoch, places, earlier, shards, changed_at) VALUES ('${split}', 1, 'single', 1, 1, '[]', '[]', '[]', NOW(6))`);
+      await bench.write(
+        `INSERT INTO hot_sku (sku_id, revision, state, epoch, last_epoch, places, earlier, shards, changed_at) VALUES ('${split}', 1, 'single', 1, 1, '[]', '[]', '[]', NOW(6))`,
+      );
       const last = await put(3);
       await shows(last, 3);
       const seen = await bench.sights.look([empty, held, sent, split, unknown, empty], performance.now() + 3_000);
@@ -100,7 +134,11 @@ if (isForeign || isMariaDb) {
       const misled = new ReplicaSights({ ...optionsOf(bench), shardOf: () => 0 });
       misled.start();
       try {
-        await eventually('it follows', SOON_MS, async () => (await misled.look([away], performance.now() + 1_000))[0] !== null);
+        await eventually(
+          'it follows',
+          SOON_MS,
+          async () => (await misled.look([away], performance.now() + 1_000))[0] !== null,
+        );
         expect(await misled.look([elsewhere], performance.now() + 1_000)).to.deep.equal([null]);
       } finally {
         misled.stop();
@@ -213,7 +251,13 @@ if (isForeign || isMariaDb) {
     });
 
     it('follow again when kept data are started anew, on other ports', async () => {
-      const options = { servers: 1, replicas: 1, dataDirectory: '.local', keep: `replicas-${process.pid}`, say: () => undefined };
+      const options = {
+        servers: 1,
+        replicas: 1,
+        dataDirectory: '.local',
+        keep: `replicas-${process.pid}`,
+        say: () => undefined,
+      };
       try {
         const first = await startCluster(options);
         await query(first.servers[0], 'CREATE DATABASE one');
@@ -222,7 +266,11 @@ if (isForeign || isMariaDb) {
         await query(second.servers[0], 'CREATE DATABASE two');
         const replica = second.servers[0]?.replicas[0];
         for (const name of ['one', 'two']) {
-          await eventually(`${name} is there`, SOON_MS, async () => (await query(replica, `SHOW DATABASES LIKE '${name}'`)).length === 1);
+          await eventually(
+            `${name} is there`,
+            SOON_MS,
+            async () => (await query(replica, `SHOW DATABASES LIKE '${name}'`)).length === 1,
+          );
         }
         await second.stop();
       } finally {
@@ -233,7 +281,10 @@ if (isForeign || isMariaDb) {
     describe('and the clock', () => {
       it('say nothing where it was never learnt', async () => {
         const options = optionsOf(bench);
-        const blind = new ReplicaSights({ ...options, shards: options.shards.map((shard) => ({ ...shard, clock: new ShardClock() })) });
+        const blind = new ReplicaSights({
+          ...options,
+          shards: options.shards.map((shard) => ({ ...shard, clock: new ShardClock() })),
+        });
         blind.start();
         try {
           await eventually('it was looked at', SOON_MS, () => blind.state()[0]?.replicas[0]?.state === 'unclear');
@@ -283,7 +334,12 @@ async function query(server: DatabaseServer | undefined, sql: string): Promise<R
 
 function optionsOf({ shards, stack }: ReplicaBench): ConstructorParameters<typeof ReplicaSights>[0] {
   return {
-    shards: shards.map((shard) => ({ shard: shard.index, initialShards: SHARDS, replicas: stack.shards[shard.index]?.replicas ?? [], clock: shard.clock })),
+    shards: shards.map((shard) => ({
+      shard: shard.index,
+      initialShards: SHARDS,
+      replicas: stack.shards[shard.index]?.replicas ?? [],
+      clock: shard.clock,
+    })),
     shardOf: () => 0,
     lagMsMax: LAG_MS_MAX,
     statementMs: STATEMENT_MS,

@@ -34,7 +34,9 @@ describe('a server restored from a backup', () => {
   let stack: Stack;
   let seasoned: TestGateway;
   let newcomer: TestGateway;
-  const skus = Array.from({ length: SHARDS }, (_, shard) => [`shelf-${shard}-a`, `shelf-${shard}-b`].map((name) => skuOn(shard, name, SHARDS))).flat();
+  const skus = Array.from({ length: SHARDS }, (_, shard) =>
+    [`shelf-${shard}-a`, `shelf-${shard}-b`].map((name) => skuOn(shard, name, SHARDS)),
+  ).flat();
   const soldBefore: SoldLine[] = [];
   const soldAfter: SoldLine[] = [];
   let left: unknown[] = [];
@@ -52,7 +54,10 @@ describe('a server restored from a backup', () => {
   };
   const sell = async (gateway: TestGateway, lines: readonly SoldLine[]): Promise<number> => {
     const [{ order_id } = { order_id: '' }] = lines;
-    const body = { order_id, lines: lines.map(({ sku_id, order_detail_id, quantity }) => ({ sku_id, order_detail_id, quantity })) };
+    const body = {
+      order_id,
+      lines: lines.map(({ sku_id, order_detail_id, quantity }) => ({ sku_id, order_detail_id, quantity })),
+    };
     for (;;) {
       const { status } = await gateway.post('/v1/deductions', body);
       if (status !== 503) return status;
@@ -65,7 +70,12 @@ describe('a server restored from a backup', () => {
       Array.from({ length: CLIENTS }, async () => {
         for (const number of numbers) {
           const order_id = `${name}-${number}`;
-          const line = (place: number): SoldLine => ({ order_id, sku_id: skus[(number + place) % skus.length] ?? '', order_detail_id: `${order_id}-${place}`, quantity: 1 + (number % 3) });
+          const line = (place: number): SoldLine => ({
+            order_id,
+            sku_id: skus[(number + place) % skus.length] ?? '',
+            order_detail_id: `${order_id}-${place}`,
+            quantity: 1 + (number % 3),
+          });
           const lines = number % 5 === 0 ? [line(0), line(3)] : [line(0)];
           expect(await sell(seasoned, lines)).to.equal(201);
           books.push(...lines);
@@ -73,9 +83,11 @@ describe('a server restored from a backup', () => {
       }),
     );
   };
-  const isOnRestored = ({ sku_id }: Pick<SoldLine, 'sku_id'>): boolean => RESTORED.some((shard) => skus.indexOf(sku_id) >> 1 === shard);
+  const isOnRestored = ({ sku_id }: Pick<SoldLine, 'sku_id'>): boolean =>
+    RESTORED.some((shard) => skus.indexOf(sku_id) >> 1 === shard);
   const command = (...args: string[]): Promise<Finished> => runFile('scripts/reconcile.ts', args, stack.environment);
-  const statesOf = async (gateway: TestGateway): Promise<string[]> => ((await gateway.adminGet('/v1/shards')).body?.shards as { state: string }[]).map(({ state }) => state);
+  const statesOf = async (gateway: TestGateway): Promise<string[]> =>
+    ((await gateway.adminGet('/v1/shards')).body?.shards as { state: string }[]).map(({ state }) => state);
   const fromBackup = async (work: () => void): Promise<void> => {
     await stack.cluster.servers[0]?.stop();
     work();
@@ -96,7 +108,9 @@ describe('a server restored from a backup', () => {
     await sleep(MOVED_ON_MS);
     dataDirectory = String((await query('SELECT @@datadir AS folder'))[0]?.['folder']).replace(/\/$/, '');
     await fromBackup(() => cpSync(dataDirectory, `${dataDirectory}.backup`, { recursive: true }));
-    await eventually('it sells again', WAIT_MS, async () => (await statesOf(seasoned)).every((state) => state === 'serving'));
+    await eventually('it sells again', WAIT_MS, async () =>
+      (await statesOf(seasoned)).every((state) => state === 'serving'),
+    );
     await sellMany('after', ORDERS, soldAfter);
     left = await leftOf(seasoned);
     await sleep(MOVED_ON_MS);
@@ -115,13 +129,25 @@ describe('a server restored from a backup', () => {
 
   it('is not sold from, by gateways that saw it before and by those that did not; the other one is', async () => {
     for (const gateway of [seasoned, newcomer]) {
-      await eventually('it is refused', WAIT_MS, async () => String(await statesOf(gateway)) === 'refused,refused,serving,serving');
+      await eventually(
+        'it is refused',
+        WAIT_MS,
+        async () => String(await statesOf(gateway)) === 'refused,refused,serving,serving',
+      );
       const { body } = await gateway.adminGet('/v1/shards');
-      expect((body?.shards as { reason: string }[])[0]?.reason).to.match(/^it shows what was true at \S+Z and had reached \S+Z: it was restored from a backup, and what was sold since is missing, see .*reconcile -- --restored/);
-      const { order_id = '', quantity = 0, ...key } = soldAfter.find(isOnRestored) ?? { sku_id: '', order_detail_id: '' };
+      expect((body?.shards as { reason: string }[])[0]?.reason).to.match(
+        /^it shows what was true at \S+Z and had reached \S+Z: it was restored from a backup, and what was sold since is missing, see .*reconcile -- --restored/,
+      );
+      const {
+        order_id = '',
+        quantity = 0,
+        ...key
+      } = soldAfter.find(isOnRestored) ?? { sku_id: '', order_detail_id: '' };
       expect((await gateway.deduct({ ...key, quantity }, order_id)).status).to.equal(503);
       expect((await gateway.post('/v1/deductions/lookup', { lines: [key] })).status).to.equal(503);
-      expect((await gateway.deduct({ sku_id: skus[5] ?? '', order_detail_id: fresh('meanwhile'), quantity: 1 })).status).to.equal(201);
+      expect(
+        (await gateway.deduct({ sku_id: skus[5] ?? '', order_detail_id: fresh('meanwhile'), quantity: 1 })).status,
+      ).to.equal(201);
     }
     // It is not moved on meanwhile: that would hide it.
     await sleep(MOVED_ON_MS);
@@ -131,35 +157,73 @@ describe('a server restored from a backup', () => {
   it('is not let go before somebody has said what single orders are missing', async () => {
     const { code, stdout, stderr } = await command('--restored');
     expect(code, stderr).to.equal(1);
-    expect(stderr).to.match(/shard-00 is not sold from/).and.to.match(/shard-01 is not sold from/);
+    expect(stderr)
+      .to.match(/shard-00 is not sold from/)
+      .and.to.match(/shard-01 is not sold from/);
     // What carts over both servers have sold is known without the shop.
-    const ofCarts = soldAfter.filter((line) => isOnRestored(line) && soldAfter.some((other) => other.order_id === line.order_id && !isOnRestored(other)));
-    const named = ofCarts.filter(({ order_detail_id }) => stdout.includes(`order_detail_id "${order_detail_id}"`) || stdout.includes(`cart: order_id "${order_detail_id.replace(/-\d$/, '')}"`));
+    const ofCarts = soldAfter.filter(
+      (line) =>
+        isOnRestored(line) && soldAfter.some((other) => other.order_id === line.order_id && !isOnRestored(other)),
+    );
+    const named = ofCarts.filter(
+      ({ order_detail_id }) =>
+        stdout.includes(`order_detail_id "${order_detail_id}"`) ||
+        stdout.includes(`cart: order_id "${order_detail_id.replace(/-\d$/, '')}"`),
+    );
     expect(named).to.deep.equal(ofCarts);
     expect(String(await statesOf(seasoned))).to.equal('refused,refused,serving,serving');
   }).timeout(60_000);
 
   it('lacks every order that was sold after the backup, each of which is named by the books of the shop', async () => {
-    const books = [...soldBefore, ...soldAfter].map(({ order_id, sku_id, order_detail_id, quantity }) => `${order_id},${sku_id},${order_detail_id},${quantity}`);
+    const books = [...soldBefore, ...soldAfter].map(
+      ({ order_id, sku_id, order_detail_id, quantity }) => `${order_id},${sku_id},${order_detail_id},${quantity}`,
+    );
     ordersFile = folder.write('orders.csv', `order_id,sku_id,order_detail_id,quantity\n${books.join('\n')}\n`);
     const { code, stdout } = await command('--restored', '--orders', ordersFile);
     expect(code).to.equal(1);
     const named = stdout.split('\n').flatMap((line) => /^flow: .*order_detail_id "([^"]+)"/.exec(line)?.[1] ?? []);
-    expect(named.sort()).to.deep.equal(soldAfter.filter(isOnRestored).map(({ order_detail_id }) => order_detail_id).sort());
+    expect(named.sort()).to.deep.equal(
+      soldAfter
+        .filter(isOnRestored)
+        .map(({ order_detail_id }) => order_detail_id)
+        .sort(),
+    );
     expect(new Set(soldAfter.map(({ order_id }) => order_id)).size).to.equal(ORDERS);
   }).timeout(60_000);
 
   it('is sold from again when they are brought back, and every order is a replay', async () => {
-    const { code, stdout, stderr } = await command('--restored', '--orders', ordersFile, '--put-back', '--accept', '--list', `${folder.path}/lost.jsonl`);
+    const { code, stdout, stderr } = await command(
+      '--restored',
+      '--orders',
+      ordersFile,
+      '--put-back',
+      '--accept',
+      '--list',
+      `${folder.path}/lost.jsonl`,
+    );
     expect(code, stdout + stderr).to.equal(0);
-    expect([...stdout.matchAll(/brought back: (\d+) of (\d+)/g)].every(([, done, all]) => done === all && Number(all) > 0), stdout).to.equal(true);
-    for (const gateway of [seasoned, newcomer]) await eventually('it sells again', WAIT_MS, async () => (await statesOf(gateway)).every((state) => state === 'serving'));
+    expect(
+      [...stdout.matchAll(/brought back: (\d+) of (\d+)/g)].every(([, done, all]) => done === all && Number(all) > 0),
+      stdout,
+    ).to.equal(true);
+    for (const gateway of [seasoned, newcomer])
+      await eventually('it sells again', WAIT_MS, async () =>
+        (await statesOf(gateway)).every((state) => state === 'serving'),
+      );
     const all = [...soldBefore, ...soldAfter];
     for (const [index, order_id] of [...new Set(all.map((line) => line.order_id))].entries()) {
-      expect(await sell(index % 2 === 0 ? seasoned : newcomer, all.filter((line) => line.order_id === order_id)), order_id).to.equal(200);
+      expect(
+        await sell(
+          index % 2 === 0 ? seasoned : newcomer,
+          all.filter((line) => line.order_id === order_id),
+        ),
+        order_id,
+      ).to.equal(200);
     }
     const meanwhile = 2;
-    expect(await leftOf(newcomer)).to.deep.equal(left.map((units, place) => (place === 5 ? Number(units) - meanwhile : units)));
+    expect(await leftOf(newcomer)).to.deep.equal(
+      left.map((units, place) => (place === 5 ? Number(units) - meanwhile : units)),
+    );
     const audit = await command();
     expect(audit.code, audit.stdout + audit.stderr).to.equal(0);
     expect((await command('--restored')).stdout).to.match(/no shard shows less/);
@@ -171,13 +235,17 @@ describe('a server restored from a backup', () => {
     try {
       await eventually('it is refused', WAIT_MS, async () => (await statesOf(seasoned)).includes('refused'));
       const { order_detail_id, sku_id } = soldBefore[0] as SoldLine;
-      expect((await seasoned.post('/v1/deductions/lookup', { lines: [{ sku_id, order_detail_id }] })).status).to.be.oneOf([200, 503]);
+      expect(
+        (await seasoned.post('/v1/deductions/lookup', { lines: [{ sku_id, order_detail_id }] })).status,
+      ).to.be.oneOf([200, 503]);
       const audit = await command();
       expect(audit.code, audit.stdout + audit.stderr).to.equal(0);
       expect((await command('--restored')).stdout).to.match(/no shard shows less/);
     } finally {
       await query('SET GLOBAL read_only = 0');
     }
-    await eventually('it is served again', WAIT_MS, async () => (await statesOf(seasoned)).every((state) => state === 'serving'));
+    await eventually('it is served again', WAIT_MS, async () =>
+      (await statesOf(seasoned)).every((state) => state === 'serving'),
+    );
   }).timeout(60_000);
 });

@@ -30,7 +30,11 @@ describe('shards that an operator keeps gateways from', () => {
 
   it('keep what was done on them since, and are copied only once nobody sells from them', async () => {
     const since = new Date(Date.now() - CLOCKS_MS).toISOString();
-    const [kept, lost, retried] = [skuOn(0, fresh('kept'), OWN), skuOn(0, fresh('lost'), OWN), skuOn(0, fresh('retried'), OWN)];
+    const [kept, lost, retried] = [
+      skuOn(0, fresh('kept'), OWN),
+      skuOn(0, fresh('lost'), OWN),
+      skuOn(0, fresh('retried'), OWN),
+    ];
     for (const sku_id of [kept, lost, retried]) await bench.gateway.openSku(sku_id, 10);
     // An attempt of a cart that was undone; the order comes again after the restore.
     await bench.deduct(`${retried} sold since`, [retried, 2]);
@@ -42,7 +46,10 @@ describe('shards that an operator keeps gateways from', () => {
     await bench.copies.copy(0, 'before');
     for (const table of ['stock', 'flow']) {
       await bench.own.query(0, `DELETE FROM ${table} WHERE sku_id IN ('${lost}', '${kept}')`);
-      await bench.own.query(0, `INSERT INTO ${table} SELECT * FROM ${bench.copies.schemaOf(0, 'backup')}.${table} WHERE sku_id IN ('${lost}', '${kept}')`);
+      await bench.own.query(
+        0,
+        `INSERT INTO ${table} SELECT * FROM ${bench.copies.schemaOf(0, 'backup')}.${table} WHERE sku_id IN ('${lost}', '${kept}')`,
+      );
     }
     await bench.deduct(`${kept} sold since`, [kept, 3]);
     await bench.deduct(`${retried} sold since`, [retried, 2]);
@@ -63,10 +70,15 @@ describe('shards that an operator keeps gateways from', () => {
     const closed = (...args: readonly string[]): Promise<Finished> => bench.command('--shard', 'own-0', ...args);
     const unsaid = await closed('--against', file, '--put-back');
     expect(unsaid.code, unsaid.stdout).to.equal(1);
-    expect(unsaid.stderr).to.match(/since when something is missing on own-0 is not known, .*say with --since when the backup was made/);
+    expect(unsaid.stderr).to.match(
+      /since when something is missing on own-0 is not known, .*say with --since when the backup was made/,
+    );
     // As if another one had been copied before, which went further, and not to the end.
     await bench.own.query(0, `UPDATE generation SET reached = ${HALF_COPIED} WHERE shard_index = 0`);
-    await bench.own.query(0, `UPDATE generation SET reached = ${(Date.now() + 60_000) * 1_000} WHERE shard_index = ${STATE_REACHED}`);
+    await bench.own.query(
+      0,
+      `UPDATE generation SET reached = ${(Date.now() + 60_000) * 1_000} WHERE shard_index = ${STATE_REACHED}`,
+    );
     for (const half of [await closed('--accept'), await closed('--put-back', '--accept')]) {
       expect(half.code, half.stdout).to.equal(1);
       expect(half.stderr).to.match(/own-0.*: a state before was copied over it and not to the end/);
@@ -81,7 +93,9 @@ describe('shards that an operator keeps gateways from', () => {
     await bench.own.query(0, `UPDATE generation SET reached = 0 WHERE shard_index = ${STATE_REACHED}`);
     const done = await closed('--against', file, '--since', since, '--put-back');
     expect(done.code, done.stdout).to.equal(1);
-    expect(done.stdout).to.match(/own-0 has something that the state before has not, of 2 SKUs; they are not copied: .*"kept.*/).and.to.match(/they are not copied: .*"retried/);
+    expect(done.stdout)
+      .to.match(/own-0 has something that the state before has not, of 2 SKUs; they are not copied: .*"kept.*/)
+      .and.to.match(/they are not copied: .*"retried/);
     expect((await closed('--accept')).code).to.equal(0);
     await eventually('it sells again', WAIT_MS, async () => (await bench.statesOf()) === 'serving,serving,serving');
     expect([await bench.leftOf(lost), await bench.leftOf(kept), await bench.leftOf(retried)]).to.deep.equal([8, 7, 8]);
@@ -136,12 +150,24 @@ describe('shards that an operator keeps gateways from', () => {
     await Promise.all([newcomer.stop(), later.stop()]);
     expect([...statuses.dumped]).to.deep.equal([503]);
     expect(statuses.next.has(201)).to.equal(true);
-    const done = await bench.command('--shard', 'own-0', '--against', await bench.against([0]), '--put-back', '--accept');
+    const done = await bench.command(
+      '--shard',
+      'own-0',
+      '--against',
+      await bench.against([0]),
+      '--put-back',
+      '--accept',
+    );
     expect(done.code, done.stdout + done.stderr).to.equal(0);
     expect(done.stdout).to.match(/it had reached/);
     await eventually('it sells again', WAIT_MS, async () => (await bench.statesOf()) === 'serving,serving,serving');
-    for (const [order_id, quantity] of [['before the dump', 5], ['after the dump', 7]] as const) {
-      expect((await bench.gateway.post('/v1/deductions', orderOf(order_id, [[sku_id, quantity]]))).status).to.equal(200);
+    for (const [order_id, quantity] of [
+      ['before the dump', 5],
+      ['after the dump', 7],
+    ] as const) {
+      expect((await bench.gateway.post('/v1/deductions', orderOf(order_id, [[sku_id, quantity]]))).status).to.equal(
+        200,
+      );
     }
     expect(await bench.leftOf(sku_id)).to.equal(88);
   }).timeout(120_000);
@@ -161,7 +187,11 @@ describe('shards that an operator keeps gateways from', () => {
 
   it('are worked on by one command at a time', async () => {
     const { host, port, user, password, schema } = (await bench.own.load())[1]?.address ?? expect.fail('no shard');
-    const other = await WorkLock.take([{ name: 'own-1', address: { host, port, user, password, schema } }], WAIT_MS, performance.now() + WAIT_MS);
+    const other = await WorkLock.take(
+      [{ name: 'own-1', address: { host, port, user, password, schema } }],
+      WAIT_MS,
+      performance.now() + WAIT_MS,
+    );
     try {
       for (const command of ['--close', '--accept']) {
         const { code, stderr } = await bench.command('--shard', 'own-1', command);
@@ -180,14 +210,20 @@ describe('shards that an operator keeps gateways from', () => {
     try {
       for (const mark of [CLOSED, HALF_COPIED]) {
         await bench.own.query(0, `UPDATE generation SET reached = ${mark} WHERE shard_index = 0`);
-        await shard.pool.lend(performance.now() + WAIT_MS, (connection) => moveOn(connection, 0, 0, new Map([[1, 10]]), performance.now() + WAIT_MS));
-        expect((await bench.own.query(0, 'SELECT reached FROM generation WHERE shard_index = 0'))[0]?.['reached']).to.equal(mark);
+        await shard.pool.lend(performance.now() + WAIT_MS, (connection) =>
+          moveOn(connection, 0, 0, new Map([[1, 10]]), performance.now() + WAIT_MS),
+        );
+        expect(
+          (await bench.own.query(0, 'SELECT reached FROM generation WHERE shard_index = 0'))[0]?.['reached'],
+        ).to.equal(mark);
       }
       const past = new PastShards([(await bench.own.load())[0]?.address ?? expect.fail('no shard')], WAIT_MS);
       expect(await past.reached(0, performance.now() + WAIT_MS)).to.equal(NOTHING);
       past.close();
       await bench.own.query(0, `UPDATE generation SET reached = ${CLOSED} WHERE shard_index = 0`);
-      expect((await bench.command('--shard', 'own-0', '--since', new Date().toISOString(), '--accept')).code).to.equal(0);
+      expect((await bench.command('--shard', 'own-0', '--since', new Date().toISOString(), '--accept')).code).to.equal(
+        0,
+      );
     } finally {
       shard.pool.close();
     }
@@ -197,7 +233,8 @@ describe('shards that an operator keeps gateways from', () => {
     const alone = await RestoredBench.start(1);
     const since = new Date(Date.now() - CLOCKS_MS).toISOString();
     const sku_id = fresh('alone');
-    const sell = async (): Promise<number> => (await alone.gateway.post('/v1/deductions', orderOf('after the backup', [[sku_id, 4]]))).status;
+    const sell = async (): Promise<number> =>
+      (await alone.gateway.post('/v1/deductions', orderOf('after the backup', [[sku_id, 4]]))).status;
     try {
       await alone.gateway.openSku(sku_id, 10);
       await alone.copies.copy(0, 'backup');
@@ -206,12 +243,21 @@ describe('shards that an operator keeps gateways from', () => {
       await alone.gateway.stop();
       await alone.copies.copy(0, 'before');
       await alone.copies.restore(0, 'backup');
-      for (let time = 0; time < 2; time += 1) expect((await alone.command('--shard', 'own-0', '--close')).code).to.equal(0);
+      for (let time = 0; time < 2; time += 1)
+        expect((await alone.command('--shard', 'own-0', '--close')).code).to.equal(0);
       alone.gateway = await startTestGateway({}, alone.own);
       await eventually('it is refused', WAIT_MS, async () => (await alone.statesOf()) === 'refused');
       expect((await alone.shardStates())[0]?.reason).to.match(/an operator keeps gateways from it/);
       expect(await sell()).to.equal(503);
-      const copied = await alone.command('--shard', 'own-0', '--against', await alone.against([0]), '--since', since, '--put-back');
+      const copied = await alone.command(
+        '--shard',
+        'own-0',
+        '--against',
+        await alone.against([0]),
+        '--since',
+        since,
+        '--put-back',
+      );
       // Nobody remembers how far it had come, so nobody knows whether that was all.
       expect(copied.code, copied.stdout).to.equal(1);
       expect(copied.stderr).to.match(/own-0 is not sold from: nobody knows how far it had come/);

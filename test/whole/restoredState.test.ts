@@ -17,13 +17,22 @@ describe('restored shards, and what is left of the state before', () => {
     await eventually(`${path} is done`, WAIT_MS, async () => (await bench.gateway.post(path, body)).status < 300);
   };
   const adjust = async (sku_id: string, adjustment_id: string, delta: number): Promise<void> => {
-    expect((await bench.gateway.adminPost(skuPath(sku_id, '/adjustments'), { adjustment_id, delta, reason: 'counted' })).status).to.equal(201);
+    expect(
+      (await bench.gateway.adminPost(skuPath(sku_id, '/adjustments'), { adjustment_id, delta, reason: 'counted' }))
+        .status,
+    ).to.equal(201);
   };
   const sale = async (sku_id: string, state: 'on' | 'paused', from: string | null = null): Promise<void> => {
-    expect((await bench.gateway.adminPut(skuPath(sku_id, '/sale'), { state, ...(from === null ? {} : { from }) })).status).to.equal(200);
+    expect(
+      (await bench.gateway.adminPut(skuPath(sku_id, '/sale'), { state, ...(from === null ? {} : { from }) })).status,
+    ).to.equal(200);
   };
   const split = async (sku_id: string, sub_rows: number): Promise<void> => {
-    await eventually(`${sku_id} is split`, WAIT_MS, async () => (await bench.gateway.adminPut(skuPath(sku_id, '/hot'), { sub_rows })).status === 200);
+    await eventually(
+      `${sku_id} is split`,
+      WAIT_MS,
+      async () => (await bench.gateway.adminPut(skuPath(sku_id, '/hot'), { sub_rows })).status === 200,
+    );
   };
   const isQuiet = async (): Promise<boolean> => {
     for (let shard = 0; shard < OWN; shard += 1) {
@@ -38,15 +47,25 @@ describe('restored shards, and what is left of the state before', () => {
   /** Makes the state before end so much later than the backup. */
   const endBefore = async (micros: number): Promise<void> => {
     for (const shard of RESTORED) {
-      const [row] = await bench.own.query(shard, `SELECT reached FROM ${bench.copies.schemaOf(shard, 'backup')}.generation WHERE shard_index = ${shard}`);
-      await bench.own.query(shard, `UPDATE ${bench.copies.schemaOf(shard, 'before')}.generation SET reached = ${Number(row?.['reached']) + micros} WHERE shard_index = ${shard}`);
+      const [row] = await bench.own.query(
+        shard,
+        `SELECT reached FROM ${bench.copies.schemaOf(shard, 'backup')}.generation WHERE shard_index = ${shard}`,
+      );
+      await bench.own.query(
+        shard,
+        `UPDATE ${bench.copies.schemaOf(shard, 'before')}.generation SET reached = ${Number(row?.['reached']) + micros} WHERE shard_index = ${shard}`,
+      );
     }
   };
-  const books = async (name?: string): Promise<string[]> => (await Promise.all(RESTORED.map((shard) => bench.copies.booksOf(shard, name)))).flat();
+  const books = async (name?: string): Promise<string[]> =>
+    (await Promise.all(RESTORED.map((shard) => bench.copies.booksOf(shard, name)))).flat();
   /** Rows that are in one of two states alone. */
   const unlike = async (before: readonly string[]): Promise<string[]> => {
     const now = await books();
-    return [...now.filter((row) => !before.includes(row)).map((row) => `now: ${row}`), ...before.filter((row) => !now.includes(row)).map((row) => `before: ${row}`)];
+    return [
+      ...now.filter((row) => !before.includes(row)).map((row) => `now: ${row}`),
+      ...before.filter((row) => !now.includes(row)).map((row) => `before: ${row}`),
+    ];
   };
 
   before(async function () {
@@ -57,10 +76,18 @@ describe('restored shards, and what is left of the state before', () => {
 
   it('are the same again to the last row, when that is copied', async () => {
     const sku = (shard: number, name: string): string => skuOn(shard, fresh(name), OWN);
-    const [old, emptied, elsewhere, other, resumed, tomorrow] = [sku(0, 'old'), sku(0, 'emptied'), sku(2, 'elsewhere'), sku(1, 'other'), sku(0, 'resumed'), sku(0, 'tomorrow')];
+    const [old, emptied, elsewhere, other, resumed, tomorrow] = [
+      sku(0, 'old'),
+      sku(0, 'emptied'),
+      sku(2, 'elsewhere'),
+      sku(1, 'other'),
+      sku(0, 'resumed'),
+      sku(0, 'tomorrow'),
+    ];
     const [splitBefore, splitSince, merged] = [sku(0, 'split before'), sku(0, 'split since'), sku(2, 'merged')];
     const late = sku(0, 'late');
-    for (const sku_id of [old, emptied, elsewhere, other, resumed, tomorrow, splitBefore, splitSince, merged]) await bench.gateway.openSku(sku_id, 60);
+    for (const sku_id of [old, emptied, elsewhere, other, resumed, tomorrow, splitBefore, splitSince, merged])
+      await bench.gateway.openSku(sku_id, 60);
     await sale(resumed, 'paused');
     await bench.deduct('early', [old, 5]);
     await bench.deduct('gone', [old, 2]);
@@ -68,7 +95,11 @@ describe('restored shards, and what is left of the state before', () => {
     await split(splitBefore, 4);
     await split(merged, 4);
     // What was under way when the backup was made, and how it ended: sold, its record on the same shard, on the other restored one, on one that was not; undone.
-    const underWay = [skuOn(0, 'record here', OWN), skuOn(1, 'record on the other', OWN), skuOn(2, 'record elsewhere', OWN)];
+    const underWay = [
+      skuOn(0, 'record here', OWN),
+      skuOn(1, 'record on the other', OWN),
+      skuOn(2, 'record elsewhere', OWN),
+    ];
     for (const order_id of underWay) await bench.deduct(order_id, [old, 3], [elsewhere, 1]);
     const undone = skuOn(2, 'undone', OWN);
     await bench.deduct(undone, [old, 4]);
@@ -76,13 +107,18 @@ describe('restored shards, and what is left of the state before', () => {
     await eventually('all is quiet', WAIT_MS, isQuiet);
     for (const shard of RESTORED) await bench.copies.copy(shard, 'backup');
     for (const order_id of [...underWay, undone]) await bench.copies.holdIn(0, 'backup', old, order_id);
-    for (const shard of RESTORED) await bench.own.query(shard, `UPDATE ${bench.copies.schemaOf(shard, 'backup')}.cart SET state = 'open', decided_at = NULL`);
+    for (const shard of RESTORED)
+      await bench.own.query(
+        shard,
+        `UPDATE ${bench.copies.schemaOf(shard, 'backup')}.cart SET state = 'open', decided_at = NULL`,
+      );
     await bench.own.query(0, `UPDATE flow SET status = 'void' WHERE order_id = '${undone}'`);
     await bench.own.query(0, `UPDATE stock SET leaved_amount = leaved_amount + 4 WHERE sku_id = '${old}'`);
 
     await bench.gateway.openSku(late, 30);
     await bench.deduct('new', [late, 4]);
-    for (const [shard, name] of ['cart at home', 'cart on the other', 'cart elsewhere'].entries()) await bench.deduct(skuOn(shard, name, OWN), [old, 1 + shard], [elsewhere, 1], [other, 2]);
+    for (const [shard, name] of ['cart at home', 'cart on the other', 'cart elsewhere'].entries())
+      await bench.deduct(skuOn(shard, name, OWN), [old, 1 + shard], [elsewhere, 1], [other, 2]);
     await bench.deduct('empties', [emptied, 60]);
     await adjust(emptied, 'in', 20);
     await bench.deduct('of the restock', [emptied, 15]);
@@ -92,8 +128,16 @@ describe('restored shards, and what is left of the state before', () => {
     await send('/v1/cancellations', { order_id: 'gone', lines: [{ sku_id: old, order_detail_id: 'gone-0' }] });
     await send('/v1/cancellations', { order_id: 'never', lines: [{ sku_id: old, order_detail_id: 'never-0' }] });
     await bench.deduct('sold and cancelled', [late, 6]);
-    await send('/v1/returns', { return_id: 'of it', sku_id: late, order_detail_id: 'sold and cancelled-0', quantity: 1 });
-    await send('/v1/cancellations', { order_id: 'sold and cancelled', lines: [{ sku_id: late, order_detail_id: 'sold and cancelled-0' }] });
+    await send('/v1/returns', {
+      return_id: 'of it',
+      sku_id: late,
+      order_detail_id: 'sold and cancelled-0',
+      quantity: 1,
+    });
+    await send('/v1/cancellations', {
+      order_id: 'sold and cancelled',
+      lines: [{ sku_id: late, order_detail_id: 'sold and cancelled-0' }],
+    });
     // Units that came back and were sold again, more than once; by their ids in another order.
     const around = sku(0, 'around');
     await bench.gateway.openSku(around, 10);
@@ -113,7 +157,17 @@ describe('restored shards, and what is left of the state before', () => {
     for (const order of [0, 1, 2]) await bench.deduct(`of four rows ${order}`, [splitBefore, 16]);
     await split(splitSince, 4);
     for (const order of [0, 1, 2]) await bench.deduct(`of new rows ${order}`, [splitSince, 3]);
-    await eventually('it is merged', WAIT_MS, async () => (await bench.gateway.client.call({ method: 'DELETE', url: `${bench.gateway.adminUrl}${skuPath(merged, '/hot')}` })).status === 200);
+    await eventually(
+      'it is merged',
+      WAIT_MS,
+      async () =>
+        (
+          await bench.gateway.client.call({
+            method: 'DELETE',
+            url: `${bench.gateway.adminUrl}${skuPath(merged, '/hot')}`,
+          })
+        ).status === 200,
+    );
     await eventually('all is quiet', WAIT_MS, isQuiet);
     for (const shard of RESTORED) await bench.copies.copy(shard, 'before');
     const before = await books('before');
@@ -121,12 +175,28 @@ describe('restored shards, and what is left of the state before', () => {
     // The copy ended a moment ago; what is left of a crash has come as far as anybody has seen.
     await endBefore(600_000_000);
     for (const shard of RESTORED) await bench.copies.restore(shard, 'backup');
-    await eventually('they are refused', WAIT_MS, async () => (await bench.statesOf()) === 'refused,refused,serving,serving');
+    await eventually(
+      'they are refused',
+      WAIT_MS,
+      async () => (await bench.statesOf()) === 'refused,refused,serving,serving',
+    );
     expect(await unlike(before)).not.to.deep.equal([]);
 
     const told = await bench.command('--against', await bench.against(RESTORED));
     expect(told.code, told.stderr).to.equal(1);
-    for (const kind of ['sku', 'sale', 'flow', 'flow_state', 'pointer', 'return', 'adjustment', 'cart', 'transfer', 'layout']) expect(told.stdout, told.stderr).to.match(new RegExp(`^${kind}: `, 'm'));
+    for (const kind of [
+      'sku',
+      'sale',
+      'flow',
+      'flow_state',
+      'pointer',
+      'return',
+      'adjustment',
+      'cart',
+      'transfer',
+      'layout',
+    ])
+      expect(told.stdout, told.stderr).to.match(new RegExp(`^${kind}: `, 'm'));
     // Nothing is let go without a word, or by a state that is not known to be all of it.
     expect(told.stderr).to.match(/own-0 is not sold from/);
     expect(await bench.statesOf()).to.equal('refused,refused,serving,serving');
@@ -142,7 +212,11 @@ describe('restored shards, and what is left of the state before', () => {
     await endBefore(600_000_000);
     const done = await bench.command('--against', await bench.against(RESTORED), '--put-back');
     expect(done.code, done.stdout + done.stderr).to.equal(0);
-    await eventually('they sell again', WAIT_MS, async () => (await bench.statesOf()) === 'serving,serving,serving,serving');
+    await eventually(
+      'they sell again',
+      WAIT_MS,
+      async () => (await bench.statesOf()) === 'serving,serving,serving,serving',
+    );
     await bench.deduct('of four rows 1', [splitBefore, 16]);
     await bench.deduct('after all that', [splitSince, 5]);
     const audit = await runFile('scripts/reconcile.ts', [], bench.own.environment);

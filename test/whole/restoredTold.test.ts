@@ -28,31 +28,60 @@ describe('a restored shard, by what the others and the shop know', () => {
   let bench: RestoredBench;
   let sold: string[] = [];
   const lines: Record<string, unknown>[] = [];
-  const log = pino({ level: 'warn' }, new Writable({ write: (chunk, _, done) => done(void lines.push(JSON.parse(String(chunk)) as Record<string, unknown>)) }));
+  const log = pino(
+    { level: 'warn' },
+    new Writable({
+      write: (chunk, _, done) => done(void lines.push(JSON.parse(String(chunk)) as Record<string, unknown>)),
+    }),
+  );
 
-  const deduct = async (order_id: string, ...lines: readonly (readonly [sku_id: string, quantity: number])[]): Promise<void> => {
+  const deduct = async (
+    order_id: string,
+    ...lines: readonly (readonly [sku_id: string, quantity: number])[]
+  ): Promise<void> => {
     await bench.deduct(order_id, ...lines);
-    sold.push(...orderOf(order_id, lines).lines.map((line) => `${order_id},${line.sku_id},${line.order_detail_id},${line.quantity}`));
+    sold.push(
+      ...orderOf(order_id, lines).lines.map(
+        (line) => `${order_id},${line.sku_id},${line.order_detail_id},${line.quantity}`,
+      ),
+    );
   };
   const again = async (): Promise<number[]> => {
     const statuses: number[] = [];
     for (const line of sold) {
       const [order_id = '', sku_id, order_detail_id, quantity] = line.split(',');
-      const { status } = await bench.gateway.post('/v1/deductions', { order_id, lines: [{ sku_id, order_detail_id, quantity: Number(quantity) }] });
+      const { status } = await bench.gateway.post('/v1/deductions', {
+        order_id,
+        lines: [{ sku_id, order_detail_id, quantity: Number(quantity) }],
+      });
       statuses.push(status);
     }
     return statuses;
   };
   const split = async (sku_id: string): Promise<void> => {
-    await eventually('it is split', WAIT_MS, async () => (await bench.gateway.adminPut(skuPath(sku_id, '/hot'), { sub_rows: 3 })).status === 200);
-    await eventually('all is quiet', WAIT_MS, async () => (await bench.own.query(0, "SELECT 1 FROM hot_sku WHERE state <> 'open' OR earlier <> '[]'")).length === 0);
+    await eventually(
+      'it is split',
+      WAIT_MS,
+      async () => (await bench.gateway.adminPut(skuPath(sku_id, '/hot'), { sub_rows: 3 })).status === 200,
+    );
+    await eventually(
+      'all is quiet',
+      WAIT_MS,
+      async () =>
+        (await bench.own.query(0, "SELECT 1 FROM hot_sku WHERE state <> 'open' OR earlier <> '[]'")).length === 0,
+    );
     await eventually('nothing is on its way', WAIT_MS, async () => {
-      for (let shard = 0; shard < OWN; shard += 1) if ((await bench.own.query(shard, 'SELECT 1 FROM transfer WHERE is_open = 1')).length > 0) return false;
+      for (let shard = 0; shard < OWN; shard += 1)
+        if ((await bench.own.query(shard, 'SELECT 1 FROM transfer WHERE is_open = 1')).length > 0) return false;
       return true;
     });
   };
   const restored = async (): Promise<void> => {
-    await eventually('it is settled', WAIT_MS, async () => (await bench.own.query(0, "SELECT 1 FROM flow WHERE status = 'pending'")).length === 0);
+    await eventually(
+      'it is settled',
+      WAIT_MS,
+      async () => (await bench.own.query(0, "SELECT 1 FROM flow WHERE status = 'pending'")).length === 0,
+    );
     await sleep(MOVED_ON_MS);
     await bench.copies.restore(0, 'backup');
     await eventually('it is refused', WAIT_MS, async () => (await bench.shardStates())[0]?.state === 'refused');
@@ -71,19 +100,33 @@ describe('a restored shard, by what the others and the shop know', () => {
   });
 
   it('sells again what it sold, out of the rows of split SKUs too and past holds from the time of the backup', async () => {
-    const [plain, lying, elsewhere] = [skuOn(0, fresh('plain'), OWN), skuOn(0, fresh('lying on all'), OWN), skuOn(1, fresh('elsewhere'), OWN)];
+    const [plain, lying, elsewhere] = [
+      skuOn(0, fresh('plain'), OWN),
+      skuOn(0, fresh('lying on all'), OWN),
+      skuOn(1, fresh('elsewhere'), OWN),
+    ];
     for (const sku_id of [plain, elsewhere]) await bench.gateway.openSku(sku_id, 20);
     await bench.gateway.openSku(lying, 90);
     await split(lying);
     const [open, settled] = [skuOn(0, 'open in the backup', OWN), skuOn(2, 'record elsewhere', OWN)];
     for (const order_id of [open, settled]) await deduct(order_id, [plain, 3], [elsewhere, 1]);
-    await eventually('it is settled', WAIT_MS, async () => (await bench.own.query(0, "SELECT 1 FROM flow WHERE status = 'pending'")).length === 0);
+    await eventually(
+      'it is settled',
+      WAIT_MS,
+      async () => (await bench.own.query(0, "SELECT 1 FROM flow WHERE status = 'pending'")).length === 0,
+    );
     await bench.copies.copy(0, 'backup');
     for (const order_id of [open, settled]) await bench.copies.holdIn(0, 'backup', plain, order_id);
     await bench.own.query(0, `UPDATE ${bench.copies.schemaOf(0, 'backup')}.cart SET state = 'open', decided_at = NULL`);
     // One was held then and undone since: its units were sold to others, and its line by another order.
-    await bench.own.query(0, `INSERT INTO ${bench.copies.schemaOf(0, 'backup')}.flow (sku_id, order_detail_id, order_id, quantity, attempt) VALUES ('${plain}', 'takes all-0', 'undone', 6, 1)`);
-    await bench.own.query(0, `UPDATE ${bench.copies.schemaOf(0, 'backup')}.stock SET leaved_amount = leaved_amount - 6 WHERE sku_id = '${plain}'`);
+    await bench.own.query(
+      0,
+      `INSERT INTO ${bench.copies.schemaOf(0, 'backup')}.flow (sku_id, order_detail_id, order_id, quantity, attempt) VALUES ('${plain}', 'takes all-0', 'undone', 6, 1)`,
+    );
+    await bench.own.query(
+      0,
+      `UPDATE ${bench.copies.schemaOf(0, 'backup')}.stock SET leaved_amount = leaved_amount - 6 WHERE sku_id = '${plain}'`,
+    );
     await bench.copies.holdIn(0, 'backup', plain, 'undone');
 
     await deduct('takes all', [plain, 14]);
@@ -92,7 +135,9 @@ describe('a restored shard, by what the others and the shop know', () => {
     const orders = folder.write('orders.csv', `order_id,sku_id,order_detail_id,quantity\n${sold.join('\n')}\n`);
     const { code, stdout, stderr } = await bench.command('--orders', orders, '--put-back', '--accept');
     expect(code, stdout + stderr).to.equal(0);
-    expect(stdout, stdout).to.match(/own-0 is sold from again$/m).and.not.to.match(/not brought back/);
+    expect(stdout, stdout)
+      .to.match(/own-0 is sold from again$/m)
+      .and.not.to.match(/not brought back/);
     await eventually('it sells again', WAIT_MS, async () => (await bench.shardStates())[0]?.state === 'serving');
     expect([await bench.leftOf(plain), await bench.leftOf(lying)]).to.deep.equal([0, 9]);
     expect(await again()).to.deep.equal(sold.map(() => 200));
@@ -102,7 +147,11 @@ describe('a restored shard, by what the others and the shop know', () => {
   }).timeout(120_000);
 
   it('is asked about the whole past when nobody saw it go back, or about what is said with --since', async () => {
-    const [lying, cart, more] = [skuOn(0, fresh('on all'), OWN), skuOn(1, fresh('of a cart'), OWN), skuOn(2, fresh('more of it'), OWN)];
+    const [lying, cart, more] = [
+      skuOn(0, fresh('on all'), OWN),
+      skuOn(1, fresh('of a cart'), OWN),
+      skuOn(2, fresh('more of it'), OWN),
+    ];
     await bench.gateway.openSku(lying, 90);
     for (const sku_id of [cart, more]) await bench.gateway.openSku(sku_id, 20);
     await split(lying);
@@ -110,12 +159,25 @@ describe('a restored shard, by what the others and the shop know', () => {
     await bench.copies.copy(0, 'backup');
     for (let order = 0; order < 8; order += 1) await deduct(`unseen ${order}`, [lying, 9]);
     await deduct(skuOn(0, 'unseen cart', OWN), [cart, 2], [more, 1]);
-    await eventually('it is settled', WAIT_MS, async () => (await bench.own.query(0, "SELECT 1 FROM flow WHERE status = 'pending'")).length === 0);
+    await eventually(
+      'it is settled',
+      WAIT_MS,
+      async () => (await bench.own.query(0, "SELECT 1 FROM flow WHERE status = 'pending'")).length === 0,
+    );
     // Long ago, and as far as the shard shows it never happened.
-    for (let shard = 0; shard < OWN; shard += 1) for (const table of ['transfer', 'flow']) await bench.own.query(shard, `UPDATE ${table} SET created_at = created_at - INTERVAL 3 HOUR WHERE sku_id IN ('${lying}', '${cart}', '${more}')`);
+    for (let shard = 0; shard < OWN; shard += 1)
+      for (const table of ['transfer', 'flow'])
+        await bench.own.query(
+          shard,
+          `UPDATE ${table} SET created_at = created_at - INTERVAL 3 HOUR WHERE sku_id IN ('${lying}', '${cart}', '${more}')`,
+        );
     await bench.own.query(1, `UPDATE hot_sku SET changed_at = changed_at - INTERVAL 6 HOUR`);
     await bench.copies.restore(0, 'backup', ['generation']);
-    await eventually('it is sold from: nobody saw it', WAIT_MS, async () => (await bench.shardStates())[0]?.state === 'serving');
+    await eventually(
+      'it is sold from: nobody saw it',
+      WAIT_MS,
+      async () => (await bench.shardStates())[0]?.state === 'serving',
+    );
     const orders = folder.write('unseen.csv', `order_id,sku_id,order_detail_id,quantity\n${sold.join('\n')}\n`);
     expect((await bench.command('--shard', 'own-0', '--close')).code).to.equal(0);
     await eventually('it is refused', WAIT_MS, async () => (await bench.shardStates())[0]?.state === 'refused');
@@ -128,10 +190,22 @@ describe('a restored shard, by what the others and the shop know', () => {
     expect((await bench.command('--shard', 'own-0', '--close')).code).to.equal(0);
     await eventually('it is refused', WAIT_MS, async () => (await bench.shardStates())[0]?.state === 'refused');
     const told = await bench.command();
-    expect(told.stdout).to.match(/since when something is missing is not known, and --since can say it/).and.to.match(/^transfer: /m).and.to.match(/^cart: order_id "unseen cart/m);
+    expect(told.stdout)
+      .to.match(/since when something is missing is not known, and --since can say it/)
+      .and.to.match(/^transfer: /m)
+      .and.to.match(/^cart: order_id "unseen cart/m);
     const since = new Date(Date.now() - 4 * 60 * 60 * 1_000).toISOString();
     await bench.own.query(0, `UPDATE hot_sku SET changed_at = changed_at - INTERVAL 6 HOUR`);
-    const { code, stdout, stderr } = await bench.command('--shard', 'own-0', '--orders', orders, '--since', since, '--put-back', '--accept');
+    const { code, stdout, stderr } = await bench.command(
+      '--shard',
+      'own-0',
+      '--orders',
+      orders,
+      '--since',
+      since,
+      '--put-back',
+      '--accept',
+    );
     expect(code, stdout + stderr).to.equal(0);
     await eventually('it sells again', WAIT_MS, async () => (await bench.shardStates())[0]?.state === 'serving');
     expect(await bench.leftOf(lying)).to.equal(18);
@@ -148,33 +222,58 @@ describe('a restored shard, by what the others and the shop know', () => {
     await split(lying);
     const shards = openShards({ shards: await bench.own.load(), initialShards: OWN });
     const engine = new BatchingEngine(shards);
-    const places = JSON.parse(String((await bench.own.query(0, `SELECT places FROM hot_sku WHERE sku_id = '${lying}'`))[0]?.['places'])) as number[];
+    const places = JSON.parse(
+      String((await bench.own.query(0, `SELECT places FROM hot_sku WHERE sku_id = '${lying}'`))[0]?.['places']),
+    ) as number[];
     const here = places.indexOf(0);
     const there = (here + 1) % OWN;
     const place = (sub_row: number): { shard: number; sub_row: number } => ({ shard: places[sub_row] ?? 0, sub_row });
-    const transfer = (transfer_id: string, from: number, to: number, amount: number): Transfer => ({ sku_id: lying, transfer_id: transfer_id.repeat(32), amount, from: place(from), to: place(to) });
+    const transfer = (transfer_id: string, from: number, to: number, amount: number): Transfer => ({
+      sku_id: lying,
+      transfer_id: transfer_id.repeat(32),
+      amount,
+      from: place(from),
+      to: place(to),
+    });
     const send = async (moved: Transfer): Promise<void> => {
-      expect((await engine.apply(moved.from.shard, [{ kind: 'send', ...moved, epoch: null }], performance.now() + WAIT_MS))[0]?.is).to.equal('applied');
-      expect((await engine.apply(moved.to.shard, [{ kind: 'receive', ...moved }], performance.now() + WAIT_MS))[0]?.is).to.equal('applied');
+      expect(
+        (
+          await engine.apply(moved.from.shard, [{ kind: 'send', ...moved, epoch: null }], performance.now() + WAIT_MS)
+        )[0]?.is,
+      ).to.equal('applied');
+      expect(
+        (await engine.apply(moved.to.shard, [{ kind: 'receive', ...moved }], performance.now() + WAIT_MS))[0]?.is,
+      ).to.equal('applied');
     };
     try {
       await bench.copies.copy(0, 'backup');
       await send(transfer('a', there, here, 12));
-      const own = Array.from({ length: 200 }, (_, number) => `levelled ${number}`).filter((order_id) => subRowOf(`${order_id}-0`, OWN) === here);
+      const own = Array.from({ length: 200 }, (_, number) => `levelled ${number}`).filter(
+        (order_id) => subRowOf(`${order_id}-0`, OWN) === here,
+      );
       for (const order_id of own.slice(0, 4)) await deduct(order_id, [lying, 9]);
       await send(transfer('b', here, there, 4));
       await bench.own.query(0, `UPDATE transfer SET is_open = 0 WHERE sku_id = '${lying}'`);
       const left = await bench.leftOf(lying);
       await restored();
       // It had come in, and the row that it left had not been told.
-      await bench.own.query(places[there] ?? 0, `UPDATE transfer SET is_open = 1 WHERE sku_id = '${lying}' AND transfer_id = UNHEX(REPEAT('a', 32))`);
+      await bench.own.query(
+        places[there] ?? 0,
+        `UPDATE transfer SET is_open = 1 WHERE sku_id = '${lying}' AND transfer_id = UNHEX(REPEAT('a', 32))`,
+      );
       // Its units are there once more, and somebody levels the rows before he notices.
       await send(transfer('c', here, there, 25));
-      for (let shard = 0; shard < OWN; shard += 1) await bench.own.query(shard, `UPDATE transfer SET is_open = 0 WHERE sku_id = '${lying}' AND transfer_id = UNHEX(REPEAT('c', 32))`);
+      for (let shard = 0; shard < OWN; shard += 1)
+        await bench.own.query(
+          shard,
+          `UPDATE transfer SET is_open = 0 WHERE sku_id = '${lying}' AND transfer_id = UNHEX(REPEAT('c', 32))`,
+        );
       const orders = folder.write('levelled.csv', `order_id,sku_id,order_detail_id,quantity\n${sold.join('\n')}\n`);
       const { code, stdout } = await bench.command('--orders', orders, '--put-back', '--accept');
       expect(code, stdout).to.equal(0);
-      expect(stdout, stdout).to.match(/own-0 is sold from again$/m).and.not.to.match(/not brought back/);
+      expect(stdout, stdout)
+        .to.match(/own-0 is sold from again$/m)
+        .and.not.to.match(/not brought back/);
       await eventually('it sells again', WAIT_MS, async () => (await bench.shardStates())[0]?.state === 'serving');
       expect(left).to.equal(54);
       await eventually('nothing is on its way', WAIT_MS, async () => (await bench.leftOf(lying)) === 54);
@@ -188,7 +287,10 @@ describe('a restored shard, by what the others and the shop know', () => {
   }).timeout(120_000);
 
   it('is told of to the end, though nobody reads it at once', async () => {
-    const unknown = Array.from({ length: UNTOLD }, (_, number) => `untold ${number},${skuOn(0, `untold ${number}`, OWN)},d,1`);
+    const unknown = Array.from(
+      { length: UNTOLD },
+      (_, number) => `untold ${number},${skuOn(0, `untold ${number}`, OWN)},d,1`,
+    );
     const orders = folder.write('untold.csv', `order_id,sku_id,order_detail_id,quantity\n${unknown.join('\n')}\n`);
     const { stdout, exited } = supervise({
       command: process.execPath,
@@ -209,18 +311,34 @@ describe('a restored shard, by what the others and the shop know', () => {
     for (const one of [sku_id, elsewhere]) await bench.gateway.openSku(one, 10);
     const settling = skuOn(0, 'settled on one of two shards', OWN);
     await deduct(settling, [sku_id, 1], [elsewhere, 1]);
-    await eventually('it is settled', WAIT_MS, async () => (await bench.own.query(0, 'SELECT 1 FROM cart_hold')).length + (await bench.own.query(1, 'SELECT 1 FROM cart_hold')).length === 0);
+    await eventually(
+      'it is settled',
+      WAIT_MS,
+      async () =>
+        (await bench.own.query(0, 'SELECT 1 FROM cart_hold')).length +
+          (await bench.own.query(1, 'SELECT 1 FROM cart_hold')).length ===
+        0,
+    );
     const order_id = skuOn(2, fresh('sold at the second attempt'), OWN);
     await deduct(order_id, [sku_id, 4]);
     await bench.copies.copy(0, 'backup');
     // What is in the backup is the first attempt's, which was undone.
-    await bench.own.query(0, `UPDATE ${bench.copies.schemaOf(0, 'backup')}.flow SET attempt = 1 WHERE order_id = '${order_id}'`);
+    await bench.own.query(
+      0,
+      `UPDATE ${bench.copies.schemaOf(0, 'backup')}.flow SET attempt = 1 WHERE order_id = '${order_id}'`,
+    );
     await bench.copies.holdIn(0, 'backup', sku_id, order_id);
-    await bench.own.query(2, `INSERT INTO cart (order_id, attempt, token, state, order_lines) VALUES ('${order_id}', 1, REPEAT('t', 16), 'aborted', '[]')`);
+    await bench.own.query(
+      2,
+      `INSERT INTO cart (order_id, attempt, token, state, order_lines) VALUES ('${order_id}', 1, REPEAT('t', 16), 'aborted', '[]')`,
+    );
     await restored();
     // What another shard holds is settled when the record can be read again.
     const held = `WHERE sku_id = '${elsewhere}' AND order_id = '${settling}'`;
-    await bench.own.query(1, `INSERT INTO cart_hold (sku_id, order_detail_id, order_id, attempt) SELECT sku_id, order_detail_id, order_id, attempt FROM flow ${held}`);
+    await bench.own.query(
+      1,
+      `INSERT INTO cart_hold (sku_id, order_detail_id, order_id, attempt) SELECT sku_id, order_detail_id, order_id, attempt FROM flow ${held}`,
+    );
     await bench.own.query(1, `UPDATE stock SET held_amount = 1 WHERE sku_id = '${elsewhere}'`);
     await bench.own.query(1, `UPDATE flow SET status = 'pending' ${held}`);
     const orders = folder.write('held.csv', `order_id,sku_id,order_detail_id,quantity\n${sold.join('\n')}\n`);
@@ -229,7 +347,11 @@ describe('a restored shard, by what the others and the shop know', () => {
     expect(stdout).to.match(/own-0 is sold from again$/m);
     await eventually('it sells again', WAIT_MS, async () => (await bench.shardStates())[0]?.state === 'serving');
     expect((await again()).slice(2)).to.deep.equal([200]);
-    await eventually('the other is settled', WAIT_MS, async () => (await bench.own.query(1, 'SELECT 1 FROM cart_hold')).length === 0);
+    await eventually(
+      'the other is settled',
+      WAIT_MS,
+      async () => (await bench.own.query(1, 'SELECT 1 FROM cart_hold')).length === 0,
+    );
     expect([await bench.leftOf(sku_id), await bench.leftOf(elsewhere)]).to.deep.equal([5, 9]);
   }).timeout(60_000);
 
@@ -237,7 +359,10 @@ describe('a restored shard, by what the others and the shop know', () => {
     await bench.copies.copy(0, 'backup');
     await restored();
     const file = folder.write('stock.csv', `sku_id,leaved_amount\n${skuOn(0, fresh('new'), OWN)},5\n`);
-    for (const [script, ...args] of [['scripts/import-stock.ts', file], ['scripts/reconcile.ts', '--repair']] as const) {
+    for (const [script, ...args] of [
+      ['scripts/import-stock.ts', file],
+      ['scripts/reconcile.ts', '--repair'],
+    ] as const) {
       const { code, stderr } = await runFile(script, args, bench.own.environment);
       expect(code).to.equal(1);
       expect(stderr).to.match(/own-0 is not sold from, .*nothing was written/);
@@ -247,9 +372,17 @@ describe('a restored shard, by what the others and the shop know', () => {
   }).timeout(60_000);
 
   it('is told of in the log while nobody can note how far it has come, and soon moved on when that is over', async () => {
-    const reached = async (): Promise<number> => Number((await bench.own.query(0, 'SELECT reached FROM generation WHERE shard_index = 0'))[0]?.['reached']);
-    await bench.own.query(0, "CREATE TRIGGER not_now BEFORE UPDATE ON generation FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'not now'");
-    await eventually('it is told of', WAIT_MS, () => Promise.resolve(lines.some(({ msg, shard }) => String(msg).startsWith('shard not moved on') && shard === 'own-0')));
+    const reached = async (): Promise<number> =>
+      Number((await bench.own.query(0, 'SELECT reached FROM generation WHERE shard_index = 0'))[0]?.['reached']);
+    await bench.own.query(
+      0,
+      "CREATE TRIGGER not_now BEFORE UPDATE ON generation FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'not now'",
+    );
+    await eventually('it is told of', WAIT_MS, () =>
+      Promise.resolve(
+        lines.some(({ msg, shard }) => String(msg).startsWith('shard not moved on') && shard === 'own-0'),
+      ),
+    );
     expect((await bench.shardStates())[0]?.state).to.equal('serving');
     const stuck = await reached();
     await bench.own.query(0, 'DROP TRIGGER not_now');
@@ -261,7 +394,12 @@ describe('a restored shard, by what the others and the shop know', () => {
     for (const sku_id of [since, pointed]) await bench.gateway.openSku(sku_id, 90);
     await bench.copies.copy(0, 'backup');
     for (const sku_id of [since, pointed]) await split(sku_id);
-    await eventually('units went to the others', WAIT_MS, async () => (await bench.own.query(1, `SELECT 1 FROM transfer WHERE sku_id = '${since}' AND is_open = 0`)).length > 0);
+    await eventually(
+      'units went to the others',
+      WAIT_MS,
+      async () =>
+        (await bench.own.query(1, `SELECT 1 FROM transfer WHERE sku_id = '${since}' AND is_open = 0`)).length > 0,
+    );
     await restored();
     const { code, stdout } = await bench.command();
     expect(code).to.equal(1);
@@ -274,7 +412,13 @@ describe('a restored shard, by what the others and the shop know', () => {
     expect(taken.code).to.equal(0);
     expect(taken.stdout).to.match(/^paused, because .*split since/m);
     for (const sku_id of [since, pointed]) {
-      await eventually('it is not sold', WAIT_MS, async () => (await bench.gateway.deduct({ sku_id, order_detail_id: fresh('d'), quantity: 1 })).body?.code === 'not_on_sale');
+      await eventually(
+        'it is not sold',
+        WAIT_MS,
+        async () =>
+          (await bench.gateway.deduct({ sku_id, order_detail_id: fresh('d'), quantity: 1 })).body?.code ===
+          'not_on_sale',
+      );
     }
   }).timeout(120_000);
 });

@@ -50,15 +50,19 @@ describe('a rolling upgrade from the version before the newest migration', funct
 
   before(async function () {
     const found = await versionBefore();
-    const { oldestGateway } = (await importTypeScript(projectPath(`migrations/${newest}`))) as { oldestGateway: number };
+    const { oldestGateway } = (await importTypeScript(projectPath(`migrations/${newest}`))) as {
+      oldestGateway: number;
+    };
     const skip = (reason: string): never => {
       console.log(`      not tested: ${reason}`);
       return this.skip();
     };
     if (typeof found === 'string') return skip(found);
     earlier = found;
-    if (oldestGateway > found.gatewayLevel) skip(`${newest} shuts the version before out, so they never serve together`);
-    if (found.gatewayLevel === GATEWAY_LEVEL) skip(`gateways do not need ${newest}, so the version before is of the same level`);
+    if (oldestGateway > found.gatewayLevel)
+      skip(`${newest} shuts the version before out, so they never serve together`);
+    if (found.gatewayLevel === GATEWAY_LEVEL)
+      skip(`gateways do not need ${newest}, so the version before is of the same level`);
     console.log(`      from ${earlier.commit.slice(0, 7)}, level ${earlier.level}, to level ${newestLevel}`);
   });
   after(() => earlier?.remove());
@@ -87,16 +91,31 @@ describe('a rolling upgrade from the version before the newest migration', funct
     const { code, stderr } = await startCommand(process.execPath, words, own.environment).finished;
     expect(code, stderr).to.equal(0);
   };
-  const levels = (): Promise<unknown[]> => Promise.all(Array.from({ length: SHARDS }, async (_, shard) => (await own.query(shard, 'SELECT schema_level FROM shard'))[0]?.['schema_level'] as unknown));
+  const levels = (): Promise<unknown[]> =>
+    Promise.all(
+      Array.from(
+        { length: SHARDS },
+        async (_, shard) => (await own.query(shard, 'SELECT schema_level FROM shard'))[0]?.['schema_level'] as unknown,
+      ),
+    );
 
-  const put = (gateway: Running, path: string, body: unknown): Promise<Answer> => client.call({ method: 'PUT', url: gateway.adminUrl + path, body });
+  const put = (gateway: Running, path: string, body: unknown): Promise<Answer> =>
+    client.call({ method: 'PUT', url: gateway.adminUrl + path, body });
   const deduct = ({ publicUrl }: Running, sku_id: string, order_id: string): Promise<Answer> =>
-    client.call({ method: 'POST', url: `${publicUrl}/v1/deductions`, body: { order_id, lines: [{ order_detail_id: order_id, sku_id, quantity: 1 }] } });
-  const shardsOf = async ({ adminUrl }: Running): Promise<{ state: string; reason: string | null }[]> => (await client.call({ method: 'GET', url: `${adminUrl}/v1/shards` })).body.shards;
-  const serves = async (gateway: Running): Promise<boolean> => (await shardsOf(gateway)).every(({ state }) => state === 'serving');
+    client.call({
+      method: 'POST',
+      url: `${publicUrl}/v1/deductions`,
+      body: { order_id, lines: [{ order_detail_id: order_id, sku_id, quantity: 1 }] },
+    });
+  const shardsOf = async ({ adminUrl }: Running): Promise<{ state: string; reason: string | null }[]> =>
+    (await client.call({ method: 'GET', url: `${adminUrl}/v1/shards` })).body.shards;
+  const serves = async (gateway: Running): Promise<boolean> =>
+    (await shardsOf(gateway)).every(({ state }) => state === 'serving');
   const expectRefused = async (gateway: Running, reason: string): Promise<void> => {
     // On a busy machine the first try may have run out of time.
-    await eventually('every shard is refused', 10_000, async () => (await shardsOf(gateway)).every(({ state }) => state === 'refused'));
+    await eventually('every shard is refused', 10_000, async () =>
+      (await shardsOf(gateway)).every(({ state }) => state === 'refused'),
+    );
     for (const shard of await shardsOf(gateway)) expect(shard.reason).to.contain(reason);
     expect((await client.call({ method: 'GET', url: `${gateway.adminUrl}/readyz` })).status).to.equal(503);
   };
@@ -108,7 +127,8 @@ describe('a rolling upgrade from the version before the newest migration', funct
     const old = [await startOld(), await startOld()] as const;
     const plain = [0, 1, 2, 3].map(sku);
     const hot = skuOn(0, 'hot', SHARDS);
-    for (const sku_id of [...plain, hot]) expect((await put(old[0], `/v1/skus/${sku_id}`, { leaved_amount: UNITS })).status).to.equal(201);
+    for (const sku_id of [...plain, hot])
+      expect((await put(old[0], `/v1/skus/${sku_id}`, { leaved_amount: UNITS })).status).to.equal(201);
     const split = async (gateway: Running, sub_rows: number): Promise<number> => {
       for (;;) {
         const { status } = await put(gateway, `/v1/skus/${hot}/hot`, { sub_rows });
@@ -119,7 +139,13 @@ describe('a rolling upgrade from the version before the newest migration', funct
 
     const door = (version: Door['version'], { publicUrl }: Running): Door => ({ version, publicUrl, isLeaving: false });
     const doors = { old: old.map((gateway) => door('old', gateway)), new: [] as Door[] };
-    const customers = startMixedCustomers({ client, doors: doors.old, skus: { plain, hot }, customers: CUSTOMERS, phase: 'old alone' });
+    const customers = startMixedCustomers({
+      client,
+      doors: doors.old,
+      skus: { plain, hot },
+      customers: CUSTOMERS,
+      phase: 'old alone',
+    });
     toStop.push(() => customers.stop());
     await sleep(APART_MS);
 
@@ -162,22 +188,49 @@ describe('a rolling upgrade from the version before the newest migration', funct
 
   /** What customers heard was right, and nobody was turned away by anything but a gateway that went, or a machine that is busy. */
   const expectTold = ({ faults, counts }: MixedCustomers): void => {
-    const table = [...counts].sort().map(([what, times]) => `${what}: ${times}`).join(', ');
+    const table = [...counts]
+      .sort()
+      .map(([what, times]) => `${what}: ${times}`)
+      .join(', ');
     console.log(`      ${table}`);
     expect(faults).to.deep.equal([]);
     const others = [...counts].filter(([what]) => !what.startsWith('draining '));
-    expect(others.filter(([what]) => /(no answer|503 (?!overloaded).*)$/.test(what)), table).to.deep.equal([]);
+    expect(
+      others.filter(([what]) => /(no answer|503 (?!overloaded).*)$/.test(what)),
+      table,
+    ).to.deep.equal([]);
     const sum = (of: typeof others): number => of.reduce((total, [, times]) => total + times, 0);
-    expect(sum(others.filter(([what]) => what.endsWith('503 overloaded'))) / sum(others), table).to.be.at.most(OVERLOADED_SHARE_MAX);
-    for (const sold of ['old alone old 201', 'growing old 201', 'together old 201', 'together new 201', 'together old 200', 'together new 200', 'new alone new 201']) expect(counts.get(sold) ?? 0, sold).to.be.above(0);
+    expect(sum(others.filter(([what]) => what.endsWith('503 overloaded'))) / sum(others), table).to.be.at.most(
+      OVERLOADED_SHARE_MAX,
+    );
+    for (const sold of [
+      'old alone old 201',
+      'growing old 201',
+      'together old 201',
+      'together new 201',
+      'together old 200',
+      'together new 200',
+      'new alone new 201',
+    ])
+      expect(counts.get(sold) ?? 0, sold).to.be.above(0);
   };
 
   /** Everything stands as customers were told, by new gateways, by the rows themselves and by a reconciliation. */
-  const expectKept = async ({ placed, gone }: MixedCustomers, gateway: Running, sku_ids: readonly string[]): Promise<void> => {
+  const expectKept = async (
+    { placed, gone }: MixedCustomers,
+    gateway: Running,
+    sku_ids: readonly string[],
+  ): Promise<void> => {
     const shards = await own.load();
     const again = async ({ order_id, lines, isCancelled }: MixedCustomers['placed'][number]): Promise<void> => {
-      const { status, body, text } = await client.call({ method: 'POST', url: `${gateway.publicUrl}/v1/deductions`, body: { order_id, lines } });
-      expect([status, isCancelled ? body.code : body.replayed], text).to.deep.equal(isCancelled ? [409, 'cancelled'] : [200, true]);
+      const { status, body, text } = await client.call({
+        method: 'POST',
+        url: `${gateway.publicUrl}/v1/deductions`,
+        body: { order_id, lines },
+      });
+      expect([status, isCancelled ? body.code : body.replayed], text).to.deep.equal(
+        isCancelled ? [409, 'cancelled'] : [200, true],
+      );
     };
     for (let from = 0; from < placed.length; from += 32) await Promise.all(placed.slice(from, from + 32).map(again));
     for (const sku_id of sku_ids) {
@@ -185,7 +238,9 @@ describe('a rolling upgrade from the version before the newest migration', funct
       expect(body.leaved_amount, sku_id).to.equal(UNITS - (gone.get(sku_id) ?? 0));
     }
     await eventually('nothing is undecided', 10_000, async () => (await countUndecided(shards)) === 0);
-    expect((await readBooks({ shards, initialShards: SHARDS })).flatMap(({ differences }) => differences)).to.deep.equal([]);
+    expect(
+      (await readBooks({ shards, initialShards: SHARDS })).flatMap(({ differences }) => differences),
+    ).to.deep.equal([]);
     const reconciled = await runFile('scripts/reconcile.ts', [], own.environment);
     expect(reconciled.code, reconciled.stdout + reconciled.stderr).to.equal(0);
   };
@@ -197,7 +252,8 @@ describe('a rolling upgrade from the version before the newest migration', funct
     expect((await put(old, `/v1/skus/${sku(0)}`, { leaved_amount: 10 })).status).to.equal(201);
     expect((await deduct(old, sku(0), 'before')).status).to.equal(201);
 
-    for (let shard = 0; shard < SHARDS; shard += 1) await own.query(shard, `UPDATE shard SET oldest_gateway = ${GATEWAY_LEVEL}`);
+    for (let shard = 0; shard < SHARDS; shard += 1)
+      await own.query(shard, `UPDATE shard SET oldest_gateway = ${GATEWAY_LEVEL}`);
     const reason = `its schema serves gateways from level ${GATEWAY_LEVEL} on, this one is ${earlier.gatewayLevel}`;
     for (const gateway of [old, await startOld()]) {
       await expectRefused(gateway, reason);

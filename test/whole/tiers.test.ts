@@ -24,7 +24,10 @@ const RESTOCKS = LONG ? 35 : 1;
 const FAULT_MS = LONG ? 60_000 : 1_500;
 /** Of one restock. */
 const UNITS = 3;
-const hasReplicas = process.env['STOCKGATE_SERVER'] !== 'mariadb' && process.env['STOCKGATE_MYSQL_SERVERS'] === undefined && process.env['STOCKGATE_MYSQL_IMAGE'] === undefined;
+const hasReplicas =
+  process.env['STOCKGATE_SERVER'] !== 'mariadb' &&
+  process.env['STOCKGATE_MYSQL_SERVERS'] === undefined &&
+  process.env['STOCKGATE_MYSQL_IMAGE'] === undefined;
 
 describe('tiers', function () {
   this.timeout(LONG ? 900_000 : 120_000);
@@ -36,17 +39,29 @@ describe('tiers', function () {
 
   /** @param ports of the ways to Redis, one for each gateway; absent: straight */
   const open = async (tiers: string, count: number, ports: readonly number[] = []): Promise<void> => {
-    const environment = (gateway: number) => ({ STOCKGATE_PRECHECK: tiers, STOCKGATE_REDIS: `redis://127.0.0.1:${ports[gateway] ?? redis.port}` });
-    gateways = await Promise.all(Array.from({ length: count }, (_, gateway) => startTestGateway(environment(gateway), stack)));
+    const environment = (gateway: number) => ({
+      STOCKGATE_PRECHECK: tiers,
+      STOCKGATE_REDIS: `redis://127.0.0.1:${ports[gateway] ?? redis.port}`,
+    });
+    gateways = await Promise.all(
+      Array.from({ length: count }, (_, gateway) => startTestGateway(environment(gateway), stack)),
+    );
     await Promise.all(gateways.map(allServe));
   };
-  const close = async (): Promise<void> => void (await Promise.all(gateways.splice(0).map((gateway) => gateway.stop())));
+  const close = async (): Promise<void> =>
+    void (await Promise.all(gateways.splice(0).map((gateway) => gateway.stop())));
 
   before(async function () {
     this.timeout(START_MS);
     const { command, directory } = await redisBench();
     redis = await startRedis(command, directory);
-    stack = await startStack({ servers: 1, shardCount: SHARDS, dataDirectory: '.local', say: () => undefined, ...(hasReplicas ? { replicas: 1 } : {}) });
+    stack = await startStack({
+      servers: 1,
+      shardCount: SHARDS,
+      dataDirectory: '.local',
+      say: () => undefined,
+      ...(hasReplicas ? { replicas: 1 } : {}),
+    });
     replica = stack.cluster.servers[0]?.replicas[0];
     await readyNow(stack);
   });
@@ -62,14 +77,23 @@ describe('tiers', function () {
     const sku_id = fresh('in redis');
     const sold = await sellOut(at(0), sku_id, 5);
     await Promise.all([refusedEarly(at(0), sku_id, 'redis'), refusedEarly(at(1), sku_id, 'redis')]);
-    for (const order_detail_id of sold) expect((await at(1).deduct({ sku_id, order_detail_id, quantity: 1 })).body).to.include({ replayed: true });
+    for (const order_detail_id of sold)
+      expect((await at(1).deduct({ sku_id, order_detail_id, quantity: 1 })).body).to.include({ replayed: true });
   });
 
   it(`never refuse what was accepted elsewhere while what gateways write to Redis comes late and in any order: ${ROUNDS} rounds`, async () => {
     const ways = await Promise.all([0, 1, 2].map(() => startLateRedis(redis, { share: 0.5, lateMsMax: 1_500 })));
     try {
-      await open('redis', 3, ways.map(({ port }) => port));
-      await inParallel(Array.from({ length: ROUNDS }, (_, round) => round), 8, (round) => restockAfterSellOut(gateways, round, 'redis'));
+      await open(
+        'redis',
+        3,
+        ways.map(({ port }) => port),
+      );
+      await inParallel(
+        Array.from({ length: ROUNDS }, (_, round) => round),
+        8,
+        (round) => restockAfterSellOut(gateways, round, 'redis'),
+      );
       for (const { came } of ways) expect(came.late, 'notes that came late').to.be.above(came.stored);
     } finally {
       await close();
@@ -83,10 +107,15 @@ describe('tiers', function () {
       const sku_id = fresh('on a replica');
       const sold = await sellOut(at(0), sku_id, 5);
       await refusedEarly(at(0), sku_id, 'replica');
-      const { shards = [] } = (await at(0).adminGet('/v1/shards')).body as { shards?: { replicas: { state: string; lag_ms: number }[] }[] };
-      expect(shards.map(({ replicas }) => replicas.map(({ state }) => state))).to.deep.equal(Array.from({ length: SHARDS }, () => ['following']));
+      const { shards = [] } = (await at(0).adminGet('/v1/shards')).body as {
+        shards?: { replicas: { state: string; lag_ms: number }[] }[];
+      };
+      expect(shards.map(({ replicas }) => replicas.map(({ state }) => state))).to.deep.equal(
+        Array.from({ length: SHARDS }, () => ['following']),
+      );
       for (const { replicas } of shards) expect(replicas[0]?.lag_ms).to.be.within(0, 2_000);
-      for (const order_detail_id of sold) expect((await at(0).deduct({ sku_id, order_detail_id, quantity: 1 })).body).to.include({ replayed: true });
+      for (const order_detail_id of sold)
+        expect((await at(0).deduct({ sku_id, order_detail_id, quantity: 1 })).body).to.include({ replayed: true });
     });
   }
 
@@ -110,9 +139,21 @@ describe('tiers', function () {
     { name: 'Redis is filled with wrong values', begin: overwrite, end: overwrite },
     ...(hasReplicas
       ? [
-          { name: 'replicas stand still', begin: () => ofReplica('STOP REPLICA SQL_THREAD'), end: () => ofReplica('START REPLICA SQL_THREAD') },
-          { name: 'replicas are frozen', begin: async () => replica?.signal('SIGSTOP'), end: async () => replica?.signal('SIGCONT') },
-          { name: 'replicas are dead', begin: async () => replica?.signal('SIGKILL'), end: async () => replica?.start() },
+          {
+            name: 'replicas stand still',
+            begin: () => ofReplica('STOP REPLICA SQL_THREAD'),
+            end: () => ofReplica('START REPLICA SQL_THREAD'),
+          },
+          {
+            name: 'replicas are frozen',
+            begin: async () => replica?.signal('SIGSTOP'),
+            end: async () => replica?.signal('SIGCONT'),
+          },
+          {
+            name: 'replicas are dead',
+            begin: async () => replica?.signal('SIGKILL'),
+            end: async () => replica?.start(),
+          },
         ]
       : []),
   ];
@@ -121,7 +162,9 @@ describe('tiers', function () {
   const p99Ms = new Map<string, number>();
   after(() => {
     const [control = 1] = p99Ms.values();
-    if (LONG) for (const [name, ms] of p99Ms) console.error(`p99 while ${name}: ${ms.toFixed(1)} ms, ${(ms / control).toFixed(2)} of the first`);
+    if (LONG)
+      for (const [name, ms] of p99Ms)
+        console.error(`p99 while ${name}: ${ms.toFixed(1)} ms, ${(ms / control).toFixed(2)} of the first`);
   });
 
   for (const { name, begin, end } of FAULTS) {
@@ -141,7 +184,12 @@ describe('tiers', function () {
           await sleep(15);
         }
       });
-      const refusedNow = async (): Promise<number> => (await Promise.all(gateways.flatMap((gateway) => ['memory', 'redis', 'replica'].map((tier) => refusedBy(gateway, tier))))).reduce((sum, count) => sum + count, 0);
+      const refusedNow = async (): Promise<number> =>
+        (
+          await Promise.all(
+            gateways.flatMap((gateway) => ['memory', 'redis', 'replica'].map((tier) => refusedBy(gateway, tier))),
+          )
+        ).reduce((sum, count) => sum + count, 0);
       const refusedBefore = await refusedNow();
       await begin();
       const faulty = sleep(FAULT_MS).then(end);
@@ -149,7 +197,11 @@ describe('tiers', function () {
         for (let restock = 0; restock < RESTOCKS; restock += 1) {
           const adjustment = { adjustment_id: `more-${restock}`, delta: UNITS };
           const restocked = performance.now();
-          await eventually('it is restocked', 10_000, async () => (await at(restock).adminPost(`/v1/skus/${sku_id}/adjustments`, adjustment)).status < 300);
+          await eventually(
+            'it is restocked',
+            10_000,
+            async () => (await at(restock).adminPost(`/v1/skus/${sku_id}/adjustments`, adjustment)).status < 300,
+          );
           for (let unit = 0; unit < UNITS; unit += 1) {
             const line = { sku_id, order_detail_id: `wanted-${restock}-${unit}`, quantity: 1 };
             await eventually('it is sold', 10_000, async () => (await at(unit).deduct(line)).status === 201);
@@ -163,7 +215,8 @@ describe('tiers', function () {
       await faulty;
       isOver = true;
       await asking;
-      for (const sku_id of sku_ids) expect((await at(0).get(`/v1/skus/${sku_id}`)).body).to.include({ leaved_amount: 0 });
+      for (const sku_id of sku_ids)
+        expect((await at(0).get(`/v1/skus/${sku_id}`)).body).to.include({ leaved_amount: 0 });
       expect(await refusedNow(), 'refused by tiers').to.be.above(refusedBefore);
       p99Ms.set(name, tookMs.sort((a, b) => a - b)[Math.floor(tookMs.length * 0.99)] ?? 0);
     });

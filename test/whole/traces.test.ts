@@ -26,7 +26,12 @@ const CLIENT = 3;
 
 describe('traces', () => {
   const lines: Record<string, unknown>[] = [];
-  const log = pino({ level: 'debug' }, new Writable({ write: (chunk, _, done) => done(void lines.push(JSON.parse(String(chunk)) as Record<string, unknown>)) }));
+  const log = pino(
+    { level: 'debug' },
+    new Writable({
+      write: (chunk, _, done) => done(void lines.push(JSON.parse(String(chunk)) as Record<string, unknown>)),
+    }),
+  );
   const started: { stop(): Promise<void> }[] = [];
   beforeEach(() => void lines.splice(0));
   afterEach(async () => {
@@ -39,14 +44,29 @@ describe('traces', () => {
     return collector;
   };
   const open = async (endpoint: string, more: NodeJS.ProcessEnv = {}): Promise<TestGateway> => {
-    const gateway = await startTestGateway({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, STOCKGATE_TOKENS: TOKEN, HOST: '127.0.0.1', ...more }, stack(), log);
+    const gateway = await startTestGateway(
+      { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, STOCKGATE_TOKENS: TOKEN, HOST: '127.0.0.1', ...more },
+      stack(),
+      log,
+    );
     started.push(gateway);
     return gateway;
   };
   const order = (gateway: TestGateway, sku_ids: readonly string[], headers: Record<string, string> = {}) =>
-    gateway.post('/v1/deductions', { order_id: fresh('order'), lines: sku_ids.map((sku_id) => ({ sku_id, order_detail_id: fresh('detail'), quantity: 1 })) }, { ...AUTHORIZATION, ...headers });
-  const isOf = (route: string) => (span: ToldSpan): boolean => span.name === route;
-  const childrenOf = (collector: Collector, { spanId }: ToldSpan): ToldSpan[] => collector.spans.filter(({ parentSpanId }) => parentSpanId === spanId);
+    gateway.post(
+      '/v1/deductions',
+      {
+        order_id: fresh('order'),
+        lines: sku_ids.map((sku_id) => ({ sku_id, order_detail_id: fresh('detail'), quantity: 1 })),
+      },
+      { ...AUTHORIZATION, ...headers },
+    );
+  const isOf =
+    (route: string) =>
+    (span: ToldSpan): boolean =>
+      span.name === route;
+  const childrenOf = (collector: Collector, { spanId }: ToldSpan): ToldSpan[] =>
+    collector.spans.filter(({ parentSpanId }) => parentSpanId === spanId);
   const losses = (): number => lines.filter(({ msg }) => msg === 'spans are lost').length;
 
   it('tell of a request, and under it of what it asked of a shard', async () => {
@@ -54,7 +74,9 @@ describe('traces', () => {
     const gateway = await open(collector.url);
     const sku_id = skuOn(3, fresh('traced'));
     await gateway.openSku(sku_id, 5);
-    expect((await order(gateway, [sku_id], { traceparent: SAMPLED, 'x-request-id': 'checkout-17' })).status).to.equal(201);
+    expect((await order(gateway, [sku_id], { traceparent: SAMPLED, 'x-request-id': 'checkout-17' })).status).to.equal(
+      201,
+    );
     const span = await collector.find('the order', isOf('POST /v1/deductions'));
     expect(span).to.deep.include({ traceId: TRACE, parentSpanId: CALLER, kind: SERVER, isError: false });
     expect(span.attributes).to.deep.equal({
@@ -71,9 +93,15 @@ describe('traces', () => {
     const [child, ...others] = childrenOf(collector, span);
     expect(others).to.deep.equal([]);
     expect(child).to.deep.include({ name: `deduct ${name}`, traceId: TRACE, kind: CLIENT, isError: false });
-    expect(child?.attributes).to.deep.equal({ 'stockgate.operation': 'deduct', 'stockgate.shard': name, 'stockgate.ending': 'deducted' });
+    expect(child?.attributes).to.deep.equal({
+      'stockgate.operation': 'deduct',
+      'stockgate.shard': name,
+      'stockgate.ending': 'deducted',
+    });
     expect([...collector.addresses]).to.deep.equal(['POST /v1/traces application/json']);
-    expect(lines.filter(({ traceId }) => traceId === TRACE).map(({ msg, requestId }) => [msg, requestId])).to.deep.equal([['answered', 'checkout-17']]);
+    expect(
+      lines.filter(({ traceId }) => traceId === TRACE).map(({ msg, requestId }) => [msg, requestId]),
+    ).to.deep.equal([['answered', 'checkout-17']]);
   });
 
   it('show every step of a cart and on which shard it was, also what goes on behind its answer', async () => {
@@ -83,11 +111,29 @@ describe('traces', () => {
     for (const sku_id of sku_ids) await gateway.openSku(sku_id, 5);
     expect((await order(gateway, sku_ids)).status).to.equal(201);
     const cart = await collector.find('the cart', isOf('POST /v1/deductions'));
-    const words = (): string[] => childrenOf(collector, cart).map(({ attributes }) => `${String(attributes['stockgate.operation'])}: ${String(attributes['stockgate.ending'])}`).sort();
-    const expected = ['begin cart: begun', 'decide cart: judged', 'hold: held', 'hold: held', 'settle: applied', 'settle: applied'];
+    const words = (): string[] =>
+      childrenOf(collector, cart)
+        .map(
+          ({ attributes }) => `${String(attributes['stockgate.operation'])}: ${String(attributes['stockgate.ending'])}`,
+        )
+        .sort();
+    const expected = [
+      'begin cart: begun',
+      'decide cart: judged',
+      'hold: held',
+      'hold: held',
+      'settle: applied',
+      'settle: applied',
+    ];
     await eventually('all its steps are told', 10_000, () => words().length >= expected.length);
     expect(words()).to.deep.equal(expected);
-    expect(new Set(childrenOf(collector, cart).filter(({ name }) => name.startsWith('hold')).map(({ attributes }) => attributes['stockgate.shard'])).size).to.equal(2);
+    expect(
+      new Set(
+        childrenOf(collector, cart)
+          .filter(({ name }) => name.startsWith('hold'))
+          .map(({ attributes }) => attributes['stockgate.shard']),
+      ).size,
+    ).to.equal(2);
   });
 
   it('name nothing that a caller named', async () => {
@@ -102,7 +148,14 @@ describe('traces', () => {
     await send('/v1/deductions', { order_id: 'secret-order', lines: [{ ...line, quantity: 'secret' }] });
     await send('/v1/returns', { return_id: 'secret-return', ...line, quantity: 1 });
     await send('/v1/cancellations', { order_id: 'secret-order', lines: [line] });
-    for (const path of [`/v1/skus/${sku_id}`, `/v1/skus/${sku_id}/flows`, `/v1/deductions/${order_detail_id}?sku_id=${sku_id}`, '/secret/path?secret=1', '/%zz-secret']) await gateway.get(path, AUTHORIZATION);
+    for (const path of [
+      `/v1/skus/${sku_id}`,
+      `/v1/skus/${sku_id}/flows`,
+      `/v1/deductions/${order_detail_id}?sku_id=${sku_id}`,
+      '/secret/path?secret=1',
+      '/%zz-secret',
+    ])
+      await gateway.get(path, AUTHORIZATION);
     await gateway.get('/v1/skus/refused', { authorization: 'Bearer secret-token' });
     await gateway.adminGet('/v1/shards', AUTHORIZATION);
     await collector.find('the last', isOf('GET /v1/shards'));
@@ -117,20 +170,29 @@ describe('traces', () => {
     const all = await open(`${collector.url}/`, { OTEL_TRACES_SAMPLER_ARG: '1' });
     await none.get('/v1/skus/none', AUTHORIZATION);
     await all.get('/v1/skus/none', { ...AUTHORIZATION, traceparent: NOT_SAMPLED });
-    expect(lines.filter(({ traceId }) => traceId === TRACE), 'it is found in the log all the same').to.have.length(1);
+    expect(
+      lines.filter(({ traceId }) => traceId === TRACE),
+      'it is found in the log all the same',
+    ).to.have.length(1);
     await all.get('/v1/skus/none', { ...AUTHORIZATION, traceparent: 'nonsense' });
     await none.get('/v1/skus/none', { ...AUTHORIZATION, traceparent: SAMPLED });
     await collector.find('the last', ({ traceId, name }) => traceId === TRACE && name === 'GET /v1/skus/:sku_id');
     await sleep(1_500);
-    const told = collector.spans.filter(({ kind }) => kind === SERVER).map(({ name, traceId, parentSpanId }) => [name, traceId === TRACE, parentSpanId]);
-    expect(told).to.deep.include.members([['GET /v1/skus/:sku_id', false, null], ['GET /v1/skus/:sku_id', true, CALLER]]);
+    const told = collector.spans
+      .filter(({ kind }) => kind === SERVER)
+      .map(({ name, traceId, parentSpanId }) => [name, traceId === TRACE, parentSpanId]);
+    expect(told).to.deep.include.members([
+      ['GET /v1/skus/:sku_id', false, null],
+      ['GET /v1/skus/:sku_id', true, CALLER],
+    ]);
     expect(told).to.have.length(2);
   });
 
   it('leave out requests that are turned away, which metrics count all the same', async () => {
     const collector = await collect();
     const gateway = await open(collector.url, { STOCKGATE_RATE_PER_SECOND: '1', STOCKGATE_RATE_BURST: '2' });
-    const ask = (path: string, headers: Record<string, string> = AUTHORIZATION) => gateway.get(path, { traceparent: SAMPLED, ...headers });
+    const ask = (path: string, headers: Record<string, string> = AUTHORIZATION) =>
+      gateway.get(path, { traceparent: SAMPLED, ...headers });
     const strange = { authorization: 'Bearer of-a-stranger' };
     const unauthorized = [await ask('/v1/skus/none', strange), await ask('/v1/nothing', {})];
     expect(unauthorized.map(({ status }) => status)).to.deep.equal([401, 401]);
@@ -140,10 +202,15 @@ describe('traces', () => {
     const limited = answers.filter((status) => status === 429).length;
     expect(limited, String(answers)).to.be.above(10);
     const { text } = await gateway.adminGet('/metrics', AUTHORIZATION);
-    const counted = (outcome: string): number => Number(new RegExp(`^stockgate_requests_total\\{route="none",outcome="${outcome}"\\} (\\d+)$`, 'm').exec(text)?.[1]);
+    const counted = (outcome: string): number =>
+      Number(
+        new RegExp(`^stockgate_requests_total\\{route="none",outcome="${outcome}"\\} (\\d+)$`, 'm').exec(text)?.[1],
+      );
     expect([counted('unauthorized'), counted('rate_limited')]).to.deep.equal([2, limited]);
     await gateway.drain();
-    const told = collector.spans.filter(({ kind }) => kind === SERVER).map(({ attributes }) => attributes['http.response.status_code']);
+    const told = collector.spans
+      .filter(({ kind }) => kind === SERVER)
+      .map(({ attributes }) => attributes['http.response.status_code']);
     expect(told).to.have.members([...answers.filter((status) => status !== 429), 200]);
     expect(lines.filter(({ traceId }) => traceId === TRACE)).to.have.length(told.length - 1);
   });
@@ -159,12 +226,18 @@ describe('traces', () => {
   const hostile: readonly [what: string, behaviour: Behaviour | null][] = [
     ['is away', null],
     ['is silent', () => undefined],
-    ['wants them again and again', (_request, response) => void response.writeHead(503, { 'retry-after': '0' }).end('no'.repeat(100_000))],
-    ['answers without end', (_request, response) => {
-      response.writeHead(200);
-      const more = setInterval(() => void response.write('x'.repeat(100_000)), 1);
-      response.on('close', () => clearInterval(more)).on('error', () => undefined);
-    }],
+    [
+      'wants them again and again',
+      (_request, response) => void response.writeHead(503, { 'retry-after': '0' }).end('no'.repeat(100_000)),
+    ],
+    [
+      'answers without end',
+      (_request, response) => {
+        response.writeHead(200);
+        const more = setInterval(() => void response.write('x'.repeat(100_000)), 1);
+        response.on('close', () => clearInterval(more)).on('error', () => undefined);
+      },
+    ],
     ['answers what is no answer', (_request, response) => void response.writeHead(200).end('{'.repeat(1_000))],
   ];
   for (const [what, behaviour] of hostile) {
@@ -187,17 +260,25 @@ describe('traces', () => {
   }
 
   it('say now and then that they are lost', async () => {
-    await open((await collect((_request, response) => void response.writeHead(400).end('these are none'))).url).then((gateway) => gateway.get('/v1/skus/none', AUTHORIZATION));
+    await open((await collect((_request, response) => void response.writeHead(400).end('these are none'))).url).then(
+      (gateway) => gateway.get('/v1/skus/none', AUTHORIZATION),
+    );
     await eventually('it is said', 10_000, () => losses() > 0);
     expect(losses()).to.equal(1);
   });
 
   it('show which shard did not do what it was asked', async () => {
     const endings: string[] = [];
-    const engineOf = (apply: () => Promise<unknown>): Pick<Parts, 'engine'> => ({ engine: { apply } as unknown as StockEngine });
+    const engineOf = (apply: () => Promise<unknown>): Pick<Parts, 'engine'> => ({
+      engine: { apply } as unknown as StockEngine,
+    });
     const ask = async (apply: () => Promise<unknown>): Promise<unknown> => {
-      const parts = tracedParts({ ...engineOf(apply), reader: {}, carts: {} } as unknown as Parts, { began: (operation, shard) => (ending) => void endings.push(`${operation} ${shard}: ${ending}`) });
-      return parts.engine.apply(7, [{ kind: 'open', sku_id: 'a', leaved_amount: 1 }], 0).catch((error: unknown) => error);
+      const parts = tracedParts({ ...engineOf(apply), reader: {}, carts: {} } as unknown as Parts, {
+        began: (operation, shard) => (ending) => void endings.push(`${operation} ${shard}: ${ending}`),
+      });
+      return parts.engine
+        .apply(7, [{ kind: 'open', sku_id: 'a', leaved_amount: 1 }], 0)
+        .catch((error: unknown) => error);
     };
     await ask(() => Promise.resolve([{ is: 'applied' }, { is: 'not_done' }]));
     await ask(() => Promise.resolve([{ is: 'not_done' }, { is: 'unknown' }]));
@@ -210,7 +291,13 @@ describe('traces', () => {
     const inline = (source: string): string => `data:text/javascript,${encodeURIComponent(source)}`;
     const hook = inline(`import { register } from 'node:module'; register(${JSON.stringify(inline(watch))});`);
     const loadedWith = async (more: NodeJS.ProcessEnv): Promise<number> => {
-      const gateway = startCommand(process.execPath, ['--import', 'tsx', '--import', hook, 'src/main.ts'], { ...stack().environment, PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: 'silent', ...more });
+      const gateway = startCommand(process.execPath, ['--import', 'tsx', '--import', hook, 'src/main.ts'], {
+        ...stack().environment,
+        PORT: '0',
+        ADMIN_PORT: '0',
+        STOCKGATE_LOG_LEVEL: 'silent',
+        ...more,
+      });
       addressesIn(await gateway.line());
       gateway.signal('SIGTERM');
       const { code, stderr } = await gateway.finished;

@@ -28,7 +28,11 @@ describe('ending a migration', function () {
     const database = knex({ client: 'mysql2', connection, pool: { min: 0, max: 1 } });
     const [first, second] = [await sideSession(0), await sideSession(0)];
     const take = (session: typeof first): Promise<unknown> => session.query('SELECT GET_LOCK(?, 1)', [lock]);
-    const lives = (session: typeof first): Promise<boolean> => session.query('SELECT 1').then(() => true, () => false);
+    const lives = (session: typeof first): Promise<boolean> =>
+      session.query('SELECT 1').then(
+        () => true,
+        () => false,
+      );
     const waiting = { untilMs: performance.now() + WAIT_MS, onWait: () => undefined };
     const found = async (): Promise<LockHolder> =>
       (await findHolder(database, lock)) ?? expect.fail('nothing holds the lock');
@@ -75,7 +79,12 @@ describe('ending a migration', function () {
     expect(ended.stderr).not.to.contain('another migration of this shard is running');
     expect(ended.stdout).to.match(/it was ended, and now held by connection \d+ of /);
     expect(await shards.query(0, 'SELECT COUNT(*) AS n FROM many')).to.deep.equal([{ n: 0 }]);
-    expect(await next.query('SELECT 1').then(() => 'alive', () => 'ended')).to.equal('alive');
+    expect(
+      await next.query('SELECT 1').then(
+        () => 'alive',
+        () => 'ended',
+      ),
+    ).to.equal('alive');
     holder.destroy();
     await next.end();
   });

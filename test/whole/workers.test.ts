@@ -33,7 +33,11 @@ describe('several workers', () => {
   const bothTookSome = (): boolean => workers().every((pid) => acceptedBy(pid, port()) > 0);
 
   const open = async (units: number, sku_id = fresh('of workers')): Promise<string> => {
-    const answer = await client.call({ method: 'PUT', url: `${gateway.adminUrl}/v1/skus/${encodeURIComponent(sku_id)}`, body: { leaved_amount: units } });
+    const answer = await client.call({
+      method: 'PUT',
+      url: `${gateway.adminUrl}/v1/skus/${encodeURIComponent(sku_id)}`,
+      body: { leaved_amount: units },
+    });
     expect(answer.status).to.equal(201);
     return sku_id;
   };
@@ -44,7 +48,8 @@ describe('several workers', () => {
       body: { order_id: `order ${id}`, lines: [{ order_detail_id: id, sku_id, quantity: 1 }] },
     });
   const left = async (sku_id: string): Promise<unknown> =>
-    (await client.call({ method: 'GET', url: `${gateway.publicUrl}/v1/skus/${encodeURIComponent(sku_id)}` })).body?.leaved_amount;
+    (await client.call({ method: 'GET', url: `${gateway.publicUrl}/v1/skus/${encodeURIComponent(sku_id)}` })).body
+      ?.leaved_amount;
   const page = async (): Promise<string> => {
     const { status, text } = await client.call({ method: 'GET', url: `${gateway.adminUrl}/metrics` });
     expect(status).to.equal(200);
@@ -52,7 +57,10 @@ describe('several workers', () => {
   };
   /** Adds up the rows of a page that begin so. */
   const sum = (text: string, begin: string): number =>
-    text.split('\n').filter((row) => row.startsWith(begin)).reduce((total, row) => total + Number(row.split(' ').at(-1)), 0);
+    text
+      .split('\n')
+      .filter((row) => row.startsWith(begin))
+      .reduce((total, row) => total + Number(row.split(' ').at(-1)), 0);
   const DEDUCTIONS = 'stockgate_requests_total{route="POST /v1/deductions"';
 
   before(async () => {
@@ -94,8 +102,12 @@ describe('several workers', () => {
     const after = await page();
     expect(sum(after, DEDUCTIONS) - sum(before, DEDUCTIONS)).to.equal(tries);
     expect(sum(after, 'stockgate_request_seconds_count{route="POST /v1/deductions"}')).to.equal(sum(after, DEDUCTIONS));
-    expect(after).to.contain('\nstockgate_workers 2\n').and.to.contain('stockgate_shard_state{shard="shard-00",state="serving"} 1\n');
-    expect(sum(after, 'stockgate_pool_connections_max{shard="shard-00"}')).to.equal(2 * (stack().shards[0]?.connections_max ?? 0));
+    expect(after)
+      .to.contain('\nstockgate_workers 2\n')
+      .and.to.contain('stockgate_shard_state{shard="shard-00",state="serving"} 1\n');
+    expect(sum(after, 'stockgate_pool_connections_max{shard="shard-00"}')).to.equal(
+      2 * (stack().shards[0]?.connections_max ?? 0),
+    );
   });
 
   it('give the same ids, sent to all of them at once, one effect', async () => {
@@ -109,11 +121,15 @@ describe('several workers', () => {
   });
 
   it('reconcile one at a time, whoever is asked', async () => {
-    const calls = Array.from({ length: 6 }, () => client.call({ method: 'POST', url: `${gateway.adminUrl}/v1/reconciliations`, body: {} }));
+    const calls = Array.from({ length: 6 }, () =>
+      client.call({ method: 'POST', url: `${gateway.adminUrl}/v1/reconciliations`, body: {} }),
+    );
     const answers = await Promise.all(calls);
     expect(answers.some(({ status }) => status === 200)).to.equal(true);
     const refused = answers.filter(({ status }) => status !== 200);
-    expect(refused.map(({ body }) => body.code)).to.deep.equal(refused.map(() => 'overloaded')).and.not.to.deep.equal([]);
+    expect(refused.map(({ body }) => body.code))
+      .to.deep.equal(refused.map(() => 'overloaded'))
+      .and.not.to.deep.equal([]);
     const again = await client.call({ method: 'POST', url: `${gateway.adminUrl}/v1/reconciliations`, body: {} });
     expect(again.status).to.equal(200);
   });
@@ -129,7 +145,10 @@ describe('several workers', () => {
         const startedMs = performance.now();
         return one
           .call({ method: 'GET', url: `${gateway.adminUrl}/metrics`, waitMs: 2_000 })
-          .then(({ text }) => ({ text, tookMs: performance.now() - startedMs }), () => null)
+          .then(
+            ({ text }) => ({ text, tookMs: performance.now() - startedMs }),
+            () => null,
+          )
           .finally(() => one.close());
       });
       const [answered] = (await Promise.all(scrapes)).filter((scrape) => scrape !== null);
@@ -139,7 +158,9 @@ describe('several workers', () => {
     } finally {
       process.kill(silent, 'SIGCONT');
     }
-    await eventually('both are on the page again', 3_000, async () => (await page()).includes('\nstockgate_workers 2\n'));
+    await eventually('both are on the page again', 3_000, async () =>
+      (await page()).includes('\nstockgate_workers 2\n'),
+    );
   });
 
   it('lose one to kill -9 under load: what was answered stands, it is replaced, and the rest goes on selling', async () => {
@@ -180,14 +201,18 @@ describe('several workers', () => {
     expect(forgotten).to.deep.equal([]);
     // At most those that were under way when it died were done unheard.
     expect(10_000 - Number(await left(sku_id))).to.be.within(sold.size, sold.size + 20);
-    await eventually('the new one is on the page', START_MS, async () => (await page()).includes('\nstockgate_workers 2\n'));
+    await eventually('the new one is on the page', START_MS, async () =>
+      (await page()).includes('\nstockgate_workers 2\n'),
+    );
     counts.push(sum(await page(), DEDUCTIONS));
     expect(counts, 'a counter never falls').to.deep.equal([...counts].sort((one, other) => one - other));
     expect((counts.at(-1) ?? 0) - sum(before, DEDUCTIONS)).to.be.at.most(sent);
 
     // Nobody asks for anything now, so the page stays as it is when another dies.
     process.kill(workers()[0] ?? 0, 'SIGKILL');
-    await eventually('one is left', START_MS, async () => (await page().catch(() => '')).includes('\nstockgate_workers 1\n'));
+    await eventually('one is left', START_MS, async () =>
+      (await page().catch(() => '')).includes('\nstockgate_workers 1\n'),
+    );
     expect(sum(await page(), DEDUCTIONS)).to.equal(counts.at(-1));
   });
 
@@ -209,16 +234,24 @@ describe('several workers', () => {
     const stuck = next() ?? 0;
     process.kill(stuck, 'SIGSTOP');
     expect(await page(), 'it was stopped too late').to.include('\nstockgate_workers 1\n');
-    await eventually('it is killed, and a third serves', 60_000 + 3 * START_MS, async () => (await page().catch(() => '')).includes('\nstockgate_workers 2\n'));
+    await eventually('it is killed, and a third serves', 60_000 + 3 * START_MS, async () =>
+      (await page().catch(() => '')).includes('\nstockgate_workers 2\n'),
+    );
     expect(workers()).to.not.include(stuck);
   });
 
   longIt('do not start on a port that is in use, and say so once', async () => {
     const { port: taken } = new URL(gateway.publicUrl);
-    const { code, stdout, stderr } = await runFile('src/main.ts', ['--workers', '2'], { ...stack().environment, ...FREE_PORTS, PORT: taken });
+    const { code, stdout, stderr } = await runFile('src/main.ts', ['--workers', '2'], {
+      ...stack().environment,
+      ...FREE_PORTS,
+      PORT: taken,
+    });
     expect([code, stdout]).to.deep.equal([1, '']);
     // On a busy machine the driver has complaints of its own.
-    expect(stderr.split('\n').filter((row) => row !== '' && !row.startsWith('Warning: '))).to.deep.equal([`bind EADDRINUSE 127.0.0.1:${taken}`]);
+    expect(stderr.split('\n').filter((row) => row !== '' && !row.startsWith('Warning: '))).to.deep.equal([
+      `bind EADDRINUSE 127.0.0.1:${taken}`,
+    ]);
   });
 
   it('drain together on SIGTERM, and the primary ends after them', async () => {
@@ -230,7 +263,11 @@ describe('several workers', () => {
     await holder.query('SELECT * FROM stock WHERE sku_id = ? FOR UPDATE', [Buffer.from(sku_id)]);
     // One on each connection, or all of them might be one worker's.
     const answers = Array.from({ length: CONNECTIONS }, (_, index) => deduct(sku_id, `${sku_id} ${index}`));
-    await eventually('both have some in flight', 2_000, async () => sum(await page(), 'stockgate_pool_busy{shard="shard-00"}') === 2);
+    await eventually(
+      'both have some in flight',
+      2_000,
+      async () => sum(await page(), 'stockgate_pool_busy{shard="shard-00"}') === 2,
+    );
     // How many share a connection cannot be seen; all were sent long ago.
     await sleep(300);
     expect(bothTookSome()).to.equal(true);
@@ -240,7 +277,9 @@ describe('several workers', () => {
     const answered = await Promise.allSettled(answers);
     expect(await gateway.exited).to.deep.equal({ code: 0, signal: null });
     // On a slow machine the lock may have been held for longer than a statement waits.
-    expect(answered.filter((answer) => answer.status === 'rejected' || ![201, 503].includes(answer.value.status))).to.deep.equal([]);
+    expect(
+      answered.filter((answer) => answer.status === 'rejected' || ![201, 503].includes(answer.value.status)),
+    ).to.deep.equal([]);
     expect(processes.filter(isAlive)).to.deep.equal([]);
   });
 });

@@ -29,7 +29,13 @@ export function deductedText({ order_id, lines }: Order, replayed = false): stri
     status: 'deducted',
     replayed,
     durability: 'mysql',
-    lines: lines.map(({ order_detail_id, sku_id, quantity }) => ({ order_detail_id, sku_id, quantity, replayed, returned: 0 })),
+    lines: lines.map(({ order_detail_id, sku_id, quantity }) => ({
+      order_detail_id,
+      sku_id,
+      quantity,
+      replayed,
+      returned: 0,
+    })),
   });
 }
 

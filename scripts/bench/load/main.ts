@@ -8,7 +8,10 @@ import { orderMaker } from './orders.ts';
 
 const options = JSON.parse(process.argv[2] ?? '{}') as LoadOptions;
 const { hostname, port, host } = new URL(options.url);
-const baskets = readFileSync(options.basketFile, 'utf8').split('\n').filter((line) => line !== '').map((line) => line.split(','));
+const baskets = readFileSync(options.basketFile, 'utf8')
+  .split('\n')
+  .filter((line) => line !== '')
+  .map((line) => line.split(','));
 const orders = orderMaker({ host, baskets, prefix: options.prefix, mixed: options.mixed });
 
 /** Of a run; latencies before it are not kept, as this program itself is still being compiled. */

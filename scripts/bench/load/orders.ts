@@ -20,7 +20,10 @@ const SHORT_FROM = 90_000_000;
 /** Makes orders as wrk's script does, each put together from ready parts. */
 export function orderMaker({ host, baskets, prefix, mixed }: OrderMakerOptions): OrderMaker {
   const idLength = prefix.length + 1 + 8;
-  const ready = baskets.map((skus) => ({ enough: partsOf(host, skus, 1, idLength), short: partsOf(host, skus, QUANTITY_SHORT, idLength) }));
+  const ready = baskets.map((skus) => ({
+    enough: partsOf(host, skus, 1, idLength),
+    short: partsOf(host, skus, QUANTITY_SHORT, idLength),
+  }));
   const chosen: number[] = [];
   const counts = { made: 0, again: 0, short: 0 };
   let turn = 0;

@@ -20,7 +20,15 @@ export function wrk(command: readonly [string, ...string[]]): Generator {
       arguments: [
         ...before,
         ...['-t', String(THREADS), '-c', String(connections), '-d', `${seconds}s`, '--timeout', '5s'],
-        ...['-s', projectPath('scripts/bench/load/traffic.lua'), `${url}/v1/deductions`, '--', basketFile, prefix, mixed ? 'mixed' : 'plain'],
+        ...[
+          '-s',
+          projectPath('scripts/bench/load/traffic.lua'),
+          `${url}/v1/deductions`,
+          '--',
+          basketFile,
+          prefix,
+          mixed ? 'mixed' : 'plain',
+        ],
       ],
       timeoutMs: seconds * 1_000 + GRACE_MS,
     });
@@ -38,7 +46,18 @@ export const builtIn: Generator = async (options) => {
   return parseCounted(stdout);
 };
 
-const FIELDS = ['requests', 'refused', 'broken', 'seconds', 'made', 'again', 'short', 'cpuSeconds', 'p50Ms', 'p99Ms'] as const;
+const FIELDS = [
+  'requests',
+  'refused',
+  'broken',
+  'seconds',
+  'made',
+  'again',
+  'short',
+  'cpuSeconds',
+  'p50Ms',
+  'p99Ms',
+] as const;
 
 /** Finds the line with the counts in what a generator printed. @throws when there is none, or a count is missing */
 export function parseCounted(printed: string): Counted {

@@ -38,8 +38,14 @@ export function scalingRunCount(rounds: number): number {
 export async function measureScaling(world: World, options: ScalingOptions): Promise<Scaled> {
   const serving = await servingOf(world);
   const shardCount = world.stack.shards.length;
-  const control = { arm: SCALING_CONTROL, goodsOn: (sub_rows: number) => (prefix: string) => spreadGoods(prefix, sub_rows, shardCount) };
-  const arms = [{ arm: SCALING, goodsOn: (sub_rows: number) => (prefix: string) => splitGoods(prefix, sub_rows) }, control];
+  const control = {
+    arm: SCALING_CONTROL,
+    goodsOn: (sub_rows: number) => (prefix: string) => spreadGoods(prefix, sub_rows, shardCount),
+  };
+  const arms = [
+    { arm: SCALING, goodsOn: (sub_rows: number) => (prefix: string) => splitGoods(prefix, sub_rows) },
+    control,
+  ];
   const runOn = (arm: Arm, sub_rows: number, seconds: number, goods: (prefix: string) => Goods): Promise<Run> =>
     measure(world, serving, { arm, pressure: 'all_out', connections: connectionsFor(sub_rows), seconds, goods });
   await runOn(control.arm, shardCount, options.warmUpSeconds, control.goodsOn(shardCount));
@@ -58,9 +64,15 @@ export async function measureScaling(world: World, options: ScalingOptions): Pro
 
 async function servingOf(world: World): Promise<Serving & { readonly adminUrl: string }> {
   const serving = await world.serve('gateway');
-  if (serving === null || serving.adminUrl === null || serving.shelves === null) throw new Error('the gateway did not start');
+  if (serving === null || serving.adminUrl === null || serving.shelves === null)
+    throw new Error('the gateway did not start');
   const gateway = { url: serving.url, adminUrl: serving.adminUrl };
-  return { ...serving, ...gateway, shelves: splittingShelves(serving.shelves, gateway), countCommits: () => writtenBy(world.stack.cluster) };
+  return {
+    ...serving,
+    ...gateway,
+    shelves: splittingShelves(serving.shelves, gateway),
+    countCommits: () => writtenBy(world.stack.cluster),
+  };
 }
 
 /** Transactions that all servers have written to their binary logs. */

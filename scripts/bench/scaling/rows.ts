@@ -43,22 +43,28 @@ const shareOf = (runs: readonly ScalingRun[], { round, sub_rows, run }: ScalingR
 
 /** A row for each arm and number of sub-rows that was measured. */
 export function scalingRows(runs: readonly ScalingRun[]): ScalingRow[] {
-  return [SCALING, SCALING_CONTROL].flatMap(({ name, what }) => SUB_ROWS.flatMap((sub_rows) => {
-    const own = runs.filter((each) => each.run.arm === name && each.sub_rows === sub_rows);
-    if (own.length === 0) return [];
-    const spread = (value: (each: ScalingRun) => number | null): Spread | null => spreadOf(own.map(value).filter(isKnown));
-    const cores = (part: keyof Run['cpuMicros']): Spread | null => spread(({ run: { cpuMicros, rate } }) => (cpuMicros[part] === null ? null : (cpuMicros[part] * rate) / 1e6));
-    return [{
-      ...{ arm: name, what, sub_rows, connections: connectionsFor(sub_rows) },
-      rate: spread(({ run }) => run.rate),
-      toOne: spread((each) => shareOf(runs, each) * sub_rows),
-      share: spread((each) => shareOf(runs, each)),
-      rowsPerBatch: spread(({ run }) => rowsPerBatchOf(run)),
-      batchMs: spread(({ run }) => (1_000 * sub_rows * rowsPerBatchOf(run)) / run.rate),
-      p99Ms: spread(({ run }) => run.counted.p99Ms),
-      cores: { server: cores('server'), store: cores('store'), generator: cores('generator') },
-    }];
-  }));
+  return [SCALING, SCALING_CONTROL].flatMap(({ name, what }) =>
+    SUB_ROWS.flatMap((sub_rows) => {
+      const own = runs.filter((each) => each.run.arm === name && each.sub_rows === sub_rows);
+      if (own.length === 0) return [];
+      const spread = (value: (each: ScalingRun) => number | null): Spread | null =>
+        spreadOf(own.map(value).filter(isKnown));
+      const cores = (part: keyof Run['cpuMicros']): Spread | null =>
+        spread(({ run: { cpuMicros, rate } }) => (cpuMicros[part] === null ? null : (cpuMicros[part] * rate) / 1e6));
+      return [
+        {
+          ...{ arm: name, what, sub_rows, connections: connectionsFor(sub_rows) },
+          rate: spread(({ run }) => run.rate),
+          toOne: spread((each) => shareOf(runs, each) * sub_rows),
+          share: spread((each) => shareOf(runs, each)),
+          rowsPerBatch: spread(({ run }) => rowsPerBatchOf(run)),
+          batchMs: spread(({ run }) => (1_000 * sub_rows * rowsPerBatchOf(run)) / run.rate),
+          p99Ms: spread(({ run }) => run.counted.p99Ms),
+          cores: { server: cores('server'), store: cores('store'), generator: cores('generator') },
+        },
+      ];
+    }),
+  );
 }
 
 function rowsPerBatchOf({ commits, counted }: Run): number {
@@ -72,12 +78,24 @@ function isKnown(value: number | null): value is number {
 /** What is asked for, as the other figures are; one sub-row is the measure. */
 export function scalingFigures(runs: readonly ScalingRun[]): FigureRow[] {
   return SUB_ROWS.filter((sub_rows) => sub_rows > 1).map((sub_rows) => {
-    const own = runs.filter(({ run, ...each }) => run.arm === SCALING.name && (each.sub_rows === sub_rows || each.sub_rows === 1));
-    const values = own.filter((each) => each.sub_rows === sub_rows).map((each) => shareOf(runs, each)).filter(isKnown);
+    const own = runs.filter(
+      ({ run, ...each }) => run.arm === SCALING.name && (each.sub_rows === sub_rows || each.sub_rows === 1),
+    );
+    const values = own
+      .filter((each) => each.sub_rows === sub_rows)
+      .map((each) => shareOf(runs, each))
+      .filter(isKnown);
     const spread = spreadOf(values);
     const bounds = { better: 'more', floor: SHARE_MIN, goal: SHARE_MIN } as const;
     return {
-      ...{ id: 'scaling', what: `one SKU on ${sub_rows} sub-rows ÷ ${sub_rows} × on one`, connections: connectionsFor(sub_rows), ...bounds, spread, values },
+      ...{
+        id: 'scaling',
+        what: `one SKU on ${sub_rows} sub-rows ÷ ${sub_rows} × on one`,
+        connections: connectionsFor(sub_rows),
+        ...bounds,
+        spread,
+        values,
+      },
       verdict: own.some(({ run }) => run.faults.length > 0) ? 'VOID' : verdictOn(bounds, spread),
     };
   });

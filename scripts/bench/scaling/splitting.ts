@@ -33,8 +33,12 @@ async function split(client: HttpClient, { url, adminUrl }: Gateway, sku_id: str
   const untilMs = performance.now() + SPREAD_MS;
   for (;;) {
     const { body, text } = await client.call({ method: 'GET', url: `${url}/v1/skus/${sku_id}` });
-    const { leaved_amount, sub_rows: rows } = body as { leaved_amount: number; sub_rows: { shard: number; leaved_amount: number }[] };
-    if (new Set(rows.map(({ shard }) => shard)).size !== sub_rows || rows.length !== sub_rows) throw new Error(`${sku_id} should lie on ${sub_rows} shards: ${text}`);
+    const { leaved_amount, sub_rows: rows } = body as {
+      leaved_amount: number;
+      sub_rows: { shard: number; leaved_amount: number }[];
+    };
+    if (new Set(rows.map(({ shard }) => shard)).size !== sub_rows || rows.length !== sub_rows)
+      throw new Error(`${sku_id} should lie on ${sub_rows} shards: ${text}`);
     // What is brought about during a run is no order.
     if (rows.every((row) => row.leaved_amount > leaved_amount / sub_rows / 2)) return;
     if (performance.now() > untilMs) throw new Error(`the units of ${sku_id} should lie in all rows: ${text}`);

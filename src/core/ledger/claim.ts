@@ -2,7 +2,17 @@ import type { CartKey, Hold, Placed, Transfer } from '../nouns.ts';
 import type { Deduct, HoldLines, PlacedLine } from '../operation.ts';
 import { shelfKeyText } from '../nouns.ts';
 import { refusedLines } from '../outcome.ts';
-import type { DeductedLine, Elsewhere, Held, Deducted, Moved, NotDone, Pending, Refused, RefusedLine } from '../outcome.ts';
+import type {
+  DeductedLine,
+  Elsewhere,
+  Held,
+  Deducted,
+  Moved,
+  NotDone,
+  Pending,
+  Refused,
+  RefusedLine,
+} from '../outcome.ts';
 import { judgeStanding } from '../standing.ts';
 import type { Standing } from '../standing.ts';
 import type { Ledger, LedgerFlow } from './ledger.ts';
@@ -49,7 +59,16 @@ export function claim(ledger: Ledger, operation: Deduct | HoldLines): Deducted |
   const { order_id, attempt } = cart;
   const status = isHold ? 'pending' : 'deducted';
   for (const { sku_id, order_detail_id, quantity, row } of fresh) {
-    ledger.setFlow({ sku_id, order_detail_id, order_id, attempt, quantity, returned: 0, status, sub_row: row?.sub_row ?? 0 });
+    ledger.setFlow({
+      sku_id,
+      order_detail_id,
+      order_id,
+      attempt,
+      quantity,
+      returned: 0,
+      status,
+      sub_row: row?.sub_row ?? 0,
+    });
   }
   // Also what was fetched in vain, for a line that stood already: it is at home here.
   for (const credit of credits) receive(ledger, credit);
@@ -74,24 +93,39 @@ function isFresh({ verdict }: Judged): boolean {
 }
 
 /** Whether nothing stands in the way: the same that `findObstacle` finds out, for the nearly always that it is so. */
-function isClear(ledger: Ledger, judged: readonly Judged[], wanted: readonly Units[], credits: readonly Transfer[]): boolean {
+function isClear(
+  ledger: Ledger,
+  judged: readonly Judged[],
+  wanted: readonly Units[],
+  credits: readonly Transfer[],
+): boolean {
   for (const each of judged) if (!isFresh(each) && each.verdict !== 'replay') return false;
   for (const units of wanted) {
     const shelf = ledger.shelf(units.sku_id, units.sub_row);
-    if (shelf === null || !shelf.isAt(units.epoch) || !shelf.isOnSale || !shelf.has(lackOf(units, credits))) return false;
+    if (shelf === null || !shelf.isAt(units.epoch) || !shelf.isOnSale || !shelf.has(lackOf(units, credits)))
+      return false;
   }
   return true;
 }
 
 /** What stands in the way of some lines, or null. */
-function findObstacle(ledger: Ledger, judged: readonly Judged[], wanted: readonly Units[], credits: readonly Transfer[]): Obstacle | null {
+function findObstacle(
+  ledger: Ledger,
+  judged: readonly Judged[],
+  wanted: readonly Units[],
+  credits: readonly Transfer[],
+): Obstacle | null {
   const misplaced = findMisplaced(ledger, judged, wanted);
   if (misplaced !== null) return misplaced;
-  if (judged.some(({ verdict }) => verdict === 'late')) return { is: 'not_done', reason: 'this attempt was undone before it came' };
+  if (judged.some(({ verdict }) => verdict === 'late'))
+    return { is: 'not_done', reason: 'this attempt was undone before it came' };
   const refusals = judged.flatMap((each) => refusalOf(ledger, each, wanted, credits) ?? []);
-  const lacking = wanted.filter((units) => ledger.shelf(units.sku_id, units.sub_row)?.has(lackOf(units, credits)) === false).map(({ sku_id }) => sku_id);
+  const lacking = wanted
+    .filter((units) => ledger.shelf(units.sku_id, units.sub_row)?.has(lackOf(units, credits)) === false)
+    .map(({ sku_id }) => sku_id);
   const isShort = lacking.length > 0 || refusals.some(({ code }) => code === 'insufficient_stock');
-  if (isShort && wanted.some(({ sku_id, sub_row }) => ledger.shelf(sku_id, sub_row)?.isChanged === true)) return DEFERRED;
+  if (isShort && wanted.some(({ sku_id, sub_row }) => ledger.shelf(sku_id, sub_row)?.isChanged === true))
+    return DEFERRED;
   if (refusals.length > 0) return refusedLines(refusals);
   const held = judged.flatMap(({ verdict, flow }): Hold[] => (verdict === 'pending' && flow !== null ? [flow] : []));
   if (held.length > 0) return { is: 'pending', holds: held };
@@ -100,14 +134,20 @@ function findObstacle(ledger: Ledger, judged: readonly Judged[], wanted: readonl
 
 /** Whether the lines belong somewhere else: what stands under their ids, or the rows in this layout. */
 function findMisplaced(ledger: Ledger, judged: readonly Judged[], wanted: readonly Units[]): Moved | Elsewhere | null {
-  const elsewhere = judged.flatMap(({ verdict, flow }) => (verdict === 'elsewhere' && flow !== null ? [pointedBy(flow)] : []));
+  const elsewhere = judged.flatMap(({ verdict, flow }) =>
+    verdict === 'elsewhere' && flow !== null ? [pointedBy(flow)] : [],
+  );
   if (elsewhere.length > 0) return { is: 'elsewhere', flows: elsewhere };
   const moved = wanted.filter(({ sku_id, sub_row, epoch }) => !isRowAt(ledger, sku_id, { sub_row, epoch }));
   return moved.length > 0 ? { is: 'moved', sku_ids: moved.map(({ sku_id }) => sku_id) } : null;
 }
 
 /** Whether a row takes new ids in a layout. A SKU that is not there takes tombstones where it would be. */
-export function isRowAt(ledger: Ledger, sku_id: string, { sub_row, epoch }: { readonly sub_row: number; readonly epoch: number }): boolean {
+export function isRowAt(
+  ledger: Ledger,
+  sku_id: string,
+  { sub_row, epoch }: { readonly sub_row: number; readonly epoch: number },
+): boolean {
   const shelf = ledger.shelf(sku_id, sub_row);
   return shelf === null ? epoch === 0 : shelf.isAt(epoch);
 }
@@ -118,7 +158,10 @@ export function pointedBy({ sku_id, order_detail_id, moved_to }: LedgerFlow): El
 }
 
 /** Those units that were fetched for an operation and have not come in yet. */
-export function creditsOf(ledger: Ledger, { credits }: { readonly credits?: readonly Transfer[] }): readonly Transfer[] {
+export function creditsOf(
+  ledger: Ledger,
+  { credits }: { readonly credits?: readonly Transfer[] },
+): readonly Transfer[] {
   return credits === undefined ? NO_CREDITS : credits.filter((credit) => !ledger.hasTransfer('in', credit));
 }
 
@@ -139,9 +182,15 @@ function lackOf({ sku_id, sub_row, units }: Units, credits: readonly Transfer[])
   return Math.max(0, lack);
 }
 
-function refusalOf(ledger: Ledger, { line, verdict }: Judged, wanted: readonly Units[], credits: readonly Transfer[]): RefusedLine | null {
+function refusalOf(
+  ledger: Ledger,
+  { line, verdict }: Judged,
+  wanted: readonly Units[],
+  credits: readonly Transfer[],
+): RefusedLine | null {
   const { sku_id, order_detail_id, quantity } = line;
-  if (verdict === 'idempotency_conflict' || verdict === 'cancelled') return { sku_id, order_detail_id, quantity, code: verdict };
+  if (verdict === 'idempotency_conflict' || verdict === 'cancelled')
+    return { sku_id, order_detail_id, quantity, code: verdict };
   if (verdict !== 'new' && verdict !== 'free') return null;
   const sub_row = line.row?.sub_row ?? 0;
   const shelf = ledger.shelf(line.sku_id, sub_row);
@@ -175,6 +224,10 @@ export function unitsOf(lines: readonly ({ readonly sku_id: string; readonly qua
   return [...sums.values()];
 }
 
-function unitsOfLine({ sku_id, quantity, row }: { readonly sku_id: string; readonly quantity: number } & Placed): Units {
+function unitsOfLine({
+  sku_id,
+  quantity,
+  row,
+}: { readonly sku_id: string; readonly quantity: number } & Placed): Units {
   return { sku_id, sub_row: row?.sub_row ?? 0, epoch: row?.epoch ?? 0, units: quantity };
 }

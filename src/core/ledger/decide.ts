@@ -56,7 +56,16 @@ function settle(ledger: Ledger, { order_id, attempt, verdict, lines }: SettleLin
       // A late hold that names a closed row is refused by it.
       if (!isRowAt(ledger, sku_id, row)) continue;
       // So that a late hold finds that it is late.
-      ledger.setFlow({ sku_id, order_detail_id, quantity, order_id, attempt, returned: 0, status: 'void', sub_row: row.sub_row });
+      ledger.setFlow({
+        sku_id,
+        order_detail_id,
+        quantity,
+        order_id,
+        attempt,
+        returned: 0,
+        status: 'void',
+        sub_row: row.sub_row,
+      });
       ledger.shelf(sku_id, row.sub_row)?.fence(row.epoch);
     } else if (flow?.status === 'void' && isOwn && verdict === 'aborted' && flow.attempt < attempt) {
       ledger.setFlow({ ...flow, attempt });
@@ -71,16 +80,22 @@ function settle(ledger: Ledger, { order_id, attempt, verdict, lines }: SettleLin
   return { is: 'applied', replayed: isReplay };
 }
 
-function giveBack(ledger: Ledger, { sku_id, order_detail_id, return_id, quantity, row = ONLY_ROW }: Return): ReturnOutcome | Deferred {
+function giveBack(
+  ledger: Ledger,
+  { sku_id, order_detail_id, return_id, quantity, row = ONLY_ROW }: Return,
+): ReturnOutcome | Deferred {
   const flow = ledger.flow({ sku_id, order_detail_id });
   if (flow?.status === 'moved') return { is: 'elsewhere', flows: [pointedBy(flow)] };
-  if ((flow === null || flow.status === 'void') && !isRowAt(ledger, sku_id, row)) return { is: 'moved', sku_ids: [sku_id] };
+  if ((flow === null || flow.status === 'void') && !isRowAt(ledger, sku_id, row))
+    return { is: 'moved', sku_ids: [sku_id] };
   if (flow === null || flow.status === 'void' || flow.quantity === 0) return refused('unknown_deduction');
   if (flow.status === 'pending') return { is: 'pending', holds: [flow] };
   const earlier = ledger.returned(flow, return_id);
   const returnable = flow.quantity - flow.returned;
   if (earlier !== null) {
-    return earlier === quantity ? { is: 'returned', replayed: true, returned: flow.returned, returnable } : refused('idempotency_conflict');
+    return earlier === quantity
+      ? { is: 'returned', replayed: true, returned: flow.returned, returnable }
+      : refused('idempotency_conflict');
   }
   if (quantity > returnable) return { ...refused('over_return'), returnable };
   const shelf = shelfOf(ledger, flow);
@@ -97,15 +112,23 @@ function cancel(ledger: Ledger, { order_id, lines }: Cancel): CancelOutcome | De
   const flows = standing.flatMap(({ flow }) => flow ?? []);
   const elsewhere = flows.filter(({ status }) => status === 'moved');
   if (elsewhere.length > 0) return { is: 'elsewhere', flows: elsewhere.map(pointedBy) };
-  const moved = standing.filter(({ key, flow }) => (flow === null || flow.status === 'void') && !isRowAt(ledger, key.sku_id, key.row ?? ONLY_ROW));
+  const moved = standing.filter(
+    ({ key, flow }) => (flow === null || flow.status === 'void') && !isRowAt(ledger, key.sku_id, key.row ?? ONLY_ROW),
+  );
   if (moved.length > 0) return { is: 'moved', sku_ids: moved.map(({ key }) => key.sku_id) };
-  const foreign = flows.filter((flow) => flow.order_id !== order_id && (flow.status === 'deducted' || flow.status === 'cancelled'));
+  const foreign = flows.filter(
+    (flow) => flow.order_id !== order_id && (flow.status === 'deducted' || flow.status === 'cancelled'),
+  );
   if (foreign.length > 0) return refusedLines(foreign.map(conflictOf));
   const held = flows.filter(({ status }) => status === 'pending');
   if (held.length > 0) return { is: 'pending', holds: held };
   if (standing.every(({ flow }) => flow?.status === 'cancelled')) return { is: 'applied', replayed: true };
   // A tombstone has no rest, and perhaps no SKU.
-  const rests = unitsOf(flows.filter((flow) => restOf(flow) > 0).map((flow) => ({ sku_id: flow.sku_id, quantity: restOf(flow), row: { sub_row: flow.sub_row, epoch: 0 } })));
+  const rests = unitsOf(
+    flows
+      .filter((flow) => restOf(flow) > 0)
+      .map((flow) => ({ sku_id: flow.sku_id, quantity: restOf(flow), row: { sub_row: flow.sub_row, epoch: 0 } })),
+  );
   for (const { sku_id, sub_row, units } of rests) {
     const shelf = shelfOf(ledger, { sku_id, sub_row });
     if (!shelf.hasRoomFor(units)) return shelf.isChanged ? DEFERRED : refused('stock_limit');
@@ -116,10 +139,24 @@ function cancel(ledger: Ledger, { order_id, lines }: Cancel): CancelOutcome | De
 }
 
 /** The rest goes back; what was never deducted becomes a tombstone. */
-function bury(ledger: Ledger, order_id: string, { sku_id, order_detail_id, row = ONLY_ROW }: PlacedKey, flow: LedgerFlow | null): void {
+function bury(
+  ledger: Ledger,
+  order_id: string,
+  { sku_id, order_detail_id, row = ONLY_ROW }: PlacedKey,
+  flow: LedgerFlow | null,
+): void {
   if (flow?.status === 'cancelled') return;
   if (flow === null || flow.status === 'void') {
-    ledger.setFlow({ sku_id, order_detail_id, order_id, attempt: flow?.attempt ?? 0, quantity: 0, returned: 0, status: 'cancelled', sub_row: row.sub_row });
+    ledger.setFlow({
+      sku_id,
+      order_detail_id,
+      order_id,
+      attempt: flow?.attempt ?? 0,
+      quantity: 0,
+      returned: 0,
+      status: 'cancelled',
+      sub_row: row.sub_row,
+    });
     ledger.shelf(sku_id, row.sub_row)?.fence(row.epoch);
     return;
   }
@@ -131,7 +168,8 @@ function bury(ledger: Ledger, order_id: string, { sku_id, order_detail_id, row =
 function adjust(ledger: Ledger, operation: Adjust): AppliedOutcome | Deferred {
   const { sku_id, adjustment_id, delta, reason, row = ONLY_ROW } = operation;
   const standing = ledger.adjusted(sku_id, adjustment_id);
-  if (standing !== null) return standing === delta ? { is: 'applied', replayed: true } : refused('idempotency_conflict');
+  if (standing !== null)
+    return standing === delta ? { is: 'applied', replayed: true } : refused('idempotency_conflict');
   const shelf = ledger.shelf(sku_id, row.sub_row);
   if (shelf === null) return refused('unknown_sku');
   if (!shelf.isAt(row.epoch)) return { is: 'moved', sku_ids: [sku_id] };

@@ -4,7 +4,10 @@ import { Shelf } from './shelf.ts';
 import type { ShelfChange, ShelfRow } from './shelf.ts';
 
 /** A flow as far as decisions look at it. */
-export type LedgerFlow = Pick<Flow, 'sku_id' | 'order_detail_id' | 'order_id' | 'attempt' | 'quantity' | 'returned' | 'status' | 'sub_row' | 'moved_to'>;
+export type LedgerFlow = Pick<
+  Flow,
+  'sku_id' | 'order_detail_id' | 'order_id' | 'attempt' | 'quantity' | 'returned' | 'status' | 'sub_row' | 'moved_to'
+>;
 
 /** Which end of a transfer is meant. */
 export type Direction = 'out' | 'in';
@@ -80,7 +83,10 @@ export class Ledger {
 
   /** Whether somebody looked for a flow and its SKU's stock row. */
   wasRead(key: FlowKey & Placed): boolean {
-    return this.#reading.shelves.has(shelfKeyText(key.sku_id, key.row?.sub_row ?? 0)) && this.#reading.flows.has(flowKeyText(key));
+    return (
+      this.#reading.shelves.has(shelfKeyText(key.sku_id, key.row?.sub_row ?? 0)) &&
+      this.#reading.flows.has(flowKeyText(key))
+    );
   }
 
   flow(key: FlowKey): LedgerFlow | null {
@@ -170,6 +176,9 @@ export function adjustmentKeyText(sku_id: string, adjustment_id: string): string
   return `${sku_id}\0${adjustment_id}`;
 }
 
-export function transferKeyText(direction: Direction, { sku_id, transfer_id }: Pick<Transfer, 'sku_id' | 'transfer_id'>): string {
+export function transferKeyText(
+  direction: Direction,
+  { sku_id, transfer_id }: Pick<Transfer, 'sku_id' | 'transfer_id'>,
+): string {
   return `${sku_id}\0${transfer_id}\0${direction}`;
 }

@@ -41,10 +41,27 @@ export class BatchUnanswered extends CommitUnanswered {
 /** How often a batch is decided anew because others had changed a row of it meanwhile. */
 const TRIES_MAX = 6;
 
-const NOTHING: LookedUp = { reading: { flows: new Map(), shelves: new Map(), returns: new Map(), adjustments: new Map(), transfers: new Map(), totals: new Map() }, foreign: new Set() };
+const NOTHING: LookedUp = {
+  reading: {
+    flows: new Map(),
+    shelves: new Map(),
+    returns: new Map(),
+    adjustments: new Map(),
+    transfers: new Map(),
+    totals: new Map(),
+  },
+  foreign: new Set(),
+};
 
 /** A row is otherwise than the batch thought. */
-const CHANGED: ReadonlySet<number> = new Set([SERVER_ERROR.duplicateKey, SERVER_ERROR.deadlock, BATCH_ERROR.notMine, BATCH_ERROR.flowChanged, BATCH_ERROR.stockChanged, BATCH_ERROR.limitPassed]);
+const CHANGED: ReadonlySet<number> = new Set([
+  SERVER_ERROR.duplicateKey,
+  SERVER_ERROR.deadlock,
+  BATCH_ERROR.notMine,
+  BATCH_ERROR.flowChanged,
+  BATCH_ERROR.stockChanged,
+  BATCH_ERROR.limitPassed,
+]);
 /** With less time than this left a batch would only be waited for in vain. */
 const SEND_MS_MIN = 50;
 
@@ -71,7 +88,9 @@ export async function runBatch(
     const decided = parts.map((part, index) => decideAll(part, found[index] ?? NOTHING));
     const intended = decided.map(({ decisions }) => decisions);
     const deadline = clock.latest(untilMs);
-    const writes = decided.flatMap(({ part: { schema }, sku_ids, writeSet }) => (isEmpty(writeSet) ? [] : [{ schema, values: partValues(deadline, sku_ids, writeSet) }]));
+    const writes = decided.flatMap(({ part: { schema }, sku_ids, writeSet }) =>
+      isEmpty(writeSet) ? [] : [{ schema, values: partValues(deadline, sku_ids, writeSet) }],
+    );
     if (writes.length === 0) return intended;
     if (performance.now() + SEND_MS_MIN > untilMs) throw new Unavailable('it was too late to send the batch');
     try {
@@ -88,7 +107,12 @@ export async function runBatch(
 }
 
 /** Looks at what cannot be guessed, if there is anything. @returns what was found, part by part */
-async function lookUpUnsure(connection: Connection, parts: readonly Question[], hints: Hints, untilMs: DeadlineMs): Promise<readonly LookedUp[]> {
+async function lookUpUnsure(
+  connection: Connection,
+  parts: readonly Question[],
+  hints: Hints,
+  untilMs: DeadlineMs,
+): Promise<readonly LookedUp[]> {
   const unsure = parts.map(({ schema, operations }): Question => {
     const inDoubt: Record<Doubt, Batchable[]> = { nothing: [], ids: [], all: [] };
     for (const operation of operations) inDoubt[hints.doubtOf(operation)].push(operation);
@@ -119,7 +143,8 @@ function decideAll(part: Question, found: LookedUp, undecidable: ReadonlyMap<Bat
   for (const operation of part.operations) {
     const ofOperation = ownedSkusOf(operation);
     if (undecidable.has(operation)) decisions.push({ is: 'undecidable', error: undecidable.get(operation) });
-    else if (found.foreign.size > 0 && ofOperation.some((sku_id) => found.foreign.has(sku_id))) decisions.push({ is: 'not_mine' });
+    else if (found.foreign.size > 0 && ofOperation.some((sku_id) => found.foreign.has(sku_id)))
+      decisions.push({ is: 'not_mine' });
     else {
       try {
         decisions.push(decide(ledger, operation));
@@ -147,20 +172,38 @@ function changesAnything({ flows, shelves, returns, adjustments, transfers }: Wr
  *
  * @param isOlder whether a flow was there before the batch: it was taken for new then, so the shard has refused the batch
  */
-export function recallOne(operation: Batchable, intended: Decisions[number], reading: Reading, isOlder: (key: FlowKey) => boolean = () => false): OutcomeOf<Batchable> {
+export function recallOne(
+  operation: Batchable,
+  intended: Decisions[number],
+  reading: Reading,
+  isOlder: (key: FlowKey) => boolean = () => false,
+): OutcomeOf<Batchable> {
   const undone = { is: 'not_done', reason: 'its batch was undone' } as const;
   const ledger = new Ledger(reading);
   const now = decide(ledger, operation);
   if (changesAnything(ledger.writeSet()) || now.is === 'deferred' || now.is === 'lacking') return undone;
-  const takenForNew = intended.is === 'deducted' || intended.is === 'held' ? intended.lines.filter(({ replayed }) => !replayed) : [];
+  const takenForNew =
+    intended.is === 'deducted' || intended.is === 'held' ? intended.lines.filter(({ replayed }) => !replayed) : [];
   const wasWrong = takenForNew.some(isOlder);
   if (now.is === intended.is) return now.is === 'refused' || wasWrong ? now : intended;
   // Cancelled since, it was deducted all the same.
-  const wasCancelled = intended.is === 'deducted' && 'lines' in operation && operation.lines.every((line) => wasDeducted(ledger, operation, line));
+  const wasCancelled =
+    intended.is === 'deducted' &&
+    'lines' in operation &&
+    operation.lines.every((line) => wasDeducted(ledger, operation, line));
   return wasCancelled && !wasWrong ? intended : undone;
 }
 
-function wasDeducted(ledger: Ledger, { order_id }: { readonly order_id: string }, line: FlowKey & { readonly quantity?: number }): boolean {
+function wasDeducted(
+  ledger: Ledger,
+  { order_id }: { readonly order_id: string },
+  line: FlowKey & { readonly quantity?: number },
+): boolean {
   const flow = ledger.flow(line);
-  return flow !== null && flow.order_id === order_id && flow.quantity === line.quantity && (flow.status === 'deducted' || flow.status === 'cancelled');
+  return (
+    flow !== null &&
+    flow.order_id === order_id &&
+    flow.quantity === line.quantity &&
+    (flow.status === 'deducted' || flow.status === 'cancelled')
+  );
 }

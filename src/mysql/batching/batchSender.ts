@@ -50,19 +50,30 @@ export class BatchSender {
     const parts = partsOf(errands);
     const [first] = parts;
     if (first === undefined) return;
-    const questions = parts.map(({ shard, errands: ofShard }) => ({ schema: shard.schema, operations: ofShard.map(({ operation }) => operation) }));
+    const questions = parts.map(({ shard, errands: ofShard }) => ({
+      schema: shard.schema,
+      operations: ofShard.map(({ operation }) => operation),
+    }));
     // Everybody is to hear in time, so who waits for the shortest time sets the end.
     const endMs = Math.min(performance.now() + BATCH_MS, ...errands.map(({ deadlineMs }) => deadlineMs - RECALL_MS));
     try {
-      const decisions = await first.shard.pool.lend(endMs - WORK_MS / 2, (connection) => runBatch(connection, first.shard.clock, questions, this.#hints, endMs));
+      const decisions = await first.shard.pool.lend(endMs - WORK_MS / 2, (connection) =>
+        runBatch(connection, first.shard.clock, questions, this.#hints, endMs),
+      );
       const answers = parts.map((part, index) => this.#sort(part, decisions[index] ?? []));
       // The next batch leaves before the callers of this one are told: their answers are written while the server works.
       whenAnswered();
       for (const { told } of answers) for (const { errand, outcome } of told) errand.resolve(outcome);
       await Promise.all(answers.map((answer) => this.#nameHolders(answer)));
     } catch (error) {
-      if (error instanceof BatchUnanswered) await Promise.all(parts.map(({ shard, errands: ofShard }, index) => recallBatch(shard, ofShard, error.intended[index] ?? [], error)));
-      else if (error instanceof ServerError && error.number === SERVER_ERROR.lockWaitTimeout) await this.#sortOut(parts, errands, error);
+      if (error instanceof BatchUnanswered)
+        await Promise.all(
+          parts.map(({ shard, errands: ofShard }, index) =>
+            recallBatch(shard, ofShard, error.intended[index] ?? [], error),
+          ),
+        );
+      else if (error instanceof ServerError && error.number === SERVER_ERROR.lockWaitTimeout)
+        await this.#sortOut(parts, errands, error);
       else if (hadNoEffect(error)) tellUndone(errands, reasonOf(error));
       else throw error;
     }
@@ -96,7 +107,10 @@ export class BatchSender {
       this.#whenPutBack();
     } catch (error) {
       if (!hadNoEffect(error)) throw error;
-      tellUndone(lacking.map(({ errand }) => errand), reasonOf(error));
+      tellUndone(
+        lacking.map(({ errand }) => errand),
+        reasonOf(error),
+      );
     }
   }
 
@@ -114,7 +128,9 @@ export class BatchSender {
     const locked = wentAlone ? named : new Set(shelves);
     const againUntilMs = performance.now() + AGAIN_MS;
     const isSentAway = (errand: Errand): boolean =>
-      wentAlone || inTheWay.has(errand) || (errand.deadlineMs < againUntilMs && errand.shelves.some((shelf) => locked.has(shelf)));
+      wentAlone ||
+      inTheWay.has(errand) ||
+      (errand.deadlineMs < againUntilMs && errand.shelves.some((shelf) => locked.has(shelf)));
     tellUndone([...errands.filter(isSentAway), ...this.#queue.takeNaming(locked, againUntilMs)], message);
     this.#queue.putBack(errands.filter((errand) => !isSentAway(errand)));
   }

@@ -26,7 +26,11 @@ export class BatchingEngine implements StockEngine {
     this.#single = new TextbookEngine(shards);
   }
 
-  apply<O extends Operation>(shard: ShardIndex, operations: readonly O[], deadlineMs: DeadlineMs): Promise<readonly OutcomeOf<O>[]> {
+  apply<O extends Operation>(
+    shard: ShardIndex,
+    operations: readonly O[],
+    deadlineMs: DeadlineMs,
+  ): Promise<readonly OutcomeOf<O>[]> {
     const [first] = operations;
     // Nearly always it is one, and each promise less counts.
     const outcomes =
@@ -39,7 +43,9 @@ export class BatchingEngine implements StockEngine {
   #applyOne(shard: ShardIndex, operation: Operation, deadlineMs: DeadlineMs): Promise<OutcomeOf<Operation>> {
     if (!isBatchable(operation)) return this.#single.apply(shard, [operation], deadlineMs).then(firstOf);
     const known = this.#shards[shard];
-    return known === undefined ? Promise.reject(new RangeError(`there is no shard ${shard}`)) : known.writer.apply(known.shard, operation, deadlineMs);
+    return known === undefined
+      ? Promise.reject(new RangeError(`there is no shard ${shard}`))
+      : known.writer.apply(known.shard, operation, deadlineMs);
   }
 }
 

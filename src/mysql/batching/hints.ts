@@ -38,7 +38,8 @@ export class Hints {
   note({ shelves }: Reading): void {
     if (this.#leaved.size + shelves.size > ROWS_MAX) this.#leaved.clear();
     // Of SKUs that do not exist nothing is kept: anybody can make those up.
-    for (const [key, row] of shelves) if (row !== null) this.#leaved.set(key, row.isOnSale && row.isOpen && row.isSellable ? row.leaved_amount : 0);
+    for (const [key, row] of shelves)
+      if (row !== null) this.#leaved.set(key, row.isOnSale && row.isOpen && row.isSellable ? row.leaved_amount : 0);
   }
 
   /** Notes what was decided and written. */

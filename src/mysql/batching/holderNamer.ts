@@ -22,12 +22,15 @@ export class HolderNamer {
   async nameTo(shard: Shard, lacking: readonly Lacker[]): Promise<readonly Errand[]> {
     const untilMs = Math.min(performance.now() + WORK_MS, ...lacking.map(({ errand }) => errand.deadlineMs));
     const wanted = [...new Set(lacking.flatMap(({ sku_ids }) => sku_ids))];
-    const holds = await shard.pool.lend(untilMs, (connection) => readHolds({ rows: (sql, values) => connection.rows(sql, values, untilMs) }, wanted));
+    const holds = await shard.pool.lend(untilMs, (connection) =>
+      readHolds({ rows: (sql, values) => connection.rows(sql, values, untilMs) }, wanted),
+    );
     const again: Errand[] = [];
     for (const { errand, sku_ids } of lacking) {
       const ofErrand = holds.filter(({ sku_id }) => sku_ids.includes(sku_id));
       if (ofErrand.length > 0) errand.resolve({ is: 'pending', holds: ofErrand });
-      else if (this.#lookedOnce.has(errand)) errand.resolve({ is: 'not_done', reason: 'units are held, and nobody says by whom' });
+      else if (this.#lookedOnce.has(errand))
+        errand.resolve({ is: 'not_done', reason: 'units are held, and nobody says by whom' });
       else again.push(errand);
     }
     for (const errand of again) this.#lookedOnce.add(errand);

@@ -15,5 +15,7 @@ export function partsOf(errands: readonly Errand[]): Part[] {
     if (part === undefined) parts.set(errand.shard, [errand]);
     else part.push(errand);
   }
-  return [...parts].map(([shard, ofShard]) => ({ shard, errands: ofShard })).sort((a, b) => a.shard.index - b.shard.index);
+  return [...parts]
+    .map(([shard, ofShard]) => ({ shard, errands: ofShard }))
+    .sort((a, b) => a.shard.index - b.shard.index);
 }

@@ -87,7 +87,9 @@ export class BatchQueue {
 
   /** Takes out those who name one of some SKUs and have too little time left. */
   takeNaming(shelves: ReadonlySet<string>, latestMs: DeadlineMs): Errand[] {
-    return this.#takeOut((errand) => errand.deadlineMs < latestMs && errand.shelves.some((shelf) => shelves.has(shelf)));
+    return this.#takeOut(
+      (errand) => errand.deadlineMs < latestMs && errand.shelves.some((shelf) => shelves.has(shelf)),
+    );
   }
 
   #takeOut(isMeant: (errand: Errand) => boolean): Errand[] {
@@ -104,7 +106,10 @@ export class BatchQueue {
    * @param isBusy whether a batch with the SKU is on its way; what names it waits
    * @param mayGo whether a batch of that company may leave now
    */
-  takeBatch(isBusy: (shelf: string) => boolean, mayGo: (company: Company) => boolean): { readonly errands: readonly Errand[]; readonly company: Company } {
+  takeBatch(
+    isBusy: (shelf: string) => boolean,
+    mayGo: (company: Company) => boolean,
+  ): { readonly errands: readonly Errand[]; readonly company: Company } {
     const taken: Errand[] = [];
     const left: Errand[] = [];
     let lines = 0;
@@ -112,7 +117,8 @@ export class BatchQueue {
     const unsure = this.#unsureRows();
     for (const errand of this.#waiting) {
       const ofErrand = this.#companyOf(errand, unsure);
-      const fits = taken.length === 0 ? mayGo(ofErrand) : ofErrand === company && lines + errand.shelves.length <= this.#linesMax;
+      const fits =
+        taken.length === 0 ? mayGo(ofErrand) : ofErrand === company && lines + errand.shelves.length <= this.#linesMax;
       if (!fits || errand.shelves.some(isBusy)) {
         left.push(errand);
         continue;
@@ -129,7 +135,8 @@ export class BatchQueue {
   /** SKUs that somebody who waits must look at. All who name them go along: first come, first served. */
   #unsureRows(): ReadonlySet<string> {
     const unsure = new Set<string>();
-    for (const { operation, shelves } of this.#waiting) if (!this.#canGuess(operation)) for (const shelf of shelves) unsure.add(shelf);
+    for (const { operation, shelves } of this.#waiting)
+      if (!this.#canGuess(operation)) for (const shelf of shelves) unsure.add(shelf);
     return unsure;
   }
 

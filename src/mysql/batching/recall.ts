@@ -20,8 +20,16 @@ const PASSED = 'SELECT SYSDATE(6) > CAST(CAST(? AS CHAR) AS DATETIME(6)) AS pass
  * done, not found is never. Before it, found is done already. In halves where not all can be read at once, if there is time to hear
  * it: somebody may have a row locked.
  */
-export async function recallBatch(shard: Shard, errands: readonly Errand[], intended: Decisions, doubt: BatchUnanswered): Promise<void> {
-  const inDoubt = errands.map((errand, index) => ({ errand, intended: intended[index] ?? ({ is: 'deferred' } as const) }));
+export async function recallBatch(
+  shard: Shard,
+  errands: readonly Errand[],
+  intended: Decisions,
+  doubt: BatchUnanswered,
+): Promise<void> {
+  const inDoubt = errands.map((errand, index) => ({
+    errand,
+    intended: intended[index] ?? ({ is: 'deferred' } as const),
+  }));
   await settleDoubts(shard, inDoubt, doubt);
 }
 
@@ -33,7 +41,9 @@ interface InDoubt {
 async function settleDoubts(shard: Shard, some: readonly InDoubt[], doubt: BatchUnanswered): Promise<void> {
   let open = some;
   const untilMs = Math.max(...some.map(({ errand }) => errand.deadlineMs));
-  const timers = some.map(({ errand }) => setTimeout(() => errand.resolve(unknownAfter(doubt, 'the time was up')), errand.deadlineMs - performance.now()));
+  const timers = some.map(({ errand }) =>
+    setTimeout(() => errand.resolve(unknownAfter(doubt, 'the time was up')), errand.deadlineMs - performance.now()),
+  );
   const tell = async (): Promise<void> => {
     open = await tellKnown(shard, open, doubt, untilMs);
     if (open.length > 0) throw new Error('the batch may still come');
@@ -43,7 +53,10 @@ async function settleDoubts(shard: Shard, some: readonly InDoubt[], doubt: Batch
   } catch (error) {
     if (isLocked(error) && open.length > 1) {
       const half = Math.ceil(open.length / 2);
-      await Promise.all([settleDoubts(shard, open.slice(0, half), doubt), settleDoubts(shard, open.slice(half), doubt)]);
+      await Promise.all([
+        settleDoubts(shard, open.slice(0, half), doubt),
+        settleDoubts(shard, open.slice(half), doubt),
+      ]);
     } else for (const { errand } of open) errand.resolve(unknownAfter(doubt, reasonOf(error)));
   } finally {
     for (const timer of timers) clearTimeout(timer);
@@ -55,7 +68,12 @@ function unknownAfter(doubt: BatchUnanswered, reason: string): Unknown {
 }
 
 /** Tells those whose rows stand as they were meant; once the deadline has passed, all. @returns the others */
-async function tellKnown(shard: Shard, some: readonly InDoubt[], doubt: BatchUnanswered, untilMs: DeadlineMs): Promise<readonly InDoubt[]> {
+async function tellKnown(
+  shard: Shard,
+  some: readonly InDoubt[],
+  doubt: BatchUnanswered,
+  untilMs: DeadlineMs,
+): Promise<readonly InDoubt[]> {
   const { isOver, outcomes } = await recall(shard, some, doubt, untilMs);
   return some.filter(({ errand, intended }, index) => {
     const outcome = outcomes[index];
@@ -71,7 +89,12 @@ interface Recalled {
   readonly outcomes: readonly OutcomeOf<Batchable>[];
 }
 
-function recall(shard: Shard, some: readonly InDoubt[], doubt: BatchUnanswered, untilMs: DeadlineMs): Promise<Recalled> {
+function recall(
+  shard: Shard,
+  some: readonly InDoubt[],
+  doubt: BatchUnanswered,
+  untilMs: DeadlineMs,
+): Promise<Recalled> {
   const { begun, deadline } = doubt;
   return transact(
     shard.pool,
@@ -79,10 +102,15 @@ function recall(shard: Shard, some: readonly InDoubt[], doubt: BatchUnanswered, 
     async (transaction) => {
       // Asked before the rows are read: what is not over then may come after.
       const [row] = await transaction.rows<{ passed: number }>(PASSED, [Buffer.from(deadline, 'latin1')]);
-      const keys = some.flatMap(({ errand: { operation } }) => (operation.kind === 'deduct' || operation.kind === 'hold' ? operation.lines : []));
+      const keys = some.flatMap(({ errand: { operation } }) =>
+        operation.kind === 'deduct' || operation.kind === 'hold' ? operation.lines : [],
+      );
       const older = keys.length === 0 ? null : await findOlder(transaction, keys, begun);
       // Last, so that what it locks is not locked for long.
-      const { reading } = await lookUpLocked(transaction, { schema: shard.schema, operations: some.map(({ errand }) => errand.operation) });
+      const { reading } = await lookUpLocked(transaction, {
+        schema: shard.schema,
+        operations: some.map(({ errand }) => errand.operation),
+      });
       const isOlder = (key: FlowKey): boolean => older?.has(flowKeyText(key)) === true;
       const outcomes = some.map(({ errand, intended }): OutcomeOf<Batchable> => {
         try {

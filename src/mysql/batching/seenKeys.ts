@@ -26,7 +26,8 @@ export class SeenKeys {
 /** FNV-1a over UTF-16 units; never 0, which stands for an empty place. */
 function hashOf({ sku_id, order_detail_id }: FlowKey): number {
   let hash = FNV_OFFSET;
-  for (let place = 0; place < order_detail_id.length; place += 1) hash = Math.imul(hash ^ order_detail_id.charCodeAt(place), FNV_PRIME);
+  for (let place = 0; place < order_detail_id.length; place += 1)
+    hash = Math.imul(hash ^ order_detail_id.charCodeAt(place), FNV_PRIME);
   for (let place = 0; place < sku_id.length; place += 1) hash = Math.imul(hash ^ sku_id.charCodeAt(place), FNV_PRIME);
   return hash === 0 ? 1 : hash | 0;
 }

@@ -64,7 +64,8 @@ export class ServerWriter {
   }
 
   #depart(): void {
-    for (const errand of this.#queue.takeExpired(performance.now() + WORK_MS)) errand.resolve({ is: 'not_done', reason: 'the deadline passed before work began' });
+    for (const errand of this.#queue.takeExpired(performance.now() + WORK_MS))
+      errand.resolve({ is: 'not_done', reason: 'the deadline passed before work began' });
     while (this.#flights.size < FLIGHTS_MAX) {
       const { errands, company } = this.#takeNext();
       if (errands.length === 0) break;
@@ -76,14 +77,17 @@ export class ServerWriter {
   #takeNext(): { readonly errands: readonly Errand[]; readonly company: Company } {
     const flights = [...this.#flights];
     const isBusy = (shelf: string): boolean => flights.some(({ shelves }) => shelves.has(shelf));
-    const isOnItsWay = (company: Company): boolean => flights.some((flight) => flight.company === company && !flight.isLate);
+    const isOnItsWay = (company: Company): boolean =>
+      flights.some((flight) => flight.company === company && !flight.isLate);
     // What must be looked at leaves together with what need not, or it would leave in many small batches.
     const looks = !isOnItsWay('looked up') && !isOnItsWay('guessed');
     const looked = looks ? this.#queue.takeBatch(isBusy, (candidate) => candidate === 'looked up') : NO_BATCH;
     if (looked.errands.length > 0) return looked;
     return this.#queue.takeBatch(isBusy, (candidate) =>
       // The last two places are kept for what is in no trouble.
-      candidate === 'guessed' ? !isOnItsWay('guessed') : typeof candidate !== 'string' && flights.length < FLIGHTS_MAX - 2,
+      candidate === 'guessed'
+        ? !isOnItsWay('guessed')
+        : typeof candidate !== 'string' && flights.length < FLIGHTS_MAX - 2,
     );
   }
 

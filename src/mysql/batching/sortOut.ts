@@ -17,7 +17,10 @@ export interface SortedOut {
 /** Finds out which rows of a batch somebody keeps locked, without waiting for any; what cannot be found out is left out. */
 export async function sortOut(parts: readonly Part[]): Promise<SortedOut> {
   const found = await Promise.all(parts.map((part) => orElse(sortOutPart(part), { shelves: [], errands: [] })));
-  return { shelves: found.flatMap(({ shelves }) => shelves), inTheWay: new Set(found.flatMap(({ errands }) => errands)) };
+  return {
+    shelves: found.flatMap(({ shelves }) => shelves),
+    inTheWay: new Set(found.flatMap(({ errands }) => errands)),
+  };
 }
 
 /** @throws whatever is no failure of the shard */
@@ -38,7 +41,9 @@ interface Found {
 async function sortOutPart({ shard, errands }: Part): Promise<Found> {
   const untilMs = Math.min(performance.now() + WORK_MS, ...errands.map(({ deadlineMs }) => deadlineMs));
   const lend = <T>(work: (connection: Connection) => Promise<T>): Promise<T> => shard.pool.lend(untilMs, work);
-  const shelves = await lend((connection) => findLocked(connection, [...new Set(errands.flatMap((errand) => errand.shelves))], untilMs));
+  const shelves = await lend((connection) =>
+    findLocked(connection, [...new Set(errands.flatMap((errand) => errand.shelves))], untilMs),
+  );
   const lockedOf = async (some: readonly Errand[]): Promise<readonly Errand[]> => {
     const keys = some.flatMap(keysOf);
     if (keys.length === 0 || !(await lend((connection) => isAnyLocked(connection, keys, untilMs)))) return [];

@@ -8,7 +8,16 @@ import { hadNoEffect, reasonOf } from '../failures.ts';
 import type { Shard } from '../shard.ts';
 import { isText, quotedBytes, textOf } from '../sql/bytes.ts';
 import { readHolds } from '../sql/holds.ts';
-import { closeRows, countRows, findUntidy, openRows, prepareRows, readHotRows, readSale, settleTransfers } from '../sql/hotRows.ts';
+import {
+  closeRows,
+  countRows,
+  findUntidy,
+  openRows,
+  prepareRows,
+  readHotRows,
+  readSale,
+  settleTransfers,
+} from '../sql/hotRows.ts';
 import { findStandingIds, insertPointers, readIds } from '../sql/pointers.ts';
 import { runOn } from './runOn.ts';
 
@@ -29,11 +38,18 @@ export class HotRowStore implements HotRows {
 
   async readRows(shard: ShardIndex, sku_id: string, deadlineMs: DeadlineMs): Promise<FoundRows | NotDone> {
     try {
-      const found = await this.#lend(shard, deadlineMs, (connection) => readHotRows(connection, shard, sku_id, deadlineMs));
+      const found = await this.#lend(shard, deadlineMs, (connection) =>
+        readHotRows(connection, shard, sku_id, deadlineMs),
+      );
       for (const { transfer_id, to } of found.transfers) {
         if (to.shard < this.#shards.length) continue;
         const reason = `other_shard is ${to.shard}, expected 0 to ${this.#shards.length - 1}: its units cannot be received`;
-        this.#onUnreadable({ kind: 'transfer', shard, row: `SKU ${JSON.stringify(sku_id)} transfer ${transfer_id}`, reason });
+        this.#onUnreadable({
+          kind: 'transfer',
+          shard,
+          row: `SKU ${JSON.stringify(sku_id)} transfer ${transfer_id}`,
+          reason,
+        });
       }
       return { is: 'found', ...found };
     } catch (error) {
@@ -42,11 +58,25 @@ export class HotRowStore implements HotRows {
     }
   }
 
-  prepare(shard: ShardIndex, sku_id: string, sub_rows: readonly number[], epoch: number, deadlineMs: DeadlineMs): Promise<void> {
-    return this.#lend(shard, deadlineMs, (connection) => prepareRows(runOn(connection, deadlineMs), sku_id, sub_rows, epoch));
+  prepare(
+    shard: ShardIndex,
+    sku_id: string,
+    sub_rows: readonly number[],
+    epoch: number,
+    deadlineMs: DeadlineMs,
+  ): Promise<void> {
+    return this.#lend(shard, deadlineMs, (connection) =>
+      prepareRows(runOn(connection, deadlineMs), sku_id, sub_rows, epoch),
+    );
   }
 
-  close(shard: ShardIndex, sku_id: string, sub_rows: readonly number[], epoch: number, deadlineMs: DeadlineMs): Promise<boolean> {
+  close(
+    shard: ShardIndex,
+    sku_id: string,
+    sub_rows: readonly number[],
+    epoch: number,
+    deadlineMs: DeadlineMs,
+  ): Promise<boolean> {
     return this.#lend(shard, deadlineMs, async (connection) => {
       if ((await closeRows(runOn(connection, deadlineMs), sku_id, sub_rows, epoch)) === sub_rows.length) return true;
       // Somebody may have closed them before.
@@ -54,9 +84,17 @@ export class HotRowStore implements HotRows {
     });
   }
 
-  open(shard: ShardIndex, sku_id: string, sub_rows: readonly number[], epoch: number, sale: SaleState, deadlineMs: DeadlineMs): Promise<boolean> {
+  open(
+    shard: ShardIndex,
+    sku_id: string,
+    sub_rows: readonly number[],
+    epoch: number,
+    sale: SaleState,
+    deadlineMs: DeadlineMs,
+  ): Promise<boolean> {
     return this.#lend(shard, deadlineMs, async (connection) => {
-      if ((await openRows(runOn(connection, deadlineMs), sku_id, sub_rows, epoch, sale)) === sub_rows.length) return true;
+      if ((await openRows(runOn(connection, deadlineMs), sku_id, sub_rows, epoch, sale)) === sub_rows.length)
+        return true;
       return (await countRows(connection, sku_id, sub_rows, epoch, 'layout', deadlineMs)) === sub_rows.length;
     });
   }
@@ -70,7 +108,9 @@ export class HotRowStore implements HotRows {
   }
 
   async readHolds(shard: ShardIndex, sku_id: string, deadlineMs: DeadlineMs): Promise<readonly FoundHold[]> {
-    const holds = await this.#lend(shard, deadlineMs, (connection) => readHolds({ rows: (sql, values) => connection.rows(sql, values, deadlineMs) }, [sku_id]));
+    const holds = await this.#lend(shard, deadlineMs, (connection) =>
+      readHolds({ rows: (sql, values) => connection.rows(sql, values, deadlineMs) }, [sku_id]),
+    );
     return holds.map((hold) => ({ ...hold, shard }));
   }
 
@@ -85,20 +125,34 @@ export class HotRowStore implements HotRows {
     max: number,
     deadlineMs: DeadlineMs,
   ): Promise<IdPage> {
-    const { unreadable, ...page } = await this.#lend(shard, deadlineMs, (connection) => readIds(connection, sku_id, after, max, deadlineMs));
+    const { unreadable, ...page } = await this.#lend(shard, deadlineMs, (connection) =>
+      readIds(connection, sku_id, after, max, deadlineMs),
+    );
     const reason = 'the order detail is not UTF-8, so no caller can have sent it';
-    for (const id of unreadable) this.#onUnreadable({ kind: 'flow', shard, row: `SKU ${JSON.stringify(sku_id)} order detail ${id}`, reason });
+    for (const id of unreadable)
+      this.#onUnreadable({ kind: 'flow', shard, row: `SKU ${JSON.stringify(sku_id)} order detail ${id}`, reason });
     return page;
   }
 
-  point(shard: ShardIndex, sku_id: string, ids: readonly string[], movedTo: ShardIndex, deadlineMs: DeadlineMs): Promise<void> {
-    return this.#lend(shard, deadlineMs, (connection) => insertPointers(runOn(connection, deadlineMs), sku_id, ids, movedTo));
+  point(
+    shard: ShardIndex,
+    sku_id: string,
+    ids: readonly string[],
+    movedTo: ShardIndex,
+    deadlineMs: DeadlineMs,
+  ): Promise<void> {
+    return this.#lend(shard, deadlineMs, (connection) =>
+      insertPointers(runOn(connection, deadlineMs), sku_id, ids, movedTo),
+    );
   }
 
   async findUntidy(shard: ShardIndex, max: number, deadlineMs: DeadlineMs): Promise<Untidy> {
-    const found = await this.#lend(shard, deadlineMs, (connection) => findUntidy(connection, max, STALE_MS, deadlineMs));
+    const found = await this.#lend(shard, deadlineMs, (connection) =>
+      findUntidy(connection, max, STALE_MS, deadlineMs),
+    );
     const reason = 'the id of the SKU is not UTF-8, so no caller can have sent it';
-    for (const id of found) if (!isText(id)) this.#onUnreadable({ kind: 'sku', shard, row: `SKU ${quotedBytes(id)}`, reason });
+    for (const id of found)
+      if (!isText(id)) this.#onUnreadable({ kind: 'sku', shard, row: `SKU ${quotedBytes(id)}`, reason });
     return { sku_ids: found.filter(isText).map(textOf) };
   }
 

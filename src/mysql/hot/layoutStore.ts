@@ -6,7 +6,15 @@ import type { Connection } from '../connection.ts';
 import type { NoteUnreadable } from '../../core/unreadable.ts';
 import { CommitUnanswered, hadNoEffect, LeftTransaction, reasonOf } from '../failures.ts';
 import type { Shard } from '../shard.ts';
-import { freeLease, openAsSingle, readLayout, replaceLayout, takeLease, takeOverLayout, touchLayout } from '../sql/layouts.ts';
+import {
+  freeLease,
+  openAsSingle,
+  readLayout,
+  replaceLayout,
+  takeLease,
+  takeOverLayout,
+  touchLayout,
+} from '../sql/layouts.ts';
 import { transact } from '../transaction.ts';
 import type { Transaction } from '../transaction.ts';
 import { runOn } from './runOn.ts';
@@ -25,10 +33,17 @@ export class LayoutStore implements Layouts {
 
   async read(owner: ShardIndex, sku_id: string, deadlineMs: DeadlineMs): Promise<FoundLayout | ReadFailure> {
     try {
-      const layout = await this.#lend(owner, deadlineMs, (connection) => readLayout(connection, sku_id, this.#shards.length, deadlineMs));
+      const layout = await this.#lend(owner, deadlineMs, (connection) =>
+        readLayout(connection, sku_id, this.#shards.length, deadlineMs),
+      );
       if (layout === 'foreign') return { is: 'not_mine' };
       if (layout === null || !('unreadable' in layout)) return { is: 'found', layout };
-      this.#onUnreadable({ kind: 'layout', shard: owner, row: `SKU ${JSON.stringify(sku_id)}`, reason: layout.unreadable });
+      this.#onUnreadable({
+        kind: 'layout',
+        shard: owner,
+        row: `SKU ${JSON.stringify(sku_id)}`,
+        reason: layout.unreadable,
+      });
       return { is: 'not_done', reason: `the layout of a SKU cannot be read: ${layout.unreadable}` };
     } catch (error) {
       if (hadNoEffect(error)) return { is: 'not_done', reason: reasonOf(error) };
@@ -37,10 +52,18 @@ export class LayoutStore implements Layouts {
   }
 
   async replace(owner: ShardIndex, was: Layout, is: Layout, deadlineMs: DeadlineMs): Promise<Replaced> {
-    return orUnsure(async () => ((await this.#run(owner, deadlineMs, (one) => replaceLayout(one, was, is))) ? 'applied' : 'changed'));
+    return orUnsure(async () =>
+      (await this.#run(owner, deadlineMs, (one) => replaceLayout(one, was, is))) ? 'applied' : 'changed',
+    );
   }
 
-  async replaceBySingle(owner: ShardIndex, was: Layout, is: Layout, version: number, deadlineMs: DeadlineMs): Promise<Replaced> {
+  async replaceBySingle(
+    owner: ShardIndex,
+    was: Layout,
+    is: Layout,
+    version: number,
+    deadlineMs: DeadlineMs,
+  ): Promise<Replaced> {
     return orUnsure(async () => {
       const replaced = await transact(this.#shard(owner).pool, deadlineMs, async (transaction) => {
         const value = (await replaceLayout(transaction, was, is)) && (await openAsSingle(transaction, was, version));
@@ -58,7 +81,13 @@ export class LayoutStore implements Layouts {
     return orFalse(() => this.#run(owner, deadlineMs, (one) => touchLayout(one, layout)));
   }
 
-  takeLease(owner: ShardIndex, sku_id: string, token: string, leaseMs: number, deadlineMs: DeadlineMs): Promise<boolean> {
+  takeLease(
+    owner: ShardIndex,
+    sku_id: string,
+    token: string,
+    leaseMs: number,
+    deadlineMs: DeadlineMs,
+  ): Promise<boolean> {
     return orFalse(() => this.#run(owner, deadlineMs, (one) => takeLease(one, sku_id, token, leaseMs)));
   }
 

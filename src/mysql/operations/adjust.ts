@@ -23,10 +23,14 @@ export function adjust(operation: Adjust): Change<AppliedOutcome> {
       if (!(await insertAdjustment(transaction, operation))) {
         const standing = await lockAdjustment(transaction, operation);
         if (standing === null) throw new Raced('the adjustment went away between two statements');
-        const value = standing === delta ? ({ is: 'applied', replayed: true } as const) : refused('idempotency_conflict');
+        const value =
+          standing === delta ? ({ is: 'applied', replayed: true } as const) : refused('idempotency_conflict');
         return { keep: false, value };
       }
-      const moved = delta > 0 ? await addStock(transaction, new Map([[sku_id, delta]])) : await writeOffStock(transaction, sku_id, -delta);
+      const moved =
+        delta > 0
+          ? await addStock(transaction, new Map([[sku_id, delta]]))
+          : await writeOffStock(transaction, sku_id, -delta);
       if (!moved) return { keep: false, value: await whyNot(transaction, operation) };
       // The row is locked by now. The total counts this adjustment.
       const total = delta > 0 ? await readTotal(transaction, sku_id) : null;

@@ -28,7 +28,9 @@ export function cancel(operation: Cancel): Change<CancelOutcome> {
       const standing = await lockFlows(transaction, keys, 'update');
       const flows = keys.flatMap((key) => standing.get(flowKeyText(key)) ?? []);
       const asGiven = operation.lines.flatMap((key) => standing.get(flowKeyText(key)) ?? []);
-      const foreign = asGiven.filter((flow) => flow.order_id !== order_id && (flow.status === 'deducted' || flow.status === 'cancelled'));
+      const foreign = asGiven.filter(
+        (flow) => flow.order_id !== order_id && (flow.status === 'deducted' || flow.status === 'cancelled'),
+      );
       if (foreign.length > 0) return { keep: false, value: refusedLines(foreign.map(conflictOf)) };
       const held = flows.filter((flow): flow is Flow & Hold => flow.status === 'pending');
       if (held.length > 0) return { keep: false, value: { is: 'pending', holds: held } };
@@ -63,7 +65,8 @@ async function bury(transaction: Transaction, order_id: string, absent: readonly
 async function giveBackRests(transaction: Transaction, order_id: string, flows: readonly Flow[]): Promise<boolean> {
   if (flows.length === 0) return true;
   const rests = flows.map((flow) => ({ ...flow, quantity: restOf(flow) })).filter(({ quantity }) => quantity > 0);
-  if (rests.length > 0 && !(await insertReturns(transaction, rests, CANCELLATION))) throw new Raced('another cancellation came between two statements');
+  if (rests.length > 0 && !(await insertReturns(transaction, rests, CANCELLATION)))
+    throw new Raced('another cancellation came between two statements');
   if (!(await cancelFlows(transaction, flows, order_id))) throw new Raced('a flow changed between two statements');
   return rests.length === 0 || addStock(transaction, unitsOf(rests));
 }

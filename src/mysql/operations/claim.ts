@@ -44,7 +44,8 @@ export async function claim(
     return { line, flow, verdict: flow === undefined ? ('new' as const) : judgeStanding(cart, line, flow) };
   });
   const fresh = judged.filter(({ verdict }) => verdict === 'new' || verdict === 'free').map(({ line }) => line);
-  if (judged.some(({ verdict }) => verdict === 'late')) return { is: 'not_done', reason: 'this attempt was undone before it came' };
+  if (judged.some(({ verdict }) => verdict === 'late'))
+    return { is: 'not_done', reason: 'this attempt was undone before it came' };
   if (!isNew) {
     await writeRest(transaction, cart, status, {
       absent: judged.filter(({ verdict }) => verdict === 'new').map(({ line }) => line),
@@ -54,7 +55,9 @@ export async function claim(
   const refusals = judged.flatMap(({ line, verdict }): RefusedLine[] =>
     verdict === 'idempotency_conflict' || verdict === 'cancelled' ? [{ ...line, code: verdict }] : [],
   );
-  const held = judged.flatMap(({ verdict, flow }): Hold[] => (verdict === 'pending' && flow !== undefined ? [flow] : []));
+  const held = judged.flatMap(({ verdict, flow }): Hold[] =>
+    verdict === 'pending' && flow !== undefined ? [flow] : [],
+  );
   const taken = await takeAll(transaction, fresh, status === 'pending');
   if (taken.split.length > 0) return { is: 'moved', sku_ids: taken.split };
   const all = [...refusals, ...taken.refusals];
@@ -74,7 +77,9 @@ export function answered(lines: readonly Line[], standing: ReadonlyMap<string, F
 
 /** In the order in which rows are locked, everywhere. */
 export function inOrderOfBytes<K extends FlowKey>(keys: readonly K[]): K[] {
-  return [...keys].sort((a, b) => compareIdentifiers(a.sku_id, b.sku_id) || compareIdentifiers(a.order_detail_id, b.order_detail_id));
+  return [...keys].sort(
+    (a, b) => compareIdentifiers(a.sku_id, b.sku_id) || compareIdentifiers(a.order_detail_id, b.order_detail_id),
+  );
 }
 
 /** Units by SKU, in the order of what is given. */
@@ -106,7 +111,8 @@ async function takeAll(
   isHold: boolean,
 ): Promise<{ refusals: RefusedLine[]; lacking: string[]; split: string[] }> {
   const wanted = unitsOf(lines);
-  if (wanted.size === 0 || (await takeStock(transaction, wanted, isHold))) return { refusals: [], lacking: [], split: [] };
+  if (wanted.size === 0 || (await takeStock(transaction, wanted, isHold)))
+    return { refusals: [], lacking: [], split: [] };
   // Of several SKUs some may have been taken: what is left is seen only once that is undone.
   if (wanted.size > 1) {
     await transaction.restart();

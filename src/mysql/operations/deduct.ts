@@ -30,7 +30,12 @@ export function deduct(operation: Deduct): Change<DeductOutcome> {
       // Cancelled since, it was deducted all the same.
       const stands = intended.fresh.every((line) => {
         const flow = standing.get(flowKeyText(line));
-        return flow !== undefined && flow.order_id === cart.order_id && flow.quantity === line.quantity && ['deducted', 'cancelled'].includes(flow.status);
+        return (
+          flow !== undefined &&
+          flow.order_id === cart.order_id &&
+          flow.quantity === line.quantity &&
+          ['deducted', 'cancelled'].includes(flow.status)
+        );
       });
       return stands ? intended.outcome : null;
     },

@@ -20,7 +20,8 @@ export function giveBack(operation: Return): Change<ReturnOutcome> {
     async attempt(transaction) {
       if (!(await ownSlots(transaction, skusOf(operation)))) return { keep: false, value: { is: 'not_mine' } };
       const flow = await lockFlow(transaction, operation);
-      if (flow === null || flow.status === 'void' || flow.quantity === 0) return { keep: false, value: refused('unknown_deduction') };
+      if (flow === null || flow.status === 'void' || flow.quantity === 0)
+        return { keep: false, value: refused('unknown_deduction') };
       if (flow.status === 'pending') return { keep: false, value: { is: 'pending', holds: [flow] } };
       const earlier = await lockReturn(transaction, operation, return_id);
       if (earlier !== null) {
@@ -28,10 +29,13 @@ export function giveBack(operation: Return): Change<ReturnOutcome> {
       }
       const returnable = flow.quantity - flow.returned;
       if (quantity > returnable) return { keep: false, value: { ...refused('over_return'), returnable } };
-      if (!(await insertReturns(transaction, [operation], return_id))) throw new Raced('the return came between two statements');
+      if (!(await insertReturns(transaction, [operation], return_id)))
+        throw new Raced('the return came between two statements');
       // The condition stands in the statement too: a program that counts wrong must not give back what was never sold.
-      if (!(await countReturned(transaction, operation, quantity))) throw new Raced('another return came between two statements');
-      if (!(await addStock(transaction, new Map([[sku_id, quantity]])))) return { keep: false, value: refused('stock_limit') };
+      if (!(await countReturned(transaction, operation, quantity)))
+        throw new Raced('another return came between two statements');
+      if (!(await addStock(transaction, new Map([[sku_id, quantity]]))))
+        return { keep: false, value: refused('stock_limit') };
       return { keep: true, value: returned(flow, quantity, false) };
     },
 

@@ -9,7 +9,8 @@ import { isSale, setSale } from '../sql/setSale.ts';
 export function sale(operation: SetSale): Change<AppliedOutcome> {
   return {
     async attempt(transaction) {
-      if (operation.row === undefined && !(await ownSlots(transaction, [operation.sku_id]))) return { keep: false, value: { is: 'not_mine' } };
+      if (operation.row === undefined && !(await ownSlots(transaction, [operation.sku_id])))
+        return { keep: false, value: { is: 'not_mine' } };
       if (!(await setSale(transaction, operation))) return { keep: false, value: refused('unknown_sku') };
       return { keep: true, value: { is: 'applied', replayed: false } };
     },

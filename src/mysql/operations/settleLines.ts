@@ -29,16 +29,22 @@ export function settleLines(operation: SettleLines): Change<AppliedOutcome> {
     async attempt(transaction) {
       if (!(await ownSlots(transaction, skusOf(operation)))) return { keep: false, value: { is: 'not_mine' } };
       const standing = await lockFlows(transaction, lines, 'update');
-      const held = lines.map((line) => standing.get(flowKeyText(line))).filter((flow): flow is Flow => isOfAttempt(flow));
+      const held = lines
+        .map((line) => standing.get(flowKeyText(line)))
+        .filter((flow): flow is Flow => isOfAttempt(flow));
       const missing = operation.verdict === 'aborted' ? lines.filter((line) => !standing.has(flowKeyText(line))) : [];
-      const outdated = operation.verdict === 'aborted' ? [...standing.values()].filter((flow) => isOutdatedFence(flow, operation)) : [];
+      const outdated =
+        operation.verdict === 'aborted'
+          ? [...standing.values()].filter((flow) => isOutdatedFence(flow, operation))
+          : [];
       const changes = held.length + missing.length + outdated.length;
       await fence(transaction, operation, missing);
       if (outdated.length > 0) await raiseFences(transaction, operation, outdated);
       if (held.length > 0) await settleFlows(transaction, held, operation.verdict);
       // Also where nothing is held: a row that names this attempt there would be met for ever.
       const struck = await deleteHolds(transaction, operation, lines);
-      if (held.length > 0 && !(await settleStock(transaction, unitsOf(held), operation.verdict))) throw new Error('a SKU has flows and no stock row');
+      if (held.length > 0 && !(await settleStock(transaction, unitsOf(held), operation.verdict)))
+        throw new Error('a SKU has flows and no stock row');
       return { keep: changes + struck > 0, value: { is: 'applied', replayed: changes === 0 } };
     },
 
@@ -46,7 +52,10 @@ export function settleLines(operation: SettleLines): Change<AppliedOutcome> {
       const standing = await lockFlows(transaction, lines);
       const isUndone = lines.some((line) => {
         const flow = standing.get(flowKeyText(line));
-        return isOfAttempt(flow) || (operation.verdict === 'aborted' && (flow === undefined || isOutdatedFence(flow, operation)));
+        return (
+          isOfAttempt(flow) ||
+          (operation.verdict === 'aborted' && (flow === undefined || isOutdatedFence(flow, operation)))
+        );
       });
       return isUndone ? null : { is: 'applied', replayed: false };
     },
@@ -60,5 +69,6 @@ function isOutdatedFence(flow: Flow, { order_id, attempt }: SettleLines): boolea
 
 async function fence(transaction: Transaction, operation: SettleLines, missing: readonly Line[]): Promise<void> {
   if (missing.length === 0) return;
-  if (!(await insertFlows(transaction, operation, missing, 'void'))) throw new Raced('a hold came between two statements');
+  if (!(await insertFlows(transaction, operation, missing, 'void')))
+    throw new Raced('a hold came between two statements');
 }

@@ -18,7 +18,12 @@ export interface AskedAt {
  * @returns null when nothing can be said: the clock is not known, the heartbeat lies ahead of it, or it was set back so
  *   lately that the heartbeat of a replica that is far behind could be taken for a young one
  */
-export function ageMsOf(heartbeatMs: number, { askedMs, heardMs }: AskedAt, clock: ShardClock, lagMsMax: number): number | null {
+export function ageMsOf(
+  heartbeatMs: number,
+  { askedMs, heardMs }: AskedAt,
+  clock: ShardClock,
+  lagMsMax: number,
+): number | null {
   const [askedAt, heardAt] = [clock.latestMs(askedMs), clock.latestMs(heardMs)];
   if (askedAt === null || heardAt === null) return null;
   if (heartbeatMs > heardAt + AHEAD_MS_MAX || heardMs < clock.backUntilMs + lagMsMax) return null;

@@ -47,13 +47,20 @@ export class Replica {
   #watch: NodeJS.Timeout | null = null;
   #seen: Seen | null = null;
   /** Why it cannot be asked; null when it answered last. */
-  #fault: { readonly state: 'silent' | 'refused' | 'untried'; readonly reason: string } | null = { state: 'untried', reason: 'it was not looked at yet' };
+  #fault: { readonly state: 'silent' | 'refused' | 'untried'; readonly reason: string } | null = {
+    state: 'untried',
+    reason: 'it was not looked at yet',
+  };
   /** Told by the inspection of a connection, and by nobody else. */
   #refusal: string | null = null;
 
   constructor(options: ReplicaOptions) {
     this.#options = options;
-    this.#breaker = new Breaker({ windowMs: 1_000, failuresMin: Math.min(5, options.connections_max), successShareMin: 0.1 });
+    this.#breaker = new Breaker({
+      windowMs: 1_000,
+      failuresMin: Math.min(5, options.connections_max),
+      successShareMin: 0.1,
+    });
   }
 
   start(): void {
@@ -85,7 +92,13 @@ export class Replica {
 
   state(): ReplicaState {
     const { clock, lagMsMax, address } = this.#options;
-    const told = (state: ReplicaState['state'], reason: string | null, lagMs: number | null): ReplicaState => ({ host: address.host, port: address.port, state, reason, lagMs });
+    const told = (state: ReplicaState['state'], reason: string | null, lagMs: number | null): ReplicaState => ({
+      host: address.host,
+      port: address.port,
+      state,
+      reason,
+      lagMs,
+    });
     const seen = this.#seen;
     const heartbeatMs = seen?.heartbeatMs ?? null;
     const lagMs = seen === null || heartbeatMs === null ? null : ageMsOf(heartbeatMs, seen, clock, lagMsMax);
@@ -95,7 +108,9 @@ export class Replica {
     // What was seen grows old until it is looked at again.
     const nowMs = performance.now();
     const ageMs = ageMsOf(heartbeatMs, { askedMs: nowMs, heardMs: nowMs }, clock, lagMsMax) ?? Infinity;
-    return ageMs > lagMsMax ? told('lagging', `it is more than ${lagMsMax} ms behind`, lagMs) : told('following', null, lagMs);
+    return ageMs > lagMsMax
+      ? told('lagging', `it is more than ${lagMsMax} ms behind`, lagMs)
+      : told('following', null, lagMs);
   }
 
   /**
@@ -107,7 +122,9 @@ export class Replica {
   async read(sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<{ seen: SeenSkus; at: AskedAt }> {
     const endMs = Math.min(deadlineMs, performance.now() + this.#options.statementMs);
     // Who is in a hurry says nothing about the replica.
-    const [seen, at] = await this.#ask(endMs, endMs < deadlineMs, (connection) => readSights(connection, sku_ids, endMs));
+    const [seen, at] = await this.#ask(endMs, endMs < deadlineMs, (connection) =>
+      readSights(connection, sku_ids, endMs),
+    );
     this.#note({ heartbeatMs: seen.heartbeatMs, ...at });
     return { seen, at };
   }
@@ -125,7 +142,11 @@ export class Replica {
   }
 
   /** @param tellsOfIt whether a failure means that the replica is away */
-  async #ask<T>(deadlineMs: DeadlineMs, tellsOfIt: boolean, read: (connection: Connection) => Promise<T>): Promise<[T, AskedAt]> {
+  async #ask<T>(
+    deadlineMs: DeadlineMs,
+    tellsOfIt: boolean,
+    read: (connection: Connection) => Promise<T>,
+  ): Promise<[T, AskedAt]> {
     if (this.#pool === null) throw new Unavailable('the replica is not watched');
     try {
       const answer = await this.#pool.lend(deadlineMs, async (connection): Promise<[T, AskedAt]> => {
@@ -136,7 +157,11 @@ export class Replica {
       this.#fault = null;
       return answer;
     } catch (error) {
-      if (tellsOfIt) this.#fault = this.#refusal !== null ? { state: 'refused', reason: this.#refusal } : { state: 'silent', reason: reasonOf(error) };
+      if (tellsOfIt)
+        this.#fault =
+          this.#refusal !== null
+            ? { state: 'refused', reason: this.#refusal }
+            : { state: 'silent', reason: reasonOf(error) };
       throw error;
     }
   }

@@ -30,7 +30,9 @@ export class ReplicaSights implements SightSource {
   constructor({ shards, shardOf, connections_max = CONNECTIONS, ...options }: ReplicaSightsOptions) {
     this.#shardOf = shardOf;
     const replicated = shards.filter(({ replicas }) => replicas.length > 0);
-    this.#shards = new Map(replicated.map((shard) => [shard.shard, new ReplicatedShard({ ...options, ...shard, connections_max })]));
+    this.#shards = new Map(
+      replicated.map((shard) => [shard.shard, new ReplicatedShard({ ...options, ...shard, connections_max })]),
+    );
   }
 
   /** Opens connections and watches the replicas from now on. */

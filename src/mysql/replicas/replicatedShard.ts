@@ -43,7 +43,11 @@ export class ReplicatedShard {
 
   state(): ReplicatedShardState {
     const [chosen] = this.#candidates();
-    return { shard: this.#options.shard, lagMs: chosen?.state().lagMs ?? null, replicas: this.replicas.map((replica) => replica.state()) };
+    return {
+      shard: this.#options.shard,
+      lagMs: chosen?.state().lagMs ?? null,
+      replicas: this.replicas.map((replica) => replica.state()),
+    };
   }
 
   /**
@@ -66,16 +70,22 @@ export class ReplicatedShard {
     return new Map();
   }
 
-  async #read(replica: Replica, sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<ReadonlyMap<string, Sight>> {
+  async #read(
+    replica: Replica,
+    sku_ids: readonly string[],
+    deadlineMs: DeadlineMs,
+  ): Promise<ReadonlyMap<string, Sight>> {
     const { clock, lagMsMax, shard } = this.#options;
     const { seen, at } = await replica.read(sku_ids, deadlineMs);
     const ageMs = seen.heartbeatMs === null ? null : ageMsOf(seen.heartbeatMs, at, clock, lagMsMax);
     if (ageMs === null || ageMs > lagMsMax) return new Map();
     const asOfMs = at.askedMs - ageMs;
-    return new Map(sku_ids.flatMap((sku_id) => {
-      const sight = sightOf(shard, sku_id, seen.of(sku_id), asOfMs);
-      return sight === null ? [] : [[sku_id, sight] as const];
-    }));
+    return new Map(
+      sku_ids.flatMap((sku_id) => {
+        const sight = sightOf(shard, sku_id, seen.of(sku_id), asOfMs);
+        return sight === null ? [] : [[sku_id, sight] as const];
+      }),
+    );
   }
 
   /** Those that may be asked, the youngest first. */
@@ -89,12 +99,23 @@ export class ReplicatedShard {
 }
 
 /** Of a SKU that is or was split one shard does not know all; of one whose slot lies elsewhere it knows nothing. */
-function sightOf(shard: ShardIndex, sku_id: string, { stock, isOwned, hasLayout, hasOpenTransfer }: SeenSku, asOfMs: DeadlineMs): Sight | null {
+function sightOf(
+  shard: ShardIndex,
+  sku_id: string,
+  { stock, isOwned, hasLayout, hasOpenTransfer }: SeenSku,
+  asOfMs: DeadlineMs,
+): Sight | null {
   if (!isOwned || hasLayout || stock.some(({ sub_row }) => sub_row !== 0)) return null;
   const [row] = stock;
   const about = { sku_id, mode: 'single', asOfMs } as const;
   // Nobody can say "sold out" of what is not there: it may be put up for sale at any moment.
   if (row === undefined) return { ...about, leaved_amount: null, isEmpty: false, version: 0, rows: [] };
   const { sub_row, leaved_amount, held_amount, version } = row;
-  return { ...about, leaved_amount, isEmpty: leaved_amount + held_amount === 0 && !hasOpenTransfer, version, rows: [{ shard, sub_row, leaved_amount }] };
+  return {
+    ...about,
+    leaved_amount,
+    isEmpty: leaved_amount + held_amount === 0 && !hasOpenTransfer,
+    version,
+    rows: [{ shard, sub_row, leaved_amount }],
+  };
 }

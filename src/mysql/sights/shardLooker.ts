@@ -18,13 +18,27 @@ export class ShardLooker implements ShelfLooker {
     return this.#shards[shard]?.precheck.isReady === true;
   }
 
-  lookAt(shard: ShardIndex, sku_ids: readonly string[], isForSale: boolean, deadlineMs: DeadlineMs): Promise<readonly ShelfLook[]> {
+  lookAt(
+    shard: ShardIndex,
+    sku_ids: readonly string[],
+    isForSale: boolean,
+    deadlineMs: DeadlineMs,
+  ): Promise<readonly ShelfLook[]> {
     // Asked with the connection in hand: which server it is, is not known before the first one was checked.
-    const lockOf = (): 'mariadb' | 'mysql' => (/mariadb/i.test(this.#shards[shard]?.state().server_version ?? '') ? 'mariadb' : 'mysql');
-    return this.#lend(shard, deadlineMs, (connection) => lookAtShelves(connection, sku_ids, isForSale ? lockOf() : null, deadlineMs));
+    const lockOf = (): 'mariadb' | 'mysql' =>
+      /mariadb/i.test(this.#shards[shard]?.state().server_version ?? '') ? 'mariadb' : 'mysql';
+    return this.#lend(shard, deadlineMs, (connection) =>
+      lookAtShelves(connection, sku_ids, isForSale ? lockOf() : null, deadlineMs),
+    );
   }
 
-  readIds(shard: ShardIndex, sku_id: string, after: string, max: number, deadlineMs: DeadlineMs): Promise<{ ids: readonly string[]; next: string | null }> {
+  readIds(
+    shard: ShardIndex,
+    sku_id: string,
+    after: string,
+    max: number,
+    deadlineMs: DeadlineMs,
+  ): Promise<{ ids: readonly string[]; next: string | null }> {
     return this.#lend(shard, deadlineMs, (connection) => readAllIds(connection, sku_id, after, max, deadlineMs));
   }
 

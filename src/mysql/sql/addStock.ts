@@ -22,5 +22,7 @@ UPDATE stock FORCE INDEX (PRIMARY)
    SET sellable_from = IF(? > 0 AND leaved_amount + held_amount = 0, SYSDATE(6) + INTERVAL ? MICROSECOND, sellable_from),
        leaved_amount = leaved_amount + ${units}, version = version + 1
  WHERE sku_id IN (?) AND sub_row = 0 AND leaved_amount + held_amount <= ? - ${units}`;
-  return (await transaction.run(sql, [afterMs, afterMs * 1_000, ...values, sku_ids, STOCK_LIMIT, ...values])) === back.size;
+  return (
+    (await transaction.run(sql, [afterMs, afterMs * 1_000, ...values, sku_ids, STOCK_LIMIT, ...values])) === back.size
+  );
 }

@@ -24,11 +24,20 @@ export interface PartWrites {
  * @param parts at least one; in the same order everywhere, or batches would wait for each other in a circle
  * @throws ServerError when nothing was written, CommitUnanswered when it may have been
  */
-export async function applyBatch(connection: Connection, parts: readonly PartWrites[], deadlineMs: DeadlineMs): Promise<void> {
+export async function applyBatch(
+  connection: Connection,
+  parts: readonly PartWrites[],
+  deadlineMs: DeadlineMs,
+): Promise<void> {
   const calls = parts.map(({ schema }) => `CALL ${quoted(schema)}.apply_part_4(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
   const before = ['START TRANSACTION', ...calls];
   try {
-    await connection.script([...before, 'COMMIT'], parts.flatMap(({ values }) => values), deadlineMs, LOCK_SAID_MS);
+    await connection.script(
+      [...before, 'COMMIT'],
+      parts.flatMap(({ values }) => values),
+      deadlineMs,
+      LOCK_SAID_MS,
+    );
   } catch (error) {
     if (isBeforeCommit(error, before.length)) throw error;
     throw new CommitUnanswered(reasonOf(error));
@@ -59,22 +68,47 @@ export function partValues(deadline: string, sku_ids: Iterable<string>, writes: 
   for (const { was, is } of writes.flows) {
     const key = [cells.of(is.sku_id).hex, hexOf(is.order_detail_id)];
     const order_id = hexOf(is.order_id);
-    if (was === null) added.push([...key, order_id, is.quantity, is.attempt, FLOW_STATUS[is.status], is.returned, is.sub_row]);
+    if (was === null)
+      added.push([...key, order_id, is.quantity, is.attempt, FLOW_STATUS[is.status], is.returned, is.sub_row]);
     else changed.push([...key, ...changeValues(was, is)]);
-    if (is.status === 'pending' && (was?.status !== 'pending' || isOfAnother(was, is))) held.push([...key, order_id, is.attempt]);
+    if (is.status === 'pending' && (was?.status !== 'pending' || isOfAnother(was, is)))
+      held.push([...key, order_id, is.attempt]);
   }
-  for (const hold of writes.settled) unheld.push([cells.of(hold.sku_id).hex, hexOf(hold.order_detail_id), hexOf(hold.order_id), hold.attempt]);
+  for (const hold of writes.settled)
+    unheld.push([cells.of(hold.sku_id).hex, hexOf(hold.order_detail_id), hexOf(hold.order_id), hold.attempt]);
   const slots = new Set<number>();
   for (const sku_id of sku_ids) slots.add(cells.of(sku_id).slot);
   return [
     Buffer.from(deadline, 'latin1'),
     slots.size === 0 ? null : jsonOf([...slots].sort((a, b) => a - b)),
     ...[added, changed].map((rows) => sorted(rows, 2)),
-    sorted(writes.returns.map((entry) => [cells.of(entry.sku_id).hex, hexOf(entry.order_detail_id), hexOf(entry.return_id), entry.quantity]), 3),
-    sorted(writes.adjustments.map((entry) => [cells.of(entry.sku_id).hex, hexOf(entry.adjustment_id), entry.delta, entry.reason === null ? null : hexOf(entry.reason)]), 2),
-    sorted(writes.transfers.map((entry) => [cells.of(entry.transfer.sku_id).hex, ...transferValues(entry)]), 3),
+    sorted(
+      writes.returns.map((entry) => [
+        cells.of(entry.sku_id).hex,
+        hexOf(entry.order_detail_id),
+        hexOf(entry.return_id),
+        entry.quantity,
+      ]),
+      3,
+    ),
+    sorted(
+      writes.adjustments.map((entry) => [
+        cells.of(entry.sku_id).hex,
+        hexOf(entry.adjustment_id),
+        entry.delta,
+        entry.reason === null ? null : hexOf(entry.reason),
+      ]),
+      2,
+    ),
+    sorted(
+      writes.transfers.map((entry) => [cells.of(entry.transfer.sku_id).hex, ...transferValues(entry)]),
+      3,
+    ),
     ...[held, unheld].map((rows) => sorted(rows, 2)),
-    sorted(writes.shelves.map((change) => [cells.of(change.sku_id).hex, ...shelfValues(change)]), 2),
+    sorted(
+      writes.shelves.map((change) => [cells.of(change.sku_id).hex, ...shelfValues(change)]),
+      2,
+    ),
     Number(writes.shelves.some(({ bringsNew }) => bringsNew)),
   ];
 }
@@ -82,7 +116,8 @@ export function partValues(deadline: string, sku_ids: Iterable<string>, writes: 
 type JsonRow = readonly JsonCell[];
 
 function changeValues(was: LedgerFlow, is: LedgerFlow): JsonRow {
-  const isNew = (was.status === 'void' || isOfAnother(was, is)) && (is.status === 'deducted' || is.status === 'pending');
+  const isNew =
+    (was.status === 'void' || isOfAnother(was, is)) && (is.status === 'deducted' || is.status === 'pending');
   return [
     ...[hexOf(was.order_id), was.attempt, was.quantity, was.returned, FLOW_STATUS[was.status]],
     ...[hexOf(is.order_id), is.attempt, is.quantity, is.returned, FLOW_STATUS[is.status], Number(isNew), is.sub_row],
@@ -102,7 +137,17 @@ function transferValues({ direction, transfer: { transfer_id, amount, from, to }
   return [transfer_id, DIRECTION[direction], here.sub_row, amount, there.shard, there.sub_row];
 }
 
-function shelfValues({ sub_row, leaved, held, leavedMin, totalMax, mustBeOnSale, epoch, bringsNew, mustBeSellable }: ShelfChange): JsonRow {
+function shelfValues({
+  sub_row,
+  leaved,
+  held,
+  leavedMin,
+  totalMax,
+  mustBeOnSale,
+  epoch,
+  bringsNew,
+  mustBeSellable,
+}: ShelfChange): JsonRow {
   return [
     sub_row,
     ...[Math.max(0, leaved), Math.max(0, -leaved), Math.max(0, held), Math.max(0, -held)],

@@ -20,7 +20,8 @@ const DECIDE = `
 UPDATE cart SET state = ?, decided_at = CURRENT_TIMESTAMP(6)
  WHERE order_id = ? AND attempt = ? AND state = 'open'`;
 
-const OVERRULE = "UPDATE cart SET state = 'committed', order_lines = ? WHERE order_id = ? AND attempt = ? AND state = 'aborted' AND order_lines = '[]'";
+const OVERRULE =
+  "UPDATE cart SET state = 'committed', order_lines = ? WHERE order_id = ? AND attempt = ? AND state = 'aborted' AND order_lines = '[]'";
 
 /** The places of the words in the column's type. */
 const STATES = { open: 1, committed: 2, aborted: 3 } as const;
@@ -55,7 +56,10 @@ export async function lockLatestCart(transaction: Transaction, order_id: string)
  *
  * @returns false when the record says anything else, or its coordinator had undone it
  */
-export async function overruleAborted(transaction: Transaction, { order_id, attempt, lines }: CartKey & { readonly lines: readonly CartLine[] }): Promise<boolean> {
+export async function overruleAborted(
+  transaction: Transaction,
+  { order_id, attempt, lines }: CartKey & { readonly lines: readonly CartLine[] },
+): Promise<boolean> {
   return (await transaction.run(OVERRULE, [linesText(lines), bytesOf(order_id), attempt])) === 1;
 }
 
@@ -81,7 +85,11 @@ export async function insertCart(
 }
 
 /** Decides an open cart: whoever finds it open decides. @returns false when it was decided already or does not stand */
-export async function decideCart(transaction: Transaction, { order_id, attempt }: CartKey, verdict: Verdict): Promise<boolean> {
+export async function decideCart(
+  transaction: Transaction,
+  { order_id, attempt }: CartKey,
+  verdict: Verdict,
+): Promise<boolean> {
   return (await transaction.run(DECIDE, [STATES[verdict], bytesOf(order_id), attempt])) === 1;
 }
 
@@ -111,7 +119,12 @@ export const LINES_FAULT =
 export function cartLinesOf(order_lines: Buffer): CartLine[] | null {
   const lines = jsonIn(order_lines.toString('utf8'));
   if (!Array.isArray(lines) || !lines.every(isLine)) return null;
-  return lines.map(([sku_id, order_detail_id, quantity, shard]) => ({ sku_id, order_detail_id, quantity, ...(shard === undefined ? {} : { shard }) }));
+  return lines.map(([sku_id, order_detail_id, quantity, shard]) => ({
+    sku_id,
+    order_detail_id,
+    quantity,
+    ...(shard === undefined ? {} : { shard }),
+  }));
 }
 
 function isLine(line: unknown): line is [string, string, number, ShardIndex?] {
@@ -122,5 +135,15 @@ function isLine(line: unknown): line is [string, string, number, ShardIndex?] {
 }
 
 function linesText(lines: readonly CartLine[]): Buffer {
-  return Buffer.from(JSON.stringify(lines.map(({ sku_id, order_detail_id, quantity, shard }) => [sku_id, order_detail_id, quantity, ...(shard === undefined ? [] : [shard])])), 'utf8');
+  return Buffer.from(
+    JSON.stringify(
+      lines.map(({ sku_id, order_detail_id, quantity, shard }) => [
+        sku_id,
+        order_detail_id,
+        quantity,
+        ...(shard === undefined ? [] : [shard]),
+      ]),
+    ),
+    'utf8',
+  );
 }

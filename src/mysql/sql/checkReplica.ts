@@ -24,17 +24,30 @@ interface Row {
  *
  * @throws ShardRefused when that is not so, with the reasons
  */
-export async function checkReplica(connection: Connection, shard: ShardIndex, initialShards: number, deadlineMs: DeadlineMs): Promise<void> {
+export async function checkReplica(
+  connection: Connection,
+  shard: ShardIndex,
+  initialShards: number,
+  deadlineMs: DeadlineMs,
+): Promise<void> {
   const [row] = await connection.rows<Row>(SQL, [], deadlineMs).catch((error: unknown) => {
-    throw error instanceof ServerError && error.number === SERVER_ERROR.noSuchTable ? new ShardRefused('the schema has no tables yet') : error;
+    throw error instanceof ServerError && error.number === SERVER_ERROR.noSuchTable
+      ? new ShardRefused('the schema has no tables yet')
+      : error;
   });
   if (row === undefined) throw new ShardRefused('the schema has no slots yet');
   const faults: string[] = [];
   if (row.shard_index !== shard) faults.push(`this schema holds shard ${row.shard_index}, not ${shard}`);
-  if (row.initial_shards !== initialShards) faults.push(`its slots were dealt to ${row.initial_shards} shards, the configuration says ${initialShards}`);
-  if (row.hash_version !== HASH_VERSION) faults.push(`its hash version is ${row.hash_version}, this gateway's is ${HASH_VERSION}`);
+  if (row.initial_shards !== initialShards)
+    faults.push(`its slots were dealt to ${row.initial_shards} shards, the configuration says ${initialShards}`);
+  if (row.hash_version !== HASH_VERSION)
+    faults.push(`its hash version is ${row.hash_version}, this gateway's is ${HASH_VERSION}`);
   if (row.read_only !== 1) faults.push('it is not read only: somebody may write what its primary does not have');
-  if (row.order_commits !== 1) faults.push('binlog_order_commits is off: commits may be seen in another order than the primary made them');
-  if (row.in_order !== 1) faults.push('replica_preserve_commit_order is off: commits may be seen in another order than the primary made them');
+  if (row.order_commits !== 1)
+    faults.push('binlog_order_commits is off: commits may be seen in another order than the primary made them');
+  if (row.in_order !== 1)
+    faults.push(
+      'replica_preserve_commit_order is off: commits may be seen in another order than the primary made them',
+    );
   if (faults.length > 0) throw new ShardRefused(faults.join('; '));
 }

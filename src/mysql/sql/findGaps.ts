@@ -16,7 +16,8 @@ export interface Gap {
 /** Rows `sku_id, order_detail_id, expected, actual` of every flow that two tables do not agree on. */
 type GapRows = (scope: string) => string;
 
-const given = (scope: string): string => `(SELECT sku_id, order_detail_id, SUM(quantity) AS units FROM flow_return${scope} GROUP BY sku_id, order_detail_id) AS given`;
+const given = (scope: string): string =>
+  `(SELECT sku_id, order_detail_id, SUM(quantity) AS units FROM flow_return${scope} GROUP BY sku_id, order_detail_id) AS given`;
 
 /** What flows say came back, against their returns. */
 const RETURNED: GapRows = (scope) => `
@@ -29,7 +30,8 @@ SELECT given.sku_id, given.order_detail_id, given.units, 0
   FROM ${given(scope)} LEFT JOIN flow ON flow.sku_id = given.sku_id AND flow.order_detail_id = given.order_detail_id
  WHERE flow.sku_id IS NULL`;
 
-const SAME_HOLD = 'cart_hold.sku_id = flow.sku_id AND cart_hold.order_detail_id = flow.order_detail_id AND cart_hold.order_id = flow.order_id AND cart_hold.attempt = flow.attempt';
+const SAME_HOLD =
+  'cart_hold.sku_id = flow.sku_id AND cart_hold.order_detail_id = flow.order_detail_id AND cart_hold.order_id = flow.order_id AND cart_hold.attempt = flow.attempt';
 
 /** Pending flows, against the rows of their holds. */
 const HOLD_ROWS: GapRows = (scope) => `
@@ -53,7 +55,11 @@ export function findHoldGaps(snapshot: Snapshot, sku_ids: readonly string[] | nu
 }
 
 /** @param scopes how often the scope stands in the rows' text */
-async function findGaps(snapshot: Snapshot, { rows, scopes }: { rows: GapRows; scopes: number }, sku_ids: readonly string[] | null): Promise<Gap[]> {
+async function findGaps(
+  snapshot: Snapshot,
+  { rows, scopes }: { rows: GapRows; scopes: number },
+  sku_ids: readonly string[] | null,
+): Promise<Gap[]> {
   const text = (of: readonly string[] | null): { sql: string; values: SqlValue[] } => {
     const scope = scopeOf(of);
     return { sql: rows(scope.sql), values: Array.from({ length: scopes }, () => scope.values).flat() };
@@ -66,9 +72,18 @@ async function findGaps(snapshot: Snapshot, { rows, scopes }: { rows: GapRows; s
   const gaps: Gap[] = [];
   for (const { sku_id, flow_count, expected, actual } of found) {
     const one = text([textOf(sku_id)]);
-    const flows = await snapshot.rows<{ order_detail_id: Buffer }>(`SELECT order_detail_id FROM (${one.sql}) AS gap ORDER BY order_detail_id LIMIT ${FLOWS_NAMED}`, one.values);
+    const flows = await snapshot.rows<{ order_detail_id: Buffer }>(
+      `SELECT order_detail_id FROM (${one.sql}) AS gap ORDER BY order_detail_id LIMIT ${FLOWS_NAMED}`,
+      one.values,
+    );
     const order_detail_ids = flows.map((flow) => textOf(flow.order_detail_id));
-    gaps.push({ sku_id: textOf(sku_id), expected: BigInt(expected), actual: BigInt(actual), flow_count: Number(flow_count), order_detail_ids });
+    gaps.push({
+      sku_id: textOf(sku_id),
+      expected: BigInt(expected),
+      actual: BigInt(actual),
+      flow_count: Number(flow_count),
+      order_detail_ids,
+    });
   }
   return gaps;
 }

@@ -5,26 +5,40 @@ import { SERVER_ERROR, ServerError } from '../failures.ts';
 import { bytesOf, textOf } from './bytes.ts';
 import { anyOf, keyValues } from './flowKeys.ts';
 
-const rowsOf = (keys: readonly unknown[]): string => `SELECT sku_id, sub_row FROM stock FORCE INDEX (PRIMARY) WHERE ${keys.map(() => '(sku_id = ? AND sub_row = ?)').join(' OR ')}`;
-const flowsOf = (keys: readonly FlowKey[]): string => `SELECT 1 FROM flow FORCE INDEX (PRIMARY) WHERE ${anyOf(keys)} FOR UPDATE NOWAIT`;
+const rowsOf = (keys: readonly unknown[]): string =>
+  `SELECT sku_id, sub_row FROM stock FORCE INDEX (PRIMARY) WHERE ${keys.map(() => '(sku_id = ? AND sub_row = ?)').join(' OR ')}`;
+const flowsOf = (keys: readonly FlowKey[]): string =>
+  `SELECT 1 FROM flow FORCE INDEX (PRIMARY) WHERE ${anyOf(keys)} FOR UPDATE NOWAIT`;
 
 /** Those of some stock rows that somebody has locked at this moment. @param shelves as `shelfKeyText`; at least one */
-export async function findLocked(connection: Connection, shelves: readonly string[], deadlineMs: DeadlineMs): Promise<string[]> {
+export async function findLocked(
+  connection: Connection,
+  shelves: readonly string[],
+  deadlineMs: DeadlineMs,
+): Promise<string[]> {
   const values = shelves.map(rowOfKeyText).flatMap(({ sku_id, sub_row }) => [bytesOf(sku_id), sub_row]);
   const read = async (lock: string): Promise<string[]> =>
-    (await connection.rows<{ sku_id: Buffer; sub_row: number }>(`${rowsOf(shelves)}${lock}`, values, deadlineMs)).map(({ sku_id, sub_row }) => shelfKeyText(textOf(sku_id), sub_row));
+    (await connection.rows<{ sku_id: Buffer; sub_row: number }>(`${rowsOf(shelves)}${lock}`, values, deadlineMs)).map(
+      ({ sku_id, sub_row }) => shelfKeyText(textOf(sku_id), sub_row),
+    );
   // A transaction of its own: its locks end with the statement.
   const free = new Set(await read(' FOR UPDATE SKIP LOCKED'));
   return (await read('')).filter((shelf) => !free.has(shelf));
 }
 
 /** Whether somebody has one of some flows locked at this moment, or writes it and has not decided. @param keys at least one */
-export async function isAnyLocked(connection: Connection, keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<boolean> {
+export async function isAnyLocked(
+  connection: Connection,
+  keys: readonly FlowKey[],
+  deadlineMs: DeadlineMs,
+): Promise<boolean> {
   try {
     await connection.rows(flowsOf(keys), keyValues(keys), deadlineMs);
     return false;
   } catch (error) {
-    const isLocked = error instanceof ServerError && (error.number === SERVER_ERROR.lockedNow || error.number === SERVER_ERROR.lockWaitTimeout);
+    const isLocked =
+      error instanceof ServerError &&
+      (error.number === SERVER_ERROR.lockedNow || error.number === SERVER_ERROR.lockWaitTimeout);
     if (isLocked) return true;
     throw error;
   }

@@ -10,7 +10,9 @@ import { ROW_EPOCH } from './rowEpoch.ts';
  */
 export async function findMoved(transaction: Transaction, keys: readonly PlacedKey[]): Promise<string[]> {
   const sql = `SELECT sku_id, sub_row, ${ROW_EPOCH} AS epoch, intake <> 'none' AS is_open FROM stock FORCE INDEX (PRIMARY) WHERE sku_id IN (?)`;
-  const rows = await transaction.rows<{ sku_id: Buffer; sub_row: number; epoch: number; is_open: number }>(sql, [keys.map(({ sku_id }) => bytesOf(sku_id))]);
+  const rows = await transaction.rows<{ sku_id: Buffer; sub_row: number; epoch: number; is_open: number }>(sql, [
+    keys.map(({ sku_id }) => bytesOf(sku_id)),
+  ]);
   const moved = keys.filter(({ sku_id, row = { sub_row: 0, epoch: 0 } }) => {
     const found = rows.find((each) => textOf(each.sku_id) === sku_id && each.sub_row === row.sub_row);
     // An unknown SKU has no row, and nothing stands anywhere.

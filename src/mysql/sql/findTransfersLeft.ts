@@ -12,7 +12,10 @@ export interface TransfersLeft {
 }
 
 /** @param sku_ids null: all */
-export async function findTransfersLeft(snapshot: Snapshot, sku_ids: readonly string[] | null): Promise<TransfersLeft[]> {
+export async function findTransfersLeft(
+  snapshot: Snapshot,
+  sku_ids: readonly string[] | null,
+): Promise<TransfersLeft[]> {
   const { sql, values } = scopeOf(sku_ids);
   const rows = await snapshot.rows<{ sku_id: Buffer; sub_row: number; units: string }>(
     `SELECT sku_id, sub_row, CAST(SUM(amount) AS CHAR) AS units FROM (SELECT * FROM transfer${sql}) AS transfer

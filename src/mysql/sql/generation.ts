@@ -17,7 +17,8 @@ const BEGIN = `INSERT INTO generation (shard_index, reached) VALUES (?, ${NOW}) 
 /** One that was restored or marked since we looked is left as it is. */
 const MOVE = `UPDATE generation SET reached = GREATEST(reached + 1, ${NOW}) WHERE shard_index = ? AND reached >= ? AND reached NOT IN (${HALF_COPIED}, ${CLOSED})`;
 const PUT = 'INSERT INTO generation (shard_index, reached) VALUES ? ON DUPLICATE KEY UPDATE reached = VALUES(reached)';
-const NOTE_OTHERS = 'INSERT INTO generation (shard_index, reached) VALUES ? ON DUPLICATE KEY UPDATE reached = GREATEST(reached, VALUES(reached))';
+const NOTE_OTHERS =
+  'INSERT INTO generation (shard_index, reached) VALUES ? ON DUPLICATE KEY UPDATE reached = GREATEST(reached, VALUES(reached))';
 const ACCEPT = `INSERT INTO generation (shard_index, reached) VALUES (?, GREATEST(?, ${NOW})) ON DUPLICATE KEY UPDATE reached = GREATEST(reached, VALUES(reached))`;
 
 /** What a shard has written down of itself and the others. */
@@ -31,7 +32,13 @@ export async function readReached(connection: Connection, deadlineMs: DeadlineMs
  *
  * @param known what it has reached, as far as is known; 0: it may have no row yet
  */
-export async function moveOn(connection: Connection, shard: ShardIndex, known: Generation, others: Reached, deadlineMs: DeadlineMs): Promise<void> {
+export async function moveOn(
+  connection: Connection,
+  shard: ShardIndex,
+  known: Generation,
+  others: Reached,
+  deadlineMs: DeadlineMs,
+): Promise<void> {
   const notes = [...others].map((row) => [...row]);
   const [begin, begun] = known === 0 ? [[BEGIN], [shard]] : [[], []];
   const [note, noted] = notes.length === 0 ? [[], []] : [[NOTE_OTHERS], [notes]];
@@ -49,11 +56,20 @@ export async function moveOn(connection: Connection, shard: ShardIndex, known: G
  */
 export async function closeShard(transaction: Transaction, shard: ShardIndex, known: Generation): Promise<ClosedShard> {
   const rows = await transaction.rows<{ shard_index: number; reached: number }>(`${READ} FOR UPDATE`, []);
-  const { shows, mark } = shownBy(new Map(rows.map(({ shard_index, reached }) => [shard_index, Number(reached)])), shard);
+  const { shows, mark } = shownBy(
+    new Map(rows.map(({ shard_index, reached }) => [shard_index, Number(reached)])),
+    shard,
+  );
   if (mark !== null) return { isNew: false, reached: shows };
   const [clock] = await transaction.rows<{ now: number }>(`SELECT ${NOW} AS now`, []);
   const reached = shows < known ? shows : Math.max(shows + 1, Number(clock?.now ?? 0));
-  await transaction.run(PUT, [[[shard, CLOSED], [SHOWED_BEFORE, reached], [STATE_REACHED, NOTHING]]]);
+  await transaction.run(PUT, [
+    [
+      [shard, CLOSED],
+      [SHOWED_BEFORE, reached],
+      [STATE_REACHED, NOTHING],
+    ],
+  ]);
   return { isNew: true, reached };
 }
 
@@ -68,11 +84,31 @@ export async function noteReached(
 }
 
 /** Marks a closed shard otherwise. @param reached how far the state goes that is copied over it, or was */
-export async function setMark(connection: Connection, shard: ShardIndex, mark: Mark, reached: Generation, deadlineMs: DeadlineMs): Promise<void> {
-  await connection.run(PUT, [[[shard, mark], [STATE_REACHED, reached]]], deadlineMs);
+export async function setMark(
+  connection: Connection,
+  shard: ShardIndex,
+  mark: Mark,
+  reached: Generation,
+  deadlineMs: DeadlineMs,
+): Promise<void> {
+  await connection.run(
+    PUT,
+    [
+      [
+        [shard, mark],
+        [STATE_REACHED, reached],
+      ],
+    ],
+    deadlineMs,
+  );
 }
 
 /** Takes a restored shard for what it is: it is ahead of whatever is known of it, and not marked. @param known the furthest it had come */
-export async function acceptAsRestored(connection: Connection, shard: ShardIndex, known: Generation, deadlineMs: DeadlineMs): Promise<void> {
+export async function acceptAsRestored(
+  connection: Connection,
+  shard: ShardIndex,
+  known: Generation,
+  deadlineMs: DeadlineMs,
+): Promise<void> {
   await connection.run(ACCEPT, [shard, known + AHEAD_MICROS], deadlineMs);
 }

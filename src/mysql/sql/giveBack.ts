@@ -5,8 +5,10 @@ import { bytesOf } from './bytes.ts';
 import { anyOf, keyValues } from './flowKeys.ts';
 
 const INSERT = 'INSERT INTO flow_return (sku_id, order_detail_id, return_id, quantity) VALUES ?';
-const READ = 'SELECT quantity FROM flow_return WHERE sku_id = ? AND order_detail_id = ? AND return_id = ? LOCK IN SHARE MODE';
-const ADD = 'UPDATE flow SET returned = returned + ? WHERE sku_id = ? AND order_detail_id = ? AND returned + ? <= quantity';
+const READ =
+  'SELECT quantity FROM flow_return WHERE sku_id = ? AND order_detail_id = ? AND return_id = ? LOCK IN SHARE MODE';
+const ADD =
+  'UPDATE flow SET returned = returned + ? WHERE sku_id = ? AND order_detail_id = ? AND returned + ? <= quantity';
 
 /** The return id under which a cancellation gives back the rest: no caller's id is empty. */
 export const CANCELLATION = '';
@@ -17,10 +19,16 @@ export const CANCELLATION = '';
  * @param lines at least one, sorted by key; `quantity` is what comes back
  * @returns false when one of the keys stands already; then none was written
  */
-export async function insertReturns(transaction: Transaction, lines: readonly Line[], return_id: string): Promise<boolean> {
+export async function insertReturns(
+  transaction: Transaction,
+  lines: readonly Line[],
+  return_id: string,
+): Promise<boolean> {
   const id = bytesOf(return_id);
   try {
-    await transaction.run(INSERT, [lines.map((line) => [bytesOf(line.sku_id), bytesOf(line.order_detail_id), id, line.quantity])]);
+    await transaction.run(INSERT, [
+      lines.map((line) => [bytesOf(line.sku_id), bytesOf(line.order_detail_id), id, line.quantity]),
+    ]);
     return true;
   } catch (error) {
     if (error instanceof ServerError && error.number === SERVER_ERROR.duplicateKey) return false;
@@ -30,7 +38,11 @@ export async function insertReturns(transaction: Transaction, lines: readonly Li
 
 /** The units of a return that stands, or null; waits for a transaction that is just writing it. */
 export async function lockReturn(transaction: Transaction, key: FlowKey, return_id: string): Promise<number | null> {
-  const [row] = await transaction.rows<{ quantity: number }>(READ, [bytesOf(key.sku_id), bytesOf(key.order_detail_id), bytesOf(return_id)]);
+  const [row] = await transaction.rows<{ quantity: number }>(READ, [
+    bytesOf(key.sku_id),
+    bytesOf(key.order_detail_id),
+    bytesOf(return_id),
+  ]);
   return row?.quantity ?? null;
 }
 
@@ -46,7 +58,11 @@ export async function countReturned(transaction: Transaction, key: FlowKey, unit
  * @param keys at least one
  * @returns false when one of them is neither deducted nor void (any more); then the transaction is to be rolled back
  */
-export async function cancelFlows(transaction: Transaction, keys: readonly FlowKey[], order_id: string): Promise<boolean> {
+export async function cancelFlows(
+  transaction: Transaction,
+  keys: readonly FlowKey[],
+  order_id: string,
+): Promise<boolean> {
   // What is assigned is seen by what comes after it, so the status is the last.
   const sql = `
 UPDATE flow FORCE INDEX (PRIMARY)

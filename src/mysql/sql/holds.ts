@@ -5,7 +5,8 @@ import { anyOf, keyValues } from './flowKeys.ts';
 
 const INSERT = 'INSERT INTO cart_hold (sku_id, order_detail_id, order_id, attempt) VALUES ?';
 /** Of each SKU so many at most, and no more are read: one with thousands does not hide the holds of the others. */
-const READ = '(SELECT sku_id, order_detail_id, order_id, attempt FROM cart_hold WHERE sku_id = ? ORDER BY order_detail_id LIMIT 100)';
+const READ =
+  '(SELECT sku_id, order_detail_id, order_id, attempt FROM cart_hold WHERE sku_id = ? ORDER BY order_detail_id LIMIT 100)';
 
 /** A row of `cart_hold`. */
 export interface HoldRow {
@@ -16,8 +17,14 @@ export interface HoldRow {
 }
 
 /** Notes that flows are held, so that whoever looks for units or for what is left over finds them. */
-export async function insertHolds(transaction: Transaction, { order_id, attempt }: CartKey, keys: readonly FlowKey[]): Promise<void> {
-  await transaction.run(INSERT, [keys.map((key) => [bytesOf(key.sku_id), bytesOf(key.order_detail_id), bytesOf(order_id), attempt])]);
+export async function insertHolds(
+  transaction: Transaction,
+  { order_id, attempt }: CartKey,
+  keys: readonly FlowKey[],
+): Promise<void> {
+  await transaction.run(INSERT, [
+    keys.map((key) => [bytesOf(key.sku_id), bytesOf(key.order_detail_id), bytesOf(order_id), attempt]),
+  ]);
 }
 
 /**
@@ -26,7 +33,11 @@ export async function insertHolds(transaction: Transaction, { order_id, attempt 
  * @param keys at least one; holds of others under these keys stay
  * @returns how many there were
  */
-export async function deleteHolds(transaction: Transaction, { order_id, attempt }: CartKey, keys: readonly FlowKey[]): Promise<number> {
+export async function deleteHolds(
+  transaction: Transaction,
+  { order_id, attempt }: CartKey,
+  keys: readonly FlowKey[],
+): Promise<number> {
   const sql = `DELETE cart_hold FROM cart_hold FORCE INDEX (PRIMARY) WHERE ${anyOf(keys)} AND order_id = ? AND attempt = ?`;
   return transaction.run(sql, [...keyValues(keys), bytesOf(order_id), attempt]);
 }
@@ -38,5 +49,10 @@ export async function readHolds(transaction: Pick<Transaction, 'rows'>, sku_ids:
 }
 
 export function holdOf(row: HoldRow): Hold {
-  return { sku_id: textOf(row.sku_id), order_detail_id: textOf(row.order_detail_id), order_id: textOf(row.order_id), attempt: row.attempt };
+  return {
+    sku_id: textOf(row.sku_id),
+    order_detail_id: textOf(row.order_detail_id),
+    order_id: textOf(row.order_id),
+    attempt: row.attempt,
+  };
 }

@@ -22,7 +22,14 @@ export async function insertFlows(
   status: keyof typeof FLOW_STATUS,
 ): Promise<boolean> {
   const order = bytesOf(order_id);
-  const rows = lines.map((line) => [bytesOf(line.sku_id), bytesOf(line.order_detail_id), order, line.quantity, attempt, FLOW_STATUS[status]]);
+  const rows = lines.map((line) => [
+    bytesOf(line.sku_id),
+    bytesOf(line.order_detail_id),
+    order,
+    line.quantity,
+    attempt,
+    FLOW_STATUS[status],
+  ]);
   try {
     await transaction.run(SQL, [rows]);
     return true;

@@ -19,8 +19,10 @@ const UPDATE = `
 UPDATE hot_sku
    SET revision = ?, state = ?, epoch = ?, last_epoch = ?, places = ?, next_places = ?, earlier = ?, shards = ?, changed_at = CURRENT_TIMESTAMP(6)
  WHERE sku_id = ? AND revision = ?`;
-const OPEN_AS_SINGLE = 'UPDATE stock FORCE INDEX (PRIMARY) SET intake = 1, version = version + 1 WHERE sku_id = ? AND sub_row = 0 AND epoch = ? AND intake = 2 AND version = ?';
-const TAKE_OVER = 'UPDATE hot_sku SET changed_at = CURRENT_TIMESTAMP(6) WHERE sku_id = ? AND changed_at <= CURRENT_TIMESTAMP(6) - INTERVAL ? MICROSECOND';
+const OPEN_AS_SINGLE =
+  'UPDATE stock FORCE INDEX (PRIMARY) SET intake = 1, version = version + 1 WHERE sku_id = ? AND sub_row = 0 AND epoch = ? AND intake = 2 AND version = ?';
+const TAKE_OVER =
+  'UPDATE hot_sku SET changed_at = CURRENT_TIMESTAMP(6) WHERE sku_id = ? AND changed_at <= CURRENT_TIMESTAMP(6) - INTERVAL ? MICROSECOND';
 const TOUCH = 'UPDATE hot_sku SET changed_at = CURRENT_TIMESTAMP(6) WHERE sku_id = ? AND revision = ?';
 const TAKE_LEASE = `
 UPDATE hot_sku SET lease_token = ?, lease_until = CURRENT_TIMESTAMP(6) + INTERVAL ? MICROSECOND
@@ -68,21 +70,37 @@ export async function replaceLayout(transaction: Pick<Transaction, 'run'>, was: 
 }
 
 /** Lets the only open row of a SKU take ids without a layout. @returns whether it was open in this epoch, and unchanged since it was seen */
-export async function openAsSingle(transaction: Pick<Transaction, 'run'>, { sku_id, epoch }: Layout, version: number): Promise<boolean> {
+export async function openAsSingle(
+  transaction: Pick<Transaction, 'run'>,
+  { sku_id, epoch }: Layout,
+  version: number,
+): Promise<boolean> {
   return (await transaction.run(OPEN_AS_SINGLE, [bytesOf(sku_id), epoch, version])) === 1;
 }
 
-export async function takeOverLayout(transaction: Pick<Transaction, 'run'>, sku_id: string, staleMs: number): Promise<boolean> {
+export async function takeOverLayout(
+  transaction: Pick<Transaction, 'run'>,
+  sku_id: string,
+  staleMs: number,
+): Promise<boolean> {
   return (await transaction.run(TAKE_OVER, [bytesOf(sku_id), staleMs * 1_000])) === 1;
 }
 
 /** @returns whether the layout still stands */
-export async function touchLayout(transaction: Pick<Transaction, 'run'>, { sku_id, revision }: Layout): Promise<boolean> {
+export async function touchLayout(
+  transaction: Pick<Transaction, 'run'>,
+  { sku_id, revision }: Layout,
+): Promise<boolean> {
   return (await transaction.run(TOUCH, [bytesOf(sku_id), revision])) === 1;
 }
 
 /** @param token 32 hexadecimal digits */
-export async function takeLease(transaction: Pick<Transaction, 'run'>, sku_id: string, token: string, leaseMs: number): Promise<boolean> {
+export async function takeLease(
+  transaction: Pick<Transaction, 'run'>,
+  sku_id: string,
+  token: string,
+  leaseMs: number,
+): Promise<boolean> {
   return (await transaction.run(TAKE_LEASE, [Buffer.from(token, 'hex'), leaseMs * 1_000, bytesOf(sku_id)])) === 1;
 }
 
@@ -90,9 +108,28 @@ export async function freeLease(transaction: Pick<Transaction, 'run'>, sku_id: s
   await transaction.run(FREE_LEASE, [bytesOf(sku_id), Buffer.from(token, 'hex')]);
 }
 
-function valuesOf({ sku_id, revision, state, epoch, lastEpoch, places, nextPlaces, earlier, shards }: Layout): SqlValue[] {
+function valuesOf({
+  sku_id,
+  revision,
+  state,
+  epoch,
+  lastEpoch,
+  places,
+  nextPlaces,
+  earlier,
+  shards,
+}: Layout): SqlValue[] {
   return [
-    ...[revision, STATES[state], epoch, lastEpoch, listOf(places), nextPlaces === null ? null : listOf(nextPlaces), listOf(earlier), listOf(shards)],
+    ...[
+      revision,
+      STATES[state],
+      epoch,
+      lastEpoch,
+      listOf(places),
+      nextPlaces === null ? null : listOf(nextPlaces),
+      listOf(earlier),
+      listOf(shards),
+    ],
     bytesOf(sku_id),
   ];
 }

@@ -18,7 +18,12 @@ SELECT ${FLOW_COLUMNS}
 const LOCKS = { share: 'LOCK IN SHARE MODE', update: 'FOR UPDATE' } as const;
 
 /** The columns above as they come. */
-type FlowRow = Omit<Flow, 'sku_id' | 'order_detail_id' | 'order_id' | 'moved_to'> & { moved_to: number | null; sku_id: Buffer; order_detail_id: Buffer; order_id: Buffer };
+type FlowRow = Omit<Flow, 'sku_id' | 'order_detail_id' | 'order_id' | 'moved_to'> & {
+  moved_to: number | null;
+  sku_id: Buffer;
+  order_detail_id: Buffer;
+  order_id: Buffer;
+};
 
 /**
  * Reads flows under a shared lock, so that it waits for every transaction that is still undecided about one of them:
@@ -31,14 +36,22 @@ type FlowRow = Omit<Flow, 'sku_id' | 'order_detail_id' | 'order_id' | 'moved_to'
  * @returns the flows that stand, by `flowKeyText`
  * @throws Pointed
  */
-export async function lockFlows(transaction: Transaction, keys: readonly FlowKey[], lock: keyof typeof LOCKS = 'share'): Promise<Map<string, Flow>> {
+export async function lockFlows(
+  transaction: Transaction,
+  keys: readonly FlowKey[],
+  lock: keyof typeof LOCKS = 'share',
+): Promise<Map<string, Flow>> {
   const flows = await lockFlowsAndPointers(transaction, keys, lock);
   for (const { status } of flows.values()) if (status === 'moved') throw new Pointed('a flow lies on another shard');
   return flows;
 }
 
 /** The same, with those that only say where the flow is. */
-export async function lockFlowsAndPointers(transaction: Transaction, keys: readonly FlowKey[], lock: keyof typeof LOCKS = 'share'): Promise<Map<string, Flow>> {
+export async function lockFlowsAndPointers(
+  transaction: Transaction,
+  keys: readonly FlowKey[],
+  lock: keyof typeof LOCKS = 'share',
+): Promise<Map<string, Flow>> {
   const sql = `${SELECT}${anyOf(keys)} ${LOCKS[lock]}`;
   const rows = await transaction.rows<FlowRow>(sql, keyValues(keys));
   const flows = new Map<string, Flow>();

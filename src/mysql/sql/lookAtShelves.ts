@@ -17,7 +17,8 @@ SELECT w.item, o.epoch IS NOT NULL AS is_mine, h.sku_id IS NOT NULL AS has_layou
   LEFT JOIN slot o FORCE INDEX (PRIMARY) ON o.slot = w.slot
   LEFT JOIN hot_sku h FORCE INDEX (PRIMARY) ON h.sku_id = UNHEX(w.sku_id)
   LEFT JOIN stock s FORCE INDEX (PRIMARY) ON s.sku_id = UNHEX(w.sku_id)`;
-const IDS = 'SELECT order_detail_id FROM flow FORCE INDEX (PRIMARY) WHERE sku_id = ? AND order_detail_id > ? ORDER BY order_detail_id LIMIT ?';
+const IDS =
+  'SELECT order_detail_id FROM flow FORCE INDEX (PRIMARY) WHERE sku_id = ? AND order_detail_id > ? ORDER BY order_detail_id LIMIT ?';
 
 interface Row {
   readonly item: number;
@@ -37,15 +38,25 @@ interface Row {
  * @param sku_ids at least one, none twice
  * @param lock as the server says it; null: nothing is locked, and nothing is certain
  */
-export async function lookAtShelves(connection: Connection, sku_ids: readonly string[], lock: keyof typeof SHARED | null, deadlineMs: DeadlineMs): Promise<ShelfLook[]> {
+export async function lookAtShelves(
+  connection: Connection,
+  sku_ids: readonly string[],
+  lock: keyof typeof SHARED | null,
+  deadlineMs: DeadlineMs,
+): Promise<ShelfLook[]> {
   const cells = new SkuCells();
   const wanted = jsonOf(sku_ids.map((sku_id) => [cells.of(sku_id).hex, cells.of(sku_id).slot]));
   const free = new Set<string>();
   let rows: readonly Row[];
   if (lock === null) rows = await connection.rows<Row>(LOOK, [wanted], deadlineMs);
   else {
-    const answers = await connection.reads(['START TRANSACTION', `${FREE}${SHARED[lock]}`, LOOK, 'COMMIT'], [sku_ids.map(bytesOf), wanted], deadlineMs);
-    for (const { sku_id, sub_row } of answers[1] as unknown as { sku_id: Buffer; sub_row: number }[]) free.add(`${textOf(sku_id)}\0${sub_row}`);
+    const answers = await connection.reads(
+      ['START TRANSACTION', `${FREE}${SHARED[lock]}`, LOOK, 'COMMIT'],
+      [sku_ids.map(bytesOf), wanted],
+      deadlineMs,
+    );
+    for (const { sku_id, sub_row } of answers[1] as unknown as { sku_id: Buffer; sub_row: number }[])
+      free.add(`${textOf(sku_id)}\0${sub_row}`);
     rows = answers[2] as unknown as Row[];
   }
   const byItem = new Map<number, Row[]>();
@@ -55,7 +66,9 @@ export async function lookAtShelves(connection: Connection, sku_ids: readonly st
 
 function lookOf(sku_id: string, rows: readonly Row[], free: ReadonlySet<string>): ShelfLook {
   const [first] = rows;
-  const looked = rows.flatMap(({ sub_row, leaved_amount, held_amount, version }): LookedRow[] => (sub_row === null ? [] : [{ sub_row, leaved_amount, held_amount, version }]));
+  const looked = rows.flatMap(({ sub_row, leaved_amount, held_amount, version }): LookedRow[] =>
+    sub_row === null ? [] : [{ sub_row, leaved_amount, held_amount, version }],
+  );
   return {
     sku_id,
     rows: looked,
@@ -71,8 +84,18 @@ function lookOf(sku_id: string, rows: readonly Row[], free: ReadonlySet<string>)
  *
  * @param after the hexadecimal digits of the last page's last id
  */
-export async function readAllIds(connection: Connection, sku_id: string, after: string, max: number, deadlineMs: DeadlineMs): Promise<{ ids: string[]; next: string | null }> {
-  const rows = await connection.rows<{ order_detail_id: Buffer }>(IDS, [bytesOf(sku_id), Buffer.from(after, 'hex'), max], deadlineMs);
+export async function readAllIds(
+  connection: Connection,
+  sku_id: string,
+  after: string,
+  max: number,
+  deadlineMs: DeadlineMs,
+): Promise<{ ids: string[]; next: string | null }> {
+  const rows = await connection.rows<{ order_detail_id: Buffer }>(
+    IDS,
+    [bytesOf(sku_id), Buffer.from(after, 'hex'), max],
+    deadlineMs,
+  );
   const ids = rows.map(({ order_detail_id }) => textOf(order_detail_id));
   return { ids, next: ids.length < max ? null : (rows.at(-1)?.order_detail_id.toString('hex') ?? null) };
 }

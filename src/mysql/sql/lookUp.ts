@@ -23,7 +23,8 @@ import { totalOf } from './stockTotal.ts';
  *
  * @param columns after the number of the row
  */
-const table = (columns: string): string => `(SELECT * FROM JSON_TABLE(?, '$[*]' COLUMNS (item FOR ORDINALITY, ${columns})) AS j) AS w`;
+const table = (columns: string): string =>
+  `(SELECT * FROM JSON_TABLE(?, '$[*]' COLUMNS (item FOR ORDINALITY, ${columns})) AS j) AS w`;
 
 /** A bare NULL takes the type of neither side on MariaDB, and numbers come as texts. */
 const NO_COUNT = 'CAST(NULL AS UNSIGNED)';
@@ -111,11 +112,22 @@ export interface Question {
  */
 export async function lookUpLocked(transaction: Transaction, question: Question): Promise<LookedUp> {
   const wanted = wantedBy(question);
-  return readingOf(wanted, await transaction.rows<Row>(textFor(question.schema, wanted, ' LOCK IN SHARE MODE'), valuesFor(wanted), LOCK_SAID_MS));
+  return readingOf(
+    wanted,
+    await transaction.rows<Row>(
+      textFor(question.schema, wanted, ' LOCK IN SHARE MODE'),
+      valuesFor(wanted),
+      LOCK_SAID_MS,
+    ),
+  );
 }
 
 /** Reads what the operations of some shards of one server need to be decided, in one round trip. @returns in their order */
-export async function lookUp(connection: Connection, questions: readonly Question[], deadlineMs: DeadlineMs): Promise<LookedUp[]> {
+export async function lookUp(
+  connection: Connection,
+  questions: readonly Question[],
+  deadlineMs: DeadlineMs,
+): Promise<LookedUp[]> {
   const wanted = questions.map(wantedBy);
   const texts = questions.map(({ schema }, index) => textFor(schema, wanted[index] ?? NOTHING, ''));
   const found = await connection.reads(texts, wanted.flatMap(valuesFor), deadlineMs);
@@ -154,7 +166,8 @@ function wantedBy({ operations, idsOnly = [] }: Question): Wanted {
     else if (operation.kind === 'return') flows.push(operation);
     else if (operation.kind === 'adjust') adjustments.push(operation);
     else transfers.push({ direction: operation.kind === 'send' ? 'out' : 'in', transfer: operation });
-    if ('credits' in operation) for (const transfer of operation.credits ?? []) transfers.push({ direction: 'in', transfer });
+    if ('credits' in operation)
+      for (const transfer of operation.credits ?? []) transfers.push({ direction: 'in', transfer });
   };
   for (const operation of operations) {
     askForIds(operation);
@@ -191,8 +204,15 @@ function valuesFor({ flows, adjustments, transfers, sku_ids, restocked }: Wanted
     const { hex, slot } = cells.of(sku_id);
     return [slot, hex];
   };
-  const adjustmentCells = ({ sku_id, adjustment_id }: Adjust): JsonCell[] => [cells.of(sku_id).hex, hexOf(adjustment_id)];
-  const transferCells = ({ direction, transfer }: Sought): JsonCell[] => [cells.of(transfer.sku_id).hex, transfer.transfer_id, DIRECTION[direction]];
+  const adjustmentCells = ({ sku_id, adjustment_id }: Adjust): JsonCell[] => [
+    cells.of(sku_id).hex,
+    hexOf(adjustment_id),
+  ];
+  const transferCells = ({ direction, transfer }: Sought): JsonCell[] => [
+    cells.of(transfer.sku_id).hex,
+    transfer.transfer_id,
+    DIRECTION[direction],
+  ];
   const totalCells = (sku_id: string): JsonCell[] => [cells.of(sku_id).hex];
   const lists = [
     ...[flows.map(flowCells), adjustments.map(adjustmentCells), transfers.map(transferCells)],
@@ -208,8 +228,12 @@ function readingOf(wanted: Wanted, rows: readonly Row[]): LookedUp {
     flows.set(flowKeyText(key), null);
     if (key.return_id !== undefined) returns.set(returnKeyText(key, key.return_id), null);
   }
-  const adjustments = new Map<string, number | null>(wanted.adjustments.map((each) => [adjustmentKeyText(each.sku_id, each.adjustment_id), null]));
-  const transfers = new Map(wanted.transfers.map(({ direction, transfer }) => [transferKeyText(direction, transfer), false]));
+  const adjustments = new Map<string, number | null>(
+    wanted.adjustments.map((each) => [adjustmentKeyText(each.sku_id, each.adjustment_id), null]),
+  );
+  const transfers = new Map(
+    wanted.transfers.map(({ direction, transfer }) => [transferKeyText(direction, transfer), false]),
+  );
   const shelves = new Map<string, ShelfRow | null>(wanted.shelves.map((key) => [key, null]));
   const totals = new Map<string, bigint>();
   const foreign = new Set<string>();
@@ -243,9 +267,29 @@ function at<T>(items: readonly T[], { item }: Row): T {
 }
 
 function shelfOf(leaved_amount: number, { held_amount, row_epoch, is_open, is_on_sale, is_sellable }: Row): ShelfRow {
-  return { leaved_amount, held_amount, epoch: row_epoch, isOpen: is_open === 1, isOnSale: is_on_sale === 1, isSellable: is_sellable === 1 };
+  return {
+    leaved_amount,
+    held_amount,
+    epoch: row_epoch,
+    isOpen: is_open === 1,
+    isOnSale: is_on_sale === 1,
+    isSellable: is_sellable === 1,
+  };
 }
 
-function flowOf({ sku_id, order_detail_id }: FlowKey, { order_id, attempt, quantity, returned, status, sub_row, moved_to }: Row): LedgerFlow {
-  return { sku_id, order_detail_id, order_id: textOf(order_id), attempt, quantity, returned, status, sub_row, moved_to };
+function flowOf(
+  { sku_id, order_detail_id }: FlowKey,
+  { order_id, attempt, quantity, returned, status, sub_row, moved_to }: Row,
+): LedgerFlow {
+  return {
+    sku_id,
+    order_detail_id,
+    order_id: textOf(order_id),
+    attempt,
+    quantity,
+    returned,
+    status,
+    sub_row,
+    moved_to,
+  };
 }

@@ -22,10 +22,23 @@ ON DUPLICATE KEY UPDATE created_at = IF(flow.status = 'void', VALUES(created_at)
   status = IF(flow.status = 'void', VALUES(status), flow.status), moved_to = IF(flow.status = 'moved', VALUES(moved_to), flow.moved_to)`;
 
 /** Those of some ids that stand; takes no lock and waits for nobody. @param keys at least one */
-export async function findStandingIds(connection: Connection, shard: ShardIndex, keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<StandingId[]> {
+export async function findStandingIds(
+  connection: Connection,
+  shard: ShardIndex,
+  keys: readonly FlowKey[],
+  deadlineMs: DeadlineMs,
+): Promise<StandingId[]> {
   const values = keys.map((key) => [bytesOf(key.sku_id), bytesOf(key.order_detail_id)]);
-  const rows = await connection.rows<{ sku_id: Buffer; order_detail_id: Buffer; moved_to: number | null }>(STANDING, [values], deadlineMs);
-  return rows.map((row) => ({ sku_id: textOf(row.sku_id), order_detail_id: textOf(row.order_detail_id), shard: row.moved_to ?? shard }));
+  const rows = await connection.rows<{ sku_id: Buffer; order_detail_id: Buffer; moved_to: number | null }>(
+    STANDING,
+    [values],
+    deadlineMs,
+  );
+  return rows.map((row) => ({
+    sku_id: textOf(row.sku_id),
+    order_detail_id: textOf(row.order_detail_id),
+    shard: row.moved_to ?? shard,
+  }));
 }
 
 /**
@@ -40,7 +53,11 @@ export async function readIds(
   max: number,
   deadlineMs: DeadlineMs,
 ): Promise<IdPage & { readonly unreadable: readonly string[] }> {
-  const rows = await connection.rows<{ order_detail_id: Buffer; status: string }>(IDS, [bytesOf(sku_id), Buffer.from(after, 'hex'), max], deadlineMs);
+  const rows = await connection.rows<{ order_detail_id: Buffer; status: string }>(
+    IDS,
+    [bytesOf(sku_id), Buffer.from(after, 'hex'), max],
+    deadlineMs,
+  );
   const last = rows.at(-1);
   const idsIn = (...wanted: string[]): string[] =>
     rows.flatMap(({ status, order_detail_id: id }) => (wanted.includes(status) && isText(id) ? [textOf(id)] : []));
@@ -53,6 +70,11 @@ export async function readIds(
 }
 
 /** Writes pointers where nothing stands, or an undone hold alone. @param ids at least one, in the order of their bytes */
-export async function insertPointers(transaction: Pick<Transaction, 'run'>, sku_id: string, ids: readonly string[], movedTo: ShardIndex): Promise<void> {
+export async function insertPointers(
+  transaction: Pick<Transaction, 'run'>,
+  sku_id: string,
+  ids: readonly string[],
+  movedTo: ShardIndex,
+): Promise<void> {
   await transaction.run(POINT, [bytesOf(sku_id), movedTo, jsonOf(ids.map((id) => [hexOf(id)]))]);
 }

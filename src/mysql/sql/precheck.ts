@@ -30,12 +30,20 @@ export interface PrecheckState {
 
 /** Reads how a shard stands, and turns the delay on where it is off. Who cannot keep it is shut out first. */
 export async function readOrTurnOn(connection: Connection, deadlineMs: DeadlineMs): Promise<PrecheckState> {
-  const [row] = await connection.rows<{ sellable_after_ms: number; is_ready: number | null; secret: Buffer | null }>(READ, [], deadlineMs);
+  const [row] = await connection.rows<{ sellable_after_ms: number; is_ready: number | null; secret: Buffer | null }>(
+    READ,
+    [],
+    deadlineMs,
+  );
   if (row === undefined) return { isReady: false, secret: null };
   const isOn = row.sellable_after_ms >= SELLABLE_AFTER_MS && row.is_ready !== null;
   if (!isOn) {
     await connection.run(SHUT_OUT, [OLDEST_GATEWAY], deadlineMs);
-    await connection.run(TURN_ON, [SELLABLE_AFTER_MS, NOTICED_SECONDS, randomBytes(SECRET_BYTES), SELLABLE_AFTER_MS], deadlineMs);
+    await connection.run(
+      TURN_ON,
+      [SELLABLE_AFTER_MS, NOTICED_SECONDS, randomBytes(SECRET_BYTES), SELLABLE_AFTER_MS],
+      deadlineMs,
+    );
   }
   return { isReady: isOn && row.is_ready === 1, secret: row.secret };
 }

@@ -35,7 +35,9 @@ export const SESSION_SETTINGS = {
 const SET = `SET SESSION ${Object.entries(SESSION_SETTINGS)
   .map(([name, needed]) => `${name} = ${typeof needed === 'number' || /^\d+$/.test(needed) ? needed : `'${needed}'`}`)
   .join(', ')}`;
-const READ = Object.keys(SESSION_SETTINGS).map((name) => `@@SESSION.${name} AS ${name}`).join(', ');
+const READ = Object.keys(SESSION_SETTINGS)
+  .map((name) => `@@SESSION.${name} AS ${name}`)
+  .join(', ');
 /** MySQL has no `tx_…` variables any more, MariaDB 10.11 has no others. Each reads its own comment. */
 const ACCESS =
   '/*!80000 @@SESSION.transaction_isolation *//*M!100000 @@SESSION.tx_isolation */ AS isolation, ' +

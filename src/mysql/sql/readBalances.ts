@@ -46,7 +46,9 @@ function and(scope: string, condition: string): string {
   return scope === '' ? ` WHERE ${condition}` : `${scope} AND ${condition}`;
 }
 
-type Row = Readonly<Record<Exclude<keyof ShelfBalance, 'sku_id' | 'sub_row' | 'flow_count' | 'pending_count'>, string>> & {
+type Row = Readonly<
+  Record<Exclude<keyof ShelfBalance, 'sku_id' | 'sub_row' | 'flow_count' | 'pending_count'>, string>
+> & {
   readonly sku_id: Buffer;
   readonly sub_row: number;
   readonly flow_count: number;

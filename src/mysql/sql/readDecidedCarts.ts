@@ -76,8 +76,16 @@ export async function readVerdicts(
 }
 
 /** Which of some carts are open, or were decided only just now. @param keys at least one */
-export async function findFreshCarts(connection: Connection, keys: readonly CartKey[], deadlineMs: DeadlineMs): Promise<CartKey[]> {
-  const rows = await connection.rows<Row>(`SELECT order_id, attempt ${BY_KEY} AND (${FRESH})`, [keys.map(valuesOf)], deadlineMs);
+export async function findFreshCarts(
+  connection: Connection,
+  keys: readonly CartKey[],
+  deadlineMs: DeadlineMs,
+): Promise<CartKey[]> {
+  const rows = await connection.rows<Row>(
+    `SELECT order_id, attempt ${BY_KEY} AND (${FRESH})`,
+    [keys.map(valuesOf)],
+    deadlineMs,
+  );
   return rows.map(({ order_id, attempt }) => ({ order_id: textOf(order_id), attempt }));
 }
 

@@ -10,6 +10,8 @@ const PENDING = `SELECT order_detail_id FROM flow WHERE sku_id = ? AND status = 
 
 /** The flows behind an amount of a SKU's row: the newest that took from it, or those that hold. */
 export async function readFlowIds(snapshot: Snapshot, sku_id: string, which: 'newest' | 'pending'): Promise<string[]> {
-  const rows = await snapshot.rows<{ order_detail_id: Buffer }>(which === 'newest' ? NEWEST : PENDING, [bytesOf(sku_id)]);
+  const rows = await snapshot.rows<{ order_detail_id: Buffer }>(which === 'newest' ? NEWEST : PENDING, [
+    bytesOf(sku_id),
+  ]);
   return rows.map(({ order_detail_id }) => textOf(order_detail_id));
 }

@@ -10,21 +10,49 @@ const COLUMNS = 'sku_id, order_detail_id, order_id, attempt, quantity, status';
 const BY_KEY = `SELECT ${COLUMNS} FROM flow FORCE INDEX (PRIMARY) WHERE (sku_id, order_detail_id) IN (?)`;
 const SOLD_BY = "status = 'deducted' AND (order_id, attempt) IN (?)";
 
-type Row = Omit<SoldFlow, 'sku_id' | 'order_detail_id' | 'order_id'> & { readonly sku_id: Buffer; readonly order_detail_id: Buffer; readonly order_id: Buffer };
+type Row = Omit<SoldFlow, 'sku_id' | 'order_detail_id' | 'order_id'> & {
+  readonly sku_id: Buffer;
+  readonly order_detail_id: Buffer;
+  readonly order_id: Buffer;
+};
 
 /** Flows as they are committed; takes no lock and waits for nobody. @param keys at least one */
-export async function readFlows(connection: Connection, keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<SoldFlow[]> {
+export async function readFlows(
+  connection: Connection,
+  keys: readonly FlowKey[],
+  deadlineMs: DeadlineMs,
+): Promise<SoldFlow[]> {
   return read(connection, BY_KEY, [keys.map((key) => [bytesOf(key.sku_id), bytesOf(key.order_detail_id)])], deadlineMs);
 }
 
 /** What some carts sold, as their flows say; no index has the order, so it looks at them all. @param carts at least one; @param sku_ids null: all */
-export async function findFlowsOfCarts(connection: Connection, carts: readonly CartKey[], sku_ids: readonly string[] | null, deadlineMs: DeadlineMs): Promise<SoldFlow[]> {
+export async function findFlowsOfCarts(
+  connection: Connection,
+  carts: readonly CartKey[],
+  sku_ids: readonly string[] | null,
+  deadlineMs: DeadlineMs,
+): Promise<SoldFlow[]> {
   const scope = scopeOf(sku_ids);
   const sql = `SELECT ${COLUMNS} FROM (SELECT * FROM flow${scope.sql}) AS flow WHERE ${SOLD_BY}`;
-  return read(connection, sql, [...scope.values, carts.map(({ order_id, attempt }) => [bytesOf(order_id), attempt])], deadlineMs);
+  return read(
+    connection,
+    sql,
+    [...scope.values, carts.map(({ order_id, attempt }) => [bytesOf(order_id), attempt])],
+    deadlineMs,
+  );
 }
 
-async function read(connection: Connection, sql: string, values: readonly SqlValue[], deadlineMs: DeadlineMs): Promise<SoldFlow[]> {
+async function read(
+  connection: Connection,
+  sql: string,
+  values: readonly SqlValue[],
+  deadlineMs: DeadlineMs,
+): Promise<SoldFlow[]> {
   const rows = await connection.rows<Row>(sql, values, deadlineMs);
-  return rows.map((row) => ({ ...row, sku_id: textOf(row.sku_id), order_detail_id: textOf(row.order_detail_id), order_id: textOf(row.order_id) }));
+  return rows.map((row) => ({
+    ...row,
+    sku_id: textOf(row.sku_id),
+    order_detail_id: textOf(row.order_detail_id),
+    order_id: textOf(row.order_id),
+  }));
 }

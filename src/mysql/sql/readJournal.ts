@@ -9,13 +9,16 @@ import { POINTERS_TIME } from './pointers.ts';
 
 const iso = (column: string): string => `DATE_FORMAT(${column}, '%Y-%m-%dT%H:%i:%s.%fZ')`;
 
-const SLOT = "SELECT 'slot' AS source, NULL AS time, NULL AS id_1, NULL AS id_2, NULL AS order_id, CAST(slot AS SIGNED) AS units, 0 AS counts, NULL AS reason FROM slot WHERE slot = ?";
+const SLOT =
+  "SELECT 'slot' AS source, NULL AS time, NULL AS id_1, NULL AS id_2, NULL AS order_id, CAST(slot AS SIGNED) AS units, 0 AS counts, NULL AS reason FROM slot WHERE slot = ?";
 const OPENING = `SELECT 'opening', ${iso('created_at')}, NULL, NULL, NULL, CAST(opening_amount AS SIGNED), 1, NULL FROM stock WHERE sku_id = ? AND sub_row = 0`;
 const SHARDS = `SELECT 'shards', NULL, CAST(shards AS BINARY), NULL, NULL, 0, 0, NULL FROM hot_sku WHERE sku_id = ?`;
 const HOLDS = `SELECT 'hold', NULL, order_detail_id, NULL, order_id, CAST(attempt AS SIGNED), 0, NULL FROM cart_hold WHERE sku_id = ? AND order_detail_id > ? ORDER BY order_detail_id LIMIT ?`;
 
 /** The forced index has the time, and after it the primary key: a page is one stretch of it, however long the journal is. */
-const TABLES: Readonly<Record<JournalPosition['journal'], { readonly select: string; readonly ids: readonly string[] }>> = {
+const TABLES: Readonly<
+  Record<JournalPosition['journal'], { readonly select: string; readonly ids: readonly string[] }>
+> = {
   return: {
     select: `SELECT 'return', ${iso('created_at')}, order_detail_id, return_id,
               (SELECT flow.order_id FROM flow WHERE flow.sku_id = flow_return.sku_id AND flow.order_detail_id = flow_return.order_detail_id),
@@ -80,19 +83,29 @@ export async function readJournal(
   const shards = named === undefined ? [] : shardsIn(textOf(named.id_1));
   if (shards === null) return 'unreadable';
   return {
-    journals: JOURNALS.map((journal) => rows.filter(({ source }) => source === journal).map((row) => rowOf(journal, row))),
-    opening: opening === undefined ? null : { kind: 'opening', quantity: Number(opening.units), effect: Number(opening.units), created_at: opening.time },
+    journals: JOURNALS.map((journal) =>
+      rows.filter(({ source }) => source === journal).map((row) => rowOf(journal, row)),
+    ),
+    opening:
+      opening === undefined
+        ? null
+        : { kind: 'opening', quantity: Number(opening.units), effect: Number(opening.units), created_at: opening.time },
     shards,
     holds: rows.filter(({ source }) => source === 'hold').map((row) => holdOf(query.sku_id, row)),
   };
 }
 
 /** The statement itself, for a test to look at its plan. */
-export function journalStatement({ sku_id, after, limit, holdsAfter, holdsMax }: Omit<JournalQuery, 'isBesides'>): { sql: string; values: SqlValue[] } {
+export function journalStatement({ sku_id, after, limit, holdsAfter, holdsMax }: Omit<JournalQuery, 'isBesides'>): {
+  sql: string;
+  values: SqlValue[];
+} {
   const parts = JOURNALS.map((journal) => stretchOf(journal, { sku_id, after, limit }));
   const sku = bytesOf(sku_id);
   return {
-    sql: [SLOT, OPENING, SHARDS, HOLDS, ...parts.map(({ sql }) => sql)].map((part) => `(${part})`).join('\nUNION ALL\n'),
+    sql: [SLOT, OPENING, SHARDS, HOLDS, ...parts.map(({ sql }) => sql)]
+      .map((part) => `(${part})`)
+      .join('\nUNION ALL\n'),
     values: [slotOf(sku_id), sku, sku, sku, bytesOf(holdsAfter), holdsMax, ...parts.flatMap(({ values }) => values)],
   };
 }
@@ -107,10 +120,17 @@ function stretchOf(
   const below = after === null ? { sql: '', values: [] } : conditionBelow(journal, ids, after);
   // A bound of the index: told by their status, a million pointers would be read one by one, by whoever comes to the end.
   const above = journal === 'flow' ? ` AND created_at > '${POINTERS_TIME}'` : '';
-  return { sql: `${select} WHERE sku_id = ?${above}${below.sql} ORDER BY ${order} LIMIT ?`, values: [bytesOf(sku_id), ...below.values, rowsMaxOf(journal, limit)] };
+  return {
+    sql: `${select} WHERE sku_id = ?${above}${below.sql} ORDER BY ${order} LIMIT ?`,
+    values: [bytesOf(sku_id), ...below.values, rowsMaxOf(journal, limit)],
+  };
 }
 
-function conditionBelow(journal: JournalPosition['journal'], ids: readonly string[], after: JournalPosition): { sql: string; values: SqlValue[] } {
+function conditionBelow(
+  journal: JournalPosition['journal'],
+  ids: readonly string[],
+  after: JournalPosition,
+): { sql: string; values: SqlValue[] } {
   const time = Buffer.from(after.created_at.replace('T', ' ').replace('Z', ''), 'latin1');
   const moment = 'CAST(CAST(? AS CHAR) AS DATETIME(6))';
   const place = JOURNALS.indexOf(journal) - JOURNALS.indexOf(after.journal);
@@ -128,10 +148,17 @@ function conditionBelow(journal: JournalPosition['journal'], ids: readonly strin
 
 function rowOf(journal: JournalPosition['journal'], row: Row): JournalRow {
   const ids: [string, string] = [textOf(row.id_1), row.id_2 === null ? '' : textOf(row.id_2)];
-  return { position: { created_at: row.time, journal, ids }, entry: row.counts === 1 ? entryOf(journal, row, ids) : null };
+  return {
+    position: { created_at: row.time, journal, ids },
+    entry: row.counts === 1 ? entryOf(journal, row, ids) : null,
+  };
 }
 
-function entryOf(journal: JournalPosition['journal'], row: Row, [id, return_id]: readonly [string, string]): JournalEntry {
+function entryOf(
+  journal: JournalPosition['journal'],
+  row: Row,
+  [id, return_id]: readonly [string, string],
+): JournalEntry {
   const units = Number(row.units);
   const order = row.order_id === null ? {} : { order_id: textOf(row.order_id) };
   const common = { quantity: Math.abs(units), effect: journal === 'flow' ? -units : units, created_at: row.time };
@@ -149,5 +176,10 @@ function entryOf(journal: JournalPosition['journal'], row: Row, [id, return_id]:
 }
 
 function holdOf(sku_id: string, row: Row): Hold {
-  return { sku_id, order_detail_id: textOf(row.id_1), order_id: row.order_id === null ? '' : textOf(row.order_id), attempt: Number(row.units) };
+  return {
+    sku_id,
+    order_detail_id: textOf(row.id_1),
+    order_id: row.order_id === null ? '' : textOf(row.order_id),
+    attempt: Number(row.units),
+  };
 }

@@ -41,7 +41,10 @@ export async function readLeftOver(
 ): Promise<LeftOver> {
   const carts = await transaction.rows<{ order_id: Buffer; attempt: number }>(OPEN, [max]);
   const holds = await transaction.rows<HoldRow>(HELD, [max]);
-  const [counts] = await transaction.rows<{ carts: number; cart_us: number; holds: number; hold_us: number }>(COUNTS, []);
+  const [counts] = await transaction.rows<{ carts: number; cart_us: number; holds: number; hold_us: number }>(
+    COUNTS,
+    [],
+  );
   return {
     is: 'left_over',
     carts: carts.flatMap(({ order_id, attempt }) => {

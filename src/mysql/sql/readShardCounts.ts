@@ -2,7 +2,10 @@ import type { Snapshot } from '../snapshot.ts';
 import { scopeOf } from './readBalances.ts';
 
 /** How many SKUs and flows there are. @param sku_ids null: all */
-export async function readShardCounts(snapshot: Snapshot, sku_ids: readonly string[] | null): Promise<{ sku_count: number; flow_count: number }> {
+export async function readShardCounts(
+  snapshot: Snapshot,
+  sku_ids: readonly string[] | null,
+): Promise<{ sku_count: number; flow_count: number }> {
   const { sql, values } = scopeOf(sku_ids);
   const [row] = await snapshot.rows<{ sku_count: number; flow_count: number }>(
     // A split SKU has one first row, and a pointer is no flow.

@@ -20,8 +20,18 @@ export interface Shelf {
 
 /** How some SKUs stand; unknown ones are missing. Takes no lock: for messages and classification. @param sku_ids at least one */
 export async function readShelves(transaction: Transaction, sku_ids: readonly string[]): Promise<Map<string, Shelf>> {
-  const rows = await transaction.rows<{ sku_id: Buffer; leaved_amount: number; sellable_amount: number; held_amount: number; is_split: number; on_sale: number }>(SQL, [sku_ids.map(bytesOf)]);
+  const rows = await transaction.rows<{
+    sku_id: Buffer;
+    leaved_amount: number;
+    sellable_amount: number;
+    held_amount: number;
+    is_split: number;
+    on_sale: number;
+  }>(SQL, [sku_ids.map(bytesOf)]);
   return new Map(
-    rows.map(({ sku_id, leaved_amount, sellable_amount, held_amount, is_split, on_sale }) => [textOf(sku_id), { leaved_amount, sellable_amount, held_amount, isOnSale: on_sale === 1, isSplit: is_split === 1 }]),
+    rows.map(({ sku_id, leaved_amount, sellable_amount, held_amount, is_split, on_sale }) => [
+      textOf(sku_id),
+      { leaved_amount, sellable_amount, held_amount, isOnSale: on_sale === 1, isSplit: is_split === 1 },
+    ]),
   );
 }

@@ -34,7 +34,12 @@ interface Row {
 
 /** A SKU on one shard. */
 export interface SeenSku {
-  readonly stock: readonly { readonly sub_row: number; readonly leaved_amount: number; readonly held_amount: number; readonly version: number }[];
+  readonly stock: readonly {
+    readonly sub_row: number;
+    readonly leaved_amount: number;
+    readonly held_amount: number;
+    readonly version: number;
+  }[];
   readonly isOwned: boolean;
   /** It is or was split. */
   readonly hasLayout: boolean;
@@ -50,7 +55,11 @@ export interface SeenSkus {
 }
 
 /** Reads SKUs in one snapshot. @param sku_ids at least one */
-export async function readSights(connection: Connection, sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<SeenSkus> {
+export async function readSights(
+  connection: Connection,
+  sku_ids: readonly string[],
+  deadlineMs: DeadlineMs,
+): Promise<SeenSkus> {
   const ids = sku_ids.map(bytesOf);
   const rows = await connection.rows<Row>(SQL, [ids, [...new Set(sku_ids.map(slotOf))], ids, ids], deadlineMs);
   const slots = new Set(rows.flatMap(({ about, number }) => (about === ABOUT.slot && number !== null ? [number] : [])));
@@ -65,7 +74,9 @@ export async function readSights(connection: Connection, sku_ids: readonly strin
     of(sku_id) {
       const its = bySku.get(sku_id) ?? [];
       return {
-        stock: its.flatMap(({ about, number, ...amounts }) => (about === ABOUT.stock && number !== null ? [{ sub_row: number, ...amounts }] : [])),
+        stock: its.flatMap(({ about, number, ...amounts }) =>
+          about === ABOUT.stock && number !== null ? [{ sub_row: number, ...amounts }] : [],
+        ),
         isOwned: slots.has(slotOf(sku_id)),
         hasLayout: its.some(({ about }) => about === ABOUT.layout),
         hasOpenTransfer: its.some(({ about }) => about === ABOUT.transfer),

@@ -17,5 +17,13 @@ export async function reviveFlows(
 UPDATE flow FORCE INDEX (PRIMARY)
    SET order_id = ?, attempt = ?, quantity = ${quantity}, status = ?, returned = 0, created_at = CURRENT_TIMESTAMP(6)
  WHERE ${anyOf(lines)} AND status = 'void'`;
-  return (await transaction.run(sql, [bytesOf(order_id), attempt, ...quantities, FLOW_STATUS[status], ...keyValues(lines)])) === lines.length;
+  return (
+    (await transaction.run(sql, [
+      bytesOf(order_id),
+      attempt,
+      ...quantities,
+      FLOW_STATUS[status],
+      ...keyValues(lines),
+    ])) === lines.length
+  );
 }

@@ -6,5 +6,8 @@ import { FLOW_STATUS } from './insertFlows.ts';
 /** Makes held flows deductions, or void. Their rows must be locked and their attempt known. @param keys at least one */
 export async function settleFlows(transaction: Transaction, keys: readonly FlowKey[], verdict: Verdict): Promise<void> {
   const status = verdict === 'committed' ? FLOW_STATUS.deducted : FLOW_STATUS.void;
-  await transaction.run(`UPDATE flow FORCE INDEX (PRIMARY) SET status = ? WHERE ${anyOf(keys)} AND status = 'pending'`, [status, ...keyValues(keys)]);
+  await transaction.run(
+    `UPDATE flow FORCE INDEX (PRIMARY) SET status = ? WHERE ${anyOf(keys)} AND status = 'pending'`,
+    [status, ...keyValues(keys)],
+  );
 }

@@ -8,7 +8,11 @@ import { unitsBySku } from './unitsBySku.ts';
  * @param held units by SKU; at least one
  * @returns false when one of the SKUs is unknown
  */
-export async function settleStock(transaction: Transaction, held: ReadonlyMap<string, number>, verdict: Verdict): Promise<boolean> {
+export async function settleStock(
+  transaction: Transaction,
+  held: ReadonlyMap<string, number>,
+  verdict: Verdict,
+): Promise<boolean> {
   const { units, values, sku_ids } = unitsBySku(held);
   const isBack = verdict === 'aborted';
   const sql = `

@@ -20,23 +20,56 @@ const COUNTERS: ReadonlySet<string> = new Set(['version', 'revision']);
 const PASSING: ReadonlySet<string> = new Set([...COUNTERS, 'lease_token', 'lease_until']);
 
 /** A page of a table in the order of its key; a range of the primary key, however deep. */
-export async function readStatePage(connection: Connection, table: StateTable, after: StateKey | null, max: number, deadlineMs: DeadlineMs): Promise<StateRow[]> {
+export async function readStatePage(
+  connection: Connection,
+  table: StateTable,
+  after: StateKey | null,
+  max: number,
+  deadlineMs: DeadlineMs,
+): Promise<StateRow[]> {
   const { sql, values } = after === null ? { sql: '', values: [] } : beyond(KEYS[table], after);
-  const rows = await connection.rows<StateRow['cells']>(`SELECT * FROM ${table} FORCE INDEX (PRIMARY) ${sql} ORDER BY ${KEYS[table].join(', ')} LIMIT ?`, [...values, max], deadlineMs);
-  return rows.map((cells) => ({ key: KEYS[table].map((column) => keyCell(column, cells[column] ?? 0)), state: stateOf(cells), cells }));
+  const rows = await connection.rows<StateRow['cells']>(
+    `SELECT * FROM ${table} FORCE INDEX (PRIMARY) ${sql} ORDER BY ${KEYS[table].join(', ')} LIMIT ?`,
+    [...values, max],
+    deadlineMs,
+  );
+  return rows.map((cells) => ({
+    key: KEYS[table].map((column) => keyCell(column, cells[column] ?? 0)),
+    state: stateOf(cells),
+    cells,
+  }));
 }
 
 /** Puts rows in the place of those with their keys. @param rows at least one */
-export async function putStateRows(connection: Connection, table: StateTable, rows: readonly StateRow[], deadlineMs: DeadlineMs): Promise<void> {
+export async function putStateRows(
+  connection: Connection,
+  table: StateTable,
+  rows: readonly StateRow[],
+  deadlineMs: DeadlineMs,
+): Promise<void> {
   const columns = Object.keys(rows[0]?.cells ?? {});
-  const sets = columns.map((column) => `${column} = ${COUNTERS.has(column) ? `GREATEST(${column}, VALUES(${column}))` : `VALUES(${column})`}`);
+  const sets = columns.map(
+    (column) => `${column} = ${COUNTERS.has(column) ? `GREATEST(${column}, VALUES(${column}))` : `VALUES(${column})`}`,
+  );
   const values = rows.map(({ cells }) => columns.map((column) => valueOf(cells[column] ?? null)));
-  await connection.run(`INSERT INTO ${table} (${columns.join(', ')}) VALUES ? ON DUPLICATE KEY UPDATE ${sets.join(', ')}`, [values], deadlineMs);
+  await connection.run(
+    `INSERT INTO ${table} (${columns.join(', ')}) VALUES ? ON DUPLICATE KEY UPDATE ${sets.join(', ')}`,
+    [values],
+    deadlineMs,
+  );
 }
 
 /** Takes away rows of holds. @param keys at least one */
-export async function deleteHolds(connection: Connection, keys: readonly StateKey[], deadlineMs: DeadlineMs): Promise<void> {
-  await connection.run(`DELETE FROM cart_hold WHERE (${KEYS.cart_hold.join(', ')}) IN (?)`, [keys.map((key) => [...key])], deadlineMs);
+export async function deleteHolds(
+  connection: Connection,
+  keys: readonly StateKey[],
+  deadlineMs: DeadlineMs,
+): Promise<void> {
+  await connection.run(
+    `DELETE FROM cart_hold WHERE (${KEYS.cart_hold.join(', ')}) IN (?)`,
+    [keys.map((key) => [...key])],
+    deadlineMs,
+  );
 }
 
 /** `(a = ? AND b = ? AND c > ?) OR (a = ? AND b > ?) OR a > ?`: each part is a range of the key, which a comparison of rows is not to MySQL. */
@@ -45,7 +78,10 @@ function beyond(columns: readonly string[], after: StateKey): { sql: string; val
     sql: [...columns.slice(0, place).map((same) => `${same} = ?`), `${column} > ?`].join(' AND '),
     values: after.slice(0, place + 1),
   }));
-  return { sql: `WHERE ${parts.map(({ sql }) => `(${sql})`).join(' OR ')}`, values: parts.flatMap(({ values }) => values) };
+  return {
+    sql: `WHERE ${parts.map(({ sql }) => `(${sql})`).join(' OR ')}`,
+    values: parts.flatMap(({ values }) => values),
+  };
 }
 
 /** A direction is ordered, and compared with a number, by its place in the column's type. */
@@ -55,7 +91,11 @@ function keyCell(column: string, cell: NonNullable<StateCell>): Buffer | number 
 }
 
 function stateOf(cells: StateRow['cells']): string {
-  return JSON.stringify(Object.entries(cells).flatMap(([column, cell]) => (PASSING.has(column) ? [] : [Buffer.isBuffer(cell) ? cell.toString('latin1') : cell])));
+  return JSON.stringify(
+    Object.entries(cells).flatMap(([column, cell]) =>
+      PASSING.has(column) ? [] : [Buffer.isBuffer(cell) ? cell.toString('latin1') : cell],
+    ),
+  );
 }
 
 /** Texts go in as bytes, as ids do. */

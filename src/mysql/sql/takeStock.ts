@@ -11,7 +11,11 @@ import { unitsBySku } from './unitsBySku.ts';
  * @param isHold they are held for a cart and not yet sold
  * @returns true when all were taken; otherwise the transaction is to be rolled back
  */
-export async function takeStock(transaction: Transaction, wanted: ReadonlyMap<string, number>, isHold: boolean): Promise<boolean> {
+export async function takeStock(
+  transaction: Transaction,
+  wanted: ReadonlyMap<string, number>,
+  isHold: boolean,
+): Promise<boolean> {
   const { units, values, sku_ids } = unitsBySku(wanted);
   const sql = `
 UPDATE stock FORCE INDEX (PRIMARY)

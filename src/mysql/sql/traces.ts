@@ -17,16 +17,24 @@ const TRANSFERS = `
 SELECT sku_id, transfer_id, direction, amount, sub_row, other_sub_row, is_open FROM transfer
  WHERE other_shard = ? AND created_at >= FROM_UNIXTIME(? / 1000)`;
 const ROWS = `SELECT sku_id, sub_row, epoch, intake <> 'none' AS is_open FROM stock WHERE epoch > 0`;
-const LAYOUTS = 'SELECT sku_id, state, epoch, last_epoch, places, next_places, earlier, shards, CAST(UNIX_TIMESTAMP(changed_at) * 1000 AS SIGNED) AS changed_at_ms FROM hot_sku';
+const LAYOUTS =
+  'SELECT sku_id, state, epoch, last_epoch, places, next_places, earlier, shards, CAST(UNIX_TIMESTAMP(changed_at) * 1000 AS SIGNED) AS changed_at_ms FROM hot_sku';
 const FIND_TRANSFERS = 'SELECT transfer_id FROM transfer WHERE direction = ? AND transfer_id IN (?)';
 /** Far more than a row changes between two backups. */
 const YOUNGER = 1_000_000_000;
 const YOUNGER_LAYOUT = 1_000_000;
 
-type CartRow = Record<'sku_id' | 'order_detail_id' | 'order_id', Buffer> & { readonly attempt: number; readonly quantity: number };
-type TransferRow = Record<'sku_id' | 'transfer_id', Buffer> & Record<'amount' | 'sub_row' | 'other_sub_row' | 'is_open', number> & { readonly direction: TransferTrace['direction'] };
+type CartRow = Record<'sku_id' | 'order_detail_id' | 'order_id', Buffer> & {
+  readonly attempt: number;
+  readonly quantity: number;
+};
+type TransferRow = Record<'sku_id' | 'transfer_id', Buffer> &
+  Record<'amount' | 'sub_row' | 'other_sub_row' | 'is_open', number> & {
+    readonly direction: TransferTrace['direction'];
+  };
 type SplitRowRow = Record<'sub_row' | 'epoch' | 'is_open', number> & { readonly sku_id: Buffer };
-type LayoutRow = Record<'epoch' | 'last_epoch' | 'changed_at_ms', number> & LayoutLists & { readonly sku_id: Buffer; readonly state: Layout['state'] };
+type LayoutRow = Record<'epoch' | 'last_epoch' | 'changed_at_ms', number> &
+  LayoutLists & { readonly sku_id: Buffer; readonly state: Layout['state'] };
 
 /** A page of what carts have sold on a shard, in the order of the flows' keys. @param sinceMs in milliseconds since 1970, by this shard's clock */
 export async function readCartSales(
@@ -54,12 +62,29 @@ export async function readCartSales(
 }
 
 /** Units that went from this shard to another one, or came from it. @param sinceMs in milliseconds since 1970, by this shard's clock */
-export async function readTransfers(connection: Connection, shard: ShardIndex, other: ShardIndex, sinceMs: number, deadlineMs: DeadlineMs): Promise<TransferTrace[]> {
+export async function readTransfers(
+  connection: Connection,
+  shard: ShardIndex,
+  other: ShardIndex,
+  sinceMs: number,
+  deadlineMs: DeadlineMs,
+): Promise<TransferTrace[]> {
   const rows = await connection.rows<TransferRow>(TRANSFERS, [other, sinceMs], deadlineMs);
   return rows.map(({ sku_id, transfer_id, direction, amount, sub_row, other_sub_row, is_open }) => {
-    const [here, there] = [{ shard, sub_row }, { shard: other, sub_row: other_sub_row }];
+    const [here, there] = [
+      { shard, sub_row },
+      { shard: other, sub_row: other_sub_row },
+    ];
     const [from, to] = direction === 'out' ? [here, there] : [there, here];
-    return { sku_id: textOf(sku_id), transfer_id: transfer_id.toString('hex'), amount: Number(amount), from, to, direction, isOpen: is_open === 1 };
+    return {
+      sku_id: textOf(sku_id),
+      transfer_id: transfer_id.toString('hex'),
+      amount: Number(amount),
+      from,
+      to,
+      direction,
+      isOpen: is_open === 1,
+    };
   });
 }
 
@@ -80,15 +105,29 @@ export async function readSplits(connection: Connection, shardCount: number, dea
     else readable.push([textOf(row.sku_id), layout]);
   }
   return {
-    rows: rows.map(({ sku_id, sub_row, epoch, is_open }) => ({ sku_id: textOf(sku_id), sub_row, epoch, isOpen: is_open === 1 })),
+    rows: rows.map(({ sku_id, sub_row, epoch, is_open }) => ({
+      sku_id: textOf(sku_id),
+      sub_row,
+      epoch,
+      isOpen: is_open === 1,
+    })),
     layouts: new Map(readable),
     unreadable,
   };
 }
 
 /** Which of some transfers stand on one side. @param transfer_ids at least one */
-export async function findTransfers(connection: Connection, transfer_ids: readonly string[], direction: TransferTrace['direction'], deadlineMs: DeadlineMs): Promise<Set<string>> {
-  const rows = await connection.rows<{ transfer_id: Buffer }>(FIND_TRANSFERS, [DIRECTION[direction], transfer_ids.map((transfer_id) => Buffer.from(transfer_id, 'hex'))], deadlineMs);
+export async function findTransfers(
+  connection: Connection,
+  transfer_ids: readonly string[],
+  direction: TransferTrace['direction'],
+  deadlineMs: DeadlineMs,
+): Promise<Set<string>> {
+  const rows = await connection.rows<{ transfer_id: Buffer }>(
+    FIND_TRANSFERS,
+    [DIRECTION[direction], transfer_ids.map((transfer_id) => Buffer.from(transfer_id, 'hex'))],
+    deadlineMs,
+  );
   return new Set(rows.map(({ transfer_id }) => transfer_id.toString('hex')));
 }
 
@@ -99,6 +138,14 @@ export async function makeYounger(connection: Connection, deadlineMs: DeadlineMs
 }
 
 /** Keeps SKUs from being sold. @param sku_ids at least one */
-export async function pauseSkus(connection: Connection, sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<void> {
-  await connection.run("UPDATE stock FORCE INDEX (PRIMARY) SET sale_state = 'paused', version = version + 1 WHERE sku_id IN (?)", [sku_ids.map(bytesOf)], deadlineMs);
+export async function pauseSkus(
+  connection: Connection,
+  sku_ids: readonly string[],
+  deadlineMs: DeadlineMs,
+): Promise<void> {
+  await connection.run(
+    "UPDATE stock FORCE INDEX (PRIMARY) SET sale_state = 'paused', version = version + 1 WHERE sku_id IN (?)",
+    [sku_ids.map(bytesOf)],
+    deadlineMs,
+  );
 }

@@ -22,7 +22,12 @@ export type FundingParts = Pick<Parts, 'engine' | 'hot' | 'afterwork'>;
  * Carries out what takes units on one shard. What a row of a split SKU lacks is fetched from the others, and comes in together
  * with what takes it; "sold out" is said only when all rows together have too little.
  */
-export async function applyFunded<O extends Fundable>(parts: FundingParts, shard: ShardIndex, operation: O, deadlineMs: DeadlineMs): Promise<OutcomeOf<O>> {
+export async function applyFunded<O extends Fundable>(
+  parts: FundingParts,
+  shard: ShardIndex,
+  operation: O,
+  deadlineMs: DeadlineMs,
+): Promise<OutcomeOf<O>> {
   const first = await applyOperation(parts.engine, shard, operation, deadlineMs);
   if (first.is !== 'refused' || !isShort(operation, first)) return first;
   return (await new Funding(parts, shard, operation, deadlineMs).fund(first)) as OutcomeOf<O>;
@@ -30,7 +35,9 @@ export async function applyFunded<O extends Fundable>(parts: FundingParts, shard
 
 /** Whether one of many rows has too little, whatever else stands in the way. */
 function isShort(operation: Fundable, { code, lines }: Refused): boolean {
-  return namesRow(operation) && (code === 'insufficient_stock' || lines.some((line) => line.code === 'insufficient_stock'));
+  return (
+    namesRow(operation) && (code === 'insufficient_stock' || lines.some((line) => line.code === 'insufficient_stock'))
+  );
 }
 
 class Funding {
@@ -47,14 +54,19 @@ class Funding {
   }
 
   async fund(refusal: Refused): Promise<OutcomeOf<Fundable>> {
-    for (let last = refusal; ; ) {
+    for (let last = refusal; ;) {
       if (this.#isHopeless(last)) return this.#lookOnly(last);
       const wishes = this.#wishesOf(last);
       const gathered = await Promise.all(wishes.map((wish) => this.#parts.hot.gatherer.gather(wish, this.#deadlineMs)));
       const credits = gathered.flatMap((each) => (each.is === 'fetched' ? each.credits : []));
       const failure = this.#failureOf(last, wishes, gathered);
       if (failure !== null) return this.#end(failure, credits);
-      const outcome = await applyOperation<Fundable>(this.#parts.engine, this.#shard, { ...this.#operation, credits }, this.#deadlineMs);
+      const outcome = await applyOperation<Fundable>(
+        this.#parts.engine,
+        this.#shard,
+        { ...this.#operation, credits },
+        this.#deadlineMs,
+      );
       if (outcome.is !== 'refused' || outcome.code !== 'insufficient_stock') return this.#end(outcome, credits);
       // Somebody else brought them in, and they were sold: everything is to be fetched anew.
       await receiveAll(this.#parts.hot, credits, this.#deadlineMs);
@@ -69,7 +81,12 @@ class Funding {
       if (row === undefined) continue;
       const key = shelfKeyText(sku_id, row.sub_row);
       const units = quantity + (wishes.get(key)?.units ?? 0);
-      wishes.set(key, { sku_id, to: { shard: this.#shard, sub_row: row.sub_row }, units, waitsForHolds: this.#operation.kind !== 'adjust' });
+      wishes.set(key, {
+        sku_id,
+        to: { shard: this.#shard, sub_row: row.sub_row },
+        units,
+        waitsForHolds: this.#operation.kind !== 'adjust',
+      });
     }
     return [...wishes.values()];
   }
@@ -92,8 +109,11 @@ class Funding {
   async #lookOnly(refusal: Refused): Promise<Refused | NotDone> {
     const lines: RefusedLine[] = [];
     for (const line of refusal.lines) {
-      const isOneOfMany = this.#operation.kind !== 'adjust' && this.#operation.lines.some((own) => own.row !== undefined && flowKeyText(own) === flowKeyText(line));
-      const layout = line.code === 'insufficient_stock' && isOneOfMany ? this.#parts.hot.layouts.known(line.sku_id) : null;
+      const isOneOfMany =
+        this.#operation.kind !== 'adjust' &&
+        this.#operation.lines.some((own) => own.row !== undefined && flowKeyText(own) === flowKeyText(line));
+      const layout =
+        line.code === 'insufficient_stock' && isOneOfMany ? this.#parts.hot.layouts.known(line.sku_id) : null;
       const state = layout === null ? null : await readWholeStock(this.#parts.hot, layout, this.#deadlineMs);
       if (state === null) lines.push(line);
       else if ('is' in state) return state;
@@ -103,7 +123,11 @@ class Funding {
     return refusedLines(lines);
   }
 
-  #failureOf(refusal: Refused, wishes: readonly Wish[], gathered: readonly Gathered[]): Refused | Pending | NotDone | Moved | null {
+  #failureOf(
+    refusal: Refused,
+    wishes: readonly Wish[],
+    gathered: readonly Gathered[],
+  ): Refused | Pending | NotDone | Moved | null {
     const moved = gathered.find((each): each is Moved => each.is === 'moved');
     if (moved !== undefined) return moved;
     const failed = gathered.find((each): each is NotDone => each.is === 'not_done');
@@ -111,7 +135,8 @@ class Funding {
     const short = new Map<string, number>();
     gathered.forEach((each, place) => {
       const wish = wishes[place];
-      if (each.is === 'short' && wish !== undefined) short.set(shelfKeyText(wish.sku_id, wish.to.sub_row), each.leaved_amount);
+      if (each.is === 'short' && wish !== undefined)
+        short.set(shelfKeyText(wish.sku_id, wish.to.sub_row), each.leaved_amount);
     });
     if (short.size > 0) {
       if (this.#operation.kind === 'adjust') {

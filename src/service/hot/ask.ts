@@ -61,7 +61,10 @@ export class Ask {
     this.wish = wish;
     this.deadlineMs = deadlineMs;
     this.#resolve = resolve;
-    this.#timer = setTimeout(() => this.tell({ is: 'not_done', reason: 'what was wanted could not be brought in time' }), Math.max(0, deadlineMs - performance.now()));
+    this.#timer = setTimeout(
+      () => this.tell({ is: 'not_done', reason: 'what was wanted could not be brought in time' }),
+      Math.max(0, deadlineMs - performance.now()),
+    );
   }
 
   /** Whether it has been answered: what is fetched for it now is nobody's. */

@@ -39,9 +39,13 @@ export async function collect(rows: HotRows, { sku_id, shards }: Layout, deadlin
  * between them, though no two of its rows were read at the same one.
  */
 export function isSteady(first: Collected, second: Collected): boolean {
-  if (first.fault !== null || second.fault !== null || first.transfers.length + second.transfers.length > 0) return false;
+  if (first.fault !== null || second.fault !== null || first.transfers.length + second.transfers.length > 0)
+    return false;
   const versions = new Map(first.rows.map((row) => [`${row.shard} ${row.sub_row}`, row.version]));
-  return first.rows.length === second.rows.length && second.rows.every((row) => versions.get(`${row.shard} ${row.sub_row}`) === row.version);
+  return (
+    first.rows.length === second.rows.length &&
+    second.rows.every((row) => versions.get(`${row.shard} ${row.sub_row}`) === row.version)
+  );
 }
 
 /** Whether a row takes new ids in a layout. */

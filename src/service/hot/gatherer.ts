@@ -74,7 +74,11 @@ export class Gatherer {
       if (fault !== null) return;
       const { moves } = planMoves(rows, [], ({ shard, sub_row }) => layout.places[sub_row] === shard);
       const sent = await sendAll(this.#parts, layout.sku_id, moves, untilMs);
-      await receiveAll(this.#parts, sent.flatMap(({ transfer }) => transfer ?? []), untilMs);
+      await receiveAll(
+        this.#parts,
+        sent.flatMap(({ transfer }) => transfer ?? []),
+        untilMs,
+      );
     } finally {
       await turn.end();
     }
@@ -82,7 +86,10 @@ export class Gatherer {
 
   /** Reads all rows while nobody sends units from one to another. */
   async look(sku_id: string, deadlineMs: DeadlineMs): Promise<Collected | NotDone> {
-    const gathered = await this.gather({ sku_id, to: NOWHERE, units: 0, waitsForHolds: false, isLook: true }, deadlineMs);
+    const gathered = await this.gather(
+      { sku_id, to: NOWHERE, units: 0, waitsForHolds: false, isLook: true },
+      deadlineMs,
+    );
     if (gathered.is === 'seen') return gathered.state;
     return gathered.is === 'not_done' ? gathered : { is: 'not_done', reason: 'the rows of the SKU could not be read' };
   }
@@ -133,14 +140,24 @@ export class Gatherer {
     const glanced = turn.isTaken || others.length === 0 ? null : await this.#glance(loaded, others, stepOf(asks));
     // Those who are still waiting try for the turn all the same: others who are served without it come all the time.
     const waiting = glanced === null ? asks : [...glanced, ...looks];
-    if (waiting.length === 0 || !(await turn.take(stepOf(asks), performance.now() + PEEK_MS)) || glanced !== null) return [...waiting];
+    if (waiting.length === 0 || !(await turn.take(stepOf(asks), performance.now() + PEEK_MS)) || glanced !== null)
+      return [...waiting];
     let state = await this.#collect(loaded, stepOf(asks));
     if (await this.#bringIn(asks, state)) state = await this.#collect(loaded, stepOf(asks));
     if (state.fault === null && !isCurrent(loaded, state)) return this.#askAnew(sku_id, asks);
     const unseen = await this.#show(loaded, looks, state, turn);
-    const again = await this.#refuse(loaded, others.filter(({ lack }) => lack > state.sellable), state, stepOf(asks));
+    const again = await this.#refuse(
+      loaded,
+      others.filter(({ lack }) => lack > state.sellable),
+      state,
+      stepOf(asks),
+    );
     const feasible = others.filter(({ lack }) => lack <= state.sellable);
-    return [...(feasible.length === 0 ? [] : await this.#serve(loaded, feasible, state, stepOf(asks))), ...again, ...unseen];
+    return [
+      ...(feasible.length === 0 ? [] : await this.#serve(loaded, feasible, state, stepOf(asks))),
+      ...again,
+      ...unseen,
+    ];
   }
 
   /** Nothing leaves a row in this turn until then, and nothing was on its way: what is read now is read as at one moment. */
@@ -151,7 +168,8 @@ export class Gatherer {
     const seen = await this.#collect(layout, stepOf(looks));
     // A gateway that took the lease meanwhile may have moved units past this read.
     if (seen.fault === null && (seen.transfers.length > 0 || !turn.isHeld)) return [...looks];
-    for (const ask of looks) ask.tell(seen.fault === null ? { is: 'seen', state: seen } : { is: 'not_done', reason: seen.fault });
+    for (const ask of looks)
+      ask.tell(seen.fault === null ? { is: 'seen', state: seen } : { is: 'not_done', reason: seen.fault });
     return [];
   }
 
@@ -170,8 +188,10 @@ export class Gatherer {
     const others = sendAgain(asks, state.rows);
     if (others.length < asks.length) return others;
     if (state.transfers.length > 0) return null;
-    if (state.leaved + state.held === 0 && asks.every(({ credits }) => credits.length === 0)) return this.#refuse(layout, asks, state, untilMs);
-    const isIdle = asks.every(({ wish }) => wish.units === 0) && planMoves(state.rows, [], isHomeIn(layout)).moves.length === 0;
+    if (state.leaved + state.held === 0 && asks.every(({ credits }) => credits.length === 0))
+      return this.#refuse(layout, asks, state, untilMs);
+    const isIdle =
+      asks.every(({ wish }) => wish.units === 0) && planMoves(state.rows, [], isHomeIn(layout)).moves.length === 0;
     if (!isIdle) return null;
     for (const ask of asks) ask.tell({ is: 'fetched', credits: [] });
     return [];
@@ -181,7 +201,10 @@ export class Gatherer {
   async #peek({ sku_id }: Layout, asks: readonly Ask[], untilMs: DeadlineMs): Promise<Ask[] | null> {
     const shards = new Set(asks.filter(({ wish }) => wish.units > 0).map(({ wish }) => wish.to.shard));
     const answers = await Promise.all([...shards].map((shard) => this.#parts.rows.readRows(shard, sku_id, untilMs)));
-    const others = sendAgain(asks, answers.flatMap((answer) => (answer.is === 'found' ? answer.rows : [])));
+    const others = sendAgain(
+      asks,
+      answers.flatMap((answer) => (answer.is === 'found' ? answer.rows : [])),
+    );
     return others.length < asks.length ? others : null;
   }
 
@@ -219,7 +242,15 @@ export class Gatherer {
     const sent = await sendAll(this.#parts, layout.sku_id, moves, untilMs);
     const ahead = sent.flatMap(({ move, transfer }) => (move.want === null && transfer !== null ? [transfer] : []));
     const handOver = (isMeant: (wish: Wish) => boolean): Ask[] =>
-      asks.filter((ask, want) => isMeant(ask.wish) && (unserved.includes(want) || !this.#hand(ask, sent.filter(({ move }) => move.want === want))));
+      asks.filter(
+        (ask, want) =>
+          isMeant(ask.wish) &&
+          (unserved.includes(want) ||
+            !this.#hand(
+              ask,
+              sent.filter(({ move }) => move.want === want),
+            )),
+      );
     const again = handOver(({ units }) => units > 0);
     if (ahead.length > 0) await receiveAll(this.#parts, ahead, untilMs);
     // Who wants nothing for himself waits for what was brought ahead.
@@ -243,8 +274,10 @@ export class Gatherer {
     if (state.fault === null && !isCurrent(layout, state)) return this.#askAnew(layout.sku_id, asks);
     const sure: Ask[] = [];
     for (const ask of asks) {
-      if (state.fault !== null) this.#end(ask, { is: 'not_done', reason: `a row of the SKU could not be read: ${state.fault}` });
-      else if (ask.wish.waitsForHolds && state.held > 0 && ask.lack <= state.sellable + state.held) void this.#tellHolds(ask, state, untilMs);
+      if (state.fault !== null)
+        this.#end(ask, { is: 'not_done', reason: `a row of the SKU could not be read: ${state.fault}` });
+      else if (ask.wish.waitsForHolds && state.held > 0 && ask.lack <= state.sellable + state.held)
+        void this.#tellHolds(ask, state, untilMs);
       else sure.push(ask);
     }
     if (sure.length === 0) return [];
@@ -261,10 +294,14 @@ export class Gatherer {
   }
 
   async #tellHolds(ask: Ask, state: Collected, untilMs: DeadlineMs): Promise<void> {
-    const shards = new Set<ShardIndex>(state.rows.filter(({ held_amount }) => held_amount > 0).map(({ shard }) => shard));
+    const shards = new Set<ShardIndex>(
+      state.rows.filter(({ held_amount }) => held_amount > 0).map(({ shard }) => shard),
+    );
     this.#putBack(ask);
     try {
-      const holds = (await Promise.all([...shards].map((shard) => this.#parts.rows.readHolds(shard, ask.wish.sku_id, untilMs)))).flat();
+      const holds = (
+        await Promise.all([...shards].map((shard) => this.#parts.rows.readHolds(shard, ask.wish.sku_id, untilMs)))
+      ).flat();
       if (holds.length > 0) ask.tell({ is: 'pending', holds });
       // They went between two looks.
       else if (!ask.isOver) this.#add(ask);

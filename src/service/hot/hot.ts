@@ -33,5 +33,11 @@ export function createHot(options: HotOptions): Hot {
   const parts = { ...options, layouts };
   const gatherer = new Gatherer(parts, onFault);
   const spread = (layout: Layout): Promise<void> => gatherer.spread(layout).catch(onFault);
-  return { ...parts, gatherer, spread, locator: new Locator(options.rows), keeper: new Keeper({ ...parts, gatherer, spread }, onFault) };
+  return {
+    ...parts,
+    gatherer,
+    spread,
+    locator: new Locator(options.rows),
+    keeper: new Keeper({ ...parts, gatherer, spread }, onFault),
+  };
 }

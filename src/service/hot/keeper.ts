@@ -98,7 +98,8 @@ export class Keeper {
   async #lookOnce(sku_id: string): Promise<void> {
     const layout = this.#parts.layouts.known(sku_id);
     // What is being changed may be done by now, and the earlier homes may not need to be asked any more.
-    if (layout !== null && (layout.state !== 'open' || layout.earlier.length > 0)) await this.#parts.layouts.load(sku_id, performance.now() + LEVEL_MS);
+    if (layout !== null && (layout.state !== 'open' || layout.earlier.length > 0))
+      await this.#parts.layouts.load(sku_id, performance.now() + LEVEL_MS);
     await this.#parts.gatherer.level(sku_id, performance.now() + LEVEL_MS);
   }
 
@@ -121,14 +122,21 @@ export class Keeper {
   /** One row that has everything becomes an ordinary one. */
   async #merge(layout: Layout): Promise<void> {
     const state = await collect(this.#parts.rows, layout, performance.now() + LEVEL_MS);
-    const isOther = ({ shard, sub_row }: { shard: ShardIndex; sub_row: number }): boolean => shard !== layout.places[0] || sub_row !== 0;
+    const isOther = ({ shard, sub_row }: { shard: ShardIndex; sub_row: number }): boolean =>
+      shard !== layout.places[0] || sub_row !== 0;
     const only = state.rows.find((row) => !isOther(row));
     const isDrained = state.rows.every((row) => !isOther(row) || row.leaved_amount + row.held_amount === 0);
     if (only === undefined || state.fault !== null || !isDrained || state.transfers.length > 0) return;
     const { store, routing, layouts } = this.#parts;
     const single = mergeAll(layout);
     // As it was seen: units that leave it meanwhile would be missed by who asks no other row.
-    const replaced = await store.replaceBySingle(routing.map.shardOf(layout.sku_id), layout, single, only.version, performance.now() + LEVEL_MS);
+    const replaced = await store.replaceBySingle(
+      routing.map.shardOf(layout.sku_id),
+      layout,
+      single,
+      only.version,
+      performance.now() + LEVEL_MS,
+    );
     if (replaced === 'applied') layouts.note(single);
   }
 

@@ -62,7 +62,8 @@ export class LayoutCache {
   async loadUsable(sku_id: string, deadlineMs: DeadlineMs): Promise<Loaded> {
     for (;;) {
       const loaded = await this.load(sku_id, deadlineMs);
-      if (loaded.is === 'not_done' || loaded.layout?.state !== 'closing' || performance.now() >= deadlineMs) return loaded;
+      if (loaded.is === 'not_done' || loaded.layout?.state !== 'closing' || performance.now() >= deadlineMs)
+        return loaded;
       await pause(CLOSING_PAUSE_MS);
     }
   }

@@ -47,12 +47,17 @@ export class Locator {
   #ask(shard: ShardIndex): void {
     const waiting = this.#waiting.get(shard) ?? [];
     this.#waiting.delete(shard);
-    for (let first = 0; first < waiting.length; first += KEYS_MAX) void this.#askSome(shard, waiting.slice(first, first + KEYS_MAX));
+    for (let first = 0; first < waiting.length; first += KEYS_MAX)
+      void this.#askSome(shard, waiting.slice(first, first + KEYS_MAX));
   }
 
   async #askSome(shard: ShardIndex, some: readonly Asked[]): Promise<void> {
     try {
-      const found = await this.#rows.findStanding(shard, some.map(({ key }) => key), Math.max(...some.map(({ deadlineMs }) => deadlineMs)));
+      const found = await this.#rows.findStanding(
+        shard,
+        some.map(({ key }) => key),
+        Math.max(...some.map(({ deadlineMs }) => deadlineMs)),
+      );
       const standing = new Map(found.map((each) => [flowKeyText(each), each]));
       for (const { key, resolve } of some) resolve(standing.get(flowKeyText(key)) ?? null);
     } catch (error) {

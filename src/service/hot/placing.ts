@@ -44,7 +44,8 @@ export class Placing<L extends FlowKey> {
 
   /** @returns why it is no use to try again, or null */
   async learn(misplaced: Misplaced, deadlineMs: DeadlineMs): Promise<NotDone | null> {
-    if (performance.now() >= deadlineMs) return { is: 'not_done', reason: 'the rows of a SKU moved for the whole time' };
+    if (performance.now() >= deadlineMs)
+      return { is: 'not_done', reason: 'the rows of a SKU moved for the whole time' };
     switch (misplaced.is) {
       case 'not_mine':
         if (this.#refreshed) return { is: 'not_done', reason: 'no shard says that it owns the slot' };
@@ -80,7 +81,8 @@ export class Placing<L extends FlowKey> {
     });
     if (asked.length === 0) return null;
     try {
-      for (const found of await Promise.all(asked)) if (found !== null) this.#standing.set(flowKeyText(found), found.shard);
+      for (const found of await Promise.all(asked))
+        if (found !== null) this.#standing.set(flowKeyText(found), found.shard);
       return null;
     } catch (error) {
       if (error instanceof RowsAway) return { is: 'not_done', reason: error.message };
@@ -95,7 +97,10 @@ export function pauseMsOf(moves: number): number {
 }
 
 /** The shards where earlier layouts had an id, and where it may stand without a pointer; its present home is not among them. */
-export function earlierHomesOf(layouts: Parts['hot']['layouts'], { sku_id, order_detail_id }: FlowKey): readonly ShardIndex[] {
+export function earlierHomesOf(
+  layouts: Parts['hot']['layouts'],
+  { sku_id, order_detail_id }: FlowKey,
+): readonly ShardIndex[] {
   const layout = layouts.known(sku_id);
   if (layout === null || layout.earlier.length === 0) return [];
   const homes = new Set(layout.earlier.map((places) => homeOf(places, order_detail_id).shard));
@@ -156,7 +161,7 @@ async function untilPlaced<L extends FlowKey, T extends { readonly is: string }>
   work: () => Promise<T | Misplaced | NotDone>,
   first: Misplaced | null = null,
 ): Promise<T | NotDone> {
-  for (let misplaced = first; ; ) {
+  for (let misplaced = first; ;) {
     const failure = misplaced === null ? null : await placing.learn(misplaced, deadlineMs);
     if (failure !== null) return failure;
     const answer = await work();

@@ -25,23 +25,37 @@ export interface PointParts {
 export async function pointIds(parts: PointParts, layout: Layout): Promise<boolean> {
   let isWhole = true;
   for (const shard of layout.shards) {
-    for (let after: string | null = ''; after !== null; ) {
-      const page: IdPage = await parts.rows.readIds(shard, layout.sku_id, after, IDS_AT_A_TIME, performance.now() + PAGE_MS);
+    for (let after: string | null = ''; after !== null;) {
+      const page: IdPage = await parts.rows.readIds(
+        shard,
+        layout.sku_id,
+        after,
+        IDS_AT_A_TIME,
+        performance.now() + PAGE_MS,
+      );
       await pointPage(parts, layout, shard, page.ids);
       if (page.pending.some((id) => homeOf(layout.places, id).shard !== shard)) isWhole = false;
       after = page.next;
       // So that nobody takes it over as left; where it is laid out anew, this is for nothing.
-      if (!(await parts.store.touch(parts.routing.map.shardOf(layout.sku_id), layout, performance.now() + PAGE_MS))) return false;
+      if (!(await parts.store.touch(parts.routing.map.shardOf(layout.sku_id), layout, performance.now() + PAGE_MS)))
+        return false;
     }
   }
   return isWhole;
 }
 
-async function pointPage({ rows }: PointParts, { sku_id, places }: Layout, shard: ShardIndex, ids: readonly string[]): Promise<void> {
+async function pointPage(
+  { rows }: PointParts,
+  { sku_id, places }: Layout,
+  shard: ShardIndex,
+  ids: readonly string[],
+): Promise<void> {
   const groups = new Map<ShardIndex, string[]>();
   for (const id of ids) {
     const home = homeOf(places, id).shard;
     if (home !== shard) groups.set(home, [...(groups.get(home) ?? []), id]);
   }
-  await Promise.all([...groups].map(([home, ofHome]) => rows.point(home, sku_id, ofHome, shard, performance.now() + PAGE_MS)));
+  await Promise.all(
+    [...groups].map(([home, ofHome]) => rows.point(home, sku_id, ofHome, shard, performance.now() + PAGE_MS)),
+  );
 }

@@ -39,7 +39,12 @@ export interface Resized {
  * Lays the stock of a SKU out in some number of rows, while it sells. All old rows are closed before any new one opens, and each
  * step stands in the layout before the next begins: whoever finds it half done goes on from there.
  */
-export async function resizeSku(parts: ResizeParts, sku_id: string, sub_row_count: number, deadlineMs: DeadlineMs): Promise<Resized | Refused | NotDone | Unknown> {
+export async function resizeSku(
+  parts: ResizeParts,
+  sku_id: string,
+  sub_row_count: number,
+  deadlineMs: DeadlineMs,
+): Promise<Resized | Refused | NotDone | Unknown> {
   let isUnsure = false;
   let begun = 0;
   while (performance.now() < deadlineMs) {
@@ -56,7 +61,8 @@ export async function resizeSku(parts: ResizeParts, sku_id: string, sub_row_coun
       continue;
     }
     if (isAlike(layout.places, places)) return { is: 'resized', layout, replayed: !isUnsure && begun === 0 };
-    if (begun >= TRIES_MAX) return { is: 'not_done', reason: 'not all rows could be closed, or somebody laid the SKU out otherwise' };
+    if (begun >= TRIES_MAX)
+      return { is: 'not_done', reason: 'not all rows could be closed, or somebody laid the SKU out otherwise' };
     if (begun > 0) await pause(PAUSE_MS * 4 ** begun);
     const unprepared = await prepare(parts, layout, places, deadlineMs);
     if (unprepared !== null) return isUnsure || begun > 0 ? { is: 'unknown', reason: unprepared.reason } : unprepared;
@@ -69,11 +75,18 @@ export async function resizeSku(parts: ResizeParts, sku_id: string, sub_row_coun
       await finishResize(parts, next);
     } else await pause(PAUSE_MS);
   }
-  return isUnsure || begun > 0 ? { is: 'unknown', reason: 'the rows were not all open in time' } : { is: 'not_done', reason: 'somebody else was laying the SKU out' };
+  return isUnsure || begun > 0
+    ? { is: 'unknown', reason: 'the rows were not all open in time' }
+    : { is: 'not_done', reason: 'somebody else was laying the SKU out' };
 }
 
 /** Rows are made of no SKU that is not there. */
-async function findMissing({ rows }: ResizeParts, owner: ShardIndex, sku_id: string, deadlineMs: DeadlineMs): Promise<Refused | NotDone | null> {
+async function findMissing(
+  { rows }: ResizeParts,
+  owner: ShardIndex,
+  sku_id: string,
+  deadlineMs: DeadlineMs,
+): Promise<Refused | NotDone | null> {
   try {
     return (await rows.readSale(owner, sku_id, deadlineMs)) === null ? refused('unknown_sku') : null;
   } catch (error) {
@@ -82,9 +95,18 @@ async function findMissing({ rows }: ResizeParts, owner: ShardIndex, sku_id: str
 }
 
 /** Makes the rows that are to come, closed, so that nobody waits for that later. */
-async function prepare({ rows }: ResizeParts, layout: Layout, places: Places, deadlineMs: DeadlineMs): Promise<NotDone | null> {
+async function prepare(
+  { rows }: ResizeParts,
+  layout: Layout,
+  places: Places,
+  deadlineMs: DeadlineMs,
+): Promise<NotDone | null> {
   try {
-    await Promise.all(byShard(places).map(([shard, sub_rows]) => rows.prepare(shard, layout.sku_id, sub_rows, layout.lastEpoch, deadlineMs)));
+    await Promise.all(
+      byShard(places).map(([shard, sub_rows]) =>
+        rows.prepare(shard, layout.sku_id, sub_rows, layout.lastEpoch, deadlineMs),
+      ),
+    );
     return null;
   } catch (error) {
     return awayOrThrow(error);
@@ -106,7 +128,9 @@ function awayOrThrow(error: unknown): NotDone {
 export async function finishResize(parts: ResizeParts, layout: Layout): Promise<Layout | null> {
   if (layout.state === 'closing') {
     const { sku_id, lastEpoch } = layout;
-    const closed = await onRows(layout.places, (shard, sub_rows) => parts.rows.close(shard, sku_id, sub_rows, lastEpoch, performance.now() + CLOSE_MS));
+    const closed = await onRows(layout.places, (shard, sub_rows) =>
+      parts.rows.close(shard, sku_id, sub_rows, lastEpoch, performance.now() + CLOSE_MS),
+    );
     const next = closed.isDone ? commitResize(layout) : abortResize(layout);
     const isPut = (await put(parts, layout, next, performance.now() + OPEN_MS)) === 'applied';
     const finished = isPut ? await finishResize(parts, next) : null;
@@ -120,7 +144,9 @@ export async function finishResize(parts: ResizeParts, layout: Layout): Promise<
     const sale = owner === undefined ? null : await orNull(parts.rows.readSale(owner, sku_id, untilMs));
     if (sale === null) return null;
     const spreading = parts.spread(layout);
-    const opened = await onRows(places, (shard, sub_rows) => parts.rows.open(shard, sku_id, sub_rows, epoch, sale, untilMs));
+    const opened = await onRows(places, (shard, sub_rows) =>
+      parts.rows.open(shard, sku_id, sub_rows, epoch, sale, untilMs),
+    );
     const next = endResize(layout);
     const isEnded = opened.isDone && (await put(parts, layout, next, untilMs)) === 'applied';
     await spreading;
@@ -130,7 +156,12 @@ export async function finishResize(parts: ResizeParts, layout: Layout): Promise<
   return layout;
 }
 
-async function put({ store, routing, layouts }: ResizeParts, was: Layout, is: Layout, deadlineMs: DeadlineMs): Promise<Replaced> {
+async function put(
+  { store, routing, layouts }: ResizeParts,
+  was: Layout,
+  is: Layout,
+  deadlineMs: DeadlineMs,
+): Promise<Replaced> {
   const replaced = await store.replace(routing.map.shardOf(was.sku_id), was, is, deadlineMs);
   if (replaced === 'applied') layouts.note(is);
   return replaced;

@@ -24,12 +24,25 @@ export interface Sent {
 }
 
 /** Takes units off their rows, all at once. */
-export async function sendAll({ engine, newId }: TransferParts, sku_id: string, moves: readonly Move[], deadlineMs: DeadlineMs): Promise<Sent[]> {
+export async function sendAll(
+  { engine, newId }: TransferParts,
+  sku_id: string,
+  moves: readonly Move[],
+  deadlineMs: DeadlineMs,
+): Promise<Sent[]> {
   const groups = new Map<ShardIndex, Move[]>();
   for (const move of moves) groups.set(move.from.shard, [...(groups.get(move.from.shard) ?? []), move]);
   const sent = [...groups].map(async ([shard, ofShard]) => {
-    const transfers = ofShard.map(({ from, to, amount }): Transfer => ({ sku_id, transfer_id: newId(), amount, from, to }));
-    const sends = transfers.map((transfer, place) => ({ kind: 'send', ...transfer, epoch: ofShard[place]?.epoch ?? null }) as const);
+    const transfers = ofShard.map(({ from, to, amount }): Transfer => ({
+      sku_id,
+      transfer_id: newId(),
+      amount,
+      from,
+      to,
+    }));
+    const sends = transfers.map(
+      (transfer, place) => ({ kind: 'send', ...transfer, epoch: ofShard[place]?.epoch ?? null }) as const,
+    );
     const outcomes = await engine.apply(shard, sends, deadlineMs);
     return ofShard.map((move, place): Sent => {
       const outcome = outcomes[place];
@@ -41,17 +54,34 @@ export async function sendAll({ engine, newId }: TransferParts, sku_id: string, 
 }
 
 /** Puts units that are on their way into their rows, however often this is asked for. What does not get there now is the sweepers'. */
-export async function receiveAll(parts: TransferParts, transfers: readonly Transfer[], deadlineMs: DeadlineMs): Promise<void> {
-  const received = await onEachShard(parts, transfers, ({ to }) => to.shard, async (shard, ofShard) => {
-    const operations = ofShard.map(({ sku_id, transfer_id, amount, from, to }) => ({ kind: 'receive', sku_id, transfer_id, amount, from, to }) as const);
-    const outcomes = await parts.engine.apply(shard, operations, deadlineMs);
-    return ofShard.filter((_, place) => outcomes[place]?.is === 'applied');
-  });
+export async function receiveAll(
+  parts: TransferParts,
+  transfers: readonly Transfer[],
+  deadlineMs: DeadlineMs,
+): Promise<void> {
+  const received = await onEachShard(
+    parts,
+    transfers,
+    ({ to }) => to.shard,
+    async (shard, ofShard) => {
+      const operations = ofShard.map(
+        ({ sku_id, transfer_id, amount, from, to }) =>
+          ({ kind: 'receive', sku_id, transfer_id, amount, from, to }) as const,
+      );
+      const outcomes = await parts.engine.apply(shard, operations, deadlineMs);
+      return ofShard.filter((_, place) => outcomes[place]?.is === 'applied');
+    },
+  );
   // Noted where they left; one that is not noted is brought in once more, which changes nothing.
-  await onEachShard(parts, received, ({ from }) => from.shard, async (shard, ofShard) => {
-    await parts.rows.settleTransfers(shard, ofShard, deadlineMs);
-    return [];
-  });
+  await onEachShard(
+    parts,
+    received,
+    ({ from }) => from.shard,
+    async (shard, ofShard) => {
+      await parts.rows.settleTransfers(shard, ofShard, deadlineMs);
+      return [];
+    },
+  );
 }
 
 /** Does something with transfers shard by shard; one that is away holds up no other. */

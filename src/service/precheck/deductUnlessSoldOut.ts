@@ -6,7 +6,12 @@ import { endOfTurn } from './endOfTurn.ts';
 import type { Precheck } from './precheck.ts';
 
 /** The same as `deductOrder`, but that orders for what is sold out need not reach a shard. */
-export async function deductUnlessSoldOut(parts: Parts, precheck: Precheck, order: Order, deadlineMs: DeadlineMs): Promise<OrderAnswer> {
+export async function deductUnlessSoldOut(
+  parts: Parts,
+  precheck: Precheck,
+  order: Order,
+  deadlineMs: DeadlineMs,
+): Promise<OrderAnswer> {
   const asked = precheck.refuse(order.lines);
   const refused = asked instanceof Promise ? await asked : asked;
   if (refused !== null) {

@@ -20,12 +20,23 @@ export interface KnownIds {
  * @param shards where it may have flows
  * @throws `LookFailed` when a shard cannot be read
  */
-export async function readKnownIds(looker: ShelfLooker, { sku_id, version }: Sight, shards: readonly ShardIndex[], deadlineMs: DeadlineMs): Promise<KnownIds> {
+export async function readKnownIds(
+  looker: ShelfLooker,
+  { sku_id, version }: Sight,
+  shards: readonly ShardIndex[],
+  deadlineMs: DeadlineMs,
+): Promise<KnownIds> {
   const pages: Uint32Array[] = [];
   let count = 0;
   for (const shard of shards) {
-    for (let after: string | null = ''; after !== null; ) {
-      const { ids, next }: { ids: readonly string[]; next: string | null } = await looker.readIds(shard, sku_id, after, IDS_AT_A_TIME, deadlineMs);
+    for (let after: string | null = ''; after !== null;) {
+      const { ids, next }: { ids: readonly string[]; next: string | null } = await looker.readIds(
+        shard,
+        sku_id,
+        after,
+        IDS_AT_A_TIME,
+        deadlineMs,
+      );
       pages.push(hashesOf(ids));
       count += ids.length;
       if (count > IDS_MAX) return { version, filter: null };

@@ -122,7 +122,11 @@ export class Precheck {
       const nowMs = performance.now();
       const refused = lines.filter(({ sku_id, order_detail_id }, place) => {
         const sight = sights[place] ?? null;
-        return sight !== null && this.#isReady(sight) && this.#soldOut.judge(sku_id, order_detail_id, nowMs, sight) === 'refuse';
+        return (
+          sight !== null &&
+          this.#isReady(sight) &&
+          this.#soldOut.judge(sku_id, order_detail_id, nowMs, sight) === 'refuse'
+        );
       });
       this.#take(sights.flatMap((sight) => (sight !== null && this.#isReady(sight) ? [sight] : [])));
       if (refused.length > 0) return this.#refusedBy(tier.name, refused.map(refusalOf), nowMs);
@@ -161,7 +165,8 @@ export class Precheck {
       if (rest.length === 0) return;
       const sights = await tier.look(rest);
       const youngMs = performance.now() - YOUNG_MS;
-      const isYoung = (sight: Sight | null): sight is Sight => sight !== null && sight.isEmpty && sight.asOfMs >= youngMs && this.#isReady(sight);
+      const isYoung = (sight: Sight | null): sight is Sight =>
+        sight !== null && sight.isEmpty && sight.asOfMs >= youngMs && this.#isReady(sight);
       this.#take(sights.filter(isYoung));
       rest = rest.filter((_, place) => !isYoung(sights[place] ?? null));
     }
@@ -169,7 +174,9 @@ export class Precheck {
   }
 
   async #askShards(sku_ids: readonly string[]): Promise<void> {
-    const sights = (await this.#parts.primary.look(sku_ids, performance.now() + LOOK_WAIT_MS)).flatMap((sight) => sight ?? []);
+    const sights = (await this.#parts.primary.look(sku_ids, performance.now() + LOOK_WAIT_MS)).flatMap(
+      (sight) => sight ?? [],
+    );
     this.#take(sights);
     this.#parts.tell(sights);
   }
@@ -182,7 +189,8 @@ export class Precheck {
 
   async #readUnread(): Promise<void> {
     this.#reading += 1;
-    for (let sight = this.#unread.shift(); sight !== undefined; sight = this.#unread.shift()) await this.#readIds(sight);
+    for (let sight = this.#unread.shift(); sight !== undefined; sight = this.#unread.shift())
+      await this.#readIds(sight);
     this.#reading -= 1;
   }
 

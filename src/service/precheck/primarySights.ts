@@ -53,28 +53,43 @@ export class PrimarySights implements SightSource {
     }
     const elsewhere: string[] = [];
     await Promise.all(
-      [...wanted].flatMap(([shard, ofShard]) => inPieces([...ofShard]).map(async (piece) => {
-        const found = await this.#lookAt(shard, piece, asOfMs, deadlineMs);
-        for (const sight of found.sights) sights.set(sight.sku_id, sight);
-        elsewhere.push(...found.elsewhere);
-      })),
+      [...wanted].flatMap(([shard, ofShard]) =>
+        inPieces([...ofShard]).map(async (piece) => {
+          const found = await this.#lookAt(shard, piece, asOfMs, deadlineMs);
+          for (const sight of found.sights) sights.set(sight.sku_id, sight);
+          elsewhere.push(...found.elsewhere);
+        }),
+      ),
     );
     return elsewhere;
   }
 
-  async #lookAt(shard: ShardIndex, sku_ids: readonly string[], asOfMs: DeadlineMs, deadlineMs: DeadlineMs): Promise<{ readonly sights: readonly Sight[]; readonly elsewhere: readonly string[] }> {
+  async #lookAt(
+    shard: ShardIndex,
+    sku_ids: readonly string[],
+    asOfMs: DeadlineMs,
+    deadlineMs: DeadlineMs,
+  ): Promise<{ readonly sights: readonly Sight[]; readonly elsewhere: readonly string[] }> {
     const { looker } = this.#parts;
     const looks = await orNull(looker.lookAt(shard, sku_ids, this.#isForSale, deadlineMs));
     if (looks === null) return { sights: [], elsewhere: [] };
     const elsewhere = looks.filter(({ isMine }) => !isMine).map(({ sku_id }) => sku_id);
     const mine = looks.filter(({ isMine }) => isMine);
     const single = mine.filter(({ hasLayout }) => !hasLayout).map((look) => this.#single(shard, look, asOfMs));
-    const split = await Promise.all(mine.filter(({ hasLayout }) => hasLayout).map(({ sku_id }) => this.#split(sku_id, deadlineMs)));
+    const split = await Promise.all(
+      mine.filter(({ hasLayout }) => hasLayout).map(({ sku_id }) => this.#split(sku_id, deadlineMs)),
+    );
     return { sights: [...single, ...split.flatMap((sight) => sight ?? [])], elsewhere };
   }
 
   #single(shard: ShardIndex, look: ShelfLook, asOfMs: DeadlineMs): Sight {
-    return sightOf({ sku_id: look.sku_id, mode: 'single', looks: [{ shard, look }], isReady: this.#parts.looker.isReady(shard), asOfMs });
+    return sightOf({
+      sku_id: look.sku_id,
+      mode: 'single',
+      looks: [{ shard, look }],
+      isReady: this.#parts.looker.isReady(shard),
+      asOfMs,
+    });
   }
 
   /** All rows on all shards where it ever had some, with the same layout before and after: units cannot have gone where nobody looked. */
@@ -84,7 +99,9 @@ export class PrimarySights implements SightSource {
     const before = await this.#layoutOf(sku_id, deadlineMs);
     if (before === null) return null;
     const first = await this.#lookEverywhere(before, deadlineMs);
-    const isLeft = first?.some(({ look }) => look.rows.some(({ leaved_amount, held_amount }) => leaved_amount + held_amount > 0)) ?? false;
+    const isLeft =
+      first?.some(({ look }) => look.rows.some(({ leaved_amount, held_amount }) => leaved_amount + held_amount > 0)) ??
+      false;
     // No two rows were read at the same moment: units may have gone from one that was not yet read to one that was. Seen twice alike, they were all so in between.
     const second = first === null || isLeft ? first : await this.#lookEverywhere(before, deadlineMs);
     const after = await this.#layoutOf(sku_id, deadlineMs);
@@ -98,7 +115,12 @@ export class PrimarySights implements SightSource {
 
   /** @returns null when a shard could not be asked */
   async #lookEverywhere({ sku_id, shards }: Layout, deadlineMs: DeadlineMs): Promise<Looked[] | null> {
-    const looks = await Promise.all(shards.map(async (shard) => ({ shard, look: (await orNull(this.#parts.looker.lookAt(shard, [sku_id], this.#isForSale, deadlineMs)))?.[0] })));
+    const looks = await Promise.all(
+      shards.map(async (shard) => ({
+        shard,
+        look: (await orNull(this.#parts.looker.lookAt(shard, [sku_id], this.#isForSale, deadlineMs)))?.[0],
+      })),
+    );
     const whole = looks.flatMap(({ shard, look }) => (look === undefined ? [] : [{ shard, look }]));
     return whole.length < looks.length ? null : whole;
   }
@@ -116,8 +138,14 @@ interface Looked {
 
 /** Whether two looks at all rows saw the same, with nothing on its way in either. */
 function isAlike(first: readonly Looked[], second: readonly Looked[]): boolean {
-  const textOf = (looks: readonly Looked[]): string => JSON.stringify(looks.map(({ shard, look }) => [shard, look.rows.map(({ sub_row, version }) => [sub_row, version])]));
-  return [...first, ...second].every(({ look }) => look.isCertain && !look.hasOpenTransfers) && textOf(first) === textOf(second);
+  const textOf = (looks: readonly Looked[]): string =>
+    JSON.stringify(
+      looks.map(({ shard, look }) => [shard, look.rows.map(({ sub_row, version }) => [sub_row, version])]),
+    );
+  return (
+    [...first, ...second].every(({ look }) => look.isCertain && !look.hasOpenTransfers) &&
+    textOf(first) === textOf(second)
+  );
 }
 
 interface Seen {
@@ -135,21 +163,26 @@ function sightOf({ sku_id, mode, looks, isReady, asOfMs, places }: Seen): Sight 
   const sum = (of: (row: LookedRow) => number): number => sumUnits(rows.map(of));
   const leaved = sum(({ leaved_amount }) => leaved_amount);
   const isCertain = looks.every(({ look }) => look.isCertain && !look.hasOpenTransfers);
-  const isInPlace = ({ sub_row, shard }: { sub_row: number; shard: ShardIndex }): boolean => (places === undefined ? sub_row === 0 : places[sub_row] === shard);
+  const isInPlace = ({ sub_row, shard }: { sub_row: number; shard: ShardIndex }): boolean =>
+    places === undefined ? sub_row === 0 : places[sub_row] === shard;
   return {
     sku_id,
     leaved_amount: rows.length === 0 ? null : leaved,
     isEmpty: rows.length > 0 && isReady && isCertain && leaved + sum(({ held_amount }) => held_amount) === 0,
     version: sum(({ version }) => version),
     mode,
-    rows: rows.filter(isInPlace).map(({ shard, sub_row, leaved_amount }) => ({ shard, sub_row, leaved_amount })).sort((a, b) => a.sub_row - b.sub_row),
+    rows: rows
+      .filter(isInPlace)
+      .map(({ shard, sub_row, leaved_amount }) => ({ shard, sub_row, leaved_amount }))
+      .sort((a, b) => a.sub_row - b.sub_row),
     asOfMs,
   };
 }
 
 function inPieces(sku_ids: readonly string[]): string[][] {
   const pieces: string[][] = [];
-  for (let place = 0; place < sku_ids.length; place += SKUS_AT_A_TIME) pieces.push(sku_ids.slice(place, place + SKUS_AT_A_TIME));
+  for (let place = 0; place < sku_ids.length; place += SKUS_AT_A_TIME)
+    pieces.push(sku_ids.slice(place, place + SKUS_AT_A_TIME));
   return pieces;
 }
 

@@ -45,7 +45,14 @@ export class SoldOut {
   /** Somebody was refused. @returns whether it was not known of */
   suspect(sku_id: string, nowMs: DeadlineMs): boolean {
     if (this.#entries.has(sku_id)) return false;
-    this.#entries.set(sku_id, { sku_id, sight: null, ids: null, usedMs: nowMs, isLoading: false, loadFromMs: -Infinity });
+    this.#entries.set(sku_id, {
+      sku_id,
+      sight: null,
+      ids: null,
+      usedMs: nowMs,
+      isLoading: false,
+      loadFromMs: -Infinity,
+    });
     this.#shrink();
     return true;
   }
@@ -69,7 +76,8 @@ export class SoldOut {
   /** SKUs that were asked for since, and of which nothing is known that is younger than another moment. */
   due(usedSinceMs: DeadlineMs, knownSinceMs: DeadlineMs): string[] {
     const due: string[] = [];
-    for (const { sku_id, sight, usedMs } of this.#entries.values()) if (usedMs >= usedSinceMs && (sight === null || sight.asOfMs < knownSinceMs)) due.push(sku_id);
+    for (const { sku_id, sight, usedMs } of this.#entries.values())
+      if (usedMs >= usedSinceMs && (sight === null || sight.asOfMs < knownSinceMs)) due.push(sku_id);
     return due;
   }
 

@@ -34,7 +34,13 @@ export class Tier {
   #pausedUntilMs = -Infinity;
 
   /** @param onFault called with a programming error of the source; it is skipped then as when it does not answer */
-  constructor(name: TierName, source: SightSource, waitMs: number, watcher: TierWatcher, onFault: (error: unknown) => void = () => undefined) {
+  constructor(
+    name: TierName,
+    source: SightSource,
+    waitMs: number,
+    watcher: TierWatcher,
+    onFault: (error: unknown) => void = () => undefined,
+  ) {
     this.name = name;
     this.#source = source;
     this.#waitMs = waitMs;

@@ -8,7 +8,10 @@ import type { SplitParts } from './lostLayouts.ts';
  *
  * @returns the shard, with the row where the SKU is split; null: it lies in the middle of a change, or under an earlier home
  */
-export function homeIn({ routing, splits }: SplitParts, { sku_id, order_detail_id }: FlowKey): { readonly shard: ShardIndex; readonly row?: RowRef } | null {
+export function homeIn(
+  { routing, splits }: SplitParts,
+  { sku_id, order_detail_id }: FlowKey,
+): { readonly shard: ShardIndex; readonly row?: RowRef } | null {
   const owner = routing.map.shardOf(sku_id);
   const layout = splits[owner]?.layouts.get(sku_id);
   if (layout === undefined || (layout.state === 'single' && layout.earlier.length === 0)) return { shard: owner };

@@ -18,7 +18,13 @@ export interface CopyingStates extends States {
  * @param ahead SKUs that are left as they are, by `lostToPast`
  * @param onRow told of every row of the past
  */
-export async function copyPast(states: CopyingStates, shard: ShardIndex, ahead: ReadonlySet<string>, deadlineMs: DeadlineMs, onRow: () => void = () => undefined): Promise<void> {
+export async function copyPast(
+  states: CopyingStates,
+  shard: ShardIndex,
+  ahead: ReadonlySet<string>,
+  deadlineMs: DeadlineMs,
+  onRow: () => void = () => undefined,
+): Promise<void> {
   let rows: StateRow[] = [];
   let holds: StateKey[] = [];
   let table: StateTable | null = null;
@@ -28,7 +34,11 @@ export async function copyPast(states: CopyingStates, shard: ShardIndex, ahead: 
     [rows, holds] = [[], []];
   };
   for await (const difference of differencesOf(states, shard, deadlineMs, onRow)) {
-    if (difference.table !== table || rows.length + holds.length >= (table === 'cart' ? CARTS_AT_A_TIME : ROWS_AT_A_TIME)) await write();
+    if (
+      difference.table !== table ||
+      rows.length + holds.length >= (table === 'cart' ? CARTS_AT_A_TIME : ROWS_AT_A_TIME)
+    )
+      await write();
     table = difference.table;
     if (isAhead(difference)) continue;
     const { past, present } = difference;

@@ -18,7 +18,12 @@ export interface Difference {
 }
 
 /** Goes through two states of a shard side by side. @param onRow told of every row of the past */
-export async function* differencesOf({ past, present }: States, shard: ShardIndex, deadlineMs: DeadlineMs, onRow: () => void): AsyncGenerator<Difference, undefined> {
+export async function* differencesOf(
+  { past, present }: States,
+  shard: ShardIndex,
+  deadlineMs: DeadlineMs,
+  onRow: () => void,
+): AsyncGenerator<Difference, undefined> {
   for (const table of STATE_TABLES) {
     const [before, now] = [rowsOf(past, shard, table, deadlineMs), rowsOf(present, shard, table, deadlineMs)];
     let [was, is] = [await before.next(), await now.next()];
@@ -35,8 +40,13 @@ export async function* differencesOf({ past, present }: States, shard: ShardInde
   }
 }
 
-async function* rowsOf(reader: StateReader, shard: ShardIndex, table: StateTable, deadlineMs: DeadlineMs): AsyncGenerator<StateRow, undefined> {
-  for (let after: StateKey | null = null; ; ) {
+async function* rowsOf(
+  reader: StateReader,
+  shard: ShardIndex,
+  table: StateTable,
+  deadlineMs: DeadlineMs,
+): AsyncGenerator<StateRow, undefined> {
+  for (let after: StateKey | null = null; ;) {
     const page: readonly StateRow[] = await reader.readPage(shard, table, after, PAGE, deadlineMs);
     yield* page;
     const last = page.at(-1);
@@ -49,14 +59,18 @@ async function* rowsOf(reader: StateReader, shard: ShardIndex, table: StateTable
 function compare(a: StateKey, b: StateKey): number {
   for (const [place, left] of a.entries()) {
     const right = b[place] ?? 0;
-    const order = Buffer.isBuffer(left) && Buffer.isBuffer(right) ? Buffer.compare(left, right) : Number(left) - Number(right);
+    const order =
+      Buffer.isBuffer(left) && Buffer.isBuffer(right) ? Buffer.compare(left, right) : Number(left) - Number(right);
     if (order !== 0) return order;
   }
   return 0;
 }
 
 /** A flow goes on from one to the next and never back. */
-const STATUSES = new Map<unknown, number>([['deducted', 1], ['cancelled', 2]]);
+const STATUSES = new Map<unknown, number>([
+  ['deducted', 1],
+  ['cancelled', 2],
+]);
 
 /** Whether something was done on the restored shard that the state before has not: what differs there is not to be replaced. */
 export function isAhead({ table, past, present }: Difference): boolean {
@@ -64,6 +78,10 @@ export function isAhead({ table, past, present }: Difference): boolean {
   if (past === null) return table !== 'cart_hold';
   const [before, now] = [past.cells, present.cells];
   if (table === 'hot_sku') return Number(now['last_epoch']) > Number(before['last_epoch']);
-  if (table === 'flow') return (STATUSES.get(now['status']) ?? 0) > (STATUSES.get(before['status']) ?? 0) || Number(now['returned']) > Number(before['returned']);
+  if (table === 'flow')
+    return (
+      (STATUSES.get(now['status']) ?? 0) > (STATUSES.get(before['status']) ?? 0) ||
+      Number(now['returned']) > Number(before['returned'])
+    );
   return table === 'cart' && now['state'] === 'committed';
 }

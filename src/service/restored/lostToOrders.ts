@@ -26,24 +26,40 @@ export interface OrderParts {
  *
  * @param onLine told of every line that was looked for
  */
-export async function lostToOrders({ routing, auditor, shardCount, restored }: OrderParts, lines: readonly OrderedLine[], deadlineMs: DeadlineMs, onLine: (count: number) => void = () => undefined): Promise<Lost[]> {
+export async function lostToOrders(
+  { routing, auditor, shardCount, restored }: OrderParts,
+  lines: readonly OrderedLine[],
+  deadlineMs: DeadlineMs,
+  onLine: (count: number) => void = () => undefined,
+): Promise<Lost[]> {
   const carts: Lost[] = [];
   const missingAt = async (shard: ShardIndex, some: readonly OrderedLine[]): Promise<readonly OrderedLine[]> => {
     const found = new Map((await auditor.readFlows(shard, some, deadlineMs)).map((flow) => [flowKeyText(flow), flow]));
     return some.filter((line) => {
       const flow = found.get(flowKeyText(line));
       // Sold by a cart whose record is gone: without it the hold would be undone.
-      if (flow?.status === 'pending' && flow.order_id === line.order_id && restored.has(routing.map.shardOf(line.order_id))) {
+      if (
+        flow?.status === 'pending' &&
+        flow.order_id === line.order_id &&
+        restored.has(routing.map.shardOf(line.order_id))
+      ) {
         const { sku_id, order_detail_id, quantity, order_id } = line;
-        carts.push(cartLost({ order_id, attempt: flow.attempt, lines: [{ sku_id, order_detail_id, quantity, shard }] }, line.toldBy));
+        carts.push(
+          cartLost(
+            { order_id, attempt: flow.attempt, lines: [{ sku_id, order_detail_id, quantity, shard }] },
+            line.toldBy,
+          ),
+        );
       }
       if (flow?.order_id !== line.order_id) return true;
       // A hold of the backup is no sale: its attempt may have been undone, and the order sold by another. Elsewhere it ends by itself.
-      return flow.status === 'pending' ? restored.has(shard) : flow.status !== 'deducted' && flow.status !== 'cancelled';
+      return flow.status === 'pending'
+        ? restored.has(shard)
+        : flow.status !== 'deducted' && flow.status !== 'cancelled';
     });
   };
-  const atOwners = [...byShard(lines.map((line) => ({ ...line, shard: routing.map.shardOf(line.sku_id) })))].flatMap(([shard, ofShard]) =>
-    piecesOf(ofShard, KEYS_AT_A_TIME).map((some) => ({ shard, some })),
+  const atOwners = [...byShard(lines.map((line) => ({ ...line, shard: routing.map.shardOf(line.sku_id) })))].flatMap(
+    ([shard, ofShard]) => piecesOf(ofShard, KEYS_AT_A_TIME).map((some) => ({ shard, some })),
   );
   const atHome = await inWidth(atOwners, WIDTH, async ({ shard, some }) => {
     const missing = await missingAt(shard, some);
@@ -52,18 +68,41 @@ export async function lostToOrders({ routing, auditor, shardCount, restored }: O
   });
   let missing: readonly OrderedLine[] = atHome.flat();
   for (let shard = 0; shard < shardCount; shard += 1) {
-    const elsewhere = piecesOf(missing.filter(({ sku_id }) => routing.map.shardOf(sku_id) !== shard), KEYS_AT_A_TIME);
+    const elsewhere = piecesOf(
+      missing.filter(({ sku_id }) => routing.map.shardOf(sku_id) !== shard),
+      KEYS_AT_A_TIME,
+    );
     const still = (await inWidth(elsewhere, WIDTH, (some) => missingAt(shard, some))).flat();
     missing = [...still, ...missing.filter(({ sku_id }) => routing.map.shardOf(sku_id) === shard)];
   }
-  const flows = missing.map(({ sku_id, order_detail_id, order_id, quantity, toldBy }): Lost => ({ kind: 'flow', toldBy, sku_id, order_id, order_detail_id, id: null, quantity, redo: { kind: 'deduct', order_id, lines: [{ sku_id, order_detail_id, quantity }] } }));
+  const flows = missing.map(({ sku_id, order_detail_id, order_id, quantity, toldBy }): Lost => ({
+    kind: 'flow',
+    toldBy,
+    sku_id,
+    order_id,
+    order_detail_id,
+    id: null,
+    quantity,
+    redo: { kind: 'deduct', order_id, lines: [{ sku_id, order_detail_id, quantity }] },
+  }));
   return [...(await unsold(auditor, routing, onceEach(carts), deadlineMs)), ...flows];
 }
 
 /** Those carts whose records do not say that they were sold. */
-async function unsold(auditor: Auditor, routing: Routing, carts: readonly Lost[], deadlineMs: DeadlineMs): Promise<Lost[]> {
-  const placed = carts.map((cart) => ({ cart, order_id: cart.order_id ?? '', attempt: Number(cart.id), shard: routing.map.shardOf(cart.order_id ?? '') }));
+async function unsold(
+  auditor: Auditor,
+  routing: Routing,
+  carts: readonly Lost[],
+  deadlineMs: DeadlineMs,
+): Promise<Lost[]> {
+  const placed = carts.map((cart) => ({
+    cart,
+    order_id: cart.order_id ?? '',
+    attempt: Number(cart.id),
+    shard: routing.map.shardOf(cart.order_id ?? ''),
+  }));
   const lost: Lost[] = [];
-  for (const [shard, ofShard] of byShard(placed)) lost.push(...(await unrecorded(auditor, shard, ofShard, deadlineMs)).map(({ cart }) => cart));
+  for (const [shard, ofShard] of byShard(placed))
+    lost.push(...(await unrecorded(auditor, shard, ofShard, deadlineMs)).map(({ cart }) => cart));
   return lost;
 }

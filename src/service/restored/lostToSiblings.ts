@@ -49,7 +49,11 @@ export interface SiblingParts {
  *
  * @throws when one of the shards cannot be read
  */
-export async function lostToSiblings(parts: SiblingParts, restored: readonly Standing[], deadlineMs: DeadlineMs): Promise<ReadonlyMap<ShardIndex, readonly Lost[]>> {
+export async function lostToSiblings(
+  parts: SiblingParts,
+  restored: readonly Standing[],
+  deadlineMs: DeadlineMs,
+): Promise<ReadonlyMap<ShardIndex, readonly Lost[]>> {
   const lost = new Map<ShardIndex, Lost[]>(restored.map(({ shard }) => [shard, []]));
   for (let shard: ShardIndex = 0; shard < parts.shardCount; shard += 1) {
     const others = restored.filter((standing) => standing.shard !== shard);
@@ -95,17 +99,45 @@ async function cartLinesMissing(
   return differences.filter(({ kind }) => kind === 'cart_line');
 }
 
-function lostLine({ shard, sku_id, cart, order_detail_ids: [order_detail_id], expected }: ShelfDifference, of: ShardIndex, toldBy: string): Lost[] {
+function lostLine(
+  { shard, sku_id, cart, order_detail_ids: [order_detail_id], expected }: ShelfDifference,
+  of: ShardIndex,
+  toldBy: string,
+): Lost[] {
   if (shard !== of || cart === null || order_detail_id === undefined) return [];
   const [order_id, quantity] = [cart.order_id, Number(expected)];
-  return [{ kind: 'flow', toldBy, sku_id, order_id, order_detail_id, id: null, quantity, redo: { kind: 'deduct', order_id, lines: [{ sku_id, order_detail_id, quantity }] } }];
+  return [
+    {
+      kind: 'flow',
+      toldBy,
+      sku_id,
+      order_id,
+      order_detail_id,
+      id: null,
+      quantity,
+      redo: { kind: 'deduct', order_id, lines: [{ sku_id, order_detail_id, quantity }] },
+    },
+  ];
 }
 
-async function lostCarts({ parts, of, toldBy, deadlineMs }: Asking, shard: ShardIndex, sinceMs: number): Promise<Lost[]> {
+async function lostCarts(
+  { parts, of, toldBy, deadlineMs }: Asking,
+  shard: ShardIndex,
+  sinceMs: number,
+): Promise<Lost[]> {
   const lost: Lost[] = [];
-  for (let after: SalePosition | null = null; ; ) {
-    const { sales, next }: CartSalesPage = await parts.shards.readCartSales(shard, sinceMs, after, SALES_AT_A_TIME, deadlineMs);
-    const carts = cartsOf(sales.filter(({ order_id }) => parts.routing.map.shardOf(order_id) === of), shard);
+  for (let after: SalePosition | null = null; ;) {
+    const { sales, next }: CartSalesPage = await parts.shards.readCartSales(
+      shard,
+      sinceMs,
+      after,
+      SALES_AT_A_TIME,
+      deadlineMs,
+    );
+    const carts = cartsOf(
+      sales.filter(({ order_id }) => parts.routing.map.shardOf(order_id) === of),
+      shard,
+    );
     lost.push(...(await unrecorded(parts.auditor, of, carts, deadlineMs)).map((cart) => cartLost(cart, toldBy)));
     if (next === null) return lost;
     after = next;
@@ -125,17 +157,36 @@ function cartsOf(sales: readonly CartSale[], shard: ShardIndex): SoldCart[] {
 
 /** @param cart with the lines that are known; the order's next attempt names all of them, and finds them sold */
 export function cartLost(cart: SoldCart, toldBy: string): Lost {
-  return { kind: 'cart', toldBy, sku_id: null, order_id: cart.order_id, order_detail_id: null, id: String(cart.attempt), quantity: null, redo: { kind: 'record', cart } };
+  return {
+    kind: 'cart',
+    toldBy,
+    sku_id: null,
+    order_id: cart.order_id,
+    order_detail_id: null,
+    id: String(cart.attempt),
+    quantity: null,
+    redo: { kind: 'record', cart },
+  };
 }
 
 /** Units that came from it and now lie on it again, and units that it had got and has not. */
-async function lostTransfers({ parts, of, toldBy, deadlineMs }: Asking, transfers: readonly TransferTrace[]): Promise<Lost[]> {
+async function lostTransfers(
+  { parts, of, toldBy, deadlineMs }: Asking,
+  transfers: readonly TransferTrace[],
+): Promise<Lost[]> {
   const lost: Lost[] = [];
   for (const direction of ['out', 'in'] as const) {
     // Units that left and have not arrived are brought by whoever finds them.
-    const closed = transfers.filter((transfer) => transfer.direction === direction && !(direction === 'out' && transfer.isOpen));
+    const closed = transfers.filter(
+      (transfer) => transfer.direction === direction && !(direction === 'out' && transfer.isOpen),
+    );
     for (const some of piecesOf(closed, AT_A_TIME)) {
-      const standing = await parts.shards.findTransfers(of, some.map(({ transfer_id }) => transfer_id), direction === 'out' ? 'in' : 'out', deadlineMs);
+      const standing = await parts.shards.findTransfers(
+        of,
+        some.map(({ transfer_id }) => transfer_id),
+        direction === 'out' ? 'in' : 'out',
+        deadlineMs,
+      );
       const missing = some.filter(({ transfer_id }) => !standing.has(transfer_id));
       lost.push(...missing.map((transfer) => lostTransfer(transfer, toldBy)));
     }
@@ -148,7 +199,9 @@ function lostTransfer({ direction, isOpen: _, ...transfer }: TransferTrace, told
   const { sku_id, transfer_id, amount } = transfer;
   const about = { kind: 'transfer', toldBy, sku_id, order_id: null, order_detail_id: null, id: transfer_id } as const;
   // Out of whatever layout: the row may have been closed since the backup.
-  return direction === 'out' ? { ...about, quantity: amount, redo: { kind: 'receive', ...transfer } } : { ...about, quantity: -amount, redo: { kind: 'send', ...transfer, epoch: null } };
+  return direction === 'out'
+    ? { ...about, quantity: amount, redo: { kind: 'receive', ...transfer } }
+    : { ...about, quantity: -amount, redo: { kind: 'send', ...transfer, epoch: null } };
 }
 
 /** The same may be told of by several: shards, the shop's books, the state before. Who knows how to bring it back counts, and of a cart all lines that are known. */
@@ -164,13 +217,20 @@ export function onceEach(lost: readonly Lost[]): Lost[] {
 function together(known: Lost, other: Lost): Lost {
   if (known.redo === null) return other;
   if (known.redo.kind !== 'record' || other.redo?.kind !== 'record') return known;
-  const lines = new Map([...other.redo.cart.lines, ...known.redo.cart.lines].map((line) => [`${line.sku_id}\0${line.order_detail_id}`, line]));
+  const lines = new Map(
+    [...other.redo.cart.lines, ...known.redo.cart.lines].map((line) => [
+      `${line.sku_id}\0${line.order_detail_id}`,
+      line,
+    ]),
+  );
   return { ...known, redo: { kind: 'record', cart: { ...known.redo.cart, lines: [...lines.values()] } } };
 }
 
 function lostKey({ kind, sku_id, order_id, order_detail_id, id }: Lost): string {
   // A flow is one by its SKU and its order detail, whoever tells of it.
-  return kind === 'flow' ? [kind, sku_id, order_detail_id].join('\0') : [kind, sku_id, order_id, order_detail_id, id].join('\0');
+  return kind === 'flow'
+    ? [kind, sku_id, order_detail_id].join('\0')
+    : [kind, sku_id, order_id, order_detail_id, id].join('\0');
 }
 
 /** When the backup was made, by what the shard shows or by what is said, in milliseconds since 1970; 0: it is not known. */
@@ -183,7 +243,10 @@ export function sinceMsOf(standing: Standing, saidMs: number | null): number {
 /** How a shard stands, in words. */
 export function inWords(standing: Standing, saidMs: number | null): string {
   const sinceMs = sinceMsOf(standing, saidMs);
-  const since = sinceMs === 0 ? 'since when something is missing is not known, and --since can say it' : `what happened since ${new Date(sinceMs).toISOString()} may be missing`;
+  const since =
+    sinceMs === 0
+      ? 'since when something is missing is not known, and --since can say it'
+      : `what happened since ${new Date(sinceMs).toISOString()} may be missing`;
   if (standing.mark === HALF_COPIED) return `a state before was copied over it and not to the end; ${since}`;
   return wasSeen(standing) ? `${since}; it had reached ${momentOf(standing.had)}` : `nobody saw it go back; ${since}`;
 }

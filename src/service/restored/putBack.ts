@@ -41,12 +41,19 @@ export interface LostOn {
  *
  * @param onDone told of each that was tried
  */
-export async function putBack(parts: PutBackParts, restored: readonly LostOn[], deadlineMs: DeadlineMs, onDone: () => void = () => undefined): Promise<PutBack[]> {
+export async function putBack(
+  parts: PutBackParts,
+  restored: readonly LostOn[],
+  deadlineMs: DeadlineMs,
+  onDone: () => void = () => undefined,
+): Promise<PutBack[]> {
   const all = restored.flatMap(({ shard, lost }) => lost.map((one) => ({ shard, lost: one })));
   // Its rows belong to another layout than its units.
   const torn = new Set(all.flatMap(({ lost: { kind, sku_id } }) => (kind === 'layout' ? [sku_id] : [])));
   const isForPeople = ({ redo, sku_id }: Lost): boolean => redo === null || (sku_id !== null && torn.has(sku_id));
-  const done = all.flatMap(({ lost }): PutBack[] => (isForPeople(lost) ? [{ lost, fault: 'it must be judged by people', isUnknown: false }] : []));
+  const done = all.flatMap(({ lost }): PutBack[] =>
+    isForPeople(lost) ? [{ lost, fault: 'it must be judged by people', isUnknown: false }] : [],
+  );
   // Step by step on all of them: a hold on one is settled by a record on another.
   for (const kind of ORDER) {
     const some = all.filter(({ lost }) => lost.redo?.kind === kind && !isForPeople(lost));
@@ -72,15 +79,26 @@ function unanswered(error: unknown): Result {
 
 async function redo(parts: PutBackParts, shard: ShardIndex, operation: Redo, deadlineMs: DeadlineMs): Promise<Result> {
   const untilMs = Math.min(deadlineMs, performance.now() + OPERATION_MS);
-  if (operation.kind === 'record') return (await parts.shards.recordCart(shard, operation.cart, untilMs)) ? STANDS : { fault: 'it is written down as aborted', isUnknown: false };
+  if (operation.kind === 'record')
+    return (await parts.shards.recordCart(shard, operation.cart, untilMs))
+      ? STANDS
+      : { fault: 'it is written down as aborted', isUnknown: false };
   // Holds from the time of the backup end as their carts' records say, or are given up by now.
-  if (operation.kind === 'deduct') return resultOf(await pastHolds(parts, untilMs, untilMs, shard, () => applyFunded(parts, shard, operation, untilMs)));
-  if (operation.kind === 'send') return resultOf(await pastHolds(parts, untilMs, untilMs, shard, () => sendFunded(parts, operation, untilMs)));
+  if (operation.kind === 'deduct')
+    return resultOf(
+      await pastHolds(parts, untilMs, untilMs, shard, () => applyFunded(parts, shard, operation, untilMs)),
+    );
+  if (operation.kind === 'send')
+    return resultOf(await pastHolds(parts, untilMs, untilMs, shard, () => sendFunded(parts, operation, untilMs)));
   return resultOf(await applyOperation(parts.engine, shard, operation, untilMs));
 }
 
 /** Takes units off a row that went away from it once; what it has not by now is fetched from the other rows. */
-async function sendFunded(parts: PutBackParts, operation: Send, untilMs: DeadlineMs): Promise<OutcomeOf<Send> | Pending | Moved> {
+async function sendFunded(
+  parts: PutBackParts,
+  operation: Send,
+  untilMs: DeadlineMs,
+): Promise<OutcomeOf<Send> | Pending | Moved> {
   const { sku_id, from, amount } = operation;
   for (;;) {
     const outcome = await applyOperation(parts.engine, from.shard, operation, untilMs);

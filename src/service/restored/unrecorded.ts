@@ -5,7 +5,12 @@ import { cartText, piecesOf } from '../cartBatches.ts';
 const AT_A_TIME = 400;
 
 /** Those of some carts whose records, on the shard of their orders, do not say that they were sold. */
-export async function unrecorded<C extends CartKey>(auditor: Auditor, shard: ShardIndex, carts: readonly C[], deadlineMs: DeadlineMs): Promise<C[]> {
+export async function unrecorded<C extends CartKey>(
+  auditor: Auditor,
+  shard: ShardIndex,
+  carts: readonly C[],
+  deadlineMs: DeadlineMs,
+): Promise<C[]> {
   const found: C[] = [];
   for (const some of piecesOf(carts, AT_A_TIME)) {
     const records = await auditor.readVerdicts(shard, some, deadlineMs);

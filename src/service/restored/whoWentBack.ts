@@ -17,7 +17,11 @@ export function wasSeen({ shows, had }: WentBack): boolean {
 }
 
 /** How each shard stands by what all of them have written down. @throws when one cannot be read: it may know more than the others */
-export async function readStandings(shards: RestoredShards, shardCount: number, deadlineMs: DeadlineMs): Promise<Standing[]> {
+export async function readStandings(
+  shards: RestoredShards,
+  shardCount: number,
+  deadlineMs: DeadlineMs,
+): Promise<Standing[]> {
   return standingsOf(await Promise.all(indexes(shardCount).map((shard) => shards.readReached(shard, deadlineMs))));
 }
 
@@ -29,11 +33,17 @@ export async function readKnownStandings(
   shardCount: number,
   deadlineMs: DeadlineMs,
 ): Promise<Standing[]> {
-  return standingsOf(await Promise.all(indexes(shardCount).map((shard) => orNull(shards.readReached(shard, deadlineMs)))));
+  return standingsOf(
+    await Promise.all(indexes(shardCount).map((shard) => orNull(shards.readReached(shard, deadlineMs)))),
+  );
 }
 
 /** Shards that are refused, as far as shards can be read now: nobody may write to those but who puts things back. */
-export async function findRefused(shards: RestoredShards, shardCount: number, deadlineMs: DeadlineMs): Promise<ShardIndex[]> {
+export async function findRefused(
+  shards: RestoredShards,
+  shardCount: number,
+  deadlineMs: DeadlineMs,
+): Promise<ShardIndex[]> {
   const standings = await readKnownStandings(shards, shardCount, deadlineMs);
   return standings.flatMap((standing) => (isRefused(standing) ? [standing.shard] : []));
 }
@@ -55,7 +65,14 @@ function standingsOf(read: readonly (Reached | null)[]): Standing[] {
   return read.flatMap((reached, shard) => {
     if (reached === null) return [];
     const shown = shownBy(reached, shard);
-    return [{ ...shown, shard, had: generations.known(shard), copied: (shown.mark === null ? undefined : reached.get(STATE_REACHED)) ?? NOTHING }];
+    return [
+      {
+        ...shown,
+        shard,
+        had: generations.known(shard),
+        copied: (shown.mark === null ? undefined : reached.get(STATE_REACHED)) ?? NOTHING,
+      },
+    ];
   });
 }
 
