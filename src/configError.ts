@@ -1,6 +1,6 @@
 import type { Fault } from './schema/compile.ts';
 
-/** A configuration that cannot be meant, with every fault's path. */
+/** A configuration with faults. The message names the path of every fault. */
 export class ConfigError extends Error {
   readonly faults: readonly Fault[];
 

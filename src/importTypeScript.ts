@@ -3,10 +3,10 @@ import { pathToFileURL } from 'node:url';
 let registered: Promise<void> | null = null;
 
 /**
- * Imports a file that may be TypeScript. Where nothing compiles it, because what runs was built, tsx is asked to; so a gateway
- * pays for tsx only when it is given such a file.
+ * Imports a file that may be TypeScript. When no loader compiles it, because the gateway runs as built JavaScript, tsx
+ * is registered. So a gateway loads tsx only for such a file.
  *
- * @throws whatever its import throws
+ * @throws any error of the import
  */
 export async function importTypeScript(path: string): Promise<unknown> {
   const { href } = pathToFileURL(path);
@@ -16,7 +16,7 @@ export async function importTypeScript(path: string): Promise<unknown> {
     if ((error as NodeJS.ErrnoException).code !== 'ERR_UNKNOWN_FILE_EXTENSION') throw error;
     registered ??= import('tsx/esm/api').then(({ register }) => void register());
     await registered;
-    // Under another name, because Node.js keeps what failed.
+    // Under another name, because Node.js caches the failed import.
     return await import(`${href}?again`);
   }
 }

@@ -2,10 +2,15 @@ import { pino } from 'pino';
 import type { Logger } from 'pino';
 import type { Answered } from './http/listener.ts';
 
-/** What may wait to be written, in bytes; beyond it lines are dropped. A stuck log reader must not stop the gateway. */
+/**
+ * The most bytes that wait to be written. Beyond it lines are dropped, because a stuck log reader must not stop the
+ * gateway.
+ */
 const WAITING_BYTES_MAX = 4 * 1024 * 1024;
 
-/** Logs lines of JSON to standard error; standard output is for the one line that says the gateway is ready. */
+/**
+ * Logs lines of JSON to standard error. Standard output is only for the line that reports that the gateway is ready.
+ */
 export function createLog(level: string): Logger {
   return pino(
     { level, base: { pid: process.pid } },
@@ -14,36 +19,36 @@ export function createLog(level: string): Logger {
 }
 
 /**
- * Says which requests ended in doubt or by a fault; on level `debug` how each one ended. Never a
- * header, a body or an id of a caller's but the name that he gave the request.
+ * Logs requests that ended in doubt or with a fault, and on level `debug` every request. A line has no header, no body
+ * and no id of the caller except the request id.
  */
 export function answerLog(log: Logger): (answered: Answered) => void {
-  const debugs = log.isLevelEnabled('debug');
+  const logsAll = log.isLevelEnabled('debug');
   return (answered) => {
     if (answered.isInDoubt) log.warn(answered, 'answered');
-    else if (debugs) log.debug(answered, 'answered');
+    else if (logsAll) log.debug(answered, 'answered');
   };
 }
 
 /**
- * Makes a function that passes on at most one call per key in each interval, with the number of those it swallowed
- * since the last one: when a shard is gone, thousands of requests a second have the same to say.
+ * Makes a function that passes on at most one call per key in each interval, with the number of calls suppressed since
+ * the last one. When a shard is down, thousands of requests a second would log the same line.
  */
 export function atMostEvery<T>(
   intervalMs: number,
-  keyOf: (thing: T) => string,
-  pass: (thing: T, swallowed: number) => void,
-): (thing: T) => void {
-  const last = new Map<string, { atMs: number; swallowed: number }>();
-  return (thing) => {
-    const key = keyOf(thing);
+  keyOf: (item: T) => string,
+  pass: (item: T, suppressed: number) => void,
+): (item: T) => void {
+  const last = new Map<string, { atMs: number; suppressed: number }>();
+  return (item) => {
+    const key = keyOf(item);
     const nowMs = performance.now();
-    const known = last.get(key);
-    if (known !== undefined && nowMs - known.atMs < intervalMs) {
-      known.swallowed += 1;
+    const previous = last.get(key);
+    if (previous !== undefined && nowMs - previous.atMs < intervalMs) {
+      previous.suppressed += 1;
       return;
     }
-    last.set(key, { atMs: nowMs, swallowed: 0 });
-    pass(thing, known?.swallowed ?? 0);
+    last.set(key, { atMs: nowMs, suppressed: 0 });
+    pass(item, previous?.suppressed ?? 0);
   };
 }

@@ -10,15 +10,18 @@ import type { Addresses } from './workers/messages.ts';
 import { Primary, WorkersError } from './workers/primary.ts';
 import { isWorker, joinPrimary, tellFailure } from './workers/worker.ts';
 
-/** The gateway as a process: start, say so in one line on standard output, drain on SIGTERM or Ctrl-C, exit 0. */
+/**
+ * The gateway as a process: it starts, prints one line on standard output, drains on SIGTERM or Ctrl-C, and exits with
+ * 0.
+ */
 async function main(): Promise<void> {
-  // Whatever ends the process before it is ready is a failure.
+  // Any end of the process before it is ready is a failure.
   process.exitCode = 1;
   if (isWorker()) return serveAmongOthers();
   const config = await loadConfig(undefined, readFlags());
   const log = createLog(config.logLevel);
   if (config.public.tokens.length === 0 || config.admin.tokens.length === 0) {
-    log.warn('no token is configured for a listener: it listens on loopback only and lets everybody in');
+    log.warn('no token is configured for a listener: it listens on loopback only and accepts all requests');
   }
   await (config.workers === 1 ? serveAlone(config, log) : leadWorkers(config, log));
 }
@@ -31,12 +34,12 @@ async function serveAlone(config: Config, log: Logger): Promise<void> {
   };
   process.once('SIGTERM', stop);
   process.once('SIGINT', stop);
-  sayReady(gateway);
+  printReady(gateway);
 }
 
-/** The process over several that serve. The first signal lets them drain, the second ends all at once. */
+/** The process that starts workers. The first signal drains them, the second kills all at once. */
 async function leadWorkers(config: Config, log: Logger): Promise<void> {
-  const primary = new Primary(config, log, sayReady);
+  const primary = new Primary(config, log, printReady);
   const stop = (signal: NodeJS.Signals): void => {
     log.info({ signal }, 'draining');
     for (const name of ['SIGTERM', 'SIGINT'] as const) {
@@ -54,7 +57,10 @@ async function leadWorkers(config: Config, log: Logger): Promise<void> {
   log.flush(() => process.exit(0));
 }
 
-/** One process of several. Ctrl-C in a terminal reaches it too, beside the primary's word, and means the same. */
+/**
+ * One worker of several. Ctrl-C in a terminal reaches it too, besides the message of the primary, and has the same
+ * effect.
+ */
 async function serveAmongOthers(): Promise<void> {
   const { config, siblings, drainAsked, ready } = await joinPrimary();
   const log = createLog(config.logLevel);
@@ -71,7 +77,7 @@ async function serveAmongOthers(): Promise<void> {
   ready(gateway, () => gateway.metricsSnapshot());
 }
 
-function sayReady({ publicUrl, adminUrl }: Addresses): void {
+function printReady({ publicUrl, adminUrl }: Addresses): void {
   process.exitCode = 0;
   console.log(`ready ${publicUrl} admin ${adminUrl}`);
 }
@@ -86,19 +92,19 @@ function endAfter(drained: Promise<void>, log: Logger): void {
     .then((code) => log.flush(() => process.exit(code)));
 }
 
-/** A worker asks the primary to listen for it, and hears of the step before. */
+/** A worker lets the primary listen for it, and then the error names `bind`, the step before. */
 function isAddressTaken(error: unknown): boolean {
   return ['listen', 'bind'].includes((error as { syscall?: string }).syscall ?? '');
 }
 
-/** The words for what ended the start: a fault of ours has its stack. */
-function wordsFor(error: unknown): string {
+/** The message for an error that ended the start. An unexpected error is shown with its stack. */
+function messageOf(error: unknown): string {
   const isClear = error instanceof ConfigError || error instanceof WorkersError || isAddressTaken(error);
   return isClear ? (error as Error).message : inspect(error);
 }
 
 main().catch(async (error: unknown) => {
-  if (isWorker()) await tellFailure(wordsFor(error));
-  else console.error(wordsFor(error));
+  if (isWorker()) await tellFailure(messageOf(error));
+  else console.error(messageOf(error));
   process.exit(1);
 });

@@ -6,19 +6,19 @@ import { atMostEvery } from './log.ts';
 import { ClientCommander } from './redis/commander.ts';
 import { SharedBuckets } from './redis/sharedBuckets.ts';
 
-/** A caller waits no longer to be counted by all gateways together. */
+/** The longest wait for the count of all gateways together. */
 const COUNT_MS = 25;
-/** Of troubles with Redis one is logged in so much time. */
+/** At most one error of Redis is logged in this time. */
 const LOG_EVERY_MS = 10_000;
 
-/** How often callers may ask. */
+/** The rate limit of callers. */
 export interface Rates {
-  /** For the public listener; nothing in it where everybody may ask as often as he likes. */
+  /** The limit of the public listener; empty when there is none. */
   readonly limits: Pick<ListenerOptions, 'mayAsk'>;
   stop(): Promise<void>;
 }
 
-/** Puts the limit together, as far as it is on; its buckets are in Redis where there is one. */
+/** Makes the rate limit, if it is on. Its buckets are in Redis if an address is configured. */
 export function createRates({ rate, redis }: Pick<Config, 'rate' | 'redis'>, log: Logger): Rates {
   if (rate === null) return { limits: {}, stop: () => Promise.resolve() };
   if (redis === null)
@@ -35,7 +35,7 @@ export function createRates({ rate, redis }: Pick<Config, 'rate' | 'redis'>, log
   const logAlone = atMostEvery<unknown>(
     LOG_EVERY_MS,
     () => 'all',
-    (error, alike) => log.warn({ err: error, alike }, 'callers are counted by this process alone'),
+    (error, alike) => log.warn({ err: error, alike }, 'Redis did not count a request: this process counts alone'),
   );
   return { limits: limitsOf(new CallerLimit({ ...rate, shared, onAlone: logAlone })), stop: () => commander.stop() };
 }

@@ -22,10 +22,10 @@ import { tracedParts } from './service/tracedParts.ts';
 import type { Tiers } from './tiers.ts';
 import type { Siblings } from './workers/siblings.ts';
 
-/** A reconciliation adds up whole shards; its statements may take longer than those of a request. */
+/** A reconciliation adds up whole shards, so its statements may take longer than those of a request. */
 const BOOKS_STATEMENT_MS = 30_000;
 
-/** What stands behind the calls of both listeners. */
+/** The ports and settings of the use cases behind both listeners. */
 export interface Served {
   readonly config: Config;
   readonly parts: Parts;
@@ -34,7 +34,7 @@ export interface Served {
   readonly siblings: Siblings;
   readonly shards: ShardOverview;
   readonly journal: JournalReader;
-  /** Whether the gateway takes requests, as far as that is its own affair. */
+  /** Whether the gateway itself accepts requests, apart from the state of its shards. */
   isReady(): boolean;
   description(): string;
 }
@@ -81,8 +81,8 @@ export function adminServices({
   const { routing, hot, afterwork, heat } = parts;
   return {
     async reconcile(sku_id, deadlineMs) {
-      const giveBack = await siblings.takeTurn();
-      if (giveBack === null) return { is: 'not_done', reason: 'another reconciliation is under way' };
+      const release = await siblings.takeTurn();
+      if (release === null) return { is: 'not_done', reason: 'another reconciliation is under way' };
       const books = openBookShards({ ...config, statementMs: BOOKS_STATEMENT_MS });
       try {
         const auditor = new ShardAuditor(books.shards);
@@ -90,7 +90,7 @@ export function adminServices({
           { routing, auditor, reader: parts.reader },
           { shardCount: config.shards.length, sku_id, deadlineMs },
         );
-        // Who could not read all of it may raise the alarm, and not clear it.
+        // A reconciliation that could not read all shards may raise the alarm, but not clear it.
         if (
           result.is === 'reconciled' &&
           sku_id === null &&
@@ -100,7 +100,7 @@ export function adminServices({
         return result;
       } finally {
         books.close();
-        giveBack();
+        release();
       }
     },
     async openSku(operation, deadlineMs, trace) {
@@ -115,7 +115,7 @@ export function adminServices({
     },
     async resizeSku(sku_id, sub_row_count, deadlineMs) {
       const resized = await resizeSku(hot, sku_id, sub_row_count, deadlineMs);
-      // Units are brought to new rows, pointers written and old rows emptied behind the answer.
+      // In the background, after the answer: units move to new rows, pointers are written and old rows are emptied.
       if (resized.is === 'resized' && !resized.replayed) afterwork.add(() => hot.keeper.tend(sku_id));
       return resized;
     },

@@ -17,18 +17,18 @@ const schema = Type.String({
   [ALLOWED_KEYWORD]: '1 to 64 letters, digits or underscores',
 });
 const user = Type.String({ minLength: 1, maxLength: 32 });
-/** The environment variable that holds the password. The password itself never stands in the file. */
+/** The environment variable that has the password. The password itself is never in the file. */
 const passwordVariable = Type.String({
   pattern: '^[A-Z][A-Z0-9_]*$',
   [ALLOWED_KEYWORD]: 'the name of an environment variable, like SHARD_00_PASSWORD',
-  // It may be the password itself, by mistake.
+  // No message shows it, because it may be the password itself by mistake.
   writeOnly: true,
 });
 
-/** Where the MySQL schema (database) of a shard is found. Shards may share a server, never a schema. */
+/** The address of a shard's MySQL schema (database). Shards may share a server, but never a schema. */
 const primary = Type.Object({ host, port, schema, user, passwordVariable }, { additionalProperties: false });
 
-/** A server that follows the primary's; its schema has the same name where nothing else is said. */
+/** A server that replicates the primary's. Without `schema` its schema has the primary's name. */
 const replica = Type.Object(
   { host, port, user, passwordVariable, schema: Type.Optional(schema) },
   { additionalProperties: false },
@@ -36,9 +36,9 @@ const replica = Type.Object(
 
 const pool = Type.Object(
   {
-    /** Connections of one gateway process to this shard, at most. */
+    /** The most connections of one gateway process to this shard. */
     connections: Type.Integer({ minimum: 1, maximum: 1_000 }),
-    /** Requests that may wait for one of them; one more is turned away with `overloaded`. */
+    /** The most requests that wait for a connection. One more is answered with `overloaded`. */
     waiting: Type.Integer({ minimum: 0, maximum: 100_000 }),
   },
   { additionalProperties: false },
@@ -48,11 +48,11 @@ const pool = Type.Object(
 export const shardsFileSchema = Type.Object(
   {
     /**
-     * How many shards the 1,024 slots were dealt to at first: slot s went to shard s mod this. It never changes, also
-     * when shards are added; slots then move one by one.
+     * The number of shards that the 1,024 slots were assigned to at first: slot s to shard s modulo this number. It
+     * never changes, even when shards are added: slots then move one by one.
      */
     initialShards: Type.Integer({ minimum: 1, maximum: 1_024 }),
-    /** In a fixed order: a shard is known by its place in this list, so new ones go to the end. */
+    /** In a fixed order: a shard is identified by its position in this list, so new ones are added at the end. */
     shards: Type.Array(
       Type.Object(
         {
@@ -61,7 +61,7 @@ export const shardsFileSchema = Type.Object(
             [ALLOWED_KEYWORD]: '1 to 32 small letters, digits or hyphens',
           }),
           primary,
-          /** Only what may be a little old is read from them. Absent: none. */
+          /** Only reads that may be slightly stale go to replicas. Absent: there are none. */
           replicas: Type.Optional(Type.Array(replica, { maxItems: 16 })),
           pool,
         },
@@ -73,10 +73,10 @@ export const shardsFileSchema = Type.Object(
   { additionalProperties: false },
 );
 
-/** What `shards.config.ts` exports. */
+/** The default export of `shards.config.ts`. */
 export type ShardsFile = Static<typeof shardsFileSchema>;
 
-type Place = Static<typeof primary>;
+type SchemaAddress = Static<typeof primary>;
 
 export interface ShardConfig {
   readonly name: string;
@@ -101,7 +101,7 @@ export async function loadShards(
   if (!checked.ok) throw new ConfigError(file, checked.faults);
   const faults = shardFaults(checked.value, environment);
   if (faults.length > 0) throw new ConfigError(file, faults);
-  const addressOf = ({ host, port, schema, user, passwordVariable }: Place): Address => ({
+  const addressOf = ({ host, port, schema, user, passwordVariable }: SchemaAddress): Address => ({
     ...{ host, port, schema, user },
     password: environment[passwordVariable] ?? '',
   });
@@ -128,7 +128,7 @@ async function readShardsFile(file: string): Promise<unknown> {
   }
 }
 
-/** What no schema can say: names and places used twice, passwords that are not there. */
+/** The faults that a JSON schema cannot express: names and addresses used twice, and passwords that are not set. */
 function shardFaults(file: ShardsFile, environment: NodeJS.ProcessEnv): Fault[] {
   const faults: Fault[] = [];
   if (file.initialShards > file.shards.length) {
@@ -136,26 +136,26 @@ function shardFaults(file: ShardsFile, environment: NodeJS.ProcessEnv): Fault[] 
   }
   const seen = new Map<string, string>();
   const missing = new Set<string>();
-  const once = (value: string, path: string): void => {
+  const expectUnique = (value: string, path: string): void => {
     const first = seen.get(value);
     if (first === undefined) seen.set(value, path);
     else faults.push({ path, message: `is the same as ${first}` });
   };
-  const known = (variable: string, path: string): void => {
+  const expectSet = (variable: string, path: string): void => {
     if (environment[variable] !== undefined || missing.has(variable)) return;
     missing.add(variable);
     faults.push({ path: `${path}.passwordVariable`, message: `${variable} is not set in the environment` });
   };
-  const placeOf = ({ host, port, schema }: Place): string =>
+  const addressText = ({ host, port, schema }: SchemaAddress): string =>
     `schema ${host.toLowerCase()}:${port}/${schema.toLowerCase()}`;
   file.shards.forEach(({ name, primary, replicas = [] }, index) => {
     const path = `shards[${index}]`;
-    once(`name ${name}`, `${path}.name`);
-    once(placeOf(primary), `${path}.primary.schema`);
-    known(primary.passwordVariable, `${path}.primary`);
+    expectUnique(`name ${name}`, `${path}.name`);
+    expectUnique(addressText(primary), `${path}.primary.schema`);
+    expectSet(primary.passwordVariable, `${path}.primary`);
     replicas.forEach((replica, number) => {
-      once(placeOf({ schema: primary.schema, ...replica }), `${path}.replicas[${number}]`);
-      known(replica.passwordVariable, `${path}.replicas[${number}]`);
+      expectUnique(addressText({ schema: primary.schema, ...replica }), `${path}.replicas[${number}]`);
+      expectSet(replica.passwordVariable, `${path}.replicas[${number}]`);
     });
   });
   return faults;

@@ -19,19 +19,19 @@ import { Tier } from './service/precheck/tier.ts';
 import type { TierWatcher } from './service/precheck/tier.ts';
 import type { Routing } from './service/routing.ts';
 
-/** For a single request that could be refused; what takes longer is slower than the engine. */
+/** The longest waits of a request for a tier. A tier that takes longer is slower than the engine. */
 const REDIS_WAIT_MS = 25;
 const REPLICA_WAIT_MS = 50;
-/** What is older than it may be for any answer is of no use. */
+/** A stored reading that is older cannot be used for any answer. */
 const REDIS_KEEP_MS = 5_000;
-/** A replica that is further behind knows nothing that could refuse. */
+/** A replica that lags further behind cannot refuse an order. */
 const LAG_MS_MAX = 2_000;
 
-/** What refuses early, and what tells what is left. */
+/** The pre-check, and the reads of available stock. */
 export interface Tiers {
   /** Null: no tier is on. */
   readonly precheck: Precheck | null;
-  /** @returns one entry per SKU, in the order asked; null: its shard does not answer */
+  /** @returns one entry per SKU, in the order of the request; null: its shard does not answer */
   available(
     sku_ids: readonly string[],
     consistency: Consistency,
@@ -53,17 +53,17 @@ export interface TiersOptions {
   readonly onFault: (error: unknown) => void;
 }
 
-/** Puts the tiers together, as far as they are on. */
+/** Makes the tiers that are on. */
 export function createTiers(options: TiersOptions): Tiers {
   const { config, shards, routing, layouts, metrics, onFault } = options;
   const redis = createRedis(options);
   const replicas = createReplicas(options);
   const looker = new ShardLooker(shards);
   const primary = new PrimarySights({ looker, routing, layouts }, true);
-  const telling = new PrimarySights({ looker, routing, layouts }, false);
+  const forReading = new PrimarySights({ looker, routing, layouts }, false);
   const cache = new SightCache();
   const watcher: TierWatcher = metrics.tiers(() => precheck?.known ?? { skus: 0, ids: 0 });
-  const behind = [
+  const remote = [
     ...(redis === null ? [] : [new Tier('redis', redis, REDIS_WAIT_MS, watcher, onFault)]),
     ...(replicas === null ? [] : [new Tier('replica', replicas.sights, REPLICA_WAIT_MS, watcher, onFault)]),
   ];
@@ -73,12 +73,12 @@ export function createTiers(options: TiersOptions): Tiers {
   };
   const hasMemory = config.tiers.includes('memory');
   const precheck =
-    hasMemory || behind.length > 0
-      ? new Precheck({ routing, layouts, looker, primary, hasMemory, tiers: behind, tell, watcher, onFault })
+    hasMemory || remote.length > 0
+      ? new Precheck({ routing, layouts, looker, primary, hasMemory, tiers: remote, tell, watcher, onFault })
       : null;
   const availability: AvailabilityParts = {
-    cached: [cache, ...behind],
-    primary: telling,
+    cached: [cache, ...remote],
+    primary: forReading,
     readSku: options.readSku,
     tell: (sights) => void cache.note(sights),
     ageMsMax: config.cachedAgeMs,
@@ -90,13 +90,13 @@ export function createTiers(options: TiersOptions): Tiers {
     start() {
       redis?.start();
       replicas?.sights.start();
-      replicas?.hearts.start();
+      replicas?.heartbeats.start();
       precheck?.start();
     },
     async stop() {
       await precheck?.stop();
       replicas?.sights.stop();
-      await replicas?.hearts.stop();
+      await replicas?.heartbeats.stop();
       await redis?.stop();
     },
   };
@@ -114,13 +114,13 @@ function createRedis({ config: { tiers, redis }, shards, routing, log }: TiersOp
   });
 }
 
-/** Hearts beat only where somebody looks at replicas. */
+/** Makes the readings of replicas. Heartbeats are written only when the replica tier is on. */
 function createReplicas({
   config,
   shards,
   routing,
   onFault,
-}: TiersOptions): { readonly sights: ReplicaSights; readonly hearts: Heartbeats } | null {
+}: TiersOptions): { readonly sights: ReplicaSights; readonly heartbeats: Heartbeats } | null {
   if (!config.tiers.includes('replica')) return null;
   const replicated = shards.flatMap((shard, index) => {
     const replicas = config.shards[index]?.replicas ?? [];
@@ -138,7 +138,7 @@ function createReplicas({
       lagMsMax: LAG_MS_MAX,
       statementMs: config.statementMs,
     }),
-    hearts: new Heartbeats(
+    heartbeats: new Heartbeats(
       replicated.map(({ shard }) => shard),
       onFault,
     ),

@@ -4,10 +4,10 @@ import type { Config } from './config.ts';
 import type { Tracer } from './core/trace.ts';
 import { atMostEvery } from './log.ts';
 
-/** Of troubles with a collector one is logged in so much time. */
+/** At most one error of the collector is logged in this time. */
 const LOG_EVERY_MS = 10_000;
 
-/** Begins to tell a collector what becomes of requests. @returns null, and loads no SDK, where none is named */
+/** Starts to export traces to the configured collector. @returns null, and loads no SDK, when none is configured */
 export async function createTracer(
   { traces, shards }: Pick<Config, 'traces' | 'shards'>,
   log: Logger,

@@ -1,4 +1,4 @@
-/** What the journal and one stock row say, read in one snapshot. */
+/** The sums of the journal for one stock row, and the units left in that row, read in one snapshot. */
 export interface SkuBalance {
   readonly sku_id: string;
   readonly sub_row: number;
@@ -9,26 +9,26 @@ export interface SkuBalance {
   /** Units that came from other rows of the SKU, and went to them. */
   readonly moved_in: bigint;
   readonly moved_out: bigint;
-  /** Units left by the stock row. */
+  /** Units left, as the stock row has them. */
   readonly leaved: bigint;
   readonly flow_count: number;
 }
 
-/** A balance with what carts hold at the moment: `pending` by the flows, `held` by the row. */
+/** A balance with the units that carts hold now: `pending` by the flows, `held` by the row. */
 export interface ShelfBalance extends SkuBalance {
   readonly held: bigint;
   readonly pending: bigint;
   readonly pending_count: number;
 }
 
-/** A SKU whose row is not what its journal says. */
+/** A SKU whose stock row differs from its journal. */
 export interface Difference {
   readonly sku_id: string;
   readonly leaved: bigint;
   readonly expected: bigint;
 }
 
-/** The sums over a set of SKUs, and every one of them that does not balance. */
+/** The sums over a set of SKUs, and each SKU that does not balance. */
 export interface Books {
   readonly sku_count: number;
   readonly flow_count: number;
@@ -40,14 +40,14 @@ export interface Books {
   readonly differences: readonly Difference[];
 }
 
-/** What should be left in a row: opening + adjusted - deducted + returned + moved in - moved out (invariant I1). */
+/** The units that should be left: opening + adjusted - deducted + returned + moved in - moved out (invariant I1). */
 export function expectedOf(balance: SkuBalance): bigint {
   return (
     balance.opening + balance.adjusted - balance.deducted + balance.returned + balance.moved_in - balance.moved_out
   );
 }
 
-/** Adds up balances; a SKU is a difference when its row is below zero or not what the journal says. */
+/** Adds up balances. A SKU is a difference when its row is below zero or differs from the journal. */
 export function closeBooks(balances: readonly SkuBalance[]): Books {
   const sum = (amount: (balance: SkuBalance) => bigint): bigint =>
     balances.reduce((total, balance) => total + amount(balance), 0n);

@@ -1,9 +1,9 @@
 export interface BreakerOptions {
-  /** How far back outcomes count. */
+  /** Outcomes count for this long. */
   readonly windowMs: number;
-  /** Fewer failures than this say nothing. */
+  /** With fewer failures than this the breaker stays closed. */
   readonly failuresMin: number;
-  /** Below this share of successes nobody is let through. */
+  /** Below this share of successes the breaker opens. */
   readonly successShareMin: number;
 }
 
@@ -13,11 +13,11 @@ interface Counts {
 }
 
 /**
- * Tells when asking is useless. Closed: everybody is let through and outcomes are counted. Open: nobody is, until a
- * probe gets an answer. It opens by the share of successes and not by a number of failures in a row, so that one locked
- * row among healthy ones does not close a shard to all.
+ * Stops requests to a shard that does not answer. Closed: requests pass, and their outcomes are counted. Open: no
+ * request passes until a probe is answered. The breaker opens by the share of successes, not by a number of failures in
+ * a row. So one locked row among healthy ones does not block the whole shard.
  *
- * Time is handed in; the window is kept as its two halves.
+ * The caller passes the time in. The window is kept as two halves.
  */
 export class Breaker {
   readonly #options: BreakerOptions;
@@ -34,7 +34,7 @@ export class Breaker {
     return this.#open;
   }
 
-  /** Counts an outcome. @returns true when this one opened the breaker */
+  /** Counts an outcome. @returns true when this outcome opened the breaker */
   record(succeeded: boolean, nowMs: number): boolean {
     this.#advance(nowMs);
     if (succeeded) this.#now.successes += 1;
@@ -47,7 +47,7 @@ export class Breaker {
     return this.#open;
   }
 
-  /** A probe was answered: what failed before does not count any more. */
+  /** Closes the breaker after a probe was answered. Earlier failures no longer count. */
   close(): void {
     if (!this.#open) return;
     this.#open = false;

@@ -1,26 +1,34 @@
 import type { ShardIndex } from './nouns.ts';
 
-/** How far a shard has come, in microseconds since 1970 by its own clock; it only grows. 0: nobody has moved it on yet. */
+/**
+ * A watermark: the moment that a shard has reached, in microseconds since 1970 by the shard's clock. It only grows.
+ * 0: no gateway has advanced it yet.
+ */
 export type Generation = number;
 
-/** What a shard shows that does not say how far it had come. */
+/** The watermark of a shard that has none. */
 export const NOTHING: Generation = 0;
-/** What a shard shows while a state before is copied over it: it is in none of two states. */
+/** Stored in place of the watermark while a reference copy is copied over the shard: its rows are of two states. */
 export const HALF_COPIED = 1;
-/** What a shard shows that an operator keeps gateways from. */
+/** Stored in place of the watermark of a shard that an operator has closed. */
 export const CLOSED = 2;
-/** Shown instead of how far a shard has come: nobody may sell from it, whatever he knows. */
+/**
+ * Stored in place of a watermark. No gateway may sell from a marked shard, even if it has recorded no higher watermark.
+ */
 export type Mark = typeof HALF_COPIED | typeof CLOSED;
-/** Written down beside the shards then: how far the marked one has come, and how far the state goes that is copied over it. */
+/**
+ * Two keys in the watermark table of a marked shard, beside the indexes of the shards: the watermark of the shard
+ * itself, and the watermark of the reference copy that is copied over it.
+ */
 export const SHOWED_BEFORE: ShardIndex = 65_535;
 export const STATE_REACHED: ShardIndex = 65_534;
 
-/** What one shard has written down: of itself and of the others. */
+/** The watermarks that one shard stores: its own and those of the other shards. */
 export type Reached = ReadonlyMap<ShardIndex, Generation>;
 
-/** What a shard has written down of itself. */
+/** The watermark and the mark that a shard stores of itself. */
 export interface Shown {
-  /** How far it has come, under its mark too. */
+  /** Its watermark. A marked shard has one too. */
   readonly shows: Generation;
   readonly mark: Mark | null;
 }
@@ -32,41 +40,44 @@ export function shownBy(reached: Reached, shard: ShardIndex): Shown {
     : { shows, mark: null };
 }
 
-/** A shard, and how far it was known to have come. */
+/** The watermark that a shard shows, and the watermark `had` that it was known to have reached. */
 export interface WentBack extends Shown {
   readonly had: Generation;
 }
 
-/** Whether a shard must not be sold from: it shows less than it had reached, or is marked. */
+/** Whether no gateway may sell from a shard: it is marked, or shows a lower watermark than it had reached. */
 export function isRefused({ shows, had, mark }: WentBack): boolean {
   return mark !== null || shows < had;
 }
 
 /**
- * How far each shard is known to have come. A backup shows an earlier generation, and what was sold since then would be sold
- * again from it; whoever knows more than the shard itself must not sell there.
+ * The highest watermark known of each shard. A shard that was restored from a backup shows an earlier one, and units
+ * sold since then would be sold from it again. So a gateway that has recorded a higher watermark must not sell from the
+ * shard.
  */
 export class Generations {
   readonly #known: Generation[];
-  readonly #heard = new Set<ShardIndex>();
+  readonly #reported = new Set<ShardIndex>();
 
   constructor(shardCount: number) {
     this.#known = Array.from({ length: shardCount }, () => 0);
   }
 
-  /** The furthest that a shard is known to have come. */
+  /** The highest watermark known of a shard. */
   known(shard: ShardIndex): Generation {
     return this.#known[shard] ?? 0;
   }
 
   /**
-   * Learns from what a shard has written down.
+   * Records the watermarks that a shard stores.
    *
-   * @param had what was known of it when it was asked: it may have been moved on, and told of, while it answered
-   * @returns null when it is that far, or further
+   * @param reached the watermarks that the shard answered with
+   * @param had the watermark of the shard that was known when the question was sent. While the answer was on its way,
+   *   another gateway may have advanced the shard, and another shard may have reported the new watermark.
+   * @returns null when the shard has no mark and shows `had` or a higher watermark
    */
   learn(shard: ShardIndex, reached: Reached, had: Generation): WentBack | null {
-    this.#heard.add(shard);
+    this.#reported.add(shard);
     const shown = shownBy(reached, shard);
     for (const [other, generation] of new Map([...reached, [shard, shown.shows]])) {
       if (other < this.#known.length && generation > this.known(other)) this.#known[other] = generation;
@@ -76,16 +87,16 @@ export class Generations {
   }
 
   /**
-   * Whether a shard may be moved on. Moved on it no longer shows that it was restored, so half of the others must have said
-   * first what they remember of it.
+   * Whether the watermark of a shard may be advanced. After that the shard no longer shows that it was restored. So at
+   * least half of the other shards must have reported their watermarks first.
    */
   mayMove(shard: ShardIndex): boolean {
     const others = this.#known.length - 1;
-    const heard = this.#heard.size - (this.#heard.has(shard) ? 1 : 0);
-    return heard >= Math.ceil(others / 2);
+    const reported = this.#reported.size - (this.#reported.has(shard) ? 1 : 0);
+    return reported >= Math.ceil(others / 2);
   }
 
-  /** What a shard is to write down of the others. */
+  /** The watermarks of the other shards, for a shard to store. */
   ofOthers(shard: ShardIndex): Reached {
     return new Map(
       this.#known.flatMap((generation, other) =>
@@ -95,7 +106,9 @@ export class Generations {
   }
 }
 
-/** The moment that a generation stands for. */
+/** A watermark as text. */
 export function momentOf(generation: Generation): string {
-  return generation === 0 ? 'before anything was written down' : new Date(Math.floor(generation / 1_000)).toISOString();
+  return generation === 0
+    ? 'the beginning (no watermark is stored)'
+    : new Date(Math.floor(generation / 1_000)).toISOString();
 }

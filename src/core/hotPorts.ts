@@ -3,23 +3,27 @@ import type { RowState } from './moves.ts';
 import type { DeadlineMs, FlowKey, FoundHold, ShardIndex, Transfer } from './nouns.ts';
 import type { NotDone, ReadFailure } from './outcome.ts';
 
-/** A layout as it stands; null: the SKU was never split. */
+/** The stored layout of a SKU; null: the SKU was never split. */
 export interface FoundLayout {
   readonly is: 'found';
   readonly layout: Layout | null;
 }
 
-/** What became of a compare-and-set. `unsure`: it may stand; whoever needs to know reads the layout. */
+/** The result of a compare-and-set. `unsure`: it is in doubt; reading the layout resolves it. */
 export type Replaced = 'applied' | 'changed' | 'unsure';
 
-/** How split SKUs lie; each layout on the shard that owns its SKU's slot. */
+/** The layouts of split SKUs. Each is stored on the shard that owns the slot of its SKU. */
 export interface Layouts {
   read(owner: ShardIndex, sku_id: string, deadlineMs: DeadlineMs): Promise<FoundLayout | ReadFailure>;
 
-  /** Puts one layout in the place of another, if that still stands; one of revision 0 stands while there is none. */
+  /** Replaces the layout `was` by `is`, if `was` is still the stored one. Revision 0 means that none is stored. */
   replace(owner: ShardIndex, was: Layout, is: Layout, deadlineMs: DeadlineMs): Promise<Replaced>;
 
-  /** The same, for a layout of one row that becomes an ordinary one with it. @param version of the row, if it is to be as it was seen */
+  /**
+   * Like `replace`, for a layout of one row: in the same transaction the row becomes an ordinary, unsplit one.
+   *
+   * @param version the version that the row must still have
+   */
   replaceBySingle(
     owner: ShardIndex,
     was: Layout,
@@ -28,13 +32,26 @@ export interface Layouts {
     deadlineMs: DeadlineMs,
   ): Promise<Replaced>;
 
-  /** Takes on what somebody left unfinished: only one of many who ask at the same time gets it. @param staleMs how long nobody may have worked on it */
+  /**
+   * Claims an unfinished change of a layout. Of many gateways that ask at the same time, only one gets the claim.
+   *
+   * @param staleMs the time for which no gateway may have worked on the layout
+   */
   takeOver(owner: ShardIndex, sku_id: string, staleMs: number, deadlineMs: DeadlineMs): Promise<boolean>;
 
-  /** Notes that somebody is working on a layout, so that nobody takes it over. @returns false when it is another one by now */
+  /**
+   * Records that a gateway is working on a layout, so that no other one takes it over.
+   *
+   * @returns false when another layout has replaced it
+   */
   touch(owner: ShardIndex, layout: Layout, deadlineMs: DeadlineMs): Promise<boolean>;
 
-  /** Lets one at a time bring units together. It is for speed alone: what it guards is right without it. @returns false while another has it */
+  /**
+   * Takes the rebalance lease of a SKU, which one gateway at a time can hold. The lease only saves work: rebalancing is
+   * correct without it.
+   *
+   * @returns false while another gateway holds the lease
+   */
   takeLease(
     owner: ShardIndex,
     sku_id: string,
@@ -46,55 +63,55 @@ export interface Layouts {
   freeLease(owner: ShardIndex, sku_id: string, token: string, deadlineMs: DeadlineMs): Promise<void>;
 }
 
-/** A transfer whose units left and are not known to have come. */
+/** A transfer with a committed debit whose credit is not recorded as committed. */
 export interface OpenTransfer extends Transfer {
   readonly ageMs: number;
 }
 
-/** The rows of a SKU on one shard at one moment, with what is on its way from there. */
+/** The rows of a SKU on one shard at one moment, and the open transfers that left them. */
 export interface FoundRows {
   readonly is: 'found';
   readonly rows: readonly RowState[];
   readonly transfers: readonly OpenTransfer[];
 }
 
-/** Whether and from when a SKU is sold, as its rows have it. */
+/** Whether and from when a SKU is sold, as its rows store it. */
 export interface SaleState {
   readonly state: 'on' | 'paused';
-  /** By the clock of the shard, as it writes it; null: at once. */
+  /** By the clock of the shard, in the form that the shard writes; null: at once. */
   readonly from: string | null;
 }
 
-/** An id that stands on a shard; a pointer tells another shard. */
+/** An id that exists, and the shard that has its flow. For a pointer that is the shard that the pointer names. */
 export interface StandingId extends FlowKey {
   readonly shard: ShardIndex;
 }
 
-/** A page of the ids that stand on a shard for good. */
+/** A page of the ids of a SKU that exist on a shard. */
 export interface IdPage {
   readonly ids: readonly string[];
-  /** Those that carts hold, so that they may yet be undone. */
+  /** The ids that carts hold. Their holds may still be undone. */
   readonly pending: readonly string[];
-  /** Where to go on, as the port says it; null: that was all. Ids that cannot be read are left out of the page. */
+  /** The position of the next page; null: there is none. Ids that cannot be decoded are left out of the page. */
   readonly next: string | null;
 }
 
-/** SKUs on a shard about which somebody left something unfinished. */
+/** SKUs on a shard that have unfinished work. */
 export interface Untidy {
   readonly sku_ids: readonly string[];
 }
 
-/** A shard did not do what was asked of its rows, or did not say so. */
+/** A shard did not carry out a call on its rows, or did not answer it. */
 export class RowsAway extends Error {}
 
 /**
- * The rows of split SKUs, shard by shard. Everything here can be done again, and by several at once; what throws `RowsAway` may
- * have happened or not.
+ * The rows of split SKUs, shard by shard. Every call can be repeated, and several gateways can make it at once. A call
+ * that throws `RowsAway` may or may not have had its effect.
  */
 export interface HotRows {
   readRows(shard: ShardIndex, sku_id: string, deadlineMs: DeadlineMs): Promise<FoundRows | NotDone>;
 
-  /** Makes rows that are not there yet, closed and without units. */
+  /** Creates the rows that do not exist yet, closed and without units. */
   prepare(
     shard: ShardIndex,
     sku_id: string,
@@ -103,7 +120,11 @@ export interface HotRows {
     deadlineMs: DeadlineMs,
   ): Promise<void>;
 
-  /** Closes rows for an epoch, unless they are in it or in a later one. @returns whether all of them are closed for it */
+  /**
+   * Closes rows for an epoch. A row of this epoch or a later one stays as it is.
+   *
+   * @returns whether all of them are closed for the epoch
+   */
   close(
     shard: ShardIndex,
     sku_id: string,
@@ -112,7 +133,11 @@ export interface HotRows {
     deadlineMs: DeadlineMs,
   ): Promise<boolean>;
 
-  /** Opens rows in an epoch, unless they are in a later one. @returns whether all of them are open in it */
+  /**
+   * Opens rows in an epoch. A row of a later epoch stays as it is.
+   *
+   * @returns whether all of them are open in the epoch
+   */
   open(
     shard: ShardIndex,
     sku_id: string,
@@ -124,19 +149,22 @@ export interface HotRows {
 
   readSale(owner: ShardIndex, sku_id: string, deadlineMs: DeadlineMs): Promise<SaleState | null>;
 
-  /** Notes that transfers have come in. */
+  /** Records that the credits of transfers are committed. */
   settleTransfers(shard: ShardIndex, transfers: readonly Transfer[], deadlineMs: DeadlineMs): Promise<void>;
 
-  /** Who holds units of a SKU on a shard. */
+  /** The holds of a SKU on a shard. */
   readHolds(shard: ShardIndex, sku_id: string, deadlineMs: DeadlineMs): Promise<readonly FoundHold[]>;
 
-  /** Those of some ids that stand on a shard, undone holds left out. Right for rows that are closed: they take no ids any more. */
+  /**
+   * Those of some ids that exist on a shard, without undone holds. The answer stays right only for closed rows, because
+   * they take no new ids.
+   */
   findStanding(shard: ShardIndex, keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<readonly StandingId[]>;
 
-  /** @param after `next` of the previous page; empty: from the first id */
+  /** @param after `next` of the previous page; empty: start with the first id */
   readIds(shard: ShardIndex, sku_id: string, after: string, max: number, deadlineMs: DeadlineMs): Promise<IdPage>;
 
-  /** Writes pointers where nothing stands under the ids. */
+  /** Writes pointers for those ids that have no flow on the shard. */
   point(
     shard: ShardIndex,
     sku_id: string,
@@ -145,6 +173,6 @@ export interface HotRows {
     deadlineMs: DeadlineMs,
   ): Promise<void>;
 
-  /** Looks for layouts, closed rows with units and transfers that somebody left. */
+  /** Finds SKUs with unfinished layouts, units in closed rows, or open transfers. */
   findUntidy(shard: ShardIndex, max: number, deadlineMs: DeadlineMs): Promise<Untidy>;
 }

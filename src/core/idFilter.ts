@@ -3,8 +3,9 @@ import murmurhash from 'murmurhash';
 const SEED = 0;
 
 /**
- * Ids that are known, as their hashes: four bytes each, and nothing for the garbage collector. What is not in it is certainly new;
- * what is in it may be another id with the same hash, one in a thousand million for each that is known.
+ * A set of existing ids, kept as hashes of four bytes each in one array, so that the garbage collector has nothing to
+ * trace. An id that is not in the set is certainly new. An id that is in the set may be another one with the same hash;
+ * the chance is one in about four thousand million for each id in the set.
  */
 export class IdFilter {
   readonly #hashes: Uint32Array;
@@ -16,10 +17,10 @@ export class IdFilter {
   /** @param pages ids in any order */
   static of(pages: readonly Uint32Array[]): IdFilter {
     const hashes = new Uint32Array(pages.reduce((sum, page) => sum + page.length, 0));
-    let place = 0;
+    let offset = 0;
     for (const page of pages) {
-      hashes.set(page, place);
-      place += page.length;
+      hashes.set(page, offset);
+      offset += page.length;
     }
     return new IdFilter(hashes.sort());
   }
@@ -41,7 +42,7 @@ export class IdFilter {
   }
 }
 
-/** The hashes of some ids, to be put together by `IdFilter.of`. */
+/** The hashes of some ids, for `IdFilter.of`. */
 export function hashesOf(ids: readonly string[]): Uint32Array {
   return Uint32Array.from(ids, hashOf);
 }

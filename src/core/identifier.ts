@@ -1,11 +1,11 @@
 /** The longest id, in bytes of UTF-8. */
 export const IDENTIFIER_BYTES_MAX = 64;
 
-/** The rule of ids that rows may have already, in one sentence, for error messages and the API description. */
+/** The rule for ids of existing rows, in one sentence, for error messages and the API description. */
 export const STORED_IDENTIFIER_RULE =
   'must be 1 to 64 bytes of well-formed UTF-8 with no control character and no white space at either end';
 
-/** The rule of new ids, and of ids in a path. */
+/** The rule for new ids, and for ids in a path. */
 export const IDENTIFIER_RULE = `${STORED_IDENTIFIER_RULE}, and not "." or ".."`;
 
 const CONTROL_CHARACTER = /\p{Cc}/u;
@@ -23,8 +23,9 @@ export function isIdentifier(text: string): boolean {
  * Whether a text may be the id of an existing row. Earlier versions accepted `.` and `..`; those rows stay readable
  * and returnable in bodies.
  *
- * Ids are compared byte for byte everywhere, so whatever could make two spellings of one byte string, or one spelling
- * of two, is refused here: lone surrogates (all encode to EF BF BD), control characters, blanks at either end.
+ * Ids are compared byte for byte everywhere. So this function rejects every text that could make two spellings of one
+ * byte string, or one spelling of two: lone surrogates (all encode to EF BF BD), control characters, and blanks at
+ * either end.
  */
 export function isStoredIdentifier(text: string): boolean {
   if (PLAIN.test(text)) return true;
@@ -38,7 +39,7 @@ export function isStoredIdentifier(text: string): boolean {
   );
 }
 
-/** Orders ids by their bytes, as MySQL orders a VARBINARY column; rows are locked in this order everywhere. */
+/** Orders ids by their bytes, as MySQL orders a VARBINARY column. Rows are locked in this order everywhere. */
 export function compareIdentifiers(a: string, b: string): number {
   if (a === b) return 0;
   return Buffer.compare(Buffer.from(a, 'utf8'), Buffer.from(b, 'utf8'));

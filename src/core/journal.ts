@@ -4,27 +4,30 @@ import type { Hold, ShardIndex } from './nouns.ts';
 /** Entries on one page, at most. */
 export const ENTRIES_LIMIT = 500;
 
-/** The tables of a journal, in the order in which entries of one microsecond are told: newest first. */
+/** The tables of a journal. Entries of the same microsecond are listed in this order, newest first. */
 export const JOURNALS = ['return', 'flow', 'adjustment'] as const;
 
-/** Flows read beyond the entries of a page, so that those without an effect do not make it short. Returns and adjustments all have one. */
+/**
+ * Flows read beyond the entries of a page, so that flows without an effect do not make the page short. Every return and
+ * every adjustment has an effect.
+ */
 const SPARE_FLOWS = 100;
 
-/** Where an entry stands among those of its SKU. It never changes while the entry has an effect. */
+/** The position of an entry in the journal of its SKU. It never changes while the entry has an effect. */
 export interface JournalPosition {
   /** ISO 8601 in UTC with microseconds, by the clock of the shard. */
   readonly created_at: string;
   readonly journal: (typeof JOURNALS)[number];
-  /** The entry's key within its table and SKU; the second is empty where there is one only. */
+  /** The entry's key within its table and SKU. The second id is empty where the key has only one. */
   readonly ids: readonly [string, string];
 }
 
-/** One change of what is left of a SKU. */
+/** One change of the units left of a SKU. */
 export interface JournalEntry {
   readonly kind: 'deduction' | 'return' | 'cancellation' | 'adjustment' | 'opening';
   /** Units, without a sign. */
   readonly quantity: number;
-  /** What it added to `leaved_amount`; below 0 where it took. */
+  /** Units added to `leaved_amount`; below 0: units taken. */
   readonly effect: number;
   readonly created_at: string;
   readonly order_id?: string;
@@ -34,7 +37,10 @@ export interface JournalEntry {
   readonly reason?: string | null;
 }
 
-/** A row of a journal's table; `entry` is null where it has no effect: undone holds, undecided ones, tombstones. */
+/**
+ * A row of one of the journal's tables. `entry` is null for a row without an effect: an undone hold, an undecided hold,
+ * or a tombstone.
+ */
 export interface JournalRow {
   readonly position: JournalPosition;
   readonly entry: JournalEntry | null;
@@ -43,30 +49,34 @@ export interface JournalRow {
 /** Some entries of a SKU, newest first. */
 export interface JournalPage {
   readonly entries: readonly JournalEntry[];
-  /** Where to go on, or null at the end. */
+  /** The position after which the next page begins; null: there is no next page. */
   readonly next: JournalPosition | null;
 }
 
-/** What a shard's tables say of a SKU's journal from some position on. */
+/** The journal of a SKU in the tables of one shard, from some position on. */
 export interface JournalRead {
-  /** Per table its rows, newest first; fewer than were asked for means that there are no more. */
+  /** The rows of each table, newest first. Fewer than were requested means that there are no more. */
   readonly journals: readonly (readonly JournalRow[])[];
   /** Null where the SKU was not opened. */
   readonly opening: JournalEntry | null;
-  /** Of a SKU that is or was split: all shards on which it has or had rows. */
+  /** All shards on which the SKU has or had rows, if it is or was split. */
   readonly shards: readonly ShardIndex[];
-  /** What carts hold of the SKU, by order detail; some of them may be decided. Fewer than were asked for means that there are no more. */
+  /**
+   * The holds of the SKU, ordered by order detail. The carts of some may be decided. Fewer than were requested means
+   * that there are no more.
+   */
   readonly holds: readonly Hold[];
 }
 
-/** How many rows of a table are read for a page of `limit` entries. */
+/** Rows that are read from a table for a page of `limit` entries, at most. */
 export function rowsMaxOf(journal: JournalPosition['journal'], limit: number): number {
   return journal === 'flow' ? limit + SPARE_FLOWS : limit;
 }
 
 /**
- * Cuts a page out of what was read of each table, up to `rowsMaxOf` rows. It ends with `limit` entries, or where one of the
- * tables was not read on; then it is shorter and there is a next one all the same.
+ * Makes a page out of the rows that were read from each table, at most `rowsMaxOf` rows each. The page ends after
+ * `limit` entries, or at the last row read from a table that has more rows. In that case the page is shorter, and a
+ * next page exists all the same.
  */
 export function cutPage({ journals, opening }: Pick<JournalRead, 'journals' | 'opening'>, limit: number): JournalPage {
   const rows = journals.flat().sort(newestFirst);

@@ -4,42 +4,49 @@ import type { RowPlace, ShardIndex } from './nouns.ts';
 /** Rows of one SKU, at most. */
 export const SUB_ROWS_LIMIT = 64;
 
-/** Not the seed of slots: the ids of one SKU must not gather where its slot's do. */
+/** Not the seed of slots: the rows of the ids must not depend on the slots of the same texts. */
 const SEED = 0x5eed;
 
-/** Rows of a SKU in their order: on which shard each lies. */
+/** The shard of each row of a SKU, in the order of the rows. */
 export type Places = readonly ShardIndex[];
 
 /**
- * How a SKU that is or was split lies. It stands on the shard that owns its slot; every change is a compare-and-set.
+ * The layout of a SKU that is or was split. It is stored on the shard that owns the slot of the SKU. Every change is a
+ * compare-and-set. Its states:
  *
- * single    one row, at the slot's owner, which takes ids like that of any SKU; what lies elsewhere is pointed to
- * closing   its rows are being closed, and nobody opens any before all are
- * opening   the rows of `places` are being opened; each that is takes ids
- * open      all rows of `places` take ids
+ * `single`: one row, on the shard that owns the slot. It takes new ids as the row of any SKU does. Pointers on that
+ * shard name the flows on other shards.
+ *
+ * `closing`: the rows are being closed. No gateway opens a row before all are closed.
+ *
+ * `opening`: the rows of `places` are being opened. A row that is open takes new ids.
+ *
+ * `open`: all rows of `places` take new ids.
  */
 export interface Layout {
   readonly sku_id: string;
   /** Raised by every change. */
   readonly revision: number;
   readonly state: 'single' | 'closing' | 'opening' | 'open';
-  /** Of the rows of `places`, when they are open; 0 while the SKU is `single`: whoever writes to its row names none. */
+  /**
+   * The epoch of the rows of `places` when they are open. 0 while the SKU is `single`: writes to its row name no epoch.
+   */
   readonly epoch: number;
-  /** The highest that any row may have. */
+  /** The highest epoch that any row may have. */
   readonly lastEpoch: number;
   readonly places: Places;
-  /** While closing: the layout that is to come. */
+  /** While `closing`: the placement that comes next. */
   readonly nextPlaces: Places | null;
-  /** Layouts whose ids may stand without a pointer to them, oldest first. */
+  /** Earlier placements with ids that may have no pointer yet, oldest first. */
   readonly earlier: readonly Places[];
-  /** All shards on which the SKU has or had rows, so may have flows. */
+  /** All shards on which the SKU has or had rows, and so may have flows. */
   readonly shards: readonly ShardIndex[];
 }
 
 /**
- * Checks a layout as it was read: one that names shards that do not exist, or contradicts itself, places nothing.
+ * Checks a layout that was read. A layout that contradicts itself, or names shards that do not exist, must not be used.
  *
- * @param shardCount of the gateway: valid shards are 0 to one less
+ * @param shardCount the number of shards in the configuration; valid shards are 0 to `shardCount - 1`
  * @returns the fault, or null
  */
 export function layoutFault(
@@ -70,24 +77,24 @@ export function layoutFault(
   return null;
 }
 
-/** The row that an id goes to: uniform like a die, but the same at every retry. */
+/** The row that an id goes to: spread evenly over the rows, and the same at every retry. */
 export function subRowOf(order_detail_id: string, count: number): number {
   return count === 1 ? 0 : murmurhash.v3(Buffer.from(order_detail_id, 'utf8'), SEED) % count;
 }
 
-/** Where an id is at home. */
+/** The row, and its shard, that an id goes to. */
 export function homeOf(places: Places, order_detail_id: string): RowPlace {
   const sub_row = subRowOf(order_detail_id, places.length);
   const shard = places[sub_row];
-  if (shard === undefined) throw new RangeError('a layout without places');
+  if (shard === undefined) throw new RangeError('a layout has no places, expected at least 1');
   return { shard, sub_row };
 }
 
 /**
- * Where the rows of a SKU are to lie: the first at the slot's owner, each of the others on the shard that has the fewest of them,
- * on the server that has the fewest. Whatever the count, a row lies always in the same place.
+ * Places the rows of a SKU. The first row goes to the owner of the slot. Each other row goes to the shard with the
+ * fewest rows of the SKU, and among those to the server with the fewest. A row has the same shard for every `count`.
  *
- * @param servers of every shard, by its index: shards on one server share it
+ * @param servers the server of each shard, by shard index; shards on one server have the same text
  */
 export function placesFor(owner: ShardIndex, count: number, servers: readonly string[]): Places {
   const places: ShardIndex[] = [owner];
@@ -118,15 +125,15 @@ export function unsplit(sku_id: string, owner: ShardIndex): Layout {
   };
 }
 
-/** Whether two layouts lie alike. */
+/** Whether two placements are the same. */
 export function isAlike(a: Places, b: Places): boolean {
   return a.length === b.length && a.every((shard, sub_row) => shard === b[sub_row]);
 }
 
-/** Begins to close all rows, to open others. Only from `single` or `open`. */
+/** Begins a resize: all rows are to be closed, and then others opened. Only from `single` or `open`. */
 export function beginResize(layout: Layout, nextPlaces: Places): Layout {
   if (layout.state !== 'single' && layout.state !== 'open')
-    throw new Error(`a layout that is ${layout.state} cannot be resized`);
+    throw new Error(`a layout can be resized in the state single or open, found ${layout.state}`);
   return {
     ...changed(layout),
     state: 'closing',
@@ -136,9 +143,10 @@ export function beginResize(layout: Layout, nextPlaces: Places): Layout {
   };
 }
 
-/** All rows are closed: the new layout is the one that counts. */
+/** Commits a resize after all rows were closed: from now on the new placement is valid. */
 export function commitResize(layout: Layout): Layout {
-  if (layout.state !== 'closing' || layout.nextPlaces === null) throw new Error('there is no resize to commit');
+  if (layout.state !== 'closing' || layout.nextPlaces === null)
+    throw new Error(`a resize can be committed in the state closing with nextPlaces, found ${layout.state}`);
   const earlier = [...layout.earlier.filter((places) => !isAlike(places, layout.places)), layout.places];
   return {
     ...changed(layout),
@@ -151,29 +159,30 @@ export function commitResize(layout: Layout): Layout {
 }
 
 /**
- * Some rows could not be closed: those that are closed open again, under a new epoch. Ids have the same homes as before, so
- * those that were not closed may go on meanwhile.
+ * Aborts a resize because some rows could not be closed. The closed rows are opened again under a new epoch. Every id
+ * keeps its row, so the rows that were not closed may take ids meanwhile.
  */
 export function abortResize(layout: Layout): Layout {
-  if (layout.state !== 'closing') throw new Error('there is no resize to abort');
+  if (layout.state !== 'closing')
+    throw new Error(`a resize can be aborted in the state closing, found ${layout.state}`);
   return { ...changed(layout), state: 'opening', epoch: layout.lastEpoch, nextPlaces: null };
 }
 
-/** All rows are open. */
+/** Ends a resize after all rows were opened. */
 export function endResize(layout: Layout): Layout {
-  if (layout.state !== 'opening') throw new Error('nothing is being opened');
+  if (layout.state !== 'opening') throw new Error(`a resize can be ended in the state opening, found ${layout.state}`);
   return { ...changed(layout), state: 'open' };
 }
 
-/** Every id that stands elsewhere has a pointer at its home. */
+/** Drops the earlier placements, once every id on another shard has a pointer on the shard it goes to now. */
 export function forgetEarlier(layout: Layout): Layout {
   return { ...changed(layout), earlier: [] };
 }
 
-/** One row, which has all units: the SKU is like any other again. */
+/** Ends the split of a SKU whose one row has all units: the SKU is an ordinary one again. */
 export function mergeAll(layout: Layout): Layout {
   if (layout.state !== 'open' || layout.places.length !== 1 || layout.earlier.length > 0)
-    throw new Error('the SKU is not merged yet');
+    throw new Error(`a SKU can be merged in the state open with one row and no earlier places, found ${layout.state}`);
   return { ...changed(layout), state: 'single', epoch: 0 };
 }
 

@@ -3,42 +3,42 @@ import type { Layout } from './layout.ts';
 import type { CartKey, CartLine, DeadlineMs, Line, ShardIndex, Transfer } from './nouns.ts';
 import type { Deduct, Receive, Send } from './operation.ts';
 
-/** What can be missing on a shard that was restored from a backup. */
+/** The kinds of records that can be missing on a shard that was restored from a backup. */
 export type LostKind =
   'sku' | 'sale' | 'flow' | 'flow_state' | 'pointer' | 'return' | 'adjustment' | 'cart' | 'transfer' | 'layout';
 
-/** A cart that was committed, with the lines that are known of it. */
+/** A cart that was committed, with its known lines. */
 export interface SoldCart extends CartKey {
   readonly lines: readonly CartLine[];
 }
 
-/** What brings something back: doing it again, or writing down again that a cart was sold. */
+/** A way to restore a missing record: to repeat the operation, or to write the record of a committed cart again. */
 export type Redo = Deduct | Send | Receive | { readonly kind: 'record'; readonly cart: SoldCart };
 
-/** Something that a restored shard does not hold, though somebody knows of it. */
+/** A record that is missing on a restored shard, although another source has it. */
 export interface Lost {
   readonly kind: LostKind;
-  /** Who knows of it, for operators. */
+  /** The source that has the record, for operators. */
   readonly toldBy: string;
   readonly sku_id: string | null;
   readonly order_id: string | null;
   readonly order_detail_id: string | null;
   /** The id of a return, an adjustment or a transfer; the attempt of a cart; the number of a layout. */
   readonly id: string | null;
-  /** Units; null where it is not about any. */
+  /** Units; null if the record has none. */
   readonly quantity: number | null;
-  /** What brings it back without the state before; null: people must judge it. */
+  /** A way to restore the record without a reference copy; null: an operator must decide. */
   readonly redo: Redo | null;
 }
 
-/** A line that was sold, as the shop's own books have it. */
+/** A line that was sold, according to the shop's own order list. */
 export interface OrderedLine extends Line {
   readonly order_id: string;
-  /** Where the book says so. */
+  /** The place in the shop's list. */
   readonly toldBy: string;
 }
 
-/** The tables that make up the state of a shard. Nothing is ever deleted from them but holds, when they are settled. */
+/** The tables that make up the state of a shard. Only rows of completed holds are ever deleted from them. */
 export const STATE_TABLES = [
   'stock',
   'hot_sku',
@@ -55,17 +55,21 @@ export type StateTable = (typeof STATE_TABLES)[number];
 export type StateKey = readonly (Buffer | number)[];
 export type StateCell = Buffer | string | number | null;
 
-/** A row of one of those tables, as it lies there. */
+/** A stored row of one of those tables. */
 export interface StateRow {
   readonly key: StateKey;
-  /** Alike where rows are alike, but for what only counts changes. */
+  /** The same for rows that differ only in columns that count changes. */
   readonly state: string;
   readonly cells: Readonly<Record<string, StateCell>>;
 }
 
-/** Reads one state of a shard: the restored one, or what is left of the one before. */
+/** Reads one state of a shard: the restored state, or the reference copy. */
 export interface StateReader {
-  /** Rows of a table in the order of their keys. @param after the key of the last page's last row; null: from the first */
+  /**
+   * Reads rows of a table in the order of their keys.
+   *
+   * @param after the key of the last row of the previous page; null: start with the first row
+   */
   readPage(
     shard: ShardIndex,
     table: StateTable,
@@ -75,37 +79,37 @@ export interface StateReader {
   ): Promise<readonly StateRow[]>;
 }
 
-/** Brings the rows of a shard to another state. */
+/** Changes the rows of a shard to those of another state. */
 export interface StateWriter {
-  /** Puts rows there, in the place of those that have their keys. */
+  /** Writes rows. A row replaces the one that has the same key. */
   putRows(shard: ShardIndex, table: StateTable, rows: readonly StateRow[], deadlineMs: DeadlineMs): Promise<void>;
-  /** Takes holds away that are settled. */
+  /** Deletes the rows of completed holds. */
   dropHolds(shard: ShardIndex, keys: readonly StateKey[], deadlineMs: DeadlineMs): Promise<void>;
 }
 
-/** One side of a transfer, as the shard on that side has it. */
+/** One side of a transfer, as the shard on that side stores it. */
 export interface TransferTrace extends Transfer {
   readonly direction: 'out' | 'in';
-  /** Units that left and are not known to have come: they will be brought once more. */
+  /** The debit is committed and no credit is recorded: a gateway will send the credit once more. */
   readonly isOpen: boolean;
 }
 
-/** Units that a cart sold; its record may lie on any shard. */
+/** Units that a cart sold. The record of the cart may be on any shard. */
 export interface CartSale extends CartKey, Line {}
 
-/** Sales that carts made. Flows with damaged ids are left out: no caller can name them. */
+/** Sales of carts. Flows with damaged ids are left out, because no caller can name them. */
 export interface CartSalesPage {
   readonly sales: readonly CartSale[];
   readonly next: SalePosition | null;
 }
 
-/** Where a page of sales ends. Bytes, because a damaged id may be no text. */
+/** The end of a page of sales. The ids are bytes, because a damaged id may not be text. */
 export interface SalePosition {
   readonly skuIdHex: string;
   readonly orderDetailIdHex: string;
 }
 
-/** A stock row that belongs to a layout, or did. */
+/** A stock row that belongs or belonged to a layout. */
 export interface SplitRow {
   readonly sku_id: string;
   readonly sub_row: number;
@@ -113,33 +117,37 @@ export interface SplitRow {
   readonly isOpen: boolean;
 }
 
-/** How a SKU that is or was split lies. */
+/** The layout of a SKU that is or was split. */
 export interface SplitLayout extends Pick<Layout, 'state' | 'epoch' | 'lastEpoch' | 'places' | 'earlier' | 'shards'> {
-  /** In milliseconds since 1970, by the clock of its shard. */
+  /** Milliseconds since 1970, by the clock of its shard. */
   readonly changedAtMs: number;
 }
 
-/** What a shard has of split SKUs: rows, and the layouts of those whose slots it owns. */
+/** The rows of split SKUs on a shard, and the layouts of the SKUs whose slots the shard owns. */
 export interface Splits {
   readonly rows: readonly SplitRow[];
   readonly layouts: ReadonlyMap<string, SplitLayout>;
-  /** Layouts that cannot be read; missing rows of these SKUs may go unnoticed. */
+  /** Layouts that cannot be decoded. Missing rows of these SKUs may not be found. */
   readonly unreadable: readonly { readonly sku_id: string; readonly reason: string }[];
 }
 
 /** The result of closing a shard. */
 export interface ClosedShard {
-  /** Whether it carried no mark before. */
+  /** Whether the shard had no mark before. */
   readonly isNew: boolean;
-  /** How far it has come, as it is written down under its mark. */
+  /** The watermark that is stored beside the mark. */
   readonly reached: Generation;
 }
 
-/** Reads, and accepts, a restored shard. */
+/** Reads and accepts a restored shard. */
 export interface RestoredShards {
-  /** What a shard has written down of itself and of the others. */
+  /** Reads the watermarks that a shard stores, of itself and of the others. */
   readReached(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<Reached>;
-  /** Units that went from a shard to another one, or came from it. @param sinceMs what is older is of no interest, in milliseconds since 1970 */
+  /**
+   * Reads the transfers from one shard to another and back.
+   *
+   * @param sinceMs older transfers are left out; in milliseconds since 1970
+   */
   readTransfers(
     shard: ShardIndex,
     other: ShardIndex,
@@ -147,10 +155,10 @@ export interface RestoredShards {
     deadlineMs: DeadlineMs,
   ): Promise<readonly TransferTrace[]>;
   /**
-   * A page of what carts have sold on a shard since then, in the order of the flows' keys.
+   * Reads a page of the units that carts have sold on a shard since `sinceMs`, in the order of the flows' keys.
    *
-   * @param after `next` of the previous page; null: from the first
-   * @returns `next`: where to go on; null: that was all
+   * @param after `next` of the previous page; null: start with the first sale
+   * @returns `next`: the position of the next page; null: there is none
    */
   readCartSales(
     shard: ShardIndex,
@@ -159,7 +167,7 @@ export interface RestoredShards {
     max: number,
     deadlineMs: DeadlineMs,
   ): Promise<CartSalesPage>;
-  /** Which of some transfers stand on a shard, on the given side. @returns their ids */
+  /** Finds those of some transfers that a shard has recorded on the given side. @returns their ids */
   findTransfers(
     shard: ShardIndex,
     transfer_ids: readonly string[],
@@ -167,23 +175,33 @@ export interface RestoredShards {
     deadlineMs: DeadlineMs,
   ): Promise<ReadonlySet<string>>;
   readSplits(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<Splits>;
-  /** Writes down that a cart was sold, unless somebody has decided otherwise; who found no record and wrote that it was aborted has not. @returns whether it is written down as sold now */
+  /**
+   * Writes a cart as committed, unless its record has another commit decision. A record that was written as aborted
+   * only because none was found is no such decision, and is overruled.
+   *
+   * @returns whether the record is committed now
+   */
   recordCart(shard: ShardIndex, cart: SoldCart, deadlineMs: DeadlineMs): Promise<boolean>;
-  /** Keeps some SKUs from being sold out of any row on a shard, until somebody puts them on sale again. */
+  /** Pauses the sale of some SKUs in every row on a shard, until an operator resumes it. */
   pause(shard: ShardIndex, sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<void>;
   /**
-   * Keeps a shard from being sold from, and writes down how far it has come. One that is marked stays as it is.
+   * Closes a shard, so that no gateway sells from it, and stores its watermark. A shard that has a mark stays as it is.
    *
-   * @param known the furthest that is remembered of it: a shard that shows no less is advanced to the present moment
+   * @param known the highest watermark recorded of it. The watermark of a shard that shows no less is advanced to the
+   *   present moment.
    */
   close(shard: ShardIndex, known: Generation, deadlineMs: DeadlineMs): Promise<ClosedShard>;
-  /** Writes down on one shard how far another has come. @param on where it is written down */
+  /** Stores the watermark of one shard on another. @param on the shard that stores it */
   noteReached(on: ShardIndex, of: ShardIndex, reached: Generation, deadlineMs: DeadlineMs): Promise<void>;
-  /** Marks a closed shard otherwise. @param reached how far the state goes that is copied over it, or was */
+  /**
+   * Changes the mark of a closed shard.
+   *
+   * @param reached the watermark of the reference copy that is or was copied over it
+   */
   setMark(shard: ShardIndex, mark: Mark, reached: Generation, deadlineMs: DeadlineMs): Promise<void>;
   /**
-   * Lets a shard be sold from again: it counts as further than it is known to have come, and its rows as younger than anything
-   * that is remembered of them.
+   * Reopens a shard. Its watermark is set above the highest one that is known, and the versions of its rows above all
+   * versions that caches may hold.
    */
   accept(shard: ShardIndex, known: Generation, deadlineMs: DeadlineMs): Promise<void>;
 }

@@ -1,65 +1,65 @@
 import type { ShardIndex } from './nouns.ts';
 
-/** How the schema of one shard stands against the migrations at hand. */
+/** The migrations that one shard has and lacks, compared with those of this checkout. */
 export interface SchemaStatus {
   readonly applied: readonly string[];
   readonly pending: readonly string[];
-  /** Applied here, but not among the migrations at hand: this checkout is older than the shard. */
+  /** Applied to the shard, but not in this checkout: the checkout is older than the shard. */
   readonly foreign: readonly string[];
-  /** How many slots the shard owns; null before it was given any. */
+  /** The number of slots that the shard owns; null before slots were assigned to it. */
   readonly slot_count: number | null;
 }
 
-/** Who migrates a shard at this moment. */
+/** The run that is migrating a shard now. */
 export interface LockHolder {
   /** The number of its connection on the server. */
   readonly connection: number;
-  /** Its host, and its port there. */
+  /** The host and the port of the run. */
   readonly from: string;
   readonly user: string;
-  /** For how long its connection has been doing what it does. */
+  /** Seconds that its connection has been in its present state. */
   readonly seconds: number;
-  /** What that is. */
+  /** The present state or statement of its connection. */
   readonly doing: string;
 }
 
-/** What stood in the way of a migration, and what became of it. */
+/** The run that blocked a migration, and how it ended. */
 export interface LockReport {
-  /** A run that lives holds the shard's lock; null: none does. */
+  /** The live run that holds the shard's lock; null: there is none. */
   readonly holder: LockHolder | null;
-  /** `left`: nothing was asked to end it, or there is none; `by_itself`: it had ended before it was to be ended. */
+  /** `left`: no end was requested, or there is no run. `by_itself`: the run ended before the command ended it. */
   readonly ending: 'left' | 'ended' | 'by_itself';
-  /** A run that died had left its mark, which was taken away. */
+  /** A run that died had left the shard marked as locked; the mark was removed. */
   readonly wasLeftLocked: boolean;
-  /** Another run took the lock meanwhile and works on the shard now; null: none did. */
+  /** Another run that took the lock in the meantime and is working on the shard; null: there is none. */
   readonly next: LockHolder | null;
 }
 
-/** How a run is ended. */
+/** How to end a run. */
 export interface EndOptions {
-  /** The longest wait for the server to undo what the run did. */
+  /** The longest wait until the server has rolled back the work of the run. */
   readonly waitMs: number;
-  /** Called every second meanwhile. @param seconds since the run was ended */
+  /** Called every second during the wait. @param seconds since the run was ended */
   readonly onWait: (holder: LockHolder, seconds: number) => void;
 }
 
-/** Brings the schemas of shards up to date. */
+/** Migrates the schemas of shards. */
 export interface ShardMigrator {
   /** @throws when the shard cannot be read */
   status(shard: ShardIndex): Promise<SchemaStatus>;
   /**
-   * Applies what is pending and, on a new shard, deals out its slots. Can be repeated after any failure and run by
-   * several at once.
+   * Applies the pending migrations and, on a new shard, assigns its slots. It can be repeated after any failure, and
+   * several runs may call it at once.
    *
    * @returns the names of the migrations that this call applied
-   * @throws when the shard cannot be brought up to date
+   * @throws when the shard cannot be migrated
    */
   up(shard: ShardIndex): Promise<readonly string[]>;
   /**
-   * Finds what a run that died has left, and takes it away.
+   * Removes the lock mark of a run that died.
    *
-   * @param end end the connection of a run that lives, too: one that hangs; null: leave it alone
-   * @throws when the shard cannot be read, or the server has not undone in time what was ended
+   * @param end also end the connection of a live run, for a run that hangs; null: do not end it
+   * @throws when the shard cannot be read, or the server has not rolled back the ended run in time
    */
   unlock(shard: ShardIndex, end: EndOptions | null): Promise<LockReport>;
 }

@@ -3,116 +3,120 @@ import { sumUnits } from './units.ts';
 
 /** A stock row of a split SKU as it was read. */
 export interface RowState extends RowPlace {
-  /** The one to be named by who writes new ids to it. */
+  /** The epoch that a write of new ids to this row must name. */
   readonly epoch: number;
   readonly isOpen: boolean;
   readonly leaved_amount: number;
-  /** Those of them that may be sold: what came into a row that had nothing may not, for a while. */
+  /** Units left that may be sold now. Units that came into an empty row are not sold until the restock delay ends. */
   readonly sellable_amount: number;
   readonly held_amount: number;
   /** Raised by every change of the row. */
   readonly version: number;
 }
 
-/** Units that somebody needs in a row, more than lie there. */
+/** A request for units in a row that has too few. */
 export interface Want {
   readonly to: RowPlace;
   readonly units: number;
 }
 
-/** Units to be brought from one row to another. */
+/** Planned units from one row to another. */
 export interface Move {
   readonly from: RowPlace;
-  /** Of the row that they leave, as it was read; null: it is closed. */
+  /** The epoch of the source row when it was read; null: the row is closed. */
   readonly epoch: number | null;
   readonly to: RowPlace;
   readonly amount: number;
-  /** The want it is for, by its place in the list; null: so that a row does not run short. */
+  /** The index of the request that the units are for; null: they fill a row up ahead of need. */
   readonly want: number | null;
 }
 
-/** Where a row has less than this part of an equal share it is filled up. */
-const LOW = 1 / 2;
+/** A row with less than this part of an equal share is filled up. */
+const LOW_SHARE = 1 / 2;
 
-interface Lot {
+interface RowDraft {
   readonly row: RowState;
   left: number;
 }
 
 /**
- * Plans how units are brought where they are wanted, and ahead of need to rows that run low. Wants are served whole or not at
- * all, in their order; a want may take from its own row too, so that what is planned for it is kept for it. What lies in closed rows
- * goes first. What is brought ahead shrinks with the stock: rows are filled up to an equal share of what is left. Nothing is
- * brought ahead to a row that keeps new units from being sold: what comes to it cannot be sold for that time either.
+ * Plans a rebalance: the transfers that serve requests, and those that fill up low rows ahead of need.
+ *
+ * Requests are served in their order, each whole or not at all. A request may also take from its own row, which
+ * reserves those units for it. Units in closed rows are taken first. Low rows are filled up to an equal share of the
+ * units left, so these transfers get smaller with the stock. A row whose new units cannot be sold yet is not filled up,
+ * because units that come to it cannot be sold until then either.
  *
  * @param rows all rows of the SKU
- * @param isHome whether a row takes ids in the layout that counts
+ * @param wants the requests
+ * @param isInLayout whether a row takes ids in the current layout
+ * @returns the planned transfers, and the indexes of the requests that are not served
  */
 export function planMoves(
   rows: readonly RowState[],
   wants: readonly Want[],
-  isHome: (row: RowState) => boolean,
+  isInLayout: (row: RowState) => boolean,
 ): { readonly moves: Move[]; readonly unserved: number[] } {
-  const lots = rows.map((row): Lot => ({ row, left: row.sellable_amount }));
+  const drafts = rows.map((row): RowDraft => ({ row, left: row.sellable_amount }));
   const moves: Move[] = [];
   const unserved: number[] = [];
   wants.forEach(({ to, units }, want) => {
-    if (sumOf(lots) < units) return void unserved.push(want);
+    if (sumOf(drafts) < units) return void unserved.push(want);
     for (let rest = units; rest > 0;) {
-      const lot = richest(lots, isHome);
-      if (lot === null) throw new Error('units vanished from a plan');
-      const amount = Math.min(rest, lot.left);
-      lot.left -= amount;
+      const draft = richest(drafts, isInLayout);
+      if (draft === null) throw new Error('the rows have fewer units than the plan counted');
+      const amount = Math.min(rest, draft.left);
+      draft.left -= amount;
       rest -= amount;
-      moves.push({ from: placeOf(lot.row), epoch: epochOf(lot.row), to, amount, want });
+      moves.push({ from: placeOf(draft.row), epoch: epochOf(draft.row), to, amount, want });
     }
   });
-  return { moves: [...moves, ...levelOut(lots, isHome)], unserved };
+  return { moves: [...moves, ...fillUpLowRows(drafts, isInLayout)], unserved };
 }
 
-/** Whether a row sells nothing for a while, because new units came in when it had none. */
-function keepsBack({ row }: Lot): boolean {
+/** Whether a row has units that cannot be sold yet, because they came in while it was empty. */
+function hasUnsellableUnits({ row }: RowDraft): boolean {
   return row.leaved_amount > row.sellable_amount;
 }
 
-/** What lies in closed rows comes out, and rows that are low are filled up from those that have more than their share. */
-function levelOut(lots: readonly Lot[], isHome: (row: RowState) => boolean): Move[] {
-  const homes = lots.filter(({ row }) => isHome(row));
-  if (homes.length === 0) return [];
-  const share = Math.floor(sumOf(lots) / homes.length);
+/** Empties closed rows, and fills low rows up from rows that have more than an equal share. */
+function fillUpLowRows(drafts: readonly RowDraft[], isInLayout: (row: RowState) => boolean): Move[] {
+  const layoutRows = drafts.filter(({ row }) => isInLayout(row));
+  if (layoutRows.length === 0) return [];
+  const share = Math.floor(sumOf(drafts) / layoutRows.length);
   const moves: Move[] = [];
-  const bring = (from: Lot, to: Lot, amount: number): void => {
+  const move = (from: RowDraft, to: RowDraft, amount: number): void => {
     from.left -= amount;
     to.left += amount;
     moves.push({ from: placeOf(from.row), epoch: epochOf(from.row), to: placeOf(to.row), amount, want: null });
   };
-  const takers = homes.filter((lot) => !keepsBack(lot));
-  for (const to of takers.filter(({ left }) => left < share * LOW)) {
-    for (const from of lots) {
-      const spare = isHome(from.row) ? from.left - share : from.left;
+  const targets = layoutRows.filter((draft) => !hasUnsellableUnits(draft));
+  for (const to of targets.filter(({ left }) => left < share * LOW_SHARE)) {
+    for (const from of drafts) {
+      const spare = isInLayout(from.row) ? from.left - share : from.left;
       const amount = Math.min(spare, share - to.left);
-      if (amount > 0) bring(from, to, amount);
+      if (amount > 0) move(from, to, amount);
     }
   }
-  for (const from of lots) {
-    if (isHome(from.row) || from.left === 0) continue;
-    const [poorest] = [...takers].sort((a, b) => a.left - b.left);
-    if (poorest !== undefined) bring(from, poorest, from.left);
+  for (const from of drafts) {
+    if (isInLayout(from.row) || from.left === 0) continue;
+    const [poorest] = [...targets].sort((a, b) => a.left - b.left);
+    if (poorest !== undefined) move(from, poorest, from.left);
   }
   return moves;
 }
 
-function richest(lots: readonly Lot[], isHome: (row: RowState) => boolean): Lot | null {
-  let best: Lot | null = null;
-  for (const lot of lots) {
-    if (lot.left === 0) continue;
-    if (best === null || rank(lot, isHome) > rank(best, isHome)) best = lot;
+function richest(drafts: readonly RowDraft[], isInLayout: (row: RowState) => boolean): RowDraft | null {
+  let best: RowDraft | null = null;
+  for (const draft of drafts) {
+    if (draft.left === 0) continue;
+    if (best === null || rank(draft, isInLayout) > rank(best, isInLayout)) best = draft;
   }
   return best;
 }
 
-function rank({ row, left }: Lot, isHome: (row: RowState) => boolean): number {
-  return isHome(row) ? left : Infinity;
+function rank({ row, left }: RowDraft, isInLayout: (row: RowState) => boolean): number {
+  return isInLayout(row) ? left : Infinity;
 }
 
 function placeOf({ shard, sub_row }: RowState): RowPlace {
@@ -123,6 +127,6 @@ function epochOf({ isOpen, epoch }: RowState): number | null {
   return isOpen ? epoch : null;
 }
 
-function sumOf(lots: readonly Lot[]): number {
-  return sumUnits(lots.map(({ left }) => left));
+function sumOf(drafts: readonly RowDraft[]): number {
+  return sumUnits(drafts.map(({ left }) => left));
 }

@@ -1,25 +1,9 @@
 /**
- * The words of this code base. They are the field's own and keep their spelling from the wire to the
- * database (`sku_id`, `leaved_amount`), so that nothing is translated on the way.
- *
- * SKU            one thing a shop sells, named by `sku_id`
- * stock row      what is left of a SKU; one row per SKU and sub-row
- * flow           one journal row per effect on stock; a deduction's flow is also its idempotency record
- * order detail   one line of an order; together with its SKU the key of a deduction
- * cart           an order over several shards: held on each, decided once, settled after
- * hold           stock taken for a cart that is not decided yet; its flow is `pending`
- * tombstone      a cancelled flow that was never deducted: it blocks its ids for good
- * sub-row        one of several stock rows of a hot SKU, each on a shard of its own as long as there are enough
- * layout, epoch  where the sub-rows of a SKU lie, and the number of that arrangement; every row carries it
- * transfer       units on their way from one row of a SKU to another
- * pointer        a flow that says no more than on which shard the flow under its ids lies
- * slot           one of 1,024 parts of the key space; the unit that shards own and hand over
- * shard          one MySQL schema with its own tables; shards may share a server
- * replay         the same ids sent again, answered as the first time
- * engine         something that can deduct and adjust; everything else only reads or refuses
+ * The types that all other files share. `docs/glossary.md` defines the terms. Fields have the same spelling from the
+ * wire to the database (`sku_id`, `leaved_amount`), so that no name is translated in between.
  */
 
-/** Largest number of units of one SKU, and largest step of an adjustment: 2^53 - 1, exact in a JavaScript number. */
+/** The most units of one SKU, and the largest adjustment: 2^53 - 1, exact in a JavaScript number. */
 export const STOCK_LIMIT = Number.MAX_SAFE_INTEGER;
 
 /** Units in one line of an order, at most. */
@@ -34,19 +18,19 @@ export interface FlowKey {
   readonly order_detail_id: string;
 }
 
-/** Which of a hot SKU's rows is meant, and in which layout. */
+/** One of the rows of a hot SKU, in one layout. */
 export interface RowRef {
   readonly sub_row: number;
   readonly epoch: number;
 }
 
-/** Where a stock row lies. */
+/** The shard and the sub-row of a stock row. */
 export interface RowPlace {
   readonly shard: ShardIndex;
   readonly sub_row: number;
 }
 
-/** Units on their way from one row of a SKU to another. Its places never change. */
+/** Units that move from one row of a SKU to another. Source and destination never change. */
 export interface Transfer {
   readonly sku_id: string;
   /** 32 hexadecimal digits. */
@@ -56,7 +40,7 @@ export interface Transfer {
   readonly to: RowPlace;
 }
 
-/** Something about a SKU and the row that it goes to; absent: the one row of a SKU that is not split, at its slot's owner. */
+/** Names the row of a SKU. Absent: the only row of an unsplit SKU, on the shard that owns its slot. */
 export interface Placed {
   readonly row?: RowRef;
 }
@@ -66,24 +50,24 @@ export interface Line extends FlowKey {
   readonly quantity: number;
 }
 
-/** A line as the record of its cart keeps it; with the shard where it was held, from when records have that. */
+/** A line in the record of a cart, with the shard that holds it. Records of older gateways have no shard. */
 export interface CartLine extends Line {
   readonly shard?: ShardIndex;
 }
 
-/** What the journal holds of one deduction. */
+/** The journal row of one deduction. */
 export interface Flow extends Line {
   readonly order_id: string;
   /** The attempt of the cart that holds or held it; 0 for an order on one shard. */
   readonly attempt: number;
-  /** Units that came back so far, 0 to `quantity`. */
+  /** Units returned so far, 0 to `quantity`. */
   readonly returned: number;
   /**
-   * `pending`: held by a cart that is not decided, as far as the shard knows. `void`: a hold that was undone; it binds nothing.
-   * `moved`: a pointer.
+   * `pending`: held by a cart; this shard has not recorded its commit decision. `void`: a hold that was undone; it
+   * binds nothing. `moved`: a pointer.
    */
   readonly status: 'deducted' | 'pending' | 'cancelled' | 'void' | 'moved';
-  /** Of a pointer: where the flow lies. */
+  /** Of a pointer: the shard that has the flow. */
   readonly moved_to?: ShardIndex | null;
   readonly sub_row: number;
   /** ISO 8601 in UTC with microseconds, by the clock of the shard. */
@@ -97,23 +81,23 @@ export interface CartKey {
   readonly attempt: number;
 }
 
-/** A flow that is held for a cart. */
+/** A line that is held for a cart. */
 export interface Hold extends FlowKey, CartKey {}
 
-/** A hold and the shard where it was met. */
+/** A hold, and the shard on which it was found. */
 export interface FoundHold extends Hold {
   readonly shard: ShardIndex;
 }
 
-/** How a cart ended. */
+/** The commit decision of a cart. */
 export type Verdict = 'committed' | 'aborted';
 
-/** What is left of one SKU in one of its stock rows. */
+/** The units left of a SKU in one of its stock rows. */
 export interface StockRow {
   readonly sku_id: string;
   readonly sub_row: number;
   readonly leaved_amount: number;
-  /** One of several, or on the way there or back. */
+  /** The SKU is split, or its layout is being changed to or from one row. */
   readonly isSplit: boolean;
 }
 
@@ -124,24 +108,24 @@ export interface Sale {
   readonly from: string | null;
 }
 
-/** A shard by its place in `shards.config.ts`, from 0. */
+/** The index of a shard in `shards.config.ts`, from 0. */
 export type ShardIndex = number;
 
-/** A point on the monotonic clock (`performance.now()`), in milliseconds: after it nobody waits any more. */
+/** A time on the monotonic clock (`performance.now()`), in milliseconds, after which the caller no longer waits. */
 export type DeadlineMs = number;
 
-/** One text per stock row; of a SKU that is not split, its id. */
+/** A unique text for a stock row. For an unsplit SKU it is the SKU's id. */
 export function shelfKeyText(sku_id: string, sub_row: number): string {
   return sub_row === 0 ? sku_id : `${sku_id}\0${sub_row}`;
 }
 
-/** The row that such a text names. */
+/** The stock row that a text of `shelfKeyText` names. */
 export function rowOfKeyText(text: string): { readonly sku_id: string; readonly sub_row: number } {
   const [sku_id = '', sub_row = '0'] = text.split('\0');
   return { sku_id, sub_row: Number(sub_row) };
 }
 
-/** One text per flow key. Ids hold no control character, so NUL parts them without doubt. */
+/** A unique text for a flow key. Ids contain no control characters, so NUL separates them unambiguously. */
 export function flowKeyText(key: FlowKey): string {
   return `${key.sku_id}\0${key.order_detail_id}`;
 }

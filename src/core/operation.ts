@@ -4,51 +4,54 @@ import type { CartKey, FlowKey, Line, Placed, Transfer, Verdict } from './nouns.
 /** A line and the row that it takes from. */
 export interface PlacedLine extends Line, Placed {}
 
-/** The key of a deduction and the row where it stands, or would. */
+/** The key of a deduction, and the row that has or would have its flow. */
 export interface PlacedKey extends FlowKey, Placed {}
 
-/** What was fetched for an operation: it comes in together with what the operation takes, or not at all. */
-interface Funded {
+/** Transfers fetched for an operation. Their credits are committed together with the operation, or not at all. */
+interface WithTransfers {
   readonly credits?: readonly Transfer[];
 }
 
-/** Take the stock of every line, or of none. All lines lie on one shard. */
-export interface Deduct extends Funded {
+/** Takes the stock of every line, or of none. All lines are on one shard. */
+export interface Deduct extends WithTransfers {
   readonly kind: 'deduct';
   readonly order_id: string;
   readonly lines: readonly PlacedLine[];
 }
 
-/** Take the stock of those lines of a cart that lie on one shard, until the cart is decided. */
-export interface HoldLines extends CartKey, Funded {
+/** Holds the stock of those lines of a cart that are on one shard, until the cart is decided. */
+export interface HoldLines extends CartKey, WithTransfers {
   readonly kind: 'hold';
   readonly lines: readonly PlacedLine[];
 }
 
-/** Carry out what was decided of a cart: its holds become deductions, or are undone and cannot come later. */
+/** Completes a cart on one shard: its holds become deductions, or are undone and rejected if they arrive later. */
 export interface SettleLines extends CartKey {
   readonly kind: 'settle';
   readonly verdict: Verdict;
-  /** On one shard. With their quantities where the caller knows them; a fence against a late hold has 1 otherwise. */
+  /** Lines on one shard. Where the quantity is not known it is 1, for a flow that only fences off a late hold. */
   readonly lines: readonly PlacedLine[];
 }
 
-/** Take back units of one deduction. */
+/** Returns units of one deduction to stock. */
 export interface Return extends PlacedKey {
   readonly kind: 'return';
   readonly return_id: string;
   readonly quantity: number;
 }
 
-/** Give back the rest of lines, and block those that were not deducted yet, for good. All lie on one shard. */
+/**
+ * Returns the remaining units of lines, and permanently blocks the ids of lines that were not deducted yet. All lines
+ * are on one shard.
+ */
 export interface Cancel {
   readonly kind: 'cancel';
   readonly order_id: string;
   readonly lines: readonly PlacedKey[];
 }
 
-/** Restock (`delta` above 0) or write off (below 0). */
-export interface Adjust extends Placed, Funded {
+/** Restocks (`delta` above 0) or writes off (below 0). */
+export interface Adjust extends Placed, WithTransfers {
   readonly kind: 'adjust';
   readonly sku_id: string;
   readonly adjustment_id: string;
@@ -56,49 +59,49 @@ export interface Adjust extends Placed, Funded {
   readonly reason: string | null;
 }
 
-/** Take units off a row, to bring them to another one of the same SKU. */
+/** Debits one row for a transfer to another row of the same SKU. */
 export interface Send extends Transfer {
   readonly kind: 'send';
-  /** The one that the row was seen open in; null: it was closed, and may be in any. */
+  /** The epoch in which the row was read as open; null: the row was closed, and its epoch is not checked. */
   readonly epoch: number | null;
 }
 
-/** Put units that were sent into their row; done again it changes nothing. */
+/** Credits the destination row of a transfer. Repeated, it changes nothing. */
 export interface Receive extends Transfer {
   readonly kind: 'receive';
 }
 
-/** Put a SKU on the shelf with its opening stock. */
+/** Opens a SKU with its opening stock. */
 export interface Open {
   readonly kind: 'open';
   readonly sku_id: string;
   readonly leaved_amount: number;
 }
 
-/** Let a SKU be sold or not. */
+/** Starts or pauses the sale of a SKU. */
 export interface SetSale extends Placed {
   readonly kind: 'sale';
   readonly sku_id: string;
   readonly state: 'on' | 'paused';
-  /** Sold from then on by the clock of the shard, as `2026-11-20T10:00:00.000Z`; null: at once. */
+  /** The start of the sale by the clock of the shard, as `2026-11-20T10:00:00.000Z`; null: at once. */
   readonly from: string | null;
 }
 
-/** Everything an engine can be asked to change. */
+/** Every change that an engine can make. */
 export type Operation = Deduct | HoldLines | SettleLines | Return | Cancel | Adjust | Send | Receive | Open | SetSale;
 
-/** The SKUs an operation touches, in the order they were named, repeats included. */
+/** The SKUs that an operation names, in their order, repeats included. */
 export function skusOf(operation: Operation): string[] {
   return 'lines' in operation ? operation.lines.map((line) => line.sku_id) : [operation.sku_id];
 }
 
-/** Those of them whose slots the shard must own; the others are fenced by the rows they name. */
+/** The SKUs whose slots the shard must own. The other SKUs are fenced by the epochs of the rows that they name. */
 export function ownedSkusOf(operation: Operation): string[] {
   if ('lines' in operation) return operation.lines.filter(({ row }) => row === undefined).map((line) => line.sku_id);
   return namesRow(operation) ? [] : [operation.sku_id];
 }
 
-/** The stock rows an operation goes to, as `shelfKeyText`, repeats included. */
+/** The stock rows that an operation writes, as `shelfKeyText`, repeats included. */
 export function shelvesOf(operation: Operation): string[] {
   if ('lines' in operation) return operation.lines.map(({ sku_id, row }) => shelfKeyText(sku_id, row?.sub_row ?? 0));
   if (operation.kind === 'send') return [shelfKeyText(operation.sku_id, operation.from.sub_row)];
@@ -106,7 +109,7 @@ export function shelvesOf(operation: Operation): string[] {
   return [shelfKeyText(operation.sku_id, 'row' in operation ? (operation.row?.sub_row ?? 0) : 0)];
 }
 
-/** Whether an operation is about single rows of a split SKU; a sale is about all that lie on a shard. */
+/** Whether an operation names single rows of a split SKU. A sale applies to all rows on a shard. */
 export function namesRow(operation: Operation): boolean {
   if ('lines' in operation) return operation.lines.some(({ row }) => row !== undefined);
   return (

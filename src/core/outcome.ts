@@ -14,8 +14,8 @@ import type {
 } from './operation.ts';
 
 /**
- * Why an attempt was refused, in the order in which they are told: where lines fail for several reasons, the answer's
- * code is the first of these. A refused attempt has no effect and never gets one later.
+ * The reasons why an attempt was refused, by precedence: where lines fail for several reasons, the answer's code is the
+ * first of these. A refused attempt has no effect and never gets one later.
  */
 export const REFUSAL_CODES = [
   'idempotency_conflict',
@@ -32,72 +32,77 @@ export const REFUSAL_CODES = [
 
 export type RefusalCode = (typeof REFUSAL_CODES)[number];
 
-/** One line that stood in the way. */
+/** A line that was refused. */
 export interface RefusedLine extends Line {
   readonly code: RefusalCode;
   /** Units left when the line was refused; only with `insufficient_stock`. */
   readonly leaved_amount?: number;
 }
 
-/** Definitely without effect, for good. */
+/** The attempt has no effect and never gets one. */
 export interface Refused {
   readonly is: 'refused';
   readonly code: RefusalCode;
   /** Every refused line of a deduction; empty for other operations. */
   readonly lines: readonly RefusedLine[];
-  /** Units that could be returned; only with `over_return`. */
+  /** Units that can still be returned; only with `over_return`. */
   readonly returnable?: number;
-  /** Units left that could be written off; only with `insufficient_stock` of a write-off. */
+  /** Units left that can be written off; only with `insufficient_stock` of a write-off. */
   readonly leaved_amount?: number;
   /** The opening stock of the SKU, in units; only with `sku_exists`. */
   readonly opened_with?: number;
 }
 
 /**
- * Nothing was done because carts that this shard does not know the end of are in the way: they hold an id, or the units
- * that are lacking. Their records tell what became of them.
+ * Nothing was done, because carts whose commit decision is not recorded on this shard hold one of the ids or the units
+ * that are short. The records of the carts show how they ended.
  */
 export interface Pending {
   readonly is: 'pending';
-  /** What they hold: the ids themselves, or units of the SKUs asked for. Without a shard: on the one that was asked. */
+  /** The holds of the requested ids, or of units of the requested SKUs. Without a shard: on the shard that answered. */
   readonly holds: readonly (Hold & { readonly shard?: ShardIndex })[];
 }
 
-/** Definitely without effect, and no verdict on the request: it may be sent again. */
+/** The attempt had no effect, and this says nothing about the request. It may be sent again. */
 export interface NotDone {
   readonly is: 'not_done';
   /** For the log, never for the caller: it may name hosts. */
   readonly reason: string;
 }
 
-/** It may or may not have happened: the same ids, sent again or looked up, tell. */
+/**
+ * The attempt is in doubt: it may or may not have had its effect. The same ids, sent again or looked up, give the
+ * answer.
+ */
 export interface Unknown {
   readonly is: 'unknown';
   /** For the log, never for the caller. */
   readonly reason: string;
 }
 
-/** The shard does not own the slot of a SKU (any more); nothing was done. The caller's map is stale. */
+/**
+ * Wrong shard: it does not own the slot of a SKU, or no longer does. Nothing was done. The caller's slot map is stale.
+ */
 export interface NotMine {
   readonly is: 'not_mine';
 }
 
-/** The rows of some SKUs do not lie as the caller thought (any more); nothing was done. */
+/** Stale layout: the rows of some SKUs are not, or no longer, in the layout that the caller named. Nothing was done. */
 export interface Moved {
   readonly is: 'moved';
   readonly sku_ids: readonly string[];
 }
 
-/** What stands under some ids stands on other shards; nothing was done. */
+/** Redirect: the flows of some ids are on other shards. Nothing was done. */
 export interface Elsewhere {
   readonly is: 'elsewhere';
   readonly flows: readonly (FlowKey & { readonly shard: ShardIndex })[];
 }
 
-/** Nothing was done, because it was asked for in the wrong place. */
+/** Nothing was done, because the operation was sent to the wrong shard or row. */
 export type Misplaced = NotMine | Moved | Elsewhere;
 
-/** A line that stands in the journal. */
+/** A line that is deducted or held. */
 export interface DeductedLine extends Line {
   readonly replayed: boolean;
   readonly returned: number;
@@ -109,30 +114,30 @@ export interface Deducted {
   readonly lines: readonly DeductedLine[];
 }
 
-/** The stock of all lines is held, but for those that are replays. */
+/** The stock of all lines is held, except for lines that are replays. */
 export interface Held {
   readonly is: 'held';
   /** In the order of the request. */
   readonly lines: readonly DeductedLine[];
 }
 
-/** A return stands. */
+/** A return was committed. */
 export interface Returned {
   readonly is: 'returned';
   readonly replayed: boolean;
-  /** Units of the deduction that came back so far. */
+  /** Units of the deduction returned so far. */
   readonly returned: number;
-  /** Units that can still come back. */
+  /** Units that can still be returned. */
   readonly returnable: number;
 }
 
-/** A change that has nothing more to say stands. */
+/** A change without further results was committed. */
 export interface Applied {
   readonly is: 'applied';
   readonly replayed: boolean;
 }
 
-/** The ways out that every operation has besides being done. */
+/** The outcomes of an operation that was not applied. */
 export type NotApplied = Refused | NotDone | Unknown | Misplaced;
 
 export type DeductOutcome = Deducted | Pending | NotApplied;
@@ -141,7 +146,7 @@ export type ReturnOutcome = Returned | Pending | NotApplied;
 export type CancelOutcome = Applied | Pending | NotApplied;
 export type AppliedOutcome = Applied | NotApplied;
 
-/** The outcome that belongs to an operation. */
+/** The outcome type of an operation. */
 export type OutcomeOf<O extends Operation> = O extends Deduct
   ? DeductOutcome
   : O extends HoldLines
@@ -154,7 +159,7 @@ export type OutcomeOf<O extends Operation> = O extends Deduct
           ? AppliedOutcome
           : never;
 
-/** One entry per key asked for, null where no flow stands. */
+/** One entry per requested key; null: no flow exists. */
 export interface FoundFlows {
   readonly is: 'found';
   readonly flows: readonly (Flow | null)[];
@@ -164,14 +169,14 @@ export interface FoundFlows {
 export interface FoundStock {
   readonly is: 'found';
   readonly rows: readonly StockRow[];
-  /** As the first row has it, read with the others; null for an unknown SKU. */
+  /** The sale state of the first row, read with the other rows; null for an unknown SKU. */
   readonly sale: Sale | null;
 }
 
-/** What a read says instead of its result when it cannot be had. */
+/** The outcome of a read that has no result. */
 export type ReadFailure = NotDone | NotMine;
 
-/** Gathers refused lines under the code that is told first. `lines` must not be empty. */
+/** Makes a refusal of refused lines, with the code that has precedence. `lines` must not be empty. */
 export function refusedLines(lines: readonly RefusedLine[]): Refused {
   const code = REFUSAL_CODES.find((candidate) => lines.some((line) => line.code === candidate));
   if (code === undefined) throw new Error('a refusal needs at least one refused line');

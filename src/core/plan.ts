@@ -1,17 +1,17 @@
 import type { ShardIndex } from './nouns.ts';
 import type { SlotMap } from './slots.ts';
 
-/** Groups things that name a SKU by the shard that owns it, each group in the order given. */
+/** Groups items by the shard that owns the slot of their SKU. Each group keeps the order of the items. */
 export function groupByShard<T extends { readonly sku_id: string }>(
-  things: readonly T[],
+  items: readonly T[],
   map: SlotMap,
 ): Map<ShardIndex, T[]> {
   const groups = new Map<ShardIndex, T[]>();
-  for (const thing of things) {
-    const shard = map.shardOf(thing.sku_id);
+  for (const item of items) {
+    const shard = map.shardOf(item.sku_id);
     const group = groups.get(shard);
-    if (group === undefined) groups.set(shard, [thing]);
-    else group.push(thing);
+    if (group === undefined) groups.set(shard, [item]);
+    else group.push(item);
   }
   return groups;
 }

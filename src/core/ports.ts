@@ -15,17 +15,18 @@ import type {
 import type { CartPage, CartPosition, DecidedCart, ShardAudit, SoldFlow } from './reconciliation.ts';
 
 /**
- * Something that can deduct. The textbook engine and the in-memory oracle stand behind it today; one conformance suite
- * (`test/conformance.test.ts`) runs over all of them.
+ * An engine: code that can deduct. The batching engine, the textbook engine and the in-memory oracle implement it. One
+ * conformance suite (`test/conformance.test.ts`) runs over all of them.
  */
 export interface StockEngine {
   /**
-   * Carries out operations whose SKUs all lie on one shard, each all or nothing by itself.
+   * Carries out operations on one shard. Each operation is all or nothing by itself.
    *
-   * @param shard the shard that owns the slots of all SKUs named, as far as the caller knows
-   * @param operations independent of one another; their order is not promised
-   * @param deadlineMs when the callers stop waiting; work that has not begun by then is not begun
-   * @returns one outcome per operation, in their order. It throws only on a fault of its own.
+   * @param shard the shard that owns the slots of all named SKUs, according to the caller's slot map.
+   * @param operations independent operations; they may be carried out in any order.
+   * @param deadlineMs the time when the callers stop waiting; later no work is begun.
+   * @returns one outcome per operation, in the order of the operations.
+   * @throws only on a programming error of its own
    */
   apply<O extends Operation>(
     shard: ShardIndex,
@@ -34,22 +35,20 @@ export interface StockEngine {
   ): Promise<readonly OutcomeOf<O>[]>;
 }
 
-/** Reads from the shard's primary. What it says was true at some moment between call and answer. */
+/** Reads from the shard's primary. A result was true at some moment between the call and the answer. */
 export interface StockReader {
-  /**
-   * Looks up flows; waits for any transaction that is still undecided about one of them. `keys` must not be empty.
-   */
+  /** Reads flows. Waits for each transaction that is still in doubt about one of them. `keys` must not be empty. */
   findFlows(
     shard: ShardIndex,
     keys: readonly PlacedKey[],
     deadlineMs: DeadlineMs,
   ): Promise<FoundFlows | NotDone | Misplaced>;
 
-  /** Reads what is left of one SKU, and whether it is on sale. */
+  /** Reads the units left of one SKU, and whether it is on sale. */
   readStock(shard: ShardIndex, sku_id: string, deadlineMs: DeadlineMs): Promise<FoundStock | ReadFailure>;
 }
 
-/** What a shard says of a SKU's journal. */
+/** The part of a SKU's journal that one shard has. */
 export interface FoundJournal {
   readonly is: 'found';
   readonly read: JournalRead;
@@ -58,10 +57,10 @@ export interface FoundJournal {
 /** Reads journals from the shard's primary. */
 export interface JournalReader {
   /**
-   * Reads a stretch of one SKU's journal, newest first, in one snapshot.
+   * Reads some rows of one SKU's journal, newest first, in one snapshot.
    *
-   * @param query after which position, and how many entries (`rowsMaxOf`); and the same of holds, by their order detail;
-   *   `isBesides`: the shard need not own the slot
+   * @param query `after` and `limit`: the position and the number of entries (`rowsMaxOf`); `holdsAfter` and
+   *   `holdsMax`: the same for holds, by their order detail; `isBesides`: the shard need not own the slot
    */
   readJournal(
     shard: ShardIndex,
@@ -79,30 +78,30 @@ export interface JournalReader {
 
 export type CartState = 'open' | Verdict;
 
-/** A record was written: this attempt is the caller's to decide. */
+/** A record was written: the caller coordinates this attempt and decides it. */
 export interface CartBegun {
   readonly is: 'begun';
   readonly attempt: number;
 }
 
-/** No record was written, because of the order's last attempt: it is open, or it sold these very lines. */
+/** No record was written: the order's last attempt is open, or it sold exactly these lines. */
 export interface CartStands {
   readonly is: 'open' | 'sold';
   readonly attempt: number;
 }
 
-/** What a record says when it has been asked. */
+/** The state of a cart record. */
 export interface CartJudged {
   readonly is: 'judged';
   readonly state: CartState;
 }
 
-/** What carts have left over on a shard. */
+/** The unfinished carts and holds on a shard. */
 export interface LeftOver {
   readonly is: 'left_over';
-  /** Open for longer than any coordinator may take, in no order. */
+  /** Carts open for longer than any coordinator may take, in no order. */
   readonly carts: readonly CartKey[];
-  /** Held for more than a second, in no order. */
+  /** Holds older than a second, in no order. */
   readonly holds: readonly Hold[];
   readonly cartsOpen: number;
   readonly cartAgeMs: number;
@@ -110,12 +109,15 @@ export interface LeftOver {
   readonly holdAgeMs: number;
 }
 
-/** The records of carts. One lies on the shard that owns the slot of its order's id; its state is the cart's commit point. */
+/**
+ * The records of carts. Each is on the shard that owns the slot of its `order_id`. A change of its state is the commit
+ * point of the cart.
+ */
 export interface CartRecords {
   /**
-   * Writes the record of an order's next attempt, before any hold leaves.
+   * Writes the record of an order's next attempt, before any hold is sent.
    *
-   * @param force also when the last attempt sold these very lines
+   * @param force write it also when the last attempt sold exactly these lines
    */
   begin(
     shard: ShardIndex,
@@ -124,7 +126,7 @@ export interface CartRecords {
     deadlineMs: DeadlineMs,
   ): Promise<CartBegun | CartStands | NotDone | NotMine | Unknown>;
 
-  /** Decides a cart by compare-and-set, for its coordinator. @returns the state that stands then */
+  /** Decides a cart by compare-and-set, for its coordinator. @returns the state of the record afterwards */
   decide(
     shard: ShardIndex,
     cart: CartKey,
@@ -132,31 +134,38 @@ export interface CartRecords {
     deadlineMs: DeadlineMs,
   ): Promise<CartJudged | NotDone | NotMine | Unknown>;
 
-  /** Asks for a cart's state, for anybody else: an abandoned one is aborted, a missing one is written as aborted. */
+  /**
+   * Reads the state of a cart, for callers other than its coordinator. An abandoned cart is aborted first, and a
+   * missing record is written as aborted.
+   */
   judge(shard: ShardIndex, cart: CartKey, deadlineMs: DeadlineMs): Promise<CartJudged | NotDone | NotMine | Unknown>;
 
-  /** Looks for what is to be finished or undone. @param max rows of each kind, at most */
+  /** Finds carts and holds that must be completed or undone. @param max rows of each kind, at most */
   findLeftOver(shard: ShardIndex, max: number, deadlineMs: DeadlineMs): Promise<LeftOver | ReadFailure>;
 }
 
-/** A SKU that is to be put on the shelf. */
+/** A SKU to be opened. */
 export interface OpeningStock {
   readonly sku_id: string;
   readonly leaved_amount: number;
 }
 
-/** Each of some SKUs stands now. */
+/** All of the requested SKUs are open. */
 export interface OpenedMany {
   readonly is: 'opened';
-  /** Those that did not stand before. */
+  /** SKUs that this call opened. */
   readonly openedNow: number;
-  /** Those that stood with another opening stock, with that one; they are as they were. */
+  /** SKUs that were open with another opening stock, and that opening stock. They were not changed. */
   readonly otherwise: readonly OpeningStock[];
 }
 
-/** Opens SKUs many at a time: for who brings a whole catalogue. */
+/** Opens many SKUs at a time, for the import of a whole catalogue. */
 export interface StockOpener {
-  /** @param stocks at least one, no SKU twice, all at home on this shard; all of them in one transaction */
+  /**
+   * Opens all of some SKUs in one transaction.
+   *
+   * @param stocks at least one, no SKU twice, all of slots that this shard owns
+   */
   openMany(
     shard: ShardIndex,
     stocks: readonly OpeningStock[],
@@ -164,52 +173,53 @@ export interface StockOpener {
   ): Promise<OpenedMany | NotDone | NotMine | Unknown>;
 }
 
-/** A slot as its owner's own table has it. The higher epoch is the later owner. */
+/** A slot that a shard has in its own table. Of two claims, the one with the higher epoch is the later. */
 export interface SlotClaim {
   readonly slot: number;
   readonly epoch: number;
 }
 
-/** Where the shards say which slots they own. */
+/** Reads the slots that shards own. */
 export interface SlotSource {
-  /** The slots a shard owns, or null when it does not answer within the deadline. */
+  /** The slots that a shard owns; null when it does not answer within the deadline. */
   readSlots(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<readonly SlotClaim[] | null>;
 }
 
-/** How a shard stands, as far as this gateway can tell. */
+/** The state of a shard, as this gateway sees it. */
 export interface ShardState {
   readonly shard: ShardIndex;
   readonly name: string;
-  /** `untried` until a first connection was opened; `refused` when the shard cannot be served as it is. */
+  /** `untried`: no connection was opened yet. `refused`: the shard does not meet the requirements. */
   readonly state: 'untried' | 'serving' | 'unreachable' | 'refused';
-  /** What stands in the way, when something does. For operators: it may name hosts. */
+  /** The reason why the shard does not serve, or null. For operators: it may name hosts. */
   readonly reason: string | null;
-  /** False when commits on this shard may be lost with the power; null while nobody knows. */
+  /** False: a power failure may lose commits on this shard. Null: not known yet. */
   readonly durable: boolean | null;
-  /** Open: the shard has not been answering, so nobody is made to wait for it. */
+  /** `open`: the shard has not been answering, so requests to it fail at once. */
   readonly breaker: 'closed' | 'open';
-  /** Transactions tried again so far. */
+  /** Retries of transactions so far. */
   readonly retries: number;
   readonly server_version: string | null;
   readonly pool: PoolState;
 }
 
-/** How a server that follows a shard's primary stands. */
+/** The state of a replica of a shard's primary. */
 export interface ReplicaState {
   readonly host: string;
   readonly port: number;
   /**
-   * `following`: it may be asked. `lagging`: further behind than is allowed. `silent`: it did not answer last. `refused`: it is not fit.
-   * `unclear`: how old it is cannot be told, because of its heartbeat or the shard's clock. `untried`: nobody knows yet.
+   * `following`: it is read. `lagging`: its lag is above the limit. `silent`: it did not answer the last read.
+   * `refused`: it does not meet the requirements. `unclear`: its heartbeat or the shard's clock does not show its lag.
+   * `untried`: it was not read yet.
    */
   readonly state: 'following' | 'lagging' | 'silent' | 'refused' | 'unclear' | 'untried';
-  /** Why it is not followed; null when it is. */
+  /** The reason why it is not read; null when it is. */
   readonly reason: string | null;
-  /** How old what it shows was, at most, when it was last looked at. */
+  /** The age of its data at the last read, at most. */
   readonly lagMs: number | null;
 }
 
-/** One look at a shard's connection pool. */
+/** The state of a shard's connection pool at one moment. */
 export interface PoolState {
   readonly connections_max: number;
   readonly open: number;
@@ -218,54 +228,58 @@ export interface PoolState {
   readonly waiting_max: number;
 }
 
-/** The shards as operators see them. */
+/** The states of the shards, for operators. */
 export interface ShardOverview {
   shards(): readonly ShardState[];
-  /** False when an answer from this shard must name a weaker promise (I11). */
+  /** False when answers from this shard must name the weaker durability (I11). */
   isDurable(shard: ShardIndex): boolean;
 }
 
 /** Reads a shard's books. */
 export interface BookReader {
-  /** @throws when the shard cannot be read: books that were not read are not balanced. */
+  /** @throws when the shard cannot be read: books that were not read do not count as balanced. */
   readBalances(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<readonly SkuBalance[]>;
 }
 
-/** What became of an attempt to bring a journal to what its row says. */
+/** The result of an attempt to repair a journal. */
 export interface Mended {
-  /** `changed`: the difference is another by now, or there is no row; nothing was written. */
+  /** `changed`: the difference has changed, or there is no row; nothing was written. */
   readonly is: 'mended' | 'changed';
 }
 
 /**
- * Holds a shard's tables against each other, and hands out what is to be held against other shards. Takes no lock but to
- * mend. Its reads throw when the shard cannot be read: what was not read is not as it should be.
+ * Compares a shard's tables with each other, and reads the rows that must be compared with other shards. It takes locks
+ * only for a repair. Its reads throw when the shard cannot be read: rows that were not read do not count as correct.
  */
 export interface Auditor {
-  /** Checks all SKUs, or some, in one snapshot. @param sku_ids null: all */
+  /** Checks SKUs in one snapshot. @param sku_ids null: all SKUs */
   audit(shard: ShardIndex, sku_ids: readonly string[] | null, deadlineMs: DeadlineMs): Promise<ShardAudit>;
 
-  /** A page of the records of decided carts, in the order of their keys. @param query.naming only with a line of this SKU, or without lines */
+  /**
+   * Reads a page of the records of decided carts, in the order of their keys.
+   *
+   * @param query.naming only records with a line of this SKU, or without lines; null: all records
+   */
   readDecidedCarts(
     shard: ShardIndex,
     query: { readonly after: CartPosition | null; readonly max: number; readonly naming: string | null },
     deadlineMs: DeadlineMs,
   ): Promise<CartPage>;
 
-  /** How some carts were decided, where they are. */
+  /** Reads the commit decisions of some carts. Carts that are not decided are left out. */
   readVerdicts(
     shard: ShardIndex,
     keys: readonly CartKey[],
     deadlineMs: DeadlineMs,
   ): Promise<readonly (CartKey & Pick<DecidedCart, 'state'>)[]>;
 
-  /** Which of some carts are open, or were decided only just now: their holds are as they should be. */
+  /** Finds those of some carts that are open, or were decided only a moment ago. Their holds are not overdue. */
   findFreshCarts(shard: ShardIndex, keys: readonly CartKey[], deadlineMs: DeadlineMs): Promise<readonly CartKey[]>;
 
-  /** Those of some flows that stand, in any status. */
+  /** Reads those of some flows that exist, in any status. */
   readFlows(shard: ShardIndex, keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<readonly SoldFlow[]>;
 
-  /** What some carts sold, as the flows say; looks at all flows. @param sku_ids null: all */
+  /** Finds the flows that some carts sold. It scans all flows. @param sku_ids null: all SKUs */
   findFlowsOfCarts(
     shard: ShardIndex,
     carts: readonly CartKey[],
@@ -273,6 +287,9 @@ export interface Auditor {
     deadlineMs: DeadlineMs,
   ): Promise<readonly SoldFlow[]>;
 
-  /** Writes an adjustment that brings the journal to what the row says, as long as its delta is the difference. The row stays. */
+  /**
+   * Writes an adjustment that makes the journal equal to the stock row, if its delta is still the difference. The stock
+   * row is not changed.
+   */
   mend(shard: ShardIndex, adjustment: Adjust, deadlineMs: DeadlineMs): Promise<Mended | NotDone | NotMine | Unknown>;
 }

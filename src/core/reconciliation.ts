@@ -1,20 +1,20 @@
 import { flowKeyText } from './nouns.ts';
 import type { CartKey, CartLine, Flow, FlowKey, Line, ShardIndex, Verdict } from './nouns.ts';
 
-/** How many flows behind a difference are named. */
+/** Flows that are named for a difference, at most. */
 export const FLOWS_NAMED = 20;
 
 /**
- * What can be wrong, each with what `expected` and `actual` count.
+ * The kinds of differences. Of each: `expected` / `actual`.
  *
- * leaved_amount   units left: by the journal, by the row
- * held_amount     units held: by the pending flows, by the row
- * returned        units that came back: by the returns, by the flows that count them
- * hold_row        rows of holds: one for each pending flow, those that stand
- * hold_left       units that a cart holds long after it was decided, or without a record: 0, those
- * cart_line       units of a line that a committed cart sold: by its record, by the flow
- * aborted_line    units sold by a cart that was aborted: 0, those
- * transfer_left   units on their way between rows for long after they left: 0, those
+ * - `leaved_amount`: units left by the journal / by the stock row.
+ * - `held_amount`: units held by the pending flows / by the stock row.
+ * - `returned`: units returned by the rows of returns / by the flow that adds them up.
+ * - `hold_row`: one hold row for each pending flow / the hold rows that exist.
+ * - `hold_left`: 0 / units that a cart still holds long after its commit decision, or without a record.
+ * - `cart_line`: units of a line that a committed cart sold, by its record / by the flow.
+ * - `aborted_line`: 0 / units sold by an aborted cart.
+ * - `transfer_left`: 0 / units of a transfer that is open long after its debit.
  */
 export const DIFFERENCE_KINDS = [
   'leaved_amount',
@@ -29,27 +29,27 @@ export const DIFFERENCE_KINDS = [
 
 export type DifferenceKind = (typeof DIFFERENCE_KINDS)[number];
 
-/** Two places that should say the same and do not. */
+/** Two sums that should be equal and are not. */
 export interface ShelfDifference {
   readonly kind: DifferenceKind;
   /** The shard of the SKU. */
   readonly shard: ShardIndex;
   readonly sku_id: string;
-  /** Absent where it is not about one of several rows. */
+  /** Absent if the difference is not about one of several rows. */
   readonly sub_row?: number;
   readonly expected: bigint;
   readonly actual: bigint;
-  /** How many flows are behind it, and the ids of some. */
+  /** The number of flows that the difference comes from, and the ids of some. */
   readonly flow_count: number;
   readonly order_detail_ids: readonly string[];
-  /** The cart it is about, where it is about one. */
+  /** The cart that the difference is about, or null. */
   readonly cart: CartKey | null;
 }
 
-/** A hold that is old enough to have been settled, with its units; 0 where no flow is held. */
+/** A hold that should have been completed by now, with its units; 0 units if no flow is held. */
 export interface OverdueHold extends Line, CartKey {}
 
-/** What one snapshot of a shard says. */
+/** The result of an audit of one shard in one snapshot. */
 export interface ShardAudit {
   readonly sku_count: number;
   readonly flow_count: number;
@@ -57,16 +57,16 @@ export interface ShardAudit {
   readonly overdue: readonly OverdueHold[];
 }
 
-/** What a flow says of the cart that sold it. */
+/** The fields of a flow that name its cart. */
 export type SoldFlow = Pick<Flow, 'sku_id' | 'order_detail_id' | 'order_id' | 'attempt' | 'quantity' | 'status'>;
 
-/** The record of a cart that was decided. A missing record that was asked for is written as aborted, without lines. */
+/** The record of a decided cart. A record that was missing when it was read was written as aborted, without lines. */
 export interface DecidedCart extends CartKey {
   readonly state: Verdict;
   readonly lines: readonly CartLine[];
 }
 
-/** Where a page of records ends. Bytes, because a damaged id may be no text. */
+/** The end of a page of records. The id is bytes, because a damaged id may not be text. */
 export interface CartPosition {
   readonly orderIdHex: string;
   readonly attempt: number;
@@ -75,47 +75,52 @@ export interface CartPosition {
 /** Records of decided carts. */
 export interface CartPage {
   readonly carts: readonly DecidedCart[];
-  /** Records that cannot be read, each with what is wrong with it, for operators. */
+  /** Records that cannot be decoded, each with its fault, for operators. */
   readonly unreadable: readonly string[];
-  /** Where to go on; null: that was all. */
+  /** The position of the next page; null: there is none. */
   readonly next: CartPosition | null;
 }
 
-/** Tells a difference from all others, so that it is known again at the second look. */
+/** A unique text for a difference, which identifies it in the second audit. */
 export function differenceKey({ kind, shard, sku_id, sub_row = 0, cart, order_detail_ids }: ShelfDifference): string {
   const about = cart === null ? [] : [cart.order_id, String(cart.attempt), ...order_detail_ids];
   return [kind, String(shard), sku_id, String(sub_row), ...about].join('\0');
 }
 
-/** Those of the second look that stood at the first: what healed in between is none, and what is new may heal. */
+/**
+ * The differences of the second audit that the first audit found too. A difference that went away between the two is
+ * none, and a new one may still go away.
+ */
 export function seenTwice(first: readonly ShelfDifference[], second: readonly ShelfDifference[]): ShelfDifference[] {
   const known = new Set(first.map(differenceKey));
   return second.filter((difference) => known.has(differenceKey(difference)));
 }
 
-/** How the ids of adjustments begin that bring a journal to what its row says. */
-const REPAIR = 'reconcile-';
+/** The prefix of the ids of adjustments that repair a journal. */
+const REPAIR_PREFIX = 'reconcile-';
 
-/** The beginning of such ids, for one run. */
+/** The prefix of the adjustment ids of one repair run. */
 export function repairId(at: Date): string {
-  return `${REPAIR}${at.toISOString().replaceAll(/[-:.]/g, '')}`;
+  return `${REPAIR_PREFIX}${at.toISOString().replaceAll(/[-:.]/g, '')}`;
 }
 
 /** Whether an adjustment was written by a repair. */
 export function isOfRepair(adjustment_id: string): boolean {
-  return new RegExp(`^${REPAIR}\\d{8}T\\d{9}Z-\\d+$`).test(adjustment_id);
+  return new RegExp(`^${REPAIR_PREFIX}\\d{8}T\\d{9}Z-\\d+$`).test(adjustment_id);
 }
 
-/** By how much the row is above what its journal says. */
+/** The units by which the row is above its journal. */
 export function gapOf({ expected, actual }: ShelfDifference): bigint {
   return actual - expected;
 }
 
 /**
- * Holds a decided cart's lines against the flows. The flows must have been read after the record was: then every line
- * of a committed cart stands, and none of an aborted one is sold under its attempt, however much goes on.
+ * Compares the lines of a decided cart with the flows. The flows must have been read after the record. Then every line
+ * of a committed cart has a flow, and no line of an aborted cart is sold under its attempt, even while traffic
+ * runs.
  *
- * @param flows by `flowKeyText`; null: none stands. A line that is missing was not looked for, and is not judged
+ * @param flows by `flowKeyText`; null: there is no flow. A line without an entry was not looked up, and is not
+ *   compared.
  */
 export function judgeCart(
   cart: DecidedCart,
@@ -125,7 +130,7 @@ export function judgeCart(
   return cart.lines.flatMap((line) => {
     const flow = flows.get(flowKeyText(line));
     if (flow === undefined) return [];
-    const fault = cart.state === 'committed' ? missingFrom(cart, line, flow) : soldDespite(cart, flow);
+    const fault = cart.state === 'committed' ? lineNotSold(cart, line, flow) : lineSoldByAbortedCart(cart, flow);
     if (fault === null) return [];
     return [
       cartDifference(
@@ -163,7 +168,7 @@ interface Fault {
   readonly actual: number;
 }
 
-function missingFrom(cart: CartKey, line: Line, flow: SoldFlow | null): Fault | null {
+function lineNotSold(cart: CartKey, line: Line, flow: SoldFlow | null): Fault | null {
   const stands =
     flow?.order_id === cart.order_id &&
     (flow.status === 'deducted' ||
@@ -173,7 +178,7 @@ function missingFrom(cart: CartKey, line: Line, flow: SoldFlow | null): Fault | 
   return actual === line.quantity ? null : { kind: 'cart_line', expected: line.quantity, actual };
 }
 
-function soldDespite(cart: CartKey, flow: SoldFlow | null): Fault | null {
+function lineSoldByAbortedCart(cart: CartKey, flow: SoldFlow | null): Fault | null {
   const sold = flow?.status === 'deducted' && flow.order_id === cart.order_id && flow.attempt === cart.attempt;
   return sold ? { kind: 'aborted_line', expected: 0, actual: flow.quantity } : null;
 }

@@ -1,10 +1,10 @@
 import type { DeadlineMs, ShardIndex } from './nouns.ts';
 
-/** How long new units of an empty stock row cannot be sold on a shard. */
+/** The time for which new units of an empty stock row cannot be sold on a shard. */
 export interface RestockDelay {
   /** In milliseconds; 0: the delay is off. */
   readonly delayMs: number;
-  /** Gateways may refuse early on the shard, or will soon: a gateway with tiers arms what it finds disarmed. */
+  /** Gateways may refuse early on the shard now or soon. A gateway with tiers arms a delay that it finds disarmed. */
   readonly isArmed: boolean;
 }
 

@@ -1,13 +1,14 @@
 import { escaped } from './visible.ts';
 
-/** Characters of a value that a message shows: enough to find the place. */
+/** Characters of a value that a message shows: enough to find the value in the input. */
 const CHARACTERS_MAX = 60;
 
 /**
- * Shows a value in a message: a text as JSON with its invisible characters escaped, cut after 60 characters. An object
- * or a list is shown by its kind only, because a member may be secret.
+ * Formats a value for a message. A text is shown as JSON with its invisible characters escaped, cut after 60
+ * characters. An object or a list is shown by its kind only, because a member may be secret.
  *
- * @param value a symbol is a number that no double holds exactly; its description is the number as written
+ * @param value any value; a symbol is a number that no double holds exactly, and its description is the number as
+ *   written
  */
 export function shown(value: unknown): string {
   switch (typeof value) {
@@ -30,7 +31,7 @@ export function shown(value: unknown): string {
 }
 
 function cut(text: string, show: (text: string) => string): string {
-  // Twice as many UTF-16 units hold as many characters, so that a long text is not taken apart whole.
+  // Two UTF-16 units per character are enough, so that a long text is not split into characters as a whole.
   const characters = Array.from(text.slice(0, 2 * CHARACTERS_MAX + 2));
   if (characters.length <= CHARACTERS_MAX) return show(text);
   return `${show(characters.slice(0, CHARACTERS_MAX).join(''))}…`;

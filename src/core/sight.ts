@@ -1,80 +1,85 @@
 import type { DeadlineMs, ShardIndex } from './nouns.ts';
 
 /**
- * For so long a row that had nothing keeps what comes in from being sold, on a shard where a tier is on. Whoever knew the SKU as
- * sold out does not know it any more by then.
+ * The restock delay: on a shard with an active tier, units that come into an empty row cannot be sold for this time. In
+ * this time every reading that shows the SKU as sold out expires.
  */
 export const SELLABLE_AFTER_MS = 1_000;
 
 /**
- * For so long what is known may refuse, from when it was so. The rest is for clocks that do not go alike: a part in twenty is more
- * than any two do in a second.
+ * A reading may refuse orders until it is this old. The rest of the restock delay allows for clocks of different speed:
+ * one twentieth is more than any two clocks differ in a second.
  */
 export const KNOWLEDGE_MS = 950;
 
-/** What lies in one row of a SKU. */
+/** The units left in one row of a SKU. */
 export interface SeenRow {
   readonly shard: ShardIndex;
   readonly sub_row: number;
   readonly leaved_amount: number;
 }
 
-/** A SKU as it was at some moment, all its rows together: what tiers know. */
+/** A cached stock reading: all rows of a SKU together, as they were at one moment. Tiers keep these. */
 export interface Sight {
   readonly sku_id: string;
   /** Null: there is no such SKU. */
   readonly leaved_amount: number | null;
-  /** Nothing left, nothing held, nothing on its way between rows: nobody can be sold anything until units come in. */
+  /** No units are left, held or in transfer between rows: no order can be accepted until units come in. */
   readonly isEmpty: boolean;
-  /** Raised by every change of any of its rows; of two sights the one with more is the later. */
+  /** Raised by every change of any of its rows. Of two readings, the one with the higher version is the later. */
   readonly version: number;
   readonly mode: 'single' | 'hot';
   readonly rows: readonly SeenRow[];
-  /** It was just so at that moment of this gateway's monotonic clock, or later; never before it was asked for. */
+  /** The reading was true at this time of the gateway's monotonic clock or later, but not before it was requested. */
   readonly asOfMs: DeadlineMs;
-  /** Its rows were read at different moments: units that move may be missing or counted twice. Only of the shards' own. */
+  /**
+   * The rows were read at different moments, so units that move may be missing or counted twice. Only on readings that
+   * come from the shards themselves.
+   */
   readonly isApart?: boolean;
 }
 
-/** Something that knows SKUs. It may know nothing, and then says so; it must never say what is not so. */
+/** A source of readings. It may have none, and then returns null; a reading that it returns must be true. */
 export interface SightSource {
   /**
-   * @returns of each SKU, in their order, what is known for certain; null: nothing
-   * @throws when it cannot be asked, or does not answer in time
+   * @returns a reading for each SKU, in the order of the SKUs; null: the source has none that is certain
+   * @throws when the source cannot be reached, or does not answer in time
    */
   look(sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<readonly (Sight | null)[]>;
 }
 
-/** A source that learns from others. */
+/** A source that also stores readings of other sources. */
 export interface SightStore extends SightSource {
-  /** Remembers sights unless it knows later ones. Never throws: what is not remembered is asked for elsewhere. */
+  /**
+   * Stores readings, unless it has later ones. Never throws: readings that were not stored are read from other sources.
+   */
   note(sights: readonly Sight[]): Promise<void>;
 }
 
-/** Which of two sights of a SKU is the later. */
+/** Whether the first of two readings of a SKU is the later. */
 export function isLater(a: Pick<Sight, 'version' | 'asOfMs'>, b: Pick<Sight, 'version' | 'asOfMs'>): boolean {
-  // A shard that lost commits has gone back to a version that it had before.
+  // A shard that lost commits has gone back to an earlier version. So a much younger reading is the later one.
   return (
     a.asOfMs > b.asOfMs + KNOWLEDGE_MS || a.version > b.version || (a.version === b.version && a.asOfMs > b.asOfMs)
   );
 }
 
-/** Whether a sight may refuse whoever asks now. */
+/** Whether a reading may refuse an order now. */
 export function refusesAt({ isEmpty, asOfMs }: Sight, nowMs: DeadlineMs): boolean {
   return isEmpty && nowMs < asOfMs + KNOWLEDGE_MS;
 }
 
-/** What one look at a shard says of a SKU's rows there. */
+/** The rows of a SKU on one shard, in one read. */
 export interface ShelfLook {
   readonly sku_id: string;
   readonly rows: readonly LookedRow[];
   /** Whether the shard owns the SKU's slot. */
   readonly isMine: boolean;
-  /** Whether the shard has a record of how the SKU lies or lay in several rows: then it may have more elsewhere. */
+  /** Whether the shard has a layout of the SKU. Then the SKU may have more rows on other shards. */
   readonly hasLayout: boolean;
-  /** Units that left rows here and are not known to have come to another. */
+  /** Whether rows here have been debited for transfers whose credit is not recorded. */
   readonly hasOpenTransfers: boolean;
-  /** Nobody was changing any of its rows: they stood just so, and not only as far as others had committed. */
+  /** No transaction was changing any of the rows. So the read shows their latest state, not only the committed one. */
   readonly isCertain: boolean;
 }
 
@@ -85,11 +90,19 @@ export interface LookedRow {
   readonly version: number;
 }
 
-/** Reads of the primaries what sights are made of. */
+/** Reads from the primaries the rows that readings are made of. */
 export interface ShelfLooker {
-  /** False while new units of an empty row may be sold at once there: then nobody may be refused without asking. */
+  /**
+   * False while new units of an empty row may be sold at once on the shard: then no reading of it may refuse an order.
+   */
   isReady(shard: ShardIndex): boolean;
-  /** @param isForSale shares the rows' locks for a moment, or nothing is certain @returns in the order asked; throws `LookFailed` when the shard cannot be read */
+  /**
+   * Reads the rows of some SKUs.
+   *
+   * @param isForSale takes shared locks on the rows for a moment; without them no row is certain
+   * @returns one read per SKU, in the order of the SKUs
+   * @throws LookFailed when the shard cannot be read
+   */
   lookAt(
     shard: ShardIndex,
     sku_ids: readonly string[],
@@ -97,10 +110,10 @@ export interface ShelfLooker {
     deadlineMs: DeadlineMs,
   ): Promise<readonly ShelfLook[]>;
   /**
-   * A page of the ids of all flows of a SKU on a shard, whatever became of them.
+   * Reads a page of the ids of all flows of a SKU on a shard, in any status.
    *
-   * @param after `next` of the previous page; empty: from the first
-   * @returns `next`: where to go on; null: that was the last
+   * @param after `next` of the previous page; empty: start with the first id
+   * @returns `next`: the position of the next page; null: this was the last page
    */
   readIds(
     shard: ShardIndex,
@@ -111,5 +124,5 @@ export interface ShelfLooker {
   ): Promise<{ readonly ids: readonly string[]; readonly next: string | null }>;
 }
 
-/** A shard could not be asked; the reason is for the log. */
+/** A shard could not be read; the message is for the log. */
 export class LookFailed extends Error {}

@@ -2,12 +2,12 @@ import murmurhash from 'murmurhash';
 import type { ShardIndex } from './nouns.ts';
 import type { SlotClaim } from './ports.ts';
 
-/** The key space is cut into this many slots, for good: moving a slot moves its SKUs, and no SKU is ever rehashed. */
+/** The key space has this many slots, and the number never changes: moving a slot moves its SKUs, without a rehash. */
 export const SLOT_COUNT = 1_024;
 
 /**
- * Names the function of `slotOf`. Every shard keeps the version it was filled with, and a gateway that hashes
- * differently does not touch it. Raise it only together with a plan to move every SKU.
+ * The version of the function `slotOf`. Every shard stores the version that its rows were placed with, and a gateway
+ * with another version does not use the shard. Raise it only together with a plan to move every SKU.
  */
 export const HASH_VERSION = 1;
 
@@ -18,12 +18,12 @@ export function slotOf(sku_id: string): number {
   return murmurhash.v3(Buffer.from(sku_id, 'utf8'), SEED) % SLOT_COUNT;
 }
 
-/** The shard a slot was dealt to when there were `initialShards` shards, before any move. */
+/** The first owner of a slot, when there were `initialShards` shards. */
 export function initialOwner(slot: number, initialShards: number): ShardIndex {
   return slot % initialShards;
 }
 
-/** The slots dealt to a shard at first; none to a shard that joined later. */
+/** The first slots of a shard; none for a shard that joined later. */
 export function initialSlots(shard: ShardIndex, initialShards: number): number[] {
   const slots: number[] = [];
   if (shard < initialShards) for (let slot = shard; slot < SLOT_COUNT; slot += initialShards) slots.push(slot);
@@ -31,8 +31,8 @@ export function initialSlots(shard: ShardIndex, initialShards: number): number[]
 }
 
 /**
- * Which shard owns which slot, as far as this gateway knows. It may be stale: the shard itself refuses what is not its
- * own, and the map is then read again from the shards.
+ * The gateway's map from slots to their owners. It may be stale. A shard rejects operations on slots that it does not
+ * own, and then the gateway reads the map from the shards again.
  */
 export class SlotMap {
   readonly #owners: ShardIndex[] = [];
@@ -55,14 +55,14 @@ export class SlotMap {
     return this.ownerOf(slotOf(sku_id));
   }
 
-  /** How many slots each shard owns, by shard; shards without slots are missing. */
+  /** The number of slots of each shard. Shards without slots are left out. */
   slotCounts(): Map<ShardIndex, number> {
     const counts = new Map<ShardIndex, number>();
     for (const owner of this.#owners) counts.set(owner, (counts.get(owner) ?? 0) + 1);
     return counts;
   }
 
-  /** Takes over what a shard claims; a claim with an older epoch than the one known changes nothing. */
+  /** Records the claims of a shard. A claim with an older epoch than the recorded one changes nothing. */
   learn(shard: ShardIndex, claims: readonly SlotClaim[]): void {
     for (const { slot, epoch } of claims) {
       const known = this.#epochs[slot];

@@ -1,14 +1,18 @@
 import type { CartKey, Flow, Line } from './nouns.ts';
 
 /**
- * What a line is when its key stands in the journal already. The same ids are the same wish, or a mistake.
+ * The id status of a line whose key has a flow. The same ids mean the same request, or a mistake of the caller.
  *
- * `replay`: it is deducted, or held by this very attempt. `pending`: a cart holds it. `free`: an undone hold, which yields.
- * `late`: this attempt was undone before it came. `elsewhere`: a pointer.
+ * `replay`: the line is deducted, or held by this attempt. `pending`: a cart holds it. `free`: the flow is an undone
+ * hold, which a new attempt overwrites. `late`: this attempt was undone before its hold arrived. `elsewhere`: the flow
+ * is a pointer.
  */
 export type Standing = 'replay' | 'idempotency_conflict' | 'cancelled' | 'pending' | 'free' | 'late' | 'elsewhere';
 
-/** @param cart who asks; an order on one shard asks as attempt 0 and comes after every attempt of its cart */
+/**
+ * @param cart the order and attempt of the caller. An order on one shard has attempt 0, which is after all attempts of
+ *   carts.
+ */
 export function judgeStanding(
   { order_id, attempt }: CartKey,
   line: Line,

@@ -1,45 +1,48 @@
 import type { ShardIndex } from './nouns.ts';
 
-/** A request that is followed through the gateway, as its services see it. */
+/** A traced request, as the services see it. */
 export interface Trace {
-  /** Something begins on a shard. @returns to be called once, with the word for how it ended */
+  /** Records the start of an operation on a shard. @returns a function to be called once, with the outcome */
   began(operation: string, shard: ShardIndex): (ending: string) => void;
 }
 
-/** What is known of a request before it is read. */
+/** The parts of a request that are known before its body is read. */
 export interface TraceableRequest {
   readonly method: string;
-  /** Of HTTP, like `1.1`. */
+  /** The HTTP version, such as `1.1`. */
   readonly version: string;
-  /** By the W3C's Trace Context; absent also where it is not to be followed. */
+  /** As in the W3C Trace Context. Absent also when the caller's trace is not to be continued. */
   readonly traceparent?: string;
   readonly tracestate?: string;
 }
 
 /** How a request ended. */
 export interface TraceableAnswer {
-  /** The call that took it, without anything that its caller named; null: none did. */
+  /** The route of the request, without values of the caller; null: no route matched. */
   readonly route: string | null;
   readonly outcome: string;
   readonly status: number;
-  /** Null: it has no name. */
+  /** Null: the request has no id. */
   readonly requestId: string | null;
 }
 
 /** A request from its first byte to its answer. */
 export interface RequestTrace {
-  /** 32 hexadecimal digits. Its caller may have given it, and may find the request by it though nobody here tells of it. */
+  /**
+   * 32 hexadecimal digits. If the caller gave it, the caller can find the request by it even when no span is recorded
+   * here.
+   */
   readonly traceId: string;
-  /** Null: what happens in it is told to nobody. */
+  /** Null: operations inside the request are not recorded. */
   readonly inside: Trace | null;
-  /** To be called once. */
+  /** Ends the trace. To be called once. */
   answered(answer: TraceableAnswer): void;
 }
 
-/** Tells somebody what becomes of some requests. Nothing of it throws, and nobody waits for it. */
+/** Records traces of some requests. No method throws, and no request waits for it. */
 export interface Tracer {
-  /** @returns null where nobody will ask for a trace */
+  /** @returns null when the request is not traced */
   begin(request: TraceableRequest): RequestTrace | null;
-  /** Tells what was not told yet, in so much time as there is for it. */
+  /** Exports the remaining spans, within the time limit of a shutdown. */
   stop(): Promise<void>;
 }

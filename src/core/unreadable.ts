@@ -5,7 +5,7 @@ export const UNREADABLE_KINDS = ['cart', 'hold', 'layout', 'transfer', 'flow', '
 
 export type UnreadableKind = (typeof UNREADABLE_KINDS)[number];
 
-/** A row that was left alone because it cannot be read. The rows beside it are worked on all the same. */
+/** A row that is skipped because it cannot be decoded. The other rows are processed as usual. */
 export interface UnreadableRow {
   readonly kind: UnreadableKind;
   readonly shard: ShardIndex;
@@ -15,5 +15,5 @@ export interface UnreadableRow {
   readonly reason: string;
 }
 
-/** Reports a row that cannot be read. May be called each time that the row is found. */
+/** Reports a row that cannot be decoded. It may be called each time that the row is found. */
 export type NoteUnreadable = (row: UnreadableRow) => void;

@@ -7,7 +7,7 @@ const INVISIBLE = /(?! )[\p{Z}\p{Cf}\p{Cc}\p{Default_Ignorable_Code_Point}\u2800
 /** Longer texts are cut in messages, in UTF-16 code units. */
 const SHOWN_MAX = 200;
 
-/** Whether a text holds a character that a reader cannot see: two such texts can look alike and be different ids. */
+/** Whether a text has an invisible character. Two such texts can look the same and be different ids. */
 export function hasInvisible(text: string): boolean {
   return text.search(INVISIBLE) !== -1;
 }
@@ -23,7 +23,7 @@ export function quoted(text: string): string {
   return text.length <= SHOWN_MAX ? shown : `${shown}… (${text.length} characters)`;
 }
 
-/** Characters above U+FFFF are two escapes, as in JSON. */
+/** A character above U+FFFF becomes two escapes, as in JSON. */
 function unicodeEscapes(character: string): string {
   return Array.from(
     { length: character.length },

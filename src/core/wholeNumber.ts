@@ -4,8 +4,9 @@ const ZERO = 0x30;
 const NUMBER = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/;
 
 /**
- * The exact value of a decimal number, where that is a whole number from -(2^53 - 1) to 2^53 - 1. `10e-1` is 1;
- * `0.99999999999999999` is none, although the nearest double is 1. The time is proportional to the length of the text.
+ * The exact value of a decimal number, if it is a whole number from -(2^53 - 1) to 2^53 - 1. `10e-1` is 1;
+ * `0.99999999999999999` is not a whole number, although the nearest double is 1. The time is proportional to the length
+ * of the text.
  *
  * @param text a number as JSON writes it
  * @returns null for any other value

@@ -18,16 +18,16 @@ import {
   subRow,
 } from './schemaParts.ts';
 
-// The calls of operators. These schemas validate requests and describe the API: one source for both.
+// The schemas of the admin calls. They validate requests and describe the API.
 
 export const hotRequest = requestRecord({
-  sub_rows: Type.Integer({ minimum: 2, maximum: SUB_ROWS_LIMIT, description: 'rows, on as many shards as there are' }),
+  sub_rows: Type.Integer({ minimum: 2, maximum: SUB_ROWS_LIMIT, description: 'rows, spread over the shards' }),
 });
 
 export const hotAnswer = answerRecord({
   sku_id: skuId,
   mode: Type.Union([Type.Literal('single'), Type.Literal('hot')]),
-  epoch: Type.Integer({ minimum: 0, description: 'raised by every layout' }),
+  epoch: Type.Integer({ minimum: 0, description: 'raised by every change of the layout' }),
   sub_rows: Type.Array(answerRecord({ sub_row: subRow, shard })),
 });
 
@@ -38,7 +38,7 @@ export const openAnswer = answerRecord({
   sku_id: skuId,
   leaved_amount: leavedAmount,
   opened_with: openedWith,
-  replayed: Type.Boolean({ description: 'true: the SKU existed already; `leaved_amount` is what is left of it now' }),
+  replayed: Type.Boolean({ description: 'true: the SKU existed already; `leaved_amount` is the units left of it now' }),
 });
 
 export const saleRequest = requestRecord({
@@ -46,7 +46,7 @@ export const saleRequest = requestRecord({
   from: Type.Optional(
     Type.String({
       format: MOMENT_FORMAT,
-      description: 'only with `on`: on sale from then on; `2026-11-27T08:00:00Z`',
+      description: 'only with `on`: the start of the sale, such as `2026-11-27T08:00:00Z`',
     }),
   ),
 });
@@ -80,7 +80,7 @@ export const reconciliationRequest = requestRecord({ sku_id: Type.Optional(skuId
 
 export const reconciliationAnswer = answerRecord({
   sku_count: Type.Integer({ minimum: 0, description: 'SKUs that were checked' }),
-  flow_count: Type.Integer({ minimum: 0, description: 'their flows' }),
+  flow_count: Type.Integer({ minimum: 0, description: 'flows of these SKUs' }),
   shards: Type.Array(answerRecord({ shard, sku_count: count, flow_count: count })),
   differences: Type.Array(
     answerRecord({
@@ -90,16 +90,16 @@ export const reconciliationAnswer = answerRecord({
       sub_row: Type.Optional(subRow),
       expected: Type.Integer(),
       actual: Type.Integer(),
-      flow_count: Type.Integer({ minimum: 0, description: 'flows behind it' }),
+      flow_count: Type.Integer({ minimum: 0, description: 'flows that the difference comes from' }),
       flows: Type.Array(orderDetailId, {
         maxItems: FLOWS_NAMED,
-        description: 'some of them, by their order_detail_id',
+        description: 'some of these flows, by their order_detail_id',
       }),
       cart: Type.Union([answerRecord({ order_id: orderId, attempt: Type.Integer({ minimum: 1 }) }), Type.Null()], {
-        description: 'the cart it is about',
+        description: 'the cart that the difference is about, or null',
       }),
     }),
-    { description: 'what was wrong at two looks, a second apart' },
+    { description: 'differences that were found twice, a second apart' },
   ),
 });
 

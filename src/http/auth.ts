@@ -2,10 +2,10 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 
 /**
- * Makes the check of an `Authorization` header. Digests of equal length are compared, and always all of them, so that
- * the time taken tells nothing about the tokens.
+ * Makes the check of an `Authorization` header. It compares digests of equal length, and always all of them, so that
+ * the time it takes reveals nothing about the tokens.
  *
- * @param tokens none means that everybody may call: the configuration allows that on loopback only
+ * @param tokens an empty list accepts every caller; the configuration allows that on loopback only
  */
 export function bearerCheck(tokens: readonly string[]): (authorization: string | undefined) => boolean {
   if (tokens.length === 0) return () => true;
@@ -17,10 +17,10 @@ export function bearerCheck(tokens: readonly string[]): (authorization: string |
 }
 
 /**
- * Who sends a request, in a word that tells nobody his token; where none is asked for: from which address. However he writes the
- * header, he is the same.
+ * Identifies the caller of a request: by a digest of the token, which does not reveal it, or by the address where no
+ * token is required. Different spellings of the header with the same token give the same caller.
  *
- * @param hasTokens whether a known token was found in it
+ * @param hasTokens whether a known token was found in the header
  */
 export function callerOf({ headers: { authorization }, socket }: IncomingMessage, hasTokens: boolean): string {
   return hasTokens ? digest(tokenOf(authorization)).toString('base64url') : (socket.remoteAddress ?? 'unknown');

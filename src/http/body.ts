@@ -13,7 +13,7 @@ const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 /**
  * Reads a JSON body.
  *
- * @throws Rejection: 415 when it is not JSON in UTF-8, 413 when it is too large, 400 when it cannot be read
+ * @throws Rejection 415 when the body is not JSON in UTF-8, 413 when it is too large, 400 when it cannot be read
  */
 export async function readJson(request: IncomingMessage): Promise<unknown> {
   const { 'content-type': type, 'content-encoding': encoding } = request.headers;
@@ -38,14 +38,14 @@ async function readBytes(request: IncomingMessage): Promise<Buffer> {
     const { type } = error as { type?: string };
     if (type === 'entity.too.large') {
       const reply = problem('payload_too_large', `a body has at most ${BODY_BYTES_MAX} bytes`);
-      // The rest of the body is still on its way: nothing after it could be read as a request.
+      // The rest of the body is still on its way, so no later request on this connection could be read.
       throw new Rejection({ ...reply, headers: { ...reply.headers, Connection: 'close' } });
     }
-    throw bodyFault('did not arrive whole');
+    throw bodyFault('did not arrive completely');
   }
 }
 
-/** Bytes that are not UTF-8 must not become U+FFFD: two different ids would become one. */
+/** Rejects bytes that are not UTF-8. Replaced by U+FFFD, they would make one id of two different ones. */
 function decode(bytes: Buffer): string {
   try {
     return strictUtf8.decode(bytes);

@@ -6,7 +6,7 @@ import { problem } from './errors.ts';
 import type { Reply } from './errors.ts';
 import { failureReply } from './failureReply.ts';
 
-/** The answer to a cancellation that was not done; a refusal gives the state of every line. */
+/** The answer to a cancellation that was not done. A refusal has the state of every line. */
 export function cancellationFailure(outcome: CancelRefused | NotDone | Unknown): Reply {
   if (outcome.is !== 'refused') return failureReply(outcome);
   const { code, lines } = outcome;

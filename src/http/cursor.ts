@@ -2,10 +2,10 @@ import { isStoredIdentifier } from '../core/identifier.ts';
 import { JOURNALS } from '../core/journal.ts';
 import type { JournalPosition } from '../core/journal.ts';
 
-/** The first thing in every cursor; raised when their form changes. */
+/** The first element of every cursor. Raised when the form of cursors changes. */
 const VERSION = 1;
 
-/** Writes down where a page ended, in a form that callers hand back and do not read. */
+/** Encodes the end of a page as a text that callers send back unchanged. */
 export function encodeCursor({ created_at, journal, ids }: JournalPosition): string {
   return Buffer.from(JSON.stringify([VERSION, created_at, JOURNALS.indexOf(journal), ...ids]), 'utf8').toString(
     'base64url',
@@ -15,7 +15,7 @@ export function encodeCursor({ created_at, journal, ids }: JournalPosition): str
 /** @returns null for anything that `encodeCursor` does not write */
 export function decodeCursor(cursor: string): JournalPosition | null {
   const position = positionOf(parsed(Buffer.from(cursor, 'base64url').toString('utf8')));
-  // Base64 has several spellings of the same bytes, and JSON of the same list; ours is the one that comes back.
+  // Base64 and JSON have several spellings of the same value. Only the spelling of `encodeCursor` is accepted.
   return position !== null && encodeCursor(position) === cursor ? position : null;
 }
 
@@ -29,8 +29,8 @@ function parsed(text: string): unknown {
 
 function positionOf(parts: unknown): JournalPosition | null {
   if (!Array.isArray(parts) || parts.length !== 5) return null;
-  const [, created_at, place, first, second] = parts as unknown[];
-  const journal = typeof place === 'number' ? JOURNALS[place] : undefined;
+  const [, created_at, journalIndex, first, second] = parts as unknown[];
+  const journal = typeof journalIndex === 'number' ? JOURNALS[journalIndex] : undefined;
   if (
     journal === undefined ||
     typeof created_at !== 'string' ||
@@ -43,7 +43,7 @@ function positionOf(parts: unknown): JournalPosition | null {
   return isKey && isMoment(created_at) ? { created_at, journal, ids: [first, second] } : null;
 }
 
-/** `2026-11-20T10:00:00.123456Z`, on a day that there is. */
+/** Whether a text has the form `2026-11-20T10:00:00.123456Z` and names a day that exists. */
 function isMoment(text: string): boolean {
   if (!/^[1-9]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/.test(text)) return false;
   const ms = Date.parse(`${text.slice(0, 23)}Z`);

@@ -8,27 +8,27 @@ import type { Reply } from './errors.ts';
 export interface Asked {
   /** Lines of the request. */
   readonly line_count?: number;
-  /** Units of the one thing that the request is about. */
+  /** Units of the request, if it has only one line. */
   readonly quantity?: number;
 }
 
-/** Each refusal as a clause for the caller. */
+/** The clause that explains each refusal to the caller. */
 const REASONS: Readonly<Record<RefusalCode, string>> = {
   idempotency_conflict: 'these ids were used before with another quantity, delta or order; use new ids',
   cancelled: 'these ids are cancelled permanently; use new ids',
   unknown_sku: 'no SKU has this sku_id; open it first',
   not_on_sale: 'the sale of the SKU is paused, or begins later',
-  insufficient_stock: 'fewer units are left than were asked for',
+  insufficient_stock: 'fewer units are left than requested',
   sku_exists: 'the SKU is open already, with another opening stock; change its stock by an adjustment',
   stock_limit: `the stock would be above the limit of ${STOCK_LIMIT} units`,
   unknown_deduction: 'no deduction has this sku_id and order_detail_id',
-  over_return: 'more units were asked for than can still be returned',
-  pending: 'the order of these ids is undecided; send the same request again a moment later',
+  over_return: 'more units requested than can still be returned',
+  pending: 'the cart of these ids is undecided; send the same request again a moment later',
 };
 
 /**
- * Answers a request that was not done, or whose outcome is unknown. The reasons kept in the outcome name hosts and
- * statements, so they go to the log and not to the caller.
+ * Makes the answer for a request that was not done, or whose outcome is unknown. The reasons in the outcome name hosts
+ * and statements, so they are logged and not sent to the caller.
  */
 export function failureReply(outcome: Refused | NotDone | Unknown, asked: Asked = {}): Reply {
   switch (outcome.is) {
@@ -50,17 +50,17 @@ function membersOf({ lines, returnable }: Refused): Record<string, unknown> {
 }
 
 function reasonOf({ code, lines, returnable }: Refused, { line_count = lines.length, quantity }: Asked): string {
-  // Lines fail for several reasons; the code of the answer is the reason to mend first.
+  // Lines can fail for several reasons. The code of the answer is the reason to correct first.
   const first = lines.find((line) => line.code === code);
   if (first !== undefined) {
     const reason = reasonOfLine(first);
     return lines.length === 1 ? reason : `${lines.length} of ${line_count} lines were refused, the first: ${reason}`;
   }
   const isOverReturn = returnable !== undefined && quantity !== undefined;
-  return isOverReturn ? `${quantity} asked, ${returnable} can still be returned` : REASONS[code];
+  return isOverReturn ? `${quantity} requested, ${returnable} can still be returned` : REASONS[code];
 }
 
 function reasonOfLine({ order_detail_id, sku_id, code, quantity, leaved_amount }: RefusedLine): string {
-  const reason = leaved_amount === undefined ? REASONS[code] : `${quantity} asked, ${leaved_amount} left`;
+  const reason = leaved_amount === undefined ? REASONS[code] : `${quantity} requested, ${leaved_amount} left`;
   return `order line ${shown(order_detail_id)} of SKU ${shown(sku_id)}: ${code}, ${reason}`;
 }

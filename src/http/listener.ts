@@ -19,21 +19,21 @@ import { stallWatch } from './stall.ts';
 export interface ListenerOptions {
   readonly routes: readonly Route[];
   readonly tokens: readonly string[];
-  /** The longest a request may take, unless its call says otherwise. */
+  /** The longest time for a request, unless its route has a limit of its own. */
   readonly requestMs: number;
-  /** Whether a caller may ask once more; absent: he may. */
+  /** Whether a caller may send one more request; absent: every caller may. */
   readonly mayAsk?: (caller: string) => Promise<boolean>;
-  /** Follows requests; absent: none is followed. */
+  /** Records traces of requests; absent: no request is traced. */
   readonly tracer?: Tracer;
-  /** Told once per request, after its answer is made. */
+  /** Called once per request, after its answer is made. */
   readonly onAnswered: (answered: Answered) => void;
-  /** Told of faults that no code foresaw. */
+  /** Called with each unexpected error. */
   readonly onFault: (error: unknown, at: FaultPlace) => void;
-  /** True while the gateway drains: answers then ask the client to leave. */
+  /** True while the gateway drains: every answer then asks the client to close the connection. */
   readonly isDraining: () => boolean;
 }
 
-/** The request that a fault was met in. */
+/** The request in which an unexpected error occurred. */
 export interface FaultPlace {
   readonly route: string;
   readonly requestId: string | null;
@@ -45,44 +45,44 @@ export interface Answered {
   readonly route: string;
   readonly outcome: string;
   readonly status: number;
-  /** Somebody will ask what became of it. */
+  /** The outcome is in doubt, so the request will be looked up later. */
   readonly isInDoubt: boolean;
   readonly seconds: number;
-  /** Null: nobody has asked for one. */
+  /** Null: the request has no id. */
   readonly requestId: string | null;
-  /** Absent: nobody follows it. */
+  /** Absent: the request is not traced. */
   readonly traceId?: string;
 }
 
 interface State {
-  /** The call that took the request, for metrics. */
+  /** The route of the request, for metrics. */
   route: string;
-  /** Made when somebody asks for it: most requests end without. */
+  /** Made when it is needed: most requests end without an id. */
   requestId?: string;
-  /** Absent: nobody follows it. */
+  /** Absent: the request is not traced. */
   trace?: RequestTrace;
-  /** What a call behind the router answered; absent when none took the request. */
+  /** The answer of a route behind the router; absent: no route matched. */
   reply?: Reply;
 }
 
-/** Makes the Koa application of one listener out of its calls. Every answer leaves through one function. */
+/** Makes the Koa application of one listener from its routes. One function sends every answer. */
 export function listenerApp(options: ListenerOptions): Koa {
   const app = new Koa<State>();
   const waitingSince = stallWatch();
   app.silent = true;
   app.on('error', (error: Error & { code?: string }) => {
-    // A caller that went away is no fault of ours; its request is finished all the same and can be looked up.
+    // A caller that closed the connection is not an error. Its request is finished, and can be looked up.
     if (!['ECONNRESET', 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE'].includes(error.code ?? ''))
       options.onFault(error, { route: 'none', requestId: null });
   });
-  const calls = options.routes.map((declared) => ({ declared, handle: handlerOf(declared, options, waitingSince) }));
-  app.use(answerOnce(options, directly(calls)));
-  app.use(router(calls).routes());
+  const handlers = options.routes.map((declared) => ({ declared, handle: handlerOf(declared, options, waitingSince) }));
+  app.use(answerOnce(options, routesByAddress(handlers)));
+  app.use(router(handlers).routes());
   return app;
 }
 
-/** The outermost middleware: the only one that writes an answer, sees every exception and knows the token. */
-function answerOnce(options: ListenerOptions, direct: ReadonlyMap<string, Handle>): Koa.Middleware<State> {
+/** The outermost middleware. Only it writes answers, sees every exception and checks the token. */
+function answerOnce(options: ListenerOptions, byAddress: ReadonlyMap<string, Handle>): Koa.Middleware<State> {
   const isKnown = bearerCheck(options.tokens);
   const openPaths = new Set(options.routes.filter((route) => route.open).map((route) => route.path));
   return async (context, next) => {
@@ -101,18 +101,18 @@ function answerOnce(options: ListenerOptions, direct: ReadonlyMap<string, Handle
       !isOpen() &&
       !(await options.mayAsk(callerOf(context.req, options.tokens.length > 0)))
     ) {
-      reply = problem('rate_limited', 'wait as long as Retry-After says');
+      reply = problem('rate_limited', 'wait for the seconds in Retry-After, then send the request again');
     } else {
-      // Only now: a request that is turned away makes no span.
-      if (options.tracer !== undefined && !isOpen()) follow(context, options.tracer);
-      const handle = direct.get(`${context.req.method} ${context.req.url}`);
+      // The trace begins only here, so that a request that is rejected above makes no span.
+      if (options.tracer !== undefined && !isOpen()) beginTrace(context, options.tracer);
+      const handle = byAddress.get(`${context.req.method} ${context.req.url}`);
       reply = await (handle === undefined ? routed(context, next, options) : handle(context));
     }
     context.status = reply.status;
     context.set(reply.headers);
     context.set(HEADERS_OF_EVERY_ANSWER);
     if (options.isDraining()) context.set('Connection', 'close');
-    // Who names his requests finds the name again, and so does who must ask us what became of one: those are in the log.
+    // A caller that sent an id gets it back. A request in doubt gets one too, because its id is in the log.
     if (context.req.headers['x-request-id'] !== undefined || isInDoubt(reply))
       context.set('X-Request-Id', idOf(context));
     context.type = reply.contentType;
@@ -133,8 +133,8 @@ function answerOnce(options: ListenerOptions, direct: ReadonlyMap<string, Handle
   };
 }
 
-/** Begins the trace of a request that was let in. */
-function follow({ req, state }: Context, tracer: Tracer): void {
+/** Begins the trace of an accepted request. */
+function beginTrace({ req, state }: Context, tracer: Tracer): void {
   const { traceparent, tracestate } = req.headers;
   const trace = tracer.begin({
     method: req.method ?? '',
@@ -145,7 +145,7 @@ function follow({ req, state }: Context, tracer: Tracer): void {
   if (trace !== null) state.trace = trace;
 }
 
-/** What the router's calls answer; whatever is thrown outside them comes before anything was changed. */
+/** The answer of the routes behind the router. An error thrown outside a route comes before any change. */
 async function routed(
   context: Koa.ParameterizedContext<State>,
   next: Koa.Next,
@@ -155,14 +155,14 @@ async function routed(
     await next();
     return context.state.reply ?? notFound(context, options.routes);
   } catch (error) {
-    options.onFault(error, placeOf(context));
-    return problem('internal', 'a fault of the gateway');
+    options.onFault(error, faultPlaceOf(context));
+    return problem('internal', 'the gateway failed; its log has the reason');
   }
 }
 
 type Context = Koa.ParameterizedContext<State>;
 
-function placeOf(context: Context): FaultPlace {
+function faultPlaceOf(context: Context): FaultPlace {
   const { route, trace } = context.state;
   return { route, requestId: idOf(context), ...(trace !== undefined && { traceId: trace.traceId }) };
 }
@@ -171,23 +171,26 @@ function idOf({ req, state }: Context): string {
   return (state.requestId ??= requestIdOf(req.headers['x-request-id']));
 }
 
-/** Answers a request of one call, and throws nothing; sets `route` of its state. */
+/** Answers a request of one route, and sets `route` of its state. It throws nothing. */
 type Handle = (context: Context) => Promise<Reply>;
 
-interface Call {
+interface RouteHandler {
   readonly declared: Route;
   readonly handle: Handle;
 }
 
-/** Calls whose address is one text, by it: the busiest are, and matching patterns is a tenth of what they cost. */
-function directly(calls: readonly Call[]): ReadonlyMap<string, Handle> {
-  const withoutParameters = calls.filter(({ declared }) => !declared.path.includes(':'));
-  return new Map(withoutParameters.map(({ declared, handle }) => [nameOf(declared), handle]));
+/**
+ * The routes without parameters, by method and path. The busiest routes are among them, and to match patterns would be
+ * a tenth of their cost.
+ */
+function routesByAddress(handlers: readonly RouteHandler[]): ReadonlyMap<string, Handle> {
+  const withoutParameters = handlers.filter(({ declared }) => !declared.path.includes(':'));
+  return new Map(withoutParameters.map(({ declared, handle }) => [routeName(declared), handle]));
 }
 
-function router(calls: readonly Call[]): Router<State> {
+function router(handlers: readonly RouteHandler[]): Router<State> {
   const routes = new Router<State>({ strict: true, sensitive: true });
-  for (const { declared, handle } of calls) {
+  for (const { declared, handle } of handlers) {
     routes.register(declared.path, [declared.method], async (context: Context) => {
       context.state.reply = await handle(context);
     });
@@ -195,15 +198,15 @@ function router(calls: readonly Call[]): Router<State> {
   return routes;
 }
 
-function nameOf({ method, path }: Route): string {
+function routeName({ method, path }: Route): string {
   return `${method.toUpperCase()} ${path}`;
 }
 
-/** A parameter that a call does not have is refused, like an unknown member of a body. */
+/** Rejects unknown query parameters, like unknown members of a body. */
 const NO_QUERY = requestRecord({});
 
 function handlerOf(declared: Route, options: ListenerOptions, waitingSince: () => number): Handle {
-  const name = nameOf(declared);
+  const name = routeName(declared);
   const checkParams = checker(declared.params, 'path');
   const checkQuery = checker(declared.query ?? (declared.path.startsWith('/v1/') ? NO_QUERY : undefined), 'query');
   const checkBody = checker(declared.body, 'body');
@@ -214,24 +217,28 @@ function handlerOf(declared: Route, options: ListenerOptions, waitingSince: () =
       const params = checkParams((context as { params?: unknown }).params);
       const query = checkQuery(readQuery(context.querystring));
       const body = declared.body === undefined ? undefined : checkBody(await readJson(context.req));
-      // The clock runs from here: how long a body takes to arrive is the caller's affair, within the server's limits.
+      // The time limit starts here. The caller determines how long the body takes, within the limits of the server.
       const deadlineMs = performance.now() + (declared.requestMs ?? options.requestMs) - stalledMs;
       return await declared.handle({ params, query, body, deadlineMs, trace: context.state.trace?.inside ?? null });
     } catch (error) {
-      return error instanceof Rejection ? error.reply : replyToFault(error, declared, options, placeOf(context));
+      return error instanceof Rejection ? error.reply : replyToFault(error, declared, options, faultPlaceOf(context));
     }
   };
 }
 
 function replyToFault(error: unknown, declared: Route, options: ListenerOptions, at: FaultPlace): Reply {
   options.onFault(error, at);
-  // What an unforeseen fault interrupted may have been committed before.
+  // The change may have been committed before the unexpected error.
   return declared.changes === true
-    ? problem('outcome_unknown', 'a fault of the gateway; it may have happened')
-    : problem('internal', 'a fault of the gateway');
+    ? problem('outcome_unknown', 'the gateway failed; the request may have had its effect')
+    : problem('internal', 'the gateway failed; its log has the reason');
 }
 
-/** Checks one part of the input. @returns a function that throws a Rejection with every fault's path */
+/**
+ * Makes the check of one part of the input.
+ *
+ * @returns a function that throws a Rejection with the path of every fault
+ */
 function checker<S extends TSchema>(schema: S | undefined, root: string): (input: unknown) => Static<S> {
   if (schema === undefined) return (input) => input as Static<S>;
   const check = compile(schema, root);
@@ -242,7 +249,7 @@ function checker<S extends TSchema>(schema: S | undefined, root: string): (input
   };
 }
 
-/** Nothing took the request: another method might. */
+/** The answer if no route matched: the path may have routes with other methods. */
 function notFound(context: Koa.Context, routes: readonly Route[]): Reply {
   const methods = methodsOf(routes.filter((route) => pattern(route.path).test(context.path)));
   if (methods.length === 0) return problem('not_found', `no call has the address ${shown(context.path)}`);
@@ -255,18 +262,18 @@ function pattern(path: string): RegExp {
   return new RegExp(`^${path.replaceAll(/:\w+/g, '[^/]+').replaceAll('.', '\\.')}$`);
 }
 
-/** What stands in the way of knowing which address is meant, before anything else is looked at. */
+/** The fault of a request whose address is ambiguous or unreadable, or null. It is checked first. */
 function addressFault(context: Context): Fault | null {
   const { url = '', httpVersion, headers } = context.req;
   if (httpVersion === '1.1' && headers.host === undefined) return { path: 'headers.host', message: 'is required' };
-  // What follows a bare # would be cut off, and `a#b` taken for `a`.
+  // The part after an unencoded # would be cut off, so that `a#b` would be read as `a`.
   if (url.includes('#')) return { path: 'url', message: 'has a # that is not percent-encoded' };
   if (!isDecodable(url)) return { path: 'url', message: 'is not well-formed percent-encoding' };
   if (isReadable(context)) return null;
   return { path: 'url', message: `must be a path, or a whole address with a host, found ${shown(url)}` };
 }
 
-/** `http://[::1` throws wherever its path is asked for. */
+/** Whether the path can be read. `http://[::1` throws wherever the path is read. */
 function isReadable(context: Context): boolean {
   if (context.url.startsWith('/')) return true;
   try {
@@ -276,7 +283,10 @@ function isReadable(context: Context): boolean {
   }
 }
 
-/** `%FF` must not become U+FFFD, nor `%zz` stay as it is: two spellings of one id, or two ids in one. */
+/**
+ * Whether the percent-encoding is valid. `%FF` must not become U+FFFD, and `%zz` must not stay as it is: one would make
+ * one id of two, the other two spellings of one id.
+ */
 function isDecodable(url: string): boolean {
   if (!url.includes('%')) return true;
   try {

@@ -2,29 +2,29 @@
 const TOKEN = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
 const QUOTED = '"(?:[\\t \\x21\\x23-\\x5b\\x5d-\\x7e\\x80-\\xff]|\\\\[\\t \\x21-\\x7e\\x80-\\xff])*"';
 const JSON_TYPE = /^application\/json(?=[\t ;]|$)/i;
-/** One parameter, or the empty place of one. */
+/** One parameter, or a semicolon without a parameter. */
 const PARAMETER = new RegExp(`[\\t ]*;[\\t ]*(?:(${TOKEN})=(${TOKEN}|${QUOTED}))?`, 'y');
 const REST = /[\t ]*$/y;
 
 /**
  * Whether a `Content-Type` is JSON in UTF-8: `application/json` in any letter case, with any parameters except a
- * charset other than `utf-8` or `utf8`. JSON has no parameters of its own, so that all others change nothing.
+ * charset other than `utf-8` or `utf8`. JSON defines no parameters of its own, so all others change nothing.
  */
 export function isJsonInUtf8(contentType: string): boolean {
-  // Most requests.
+  // Most requests have exactly this type.
   if (contentType === 'application/json') return true;
   const type = JSON_TYPE.exec(contentType)?.[0];
   if (type === undefined) return false;
-  let place = type.length;
+  let offset = type.length;
   for (;;) {
-    PARAMETER.lastIndex = place;
+    PARAMETER.lastIndex = offset;
     const parameter = PARAMETER.exec(contentType);
     if (parameter === null) break;
     const [text, name, value] = parameter;
     if (name?.toLowerCase() === 'charset' && !/^utf-?8$/i.test(unquoted(value ?? ''))) return false;
-    place += text.length;
+    offset += text.length;
   }
-  REST.lastIndex = place;
+  REST.lastIndex = offset;
   return REST.test(contentType);
 }
 

@@ -9,16 +9,16 @@ export interface ListenerDescription {
   readonly routes: readonly Route[];
 }
 
-/** Problems that any call of a listener may end in. */
+/** Problems that every call of a listener may have. */
 const COMMON_PROBLEMS: Readonly<Record<ListenerDescription['tag'], readonly ProblemCode[]>> = {
   public: ['unauthorized', 'rate_limited'],
   admin: ['unauthorized'],
 };
-/** Problems of calls that read input from the caller. */
+/** Problems of calls that have parameters or a body. */
 const INPUT_PROBLEMS: readonly ProblemCode[] = ['invalid_request'];
 const BODY_PROBLEMS: readonly ProblemCode[] = ['payload_too_large', 'unsupported_media_type'];
 
-/** Describes both listeners as OpenAPI 3.1, from the same schemas that validate. */
+/** Describes both listeners as OpenAPI 3.1, from the schemas that validate requests. */
 export function describe(listeners: readonly ListenerDescription[]): Record<string, unknown> {
   const paths: Record<string, Record<string, unknown>> = {};
   for (const { tag, routes } of listeners) {
@@ -32,7 +32,7 @@ export function describe(listeners: readonly ListenerDescription[]): Record<stri
     info: {
       title: 'stockgate',
       version: '1',
-      description: 'Take stock without overselling. The same ids, sent again, get the same answer.',
+      description: 'Takes stock without overselling. The same ids, sent again, get the same answer.',
       license: { name: 'MIT', identifier: 'MIT' },
     },
     tags: [
@@ -60,14 +60,14 @@ function operation(tag: ListenerDescription['tag'], route: Route): Record<string
   };
 }
 
-function parameters(place: 'path' | 'query', schema: TSchema | undefined): Record<string, unknown>[] {
+function parameters(location: 'path' | 'query', schema: TSchema | undefined): Record<string, unknown>[] {
   const { properties = {}, required = [] } = (schema ?? {}) as {
     properties?: Record<string, TSchema>;
     required?: readonly string[];
   };
   return Object.entries(properties).map(([name, property]) => ({
     name,
-    in: place,
+    in: location,
     required: required.includes(name),
     schema: plain(property),
   }));
@@ -80,12 +80,12 @@ function answers(route: Route): Record<string, unknown> {
         schema === 'text'
           ? { 'text/plain': { schema: { type: 'string' } } }
           : { 'application/json': { schema: plain(schema) } };
-      return [status, { description: status === '201' ? 'Done' : 'Done, or it stood already', content }];
+      return [status, { description: status === '201' ? 'Done' : 'Done, or it was done before', content }];
     }),
   );
 }
 
-/** Problems that share a status share a response, which names their codes. */
+/** The responses for problems. Problems with the same status share one response, which names their codes. */
 function problems(tag: ListenerDescription['tag'], route: Route): Record<string, unknown> {
   const readsInput = route.params !== undefined || route.query !== undefined || route.body !== undefined;
   const codes = [
@@ -107,7 +107,7 @@ function problems(tag: ListenerDescription['tag'], route: Route): Record<string,
   return responses;
 }
 
-/** The schema as plain JSON, without what the library keeps on the side. */
+/** The schema as plain JSON, without the library's own properties. */
 function plain(schema: TSchema): unknown {
   return JSON.parse(JSON.stringify(schema)) as unknown;
 }

@@ -8,7 +8,7 @@ import { invalid, Rejection } from './errors.ts';
  */
 export function readQuery(text: string): Record<string, unknown> {
   if (text === '') return {};
-  // Without the limit of 1,000 that the parser has by itself, after which it drops parameters without a word.
+  // `maxKeys: 0` removes the parser's limit of 1,000 parameters, above which it drops the rest without an error.
   const parameters = Object.entries(parse(text, '&', '=', { maxKeys: 0 }));
   const repeated = parameters.filter(([, value]) => typeof value !== 'string');
   if (repeated.length > 0) {
@@ -16,6 +16,6 @@ export function readQuery(text: string): Record<string, unknown> {
       invalid(repeated.map(([name]) => ({ path: name || 'query', message: 'is given more than once' }))),
     );
   }
-  // Not by assignment: `__proto__` would then be no parameter at all, and would not be refused.
+  // An assignment would set the prototype for `__proto__`, and the parameter would not be rejected.
   return Object.fromEntries(parameters);
 }

@@ -1,12 +1,9 @@
 import { randomUUID } from 'node:crypto';
 
-/** What may stand in a log line and in a header without being read as anything else. */
+/** Texts that are safe in a log line and in a header. */
 const GIVEN = /^[\x21-\x7e]{1,64}$/;
 
-/**
- * By what a request is found in the logs: what its caller calls it in `X-Request-Id`, if that can be said again; otherwise a
- * name of ours.
- */
+/** The id of a request in the logs: the `X-Request-Id` of the caller if it is safe to repeat, or a new one. */
 export function requestIdOf(given: string | string[] | undefined): string {
   return typeof given === 'string' && GIVEN.test(given) ? given : randomUUID();
 }

@@ -3,13 +3,13 @@ import type { DeadlineMs } from '../core/nouns.ts';
 import type { Trace } from '../core/trace.ts';
 import type { ProblemCode, Reply } from './errors.ts';
 
-/** What a handler gets: everything checked, in the types of its schemas. */
+/** The checked input of a handler, in the types of its schemas. */
 export interface Input<Params, Query, Body> {
   readonly params: Params;
   readonly query: Query;
   readonly body: Body;
   readonly deadlineMs: DeadlineMs;
-  /** Null: the request is not followed. */
+  /** Null: the request is not traced. */
   readonly trace: Trace | null;
 }
 
@@ -23,13 +23,15 @@ interface RouteParts<P extends TSchema, Q extends TSchema, B extends TSchema> {
   readonly body?: B;
   /** Success answers by status. */
   readonly answers: Readonly<Record<number, TSchema | 'text'>>;
-  /** The problems this call can end in, besides those that every call has. */
+  /** The problems of this call, besides those that every call has. */
   readonly problems: readonly ProblemCode[];
-  /** True when the call changes stock: then an unforeseen fault is "unknown", never "failed". */
+  /**
+   * True when the call changes stock: then an unexpected error is answered with `outcome_unknown`, never `internal`.
+   */
   readonly changes?: boolean;
-  /** The longest it may take, where that is more than other calls may. */
+  /** The longest time for this call, if it may take longer than other calls. */
   readonly requestMs?: number;
-  /** True when no token is asked for. */
+  /** True when no token is required. */
   readonly open?: boolean;
   handle(input: Input<Static<P>, Static<Q>, Static<B>>): Promise<Reply> | Reply;
 }
@@ -37,7 +39,7 @@ interface RouteParts<P extends TSchema, Q extends TSchema, B extends TSchema> {
 /** One call of the API, in the form that the listener and the description share. */
 export type Route = RouteParts<TSchema, TSchema, TSchema>;
 
-/** Declares a call; its handler's input has the types of its schemas. */
+/** Declares a call. The input of its handler has the types of its schemas. */
 export function route<P extends TSchema, Q extends TSchema, B extends TSchema>(parts: RouteParts<P, Q, B>): Route {
   return parts;
 }

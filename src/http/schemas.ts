@@ -22,7 +22,7 @@ import {
   subRow,
 } from './schemaParts.ts';
 
-// The public calls. These schemas validate requests and describe the API: one source for both.
+// The schemas of the public calls. They validate requests and describe the API.
 
 export const deductionParams = requestRecord({ order_detail_id: newOrderDetailId });
 
@@ -63,7 +63,7 @@ export const deductionState = answerRecord({
   quantity: Type.Integer({
     minimum: 0,
     maximum: QUANTITY_LIMIT,
-    description: 'units; 0 where it was cancelled before it was deducted',
+    description: 'units; 0 if the line was cancelled before it was deducted',
   }),
   returned: Type.Integer({ minimum: 0 }),
   status: Type.Union([Type.Literal('deducted'), Type.Literal('pending'), Type.Literal('cancelled')]),
@@ -107,8 +107,8 @@ export const returnAnswer = answerRecord({
   order_detail_id: orderDetailId,
   sku_id: skuId,
   quantity,
-  returned: Type.Integer({ minimum: 0, description: 'units that came back so far' }),
-  returnable: Type.Integer({ minimum: 0, description: 'units that can still come back' }),
+  returned: Type.Integer({ minimum: 0, description: 'units returned so far' }),
+  returnable: Type.Integer({ minimum: 0, description: 'units that can still be returned' }),
 });
 
 export const cancellationRequest = requestRecord({
@@ -135,7 +135,7 @@ export const skuAnswer = answerRecord({
       {
         state: saleState,
         from: Type.Union([Type.String({ format: 'date-time' }), Type.Null()], {
-          description: 'as it was set, also when it has passed; null: at once, or paused',
+          description: 'the time that was set, even if it has passed; null: at once, or paused',
         }),
       },
       { description: 'absent with `consistency=cached`' },
@@ -150,15 +150,15 @@ export const skuAnswer = answerRecord({
     }),
   ),
   age_ms: Type.Optional(
-    Type.Integer({ minimum: 0, description: 'how old the answer is; only with `consistency=cached`' }),
+    Type.Integer({ minimum: 0, description: 'the age of the answer; only with `consistency=cached`' }),
   ),
 });
 
 export const availabilityRequest = requestRecord({
   sku_ids: Type.Array(skuId, { minItems: 1, maxItems: LINES_LIMIT }),
-  consistency: Type.Enum(['cached', 'primary'], { description: '`cached`: it may be a little old' }),
+  consistency: Type.Enum(['cached', 'primary'], { description: '`cached`: the answer may be up to `age_ms` old' }),
 });
-const ageMs = Type.Integer({ minimum: 0, description: 'how old the answer is' });
+const ageMs = Type.Integer({ minimum: 0, description: 'the age of the answer' });
 
 export const availabilityAnswer = answerRecord({
   skus: Type.Array(
@@ -177,11 +177,11 @@ export const availabilityAnswer = answerRecord({
         }),
       }),
     ]),
-    { description: 'in the order asked' },
+    { description: 'in the order of the request' },
   ),
 });
 
-/** A number in a query string is a text. */
+/** A pattern, because a number in a query string is a text. */
 const LIMIT_PATTERN = `^([1-9]|[1-9][0-9]|[1-4][0-9][0-9]|${ENTRIES_LIMIT})$`;
 
 export const flowsQuery = requestRecord({
@@ -192,15 +192,15 @@ export const flowsQuery = requestRecord({
       description: `entries on a page, at most: 1 to ${ENTRIES_LIMIT}; absent: 50`,
     }),
   ),
-  cursor: Type.Optional(Type.String({ description: 'the `next_cursor` of the page before' })),
+  cursor: Type.Optional(Type.String({ description: 'the `next_cursor` of the previous page' })),
 });
 const createdAt = Type.String({
   format: 'date-time',
-  description: 'by the clock of the shard; of a cart: when it was held',
+  description: 'by the clock of the shard; for a cart: the time of its hold',
 });
-const effect = Type.Integer({ description: 'units added to `leaved_amount`; below 0: taken' });
+const effect = Type.Integer({ description: 'units added to `leaved_amount`; below 0: units taken' });
 
-/** Absent only where the deduction of a return is missing, which a reconciliation names. */
+/** Absent only if the deduction of a return is missing; a reconciliation names such a return. */
 const orderOfReturn = Type.Optional(orderId);
 const anyUnits = Type.Integer({ minimum: 0, maximum: STOCK_LIMIT, description: 'units' });
 
@@ -244,15 +244,16 @@ export const flowsAnswer = answerRecord({
     ]),
     {
       description:
-        'newest first, the opening last. What undecided carts hold is not in it; all effects together are `leaved_amount` and what is held. ' +
-        'A page may be shorter than asked for while there is a next one',
+        'newest first, the opening last. Units that undecided carts hold are not in it: the sum of all effects is ' +
+        '`leaved_amount` plus the units held. A page may be shorter than `limit` even if there is a next page',
     },
   ),
   next_cursor: Type.Union([Type.String(), Type.Null()], { description: 'null: there is no older entry' }),
 });
 const lineStatus = Type.Enum(['cancelled', 'deducted', 'pending', 'none', 'unavailable'], {
   description:
-    'only with a refused cancellation: the state of the line now; `unavailable`: it was not read, never treat it as `none`',
+    'only with a refused cancellation: the state of the line now; `unavailable`: the line was not read; ' +
+    'never treat it as `none`',
 });
 
 export const problemAnswer = answerRecord({
@@ -277,7 +278,7 @@ export const problemAnswer = answerRecord({
       answerRecord({
         order_detail_id: orderDetailId,
         sku_id: skuId,
-        code: Type.Optional(Type.String({ description: 'why this line refused the attempt; absent: it did not' })),
+        code: Type.Optional(Type.String({ description: 'the reason why this line was refused; absent: it was not' })),
         status: Type.Optional(lineStatus),
         quantity: Type.Optional(Type.Integer({ minimum: 0, maximum: QUANTITY_LIMIT })),
         leaved_amount: Type.Optional(leavedAmount),

@@ -6,17 +6,17 @@ import { HEADERS_OF_EVERY_ANSWER, problem } from './errors.ts';
 import type { ProblemCode, Reply } from './errors.ts';
 import { requestIdOf } from './requestId.ts';
 
-/** What a connection may cost us, whoever is at its other end. */
+/** The limits of a connection, which hold for every client. */
 const LIMITS = {
   headerBytes: 8 * 1024,
   /** From the first byte of a request to the end of its headers. */
   headersMs: 5_000,
   /** From the first byte of a request to the end of its body. */
   requestMs: 10_000,
-  /** Between two requests. Longer than the idle time of common load balancers, so that they close first. */
+  /** The idle time between two requests. Longer than that of common load balancers, so that they close first. */
   idleMs: 75_000,
   checkEveryMs: 1_000,
-  /** From our last word on a connection to its end, for the caller to read it. */
+  /** From the last answer on a connection to its end, so that the caller can read the answer. */
   lingerMs: 1_000,
   connections: 20_000,
 } as const;
@@ -25,16 +25,19 @@ const LIMITS = {
 export interface RunningServer {
   readonly host: string;
   readonly port: number;
-  /** Takes no new connections, lets requests in flight finish for at most `waitMs`, then ends what is left. */
+  /**
+   * Stops accepting connections, waits at most `waitMs` for the requests in flight, then closes the remaining
+   * connections.
+   */
   drain(waitMs: number): Promise<void>;
 }
 
 /**
- * Listens.
+ * Starts to listen.
  *
- * @param methods those that the calls of the application have, in upper case
- * @param port 0 takes a free one
- * @throws when the address cannot be listened on
+ * @param methods the methods of the application's routes, in upper case
+ * @param port 0: a free port
+ * @throws when the server cannot listen on the address
  */
 export async function listen(app: Koa, methods: readonly string[], host: string, port: number): Promise<RunningServer> {
   const handle = app.callback();
@@ -52,7 +55,7 @@ export async function listen(app: Koa, methods: readonly string[], host: string,
       requestTimeout: LIMITS.requestMs,
       keepAliveTimeout: LIMITS.idleMs,
       connectionsCheckingInterval: LIMITS.checkEveryMs,
-      // Node.js would answer a missing one by itself, and not with a problem.
+      // Node.js itself would answer a request without the header, and not with a problem.
       requireHostHeader: false,
     },
     take,
@@ -62,7 +65,7 @@ export async function listen(app: Koa, methods: readonly string[], host: string,
     answersDue.set(socket, new Set());
     socket.once('close', () => answersDue.delete(socket));
   });
-  // An expectation that nobody knows may be passed over; Node.js would answer it by itself.
+  // An unknown `Expect` header may be ignored. Without this handler Node.js itself would answer it.
   server.on('checkExpectation', take);
   server.on('connect', (request) => void refuseConnect(request, methods, answersDue.get(request.socket) ?? new Set()));
   server.on('clientError', (error, stream) => {
@@ -80,7 +83,7 @@ export async function listen(app: Koa, methods: readonly string[], host: string,
   return { host: address.address, port: address.port, drain: (waitMs) => drain(server, answersDue, waitMs) };
 }
 
-/** Node.js closes connections between two requests by itself, but not those on which no request was ever made. */
+/** Drains. Node.js closes connections that are idle between two requests, but not those that never had a request. */
 async function drain(
   server: Server,
   answersDue: ReadonlyMap<Socket, ReadonlySet<ServerResponse>>,
@@ -90,7 +93,7 @@ async function drain(
   for (const [socket, due] of answersDue) if (due.size === 0) socket.destroy();
   const timer = setTimeout(() => {
     server.closeAllConnections();
-    // Node.js no longer counts a connection that had a CONNECT among its own.
+    // Node.js no longer tracks a connection that had a CONNECT.
     for (const socket of answersDue.keys()) socket.destroy();
   }, waitMs);
   await closed;
@@ -98,7 +101,7 @@ async function drain(
 }
 
 /**
- * Bytes that are not HTTP, or too many, or too slow: one clear answer, and the connection ends.
+ * Answers bytes that are not HTTP, too many, or too slow, with one problem, and closes the connection.
  *
  * @param due the answers that this connection still waits for, in the order of their requests
  */
@@ -111,7 +114,7 @@ function refuseBroken(
     socket.destroy();
     return;
   }
-  // Sent now, our refusal would be read as the answer to a whole request before it, which may well be done.
+  // If the problem were sent now, the client would read it as the answer to an earlier, complete request.
   const lastWhole = [...due].findLast((response) => response.req.complete);
   if (lastWhole !== undefined) {
     if (lastWhole.headersSent) socket.destroySoon();
@@ -124,13 +127,13 @@ function refuseBroken(
       : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
         ? 'request_timeout'
         : 'invalid_request';
-  const errors = [{ path: 'request', message: 'is not HTTP that can be read' }];
+  const errors = [{ path: 'request', message: 'is not valid HTTP' }];
   endWith(socket, problem(code, 'the connection is closed', code === 'invalid_request' ? { errors } : {}));
 }
 
 /**
- * Answers CONNECT, for which Node.js has no way of its own; the gateway is no proxy. Bytes after it on the connection
- * would be for another host, so the connection ends.
+ * Answers CONNECT, which Node.js does not pass to the application. The gateway is no proxy. Bytes that follow would be
+ * for another host, so the connection is closed.
  *
  * @param due the answers to earlier requests of the connection; they are sent first
  */
@@ -139,7 +142,7 @@ async function refuseConnect(
   methods: readonly string[],
   due: ReadonlySet<ServerResponse>,
 ): Promise<void> {
-  // Node.js lets go of the socket with its time limits and its errors.
+  // Node.js no longer applies its time limits to the socket, and no longer handles its errors.
   socket.setTimeout(LIMITS.idleMs, () => socket.destroy());
   socket.on('error', () => socket.destroy());
   await Promise.all([...due].map((response) => new Promise((resolve) => response.once('close', resolve))));
@@ -149,7 +152,7 @@ async function refuseConnect(
   endWith(socket, { ...reply, headers: { Allow: allow, ...requestId } });
 }
 
-/** Sends the last answer of a connection past Node.js, which can no longer answer on it. */
+/** Writes the last answer directly to the socket, because Node.js can no longer answer on the connection. */
 function endWith(socket: Socket, { status, outcome, contentType, headers, body }: Reply): void {
   if (!socket.writable) {
     socket.destroy();
@@ -164,6 +167,6 @@ function endWith(socket: Socket, { status, outcome, contentType, headers, body }
   };
   const head = [`HTTP/1.1 ${status} ${outcome}`, ...Object.entries(fields).map(([name, value]) => `${name}: ${value}`)];
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
-  // Node.js no longer watches this connection, and a caller may keep its side open.
+  // Node.js no longer closes this connection, and a caller may keep its side open.
   setTimeout(() => socket.destroy(), LIMITS.lingerMs).unref();
 }

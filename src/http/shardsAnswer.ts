@@ -13,13 +13,13 @@ export const shardsAnswer = answerRecord({
         Type.Literal('unreachable'),
         Type.Literal('refused'),
       ]),
-      reason: Type.Union([Type.String(), Type.Null()], { description: 'what stands in the way' }),
-      slots: Type.Integer({ minimum: 0, description: 'how many of the 1,024 slots it owns' }),
-      durability: Type.Union([durability, Type.Null()], { description: 'null while nobody knows' }),
+      reason: Type.Union([Type.String(), Type.Null()], { description: 'the reason why the shard is not served' }),
+      slots: Type.Integer({ minimum: 0, description: 'the number of the 1,024 slots that the shard owns' }),
+      durability: Type.Union([durability, Type.Null()], { description: 'null: not known yet' }),
       breaker: Type.Union([Type.Literal('closed'), Type.Literal('open')], {
-        description: 'open: it has not been answering, and nobody is made to wait for it',
+        description: 'open: the shard has not been answering, so requests to it fail at once',
       }),
-      retries: Type.Integer({ minimum: 0, description: 'transactions tried again so far' }),
+      retries: Type.Integer({ minimum: 0, description: 'retries of transactions so far' }),
       server_version: Type.Union([Type.String(), Type.Null()]),
       pool: answerRecord({
         connections_max: Type.Integer(),
@@ -35,12 +35,12 @@ export const shardsAnswer = answerRecord({
           state: Type.Union(
             ['following', 'lagging', 'silent', 'refused', 'unclear', 'untried'].map((state) => Type.Literal(state)),
           ),
-          reason: Type.Union([Type.String(), Type.Null()], { description: 'why it is not asked' }),
+          reason: Type.Union([Type.String(), Type.Null()], { description: 'the reason why the replica is not read' }),
           lag_ms: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()], {
-            description: 'how old what it shows was, at most, when it was last looked at',
+            description: 'the age of its data at the last read, at most',
           }),
         }),
-        { description: 'of the shard, where the pre-check asks them' },
+        { description: 'the replicas of the shard that the pre-check reads' },
       ),
     }),
   ),
@@ -50,15 +50,15 @@ export const shardsAnswer = answerRecord({
       sku_id: skuId,
       lines_per_second: Type.Integer({
         minimum: 1,
-        description: 'lines of orders over the last seconds, refused and replayed ones too',
+        description: 'order lines over the last seconds, including refused and replayed ones',
       }),
       sub_rows_suggested: Type.Union([Type.Integer({ minimum: 2 }), Type.Null()], {
-        description: 'into how many to split its stock; null: one row carries it',
+        description: 'the suggested number of rows for its stock; null: one row carries the rate',
       }),
     }),
     {
       maxItems: HOTTEST_MAX,
-      description: 'what this process was asked for most; other workers and gateways have their own',
+      description: 'the SKUs with the most order lines in this process; other workers and gateways have their own list',
     },
   ),
 });

@@ -1,13 +1,18 @@
 const BEAT_MS = 100;
-/** A silence of this length is a stall: the process was stopped, or its machine was. */
+/** A pause of this length is a stall: the process or its machine was stopped. */
 const STALL_MS_MIN = 1_000;
-/** What is read within this time after a stall may have waited through all of it; a busy machine takes long to read it all. */
+/**
+ * A request that is read within this time after a stall may have waited through all of it. A busy machine takes this
+ * long to read all of them.
+ */
 const AFTERMATH_MS = 1_000;
 
 /**
- * Tells since when a request that is being read may have been waiting in the socket. Nearly always that is now; right after
- * a stall it is the moment the stall began: its sender may have given up long ago and been told elsewhere that nothing
- * happened, so it must not be given a fresh deadline.
+ * Detects stalls of the process.
+ *
+ * @returns a function that returns the earliest time since when a request that is read now may have waited in the
+ *   socket. Nearly always that is now. Right after a stall it is the start of the stall: the caller may have given up
+ *   long ago, and another gateway may have answered that nothing happened. So the request must not get a full deadline.
  */
 export function stallWatch(): () => number {
   let beatMs = performance.now();

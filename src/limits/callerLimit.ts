@@ -1,47 +1,57 @@
 import { TokenBucket } from 'limiter';
 
-/** Buckets that all gateways have in common. */
+/** Token buckets that all gateways share. */
 export interface SharedBuckets {
-  /** Takes a token out of a caller's bucket, if there is one; `left` is what is in it then. @throws when nobody can tell in time */
+  /**
+   * Takes a token out of a caller's bucket, if there is one.
+   *
+   * @returns whether a token was taken, and the tokens left in the bucket
+   * @throws when there is no answer in time
+   */
   take(caller: string): Promise<{ readonly isTaken: boolean; readonly left: number }>;
 }
 
 export interface LimitOptions {
-  /** Requests of one caller that are let through each second, in the long run. */
+  /** Requests per second of one caller that are admitted in the long run; 1 or more. */
   readonly perSecond: number;
-  /** Requests that he may have at once; 1 or more. */
+  /** Requests of one caller that are admitted at once; 1 or more. */
   readonly burst: number;
-  /** Null: this process counts for itself. */
+  /** Null: this process counts by itself. */
   readonly shared: SharedBuckets | null;
-  /** Told why a request could not be counted together with those of other gateways. */
+  /** Receives the reason when a request could not be counted together with those of other gateways. */
   readonly onAlone?: (error: unknown) => void;
 }
 
-/** Callers who are remembered: beyond that, who was not heard of for longest begins with a full bucket. */
+/**
+ * The most callers with a bucket. Beyond it the bucket of the caller whose last request is oldest is dropped, and that
+ * caller starts with a full one.
+ */
 const CALLERS_MAX = 50_000;
 
 /**
- * Lets each caller ask so often: a request takes a token out of his bucket, and where there is none it is turned away. In no stretch of
- * t seconds, wherever it begins, more than `burst + perSecond × t` are let through. A token comes within a second, because `perSecond` is 1 or more.
+ * Limits the request rate of each caller. A request takes a token out of its caller's bucket, and is rejected when
+ * there is none. In any t seconds, wherever they begin, at most `burst + perSecond × t` requests are admitted. A token
+ * is added at least once a second, because `perSecond` is 1 or more.
  *
- * Where buckets are shared a request needs a token of its gateway's own bucket first, which hardly ever has less in it than the shared one: so who is
- * over the limit is turned away without asking Redis, and while that does not answer each gateway goes on with what it last knew to be left.
+ * With shared buckets a request first needs a token of its gateway's own bucket, which hardly ever has fewer tokens
+ * than the shared one. So a caller above the limit is rejected without a command to Redis. While Redis does not answer,
+ * each gateway goes on with the number of tokens that it last read.
  */
 export class CallerLimit {
   readonly #options: LimitOptions;
-  /** Whoever asked last stands last. */
+  /** In the order of the callers' last requests, the latest at the end. */
   readonly #buckets = new Map<string, TokenBucket>();
 
   constructor(options: LimitOptions) {
     this.#options = options;
   }
 
-  /** How many callers are remembered. */
+  /** The number of callers with a bucket. */
   get callerCount(): number {
     return this.#buckets.size;
   }
 
-  /** @returns whether this request is let through */
+  /** @returns whether the request is admitted */
   async take(caller: string): Promise<boolean> {
     const { shared } = this.#options;
     const own = this.#bucketOf(caller);
@@ -69,7 +79,7 @@ export class CallerLimit {
   #fullBucket(): TokenBucket {
     const { burst, perSecond } = this.#options;
     const bucket = new TokenBucket({ bucketSize: burst, tokensPerInterval: perSecond, interval: 'second' });
-    // The library's begin empty.
+    // A bucket of the library begins empty.
     bucket.content = burst;
     return bucket;
   }

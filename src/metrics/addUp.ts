@@ -1,7 +1,7 @@
 import { AggregatorRegistry } from 'prom-client';
 import type { Registry } from 'prom-client';
 
-/** What Prometheus reads. */
+/** A page for Prometheus. */
 export interface MetricsPage {
   readonly contentType: string;
   readonly text: string;
@@ -10,7 +10,7 @@ export interface MetricsPage {
 /** The series of one process at one moment, as they can be sent to another process. */
 export type MetricsSnapshot = Awaited<ReturnType<Registry['getMetricsAsJSON']>>;
 
-/** Makes one page of several processes' series, each added up as its `aggregator` says. */
+/** Makes one page from the series of several processes. Each series is combined by its `aggregator`. */
 export async function pageOf(snapshots: readonly MetricsSnapshot[]): Promise<MetricsPage> {
   const registry = added(snapshots);
   return { contentType: registry.contentType, text: await registry.metrics() };
@@ -21,9 +21,11 @@ export function addUp(snapshots: readonly MetricsSnapshot[]): Promise<MetricsSna
   return added(snapshots).getMetricsAsJSON();
 }
 
-/** What stays true of a process that has ended or does not answer: what it counted and found, but not how it stood. */
+/**
+ * The series that stay valid when a process has ended or does not answer: its counts and findings, but not its gauges.
+ */
 export function whatStays(snapshot: MetricsSnapshot): MetricsSnapshot {
-  // The types know an enumeration of numbers; the library writes words.
+  // The library's types declare an enumeration of numbers, but it writes words.
   return snapshot.filter(
     ({ type, name }) => ['counter', 'histogram'].includes(String(type)) || name.startsWith(RECONCILIATION),
   );
@@ -37,7 +39,10 @@ function added(snapshots: readonly MetricsSnapshot[]): Registry {
   return AggregatorRegistry.aggregate<'text/plain; version=0.0.4; charset=utf-8'>(summed);
 }
 
-/** Begins the names of what only the latest reconciliation knows: whoever made one before knew of what is mended since. */
+/**
+ * The prefix of series of which only those of the latest reconciliation count. Differences of an earlier one may be
+ * repaired since.
+ */
 const RECONCILIATION = 'stockgate_reconciliation_';
 
 function latestReconciled(snapshots: readonly MetricsSnapshot[]): MetricsSnapshot | undefined {

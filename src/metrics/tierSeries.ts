@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram } from 'prom-client';
 import type { Registry } from 'prom-client';
 
-/** Told of what tiers do; the same as `TierWatcher` of the services. */
+/** Counts what tiers do; the same interface as `TierWatcher` of the services. */
 export interface TierSeries {
   asked(tier: string): void;
   refused(tier: string, ageMs: number): void;
@@ -9,26 +9,26 @@ export interface TierSeries {
   passedFalsely(tier: string): void;
 }
 
-/** The series of early refusals. @param known asked at each scrape */
+/** The series of early refusals. @param known read at each scrape */
 export function tierSeries(
   registers: Registry[],
   known: () => { readonly skus: number; readonly ids: number },
 ): TierSeries {
   const counter = (name: string, help: string): Counter<'tier'> =>
     new Counter({ name, help, labelNames: ['tier'] as const, registers });
-  const asked = counter('stockgate_precheck_asked_total', 'Orders and SKUs that a tier was asked about');
+  const asked = counter('stockgate_precheck_asked_total', 'Orders and SKUs that were looked up in a tier');
   const refused = counter('stockgate_precheck_refused_total', 'Orders that a tier refused');
   const skipped = counter(
     'stockgate_precheck_skipped_total',
-    'Times that a tier was too slow or down, or left alone after that',
+    'Times that a tier was too slow or down, or in the pause after that',
   );
   const passed = counter(
     'stockgate_precheck_false_passes_total',
-    'Orders that a tier let pass and the engine refused as sold out',
+    'Orders that a tier admitted and the engine refused as sold out',
   );
   const age = new Histogram({
     name: 'stockgate_precheck_age_seconds',
-    help: 'How old the knowledge was that refused',
+    help: 'Age of the stock reading behind a refusal',
     labelNames: ['tier'] as const,
     buckets: [0.05, 0.1, 0.2, 0.4, 0.7, 1],
     registers,
@@ -43,9 +43,9 @@ export function tierSeries(
       },
     });
   };
-  gauge('stockgate_precheck_skus', 'SKUs that are known to be sold out', () => known().skus);
-  gauge('stockgate_precheck_ids', 'Ids that are known of them', () => known().ids);
-  // Labels are looked up once: these are counted for every order that is refused.
+  gauge('stockgate_precheck_skus', 'SKUs that the pre-check has as sold out', () => known().skus);
+  gauge('stockgate_precheck_ids', 'Ids of these SKUs that the pre-check has in memory', () => known().ids);
+  // The labels are resolved once, because these series are counted for every refused order.
   const childrenOf = <T>(labelled: (tier: string) => T): ((tier: string) => T) => {
     const children = new Map<string, T>();
     return (tier) => {

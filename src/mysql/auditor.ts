@@ -31,8 +31,8 @@ import { readShardCounts } from './sql/readShardCounts.ts';
 import { whileSpeaking } from './whileSpeaking.ts';
 
 /**
- * The auditor of shards in MySQL. Audits and pages of carts take as long as their statements may while the server is there.
- * Its pools should be its own: a long read keeps a connection for as long as it takes.
+ * The auditor of shards in MySQL. An audit or a page of carts may take as long as its statements may, while the server
+ * answers. Use pools of its own for it: a long read keeps its connection until it ends.
  */
 export class ShardAuditor implements Auditor {
   readonly #shards: readonly Shard[];

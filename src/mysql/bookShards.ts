@@ -1,13 +1,13 @@
 import type { Address } from './connection.ts';
 import { Shard } from './shard.ts';
 
-/** One adds up, others read for carts that lie on several shards, one looks after the shard. */
+/** One connection sums up, two read carts that lie on several shards, one inspects the shard. */
 const CONNECTIONS = 4;
-/** A server that is there answers a newcomer sooner than it adds up. */
+/** A server that is up accepts a connection much faster than it sums up a shard. */
 const CONNECT_MS = 3_000;
 const WAITING_MAX = 64;
 
-/** Shards for who reads a lot and seldom: with connections of their own, so that traffic keeps its own. */
+/** Shards for rare and large reads. They have connections of their own, so that traffic keeps its own. */
 export interface BookShards {
   readonly shards: readonly Shard[];
   close(): void;
@@ -16,14 +16,16 @@ export interface BookShards {
 export interface BookShardsOptions {
   readonly shards: readonly { readonly name: string; readonly address: Address }[];
   readonly initialShards: number;
-  /** The longest wait for one answer: adding up a large shard takes longer than a request may. Connecting has a bound of its own. */
+  /**
+   * The longest wait for one answer: to sum up a large shard takes longer than a request may. Not the bound to connect.
+   */
   readonly statementMs: number;
   readonly relaxedAllowed: boolean;
-  /** For commands that read servers at rest. Absent: only primaries are read. */
+  /** For commands that read servers that are not in use. If absent, only primaries are read. */
   readonly readOnlyAllowed?: boolean;
 }
 
-/** Opens connections to all shards; a shard that cannot be had fails its readers. */
+/** Opens connections to all shards. Readers of a shard that cannot be reached fail. */
 export function openBookShards({ shards, ...options }: BookShardsOptions): BookShards {
   const opened = shards.map(
     ({ name, address }, shard) =>

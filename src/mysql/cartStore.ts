@@ -15,7 +15,7 @@ import { ownSlots } from './sql/ownSlots.ts';
 import { readLeftOver } from './sql/readLeftOver.ts';
 import { transact, WORK_MS } from './transaction.ts';
 
-/** Cart records in MySQL. Each change is one transaction, and is carried to a definite end like any other. */
+/** Cart records in MySQL. Each change is one transaction; if its COMMIT is not answered, the outcome is resolved. */
 export class CartStore implements CartRecords {
   readonly #shards: readonly Shard[];
   readonly #onUnreadable: NoteUnreadable;
@@ -33,8 +33,8 @@ export class CartStore implements CartRecords {
     deadlineMs: DeadlineMs,
   ): Promise<CartBegun | CartStands | NotDone | NotMine | Unknown> {
     const { order_id } = order;
-    const change = beginning(order, force, this.#linesNoted(shard, order_id));
-    return this.#settle(shard, order_id, deadlineMs, this.#noting(shard, order_id, change));
+    const change = beginChange(order, force, this.#reportLines(shard, order_id));
+    return this.#runGated(shard, order_id, deadlineMs, this.#reporting(shard, order_id, change));
   }
 
   decide(
@@ -43,14 +43,14 @@ export class CartStore implements CartRecords {
     verdict: Verdict,
     deadlineMs: DeadlineMs,
   ): Promise<CartJudged | NotDone | NotMine | Unknown> {
-    // Not at the gate: the one who decides must not stand in line behind those who ask.
-    return settle(this.#shard(shard), deadlineMs, this.#noting(shard, cart.order_id, deciding(cart, verdict)));
+    // Without the gate: the decision must not wait behind other requests for the same cart.
+    return settle(this.#shard(shard), deadlineMs, this.#reporting(shard, cart.order_id, decideChange(cart, verdict)));
   }
 
   judge(shard: ShardIndex, cart: CartKey, deadlineMs: DeadlineMs): Promise<CartJudged | NotDone | NotMine | Unknown> {
     const { order_id } = cart;
-    const change = judging(cart, this.#linesNoted(shard, order_id));
-    return this.#settle(shard, order_id, deadlineMs, this.#noting(shard, order_id, change));
+    const change = judgeChange(cart, this.#reportLines(shard, order_id));
+    return this.#runGated(shard, order_id, deadlineMs, this.#reporting(shard, order_id, change));
   }
 
   async findLeftOver(shard: ShardIndex, max: number, deadlineMs: DeadlineMs): Promise<LeftOver | ReadFailure> {
@@ -68,17 +68,17 @@ export class CartStore implements CartRecords {
     }
   }
 
-  /** Notes a record whose lines cannot be read. Its state is used all the same. */
-  #linesNoted(shard: ShardIndex, order_id: string): (cart: LockedCart) => void {
+  /** Reports a record whose lines cannot be read. Its state is used nevertheless. */
+  #reportLines(shard: ShardIndex, order_id: string): (cart: LockedCart) => void {
     return ({ attempt, lines }) => {
       const row = `order ${JSON.stringify(order_id)} attempt ${attempt}`;
       if (lines === null) this.#onUnreadable({ kind: 'cart', shard, row, reason: LINES_FAULT });
     };
   }
 
-  /** Notes a record that cannot be used at all. */
-  #noting<Outcome>(shard: ShardIndex, order_id: string, change: Change<Outcome>): Change<Outcome> {
-    const noted = async <T>(work: Promise<T>): Promise<T> => {
+  /** Reports a record that cannot be used at all. */
+  #reporting<Outcome>(shard: ShardIndex, order_id: string, change: Change<Outcome>): Change<Outcome> {
+    const reporting = async <T>(work: Promise<T>): Promise<T> => {
       try {
         return await work;
       } catch (error) {
@@ -88,13 +88,13 @@ export class CartStore implements CartRecords {
       }
     };
     return {
-      attempt: (transaction) => noted(change.attempt(transaction)),
-      recall: (transaction) => noted(change.recall(transaction)),
+      attempt: (transaction) => reporting(change.attempt(transaction)),
+      recall: (transaction) => reporting(change.recall(transaction)),
     };
   }
 
-  /** One transaction at a time about an order's records: many that ask for one cart leave the others their connections. */
-  async #settle<Outcome>(
+  /** One transaction at a time per order: many requests for one cart leave the connections to other orders. */
+  async #runGated<Outcome>(
     index: ShardIndex,
     order_id: string,
     deadlineMs: DeadlineMs,
@@ -120,10 +120,10 @@ export class CartStore implements CartRecords {
   }
 }
 
-function beginning(
+function beginChange(
   { order_id, lines }: { readonly order_id: string; readonly lines: readonly CartLine[] },
   force: boolean,
-  note: (cart: LockedCart) => void,
+  report: (cart: LockedCart) => void,
 ): Change<CartBegun | CartStands | NotMine> {
   const token = randomBytes(16);
   let intended: CartKey | null = null;
@@ -131,7 +131,7 @@ function beginning(
     async attempt(transaction) {
       if (!(await ownSlots(transaction, [order_id]))) return { keep: false, value: { is: 'not_mine' } };
       const latest = await lockLatestCart(transaction, order_id);
-      if (latest !== null) note(latest);
+      if (latest !== null) report(latest);
       if (latest?.state === 'open') {
         if (!latest.isAbandoned) return { keep: false, value: { is: 'open', attempt: latest.attempt } };
         await decideCart(transaction, { order_id, attempt: latest.attempt }, 'aborted');
@@ -151,47 +151,47 @@ function beginning(
   };
 }
 
-function deciding(cart: CartKey, verdict: Verdict): Change<CartJudged | NotMine> {
+function decideChange(cart: CartKey, verdict: Verdict): Change<CartJudged | NotMine> {
   return {
     async attempt(transaction) {
       if (!(await ownSlots(transaction, [cart.order_id]))) return { keep: false, value: { is: 'not_mine' } };
       if (await decideCart(transaction, cart, verdict)) return { keep: true, value: { is: 'judged', state: verdict } };
-      const standing = await lockCart(transaction, cart);
-      // Records are never deleted; one that went with a lost disk cannot be what sells.
-      return { keep: false, value: { is: 'judged', state: standing?.state ?? 'aborted' } };
+      const found = await lockCart(transaction, cart);
+      // Records are never deleted. If a lost disk took the record, the cart is not sold.
+      return { keep: false, value: { is: 'judged', state: found?.state ?? 'aborted' } };
     },
     async recall(transaction) {
-      const standing = await lockCart(transaction, cart);
-      return standing === null || standing.state === 'open' ? null : { is: 'judged', state: standing.state };
+      const found = await lockCart(transaction, cart);
+      return found === null || found.state === 'open' ? null : { is: 'judged', state: found.state };
     },
   };
 }
 
-function judging(cart: CartKey, note: (cart: LockedCart) => void): Change<CartJudged | NotMine> {
+function judgeChange(cart: CartKey, report: (cart: LockedCart) => void): Change<CartJudged | NotMine> {
   return {
     async attempt(transaction) {
       if (!(await ownSlots(transaction, [cart.order_id]))) return { keep: false, value: { is: 'not_mine' } };
-      const standing = await lockCart(transaction, cart);
-      if (standing === null) {
+      const found = await lockCart(transaction, cart);
+      if (found === null) {
         if (!(await insertCart(transaction, cart, { token: randomBytes(16), state: 'aborted', lines: [] }))) {
-          throw new Raced('the record came between two statements');
+          throw new Raced('another transaction inserted the record between two statements');
         }
         return { keep: true, value: { is: 'judged', state: 'aborted' } };
       }
-      note(standing);
-      if (standing.state !== 'open' || !standing.isAbandoned)
-        return { keep: false, value: { is: 'judged', state: standing.state } };
+      report(found);
+      if (found.state !== 'open' || !found.isAbandoned)
+        return { keep: false, value: { is: 'judged', state: found.state } };
       await decideCart(transaction, cart, 'aborted');
       return { keep: true, value: { is: 'judged', state: 'aborted' } };
     },
     async recall(transaction) {
-      const standing = await lockCart(transaction, cart);
-      return standing === null ? null : { is: 'judged', state: standing.state };
+      const found = await lockCart(transaction, cart);
+      return found === null ? null : { is: 'judged', state: found.state };
     },
   };
 }
 
-/** @param sold null: unknown. Then another attempt is made, which finds by the flows what was sold. */
+/** @param sold null: not known. Then another attempt begins, which finds in the flows what was sold. */
 function holdsAll(sold: readonly Line[] | null, wanted: readonly Line[]): boolean {
   if (sold === null) return false;
   const quantities = new Map(sold.map((line) => [flowKeyText(line), line.quantity]));

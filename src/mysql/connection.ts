@@ -15,7 +15,7 @@ export interface Address {
   readonly schema: string;
 }
 
-/** What may stand for a `?` in a statement. Ids go in as bytes, so no text ever reaches the server unescaped. */
+/** Values for the `?` of a statement. Ids are sent as bytes, so no text ever reaches the server unescaped. */
 export type SqlValue =
   Buffer | SqlJson | number | null | readonly Buffer[] | readonly number[] | readonly (readonly SqlValue[])[];
 
@@ -23,20 +23,20 @@ export type SqlValue =
 type Answer = ResultSetHeader | RowDataPacket[];
 
 /**
- * The errors after which a connection may go on. Everything else, known or not, costs the connection: a new one is
- * cheap, and a connection in an unknown state is how one request's transaction ends up in another's.
+ * The errors after which a connection is used further. After any other error it is closed: a new connection is cheap,
+ * and one in an unknown state could carry the transaction of one request into the next request.
  */
 const CLEAN_ERRORS: ReadonlySet<number> = new Set([
   SERVER_ERROR.duplicateKey,
   SERVER_ERROR.noSuchTable,
   SERVER_ERROR.deadlock,
   SERVER_ERROR.lockedNow,
-  // A batch rolls itself back before it tells of its error.
+  // The procedure rolls the batch back before it returns such an error.
   ...Object.values(BATCH_ERROR),
 ]);
 
-/** Of a statement, in what is said about it. */
-const WHAT_MAX = 200;
+/** The most characters of a statement that a message quotes. */
+const QUOTED_LENGTH_MAX = 200;
 
 /**
  * Sent before reads, in the same packet. A server that can be written is the primary at this moment, and the reads that
@@ -45,12 +45,12 @@ const WHAT_MAX = 200;
  */
 const ROLE = 'SELECT @@GLOBAL.read_only AS read_only';
 
-/** The server says so in every OK packet while a transaction is open. */
+/** The flag that the server sets in each OK packet while a transaction is open. */
 const STATUS_IN_TRANSACTION = 1;
 
 /**
  * One connection, with our own deadline on every call. mysql2's `destroy()` leaves pending calls pending for ever and
- * still flushes what it has buffered, so both the waiting and the socket are ended here.
+ * still flushes what it has buffered, so this class ends both the wait and the socket.
  */
 export class Connection {
   readonly #raw: mysql.Connection;
@@ -60,9 +60,9 @@ export class Connection {
   #failCall: ((error: Error) => void) | null = null;
   #onLost: (() => void) | null = null;
   #readsPrimaryOnly = false;
-  /** When somebody last had a use for it, on the monotonic clock. */
+  /** When it was last used for work, on the monotonic clock. */
   lastUsedMs = 0;
-  /** When the server last heard from it. */
+  /** When the server last received a call on it, on the same clock. */
   lastHeardMs = 0;
 
   private constructor(raw: mysql.Connection, statementMs: number) {
@@ -77,7 +77,7 @@ export class Connection {
    *
    * @param statementMs the longest wait for one answer
    * @param connectMs the longest wait for the connection; absent: as for an answer
-   * @throws ServerError when the server turns us away, ConnectionLost when it does not answer
+   * @throws ServerError when the server refuses the connection, ConnectionLost when it does not answer
    */
   static async open(address: Address, statementMs: number, connectMs = statementMs): Promise<Connection> {
     const raw = mysql.createConnection({
@@ -86,19 +86,19 @@ export class Connection {
       user: address.user,
       password: address.password,
       database: address.schema,
-      // Ours ends first, and says what was waited for.
+      // Our own timeout ends first, and its error names what was waited for.
       connectTimeout: connectMs * 2,
       charset: 'utf8mb4',
       timezone: 'Z',
       dateStrings: true,
       supportBigNumbers: true,
-      // For `script` alone. Every statement's text is fixed here, and what callers send goes in as digits.
+      // For `script` alone. The text of every statement is fixed in this program, and values are sent as digits.
       multipleStatements: true,
       enableKeepAlive: true,
       keepAliveInitialDelay: 10_000,
     });
     const connection = new Connection(raw, statementMs);
-    await connection.#settle<void>(performance.now() + connectMs, 'connecting', (done) =>
+    await connection.#call<void>(performance.now() + connectMs, 'connecting', (done) =>
       raw.connect((error) => done(error, undefined)),
     );
     return connection;
@@ -108,12 +108,12 @@ export class Connection {
     return this.#lost !== null;
   }
 
-  /** True when the connection was lost without the server having said why. */
+  /** True when the connection was lost and the server sent no reason. */
   get isLostInSilence(): boolean {
     return this.#lost !== null && !(this.#lost instanceof ServerError);
   }
 
-  /** True when the connection was given up because its server is read-only. */
+  /** True when the connection was closed because its server is read-only. */
   get isLostToReadOnly(): boolean {
     return isReadOnlyError(this.#lost);
   }
@@ -123,7 +123,7 @@ export class Connection {
     this.#readsPrimaryOnly = true;
   }
 
-  /** Calls back once when the connection is lost while nobody uses it. */
+  /** Calls back once when the connection is lost while no call is running on it. */
   whenLost(callback: () => void): void {
     this.#onLost = callback;
   }
@@ -146,7 +146,7 @@ export class Connection {
   }
 
   /**
-   * Sends several statements that read in one packet, like `script`.
+   * Sends several statements that only read, in one packet, like `script`.
    *
    * @returns the answer of each
    * @throws ServerError when the server is read-only and only a primary may be read
@@ -180,13 +180,13 @@ export class Connection {
   }
 
   /**
-   * Sends several statements in one packet. The first error ends it: what comes after is not run, and a transaction that
-   * is open stays open unless whatever failed has rolled it back.
+   * Sends several statements in one packet. The first error ends the packet: later statements are not run. A
+   * transaction that is open then stays open, unless the failed statement has rolled it back.
    *
-   * @param waitMs the longest wait for the answer to all of it; absent: as for one statement
-   * @param sqls at least one; a CALL among them must not return rows
-   * @returns the answer of each
-   * @throws ServerError that says how many statements were answered before it
+   * @param waitMs the longest wait for the answer to all of it. If absent, as for one statement.
+   * @param sqls at least one. A CALL among them must not return rows.
+   * @returns the answer of each.
+   * @throws ServerError with the number of statements that were answered before it
    */
   async script(
     sqls: readonly string[],
@@ -198,7 +198,7 @@ export class Connection {
     return sqls.length === 1 ? [answers] : (answers as unknown as Answer[]);
   }
 
-  /** Ends the connection at once. Bytes not yet sent are never sent, and whoever waits on it is told. */
+  /** Ends the connection at once. Bytes not yet sent are never sent, and a waiting call is rejected. */
   destroy(): void {
     this.#lose(new ConnectionLost('the connection was destroyed', false));
   }
@@ -212,10 +212,10 @@ export class Connection {
       // Once for each statement that returned no rows; a packet that writes has no others.
       query.on('result', () => (answered += 1));
     };
-    return this.#settle(deadlineMs, sql, start, waitMs);
+    return this.#call(deadlineMs, sql, start, waitMs);
   }
 
-  #settle<T>(
+  #call<T>(
     deadlineMs: DeadlineMs,
     what: string,
     start: (done: (error: Failed | null, value: T) => void) => void,
@@ -225,25 +225,26 @@ export class Connection {
     if (this.#failCall !== null) return Promise.reject(new Error('a connection carries one call at a time'));
     return new Promise<T>((resolve, reject) => {
       const waitMs = Math.max(0, Math.min(waitMsMax, deadlineMs - performance.now()));
-      let isSettled = false;
+      let isFinished = false;
       const giveUp = (): void => {
-        if (!isSettled) this.#lose(new ConnectionLost(`no answer in time to: ${what.slice(0, WHAT_MAX)}`, true));
+        if (!isFinished)
+          this.#lose(new ConnectionLost(`no answer in time to: ${what.slice(0, QUOTED_LENGTH_MAX)}`, true));
       };
-      // Where we were the slow ones, the answer lies in the socket, and it is read before this is called.
+      // If this process was the slow side, the answer is already in the socket, and it is read before this runs.
       const timer = setTimeout(() => setImmediate(giveUp), waitMs);
-      const settle = (): void => {
-        isSettled = true;
+      const finish = (): void => {
+        isFinished = true;
         clearTimeout(timer);
         this.#failCall = null;
       };
       this.#failCall = (error) => {
-        settle();
+        finish();
         reject(error);
       };
       start((error, value) => {
         if (this.#lost !== null) return;
         if (error === null) {
-          settle();
+          finish();
           resolve(value);
           return;
         }
@@ -264,10 +265,10 @@ export class Connection {
   }
 }
 
-/** How mysql2 says that a call failed; `answered`: statements of its packet that were answered before. */
+/** An error of mysql2 for a failed call; `answered`: statements of its packet that were answered before it. */
 type Failed = Error & { readonly answered?: number };
 
-/** An error that the server sent keeps its number; whatever else goes wrong is a connection that is gone. */
+/** An error that the server sent keeps its number. Any other failure means that the connection is lost. */
 function failureOf(error: Failed): ServerError | ConnectionLost {
   const { errno, sqlState, fatal } = error as mysql.QueryError;
   const isFromServer = typeof errno === 'number' && typeof sqlState === 'string' && !fatal;

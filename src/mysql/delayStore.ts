@@ -4,14 +4,16 @@ import type { Connection } from './connection.ts';
 import type { Shard } from './shard.ts';
 import { disarmDelay, NOTICED_SECONDS, readDelay, turnDelayOff } from './sql/precheck.ts';
 
-/** After this time every gateway that serves a shard has read its row, or refuses nothing early on it. */
+/**
+ * After this time every gateway that serves a shard has read the shard's row, or refuses nothing early on the shard.
+ */
 export const NOTICED_MS = NOTICED_SECONDS * 1_000;
 
 /** The restock delay of shards in MySQL. */
 export class DelayStore implements RestockDelays {
   readonly #shards: readonly Shard[];
 
-  /** @param shards without early refusals of their own: their inspections would turn the delay on */
+  /** @param shards opened without a pre-check: with one, their inspections would turn the delay on */
   constructor(shards: readonly Shard[]) {
     this.#shards = shards;
   }

@@ -5,24 +5,24 @@ export const SERVER_ERROR = {
   /** Of a row or a table. */
   lockWaitTimeout: 1205,
   deadlock: 1213,
-  /** MySQL: a row is locked that was asked for with NOWAIT; MariaDB says `lockWaitTimeout`. */
+  /** MySQL: a row that was requested with NOWAIT is locked. MariaDB returns `lockWaitTimeout` for it. */
   lockedNow: 3572,
   readOnly: 1290,
   readOnlyMode: 1836,
-  /** Of the procedure that writes batches: the account could write, but the server is not the primary. */
+  /** From the procedure that writes batches: the account may write, but the server is not the primary. */
   readOnlyBatch: 30006,
   shuttingDown: 1053,
-  /** There is no connection of that number to be ended. */
+  /** No connection has the number that a KILL names. */
   noSuchConnection: 1094,
-  /** MariaDB: somebody ended this connection. */
+  /** MariaDB: this connection was killed. */
   connectionKilled: 1927,
-  /** MySQL: the session had been silent for too long. */
+  /** MySQL: the session was idle for too long. */
   sessionEnded: 4031,
 } as const;
 
 /**
- * The server answered a statement with an error. Whether the connection can still be used is the connection's business;
- * the transaction can only be rolled back.
+ * The server answered a statement with an error. `Connection` decides whether it can still be used. The transaction can
+ * only be rolled back.
  */
 export class ServerError extends Error {
   readonly number: number;
@@ -36,7 +36,7 @@ export class ServerError extends Error {
   }
 }
 
-/** The server takes no writes. At COMMIT too these say that the transaction was rolled back. */
+/** The server accepts no writes. Also at COMMIT, these errors mean that the transaction was rolled back. */
 const READ_ONLY: ReadonlySet<number> = new Set([
   SERVER_ERROR.readOnly,
   SERVER_ERROR.readOnlyMode,
@@ -49,8 +49,8 @@ export function isReadOnlyError(error: unknown): error is ServerError {
 }
 
 /**
- * Whether an error proves that a packet with a COMMIT has committed nothing, whatever the number of the error. A server stops
- * a packet at its first error, so an error in place of an earlier answer means that COMMIT was not run.
+ * Whether an error proves, by its place and not by its number, that a packet with a COMMIT has committed nothing. A
+ * server stops a packet at its first error, so an error in place of an earlier answer means that COMMIT was not run.
  *
  * @param statementsBefore statements of the packet before its COMMIT
  */
@@ -60,15 +60,15 @@ export function isBeforeCommit(error: unknown, statementsBefore: number): error 
 }
 
 /**
- * Numbers of client libraries, of ProxySQL, and one of servers that MaxScale uses too. A proxy that lost its server does not
- * say how far the server got.
+ * Numbers of client libraries, of ProxySQL, and one number of servers that MaxScale also sends. If a proxy has lost its
+ * server, its error does not show which statements the server has run.
  */
 function mayComeFromProxy({ number }: ServerError): boolean {
   const isInRange = (least: number, most: number): boolean => number >= least && number <= most;
   return isInRange(2_000, 2_999) || isInRange(9_000, 9_999) || number === SERVER_ERROR.connectionKilled;
 }
 
-/** No clean answer came, so the connection is destroyed. COMMIT had not been sent: the transaction has no effect. */
+/** No clean answer arrived, so the connection is destroyed. COMMIT had not been sent: the transaction has no effect. */
 export class ConnectionLost extends Error {
   /** True when our own deadline ended the wait, false when the connection broke. */
   readonly timedOut: boolean;
@@ -79,30 +79,30 @@ export class ConnectionLost extends Error {
   }
 }
 
-/** There was no connection or no time for it, without effect. */
+/** No connection was free, or the time was too short for one. Without effect. */
 export class Unavailable extends Error {}
 
-/** The shard answers but must not be served as it is: wrong settings, schema, hash or place. */
+/** The shard answers but must not be used: its settings, schema, hash version or index are wrong. */
 export class ShardRefused extends Error {}
 
 /** COMMIT was sent, and no OK came back. */
 export class CommitUnanswered extends Error {}
 
-/** A statement ran outside its transaction: something between us and the server moved the connection elsewhere. */
+/** A statement ran outside its transaction, because something between gateway and server changed the session. */
 export class LeftTransaction extends Error {}
 
-/** Another transaction got in between two of our statements: the whole transaction is worth another try. */
+/** Another transaction made a change between two of our statements. The whole transaction may be tried again. */
 export class Raced extends Error {}
 
-/** A row does not hold what it should. It fails the work on this row alone, without effect. */
+/** A row has content that cannot be read. Only the work on this row fails, without effect. */
 export class Unreadable extends Error {}
 
-/** The words of any thrown thing. */
+/** The message of any thrown value. */
 export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** True for the failures of a shard, as against faults of this program: the transaction had no effect. */
+/** True for failures of a shard, after which the transaction had no effect. False for faults of this program. */
 export function hadNoEffect(error: unknown): boolean {
   return (
     error instanceof Unavailable ||

@@ -12,26 +12,26 @@ interface Queue {
 }
 
 /**
- * Lets a bounded number of transactions at each key of a shard at a time; the others wait here, first come first served,
- * and not inside the server. So a locked SKU takes up a part of its shard's connections and never all of them, and a
- * client that sends one id many times at once does not make the server's lock queue deadlock over it.
+ * Admits a bounded number of transactions at a time for each key of a shard. The others wait here, in the order of
+ * their arrival, and not inside the server. So a locked SKU takes some of its shard's connections and never all of
+ * them. And one id that is sent many times at once does not make the server's lock queue deadlock over it.
  */
 export class Gate {
   readonly #capacity: number;
-  readonly #room: WaitingRoom;
+  readonly #admission: WaitingRoom;
   readonly #queues = new Map<string, Queue>();
 
-  constructor(capacity: number, room: WaitingRoom) {
+  constructor(capacity: number, admission: WaitingRoom) {
     this.#capacity = capacity;
-    this.#room = room;
+    this.#admission = admission;
   }
 
   /**
-   * Waits until there is a place at every key.
+   * Waits until every key has room.
    *
-   * @param keys in an order that all callers share, none twice: that is what keeps them from waiting in a circle
-   * @returns gives all places back; call it once
-   * @throws Unavailable when the deadline passes or too many wait already; nothing is held then
+   * @param keys none twice, in an order that all callers share, so that callers never wait for each other in a circle.
+   * @returns a function that releases all keys. Call it once.
+   * @throws Unavailable when the deadline passes or too many requests wait already; then no key is taken
    */
   async enter(keys: readonly string[], deadlineMs: DeadlineMs): Promise<() => void> {
     const held: string[] = [];
@@ -60,26 +60,26 @@ export class Gate {
     return queue;
   }
 
-  /** Whoever leaves hands the place over, so `inside` stays as it is. */
+  /** A transaction that leaves hands its place to the next one, so `inside` stays as it is. */
   #wait(queue: Queue, deadlineMs: DeadlineMs): Promise<void> {
     const waitMs = deadlineMs - performance.now();
     if (waitMs <= 0) return Promise.reject(new Unavailable('the deadline passed before work began'));
-    if (!this.#room.enter()) return Promise.reject(new Unavailable('too many requests wait for this shard'));
+    if (!this.#admission.enter()) return Promise.reject(new Unavailable('too many requests wait for this shard'));
     return new Promise((resolve, reject) => {
-      const settle = (): void => {
+      const finish = (): void => {
         clearTimeout(timer);
-        this.#room.leave();
+        this.#admission.leave();
         queue.waiting.delete(waiter);
       };
       const waiter: Waiter = {
         admit: () => {
-          settle();
+          finish();
           resolve();
         },
       };
       const timer = setTimeout(() => {
-        settle();
-        reject(new Unavailable('others were at the same stock for too long'));
+        finish();
+        reject(new Unavailable('waited too long behind other requests for the same stock'));
       }, waitMs);
       queue.waiting.add(waiter);
     });

@@ -5,10 +5,10 @@ import type { Connection } from './connection.ts';
 import { ConnectionLost, ServerError, ShardRefused } from './failures.ts';
 import { MOVE_EVERY_MS, moveOn, readReached } from './sql/generation.ts';
 
-/** A failure may cost a connection each time, so it is tried again after twice as long as the time before. */
+/** The longest pause after a failure. Each failure doubles the pause, because each may cost a connection. */
 const PAUSE_MS_MAX = 30_000;
 
-/** Looks after how far one shard has come. */
+/** Maintains the watermark of one shard. */
 export class GenerationKeeper {
   readonly #generations: Generations;
   readonly #shard: ShardIndex;
@@ -16,30 +16,36 @@ export class GenerationKeeper {
   #failures = 0;
   #notBeforeMs = -Infinity;
 
-  /** @param onFailure told when the shard could not be moved on, and why: what is sold until it is may be lost unseen */
+  /**
+   * @param onFailure receives why the watermark was not raised; until it is raised, a restore can lose sales unnoticed
+   */
   constructor(generations: Generations, shard: ShardIndex, onFailure: (reason: string) => void) {
     this.#generations = generations;
     this.#shard = shard;
     this.#onFailure = onFailure;
   }
 
-  /** @throws ShardRefused when it went back: it was restored from a backup, or another server took its place that has not all of it */
+  /**
+   * @throws ShardRefused when the watermark went back: the shard was restored from a backup, or another server took its
+   *   place that lacks some of its data
+   */
   async check(connection: Connection, deadlineMs: DeadlineMs): Promise<void> {
     const had = this.#generations.known(this.#shard);
     const back = this.#generations.learn(this.#shard, await readReached(connection, deadlineMs), had);
     if (back === null) return;
-    throw new ShardRefused(`${inWords(back)}, see \`npm run reconcile -- --restored\``);
+    throw new ShardRefused(`${describe(back)}, see \`npm run reconcile -- --restored\``);
   }
 
   /**
-   * Moves the shard on when that is due. A shard that takes no writes now is moved on later; what it says of itself is true all the same.
+   * Raises the watermark when that is due. A shard that accepts no writes now gets it later. The watermark that was
+   * read is right in both cases.
    *
-   * @param epochMs what its clock says
+   * @param epochMs the time on the shard's clock
    */
   async moveOn(connection: Connection, epochMs: number, deadlineMs: DeadlineMs): Promise<void> {
     const known = this.#generations.known(this.#shard);
     const ageMs = epochMs - known / 1_000;
-    // Far ahead of its clock it was before the clock was set back.
+    // A watermark far ahead of the shard's clock was written before the clock was set back.
     const isDue = ageMs >= MOVE_EVERY_MS || ageMs < -MOVE_EVERY_MS;
     if (!isDue || performance.now() < this.#notBeforeMs || !this.#generations.mayMove(this.#shard)) return;
     try {
@@ -47,7 +53,7 @@ export class GenerationKeeper {
       this.#failures = 0;
     } catch (error) {
       if (!(error instanceof ServerError) && !(error instanceof ConnectionLost)) throw error;
-      // Where the connection is as good as before, as after a deadlock, the next look may try again.
+      // If the connection is still usable, as after a deadlock, the next inspection may try again.
       if (connection.isLost)
         this.#notBeforeMs = performance.now() + Math.min(PAUSE_MS_MAX, MOVE_EVERY_MS * 2 ** this.#failures);
       this.#failures += 1;
@@ -56,11 +62,12 @@ export class GenerationKeeper {
   }
 }
 
-function inWords({ shows, had, mark }: WentBack): string {
+function describe({ shows, had, mark }: WentBack): string {
   const back =
     shows < had
       ? [
-          `it shows what was true at ${momentOf(shows)} and had reached ${momentOf(had)}: it was restored from a backup, and what was sold since is missing`,
+          `it shows the state of ${momentOf(shows)}, but had reached ${momentOf(had)}: ` +
+            'it was restored from a backup, and sales since then are missing',
         ]
       : [];
   const marked =
@@ -69,7 +76,7 @@ function inWords({ shows, had, mark }: WentBack): string {
       : [
           mark === CLOSED
             ? 'an operator keeps gateways from it'
-            : 'a state before was copied over it and not to the end',
+            : 'a reference copy was copied over it, but not completely',
         ];
   return [...back, ...marked].join('; ');
 }

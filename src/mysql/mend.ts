@@ -12,8 +12,9 @@ import { readTotal } from './sql/stockTotal.ts';
 import { readUnbalanced } from './sql/readBalances.ts';
 
 /**
- * Brings a journal to what its row says. Whatever changes what is left of a SKU changes its row in the same transaction,
- * so while the row is locked the journal stands still, and the difference is looked at once more.
+ * Adds an adjustment that makes a journal agree with its stock row. Every change to the units left of a SKU changes its
+ * row in the same transaction. So while the row is locked the journal cannot change, and the difference is computed
+ * again.
  */
 export function mend(adjustment: Adjust): Change<Mended | NotMine | NotDone> {
   const { sku_id, delta } = adjustment;

@@ -4,12 +4,12 @@ import type { Found } from './sql/prepareSession.ts';
 import { SQL_MODE } from './sql/sqlMode.ts';
 
 /**
- * A migration waits so long for others to release a table. Every statement that comes meanwhile waits behind it, so the
- * migration gives up early and tries again.
+ * How long a migration waits for a table lock. Every later statement on that table waits behind it, so the migration
+ * gives up early and tries again.
  */
 const TABLE_WAIT_SECONDS = 1;
 
-/** A procedure keeps the mode of the session that made it. */
+/** A procedure keeps the SQL mode of the session that created it. */
 const NEEDED = { sql_mode: SQL_MODE, lock_wait_timeout: TABLE_WAIT_SECONDS, autocommit: 1 } as const;
 const SET =
   `SET SESSION sql_mode = '${NEEDED.sql_mode}', lock_wait_timeout = ${NEEDED.lock_wait_timeout}, ` +
@@ -19,9 +19,9 @@ const READ =
   '@@SESSION.autocommit AS autocommit';
 
 /**
- * Gives a session that migrates its settings, and reads them back.
+ * Sets the variables of a session that migrates, and reads them back.
  *
- * @param done receives a ShardRefused when one does not hold
+ * @param done receives a ShardRefused when a variable has another value than was set
  */
 export function prepareMigration(connection: RawConnection, done: (error: Error | null) => void): void {
   connection.query(SET, (refusal) => {

@@ -1,13 +1,11 @@
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
 import knex from 'knex';
 import type { Knex } from 'knex';
 import type { EndOptions, LockReport, SchemaStatus, ShardMigrator } from '../core/migration.ts';
 import type { ShardIndex } from '../core/nouns.ts';
 import { HASH_VERSION, initialSlots } from '../core/slots.ts';
-import { importTypeScript } from '../importTypeScript.ts';
 import type { Address } from './connection.ts';
 import { SERVER_ERROR } from './failures.ts';
+import { levelOf, loadMigration, migrationNames, migrationSource } from './migrationFiles.ts';
 import {
   clearMark,
   endHolder,
@@ -20,12 +18,6 @@ import {
 import { prepareMigration } from './migrationSession.ts';
 import type { RawConnection } from './migrationLock.ts';
 
-/** A migration file: `0001_what_it_does.ts`. */
-interface Migration extends Knex.Migration {
-  /** The oldest gateway level that can still work with the schema afterwards. */
-  readonly oldestGateway: number;
-}
-
 export interface MigratorOptions {
   readonly addresses: readonly Address[];
   readonly initialShards: number;
@@ -34,8 +26,8 @@ export interface MigratorOptions {
   /** Create schemas that do not exist yet (throw-away servers; elsewhere an administrator does it). */
   readonly createSchemas: boolean;
   /**
-   * How long gateways that a migration shuts out are given to finish. Absent: they look at their shards every half
-   * second, and what they have begun by then is over after three more.
+   * The time for gateways that a migration shuts out to finish their work. If absent, 8 s: they inspect their shards
+   * every half second, and work that they have begun until then ends within three more seconds.
    */
   readonly noticedMs?: number;
 }
@@ -44,14 +36,14 @@ const CONNECT_MS = 5_000;
 const TABLE_TRIES_MAX = 10;
 const TABLE_PAUSE_MS = 1_000;
 const NOTICED_MS = 8_000;
-/** An idle connection is kept: the lock would go with it. */
+/** Idle connections stay open: the lock would end with its connection. */
 const NEVER_MS = 2 ** 31 - 1;
 
 /**
  * Migrations over knex, one shard at a time.
  *
- * knex guards a run with a row that a crash leaves locked. Here a named lock of the server is taken first, which ends
- * with its connection; whoever holds it knows that no other run is alive, and clears the row.
+ * knex guards a run with a row that a crash leaves locked. So a named lock of the server is taken first, which ends
+ * with its connection. A run that holds it is the only run alive, so it clears the row.
  */
 export class KnexMigrator implements ShardMigrator {
   readonly #options: MigratorOptions;
@@ -61,26 +53,26 @@ export class KnexMigrator implements ShardMigrator {
   }
 
   status(shard: ShardIndex): Promise<SchemaStatus> {
-    return this.#connected(shard, (database) => this.#statusOf(database));
+    return this.#withConnection(shard, (database) => this.#statusOf(database));
   }
 
   async up(shard: ShardIndex): Promise<readonly string[]> {
     if (this.#options.createSchemas) await this.#createSchema(shard);
-    return this.#locked(shard, async (database) => {
+    return this.#withLock(shard, async (database) => {
       const { pending } = await this.#statusOf(database);
       for (const name of pending) {
         await this.#announce(database, name);
         await this.#apply(database);
-        await this.#note(database, levelOf(name));
+        await this.#raiseLevel(database, levelOf(name));
       }
-      await this.#settleShard(database, shard);
+      await this.#registerShard(database, shard);
       return pending;
     });
   }
 
   async unlock(shard: ShardIndex, end: EndOptions | null): Promise<LockReport> {
     const lock = lockOf(this.#address(shard).schema);
-    return this.#connected(shard, async (database) => {
+    return this.#withConnection(shard, async (database) => {
       const holder = await findHolder(database, lock);
       if (holder !== null && end === null) return { holder, ending: 'left', wasLeftLocked: false, next: null };
       const ending =
@@ -93,9 +85,9 @@ export class KnexMigrator implements ShardMigrator {
       const next = await findHolder(database, lock);
       if (next !== null) return { holder, ending, wasLeftLocked: false, next };
       try {
-        return { holder, ending, wasLeftLocked: await this.#locked(shard, clearMark), next: null };
+        return { holder, ending, wasLeftLocked: await this.#withLock(shard, clearMark), next: null };
       } catch (error) {
-        // A run that came in between clears the mark itself.
+        // A run that started between the two clears the mark itself.
         const other = await findHolder(database, lock);
         if (other === null) throw error;
         return { holder, ending, wasLeftLocked: false, next: other };
@@ -109,19 +101,19 @@ export class KnexMigrator implements ShardMigrator {
     return address;
   }
 
-  async #connected<T>(shard: ShardIndex, work: (database: Knex) => Promise<T>): Promise<T> {
-    return connected(this.#address(shard), work);
+  async #withConnection<T>(shard: ShardIndex, work: (database: Knex) => Promise<T>): Promise<T> {
+    return withConnection(this.#address(shard), work);
   }
 
-  /** Alone: no other run works on the shard meanwhile. */
-  async #locked<T>(shard: ShardIndex, work: (database: Knex) => Promise<T>): Promise<T> {
+  /** Runs the work while no other run works on the shard. */
+  async #withLock<T>(shard: ShardIndex, work: (database: Knex) => Promise<T>): Promise<T> {
     const address = this.#address(shard);
-    return connected(address, work, lockOf(address.schema));
+    return withConnection(address, work, lockOf(address.schema));
   }
 
   async #createSchema(shard: ShardIndex): Promise<void> {
     const { schema, ...server } = this.#address(shard);
-    await connected({ ...server, schema: '' }, (database) =>
+    await withConnection({ ...server, schema: '' }, (database) =>
       database.raw('CREATE DATABASE IF NOT EXISTS ??', [schema]),
     );
   }
@@ -139,29 +131,29 @@ export class KnexMigrator implements ShardMigrator {
     };
   }
 
-  /** Tells gateways that are too old for what comes, before it comes, and lets them finish. */
+  /** Shuts out gateways that are too old for a migration before it runs, and waits until they have finished. */
   async #announce(database: Knex, name: string): Promise<void> {
     if (!(await database.schema.hasTable('shard'))) return;
     const oldest = await this.#oldestGateway([name]);
     await database('shard').where('oldest_gateway', '<', oldest).update({ oldest_gateway: oldest });
-    // Asked of the level: a run that was ended while it waited is not to be taken for one that did.
+    // The schema level decides: a run that was ended during this wait has raised `oldest_gateway`, but did not wait.
     const older = await database('shard').where('schema_level', '<', oldest).first<object | undefined>('shard_index');
     if (older !== undefined) await pause(this.#options.noticedMs ?? NOTICED_MS);
   }
 
   async #oldestGateway(names: readonly string[]): Promise<number> {
-    const migrations = await Promise.all(names.map((name) => load(this.#options.directory, name)));
+    const migrations = await Promise.all(names.map((name) => loadMigration(this.#options.directory, name)));
     return Math.max(0, ...migrations.map(({ oldestGateway }) => oldestGateway));
   }
 
-  /** Applies the next migration; its steps can be repeated. */
+  /** Applies the next migration, whose steps can be repeated. */
   async #apply(database: Knex): Promise<void> {
     for (let tries = 1; ; tries += 1) {
       try {
         await database.migrate.forceFreeMigrationsLock({ tableName: MIGRATION_TABLE });
         await database.migrate.up({
           tableName: MIGRATION_TABLE,
-          migrationSource: source(this.#options.directory),
+          migrationSource: migrationSource(this.#options.directory),
           disableTransactions: true,
         });
         return;
@@ -173,18 +165,18 @@ export class KnexMigrator implements ShardMigrator {
     }
   }
 
-  async #note(database: Knex | Knex.Transaction, level: number): Promise<boolean> {
+  async #raiseLevel(database: Knex | Knex.Transaction, level: number): Promise<boolean> {
     return (await database('shard').update({ schema_level: database.raw('GREATEST(schema_level, ?)', [level]) })) > 0;
   }
 
-  /** Writes down the level reached; on a new shard also who it is and which slots it owns. */
-  async #settleShard(database: Knex, shard: ShardIndex): Promise<void> {
+  /** Stores the level that was reached; on a new shard also its index and the slots that it owns. */
+  async #registerShard(database: Knex, shard: ShardIndex): Promise<void> {
     const { initialShards, directory } = this.#options;
     const names = migrationNames(directory);
     const level = Math.max(...names.map(levelOf));
     const oldest = await this.#oldestGateway(names);
     await database.transaction(async (transaction) => {
-      if (await this.#note(transaction, level)) return;
+      if (await this.#raiseLevel(transaction, level)) return;
       await transaction('shard').insert({
         shard_index: shard,
         initial_shards: initialShards,
@@ -198,15 +190,15 @@ export class KnexMigrator implements ShardMigrator {
   }
 }
 
-/** @param lock held by the connection before anything is done; null: none */
-async function connected<T>(
+/** @param lock taken by the connection before any work; null: none */
+async function withConnection<T>(
   address: Address,
   work: (database: Knex) => Promise<T>,
   lock: string | null = null,
 ): Promise<T> {
   const { host, port, user, password, schema } = address;
   let isTaken = false;
-  /** A connection that took the place of the one with the lock would go on with what others may have changed meanwhile. */
+  /** A replacement for the connection with the lock is refused: others may have changed the schema in between. */
   const prepare = (connection: RawConnection, ready: (refusal: Error | null) => void): void =>
     prepareMigration(connection, (error) => {
       if (error !== null || lock === null) ready(error);
@@ -231,16 +223,16 @@ async function connected<T>(
       timezone: 'Z',
     },
     acquireConnectionTimeout: CONNECT_MS + (lock === null ? 0 : LOCK_WAIT_SECONDS * 1_000),
-    // What goes wrong is thrown, and told in the shard's row; printed besides, it would tear the progress line.
+    // Errors are thrown and shown in the shard's row. If knex printed them too, it would break the progress line.
     log: { debug: ignore, warn: ignore, error: ignore, deprecate: ignore },
     pool: {
       min: 0,
-      // One, so that whatever is done is done by who has the lock.
+      // One connection, so that all work is done on the one with the lock.
       max: 1,
       idleTimeoutMillis: NEVER_MS,
       afterCreate: (connection: RawConnection, done: (error: Error | null, connection: unknown) => void) =>
         prepare(connection, (refusal) => {
-          // knex keeps nothing of a connection that it was refused.
+          // knex drops a refused connection without closing it.
           if (refusal !== null) connection.destroy();
           done(refusal, connection);
         }),
@@ -249,7 +241,7 @@ async function connected<T>(
   try {
     return await work(database);
   } catch (error) {
-    // knex puts the whole statement before what the server said of it.
+    // knex puts the whole statement before the server's message.
     const { sqlMessage } = error as { sqlMessage?: string };
     throw sqlMessage === undefined ? error : new Error(sqlMessage, { cause: error });
   } finally {
@@ -271,39 +263,4 @@ async function slotCount(database: Knex): Promise<number | null> {
   if (shard === undefined) return null;
   const [count] = await database('slot').count<{ slots: number }[]>({ slots: '*' });
   return Number(count?.slots ?? 0);
-}
-
-/** The files of all migrations by their names, in their order. In a build they are compiled, and keep their names. */
-function migrationFiles(directory: string): ReadonlyMap<string, string> {
-  const files = readdirSync(directory).sort();
-  return new Map(
-    files.flatMap((file) =>
-      /^\d{4}_\w+\.(ts|mjs)$/.test(file)
-        ? [[file.slice(0, file.lastIndexOf('.')), join(directory, file)] as const]
-        : [],
-    ),
-  );
-}
-
-function migrationNames(directory: string): string[] {
-  return [...migrationFiles(directory).keys()];
-}
-
-/** `0003_what_it_does` brings a schema to level 3. */
-function levelOf(name: string): number {
-  return Number.parseInt(name, 10);
-}
-
-async function load(directory: string, name: string): Promise<Migration> {
-  const file = migrationFiles(directory).get(name);
-  if (file === undefined) throw new Error(`there is no migration ${name} in ${directory}`);
-  return (await importTypeScript(file)) as Migration;
-}
-
-function source(directory: string): Knex.MigrationSource<string> {
-  return {
-    getMigrations: () => Promise.resolve(migrationNames(directory)),
-    getMigrationName: (name) => name,
-    getMigration: (name) => load(directory, name),
-  };
 }

@@ -10,12 +10,15 @@ import { prepareReader } from './sql/prepareReader.ts';
 import { setSession } from './sql/prepareSession.ts';
 import { readStatePage } from './sql/statePages.ts';
 
-/** A server that is there answers sooner. */
+/** A server that is up answers sooner. */
 const CONNECT_MS = 10_000;
-/** A day: longer than this can take. */
+/** A day, which is longer than a copy can take. */
 const SILENT_SECONDS = 86_400;
 
-/** What is left of a state before, as it is at the first look. It need not be fit to be sold from: it is only read, by one reader at a time. */
+/**
+ * The reference copy of shards, as it is at the first read. It need not be fit to sell from: it is only read, by one
+ * reader at a time.
+ */
 export class PastShards implements StateReader {
   readonly #addresses: readonly Address[];
   readonly #statementMs: number;
@@ -37,13 +40,13 @@ export class PastShards implements StateReader {
     return readStatePage(await this.#connection(shard, deadlineMs), table, after, max, deadlineMs);
   }
 
-  /** How far the state before had come; 0: it does not say, or is none, because another one was copied over it and not to the end. */
+  /** The watermark of the reference copy. 0: it has none, or another copy was written over it, but not completely. */
   async reached(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<Generation> {
     const { shows, mark } = shownBy(await readReached(await this.#connection(shard, deadlineMs), deadlineMs), shard);
     return mark === HALF_COPIED ? NOTHING : shows;
   }
 
-  /** How many rows there are, as the server thinks: for a progress bar. */
+  /** The server's estimate of the number of rows, for a progress bar. */
   async countRows(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<number> {
     const connection = await this.#connection(shard, deadlineMs);
     const [row] = await connection.rows<{ count: number | null }>(
@@ -63,7 +66,7 @@ export class PastShards implements StateReader {
     const known = this.#open.get(shard);
     if (known !== undefined) return known;
     const address = this.#addresses[shard];
-    if (address === undefined) throw new RangeError(`the state before has no shard ${shard}`);
+    if (address === undefined) throw new RangeError(`the reference copy has no shard ${shard}`);
     const connection = await Connection.open(address, this.#statementMs, CONNECT_MS);
     this.#open.set(shard, connection);
     await prepareReader(connection, deadlineMs);
@@ -74,13 +77,16 @@ export class PastShards implements StateReader {
     );
     if (found?.shard_index !== shard)
       throw new Error(
-        `what is said to be shard ${shard} in the state before is ${found === undefined ? 'none' : `shard ${found.shard_index}`}`,
+        `the schema named as shard ${shard} of the reference copy has ` +
+          (found === undefined ? 'no row in its table shard' : `the data of shard ${found.shard_index}`),
       );
     if (found.schema_level < GATEWAY_LEVEL)
       throw new Error(
-        `shard ${shard} in the state before has a schema of level ${found.schema_level}, which is too old to be copied`,
+        `shard ${shard} of the reference copy has schema level ${found.schema_level}, which is too old to be copied ` +
+          `(needed: at least ${GATEWAY_LEVEL})`,
       );
-    // A replica may go on; and the session is silent while the other side is written.
+    // The copy may be a replica that still changes, hence the snapshot. The session is idle while the other side is
+    // written.
     await setSession(connection, 'wait_timeout', SILENT_SECONDS, deadlineMs);
     await connection.run('START TRANSACTION WITH CONSISTENT SNAPSHOT', [], deadlineMs);
     return connection;

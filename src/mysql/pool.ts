@@ -14,15 +14,15 @@ export interface PoolOptions {
   open(deadlineMs: DeadlineMs): Promise<Connection>;
   /** Asks the server whether the shard is still fit for use. @throws ShardRefused when it is not */
   inspect(connection: Connection, deadlineMs: DeadlineMs): Promise<void>;
-  /** Done with a shard that was just found fit for use. */
+  /** Maintains a shard that was just found fit for use. */
   tend?(connection: Connection, deadlineMs: DeadlineMs): Promise<void>;
-  /** Called with a programming error behind `open`, `inspect` or `tend`: nothing else would show it. */
+  /** Called with a programming error from `open`, `inspect` or `tend`: nothing else would show it. */
   onFault?(error: unknown): void;
-  /** The longest that opening or inspecting may take. */
+  /** The longest time for opening or inspecting. */
   readonly openMs: number;
   /** A connection silent for half of this is pinged; it must be below the server's `wait_timeout` for our sessions. */
   readonly silentMs: number;
-  /** A connection that nobody needed for longer is closed, but for the last one. */
+  /** A connection that was not used for longer is closed, except the last one. */
   readonly unusedMs: number;
 }
 
@@ -39,26 +39,26 @@ interface Waiter {
  *
  * mysql2's own pool has no time limit on the wait, and it hands out connections that died while idle. Here the server
  * ends silent sessions after two seconds (no row lock outlives a frozen gateway), so idle connections are pinged before
- * that; once a second one of them, under load too, is used to inspect the shard. When nearly no call is answered the breaker
- * opens, and only that inspection still asks.
+ * that. Once a second one connection, under load too, is used to inspect the shard. When nearly no call is answered the
+ * breaker opens, and only that inspection still sends calls.
  */
 export class ConnectionPool {
   readonly #options: PoolOptions;
-  /** The one used last is at the end and is lent first, so that the others can be given up when there is little to do. */
+  /** The one used last is at the end and is lent first, so that the others can be closed under low load. */
   readonly #idle: Connection[] = [];
   readonly #lent = new Set<Connection>();
-  /** Lent when the shard was found unfit: they end when they come back. */
-  readonly #condemned = new WeakSet<Connection>();
+  /** Connections that were lent when the shard was found unfit. They are closed when they come back. */
+  readonly #unfit = new WeakSet<Connection>();
   readonly #waiters = new Set<Waiter>();
-  /** Whoever inspects the shard goes before all others: under load he would never have his turn. */
+  /** Inspections go before all other waiters: under load they would never get a connection. */
   readonly #inspectors = new Set<Waiter>();
   readonly #ticker: NodeJS.Timeout;
   #opening = 0;
   #closed = false;
-  /** Why the shard must not be served as it was last found; null: it may, or nobody has looked yet. */
+  /** Why the last inspection refused the shard; null: it did not, or there was none yet. */
   #refusal: string | null = null;
   #refusals = 0;
-  /** The first is due at once, however early in the life of the process. */
+  /** The first inspection is due at once, however young the process is. */
   #inspectedMs = -Infinity;
   #inspecting = false;
 
@@ -82,17 +82,17 @@ export class ConnectionPool {
   /**
    * Lends a connection; give it back with `release` or `discard`.
    *
-   * @throws Unavailable when none is free before the deadline, too many wait, the shard cannot be reached or does not
-   *   answer others either
+   * @throws Unavailable when none is free before the deadline, too many wait, the shard cannot be reached or has not
+   *   been answering
    */
   acquire(deadlineMs: DeadlineMs): Promise<Connection> {
     if (this.#options.breaker.isOpen) return Promise.reject(new Unavailable(BREAKER_OPEN));
-    // Only the inspection asks a shard again that was refused: each of its askers would open a connection in vain.
+    // Only the inspection tries a refused shard again: each other caller would open a connection in vain.
     if (this.#refusal !== null) return Promise.reject(new Unavailable(this.#refusal));
     return this.#acquire(deadlineMs, this.#waiters);
   }
 
-  #acquire(deadlineMs: DeadlineMs, line: Set<Waiter>): Promise<Connection> {
+  #acquire(deadlineMs: DeadlineMs, queue: Set<Waiter>): Promise<Connection> {
     if (this.#closed) return Promise.reject(new Unavailable('the pool is closed'));
     const waitMs = deadlineMs - performance.now();
     if (waitMs <= 0) return Promise.reject(new Unavailable('the deadline passed before work began'));
@@ -102,22 +102,22 @@ export class ConnectionPool {
       return Promise.resolve(idle);
     }
     const { connections_max, room } = this.#options;
-    const takesPlace = line === this.#waiters;
-    if (takesPlace && !room.enter(connections_max - this.#lent.size)) {
+    const isCounted = queue === this.#waiters;
+    if (isCounted && !room.enter(connections_max - this.#lent.size)) {
       return Promise.reject(new Unavailable('too many requests wait for this shard'));
     }
     return new Promise((resolve, reject) => {
-      const settle = (): void => {
+      const finish = (): void => {
         clearTimeout(timer);
-        if (takesPlace) room.leave();
-        line.delete(waiter);
+        if (isCounted) room.leave();
+        queue.delete(waiter);
       };
       const waiter: Waiter = {
-        resolve: (connection) => (settle(), resolve(connection)),
-        reject: (error) => (settle(), reject(error)),
+        resolve: (connection) => (finish(), resolve(connection)),
+        reject: (error) => (finish(), reject(error)),
       };
       const timer = setTimeout(() => waiter.reject(new Unavailable('no connection became free in time')), waitMs);
-      line.add(waiter);
+      queue.add(waiter);
       this.#grow();
     });
   }
@@ -125,8 +125,8 @@ export class ConnectionPool {
   /**
    * Lends a connection for some work, and takes it back.
    *
-   * @param work leaves no transaction open when it ends well; when it throws, only what the server rolled back by itself
-   * @throws Unavailable like `acquire`, and whatever `work` throws
+   * @param work leaves no transaction open when it returns; when it throws, only one that the server has rolled back
+   * @throws Unavailable like `acquire`, and every error of `work`
    */
   async lend<T>(deadlineMs: DeadlineMs, work: (connection: Connection) => Promise<T>): Promise<T> {
     const connection = await this.acquire(deadlineMs);
@@ -146,19 +146,19 @@ export class ConnectionPool {
     this.#offer(connection, 'last');
   }
 
-  /** Ends a connection that nobody may use again. */
+  /** Closes a connection that must not be used again. */
   discard(connection: Connection): void {
     this.#lent.delete(connection);
     this.#record(!connection.isLostInSilence);
-    // The others lead to the same server; new ones may lead to the new primary.
-    if (connection.isLostToReadOnly) this.#condemnOpen();
+    // The other connections lead to the same server; new ones may lead to the new primary.
+    if (connection.isLostToReadOnly) this.#retireOpen();
     connection.destroy();
     this.#grow();
   }
 
   /**
-   * Inspects the shard; never throws. It uses the newest connection, or opens the first: a shard that was away is found again
-   * without anybody asking.
+   * Inspects the shard; never throws. It uses the newest connection, or opens the first: so a shard that could not be
+   * reached is found again without any request.
    */
   async inspect(): Promise<void> {
     this.#inspecting = true;
@@ -174,27 +174,27 @@ export class ConnectionPool {
       } catch (error) {
         this.discard(connection);
         if (isProgramFault(error)) this.#options.onFault?.(error);
-        if (error instanceof ShardRefused) this.#condemnAll(error.message);
+        if (error instanceof ShardRefused) this.#refuseShard(error.message);
       }
     } catch {
-      // No connection was to be had: whoever tried to open one has said why.
+      // There was no connection. The attempt to open one has reported why.
     } finally {
       this.#inspecting = false;
       this.#inspectedMs = performance.now();
     }
   }
 
-  /** Closes what is idle and turns away who waits; connections in use are closed when they come back. */
+  /** Closes idle connections and rejects waiters. Connections in use are closed when they come back. */
   close(): void {
     this.#closed = true;
     clearInterval(this.#ticker);
-    this.#turnAway('the pool is closed');
+    this.#rejectWaiters('the pool is closed');
     for (const connection of this.#idle.splice(0)) connection.destroy();
   }
 
-  /** @param place where among the idle: those that were only pinged stay behind those that were used */
+  /** @param place its position among the idle: connections that were only pinged stay behind those that were used */
   #offer(connection: Connection, place: 'first' | 'last'): void {
-    if (this.#closed || this.#condemned.has(connection)) connection.destroy();
+    if (this.#closed || this.#unfit.has(connection)) connection.destroy();
     if (connection.isLost) return this.#grow();
     const waiter = firstOf(this.#inspectors) ?? firstOf(this.#waiters);
     if (waiter !== undefined) {
@@ -207,7 +207,7 @@ export class ConnectionPool {
     else this.#idle.unshift(connection);
   }
 
-  /** Opens connections while callers wait for more than are on their way. */
+  /** Opens connections while more callers wait than connections are being opened. */
   #grow(): void {
     while (
       !this.#closed &&
@@ -224,7 +224,7 @@ export class ConnectionPool {
       const refusals = this.#refusals;
       const connection = await this.#options.open(performance.now() + this.#options.openMs);
       this.#opening -= 1;
-      // The shard was refused since this opening asked it.
+      // The shard was refused after this connection began to open.
       if (refusals !== this.#refusals) connection.destroy();
       if (connection.isLost) return this.#grow();
       this.#refusal = null;
@@ -235,32 +235,32 @@ export class ConnectionPool {
       this.#opening -= 1;
       if (isProgramFault(error)) this.#options.onFault?.(error);
       this.#record(error instanceof ShardRefused || error instanceof ServerError);
-      if (error instanceof ShardRefused) this.#condemnAll(error.message);
-      // While others are in use, who waits may still get one of those; alone, waiting longer is of no use.
-      else if (this.#lent.size + this.#opening === 0) this.#turnAway(reasonOf(error));
+      if (error instanceof ShardRefused) this.#refuseShard(error.message);
+      // While other connections are in use, a waiter may still get one of them. With none, waiting is of no use.
+      else if (this.#lent.size + this.#opening === 0) this.#rejectWaiters(reasonOf(error));
     }
   }
 
-  /** Counts whether the server spoke. */
-  #record(spoke: boolean): void {
-    if (this.#options.breaker.record(spoke, performance.now())) this.#turnAway(BREAKER_OPEN);
+  /** Records whether the server answered. */
+  #record(answered: boolean): void {
+    if (this.#options.breaker.record(answered, performance.now())) this.#rejectWaiters(BREAKER_OPEN);
   }
 
-  #turnAway(reason: string): void {
+  #rejectWaiters(reason: string): void {
     for (const waiter of [...this.#inspectors, ...this.#waiters]) waiter.reject(new Unavailable(reason));
   }
 
-  /** The shard must not be served as it is now: no connection opened before is used again. */
-  #condemnAll(reason: string): void {
+  /** The shard must not be used as it is now: no connection that was opened before is used again. */
+  #refuseShard(reason: string): void {
     this.#refusals += 1;
     this.#refusal = reason;
-    this.#turnAway(reason);
-    this.#condemnOpen();
+    this.#rejectWaiters(reason);
+    this.#retireOpen();
   }
 
   /** No connection that is open now is used again. */
-  #condemnOpen(): void {
-    for (const connection of this.#lent) this.#condemned.add(connection);
+  #retireOpen(): void {
+    for (const connection of this.#lent) this.#unfit.add(connection);
     for (const connection of this.#idle.splice(0)) connection.destroy();
   }
 
@@ -269,7 +269,7 @@ export class ConnectionPool {
     if (place !== -1) this.#idle.splice(place, 1);
   }
 
-  /** Closes what nobody needs, pings what has been silent, and inspects the shard. */
+  /** Closes unused connections, pings silent ones, and inspects the shard. */
   #tick(): void {
     const nowMs = performance.now();
     const { silentMs, unusedMs } = this.#options;

@@ -23,14 +23,17 @@ import { deleteHolds, putStateRows, readStatePage } from './sql/statePages.ts';
 import { findTransfers, makeYounger, pauseSkus, readCartSales, readSplits, readTransfers } from './sql/traces.ts';
 import { transact } from './transaction.ts';
 
-/** Tells a cart's coordinator from others; nobody coordinates these any more. */
+/** Length of a coordinator's token. The records written here have no coordinator any more. */
 const TOKEN_BYTES = 16;
 
-/** Reads and accepts restored shards in MySQL. Whatever cannot be read is thrown: what was not read is not in order. */
+/**
+ * Reads and accepts restored shards in MySQL. Every failed read throws: rows that were not read must not count as
+ * right.
+ */
 export class RestoredShardStore implements RestoredShards, StateReader, StateWriter {
   readonly #shards: readonly Shard[];
 
-  /** @param shards that do not look at generations */
+  /** @param shards opened without the check of watermarks */
   constructor(shards: readonly Shard[]) {
     this.#shards = shards;
   }
@@ -100,12 +103,12 @@ export class RestoredShardStore implements RestoredShards, StateReader, StateWri
       if (await insertCart(transaction, cart, { token: randomBytes(TOKEN_BYTES), state: 'open', lines: cart.lines })) {
         return { keep: true, value: await decideCart(transaction, cart, 'committed') };
       }
-      // Open in the backup; that it was sold is what the caller knows.
-      const stands = await lockCart(transaction, cart);
+      // The record was open in the backup. The caller has found that the cart was sold.
+      const record = await lockCart(transaction, cart);
       const isSold =
-        stands?.state === 'committed' ||
-        (stands?.state === 'open' && (await decideCart(transaction, cart, 'committed'))) ||
-        (stands?.state === 'aborted' && (await overruleAborted(transaction, cart)));
+        record?.state === 'committed' ||
+        (record?.state === 'open' && (await decideCart(transaction, cart, 'committed'))) ||
+        (record?.state === 'aborted' && (await overruleAborted(transaction, cart)));
       return { keep: true, value: isSold };
     });
   }
@@ -128,7 +131,7 @@ export class RestoredShardStore implements RestoredShards, StateReader, StateWri
   async accept(shard: ShardIndex, known: Generation, deadlineMs: DeadlineMs): Promise<void> {
     await this.#lend(shard, deadlineMs, async (connection) => {
       await makeYounger(connection, deadlineMs);
-      // Last: from here on it is sold from.
+      // Last, because gateways sell from the shard from here on.
       await acceptAsRestored(connection, shard, known, deadlineMs);
     });
   }

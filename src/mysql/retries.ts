@@ -5,32 +5,32 @@ import type { RetryBudget } from './retryBudget.ts';
 interface Retry {
   /** How many more times the whole transaction is tried. */
   readonly times: number;
-  /** The pause before each is drawn evenly from zero to this, doubled each time. */
+  /** The pause before each try is random between zero and this, doubled each time. */
   readonly pauseMsMax: number;
 }
 
-/** Every reason to try a transaction again; what is not here is not tried again. */
+/** Every reason to try a transaction again. After any other error it is not tried again. */
 const RETRIES = {
   deadlock: { times: 3, pauseMsMax: 10 },
   raced: { times: 3, pauseMsMax: 10 },
-  /** A connection that died, most often while it lay idle. A time-out is no reason: the shard is slow already. */
+  /** A connection that broke, most often while idle. A timeout is no reason, because the shard is slow already. */
   connectionBroke: { times: 1, pauseMsMax: 0 },
-  /** The primary has changed: a new connection may lead to the new one. */
+  /** The primary has changed: a new connection may reach the new primary. */
   readOnly: { times: 1, pauseMsMax: 0 },
 } as const satisfies Record<string, Retry>;
 
-/** What a server says, if it says anything, as it ends a connection. */
+/** The errors that a server may send when it ends a connection. */
 const CONNECTION_ENDED: ReadonlySet<number> = new Set([
   SERVER_ERROR.shuttingDown,
   SERVER_ERROR.connectionKilled,
   SERVER_ERROR.sessionEnded,
 ]);
 
-/** Asking again whether a commit happened changes nothing, so it is done until the deadline, with this pause. */
+/** The pause between two in-doubt reads. They change nothing, so they are repeated until the deadline. */
 const RESOLVE_PAUSE_MS = 50;
 
 /**
- * Tries a transaction again where the table above says so, and the deadline and the shard's budget allow.
+ * Tries a transaction again as the table above allows, within the deadline and the shard's budget.
  *
  * @throws what the last try threw
  */
@@ -56,9 +56,9 @@ export async function withRetries<T>(
 }
 
 /**
- * Repeats a read that must settle what happened, until it answers or the deadline has passed.
+ * Repeats a read that resolves an in-doubt write, until it is answered or the deadline has passed.
  *
- * @param isFinal whether a failure is worth no other try
+ * @param isFinal whether no other try is made after a failure
  * @throws what the last try threw
  */
 export async function untilAnswered<T>(

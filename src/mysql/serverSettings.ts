@@ -10,20 +10,20 @@ interface Setting {
   readonly name: string;
   /** The variable in a statement. */
   readonly sql: string;
-  /** Absent: both products have it. */
+  /** If absent, both products have it. */
   readonly only?: 'mysql' | 'mariadb';
   /** In words, for operators. */
   readonly needed: string;
   /** @param value in capitals; numbers as digits */
   fits(value: string): boolean;
-  /** Whether it counts at all, by the other values. Absent: always. */
+  /** Whether the setting matters, given the other values. If absent, it always does. */
   counts?(values: SettingValues): boolean;
 }
 
 /** Some settings and the promise that rests on them. */
 interface Promised {
   /**
-   * primary   needed for selling, refusing and answering. Commands that read a server at rest do without.
+   * primary   needed for selling, refusing and answering. Commands that read a server that is not in use do without.
    * always    needed for every use.
    * durable   needed unless the configuration allows commits to be lost with the power.
    */
@@ -38,7 +38,7 @@ const is = (needed: string) => ({ needed, fits: (value: string) => value === nee
 const off = { needed: '0', fits: isOff };
 const hasBinaryLog = ({ log_bin }: SettingValues): boolean => log_bin === 1;
 
-/** In MIXED rows are written too, because our transactions are READ COMMITTED. STATEMENT fails each of their writes. */
+/** MIXED logs rows too, because our transactions are READ COMMITTED. With STATEMENT each of their writes fails. */
 const rowFormat = {
   needed: 'ROW',
   fits: (value: string) => value === 'ROW' || value === 'MIXED',
@@ -61,7 +61,7 @@ const repaired = {
  */
 const PROMISES: readonly Promised[] = [
   {
-    // Each write would fail, and a former primary shows the state before another server took over.
+    // Each write would fail, and a former primary shows data from before another server took over.
     kind: 'primary',
     fault: 'the server takes no writes',
     settings: [
@@ -78,7 +78,7 @@ const PROMISES: readonly Promised[] = [
     settings: [
       { name: 'binlog_format', sql: '@@GLOBAL.binlog_format', ...rowFormat },
       { name: 'binlog_format of the session', sql: '@@SESSION.binlog_format', ...rowFormat },
-      // A dump that was loaded through the session before may have turned it off.
+      // A dump that was loaded earlier in this session may have turned it off.
       { name: 'sql_log_bin of the session', sql: '@@SESSION.sql_log_bin', ...logged },
     ],
   },
@@ -107,7 +107,7 @@ const PROMISES: readonly Promised[] = [
       // MariaDB's 3 writes the log to disk twice for each commit.
       { name: 'innodb_flush_log_at_trx_commit', sql: '@@GLOBAL.innodb_flush_log_at_trx_commit', ...synced },
       { name: 'sync_binlog', sql: '@@GLOBAL.sync_binlog', ...is('1'), counts: hasBinaryLog },
-      // A page that was half written cannot be mended by the log.
+      // A page that was half written cannot be repaired from the log.
       { name: 'innodb_doublewrite', sql: '@@GLOBAL.innodb_doublewrite', ...repaired },
     ],
   },

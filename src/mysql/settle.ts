@@ -7,23 +7,23 @@ import type { Shard } from './shard.ts';
 import { transact } from './transaction.ts';
 import type { Ending, Transaction } from './transaction.ts';
 
-/** Something to be done in one transaction, and the way to find out later whether it was. */
+/** A change in one transaction, and the read that shows later whether it was committed. */
 export interface Change<Outcome> {
-  /** Does it. May run several times, each time in a fresh transaction of which none before had an effect. */
+  /** Makes the change. It may run several times, each in a new transaction; none of the earlier ones had an effect. */
   attempt(transaction: Transaction): Promise<Ending<Outcome>>;
   /**
-   * Reads, under locks that wait for whoever is undecided, what became of the last attempt.
+   * Reads whether the last attempt was committed, under locks that wait for undecided transactions.
    *
-   * @returns its outcome when it stands, null when it certainly had no effect
+   * @returns its outcome if it was committed, null if it certainly had no effect
    */
   recall(transaction: Transaction): Promise<Outcome | null>;
 }
 
 /**
- * Carries a change to a definite outcome where there is time for it.
+ * Makes a change. If its COMMIT is not answered, reads whether it was committed, while there is time.
  *
- * "Not found" by `recall` is proof here because COMMIT is sent only after the server acknowledged the insert of the
- * key: until that transaction is decided, its row is locked and the read waits.
+ * A null from `recall` is proof here because COMMIT is sent only after the server acknowledged the insert of the key.
+ * Until that transaction is decided, its row is locked and the read waits.
  */
 export async function settle<Outcome>(
   { pool, retryBudget }: Pick<Shard, 'pool' | 'retryBudget'>,
@@ -38,15 +38,15 @@ export async function settle<Outcome>(
     if (hadNoEffect(error)) return { is: 'not_done', reason: reasonOf(error) };
     if (error instanceof LeftTransaction) return { is: 'unknown', reason: error.message };
     if (!(error instanceof CommitUnanswered)) throw error;
-    return recallOutcome(pool, deadlineMs, change, error);
+    return resolveOutcome(pool, deadlineMs, change, error);
   }
 }
 
-async function recallOutcome<Outcome>(
+async function resolveOutcome<Outcome>(
   pool: ConnectionPool,
   deadlineMs: DeadlineMs,
   change: Change<Outcome>,
-  doubt: Error,
+  unanswered: Error,
 ): Promise<Outcome | NotDone | Unknown> {
   try {
     const outcome = await untilAnswered(deadlineMs, () =>
@@ -57,8 +57,8 @@ async function recallOutcome<Outcome>(
         deadlineMs,
       ),
     );
-    return outcome ?? { is: 'not_done', reason: `${doubt.message}; it was undone` };
+    return outcome ?? { is: 'not_done', reason: `${unanswered.message}; it was undone` };
   } catch (error) {
-    return { is: 'unknown', reason: `${doubt.message}; then ${reasonOf(error)}` };
+    return { is: 'unknown', reason: `${unanswered.message}; then ${reasonOf(error)}` };
   }
 }

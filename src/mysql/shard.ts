@@ -28,19 +28,26 @@ export interface ShardOptions {
   readonly connections_max: number;
   readonly waiting_max: number;
   readonly statementMs: number;
-  /** The longest wait for a connection, and half of the longest until it is fit for use. Absent: as for an answer. */
+  /**
+   * The longest wait for a connection. Until it is fit for use, twice as long may pass. If absent, as for an answer.
+   */
   readonly connectMs?: number;
-  /** Serve a shard whose commits may be lost with the power; answers then say so. */
+  /** Serve a shard whose commits may be lost with the power; answers then state it. */
   readonly relaxedAllowed: boolean;
-  /** Also read a server that takes no writes, such as one at rest: what it shows may be old. Gateways never do. */
+  /**
+   * Also read a server that accepts no writes, such as one that is not in use: its data may be old. Gateways never do.
+   */
   readonly readOnlyAllowed?: boolean;
-  /** Early refusals are wanted: units that come into an empty row are to be sold only a while later. */
+  /** The pre-check is on: units that enter an empty row are to be sold only after the restock delay. */
   readonly isPrechecked?: boolean;
-  /** How far all shards have come: one that went back is not served. Absent: nobody looks, as for who mends such a shard. */
+  /**
+   * The watermarks of all shards: a shard whose watermark went back is not served. If absent, it is not checked, as in
+   * commands that repair such a shard.
+   */
   readonly generations?: Generations;
-  /** Told when it could not be noted how far the shard has come. */
+  /** Receives the reason when the watermark of the shard could not be raised. */
   readonly onNotMovedOn?: (reason: string) => void;
-  /** Told whenever the shard's state or its reason changes. */
+  /** Called whenever the shard's state or its reason changes. */
   readonly onChange: (state: ShardState) => void;
   /** Called with programming errors that no caller waits for. */
   readonly onFault?: (error: unknown) => void;
@@ -50,24 +57,26 @@ export interface ShardOptions {
 const SILENT_MS = 1_000;
 const UNUSED_MS = 30_000;
 /**
- * A shard that could not be inspected for so long may have its restock delay turned off: nothing is refused early on
- * it. Far below the time that `turnOffDelay` waits (NOTICED_SECONDS in `sql/precheck.ts`), far above the pause between
- * two inspections.
+ * The restock delay of a shard may have been turned off when the shard could not be inspected for this long. Then
+ * nothing is refused early on it. Far below the time that `turnOffDelay` waits (NOTICED_SECONDS in `sql/precheck.ts`),
+ * far above the pause between two inspections.
  */
 const PRECHECK_KEPT_MS = 10_000;
-/** Of a small pool no more calls can fail at a time than it has connections. */
+/** In a small pool no more calls can fail at a time than it has connections. */
 const breakerOptions = (connections_max: number): BreakerOptions => ({
   windowMs: 1_000,
   failuresMin: Math.min(5, connections_max),
   successShareMin: 0.1,
 });
 
-/** One shard: its pool and its gates, and whether it may be served. Every connection is checked before its first use. */
+/**
+ * One shard: its pool and its gates, and whether it may be served. Every connection is checked before its first use.
+ */
 export class Shard {
   readonly pool: ConnectionPool;
   /** One transaction at a time per flow key. */
   readonly flowGate: Gate;
-  /** At one SKU at a time no more than half of the connections, so that a locked row leaves the others for the rest. */
+  /** At most half of the connections at a time for one SKU, so that a locked row leaves the others free. */
   readonly skuGate: Gate;
   /** Resolves once a first connection was opened or failed. */
   readonly tried: Promise<void>;
@@ -85,7 +94,7 @@ export class Shard {
   #state: ShardState['state'] = 'untried';
   #reason: string | null = null;
   #check: ShardCheck | null = null;
-  #wasTried: () => void = () => undefined;
+  #onTried: () => void = () => undefined;
 
   constructor(options: ShardOptions) {
     this.#options = options;
@@ -94,7 +103,7 @@ export class Shard {
       options.generations === undefined
         ? null
         : new GenerationKeeper(options.generations, options.shard, (reason) => options.onNotMovedOn?.(reason));
-    this.tried = new Promise((resolve) => (this.#wasTried = resolve));
+    this.tried = new Promise((resolve) => (this.#onTried = resolve));
     const room = new WaitingRoom(options.waiting_max);
     this.batchRoom = new WaitingRoom(options.waiting_max);
     this.flowGate = new Gate(1, room);
@@ -106,7 +115,7 @@ export class Shard {
       room,
       open: (deadlineMs) => this.#open(deadlineMs),
       inspect: (connection, deadlineMs) => this.#inspect(connection, deadlineMs),
-      tend: (connection, deadlineMs) => this.#moveOn(connection, deadlineMs),
+      tend: (connection, deadlineMs) => this.#raiseWatermark(connection, deadlineMs),
       onFault: (error) => options.onFault?.(error),
       openMs: this.#connectMs * 2,
       silentMs: SILENT_MS,
@@ -122,24 +131,24 @@ export class Shard {
     return this.#options.address.schema;
   }
 
-  /** Names the server and the account: shards with the same one may share a transaction. */
+  /** Names the server and the account: shards with the same name may share a transaction. */
   get server(): string {
     const { host, port, user, password } = this.#options.address;
     return JSON.stringify([host, port, user, password]);
   }
 
-  /** Whether it is fit for use and answers, as far as is known. */
+  /** Whether the shard was fit for use and answering when it was last seen. */
   get isServing(): boolean {
     return this.#state === 'serving' && !this.#breaker.isOpen;
   }
 
-  /** How it stands with early refusals, as it was last inspected; not ready when that was too long ago. */
+  /** The pre-check state of the last inspection; not ready when that was too long ago. */
   get precheck(): PrecheckState {
     if (!this.#precheck.isReady || performance.now() < this.#precheckedMs + PRECHECK_KEPT_MS) return this.#precheck;
     return { isReady: false, secret: this.#precheck.secret };
   }
 
-  /** False when commits may be lost with the power; null while nobody knows. */
+  /** False when commits may be lost with the power; null while that was not read. */
   get durable(): boolean | null {
     return this.#check === null ? null : this.#check.settings.durable.length === 0;
   }
@@ -160,8 +169,8 @@ export class Shard {
   }
 
   /**
-   * Whether something answers at the server's address, even with a no: a full server lives, and one that is gone ends its
-   * connections. A connection of its own asks, so that nobody is in its way.
+   * Whether anything answers at the server's address, even with an error. A server without free connections is up, and
+   * one that is down closes its connections. The question has a connection of its own, so that no other call delays it.
    */
   async speaks(): Promise<boolean> {
     try {
@@ -173,7 +182,7 @@ export class Shard {
     }
   }
 
-  /** Looks once more whether it may be served, now that the others have been heard: they may know more of it than it does. */
+  /** Inspects the shard again after the others were read: they may store a higher watermark of it than it shows. */
   async lookAgain(): Promise<void> {
     if (this.#state === 'serving') await this.pool.inspect();
   }
@@ -188,28 +197,28 @@ export class Shard {
       return connection;
     } catch (error) {
       connection?.destroy();
-      if (error instanceof ShardRefused) this.#note('refused', error.message);
-      // One connection too many says nothing about those that work.
-      else if (this.pool.state().open === 0) this.#note('unreachable', reasonOf(error));
+      if (error instanceof ShardRefused) this.#setState('refused', error.message);
+      // If other connections work, a failure to open one more does not mean that the shard is unreachable.
+      else if (this.pool.state().open === 0) this.#setState('unreachable', reasonOf(error));
       throw error;
     }
   }
 
-  /** Notes what the shard says of itself. @throws ShardRefused when it must not be served as it is */
+  /** Stores what the shard reports. @throws ShardRefused when it must not be served as it is */
   async #inspect(connection: Connection, deadlineMs: DeadlineMs): Promise<void> {
     try {
       const askedMs = performance.now();
       const check = await checkShard(connection, deadlineMs);
-      refuseUnfit(check, this.#options);
+      assertFit(check, this.#options);
       this.#check = check;
       this.clock.learn(check.epoch_ms, askedMs);
       await this.#generation?.check(connection, deadlineMs);
       if (this.#options.isPrechecked === true) await this.#readPrecheck(connection, deadlineMs);
-      this.#note('serving', null);
+      this.#setState('serving', null);
     } catch (error) {
       const refusal = asRefusal(error);
       if (refusal === null) throw error;
-      this.#note('refused', refusal.message);
+      this.#setState('refused', refusal.message);
       throw refusal;
     }
   }
@@ -218,24 +227,24 @@ export class Shard {
     const askedMs = performance.now();
     this.#precheck = await orNotReady(readOrTurnOn(connection, deadlineMs));
     this.#precheckedMs = askedMs;
-    // A refused write cost the connection: a lost one must not be offered.
+    // A write that the server rejected has closed the connection, and a lost connection must not be offered.
     if (connection.isLost) throw new Unavailable('the pre-check of the shard could not be read');
   }
 
-  async #moveOn(connection: Connection, deadlineMs: DeadlineMs): Promise<void> {
+  async #raiseWatermark(connection: Connection, deadlineMs: DeadlineMs): Promise<void> {
     if (this.#check !== null) await this.#generation?.moveOn(connection, this.#check.epoch_ms, deadlineMs);
   }
 
-  #note(state: ShardState['state'], reason: string | null): void {
+  #setState(state: ShardState['state'], reason: string | null): void {
     const changed = state !== this.#state || reason !== this.#reason;
     this.#state = state;
     this.#reason = reason;
-    this.#wasTried();
+    this.#onTried();
     if (changed) this.#options.onChange(this.state());
   }
 }
 
-/** Early refusals are no reason not to serve: a server that takes no writes now, or an account that may not turn them on. */
+/** Serves without a pre-check if the server accepts no writes now, or if the account may not turn the pre-check on. */
 async function orNotReady(reading: Promise<PrecheckState>): Promise<PrecheckState> {
   try {
     return await reading;
@@ -253,8 +262,8 @@ function asRefusal(error: unknown): ShardRefused | null {
   return null;
 }
 
-/** Says no to a shard that this gateway must not write to, and why. */
-function refuseUnfit(check: ShardCheck, options: ShardOptions): void {
+/** @throws ShardRefused with the reasons, if this gateway must not write to the shard */
+function assertFit(check: ShardCheck, options: ShardOptions): void {
   const faults: string[] = [];
   if (check.shard_index !== options.shard)
     faults.push(`this schema holds shard ${check.shard_index}, not ${options.shard}`);

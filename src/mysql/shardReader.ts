@@ -29,12 +29,12 @@ import { readSlots } from './sql/readSlots.ts';
 import { readStock } from './sql/readStock.ts';
 import { transact } from './transaction.ts';
 
-/** Everything that is read from the shards; each read goes to the primary and has the caller's deadline. */
+/** All reads of gateways from the shards. Each goes to the primary and has the caller's deadline. */
 export class ShardReader implements StockReader, JournalReader, SlotSource, BookReader, ShardOverview {
   readonly #shards: readonly Shard[];
   readonly #onUnreadable: NoteUnreadable;
 
-  /** @param onUnreadable called for each layout that does not say where a journal lies */
+  /** @param onUnreadable called for each layout whose list of shards cannot be read */
   constructor(shards: readonly Shard[], onUnreadable: NoteUnreadable = () => undefined) {
     this.#shards = shards;
     this.#onUnreadable = onUnreadable;
@@ -59,16 +59,16 @@ export class ShardReader implements StockReader, JournalReader, SlotSource, Book
         const owned = keys.flatMap(({ sku_id, row }) => (row === undefined ? [sku_id] : []));
         if (owned.length > 0 && !(await ownSlots(transaction, owned)))
           return { keep: false, value: { is: 'not_mine' } };
-        const standing = await lockFlowsAndPointers(transaction, keys);
-        const pointers = [...standing.values()].flatMap(({ sku_id, order_detail_id, moved_to }) =>
+        const existing = await lockFlowsAndPointers(transaction, keys);
+        const pointers = [...existing.values()].flatMap(({ sku_id, order_detail_id, moved_to }) =>
           typeof moved_to === 'number' ? [{ sku_id, order_detail_id, shard: moved_to }] : [],
         );
         if (pointers.length > 0) return { keep: false, value: { is: 'elsewhere', flows: pointers } };
-        // What is not at home here may stand somewhere else.
-        const absent = keys.filter((key) => (standing.get(flowKeyText(key))?.status ?? 'void') === 'void');
+        // An id that has no flow here may have one on another shard.
+        const absent = keys.filter((key) => (existing.get(flowKeyText(key))?.status ?? 'void') === 'void');
         const moved = absent.length === 0 ? [] : await findMoved(transaction, absent);
         if (moved.length > 0) return { keep: false, value: { is: 'moved', sku_ids: moved } };
-        const flows = keys.map((key) => standing.get(flowKeyText(key)) ?? null);
+        const flows = keys.map((key) => existing.get(flowKeyText(key)) ?? null);
         return { keep: false, value: { is: 'found', flows } };
       }),
     );
@@ -87,7 +87,7 @@ export class ShardReader implements StockReader, JournalReader, SlotSource, Book
       if (read === null) return { is: 'not_mine' } as const;
       if (read !== 'unreadable' && read.shards.every((each) => each < this.#shards.length))
         return { is: 'found', read } as const;
-      const reason = `its column shards is no JSON list of shards from 0 to ${this.#shards.length - 1}`;
+      const reason = `its column shards is not a JSON list of shards from 0 to ${this.#shards.length - 1}`;
       this.#onUnreadable({ kind: 'layout', shard, row: `SKU ${JSON.stringify(query.sku_id)}`, reason });
       return { is: 'not_done', reason: `the layout of a SKU cannot be read: ${reason}` } as const;
     });
@@ -127,7 +127,7 @@ export class ShardReader implements StockReader, JournalReader, SlotSource, Book
   }
 }
 
-/** Tries a read again where that helps, and says "not done" where no answer can be had. */
+/** Tries a read again where that helps, and returns `not_done` if no answer arrives. */
 async function orNotDone<T>(deadlineMs: DeadlineMs, budget: RetryBudget, read: () => Promise<T>): Promise<T | NotDone> {
   try {
     return await withRetries(deadlineMs, budget, read);

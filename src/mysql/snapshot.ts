@@ -3,11 +3,11 @@ import type { Connection } from './connection.ts';
 import { setAccess, SNAPSHOT, WRITER } from './sql/prepareSession.ts';
 import type { Transaction } from './transaction.ts';
 
-/** What several statements can be sent to that are to see the same moment. */
+/** Runs statements that all read the same moment. */
 export type Snapshot = Pick<Transaction, 'rows'>;
 
 /**
- * Runs several reads in one consistent snapshot: what is committed meanwhile is in none of them. No lock is taken.
+ * Runs several reads in one consistent snapshot: commits made meanwhile are in none of them. No lock is taken.
  *
  * @throws when the shard cannot be read; the connection must then not be used again
  */

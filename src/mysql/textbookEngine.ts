@@ -20,19 +20,19 @@ import type { Shard } from './shard.ts';
 import { Pointed } from './sql/lockFlows.ts';
 import { WORK_MS } from './transaction.ts';
 
-/** What is done in round trips here. */
+/** The operations that this engine carries out. */
 type Plain = Exclude<Operation, Send | Receive>;
 
 /**
- * The article's scheme, done with care: one local transaction per request, in plain round trips - the slot, the flow,
- * the stock, COMMIT. The seed of every other engine and the baseline of every benchmark. It knows one row of a SKU;
- * what is about a SKU that is split, or was, is another engine's.
+ * The article's scheme, done with care: one local transaction per request, in plain round trips: the slot, the flow,
+ * the stock, COMMIT. Every other engine was made from it, and every benchmark is compared with it. It handles SKUs with
+ * one row. Operations on a SKU that is or was split go to another engine.
  */
 export class TextbookEngine implements StockEngine {
   readonly #shards: readonly Shard[];
   readonly #forSplit: StockEngine | null;
 
-  /** @param forSplit asked for what is about split SKUs; null: nothing of that kind is asked here */
+  /** @param forSplit receives operations on split SKUs; null: there are none */
   constructor(shards: readonly Shard[], forSplit: StockEngine | null = null) {
     this.#shards = shards;
     this.#forSplit = forSplit;
@@ -60,7 +60,7 @@ function isPlain(operation: Operation): operation is Plain {
   return operation.kind !== 'send' && operation.kind !== 'receive' && !namesRow(operation);
 }
 
-/** Takes the operation's places at the gates, ids before SKUs, and settles it. */
+/** Enters the gates of the operation, ids before SKUs, and carries it out. */
 async function carryOut(shard: Shard, operation: Plain, deadlineMs: DeadlineMs): Promise<OutcomeOf<Operation>> {
   let leaveFlows: (() => void) | null = null;
   let leaveSkus: (() => void) | null = null;
@@ -79,7 +79,7 @@ async function carryOut(shard: Shard, operation: Plain, deadlineMs: DeadlineMs):
   }
 }
 
-/** What the operation writes once and for all, as one text each. */
+/** The ids that an operation writes once, as one text each. */
 function idsOf(operation: Plain): string[] {
   switch (operation.kind) {
     case 'deduct':

@@ -3,26 +3,29 @@ import type { Connection, SqlValue } from './connection.ts';
 import { CommitUnanswered, isBeforeCommit, LeftTransaction, reasonOf, Unavailable } from './failures.ts';
 import type { ConnectionPool } from './pool.ts';
 
-/** Kept of the time for finding out about an unanswered COMMIT: it is neither sent nor waited for in the last of it. */
+/** Time that is kept for resolving an unanswered COMMIT: in this last part, COMMIT is neither sent nor waited for. */
 export const RECALL_MS = 200;
 
 /**
- * Nobody waits for a connection or at a gate until less than this is left: work that cannot be finished in time is not
- * begun. Without it an overloaded shard spends itself on requests that are given up just before their COMMIT.
+ * An operation waits for a connection or at a gate until this much time is left: work that cannot be finished in time
+ * is not begun. Otherwise an overloaded shard would spend its time on requests that are given up just before their
+ * COMMIT.
  */
 export const WORK_MS = 500;
 
-/** One open transaction: statements go out one at a time, and the server must say after each that it is still open. */
+/**
+ * One open transaction. Statements are sent one at a time, and the server must report after each that it is still open.
+ */
 export interface Transaction {
-  /** @param waitMs the longest wait for the answer; absent: as for any statement */
+  /** @param waitMs the longest wait for the answer; if absent, as for any statement */
   rows<Row>(sql: string, values: readonly SqlValue[], waitMs?: number): Promise<Row[]>;
   /** @returns how many rows the statement matched or inserted */
   run(sql: string, values: readonly SqlValue[]): Promise<number>;
-  /** Undoes everything so far and begins anew: for reading what stands without it. Nothing is locked any more. */
+  /** Rolls back everything so far and begins again, to read what is left without it. No lock is held any more. */
   restart(): Promise<void>;
 }
 
-/** How the work on a transaction ends: kept or undone, with what to say about it. */
+/** The end of the work on a transaction: commit or rollback, and the result. */
 export interface Ending<T> {
   readonly keep: boolean;
   readonly value: T;
@@ -31,17 +34,17 @@ export interface Ending<T> {
 /**
  * Runs one transaction: BEGIN, the work, COMMIT or ROLLBACK.
  *
- * A long wait for a lock makes nothing of it take effect late: COMMIT is a statement of its own, and it is sent before
+ * A long lock wait cannot make a transaction take effect late: COMMIT is a statement of its own, and it is sent before
  * the deadline or never. A statement that still waits for a lock on a destroyed connection is rolled back when its wait
- * ends, because the server then finds the client gone. A COMMIT that waits behind a backup's lock of the server
- * waits for `lock_wait_timeout` at most.
+ * ends, because the server then detects that the client is gone. A COMMIT that waits behind a backup's lock of the
+ * server waits for `lock_wait_timeout` at most.
  *
- * Before COMMIT is sent every failure means "no effect", because nothing else can commit: it is rolled back, or the
- * connection is destroyed and the server undoes what it had. After that, only an OK is an answer.
+ * Before COMMIT is sent every failure means "no effect", because nothing else can commit: the transaction is rolled
+ * back, or the connection is destroyed and the server undoes its work. After that, only an OK is an answer.
  *
  * @param waitUntilMs how long to wait for a connection
- * @throws Unavailable when there was no time or no connection; ServerError or ConnectionLost when it failed without effect;
- *   CommitUnanswered or LeftTransaction when it may have happened; whatever `work` throws, without effect
+ * @throws Unavailable when there was no time or no connection. ServerError or ConnectionLost when it failed without
+ *   effect. CommitUnanswered or LeftTransaction when it may have been committed. Every error of `work`, without effect.
  */
 export async function transact<T>(
   pool: ConnectionPool,
@@ -69,7 +72,7 @@ export async function transact<T>(
 async function begin(connection: Connection, deadlineMs: DeadlineMs): Promise<Transaction> {
   const run = async (sql: string, values: readonly SqlValue[]): Promise<number> => {
     const { matched, inTransaction } = await connection.run(sql, values, deadlineMs);
-    // A proxy that moved us to another server between two statements would have let this one commit by itself.
+    // If a proxy moved the session to another server between two statements, this statement was committed by itself.
     if (!inTransaction) throw new LeftTransaction(`the server had no transaction open after: ${sql}`);
     return matched;
   };
@@ -82,7 +85,7 @@ async function begin(connection: Connection, deadlineMs: DeadlineMs): Promise<Tr
 }
 
 async function commit(connection: Connection, deadlineMs: DeadlineMs): Promise<void> {
-  if (performance.now() + RECALL_MS >= deadlineMs) throw new Unavailable('it was too late to send COMMIT');
+  if (performance.now() + RECALL_MS >= deadlineMs) throw new Unavailable('the deadline was too near to send COMMIT');
   try {
     await connection.run('COMMIT', [], deadlineMs - RECALL_MS);
   } catch (error) {
@@ -91,7 +94,7 @@ async function commit(connection: Connection, deadlineMs: DeadlineMs): Promise<v
   }
 }
 
-/** An undone transaction is undone even when the server never answers: COMMIT was not sent. */
+/** The transaction has no effect even when the server never answers, because COMMIT was not sent. */
 async function rollBack(connection: Connection, deadlineMs: DeadlineMs): Promise<void> {
   if (connection.isLost) return;
   await connection.run('ROLLBACK', [], deadlineMs).catch(() => connection.destroy());

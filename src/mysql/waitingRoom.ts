@@ -1,4 +1,6 @@
-/** Counts who waits for a shard, at whichever door, so that together they stay within one bound. */
+/**
+ * Counts the requests that wait for a shard, at any of its gates and queues, so that one bound holds for all of them.
+ */
 export class WaitingRoom {
   readonly max: number;
   #count = 0;
@@ -12,8 +14,8 @@ export class WaitingRoom {
   }
 
   /**
-   * @param spare how many of those who wait will be let in without anybody leaving
-   * @returns false when the room is full; otherwise `leave` must follow
+   * @param spare how many of the waiting requests will be admitted although none leaves
+   * @returns false when the bound is reached; otherwise `leave` must follow
    */
   enter(spare = 0): boolean {
     if (this.#count >= this.max + spare) return false;

@@ -5,10 +5,12 @@ import type { Address } from './connection.ts';
 import { setSession } from './sql/prepareSession.ts';
 
 const CONNECT_MS = 3_000;
-/** A day: longer than any of these commands takes. */
+/** A day, which is longer than any of these commands takes. */
 const SILENT_SECONDS = 86_400;
 
-/** Keeps commands that put shards right from each other: each holds a lock of its shards' servers, which ends with its connections. */
+/**
+ * Keeps commands that repair shards apart: each holds a lock of its shards' servers, which ends with its connections.
+ */
 export class WorkLock {
   readonly #held: readonly Connection[];
 
@@ -16,7 +18,7 @@ export class WorkLock {
     this.#held = held;
   }
 
-  /** @throws when another command works on one of the shards, or one cannot be had */
+  /** @throws Error when another command works on one of the shards, or a shard cannot be reached */
   static async take(
     shards: readonly { readonly name: string; readonly address: Address }[],
     statementMs: number,
@@ -42,10 +44,10 @@ export class WorkLock {
     }
   }
 
-  /** @throws when a lock was lost, so that another command may be at work by now */
+  /** @throws Error when a lock was lost, so that another command may be working now */
   assert(): void {
     if (this.#held.some(({ isLost }) => isLost))
-      throw new Error('the connection that kept other commands away is gone; nothing more is done');
+      throw new Error('the connection with the lock against other commands is gone; nothing more is done');
   }
 
   free(): void {
@@ -53,7 +55,9 @@ export class WorkLock {
   }
 }
 
-/** For the whole server, and no longer than 64 characters, as long as a schema's own name may be. */
+/**
+ * The name of a lock, which the whole server shares: at most 64 characters, as many as a schema's own name may have.
+ */
 function nameOf(schema: string): string {
   return `stockgate work:${createHash('sha1').update(schema).digest('hex')}`;
 }

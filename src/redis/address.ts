@@ -1,15 +1,16 @@
 import type { RedisOptions } from './options.ts';
 
-/** Where Redis is, and what of Redis it is. */
+/** The address of Redis, and whether it is a single server, a Cluster or a set of Sentinels. */
 export type RedisAddress = Pick<RedisOptions, 'mode' | 'nodes' | 'sentinelName' | 'username'>;
 
 const FORMS =
-  'redis://[user@]host:port, redis+cluster://[user@]host:port,host:port… or redis+sentinel://[user@]host:port,host:port…/NAME';
+  'redis://[user@]host:port, redis+cluster://[user@]host:port,host:port… or ' +
+  'redis+sentinel://[user@]host:port,host:port…/NAME';
 
 /**
- * Reads where Redis is. The password is told elsewhere: what is read here may stand in a log.
+ * Parses the address of Redis. It has no password, because it may appear in a log.
  *
- * @throws RangeError with the forms that there are
+ * @throws RangeError that names the accepted forms
  */
 export function parseRedisAddress(text: string): RedisAddress {
   const [, kind, username, hosts = '', sentinelName] =
@@ -19,11 +20,11 @@ export function parseRedisAddress(text: string): RedisAddress {
     return { host: host.replaceAll(/[[\]]/g, ''), port: Number(port) };
   });
   const mode = kind === '+cluster' ? 'cluster' : kind === '+sentinel' ? 'sentinel' : 'single';
-  const isWhole =
+  const isValid =
     nodes.every(({ host, port }) => host !== '' && port > 0 && port < 65_536) &&
     (mode !== 'single' || nodes.length === 1) &&
     (mode === 'sentinel') === (sentinelName !== undefined);
-  if (!isWhole) throw new RangeError(`must be ${FORMS}`);
+  if (!isValid) throw new RangeError(`must be ${FORMS}`);
   return {
     mode,
     nodes,

@@ -6,21 +6,25 @@ import type { ConnectOptions, RedisEvent } from './options.ts';
 import { backOffMs } from './backOff.ts';
 import type { Script } from './script.ts';
 
-/** Runs scripts where their keys lie. */
+/** Runs scripts on the node that has their keys. */
 export interface Commander {
-  /** Whether there is a connection; in a Cluster or behind Sentinels: whether there was one to begin with. */
+  /** Whether there is a connection. In a Cluster or behind Sentinels: whether there has ever been one. */
   readonly isConnected: boolean;
   start(): void;
-  /** Cuts all connections; what is under way fails. */
+  /** Cuts all connections. Commands under way fail. */
   stop(): Promise<void>;
   /**
    * @param keys at least one, all of one hash tag
-   * @throws when it cannot be sent, or the connection breaks; it may have run then. It may also take for ever: deadlines are the caller's
+   * @throws when the script cannot be sent, or when the connection breaks; it may have run then. It may also never
+   * return, so
+   *   the caller needs a deadline
    */
   run(script: Script, keys: readonly string[], texts: readonly string[]): Promise<unknown>;
 }
 
-/** Connects, for as long as it takes, through the client's own ways of one server, a Cluster or Sentinels. */
+/**
+ * Connects to one server, a Cluster or Sentinels with the client's own support for them. It tries until it succeeds.
+ */
 export class ClientCommander implements Commander {
   readonly #options: ConnectOptions;
   readonly #onEvent: (event: RedisEvent) => void;
@@ -59,7 +63,10 @@ export class ClientCommander implements Commander {
     }
   }
 
-  /** The client connects again by itself once it was connected; until then it may give up, and is made anew. */
+  /**
+   * Makes the first connection. The client reconnects by itself once it was connected. Before that it may give up, and
+   * a new client is made.
+   */
   async #connect(): Promise<void> {
     for (let failures = 0; !this.#isStopped; failures += 1) {
       const link = connectTo(this.#options, (error) => this.#onEvent({ kind: 'trouble', what: error.message }));

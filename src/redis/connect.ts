@@ -2,26 +2,30 @@ import { createClient, createCluster, createSentinel } from '@redis/client';
 import { backOffMs } from './backOff.ts';
 import type { ConnectOptions } from './options.ts';
 
-/** Connections to one server, a Cluster, or what Sentinels watch. */
+/** Connections to one server, to a Cluster, or to the master behind Sentinels. */
 export interface Link {
   readonly isReady: boolean;
-  /** Fulfilled when there is a connection. May take for ever. @throws when the client gives up; the link is of no use then */
+  /**
+   * Resolves when there is a connection, which may never be.
+   *
+   * @throws when the client gives up; the link is of no use then
+   */
   open(): Promise<void>;
-  /** Sends a command to the node that has the key for good. Never to a replica. */
+  /** Sends a command to the node that owns the key, never to a replica. */
   send(key: string, command: string[]): Promise<unknown>;
   close(): Promise<void>;
 }
 
 const CONNECT_MS = 1_000;
-/** A connection on which nothing came for so long is given up; there is a ping more often. */
+/** A connection on which nothing was received for this time is closed. Pings are more frequent. */
 const SILENT_MS = 2_000;
 const PING_MS = 500;
-/** How often Sentinels are asked who is the master, besides their telling it. */
+/** How often Sentinels are asked for the master, besides their own notifications. */
 const SCAN_MS = 2_000;
-/** How often a command looks for a new master before it fails. */
-const REDISCOVERIES = 2;
+/** How many times a command looks for a new master before it fails. */
+const REDISCOVERIES_MAX = 2;
 
-/** @param onError hears of every failure of a connection; the client goes on by itself */
+/** @param onError receives every failure of a connection; the client reconnects by itself */
 export function connectTo(options: ConnectOptions, onError: (error: Error) => void): Link {
   const { mode } = options;
   return mode === 'single'
@@ -33,7 +37,7 @@ export function connectTo(options: ConnectOptions, onError: (error: Error) => vo
 
 const SOCKET = { connectTimeout: CONNECT_MS, socketTimeout: SILENT_MS, reconnectStrategy: backOffMs };
 
-/** What all connections have in common. Without an offline queue a command fails at once where there is no connection. */
+/** The settings of all connections. Without an offline queue a command fails at once when there is no connection. */
 function common({ username, password }: Pick<ConnectOptions, 'username' | 'password'>) {
   return {
     ...(username !== undefined && { username }),
@@ -63,7 +67,8 @@ function toServer(options: ConnectOptions, onError: (error: Error) => void): Lin
 }
 
 function toCluster(options: ConnectOptions, onError: (error: Error) => void): Link {
-  // Nodes are connected to when they are needed: to wait for all would let one that is dead keep the others from being found.
+  // Connects to a node only when it is needed. If the client waited for all nodes, one dead node would block the
+  // discovery of the others.
   const cluster = createCluster({
     rootNodes: options.nodes.map((socket) => ({ socket })),
     defaults: common(options),
@@ -81,7 +86,7 @@ function toCluster(options: ConnectOptions, onError: (error: Error) => void): Li
   };
 }
 
-/** Credentials are those of the servers; Sentinels are asked without. */
+/** The credentials are for the servers. Sentinels are asked without any. */
 function toMaster(options: ConnectOptions, onError: (error: Error) => void): Link {
   const sentinel = createSentinel({
     name: options.sentinelName ?? '',
@@ -89,7 +94,7 @@ function toMaster(options: ConnectOptions, onError: (error: Error) => void): Lin
     nodeClientOptions: common(options),
     sentinelClientOptions: common({}),
     scanInterval: SCAN_MS,
-    maxCommandRediscovers: REDISCOVERIES,
+    maxCommandRediscovers: REDISCOVERIES_MAX,
     passthroughClientErrorEvents: true,
   });
   sentinel.on('error', onError);

@@ -1,4 +1,4 @@
-/** There is no answer of Redis: it cannot be reached, is silent, or has too much to do already. */
+/** Redis gave no answer: it cannot be reached, does not reply, or has too many commands waiting already. */
 export class NoAnswer extends Error {
   override name = 'NoAnswer';
 }

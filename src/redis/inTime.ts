@@ -1,9 +1,9 @@
 import { NoAnswer } from './failures.ts';
 
 /**
- * Waits for something no longer than so many milliseconds.
+ * Waits for work for a limited time.
  *
- * @throws NoAnswer when that takes longer; what is waited for goes on, and how it ends is nobody's any more
+ * @throws NoAnswer after `waitMs`; the work goes on, and its result is dropped
  */
 export function inTime<T>(work: Promise<T>, waitMs: number, what: string): Promise<T> {
   return new Promise((resolve, reject) => {

@@ -10,27 +10,28 @@ import type { PartKeys } from './parts.ts';
 import { RENEW } from './script.ts';
 import type { Script } from './script.ts';
 
-/** An answer, with the clock of the node that gave it. */
+/** A reply with the clock of its node. */
 export interface Told extends Answer {
   readonly clock: NodeClock;
-  /** Whether what is stored there may be believed, and may be written. */
+  /** Whether stored values of the partition may be used, and new ones may be written. */
   readonly isBelievable: boolean;
 }
 
-/** Commands of one lane that are not answered; more fail at once. */
-const UNDER_WAY_MAX = 16;
+/** The most unanswered commands of one partition. Further commands fail at once. */
+const UNANSWERED_MAX = 16;
 const ERA_MS = 3_600_000;
-/** Eras that are not believed again, should somebody bring them back. */
+/** The most ended eras that are remembered, so that none counts again if an old copy of the data brings it back. */
 const RETIRED_MAX = 32;
 
 /**
- * The way to one part of the keys, on whatever node that lies.
+ * The command queue of one partition of the keys, whichever node has it.
  *
- * Values count in the era that they name. A lane begins a new era when it first meets a run of a node, and whenever the chain of
- * readings of that node's clock breaks: so whatever it believes was written while it watched the clock. An era that somebody
- * else begins later is as good. It costs what is stored there, which is worth a second.
+ * Every stored value names an era, and is used only in that era. A queue begins a new era when it first meets a run of
+ * a node, and whenever the chain of readings of that node's clock breaks. So every value that it uses was written while
+ * it watched the clock. An era that another gateway begins later serves as well. A new era invalidates all stored
+ * values of the partition. That costs about one second of readings.
  *
- * A lane whose command was not answered in time is silent: nobody but a renewal asks there until something is answered.
+ * A queue whose command was not answered in time is silent. Until an answer arrives, only renewals are sent.
  */
 export class Lane {
   readonly keys: PartKeys;
@@ -38,9 +39,9 @@ export class Lane {
   readonly #nodes: Nodes;
   readonly #commandMs: number;
   readonly #retired = new Set<string>();
-  /** The chain of readings in which an era was begun here. */
+  /** The clock and the chain of readings in which this queue began an era. */
   #watched: { readonly clock: NodeClock; readonly chain: number } | null = null;
-  #underWay = 0;
+  #unanswered = 0;
   #isRenewing = false;
   #isSilent = false;
   #last: Told | null = null;
@@ -56,28 +57,29 @@ export class Lane {
     return this.#isSilent;
   }
 
-  /** What was told last; null: nothing yet. */
+  /** The latest reply; null: none yet. */
   get last(): Told | null {
     return this.#last;
   }
 
-  /** Whether an era is to be begun before anything here can be believed. */
+  /** Whether a new era must begin before stored values can be used. */
   get isUnwatched(): boolean {
     return this.#last === null || !this.#counts(this.#last);
   }
 
   /**
-   * Runs a script here.
+   * Runs a script on the partition.
    *
-   * @param keys of SKUs; the era's key goes before them
-   * @throws NoAnswer when the lane is silent or full, or the answer does not come in time; whatever the client throws
+   * @param keys those of SKUs; the key of the era goes before them
+   * @throws NoAnswer when the queue is silent or full, or the answer does not come in time; also any error of the
+   * client
    */
   async ask(script: Script, keys: readonly string[], texts: readonly string[]): Promise<Told> {
-    if (this.#isSilent) throw new NoAnswer('this part of Redis is silent');
+    if (this.#isSilent) throw new NoAnswer('this partition of Redis does not answer');
     return this.#run(script, keys, texts);
   }
 
-  /** Begins a new era; does nothing while it does so already. Never throws. */
+  /** Begins a new era. Does nothing while a renewal is under way. Never throws. */
   async renew(): Promise<void> {
     if (this.#isRenewing) return;
     this.#isRenewing = true;
@@ -93,15 +95,15 @@ export class Lane {
         () => (this.#isRenewing = false),
       );
       if (typeof before === 'string') this.#retire(before);
-      // The era began after the chain did, or with it.
-      const isAfter = clock.chainSinceMs <= reading.askedMs || clock.chainSinceMs === reading.heardMs;
-      if (isAfter) this.#watched = { clock, chain: clock.chain };
+      // The era must begin after the chain, or with it.
+      const isInChain = clock.chainSinceMs <= reading.askedMs || clock.chainSinceMs === reading.heardMs;
+      if (isInChain) this.#watched = { clock, chain: clock.chain };
     } catch {
-      // The next renewal finds out.
+      // The next round of the watch renews again.
     }
   }
 
-  /** Whether this era began while the clock was watched. */
+  /** Whether an era began while the clock was watched. */
   #counts({ era, clock }: Pick<Told, 'era' | 'clock'>): boolean {
     return (
       this.#watched?.clock === clock && this.#watched.chain === clock.chain && era !== '' && !this.#retired.has(era)
@@ -114,18 +116,18 @@ export class Lane {
     if (this.#retired.size > RETIRED_MAX && oldest !== undefined) this.#retired.delete(oldest);
   }
 
-  /** @param onSettled called when the command was answered or failed, however late */
+  /** @param onSettled called when the command has been answered or has failed, however late */
   async #run(
     script: Script,
     keys: readonly string[],
     texts: readonly string[],
     onSettled: () => void = () => undefined,
   ): Promise<Told> {
-    if (this.#underWay >= UNDER_WAY_MAX) {
+    if (this.#unanswered >= UNANSWERED_MAX) {
       onSettled();
-      throw new NoAnswer('too much waits for this part of Redis');
+      throw new NoAnswer('too many commands wait for this partition of Redis');
     }
-    this.#underWay += 1;
+    this.#unanswered += 1;
     const askedMs = performance.now();
     const sent = this.#commander.run(script, [this.keys.era, ...keys], texts);
     sent
@@ -134,7 +136,7 @@ export class Lane {
         () => undefined,
       )
       .finally(() => {
-        this.#underWay -= 1;
+        this.#unanswered -= 1;
         onSettled();
       });
     const reply = await inTime(sent, this.#commandMs, 'Redis').catch((error: unknown) => {
@@ -143,13 +145,14 @@ export class Lane {
     });
     const answer = readAnswer(reply, askedMs, performance.now());
     const clock = this.#nodes.learn(answer);
-    const told = {
+    const result = {
       ...answer,
       clock,
       isBelievable: this.#counts({ era: answer.era, clock }) && clock.isTrusted(answer.reading.heardMs),
     };
-    // Answers of one lane may come from two nodes while it moves; the later question tells where it is.
-    if (this.#last === null || answer.reading.askedMs >= this.#last.reading.askedMs) this.#last = told;
-    return told;
+    // While a partition moves, replies may come from two nodes. The command that was sent later shows which node has
+    // it.
+    if (this.#last === null || answer.reading.askedMs >= this.#last.reading.askedMs) this.#last = result;
+    return result;
   }
 }

@@ -1,13 +1,13 @@
 import type { Sight } from '../core/sight.ts';
 import { NoAnswer } from './failures.ts';
 
-/** What is known of some SKUs of one lane; SKUs of which nothing is known are missing. */
+/** The readings of some SKUs of one partition; SKUs without a reading are missing. */
 export type Known = ReadonlyMap<string, Sight>;
 
-/** SKUs in one command; more are several commands. */
+/** The most SKUs in one command; more need several commands. */
 const SKUS_MAX = 256;
 
-/** Joins the lookups of one lane that come in one tick to one command. */
+/** Joins the look-ups of one partition that come in one turn of the event loop into one command. */
 export class Lookups {
   readonly #find: (sku_ids: readonly string[]) => Promise<Known>;
   #next: { readonly sku_ids: Set<string>; readonly found: Promise<Known> } | null = null;
@@ -16,7 +16,7 @@ export class Lookups {
     this.#find = find;
   }
 
-  /** @returns what is known of these, and of what others asked for at the same time */
+  /** @returns the readings of these SKUs and of all others requested in the same turn of the event loop */
   add(sku_ids: readonly string[]): Promise<Known> {
     this.#next ??= this.#begin();
     for (const sku_id of sku_ids) this.#next.sku_ids.add(sku_id);
@@ -35,16 +35,16 @@ export class Lookups {
   async #findAll(sku_ids: readonly string[]): Promise<Known> {
     const groups = inGroups(sku_ids, SKUS_MAX);
     const [first, ...others] = await Promise.allSettled(groups.map((group) => this.#find(group)));
-    const known = [first, ...others].flatMap((part) => (part?.status === 'fulfilled' ? [...part.value] : []));
+    const known = [first, ...others].flatMap((group) => (group?.status === 'fulfilled' ? [...group.value] : []));
     if (first?.status === 'rejected' && known.length === 0)
       throw first.reason instanceof Error ? first.reason : new NoAnswer(String(first.reason));
     return new Map(known);
   }
 }
 
-/** Cuts a list into lists of at most so many. */
-export function inGroups<T>(things: readonly T[], most: number): T[][] {
+/** Cuts a list into lists of at most `itemsMax` items. */
+export function inGroups<T>(items: readonly T[], itemsMax: number): T[][] {
   const groups: T[][] = [];
-  for (let first = 0; first < things.length; first += most) groups.push(things.slice(first, first + most));
+  for (let first = 0; first < items.length; first += itemsMax) groups.push(items.slice(first, first + itemsMax));
   return groups;
 }

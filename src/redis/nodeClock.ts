@@ -1,99 +1,103 @@
 import type { DeadlineMs } from '../core/nouns.ts';
 
-/** What a node's clock said, asked and heard at moments of ours. */
+/** One reading of a node's clock, with the moments on our clock when it was requested and received. */
 export interface Reading {
   readonly nodeMs: number;
   readonly askedMs: DeadlineMs;
   readonly heardMs: DeadlineMs;
 }
 
-/** What the node's clock is ahead of ours, in milliseconds: somewhere from one to the other. */
+/** The bounds of the offset of the node's clock from ours, in milliseconds. Positive: the node's clock is ahead. */
 interface Bounds {
   low: number;
   high: number;
 }
 
-/** The readings of half a second: all of what they allow, and what the sharpest of them allows. */
+/** The readings of half a second: the bounds of all of them together, and those of the narrowest. */
 interface Bucket {
   readonly sinceMs: DeadlineMs;
   lastMs: DeadlineMs;
-  readonly all: Bounds;
-  sharpest: Bounds;
+  readonly widest: Bounds;
+  narrowest: Bounds;
 }
 
 const BUCKET_MS = 500;
-/** A reading that took longer proves a step, but nothing is told from it. */
+/** A reading that took longer can show a step, but its bounds are not used. */
 const READING_MS_MAX = 250;
-/** Clocks that differ from what was read before by more than this were set; less is how clocks go. */
+/** A clock that differs by more than this from earlier readings was set. Less is ordinary drift. */
 const STEP_MS = 20;
-/** For so long nothing is believed after that. */
-const BLIND_MS = 2_000;
+/** After a step no value is used for this time. */
+const DISTRUST_MS = 2_000;
 
 /**
- * The clock of one run of one node, told from readings. A reading says that the node's clock is ahead of ours by something between
- * `node - heard` and `node - asked`. Everything is told from the hull of what the readings of the last seconds allow, and in
- * the direction that makes a sight older: so what is told stays true if the clock was set since some of them.
+ * The clock of one run of one node, estimated from readings. A reading shows that the offset of the node's clock from
+ * ours is between `node - heard` and `node - asked`. Moments are converted with the union of the bounds of the last
+ * seconds, and always in the direction that makes a stock reading older. So a converted moment stays correct even if
+ * the clock was set between two of these readings.
  *
- * A clock that was set, or not read for too long, begins a new chain of readings. What was written before that chain is believed by nobody.
+ * A clock that was set, or was not read for too long, begins a new chain of readings. Values written before that chain
+ * are not used.
  */
 export class NodeClock {
   readonly #windowMs: number;
   #buckets: Bucket[] = [];
-  #blindUntilMs = 0;
-  /** Grows with every break. */
+  #distrustUntilMs = 0;
+  /** The number of the chain of readings; raised by every break. */
   chain = 0;
-  /** When the first reading of the chain was heard. */
+  /** When the first reading of the chain was received. */
   chainSinceMs: DeadlineMs = Infinity;
-  /** How often the clock was set. */
+  /** How many times the clock was set. */
   steps = 0;
 
-  /** @param windowMs how old the oldest readings are, in milliseconds */
+  /** @param windowMs for how long a reading counts, in milliseconds */
   constructor(windowMs: number) {
     this.#windowMs = windowMs;
   }
 
-  /** Learns from a reading. @returns false when it shows that the clock was set */
+  /** Adds a reading. @returns false when it shows that the clock was set */
   learn({ nodeMs, askedMs, heardMs }: Reading): boolean {
     const bounds = { low: nodeMs - heardMs, high: nodeMs - askedMs };
     const hadBuckets = this.#buckets.length > 0;
     this.#buckets = this.#buckets.filter(({ lastMs }) => heardMs - lastMs < this.#windowMs);
-    // Nobody knows what the clock did meanwhile.
+    // The clock may have been set in the time without readings.
     if (hadBuckets && this.#buckets.length === 0) this.#breakChain();
     const isStep = this.#buckets.some(
-      ({ sharpest: { low, high } }) => bounds.low > high + STEP_MS || bounds.high < low - STEP_MS,
+      ({ narrowest: { low, high } }) => bounds.low > high + STEP_MS || bounds.high < low - STEP_MS,
     );
     if (isStep) {
       this.#breakChain();
-      this.#blindUntilMs = heardMs + BLIND_MS;
+      this.#distrustUntilMs = heardMs + DISTRUST_MS;
       this.steps += 1;
     }
     if (heardMs - askedMs <= READING_MS_MAX) this.#add(bounds, heardMs);
     return !isStep;
   }
 
-  /** Whether the clock is known well enough to tell anything from it. */
+  /** Whether moments may be converted with this clock. */
   isTrusted(nowMs: DeadlineMs): boolean {
-    return nowMs >= this.#blindUntilMs && this.#buckets.length > 0;
+    return nowMs >= this.#distrustUntilMs && this.#buckets.length > 0;
   }
 
-  /** Whether it was read in so many milliseconds. */
+  /** Whether the clock was read in the last `ms` milliseconds. */
   wasReadWithin(ms: number, nowMs: DeadlineMs): boolean {
     const last = this.#buckets.at(-1);
     return last !== undefined && nowMs - last.lastMs < ms;
   }
 
-  /** A moment of ours on the node's clock; never later than it is there. Only while it is trusted. */
+  /**
+   * Converts a moment on our clock to the node's clock; the result is never too late. Only while the clock is trusted.
+   */
   onNode(momentMs: DeadlineMs): number {
-    return momentMs + Math.min(...this.#buckets.map(({ all }) => all.low));
+    return momentMs + Math.min(...this.#buckets.map(({ widest }) => widest.low));
   }
 
   /**
-   * A moment of the node on our clock; never later than it was here. Only while it is trusted.
+   * Converts a moment on the node's clock to ours; the result is never too late. Only while the clock is trusted.
    *
-   * @param heard the reading that came with what is told: it counts too
+   * @param heard the reading in the same reply as the moment: its bounds count too
    */
   here(nodeMs: number, heard: Reading): DeadlineMs {
-    return nodeMs - Math.max(heard.nodeMs - heard.askedMs, ...this.#buckets.map(({ all }) => all.high));
+    return nodeMs - Math.max(heard.nodeMs - heard.askedMs, ...this.#buckets.map(({ widest }) => widest.high));
   }
 
   #breakChain(): void {
@@ -106,12 +110,12 @@ export class NodeClock {
     if (this.#buckets.length === 0) this.chainSinceMs = heardMs;
     const bucket = this.#buckets.at(-1);
     if (bucket === undefined || heardMs - bucket.sinceMs >= BUCKET_MS) {
-      this.#buckets.push({ sinceMs: heardMs, lastMs: heardMs, all: { ...bounds }, sharpest: bounds });
+      this.#buckets.push({ sinceMs: heardMs, lastMs: heardMs, widest: { ...bounds }, narrowest: bounds });
       return;
     }
     bucket.lastMs = heardMs;
-    bucket.all.low = Math.min(bucket.all.low, bounds.low);
-    bucket.all.high = Math.max(bucket.all.high, bounds.high);
-    if (bounds.high - bounds.low < bucket.sharpest.high - bucket.sharpest.low) bucket.sharpest = bounds;
+    bucket.widest.low = Math.min(bucket.widest.low, bounds.low);
+    bucket.widest.high = Math.max(bucket.widest.high, bounds.high);
+    if (bounds.high - bounds.low < bucket.narrowest.high - bucket.narrowest.low) bucket.narrowest = bounds;
   }
 }

@@ -1,17 +1,17 @@
 import { NodeClock } from './nodeClock.ts';
 import type { Answer } from './answer.ts';
 
-/** Runs that are remembered; the one that was not heard of for longest goes first. */
+/** The most runs that are remembered. Beyond it the run whose last reply is oldest is dropped. */
 const RUNS_MAX = 256;
 
-/** The clocks of all runs of all nodes that answered, by run: a node that was restarted, or took another's place, is another. */
+/** The clocks of all runs of all nodes that answered, by run. A node that was restarted or replaced is another run. */
 export class Nodes {
   readonly #windowMs: number;
   readonly #onStep: (run_id: string) => void;
   readonly #clocks = new Map<string, NodeClock>();
   #steps = 0;
 
-  /** @param windowMs for how long a clock's readings count, in milliseconds */
+  /** @param windowMs for how long a reading of a clock counts, in milliseconds */
   constructor(windowMs: number, onStep: (run_id: string) => void) {
     this.#windowMs = windowMs;
     this.#onStep = onStep;
@@ -21,12 +21,12 @@ export class Nodes {
     return this.#clocks.size;
   }
 
-  /** How many times a clock was set. */
+  /** How many times a clock was set, over all runs. */
   get steps(): number {
     return this.#steps;
   }
 
-  /** Learns what an answer says of its node's clock. */
+  /** Adds the reading of a reply to its node's clock. */
   learn({ run_id, reading }: Answer): NodeClock {
     const clock = this.#clocks.get(run_id) ?? new NodeClock(this.#windowMs);
     this.#clocks.delete(run_id);

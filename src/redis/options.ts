@@ -4,19 +4,19 @@ export interface RedisNode {
   readonly port: number;
 }
 
-/** Something that operators may want to hear of. */
+/** An event for the operators' log. */
 export interface RedisEvent {
-  /** `stepped`: the clock of a node was set, so that node is not believed for a while. */
+  /** `stepped`: the clock of a node was set, so its values are not used for two seconds. */
   readonly kind: 'connected' | 'trouble' | 'stepped';
   readonly what: string;
 }
 
-/** How to get at the servers. */
+/** The addresses and credentials of the servers. */
 export interface ConnectOptions {
   readonly mode: 'single' | 'cluster' | 'sentinel';
-  /** The server; some of the Cluster; or the Sentinels. At least one. */
+  /** The server, some nodes of the Cluster, or the Sentinels. At least one. */
   readonly nodes: readonly RedisNode[];
-  /** What the Sentinels call the master. */
+  /** The name of the master at the Sentinels. */
   readonly sentinelName?: string;
   readonly username?: string;
   readonly password?: string;
@@ -24,12 +24,12 @@ export interface ConnectOptions {
 }
 
 export interface RedisOptions extends ConnectOptions {
-  /** What all keys begin with; no braces. */
+  /** The prefix of all keys, without braces. */
   readonly keyPrefix: string;
-  /** The key that signs what is stored of a SKU; null: none is stored, nor believed. */
+  /** The key that signs the stored values of a SKU; null: no value of the SKU is stored or used. */
   secretOf(sku_id: string): Buffer | null;
-  /** No command is waited for longer, in milliseconds. */
+  /** The longest wait for a command, in milliseconds. */
   readonly commandMs: number;
-  /** For so long after a SKU was so it is remembered, in milliseconds. */
+  /** The greatest age of a stored reading, in milliseconds. Older ones expire. */
   readonly keepMs: number;
 }

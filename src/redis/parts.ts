@@ -1,8 +1,9 @@
 import { slotOf } from '../core/slots.ts';
 
 /**
- * SKUs and callers are spread over so many parts of the keys. All keys of one part have one hash tag, so a Cluster has them on one node and
- * one script reaches them; and as there are many parts, all nodes get their share.
+ * The number of partitions of the keys of SKUs and callers. All keys of a partition have the same hash tag, so a
+ * Cluster keeps them on one node and one script reaches them. There are more partitions than nodes, so that every node
+ * gets a share.
  */
 export const PART_COUNT = 16;
 
@@ -10,7 +11,7 @@ export function partOf(id: string): number {
   return slotOf(id) % PART_COUNT;
 }
 
-/** The keys of one part. */
+/** The keys of one partition. */
 export class PartKeys {
   readonly #tag: string;
   readonly era: string;

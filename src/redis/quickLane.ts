@@ -3,44 +3,54 @@ import { NoAnswer } from './failures.ts';
 import { inTime } from './inTime.ts';
 import type { Script } from './script.ts';
 
-/** How often a silent part is asked whether it is there again. */
+/** How often a command is sent to a silent partition, to find out whether it answers again. */
 const PROBE_MS = 500;
-/** Commands that are not answered; more fail at once. */
-const UNDER_WAY_MAX = 4_096;
+/** The most unanswered commands. Further commands fail at once. */
+const UNANSWERED_MAX = 4_096;
 
 /**
- * The way to one part of the keys for requests, which wait for Redis but a moment. A part whose command was not answered in time is
- * silent: nobody waits for it any more. Now and then a command goes there all the same, and the first answer, however late, ends that.
+ * The command queue of one partition for requests, which wait for Redis only briefly. A partition whose command was not
+ * answered in time is silent: requests no longer wait for it. Every 500 ms one command is still sent. The first answer,
+ * however late, ends the silence.
  */
 export class QuickLane {
   readonly #commander: Commander;
   readonly #waitMs: number;
-  #underWay = 0;
+  #unanswered = 0;
   #isSilent = false;
-  #askedMs = -Infinity;
+  #sentMs = -Infinity;
 
-  /** @param waitMs no command is waited for longer */
+  /** @param waitMs the longest wait for a command, in milliseconds */
   constructor(commander: Commander, waitMs: number) {
     this.#commander = commander;
     this.#waitMs = waitMs;
   }
 
-  /** @throws NoAnswer at once where the part is silent, or when the answer does not come in time: it may have run then; whatever the client throws */
+  /**
+   * Runs a script on the partition.
+   *
+   * @throws NoAnswer at once when the partition is silent, or when the answer does not come in time: the script may
+   * have run then;
+   *   also any error of the client
+   */
   async ask(script: Script, key: string, texts: readonly string[]): Promise<unknown> {
     const nowMs = performance.now();
     const isProbe = this.#isSilent;
-    if (this.#underWay >= UNDER_WAY_MAX || (isProbe && nowMs - this.#askedMs < PROBE_MS))
-      throw new NoAnswer('this part of Redis is silent');
-    this.#askedMs = nowMs;
-    this.#underWay += 1;
+    if (this.#unanswered >= UNANSWERED_MAX || (isProbe && nowMs - this.#sentMs < PROBE_MS))
+      throw new NoAnswer('this partition of Redis does not answer');
+    this.#sentMs = nowMs;
+    this.#unanswered += 1;
     const sent = this.#commander.run(script, [key], texts);
     sent
       .then(
         () => (this.#isSilent = false),
         () => undefined,
       )
-      .finally(() => (this.#underWay -= 1));
-    if (isProbe) throw new NoAnswer('this part of Redis was silent; it is asked again');
+      .finally(() => (this.#unanswered -= 1));
+    if (isProbe)
+      throw new NoAnswer(
+        'this partition of Redis did not answer; a command was sent to find out whether it does again',
+      );
     return inTime(sent, this.#waitMs, 'Redis').catch((error: unknown) => {
       if (error instanceof NoAnswer) this.#isSilent = true;
       throw error;

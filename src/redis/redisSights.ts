@@ -11,59 +11,63 @@ import { PART_COUNT, partOf, PartKeys } from './parts.ts';
 import { Shelf } from './shelf.ts';
 import { Watch } from './watch.ts';
 
-/** What operators may know. */
+/** The state of Redis for metrics and `GET /v1/shards`. */
 export interface RedisState {
   readonly connected: boolean;
-  /** Runs of nodes that were met. */
+  /** Runs of nodes that have answered. */
   readonly nodes: number;
-  /** Parts of the keys, of 16, from which something may come. */
+  /** The partitions, of 16, whose values are used. */
   readonly watchedParts: number;
-  /** Parts whose node did not answer in time, and has not yet. */
+  /** The partitions whose node did not answer in time and has not answered since. */
   readonly silentParts: number;
-  /** How often a node's clock was set. */
+  /** How many times a node's clock was set. */
   readonly steps: number;
-  /** Values that were not believed. */
+  /** Values that were read and not used. */
   readonly rejected: number;
-  /** Sights that were not stored for others. */
+  /** Readings that were not stored for other gateways. */
   readonly dropped: number;
 }
 
-/** Beyond what is remembered, so long are a clock's readings: what was written before the first of them is too old to be told. */
-const BEYOND_MS = 3_000;
-/** SKUs in one command. */
+/**
+ * Readings of a clock count for this much longer than stored values do. So a value written before the oldest of them is
+ * too old to be used.
+ */
+const MARGIN_MS = 3_000;
+/** The most SKUs in one command. */
 const SKUS_MAX = 256;
 
-interface Part {
-  readonly lane: Lane;
-  readonly shelf: Shelf;
+interface Partition {
+  readonly queue: Lane;
+  readonly cache: Shelf;
   readonly lookups: Lookups;
 }
 
 /**
- * What gateways tell each other of SKUs through Redis. Redis is not trusted: it may lose everything, be full of old copies or of
- * nonsense, stop, or be another one than before. What comes out was signed by a gateway for this SKU, written while this gateway
- * watched the node's clock, and is told as at least as old as it is.
+ * Stock readings that gateways share through Redis. Redis is not trusted: it may lose its data, hold old copies or
+ * invalid values, stop, or be replaced by another server. A value is used only if a gateway signed it for this SKU, and
+ * only if it was written while this gateway watched the node's clock. Its age is never reported as less than it is.
  */
 export class RedisSights implements SightStore {
   readonly #options: RedisOptions;
   readonly #commander: Commander;
   readonly #nodes: Nodes;
-  readonly #parts: readonly Part[];
+  readonly #partitions: readonly Partition[];
   readonly #watch: Watch;
 
-  /** @param commander how scripts get to their node; absent: by the client, as the options say */
+  /** @param commander sends scripts to their node; absent: the client that the options describe */
   constructor(options: RedisOptions, commander: Commander = new ClientCommander(options)) {
-    if (/[{}]/.test(options.keyPrefix)) throw new RangeError('a key prefix holds no braces');
+    if (/[{}]/.test(options.keyPrefix))
+      throw new RangeError(`the key prefix must not contain braces: ${options.keyPrefix}`);
     this.#options = options;
     this.#commander = commander;
-    this.#nodes = new Nodes(options.keepMs + BEYOND_MS, (run_id) =>
+    this.#nodes = new Nodes(options.keepMs + MARGIN_MS, (run_id) =>
       options.onEvent?.({ kind: 'stepped', what: run_id }),
     );
-    this.#parts = Array.from({ length: PART_COUNT }, (_, part) => this.#open(part));
-    this.#watch = new Watch(this.#parts.map(({ lane }) => lane));
+    this.#partitions = Array.from({ length: PART_COUNT }, (_, index) => this.#open(index));
+    this.#watch = new Watch(this.#partitions.map(({ queue }) => queue));
   }
 
-  /** Begins to connect, and returns at once: until there is a connection nothing is known. */
+  /** Begins to connect, and returns at once. There are no readings until there is a connection. */
   start(): void {
     this.#commander.start();
     this.#watch.start();
@@ -75,31 +79,32 @@ export class RedisSights implements SightStore {
   }
 
   state(): RedisState {
-    const sum = (of: (part: Part) => number): number => this.#parts.reduce((total, part) => total + of(part), 0);
+    const sum = (of: (partition: Partition) => number): number =>
+      this.#partitions.reduce((total, partition) => total + of(partition), 0);
     return {
       connected: this.#commander.isConnected,
       nodes: this.#nodes.count,
-      watchedParts: sum(({ lane }) => Number(!lane.isSilent && !lane.isUnwatched)),
-      silentParts: sum(({ lane }) => Number(lane.isSilent)),
+      watchedParts: sum(({ queue }) => Number(!queue.isSilent && !queue.isUnwatched)),
+      silentParts: sum(({ queue }) => Number(queue.isSilent)),
       steps: this.#nodes.steps,
-      rejected: sum(({ shelf }) => shelf.rejected),
-      dropped: sum(({ shelf }) => shelf.dropped),
+      rejected: sum(({ cache }) => cache.rejected),
+      dropped: sum(({ cache }) => cache.dropped),
     };
   }
 
   /**
-   * @returns null for whatever is not known, be it that its node does not answer in time while others do
-   * @throws NoAnswer when none answers in time; whatever the client throws
+   * @returns null for each SKU without a usable value, also when only its node does not answer in time
+   * @throws NoAnswer when no node answers in time; also any error of the client
    */
   async look(sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<readonly (Sight | null)[]> {
     const known = new Map<string, Sight>();
-    const groups = this.#byPart(
+    const groups = this.#byPartition(
       sku_ids.filter((sku_id) => this.#options.secretOf(sku_id) !== null),
       (sku_id) => sku_id,
     );
     if (groups.size === 0) return sku_ids.map(() => null);
     const waitMs = Math.min(this.#options.commandMs, deadlineMs - performance.now());
-    if (waitMs <= 0) throw new NoAnswer('the deadline passed before Redis was asked');
+    if (waitMs <= 0) throw new NoAnswer('the deadline passed before the command to Redis was sent');
     let answered = 0;
     let failure: unknown = new NoAnswer(`Redis did not answer within ${Math.round(waitMs)} ms`);
     const found = [...groups].map(([{ lookups }, group]) =>
@@ -117,30 +122,30 @@ export class RedisSights implements SightStore {
   }
 
   async note(sights: readonly Sight[]): Promise<void> {
-    const groups = this.#byPart(
+    const groups = this.#byPartition(
       sights.filter(({ sku_id }) => this.#options.secretOf(sku_id) !== null),
       ({ sku_id }) => sku_id,
     );
     await Promise.all(
-      [...groups].flatMap(([{ shelf }, group]) => inGroups(group, SKUS_MAX).map((some) => shelf.note(some))),
+      [...groups].flatMap(([{ cache }, group]) => inGroups(group, SKUS_MAX).map((some) => cache.note(some))),
     );
   }
 
-  #open(part: number): Part {
+  #open(index: number): Partition {
     const { keyPrefix, commandMs } = this.#options;
-    const lane = new Lane(new PartKeys(keyPrefix, part), this.#commander, this.#nodes, commandMs);
-    const shelf = new Shelf(lane, this.#options);
-    return { lane, shelf, lookups: new Lookups((sku_ids) => shelf.find(sku_ids)) };
+    const queue = new Lane(new PartKeys(keyPrefix, index), this.#commander, this.#nodes, commandMs);
+    const cache = new Shelf(queue, this.#options);
+    return { queue, cache, lookups: new Lookups((sku_ids) => cache.find(sku_ids)) };
   }
 
-  #byPart<T>(things: readonly T[], sku_idOf: (thing: T) => string): Map<Part, T[]> {
-    const groups = new Map<Part, T[]>();
-    for (const thing of things) {
-      const part = this.#parts[partOf(sku_idOf(thing))];
-      if (part === undefined) continue;
-      const group = groups.get(part);
-      if (group === undefined) groups.set(part, [thing]);
-      else group.push(thing);
+  #byPartition<T>(items: readonly T[], sku_idOf: (item: T) => string): Map<Partition, T[]> {
+    const groups = new Map<Partition, T[]>();
+    for (const item of items) {
+      const partition = this.#partitions[partOf(sku_idOf(item))];
+      if (partition === undefined) continue;
+      const group = groups.get(partition);
+      if (group === undefined) groups.set(partition, [item]);
+      else group.push(item);
     }
     return groups;
   }
@@ -150,7 +155,7 @@ export class RedisSights implements SightStore {
   }
 }
 
-/** Waits for work that never fails, no longer than so many milliseconds. */
+/** Waits for work that never fails, for `waitMs` at most. */
 function doneWithin(work: Promise<unknown>, waitMs: number): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, waitMs);

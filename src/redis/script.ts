@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 /** A script that a node runs as one step. */
 export interface Script {
   readonly lua: string;
-  /** By it a node knows a script that it ran before. */
+  /** Names a script that the node has run before. */
   readonly sha1: string;
 }
 

@@ -4,46 +4,46 @@ import { PART_COUNT, partOf, PartKeys } from './parts.ts';
 import { QuickLane } from './quickLane.ts';
 import { TAKE } from './script.ts';
 
-/** What became of a wish for a token. */
+/** The result of a request for a token. */
 export interface Taken {
   readonly isTaken: boolean;
-  /** Tokens that are in the bucket now, and parts of one. */
+  /** Tokens that are in the bucket now, with fractions. */
   readonly left: number;
 }
 
 export interface BucketOptions {
   readonly keyPrefix: string;
-  /** Tokens that come into each bucket in a second. */
+  /** Tokens added to each bucket per second. */
   readonly perSecond: number;
-  /** Tokens that it holds. */
+  /** The most tokens in a bucket. */
   readonly burst: number;
-  /** No bucket is waited for longer, in milliseconds. */
+  /** The longest wait for a bucket, in milliseconds. */
   readonly waitMs: number;
 }
 
-const TOKEN = 1_000_000;
+const MILLIONTHS_PER_TOKEN = 1_000_000;
 
-/** The buckets of all callers, for all gateways. A full one is forgotten by Redis itself. */
+/** The token buckets of all callers, shared by all gateways. Redis lets a full bucket expire. */
 export class SharedBuckets {
-  readonly #parts: readonly { readonly keys: PartKeys; readonly lane: QuickLane }[];
+  readonly #partitions: readonly { readonly keys: PartKeys; readonly queue: QuickLane }[];
   readonly #texts: readonly string[];
 
   constructor(commander: Commander, { keyPrefix, perSecond, burst, waitMs }: BucketOptions) {
-    this.#parts = Array.from({ length: PART_COUNT }, (_, part) => ({
-      keys: new PartKeys(keyPrefix, part),
-      lane: new QuickLane(commander, waitMs),
+    this.#partitions = Array.from({ length: PART_COUNT }, (_, index) => ({
+      keys: new PartKeys(keyPrefix, index),
+      queue: new QuickLane(commander, waitMs),
     }));
     this.#texts = [String(perSecond), String(burst)];
   }
 
   /** @throws when there is no answer, as `QuickLane.ask` does */
   async take(caller: string): Promise<Taken> {
-    const part = this.#parts[partOf(caller)];
-    if (part === undefined) throw new NoAnswer(`${caller} has no part`);
-    const reply = await part.lane.ask(TAKE, part.keys.ofCaller(caller), this.#texts);
+    const partition = this.#partitions[partOf(caller)];
+    if (partition === undefined) throw new NoAnswer(`${caller} has no partition`);
+    const reply = await partition.queue.ask(TAKE, partition.keys.ofCaller(caller), this.#texts);
     const [taken, millionths] = Array.isArray(reply) ? (reply as unknown[]) : [];
     if (typeof taken !== 'number' || typeof millionths !== 'number')
-      throw new NoAnswer('Redis does not answer as our script does');
-    return { isTaken: taken === 1, left: millionths / TOKEN };
+      throw new NoAnswer('the reply of Redis does not have the form of our script');
+    return { isTaken: taken === 1, left: millionths / MILLIONTHS_PER_TOKEN };
   }
 }

@@ -7,81 +7,81 @@ import type { RedisOptions } from './options.ts';
 import { LOOK, NOTE } from './script.ts';
 import { decodeSight, encodeSight } from './value.ts';
 
-/** Commands of one lane that store and are not answered; what comes meanwhile is not stored. */
-const NOTES_MAX = 4;
-/** A node's clock that was not read for so long tells no moment to others. */
+/** The most unanswered write commands of one partition. Readings that come meanwhile are not stored. */
+const WRITES_MAX = 4;
+/** Readings are written only if the node's clock was read within this time. */
 const READ_WITHIN_MS = 1_500;
-/** SKUs of which something unfit was read and is to be overwritten. */
-const UNFIT_MAX = 256;
-/** How far clocks may drift apart within a second or so, in microseconds: less is no step. */
+/** The most SKUs with an invalid stored value, which the next write replaces. */
+const INVALID_MAX = 256;
+/** How far clocks may drift apart within about a second, in microseconds. Less is no step. */
 const DRIFT_MICROS = 20_000;
 
-/** What is stored in one part of the keys: read with doubt, written with care. */
+/** The cached stock readings of one partition. Values are verified when they are read, and never replace later ones. */
 export class Shelf {
-  readonly #lane: Lane;
+  readonly #queue: Lane;
   readonly #options: RedisOptions;
-  /** SHA-1 of what was found unfit, by SKU. */
-  readonly #unfit = new Map<string, string>();
-  #notes = 0;
-  /** Values that were there and not believed. */
+  /** The SHA-1 of invalid stored values, by SKU. */
+  readonly #invalid = new Map<string, string>();
+  #writes = 0;
+  /** Values that were read and not used. */
   rejected = 0;
-  /** Sights that were not sent, because too many were under way or their node was not to be trusted. */
+  /** Readings that were not sent, because too many writes were under way or the node's clock was not trusted. */
   dropped = 0;
 
-  constructor(lane: Lane, options: RedisOptions) {
-    this.#lane = lane;
+  constructor(queue: Lane, options: RedisOptions) {
+    this.#queue = queue;
     this.#options = options;
   }
 
-  /** @throws as `Lane.ask` does */
+  /** @throws NoAnswer when the partition is silent or full, or does not answer in time; also any error of the client */
   async find(sku_ids: readonly string[]): Promise<Known> {
-    const { keys } = this.#lane;
-    const told = await this.#lane.ask(
+    const { keys } = this.#queue;
+    const reply = await this.#queue.ask(
       LOOK,
       sku_ids.map((sku_id) => keys.ofSku(sku_id)),
       [],
     );
     const known = new Map<string, Sight>();
-    if (this.#lane.isUnwatched) void this.#lane.renew();
-    if (!told.isBelievable) return known;
+    if (this.#queue.isUnwatched) void this.#queue.renew();
+    if (!reply.isBelievable) return known;
     sku_ids.forEach((sku_id, place) => {
-      const text = told.rest[place];
+      const text = reply.rest[place];
       if (text === '') return;
-      const sight = typeof text === 'string' ? this.#read(text, sku_id, told) : null;
+      const sight = typeof text === 'string' ? this.#read(text, sku_id, reply) : null;
       if (sight !== null) known.set(sku_id, sight);
       else this.#reject(sku_id, text);
     });
     return known;
   }
 
-  /** Stores what is later than what is stored. Never throws. */
+  /** Stores the readings that are later than the stored ones. Never throws. */
   async note(sights: readonly Sight[]): Promise<void> {
-    const { last, isUnwatched, isSilent } = this.#lane;
+    const { last, isUnwatched, isSilent } = this.#queue;
     const nowMs = performance.now();
-    if (isUnwatched && !isSilent) void this.#lane.renew();
-    const isFit =
+    if (isUnwatched && !isSilent) void this.#queue.renew();
+    const mayWrite =
       last !== null &&
       !isUnwatched &&
       !isSilent &&
       last.clock.isTrusted(nowMs) &&
       last.clock.wasReadWithin(READ_WITHIN_MS, nowMs);
-    if (!isFit || this.#notes >= NOTES_MAX) {
+    if (!mayWrite || this.#writes >= WRITES_MAX) {
       this.dropped += sights.length;
       return;
     }
-    this.#notes += 1;
+    this.#writes += 1;
     try {
-      const told = await this.#send(sights, last, nowMs);
-      // Another gateway began an era since this part was last heard of.
-      if (told?.isBelievable === true && told.era !== last.era) await this.#send(sights, told, performance.now());
+      const reply = await this.#send(sights, last, nowMs);
+      // Another gateway began an era after the latest reply.
+      if (reply?.isBelievable === true && reply.era !== last.era) await this.#send(sights, reply, performance.now());
     } catch {
       this.dropped += sights.length;
     } finally {
-      this.#notes -= 1;
+      this.#writes -= 1;
     }
   }
 
-  /** @returns null when it is not to be believed */
+  /** @returns null when the value must not be used */
   #read(text: string, sku_id: string, { run_id, era, reading, clock }: Told): Sight | null {
     const secret = this.#options.secretOf(sku_id);
     if (secret === null) return null;
@@ -91,18 +91,18 @@ export class Shelf {
     if (asOfNodeMs > reading.nodeMs) return null;
     const { leaved_amount, isEmpty, version, mode, rows } = stored;
     const asOfMs = clock.here(asOfNodeMs, reading);
-    // The clock's readings vouch for no longer.
+    // The readings of the clock do not reach further back.
     if (asOfMs < reading.heardMs - this.#options.keepMs) return null;
     return { sku_id, leaved_amount, isEmpty, version, mode, rows, asOfMs };
   }
 
   #reject(sku_id: string, text: unknown): void {
     this.rejected += 1;
-    if (typeof text !== 'string' || this.#unfit.size >= UNFIT_MAX) return;
-    this.#unfit.set(sku_id, createHash('sha1').update(text).digest('hex'));
+    if (typeof text !== 'string' || this.#invalid.size >= INVALID_MAX) return;
+    this.#invalid.set(sku_id, createHash('sha1').update(text).digest('hex'));
   }
 
-  /** @returns null when there was nothing to send */
+  /** @returns null when there was no reading to send */
   async #send(sights: readonly Sight[], { run_id, era, clock }: Told, nowMs: DeadlineMs): Promise<Told | null> {
     const { keyPrefix, keepMs } = this.#options;
     const keys: string[] = [];
@@ -111,17 +111,17 @@ export class Shelf {
       const secret = this.#options.secretOf(sight.sku_id);
       const asOfMicros = Math.floor(clock.onNode(asOfMs) * 1_000);
       if (secret === null || asOfMs > nowMs) continue;
-      keys.push(this.#lane.keys.ofSku(sight.sku_id));
+      keys.push(this.#queue.keys.ofSku(sight.sku_id));
       const text = encodeSight({ ...sight, asOfMicros, run_id, era }, { keyPrefix, secret });
       texts.push(
         text,
         String(sight.version),
         String(asOfMicros),
         String(Math.floor(asOfMicros / 1_000 + keepMs)),
-        this.#unfit.get(sight.sku_id) ?? '',
+        this.#invalid.get(sight.sku_id) ?? '',
       );
-      this.#unfit.delete(sight.sku_id);
+      this.#invalid.delete(sight.sku_id);
     }
-    return keys.length > 0 ? this.#lane.ask(NOTE, keys, texts) : null;
+    return keys.length > 0 ? this.#queue.ask(NOTE, keys, texts) : null;
   }
 }

@@ -1,31 +1,35 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { SeenRow, Sight } from '../core/sight.ts';
 
-/** What stands under the key of a SKU: a sight, but its moment is of the node's clock. */
+/** The value under the key of a SKU: a stock reading whose moment is on the node's clock. */
 export interface StoredSight extends Omit<Sight, 'asOfMs'> {
-  /** The moment, in microseconds since 1970 of the clock of that run of the node. */
+  /** The moment of the reading, in microseconds since 1970, on the clock of that run of the node. */
   readonly asOfMicros: number;
-  /** 40 hexadecimal digits: which run of which node. */
+  /** 40 hexadecimal digits that name the run of the node. */
   readonly run_id: string;
-  /** 32 hexadecimal digits: the era of the part of the keys. */
+  /** 32 hexadecimal digits: the era of the partition. */
   readonly era: string;
 }
 
-/** By whom and for what a value is signed. */
+/** The prefix and the secret that a value is signed with. */
 export interface Signer {
-  /** The same secret signs nothing that counts under another prefix. */
+  /** A signature is valid only under its own prefix. */
   readonly keyPrefix: string;
   readonly secret: Buffer;
 }
 
 const NUMBER = '\\d{1,16}';
 const ROW = `\\d{1,6}:\\d{1,6}:${NUMBER}`;
-/** Version of this format, version of the SKU, moment, run, era, mode, what is left, whether it is empty, rows, SKU, signature. */
+/**
+ * Version of this format, version of the SKU, moment, run, era, mode, units left, whether it is empty, rows, SKU,
+ * signature.
+ */
 const FORM = new RegExp(
-  `^(1\\|(${NUMBER})\\|(${NUMBER})\\|([0-9a-f]{40})\\|([0-9a-f]{32})\\|(single|hot)\\|(-|${NUMBER})\\|([01])\\|((?:${ROW}(?:,${ROW})*)?)\\|([0-9a-f]{2,128}))\\|([0-9a-f]{64})$`,
+  `^(1\\|(${NUMBER})\\|(${NUMBER})\\|([0-9a-f]{40})\\|([0-9a-f]{32})\\|(single|hot)\\|(-|${NUMBER})\\|([01])` +
+    `\\|((?:${ROW}(?:,${ROW})*)?)\\|([0-9a-f]{2,128}))\\|([0-9a-f]{64})$`,
 );
 
-/** Writes a sight as it is stored. Numbers stand first that `note.lua` compares. */
+/** Encodes a reading as it is stored. The numbers that `note.lua` compares come first. */
 export function encodeSight(sight: StoredSight, signer: Signer): string {
   const { version, asOfMicros, run_id, era, mode, leaved_amount, isEmpty } = sight;
   const rows = sight.rows.map(({ shard, sub_row, leaved_amount: left }) => `${shard}:${sub_row}:${left}`).join(',');
@@ -44,7 +48,7 @@ export function encodeSight(sight: StoredSight, signer: Signer): string {
   return `${text}|${signatureOf(text, signer).toString('hex')}`;
 }
 
-/** @returns null when the text is none that `encodeSight` wrote for this SKU under this secret */
+/** @returns null unless `encodeSight` wrote the text for this SKU with this prefix and secret */
 export function decodeSight(text: string, sku_id: string, signer: Signer): StoredSight | null {
   const [
     ,

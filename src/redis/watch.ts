@@ -5,15 +5,15 @@ import type { NodeClock } from './nodeClock.ts';
 const EVERY_MS = 400;
 
 /**
- * Reads the clock of every node a few times a second, begins eras where there is none that counts, and asks lanes that fell
- * silent whether they are there again.
+ * Reads the clock of every node every 400 ms. It begins an era in each partition that has no valid one, and sends
+ * commands to silent partitions to find out whether they answer again.
  */
 export class Watch {
-  readonly #lanes: readonly Lane[];
+  readonly #queues: readonly Lane[];
   #timer: NodeJS.Timeout | null = null;
 
-  constructor(lanes: readonly Lane[]) {
-    this.#lanes = lanes;
+  constructor(queues: readonly Lane[]) {
+    this.#queues = queues;
   }
 
   start(): void {
@@ -30,12 +30,12 @@ export class Watch {
   #round(): void {
     const nowMs = performance.now();
     const read = new Set<NodeClock>();
-    for (const lane of this.#lanes) {
-      const clock = lane.last?.clock;
-      if (lane.isSilent || lane.isUnwatched || clock === undefined) void lane.renew();
+    for (const queue of this.#queues) {
+      const clock = queue.last?.clock;
+      if (queue.isSilent || queue.isUnwatched || clock === undefined) void queue.renew();
       else if (!read.has(clock) && !clock.wasReadWithin(EVERY_MS / 2, nowMs)) {
         read.add(clock);
-        lane.ask(LOOK, [], []).catch(() => undefined);
+        queue.ask(LOOK, [], []).catch(() => undefined);
       }
     }
   }

@@ -26,11 +26,11 @@ const FORMATS = {
   [MOMENT_FORMAT]: isMoment,
   [IDENTIFIER_FORMAT]: isIdentifier,
   [STORED_IDENTIFIER_FORMAT]: isStoredIdentifier,
-  /** Times as we write them: ISO 8601 in UTC. */
+  /** The form of times in answers: ISO 8601 in UTC. */
   'date-time': /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/,
 };
 
-/** Days that no month has are refused, not carried over into the next. */
+/** Rejects days that do not exist; `Date.parse` would carry them over into the next month. */
 function isMoment(text: string): boolean {
   if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,3})?Z$/.test(text)) return false;
   const ms = Date.parse(text);
@@ -38,8 +38,9 @@ function isMoment(text: string): boolean {
 }
 
 /**
- * One for all checkers, because what it compiled for one gateway serves the next. Schemas are not held against their own schema:
- * to compile that takes longer than everything else at a start, and a keyword that is none is found in strict mode too.
+ * One instance serves all checkers, so that a schema is compiled once for all gateways of a process. Schemas are not
+ * validated against the meta-schema: to compile it takes longer than everything else at a start, and strict mode finds
+ * unknown keywords too.
  */
 const STRICT = { allErrors: true, strict: true, verbose: true, validateSchema: false, keywords: [ALLOWED_KEYWORD] };
 const inputs = new Ajv2020({ ...STRICT, formats: FORMATS });
@@ -51,16 +52,16 @@ const FAULTS_MAX = 1_000;
 /**
  * Makes a checker for a schema. The input is never changed and nothing is converted: `"5"` is not 5.
  *
- * @param root what the whole input is called in a fault's path
- * @returns a function that tells the typed value or every fault with its path
+ * @param root the name of the whole input in the path of a fault
+ * @returns a function that returns the typed value, or every fault with its path
  */
 export function compile<S extends TSchema>(schema: S, root: string): (input: unknown) => Checked<Static<S>> {
   return check(inputs, schema, root);
 }
 
 /**
- * Makes a checker for settings that come as texts (environment variables): numbers and booleans are read from their
- * texts, as `readSettingTexts` says, and what is absent gets its default.
+ * Makes a checker for settings that are texts (environment variables). `readSettingTexts` reads numbers and booleans
+ * from their texts. An absent setting gets its default.
  */
 export function compileSettings<S extends TSchema>(schema: S): (input: Record<string, unknown>) => Checked<Static<S>> {
   const checker = check(settings, schema, 'settings');
@@ -77,8 +78,8 @@ function check<S extends TSchema>(ajv: Ajv2020, schema: S, root: string): (input
     const tooLong = limits.flatMap((limit) => overlong(input, limit));
     if (tooLong.length > 0) return { ok: false, faults: tooLong };
     if (validate(input)) return { ok: true, value: input as Static<S> };
-    const errors = (validate.errors ?? []).filter(isOwn);
-    const named = distinct(errors.slice(0, FAULTS_MAX).map(toFault));
+    const errors = (validate.errors ?? []).filter(isNotOfAlternative);
+    const named = withoutDuplicates(errors.slice(0, FAULTS_MAX).map(toFault));
     const faults = named.map(({ path, message }) => ({ path: path || root, message }));
     if (errors.length > FAULTS_MAX)
       faults.push({ path: root, message: `and ${errors.length - FAULTS_MAX} more faults` });
@@ -86,13 +87,15 @@ function check<S extends TSchema>(ajv: Ajv2020, schema: S, root: string): (input
   };
 }
 
-/** Not what one of several alternatives finds: the fault of all of them together names what each allows. */
-function isOwn({ schemaPath }: ErrorObject): boolean {
+/**
+ * Leaves out errors of single alternatives: the fault of the whole `anyOf` names the values that each of them allows.
+ */
+function isNotOfAlternative({ schemaPath }: ErrorObject): boolean {
   return !/\/anyOf\/\d/.test(schemaPath);
 }
 
-/** A value can fail several keywords of one schema; its message names them all. */
-function distinct(faults: readonly Fault[]): Fault[] {
+/** Removes equal faults. A value that fails several keywords of a schema has one message, which names them all. */
+function withoutDuplicates(faults: readonly Fault[]): Fault[] {
   return [...new Map(faults.map((fault) => [`${fault.path}\n${fault.message}`, fault])).values()];
 }
 
@@ -102,7 +105,7 @@ interface ListLimit {
   readonly schema: SchemaNode;
 }
 
-/** The lists among a schema's own fields that have a limit. */
+/** The lists with a limit among the direct fields of a schema. */
 function listLimits(schema: TSchema): ListLimit[] {
   const { properties = {} } = schema as SchemaNode;
   return Object.entries(properties).flatMap(([name, list]) =>
@@ -110,7 +113,7 @@ function listLimits(schema: TSchema): ListLimit[] {
   );
 }
 
-/** Told before anything else is looked at: naming the faults of a hundred thousand items would hold up everybody. */
+/** The fault of a list that is too long. Checked first: naming the faults of 100,000 items would delay all requests. */
 function overlong(input: unknown, { name, itemsMax, schema }: ListLimit): Fault[] {
   const list: unknown =
     typeof input === 'object' && input !== null && Object.hasOwn(input, name)
@@ -120,7 +123,7 @@ function overlong(input: unknown, { name, itemsMax, schema }: ListLimit): Fault[
   return [{ path: name, message: rule(schema) + finding(schema, list) }];
 }
 
-/** The one place that words the faults of all schemas: the field, the allowed values and the value found. */
+/** Words the faults of all schemas: the field, the allowed values and the value found. */
 function toFault(error: ErrorObject): Fault {
   const path = pathOf(error.instancePath);
   const schema = error.parentSchema as SchemaNode;

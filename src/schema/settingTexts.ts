@@ -10,8 +10,8 @@ interface Property {
 }
 
 /**
- * Reads the numbers and switches among settings from their texts. The exact value as written decides: `1e3`, ` 8080`
- * and `0.99999999999999999` are no whole numbers, and nothing is rounded into the allowed range.
+ * Reads the numbers and switches among settings from their texts. The exact text decides: `1e3`, ` 8080` and
+ * `0.99999999999999999` are not whole numbers, and no value is rounded into the allowed range.
  *
  * @returns the settings with the values read, and a fault for every text that does not fit
  */
@@ -45,7 +45,7 @@ function formOf({
   minimum = -Number.MAX_SAFE_INTEGER,
   maximum = Number.MAX_SAFE_INTEGER,
 }: Property): Form | null {
-  // `-0` is 0.
+  // Adding 0 turns `-0` into 0.
   const within = (text: string): number | null =>
     isSafeNumber(text) && Number(text) >= minimum && Number(text) <= maximum ? Number(text) + 0 : null;
   switch (type) {

@@ -1,7 +1,7 @@
 import { parse } from 'lossless-json';
 import { wholeNumberOf } from '../core/wholeNumber.ts';
 
-/** Levels of a text whose numbers are read exactly; the parser for that is recursive. No input of ours has as many. */
+/** Levels of a text whose numbers are read exactly, because that parser is recursive. No valid input has as many. */
 const DEPTH_MAX = 100;
 
 const QUOTE = 0x22;
@@ -13,22 +13,22 @@ const LOWER_E = 0x65;
 /** Set in a lower-case ASCII letter, clear in its upper-case one. */
 const LOWER_CASE_BIT = 0x20;
 
-/** A text that is not JSON, or that no value holds without loss. The message continues `the body …`. */
+/** A text that is not JSON, or that no value represents without loss. The message continues `the body …`. */
 export class JsonFault extends Error {}
 
 /**
- * Parses JSON without loss. `JSON.parse` rounds numbers, and keeps the last of several members of one name. Here a
- * number that is not a whole number of at most 2^53 - 1 becomes a symbol, whose description is the number as written:
- * no schema accepts it, and `shown` prints it. So the exact value decides, and no double takes its place.
+ * Parses JSON without loss. `JSON.parse` rounds numbers, and keeps the last of several members of one name. This
+ * function returns a symbol for a number that is not a whole number of at most 2^53 - 1. Its description is the number
+ * as written: no schema accepts it, and `shown` prints it. So no rounded double replaces an exact value.
  *
- * Most texts have neither a fraction nor an exponent nor a large number; those are parsed once.
+ * Most texts have no fraction, no exponent and no large number. They are parsed only once.
  *
  * @throws JsonFault when the text is not JSON, names a member twice, or has such a number more than 100 levels deep
  */
 export function parseJson(text: string): unknown {
   const value = parseRounded(text);
-  const { members, mayRound } = readText(text);
-  const kept = readValue(value);
+  const { members, mayRound } = scanText(text);
+  const kept = scanValue(value);
   if (members !== kept.members) throw new JsonFault('has an object that names a field twice');
   return mayRound || kept.mayRound ? parseExact(text, value) : value;
 }
@@ -47,40 +47,40 @@ function parseExact(text: string, rounded: unknown): unknown {
 }
 
 interface Reading {
-  /** Members of all objects: of a text those written, of its value those kept. */
+  /** The number of members of all objects: in a text as written, in its value as kept. */
   readonly members: number;
-  /** Whether some number may differ from what is written. */
+  /** Whether some number may differ from the number as written. */
   readonly mayRound: boolean;
 }
 
 /**
- * Reads a text that parses. Outside strings it has one colon per member, a dot in numbers only, and an `e` after a
- * digit in numbers only: those of `true` and `false` come after letters.
+ * Scans a text that parses. Outside strings, a colon means one member, and a dot means a number with a fraction. An `e`
+ * after a digit means an exponent; in `true` and `false` it comes after a letter.
  */
-function readText(text: string): Reading {
+function scanText(text: string): Reading {
   let members = 0;
   let mayRound = false;
-  for (let place = 0; place < text.length; place += 1) {
-    const unit = text.charCodeAt(place);
-    if (unit === QUOTE) place = endOfString(text, place);
+  for (let index = 0; index < text.length; index += 1) {
+    const unit = text.charCodeAt(index);
+    if (unit === QUOTE) index = endOfString(text, index);
     else if (unit === COLON) members += 1;
     else if (unit === DOT) mayRound = true;
-    else if ((unit | LOWER_CASE_BIT) === LOWER_E && text.charCodeAt(place - 1) <= NINE) mayRound = true;
+    else if ((unit | LOWER_CASE_BIT) === LOWER_E && text.charCodeAt(index - 1) <= NINE) mayRound = true;
   }
   return { members, mayRound };
 }
 
 /** @param start where the string opens. @returns where it closes */
 function endOfString(text: string, start: number): number {
-  for (let place = start + 1; ; place += 1) {
-    const unit = text.charCodeAt(place);
-    if (unit === QUOTE) return place;
-    if (unit === BACKSLASH) place += 1;
+  for (let index = start + 1; ; index += 1) {
+    const unit = text.charCodeAt(index);
+    if (unit === QUOTE) return index;
+    if (unit === BACKSLASH) index += 1;
   }
 }
 
-/** Walks without recursion: a hostile body is nested a hundred thousand levels deep. */
-function readValue(value: unknown): Reading {
+/** Scans a value without recursion, because a hostile body may be nested 100,000 levels deep. */
+function scanValue(value: unknown): Reading {
   let members = 0;
   let mayRound = false;
   const open: unknown[] = [value];

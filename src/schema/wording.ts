@@ -1,19 +1,19 @@
 import { IDENTIFIER_RULE, STORED_IDENTIFIER_RULE } from '../core/identifier.ts';
 import { shown } from '../core/shown.ts';
 
-/** The format name of new ids and of ids in paths; the rule itself stands in `core/identifier.ts`. */
+/** The format name of new ids and of ids in paths. `core/identifier.ts` has the rule. */
 export const IDENTIFIER_FORMAT = 'stockgate-id';
 
-/** The format name of ids that rows may have already. */
+/** The format name of ids of existing rows. */
 export const STORED_IDENTIFIER_FORMAT = 'stockgate-stored-id';
 
 /** The format name of free text in every schema. */
 export const TEXT_FORMAT = 'stockgate-text';
 
-/** The format name of points in time that callers name. */
+/** The format name of points in time in requests. */
 export const MOMENT_FORMAT = 'stockgate-moment';
 
-/** The keyword that says in words what a `pattern` allows: `1 to 64 letters`. */
+/** The keyword that describes in words the texts that a `pattern` allows: `1 to 64 letters`. */
 export const ALLOWED_KEYWORD = 'x-allowed';
 
 const FORMAT_RULES: Readonly<Record<string, string>> = {
@@ -23,7 +23,7 @@ const FORMAT_RULES: Readonly<Record<string, string>> = {
   [MOMENT_FORMAT]: 'must be a time in UTC from 1970 on, like 2026-11-27T08:00:00Z or with up to three decimals',
 };
 
-/** The keywords of JSON Schema that our schemas for input use. */
+/** The keywords of JSON Schema that the schemas for input use. */
 export interface SchemaNode {
   readonly type?: string;
   readonly format?: string;
@@ -44,7 +44,7 @@ export interface SchemaNode {
   readonly [ALLOWED_KEYWORD]?: string;
 }
 
-/** Says all that a schema allows, as `must be …`. The same for whichever keyword of the schema a value fails. */
+/** Describes everything that a schema allows, as `must be …`. The text does not depend on the keyword that failed. */
 export function rule(schema: SchemaNode): string {
   if (schema.enum !== undefined) return `must be ${either(schema.enum.map(shown))}`;
   if ('const' in schema) return `must be ${shown(schema.const)}`;
@@ -57,11 +57,11 @@ export function rule(schema: SchemaNode): string {
   return ruleOfType(schema) + other;
 }
 
-/** Says what was found instead; empty where the value is secret. */
+/** Names the value that was found; empty if the value is secret. */
 export function finding(schema: SchemaNode, value: unknown): string {
   if (schema.writeOnly === true) return '';
   if (schema.type === 'array' && Array.isArray(value)) return `, found ${value.length} items`;
-  // In the place of an object or a list may stand a text that holds a secret, such as an address with a password.
+  // A text in place of an object or a list may hold a secret, such as an address with a password.
   const isSecretMaybe = (schema.type === 'object' || schema.type === 'array') && typeof value === 'string';
   return `, found ${isSecretMaybe ? 'a text' : shown(value)}`;
 }
@@ -100,7 +100,7 @@ function size(least: number | undefined, most: number | undefined, unit: string)
   return most === undefined ? ` of at least ${least} ${unit}` : ` of ${least} to ${most} ${unit}`;
 }
 
-/** `a`, `a or b`, `a, b or c` */
+/** Joins names: `a`, `a or b`, `a, b or c`. */
 export function either(names: readonly string[], word = 'or'): string {
   return names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} ${word} ${names.at(-1) ?? ''}`;
 }

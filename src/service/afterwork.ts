@@ -1,26 +1,26 @@
-/** Work that goes on when its caller has been answered; whoever shuts down waits for it. */
+/** Work that continues after the answer to its caller; a shutdown waits for it. */
 export class Afterwork {
   readonly #open = new Set<Promise<void>>();
   readonly #onFault: (error: unknown) => void;
 
-  /** @param onFault told of what no code foresaw: nobody else would hear of it */
+  /** @param onFault called with unexpected errors, which have no other receiver */
   constructor(onFault: (error: unknown) => void) {
     this.#onFault = onFault;
   }
 
   add(work: () => Promise<unknown>): void {
-    const one: Promise<void> = work()
+    const task: Promise<void> = work()
       .then(() => undefined, this.#onFault)
-      .finally(() => this.#open.delete(one));
-    this.#open.add(one);
+      .finally(() => this.#open.delete(task));
+    this.#open.add(task);
   }
 
-  /** Resolves when all is done, or after a while. */
+  /** Resolves when all work has ended, after `waitMs` at the latest. */
   async finish(waitMs: number): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
-    const isOver = new Promise<'over'>((resolve) => (timer = setTimeout(() => resolve('over'), waitMs)));
-    // What is going on may add more.
-    while (this.#open.size > 0) if ((await Promise.race([Promise.all(this.#open), isOver])) === 'over') break;
+    const timeout = new Promise<'timeout'>((resolve) => (timer = setTimeout(() => resolve('timeout'), waitMs)));
+    // Running work may add more work.
+    while (this.#open.size > 0) if ((await Promise.race([Promise.all(this.#open), timeout])) === 'timeout') break;
     clearTimeout(timer);
   }
 }

@@ -3,7 +3,7 @@ import type { Operation } from '../core/operation.ts';
 import type { Misplaced, OutcomeOf } from '../core/outcome.ts';
 import type { StockEngine } from '../core/ports.ts';
 
-/** Asks the engine for one operation. */
+/** Carries out one operation with the engine. */
 export function applyOperation<O extends Operation>(
   engine: StockEngine,
   shard: ShardIndex,
@@ -18,5 +18,5 @@ function onlyOne<T>([outcome]: readonly T[]): T {
   return outcome;
 }
 
-/** What is left of an outcome once who was asked in the wrong place has found the right one. */
+/** An outcome without the redirects, which routing has followed already. */
 export type Routed<T> = Exclude<T, Misplaced>;

@@ -18,15 +18,15 @@ export interface Cancellation {
 
 /** A line of a cancellation that was refused. */
 export interface CancelLine extends FlowKey {
-  /** Its state after the refusal, of whichever order; `cancelled` also when an earlier attempt did it. */
+  /** The state after the refusal, of any order; `cancelled` also when an earlier attempt cancelled the line. */
   readonly status: 'cancelled' | 'deducted' | 'pending' | 'none' | 'unavailable';
-  /** Units of the deduction, where one stands. */
+  /** Units of the deduction, if there is one. */
   readonly quantity?: number;
-  /** Why it refused this attempt; absent: it did not. */
+  /** Why the line refused this attempt; absent: it did not. */
   readonly code?: RefusalCode;
 }
 
-/** This attempt changed nothing, and will change nothing. */
+/** This attempt changed nothing, and never will. */
 export interface CancelRefused {
   readonly is: 'refused';
   readonly code: RefusalCode;
@@ -46,64 +46,66 @@ interface Objection {
 
 type Ended = Applied | Objection | NotDone | Unknown;
 
-/** Kept of the time for reading the states of the lines when an open cart refuses the attempt. */
+/** The time reserved for reading the states of the lines when an open cart refuses the attempt. */
 const STATES_MS = 500;
 
 /**
- * Gives back the rest of an order's lines and blocks those that were not deducted. Each shard does its part by itself;
- * obstacles are looked for on all of them first, so that a refusal changes nothing anywhere. An attempt that changed some
- * lines and not the others is `unknown`: the same lines again finish it, or are refused with their states.
+ * Gives back the rest of an order's lines, and blocks the lines that were not deducted. Each shard has its own
+ * transaction. Obstacles are looked for on all shards first, so that a refusal changes nothing on any shard. An attempt
+ * that changed only some of the lines is `unknown`: the same lines, sent again, finish it or are refused with their
+ * states.
  */
 export async function cancelOrder(
-  parts: Parts,
+  ports: Parts,
   cancellation: Cancellation,
   deadlineMs: DeadlineMs,
 ): Promise<CancelAnswer> {
-  const ended = await cancelParts(parts, cancellation, deadlineMs);
+  const ended = await cancelOnShards(ports, cancellation, deadlineMs);
   if (ended.is !== 'refused') return ended;
-  const reads = await lookUpLines(parts, cancellation.lines, deadlineMs);
-  const lines = cancellation.lines.map((key, place) => stateOf(key, reads[place], ended.codes.get(flowKeyText(key))));
+  const reads = await lookUpLines(ports, cancellation.lines, deadlineMs);
+  const lines = cancellation.lines.map((key, index) => stateOf(key, reads[index], ended.codes.get(flowKeyText(key))));
   return { is: 'refused', code: ended.code, lines };
 }
 
-async function cancelParts(parts: Parts, cancellation: Cancellation, deadlineMs: DeadlineMs): Promise<Ended> {
-  /** Whether this attempt has cancelled some lines, while others were looked for in the wrong place. */
+async function cancelOnShards(ports: Parts, cancellation: Cancellation, deadlineMs: DeadlineMs): Promise<Ended> {
+  /** Whether this attempt has cancelled some lines while a shard redirected others. */
   let hasBegun = false;
-  const ended = await onHomes<FlowKey, Ended>(parts, cancellation.lines, deadlineMs, async (placed) => {
-    const groups = [...byShard(placed)];
+  const ended = await onHomes<FlowKey, Ended>(ports, cancellation.lines, deadlineMs, async (routed) => {
+    const groups = [...byShard(routed)];
     if (groups.length > 1) {
-      const obstacle = await findObstacle(parts, cancellation, deadlineMs);
+      const obstacle = await findObstacle(ports, cancellation, deadlineMs);
       if (obstacle !== null) return obstacle;
     }
-    // An open cart that comes after the look at all shards is waited for: a part of the lines may be cancelled by then.
+    // A cart that opens after the check of all shards is waited for, because some of the lines may be cancelled
+    // already.
     const waitUntilMs = groups.length > 1 ? deadlineMs - STATES_MS : 0;
     const outcomes = await Promise.all(
       groups.map(([shard, lines]) =>
-        pastHolds<CancelOutcome>(parts, deadlineMs, waitUntilMs, shard, () =>
-          applyOperation(parts.engine, shard, { kind: 'cancel', order_id: cancellation.order_id, lines }, deadlineMs),
+        pastHolds<CancelOutcome>(ports, deadlineMs, waitUntilMs, shard, () =>
+          applyOperation(ports.engine, shard, { kind: 'cancel', order_id: cancellation.order_id, lines }, deadlineMs),
         ),
       ),
     );
     hasBegun ||= outcomes.some((outcome) => outcome.is === 'applied' && !outcome.replayed);
-    // Rows may be closed: what comes back there is to be sold from those that are open.
-    const closed = new Set(placed.filter(({ row }) => row === PAST).map(({ sku_id }) => sku_id));
-    await Promise.all([...closed].map((sku_id) => parts.hot.gatherer.level(sku_id, deadlineMs)));
-    return together(outcomes);
+    // Units that come back to a closed row must move to an open row to be sold.
+    const closed = new Set(routed.filter(({ row }) => row === PAST).map(({ sku_id }) => sku_id));
+    await Promise.all([...closed].map((sku_id) => ports.hot.gatherer.level(sku_id, deadlineMs)));
+    return combined(outcomes);
   });
   if (!hasBegun || ended.is === 'unknown') return ended;
-  // What was cancelled at the first try was found as cancelled at the next.
+  // Lines that the first try cancelled are replays at the next try.
   if (ended.is === 'applied') return { is: 'applied', replayed: false };
-  // Neither done nor refused: a part stands, and only the same lines again can finish it.
+  // Some lines are cancelled, and only the same lines, sent again, can finish the rest.
   return { is: 'unknown', reason: `some lines are cancelled, others not: ${ended.is}` };
 }
 
-/** @returns what would refuse the attempt on one of several shards, or null */
+/** Finds a line that would refuse the attempt on one of several shards. @returns null when there is none */
 async function findObstacle(
-  parts: Parts,
+  ports: Parts,
   { order_id, lines }: Cancellation,
   deadlineMs: DeadlineMs,
 ): Promise<Objection | NotDone | null> {
-  const found = await findDeductions(parts, lines, deadlineMs);
+  const found = await findDeductions(ports, lines, deadlineMs);
   if (found.is !== 'found') return found;
   const codes = new Map<string, RefusalCode>();
   for (const deduction of found.deductions) {
@@ -115,16 +117,16 @@ async function findObstacle(
   return codes.size === 0 ? null : objection(codes, [...codes.values()]);
 }
 
-/** One answer out of those of all shards, as if none of them had changed anything. */
-function together(outcomes: readonly CancelOutcome[]): Ended | Misplaced {
+/** Combines the outcomes of all shards into one, as if no shard had changed anything. */
+function combined(outcomes: readonly CancelOutcome[]): Ended | Misplaced {
   const others = outcomes.filter((outcome) => outcome.is !== 'applied');
   if (others.length === 0)
     return { is: 'applied', replayed: outcomes.every((outcome) => outcome.is === 'applied' && outcome.replayed) };
   const unknown = others.find((outcome): outcome is Unknown => outcome.is === 'unknown');
   if (unknown !== undefined) return unknown;
-  // Cancelled lines stay cancelled; the next try, in the right places, cancels the rest.
-  const misplaced = others.find(isMisplaced);
-  if (misplaced !== undefined) return misplaced;
+  // Cancelled lines stay cancelled; the next try, on the right shards, cancels the rest.
+  const redirect = others.find(isMisplaced);
+  if (redirect !== undefined) return redirect;
   const codes = new Map<string, RefusalCode>();
   const reasons: RefusalCode[] = [];
   for (const outcome of others) {
@@ -156,6 +158,6 @@ function stateOf(
   const line = { order_detail_id, sku_id, ...(code === undefined ? {} : { code }) };
   if (read?.is !== 'found') return { ...line, status: read?.is ?? 'unavailable' };
   const { status, quantity } = read.flow;
-  // Undone holds and pointers are never reported as found.
+  // A look-up never returns void flows and pointers as found.
   return { ...line, status: status === 'cancelled' || status === 'pending' ? status : 'deducted', quantity };
 }

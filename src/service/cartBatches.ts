@@ -1,17 +1,17 @@
 import type { CartKey } from '../core/nouns.ts';
 import type { DecidedCart } from '../core/reconciliation.ts';
 
-/** Lines whose flows are looked at together. A cart has up to 500, so it is lines and not carts that take memory. */
+/** Lines whose flows are read together. A cart has up to 500 lines, so memory depends on lines and not on carts. */
 const LINES_AT_A_TIME = 2_000;
 
 /** Cuts a list into pieces of some length; the last may be shorter. */
-export function piecesOf<T>(things: readonly T[], length: number): T[][] {
-  return Array.from({ length: Math.ceil(things.length / length) }, (_, piece) =>
-    things.slice(piece * length, (piece + 1) * length),
+export function piecesOf<T>(items: readonly T[], length: number): T[][] {
+  return Array.from({ length: Math.ceil(items.length / length) }, (_, piece) =>
+    items.slice(piece * length, (piece + 1) * length),
   );
 }
 
-/** Parts carts into batches with so many lines that they can be judged at a time; a cart stays whole. */
+/** Groups carts into batches of at most `LINES_AT_A_TIME` lines. A cart stays in one batch. */
 export function batchesOf(carts: readonly DecidedCart[]): DecidedCart[][] {
   const batches: DecidedCart[][] = [];
   let line_count = LINES_AT_A_TIME;
@@ -26,7 +26,7 @@ export function batchesOf(carts: readonly DecidedCart[]): DecidedCart[][] {
   return batches;
 }
 
-/** One text per cart. */
+/** A key that is unique for each cart. */
 export function cartText({ order_id, attempt }: CartKey): string {
   return `${order_id}\0${attempt}`;
 }

@@ -6,16 +6,16 @@ import { adjustHot } from './hot/adjustHot.ts';
 import { setSaleHot } from './hot/setSaleHot.ts';
 import type { Parts } from './parts.ts';
 
-/** Restocks a SKU, writes units off, or lets it be sold or not. */
+/** Restocks a SKU, writes units off, or turns its sale on or off. */
 export function changeStock(
-  parts: Parts,
+  ports: Parts,
   operation: Adjust | SetSale,
   deadlineMs: DeadlineMs,
 ): Promise<Routed<AppliedOutcome>> {
   switch (operation.kind) {
     case 'adjust':
-      return adjustHot(parts, operation, deadlineMs);
+      return adjustHot(ports, operation, deadlineMs);
     case 'sale':
-      return setSaleHot(parts, operation, deadlineMs);
+      return setSaleHot(ports, operation, deadlineMs);
   }
 }

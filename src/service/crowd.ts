@@ -1,9 +1,12 @@
-/** What somebody names, and the part of all places, above 0 up to 1, that those who name it may have: at least one place. */
+/**
+ * The names that an operation uses, such as its SKUs, each with its share. A share is the part of all admissions, above
+ * 0 and at most 1, that operations with this name may have together. A share allows at least one admission.
+ */
 export type Shares = ReadonlyMap<string, number>;
 
-const NOTHING: Shares = new Map();
+const NO_SHARES: Shares = new Map();
 
-/** Those who are together where there is room for so many, counted by what they name. */
+/** Counts the admitted operations, in all and by name, against a maximum. */
 export class Crowd {
   readonly #max: number;
   readonly #counts = new Map<string, number>();
@@ -18,19 +21,19 @@ export class Crowd {
   }
 
   /**
-   * Finds something whose share is taken, so that nobody who names it may join.
+   * Finds a name whose share is used up, so that no operation with it may join.
    *
-   * @param kept of each of these one more counts as taken
-   * @param likely looked at first: who names a thousand things mostly waits for the same one as when he asked before
-   * @returns null when all that is named has room
+   * @param kept names for which one more admission counts as used.
+   * @param likely the name to check first: an operation with a thousand names mostly waits for the same name as before.
+   * @returns null when no share is used up
    */
-  findTaken(shares: Shares, kept: Shares = NOTHING, likely: string | null = null): string | null {
-    const isTaken = (name: string): boolean => {
+  findTaken(shares: Shares, kept: Shares = NO_SHARES, likely: string | null = null): string | null {
+    const isUsedUp = (name: string): boolean => {
       const count = (this.#counts.get(name) ?? 0) + (kept.has(name) ? 1 : 0);
       return count >= Math.max(1, Math.floor(this.#max * (shares.get(name) ?? 1)));
     };
-    if (likely !== null && isTaken(likely)) return likely;
-    for (const name of shares.keys()) if (isTaken(name)) return name;
+    if (likely !== null && isUsedUp(likely)) return likely;
+    for (const name of shares.keys()) if (isUsedUp(name)) return name;
     return null;
   }
 

@@ -21,36 +21,39 @@ export type OrderOutcome = Exclude<Routed<DeductOutcome>, Pending>;
 
 export interface OrderAnswer {
   readonly outcome: OrderOutcome;
-  /** False when what was done may be lost with the power of a shard's server. */
+  /** False when a power failure of a shard's server may lose the effect. */
   readonly durable: boolean;
 }
 
-/** Takes the stock of all lines of an order, or of none: in one transaction where one shard has them all, as a cart otherwise. */
-export async function deductOrder(parts: Parts, order: Order, deadlineMs: DeadlineMs): Promise<OrderAnswer> {
-  // Also what will be refused or replayed: heat is what is asked.
-  for (const { sku_id } of order.lines) parts.heat.add(sku_id, 1);
-  const only = onlyPlace(parts, order.lines);
-  if (only === null) return deductWithPatience(parts, order, deadlineMs, null);
-  const outcome = await applyOnce(parts, order, only, deadlineMs);
-  // Nearly always that is all. Otherwise nothing was done, and it is begun anew with all that may be in the way.
-  if (isMisplaced(outcome)) return deductWithPatience(parts, order, deadlineMs, outcome);
-  if (outcome.is === 'pending') return deductWithPatience(parts, order, deadlineMs, null);
+/**
+ * Takes the stock of all lines of an order, or of none: in one transaction when one shard has all lines, else as a
+ * cart.
+ */
+export async function deductOrder(ports: Parts, order: Order, deadlineMs: DeadlineMs): Promise<OrderAnswer> {
+  // Refused lines and replays count too: the hot-key tracker counts requests.
+  for (const { sku_id } of order.lines) ports.heat.add(sku_id, 1);
+  const only = onlyShardOf(ports, order.lines);
+  if (only === null) return deductWithRetries(ports, order, deadlineMs, null);
+  const outcome = await applyOnce(ports, order, only, deadlineMs);
+  // This is nearly always the end. If not, nothing was done, and the slower path handles redirects and holds.
+  if (isMisplaced(outcome)) return deductWithRetries(ports, order, deadlineMs, outcome);
+  if (outcome.is === 'pending') return deductWithRetries(ports, order, deadlineMs, null);
   return {
     outcome,
-    durable: only.isSplit ? isDurable(parts, order, [only.shard]) : parts.shards.isDurable(only.shard),
+    durable: only.isSplit ? isDurable(ports, order, [only.shard]) : ports.shards.isDurable(only.shard),
   };
 }
 
-interface OnlyPlace {
+interface OnlyShard {
   readonly shard: ShardIndex;
   readonly lines: readonly PlacedLine[];
-  /** Whether the rows are some of many. */
+  /** Whether the line belongs to a sub-row of a split SKU. */
   readonly isSplit: boolean;
 }
 
-/** The shard of all lines, where that is known without asking and they need no cart; or null. */
-function onlyPlace(parts: Parts, lines: readonly Line[]): OnlyPlace | null {
-  const { layouts } = parts.hot;
+/** The shard of all lines, if it is known without a read and the lines need no cart; else null. */
+function onlyShardOf(ports: Parts, lines: readonly Line[]): OnlyShard | null {
+  const { layouts } = ports.hot;
   const [first] = lines;
   if (lines.length === 1 && first !== undefined) {
     const layout = layouts.forUse(first.sku_id);
@@ -66,7 +69,7 @@ function onlyPlace(parts: Parts, lines: readonly Line[]): OnlyPlace | null {
   }
   let only: ShardIndex | null = null;
   for (const { sku_id } of lines) {
-    const shard = parts.routing.map.shardOf(sku_id);
+    const shard = ports.routing.map.shardOf(sku_id);
     if ((only !== null && shard !== only) || layouts.known(sku_id) !== null) return null;
     only = shard;
   }
@@ -74,67 +77,70 @@ function onlyPlace(parts: Parts, lines: readonly Line[]): OnlyPlace | null {
 }
 
 function applyOnce(
-  parts: Parts,
+  ports: Parts,
   { order_id }: Order,
-  { shard, lines, isSplit }: OnlyPlace,
+  { shard, lines, isSplit }: OnlyShard,
   deadlineMs: DeadlineMs,
 ): Promise<DeductOutcome> {
   const operation = { kind: 'deduct', order_id, lines } as const;
   return isSplit
-    ? applyFunded(parts, shard, operation, deadlineMs)
-    : applyOperation(parts.engine, shard, operation, deadlineMs);
+    ? applyFunded(ports, shard, operation, deadlineMs)
+    : applyOperation(ports.engine, shard, operation, deadlineMs);
 }
 
-/** Waits for carts that are in the way, looks for the right place again, sells over several shards. */
-async function deductWithPatience(
-  parts: Parts,
+/** Waits for carts that block the lines, follows redirects, and sells over several shards. */
+async function deductWithRetries(
+  ports: Parts,
   order: Order,
   deadlineMs: DeadlineMs,
   first: Misplaced | null,
 ): Promise<OrderAnswer> {
   let shards: readonly ShardIndex[] = [];
   const outcome = await onHomes<Line, OrderOutcome>(
-    parts,
+    ports,
     order.lines,
     deadlineMs,
-    async (placed) => {
-      const [only, ...others] = byShard(placed);
+    async (routed) => {
+      const [only, ...others] = byShard(routed);
       if (only === undefined) throw new Error('an order has at least one line');
       shards = [only[0], ...others.map(([shard]) => shard)];
       if (others.length > 0) {
-        // Also the shard of its record, which is where it is decided.
-        shards = [...shards, parts.routing.map.shardOf(order.order_id)];
-        return sellCart(parts, order, deadlineMs);
+        // The cart is decided on the shard of its record, so that shard counts too.
+        shards = [...shards, ports.routing.map.shardOf(order.order_id)];
+        return sellCart(ports, order, deadlineMs);
       }
-      const ended = await pastHolds<DeductOutcome>(parts, deadlineMs, deadlineMs, only[0], () =>
-        applyAlone(parts, order, only, deadlineMs),
+      const ended = await pastHolds<DeductOutcome>(ports, deadlineMs, deadlineMs, only[0], () =>
+        applyAlone(ports, order, only, deadlineMs),
       );
-      // Never "sold out": what undecided carts hold may come back.
+      // Not "sold out": units that undecided carts hold may come back.
       return ended.is === 'pending'
-        ? { is: 'not_done', reason: 'undecided carts were in the way for the whole time' }
+        ? { is: 'not_done', reason: 'undecided carts blocked the order until its deadline' }
         : ended;
     },
     first,
   );
-  // Asked afterwards: before, a shard that had not been reached yet was not known.
-  return { outcome, durable: isDurable(parts, order, shards) };
+  // Read at the end: before the write, the durability of a shard that had not been reached was not known.
+  return { outcome, durable: isDurable(ports, order, shards) };
 }
 
-/** Units of a split SKU may have come from any shard that it lies on, and must not be left there twice. */
-function isDurable({ hot, shards }: Parts, { lines }: Order, asked: readonly ShardIndex[]): boolean {
-  for (const shard of asked) if (!shards.isDurable(shard)) return false;
+/**
+ * Whether all shards of an order are durable. Units of a split SKU may have come from any shard of its layout: a shard
+ * that loses their debit has these units twice.
+ */
+function isDurable({ hot, shards }: Parts, { lines }: Order, usedShards: readonly ShardIndex[]): boolean {
+  for (const shard of usedShards) if (!shards.isDurable(shard)) return false;
   for (const { sku_id } of lines)
     for (const shard of hot.layouts.known(sku_id)?.shards ?? []) if (!shards.isDurable(shard)) return false;
   return true;
 }
 
 function applyAlone(
-  parts: Parts,
+  ports: Parts,
   { order_id }: Order,
   [shard, lines]: readonly [ShardIndex, readonly At<Line>[]],
   deadlineMs: DeadlineMs,
 ): Promise<DeductOutcome> {
-  return applyFunded(parts, shard, { kind: 'deduct', order_id, lines: lines.map(placedOf) }, deadlineMs);
+  return applyFunded(ports, shard, { kind: 'deduct', order_id, lines: lines.map(placedOf) }, deadlineMs);
 }
 
 function placedOf({ sku_id, order_detail_id, quantity, row }: At<Line>): PlacedLine {

@@ -6,20 +6,20 @@ import type { Parts } from './parts.ts';
 
 export interface FoundDeductions {
   readonly is: 'found';
-  /** One entry per key asked for, in their order; null where no deduction stands. */
+  /** One entry per key, in their order; null where there is no deduction. */
   readonly deductions: readonly (FoundDeduction | null)[];
 }
 
 /**
- * Looks up deductions for a caller that decides by all of them: one line that cannot be read is no answer. A flow is
+ * Looks up deductions for a caller that needs all of them: when one line cannot be read, there is no answer. A flow is
  * `pending` only while its cart is open.
  */
 export async function findDeductions(
-  parts: Parts,
+  ports: Parts,
   keys: readonly FlowKey[],
   deadlineMs: DeadlineMs,
 ): Promise<FoundDeductions | NotDone> {
-  const reads = await lookUpLines(parts, keys, deadlineMs);
+  const reads = await lookUpLines(ports, keys, deadlineMs);
   const deductions: (FoundDeduction | null)[] = [];
   for (const read of reads) {
     if (read.is === 'unavailable') return { is: 'not_done', reason: read.reason };

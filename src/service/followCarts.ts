@@ -15,38 +15,38 @@ import { byShard } from './hot/placing.ts';
 import type { Routing } from './routing.ts';
 import type { Unread } from './unread.ts';
 
-/** Records in one page. Two pages are in memory at once for each shard that is followed, however many carts there are. */
+/** Records in one page. Per shard, two pages are in memory at once, for any number of carts. */
 const CARTS_AT_A_TIME = 150;
-/** Ids in one statement. MariaDB makes no ranges of a list with a thousand values, and each id has two. */
+/** Ids in one statement. MariaDB uses no index ranges for a list of a thousand values, and each id has two values. */
 const KEYS_AT_A_TIME = 400;
-/** Bare records in one statement, which looks at all flows: the fewer of those the better. */
+/** Bare records in one statement. The statement reads all flows, so few statements with many records are best. */
 const BARE_AT_A_TIME = 2_000;
 
 export interface CartParts {
   readonly routing: Routing;
   readonly auditor: Auditor;
-  /** Where the shards are noted that could not be read; what lies on them is not judged. */
+  /** Collects the shards that could not be read; their rows are not judged. */
   readonly unread: Unread;
 }
 
 /**
- * Holds all records of decided carts on a shard against the flows of all shards. Records are read first, so what they say
- * was true already when the flows are read.
+ * Compares all records of decided carts on a shard with the flows of all shards. It reads the records first, so each
+ * decision was final before the flows are read.
  *
  * @param only one SKU, or null: all
  */
 export async function followCarts(
-  parts: CartParts,
+  ports: CartParts,
   shard: ShardIndex,
   only: string | null,
   deadlineMs: DeadlineMs,
 ): Promise<ShelfDifference[]> {
   const found: ShelfDifference[] = [];
   let bare: CartKey[] = [];
-  for await (const page of pagesOf(parts, shard, only, deadlineMs)) {
+  for await (const page of pagesOf(ports, shard, only, deadlineMs)) {
     found.push(
       ...(await judgeCarts(
-        parts,
+        ports,
         page.map((cart) => onlyOf(cart, only)),
         deadlineMs,
       )),
@@ -54,15 +54,15 @@ export async function followCarts(
     for (const { state, lines, order_id, attempt } of page)
       if (state === 'aborted' && lines.length === 0) bare.push({ order_id, attempt });
     if (bare.length < BARE_AT_A_TIME) continue;
-    found.push(...(await judgeBareCarts(parts, bare, only, deadlineMs)));
+    found.push(...(await judgeBareCarts(ports, bare, only, deadlineMs)));
     bare = [];
   }
-  return [...found, ...(await judgeBareCarts(parts, bare, only, deadlineMs))];
+  return [...found, ...(await judgeBareCarts(ports, bare, only, deadlineMs))];
 }
 
-/** Looks once more at the carts that some differences are about. */
+/** Reads the carts of some differences again, and judges them again. */
 export async function followAgain(
-  parts: CartParts,
+  ports: CartParts,
   differences: readonly ShelfDifference[],
   deadlineMs: DeadlineMs,
 ): Promise<ShelfDifference[]> {
@@ -84,14 +84,14 @@ export async function followAgain(
     else known.lines.push(line);
   }
   const found: ShelfDifference[] = [];
-  for (const [shard, ofShard] of byOwner(parts, [...carts.values()])) {
+  for (const [shard, ofShard] of byOwner(ports, [...carts.values()])) {
     for (const some of piecesOf(ofShard, KEYS_AT_A_TIME)) {
-      const read = await parts.unread.read(shard, () => parts.auditor.readVerdicts(shard, some, deadlineMs));
+      const read = await ports.unread.read(shard, () => ports.auditor.readVerdicts(shard, some, deadlineMs));
       const records = new Map((read ?? []).map((record) => [cartText(record), record.state]));
-      // Judged by the record as it is now; one that is gone is nobody's sale.
+      // Judged by the present state of the record. A cart without a record sold nothing.
       found.push(
         ...(await judgeCarts(
-          parts,
+          ports,
           some.flatMap((cart) => stateOf(cart, records.get(cartText(cart)))),
           deadlineMs,
         )),
@@ -101,21 +101,21 @@ export async function followAgain(
   return found;
 }
 
-/** Those of a shard's old holds whose carts were decided long ago, or have no record. */
+/** Finds the old holds of a shard whose carts were decided long ago or have no record. */
 export async function followHolds(
-  parts: CartParts,
+  ports: CartParts,
   shard: ShardIndex,
   holds: readonly OverdueHold[],
   deadlineMs: DeadlineMs,
 ): Promise<ShelfDifference[]> {
   const found: ShelfDifference[] = [];
-  // One that holds nothing is told of by its row already.
+  // A hold row without units is reported as `hold_row` already.
   for (const [owner, ofOwner] of byOwner(
-    parts,
+    ports,
     holds.filter(({ quantity }) => quantity > 0),
   )) {
     for (const some of piecesOf(ofOwner, KEYS_AT_A_TIME)) {
-      const read = await parts.unread.read(owner, () => parts.auditor.findFreshCarts(owner, some, deadlineMs));
+      const read = await ports.unread.read(owner, () => ports.auditor.findFreshCarts(owner, some, deadlineMs));
       if (read === null) continue;
       const fresh = new Set(read.map(cartText));
       const left = some.filter((hold) => !fresh.has(cartText(hold)));
@@ -127,7 +127,10 @@ export async function followHolds(
   return found;
 }
 
-/** The records of a shard a page at a time; the next is on its way while one is judged. Ends early where the shard cannot be read. */
+/**
+ * Reads the records of a shard page by page; the next page is read while one is judged. It ends early when the shard
+ * cannot be read.
+ */
 async function* pagesOf(
   { auditor, unread }: CartParts,
   shard: ShardIndex,
@@ -136,33 +139,36 @@ async function* pagesOf(
 ): AsyncGenerator<readonly DecidedCart[]> {
   const read = (after: CartPosition | null): Promise<CartPage | null> =>
     unread.insist(shard, () => auditor.readDecidedCarts(shard, { after, max: CARTS_AT_A_TIME, naming }, deadlineMs));
-  for (let coming: ReturnType<typeof read> | null = read(null); coming !== null;) {
-    const page: CartPage | null = await coming;
-    coming = page === null || page.next === null ? null : read(page.next);
-    // The lines of such a cart are not judged; those of the others are.
+  for (let nextPage: ReturnType<typeof read> | null = read(null); nextPage !== null;) {
+    const page: CartPage | null = await nextPage;
+    nextPage = page === null || page.next === null ? null : read(page.next);
+    // The lines of an unreadable record are not judged; the other records of the page are.
     for (const record of page?.unreadable ?? []) unread.note(shard, record);
     yield page?.carts ?? [];
   }
 }
 
 async function judgeCarts(
-  parts: CartParts,
+  ports: CartParts,
   carts: readonly DecidedCart[],
   deadlineMs: DeadlineMs,
 ): Promise<ShelfDifference[]> {
   const found: ShelfDifference[] = [];
   for (const some of batchesOf(carts)) {
     const flows = await readFlows(
-      parts,
+      ports,
       some.flatMap(({ lines }) => lines),
       deadlineMs,
     );
-    for (const cart of some) found.push(...judgeCart(cart, flows, (sku_id) => parts.routing.map.shardOf(sku_id)));
+    for (const cart of some) found.push(...judgeCart(cart, flows, (sku_id) => ports.routing.map.shardOf(sku_id)));
   }
   return found;
 }
 
-/** Records without lines were written by who found none; what such a cart sold can only be found among the flows. */
+/**
+ * Judges records without lines. A gateway writes one when it finds no record of a cart, so the sales of such a cart can
+ * only be found in the flows.
+ */
 async function judgeBareCarts(
   { routing, auditor, unread }: CartParts,
   bare: readonly CartKey[],
@@ -185,25 +191,25 @@ async function judgeBareCarts(
   return found;
 }
 
-/** @returns the flow of every line that was looked for, null where none stands; lines on shards that cannot be read are missing */
+/** @returns the flow of every line that was read, null where there is none; lines on unreadable shards are missing */
 async function readFlows(
   { routing, auditor, unread }: CartParts,
   lines: readonly CartLine[],
   deadlineMs: DeadlineMs,
 ): Promise<Map<string, SoldFlow | null>> {
-  const looked = new Map<string, SoldFlow | null>();
-  const placed = lines.map((line) => ({ ...line, shard: line.shard ?? routing.map.shardOf(line.sku_id) }));
-  const ofShards = [...byShard(placed)].map(async ([shard, ofShard]) => {
-    // One after the other: a shard has few connections for all who read it, and few places to wait.
+  const flowsByKey = new Map<string, SoldFlow | null>();
+  const routed = lines.map((line) => ({ ...line, shard: line.shard ?? routing.map.shardOf(line.sku_id) }));
+  const ofShards = [...byShard(routed)].map(async ([shard, ofShard]) => {
+    // One statement after the other: all readers share the few connections of a shard and its short admission queue.
     for (const some of piecesOf(ofShard, KEYS_AT_A_TIME)) {
       const flows = await unread.read(shard, () => auditor.readFlows(shard, some, deadlineMs));
       if (flows === null) return;
-      for (const key of some) looked.set(flowKeyText(key), null);
-      for (const flow of flows) looked.set(flowKeyText(flow), flow);
+      for (const key of some) flowsByKey.set(flowKeyText(key), null);
+      for (const flow of flows) flowsByKey.set(flowKeyText(flow), flow);
     }
   });
   await Promise.all(ofShards);
-  return looked;
+  return flowsByKey;
 }
 
 function onlyOf(cart: DecidedCart, only: string | null): DecidedCart {
@@ -214,7 +220,7 @@ function stateOf(cart: DecidedCart, state: DecidedCart['state'] | undefined): De
   return state === undefined ? [] : [{ ...cart, state }];
 }
 
-/** Carts by the shard of their records. */
+/** Groups carts by the shard of their records. */
 function byOwner<C extends CartKey>({ routing }: CartParts, carts: readonly C[]): Map<ShardIndex, C[]> {
   const groups = new Map<ShardIndex, C[]>();
   for (const cart of carts) {

@@ -1,11 +1,15 @@
 import type { Heat } from '../core/heat.ts';
 
-/** Closes a window of heat again and again; keeps no process alive. @returns what ends it */
+/**
+ * Closes a window of the request counts at every interval. Its timer does not keep the process alive.
+ *
+ * @returns a function that stops it
+ */
 export function followHeat(heat: Heat, everyMs: number): () => void {
   let beganMs = performance.now();
   const timer = setInterval(() => {
     const nowMs = performance.now();
-    // Measured: a busy process is late, and its windows are longer.
+    // The window is measured: in a busy process the timer is late, and the window is longer.
     heat.closeWindow(nowMs - beganMs);
     beganMs = nowMs;
   }, everyMs);

@@ -8,33 +8,36 @@ import type { At } from './hot/placing.ts';
 import type { Parts } from './parts.ts';
 import { Sharing } from './sharing.ts';
 
-/** The pause before holds that are still undecided are asked for again, drawn evenly up to this. */
+/** The longest pause before undecided holds are read again. The pause is uniformly random. */
 const PAUSE_MS_MAX = 40;
-const HOLDS_ASKED_MAX = 8;
-/** What asking for a cart and settling it may take, whoever waits for it. */
-const FREE_MS = 3_000;
+const HOLDS_RESOLVED_MAX = 8;
+/** The time for reading the record of a cart and completing its holds, for all operations that wait for it. */
+const RESOLVE_MS = 3_000;
 
-/** What the freeing of holds works with. */
+/** The dependencies of completing holds. */
 export type HoldParts = Pick<Parts, 'routing' | 'engine' | 'carts' | 'freeing'>;
 
-/** What became of some holds: at least one is gone; or a cart is open; or its record, or the hold's shard, could not be reached. */
+/**
+ * The outcome for some holds. `settled`: at least one hold was completed. `open`: a cart is undecided. `unreachable`:
+ * the record of a cart, or the shard of a hold, could not be reached.
+ */
 export type Freed = 'settled' | 'open' | 'unreachable';
 
-/** Buyers of one SKU meet the same holds: each cart's record is asked, and its holds are settled, for all of them together. */
+/** Orders for one SKU find the same holds. Each cart record is read, and its holds completed, once for all of them. */
 export function shareFreeing(): Sharing<Freed> {
-  return new Sharing((freed) => freed === 'settled');
+  return new Sharing((completion) => completion === 'settled');
 }
 
 /**
- * Does something that carts may be in the way of. Whoever meets a hold settles it by its cart's record; while that is
- * open it is waited for.
+ * Does work that holds of carts may block. A blocking hold is completed by the record of its cart, and the work is done
+ * again. While the record is open, it waits.
  *
- * @param shard where the work is done
- * @param waitUntilMs after it nobody waits for an open cart; what has been decided is settled all the same
- * @returns `pending` only when a cart that is open is still in the way
+ * @param shard the shard of the work
+ * @param waitUntilMs how long it waits for an open cart; holds of decided carts are completed after that too
+ * @returns `pending` only when an open cart still blocks the work
  */
 export async function pastHolds<T extends { readonly is: string }>(
-  parts: HoldParts,
+  ports: HoldParts,
   deadlineMs: DeadlineMs,
   waitUntilMs: DeadlineMs,
   shard: ShardIndex,
@@ -43,90 +46,96 @@ export async function pastHolds<T extends { readonly is: string }>(
   for (;;) {
     const outcome = await work();
     if (!isPending(outcome)) return outcome;
-    const freed = await freeHolds(
-      parts,
-      someOf(outcome.holds).map((hold) => ({ shard, ...hold })),
+    const completion = await freeHolds(
+      ports,
+      someHolds(outcome.holds).map((hold) => ({ shard, ...hold })),
       deadlineMs,
     );
-    if (performance.now() >= (freed === 'open' ? waitUntilMs : deadlineMs)) {
-      return freed === 'open'
+    if (performance.now() >= (completion === 'open' ? waitUntilMs : deadlineMs)) {
+      return completion === 'open'
         ? outcome
-        : { is: 'not_done', reason: 'the holds of a cart could not be settled in time' };
+        : { is: 'not_done', reason: 'the holds of a cart could not be completed in time' };
     }
-    if (freed !== 'settled') await pause();
+    if (completion !== 'settled') await pause();
   }
 }
 
-/** Settles those holds whose carts are decided. */
-export async function freeHolds(parts: HoldParts, holds: readonly FoundHold[], deadlineMs: DeadlineMs): Promise<Freed> {
-  const freed = await freeEach(parts, holds, deadlineMs);
-  if (freed.has('settled')) return 'settled';
-  return freed.has('open') ? 'open' : 'unreachable';
+/** Completes the holds of decided carts. */
+export async function freeHolds(ports: HoldParts, holds: readonly FoundHold[], deadlineMs: DeadlineMs): Promise<Freed> {
+  const completion = await freeEach(ports, holds, deadlineMs);
+  if (completion.has('settled')) return 'settled';
+  return completion.has('open') ? 'open' : 'unreachable';
 }
 
-/** The same, for who must know of each. @returns everything that became of one of them */
+/** Completes the holds of decided carts. @returns each outcome that at least one of the carts had */
 export async function freeEach(
-  parts: HoldParts,
+  ports: HoldParts,
   holds: readonly FoundHold[],
   deadlineMs: DeadlineMs,
 ): Promise<ReadonlySet<Freed>> {
-  // Work of its own deadline is not begun for who has no time left: a late round of the sweeper must not begin all at once.
+  // The shared work has a deadline of its own, so it must not begin after the caller's deadline. Without this check a
+  // late round of the sweeper would begin all its work at once.
   if (performance.now() >= deadlineMs) return new Set(['unreachable']);
-  const freed = [...byCart(holds)].map(async ([cart, ofCart]) => {
+  const completions = [...byCart(holds)].map(async ([cart, ofCart]) => {
     const key = [cart, ...ofCart.map(flowKeyText).sort()].join('\0');
-    // Others may wait for longer than who began it.
+    // Later callers may have a later deadline than the caller that began the work.
     return (
-      (await parts.freeing.do(key, deadlineMs, () => freeCart(parts, ofCart, performance.now() + FREE_MS))) ??
+      (await ports.freeing.do(key, deadlineMs, () => completeHoldsOf(ports, ofCart, performance.now() + RESOLVE_MS))) ??
       'unreachable'
     );
   });
-  return new Set(await Promise.all(freed));
+  return new Set(await Promise.all(completions));
 }
 
-async function freeCart(parts: HoldParts, holds: readonly FoundHold[], deadlineMs: DeadlineMs): Promise<Freed> {
+async function completeHoldsOf(ports: HoldParts, holds: readonly FoundHold[], deadlineMs: DeadlineMs): Promise<Freed> {
   const [first] = holds;
   if (first === undefined) return 'settled';
-  const judged = await judgeCart(parts, first, deadlineMs);
+  const judged = await judgeCart(ports, first, deadlineMs);
   if (judged.is !== 'judged') return 'unreachable';
   if (judged.state === 'open') return 'open';
-  // A flow that stands has its quantity; this one is used only where none does.
+  // The quantity of an existing flow counts; this one is used only where no flow exists.
   const lines = holds.map(({ sku_id, order_detail_id, shard }) => ({ sku_id, order_detail_id, quantity: 1, shard }));
-  return (await settleCart(parts, first, lines, judged.state, deadlineMs)) ? 'settled' : 'unreachable';
+  return (await settleCart(ports, first, lines, judged.state, deadlineMs)) ? 'settled' : 'unreachable';
 }
 
-/** Asks for a cart's state on the shard of its order. */
+/** Reads the state of a cart from its record, on the shard of its order. */
 export function judgeCart(
-  parts: HoldParts,
+  ports: HoldParts,
   cart: CartKey,
   deadlineMs: DeadlineMs,
 ): Promise<CartJudged | NotDone | Unknown> {
-  return parts.routing.onOwners<CartJudged | NotDone | Unknown>((map) =>
-    parts.carts.judge(map.shardOf(cart.order_id), cart, deadlineMs),
+  return ports.routing.onOwners<CartJudged | NotDone | Unknown>((map) =>
+    ports.carts.judge(map.shardOf(cart.order_id), cart, deadlineMs),
   );
 }
 
-/** Carries a verdict out where the lines of a cart are held. @returns whether it now stands on all these shards */
+/** Completes the lines of a cart where they are held. @returns whether the completion succeeded on all these shards */
 export async function settleCart(
-  parts: HoldParts,
+  ports: HoldParts,
   { order_id, attempt }: CartKey,
   lines: readonly At<Line>[],
-  verdict: Verdict,
+  decision: Verdict,
   deadlineMs: DeadlineMs,
 ): Promise<boolean> {
-  const settled = await parts.routing.onOwners<{ is: 'settled' } | { is: 'not_done'; reason: string }>(async (map) => {
-    // What lies where its slot does not is a row of a split SKU, or was.
-    const named = lines.map((line) =>
+  const settled = await ports.routing.onOwners<{ is: 'settled' } | { is: 'not_done'; reason: string }>(async (map) => {
+    // A line on another shard than the owner of its slot belongs to a present or former row of a split SKU.
+    const routed = lines.map((line) =>
       line.row === undefined && line.shard !== map.shardOf(line.sku_id) ? { ...line, row: PAST } : line,
     );
     const outcomes = await Promise.all(
-      [...byShard(named)].map(([shard, ofShard]) =>
-        applyOperation(parts.engine, shard, { kind: 'settle', order_id, attempt, verdict, lines: ofShard }, deadlineMs),
+      [...byShard(routed)].map(([shard, ofShard]) =>
+        applyOperation(
+          ports.engine,
+          shard,
+          { kind: 'settle', order_id, attempt, verdict: decision, lines: ofShard },
+          deadlineMs,
+        ),
       ),
     );
     if (outcomes.some(({ is }) => is === 'not_mine')) return { is: 'not_mine' };
     return outcomes.every(({ is }) => is === 'applied')
       ? { is: 'settled' }
-      : { is: 'not_done', reason: 'a shard did not settle' };
+      : { is: 'not_done', reason: 'a shard did not complete the holds' };
   });
   return settled.is === 'settled';
 }
@@ -135,17 +144,20 @@ export function pause(ms: number = Math.random() * PAUSE_MS_MAX): Promise<void> 
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** A few of many: who lacks units needs some of them back, and hundreds who wait must not ask for everything at once. */
-function someOf<H>(holds: readonly H[]): H[] {
+/**
+ * Picks a few of many holds at random. An order that is short of units needs only some of them back, and hundreds of
+ * waiting orders must not resolve all holds at once.
+ */
+function someHolds<H>(holds: readonly H[]): H[] {
   const first = Math.floor(Math.random() * holds.length);
-  return [...holds.slice(first), ...holds.slice(0, first)].slice(0, HOLDS_ASKED_MAX);
+  return [...holds.slice(first), ...holds.slice(0, first)].slice(0, HOLDS_RESOLVED_MAX);
 }
 
 function isPending(outcome: { readonly is: string }): outcome is Pending {
   return outcome.is === 'pending';
 }
 
-/** Holds by the cart that they are for. */
+/** Groups holds by their cart. */
 export function byCart<H extends CartKey>(holds: readonly H[]): Map<string, H[]> {
   const groups = new Map<string, H[]>();
   for (const hold of holds) {

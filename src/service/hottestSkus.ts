@@ -8,7 +8,11 @@ export interface RankedSku extends HotSku {
   readonly sub_rows_suggested: number | null;
 }
 
-/** The SKUs that are asked for most, and into how many rows each should be split. @param perRow lines a second that one row is meant to carry */
+/**
+ * Ranks the SKUs with the most requests, and suggests into how many sub-rows each should be split.
+ *
+ * @param perRow order lines per second that one row should carry
+ */
 export function hottestSkus(heat: Heat, perRow: number): RankedSku[] {
   return heat
     .hottest()

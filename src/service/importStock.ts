@@ -6,7 +6,7 @@ import type { Routing } from './routing.ts';
 
 /** SKUs that are opened in one transaction. */
 const AT_ONCE = 500;
-/** Transactions that are under way at a time, over all shards. */
+/** Transactions that are under way at once, over all shards. */
 const WIDTH = 16;
 const BATCH_MS = 10_000;
 const TRIES_MAX = 20;
@@ -17,33 +17,33 @@ export interface ImportParts {
   readonly opener: StockOpener;
 }
 
-/** What became of all SKUs: each is counted or named once. */
+/** The outcome for all SKUs: each is counted or named once. */
 export interface Imported {
   readonly openedNow: number;
-  /** Stood with the same opening stock: what an earlier run had done. */
+  /** SKUs that existed with the same opening stock, from an earlier run. */
   readonly stoodAlready: number;
-  /** Stood with another opening stock, with that one; left as they are. */
+  /** SKUs that existed with another opening stock, each with that stock; they are not changed. */
   readonly otherwise: readonly OpeningStock[];
-  /** May be there or not: their shard could not be had. To be sent again. */
+  /** SKUs with an unknown outcome, because their shard did not answer. They must be sent again. */
   readonly notKnown: readonly { readonly stock: OpeningStock; readonly reason: string }[];
 }
 
 /**
- * Opens many SKUs at the shards that own them. It may be done again, after a crash too: what stands is not opened twice, and
- * nobody's stock is set back.
+ * Opens many SKUs on the shards that own them. It can be repeated, also after a crash: a SKU that exists is not opened
+ * again, and its stock is not reset.
  *
  * @param stocks no SKU twice
- * @param onDone told how many more were dealt with
+ * @param onDone called after each batch with the number of its SKUs
  */
 export async function importStock(
-  parts: ImportParts,
+  ports: ImportParts,
   stocks: readonly OpeningStock[],
   onDone: (count: number) => void,
 ): Promise<Imported> {
-  await parts.routing.refresh();
-  const batches = batchesOf(parts.routing, stocks);
+  await ports.routing.refresh();
+  const batches = batchesOf(ports.routing, stocks);
   const results = await inWidth(batches, WIDTH, async (batch) => {
-    const result = await openPatiently(parts, batch);
+    const result = await openWithRetries(ports, batch);
     onDone(batch.length);
     return result;
   });
@@ -55,7 +55,9 @@ export async function importStock(
   };
 }
 
-/** Batches of one shard each; those of different shards follow one another, so that all work at the same time. */
+/**
+ * Cuts the SKUs into batches of one shard each. The shards alternate in the list, so that all work at the same time.
+ */
 function batchesOf({ map }: Routing, stocks: readonly OpeningStock[]): OpeningStock[][] {
   const byShard = new Map<ShardIndex, OpeningStock[][]>();
   for (const stock of stocks) {
@@ -68,12 +70,12 @@ function batchesOf({ map }: Routing, stocks: readonly OpeningStock[]): OpeningSt
   }
   const ofShards = [...byShard.values()];
   const longest = Math.max(0, ...ofShards.map(({ length }) => length));
-  return Array.from({ length: longest }, (_, place) =>
-    ofShards.flatMap((batches) => batches.slice(place, place + 1)),
+  return Array.from({ length: longest }, (_, index) =>
+    ofShards.flatMap((batches) => batches.slice(index, index + 1)),
   ).flat();
 }
 
-async function openPatiently({ routing, opener }: ImportParts, batch: readonly OpeningStock[]): Promise<Imported> {
+async function openWithRetries({ routing, opener }: ImportParts, batch: readonly OpeningStock[]): Promise<Imported> {
   let reason = '';
   for (let tries = 1; tries <= TRIES_MAX; tries += 1) {
     if (tries > 1) await pause(PAUSE_MS);
@@ -89,7 +91,11 @@ async function openPatiently({ routing, opener }: ImportParts, batch: readonly O
 
 type Answer = Awaited<ReturnType<StockOpener['openMany']>>;
 
-/** Nearly always it is one owner; while slots move it may be several. @returns the first answer that is no success, or all together */
+/**
+ * Opens one batch. Nearly always it has one owner; while slots move it may have several.
+ *
+ * @returns the first failed answer, or the sum of all answers
+ */
 async function openAtOwners(map: Routing['map'], opener: StockOpener, batch: readonly OpeningStock[]): Promise<Answer> {
   const owners = new Map<ShardIndex, OpeningStock[]>();
   for (const stock of batch) {
@@ -111,6 +117,6 @@ async function openAtOwners(map: Routing['map'], opener: StockOpener, batch: rea
   };
 }
 
-function sum<T>(things: readonly T[], amountOf: (thing: T) => number): number {
-  return things.reduce((all, thing) => all + amountOf(thing), 0);
+function sum<T>(items: readonly T[], amountOf: (item: T) => number): number {
+  return items.reduce((total, item) => total + amountOf(item), 0);
 }

@@ -1,4 +1,4 @@
-/** Does something for each item, at most `width` of them at once. @returns the results in the order of the items */
+/** Runs `work` for each item, for at most `width` items at once. @returns the results in the order of the items */
 export async function inWidth<T, R>(items: readonly T[], width: number, work: (item: T) => Promise<R>): Promise<R[]> {
   const results: R[] = [];
   const entries = items.entries();

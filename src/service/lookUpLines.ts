@@ -7,13 +7,16 @@ import { byShard, earlierHomesOf, isMisplaced, PAST, pauseMsOf, placeByLayout } 
 import type { At } from './hot/placing.ts';
 import type { Parts } from './parts.ts';
 
-/** A deduction and where it lies. */
+/** A deduction and the shard that has its flow. */
 export interface FoundDeduction {
   readonly shard: ShardIndex;
   readonly flow: Flow;
 }
 
-/** A line was not read: its shard, its SKU's layout or the record of its cart does not answer. Never the same as `none`. */
+/**
+ * The line could not be read: its shard, the layout of its SKU or the record of its cart did not answer. It differs
+ * from `none`: a deduction may exist.
+ */
 export interface LineUnavailable {
   readonly is: 'unavailable';
   /** For the log, never for the caller: it may name hosts. */
@@ -23,18 +26,18 @@ export interface LineUnavailable {
 /** The result of a look-up for one line. */
 export type LineRead = ({ readonly is: 'found' } & FoundDeduction) | { readonly is: 'none' } | LineUnavailable;
 
-/** Kept of the request's time for the answer: a frozen shard may take all the rest. */
+/** The part of the request's time that is reserved for the answer; a frozen shard may use up the rest. */
 const ANSWER_MS = 200;
 
 /**
- * Looks up deductions, line by line. A shard that does not answer leaves only its own lines `unavailable`. Holds of decided
- * carts are settled first, so a flow is `pending` only while its cart is open.
+ * Looks up deductions, line by line. A shard that does not answer leaves only its own lines `unavailable`. The holds of
+ * decided carts are completed first, so a flow is `pending` only while its cart is open.
  *
  * @param keys a key may be named twice
  * @returns one entry per key, in their order, before `deadlineMs`
  */
 export async function lookUpLines(
-  parts: Parts,
+  ports: Parts,
   keys: readonly FlowKey[],
   deadlineMs: DeadlineMs,
 ): Promise<readonly LineRead[]> {
@@ -44,176 +47,183 @@ export async function lookUpLines(
       return [flowKeyText(key), key] as const;
     }),
   );
-  const lookUp = new LookUp(parts, deadlineMs - ANSWER_MS);
-  await lookUp.read([...lines.values()], { standing: new Map(), isRefreshed: false, moves: 0 });
+  const lookUp = new LookUp(ports, deadlineMs - ANSWER_MS);
+  await lookUp.read([...lines.values()], { flowShards: new Map(), isRefreshed: false, layoutReads: 0 });
   return keys.map((key) => lookUp.reads.get(flowKeyText(key)) ?? unavailable('the line was not read'));
 }
 
 /** Results of earlier rounds that the next round of the same lines needs. */
-interface Course {
-  /** Shards where the flows of some ids stand, by `flowKeyText`. */
-  readonly standing: ReadonlyMap<string, ShardIndex>;
+interface Progress {
+  /** The shards that have the flows of some ids, by `flowKeyText`. */
+  readonly flowShards: ReadonlyMap<string, ShardIndex>;
   /** Whether the slot map was read again. */
   readonly isRefreshed: boolean;
   /** How often the layout was read again. */
-  readonly moves: number;
+  readonly layoutReads: number;
 }
 
-/** Where an id stands among its earlier homes: the shard, or null for none of them; or why one could not be asked. */
-type Earlier = { readonly shard: ShardIndex | null } | { readonly error: unknown };
+/** The shard of an earlier layout that has the flow of an id, null: none has; or why one of them could not be read. */
+type EarlierRead = { readonly shard: ShardIndex | null } | { readonly error: unknown };
 
-interface AskedLine extends At<FlowKey> {
-  readonly homes: readonly ShardIndex[];
-  /** Null: it has no earlier homes. */
-  readonly earlier: Promise<Earlier> | null;
+interface RoutedLine extends At<FlowKey> {
+  /** The owner shards of the id in earlier layouts. */
+  readonly earlierShards: readonly ShardIndex[];
+  /** Null: there are no `earlierShards`. */
+  readonly earlierRead: Promise<EarlierRead> | null;
 }
 
-/** One look-up. The lines of each shard go through their rounds alone, so that they wait for no other shard. */
+/** One look-up. The lines of each shard have rounds of their own, so that they wait for no other shard. */
 class LookUp {
   readonly reads = new Map<string, LineRead>();
-  readonly #parts: Parts;
+  readonly #ports: Parts;
   readonly #untilMs: DeadlineMs;
 
-  constructor(parts: Parts, untilMs: DeadlineMs) {
-    this.#parts = parts;
+  constructor(ports: Parts, untilMs: DeadlineMs) {
+    this.#ports = ports;
     this.#untilMs = untilMs;
   }
 
-  /** Reads some lines to their end: each has its entry in `reads` afterwards. */
-  async read(lines: readonly FlowKey[], course: Course): Promise<void> {
-    // Home and earlier homes must belong to one layout, so nothing is waited for between them.
-    const asked = lines.map((line) => this.#ask(line, course));
-    await Promise.all([...byShard(asked)].map(([shard, group]) => this.#readOn(shard, group, course)));
+  /** Reads lines until each has its entry in `reads`. */
+  async read(lines: readonly FlowKey[], progress: Progress): Promise<void> {
+    // The present shard and the earlier shards must belong to one layout, so there is no `await` between the two.
+    const routed = lines.map((line) => this.#route(line, progress));
+    await Promise.all([...byShard(routed)].map(([shard, group]) => this.#readShard(shard, group, progress)));
   }
 
-  #ask({ sku_id, order_detail_id }: FlowKey, { standing }: Course): AskedLine {
+  #route({ sku_id, order_detail_id }: FlowKey, { flowShards }: Progress): RoutedLine {
     const line = { sku_id, order_detail_id };
-    const shard = standing.get(flowKeyText(line));
-    if (shard !== undefined) return { ...line, shard, row: PAST, homes: [], earlier: null };
-    const { layouts, locator } = this.#parts.hot;
-    const homes = earlierHomesOf(layouts, line);
-    const earlier =
-      homes.length === 0 ? null : firstStanding(homes.map((home) => locator.find(home, line, this.#untilMs)));
-    return { ...placeByLayout(this.#parts, line), homes, earlier };
+    const shard = flowShards.get(flowKeyText(line));
+    if (shard !== undefined) return { ...line, shard, row: PAST, earlierShards: [], earlierRead: null };
+    const { layouts, locator } = this.#ports.hot;
+    const earlierShards = earlierHomesOf(layouts, line);
+    const reads = earlierShards.map((earlier) => locator.find(earlier, line, this.#untilMs));
+    const earlierRead = reads.length === 0 ? null : firstFound(reads);
+    return { ...placeByLayout(this.#ports, line), earlierShards, earlierRead };
   }
 
-  async #readOn(shard: ShardIndex, group: readonly AskedLine[], course: Course): Promise<void> {
+  async #readShard(shard: ShardIndex, group: readonly RoutedLine[], progress: Progress): Promise<void> {
     if (performance.now() >= this.#untilMs)
-      return this.#noteAll(group, unavailable('the deadline passed before the line was read'));
-    const answer = await this.#parts.reader.findFlows(shard, group, this.#untilMs);
-    if (isMisplaced(answer)) return this.#readAgain(group, answer, course);
-    if (answer.is === 'not_done') return this.#readEarlier(group, unavailable(answer.reason), course);
-    const absent: AskedLine[] = [];
+      return this.#setAll(group, unavailable('the deadline passed before the line was read'));
+    const answer = await this.#ports.reader.findFlows(shard, group, this.#untilMs);
+    if (isMisplaced(answer)) return this.#readAgain(group, answer, progress);
+    if (answer.is === 'not_done') return this.#readEarlier(group, unavailable(answer.reason), progress);
+    const absent: RoutedLine[] = [];
     const held: (Flow & At<FlowKey>)[] = [];
-    for (const [place, line] of group.entries()) {
-      const flow = answer.flows[place] ?? null;
-      // An undone hold is no deduction.
+    for (const [index, line] of group.entries()) {
+      const flow = answer.flows[index] ?? null;
+      // A void flow is an undone hold, which is no deduction.
       if (flow === null || flow.status === 'void') absent.push(line);
       else if (flow.status === 'pending') held.push({ ...flow, shard });
-      else this.#note(line, { is: 'found', shard, flow });
+      else this.#set(line, { is: 'found', shard, flow });
     }
-    await Promise.all([this.#readEarlier(absent, { is: 'none' }, course), this.#settle(held, course)]);
+    await Promise.all([this.#readEarlier(absent, { is: 'none' }, progress), this.#completeHolds(held, progress)]);
   }
 
-  /** Reads lines at their earlier homes, where they stand there. @param otherwise the result for lines that stand at none */
-  async #readEarlier(lines: readonly AskedLine[], otherwise: LineRead, course: Course): Promise<void> {
-    // Lines with the same earlier homes have their answers at the same time.
-    const groups = groupBy(lines, ({ homes }) => homes.join());
+  /**
+   * Reads the lines that a shard of an earlier layout has.
+   *
+   * @param fallback the result for lines that none of them has
+   */
+  async #readEarlier(lines: readonly RoutedLine[], fallback: LineRead, progress: Progress): Promise<void> {
+    // Lines with the same earlier shards receive their answers at the same time.
+    const groups = groupBy(lines, ({ earlierShards }) => earlierShards.join());
     await Promise.all(
       [...groups.values()].map(async (group) => {
-        const standing = new Map(course.standing);
-        const found: AskedLine[] = [];
+        const flowShards = new Map(progress.flowShards);
+        const found: RoutedLine[] = [];
         for (const line of group) {
-          const earlier = (await line.earlier) ?? { shard: null };
+          const earlier = (await line.earlierRead) ?? { shard: null };
           if ('error' in earlier) {
             if (!(earlier.error instanceof RowsAway)) throw earlier.error;
-            this.#note(line, unavailable(earlier.error.message));
+            this.#set(line, unavailable(earlier.error.message));
           } else if (earlier.shard === null) {
-            this.#note(line, otherwise);
+            this.#set(line, fallback);
           } else {
-            standing.set(flowKeyText(line), earlier.shard);
+            flowShards.set(flowKeyText(line), earlier.shard);
             found.push(line);
           }
         }
-        if (found.length > 0) await this.read(found, { ...course, standing });
+        if (found.length > 0) await this.read(found, { ...progress, flowShards });
       }),
     );
   }
 
-  /** Settles the holds of decided carts, and reads their lines again. */
-  async #settle(held: readonly (Flow & At<FlowKey>)[], course: Course): Promise<void> {
+  /** Completes the holds of decided carts, and reads their lines again. */
+  async #completeHolds(held: readonly (Flow & At<FlowKey>)[], progress: Progress): Promise<void> {
     await Promise.all(
       [...byCart(held).values()].map(async (ofCart) => {
-        const freed = await freeEach(this.#parts, ofCart, this.#untilMs);
-        if (freed.has('settled')) return this.read(ofCart, course);
+        const completion = await freeEach(this.#ports, ofCart, this.#untilMs);
+        if (completion.has('settled')) return this.read(ofCart, progress);
         for (const { shard, ...flow } of ofCart) {
-          this.#note(
+          this.#set(
             flow,
-            freed.has('open') ? { is: 'found', shard, flow } : unavailable('the record of a cart could not be read'),
+            completion.has('open')
+              ? { is: 'found', shard, flow }
+              : unavailable('the record of a cart could not be read'),
           );
         }
       }),
     );
   }
 
-  /** Corrects the places of lines, and reads them again. */
-  async #readAgain(group: readonly AskedLine[], misplaced: Misplaced, course: Course): Promise<void> {
-    switch (misplaced.is) {
+  /** Routes lines again as the shard's answer demands, and reads them again. */
+  async #readAgain(group: readonly RoutedLine[], redirect: Misplaced, progress: Progress): Promise<void> {
+    switch (redirect.is) {
       case 'elsewhere': {
-        const pointed = misplaced.flows.map(({ shard, ...key }) => [flowKeyText(key), shard] as const);
-        return this.read(group, { ...course, standing: new Map([...course.standing, ...pointed]) });
+        const pointed = redirect.flows.map(({ shard, ...key }) => [flowKeyText(key), shard] as const);
+        return this.read(group, { ...progress, flowShards: new Map([...progress.flowShards, ...pointed]) });
       }
       case 'not_mine':
-        return this.#readAtOwners(group, course);
+        return this.#readAtOwners(group, progress);
       case 'moved': {
-        const moved = new Set(misplaced.sku_ids);
+        const moved = new Set(redirect.sku_ids);
         const groups = groupBy(
           group.filter(({ sku_id }) => moved.has(sku_id)),
           ({ sku_id }) => sku_id,
         );
         const others = group.filter(({ sku_id }) => !moved.has(sku_id));
         await Promise.all([
-          this.read(others, course),
-          ...[...groups].map(([sku_id, lines]) => this.#readMoved(sku_id, lines, course)),
+          this.read(others, progress),
+          ...[...groups].map(([sku_id, lines]) => this.#readWithNewLayout(sku_id, lines, progress)),
         ]);
       }
     }
   }
 
-  async #readAtOwners(group: readonly AskedLine[], course: Course): Promise<void> {
-    if (!course.isRefreshed) {
-      // The map is read by its own clock; this look-up waits no longer than it has time.
-      await Promise.race([this.#parts.routing.refresh(), pause(Math.max(0, this.#untilMs - performance.now()))]);
-      return this.read(group, { ...course, isRefreshed: true });
+  async #readAtOwners(group: readonly RoutedLine[], progress: Progress): Promise<void> {
+    if (!progress.isRefreshed) {
+      // The refresh has a time limit of its own; this look-up waits for it until its own deadline at most.
+      await Promise.race([this.#ports.routing.refresh(), pause(Math.max(0, this.#untilMs - performance.now()))]);
+      return this.read(group, { ...progress, isRefreshed: true });
     }
-    // The answer does not name the SKU, so each is asked for alone: the others may be where they are expected.
+    // The answer does not name the SKU, so each SKU is read alone: the shard may own the slots of the others.
     const groups = [...groupBy(group, ({ sku_id }) => sku_id).values()];
-    if (groups.length === 1) return this.#noteAll(group, unavailable('no shard reports that it owns the slot'));
-    await Promise.all(groups.map((lines) => this.read(lines, course)));
+    if (groups.length === 1) return this.#setAll(group, unavailable('no shard reports that it owns the slot'));
+    await Promise.all(groups.map((lines) => this.read(lines, progress)));
   }
 
-  async #readMoved(sku_id: string, lines: readonly AskedLine[], course: Course): Promise<void> {
-    const loaded = await this.#parts.hot.layouts.loadUsable(sku_id, this.#untilMs);
-    if (loaded.is === 'not_done') return this.#noteAll(lines, unavailable(loaded.reason));
-    const moves = course.moves + 1;
-    await pause(pauseMsOf(moves));
-    return this.read(lines, { ...course, standing: new Map(), moves });
+  async #readWithNewLayout(sku_id: string, lines: readonly RoutedLine[], progress: Progress): Promise<void> {
+    const loaded = await this.#ports.hot.layouts.loadUsable(sku_id, this.#untilMs);
+    if (loaded.is === 'not_done') return this.#setAll(lines, unavailable(loaded.reason));
+    const layoutReads = progress.layoutReads + 1;
+    await pause(pauseMsOf(layoutReads));
+    return this.read(lines, { ...progress, flowShards: new Map(), layoutReads });
   }
 
-  #note(line: FlowKey, read: LineRead): void {
+  #set(line: FlowKey, read: LineRead): void {
     this.reads.set(flowKeyText(line), read);
   }
 
-  #noteAll(lines: readonly FlowKey[], read: LineRead): void {
-    for (const line of lines) this.#note(line, read);
+  #setAll(lines: readonly FlowKey[], read: LineRead): void {
+    for (const line of lines) this.#set(line, read);
   }
 }
 
-/** The first shard that has the id; only when none has it, whether all of them answered. Never rejects. */
-function firstStanding(asks: readonly Promise<{ readonly shard: ShardIndex } | null>[]): Promise<Earlier> {
+/** The first shard that has the id. If none has it and a read failed, the error. The promise never rejects. */
+function firstFound(reads: readonly Promise<{ readonly shard: ShardIndex } | null>[]): Promise<EarlierRead> {
   return new Promise((resolve) => {
-    const answered = asks.map(async (ask) => {
-      const found = await ask;
+    const answered = reads.map(async (read) => {
+      const found = await read;
       if (found !== null) resolve({ shard: found.shard });
     });
     void Promise.allSettled(answered).then((all) => {
@@ -227,12 +237,12 @@ function unavailable(reason: string): LineUnavailable {
   return { is: 'unavailable', reason };
 }
 
-function groupBy<T>(things: readonly T[], keyOf: (thing: T) => string): Map<string, T[]> {
+function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): Map<string, T[]> {
   const groups = new Map<string, T[]>();
-  for (const thing of things) {
-    const group = groups.get(keyOf(thing));
-    if (group === undefined) groups.set(keyOf(thing), [thing]);
-    else group.push(thing);
+  for (const item of items) {
+    const group = groups.get(keyOf(item));
+    if (group === undefined) groups.set(keyOf(item), [item]);
+    else group.push(item);
   }
   return groups;
 }

@@ -1,27 +1,31 @@
 import type { SchemaStatus, ShardMigrator } from '../core/migration.ts';
 import type { ShardIndex } from '../core/nouns.ts';
 
-/** What became of one shard. */
+/** The outcome of one shard. */
 export interface MigrationResult {
   readonly shard: ShardIndex;
-  /** Names applied by this run; empty when nothing was pending or only the status was asked. */
+  /** Names of the migrations that this run applied; empty when none was pending, or only the status was read. */
   readonly appliedNow: readonly string[];
   readonly status: SchemaStatus | null;
-  /** Why it failed, or null. */
+  /** Why the shard failed; null: it did not. */
   readonly fault: string | null;
 }
 
 export interface MigrateShardsOptions {
   readonly migrator: ShardMigrator;
   readonly shardCount: number;
-  /** Apply what is pending; otherwise only look. */
+  /** True: apply pending migrations. False: only read the status. */
   readonly apply: boolean;
-  /** The longest one shard may take. */
+  /** The longest time for one shard, in milliseconds. */
   readonly shardMs: number;
   readonly onResult?: (result: MigrationResult) => void;
 }
 
-/** Looks after all shards at once; one that is down or fails leaves the others done. One result per shard, in order. */
+/**
+ * Migrates all shards at once. A shard that fails does not stop the others.
+ *
+ * @returns one result per shard, in their order
+ */
 export function migrateShards(options: MigrateShardsOptions): Promise<MigrationResult[]> {
   return Promise.all(
     Array.from({ length: options.shardCount }, async (_, shard) => {
@@ -46,7 +50,7 @@ async function migrateShard(shard: ShardIndex, options: MigrateShardsOptions): P
   }
 }
 
-/** @throws when it takes longer; it goes on then */
+/** Waits for work at most `ms` milliseconds. @throws when the work takes longer; the work itself continues */
 export function within<T>(ms: number, work: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error(`no answer within ${ms / 1_000} s`)), ms);

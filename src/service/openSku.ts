@@ -6,10 +6,10 @@ import type { Routed } from './applyOperation.ts';
 import type { Parts } from './parts.ts';
 import { readSku } from './readSku.ts';
 
-/** A SKU with the opening stock that was asked for. */
+/** A SKU with the requested opening stock. */
 export interface OpenedSku {
   readonly is: 'opened';
-  /** It existed before. */
+  /** Whether the SKU existed before. */
   readonly replayed: boolean;
   /** The opening stock, in units. */
   readonly opened_with: number;
@@ -26,22 +26,22 @@ export interface SkuExists extends Omit<OpenedSku, 'is' | 'replayed'> {
 export type OpenAnswer = OpenedSku | SkuExists | Refused | NotDone | Unknown;
 
 /**
- * Opens a SKU with its opening stock, in units. It changes nothing of a SKU that exists, and reads what is left of it.
+ * Opens a SKU with its opening stock, in units. It does not change a SKU that exists; it reads the units left of it.
  *
  * @returns `not_done` also when the SKU exists and its stock could not be read in time
  */
-export async function openSku(parts: Parts, operation: Open, deadlineMs: DeadlineMs): Promise<OpenAnswer> {
+export async function openSku(ports: Parts, operation: Open, deadlineMs: DeadlineMs): Promise<OpenAnswer> {
   const { sku_id, leaved_amount } = operation;
-  const outcome = await parts.routing.onOwners((map) => {
+  const outcome = await ports.routing.onOwners((map) => {
     const shard = map.shardOf(sku_id);
-    return applyOperation(parts.engine, shard, operation, deadlineMs) as Promise<Routed<AppliedOutcome>>;
+    return applyOperation(ports.engine, shard, operation, deadlineMs) as Promise<Routed<AppliedOutcome>>;
   });
-  const asked = { is: 'opened', opened_with: leaved_amount } as const;
-  if (outcome.is === 'applied' && !outcome.replayed) return { ...asked, replayed: false, leaved_amount };
+  const opened = { is: 'opened', opened_with: leaved_amount } as const;
+  if (outcome.is === 'applied' && !outcome.replayed) return { ...opened, replayed: false, leaved_amount };
   if (outcome.is !== 'applied' && (outcome.is !== 'refused' || outcome.opened_with === undefined)) return outcome;
-  const stock = await readSku(parts, sku_id, deadlineMs);
+  const stock = await readSku(ports, sku_id, deadlineMs);
   if (stock.is !== 'found') return stock;
   const { leaved_amount: left } = stock;
-  if (outcome.is === 'applied') return { ...asked, replayed: true, leaved_amount: left };
+  if (outcome.is === 'applied') return { ...opened, replayed: true, leaved_amount: left };
   return { is: 'exists', opened_with: outcome.opened_with ?? leaved_amount, leaved_amount: left };
 }

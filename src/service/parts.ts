@@ -7,7 +7,7 @@ import type { Places } from './places.ts';
 import type { Routing } from './routing.ts';
 import type { Sharing } from './sharing.ts';
 
-/** What the use cases work with. */
+/** The dependencies of the use cases. */
 export interface Parts {
   readonly routing: Routing;
   readonly engine: StockEngine;
@@ -15,9 +15,9 @@ export interface Parts {
   readonly carts: CartRecords;
   readonly shards: ShardOverview;
   readonly afterwork: Afterwork;
-  /** For carts under way: each may ask every shard at once. */
+  /** The admission queue of carts: each cart may send a request to every shard at once. */
   readonly cartPlaces: Places;
-  /** For holds that many meet at once. */
+  /** Completes a hold once for all operations that find it at the same time. */
   readonly freeing: Sharing<Freed>;
   readonly heat: Heat;
   readonly hot: Hot;

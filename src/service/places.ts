@@ -5,48 +5,57 @@ import type { Shares } from './crowd.ts';
 interface Waiter {
   readonly shares: Shares;
   readonly enter: () => void;
-  /** Whose share was taken when this was looked at last. */
-  taken: string | null;
+  /** The name whose share was used up at the last check; null: none. */
+  blockedBy: string | null;
 }
 
 /**
- * Bounds how many of something are under way at once, and how many of them name one thing. First come, first served, but
- * who names something whose share is taken is passed by those who do not. Only the first in line is not overtaken in what
- * he names: a place is kept for him in each share, or those who name less would always get in before him.
+ * An admission queue. It bounds how many operations are under way at once, and how many of them use one name. It admits
+ * in the order of arrival, but a waiter that uses a name without a free share is overtaken by waiters that do not.
+ *
+ * The first waiter in line has one admission reserved in each share that it names. Without this, waiters with fewer
+ * names would always enter before it.
  */
 export class Places {
-  readonly #inside: Crowd;
+  readonly #admitted: Crowd;
   readonly #waiting: Crowd;
   readonly #line = new Set<Waiter>();
 
-  /** @param max under way at once @param waitingMax who comes when so many wait is turned away; shares are of both */
+  /**
+   * Shares are parts of both bounds.
+   *
+   * @param max operations under way at once
+   * @param waitingMax waiters; while there are so many, further operations are rejected
+   */
   constructor(max: number, waitingMax: number) {
-    this.#inside = new Crowd(max);
+    this.#admitted = new Crowd(max);
     this.#waiting = new Crowd(waitingMax);
   }
 
-  /** @returns how to leave again; null when no place became free in time, or too many wait */
+  /**
+   * @returns a function that ends the admission; null when there was none until `untilMs`, or too many operations wait
+   */
   async take(shares: Shares, untilMs: DeadlineMs): Promise<(() => void) | null> {
     const [first] = this.#line;
-    const taken = this.#inside.findTaken(shares, first?.shares);
-    if (taken === null && !this.#inside.isFull) return this.#enter(shares);
+    const blockedBy = this.#admitted.findTaken(shares, first?.shares);
+    if (blockedBy === null && !this.#admitted.isFull) return this.#enter(shares);
     const waitMs = untilMs - performance.now();
     if (waitMs <= 0 || this.#waiting.isFull || this.#waiting.findTaken(shares) !== null) return null;
-    return this.#wait(shares, taken, waitMs);
+    return this.#wait(shares, blockedBy, waitMs);
   }
 
   #enter(shares: Shares): () => void {
-    this.#inside.join(shares);
-    let isIn = true;
+    this.#admitted.join(shares);
+    let isAdmitted = true;
     return () => {
-      if (!isIn) return;
-      isIn = false;
-      this.#inside.leave(shares);
+      if (!isAdmitted) return;
+      isAdmitted = false;
+      this.#admitted.leave(shares);
       this.#admit();
     };
   }
 
-  #wait(shares: Shares, taken: string | null, waitMs: number): Promise<(() => void) | null> {
+  #wait(shares: Shares, blockedBy: string | null, waitMs: number): Promise<(() => void) | null> {
     return new Promise((resolve) => {
       const end = (leave: (() => void) | null): void => {
         clearTimeout(timer);
@@ -54,7 +63,7 @@ export class Places {
         this.#waiting.leave(shares);
         resolve(leave);
       };
-      const waiter: Waiter = { shares, taken, enter: () => end(this.#enter(shares)) };
+      const waiter: Waiter = { shares, blockedBy, enter: () => end(this.#enter(shares)) };
       const timer = setTimeout(() => {
         end(null);
         this.#admit();
@@ -64,13 +73,16 @@ export class Places {
     });
   }
 
-  /** Lets in all who may enter. Nobody who may is left waiting, so who comes next does not overtake by entering at once. */
+  /**
+   * Admits all waiters that may enter. None of them keeps waiting, so a new operation that enters at once overtakes
+   * none.
+   */
   #admit(): void {
     let first: Waiter | null = null;
     for (const waiter of this.#line) {
-      if (this.#inside.isFull) return;
-      waiter.taken = this.#inside.findTaken(waiter.shares, first?.shares, waiter.taken);
-      if (waiter.taken === null) waiter.enter();
+      if (this.#admitted.isFull) return;
+      waiter.blockedBy = this.#admitted.findTaken(waiter.shares, first?.shares, waiter.blockedBy);
+      if (waiter.blockedBy === null) waiter.enter();
       else first ??= waiter;
     }
   }

@@ -6,7 +6,7 @@ import type { BookReader } from '../core/ports.ts';
  * Reads the balances of every shard, each in one snapshot.
  *
  * @returns one list per shard, in their order
- * @throws when a shard cannot be read: books that were not read do not balance
+ * @throws when a shard cannot be read: unread books cannot be balanced
  */
 export function readAllBalances(
   reader: BookReader,

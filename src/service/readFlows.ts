@@ -6,14 +6,14 @@ import type { FoundJournal, JournalReader } from '../core/ports.ts';
 import { freeEach } from './freeHolds.ts';
 import type { Parts } from './parts.ts';
 
-/** Holds whose carts are asked for at a time. */
+/** Holds whose carts are resolved at a time. */
 const HOLDS_MAX = 100;
 
 export interface FlowsQuery {
   readonly sku_id: string;
-  /** Entries, at most; from 1. */
+  /** The largest number of entries; at least 1. */
   readonly limit: number;
-  /** The last position of the page before; null: the first page. */
+  /** The last position of the previous page; null: the first page. */
   readonly after: JournalPosition | null;
 }
 
@@ -24,58 +24,58 @@ export interface FoundFlowsPage {
 }
 
 /**
- * Reads a page of a SKU's journal, newest first. Whatever was answered as sold before it was asked for is in it, so carts
- * that are decided are settled first; later pages skip nothing and show nothing twice while new entries arrive.
+ * Reads a page of a SKU's journal, newest first. The page has every sale that was answered before the request, so the
+ * holds of decided carts are completed first. Later pages skip no entry and repeat none while new entries arrive.
  *
- * @returns `not_done` also when the record of a cart that holds the SKU cannot be asked: nobody knows whether it is sold
+ * @returns `not_done` also when the record of a cart that holds the SKU cannot be read: the cart may be sold
  */
 export async function readFlows(
-  parts: Parts & { readonly journal: JournalReader },
+  ports: Parts & { readonly journal: JournalReader },
   query: FlowsQuery,
   deadlineMs: DeadlineMs,
 ): Promise<FoundFlowsPage | NotDone> {
   for (let holdsAfter = ''; ;) {
-    const found = await readAll(parts, query, holdsAfter, deadlineMs);
+    const found = await readAll(ports, query, holdsAfter, deadlineMs);
     if (found.is === 'not_done') return found;
-    const { journals, opening, holds, fullTo } = found;
+    const { journals, opening, holds, holdsReadTo } = found;
     if (opening === null) return { is: 'found', page: null };
-    const freed = await freeEach(parts, holds, deadlineMs);
-    if (freed.has('unreachable')) return { is: 'not_done', reason: 'the record of a cart could not be asked' };
-    if (!freed.has('settled') && fullTo === null)
+    const completion = await freeEach(ports, holds, deadlineMs);
+    if (completion.has('unreachable')) return { is: 'not_done', reason: 'the record of a cart could not be read' };
+    if (!completion.has('settled') && holdsReadTo === null)
       return { is: 'found', page: cutPage({ journals, opening }, query.limit) };
-    // Those that are open now were so when the page was asked for, and need not be asked again.
-    holdsAfter = fullTo ?? '';
+    // A cart that is open now was open at the request too, and need not be read again.
+    holdsAfter = holdsReadTo ?? '';
   }
 }
 
-/** The journals of all shards where the SKU has or had rows, as if they were one. */
+/** The journals of all shards where the SKU has or had rows, combined into one. */
 interface AllJournals {
   readonly is: 'read';
   readonly journals: JournalRead['journals'];
   readonly opening: JournalRead['opening'];
   readonly holds: readonly FoundHold[];
-  /** Up to which order detail all holds are known; null: there are no more. */
-  readonly fullTo: string | null;
+  /** All holds up to this order detail were read; null: all holds were read. */
+  readonly holdsReadTo: string | null;
 }
 
 async function readAll(
-  parts: Parts & { readonly journal: JournalReader },
+  ports: Parts & { readonly journal: JournalReader },
   query: FlowsQuery,
   holdsAfter: string,
   deadlineMs: DeadlineMs,
 ): Promise<AllJournals | NotDone> {
   const { sku_id } = query;
-  const asked = { ...query, holdsAfter, holdsMax: HOLDS_MAX };
-  const first = await parts.routing.onOwners<FoundJournal | NotDone>((map) =>
-    parts.journal.readJournal(map.shardOf(sku_id), { ...asked, isBesides: false }, deadlineMs),
+  const request = { ...query, holdsAfter, holdsMax: HOLDS_MAX };
+  const first = await ports.routing.onOwners<FoundJournal | NotDone>((map) =>
+    ports.journal.readJournal(map.shardOf(sku_id), { ...request, isBesides: false }, deadlineMs),
   );
   if (first.is === 'not_done') return first;
-  const owner = parts.routing.map.shardOf(sku_id);
+  const owner = ports.routing.map.shardOf(sku_id);
   const others = first.read.shards.filter((shard) => shard !== owner);
   const answers = await Promise.all(
     others.map(async (shard) => ({
       shard,
-      answer: await parts.journal.readJournal(shard, { ...asked, isBesides: true }, deadlineMs),
+      answer: await ports.journal.readJournal(shard, { ...request, isBesides: true }, deadlineMs),
     })),
   );
   const reads = [{ shard: owner, read: first.read }];
@@ -91,6 +91,6 @@ async function readAll(
     journals: reads.flatMap(({ read }) => read.journals),
     opening: first.read.opening,
     holds: reads.flatMap(({ shard, read }) => read.holds.map((hold) => ({ ...hold, shard }))),
-    fullTo: ends.length === 0 ? null : ends.reduce((least, end) => (end < least ? end : least)),
+    holdsReadTo: ends.length === 0 ? null : ends.reduce((least, end) => (end < least ? end : least)),
   };
 }

@@ -5,13 +5,13 @@ import { isCurrent } from './hot/collect.ts';
 import { readWholeStock } from './hot/wholeStock.ts';
 import type { Parts } from './parts.ts';
 
-/** What is left of a SKU, where, and whether it is on sale. */
+/** The units left of a SKU, by row, and whether it is on sale. */
 export interface SkuStock {
   readonly is: 'found';
   readonly mode: 'single' | 'hot';
   /** Units in all rows: those in `rows` and those in transit. */
   readonly leaved_amount: number;
-  /** Those that take orders; none for an unknown SKU. */
+  /** The rows that take orders; none for an unknown SKU. */
   readonly rows: readonly (RowPlace & { readonly leaved_amount: number })[];
   /** Units in rows of an earlier layout, which take no orders and are being emptied. */
   readonly in_transit: number;
@@ -19,27 +19,30 @@ export interface SkuStock {
   readonly sale: Sale | null;
 }
 
-/** Stock of a SKU as its rows have it. */
-type Counted = Omit<SkuStock, 'sale'>;
+/** The stock of a SKU by its rows. */
+type RowStock = Omit<SkuStock, 'sale'>;
 
 const PAUSE_MS = 10;
 
-/** Reads what is left of a SKU from its primaries. Of a split one the rows are read side by side while it sells. */
+/**
+ * Reads the units left of a SKU from its primaries. The rows of a split SKU are read one beside the other while it
+ * sells.
+ */
 export async function readSku(
-  parts: Pick<Parts, 'routing' | 'reader' | 'hot'>,
+  ports: Pick<Parts, 'routing' | 'reader' | 'hot'>,
   sku_id: string,
   deadlineMs: DeadlineMs,
 ): Promise<SkuStock | NotDone> {
-  const answer = await parts.routing.onOwners(async (map) => {
+  const answer = await ports.routing.onOwners(async (map) => {
     const shard = map.shardOf(sku_id);
-    const read = await parts.reader.readStock(shard, sku_id, deadlineMs);
+    const read = await ports.reader.readStock(shard, sku_id, deadlineMs);
     return read.is === 'found' ? { ...read, shard } : read;
   });
   if (answer.is !== 'found') return answer;
   const { shard, rows, sale } = answer;
-  const split = rows.some(({ isSplit }) => isSplit) ? await readSplit(parts, sku_id, deadlineMs) : null;
+  const split = rows.some(({ isSplit }) => isSplit) ? await readSplit(ports, sku_id, deadlineMs) : null;
   if (split?.is === 'not_done') return split;
-  // Rows that were made for a layout that never came are empty.
+  // The other rows were made for a layout that was given up, and are empty.
   const single = rows
     .filter(({ sub_row }) => sub_row === 0)
     .map(({ sub_row, leaved_amount }) => ({ shard, sub_row, leaved_amount }));
@@ -47,12 +50,12 @@ export async function readSku(
   return { ...(split ?? { is: 'found', mode: 'single', leaved_amount, rows: single, in_transit: 0 }), sale };
 }
 
-/** @returns null when it has no layout */
+/** Reads the stock of a split SKU. @returns null when it has no layout */
 async function readSplit(
   { hot }: Pick<Parts, 'hot'>,
   sku_id: string,
   deadlineMs: DeadlineMs,
-): Promise<Counted | NotDone | null> {
+): Promise<RowStock | NotDone | null> {
   const loaded = await hot.layouts.loadUsable(sku_id, deadlineMs);
   if (loaded.is === 'not_done') return loaded;
   const { layout } = loaded;
@@ -60,20 +63,21 @@ async function readSplit(
   const state = await readWholeStock(hot, layout, deadlineMs);
   if ('is' in state) return state;
   if (state.fault !== null) return { is: 'not_done', reason: state.fault };
-  // Another layout took its place meanwhile: units may lie in rows that were not read.
+  // The layout changed during the read: units may be in rows that were not read.
   if (!isCurrent(layout, state)) {
-    if (performance.now() >= deadlineMs) return { is: 'not_done', reason: 'the rows of the SKU moved all the time' };
+    if (performance.now() >= deadlineMs)
+      return { is: 'not_done', reason: 'the layout of the SKU kept changing until the deadline' };
     await pause(PAUSE_MS);
     return readSplit({ hot }, sku_id, deadlineMs);
   }
-  const inPlace = state.rows
+  const currentRows = state.rows
     .filter(({ sub_row, shard }) => layout.places[sub_row] === shard)
     .sort((a, b) => a.sub_row - b.sub_row);
   return {
     is: 'found',
     mode: layout.places.length > 1 ? 'hot' : 'single',
     leaved_amount: state.leaved,
-    rows: inPlace.map(({ shard, sub_row, leaved_amount }) => ({ shard, sub_row, leaved_amount })),
-    in_transit: inPlace.reduce((units, row) => units - row.leaved_amount, state.leaved),
+    rows: currentRows.map(({ shard, sub_row, leaved_amount }) => ({ shard, sub_row, leaved_amount })),
+    in_transit: currentRows.reduce((units, row) => units - row.leaved_amount, state.leaved),
   };
 }

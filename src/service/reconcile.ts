@@ -11,13 +11,13 @@ import type { Repair } from './repair.ts';
 import type { Routing } from './routing.ts';
 import { Unread } from './unread.ts';
 
-/** Shards that are added up at once: it is work for their servers, and there is no hurry. */
+/** Shards that are audited at once. Few: an audit loads their servers, and it is not urgent. */
 const WIDTH = 4;
-/** Between the two looks. What was under way at the first is over by then. */
+/** The pause between the two reads. Operations that were under way at the first read have ended at the second. */
 const PAUSE_MS = 1_000;
-/** More SKUs than this are not looked at one by one again, but all of the shard's. */
+/** With more suspected SKUs than this, the second read audits the whole shard. */
 const SKUS_AGAIN_MAX = 500;
-/** Reading one SKU, or adding up its journal while its row is locked. */
+/** The longest time for reading one SKU, or for adding up its journal while its row is locked. */
 const ONE_SKU_MS = 10_000;
 
 export interface ReconcileParts {
@@ -28,25 +28,28 @@ export interface ReconcileParts {
 
 export interface ReconcileOptions {
   readonly shardCount: number;
-  /** The only SKU to be looked at; null: all. */
+  /** The only SKU to be reconciled; null: all. */
   readonly sku_id: string | null;
   readonly deadlineMs: DeadlineMs;
-  /** Told when a shard was looked at for the first time. */
+  /** Called after the first read of each shard. */
   readonly onShard?: (shard: ShardIndex) => void;
-  /** Begins the ids of the adjustments that bring journals to what their rows say; absent: nothing is changed. */
+  /** The prefix of the ids of the adjustments that repair journals by their rows; absent: nothing is changed. */
   readonly mendAs?: string;
 }
 
-/** What was looked at on a shard. */
+/** The counts of one shard, and the rows that could not be read. */
 export interface ShardReport {
   readonly shard: ShardIndex;
   readonly sku_count: number;
   readonly flow_count: number;
-  /** Why it, or something on it, could not be read, for operators: what is wrong there may be missing. Null: all was read. */
+  /**
+   * Why the shard, or a row on it, could not be read, for operators: differences there may be missing. Null: all was
+   * read.
+   */
   readonly fault: string | null;
 }
 
-/** A difference, and what became of it. */
+/** A difference and the outcome of its repair. */
 export type MendedDifference = ShelfDifference & Repair;
 
 export interface Reconciled {
@@ -61,43 +64,44 @@ export interface NoSuchSku {
 }
 
 /**
- * Holds stock rows, flows, returns, holds and carts against each other while traffic runs. Each shard is added up in one
- * snapshot; what spans shards is read in an order that cannot deceive; and what seems wrong is looked at again, a second
- * later, before it is called a difference. A shard that cannot be read leaves only what lies on it unjudged.
+ * Compares stock rows, flows, returns, holds and carts with each other while traffic runs. Each shard is added up in
+ * one snapshot. Carts over several shards are read in an order that traffic cannot make look wrong: the record before
+ * the flows. A suspected difference is read again a second later, and only then reported. If a shard cannot be read,
+ * only its own rows stay unjudged.
  */
 export async function reconcile(
-  parts: ReconcileParts,
+  ports: ReconcileParts,
   options: ReconcileOptions,
 ): Promise<Reconciled | NoSuchSku | NotDone> {
   const { sku_id, deadlineMs, shardCount } = options;
-  await parts.routing.refresh();
+  await ports.routing.refresh();
   if (sku_id !== null) {
-    const sku = await parts.routing.onOwners((map) =>
-      parts.reader.readStock(map.shardOf(sku_id), sku_id, soon(deadlineMs)),
+    const sku = await ports.routing.onOwners((map) =>
+      ports.reader.readStock(map.shardOf(sku_id), sku_id, soon(deadlineMs)),
     );
     if (sku.is !== 'found') return sku;
     if (sku.rows.length === 0) return { is: 'unknown' };
   }
   const all = Array.from({ length: shardCount }, (_, shard): ShardIndex => shard);
-  const firstLook = { ...parts, unread: new Unread() };
+  const firstRead = { ...ports, unread: new Unread() };
   const first = await inWidth(all, WIDTH, async (shard) => {
-    const looked = await lookFirst(firstLook, shard, { sku_id, deadlineMs });
+    const audited = await readFirst(firstRead, shard, { sku_id, deadlineMs });
     options.onShard?.(shard);
-    return looked;
+    return audited;
   });
   const suspicions = first.flatMap(({ differences }) => differences);
-  const secondLook = { ...parts, unread: new Unread() };
-  const confirmed = suspicions.length === 0 ? [] : await confirm(secondLook, suspicions, deadlineMs);
+  const secondRead = { ...ports, unread: new Unread() };
+  const confirmed = suspicions.length === 0 ? [] : await confirm(secondRead, suspicions, deadlineMs);
   return {
     is: 'reconciled',
     shards: first.map(({ shard, sku_count, flow_count }) => ({
       shard,
       sku_count,
       flow_count,
-      fault: firstLook.unread.reasonOf(shard) ?? secondLook.unread.reasonOf(shard),
+      fault: firstRead.unread.reasonOf(shard) ?? secondRead.unread.reasonOf(shard),
     })),
     differences: await inWidth(confirmed, WIDTH, async (difference) => {
-      const { auditor } = parts;
+      const { auditor } = ports;
       const repaired = await repair(difference, suspicions, {
         auditor,
         mendAs: options.mendAs,
@@ -108,49 +112,53 @@ export async function reconcile(
   };
 }
 
-interface LookParts extends ReconcileParts {
-  /** Where the shards are noted that could not be read in this look: they are reported, and hold up no other. */
+interface AuditPorts extends ReconcileParts {
+  /** Collects the shards that could not be read: they are reported, and do not delay the others. */
   readonly unread: Unread;
 }
 
-interface Looked {
+interface AuditedShard {
   readonly shard: ShardIndex;
   readonly sku_count: number;
   readonly flow_count: number;
-  /** Not only the shard's own: a cart's lines may lie on any. */
+  /** Also those of other shards: the lines of a cart may lie on any shard. */
   readonly differences: readonly ShelfDifference[];
 }
 
 const NOTHING: ShardAudit = { sku_count: 0, flow_count: 0, differences: [], overdue: [] };
 
-interface FirstLook {
+interface AuditQuery {
   readonly sku_id: string | null;
   readonly deadlineMs: DeadlineMs;
 }
 
-async function lookFirst(parts: LookParts, shard: ShardIndex, { sku_id, deadlineMs }: FirstLook): Promise<Looked> {
-  const { auditor, unread } = parts;
-  // Of one SKU too: its rows may lie on any shard, and what lies on none is quickly counted.
+async function readFirst(
+  ports: AuditPorts,
+  shard: ShardIndex,
+  { sku_id, deadlineMs }: AuditQuery,
+): Promise<AuditedShard> {
+  const { auditor, unread } = ports;
+  // For one SKU too, every shard is audited: its rows may lie on any, and a shard without rows of it answers fast.
   const audit = await unread.insist(shard, () => auditor.audit(shard, sku_id === null ? null : [sku_id], deadlineMs));
   if (audit === null) return { shard, ...NOTHING };
-  const held = await unread.insist(shard, () => followHolds(parts, shard, audit.overdue, deadlineMs));
-  const sold = await unread.insist(shard, () => followCarts(parts, shard, sku_id, deadlineMs));
+  const held = await unread.insist(shard, () => followHolds(ports, shard, audit.overdue, deadlineMs));
+  const sold = await unread.insist(shard, () => followCarts(ports, shard, sku_id, deadlineMs));
   const { sku_count, flow_count, differences } = audit;
   return { shard, sku_count, flow_count, differences: [...differences, ...(held ?? []), ...(sold ?? [])] };
 }
 
-/** Looks again, a little later, at what seemed wrong. @returns what still does */
+/** Audits the suspected SKUs again after a pause. @returns the differences of both reads */
 async function confirm(
-  parts: LookParts,
+  ports: AuditPorts,
   suspicions: readonly ShelfDifference[],
   deadlineMs: DeadlineMs,
 ): Promise<ShelfDifference[]> {
   await pause(PAUSE_MS);
-  await parts.routing.refresh();
+  await ports.routing.refresh();
   const suspects = [...new Set(suspicions.map(({ shard }) => shard))];
   const second = await inWidth(suspects, WIDTH, (shard) =>
-    lookAgain(
-      parts,
+    readAgain(
+      ports,
       shard,
       suspicions.filter((suspicion) => suspicion.shard === shard),
       deadlineMs,
@@ -159,24 +167,24 @@ async function confirm(
   return seenTwice(suspicions, second.flat());
 }
 
-async function lookAgain(
-  parts: LookParts,
+async function readAgain(
+  ports: AuditPorts,
   shard: ShardIndex,
   suspicions: readonly ShelfDifference[],
   deadlineMs: DeadlineMs,
 ): Promise<ShelfDifference[]> {
-  const { auditor, unread } = parts;
+  const { auditor, unread } = ports;
   const sku_ids = [...new Set(suspicions.map(({ sku_id }) => sku_id))];
   const audit = await unread.insist(shard, () =>
     auditor.audit(shard, sku_ids.length > SKUS_AGAIN_MAX ? null : sku_ids, deadlineMs),
   );
   if (audit === null) return [];
-  const held = await unread.insist(shard, () => followHolds(parts, shard, audit.overdue, deadlineMs));
-  const sold = await unread.insist(shard, () => followAgain(parts, suspicions, deadlineMs));
+  const held = await unread.insist(shard, () => followHolds(ports, shard, audit.overdue, deadlineMs));
+  const sold = await unread.insist(shard, () => followAgain(ports, suspicions, deadlineMs));
   return [...audit.differences, ...(held ?? []), ...(sold ?? [])];
 }
 
-/** A server that fell silent is not waited for when one SKU is all that is asked of it. */
+/** A short deadline for the reads of one SKU, so that a silent server does not delay them. */
 function soon(deadlineMs: DeadlineMs): DeadlineMs {
   return Math.min(deadlineMs, performance.now() + ONE_SKU_MS);
 }

@@ -3,27 +3,27 @@ import type { Auditor } from '../core/ports.ts';
 import { differenceKey, gapOf } from '../core/reconciliation.ts';
 import type { ShelfDifference } from '../core/reconciliation.ts';
 
-/** The outcome of one difference. It never says "not repaired" for an adjustment that may be written. */
+/** The outcome of one difference. It is never "not repaired" for an adjustment that may be written. */
 export type Repair =
-  /** The adjustment was written: the journal says what the row says. */
+  /** The adjustment was written: the journal equals the row. */
   | { readonly outcome: 'repaired'; readonly adjustment_id: string; readonly reason: null }
   /** Nothing was written, and nothing of this attempt will be. */
   | { readonly outcome: 'not_repaired'; readonly adjustment_id: null; readonly reason: string }
-  /** The adjustment may be written. The same command again ends it: it repairs the difference if there still is one. */
+  /** The adjustment may be written. The same command, run again, repairs the difference if it is still there. */
   | { readonly outcome: 'unknown'; readonly adjustment_id: string; readonly reason: string };
 
 export interface RepairOptions {
   readonly auditor: Pick<Auditor, 'mend'>;
-  /** Begins the ids of the adjustments; absent: nothing is changed. */
+  /** The prefix of the ids of the adjustments; absent: nothing is changed. */
   readonly mendAs: string | undefined;
   readonly deadlineMs: DeadlineMs;
 }
 
 /**
- * Writes an adjustment where a row and its journal differ by the same amount at both looks. Any other difference is for
- * people to judge.
+ * Writes an adjustment where a row and its journal differ by the same amount at both reads. Any other difference is
+ * left for an operator.
  *
- * @param earlier the differences of the first look
+ * @param earlier the differences of the first read
  */
 export async function repair(
   difference: ShelfDifference,
@@ -51,9 +51,9 @@ export async function repair(
     case 'mended':
       return { outcome: 'repaired', adjustment_id, reason: null };
     case 'changed':
-      return notRepaired('the row or its journal changed after the second look; run the command again');
+      return notRepaired('the row or its journal changed after the second read; run the command again');
     case 'not_mine':
-      return notRepaired('its slot has another owner by now; run the command again');
+      return notRepaired('another shard owns its slot now; run the command again');
     case 'not_done':
       return notRepaired(mended.reason);
     case 'unknown':
@@ -65,18 +65,18 @@ export async function repair(
   }
 }
 
-/** Why a difference is not for a repair; null: it is. */
+/** Why a difference is not repaired; null: it may be repaired. */
 function obstacleOf(difference: ShelfDifference, earlier: readonly ShelfDifference[]): string | null {
   const { kind, sub_row = 0 } = difference;
   if (kind !== 'leaved_amount') {
-    return `a difference of kind ${kind} must be judged by people; only leaved_amount is repaired`;
+    return `a difference of kind ${kind} needs an operator's decision; only leaved_amount is repaired`;
   }
   if (sub_row !== 0) return `it is in sub-row ${sub_row} of a split SKU, and adjustments belong to sub-row 0`;
   const gap = gapOf(difference);
   const before = earlier.find((one) => differenceKey(one) === differenceKey(difference));
   if (before === undefined || gapOf(before) !== gap) {
     const from = before === undefined ? 'none' : gapOf(before);
-    return `it changed between the two looks, from ${from} to ${gap}; run the command again`;
+    return `it changed between the two reads, from ${from} to ${gap}; run the command again`;
   }
   return Number.isSafeInteger(Number(gap))
     ? null

@@ -10,16 +10,19 @@ import type { Parts } from './parts.ts';
 
 export type ReturnAnswer = Exclude<Routed<ReturnOutcome>, Pending>;
 
-/** Takes back units of a deduction; a cart that is decided is settled first, so that a return right after its answer works. */
-export function returnGoods(parts: Parts, operation: Return, deadlineMs: DeadlineMs): Promise<ReturnAnswer> {
-  return onHomes<Return, ReturnAnswer>(parts, [operation], deadlineMs, async ([placed]) => {
-    if (placed === undefined) throw new Error('a return is about one line');
-    const { shard, ...here } = placed;
-    const outcome = await pastHolds<ReturnOutcome>(parts, deadlineMs, 0, shard, () =>
-      applyOperation(parts.engine, shard, here, deadlineMs),
+/**
+ * Takes back units of a deduction. The holds of a decided cart are completed first, so that a return directly after the
+ * answer of the cart succeeds.
+ */
+export function returnGoods(ports: Parts, operation: Return, deadlineMs: DeadlineMs): Promise<ReturnAnswer> {
+  return onHomes<Return, ReturnAnswer>(ports, [operation], deadlineMs, async ([routed]) => {
+    if (routed === undefined) throw new Error('a return has one line');
+    const { shard, ...toRow } = routed;
+    const outcome = await pastHolds<ReturnOutcome>(ports, deadlineMs, 0, shard, () =>
+      applyOperation(ports.engine, shard, toRow, deadlineMs),
     );
-    // The row may be closed: what comes back there is to be sold from one that is open.
-    if (outcome.is === 'returned' && here.row === PAST) await parts.hot.gatherer.level(here.sku_id, deadlineMs);
+    // The row may be closed: the units must move to an open row to be sold.
+    if (outcome.is === 'returned' && toRow.row === PAST) await ports.hot.gatherer.level(toRow.sku_id, deadlineMs);
     return outcome.is === 'pending' ? refused('pending') : outcome;
   });
 }

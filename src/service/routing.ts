@@ -3,12 +3,15 @@ import type { NotDone, NotMine } from '../core/outcome.ts';
 import type { SlotSource } from '../core/ports.ts';
 import type { SlotMap } from '../core/slots.ts';
 
-/** A shard that does not say what it owns within this time keeps what is known of it: it must not slow the others. */
+/**
+ * The longest wait for the slots of a shard. After it, the map keeps the shard's earlier slots, so that it delays no
+ * other.
+ */
 const REFRESH_MS = 500;
 
 /**
- * Keeps this gateway's slot map in step with the shards. Shards decide who owns what; the map only says whom to ask
- * first, so a stale one costs a question and nothing else.
+ * Keeps this gateway's slot map up to date. The shards decide which of them owns a slot. The map only selects the shard
+ * that is asked first, so a stale map costs one more request and nothing else.
  */
 export class Routing {
   readonly map: SlotMap;
@@ -22,24 +25,24 @@ export class Routing {
     this.#shardCount = shardCount;
   }
 
-  /** Asks every shard which slots it owns; who asks while a question is out shares its answer. */
+  /** Reads the slots of every shard. Calls that come while a read is under way share it. */
   refresh(): Promise<void> {
     this.#reading ??= this.#readAll(performance.now() + REFRESH_MS).finally(() => (this.#reading = null));
     return this.#reading;
   }
 
   /**
-   * Does something with the shards that own its SKUs; when one of them says "not mine", the map is read again and it is
-   * done once more.
+   * Runs `work` on the shards that own its SKUs. When one of them does not own the slot, the map is read again, and
+   * `work` runs once more.
    *
-   * @param work uses `map` to find the shards; "not mine" from it must mean that nothing was done
+   * @param work uses `map` to find the shards; when it returns `not_mine`, it must have done nothing
    */
   async onOwners<T>(work: (map: SlotMap) => Promise<T | NotMine>): Promise<T | NotDone> {
     const first = await work(this.map);
     if (!isNotMine(first)) return first;
     await this.refresh();
     const second = await work(this.map);
-    return isNotMine(second) ? { is: 'not_done', reason: 'no shard says that it owns the slot' } : second;
+    return isNotMine(second) ? { is: 'not_done', reason: 'no shard reports that it owns the slot' } : second;
   }
 
   async #readAll(deadlineMs: DeadlineMs): Promise<void> {

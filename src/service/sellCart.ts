@@ -17,84 +17,85 @@ interface Order {
   readonly lines: readonly Line[];
 }
 
-/** An attempt that was given up without a verdict; the next one holds one shard after the other. */
-interface Again {
-  readonly is: 'again';
+/** An attempt ended without a commit decision; the next attempt holds one shard after the other. */
+interface Retry {
+  readonly is: 'retry';
 }
 
-/** Settling goes on when the caller has been answered; what is not done in this time is the sweeper's. */
-const SETTLE_MS = 3_000;
-/** The pause with empty hands, before the next attempt, drawn evenly up to this. */
+/** Completion continues after the answer for at most this time; the sweeper completes the rest. */
+const COMPLETION_MS = 3_000;
+/** The longest pause before the next attempt, while the cart holds nothing. The pause is uniformly random. */
 const PAUSE_MS_MAX = 100;
-/** With less time than this no attempt is begun. */
+/** An attempt begins only with more time than this before the deadline. */
 const ATTEMPT_MS = 600;
-/** Of the places for carts: copies of an order would only wait for its record, and a SKU that is locked leaves the rest to others. */
+/** The part of the cart admissions that one order may use: more copies of an order would only wait for its record. */
 const ORDER_SHARE = 1 / 16;
+/** The part of the cart admissions that one SKU may use, so that a locked SKU leaves the rest to other carts. */
 const SKU_SHARE = 1 / 2;
 
 type Ended = Deducted | Refused | NotDone | Unknown;
 
 /**
- * Sells an order over several shards, all or nothing: a record is written, every shard holds its lines, the record is
- * decided by one compare-and-set, and the holds are settled after the answer. Until the record is committed nothing is
- * sold, and nobody but this function commits it.
+ * Sells an order over several shards, all or nothing. It writes the cart record, holds the lines on every shard,
+ * decides the record by one compare-and-set, and completes the holds after the answer. Nothing is sold before the
+ * record is committed, and only this function commits it.
  */
-export async function sellCart(parts: Parts, order: Order, deadlineMs: DeadlineMs): Promise<Ended> {
-  const leave = await parts.cartPlaces.take(sharesOf(order), deadlineMs - 2 * ATTEMPT_MS);
-  if (leave === null) return { is: 'not_done', reason: 'too many carts were under way' };
+export async function sellCart(ports: Parts, order: Order, deadlineMs: DeadlineMs): Promise<Ended> {
+  const release = await ports.cartPlaces.take(sharesOf(order), deadlineMs - 2 * ATTEMPT_MS);
+  if (release === null) return { is: 'not_done', reason: 'too many carts were under way' };
   try {
-    return await attemptUntil(parts, order, deadlineMs);
+    return await attemptUntil(ports, order, deadlineMs);
   } finally {
-    leave();
+    release();
   }
 }
 
 function sharesOf({ order_id, lines }: Order): Shares {
-  // No id has a control character, so an order is never taken for a SKU.
+  // Ids contain no control characters, so the name of an order never equals a SKU id.
   return new Map([[`order\0${order_id}`, ORDER_SHARE], ...lines.map(({ sku_id }) => [sku_id, SKU_SHARE] as const)]);
 }
 
-async function attemptUntil(parts: Parts, order: Order, deadlineMs: DeadlineMs): Promise<Ended> {
-  let inTurn = false;
+async function attemptUntil(ports: Parts, order: Order, deadlineMs: DeadlineMs): Promise<Ended> {
+  let isSequential = false;
   let force = false;
-  const placing = new Placing(parts, order.lines);
+  const router = new Placing(ports, order.lines);
   while (performance.now() + ATTEMPT_MS < deadlineMs) {
-    const placed = await placing.place(deadlineMs);
-    if ('is' in placed) return placed;
-    const begun = await parts.routing.onOwners<CartBegun | CartStands | NotDone | Unknown>((map) =>
-      parts.carts.begin(map.shardOf(order.order_id), { ...order, lines: placed }, force, deadlineMs),
+    const routed = await router.place(deadlineMs);
+    if ('is' in routed) return routed;
+    const begun = await ports.routing.onOwners<CartBegun | CartStands | NotDone | Unknown>((map) =>
+      ports.carts.begin(map.shardOf(order.order_id), { ...order, lines: routed }, force, deadlineMs),
     );
-    // A record that may stand is open, and nobody will commit it.
+    // If the record was written, it is open and is never committed.
     if (begun.is === 'unknown') return { is: 'not_done', reason: begun.reason };
     if (begun.is === 'not_done') return begun;
     if (begun.is === 'sold') {
-      const replay = await replayOf(parts, order, deadlineMs);
+      const replay = await replayOf(ports, order, deadlineMs);
       if (replay !== null) return replay;
       force = true;
     } else if (begun.is === 'begun') {
       const ended = await attempt(
-        parts,
-        { ...order, lines: placed },
-        { begun: begun.attempt, inTurn, placing },
+        ports,
+        { ...order, lines: routed },
+        { begun: begun.attempt, isSequential, router },
         deadlineMs,
       );
-      if (ended.is !== 'again') return ended;
-      inTurn = true;
+      if (ended.is !== 'retry') return ended;
+      isSequential = true;
       await pause(Math.random() * PAUSE_MS_MAX);
     } else {
       await pause();
     }
   }
-  return { is: 'not_done', reason: 'undecided carts were in the way for the whole time' };
+  return { is: 'not_done', reason: 'undecided carts blocked the order until its deadline' };
 }
 
-/** The answer to an order that was sold before, or null when not all of its lines stand any more. */
+/** The answer to an order that was sold before; null when some of its lines are no longer deducted. */
 async function replayOf(
-  parts: Parts,
+  ports: Parts,
   { order_id, lines }: Order,
   deadlineMs: DeadlineMs,
 ): Promise<Deducted | NotDone | null> {
-  const found = await findDeductions(parts, lines, deadlineMs);
+  const found = await findDeductions(ports, lines, deadlineMs);
   if (found.is !== 'found') return found;
   const answered: DeductedLine[] = [];
   for (const [index, line] of lines.entries()) {
@@ -105,53 +106,54 @@ async function replayOf(
   return { is: 'deducted', lines: answered };
 }
 
-interface PlacedOrder extends Order {
+interface RoutedOrder extends Order {
   readonly lines: readonly At<Line>[];
 }
 
 interface Attempt {
-  /** The number of its record. */
+  /** The attempt number in the cart record. */
   readonly begun: number;
-  readonly inTurn: boolean;
-  /** Told what was asked in the wrong place. */
-  readonly placing: Placing<Line>;
+  /** Whether the shards are held one after the other. */
+  readonly isSequential: boolean;
+  /** Receives the redirects of shards that do not own a line. */
+  readonly router: Placing<Line>;
 }
 
-/** One attempt from its first hold to its end. */
+/** Runs one attempt, from its first hold to its outcome. */
 async function attempt(
-  parts: Parts,
-  order: PlacedOrder,
-  { begun, inTurn, placing }: Attempt,
+  ports: Parts,
+  order: RoutedOrder,
+  { begun, isSequential, router }: Attempt,
   deadlineMs: DeadlineMs,
-): Promise<Ended | Again> {
+): Promise<Ended | Retry> {
   const cart: CartKey = { order_id: order.order_id, attempt: begun };
-  const holds = await holdAll(parts, cart, order.lines, inTurn, deadlineMs);
+  const holds = await holdAll(ports, cart, order.lines, isSequential, deadlineMs);
   const fault = holds.find((hold) => hold.fault !== null)?.fault ?? null;
   if (fault !== null) {
-    // Nobody foresaw it: what is held goes back, and the caller hears that nobody knows.
-    parts.afterwork.add(() => giveUp(parts, cart, holds));
+    // An unexpected fault: the holds are undone, and the caller receives an unknown outcome.
+    ports.afterwork.add(() => abortCart(ports, cart, holds));
     throw fault;
   }
   const lines = answeredLines(order.lines, holds);
   if (lines === null) {
-    const ended = endOf(order.lines, holds);
-    const undone = giveUp(parts, cart, holds);
-    parts.afterwork.add(() => undone);
-    if (ended.is !== 'again') return ended;
-    const [failure] = await Promise.all([learnFrom(placing, holds, deadlineMs), orUntil(deadlineMs, undone)]);
+    const ended = outcomeOf(order.lines, holds);
+    const undone = abortCart(ports, cart, holds);
+    ports.afterwork.add(() => undone);
+    if (ended.is !== 'retry') return ended;
+    const [failure] = await Promise.all([followRedirects(router, holds, deadlineMs), atMostUntil(deadlineMs, undone)]);
     return failure ?? ended;
   }
   if (lines.every(({ replayed }) => replayed)) {
-    parts.afterwork.add(() => giveUp(parts, cart, holds));
+    ports.afterwork.add(() => abortCart(ports, cart, holds));
     return { is: 'deducted', lines };
   }
-  const decided = await decide(parts, cart, 'committed', deadlineMs);
+  const decided = await decide(ports, cart, 'committed', deadlineMs);
   if (decided.is === 'unknown') return decided;
   if (decided.is === 'judged' && decided.state === 'committed') {
     const fresh = new Set(lines.filter(({ replayed }) => !replayed).map(flowKeyText));
-    parts.afterwork.add(() =>
-      settleUntil(
-        parts,
+    ports.afterwork.add(() =>
+      completeUntilDone(
+        ports,
         cart,
         order.lines.filter((line) => fresh.has(flowKeyText(line))),
         'committed',
@@ -159,36 +161,40 @@ async function attempt(
     );
     return { is: 'deducted', lines };
   }
-  // Not committed, and nobody else commits: another gateway aborted it as too slow, or its shard did not take the verdict.
-  const undone = giveUp(parts, cart, holds);
-  parts.afterwork.add(() => undone);
+  // The cart is not committed, and only this function commits it. Either another gateway aborted it as too slow, or the
+  // shard of the record did not accept the decision.
+  const undone = abortCart(ports, cart, holds);
+  ports.afterwork.add(() => undone);
   if (decided.is !== 'judged') return decided;
-  await orUntil(deadlineMs, undone);
-  return { is: 'again' };
+  await atMostUntil(deadlineMs, undone);
+  return { is: 'retry' };
 }
 
 interface HeldShard {
   readonly lines: readonly At<Line>[];
   readonly outcome: HoldOutcome;
-  /** What no code foresaw; the outcome is unknown then. */
+  /** An unexpected error; the outcome is then unknown. */
   readonly fault: Error | null;
 }
 
-/** Holds on all shards at once; or in turn, where whoever waits for a lower shard holds nothing on a higher one. */
+/**
+ * Holds on all shards at once, or on one after the other in ascending order. In that order, an attempt that waits for a
+ * lower shard holds nothing on a higher one.
+ */
 async function holdAll(
-  parts: Parts,
+  ports: Parts,
   cart: CartKey,
   lines: readonly At<Line>[],
-  inTurn: boolean,
+  isSequential: boolean,
   deadlineMs: DeadlineMs,
 ): Promise<HeldShard[]> {
   const groups = [...byShard(lines)].sort(([a], [b]) => a - b);
   const holdOn = async ([shard, ofShard]: readonly [ShardIndex, readonly At<Line>[]]): Promise<HeldShard> => {
     const operation = { kind: 'hold', ...cart, lines: ofShard } as const;
-    const waitUntilMs = inTurn ? deadlineMs - ATTEMPT_MS : 0;
+    const waitUntilMs = isSequential ? deadlineMs - ATTEMPT_MS : 0;
     try {
-      const outcome = await pastHolds<HoldOutcome>(parts, deadlineMs, waitUntilMs, shard, () =>
-        applyFunded(parts, shard, operation, deadlineMs),
+      const outcome = await pastHolds<HoldOutcome>(ports, deadlineMs, waitUntilMs, shard, () =>
+        applyFunded(ports, shard, operation, deadlineMs),
       );
       return { lines: ofShard, outcome, fault: null };
     } catch (error) {
@@ -196,18 +202,18 @@ async function holdAll(
       return { lines: ofShard, outcome: { is: 'unknown', reason: fault.message }, fault };
     }
   };
-  if (!inTurn) return Promise.all(groups.map(holdOn));
+  if (!isSequential) return Promise.all(groups.map(holdOn));
   const held: HeldShard[] = [];
   for (const group of groups) {
     const last = await holdOn(group);
     held.push(last);
-    // The codes of refusals have an order of their own, so the other shards are asked too.
+    // The answer has the first code of all refusals in their fixed order, so the remaining shards are asked too.
     if (last.outcome.is !== 'held' && last.outcome.is !== 'refused') break;
   }
   return held;
 }
 
-/** The lines of a cart that is held as a whole, in the order asked; null when it is not. */
+/** The lines of a completely held cart, in the order of the request; null when a line is not held. */
 function answeredLines(lines: readonly Line[], holds: readonly HeldShard[]): DeductedLine[] | null {
   const held = new Map(
     holds
@@ -218,45 +224,56 @@ function answeredLines(lines: readonly Line[], holds: readonly HeldShard[]): Ded
   return answered.length === lines.length ? answered : null;
 }
 
-/** Aborts the record and undoes what is held, or may be. A shard that did not do what it was asked holds nothing. */
-async function giveUp(parts: Parts, cart: CartKey, holds: readonly HeldShard[]): Promise<void> {
+/**
+ * Aborts the record, and undoes the holds that exist or may exist. A shard with any other outcome than `held` or
+ * `unknown` holds nothing.
+ */
+async function abortCart(ports: Parts, cart: CartKey, holds: readonly HeldShard[]): Promise<void> {
   const held = holds.flatMap(({ lines, outcome }) => {
-    if (outcome.is === 'held') return lines.filter((_, place) => outcome.lines[place]?.replayed === false);
+    if (outcome.is === 'held') return lines.filter((_, index) => outcome.lines[index]?.replayed === false);
     return outcome.is === 'unknown' ? lines : [];
   });
-  // At once: whatever becomes of the record, nobody but this coordinator could have committed it.
-  const decided = decide(parts, cart, 'aborted', performance.now() + SETTLE_MS);
-  await Promise.all([decided, held.length > 0 ? settleUntil(parts, cart, held, 'aborted') : null]);
+  // Both at once: only this coordinator could have committed the record, so the holds can be undone in any case.
+  const decided = decide(ports, cart, 'aborted', performance.now() + COMPLETION_MS);
+  await Promise.all([decided, held.length > 0 ? completeUntilDone(ports, cart, held, 'aborted') : null]);
 }
 
-/** Carries a verdict out, again and again where a shard does not take it; in the end it is the sweeper's. */
-async function settleUntil(parts: Parts, cart: CartKey, lines: readonly At<Line>[], verdict: Verdict): Promise<void> {
-  const deadlineMs = performance.now() + SETTLE_MS;
-  while (!(await settleCart(parts, cart, lines, verdict, deadlineMs)) && performance.now() < deadlineMs) await pause();
+/**
+ * Completes the holds by a decision. It retries where a shard does not answer; after `COMPLETION_MS` the sweeper does
+ * it.
+ */
+async function completeUntilDone(
+  ports: Parts,
+  cart: CartKey,
+  lines: readonly At<Line>[],
+  decision: Verdict,
+): Promise<void> {
+  const deadlineMs = performance.now() + COMPLETION_MS;
+  while (!(await settleCart(ports, cart, lines, decision, deadlineMs)) && performance.now() < deadlineMs) await pause();
 }
 
-/** Waits for something that goes on, but no longer than the caller does. */
-async function orUntil(deadlineMs: DeadlineMs, work: Promise<unknown>): Promise<void> {
+/** Waits for work that continues after the deadline, but not longer than the caller waits. */
+async function atMostUntil(deadlineMs: DeadlineMs, work: Promise<unknown>): Promise<void> {
   await Promise.race([work, pause(Math.max(0, deadlineMs - performance.now()))]);
 }
 
-/** What was held in the wrong place is to be found. @returns why it is no use to try again, or null */
-async function learnFrom(
-  placing: Placing<Line>,
+/** Applies the redirects of all shards to the router. @returns why another attempt is useless; null: try again */
+async function followRedirects(
+  router: Placing<Line>,
   holds: readonly HeldShard[],
   deadlineMs: DeadlineMs,
 ): Promise<NotDone | null> {
   for (const { outcome } of holds) {
-    const failure = isMisplaced(outcome) ? await placing.learn(outcome, deadlineMs) : null;
+    const failure = isMisplaced(outcome) ? await router.learn(outcome, deadlineMs) : null;
     if (failure !== null) return failure;
   }
   return null;
 }
 
-/** What an attempt that was not held as a whole says: what was refused on all shards, else why there is no verdict. */
-function endOf(lines: readonly Line[], holds: readonly HeldShard[]): Refused | NotDone | Again {
+/** The outcome of an attempt that is not completely held: the refusals of all shards, or why there is no decision. */
+function outcomeOf(lines: readonly Line[], holds: readonly HeldShard[]): Refused | NotDone | Retry {
   const outcomes = holds.map(({ outcome }) => outcome);
-  if (outcomes.some(isMisplaced)) return { is: 'again' };
+  if (outcomes.some(isMisplaced)) return { is: 'retry' };
   const refusals = new Map(
     outcomes
       .flatMap((outcome) => (outcome.is === 'refused' ? outcome.lines : []))
@@ -266,18 +283,18 @@ function endOf(lines: readonly Line[], holds: readonly HeldShard[]): Refused | N
   const failed = outcomes.find(
     (outcome): outcome is NotDone | Unknown => outcome.is === 'not_done' || outcome.is === 'unknown',
   );
-  // Whatever a hold that may stand took, its cart is not committed: it is undone.
+  // A hold with an unknown outcome is undone too, because its cart is not committed.
   if (failed !== undefined) return { is: 'not_done', reason: failed.reason };
-  return { is: 'again' };
+  return { is: 'retry' };
 }
 
 function decide(
-  parts: Parts,
+  ports: Parts,
   cart: CartKey,
-  verdict: 'committed' | 'aborted',
+  decision: 'committed' | 'aborted',
   deadlineMs: DeadlineMs,
 ): Promise<CartJudged | NotDone | Unknown> {
-  return parts.routing.onOwners<CartJudged | NotDone | Unknown>((map) =>
-    parts.carts.decide(map.shardOf(cart.order_id), cart, verdict, deadlineMs),
+  return ports.routing.onOwners<CartJudged | NotDone | Unknown>((map) =>
+    ports.carts.decide(map.shardOf(cart.order_id), cart, decision, deadlineMs),
   );
 }

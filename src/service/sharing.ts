@@ -1,24 +1,25 @@
 import type { DeadlineMs } from '../core/nouns.ts';
 
 /**
- * Does what many want at once only once, for all who wanted it before it began. Whoever comes while it is under way may
- * know of something that it has not seen, so its answer is theirs only where nothing can change it; otherwise it is done
- * once more, for all of them together.
+ * Runs the same work once for all callers that asked before it began. A caller that comes while it is under way may
+ * know of a change that the work has not seen. Such a caller shares the answer only if the answer is final. If it is
+ * not, the work runs once more, for all such callers together.
  */
 export class Sharing<T> {
   readonly #isFinal: (answer: T) => boolean;
   readonly #running = new Map<string, Promise<T>>();
   readonly #next = new Map<string, Promise<T>>();
 
-  /** @param isFinal whether an answer stays true for good */
+  /** @param isFinal whether an answer can never change */
   constructor(isFinal: (answer: T) => boolean) {
     this.#isFinal = isFinal;
   }
 
   /**
-   * @param key the same for all whom one answer serves
-   * @param deadlineMs how long this caller waits; the work goes on for the others
-   * @returns null when the deadline passed; throws what the work threw
+   * @param key equal for all callers that may share an answer
+   * @param deadlineMs how long this caller waits; the work continues for the others
+   * @returns null when the deadline passed
+   * @throws the error of the work
    */
   async do(key: string, deadlineMs: DeadlineMs, work: () => Promise<T>): Promise<T | null> {
     let timer: NodeJS.Timeout | undefined;
@@ -39,16 +40,16 @@ export class Sharing<T> {
   async #after(running: Promise<T>, key: string, work: () => Promise<T>): Promise<T> {
     const [ended] = await Promise.allSettled([running]);
     if (ended.status === 'fulfilled' && this.#isFinal(ended.value)) return ended.value;
-    // Somebody who came just now may have begun it.
+    // A later caller may have begun the work already.
     return this.#running.get(key) ?? this.#begin(key, work);
   }
 
   #begin(key: string, work: () => Promise<T>): Promise<T> {
-    const one = work().finally(() => {
+    const current = work().finally(() => {
       this.#running.delete(key);
       this.#next.delete(key);
     });
-    this.#running.set(key, one);
-    return one;
+    this.#running.set(key, current);
+    return current;
   }
 }

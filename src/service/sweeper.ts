@@ -7,92 +7,92 @@ import type { Parts } from './parts.ts';
 
 export interface SweeperOptions {
   readonly shardCount: number;
-  /** From the end of one round to the beginning of the next, give or take a quarter. */
+  /** From the end of one round to the beginning of the next, plus or minus a quarter. */
   readonly everyMs: number;
-  /** Rows of each kind looked at in one round, on one shard. */
+  /** Rows of each kind that are read in one round, on one shard. */
   readonly rowsMax: number;
-  /** Told what a shard had left over, or null when it could not be asked. */
+  /** Called with the unfinished carts and holds of a shard; null: the shard could not be read. */
   readonly onSwept: (shard: ShardIndex, leftOver: LeftOver | null) => void;
-  /** Called for each cart that failed by itself; it stays as it is, and is tried again in later rounds. */
+  /** Called for each cart that failed by itself. The cart is not changed, and later rounds try it again. */
   readonly onUnreadable: NoteUnreadable;
   readonly onFault: (error: unknown) => void;
 }
 
 const ROUND_MS = 3_000;
-const AT_A_TIME = 16;
+const CARTS_AT_ONCE = 16;
 
 /**
- * Finishes or undoes what carts have left over. Every gateway has one, and any number may work at once: a cart is decided
- * by compare-and-set on its record, and a verdict can be carried out any number of times.
+ * Finishes or undoes unfinished carts. Every gateway has a sweeper, and any number may work at once: a cart is decided
+ * by compare-and-set on its record, and a completion is idempotent.
  */
 export class Sweeper {
-  readonly #parts: Parts;
+  readonly #ports: Parts;
   readonly #options: SweeperOptions;
   #timer: NodeJS.Timeout | null = null;
   #round: Promise<void> = Promise.resolve();
-  #stopped = false;
+  #isStopped = false;
 
-  constructor(parts: Parts, options: SweeperOptions) {
-    this.#parts = parts;
+  constructor(ports: Parts, options: SweeperOptions) {
+    this.#ports = ports;
     this.#options = options;
   }
 
   start(): void {
-    this.#plan();
+    this.#schedule();
   }
 
-  /** Resolves when the round that is under way is over. */
+  /** Resolves at the end of the round that is under way. */
   async stop(): Promise<void> {
-    this.#stopped = true;
+    this.#isStopped = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
     await this.#round;
   }
 
-  /** Sweeps every shard once; one that does not answer holds up no other. */
+  /** Sweeps every shard once. A shard that does not answer delays no other. */
   async sweep(): Promise<void> {
     const deadlineMs = performance.now() + ROUND_MS;
     const shards = Array.from({ length: this.#options.shardCount }, (_, shard): ShardIndex => shard);
     await Promise.all(shards.map((shard) => this.#sweepShard(shard, deadlineMs).catch(this.#options.onFault)));
   }
 
-  #plan(): void {
-    if (this.#stopped) return;
+  #schedule(): void {
+    if (this.#isStopped) return;
     const { everyMs } = this.#options;
     this.#timer = setTimeout(
       () => {
-        this.#round = this.sweep().finally(() => this.#plan());
+        this.#round = this.sweep().finally(() => this.#schedule());
       },
       everyMs * (0.75 + Math.random() / 2),
     );
     this.#timer.unref();
   }
 
-  /** Carts and split SKUs do not wait for each other: a failure of one kind must not stop the other. */
+  /** Sweeps carts and split SKUs at the same time: a failure of one kind must not stop the other. */
   async #sweepShard(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<void> {
     await Promise.all([
       this.#sweepCarts(shard, deadlineMs).catch(this.#options.onFault),
-      this.#parts.hot.keeper.sweep(shard).catch(this.#options.onFault),
+      this.#ports.hot.keeper.sweep(shard).catch(this.#options.onFault),
     ]);
   }
 
   async #sweepCarts(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<void> {
-    const found = await this.#parts.carts.findLeftOver(shard, this.#options.rowsMax, deadlineMs);
+    const found = await this.#ports.carts.findLeftOver(shard, this.#options.rowsMax, deadlineMs);
     const leftOver = found.is === 'left_over' ? found : null;
     this.#options.onSwept(shard, leftOver);
-    // Records first: a hold whose cart is open cannot be settled. A few at a time: customers come first.
+    // Records first: the holds of an open cart cannot be completed. A few at a time: requests have priority.
     for (const carts of chunks(leftOver?.carts ?? [])) {
-      await Promise.all(carts.map((cart) => this.#orNoted(shard, cart, judgeCart(this.#parts, cart, deadlineMs))));
+      await Promise.all(carts.map((cart) => this.#orReport(shard, cart, judgeCart(this.#ports, cart, deadlineMs))));
     }
     const held = (leftOver?.holds ?? []).map((hold) => ({ shard, ...hold }));
     for (const carts of chunks([...byCart(held).values()])) {
-      const settle = (holds: readonly FoundHold[]): Promise<void> =>
-        this.#orNoted(shard, holds[0], freeHolds(this.#parts, holds, deadlineMs));
-      await Promise.all(carts.map(settle));
+      const complete = (holds: readonly FoundHold[]): Promise<void> =>
+        this.#orReport(shard, holds[0], freeHolds(this.#ports, holds, deadlineMs));
+      await Promise.all(carts.map(complete));
     }
   }
 
-  /** A failure of one cart must not stop the others. */
-  async #orNoted(shard: ShardIndex, cart: CartKey | undefined, work: Promise<unknown>): Promise<void> {
+  /** Reports a failure of one cart, which must not stop the others. */
+  async #orReport(shard: ShardIndex, cart: CartKey | undefined, work: Promise<unknown>): Promise<void> {
     try {
       await work;
     } catch (error) {
@@ -105,7 +105,7 @@ export class Sweeper {
 }
 
 function chunks<T>(all: readonly T[]): T[][] {
-  return Array.from({ length: Math.ceil(all.length / AT_A_TIME) }, (_, index) =>
-    all.slice(index * AT_A_TIME, (index + 1) * AT_A_TIME),
+  return Array.from({ length: Math.ceil(all.length / CARTS_AT_ONCE) }, (_, index) =>
+    all.slice(index * CARTS_AT_ONCE, (index + 1) * CARTS_AT_ONCE),
   );
 }

@@ -6,16 +6,16 @@ import type { Trace } from '../core/trace.ts';
 import type { Parts } from './parts.ts';
 
 /**
- * The same parts for one request that is followed: whatever it asks of a shard is told, also behind its answer. What requests do
- * together (fetching units of a split SKU, settling holds that many meet) belongs to none of them.
+ * The same dependencies for one traced request: each of its calls to a shard is reported to the trace, also after the
+ * answer. Work that requests share (the rebalance of a split SKU, the completion of shared holds) belongs to no trace.
  */
-export function tracedParts(parts: Parts, trace: Trace | null): Parts {
-  if (trace === null) return parts;
+export function tracedParts(ports: Parts, trace: Trace | null): Parts {
+  if (trace === null) return ports;
   return {
-    ...parts,
-    engine: new TracedEngine(parts.engine, trace),
-    reader: tracedReader(parts.reader, trace),
-    carts: tracedCarts(parts.carts, trace),
+    ...ports,
+    engine: new TracedEngine(ports.engine, trace),
+    reader: tracedReader(ports.reader, trace),
+    carts: tracedCarts(ports.carts, trace),
   };
 }
 
@@ -33,7 +33,7 @@ class TracedEngine implements StockEngine {
     operations: readonly O[],
     deadlineMs: DeadlineMs,
   ): Promise<readonly OutcomeOf<O>[]> {
-    return told(
+    return traced(
       this.#trace.began(operations[0]?.kind ?? 'nothing', shard),
       this.#engine.apply(shard, operations, deadlineMs),
       endingOf,
@@ -44,25 +44,25 @@ class TracedEngine implements StockEngine {
 function tracedReader(reader: StockReader, trace: Trace): StockReader {
   return {
     findFlows: (shard, keys, deadlineMs) =>
-      told(trace.began('find flows', shard), reader.findFlows(shard, keys, deadlineMs), wordOf),
+      traced(trace.began('find flows', shard), reader.findFlows(shard, keys, deadlineMs), nameOf),
     readStock: (shard, sku_id, deadlineMs) =>
-      told(trace.began('read stock', shard), reader.readStock(shard, sku_id, deadlineMs), wordOf),
+      traced(trace.began('read stock', shard), reader.readStock(shard, sku_id, deadlineMs), nameOf),
   };
 }
 
 function tracedCarts(carts: CartRecords, trace: Trace): CartRecords {
   return {
     begin: (shard, order, force, deadlineMs) =>
-      told(trace.began('begin cart', shard), carts.begin(shard, order, force, deadlineMs), wordOf),
-    decide: (shard, cart, verdict: Verdict, deadlineMs) =>
-      told(trace.began('decide cart', shard), carts.decide(shard, cart, verdict, deadlineMs), wordOf),
+      traced(trace.began('begin cart', shard), carts.begin(shard, order, force, deadlineMs), nameOf),
+    decide: (shard, cart, decision: Verdict, deadlineMs) =>
+      traced(trace.began('decide cart', shard), carts.decide(shard, cart, decision, deadlineMs), nameOf),
     judge: (shard, cart, deadlineMs) =>
-      told(trace.began('judge cart', shard), carts.judge(shard, cart, deadlineMs), wordOf),
+      traced(trace.began('judge cart', shard), carts.judge(shard, cart, deadlineMs), nameOf),
     findLeftOver: (shard, max, deadlineMs) => carts.findLeftOver(shard, max, deadlineMs),
   };
 }
 
-function told<T>(ended: (ending: string) => void, work: Promise<T>, ending: (result: T) => string): Promise<T> {
+function traced<T>(ended: (ending: string) => void, work: Promise<T>, ending: (result: T) => string): Promise<T> {
   work.then(
     (result) => ended(ending(result)),
     () => ended('fault'),
@@ -70,13 +70,13 @@ function told<T>(ended: (ending: string) => void, work: Promise<T>, ending: (res
   return work;
 }
 
-/** Of several the one that somebody may have to look at. */
+/** The outcome that most needs attention: unknown before not done, before the first outcome. */
 function endingOf(outcomes: readonly { readonly is: string }[]): string {
-  const one =
+  const shown =
     outcomes.find(({ is }) => is === 'unknown') ?? outcomes.find(({ is }) => is === 'not_done') ?? outcomes[0];
-  return one?.is ?? 'nothing';
+  return shown?.is ?? 'nothing';
 }
 
-function wordOf({ is }: { readonly is: string }): string {
+function nameOf({ is }: { readonly is: string }): string {
   return is;
 }

@@ -5,14 +5,14 @@ import { isProgramFault } from '../core/programFault.ts';
 const ROWS_NAMED = 20;
 
 /**
- * The shards that could not be read in one look, each with the first reason. What lies on them is not judged, and whoever
- * reports the look must name them: what was not read is not as it should be.
+ * The shards that could not be read in one pass, each with the first reason. Their rows are not judged. A report of the
+ * pass must name them, because an unread shard may have differences.
  */
 export class Unread {
   readonly #reasons = new Map<ShardIndex, string>();
   readonly #rows = new Map<ShardIndex, string[]>();
 
-  /** Why a shard could not be read, for operators; null: it could, but for single rows. */
+  /** Why a shard could not be read, for operators; null: it was read, except for single rows. */
   failureOf(shard: ShardIndex): string | null {
     return this.#reasons.get(shard) ?? null;
   }
@@ -33,16 +33,16 @@ export class Unread {
     return `${count} cannot be read: ${rows.slice(0, ROWS_NAMED).join('; ')}${others}`;
   }
 
-  /** Notes a row that cannot be read. The shard is read on. @param row its ids and its fault */
+  /** Adds a row that cannot be read. The other rows of the shard are still read. @param row its ids and its fault */
   note(shard: ShardIndex, row: string): void {
     this.#rows.set(shard, [...this.rowsOf(shard), row]);
   }
 
   /**
-   * Reads for a shard's own report, whatever became of earlier reads.
+   * Reads for the report of the shard itself, also when earlier reads failed.
    *
-   * @returns null when it could not be read, which is noted
-   * @throws a fault of this program: it says nothing about the shard
+   * @returns null when the shard could not be read; the reason is kept
+   * @throws a fault of this program, which says nothing about the shard
    */
   async insist<T>(shard: ShardIndex, read: () => Promise<T>): Promise<T | null> {
     try {
@@ -54,7 +54,10 @@ export class Unread {
     }
   }
 
-  /** The same for what others want of it: it is not asked again when it failed, as each time may take as long as a connection. */
+  /**
+   * Reads for the report of another shard. A shard that failed is not read again: each try may take as long as a
+   * connection attempt.
+   */
   async read<T>(shard: ShardIndex, read: () => Promise<T>): Promise<T | null> {
     return this.#reasons.has(shard) ? null : await this.insist(shard, read);
   }

@@ -1,19 +1,19 @@
 import type { ShardIndex } from '../core/nouns.ts';
 import type { UnreadableKind, UnreadableRow } from '../core/unreadable.ts';
 
-/** A row that is not found again for this time is forgotten: it was repaired, or nothing looks for it any more. */
+/** A row that is not found again within this time is forgotten: it was repaired, or is no longer read. */
 const REMEMBERED_MS = 300_000;
-/** Rows that are remembered; further ones are neither counted nor logged until there is room. */
+/** The largest number of remembered rows; further rows are neither counted nor logged until there is room. */
 const ROWS_MAX = 1_000;
 
-/** How many unreadable rows of one kind were found on a shard lately. */
+/** How many unreadable rows of one kind were found on a shard in the last five minutes. */
 export interface UnreadableCount {
   readonly kind: UnreadableKind;
   readonly shard: ShardIndex;
   readonly count: number;
 }
 
-/** Remembers rows that cannot be read: each is reported once while it is found again and again, and all are counted. */
+/** Remembers rows that cannot be read. Each row is counted, and is reported once while it is found repeatedly. */
 export class UnreadableRows {
   readonly #onFound: (row: UnreadableRow) => void;
   readonly #nowMs: () => number;
@@ -28,7 +28,7 @@ export class UnreadableRows {
     this.#nowMs = nowMs;
   }
 
-  /** Notes that a row was found, for the log and the counts. */
+  /** Adds a row that was found, for the log and the counts. */
   note(row: UnreadableRow): void {
     const key = [row.kind, row.shard, row.row].join('\0');
     const known = this.#found.get(key);
@@ -42,7 +42,7 @@ export class UnreadableRows {
     this.#onFound(row);
   }
 
-  /** Rows that were found in the last five minutes. A kind without any on a shard is missing. */
+  /** The counts of the last five minutes. A kind without rows on a shard has no entry. */
   counts(): readonly UnreadableCount[] {
     this.#forgetOld();
     const counts = new Map<string, UnreadableCount>();

@@ -3,7 +3,7 @@ import type { Operation } from '../core/operation.ts';
 import type { OutcomeOf } from '../core/outcome.ts';
 import type { StockEngine } from '../core/ports.ts';
 
-/** An operation that ended without a verdict, with the reason that callers do not get to see. */
+/** An operation that was not done or has an unknown outcome, with the reason, which callers do not receive. */
 export interface NoVerdict {
   readonly shard: ShardIndex;
   readonly operation: Operation['kind'];
@@ -11,7 +11,7 @@ export interface NoVerdict {
   readonly reason: string;
 }
 
-/** An engine that tells the log and the metrics what the caller is only told in general. */
+/** An engine that reports failed operations with their reasons, for the log and the metrics. */
 export class WatchedEngine implements StockEngine {
   readonly #engine: StockEngine;
   readonly #onNoVerdict: (ended: NoVerdict) => void;
@@ -27,12 +27,12 @@ export class WatchedEngine implements StockEngine {
     deadlineMs: DeadlineMs,
   ): Promise<readonly OutcomeOf<O>[]> {
     return this.#engine.apply(shard, operations, deadlineMs).then((outcomes) => {
-      for (let place = 0; place < outcomes.length; place += 1) this.#look(shard, operations[place], outcomes[place]);
+      for (let index = 0; index < outcomes.length; index += 1) this.#report(shard, operations[index], outcomes[index]);
       return outcomes;
     });
   }
 
-  #look(shard: ShardIndex, operation: Operation | undefined, outcome: OutcomeOf<Operation> | undefined): void {
+  #report(shard: ShardIndex, operation: Operation | undefined, outcome: OutcomeOf<Operation> | undefined): void {
     if (operation === undefined || (outcome?.is !== 'not_done' && outcome?.is !== 'unknown')) return;
     this.#onNoVerdict({ shard, operation: operation.kind, ending: outcome.is, reason: outcome.reason });
   }

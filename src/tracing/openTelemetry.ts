@@ -15,30 +15,30 @@ import type { RequestTrace, Trace, TraceableAnswer, TraceableRequest, Tracer } f
 export interface TracingOptions {
   /** Where spans are sent: OTLP over HTTP, in JSON. */
   readonly url: string;
-  /** Of requests whose caller has not decided that for us. */
+  /** The share of requests that are recorded, of those whose caller has not decided it; 0 to 1. */
   readonly share: number;
-  /** What this process is called among others of its kind. */
+  /** The name of this process among all gateways. */
   readonly instance: string;
   readonly shardName: (shard: ShardIndex) => string;
-  /** Told of spans that were lost, and why. */
+  /** Receives the reason when spans are lost. */
   readonly onTrouble: (reason: string) => void;
 }
 
-/** Spans that wait to be sent; more are lost. */
+/** The most spans that wait to be sent. Further spans are lost. */
 const WAITING_MAX = 4_096;
-/** Spans that are sent together: to write them down holds up everything else in the process, so they are few. */
+/** The most spans in one export. They are few, because encoding them blocks the process. */
 const BATCH_MAX = 256;
 const SEND_EVERY_MS = 1_000;
-/** No collector is waited for longer. */
+/** The longest wait for the collector's answer. */
 const SEND_MS = 5_000;
-/** All of what waits may be on its way at once when the process ends. */
-const SENDING_MAX = 1 + WAITING_MAX / BATCH_MAX;
-/** What is not told by then at the end is lost. */
+/** The most exports at the same time. All waiting spans can be under way at once when the process ends. */
+const EXPORTS_MAX = 1 + WAITING_MAX / BATCH_MAX;
+/** The time for the last exports when the process ends. Spans that are not sent in it are lost. */
 const STOP_MS = 1_000;
-/** A collector's words may be long. */
+/** The most characters of a reason, because the text of a collector may be long. */
 const REASON_LENGTH_MAX = 200;
 
-/** Others have no name among the conventions. */
+/** The methods that the semantic conventions name. */
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH']);
 
 const propagator = new W3CTraceContextPropagator();
@@ -48,14 +48,15 @@ const FROM_REQUEST: TextMapGetter<TraceableRequest> = {
 };
 
 /**
- * Makes spans as OpenTelemetry has them: one for each request and, under it, one for each operation on a shard. They say which call, which shard
- * and how it ended, and nothing that a caller named but his own request's id: no path, no query, no ids of SKUs and orders.
+ * Makes OpenTelemetry spans: one for each request and, under it, one for each operation on a shard. They contain the
+ * route, the shard and the outcome. Of the caller's text they contain only the request id: no path, no query, no ids of
+ * SKUs or orders.
  *
- * What `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_SERVICE_NAME` and the other variables of the exporter say (`OTEL_EXPORTER_OTLP_HEADERS` and so on) is read by
- * the library itself.
+ * The library itself reads `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_SERVICE_NAME` and the variables of the exporter, such as
+ * `OTEL_EXPORTER_OTLP_HEADERS`.
  */
 export function startTracing({ url, share, instance, shardName, onTrouble }: TracingOptions): Tracer {
-  hearTroubles(onTrouble);
+  reportErrors(onTrouble);
   const provider = new TracerProvider({
     resource: resourceFromAttributes({
       'service.name': 'stockgate',
@@ -65,7 +66,7 @@ export function startTracing({ url, share, instance, shardName, onTrouble }: Tra
     sampler: new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(share) }),
     spanProcessors: [
       new BatchSpanProcessor({
-        exporter: new OTLPTraceExporter({ url, timeoutMillis: SEND_MS, concurrencyLimit: SENDING_MAX }),
+        exporter: new OTLPTraceExporter({ url, timeoutMillis: SEND_MS, concurrencyLimit: EXPORTS_MAX }),
         maxQueueSize: WAITING_MAX,
         maxExportBatchSize: BATCH_MAX,
         scheduledDelayMillis: SEND_EVERY_MS,
@@ -98,12 +99,12 @@ function beginRequest(
   });
   return {
     traceId,
-    inside: insideOf(maker, trace.setSpan(ROOT_CONTEXT, span), shardName),
+    inside: traceOf(maker, trace.setSpan(ROOT_CONTEXT, span), shardName),
     answered: (answer) => endRequest(span, answer),
   };
 }
 
-function insideOf(maker: SpanMaker, under: Context, shardName: TracingOptions['shardName']): Trace {
+function traceOf(maker: SpanMaker, under: Context, shardName: TracingOptions['shardName']): Trace {
   return {
     began(operation, shard) {
       const name = shardName(shard);
@@ -131,7 +132,7 @@ function endRequest(span: Span, { route, outcome, status, requestId }: Traceable
     'stockgate.outcome': outcome,
     ...(requestId !== null && { 'stockgate.request_id': requestId }),
   });
-  // A caller who is refused has had his answer.
+  // A refused request was answered, so its span is not an error.
   if (status >= 500) failed(span, outcome);
   span.end();
 }
@@ -141,12 +142,12 @@ function failed(span: Span, type: string): void {
   span.setStatus({ code: SpanStatusCode.ERROR });
 }
 
-/** The library tells its troubles to the whole process. */
-function hearTroubles(onTrouble: TracingOptions['onTrouble']): void {
-  const silent = (): void => undefined;
-  const told = (message: string): void => onTrouble(message.slice(0, REASON_LENGTH_MAX));
+/** Passes on the errors of the library, which reports them for the whole process. */
+function reportErrors(onTrouble: TracingOptions['onTrouble']): void {
+  const ignore = (): void => undefined;
+  const report = (message: string): void => onTrouble(message.slice(0, REASON_LENGTH_MAX));
   diag.setLogger(
-    { error: told, warn: told, info: silent, debug: silent, verbose: silent },
+    { error: report, warn: report, info: ignore, debug: ignore, verbose: ignore },
     { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true },
   );
   setGlobalErrorHandler((error) => onTrouble(reasonOf(error)));
@@ -156,10 +157,13 @@ function reasonOf(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).slice(0, REASON_LENGTH_MAX);
 }
 
-/** @throws when it takes longer; what is not done by then goes on by itself */
+/** Waits for work for at most `ms` milliseconds. @throws when it takes longer; the work goes on */
 function within(ms: number, work: Promise<void>): Promise<void> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`the collector did not take what was left within ${ms} ms`)), ms);
+    const timer = setTimeout(
+      () => reject(new Error(`the collector did not accept the remaining spans within ${ms} ms`)),
+      ms,
+    );
     work.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 }

@@ -1,13 +1,13 @@
 import type { Config } from '../config.ts';
 import type { MetricsPage, MetricsSnapshot } from '../metrics/addUp.ts';
 
-/** Where a gateway listens. */
+/** The addresses of a gateway's listeners. */
 export interface Addresses {
   readonly publicUrl: string;
   readonly adminUrl: string;
 }
 
-/** What the primary says to a worker. An `ask` is the number of the question that is answered. */
+/** A message from the primary to a worker. `ask` is the number of the request that it answers. */
 export type ToWorker =
   | { readonly is: 'start'; readonly config: Config }
   | { readonly is: 'drain' }
@@ -16,12 +16,12 @@ export type ToWorker =
   | { readonly is: 'page'; readonly ask: number; readonly page: MetricsPage }
   | { readonly is: 'turn'; readonly ask: number; readonly granted: boolean };
 
-/** What a worker says to the primary. */
+/** A message from a worker to the primary. */
 export type ToPrimary =
-  /** It listens to messages now: what was sent before is lost. */
+  /** The worker receives messages from now on; earlier ones are lost. */
   | { readonly is: 'here' }
   | { readonly is: 'ready'; readonly addresses: Addresses }
-  /** It cannot start, and ends. */
+  /** The worker cannot start, and exits. */
   | { readonly is: 'failed'; readonly message: string }
   | { readonly is: 'pong' }
   | { readonly is: 'metrics'; readonly round: number; readonly snapshot: MetricsSnapshot }

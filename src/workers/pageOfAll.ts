@@ -1,10 +1,10 @@
 import { addUp, pageOf, whatStays } from '../metrics/addUp.ts';
 import type { MetricsPage, MetricsSnapshot } from '../metrics/addUp.ts';
 
-/** A scrape waits no longer than this for workers that do not answer. */
+/** The longest wait of a scrape for workers that do not answer. */
 const ANSWER_MS = 500;
 
-/** A worker that can be asked for its series. */
+/** A worker that can be asked for its series, by round. */
 export interface Asked {
   readonly number: number;
   ask(round: number): void;
@@ -13,41 +13,41 @@ export interface Asked {
 /**
  * One page of metrics for all workers.
  *
- * What a worker counted stays on the page when it ends, and while it does not answer, as it was last told. Otherwise the
- * sums would fall by all it ever did, Prometheus would take that for a restart from zero, and count everything the others
- * did once more. What a worker counted between the last scrape and its sudden end was never on a page, and is lost. Its
- * gauges are gone with it: they say how things are.
+ * The counts of a worker stay on the page, as last reported, when it has ended and while it does not answer. Without
+ * them the sums would fall, Prometheus would take that for a restart from zero, and it would count everything of the
+ * other workers once more. Counts between the last scrape and the sudden end of a worker were never on a page, and are
+ * lost. Its gauges are dropped, because they describe the present.
  */
 export class PageOfAll {
   readonly #workers: () => readonly Asked[];
-  /** By worker, what it last told. */
+  /** The latest report of each worker, by its number. */
   readonly #last = new Map<number, { readonly round: number; readonly snapshot: MetricsSnapshot }>();
-  /** Of workers that have ended; added up at each page, so that there are never many. */
+  /** The counts of workers that have ended. They are added up for each page, so the list stays short. */
   readonly #ended: MetricsSnapshot[] = [];
   #round = 0;
   #underWay: Promise<MetricsPage> | null = null;
-  #oneTold = (): void => undefined;
+  #onReport = (): void => undefined;
 
-  /** @param workers asked at each page for those that serve */
+  /** @param workers returns the workers that serve; called for each page */
   constructor(workers: () => readonly Asked[]) {
     this.#workers = workers;
   }
 
-  /** Notes what a worker told. */
+  /** Records a report of a worker. */
   told(worker: number, round: number, snapshot: MetricsSnapshot): void {
     this.#last.set(worker, { round, snapshot });
-    this.#oneTold();
+    this.#onReport();
   }
 
-  /** Notes that a worker has ended. */
+  /** Records that a worker has ended. */
   ended(worker: number): void {
     const last = this.#last.get(worker);
     this.#last.delete(worker);
     if (last !== undefined) this.#ended.push(whatStays(last.snapshot));
-    this.#oneTold();
+    this.#onReport();
   }
 
-  /** Asks all workers and adds up; who asks meanwhile gets the same page. */
+  /** Asks all workers for their series and adds them up. Calls that come meanwhile get the same page. */
   page(): Promise<MetricsPage> {
     this.#underWay ??= this.#make().finally(() => {
       this.#underWay = null;
@@ -59,12 +59,12 @@ export class PageOfAll {
     this.#round += 1;
     const round = this.#round;
     await this.#collect(round);
-    const living = [...this.#last.values()].map((told) =>
-      told.round === round ? told.snapshot : whatStays(told.snapshot),
+    const running = [...this.#last.values()].map((report) =>
+      report.round === round ? report.snapshot : whatStays(report.snapshot),
     );
-    // A worker that ends from here on is on this page as living, and in the list for the next one.
+    // A worker that ends from here on is on this page as running, and in the list of ended ones for the next page.
     const ended = await this.#addUpEnded();
-    return pageOf([...living, ended]);
+    return pageOf([...running, ended]);
   }
 
   async #addUpEnded(): Promise<MetricsSnapshot> {
@@ -73,19 +73,19 @@ export class PageOfAll {
     return sum;
   }
 
-  /** Resolves when all that were asked have told or ended, or time is up. */
+  /** Resolves when every worker that was asked has reported or ended, after 0.5 s at the latest. */
   #collect(round: number): Promise<void> {
     const asked = this.#workers();
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, ANSWER_MS);
-      this.#oneTold = () => {
+      this.#onReport = () => {
         const serving = new Set(this.#workers().map(({ number }) => number));
         if (asked.some(({ number }) => serving.has(number) && this.#last.get(number)?.round !== round)) return;
         clearTimeout(timer);
         resolve();
       };
       for (const worker of asked) worker.ask(round);
-      this.#oneTold();
+      this.#onReport();
     });
   }
 }

@@ -7,19 +7,20 @@ import { Slot } from './slot.ts';
 
 const PING_EVERY_MS = 1_000;
 
-/** How a worker ends that has drained. */
+/** The end of a worker that has drained. */
 const DRAINED = 'exited with code 0';
 
-/** Why the workers as a whole cannot go on, in words for whoever started them. */
+/** The workers as a whole cannot go on. The message is for the user who started them. */
 export class WorkersError extends Error {}
 
 /**
- * The process that starts the workers, replaces those that end and adds up their metrics. It holds no shard and answers no
- * request.
+ * The process that starts the workers, replaces those that end and adds up their metrics. It has no shard and answers
+ * no request.
  *
- * The workers accept connections themselves, from sockets they share. The other way of Node.js, to accept here and hand
- * them out in turn, was tried: a connection on its way to a worker that is killed is then neither answered nor closed, nor
- * does one that is stuck let go of the next. Each turn of a worker's loop accepts one connection, so the idle take more.
+ * The workers accept connections themselves, from sockets they share. Node.js can also accept them here and distribute
+ * them in turn. That was tried. A connection on its way to a worker that is killed is then neither answered nor closed,
+ * and a worker that is stuck keeps the next connection. Each turn of a worker's event loop accepts one connection, so
+ * idle workers take more.
  */
 export class Primary {
   readonly #log: Logger;
@@ -28,15 +29,15 @@ export class Primary {
   readonly #pages: PageOfAll;
   #config: Config;
   #addresses: Addresses | null = null;
-  #saidReady = false;
-  /** Who reconciles. */
-  #turnOf: Slot | null = null;
+  #isReadyReported = false;
+  /** The worker that reconciles; null: none. */
+  #reconciling: Slot | null = null;
   #draining = false;
-  #endedBadly = false;
+  #hasFailedDrain = false;
   #end: () => void = () => undefined;
   #fail: (failure: WorkersError) => void = () => undefined;
 
-  /** @param onReady told once, when every worker listens */
+  /** @param onReady called once, when every worker listens */
   constructor(config: Config, log: Logger, onReady: (addresses: Addresses) => void) {
     this.#config = config;
     this.#log = log;
@@ -47,7 +48,7 @@ export class Primary {
       (_, index) =>
         new Slot({
           number: index + 1,
-          onMessage: (slot, message) => this.#hear(slot, message),
+          onMessage: (slot, message) => this.#receive(slot, message),
           onReady: (slot, addresses) => this.#serves(slot, addresses),
           onEnded: (slot, ended) => this.#ended(slot, ended),
         }),
@@ -62,7 +63,7 @@ export class Primary {
   /**
    * Starts the workers and keeps them running; resolves when they have drained.
    *
-   * @throws WorkersError when none of them can start, or one did not drain in order
+   * @throws WorkersError when no worker can start, or one failed while it drained
    */
   async run(): Promise<void> {
     const watch = setInterval(() => {
@@ -77,26 +78,26 @@ export class Primary {
         this.#fail = reject;
         for (const slot of this.#slots) slot.fork();
       });
-      if (this.#endedBadly) throw new WorkersError('a worker did not drain in order');
+      if (this.#hasFailedDrain) throw new WorkersError('a worker failed while it drained');
     } finally {
       clearInterval(watch);
       this.kill();
     }
   }
 
-  /** Lets all workers drain at once; then `run` resolves. */
+  /** Drains all workers at the same time; then `run` resolves. */
   drain(): void {
     this.#draining = true;
     for (const slot of this.#slots) slot.drain();
     this.#endWhenOver();
   }
 
-  /** Ends all workers at once. */
+  /** Kills all workers at once. */
   kill(): void {
     for (const slot of this.#slots) slot.kill();
   }
 
-  #hear(slot: Slot, message: ToPrimary): void {
+  #receive(slot: Slot, message: ToPrimary): void {
     switch (message.is) {
       case 'here':
         slot.say({ is: 'start', config: this.#config });
@@ -112,13 +113,13 @@ export class Primary {
         );
         return;
       case 'ask_turn': {
-        const granted = this.#turnOf === null;
-        if (granted) this.#turnOf = slot;
+        const granted = this.#reconciling === null;
+        if (granted) this.#reconciling = slot;
         slot.say({ is: 'turn', ask: message.ask, granted });
         return;
       }
       case 'give_turn':
-        if (this.#turnOf === slot) this.#turnOf = null;
+        if (this.#reconciling === slot) this.#reconciling = null;
         return;
       case 'ready':
       case 'failed':
@@ -128,8 +129,8 @@ export class Primary {
   }
 
   /**
-   * Workers that ask for port 0 share one free port for as long as one of them lives. When all have ended it is free again,
-   * and the next ones must ask for it by its number: callers know it.
+   * Workers that ask for port 0 share one free port while at least one of them runs. When all have ended, the port is
+   * free again. The next workers must ask for it by its number, because callers use it.
    */
   #keepPorts(): void {
     if (this.#addresses === null || this.#slots.some(({ lives }) => lives)) return;
@@ -144,8 +145,8 @@ export class Primary {
   #serves(slot: Slot, addresses: Addresses): void {
     this.#log.info({ worker: slot.number, worker_pid: slot.pid }, 'worker serving');
     this.#addresses = addresses;
-    if (this.#saidReady || !this.#slots.every(({ state }) => state === 'serving')) return;
-    this.#saidReady = true;
+    if (this.#isReadyReported || !this.#slots.every(({ state }) => state === 'serving')) return;
+    this.#isReadyReported = true;
     this.#onReady(addresses);
   }
 
@@ -155,14 +156,14 @@ export class Primary {
   ): void {
     this.#pages.ended(slot.number);
     this.#keepPorts();
-    if (this.#turnOf === slot) this.#turnOf = null;
+    if (this.#reconciling === slot) this.#reconciling = null;
     if (this.#draining) {
-      this.#endedBadly ||= how !== DRAINED;
+      this.#hasFailedDrain ||= how !== DRAINED;
       this.#endWhenOver();
       return;
     }
     const failures = this.#slots.map(({ failure }) => failure);
-    // Each of them has tried and failed: one more start would fail too.
+    // The last start of every worker has failed, so one more would fail too.
     if (failures.every((failure) => failure !== null)) {
       this.#fail(new WorkersError([...new Set(failures)].join('\n')));
       return;

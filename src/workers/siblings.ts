@@ -1,14 +1,18 @@
 import type { MetricsPage } from '../metrics/addUp.ts';
 
-/** What the processes behind one address do together. */
+/** The calls between the processes behind one address. */
 export interface Siblings {
-  /** Makes one page for all of them. @param own the page of this process */
+  /** Makes one page of metrics for all processes. @param own makes the page of this process */
   metricsPage(own: () => Promise<MetricsPage>): Promise<MetricsPage>;
-  /** Takes the turn that one process at a time has. @returns how to give it back, or null while somebody has it */
+  /**
+   * Takes the right to reconcile, which one process at a time has.
+   *
+   * @returns a function that gives it back; null: it is taken
+   */
   takeTurn(): Promise<(() => void) | null>;
 }
 
-/** Of a process that has no siblings. */
+/** The calls of a process without siblings. */
 export function alone(): Siblings {
   let taken = false;
   return {

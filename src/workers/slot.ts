@@ -1,6 +1,6 @@
 /**
- * The place of one worker. It is
- * - starting: a process was forked and has not said that it serves,
+ * The slot of one worker. Its state is
+ * - starting: a process was forked and has not reported that it serves,
  * - serving,
  * - pausing: the process ended, and the next is forked after a pause, or
  * - over: the process ended and is not replaced.
@@ -10,23 +10,30 @@ import type { Worker } from 'node:cluster';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Addresses, ToPrimary, ToWorker } from './messages.ts';
 
-/** A worker that ends soon after its start would only end again. */
+/**
+ * The first pause before a new start. It grows, because a worker that ends soon after its start would probably end
+ * again.
+ */
 const PAUSE_MS = 100;
 const PAUSE_MS_MAX = 10_000;
-/** Who has served for so long did not fail at its start. */
+/** A worker that has served for this time did not fail at its start. */
 const STEADY_MS = 10_000;
 
-const LAST_WORDS_MS = 200;
+/** The wait for messages that an exited worker sent before its end. */
+const LAST_MESSAGES_MS = 200;
 
-/** One a second. This many without an answer, and the worker is taken for stuck; who starts may be busy loading for a while. */
+/**
+ * The most unanswered pings, one a second, before a worker counts as stuck. There are more for a worker that starts,
+ * because loading may keep it busy.
+ */
 const PINGS_UNANSWERED_MAX = { serving: 10, starting: 60 } as const;
 
 export interface SlotOptions {
   readonly number: number;
-  /** Told what the worker says, apart from what the slot itself understands. */
+  /** Receives the messages of the worker that the slot does not handle itself. */
   readonly onMessage: (slot: Slot, message: ToPrimary) => void;
   readonly onReady: (slot: Slot, addresses: Addresses) => void;
-  /** Told after each end of a process, with the words for it and the pause before the next. */
+  /** Called after each end of a process, with a description of the end and the pause before the next start. */
   readonly onEnded: (
     slot: Slot,
     ended: { readonly pid: number; readonly how: string; readonly pauseMs: number | null },
@@ -65,20 +72,20 @@ export class Slot {
     this.#worker = worker;
     this.state = 'starting';
     this.#pingsUnanswered = 0;
-    let saidWhy: string | null = null;
+    let reported: string | null = null;
     worker.on('message', (message: ToPrimary) => {
       if (message.is === 'pong') this.#pingsUnanswered = 0;
-      else if (message.is === 'failed') saidWhy = message.message;
+      else if (message.is === 'failed') reported = message.message;
       else if (message.is === 'ready') this.#serves(message.addresses);
       else this.#options.onMessage(this, message);
     });
-    // What cannot be said to a worker is answered by its end.
+    // A message that cannot be sent needs no handling here: the worker's exit is handled.
     worker.on('error', () => undefined);
-    const silent = new Promise<void>((resolve) => worker.once('disconnect', () => resolve()));
+    const disconnected = new Promise<void>((resolve) => worker.once('disconnect', () => resolve()));
     worker.once('exit', (code, signal) => {
       const how = signal ? `was ended by ${signal}` : `exited with code ${code}`;
-      // Its last words may be read after its end was noticed; the end of its words is not always told by Node.js.
-      void Promise.race([silent, sleep(LAST_WORDS_MS)]).then(() => this.#ended(pid, how, saidWhy));
+      // Its last messages may arrive after its exit. Node.js does not always emit `disconnect`, so the wait is limited.
+      void Promise.race([disconnected, sleep(LAST_MESSAGES_MS)]).then(() => this.#ended(pid, how, reported));
     });
   }
 
@@ -86,10 +93,10 @@ export class Slot {
     if (this.#worker?.isConnected()) this.#worker.send(message, () => undefined);
   }
 
-  /** Asks for a sign of life; a worker that owes too many is killed. @returns false when it was */
+  /** Sends a ping. A worker with too many unanswered pings is killed. @returns false when it was */
   ping(): boolean {
     if (this.state !== 'serving' && this.state !== 'starting') return true;
-    // Counted, not timed: when the whole machine stood still, nobody is to blame.
+    // Counted, not timed: no worker is killed because the whole machine stood still.
     if (this.#pingsUnanswered >= PINGS_UNANSWERED_MAX[this.state]) {
       this.kill();
       return false;
@@ -99,7 +106,7 @@ export class Slot {
     return true;
   }
 
-  /** Nothing is forked here any more; what runs may finish. */
+  /** Forks no further process. A running one may finish its work. */
   drain(): void {
     this.#replace = false;
     if (this.#timer !== null) clearTimeout(this.#timer);
@@ -119,19 +126,19 @@ export class Slot {
     this.#options.onReady(this, addresses);
   }
 
-  #ended(pid: number, how: string, saidWhy: string | null): void {
+  #ended(pid: number, how: string, reported: string | null): void {
     const served = this.state === 'serving';
-    if (!served) this.failure = saidWhy ?? `a worker ${how} before it was ready`;
+    if (!served) this.failure = reported ?? `a worker ${how} before it was ready`;
     this.#endsInARow = served && performance.now() - this.#servesSinceMs > STEADY_MS ? 1 : this.#endsInARow + 1;
     this.#worker = null;
     this.state = this.#replace ? 'pausing' : 'over';
     const pauseMs = this.#replace ? pauseBefore(this.#endsInARow) : null;
     if (pauseMs !== null) this.#timer = setTimeout(() => this.fork(), pauseMs);
-    this.#options.onEnded(this, { pid, how: saidWhy ?? how, pauseMs });
+    this.#options.onEnded(this, { pid, how: reported ?? how, pauseMs });
   }
 }
 
-/** The pause before the next start, after so many ends in a row: twice as long each time, give or take a quarter. */
+/** The pause before the next start, in ms: doubled with each end in a row, and random by a quarter up or down. */
 function pauseBefore(endsInARow: number): number {
   return Math.round(Math.min(PAUSE_MS_MAX, PAUSE_MS * 2 ** (endsInARow - 1)) * (0.75 + Math.random() / 2));
 }

@@ -4,17 +4,17 @@ import type { MetricsPage, MetricsSnapshot } from '../metrics/addUp.ts';
 import type { Addresses, ToPrimary, ToWorker } from './messages.ts';
 import type { Siblings } from './siblings.ts';
 
-/** Longer than the primary waits for workers; without an answer by then the primary itself is stuck. */
+/** Longer than the primary waits for workers. Without an answer in this time the primary itself is stuck. */
 const ANSWER_MS = 3_000;
 
-/** A worker's side of its talk with the primary. */
+/** The connection of a worker to the primary. */
 export interface Membership {
-  /** Read once, by the primary: a worker that replaces another has the same, whatever its files say by then. */
+  /** Read once, by the primary, so that a replaced worker has the same configuration even if the files have changed. */
   readonly config: Config;
   readonly siblings: Siblings;
-  /** Resolves when the primary wants this worker to drain. */
+  /** Resolves when the primary requests that this worker drains. */
   readonly drainAsked: Promise<void>;
-  /** Says that this worker serves. @param snapshot its series, asked for when somebody reads the page of all */
+  /** Reports that this worker serves. @param snapshot returns its series; called for each page of all workers */
   ready(addresses: Addresses, snapshot: () => Promise<MetricsSnapshot>): void;
 }
 
@@ -25,30 +25,30 @@ export function isWorker(): boolean {
 
 /** Reports to the primary and waits for the configuration. When the primary is gone, Node.js ends this process. */
 export function joinPrimary(): Promise<Membership> {
-  const questions = new Map<number, (answer: MetricsPage | boolean) => void>();
-  let asked = 0;
+  const requests = new Map<number, (answer: MetricsPage | boolean) => void>();
+  let sentCount = 0;
   let snapshotOf: (() => Promise<MetricsSnapshot>) | null = null;
-  let wantDrain = (): void => undefined;
-  const drainAsked = new Promise<void>((resolve) => (wantDrain = resolve));
+  let requestDrain = (): void => undefined;
+  const drainAsked = new Promise<void>((resolve) => (requestDrain = resolve));
 
   const ask = <A extends MetricsPage | boolean>(is: 'ask_page' | 'ask_turn'): Promise<A> =>
     new Promise((resolve, reject) => {
-      asked += 1;
-      const number = asked;
+      sentCount += 1;
+      const number = sentCount;
       const timer = setTimeout(() => {
-        questions.delete(number);
+        requests.delete(number);
         reject(new Error(`the primary did not answer ${is} within ${ANSWER_MS} ms`));
       }, ANSWER_MS);
-      questions.set(number, (answer) => {
+      requests.set(number, (answer) => {
         clearTimeout(timer);
-        questions.delete(number);
+        requests.delete(number);
         resolve(answer as A);
       });
-      tell({ is, ask: number });
+      send({ is, ask: number });
     });
   const siblings: Siblings = {
     metricsPage: () => ask<MetricsPage>('ask_page'),
-    takeTurn: async () => ((await ask<boolean>('ask_turn')) ? () => tell({ is: 'give_turn' }) : null),
+    takeTurn: async () => ((await ask<boolean>('ask_turn')) ? () => send({ is: 'give_turn' }) : null),
   };
 
   return new Promise((resolve) => {
@@ -61,44 +61,44 @@ export function joinPrimary(): Promise<Membership> {
             drainAsked,
             ready(addresses, snapshot) {
               snapshotOf = snapshot;
-              tell({ is: 'ready', addresses });
+              send({ is: 'ready', addresses });
             },
           });
           return;
         case 'drain':
-          wantDrain();
+          requestDrain();
           return;
         case 'ping':
-          tell({ is: 'pong' });
+          send({ is: 'pong' });
           return;
         case 'tell_metrics':
           snapshotOf?.().then(
-            (snapshot) => tell({ is: 'metrics', round: message.round, snapshot }),
-            // The page then has what was told last.
+            (snapshot) => send({ is: 'metrics', round: message.round, snapshot }),
+            // The page then has the last report of this worker.
             () => undefined,
           );
           return;
         case 'page':
-          questions.get(message.ask)?.(message.page);
+          requests.get(message.ask)?.(message.page);
           return;
         case 'turn':
-          // Granted too late: nobody would give it back.
-          if (!questions.has(message.ask) && message.granted) tell({ is: 'give_turn' });
-          questions.get(message.ask)?.(message.granted);
+          // Granted too late: no caller waits for it, so it is given back here.
+          if (!requests.has(message.ask) && message.granted) send({ is: 'give_turn' });
+          requests.get(message.ask)?.(message.granted);
           return;
       }
     });
-    tell({ is: 'here' });
+    send({ is: 'here' });
   });
 }
 
-/** Tells the primary why this worker cannot start; resolves when it was said. */
+/** Reports to the primary why this worker cannot start. Resolves when the message was sent. */
 export function tellFailure(message: string): Promise<void> {
-  return new Promise((resolve) => tell({ is: 'failed', message }, resolve));
+  return new Promise((resolve) => send({ is: 'failed', message }, resolve));
 }
 
-/** A primary that is gone is no error here: this process is about to end. */
-function tell(message: ToPrimary, then: () => void = () => undefined): void {
+/** Sends a message to the primary. A primary that has exited is no error: this process is about to end. */
+function send(message: ToPrimary, then: () => void = () => undefined): void {
   if (process.connected) process.send?.(message, undefined, undefined, () => then());
   else then();
 }

@@ -17,12 +17,14 @@ import { judgeStanding } from '../standing.ts';
 import type { Standing } from '../standing.ts';
 import type { Ledger, LedgerFlow } from './ledger.ts';
 
-/** What was decided before in this batch stands in the way, and is not written yet: to be decided again when it is. */
+/**
+ * Not decided yet: the decision would rest on a guess, or on earlier decisions of this batch that are not written yet.
+ */
 export interface Deferred {
   readonly is: 'deferred';
 }
 
-/** Only units that carts hold are lacking; who holds them is still to be read. */
+/** Some SKUs are short only by units that carts hold. The holds must still be read. */
 export interface Lacking {
   readonly is: 'lacking';
   readonly sku_ids: readonly string[];
@@ -30,30 +32,33 @@ export interface Lacking {
 
 export const DEFERRED: Deferred = { is: 'deferred' };
 
-interface Judged {
+interface CheckedLine {
   readonly line: PlacedLine;
   readonly flow: LedgerFlow | null;
-  readonly verdict: Standing | 'new';
+  readonly idStatus: Standing | 'new';
 }
 
-/** What stands in the way of some lines. */
+/** An outcome that prevents the deduction or the hold. */
 type Obstacle = Refused | Pending | NotDone | Moved | Elsewhere | Deferred | Lacking;
 
-/** Decides a deduction, or a hold for a cart; enters it in the ledger when nothing stands in the way. */
+/** Decides a deduction, or a hold for a cart. Enters it in the ledger if there is no obstacle. */
 export function claim(ledger: Ledger, operation: Deduct | HoldLines): Deducted | Held | Obstacle {
   const isHold = operation.kind === 'hold';
   const cart: CartKey = { order_id: operation.order_id, attempt: isHold ? operation.attempt : 0 };
-  const judged: Judged[] = [];
+  const checkedLines: CheckedLine[] = [];
   for (const line of operation.lines) {
     const flow = ledger.flow(line);
-    judged.push({ line, flow, verdict: flow === null ? 'new' : judgeStanding(cart, line, flow) });
+    checkedLines.push({ line, flow, idStatus: flow === null ? 'new' : judgeStanding(cart, line, flow) });
   }
-  const fresh = judged.every(isFresh) ? operation.lines : judged.filter(isFresh).map(({ line }) => line);
-  const wanted = unitsOf(fresh);
+  const fresh = checkedLines.every(isFresh) ? operation.lines : checkedLines.filter(isFresh).map(({ line }) => line);
+  const needed = unitsOf(fresh);
   const credits = creditsOf(ledger, operation);
-  const obstacle = isClear(ledger, judged, wanted, credits) ? null : findObstacle(ledger, judged, wanted, credits);
+  const obstacle = isClear(ledger, checkedLines, needed, credits)
+    ? null
+    : findObstacle(ledger, checkedLines, needed, credits);
   if (obstacle !== null) {
-    // What is done rests on guesses that the shard checks; what is not done must rest on what was read.
+    // An accepted operation may rest on guesses, because the shard checks them. A rejected one must rest on rows that
+    // were read.
     return operation.lines.every((line) => ledger.wasRead(line)) ? obstacle : DEFERRED;
   }
   const { order_id, attempt } = cart;
@@ -70,94 +75,105 @@ export function claim(ledger: Ledger, operation: Deduct | HoldLines): Deducted |
       sub_row: row?.sub_row ?? 0,
     });
   }
-  // Also what was fetched in vain, for a line that stood already: it is at home here.
+  // Credits are entered even if their line is a replay: this row is their destination in any case.
   for (const credit of credits) receive(ledger, credit);
-  for (const { sku_id, sub_row, epoch, units } of wanted) {
-    const shelf = ledger.shelf(sku_id, sub_row);
-    shelf?.fence(epoch);
-    if (isHold) shelf?.hold(units);
-    else shelf?.sell(units);
+  for (const { sku_id, sub_row, epoch, units } of needed) {
+    const stockRow = ledger.shelf(sku_id, sub_row);
+    stockRow?.fence(epoch);
+    if (isHold) stockRow?.hold(units);
+    else stockRow?.sell(units);
   }
-  const lines = judged.map(({ line: { sku_id, order_detail_id, quantity }, flow, verdict }): DeductedLine => ({
+  const lines = checkedLines.map(({ line: { sku_id, order_detail_id, quantity }, flow, idStatus }): DeductedLine => ({
     sku_id,
     order_detail_id,
     quantity,
-    replayed: verdict === 'replay' && flow?.status === 'deducted',
-    returned: verdict === 'replay' ? (flow?.returned ?? 0) : 0,
+    replayed: idStatus === 'replay' && flow?.status === 'deducted',
+    returned: idStatus === 'replay' ? (flow?.returned ?? 0) : 0,
   }));
   return isHold ? { is: 'held', lines } : { is: 'deducted', lines };
 }
 
-function isFresh({ verdict }: Judged): boolean {
-  return verdict === 'new' || verdict === 'free';
+function isFresh({ idStatus }: CheckedLine): boolean {
+  return idStatus === 'new' || idStatus === 'free';
 }
 
-/** Whether nothing stands in the way: the same that `findObstacle` finds out, for the nearly always that it is so. */
+/** Whether there is no obstacle. Gives the same answer as `findObstacle`, faster, for the common case. */
 function isClear(
   ledger: Ledger,
-  judged: readonly Judged[],
-  wanted: readonly Units[],
+  checkedLines: readonly CheckedLine[],
+  needed: readonly Units[],
   credits: readonly Transfer[],
 ): boolean {
-  for (const each of judged) if (!isFresh(each) && each.verdict !== 'replay') return false;
-  for (const units of wanted) {
-    const shelf = ledger.shelf(units.sku_id, units.sub_row);
-    if (shelf === null || !shelf.isAt(units.epoch) || !shelf.isOnSale || !shelf.has(lackOf(units, credits)))
+  for (const each of checkedLines) if (!isFresh(each) && each.idStatus !== 'replay') return false;
+  for (const units of needed) {
+    const stockRow = ledger.shelf(units.sku_id, units.sub_row);
+    if (
+      stockRow === null ||
+      !stockRow.isAt(units.epoch) ||
+      !stockRow.isOnSale ||
+      !stockRow.has(shortfallOf(units, credits))
+    )
       return false;
   }
   return true;
 }
 
-/** What stands in the way of some lines, or null. */
+/** The obstacle to some lines, or null. */
 function findObstacle(
   ledger: Ledger,
-  judged: readonly Judged[],
-  wanted: readonly Units[],
+  checkedLines: readonly CheckedLine[],
+  needed: readonly Units[],
   credits: readonly Transfer[],
 ): Obstacle | null {
-  const misplaced = findMisplaced(ledger, judged, wanted);
-  if (misplaced !== null) return misplaced;
-  if (judged.some(({ verdict }) => verdict === 'late'))
-    return { is: 'not_done', reason: 'this attempt was undone before it came' };
-  const refusals = judged.flatMap((each) => refusalOf(ledger, each, wanted, credits) ?? []);
-  const lacking = wanted
-    .filter((units) => ledger.shelf(units.sku_id, units.sub_row)?.has(lackOf(units, credits)) === false)
+  const misrouted = findMisrouted(ledger, checkedLines, needed);
+  if (misrouted !== null) return misrouted;
+  if (checkedLines.some(({ idStatus }) => idStatus === 'late'))
+    return { is: 'not_done', reason: 'the cart attempt was undone before its hold arrived' };
+  const refusals = checkedLines.flatMap((each) => refusalOf(ledger, each, needed, credits) ?? []);
+  const shortSkuIds = needed
+    .filter((units) => ledger.shelf(units.sku_id, units.sub_row)?.has(shortfallOf(units, credits)) === false)
     .map(({ sku_id }) => sku_id);
-  const isShort = lacking.length > 0 || refusals.some(({ code }) => code === 'insufficient_stock');
-  if (isShort && wanted.some(({ sku_id, sub_row }) => ledger.shelf(sku_id, sub_row)?.isChanged === true))
+  const isShort = shortSkuIds.length > 0 || refusals.some(({ code }) => code === 'insufficient_stock');
+  if (isShort && needed.some(({ sku_id, sub_row }) => ledger.shelf(sku_id, sub_row)?.isChanged === true))
     return DEFERRED;
   if (refusals.length > 0) return refusedLines(refusals);
-  const held = judged.flatMap(({ verdict, flow }): Hold[] => (verdict === 'pending' && flow !== null ? [flow] : []));
-  if (held.length > 0) return { is: 'pending', holds: held };
-  return lacking.length > 0 ? { is: 'lacking', sku_ids: lacking } : null;
-}
-
-/** Whether the lines belong somewhere else: what stands under their ids, or the rows in this layout. */
-function findMisplaced(ledger: Ledger, judged: readonly Judged[], wanted: readonly Units[]): Moved | Elsewhere | null {
-  const elsewhere = judged.flatMap(({ verdict, flow }) =>
-    verdict === 'elsewhere' && flow !== null ? [pointedBy(flow)] : [],
+  const held = checkedLines.flatMap(({ idStatus, flow }): Hold[] =>
+    idStatus === 'pending' && flow !== null ? [flow] : [],
   );
-  if (elsewhere.length > 0) return { is: 'elsewhere', flows: elsewhere };
-  const moved = wanted.filter(({ sku_id, sub_row, epoch }) => !isRowAt(ledger, sku_id, { sub_row, epoch }));
-  return moved.length > 0 ? { is: 'moved', sku_ids: moved.map(({ sku_id }) => sku_id) } : null;
+  if (held.length > 0) return { is: 'pending', holds: held };
+  return shortSkuIds.length > 0 ? { is: 'lacking', sku_ids: shortSkuIds } : null;
 }
 
-/** Whether a row takes new ids in a layout. A SKU that is not there takes tombstones where it would be. */
+/** Whether flows of the ids are on other shards, or the rows are not in the named layout. */
+function findMisrouted(
+  ledger: Ledger,
+  checkedLines: readonly CheckedLine[],
+  needed: readonly Units[],
+): Moved | Elsewhere | null {
+  const redirects = checkedLines.flatMap(({ idStatus, flow }) =>
+    idStatus === 'elsewhere' && flow !== null ? [pointedBy(flow)] : [],
+  );
+  if (redirects.length > 0) return { is: 'elsewhere', flows: redirects };
+  const stale = needed.filter(({ sku_id, sub_row, epoch }) => !isRowAt(ledger, sku_id, { sub_row, epoch }));
+  return stale.length > 0 ? { is: 'moved', sku_ids: stale.map(({ sku_id }) => sku_id) } : null;
+}
+
+/** Whether a row takes new ids in a layout. An unknown SKU takes tombstones on the shard that would have its row. */
 export function isRowAt(
   ledger: Ledger,
   sku_id: string,
   { sub_row, epoch }: { readonly sub_row: number; readonly epoch: number },
 ): boolean {
-  const shelf = ledger.shelf(sku_id, sub_row);
-  return shelf === null ? epoch === 0 : shelf.isAt(epoch);
+  const stockRow = ledger.shelf(sku_id, sub_row);
+  return stockRow === null ? epoch === 0 : stockRow.isAt(epoch);
 }
 
 export function pointedBy({ sku_id, order_detail_id, moved_to }: LedgerFlow): Elsewhere['flows'][number] {
-  if (moved_to === undefined || moved_to === null) throw new Error('a pointer points nowhere');
+  if (moved_to === undefined || moved_to === null) throw new Error('a pointer has no moved_to, expected a shard');
   return { sku_id, order_detail_id, shard: moved_to };
 }
 
-/** Those units that were fetched for an operation and have not come in yet. */
+/** The transfers fetched for an operation that are not credited yet. */
 export function creditsOf(
   ledger: Ledger,
   { credits }: { readonly credits?: readonly Transfer[] },
@@ -167,43 +183,44 @@ export function creditsOf(
 
 const NO_CREDITS: readonly Transfer[] = [];
 
-/** Enters units that were sent. */
+/** Enters the credit of a transfer. */
 export function receive(ledger: Ledger, transfer: Transfer): void {
-  const shelf = ledger.shelf(transfer.sku_id, transfer.to.sub_row);
-  if (shelf === null) throw new Error('units were sent to a row that is not there');
-  shelf.add(transfer.amount);
+  const stockRow = ledger.shelf(transfer.sku_id, transfer.to.sub_row);
+  if (stockRow === null) throw new Error('the destination row of a transfer does not exist');
+  stockRow.add(transfer.amount);
   ledger.addTransfer('in', transfer);
 }
 
-/** What must be on the shelf beside what was fetched. */
-function lackOf({ sku_id, sub_row, units }: Units, credits: readonly Transfer[]): number {
-  let lack = units;
-  for (const { sku_id: of, to, amount } of credits) if (of === sku_id && to.sub_row === sub_row) lack -= amount;
-  return Math.max(0, lack);
+/** The units that the row must have besides the fetched transfers. */
+function shortfallOf({ sku_id, sub_row, units }: Units, credits: readonly Transfer[]): number {
+  let shortfall = units;
+  for (const { sku_id: of, to, amount } of credits) if (of === sku_id && to.sub_row === sub_row) shortfall -= amount;
+  return Math.max(0, shortfall);
 }
 
 function refusalOf(
   ledger: Ledger,
-  { line, verdict }: Judged,
-  wanted: readonly Units[],
+  { line, idStatus }: CheckedLine,
+  needed: readonly Units[],
   credits: readonly Transfer[],
 ): RefusedLine | null {
   const { sku_id, order_detail_id, quantity } = line;
-  if (verdict === 'idempotency_conflict' || verdict === 'cancelled')
-    return { sku_id, order_detail_id, quantity, code: verdict };
-  if (verdict !== 'new' && verdict !== 'free') return null;
+  if (idStatus === 'idempotency_conflict' || idStatus === 'cancelled')
+    return { sku_id, order_detail_id, quantity, code: idStatus };
+  if (idStatus !== 'new' && idStatus !== 'free') return null;
   const sub_row = line.row?.sub_row ?? 0;
-  const shelf = ledger.shelf(line.sku_id, sub_row);
-  if (shelf === null) return { sku_id, order_detail_id, quantity, code: 'unknown_sku' };
-  if (!shelf.isOnSale) return { sku_id, order_detail_id, quantity, code: 'not_on_sale' };
-  const units = wanted.find((candidate) => candidate.sku_id === line.sku_id && candidate.sub_row === sub_row);
-  const lack = units === undefined ? 0 : lackOf(units, credits);
-  // What one of many rows lacks may lie in the others: whoever asked looks there, and for what is held everywhere.
-  if (line.row === undefined ? shelf.hasWithHeld(lack) : shelf.has(lack)) return null;
-  return { sku_id, order_detail_id, quantity, code: 'insufficient_stock', leaved_amount: shelf.leaved ?? 0 };
+  const stockRow = ledger.shelf(line.sku_id, sub_row);
+  if (stockRow === null) return { sku_id, order_detail_id, quantity, code: 'unknown_sku' };
+  if (!stockRow.isOnSale) return { sku_id, order_detail_id, quantity, code: 'not_on_sale' };
+  const units = needed.find((candidate) => candidate.sku_id === line.sku_id && candidate.sub_row === sub_row);
+  const shortfall = units === undefined ? 0 : shortfallOf(units, credits);
+  // Units that one of many rows is short of may be in the other rows. The caller requests them there, and reads the
+  // holds of all rows.
+  if (line.row === undefined ? stockRow.hasWithHeld(shortfall) : stockRow.has(shortfall)) return null;
+  return { sku_id, order_detail_id, quantity, code: 'insufficient_stock', leaved_amount: stockRow.leaved ?? 0 };
 }
 
-/** Units of one row, and the layout in which they are asked for. */
+/** Units of one row, and the epoch of the layout in which they are requested. */
 export interface Units {
   readonly sku_id: string;
   readonly sub_row: number;
@@ -211,7 +228,7 @@ export interface Units {
   readonly units: number;
 }
 
-/** Units by row, in the order of what is given. */
+/** Adds up the units of lines by row, in the order of the lines. */
 export function unitsOf(lines: readonly ({ readonly sku_id: string; readonly quantity: number } & Placed)[]): Units[] {
   const [first] = lines;
   if (lines.length === 1 && first !== undefined) return [unitsOfLine(first)];

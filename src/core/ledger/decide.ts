@@ -7,18 +7,18 @@ import { claim, creditsOf, DEFERRED, isRowAt, pointedBy, receive, unitsOf } from
 import type { Deferred, Lacking } from './claim.ts';
 import type { Ledger, LedgerFlow } from './ledger.ts';
 
-/** What can ride in a batch. The rest is rare, and has a transaction of its own. */
+/** Operations that can be part of a batch. The others are rare, and have a transaction of their own. */
 export type Batchable = Deduct | HoldLines | SettleLines | Return | Cancel | Adjust | Send | Receive;
 
-/** What is said of an operation, or why it cannot be said yet. */
+/** The outcome of an operation, or the reason why it is not decided yet. */
 export type Decision = OutcomeOf<Batchable> | Deferred | Lacking;
 
-/** The return id under which a cancellation gives back the rest: no caller's id is empty. */
+/** The return id of the units that a cancellation returns. No caller's id is empty. */
 const CANCELLATION = '';
 
 /**
- * Decides one operation by the rows as they stand after all that were decided before it, and enters what it changes.
- * Decisions of a batch are those of its operations one after the other, in the order of these calls.
+ * Decides one operation and enters its changes in the ledger. The operation sees the changes of all operations decided
+ * before it. So a batch has the same outcomes as its operations one after the other, in the order of these calls.
  */
 export function decide(ledger: Ledger, operation: Batchable): Decision {
   switch (operation.kind) {
@@ -26,9 +26,9 @@ export function decide(ledger: Ledger, operation: Batchable): Decision {
     case 'hold':
       return claim(ledger, operation);
     case 'settle':
-      return settle(ledger, operation);
+      return complete(ledger, operation);
     case 'return':
-      return giveBack(ledger, operation);
+      return returnUnits(ledger, operation);
     case 'cancel':
       return cancel(ledger, operation);
     case 'adjust':
@@ -43,19 +43,19 @@ export function decide(ledger: Ledger, operation: Batchable): Decision {
 /** The row of a SKU that is not split. */
 const ONLY_ROW: RowRef = { sub_row: 0, epoch: 0 };
 
-/** Only what this very attempt holds is touched, so it can be done by anybody and any number of times. */
-function settle(ledger: Ledger, { order_id, attempt, verdict, lines }: SettleLines): AppliedOutcome {
+/** Completes a cart. It changes only holds of this attempt, so any gateway can do it, any number of times. */
+function complete(ledger: Ledger, { order_id, attempt, verdict, lines }: SettleLines): AppliedOutcome {
   let isReplay = true;
   for (const line of lines) {
-    // Whatever stands there: the attempt holds nothing any more, and a stray note of a hold would be met for ever.
+    // In every case the attempt holds nothing afterwards. A hold row without a hold would be found again and again.
     ledger.strikeOut({ ...line, order_id, attempt });
     const flow = ledger.flow(line);
     const isOwn = flow?.order_id === order_id;
     if (flow === null && verdict === 'aborted') {
       const { sku_id, order_detail_id, quantity, row = ONLY_ROW } = line;
-      // A late hold that names a closed row is refused by it.
+      // A late hold that names a closed row is rejected by that row.
       if (!isRowAt(ledger, sku_id, row)) continue;
-      // So that a late hold finds that it is late.
+      // A late hold finds this flow, and is rejected.
       ledger.setFlow({
         sku_id,
         order_detail_id,
@@ -70,7 +70,7 @@ function settle(ledger: Ledger, { order_id, attempt, verdict, lines }: SettleLin
     } else if (flow?.status === 'void' && isOwn && verdict === 'aborted' && flow.attempt < attempt) {
       ledger.setFlow({ ...flow, attempt });
     } else if (flow?.status === 'pending' && isOwn && flow.attempt === attempt) {
-      shelfOf(ledger, flow).settle(flow.quantity, verdict);
+      stockRowOf(ledger, flow).settle(flow.quantity, verdict);
       ledger.setFlow({ ...flow, status: verdict === 'committed' ? 'deducted' : 'void' });
     } else {
       continue;
@@ -80,7 +80,7 @@ function settle(ledger: Ledger, { order_id, attempt, verdict, lines }: SettleLin
   return { is: 'applied', replayed: isReplay };
 }
 
-function giveBack(
+function returnUnits(
   ledger: Ledger,
   { sku_id, order_detail_id, return_id, quantity, row = ONLY_ROW }: Return,
 ): ReturnOutcome | Deferred {
@@ -98,9 +98,9 @@ function giveBack(
       : refused('idempotency_conflict');
   }
   if (quantity > returnable) return { ...refused('over_return'), returnable };
-  const shelf = shelfOf(ledger, flow);
-  if (!shelf.hasRoomFor(quantity)) return shelf.isChanged ? DEFERRED : refused('stock_limit');
-  shelf.addNew(quantity);
+  const stockRow = stockRowOf(ledger, flow);
+  if (!stockRow.hasRoomFor(quantity)) return stockRow.isChanged ? DEFERRED : refused('stock_limit');
+  stockRow.addNew(quantity);
   const returned = flow.returned + quantity;
   ledger.setFlow({ ...flow, returned });
   ledger.addReturn({ sku_id, order_detail_id, return_id, quantity });
@@ -108,38 +108,38 @@ function giveBack(
 }
 
 function cancel(ledger: Ledger, { order_id, lines }: Cancel): CancelOutcome | Deferred {
-  const standing = lines.map((key) => ({ key, flow: ledger.flow(key) }));
-  const flows = standing.flatMap(({ flow }) => flow ?? []);
-  const elsewhere = flows.filter(({ status }) => status === 'moved');
-  if (elsewhere.length > 0) return { is: 'elsewhere', flows: elsewhere.map(pointedBy) };
-  const moved = standing.filter(
+  const existing = lines.map((key) => ({ key, flow: ledger.flow(key) }));
+  const flows = existing.flatMap(({ flow }) => flow ?? []);
+  const pointers = flows.filter(({ status }) => status === 'moved');
+  if (pointers.length > 0) return { is: 'elsewhere', flows: pointers.map(pointedBy) };
+  const stale = existing.filter(
     ({ key, flow }) => (flow === null || flow.status === 'void') && !isRowAt(ledger, key.sku_id, key.row ?? ONLY_ROW),
   );
-  if (moved.length > 0) return { is: 'moved', sku_ids: moved.map(({ key }) => key.sku_id) };
-  const foreign = flows.filter(
+  if (stale.length > 0) return { is: 'moved', sku_ids: stale.map(({ key }) => key.sku_id) };
+  const ofOtherOrders = flows.filter(
     (flow) => flow.order_id !== order_id && (flow.status === 'deducted' || flow.status === 'cancelled'),
   );
-  if (foreign.length > 0) return refusedLines(foreign.map(conflictOf));
+  if (ofOtherOrders.length > 0) return refusedLines(ofOtherOrders.map(conflictOf));
   const held = flows.filter(({ status }) => status === 'pending');
   if (held.length > 0) return { is: 'pending', holds: held };
-  if (standing.every(({ flow }) => flow?.status === 'cancelled')) return { is: 'applied', replayed: true };
-  // A tombstone has no rest, and perhaps no SKU.
+  if (existing.every(({ flow }) => flow?.status === 'cancelled')) return { is: 'applied', replayed: true };
+  // A tombstone has no remaining units, and perhaps no SKU.
   const rests = unitsOf(
     flows
       .filter((flow) => restOf(flow) > 0)
       .map((flow) => ({ sku_id: flow.sku_id, quantity: restOf(flow), row: { sub_row: flow.sub_row, epoch: 0 } })),
   );
   for (const { sku_id, sub_row, units } of rests) {
-    const shelf = shelfOf(ledger, { sku_id, sub_row });
-    if (!shelf.hasRoomFor(units)) return shelf.isChanged ? DEFERRED : refused('stock_limit');
+    const stockRow = stockRowOf(ledger, { sku_id, sub_row });
+    if (!stockRow.hasRoomFor(units)) return stockRow.isChanged ? DEFERRED : refused('stock_limit');
   }
-  for (const { key, flow } of standing) bury(ledger, order_id, key, flow);
-  for (const { sku_id, sub_row, units } of rests) shelfOf(ledger, { sku_id, sub_row }).addNew(units);
+  for (const { key, flow } of existing) cancelLine(ledger, order_id, key, flow);
+  for (const { sku_id, sub_row, units } of rests) stockRowOf(ledger, { sku_id, sub_row }).addNew(units);
   return { is: 'applied', replayed: false };
 }
 
-/** The rest goes back; what was never deducted becomes a tombstone. */
-function bury(
+/** Returns the remaining units of a line. A line that was never deducted becomes a tombstone. */
+function cancelLine(
   ledger: Ledger,
   order_id: string,
   { sku_id, order_detail_id, row = ONLY_ROW }: PlacedKey,
@@ -167,40 +167,42 @@ function bury(
 
 function adjust(ledger: Ledger, operation: Adjust): AppliedOutcome | Deferred {
   const { sku_id, adjustment_id, delta, reason, row = ONLY_ROW } = operation;
-  const standing = ledger.adjusted(sku_id, adjustment_id);
-  if (standing !== null)
-    return standing === delta ? { is: 'applied', replayed: true } : refused('idempotency_conflict');
-  const shelf = ledger.shelf(sku_id, row.sub_row);
-  if (shelf === null) return refused('unknown_sku');
-  if (!shelf.isAt(row.epoch)) return { is: 'moved', sku_ids: [sku_id] };
+  const existing = ledger.adjusted(sku_id, adjustment_id);
+  if (existing !== null)
+    return existing === delta ? { is: 'applied', replayed: true } : refused('idempotency_conflict');
+  const stockRow = ledger.shelf(sku_id, row.sub_row);
+  if (stockRow === null) return refused('unknown_sku');
+  if (!stockRow.isAt(row.epoch)) return { is: 'moved', sku_ids: [sku_id] };
   const credits = creditsOf(ledger, operation);
   const fetched = sumUnits(credits.map(({ amount }) => amount));
-  // A write-off counts the units in the row; those that carts hold are not there.
+  // A write-off takes units that are in the row, without the units that carts hold.
   const isRestock = delta > 0;
-  const hasRoom = (): boolean => ledger.isWithinLimit(sku_id, delta) && shelf.hasRoomFor(delta);
-  const fits = isRestock ? hasRoom() : shelf.hasLying(-delta - fetched);
+  const hasRoom = (): boolean => ledger.isWithinLimit(sku_id, delta) && stockRow.hasRoomFor(delta);
+  const fits = isRestock ? hasRoom() : stockRow.hasLying(-delta - fetched);
   if (!fits) {
-    if (shelf.isChanged) return DEFERRED;
+    if (stockRow.isChanged) return DEFERRED;
     if (isRestock) return refused('stock_limit');
-    return { ...refused('insufficient_stock'), leaved_amount: (shelf.lying ?? 0) + fetched };
+    return { ...refused('insufficient_stock'), leaved_amount: (stockRow.lying ?? 0) + fetched };
   }
-  shelf.fence(row.epoch);
+  stockRow.fence(row.epoch);
   for (const credit of credits) receive(ledger, credit);
-  if (isRestock) shelf.addNew(delta);
-  else shelf.writeOff(-delta);
+  if (isRestock) stockRow.addNew(delta);
+  else stockRow.writeOff(-delta);
   ledger.addAdjustment({ sku_id, adjustment_id, delta, reason });
   return { is: 'applied', replayed: false };
 }
 
-/** Not off a row that is another layout's by now, least of all off the only one that is left. */
+/**
+ * Debits a row only in the epoch that was read. Later the row may belong to another layout, or be the only row left.
+ */
 function send(ledger: Ledger, { sku_id, transfer_id, amount, from, to, epoch }: Send): AppliedOutcome | Deferred {
   const transfer = { sku_id, transfer_id, amount, from, to };
   if (ledger.hasTransfer('out', transfer)) return { is: 'applied', replayed: true };
-  const shelf = shelfOf(ledger, { sku_id, sub_row: from.sub_row });
-  if (epoch !== null && !shelf.isAt(epoch)) return { is: 'moved', sku_ids: [sku_id] };
-  if (!shelf.has(amount)) return shelf.isChanged ? DEFERRED : refused('insufficient_stock');
-  if (epoch !== null) shelf.fence(epoch);
-  shelf.sendAway(amount);
+  const stockRow = stockRowOf(ledger, { sku_id, sub_row: from.sub_row });
+  if (epoch !== null && !stockRow.isAt(epoch)) return { is: 'moved', sku_ids: [sku_id] };
+  if (!stockRow.has(amount)) return stockRow.isChanged ? DEFERRED : refused('insufficient_stock');
+  if (epoch !== null) stockRow.fence(epoch);
+  stockRow.sendAway(amount);
   ledger.addTransfer('out', transfer);
   return { is: 'applied', replayed: false };
 }
@@ -212,13 +214,13 @@ function receiveOnce(ledger: Ledger, { sku_id, transfer_id, amount, from, to }: 
   return { is: 'applied', replayed: false };
 }
 
-function shelfOf(ledger: Ledger, { sku_id, sub_row }: { readonly sku_id: string; readonly sub_row: number }) {
-  const shelf = ledger.shelf(sku_id, sub_row);
-  if (shelf === null) throw new Error('a SKU has flows and no stock row');
-  return shelf;
+function stockRowOf(ledger: Ledger, { sku_id, sub_row }: { readonly sku_id: string; readonly sub_row: number }) {
+  const stockRow = ledger.shelf(sku_id, sub_row);
+  if (stockRow === null) throw new Error('a SKU has flows but no stock row');
+  return stockRow;
 }
 
-/** What an undone hold took has gone back already. */
+/** The units of a flow that are not returned. The units of an undone hold went back when it was undone. */
 function restOf({ status, quantity, returned }: Pick<Flow, 'status' | 'quantity' | 'returned'>): number {
   return status === 'void' ? 0 : quantity - returned;
 }

@@ -3,16 +3,18 @@ import type { Flow, FlowKey, Hold, Placed, Transfer } from '../nouns.ts';
 import { Shelf } from './shelf.ts';
 import type { ShelfChange, ShelfRow } from './shelf.ts';
 
-/** A flow as far as decisions look at it. */
+/** The fields of a flow that decisions use. */
 export type LedgerFlow = Pick<
   Flow,
   'sku_id' | 'order_detail_id' | 'order_id' | 'attempt' | 'quantity' | 'returned' | 'status' | 'sub_row' | 'moved_to'
 >;
 
-/** Which end of a transfer is meant. */
+/** One side of a transfer: the debit or the credit. */
 export type Direction = 'out' | 'in';
 
-/** Rows as they stood together at one moment; null: it was looked for and is not there. What is absent was not looked for. */
+/**
+ * Rows that were read together, as of one moment. Null: the row does not exist. A row without an entry was not read.
+ */
 export interface Reading {
   readonly flows: ReadonlyMap<string, LedgerFlow | null>;
   /** By `shelfKeyText`. */
@@ -21,14 +23,14 @@ export interface Reading {
   readonly returns: ReadonlyMap<string, number | null>;
   /** Deltas by `adjustmentKeyText`. */
   readonly adjustments: ReadonlyMap<string, number | null>;
-  /** Whether they stand, by `transferKeyText`. */
+  /** Whether the side of the transfer is recorded, by `transferKeyText`. */
   readonly transfers: ReadonlyMap<string, boolean>;
-  /** Opening stock plus all adjustments, in units, by `sku_id`; read for restocks. May be above `STOCK_LIMIT`. */
+  /** Opening stock plus all adjustments, in units, by `sku_id`; read for restocks. It may be above `STOCK_LIMIT`. */
   readonly totals: ReadonlyMap<string, bigint>;
 }
 
 export interface FlowChange {
-  /** As it must stand for the change to be right; null: not at all. */
+  /** The flow that must exist for the change to be valid; null: none may exist. */
   readonly was: LedgerFlow | null;
   readonly is: LedgerFlow;
 }
@@ -50,38 +52,38 @@ export interface NewTransfer {
   readonly transfer: Transfer;
 }
 
-/** What is to be written, all or nothing. */
+/** The rows to write, all or nothing. */
 export interface WriteSet {
   readonly flows: readonly FlowChange[];
   readonly shelves: readonly ShelfChange[];
   readonly returns: readonly NewReturn[];
   readonly adjustments: readonly NewAdjustment[];
   readonly transfers: readonly NewTransfer[];
-  /** Holds whose notes are struck out, where there are any. */
+  /** Holds whose hold rows are deleted, if they exist. */
   readonly settled: readonly Hold[];
 }
 
 /**
- * The rows that a batch touches, as they were read or, where nobody looked, as they usually are: no flow stands and
- * there is enough on the shelf. Decisions change it, one after the other; what they rest on goes along with what is to
- * be written, so the shard finds out whether it was so.
+ * The rows that a batch uses. A row that was not read is guessed: there is no flow, and the stock row has enough units.
+ * Decisions change the ledger one after the other. The conditions of the decisions are sent with the rows to write, so
+ * that the shard checks every guess.
  */
 export class Ledger {
   readonly #reading: Reading;
   readonly #flows = new Map<string, FlowChange>();
-  readonly #shelves = new Map<string, Shelf | null>();
+  readonly #stockRows = new Map<string, Shelf | null>();
   readonly #returns = new Map<string, NewReturn>();
   readonly #adjustments = new Map<string, NewAdjustment>();
-  /** Net units of those, by `sku_id`. */
+  /** The net units of these adjustments, by `sku_id`. */
   readonly #adjustedBy = new Map<string, bigint>();
   readonly #transfers = new Map<string, NewTransfer>();
-  readonly #settled: Hold[] = [];
+  readonly #completedHolds: Hold[] = [];
 
   constructor(reading: Reading) {
     this.#reading = reading;
   }
 
-  /** Whether somebody looked for a flow and its SKU's stock row. */
+  /** Whether a flow and the stock row of its SKU were read. */
   wasRead(key: FlowKey & Placed): boolean {
     return (
       this.#reading.shelves.has(shelfKeyText(key.sku_id, key.row?.sub_row ?? 0)) &&
@@ -99,19 +101,19 @@ export class Ledger {
     this.#flows.set(text, { was: this.#reading.flows.get(text) ?? null, is: flow });
   }
 
-  /** Null for a row that is certainly not there. */
+  /** The draft of a stock row; null: the row was read and does not exist. */
   shelf(sku_id: string, sub_row: number): Shelf | null {
     const key = shelfKeyText(sku_id, sub_row);
-    let shelf = this.#shelves.get(key);
-    if (shelf === undefined) {
+    let stockRow = this.#stockRows.get(key);
+    if (stockRow === undefined) {
       const row = this.#reading.shelves.get(key);
-      shelf = row === null ? null : new Shelf(sku_id, sub_row, row ?? null);
-      this.#shelves.set(key, shelf);
+      stockRow = row === null ? null : new Shelf(sku_id, sub_row, row ?? null);
+      this.#stockRows.set(key, stockRow);
     }
-    return shelf;
+    return stockRow;
   }
 
-  /** Units of a return that stands, or null. */
+  /** The units of an existing return, or null. */
   returned(key: FlowKey, return_id: string): number | null {
     const text = returnKeyText(key, return_id);
     return this.#returns.get(text)?.quantity ?? this.#reading.returns.get(text) ?? null;
@@ -121,15 +123,15 @@ export class Ledger {
     this.#returns.set(returnKeyText(entry, entry.return_id), entry);
   }
 
-  /** The delta of an adjustment that stands, or null. */
+  /** The delta of an existing adjustment, or null. */
   adjusted(sku_id: string, adjustment_id: string): number | null {
     const text = adjustmentKeyText(sku_id, adjustment_id);
     return this.#adjustments.get(text)?.delta ?? this.#reading.adjustments.get(text) ?? null;
   }
 
   /**
-   * Whether opening stock plus all adjustments of a SKU, those of this batch among them, stay within `STOCK_LIMIT`
-   * with so many units more. True for a SKU whose total was not read: its shard asserts the limit.
+   * Whether a SKU stays within `STOCK_LIMIT` with `units` more: opening stock plus all adjustments, including those of
+   * this batch. True for a SKU whose total was not read, because its shard asserts the limit.
    */
   isWithinLimit(sku_id: string, units: number): boolean {
     const total = this.#reading.totals.get(sku_id);
@@ -141,7 +143,7 @@ export class Ledger {
     this.#adjustedBy.set(entry.sku_id, (this.#adjustedBy.get(entry.sku_id) ?? 0n) + BigInt(entry.delta));
   }
 
-  /** Whether one end of a transfer stands. */
+  /** Whether one side of a transfer is recorded. */
   hasTransfer(direction: Direction, transfer: Transfer): boolean {
     const text = transferKeyText(direction, transfer);
     return this.#transfers.has(text) || this.#reading.transfers.get(text) === true;
@@ -152,18 +154,18 @@ export class Ledger {
   }
 
   strikeOut({ sku_id, order_detail_id, order_id, attempt }: Hold): void {
-    this.#settled.push({ sku_id, order_detail_id, order_id, attempt });
+    this.#completedHolds.push({ sku_id, order_detail_id, order_id, attempt });
   }
 
-  /** Everything that was decided, in no order. */
+  /** All changes that were decided, in no order. */
   writeSet(): WriteSet {
     return {
       flows: [...this.#flows.values()],
-      shelves: [...this.#shelves.values()].flatMap((shelf) => shelf?.change() ?? []),
+      shelves: [...this.#stockRows.values()].flatMap((stockRow) => stockRow?.change() ?? []),
       returns: [...this.#returns.values()],
       adjustments: [...this.#adjustments.values()],
       transfers: [...this.#transfers.values()],
-      settled: this.#settled,
+      settled: this.#completedHolds,
     };
   }
 }

@@ -1,23 +1,23 @@
 import { STOCK_LIMIT } from '../nouns.ts';
 import type { Verdict } from '../nouns.ts';
 
-/** A stock row as it was read; `isOnSale` and `isSellable` by the clock of its shard. */
+/** A stock row as it was read. `isOnSale` and `isSellable` are by the clock of its shard. */
 export interface ShelfRow {
-  /** The one to be named by who writes new ids to it, if it is open. */
+  /** The epoch that a write of new ids to this row must name, if the row is open. */
   readonly epoch: number;
   readonly isOpen: boolean;
   readonly leaved_amount: number;
   readonly held_amount: number;
   readonly isOnSale: boolean;
-  /** False for a while after units came into a row that had none: they count as absent for who wants them. */
+  /** False during the restock delay, after units came into an empty row: orders must not take them yet. */
   readonly isSellable: boolean;
 }
 
-/** What a shelf's row must be for a change to stand, and what becomes of it. */
+/** A change of a stock row, and the conditions on the row under which it is valid. */
 export interface ShelfChange {
   readonly sku_id: string;
   readonly sub_row: number;
-  /** Added to `leaved_amount`; below zero when more is taken than comes in. */
+  /** Added to `leaved_amount`; below zero when more units are taken than come in. */
   readonly leaved: number;
   /** Added to `held_amount`. */
   readonly held: number;
@@ -26,21 +26,21 @@ export interface ShelfChange {
   /** Left and held together must be at most this. */
   readonly totalMax: number;
   readonly mustBeOnSale: boolean;
-  /** Units come in that lay in no row before. */
+  /** Units come in that were in no row before. */
   readonly bringsNew: boolean;
   readonly mustBeSellable: boolean;
-  /** The layout in which the row must be open; null: whatever comes in finds its place in a closed one too. */
+  /** The epoch in which the row must be open; null: the row may be closed, because the change enters no new id. */
   readonly epoch: number | null;
 }
 
 /**
- * One stock row while a batch is decided. It keeps count of what the row must have been for every decision so
- * far, so the same decisions hold for any row within these bounds: another gateway may have changed it meanwhile.
+ * The draft of one stock row while a batch is decided. It keeps the bounds that the row must meet for every decision so
+ * far. The decisions hold for every row within these bounds, so another gateway may change the row in the meantime.
  */
 export class Shelf {
   readonly #sku_id: string;
   readonly #sub_row: number;
-  /** Null when nobody has looked: there is enough of everything then, until the shard says otherwise. */
+  /** Null: the row was not read. Then it is guessed to have enough units, and the shard checks that. */
   readonly #row: ShelfRow | null;
   #leaved = 0;
   #held = 0;
@@ -48,7 +48,10 @@ export class Shelf {
   #totalMax = STOCK_LIMIT;
   #mustBeOnSale = false;
   #mustBeSellable = false;
-  /** Units that came in and lay in no row before: nobody gets them in the batch that brings them, the row may have had nothing. */
+  /**
+   * Units that came in and were in no row before. No operation of the same batch may take them, because the row may
+   * have been empty, and then the restock delay applies to them.
+   */
   #new = 0;
   #epoch: number | null = null;
   #isChanged = false;
@@ -61,18 +64,20 @@ export class Shelf {
 
   /** Whether the row takes new ids in a layout. */
   isAt(epoch: number): boolean {
-    // Of a row that nobody has looked at one layout is asserted, whoever named it first.
+    // A row that was not read is asserted to be in one layout: the first one that an operation named.
     if (this.#row === null) return this.#epoch === null || this.#epoch === epoch;
     return this.#row.isOpen && this.#row.epoch === epoch;
   }
 
-  /** Ids were entered that only count if the row is open in this layout. */
+  /** Records that new ids were entered, which requires that the row is open in this epoch. */
   fence(epoch: number): void {
     this.#epoch = epoch;
     this.#isChanged = true;
   }
 
-  /** Whether something was decided that is not written yet: what is refused now might not be, when that fails. */
+  /**
+   * Whether the draft has changes that are not written yet. If their write fails, a refusal based on them may be wrong.
+   */
   get isChanged(): boolean {
     return this.#isChanged;
   }
@@ -81,12 +86,12 @@ export class Shelf {
     return this.#row?.isOnSale ?? true;
   }
 
-  /** Units that can be taken; null while nobody has looked. */
+  /** Units that can be taken; null: the row was not read. */
   get leaved(): number | null {
     return this.#row === null ? null : this.#sellable(this.#row);
   }
 
-  /** Whether so many can be taken, to be sold or to be brought to where they are. */
+  /** Whether so many units can be taken, for an order or for a transfer. */
   has(units: number): boolean {
     return this.#row === null || this.#sellable(this.#row) >= units;
   }
@@ -96,12 +101,12 @@ export class Shelf {
     return this.#row === null ? null : this.#row.leaved_amount + this.#leaved - this.#new;
   }
 
-  /** Whether so many lie there, for who wants them off the shelf and not sold. */
+  /** Whether so many units can be written off. */
   hasLying(units: number): boolean {
     return this.lying === null || this.lying >= units;
   }
 
-  /** Whether there would be enough if all that carts hold came back. */
+  /** Whether there would be enough units if all holds of carts were undone. */
   hasWithHeld(units: number): boolean {
     return this.#row === null || this.#sellable(this.#row) + this.#row.held_amount + this.#held >= units;
   }
@@ -111,12 +116,13 @@ export class Shelf {
   }
 
   /**
-   * Whether the row itself stays within the limit, with the units that carts hold: they may come back. The stock limit
-   * of a SKU bounds this, so it refuses only where older gateways brought a SKU above the limit.
+   * Whether the row stays within the limit with so many units more. The units that carts hold count too, because they
+   * may come back. The stock limit of a SKU bounds this sum, so the answer is false only if older gateways have raised
+   * a SKU above the limit.
    */
   hasRoomFor(units: number): boolean {
     if (this.#row === null) return true;
-    // Units that a batch moves from held to left cancel out before they meet an amount near 2^53: the sum is exact.
+    // The changes are added up first: units that move from held to left cancel out, so the sum near 2^53 is exact.
     return this.#row.leaved_amount + this.#row.held_amount + (this.#leaved + this.#held) <= STOCK_LIMIT - units;
   }
 
@@ -125,9 +131,9 @@ export class Shelf {
     this.#mustBeOnSale = true;
   }
 
-  /** Takes units that may be sold, to be sold elsewhere. */
+  /** Takes sellable units for a transfer to another row. */
   sendAway(units: number): void {
-    // What is covered by what came in with it needs nothing of the row.
+    // Units that came in by transfer in the same batch are used first. Only more than those need a sellable row.
     if (units > this.#leaved - this.#new) this.#mustBeSellable = true;
     this.#take(units);
   }
@@ -141,28 +147,28 @@ export class Shelf {
     this.#take(units);
   }
 
-  /** Units come in that lay in no row before. */
+  /** Adds units that were in no row before. */
   addNew(units: number): void {
     this.add(units);
     this.#new += units;
   }
 
   add(units: number): void {
-    // Both amounts move by what was decided before; the bound is on the row as it lies in the shard.
-    // What was taken before may lift the bound above 2^53, where numbers are rounded; the lesser of the two is exact.
+    // The bound is on the row as the shard has it, so earlier changes of both amounts are subtracted from it.
+    // Earlier debits may lift the bound above 2^53, where numbers are rounded. The smaller of the two bounds is exact.
     this.#totalMax = Math.min(this.#totalMax, STOCK_LIMIT - (units + this.#leaved + this.#held));
     this.#leaved += units;
     this.#isChanged = true;
   }
 
-  /** Units that were held are sold, or come back. */
+  /** Completes a hold: its units are sold, or are left again. */
   settle(units: number, verdict: Verdict): void {
     this.#held -= units;
     if (verdict === 'aborted') this.#leaved += units;
     this.#isChanged = true;
   }
 
-  /** @returns what is to be written, or null when nothing was decided */
+  /** @returns the change to write; null: there is none */
   change(): ShelfChange | null {
     if (!this.#isChanged) return null;
     return {

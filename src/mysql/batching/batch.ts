@@ -13,21 +13,21 @@ import type { LookedUp, Question } from '../sql/lookUp.ts';
 import type { Doubt, Hints } from './hints.ts';
 import type { ShardClock } from './shardClock.ts';
 
-/** An operation that cannot be decided: what the shard holds contradicts itself. */
+/** An operation that cannot be decided, because the rows of the shard contradict each other. */
 export interface Undecidable {
   readonly is: 'undecidable';
   readonly error: unknown;
 }
 
-/** What is said of each operation of one shard, in their order. */
+/** The decision on each operation of one shard, in the order of the operations. */
 export type Decisions = readonly (Decision | NotMine | Undecidable)[];
 
-/** A COMMIT may have happened; and what it would have meant, part by part. */
+/** The batch may have been committed. The error carries what that commit would mean, part by part. */
 export class BatchUnanswered extends CommitUnanswered {
   readonly intended: readonly Decisions[];
-  /** By the clock of the shards' server: before any of it was sent, though perhaps a little earlier. */
+  /** A time before any of the batch was sent, perhaps slightly earlier, by the clock of the shards' server. */
   readonly begun: string;
-  /** When the shards begin to refuse the batch, by the same clock. */
+  /** The time from which the shards refuse the batch, by the same clock. */
   readonly deadline: string;
 
   constructor(reason: string, intended: readonly Decisions[], begun: string, deadline: string) {
@@ -38,7 +38,7 @@ export class BatchUnanswered extends CommitUnanswered {
   }
 }
 
-/** How often a batch is decided anew because others had changed a row of it meanwhile. */
+/** How often at most a batch is decided, when other transactions keep changing its rows. */
 const TRIES_MAX = 6;
 
 const NOTHING: LookedUp = {
@@ -53,8 +53,8 @@ const NOTHING: LookedUp = {
   foreign: new Set(),
 };
 
-/** A row is otherwise than the batch thought. */
-const CHANGED: ReadonlySet<number> = new Set([
+/** Errors that mean: a row is not as it was when the batch was decided. */
+const CHANGED_ERRORS: ReadonlySet<number> = new Set([
   SERVER_ERROR.duplicateKey,
   SERVER_ERROR.deadlock,
   BATCH_ERROR.notMine,
@@ -62,18 +62,19 @@ const CHANGED: ReadonlySet<number> = new Set([
   BATCH_ERROR.stockChanged,
   BATCH_ERROR.limitPassed,
 ]);
-/** With less time than this left a batch would only be waited for in vain. */
+/** With less time than this left, the answer to a batch could not arrive in time. */
 const SEND_MS_MIN = 50;
 
 /**
- * Decides operations and writes what they change, in one transaction of one round trip. Usually nothing is read before:
- * ids are new and there is enough. Where that is not so, or cannot be, everything is looked up and decided by what was found.
+ * Decides operations and writes their changes in one transaction and one round trip. Usually nothing is read first: the
+ * ids are new and the stock suffices. If a guess is wrong or not possible, the rows are read and the operations are
+ * decided from them.
  *
- * @param parts operations by shard, the shards on one server and in the same order everywhere
- * @param hints tell what may be decided without looking; told of what was read
- * @param untilMs when the shards are to refuse the batch
- * @returns what was decided, part by part; all that was to be written is
- * @throws BatchUnanswered when it may have happened; anything else without effect
+ * @param parts operations by shard. All shards are on one server, and all batches list them in the same order.
+ * @param hints show what may be decided without a read, and receive what was read.
+ * @param untilMs the shards refuse the batch from this moment on.
+ * @returns the decisions, part by part. All that they write is committed.
+ * @throws BatchUnanswered when the batch may have been committed; after any other error it had no effect
  */
 export async function runBatch(
   connection: Connection,
@@ -83,7 +84,7 @@ export async function runBatch(
   untilMs: DeadlineMs,
 ): Promise<readonly Decisions[]> {
   const begun = clock.earliest(performance.now());
-  let found = await lookUpUnsure(connection, parts, hints, untilMs);
+  let found = await readUncertain(connection, parts, hints, untilMs);
   for (let tries = 0; tries < TRIES_MAX; tries += 1) {
     const decided = parts.map((part, index) => decideAll(part, found[index] ?? NOTHING));
     const intended = decided.map(({ decisions }) => decisions);
@@ -92,50 +93,50 @@ export async function runBatch(
       isEmpty(writeSet) ? [] : [{ schema, values: partValues(deadline, sku_ids, writeSet) }],
     );
     if (writes.length === 0) return intended;
-    if (performance.now() + SEND_MS_MIN > untilMs) throw new Unavailable('it was too late to send the batch');
+    if (performance.now() + SEND_MS_MIN > untilMs) throw new Unavailable('the deadline was too near to send the batch');
     try {
       await applyBatch(connection, writes, untilMs);
       return intended;
     } catch (error) {
       if (error instanceof CommitUnanswered) throw new BatchUnanswered(error.message, intended, begun, deadline);
-      if (!(error instanceof ServerError && CHANGED.has(error.number))) throw error;
+      if (!(error instanceof ServerError && CHANGED_ERRORS.has(error.number))) throw error;
       found = await lookUp(connection, parts, untilMs);
       for (const { reading } of found) hints.note(reading);
     }
   }
-  throw new Raced('others changed the same rows all the time');
+  throw new Raced('other transactions kept changing the same rows');
 }
 
-/** Looks at what cannot be guessed, if there is anything. @returns what was found, part by part */
-async function lookUpUnsure(
+/** Reads what cannot be guessed, if there is anything. @returns what was found, part by part */
+async function readUncertain(
   connection: Connection,
   parts: readonly Question[],
   hints: Hints,
   untilMs: DeadlineMs,
 ): Promise<readonly LookedUp[]> {
-  const unsure = parts.map(({ schema, operations }): Question => {
-    const inDoubt: Record<Doubt, Batchable[]> = { nothing: [], ids: [], all: [] };
-    for (const operation of operations) inDoubt[hints.doubtOf(operation)].push(operation);
-    return { schema, operations: inDoubt.all, idsOnly: inDoubt.ids };
+  const uncertain = parts.map(({ schema, operations }): Question => {
+    const byRead: Record<Doubt, Batchable[]> = { nothing: [], ids: [], all: [] };
+    for (const operation of operations) byRead[hints.doubtOf(operation)].push(operation);
+    return { schema, operations: byRead.all, idsOnly: byRead.ids };
   });
-  const isAsked = ({ operations, idsOnly = [] }: Question): boolean => operations.length + idsOnly.length > 0;
-  const asked = unsure.filter(isAsked);
+  const needsRead = ({ operations, idsOnly = [] }: Question): boolean => operations.length + idsOnly.length > 0;
+  const asked = uncertain.filter(needsRead);
   if (asked.length === 0) return [];
   const found = await lookUp(connection, asked, untilMs);
   for (const { reading } of found) hints.note(reading);
   const answers = found.values();
-  return unsure.map((part) => (isAsked(part) ? (answers.next().value ?? NOTHING) : NOTHING));
+  return uncertain.map((part) => (needsRead(part) ? (answers.next().value ?? NOTHING) : NOTHING));
 }
 
 interface Decided {
   readonly part: Question;
   readonly decisions: Decisions;
-  /** SKUs of which something was decided and whose slots must be the shard's. */
+  /** SKUs of the decided operations: their slots must belong to the shard. */
   readonly sku_ids: readonly string[];
   readonly writeSet: WriteSet;
 }
 
-/** @param undecidable operations that nobody can decide; who went along with them is decided without them */
+/** @param undecidable operations that cannot be decided; the other operations of the part are decided without them */
 function decideAll(part: Question, found: LookedUp, undecidable: ReadonlyMap<Batchable, unknown> = new Map()): Decided {
   const ledger = new Ledger(found.reading);
   const sku_ids: string[] = [];
@@ -149,7 +150,7 @@ function decideAll(part: Question, found: LookedUp, undecidable: ReadonlyMap<Bat
       try {
         decisions.push(decide(ledger, operation));
       } catch (error) {
-        // Half of it may be in the ledger.
+        // The ledger may hold half of this operation, so the part is decided again from the start.
         return decideAll(part, found, new Map([...undecidable, [operation, error]]));
       }
       sku_ids.push(...ofOperation);
@@ -162,15 +163,17 @@ function isEmpty(writeSet: WriteSet): boolean {
   return writeSet.settled.length === 0 && !changesAnything(writeSet);
 }
 
-/** Notes of holds that are struck out change nothing by themselves. */
+/** Whether anything is written besides completed holds: to strike out the rows of those changes nothing by itself. */
 function changesAnything({ flows, shelves, returns, adjustments, transfers }: WriteSet): boolean {
   return flows.length + shelves.length + returns.length + adjustments.length + transfers.length > 0;
 }
 
 /**
- * What became of an operation whose batch was not answered, by the rows as they stand when nothing of it can come any more.
+ * The outcome of an operation whose batch was not answered. It is decided from the rows as they are once nothing of the
+ * batch can be written any more.
  *
- * @param isOlder whether a flow was there before the batch: it was taken for new then, so the shard has refused the batch
+ * @param isOlder whether a flow existed before the batch. The batch took it for new, so the shard has refused the
+ *   batch.
  */
 export function recallOne(
   operation: Batchable,
@@ -186,7 +189,7 @@ export function recallOne(
     intended.is === 'deducted' || intended.is === 'held' ? intended.lines.filter(({ replayed }) => !replayed) : [];
   const wasWrong = takenForNew.some(isOlder);
   if (now.is === intended.is) return now.is === 'refused' || wasWrong ? now : intended;
-  // Cancelled since, it was deducted all the same.
+  // The operation was deducted by the batch and cancelled since.
   const wasCancelled =
     intended.is === 'deducted' &&
     'lines' in operation &&

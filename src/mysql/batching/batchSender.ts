@@ -15,55 +15,58 @@ import type { BatchQueue, Errand } from './queue.ts';
 import { recallBatch } from './recall.ts';
 import { sortOut } from './sortOut.ts';
 
-/** What a batch may take at most: below the 5 s that the shard allows, and long enough to hear that a row is locked. */
+/**
+ * The longest time for a batch. It is below the 5 s that the shard allows, and long enough to receive the error of a
+ * lock wait that timed out.
+ */
 const BATCH_MS = LOCK_SAID_MS + 100;
-/** With less time than this left it cannot be heard once more that a row is locked. */
+/** With less time than this left, the error of a second lock wait could not be received. */
 const AGAIN_MS = LOCK_SAID_MS + RECALL_MS;
 
-interface Told {
-  readonly errand: Errand;
+interface Resolution {
+  readonly queued: Errand;
   readonly outcome: OutcomeOf<Batchable>;
 }
 
 interface Answers {
   readonly part: Part;
-  readonly told: readonly Told[];
+  readonly resolutions: readonly Resolution[];
   readonly lacking: readonly Lacker[];
 }
 
-/** Sends batches, and tells everybody in them what became of him; who is to be decided again goes back to the queue. */
+/** Sends batches and resolves each operation in them. Operations that must be decided again go back to the queue. */
 export class BatchSender {
   readonly #queue: BatchQueue;
   readonly #hints: Hints;
   readonly #whenPutBack: () => void;
   readonly #holders = new HolderNamer();
 
-  /** @param whenPutBack told when somebody is put back after the batch was answered */
+  /** @param whenPutBack is called when operations are put back after the batch was answered */
   constructor(queue: BatchQueue, hints: Hints, whenPutBack: () => void) {
     this.#queue = queue;
     this.#hints = hints;
     this.#whenPutBack = whenPutBack;
   }
 
-  /** @param whenAnswered told when the batch has been written, before those in it are */
-  async send(errands: readonly Errand[], whenAnswered: () => void): Promise<void> {
-    const parts = partsOf(errands);
+  /** @param whenAnswered is called when the batch has been written, before its operations are resolved */
+  async send(batch: readonly Errand[], whenAnswered: () => void): Promise<void> {
+    const parts = partsOf(batch);
     const [first] = parts;
     if (first === undefined) return;
     const questions = parts.map(({ shard, errands: ofShard }) => ({
       schema: shard.schema,
       operations: ofShard.map(({ operation }) => operation),
     }));
-    // Everybody is to hear in time, so who waits for the shortest time sets the end.
-    const endMs = Math.min(performance.now() + BATCH_MS, ...errands.map(({ deadlineMs }) => deadlineMs - RECALL_MS));
+    // Each operation must be answered by its deadline, so the earliest deadline sets the end.
+    const endMs = Math.min(performance.now() + BATCH_MS, ...batch.map(({ deadlineMs }) => deadlineMs - RECALL_MS));
     try {
       const decisions = await first.shard.pool.lend(endMs - WORK_MS / 2, (connection) =>
         runBatch(connection, first.shard.clock, questions, this.#hints, endMs),
       );
       const answers = parts.map((part, index) => this.#sort(part, decisions[index] ?? []));
-      // The next batch leaves before the callers of this one are told: their answers are written while the server works.
+      // The next batch leaves before this one's operations are resolved: the server works while answers are written.
       whenAnswered();
-      for (const { told } of answers) for (const { errand, outcome } of told) errand.resolve(outcome);
+      for (const { resolutions } of answers) for (const { queued, outcome } of resolutions) queued.resolve(outcome);
       await Promise.all(answers.map((answer) => this.#nameHolders(answer)));
     } catch (error) {
       if (error instanceof BatchUnanswered)
@@ -73,29 +76,29 @@ export class BatchSender {
           ),
         );
       else if (error instanceof ServerError && error.number === SERVER_ERROR.lockWaitTimeout)
-        await this.#sortOut(parts, errands, error);
-      else if (hadNoEffect(error)) tellUndone(errands, reasonOf(error));
+        await this.#handleLocks(parts, batch, error);
+      else if (hadNoEffect(error)) answerNotDone(batch, reasonOf(error));
       else throw error;
     }
   }
 
-  /** Puts back at once, before whatever came later, those who are to be decided again. @returns the others */
+  /** Puts operations that must be decided again back at once, before any that came later. @returns the others */
   #sort(part: Part, decisions: Decisions): Answers {
     const again: Errand[] = [];
-    const told: Told[] = [];
+    const resolutions: Resolution[] = [];
     const lacking: Lacker[] = [];
-    part.errands.forEach((errand, index) => {
+    part.errands.forEach((queued, index) => {
       const decision = decisions[index] ?? DEFERRED;
-      if (decision.is === 'undecidable') return errand.reject(decision.error);
-      this.#hints.learn(errand.operation, decision);
-      // Who only reads does not meet a lock.
-      this.#queue.unlock(errand.shelves, isWritten(decision));
-      if (decision.is === 'deferred') again.push(errand);
-      else if (decision.is === 'lacking') lacking.push({ errand, sku_ids: decision.sku_ids });
-      else told.push({ errand, outcome: decision });
+      if (decision.is === 'undecidable') return queued.reject(decision.error);
+      this.#hints.learn(queued.operation, decision);
+      // An operation that only reads does not meet a lock.
+      this.#queue.unlock(queued.shelves, isWritten(decision));
+      if (decision.is === 'deferred') again.push(queued);
+      else if (decision.is === 'lacking') lacking.push({ errand: queued, sku_ids: decision.sku_ids });
+      else resolutions.push({ queued, outcome: decision });
     });
     this.#queue.putBack(again);
-    return { part, told, lacking };
+    return { part, resolutions, lacking };
   }
 
   async #nameHolders({ part: { shard }, lacking }: Answers): Promise<void> {
@@ -107,40 +110,42 @@ export class BatchSender {
       this.#whenPutBack();
     } catch (error) {
       if (!hadNoEffect(error)) throw error;
-      tellUndone(
-        lacking.map(({ errand }) => errand),
+      answerNotDone(
+        lacking.map(({ errand: queued }) => queued),
         reasonOf(error),
       );
     }
   }
 
   /**
-   * Somebody keeps a row locked: who names its SKU goes alone from now on, who names its ids is sent away, and the others go at
-   * once. Sent away is also who names that SKU, here or in the queue, and has no time to hear of it again: he would end unknown.
+   * Another transaction keeps a row locked. Operations with a locked stock row are sent in batches of that row alone
+   * from now on. Operations with a locked id are answered `not_done`. The others are sent again at once. An operation
+   * with the locked stock row, in the batch or in the queue, is also answered `not_done` if too little time is left to
+   * receive another lock error: it would end as in-doubt.
    */
-  async #sortOut(parts: readonly Part[], errands: readonly Errand[], { message }: ServerError): Promise<void> {
+  async #handleLocks(parts: readonly Part[], batch: readonly Errand[], { message }: ServerError): Promise<void> {
     const { shelves, inTheWay } = await sortOut(parts);
-    const named = new Set(errands.flatMap((errand) => errand.shelves));
+    const namedRows = new Set(batch.flatMap((queued) => queued.shelves));
     const isFound = shelves.length + inTheWay.size > 0;
-    // Neither a stock row nor an id: a slot, or it is over. Each goes alone once.
-    this.#queue.lock(isFound ? shelves : named, isFound);
-    const wentAlone = named.size === 1 && inTheWay.size === 0;
-    const locked = wentAlone ? named : new Set(shelves);
+    // No locked stock row and no locked id: the lock is on a slot, or it is released. Each SKU is sent alone once.
+    this.#queue.lock(isFound ? shelves : namedRows, isFound);
+    const wasSentAlone = namedRows.size === 1 && inTheWay.size === 0;
+    const locked = wasSentAlone ? namedRows : new Set(shelves);
     const againUntilMs = performance.now() + AGAIN_MS;
-    const isSentAway = (errand: Errand): boolean =>
-      wentAlone ||
-      inTheWay.has(errand) ||
-      (errand.deadlineMs < againUntilMs && errand.shelves.some((shelf) => locked.has(shelf)));
-    tellUndone([...errands.filter(isSentAway), ...this.#queue.takeNaming(locked, againUntilMs)], message);
-    this.#queue.putBack(errands.filter((errand) => !isSentAway(errand)));
+    const isRejected = (queued: Errand): boolean =>
+      wasSentAlone ||
+      inTheWay.has(queued) ||
+      (queued.deadlineMs < againUntilMs && queued.shelves.some((shelf) => locked.has(shelf)));
+    answerNotDone([...batch.filter(isRejected), ...this.#queue.takeNaming(locked, againUntilMs)], message);
+    this.#queue.putBack(batch.filter((queued) => !isRejected(queued)));
   }
 }
 
-function tellUndone(errands: Iterable<Errand>, reason: string): void {
-  for (const errand of errands) errand.resolve({ is: 'not_done', reason });
+function answerNotDone(batch: Iterable<Errand>, reason: string): void {
+  for (const queued of batch) queued.resolve({ is: 'not_done', reason });
 }
 
-/** Whether the shard has written something for it: so nobody had its rows locked. */
+/** Whether the shard has written something for the operation, which means that its rows were not locked. */
 function isWritten(decision: Exclude<Decisions[number], { readonly is: 'undecidable' }>): boolean {
   if (decision.is === 'deducted' || decision.is === 'held') return decision.lines.some(({ replayed }) => !replayed);
   return (decision.is === 'applied' || decision.is === 'returned') && !decision.replayed;

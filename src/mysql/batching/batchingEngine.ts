@@ -8,14 +8,14 @@ import { TextbookEngine } from '../textbookEngine.ts';
 import { ServerWriter } from './serverWriter.ts';
 
 /**
- * Carries out what comes at the same time in one transaction per server and one round trip. What is rare (opening a SKU,
- * pausing its sale) has a transaction of its own.
+ * Sends operations that arrive at the same time in one transaction per server and one round trip. Rare operations (to
+ * open a SKU, to pause its sale) have transactions of their own.
  */
 export class BatchingEngine implements StockEngine {
   readonly #shards: readonly { readonly shard: Shard; readonly writer: ServerWriter }[];
   readonly #single: TextbookEngine;
 
-  /** @param linesMax lines of one batch at most */
+  /** @param linesMax the most lines in one batch */
   constructor(shards: readonly Shard[], linesMax?: number) {
     const writers = new Map<string, ServerWriter>();
     this.#shards = shards.map((shard) => {
@@ -32,7 +32,7 @@ export class BatchingEngine implements StockEngine {
     deadlineMs: DeadlineMs,
   ): Promise<readonly OutcomeOf<O>[]> {
     const [first] = operations;
-    // Nearly always it is one, and each promise less counts.
+    // Nearly always there is one operation, and then one promise fewer matters.
     const outcomes =
       operations.length === 1 && first !== undefined
         ? this.#applyOne(shard, first, deadlineMs).then(listOf)

@@ -5,26 +5,26 @@ import type { PlacedLine } from '../../core/operation.ts';
 import type { NotMine } from '../../core/outcome.ts';
 import { SeenKeys } from './seenKeys.ts';
 
-/** Stock rows of which it is remembered how much they had; then all are forgotten. */
+/** The most stock rows whose units are remembered; above it, all are forgotten. */
 const ROWS_MAX = 50_000;
 
-/** What is to be read before an operation is decided: nothing, what stands under its ids (it looks like a replay), or all. */
+/** The read that an operation needs before its decision: none, the flows of its ids (suspected replay), or all rows. */
 export type Doubt = 'nothing' | 'ids' | 'all';
 
 /**
- * Which operations may be decided without looking: deductions under ids that were not seen before, of SKUs that somebody has
- * looked at and that had enough then. A wrong guess costs a round trip and nothing else, because the shard checks everything
- * that it rests on; and what looks costly here is looked at, so that it is known again.
+ * Decides which operations may be decided without a read: deductions under ids that were not seen before, of SKUs whose
+ * last reading had enough units. A wrong guess costs one round trip and nothing else, because the shard checks
+ * everything that the decision rests on. Rows that look insufficient are read, which renews their reading.
  */
 export class Hints {
-  /** What could not be decided by less than all that it rests on. */
+  /** Operations that could not be decided without all their rows. */
   readonly #undecided = new WeakSet<Batchable>();
-  /** What could be taken of a stock row (by `shelfKeyText`) when it was last read, less what was taken here since. */
+  /** Units that could be taken of a stock row (by `shelfKeyText`) when it was last read, less what was taken since. */
   readonly #leaved = new Map<string, number>();
   readonly #seen = new SeenKeys();
 
   doubtOf(operation: Batchable): Doubt {
-    // Returns and the like are about what stands, and that is never known.
+    // Returns and similar operations depend on existing flows, and those are never kept here.
     if ((operation.kind !== 'deduct' && operation.kind !== 'hold') || this.#undecided.has(operation)) return 'all';
     let doubt: Doubt = 'nothing';
     for (const line of operation.lines) {
@@ -34,15 +34,15 @@ export class Hints {
     return doubt;
   }
 
-  /** Notes what was read. */
+  /** Stores what was read. */
   note({ shelves }: Reading): void {
     if (this.#leaved.size + shelves.size > ROWS_MAX) this.#leaved.clear();
-    // Of SKUs that do not exist nothing is kept: anybody can make those up.
+    // SKUs that do not exist are not stored, because any caller can invent them.
     for (const [key, row] of shelves)
       if (row !== null) this.#leaved.set(key, row.isOnSale && row.isOpen && row.isSellable ? row.leaved_amount : 0);
   }
 
-  /** Notes what was decided and written. */
+  /** Stores what was decided and written. */
   learn(operation: Batchable, decision: Decision | NotMine): void {
     if (decision.is === 'deferred') this.#undecided.add(operation);
     else if (decision.is === 'deducted' || decision.is === 'held') {

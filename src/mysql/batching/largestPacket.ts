@@ -4,7 +4,7 @@ import { LINES_LIMIT, QUANTITY_LIMIT, STOCK_LIMIT } from '../../core/nouns.ts';
 import type { SqlValue } from '../connection.ts';
 import { partValues } from '../sql/applyBatch.ts';
 
-/** Lines that go together at most, unless told less: more add latency and no speed. An order of more goes alone. */
+/** Default for the most lines in a batch: more add latency and no speed. An order with more lines is sent alone. */
 export const LINES_MAX = 512;
 
 const ID_BYTES_MAX = 64;
@@ -22,8 +22,8 @@ const LINE_BYTES_MAX = STATEMENT_BYTES + bytesOf(partValues(DEADLINE, [id('s')],
 
 /**
  * The longest packet that a gateway sends to a server, in bytes. Batches are the longest: `LINES_MAX` lines, or the
- * `LINES_LIMIT` of one order. Each line counts as a part of its own with the longest row of every kind, and with units
- * fetched from every row of its SKU. Rows are measured as `partValues` writes them, so the bound follows the format.
+ * `LINES_LIMIT` of one order. Each line counts as a part of its own with the longest row of every kind, and with
+ * transfers from every row of its SKU. Rows are measured as `partValues` writes them, so the bound follows the format.
  */
 export const LARGEST_PACKET_BYTES = Math.max(LINES_MAX, LINES_LIMIT) * LINE_BYTES_MAX;
 
@@ -53,7 +53,7 @@ export function longestLine(letter = 's'): WriteSet {
   };
 }
 
-/** As the driver writes values into a statement: bytes as hexadecimal digits. */
+/** Length of values as the driver writes them into a statement: bytes as hexadecimal digits. */
 export function bytesOf(values: readonly SqlValue[]): number {
   return values.reduce<number>((sum, value) => sum + textOf(value).length + ', '.length, 0);
 }

@@ -4,39 +4,40 @@ import type { OutcomeOf } from '../../core/outcome.ts';
 import type { Shard } from '../shard.ts';
 import { LINES_MAX } from './largestPacket.ts';
 
-/** One operation on its way to its shard. */
+/** One operation that is queued for its shard. */
 export interface Errand {
   readonly shard: Shard;
   readonly operation: Batchable;
-  /** The stock rows it goes to, as `shelfKeyText`. */
+  /** The stock rows that it needs, as `shelfKeyText`. */
   readonly shelves: readonly string[];
   readonly deadlineMs: DeadlineMs;
   resolve(outcome: OutcomeOf<Batchable>): void;
   reject(error: unknown): void;
 }
 
-/** A SKU that somebody keeps locked. */
+/** A stock row that another transaction keeps locked. */
 export interface LockedRow {
   readonly shelf: string;
-  /** False when it only was in a batch that met a lock. */
+  /** False if it is only known to have been in a batch that met a lock. */
   readonly isSure: boolean;
   readonly untilMs: DeadlineMs;
 }
 
-/** So long a SKU counts as locked at most: if it still is, that is found out again. */
+/** The longest time that a stock row counts as locked. If it still is locked, the next batch meets the lock again. */
 const LOCKED_MS = 10_000;
-/** Marked at most; then all are forgotten. */
+/** The most rows that are marked as locked; above it, all marks are dropped. */
 const LOCKED_MAX = 10_000;
 
 /**
- * What rides together: what can be decided without looking; what must be looked at first, so that it does not hold up the
- * others; what is for one shard that is not served now; what names one locked SKU.
+ * The class of an operation. A batch has operations of one class only. Either they can be decided without a read, or
+ * they need a read first and must not delay the others. Or all are for one shard that is not serving now, or all have
+ * one locked stock row.
  */
 export type Company = 'guessed' | 'looked up' | Shard | LockedRow;
 
 /**
- * Operations that wait for a batch, in the order of their coming. SKUs that somebody keeps locked are marked: each goes
- * alone then, so that it holds up no other.
+ * Operations that wait for a batch, in the order of their arrival. Stock rows that another transaction keeps locked are
+ * marked. Operations with such a row are sent in batches of that row alone, so that it delays no others.
  */
 export class BatchQueue {
   #waiting: Errand[] = [];
@@ -44,7 +45,7 @@ export class BatchQueue {
   readonly #canGuess: (operation: Batchable) => boolean;
   readonly #linesMax: number;
 
-  /** @param canGuess whether an operation may be decided without looking */
+  /** @param canGuess whether an operation may be decided without a read */
   constructor(canGuess: (operation: Batchable) => boolean, linesMax = LINES_MAX) {
     this.#canGuess = canGuess;
     this.#linesMax = linesMax;
@@ -54,18 +55,18 @@ export class BatchQueue {
     return this.#waiting.length === 0;
   }
 
-  /** @returns false when too many wait for the shard already */
+  /** @returns false if the bound of operations that wait for the shard is reached */
   add(errand: Errand): boolean {
     if (!errand.shard.batchRoom.enter()) return false;
     this.#waiting.push(errand);
     return true;
   }
 
-  /** Puts back what was taken, before all others and above the bound. */
-  putBack(errands: readonly Errand[]): void {
-    if (errands.length === 0) return;
-    for (const { shard } of errands) shard.batchRoom.enter(Infinity);
-    this.#waiting = [...errands, ...this.#waiting];
+  /** Puts operations back that were taken, before all others. The bound does not apply. */
+  putBack(batch: readonly Errand[]): void {
+    if (batch.length === 0) return;
+    for (const { shard } of batch) shard.batchRoom.enter(Infinity);
+    this.#waiting = [...batch, ...this.#waiting];
   }
 
   lock(shelves: Iterable<string>, isSure: boolean): void {
@@ -74,77 +75,80 @@ export class BatchQueue {
     for (const shelf of shelves) this.#locked.set(shelf, { shelf, isSure, untilMs });
   }
 
-  /** Takes marks off: of SKUs that were written all, of others only those that were made in doubt. */
+  /** Removes marks: all marks of rows that were written, and of other rows only those that are not sure. */
   unlock(shelves: Iterable<string>, isWritten: boolean): void {
     if (this.#locked.size === 0) return;
     for (const shelf of shelves) if (isWritten || this.#locked.get(shelf)?.isSure === false) this.#locked.delete(shelf);
   }
 
-  /** Takes out those who have too little time left to be served. */
+  /** Removes operations that have too little time left. */
   takeExpired(latestMs: DeadlineMs): Errand[] {
-    return this.#takeOut(({ deadlineMs }) => deadlineMs < latestMs);
+    return this.#remove(({ deadlineMs }) => deadlineMs < latestMs);
   }
 
-  /** Takes out those who name one of some SKUs and have too little time left. */
+  /** Removes operations with one of the rows that have too little time left. */
   takeNaming(shelves: ReadonlySet<string>, latestMs: DeadlineMs): Errand[] {
-    return this.#takeOut(
-      (errand) => errand.deadlineMs < latestMs && errand.shelves.some((shelf) => shelves.has(shelf)),
-    );
+    return this.#remove((queued) => queued.deadlineMs < latestMs && queued.shelves.some((shelf) => shelves.has(shelf)));
   }
 
-  #takeOut(isMeant: (errand: Errand) => boolean): Errand[] {
-    if (!this.#waiting.some(isMeant)) return [];
-    const taken = this.#waiting.filter(isMeant);
-    this.#waiting = this.#waiting.filter((errand) => !isMeant(errand));
+  #remove(matches: (queued: Errand) => boolean): Errand[] {
+    if (!this.#waiting.some(matches)) return [];
+    const taken = this.#waiting.filter(matches);
+    this.#waiting = this.#waiting.filter((queued) => !matches(queued));
     for (const { shard } of taken) shard.batchRoom.leave();
     return taken;
   }
 
   /**
-   * Takes out the next batch: the first errand that may go, and those of its company.
+   * Takes out the next batch: the first operation that may be sent, and others of its class.
    *
-   * @param isBusy whether a batch with the SKU is on its way; what names it waits
-   * @param mayGo whether a batch of that company may leave now
+   * @param isBusy whether a batch with the row is being sent; operations with that row wait
+   * @param mayGo whether a batch of the class may be sent now
    */
   takeBatch(
     isBusy: (shelf: string) => boolean,
-    mayGo: (company: Company) => boolean,
+    mayGo: (batchClass: Company) => boolean,
   ): { readonly errands: readonly Errand[]; readonly company: Company } {
     const taken: Errand[] = [];
     const left: Errand[] = [];
     let lines = 0;
-    let company: Company = 'guessed';
-    const unsure = this.#unsureRows();
-    for (const errand of this.#waiting) {
-      const ofErrand = this.#companyOf(errand, unsure);
+    let batchClass: Company = 'guessed';
+    const uncertain = this.#uncertainRows();
+    for (const queued of this.#waiting) {
+      const itsClass = this.#classOf(queued, uncertain);
       const fits =
-        taken.length === 0 ? mayGo(ofErrand) : ofErrand === company && lines + errand.shelves.length <= this.#linesMax;
-      if (!fits || errand.shelves.some(isBusy)) {
-        left.push(errand);
+        taken.length === 0
+          ? mayGo(itsClass)
+          : itsClass === batchClass && lines + queued.shelves.length <= this.#linesMax;
+      if (!fits || queued.shelves.some(isBusy)) {
+        left.push(queued);
         continue;
       }
-      company = ofErrand;
-      taken.push(errand);
-      lines += errand.shelves.length;
-      errand.shard.batchRoom.leave();
+      batchClass = itsClass;
+      taken.push(queued);
+      lines += queued.shelves.length;
+      queued.shard.batchRoom.leave();
     }
     this.#waiting = left;
-    return { errands: taken, company };
+    return { errands: taken, company: batchClass };
   }
 
-  /** SKUs that somebody who waits must look at. All who name them go along: first come, first served. */
-  #unsureRows(): ReadonlySet<string> {
-    const unsure = new Set<string>();
+  /**
+   * Rows that some queued operation must read. All operations with them are of the same class, so they keep their
+   * order.
+   */
+  #uncertainRows(): ReadonlySet<string> {
+    const uncertain = new Set<string>();
     for (const { operation, shelves } of this.#waiting)
-      if (!this.#canGuess(operation)) for (const shelf of shelves) unsure.add(shelf);
-    return unsure;
+      if (!this.#canGuess(operation)) for (const shelf of shelves) uncertain.add(shelf);
+    return uncertain;
   }
 
-  #companyOf({ shard, shelves }: Errand, unsure: ReadonlySet<string>): Company {
+  #classOf({ shard, shelves }: Errand, uncertain: ReadonlySet<string>): Company {
     if (!shard.isServing) return shard;
     const locked = this.#locked.size === 0 ? undefined : this.#lockedOf(shelves);
     if (locked !== undefined) return locked;
-    return unsure.size > 0 && shelves.some((shelf) => unsure.has(shelf)) ? 'looked up' : 'guessed';
+    return uncertain.size > 0 && shelves.some((shelf) => uncertain.has(shelf)) ? 'looked up' : 'guessed';
   }
 
   #lockedOf(shelves: readonly string[]): LockedRow | undefined {

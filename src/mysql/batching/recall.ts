@@ -15,109 +15,113 @@ import type { Errand } from './queue.ts';
 const PASSED = 'SELECT SYSDATE(6) > CAST(CAST(? AS CHAR) AS DATETIME(6)) AS passed';
 
 /**
- * Finds out what became of one shard's part of a batch whose answer did not come, and tells each. Once the shard's clock is
- * past the batch's deadline, what has not written its ids dies at the deadline, and what has makes these reads wait: found is
- * done, not found is never. Before it, found is done already. In halves where not all can be read at once, if there is time to hear
- * it: somebody may have a row locked.
+ * Finds the outcome of one shard's part of a batch whose answer did not arrive, and resolves its operations. Once the
+ * shard's clock has passed the deadline of the batch, a batch that has not written its ids fails at its deadline check.
+ * One that has written them makes these reads wait. So ids that are found are done, and ids that are not found never
+ * will be. Before the deadline, only ids that are found have an outcome. If a row is locked, so that not all can be
+ * read at once, the operations are read in halves while there is time for it.
  */
 export async function recallBatch(
   shard: Shard,
-  errands: readonly Errand[],
+  batch: readonly Errand[],
   intended: Decisions,
-  doubt: BatchUnanswered,
+  unanswered: BatchUnanswered,
 ): Promise<void> {
-  const inDoubt = errands.map((errand, index) => ({
-    errand,
+  const inDoubt = batch.map((queued, index) => ({
+    queued,
     intended: intended[index] ?? ({ is: 'deferred' } as const),
   }));
-  await settleDoubts(shard, inDoubt, doubt);
+  await resolveAll(shard, inDoubt, unanswered);
 }
 
 interface InDoubt {
-  readonly errand: Errand;
+  readonly queued: Errand;
   readonly intended: Decisions[number];
 }
 
-async function settleDoubts(shard: Shard, some: readonly InDoubt[], doubt: BatchUnanswered): Promise<void> {
+async function resolveAll(shard: Shard, some: readonly InDoubt[], unanswered: BatchUnanswered): Promise<void> {
   let open = some;
-  const untilMs = Math.max(...some.map(({ errand }) => errand.deadlineMs));
-  const timers = some.map(({ errand }) =>
-    setTimeout(() => errand.resolve(unknownAfter(doubt, 'the time was up')), errand.deadlineMs - performance.now()),
+  const untilMs = Math.max(...some.map(({ queued }) => queued.deadlineMs));
+  const timers = some.map(({ queued }) =>
+    setTimeout(
+      () => queued.resolve(unknownAfter(unanswered, 'the time was up')),
+      queued.deadlineMs - performance.now(),
+    ),
   );
-  const tell = async (): Promise<void> => {
-    open = await tellKnown(shard, open, doubt, untilMs);
-    if (open.length > 0) throw new Error('the batch may still come');
+  const resolveOnce = async (): Promise<void> => {
+    open = await resolveKnown(shard, open, unanswered, untilMs);
+    if (open.length > 0) throw new Error('the batch may still be written');
   };
   try {
-    await untilAnswered(untilMs, tell, isLocked);
+    await untilAnswered(untilMs, resolveOnce, isLocked);
   } catch (error) {
     if (isLocked(error) && open.length > 1) {
       const half = Math.ceil(open.length / 2);
       await Promise.all([
-        settleDoubts(shard, open.slice(0, half), doubt),
-        settleDoubts(shard, open.slice(half), doubt),
+        resolveAll(shard, open.slice(0, half), unanswered),
+        resolveAll(shard, open.slice(half), unanswered),
       ]);
-    } else for (const { errand } of open) errand.resolve(unknownAfter(doubt, reasonOf(error)));
+    } else for (const { queued } of open) queued.resolve(unknownAfter(unanswered, reasonOf(error)));
   } finally {
     for (const timer of timers) clearTimeout(timer);
   }
 }
 
-function unknownAfter(doubt: BatchUnanswered, reason: string): Unknown {
-  return { is: 'unknown', reason: `${doubt.message}; then ${reason}` };
+function unknownAfter(unanswered: BatchUnanswered, reason: string): Unknown {
+  return { is: 'unknown', reason: `${unanswered.message}; then ${reason}` };
 }
 
-/** Tells those whose rows stand as they were meant; once the deadline has passed, all. @returns the others */
-async function tellKnown(
+/** Resolves operations whose rows are as intended, and after the deadline all operations. @returns the others */
+async function resolveKnown(
   shard: Shard,
   some: readonly InDoubt[],
-  doubt: BatchUnanswered,
+  unanswered: BatchUnanswered,
   untilMs: DeadlineMs,
 ): Promise<readonly InDoubt[]> {
-  const { isOver, outcomes } = await recall(shard, some, doubt, untilMs);
-  return some.filter(({ errand, intended }, index) => {
+  const { isOver, outcomes } = await readOutcomes(shard, some, unanswered, untilMs);
+  return some.filter(({ queued, intended }, index) => {
     const outcome = outcomes[index];
     if (outcome === undefined || !(isOver || outcome.is === intended.is)) return true;
-    errand.resolve(outcome);
+    queued.resolve(outcome);
     return false;
   });
 }
 
-interface Recalled {
-  /** Whether nothing of the batch can come any more. */
+interface ReadOutcomes {
+  /** Whether nothing of the batch can be written any more. */
   readonly isOver: boolean;
   readonly outcomes: readonly OutcomeOf<Batchable>[];
 }
 
-function recall(
+function readOutcomes(
   shard: Shard,
   some: readonly InDoubt[],
-  doubt: BatchUnanswered,
+  unanswered: BatchUnanswered,
   untilMs: DeadlineMs,
-): Promise<Recalled> {
-  const { begun, deadline } = doubt;
+): Promise<ReadOutcomes> {
+  const { begun, deadline } = unanswered;
   return transact(
     shard.pool,
     untilMs,
     async (transaction) => {
-      // Asked before the rows are read: what is not over then may come after.
+      // Asked before the rows are read: if the deadline has not passed here, the batch may be written after the read.
       const [row] = await transaction.rows<{ passed: number }>(PASSED, [Buffer.from(deadline, 'latin1')]);
-      const keys = some.flatMap(({ errand: { operation } }) =>
+      const keys = some.flatMap(({ queued: { operation } }) =>
         operation.kind === 'deduct' || operation.kind === 'hold' ? operation.lines : [],
       );
       const older = keys.length === 0 ? null : await findOlder(transaction, keys, begun);
-      // Last, so that what it locks is not locked for long.
+      // Read last, so that its locks are held for a short time.
       const { reading } = await lookUpLocked(transaction, {
         schema: shard.schema,
-        operations: some.map(({ errand }) => errand.operation),
+        operations: some.map(({ queued }) => queued.operation),
       });
       const isOlder = (key: FlowKey): boolean => older?.has(flowKeyText(key)) === true;
-      const outcomes = some.map(({ errand, intended }): OutcomeOf<Batchable> => {
+      const outcomes = some.map(({ queued, intended }): OutcomeOf<Batchable> => {
         try {
-          return recallOne(errand.operation, intended, reading, isOlder);
+          return recallOne(queued.operation, intended, reading, isOlder);
         } catch (error) {
-          // What the shard holds contradicts itself, but for this one alone.
-          return unknownAfter(doubt, reasonOf(error));
+          // The rows of this operation contradict each other. The other operations are not affected.
+          return unknownAfter(unanswered, reasonOf(error));
         }
       });
       return { keep: false, value: { isOver: row?.passed === 1, outcomes } };

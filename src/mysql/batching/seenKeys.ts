@@ -1,13 +1,13 @@
 import type { FlowKey } from '../../core/nouns.ts';
 
-/** How many are remembered at most; the newer of two in one place stays. A power of two. */
+/** The most keys that are remembered, a power of two. Of two keys in one place the newer stays. */
 const PLACES = 2 ** 18;
 const FNV_OFFSET = 0x811c9dc5;
 const FNV_PRIME = 0x01000193;
 
 /**
- * Flow keys that were seen lately, by their hash alone: a megabyte, however many come, and nothing for the garbage
- * collector. It may forget, and it may take one key for another; both cost whoever asks a look at the rows.
+ * Flow keys that were seen lately, by their hash alone: one megabyte for any number of keys, and no work for the
+ * garbage collector. It may forget a key, or take one key for another. Both cost the caller one read of the rows.
  */
 export class SeenKeys {
   readonly #places = new Int32Array(PLACES);
@@ -23,7 +23,7 @@ export class SeenKeys {
   }
 }
 
-/** FNV-1a over UTF-16 units; never 0, which stands for an empty place. */
+/** FNV-1a over UTF-16 units; never 0, which marks an empty place. */
 function hashOf({ sku_id, order_detail_id }: FlowKey): number {
   let hash = FNV_OFFSET;
   for (let place = 0; place < order_detail_id.length; place += 1)

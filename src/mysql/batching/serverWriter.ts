@@ -9,119 +9,122 @@ import { Hints } from './hints.ts';
 import { BatchQueue } from './queue.ts';
 import type { Company, Errand } from './queue.ts';
 
-/** A batch that takes longer may be waiting for a lock: others, with other SKUs, go past it. */
+/** A batch that takes longer may be waiting for a lock. Batches with other SKUs may then overtake it. */
 const LATE_MS = 100;
-const FLIGHTS_MAX = 6;
-/** Who waits while nothing comes and nothing lands is looked after as often. */
+const BATCHES_MAX = 6;
+/** How often the queue is checked while operations wait and no batch starts or ends. */
 const WATCH_MS = 100;
 
 const NO_BATCH = { errands: [], company: 'looked up' } as const;
 
-interface Flight {
-  readonly company: Company;
+interface SentBatch {
+  readonly batchClass: Company;
   readonly shelves: ReadonlySet<string>;
   readonly timer: NodeJS.Timeout;
   isLate: boolean;
 }
 
 /**
- * Sends the operations for all shards of one server in batches: one of each company is on its way, and what comes meanwhile is the next.
- * Nothing waits for a timer. Only when a batch is late, because somebody keeps a row of it locked, do others go past it.
+ * Sends the operations for all shards of one server in batches. One batch of each class is sent at a time, and
+ * operations that arrive meanwhile form the next one. Nothing waits for a timer. Batches overtake another only when it
+ * is late, because another transaction keeps one of its rows locked.
  *
- * One transaction for all of them, because a COMMIT is most of what a small one costs; they share their server's fate anyway.
+ * All shards share one transaction, because most of the cost of a small transaction is its COMMIT. Shards of one server
+ * fail together in any case.
  */
 export class ServerWriter {
   readonly #hints = new Hints();
   readonly #queue: BatchQueue;
   readonly #sender: BatchSender;
-  readonly #flights = new Set<Flight>();
+  readonly #sentBatches = new Set<SentBatch>();
   #watch: NodeJS.Timeout | null = null;
-  #isPlanned = false;
+  #isScheduled = false;
 
-  /** @param linesMax lines of one batch at most */
+  /** @param linesMax the most lines in one batch */
   constructor(linesMax?: number) {
     this.#queue = new BatchQueue((operation) => this.#hints.doubtOf(operation) === 'nothing', linesMax);
-    this.#sender = new BatchSender(this.#queue, this.#hints, () => this.#plan());
+    this.#sender = new BatchSender(this.#queue, this.#hints, () => this.#schedule());
   }
 
-  /** Carries an operation out with others. It rejects only on a fault of its own. */
+  /** Sends an operation together with others. It rejects only on a fault of its own. */
   apply(shard: Shard, operation: Batchable, deadlineMs: DeadlineMs): Promise<OutcomeOf<Batchable>> {
     return new Promise((resolve, reject) => {
       const entered = this.#queue.add({ shard, operation, shelves: shelvesOf(operation), deadlineMs, resolve, reject });
-      if (entered) this.#plan();
+      if (entered) this.#schedule();
       else resolve({ is: 'not_done', reason: 'too many requests wait for this shard' });
     });
   }
 
-  /** After what is just being read from sockets, so that it goes along. */
-  #plan(): void {
-    if (this.#isPlanned) return;
-    this.#isPlanned = true;
+  /** Starts batches after the sockets have been read, so that the requests read there are in the same batch. */
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
     setImmediate(() => {
-      this.#isPlanned = false;
-      this.#depart();
+      this.#isScheduled = false;
+      this.#sendBatches();
     });
   }
 
-  #depart(): void {
-    for (const errand of this.#queue.takeExpired(performance.now() + WORK_MS))
-      errand.resolve({ is: 'not_done', reason: 'the deadline passed before work began' });
-    while (this.#flights.size < FLIGHTS_MAX) {
-      const { errands, company } = this.#takeNext();
-      if (errands.length === 0) break;
-      void this.#fly(errands, company);
+  #sendBatches(): void {
+    for (const queued of this.#queue.takeExpired(performance.now() + WORK_MS))
+      queued.resolve({ is: 'not_done', reason: 'the deadline passed before work began' });
+    while (this.#sentBatches.size < BATCHES_MAX) {
+      const { errands: batch, company: batchClass } = this.#takeNext();
+      if (batch.length === 0) break;
+      void this.#send(batch, batchClass);
     }
     this.#watchQueue();
   }
 
   #takeNext(): { readonly errands: readonly Errand[]; readonly company: Company } {
-    const flights = [...this.#flights];
-    const isBusy = (shelf: string): boolean => flights.some(({ shelves }) => shelves.has(shelf));
-    const isOnItsWay = (company: Company): boolean =>
-      flights.some((flight) => flight.company === company && !flight.isLate);
-    // What must be looked at leaves together with what need not, or it would leave in many small batches.
-    const looks = !isOnItsWay('looked up') && !isOnItsWay('guessed');
-    const looked = looks ? this.#queue.takeBatch(isBusy, (candidate) => candidate === 'looked up') : NO_BATCH;
-    if (looked.errands.length > 0) return looked;
+    const sentBatches = [...this.#sentBatches];
+    const isBusy = (shelf: string): boolean => sentBatches.some(({ shelves }) => shelves.has(shelf));
+    const isSending = (batchClass: Company): boolean =>
+      sentBatches.some((sent) => sent.batchClass === batchClass && !sent.isLate);
+    // Operations that need a read share a batch with those that do not. Otherwise they would be sent in many small
+    // batches.
+    const mayRead = !isSending('looked up') && !isSending('guessed');
+    const withRead = mayRead ? this.#queue.takeBatch(isBusy, (candidate) => candidate === 'looked up') : NO_BATCH;
+    if (withRead.errands.length > 0) return withRead;
     return this.#queue.takeBatch(isBusy, (candidate) =>
-      // The last two places are kept for what is in no trouble.
+      // The last two batches are reserved for operations with no locked row on a shard that serves.
       candidate === 'guessed'
-        ? !isOnItsWay('guessed')
-        : typeof candidate !== 'string' && flights.length < FLIGHTS_MAX - 2,
+        ? !isSending('guessed')
+        : typeof candidate !== 'string' && sentBatches.length < BATCHES_MAX - 2,
     );
   }
 
-  /** While batches are late nothing else may wake those behind them, and they are to be told in time. */
+  /** While all batches are late, nothing else starts the operations behind them, and these have deadlines. */
   #watchQueue(): void {
     if (this.#watch !== null || this.#queue.isEmpty) return;
     this.#watch = setTimeout(() => {
       this.#watch = null;
-      this.#depart();
+      this.#sendBatches();
     }, WATCH_MS);
   }
 
-  async #fly(errands: readonly Errand[], company: Company): Promise<void> {
-    const flight: Flight = {
-      company,
-      shelves: new Set(errands.flatMap((errand) => errand.shelves)),
+  async #send(batch: readonly Errand[], batchClass: Company): Promise<void> {
+    const sent: SentBatch = {
+      batchClass,
+      shelves: new Set(batch.flatMap((queued) => queued.shelves)),
       isLate: false,
       timer: setTimeout(() => {
-        flight.isLate = true;
-        this.#depart();
+        sent.isLate = true;
+        this.#sendBatches();
       }, LATE_MS),
     };
-    this.#flights.add(flight);
+    this.#sentBatches.add(sent);
     try {
-      await this.#sender.send(errands, () => this.#land(flight));
+      await this.#sender.send(batch, () => this.#finish(sent));
     } catch (error) {
-      for (const errand of errands) errand.reject(error);
+      for (const queued of batch) queued.reject(error);
     } finally {
-      this.#land(flight);
+      this.#finish(sent);
     }
   }
 
-  #land(flight: Flight): void {
-    clearTimeout(flight.timer);
-    if (this.#flights.delete(flight)) this.#depart();
+  #finish(sent: SentBatch): void {
+    clearTimeout(sent.timer);
+    if (this.#sentBatches.delete(sent)) this.#sendBatches();
   }
 }

@@ -1,47 +1,47 @@
 import type { DeadlineMs } from '../../core/nouns.ts';
 
-/** Two clocks that were held against each other so lately have not gone apart by more than a few milliseconds. */
-const LEARNT_MS_MAX = 60_000;
+/** Two clocks that were compared within this time have not drifted apart by more than a few milliseconds. */
+const READING_AGE_MS_MAX = 60_000;
 
-/** Less is how clocks are slewed, and how well they can be read. */
+/** A smaller difference comes from slewing and from the error of the reading. */
 const STEP_MS = 50;
 
 /**
- * What time it is on a shard, told from when it was last asked. Our own clock of the day is never used. It answered at some
- * time between being asked and being heard, so a moment of ours is known to within that.
+ * The time on a shard, computed from the last reading of its clock. The gateway's own clock of the day is never used.
+ * The shard read its clock at some time between our question and its answer, so its time is known with that error.
  */
 export class ShardClock {
   #epochMs = 0;
   #askedMs = 0;
-  #heardMs = 0;
+  #receivedMs = 0;
   #backUntilMs = -Infinity;
 
-  /** @param epochMs what the shard said, asked at `askedMs` and heard now */
+  /** @param epochMs the shard's time, asked for at `askedMs` and received now */
   learn(epochMs: number, askedMs: number): void {
-    const backMs = this.#epochMs === 0 ? 0 : this.#epochMs + (askedMs - this.#heardMs) - epochMs;
+    const backMs = this.#epochMs === 0 ? 0 : this.#epochMs + (askedMs - this.#receivedMs) - epochMs;
     if (backMs > STEP_MS) this.#backUntilMs = Math.max(this.#backUntilMs, performance.now()) + backMs;
     this.#epochMs = epochMs;
     this.#askedMs = askedMs;
-    this.#heardMs = performance.now();
+    this.#receivedMs = performance.now();
   }
 
-  /** A moment of ours as the shard writes it, in UTC; not later than it is there. */
+  /** A moment of our clock in the shard's format, in UTC; not later than the moment is on the shard. */
   earliest(momentMs: DeadlineMs): string {
-    return textOf(this.#epochMs + (momentMs - this.#heardMs));
+    return textOf(this.#epochMs + (momentMs - this.#receivedMs));
   }
 
-  /** The same; not earlier than it is there. */
+  /** The same moment; not earlier than it is on the shard. */
   latest(momentMs: DeadlineMs): string {
     return textOf(this.#epochMs + (momentMs - this.#askedMs));
   }
 
-  /** The same in milliseconds since 1970; null while nobody has asked, or for too long. */
+  /** The same in milliseconds since 1970; null while the clock was never read, or not within the last minute. */
   latestMs(momentMs: DeadlineMs): number | null {
-    if (this.#epochMs === 0 || momentMs - this.#heardMs > LEARNT_MS_MAX) return null;
+    if (this.#epochMs === 0 || momentMs - this.#receivedMs > READING_AGE_MS_MAX) return null;
     return this.#epochMs + (momentMs - this.#askedMs);
   }
 
-  /** It was set back: until this moment of ours it repeats times that it has shown already. */
+  /** Until this moment of our clock, a clock that was set back repeats times that it has already shown. */
   get backUntilMs(): DeadlineMs {
     return this.#backUntilMs;
   }

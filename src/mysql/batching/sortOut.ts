@@ -6,24 +6,24 @@ import { WORK_MS } from '../transaction.ts';
 import type { Part } from './parts.ts';
 import type { Errand } from './queue.ts';
 
-/** Who was in the way of a batch that waited for a lock in vain. */
+/** Locks that other transactions hold on rows of a batch whose lock wait timed out. */
 export interface SortedOut {
   /** SKUs whose stock rows are locked. */
   readonly shelves: readonly string[];
-  /** Errands under whose ids somebody is undecided. */
+  /** Operations under whose ids another transaction is not yet decided. */
   readonly inTheWay: ReadonlySet<Errand>;
 }
 
-/** Finds out which rows of a batch somebody keeps locked, without waiting for any; what cannot be found out is left out. */
+/** Finds locked rows of a batch without waiting for a lock. Rows that cannot be checked are omitted. */
 export async function sortOut(parts: readonly Part[]): Promise<SortedOut> {
-  const found = await Promise.all(parts.map((part) => orElse(sortOutPart(part), { shelves: [], errands: [] })));
+  const found = await Promise.all(parts.map((part) => orElse(findConflictsOfPart(part), { shelves: [], batch: [] })));
   return {
     shelves: found.flatMap(({ shelves }) => shelves),
-    inTheWay: new Set(found.flatMap(({ errands }) => errands)),
+    inTheWay: new Set(found.flatMap(({ batch }) => batch)),
   };
 }
 
-/** @throws whatever is no failure of the shard */
+/** @throws every error that is not a failure of the shard */
 async function orElse<T>(finding: Promise<T>, instead: T): Promise<T> {
   try {
     return await finding;
@@ -33,16 +33,16 @@ async function orElse<T>(finding: Promise<T>, instead: T): Promise<T> {
   }
 }
 
-interface Found {
+interface LockedInPart {
   readonly shelves: readonly string[];
-  readonly errands: readonly Errand[];
+  readonly batch: readonly Errand[];
 }
 
-async function sortOutPart({ shard, errands }: Part): Promise<Found> {
-  const untilMs = Math.min(performance.now() + WORK_MS, ...errands.map(({ deadlineMs }) => deadlineMs));
+async function findConflictsOfPart({ shard, errands: batch }: Part): Promise<LockedInPart> {
+  const untilMs = Math.min(performance.now() + WORK_MS, ...batch.map(({ deadlineMs }) => deadlineMs));
   const lend = <T>(work: (connection: Connection) => Promise<T>): Promise<T> => shard.pool.lend(untilMs, work);
   const shelves = await lend((connection) =>
-    findLocked(connection, [...new Set(errands.flatMap((errand) => errand.shelves))], untilMs),
+    findLocked(connection, [...new Set(batch.flatMap((queued) => queued.shelves))], untilMs),
   );
   const lockedOf = async (some: readonly Errand[]): Promise<readonly Errand[]> => {
     const keys = some.flatMap(keysOf);
@@ -51,7 +51,7 @@ async function sortOutPart({ shard, errands }: Part): Promise<Found> {
     const half = Math.ceil(some.length / 2);
     return [...(await lockedOf(some.slice(0, half))), ...(await lockedOf(some.slice(half)))];
   };
-  return { shelves, errands: await orElse(lockedOf(errands), []) };
+  return { shelves, batch: await orElse(lockedOf(batch), []) };
 }
 
 function keysOf({ operation }: Errand): readonly FlowKey[] {

@@ -21,7 +21,7 @@ import {
 import { findStandingIds, insertPointers, readIds } from '../sql/pointers.ts';
 import { runOn } from './runOn.ts';
 
-/** Nobody has worked on it for so long: somebody else takes it over. */
+/** After this time without progress on a SKU, another gateway takes the work over. */
 const STALE_MS = 1_500;
 
 /** The rows of split SKUs in MySQL; every statement is a transaction of its own. */
@@ -43,7 +43,8 @@ export class HotRowStore implements HotRows {
       );
       for (const { transfer_id, to } of found.transfers) {
         if (to.shard < this.#shards.length) continue;
-        const reason = `other_shard is ${to.shard}, expected 0 to ${this.#shards.length - 1}: its units cannot be received`;
+        const expected = `expected 0 to ${this.#shards.length - 1}`;
+        const reason = `other_shard is ${to.shard}, ${expected}: its units cannot be received`;
         this.#onUnreadable({
           kind: 'transfer',
           shard,
@@ -79,7 +80,7 @@ export class HotRowStore implements HotRows {
   ): Promise<boolean> {
     return this.#lend(shard, deadlineMs, async (connection) => {
       if ((await closeRows(runOn(connection, deadlineMs), sku_id, sub_rows, epoch)) === sub_rows.length) return true;
-      // Somebody may have closed them before.
+      // Another gateway may have closed them before.
       return (await countRows(connection, sku_id, sub_rows, epoch, 'none', deadlineMs)) === sub_rows.length;
     });
   }

@@ -111,10 +111,9 @@ export class LayoutStore implements Layouts {
 }
 
 /**
- * A change that the server did not take, or did not answer, may be asked for again. A caller that depends on it reads
- * the layout.
+ * A change that the server rejected or did not answer may be sent again. A caller that depends on it reads the layout.
  *
- * @throws whatever is no failure of the shard: a fault of this program must not look like one
+ * @throws every error that is not a failure of the shard: a fault of this program must not look like one
  */
 async function orUnsure(work: () => Promise<Replaced>): Promise<Replaced> {
   try {

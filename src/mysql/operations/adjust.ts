@@ -13,7 +13,7 @@ import { readTotal } from '../sql/stockTotal.ts';
 import { writeOffStock } from '../sql/writeOffStock.ts';
 import type { Transaction } from '../transaction.ts';
 
-/** Restock or write off, once per adjustment id: the journal row first, then the stock, and last the limit. */
+/** Restocks or writes off, once per adjustment id: journal row first, then the stock, and the limit last. */
 export function adjust(operation: Adjust): Change<AppliedOutcome> {
   const { sku_id, delta } = operation;
 
@@ -21,36 +21,36 @@ export function adjust(operation: Adjust): Change<AppliedOutcome> {
     async attempt(transaction) {
       if (!(await ownSlots(transaction, [sku_id]))) return { keep: false, value: { is: 'not_mine' } };
       if (!(await insertAdjustment(transaction, operation))) {
-        const standing = await lockAdjustment(transaction, operation);
-        if (standing === null) throw new Raced('the adjustment went away between two statements');
+        const existing = await lockAdjustment(transaction, operation);
+        if (existing === null) throw new Raced('the adjustment went away between two statements');
         const value =
-          standing === delta ? ({ is: 'applied', replayed: true } as const) : refused('idempotency_conflict');
+          existing === delta ? ({ is: 'applied', replayed: true } as const) : refused('idempotency_conflict');
         return { keep: false, value };
       }
-      const moved =
+      const isChanged =
         delta > 0
           ? await addStock(transaction, new Map([[sku_id, delta]]))
           : await writeOffStock(transaction, sku_id, -delta);
-      if (!moved) return { keep: false, value: await whyNot(transaction, operation) };
-      // The row is locked by now. The total counts this adjustment.
+      if (!isChanged) return { keep: false, value: await refusalOf(transaction, operation) };
+      // The row is now locked, and the total counts this adjustment.
       const total = delta > 0 ? await readTotal(transaction, sku_id) : null;
       if (total !== null && total > BigInt(STOCK_LIMIT)) return { keep: false, value: refused('stock_limit') };
       return { keep: true, value: { is: 'applied', replayed: false } };
     },
 
     async recall(transaction) {
-      const standing = await lockAdjustment(transaction, operation);
-      return standing === delta ? { is: 'applied', replayed: false } : null;
+      const existing = await lockAdjustment(transaction, operation);
+      return existing === delta ? { is: 'applied', replayed: false } : null;
     },
   };
 }
 
-async function whyNot(transaction: Transaction, { sku_id, delta }: Adjust): Promise<AppliedOutcome> {
-  const shelf = (await readShelves(transaction, [sku_id])).get(sku_id);
-  if (shelf === undefined) return refused('unknown_sku');
-  const { leaved_amount, held_amount } = shelf;
+async function refusalOf(transaction: Transaction, { sku_id, delta }: Adjust): Promise<AppliedOutcome> {
+  const row = (await readShelves(transaction, [sku_id])).get(sku_id);
+  if (row === undefined) return refused('unknown_sku');
+  const { leaved_amount, held_amount } = row;
   const fits = delta > 0 ? leaved_amount + held_amount <= STOCK_LIMIT - delta : leaved_amount >= -delta;
   if (fits) throw new Raced('stock moved between two statements');
-  // What carts hold is not on the shelf: whoever writes off counts what lies there.
+  // Units that carts hold cannot be written off, so a write-off counts only the units left.
   return delta > 0 ? refused('stock_limit') : { ...refused('insufficient_stock'), leaved_amount };
 }

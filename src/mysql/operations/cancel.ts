@@ -15,8 +15,8 @@ import type { Transaction } from '../transaction.ts';
 import { inOrderOfBytes, unitsOf } from './claim.ts';
 
 /**
- * Gives back the rest of an order's lines on one shard. A line that is not there, or whose hold was undone, becomes a
- * tombstone: a deduction that is still on its way finds its ids taken.
+ * Returns the rest of an order's lines on one shard. A line that does not exist, or whose hold was undone, becomes a
+ * tombstone: a deduction that arrives late finds its ids taken.
  */
 export function cancel(operation: Cancel): Change<CancelOutcome> {
   const { order_id } = operation;
@@ -25,27 +25,27 @@ export function cancel(operation: Cancel): Change<CancelOutcome> {
   return {
     async attempt(transaction) {
       if (!(await ownSlots(transaction, skusOf(operation)))) return { keep: false, value: { is: 'not_mine' } };
-      const standing = await lockFlows(transaction, keys, 'update');
-      const flows = keys.flatMap((key) => standing.get(flowKeyText(key)) ?? []);
-      const asGiven = operation.lines.flatMap((key) => standing.get(flowKeyText(key)) ?? []);
+      const existing = await lockFlows(transaction, keys, 'update');
+      const flows = keys.flatMap((key) => existing.get(flowKeyText(key)) ?? []);
+      const asGiven = operation.lines.flatMap((key) => existing.get(flowKeyText(key)) ?? []);
       const foreign = asGiven.filter(
         (flow) => flow.order_id !== order_id && (flow.status === 'deducted' || flow.status === 'cancelled'),
       );
       if (foreign.length > 0) return { keep: false, value: refusedLines(foreign.map(conflictOf)) };
       const held = flows.filter((flow): flow is Flow & Hold => flow.status === 'pending');
       if (held.length > 0) return { keep: false, value: { is: 'pending', holds: held } };
-      const absent = keys.filter((key) => !standing.has(flowKeyText(key)));
+      const absent = keys.filter((key) => !existing.has(flowKeyText(key)));
       const changed = flows.filter(({ status }) => status !== 'cancelled');
       if (absent.length === 0 && changed.length === 0) return { keep: false, value: { is: 'applied', replayed: true } };
-      await bury(transaction, order_id, absent);
+      await insertTombstones(transaction, order_id, absent);
       if (!(await giveBackRests(transaction, order_id, changed))) return { keep: false, value: refused('stock_limit') };
       return { keep: true, value: { is: 'applied', replayed: false } };
     },
 
     async recall(transaction) {
-      const standing = await lockFlows(transaction, keys);
+      const existing = await lockFlows(transaction, keys);
       const done = keys.every((key) => {
-        const flow = standing.get(flowKeyText(key));
+        const flow = existing.get(flowKeyText(key));
         return flow?.status === 'cancelled' && flow.order_id === order_id;
       });
       return done ? { is: 'applied', replayed: false } : null;
@@ -53,7 +53,7 @@ export function cancel(operation: Cancel): Change<CancelOutcome> {
   };
 }
 
-async function bury(transaction: Transaction, order_id: string, absent: readonly FlowKey[]): Promise<void> {
+async function insertTombstones(transaction: Transaction, order_id: string, absent: readonly FlowKey[]): Promise<void> {
   if (absent.length === 0) return;
   const tombstones = absent.map(({ sku_id, order_detail_id }): Line => ({ sku_id, order_detail_id, quantity: 0 }));
   if (!(await insertFlows(transaction, { order_id, attempt: 0 }, tombstones, 'cancelled'))) {
@@ -61,7 +61,7 @@ async function bury(transaction: Transaction, order_id: string, absent: readonly
   }
 }
 
-/** @returns false when a shelf has no room for what comes back */
+/** @returns false when a stock row has no room for the units that come back */
 async function giveBackRests(transaction: Transaction, order_id: string, flows: readonly Flow[]): Promise<boolean> {
   if (flows.length === 0) return true;
   const rests = flows.map((flow) => ({ ...flow, quantity: restOf(flow) })).filter(({ quantity }) => quantity > 0);
@@ -71,7 +71,7 @@ async function giveBackRests(transaction: Transaction, order_id: string, flows: 
   return rests.length === 0 || addStock(transaction, unitsOf(rests));
 }
 
-/** What an undone hold took has gone back already. */
+/** The units of an undone hold went back when it was undone. */
 function restOf(flow: Flow): number {
   return flow.status === 'void' ? 0 : flow.quantity - flow.returned;
 }

@@ -14,7 +14,7 @@ import { reviveFlows } from '../sql/reviveFlows.ts';
 import { takeStock } from '../sql/takeStock.ts';
 import type { Transaction } from '../transaction.ts';
 
-/** Lines whose flows and stock were taken, and those that stood already. */
+/** Lines whose flows and stock were taken, and the flows that existed already. */
 export interface Claimed {
   readonly is: 'claimed';
   readonly fresh: readonly Line[];
@@ -22,11 +22,11 @@ export interface Claimed {
 }
 
 /**
- * Writes the flows of some lines and takes their stock: all of them, or nothing that is to be kept.
+ * Writes the flows of the lines and takes their stock: all of them, or nothing that is kept.
  *
- * Flow first, stock last: repeated ids are known before stock is touched, and a hot row stays locked for one statement
- * and a COMMIT. Everything is locked in the order of its bytes, so that two orders with the same goods wait for each
- * other instead of against each other.
+ * Flow first, stock last: repeated ids are found before stock is touched, and a hot row stays locked for one statement
+ * and a COMMIT. Rows are locked in the order of their bytes, so that of two orders with the same goods one waits for
+ * the other and they do not deadlock.
  *
  * @param given in any order; the lines of refusals come in this order
  */
@@ -38,24 +38,24 @@ export async function claim(
 ): Promise<Claimed | Refused | Pending | NotDone | Moved> {
   const lines = inOrderOfBytes(given);
   const isNew = await insertFlows(transaction, cart, lines, status);
-  const standing = isNew ? new Map<string, Flow>() : await lockFlows(transaction, lines);
-  const judged = lines.map((line) => {
-    const flow = standing.get(flowKeyText(line));
+  const existing = isNew ? new Map<string, Flow>() : await lockFlows(transaction, lines);
+  const checked = lines.map((line) => {
+    const flow = existing.get(flowKeyText(line));
     return { line, flow, verdict: flow === undefined ? ('new' as const) : judgeStanding(cart, line, flow) };
   });
-  const fresh = judged.filter(({ verdict }) => verdict === 'new' || verdict === 'free').map(({ line }) => line);
-  if (judged.some(({ verdict }) => verdict === 'late'))
-    return { is: 'not_done', reason: 'this attempt was undone before it came' };
+  const fresh = checked.filter(({ verdict }) => verdict === 'new' || verdict === 'free').map(({ line }) => line);
+  if (checked.some(({ verdict }) => verdict === 'late'))
+    return { is: 'not_done', reason: 'the cart attempt was undone before its hold arrived' };
   if (!isNew) {
     await writeRest(transaction, cart, status, {
-      absent: judged.filter(({ verdict }) => verdict === 'new').map(({ line }) => line),
-      free: judged.filter(({ verdict }) => verdict === 'free').map(({ line }) => line),
+      absent: checked.filter(({ verdict }) => verdict === 'new').map(({ line }) => line),
+      free: checked.filter(({ verdict }) => verdict === 'free').map(({ line }) => line),
     });
   }
-  const refusals = judged.flatMap(({ line, verdict }): RefusedLine[] =>
+  const refusals = checked.flatMap(({ line, verdict }): RefusedLine[] =>
     verdict === 'idempotency_conflict' || verdict === 'cancelled' ? [{ ...line, code: verdict }] : [],
   );
-  const held = judged.flatMap(({ verdict, flow }): Hold[] =>
+  const held = checked.flatMap(({ verdict, flow }): Hold[] =>
     verdict === 'pending' && flow !== undefined ? [flow] : [],
   );
   const taken = await takeAll(transaction, fresh, status === 'pending');
@@ -64,18 +64,18 @@ export async function claim(
   if (all.length > 0) return refusedLines(inGivenOrder(given, all));
   if (held.length > 0) return { is: 'pending', holds: held };
   if (taken.lacking.length > 0) return holdersOf(transaction, taken.lacking);
-  return { is: 'claimed', fresh, standing: new Map([...standing].filter(([, { status: was }]) => was !== 'void')) };
+  return { is: 'claimed', fresh, standing: new Map([...existing].filter(([, { status: was }]) => was !== 'void')) };
 }
 
-/** The lines as they are answered. */
-export function answered(lines: readonly Line[], standing: ReadonlyMap<string, Flow>): DeductedLine[] {
+/** The lines in the form of the answer. */
+export function answered(lines: readonly Line[], existing: ReadonlyMap<string, Flow>): DeductedLine[] {
   return lines.map((line) => {
-    const flow = standing.get(flowKeyText(line));
+    const flow = existing.get(flowKeyText(line));
     return { ...line, replayed: flow?.status === 'deducted', returned: flow?.returned ?? 0 };
   });
 }
 
-/** In the order in which rows are locked, everywhere. */
+/** The order in which all transactions lock rows. */
 export function inOrderOfBytes<K extends FlowKey>(keys: readonly K[]): K[] {
   return [...keys].sort(
     (a, b) => compareIdentifiers(a.sku_id, b.sku_id) || compareIdentifiers(a.order_detail_id, b.order_detail_id),
@@ -89,7 +89,7 @@ export function unitsOf(lines: readonly Line[]): Map<string, number> {
   return units;
 }
 
-/** Writes what did not stand, where some of the keys did. */
+/** Writes the missing flows, when some of the keys had flows already. */
 async function writeRest(
   transaction: Transaction,
   cart: CartKey,
@@ -113,7 +113,7 @@ async function takeAll(
   const wanted = unitsOf(lines);
   if (wanted.size === 0 || (await takeStock(transaction, wanted, isHold)))
     return { refusals: [], lacking: [], split: [] };
-  // Of several SKUs some may have been taken: what is left is seen only once that is undone.
+  // Of several SKUs some may have been taken. The units left can be read only after that is rolled back.
   if (wanted.size > 1) {
     await transaction.restart();
     if (!(await ownSlots(transaction, [...wanted.keys()]))) throw new Raced('a slot moved between two statements');
@@ -129,7 +129,7 @@ async function takeAll(
     if (shelf === undefined) refusals.push({ ...line, code: 'unknown_sku' });
     else if (!shelf.isOnSale) refusals.push({ ...line, code: 'not_on_sale' });
     else if (shelf.sellable_amount >= units) continue;
-    // Short only because of undecided carts is not short: what they hold may come back.
+    // A line that is short only by held units is not refused: those units may come back.
     else if (shelf.sellable_amount + shelf.held_amount >= units) lacking.push(line.sku_id);
     else refusals.push({ ...line, code: 'insufficient_stock', leaved_amount: shelf.sellable_amount });
   }
@@ -139,7 +139,7 @@ async function takeAll(
 
 async function holdersOf(transaction: Transaction, sku_ids: readonly string[]): Promise<Pending> {
   const holds = await readHolds(transaction, sku_ids);
-  if (holds.length === 0) throw new Raced('what was held was settled between two statements');
+  if (holds.length === 0) throw new Raced('the holds were completed between two statements');
   return { is: 'pending', holds };
 }
 

@@ -11,7 +11,7 @@ import { answered, claim } from './claim.ts';
 /** Takes the stock of an order on one shard. */
 export function deduct(operation: Deduct): Change<DeductOutcome> {
   const cart = { order_id: operation.order_id, attempt: 0 };
-  /** What the last attempt wanted to say when it sent COMMIT. */
+  /** The outcome of the last attempt, if its COMMIT succeeds. */
   let intended: { fresh: readonly Line[]; outcome: DeductOutcome } | null = null;
 
   return {
@@ -26,10 +26,10 @@ export function deduct(operation: Deduct): Change<DeductOutcome> {
 
     async recall(transaction) {
       if (intended === null) return null;
-      const standing = await lockFlows(transaction, intended.fresh);
-      // Cancelled since, it was deducted all the same.
-      const stands = intended.fresh.every((line) => {
-        const flow = standing.get(flowKeyText(line));
+      const existing = await lockFlows(transaction, intended.fresh);
+      // A line that was cancelled since was deducted nevertheless.
+      const isCommitted = intended.fresh.every((line) => {
+        const flow = existing.get(flowKeyText(line));
         return (
           flow !== undefined &&
           flow.order_id === cart.order_id &&
@@ -37,7 +37,7 @@ export function deduct(operation: Deduct): Change<DeductOutcome> {
           ['deducted', 'cancelled'].includes(flow.status)
         );
       });
-      return stands ? intended.outcome : null;
+      return isCommitted ? intended.outcome : null;
     },
   };
 }

@@ -31,7 +31,7 @@ export function giveBack(operation: Return): Change<ReturnOutcome> {
       if (quantity > returnable) return { keep: false, value: { ...refused('over_return'), returnable } };
       if (!(await insertReturns(transaction, [operation], return_id)))
         throw new Raced('the return came between two statements');
-      // The condition stands in the statement too: a program that counts wrong must not give back what was never sold.
+      // The statement checks the condition too: a program that miscounts must not give back what was never sold.
       if (!(await countReturned(transaction, operation, quantity)))
         throw new Raced('another return came between two statements');
       if (!(await addStock(transaction, new Map([[sku_id, quantity]]))))
@@ -51,7 +51,7 @@ async function lockFlow(transaction: Transaction, operation: Return): Promise<Fl
   return (await lockFlows(transaction, [operation], 'update')).get(flowKeyText(operation)) ?? null;
 }
 
-/** @param more units that come back besides those the flow counts already */
+/** @param more units that come back besides those that the flow counts already */
 function returned(flow: Flow, more: number, replayed: boolean): ReturnOutcome {
   const units = flow.returned + more;
   return { is: 'returned', replayed, returned: units, returnable: flow.quantity - units };

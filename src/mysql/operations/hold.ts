@@ -10,9 +10,9 @@ import { lockFlows } from '../sql/lockFlows.ts';
 import { ownSlots } from '../sql/ownSlots.ts';
 import { answered, claim } from './claim.ts';
 
-/** Holds the stock of a cart's lines on one shard. The same attempt again finds its holds and adds nothing. */
+/** Holds the stock of a cart's lines on one shard. The same attempt, repeated, finds its holds and adds nothing. */
 export function hold(operation: HoldLines): Change<HoldOutcome> {
-  /** What the last attempt wanted to say when it sent COMMIT. */
+  /** The outcome of the last attempt, if its COMMIT succeeds. */
   let intended: { fresh: readonly Line[]; outcome: HoldOutcome } | null = null;
 
   return {
@@ -28,12 +28,12 @@ export function hold(operation: HoldLines): Change<HoldOutcome> {
 
     async recall(transaction) {
       if (intended === null) return null;
-      const standing = await lockFlows(transaction, intended.fresh);
-      const stands = intended.fresh.every((line) => {
-        const flow = standing.get(flowKeyText(line));
+      const existing = await lockFlows(transaction, intended.fresh);
+      const isCommitted = intended.fresh.every((line) => {
+        const flow = existing.get(flowKeyText(line));
         return flow !== undefined && judgeStanding(operation, line, flow) === 'replay';
       });
-      return stands ? intended.outcome : null;
+      return isCommitted ? intended.outcome : null;
     },
   };
 }

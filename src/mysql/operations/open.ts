@@ -7,7 +7,7 @@ import { insertStock } from '../sql/insertStock.ts';
 import { lockOpening } from '../sql/lockOpening.ts';
 import { ownSlots } from '../sql/ownSlots.ts';
 
-/** Puts a SKU on the shelf; asked again with the same opening stock it is a replay, whatever was sold since. */
+/** Opens a SKU. Repeated with the same opening stock it is a replay, also when units were sold since. */
 export function open({ sku_id, leaved_amount }: Open): Change<AppliedOutcome> {
   return {
     async attempt(transaction) {

@@ -6,14 +6,14 @@ import type { Change } from '../settle.ts';
 import { insertOpenings, lockOpenings, readOpenings } from '../sql/openings.ts';
 import { ownSlots } from '../sql/ownSlots.ts';
 
-/** Puts many SKUs on the shelf in one transaction. Those that stand are left as they are. */
+/** Opens many SKUs in one transaction. SKUs that exist already are not changed. */
 export function openMany(stocks: readonly OpeningStock[]): Change<OpenedMany | NotMine> {
   const sorted = [...stocks].sort((a, b) => compareIdentifiers(a.sku_id, b.sku_id));
   const sku_ids = sorted.map(({ sku_id }) => sku_id);
   let openedNow = 0;
-  const opened = (standing: ReadonlyMap<string, number>): OpenedMany => {
+  const opened = (existing: ReadonlyMap<string, number>): OpenedMany => {
     const otherwise = sorted.flatMap(({ sku_id, leaved_amount: wanted }) => {
-      const leaved_amount = standing.get(sku_id) ?? wanted;
+      const leaved_amount = existing.get(sku_id) ?? wanted;
       return leaved_amount === wanted ? [] : [{ sku_id, leaved_amount }];
     });
     return { is: 'opened', openedNow, otherwise };
@@ -21,17 +21,18 @@ export function openMany(stocks: readonly OpeningStock[]): Change<OpenedMany | N
   return {
     async attempt(transaction) {
       if (!(await ownSlots(transaction, sku_ids))) return { keep: false, value: { is: 'not_mine' } };
-      const standing = await readOpenings(transaction, sku_ids);
-      const absent = sorted.filter(({ sku_id }) => !standing.has(sku_id));
+      const existing = await readOpenings(transaction, sku_ids);
+      const absent = sorted.filter(({ sku_id }) => !existing.has(sku_id));
       openedNow = absent.length;
-      if (absent.length === 0) return { keep: false, value: opened(standing) };
-      if (!(await insertOpenings(transaction, absent))) throw new Raced('somebody opened one of the SKUs meanwhile');
-      return { keep: true, value: opened(standing) };
+      if (absent.length === 0) return { keep: false, value: opened(existing) };
+      if (!(await insertOpenings(transaction, absent)))
+        throw new Raced('another transaction opened one of the SKUs between two statements');
+      return { keep: true, value: opened(existing) };
     },
 
     async recall(transaction) {
-      const standing = await lockOpenings(transaction, sku_ids);
-      return standing.size === sku_ids.length ? opened(standing) : null;
+      const existing = await lockOpenings(transaction, sku_ids);
+      return existing.size === sku_ids.length ? opened(existing) : null;
     },
   };
 }

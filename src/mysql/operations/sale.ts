@@ -5,7 +5,9 @@ import type { Change } from '../settle.ts';
 import { ownSlots } from '../sql/ownSlots.ts';
 import { isSale, setSale } from '../sql/setSale.ts';
 
-/** Lets a SKU be sold, or not. It stands in the stock row, so it holds on every gateway from its commit on. */
+/**
+ * Starts or pauses the sale of a SKU. The state is in the stock row, so it holds on every gateway from the commit on.
+ */
 export function sale(operation: SetSale): Change<AppliedOutcome> {
   return {
     async attempt(transaction) {
@@ -17,8 +19,8 @@ export function sale(operation: SetSale): Change<AppliedOutcome> {
 
     async recall(transaction) {
       if (await isSale(transaction, operation)) return { is: 'applied', replayed: false };
-      // It may have stood, and have been changed again.
-      return { is: 'unknown', reason: 'the sale stands otherwise by now' };
+      // The change may have been committed, and the state changed again since.
+      return { is: 'unknown', reason: 'the sale of the SKU has another state now' };
     },
   };
 }

@@ -16,9 +16,9 @@ import type { Transaction } from '../transaction.ts';
 import { inOrderOfBytes, unitsOf } from './claim.ts';
 
 /**
- * Carries out a cart's verdict on one shard: only what this very attempt holds is touched, so it can be done by anybody
- * and any number of times. An aborted cart's lines that are not held yet get a void flow, so that a late hold finds that
- * it is late.
+ * Completes a cart on one shard after its commit decision. It changes only holds of this attempt, so any gateway can do
+ * it, any number of times. Lines of an aborted cart that are not held yet get a void flow, so that a late hold finds
+ * that it is late.
  */
 export function settleLines(operation: SettleLines): Change<AppliedOutcome> {
   const lines = inOrderOfBytes(operation.lines);
@@ -28,30 +28,30 @@ export function settleLines(operation: SettleLines): Change<AppliedOutcome> {
   return {
     async attempt(transaction) {
       if (!(await ownSlots(transaction, skusOf(operation)))) return { keep: false, value: { is: 'not_mine' } };
-      const standing = await lockFlows(transaction, lines, 'update');
+      const existing = await lockFlows(transaction, lines, 'update');
       const held = lines
-        .map((line) => standing.get(flowKeyText(line)))
+        .map((line) => existing.get(flowKeyText(line)))
         .filter((flow): flow is Flow => isOfAttempt(flow));
-      const missing = operation.verdict === 'aborted' ? lines.filter((line) => !standing.has(flowKeyText(line))) : [];
+      const missing = operation.verdict === 'aborted' ? lines.filter((line) => !existing.has(flowKeyText(line))) : [];
       const outdated =
         operation.verdict === 'aborted'
-          ? [...standing.values()].filter((flow) => isOutdatedFence(flow, operation))
+          ? [...existing.values()].filter((flow) => isOutdatedFence(flow, operation))
           : [];
       const changes = held.length + missing.length + outdated.length;
-      await fence(transaction, operation, missing);
+      await insertFences(transaction, operation, missing);
       if (outdated.length > 0) await raiseFences(transaction, operation, outdated);
       if (held.length > 0) await settleFlows(transaction, held, operation.verdict);
-      // Also where nothing is held: a row that names this attempt there would be met for ever.
-      const struck = await deleteHolds(transaction, operation, lines);
+      // Also if nothing is held: a row of this attempt would otherwise be found again and again.
+      const deleted = await deleteHolds(transaction, operation, lines);
       if (held.length > 0 && !(await settleStock(transaction, unitsOf(held), operation.verdict)))
-        throw new Error('a SKU has flows and no stock row');
-      return { keep: changes + struck > 0, value: { is: 'applied', replayed: changes === 0 } };
+        throw new Error('a SKU has flows but no stock row');
+      return { keep: changes + deleted > 0, value: { is: 'applied', replayed: changes === 0 } };
     },
 
     async recall(transaction) {
-      const standing = await lockFlows(transaction, lines);
+      const existing = await lockFlows(transaction, lines);
       const isUndone = lines.some((line) => {
-        const flow = standing.get(flowKeyText(line));
+        const flow = existing.get(flowKeyText(line));
         return (
           isOfAttempt(flow) ||
           (operation.verdict === 'aborted' && (flow === undefined || isOutdatedFence(flow, operation)))
@@ -62,12 +62,12 @@ export function settleLines(operation: SettleLines): Change<AppliedOutcome> {
   };
 }
 
-/** An undone hold of an earlier attempt lets this one's late hold through. */
+/** Whether a void flow of an earlier attempt would let a late hold of this attempt through. */
 function isOutdatedFence(flow: Flow, { order_id, attempt }: SettleLines): boolean {
   return flow.status === 'void' && flow.order_id === order_id && flow.attempt < attempt;
 }
 
-async function fence(transaction: Transaction, operation: SettleLines, missing: readonly Line[]): Promise<void> {
+async function insertFences(transaction: Transaction, operation: SettleLines, missing: readonly Line[]): Promise<void> {
   if (missing.length === 0) return;
   if (!(await insertFlows(transaction, operation, missing, 'void')))
     throw new Raced('a hold came between two statements');

@@ -5,8 +5,9 @@ import type { Change } from '../settle.ts';
 import { findSplit } from '../sql/findSplit.ts';
 
 /**
- * The same change, as long as none of its SKUs is split or was: their ids may stand elsewhere, and no row of a split SKU may
- * take ids without naming its layout. Looked at last, so that rows are locked in the usual order.
+ * The same change, as long as none of its SKUs is split or was split. The ids of such a SKU may be on other shards, and
+ * its rows may take no ids from a write that does not name the layout. The check comes last, so that rows are locked in
+ * the usual order.
  */
 export function whileSingle<Outcome>(operation: Operation, change: Change<Outcome>): Change<Outcome | Moved> {
   const sku_ids = skusOf(operation);

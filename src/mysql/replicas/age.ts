@@ -1,22 +1,23 @@
 import type { DeadlineMs } from '../../core/nouns.ts';
 import type { ShardClock } from '../batching/shardClock.ts';
 
-/** A heartbeat may lie this far ahead of what its shard's clock is thought to say; more, and the clock was set. */
+/** A heartbeat may be this far ahead of its shard's computed time. If it is further ahead, the clock was set. */
 const AHEAD_MS_MAX = 50;
 
-/** When something was asked and answered, on our monotonic clock. */
+/** When a question was sent and when its answer was received, on our monotonic clock. */
 export interface AskedAt {
   readonly askedMs: DeadlineMs;
   readonly heardMs: DeadlineMs;
 }
 
 /**
- * How old a snapshot was, at most, when it was asked for: whatever its shard committed before the heartbeat in it is in it too.
+ * The greatest age of a snapshot at the moment when it was asked for. It contains all that its shard committed before
+ * the heartbeat that it shows.
  *
- * @param heartbeatMs by the shard's clock, in milliseconds since 1970
- * @param lagMsMax older ones are of no interest
- * @returns null when nothing can be said: the clock is not known, the heartbeat lies ahead of it, or it was set back so
- *   lately that the heartbeat of a replica that is far behind could be taken for a young one
+ * @param heartbeatMs by the shard's clock, in milliseconds since 1970.
+ * @param lagMsMax older snapshots are not used.
+ * @returns null when the age cannot be computed: the clock is not known, the heartbeat is ahead of it, or the clock was
+ *   lately set back. In the last case the heartbeat of a replica that is far behind could be taken for a young one.
  */
 export function ageMsOf(
   heartbeatMs: number,

@@ -18,40 +18,40 @@ export interface ReplicaOptions {
   readonly address: Address;
   readonly shard: ShardIndex;
   readonly initialShards: number;
-  /** Of the shard's primary. */
+  /** The clock of the shard's primary. */
   readonly clock: ShardClock;
   readonly connections_max: number;
   /** The longest wait for one answer. */
   readonly statementMs: number;
-  /** Who is further behind is left out. */
+  /** A replica that is further behind is not used. */
   readonly lagMsMax: number;
 }
 
-/** How often each is looked at. */
+/** The interval between two readings of the heartbeat. */
 const WATCH_MS = 200;
 const WAITING_MAX = 256;
 const UNUSED_MS = 30_000;
 /** Well below the two seconds after which the server ends a silent session of ours. */
 const SILENT_MS = 1_000;
 
-/** The last look that was answered. */
+/** The last reading that was answered. */
 interface Seen extends AskedAt {
   readonly heartbeatMs: number | null;
 }
 
-/** A server that follows a shard's primary: its connections, and how old what it shows is. */
+/** A server that follows a shard's primary: its connections, and the age of the data that it shows. */
 export class Replica {
   readonly #options: ReplicaOptions;
   readonly #breaker: Breaker;
   #pool: ConnectionPool | null = null;
   #watch: NodeJS.Timeout | null = null;
   #seen: Seen | null = null;
-  /** Why it cannot be asked; null when it answered last. */
+  /** Why it cannot be read; null when the last read was answered. */
   #fault: { readonly state: 'silent' | 'refused' | 'untried'; readonly reason: string } | null = {
     state: 'untried',
-    reason: 'it was not looked at yet',
+    reason: 'it was not read yet',
   };
-  /** Told by the inspection of a connection, and by nobody else. */
+  /** Set only by the inspection of a connection. */
   #refusal: string | null = null;
 
   constructor(options: ReplicaOptions) {
@@ -76,7 +76,7 @@ export class Replica {
       silentMs: SILENT_MS,
       unusedMs: UNUSED_MS,
     });
-    void this.#look();
+    void this.#pollHeartbeat();
   }
 
   stop(): void {
@@ -85,14 +85,14 @@ export class Replica {
     this.#pool = null;
   }
 
-  /** The youngest heartbeat it is known to have; null when it must not be asked. */
+  /** Its youngest known heartbeat; null when it must not be read. */
   heartbeatMs(): number | null {
     return this.state().state === 'following' ? (this.#seen?.heartbeatMs ?? null) : null;
   }
 
   state(): ReplicaState {
     const { clock, lagMsMax, address } = this.#options;
-    const told = (state: ReplicaState['state'], reason: string | null, lagMs: number | null): ReplicaState => ({
+    const stateWith = (state: ReplicaState['state'], reason: string | null, lagMs: number | null): ReplicaState => ({
       host: address.host,
       port: address.port,
       state,
@@ -102,62 +102,62 @@ export class Replica {
     const seen = this.#seen;
     const heartbeatMs = seen?.heartbeatMs ?? null;
     const lagMs = seen === null || heartbeatMs === null ? null : ageMsOf(heartbeatMs, seen, clock, lagMsMax);
-    if (this.#fault !== null) return told(this.#fault.state, this.#fault.reason, lagMs);
-    if (heartbeatMs === null) return told('unclear', 'its shard has no heartbeat yet', null);
-    if (lagMs === null) return told('unclear', "its heartbeat and the shard's clock do not fit together", null);
-    // What was seen grows old until it is looked at again.
+    if (this.#fault !== null) return stateWith(this.#fault.state, this.#fault.reason, lagMs);
+    if (heartbeatMs === null) return stateWith('unclear', 'its shard has no heartbeat yet', null);
+    if (lagMs === null) return stateWith('unclear', "its heartbeat and the shard's clock do not fit together", null);
+    // The reading ages until the next one.
     const nowMs = performance.now();
     const ageMs = ageMsOf(heartbeatMs, { askedMs: nowMs, heardMs: nowMs }, clock, lagMsMax) ?? Infinity;
     return ageMs > lagMsMax
-      ? told('lagging', `it is more than ${lagMsMax} ms behind`, lagMs)
-      : told('following', null, lagMs);
+      ? stateWith('lagging', `it is more than ${lagMsMax} ms behind`, lagMs)
+      : stateWith('following', null, lagMs);
   }
 
   /**
    * Reads SKUs in one snapshot.
    *
-   * @returns what it shows, and when it was asked
+   * @returns the rows that it shows, and when they were asked for
    * @throws Unavailable, ConnectionLost or ServerError when it does not answer in time
    */
   async read(sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<{ seen: SeenSkus; at: AskedAt }> {
     const endMs = Math.min(deadlineMs, performance.now() + this.#options.statementMs);
-    // Who is in a hurry says nothing about the replica.
+    // If the caller's deadline is shorter than the statement's, a timeout proves nothing about the replica.
     const [seen, at] = await this.#ask(endMs, endMs < deadlineMs, (connection) =>
       readSights(connection, sku_ids, endMs),
     );
-    this.#note({ heartbeatMs: seen.heartbeatMs, ...at });
+    this.#store({ heartbeatMs: seen.heartbeatMs, ...at });
     return { seen, at };
   }
 
-  async #look(): Promise<void> {
+  async #pollHeartbeat(): Promise<void> {
     try {
       const endMs = performance.now() + this.#options.statementMs;
       const [heartbeatMs, at] = await this.#ask(endMs, true, (connection) => readHeartbeat(connection, endMs));
-      this.#note({ heartbeatMs, ...at });
+      this.#store({ heartbeatMs, ...at });
     } catch {
-      // Noted by who asked.
+      // `#ask` has stored the failure.
     } finally {
-      if (this.#pool !== null) this.#watch = setTimeout(() => void this.#look(), WATCH_MS).unref();
+      if (this.#pool !== null) this.#watch = setTimeout(() => void this.#pollHeartbeat(), WATCH_MS).unref();
     }
   }
 
-  /** @param tellsOfIt whether a failure means that the replica is away */
+  /** @param failureCounts whether a failure means that the replica cannot be reached */
   async #ask<T>(
     deadlineMs: DeadlineMs,
-    tellsOfIt: boolean,
+    failureCounts: boolean,
     read: (connection: Connection) => Promise<T>,
   ): Promise<[T, AskedAt]> {
     if (this.#pool === null) throw new Unavailable('the replica is not watched');
     try {
       const answer = await this.#pool.lend(deadlineMs, async (connection): Promise<[T, AskedAt]> => {
         const askedMs = performance.now();
-        const read_ = await read(connection);
-        return [read_, { askedMs, heardMs: performance.now() }];
+        const result = await read(connection);
+        return [result, { askedMs, heardMs: performance.now() }];
       });
       this.#fault = null;
       return answer;
     } catch (error) {
-      if (tellsOfIt)
+      if (failureCounts)
         this.#fault =
           this.#refusal !== null
             ? { state: 'refused', reason: this.#refusal }
@@ -166,14 +166,14 @@ export class Replica {
     }
   }
 
-  #note(seen: Seen): void {
+  #store(seen: Seen): void {
     if (this.#seen === null || seen.askedMs > this.#seen.askedMs) this.#seen = seen;
   }
 
   async #open(deadlineMs: DeadlineMs): Promise<Connection> {
     const connection = await Connection.open(this.#options.address, this.#options.statementMs);
     try {
-      await this.#refusable(() => prepareReader(connection, deadlineMs));
+      await this.#recordRefusal(() => prepareReader(connection, deadlineMs));
       await this.#inspect(connection, deadlineMs);
       return connection;
     } catch (error) {
@@ -184,14 +184,14 @@ export class Replica {
 
   async #inspect(connection: Connection, deadlineMs: DeadlineMs): Promise<void> {
     const { shard, initialShards } = this.#options;
-    await this.#refusable(() => checkReplica(connection, shard, initialShards, deadlineMs));
+    await this.#recordRefusal(() => checkReplica(connection, shard, initialShards, deadlineMs));
     this.#refusal = null;
   }
 
-  /** Notes why the replica is refused, where that is why a look at it failed. */
-  async #refusable(look: () => Promise<void>): Promise<void> {
+  /** Stores why the replica is refused, if that is why a check of it failed. */
+  async #recordRefusal(check: () => Promise<void>): Promise<void> {
     try {
-      await look();
+      await check();
     } catch (error) {
       this.#refusal = error instanceof ShardRefused ? error.message : null;
       throw error;

@@ -7,31 +7,31 @@ import type { SeenSku } from '../sql/readSights.ts';
 import { ageMsOf } from './age.ts';
 import { Replica } from './replica.ts';
 
-/** A shard and those who follow it. */
+/** A shard and its replicas. */
 export interface ReplicatedShardOptions {
   readonly shard: ShardIndex;
   readonly initialShards: number;
   readonly replicas: readonly Address[];
-  /** What time it is on its primary. */
+  /** The clock of its primary. */
   readonly clock: ShardClock;
   readonly connections_max: number;
   readonly statementMs: number;
   readonly lagMsMax: number;
 }
 
-/** What operators are told of a shard's replicas. */
+/** The state of a shard's replicas, for operators. */
 export interface ReplicatedShardState {
   readonly shard: ShardIndex;
-  /** Of the one that is asked; null: none is. */
+  /** Lag of the replica that is read; null: none is. */
   readonly lagMs: number | null;
   /** In the order of the shards file. */
   readonly replicas: readonly ReplicaState[];
 }
 
-/** With less time than this left another one is asked in vain. */
+/** With less time than this left, another replica could not answer in time. */
 const ASK_MS_MIN = 10;
 
-/** The replicas of one shard: the one that is the least behind is asked. */
+/** The replicas of one shard. Reads go to the replica that is least behind. */
 export class ReplicatedShard {
   readonly replicas: readonly Replica[];
   readonly #options: ReplicatedShardOptions;
@@ -51,10 +51,10 @@ export class ReplicatedShard {
   }
 
   /**
-   * What is known of some SKUs, at least one. When one replica fails the next one is asked.
+   * Reads SKUs, at least one. When one replica fails the next one is read.
    *
-   * @returns by SKU; who is missing is not known
-   * @throws when all that could be asked failed
+   * @returns readings by SKU; a SKU without a reading is not known
+   * @throws Error when every replica that could be read failed
    */
   async look(sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<ReadonlyMap<string, Sight>> {
     let failure: Error | null = null;
@@ -82,13 +82,13 @@ export class ReplicatedShard {
     const asOfMs = at.askedMs - ageMs;
     return new Map(
       sku_ids.flatMap((sku_id) => {
-        const sight = sightOf(shard, sku_id, seen.of(sku_id), asOfMs);
-        return sight === null ? [] : [[sku_id, sight] as const];
+        const reading = readingOf(shard, sku_id, seen.of(sku_id), asOfMs);
+        return reading === null ? [] : [[sku_id, reading] as const];
       }),
     );
   }
 
-  /** Those that may be asked, the youngest first. */
+  /** The replicas that may be read, the youngest first. */
   #candidates(): Replica[] {
     const known = this.replicas.flatMap((replica) => {
       const heartbeatMs = replica.heartbeatMs();
@@ -98,8 +98,8 @@ export class ReplicatedShard {
   }
 }
 
-/** Of a SKU that is or was split one shard does not know all; of one whose slot lies elsewhere it knows nothing. */
-function sightOf(
+/** Null for a SKU that is or was split, of which one shard shows a part, and for a SKU whose slot has another owner. */
+function readingOf(
   shard: ShardIndex,
   sku_id: string,
   { stock, isOwned, hasLayout, hasOpenTransfer }: SeenSku,
@@ -108,7 +108,7 @@ function sightOf(
   if (!isOwned || hasLayout || stock.some(({ sub_row }) => sub_row !== 0)) return null;
   const [row] = stock;
   const about = { sku_id, mode: 'single', asOfMs } as const;
-  // Nobody can say "sold out" of what is not there: it may be put up for sale at any moment.
+  // A SKU that does not exist is not "sold out": it may be opened at any moment.
   if (row === undefined) return { ...about, leaved_amount: null, isEmpty: false, version: 0, rows: [] };
   const { sub_row, leaved_amount, held_amount, version } = row;
   return {

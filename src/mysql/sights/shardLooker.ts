@@ -6,7 +6,7 @@ import { hadNoEffect, reasonOf } from '../failures.ts';
 import type { Shard } from '../shard.ts';
 import { lookAtShelves, readAllIds } from '../sql/lookAtShelves.ts';
 
-/** Looks at stock rows on the primaries. */
+/** Reads stock rows on the primaries. */
 export class ShardLooker implements ShelfLooker {
   readonly #shards: readonly Shard[];
 
@@ -24,7 +24,7 @@ export class ShardLooker implements ShelfLooker {
     isForSale: boolean,
     deadlineMs: DeadlineMs,
   ): Promise<readonly ShelfLook[]> {
-    // Asked with the connection in hand: which server it is, is not known before the first one was checked.
+    // Called once a connection is open: before the first one was checked, the server's product is not known.
     const lockOf = (): 'mariadb' | 'mysql' =>
       /mariadb/i.test(this.#shards[shard]?.state().server_version ?? '') ? 'mariadb' : 'mysql';
     return this.#lend(shard, deadlineMs, (connection) =>

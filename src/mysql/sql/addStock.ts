@@ -5,21 +5,23 @@ import { lockSellableAfterMs } from './sellable.ts';
 import { unitsBySku } from './unitsBySku.ts';
 
 /**
- * Puts units of some SKUs back on the shelf, of each as long as it stays within the limit, with what is held and may
- * come back too. Rows are locked in the order of the primary key.
+ * Adds units to SKUs. Units left and held of a SKU stay within the limit together, because held units may come back.
+ * Rows are locked in the order of the primary key.
  *
  * @param back units by SKU; at least one
- * @returns true when all were added; false when one found no room or is unknown: then the transaction is to be rolled back
+ * @returns true when all were added; false when a SKU is unknown or has no room: then the transaction must be rolled
+ *   back
  */
 export async function addStock(transaction: Transaction, back: ReadonlyMap<string, number>): Promise<boolean> {
   const { units, values, sku_ids } = unitsBySku(back);
-  // A heartbeat waits for the row that is locked next, and must not wait for a stock row with it.
+  // A heartbeat waits for the row that is locked next, so that row must not wait for a stock row.
   await lockStocks(transaction, sku_ids);
   const afterMs = await lockSellableAfterMs(transaction);
-  // What is assigned is seen by what comes after it, so the amount is the last.
+  // An assignment uses the results of those before it, so the amount is assigned last.
   const sql = `
 UPDATE stock FORCE INDEX (PRIMARY)
-   SET sellable_from = IF(? > 0 AND leaved_amount + held_amount = 0, SYSDATE(6) + INTERVAL ? MICROSECOND, sellable_from),
+   SET sellable_from =
+         IF(? > 0 AND leaved_amount + held_amount = 0, SYSDATE(6) + INTERVAL ? MICROSECOND, sellable_from),
        leaved_amount = leaved_amount + ${units}, version = version + 1
  WHERE sku_id IN (?) AND sub_row = 0 AND leaved_amount + held_amount <= ? - ${units}`;
   return (

@@ -10,19 +10,19 @@ import { LOCK_SAID_MS } from './prepareSession.ts';
 import { quoted } from './quoted.ts';
 import { SkuCells } from './skuCells.ts';
 
-/** What a batch writes on one shard. */
+/** The writes of a batch on one shard. */
 export interface PartWrites {
   readonly schema: string;
   readonly values: readonly SqlValue[];
 }
 
 /**
- * Writes the parts of a batch or nothing of them, in one round trip, and ends the transaction either way. What happens in a
- * shard is in `migrations/0009_limit_and_deadline.ts`. Each part asserts the deadline after its last lock, so only COMMIT
- * can come later: it waits behind a backup's lock of the server for `lock_wait_timeout` at most.
+ * Writes all parts of a batch or none, in one round trip, and ends the transaction in both cases. The statements of a
+ * shard are in `migrations/0009_limit_and_deadline.ts`. Each part asserts the deadline after its last lock, so only
+ * COMMIT can be later: it waits behind a backup's lock of the server for `lock_wait_timeout` at most.
  *
- * @param parts at least one; in the same order everywhere, or batches would wait for each other in a circle
- * @throws ServerError when nothing was written, CommitUnanswered when it may have been
+ * @param parts at least one, in the same order in all batches, so that batches do not wait for each other in a circle
+ * @throws ServerError when nothing was written, CommitUnanswered when the batch may have been written
  */
 export async function applyBatch(
   connection: Connection,
@@ -54,10 +54,10 @@ export const BATCH_ERROR = {
 } as const;
 
 /**
- * What goes in for the question marks of one part.
+ * The values for the question marks of one part.
  *
  * @param deadline by the clock of the shard, as `2026-11-20 10:00:00.000000`; at most 5 s ahead
- * @param sku_ids whose slots the shard must own: of everything that was decided, so of reads too
+ * @param sku_ids SKUs whose slots the shard must own: those of all decided operations, also of reads
  */
 export function partValues(deadline: string, sku_ids: Iterable<string>, writes: WriteSet): SqlValue[] {
   const added: JsonRow[] = [];
@@ -124,12 +124,12 @@ function changeValues(was: LedgerFlow, is: LedgerFlow): JsonRow {
   ];
 }
 
-/** An undone hold and the next attempt's may be in one batch. */
+/** An undone hold and the hold of the next attempt may be in one batch. */
 function isOfAnother(was: LedgerFlow, is: LedgerFlow): boolean {
   return was.order_id !== is.order_id || was.attempt !== is.attempt;
 }
 
-/** The places of the words in the column's type. */
+/** The numbers of the words in the column's type. */
 export const DIRECTION: Readonly<Record<Direction, number>> = { out: 1, in: 2 };
 
 function transferValues({ direction, transfer: { transfer_id, amount, from, to } }: NewTransfer): JsonRow {
@@ -159,7 +159,7 @@ function shelfValues({
  * In the order in which rows are locked: digits sort as their bytes do.
  *
  * @param keys how many of the first cells are the row's key
- * @returns null for an empty list: its step is left out
+ * @returns null for an empty list: the procedure skips that step
  */
 function sorted(rows: JsonRow[], keys: number): SqlJson | null {
   if (rows.length === 0) return null;

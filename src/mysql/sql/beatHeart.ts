@@ -2,23 +2,25 @@ import type { DeadlineMs } from '../../core/nouns.ts';
 import type { Connection } from '../connection.ts';
 import { LOCK_SAID_MS } from './prepareSession.ts';
 
-/** However many gateways there are, a heart beats no more often. */
+/** The shortest time between two heartbeats of a shard, however many gateways there are. */
 export const HEARTBEAT_MS = 150;
 
 /**
- * Both moments are read when the row's lock is got: whoever brings new units to a row that had none shares that lock from before
- * he reads the clock until he has committed. So who read it before a heartbeat is told by whatever shows that heartbeat.
- * A heartbeat that lies ahead is from before the clock was set back.
+ * Both clock readings are taken after the row's lock is granted. A transaction that brings new units to an empty row
+ * shares that lock from before it reads the clock until it has committed. So if it read the clock before a heartbeat,
+ * every snapshot that shows the heartbeat shows its units. A heartbeat ahead of the clock is from before the clock was
+ * set back.
  */
 const SQL = `
 UPDATE precheck SET heartbeat_at = SYSDATE(6)
  WHERE only_row = 1
-   AND (heartbeat_at IS NULL OR heartbeat_at <= SYSDATE(6) - INTERVAL ${HEARTBEAT_MS * 1_000} MICROSECOND OR heartbeat_at > SYSDATE(6))`;
+   AND (heartbeat_at IS NULL OR heartbeat_at <= SYSDATE(6) - INTERVAL ${HEARTBEAT_MS * 1_000} MICROSECOND
+        OR heartbeat_at > SYSDATE(6))`;
 
 /**
  * Writes the shard's time into its heartbeat when it is due; not in a transaction.
  *
- * @returns false when somebody else did so lately
+ * @returns false when another gateway wrote it lately
  * @throws ServerError when the row stayed locked, or the schema has none yet
  */
 export async function beatHeart(connection: Connection, deadlineMs: DeadlineMs): Promise<boolean> {

@@ -6,7 +6,7 @@ import { isOlder } from './age.ts';
 import { bytesOf } from './bytes.ts';
 import { jsonIn } from './json.ts';
 
-/** Others than its coordinator may abort a cart only when its record is this old, by the clock of its shard. */
+/** Gateways other than the coordinator may abort a cart only when its record is this old, by the clock of its shard. */
 export const ABANDONED_SECONDS = 5;
 
 const LATEST = `
@@ -21,20 +21,21 @@ UPDATE cart SET state = ?, decided_at = CURRENT_TIMESTAMP(6)
  WHERE order_id = ? AND attempt = ? AND state = 'open'`;
 
 const OVERRULE =
-  "UPDATE cart SET state = 'committed', order_lines = ? WHERE order_id = ? AND attempt = ? AND state = 'aborted' AND order_lines = '[]'";
+  "UPDATE cart SET state = 'committed', order_lines = ? " +
+  "WHERE order_id = ? AND attempt = ? AND state = 'aborted' AND order_lines = '[]'";
 
-/** The places of the words in the column's type. */
+/** The numbers of the words in the column's type. */
 const STATES = { open: 1, committed: 2, aborted: 3 } as const;
 
 /** A cart's record under a lock. */
 export interface LockedCart {
   readonly attempt: number;
-  /** Tells its coordinator from others. */
+  /** Identifies the coordinator of the cart. */
   readonly token: Buffer;
   readonly state: CartState;
-  /** Null: they cannot be read. The state alone says how the cart ended. */
+  /** Null: they cannot be read. The state alone shows how the cart ended. */
   readonly lines: readonly CartLine[] | null;
-  /** Old enough for others to abort it. */
+  /** Old enough for other gateways to abort it. */
   readonly isAbandoned: boolean;
 }
 
@@ -52,9 +53,9 @@ export async function lockLatestCart(transaction: Transaction, order_id: string)
 }
 
 /**
- * Writes down that an attempt was sold whose record had not been found, so that it was written down as aborted.
+ * Records as sold an attempt whose record had not been found, and was therefore written as aborted.
  *
- * @returns false when the record says anything else, or its coordinator had undone it
+ * @returns false when the record has another content, or its coordinator had aborted it
  */
 export async function overruleAborted(
   transaction: Transaction,
@@ -68,7 +69,7 @@ export async function lockCart(transaction: Transaction, { order_id, attempt }: 
   return cartOf(await transaction.rows<Row>(ONE, [bytesOf(order_id), attempt]));
 }
 
-/** Writes the record of an attempt. @returns false when it stands already */
+/** Writes the record of an attempt. @returns false when it exists already */
 export async function insertCart(
   transaction: Transaction,
   { order_id, attempt }: CartKey,
@@ -84,7 +85,7 @@ export async function insertCart(
   }
 }
 
-/** Decides an open cart: whoever finds it open decides. @returns false when it was decided already or does not stand */
+/** Decides a cart that is open. @returns false when it was decided already or does not exist */
 export async function decideCart(
   transaction: Transaction,
   { order_id, attempt }: CartKey,

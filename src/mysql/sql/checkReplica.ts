@@ -19,8 +19,8 @@ interface Row {
 }
 
 /**
- * Makes sure that what is seen on a server was so on the shard's primary: it follows it in the order of its commits, and
- * nobody writes to it.
+ * Asserts that data seen on a server was so on the shard's primary: it applies the primary's commits in their order,
+ * and no client writes to it.
  *
  * @throws ShardRefused when that is not so, with the reasons
  */
@@ -42,7 +42,7 @@ export async function checkReplica(
     faults.push(`its slots were dealt to ${row.initial_shards} shards, the configuration says ${initialShards}`);
   if (row.hash_version !== HASH_VERSION)
     faults.push(`its hash version is ${row.hash_version}, this gateway's is ${HASH_VERSION}`);
-  if (row.read_only !== 1) faults.push('it is not read only: somebody may write what its primary does not have');
+  if (row.read_only !== 1) faults.push('it is not read only: a client may write what its primary does not have');
   if (row.order_commits !== 1)
     faults.push('binlog_order_commits is off: commits may be seen in another order than the primary made them');
   if (row.in_order !== 1)

@@ -4,14 +4,17 @@ import { ShardRefused } from '../failures.ts';
 import { SETTING_COLUMNS, settingFaults } from '../serverSettings.ts';
 import type { SettingFaults, SettingValues } from '../serverSettings.ts';
 
-/** What a shard says of itself and of its server. */
+/** The state of a shard and of its server, as the shard reports it. */
 export interface ShardCheck {
   readonly server_version: string;
   /** The shard's clock. */
   readonly epoch_ms: number;
-  /** Whether the procedure that writes batches is there for this account. */
+  /** Whether the procedure that writes batches exists and this account may call it. */
   readonly callable: boolean;
-  /** False where `SYSDATE()` is the moment a statement began, as `--sysdate-is-now` makes it: a batch could not see that it is late. */
+  /**
+   * False if `SYSDATE()` is the start of the statement, as with `--sysdate-is-now`: a batch could not detect that it is
+   * late.
+   */
   readonly clockRuns: boolean;
   readonly shard_index: number;
   readonly initial_shards: number;
@@ -28,7 +31,8 @@ const SQL = `
 SELECT VERSION() AS server_version,
        UNIX_TIMESTAMP(SYSDATE(6)) * 1000 AS epoch_ms,
        SYSDATE(6) > NOW(6) AS clock_runs,
-       EXISTS (SELECT 1 FROM information_schema.routines WHERE routine_schema = DATABASE() AND routine_name = 'apply_part_4') AS callable,
+       EXISTS (SELECT 1 FROM information_schema.routines
+                WHERE routine_schema = DATABASE() AND routine_name = 'apply_part_4') AS callable,
        (SELECT GROUP_CONCAT(table_name) FROM information_schema.tables
          WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE' AND engine <> 'InnoDB') AS foreign_tables,
        shard.shard_index, shard.initial_shards, shard.hash_version, shard.schema_level, shard.oldest_gateway
@@ -39,9 +43,9 @@ type Plain = Omit<ShardCheck, 'settings' | 'clockRuns' | 'callable'>;
 type Row = Plain & SettingValues & { clock_runs: number; callable: number };
 
 /**
- * Reads what decides whether a shard may be served.
+ * Reads the values that determine whether a shard may be served.
  *
- * @throws ShardRefused when the schema was made but never given its slots; ServerError when it has no tables
+ * @throws ShardRefused when the schema has tables but no slots yet; ServerError when it has no tables
  */
 export async function checkShard(connection: Connection, deadlineMs: DeadlineMs): Promise<ShardCheck> {
   const [row] = await connection.rowsOfAnyServer<Row>(SQL, [], deadlineMs);

@@ -4,7 +4,7 @@ import type { Snapshot } from '../snapshot.ts';
 import { textOf } from './bytes.ts';
 import { scopeOf } from './readBalances.ts';
 
-/** Flows that two tables do not agree on, of one SKU. */
+/** The flows of one SKU on which two tables disagree. */
 export interface Gap {
   readonly sku_id: string;
   readonly expected: bigint;
@@ -13,13 +13,14 @@ export interface Gap {
   readonly order_detail_ids: readonly string[];
 }
 
-/** Rows `sku_id, order_detail_id, expected, actual` of every flow that two tables do not agree on. */
+/** Rows `sku_id, order_detail_id, expected, actual` of every flow on which two tables disagree. */
 type GapRows = (scope: string) => string;
 
 const given = (scope: string): string =>
-  `(SELECT sku_id, order_detail_id, SUM(quantity) AS units FROM flow_return${scope} GROUP BY sku_id, order_detail_id) AS given`;
+  `(SELECT sku_id, order_detail_id, SUM(quantity) AS units
+     FROM flow_return${scope} GROUP BY sku_id, order_detail_id) AS given`;
 
-/** What flows say came back, against their returns. */
+/** Returned units as flows count them, against their returns. */
 const RETURNED: GapRows = (scope) => `
 SELECT flow.sku_id, flow.order_detail_id, COALESCE(given.units, 0) AS expected, flow.returned AS actual
   FROM (SELECT sku_id, order_detail_id, returned FROM flow${scope}) AS flow
@@ -31,12 +32,14 @@ SELECT given.sku_id, given.order_detail_id, given.units, 0
  WHERE flow.sku_id IS NULL`;
 
 const SAME_HOLD =
-  'cart_hold.sku_id = flow.sku_id AND cart_hold.order_detail_id = flow.order_detail_id AND cart_hold.order_id = flow.order_id AND cart_hold.attempt = flow.attempt';
+  'cart_hold.sku_id = flow.sku_id AND cart_hold.order_detail_id = flow.order_detail_id ' +
+  'AND cart_hold.order_id = flow.order_id AND cart_hold.attempt = flow.attempt';
 
 /** Pending flows, against the rows of their holds. */
 const HOLD_ROWS: GapRows = (scope) => `
 SELECT flow.sku_id, flow.order_detail_id, 1 AS expected, 0 AS actual
-  FROM (SELECT sku_id, order_detail_id, order_id, attempt, status FROM flow${scope}) AS flow LEFT JOIN cart_hold ON ${SAME_HOLD}
+  FROM (SELECT sku_id, order_detail_id, order_id, attempt, status FROM flow${scope}) AS flow
+  LEFT JOIN cart_hold ON ${SAME_HOLD}
  WHERE flow.status = 'pending' AND cart_hold.sku_id IS NULL
  UNION ALL
 SELECT cart_hold.sku_id, cart_hold.order_detail_id, 0, 1
@@ -44,7 +47,7 @@ SELECT cart_hold.sku_id, cart_hold.order_detail_id, 0, 1
   LEFT JOIN flow ON ${SAME_HOLD} AND flow.status = 'pending'
  WHERE flow.sku_id IS NULL`;
 
-/** SKUs whose flows do not count what their returns say. @param sku_ids null: all */
+/** SKUs with a flow that counts other units than its returns have. @param sku_ids null: all */
 export function findReturnGaps(snapshot: Snapshot, sku_ids: readonly string[] | null): Promise<Gap[]> {
   return findGaps(snapshot, { rows: RETURNED, scopes: 3 }, sku_ids);
 }
@@ -54,7 +57,7 @@ export function findHoldGaps(snapshot: Snapshot, sku_ids: readonly string[] | nu
   return findGaps(snapshot, { rows: HOLD_ROWS, scopes: 2 }, sku_ids);
 }
 
-/** @param scopes how often the scope stands in the rows' text */
+/** @param scopes how often the scope occurs in the rows' text */
 async function findGaps(
   snapshot: Snapshot,
   { rows, scopes }: { rows: GapRows; scopes: number },
@@ -66,7 +69,8 @@ async function findGaps(
   };
   const all = text(sku_ids);
   const found = await snapshot.rows<{ sku_id: Buffer; flow_count: number; expected: string; actual: string }>(
-    `SELECT sku_id, COUNT(*) AS flow_count, CAST(SUM(expected) AS CHAR) AS expected, CAST(SUM(actual) AS CHAR) AS actual FROM (${all.sql}) AS gap GROUP BY sku_id`,
+    `SELECT sku_id, COUNT(*) AS flow_count, CAST(SUM(expected) AS CHAR) AS expected, CAST(SUM(actual) AS CHAR) AS actual
+       FROM (${all.sql}) AS gap GROUP BY sku_id`,
     all.values,
   );
   const gaps: Gap[] = [];

@@ -6,11 +6,12 @@ import { bytesOf, textOf } from './bytes.ts';
 import { anyOf, keyValues } from './flowKeys.ts';
 
 const rowsOf = (keys: readonly unknown[]): string =>
-  `SELECT sku_id, sub_row FROM stock FORCE INDEX (PRIMARY) WHERE ${keys.map(() => '(sku_id = ? AND sub_row = ?)').join(' OR ')}`;
+  `SELECT sku_id, sub_row FROM stock FORCE INDEX (PRIMARY)
+    WHERE ${keys.map(() => '(sku_id = ? AND sub_row = ?)').join(' OR ')}`;
 const flowsOf = (keys: readonly FlowKey[]): string =>
   `SELECT 1 FROM flow FORCE INDEX (PRIMARY) WHERE ${anyOf(keys)} FOR UPDATE NOWAIT`;
 
-/** Those of some stock rows that somebody has locked at this moment. @param shelves as `shelfKeyText`; at least one */
+/** Stock rows that another transaction has locked at this moment. @param shelves as `shelfKeyText`; at least one */
 export async function findLocked(
   connection: Connection,
   shelves: readonly string[],
@@ -26,7 +27,7 @@ export async function findLocked(
   return (await read('')).filter((shelf) => !free.has(shelf));
 }
 
-/** Whether somebody has one of some flows locked at this moment, or writes it and has not decided. @param keys at least one */
+/** Whether another transaction has locked one of the flows or has written it and not ended. @param keys at least one */
 export async function isAnyLocked(
   connection: Connection,
   keys: readonly FlowKey[],

@@ -5,7 +5,7 @@ import { textOf } from './bytes.ts';
 import { anyOf, keyValues } from './flowKeys.ts';
 
 /**
- * Those of some flows that were there before a moment, as `flowKeyText`.
+ * Those of some flows that existed before a moment, as `flowKeyText`.
  *
  * @param keys at least one
  * @param moment by the clock of the shard, in UTC
@@ -15,7 +15,8 @@ export async function findOlder(
   keys: readonly FlowKey[],
   moment: string,
 ): Promise<ReadonlySet<string>> {
-  const sql = `SELECT sku_id, order_detail_id FROM flow FORCE INDEX (PRIMARY) WHERE ${anyOf(keys)} AND created_at < CAST(CAST(? AS CHAR) AS DATETIME(6))`;
+  const sql = `SELECT sku_id, order_detail_id FROM flow FORCE INDEX (PRIMARY)
+                WHERE ${anyOf(keys)} AND created_at < CAST(CAST(? AS CHAR) AS DATETIME(6))`;
   const rows = await transaction.rows<{ sku_id: Buffer; order_detail_id: Buffer }>(sql, [
     ...keyValues(keys),
     Buffer.from(moment, 'latin1'),

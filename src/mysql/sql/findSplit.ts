@@ -2,8 +2,8 @@ import type { Transaction } from '../transaction.ts';
 import { bytesOf } from './bytes.ts';
 
 /**
- * Whether one of some SKUs has more than the one row of a SKU that was never split, or keeps it closed. The rows stay locked,
- * so that what this says holds until the transaction ends.
+ * Whether one of the SKUs has other rows than the one open row of a SKU that was never split. The rows stay locked, so
+ * the result holds until the transaction ends.
  *
  * @param sku_ids at least one
  */

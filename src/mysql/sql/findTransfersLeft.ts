@@ -4,7 +4,7 @@ import { textOf } from './bytes.ts';
 import { OVERDUE_SECONDS } from './findOverdueHolds.ts';
 import { scopeOf } from './readBalances.ts';
 
-/** Units of a row that left it long ago and are not known to have come to another. */
+/** Units that left a row long ago and were not confirmed as received in another. */
 export interface TransfersLeft {
   readonly sku_id: string;
   readonly sub_row: number;

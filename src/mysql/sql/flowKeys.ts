@@ -8,7 +8,7 @@ export function anyOf(keys: readonly FlowKey[]): string {
   return `(${keys.map(() => KEY).join(' OR ')})`;
 }
 
-/** What stands for its question marks. */
+/** The values for its question marks. */
 export function keyValues(keys: readonly FlowKey[]): Buffer[] {
   return keys.flatMap((key) => [bytesOf(key.sku_id), bytesOf(key.order_detail_id)]);
 }

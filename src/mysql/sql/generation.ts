@@ -5,32 +5,39 @@ import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
 import type { Connection } from '../connection.ts';
 import type { Transaction } from '../transaction.ts';
 
-/** However many gateways there are, a shard is moved on no more often: so much may be lost unseen. */
+/**
+ * A watermark is raised no more often, however many gateways there are. Lost sales of this time may remain unnoticed.
+ */
 export const MOVE_EVERY_MS = 1_000;
 
-/** A gateway may know a little more than the shards have written down. */
+/** A gateway may remember a slightly higher watermark than the shards have stored. */
 const AHEAD_MICROS = 30_000_000;
 
 const NOW = 'CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS UNSIGNED)';
 const READ = 'SELECT shard_index, reached FROM generation';
-const BEGIN = `INSERT INTO generation (shard_index, reached) VALUES (?, ${NOW}) ON DUPLICATE KEY UPDATE reached = reached`;
-/** One that was restored or marked since we looked is left as it is. */
-const MOVE = `UPDATE generation SET reached = GREATEST(reached + 1, ${NOW}) WHERE shard_index = ? AND reached >= ? AND reached NOT IN (${HALF_COPIED}, ${CLOSED})`;
+const BEGIN = `INSERT INTO generation (shard_index, reached) VALUES (?, ${NOW})
+  ON DUPLICATE KEY UPDATE reached = reached`;
+/** The watermark of a shard that was restored or marked since it was read is left as it is. */
+const MOVE = `UPDATE generation SET reached = GREATEST(reached + 1, ${NOW})
+  WHERE shard_index = ? AND reached >= ? AND reached NOT IN (${HALF_COPIED}, ${CLOSED})`;
 const PUT = 'INSERT INTO generation (shard_index, reached) VALUES ? ON DUPLICATE KEY UPDATE reached = VALUES(reached)';
 const NOTE_OTHERS =
-  'INSERT INTO generation (shard_index, reached) VALUES ? ON DUPLICATE KEY UPDATE reached = GREATEST(reached, VALUES(reached))';
-const ACCEPT = `INSERT INTO generation (shard_index, reached) VALUES (?, GREATEST(?, ${NOW})) ON DUPLICATE KEY UPDATE reached = GREATEST(reached, VALUES(reached))`;
+  'INSERT INTO generation (shard_index, reached) VALUES ? ' +
+  'ON DUPLICATE KEY UPDATE reached = GREATEST(reached, VALUES(reached))';
+const ACCEPT = `INSERT INTO generation (shard_index, reached) VALUES (?, GREATEST(?, ${NOW}))
+  ON DUPLICATE KEY UPDATE reached = GREATEST(reached, VALUES(reached))`;
 
-/** What a shard has written down of itself and the others. */
+/** The watermarks that a shard has stored, of itself and of the others. */
 export async function readReached(connection: Connection, deadlineMs: DeadlineMs): Promise<Reached> {
   const rows = await connection.rows<{ shard_index: number; reached: number }>(READ, [], deadlineMs);
   return new Map(rows.map(({ shard_index, reached }) => [shard_index, Number(reached)]));
 }
 
 /**
- * Moves a shard on to its present moment, and writes down what is known of the others; not in a transaction.
+ * Raises a shard's watermark to its present moment, and stores the known watermarks of the others; not in a
+ * transaction.
  *
- * @param known what it has reached, as far as is known; 0: it may have no row yet
+ * @param known its watermark, as far as is known; 0: it may have no row yet
  */
 export async function moveOn(
   connection: Connection,
@@ -46,13 +53,13 @@ export async function moveOn(
 }
 
 /**
- * Marks a shard as closed, and writes down how far it has come. One that is marked stays as it is.
+ * Marks a shard as closed, and stores its watermark. A shard that is marked already stays as it is.
  *
- * @param transaction in which nobody moves it on meanwhile: others would remember more of it than is written down
- * @param known the furthest that is remembered of it. A shard that shows no less is advanced to the present moment,
- * so that every
- *   dump which was made before shows less. One that shows less keeps what it shows: that says since when something is
- * missing.
+ * @param transaction locks the rows, so that the watermark is not raised meanwhile: others would remember a higher one
+ *   than is stored
+ * @param known the highest watermark that is remembered of it. A shard that shows no less gets the present moment as
+ *   its watermark, so that every earlier dump shows less. One that shows less keeps its watermark, which tells since
+ *   when data is missing.
  */
 export async function closeShard(transaction: Transaction, shard: ShardIndex, known: Generation): Promise<ClosedShard> {
   const rows = await transaction.rows<{ shard_index: number; reached: number }>(`${READ} FOR UPDATE`, []);
@@ -73,7 +80,7 @@ export async function closeShard(transaction: Transaction, shard: ShardIndex, kn
   return { isNew: true, reached };
 }
 
-/** Writes down on one shard how far another has come, unless it remembers more. Not in a transaction. */
+/** Stores the watermark of another shard on this one, unless it has a higher one. Not in a transaction. */
 export async function noteReached(
   connection: Connection,
   of: ShardIndex,
@@ -83,7 +90,11 @@ export async function noteReached(
   await connection.run(NOTE_OTHERS, [[[of, reached]]], deadlineMs);
 }
 
-/** Marks a closed shard otherwise. @param reached how far the state goes that is copied over it, or was */
+/**
+ * Changes the mark of a closed shard.
+ *
+ * @param reached the watermark of the reference copy that is copied over it, or was
+ */
 export async function setMark(
   connection: Connection,
   shard: ShardIndex,
@@ -103,7 +114,11 @@ export async function setMark(
   );
 }
 
-/** Takes a restored shard for what it is: it is ahead of whatever is known of it, and not marked. @param known the furthest it had come */
+/**
+ * Accepts a restored shard: its watermark becomes higher than any that is remembered of it, and its mark is removed.
+ *
+ * @param known its highest watermark before
+ */
 export async function acceptAsRestored(
   connection: Connection,
   shard: ShardIndex,

@@ -10,14 +10,14 @@ const READ =
 const ADD =
   'UPDATE flow SET returned = returned + ? WHERE sku_id = ? AND order_detail_id = ? AND returned + ? <= quantity';
 
-/** The return id under which a cancellation gives back the rest: no caller's id is empty. */
+/** The return id under which a cancellation returns the rest: no caller's id is empty. */
 export const CANCELLATION = '';
 
 /**
  * Writes the journal rows of returns under one return id, all or none.
  *
  * @param lines at least one, sorted by key; `quantity` is what comes back
- * @returns false when one of the keys stands already; then none was written
+ * @returns false when one of the keys exists already; then none was written
  */
 export async function insertReturns(
   transaction: Transaction,
@@ -36,7 +36,7 @@ export async function insertReturns(
   }
 }
 
-/** The units of a return that stands, or null; waits for a transaction that is just writing it. */
+/** The units of a return that exists, or null; waits for a transaction that is writing it. */
 export async function lockReturn(transaction: Transaction, key: FlowKey, return_id: string): Promise<number | null> {
   const [row] = await transaction.rows<{ quantity: number }>(READ, [
     bytesOf(key.sku_id),
@@ -46,27 +46,28 @@ export async function lockReturn(transaction: Transaction, key: FlowKey, return_
   return row?.quantity ?? null;
 }
 
-/** Counts returned units into their flow, never above its quantity. @returns false when that would be */
+/** Adds returned units to their flow, never above its quantity. @returns false when they would exceed it */
 export async function countReturned(transaction: Transaction, key: FlowKey, units: number): Promise<boolean> {
   return (await transaction.run(ADD, [units, bytesOf(key.sku_id), bytesOf(key.order_detail_id), units])) === 1;
 }
 
 /**
- * Marks flows as cancelled with everything given back; an undone hold, of which nothing was ever deducted, becomes a
+ * Marks flows as cancelled, with all units returned. An undone hold, of which nothing was ever deducted, becomes a
  * tombstone. Their rows must be locked.
  *
  * @param keys at least one
- * @returns false when one of them is neither deducted nor void (any more); then the transaction is to be rolled back
+ * @returns false when one of them is not, or no longer, deducted or void; then the transaction must be rolled back
  */
 export async function cancelFlows(
   transaction: Transaction,
   keys: readonly FlowKey[],
   order_id: string,
 ): Promise<boolean> {
-  // What is assigned is seen by what comes after it, so the status is the last.
+  // An assignment uses the results of those before it, so the status is assigned last.
   const sql = `
 UPDATE flow FORCE INDEX (PRIMARY)
-   SET order_id = ?, returned = IF(status = 'void', 0, quantity), quantity = IF(status = 'void', 0, quantity), status = 'cancelled'
+   SET order_id = ?, returned = IF(status = 'void', 0, quantity), quantity = IF(status = 'void', 0, quantity),
+       status = 'cancelled'
  WHERE ${anyOf(keys)} AND status IN ('deducted', 'void')`;
   return (await transaction.run(sql, [bytesOf(order_id), ...keyValues(keys)])) === keys.length;
 }

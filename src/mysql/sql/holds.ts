@@ -4,9 +4,10 @@ import { bytesOf, textOf } from './bytes.ts';
 import { anyOf, keyValues } from './flowKeys.ts';
 
 const INSERT = 'INSERT INTO cart_hold (sku_id, order_detail_id, order_id, attempt) VALUES ?';
-/** Of each SKU so many at most, and no more are read: one with thousands does not hide the holds of the others. */
+/** At most 100 holds are read of each SKU, so that a SKU with thousands does not hide the holds of the others. */
 const READ =
-  '(SELECT sku_id, order_detail_id, order_id, attempt FROM cart_hold WHERE sku_id = ? ORDER BY order_detail_id LIMIT 100)';
+  '(SELECT sku_id, order_detail_id, order_id, attempt FROM cart_hold ' +
+  'WHERE sku_id = ? ORDER BY order_detail_id LIMIT 100)';
 
 /** A row of `cart_hold`. */
 export interface HoldRow {
@@ -16,7 +17,7 @@ export interface HoldRow {
   readonly attempt: number;
 }
 
-/** Notes that flows are held, so that whoever looks for units or for what is left over finds them. */
+/** Writes a row for each held flow, by which searches for units and for unfinished holds find it. */
 export async function insertHolds(
   transaction: Transaction,
   { order_id, attempt }: CartKey,
@@ -28,9 +29,10 @@ export async function insertHolds(
 }
 
 /**
- * Strikes out holds of an attempt that are settled. In the form for several tables, because the other one takes no index.
+ * Deletes the rows of an attempt's completed holds. In the form for several tables, because the other one takes no
+ * index.
  *
- * @param keys at least one; holds of others under these keys stay
+ * @param keys at least one; holds of other attempts under these keys stay
  * @returns how many there were
  */
 export async function deleteHolds(
@@ -38,11 +40,12 @@ export async function deleteHolds(
   { order_id, attempt }: CartKey,
   keys: readonly FlowKey[],
 ): Promise<number> {
-  const sql = `DELETE cart_hold FROM cart_hold FORCE INDEX (PRIMARY) WHERE ${anyOf(keys)} AND order_id = ? AND attempt = ?`;
+  const sql = `DELETE cart_hold FROM cart_hold FORCE INDEX (PRIMARY)
+                WHERE ${anyOf(keys)} AND order_id = ? AND attempt = ?`;
   return transaction.run(sql, [...keyValues(keys), bytesOf(order_id), attempt]);
 }
 
-/** Who holds units of some SKUs at this moment; takes no lock. @param sku_ids at least one, and some may be named twice */
+/** The holds of some SKUs at this moment; takes no lock. @param sku_ids at least one; the same one may occur twice */
 export async function readHolds(transaction: Pick<Transaction, 'rows'>, sku_ids: readonly string[]): Promise<Hold[]> {
   const each = [...new Set(sku_ids)];
   return (await transaction.rows<HoldRow>(each.map(() => READ).join(' UNION ALL '), each.map(bytesOf))).map(holdOf);

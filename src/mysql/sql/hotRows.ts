@@ -8,43 +8,63 @@ import { bytesOf } from './bytes.ts';
 import { ROW_EPOCH } from './rowEpoch.ts';
 import { isSellable } from './sellable.ts';
 
-/** The places of the words in the column's type. */
+/** The numbers of the words in the column's type. */
 const INTAKE = { any: 1, layout: 2, none: 3 } as const;
 
-/** One statement, hence one snapshot: what is on its way has left its row in it. All signed: numbers of both kinds in one column come as texts. */
+/**
+ * One statement, hence one snapshot: in it, the units of an open transfer have left their row. All numbers are signed:
+ * a column with signed and unsigned numbers is returned as text.
+ */
 const READ = `
-(SELECT 0 AS is_transfer, CAST(sub_row AS SIGNED) AS sub_row, ${ROW_EPOCH} AS epoch, intake <> 'none' AS is_open, CAST(leaved_amount AS SIGNED) AS units, CAST(IF(${isSellable('stock')}, leaved_amount, 0) AS SIGNED) AS sellable_amount, CAST(held_amount AS SIGNED) AS held_amount, CAST(version AS SIGNED) AS version, NULL AS transfer_id, 0 AS other_shard, 0 AS other_sub_row, 0 AS age_us
+(SELECT 0 AS is_transfer, CAST(sub_row AS SIGNED) AS sub_row, ${ROW_EPOCH} AS epoch, intake <> 'none' AS is_open,
+        CAST(leaved_amount AS SIGNED) AS units,
+        CAST(IF(${isSellable('stock')}, leaved_amount, 0) AS SIGNED) AS sellable_amount,
+        CAST(held_amount AS SIGNED) AS held_amount, CAST(version AS SIGNED) AS version,
+        NULL AS transfer_id, 0 AS other_shard, 0 AS other_sub_row, 0 AS age_us
    FROM stock WHERE sku_id = ?)
 UNION ALL
-(SELECT 1, CAST(sub_row AS SIGNED), 0, 1, CAST(amount AS SIGNED), 0, 0, 0, transfer_id, CAST(other_shard AS SIGNED), CAST(other_sub_row AS SIGNED), CAST(TIMESTAMPDIFF(MICROSECOND, created_at, CURRENT_TIMESTAMP(6)) AS SIGNED)
+(SELECT 1, CAST(sub_row AS SIGNED), 0, 1,
+        CAST(amount AS SIGNED),
+        0,
+        0, 0,
+        transfer_id, CAST(other_shard AS SIGNED), CAST(other_sub_row AS SIGNED),
+        CAST(TIMESTAMPDIFF(MICROSECOND, created_at, CURRENT_TIMESTAMP(6)) AS SIGNED)
    FROM transfer FORCE INDEX (by_open) WHERE is_open = 1 AND sku_id = ?)`;
 const PREPARE =
-  'INSERT INTO stock (sku_id, sub_row, opening_amount, leaved_amount, epoch, intake) VALUES ? ON DUPLICATE KEY UPDATE sub_row = VALUES(sub_row)';
+  'INSERT INTO stock (sku_id, sub_row, opening_amount, leaved_amount, epoch, intake) VALUES ? ' +
+  'ON DUPLICATE KEY UPDATE sub_row = VALUES(sub_row)';
 const CLOSE = `
 UPDATE stock FORCE INDEX (PRIMARY) SET epoch = ?, intake = ${INTAKE.none}, version = version + 1
  WHERE sku_id = ? AND sub_row IN (?) AND epoch < ?`;
 const OPEN = `
-UPDATE stock FORCE INDEX (PRIMARY) SET epoch = ?, intake = ${INTAKE.layout}, sale_state = ?, sale_from = CAST(CAST(? AS CHAR) AS DATETIME(6)), version = version + 1
+UPDATE stock FORCE INDEX (PRIMARY)
+   SET epoch = ?, intake = ${INTAKE.layout}, sale_state = ?, sale_from = CAST(CAST(? AS CHAR) AS DATETIME(6)),
+       version = version + 1
  WHERE sku_id = ? AND sub_row IN (?) AND (epoch < ? OR (epoch = ? AND intake = 'none'))`;
 const COUNT =
   'SELECT COUNT(*) AS row_count FROM stock WHERE sku_id = ? AND sub_row IN (?) AND epoch = ? AND intake + 0 = ?';
 const SALE =
-  "SELECT sale_state, DATE_FORMAT(sale_from, '%Y-%m-%d %H:%i:%s.%f') AS sale_from FROM stock WHERE sku_id = ? AND sub_row = 0";
+  "SELECT sale_state, DATE_FORMAT(sale_from, '%Y-%m-%d %H:%i:%s.%f') AS sale_from " +
+  'FROM stock WHERE sku_id = ? AND sub_row = 0';
 const SETTLE =
   'UPDATE transfer FORCE INDEX (PRIMARY) SET is_open = 0 WHERE direction = ? AND (sku_id, transfer_id) IN (?)';
-/** Drawn, because the first may all be about a shard that is away. */
+/** In random order, because the first rows may all concern a shard that cannot be reached. */
 const UNTIDY = `
 SELECT sku_id FROM (
-(SELECT sku_id FROM hot_sku WHERE state IN ('closing', 'opening') AND changed_at <= CURRENT_TIMESTAMP(6) - INTERVAL ? MICROSECOND)
+(SELECT sku_id FROM hot_sku
+  WHERE state IN ('closing', 'opening') AND changed_at <= CURRENT_TIMESTAMP(6) - INTERVAL ? MICROSECOND)
 UNION
-(SELECT sku_id FROM hot_sku WHERE state = 'open' AND (earlier <> '[]' OR places NOT LIKE '%,%') AND changed_at <= CURRENT_TIMESTAMP(6) - INTERVAL ? MICROSECOND)
+(SELECT sku_id FROM hot_sku
+  WHERE state = 'open' AND (earlier <> '[]' OR places NOT LIKE '%,%')
+    AND changed_at <= CURRENT_TIMESTAMP(6) - INTERVAL ? MICROSECOND)
 UNION
 (SELECT sku_id FROM stock FORCE INDEX (by_intake) WHERE intake = 'none' AND leaved_amount > 0)
 UNION
-(SELECT sku_id FROM transfer FORCE INDEX (by_open) WHERE is_open = 1 AND created_at <= CURRENT_TIMESTAMP(6) - INTERVAL ? MICROSECOND)
+(SELECT sku_id FROM transfer FORCE INDEX (by_open)
+  WHERE is_open = 1 AND created_at <= CURRENT_TIMESTAMP(6) - INTERVAL ? MICROSECOND)
 ) AS untidy ORDER BY RAND() LIMIT ?`;
 
-/** The places of the words in the columns' types. */
+/** The numbers of the words in the columns' types. */
 const SALE_STATES = { on: 1, paused: 2 } as const;
 
 interface Row {
@@ -137,7 +157,7 @@ export async function openRows(
   ]);
 }
 
-/** How many of some rows are in an epoch, open or closed. */
+/** How many of the rows are in an epoch, open or closed. */
 export async function countRows(
   connection: Connection,
   sku_id: string,
@@ -154,7 +174,7 @@ export async function countRows(
   return row?.row_count ?? 0;
 }
 
-/** Whether a SKU is sold, by its first row; null for an unknown one. */
+/** The sale state of a SKU, by its first row; null for an unknown one. */
 export async function readSale(
   connection: Connection,
   sku_id: string,
@@ -179,7 +199,7 @@ export async function settleTransfers(
   ]);
 }
 
-/** SKUs with something unfinished. @param staleMs for how long nobody may have worked on it */
+/** SKUs with unfinished work. @param staleMs for how long there must have been no progress on it */
 export async function findUntidy(
   connection: Connection,
   max: number,

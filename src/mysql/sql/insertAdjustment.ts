@@ -5,7 +5,7 @@ import { bytesOf } from './bytes.ts';
 
 const SQL = 'INSERT INTO adjustment (sku_id, adjustment_id, delta, reason) VALUES (?, ?, ?, ?)';
 
-/** Writes the journal row of an adjustment. @returns false when its key stands already */
+/** Writes the journal row of an adjustment. @returns false when its key exists already */
 export async function insertAdjustment(transaction: Transaction, adjustment: Adjust): Promise<boolean> {
   const { sku_id, adjustment_id, delta, reason } = adjustment;
   const values = [bytesOf(sku_id), bytesOf(adjustment_id), delta, reason === null ? null : Buffer.from(reason, 'utf8')];

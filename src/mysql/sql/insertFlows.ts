@@ -3,17 +3,17 @@ import { SERVER_ERROR, ServerError } from '../failures.ts';
 import type { Transaction } from '../transaction.ts';
 import { bytesOf } from './bytes.ts';
 
-/** How a flow begins; 1 to 5, the places of the words in the column's type. */
+/** The status of a flow at its insert: 1 to 5, the numbers of the words in the column's type. */
 export const FLOW_STATUS = { deducted: 1, pending: 2, cancelled: 3, void: 4, moved: 5 } as const;
 
 const SQL = 'INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, attempt, status) VALUES ?';
 
 /**
- * Writes flows, all or none. The flow key is the primary key, so this is where a repeated id shows, and where it waits
- * for another transaction that is just writing the same id.
+ * Writes flows, all or none. The flow key is the primary key. So a repeated id shows here, and the insert waits for
+ * another transaction that is writing the same id.
  *
  * @param lines at least one, sorted by key
- * @returns false when at least one of the keys stands already; then none was written
+ * @returns false when at least one of the keys exists already; then none was written
  */
 export async function insertFlows(
   transaction: Transaction,

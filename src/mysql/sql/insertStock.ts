@@ -4,7 +4,7 @@ import { bytesOf } from './bytes.ts';
 
 const SQL = 'INSERT INTO stock (sku_id, sub_row, opening_amount, leaved_amount) VALUES (?, 0, ?, ?)';
 
-/** Opens a SKU. @returns false when it stands already */
+/** Opens a SKU. @returns false when it exists already */
 export async function insertStock(transaction: Transaction, sku_id: string, leaved_amount: number): Promise<boolean> {
   try {
     await transaction.run(SQL, [bytesOf(sku_id), leaved_amount, leaved_amount]);

@@ -2,7 +2,7 @@ import { layoutFault } from '../../core/layout.ts';
 import type { Layout } from '../../core/layout.ts';
 import { jsonIn } from './json.ts';
 
-/** The columns that keep lists of shards, as JSON. */
+/** The columns that store lists of shards, as JSON. */
 export interface LayoutLists {
   readonly places: string;
   readonly next_places: string | null;
@@ -15,7 +15,7 @@ export interface UnreadableLayout {
   readonly unreadable: string;
 }
 
-/** Adds the lists to the rest of a layout. @param shardCount shards from this number on do not exist */
+/** Adds the lists to the other columns of a layout. @param shardCount shards from this number on do not exist */
 export function withLists<L extends Pick<Layout, 'state' | 'epoch' | 'lastEpoch'>>(
   layout: L,
   texts: LayoutLists,

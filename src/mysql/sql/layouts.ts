@@ -17,19 +17,23 @@ INSERT INTO hot_sku (revision, state, epoch, last_epoch, places, next_places, ea
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, CURRENT_TIMESTAMP(6))`;
 const UPDATE = `
 UPDATE hot_sku
-   SET revision = ?, state = ?, epoch = ?, last_epoch = ?, places = ?, next_places = ?, earlier = ?, shards = ?, changed_at = CURRENT_TIMESTAMP(6)
+   SET revision = ?, state = ?, epoch = ?, last_epoch = ?, places = ?, next_places = ?, earlier = ?, shards = ?,
+       changed_at = CURRENT_TIMESTAMP(6)
  WHERE sku_id = ? AND revision = ?`;
 const OPEN_AS_SINGLE =
-  'UPDATE stock FORCE INDEX (PRIMARY) SET intake = 1, version = version + 1 WHERE sku_id = ? AND sub_row = 0 AND epoch = ? AND intake = 2 AND version = ?';
+  'UPDATE stock FORCE INDEX (PRIMARY) SET intake = 1, version = version + 1 ' +
+  'WHERE sku_id = ? AND sub_row = 0 AND epoch = ? AND intake = 2 AND version = ?';
 const TAKE_OVER =
-  'UPDATE hot_sku SET changed_at = CURRENT_TIMESTAMP(6) WHERE sku_id = ? AND changed_at <= CURRENT_TIMESTAMP(6) - INTERVAL ? MICROSECOND';
+  'UPDATE hot_sku SET changed_at = CURRENT_TIMESTAMP(6) ' +
+  'WHERE sku_id = ? AND changed_at <= CURRENT_TIMESTAMP(6) - INTERVAL ? MICROSECOND';
 const TOUCH = 'UPDATE hot_sku SET changed_at = CURRENT_TIMESTAMP(6) WHERE sku_id = ? AND revision = ?';
 const TAKE_LEASE = `
 UPDATE hot_sku SET lease_token = ?, lease_until = CURRENT_TIMESTAMP(6) + INTERVAL ? MICROSECOND
- WHERE sku_id = ? AND (lease_until IS NULL OR lease_until <= CURRENT_TIMESTAMP(6) OR lease_until > CURRENT_TIMESTAMP(6) + INTERVAL 10 SECOND)`;
+ WHERE sku_id = ? AND (lease_until IS NULL OR lease_until <= CURRENT_TIMESTAMP(6)
+                       OR lease_until > CURRENT_TIMESTAMP(6) + INTERVAL 10 SECOND)`;
 const FREE_LEASE = 'UPDATE hot_sku SET lease_until = NULL WHERE sku_id = ? AND lease_token = ?';
 
-/** The places of the words in the column's type. */
+/** The numbers of the words in the column's type. */
 const STATES = { single: 1, closing: 2, opening: 3, open: 4 } as const;
 
 interface Row extends LayoutLists {
@@ -42,7 +46,7 @@ interface Row extends LayoutLists {
 /**
  * The layout of a SKU, with the proof of ownership in the same snapshot.
  *
- * @returns 'foreign' where the shard does not own the slot; null: never split
+ * @returns 'foreign' when the shard does not own the slot; null when the SKU was never split
  */
 export async function readLayout(
   connection: Connection,
@@ -57,7 +61,7 @@ export async function readLayout(
   return withLists({ sku_id, revision, state, epoch, lastEpoch }, row, shardCount);
 }
 
-/** @returns whether the layout that was still stood */
+/** @returns whether the replaced layout was still the stored one */
 export async function replaceLayout(transaction: Pick<Transaction, 'run'>, was: Layout, is: Layout): Promise<boolean> {
   if (was.revision > 0) return (await transaction.run(UPDATE, [...valuesOf(is), was.revision])) === 1;
   try {
@@ -69,7 +73,11 @@ export async function replaceLayout(transaction: Pick<Transaction, 'run'>, was: 
   }
 }
 
-/** Lets the only open row of a SKU take ids without a layout. @returns whether it was open in this epoch, and unchanged since it was seen */
+/**
+ * Lets the only open row of a SKU take ids without a layout.
+ *
+ * @returns whether it was open in this epoch, and unchanged since it was read
+ */
 export async function openAsSingle(
   transaction: Pick<Transaction, 'run'>,
   { sku_id, epoch }: Layout,
@@ -86,7 +94,7 @@ export async function takeOverLayout(
   return (await transaction.run(TAKE_OVER, [bytesOf(sku_id), staleMs * 1_000])) === 1;
 }
 
-/** @returns whether the layout still stands */
+/** @returns whether the layout is still the stored one */
 export async function touchLayout(
   transaction: Pick<Transaction, 'run'>,
   { sku_id, revision }: Layout,

@@ -4,7 +4,7 @@ import { bytesOf } from './bytes.ts';
 
 const SQL = 'SELECT delta FROM adjustment WHERE sku_id = ? AND adjustment_id = ? LOCK IN SHARE MODE';
 
-/** The delta of an adjustment that stands, or null; waits for a transaction that is just writing it. */
+/** The delta of an adjustment that exists, or null; waits for a transaction that is writing it. */
 export async function lockAdjustment(
   transaction: Transaction,
   key: Pick<Adjust, 'sku_id' | 'adjustment_id'>,

@@ -4,10 +4,10 @@ import type { Transaction } from '../transaction.ts';
 import { textOf } from './bytes.ts';
 import { anyOf, keyValues } from './flowKeys.ts';
 
-/** A pointer was met by who does not follow it; nothing was done. */
+/** An operation that does not follow pointers found one; nothing was done. */
 export class Pointed extends Error {}
 
-/** What a flow is made of. */
+/** The columns of a flow. */
 const FLOW_COLUMNS = `sku_id, order_detail_id, order_id, attempt, quantity, returned, status, sub_row, moved_to,
        DATE_FORMAT(created_at, '%Y-%m-%dT%H:%i:%s.%fZ') AS created_at`;
 
@@ -17,7 +17,7 @@ SELECT ${FLOW_COLUMNS}
 
 const LOCKS = { share: 'LOCK IN SHARE MODE', update: 'FOR UPDATE' } as const;
 
-/** The columns above as they come. */
+/** The columns above as the driver returns them. */
 type FlowRow = Omit<Flow, 'sku_id' | 'order_detail_id' | 'order_id' | 'moved_to'> & {
   moved_to: number | null;
   sku_id: Buffer;
@@ -26,14 +26,14 @@ type FlowRow = Omit<Flow, 'sku_id' | 'order_detail_id' | 'order_id' | 'moved_to'
 };
 
 /**
- * Reads flows under a shared lock, so that it waits for every transaction that is still undecided about one of them:
- * what this does not find was not committed by anyone whose insert had been acknowledged.
+ * Reads flows under a shared lock, so that it waits for every transaction that is still undecided about one of them. A
+ * flow that is not found was committed by no transaction whose insert had been acknowledged.
  *
- * The index is forced because a small table would be scanned, and a locking scan waits for strangers.
+ * The index is forced because a small table would be scanned, and a locking scan waits for locks on unrelated rows.
  *
  * @param keys at least one
- * @param lock `update` for who may change them: two who share a lock cannot both
- * @returns the flows that stand, by `flowKeyText`
+ * @param lock `update` when the caller may change them: two transactions that share a lock cannot both change the row
+ * @returns the flows that exist, by `flowKeyText`
  * @throws Pointed
  */
 export async function lockFlows(
@@ -46,7 +46,7 @@ export async function lockFlows(
   return flows;
 }
 
-/** The same, with those that only say where the flow is. */
+/** The same, including pointers, which only name the shard of a flow. */
 export async function lockFlowsAndPointers(
   transaction: Transaction,
   keys: readonly FlowKey[],

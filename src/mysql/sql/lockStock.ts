@@ -6,7 +6,7 @@ const SQL = 'SELECT version FROM stock WHERE sku_id = ? AND sub_row = 0 FOR UPDA
 const EACH =
   'SELECT version FROM stock FORCE INDEX (PRIMARY) WHERE sku_id IN (?) AND sub_row = 0 ORDER BY sku_id FOR UPDATE';
 
-/** Keeps what is left of a SKU as it is until the transaction ends. @returns false when it is unknown */
+/** Locks the first stock row of a SKU until the transaction ends. @returns false when the SKU is unknown */
 export async function lockStock(transaction: Transaction, sku_id: string): Promise<boolean> {
   return (await transaction.rows(SQL, [bytesOf(sku_id)])).length > 0;
 }

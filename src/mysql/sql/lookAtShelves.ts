@@ -5,20 +5,26 @@ import { bytesOf, textOf } from './bytes.ts';
 import { jsonOf } from './json.ts';
 import { SkuCells } from './skuCells.ts';
 
-/** Rows that somebody is changing are missing; the others stay as they are until the transaction ends. Shared, so that several may look. */
+/**
+ * Rows that a transaction is changing are skipped. The others stay as they are until this transaction ends. The lock is
+ * shared, so that several may read at once.
+ */
 const FREE = 'SELECT sku_id, sub_row FROM stock FORCE INDEX (PRIMARY) WHERE sku_id IN (?)';
-/** The words of each server. */
+/** The lock clause of each product. */
 const SHARED = { mysql: ' FOR SHARE SKIP LOCKED', mariadb: ' LOCK IN SHARE MODE SKIP LOCKED' } as const;
 const LOOK = `
 SELECT w.item, o.epoch IS NOT NULL AS is_mine, h.sku_id IS NOT NULL AS has_layout,
-       EXISTS (SELECT 1 FROM transfer t FORCE INDEX (by_open) WHERE t.is_open = 1 AND t.sku_id = UNHEX(w.sku_id)) AS has_open,
+       EXISTS (SELECT 1 FROM transfer t FORCE INDEX (by_open)
+                WHERE t.is_open = 1 AND t.sku_id = UNHEX(w.sku_id)) AS has_open,
        s.sub_row, s.leaved_amount, s.held_amount, s.version
-  FROM (SELECT * FROM JSON_TABLE(?, '$[*]' COLUMNS (item FOR ORDINALITY, sku_id VARCHAR(128) PATH '$[0]', slot SMALLINT UNSIGNED PATH '$[1]')) AS j) AS w
+  FROM (SELECT * FROM JSON_TABLE(?, '$[*]' COLUMNS (
+          item FOR ORDINALITY, sku_id VARCHAR(128) PATH '$[0]', slot SMALLINT UNSIGNED PATH '$[1]')) AS j) AS w
   LEFT JOIN slot o FORCE INDEX (PRIMARY) ON o.slot = w.slot
   LEFT JOIN hot_sku h FORCE INDEX (PRIMARY) ON h.sku_id = UNHEX(w.sku_id)
   LEFT JOIN stock s FORCE INDEX (PRIMARY) ON s.sku_id = UNHEX(w.sku_id)`;
 const IDS =
-  'SELECT order_detail_id FROM flow FORCE INDEX (PRIMARY) WHERE sku_id = ? AND order_detail_id > ? ORDER BY order_detail_id LIMIT ?';
+  'SELECT order_detail_id FROM flow FORCE INDEX (PRIMARY) ' +
+  'WHERE sku_id = ? AND order_detail_id > ? ORDER BY order_detail_id LIMIT ?';
 
 interface Row {
   readonly item: number;
@@ -32,11 +38,12 @@ interface Row {
 }
 
 /**
- * Looks at the rows of some SKUs, in one round trip that waits for nobody. What somebody was just changing is told as it was before,
- * and as uncertain: he may have read the clock already for when his units may be sold.
+ * Reads the stock rows of some SKUs, in one round trip that waits for no lock. A row that a transaction is changing is
+ * returned as it was before, and as uncertain: that transaction may already have read the clock, which sets the time
+ * from which its units may be sold.
  *
  * @param sku_ids at least one, none twice
- * @param lock as the server says it; null: nothing is locked, and nothing is certain
+ * @param lock the product, whose lock clause is used; null: nothing is locked, and nothing is certain
  */
 export async function lookAtShelves(
   connection: Connection,
@@ -61,26 +68,26 @@ export async function lookAtShelves(
   }
   const byItem = new Map<number, Row[]>();
   for (const row of rows) byItem.set(row.item, [...(byItem.get(row.item) ?? []), row]);
-  return sku_ids.map((sku_id, place) => lookOf(sku_id, byItem.get(place + 1) ?? [], free));
+  return sku_ids.map((sku_id, place) => stockReadOf(sku_id, byItem.get(place + 1) ?? [], free));
 }
 
-function lookOf(sku_id: string, rows: readonly Row[], free: ReadonlySet<string>): ShelfLook {
+function stockReadOf(sku_id: string, rows: readonly Row[], free: ReadonlySet<string>): ShelfLook {
   const [first] = rows;
-  const looked = rows.flatMap(({ sub_row, leaved_amount, held_amount, version }): LookedRow[] =>
+  const readRows = rows.flatMap(({ sub_row, leaved_amount, held_amount, version }): LookedRow[] =>
     sub_row === null ? [] : [{ sub_row, leaved_amount, held_amount, version }],
   );
   return {
     sku_id,
-    rows: looked,
+    rows: readRows,
     isMine: first?.is_mine === 1,
     hasLayout: first?.has_layout === 1,
     hasOpenTransfers: first?.has_open === 1,
-    isCertain: looked.every(({ sub_row }) => free.has(`${sku_id}\0${sub_row}`)),
+    isCertain: readRows.every(({ sub_row }) => free.has(`${sku_id}\0${sub_row}`)),
   };
 }
 
 /**
- * A page of a SKU's ids, in the order of their bytes, whatever became of them.
+ * A page of a SKU's ids, in the order of their bytes. The status of their flows does not matter.
  *
  * @param after the hexadecimal digits of the last page's last id
  */

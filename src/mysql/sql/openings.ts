@@ -3,12 +3,12 @@ import { SERVER_ERROR, ServerError } from '../failures.ts';
 import type { Transaction } from '../transaction.ts';
 import { bytesOf } from './bytes.ts';
 
-/** Without its index a small table would be scanned, and a locking scan waits for strangers. */
+/** Without the index a small table would be scanned, and a locking scan waits for locks on unrelated rows. */
 const READ = 'SELECT sku_id, opening_amount FROM stock FORCE INDEX (PRIMARY) WHERE sku_id IN (?) AND sub_row = 0';
 const LOCK = `${READ} LOCK IN SHARE MODE`;
 const INSERT = 'INSERT INTO stock (sku_id, sub_row, opening_amount, leaved_amount) VALUES ?';
 
-/** The opening stock of those SKUs that stand; it never changes, so nothing is locked. */
+/** The opening stock of the SKUs that exist. It never changes, so nothing is locked. */
 export function readOpenings(
   transaction: Transaction,
   sku_ids: readonly string[],
@@ -16,7 +16,7 @@ export function readOpenings(
   return openings(transaction, READ, sku_ids);
 }
 
-/** The same; waits for transactions that are just opening one. */
+/** The same; waits for transactions that are opening one of them. */
 export function lockOpenings(
   transaction: Transaction,
   sku_ids: readonly string[],
@@ -33,7 +33,7 @@ async function openings(
   return new Map(rows.map(({ sku_id, opening_amount }) => [sku_id.toString('utf8'), opening_amount]));
 }
 
-/** Opens SKUs, all or none. @returns false when at least one of them stands already */
+/** Opens SKUs, all or none. @returns false when at least one of them exists already */
 export async function insertOpenings(transaction: Transaction, stocks: readonly OpeningStock[]): Promise<boolean> {
   try {
     await transaction.run(INSERT, [

@@ -5,8 +5,8 @@ import type { Transaction } from '../transaction.ts';
 const SQL = 'SELECT slot, epoch FROM slot FORCE INDEX (PRIMARY) WHERE slot IN (?) LOCK IN SHARE MODE';
 
 /**
- * Makes sure that this shard owns the slots of some SKUs, and keeps it so until the transaction ends: whoever moves a
- * slot away must wait for us, and we for them.
+ * Asserts that this shard owns the slots of some SKUs, and keeps it so until the transaction ends. A transaction that
+ * moves a slot to another shard waits for this one, and this one waits for it.
  *
  * @returns false when at least one slot is not (or no longer) this shard's
  */

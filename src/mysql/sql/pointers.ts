@@ -12,16 +12,17 @@ SELECT sku_id, order_detail_id, moved_to FROM flow FORCE INDEX (PRIMARY)
 const IDS = `
 SELECT order_detail_id, status FROM flow FORCE INDEX (PRIMARY)
  WHERE sku_id = ? AND order_detail_id > ? ORDER BY order_detail_id LIMIT ?`;
-/** When pointers were written, as they say: before any entry, so that a journal ends above them however many there are. */
+/** The time of pointers, which is before any entry: so a journal ends above them, however many there are. */
 export const POINTERS_TIME = '1970-01-02';
 const POINT = `
 INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, status, moved_to, created_at)
 SELECT ?, UNHEX(w.order_detail_id), '', 0, ${FLOW_STATUS.moved}, ?, '${POINTERS_TIME}'
   FROM (SELECT * FROM JSON_TABLE(?, '$[*]' COLUMNS (order_detail_id VARCHAR(128) PATH '$[0]')) AS j) AS w
 ON DUPLICATE KEY UPDATE created_at = IF(flow.status = 'void', VALUES(created_at), flow.created_at),
-  status = IF(flow.status = 'void', VALUES(status), flow.status), moved_to = IF(flow.status = 'moved', VALUES(moved_to), flow.moved_to)`;
+  status = IF(flow.status = 'void', VALUES(status), flow.status),
+  moved_to = IF(flow.status = 'moved', VALUES(moved_to), flow.moved_to)`;
 
-/** Those of some ids that stand; takes no lock and waits for nobody. @param keys at least one */
+/** Those of some ids that exist; takes no lock and waits for none. @param keys at least one */
 export async function findStandingIds(
   connection: Connection,
   shard: ShardIndex,
@@ -69,7 +70,11 @@ export async function readIds(
   };
 }
 
-/** Writes pointers where nothing stands, or an undone hold alone. @param ids at least one, in the order of their bytes */
+/**
+ * Writes pointers for ids without a flow, or with the flow of an undone hold.
+ *
+ * @param ids at least one, in byte order
+ */
 export async function insertPointers(
   transaction: Pick<Transaction, 'run'>,
   sku_id: string,

@@ -4,9 +4,12 @@ import type { RestockDelay } from '../../core/restockDelay.ts';
 import { SELLABLE_AFTER_MS } from '../../core/sight.ts';
 import type { Connection } from '../connection.ts';
 
-/** The first level of gateways that keep new units of an empty row from being sold for a while. */
+/** The first level of gateways that apply the restock delay. */
 const OLDEST_GATEWAY = 7;
-/** Gateways that are shut out by it look at their shards every half second, if the shard answers; what they have begun by then is over after five more. */
+/**
+ * Gateways that this shuts out inspect their shards every half second, if the shard answers. Work that they have begun
+ * until then ends within five more seconds.
+ */
 export const NOTICED_SECONDS = 30;
 const SECRET_BYTES = 32;
 
@@ -20,15 +23,17 @@ const READ_DELAY = 'SELECT sellable_after_ms, ready_at IS NOT NULL AS is_armed F
 const DISARM = 'UPDATE precheck SET ready_at = NULL WHERE only_row = 1';
 const TURN_OFF = 'UPDATE precheck SET sellable_after_ms = 0 WHERE only_row = 1 AND ready_at IS NULL';
 
-/** How a shard stands with early refusals. */
+/** The pre-check state of a shard. */
 export interface PrecheckState {
-  /** Whether everybody keeps new units of an empty row from being sold for as long as knowledge of it is used. */
+  /** Whether all gateways keep new units of an empty row unsold for as long as a reading of the row is used. */
   readonly isReady: boolean;
-  /** Signs what is said of its SKUs outside of it. */
+  /** Signs readings of its SKUs that are stored outside of it. */
   readonly secret: Buffer | null;
 }
 
-/** Reads how a shard stands, and turns the delay on where it is off. Who cannot keep it is shut out first. */
+/**
+ * Reads the state of a shard, and turns the delay on if it is off. Gateways that cannot apply it are shut out first.
+ */
 export async function readOrTurnOn(connection: Connection, deadlineMs: DeadlineMs): Promise<PrecheckState> {
   const [row] = await connection.rows<{ sellable_after_ms: number; is_ready: number | null; secret: Buffer | null }>(
     READ,

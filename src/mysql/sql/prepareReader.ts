@@ -3,7 +3,7 @@ import type { Connection } from '../connection.ts';
 import { prepareSession, SNAPSHOT } from './prepareSession.ts';
 
 /**
- * Gives a new session on a replica the settings that its statements count on; it can write nothing. Each of its
+ * Sets the variables of a new session on a replica on which its statements rely; it can write nothing. Each of its
  * statements is a transaction, with one snapshot for all tables in it.
  *
  * @throws ShardRefused when the server does not confirm a setting

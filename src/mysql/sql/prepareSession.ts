@@ -9,13 +9,13 @@ export interface Access {
   readonly isReadOnly: boolean;
 }
 
-/** Of sessions that decide and write. */
+/** For sessions that decide and write. */
 export const WRITER: Access = { isolation: 'READ COMMITTED', isReadOnly: false };
 
-/** Of sessions that only read, and see one moment in each transaction. */
+/** For sessions that only read, and see one moment in each transaction. */
 export const SNAPSHOT: Access = { isolation: 'REPEATABLE READ', isReadOnly: true };
 
-/** The settings of every session that a promise rests on. No default of a server counts. */
+/** The settings of every session that a promise rests on. No default of a server is relied on. */
 export const SESSION_SETTINGS = {
   sql_mode: SQL_MODE,
   time_zone: '+00:00',
@@ -25,7 +25,7 @@ export const SESSION_SETTINGS = {
   autocommit: 1,
   /** A COMMIT begins no other transaction. */
   completion_type: 'NO_CHAIN',
-  /** A read returns all its rows: an id without a row is not there. */
+  /** A read returns all its rows: an id without a row does not exist. */
   sql_select_limit: '18446744073709551615',
   innodb_lock_wait_timeout: 1,
   lock_wait_timeout: 2,
@@ -38,24 +38,24 @@ const SET = `SET SESSION ${Object.entries(SESSION_SETTINGS)
 const READ = Object.keys(SESSION_SETTINGS)
   .map((name) => `@@SESSION.${name} AS ${name}`)
   .join(', ');
-/** MySQL has no `tx_…` variables any more, MariaDB 10.11 has no others. Each reads its own comment. */
+/** MySQL no longer has `tx_…` variables, MariaDB 10.11 only these. Each product runs the text in its own comment. */
 const ACCESS =
   '/*!80000 @@SESSION.transaction_isolation *//*M!100000 @@SESSION.tx_isolation */ AS isolation, ' +
   '/*!80000 @@SESSION.transaction_read_only *//*M!100000 @@SESSION.tx_read_only */ AS is_read_only';
 
 /**
- * By then the server has said that a row is locked. It takes up to twice the second that it is told: MySQL looks for waits
- * that are over once a second, and each new wait begins that second anew.
+ * The time within which the server returns the error of a lock wait. It takes up to twice the second that is set: MySQL
+ * checks once a second for waits that have expired, and each new wait starts that second again.
  */
 export const LOCK_SAID_MS = 2_100;
 
 /**
- * Gives a new session the settings that every statement counts on, and reads them back: a proxy may answer OK and drop
- * a setting, or hand out a session that another client changed before. `wait_timeout` bounds how long a frozen gateway
+ * Sets the variables of a new session on which every statement relies, and reads them back: a proxy may answer OK and
+ * drop a setting, or lend a session that another client changed before. `wait_timeout` bounds how long a frozen gateway
  * can keep a row locked: the server ends a session that is silent for longer and undoes its work. The lock waits bound
- * how long a statement that the gateway gave up goes on waiting, for a row or for a table that is being changed.
+ * how long a statement that the gateway gave up still waits, for a row or for a table that is being changed.
  *
- * This does not notice a session that is changed later. For that case a batch asserts its deadline after its last lock.
+ * It does not detect a session that is changed later. For that case a batch asserts its deadline after its last lock.
  *
  * @throws ShardRefused when the server does not confirm a setting, with the value found and the value needed
  */
@@ -109,7 +109,7 @@ export async function setSession(
 /** A row of session variables. */
 export type Found = Readonly<Record<string, string | number | null>>;
 
-/** @returns the refusal that names every setting without its value; null: all have it */
+/** @returns the refusal that names every setting with another value; null: all have theirs */
 export function findUnheld(needed: Readonly<Record<string, string | number>>, found: Found): ShardRefused | null {
   const faults = Object.entries(needed).flatMap(([name, value]) => {
     const is = found[name] ?? null;

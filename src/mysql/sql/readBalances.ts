@@ -4,10 +4,10 @@ import type { Connection, SqlValue } from '../connection.ts';
 import type { Snapshot } from '../snapshot.ts';
 import { bytesOf, textOf } from './bytes.ts';
 
-/** Its subqueries name the SKUs, each of them. */
+/** The number of subqueries that name the SKUs. */
 const SCOPES = 7;
 
-/** One statement, hence one snapshot. Rows that only the journal knows are in it too: they balance with nothing. */
+/** One statement, hence one snapshot. Rows that only the journal names are included: they balance with nothing. */
 const balances = (scope: string): string => `
 SELECT shelf.sku_id, shelf.sub_row,
        CAST(COALESCE(row_sum.opening, 0) AS CHAR) AS opening,
@@ -27,19 +27,22 @@ SELECT shelf.sku_id, shelf.sub_row,
   LEFT JOIN (SELECT sku_id, sub_row, opening_amount AS opening, leaved_amount AS leaved, held_amount AS held
                FROM stock${scope}) AS row_sum ON row_sum.sku_id = shelf.sku_id AND row_sum.sub_row = shelf.sub_row
   LEFT JOIN (SELECT sku_id, SUM(delta) AS delta
-               FROM adjustment${scope} GROUP BY sku_id) AS adjustment_sum ON adjustment_sum.sku_id = shelf.sku_id AND shelf.sub_row = 0
+               FROM adjustment${scope} GROUP BY sku_id) AS adjustment_sum
+    ON adjustment_sum.sku_id = shelf.sku_id AND shelf.sub_row = 0
   LEFT JOIN (SELECT sku_id, sub_row, SUM(quantity) AS deducted, SUM(returned) AS returned, COUNT(*) AS flow_count,
                     SUM(IF(status = 'pending', quantity, 0)) AS pending, SUM(status = 'pending') AS pending_count
                FROM (SELECT sku_id, sub_row, quantity, returned, status FROM flow${scope}) AS flow
               WHERE status IN ('deducted', 'pending', 'cancelled') GROUP BY sku_id, sub_row) AS flow_sum
     ON flow_sum.sku_id = shelf.sku_id AND flow_sum.sub_row = shelf.sub_row
-  LEFT JOIN (SELECT sku_id, sub_row, SUM(IF(direction = 'in', amount, 0)) AS moved_in, SUM(IF(direction = 'out', amount, 0)) AS moved_out
+  LEFT JOIN (SELECT sku_id, sub_row,
+                    SUM(IF(direction = 'in', amount, 0)) AS moved_in, SUM(IF(direction = 'out', amount, 0)) AS moved_out
                FROM transfer${scope} GROUP BY sku_id, sub_row) AS transfer_sum
     ON transfer_sum.sku_id = shelf.sku_id AND transfer_sum.sub_row = shelf.sub_row`;
 
 const UNBALANCED = `
  WHERE COALESCE(row_sum.leaved, 0) + COALESCE(flow_sum.deducted, 0) + COALESCE(transfer_sum.moved_out, 0)
-       <> COALESCE(row_sum.opening, 0) + COALESCE(adjustment_sum.delta, 0) + COALESCE(flow_sum.returned, 0) + COALESCE(transfer_sum.moved_in, 0)
+       <> COALESCE(row_sum.opening, 0) + COALESCE(adjustment_sum.delta, 0) + COALESCE(flow_sum.returned, 0)
+          + COALESCE(transfer_sum.moved_in, 0)
     OR COALESCE(row_sum.held, 0) <> COALESCE(flow_sum.pending, 0)`;
 
 function and(scope: string, condition: string): string {
@@ -55,19 +58,23 @@ type Row = Readonly<
   readonly pending_count: number;
 };
 
-/** What the journal and the stock row say of every SKU on a shard. Sums come as text and stay exact. */
+/** The journal and the stock row of every SKU on a shard, as sums. The sums are returned as text and stay exact. */
 export async function readBalances(connection: Connection, deadlineMs: DeadlineMs): Promise<SkuBalance[]> {
   return (await connection.rows<Row>(balances(''), [], deadlineMs)).map(balanceOf);
 }
 
-/** Those stock rows that are not what the journal says; the server adds up, and the others stay there. @param sku_ids null: all */
+/** Stock rows that differ from the journal. The server sums up and returns no others. @param sku_ids null: all */
 export async function readUnbalanced(snapshot: Snapshot, sku_ids: readonly string[] | null): Promise<ShelfBalance[]> {
   const scope = scopeOf(sku_ids);
   const values = Array.from({ length: SCOPES }, () => scope.values).flat();
   return (await snapshot.rows<Row>(`${balances(scope.sql)}${UNBALANCED}`, values)).map(balanceOf);
 }
 
-/** The condition that leaves only some SKUs, for every table that has them. @param sku_ids null: all; otherwise at least one */
+/**
+ * The condition that selects some SKUs, for every table with that column.
+ *
+ * @param sku_ids null: all; otherwise at least one
+ */
 export function scopeOf(sku_ids: readonly string[] | null): { sql: string; values: SqlValue[] } {
   return sku_ids === null ? { sql: '', values: [] } : { sql: ' WHERE sku_id IN (?)', values: [sku_ids.map(bytesOf)] };
 }
@@ -75,7 +82,7 @@ export function scopeOf(sku_ids: readonly string[] | null): { sql: string; value
 function balanceOf(row: Row): ShelfBalance {
   return {
     sku_id: textOf(row.sku_id),
-    // Of a union of columns and a literal MariaDB makes a decimal, which comes as text.
+    // MariaDB makes a DECIMAL of a union of columns and a literal, and returns it as text.
     sub_row: Number(row.sub_row),
     opening: BigInt(row.opening),
     adjusted: BigInt(row.adjusted),

@@ -7,7 +7,10 @@ import { cartLinesOf, LINES_FAULT } from './carts.ts';
 import { OVERDUE_SECONDS } from './findOverdueHolds.ts';
 
 const COLUMNS = 'order_id, attempt, state, order_lines';
-/** The server looks for the SKU in the lines, so that the other carts stay there; records without lines may be about any. */
+/**
+ * The server searches the lines for the SKU, so that other carts are not sent. Records without lines may be about any
+ * SKU.
+ */
 const NAMING = "AND (LOCATE(?, order_lines) > 0 OR order_lines = '[]')";
 const PAGE = (naming: string): string => `
 SELECT ${COLUMNS} FROM cart FORCE INDEX (PRIMARY)
@@ -23,7 +26,7 @@ interface Row {
   readonly order_lines: Buffer;
 }
 
-/** Which records, from where on. */
+/** Which records to read, and after which position. */
 export interface CartPageQuery {
   readonly after: CartPosition | null;
   readonly max: number;
@@ -43,7 +46,7 @@ export async function readDecidedCarts(
   deadlineMs: DeadlineMs,
 ): Promise<CartPage> {
   const from = Buffer.from(after?.orderIdHex ?? '', 'hex');
-  // As it stands in a record: the first of a line's three.
+  // As in a record: the first of a line's three values.
   const name = naming === null ? [] : [bytesOf(`[${JSON.stringify(naming)},`)];
   const values = [from, from, after?.attempt ?? 0, ...name, max];
   const rows = await connection.rows<Row>(PAGE(naming === null ? '' : NAMING), values, deadlineMs);
@@ -64,7 +67,7 @@ export async function readDecidedCarts(
   };
 }
 
-/** How some carts were decided; their lines need not be readable. @param keys at least one */
+/** The decisions of some carts; their lines need not be readable. @param keys at least one */
 export async function readVerdicts(
   connection: Connection,
   keys: readonly CartKey[],
@@ -75,7 +78,7 @@ export async function readVerdicts(
   return rows.map(({ order_id, attempt, state }) => ({ order_id: textOf(order_id), attempt, state }));
 }
 
-/** Which of some carts are open, or were decided only just now. @param keys at least one */
+/** Those of some carts that are open or were decided lately. @param keys at least one */
 export async function findFreshCarts(
   connection: Connection,
   keys: readonly CartKey[],

@@ -4,9 +4,11 @@ import type { Connection, SqlValue } from '../connection.ts';
 import { bytesOf, textOf } from './bytes.ts';
 import { scopeOf } from './readBalances.ts';
 
-/** No more than is asked for: there may be millions of them. */
+/** Only the columns that are used: there may be millions of rows. */
 const COLUMNS = 'sku_id, order_detail_id, order_id, attempt, quantity, status';
-/** A list of rows is looked up in; as alternatives each flow found would be held against every one of them. */
+/**
+ * In a list of rows each flow is searched; with alternatives each flow found would be compared with every one of them.
+ */
 const BY_KEY = `SELECT ${COLUMNS} FROM flow FORCE INDEX (PRIMARY) WHERE (sku_id, order_detail_id) IN (?)`;
 const SOLD_BY = "status = 'deducted' AND (order_id, attempt) IN (?)";
 
@@ -16,7 +18,7 @@ type Row = Omit<SoldFlow, 'sku_id' | 'order_detail_id' | 'order_id'> & {
   readonly order_id: Buffer;
 };
 
-/** Flows as they are committed; takes no lock and waits for nobody. @param keys at least one */
+/** Flows as they are committed; takes no lock and waits for none. @param keys at least one */
 export async function readFlows(
   connection: Connection,
   keys: readonly FlowKey[],
@@ -25,7 +27,12 @@ export async function readFlows(
   return read(connection, BY_KEY, [keys.map((key) => [bytesOf(key.sku_id), bytesOf(key.order_detail_id)])], deadlineMs);
 }
 
-/** What some carts sold, as their flows say; no index has the order, so it looks at them all. @param carts at least one; @param sku_ids null: all */
+/**
+ * The flows of what some carts sold. No index has this order, so all flows are read.
+ *
+ * @param carts at least one
+ * @param sku_ids null: all
+ */
 export async function findFlowsOfCarts(
   connection: Connection,
   carts: readonly CartKey[],

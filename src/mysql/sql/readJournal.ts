@@ -10,18 +10,22 @@ import { POINTERS_TIME } from './pointers.ts';
 const iso = (column: string): string => `DATE_FORMAT(${column}, '%Y-%m-%dT%H:%i:%s.%fZ')`;
 
 const SLOT =
-  "SELECT 'slot' AS source, NULL AS time, NULL AS id_1, NULL AS id_2, NULL AS order_id, CAST(slot AS SIGNED) AS units, 0 AS counts, NULL AS reason FROM slot WHERE slot = ?";
-const OPENING = `SELECT 'opening', ${iso('created_at')}, NULL, NULL, NULL, CAST(opening_amount AS SIGNED), 1, NULL FROM stock WHERE sku_id = ? AND sub_row = 0`;
+  "SELECT 'slot' AS source, NULL AS time, NULL AS id_1, NULL AS id_2, NULL AS order_id, " +
+  'CAST(slot AS SIGNED) AS units, 0 AS counts, NULL AS reason FROM slot WHERE slot = ?';
+const OPENING = `SELECT 'opening', ${iso('created_at')}, NULL, NULL, NULL, CAST(opening_amount AS SIGNED), 1, NULL
+   FROM stock WHERE sku_id = ? AND sub_row = 0`;
 const SHARDS = `SELECT 'shards', NULL, CAST(shards AS BINARY), NULL, NULL, 0, 0, NULL FROM hot_sku WHERE sku_id = ?`;
-const HOLDS = `SELECT 'hold', NULL, order_detail_id, NULL, order_id, CAST(attempt AS SIGNED), 0, NULL FROM cart_hold WHERE sku_id = ? AND order_detail_id > ? ORDER BY order_detail_id LIMIT ?`;
+const HOLDS = `SELECT 'hold', NULL, order_detail_id, NULL, order_id, CAST(attempt AS SIGNED), 0, NULL
+   FROM cart_hold WHERE sku_id = ? AND order_detail_id > ? ORDER BY order_detail_id LIMIT ?`;
 
-/** The forced index has the time, and after it the primary key: a page is one stretch of it, however long the journal is. */
+/** The forced index has the time, then the primary key: a page is one range of it, however long the journal is. */
 const TABLES: Readonly<
   Record<JournalPosition['journal'], { readonly select: string; readonly ids: readonly string[] }>
 > = {
   return: {
     select: `SELECT 'return', ${iso('created_at')}, order_detail_id, return_id,
-              (SELECT flow.order_id FROM flow WHERE flow.sku_id = flow_return.sku_id AND flow.order_detail_id = flow_return.order_detail_id),
+              (SELECT flow.order_id FROM flow
+                WHERE flow.sku_id = flow_return.sku_id AND flow.order_detail_id = flow_return.order_detail_id),
               CAST(quantity AS SIGNED), 1, NULL
          FROM flow_return FORCE INDEX (by_time)`,
     ids: ['order_detail_id', 'return_id'],
@@ -33,7 +37,8 @@ const TABLES: Readonly<
     ids: ['order_detail_id'],
   },
   adjustment: {
-    select: `SELECT 'adjustment', ${iso('created_at')}, adjustment_id, NULL, NULL, delta, 1, reason FROM adjustment FORCE INDEX (by_time)`,
+    select: `SELECT 'adjustment', ${iso('created_at')}, adjustment_id, NULL, NULL, delta, 1, reason
+         FROM adjustment FORCE INDEX (by_time)`,
     ids: ['adjustment_id'],
   },
 };
@@ -49,26 +54,26 @@ interface Row {
   readonly reason: string | null;
 }
 
-/** What stands of a journal from a position on. */
+/** A stretch of a journal that is to be read. */
 export interface JournalQuery {
   readonly sku_id: string;
-  /** The last position that is known already; null: from the newest on. */
+  /** The last position that was read already; null: from the newest on. */
   readonly after: JournalPosition | null;
-  /** Entries that are wanted, which says how many rows are read of each table. */
+  /** Entries that are needed, which sets how many rows are read of each table. */
   readonly limit: number;
-  /** The last order detail whose hold is known already; empty: from the first on. */
+  /** The last order detail whose hold was read already; empty: from the first on. */
   readonly holdsAfter: string;
-  /** Holds of the SKU that are read with it, at most. */
+  /** The most holds of the SKU that are read with it. */
   readonly holdsMax: number;
-  /** Asked on a shard that need not own the slot: one where the SKU has or had rows besides. */
+  /** Sent to a shard that need not own the slot, because it has or had further rows of the SKU. */
   readonly isBesides: boolean;
 }
 
 /**
  * Reads a stretch of a SKU's journal, with the proof of ownership, in one statement and hence one snapshot.
  *
- * @returns null when this shard does not own the SKU's slot; 'unreadable': its layout does not say on which shards it
- * lies
+ * @returns null when this shard does not own the SKU's slot; 'unreadable' when its layout does not name the shards of
+ *   its rows
  */
 export async function readJournal(
   connection: Connection,
@@ -110,7 +115,7 @@ export function journalStatement({ sku_id, after, limit, holdsAfter, holdsMax }:
   };
 }
 
-/** The part of one table. Of one microsecond, whole tables come one after the other. */
+/** The statement for one table. Entries of the same microsecond are ordered by table. */
 function stretchOf(
   journal: JournalPosition['journal'],
   { sku_id, after, limit }: Pick<JournalQuery, 'sku_id' | 'after' | 'limit'>,
@@ -118,7 +123,7 @@ function stretchOf(
   const { select, ids } = TABLES[journal];
   const order = ['created_at', ...ids].map((column) => `${column} DESC`).join(', ');
   const below = after === null ? { sql: '', values: [] } : conditionBelow(journal, ids, after);
-  // A bound of the index: told by their status, a million pointers would be read one by one, by whoever comes to the end.
+  // A bound of the index. If the status excluded them, a million pointers would be read one by one at a journal's end.
   const above = journal === 'flow' ? ` AND created_at > '${POINTERS_TIME}'` : '';
   return {
     sql: `${select} WHERE sku_id = ?${above}${below.sql} ORDER BY ${order} LIMIT ?`,
@@ -140,7 +145,7 @@ function conditionBelow(
   const [one, two] = ids as readonly [string, string?];
   const beyond = two === undefined ? `${one} < ?` : `${one} < ? OR (${one} = ? AND ${two} < ?)`;
   return {
-    // The first condition bounds the stretch, the second steps over those of the same microsecond.
+    // The first condition bounds the range, the second skips rows of the same microsecond that were read already.
     sql: ` AND created_at <= ${moment} AND (created_at < ${moment} OR ${beyond})`,
     values: [time, time, ...(two === undefined ? [first] : [first, first, second])],
   };

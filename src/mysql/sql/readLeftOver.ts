@@ -8,28 +8,29 @@ import { holdOf } from './holds.ts';
 import type { HoldRow } from './holds.ts';
 
 /**
- * Drawn at random: the oldest may all be rows that cannot be settled, and would then keep all others from being looked
- * at.
+ * In random order: the oldest may all be rows that cannot be completed, and the others would then never be reached.
  */
 const OPEN = `
 SELECT order_id, attempt FROM cart
  WHERE state = 'open' AND ${isOlder('created_at', ABANDONED_SECONDS)}
  ORDER BY RAND() LIMIT ?`;
-/** At random for the same reason. */
+/** In random order for the same reason. */
 const HELD = `
 SELECT sku_id, order_detail_id, order_id, attempt FROM cart_hold
  WHERE ${isOlder('created_at', 1)}
  ORDER BY RAND() LIMIT ?`;
 const COUNTS = `
 SELECT (SELECT COUNT(*) FROM cart WHERE state = 'open') AS carts,
-       (SELECT CAST(COALESCE(MAX(TIMESTAMPDIFF(MICROSECOND, created_at, CURRENT_TIMESTAMP(6))), 0) AS SIGNED) FROM cart WHERE state = 'open') AS cart_us,
+       (SELECT CAST(COALESCE(MAX(TIMESTAMPDIFF(MICROSECOND, created_at, CURRENT_TIMESTAMP(6))), 0) AS SIGNED)
+          FROM cart WHERE state = 'open') AS cart_us,
        (SELECT COUNT(*) FROM cart_hold) AS holds,
-       (SELECT CAST(COALESCE(TIMESTAMPDIFF(MICROSECOND, MIN(created_at), CURRENT_TIMESTAMP(6)), 0) AS SIGNED) FROM cart_hold) AS hold_us`;
+       (SELECT CAST(COALESCE(TIMESTAMPDIFF(MICROSECOND, MIN(created_at), CURRENT_TIMESTAMP(6)), 0) AS SIGNED)
+          FROM cart_hold) AS hold_us`;
 
 const NO_ID = 'an id is not UTF-8, so no caller can have sent it';
 
 /**
- * Looks for what is to be finished or undone. Takes no lock.
+ * Finds carts and holds that must be completed. Takes no lock.
  *
  * @param max rows of each kind, at most
  * @param note called for each row that cannot be read; it is left out

@@ -3,22 +3,27 @@ import { bytesOf, textOf } from './bytes.ts';
 import { isSellable } from './sellable.ts';
 
 const SQL = `
-SELECT sku_id, leaved_amount, CAST(IF(${isSellable('stock')}, leaved_amount, 0) AS UNSIGNED) AS sellable_amount, held_amount, intake <> 'any' AS is_split,
+SELECT sku_id, leaved_amount, CAST(IF(${isSellable('stock')}, leaved_amount, 0) AS UNSIGNED) AS sellable_amount,
+       held_amount, intake <> 'any' AS is_split,
        sale_state = 'on' AND (sale_from IS NULL OR sale_from <= CURRENT_TIMESTAMP(6)) AS on_sale
   FROM stock WHERE sku_id IN (?) AND sub_row = 0`;
 
-/** How a SKU stands at this moment. */
+/** The first stock row of a SKU at one moment. */
 export interface Shelf {
   readonly leaved_amount: number;
-  /** What of it may be sold. */
+  /** Units left that may be sold now. */
   readonly sellable_amount: number;
   readonly held_amount: number;
   readonly isOnSale: boolean;
-  /** Its units lie in several rows, or are on the way there. */
+  /** Its units are in several rows, or are being moved there. */
   readonly isSplit: boolean;
 }
 
-/** How some SKUs stand; unknown ones are missing. Takes no lock: for messages and classification. @param sku_ids at least one */
+/**
+ * The first stock rows of some SKUs; unknown SKUs are missing. Takes no lock: for messages and classification.
+ *
+ * @param sku_ids at least one
+ */
 export async function readShelves(transaction: Transaction, sku_ids: readonly string[]): Promise<Map<string, Shelf>> {
   const rows = await transaction.rows<{
     sku_id: Buffer;

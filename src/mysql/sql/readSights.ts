@@ -3,18 +3,23 @@ import { slotOf } from '../../core/slots.ts';
 import type { Connection } from '../connection.ts';
 import { bytesOf, textOf } from './bytes.ts';
 
-/** What a row of the answer is about. */
+/** The subject of a row of the answer. */
 const ABOUT = { heartbeat: 0, stock: 1, slot: 2, layout: 3, transfer: 4 } as const;
 
 const HEARTBEAT = 'CAST(UNIX_TIMESTAMP(heartbeat_at) * 1000000 AS SIGNED)';
 const HEARTBEAT_ALONE = `SELECT ${HEARTBEAT} AS number FROM precheck WHERE only_row = 1`;
 
-/** One statement, hence one snapshot: the heartbeat counts for all of it. All signed: numbers of both kinds in one column come as texts. */
+/**
+ * One statement, hence one snapshot: the heartbeat counts for all of it. All numbers are signed: a column with signed
+ * and unsigned numbers is returned as text.
+ */
 const SQL = `
-(SELECT ${ABOUT.heartbeat} AS about, NULL AS sku_id, ${HEARTBEAT} AS number, 0 AS leaved_amount, 0 AS held_amount, 0 AS version
+(SELECT ${ABOUT.heartbeat} AS about, NULL AS sku_id, ${HEARTBEAT} AS number,
+        0 AS leaved_amount, 0 AS held_amount, 0 AS version
    FROM precheck WHERE only_row = 1)
 UNION ALL
-(SELECT ${ABOUT.stock}, sku_id, CAST(sub_row AS SIGNED), CAST(leaved_amount AS SIGNED), CAST(held_amount AS SIGNED), CAST(version AS SIGNED)
+(SELECT ${ABOUT.stock}, sku_id, CAST(sub_row AS SIGNED),
+        CAST(leaved_amount AS SIGNED), CAST(held_amount AS SIGNED), CAST(version AS SIGNED)
    FROM stock FORCE INDEX (PRIMARY) WHERE sku_id IN (?))
 UNION ALL
 (SELECT ${ABOUT.slot}, NULL, CAST(slot AS SIGNED), 0, 0, 0 FROM slot FORCE INDEX (PRIMARY) WHERE slot IN (?))
@@ -43,13 +48,13 @@ export interface SeenSku {
   readonly isOwned: boolean;
   /** It is or was split. */
   readonly hasLayout: boolean;
-  /** Units left a row of it here and are not known to have come. */
+  /** Units left a row of it here, and their arrival is not confirmed. */
   readonly hasOpenTransfer: boolean;
 }
 
 /** Some SKUs and the shard's heartbeat at one moment. */
 export interface SeenSkus {
-  /** Milliseconds since 1970 by the clock of the shard, whose heart had not beaten later; null: it never did. */
+  /** The shard's last heartbeat in milliseconds since 1970, by its own clock; null: there was none. */
   readonly heartbeatMs: number | null;
   of(sku_id: string): SeenSku;
 }

@@ -4,7 +4,12 @@ import { bytesOf } from './bytes.ts';
 import { anyOf, keyValues } from './flowKeys.ts';
 import { FLOW_STATUS } from './insertFlows.ts';
 
-/** Gives the places of undone holds to another attempt. @param lines at least one @returns false when one is none any more */
+/**
+ * Uses the void flows of undone holds for another attempt.
+ *
+ * @param lines at least one
+ * @returns false when one is no longer void
+ */
 export async function reviveFlows(
   transaction: Transaction,
   { order_id, attempt }: CartKey,

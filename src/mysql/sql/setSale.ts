@@ -7,15 +7,15 @@ const FROM = 'CAST(CAST(? AS CHAR) AS DATETIME(6))';
 const SQL = `UPDATE stock SET sale_state = ?, sale_from = ${FROM}, version = version + 1 WHERE sku_id = ?`;
 const READ = `SELECT sale_state = ? AND sale_from <=> ${FROM} AS is_so FROM stock WHERE sku_id = ? LOCK IN SHARE MODE`;
 
-/** The places of the words in the column's type. */
+/** The numbers of the words in the column's type. */
 const STATES = { on: 1, paused: 2 } as const;
 
-/** Lets a SKU be sold, or not, in all its rows. @returns false when it is unknown */
+/** Starts or pauses the sale of a SKU, in all its rows. @returns false when it is unknown */
 export async function setSale(transaction: Transaction, { sku_id, state, from }: SetSale): Promise<boolean> {
   return (await transaction.run(SQL, [STATES[state], datetimeOf(from), bytesOf(sku_id)])) > 0;
 }
 
-/** Whether a SKU stands just so; waits for a transaction that is just changing it. */
+/** Whether a SKU has exactly this sale state; waits for a transaction that is changing it. */
 export async function isSale(transaction: Transaction, { sku_id, state, from }: SetSale): Promise<boolean> {
   const rows = await transaction.rows<{ is_so: number }>(READ, [STATES[state], datetimeOf(from), bytesOf(sku_id)]);
   return rows.length > 0 && rows.every(({ is_so }) => is_so === 1);

@@ -3,7 +3,11 @@ import type { Transaction } from '../transaction.ts';
 import { anyOf, keyValues } from './flowKeys.ts';
 import { FLOW_STATUS } from './insertFlows.ts';
 
-/** Makes held flows deductions, or void. Their rows must be locked and their attempt known. @param keys at least one */
+/**
+ * Turns held flows into deductions, or voids them. Their rows must be locked and their attempt known.
+ *
+ * @param keys at least one
+ */
 export async function settleFlows(transaction: Transaction, keys: readonly FlowKey[], verdict: Verdict): Promise<void> {
   const status = verdict === 'committed' ? FLOW_STATUS.deducted : FLOW_STATUS.void;
   await transaction.run(

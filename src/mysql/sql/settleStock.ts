@@ -3,7 +3,7 @@ import type { Transaction } from '../transaction.ts';
 import { unitsBySku } from './unitsBySku.ts';
 
 /**
- * Ends the hold of some units: they are sold, or on the shelf again.
+ * Ends the hold of some units: they are sold, or left again.
  *
  * @param held units by SKU; at least one
  * @returns false when one of the SKUs is unknown
@@ -17,7 +17,8 @@ export async function settleStock(
   const isBack = verdict === 'aborted';
   const sql = `
 UPDATE stock FORCE INDEX (PRIMARY)
-   SET leaved_amount = leaved_amount + ${isBack ? units : '0'}, held_amount = held_amount - ${units}, version = version + 1
+   SET leaved_amount = leaved_amount + ${isBack ? units : '0'}, held_amount = held_amount - ${units},
+       version = version + 1
  WHERE sku_id IN (?) AND sub_row = 0`;
   return (await transaction.run(sql, [...(isBack ? values : []), ...values, sku_ids])) === held.size;
 }

@@ -1,13 +1,13 @@
 import { slotOf } from '../../core/slots.ts';
 import { hexOf } from './json.ts';
 
-/** What goes into a statement for a SKU. */
+/** The values of a SKU in a statement. */
 export interface SkuCell {
   readonly hex: string;
   readonly slot: number;
 }
 
-/** Makes each SKU's cells once: the rows of one statement name the same few again and again. */
+/** Computes the values of each SKU once: the rows of one statement repeat the same few SKUs. */
 export class SkuCells {
   readonly #made = new Map<string, SkuCell>();
 

@@ -14,12 +14,12 @@ const KEYS: Readonly<Record<StateTable, readonly string[]>> = {
   cart_hold: ['sku_id', 'order_detail_id'],
 };
 
-/** What counts changes: it must go on growing, whatever is put in a row's place. */
+/** Columns that count changes. They must keep growing, also when a row is written over another. */
 const COUNTERS: ReadonlySet<string> = new Set(['version', 'revision']);
-/** Leases are for a moment and for speed. */
-const PASSING: ReadonlySet<string> = new Set([...COUNTERS, 'lease_token', 'lease_until']);
+/** Columns that are not compared: the counters, and leases, which last for a moment and serve only speed. */
+const UNCOMPARED: ReadonlySet<string> = new Set([...COUNTERS, 'lease_token', 'lease_until']);
 
-/** A page of a table in the order of its key; a range of the primary key, however deep. */
+/** A page of a table in the order of its key: one range of the primary key, however far into the table. */
 export async function readStatePage(
   connection: Connection,
   table: StateTable,
@@ -40,7 +40,7 @@ export async function readStatePage(
   }));
 }
 
-/** Puts rows in the place of those with their keys. @param rows at least one */
+/** Writes rows over those with the same keys. @param rows at least one */
 export async function putStateRows(
   connection: Connection,
   table: StateTable,
@@ -59,7 +59,7 @@ export async function putStateRows(
   );
 }
 
-/** Takes away rows of holds. @param keys at least one */
+/** Deletes rows of holds. @param keys at least one */
 export async function deleteHolds(
   connection: Connection,
   keys: readonly StateKey[],
@@ -72,7 +72,10 @@ export async function deleteHolds(
   );
 }
 
-/** `(a = ? AND b = ? AND c > ?) OR (a = ? AND b > ?) OR a > ?`: each part is a range of the key, which a comparison of rows is not to MySQL. */
+/**
+ * `(a = ? AND b = ? AND c > ?) OR (a = ? AND b > ?) OR a > ?`: each part is a range of the key. MySQL does not use a
+ * comparison of rows as a range.
+ */
 function beyond(columns: readonly string[], after: StateKey): { sql: string; values: SqlValue[] } {
   const parts = columns.map((column, place) => ({
     sql: [...columns.slice(0, place).map((same) => `${same} = ?`), `${column} > ?`].join(' AND '),
@@ -84,7 +87,7 @@ function beyond(columns: readonly string[], after: StateKey): { sql: string; val
   };
 }
 
-/** A direction is ordered, and compared with a number, by its place in the column's type. */
+/** The server sorts a direction, and compares it with a number, by its number in the column's type. */
 function keyCell(column: string, cell: NonNullable<StateCell>): Buffer | number {
   if (column === 'direction') return DIRECTION[cell as keyof typeof DIRECTION];
   return Buffer.isBuffer(cell) ? cell : Number(cell);
@@ -93,12 +96,12 @@ function keyCell(column: string, cell: NonNullable<StateCell>): Buffer | number 
 function stateOf(cells: StateRow['cells']): string {
   return JSON.stringify(
     Object.entries(cells).flatMap(([column, cell]) =>
-      PASSING.has(column) ? [] : [Buffer.isBuffer(cell) ? cell.toString('latin1') : cell],
+      UNCOMPARED.has(column) ? [] : [Buffer.isBuffer(cell) ? cell.toString('latin1') : cell],
     ),
   );
 }
 
-/** Texts go in as bytes, as ids do. */
+/** Texts are sent as bytes, as ids are. */
 function valueOf(cell: StateCell): SqlValue {
   return typeof cell === 'string' ? Buffer.from(cell, 'utf8') : cell;
 }

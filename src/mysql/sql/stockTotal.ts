@@ -17,8 +17,8 @@ const READ = `
 SELECT CAST(${totalOf('stock', 'adjustment')} AS CHAR) AS total FROM stock WHERE sku_id = ? AND sub_row = 0`;
 
 /**
- * Reads opening stock plus all adjustments of a SKU, those of this transaction among them, in units. The transaction must
- * hold the lock of the SKU's first stock row: every adjustment writes that row, so no other one is committed until
+ * Reads opening stock plus all adjustments of a SKU, including those of this transaction, in units. The transaction
+ * must hold the lock of the SKU's first stock row: every adjustment writes that row, so no other one is committed until
  * it ends.
  *
  * @returns null for an unknown SKU

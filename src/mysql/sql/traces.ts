@@ -7,7 +7,9 @@ import type { LayoutLists } from './layoutLists.ts';
 import { DIRECTION } from './applyBatch.ts';
 import { bytesOf, isText, textOf } from './bytes.ts';
 
-/** They look at whole tables: nobody sells from a restored shard meanwhile, and there is no index for what is asked once a year. */
+/**
+ * These statements read whole tables: nothing is sold from a restored shard, and a query of once a year has no index.
+ */
 const CARTS = `
 SELECT sku_id, order_detail_id, order_id, attempt, quantity FROM flow FORCE INDEX (PRIMARY)
  WHERE ((sku_id = ? AND order_detail_id > ?) OR sku_id > ?)
@@ -18,7 +20,8 @@ SELECT sku_id, transfer_id, direction, amount, sub_row, other_sub_row, is_open F
  WHERE other_shard = ? AND created_at >= FROM_UNIXTIME(? / 1000)`;
 const ROWS = `SELECT sku_id, sub_row, epoch, intake <> 'none' AS is_open FROM stock WHERE epoch > 0`;
 const LAYOUTS =
-  'SELECT sku_id, state, epoch, last_epoch, places, next_places, earlier, shards, CAST(UNIX_TIMESTAMP(changed_at) * 1000 AS SIGNED) AS changed_at_ms FROM hot_sku';
+  'SELECT sku_id, state, epoch, last_epoch, places, next_places, earlier, shards, ' +
+  'CAST(UNIX_TIMESTAMP(changed_at) * 1000 AS SIGNED) AS changed_at_ms FROM hot_sku';
 const FIND_TRANSFERS = 'SELECT transfer_id FROM transfer WHERE direction = ? AND transfer_id IN (?)';
 /** Far more than a row changes between two backups. */
 const YOUNGER = 1_000_000_000;
@@ -36,7 +39,11 @@ type SplitRowRow = Record<'sub_row' | 'epoch' | 'is_open', number> & { readonly 
 type LayoutRow = Record<'epoch' | 'last_epoch' | 'changed_at_ms', number> &
   LayoutLists & { readonly sku_id: Buffer; readonly state: Layout['state'] };
 
-/** A page of what carts have sold on a shard, in the order of the flows' keys. @param sinceMs in milliseconds since 1970, by this shard's clock */
+/**
+ * A page of the sales of carts on a shard, in the order of the flows' keys.
+ *
+ * @param sinceMs in milliseconds since 1970, by this shard's clock
+ */
 export async function readCartSales(
   connection: Connection,
   sinceMs: number,
@@ -61,7 +68,11 @@ export async function readCartSales(
   };
 }
 
-/** Units that went from this shard to another one, or came from it. @param sinceMs in milliseconds since 1970, by this shard's clock */
+/**
+ * Transfers from this shard to another one, and from there to here.
+ *
+ * @param sinceMs in milliseconds since 1970, by this shard's clock
+ */
 export async function readTransfers(
   connection: Connection,
   shard: ShardIndex,
@@ -116,7 +127,7 @@ export async function readSplits(connection: Connection, shardCount: number, dea
   };
 }
 
-/** Which of some transfers stand on one side. @param transfer_ids at least one */
+/** Those of some transfers that exist on one side. @param transfer_ids at least one */
 export async function findTransfers(
   connection: Connection,
   transfer_ids: readonly string[],
@@ -131,13 +142,13 @@ export async function findTransfers(
   return new Set(rows.map(({ transfer_id }) => transfer_id.toString('hex')));
 }
 
-/** Makes all rows younger than what caches remember of the ones that are lost: only what is younger takes the place of that. */
+/** Makes all rows younger than the lost rows that caches remember: a cache replaces a reading only by a younger one. */
 export async function makeYounger(connection: Connection, deadlineMs: DeadlineMs): Promise<void> {
   await connection.run(`UPDATE stock SET version = version + ${YOUNGER}`, [], deadlineMs);
   await connection.run(`UPDATE hot_sku SET revision = revision + ${YOUNGER_LAYOUT}`, [], deadlineMs);
 }
 
-/** Keeps SKUs from being sold. @param sku_ids at least one */
+/** Pauses the sale of SKUs. @param sku_ids at least one */
 export async function pauseSkus(
   connection: Connection,
   sku_ids: readonly string[],

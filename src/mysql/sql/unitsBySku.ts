@@ -1,10 +1,10 @@
 import type { SqlValue } from '../connection.ts';
 import { bytesOf } from './bytes.ts';
 
-/** The units of a row's SKU as an expression, to be used wherever a statement needs them. */
+/** The units of a row's SKU as an expression, for each place where a statement needs them. */
 export interface UnitsBySku {
   readonly units: string;
-  /** For each time that `units` stands in the statement. */
+  /** To be given once for each time that `units` occurs in the statement. */
   readonly values: readonly SqlValue[];
   readonly sku_ids: readonly Buffer[];
 }

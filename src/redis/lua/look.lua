@@ -1,10 +1,10 @@
--- Tells what is stored of some SKUs of one part of the keys, and at which moment of which node that was so.
+-- Returns the stored values of some SKUs of one partition, and the moment of the read on the node's clock.
 --
--- KEYS[1]   the era of the part
--- KEYS[2..] one key per SKU; there may be none: then only the moment is asked for
+-- KEYS[1]   the era of the partition
+-- KEYS[2..] one key per SKU; there may be none: then only the moment is read
 --
--- Returns seconds and microseconds of the node's clock, its run_id, the era, then of each SKU its text.
--- An empty text: there is none; '?': there is something that is no text.
+-- Returns seconds and microseconds of the node's clock, its run_id, the era, then the value of each SKU.
+-- An empty value: there is none; '?': the value is not a string.
 
 local function text(key)
   local found = redis.pcall('GET', key)

@@ -1,10 +1,10 @@
--- Begins a new era of one part of the keys: what was stored there until now is not believed any more.
+-- Begins a new era of one partition. Values stored before are no longer used.
 --
--- KEYS[1]   the era of the part; whatever is there is overwritten
+-- KEYS[1]   the era of the partition; any value is overwritten
 -- ARGV[1]   the new era, hexadecimal digits
--- ARGV[2]   milliseconds after which it is forgotten
+-- ARGV[2]   milliseconds after which it expires
 --
--- Returns seconds and microseconds of the node's clock, its run_id, the new era, and the one before; empty: none.
+-- Returns seconds and microseconds of the node's clock, its run_id, the new era, and the previous era; empty: none.
 
 local time = redis.call('TIME')
 local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') or ''

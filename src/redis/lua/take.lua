@@ -1,12 +1,14 @@
 -- Takes a token out of a caller's bucket, if there is one.
 --
--- KEYS[1]   the bucket: how much was in it, and when; a full one is not there
--- ARGV[1]   tokens that come in each second, and ARGV[2] tokens that it holds; both whole numbers
+-- KEYS[1]   the bucket: its content in millionths of a token, and the moment; a full bucket has no key
+-- ARGV[1]   tokens added per second, and ARGV[2] the most tokens in the bucket; both whole numbers
 --
--- Returns 1 when a token was taken and 0 when there was none, and what is in the bucket now, in millionths of a token.
+-- Returns 1 when a token was taken and 0 when there was none, and the content of the bucket now, in millionths of a
+-- token.
 --
--- In millionths, the rate is what comes in each microsecond: all is whole numbers, and nothing is lost to rounding. The clock is the
--- node's, so what gateways think of the time does not matter. A clock that was set back brings no tokens and takes none away.
+-- The rate in tokens per second is also the millionths of a token added per microsecond. So all numbers are whole, and
+-- nothing is lost to rounding. The clock is the node's, so the clocks of gateways do not matter. A clock that was set
+-- back adds no tokens and takes none away.
 
 local TOKEN = 1000000
 local time = redis.call('TIME')

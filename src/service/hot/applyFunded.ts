@@ -10,85 +10,88 @@ import type { Gathered, Wish } from './ask.ts';
 import { receiveAll } from './transfers.ts';
 import { readWholeStock } from './wholeStock.ts';
 
-/** For what goes on behind the answer. */
-const AFTER_MS = 2_000;
+/** The time limit of crediting in the background, after the answer. */
+const CREDIT_MS = 2_000;
 
-type Fundable = Deduct | HoldLines | Adjust;
+type TakingOperation = Deduct | HoldLines | Adjust;
 
-/** What operations are funded with. */
+/** The ports for operations that may need transfers. */
 export type FundingParts = Pick<Parts, 'engine' | 'hot' | 'afterwork'>;
 
 /**
- * Carries out what takes units on one shard. What a row of a split SKU lacks is fetched from the others, and comes in together
- * with what takes it; "sold out" is said only when all rows together have too little.
+ * Applies an operation that takes units on one shard. When a row of a split SKU has too few units, the rest is fetched
+ * from the other rows and credited in the transaction of the operation. `insufficient_stock` is returned only when all
+ * rows together have too few.
  */
-export async function applyFunded<O extends Fundable>(
-  parts: FundingParts,
+export async function applyFunded<O extends TakingOperation>(
+  ports: FundingParts,
   shard: ShardIndex,
   operation: O,
   deadlineMs: DeadlineMs,
 ): Promise<OutcomeOf<O>> {
-  const first = await applyOperation(parts.engine, shard, operation, deadlineMs);
+  const first = await applyOperation(ports.engine, shard, operation, deadlineMs);
   if (first.is !== 'refused' || !isShort(operation, first)) return first;
-  return (await new Funding(parts, shard, operation, deadlineMs).fund(first)) as OutcomeOf<O>;
+  return (await new ApplyWithTransfers(ports, shard, operation, deadlineMs).run(first)) as OutcomeOf<O>;
 }
 
-/** Whether one of many rows has too little, whatever else stands in the way. */
-function isShort(operation: Fundable, { code, lines }: Refused): boolean {
+/** Whether a row of a split SKU has too few units, perhaps among other reasons. */
+function isShort(operation: TakingOperation, { code, lines }: Refused): boolean {
   return (
     namesRow(operation) && (code === 'insufficient_stock' || lines.some((line) => line.code === 'insufficient_stock'))
   );
 }
 
-class Funding {
-  readonly #parts: FundingParts;
+class ApplyWithTransfers {
+  readonly #ports: FundingParts;
   readonly #shard: ShardIndex;
-  readonly #operation: Fundable;
+  readonly #operation: TakingOperation;
   readonly #deadlineMs: DeadlineMs;
 
-  constructor(parts: FundingParts, shard: ShardIndex, operation: Fundable, deadlineMs: DeadlineMs) {
-    this.#parts = parts;
+  constructor(ports: FundingParts, shard: ShardIndex, operation: TakingOperation, deadlineMs: DeadlineMs) {
+    this.#ports = ports;
     this.#shard = shard;
     this.#operation = operation;
     this.#deadlineMs = deadlineMs;
   }
 
-  async fund(refusal: Refused): Promise<OutcomeOf<Fundable>> {
+  async run(refusal: Refused): Promise<OutcomeOf<TakingOperation>> {
     for (let last = refusal; ;) {
-      if (this.#isHopeless(last)) return this.#lookOnly(last);
-      const wishes = this.#wishesOf(last);
-      const gathered = await Promise.all(wishes.map((wish) => this.#parts.hot.gatherer.gather(wish, this.#deadlineMs)));
-      const credits = gathered.flatMap((each) => (each.is === 'fetched' ? each.credits : []));
-      const failure = this.#failureOf(last, wishes, gathered);
+      if (this.#isFinal(last)) return this.#checkAllRows(last);
+      const requests = this.#requestsOf(last);
+      const answers = await Promise.all(
+        requests.map((request) => this.#ports.hot.gatherer.gather(request, this.#deadlineMs)),
+      );
+      const credits = answers.flatMap((each) => (each.is === 'fetched' ? each.credits : []));
+      const failure = this.#failureOf(last, requests, answers);
       if (failure !== null) return this.#end(failure, credits);
-      const outcome = await applyOperation<Fundable>(
-        this.#parts.engine,
+      const outcome = await applyOperation<TakingOperation>(
+        this.#ports.engine,
         this.#shard,
         { ...this.#operation, credits },
         this.#deadlineMs,
       );
       if (outcome.is !== 'refused' || outcome.code !== 'insufficient_stock') return this.#end(outcome, credits);
-      // Somebody else brought them in, and they were sold: everything is to be fetched anew.
-      await receiveAll(this.#parts.hot, credits, this.#deadlineMs);
+      // Another gateway credited the units and they were sold, so all of them have to be fetched again.
+      await receiveAll(this.#ports.hot, credits, this.#deadlineMs);
       last = outcome;
     }
   }
 
-  /** What every row that was too short is to give. */
-  #wishesOf(refusal: Refused): Wish[] {
-    const wishes = new Map<string, Wish>();
+  /** One stock request for each row that has too few units. */
+  #requestsOf(refusal: Refused): Wish[] {
+    const requests = new Map<string, Wish>();
     for (const { sku_id, row, quantity } of this.#linesOf(refusal)) {
       if (row === undefined) continue;
       const key = shelfKeyText(sku_id, row.sub_row);
-      const units = quantity + (wishes.get(key)?.units ?? 0);
-      wishes.set(key, {
+      const units = quantity + (requests.get(key)?.units ?? 0);
+      requests.set(key, {
         sku_id,
         to: { shard: this.#shard, sub_row: row.sub_row },
         units,
         waitsForHolds: this.#operation.kind !== 'adjust',
       });
     }
-    return [...wishes.values()];
+    return [...requests.values()];
   }
 
   #linesOf({ lines }: Refused): { readonly sku_id: string; readonly row?: RowRef; readonly quantity: number }[] {
@@ -100,21 +103,21 @@ class Funding {
     return this.#operation.lines.filter((line) => refusedKeys.has(flowKeyText(line)));
   }
 
-  /** Whether a line is refused that no other row can help. */
-  #isHopeless(refusal: Refused): boolean {
+  /** Whether a line is refused for a reason that units of other rows cannot change. */
+  #isFinal(refusal: Refused): boolean {
     return refusal.code !== 'insufficient_stock' || this.#linesOf(refusal).some(({ row }) => row === undefined);
   }
 
-  /** The same refusal, without lines that the SKU's other rows could serve. */
-  async #lookOnly(refusal: Refused): Promise<Refused | NotDone> {
+  /** Returns the same refusal without the lines that the SKU's other rows could serve. */
+  async #checkAllRows(refusal: Refused): Promise<Refused | NotDone> {
     const lines: RefusedLine[] = [];
     for (const line of refusal.lines) {
       const isOneOfMany =
         this.#operation.kind !== 'adjust' &&
         this.#operation.lines.some((own) => own.row !== undefined && flowKeyText(own) === flowKeyText(line));
       const layout =
-        line.code === 'insufficient_stock' && isOneOfMany ? this.#parts.hot.layouts.known(line.sku_id) : null;
-      const state = layout === null ? null : await readWholeStock(this.#parts.hot, layout, this.#deadlineMs);
+        line.code === 'insufficient_stock' && isOneOfMany ? this.#ports.hot.layouts.known(line.sku_id) : null;
+      const state = layout === null ? null : await readWholeStock(this.#ports.hot, layout, this.#deadlineMs);
       if (state === null) lines.push(line);
       else if ('is' in state) return state;
       else if (state.fault !== null) return { is: 'not_done', reason: state.fault };
@@ -125,24 +128,24 @@ class Funding {
 
   #failureOf(
     refusal: Refused,
-    wishes: readonly Wish[],
-    gathered: readonly Gathered[],
+    requests: readonly Wish[],
+    answers: readonly Gathered[],
   ): Refused | Pending | NotDone | Moved | null {
-    const moved = gathered.find((each): each is Moved => each.is === 'moved');
+    const moved = answers.find((each): each is Moved => each.is === 'moved');
     if (moved !== undefined) return moved;
-    const failed = gathered.find((each): each is NotDone => each.is === 'not_done');
+    const failed = answers.find((each): each is NotDone => each.is === 'not_done');
     if (failed !== undefined) return failed;
     const short = new Map<string, number>();
-    gathered.forEach((each, place) => {
-      const wish = wishes[place];
-      if (each.is === 'short' && wish !== undefined)
-        short.set(shelfKeyText(wish.sku_id, wish.to.sub_row), each.leaved_amount);
+    answers.forEach((each, index) => {
+      const request = requests[index];
+      if (each.is === 'short' && request !== undefined)
+        short.set(shelfKeyText(request.sku_id, request.to.sub_row), each.leaved_amount);
     });
     if (short.size > 0) {
       if (this.#operation.kind === 'adjust') {
-        const lying = Math.max(...gathered.map((each) => (each.is === 'short' ? each.lying_amount : 0)));
-        if (lying < -this.#operation.delta) return { ...refused('insufficient_stock'), leaved_amount: lying };
-        return { is: 'not_done', reason: 'what came in lately cannot leave its row yet' };
+        const inRows = Math.max(...answers.map((each) => (each.is === 'short' ? each.lying_amount : 0)));
+        if (inRows < -this.#operation.delta) return { ...refused('insufficient_stock'), leaved_amount: inRows };
+        return { is: 'not_done', reason: 'units that came in recently cannot leave their row yet' };
       }
       const rows = new Map(this.#operation.lines.map((line) => [flowKeyText(line), line.row?.sub_row ?? 0]));
       return refusedLines(
@@ -152,14 +155,17 @@ class Funding {
         }),
       );
     }
-    const holds = gathered.flatMap((each) => (each.is === 'pending' ? each.holds : []));
+    const holds = answers.flatMap((each) => (each.is === 'pending' ? each.holds : []));
     return holds.length > 0 ? { is: 'pending', holds } : null;
   }
 
-  /** What was fetched has come in with the operation, or comes in now, and its senders are told; behind the answer. */
+  /**
+   * Credits the fetched units that the operation did not, and clears their transfers where they left. This happens in
+   * the background, after the answer.
+   */
   #end<T extends { readonly is: string }>(outcome: T, credits: readonly Transfer[]): T {
-    const { hot, afterwork } = this.#parts;
-    if (credits.length > 0) afterwork.add(() => receiveAll(hot, credits, performance.now() + AFTER_MS));
+    const { hot, afterwork } = this.#ports;
+    if (credits.length > 0) afterwork.add(() => receiveAll(hot, credits, performance.now() + CREDIT_MS));
     return outcome;
   }
 }

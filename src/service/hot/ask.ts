@@ -4,54 +4,54 @@ import type { Moved, NotDone } from '../../core/outcome.ts';
 import { sumUnits } from '../../core/units.ts';
 import type { Collected } from './collect.ts';
 
-/** Units that left their rows for somebody, and come in together with what he takes. */
+/** Units that have left their rows for a stock request. They are credited in the transaction that uses them. */
 export interface Fetched {
   readonly is: 'fetched';
   readonly credits: readonly Transfer[];
 }
 
-/** All rows together had not so many at one moment. */
+/** At one moment all rows together had fewer units than requested. */
 export interface Short {
   readonly is: 'short';
   readonly leaved_amount: number;
-  /** With those that came in too lately to be sold, or to leave their row. */
+  /** `leaved_amount` and the units that came in too recently to be sold or to leave their row. */
   readonly lying_amount: number;
 }
 
-/** What carts hold would be needed. */
+/** The request could be served only with units that carts hold. */
 export interface HeldBack {
   readonly is: 'pending';
   readonly holds: readonly FoundHold[];
 }
 
-/** All rows, with nothing on its way between them. */
+/** All rows, read while no units were on their way between them. */
 export interface Seen {
   readonly is: 'seen';
   readonly state: Collected;
 }
 
-/** `moved`: the row that they were wanted in is none of the SKU's any more. */
+/** `moved`: the row that should get the units is no longer a row of the SKU. */
 export type Gathered = Fetched | Short | HeldBack | Seen | Moved | NotDone;
 
-/** Units that are wanted in a row. */
+/** A request for units in one row. */
 export interface Wish {
   readonly sku_id: string;
   readonly to: RowPlace;
-  /** None: that rows are filled up and emptied, and no more. */
+  /** 0: only fill up rows that run low and empty closed rows. */
   readonly units: number;
-  /** Only wants to know what all rows have. */
+  /** Only read what all rows have. */
   readonly isLook?: boolean;
-  /** Whether units that are held may yet be had. */
+  /** Whether the request may wait for units that carts hold. */
   readonly waitsForHolds: boolean;
 }
 
-/** A wish until it is answered, at its deadline at the latest. */
+/** A stock request until it is answered, at its deadline at the latest. */
 export class Ask {
   readonly wish: Wish;
   readonly deadlineMs: DeadlineMs;
-  /** What left its row for it so far. */
+  /** The units that have left their rows for this request so far. */
   credits: readonly Transfer[] = [];
-  /** Whether all rows have been looked at for it. */
+  /** Whether all rows have been read once for this request. */
   wasSeen = false;
   readonly #resolve: (gathered: Gathered) => void;
   readonly #timer: NodeJS.Timeout;
@@ -62,22 +62,22 @@ export class Ask {
     this.deadlineMs = deadlineMs;
     this.#resolve = resolve;
     this.#timer = setTimeout(
-      () => this.tell({ is: 'not_done', reason: 'what was wanted could not be brought in time' }),
+      () => this.tell({ is: 'not_done', reason: 'the requested units could not be moved to the row in time' }),
       Math.max(0, deadlineMs - performance.now()),
     );
   }
 
-  /** Whether it has been answered: what is fetched for it now is nobody's. */
+  /** Whether the request has been answered. Units that are fetched for it afterwards must be put back. */
   get isOver(): boolean {
     return this.#isOver;
   }
 
-  /** What is still to be fetched. */
+  /** The units that are still missing. */
   get lack(): number {
     return this.wish.units - sumUnits(this.credits.map(({ amount }) => amount));
   }
 
-  /** The first answer counts. */
+  /** Answers the request. Only the first answer counts. */
   tell(gathered: Gathered): void {
     if (this.#isOver) return;
     this.#isOver = true;
@@ -86,14 +86,18 @@ export class Ask {
   }
 }
 
-/** Whose own row has enough by now tries it once more, without anything fetched. @returns the others */
+/**
+ * Answers the requests whose own row now has enough units: with no credits, so that the operation is tried again there.
+ *
+ * @returns the other requests
+ */
 export function sendAgain(asks: readonly Ask[], rows: readonly RowState[]): Ask[] {
-  const leaved = new Map(rows.map((row) => [placeText(row), row.sellable_amount]));
+  const sellable = new Map(rows.map((row) => [placeText(row), row.sellable_amount]));
   return asks.filter((ask) => {
     const { units, to } = ask.wish;
-    const left = (leaved.get(placeText(to)) ?? 0) - units;
+    const left = (sellable.get(placeText(to)) ?? 0) - units;
     if (units === 0 || ask.credits.length > 0 || left < 0) return true;
-    leaved.set(placeText(to), left);
+    sellable.set(placeText(to), left);
     ask.tell({ is: 'fetched', credits: [] });
     return false;
   });

@@ -7,18 +7,19 @@ import { sumUnits } from '../../core/units.ts';
 /** All rows of a split SKU, each read at about the same time. */
 export interface Collected {
   readonly rows: readonly RowState[];
-  /** Units that left one row and are not known to have come to another. */
+  /** Units that left one row, with no record that they came to another. */
   readonly transfers: readonly OpenTransfer[];
-  /** Units on the shelves. */
+  /** Units left in the rows. */
   readonly leaved: number;
-  /** Those of them that may be sold. */
+  /** The part of `leaved` that may be sold. */
   readonly sellable: number;
   /** Units that carts hold. */
   readonly held: number;
-  /** Why some shard could not be read: there may be more than this. Null: all were. */
+  /** Why a shard could not be read, so that there may be more units than these; null: all were read. */
   readonly fault: string | null;
 }
 
+/** Reads all rows of a split SKU, from all its shards at once. */
 export async function collect(rows: HotRows, { sku_id, shards }: Layout, deadlineMs: DeadlineMs): Promise<Collected> {
   const answers = await Promise.all(shards.map((shard) => rows.readRows(shard, sku_id, deadlineMs)));
   const found = answers.flatMap((answer) => (answer.is === 'found' ? [answer] : []));
@@ -35,8 +36,8 @@ export async function collect(rows: HotRows, { sku_id, shards }: Layout, deadlin
 }
 
 /**
- * Whether two collects saw the same rows, whole and with nothing on its way: then the SKU stood just so at some moment
- * between them, though no two of its rows were read at the same one.
+ * Whether two reads saw the same rows, complete and with no units on their way. Then the SKU was in that state at some
+ * moment between the two, although no two of its rows were read at the same moment.
  */
 export function isSteady(first: Collected, second: Collected): boolean {
   if (first.fault !== null || second.fault !== null || first.transfers.length + second.transfers.length > 0)
@@ -53,8 +54,11 @@ export function isHomeIn({ epoch, places }: Layout): (row: RowState) => boolean 
   return (row) => row.isOpen && row.epoch === epoch && places[row.sub_row] === row.shard;
 }
 
-/** Whether all rows of a layout are open in it: another one may have taken its place, and units to shards that it does not name. */
+/**
+ * Whether all rows of a layout are open in it. If not, another layout may have replaced it, and its units may lie on
+ * shards that this one does not name.
+ */
 export function isCurrent(layout: Layout, { rows }: Collected): boolean {
-  const isHome = isHomeIn(layout);
-  return rows.filter(isHome).length === layout.places.length;
+  const takesNewIds = isHomeIn(layout);
+  return rows.filter(takesNewIds).length === layout.places.length;
 }

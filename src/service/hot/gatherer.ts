@@ -9,82 +9,81 @@ import type { Gathered, Wish } from './ask.ts';
 import { collect, isCurrent, isHomeIn, isSteady } from './collect.ts';
 import type { Collected } from './collect.ts';
 import type { LayoutCache } from './layoutCache.ts';
+import { OverdueTransfers } from './overdueTransfers.ts';
+import type { OverduePorts } from './overdueTransfers.ts';
+import { endRequest, putBackUnits, serveRequests } from './serve.ts';
 import { receiveAll, sendAll } from './transfers.ts';
-import type { Sent, TransferParts } from './transfers.ts';
 import { Turn } from './turn.ts';
 import type { TurnParts } from './turn.ts';
 
-export interface GatherParts extends TransferParts, TurnParts {
-  /** The server of each shard, by its index. */
-  readonly servers: readonly string[];
+export interface GatherParts extends OverduePorts, TurnParts {
   readonly layouts: LayoutCache;
 }
 
 const PAUSE_MS = 3;
-/** What is on its way for so long belongs to somebody who does not bring it. */
-const LEFT_MS = 400;
-const TRY_AGAIN_MS = 1_000;
-const BRING_MS = 50;
-/** How often who has no turn looks whether his row was filled up by who has it. */
+/** How often a gateway without the lease reads the rows that its requests wait for. */
 const PEEK_MS = 10;
 const NOWHERE: RowPlace = { shard: 0, sub_row: 0 };
-/** For a lone reading or writing; a shard that takes longer is not waited for. */
+/** For one read or write. A shard that takes longer is not waited for. */
 const STEP_MS = 1_000;
 const SPREAD_MS = 1_000;
 
 /**
- * Brings units of a split SKU to where they are wanted. One gateway at a time does so for a SKU, and in it one round at a time
- * for all who ask: read all rows, take units off those that have them, hand each what left for him. Whoever cannot be served
- * hears so only when two looks at all rows saw the same.
+ * Moves units of a split SKU to the rows that need them. One gateway at a time does so for a SKU, and within it one
+ * round at a time serves all requests. A round reads all rows, takes units off rows that have them, and hands each
+ * request the units that left for it. A request is refused for lack of units only when two reads of all rows saw the
+ * same.
  */
 export class Gatherer {
-  readonly #parts: GatherParts;
-  readonly #asks = new Map<string, Ask[]>();
+  readonly #ports: GatherParts;
+  readonly #overdue: OverdueTransfers;
+  readonly #waiting = new Map<string, Ask[]>();
   readonly #running = new Map<string, Promise<void>>();
-  /** Transfers that were brought in, or could not be, and until when they are left alone. */
-  readonly #tried = new Map<string, DeadlineMs>();
   readonly #onFault: (error: unknown) => void;
 
-  /** @param onFault told of what no code foresaw */
-  constructor(parts: GatherParts, onFault: (error: unknown) => void) {
-    this.#parts = parts;
+  /** @param onFault receives unexpected errors */
+  constructor(ports: GatherParts, onFault: (error: unknown) => void) {
+    this.#ports = ports;
+    this.#overdue = new OverdueTransfers(ports);
     this.#onFault = onFault;
   }
 
-  /** Fetches units for somebody who found too few in his row. What was fetched is to be used, or put back by `receiveAll`. */
+  /**
+   * Fetches units for a row that has too few. The caller uses the fetched units, or puts them back with `receiveAll`.
+   */
   gather(wish: Wish, deadlineMs: DeadlineMs): Promise<Gathered> {
     return new Promise((resolve) => this.#add(new Ask(wish, deadlineMs, resolve)));
   }
 
-  /** Empties closed rows and fills up those that run low; nothing is waited for longer than the deadline. */
+  /** Empties closed rows and fills up rows that run low, until the deadline at most. */
   async level(sku_id: string, deadlineMs: DeadlineMs): Promise<void> {
     await this.gather({ sku_id, to: NOWHERE, units: 0, waitsForHolds: false }, deadlineMs);
   }
 
   /**
-   * Brings the units of a SKU that has just been laid out to the rows it is to have, while they are being opened: who comes first finds
-   * them there. Where another gateway has the turn, it does so.
+   * Moves the units of a SKU to the rows of its new layout while they are being opened, so that the first orders find
+   * them there. If another gateway has the lease, that gateway moves them.
    */
   async spread(layout: Layout): Promise<void> {
     const untilMs = performance.now() + SPREAD_MS;
-    const turn = new Turn(this.#parts, layout.sku_id);
-    if (!(await turn.take(untilMs, performance.now() + PEEK_MS))) return;
+    const lease = new Turn(this.#ports, layout.sku_id);
+    if (!(await lease.take(untilMs, performance.now() + PEEK_MS))) return;
     try {
       const { rows, fault } = await this.#collect(layout, untilMs);
       if (fault !== null) return;
       const { moves } = planMoves(rows, [], ({ shard, sub_row }) => layout.places[sub_row] === shard);
-      const sent = await sendAll(this.#parts, layout.sku_id, moves, untilMs);
+      const sent = await sendAll(this.#ports, layout.sku_id, moves, untilMs);
       await receiveAll(
-        this.#parts,
+        this.#ports,
         sent.flatMap(({ transfer }) => transfer ?? []),
         untilMs,
       );
     } finally {
-      await turn.end();
+      await lease.end();
     }
   }
 
-  /** Reads all rows while nobody sends units from one to another. */
+  /** Reads all rows while no gateway moves units between them. */
   async look(sku_id: string, deadlineMs: DeadlineMs): Promise<Collected | NotDone> {
     const gathered = await this.gather(
       { sku_id, to: NOWHERE, units: 0, waitsForHolds: false, isLook: true },
@@ -94,243 +93,199 @@ export class Gatherer {
     return gathered.is === 'not_done' ? gathered : { is: 'not_done', reason: 'the rows of the SKU could not be read' };
   }
 
-  #add(ask: Ask): void {
-    const { sku_id } = ask.wish;
-    const waiting = this.#asks.get(sku_id);
-    if (waiting === undefined) this.#asks.set(sku_id, [ask]);
-    else waiting.push(ask);
+  #add(request: Ask): void {
+    const { sku_id } = request.wish;
+    const waiting = this.#waiting.get(sku_id);
+    if (waiting === undefined) this.#waiting.set(sku_id, [request]);
+    else waiting.push(request);
     if (!this.#running.has(sku_id)) this.#running.set(sku_id, this.#run(sku_id));
   }
 
   async #run(sku_id: string): Promise<void> {
-    // Who asks at the same time goes along.
+    // Requests that come at the same time share the first round.
     await pause(0);
-    const turn = new Turn(this.#parts, sku_id);
+    const lease = new Turn(this.#ports, sku_id);
     try {
-      for (let asks = this.#take(sku_id); asks.length > 0; asks = this.#take(sku_id)) {
-        const again = await this.#round(sku_id, asks, turn).catch((error: unknown) => {
+      for (let requests = this.#take(sku_id); requests.length > 0; requests = this.#take(sku_id)) {
+        const again = await this.#round(sku_id, requests, lease).catch((error: unknown) => {
           this.#onFault(error);
-          return this.#fail(asks, 'what was wanted could not be brought');
+          return this.#fail(requests, 'the requested units could not be moved to the row');
         });
         if (again.length > 0) {
-          this.#asks.set(sku_id, [...again, ...(this.#asks.get(sku_id) ?? [])]);
+          this.#waiting.set(sku_id, [...again, ...(this.#waiting.get(sku_id) ?? [])]);
           await pause(PAUSE_MS);
         }
       }
     } finally {
       this.#running.delete(sku_id);
-      await turn.end().catch(this.#onFault);
+      await lease.end().catch(this.#onFault);
     }
   }
 
-  /** Those who wait; what was fetched for one who does not any more is put back. */
+  /** Takes the open requests. Units that were fetched for a request that has been answered meanwhile are put back. */
   #take(sku_id: string): Ask[] {
-    const asks = this.#asks.get(sku_id) ?? [];
-    this.#asks.delete(sku_id);
-    for (const ask of asks) if (ask.isOver) this.#putBack(ask);
-    return asks.filter(({ isOver }) => !isOver);
+    const requests = this.#waiting.get(sku_id) ?? [];
+    this.#waiting.delete(sku_id);
+    for (const request of requests) if (request.isOver) putBackUnits(this.#ports, request);
+    return requests.filter(({ isOver }) => !isOver);
   }
 
-  /** @returns who is to be served in the next round */
-  async #round(sku_id: string, asks: readonly Ask[], turn: Turn): Promise<Ask[]> {
-    const loaded = await this.#layoutOf(sku_id, stepOf(asks));
-    if (loaded === null || 'reason' in loaded) return this.#fail(asks, loaded?.reason ?? 'the SKU is not split');
-    const looks = asks.filter(({ wish }) => wish.isLook === true);
-    const others = asks.filter(({ wish }) => wish.isLook !== true);
-    const glanced = turn.isTaken || others.length === 0 ? null : await this.#glance(loaded, others, stepOf(asks));
-    // Those who are still waiting try for the turn all the same: others who are served without it come all the time.
-    const waiting = glanced === null ? asks : [...glanced, ...looks];
-    if (waiting.length === 0 || !(await turn.take(stepOf(asks), performance.now() + PEEK_MS)) || glanced !== null)
+  /** Serves requests once. @returns the requests for the next round */
+  async #round(sku_id: string, requests: readonly Ask[], lease: Turn): Promise<Ask[]> {
+    const loaded = await this.#layoutOf(sku_id, stepOf(requests));
+    if (loaded === null || 'reason' in loaded) return this.#fail(requests, loaded?.reason ?? 'the SKU is not split');
+    const reads = requests.filter(({ wish }) => wish.isLook === true);
+    const others = requests.filter(({ wish }) => wish.isLook !== true);
+    const unleased =
+      lease.isTaken || others.length === 0 ? null : await this.#roundWithoutLease(loaded, others, stepOf(requests));
+    // Requests that still wait try for the lease all the same, because requests served without it arrive all the time.
+    const waiting = unleased === null ? requests : [...unleased, ...reads];
+    if (waiting.length === 0 || !(await lease.take(stepOf(requests), performance.now() + PEEK_MS)) || unleased !== null)
       return [...waiting];
-    let state = await this.#collect(loaded, stepOf(asks));
-    if (await this.#bringIn(asks, state)) state = await this.#collect(loaded, stepOf(asks));
-    if (state.fault === null && !isCurrent(loaded, state)) return this.#askAnew(sku_id, asks);
-    const unseen = await this.#show(loaded, looks, state, turn);
+    let state = await this.#collect(loaded, stepOf(requests));
+    if (await this.#overdue.receive(requests, state)) state = await this.#collect(loaded, stepOf(requests));
+    if (state.fault === null && !isCurrent(loaded, state)) return this.#reloadLayout(sku_id, requests);
+    const unread = await this.#answerReads(loaded, reads, state, lease);
     const again = await this.#refuse(
       loaded,
       others.filter(({ lack }) => lack > state.sellable),
       state,
-      stepOf(asks),
+      stepOf(requests),
     );
     const feasible = others.filter(({ lack }) => lack <= state.sellable);
     return [
-      ...(feasible.length === 0 ? [] : await this.#serve(loaded, feasible, state, stepOf(asks))),
+      ...(feasible.length === 0 ? [] : await serveRequests(this.#ports, loaded, feasible, state, stepOf(requests))),
       ...again,
-      ...unseen,
+      ...unread,
     ];
   }
 
-  /** Nothing leaves a row in this turn until then, and nothing was on its way: what is read now is read as at one moment. */
-  async #show(layout: Layout, looks: readonly Ask[], state: Collected, turn: Turn): Promise<Ask[]> {
-    if (looks.length === 0) return [];
-    if (state.fault !== null) return this.#fail(looks, state.fault);
-    if (state.transfers.length > 0) return [...looks];
-    const seen = await this.#collect(layout, stepOf(looks));
+  /**
+   * Answers requests that only read. No units were on their way at the first read, and none leave a row while this
+   * gateway holds the lease, so the second read shows all rows as at one moment.
+   *
+   * @returns the requests that are still to be answered
+   */
+  async #answerReads(layout: Layout, reads: readonly Ask[], state: Collected, lease: Turn): Promise<Ask[]> {
+    if (reads.length === 0) return [];
+    if (state.fault !== null) return this.#fail(reads, state.fault);
+    if (state.transfers.length > 0) return [...reads];
+    const second = await this.#collect(layout, stepOf(reads));
     // A gateway that took the lease meanwhile may have moved units past this read.
-    if (seen.fault === null && (seen.transfers.length > 0 || !turn.isHeld)) return [...looks];
-    for (const ask of looks)
-      ask.tell(seen.fault === null ? { is: 'seen', state: seen } : { is: 'not_done', reason: seen.fault });
+    if (second.fault === null && (second.transfers.length > 0 || !lease.isHeld)) return [...reads];
+    for (const request of reads)
+      request.tell(second.fault === null ? { is: 'seen', state: second } : { is: 'not_done', reason: second.fault });
     return [];
   }
 
-  /** Another layout has taken the place of the one that was thought of: who wants units looks where his row is now. */
-  async #askAnew(sku_id: string, asks: readonly Ask[]): Promise<Ask[]> {
-    await this.#parts.layouts.loadUsable(sku_id, stepOf(asks));
-    for (const ask of asks) if (ask.wish.units > 0) this.#end(ask, { is: 'moved', sku_ids: [sku_id] });
-    return asks.filter(({ wish }) => wish.units === 0);
+  /** Handles a layout that has been replaced: a request for units ends, so that its caller finds its present row. */
+  async #reloadLayout(sku_id: string, requests: readonly Ask[]): Promise<Ask[]> {
+    await this.#ports.layouts.loadUsable(sku_id, stepOf(requests));
+    for (const request of requests)
+      if (request.wish.units > 0) endRequest(this.#ports, request, { is: 'moved', sku_ids: [sku_id] });
+    return requests.filter(({ wish }) => wish.units === 0);
   }
 
-  /** Where there is nothing to fetch and nothing to wait for, it is said without a turn. @returns who is to be asked again; null: it needs one */
-  async #glance(layout: Layout, asks: readonly Ask[], untilMs: DeadlineMs): Promise<Ask[] | null> {
-    if (asks.every(({ wasSeen }) => wasSeen)) return this.#peek(layout, asks, untilMs);
-    for (const ask of asks) ask.wasSeen = true;
+  /**
+   * Answers requests without a lease when there is nothing to fetch and nothing to wait for.
+   *
+   * @returns the requests for the next round; null: they need the lease
+   */
+  async #roundWithoutLease(layout: Layout, requests: readonly Ask[], untilMs: DeadlineMs): Promise<Ask[] | null> {
+    if (requests.every(({ wasSeen }) => wasSeen)) return this.#readOwnRows(layout, requests, untilMs);
+    for (const request of requests) request.wasSeen = true;
     const state = await this.#collect(layout, untilMs);
-    const others = sendAgain(asks, state.rows);
-    if (others.length < asks.length) return others;
+    const others = sendAgain(requests, state.rows);
+    if (others.length < requests.length) return others;
     if (state.transfers.length > 0) return null;
-    if (state.leaved + state.held === 0 && asks.every(({ credits }) => credits.length === 0))
-      return this.#refuse(layout, asks, state, untilMs);
+    if (state.leaved + state.held === 0 && requests.every(({ credits }) => credits.length === 0))
+      return this.#refuse(layout, requests, state, untilMs);
     const isIdle =
-      asks.every(({ wish }) => wish.units === 0) && planMoves(state.rows, [], isHomeIn(layout)).moves.length === 0;
+      requests.every(({ wish }) => wish.units === 0) && planMoves(state.rows, [], isHomeIn(layout)).moves.length === 0;
     if (!isIdle) return null;
-    for (const ask of asks) ask.tell({ is: 'fetched', credits: [] });
+    for (const request of requests) request.tell({ is: 'fetched', credits: [] });
     return [];
   }
 
-  /** While another gateway has the turn, it may fill up the very rows that somebody waits for here. @returns who goes on waiting; null: all do */
-  async #peek({ sku_id }: Layout, asks: readonly Ask[], untilMs: DeadlineMs): Promise<Ask[] | null> {
-    const shards = new Set(asks.filter(({ wish }) => wish.units > 0).map(({ wish }) => wish.to.shard));
-    const answers = await Promise.all([...shards].map((shard) => this.#parts.rows.readRows(shard, sku_id, untilMs)));
+  /**
+   * Reads only the rows that the requests wait for: the gateway that has the lease may fill them up.
+   *
+   * @returns the requests that go on waiting; null: all of them
+   */
+  async #readOwnRows({ sku_id }: Layout, requests: readonly Ask[], untilMs: DeadlineMs): Promise<Ask[] | null> {
+    const shards = new Set(requests.filter(({ wish }) => wish.units > 0).map(({ wish }) => wish.to.shard));
+    const answers = await Promise.all([...shards].map((shard) => this.#ports.rows.readRows(shard, sku_id, untilMs)));
     const others = sendAgain(
-      asks,
+      requests,
       answers.flatMap((answer) => (answer.is === 'found' ? answer.rows : [])),
     );
-    return others.length < asks.length ? others : null;
-  }
-
-  /** Brings in what somebody left; a shard that is away is not waited for, and not tried again for a while. @returns whether there was something */
-  async #bringIn(asks: readonly Ask[], { transfers }: Collected): Promise<boolean> {
-    const nowMs = performance.now();
-    for (const [transfer_id, untilMs] of this.#tried) if (untilMs <= nowMs) this.#tried.delete(transfer_id);
-    // One to a shard that does not exist stays open: its units are in no row, so the SKU is not sold out.
-    const exists = ({ to }: { to: RowPlace }): boolean => to.shard < this.#parts.servers.length;
-    const due = transfers.filter((each) => each.ageMs >= LEFT_MS && exists(each) && !this.#tried.has(each.transfer_id));
-    if (due.length === 0) return false;
-    const ids = new Set(due.map(({ transfer_id }) => transfer_id));
-    for (const transfer_id of ids) this.#tried.set(transfer_id, nowMs + TRY_AGAIN_MS);
-    // What was fetched for somebody who took so long is at home then, and anybody's.
-    for (const ask of asks) ask.credits = ask.credits.filter(({ transfer_id }) => !ids.has(transfer_id));
-    await Promise.race([receiveAll(this.#parts, due, nowMs + STEP_MS), pause(BRING_MS)]);
-    return true;
+    return others.length < requests.length ? others : null;
   }
 
   async #layoutOf(sku_id: string, untilMs: DeadlineMs): Promise<Layout | NotDone | null> {
-    const known = this.#parts.layouts.known(sku_id);
+    const known = this.#ports.layouts.known(sku_id);
     if (known !== null) return known;
-    const loaded = await this.#parts.layouts.load(sku_id, untilMs);
+    const loaded = await this.#ports.layouts.load(sku_id, untilMs);
     return loaded.is === 'layout' ? loaded.layout : loaded;
   }
 
   #collect(layout: Layout, untilMs: DeadlineMs): Promise<Collected> {
-    return collect(this.#parts.rows, layout, untilMs);
+    return collect(this.#ports.rows, layout, untilMs);
   }
 
-  /** Takes units off their rows for those who can be served, and to fill up rows that run low. @returns those who must be asked for again */
-  async #serve(layout: Layout, asks: readonly Ask[], state: Collected, untilMs: DeadlineMs): Promise<Ask[]> {
-    const wants = asks.map(({ wish, lack }) => ({ to: wish.to, units: lack }));
-    const { moves, unserved } = planMoves(state.rows, wants, isHomeIn(layout));
-    const sent = await sendAll(this.#parts, layout.sku_id, moves, untilMs);
-    const ahead = sent.flatMap(({ move, transfer }) => (move.want === null && transfer !== null ? [transfer] : []));
-    const handOver = (isMeant: (wish: Wish) => boolean): Ask[] =>
-      asks.filter(
-        (ask, want) =>
-          isMeant(ask.wish) &&
-          (unserved.includes(want) ||
-            !this.#hand(
-              ask,
-              sent.filter(({ move }) => move.want === want),
-            )),
-      );
-    const again = handOver(({ units }) => units > 0);
-    if (ahead.length > 0) await receiveAll(this.#parts, ahead, untilMs);
-    // Who wants nothing for himself waits for what was brought ahead.
-    return [...again, ...handOver(({ units }) => units === 0)];
-  }
-
-  /** Hands somebody what left for him. @returns false when it is not all yet */
-  #hand(ask: Ask, sent: readonly Sent[]): boolean {
-    ask.credits = [...ask.credits, ...sent.flatMap(({ transfer }) => transfer ?? [])];
-    if (ask.lack > 0) {
-      if (sent.every(({ transfer, isShort }) => transfer !== null || isShort)) return false;
-      this.#end(ask, { is: 'not_done', reason: 'a row that has units could not be reached' });
-    } else if (ask.isOver) this.#putBack(ask);
-    else ask.tell({ is: 'fetched', credits: ask.credits });
-    return true;
-  }
-
-  /** Tells those who want more than there is, when it is sure. @returns those of whom it is not */
-  async #refuse(layout: Layout, asks: readonly Ask[], state: Collected, untilMs: DeadlineMs): Promise<Ask[]> {
-    if (asks.length === 0) return [];
-    if (state.fault === null && !isCurrent(layout, state)) return this.#askAnew(layout.sku_id, asks);
-    const sure: Ask[] = [];
-    for (const ask of asks) {
-      if (state.fault !== null)
-        this.#end(ask, { is: 'not_done', reason: `a row of the SKU could not be read: ${state.fault}` });
-      else if (ask.wish.waitsForHolds && state.held > 0 && ask.lack <= state.sellable + state.held)
-        void this.#tellHolds(ask, state, untilMs);
-      else sure.push(ask);
+  /** Refuses requests for more units than there are, when that is certain. @returns the requests for which it is not */
+  async #refuse(layout: Layout, requests: readonly Ask[], state: Collected, untilMs: DeadlineMs): Promise<Ask[]> {
+    if (requests.length === 0) return [];
+    if (state.fault === null && !isCurrent(layout, state)) return this.#reloadLayout(layout.sku_id, requests);
+    const candidates: Ask[] = [];
+    for (const request of requests) {
+      if (state.fault !== null) {
+        const reason = `a row of the SKU could not be read: ${state.fault}`;
+        endRequest(this.#ports, request, { is: 'not_done', reason });
+      } else if (request.wish.waitsForHolds && state.held > 0 && request.lack <= state.sellable + state.held)
+        void this.#answerWithHolds(request, state, untilMs);
+      else candidates.push(request);
     }
-    if (sure.length === 0) return [];
+    if (candidates.length === 0) return [];
     const isSure = state.transfers.length === 0 && isSteady(state, await this.#collect(layout, untilMs));
-    return sure.filter((ask) => {
-      // What was fetched for him is on its way and counted nowhere.
-      if (isSure && ask.credits.length === 0) {
-        ask.tell({ is: 'short', leaved_amount: state.sellable, lying_amount: state.leaved });
+    return candidates.filter((request) => {
+      // Units that were fetched for a request are on their way and are in none of the sums.
+      if (isSure && request.credits.length === 0) {
+        request.tell({ is: 'short', leaved_amount: state.sellable, lying_amount: state.leaved });
         return false;
       }
-      this.#putBack(ask);
+      putBackUnits(this.#ports, request);
       return true;
     });
   }
 
-  async #tellHolds(ask: Ask, state: Collected, untilMs: DeadlineMs): Promise<void> {
+  async #answerWithHolds(request: Ask, state: Collected, untilMs: DeadlineMs): Promise<void> {
+    const { sku_id } = request.wish;
     const shards = new Set<ShardIndex>(
       state.rows.filter(({ held_amount }) => held_amount > 0).map(({ shard }) => shard),
     );
-    this.#putBack(ask);
+    putBackUnits(this.#ports, request);
     try {
       const holds = (
-        await Promise.all([...shards].map((shard) => this.#parts.rows.readHolds(shard, ask.wish.sku_id, untilMs)))
+        await Promise.all([...shards].map((shard) => this.#ports.rows.readHolds(shard, sku_id, untilMs)))
       ).flat();
-      if (holds.length > 0) ask.tell({ is: 'pending', holds });
-      // They went between two looks.
-      else if (!ask.isOver) this.#add(ask);
+      if (holds.length > 0) request.tell({ is: 'pending', holds });
+      // The holds ended between the two reads.
+      else if (!request.isOver) this.#add(request);
     } catch (error) {
       if (!(error instanceof RowsAway)) this.#onFault(error);
-      ask.tell({ is: 'not_done', reason: 'holds could not be read' });
+      request.tell({ is: 'not_done', reason: 'holds could not be read' });
     }
   }
 
-  /** @returns nobody */
-  #fail(asks: readonly Ask[], reason: string): Ask[] {
-    for (const ask of asks) this.#end(ask, { is: 'not_done', reason });
+  /** @returns an empty list: no request is left for the next round */
+  #fail(requests: readonly Ask[], reason: string): Ask[] {
+    for (const request of requests) endRequest(this.#ports, request, { is: 'not_done', reason });
     return [];
-  }
-
-  #end(ask: Ask, gathered: Gathered): void {
-    ask.tell(gathered);
-    this.#putBack(ask);
-  }
-
-  /** Behind everybody's back: a shard that is away holds up nobody. */
-  #putBack(ask: Ask): void {
-    const { credits } = ask;
-    ask.credits = [];
-    if (credits.length > 0) void receiveAll(this.#parts, credits, performance.now() + STEP_MS);
   }
 }
 
-/** Until when one step of a round may take, for the one who waits longest. */
-function stepOf(asks: readonly Ask[]): DeadlineMs {
-  return Math.min(performance.now() + STEP_MS, Math.max(...asks.map(({ deadlineMs }) => deadlineMs)));
+/** The deadline of one step of a round: that of the most patient request, and 1 s at most. */
+function stepOf(requests: readonly Ask[]): DeadlineMs {
+  return Math.min(performance.now() + STEP_MS, Math.max(...requests.map(({ deadlineMs }) => deadlineMs)));
 }

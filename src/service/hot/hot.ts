@@ -9,7 +9,7 @@ import { LayoutCache } from './layoutCache.ts';
 import { Locator } from './locator.ts';
 import type { ResizeParts } from './resize.ts';
 
-/** What use cases need of split SKUs. */
+/** The services for split SKUs that use cases work with. */
 export interface Hot extends GatherParts, ResizeParts {
   readonly locator: Locator;
   readonly gatherer: Gatherer;
@@ -26,18 +26,18 @@ export interface HotOptions {
   readonly onFault: (error: unknown) => void;
 }
 
-/** Puts together what looks after split SKUs. */
+/** Makes the services for split SKUs. */
 export function createHot(options: HotOptions): Hot {
   const { onFault } = options;
   const layouts = new LayoutCache(options.store, options.routing);
-  const parts = { ...options, layouts };
-  const gatherer = new Gatherer(parts, onFault);
+  const ports = { ...options, layouts };
+  const gatherer = new Gatherer(ports, onFault);
   const spread = (layout: Layout): Promise<void> => gatherer.spread(layout).catch(onFault);
   return {
-    ...parts,
+    ...ports,
     gatherer,
     spread,
     locator: new Locator(options.rows),
-    keeper: new Keeper({ ...parts, gatherer, spread }, onFault),
+    keeper: new Keeper({ ...ports, gatherer, spread }, onFault),
   };
 }

@@ -10,36 +10,38 @@ import type { PointParts } from './pointIds.ts';
 import { finishResize } from './resize.ts';
 import type { ResizeParts } from './resize.ts';
 
-/** How often the rows of a SKU that sells are looked at, so that they are filled up before they run short. */
-const LOOK_MS = 250;
-const LEVEL_MS = 1_000;
-/** Nobody waits for what is tended. */
-const TEND_MS = 5_000;
-/** How long nobody may have worked on what is unfinished, until somebody else does. */
+/** How often the rows of a SKU that sells are read, so that they are filled up before they run short. */
+const READ_MS = 250;
+const STEP_MS = 1_000;
+/** Longer than a step, because no request waits for maintenance. */
+const REBALANCE_MS = 5_000;
+/** Unfinished work that no gateway has touched for this time is taken over by another. */
 const STALE_MS = 1_500;
 const UNTIDY_MAX = 20;
-/** SKUs that are looked after at a time; the others are found again. */
-const TENDED_MAX = 8;
+/** The most SKUs that a sweep maintains at the same time. The next sweep finds the others again. */
+const MAINTAINED_MAX = 8;
 
 export interface KeeperParts extends ResizeParts, PointParts {
   readonly gatherer: Gatherer;
 }
 
 /**
- * Looks after split SKUs: fills up rows that run low, finishes what a crash left half done, writes pointers until earlier layouts
- * need not be asked any more, and ends with a SKU like any other when there is one row again. Every gateway has one, and all
- * that it does can be done by several at once.
+ * Maintains split SKUs. It fills up rows that run low, finishes layout changes that a crash left unfinished, and writes
+ * pointers until no earlier layout has to be read. When a SKU has one row again, it makes it an ordinary SKU. Every
+ * gateway has one, and several may do the same work at the same time.
  */
 export class Keeper {
-  readonly #parts: KeeperParts;
+  readonly #ports: KeeperParts;
   readonly #onFault: (error: unknown) => void;
-  readonly #tended = new Map<string, Promise<void>>();
-  readonly #looked = new Set<string>();
+  readonly #maintained = new Map<string, Promise<void>>();
+  readonly #rebalanced = new Set<string>();
   #timer: NodeJS.Timeout | null = null;
 
-  /** @param onFault told of what no code foresaw; a shard that is away is tried again by whoever sweeps next */
-  constructor(parts: KeeperParts, onFault: (error: unknown) => void) {
-    this.#parts = parts;
+  /**
+   * @param onFault receives unexpected errors. A shard that cannot be reached is not one: the next sweep tries it again
+   */
+  constructor(ports: KeeperParts, onFault: (error: unknown) => void) {
+    this.#ports = ports;
     this.#onFault = (error) => {
       if (!(error instanceof RowsAway)) onFault(error);
     };
@@ -47,102 +49,103 @@ export class Keeper {
 
   start(): void {
     this.#timer = setInterval(() => {
-      for (const sku_id of this.#parts.layouts.takeUsed()) void this.#look(sku_id).catch(this.#onFault);
-    }, LOOK_MS);
+      for (const sku_id of this.#ports.layouts.takeUsed()) void this.#rebalance(sku_id).catch(this.#onFault);
+    }, READ_MS);
     this.#timer.unref();
   }
 
   async stop(): Promise<void> {
     if (this.#timer !== null) clearInterval(this.#timer);
-    await Promise.all(this.#tended.values());
+    await Promise.all(this.#maintained.values());
   }
 
-  /** Takes on what somebody left on a shard; it goes on behind the caller's back. */
+  /** Takes over unfinished work that is recorded on a shard. The work goes on in the background. */
   async sweep(shard: ShardIndex): Promise<void> {
     const { sku_ids } = await this.#findUntidy(shard);
-    await Promise.all(sku_ids.map((sku_id) => this.#takeOn(sku_id).catch(this.#onFault)));
+    await Promise.all(sku_ids.map((sku_id) => this.#takeOver(sku_id).catch(this.#onFault)));
   }
 
-  async #takeOn(sku_id: string): Promise<void> {
-    if (this.#tended.has(sku_id) || this.#tended.size >= TENDED_MAX) return;
-    const owner = this.#parts.routing.map.shardOf(sku_id);
-    if (await this.#parts.store.takeOver(owner, sku_id, STALE_MS, performance.now() + LEVEL_MS)) void this.tend(sku_id);
+  async #takeOver(sku_id: string): Promise<void> {
+    if (this.#maintained.has(sku_id) || this.#maintained.size >= MAINTAINED_MAX) return;
+    const owner = this.#ports.routing.map.shardOf(sku_id);
+    if (await this.#ports.store.takeOver(owner, sku_id, STALE_MS, performance.now() + STEP_MS)) void this.tend(sku_id);
   }
 
   #findUntidy(shard: ShardIndex): Promise<Untidy> {
-    return this.#parts.rows.findUntidy(shard, UNTIDY_MAX, performance.now() + LEVEL_MS).catch((error: unknown) => {
+    return this.#ports.rows.findUntidy(shard, UNTIDY_MAX, performance.now() + STEP_MS).catch((error: unknown) => {
       this.#onFault(error);
       return { sku_ids: [] };
     });
   }
 
-  /** Does all there is to do about a SKU, once at a time: who asks while it is being done has it done once more. */
+  /** Does all maintenance of a SKU, one run at a time. A call during a run causes another run. */
   tend(sku_id: string): Promise<void> {
-    const running = this.#tended.get(sku_id);
-    const tended = (running ?? Promise.resolve())
-      .then(() => this.#tend(sku_id))
+    const running = this.#maintained.get(sku_id);
+    const done = (running ?? Promise.resolve())
+      .then(() => this.#maintain(sku_id))
       .catch(this.#onFault)
       .finally(() => {
-        if (this.#tended.get(sku_id) === tended) this.#tended.delete(sku_id);
+        if (this.#maintained.get(sku_id) === done) this.#maintained.delete(sku_id);
       });
-    this.#tended.set(sku_id, tended);
-    return tended;
+    this.#maintained.set(sku_id, done);
+    return done;
   }
 
-  async #look(sku_id: string): Promise<void> {
-    if (this.#looked.has(sku_id)) return;
-    this.#looked.add(sku_id);
-    await this.#lookOnce(sku_id).finally(() => this.#looked.delete(sku_id));
+  async #rebalance(sku_id: string): Promise<void> {
+    if (this.#rebalanced.has(sku_id)) return;
+    this.#rebalanced.add(sku_id);
+    await this.#rebalanceOnce(sku_id).finally(() => this.#rebalanced.delete(sku_id));
   }
 
-  async #lookOnce(sku_id: string): Promise<void> {
-    const layout = this.#parts.layouts.known(sku_id);
-    // What is being changed may be done by now, and the earlier homes may not need to be asked any more.
+  async #rebalanceOnce(sku_id: string): Promise<void> {
+    const layout = this.#ports.layouts.known(sku_id);
+    // A layout change may be complete now, and reads of earlier layouts may no longer be needed.
     if (layout !== null && (layout.state !== 'open' || layout.earlier.length > 0))
-      await this.#parts.layouts.load(sku_id, performance.now() + LEVEL_MS);
-    await this.#parts.gatherer.level(sku_id, performance.now() + LEVEL_MS);
+      await this.#ports.layouts.load(sku_id, performance.now() + STEP_MS);
+    await this.#ports.gatherer.level(sku_id, performance.now() + STEP_MS);
   }
 
-  async #tend(sku_id: string): Promise<void> {
-    const { layouts, gatherer } = this.#parts;
-    const loaded = await layouts.load(sku_id, performance.now() + LEVEL_MS);
+  async #maintain(sku_id: string): Promise<void> {
+    const { layouts, gatherer } = this.#ports;
+    const loaded = await layouts.load(sku_id, performance.now() + STEP_MS);
     if (loaded.is === 'not_done' || loaded.layout === null) return;
-    const layout = await finishResize(this.#parts, loaded.layout);
+    const layout = await finishResize(this.#ports, loaded.layout);
     if (layout === null) return;
-    await gatherer.level(sku_id, performance.now() + TEND_MS);
-    const pointed = layout.earlier.length > 0 ? await this.#point(layout) : layout;
+    await gatherer.level(sku_id, performance.now() + REBALANCE_MS);
+    const pointed = layout.earlier.length > 0 ? await this.#writePointers(layout) : layout;
     if (pointed?.state === 'open' && pointed.places.length === 1) await this.#merge(pointed);
   }
 
-  async #point(layout: Layout): Promise<Layout | null> {
-    if (!(await pointIds(this.#parts, layout))) return null;
-    return this.#put(layout, forgetEarlier(layout));
+  async #writePointers(layout: Layout): Promise<Layout | null> {
+    if (!(await pointIds(this.#ports, layout))) return null;
+    return this.#replace(layout, forgetEarlier(layout));
   }
 
-  /** One row that has everything becomes an ordinary one. */
+  /** Makes the SKU an ordinary one when its only row has all units. */
   async #merge(layout: Layout): Promise<void> {
-    const state = await collect(this.#parts.rows, layout, performance.now() + LEVEL_MS);
-    const isOther = ({ shard, sub_row }: { shard: ShardIndex; sub_row: number }): boolean =>
+    const state = await collect(this.#ports.rows, layout, performance.now() + STEP_MS);
+    const isOtherRow = ({ shard, sub_row }: { shard: ShardIndex; sub_row: number }): boolean =>
       shard !== layout.places[0] || sub_row !== 0;
-    const only = state.rows.find((row) => !isOther(row));
-    const isDrained = state.rows.every((row) => !isOther(row) || row.leaved_amount + row.held_amount === 0);
+    const only = state.rows.find((row) => !isOtherRow(row));
+    const isDrained = state.rows.every((row) => !isOtherRow(row) || row.leaved_amount + row.held_amount === 0);
     if (only === undefined || state.fault !== null || !isDrained || state.transfers.length > 0) return;
-    const { store, routing, layouts } = this.#parts;
+    const { store, routing, layouts } = this.#ports;
     const single = mergeAll(layout);
-    // As it was seen: units that leave it meanwhile would be missed by who asks no other row.
+    // Only if the row has not changed since it was read: an ordinary SKU has no other row, so units that left meanwhile
+    // would be missed.
     const replaced = await store.replaceBySingle(
       routing.map.shardOf(layout.sku_id),
       layout,
       single,
       only.version,
-      performance.now() + LEVEL_MS,
+      performance.now() + STEP_MS,
     );
     if (replaced === 'applied') layouts.note(single);
   }
 
-  async #put(was: Layout, is: Layout): Promise<Layout | null> {
-    const { store, routing, layouts } = this.#parts;
-    const replaced = await store.replace(routing.map.shardOf(was.sku_id), was, is, performance.now() + LEVEL_MS);
+  async #replace(was: Layout, is: Layout): Promise<Layout | null> {
+    const { store, routing, layouts } = this.#ports;
+    const replaced = await store.replace(routing.map.shardOf(was.sku_id), was, is, performance.now() + STEP_MS);
     if (replaced !== 'applied') return null;
     layouts.note(is);
     return is;

@@ -6,25 +6,26 @@ import { pause } from '../freeHolds.ts';
 import type { Routing } from '../routing.ts';
 import { Sharing } from '../sharing.ts';
 
-/** Layouts that are remembered at most; then the oldest is forgotten. */
+/** The most layouts in the cache. Beyond it the oldest is dropped. */
 const LAYOUTS_MAX = 10_000;
-/** Rows are closed for milliseconds; who meets them asks as often. */
+/** Rows stay closed for milliseconds only, so a request that finds them closed reads the layout again as often. */
 const CLOSING_PAUSE_MS = 3;
 
-/** What reading a layout may take, whoever waits for it. */
+/** The time limit of one read of a layout, which several requests may share. */
 const READ_MS = 1_000;
 
-/** What reading a layout gave; null: the SKU was never split. */
+/** The result of reading a layout; null: the SKU was never split. */
 export type Loaded = { readonly is: 'layout'; readonly layout: Layout | null } | NotDone;
 
 /**
- * The layouts of split SKUs, as far as this gateway knows. They may be stale: rows carry the epoch of their layout, and
- * refuse who names another. Of a SKU that is not in it one row is thought, at its slot's owner, which is checked likewise.
+ * The layouts of split SKUs that this gateway has read. They may be stale: rows carry the epoch of their layout, and a
+ * write that names another epoch is rejected. A SKU that is not in the cache is taken to have one row, at its slot's
+ * owner. That is checked in the same way.
  */
 export class LayoutCache {
   readonly #store: Layouts;
   readonly #routing: Routing;
-  readonly #known = new Map<string, Layout>();
+  readonly #cached = new Map<string, Layout>();
   readonly #loading = new Sharing<Loaded>(() => false);
   readonly #used = new Set<string>();
 
@@ -33,26 +34,26 @@ export class LayoutCache {
     this.#routing = routing;
   }
 
-  /** The layout of a SKU that is split, as it was last heard of. */
+  /** The layout of a split SKU as it was last read, or null. */
   known(sku_id: string): Layout | null {
-    return this.#known.size === 0 ? null : (this.#known.get(sku_id) ?? null);
+    return this.#cached.size === 0 ? null : (this.#cached.get(sku_id) ?? null);
   }
 
-  /** The same, for a customer: as long as there are some, its rows are looked after. */
+  /** The same, for a customer's request: while a SKU has such requests, its rows are kept filled up. */
   forUse(sku_id: string): Layout | null {
     const layout = this.known(sku_id);
     if (layout !== null) this.#used.add(sku_id);
     return layout;
   }
 
-  /** SKUs that customers asked for since this was last called. */
+  /** The SKUs that customers requested since the last call. */
   takeUsed(): readonly string[] {
     const used = [...this.#used];
     this.#used.clear();
     return used;
   }
 
-  /** Reads a layout from its shard; who asks while it is being read waits for the next reading. */
+  /** Reads a layout from its shard. A call that comes during a read waits for the next read. */
   async load(sku_id: string, deadlineMs: DeadlineMs): Promise<Loaded> {
     const loaded = await this.#loading.do(sku_id, deadlineMs, () => this.#read(sku_id, performance.now() + READ_MS));
     return loaded ?? { is: 'not_done', reason: 'the layout of a SKU could not be read in time' };
@@ -68,20 +69,21 @@ export class LayoutCache {
     }
   }
 
+  /** Puts a layout that was read or written into the cache, unless a later revision is there. */
   note(layout: Layout): void {
-    const known = this.#known.get(layout.sku_id);
-    if (known !== undefined && known.revision > layout.revision) return;
-    this.#known.delete(layout.sku_id);
+    const cached = this.#cached.get(layout.sku_id);
+    if (cached !== undefined && cached.revision > layout.revision) return;
+    this.#cached.delete(layout.sku_id);
     if (layout.state === 'single') return;
-    this.#known.set(layout.sku_id, layout);
-    const [oldest] = this.#known.keys();
-    if (this.#known.size > LAYOUTS_MAX && oldest !== undefined) this.#known.delete(oldest);
+    this.#cached.set(layout.sku_id, layout);
+    const [oldest] = this.#cached.keys();
+    if (this.#cached.size > LAYOUTS_MAX && oldest !== undefined) this.#cached.delete(oldest);
   }
 
   async #read(sku_id: string, deadlineMs: DeadlineMs): Promise<Loaded> {
     const found = await this.#routing.onOwners((map) => this.#store.read(map.shardOf(sku_id), sku_id, deadlineMs));
     if (found.is !== 'found') return found;
-    if (found.layout === null) this.#known.delete(sku_id);
+    if (found.layout === null) this.#cached.delete(sku_id);
     else this.note(found.layout);
     return { is: 'layout', layout: found.layout };
   }

@@ -3,63 +3,66 @@ import type { HotRows, StandingId } from '../../core/hotPorts.ts';
 import { flowKeyText } from '../../core/nouns.ts';
 import type { DeadlineMs, FlowKey, ShardIndex } from '../../core/nouns.ts';
 
-/** Ids in one question. MariaDB makes no ranges of a list with a thousand values, and each id has two. */
+/**
+ * The most ids in one read. Each id has two values, and MariaDB makes no index ranges of a list with a thousand values.
+ */
 const KEYS_MAX = 400;
 
-interface Asked {
+interface LookUp {
   readonly key: FlowKey;
   readonly deadlineMs: DeadlineMs;
   resolve(found: StandingId | null): void;
   reject(error: unknown): void;
 }
 
-/** Asks shards whether ids stand there; all who ask at the same time share a question. */
+/** Looks ids up on shards. Look-ups on one shard that come at the same time share one read. */
 export class Locator {
   readonly #rows: HotRows;
-  readonly #waiting = new Map<ShardIndex, Asked[]>();
+  readonly #waiting = new Map<ShardIndex, LookUp[]>();
 
   constructor(rows: HotRows) {
     this.#rows = rows;
   }
 
   /**
-   * @returns where the flow lies, or null when nothing stands under the ids there
+   * @returns the shard where the flow lies, or null when there is no flow under the ids on this shard
    * @throws RowsAway when the shard does not answer before the deadline
    */
   find(shard: ShardIndex, key: FlowKey, deadlineMs: DeadlineMs): Promise<StandingId | null> {
     return new Promise((resolve, reject) => {
-      // A question that is shared lasts as long as the most patient asker; the others must not wait for that.
-      const giveUp = (): void => reject(new RowsAway('an earlier home of the line did not answer in time'));
+      // A shared read lasts until the latest deadline of its look-ups. The others must not wait that long.
+      const giveUp = (): void =>
+        reject(new RowsAway('the shard of the line in an earlier layout did not answer in time'));
       const timer = setTimeout(giveUp, Math.max(0, deadlineMs - performance.now()));
-      const asked: Asked = {
+      const lookUp: LookUp = {
         key,
         deadlineMs,
         resolve: (found) => (clearTimeout(timer), resolve(found)),
         reject: (error) => (clearTimeout(timer), reject(error instanceof Error ? error : new Error(String(error)))),
       };
       const waiting = this.#waiting.get(shard);
-      if (waiting !== undefined) return void waiting.push(asked);
-      this.#waiting.set(shard, [asked]);
-      setImmediate(() => this.#ask(shard));
+      if (waiting !== undefined) return void waiting.push(lookUp);
+      this.#waiting.set(shard, [lookUp]);
+      setImmediate(() => this.#read(shard));
     });
   }
 
-  #ask(shard: ShardIndex): void {
+  #read(shard: ShardIndex): void {
     const waiting = this.#waiting.get(shard) ?? [];
     this.#waiting.delete(shard);
     for (let first = 0; first < waiting.length; first += KEYS_MAX)
-      void this.#askSome(shard, waiting.slice(first, first + KEYS_MAX));
+      void this.#readSome(shard, waiting.slice(first, first + KEYS_MAX));
   }
 
-  async #askSome(shard: ShardIndex, some: readonly Asked[]): Promise<void> {
+  async #readSome(shard: ShardIndex, some: readonly LookUp[]): Promise<void> {
     try {
       const found = await this.#rows.findStanding(
         shard,
         some.map(({ key }) => key),
         Math.max(...some.map(({ deadlineMs }) => deadlineMs)),
       );
-      const standing = new Map(found.map((each) => [flowKeyText(each), each]));
-      for (const { key, resolve } of some) resolve(standing.get(flowKeyText(key)) ?? null);
+      const byKey = new Map(found.map((each) => [flowKeyText(each), each]));
+      for (const { key, resolve } of some) resolve(byKey.get(flowKeyText(key)) ?? null);
     } catch (error) {
       for (const { reject } of some) reject(error);
     }

@@ -4,12 +4,12 @@ import type { Layout } from '../../core/layout.ts';
 import type { ShardIndex } from '../../core/nouns.ts';
 import type { Routing } from '../routing.ts';
 
-/** Ids that are read, and pointed to, at a time. */
-const IDS_AT_A_TIME = 1_000;
-/** For one reading or writing of so many. */
+/** The ids of one page: read together, and their pointers written together. */
+const PAGE_IDS_MAX = 1_000;
+/** For one read or write of a page. */
 const PAGE_MS = 5_000;
 
-/** What pointing works with. */
+/** The ports for writing pointers. */
 export interface PointParts {
   readonly routing: Routing;
   readonly store: Layouts;
@@ -17,31 +17,33 @@ export interface PointParts {
 }
 
 /**
- * Writes a pointer at its home for every id that stands anywhere else. Closed rows take no ids, so what is found now is all
- * there will ever be; what carts hold there may yet be undone, and is pointed to when it is not.
+ * Writes a pointer for every id whose flow does not lie on the shard of the present layout. The pointer lies on that
+ * shard. Closed rows take no ids, so no later flow is missed. A flow that a cart holds may yet be undone, so it gets
+ * its pointer only after the cart has been completed.
  *
- * @returns whether nothing is left to be pointed to
+ * @returns whether every id has its pointer
  */
-export async function pointIds(parts: PointParts, layout: Layout): Promise<boolean> {
-  let isWhole = true;
+export async function pointIds(ports: PointParts, layout: Layout): Promise<boolean> {
+  let isComplete = true;
   for (const shard of layout.shards) {
     for (let after: string | null = ''; after !== null;) {
-      const page: IdPage = await parts.rows.readIds(
+      const page: IdPage = await ports.rows.readIds(
         shard,
         layout.sku_id,
         after,
-        IDS_AT_A_TIME,
+        PAGE_IDS_MAX,
         performance.now() + PAGE_MS,
       );
-      await pointPage(parts, layout, shard, page.ids);
-      if (page.pending.some((id) => homeOf(layout.places, id).shard !== shard)) isWhole = false;
+      await pointPage(ports, layout, shard, page.ids);
+      if (page.pending.some((id) => homeOf(layout.places, id).shard !== shard)) isComplete = false;
       after = page.next;
-      // So that nobody takes it over as left; where it is laid out anew, this is for nothing.
-      if (!(await parts.store.touch(parts.routing.map.shardOf(layout.sku_id), layout, performance.now() + PAGE_MS)))
+      // Shows that work goes on, so that no gateway takes the SKU over. If the layout was replaced, the pointers are of
+      // no use.
+      if (!(await ports.store.touch(ports.routing.map.shardOf(layout.sku_id), layout, performance.now() + PAGE_MS)))
         return false;
     }
   }
-  return isWhole;
+  return isComplete;
 }
 
 async function pointPage(
@@ -52,10 +54,10 @@ async function pointPage(
 ): Promise<void> {
   const groups = new Map<ShardIndex, string[]>();
   for (const id of ids) {
-    const home = homeOf(places, id).shard;
-    if (home !== shard) groups.set(home, [...(groups.get(home) ?? []), id]);
+    const owner = homeOf(places, id).shard;
+    if (owner !== shard) groups.set(owner, [...(groups.get(owner) ?? []), id]);
   }
   await Promise.all(
-    [...groups].map(([home, ofHome]) => rows.point(home, sku_id, ofHome, shard, performance.now() + PAGE_MS)),
+    [...groups].map(([owner, ofOwner]) => rows.point(owner, sku_id, ofOwner, shard, performance.now() + PAGE_MS)),
   );
 }

@@ -9,14 +9,14 @@ import { pause } from '../freeHolds.ts';
 import type { Routing } from '../routing.ts';
 import type { LayoutCache } from './layoutCache.ts';
 
-/** While rows are closed nobody is served: what cannot be closed in this time is left for later. */
+/** Closed rows serve no order, so a row that cannot be closed in this time postpones the resize. */
 const CLOSE_MS = 150;
 const OPEN_MS = 1_000;
 const PAUSE_MS = 10;
-/** A shard that was busy for a moment is no reason to give up. */
+/** Further tries, because a shard may have been busy for a moment only. */
 const TRIES_MAX = 3;
 
-/** What resizing works with. */
+/** The ports for resizing. */
 export interface ResizeParts {
   readonly routing: Routing;
   readonly store: Layouts;
@@ -24,11 +24,11 @@ export interface ResizeParts {
   readonly layouts: LayoutCache;
   /** The server of each shard, by its index. */
   readonly servers: readonly string[];
-  /** Brings units to the rows of a layout that is being opened, as far as it can. */
+  /** Moves units to the rows of a layout that is being opened, as far as that is possible. */
   readonly spread: (layout: Layout) => Promise<void>;
 }
 
-/** A SKU lies in as many rows as was asked for. */
+/** The SKU has the requested number of rows. */
 export interface Resized {
   readonly is: 'resized';
   readonly layout: Layout;
@@ -36,11 +36,11 @@ export interface Resized {
 }
 
 /**
- * Lays the stock of a SKU out in some number of rows, while it sells. All old rows are closed before any new one opens, and each
- * step stands in the layout before the next begins: whoever finds it half done goes on from there.
+ * Changes the number of rows of a SKU while it sells. All old rows are closed before any new row opens. Each step is
+ * recorded in the layout before the next begins, so any gateway that finds it unfinished continues from there.
  */
 export async function resizeSku(
-  parts: ResizeParts,
+  ports: ResizeParts,
   sku_id: string,
   sub_row_count: number,
   deadlineMs: DeadlineMs,
@@ -48,40 +48,43 @@ export async function resizeSku(
   let isUnsure = false;
   let begun = 0;
   while (performance.now() < deadlineMs) {
-    const loaded = await parts.layouts.load(sku_id, deadlineMs);
+    const loaded = await ports.layouts.load(sku_id, deadlineMs);
     if (loaded.is === 'not_done') return isUnsure || begun > 0 ? { is: 'unknown', reason: loaded.reason } : loaded;
-    const owner = parts.routing.map.shardOf(sku_id);
-    const failure = loaded.layout === null ? await findMissing(parts, owner, sku_id, deadlineMs) : null;
+    const owner = ports.routing.map.shardOf(sku_id);
+    const failure = loaded.layout === null ? await refuseUnknown(ports, owner, sku_id, deadlineMs) : null;
     if (failure !== null) return failure;
     const layout = loaded.layout ?? unsplit(sku_id, owner);
-    const places = placesFor(owner, sub_row_count, parts.servers);
+    const places = placesFor(owner, sub_row_count, ports.servers);
     if (layout.state === 'closing' || layout.state === 'opening') {
-      // Somebody's, who may be gone; or our own, whose answer was lost.
-      if ((await finishResize(parts, layout)) === null) await pause(PAUSE_MS);
+      // A resize of another gateway, which may have crashed, or our own whose reply was lost.
+      if ((await finishResize(ports, layout)) === null) await pause(PAUSE_MS);
       continue;
     }
     if (isAlike(layout.places, places)) return { is: 'resized', layout, replayed: !isUnsure && begun === 0 };
     if (begun >= TRIES_MAX)
-      return { is: 'not_done', reason: 'not all rows could be closed, or somebody laid the SKU out otherwise' };
+      return {
+        is: 'not_done',
+        reason: 'not all rows could be closed, or another request changed the layout of the SKU',
+      };
     if (begun > 0) await pause(PAUSE_MS * 4 ** begun);
-    const unprepared = await prepare(parts, layout, places, deadlineMs);
+    const unprepared = await prepare(ports, layout, places, deadlineMs);
     if (unprepared !== null) return isUnsure || begun > 0 ? { is: 'unknown', reason: unprepared.reason } : unprepared;
     const next = beginResize(layout, places);
-    const replaced = await put(parts, layout, next, deadlineMs);
-    // Nothing is closed that the layout does not say: where nobody knows, it is looked at again.
+    const replaced = await replace(ports, layout, next, deadlineMs);
+    // No row is closed before the layout records it. When that is in doubt, the layout is read again.
     if (replaced === 'unsure') isUnsure = true;
     if (replaced === 'applied') {
       begun += 1;
-      await finishResize(parts, next);
+      await finishResize(ports, next);
     } else await pause(PAUSE_MS);
   }
   return isUnsure || begun > 0
     ? { is: 'unknown', reason: 'the rows were not all open in time' }
-    : { is: 'not_done', reason: 'somebody else was laying the SKU out' };
+    : { is: 'not_done', reason: 'another request was changing the layout of the SKU' };
 }
 
-/** Rows are made of no SKU that is not there. */
-async function findMissing(
+/** Refuses an unknown SKU, so that no rows are made for it. */
+async function refuseUnknown(
   { rows }: ResizeParts,
   owner: ShardIndex,
   sku_id: string,
@@ -94,7 +97,7 @@ async function findMissing(
   }
 }
 
-/** Makes the rows that are to come, closed, so that nobody waits for that later. */
+/** Makes the new rows, closed, before the old rows are closed: no order has to wait for it. */
 async function prepare(
   { rows }: ResizeParts,
   layout: Layout,
@@ -113,27 +116,27 @@ async function prepare(
   }
 }
 
-/** Only a shard's own failure means that nothing was done; a fault of this program goes on to the caller. */
+/** Only a shard's failure means that nothing was done. A fault of this program is thrown. */
 function awayOrThrow(error: unknown): NotDone {
   if (error instanceof RowsAway) return { is: 'not_done', reason: error.message };
   throw error;
 }
 
 /**
- * Goes on with a layout that is being changed, from where it stands.
+ * Continues a layout change from its recorded step.
  *
- * @returns it when all its rows are open; null when that is still to be done
- * @throws a fault that is no shard's own, once rows that were closed have been opened again as far as that is possible
+ * @returns the layout when all its rows are open; null when that is still to be done.
+ * @throws an error that is not a shard's failure, after the closed rows were opened again as far as possible
  */
-export async function finishResize(parts: ResizeParts, layout: Layout): Promise<Layout | null> {
+export async function finishResize(ports: ResizeParts, layout: Layout): Promise<Layout | null> {
   if (layout.state === 'closing') {
     const { sku_id, lastEpoch } = layout;
     const closed = await onRows(layout.places, (shard, sub_rows) =>
-      parts.rows.close(shard, sku_id, sub_rows, lastEpoch, performance.now() + CLOSE_MS),
+      ports.rows.close(shard, sku_id, sub_rows, lastEpoch, performance.now() + CLOSE_MS),
     );
     const next = closed.isDone ? commitResize(layout) : abortResize(layout);
-    const isPut = (await put(parts, layout, next, performance.now() + OPEN_MS)) === 'applied';
-    const finished = isPut ? await finishResize(parts, next) : null;
+    const isReplaced = (await replace(ports, layout, next, performance.now() + OPEN_MS)) === 'applied';
+    const finished = isReplaced ? await finishResize(ports, next) : null;
     if (closed.fault !== null) throw closed.fault;
     return finished;
   }
@@ -141,14 +144,14 @@ export async function finishResize(parts: ResizeParts, layout: Layout): Promise<
     const { sku_id, places, epoch } = layout;
     const untilMs = performance.now() + OPEN_MS;
     const [owner] = places;
-    const sale = owner === undefined ? null : await orNull(parts.rows.readSale(owner, sku_id, untilMs));
+    const sale = owner === undefined ? null : await orNull(ports.rows.readSale(owner, sku_id, untilMs));
     if (sale === null) return null;
-    const spreading = parts.spread(layout);
+    const spreading = ports.spread(layout);
     const opened = await onRows(places, (shard, sub_rows) =>
-      parts.rows.open(shard, sku_id, sub_rows, epoch, sale, untilMs),
+      ports.rows.open(shard, sku_id, sub_rows, epoch, sale, untilMs),
     );
     const next = endResize(layout);
-    const isEnded = opened.isDone && (await put(parts, layout, next, untilMs)) === 'applied';
+    const isEnded = opened.isDone && (await replace(ports, layout, next, untilMs)) === 'applied';
     await spreading;
     if (opened.fault !== null) throw opened.fault;
     return isEnded ? next : null;
@@ -156,7 +159,7 @@ export async function finishResize(parts: ResizeParts, layout: Layout): Promise<
   return layout;
 }
 
-async function put(
+async function replace(
   { store, routing, layouts }: ResizeParts,
   was: Layout,
   is: Layout,
@@ -167,14 +170,14 @@ async function put(
   return replaced;
 }
 
-/** The result for all rows. */
+/** The result of some work on all rows. */
 interface OnRows {
   readonly isDone: boolean;
-  /** The first error that is no failure of a shard; null: none. */
+  /** The first error that is not a shard's failure; null: none. */
   readonly fault: Error | null;
 }
 
-/** Does something with all rows at once, and waits for every one of them. */
+/** Runs work on all rows at once, and waits for every one of them. */
 async function onRows(
   places: Places,
   work: (shard: ShardIndex, sub_rows: readonly number[]) => Promise<boolean>,

@@ -6,41 +6,45 @@ import { applyOperation } from '../applyOperation.ts';
 import type { Routed } from '../applyOperation.ts';
 import type { Parts } from '../parts.ts';
 
-type Ended = Routed<AppliedOutcome>;
+type Outcome = Routed<AppliedOutcome>;
 
-/** Lets a SKU be sold or not, in all its rows: first in the first one, from which rows that open later have it. */
-export async function setSaleHot(parts: Parts, operation: SetSale, deadlineMs: DeadlineMs): Promise<Ended> {
-  const { layouts } = parts.hot;
+/**
+ * Starts or pauses the sale of a SKU in all its rows. The first row comes first, because rows that open later copy its
+ * state.
+ */
+export async function setSaleHot(ports: Parts, operation: SetSale, deadlineMs: DeadlineMs): Promise<Outcome> {
+  const { layouts } = ports.hot;
   for (let hasBegun = false; ; hasBegun = true) {
     const before = await layouts.load(operation.sku_id, deadlineMs);
     if (before.is === 'not_done') return hasBegun ? unsure(before) : before;
-    const first = await parts.routing.onOwners<Ended>(
-      (map) => applyOperation(parts.engine, map.shardOf(operation.sku_id), operation, deadlineMs) as Promise<Ended>,
+    const first = await ports.routing.onOwners<Outcome>(
+      (map) => applyOperation(ports.engine, map.shardOf(operation.sku_id), operation, deadlineMs) as Promise<Outcome>,
     );
     if (first.is !== 'applied') return hasBegun && first.is === 'not_done' ? unsure(first) : first;
-    const owner = parts.routing.map.shardOf(operation.sku_id);
+    const owner = ports.routing.map.shardOf(operation.sku_id);
     const others = (before.layout?.shards ?? []).filter((shard) => shard !== owner);
     const row = { sub_row: 0, epoch: before.layout?.epoch ?? 0 };
     const outcomes = await Promise.all(
-      others.map((shard) => applyOperation(parts.engine, shard, { ...operation, row }, deadlineMs)),
+      others.map((shard) => applyOperation(ports.engine, shard, { ...operation, row }, deadlineMs)),
     );
-    // A shard that had a row once and has none now has nothing to pause.
+    // A shard that had a row once and has none now refuses: there is nothing to pause.
     if (!outcomes.every((outcome) => outcome.is === 'applied' || outcome.is === 'refused'))
       return { is: 'unknown', reason: 'not every row of the SKU could be reached' };
     const after = await layouts.load(operation.sku_id, deadlineMs);
     if (after.is === 'not_done') return unsure(after);
-    // Rows that were opened meanwhile, or are being opened, may have it as it was before.
-    if (isSettled(before.layout) && after.layout?.revision === before.layout?.revision) return first;
+    // Rows that were opened meanwhile, or are being opened, may have copied the state from before.
+    if (isAtRest(before.layout) && after.layout?.revision === before.layout?.revision) return first;
     if (performance.now() >= deadlineMs)
-      return { is: 'unknown', reason: 'the rows of the SKU moved for the whole time' };
+      return { is: 'unknown', reason: 'the layout of the SKU kept changing until the deadline' };
   }
 }
 
-function isSettled(layout: Layout | null): boolean {
+/** Whether no layout change is under way. */
+function isAtRest(layout: Layout | null): boolean {
   return layout === null || layout.state === 'open' || layout.state === 'single';
 }
 
-/** The first row may have it already. */
-function unsure({ reason }: NotDone): Ended {
+/** The outcome after an earlier round may have changed the first row. */
+function unsure({ reason }: NotDone): Outcome {
   return { is: 'unknown', reason };
 }

@@ -4,26 +4,26 @@ import type { Move } from '../../core/moves.ts';
 import type { DeadlineMs, ShardIndex, Transfer } from '../../core/nouns.ts';
 import type { StockEngine } from '../../core/ports.ts';
 
-/** What units are moved with. */
+/** The ports for moving units. */
 export interface TransferParts {
   readonly engine: StockEngine;
   readonly rows: HotRows;
-  /** Makes the id of a transfer: 32 hexadecimal digits that nobody else makes. */
+  /** Makes the id of a transfer: 32 hexadecimal digits, unique among all gateways. */
   readonly newId: () => string;
-  /** Called with what is no failure of a shard. */
+  /** Receives errors that are not a shard's failure. */
   readonly onFault: (error: unknown) => void;
 }
 
-/** What became of the sending of some moves. */
+/** The result of sending one move. */
 export interface Sent {
   readonly move: Move;
-  /** Null: its units are where they were, or nobody knows whether they left; then a sweeper brings them. */
+  /** Null: the units have not left, or that is in doubt. In the second case a sweeper credits them if they left. */
   readonly transfer: Transfer | null;
-  /** Whether the row had not so many, or is laid out otherwise by now. */
+  /** Whether the row had fewer units, or belongs to another layout now. */
   readonly isShort: boolean;
 }
 
-/** Takes units off their rows, all at once. */
+/** Takes units off their rows, on all shards at once. */
 export async function sendAll(
   { engine, newId }: TransferParts,
   sku_id: string,
@@ -53,14 +53,17 @@ export async function sendAll(
   return (await Promise.all(sent)).flat();
 }
 
-/** Puts units that are on their way into their rows, however often this is asked for. What does not get there now is the sweepers'. */
+/**
+ * Credits transfers to their rows. It may be called any number of times for one transfer. A sweeper credits those that
+ * do not get there now.
+ */
 export async function receiveAll(
-  parts: TransferParts,
+  ports: TransferParts,
   transfers: readonly Transfer[],
   deadlineMs: DeadlineMs,
 ): Promise<void> {
   const received = await onEachShard(
-    parts,
+    ports,
     transfers,
     ({ to }) => to.shard,
     async (shard, ofShard) => {
@@ -68,23 +71,23 @@ export async function receiveAll(
         ({ sku_id, transfer_id, amount, from, to }) =>
           ({ kind: 'receive', sku_id, transfer_id, amount, from, to }) as const,
       );
-      const outcomes = await parts.engine.apply(shard, operations, deadlineMs);
+      const outcomes = await ports.engine.apply(shard, operations, deadlineMs);
       return ofShard.filter((_, place) => outcomes[place]?.is === 'applied');
     },
   );
-  // Noted where they left; one that is not noted is brought in once more, which changes nothing.
+  // Recorded as cleared where they left. One that is not recorded is credited once more, which changes nothing.
   await onEachShard(
-    parts,
+    ports,
     received,
     ({ from }) => from.shard,
     async (shard, ofShard) => {
-      await parts.rows.settleTransfers(shard, ofShard, deadlineMs);
+      await ports.rows.settleTransfers(shard, ofShard, deadlineMs);
       return [];
     },
   );
 }
 
-/** Does something with transfers shard by shard; one that is away holds up no other. */
+/** Runs work on the transfers of each shard. An unreachable shard delays no other. */
 async function onEachShard(
   { onFault }: TransferParts,
   transfers: readonly Transfer[],

@@ -3,60 +3,62 @@ import type { DeadlineMs } from '../../core/nouns.ts';
 import { pause } from '../freeHolds.ts';
 import type { Routing } from '../routing.ts';
 
-/** A lease that nobody frees ends by itself. */
+/** A lease that is not released ends after this time. */
 const LEASE_MS = 1_000;
-/** After this time others get their turn. */
-const TURN_MS = 150;
+/** After this time the lease is released once, so that other gateways can take it. */
+const USE_MS = 150;
 const PAUSE_MS = 3;
 const FREE_MS = 1_000;
 
-/** What a turn works with. */
+/** The ports of a rebalance lease. */
 export interface TurnParts {
   readonly routing: Routing;
   readonly store: Layouts;
-  /** Makes a text of 32 hexadecimal digits that nobody else makes. */
+  /** Makes a text of 32 hexadecimal digits, unique among all gateways. */
   readonly newId: () => string;
 }
 
-/** The right to move units of a SKU, for a while. */
+/** The right of one gateway to move units of a SKU between its rows, for a short time. */
 export class Turn {
-  readonly #parts: TurnParts;
+  readonly #ports: TurnParts;
   readonly #sku_id: string;
   readonly #token: string;
   #sinceMs: number | null = null;
 
-  constructor(parts: TurnParts, sku_id: string) {
-    this.#parts = parts;
+  constructor(ports: TurnParts, sku_id: string) {
+    this.#ports = ports;
     this.#sku_id = sku_id;
-    this.#token = parts.newId();
+    this.#token = ports.newId();
   }
 
   get isTaken(): boolean {
     return this.#sinceMs !== null;
   }
 
-  /** Whether no other gateway can have the lease yet: it runs from when the shard was asked for it, or later. */
+  /** Whether no other gateway can have the lease yet. It began when the request for it was sent, or later. */
   get isHeld(): boolean {
     return this.#sinceMs !== null && performance.now() < this.#sinceMs + LEASE_MS;
   }
 
   /**
-   * @param untilMs for a single question to the shard
-   * @param waitUntilMs for as long it is asked again
-   * @returns false when another gateway has it for the whole time
+   * Takes the lease, or keeps it.
+   *
+   * @param untilMs the deadline of a single request to the shard
+   * @param waitUntilMs until then the request is repeated
+   * @returns false when another gateway had the lease for the whole time
    */
   async take(untilMs: DeadlineMs, waitUntilMs = untilMs): Promise<boolean> {
-    if (this.#sinceMs !== null && performance.now() < this.#sinceMs + TURN_MS) return true;
+    if (this.#sinceMs !== null && performance.now() < this.#sinceMs + USE_MS) return true;
     if (this.#sinceMs !== null) {
       await this.end();
-      // Others have waited.
+      // Gateways that have waited go first.
       await pause(2 * PAUSE_MS * (1 + Math.random()));
     }
-    const { store, routing } = this.#parts;
+    const { store, routing } = this.#ports;
     while (performance.now() < Math.min(untilMs, waitUntilMs)) {
-      const askedMs = performance.now();
+      const sentMs = performance.now();
       if (await store.takeLease(routing.map.shardOf(this.#sku_id), this.#sku_id, this.#token, LEASE_MS, untilMs)) {
-        this.#sinceMs = askedMs;
+        this.#sinceMs = sentMs;
         return true;
       }
       await pause(PAUSE_MS * (1 + Math.random()));
@@ -67,7 +69,7 @@ export class Turn {
   async end(): Promise<void> {
     if (this.#sinceMs === null) return;
     this.#sinceMs = null;
-    const { store, routing } = this.#parts;
+    const { store, routing } = this.#ports;
     await store.freeLease(routing.map.shardOf(this.#sku_id), this.#sku_id, this.#token, performance.now() + FREE_MS);
   }
 }

@@ -6,8 +6,9 @@ import type { Collected } from './collect.ts';
 import type { Hot } from './hot.ts';
 
 /**
- * All rows of a SKU, so that no unit is missed or counted twice that went from one to another meanwhile: two looks that saw
- * the same; or, while it sells, two looks with nothing on its way at the first, and nobody who may send anything until the second.
+ * Reads all rows of a SKU so that no unit which moves between two rows meanwhile is missed or counted twice. Two reads
+ * with the same result are enough. While the SKU sells, the rows are read under the rebalance lease: no units are on
+ * their way at a first read, and no gateway may send any until the second.
  */
 export async function readWholeStock(
   { rows, gatherer }: Pick<Hot, 'rows' | 'gatherer'>,

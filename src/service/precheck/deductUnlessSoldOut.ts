@@ -5,22 +5,22 @@ import type { Parts } from '../parts.ts';
 import { endOfTurn } from './endOfTurn.ts';
 import type { Precheck } from './precheck.ts';
 
-/** The same as `deductOrder`, but that orders for what is sold out need not reach a shard. */
+/** The same as `deductOrder`, except that an order for a sold-out SKU need not reach a shard. */
 export async function deductUnlessSoldOut(
-  parts: Parts,
+  ports: Parts,
   precheck: Precheck,
   order: Order,
   deadlineMs: DeadlineMs,
 ): Promise<OrderAnswer> {
-  const asked = precheck.refuse(order.lines);
-  const refused = asked instanceof Promise ? await asked : asked;
+  const prechecked = precheck.refuse(order.lines);
+  const refused = prechecked instanceof Promise ? await prechecked : prechecked;
   if (refused !== null) {
-    // Heat is what is asked, also of what is sold out.
-    for (const { sku_id } of order.lines) parts.heat.add(sku_id, 1);
+    // The hot-key tracker counts requests, also for sold-out SKUs.
+    for (const { sku_id } of order.lines) ports.heat.add(sku_id, 1);
     await endOfTurn();
     return { outcome: refused, durable: true };
   }
-  const answer = await deductOrder(parts, order, deadlineMs);
+  const answer = await deductOrder(ports, order, deadlineMs);
   if (answer.outcome.is === 'refused') precheck.learn(answer.outcome);
   return answer;
 }

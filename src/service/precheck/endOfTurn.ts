@@ -1,15 +1,16 @@
-let over: Promise<void> | null = null;
+let endOfThisTurn: Promise<void> | null = null;
 
 /**
- * The end of this turn of the event loop, the same for all who ask in it. Who was refused at once waits for it: answers that leave
- * together wake up the other side once, and while those of one turn are written the next requests come in together.
+ * Resolves at the end of this turn of the event loop; all calls of one turn share the promise. Refusals that need no
+ * wait are sent then: answers that are sent together wake the client once, and while they are written, the next
+ * requests arrive together.
  */
 export function endOfTurn(): Promise<void> {
-  over ??= new Promise((resolve) =>
+  endOfThisTurn ??= new Promise((resolve) =>
     setImmediate(() => {
-      over = null;
+      endOfThisTurn = null;
       resolve();
     }),
   );
-  return over;
+  return endOfThisTurn;
 }

@@ -4,64 +4,66 @@ import type { Sight, SightSource } from '../../core/sight.ts';
 import { inWidth } from '../inWidth.ts';
 import type { SkuStock } from '../readSku.ts';
 
-/** How fresh an answer is to be: a little old, or read for whoever asks. */
+/** How fresh an answer must be. `cached`: it may be a little old. `primary`: it is read for this request. */
 export type Consistency = 'cached' | 'primary';
 
-/** The stock of a SKU, and the moment of this gateway's clock since when it was so. */
+/** The stock of a SKU as it was at `asOfMs` of this gateway's monotonic clock, or later. */
 export type AvailableStock = Pick<Sight, 'sku_id' | 'leaved_amount' | 'mode' | 'rows' | 'asOfMs'>;
 
-/** SKUs that are read one by one at a time. */
+/** The largest number of SKUs whose exact reads run at once. */
 const WIDTH = 8;
 
-/** Kept of the request's time for the answer: a frozen shard may take all the rest. */
+/** The part of the request's time that is reserved for the answer; a frozen shard may use up the rest. */
 const ANSWER_MS = 200;
 
 export interface AvailabilityParts {
-  /** Sources of what may be a little old, the cheapest first. None throws. */
+  /** Sources whose readings may be a little old, the cheapest first. None throws. */
   readonly cached: readonly SightSource[];
   readonly primary: SightSource;
-  /** Reads one SKU exactly, with the units that move between its rows. */
+  /** Reads one SKU exactly, with the units in transit between its rows. */
   readonly readSku: (sku_id: string, deadlineMs: DeadlineMs) => Promise<SkuStock | NotDone>;
-  /** Remembers what the shards said. */
+  /** Writes the readings of the shards to the cache. */
   readonly tell: (sights: readonly Sight[]) => void;
-  /** How old an answer may be for who may be told something old. */
+  /** The greatest age of a `cached` answer, in milliseconds. */
   readonly ageMsMax: number;
 }
 
 /**
- * Reads the units left of many SKUs from the cheapest source with a young enough snapshot; the shards are asked last.
+ * Reads the units left of many SKUs, each from the cheapest source with a fresh enough reading. The shards are read
+ * last.
  *
- * @returns one entry per SKU, in the order asked, before `deadlineMs`; null: its shard does not answer
+ * @returns one entry per SKU, in the order of `sku_ids`, before `deadlineMs`; null: its shard does not answer
  */
 export async function findAvailability(
-  parts: AvailabilityParts,
+  ports: AvailabilityParts,
   sku_ids: readonly string[],
   consistency: Consistency,
   deadlineMs: DeadlineMs,
 ): Promise<readonly (AvailableStock | null)[]> {
   const untilMs = deadlineMs - ANSWER_MS;
   const found = new Map<string, AvailableStock>();
-  const apart: string[] = [];
+  const inexact: string[] = [];
   let rest = [...new Set(sku_ids)];
-  const take = (sights: readonly (Sight | null)[], asOfMsMin: DeadlineMs): void => {
-    for (const sight of sights) if (sight !== null && sight.asOfMs >= asOfMsMin) found.set(sight.sku_id, sight);
+  const take = (readings: readonly (Sight | null)[], asOfMsMin: DeadlineMs): void => {
+    for (const reading of readings)
+      if (reading !== null && reading.asOfMs >= asOfMsMin) found.set(reading.sku_id, reading);
     rest = rest.filter((sku_id) => !found.has(sku_id));
   };
-  for (const source of consistency === 'cached' ? parts.cached : []) {
+  for (const source of consistency === 'cached' ? ports.cached : []) {
     if (rest.length === 0) break;
-    take(await source.look(rest, untilMs), performance.now() - parts.ageMsMax);
+    take(await source.look(rest, untilMs), performance.now() - ports.ageMsMax);
   }
   if (rest.length > 0) {
-    const sights = await parts.primary.look(rest, untilMs);
-    parts.tell(sights.flatMap((sight) => sight ?? []));
-    // Rows of a split SKU are read at different moments, so units that move may be missing or counted twice.
-    const isExact = (sight: Sight | null): boolean => consistency === 'cached' || sight?.isApart !== true;
-    take(sights.filter(isExact), -Infinity);
-    apart.push(...sights.flatMap((sight) => (sight === null || isExact(sight) ? [] : [sight.sku_id])));
+    const readings = await ports.primary.look(rest, untilMs);
+    ports.tell(readings.flatMap((reading) => reading ?? []));
+    // The rows of a split SKU are read at different moments, so units in transit may be missing or counted twice.
+    const isExact = (reading: Sight | null): boolean => consistency === 'cached' || reading?.isApart !== true;
+    take(readings.filter(isExact), -Infinity);
+    inexact.push(...readings.flatMap((reading) => (reading === null || isExact(reading) ? [] : [reading.sku_id])));
   }
-  await inWidth(apart, WIDTH, async (sku_id) => {
+  await inWidth(inexact, WIDTH, async (sku_id) => {
     const asOfMs = performance.now();
-    const stock = await parts.readSku(sku_id, untilMs);
+    const stock = await ports.readSku(sku_id, untilMs);
     if (stock.is !== 'found') return;
     const { mode, rows, leaved_amount } = stock;
     found.set(sku_id, { sku_id, mode, rows, leaved_amount: rows.length === 0 ? null : leaved_amount, asOfMs });

@@ -3,25 +3,25 @@ import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
 import type { ShelfLooker, Sight } from '../../core/sight.ts';
 
 const IDS_AT_A_TIME = 5_000;
-/** A SKU with more flows is asked for at its shard always. */
+/** The orders for a SKU with more flows always go to its shard. */
 const IDS_MAX = 2_000_000;
 
-/** The ids that a SKU's flows had at one of its versions, and perhaps some that came later. */
+/** All ids that the flows of a SKU had at one version, and perhaps some later ones. */
 export interface KnownIds {
   readonly version: number;
-  /** Null: there are too many, and its shard is always asked. */
+  /** Null: there are too many ids, and orders always go to the shard. */
   readonly filter: IdFilter | null;
 }
 
 /**
- * Reads all ids of a SKU that has nothing left. While it stays at this version nobody is accepted, so whoever is not among them is
- * new; they were all committed before the sight, so whatever is read after it has them.
+ * Reads all ids of a SKU that has no units left. While the SKU stays at this version, no order is accepted, so an id
+ * that is not among them is new. All these ids were committed before the stock reading, so a read after it finds them.
  *
- * @param shards where it may have flows
+ * @param shards the shards where the SKU may have flows
  * @throws `LookFailed` when a shard cannot be read
  */
 export async function readKnownIds(
-  looker: ShelfLooker,
+  stockReader: ShelfLooker,
   { sku_id, version }: Sight,
   shards: readonly ShardIndex[],
   deadlineMs: DeadlineMs,
@@ -30,7 +30,7 @@ export async function readKnownIds(
   let count = 0;
   for (const shard of shards) {
     for (let after: string | null = ''; after !== null;) {
-      const { ids, next }: { ids: readonly string[]; next: string | null } = await looker.readIds(
+      const { ids, next }: { ids: readonly string[]; next: string | null } = await stockReader.readIds(
         shard,
         sku_id,
         after,

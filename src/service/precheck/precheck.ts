@@ -14,63 +14,66 @@ export interface PrecheckParts {
   readonly layouts: LayoutCache;
   readonly looker: ShelfLooker;
   readonly primary: SightSource;
-  /** Whether what is known here may refuse by itself. */
+  /** Whether the readings in this gateway's memory may refuse orders. */
   readonly hasMemory: boolean;
   /** The tiers behind memory, in the order in which they are asked. */
   readonly tiers: readonly Tier[];
-  /** Tells others what the shards said. */
+  /** Writes the readings of the shards to the caches, also for the other gateways. */
   readonly tell: (sights: readonly Sight[]) => void;
   readonly watcher: TierWatcher;
-  /** Told of what no code foresaw. */
+  /** Called with unexpected errors. */
   readonly onFault: (error: unknown) => void;
 }
 
-/** How often what is known of SKUs that are asked for is looked at again, and how young it may be not to need that. */
-const LOOK_MS = 150;
-const YOUNG_MS = 350;
-/** A SKU that nobody asked for in this time is not looked at any more. */
+/** The interval at which the readings of requested SKUs are renewed. */
+const RENEW_MS = 150;
+/** A reading that is younger than this is not renewed. */
+const FRESH_MS = 350;
+/** The readings of a SKU without requests for this time are no longer renewed. */
 const USED_MS = 2_000;
-const LOOK_WAIT_MS = 600;
+const PRIMARY_WAIT_MS = 600;
 const IDS_WAIT_MS = 20_000;
 const IDS_WIDTH = 2;
 
 /**
- * Refuses orders for SKUs that are sold out without asking their shards. It may refuse and never promises; only where nothing is
- * left and nothing held, only ids that nobody has ever sent, and only on what was so less than a second ago: units that come into
- * an empty row are sold no sooner than a second later, so nobody can have been accepted since.
+ * Refuses orders for sold-out SKUs without a request to their shards. It may refuse an order, and never promises a
+ * sale. It refuses only while the SKU has no units left and none held, only ids that were never sent before, and only
+ * by a reading that is less than a second old. Units that enter an empty row are sold a second later at the earliest,
+ * so no order can have been accepted since the reading.
  */
 export class Precheck {
-  readonly #parts: PrecheckParts;
+  readonly #ports: PrecheckParts;
   readonly #soldOut = new SoldOut();
   #timer: NodeJS.Timeout | null = null;
-  #looking: Promise<void> | null = null;
-  #isAskedAgain = false;
+  #renewing: Promise<void> | null = null;
+  #mustRenewAgain = false;
   /** SKUs whose ids are to be read; each is here once. */
-  readonly #unread: Sight[] = [];
-  #reading = 0;
+  readonly #idsToRead: Sight[] = [];
+  #idReads = 0;
 
-  constructor(parts: PrecheckParts) {
-    this.#parts = parts;
+  constructor(ports: PrecheckParts) {
+    this.#ports = ports;
   }
 
-  /** SKUs and ids that are known now. */
+  /** The numbers of SKUs and ids in memory. */
   get known(): { readonly skus: number; readonly ids: number } {
     return { skus: this.#soldOut.size, ids: this.#soldOut.idCount };
   }
 
   start(): void {
-    this.#timer = setInterval(() => this.#lookAgain(), LOOK_MS);
+    this.#timer = setInterval(() => this.#renew(), RENEW_MS);
     this.#timer.unref();
   }
 
   async stop(): Promise<void> {
     if (this.#timer !== null) clearInterval(this.#timer);
-    await this.#looking;
+    await this.#renewing;
   }
 
   /**
-   * @param lines of one order, each under ids of its own
-   * @returns a refusal that names the lines that are certainly refused; null: the engine is to be asked. At once where memory knows.
+   * @param lines the lines of one order, each with its own ids
+   * @returns a refusal with the lines that are certainly refused; null: the order must go to the engine. It is no
+   *   promise when memory decides.
    */
   refuse(lines: readonly Line[]): Refused | null | Promise<Refused | null> {
     if (this.#soldOut.size === 0) return null;
@@ -78,138 +81,145 @@ export class Precheck {
     let unsure: Line[] | null = null;
     let refused: RefusedLine[] | null = null;
     for (const line of lines) {
-      const hunch = this.#soldOut.judge(line.sku_id, line.order_detail_id, nowMs);
-      if (hunch === 'pass') continue;
-      if (hunch === 'ask' || !this.#parts.hasMemory) (unsure ??= []).push(line);
+      const decision = this.#soldOut.judge(line.sku_id, line.order_detail_id, nowMs);
+      if (decision === 'pass') continue;
+      if (decision === 'ask' || !this.#ports.hasMemory) (unsure ??= []).push(line);
       else (refused ??= []).push(refusalOf(line));
     }
-    if (this.#parts.hasMemory) {
-      this.#parts.watcher.asked('memory');
+    if (this.#ports.hasMemory) {
+      this.#ports.watcher.asked('memory');
       if (refused !== null) return this.#refusedBy('memory', refused, nowMs);
     }
-    return unsure === null || this.#parts.tiers.length === 0 ? null : this.#askTiers(unsure);
+    return unsure === null || this.#ports.tiers.length === 0 ? null : this.#readTiers(unsure);
   }
 
-  /** Hears what an engine said of an order that was let pass. */
+  /** Receives the engine's refusal of an order that the pre-check let pass. */
   learn({ lines }: Pick<Refused, 'lines'>): void {
     for (const { sku_id, code, leaved_amount } of lines) {
       if (code !== 'insufficient_stock' || leaved_amount !== 0) continue;
-      if (this.#soldOut.suspect(sku_id, performance.now())) this.#lookAgain();
-      else this.#passedFalsely();
+      if (this.#soldOut.suspect(sku_id, performance.now())) this.#renew();
+      else this.#countFalsePass();
     }
   }
 
-  /** Units came in: what others are told is brought up to date at once. */
+  /** Renews the reading of a SKU at once, because units came in. */
   noteIncrease(sku_id: string): void {
     if (this.#soldOut.sightOf(sku_id) === null) return;
-    void this.#askShards([sku_id]).catch(this.#parts.onFault);
+    void this.#readShards([sku_id]).catch(this.#ports.onFault);
   }
 
-  #passedFalsely(): void {
-    if (this.#parts.hasMemory) this.#parts.watcher.passedFalsely('memory');
-    for (const { name } of this.#parts.tiers) this.#parts.watcher.passedFalsely(name);
+  #countFalsePass(): void {
+    if (this.#ports.hasMemory) this.#ports.watcher.passedFalsely('memory');
+    for (const { name } of this.#ports.tiers) this.#ports.watcher.passedFalsely(name);
   }
 
   #refusedBy(tier: TierName, lines: readonly RefusedLine[], nowMs: DeadlineMs): Refused {
-    const sight = this.#soldOut.sightOf(lines[0]?.sku_id ?? '');
-    this.#parts.watcher.refused(tier, sight === null ? 0 : nowMs - sight.asOfMs);
+    const reading = this.#soldOut.sightOf(lines[0]?.sku_id ?? '');
+    this.#ports.watcher.refused(tier, reading === null ? 0 : nowMs - reading.asOfMs);
     return refusedLines(lines);
   }
 
-  async #askTiers(lines: readonly Line[]): Promise<Refused | null> {
-    for (const tier of this.#parts.tiers) {
-      const sights = await Promise.all(lines.map(({ sku_id }) => tier.ask(sku_id)));
+  async #readTiers(lines: readonly Line[]): Promise<Refused | null> {
+    for (const tier of this.#ports.tiers) {
+      const readings = await Promise.all(lines.map(({ sku_id }) => tier.ask(sku_id)));
       const nowMs = performance.now();
-      const refused = lines.filter(({ sku_id, order_detail_id }, place) => {
-        const sight = sights[place] ?? null;
+      const refused = lines.filter(({ sku_id, order_detail_id }, index) => {
+        const reading = readings[index] ?? null;
         return (
-          sight !== null &&
-          this.#isReady(sight) &&
-          this.#soldOut.judge(sku_id, order_detail_id, nowMs, sight) === 'refuse'
+          reading !== null &&
+          this.#isReady(reading) &&
+          this.#soldOut.judge(sku_id, order_detail_id, nowMs, reading) === 'refuse'
         );
       });
-      this.#take(sights.flatMap((sight) => (sight !== null && this.#isReady(sight) ? [sight] : [])));
+      this.#take(readings.flatMap((reading) => (reading !== null && this.#isReady(reading) ? [reading] : [])));
       if (refused.length > 0) return this.#refusedBy(tier.name, refused.map(refusalOf), nowMs);
     }
     return null;
   }
 
-  /** On a shard where units may be sold as soon as they come in, nothing that is known is any use. */
+  /** False for a shard that may sell units as soon as they enter an empty row: its readings must not refuse orders. */
   #isReady({ sku_id }: Sight): boolean {
-    return this.#parts.looker.isReady(this.#parts.routing.map.shardOf(sku_id));
+    return this.#ports.looker.isReady(this.#ports.routing.map.shardOf(sku_id));
   }
 
-  /** Looks at all that is due; who asks meanwhile has it done once more. */
-  #lookAgain(): void {
-    if (this.#looking !== null) {
-      this.#isAskedAgain = true;
+  /** Renews all due readings. A call during a round causes one more round. */
+  #renew(): void {
+    if (this.#renewing !== null) {
+      this.#mustRenewAgain = true;
       return;
     }
     const nowMs = performance.now();
-    const due = this.#soldOut.due(nowMs - USED_MS, nowMs - YOUNG_MS);
+    const due = this.#soldOut.due(nowMs - USED_MS, nowMs - FRESH_MS);
     if (due.length === 0) return;
-    this.#looking = this.#lookAt(due)
-      .catch(this.#parts.onFault)
+    this.#renewing = this.#read(due)
+      .catch(this.#ports.onFault)
       .finally(() => {
-        this.#looking = null;
-        if (!this.#isAskedAgain) return;
-        this.#isAskedAgain = false;
-        this.#lookAgain();
+        this.#renewing = null;
+        if (!this.#mustRenewAgain) return;
+        this.#mustRenewAgain = false;
+        this.#renew();
       });
   }
 
-  /** The cheapest source that knows it young enough; what only the shards know is told to the others. */
-  async #lookAt(sku_ids: readonly string[]): Promise<void> {
+  /** Reads each SKU from the cheapest source with a fresh reading. Readings of the shards are written to the caches. */
+  async #read(sku_ids: readonly string[]): Promise<void> {
     let rest = sku_ids;
-    for (const tier of this.#parts.tiers) {
+    for (const tier of this.#ports.tiers) {
       if (rest.length === 0) return;
-      const sights = await tier.look(rest);
-      const youngMs = performance.now() - YOUNG_MS;
-      const isYoung = (sight: Sight | null): sight is Sight =>
-        sight !== null && sight.isEmpty && sight.asOfMs >= youngMs && this.#isReady(sight);
-      this.#take(sights.filter(isYoung));
-      rest = rest.filter((_, place) => !isYoung(sights[place] ?? null));
+      const readings = await tier.look(rest);
+      const freshSinceMs = performance.now() - FRESH_MS;
+      const isFresh = (reading: Sight | null): reading is Sight =>
+        reading !== null && reading.isEmpty && reading.asOfMs >= freshSinceMs && this.#isReady(reading);
+      this.#take(readings.filter(isFresh));
+      rest = rest.filter((_, index) => !isFresh(readings[index] ?? null));
     }
-    if (rest.length > 0) await this.#askShards(rest);
+    if (rest.length > 0) await this.#readShards(rest);
   }
 
-  async #askShards(sku_ids: readonly string[]): Promise<void> {
-    const sights = (await this.#parts.primary.look(sku_ids, performance.now() + LOOK_WAIT_MS)).flatMap(
-      (sight) => sight ?? [],
+  async #readShards(sku_ids: readonly string[]): Promise<void> {
+    const readings = (await this.#ports.primary.look(sku_ids, performance.now() + PRIMARY_WAIT_MS)).flatMap(
+      (reading) => reading ?? [],
     );
-    this.#take(sights);
-    this.#parts.tell(sights);
+    this.#take(readings);
+    this.#ports.tell(readings);
   }
 
-  /** Ids are read behind everybody's back; until they are known, orders go to the engine. */
-  #take(sights: readonly Sight[]): void {
-    this.#unread.push(...sights.filter((sight) => this.#soldOut.note(sight)));
-    while (this.#reading < IDS_WIDTH && this.#unread.length > 0) void this.#readUnread();
+  /**
+   * Takes over readings. The ids of empty SKUs are read in the background; until then their orders go to the engine.
+   */
+  #take(readings: readonly Sight[]): void {
+    this.#idsToRead.push(...readings.filter((reading) => this.#soldOut.note(reading)));
+    while (this.#idReads < IDS_WIDTH && this.#idsToRead.length > 0) void this.#readAllIds();
   }
 
-  async #readUnread(): Promise<void> {
-    this.#reading += 1;
-    for (let sight = this.#unread.shift(); sight !== undefined; sight = this.#unread.shift())
-      await this.#readIds(sight);
-    this.#reading -= 1;
+  async #readAllIds(): Promise<void> {
+    this.#idReads += 1;
+    for (let reading = this.#idsToRead.shift(); reading !== undefined; reading = this.#idsToRead.shift())
+      await this.#readIds(reading);
+    this.#idReads -= 1;
   }
 
-  async #readIds(sight: Sight): Promise<void> {
+  async #readIds(reading: Sight): Promise<void> {
     const untilMs = performance.now() + IDS_WAIT_MS;
     try {
-      const ids = await readKnownIds(this.#parts.looker, sight, await this.#shardsOf(sight.sku_id, untilMs), untilMs);
-      this.#soldOut.noteIds(sight.sku_id, ids, performance.now());
+      const ids = await readKnownIds(
+        this.#ports.looker,
+        reading,
+        await this.#shardsOf(reading.sku_id, untilMs),
+        untilMs,
+      );
+      this.#soldOut.noteIds(reading.sku_id, ids, performance.now());
     } catch (error) {
-      this.#soldOut.noteIds(sight.sku_id, null, performance.now());
-      if (!(error instanceof LookFailed)) this.#parts.onFault(error);
+      this.#soldOut.noteIds(reading.sku_id, null, performance.now());
+      if (!(error instanceof LookFailed)) this.#ports.onFault(error);
     }
   }
 
-  /** Where a SKU may have flows. */
+  /** The shards where a SKU may have flows. */
   async #shardsOf(sku_id: string, untilMs: DeadlineMs): Promise<readonly ShardIndex[]> {
-    const loaded = await this.#parts.layouts.load(sku_id, untilMs);
+    const loaded = await this.#ports.layouts.load(sku_id, untilMs);
     if (loaded.is === 'not_done') throw new LookFailed(loaded.reason);
-    return loaded.layout?.shards ?? [this.#parts.routing.map.shardOf(sku_id)];
+    return loaded.layout?.shards ?? [this.#ports.routing.map.shardOf(sku_id)];
   }
 }
 

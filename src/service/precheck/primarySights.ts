@@ -12,157 +12,164 @@ export interface PrimarySightsParts {
   readonly layouts: LayoutCache;
 }
 
-/** SKUs in one question to a shard. */
+/** SKUs in one read of a shard. */
 const SKUS_AT_A_TIME = 500;
 
-/** The last source, which always knows: the shards themselves. A shard that cannot be asked makes nothing of its SKUs known. */
+/** The last source, the shards: it has a reading of every SKU, except those of a shard that cannot be read. */
 export class PrimarySights implements SightSource {
-  readonly #parts: PrimarySightsParts;
+  readonly #ports: PrimarySightsParts;
   readonly #isForSale: boolean;
 
-  /** @param isForSale whether orders are refused by what is seen; who only tells it locks nothing, and sees nothing as certainly empty */
-  constructor(parts: PrimarySightsParts, isForSale: boolean) {
-    this.#parts = parts;
+  /**
+   * @param isForSale whether the readings may refuse orders. If not, the reads take no locks, and no reading is
+   *   certainly empty.
+   */
+  constructor(ports: PrimarySightsParts, isForSale: boolean) {
+    this.#ports = ports;
     this.#isForSale = isForSale;
   }
 
   async look(sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<readonly (Sight | null)[]> {
-    const sights = new Map<string, Sight>();
-    const elsewhere = await this.#lookAtOwners(sku_ids, sights, deadlineMs);
-    if (elsewhere.length > 0) {
-      const refreshed = this.#parts.routing.refresh();
-      // An order does not wait for the slot map: its shard decides.
-      if (!this.#isForSale) await refreshed.then(() => this.#lookAtOwners(elsewhere, sights, deadlineMs));
+    const readings = new Map<string, Sight>();
+    const notOwned = await this.#readAtOwners(sku_ids, readings, deadlineMs);
+    if (notOwned.length > 0) {
+      const refreshed = this.#ports.routing.refresh();
+      // Orders do not wait for the slot map: their shard decides.
+      if (!this.#isForSale) await refreshed.then(() => this.#readAtOwners(notOwned, readings, deadlineMs));
     }
-    return sku_ids.map((sku_id) => sights.get(sku_id) ?? null);
+    return sku_ids.map((sku_id) => readings.get(sku_id) ?? null);
   }
 
-  /** Adds to `sights`. @returns the SKUs that another shard owns */
-  async #lookAtOwners(
+  /** Adds to `readings`. @returns the SKUs that another shard owns */
+  async #readAtOwners(
     sku_ids: readonly string[],
-    sights: Map<string, Sight>,
+    readings: Map<string, Sight>,
     deadlineMs: DeadlineMs,
   ): Promise<readonly string[]> {
     const asOfMs = performance.now();
-    const wanted = new Map<ShardIndex, Set<string>>();
+    const skusByShard = new Map<ShardIndex, Set<string>>();
     for (const sku_id of sku_ids) {
-      const shard = this.#parts.routing.map.shardOf(sku_id);
-      const ofShard = wanted.get(shard);
-      if (ofShard === undefined) wanted.set(shard, new Set([sku_id]));
+      const shard = this.#ports.routing.map.shardOf(sku_id);
+      const ofShard = skusByShard.get(shard);
+      if (ofShard === undefined) skusByShard.set(shard, new Set([sku_id]));
       else ofShard.add(sku_id);
     }
-    const elsewhere: string[] = [];
+    const notOwned: string[] = [];
     await Promise.all(
-      [...wanted].flatMap(([shard, ofShard]) =>
+      [...skusByShard].flatMap(([shard, ofShard]) =>
         inPieces([...ofShard]).map(async (piece) => {
-          const found = await this.#lookAt(shard, piece, asOfMs, deadlineMs);
-          for (const sight of found.sights) sights.set(sight.sku_id, sight);
-          elsewhere.push(...found.elsewhere);
+          const found = await this.#readShard(shard, piece, asOfMs, deadlineMs);
+          for (const reading of found.readings) readings.set(reading.sku_id, reading);
+          notOwned.push(...found.notOwned);
         }),
       ),
     );
-    return elsewhere;
+    return notOwned;
   }
 
-  async #lookAt(
+  async #readShard(
     shard: ShardIndex,
     sku_ids: readonly string[],
     asOfMs: DeadlineMs,
     deadlineMs: DeadlineMs,
-  ): Promise<{ readonly sights: readonly Sight[]; readonly elsewhere: readonly string[] }> {
-    const { looker } = this.#parts;
-    const looks = await orNull(looker.lookAt(shard, sku_ids, this.#isForSale, deadlineMs));
-    if (looks === null) return { sights: [], elsewhere: [] };
-    const elsewhere = looks.filter(({ isMine }) => !isMine).map(({ sku_id }) => sku_id);
-    const mine = looks.filter(({ isMine }) => isMine);
-    const single = mine.filter(({ hasLayout }) => !hasLayout).map((look) => this.#single(shard, look, asOfMs));
+  ): Promise<{ readonly readings: readonly Sight[]; readonly notOwned: readonly string[] }> {
+    const { looker } = this.#ports;
+    const reads = await orNull(looker.lookAt(shard, sku_ids, this.#isForSale, deadlineMs));
+    if (reads === null) return { readings: [], notOwned: [] };
+    const notOwned = reads.filter(({ isMine }) => !isMine).map(({ sku_id }) => sku_id);
+    const mine = reads.filter(({ isMine }) => isMine);
+    const single = mine.filter(({ hasLayout }) => !hasLayout).map((read) => this.#single(shard, read, asOfMs));
     const split = await Promise.all(
       mine.filter(({ hasLayout }) => hasLayout).map(({ sku_id }) => this.#split(sku_id, deadlineMs)),
     );
-    return { sights: [...single, ...split.flatMap((sight) => sight ?? [])], elsewhere };
+    return { readings: [...single, ...split.flatMap((reading) => reading ?? [])], notOwned };
   }
 
-  #single(shard: ShardIndex, look: ShelfLook, asOfMs: DeadlineMs): Sight {
-    return sightOf({
-      sku_id: look.sku_id,
+  #single(shard: ShardIndex, read: ShelfLook, asOfMs: DeadlineMs): Sight {
+    return readingOf({
+      sku_id: read.sku_id,
       mode: 'single',
-      looks: [{ shard, look }],
-      isReady: this.#parts.looker.isReady(shard),
+      reads: [{ shard, read }],
+      isReady: this.#ports.looker.isReady(shard),
       asOfMs,
     });
   }
 
-  /** All rows on all shards where it ever had some, with the same layout before and after: units cannot have gone where nobody looked. */
+  /**
+   * Reads all rows on all shards where the SKU ever had rows. The layout must be the same before and after, so that no
+   * units moved to a row that was not read.
+   */
   async #split(sku_id: string, deadlineMs: DeadlineMs): Promise<Sight | null> {
-    const { looker } = this.#parts;
+    const { looker } = this.#ports;
     const asOfMs = performance.now();
     const before = await this.#layoutOf(sku_id, deadlineMs);
     if (before === null) return null;
-    const first = await this.#lookEverywhere(before, deadlineMs);
-    const isLeft =
-      first?.some(({ look }) => look.rows.some(({ leaved_amount, held_amount }) => leaved_amount + held_amount > 0)) ??
+    const first = await this.#readAllRows(before, deadlineMs);
+    const hasUnits =
+      first?.some(({ read }) => read.rows.some(({ leaved_amount, held_amount }) => leaved_amount + held_amount > 0)) ??
       false;
-    // No two rows were read at the same moment: units may have gone from one that was not yet read to one that was. Seen twice alike, they were all so in between.
-    const second = first === null || isLeft ? first : await this.#lookEverywhere(before, deadlineMs);
+    // The rows are read at different moments: units may move from a row that is not yet read to a row that was read. If
+    // two reads are equal, all rows had these values at one moment between them.
+    const second = first === null || hasUnits ? first : await this.#readAllRows(before, deadlineMs);
     const after = await this.#layoutOf(sku_id, deadlineMs);
     if (first === null || second === null) return null;
-    const isMoved = after?.revision !== before.revision;
-    if (isMoved && this.#isForSale) return null;
-    const isReady = !isMoved && isAlike(first, second) && before.shards.every((shard) => looker.isReady(shard));
+    const isChanged = after?.revision !== before.revision;
+    if (isChanged && this.#isForSale) return null;
+    const isReady = !isChanged && areEqual(first, second) && before.shards.every((shard) => looker.isReady(shard));
     const mode = before.places.length > 1 ? 'hot' : 'single';
-    return { ...sightOf({ sku_id, mode, looks: second, isReady, asOfMs, places: before.places }), isApart: true };
+    return { ...readingOf({ sku_id, mode, reads: second, isReady, asOfMs, places: before.places }), isApart: true };
   }
 
-  /** @returns null when a shard could not be asked */
-  async #lookEverywhere({ sku_id, shards }: Layout, deadlineMs: DeadlineMs): Promise<Looked[] | null> {
-    const looks = await Promise.all(
+  /** @returns null when a shard could not be read */
+  async #readAllRows({ sku_id, shards }: Layout, deadlineMs: DeadlineMs): Promise<ShardRead[] | null> {
+    const reads = await Promise.all(
       shards.map(async (shard) => ({
         shard,
-        look: (await orNull(this.#parts.looker.lookAt(shard, [sku_id], this.#isForSale, deadlineMs)))?.[0],
+        read: (await orNull(this.#ports.looker.lookAt(shard, [sku_id], this.#isForSale, deadlineMs)))?.[0],
       })),
     );
-    const whole = looks.flatMap(({ shard, look }) => (look === undefined ? [] : [{ shard, look }]));
-    return whole.length < looks.length ? null : whole;
+    const whole = reads.flatMap(({ shard, read }) => (read === undefined ? [] : [{ shard, read }]));
+    return whole.length < reads.length ? null : whole;
   }
 
   async #layoutOf(sku_id: string, deadlineMs: DeadlineMs): Promise<Layout | null> {
-    const loaded = await this.#parts.layouts.load(sku_id, deadlineMs);
+    const loaded = await this.#ports.layouts.load(sku_id, deadlineMs);
     return loaded.is === 'layout' ? loaded.layout : null;
   }
 }
 
-interface Looked {
+interface ShardRead {
   readonly shard: ShardIndex;
-  readonly look: ShelfLook;
+  readonly read: ShelfLook;
 }
 
-/** Whether two looks at all rows saw the same, with nothing on its way in either. */
-function isAlike(first: readonly Looked[], second: readonly Looked[]): boolean {
-  const textOf = (looks: readonly Looked[]): string =>
+/** Whether two reads of all rows are equal, certain, and without units in transit. */
+function areEqual(first: readonly ShardRead[], second: readonly ShardRead[]): boolean {
+  const textOf = (reads: readonly ShardRead[]): string =>
     JSON.stringify(
-      looks.map(({ shard, look }) => [shard, look.rows.map(({ sub_row, version }) => [sub_row, version])]),
+      reads.map(({ shard, read }) => [shard, read.rows.map(({ sub_row, version }) => [sub_row, version])]),
     );
   return (
-    [...first, ...second].every(({ look }) => look.isCertain && !look.hasOpenTransfers) &&
+    [...first, ...second].every(({ read }) => read.isCertain && !read.hasOpenTransfers) &&
     textOf(first) === textOf(second)
   );
 }
 
-interface Seen {
+interface ReadRows {
   readonly sku_id: string;
   readonly mode: Sight['mode'];
-  readonly looks: readonly Looked[];
+  readonly reads: readonly ShardRead[];
   readonly isReady: boolean;
   readonly asOfMs: DeadlineMs;
-  /** Of a SKU in several rows: where those are that count. */
+  /** Of a split SKU: the shards of the sub-rows in its present layout. */
   readonly places?: readonly ShardIndex[];
 }
 
-function sightOf({ sku_id, mode, looks, isReady, asOfMs, places }: Seen): Sight {
-  const rows = looks.flatMap(({ shard, look }) => look.rows.map((row) => ({ ...row, shard })));
+function readingOf({ sku_id, mode, reads, isReady, asOfMs, places }: ReadRows): Sight {
+  const rows = reads.flatMap(({ shard, read }) => read.rows.map((row) => ({ ...row, shard })));
   const sum = (of: (row: LookedRow) => number): number => sumUnits(rows.map(of));
   const leaved = sum(({ leaved_amount }) => leaved_amount);
-  const isCertain = looks.every(({ look }) => look.isCertain && !look.hasOpenTransfers);
+  const isCertain = reads.every(({ read }) => read.isCertain && !read.hasOpenTransfers);
   const isInPlace = ({ sub_row, shard }: { sub_row: number; shard: ShardIndex }): boolean =>
     places === undefined ? sub_row === 0 : places[sub_row] === shard;
   return {
@@ -181,14 +188,14 @@ function sightOf({ sku_id, mode, looks, isReady, asOfMs, places }: Seen): Sight 
 
 function inPieces(sku_ids: readonly string[]): string[][] {
   const pieces: string[][] = [];
-  for (let place = 0; place < sku_ids.length; place += SKUS_AT_A_TIME)
-    pieces.push(sku_ids.slice(place, place + SKUS_AT_A_TIME));
+  for (let start = 0; start < sku_ids.length; start += SKUS_AT_A_TIME)
+    pieces.push(sku_ids.slice(start, start + SKUS_AT_A_TIME));
   return pieces;
 }
 
-async function orNull<T>(looking: Promise<T>): Promise<T | null> {
+async function orNull<T>(reading: Promise<T>): Promise<T | null> {
   try {
-    return await looking;
+    return await reading;
   } catch (error) {
     if (error instanceof LookFailed) return null;
     throw error;

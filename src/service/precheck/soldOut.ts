@@ -3,34 +3,38 @@ import { isLater, refusesAt } from '../../core/sight.ts';
 import type { Sight } from '../../core/sight.ts';
 import type { KnownIds } from './knownIds.ts';
 
-/** SKUs of which something is known, at most; who was not asked for longest is forgotten first. */
+/** The largest number of SKUs; the least recently requested SKU is forgotten first. */
 const SKUS_MAX = 10_000;
-/** Ids of all of them, at most: 32 megabytes. */
+/** The largest number of ids of all SKUs together: 32 megabytes. */
 const IDS_MAX = 8_000_000;
 const KEPT = 0.9;
-/** Between two readings of all ids of a SKU: tombstones raise its version while it is sold out. */
+/** The shortest time between two reads of all ids of a SKU: tombstones raise its version while it is sold out. */
 const AGAIN_MS = 300;
+/** The same after a failed read. */
 const FAILED_MS = 5_000;
 
 interface Entry {
   readonly sku_id: string;
-  sight: Sight | null;
+  reading: Sight | null;
   ids: KnownIds | null;
   usedMs: DeadlineMs;
   isLoading: boolean;
-  /** Its ids are not read again before. */
+  /** Its ids are not read again before this time. */
   loadFromMs: DeadlineMs;
 }
 
-/** What is to be done with a line, as far as memory can tell. `ask`: its SKU may be sold out, but it is not known for certain at this moment. */
+/**
+ * The decision about a line from memory alone. `ask`: the SKU may be sold out, but memory has no reading that proves it
+ * now.
+ */
 export type Hunch = 'refuse' | 'pass' | 'ask';
 
 /**
- * The SKUs that somebody was refused lately because nothing was left, with what is known of them. Bounded, however many SKUs are
- * asked for: only what an engine has refused comes in.
+ * The SKUs for which an engine recently refused an order because no units were left, with their readings and ids. It is
+ * bounded for any number of requested SKUs: only a refusal by an engine adds one.
  */
 export class SoldOut {
-  /** The one that was asked for last is the last. */
+  /** In the order of the latest empty reading. Readings are renewed on request, so the last requested SKUs are last. */
   readonly #entries = new Map<string, Entry>();
   #idCount = 0;
 
@@ -42,12 +46,12 @@ export class SoldOut {
     return this.#idCount;
   }
 
-  /** Somebody was refused. @returns whether it was not known of */
+  /** Adds a SKU for which an engine refused an order. @returns whether the SKU is new here */
   suspect(sku_id: string, nowMs: DeadlineMs): boolean {
     if (this.#entries.has(sku_id)) return false;
     this.#entries.set(sku_id, {
       sku_id,
-      sight: null,
+      reading: null,
       ids: null,
       usedMs: nowMs,
       isLoading: false,
@@ -57,51 +61,56 @@ export class SoldOut {
     return true;
   }
 
-  /** @param sight what a tier has just said, beside what is known; null: only what is known */
-  judge(sku_id: string, order_detail_id: string, nowMs: DeadlineMs, sight: Sight | null = null): Hunch {
+  /** @param reading a reading that a tier has just returned; null: the reading in memory is used */
+  judge(sku_id: string, order_detail_id: string, nowMs: DeadlineMs, reading: Sight | null = null): Hunch {
     const entry = this.#entries.get(sku_id);
     if (entry === undefined) return 'pass';
     entry.usedMs = nowMs;
-    const known = sight ?? entry.sight;
-    // As long as the ids are not known nobody can be told to be new.
+    const known = reading ?? entry.reading;
+    // Without the ids of the SKU, no id can be recognized as new.
     if (known === null || entry.ids === null || entry.ids.filter === null) return 'pass';
     if (entry.ids.filter.has(order_detail_id)) return 'pass';
     return entry.ids.version === known.version && refusesAt(known, nowMs) ? 'refuse' : 'ask';
   }
 
   sightOf(sku_id: string): Sight | null {
-    return this.#entries.get(sku_id)?.sight ?? null;
+    return this.#entries.get(sku_id)?.reading ?? null;
   }
 
-  /** SKUs that were asked for since, and of which nothing is known that is younger than another moment. */
+  /** SKUs that were requested since `usedSinceMs`, and have no reading since `knownSinceMs`. */
   due(usedSinceMs: DeadlineMs, knownSinceMs: DeadlineMs): string[] {
     const due: string[] = [];
-    for (const { sku_id, sight, usedMs } of this.#entries.values())
-      if (usedMs >= usedSinceMs && (sight === null || sight.asOfMs < knownSinceMs)) due.push(sku_id);
+    for (const { sku_id, reading, usedMs } of this.#entries.values())
+      if (usedMs >= usedSinceMs && (reading === null || reading.asOfMs < knownSinceMs)) due.push(sku_id);
     return due;
   }
 
-  /** Takes over what is known now. @returns whether the ids of the SKU are to be read, and nobody does */
-  note(sight: Sight): boolean {
-    const entry = this.#entries.get(sight.sku_id);
+  /**
+   * Takes over a reading.
+   *
+   * @returns whether the caller must read the ids of the SKU: they are needed, and not being read
+   */
+  note(reading: Sight): boolean {
+    const entry = this.#entries.get(reading.sku_id);
     if (entry === undefined) return false;
-    if (entry.sight !== null && !isLater(sight, entry.sight)) return false;
-    if (!sight.isEmpty) {
-      // Where something is left, whoever is refused again puts it back; where somebody is just changing it, the next look tells.
-      if (sight.leaved_amount !== 0 && !entry.isLoading) this.forget(sight.sku_id);
-      else entry.sight = null;
+    if (entry.reading !== null && !isLater(reading, entry.reading)) return false;
+    if (!reading.isEmpty) {
+      // If units are left, the SKU is forgotten, and the next refusal adds it again. If a change of its rows is under
+      // way, the next reading decides.
+      if (reading.leaved_amount !== 0 && !entry.isLoading) this.forget(reading.sku_id);
+      else entry.reading = null;
       return false;
     }
-    entry.sight = sight;
-    // To be found last when room is made.
-    this.#entries.delete(sight.sku_id);
-    this.#entries.set(sight.sku_id, entry);
-    if (entry.isLoading || entry.ids?.version === sight.version || sight.asOfMs < entry.loadFromMs) return false;
+    entry.reading = reading;
+    // The last entry is the last that `#shrink` removes.
+    this.#entries.delete(reading.sku_id);
+    this.#entries.set(reading.sku_id, entry);
+    if (entry.isLoading || entry.ids?.version === reading.version || reading.asOfMs < entry.loadFromMs) return false;
     entry.isLoading = true;
     return true;
   }
 
-  /** @param ids null: they could not be had; they are read again, but not at once */
+  /** @param ids null: they could not be read; the next read begins after `FAILED_MS` */
   noteIds(sku_id: string, ids: KnownIds | null, nowMs: DeadlineMs): void {
     const entry = this.#entries.get(sku_id);
     if (entry === undefined) return;
@@ -119,7 +128,9 @@ export class SoldOut {
     this.#entries.delete(sku_id);
   }
 
-  /** Forgets a tenth at once: to find the first of a map again and again is to go past all that were taken from it. */
+  /**
+   * Forgets a tenth at once: to find the first entry of a map means to skip all entries that were deleted before it.
+   */
   #shrink(): void {
     if (this.#entries.size <= SKUS_MAX && this.#idCount <= IDS_MAX) return;
     for (const oldest of this.#entries.keys()) {

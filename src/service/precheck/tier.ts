@@ -4,36 +4,39 @@ import type { Sight, SightSource } from '../../core/sight.ts';
 
 export type TierName = 'memory' | 'redis' | 'replica';
 
-/** Told of what tiers do; for metrics. */
+/** Receives the events of tiers, for metrics. */
 export interface TierWatcher {
   asked(tier: TierName): void;
-  /** @param ageMs how old the knowledge was that refused */
+  /** @param ageMs the age of the reading that refused */
   refused(tier: TierName, ageMs: number): void;
-  /** It was too slow, down, or left alone after that. */
+  /** The tier was too slow or down, or still in the pause after that. */
   skipped(tier: TierName): void;
-  /** It let an order pass that the engine then refused. */
+  /** The tier let an order pass that the engine then refused. */
   passedFalsely(tier: TierName): void;
 }
 
-/** A tier that does not answer is left alone for so long. */
+/** A tier that did not answer is skipped for this time. */
 const PAUSE_MS = 500;
 
-interface Asked {
+interface Waiter {
   readonly sku_id: string;
-  resolve(sight: Sight | null): void;
+  resolve(reading: Sight | null): void;
 }
 
-/** A source that is asked on behalf of single requests: all that come in the same turn share a question, and none waits long. */
+/**
+ * Reads a source for single requests. The requests of one turn of the event loop share a read; none waits over
+ * `waitMs`.
+ */
 export class Tier {
   readonly name: TierName;
   readonly #source: SightSource;
   readonly #waitMs: number;
   readonly #watcher: TierWatcher;
   readonly #onFault: (error: unknown) => void;
-  #waiting: Asked[] = [];
+  #waiting: Waiter[] = [];
   #pausedUntilMs = -Infinity;
 
-  /** @param onFault called with a programming error of the source; it is skipped then as when it does not answer */
+  /** @param onFault called with a programming error of the source, which is then skipped as if it had not answered */
   constructor(
     name: TierName,
     source: SightSource,
@@ -48,7 +51,9 @@ export class Tier {
     this.#onFault = onFault;
   }
 
-  /** What the source knows now: it is asked after this call, so whatever it says is true of somebody who came before. Never throws. */
+  /**
+   * Reads the source. The read begins after this call, so its result is valid for the request that calls. Never throws.
+   */
   ask(sku_id: string): Promise<Sight | null> {
     this.#watcher.asked(this.name);
     if (performance.now() < this.#pausedUntilMs) {
@@ -57,11 +62,11 @@ export class Tier {
     }
     return new Promise((resolve) => {
       this.#waiting.push({ sku_id, resolve });
-      if (this.#waiting.length === 1) setImmediate(() => void this.#askAll());
+      if (this.#waiting.length === 1) setImmediate(() => void this.#readForAll());
     });
   }
 
-  /** The same for many at once, for who looks ahead. @returns null where nothing is known */
+  /** Reads many SKUs at once, ahead of requests. Never throws. @returns null for a SKU without a reading */
   async look(sku_ids: readonly string[]): Promise<readonly (Sight | null)[]> {
     const nowMs = performance.now();
     if (nowMs < this.#pausedUntilMs) return sku_ids.map(() => null);
@@ -76,17 +81,17 @@ export class Tier {
     }
   }
 
-  async #askAll(): Promise<void> {
-    const asked = this.#waiting;
+  async #readForAll(): Promise<void> {
+    const waiters = this.#waiting;
     this.#waiting = [];
-    const sku_ids = [...new Set(asked.map(({ sku_id }) => sku_id))];
-    const sights = await this.look(sku_ids);
-    const bySku = new Map(sku_ids.map((sku_id, place) => [sku_id, sights[place] ?? null]));
-    for (const { sku_id, resolve } of asked) resolve(bySku.get(sku_id) ?? null);
+    const sku_ids = [...new Set(waiters.map(({ sku_id }) => sku_id))];
+    const readings = await this.look(sku_ids);
+    const bySku = new Map(sku_ids.map((sku_id, index) => [sku_id, readings[index] ?? null]));
+    for (const { sku_id, resolve } of waiters) resolve(bySku.get(sku_id) ?? null);
   }
 }
 
-/** @throws when it takes longer; what comes late is nobody's */
+/** @throws when the work takes longer; a late result is dropped */
 function within<T>(work: Promise<T>, untilMs: DeadlineMs): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error('no answer in time')), Math.max(0, untilMs - performance.now()));

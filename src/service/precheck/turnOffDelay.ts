@@ -2,15 +2,15 @@ import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
 import type { RestockDelays } from '../../core/restockDelay.ts';
 import { pause } from '../freeHolds.ts';
 
-/** How a shard stands afterwards. */
+/** The state of a shard afterwards. */
 export interface DelayReport {
   readonly shard: ShardIndex;
   /**
    * `off`: turned off now. `was_off`: it was off before. `in_use`: a gateway with tiers serves the shard. `kept`: it is
-   * on, because another shard is in use, or because nothing was to be changed. `failed`: the shard did not answer.
+   * on, because another shard is in use, or because the run only reads. `failed`: the shard did not answer.
    */
   readonly is: 'off' | 'was_off' | 'in_use' | 'kept' | 'failed';
-  /** In milliseconds, as it was read first; null: it was not read. */
+  /** In milliseconds, as read first; null: it was not read. */
   readonly delayMs: number | null;
   /** Only with `failed`. */
   readonly reason?: string;
@@ -23,11 +23,11 @@ export interface TurnOffOptions {
   readonly apply: boolean;
   /** The longest wait for one shard, in milliseconds. */
   readonly shardMs: number;
-  /** How long gateways with tiers are given to arm what was disarmed, in milliseconds. */
+  /** How long it waits for gateways with tiers to arm the disarmed shards again, in milliseconds. */
   readonly noticedMs: number;
 }
 
-const LOOK_MS = 1_000;
+const POLL_MS = 1_000;
 
 /**
  * Turns the restock delay off on all shards that answer, or on none.
@@ -40,7 +40,7 @@ const LOOK_MS = 1_000;
 export async function turnOffDelay(options: TurnOffOptions): Promise<readonly DelayReport[]> {
   const { delays, shardCount, apply, shardMs, noticedMs } = options;
   const onEach = (reports: readonly DelayReport[], work: Work): Promise<DelayReport[]> =>
-    Promise.all(reports.map(async (report) => (report.is === 'kept' ? worked(report, work, shardMs) : report)));
+    Promise.all(reports.map(async (report) => (report.is === 'kept' ? applyTo(report, work, shardMs) : report)));
   const unread = Array.from({ length: shardCount }, (_, shard): DelayReport => ({ shard, is: 'kept', delayMs: null }));
   let reports = await onEach(unread, async (shard, untilMs) => {
     const { delayMs } = await delays.read(shard, untilMs);
@@ -53,7 +53,7 @@ export async function turnOffDelay(options: TurnOffOptions): Promise<readonly De
   });
   const noticedAtMs = performance.now() + noticedMs;
   while (some(reports, 'kept') && !some(reports, 'in_use') && performance.now() < noticedAtMs) {
-    await pause(LOOK_MS);
+    await pause(POLL_MS);
     reports = await onEach(reports, async (shard, untilMs) => {
       const { isArmed } = await delays.read(shard, untilMs);
       return isArmed ? { is: 'in_use' } : {};
@@ -65,7 +65,7 @@ export async function turnOffDelay(options: TurnOffOptions): Promise<readonly De
 
 type Work = (shard: ShardIndex, untilMs: DeadlineMs) => Promise<Partial<DelayReport>>;
 
-async function worked(report: DelayReport, work: Work, shardMs: number): Promise<DelayReport> {
+async function applyTo(report: DelayReport, work: Work, shardMs: number): Promise<DelayReport> {
   try {
     return { ...report, ...(await work(report.shard, performance.now() + shardMs)) };
   } catch (error) {

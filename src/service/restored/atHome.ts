@@ -4,9 +4,9 @@ import type { FlowKey, RowRef, ShardIndex } from '../../core/nouns.ts';
 import type { SplitParts } from './lostLayouts.ts';
 
 /**
- * Where an id of a SKU is at home.
+ * Finds the shard that owns an id, and the sub-row if the SKU is split.
  *
- * @returns the shard, with the row where the SKU is split; null: it lies in the middle of a change, or under an earlier home
+ * @returns null while the layout changes, or while the id may still be on the shard of an earlier layout
  */
 export function homeIn(
   { routing, splits }: SplitParts,
@@ -20,13 +20,16 @@ export function homeIn(
   return { shard, row: { sub_row, epoch: layout.epoch } };
 }
 
-/** What is to be sold again on a shard, out of the row where it was; what is at home elsewhere by now must be judged by people. */
-export function atHome(parts: SplitParts, shard: ShardIndex, lost: Lost): Lost {
+/**
+ * Adds the sub-row to the lines of a missing deduction, which is to be done again on a shard. If another shard owns one
+ * of the lines now, the result has no `redo`: an operator must decide.
+ */
+export function atHome(ports: SplitParts, shard: ShardIndex, lost: Lost): Lost {
   const { redo } = lost;
   if (redo?.kind !== 'deduct') return lost;
   const lines = redo.lines.flatMap((line) => {
-    const home = homeIn(parts, line);
-    return home?.shard === shard ? [home.row === undefined ? line : { ...line, row: home.row }] : [];
+    const owner = homeIn(ports, line);
+    return owner?.shard === shard ? [owner.row === undefined ? line : { ...line, row: owner.row }] : [];
   });
   return { ...lost, redo: lines.length < redo.lines.length ? null : { ...redo, lines } };
 }

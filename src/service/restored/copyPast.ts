@@ -4,7 +4,7 @@ import { differencesOf, isAhead } from './differences.ts';
 import type { States } from './differences.ts';
 
 const ROWS_AT_A_TIME = 500;
-/** A cart's row has all its lines, and a packet has 16 MB at least. */
+/** The row of a cart has all its lines, and the smallest packet limit is 16 MB. */
 const CARTS_AT_A_TIME = 20;
 
 export interface CopyingStates extends States {
@@ -12,11 +12,11 @@ export interface CopyingStates extends States {
 }
 
 /**
- * Brings a restored shard to the state before, row by row: only what differs is written. Nobody may sell from the shard meanwhile; broken
- * off, it is done again from the beginning.
+ * Copies the reference copy over a restored shard, row by row; only rows that differ are written. No gateway may sell
+ * from the shard meanwhile. After an interruption, the copy must be repeated from the beginning.
  *
- * @param ahead SKUs that are left as they are, by `lostToPast`
- * @param onRow told of every row of the past
+ * @param ahead SKUs that are not changed, from `lostToPast`
+ * @param onRow called for every row of the reference copy
  */
 export async function copyPast(
   states: CopyingStates,
@@ -28,7 +28,7 @@ export async function copyPast(
   let rows: StateRow[] = [];
   let holds: StateKey[] = [];
   let table: StateTable | null = null;
-  const write = async (): Promise<void> => {
+  const flush = async (): Promise<void> => {
     if (table !== null && rows.length > 0) await states.present.putRows(shard, table, rows, deadlineMs);
     if (holds.length > 0) await states.present.dropHolds(shard, holds, deadlineMs);
     [rows, holds] = [[], []];
@@ -38,7 +38,7 @@ export async function copyPast(
       difference.table !== table ||
       rows.length + holds.length >= (table === 'cart' ? CARTS_AT_A_TIME : ROWS_AT_A_TIME)
     )
-      await write();
+      await flush();
     table = difference.table;
     if (isAhead(difference)) continue;
     const { past, present } = difference;
@@ -47,5 +47,5 @@ export async function copyPast(
     if (past !== null) rows.push(past);
     else if (present !== null && table === 'cart_hold') holds.push(present.key);
   }
-  await write();
+  await flush();
 }

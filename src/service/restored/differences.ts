@@ -5,19 +5,19 @@ import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
 const PAGE = 2_000;
 
 export interface States {
-  /** What is left of the state before: a replica that was spared, a data directory that still starts. */
+  /** The reference copy: an undamaged replica, or a data directory that still starts. */
   readonly past: StateReader;
   readonly present: StateReader;
 }
 
-/** A row that is not in both states, or not alike in them. */
+/** A row that only one of the two states has, or that differs between them. */
 export interface Difference {
   readonly table: StateTable;
   readonly past: StateRow | null;
   readonly present: StateRow | null;
 }
 
-/** Goes through two states of a shard side by side. @param onRow told of every row of the past */
+/** Compares two states of a shard, row by row. @param onRow called for every row of the reference copy */
 export async function* differencesOf(
   { past, present }: States,
   shard: ShardIndex,
@@ -25,17 +25,19 @@ export async function* differencesOf(
   onRow: () => void,
 ): AsyncGenerator<Difference, undefined> {
   for (const table of STATE_TABLES) {
-    const [before, now] = [rowsOf(past, shard, table, deadlineMs), rowsOf(present, shard, table, deadlineMs)];
-    let [was, is] = [await before.next(), await now.next()];
-    while (was.done !== true || is.done !== true) {
-      const order = was.done === true ? 1 : is.done === true ? -1 : compare(was.value.key, is.value.key);
-      const [ofPast, ofPresent] = [order <= 0 ? (was.value ?? null) : null, order >= 0 ? (is.value ?? null) : null];
+    const [pastRows, presentRows] = [rowsOf(past, shard, table, deadlineMs), rowsOf(present, shard, table, deadlineMs)];
+    let [pastRow, presentRow] = [await pastRows.next(), await presentRows.next()];
+    while (pastRow.done !== true || presentRow.done !== true) {
+      const order =
+        pastRow.done === true ? 1 : presentRow.done === true ? -1 : compare(pastRow.value.key, presentRow.value.key);
+      const ofPast = order <= 0 ? (pastRow.value ?? null) : null;
+      const ofPresent = order >= 0 ? (presentRow.value ?? null) : null;
       if (ofPast?.state !== ofPresent?.state) yield { table, past: ofPast, present: ofPresent };
       if (ofPast !== null) {
         onRow();
-        was = await before.next();
+        pastRow = await pastRows.next();
       }
-      if (ofPresent !== null) is = await now.next();
+      if (ofPresent !== null) presentRow = await presentRows.next();
     }
   }
 }
@@ -55,10 +57,10 @@ async function* rowsOf(
   }
 }
 
-/** As the server orders keys: bytes as bytes. */
+/** Compares keys in the order of the server: bytes as bytes. */
 function compare(a: StateKey, b: StateKey): number {
-  for (const [place, left] of a.entries()) {
-    const right = b[place] ?? 0;
+  for (const [index, left] of a.entries()) {
+    const right = b[index] ?? 0;
     const order =
       Buffer.isBuffer(left) && Buffer.isBuffer(right) ? Buffer.compare(left, right) : Number(left) - Number(right);
     if (order !== 0) return order;
@@ -66,13 +68,13 @@ function compare(a: StateKey, b: StateKey): number {
   return 0;
 }
 
-/** A flow goes on from one to the next and never back. */
-const STATUSES = new Map<unknown, number>([
+/** The order of the final statuses: a flow only moves to a later one. */
+const STATUS_ORDER = new Map<unknown, number>([
   ['deducted', 1],
   ['cancelled', 2],
 ]);
 
-/** Whether something was done on the restored shard that the state before has not: what differs there is not to be replaced. */
+/** Whether the restored shard has a change that the reference copy lacks. Such a row must not be overwritten. */
 export function isAhead({ table, past, present }: Difference): boolean {
   if (present === null) return false;
   if (past === null) return table !== 'cart_hold';
@@ -80,7 +82,7 @@ export function isAhead({ table, past, present }: Difference): boolean {
   if (table === 'hot_sku') return Number(now['last_epoch']) > Number(before['last_epoch']);
   if (table === 'flow')
     return (
-      (STATUSES.get(now['status']) ?? 0) > (STATUSES.get(before['status']) ?? 0) ||
+      (STATUS_ORDER.get(now['status']) ?? 0) > (STATUS_ORDER.get(before['status']) ?? 0) ||
       Number(now['returned']) > Number(before['returned'])
     );
   return table === 'cart' && now['state'] === 'committed';

@@ -8,11 +8,12 @@ export interface SplitParts {
 }
 
 /**
- * Split SKUs whose rows on a restored shard, and whose layout, do not fit together: one of the two is older. So are those whose layout was
- * changed since, though it is as before: pointers may have been written meanwhile.
+ * Finds split SKUs whose rows and layout contradict each other on a restored shard, because one of the two is older. It
+ * also finds SKUs whose layout was changed since the backup, even back to the same rows: pointers may have been written
+ * meanwhile.
  *
- * @param other whose rows and layouts are held against those of the restored one
- * @param sinceMs when the backup was made, or before it, in milliseconds since 1970
+ * @param other the shard whose rows and layouts are compared with those of the restored shard
+ * @param sinceMs the time of the backup, or a moment before it, in milliseconds since 1970
  */
 export function lostLayouts(
   { routing, splits }: SplitParts,
@@ -25,23 +26,23 @@ export function lostLayouts(
   if (own === undefined || others === undefined) return [];
   const lost = new Map<string, number>();
   const note = (sku_id: string, epoch: number): void => void lost.set(sku_id, Math.max(epoch, lost.get(sku_id) ?? 0));
-  // Rows elsewhere, in a layout that its owner does not know of any more.
+  // Rows on the other shard, in a layout that the restored owner no longer has.
   for (const { sku_id, epoch } of others.rows) {
     if (routing.map.shardOf(sku_id) === restored && epoch > (own.layouts.get(sku_id)?.lastEpoch ?? 0))
       note(sku_id, epoch);
   }
-  // Rows here that are not in the layout that stands.
+  // Open rows on the restored shard that do not belong to the present layout.
   for (const { sku_id, sub_row, epoch, isOpen } of own.rows) {
     const layout = others.layouts.get(sku_id);
     if (layout !== undefined && isOpen && (layout.epoch !== epoch || layout.places[sub_row] !== restored))
       note(sku_id, layout.lastEpoch);
   }
-  const standing = new Set(own.rows.filter(({ isOpen }) => isOpen).map(rowText));
+  const openRows = new Set(own.rows.filter(({ isOpen }) => isOpen).map(rowText));
   for (const [sku_id, { state, epoch, lastEpoch, places, shards, changedAtMs }] of others.layouts) {
     if (changedAtMs >= sinceMs && shards.includes(restored)) note(sku_id, lastEpoch);
     if (state === 'single') continue;
     places.forEach((shard, sub_row) => {
-      if (shard === restored && !standing.has(rowText({ sku_id, sub_row, epoch }))) note(sku_id, lastEpoch);
+      if (shard === restored && !openRows.has(rowText({ sku_id, sub_row, epoch }))) note(sku_id, lastEpoch);
     });
   }
   return [...lost].map(([sku_id, epoch]): Lost => ({

@@ -16,15 +16,16 @@ export interface OrderParts {
   readonly routing: Routing;
   readonly auditor: Auditor;
   readonly shardCount: number;
-  /** The shards that were restored. */
+  /** The restored shards. */
   readonly restored: ReadonlySet<ShardIndex>;
 }
 
 /**
- * Looks for lines that the shop has sold. Each is looked for at its SKU's owner first; what is not there may be on any shard that the SKU
- * has or had rows on, so all others are asked for the few that are left.
+ * Finds lines that the shop has sold and that have no deduction. Each line is looked up on the owner of its SKU first.
+ * A line that is not there may be on any shard where the SKU has or had rows, so the few that remain are looked up on
+ * all other shards.
  *
- * @param onLine told of every line that was looked for
+ * @param onLine called after each look-up on owners, with the number of its lines
  */
 export async function lostToOrders(
   { routing, auditor, shardCount, restored }: OrderParts,
@@ -37,7 +38,7 @@ export async function lostToOrders(
     const found = new Map((await auditor.readFlows(shard, some, deadlineMs)).map((flow) => [flowKeyText(flow), flow]));
     return some.filter((line) => {
       const flow = found.get(flowKeyText(line));
-      // Sold by a cart whose record is gone: without it the hold would be undone.
+      // A line of a sold cart, whose record may be missing: without the record the hold would be undone.
       if (
         flow?.status === 'pending' &&
         flow.order_id === line.order_id &&
@@ -52,7 +53,8 @@ export async function lostToOrders(
         );
       }
       if (flow?.order_id !== line.order_id) return true;
-      // A hold of the backup is no sale: its attempt may have been undone, and the order sold by another. Elsewhere it ends by itself.
+      // A hold in a backup is no sale: its attempt may have been undone, and the order sold by another attempt. On
+      // shards that were not restored, the hold is completed by its cart record.
       return flow.status === 'pending'
         ? restored.has(shard)
         : flow.status !== 'deducted' && flow.status !== 'cancelled';
@@ -61,18 +63,18 @@ export async function lostToOrders(
   const atOwners = [...byShard(lines.map((line) => ({ ...line, shard: routing.map.shardOf(line.sku_id) })))].flatMap(
     ([shard, ofShard]) => piecesOf(ofShard, KEYS_AT_A_TIME).map((some) => ({ shard, some })),
   );
-  const atHome = await inWidth(atOwners, WIDTH, async ({ shard, some }) => {
+  const missingAtOwners = await inWidth(atOwners, WIDTH, async ({ shard, some }) => {
     const missing = await missingAt(shard, some);
     onLine(some.length);
     return missing;
   });
-  let missing: readonly OrderedLine[] = atHome.flat();
+  let missing: readonly OrderedLine[] = missingAtOwners.flat();
   for (let shard = 0; shard < shardCount; shard += 1) {
-    const elsewhere = piecesOf(
+    const others = piecesOf(
       missing.filter(({ sku_id }) => routing.map.shardOf(sku_id) !== shard),
       KEYS_AT_A_TIME,
     );
-    const still = (await inWidth(elsewhere, WIDTH, (some) => missingAt(shard, some))).flat();
+    const still = (await inWidth(others, WIDTH, (some) => missingAt(shard, some))).flat();
     missing = [...still, ...missing.filter(({ sku_id }) => routing.map.shardOf(sku_id) === shard)];
   }
   const flows = missing.map(({ sku_id, order_detail_id, order_id, quantity, toldBy }): Lost => ({
@@ -88,21 +90,21 @@ export async function lostToOrders(
   return [...(await unsold(auditor, routing, onceEach(carts), deadlineMs)), ...flows];
 }
 
-/** Those carts whose records do not say that they were sold. */
+/** Selects the carts whose record is not `committed`. */
 async function unsold(
   auditor: Auditor,
   routing: Routing,
   carts: readonly Lost[],
   deadlineMs: DeadlineMs,
 ): Promise<Lost[]> {
-  const placed = carts.map((cart) => ({
+  const routed = carts.map((cart) => ({
     cart,
     order_id: cart.order_id ?? '',
     attempt: Number(cart.id),
     shard: routing.map.shardOf(cart.order_id ?? ''),
   }));
   const lost: Lost[] = [];
-  for (const [shard, ofShard] of byShard(placed))
+  for (const [shard, ofShard] of byShard(routed))
     lost.push(...(await unrecorded(auditor, shard, ofShard, deadlineMs)).map(({ cart }) => cart));
   return lost;
 }

@@ -3,16 +3,19 @@ import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
 import { differencesOf, isAhead } from './differences.ts';
 import type { States } from './differences.ts';
 
-/** How a restored shard stands to the state before. */
+/** How a restored shard differs from its reference copy. */
 export interface LostToPast {
   readonly lost: readonly Lost[];
-  /** Rows that are not alike; most of them follow from what is missing, and are not named. */
+  /** The number of rows that differ. Most of them follow from the missing records, and are not named. */
   readonly differing: number;
-  /** SKUs of which the shard has something that the state before has not: made since, or before it had come so far. They are not copied. */
+  /**
+   * SKUs with records that the reference copy lacks: they were written after the restore, or after the moment that the
+   * reference copy had reached. These SKUs are not copied.
+   */
   readonly ahead: ReadonlySet<string>;
 }
 
-/** Holds a restored shard against what is left of the state before. @param onRow told of every row of the past */
+/** Compares a restored shard with its reference copy. @param onRow called for every row of the reference copy */
 export async function lostToPast(
   states: States,
   shard: ShardIndex,
@@ -26,7 +29,7 @@ export async function lostToPast(
     const { table, past, present } = difference;
     if (isAhead(difference)) {
       const sku_id = textIn(present?.cells['sku_id']);
-      // A record that was written since is none of the state before.
+      // A cart record has no SKU. One that was written since does not belong to the reference copy.
       if (sku_id !== null) ahead.add(sku_id);
       continue;
     }
@@ -38,12 +41,15 @@ export async function lostToPast(
 
 type Cells = StateRow['cells'];
 
-/** What a row of the past tells that is missing. What only follows from that is not told of: how much is left, how much came back. */
+/**
+ * The missing records that a row of the reference copy shows. Values that follow from other records are not reported:
+ * units left, and units returned.
+ */
 function lostOf(table: StateTable, row: Cells, now: Cells | null): Lost[] {
-  const isAlike = (...columns: readonly string[]): boolean =>
+  const isEqual = (...columns: readonly string[]): boolean =>
     now !== null && columns.every((column) => textIn(row[column]) === textIn(now[column]));
   const about = {
-    toldBy: 'the state before',
+    toldBy: 'the reference copy',
     sku_id: textIn(row['sku_id']),
     order_id: null,
     order_detail_id: textIn(row['order_detail_id']),
@@ -53,14 +59,14 @@ function lostOf(table: StateTable, row: Cells, now: Cells | null): Lost[] {
   };
   switch (table) {
     case 'stock':
-      // Other rows than the first are made by layouts.
+      // Layouts make the rows other than row 0.
       if (now === null)
         return row['sub_row'] === 0
           ? [{ ...about, kind: 'sku', quantity: Number(row['opening_amount']) }, ...pausedOf(row, about)]
           : [{ ...about, kind: 'layout', id: textIn(row['epoch']) }];
-      return isAlike('sale_state', 'sale_from') ? [] : [{ ...about, kind: 'sale', id: saleOf(row) }];
+      return isEqual('sale_state', 'sale_from') ? [] : [{ ...about, kind: 'sale', id: saleOf(row) }];
     case 'hot_sku':
-      return isAlike('epoch', 'last_epoch', 'places')
+      return isEqual('epoch', 'last_epoch', 'places')
         ? []
         : [{ ...about, kind: 'layout', id: textIn(row['last_epoch']) }];
     case 'adjustment':
@@ -79,14 +85,14 @@ function lostOf(table: StateTable, row: Cells, now: Cells | null): Lost[] {
           ]
         : [];
     case 'cart':
-      // One that was aborted, or that nobody had decided, and is not written down is taken for aborted.
-      return row['state'] === 'committed' && !isAlike('state')
+      // Only committed carts: a missing record counts as aborted, and so does one that was never decided.
+      return row['state'] === 'committed' && !isEqual('state')
         ? [{ ...about, kind: 'cart', order_id: textIn(row['order_id']), id: textIn(row['attempt']) }]
         : [];
     case 'flow':
       return flowLost(row, now, { ...about, order_id: textIn(row['order_id']), quantity: Number(row['quantity']) });
     case 'flow_return':
-      // What a cancellation gave back comes back with it.
+      // The return of a cancellation, with an empty id, is repaired together with the cancellation.
       return now === null && textIn(row['return_id']) !== ''
         ? [{ ...about, kind: 'return', id: textIn(row['return_id']), quantity: Number(row['quantity']) }]
         : [];
@@ -103,14 +109,14 @@ function flowLost(row: Cells, now: Cells | null, about: Omit<Lost, 'kind'>): Los
   if (row['status'] === 'deducted') return isNow('deducted') ? [] : [sale];
   if (row['status'] === 'moved')
     return isNow('moved') ? [] : [{ ...about, kind: 'pointer', order_id: null, quantity: null }];
-  // Held, or a mark that an attempt was undone: nobody was told that it is sold.
+  // Pending and void flows are not missing: no answer has reported them as sold.
   if (row['status'] !== 'cancelled' || isNow('cancelled')) return [];
   const cancelled: Lost = { ...about, kind: 'flow_state' };
-  // One that was cancelled before it was sold has no units.
+  // A tombstone, whose line was cancelled before its deduction, has no units.
   return about.quantity === 0 || isNow('deducted') ? [cancelled] : [sale, cancelled];
 }
 
-/** A new SKU is on sale at once unless somebody says otherwise. */
+/** The sale state of a missing SKU. A new SKU is on sale at once, so only another state is missing. */
 function pausedOf(row: Cells, about: Omit<Lost, 'kind'>): Lost[] {
   return row['sale_state'] === 'on' && row['sale_from'] === null ? [] : [{ ...about, kind: 'sale', id: saleOf(row) }];
 }

@@ -23,51 +23,52 @@ import type { Standing } from './whoWentBack.ts';
 
 const AT_A_TIME = 400;
 const SALES_AT_A_TIME = 5_000;
-/** Clocks of servers differ, and what was under way when the backup was made is in it or not. */
+/** Clocks of servers differ, and a backup may lack transactions that were under way when it was made. */
 const MARGIN_MS = 60 * 60 * 1_000;
-/** So far apart the clocks of two servers may be. */
-const CLOCKS_MS = 60_000;
+/** The largest difference between the clocks of two servers. */
+const CLOCK_SKEW_MS_MAX = 60_000;
 
 export interface SiblingParts {
   readonly routing: Routing;
   readonly auditor: Auditor;
   readonly shards: RestoredShards;
   readonly shardCount: number;
-  /** What each shard has of split SKUs. */
+  /** The rows and layouts of split SKUs on each shard. */
   readonly splits: readonly Splits[];
-  /** When the backup was made, where somebody says so; in milliseconds since 1970. */
+  /** The time of the backup as the operator states it, in milliseconds since 1970; null: not stated. */
   readonly sinceMs: number | null;
   /** The names of the shards, for operators. */
   readonly nameOf: (shard: ShardIndex) => string;
-  /** Called for each row that cannot be read; it may be the same one several times. */
+  /** Called for each row that cannot be read; it may be called several times for one row. */
   readonly onUnreadable: (shard: ShardIndex, row: string) => void;
 }
 
 /**
- * What the other shards know of restored ones: lines that their carts have sold there, carts that sold something on them and whose record
- * was there, the other sides of transfers, and rows in layouts that are not written down.
+ * Finds the records that restored shards lack, from the records of the other shards. These are lines that carts of
+ * other shards sold there, the records of carts that sold lines on other shards, the other sides of transfers, and
+ * layouts that the rows of other shards show.
  *
  * @throws when one of the shards cannot be read
  */
 export async function lostToSiblings(
-  parts: SiblingParts,
+  ports: SiblingParts,
   restored: readonly Standing[],
   deadlineMs: DeadlineMs,
 ): Promise<ReadonlyMap<ShardIndex, readonly Lost[]>> {
   const lost = new Map<ShardIndex, Lost[]>(restored.map(({ shard }) => [shard, []]));
-  for (let shard: ShardIndex = 0; shard < parts.shardCount; shard += 1) {
-    const others = restored.filter((standing) => standing.shard !== shard);
-    const lines = others.length === 0 ? [] : await cartLinesMissing(parts, shard, deadlineMs);
-    for (const standing of others) {
-      const of = standing.shard;
-      const fromMs = sinceMsOf(standing, parts.sinceMs);
+  for (let shard: ShardIndex = 0; shard < ports.shardCount; shard += 1) {
+    const others = restored.filter((status) => status.shard !== shard);
+    const lines = others.length === 0 ? [] : await cartLinesMissing(ports, shard, deadlineMs);
+    for (const status of others) {
+      const of = status.shard;
+      const fromMs = sinceMsOf(status, ports.sinceMs);
       const sinceMs = Math.max(0, fromMs - MARGIN_MS);
-      const asking: Asking = { parts, of, toldBy: parts.nameOf(shard), deadlineMs };
+      const query: Query = { ports, of, toldBy: ports.nameOf(shard), deadlineMs };
       const found = [
-        lines.flatMap((difference) => lostLine(difference, of, `a cart on ${asking.toldBy}`)),
-        await lostCarts(asking, shard, sinceMs),
-        await lostTransfers(asking, await parts.shards.readTransfers(shard, of, sinceMs, deadlineMs)),
-        lostLayouts(parts, of, shard, fromMs - CLOCKS_MS, asking.toldBy),
+        lines.flatMap((difference) => lostLine(difference, of, `a cart on ${query.toldBy}`)),
+        await lostCarts(query, shard, sinceMs),
+        await lostTransfers(query, await ports.shards.readTransfers(shard, of, sinceMs, deadlineMs)),
+        lostLayouts(ports, of, shard, fromMs - CLOCK_SKEW_MS_MAX, query.toldBy),
       ];
       lost.set(of, (lost.get(of) ?? []).concat(...found));
     }
@@ -75,25 +76,27 @@ export async function lostToSiblings(
   return new Map([...lost].map(([shard, all]) => [shard, onceEach(all)]));
 }
 
-/** One shard that was restored, and who tells of it. */
-interface Asking {
-  readonly parts: SiblingParts;
+/** A restored shard, and the shard whose records are compared with it. */
+interface Query {
+  readonly ports: SiblingParts;
+  /** The restored shard. */
   readonly of: ShardIndex;
+  /** The name of the other shard. */
   readonly toldBy: string;
   readonly deadlineMs: DeadlineMs;
 }
 
-/** Of the carts whose records are on a shard. */
+/** Finds missing lines of the carts whose records are on a shard. */
 async function cartLinesMissing(
   { routing, auditor, nameOf, shardCount, onUnreadable }: SiblingParts,
   shard: ShardIndex,
   deadlineMs: DeadlineMs,
 ): Promise<ShelfDifference[]> {
-  const unread = new Unread();
-  const differences = await followCarts({ routing, auditor, unread }, shard, null, deadlineMs);
+  const failures = new Unread();
+  const differences = await followCarts({ routing, auditor, unread: failures }, shard, null, deadlineMs);
   for (let each = 0; each < shardCount; each += 1) {
-    for (const row of unread.rowsOf(each)) onUnreadable(each, row);
-    const reason = unread.failureOf(each);
+    for (const row of failures.rowsOf(each)) onUnreadable(each, row);
+    const reason = failures.failureOf(each);
     if (reason !== null) throw new Error(`${nameOf(each)}: ${reason}`);
   }
   return differences.filter(({ kind }) => kind === 'cart_line');
@@ -121,13 +124,13 @@ function lostLine(
 }
 
 async function lostCarts(
-  { parts, of, toldBy, deadlineMs }: Asking,
+  { ports, of, toldBy, deadlineMs }: Query,
   shard: ShardIndex,
   sinceMs: number,
 ): Promise<Lost[]> {
   const lost: Lost[] = [];
   for (let after: SalePosition | null = null; ;) {
-    const { sales, next }: CartSalesPage = await parts.shards.readCartSales(
+    const { sales, next }: CartSalesPage = await ports.shards.readCartSales(
       shard,
       sinceMs,
       after,
@@ -135,16 +138,16 @@ async function lostCarts(
       deadlineMs,
     );
     const carts = cartsOf(
-      sales.filter(({ order_id }) => parts.routing.map.shardOf(order_id) === of),
+      sales.filter(({ order_id }) => ports.routing.map.shardOf(order_id) === of),
       shard,
     );
-    lost.push(...(await unrecorded(parts.auditor, of, carts, deadlineMs)).map((cart) => cartLost(cart, toldBy)));
+    lost.push(...(await unrecorded(ports.auditor, of, carts, deadlineMs)).map((cart) => cartLost(cart, toldBy)));
     if (next === null) return lost;
     after = next;
   }
 }
 
-/** @param shard where the lines were sold */
+/** Groups sold lines by cart. @param shard the shard that sold the lines */
 function cartsOf(sales: readonly CartSale[], shard: ShardIndex): SoldCart[] {
   const carts = new Map<string, SoldCart & { readonly lines: CartLine[] }>();
   for (const { order_id, attempt, sku_id, order_detail_id, quantity } of sales) {
@@ -155,7 +158,7 @@ function cartsOf(sales: readonly CartSale[], shard: ShardIndex): SoldCart[] {
   return [...carts.values()];
 }
 
-/** @param cart with the lines that are known; the order's next attempt names all of them, and finds them sold */
+/** @param cart with its known lines; the next attempt of the order names all lines, and finds them deducted */
 export function cartLost(cart: SoldCart, toldBy: string): Lost {
   return {
     kind: 'cart',
@@ -169,52 +172,57 @@ export function cartLost(cart: SoldCart, toldBy: string): Lost {
   };
 }
 
-/** Units that came from it and now lie on it again, and units that it had got and has not. */
+/** Finds debits and credits of transfers that the restored shard lacks, by the other side of each transfer. */
 async function lostTransfers(
-  { parts, of, toldBy, deadlineMs }: Asking,
+  { ports, of, toldBy, deadlineMs }: Query,
   transfers: readonly TransferTrace[],
 ): Promise<Lost[]> {
   const lost: Lost[] = [];
   for (const direction of ['out', 'in'] as const) {
-    // Units that left and have not arrived are brought by whoever finds them.
+    // The credit of an open transfer is not missing: a rebalance or the sweeper writes it.
     const closed = transfers.filter(
       (transfer) => transfer.direction === direction && !(direction === 'out' && transfer.isOpen),
     );
     for (const some of piecesOf(closed, AT_A_TIME)) {
-      const standing = await parts.shards.findTransfers(
+      const present = await ports.shards.findTransfers(
         of,
         some.map(({ transfer_id }) => transfer_id),
         direction === 'out' ? 'in' : 'out',
         deadlineMs,
       );
-      const missing = some.filter(({ transfer_id }) => !standing.has(transfer_id));
+      const missing = some.filter(({ transfer_id }) => !present.has(transfer_id));
       lost.push(...missing.map((transfer) => lostTransfer(transfer, toldBy)));
     }
   }
   return lost;
 }
 
-/** Units that it still has, though they went away, are too many. @param trace of the other side */
+/**
+ * The missing side of a transfer. A shard without its debit still has the units that it sent: their count is negative.
+ */
 function lostTransfer({ direction, isOpen: _, ...transfer }: TransferTrace, toldBy: string): Lost {
   const { sku_id, transfer_id, amount } = transfer;
   const about = { kind: 'transfer', toldBy, sku_id, order_id: null, order_detail_id: null, id: transfer_id } as const;
-  // Out of whatever layout: the row may have been closed since the backup.
+  // No epoch, so that a row of any layout gives the units: it may have been closed since the backup.
   return direction === 'out'
     ? { ...about, quantity: amount, redo: { kind: 'receive', ...transfer } }
     : { ...about, quantity: -amount, redo: { kind: 'send', ...transfer, epoch: null } };
 }
 
-/** The same may be told of by several: shards, the shop's books, the state before. Who knows how to bring it back counts, and of a cart all lines that are known. */
+/**
+ * Keeps one entry for each missing record. Several sources may report the same record: shards, the shop's books, the
+ * reference copy. An entry with a `redo` has priority. The entry of a cart has all lines that the sources know.
+ */
 export function onceEach(lost: readonly Lost[]): Lost[] {
   const all = new Map<string, Lost>();
-  for (const one of lost) {
-    const known = all.get(lostKey(one));
-    all.set(lostKey(one), known === undefined ? one : together(known, one));
+  for (const record of lost) {
+    const known = all.get(lostKey(record));
+    all.set(lostKey(record), known === undefined ? record : merged(known, record));
   }
   return [...all.values()];
 }
 
-function together(known: Lost, other: Lost): Lost {
+function merged(known: Lost, other: Lost): Lost {
   if (known.redo === null) return other;
   if (known.redo.kind !== 'record' || other.redo?.kind !== 'record') return known;
   const lines = new Map(
@@ -227,26 +235,32 @@ function together(known: Lost, other: Lost): Lost {
 }
 
 function lostKey({ kind, sku_id, order_id, order_detail_id, id }: Lost): string {
-  // A flow is one by its SKU and its order detail, whoever tells of it.
+  // The key of a flow is its SKU and its order detail, in the report of any source.
   return kind === 'flow'
     ? [kind, sku_id, order_detail_id].join('\0')
     : [kind, sku_id, order_id, order_detail_id, id].join('\0');
 }
 
-/** When the backup was made, by what the shard shows or by what is said, in milliseconds since 1970; 0: it is not known. */
-export function sinceMsOf(standing: Standing, saidMs: number | null): number {
-  if (!wasSeen(standing) || standing.shows === NOTHING) return saidMs ?? 0;
-  // Right after it was accepted a shard shows a moment that is still to come.
-  return Math.min(standing.shows / 1_000 - CLOCKS_MS, saidMs ?? Infinity);
+/**
+ * The time of the backup, from the watermark of the shard or from the operator, in milliseconds since 1970; 0: unknown.
+ *
+ * @param statedMs the time that the operator states; null: none
+ */
+export function sinceMsOf(status: Standing, statedMs: number | null): number {
+  if (!wasSeen(status) || status.shows === NOTHING) return statedMs ?? 0;
+  // Directly after its acceptance, a shard shows a watermark in the future.
+  return Math.min(status.shows / 1_000 - CLOCK_SKEW_MS_MAX, statedMs ?? Infinity);
 }
 
-/** How a shard stands, in words. */
-export function inWords(standing: Standing, saidMs: number | null): string {
-  const sinceMs = sinceMsOf(standing, saidMs);
+/** Describes the status of a restored shard, for operators. */
+export function inWords(status: Standing, statedMs: number | null): string {
+  const sinceMs = sinceMsOf(status, statedMs);
   const since =
     sinceMs === 0
-      ? 'since when something is missing is not known, and --since can say it'
-      : `what happened since ${new Date(sinceMs).toISOString()} may be missing`;
-  if (standing.mark === HALF_COPIED) return `a state before was copied over it and not to the end; ${since}`;
-  return wasSeen(standing) ? `${since}; it had reached ${momentOf(standing.had)}` : `nobody saw it go back; ${since}`;
+      ? 'the time of its backup is unknown; state it with --since'
+      : `records since ${new Date(sinceMs).toISOString()} may be missing`;
+  if (status.mark === HALF_COPIED) return `a reference copy was copied over it only in part; ${since}`;
+  return wasSeen(status)
+    ? `${since}; it had reached ${momentOf(status.had)}`
+    : `no shard has a later watermark of it; ${since}`;
 }

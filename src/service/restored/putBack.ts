@@ -10,109 +10,115 @@ import type { FundingParts } from '../hot/applyFunded.ts';
 import { receiveAll } from '../hot/transfers.ts';
 import { inWidth } from '../inWidth.ts';
 
-/** Records before the holds that they settle, and what came in before what went out. */
+/** Cart records before the deductions whose holds they complete, and received units before sent units. */
 const ORDER: readonly Redo['kind'][] = ['record', 'receive', 'deduct', 'send'];
 const WIDTH = 32;
-/** Longer than a cart may be open. */
+/** Longer than a cart may stay open. */
 const OPERATION_MS = 10_000;
 
 export interface PutBackParts extends HoldParts, FundingParts {
   readonly shards: RestoredShards;
 }
 
-/** Something that was lost, and what became of the attempt to bring it back. */
+/** A missing record, and the outcome of the attempt to restore it. */
 export interface PutBack {
   readonly lost: Lost;
-  /** Null: it stands again. Otherwise why that is not certain, for operators. */
+  /** Null: the record exists again. If not null: why that is not certain, for operators. */
   readonly fault: string | null;
-  /** True when it may stand all the same: no answer came. */
+  /** True when the record may exist in spite of the fault, because no answer came. */
   readonly isUnknown: boolean;
 }
 
-/** What is missing on a shard. */
+/** The missing records of one shard. */
 export interface LostOn {
   readonly shard: ShardIndex;
   readonly lost: readonly Lost[];
 }
 
 /**
- * Does again on restored shards what is missing there, with the ids that it was done with: so it can be repeated, and a caller who sends
- * it once more is told that it was done.
+ * Repeats the missing operations on restored shards, with their own ids. So it can be run again, and a caller that
+ * sends one of the requests again receives a replay.
  *
- * @param onDone told of each that was tried
+ * @param onDone called after each record that was tried
  */
 export async function putBack(
-  parts: PutBackParts,
+  ports: PutBackParts,
   restored: readonly LostOn[],
   deadlineMs: DeadlineMs,
   onDone: () => void = () => undefined,
 ): Promise<PutBack[]> {
-  const all = restored.flatMap(({ shard, lost }) => lost.map((one) => ({ shard, lost: one })));
-  // Its rows belong to another layout than its units.
-  const torn = new Set(all.flatMap(({ lost: { kind, sku_id } }) => (kind === 'layout' ? [sku_id] : [])));
-  const isForPeople = ({ redo, sku_id }: Lost): boolean => redo === null || (sku_id !== null && torn.has(sku_id));
+  const all = restored.flatMap(({ shard, lost }) => lost.map((record) => ({ shard, lost: record })));
+  // SKUs whose rows belong to another layout than their units.
+  const inconsistent = new Set(all.flatMap(({ lost: { kind, sku_id } }) => (kind === 'layout' ? [sku_id] : [])));
+  const needsOperator = ({ redo, sku_id }: Lost): boolean =>
+    redo === null || (sku_id !== null && inconsistent.has(sku_id));
   const done = all.flatMap(({ lost }): PutBack[] =>
-    isForPeople(lost) ? [{ lost, fault: 'it must be judged by people', isUnknown: false }] : [],
+    needsOperator(lost) ? [{ lost, fault: "it needs an operator's decision", isUnknown: false }] : [],
   );
-  // Step by step on all of them: a hold on one is settled by a record on another.
+  // One kind on all shards, then the next kind: a record on one shard completes holds on another.
   for (const kind of ORDER) {
-    const some = all.filter(({ lost }) => lost.redo?.kind === kind && !isForPeople(lost));
+    const some = all.filter(({ lost }) => lost.redo?.kind === kind && !needsOperator(lost));
     const tried = await inWidth(some, WIDTH, async ({ shard, lost }): Promise<PutBack> => {
-      const result = lost.redo === null ? STANDS : await redo(parts, shard, lost.redo, deadlineMs).catch(unanswered);
+      const result = lost.redo === null ? DONE : await redo(ports, shard, lost.redo, deadlineMs).catch(unanswered);
       onDone();
       return { lost, ...result };
     });
     done.push(...tried);
   }
-  await parts.afterwork.finish(OPERATION_MS);
+  await ports.afterwork.finish(OPERATION_MS);
   return done;
 }
 
 type Result = Omit<PutBack, 'lost'>;
 
-const STANDS: Result = { fault: null, isUnknown: false };
+const DONE: Result = { fault: null, isUnknown: false };
 
-/** An exception does not say whether it happened. */
+/** After an exception, the operation may or may not have had its effect. */
 function unanswered(error: unknown): Result {
   return { fault: error instanceof Error ? error.message : String(error), isUnknown: true };
 }
 
-async function redo(parts: PutBackParts, shard: ShardIndex, operation: Redo, deadlineMs: DeadlineMs): Promise<Result> {
+async function redo(ports: PutBackParts, shard: ShardIndex, operation: Redo, deadlineMs: DeadlineMs): Promise<Result> {
   const untilMs = Math.min(deadlineMs, performance.now() + OPERATION_MS);
   if (operation.kind === 'record')
-    return (await parts.shards.recordCart(shard, operation.cart, untilMs))
-      ? STANDS
-      : { fault: 'it is written down as aborted', isUnknown: false };
-  // Holds from the time of the backup end as their carts' records say, or are given up by now.
+    return (await ports.shards.recordCart(shard, operation.cart, untilMs))
+      ? DONE
+      : { fault: 'its cart record is aborted', isUnknown: false };
+  // Holds from the backup are completed by their cart records; open carts of that time are old enough to be aborted.
   if (operation.kind === 'deduct')
     return resultOf(
-      await pastHolds(parts, untilMs, untilMs, shard, () => applyFunded(parts, shard, operation, untilMs)),
+      await pastHolds(ports, untilMs, untilMs, shard, () => applyFunded(ports, shard, operation, untilMs)),
     );
   if (operation.kind === 'send')
-    return resultOf(await pastHolds(parts, untilMs, untilMs, shard, () => sendFunded(parts, operation, untilMs)));
-  return resultOf(await applyOperation(parts.engine, shard, operation, untilMs));
+    return resultOf(
+      await pastHolds(ports, untilMs, untilMs, shard, () => sendWithTransfers(ports, operation, untilMs)),
+    );
+  return resultOf(await applyOperation(ports.engine, shard, operation, untilMs));
 }
 
-/** Takes units off a row that went away from it once; what it has not by now is fetched from the other rows. */
-async function sendFunded(
-  parts: PutBackParts,
+/** Takes units off a row again that it sent before the restore. Units that it lacks now come from the other rows. */
+async function sendWithTransfers(
+  ports: PutBackParts,
   operation: Send,
   untilMs: DeadlineMs,
 ): Promise<OutcomeOf<Send> | Pending | Moved> {
   const { sku_id, from, amount } = operation;
   for (;;) {
-    const outcome = await applyOperation(parts.engine, from.shard, operation, untilMs);
+    const outcome = await applyOperation(ports.engine, from.shard, operation, untilMs);
     if (outcome.is !== 'refused') return outcome;
-    const gathered = await parts.hot.gatherer.gather({ sku_id, to: from, units: amount, waitsForHolds: true }, untilMs);
-    if (gathered.is === 'not_done' || gathered.is === 'moved' || gathered.is === 'pending') return gathered;
-    if (gathered.is !== 'fetched') return outcome;
-    await receiveAll(parts.hot, gathered.credits, untilMs);
+    const rebalanced = await ports.hot.gatherer.gather(
+      { sku_id, to: from, units: amount, waitsForHolds: true },
+      untilMs,
+    );
+    if (rebalanced.is === 'not_done' || rebalanced.is === 'moved' || rebalanced.is === 'pending') return rebalanced;
+    if (rebalanced.is !== 'fetched') return outcome;
+    await receiveAll(ports.hot, rebalanced.credits, untilMs);
   }
 }
 
 function resultOf(outcome: OutcomeOf<Operation>): Result {
   const fault = faultOf(outcome);
-  return fault === null ? STANDS : { fault, isUnknown: outcome.is === 'unknown' };
+  return fault === null ? DONE : { fault, isUnknown: outcome.is === 'unknown' };
 }
 
 function faultOf(outcome: OutcomeOf<Operation>): string | null {

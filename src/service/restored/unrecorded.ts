@@ -4,7 +4,7 @@ import { cartText, piecesOf } from '../cartBatches.ts';
 
 const AT_A_TIME = 400;
 
-/** Those of some carts whose records, on the shard of their orders, do not say that they were sold. */
+/** Selects the carts whose record is not `committed`. @param shard the shard of their orders */
 export async function unrecorded<C extends CartKey>(
   auditor: Auditor,
   shard: ShardIndex,

@@ -4,51 +4,56 @@ import type { RestoredShards } from '../../core/lost.ts';
 import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
 import { isProgramFault } from '../../core/programFault.ts';
 
-/** A shard and how far it has come; as far as it is known to have, where it did not go back. */
+/** The watermarks of a shard. If the shard was not restored, its own watermark is the latest known one. */
 export interface Standing extends WentBack {
   readonly shard: ShardIndex;
-  /** How far the state goes that is copied over it, or was while it was kept from gateways. */
+  /** The watermark of the reference copy that is or was copied over the shard while it is closed. */
   readonly copied: Generation;
 }
 
-/** Whether it shows less than somebody remembers of it: then it also says since when something is missing. */
+/** Whether its own watermark is below the latest known one. Then it also shows since when records are missing. */
 export function wasSeen({ shows, had }: WentBack): boolean {
   return shows < had;
 }
 
-/** How each shard stands by what all of them have written down. @throws when one cannot be read: it may know more than the others */
+/**
+ * Reads the status of each shard from the watermarks that all shards keep.
+ *
+ * @throws when a shard cannot be read: it may have a later watermark than the others
+ */
 export async function readStandings(
   shards: RestoredShards,
   shardCount: number,
   deadlineMs: DeadlineMs,
 ): Promise<Standing[]> {
-  return standingsOf(await Promise.all(indexes(shardCount).map((shard) => shards.readReached(shard, deadlineMs))));
+  return statusesOf(await Promise.all(indexes(shardCount).map((shard) => shards.readReached(shard, deadlineMs))));
 }
 
 /**
- * The same as far as shards can be read now; one that cannot be read is missing, and what it remembers is not known.
+ * Reads the status of the shards that can be read now. A shard that cannot be read is missing, and so are the
+ * watermarks that it keeps.
  */
 export async function readKnownStandings(
   shards: RestoredShards,
   shardCount: number,
   deadlineMs: DeadlineMs,
 ): Promise<Standing[]> {
-  return standingsOf(
+  return statusesOf(
     await Promise.all(indexes(shardCount).map((shard) => orNull(shards.readReached(shard, deadlineMs)))),
   );
 }
 
-/** Shards that are refused, as far as shards can be read now: nobody may write to those but who puts things back. */
+/** Finds the closed or restored shards, among those that can be read now. Only a restore may write to them. */
 export async function findRefused(
   shards: RestoredShards,
   shardCount: number,
   deadlineMs: DeadlineMs,
 ): Promise<ShardIndex[]> {
-  const standings = await readKnownStandings(shards, shardCount, deadlineMs);
-  return standings.flatMap((standing) => (isRefused(standing) ? [standing.shard] : []));
+  const statuses = await readKnownStandings(shards, shardCount, deadlineMs);
+  return statuses.flatMap((status) => (isRefused(status) ? [status.shard] : []));
 }
 
-/** @throws a fault of this program: it says nothing about the shard */
+/** @throws a fault of this program, which says nothing about the shard */
 async function orNull<T>(reading: Promise<T>): Promise<T | null> {
   try {
     return await reading;
@@ -58,10 +63,10 @@ async function orNull<T>(reading: Promise<T>): Promise<T | null> {
   }
 }
 
-/** @param read what each shard has written down; null: it cannot be read, and has no standing */
-function standingsOf(read: readonly (Reached | null)[]): Standing[] {
-  const generations = new Generations(read.length);
-  read.forEach((reached, shard) => void (reached !== null && generations.learn(shard, reached, NOTHING)));
+/** @param read the watermarks that each shard keeps; null: the shard cannot be read, and has no status */
+function statusesOf(read: readonly (Reached | null)[]): Standing[] {
+  const watermarks = new Generations(read.length);
+  read.forEach((reached, shard) => void (reached !== null && watermarks.learn(shard, reached, NOTHING)));
   return read.flatMap((reached, shard) => {
     if (reached === null) return [];
     const shown = shownBy(reached, shard);
@@ -69,7 +74,7 @@ function standingsOf(read: readonly (Reached | null)[]): Standing[] {
       {
         ...shown,
         shard,
-        had: generations.known(shard),
+        had: watermarks.known(shard),
         copied: (shown.mark === null ? undefined : reached.get(STATE_REACHED)) ?? NOTHING,
       },
     ];

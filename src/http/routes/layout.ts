@@ -1,0 +1,70 @@
+import type { DeadlineMs } from '../../core/nouns.ts';
+import type { NotDone, Refused, Unknown } from '../../core/outcome.ts';
+import type { Resized } from '../../service/hot/resize.ts';
+import * as schemas from '../adminSchemas.ts';
+import { json } from '../errors.ts';
+import type { Reply } from '../errors.ts';
+import { failureReply } from '../failureReply.ts';
+import { route } from '../route.ts';
+import type { Route } from '../route.ts';
+import { skuParams } from '../schemaParts.ts';
+import { outcomeWord } from './outcomeWord.ts';
+
+/** The use case that changes the layout of a SKU. */
+export interface LayoutServices {
+  resizeSku(
+    sku_id: string,
+    sub_row_count: number,
+    deadlineMs: DeadlineMs,
+  ): Promise<Resized | Refused | NotDone | Unknown>;
+}
+
+/** A resize takes longer than a sale. Only its caller waits for it; orders of the SKU go on. */
+const RESIZE_MS = 5_000;
+
+/** The calls that split a SKU and merge it. */
+export function layoutRoutes(services: LayoutServices): Route[] {
+  return [
+    route({
+      method: 'put',
+      path: '/v1/skus/:sku_id/hot',
+      summary: 'Split the stock of a SKU into several rows on different shards, while it sells',
+      params: skuParams,
+      body: schemas.hotRequest,
+      answers: { 200: schemas.hotAnswer },
+      problems: ['unknown_sku', 'overloaded', 'outcome_unknown'],
+      changes: true,
+      requestMs: RESIZE_MS,
+      handle: async ({ params: { sku_id }, body: { sub_rows }, deadlineMs }) =>
+        resizedReply(await services.resizeSku(sku_id, sub_rows, deadlineMs)),
+    }),
+
+    route({
+      method: 'delete',
+      path: '/v1/skus/:sku_id/hot',
+      summary: 'Merge the stock of a SKU into one row, while it sells',
+      params: skuParams,
+      answers: { 200: schemas.hotAnswer },
+      problems: ['unknown_sku', 'overloaded', 'outcome_unknown'],
+      changes: true,
+      requestMs: RESIZE_MS,
+      handle: async ({ params: { sku_id }, deadlineMs }) =>
+        resizedReply(await services.resizeSku(sku_id, 1, deadlineMs)),
+    }),
+  ];
+}
+
+function resizedReply(outcome: Resized | Refused | NotDone | Unknown): Reply {
+  if (outcome.is !== 'resized') return failureReply(outcome);
+  const { sku_id, places, epoch } = outcome.layout;
+  return json(
+    200,
+    {
+      sku_id,
+      mode: places.length > 1 ? 'hot' : 'single',
+      epoch,
+      sub_rows: places.map((shard, sub_row) => ({ sub_row, shard })),
+    },
+    outcomeWord(outcome),
+  );
+}

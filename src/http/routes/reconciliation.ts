@@ -1,0 +1,63 @@
+import type { DeadlineMs } from '../../core/nouns.ts';
+import type { NotDone } from '../../core/outcome.ts';
+import type { NoSuchSku, Reconciled } from '../../service/reconcile.ts';
+import * as schemas from '../adminSchemas.ts';
+import { exactJson, problem } from '../errors.ts';
+import type { Reply } from '../errors.ts';
+import { failureReply } from '../failureReply.ts';
+import { route } from '../route.ts';
+import type { Route } from '../route.ts';
+import { unknownSku } from './unknownSku.ts';
+
+/** The use case that compares the tables of the shards. */
+export interface ReconciliationServices {
+  reconcile(sku_id: string | null, deadlineMs: DeadlineMs): Promise<Reconciled | NoSuchSku | NotDone>;
+}
+
+/** Adding up all shards takes longer than a sale. */
+const RECONCILIATION_MS = 60_000;
+
+/** The call that compares stock rows, journals and carts. */
+export function reconciliationRoute(services: ReconciliationServices): Route {
+  return route({
+    method: 'post',
+    path: '/v1/reconciliations',
+    summary: 'Compare stock rows, journals and carts, of one SKU or all; takes up to a minute, one call at a time',
+    body: schemas.reconciliationRequest,
+    answers: { 200: schemas.reconciliationAnswer },
+    problems: ['unknown_sku', 'overloaded'],
+    requestMs: RECONCILIATION_MS,
+    async handle({ body: { sku_id = null }, deadlineMs }) {
+      const outcome = await services.reconcile(sku_id, deadlineMs);
+      if (outcome.is === 'not_done') return failureReply(outcome);
+      if (outcome.is === 'unknown') return unknownSku(sku_id ?? '');
+      return reconciledReply(outcome);
+    },
+  });
+}
+
+/**
+ * Books that were not read do not count as correct. So a shard that could not be read makes the whole answer a problem.
+ */
+function reconciledReply({ shards, differences }: Reconciled): Reply {
+  const unread = shards.filter(({ fault }) => fault !== null);
+  if (unread.length > 0)
+    return problem('overloaded', `not every shard could be read: ${unread.map(({ shard }) => shard).join(', ')}`);
+  const sum = (amount: (report: Reconciled['shards'][number]) => number): number =>
+    shards.reduce((total, report) => total + amount(report), 0);
+  // Amounts are written digit by digit, because doubles would round them.
+  return exactJson(
+    {
+      sku_count: sum(({ sku_count }) => sku_count),
+      flow_count: sum(({ flow_count }) => flow_count),
+      shards: shards.map(({ shard, sku_count, flow_count }) => ({ shard, sku_count, flow_count })),
+      differences: differences.map(
+        ({ kind, shard, sku_id, sub_row, expected, actual, flow_count, order_detail_ids, cart }) => ({
+          ...{ kind, shard, sku_id, ...(sub_row === undefined ? {} : { sub_row }), expected, actual, flow_count },
+          ...{ flows: order_detail_ids, cart },
+        }),
+      ),
+    },
+    differences.length === 0 ? 'done' : 'differences',
+  );
+}

@@ -1,0 +1,70 @@
+import type { DeadlineMs } from '../../core/nouns.ts';
+import type { Return } from '../../core/operation.ts';
+import type { Trace } from '../../core/trace.ts';
+import type { CancelAnswer, Cancellation } from '../../service/cancelOrder.ts';
+import type { ReturnAnswer } from '../../service/returnGoods.ts';
+import { cancellationFailure } from '../cancellationFailure.ts';
+import { invalid, json } from '../errors.ts';
+import { failureReply } from '../failureReply.ts';
+import { route } from '../route.ts';
+import type { Route } from '../route.ts';
+import * as schemas from '../schemas.ts';
+import { outcomeWord } from './outcomeWord.ts';
+import { repeatedKeys } from './repeatedKeys.ts';
+
+/** The use cases that return units to stock. */
+export interface ReturnServices {
+  returnGoods(operation: Return, deadlineMs: DeadlineMs, trace: Trace | null): Promise<ReturnAnswer>;
+  cancelOrder(cancellation: Cancellation, deadlineMs: DeadlineMs, trace: Trace | null): Promise<CancelAnswer>;
+}
+
+/** The calls for returns and cancellations. */
+export function returnRoutes(services: ReturnServices): Route[] {
+  return [
+    route({
+      method: 'post',
+      path: '/v1/returns',
+      summary: 'Return units of a deduction to stock',
+      body: schemas.returnRequest,
+      answers: { 200: schemas.returnAnswer, 201: schemas.returnAnswer },
+      problems: [
+        'unknown_deduction',
+        'over_return',
+        'idempotency_conflict',
+        'pending',
+        'stock_limit',
+        'overloaded',
+        'outcome_unknown',
+      ],
+      changes: true,
+      async handle({ body, deadlineMs, trace }) {
+        const outcome = await services.returnGoods({ kind: 'return', ...body }, deadlineMs, trace);
+        if (outcome.is !== 'returned') return failureReply(outcome, { quantity: body.quantity });
+        const { replayed, returned, returnable } = outcome;
+        return json(replayed ? 200 : 201, { ...body, returned, returnable }, outcomeWord(outcome, 'returned'));
+      },
+    }),
+
+    route({
+      method: 'post',
+      path: '/v1/cancellations',
+      summary: 'Return the remaining units of lines, and block their ids permanently',
+      body: schemas.cancellationRequest,
+      answers: { 200: schemas.cancellationAnswer },
+      problems: ['idempotency_conflict', 'pending', 'stock_limit', 'overloaded', 'outcome_unknown'],
+      changes: true,
+      async handle({ body, deadlineMs, trace }) {
+        const faults = repeatedKeys(body.lines);
+        if (faults.length > 0) return invalid(faults);
+        const outcome = await services.cancelOrder(body, deadlineMs, trace);
+        if (outcome.is !== 'applied') return cancellationFailure(outcome);
+        const { replayed } = outcome;
+        return json(
+          200,
+          { order_id: body.order_id, status: 'cancelled', replayed, lines: body.lines },
+          outcomeWord(outcome, 'cancelled'),
+        );
+      },
+    }),
+  ];
+}

@@ -1,0 +1,106 @@
+import { Type } from 'typebox';
+import type { ShardIndex } from '../../core/nouns.ts';
+import type { ReplicaState, ShardState } from '../../core/ports.ts';
+import type { RankedSku } from '../../service/hottestSkus.ts';
+import * as schemas from '../adminSchemas.ts';
+import { json, problem } from '../errors.ts';
+import { route } from '../route.ts';
+import type { Route } from '../route.ts';
+import { shardsAnswer } from '../shardsAnswer.ts';
+
+/** The state of the gateway and its shards. */
+export interface StatusServices {
+  shards(): readonly ShardState[];
+  /** The replicas of one shard that the pre-check reads. */
+  replicasOf(shard: ShardIndex): readonly ReplicaState[];
+  hottest(): readonly RankedSku[];
+  slotCounts(): ReadonlyMap<ShardIndex, number>;
+  readiness(): { readonly ready: boolean; readonly durable: boolean };
+  metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
+  description(): string;
+}
+
+/** The calls that show the shards and the metrics. */
+export function monitoringRoutes(services: StatusServices): Route[] {
+  return [
+    route({
+      method: 'get',
+      path: '/v1/shards',
+      summary: 'Slots, pool and state of every shard, and the SKUs with the most order lines',
+      answers: { 200: shardsAnswer },
+      problems: [],
+      handle() {
+        const slots = services.slotCounts();
+        const shards = services.shards().map(({ durable, ...state }) => ({
+          ...state,
+          slots: slots.get(state.shard) ?? 0,
+          durability: durable === null ? null : durabilityWord(durable),
+          replicas: services
+            .replicasOf(state.shard)
+            .map(({ lagMs, ...replica }) => ({ ...replica, lag_ms: lagMs === null ? null : Math.round(lagMs) })),
+        }));
+        return json(200, { shards, hottest: services.hottest() });
+      },
+    }),
+
+    route({
+      method: 'get',
+      path: '/metrics',
+      summary: 'Metrics for Prometheus',
+      answers: { 200: 'text' },
+      problems: [],
+      async handle() {
+        const { contentType, text } = await services.metrics();
+        return { status: 200, contentType, body: text, headers: {}, outcome: 'done' };
+      },
+    }),
+  ];
+}
+
+/** The calls of load balancers, and the API description. */
+export function healthRoutes(services: StatusServices): Route[] {
+  return [
+    route({
+      method: 'get',
+      path: '/healthz',
+      summary: 'Report that the process is alive',
+      answers: { 200: schemas.healthAnswer },
+      problems: [],
+      open: true,
+      handle: () => json(200, { status: 'alive' }),
+    }),
+
+    route({
+      method: 'get',
+      path: '/readyz',
+      summary: 'Report whether the gateway can take traffic',
+      answers: { 200: schemas.readyAnswer },
+      problems: ['not_ready'],
+      open: true,
+      handle() {
+        const { ready, durable } = services.readiness();
+        if (!ready) return problem('not_ready', 'the gateway is starting or draining, or no shard can be served');
+        return json(200, { status: 'ready', durability: durabilityWord(durable) });
+      },
+    }),
+
+    route({
+      method: 'get',
+      path: '/openapi.json',
+      summary: 'The API description as OpenAPI 3.1',
+      answers: { 200: Type.Object({}) },
+      problems: [],
+      handle: () => ({
+        status: 200,
+        contentType: 'application/json',
+        body: services.description(),
+        headers: {},
+        outcome: 'done',
+      }),
+    }),
+  ];
+}
+
+function durabilityWord(durable: boolean): 'mysql' | 'mysql_relaxed' {
+  return durable ? 'mysql' : 'mysql_relaxed';
+}

@@ -1,0 +1,32 @@
+import { Counter, Gauge } from 'prom-client';
+import type { Registry } from 'prom-client';
+import type { LeftOver, ShardState } from '../core/ports.ts';
+
+/** Makes the series of carts that are not complete. @returns a function that records the result of a sweep */
+export function cartSeries(
+  registers: Registry[],
+  shards: () => readonly ShardState[],
+): (shard: string, leftOver: LeftOver | null) => void {
+  const ofCarts = (name: string, help: string): Gauge<'shard'> =>
+    new Gauge({ name, help, aggregator: 'max', labelNames: ['shard'] as const, registers });
+  const cartsOpen = ofCarts('stockgate_carts_undecided', 'Undecided carts whose record is on the shard');
+  const cartAge = ofCarts('stockgate_cart_undecided_oldest_seconds', 'Age of the oldest of them');
+  const holdsOpen = ofCarts('stockgate_holds', 'Flows that are held for carts on the shard');
+  const holdAge = ofCarts('stockgate_hold_oldest_seconds', 'Age of the oldest of them');
+  const sweeps = new Counter({
+    name: 'stockgate_sweeps_total',
+    help: 'Sweeps for unfinished carts, by whether the shard answered',
+    labelNames: ['shard', 'answered'] as const,
+    registers,
+  });
+  // Starts at 0, so that a shard without any sweep is visible as one without progress.
+  for (const { name } of shards()) for (const answered of ['true', 'false']) sweeps.inc({ shard: name, answered }, 0);
+  return (shard, leftOver) => {
+    sweeps.inc({ shard, answered: String(leftOver !== null) });
+    if (leftOver === null) return;
+    cartsOpen.set({ shard }, leftOver.cartsOpen);
+    cartAge.set({ shard }, leftOver.cartAgeMs / 1_000);
+    holdsOpen.set({ shard }, leftOver.holdsOpen);
+    holdAge.set({ shard }, leftOver.holdAgeMs / 1_000);
+  };
+}
