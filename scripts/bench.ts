@@ -21,16 +21,17 @@ const ARM_NAMES = [...ARMS, SCALING].map(({ name }) => name);
 
 const program = new Command('npm run bench --')
   .description(
-    'Measures the gateway against a bare Koa, the textbook gateway and Redis, on a durable MySQL server of its own; every ' +
-      'run of an arm stands between two of its reference. The arm scaling has sixteen servers of its own with slow commits, and is ' +
-      'held against itself on one sub-row; --quick leaves it out. Exit code 0 only if the books of every run are right.',
+    'Measures the gateway against a bare Koa, the textbook gateway and Redis, on a durable MySQL server of its own. ' +
+      'Every run of an arm lies between two runs of its reference. The arm scaling has sixteen servers of its own ' +
+      'with slow commits, and is compared with itself on one sub-row; --quick leaves it out. ' +
+      'Exit code 0 only if the books of every run are right.',
   )
   .option(
     '--quick',
     `only CPU per request (${GUARDED.join(' and ')}), against the recorded baseline; under a minute`,
     false,
   )
-  .addOption(new Option('--record', 'with --quick: make what is measured the baseline').implies({ quick: true }))
+  .addOption(new Option('--record', 'with --quick: record the figures as the baseline').implies({ quick: true }))
   .option('--rounds <count>', 'rounds of each comparison', wholeNumber(1), 5)
   .option('--seconds <count>', `length of each run; of ${SCALING.name} ${RUN_LENGTH} times that`, wholeNumber(1), 2)
   .option(
@@ -40,7 +41,7 @@ const program = new Command('npm run bench --')
   )
   .option('--connections <counts>', 'comma separated; scaling has its own', listOfCounts, [256, 1_024])
   .addOption(new Option('--data-dir <folder>', 'where the servers are kept').env('DATA_DIR').default('.local'))
-  .option('--json <file>', 'where all that was measured is written', '.local/bench/latest.json')
+  .option('--json <file>', 'the file for all measurements', '.local/bench/latest.json')
   .parse();
 
 interface Options {
@@ -100,7 +101,7 @@ async function compare(plan: Plan): Promise<{ world: World; measured: Measured }
   return { world, measured };
 }
 
-/** @returns null, having said why, where such servers cannot be had and nobody asked for them by name */
+/** @returns null, after a message, where such servers cannot be had and --arms does not name the arm */
 async function scale(plan: Plan): Promise<{ world: World; scaled: Scaled } | null> {
   const world = await startWorld(options.dataDir, say, SLOW_COMMITS).catch((error: unknown) => {
     if (options.arms !== undefined) throw error;
@@ -110,7 +111,7 @@ async function scale(plan: Plan): Promise<{ world: World; scaled: Scaled } | nul
   if (world === null) return null;
   started.push(world);
   const progress = progressBar('scaling', scalingRunCount(plan.rounds), 'runs');
-  // What was measured before it is not to be lost with it.
+  // An error here must not discard the earlier measurements, so it becomes a fault of the report.
   const scaled = await measureScaling(world, { ...plan, onRun: (note) => progress.add(1, note) })
     .catch((error: unknown): Scaled => ({ runs: [], faults: [`${SCALING.name}: ${String(error)}`] }))
     .finally(() => progress.stop());
@@ -127,7 +128,7 @@ function fullPlan(): Plan {
   return { comparisons, scales, connections, rounds, seconds, warmUpSeconds: 2 };
 }
 
-/** Only what the guarded figures are made of. */
+/** Only the comparisons of the guarded figures. */
 function quickPlan(): Plan {
   const comparisons = comparisonsOf(['hot']).filter(
     ({ reference, pressure }) => reference === 'echo' && pressure === 'all_out',

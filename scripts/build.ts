@@ -10,10 +10,11 @@ import { fail } from './support/report.ts';
 
 const program = new Command('npm run build --')
   .description(
-    'Puts the gateway and the commands of operators into files that need Node.js and nothing else: main.mjs, migrate.mjs, reconcile.mjs, ' +
-      'import-stock.mjs, with what they read beside them. Only shards files in TypeScript need a Node.js that takes types out by itself, from 22.18 on.',
+    'Bundles the gateway and the commands of operators into files that need only Node.js: main.mjs, migrate.mjs, ' +
+      'reconcile.mjs, import-stock.mjs, and the files that they read. ' +
+      'Only a shards file in TypeScript needs a Node.js that strips types by itself, from 22.18 on.',
   )
-  .option('--to <folder>', 'where; what is there goes', 'dist')
+  .option('--to <folder>', 'the output folder; an earlier build there is replaced', 'dist')
   .allowExcessArguments(false)
   .parse();
 
@@ -23,18 +24,18 @@ const ENTRIES = {
   reconcile: 'scripts/reconcile.ts',
   'import-stock': 'scripts/import-stock.ts',
 };
-/** In one word it would be replaced when this file itself is bundled. */
+/** Joined from parts, because the whole text would be replaced when this file itself is bundled. */
 const OWN_URL = ['import', 'meta', 'url'].join('.');
-/** Says that a folder is a build. */
+/** The file that marks a folder as a build. */
 const MARK = '.built';
-/** Read at run time, as it is. */
+/** Folders that are read at run time, unchanged. */
 const BESIDE = ['src/redis/lua'];
-/** Loaded at run time, so compiled like the rest: not every Node.js takes types out. */
+/** Loaded at run time. Compiled like the entries, because not every Node.js strips types. */
 const MIGRATIONS = 'migrations';
 
 async function main(folder: string): Promise<void> {
   if (existsSync(folder) && readdirSync(folder).length > 0 && !existsSync(join(folder, MARK)))
-    throw new Error(`${folder} is not empty, and not of an earlier build`);
+    throw new Error(`${folder} is not empty, and not an earlier build: empty it, or name another folder in --to`);
   removeAbandonedOf(folder);
   const unfinished = ownPath(folder);
   try {
@@ -43,13 +44,13 @@ async function main(folder: string): Promise<void> {
     rmSync(unfinished, { recursive: true, force: true });
     throw error;
   }
-  // The earlier one is there until the new one is whole.
+  // The earlier build stays until the new one is complete.
   rmSync(folder, { recursive: true, force: true });
   renameSync(unfinished, folder);
   console.log(`built into ${folder}`);
 }
 
-/** Removes what builds of this folder that were killed have left beside it. */
+/** Removes the unfinished folders of killed builds beside this folder. */
 function removeAbandonedOf(folder: string): void {
   const parent = dirname(folder);
   if (!existsSync(parent)) return;
@@ -64,7 +65,7 @@ async function fill(folder: string): Promise<void> {
     ...migrations.map((file) => [`${MIGRATIONS}/${file.replace(/\.ts$/, '.mjs')}`, `${MIGRATIONS}/${file}`] as const),
   ];
   const progress = progressBar('building', files.length, 'files');
-  // The folder is laid out like the checkout, so each file finds what lies beside its source.
+  // The folder has the structure of the checkout, so each file finds the files beside its source.
   const besideOutput =
     (file: string): WhereItIs =>
     (path) =>

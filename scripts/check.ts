@@ -4,10 +4,10 @@ import { fail } from './support/report.ts';
 import { projectPath } from './support/paths.ts';
 
 new Command('npm run check --')
-  .description('Checks types, lint and the style of the code base; needs no database.')
+  .description('Checks types, lint and the style of the code base. Needs no database.')
   .parse();
 
-/** Each is a call of Node.js in the checkout. */
+/** The arguments of Node.js for each check, in the folder of the checkout. */
 const CHECKS: readonly { readonly name: string; readonly arguments: readonly string[] }[] = [
   { name: 'types', arguments: ['node_modules/typescript/bin/tsc', '--project', '.'] },
   { name: 'lint', arguments: ['node_modules/eslint/bin/eslint.js', '.', '--max-warnings', '0'] },
@@ -20,5 +20,5 @@ const CHECKS: readonly { readonly name: string; readonly arguments: readonly str
 for (const { name, arguments: call } of CHECKS) {
   console.error(`checking ${name} …`);
   const { status } = spawnSync(process.execPath, call, { cwd: projectPath('.'), stdio: 'inherit' });
-  if (status !== 0) fail(`${name}: not as it should be`);
+  if (status !== 0) fail(`${name}: failed`);
 }

@@ -20,13 +20,13 @@ import { wholeNumber } from './support/wholeNumber.ts';
 
 const program = new Command('npm run demo --')
   .description(
-    'A day of real orders, whole carts, sent by many clients at once through two gateways to 16 MySQL shards, until ' +
-      'popular goods sell out. Ends with the proof that every cart was sold whole or not at all, and that what was sold ' +
-      'and what is left add up; exit code 0 only if they do.',
+    'Sends a day of real orders, each as a whole cart, from many clients at once through two gateways to 16 MySQL ' +
+      'shards, until popular goods sell out. Ends with the proof that every cart was sold whole or not at all, and ' +
+      'that units sold and units left add up. Exit code 0 only if they do.',
   )
-  .addOption(new Option('--data-dir <folder>', 'where the servers are kept').env('DATA_DIR').default('.local'))
+  .addOption(new Option('--data-dir <folder>', 'the folder of the servers').env('DATA_DIR').default('.local'))
   .option('--copies <count>', 'how many shops have this day at once', wholeNumber(1), 40)
-  .option('--clients <count>', 'how many requests are under way at once', wholeNumber(1), 64)
+  .option('--clients <count>', 'the number of concurrent requests', wholeNumber(1), 64)
   .option('--servers <count>', 'how many MySQL servers carry the 16 shards', wholeNumber(1), 4)
   .parse();
 
@@ -76,7 +76,7 @@ async function main(): Promise<void> {
   progress.stop();
 
   const held = await waitForNoHolds(stack.shards, SETTLE_MS);
-  if (held > 0) fail(`${held} holds and open carts are left over after ${SETTLE_MS / 1_000} s`);
+  if (held > 0) fail(`${held} holds and open carts remain after ${SETTLE_MS / 1_000} s`);
   const leftovers = await readLeftovers(client, gateways[0]?.publicUrl ?? '', [...opening.keys()]);
   const [books, flows] = await Promise.all([readBooks(stack), readFlows(stack.shards)]);
   const faults = contradictions(ledger, { opening, leftovers, books, flows });
@@ -84,7 +84,8 @@ async function main(): Promise<void> {
   for (const fault of faults) fail(`does not balance: ${fault}`);
   if (faults.length === 0 && held === 0) {
     console.log(
-      '\nThe books balance: every cart was sold whole or not at all, every unit is sold once or still on the shelf, and nothing was refused that was there.',
+      '\nThe books balance: every cart was sold whole or not at all, every unit is sold once or still left, ' +
+        'and no available unit was refused.',
     );
   }
 }
@@ -143,7 +144,7 @@ function report({ product, carts, ledger, sender, seconds, leftovers, books }: D
       ['sold whole', `${ledger.sold.length} with ${linesIn(ledger.sold)} lines`],
       ['refused, not enough of a line left', ledger.refused.length],
       ['sent again, same answer', ledger.replayed],
-      ['tried again without a verdict', tried],
+      ['tried again without a final answer', tried],
       ['SKUs sold out', [...leftovers.values()].filter((left) => left === 0).length],
       ['lines per second', Math.round(linesIn(carts) / seconds)],
       ['latency p50 / p99', `${ms(0.5)} / ${ms(0.99)}`],

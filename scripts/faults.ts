@@ -14,7 +14,7 @@ import { startStack } from './support/stack.ts';
 import { readyNow, startOwnRedis } from './support/tiers.ts';
 import { wholeNumber } from './support/wholeNumber.ts';
 
-/** What `--engine` names: one for all gateways, or every one in turn. */
+/** The values of `--engine`: one engine for all gateways, or all engines in turn. */
 const ENGINES: Readonly<Record<string, readonly EngineName[]>> = {
   ...Object.fromEntries(ENGINE_NAMES.map((name) => [name, [name]])),
   each: ENGINE_NAMES,
@@ -23,23 +23,23 @@ const KINDS = [...FAULTS.map(({ kind }) => kind), 'mix'];
 
 const program = new Command('npm run test:faults --')
   .description(
-    'Breaks real servers, gateways and wires under traffic, mends them, and holds what clients were told against what ' +
-      'stands in the databases. Exit code 0 only if every round is content.',
+    'Breaks real servers, gateways and wires under traffic, repairs them, and compares the answers of the clients ' +
+      'with the rows in the databases. Exit code 0 only if every round is content.',
   )
-  .addOption(new Option('--data-dir <folder>', 'where the servers are kept').env('DATA_DIR').default('.local'))
+  .addOption(new Option('--data-dir <folder>', 'the folder of the servers').env('DATA_DIR').default('.local'))
   .option('--rounds <count>', 'rounds of each kind', wholeNumber(1), 1)
-  .option('--seed <number>', 'the seed of the first round; each next one has the next number', wholeNumber(0), 1)
+  .option('--seed <number>', 'the seed of the first round; each further round has the next number', wholeNumber(0), 1)
   .option('--kinds <names>', `comma separated: ${KINDS.join(', ')}`, KINDS.join(','))
-  .option('--traffic <seconds>', 'how long each round trades and breaks', wholeNumber(1), 5)
-  .option('--clients <count>', 'how many clients trade at once', wholeNumber(1), 24)
+  .option('--traffic <seconds>', 'how long each round sends traffic and breaks things', wholeNumber(1), 5)
+  .option('--clients <count>', 'the number of concurrent clients', wholeNumber(1), 24)
   .option('--gateways <count>', 'how many gateways serve', wholeNumber(1), 2)
   .addOption(
-    new Option('--engine <name>', 'of all gateways, or `each` in turn; absent: as the product comes').choices(
+    new Option('--engine <name>', 'of all gateways, or `each` in turn; absent: the default').choices(
       Object.keys(ENGINES),
     ),
   )
-  .option('--tiers <names>', 'what may refuse early at all gateways: memory, redis, replica, comma separated', '')
-  .option('--keep <folder>', 'where the history and the end of each failed round are written, as JSON')
+  .option('--tiers <names>', 'the tiers of the pre-check at all gateways: memory, redis, replica, comma separated', '')
+  .option('--keep <folder>', 'the folder for the history and the end of each failed round, as JSON')
   .parse();
 
 const options = program.opts<{
@@ -83,7 +83,7 @@ async function main(): Promise<void> {
   started.push(world);
   const product = stack.cluster.product;
   const fitting = kinds.filter((kind) => FAULTS.every((fault) => fault.kind !== kind || canBegin(fault, world)));
-  if (fitting.length === 0) throw new Error(`no round was run: ${kinds.join(', ')} cannot be done to ${product}`);
+  if (fitting.length === 0) throw new Error(`no round was run: ${product} has no fault of kind ${kinds.join(', ')}`);
 
   const progress = progressBar('breaking', fitting.length * options.rounds, 'rounds');
   const results: RoundResult[] = [];
@@ -103,16 +103,18 @@ async function main(): Promise<void> {
   }
   progress.stop();
   console.log(
-    `\n${product}, ${options.gateways} gateways (engine: ${options.engine ?? 'as the product comes'}), ${options.clients} clients, ${options.traffic} s a round, tiers: ${tiers || 'none'}, seeds from ${options.seed}\n`,
+    `\n${product}, ${options.gateways} gateways (engine: ${options.engine ?? 'the default'}), ` +
+      `${options.clients} clients, ${options.traffic} s a round, ` +
+      `tiers: ${tiers || 'none'}, seeds from ${options.seed}\n`,
   );
   printTable(
     ['kind', 'rounds', 'operations', 'not sent', 'unknowns', 'resolved p99', 'verdict'],
     fitting.map((kind) => rowOf(kind, results)),
   );
-  for (const result of results.filter(({ verdict }) => verdict !== 'content')) tellFailure(result);
+  for (const result of results.filter(({ verdict }) => verdict !== 'content')) reportFailure(result);
 }
 
-/** Of a failed round, at once: whoever ends the run early has it. */
+/** Writes the evidence of a failed round at once, so that it exists even when the run is ended early. */
 function keepEvidence({ kind, seed, verdict, violations, evidence }: RoundResult): void {
   if (options.keep === undefined || verdict === 'content') return;
   writeFileSync(join(options.keep, `${kind}-${seed}.json`), JSON.stringify({ violations, ...evidence }, null, 1));
@@ -136,13 +138,15 @@ function rowOf(kind: string, all: readonly RoundResult[]): (string | number)[] {
   ];
 }
 
-function tellFailure({ kind, seed, verdict, violations }: RoundResult): void {
+function reportFailure({ kind, seed, verdict, violations }: RoundResult): void {
   fail(`\n${kind}, seed ${seed}: ${verdict}`);
   for (const { invariant, what } of violations.slice(0, 20)) console.error(`  ${invariant} ${what}`);
   if (violations.length > 20) console.error(`  and ${violations.length - 20} more`);
   const { traffic, clients, gateways, engine, tiers } = options;
+  const more = `${engine === undefined ? '' : ` --engine ${engine}`}${tiers === '' ? '' : ` --tiers ${tiers}`}`;
   console.error(
-    `  again: npm run test:faults -- --kinds ${kind} --seed ${seed} --traffic ${traffic} --clients ${clients} --gateways ${gateways}${engine === undefined ? '' : ` --engine ${engine}`}${tiers === '' ? '' : ` --tiers ${tiers}`}`,
+    `  again: npm run test:faults -- --kinds ${kind} --seed ${seed} --traffic ${traffic} --clients ${clients} ` +
+      `--gateways ${gateways}${more}`,
   );
 }
 

@@ -18,17 +18,18 @@ import { wholeNumber } from './support/wholeNumber.ts';
 
 const program = new Command('npm run import-stock --')
   .description(
-    'Opens SKUs with their stock, as many as a file has, straight at their shards while gateways run. Can be run again after a crash: ' +
-      'what stands is not opened twice, and no stock is set back. Where a row is bad nothing is imported, unless --skip-bad says so. ' +
-      'Exit code 0 only if every row of the file stands as it says.',
+    'Opens all SKUs of a file with their stock, directly on their shards, while gateways run. ' +
+      'Can be repeated after a crash: no SKU is opened twice, and no stock is reset. ' +
+      'If a row is bad, nothing is imported unless --skip-bad is set. ' +
+      'Exit code 0 only if every SKU exists with the opening stock of the file.',
   )
   .argument('<file>', 'CSV in UTF-8 with the columns sku_id and leaved_amount')
   .addOption(
     new Option('--shards <file>', 'the file that lists the shards').env('STOCKGATE_SHARDS').default('shards.config.ts'),
   )
   .option('--skip-bad', 'import the good rows of a file that has bad ones', false)
-  .option('--relaxed', 'also import to shards whose commits may be lost with the power of their server', false)
-  .option('--list <count>', 'how many rows to name of each kind that went wrong; all are counted', wholeNumber(1), 100)
+  .option('--relaxed', 'also import to shards whose server may lose commits in a power failure', false)
+  .option('--list <count>', 'the most rows to name of each fault; all are counted', wholeNumber(1), 100)
   .parse();
 
 interface Options {
@@ -43,9 +44,9 @@ const STATEMENT_MS = 10_000;
 async function main(path: string, { shards: shardsPath, skipBad, relaxed, list }: Options): Promise<void> {
   const { initialShards, shards } = await loadShards(shardsPath, process.env);
   const file = await readStockFile(path);
-  sayBad(file, list);
+  reportBad(file, list);
   if (file.bad.length > 0 && !skipBad)
-    throw new Error('nothing was imported; mend these rows, or leave them out with --skip-bad');
+    throw new Error('nothing was imported; correct these rows, or skip them with --skip-bad');
   const books = openBookShards({ shards, initialShards, statementMs: STATEMENT_MS, relaxedAllowed: relaxed });
   const routing = new Routing(new SlotMap(initialShards), new ShardReader(books.shards), shards.length);
   const progress = progressBar('importing', file.rows.length, 'SKUs');
@@ -63,8 +64,8 @@ async function main(path: string, { shards: shardsPath, skipBad, relaxed, list }
   }
 }
 
-function sayBad({ path, bad }: StockFile, list: number): void {
-  if (bad.length > 0) tellRows(`${bad.length} bad ${bad.length === 1 ? 'row' : 'rows'}`, path, bad, list);
+function reportBad({ path, bad }: StockFile, list: number): void {
+  if (bad.length > 0) reportRows(`${bad.length} bad ${bad.length === 1 ? 'row' : 'rows'}`, path, bad, list);
 }
 
 function print(
@@ -73,7 +74,7 @@ function print(
   list: number,
 ): void {
   printTable(
-    ['rows', 'opened now', 'stood already', 'stand with another stock', 'not known', 'bad'],
+    ['rows', 'opened now', 'existed', 'exist with another stock', 'not known', 'bad'],
     [[rows.length + bad.length, openedNow, stoodAlready, otherwise.length, notKnown.length, bad.length]],
   );
   const lines = new Map(rows.map(({ sku_id, line }) => [sku_id, line]));
@@ -83,19 +84,19 @@ function print(
       line: lineOf(sku_id),
       fault: `${quoted(sku_id)} was opened with ${leaved_amount} units`,
     }));
-    tellRows(`${otherwise.length} stand with another opening stock, and were left as they are`, path, faults, list);
+    reportRows(`${otherwise.length} SKUs exist with another opening stock, and were not changed`, path, faults, list);
   }
   if (notKnown.length > 0) {
     const faults = notKnown.map(({ stock: { sku_id }, reason }) => ({
       line: lineOf(sku_id),
       fault: `${quoted(sku_id)}: ${reason}`,
     }));
-    tellRows(`of ${notKnown.length} it is not known whether they stand; run it again`, path, faults, list);
+    reportRows(`${notKnown.length} SKUs may exist or not; run the import again`, path, faults, list);
   }
 }
 
-/** Makes the command fail, too: not every row stands as the file says. */
-function tellRows(what: string, path: string, rows: readonly BadRow[], list: number): void {
+/** Also makes the command fail: not every SKU exists as in the file. */
+function reportRows(what: string, path: string, rows: readonly BadRow[], list: number): void {
   const named = [...rows].sort((a, b) => a.line - b.line).slice(0, list);
   const more =
     rows.length > named.length ? [`… and ${rows.length - named.length} more; --list names more of them`] : [];
@@ -110,5 +111,5 @@ function tellRows(what: string, path: string, rows: readonly BadRow[], list: num
 
 main(program.args[0] ?? '', program.opts<Options>())
   .catch((error: unknown) => fail(error instanceof Error ? error.message : String(error)))
-  // A shard that never answered may still hold a socket open.
+  // A shard that never answered may keep a socket open.
   .finally(endWhenTold);

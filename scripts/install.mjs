@@ -7,7 +7,7 @@ const POLL_MS = 200;
 
 /**
  * @param {string} root the checkout, with a slash at its end
- * @throws with one line that says what is wrong
+ * @throws with a message of one line
  */
 export async function installPackages(root) {
   const lockfile = `${root}package-lock.json`;
@@ -15,11 +15,9 @@ export async function installPackages(root) {
   const installed = `${modules}/.package-lock.json`;
   const isInstalled = () => existsSync(installed) && statSync(lockfile).mtimeMs <= statSync(installed).mtimeMs;
   if (isInstalled()) return;
-  // `npm ci` empties the folder that a link leads to, and that one is another checkout's.
+  // `npm ci` would empty the folder that the link points to, which belongs to another checkout.
   if (lstatSync(modules, { throwIfNoEntry: false })?.isSymbolicLink()) {
-    throw new Error(
-      'node_modules is a link, and what it leads to is not what package-lock.json asks for; remove the link',
-    );
+    throw new Error('node_modules is a link, and its packages are not those of package-lock.json; remove the link');
   }
   const release = await lockAlone(`${root}.installing`);
   try {
@@ -31,17 +29,18 @@ export async function installPackages(root) {
 
 function npmCi(root) {
   console.error('installing packages (npm ci) …');
-  // None of the packages needs its scripts: what they would compile are faster ways to do what nobody does here.
+  // No package needs its install scripts: they would only compile faster versions of functions that are not used here.
   const { status } = spawnSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd: root,
     stdio: ['ignore', 2, 2],
   });
-  if (status !== 0) throw new Error('npm ci failed; the packages are not there');
+  if (status !== 0) throw new Error('npm ci failed, so the packages are not installed; see its output above');
 }
 
 /**
- * Two commands started at once in a fresh clone would tear each other's packages apart: one installs, the other waits. The
- * lock is a link to nothing, named after the process that has it: made or refused in one step, and void with its process.
+ * Two commands that start at once in a new clone would damage each other's packages, so one installs and the other
+ * waits. The lock is a dangling link whose target is the id of the owning process. A link is created or rejected in
+ * one step, and the lock is void when its process has ended.
  */
 async function lockAlone(lock) {
   for (;;) {

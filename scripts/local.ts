@@ -6,10 +6,11 @@ import { wholeNumber } from './support/wholeNumber.ts';
 
 const program = new Command('npm run local --')
   .description(
-    'Starts MySQL servers, the migrations and a gateway to play with, prints one line when it is ready, and stops all ' +
-      'of it on Ctrl-C or SIGTERM. The data stay for the next time; delete the data directory to begin anew.',
+    'Starts MySQL servers, migrates them, starts a gateway for local use, and prints one line when it is ready. ' +
+      'Stops all of it on Ctrl-C or SIGTERM. ' +
+      'The data stay for the next start; delete the data directory to start from empty databases.',
   )
-  .addOption(new Option('--data-dir <folder>', 'where servers and data are kept').env('DATA_DIR').default('.local'))
+  .addOption(new Option('--data-dir <folder>', 'the folder of servers and data').env('DATA_DIR').default('.local'))
   .addOption(new Option('--port <port>', 'the public listener').env('PORT').default('8080'))
   .addOption(new Option('--admin-port <port>', 'the admin listener').env('ADMIN_PORT').default('8081'))
   .addOption(
@@ -21,7 +22,7 @@ const program = new Command('npm run local --')
   .option('--servers <count>', 'how many MySQL servers carry the 16 shards', wholeNumber(1), 1)
   .option(
     '--replicas <count>',
-    'how many servers follow each of them (MySQL only); their data are kept apart from those without',
+    'the number of replicas of each server (MySQL only); their data are separate from those without replicas',
     wholeNumber(0),
     0,
   )
@@ -38,7 +39,7 @@ const options = program.opts<{
   semiSync: boolean;
 }>();
 if (options.semiSync && options.replicas === 0)
-  program.error('error: --semi-sync needs --replicas: a commit would wait for nobody');
+  program.error('error: --semi-sync needs --replicas: a commit would wait for no replica');
 const started: { stop(): Promise<unknown> }[] = [];
 
 /** Last started, first stopped. */
@@ -53,8 +54,8 @@ async function main(): Promise<void> {
     replicas: options.replicas,
     semiSync: options.semiSync,
     dataDirectory: options.dataDir,
-    // Another number of servers spreads the shards differently, so it has data of its own. So have servers with replicas: those
-    // begin with the first transaction, which has a GTID only there.
+    // Another number of servers distributes the shards differently, so it has data of its own. Servers with replicas
+    // have data of their own too: replication starts with the first transaction, which has a GTID only there.
     keep: `local_${options.servers}${options.replicas > 0 ? `_replicas_${options.replicas}` : ''}`,
     say: (line) => console.error(line),
   });
@@ -68,7 +69,7 @@ async function main(): Promise<void> {
   started.push(gateway);
   console.log(`ready ${gateway.publicUrl} admin ${gateway.adminUrl}`);
   await gateway.exited;
-  if (started.length > 0) throw new Error('the gateway ended by itself');
+  if (started.length > 0) throw new Error('the gateway ended unexpectedly');
 }
 
 main().catch(async (error: unknown) => {

@@ -11,11 +11,11 @@ import { progressBar } from './support/progress.ts';
 import { endWhenTold, fail, printTable } from './support/report.ts';
 import { wholeNumber } from './support/wholeNumber.ts';
 
-/** For the questions before and after the waiting. */
-const ASK_MS = 30_000;
+/** Time for the reads before and after the wait. */
+const READ_MS = 30_000;
 
 const program = new Command('npm run migrate --')
-  .description('Brings the schemas of all shards up to date, or tells how they stand. Can be repeated at any time.')
+  .description('Brings the schemas of all shards up to date, or reports their state. Can be repeated at any time.')
   .addOption(
     new Option('--shards <file>', 'the file that lists the shards').env('STOCKGATE_SHARDS').default('shards.config.ts'),
   )
@@ -27,31 +27,27 @@ program
   .action(() => run(false, false));
 program
   .command('up')
-  .description('apply what is pending, on all shards in parallel')
+  .description('apply pending migrations, on all shards in parallel')
   .option('--create-schemas', 'create schemas that do not exist yet', false)
   .action((options: { createSchemas: boolean }) => run(true, options.createSchemas));
 
 program
   .command('unlock')
   .description(
-    'say what stands in the way of a migration: take away what a run that was killed has left, and name a run that lives; non-zero while one does',
+    'find the lock that blocks a migration: remove the mark of a run that was killed, and name a run that is alive; ' +
+      'non-zero while a run is alive',
   )
-  .option(
-    '--end',
-    'end the connection of a run that lives, because it hangs; what it was doing is left half done, for `up` to finish',
-    false,
-  )
+  .option('--end', 'end the connection of a run that hangs; its migration stays half done, and `up` finishes it', false)
   .action((options: { end: boolean }) => unlockAll(options.end));
 
 program
   .command('precheck-off')
   .description(
-    'turn off the restock delay, which early refusals leave on: new units of an empty row are not sold for ' +
-      'a second. ' +
-      'Without --yes it only shows the delay of each shard; non-zero when the delay stays on, because a gateway ' +
-      'with STOCKGATE_PRECHECK runs',
+    'turn off the restock delay, which stays on after the pre-check was used: new units of an empty row are not sold ' +
+      'for a second. Without --yes, only show the delay of each shard. ' +
+      'Non-zero when the delay stays on because a gateway with STOCKGATE_PRECHECK runs',
   )
-  .option('--yes', 'turn it off; takes half a minute, and can be repeated', false)
+  .option('--yes', 'turn the delay off; takes half a minute, and can be repeated', false)
   .action((options: { yes: boolean }) => precheckOff(program.opts(), options.yes));
 
 async function open(
@@ -73,7 +69,7 @@ async function unlockAll(endsHolder: boolean): Promise<void> {
     shards.map(async ({ name }, shard): Promise<[string, string]> => {
       try {
         const end = endsHolder ? { waitMs: shardMs, onWait: waitingFor(name) } : null;
-        return [name, inWords(await within(shardMs + ASK_MS, migrator.unlock(shard, end)), name)];
+        return [name, inWords(await within(shardMs + READ_MS, migrator.unlock(shard, end)), name)];
       } catch (error) {
         const fault = error instanceof Error ? error.message : String(error);
         fail(`${name}: ${fault}`);
@@ -88,13 +84,13 @@ async function unlockAll(endsHolder: boolean): Promise<void> {
 function inWords({ holder, ending, wasLeftLocked, next }: LockReport, name: string): string {
   if (next !== null) fail(`${name}: another migration runs now, on ${nameOf(next)}`);
   if (holder === null)
-    return wasLeftLocked ? 'left by a run that died; taken away' : next === null ? 'none' : `held by ${nameOf(next)}`;
+    return wasLeftLocked ? 'left by a run that died; removed' : next === null ? 'none' : `held by ${nameOf(next)}`;
   if (ending === 'left') {
     fail(`${name}: a migration runs, or hangs; --end ends it`);
     return `held by ${nameOf(holder)}`;
   }
   const how = ending === 'ended' ? 'it was ended' : 'it ended by itself before it was ended';
-  const left = next === null ? (wasLeftLocked ? 'its mark taken away' : 'left none') : `now held by ${nameOf(next)}`;
+  const left = next === null ? (wasLeftLocked ? 'its mark was removed' : 'left none') : `now held by ${nameOf(next)}`;
   return `held by ${nameOf(holder)}; ${how}, and ${left}`;
 }
 
@@ -102,11 +98,11 @@ function nameOf({ connection, from, user, seconds, doing }: LockHolder): string 
   return `connection ${connection} of ${user} from ${from}, for ${seconds} s: ${doing}`;
 }
 
-/** Undoing a large change takes minutes: the command says that it waits. */
+/** The rollback of a large change takes minutes, so the command reports that it waits. */
 function waitingFor(name: string): (holder: LockHolder, seconds: number) => void {
   return ({ connection }, seconds) =>
     console.error(
-      `${name}: connection ${connection} was ended; the server has been undoing what it did for ${seconds} s`,
+      `${name}: connection ${connection} was ended; the server has been rolling back its change for ${seconds} s`,
     );
 }
 
@@ -137,10 +133,11 @@ async function run(apply: boolean, createSchemas: boolean): Promise<void> {
   if (behind.length > 0) {
     const names = behind.map(({ shard }) => shards[shard]?.name).join(', ');
     fail(
-      `${behind.length} of ${results.length} shards are not up to date (${names}); \`npm run migrate -- up\` can be repeated`,
+      `${behind.length} of ${results.length} shards are not up to date (${names}); ` +
+        'run `npm run migrate -- up` (it can be repeated)',
     );
   }
-  // A shard that never answered may still hold a socket open.
+  // A shard that never answered may keep a socket open.
   await endWhenTold();
 }
 

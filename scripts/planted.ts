@@ -12,12 +12,14 @@ import { endWhenTold, fail, printTable } from './support/report.ts';
 import { wholeNumber } from './support/wholeNumber.ts';
 
 const program = new Command('npm run test:planted --')
-  .description('Tests the tests: plants bugs, each in a copy of this checkout, and expects that a test fails.')
+  .description('Tests the tests: plants each bug in a copy of this checkout, and expects that a test fails.')
   .option('--only <bugs...>', 'only these, by name or number')
-  .option('--part <which>', 'only one part of them, `2/3` for instance: every third one, from the second on', part)
-  .option('--jobs <count>', 'how many at a time, each beside servers of its own', wholeNumber(1), 3)
-  .option('--skip-sound', 'do not run the tests without any bug first, because all of them have just passed', false)
-  .option('--verbose', 'print what the tests said of each bug', false)
+  .option('--part <which>', 'only a part of them, for instance `2/3`: every third bug, from the second on', part)
+
+  .option('--jobs <count>', 'how many at a time, each with servers of its own', wholeNumber(1), 3)
+  .option('--skip-sound', 'do not run the tests without bugs first, for instance because they have just passed', false)
+
+  .option('--verbose', 'print the output of the tests for each bug', false)
   .parse();
 
 const {
@@ -38,9 +40,9 @@ interface Tried {
 
 const CAUGHT = 'caught';
 
-/** Only a test that failed has noticed anything: a bug that cannot even be loaded is no bug to be noticed. */
+/** Only a failed test counts: a copy that cannot be loaded shows nothing about the tests. */
 function verdictOf({ passed, failed, code, output }: TestRun): string {
-  if (passed === null || failed === null) return 'NO RESULT: the tests did not come to their end';
+  if (passed === null || failed === null) return 'NO RESULT: the tests did not finish';
   if (/\b(ReferenceError|SyntaxError): |Build failed with/.test(output)) return 'NO RESULT: the patched code is broken';
   if (passed + failed === 0) return 'NO RESULT: no test has such a title';
   return failed > 0 && code !== 0 ? CAUGHT : 'NOT CAUGHT';
@@ -71,13 +73,16 @@ function part(text: string): Part {
 function chosen(): readonly PlantedBug[] {
   try {
     const chosenBugs = choose(readBugs(), only);
-    return ofAll === undefined ? chosenBugs : chosenBugs.filter((_, place) => place % ofAll.parts === ofAll.which - 1);
+    return ofAll === undefined ? chosenBugs : chosenBugs.filter((_, index) => index % ofAll.parts === ofAll.which - 1);
   } catch (error) {
     return program.error(`error: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 
-/** @throws unless all bugs can be planted, and all tests pass that are to notice them: otherwise failing says nothing */
+/**
+ * @throws unless all patches apply and all tests that must notice them pass without bugs: otherwise a failed test would
+ *   show nothing
+ */
 async function passWithoutBugs(copies: Copies): Promise<void> {
   const copy = copies.make('sound');
   for (const { patch } of bugs) checkPatch(patch, copy);
@@ -104,9 +109,8 @@ function report(tried: readonly Tried[]): void {
   );
   const sorted = tried.map(({ seconds }) => seconds).sort((a, b) => a - b);
   const caught = tried.filter(({ verdict }) => verdict === CAUGHT);
-  console.log(
-    `${caught.length} of ${tried.length} bugs caught, median ${(sorted[Math.floor(sorted.length / 2)] ?? 0).toFixed(1)} s`,
-  );
+  const medianSeconds = sorted[Math.floor(sorted.length / 2)] ?? 0;
+  console.log(`${caught.length} of ${tried.length} bugs caught, median ${medianSeconds.toFixed(1)} s`);
   for (const { bug, verdict } of tried) if (verdict !== CAUGHT) fail(`${bug.name}: ${verdict}. ${bug.about}`);
 }
 

@@ -13,7 +13,7 @@ import { Routing } from '../src/service/routing.ts';
 import { loadShards } from '../src/shardsFile.ts';
 import type { ShardConfig } from '../src/shardsFile.ts';
 import { reconcileRestored } from './reconcile/restored.ts';
-import type { RestoredOptions } from './reconcile/restored.ts';
+import type { RestoredOptions } from './reconcile/restoredOptions.ts';
 import { momentMs } from './support/moment.ts';
 import { progressBar } from './support/progress.ts';
 import { refuseRestored } from './support/refuseRestored.ts';
@@ -22,8 +22,8 @@ import { wholeNumber } from './support/wholeNumber.ts';
 
 const program = new Command('npm run reconcile --')
   .description(
-    'Holds stock rows, flows, returns, holds and carts against each other on all shards, while traffic runs. What is wrong at ' +
-      'two looks, a second apart, is named; exit code 1 when something is. Can be repeated at any time.',
+    'Compares stock rows, flows, returns, holds and carts on all shards, while traffic runs. Reports each difference ' +
+      'that two reads, a second apart, both show. Exit code 1 if there is one. Can be repeated at any time.',
   )
   .addOption(
     new Option('--shards <file>', 'the file that lists the shards').env('STOCKGATE_SHARDS').default('shards.config.ts'),
@@ -32,29 +32,32 @@ const program = new Command('npm run reconcile --')
   .addOption(
     new Option(
       '--repair',
-      'where a row is not what its journal says, write an adjustment that brings the journal to the row',
+      'where a row differs from its journal, write an adjustment that makes the journal equal to the row',
     )
       .default(false)
       .conflicts('restored'),
   )
   .addOption(new Option('--json', 'print the result as JSON').default(false).conflicts('restored'))
-  .option('--timeout <seconds>', 'the longest all of it may take', wholeNumber(1), 600)
-  .optionsGroup('After a shard was restored from a backup (gateways do not sell from it until this command lets them):')
+  .option('--timeout <seconds>', 'the longest that the whole command may take', wholeNumber(1), 600)
+  .optionsGroup('After a shard was restored from a backup (gateways refuse it until this command reopens it):')
   .option(
     '--restored',
-    'say what is missing on it: by what the other shards know, and by --orders and --against',
+    'list the records that are missing on it, by the other shards, and by --orders and --against',
     false,
   )
-  .option('--shard <name...>', 'these shards; otherwise those that show less than the others remember of them')
+  .option(
+    '--shard <name...>',
+    'only these shards; absent: the shards that are below the watermark that other shards recorded of them',
+  )
   .option('--orders <file>', 'CSV of lines that the shop has sold: order_id, sku_id, order_detail_id, quantity')
   .option(
     '--against <file>',
-    'a file that lists the shards where their state before can still be read: a spared replica, an old data directory',
+    'a file that lists the shards where their reference copies can be read: an intact replica, an old data directory',
   )
   .addOption(
     new Option(
       '--close',
-      'keep gateways from selling from the shards that --shard names, which nobody saw go back; nothing else is done',
+      'close the shards that --shard names, so that no gateway sells from them; nothing else is done',
     )
       .default(false)
       .conflicts(['orders', 'against', 'since', 'putBack', 'accept', 'list']),
@@ -62,16 +65,16 @@ const program = new Command('npm run reconcile --')
   .addOption(
     new Option(
       '--since <moment>',
-      'when the backup was made, as 2026-11-26T08:00:00Z; absent: as the shard says itself',
+      'the moment of the backup, as 2026-11-26T08:00:00Z; absent: the watermark of the shard',
     ).argParser(moment),
   )
   .option(
     '--put-back',
-    'copy what is missing from the state before, and do again, with its own ids, what only others know of',
+    'copy missing records from the reference copy, and repeat, with their ids, operations that only other sources have',
     false,
   )
-  .option('--accept', 'let it be sold from again although something is missing, or nobody could say', false)
-  .option('--list <file>', 'append what is missing to a file, a JSON object on each line, instead of printing it')
+  .option('--accept', 'reopen it although records are missing or may be missing', false)
+  .option('--list <file>', 'append the missing records to a file, a JSON object on each line, instead of printing them')
   .allowExcessArguments(false)
   .parse();
 
@@ -83,7 +86,7 @@ interface Options {
   readonly timeout: number;
 }
 
-/** These belong to --restored. */
+/** Options that are valid only with --restored. */
 const OF_RESTORED = ['shard', 'orders', 'against', 'since', 'close', 'putBack', 'accept', 'list'] as const;
 
 async function main({ shards: file, sku, repair, json, timeout }: Options): Promise<void> {
@@ -115,7 +118,7 @@ async function main({ shards: file, sku, repair, json, timeout }: Options): Prom
     progress.stop();
     if (result.is === 'unknown') throw new Error(`no SKU is called ${quoted(sku ?? '')}`);
     if (result.is === 'not_done') throw new Error(result.reason);
-    // Amounts are written digit by digit: as doubles they would be rounded.
+    // lossless-json prints each digit of an amount: as doubles they would be rounded.
     if (json) console.log(stringify(result, null, 2));
     else print(result, shards);
     judge(result, shards);
@@ -201,11 +204,11 @@ async function run(): Promise<void> {
   const given = program.opts<Options & RestoredOptions & { restored: boolean }>();
   if (given.restored) return reconcileRestored(given);
   const stray = OF_RESTORED.find((option) => program.getOptionValueSource(option) === 'cli');
-  if (stray !== undefined) throw new Error(`--${stray === 'putBack' ? 'put-back' : stray} goes with --restored`);
+  if (stray !== undefined) throw new Error(`--${stray === 'putBack' ? 'put-back' : stray} needs --restored`);
   return main(given);
 }
 
 run()
   .catch((error: unknown) => fail(error instanceof Error ? error.message : String(error)))
-  // A shard that never answered may still hold a socket open.
+  // A shard that never answered may keep a socket open.
   .finally(endWhenTold);

@@ -21,31 +21,32 @@ import { wholeNumber } from './support/wholeNumber.ts';
 
 const program = new Command('npm run replay --')
   .description(
-    'Sends a file of real orders: every invoice as one cart, all or nothing, and every cancellation as returns of the ' +
-      'latest earlier sales. Ends with the reconciliation; exit code 0 only if every cart is whole and everything adds up.',
+    'Sends a file of real orders: every invoice as one cart, all or nothing, and every cancellation as returns of ' +
+      'the latest earlier sales. Ends with a reconciliation. ' +
+      'Exit code 0 only if every cart is whole and all amounts add up.',
   )
   .argument('<file>', 'CSV with the columns invoiced_at, invoice, stock_code and quantity')
-  .option('--concurrency <count>', 'how many requests are under way at once', wholeNumber(1), 64)
+  .option('--concurrency <count>', 'the number of concurrent requests', wholeNumber(1), 64)
   .option('--speed <factor>', 'times as fast as it really was; 0: as fast as possible', decimal, 0)
   .option(
     '--stock-factor <factor>',
-    'the stock of each SKU, as a share of all that is asked for; below 1 goods sell out',
+    'the stock of each SKU, as a share of the units that the file asks for; below 1 goods sell out',
     decimal,
     1,
   )
-  .option('--twice', 'send everything a second time, and demand that nothing changes', false)
+  .option('--twice', 'send everything a second time, and check that nothing changes', false)
   .addOption(
-    new Option('--tiers <names>', 'what may refuse early at both gateways: memory, redis, replica, comma separated')
+    new Option('--tiers <names>', 'tiers of the pre-check at both gateways: memory, redis, replica, comma separated')
       .default('')
       .conflicts(['url', 'keep']),
   )
   .option('--servers <count>', 'how many MySQL servers carry the 16 shards', wholeNumber(1), 4)
-  .addOption(new Option('--data-dir <folder>', 'where the servers are kept').env('DATA_DIR').default('.local'))
-  .option('--keep <name>', 'keep the data under this name and find them again next time', keptName)
+  .addOption(new Option('--data-dir <folder>', 'the folder of the servers').env('DATA_DIR').default('.local'))
+  .option('--keep <name>', 'keep the data under this name for the next run', keptName)
   .addOption(
     new Option(
       '--url <urls>',
-      'public listeners that run already, comma separated; tokens as in STOCKGATE_TOKENS',
+      'public listeners of running gateways, comma separated; tokens as in STOCKGATE_TOKENS',
     ).conflicts('keep'),
   )
   .addOption(
@@ -71,11 +72,11 @@ interface Options {
 }
 const options = program.opts<Options>();
 if ((options.url === undefined) !== (options.adminUrl === undefined))
-  program.error('error: --url and --admin-url go together');
-if (options.shards !== undefined && options.url === undefined) program.error('error: --shards goes with --url');
+  program.error('error: --url and --admin-url must be given together');
+if (options.shards !== undefined && options.url === undefined) program.error('error: --shards needs --url');
 
 /** Faults beyond these are only counted. */
-const FAULTS_TOLD_MAX = 30;
+const FAULTS_SHOWN_MAX = 30;
 
 const started: { stop(): Promise<unknown> }[] = [];
 
@@ -146,7 +147,7 @@ async function sendAll(
   }
 }
 
-/** @returns every contradiction between the answers and what stands */
+/** @returns every contradiction between the answers and the stored rows */
 async function reconcile(
   target: Target,
   witness: Witness,
@@ -160,7 +161,7 @@ async function reconcile(
   const faults = [...unsettled, ...memoryFaults(memory, flows, await readLeft(target, [...opening.keys()]))];
   const isOurs = options.url === undefined && options.keep === undefined;
   if (isOurs && flows.size !== memory.lineCount)
-    faults.push(`${flows.size} flows stand, the shop counts ${memory.lineCount} lines`);
+    faults.push(`${flows.size} flows are stored, the shop counts ${memory.lineCount} lines`);
   return faults;
 }
 
@@ -183,21 +184,21 @@ async function report(
   const books = await witness.books();
   console.log(`\n${target.product}, ${options.concurrency} clients, ${plan.rowCount} rows\n`);
   if (books !== null) printBooks(books);
-  console.log(`final books: ${await digestOf(target, witness, plan)} (alike for runs that end alike)`);
+  console.log(`final books: ${await digestOf(target, witness, plan)} (equal for runs with equal results)`);
   printPasses(passes);
   books?.forEach(({ differences }, shard) => {
     for (const { sku_id, leaved, expected } of differences)
       faults.push(`shard ${shard}, ${sku_id}: ${leaved} left, the journal says ${expected}`);
   });
-  for (const fault of faults.slice(0, FAULTS_TOLD_MAX)) fail(`does not hold: ${fault}`);
-  if (faults.length > FAULTS_TOLD_MAX) fail(`and ${faults.length - FAULTS_TOLD_MAX} more`);
+  for (const fault of faults.slice(0, FAULTS_SHOWN_MAX)) fail(`contradiction: ${fault}`);
+  if (faults.length > FAULTS_SHOWN_MAX) fail(`and ${faults.length - FAULTS_SHOWN_MAX} more`);
   if (faults.length > 0) return;
-  console.log('\nEvery cart is whole, and the books balance: every unit is sold, came back or is still on the shelf.');
+  console.log('\nEvery cart is whole, and the books balance: every unit is sold, returned or still left.');
   if (options.twice) console.log('Sent again, everything was answered as the first time, and nothing changed.');
-  if (books === null) console.log('The databases were not read (--shards): what stands was asked of the gateway.');
+  if (books === null) console.log('The databases were not read (no --shards): all amounts were read from the gateway.');
 }
 
-/** Of what stands and what is left, whenever it came to be. */
+/** A digest of the stored flows and the units left, independent of times. */
 async function digestOf(target: Target, witness: Witness, plan: Plan): Promise<string> {
   const keys = keysOf(plan);
   const flows = [...(await witness.flows(keys))].map(([key, { order_id, quantity, returned, status }]) =>

@@ -1,10 +1,10 @@
-// Runs a command of this project in a fresh clone: installs the packages when they are missing or the lockfile is
-// newer, then runs scripts/NAME.ts. It needs Node.js and npm and nothing else, so it is plain JavaScript.
+// Runs a command of this project, also in a new clone: installs the packages when they are missing or the lockfile is
+// newer, then runs scripts/NAME.ts. It needs only Node.js and npm, so it is plain JavaScript.
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { installPackages } from './install.mjs';
 
-// Who started this command; when that is gone, `scripts/support/lifetime.ts` ends it.
+// The parent of this command. When the parent has ended, `scripts/support/lifetime.ts` ends the command.
 const parent = process.ppid;
 globalThis[Symbol.for('stockgate.parent')] = parent;
 

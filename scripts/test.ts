@@ -7,28 +7,29 @@ import { projectPath } from './support/paths.ts';
 import { wholeNumber } from './support/wholeNumber.ts';
 
 const program = new Command('npm test --')
-  .description('Runs the tests against real servers, which it starts and stops itself.')
-  .option('--all', 'those of whole systems too: sets of servers, whole commands, restores; takes twice as long', false)
-  .option('--long', 'all of them, in their big forms too; takes much longer', false)
-  .option('--grep <text>', 'only the tests whose title holds this')
+  .description('Runs the tests against real servers, which this command starts and stops.')
+  .option('--all', 'also the tests of whole systems: server sets, whole commands, restores; takes twice as long', false)
+  .option('--long', 'all tests, also in their long forms; takes much longer', false)
+  .option('--grep <text>', 'only the tests whose title contains this')
   .option(
     '--jobs <count>',
-    'how many files are tested at a time, each beside servers of its own (default: 2; 1 with --long or with servers of yours)',
+    'how many files are tested at a time, each with servers of its own ' +
+      '(default: 2; 1 with --long or with STOCKGATE_MYSQL_SERVERS)',
     wholeNumber(1),
   )
   .argument('[files...]', 'only these test files')
   .parse();
 
-/** For the servers of an interrupted run to be stopped. */
+/** Time to stop the servers of an interrupted run. */
 const STOP_MS = 5_000;
 
 const { all, long, grep } = program.opts<{ all: boolean; long: boolean; grep?: string }>();
-// The big forms compare rates, and servers of somebody's are there once.
-const isTheirs = process.env['STOCKGATE_MYSQL_SERVERS'] !== undefined;
-const jobs = program.opts<{ jobs?: number }>().jobs ?? (long || isTheirs ? 1 : 2);
-if (isTheirs && jobs > 1)
-  program.error('error: on servers of yours --jobs must be 1: who is one of several leaves its schemas behind');
-// In this order: early refusals, which the last ones turn on, stay on for all who share their shards.
+// The long forms compare rates, and named servers exist only once, so both use one job.
+const isNamed = process.env['STOCKGATE_MYSQL_SERVERS'] !== undefined;
+const jobs = program.opts<{ jobs?: number }>().jobs ?? (long || isNamed ? 1 : 2);
+if (isNamed && jobs > 1)
+  program.error('error: with STOCKGATE_MYSQL_SERVERS, --jobs must be 1: parallel jobs do not drop their schemas');
+// In this order: the last tests turn on early refusals, which stay on for all tests with the same shards.
 const files =
   program.args.length > 0
     ? program.args
@@ -51,7 +52,8 @@ const mocha = supervise({
 });
 stopWithParent(async () => void (await mocha.stop(STOP_MS)));
 const { code } = await mocha.exited;
-// Where there are several at a time, their servers died with their processes, and what one still writes is removed by the next run; their containers did not.
+// Servers of parallel jobs died with the processes of the jobs. Files that a server still writes are removed by the
+// next run. Containers did not die, so they are removed here.
 await removeAbandoned(projectPath('.local/runs')).catch(() => undefined);
 if (process.env['STOCKGATE_MYSQL_IMAGE']) await removeAbandonedContainers().catch(() => undefined);
 process.exit(code ?? 1);

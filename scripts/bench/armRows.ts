@@ -12,9 +12,9 @@ export interface ArmRow {
   readonly pressure: Pressure;
   readonly connections: number;
   readonly rate: Spread | null;
-  /** Its rate by that of the echo beside it; null where it was never beside it. */
+  /** Its rate ÷ the rate of the echo runs around it; null where it was not compared with the echo. */
   readonly toEcho: Spread | null;
-  /** CPU in millionths of a second for each answer that counts. */
+  /** CPU in microseconds for each answer that counts. */
   readonly serverMicros: Spread | null;
   readonly storeMicros: Spread | null;
   readonly generatorMicros: Spread | null;

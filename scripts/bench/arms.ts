@@ -1,4 +1,4 @@
-/** What is measured, as data. */
+/** The measured arms and their comparisons, as data. */
 
 /** A process that takes orders. */
 export type ServerName =
@@ -19,9 +19,9 @@ export interface Arm {
   readonly server: ServerName;
   readonly goods: GoodsName;
   readonly mixed: boolean;
-  /** Outcomes by the gateway's own count that belong here; others are no work done, and void a run when there are many. */
+  /** Outcomes, as the gateway counts them, that count as work. More than 1 % of other outcomes void a run. */
   readonly answers: readonly string[];
-  /** Turns requests away when too many wait; they are no work done, and void nothing. */
+  /** The server rejects requests when too many wait. Rejected requests do not count as work, and do not void a run. */
   readonly mayShed: boolean;
   /** In a few words, for the table. */
   readonly what: string;
@@ -46,25 +46,28 @@ export const ARMS: readonly Arm[] = [
   arm('sold_out', 'gateway', 'sold_out', 'one SKU that is sold out, refused by the engine', {
     answers: ['deducted', 'insufficient_stock'],
   }),
-  arm('sold_out_early', 'gateway_prechecked', 'sold_out', 'the same, refused out of memory', {
+  arm('sold_out_early', 'gateway_prechecked', 'sold_out', 'the same, refused by the pre-check in memory', {
     answers: ['deducted', 'insufficient_stock'],
   }),
   arm('mixed', 'gateway', 'many', '1,024 SKUs, 10 % replays and 5 % shorts', {
     mixed: true,
     answers: ['deducted', 'replayed', 'insufficient_stock'],
   }),
+
   arm('carts', 'gateway', 'carts', 'three lines on three shards', { mayShed: true }),
   arm('one_shard', 'gateway_1_shard', 'many', '1,024 SKUs on one shard'),
+
   arm('textbook_hot', 'textbook', 'hot', 'a transaction per request, one hot SKU, best pool', { mayShed: true }),
   arm('textbook_many', 'textbook', 'many', 'a transaction per request, 1,024 SKUs, best pool', { mayShed: true }),
+
   arm('spans', 'gateway_traced', 'hot', 'one hot SKU, spans of every request'),
   arm('few_spans', 'gateway_traced_little', 'hot', 'one hot SKU, spans of one request in a hundred'),
   arm('redis', 'redis', 'hot', 'Koa and a Redis script, nothing on disk'),
 ];
 
-/** Measured in a world of its own, and held against itself on one sub-row. */
+/** Measured in a world of its own, and compared with itself on one sub-row. */
 export const SCALING = arm('scaling', 'gateway', 'hot', 'one SKU on 1, 2, 4, 8 and 16 sub-rows');
-/** What the databases and the machine allow, beside it. */
+/** Measured beside it: the most that the databases and the machine allow. */
 export const SCALING_CONTROL = arm('scaling_control', 'gateway', 'many', 'as many SKUs, on as many servers');
 
 export function armCalled(name: string): Arm {
@@ -74,22 +77,22 @@ export function armCalled(name: string): Arm {
   return found;
 }
 
-/** How hard the load presses. */
+/** The level of the load. */
 export type Pressure = 'all_out' | 'half_of_peak' | 'one_client';
 
-/** An arm that is held against another: each of its runs stands between two of the other's. */
+/** An arm that is compared with a reference: each of its runs lies between two runs of the reference. */
 export interface Comparison {
   readonly arm: string;
   readonly reference: string;
   readonly pressure: Pressure;
-  /** Only with so many connections; absent: with all that are asked for. */
+  /** The only number of connections; absent: all numbers that are asked for. */
   readonly connections?: number;
 }
 
 const against = (reference: string, arms: readonly string[], more: Partial<Comparison> = {}): Comparison[] =>
   arms.map((name) => ({ arm: name, reference, pressure: 'all_out', ...more }));
 
-/** Half of an arm's peak is known once it was measured all out, so that comes first. */
+/** In this order: half of the peak of an arm is known only after the arm was measured all out. */
 export const COMPARISONS: readonly Comparison[] = [
   ...against('echo', ['hot', 'many', 'sold_out', 'sold_out_early']),
   ...against('echo', ['hot', 'many'], { pressure: 'half_of_peak', connections: 256 }),

@@ -5,15 +5,15 @@ import type { Report } from './reportFile.ts';
 import { writeJson } from './reportFile.ts';
 
 /**
- * The figures that the quick form guards: CPU by CPU is nearly the same on a busy machine and on an idle one. The best round
- * counts, here and there: what else the machine does only makes them worse.
+ * The figures that the quick form guards. A ratio of CPU times is nearly the same on a busy machine and on an idle one.
+ * The best round counts, in the baseline and now, because other work of the machine can only make a round worse.
  */
 export const GUARDED = ['P9', 'P10'];
 
 /** How much worse than the baseline a figure may be, as a share of it. */
 export const MARGIN = 0.5;
 
-/** What the quick form found when it was last recorded. */
+/** The figures of the quick form when they were last recorded. */
 export interface Baseline extends Pick<Report, 'commit' | 'measuredAt' | 'product' | 'generator' | 'machine'> {
   readonly figures: Readonly<Record<string, number>>;
 }
@@ -56,7 +56,8 @@ export function regressions(
     const limit = before * (1 + MARGIN);
     if (spread.min <= limit) return [];
     return [
-      `${id} (${what}) is ${spread.min.toFixed(2)}, was ${before.toFixed(2)} on ${baseline.commit}; the limit is ${limit.toFixed(2)} (${MARGIN * 100} % more)`,
+      `${id} (${what}) is ${spread.min.toFixed(2)}, was ${before.toFixed(2)} on ${baseline.commit}; ` +
+        `the limit is ${limit.toFixed(2)} (${MARGIN * 100} % more)`,
     ];
   });
 }

@@ -32,7 +32,7 @@ export function runCount({ comparisons, connections, rounds }: Scope): number {
   );
 }
 
-/** Puts comparisons together that share their reference. */
+/** Groups comparisons that share their reference. */
 export function chainsOf(comparisons: readonly Comparison[]): Chain[] {
   const chains = new Map<string, [Comparison, ...Comparison[]]>();
   for (const comparison of comparisons) {
@@ -44,7 +44,7 @@ export function chainsOf(comparisons: readonly Comparison[]): Chain[] {
   return [...chains.values()];
 }
 
-/** Which of the numbers of connections that are asked for a chain is measured with. */
+/** The numbers of connections of a chain, among those that are asked for. */
 export function connectionsOf([{ connections }]: Chain, asked: readonly number[]): readonly number[] {
   if (connections === undefined) return asked;
   return connections === 1 || asked.includes(connections) ? [connections] : [];

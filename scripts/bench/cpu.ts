@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 
-/** Linux tells user space in hundredths of a second, whatever the kernel counts in. */
+/** Linux reports CPU time to user space in hundredths of a second, independent of the kernel's own tick. */
 const TICKS_PER_SECOND = 100;
 
-/** The CPU time a process has used so far, all its threads together; null where it is not on this machine. */
+/** The CPU time that all threads of a process have used so far; null where it is not on this machine. */
 export function cpuSeconds(pid: number | undefined): number | null {
   if (pid === undefined) return null;
   try {
@@ -20,7 +20,10 @@ export function cpuSecondsOf(pids: readonly (number | undefined)[]): number | nu
   return pids.length === 0 || known.length < all.length ? null : known.reduce((sum, seconds) => sum + seconds, 0);
 }
 
-/** User and system time in the text of /proc/PID/stat, whose second field, the program's name, may hold blanks and brackets. */
+/**
+ * User and system time, in ticks, in the text of /proc/PID/stat. Its second field, the name of the program, may contain
+ * blanks and brackets.
+ */
 export function ticksIn(stat: string): number {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return Number(fields[11]) + Number(fields[12]);

@@ -1,4 +1,4 @@
-/** P1 to P10 and what else was promised, as data: which comparison, what is made of it, and what is asked for. */
+/** P1 to P10 and the other promised figures, as data: the comparison, the formula, and the bounds. */
 import type { Pressure } from './arms.ts';
 import type { Pair } from './rounds.ts';
 import { meanOf, spreadOf } from './statistics.ts';
@@ -11,13 +11,13 @@ export interface Figure {
   readonly reference: string;
   readonly pressure: Pressure;
   readonly connections: number;
-  /** Which way is good. */
+  /** Whether a larger or a smaller value is better. */
   readonly better: 'more' | 'less';
   /** Must hold. */
   readonly floor: number;
-  /** What we are after. */
+  /** The value to aim at. */
   readonly goal: number;
-  /** The figure of one round; null where something of it could not be measured. */
+  /** Computes the figure of one round; null where a part of it could not be measured. */
   readonly value: (pair: Pair) => number | null;
 }
 
@@ -34,7 +34,7 @@ const rateRatio = ({ run, around }: Pair): number => run.rate / meanOf(around.ma
 const medianLatencyRatio = ({ run, around }: Pair): number =>
   run.counted.p50Ms / meanOf(around.map(({ counted }) => counted.p50Ms));
 
-const lateInBatches = ({ run, around, raw }: Pair): number | null =>
+const p99ExcessInBatches = ({ run, around, raw }: Pair): number | null =>
   raw === null ? null : (run.counted.p99Ms - meanOf(around.map(({ counted }) => counted.p99Ms))) / raw.medianBatchMs;
 
 function gatewayCpuRatio({ run, around }: Pair): number | null {
@@ -91,7 +91,7 @@ export const FIGURES: readonly Figure[] = [
         reference: 'echo',
         pressure: 'half_of_peak',
         better: 'less',
-        value: lateInBatches,
+        value: p99ExcessInBatches,
       },
       { 256: [5, 3] },
     ),
@@ -196,7 +196,7 @@ export function figureRow(figure: Figure, pairs: readonly Pair[]): FigureRow {
   };
 }
 
-/** By the median. */
+/** Compares the median with the bounds. */
 export function verdictOn(
   { better, floor, goal }: Pick<Figure, 'better' | 'floor' | 'goal'>,
   spread: Spread | null,

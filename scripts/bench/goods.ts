@@ -1,15 +1,15 @@
 import { initialOwner, slotOf } from '../../src/core/slots.ts';
 import type { GoodsName } from './arms.ts';
 
-/** What a run sells: SKUs nobody has seen before, and the baskets that customers choose from. */
+/** The goods of one run: new SKUs, and the baskets that orders choose from. */
 export interface Goods {
-  /** What the ids of the run begin with; no other run's do. */
+  /** The start of every id of the run, and of no id of another run. */
   readonly prefix: string;
   readonly sku_ids: readonly string[];
   /** Units of each SKU at the beginning. */
   readonly opening: number;
   readonly baskets: readonly (readonly string[])[];
-  /** On how many sub-rows the stock of each SKU is to lie. */
+  /** The number of sub-rows of each SKU. */
   readonly sub_rows: number;
 }
 
@@ -19,7 +19,7 @@ const CARTS = 1_024;
 
 /** More than any run sells, and less than `QUANTITY_SHORT` asks for. */
 export const OPENING = 999_999;
-/** Gone in the first moments of a run. */
+/** So few that they are sold in the first moments of a run. */
 const OPENING_SOLD_OUT = 500;
 
 const COUNTS: Readonly<Record<GoodsName, number>> = { hot: 1, sold_out: 1, many: SKUS, carts: SKUS };
@@ -39,12 +39,12 @@ export function goodsFor(name: GoodsName, prefix: string, shardCount: number): G
   };
 }
 
-/** One SKU on so many sub-rows. */
+/** One SKU on `sub_rows` sub-rows. */
 export function splitGoods(prefix: string, sub_rows: number): Goods {
   return { ...goodsFor('hot', prefix, 1), sub_rows };
 }
 
-/** So many SKUs, no two of them on one shard. */
+/** `count` SKUs, each on another shard. */
 export function spreadGoods(prefix: string, count: number, shardCount: number): Goods {
   if (count > shardCount) throw new Error(`${count} SKUs cannot lie on as many of ${shardCount} shards`);
   const byShard = new Map<number, string>();
@@ -60,7 +60,7 @@ export function shardOf(sku_id: string, shardCount: number): number {
   return initialOwner(slotOf(sku_id), shardCount);
 }
 
-/** Carts of neighbours in the list of SKUs, each on a shard of its own. */
+/** Carts of SKUs that follow each other in the list, each SKU of a cart on another shard. */
 function cartsOf(sku_ids: readonly string[], shardCount: number): string[][] {
   if (shardCount < LINES_OF_CART) throw new Error('a cart of three lines needs three shards');
   return Array.from({ length: CARTS }, (_, first) => {

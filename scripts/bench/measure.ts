@@ -10,7 +10,8 @@ import { builtIn } from './load/run.ts';
 import { readOutcomes, unexpected } from './outcomes.ts';
 import type { Outcomes } from './outcomes.ts';
 import { contradictions } from './proof.ts';
-import type { Serving, World } from './world.ts';
+import type { Serving } from './servers.ts';
+import type { World } from './world.ts';
 
 /** One measured run of an arm. */
 export interface Run {
@@ -22,11 +23,14 @@ export interface Run {
   readonly counted: Counted;
   /** Answers of other kinds, as the gateway counted them. */
   readonly others: Readonly<Record<string, number>>;
-  /** Transactions that wrote, until nothing was under way any more; null where they are not counted. */
+  /** Transactions that wrote, from the start until no request ran any more; null where they are not counted. */
   readonly commits: number | null;
-  /** Statements a second that the databases were sent, and those of a second before in which nobody asked; null where they are not counted. */
+  /**
+   * Statements a second that the databases received under load, and in an idle second before it; null where they are
+   * not counted.
+   */
   readonly statements: { readonly loaded: number; readonly idle: number } | null;
-  /** Of each process, for each answer that counts; null where it is not known. */
+  /** CPU of each process for each answer that counts; null where it is not known. */
   readonly cpuMicros: { readonly server: number | null; readonly store: number | null; readonly generator: number };
   /** Why the run does not count; empty when it does. */
   readonly faults: readonly string[];
@@ -37,23 +41,23 @@ export interface RunOptions {
   readonly pressure: Pressure;
   readonly connections: number;
   readonly seconds: number;
-  /** With `half_of_peak`. */
+  /** Requests a second, with `half_of_peak`. */
   readonly rate?: number;
-  /** Absent: those of the arm. */
+  /** Absent: the goods of the arm. */
   readonly goods?: (prefix: string) => Goods;
 }
 
-/** More answers of other kinds, or broken connections, and the run is about something else. */
+/** A run with a larger share of other answers, or of broken connections, is void: it did not measure the arm. */
 const OTHERS_SHARE_MAX = 0.01;
 const BROKEN_SHARE_MAX = 0.001;
-/** For what was under way when the load ended: at most as long as a request may take. */
+/** The longest wait for requests that were running when the load ended: the longest that a request may take. */
 const SETTLE_MS = 4_000;
 const SETTLE_POLL_MS = 100;
 const IDLE_MS = 1_000;
 
 let runs = 0;
 
-/** Opens goods of its own, sends the load, and reads the books. */
+/** Opens new goods, sends the load, and checks the books. */
 export async function measure(world: World, serving: Serving, options: RunOptions): Promise<Run> {
   const { arm, connections, seconds, pressure, rate } = options;
   runs += 1;
@@ -65,7 +69,7 @@ export async function measure(world: World, serving: Serving, options: RunOption
   writeFileSync(basketFile, goods.baskets.map((skus) => `${skus.join(',')}\n`).join(''));
   const commitsBefore = (await serving.countCommits?.()) ?? null;
   const idle = serving.countStatements === undefined ? null : await statementsWhile(serving, () => sleep(IDLE_MS));
-  const before = await look(serving, 'before');
+  const before = await readCounters(serving, 'before');
   const generator = pressure === 'all_out' ? world.generator : builtIn;
   const load = { url: serving.url, basketFile, prefix: goods.prefix, mixed: arm.mixed, connections, seconds };
   const counting: Counted[] = [];
@@ -74,8 +78,8 @@ export async function measure(world: World, serving: Serving, options: RunOption
   );
   const [counted] = counting;
   if (counted === undefined) throw new Error('a load ended without counting');
-  const after = await look(serving, 'after');
-  const bookFaults = await settled(serving, goods, counted);
+  const after = await readCounters(serving, 'after');
+  const bookFaults = await bookFaultsAfter(serving, goods, counted);
   const commitsAfter = (await serving.countCommits?.()) ?? null;
   const { share, others } = unexpected(before.outcomes, after.outcomes, arm.answers);
   const good = counted.requests * (1 - share);
@@ -99,7 +103,7 @@ export async function measure(world: World, serving: Serving, options: RunOption
   };
 }
 
-/** @returns statements a second that the databases were sent meanwhile, or null where they are not counted */
+/** @returns statements a second that the databases received during `work`, or null where they are not counted */
 async function statementsWhile({ countStatements }: Serving, work: () => Promise<unknown>): Promise<number | null> {
   const [before, sinceMs] = [await countStatements?.(), performance.now()];
   await work();
@@ -109,22 +113,22 @@ async function statementsWhile({ countStatements }: Serving, work: () => Promise
     : ((after - before) * 1_000) / (performance.now() - sinceMs);
 }
 
-interface Look {
+interface Reading {
   readonly outcomes: Outcomes;
   readonly serverCpu: number | null;
   readonly storeCpu: number | null;
 }
 
-/** @param side of the run: a scrape costs CPU too, so it is made outside */
-async function look({ pid, storePids, adminUrl }: Serving, side: 'before' | 'after'): Promise<Look> {
-  const clocks = (): Omit<Look, 'outcomes'> => ({ serverCpu: cpuSeconds(pid), storeCpu: cpuSecondsOf(storePids) });
+/** @param side of the run. A scrape of the metrics costs CPU too, so it lies outside the measured time. */
+async function readCounters({ pid, storePids, adminUrl }: Serving, side: 'before' | 'after'): Promise<Reading> {
+  const clocks = (): Omit<Reading, 'outcomes'> => ({ serverCpu: cpuSeconds(pid), storeCpu: cpuSecondsOf(storePids) });
   const early = clocks();
   const outcomes = adminUrl === null ? new Map<string, number>() : await readOutcomes(adminUrl);
   return { outcomes, ...(side === 'before' ? clocks() : early) };
 }
 
-/** Reads the books until they hold, for a while: requests are still under way, and carts have holds to settle. */
-async function settled({ shelves }: Serving, goods: Goods, counted: Counted): Promise<string[]> {
+/** Reads the books until they are right, or until `SETTLE_MS`: requests still run, and carts complete their holds. */
+async function bookFaultsAfter({ shelves }: Serving, goods: Goods, counted: Counted): Promise<string[]> {
   if (shelves === null) return counted.requests === 0 ? ['no request was answered'] : [];
   const untilMs = performance.now() + SETTLE_MS;
   for (;;) {
@@ -142,7 +146,7 @@ function loadFaults(
   others: Readonly<Record<string, number>>,
 ): string[] {
   const faults: string[] = [];
-  if (broken > requests * BROKEN_SHARE_MAX) faults.push(`${broken} connections broke or were silent`);
+  if (broken > requests * BROKEN_SHARE_MAX) faults.push(`${broken} connections broke or got no answer`);
   if (!arm.mayShed && othersShare > OTHERS_SHARE_MAX) faults.push(`answers of other kinds: ${JSON.stringify(others)}`);
   if ((arm.server === 'echo' || arm.server === 'redis') && refused > 0)
     faults.push(`${refused} answers of 400 and above`);

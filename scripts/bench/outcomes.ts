@@ -3,7 +3,7 @@ import { httpClient } from '../support/httpClient.ts';
 /** Deductions answered so far, by outcome. */
 export type Outcomes = ReadonlyMap<string, number>;
 
-/** Asks a gateway's metrics. @throws when it does not answer */
+/** Reads the metrics of a gateway. @throws when it does not answer */
 export async function readOutcomes(adminUrl: string): Promise<Outcomes> {
   const client = httpClient(1);
   try {
@@ -15,13 +15,13 @@ export async function readOutcomes(adminUrl: string): Promise<Outcomes> {
   }
 }
 
-/** Reads them out of the text form of Prometheus. */
+/** Parses the text format of Prometheus. */
 export function outcomesIn(text: string): Outcomes {
   const series = text.matchAll(/^stockgate_requests_total\{route="POST \/v1\/deductions",outcome="(\w+)"\} (\d+)/gm);
   return new Map([...series].map(([, outcome = '', count]) => [outcome, Number(count)]));
 }
 
-/** The share of answers between two readings that are none of those expected, and how many of each there were. */
+/** The share of answers between two readings that have another outcome than expected, and their count by outcome. */
 export function unexpected(
   before: Outcomes,
   after: Outcomes,

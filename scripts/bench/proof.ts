@@ -2,24 +2,24 @@ import type { Counted } from './load/contract.ts';
 import type { Standing } from './shelves.ts';
 
 /**
- * Holds what the load generator was told against what stands. The requests under way at the end were answered to nobody, so
- * the number of orders that stand lies between those that were answered and those that were made.
+ * Compares the answers that the load generator counted with the rows. The generator reads no answer to the requests
+ * that ran at the end, so the number of stored orders lies between the answered and the sent ones.
  *
- * @param linesPerOrder each order that was taken left as many flows
- * @returns what does not hold; nothing means that the run counts
+ * @param linesPerOrder the number of flows of each accepted order
+ * @returns the contradictions; without any, the run counts
  */
 export function contradictions(counted: Counted, standing: Standing, linesPerOrder: number): string[] {
   const faults: string[] = [];
   if (standing.differences.length > 0)
-    faults.push(`rows that are not what their flows say: ${standing.differences.slice(0, 5).join(', ')}`);
+    faults.push(`stock rows that differ from their flows: ${standing.differences.slice(0, 5).join(', ')}`);
   if (standing.held > 0) faults.push(`${standing.held} units are still held`);
   const drop = standing.opening - standing.leaved - standing.held;
   if (standing.deducted !== drop) faults.push(`flows of ${standing.deducted} units, a stock drop of ${drop}`);
   const orders = standing.flowCount / linesPerOrder;
-  // A replay is answered without a new flow, so up to all of them are left out of those that must stand.
+  // A replay is answered without a new flow. Any of the repeated orders may have been one, so none of them is required.
   const answered = counted.requests - counted.refused - counted.again;
-  if (orders < answered) faults.push(`${orders} orders stand, ${answered} were answered as taken`);
-  if (orders > counted.made) faults.push(`${orders} orders stand, ${counted.made} were made`);
+  if (orders < answered) faults.push(`${orders} orders are stored, ${answered} were answered as accepted`);
+  if (orders > counted.made) faults.push(`${orders} orders are stored, ${counted.made} were sent`);
   if (counted.requests === 0) faults.push('no request was answered');
   return faults;
 }

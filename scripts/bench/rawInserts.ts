@@ -4,15 +4,15 @@ import { percentile } from './load/latencies.ts';
 import { connectTo } from './shelves.ts';
 import { spreadOf } from './statistics.ts';
 
-/** What the database alone takes for rows like those of a deduction. */
+/** The cost of rows like those of a deduction in the database alone. */
 export interface RawInserts {
   readonly rows: number;
   readonly rowsPerSecond: number;
-  /** Of an INSERT of 64 rows and its commit, durable. */
+  /** The median time of a durable INSERT of 64 rows with its commit. */
   readonly medianBatchMs: number;
-  /** What the slowest in a hundred of them take: a latency has that in it. */
+  /** The 99th percentile of that time, which is a part of every latency. */
   readonly p99BatchMs: number;
-  /** The same for who comes at any moment, waits for the batch on its way and then for his own: as latency is made. */
+  /** The same for a request at a random moment: it waits for the rest of the running batch, then for its own batch. */
   readonly p99TwoBatchesMs: number;
   /** CPU of the server per row; null where its process is not ours. */
   readonly serverMicrosPerRow: number | null;
@@ -28,7 +28,7 @@ export interface RawOptions {
   readonly seconds: number;
 }
 
-/** Inserts 64 flows at a time, each batch committed by itself, one after the other on one connection. */
+/** Inserts batches of 64 flows one after the other on one connection, each with its own commit. */
 export async function rawInserts({ address, serverPid, sku_id, seconds }: RawOptions): Promise<RawInserts> {
   const connection = await connectTo(address);
   try {
@@ -63,7 +63,7 @@ export async function rawInserts({ address, serverPid, sku_id, seconds }: RawOpt
 
 const EVERY_MS = 0.05;
 
-/** @param batchesMs in the order in which they were; slow ones are met by more, because more time lies in them */
+/** @param batchesMs in their order in time. A slow batch weighs more: more random moments lie in it. */
 export function p99OfTwo(batchesMs: readonly number[]): number {
   const waits: number[] = [];
   for (const [index, ownMs] of batchesMs.slice(1).entries()) {
@@ -75,7 +75,7 @@ export function p99OfTwo(batchesMs: readonly number[]): number {
   );
 }
 
-/** Ids as long as those that the load generators make. */
+/** The ids are as long as those of the load generators. */
 function insertOf(sku_id: string, from: number): string {
   const values = Array.from({ length: ROWS_PER_BATCH }, (_, row) => {
     const id = `${sku_id}-${String(from + row).padStart(8, '0')}`;

@@ -3,7 +3,7 @@ import { startRedis } from '../cluster/redis.ts';
 import type { Command } from '../cluster/tools.ts';
 import type { Shelves } from './shelves.ts';
 
-/** A Redis and the shelves in it. */
+/** A Redis server and access to the stock in it. */
 export interface RedisStore {
   readonly port: number;
   readonly pid: number;
@@ -27,7 +27,7 @@ export async function startRedisStore(command: Command, directory: string): Prom
       const left = (await Promise.all(sku_ids.map((sku_id) => client.get(`stock:${sku_id}`)))).map(Number);
       const flowCount = (await client.dbSize()) - sku_ids.length;
       const leaved = left.reduce((sum, units) => sum + units, 0);
-      // Every order takes one unit, so there are as many units sold as ids.
+      // Every order takes one unit, so the number of ids is the number of units sold.
       return {
         opening: opening * sku_ids.length,
         leaved,

@@ -16,11 +16,11 @@ import type { Spread } from './statistics.ts';
 import { NODE_FLAGS } from './world.ts';
 import type { World } from './world.ts';
 
-/** All that a run of the benchmark found out, as it stands in the JSON file. */
+/** All results of a run of the benchmark, as the JSON file has them. */
 export interface Report extends Pick<Measured, 'runs' | 'pools'> {
   /**
-   * A durable INSERT of 64 rows, alone on one connection, over all rounds; null where none was made. `p99OfTwo` is in medians of
-   * one: about what P7 would be of a gateway that takes no time.
+   * A durable INSERT of 64 rows, alone on one connection, over all rounds; null where none was made. `p99OfTwo` is in
+   * medians of one batch: about the P7 of a gateway that takes no time.
    */
   readonly batch64: { readonly medianMs: Spread; readonly p99Ms: Spread; readonly p99OfTwo: Spread } | null;
   readonly commit: string;
@@ -39,14 +39,14 @@ export interface Report extends Pick<Measured, 'runs' | 'pools'> {
   readonly seconds: number;
   readonly figures: readonly FigureRow[];
   readonly arms: readonly ArmRow[];
-  /** Empty where it was not asked for. */
+  /** Empty where the arm was not asked for. */
   readonly scaling: readonly ScalingRow[];
   readonly scalingRuns: readonly ScalingRun[];
-  /** Why it does not count; empty when it does. */
+  /** Why the report does not count; empty when it does. */
   readonly faults: readonly string[];
 }
 
-/** What was measured in each of the worlds; null in place of one that was not asked for, or cannot be had. */
+/** The measurements of each world; null for a world that was not asked for or cannot be had. */
 export interface Findings {
   readonly measured: Measured | null;
   readonly scaled: Scaled | null;

@@ -8,7 +8,8 @@ import { rawInserts } from './rawInserts.ts';
 import type { RawInserts } from './rawInserts.ts';
 import { spreadOf } from './statistics.ts';
 import { bestPool } from './textbookPool.ts';
-import type { Serving, World } from './world.ts';
+import type { Serving } from './servers.ts';
+import type { World } from './world.ts';
 
 /** A run of an arm between two of its reference. */
 export interface Pair {
@@ -16,7 +17,7 @@ export interface Pair {
   readonly connections: number;
   readonly run: Run;
   readonly around: readonly [Run, Run];
-  /** What the database alone did in the same round; only beside the echo. */
+  /** The figures of the database alone in the same round; only beside the echo. */
   readonly raw: RawInserts | null;
 }
 
@@ -34,7 +35,7 @@ export interface RoundsOptions extends Scope {
   readonly onRun: (note: string) => void;
 }
 
-/** Measures all comparisons. An arm whose server cannot be had is left out. */
+/** Measures all comparisons. A chain with a server that cannot be had is skipped. */
 export async function measureAll(world: World, options: RoundsOptions): Promise<Measured> {
   const all = { pairs: [] as Pair[], runs: [] as Run[], pools: {} as Record<string, Record<number, number>> };
   for (const chain of chainsOf(options.comparisons)) {
@@ -55,7 +56,8 @@ export async function measureAll(world: World, options: RoundsOptions): Promise<
       });
     };
     for (const arm of kept) await warmUp(arm, servings.get(arm.name)!);
-    // A large pool pings hundreds of idle connections, which its neighbours would pay for: it is there for its own runs only.
+    // A large pool pings hundreds of idle connections, which would slow down the other arms. So the textbook gateway
+    // runs only during its own measurements.
     const serve: ServeForRun = async (arm, run) => {
       const lasting = servings.get(arm.name);
       if (lasting !== undefined) return run(lasting);
@@ -91,7 +93,7 @@ interface ChainOptions {
   readonly onRun: (note: string) => void;
 }
 
-/** Has a run made on the server of an arm. */
+/** Measures a run on the server of an arm. */
 type ServeForRun = (arm: Arm, run: (serving: Serving) => Promise<Run>) => Promise<Run>;
 
 async function measureChain(
@@ -116,7 +118,7 @@ async function measureChain(
   let before: Run | null = null;
   for (const comparison of chain) {
     const rate = comparison.pressure === 'half_of_peak' ? halfOfPeak(earlier, comparison.arm, connections) : undefined;
-    // At a rate of its own the reference of the last arm will not do for this one.
+    // With a fixed rate, each arm has its own rate, so it needs reference runs of its own.
     if (before === null || rate !== undefined) before = await step(comparison.reference, rate);
     const run = await step(comparison.arm, rate);
     const after = await step(comparison.reference, rate);

@@ -4,22 +4,22 @@ import type { ShardConfig } from '../../src/shardsFile.ts';
 import type { Goods } from './goods.ts';
 import { shardOf } from './goods.ts';
 
-/** What stands in the databases of one run's goods. */
+/** The sums of the rows of one run's goods in the databases. */
 export interface Standing {
   readonly opening: number;
   readonly leaved: number;
   readonly held: number;
-  /** Units of flows that stand, less what came back. */
+  /** Units of the stored flows, less returned units. */
   readonly deducted: number;
   readonly flowCount: number;
-  /** SKUs whose row, or rows together, are not what their flows say, or are missing. */
+  /** SKUs whose stock rows together differ from their flows, and a count of SKUs if some are missing. */
   readonly differences: readonly string[];
 }
 
-/** Straight access to the shelves of a set of shards, past any gateway. */
+/** Direct access to the stock rows of a set of shards, without a gateway. */
 export interface Shelves {
   readonly shardCount: number;
-  /** Puts a run's goods on their shelves. */
+  /** Inserts the stock rows of a run. */
   open(goods: Goods): Promise<void>;
   /** Reads them back, each shard in one statement. */
   read(goods: Goods): Promise<Standing>;
@@ -29,12 +29,13 @@ export interface Shelves {
 const READ = `
 SELECT s.*, COALESCE(f.deducted, 0) AS deducted, COALESCE(f.pending, 0) AS pending,
        COALESCE(f.flow_count, 0) AS flow_count
-  FROM (SELECT sku_id, SUM(opening_amount) AS opening_amount, SUM(leaved_amount) AS leaved_amount, SUM(held_amount) AS held_amount,
-               MIN(leaved_amount) AS leaved_least
+  FROM (SELECT sku_id, SUM(opening_amount) AS opening_amount, SUM(leaved_amount) AS leaved_amount,
+               SUM(held_amount) AS held_amount, MIN(leaved_amount) AS leaved_least
           FROM stock WHERE sku_id >= ? AND sku_id < ? GROUP BY sku_id) s
-  LEFT JOIN (SELECT sku_id, SUM(IF(status = 'pending', 0, quantity - returned)) AS deducted, SUM(IF(status = 'pending', quantity, 0)) AS pending,
-                    COUNT(*) AS flow_count
-               FROM flow WHERE sku_id >= ? AND sku_id < ? AND status <> 'void' GROUP BY sku_id) f ON f.sku_id = s.sku_id`;
+  LEFT JOIN (SELECT sku_id, SUM(IF(status = 'pending', 0, quantity - returned)) AS deducted,
+                    SUM(IF(status = 'pending', quantity, 0)) AS pending, COUNT(*) AS flow_count
+               FROM flow WHERE sku_id >= ? AND sku_id < ? AND status <> 'void' GROUP BY sku_id) f
+    ON f.sku_id = s.sku_id`;
 
 export async function openShelves(shards: readonly ShardConfig[]): Promise<Shelves> {
   const connections = await Promise.all(shards.map(({ address }) => connectTo(address)));
@@ -71,13 +72,13 @@ export function connectTo({ host, port, user, password, schema }: ShardConfig['a
   return mysql.createConnection({ host, port, user, password, database: schema });
 }
 
-/** @param found a row for each SKU and shard; a SKU that was split is the sum of its rows, as units move among them */
+/** @param found a row for each SKU and shard; the rows of a split SKU are added up, because units move among them */
 function standingOf(found: readonly RowDataPacket[], skuCount: number): Standing {
   const rows = [...groupBySku(found).values()];
   const sumOf = (some: readonly RowDataPacket[], column: string): number =>
     some.reduce((total, row) => total + Number(row[column]), 0);
   const sum = (column: string): number => sumOf(found, column);
-  const isOdd = (ofSku: readonly RowDataPacket[]): boolean =>
+  const isWrong = (ofSku: readonly RowDataPacket[]): boolean =>
     ofSku.some((row) => Number(row['leaved_least']) < 0 || Number(row['held_amount']) !== Number(row['pending'])) ||
     sumOf(ofSku, 'opening_amount') - sumOf(ofSku, 'leaved_amount') - sumOf(ofSku, 'held_amount') !==
       sumOf(ofSku, 'deducted');
@@ -88,7 +89,7 @@ function standingOf(found: readonly RowDataPacket[], skuCount: number): Standing
     deducted: sum('deducted'),
     flowCount: sum('flow_count'),
     differences: [
-      ...rows.filter(isOdd).map(([row]) => String(row?.['sku_id'])),
+      ...rows.filter(isWrong).map(([row]) => String(row?.['sku_id'])),
       ...(rows.length === skuCount ? [] : [`${rows.length} of ${skuCount} SKUs`]),
     ],
   };

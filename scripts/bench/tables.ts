@@ -5,83 +5,86 @@ import type { Report } from './reportFile.ts';
 import type { ScalingRow } from './scaling/rows.ts';
 import type { Spread } from './statistics.ts';
 
+const ARM_HEAD = [
+  'arm',
+  'connections',
+  'requests/s',
+  '÷ echo',
+  'CPU µs: Koa',
+  'store',
+  'generator',
+  'p50 ms',
+  'p99 ms',
+  'other answers',
+];
+const SCALING_HEAD = [
+  'arm',
+  'N',
+  'connections',
+  'orders/s',
+  '÷ one',
+  '÷ one ÷ N',
+  'orders/batch',
+  'ms/batch',
+  'cores: Koa',
+  'MySQL',
+  'generator',
+  'p99 ms',
+];
+
 /** Prints a report for people. */
-export function printReport({
-  figures,
-  arms,
-  scaling,
-  batch64,
-  pools,
-  machine,
-  product,
-  generator,
-  commit,
-  isDirty,
-  rounds,
-  seconds,
-}: Report): void {
-  console.log(
-    `\n${product}; load by ${generator}; ${machine.cores} cores, Node.js ${machine.node}; ${commit}${isDirty ? ' with changes' : ''}; ${rounds} rounds of ${seconds} s\n`,
-  );
+export function printReport(report: Report): void {
+  const { figures, arms, scaling, batch64, pools } = report;
+  console.log(`\n${summaryOf(report)}\n`);
   printTable(['', 'what', 'connections', 'floor', 'goal', 'median [min..max]', 'verdict'], figures.map(figureCells));
   if (arms.length > 0) {
     console.log();
-    printTable(
-      [
-        'arm',
-        'connections',
-        'requests/s',
-        '÷ echo',
-        'CPU µs: Koa',
-        'store',
-        'generator',
-        'p50 ms',
-        'p99 ms',
-        'other answers',
-      ],
-      arms.map(armCells),
-    );
+    printTable(ARM_HEAD, arms.map(armCells));
   }
   if (scaling.length > 0) {
     console.log();
-    printTable(
-      [
-        'arm',
-        'N',
-        'connections',
-        'orders/s',
-        '÷ one',
-        '÷ one ÷ N',
-        'orders/batch',
-        'ms/batch',
-        'cores: Koa',
-        'MySQL',
-        'generator',
-        'p99 ms',
-      ],
-      scaling.map(scalingCells),
-    );
+    printTable(SCALING_HEAD, scaling.map(scalingCells));
   }
+  printStatements(arms);
+  printBatches(batch64);
+  printPools(pools);
+}
+
+function summaryOf({ machine, product, generator, commit, isDirty, rounds, seconds }: Report): string {
+  return [
+    product,
+    `load by ${generator}`,
+    `${machine.cores} cores, Node.js ${machine.node}`,
+    `${commit}${isDirty ? ' with changes' : ''}`,
+    `${rounds} rounds of ${seconds} s`,
+  ].join('; ');
+}
+
+function printStatements(arms: readonly ArmRow[]): void {
+  const whole = (value: number): string => value.toFixed(0);
   for (const { arm, connections, statements, idleStatements } of arms) {
     if (statements === null) continue;
     console.log(
-      `${arm}, ${connections}: the databases were sent ${spreadCell(statements, (value) => value.toFixed(0))} statements a second, and ${spreadCell(idleStatements, (value) => value.toFixed(0))} while nobody asked`,
+      `${arm}, ${connections}: the databases received ${spreadCell(statements, whole)} statements a second, ` +
+        `and ${spreadCell(idleStatements, whole)} without requests`,
     );
   }
-  if (batch64 !== null) {
-    console.log(
-      `a batch of 64 rows alone, ms: median ${spreadCell(batch64.medianMs, ratio)}, p99 ${spreadCell(batch64.p99Ms, ratio)}`,
-    );
-    console.log(
-      `the one on its way and the next, met at any moment: p99 ${spreadCell(batch64.p99OfTwo, ratio)} medians of one, about the P7 of a gateway that takes no time`,
-    );
-  }
+}
+
+function printBatches(batch64: Report['batch64']): void {
+  if (batch64 === null) return;
+  const { medianMs, p99Ms, p99OfTwo } = batch64;
+  console.log(`a batch of 64 rows alone, ms: median ${spreadCell(medianMs, ratio)}, p99 ${spreadCell(p99Ms, ratio)}`);
+  console.log(
+    'the rest of a running batch and the next one, from a random moment: ' +
+      `p99 ${spreadCell(p99OfTwo, ratio)} medians of one batch, about the P7 of a gateway that takes no time`,
+  );
+}
+
+function printPools(pools: Report['pools']): void {
   for (const [arm, rates] of Object.entries(pools)) {
-    console.log(
-      `${arm}, connections to each shard: ${Object.entries(rates)
-        .map(([size, rate]) => `${size}: ${Math.round(rate)}/s`)
-        .join(', ')}`,
-    );
+    const sizes = Object.entries(rates).map(([size, rate]) => `${size}: ${Math.round(rate)}/s`);
+    console.log(`${arm}, connections to each shard: ${sizes.join(', ')}`);
   }
 }
 

@@ -6,7 +6,7 @@ import type { World } from './world.ts';
 const SIZES = [4, 16, 64];
 const CONNECTIONS = 256;
 
-/** Tries the textbook gateway with pools of several sizes. @returns requests a second by size; the best one is to be used */
+/** Measures the textbook gateway with pools of several sizes. @returns requests a second by size */
 export async function bestPool(world: World, arm: Arm, seconds: number): Promise<Record<number, number>> {
   const rates: Record<number, number> = {};
   for (const size of SIZES) {

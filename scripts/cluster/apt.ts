@@ -1,6 +1,6 @@
 /**
- * apt in a root of its own: fetches packages with everything they need, beside the machine's own state and without
- * being root. Only the machine's keys, proxies and, when asked for, package sources are shared.
+ * apt in a root of its own: fetches packages with all their dependencies, without root, and without changing the
+ * machine's state. It shares only the machine's keys, proxies and, when asked for, package sources.
  */
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -13,22 +13,22 @@ const KEYRINGS = ['debian-archive-keyring.gpg', 'debian-archive-keyring.pgp'].ma
 );
 
 export interface AptRoot {
-  /** An empty folder, made by this module and left to the caller to remove. */
+  /** A folder that this module empties or creates, and the caller removes. */
   directory: string;
-  /** Lines of a sources.list; absent: what the machine itself uses. */
+  /** Lines of a sources.list; absent: the sources of the machine. */
   sources?: string;
 }
 
 /**
- * Fetches the first of several packages that is to be had, with all it depends on.
+ * Fetches the first available one of several packages, with all its dependencies.
  *
  * @param packages names, the best one first.
  * @returns the paths of the .deb files.
- * @throws with what apt complained of.
+ * @throws with the complaints of apt.
  */
 export async function download(root: AptRoot, packages: readonly string[]): Promise<string[]> {
   await prepare(root);
-  // A source that fails does not matter as long as another has the package; if none has, its complaint is the reason.
+  // A source may fail as long as another one has the package. If none has it, the complaint is the reason.
   const updated = await aptGet(root, ['update'], UPDATE_LIMIT_MS).then(
     (printed) => printed.stderr,
     (error: Error) => error.message,
@@ -46,7 +46,7 @@ export async function download(root: AptRoot, packages: readonly string[]): Prom
   throw new Error([...new Set(reasons)].join('\n  '));
 }
 
-/** The mirrors the machine's apt is configured with, those for security and other partial suites left out. */
+/** The mirrors in the machine's apt configuration, without those for security and other partial suites. */
 export async function machineMirrors(root: AptRoot): Promise<string[]> {
   await prepare(root);
   const printed = await aptGet(root, ['update', '--print-uris'], UPDATE_LIMIT_MS);
@@ -60,9 +60,9 @@ export function mirrorsIn(printed: string): string[] {
 }
 
 /**
- * Lines of a sources.list for Debian's main packages, to be believed only with Debian's own keys.
+ * Lines of a sources.list for Debian's main packages, accepted only with Debian's own keys.
  *
- * @throws when the machine does not have those.
+ * @throws when the machine does not have the keys.
  */
 export async function debianSources(mirrors: readonly string[], suite: string): Promise<string> {
   for (const keyring of KEYRINGS) {
@@ -84,7 +84,7 @@ async function prepare(root: AptRoot): Promise<void> {
   await Promise.all(
     ['state', 'lists/partial', 'cache/archives/partial'].map((part) => mkdir(path(part), { recursive: true })),
   );
-  // An empty status file: nothing counts as installed, so all that is needed is fetched, down to the C library.
+  // With an empty status file no package counts as installed, so every dependency is fetched, down to the C library.
   await writeFile(path('status'), '');
   const own =
     root.sources === undefined
@@ -109,7 +109,7 @@ async function prepare(root: AptRoot): Promise<void> {
     ['Acquire::http::Timeout', '15'],
     ['Acquire::https::Timeout', '15'],
   ].map(([name, value]) => `${name} "${value}";\n`);
-  // The machine's hooks would refresh caches and notify services about an update that is none of theirs.
+  // The machine's hooks would refresh caches and notify services about an update that does not concern them.
   const hooks = ['Pre-Invoke', 'Post-Invoke', 'Post-Invoke-Success'].map((hook) => `#clear APT::Update::${hook};\n`);
   await writeFile(path('apt.conf'), [...settings, ...hooks].join(''));
 }
@@ -119,10 +119,10 @@ function aptGet(root: AptRoot, parameters: readonly string[], timeoutMs: number)
   return run({ command: 'apt-get', arguments: ['-c', configuration, '-q', '-y', ...parameters], timeoutMs });
 }
 
-/** What apt says of itself and of little use here. */
+/** Messages of apt that are of little use here. */
 const CHATTER = /Some index files failed|Couldn't find any package by/;
 
-/** apt's own errors and warnings; where it printed none, whatever there is. */
+/** The errors and warnings of apt; without any, the last line of its output. */
 function complaints(printed: string): string[] {
   const lines = printed
     .split('\n')

@@ -9,9 +9,9 @@ export interface Login {
 }
 
 /**
- * Opens a connection, asks one question and closes it.
+ * Opens a connection, sends one statement and closes the connection.
  *
- * @param limitMs for all of it; a frozen server accepts connections and says nothing.
+ * @param limitMs for all of it; a frozen server accepts connections and sends nothing.
  * @returns the first row.
  */
 export function ask(login: Login, question: string, limitMs: number): Promise<RowDataPacket> {

@@ -1,4 +1,4 @@
-/** Database servers for the demo, for work on this machine and for tests: which, where, started and stopped. */
+/** Finds, starts and stops database servers for the demo, for local work and for tests. */
 import { rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { manageContainer } from './container.ts';
@@ -17,11 +17,11 @@ import { copyTemplate } from './template.ts';
 import type { MadeBy } from './template.ts';
 
 /**
- * Starts database servers and waits until each answers; they die with this process, however it ends. Those that the
- * environment names are used as they are instead: `keep` and `extraArguments` do not concern them.
+ * Starts database servers and waits until each answers. They die with this process, however it ends. If the environment
+ * names servers, those are used as they are instead: `keep` and `extraArguments` have no effect on them.
  *
- * @throws when no server could be had, with all that was tried, or when one does not start, with the end of its log;
- *   nothing is left running then.
+ * @throws when no server could be had, with the list of attempts, or when one does not start, with the end of its log.
+ *   No server keeps running then.
  */
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const { kind: kindNamed, named, debianMirror, image } = readEnvironment(process.env);
@@ -30,7 +30,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   if (named !== undefined) {
     if (hasReplicas)
       throw new Error(
-        'replicas are not made for servers named in STOCKGATE_MYSQL_SERVERS: name those of yours in the shards file',
+        'replicas are not made for servers named in STOCKGATE_MYSQL_SERVERS: name your replicas in the shards file',
       );
     const cluster = await useNamed(named, { servers: options.servers, kind });
     options.say(`using ${cluster.product}`);
@@ -62,9 +62,9 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
 interface Place {
   found: Found;
   product: string;
-  /** For the servers' data. */
+  /** The folder of the servers' data. */
   directory: string;
-  /** To be called when no server uses it any more. */
+  /** To be called when no server uses the folder any more. */
   release: () => Promise<void>;
 }
 
@@ -74,7 +74,7 @@ async function startServers(options: ClusterOptions, place: Place): Promise<Clus
   const stop = async (): Promise<void> => {
     await Promise.all(
       all.map(async ({ server }) => {
-        // Data that are to be deleted need no orderly shutdown.
+        // Data that will be deleted need no orderly shutdown.
         if (options.keep !== undefined) await server.stop();
         await server.kill();
       }),
@@ -89,7 +89,7 @@ async function startServers(options: ClusterOptions, place: Place): Promise<Clus
     await provideData(place, home);
     await server.start();
   };
-  // All are waited for, the failed too, so that nothing is still being started when everything is stopped.
+  // Waits for all starts, failed ones too, so that no server is still starting when all are stopped.
   const starts = await Promise.allSettled(groups.map(({ primary }) => start(primary)));
   const failed = (): PromiseRejectedResult | undefined => starts.find((settled) => settled.status === 'rejected');
   if (failed() === undefined)
@@ -161,6 +161,6 @@ async function provideData(place: Place, home: string): Promise<void> {
     throw new Error(`the data of ${home} are in containers: delete it, or name their image in STOCKGATE_MYSQL_IMAGE`);
   if (made.kind !== productOf(found).kind) {
     const remedy = `delete it, or set STOCKGATE_SERVER=${made.kind}`;
-    throw new Error(`${home} was made by ${productName(made)}, not to be read by ${place.product}: ${remedy}`);
+    throw new Error(`${home} was made by ${productName(made)} and cannot be used by ${place.product}: ${remedy}`);
   }
 }

@@ -1,22 +1,22 @@
-/** What a cluster of database servers is to those who use it. */
+/** The interface of a cluster of database servers. */
 import type { ServerKind } from './installation.ts';
 
 export interface ClusterOptions {
   /** How many servers to start. */
   servers: number;
-  /** Holds private copies, templates and the servers' data; made when it is not there. */
+  /** The folder of private copies, templates and the servers' data; created if it does not exist. */
   dataDirectory: string;
   /** Absent: the variable STOCKGATE_SERVER, else 'auto': MySQL if it can be had, MariaDB otherwise. */
   kind?: 'auto' | ServerKind;
-  /** A name to keep the data under and find them again next time; absent: they are deleted at the end. */
+  /** The name under which the data are kept for the next run; absent: they are deleted at the end. */
   keep?: string;
-  /** Progress, one short line a step. */
+  /** Called with one short line of progress for each step. */
   say: (line: string) => void;
   /** Added to each server's command line, where the last one of equal settings counts. */
   extraArguments?: readonly string[];
-  /** Servers that follow each of them; absent: none. Only MySQL's are built, and named servers have none. */
+  /** Replicas of each server; absent: none. They are made for MySQL only, and not for servers of the environment. */
   replicas?: number;
-  /** A commit waits, for a moment at most, until one that follows has it. */
+  /** A commit waits until a replica has it, for at most `SEMI_SYNC_TIMEOUT_MS`. */
   semiSync?: boolean;
 }
 
@@ -25,25 +25,25 @@ export interface DatabaseServer {
   readonly port: number;
   readonly user: string;
   readonly password: string;
-  /** Its process, while it runs and is ours. */
+  /** Its process; undefined while it does not run, and for a server that we did not start. */
   readonly pid: number | undefined;
-  /** An orderly shutdown; the data stay. */
+  /** Shuts it down in order; the data stay. */
   stop(): Promise<void>;
   signal(name: NodeJS.Signals): void;
   /** Starts it on the same port and data after a stop or a kill, and waits until it answers. */
   start(): Promise<void>;
 }
 
-/** A server that is written to, and those that follow it. */
+/** A server that takes writes, with its replicas. */
 export interface PrimaryServer extends DatabaseServer {
-  /** Started anew after a stop or a kill, each goes on where it was. */
+  /** A replica that is started again after a stop or a kill continues from its last position. */
   readonly replicas: readonly DatabaseServer[];
 }
 
 export interface Cluster {
-  /** What serves, and where it came from: 'MySQL 9.7.4, private copy from Debian unstable'. */
+  /** The product and its origin: 'MySQL 9.7.4, private copy from Debian unstable'. */
   readonly product: string;
   readonly servers: readonly PrimaryServer[];
-  /** Ends all servers that are ours, and deletes their data unless they are kept. */
+  /** Ends all servers that we started, and deletes their data unless they are kept. */
   stop(): Promise<void>;
 }

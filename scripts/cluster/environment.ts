@@ -4,9 +4,9 @@ export interface ClusterEnvironment {
   kind: 'auto' | ServerKind;
   /** Servers to use as they are; undefined: find or fetch one. */
   named: NamedServers | undefined;
-  /** Servers in containers of this image, and nothing else; undefined: containers only where nothing else is to be had. */
+  /** Use only containers of this image; undefined: use containers only where no other server can be had. */
   image: string | undefined;
-  /** A Debian mirror to use instead of the one the machine's apt uses. */
+  /** A Debian mirror to use instead of the machine's own. */
   debianMirror: string | undefined;
 }
 
@@ -19,7 +19,7 @@ export interface NamedServers {
 /**
  * Reads the STOCKGATE_ variables that choose the database servers.
  *
- * @throws naming the variable that is wrong or missing.
+ * @throws with the name of the variable that is wrong or missing.
  */
 export function readEnvironment(variables: NodeJS.ProcessEnv): ClusterEnvironment {
   const kind = variables.STOCKGATE_SERVER || 'auto';
@@ -29,7 +29,7 @@ export function readEnvironment(variables: NodeJS.ProcessEnv): ClusterEnvironmen
   const image = variables.STOCKGATE_MYSQL_IMAGE || undefined;
   const named = readNamed(variables);
   if (image !== undefined && named !== undefined)
-    throw new Error('STOCKGATE_MYSQL_SERVERS and STOCKGATE_MYSQL_IMAGE each say which servers to use: set one of them');
+    throw new Error('STOCKGATE_MYSQL_SERVERS and STOCKGATE_MYSQL_IMAGE both choose the servers: set only one of them');
   return {
     kind,
     named,

@@ -7,29 +7,30 @@ const STATEMENT_LIMIT_MS = 10_000;
 const FOLLOW_LIMIT_MS = 20_000;
 const POLL_MS = 50;
 
-/** Seconds between tries to reach the source again, and how many: for as long as anybody plays with it. */
+/** Seconds between attempts to reach the source again, and their number: enough for any run. */
 const RETRY_SECONDS = 1;
 const RETRIES = 1_000_000;
 
 /**
- * Makes a server follow another, from where it was: by GTIDs it knows itself what it has. Waits until it does.
- * They speak without TLS, which servers of ours have no certificates for.
+ * Makes a server a replica of another one, from its last position, which its GTIDs give. Waits until replication runs.
+ * The connection has no TLS, because our servers have no certificates.
  *
- * @throws when it cannot, with what it says of it
+ * @throws when replication does not start, with the error of the replica
  */
 export async function follow(replica: Login, source: Login): Promise<void> {
   const { host, port, user, password } = replica;
   const connection = await createConnection({ host, port, user, password });
-  const tell = (sql: string, values: readonly (string | number)[] = []): Promise<unknown> =>
+  const execute = (sql: string, values: readonly (string | number)[] = []): Promise<unknown> =>
     connection.query({ sql, values: [...values], timeout: STATEMENT_LIMIT_MS });
   try {
-    await tell('STOP REPLICA');
-    await tell(
-      `CHANGE REPLICATION SOURCE TO SOURCE_HOST = ?, SOURCE_PORT = ?, SOURCE_USER = ?, SOURCE_PASSWORD = ?, SOURCE_AUTO_POSITION = 1,
-         GET_SOURCE_PUBLIC_KEY = 1, SOURCE_SSL = 0, SOURCE_CONNECT_RETRY = ?, SOURCE_RETRY_COUNT = ?, SOURCE_HEARTBEAT_PERIOD = 1`,
+    await execute('STOP REPLICA');
+    await execute(
+      `CHANGE REPLICATION SOURCE TO SOURCE_HOST = ?, SOURCE_PORT = ?, SOURCE_USER = ?, SOURCE_PASSWORD = ?,
+         SOURCE_AUTO_POSITION = 1, GET_SOURCE_PUBLIC_KEY = 1, SOURCE_SSL = 0, SOURCE_CONNECT_RETRY = ?,
+         SOURCE_RETRY_COUNT = ?, SOURCE_HEARTBEAT_PERIOD = 1`,
       [source.host, source.port, source.user, source.password, RETRY_SECONDS, RETRIES],
     );
-    await tell('START REPLICA');
+    await execute('START REPLICA');
     await untilFollowing(connection, source);
   } finally {
     connection.destroy();
@@ -47,9 +48,8 @@ async function untilFollowing(connection: Connection, source: Login): Promise<vo
       const fault = [status.Last_SQL_Error, status.Last_IO_Error].find(
         (text) => typeof text === 'string' && text !== '',
       );
-      throw new Error(
-        `the replica does not follow ${source.host}:${source.port}: ${(fault as string | undefined) ?? 'it does not say why'}`,
-      );
+      const reason = (fault as string | undefined) ?? 'it reports no error';
+      throw new Error(`the replica does not follow ${source.host}:${source.port}: ${reason}`);
     }
     await sleep(POLL_MS);
   }

@@ -14,24 +14,24 @@ export interface ContainerImage {
   readonly engine: ContainerRuntimeClient;
 }
 
-/** Says which process a container belongs to. */
+/** The label with the process that owns a container. */
 const OWNER_LABEL = 'stockgate.owner';
-/** Only the official MariaDB images of late have no program under MySQL's name. */
+/** Recent official MariaDB images have no program called mysqld; all other images have one. */
 const PRINT_VERSION = 'command -v mysqld >/dev/null && exec mysqld --version; exec mariadbd --version';
 
 /**
- * Finds an image, or has the engine pull it, and asks what is in it. What removes containers after a process that was killed is
- * started here too, unless TESTCONTAINERS_RYUK_DISABLED says that the next process is to do it.
+ * Finds an image, or makes the engine pull it, and reads the version of its server. Also starts the reaper, which
+ * removes the containers of a killed process. With TESTCONTAINERS_RYUK_DISABLED the next process removes them instead.
  *
- * @param kinds what will do
- * @throws when no engine answers, or the image is not to be had or holds something else
+ * @param kinds the accepted products
+ * @throws when no engine answers, or the image cannot be had or holds another product
  */
 export async function findImage(
   name: string,
   kinds: readonly ServerKind[],
   say: (line: string) => void,
 ): Promise<ContainerImage> {
-  // It takes a while to load, and few come down to this rung.
+  // Loaded only here, because it is slow to load and containers are rarely used.
   const { getContainerRuntimeClient, getReaper, ImageName } = await import('testcontainers');
   const engine = await getContainerRuntimeClient();
   await removeAbandonedContainers();
@@ -43,7 +43,7 @@ export async function findImage(
   await getReaper(engine).catch((error: unknown) => {
     const reason = error instanceof Error ? error.message : String(error);
     throw new Error(
-      `testcontainers cannot look after its containers (TESTCONTAINERS_RYUK_DISABLED=true does without): ${reason}`,
+      `the reaper of testcontainers did not start (TESTCONTAINERS_RYUK_DISABLED=true works without it): ${reason}`,
     );
   });
   const { stdout } = await run(engine, name);
@@ -52,18 +52,18 @@ export async function findImage(
   return { name, ...identity, origin: `containers of ${name}`, engine };
 }
 
-/** The mark of a container that goes with this process. */
+/** The labels of a container that is removed with this process. */
 export function ownLabels(): Record<string, string> {
   return { [OWNER_LABEL]: basename(ownPath('container')) };
 }
 
-/** Removes what killed processes left, where nothing of testcontainers' own did. @throws when no engine answers */
+/** Removes containers of killed processes that the reaper has not removed. @throws when no engine answers */
 export async function removeAbandonedContainers(): Promise<void> {
   const { getContainerRuntimeClient } = await import('testcontainers');
   const { dockerode } = (await getContainerRuntimeClient()).container;
   const all = await dockerode.listContainers({ all: true, filters: { label: [OWNER_LABEL] } });
   const abandoned = all.filter(({ Labels: labels }) => isAbandoned(labels[OWNER_LABEL] ?? ''));
-  // Somebody else may be removing the same.
+  // Another process may remove the same containers.
   await Promise.all(
     abandoned.map(({ Id: id }) =>
       dockerode
@@ -74,7 +74,7 @@ export async function removeAbandonedContainers(): Promise<void> {
   );
 }
 
-/** Asks the program in the image for its version, past whatever the image does when it starts. */
+/** Runs the program in the image to print its version, without the entry point of the image. */
 async function run(engine: ContainerRuntimeClient, name: string): Promise<{ stdout: string }> {
   const { dockerode } = engine.container;
   const container = await dockerode.createContainer({

@@ -1,15 +1,15 @@
 export type ServerKind = 'mysql' | 'mariadb';
 
-/** A MySQL or MariaDB server that can be run, wherever its files are. */
+/** A MySQL or MariaDB server program that can be run. */
 export interface Installation {
   kind: ServerKind;
-  /** In full, as it prints it: '9.7.4-2', '10.11.18-MariaDB-0+deb12u1'. */
+  /** The full version, as the program prints it: '9.7.4-2', '10.11.18-MariaDB-0+deb12u1'. */
   version: string;
-  /** Where it came from, for people: 'private copy from Debian unstable'. */
+  /** Its origin, for messages: 'private copy from Debian unstable'. */
   origin: string;
-  /** The program, and what must precede the server's own arguments. */
+  /** The program, and the arguments that precede the server's own. */
   command: readonly [string, ...string[]];
-  /** The server's arguments that say where its files are. */
+  /** The server's arguments with the paths of its files. */
   arguments: readonly string[];
   /** Folders that may hold MariaDB's system table scripts. */
   shareDirectories: readonly string[];
@@ -18,9 +18,9 @@ export interface Installation {
 const OLDEST: Record<ServerKind, readonly [number, number]> = { mysql: [8, 0], mariadb: [10, 6] };
 
 /**
- * Reads what `mysqld --version` printed.
+ * Reads the output of `mysqld --version`.
  *
- * @throws when it is neither product, or too old to serve.
+ * @throws when it is neither product, or too old.
  */
 export function identify(printed: string): { kind: ServerKind; version: string } {
   const version = /\bVer (\d+\.\d+\S*)/.exec(printed)?.[1];

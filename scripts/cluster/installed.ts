@@ -5,16 +5,16 @@ import type { Installation, ServerKind } from './installation.ts';
 import { run } from './run.ts';
 
 const VERSION_LIMIT_MS = 20_000;
-/** Where Debian puts servers; not in everybody's PATH. */
+/** Debian installs servers here, and this folder is not in every PATH. */
 const SYSTEM_DIRECTORY = '/usr/sbin';
 const PROGRAMS: Record<ServerKind, readonly string[]> = { mysql: ['mysqld'], mariadb: ['mariadbd', 'mysqld'] };
 
 /**
  * A server that is installed on this machine.
  *
- * @param kinds what will do, the best one first.
+ * @param kinds the accepted products, the best one first.
  * @param searchPath as in the variable PATH.
- * @throws when there is none, saying what there is instead.
+ * @throws when there is none, with the programs that were found instead.
  */
 export async function findInstalled(kinds: readonly ServerKind[], searchPath: string): Promise<Installation> {
   const reasons = new Set<string>();

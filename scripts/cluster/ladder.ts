@@ -1,4 +1,4 @@
-/** Decides which server is used: the first rung that holds. */
+/** Chooses the server: the first source of servers that works. */
 import { join } from 'node:path';
 import { findImage } from './image.ts';
 import type { ContainerImage } from './image.ts';
@@ -8,35 +8,35 @@ import { listCandidates, privateCopy } from './privateCopy.ts';
 import { makeTemplate } from './template.ts';
 
 export interface Rung<T> {
-  /** What is tried, for people. */
+  /** The source, for messages. */
   name: string;
   take: () => Promise<T>;
 }
 
 export interface FindOptions {
   kind: 'auto' | ServerKind;
-  /** Where private copies and templates are kept. */
+  /** The folder of private copies and templates. */
   dataDirectory: string;
   debianMirror: string | undefined;
-  /** Containers of this image and nothing else; undefined: containers come last. */
+  /** Use only containers of this image; undefined: containers are the last source. */
   image: string | undefined;
   say: (line: string) => void;
 }
 
-/** A server that can be run, and initialised data to copy for it; or an image whose containers make their own. */
+/** A server program with initialised data to copy, or an image whose containers make their own data. */
 export type Found = { installation: Installation; template: string } | { image: ContainerImage };
 
-/** Images that are pulled where nobody names one. */
+/** The images that are used when STOCKGATE_MYSQL_IMAGE is not set. */
 const IMAGES: Record<'auto' | ServerKind, string> = { auto: 'mysql:8.4', mysql: 'mysql:8.4', mariadb: 'mariadb:10.11' };
 
-/** What was found, whichever way it runs. */
+/** The product that was found, as a program or as an image. */
 export function productOf(found: Found): Pick<Installation, 'kind' | 'version' | 'origin'> {
   return 'image' in found ? found.image : found.installation;
 }
 
 /**
- * Finds or fetches a server: one installed on this machine, else a private copy, else containers. MySQL is preferred on each
- * rung. A rung holds only when the server could also initialise its data: some are installed, yet forbidden to write here.
+ * Finds or fetches a server: one installed on this machine, else a private copy, else containers. Each source prefers
+ * MySQL. A source works only if the server could also initialise its data: some installed servers may not write here.
  */
 export async function findServer(options: FindOptions): Promise<Found> {
   const kinds: readonly ServerKind[] = options.kind === 'auto' ? ['mysql', 'mariadb'] : [options.kind];
@@ -66,9 +66,9 @@ export async function findServer(options: FindOptions): Promise<Found> {
 }
 
 /**
- * Tries rungs in order and reports each one that does not hold, with the reason.
+ * Tries sources in order, and reports each one that does not work, with the reason.
  *
- * @throws when none holds, with every rung and its reason.
+ * @throws when none works, with every source and its reason.
  */
 export async function takeFirst<T>(rungs: readonly Rung<T>[], say: (line: string) => void): Promise<T> {
   const failures: string[] = [];
@@ -82,6 +82,6 @@ export async function takeFirst<T>(rungs: readonly Rung<T>[], say: (line: string
     }
   }
   throw new Error(
-    `No MySQL or MariaDB could be had. STOCKGATE_MYSQL_SERVERS can name one; tried were:\n${failures.join('\n')}`,
+    `No MySQL or MariaDB could be had. Name a server in STOCKGATE_MYSQL_SERVERS. Tried:\n${failures.join('\n')}`,
   );
 }

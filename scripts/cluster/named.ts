@@ -6,9 +6,9 @@ import { identify, productName } from './installation.ts';
 const ANSWER_LIMIT_MS = 5_000;
 
 /**
- * Servers named in the environment. They are used as they are: never started, stopped or signalled.
+ * The servers that the environment names. They are used as they are: never started, stopped or signalled.
  *
- * @throws when there are too few, or one does not answer or is not of the kind asked for.
+ * @throws when there are too few, or one does not answer or is another product than asked for.
  */
 export async function useNamed(
   named: NamedServers,
@@ -34,7 +34,7 @@ export async function useNamed(
     }),
   );
   const refuse = (): never => {
-    throw new Error('this server was named in STOCKGATE_MYSQL_SERVERS and is not ours to start, stop or signal');
+    throw new Error('a server named in STOCKGATE_MYSQL_SERVERS is never started, stopped or signalled');
   };
   const servers = logins.map((login): PrimaryServer => ({
     ...login,

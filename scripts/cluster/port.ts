@@ -1,16 +1,16 @@
 import { createServer } from 'node:net';
 
 /**
- * Below the range that systems take outgoing connections' ports from: a server that was stopped finds its own port free
- * when it is started again.
+ * Below the range of ports for outgoing connections, so that the port of a stopped server is still free when the server
+ * is started again.
  */
 const FIRST = 20_000;
 const LAST = 31_999;
 
-/** Those given out by this process, whose servers may not have opened them yet. */
+/** Ports that this process has given out; their servers may not have opened them yet. */
 const given = new Set<number>();
 
-/** A TCP port of 127.0.0.1 that nobody uses at this moment. */
+/** A TCP port of 127.0.0.1 that is free at this moment. */
 export async function freePort(): Promise<number> {
   for (let attempt = 0; attempt < 1_000; attempt += 1) {
     const port = FIRST + Math.floor(Math.random() * (LAST - FIRST + 1));

@@ -1,4 +1,4 @@
-/** A server installed for this checkout alone, out of Debian or Ubuntu packages, without root: unpacked, never installed. */
+/** A server for this checkout alone, from Debian or Ubuntu packages that are unpacked without root, not installed. */
 import { rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { download } from './apt.ts';
@@ -11,22 +11,22 @@ import { firstPresent, loadedBy, unpack } from './unpack.ts';
 
 const VERSION_LIMIT_MS = 20_000;
 
-/** Half of what the packages bring is of no use to a server: Perl for helper scripts, tools, manuals. */
+/** Half of the content of the packages is not needed by a server: Perl for helper scripts, tools, manuals. */
 const NEEDLESS_PACKAGE = /^(perl|libperl)/;
 const NEEDLESS_DIRECTORIES = ['usr/bin', 'usr/share/doc', 'usr/share/man', 'usr/share/locale'];
 
-/** Packages a private copy can be made of. */
+/** Packages that a private copy can be made from. */
 export interface Candidate {
   kind: ServerKind;
-  /** Where they are from, for people: 'Debian unstable'. */
+  /** Their origin, for messages: 'Debian unstable'. */
   origin: string;
   /** Names of the server's package, the best one first. */
   packages: readonly string[];
-  /** Lines of a sources.list, or undefined for the machine's own; may need apt in `scratch` to find out. */
+  /** Lines of a sources.list; undefined for the sources of the machine. May run apt in `scratch`. */
   sources: (scratch: string) => Promise<string | undefined>;
 }
 
-/** What could be unpacked on this machine, the best one first within each kind. */
+/** The packages that may be unpacked on this machine, the best ones of each kind first. */
 export async function listCandidates(debianMirror: string | undefined): Promise<Candidate[]> {
   const system = await readSystem();
   const release = { origin: system.name, sources: () => releaseSources(system, debianMirror) };
@@ -39,10 +39,10 @@ export async function listCandidates(debianMirror: string | undefined): Promise<
 }
 
 /**
- * The private copy made of a candidate's packages; fetched when it is not there yet.
+ * The private copy from a candidate's packages; fetched if it does not exist.
  *
- * @param directory where private copies are kept.
- * @throws when the packages cannot be had, or what was unpacked does not run here.
+ * @param directory the folder of private copies.
+ * @throws when the packages cannot be had, or their server does not run here.
  */
 export async function privateCopy(
   candidate: Candidate,
@@ -62,15 +62,15 @@ export async function privateCopy(
     const [program, ...rest] = (await locate(candidate.kind, temporary)).command;
     const { stdout } = await run({ command: program, arguments: [...rest, '--version'], timeoutMs: VERSION_LIMIT_MS });
     const identity = identify(stdout);
-    // A package of this name may be provided by the other product's.
-    if (identity.kind !== candidate.kind) throw new Error(`what was fetched is ${productName(identity)}`);
+    // A package of the other product may provide this name.
+    if (identity.kind !== candidate.kind) throw new Error(`the packages contain ${productName(identity)}`);
     return identity;
   });
   const { command, ...places } = await locate(candidate.kind, home);
   return { kind: candidate.kind, version, origin: `private copy from ${candidate.origin}`, command, ...places };
 }
 
-/** How to run what lies in a private copy. */
+/** Finds the command and the arguments of the server in a private copy. */
 async function locate(
   kind: ServerKind,
   home: string,

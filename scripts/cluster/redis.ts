@@ -7,16 +7,16 @@ import { supervise } from './supervise.ts';
 import type { Supervised } from './supervise.ts';
 import type { Command } from './tools.ts';
 
-/** A redis-server of ours that listens on this machine alone and keeps nothing on disk. */
+/** A redis-server that we start. It listens on this machine only and stores nothing on disk. */
 export interface RedisProcess {
   readonly host: string;
   readonly port: number;
-  /** Of the process that runs now. */
+  /** The id of the process that runs now. */
   readonly pid: number;
   signal(name: NodeJS.Signals): void;
   /** Fulfilled when it has ended. */
   stop(): Promise<void>;
-  /** Starts it again where it was, once it has ended, and waits until it answers. */
+  /** Waits until it has ended, starts it again on the same port, and waits until it answers. */
   startAgain(): Promise<void>;
   /** Sends one command over a connection of its own. */
   ask(...words: string[]): Promise<unknown>;
@@ -26,16 +26,16 @@ export const HOST = '127.0.0.1';
 const START_MS = 10_000;
 const POLL_MS = 50;
 const STOP_MS = 5_000;
-/** A process that does not answer for so long is down to its fellows. */
+/** The other nodes take a node for down when it does not answer for this long. */
 export const DOWN_MS = 1_000;
 const IN_MEMORY = ['--save', '', '--appendonly', 'no'];
 
 /**
  * Starts a server that dies with this process.
  *
- * @param command as `findTool` gives it
- * @param directory for the files of all servers; each makes a folder of its own there
- * @param settings after those that all have
+ * @param command the result of `findTool`
+ * @param directory the folder of all servers; each makes a folder of its own there
+ * @param settings added after the settings that all servers have
  */
 export async function startRedis(
   command: Command,
@@ -55,7 +55,7 @@ export async function startRedis(
   ]);
 }
 
-/** Starts a Sentinel that watches a master under this name; so many Sentinels must agree that it is down. */
+/** Starts a Sentinel that watches a master under this name; `quorum` Sentinels must agree that it is down. */
 export async function startSentinel(
   command: Command,
   directory: string,
@@ -65,7 +65,7 @@ export async function startSentinel(
   return startOn(command, join(directory, `sentinel-${port}`), port, (home) => {
     const file = join(home, 'sentinel.conf');
     const { name } = watched;
-    // A Sentinel writes down in this file what it learns.
+    // A Sentinel stores its state in this file.
     writeFileSync(
       file,
       [

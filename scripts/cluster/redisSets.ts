@@ -9,19 +9,19 @@ const SLOTS = 16_384;
 const MASTERS = 3;
 const READY_MS = 15_000;
 const POLL_MS = 50;
-/** What the Sentinels call the master. */
+/** The name of the master at the Sentinels. */
 export const MASTER_NAME = 'stock';
 
-/** A master, its replica, and the Sentinels that put the one in the other's place. */
+/** A master, its replica, and the Sentinels that promote the replica when the master is down. */
 export interface SentinelSet {
   readonly master: RedisProcess;
   readonly replica: RedisProcess;
   readonly sentinels: readonly RedisProcess[];
 }
 
-/** Starts a Cluster of three masters that share the slots. One that is away takes its own slots with it, no others. */
+/** Starts a Cluster of three masters that share the slots. When one is down, only its own slots are unavailable. */
 export async function startRedisCluster(command: Command, directory: string): Promise<RedisProcess[]> {
-  /** Where they speak to each other. */
+  /** The ports for the traffic between the nodes. */
   const busPorts = await Promise.all(Array.from({ length: MASTERS }, freePort));
   const start = (busPort: number): Promise<RedisProcess> =>
     startRedis(command, directory, [
@@ -36,7 +36,7 @@ export async function startRedisCluster(command: Command, directory: string): Pr
   }
   for (const [place, { port }] of nodes.entries())
     await nodes[0]?.ask('CLUSTER', 'MEET', HOST, String(port), String(busPorts[place]));
-  await whenAll(nodes, 'the Cluster', async (node) => {
+  await untilAll(nodes, 'the Cluster', async (node) => {
     const info = String(await node.ask('CLUSTER', 'INFO'));
     return (
       info.includes('cluster_state:ok') &&
@@ -47,7 +47,7 @@ export async function startRedisCluster(command: Command, directory: string): Pr
   return nodes;
 }
 
-/** Starts a master, a replica that has caught up, and so many Sentinels that know both. */
+/** Starts a master, a replica that has caught up, and `sentinelCount` Sentinels that have found both. */
 export async function startSentinelSet(command: Command, directory: string, sentinelCount = 1): Promise<SentinelSet> {
   const master = await startRedis(command, directory, ['--repl-diskless-sync-delay', '0']);
   const replica = await startRedis(command, directory, [
@@ -62,24 +62,24 @@ export async function startSentinelSet(command: Command, directory: string, sent
       startSentinel(command, directory, { name: MASTER_NAME, port: master.port, quorum }),
     ),
   );
-  await whenAll([replica], 'the replica', async (node) =>
+  await untilAll([replica], 'the replica', async (node) =>
     String(await node.ask('INFO', 'replication')).includes('master_link_status:up'),
   );
-  await whenAll(sentinels, 'the Sentinels', async (node) => {
+  await untilAll(sentinels, 'the Sentinels', async (node) => {
     const replicas = await node.ask('SENTINEL', 'REPLICAS', MASTER_NAME);
     return Array.isArray(replicas) && replicas.length === 1;
   });
   return { master, replica, sentinels };
 }
 
-async function whenAll(
+async function untilAll(
   nodes: readonly RedisProcess[],
   what: string,
-  isSo: (node: RedisProcess) => Promise<boolean>,
+  isReady: (node: RedisProcess) => Promise<boolean>,
 ): Promise<void> {
   const untilMs = performance.now() + READY_MS;
   for (const node of nodes) {
-    while (!(await isSo(node).catch(() => false))) {
+    while (!(await isReady(node).catch(() => false))) {
       if (performance.now() > untilMs) throw new Error(`${what}: not ready within ${READY_MS / 1_000} s`);
       await sleep(POLL_MS);
     }

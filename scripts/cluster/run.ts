@@ -13,8 +13,8 @@ const ERROR_LINES = 20;
 /**
  * Runs a command to its end.
  *
- * @returns what it printed, on both streams.
- * @throws when it fails or takes too long; the message carries the last lines it printed.
+ * @returns its output on both streams.
+ * @throws when it fails or takes too long; the message has its last lines of output.
  */
 export async function run(options: RunOptions): Promise<{ stdout: string; stderr: string }> {
   const child = supervise({ ...options, stdout: 'pipe', stderr: 'pipe' });

@@ -23,13 +23,13 @@ const LOG_LINES = 20;
 
 export interface ManagedServerOptions {
   installation: Installation;
-  /** Initialised data of this installation's kind. */
+  /** Initialised data for this installation's kind of server. */
   dataDirectory: string;
   serverId: number;
   bufferPoolMegabytes: number;
   extraArguments: readonly string[];
   replication?: ReplicationSettings;
-  /** What is to be done whenever it was started and answers; `start` waits for it, and fails with it. */
+  /** Called after each start, once the server answers. `start` waits for it, and fails if it fails. */
   whenUp?: (login: Login) => Promise<void>;
 }
 
@@ -42,13 +42,13 @@ export interface ManagedServer extends DatabaseServer {
 export function manageServer(options: ManagedServerOptions): ManagedServer {
   let port: number | undefined;
   let running: Supervised | undefined;
-  let told = false;
+  let isEnding = false;
 
   const launch = async (chosen: number, portWaitSeconds: number): Promise<void> => {
     const [command, ...before] = options.installation.command;
     const log = await open(join(options.dataDirectory, 'error.log'), 'a');
     const settings = { ...options, port: chosen, portWaitSeconds };
-    // The log also takes what is printed before the server opens it, such as a library that is missing.
+    // The log also takes output from before the server opens it, such as the name of a missing library.
     const child = supervise({
       command,
       arguments: [...before, ...serverArguments(options.installation, settings), ...options.extraArguments],
@@ -58,7 +58,7 @@ export function manageServer(options: ManagedServerOptions): ManagedServer {
     });
     await log.close();
     running = child;
-    told = false;
+    isEnding = false;
     void child.exited.then(() => {
       if (running === child) running = undefined;
     });
@@ -79,7 +79,7 @@ export function manageServer(options: ManagedServerOptions): ManagedServer {
     },
     async start() {
       if (running !== undefined) {
-        if (!told) throw new Error(`the server on port ${port} is running already`);
+        if (!isEnding) throw new Error(`the server on port ${port} is running already`);
         await running.exited;
       }
       if (port !== undefined) return launch(port, RESTART_PORT_WAIT_SECONDS);
@@ -89,21 +89,21 @@ export function manageServer(options: ManagedServerOptions): ManagedServer {
           await launch(chosen, 0);
           port = chosen;
         } catch (error) {
-          // Somebody may have taken the port since it was found free.
+          // Another process may have taken the port since it was found free.
           if (attempt === PORT_ATTEMPTS || !/address already in use/i.test(String(error))) throw error;
         }
       }
     },
     signal(name) {
-      told ||= name === 'SIGKILL' || name === 'SIGTERM';
+      isEnding ||= name === 'SIGKILL' || name === 'SIGTERM';
       running?.signal(name);
     },
     async stop() {
-      told = true;
+      isEnding = true;
       await running?.stop(SHUTDOWN_GRACE_MS);
     },
     async kill() {
-      told = true;
+      isEnding = true;
       await running?.stop(0);
     },
   };
@@ -118,7 +118,7 @@ async function untilReady(child: Supervised, login: Login, dataDirectory: string
     ended = true;
   });
   while (!ended && Date.now() < deadline) {
-    // Whoever answers on that port is ours only if it sits on our data.
+    // Another server may answer on that port: ours is the one with our data directory.
     const row = await ask(login, 'SELECT @@datadir AS home', ANSWER_LIMIT_MS).catch(() => undefined);
     if (row !== undefined && resolve(String(row.home)) === home) return;
     await Promise.race([sleep(POLL_MS), child.exited]);

@@ -1,6 +1,6 @@
 import type { Installation, ServerKind } from './installation.ts';
 
-/** The account that every server we make has: all privileges, from this machine only, over data nobody will miss. */
+/** The account of every server that we start: all privileges, from this machine only, over throw-away data. */
 export const ACCOUNT = { user: 'stockgate', password: 'stockgate-local' } as const;
 
 export interface ServerSettings {
@@ -8,9 +8,9 @@ export interface ServerSettings {
   port: number;
   serverId: number;
   bufferPoolMegabytes: number;
-  /** How long to wait for the port when it is taken, as it may be for a moment after a kill. */
+  /** How long the server waits for its port, which may be taken for a moment after a kill. */
   portWaitSeconds: number;
-  /** Its part in replication; absent: none. MySQL only. */
+  /** Its role in replication; absent: none. MySQL only. */
   replication?: ReplicationSettings;
 }
 
@@ -19,14 +19,14 @@ export interface ReplicationSettings {
   semiSync: boolean;
 }
 
-/** How long a commit waits for a replica before the server goes on without. */
+/** How long a commit waits for a replica before the server continues without one. */
 const SEMI_SYNC_TIMEOUT_MS = 1_000;
-/** After so long without a word from its source a replica connects anew; the source is told to speak more often. */
+/** A replica connects again after this long without an event of its source. The source sends heartbeats more often. */
 const SILENT_SOURCE_SECONDS = 4;
 
 const NO_PERFORMANCE_SCHEMA = '--performance-schema=OFF';
 
-/** What stands first on every command line of a server, and where its data are. */
+/** The first arguments of every server process, with the folder of its data. */
 export function baseArguments(installation: Installation, dataDirectory: string): string[] {
   return [
     '--no-defaults',
@@ -34,17 +34,17 @@ export function baseArguments(installation: Installation, dataDirectory: string)
     `--datadir=${dataDirectory}`,
     ...(process.getuid?.() === 0 ? ['--user=root'] : []),
     NO_PERFORMANCE_SCHEMA,
-    // The packages' default is a system folder that a private copy does not have.
+    // The default of the packages is a system folder, which a private copy does not have.
     ...(installation.kind === 'mysql'
       ? ['--auto-generate-certs=OFF', '--secure-file-priv=NULL']
-      : // One that starts deletes all temporary tables in its folder for them, those of a neighbour that runs too.
+      : // A server that starts deletes all temporary tables in this folder, so it must share the folder with no other.
         [`--tmpdir=${dataDirectory}`]),
   ];
 }
 
 /**
- * How a server serves, wherever it runs. What concerns durability and isolation is as it must be in production, so that
- * tests test and benchmarks measure what will run; only sizes are small.
+ * The settings of a server, on this machine or in a container. Durability and isolation are as in production, so that
+ * tests and benchmarks run under the same conditions; only sizes are small.
  */
 function servingArguments(
   kind: ServerKind,
@@ -59,14 +59,14 @@ function servingArguments(
     '--max-connections=1000',
     '--skip-name-resolve',
     `--innodb-buffer-pool-size=${settings.bufferPoolMegabytes}M`,
-    // 'Loose', as MySQL before 8.0.30 does not know it and can do without.
+    // 'loose': MySQL before 8.0.30 does not have this setting and does not need it.
     ...(kind === 'mysql'
       ? ['--mysqlx=OFF', '--loose-innodb-redo-log-capacity=64M']
       : ['--binlog-format=ROW', '--innodb-log-file-size=64M']),
   ];
 }
 
-/** The command of a server in a container, whose image knows where its files are. */
+/** The command of a server in a container. The image sets the paths of its files. */
 export function containerArguments(
   kind: ServerKind,
   settings: Pick<ServerSettings, 'serverId' | 'bufferPoolMegabytes'>,
@@ -82,7 +82,7 @@ export function serverArguments(installation: Installation, settings: ServerSett
     '--bind-address=127.0.0.1',
     `--port=${settings.port}`,
     `--port-open-timeout=${settings.portWaitSeconds}`,
-    // Relative to the data directory, which the server makes its working directory: a socket's path is limited to 107 bytes.
+    // Relative to the data directory, the working directory of the server: a socket's path is limited to 107 bytes.
     '--socket=mysqld.sock',
     '--pid-file=mysqld.pid',
     '--log-error=error.log',
@@ -103,11 +103,11 @@ function replicationArguments({ role, semiSync }: ReplicationSettings): string[]
       ? []
       : [
           '--super-read-only=ON',
-          // The source has another port than last time, and somebody else may have its old one.
+          // The source may have another port than last time, and another process may use its old port.
           '--skip-replica-start=ON',
           '--relay-log=relay',
           '--relay-log-recovery=ON',
-          // What is seen there was so on the source: commits are in its order.
+          // A replica commits in the order of its source, so each state of it was a state of the source.
           '--replica-preserve-commit-order=ON',
           `--replica-net-timeout=${SILENT_SOURCE_SECONDS}`,
         ]),

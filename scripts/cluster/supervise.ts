@@ -1,14 +1,14 @@
 /**
  * Starts a command that cannot outlive this process.
  *
- * How: `sh` first starts a watcher, a subshell that blocks reading a pipe whose other end this process holds, then
- * turns itself into the command by `exec`. When this process ends in any way, kill -9 included, the kernel closes the
- * pipe, the watcher reads the end of it and sends SIGKILL, which a stopped process obeys too. A word on the pipe tells
- * the watcher that the command is over and that its number may belong to somebody else by now.
+ * How: `sh` first starts a watcher, a subshell that blocks reading a pipe whose other end this process holds. Then `sh`
+ * becomes the command by `exec`. When this process ends in any way, kill -9 included, the kernel closes the pipe. The
+ * watcher then reads the end of the pipe and sends SIGKILL, which also ends a stopped process. A word on the pipe
+ * signals that the command has ended, and that its process number may belong to another process now.
  *
- * Why not `setpriv --pdeathsig`: the kernel forgets that request when the command changes its credentials, loses it
- * when the parent dies before it was made, and knows it on Linux alone. Here the watcher lives before the command does.
- * As `exec` keeps the process number, `pid`, signals and exit codes are those of the command itself, not of a wrapper.
+ * Why not `setpriv --pdeathsig`: the kernel drops that request when the command changes its credentials. The request is
+ * also lost when the parent dies before it is made, and exists on Linux only. Here the watcher starts before the
+ * command. `exec` keeps the process number, so `pid`, signals and exit codes are those of the command, not of a shell.
  */
 import { spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
@@ -18,13 +18,13 @@ const WATCH_THEN_EXEC = `
   exec "$@" 3<&-
 `;
 
-/** Where output goes: a stream of the result, this process's own, nowhere, or an open file descriptor. */
+/** The target of output: a stream of the result, this process's own stream, none, or an open file descriptor. */
 export type Output = 'pipe' | 'inherit' | 'ignore' | number;
 
 export interface SuperviseOptions {
   command: string;
   arguments: readonly string[];
-  /** All of it, not an addition; absent: this process's own. */
+  /** The whole environment, not an addition; absent: that of this process. */
   environment?: NodeJS.ProcessEnv;
   workingDirectory?: string;
   /** An open file descriptor to read from; absent: /dev/null. */
@@ -46,11 +46,11 @@ export interface Supervised {
   /** Only with 'pipe'. */
   readonly stdout: Readable | null;
   readonly stderr: Readable | null;
-  /** Fulfilled when the command ended, however it did; never rejected. A command that is not found exits with 127. */
+  /** Fulfilled when the command ended in any way; never rejected. A command that is not found exits with 127. */
   readonly exited: Promise<Exit>;
   /** Sends a signal to the command; does nothing once it has ended. */
   signal(name: NodeJS.Signals): void;
-  /** SIGTERM, and SIGCONT for one that was stopped; SIGKILL after `graceMs`. Fulfilled when it has ended. */
+  /** Sends SIGTERM, SIGCONT for a stopped command, and SIGKILL after `graceMs`. Fulfilled when it has ended. */
   stop(graceMs: number): Promise<Exit>;
 }
 
@@ -58,7 +58,7 @@ export interface Supervised {
  * Runs a command that dies with this process. It gets a session of its own, so that Ctrl-C reaches this process alone,
  * which can then stop its children in order.
  *
- * @throws when not even the shell could be started, for instance because the working directory is missing.
+ * @throws when the shell could not be started, for instance because the working directory is missing.
  */
 export function supervise(options: SuperviseOptions): Supervised {
   const child = spawn('/bin/sh', ['-c', WATCH_THEN_EXEC, 'sh', options.command, ...options.arguments], {

@@ -1,15 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { debianSources, machineMirrors } from './apt.ts';
 
-/** The machine's own release. */
+/** The release of this machine. */
 export interface System {
-  /** For people: 'Debian 12'. */
+  /** For messages: 'Debian 12'. */
   name: string;
   codename: string;
   isDebian: boolean;
 }
 
-/** What /etc/os-release says of this machine. */
+/** Reads /etc/os-release. */
 export async function readSystem(): Promise<System> {
   const text = await readFile('/etc/os-release', 'utf8').catch(() => '');
   const field = (name: string): string => new RegExp(`^${name}="?([^"\\n]*)"?$`, 'm').exec(text)?.[1] ?? '';
@@ -17,15 +17,15 @@ export async function readSystem(): Promise<System> {
   return { name: name || 'an unknown system', codename: field('VERSION_CODENAME'), isDebian: field('ID') === 'debian' };
 }
 
-/** Lines of a sources.list for packages of the machine's own release; undefined: those the machine itself uses. */
+/** Lines of a sources.list for packages of the machine's own release; undefined: use the sources of the machine. */
 export async function releaseSources(system: System, debianMirror: string | undefined): Promise<string | undefined> {
   return debianMirror !== undefined && system.isDebian ? debianSources([debianMirror], system.codename) : undefined;
 }
 
 /**
- * Lines of a sources.list for packages of Debian unstable, from the machine's own mirrors where none is named.
+ * Lines of a sources.list for packages of Debian unstable, from the machine's own mirrors unless `debianMirror` is set.
  *
- * @param scratch a folder for apt, left to the caller to remove
+ * @param scratch a folder for apt, which the caller removes
  */
 export async function unstableSources(
   system: System,

@@ -8,12 +8,12 @@ import { makeOnce, ownPath } from './ownership.ts';
 import { run } from './run.ts';
 import { ACCOUNT, baseArguments } from './settings.ts';
 
-/** To be raised when what is in a template changes. */
+/** Raise this when the content of a template changes. */
 const REVISION = 1;
 const INITIALISE_LIMIT_MS = 60_000;
 const COPY_LIMIT_MS = 60_000;
 
-/** One statement a line, as servers want it while they initialise. */
+/** One statement a line, as servers require it during initialisation. */
 const ACCOUNT_STATEMENTS = ['127.0.0.1', 'localhost']
   .map((host) => `'${ACCOUNT.user}'@'${host}'`)
   .flatMap((account) => [
@@ -22,14 +22,14 @@ const ACCOUNT_STATEMENTS = ['127.0.0.1', 'localhost']
   ])
   .join('');
 
-/** Which server initialised some data; kept beside every copy. Data of one product must not meet the other. */
+/** The server that initialised the data; stored with every copy. A product must not open data of the other one. */
 export interface MadeBy extends Pick<Installation, 'kind' | 'version'> {
-  /** Where containers have them; absent: they are here. */
+  /** The volume of containers that holds the data; absent: they are in this folder. */
   volume?: string;
 }
 
 /**
- * The template for a server's version; made when it is not there yet.
+ * The template for a server's version; made if it does not exist.
  *
  * @returns its folder, with the data in `data`.
  * @throws when the server cannot initialise data here.
@@ -50,7 +50,7 @@ export async function makeTemplate(
   return template;
 }
 
-/** Copies a template to a folder that is not there yet, in full or not at all. */
+/** Copies a template to a new folder, in full or not at all. */
 export async function copyTemplate(template: string, directory: string): Promise<void> {
   const temporary = ownPath(directory);
   await mkdir(dirname(directory), { recursive: true });
@@ -67,13 +67,13 @@ async function initialiseMySql(installation: Installation, data: string): Promis
     '--loose-innodb-redo-log-capacity=32M',
   ]);
   await rm(accounts);
-  // It holds the server's own id: copies must make up one each.
+  // It contains the id of the server: each copy must get an id of its own.
   await rm(join(data, 'auto.cnf'), { force: true });
 }
 
 /**
- * What `mariadb-install-db` does, without the programs that it calls and the server's package lacks: the system tables'
- * scripts go through a server that does nothing else.
+ * Does the work of `mariadb-install-db`, whose helper programs are not in the server's package: a server in bootstrap
+ * mode runs the scripts of the system tables.
  */
 async function initialiseMariaDb(installation: Installation, data: string): Promise<void> {
   await mkdir(data);
@@ -83,7 +83,7 @@ async function initialiseMariaDb(installation: Installation, data: string): Prom
     input,
     [
       'CREATE DATABASE mysql;\nUSE mysql;\n',
-      // Without this the scripts make root log in by a plugin that is not there.
+      // Without this the scripts set up a login for root with a plugin that does not exist here.
       'SET @auth_root_socket = NULL;\n',
       ...scripts,
       '\nFLUSH PRIVILEGES;\n',
@@ -122,7 +122,7 @@ async function initialise(
 
 async function readSystemScripts(shareDirectories: readonly string[]): Promise<string[]> {
   for (const directory of shareDirectories) {
-    // They were renamed in MariaDB 11.
+    // The scripts were renamed in MariaDB 11.
     for (const prefix of ['mariadb', 'mysql']) {
       const files = ['system_tables', 'performance_tables', 'system_tables_data'].map((name) =>
         join(directory, `${prefix}_${name}.sql`),

@@ -6,14 +6,14 @@ import { makeOnce } from './ownership.ts';
 import { readSystem, releaseSources, unstableSources } from './system.ts';
 import { firstPresent, loadedBy, unpack } from './unpack.ts';
 
-/** A program that is no part of this project, and the package that holds it: of the machine's release, or of Debian unstable. */
+/** An external program, and the package with it: of the machine's release, or of Debian unstable. */
 export interface Tool {
   readonly program: string;
   readonly packageName: string;
   readonly isOfUnstable?: boolean;
 }
 
-/** The program, and what comes before its arguments. */
+/** The program, and the arguments that precede its own. */
 export type Command = readonly [string, ...string[]];
 
 export const WRK: Tool = { program: 'wrk', packageName: 'wrk' };
@@ -23,7 +23,11 @@ export const MYSQL: Tool = { program: 'mysql', packageName: 'mysql-client-core',
 export const MYSQLDUMP: Tool = { program: 'mysqldump', packageName: 'mysql-client-core', isOfUnstable: true };
 export const REDIS: Tool = { program: 'redis-server', packageName: 'redis-server' };
 
-/** Takes a tool from PATH, else a private copy out of Debian's packages. @returns null, having said why, where neither is to be had */
+/**
+ * Finds a tool in PATH, or makes a private copy from Debian's packages.
+ *
+ * @returns null, after a message with the reason, where neither can be had
+ */
 export async function findTool(
   tool: Tool,
   dataDirectory: string,

@@ -1,4 +1,4 @@
-/** Packages laid out in a folder of ours, never installed, and how to run what lies there. */
+/** Unpacks packages into a folder, without installing them, and runs programs from there. */
 import { access, mkdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { run } from './run.ts';
@@ -6,16 +6,16 @@ import { run } from './run.ts';
 const UNPACK_LIMIT_MS = 120_000;
 const UNPACKERS = 2;
 
-/** Each processor's name for its library folders, and the program that loads dynamically linked ones. */
+/** For each processor: the name of its library folders, and the loader of dynamically linked programs. */
 const PLATFORMS: Partial<Record<NodeJS.Architecture, { libraries: string; loader: string }>> = {
   x64: { libraries: 'x86_64-linux-gnu', loader: 'ld-linux-x86-64.so.2' },
   arm64: { libraries: 'aarch64-linux-gnu', loader: 'ld-linux-aarch64.so.1' },
 };
 
 /**
- * Unpacks .deb files into a folder that is not there yet.
+ * Unpacks .deb files into a new folder.
  *
- * @param needless folders of the packages that are deleted again
+ * @param needless folders of the packages that are deleted afterwards
  */
 export async function unpack(files: readonly string[], prefix: string, needless: readonly string[]): Promise<void> {
   await mkdir(prefix);
@@ -30,10 +30,10 @@ export async function unpack(files: readonly string[], prefix: string, needless:
 }
 
 /**
- * The command that runs a program out of unpacked packages. The packages' own loader and libraries are used, so they may
- * need a newer C library than the machine has.
+ * The command that runs a program from unpacked packages. It uses the loader and the libraries of the packages, which
+ * may need a newer C library than the machine has.
  *
- * @param more folders below the prefix that hold libraries too
+ * @param more further library folders below the prefix
  */
 export async function loadedBy(
   prefix: string,
@@ -41,8 +41,8 @@ export async function loadedBy(
   more: readonly string[] = [],
 ): Promise<[string, ...string[]]> {
   const platform = PLATFORMS[process.arch];
-  if (platform === undefined) throw new Error(`there is no recipe for a private copy on ${process.arch}`);
-  // Older releases keep the C library in /lib, newer ones in /usr/lib.
+  if (platform === undefined) throw new Error(`private copies are made on x64 and arm64 only, not on ${process.arch}`);
+  // Older releases have the C library in /lib, newer ones in /usr/lib.
   const libraries = [`usr/lib/${platform.libraries}`, `lib/${platform.libraries}`, ...more].map((folder) =>
     join(prefix, folder),
   );
@@ -50,7 +50,7 @@ export async function loadedBy(
   return [loader, '--library-path', libraries.join(':'), program];
 }
 
-/** @throws when none of the files is there */
+/** @throws when none of the files exists */
 export async function firstPresent(paths: readonly string[]): Promise<string> {
   for (const path of paths)
     if (
@@ -60,5 +60,5 @@ export async function firstPresent(paths: readonly string[]): Promise<string> {
       )
     )
       return path;
-  throw new Error(`the packages do not hold ${paths.map((path) => basename(path))[0]}`);
+  throw new Error(`the packages do not contain ${paths.map((path) => basename(path))[0]}`);
 }

@@ -3,9 +3,9 @@ import { readOrders } from '../replay/orders.ts';
 import { projectPath } from '../support/paths.ts';
 
 /**
- * The carts of the day, one per invoice with all its lines, as if `copies` shops like it sold at once. Copies differ in
- * their order ids alone. They take turns cart by cart, each at another place of its day, so that every shard has work at
- * any time.
+ * The carts of the day, one per invoice with all its lines, as if `copies` equal shops sold at once. Copies differ only
+ * in their order ids. The carts of the copies alternate, each copy at another point of its day, so that every shard has
+ * work at any time.
  */
 export async function cartsOfDay(copies: number): Promise<Cart[]> {
   const day = await invoicesOfDay();
@@ -22,7 +22,7 @@ export async function cartsOfDay(copies: number): Promise<Cart[]> {
   );
 }
 
-/** What was sold on each invoice; what came back is left out. */
+/** The sales of each invoice, without returns. */
 async function invoicesOfDay(): Promise<Cart[]> {
   const rows = await readOrders(projectPath('scripts/demo/orders-2011-11-10.csv'));
   const invoices = new Map<string, Cart['lines'][number][]>();
@@ -34,12 +34,12 @@ async function invoicesOfDay(): Promise<Cart[]> {
   return [...invoices].map(([order_id, lines]) => ({ order_id, lines }));
 }
 
-/** Of ordinary goods the shelf holds this many times what will be asked for. */
+/** The opening stock of an ordinary SKU ÷ the units that will be asked for. */
 const ORDINARY_SHARE = 1.25;
 
 /**
- * What the shops put on the shelf: more than will be asked for, but of the `popularCount` most wanted goods only
- * `popularShare` of it, so that those sell out.
+ * The opening stock: more units than will be asked for. Only the `popularCount` SKUs with the highest demand get
+ * `popularShare` of their demand, so that they sell out.
  */
 export function openingStock(
   carts: readonly Cart[],

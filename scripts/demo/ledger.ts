@@ -8,20 +8,20 @@ export interface RefusedCart {
   readonly short: readonly string[];
 }
 
-/** What the shops remember of their day: the other side of the books. */
+/** The record of the shops: the answers of the day, to compare with the books of the shards. */
 export interface Ledger {
   readonly sold: Cart[];
   readonly refused: RefusedCart[];
   /** Refusals that contradict themselves, in sentences. */
   readonly faults: string[];
-  /** Carts sent again after an answer had come, and answered as the first time. */
+  /** The number of carts that were sent again after their answer, and got the same answer. */
   replayed: number;
 }
 
-/** What the gateway says is left of each SKU when the day is over. */
+/** The units left of each SKU at the end of the day, as the gateway reports them. */
 export type Leftovers = ReadonlyMap<string, number>;
 
-/** What stands in the shards when the day is over. */
+/** The stored state of the shards at the end of the day. */
 export interface Shelves {
   readonly opening: ReadonlyMap<string, number>;
   readonly leftovers: Leftovers;
@@ -30,7 +30,7 @@ export interface Shelves {
 }
 
 /**
- * Compares the shops' memory with the shards' books.
+ * Compares the record of the shops with the books of the shards.
  *
  * @returns every contradiction in a sentence; none means that the day balances
  */
@@ -48,7 +48,7 @@ export function contradictions(ledger: Ledger, { opening, leftovers, books, flow
   found.push(...ledger.refused.flatMap((refused) => wrongRefusals(refused, leftovers)));
   found.push(...cartFaults(judged(ledger), flows, new Map()));
   const lines = ledger.sold.reduce((sum, cart) => sum + cart.lines.length, 0);
-  if (flows.size !== lines) found.push(`${flows.size} flows stand, the shops count ${lines}`);
+  if (flows.size !== lines) found.push(`${flows.size} flows are stored, the shops count ${lines}`);
   books.forEach(({ differences }, shard) => {
     for (const { sku_id, leaved, expected } of differences) {
       found.push(`shard ${shard}, ${sku_id}: ${leaved} left, the journal says ${expected}`);
@@ -58,8 +58,8 @@ export function contradictions(ledger: Ledger, { opening, leftovers, books, flow
 }
 
 /**
- * Nothing came back during the day, so what was too little when it was refused is too little at the end. One short line
- * refuses a cart; every SKU that was named must have been short.
+ * There are no returns during the day, so a SKU that was short at a refusal is short at the end. One short line refuses
+ * a cart; every SKU that the refusal names must have been short.
  */
 function wrongRefusals({ cart, short }: RefusedCart, leftovers: Leftovers): string[] {
   const asked = unitsBySku(cart);

@@ -7,7 +7,7 @@ import type { Ledger } from './ledger.ts';
 export interface ShopsOptions {
   readonly sender: Sender;
   readonly concurrency: number;
-  /** Every so many-th cart is sent a second time, to another gateway, as after a lost reply. */
+  /** One cart in this many is sent a second time, to another gateway, as after a lost reply. */
   readonly replayEvery: number;
   readonly onAnswered: () => void;
 }
@@ -15,7 +15,7 @@ export interface ShopsOptions {
 /**
  * Sends all carts from many clients at once.
  *
- * @throws when an answer is none that the contract allows here
+ * @throws when the contract does not allow an answer here
  */
 export async function sellAll(carts: readonly Cart[], options: ShopsOptions): Promise<Ledger> {
   const ledger: Ledger = { sold: [], refused: [], faults: [], replayed: 0 };

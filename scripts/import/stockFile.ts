@@ -3,7 +3,7 @@ import { quoted } from '../../src/core/visible.ts';
 import { idFault, InvisibleIds, wholeNumberFault } from '../support/csvCells.ts';
 import { readCsv } from '../support/csvFile.ts';
 
-/** A SKU that is to be opened, with its line. */
+/** A SKU to open, with its line. */
 export interface StockRow {
   /** From 1; the head is line 1. */
   readonly line: number;
@@ -11,7 +11,7 @@ export interface StockRow {
   readonly leaved_amount: number;
 }
 
-/** A row that cannot be meant. */
+/** A row that is not valid. */
 export interface BadRow {
   readonly line: number;
   readonly fault: string;
@@ -26,8 +26,8 @@ export interface StockFile {
 const COLUMNS = ['sku_id', 'leaved_amount'] as const;
 
 /**
- * Reads a file of SKUs with their opening stock. Columns it does not know are passed over; every row is in the result,
- * good or bad. Warns of ids with invisible characters.
+ * Reads a file of SKUs with their opening stock. Other columns are ignored; every row is in the result, good or bad.
+ * Warns of ids with invisible characters.
  *
  * @throws CsvFault when it is no CSV in UTF-8 with these columns and at least one row
  */
@@ -58,5 +58,5 @@ function faultOf(
 ): string | null {
   const fault = idFault('sku_id', sku_id) ?? wholeNumberFault('leaved_amount', leaved_amount, 0, STOCK_LIMIT);
   if (fault !== null || earlierLine === undefined) return fault;
-  return `sku_id ${quoted(sku_id)} stands in line ${earlierLine} already, expected each SKU once`;
+  return `sku_id ${quoted(sku_id)} is already in line ${earlierLine}, expected each SKU once`;
 }

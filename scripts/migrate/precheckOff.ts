@@ -27,9 +27,9 @@ function msOf({ delayMs }: DelayReport): string {
 }
 
 /**
- * Turns the restock delay off where no gateway refuses early any more.
+ * Turns the restock delay off on shards that no gateway with a pre-check serves any more.
  *
- * @param apply false: only shows how the shards stand
+ * @param apply false: only shows the state of each shard
  */
 export async function precheckOff({ shards: file, timeout }: PrecheckOffOptions, apply: boolean): Promise<void> {
   const { initialShards, shards } = await loadShards(file, process.env);
@@ -49,7 +49,7 @@ export async function precheckOff({ shards: file, timeout }: PrecheckOffOptions,
     const inUse = named('in_use');
     if (inUse !== '') fail(`a gateway with STOCKGATE_PRECHECK serves ${inUse}: the delay stays on. ${RESTART}`);
     const failed = named('failed');
-    if (failed !== '') fail(`no answer from ${failed}; repeat this when they answer`);
+    if (failed !== '') fail(`no answer from ${failed}; repeat this command when they answer`);
     if (!apply && named('kept') !== '') console.log('nothing was changed; --yes turns the delay off');
   } finally {
     books.close();

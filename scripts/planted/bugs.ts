@@ -2,26 +2,26 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { projectPath } from '../support/paths.ts';
 
-/** A bug to be planted, and the tests that must notice it. */
+/** A bug to plant, and the tests that must fail with it. */
 export interface PlantedBug {
   readonly name: string;
-  /** What the bug is, in a sentence. */
+  /** The bug in a sentence. */
   readonly about: string;
-  /** Absolute. */
+  /** The absolute path of its patch. */
   readonly patch: string;
-  /** From the root of the checkout. */
+  /** Paths from the root of the checkout. */
   readonly testFiles: readonly string[];
-  /** Only the tests whose title holds this; null: all of the files. */
+  /** Only the tests whose title contains this; null: all tests of the files. */
   readonly grep: string | null;
 }
 
 const FOLDER = 'test/planted';
 
 /**
- * The bugs in `test/planted`, in the order of their numbers. Each is a patch below two lines of its own: what the bug is,
- * and `Caught by: FILE… [--grep TEXT]`.
+ * The bugs in `test/planted`, in the order of their numbers. Each file has two lines before its patch: the bug in a
+ * sentence, and `Caught by: FILE… [--grep TEXT]`.
  *
- * @throws when a patch does not say these
+ * @throws when a file lacks these lines
  */
 export function readBugs(): PlantedBug[] {
   const files = readdirSync(projectPath(FOLDER)).filter((file) => file.endsWith('.patch'));
@@ -34,11 +34,11 @@ function readBug(patch: string): PlantedBug {
   const [about = '', caughtBy = ''] = readFileSync(patch, 'utf8').split('\n');
   const [, files = '', grep = null] = /^Caught by: (.+?)(?: --grep (.+))?$/.exec(caughtBy) ?? [];
   if (about === '' || files === '')
-    throw new Error(`${basename(patch)} must begin with what the bug is, then "Caught by: FILE… [--grep TEXT]"`);
+    throw new Error(`${basename(patch)} must begin with the bug in a sentence and "Caught by: FILE… [--grep TEXT]"`);
   return { name: basename(patch, '.patch'), about, patch, testFiles: files.split(' '), grep };
 }
 
-/** What is called for by name or by number; all bugs when nothing is. @throws on a name that no bug has */
+/** Selects bugs by name or by number; all bugs without `names`. @throws on a name that no bug has */
 export function choose(bugs: readonly PlantedBug[], names: readonly string[]): PlantedBug[] {
   const isCalled = (bug: PlantedBug, name: string): boolean =>
     bug.name === name || bug.name.split('-')[0] === name || bug.name.endsWith(`-${name}`);

@@ -4,23 +4,23 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { projectPath } from '../support/paths.ts';
 
-/** What is not part of the code. */
+/** Folders that are not part of the code. */
 const LEFT_OUT = ['.git', 'node_modules', '.local', 'coverage'];
 
-/** Shared with the checkout: too large to be copied, and nothing that a patch touches. */
+/** Shared with the checkout: too large to copy, and never changed by a patch. */
 const SHARED = ['node_modules', '.local/copies', '.local/templates'];
 
-/** Copies of the checkout as it was at one moment, whoever goes on working in it. */
+/** Copies of the checkout as it was at one moment. Later changes of the checkout have no effect on them. */
 export interface Copies {
-  /** The path of a new copy. */
+  /** Makes a copy. @returns its path */
   make(name: string): string;
-  /** Removes one of them. */
+  /** Removes a copy. */
   drop(name: string): void;
   /** Removes everything. */
   remove(): void;
 }
 
-/** Copies what is in the checkout, changes that are not committed included. */
+/** Copies the checkout with its uncommitted changes. */
 export function copyCheckout(): Copies {
   const root = mkdtempSync(join(tmpdir(), 'stockgate-planted-'));
   const original = join(root, 'original');
@@ -44,18 +44,18 @@ export function copyCheckout(): Copies {
   };
 }
 
-/** Applies a patch to a copy. @throws when it does not fit, with what git says */
+/** Applies a patch to a copy. @throws when it does not apply, with the message of git */
 export function applyPatch(patch: string, copy: string): void {
   apply(patch, copy, []);
 }
 
-/** Changes nothing. @throws when the patch does not fit, with what git says */
+/** Checks that a patch applies, without a change. @throws when it does not, with the message of git */
 export function checkPatch(patch: string, copy: string): void {
   apply(patch, copy, ['--check']);
 }
 
 function apply(patch: string, copy: string, options: readonly string[]): void {
-  // In a folder of a repository further up, git would leave everything as it is and say nothing.
+  // If a parent folder of the copy were a repository, git would change nothing and report nothing.
   const env = { ...process.env, GIT_CEILING_DIRECTORIES: dirname(copy) };
   const { status, stderr } = spawnSync('git', ['apply', ...options, patch], { cwd: copy, env, encoding: 'utf8' });
   if (status !== 0) throw new Error(`${basename(patch)} does not apply any more: ${stderr.trim()}`);

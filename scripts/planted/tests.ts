@@ -2,20 +2,20 @@ import { text } from 'node:stream/consumers';
 import { supervise } from '../cluster/supervise.ts';
 import type { Supervised } from '../cluster/supervise.ts';
 
-/** How a run of tests ended. */
+/** The result of a run of tests. */
 export interface TestRun {
-  /** From its closing line; null when it did not get that far. */
+  /** From its closing line; null when it printed none. */
   readonly passed: number | null;
   readonly failed: number | null;
   readonly code: number | null;
   readonly seconds: number;
-  /** Both outputs, for people. */
+  /** Both outputs, for messages. */
   readonly output: string;
 }
 
-/** For a run that hangs: longer than mocha's own limit for a test. */
+/** The limit of a run that hangs: longer than mocha's own limit for a test. */
 const LIMIT_MS = 180_000;
-/** For all the tests that notice some bug. */
+/** The limit of the run without bugs, which has the tests of all bugs. */
 export const SOUND_LIMIT_MS = 900_000;
 const STOP_MS = 10_000;
 const CLOSING_LINE = /^(\d+) passed, (\d+) failed$/m;
@@ -24,7 +24,7 @@ const CLOSING_LINE = /^(\d+) passed, (\d+) failed$/m;
 export class TestRunner {
   readonly #running = new Set<Supervised>();
 
-  /** @param testFiles from the root of the copy; @param grep null: all of their tests */
+  /** @param testFiles paths from the root of the copy @param grep null: all of their tests */
   async run(copy: string, testFiles: readonly string[], grep: string | null, limitMs = LIMIT_MS): Promise<TestRun> {
     const startedMs = performance.now();
     const child = supervise({
@@ -50,7 +50,7 @@ export class TestRunner {
     };
   }
 
-  /** Ends the runs that are under way, with their servers. */
+  /** Ends all current runs, with their servers. */
   async stop(): Promise<void> {
     await Promise.all([...this.#running].map((child) => child.stop(STOP_MS)));
   }

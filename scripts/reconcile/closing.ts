@@ -4,7 +4,7 @@ import type { DeadlineMs, ShardIndex } from '../../src/core/nouns.ts';
 import { readKnownStandings } from '../../src/service/restored/whoWentBack.ts';
 import { fail } from '../support/report.ts';
 
-/** Gateways look at their shards every half second, and finish what they have begun within three more. */
+/** A gateway checks its shards every 0.5 s, and finishes its running operations within 3 s more. */
 const NOTICED_MS = 4_000;
 
 export interface ClosingParts {
@@ -14,22 +14,23 @@ export interface ClosingParts {
   readonly deadlineMs: DeadlineMs;
 }
 
-/** Keeps gateways from selling from shards, and waits until all gateways have noticed. */
+/** Closes shards, and waits until all gateways have noticed. */
 export async function closeAll(parts: ClosingParts, shards: readonly ShardIndex[]): Promise<void> {
   const { store, names, deadlineMs } = parts;
   const standings = await readKnownStandings(store, names.length, deadlineMs);
   const unread = names.filter((_, shard) => !standings.some((standing) => standing.shard === shard));
   const closed = await Promise.all(
     shards.map(async (shard) => {
-      // A shard that was not read may remember more of this one: then it may have gone back, and is not advanced.
+      // A shard that was not read may have a later watermark of this one. Then this one may have gone back, and is
+      // not advanced.
       const had = unread.length > 0 ? Infinity : (standings.find((standing) => standing.shard === shard)?.had ?? 0);
       return { shard, ...(await store.close(shard, had, deadlineMs)) };
     }),
   );
   if (unread.length > 0) {
     fail(
-      `closed, but not advanced, because ${unread.join(', ')} could not be read: ` +
-        'load no dump that is younger than two seconds',
+      `closed, but not advanced to the present moment, because ${unread.join(', ')} could not be read: ` +
+        'do not load a dump that was made less than 2 seconds ago',
     );
   }
   for (const { shard, reached } of closed) await noteOnOthers(parts, shard, reached);
@@ -37,9 +38,8 @@ export async function closeAll(parts: ClosingParts, shards: readonly ShardIndex[
 }
 
 /**
- * Writes down on all other shards how far a closed one has come. A dump that is loaded into it takes its mark away
- * and shows less
- * than that: a gateway that starts afterwards reads it from them.
+ * Writes the watermark of a closed shard to all other shards. A dump that is loaded into the closed shard removes its
+ * mark and has an earlier watermark. A gateway that starts afterwards reads the later one from the other shards.
  */
 async function noteOnOthers(
   { store, names, deadlineMs }: ClosingParts,
@@ -54,7 +54,8 @@ async function noteOnOthers(
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error);
         fail(
-          `${names[shard]} is closed, but ${name} could not note that (${reason}); repeat --close when ${name} answers, before a dump is loaded`,
+          `${names[shard]} is closed, but its watermark could not be written to ${name} (${reason}); ` +
+            `repeat --close when ${name} answers, before you load a dump`,
         );
       }
     }),

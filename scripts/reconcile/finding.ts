@@ -4,25 +4,25 @@ import type { LostToPast } from '../../src/service/restored/lostToPast.ts';
 import { wasSeen } from '../../src/service/restored/whoWentBack.ts';
 import type { Standing } from '../../src/service/restored/whoWentBack.ts';
 
-/** A shard and what is missing on it. */
+/** A shard and its missing records. */
 export interface Finding {
   readonly standing: Standing;
   readonly lost: readonly Lost[];
-  /** What was read of the state before; null: there is none. */
+  /** The comparison with the reference copy; null: there is no reference copy. */
   readonly past: (LostToPast & { readonly reached: number }) | null;
 }
 
-/** How far a state before must go at least: not to the backup or what was copied already is another one. */
+/** The moment that the reference copy must reach at least: that of the backup, or of an earlier copy. */
 export function leastReached(standing: Standing, saidMs: number | null): number {
   return Math.max(wasSeen(standing) ? standing.shows : NOTHING, standing.copied, (saidMs ?? 0) * 1_000);
 }
 
-/** Whether a shard is at last the same as a state that goes as far as anybody has seen of it. */
+/** Whether a shard equals a reference copy that reaches the furthest moment that any shard recorded of it. */
 export function isWhole({ standing, past }: Pick<Finding, 'standing' | 'past'>): boolean {
   return past !== null && wasSeen(standing) && past.reached >= standing.had && isAlike(past);
 }
 
-/** Whether nothing differs from the state that was read, or was copied. */
+/** Whether the shard equals the reference copy, because it was the same or was copied. */
 export function isAlike(past: Finding['past']): boolean {
   return past !== null && past.differing === 0 && past.ahead.size === 0;
 }

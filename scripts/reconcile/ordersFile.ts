@@ -7,10 +7,10 @@ const IDS = ['order_id', 'sku_id', 'order_detail_id'] as const;
 const COLUMNS = [...IDS, 'quantity'] as const;
 
 /**
- * Reads a file of lines that a shop has sold: `order_id,sku_id,order_detail_id,quantity`. Other columns are passed
- * over. Warns of ids with invisible characters.
+ * Reads a file of lines that a shop has sold: `order_id,sku_id,order_detail_id,quantity`. Other columns are ignored.
+ * Warns of ids with invisible characters.
  *
- * @throws CsvFault at the first row that cannot be meant: an order that is overlooked is sold twice
+ * @throws CsvFault at the first row that is not valid: an order that is overlooked would be sold twice
  */
 export async function readOrdersFile(path: string): Promise<OrderedLine[]> {
   const lines: OrderedLine[] = [];

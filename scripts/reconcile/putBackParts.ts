@@ -11,7 +11,7 @@ import { createHot } from '../../src/service/hot/hot.ts';
 import type { PutBackParts } from '../../src/service/restored/putBack.ts';
 import type { Routing } from '../../src/service/routing.ts';
 
-/** What is put back with: as a gateway has it, on shards from which gateways are kept. */
+/** The ports that put records back: those of a gateway, on shards that are closed for gateways. */
 export function putBackParts(shards: readonly Shard[], routing: Routing): PutBackParts {
   const engine = new BatchingEngine(shards);
   const onFault = (error: unknown): void => console.error(error);

@@ -7,9 +7,9 @@ import { progressBar } from '../support/progress.ts';
 import { printTable } from '../support/report.ts';
 
 /**
- * Prints what is missing, or writes it to a file, a JSON object on each line.
+ * Prints the missing records, or writes them to a file, a JSON object on each line.
  *
- * @param when before or after it was put back
+ * @param when before or after records were put back
  */
 export async function tellLost(
   shard: string,
@@ -37,7 +37,7 @@ export async function tellLost(
   console.log(`${lost.length} lines written to ${file}`);
 }
 
-/** What is missing, on a line. */
+/** A missing record in one line. */
 export function lineOf({ kind, toldBy, sku_id, order_id, order_detail_id, id, quantity }: Lost): string {
   const cells = Object.entries({ sku_id, order_id, order_detail_id, id, quantity }).flatMap(([name, value]) =>
     value === null ? [] : [`${name} ${typeof value === 'string' ? quoted(value) : value}`],
@@ -45,20 +45,20 @@ export function lineOf({ kind, toldBy, sku_id, order_id, order_detail_id, id, qu
   return `${kind}: ${cells.join(', ')} (${toldBy})`;
 }
 
-/** A line for each thing that was not brought back, or may not have been: without an answer it may stand all the same. */
+/** One line for each record that was not put back, or whose attempt got no answer: such a record may exist or not. */
 export function notBack(tried: readonly PutBack[]): string[] {
   return tried.flatMap(({ lost, fault, isUnknown }) => {
-    const outcome = isUnknown ? 'outcome unknown, run it again' : 'not brought back';
+    const outcome = isUnknown ? 'outcome unknown, run it again' : 'not put back';
     return fault === null ? [] : [`${outcome} (${fault}): ${lineOf(lost)}`];
   });
 }
 
-/** Ids in a row. */
+/** Quoted ids, separated by commas. */
 export function inQuotes(ids: Iterable<string>): string {
   return [...ids].map(quoted).join(', ');
 }
 
-/** Does something long behind a progress bar. */
+/** Shows a progress bar while `work` runs. */
 export async function shown<T>(
   what: string,
   count: number,

@@ -1,28 +1,28 @@
 import { flowKeyText } from '../../src/core/nouns.ts';
 import type { Flow, Line } from '../../src/core/nouns.ts';
 
-/** What is sold together or not at all. */
+/** Lines that are sold as a whole or not at all. */
 export interface Cart {
   readonly order_id: string;
   readonly lines: readonly Line[];
 }
 
-/** A cart and what its shop was told of it. */
+/** A cart and the answer that its shop received. */
 export interface JudgedCart {
   readonly cart: Cart;
-  /** `unclear`: the answer was none that may come; it must be whole all the same. */
+  /** `unclear`: the answer was not a valid one. Even then the cart must be whole or absent. */
   readonly verdict: 'sold' | 'refused' | 'unclear';
 }
 
-/** A line that stands: what the journal says of it. */
+/** A stored line, as the journal has it. */
 export type StandingFlow = Pick<Flow, 'order_id' | 'quantity' | 'returned' | 'status'>;
 
-/** What stands, by `flowKeyText`. Undone holds are not in it. */
+/** The stored lines, by `flowKeyText`, without void flows. */
 export type StandingFlows = ReadonlyMap<string, StandingFlow>;
 
 /**
- * Holds every cart against the journal: of one that was sold all lines stand as they were sent, of one that was refused
- * none does.
+ * Compares every cart with the journal: all lines of a sold cart are stored as they were sent, and no line of a refused
+ * one.
  *
  * @param returned units that came back, by `flowKeyText`
  * @returns every contradiction in a sentence
@@ -36,10 +36,10 @@ export function cartFaults(
     const count = cart.lines.filter((line) => flows.has(flowKeyText(line))).length;
     const all = cart.lines.length;
     if (verdict === 'refused')
-      return count === 0 ? [] : [`order ${cart.order_id}: refused, but ${count} of its ${all} lines stand`];
+      return count === 0 ? [] : [`order ${cart.order_id}: refused, but ${count} of its ${all} lines are stored`];
     if (verdict === 'unclear')
-      return count === 0 || count === all ? [] : [`order ${cart.order_id}: ${count} of its ${all} lines stand`];
-    if (count < all) return [`order ${cart.order_id}: sold, but only ${count} of its ${all} lines stand`];
+      return count === 0 || count === all ? [] : [`order ${cart.order_id}: ${count} of its ${all} lines are stored`];
+    if (count < all) return [`order ${cart.order_id}: sold, but only ${count} of its ${all} lines are stored`];
     return cart.lines.flatMap((line) =>
       lineFaults(cart, line, flows.get(flowKeyText(line)), returned.get(flowKeyText(line)) ?? 0),
     );
@@ -64,13 +64,13 @@ export function unitsBySku({ lines }: Cart): Map<string, number> {
   return units;
 }
 
-/** SKUs that a refusal names as short, and what is wrong with the refusal itself. */
+/** The SKUs that a refusal names as short, and the faults of the refusal itself. */
 export interface Refusal {
   readonly short: readonly string[];
   readonly faults: readonly string[];
 }
 
-/** Reads a `409 insufficient_stock`: one line that is short is enough, and what it names must be short. */
+/** Reads a `409 insufficient_stock`: it must name at least one line, and every named line must be short. */
 export function refusalOf(
   cart: Cart,
   body: { readonly lines?: readonly { readonly sku_id?: string; readonly leaved_amount?: number }[] },
@@ -88,6 +88,6 @@ export function refusalOf(
         `order ${cart.order_id}: refused ${units} of ${sku_id}, of which the answer says ${leaved_amount} are left`,
       );
   }
-  if (short.size === 0) faults.push(`order ${cart.order_id}: refused without a line that says why`);
+  if (short.size === 0) faults.push(`order ${cart.order_id}: refused without a line as the reason`);
   return { short: [...short], faults };
 }

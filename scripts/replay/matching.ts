@@ -1,6 +1,6 @@
 import type { Row } from './orders.ts';
 
-/** Units of a row of returns that go back to one sale; to none when no earlier sale in the file has them. */
+/** Units of a return row that belong to one sale; null when no earlier sale in the file has them. */
 export interface Match {
   readonly row: Row;
   readonly sale: Row | null;
@@ -13,8 +13,9 @@ interface Sale {
 }
 
 /**
- * Says whose goods came back: those of the latest earlier sale of the SKU of which enough has not been returned yet; where
- * none has enough, those of the latest, then of the one before it, and so on. What is then left over has no sale here.
+ * Finds the sale of each returned unit: the latest earlier sale of the SKU with enough units that were not returned
+ * yet. If no sale has enough, the units are taken from the latest sale, then from the one before it, and so on. Any
+ * further units have no sale in the file.
  */
 export function matchReturns(rows: readonly Row[]): Match[] {
   const sales = new Map<string, Sale[]>();

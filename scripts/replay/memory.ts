@@ -4,7 +4,7 @@ import type { JudgedCart, StandingFlows } from './carts.ts';
 import type { Results } from './play.ts';
 import type { Plan, ReplayEvent } from './plan.ts';
 
-/** What the shop knows at the end, from the answers alone. */
+/** The state that the shop expects at the end, from the answers alone. */
 export interface Memory {
   readonly carts: readonly JudgedCart[];
   /** Lines of sold carts. */
@@ -15,18 +15,18 @@ export interface Memory {
   readonly left: ReadonlyMap<string, number>;
 }
 
-/** Adds up what was answered. */
+/** Adds up the answers. */
 export function remember(results: Results, opening: ReadonlyMap<string, number>): Memory {
   const left = new Map(opening);
   const move = (sku_id: string, units: number): void => void left.set(sku_id, (left.get(sku_id) ?? 0) + units);
   const returned = new Map<string, number>();
   const carts: JudgedCart[] = [];
   for (const [event, { is }] of results) {
-    const stands = is === 'done' || is === 'replayed';
+    const hadEffect = is === 'done' || is === 'replayed';
     if (event.kind === 'cart') {
-      carts.push({ cart: event, verdict: stands ? 'sold' : is === 'refused' ? 'refused' : 'unclear' });
-      if (stands) unitsBySku(event).forEach((units, sku_id) => move(sku_id, -units));
-    } else if (stands) {
+      carts.push({ cart: event, verdict: hadEffect ? 'sold' : is === 'refused' ? 'refused' : 'unclear' });
+      if (hadEffect) unitsBySku(event).forEach((units, sku_id) => move(sku_id, -units));
+    } else if (hadEffect) {
       const key = flowKeyText(event);
       returned.set(key, (returned.get(key) ?? 0) + event.quantity);
       move(event.sku_id, event.quantity);
@@ -36,7 +36,7 @@ export function remember(results: Results, opening: ReadonlyMap<string, number>)
   return { carts, lineCount, returned, left };
 }
 
-/** Says which answers cannot be right, whatever stands in the journal. */
+/** Finds answers that cannot be right, independent of the journal. */
 export function answerFaults(results: Results, { demand }: Plan, opening: ReadonlyMap<string, number>): string[] {
   const mayRunOut = (sku_id: string): boolean => (opening.get(sku_id) ?? 0) < (demand.get(sku_id) ?? 0);
   return [...results].flatMap(([event, result]) => {
@@ -54,14 +54,14 @@ export function answerFaults(results: Results, { demand }: Plan, opening: Readon
     const sale = event.of === null ? 'refused' : results.get(event.of)?.is;
     const what = `return ${event.return_id} of ${event.order_detail_id}, ${event.sku_id}`;
     const isBack = result.is === 'done' || result.is === 'replayed';
-    if (isBack && sale === 'refused') return [...faults, `${what}: taken back, though it was never sold`];
+    if (isBack && sale === 'refused') return [...faults, `${what}: accepted, although it was never sold`];
     if (result.is === 'unknown_deduction' && (sale === 'done' || sale === 'replayed'))
-      return [...faults, `${what}: not known, though it was sold`];
+      return [...faults, `${what}: unknown deduction, although it was sold`];
     return faults;
   });
 }
 
-/** Holds what the shop knows against the journal and what the gateway says is left. */
+/** Compares the expected state with the journal and with the units left that the gateway reports. */
 export function memoryFaults(
   { carts, returned, left }: Memory,
   flows: StandingFlows,
@@ -74,12 +74,12 @@ export function memoryFaults(
   ];
 }
 
-/** What is sent a second time: all but refused carts, whose ids are free and may be sold when goods came back. */
+/** The events that are sent a second time: all but refused carts. Those may be sold now, because goods came back. */
 export function sentAgain(results: Results): ReplayEvent[] {
   return [...results].filter(([event, { is }]) => !(event.kind === 'cart' && is === 'refused')).map(([event]) => event);
 }
 
-/** Says which answers of the second time are no replays of the first. */
+/** Finds answers of the second pass that are no replays of the first pass. */
 export function replayFaults(first: Results, again: Results): string[] {
   return [...again].flatMap(([event, { is, faults }]) => {
     const was = first.get(event)?.is;

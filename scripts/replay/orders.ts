@@ -8,11 +8,11 @@ import { momentMs } from '../support/moment.ts';
 
 /** One row of the file. */
 export interface Row {
-  /** Where it stands in the file, from 1. */
+  /** Its line in the file, from 1. */
   readonly line: number;
   readonly invoicedAtMs: number;
   readonly invoice: string;
-  /** Which row of its invoice it is, from 1. */
+  /** Its number among the rows of its invoice, from 1. */
   readonly number: number;
   readonly stock_code: string;
   /** Units, 1 or more. */
@@ -24,16 +24,16 @@ export interface Row {
 const COLUMNS = ['invoiced_at', 'invoice', 'stock_code', 'quantity'] as const;
 type Column = (typeof COLUMNS)[number];
 /** More faults than these are only counted. */
-const FAULTS_TOLD_MAX = 10;
-const QUANTITY_RULE = `a whole number from 1 to ${QUANTITY_LIMIT} in digits, or the same below zero`;
-/** Room in an id for the dash and the row's number. */
+const FAULTS_SHOWN_MAX = 10;
+const QUANTITY_RULE = `a whole number from 1 to ${QUANTITY_LIMIT} in digits, or the same with a minus sign`;
+/** Bytes that an id reserves for the dash and the number of the row. */
 const SUFFIX_BYTES_MAX = 8;
 
 /**
- * Reads a file of orders. Columns it does not know are passed over, every row is in the result. Warns of ids with
- * invisible characters.
+ * Reads a file of orders. Other columns are ignored, and every row is in the result. Warns of ids with invisible
+ * characters.
  *
- * @throws CsvFault naming the first lines that cannot be meant
+ * @throws with the first lines that are not valid
  */
 export function readOrders(path: string): Promise<Row[]> {
   return ordersOf(readCsv(path, COLUMNS), path);
@@ -70,7 +70,7 @@ async function ordersOf(records: AsyncIterable<CsvRow<Column>>, name: string): P
       isReturn: units < 0 || invoice.startsWith('C'),
     });
   }
-  if (faults.length > 0) throw new Error(tell(faults));
+  if (faults.length > 0) throw new Error(messageOf(faults));
   invisible.warn(name);
   return rows;
 }
@@ -80,18 +80,17 @@ function faultsOf({ invoiced_at, invoice, stock_code, quantity }: Readonly<Recor
   const isTime = invoiced_at.endsWith('Z') && momentMs(invoiced_at) !== null;
   const isInvoice = isIdentifier(invoice) && Buffer.byteLength(invoice) + SUFFIX_BYTES_MAX <= 64;
   const isQuantity = /^-?\d+$/.test(quantity) && units >= 1 && units <= QUANTITY_LIMIT;
+  const reserved = `of which ${SUFFIX_BYTES_MAX} are reserved for the number of the row`;
   const badCode = idFault('stock_code', stock_code);
   return [
     ...(isTime ? [] : [`invoiced_at is ${quoted(invoiced_at)}, it must be a time like 2009-12-01T09:28:00Z`]),
-    ...(isInvoice
-      ? []
-      : [`invoice is ${quoted(invoice)}, it ${IDENTIFIER_RULE}, ${SUFFIX_BYTES_MAX} of them for the row`]),
+    ...(isInvoice ? [] : [`invoice is ${quoted(invoice)}, it ${IDENTIFIER_RULE}, ${reserved}`]),
     ...(badCode === null ? [] : [badCode]),
     ...(isQuantity ? [] : [`quantity is ${quoted(quantity)}, it must be ${QUANTITY_RULE}`]),
   ];
 }
 
-function tell(faults: readonly string[]): string {
-  const more = faults.length - FAULTS_TOLD_MAX;
-  return [...faults.slice(0, FAULTS_TOLD_MAX), ...(more > 0 ? [`and ${more} more`] : [])].join('\n');
+function messageOf(faults: readonly string[]): string {
+  const more = faults.length - FAULTS_SHOWN_MAX;
+  return [...faults.slice(0, FAULTS_SHOWN_MAX), ...(more > 0 ? [`and ${more} more`] : [])].join('\n');
 }

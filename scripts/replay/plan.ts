@@ -6,7 +6,7 @@ import { matchReturns } from './matching.ts';
 import { CsvFault } from '../support/csvFile.ts';
 import type { Row } from './orders.ts';
 
-/** The sales of an invoice, or of a part of it where it has more lines than a request may. */
+/** The sales of an invoice, or of a part of it if it has more lines than a request may have. */
 export interface CartEvent extends Cart {
   readonly kind: 'cart';
   readonly invoice: string;
@@ -17,7 +17,7 @@ export interface CartEvent extends Cart {
 export interface ReturnEvent extends Line {
   readonly kind: 'return';
   readonly return_id: string;
-  /** The cart whose goods these are; null when their sale is not in the file. */
+  /** The cart that sold these goods; null when their sale is not in the file. */
   readonly of: CartEvent | null;
   readonly invoicedAtMs: number;
 }
@@ -25,15 +25,15 @@ export interface ReturnEvent extends Line {
 export type ReplayEvent = CartEvent | ReturnEvent;
 
 export interface Plan {
-  /** In the order of the file; a return is always behind the cart whose goods come back. */
+  /** In the order of the file; a return always follows the cart that sold its goods. */
   readonly events: readonly ReplayEvent[];
-  /** Units asked for of every SKU, also of those that only come back. */
+  /** The units that the sales ask for of every SKU, also of SKUs that are only returned. */
   readonly demand: ReadonlyMap<string, number>;
   readonly rowCount: number;
 }
 
 /**
- * Makes requests of the rows of a file; the same file gives the same requests with the same ids.
+ * Makes requests from the rows of a file; the same file gives the same requests with the same ids.
  *
  * @param name names the file in messages
  * @throws CsvFault when two carts would have the same id
@@ -49,7 +49,7 @@ export function planReplay(rows: readonly Row[], name: string): Plan {
     event: {
       kind: 'return',
       return_id: detailId(row),
-      // No sale has the id of a row that is a return, so what was never sold here is asked for under its own.
+      // No sale has the id of a return row, so a return without a sale names a deduction that does not exist.
       order_detail_id: detailId(sale ?? row),
       sku_id: row.stock_code,
       quantity,
@@ -66,7 +66,7 @@ export function planReplay(rows: readonly Row[], name: string): Plan {
   return { events: inOrder.map(({ event }) => event), demand, rowCount: rows.length };
 }
 
-/** What is put on the shelf: of every SKU this many times what will be asked for. */
+/** The opening stock: of every SKU `factor` times the units that will be asked for. */
 export function openingStock({ demand }: Plan, factor: number): Map<string, number> {
   return new Map([...demand].map(([sku_id, units]) => [sku_id, Math.floor(units * factor)]));
 }

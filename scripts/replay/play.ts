@@ -4,14 +4,14 @@ import type { CartEvent, ReplayEvent, ReturnEvent } from './plan.ts';
 import type { Message, Sender } from './sender.ts';
 
 /**
- * What came of a request. `done`: it had its effect now, 201. `replayed`: it had had it, 200. `refused`: a cart of which a
- * line is short. `unknown_deduction`: a return of what was not sold. `unclear`: an answer that none of these is.
+ * The outcome of a request. `done`: it had its effect now, 201. `replayed`: it had its effect before, 200. `refused`: a
+ * line of the cart is short. `unknown_deduction`: a return of goods that were not sold. `unclear`: any other answer.
  */
 export interface Result {
   readonly is: 'done' | 'replayed' | 'refused' | 'unknown_deduction' | 'unclear';
   /** SKUs that were short. */
   readonly short?: readonly string[];
-  /** What is wrong with the answer itself. */
+  /** Faults of the answer itself. */
   readonly faults: readonly string[];
 }
 
@@ -19,20 +19,20 @@ export type Results = ReadonlyMap<ReplayEvent, Result>;
 
 export interface PlayOptions {
   readonly sender: Sender;
-  /** How many requests are under way at once. */
+  /** The number of concurrent requests. */
   readonly concurrency: number;
-  /** Times as fast as it really was; 0: as fast as possible. */
+  /** The factor to the real speed; 0: as fast as possible. */
   readonly speed: number;
   readonly onAnswered: () => void;
 }
 
-/** Timers hold no more than this. */
+/** The longest delay of a timer. */
 const TIMER_MS_MAX = 2_000_000_000;
 
 /**
- * Sends all events, in their order; a return only when its sale was answered.
+ * Sends all events in their order; a return only after the answer to its sale.
  *
- * @throws when one has no verdict for a long time
+ * @throws when one has no final answer for a long time
  */
 export async function play(events: readonly ReplayEvent[], options: PlayOptions): Promise<Results> {
   const results = new Map<ReplayEvent, Result>();
@@ -41,14 +41,15 @@ export async function play(events: readonly ReplayEvent[], options: PlayOptions)
   const firstMs = events[0]?.invoicedAtMs ?? 0;
   const answerTo = async (event: ReplayEvent, index: number): Promise<Result> => {
     if (options.speed > 0) await sleepUntil(startedMs + (event.invoicedAtMs - firstMs) / options.speed);
-    // Whoever has the sale took it earlier, so nobody waits in a circle. Its failure is told by its own client.
+    // The sale was taken from the queue earlier, so clients cannot wait for each other in a circle. The client of the
+    // sale reports its failure.
     if (event.kind === 'return' && event.of !== null) await answers.get(event.of)?.catch(() => undefined);
     return sendOne(event, index, options.sender);
   };
   const queue = events.entries();
   const client = async (): Promise<void> => {
     for (const [index, event] of queue) {
-      // Known before anything is waited for, so that whoever takes a return finds its sale.
+      // Set before the first wait, so that the client of a return always finds its sale.
       const answer = answerTo(event, index);
       answers.set(event, answer);
       results.set(event, await answer);

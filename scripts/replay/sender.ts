@@ -2,9 +2,9 @@ import type { Answer, HttpClient } from '../support/httpClient.ts';
 
 export interface SenderOptions {
   readonly client: HttpClient;
-  /** Listeners of the same kind; any of them will do for any request. */
+  /** Listeners of the same kind; each of them accepts any request. */
   readonly gateways: readonly string[];
-  /** A bearer token, where one is asked for. */
+  /** A bearer token, where the listener requires one. */
   readonly token?: string | undefined;
 }
 
@@ -13,21 +13,24 @@ export interface Message {
   readonly method?: 'POST' | 'PUT';
   readonly path: string;
   readonly body: unknown;
-  /** For messages: which order or return it is. */
+  /** For messages: the order or return. */
   readonly what: string;
 }
 
-/** A shop gives up on a request that has had no verdict for this long. */
+/** A shop gives up on a request that has had no final answer for this long. */
 const PATIENCE_MS = 600_000;
-/** What got no answer is over this long after it was sent; until then a refusal given to another attempt says nothing of it. */
+/**
+ * An attempt without an answer can have no effect any more this long after it was sent. Until then a refusal of another
+ * attempt is not final.
+ */
 const ATTEMPT_OVER_MS = 5_000;
 const PAUSE_MS_MAX = 1_000;
 
-/** Sends requests until each has a verdict, with the same ids, as the contract asks of a shop. */
+/** Sends each request with the same ids until it has a final answer, as the contract requires of a shop. */
 export class Sender {
-  /** Of every attempt. */
+  /** The latency of every attempt. */
   readonly latenciesMs: number[] = [];
-  /** Attempts that ended without a verdict, by what was said instead. */
+  /** Counts of attempts without a final answer, by their reason. */
   readonly retried = new Map<string, number>();
   readonly #options: SenderOptions;
 
@@ -36,8 +39,8 @@ export class Sender {
   }
 
   /**
-   * @param first which gateway is asked first; every attempt asks the next one
-   * @throws when there is no verdict for a long time
+   * @param first the index of the first gateway; every attempt uses the next one
+   * @throws when there is no final answer for a long time
    */
   async untilVerdict(message: Message, first: number): Promise<Answer> {
     const giveUpMs = performance.now() + PATIENCE_MS;
@@ -45,19 +48,18 @@ export class Sender {
     for (let attempt = 0; performance.now() < giveUpMs; attempt += 1) {
       const sentMs = performance.now();
       const answer = await this.#attempt(message, first + attempt);
-      const instead = noVerdict(answer);
-      if (answer !== null && instead === null && (answer.status < 400 || sentMs >= unknownUntilMs)) return answer;
-      const reason = instead ?? 'refused too early to be sure';
+      const notFinal = notFinalBecause(answer);
+      if (answer !== null && notFinal === null && (answer.status < 400 || sentMs >= unknownUntilMs)) return answer;
+      const reason = notFinal ?? 'refused too early to be final';
       this.retried.set(reason, (this.retried.get(reason) ?? 0) + 1);
-      if (instead === 'no answer' || instead === 'outcome_unknown') unknownUntilMs = sentMs + ATTEMPT_OVER_MS;
+      if (notFinal === 'no answer' || notFinal === 'outcome_unknown') unknownUntilMs = sentMs + ATTEMPT_OVER_MS;
       await pause(answer?.headers['retry-after'], attempt);
     }
-    throw new Error(
-      `${message.what}: no verdict within ${PATIENCE_MS / 1_000} s; ${[...this.retried].map(([reason, count]) => `${reason} ${count}`).join(', ')}`,
-    );
+    const reasons = [...this.retried].map(([reason, count]) => `${reason} ${count}`).join(', ');
+    throw new Error(`${message.what}: no final answer within ${PATIENCE_MS / 1_000} s; ${reasons}`);
   }
 
-  /** Sends something once. @returns null when no answer came */
+  /** Sends a message once. @returns null when no answer came */
   async #attempt({ method = 'POST', path, body }: Message, index: number): Promise<Answer | null> {
     const { client, gateways, token } = this.#options;
     const startedMs = performance.now();
@@ -81,8 +83,8 @@ export function bearer(token: string | undefined): Record<string, string> {
   return token === undefined ? {} : { Authorization: `Bearer ${token}` };
 }
 
-/** What an answer says when it is no verdict. */
-function noVerdict(answer: Answer | null): string | null {
+/** The reason why an answer is not final; null when it is final. */
+function notFinalBecause(answer: Answer | null): string | null {
   if (answer === null) return 'no answer';
   const code = String(answer.body?.code ?? answer.status);
   return [429, 503].includes(answer.status) || code === 'pending' ? code : null;
@@ -94,7 +96,7 @@ function pause(retryAfter: string | string[] | undefined, attempt: number): Prom
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** The value below which this share of all lies. */
+/** The value below which this share of all values lies. */
 export function quantile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;

@@ -6,11 +6,11 @@ import type { StandingFlow, StandingFlows } from './carts.ts';
 
 type Query = (sql: string) => Promise<RowDataPacket[]>;
 
-/** What stock and journal consist of; records of carts are only how they came about. */
+/** The tables of stock and journal. Cart records are not part of them. */
 const BOOKS = ['stock', 'flow', 'flow_return', 'adjustment'];
 const PAUSE_MS = 100;
 
-/** Reads every flow that stands, straight from the shards. */
+/** Reads every stored flow that is not void, directly from the shards. */
 export async function readFlows(shards: readonly ShardConfig[]): Promise<StandingFlows> {
   const flows = new Map<string, StandingFlow>();
   await onEachShard(shards, async (query) => {
@@ -28,21 +28,25 @@ export async function readFlows(shards: readonly ShardConfig[]): Promise<Standin
   return flows;
 }
 
-const LEFT_OVER =
+const OPEN_COUNT =
   "SELECT (SELECT COUNT(*) FROM cart_hold) + (SELECT COUNT(*) FROM cart WHERE state = 'open') AS amount";
 
-/** Waits until every cart is decided and holds nothing any more. @returns how many holds and open carts there still are after that time */
+/**
+ * Waits until every cart is decided and has no holds any more.
+ *
+ * @returns the number of remaining holds and open carts after `waitMs`
+ */
 export async function waitForNoHolds(shards: readonly ShardConfig[], waitMs: number): Promise<number> {
   const untilMs = performance.now() + waitMs;
   for (;;) {
-    const counts = await onEachShard(shards, async (query) => Number((await query(LEFT_OVER))[0]?.['amount']));
+    const counts = await onEachShard(shards, async (query) => Number((await query(OPEN_COUNT))[0]?.['amount']));
     const held = counts.reduce((sum, count) => sum + count, 0);
     if (held === 0 || performance.now() > untilMs) return held;
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   }
 }
 
-/** Rows and checksum of stock and journal of every shard, a line each: equal when no row was changed. */
+/** One line with row count and checksum for each table of stock and journal: equal when no row was changed. */
 export async function bookSums(shards: readonly ShardConfig[]): Promise<string[]> {
   const sums = await onEachShard(shards, async (query, { name }) => {
     const lines: string[] = [];

@@ -5,7 +5,7 @@ import type { ReplayEvent } from './plan.ts';
 import { quantile } from './sender.ts';
 import type { Sender } from './sender.ts';
 
-/** One time that the file was sent. */
+/** One pass: the file was sent once. */
 export interface Pass {
   readonly name: string;
   readonly results: Results;
@@ -13,7 +13,7 @@ export interface Pass {
   readonly sender: Sender;
 }
 
-/** Prints what came of each time, side by side. */
+/** Prints the results of all passes side by side. */
 export function printPasses(passes: readonly Pass[]): void {
   const rows: readonly (readonly [string, (pass: Pass) => string | number])[] = [
     ['invoices', (pass) => new Set(eventsOf(pass, 'cart').map(([event]) => event.invoice)).size],
@@ -26,9 +26,9 @@ export function printPasses(passes: readonly Pass[]): void {
     ['returns taken back', (pass) => countOf(pass, 'return', 'done')],
     ['returns replayed', (pass) => countOf(pass, 'return', 'replayed')],
     ['returns of what was not sold (unknown_deduction)', (pass) => countOf(pass, 'return', 'unknown_deduction')],
-    ['answers that may not come', (pass) => [...pass.results.values()].filter(({ is }) => is === 'unclear').length],
+    ['invalid answers', (pass) => [...pass.results.values()].filter(({ is }) => is === 'unclear').length],
     [
-      'tried again without a verdict',
+      'tried again without a final answer',
       ({ sender }) => [...sender.retried].map(([reason, count]) => `${reason} ${count}`).join(', ') || 0,
     ],
     ['run time', ({ seconds }) => `${seconds.toFixed(1)} s`],

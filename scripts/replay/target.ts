@@ -9,17 +9,17 @@ import type { Stack } from '../support/stack.ts';
 import { readyNow, startOwnRedis, tierEnvironment } from '../support/tiers.ts';
 import { Sender } from './sender.ts';
 
-/** Where a file is replayed. */
+/** The gateways that a file is sent to. */
 export interface Target {
-  /** What serves, in words. */
+  /** The product, for messages. */
   readonly product: string;
   readonly client: HttpClient;
-  /** Public listeners; any of them will do for any request. */
+  /** Public listeners; each of them accepts any request. */
   readonly gateways: readonly string[];
   readonly adminUrl: string;
-  /** What proves who we are, for each listener; undefined where nobody asks. */
+  /** The bearer token for each listener; undefined where none is required. */
   readonly tokens: { readonly public: string | undefined; readonly admin: string | undefined };
-  /** The databases; null where they are out of reach. */
+  /** The databases; null where they cannot be reached. */
   readonly databases: Pick<Stack, 'shards' | 'initialShards'> | null;
 }
 
@@ -33,17 +33,17 @@ export interface OwnOptions {
   /** Keep the data under this name. */
   readonly keep: string | undefined;
   readonly concurrency: number;
-  /** What may refuse early: memory, redis, replica, comma separated; empty: nothing. */
+  /** The tiers of the pre-check: memory, redis, replica, comma separated; empty: none. */
   readonly tiers: string;
   readonly say: (line: string) => void;
-  /** Told at once of whatever was started, to be stopped last first. */
+  /** Called for each part as soon as it was started. The caller stops the parts in reverse order. */
   readonly onStarted: (part: Stoppable) => void;
 }
 
 const GATEWAYS = 2;
 const OPENERS = 16;
 
-/** Starts servers, migrations, whatever the tiers need, and two gateways. */
+/** Starts and migrates servers, then starts the servers that the tiers need, and two gateways. */
 export async function startTarget({
   servers,
   dataDirectory,
@@ -53,7 +53,7 @@ export async function startTarget({
   say,
   onStarted,
 }: OwnOptions): Promise<Target> {
-  // Another number of servers spreads the shards differently, so it has data of its own.
+  // Another number of servers distributes the shards differently, so it has data of its own.
   const kept = keep === undefined ? {} : { keep: `replay_${keep}_${servers}` };
   const stack = await startStack({
     servers,
@@ -92,10 +92,10 @@ export async function startTarget({
 }
 
 /**
- * Uses a gateway that runs.
+ * Uses a running gateway.
  *
  * @param urls public listeners, comma separated
- * @param shardsFile lists its shards where they can be reached; otherwise only the gateway itself is asked
+ * @param shardsFile lists its shards; undefined: only the gateway itself is read
  */
 export async function useTarget(
   urls: string,
@@ -113,7 +113,7 @@ export async function useTarget(
   };
 }
 
-/** Puts goods on the shelf; what stands already with the same opening stock is left as it is. */
+/** Opens the SKUs with their stock; a SKU that exists with the same opening stock is left as it is. */
 export async function openSkus(
   { client, adminUrl, tokens }: Target,
   opening: ReadonlyMap<string, number>,
@@ -129,7 +129,8 @@ export async function openSkus(
     const { status, text, body } = await sender.untilVerdict(message, 0);
     if (body?.code === 'sku_exists') {
       throw new Error(
-        `${sku_id} stands already with another opening stock than ${leaved_amount}: these data are of another file or --stock-factor`,
+        `${sku_id} exists with another opening stock than ${leaved_amount}: ` +
+          'the kept data belong to another file or --stock-factor',
       );
     }
     if (status !== 201 && status !== 200) throw new Error(`opening ${sku_id}: ${status} ${text}`);

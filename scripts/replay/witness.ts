@@ -9,13 +9,13 @@ import { bearer } from './sender.ts';
 import { bookSums, readFlows, waitForNoHolds } from './shardTables.ts';
 import type { Target } from './target.ts';
 
-/** Somebody who can say what really stands. */
+/** Reads the stored state, from the databases or from the gateway. */
 export interface Witness {
-  /** Waits until nothing is under way. @returns what is still held after a while, in sentences */
+  /** Waits until no cart is open. @returns a sentence on remaining holds and open carts, if there are any */
   settle(): Promise<string[]>;
-  /** What stands under these keys, or more. */
+  /** The stored flows with these keys, and possibly more. */
   flows(keys: readonly FlowKey[]): Promise<StandingFlows>;
-  /** One text per part of what stands: equal when nothing was changed. */
+  /** One text for each part of the stored state: equal when nothing was changed. */
   sums(keys: readonly FlowKey[], sku_ids: readonly string[]): Promise<readonly string[]>;
   /** The books of each shard; null where they cannot be read. */
   books(): Promise<readonly Books[] | null>;
@@ -25,13 +25,13 @@ const SETTLE_MS = 20_000;
 const READERS = 16;
 const KEYS_MAX = 500;
 
-/** Asks the databases. */
+/** Reads the databases. */
 export function databaseWitness(databases: Pick<Stack, 'shards' | 'initialShards'>): Witness {
   const { shards } = databases;
   return {
     async settle() {
       const held = await waitForNoHolds(shards, SETTLE_MS);
-      return held === 0 ? [] : [`${held} holds and open carts are left over after ${SETTLE_MS / 1_000} s`];
+      return held === 0 ? [] : [`${held} holds and open carts remain after ${SETTLE_MS / 1_000} s`];
     },
     flows: () => readFlows(shards),
     sums: () => bookSums(shards),
@@ -39,7 +39,7 @@ export function databaseWitness(databases: Pick<Stack, 'shards' | 'initialShards
   };
 }
 
-/** Asks the gateway itself, where its databases are out of reach. */
+/** Reads the gateway itself, where its databases cannot be reached. */
 export function gatewayWitness(target: Target): Witness {
   const flows: Witness['flows'] = (keys) => lookUp(target, keys);
   return {
@@ -56,7 +56,7 @@ export function gatewayWitness(target: Target): Witness {
   };
 }
 
-/** What the gateway says is left of each SKU. */
+/** Reads from the gateway the units left of each SKU. */
 export async function readLeft(
   { client, gateways, tokens }: Target,
   sku_ids: readonly string[],
@@ -97,7 +97,7 @@ async function lookUp({ client, gateways, tokens }: Target, keys: readonly FlowK
       if (is !== 'none') found.set(flowKeyText(key), { order_id, quantity, returned, status: is });
     }
   });
-  // In the order asked, so that two readings can be compared.
+  // In the order of `keys`, so that two readings can be compared.
   return new Map(
     keys.map(flowKeyText).flatMap((key) => (found.has(key) ? [[key, found.get(key) as StandingFlow] as const] : [])),
   );

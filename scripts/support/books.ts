@@ -9,7 +9,7 @@ const READ_MS = 30_000;
 
 type Shards = Pick<Stack, 'shards' | 'initialShards'>;
 
-/** Reads the balance of every SKU of a stack straight from the databases, one list per shard. */
+/** Reads the balance of every SKU of a stack directly from the databases, one list per shard. */
 export async function readBalances({ shards, initialShards }: Shards): Promise<(readonly SkuBalance[])[]> {
   const books = openBookShards({
     shards,

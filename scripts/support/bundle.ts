@@ -7,7 +7,10 @@ import type { Plugin } from 'esbuild';
 import { ownPath, removeAbandoned } from '../cluster/ownership.ts';
 import { projectPath } from './paths.ts';
 
-/** Drivers of other databases, which knex would load if it were asked to; what is loaded with the sources themselves; and what has native parts. */
+/**
+ * Packages that are not bundled: database drivers that knex loads only on request, packages that are used together with
+ * the sources, and packages with native code.
+ */
 const ABSENT = [
   'better-sqlite3',
   'mariadb',
@@ -22,19 +25,23 @@ const ABSENT = [
   'testcontainers',
 ];
 
-/** Packages that are no ES modules ask for others by `require`. */
+/** Packages in CommonJS load other packages by `require`, which an ES module must define. */
 const REQUIRE =
   "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.filename);";
 
-/** How a file of the checkout finds what lies beside it. @param path absolute @returns an expression, for `import.meta.url` */
+/**
+ * Gives the expression that replaces `import.meta.url` in a file, so that the file finds the files beside it.
+ *
+ * @param path the absolute path of the file
+ */
 export type WhereItIs = (path: string) => string;
 
-/** Beside its source. */
+/** The files beside the source are used. */
 const besideSource: WhereItIs = (path) => JSON.stringify(pathToFileURL(path).href);
 
-function placing(whereItIs: WhereItIs): Plugin {
+function replaceImportMetaUrl(whereItIs: WhereItIs): Plugin {
   return {
-    name: 'placing',
+    name: 'replace-import-meta-url',
     setup: ({ onLoad }) => {
       onLoad({ filter: /\.ts$/ }, async ({ path }) => {
         const source = await readFile(path, 'utf8');
@@ -48,11 +55,11 @@ const bundles = new Map<string, Promise<string>>();
 let directory: Promise<string> | null = null;
 
 /**
- * Puts an entry of this checkout and all that it imports into one file, once a process. To start that takes a tenth of the time
- * that loading hundreds of sources and packages does; otherwise it is the same.
+ * Bundles an entry of this checkout with all its imports into one file, once for each process. The file starts in a
+ * tenth of the time that loading hundreds of sources and packages takes, and behaves the same.
  *
  * @param entry relative to the checkout, like `src/main.ts`
- * @returns the path of a file for Node.js, which is removed with this process
+ * @returns the path of a file for Node.js, which is removed when this process exits
  */
 export function bundled(entry: string): Promise<string> {
   const known = bundles.get(entry) ?? make(entry);
@@ -60,7 +67,7 @@ export function bundled(entry: string): Promise<string> {
   return known;
 }
 
-/** A directory that goes with this process. */
+/** Makes a directory that is removed when this process exits. */
 async function makeDirectory(): Promise<string> {
   const runs = projectPath('.local/runs');
   await removeAbandoned(runs);
@@ -76,7 +83,7 @@ async function make(entry: string): Promise<string> {
   return file;
 }
 
-/** Puts an entry of this checkout and all that it imports into a file. @param entry relative to the checkout */
+/** Bundles an entry of this checkout with all its imports into a file. @param entry relative to the checkout */
 export async function bundle(entry: string, file: string, whereItIs: WhereItIs): Promise<void> {
   await build({
     entryPoints: [projectPath(entry)],
@@ -87,7 +94,7 @@ export async function bundle(entry: string, file: string, whereItIs: WhereItIs):
     target: 'node20',
     external: ABSENT,
     banner: { js: REQUIRE },
-    plugins: [placing(whereItIs)],
+    plugins: [replaceImportMetaUrl(whereItIs)],
     logLevel: 'error',
   });
 }

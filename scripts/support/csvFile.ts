@@ -5,12 +5,12 @@ import { quoted } from '../../src/core/visible.ts';
 import { RowSplitter } from './csvRows.ts';
 import type { RawRow } from './csvRows.ts';
 
-/** A row of a file: its cells by column, or why it has none. */
+/** A row of a file: its cells by column, or its fault. */
 export type CsvRow<Column extends string> =
   | { readonly line: number; readonly fault: null; readonly cells: Readonly<Record<Column, string>> }
   | { readonly line: number; readonly fault: string };
 
-/** A file that is rejected. The message names it, the line where there is one, the text found and the form expected. */
+/** A rejected file. The message names the file, the line if there is one, the text found and the form expected. */
 export class CsvFault extends Error {
   constructor(file: string, line: number | null, fault: string) {
     super(line === null ? `${file}: ${fault}` : atLine(file, line, fault));
@@ -22,7 +22,7 @@ export function atLine(file: string, line: number, fault: string): string {
   return `${file}, line ${line}: ${fault}`;
 }
 
-/** A larger row is most likely one whose closing quote is missing. */
+/** A larger row most likely lacks its closing quote. */
 const ROW_BYTES_MAX = 1024 * 1024;
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 const PARSING = { relax_column_count: true, record_delimiter: ['\r\n', '\n'] };
@@ -30,11 +30,11 @@ const LISTED_MAX = 20;
 const QUOTES_RULE = 'expected quotes only around a whole cell, and a quote within it written twice';
 
 /**
- * Reads a CSV file in UTF-8 with a head and at least one row. Further columns are passed over, and so are empty lines.
- * A row with another number of cells than the head comes with its fault, for the caller to reject.
+ * Reads a CSV file in UTF-8 with a head and at least one row. Other columns and empty lines are ignored. A row with
+ * another number of cells than the head is returned with its fault, and the caller rejects it.
  *
  * @param columns must be in the head, each once
- * @throws CsvFault when the file or its head does not fit, at bytes that are not UTF-8, and at a misplaced quote
+ * @throws CsvFault when the file or its head is not valid, at bytes that are not UTF-8, and at a misplaced quote
  */
 export function readCsv<Column extends string>(
   path: string,
@@ -88,7 +88,7 @@ async function* bytesOf(path: string): AsyncGenerator<Buffer> {
   }
 }
 
-/** @returns some rows at a time, without empty lines and the byte order mark */
+/** @returns groups of rows, without empty lines and the byte order mark */
 async function* rowsOf(source: Iterable<Buffer> | AsyncIterable<Buffer>, name: string): AsyncGenerator<RawRow[]> {
   const splitter = new RowSplitter();
   const checked = (rows: readonly RawRow[]): RawRow[] => rows.map(withoutMark).filter((row) => isFilled(row, name));
@@ -108,7 +108,7 @@ function withoutMark(row: RawRow): RawRow {
     : row;
 }
 
-/** Bytes that are not UTF-8 must not become U+FFFD: two different ids would become one. */
+/** Bytes that are not UTF-8 must not become U+FFFD: two different ids could become equal. */
 function isFilled({ line, bytes }: RawRow, name: string): boolean {
   if (!isUtf8(bytes)) {
     throw new CsvFault(
@@ -125,7 +125,7 @@ interface Cells {
   readonly cells: readonly string[];
 }
 
-/** Parses many rows at once, which takes much less time; only when one of them has a fault, each by itself. */
+/** Parses many rows at once, which is much faster. Only when one of them has a fault, each row is parsed by itself. */
 function* cellsOf(rows: readonly RawRow[], name: string): Generator<Cells> {
   const records = recordsOf(Buffer.concat(rows.map(({ bytes }) => bytes)));
   if (records?.length === rows.length) {
@@ -155,7 +155,7 @@ function recordsOf(bytes: Buffer): string[][] | null {
   }
 }
 
-/** A column that is there twice, or has no name, would hide that the wrong one is read. */
+/** A column without a name, or with the name of another one, is rejected: the wrong column could be read unnoticed. */
 function headOf<Column extends string>(
   names: readonly string[],
   columns: readonly Column[],
@@ -193,13 +193,13 @@ function headOf<Column extends string>(
   return { line, names, places: columns.map((column) => [column, names.indexOf(column)]) };
 }
 
-/** Texts in a message; of a long row only the first. */
+/** Quoted texts for a message; of a long row only the first ones. */
 function listed(texts: readonly string[]): string {
   const shown = texts.slice(0, LISTED_MAX).map(quoted).join(', ');
   return texts.length <= LISTED_MAX ? shown : `${shown}, …`;
 }
 
-/** Names that differ only in letter case, spaces and invisible characters are one to a reader. */
+/** Equal for names that differ only in letter case, spaces and invisible characters: they look equal to a reader. */
 function likeness(name: string): string {
   return name.toLowerCase().replaceAll(/[\p{Z}\p{C}\p{Default_Ignorable_Code_Point}]/gu, '');
 }

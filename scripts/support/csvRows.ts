@@ -1,6 +1,6 @@
-/** The bytes of one row with its line end. A row has several lines when a quoted cell holds line ends. */
+/** The bytes of one row with its line end. A row has several lines when a quoted cell contains line ends. */
 export interface RawRow {
-  /** The line where it begins, from 1. */
+  /** Its first line, from 1. */
   readonly line: number;
   readonly bytes: Buffer;
 }
@@ -10,13 +10,13 @@ const QUOTE = 0x22;
 
 /**
  * Splits the bytes of a CSV file into rows. A line end belongs to a cell while the number of quotes before it in the
- * row is odd, as in RFC 4180. Where quotes are in the wrong place, the parser of the row finds the fault.
+ * row is odd, as in RFC 4180. The parser of the row finds misplaced quotes.
  */
 export class RowSplitter {
   #line = 1;
   #rest: Buffer = Buffer.alloc(0);
 
-  /** The start of the row that is not complete yet. */
+  /** The bytes so far of the row that is not complete yet. */
   get rest(): RawRow {
     return { line: this.#line, bytes: this.#rest };
   }
@@ -42,7 +42,7 @@ export class RowSplitter {
     return rows;
   }
 
-  /** @returns the last row of a file that does not end with a line end */
+  /** @returns the last row of a file without a final line end */
   end(): RawRow[] {
     return this.#rest.length === 0 ? [] : [this.rest];
   }

@@ -4,30 +4,33 @@ import type { Exit } from '../cluster/supervise.ts';
 import { bundled } from './bundle.ts';
 import { projectPath } from './paths.ts';
 
-/** A gateway in a process of its own, which ends with this one. */
+/** A gateway in a process of its own, which ends with this process. */
 export interface GatewayProcess {
   readonly publicUrl: string;
   readonly adminUrl: string;
   readonly pid: number;
   readonly exited: Promise<Exit>;
   signal(name: NodeJS.Signals): void;
-  /** SIGTERM, and SIGKILL when it has not drained in time. */
+  /** Sends SIGTERM, and SIGKILL when it has not drained in time. */
   stop(): Promise<Exit>;
 }
 
 const START_MS = 30_000;
 const STOP_MS = 15_000;
 
-/** As `npm start` runs it: with the usual small space for new objects, what is in flight is copied again and again. */
+/**
+ * The same flags as in `npm start`. With the default semi-space for new objects, V8 copies the objects of running
+ * requests again and again.
+ */
 export const GATEWAY_FLAGS: readonly string[] = ['--max-semi-space-size=64'];
 
 /**
- * Starts `src/main.ts` and waits for its line on standard output.
+ * Starts `src/main.ts` and waits for its "ready" line on standard output.
  *
  * @param environment added to this process's own
  * @param entry another composition root, which prints the same line
  * @param flags of Node.js
- * @throws when it ends or says nothing in time
+ * @throws when it ends, or prints no such line in time
  */
 export async function startGatewayProcess(
   environment: NodeJS.ProcessEnv,
@@ -51,7 +54,7 @@ export async function startGatewayProcess(
 
 function readiness(child: ReturnType<typeof supervise>): Promise<{ publicUrl: string; adminUrl: string }> {
   const { stdout } = child;
-  if (stdout === null) throw new Error('a gateway process has its output piped');
+  if (stdout === null) throw new Error('the output of a gateway process must be piped');
   return new Promise((resolve, reject) => {
     const timer = setTimeout(
       () => reject(new Error(`the gateway was not ready within ${START_MS / 1_000} s`)),

@@ -1,6 +1,6 @@
 import { Agent, request } from 'node:http';
 
-/** An answer as the client saw it. */
+/** An answer as the client received it. */
 export interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
@@ -16,18 +16,18 @@ export interface CallOptions {
   /** Sent as JSON. */
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
-  /** How long to wait before giving up. */
+  /** The longest wait for an answer; absent: 10,000. */
   readonly waitMs?: number;
 }
 
-/** A client that keeps its connections, as a shop's back end does. */
+/** A client that keeps its connections open, as a shop's back end does. */
 export interface HttpClient {
-  /** @throws when no whole answer came: whether it was done is then not known */
+  /** @throws when no complete answer came: the request may have had its effect or not */
   call(options: CallOptions): Promise<Answer>;
   close(): void;
 }
 
-/** @param connectionsMax how many requests may be under way at once; others wait in line */
+/** @param connectionsMax the most concurrent requests; further requests wait */
 export function httpClient(connectionsMax: number): HttpClient {
   const agent = new Agent({ keepAlive: true, maxSockets: connectionsMax });
   return {

@@ -1,4 +1,4 @@
-/** Does something for each item, at most `width` of them at once. @throws what the first failure threw */
+/** Calls `work` for each item, at most `width` calls at once. @throws the error of the first failed call */
 export async function inParallel<T>(
   items: readonly T[],
   width: number,

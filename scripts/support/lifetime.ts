@@ -1,14 +1,14 @@
 const WATCH_MS = 500;
 
 /**
- * Ends this command in order on Ctrl-C, on SIGTERM, and when whoever started it is gone (npm killed with -9, a closed
- * terminal): nothing it started stays behind.
+ * Ends this command in order on Ctrl-C, on SIGTERM, and when its parent process has ended (npm killed with -9, a closed
+ * terminal). No process that it started survives it.
  *
- * @param stop what to do before exiting; called once
- * @param codeOfTerm the exit code after SIGTERM: 0 for a command that is meant to be ended so
+ * @param stop called once, before exiting
+ * @param codeOfTerm the exit code after SIGTERM: 0 for a command whose normal end is SIGTERM
  */
 export function stopWithParent(stop: () => Promise<void>, codeOfTerm = 143): void {
-  // `scripts/run.mjs` looked before it installed packages; by now it may be too late to tell.
+  // `scripts/run.mjs` recorded the parent before it installed packages; the parent may have ended since.
   const parent = (globalThis as Record<symbol, unknown>)[Symbol.for('stockgate.parent')] ?? process.ppid;
   let stopping = false;
   const end = (code: number): void => {

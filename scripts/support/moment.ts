@@ -2,9 +2,9 @@ const MOMENT = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d)(?::(\d\d)(?:\.\d+)?)?(?:Z|[
 
 /**
  * Reads a moment in ISO 8601 with its zone, `2026-11-26T08:00:00Z` or with `+02:00`. A day that its month does not have
- * is not carried over into the next one, as `Date.parse` does.
+ * is rejected; `Date.parse` would carry it over into the next month.
  *
- * @returns milliseconds since 1970, or null when it is no such moment
+ * @returns milliseconds since 1970, or null when the text is no such moment
  */
 export function momentMs(text: string): number | null {
   const [, year, month, day] = MOMENT.exec(text) ?? [];

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 
-/** The absolute path of something in this checkout, wherever the command was called from. */
+/** The absolute path of a file in this checkout, independent of the working directory. */
 export function projectPath(relative: string): string {
   return fileURLToPath(new URL(`../../${relative}`, import.meta.url));
 }

@@ -1,12 +1,12 @@
 import { SingleBar } from 'cli-progress';
 
 export interface Progress {
-  /** Counts `steps` more, and may say something about where things stand. */
+  /** Counts `steps` more, and may show a note. */
   add(steps: number, note?: string): void;
   stop(): void;
 }
 
-/** A progress line on standard error; without a terminal it prints a line every two seconds instead of moving. */
+/** A progress bar on standard error; without a terminal, a new line every two seconds. */
 export function progressBar(what: string, total: number, unit: string): Progress {
   const bar = new SingleBar({
     format: `${what} {bar} {value}/{total} ${unit} {note}`,

@@ -5,9 +5,10 @@ import { findRefused } from '../../src/service/restored/whoWentBack.ts';
 const LOOK_MS = 5_000;
 
 /**
- * Keeps a command that writes to shards by itself from those that gateways refuse, because they were restored from a backup.
+ * Stops a command that writes to shards by itself while gateways refuse one of them, because it was restored from a
+ * backup or closed.
  *
- * @throws when there are any
+ * @throws when a shard is refused
  */
 export async function refuseRestored(
   shards: readonly Shard[],
@@ -16,6 +17,7 @@ export async function refuseRestored(
   const [back] = await findRefused(new RestoredShardStore(shards), shards.length, performance.now() + LOOK_MS);
   if (back !== undefined)
     throw new Error(
-      `${names[back]?.name ?? back} is not sold from, because it was restored from a backup or an operator closed it: npm run reconcile -- --restored; nothing was written`,
+      `${names[back]?.name ?? back} is refused, because it was restored from a backup or an operator closed it: ` +
+        'run npm run reconcile -- --restored; nothing was written',
     );
 }

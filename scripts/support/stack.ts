@@ -16,7 +16,7 @@ export interface Stack {
   readonly cluster: Cluster;
   readonly initialShards: number;
   readonly shards: readonly ShardConfig[];
-  /** What a gateway process needs in its environment to serve these shards. */
+  /** The environment of a gateway process that serves these shards. */
   readonly environment: NodeJS.ProcessEnv;
   stop(): Promise<void>;
 }
@@ -25,13 +25,13 @@ export interface StackOptions extends Pick<
   ClusterOptions,
   'servers' | 'dataDirectory' | 'say' | 'kind' | 'extraArguments' | 'replicas' | 'semiSync'
 > {
-  /** Servers that run already and are left running; absent: started, and stopped with the stack. */
+  /** Running servers, which keep running; absent: servers are started, and stopped with the stack. */
   readonly cluster?: Cluster;
   /** Absent: 16. */
   readonly shardCount?: number;
-  /** Keep the data under this name; absent: throw everything away at the end. */
+  /** Keep the data under this name; absent: delete everything at the end. */
   readonly keep?: string;
-  /** Which server a shard is on; absent: spread evenly, neighbours together, as in `shards.config.ts`. */
+  /** The server of a shard; absent: the same number of successive shards on each server, as in `shards.config.ts`. */
   readonly serverOf?: (shard: number) => number;
   /** Pool of each shard; absent: as in `shards.config.ts`. */
   readonly pool?: { readonly connections: number; readonly waiting: number };
@@ -40,7 +40,7 @@ export interface StackOptions extends Pick<
 const SHARDS = 16;
 const MIGRATE_MS = 60_000;
 
-/** Starts servers, spreads shards over them and migrates them. @throws when any step fails; nothing is left behind */
+/** Starts servers, distributes shards over them and migrates them. @throws when a step fails; nothing keeps running */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const cluster = options.cluster ?? (await startCluster(options));
   const name = `stockgate_${options.keep ?? randomBytes(4).toString('hex')}`;
@@ -50,7 +50,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const environment = { STOCKGATE_SHARDS: file, STOCKGATE_MYSQL_PASSWORD: first?.password ?? '' };
   let shards: readonly ShardConfig[] = [];
   const stop = async (): Promise<void> => {
-    // Servers of our own are thrown away whole; on somebody else's only our schemas go.
+    // Servers that we started are deleted as a whole; on other servers only our schemas are dropped.
     if (options.keep === undefined && first?.pid === undefined) await dropSchemas(shards.map(({ address }) => address));
     if (options.cluster === undefined) await cluster.stop();
     rmSync(directory, { recursive: true, force: true });

@@ -6,17 +6,17 @@ import type { RedisProcess } from '../cluster/redis.ts';
 import { findTool, REDIS } from '../cluster/tools.ts';
 import type { Stack } from './stack.ts';
 
-/** What makes early refusals allowed at once, where no gateway is that would not know of them. */
+/** Column values that allow early refusals at once. Only for shards without gateways that lack the pre-check. */
 export const READY = "sellable_after_ms = 1000, ready_at = SYSDATE(6) - INTERVAL 1 SECOND, secret = REPEAT('s', 32)";
 
-/** Starts a Redis for the pre-check. @throws when there is none to be had */
+/** Starts a Redis for the pre-check. @throws when no redis-server can be had */
 export async function startOwnRedis(dataDirectory: string, say: (line: string) => void): Promise<RedisProcess> {
   const command = await findTool(REDIS, dataDirectory, say);
-  if (command === null) throw new Error('there is no redis-server');
+  if (command === null) throw new Error('no redis-server in PATH, and no private copy could be made');
   return startRedis(command, ownPath(join(resolve(dataDirectory), 'runs', 'redis')));
 }
 
-/** Lets early refusals be made at once on the shards of a fresh stack. */
+/** Allows early refusals at once on the shards of a new stack. */
 export async function readyNow({ shards }: Pick<Stack, 'shards'>): Promise<void> {
   for (const {
     address: { host, port, user, password, schema },
@@ -30,7 +30,7 @@ export async function readyNow({ shards }: Pick<Stack, 'shards'>): Promise<void>
   }
 }
 
-/** What a gateway needs in its environment to ask these tiers. @param tiers as `STOCKGATE_PRECHECK` has them */
+/** The environment of a gateway that uses these tiers. @param tiers as in `STOCKGATE_PRECHECK` */
 export function tierEnvironment(tiers: string, redis: Pick<RedisProcess, 'host' | 'port'> | null): NodeJS.ProcessEnv {
   return {
     STOCKGATE_PRECHECK: tiers,

@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 
-/** Makes the reader of a flag's value: a whole number, `min` or more. */
+/** Makes a parser for the value of a flag: a whole number, `min` or more. */
 export function wholeNumber(min: number): (text: string) => number {
   return (text) => {
     if (!/^\d{1,9}$/.test(text) || Number(text) < min)

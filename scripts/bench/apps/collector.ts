@@ -1,4 +1,4 @@
-/** A collector that takes all that it is sent, and looks at none of it. */
+/** A collector that reads everything it receives, and discards it. */
 import Koa from 'koa';
 import { serve } from './serve.ts';
 

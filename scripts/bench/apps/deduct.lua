@@ -1,6 +1,6 @@
--- Takes stock once per id.
+-- Deducts stock once per id.
 -- KEYS: the stock of the SKU, the flow of the id. ARGV: the quantity.
--- Answers 1 when it was taken, 2 when the id was taken before, 0 when not enough is left.
+-- Returns 1 when the units were deducted, 2 when the id was deducted before, 0 when too few units are left.
 if redis.call('GET', KEYS[2]) then return 2 end
 local left = tonumber(redis.call('GET', KEYS[1]) or '0')
 local quantity = tonumber(ARGV[1])

@@ -1,4 +1,4 @@
-/** The ceiling: a bare Koa that reads the same body, parses it and answers the same bytes. One middleware. */
+/** The upper bound of any Koa server: one middleware that reads and parses the body, and sends the same bytes back. */
 import Koa from 'koa';
 import { deductedText, readOrder, serve } from './serve.ts';
 

@@ -11,7 +11,7 @@ export interface Order {
 /** Reads and parses a body, and nothing more. */
 export async function readOrder(request: IncomingMessage): Promise<Order> {
   const chunks: Buffer[] = [];
-  // Not `for await`, which costs more per chunk: the echo is to be a ceiling.
+  // Not `for await`, which costs more per chunk: the echo must be the upper bound.
   await new Promise((resolve, reject) => {
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('error', reject);
@@ -22,7 +22,7 @@ export async function readOrder(request: IncomingMessage): Promise<Order> {
   return JSON.parse(bytes.toString('utf8')) as Order;
 }
 
-/** The bytes that a gateway answers to an order it has taken. */
+/** The body with which a gateway answers an accepted order. */
 export function deductedText({ order_id, lines }: Order, replayed = false): string {
   return JSON.stringify({
     order_id,
@@ -39,7 +39,7 @@ export function deductedText({ order_id, lines }: Order, replayed = false): stri
   });
 }
 
-/** Listens on a free port and prints the line that a gateway prints; ends on SIGTERM. */
+/** Listens on a free port, prints the same line as a gateway, and ends on SIGTERM. */
 export function serve(app: Koa): void {
   app.silent = true;
   const server = app.listen(0, '127.0.0.1', () => {

@@ -1,22 +1,22 @@
 import { connect } from 'node:net';
 
-/** One kept connection with at most one request under way. */
+/** One open connection with at most one running request. */
 export interface Connection {
   send(request: string, onAnswer: (status: number) => void): void;
   close(): void;
 }
 
 const HEAD_END = Buffer.from('\r\n\r\n');
-/** As Node.js writes it; every answer here says its length. */
+/** As Node.js writes it; every answer here has this header. */
 const LENGTH = Buffer.from('Content-Length: ');
 const DIGIT_0 = 48;
 const READ_BYTES = 4_096;
 
-/** @param onBroken told once when it ends or fails; what was under way is never answered then */
+/** @param onBroken called once when the connection ends or fails; a request that was sent is then never answered */
 export function openConnection(host: string, port: number, onBroken: () => void): Promise<Connection> {
   let waiting: ((status: number) => void) | null = null;
   let arrived: Buffer | null = null;
-  // Into a buffer of ours and past the stream: it is the generator's own cost that comes down.
+  // Reads into its own buffer, without a stream, which makes the generator itself cheaper.
   const take = (chunk: Buffer): void => {
     const bytes = arrived === null ? chunk : Buffer.concat([arrived, chunk]);
     const status = wholeAnswer(bytes);

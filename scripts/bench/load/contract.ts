@@ -1,20 +1,20 @@
-/** What a load generator is told; wrk and the built-in one take the same. */
+/** The options of a load generator; the same for wrk and the built-in one. */
 export interface LoadOptions {
   /** The public listener. */
   readonly url: string;
-  /** A file with a basket a line: the SKUs of one order, comma separated. Each order takes one of them by chance. */
+  /** A file with one basket a line: the SKUs of an order, comma separated. Each order takes a random basket. */
   readonly basketFile: string;
-  /** What the ids of this run begin with. */
+  /** The start of every id of this run. */
   readonly prefix: string;
   /** 10 % of the orders are sent for the second time, and 5 % ask for more than any SKU has. */
   readonly mixed: boolean;
   readonly connections: number;
   readonly seconds: number;
-  /** Requests a second, whatever the answers take; absent: each connection sends when it was answered. */
+  /** Requests a second, independent of the answers; absent: each connection sends again when it was answered. */
   readonly rate?: number;
 }
 
-/** What came of a run, as the generator saw it. */
+/** The result of a run, as the generator counted it. */
 export interface Counted {
   readonly requests: number;
   /** Answers of 400 and above. */
@@ -22,20 +22,22 @@ export interface Counted {
   /** Connections that broke, and answers that did not come. */
   readonly broken: number;
   readonly seconds: number;
-  /** Orders made for the first time and not to be refused, those without an answer too. */
+  /** Orders sent for the first time that ask for available stock, with or without an answer. */
   readonly made: number;
   /** Orders sent again. */
   readonly again: number;
   /** Orders that ask for too much. */
   readonly short: number;
-  /** Of the generator itself. */
+  /** CPU time of the generator itself. */
   readonly cpuSeconds: number;
-  /** From when a request was to be sent to its answer. */
+  /** The time from the moment when a request was due to its answer. */
   readonly p50Ms: number;
   readonly p99Ms: number;
 }
 
-/** Asks for more than `OPENING` leaves on any shelf. Kept equal in traffic.lua. */
+/** More units than `OPENING`, so more than any SKU has. traffic.lua has the same value. */
 export const QUANTITY_SHORT = 1_000_000;
-/** An order is sent again this many orders of its thread later, when it has long been answered. Kept equal in traffic.lua. */
+/**
+ * An order is sent again after this many orders of its thread, long after its answer. traffic.lua has the same value.
+ */
 export const AGAIN_AFTER = 1_024;

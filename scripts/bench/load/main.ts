@@ -14,7 +14,7 @@ const baskets = readFileSync(options.basketFile, 'utf8')
   .map((line) => line.split(','));
 const orders = orderMaker({ host, baskets, prefix: options.prefix, mixed: options.mixed });
 
-/** Of a run; latencies before it are not kept, as this program itself is still being compiled. */
+/** The first share of a run. Its latencies are not kept, because Node.js still compiles this program. */
 const UNTIMED_SHARE = 0.25;
 
 const latenciesMs: number[] = [];
@@ -24,7 +24,7 @@ let refused = 0;
 let broken = 0;
 let endMs = 0;
 
-/** Sends one order. @param dueMs when it was to be sent; its latency counts from there */
+/** Sends one order. @param dueMs the moment when it was due; its latency counts from there */
 function sendOrder(connection: Connection, dueMs: number, onAnswered: (nowMs: number) => void): void {
   connection.send(orders.next(), (status) => {
     const nowMs = performance.now();
@@ -37,7 +37,7 @@ function sendOrder(connection: Connection, dueMs: number, onAnswered: (nowMs: nu
   });
 }
 
-/** Every connection sends as soon as it was answered. */
+/** Every connection sends again as soon as it was answered. */
 function closedLoop(connections: readonly Connection[]): void {
   const again = (connection: Connection, nowMs: number): void => {
     if (nowMs < endMs) sendOrder(connection, nowMs, (answeredMs) => again(connection, answeredMs));
@@ -45,7 +45,7 @@ function closedLoop(connections: readonly Connection[]): void {
   for (const connection of connections) again(connection, performance.now());
 }
 
-/** Sends at fixed moments. Who is due while no connection is free waits, and the wait counts. */
+/** Sends at fixed moments. A request that is due while no connection is free waits; its latency includes the wait. */
 function openLoop(connections: readonly Connection[], startMs: number, rate: number): void {
   const free = [...connections];
   let sent = 0;

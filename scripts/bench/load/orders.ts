@@ -7,7 +7,7 @@ export interface OrderMaker {
 }
 
 export interface OrderMakerOptions {
-  /** What the Host header says. */
+  /** The value of the Host header. */
   readonly host: string;
   readonly baskets: readonly (readonly string[])[];
   readonly prefix: string;
@@ -17,7 +17,7 @@ export interface OrderMakerOptions {
 /** Short orders have numbers that no other order reaches. */
 const SHORT_FROM = 90_000_000;
 
-/** Makes orders as wrk's script does, each put together from ready parts. */
+/** Makes the same orders as the script of wrk, each joined from prepared parts. */
 export function orderMaker({ host, baskets, prefix, mixed }: OrderMakerOptions): OrderMaker {
   const idLength = prefix.length + 1 + 8;
   const ready = baskets.map((skus) => ({
@@ -26,19 +26,19 @@ export function orderMaker({ host, baskets, prefix, mixed }: OrderMakerOptions):
   }));
   const chosen: number[] = [];
   const counts = { made: 0, again: 0, short: 0 };
-  let turn = 0;
+  let count = 0;
   const request = (basket: number, kind: 'enough' | 'short', number: number): string =>
     ready[basket]?.[kind].join(`${prefix}-${String(number).padStart(8, '0')}`) ?? '';
   const anyBasket = (): number => Math.floor(Math.random() * ready.length);
 
-  const isShortsTurn = (): boolean => mixed && turn % 20 === 5;
-  const isAgainsTurn = (): boolean => mixed && turn % 10 === 0 && counts.made >= AGAIN_AFTER;
+  const isShort = (): boolean => mixed && count % 20 === 5;
+  const isAgain = (): boolean => mixed && count % 10 === 0 && counts.made >= AGAIN_AFTER;
   return {
     counts,
     next() {
-      turn += 1;
-      if (isShortsTurn()) return request(anyBasket(), 'short', SHORT_FROM + ++counts.short);
-      if (isAgainsTurn()) {
+      count += 1;
+      if (isShort()) return request(anyBasket(), 'short', SHORT_FROM + ++counts.short);
+      if (isAgain()) {
         counts.again += 1;
         return request(chosen[counts.made % AGAIN_AFTER] ?? 0, 'enough', counts.made - AGAIN_AFTER);
       }
@@ -50,7 +50,7 @@ export function orderMaker({ host, baskets, prefix, mixed }: OrderMakerOptions):
   };
 }
 
-/** The parts of a request around its id, which stands in it once for the order and once for each line. */
+/** The parts of a request around its id, which occurs once for the order and once for each line. */
 function partsOf(host: string, skus: readonly string[], quantity: number, idLength: number): string[] {
   const lines = skus.map((sku_id, index) => {
     const rest = `-${index + 1}","sku_id":"${sku_id}","quantity":${quantity}}`;
@@ -58,6 +58,11 @@ function partsOf(host: string, skus: readonly string[], quantity: number, idLeng
   });
   const parts = ['{"order_id":"', '","lines":[{"order_detail_id":"', ...lines];
   const length = parts.join('').length + (parts.length - 1) * idLength;
-  const head = `POST /v1/deductions HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n\r\n`;
-  return [head + parts[0], ...parts.slice(1)];
+  const head = [
+    'POST /v1/deductions HTTP/1.1',
+    `Host: ${host}`,
+    'Content-Type: application/json',
+    `Content-Length: ${length}`,
+  ].join('\r\n');
+  return [`${head}\r\n\r\n${parts[0]}`, ...parts.slice(1)];
 }

@@ -6,11 +6,15 @@ import type { Counted, LoadOptions } from './contract.ts';
 /** Sends load and counts. */
 export type Generator = (options: LoadOptions) => Promise<Counted>;
 
-/** Of wrk. With two on two processors, the connections of one of them starve beside those under test. */
+/** Threads of wrk. With two threads on two processors, one thread starves beside the servers under test. */
 const THREADS = 1;
 const GRACE_MS = 30_000;
 
-/** wrk: costs little, and sends whenever a connection was answered. @param command the program, and what comes before its arguments */
+/**
+ * wrk costs little CPU, and sends again whenever a connection was answered.
+ *
+ * @param command the program, and the arguments that precede its own
+ */
 export function wrk(command: readonly [string, ...string[]]): Generator {
   const [program, ...before] = command;
   return async ({ url, basketFile, prefix, mixed, connections, seconds, rate }) => {
@@ -36,7 +40,7 @@ export function wrk(command: readonly [string, ...string[]]): Generator {
   };
 }
 
-/** The built-in one: keeps a rate when it is given one, and measures from when a request was due. */
+/** The built-in generator keeps a rate if one is given, and measures latency from the moment when a request was due. */
 export const builtIn: Generator = async (options) => {
   const { stdout } = await run({
     command: process.execPath,
@@ -59,7 +63,7 @@ const FIELDS = [
   'p99Ms',
 ] as const;
 
-/** Finds the line with the counts in what a generator printed. @throws when there is none, or a count is missing */
+/** Finds the line with the counts in the output of a generator. @throws when there is none, or a count is missing */
 export function parseCounted(printed: string): Counted {
   const line = printed.split('\n').findLast((candidate) => candidate.startsWith('{'));
   if (line === undefined) throw new Error(`the load generator printed no counts: ${printed.slice(0, 500)}`);

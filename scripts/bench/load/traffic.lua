@@ -1,5 +1,5 @@
 -- Orders for wrk: wrk -s traffic.lua URL -- BASKET_FILE PREFIX plain|mixed. The same traffic as orders.ts makes.
--- A request is put together from ready parts, as the generator shares the processor with those it measures.
+-- A request is joined from prepared parts, because the generator shares the processor with the servers it measures.
 local AGAIN_AFTER = 1024
 local threads = {}
 
@@ -9,9 +9,9 @@ function setup(thread)
 end
 
 made, again, short = 0, 0, 0
-local baskets, chosen, turn, prefix, mixed = {}, {}, 0, '', false
+local baskets, chosen, count, prefix, mixed = {}, {}, 0, '', false
 
--- The parts of a request around its id, which stands in it once for the order and once for each line.
+-- The parts of a request around its id, which occurs once for the order and once for each line.
 local function parts_of(skus, quantity, head, id_length)
   local around = { '{"order_id":"', '","lines":[{"order_detail_id":"' }
   for number, sku in ipairs(skus) do
@@ -31,12 +31,16 @@ end
 
 function init(args)
   prefix, mixed = args[2] .. '-' .. place .. '-', args[3] == 'mixed'
-  local head = 'POST /v1/deductions HTTP/1.1\r\nHost: ' .. wrk.host .. ':' .. wrk.port .. '\r\nContent-Type: application/json\r\n'
+  local host = 'Host: ' .. wrk.host .. ':' .. wrk.port .. '\r\n'
+  local head = 'POST /v1/deductions HTTP/1.1\r\n' .. host .. 'Content-Type: application/json\r\n'
   local id_length = #prefix + 8
   for line in io.lines(args[1]) do
     local skus = {}
     for sku in line:gmatch('[^,]+') do skus[#skus + 1] = sku end
-    baskets[#baskets + 1] = { enough = parts_of(skus, 1, head, id_length), short = parts_of(skus, 1000000, head, id_length) }
+    baskets[#baskets + 1] = {
+      enough = parts_of(skus, 1, head, id_length),
+      short = parts_of(skus, 1000000, head, id_length),
+    }
   end
   math.randomseed(place + 1)
 end
@@ -50,8 +54,8 @@ end
 
 function request()
   if not mixed then return new_order() end
-  turn = turn + 1
-  local kind = turn % 20
+  count = count + 1
+  local kind = count % 20
   if kind == 5 then
     short = short + 1
     return request_of(baskets[math.random(#baskets)].short, prefix .. string.format('%08d', 90000000 + short))
@@ -70,8 +74,10 @@ function done(summary, latency)
   end
   local errors = summary.errors
   print(string.format(
-    '{"requests":%d,"refused":%d,"broken":%d,"seconds":%.6f,"made":%d,"again":%d,"short":%d,"cpuSeconds":%.3f,"p50Ms":%.3f,"p99Ms":%.3f}',
-    summary.requests, errors.status, errors.connect + errors.read + errors.write + errors.timeout, summary.duration / 1e6,
-    sum.made, sum.again, sum.short, os.clock(), latency:percentile(50) / 1e3, latency:percentile(99) / 1e3
+    '{"requests":%d,"refused":%d,"broken":%d,"seconds":%.6f,"made":%d,"again":%d,"short":%d,' ..
+      '"cpuSeconds":%.3f,"p50Ms":%.3f,"p99Ms":%.3f}',
+    summary.requests, errors.status, errors.connect + errors.read + errors.write + errors.timeout,
+    summary.duration / 1e6, sum.made, sum.again, sum.short, os.clock(),
+    latency:percentile(50) / 1e3, latency:percentile(99) / 1e3
   ))
 end

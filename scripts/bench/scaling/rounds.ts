@@ -7,20 +7,21 @@ import { splitGoods, spreadGoods } from '../goods.ts';
 import type { Goods } from '../goods.ts';
 import { measure } from '../measure.ts';
 import type { Run } from '../measure.ts';
-import type { Serving, World } from '../world.ts';
+import type { Serving } from '../servers.ts';
+import type { World } from '../world.ts';
 import type { ScalingRun } from './rows.ts';
 import { connectionsFor, RUN_LENGTH, SUB_ROWS } from './setting.ts';
 import { splittingShelves } from './splitting.ts';
 
 export interface ScalingOptions {
   readonly rounds: number;
-  /** Of a run elsewhere. */
+  /** The length of a run of the other arms; a run here takes `RUN_LENGTH` times that. */
   readonly seconds: number;
   readonly warmUpSeconds: number;
   readonly onRun: (note: string) => void;
 }
 
-/** What was measured, and what the books of all shards say at the end; nothing is good. */
+/** The measured runs, and the faults in the books of all shards at the end. */
 export interface Scaled {
   readonly runs: readonly ScalingRun[];
   readonly faults: readonly string[];
@@ -29,12 +30,12 @@ export interface Scaled {
 const ANSWER_MS = 5_000;
 const WRITTEN = "SHOW GLOBAL STATUS LIKE 'Binlog_cache_use'";
 
-/** How many runs it takes, for the progress. */
+/** The number of runs, for the progress bar. */
 export function scalingRunCount(rounds: number): number {
   return rounds * SUB_ROWS.length * 2;
 }
 
-/** Measures every number of sub-rows in each round, and beside each as many SKUs. */
+/** Measures every number of sub-rows in each round, and as its control the same number of SKUs. */
 export async function measureScaling(world: World, options: ScalingOptions): Promise<Scaled> {
   const serving = await servingOf(world);
   const shardCount = world.stack.shards.length;
@@ -81,7 +82,7 @@ async function writtenBy({ servers }: Cluster): Promise<number> {
   return rows.reduce((sum, row) => sum + Number(row['Value']), 0);
 }
 
-/** The books that the runs' own proof does not read: every row of every shard, what moved between sub-rows too. */
+/** Checks every row of every shard, transfers between sub-rows too: the check of a run reads only its own goods. */
 async function bookFaults({ stack }: World): Promise<string[]> {
   const differences = (await readBooks(stack)).flatMap((books) => books.differences);
   return differences.map(({ sku_id, leaved, expected }) => `${sku_id}: ${leaved} are left, ${expected} by its flows`);

@@ -6,7 +6,7 @@ import { spreadOf } from '../statistics.ts';
 import type { Spread } from '../statistics.ts';
 import { connectionsFor, SUB_ROWS } from './setting.ts';
 
-/** One run on so many sub-rows; of the control, with so many SKUs. */
+/** One run on `sub_rows` sub-rows; a run of the control has `sub_rows` SKUs instead. */
 export interface ScalingRun {
   readonly round: number;
   readonly sub_rows: number;
@@ -20,20 +20,20 @@ export interface ScalingRow {
   readonly sub_rows: number;
   readonly connections: number;
   readonly rate: Spread | null;
-  /** Its rate by that on one sub-row in the same round. */
+  /** Its rate ÷ the rate on one sub-row in the same round. */
   readonly toOne: Spread | null;
-  /** That, by the number of sub-rows. */
+  /** `toOne` ÷ the number of sub-rows. */
   readonly share: Spread | null;
-  /** Orders in a transaction: when batches are full, orders were waiting. */
+  /** Orders in a transaction. Full batches show that orders were waiting. */
   readonly rowsPerBatch: Spread | null;
-  /** From one batch of a sub-row to its next. */
+  /** The time from one batch of a sub-row to its next one. */
   readonly batchMs: Spread | null;
   readonly p99Ms: Spread | null;
   /** Cores in use. */
   readonly cores: { readonly server: Spread | null; readonly store: Spread | null; readonly generator: Spread | null };
 }
 
-/** Asked for of each number of sub-rows. */
+/** The bound of `share` for each number of sub-rows. */
 const SHARE_MIN = 0.85;
 
 const shareOf = (runs: readonly ScalingRun[], { round, sub_rows, run }: ScalingRun): number => {
@@ -75,7 +75,7 @@ function isKnown(value: number | null): value is number {
   return value !== null && Number.isFinite(value);
 }
 
-/** What is asked for, as the other figures are; one sub-row is the measure. */
+/** The figures of the arm, in the form of the other figures; one sub-row is the reference. */
 export function scalingFigures(runs: readonly ScalingRun[]): FigureRow[] {
   return SUB_ROWS.filter((sub_rows) => sub_rows > 1).map((sub_rows) => {
     const own = runs.filter(

@@ -2,17 +2,17 @@ import { httpClient } from '../../support/httpClient.ts';
 import type { HttpClient } from '../../support/httpClient.ts';
 import type { Shelves } from '../shelves.ts';
 
-/** For the units to come from the first row to all. */
+/** The longest wait for units to be moved from the first row to all rows. */
 const SPREAD_MS = 20_000;
 const PAUSE_MS = 100;
 
-/** Where a gateway listens. */
+/** The listeners of a gateway. */
 export interface Gateway {
   readonly url: string;
   readonly adminUrl: string;
 }
 
-/** Shelves whose SKUs are split, by the gateway's own call, as soon as they are filled. */
+/** Stock whose SKUs are split right after they are opened, by the call of the gateway. */
 export function splittingShelves(shelves: Shelves, gateway: Gateway): Shelves {
   return {
     ...shelves,
@@ -26,7 +26,7 @@ export function splittingShelves(shelves: Shelves, gateway: Gateway): Shelves {
   };
 }
 
-/** @throws unless every sub-row then lies on a shard of its own, with its part of the units */
+/** @throws unless every sub-row then lies on a shard of its own, with its share of the units */
 async function split(client: HttpClient, { url, adminUrl }: Gateway, sku_id: string, sub_rows: number): Promise<void> {
   const answer = await client.call({ method: 'PUT', url: hotUrl(adminUrl, sku_id), body: { sub_rows } });
   if (answer.status !== 200) throw new Error(`${sku_id} was not split: ${answer.status} ${answer.text}`);
@@ -38,10 +38,10 @@ async function split(client: HttpClient, { url, adminUrl }: Gateway, sku_id: str
       sub_rows: { shard: number; leaved_amount: number }[];
     };
     if (new Set(rows.map(({ shard }) => shard)).size !== sub_rows || rows.length !== sub_rows)
-      throw new Error(`${sku_id} should lie on ${sub_rows} shards: ${text}`);
-    // What is brought about during a run is no order.
+      throw new Error(`${sku_id} must lie on ${sub_rows} shards: ${text}`);
+    // Transfers must end before the run begins: their transactions would be counted with those of the orders.
     if (rows.every((row) => row.leaved_amount > leaved_amount / sub_rows / 2)) return;
-    if (performance.now() > untilMs) throw new Error(`the units of ${sku_id} should lie in all rows: ${text}`);
+    if (performance.now() > untilMs) throw new Error(`each sub-row of ${sku_id} must get units: ${text}`);
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   }
 }

@@ -1,0 +1,136 @@
+import { momentOf, NOTHING } from '../../src/core/generations.ts';
+import type { Lost, OrderedLine } from '../../src/core/lost.ts';
+import type { DeadlineMs, ShardIndex } from '../../src/core/nouns.ts';
+import { quoted } from '../../src/core/visible.ts';
+import type { ShardAuditor } from '../../src/mysql/auditor.ts';
+import type { PastShards } from '../../src/mysql/pastShards.ts';
+import type { RestoredShardStore } from '../../src/mysql/restoredShards.ts';
+import { atHome, homeIn } from '../../src/service/restored/atHome.ts';
+import type { SplitParts } from '../../src/service/restored/lostLayouts.ts';
+import { lostToOrders } from '../../src/service/restored/lostToOrders.ts';
+import { lostToPast } from '../../src/service/restored/lostToPast.ts';
+import { lostToSiblings, onceEach, sinceMsOf } from '../../src/service/restored/lostToSiblings.ts';
+import type { Standing } from '../../src/service/restored/whoWentBack.ts';
+import type { Routing } from '../../src/service/routing.ts';
+import { fail } from '../support/report.ts';
+import { isAlike, leastReached } from './finding.ts';
+import type { Finding } from './finding.ts';
+import { shown } from './tellLost.ts';
+
+export interface MissingRecordsPorts {
+  readonly store: RestoredShardStore;
+  readonly auditor: ShardAuditor;
+  readonly routing: Routing;
+  /** The reference copy; null: there is none. */
+  readonly past: PastShards | null;
+  /** The names of all shards, by their indexes. */
+  readonly names: readonly string[];
+  /** The moment of the backup, in milliseconds since 1970; null: `--since` is not given. */
+  readonly sinceMs: number | null;
+  readonly deadlineMs: DeadlineMs;
+}
+
+/** Finds the records that restored shards lack, by the reference copy, the other shards and the books of the shop. */
+export class MissingRecords {
+  readonly #ports: MissingRecordsPorts;
+  readonly #reported = new Set<string>();
+
+  constructor(ports: MissingRecordsPorts) {
+    this.#ports = ports;
+  }
+
+  /** @param pastOf the comparison of each shard with the reference copy; absent: each shard is compared now */
+  async find(
+    chosen: readonly Standing[],
+    lines: readonly OrderedLine[],
+    pastOf?: ReadonlyMap<ShardIndex, Finding['past']>,
+  ): Promise<Finding[]> {
+    const { store, auditor, routing, names, sinceMs, deadlineMs } = this.#ports;
+    await routing.refresh();
+    const restored = new Set(chosen.map(({ shard }) => shard));
+    const splits = await Promise.all(names.map((_, shard) => store.readSplits(shard, deadlineMs)));
+    const parts = {
+      routing,
+      auditor,
+      shards: store,
+      shardCount: names.length,
+      restored,
+      splits,
+      sinceMs,
+      nameOf: (shard: ShardIndex) => this.#nameOf(shard),
+      onUnreadable: (shard: ShardIndex, row: string) => this.#reportUnreadable(shard, row),
+    };
+    splits.forEach(({ unreadable }, shard) =>
+      unreadable.forEach(({ sku_id, reason }) =>
+        this.#reportUnreadable(shard, `the layout of ${quoted(sku_id)}: ${reason}`),
+      ),
+    );
+    const ofOrders = await shown('orders', lines.length, 'lines', (count) =>
+      lostToOrders(parts, lines, deadlineMs, count),
+    );
+    const ofSiblings = await lostToSiblings(parts, chosen, deadlineMs);
+    const findings: Finding[] = [];
+    for (const standing of chosen) {
+      const { shard } = standing;
+      const past = pastOf === undefined ? await this.#compare(standing) : (pastOf.get(shard) ?? null);
+      // Copying the rows copied their layouts too.
+      const fromSiblings = (ofSiblings.get(shard) ?? []).filter(({ kind }) => kind !== 'layout' || !isAlike(past));
+      const fromOrders = ofOrders.filter((one) => this.#isReportedOn(shard, one, { parts, chosen, restored }));
+      const lost = onceEach([...(past?.lost ?? []), ...fromSiblings, ...fromOrders]).map((one) =>
+        atHome(parts, shard, one),
+      );
+      findings.push({ standing, past, lost });
+    }
+    return findings;
+  }
+
+  /** Whether a missing line is listed for this shard. A line without a certain owner is listed for the first shard. */
+  #isReportedOn(
+    shard: ShardIndex,
+    one: Lost,
+    { parts, chosen, restored }: { parts: SplitParts; chosen: readonly Standing[]; restored: ReadonlySet<ShardIndex> },
+  ): boolean {
+    const home =
+      one.sku_id === null || one.order_detail_id === null
+        ? { shard: this.#ports.routing.map.shardOf(one.order_id ?? '') }
+        : homeIn(parts, { sku_id: one.sku_id, order_detail_id: one.order_detail_id });
+    return home?.shard === shard || (shard === chosen[0]?.shard && !(home !== null && restored.has(home.shard)));
+  }
+
+  /** @throws when the reference copy is not known to be later than the backup, or ends too early */
+  async #compare(standing: Standing): Promise<Finding['past']> {
+    const { past, store, sinceMs, deadlineMs } = this.#ports;
+    const { shard } = standing;
+    if (past === null) return null;
+    const name = this.#nameOf(shard);
+    if (sinceMsOf(standing, sinceMs) === 0)
+      throw new Error(
+        `the moment of the backup of ${name} is not known, so a reference copy that is older than the backup ` +
+          'could not be detected: give the moment of the backup with --since',
+      );
+    const reached = await past.reached(shard, deadlineMs);
+    const least = leastReached(standing, sinceMs);
+    if (reached < least || reached === NOTHING)
+      throw new Error(
+        `the reference copy of ${name} ends at ${momentOf(reached)}, and it must reach at least ${momentOf(least)}`,
+      );
+    const rows = await past.countRows(shard, deadlineMs);
+    const found = await shown(`comparing ${name}`, rows, 'rows', (add) =>
+      lostToPast({ past, present: store }, shard, deadlineMs, () => add(1)),
+    );
+    return { ...found, reached };
+  }
+
+  /** Reports each row once, although the search reads it several times. */
+  #reportUnreadable(shard: ShardIndex, row: string): void {
+    const message =
+      `${this.#nameOf(shard)}: a row cannot be read, so ` +
+      `a record that is missing because of it may stay unnoticed: ${row}`;
+    if (!this.#reported.has(message)) fail(message);
+    this.#reported.add(message);
+  }
+
+  #nameOf(shard: ShardIndex): string {
+    return this.#ports.names[shard] ?? String(shard);
+  }
+}

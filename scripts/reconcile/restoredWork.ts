@@ -1,0 +1,226 @@
+import { CLOSED, HALF_COPIED, isRefused, momentOf } from '../../src/core/generations.ts';
+import type { Lost, OrderedLine } from '../../src/core/lost.ts';
+import type { DeadlineMs, ShardIndex } from '../../src/core/nouns.ts';
+import { SlotMap } from '../../src/core/slots.ts';
+import { ShardAuditor } from '../../src/mysql/auditor.ts';
+import type { BookShards } from '../../src/mysql/bookShards.ts';
+import type { PastShards } from '../../src/mysql/pastShards.ts';
+import { RestoredShardStore } from '../../src/mysql/restoredShards.ts';
+import { ShardReader } from '../../src/mysql/shardReader.ts';
+import type { WorkLock } from '../../src/mysql/workLock.ts';
+import { piecesOf } from '../../src/service/cartBatches.ts';
+import { copyPast } from '../../src/service/restored/copyPast.ts';
+import { inWords } from '../../src/service/restored/lostToSiblings.ts';
+import { putBack } from '../../src/service/restored/putBack.ts';
+import type { PutBackParts } from '../../src/service/restored/putBack.ts';
+import { readStandings, wasSeen } from '../../src/service/restored/whoWentBack.ts';
+import type { Standing } from '../../src/service/restored/whoWentBack.ts';
+import { Routing } from '../../src/service/routing.ts';
+import type { ShardConfig } from '../../src/shardsFile.ts';
+import { fail } from '../support/report.ts';
+import { closeAll } from './closing.ts';
+import type { ClosingParts } from './closing.ts';
+import { isWhole } from './finding.ts';
+import type { Finding } from './finding.ts';
+import { MissingRecords } from './missingRecords.ts';
+import { putBackParts } from './putBackParts.ts';
+import type { RestoredOptions } from './restoredOptions.ts';
+import { inQuotes, notBack, shown, tellLost } from './tellLost.ts';
+
+export interface RestoredWorkPorts {
+  readonly books: BookShards;
+  /** The reference copy; null: there is none. */
+  readonly past: PastShards | null;
+  /** Null: nothing is written. */
+  readonly lock: WorkLock | null;
+  readonly shards: readonly ShardConfig[];
+  readonly initialShards: number;
+  readonly sinceMs: number | null;
+  readonly deadlineMs: DeadlineMs;
+}
+
+const COPY_AGAIN =
+  'a reference copy was copied over it only in part; ' +
+  'repeat the copy (--against --put-back), or restore the backup once more';
+
+/** The steps of one run: close, find, report, put back, reopen. */
+export class RestoredWork {
+  readonly #past: PastShards | null;
+  readonly #lock: WorkLock | null;
+  readonly #shards: readonly ShardConfig[];
+  readonly #sinceMs: number | null;
+  readonly #deadlineMs: DeadlineMs;
+  readonly #store: RestoredShardStore;
+  readonly #missing: MissingRecords;
+  readonly #putBackParts: PutBackParts;
+  readonly #closing: ClosingParts;
+
+  constructor({ books, past, lock, shards, initialShards, sinceMs, deadlineMs }: RestoredWorkPorts) {
+    this.#past = past;
+    this.#lock = lock;
+    this.#shards = shards;
+    this.#sinceMs = sinceMs;
+    this.#deadlineMs = deadlineMs;
+    this.#store = new RestoredShardStore(books.shards);
+    const auditor = new ShardAuditor(books.shards);
+    const routing = new Routing(new SlotMap(initialShards), new ShardReader(books.shards), shards.length);
+    const names = shards.map(({ name }) => name);
+    this.#missing = new MissingRecords({ store: this.#store, auditor, routing, past, names, sinceMs, deadlineMs });
+    this.#putBackParts = putBackParts(books.shards, routing);
+    this.#closing = { store: this.#store, names, deadlineMs };
+  }
+
+  /**
+   * The named shards, or those that went back. A shard that was only closed is written to or reopened only when
+   * `--shard` names it: an operator may be loading it.
+   */
+  async choose({ shard: names = [], putBack, accept }: RestoredOptions): Promise<Standing[]> {
+    const standings = await readStandings(this.#store, this.#shards.length, this.#deadlineMs);
+    if (names.length > 0) return standings.filter(({ shard }) => names.includes(this.#nameOf(shard)));
+    const refused = standings.filter(isRefused);
+    if (!putBack && !accept) return refused;
+    for (const standing of refused)
+      if (!wasSeen(standing))
+        fail(
+          `${this.#nameOf(standing.shard)} is closed, and no shard recorded that it went back: ` +
+            'it is left unchanged unless --shard names it',
+        );
+    return refused.filter(wasSeen);
+  }
+
+  /** Closes shards for all gateways, independent of the watermarks that the gateways have of them. */
+  async close(shards: readonly ShardConfig[]): Promise<void> {
+    await closeAll(
+      this.#closing,
+      shards.map((shard) => this.#shards.indexOf(shard)),
+    );
+    for (const { name } of shards)
+      console.log(
+        `${name} is closed: no gateway sells from it once GET /v1/shards of every gateway reports it as refused`,
+      );
+  }
+
+  /**
+   * Closes shards for as long as records are put back, so that gateways without a watermark of them refuse them too.
+   *
+   * @throws when one of them is open, or holds a part of a copy that must be finished first
+   */
+  async closeBeforePutBack(chosen: readonly Standing[]): Promise<void> {
+    const open = chosen.find((standing) => !isRefused(standing));
+    if (open !== undefined)
+      throw new Error(`${this.#nameOf(open.shard)} is open, so nothing is put back; close it first with --close`);
+    const half = this.#past === null ? chosen.find(({ mark }) => mark === HALF_COPIED) : undefined;
+    if (half !== undefined) throw new Error(`${this.#nameOf(half.shard)}: ${COPY_AGAIN}`);
+    await closeAll(
+      this.#closing,
+      chosen.map(({ shard }) => shard),
+    );
+  }
+
+  find(chosen: readonly Standing[], lines: readonly OrderedLine[]): Promise<Finding[]> {
+    return this.#missing.find(chosen, lines);
+  }
+
+  async report(
+    { standing, lost, past }: Finding,
+    when: 'missing' | 'still missing',
+    list: string | undefined,
+  ): Promise<void> {
+    const name = this.#nameOf(standing.shard);
+    console.log(`${name}: ${inWords(standing, this.#sinceMs)}`);
+    if (past !== null && past.reached < standing.had)
+      console.log(`${name}: the reference copy goes no further than ${momentOf(past.reached)}`);
+    if (past !== null && past.ahead.size > 0)
+      console.log(
+        `${name} has records that the reference copy lacks, of ${past.ahead.size} SKUs; ` +
+          `these SKUs are not copied: ${inQuotes(past.ahead)}`,
+      );
+    await tellLost(name, when, lost, list);
+  }
+
+  /** Copies the rows of the reference copy on all shards, then repeats operations that only other sources report. */
+  async putBack(findings: readonly Finding[], lines: readonly OrderedLine[]): Promise<void> {
+    const copied = new Map<ShardIndex, Finding['past']>();
+    for (const { standing, past } of findings) {
+      if (past === null) continue;
+      await this.#copy(standing, past);
+      copied.set(standing.shard, { ...past, lost: [], differing: 0 });
+    }
+    const rest =
+      this.#past === null
+        ? findings
+        : await this.#missing.find(
+            findings.map(({ standing }) => standing),
+            lines,
+            copied,
+          );
+    const all = rest.map(({ standing, lost }) => ({ shard: standing.shard, lost }));
+    const count = all.reduce((sum, { lost }) => sum + lost.length, 0);
+    const done = await shown('putting back', count, 'records', (add) =>
+      putBack(this.#putBackParts, all, this.#deadlineMs, () => add(1)),
+    );
+    for (const line of notBack(done)) console.log(line);
+  }
+
+  /** Reopens a shard when no record is missing or `--accept` is set; otherwise reports why it stays refused. */
+  async reopen({ standing, lost, past }: Finding, { putBack, accept }: RestoredOptions): Promise<void> {
+    const name = this.#nameOf(standing.shard);
+    if (!isRefused(standing)) {
+      if (lost.length > 0) fail(`${name} is open, although ${lost.length} records are missing; close it with --close`);
+      else console.log(`${name} is open, and no source reports a missing record`);
+      return;
+    }
+    if (standing.mark === HALF_COPIED && !putBack) {
+      fail(`${name} stays refused: ${COPY_AGAIN}`);
+      return;
+    }
+    if (!accept && !(putBack && lost.length === 0 && isWhole({ standing, past }))) {
+      const reason = lost.length > 0 ? `${lost.length} records are missing` : incompleteBecause(standing);
+      fail(`${name} stays refused: ${reason}; --put-back restores what it can, --accept reopens the shard as it is`);
+      return;
+    }
+    this.#lock?.assert();
+    await this.#pauseTorn(lost);
+    await this.#store.accept(standing.shard, standing.had, this.#deadlineMs);
+    console.log(`${name} is reopened${lost.length > 0 ? `, without ${lost.length} missing records` : ''}`);
+  }
+
+  async #copy({ shard }: Standing, { ahead, reached }: NonNullable<Finding['past']>): Promise<void> {
+    const past = this.#past;
+    if (past === null) return;
+    this.#lock?.assert();
+    await this.#store.setMark(shard, HALF_COPIED, reached, this.#deadlineMs);
+    const rows = await past.countRows(shard, this.#deadlineMs);
+    await shown(`copying ${this.#nameOf(shard)}`, rows, 'rows', (add) =>
+      copyPast({ past, present: this.#store }, shard, ahead, this.#deadlineMs, () => add(1)),
+    );
+    await this.#store.setMark(shard, CLOSED, reached, this.#deadlineMs);
+  }
+
+  /** Pauses each SKU whose rows do not match its layout: its units could be sold twice. */
+  async #pauseTorn(missing: readonly Lost[]): Promise<void> {
+    const torn = new Set(
+      missing.flatMap(({ kind, sku_id }) =>
+        (kind === 'layout' || kind === 'transfer' || kind === 'pointer') && sku_id !== null ? [sku_id] : [],
+      ),
+    );
+    if (torn.size === 0) return;
+    for (let shard = 0; shard < this.#shards.length; shard += 1)
+      for (const some of piecesOf([...torn], 400)) await this.#store.pause(shard, some, this.#deadlineMs);
+    console.log(`paused, because some units of these SKUs exist twice or not at all: ${inQuotes(torn)}`);
+  }
+
+  #nameOf(shard: ShardIndex): string {
+    return this.#shards[shard]?.name ?? String(shard);
+  }
+}
+
+/** Why records may be missing although none was found. */
+function incompleteBecause(standing: Standing): string {
+  if (!wasSeen(standing))
+    return 'no shard recorded how far it had come, so it is not known whether its records are complete';
+  return (
+    'the sources may be incomplete: the reference copy (--against) ends too early, differs or was not read, ' +
+    'and the books of the shop contain sales only'
+  );
+}
