@@ -50,7 +50,7 @@ describe('access', () => {
     expect(answer.headers).to.have.property('www-authenticate', 'Bearer');
   }
 
-  it('asks for a token on every call of both listeners, before it looks at anything else', async () => {
+  it('requires a token on every call of both listeners, before it checks anything else', async () => {
     const before = await tableSums(stack().shards);
     const all = await calls();
     expect(all.filter(({ base }) => base === gateway.publicUrl)).to.have.length.above(3);
@@ -69,7 +69,7 @@ describe('access', () => {
     expect(await tableSums(stack().shards)).to.deep.equal(before);
   });
 
-  it('asks for one at addresses that there are not, too', async () => {
+  it('requires a token also at addresses that do not exist', async () => {
     for (const base of [gateway.publicUrl, gateway.adminUrl]) {
       for (const path of [
         '/',
@@ -90,7 +90,7 @@ describe('access', () => {
     expectUnauthorized(await sendBytes(gateway.adminUrl, 'GET http://healthz/metrics HTTP/1.1\r\nHost: test\r\n\r\n'));
   });
 
-  it('takes no malformed header for a token', async () => {
+  it('rejects malformed headers', async () => {
     const wrong = [
       '',
       'alpha',
@@ -125,14 +125,14 @@ describe('access', () => {
     expectUnauthorized(await sendBytes(gateway.publicUrl, twice));
   });
 
-  it('takes each of its tokens, on its own listener', async () => {
+  it('accepts each token on its own listener only', async () => {
     const path = `/v1/skus/${fresh('access')}`;
     for (const token of ['alpha', 'beta']) expect((await gateway.get(path, bearer(token))).status).to.equal(404);
     expect((await gateway.get(path, { Authorization: 'bearer  alpha ' })).status).to.equal(404);
     expect((await gateway.adminPut(path, { leaved_amount: 5 }, bearer('gamma'))).status).to.equal(201);
   });
 
-  it('leaves healthz and readyz open, which say nothing of the topology', async () => {
+  it('leaves healthz and readyz open, which reveal nothing about the topology', async () => {
     for (const path of ['/healthz', '/readyz']) {
       for (const headers of [{}, bearer('wrong')]) {
         const { status, body } = await gateway.adminGet(path, headers);
@@ -144,7 +144,7 @@ describe('access', () => {
     }
   });
 
-  it('does not listen beyond loopback without tokens', async () => {
+  it('refuses to listen beyond loopback without tokens', async () => {
     const beyond = ['0.0.0.0', '::', '192.0.2.1', 'example.com', '0', '127.0.0.1.example.com', '::ffff:0.0.0.0'];
     for (const [variable, without] of [
       ['HOST', 'STOCKGATE_TOKENS'],

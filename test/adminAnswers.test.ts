@@ -47,7 +47,7 @@ for (const engine of ENGINE_NAMES) {
     };
 
     describe('PUT /v1/skus', () => {
-      it('returns the opening stock and what is left now, when the SKU exists', async () => {
+      it('returns the opening stock and the units left now, when the SKU exists', async () => {
         expect((await open(5)).body).to.deep.equal({ sku_id, leaved_amount: 5, opened_with: 5, replayed: false });
         await deduct('a', 3);
         await adjust('more', 4);
@@ -110,7 +110,7 @@ for (const engine of ENGINE_NAMES) {
         }
       });
 
-      it('takes no `from` with `paused`, and changes nothing then', async () => {
+      it('rejects `from` with `paused`, without an effect', async () => {
         await open(10);
         await put('/sale', { state: 'on', from: FROM });
         const refused = await put('/sale', { state: 'paused', from: FROM });
@@ -119,7 +119,7 @@ for (const engine of ENGINE_NAMES) {
         expect((await read()).sale).to.deep.equal({ state: 'on', from: FROM });
       });
 
-      it('takes nothing from a query, nor does any other call that has none', async () => {
+      it('rejects query parameters, as does every other call that has none', async () => {
         await open(10);
         const line = { sku_id, order_detail_id: 'a', quantity: 1 };
         const answers = [
@@ -142,11 +142,11 @@ for (const engine of ENGINE_NAMES) {
       const sumOf = (body: { sub_rows: { leaved_amount: number }[] }): number =>
         body.sub_rows.reduce((sum, row) => sum + row.leaved_amount, 0);
       const SIZES = [4, 16, 3, 1, 5, 1];
-      /** The answers of the call for many SKUs. */
+      /** The units left that the call for many SKUs returned. */
       let amounts: number[] = [];
       beforeEach(() => (amounts = []));
 
-      /** Reads without a pause while some work runs. @returns every answer that was given */
+      /** Reads without a pause while some work runs. @returns every successful answer */
       const during = async (work: () => Promise<void>): Promise<Answer['body'][]> => {
         let isOver = false;
         const seen: Answer['body'][] = [];
@@ -186,7 +186,7 @@ for (const engine of ENGINE_NAMES) {
         expect(sumOf(body) + body.in_transit, JSON.stringify(body)).to.equal(body.leaved_amount);
       };
 
-      it('adds up exactly, and stays the same while nothing is sold', async () => {
+      it('returns an exact sum, which stays the same while nothing is sold', async () => {
         await open(1_000);
         const seen = await during(resizes);
         expect(seen).to.have.length.above(SIZES.length);
@@ -195,7 +195,7 @@ for (const engine of ENGINE_NAMES) {
         expect([...new Set(amounts)], 'availability').to.deep.equal([1_000]);
       });
 
-      it('adds up exactly under orders', async () => {
+      it('returns an exact sum under orders', async () => {
         await open(100_000);
         let isOver = false;
         let sold = 0;

@@ -9,7 +9,7 @@ import { skuOn } from './support/traffic.ts';
 
 const SHARDS = 2;
 const ORDERS = 24;
-/** Rounds until two orders meet in one batch; on a busy machine requests may come one by one. */
+/** Rounds until two orders are in one batch; on a busy machine requests may arrive one by one. */
 const ROUNDS_MAX = 50;
 const TEST_MS = 120_000;
 
@@ -20,7 +20,7 @@ for (const engine of ['batching', 'textbook']) {
     before(async () => {
       own = await ownShards({ count: SHARDS, migrated: true });
       const [first] = await own.load();
-      if (first === undefined) throw new Error('there is a shard');
+      if (first === undefined) throw new Error('the shards file names no shard');
       proxy = await startPacketProxy(first.address);
       own.rewrite(({ shards: [shard] }) => {
         if (shard !== undefined) shard.primary.port = proxy.port;
@@ -31,7 +31,7 @@ for (const engine of ['batching', 'textbook']) {
       await own?.drop();
     });
 
-    /** @returns the most orders of one batch, over rounds that go on until it is more than one */
+    /** @returns the largest number of orders in one batch; it stops after the first round with a batch of two */
     async function largestBatch(environment: NodeJS.ProcessEnv, roundsMax: number): Promise<number> {
       const gateway = await startTestGateway({ STOCKGATE_ENGINE: engine, ...environment }, own);
       const sku_id = skuOn(0, fresh('limit'), SHARDS);
@@ -59,11 +59,11 @@ for (const engine of ['batching', 'textbook']) {
       }
     }
 
-    it('is as large as it comes without a limit', async () => {
+    it('does not bound batches when it is not set', async () => {
       expect(await largestBatch({}, ROUNDS_MAX)).to.be.above(1);
     }).timeout(TEST_MS);
 
-    it('is kept', async () => {
+    it('bounds the lines of a batch', async () => {
       expect(await largestBatch({ STOCKGATE_BATCH_LINES_MAX: '1' }, 3)).to.equal(1);
     }).timeout(TEST_MS);
   });

@@ -14,13 +14,13 @@ import { WORK_MS } from '../src/mysql/transaction.ts';
 import { WaitingRoom } from '../src/mysql/waitingRoom.ts';
 import { eventually } from './support/eventually.ts';
 
-/** How many batches may be on their way. */
+/** The number of batches that may be under way at once. */
 const BATCHES_MAX = 6;
 
-const NOBODY = (): boolean => false;
-const ALL = (): boolean => true;
-const UNTROUBLED = (company: Company): boolean => typeof company === 'string';
-/** Nothing is sent to it: what the queue asks of a shard is whether it is served, and for places to wait. */
+const NONE_BUSY = (): boolean => false;
+const ANY_CLASS = (): boolean => true;
+const UNLOCKED_CLASSES = (company: Company): boolean => typeof company === 'string';
+/** Nothing is sent to it: the queue reads only whether the shard is served, and uses its admission queue. */
 const shardOf = (isServing: boolean, waiting_max = 1_000): Shard =>
   ({ isServing, batchRoom: new WaitingRoom(waiting_max) }) as unknown as Shard;
 const SHARD = shardOf(true);
@@ -35,7 +35,7 @@ function order(...sku_ids: string[]): Deduct {
   };
 }
 
-function errand(operation: Deduct, deadlineMs = 1_000, shard = SHARD): Errand {
+function queued(operation: Deduct, deadlineMs = 1_000, shard = SHARD): Errand {
   return {
     shard,
     operation,
@@ -52,118 +52,125 @@ function queueOf(...errands: Errand[]): BatchQueue {
   return queue;
 }
 
-describe('queue of a batch', () => {
-  it('gives out all that waits, in the order of its coming', () => {
-    const all = [errand(order('a')), errand(order('b')), errand(order('a', 'b'))];
+describe('batch queue', () => {
+  it('returns all waiting operations in the order of their arrival', () => {
+    const all = [queued(order('a')), queued(order('b')), queued(order('a', 'b'))];
     const queue = queueOf(...all);
-    expect(queue.takeBatch(NOBODY, ALL).errands).to.deep.equal(all);
+    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).errands).to.deep.equal(all);
     expect(SHARD.batchRoom.count).to.equal(0);
   });
 
-  it('gives back first what was put back', () => {
-    const [first, second, third] = [errand(order('a')), errand(order('b')), errand(order('c'))];
+  it('returns operations that were put back before all others', () => {
+    const [first, second, third] = [queued(order('a')), queued(order('b')), queued(order('c'))];
     const queue = queueOf(third);
     queue.putBack([first, second]);
-    expect(queue.takeBatch(NOBODY, ALL).errands).to.deep.equal([first, second, third]);
+    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).errands).to.deep.equal([first, second, third]);
   });
 
-  it('leaves those waiting whose SKU is on its way', () => {
-    const [busy, both, free] = [errand(order('a')), errand(order('a', 'b')), errand(order('b'))];
+  it('keeps operations waiting while a batch with their SKU is under way', () => {
+    const [busy, both, free] = [queued(order('a')), queued(order('a', 'b')), queued(order('b'))];
     const queue = queueOf(busy, both, free);
-    expect(queue.takeBatch((sku_id) => sku_id === 'a', ALL).errands).to.deep.equal([free]);
-    expect(queue.takeBatch(NOBODY, ALL).errands).to.deep.equal([busy, both]);
+    expect(queue.takeBatch((sku_id) => sku_id === 'a', ANY_CLASS).errands).to.deep.equal([free]);
+    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).errands).to.deep.equal([busy, both]);
   });
 
-  it('bounds the lines that go together, but for one order that has more', () => {
-    const large = errand(order(...Array.from({ length: 600 }, (_, index) => `${index}`)));
-    const small = Array.from({ length: 600 }, () => errand(order('a')));
+  it('bounds the lines of a batch, except for a single order with more lines', () => {
+    const large = queued(order(...Array.from({ length: 600 }, (_, index) => `${index}`)));
+    const small = Array.from({ length: 600 }, () => queued(order('a')));
     const queue = queueOf(large, ...small);
-    expect(queue.takeBatch(NOBODY, ALL).errands).to.deep.equal([large]);
-    expect(queue.takeBatch(NOBODY, ALL).errands).to.have.length(512);
-    expect(queue.takeBatch(NOBODY, ALL).errands).to.have.length(88);
+    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).errands).to.deep.equal([large]);
+    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).errands).to.have.length(512);
+    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).errands).to.have.length(88);
     const narrow = new BatchQueue(() => true, 8);
-    for (const one of [...small.slice(0, 9), errand(order('a', 'b'))]) narrow.add(one);
-    expect([8, 2].map(() => narrow.takeBatch(NOBODY, ALL).errands.length)).to.deep.equal([8, 2]);
+    for (const one of [...small.slice(0, 9), queued(order('a', 'b'))]) narrow.add(one);
+    expect([8, 2].map(() => narrow.takeBatch(NONE_BUSY, ANY_CLASS).errands.length)).to.deep.equal([8, 2]);
   });
 
-  it('sends what names a locked SKU alone, and only when it may go', () => {
+  it('sends the operations of a locked SKU in a batch of their own, and only when that class may leave', () => {
     const [locked, again, free, other] = [
-      errand(order('a')),
-      errand(order('a')),
-      errand(order('b')),
-      errand(order('c')),
+      queued(order('a')),
+      queued(order('a')),
+      queued(order('b')),
+      queued(order('c')),
     ];
     const queue = queueOf(locked, free, again, other);
     queue.lock(['a', 'c'], true);
-    expect(queue.takeBatch(NOBODY, UNTROUBLED).errands).to.deep.equal([free]);
-    expect(queue.takeBatch(NOBODY, UNTROUBLED).errands).to.deep.equal([]);
-    expect(queue.takeBatch(NOBODY, ALL).errands).to.deep.equal([locked, again]);
+    expect(queue.takeBatch(NONE_BUSY, UNLOCKED_CLASSES).errands).to.deep.equal([free]);
+    expect(queue.takeBatch(NONE_BUSY, UNLOCKED_CLASSES).errands).to.deep.equal([]);
+    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).errands).to.deep.equal([locked, again]);
     queue.unlock(['a', 'c'], false);
     queue.putBack([locked, again]);
-    expect(queue.takeBatch(NOBODY, UNTROUBLED).errands, 'whoever only reads does not meet the lock').to.deep.equal([]);
-    expect(queue.takeBatch(NOBODY, ALL).errands).to.deep.equal([locked, again]);
+    expect(
+      queue.takeBatch(NONE_BUSY, UNLOCKED_CLASSES).errands,
+      'the mark stays after a batch that only read',
+    ).to.deep.equal([]);
+    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).errands).to.deep.equal([locked, again]);
     queue.unlock(['a', 'c'], true);
-    expect(queue.takeBatch(NOBODY, UNTROUBLED).errands).to.deep.equal([other]);
+    expect(queue.takeBatch(NONE_BUSY, UNLOCKED_CLASSES).errands).to.deep.equal([other]);
   });
 
-  it('sends what may be locked alone until it was answered', () => {
-    const [first, second, free] = [errand(order('a')), errand(order('a')), errand(order('b'))];
+  it('sends the operations of a possibly locked SKU in a batch of their own, until one is answered', () => {
+    const [first, second, free] = [queued(order('a')), queued(order('a')), queued(order('b'))];
     const queue = queueOf(first, free);
     queue.lock(['a'], false);
-    expect(queue.takeBatch(NOBODY, ALL).errands).to.deep.equal([first]);
+    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).errands).to.deep.equal([first]);
     queue.unlock(['a'], false);
     queue.add(second);
-    expect(queue.takeBatch(NOBODY, ALL).errands).to.deep.equal([free, second]);
+    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).errands).to.deep.equal([free, second]);
   });
 
-  it('gives out those who name a SKU and have too little time', () => {
-    const [soon, late, other] = [errand(order('a', 'b'), 100), errand(order('a'), 200), errand(order('c'), 100)];
+  it('returns the operations that name a given SKU and have too little time left', () => {
+    const [soon, late, other] = [queued(order('a', 'b'), 100), queued(order('a'), 200), queued(order('c'), 100)];
     const queue = queueOf(soon, late, other);
     expect(queue.takeNaming(new Set(['a']), 150)).to.deep.equal([soon]);
-    expect(queue.takeBatch(NOBODY, ALL).errands).to.deep.equal([late, other]);
+    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).errands).to.deep.equal([late, other]);
   });
 
-  it('keeps what must be looked at apart from what need not, so that it holds nobody up', () => {
-    const [first, looked, last] = [errand(order('a')), errand(order('b')), errand(order('c'))];
-    const queue = new BatchQueue((operation) => operation !== looked.operation);
-    for (const each of [first, looked, last]) queue.add(each);
-    expect(queue.takeBatch(NOBODY, ALL)).to.deep.equal({ errands: [first, last], company: 'guessed' });
-    expect(queue.takeBatch(NOBODY, (company) => company === 'guessed').errands).to.deep.equal([]);
-    expect(queue.takeBatch(NOBODY, ALL)).to.deep.equal({ errands: [looked], company: 'looked up' });
+  it('keeps operations that need a read apart from the others, so that they delay none of them', () => {
+    const [first, unguessable, last] = [queued(order('a')), queued(order('b')), queued(order('c'))];
+    const queue = new BatchQueue((operation) => operation !== unguessable.operation);
+    for (const each of [first, unguessable, last]) queue.add(each);
+    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS)).to.deep.equal({ errands: [first, last], company: 'guessed' });
+    expect(queue.takeBatch(NONE_BUSY, (company) => company === 'guessed').errands).to.deep.equal([]);
+    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS)).to.deep.equal({ errands: [unguessable], company: 'looked up' });
   });
 
-  it('keeps what is for a shard that is not served apart from the rest', () => {
-    const away = shardOf(false);
-    const [lost, found, too] = [errand(order('a'), 1_000, away), errand(order('b')), errand(order('c'), 1_000, away)];
+  it('keeps operations for a shard that is not served apart from the others', () => {
+    const unserved = shardOf(false);
+    const [lost, found, too] = [
+      queued(order('a'), 1_000, unserved),
+      queued(order('b')),
+      queued(order('c'), 1_000, unserved),
+    ];
     const queue = queueOf(lost, found, too);
-    expect(queue.takeBatch(NOBODY, UNTROUBLED).errands).to.deep.equal([found]);
-    expect(queue.takeBatch(NOBODY, ALL).errands).to.deep.equal([lost, too]);
+    expect(queue.takeBatch(NONE_BUSY, UNLOCKED_CLASSES).errands).to.deep.equal([found]);
+    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).errands).to.deep.equal([lost, too]);
   });
 
-  it('lets a bounded number wait for one shard', () => {
+  it('bounds the operations that wait for one shard', () => {
     const narrow = shardOf(true, 1);
     const [first, second, other] = [
-      errand(order('a'), 1_000, narrow),
-      errand(order('b'), 1_000, narrow),
-      errand(order('c')),
+      queued(order('a'), 1_000, narrow),
+      queued(order('b'), 1_000, narrow),
+      queued(order('c')),
     ];
     const queue = new BatchQueue(() => true);
     expect([first, second, other].map((each) => queue.add(each))).to.deep.equal([true, false, true]);
-    expect(queue.takeBatch(NOBODY, ALL).errands).to.deep.equal([first, other]);
+    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).errands).to.deep.equal([first, other]);
     expect(queue.add(second)).to.equal(true);
   });
 
-  it('takes out those whose time is up', () => {
-    const [late, soon] = [errand(order('a'), 100), errand(order('b'), 200)];
+  it('removes expired operations', () => {
+    const [late, soon] = [queued(order('a'), 100), queued(order('b'), 200)];
     const queue = queueOf(late, soon);
     expect(queue.takeExpired(150)).to.deep.equal([late]);
     expect(queue.takeExpired(150)).to.deep.equal([]);
-    expect(queue.takeBatch(NOBODY, ALL).errands).to.deep.equal([soon]);
+    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).errands).to.deep.equal([soon]);
   });
 });
 
-describe('writer of a server', () => {
-  it('tells in time who waits behind batches that are never answered, though nothing comes and nothing lands', async () => {
+describe('server writer', () => {
+  it('answers in time an operation behind unanswered batches, although no event wakes the writer', async () => {
     let sent = 0;
     const lend = (): Promise<never> => {
       sent += 1;
@@ -174,14 +181,14 @@ describe('writer of a server', () => {
     const apply = (sku_id: string, waitMs: number) => writer.apply(silent, order(sku_id), performance.now() + waitMs);
     for (let batch = 0; batch < BATCHES_MAX; batch += 1) {
       void apply(`${batch}`, 60_000);
-      await eventually('it is sent, the one before it being late', 10_000, () => sent === batch + 1);
+      await eventually('it is sent, because the batch before it is late', 10_000, () => sent === batch + 1);
     }
     expect(await apply('behind', WORK_MS + 300)).to.include({ is: 'not_done' });
     expect(sent).to.equal(BATCHES_MAX);
   });
 });
 
-describe('hints of a batch', () => {
+describe('batch hints', () => {
   const readingOf = (leaved_amount: number, isOnSale = true): Reading => ({
     flows: new Map(),
     shelves: new Map([['a', { leaved_amount, held_amount: 0, epoch: 0, isOpen: true, isOnSale, isSellable: true }]]),
@@ -192,7 +199,7 @@ describe('hints of a batch', () => {
   });
   const canGuess = (hints: Hints, operation: Batchable): boolean => hints.doubtOf(operation) === 'nothing';
 
-  it('let new orders be guessed of SKUs that somebody has looked at, and nothing that rests on what stands', () => {
+  it('allow a guess for new orders of SKUs that were read, but for no operation that depends on existing flows', () => {
     const hints = new Hints();
     expect(hints.doubtOf(order('a'))).to.equal('all');
     hints.note(readingOf(5));
@@ -208,7 +215,7 @@ describe('hints of a batch', () => {
   const deducted = ({ lines }: Deduct) =>
     ({ is: 'deducted', lines: lines.map((line) => ({ ...line, replayed: false, returned: 0 })) }) as const;
 
-  it('have an order looked up that asks for more than there was, less what was taken since', () => {
+  it('require a read for an order of more units than were last read, less the units taken since', () => {
     const hints = new Hints();
     hints.note(readingOf(2));
     for (const expected of [true, true, false]) {
@@ -220,25 +227,25 @@ describe('hints of a batch', () => {
     expect(canGuess(hints, order('a'))).to.equal(true);
   });
 
-  it('have all orders looked up of a SKU that is not on sale', () => {
+  it('require a read for every order of a SKU that is not on sale', () => {
     const hints = new Hints();
     hints.note(readingOf(100, false));
     expect(canGuess(hints, order('a'))).to.equal(false);
   });
 
-  it('have an order looked up whose ids were seen', () => {
+  it('require a read for an order whose ids were seen before', () => {
     const hints = new Hints();
     hints.note(readingOf(5));
     const seen = order('a');
     hints.learn(seen, deducted(seen));
     expect([hints.doubtOf(seen), hints.doubtOf(order('a'))]).to.deep.equal(['ids', 'nothing']);
-    // What stands there says no: then all counts.
+    // The flows under its ids do not decide it: then everything is read.
     hints.learn(seen, { is: 'deferred' });
     expect(hints.doubtOf(seen)).to.equal('all');
   });
 });
 
-describe('recall of a batch', () => {
+describe('in-doubt resolution of a batch', () => {
   const operation = order('a');
   const [line] = operation.lines as [Deduct['lines'][number]];
   const done = { is: 'deducted', lines: [{ ...line, replayed: false, returned: 0 }] } as const;
@@ -258,29 +265,29 @@ describe('recall of a batch', () => {
     totals: new Map(),
   });
 
-  it('tells what stands as it was meant, and what does not stand as undone', () => {
+  it('returns the intended outcome for a flow that exists, and not_done for a missing one', () => {
     expect(recallOne(operation, done, read({}))).to.deep.equal(done);
     expect(recallOne(operation, done, read(null))).to.include({ is: 'not_done' });
-    // Sold to somebody else meanwhile: still not refused, but never done.
+    // Sold to another order meanwhile: not done, and not a refusal.
     expect(recallOne(operation, done, read(null, 0))).to.include({ is: 'not_done' });
   });
 
-  it('tells what was cancelled since as done, not as refused', () => {
+  it('returns the intended outcome, not a refusal, for a line that was cancelled since', () => {
     expect(recallOne(operation, done, read({ status: 'cancelled', returned: 1 }))).to.deep.equal(done);
   });
 
-  it('tells as a replay what was there before', () => {
+  it('returns a replay for a flow that existed before the batch', () => {
     const replay = { is: 'deducted', lines: [{ ...line, replayed: true, returned: 0 }] };
     expect(recallOne(operation, done, read({}), () => true)).to.deep.equal(replay);
     expect(recallOne(operation, done, read({ status: 'cancelled' }), () => true)).to.include({ is: 'not_done' });
   });
 
-  it('says nothing that is only said among batches', () => {
+  it('returns no outcome that is internal to batches', () => {
     expect(recallOne(operation, { is: 'lacking', sku_ids: ['a'] }, read(null, 0, 10))).to.include({ is: 'not_done' });
     expect(recallOne(operation, { is: 'deferred' }, read(null))).to.include({ is: 'not_done' });
   });
 
-  it('tells a refusal only while it is one', () => {
+  it('returns a refusal only while the rows still refuse', () => {
     const short = { is: 'refused', code: 'insufficient_stock', lines: [] } as const;
     expect(recallOne(operation, short, read(null, 0))).to.include({ is: 'refused', code: 'insufficient_stock' });
     expect(recallOne(operation, short, read(null, 1))).to.include({ is: 'not_done' });

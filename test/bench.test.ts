@@ -54,14 +54,15 @@ const runOf = (arm: string, rate: number, more: Partial<Run> = {}): Run => ({
 });
 
 describe('benchmark', () => {
-  it('finds the counts in what wrk prints around them', () => {
-    const printed = `Running 2s test @ http://127.0.0.1:1/v1/deductions\n  1 threads and 256 connections\n${JSON.stringify(counted)}\n`;
+  it('finds the counts in the output of wrk', () => {
+    const head = 'Running 2s test @ http://127.0.0.1:1/v1/deductions\n  1 threads and 256 connections\n';
+    const printed = `${head}${JSON.stringify(counted)}\n`;
     expect(parseCounted(printed)).to.deep.equal(counted);
     expect(() => parseCounted('unable to connect')).to.throw('no counts: unable to connect');
     expect(() => parseCounted('{"requests":1}')).to.throw('did not count refused');
   });
 
-  it('takes medians, ranges and percentiles', () => {
+  it('computes medians, ranges and percentiles', () => {
     expect(spreadOf([3, 1, 2])).to.deep.equal({ median: 2, min: 1, max: 3, count: 3 });
     expect(spreadOf([4, 1, 2, 3])?.median).to.equal(2.5);
     expect(spreadOf([])).to.equal(null);
@@ -70,13 +71,14 @@ describe('benchmark', () => {
     ]);
   });
 
-  it("reads a process's ticks though its name has blanks and brackets", () => {
+  it("reads a process's ticks although its name has blanks and brackets", () => {
     expect(ticksIn('7 (a) b) S 1 7 7 0 -1 4 100 0 0 0 250 50 9 9 20 0 11 0 77 1 2')).to.equal(300);
   });
 
-  it('reads outcomes of deductions alone, and tells those that were not expected', () => {
+  it('reads the outcomes of deductions only, and reports unexpected ones', () => {
     const before = outcomesIn(
-      'stockgate_requests_total{route="POST /v1/deductions",outcome="deducted"} 5\nstockgate_requests_total{route="GET /metrics",outcome="done"} 9\n',
+      'stockgate_requests_total{route="POST /v1/deductions",outcome="deducted"} 5\n' +
+        'stockgate_requests_total{route="GET /metrics",outcome="done"} 9\n',
     );
     expect([...before]).to.deep.equal([['deducted', 5]]);
     const after = new Map([
@@ -87,7 +89,7 @@ describe('benchmark', () => {
     expect(unexpected(before, after, ['deducted'])).to.deep.equal({ share: 0.1, others: { overloaded: 10 } });
   });
 
-  it('believes a run only when what stands fits what was answered', () => {
+  it('accepts a run only when the rows match the answers', () => {
     const faultsOf = (more: Partial<Standing>, less: Partial<Counted> = {}) =>
       contradictions({ ...counted, ...less }, { ...standing, ...more }, 1);
     expect(faultsOf({})).to.deep.equal([]);
@@ -99,14 +101,14 @@ describe('benchmark', () => {
     expect(contradictions(counted, { ...standing, flowCount: 303, deducted: 102 }, 3)).to.deep.equal([]);
   });
 
-  it('waits for what is left of one batch and for the next, and meets the slow ones more often', () => {
+  it('computes a wait of the rest of one batch and the whole next one, in which slow batches weigh more', () => {
     expect(p99OfTwo(Array.from({ length: 100 }, () => 1))).to.be.within(1.95, 2);
-    // One in fifty takes a third of all the time: hardly anybody of the slowest hundredth comes before another one.
+    // One batch in fifty takes a third of all the time: nearly all of the slowest hundredth wait for just one of these.
     const ofSlow = p99OfTwo(Array.from({ length: 100 }, (_, index) => (index % 50 === 25 ? 25 : 1)));
     expect(ofSlow).to.be.within(25, 26);
   });
 
-  it('holds every run against the two around it', () => {
+  it('compares every run with the two reference runs around it', () => {
     const figure = FIGURES.find(({ id, connections }) => id === 'P1' && connections === 1_024)!;
     const comparison = { arm: 'hot', reference: 'echo', pressure: 'all_out' } as const;
     const pair = (rate: number, more: Partial<Run> = {}): Pair => ({
@@ -142,7 +144,7 @@ describe('benchmark', () => {
     expect(verdictOn({ better: 'less', floor: 2, goal: 1.3 }, spreadOf([1.3]))).to.equal('goal');
   });
 
-  it('measures what every figure is made of', () => {
+  it('measures every comparison that a figure needs', () => {
     for (const { arm, reference, pressure, connections } of FIGURES) {
       const fits = COMPARISONS.filter(
         (each) => each.arm === arm && each.reference === reference && each.pressure === pressure,
@@ -156,7 +158,7 @@ describe('benchmark', () => {
       expect([armCalled(arm), armCalled(reference)].every((each) => ARMS.includes(each))).to.equal(true);
   });
 
-  it('shares a reference run between neighbours, but not at a rate of its own', () => {
+  it('shares a reference run between neighbouring runs, except at a fixed rate', () => {
     const comparisons = comparisonsOf(['hot', 'many']).filter(({ reference }) => reference === 'echo');
     expect(chainsOf(comparisons).map((chain) => chain.length)).to.deep.equal([2, 2]);
     expect(runCount({ comparisons, connections: [256, 1_024], rounds: 3 })).to.equal(3 * (5 + 5 + 6));
@@ -169,7 +171,7 @@ describe('benchmark', () => {
     expect(OPENING).to.be.lessThan(QUANTITY_SHORT);
   });
 
-  it('holds each number of sub-rows against one sub-row of the same round', () => {
+  it('compares each number of sub-rows with one sub-row of the same round', () => {
     const run = (round: number, sub_rows: number, rate: number, more: Partial<Run> = {}): ScalingRun => ({
       round,
       sub_rows,
@@ -203,7 +205,7 @@ describe('benchmark', () => {
       '0.00',
       '3',
     ]);
-    // Nothing is known of its one sub-row, nor of servers that are not ours.
+    // Its one sub-row was not measured, and servers that the benchmark did not start have no figures.
     expect(scalingCells(rows[2]!).slice(4, 9)).to.deep.equal(['-', '-', '-', '-', '0.02']);
     const figures = scalingFigures([...runs, control]);
     expect(figures.map(({ verdict }) => verdict)).to.deep.equal([
@@ -219,7 +221,7 @@ describe('benchmark', () => {
     );
   });
 
-  it('puts as many SKUs on as many servers, or one on sub-rows', () => {
+  it('puts each SKU on a server of its own, or one SKU on many sub-rows', () => {
     for (const count of SUB_ROWS) {
       const { sku_ids, baskets } = spreadGoods('r1', count, SLOW_COMMITS.servers);
       expect([
@@ -232,7 +234,7 @@ describe('benchmark', () => {
     expect([sku_ids.length, sub_rows]).to.deep.equal([1, 8]);
   });
 
-  it('makes requests whose length is what they say, one in ten again and one in twenty short', () => {
+  it('makes requests with a correct length, one in ten a repetition and one in twenty above the stock', () => {
     const baskets = [['a', 'b', 'c'], ['d']];
     const orders = orderMaker({ host: '127.0.0.1:1', baskets, prefix: 'p', mixed: true });
     const bodies = Array.from({ length: AGAIN_AFTER * 4 }, () => {
@@ -253,14 +255,14 @@ describe('benchmark', () => {
     expect(orders.counts.short).to.be.within(200, 210);
   });
 
-  it('waits for the whole of an answer', () => {
+  it('waits for the whole answer', () => {
     const answer = 'HTTP/1.1 201 Created\r\nContent-Length: 4\r\n\r\nbody';
     expect(wholeAnswer(Buffer.from(answer))).to.equal(201);
     expect(wholeAnswer(Buffer.from(answer.slice(0, -1)))).to.equal(null);
     expect(wholeAnswer(Buffer.from('HTTP/1.1 201 Cre'))).to.equal(null);
   });
 
-  it('complains of what is worse than the baseline by more than the margin', () => {
+  it('reports figures that are worse than the baseline by more than the margin', () => {
     const figure = (median: number) => [{ id: 'P9', what: 'CPU', spread: spreadOf([median]) }];
     const baseline = { commit: 'abc', figures: { P9: 1.2 } };
     expect(regressions(figure(1.79), baseline)).to.deep.equal([]);

@@ -19,7 +19,7 @@ describe('breaker', () => {
     for (let time = 0; time < times; time += 1) breaker.record(false, atMs);
   };
 
-  it('opens when nearly nothing succeeds, not before', () => {
+  it('opens when almost no request succeeds, not before', () => {
     const breaker = create();
     fail(breaker, 4, 0);
     expect(breaker.isOpen).to.equal(false);
@@ -27,7 +27,7 @@ describe('breaker', () => {
     expect(breaker.isOpen).to.equal(true);
   });
 
-  it('stays closed while a tenth succeeds, however many fail', () => {
+  it('stays closed while a tenth of the requests succeed, however many fail', () => {
     const breaker = create();
     for (let round = 0; round < 50; round += 1) {
       breaker.record(true, round);
@@ -36,7 +36,7 @@ describe('breaker', () => {
     expect(breaker.isOpen).to.equal(false);
   });
 
-  it('forgets what is older than its window', () => {
+  it('forgets results that are older than its window', () => {
     const breaker = create();
     for (let time = 0; time < 100; time += 1) breaker.record(true, 0);
     fail(breaker, 4, 1_100);
@@ -48,7 +48,7 @@ describe('breaker', () => {
     expect(slow.isOpen).to.equal(false);
   });
 
-  it('closes when a probe is answered, and begins to count anew', () => {
+  it('closes when a probe is answered, and restarts its counts', () => {
     const breaker = create();
     fail(breaker, 5, 0);
     breaker.close();
@@ -93,17 +93,19 @@ describe('breaker', () => {
         await proxy.close();
       });
 
-      it('opens while the shard is silent, so that its callers do not wait, and closes when it speaks', async () => {
+      it('opens while the shard is silent, so that callers do not wait, and closes when it answers', async () => {
         proxy.setSilent(true);
-        // Each SKU's own few places at the gate are not what is being tested.
+        // Several SKUs, because the quota of each SKU is not tested here.
         const others = Array.from({ length: 8 }, () => skuOn(SHARD, fresh('breaker')));
         await eventually('the breaker opens', 10_000, async () => {
           await Promise.all(others.map((other) => deduct(SHARD, other)));
           return state() === 'open';
         });
-        const turnedAway = await Promise.all(Array.from({ length: 50 }, () => deduct(SHARD, sku_id)));
-        expect(new Set(turnedAway.map(({ is }) => is))).to.deep.equal(new Set(['not_done']));
-        expect(Math.max(...turnedAway.map(({ ms }) => ms)), 'nobody waited for the request to end').to.be.below(1_500);
+        const rejected = await Promise.all(Array.from({ length: 50 }, () => deduct(SHARD, sku_id)));
+        expect(new Set(rejected.map(({ is }) => is))).to.deep.equal(new Set(['not_done']));
+        expect(Math.max(...rejected.map(({ ms }) => ms)), 'no rejected request waited for a deadline').to.be.below(
+          1_500,
+        );
         proxy.setSilent(false);
         await eventually('the breaker closes', 10_000, () => state() === 'closed');
         expect((await deduct(SHARD, sku_id)).is).to.equal('deducted');
@@ -112,7 +114,7 @@ describe('breaker', () => {
 });
 
 describe('retry budget', () => {
-  it('lets through a tenth of the attempts, beyond what was saved up', () => {
+  it('allows retries for a tenth of the attempts, beyond the initial budget', () => {
     const budget = new RetryBudget();
     let retries = 0;
     for (let attempt = 0; attempt < 1_000; attempt += 1) {

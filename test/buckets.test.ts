@@ -20,7 +20,7 @@ const GATEWAYS = 3;
 const PER_SECOND = 20;
 const BURST = 30;
 const KEY_PREFIX = 'buckets';
-/** The machine may be busy, and here nobody is to count for himself. */
+/** For a busy machine: no gateway is to fall back to a bucket of its own here. */
 const PATIENT_MS = 10_000;
 const WAIT_MS = 25;
 
@@ -49,7 +49,7 @@ describe('buckets', () => {
   const sharedBuckets = (commander: Commander, waitMs = PATIENT_MS) =>
     new SharedBuckets(commander, { keyPrefix: KEY_PREFIX, perSecond: PER_SECOND, burst: BURST, waitMs });
   const limitOver = (shared: SharedBuckets | null) => new CallerLimit({ perSecond: PER_SECOND, burst: BURST, shared });
-  /** Asks without a pause, at one of these after the other. */
+  /** Sends requests to these limits in turn, in a loop with pauses of 2 ms. */
   const hammer = async (
     limits: readonly CallerLimit[],
     caller: string,
@@ -64,7 +64,7 @@ describe('buckets', () => {
   const countOf = (requests: readonly (LetThrough | null)[]): number => requests.filter((each) => each !== null).length;
 
   for (const where of ['of one process', 'of three, in Redis'] as const) {
-    it(`let a burst through and then the rate, wherever the stretch begins: ${where}`, async () => {
+    it(`admit a burst and then the rate, in every window of time: ${where}`, async () => {
       const count = where === 'of one process' ? 1 : GATEWAYS;
       const limits = await Promise.all(
         Array.from({ length: count }, async () => limitOver(count === 1 ? null : sharedBuckets(await connected()))),
@@ -78,13 +78,13 @@ describe('buckets', () => {
       const seconds = (performance.now() - beganMs) / 1_000;
       expect(countOf(first)).to.be.at.least(BURST);
       expect(overfullStretches(requests, PER_SECOND, BURST)).to.deep.equal([]);
-      // All of it is let through too: what comes in is not lost between three who ask for it.
+      // The whole rate is admitted: no token is lost between the three gateways that share the bucket.
       expect(countOf(requests)).to.be.within(BURST + 2 * PER_SECOND - 1, BURST + PER_SECOND * seconds);
       expect(await limits[0]!.take(fresh('another'))).to.equal(true);
     });
   }
 
-  it('would notice a stretch with too many', () => {
+  it('are checked by a function that finds a window with too many requests', () => {
     const at = (ms: number): LetThrough => ({ sentMs: ms, heardMs: ms });
     expect(overfullStretches([at(0), at(100), at(110), null], 10, 1)).to.deep.equal([
       '3 within 0.110 s',
@@ -92,41 +92,42 @@ describe('buckets', () => {
     ]);
   });
 
-  it('go by the clock of Redis, which may be set', async () => {
+  it('follow the clock of Redis, even when it is set back or ahead', async () => {
     const commander = await connected();
-    // The same script, with a clock that is so far ahead of what it is, in seconds.
+    // The same script, with a clock that is the given number of seconds ahead.
     const at = (ahead: number) =>
       scriptOf(TAKE.lua.replace("redis.call('TIME')", `redis.call('TIME')\ntime[1] = time[1] + ${ahead}`));
     const key = new PartKeys(KEY_PREFIX, 0).ofCaller(fresh('caller'));
     const take = async (ahead: number, burst = 2): Promise<number> =>
       Number(((await commander.run(at(ahead), [key], ['1', String(burst)])) as [number])[0]);
     expect([await take(0), await take(0), await take(0)]).to.deep.equal([1, 1, 0]);
-    expect([await take(-3_600), await take(-3_600)], 'set back it brings nothing').to.deep.equal([0, 0]);
-    expect([await take(-3_598), await take(-3_598), await take(-3_598)], 'and goes on from there').to.deep.equal([
+    expect([await take(-3_600), await take(-3_600)], 'a clock that is set back adds no tokens').to.deep.equal([0, 0]);
+    expect([await take(-3_598), await take(-3_598), await take(-3_598)], 'the rate goes on from there').to.deep.equal([
       1, 1, 0,
     ]);
-    expect([await take(3_600), await take(3_600), await take(3_600)], 'set ahead it brings one burst').to.deep.equal([
-      1, 1, 0,
-    ]);
+    expect(
+      [await take(3_600), await take(3_600), await take(3_600)],
+      'a clock that is set ahead adds one burst',
+    ).to.deep.equal([1, 1, 0]);
     await redis.ask('SET', key, 'nonsense');
     expect([await take(0), await take(0), await take(0)]).to.deep.equal([1, 1, 0]);
   });
 
-  it('are forgotten by Redis when they are full, and by a gateway when there are too many', async () => {
+  it('are removed by Redis when they are full, and by a gateway when there are too many', async () => {
     const shared = sharedBuckets(await connected());
     await redis.ask('FLUSHALL');
     const caller = fresh('caller');
     for (let taken = 0; taken < BURST; taken += 1) await shared.take(caller);
     const keyCount = async (): Promise<number> => ((await redis.ask('KEYS', '*')) as unknown[]).length;
     expect(await keyCount()).to.equal(1);
-    await eventually('it is forgotten', 5_000, async () => (await keyCount()) === 0);
+    await eventually('the key is removed', 5_000, async () => (await keyCount()) === 0);
     expect((await shared.take(caller)).left).to.equal(BURST - 1);
     const limit = limitOver(null);
     for (let number = 0; number < 60_000; number += 1) await limit.take(`caller ${number}`);
     expect(limit.callerCount).to.equal(50_000);
   });
 
-  it('of a gateway go on with what was left while Redis is away', async () => {
+  it('of a gateway continue from the tokens that were left while Redis is unreachable', async () => {
     const commander = await connected();
     const [one, other] = [limitOver(sharedBuckets(commander)), limitOver(sharedBuckets(await connected()))];
     const caller = fresh('caller');
@@ -138,17 +139,17 @@ describe('buckets', () => {
     expect(left.filter(Boolean).length).to.be.below(BURST / 2);
   });
 
-  it('are waited for by the first alone while Redis hangs, and come back with it', async () => {
+  it('delay only the first request while Redis hangs, and are used again when it answers', async () => {
     const commander = await connected();
-    const lanes = Array.from({ length: PART_COUNT }, () => new QuickLane(commander, WAIT_MS));
-    const lane = lanes[0]!;
+    const queues = Array.from({ length: PART_COUNT }, () => new QuickLane(commander, WAIT_MS));
+    const queue = queues[0]!;
     const key = new PartKeys(KEY_PREFIX, 0).ofCaller(fresh('caller'));
     const isAnswered = (): Promise<boolean> =>
-      lane.ask(TAKE, key, ['1000', '1000']).then(
+      queue.ask(TAKE, key, ['1000', '1000']).then(
         () => true,
         () => false,
       );
-    /** Whether it ends before anything but what is known already can have a say. */
+    /** Whether it ends in this turn of the event loop, before any input is read. */
     const isAtOnce = (work: Promise<boolean>): Promise<boolean> =>
       Promise.race([work.then(() => true), new Promise<boolean>((resolve) => setImmediate(() => resolve(false)))]);
     await eventually('Redis answers in time', 10_000, isAnswered);
@@ -164,6 +165,6 @@ describe('buckets', () => {
     } finally {
       redis.signal('SIGCONT');
     }
-    await eventually('Redis is asked again', 10_000, isAnswered);
+    await eventually('Redis is used again', 10_000, isAnswered);
   });
 });

@@ -14,7 +14,7 @@ import { skuOn, skusOnOneShard } from './support/traffic.ts';
 
 const RACES = process.env['STOCKGATE_TEST_LONG'] === '1' ? 2_000 : 200;
 const RACES_AT_A_TIME = 8;
-/** The sale is sent up to so much later than the cancellation, so that each of them is the first one in some races. */
+/** The sale is sent up to this much later than the cancellation, so that each of them is first in some races. */
 const SALE_MS_MAX = 60;
 const SHARDS = [4, 11] as const;
 
@@ -26,7 +26,7 @@ interface LineState extends FlowKey {
   readonly order_id?: string;
 }
 
-/** Two lines, `a` on one shard and `b` on another unless a test says otherwise, and the orders that name them. */
+/** Two lines, by default `a` on one shard and `b` on another, and the orders that name them. */
 interface Pair {
   readonly a: FlowKey;
   readonly b: FlowKey;
@@ -39,11 +39,13 @@ describe('answers to cancellations', () => {
   let gateways: TestGateway[];
   let shop: TestGateway;
   /** Called before each call of a port of the first gateway. */
-  let strike: BeforeCall = () => undefined;
+  let beforeCall: BeforeCall = () => undefined;
 
   before(async () => {
     const [first, ...others] = await Promise.all([
-      startTestGateway({}, stack(), createLog('silent'), (ports) => beforeCalls(ports, (...call) => strike(...call))),
+      startTestGateway({}, stack(), createLog('silent'), (ports) =>
+        beforeCalls(ports, (...call) => beforeCall(...call)),
+      ),
       startTestGateway(),
       startTestGateway(),
     ]);
@@ -51,7 +53,7 @@ describe('answers to cancellations', () => {
     shop = first;
   });
   afterEach(() => {
-    strike = () => undefined;
+    beforeCall = () => undefined;
   });
   after(() => Promise.all(gateways.map((gateway) => gateway.stop())));
 
@@ -89,7 +91,7 @@ describe('answers to cancellations', () => {
     );
   const refusedBy = (line: FlowKey, state: Partial<LineState>): LineState => ({ ...line, ...state }) as LineState;
 
-  it('give every line its state when a line of another order refuses, also when an earlier attempt cancelled some', async () => {
+  it('list the state of every line when one belongs to another order, also if some are cancelled', async () => {
     const pair = await newPair('half');
     const { a, b, x, y } = pair;
     expectStatus(await sell(shop, x, a), 201);
@@ -104,14 +106,15 @@ describe('answers to cancellations', () => {
         refusedBy(b, { status: 'deducted', quantity: 1, code: 'idempotency_conflict' }),
       ]);
       expect(body.detail).to.equal(
-        `order line "${b.order_detail_id}" of SKU "${b.sku_id}" belongs to another order; this attempt changed nothing; 1 of 2 lines is cancelled since an earlier attempt`,
+        `order line "${b.order_detail_id}" of SKU "${b.sku_id}" belongs to another order; ` +
+          'this attempt changed nothing; 1 of 2 lines is cancelled since an earlier attempt',
       );
     }
-    expect(await journalsOf(pair), 'an attempt that is refused changes nothing').to.deep.equal(before);
+    expect(await journalsOf(pair), 'a refused attempt changes nothing').to.deep.equal(before);
     expect(expectStatus(await cancel(shop, x, [a]), 200).body.replayed).to.equal(true);
   });
 
-  it('give every line its state when all of them are on one shard', async () => {
+  it('list the state of every line when all lines are on one shard', async () => {
     const pair = await newPair('single', skusOnOneShard(fresh('single'), 2).sku_ids);
     const { a, b, x, y } = pair;
     const c = { ...a, order_detail_id: 'never sold' };
@@ -128,12 +131,12 @@ describe('answers to cancellations', () => {
     expect(await journalsOf(pair)).to.deep.equal(before);
   });
 
-  it('are outcome_unknown when this attempt cancelled some lines, and the repetition is a refusal with the states', async () => {
+  it('are outcome_unknown after a partial cancellation, and refuse the next attempt with the states', async () => {
     const { a, b, x, y } = await newPair('race');
     expectStatus(await sell(shop, x, a), 201);
     let isSold = false;
-    // Between the look at all shards and the first change the other order takes `b`.
-    strike = async (port, method, given) => {
+    // The other order takes `b` between the check of all shards and the first change.
+    beforeCall = async (port, method, given) => {
       const [operation] = (port === 'engine' && method === 'apply' ? given[1] : []) as { kind: string }[];
       if (operation?.kind !== 'cancel' || given[0] !== SHARDS[1] || isSold) return undefined;
       isSold = true;
@@ -150,11 +153,11 @@ describe('answers to cancellations', () => {
     ]);
   });
 
-  it('are outcome_unknown also when the rest was looked for in the wrong place first', async () => {
+  it('are outcome_unknown also when the last part went to the wrong shard first', async () => {
     const { a, b, x, y } = await newPair('misplaced');
     expectStatus(await sell(shop, x, a), 201);
     let isSold = false;
-    strike = async (port, method, given) => {
+    beforeCall = async (port, method, given) => {
       const [operation] = (port === 'engine' && method === 'apply' ? given[1] : []) as { kind: string }[];
       if (operation?.kind !== 'cancel' || given[0] !== SHARDS[1] || isSold) return undefined;
       isSold = true;
@@ -166,17 +169,17 @@ describe('answers to cancellations', () => {
     expect((await rowsOf([a, b])).map(({ status }) => status)).to.deep.equal(['cancelled', 'deducted']);
   });
 
-  it('name the line that an open cart holds, and count the lines that an earlier attempt cancelled', async () => {
+  it('name the line that an open cart holds, and the number of lines that an earlier attempt cancelled', async () => {
     const { a, b, x, y } = await newPair('pending');
     const beside = await newPair('beside');
     expectStatus(await cancel(shop, x, [a]), 200);
-    let letGo: () => void = () => undefined;
+    let release: () => void = () => undefined;
     const isHeld = new Promise<void>((resolve) => {
-      // The cart of the other order stays open at its commit point.
-      strike = async (port, method) => {
+      // The cart of the other order stays open just before its commit decision.
+      beforeCall = async (port, method) => {
         if (port !== 'carts' || method !== 'decide') return undefined;
         resolve();
-        await new Promise<void>((go) => (letGo = go));
+        await new Promise<void>((go) => (release = go));
         return undefined;
       };
     });
@@ -193,15 +196,18 @@ describe('answers to cancellations', () => {
         refusedBy(b, { status: 'pending', quantity: 1, code: 'pending' }),
       ]);
       expect(body.detail).to.match(
-        /is held by a cart that is not decided yet; send the same call again; this attempt changed nothing; 1 of 2 lines is cancelled/,
+        new RegExp(
+          'is held by a cart that is not decided yet; send the same call again; ' +
+            'this attempt changed nothing; 1 of 2 lines is cancelled',
+        ),
       );
     } finally {
-      letGo();
+      release();
       await open;
     }
   });
 
-  it(`agree with the rows when a sale of one line comes between: ${RACES} races on three gateways`, async () => {
+  it(`match the rows when one line is sold at the same time: ${RACES} races on three gateways`, async () => {
     const [a = '', b = ''] = SHARDS.map((shard) => skuOn(shard, fresh('races')));
     for (const sku_id of [a, b]) await shop.openSku(sku_id, RACES);
     let soldToY = 0;
@@ -245,13 +251,13 @@ describe('answers to cancellations', () => {
     );
     const sum = async (sku_id: string): Promise<number> =>
       (await shop.get(`/v1/skus/${sku_id}`)).body.leaved_amount as number;
-    expect(await sum(b), 'left of what was sold or cancelled').to.equal(RACES - soldToY);
+    expect(await sum(b), 'units left after the sales and cancellations').to.equal(RACES - soldToY);
   });
 
   const isUnknown = ({ status, body }: Answer): boolean =>
     status === 503 && (body.code === 'outcome_unknown' || body.code === 'overloaded');
 
-  /** Repeats a cancellation. @returns its first definite answer after all attempts so far */
+  /** Repeats a cancellation after earlier attempts. @returns its first definite answer */
   const untilDefinite = async (
     gateway: TestGateway,
     order_id: string,
@@ -266,24 +272,24 @@ describe('answers to cancellations', () => {
     throw new Error('no definite answer to a cancellation');
   };
 
-  /** Holds an answer against the rows as they are in the end: cancelled and deducted lines stay so. */
+  /** Compares an answer with the rows at the end: a line that was cancelled or deducted stays so. */
   const expectAgreement = ({ a, b, x, y }: Pair, answer: Answer, rows: ReadonlyMap<string, LineState>): void => {
-    const said = `${answer.text}; rows ${JSON.stringify([...rows.values()])}`;
+    const context = `${answer.text}; rows ${JSON.stringify([...rows.values()])}`;
     if (isUnknown(answer)) return;
     if (answer.status === 200) {
       for (const key of [a, b])
-        expect(rows.get(flowKeyText(key)), said).to.include({ status: 'cancelled', order_id: x });
+        expect(rows.get(flowKeyText(key)), context).to.include({ status: 'cancelled', order_id: x });
       return;
     }
-    expect([answer.status, answer.body.code], said).to.deep.equal([409, 'idempotency_conflict']);
+    expect([answer.status, answer.body.code], context).to.deep.equal([409, 'idempotency_conflict']);
     const [ofA, ofB] = [a, b].map((key) => linesOf(answer).find((line) => flowKeyText(line) === flowKeyText(key)));
-    // The sale of `b` refused it, and stands.
-    expect(ofB, said).to.include({ status: 'deducted', code: 'idempotency_conflict', quantity: 1 });
-    expect(rows.get(flowKeyText(b)), said).to.include({ status: 'deducted', order_id: y });
-    expect(ofA?.code, said).to.equal(undefined);
-    // An attempt that is still under way may cancel `a` after this answer; the other way is impossible.
+    // The sale of `b` is the reason for the refusal, and it is final.
+    expect(ofB, context).to.include({ status: 'deducted', code: 'idempotency_conflict', quantity: 1 });
+    expect(rows.get(flowKeyText(b)), context).to.include({ status: 'deducted', order_id: y });
+    expect(ofA?.code, context).to.equal(undefined);
+    // An attempt that is still under way may cancel `a` after this answer; a cancellation is never undone.
     if (ofA?.status === 'cancelled')
-      expect(rows.get(flowKeyText(a)), said).to.include({ status: 'cancelled', order_id: x });
-    else expect(ofA, said).to.include({ status: 'deducted', quantity: 1 });
+      expect(rows.get(flowKeyText(a)), context).to.include({ status: 'cancelled', order_id: x });
+    else expect(ofA, context).to.include({ status: 'deducted', quantity: 1 });
   };
 });

@@ -13,13 +13,13 @@ import { skuOn } from './support/traffic.ts';
 import { CUTS, startWireProxy } from './support/wireProxy.ts';
 import type { Cut, WireProxy } from './support/wireProxy.ts';
 
-/** The record of every cart and one of its lines lie on the first. */
+/** The first shard has the record of every cart and one of its lines. */
 const SHARDS = [5, 11] as const;
 const OPENED = 3;
 const REQUEST_MS = 10_000;
 const STATEMENT_MS = 300;
 const FREE_MS = 10_000;
-/** Of one request, on the first shard; and tries on a machine that is too busy. */
+/** COMMITs of one request on the first shard at most. TRIES is for a machine that is too busy. */
 const COMMITS_MAX = 20;
 const TRIES = 20;
 
@@ -31,26 +31,26 @@ interface Order {
 /** A request that takes several transactions. */
 interface Request {
   readonly name: string;
-  /** Of its transactions on the first shard. */
+  /** The smallest number of its transactions on the first shard. */
   readonly commitsMin: number;
   prepare(order: Order): Promise<unknown>;
   send(by: CartBench, order: Order): Promise<string>;
-  /** How a line ends that it reached. */
+  /** The final status of a line that it changed. */
   readonly end: string;
-  /** What is told when it was done as a whole. */
+  /** The outcome when all of it was done. */
   readonly done: string;
-  /** Every shard does its part by itself: what was done in part is told as unknown. */
+  /** Whether each shard commits its part independently: the outcome of a partial effect is then `unknown`. */
   readonly inParts: boolean;
 }
 
 for (const engineName of ENGINES_NOW) {
-  describe(`a request over several shards of which one COMMIT is not answered, engine: ${engineName}`, () => {
+  describe(`a request over several shards with one unanswered COMMIT, engine: ${engineName}`, () => {
     const benches: CartBench[] = [];
     const proxies: WireProxy[] = [];
-    let undisturbed: CartBench;
+    let uncut: CartBench;
 
     before(() => {
-      benches.push((undisturbed = openCartBench(undefined, engineName)));
+      benches.push((uncut = openCartBench(undefined, engineName)));
     });
     after(async () => {
       for (const bench of benches) {
@@ -60,7 +60,7 @@ for (const engineName of ENGINES_NOW) {
       for (const proxy of proxies) await proxy.close();
     });
 
-    /** A gateway of its own, whose first shard is reached through the proxy. */
+    /** A separate gateway that reaches the first shard through the proxy. */
     const behindProxy = async (): Promise<{ proxy: WireProxy; cutOff: CartBench }> => {
       const [first] = SHARDS;
       const proxy = await startWireProxy(addressOf(first));
@@ -94,7 +94,7 @@ for (const engineName of ENGINES_NOW) {
         name: 'cancellation',
         commitsMin: 1,
         prepare: async (order) => {
-          expect(await sell(undisturbed, order)).to.equal('deducted');
+          expect(await sell(uncut, order)).to.equal('deducted');
           await free(order);
         },
         send: cancel,
@@ -107,45 +107,45 @@ for (const engineName of ENGINES_NOW) {
     async function newOrder(): Promise<Order> {
       const name = fresh('cut');
       const sku_ids = SHARDS.map((shard) => skuOn(shard, name));
-      for (const sku_id of sku_ids) await undisturbed.open(sku_id, OPENED);
+      for (const sku_id of sku_ids) await uncut.open(sku_id, OPENED);
       return { order_id: skuOn(SHARDS[0], `order-${name}`), sku_ids };
     }
 
-    /** Cuts one of the request's COMMITs. @returns what was told, and whether it came to that COMMIT */
+    /** Cuts the connection at one COMMIT of a request. @returns its outcome, and whether it reached that COMMIT */
     async function interrupt(
       { proxy, cutOff }: Awaited<ReturnType<typeof behindProxy>>,
       request: Request,
       order: Order,
       cut: Cut,
       number: number,
-    ): Promise<{ told: string; isCut: boolean }> {
+    ): Promise<{ outcome: string; isCut: boolean }> {
       const cutsBefore = proxy.cutsDone;
       let seen = 0;
       const stop = proxy.cutWhenever(cut, () => (seen += 1) === number);
-      const told = await request.send(cutOff, order);
-      // Of a cart the last one is that of its settlement, after the answer.
+      const outcome = await request.send(cutOff, order);
+      // The last COMMIT of a cart is that of its completion, after the answer.
       await free(order);
       stop();
-      return { told, isCut: proxy.cutsDone > cutsBefore };
+      return { outcome, isCut: proxy.cutsDone > cutsBefore };
     }
 
-    async function expectAsTold(
+    async function expectOutcome(
       request: Request,
       order: Order,
-      { told }: { told: string },
+      { outcome }: { outcome: string },
       where: string,
     ): Promise<void> {
       const rows = await cartRows(order.sku_ids);
       const ends = endsOf(rows, linesOf(order.sku_ids, order.order_id));
       const reached = ends.filter((end) => end === request.end).length;
-      const said = `${where}: told ${told}, then ${ends.join(' and ')}`;
-      if (told === request.done) expect(reached, said).to.equal(ends.length);
-      else if (told === 'not_done') expect(reached, said).to.equal(0);
-      else expect([told, reached, request.inParts], said).to.deep.equal(['unknown', 1, true]);
+      const context = `${where}: answered ${outcome}, then ${ends.join(' and ')}`;
+      if (outcome === request.done) expect(reached, context).to.equal(ends.length);
+      else if (outcome === 'not_done') expect(reached, context).to.equal(0);
+      else expect([outcome, reached, request.inParts], context).to.deep.equal(['unknown', 1, true]);
       const taken = ends.map((end) => (end === 'deducted' ? OPENED - 1 : OPENED));
       expect(
         order.sku_ids.map((sku_id) => rows.stock.get(sku_id)),
-        said,
+        context,
       ).to.deep.equal(taken.map((leaved) => ({ leaved, held: 0 })));
     }
 
@@ -156,20 +156,21 @@ for (const engineName of ENGINES_NOW) {
       for (let tries = 0; commits < COMMITS_MAX;) {
         const order = await newOrder();
         await request.prepare(order);
-        const struck = await interrupt(behind, request, order, cut, commits + 1);
-        await expectAsTold(request, order, struck, `${cut} COMMIT ${commits + 1}`);
-        // Turned away before it came so far, on a machine that is too busy.
-        if (!struck.isCut && struck.told !== request.done && (tries += 1) < TRIES) continue;
-        if (!struck.isCut) break;
+        const interrupted = await interrupt(behind, request, order, cut, commits + 1);
+        await expectOutcome(request, order, interrupted, `${cut} COMMIT ${commits + 1}`);
+        // Rejected before it reached that COMMIT, on a machine that is too busy.
+        if (!interrupted.isCut && interrupted.outcome !== request.done && (tries += 1) < TRIES) continue;
+        if (!interrupted.isCut) break;
         commits += 1;
         expect(await request.send(behind.cutOff, order), 'the same again').to.equal(request.done);
         await free(order);
-        await expectAsTold(request, order, { told: request.done }, 'the same again');
+        await expectOutcome(request, order, { outcome: request.done }, 'the same again');
       }
       expect(commits, 'COMMITs').to.be.at.least(request.commitsMin);
     });
 
     for (const one of cases)
-      it(`is told as what came of it: ${one.request.name}, cut ${one.cut} each of its COMMITs`, () => play(one));
+      it(`gets an outcome that matches the rows: ${one.request.name}, cut ${one.cut} each of its COMMITs`, () =>
+        play(one));
   });
 }

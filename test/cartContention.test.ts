@@ -16,10 +16,10 @@ const TRAFFIC_MS = LONG ? 60_000 : 5_000;
 const CLIENTS = 64;
 const SAME_ORDER_CLIENTS = 20;
 const AMPLE = 1_000_000;
-/** Below what a gateway waits for a shard, so that the shard is slow and not dead. */
+/** Less than a gateway waits for a shard, so that the shard counts as slow and not as dead. */
 const SLOW_MS = 600;
 
-describe('carts that meet', () => {
+describe('carts that compete', () => {
   let gateways: readonly [TestGateway, TestGateway];
   before(async () => {
     gateways = [await startTestGateway(), await startTestGateway()];
@@ -45,12 +45,12 @@ describe('carts that meet', () => {
     await session.query(sql, [Buffer.from(sku_id)]);
     return session;
   };
-  /** Keeps the stock row of a SKU locked until it is let go. */
+  /** Locks the stock row of a SKU. @returns a function that unlocks it */
   const lockStock = async (shard: number, sku_id: string): Promise<() => void> => {
     const session = await begin(shard, 'SELECT 1 FROM stock WHERE sku_id = ? FOR UPDATE', sku_id);
     return () => session.destroy();
   };
-  /** The same; when it is let go, there was never anything on the shelf. Until then whoever looks finds units. */
+  /** Locks the stock row and empties it. Other reads find units until the returned function commits the empty row. */
   const emptyStock = async (shard: number, sku_id: string): Promise<() => Promise<void>> => {
     const session = await begin(
       shard,
@@ -60,11 +60,11 @@ describe('carts that meet', () => {
     return async () => void (await session.query('COMMIT'));
   };
 
-  it('goes on while customers name the same goods in opposite order', async () => {
+  it('make progress while customers name the same SKUs in opposite order', async () => {
     const sku_ids = skusOn(1, 3, 9, 14);
     const scarce = sku_ids[2] ?? '';
     const opened = await openAll(sku_ids, [AMPLE, AMPLE, LONG ? 2_000 : 150, AMPLE]);
-    const told: Told[] = [];
+    const sent: Told[] = [];
     const untilMs = performance.now() + TRAFFIC_MS;
     const shop = async (client: number): Promise<void> => {
       for (let round = 0; performance.now() < untilMs; round += 1) {
@@ -72,18 +72,18 @@ describe('carts that meet', () => {
           round % 3 === 0 ? sku_ids : sku_ids.filter((_, place) => place !== (client + round) % sku_ids.length);
         const order_id = fresh('opposite');
         const lines = linesOf(client % 2 === 0 ? chosen : chosen.toReversed(), order_id, 1 + (round % 2));
-        told.push(await sendOrder(gateways[client % 2] ?? gateways[0], order_id, lines));
+        sent.push(await sendOrder(gateways[client % 2] ?? gateways[0], order_id, lines));
       }
     };
     await Promise.all(Array.from({ length: CLIENTS }, (_, client) => shop(client)));
-    const words = told.map(({ answer }) => wordOf(answer));
+    const words = sent.map(({ answer }) => wordOf(answer));
     expect(
       [...new Set(words)].filter((word) => !['201', 'insufficient_stock', 'overloaded'].includes(word)),
       'other answers',
     ).to.deep.equal([]);
-    await expectWhole(told, opened);
+    await expectWhole(sent, opened);
     expect(words, 'something is sold').to.include('201');
-    // Nobody was told "too few" while what he wanted was there: the rest can be bought.
+    // No order was refused as sold out while its units were left: the remaining units can be bought.
     const rest = (await cartRows([scarce])).stock.get(scarce)?.leaved ?? 0;
     if (rest > 0)
       expect(
@@ -92,7 +92,7 @@ describe('carts that meet', () => {
   });
 
   for (const kind of ['line', 'cart'] as const) {
-    it(`lets a single ${kind} wait for the last unit while a cart that will fail holds it`, async () => {
+    it(`let a single ${kind} wait for the last unit while a cart that will fail holds it`, async () => {
       const [wanted = '', missing = '', other = ''] = skusOn(2, 10, 5);
       await openAll([wanted, missing, other], [1, 1, 5]);
       const unlock = await emptyStock(10, missing);
@@ -109,7 +109,7 @@ describe('carts that meet', () => {
     });
   }
 
-  it('says "too few" to who waited as soon as the cart has really sold the last unit', async () => {
+  it('cause waiting orders to be refused as soon as a cart has sold the last unit', async () => {
     const [wanted = '', slow = ''] = skusOn(2, 10);
     await openAll([wanted, slow], [1, 1]);
     const unlock = await lockStock(10, slow);
@@ -124,7 +124,7 @@ describe('carts that meet', () => {
     for (const buyer of await Promise.all(buyers)) expect(buyer.body.code).to.equal('insufficient_stock');
   });
 
-  it('says "try again", not "too few", while nobody knows; then the cart is given up and the unit sold', async () => {
+  it('cause overloaded, not a refusal, while a cart is undecided; later its unit is sold', async () => {
     const [wanted = '', unused = ''] = skusOn(2, 10);
     const opened = await openAll([wanted, unused], [1, 1]);
     const abandoned = { order_id: fresh('abandoned'), attempt: 1 };
@@ -144,39 +144,39 @@ describe('carts that meet', () => {
       sendOrder(gateways[1], cart, linesOf([wanted, unused], cart)),
     ]);
     expect(early.map(({ answer }) => wordOf(answer))).to.deep.equal(['overloaded', 'overloaded']);
-    let told = await sendOrder(gateways[0], line, linesOf([wanted], line));
+    let sent = await sendOrder(gateways[0], line, linesOf([wanted], line));
     await eventually('the unit is sold', 2 * FREE_MS, async () => {
-      if (wordOf(told.answer) === 'overloaded') told = await sendOrder(gateways[0], line, linesOf([wanted], line));
-      return wordOf(told.answer) !== 'overloaded';
+      if (wordOf(sent.answer) === 'overloaded') sent = await sendOrder(gateways[0], line, linesOf([wanted], line));
+      return wordOf(sent.answer) !== 'overloaded';
     });
-    expect(wordOf(told.answer)).to.equal('201');
-    await expectWhole([told], opened);
+    expect(wordOf(sent.answer)).to.equal('201');
+    await expectWhole([sent], opened);
     expect(await recordsOf(abandoned.order_id)).to.deep.equal(['aborted']);
   });
 
-  it('has one effect when many send one order at once', async () => {
+  it('have one effect when many clients send the same order at once', async () => {
     for (let round = 0; round < (LONG ? 50 : 5); round += 1) {
       const sku_ids = skusOn(0, 7, 12);
       const opened = await openAll(sku_ids, [5, 5, 5]);
       const order_id = fresh('same');
       const lines = linesOf(sku_ids, order_id, 2);
-      const told = await Promise.all(
+      const sent = await Promise.all(
         Array.from({ length: SAME_ORDER_CLIENTS }, (_, client) =>
           sendOrder(gateways[client % 2] ?? gateways[0], order_id, lines),
         ),
       );
-      const words = told.map(({ answer }) => wordOf(answer));
-      expect(words, 'one of them sold it').to.include('201');
+      const words = sent.map(({ answer }) => wordOf(answer));
+      expect(words, 'one request sold the order').to.include('201');
       for (const word of words) expect(word).to.be.oneOf(['201', '200', 'overloaded']);
       await expectWhole(
-        told.slice(0, 1).map((one) => ({ ...one, answer: { ...one.answer, status: 201 } })),
+        sent.slice(0, 1).map((one) => ({ ...one, answer: { ...one.answer, status: 201 } })),
         opened,
       );
       expect((await recordsOf(order_id)).filter((state) => state === 'committed')).to.have.length(1);
     }
   });
 
-  it('takes the ids of a refused cart again after a restock, with other quantities and from others too', async () => {
+  it('accept ids of a refused cart after a restock, with other quantities, through another gateway', async () => {
     const sku_ids = skusOn(4, 11);
     const second = sku_ids[1] ?? '';
     const opened = await openAll(sku_ids, [9, 0]);
@@ -190,16 +190,16 @@ describe('carts that meet', () => {
       adjustment_id: 'restock',
       delta: 9,
     });
-    const told = await sendOrder(gateways[1], refused, lines(3));
-    expect(wordOf(told.answer)).to.equal('201');
+    const sent = await sendOrder(gateways[1], refused, lines(3));
+    expect(wordOf(sent.answer)).to.equal('201');
     expect(wordOf((await sendOrder(gateways[0], refused, lines(2))).answer)).to.equal('idempotency_conflict');
-    await expectWhole([told], new Map([...opened, [second, 9]]));
+    await expectWhole([sent], new Map([...opened, [second, 9]]));
     const another = fresh('another');
     const foreign = await gateways[0].post('/v1/deductions', { order_id: another, lines: lines(3) });
     expect(foreign.body.code).to.equal('idempotency_conflict');
   });
 
-  it('frees what it held within five seconds of a refusal, also when the undoing failed at first', async () => {
+  it('free their held units within five seconds of a refusal, also when the first attempt to undo fails', async () => {
     const [held = '', missing = ''] = skusOn(6, 13);
     await openAll([held, missing], [3, 1]);
     const unlockMissing = await emptyStock(13, missing);

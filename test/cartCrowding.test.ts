@@ -13,8 +13,8 @@ const CROWD = 60;
 const PLACES = 16;
 const AMPLE = 1_000;
 
-/** What carts that name one thing wait for must not be waited for by carts that do not name it. */
-describe('carts in a crowd', () => {
+/** Carts that wait for one SKU or record must not delay carts that do not name it. */
+describe('crowded carts', () => {
   let bench: CartBench;
   before(() => {
     bench = openCartBench();
@@ -29,7 +29,7 @@ describe('carts in a crowd', () => {
   };
   const sell = async (order_id: string, lines: readonly Line[]): Promise<OrderOutcome['is']> =>
     (await deductOrder(bench.parts, { order_id, lines }, performance.now() + WAIT_MS)).outcome.is;
-  /** Keeps a row locked until it is let go. */
+  /** Locks a row. @returns a function that unlocks it */
   const lock = async (
     shard: number,
     table: 'stock' | 'cart',
@@ -43,8 +43,8 @@ describe('carts in a crowd', () => {
   };
 
   /**
-   * Sells carts that have nothing to do with a crowd that was there before them. In one line for all of them, each would
-   * have to wait until the whole crowd had had its places.
+   * Sells carts that share no SKU with a crowd of carts that was sent before them. In one common queue, each of them
+   * would have to wait until the whole crowd had been admitted.
    */
   const expectOthersSold = async (
     join: () => Promise<OrderOutcome['is']>,
@@ -61,13 +61,13 @@ describe('carts in a crowd', () => {
     );
     unlock();
     expect(sold.map(({ is }) => is)).to.deep.equal(sold.map(() => 'deducted'));
-    expect(Math.max(...sold.map((other) => other.ended)), 'of the crowd were through before').to.be.below(
+    expect(Math.max(...sold.map((other) => other.ended)), 'carts of the crowd that ended earlier').to.be.below(
       CROWD - PLACES,
     );
     return Promise.all(crowd);
   };
 
-  it('do not delay those that name nothing of theirs, while a SKU of theirs is locked', async () => {
+  it('do not delay carts of other SKUs while one of their own SKUs is locked', async () => {
     const sku_ids = await openOn(3, 12);
     const unlock = await lock(3, 'stock', 'sku_id', sku_ids[0] ?? '');
     const join = (): Promise<OrderOutcome['is']> => {
@@ -80,7 +80,7 @@ describe('carts in a crowd', () => {
     await nothingHeld(sku_ids, WAIT_MS);
   });
 
-  it('do not delay other orders when they are one, sent many times, whose record is locked', async () => {
+  it('do not delay other orders when they are many copies of one order with a locked record', async () => {
     const sku_ids = await openOn(4, 11);
     const order_id = fresh('copies');
     const lines = linesOf(sku_ids, order_id);

@@ -17,7 +17,7 @@ import { sideSession } from './support/sideSession.ts';
 import { skuOn } from './support/traffic.ts';
 import { startWireProxy } from './support/wireProxy.ts';
 
-/** Customers who wait for one unit at once. */
+/** Orders that wait for one unit at the same time. */
 const CROWD = 200;
 const SAME_ORDER_CLIENTS = 40;
 const SLOW_MS = 500;
@@ -25,7 +25,7 @@ const REQUEST_MS = 3_000;
 /** For a busy machine. */
 const SLACK_MS = 1_500;
 
-describe('carts at their limits', () => {
+describe('cart faults', () => {
   let bench: CartBench;
   let gateway: TestGateway;
   before(async () => {
@@ -40,7 +40,7 @@ describe('carts at their limits', () => {
   const adjust = (sku_id: string, adjustment_id: string, delta: number) =>
     gateway.adminPost(`/v1/skus/${encodeURIComponent(sku_id)}/adjustments`, { adjustment_id, delta });
 
-  it('takes the verdict of others for its own end when it comes too late, and sells with the next attempt', async () => {
+  it('accepts an abort that another gateway decided first, and sells with the next attempt', async () => {
     const order_id = fresh('order');
     const sku_ids = [3, 10].map((shard) => skuOn(shard, order_id));
     for (const sku_id of sku_ids) await bench.open(sku_id, 1);
@@ -71,7 +71,7 @@ describe('carts at their limits', () => {
     ]);
   });
 
-  it('can undo a hold whatever was restocked meanwhile', async () => {
+  it('undoes a hold even after a restock at the stock limit', async () => {
     const sku_id = skuOn(3, fresh('full'));
     const cart = { order_id: fresh('order'), attempt: 1 };
     const lines = linesOf([sku_id], cart.order_id);
@@ -86,11 +86,11 @@ describe('carts at their limits', () => {
     const restocked = await adjust(sku_id, 'more', 1);
     await bench.carts.decide(bench.shardOf(cart.order_id), cart, 'aborted', performance.now() + WAIT_MS);
     const undone = await bench.apply({ kind: 'settle', ...cart, verdict: 'aborted', lines });
-    expect(undone.is, `after a restock that was told ${wordOf(restocked)}`).to.equal('applied');
+    expect(undone.is, `after a restock that was answered ${wordOf(restocked)}`).to.equal('applied');
     await nothingHeld([sku_id], FREE_MS);
   });
 
-  it('has a verdict for a cancellation whose goods find no room', async () => {
+  it('refuses a cancellation when its units would pass the stock limit', async () => {
     const sku_id = skuOn(3, fresh('full'));
     const order_id = fresh('order');
     await bench.open(sku_id, STOCK_LIMIT);
@@ -103,7 +103,7 @@ describe('carts at their limits', () => {
     expect(wordOf(answer)).to.equal('stock_limit');
   });
 
-  it('sweeps what it can although records of older holds cannot be asked for', async () => {
+  it('sweeps newer holds although the records of older holds cannot be read', async () => {
     const rowsMax = 3;
     const stuck = Array.from({ length: rowsMax }, () => fresh('stuck'));
     const free = fresh('free');
@@ -131,15 +131,17 @@ describe('carts at their limits', () => {
     for (let round = 0; round < 5; round += 1) await sweeper.sweep();
     const held = (await cartRows(sku_ids.slice(-1))).stock.get(sku_ids.at(-1) ?? '')?.held;
     await bench.sweeper().sweep();
-    expect(held, 'units still held whose record could be asked for').to.equal(0);
+    expect(held, 'units still held although their record can be read').to.equal(0);
   });
 
-  it('leaves the neighbours of a locked record their connections', async () => {
+  it('leaves connections for other orders on the shard of a locked record', async () => {
     const order_id = fresh('locked');
-    const home = bench.shardOf(order_id);
-    const [first, second, neighbour] = [(home + 1) % 16, (home + 2) % 16, home].map((shard) => skuOn(shard, order_id));
+    const ownerShard = bench.shardOf(order_id);
+    const [first, second, neighbour] = [(ownerShard + 1) % 16, (ownerShard + 2) % 16, ownerShard].map((shard) =>
+      skuOn(shard, order_id),
+    );
     for (const sku_id of [first, second, neighbour]) await bench.open(sku_id ?? '', 100);
-    const session = await sideSession(home);
+    const session = await sideSession(ownerShard);
     await session.query('BEGIN');
     await session.query(
       "INSERT INTO cart (order_id, attempt, token, state, order_lines) VALUES (?, 1, REPEAT('x', 16), 'aborted', '[]')",
@@ -147,7 +149,7 @@ describe('carts at their limits', () => {
     );
     const lines = linesOf([first ?? '', second ?? ''], order_id);
     const same = Array.from({ length: SAME_ORDER_CLIENTS }, () => sendOrder(gateway, order_id, lines));
-    // By now they wait, wherever it is that they do.
+    // After this time all of them wait, at whatever step.
     await sleep(SLOW_MS);
     const answer = await gateway.deduct({ sku_id: neighbour ?? '', order_detail_id: fresh('neighbour'), quantity: 1 });
     session.destroy();
@@ -155,7 +157,7 @@ describe('carts at their limits', () => {
     expect(wordOf(answer)).to.equal('201');
   });
 
-  it('sells a slow cart although many wait for what it holds', async () => {
+  it('sells a slow cart although many orders wait for the units that it holds', async () => {
     const name = fresh('crowd');
     const [wanted, slow] = [skuOn(2, name), skuOn(10, name)];
     await bench.open(wanted, 1);
@@ -170,12 +172,12 @@ describe('carts at their limits', () => {
     );
     await sleep(SLOW_MS);
     session.destroy();
-    const told = await cart;
-    expect(wordOf(told.answer)).to.equal('201');
+    const sent = await cart;
+    expect(wordOf(sent.answer)).to.equal('201');
     for (const answer of await Promise.all(crowd))
       expect(wordOf(answer)).to.be.oneOf(['insufficient_stock', 'overloaded']);
     await expectWhole(
-      [told],
+      [sent],
       new Map([
         [wanted, 1],
         [slow, 1],
@@ -183,7 +185,7 @@ describe('carts at their limits', () => {
     );
   });
 
-  it('answers in the time for a request and a little more when a shard falls silent under its hold', async () => {
+  it('answers within the request time and some slack when a shard stops answering during its hold', async () => {
     const own = await ownShards({ count: 2, migrated: true });
     const target = (await own.load())[1]?.address;
     const proxy = await startWireProxy({ host: target?.host ?? '', port: target?.port ?? 0 });
@@ -193,7 +195,7 @@ describe('carts at their limits', () => {
       const name = fresh('silent');
       const sku_ids = [skuOn(0, name, 2), skuOn(1, name, 2)];
       for (const sku_id of sku_ids) await behind.openSku(sku_id, 1);
-      // Its COMMIT of the hold is not answered, and nothing after that.
+      // The COMMIT of the hold is not answered, nor is anything after it.
       proxy.arm('silent');
       const beganMs = performance.now();
       const order = sendOrder(behind, orderOn(0, name), linesOf(sku_ids, name));
@@ -211,7 +213,7 @@ describe('carts at their limits', () => {
     }
   });
 
-  /** An order whose record lies on a shard of two. */
+  /** @returns the id of an order whose record is on the given one of two shards */
   function orderOn(shard: number, prefix: string): string {
     return skuOn(shard, `${prefix}-order`, 2);
   }

@@ -10,8 +10,9 @@ import { skuOn } from './support/traffic.ts';
 const LONG = process.env['STOCKGATE_TEST_LONG'] === '1';
 
 /**
- * What may be done to a cart, each by somebody who does not know of the others. The first hold reaches two of the three
- * shards, the second all of them; a verdict is carried out by whoever gives it, and by two who only ask for it.
+ * The steps that may be done to a cart, each by a process of its own. The first hold reaches two of the three shards,
+ * the second all of them. `commit` and `abort` decide and complete the cart; two more steps read the decision and
+ * complete it.
  */
 const STEPS = ['hold two', 'hold all', 'commit', 'abort', 'settle', 'settle again'] as const;
 type Step = (typeof STEPS)[number];
@@ -20,9 +21,9 @@ type Step = (typeof STEPS)[number];
 const TEST_MS = 600_000;
 
 const OPENED = 10_000;
-/** Differing, so that units of one line are never taken for those of another. */
+/** They differ, so that units of one line cannot be mistaken for units of another. */
 const QUANTITIES = [1, 2, 4] as const;
-/** Orders under way at once, each on SKUs of its own; one lane takes its orders one after the other. */
+/** Lanes under way at once, each with SKUs of its own. A lane plays its orders one after the other. */
 const LANES = 12;
 
 const ORDERS = permutations(STEPS);
@@ -34,26 +35,26 @@ interface Tried {
   readonly isSold: boolean;
 }
 
-describe('a cart, its steps in every order', () => {
+describe('a cart whose steps come in every order', () => {
   let bench: CartBench;
   before(() => {
     bench = openCartBench();
   });
   after(() => bench.close());
 
-  it('has as many orders as six steps can have', () => {
+  it('is tried in all 720 orders of its six steps', () => {
     expect(new Set(ORDERS.map((steps) => steps.join())).size).to.equal(720);
   });
 
-  it('ends in one of two ways when its record was written first, whatever comes when', async () => {
+  it('ends in one of two ways when its record was written first, in every order of the steps', async () => {
     await tryAll(LONG ? ORDERS : sample(ORDERS, 3), true);
   }).timeout(TEST_MS);
 
-  it('ends in nothing when it has no record: who needs to know writes it as aborted', async () => {
+  it('ends without an effect when it has no record, because a read of its decision writes it as aborted', async () => {
     await tryAll(LONG ? ORDERS : sample(ORDERS, 6), false);
   }).timeout(TEST_MS);
 
-  /** Takes every order on a cart of its own, lets one sweep pass, and holds all that stands against what must. */
+  /** Plays every order of steps on a cart of its own, sweeps once, and compares all rows with the expected ones. */
   async function tryAll(orders: readonly (readonly Step[])[], hasRecord: boolean): Promise<void> {
     const lanes = orders.map((_, place) => place).slice(0, LANES);
     const tried: Tried[] = [];
@@ -101,13 +102,13 @@ describe('a cart, its steps in every order', () => {
       quantity: QUANTITIES[place] ?? 1,
     }));
     const cart: CartKey = { order_id, attempt: 1 };
-    const home = bench.shardOf(order_id);
+    const ownerShard = bench.shardOf(order_id);
     if (hasRecord) {
-      const begun = await bench.carts.begin(home, { order_id, lines }, false, performance.now() + WAIT_MS);
+      const begun = await bench.carts.begin(ownerShard, { order_id, lines }, false, performance.now() + WAIT_MS);
       expect(begun).to.deep.equal({ is: 'begun', attempt: 1 });
     }
     let isUndone = false;
-    for (const step of steps) isUndone = (await take(step, home, cart, lines, isUndone)) || isUndone;
+    for (const step of steps) isUndone = (await take(step, ownerShard, cart, lines, isUndone)) || isUndone;
     const isSold = hasRecord && steps.indexOf('commit') < steps.indexOf('abort');
     return { order_id, lines, steps, isSold };
   }
@@ -115,7 +116,7 @@ describe('a cart, its steps in every order', () => {
   /** @returns whether the cart is now undone on all shards: a hold that comes later must find that it is late */
   async function take(
     step: Step,
-    home: number,
+    ownerShard: number,
     cart: CartKey,
     lines: readonly Line[],
     isUndone: boolean,
@@ -132,8 +133,8 @@ describe('a cart, its steps in every order', () => {
     }
     const judged =
       step === 'commit' || step === 'abort'
-        ? await bench.carts.decide(home, cart, step === 'commit' ? 'committed' : 'aborted', deadlineMs)
-        : await bench.carts.judge(home, cart, deadlineMs);
+        ? await bench.carts.decide(ownerShard, cart, step === 'commit' ? 'committed' : 'aborted', deadlineMs)
+        : await bench.carts.judge(ownerShard, cart, deadlineMs);
     if (judged.is !== 'judged') throw new Error(`${step}: ${JSON.stringify(judged)}`);
     const { state } = judged;
     if (state === 'open') return false;
@@ -153,7 +154,7 @@ function permutations<T>(things: readonly T[]): T[][] {
   return things.flatMap((first, place) => permutations(things.toSpliced(place, 1)).map((rest) => [first, ...rest]));
 }
 
-/** Every so-many-eth, beginning somewhere else each time. */
+/** Every `every`-th item, from a random first one. */
 function sample<T>(things: readonly T[], every: number): T[] {
   const first = Math.floor(Math.random() * every);
   return things.filter((_, place) => place % every === first);

@@ -26,13 +26,13 @@ import { temporaryFolder } from './support/temporary.ts';
 import { skuOn } from './support/traffic.ts';
 
 const LONG = process.env['STOCKGATE_TEST_LONG'] === '1';
-/** One coordinator has no time left when it wakes up; the other goes on, and finds what was decided for it. */
+/** After the first, a coordinator has no time left when it wakes; after the second, it finds the decision. */
 const REQUEST_MS = [3_000, 20_000];
 const ROUNDS_MAX = 20;
 /** For a busy machine. */
 const TEST_MS = 600_000;
 
-describe('what carts leave over', () => {
+describe('an unfinished cart', () => {
   const folder = temporaryFolder();
   let bench: CartBench;
   let healthy: TestGateway;
@@ -44,14 +44,14 @@ describe('what carts leave over', () => {
     folder.remove();
   });
 
-  // Its sweeper must not come before those of the tests below.
+  // Its sweeper must not run before the sweepers of the tests below.
   describe('beside another gateway', () => {
     before(async () => {
       healthy = await startTestGateway();
     });
     after(() => healthy.stop());
 
-    it('is finished or undone while its coordinator sleeps, at whichever step, and what that decides stands when it wakes', async () => {
+    it('is completed or undone while its coordinator sleeps at any step, and stays so when it wakes', async () => {
       const faults: string[] = [];
       const cases = CART_POINTS.flatMap((at) => REQUEST_MS.map((requestMs) => ({ at, requestMs })));
       await inParallel(cases, cases.length, async ({ at, requestMs }) => {
@@ -62,9 +62,10 @@ describe('what carts leave over', () => {
       expect(faults).to.deep.equal([]);
     }).timeout(TEST_MS);
 
-    // The quick form has no time for processes.
+    // The quick form starts no processes, because that takes too long.
     for (const fault of LONG ? (['kill', 'stall'] as const) : []) {
-      it(`is finished or undone when the process of its coordinator is ${fault === 'kill' ? 'killed' : 'frozen and let go'}`, async () => {
+      const event = fault === 'kill' ? 'killed' : 'frozen for a while';
+      it(`is completed or undone when the process of its coordinator is ${event}`, async () => {
         const faults: string[] = [];
         await inParallel(CART_POINTS, fault === 'kill' ? 3 : 4, async (at) => {
           await strikeProcess(healthy, folder, fault, at).catch((error: unknown) =>
@@ -76,25 +77,25 @@ describe('what carts leave over', () => {
     }
   });
 
-  it('is settled the same way by two sweepers at once', async () => {
-    const left = await leaveOver(LONG ? 60 : 10);
+  it('is completed the same way by two sweepers at once', async () => {
+    const left = await leaveUnfinished(LONG ? 60 : 10);
     const faults: unknown[] = [];
     const sweepers = [bench.sweeper({ faults }), bench.sweeper({ faults })];
     await Promise.all(sweepers.map((sweeper) => sweeper.sweep()));
     await Promise.all(sweepers.map((sweeper) => sweeper.sweep()));
-    await expectSettled(left);
+    await expectCompleted(left);
     expect(faults).to.deep.equal([]);
   });
 
-  it('is finished or undone without waiting when the clocks of its shards were set back by an hour', async () => {
-    const left = await leaveOver(1, -60);
+  it('is completed or undone at once when the clocks of its shards were set back by an hour', async () => {
+    const left = await leaveUnfinished(1, -60);
     const faults: unknown[] = [];
     await bench.sweeper({ faults }).sweep();
-    await expectSettled(left);
+    await expectCompleted(left);
     expect(faults).to.deep.equal([]);
   });
 
-  it('is old when its time is past or far ahead, young in between', async () => {
+  it('counts as old when its time is past or far ahead, and as young in between', async () => {
     const session = await sideSession(0);
     const secondsAgo = [-3_600, -6, -5, -1, 0, 4, 5, 3_600];
     const moments = secondsAgo
@@ -107,9 +108,9 @@ describe('what carts leave over', () => {
     expect(rows.map(({ is_older }) => is_older as number)).to.deep.equal([1, 1, 0, 0, 0, 0, 1, 1]);
   });
 
-  it('is worked off in bounded rounds', async () => {
+  it('is completed in rounds of bounded size', async () => {
     const rowsMax = 3;
-    const left = await leaveOver(4);
+    const left = await leaveUnfinished(4);
     const counts = { judge: new Map<number, number>(), apply: new Map<number, number>() };
     const count = (calls: Map<number, number>, shard: number): void =>
       void calls.set(shard, (calls.get(shard) ?? 0) + 1);
@@ -126,19 +127,19 @@ describe('what carts leave over', () => {
     const sweeper = bench.sweeper({ rowsMax, around });
     let rounds = 0;
     while ((await cartRows(left.flatMap(({ sku_ids }) => sku_ids))).holds > 0) {
-      if ((rounds += 1) > ROUNDS_MAX) throw new Error(`not worked off in ${ROUNDS_MAX} rounds`);
+      if ((rounds += 1) > ROUNDS_MAX) throw new Error(`not completed in ${ROUNDS_MAX} rounds`);
       for (const calls of Object.values(counts)) calls.clear();
       await sweeper.sweep();
       const total = (calls: Map<number, number>): number => [...calls.values()].reduce((sum, one) => sum + one, 0);
-      // Of each of 16 shards so many records and so many holds, at most.
-      expect(Math.max(0, ...counts.apply.values()), 'settlements on one shard').to.be.at.most(rowsMax);
-      expect(total(counts.judge), 'records asked for').to.be.at.most(16 * 2 * rowsMax);
+      // At most rowsMax records and rowsMax holds of each of the 16 shards.
+      expect(Math.max(0, ...counts.apply.values()), 'completions on one shard').to.be.at.most(rowsMax);
+      expect(total(counts.judge), 'records read').to.be.at.most(16 * 2 * rowsMax);
     }
     expect(rounds, 'more than one round was needed').to.be.above(1);
-    await expectSettled(left);
+    await expectCompleted(left);
   });
 
-  it('is struck out where a row names a hold that does not stand, and nothing else changes', async () => {
+  it('loses only its hold row where the row names a hold that does not exist', async () => {
     const kinds = ['sold', 'undone', 'cancelled', 'sold without a flow', 'never held'] as const;
     const session = await sideSession(4);
     const bytes = (text: string): Buffer => Buffer.from(text);
@@ -184,7 +185,7 @@ describe('what carts leave over', () => {
     ]);
   });
 
-  /** Lets a coordinator sleep at one step, in this process, beyond the time after which others may decide. */
+  /** Stalls a coordinator in this process at one step, for longer than others must wait before they may decide. */
   async function sleepAt(at: Pick<Armed, 'point' | 'pass'>, requestMs: number): Promise<void> {
     const cart = await openCrashedCart(healthy);
     let fired = false;
@@ -194,7 +195,7 @@ describe('what carts leave over', () => {
     const lines = linesOf(cart.sku_ids, cart.order_id);
     const sell = () =>
       deductOrder({ ...bench.parts, engine, carts }, { order_id: cart.order_id, lines }, performance.now() + requestMs);
-    // On a busy machine an order may be turned away before it comes to the point; a settlement comes after the answer.
+    // On a busy machine an order may be rejected before it reaches the point; a completion comes after the answer.
     let sold = sell();
     let isOver = false;
     const watch = (): void => void sold.then(({ outcome }) => (isOver = outcome.is !== 'deducted'));
@@ -209,10 +210,13 @@ describe('what carts leave over', () => {
     });
     const rival = await rivalOf(healthy, cart);
     const { outcome } = await sold;
-    const told = { deducted: '201', unknown: 'outcome_unknown', refused: 'insufficient_stock', not_done: 'overloaded' }[
-      outcome.is
-    ];
-    await expectOneEnd(cart, told, rival);
+    const answer = {
+      deducted: '201',
+      unknown: 'outcome_unknown',
+      refused: 'insufficient_stock',
+      not_done: 'overloaded',
+    }[outcome.is];
+    await expectOneEnd(cart, answer, rival);
   }
 
   interface LeftCart {
@@ -221,8 +225,8 @@ describe('what carts leave over', () => {
     readonly isSold: boolean;
   }
 
-  /** Leaves carts over in every way there is, as if some minutes ago. */
-  async function leaveOver(ofEach: number, minutes = 1): Promise<LeftCart[]> {
+  /** Leaves unfinished carts of every kind, with times that lie some minutes back. */
+  async function leaveUnfinished(ofEach: number, minutes = 1): Promise<LeftCart[]> {
     const kinds = ['begun', 'open', 'committed', 'aborted', 'no record'] as const;
     const left: LeftCart[] = [];
     await inParallel(Array.from({ length: ofEach }, () => kinds).flat(), 8, async (kind) => {
@@ -234,7 +238,7 @@ describe('what carts leave over', () => {
       for (const sku_id of sku_ids) await bench.open(sku_id, 1);
       if (kind !== 'no record')
         await bench.carts.begin(bench.shardOf(order_id), { order_id, lines }, false, deadlineMs);
-      // Of an open one a hold is missing, of a committed one another is settled.
+      // An open cart lacks one hold, and a committed cart has one hold that is already completed.
       const held = kind === 'begun' ? [] : lines.slice(kind === 'open' ? 1 : 0);
       for (const line of held) await bench.apply({ kind: 'hold', ...cart, lines: [line] });
       if (kind === 'committed' || kind === 'aborted')
@@ -249,7 +253,7 @@ describe('what carts leave over', () => {
     return left;
   }
 
-  async function expectSettled(left: readonly LeftCart[]): Promise<void> {
+  async function expectCompleted(left: readonly LeftCart[]): Promise<void> {
     const rows = await cartRows(left.flatMap(({ sku_ids }) => sku_ids));
     expect(rows.holds).to.equal(0);
     for (const { order_id, sku_ids, isSold } of left) {

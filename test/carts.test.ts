@@ -32,7 +32,7 @@ describe('carts', () => {
     for (const [index, sku_id] of [first, second, third].entries()) await gateway.openSku(sku_id, amounts[index] ?? 0);
   };
 
-  it('sells lines on several shards together, and again is a replay', async () => {
+  it('sells lines on several shards together, and answers a second attempt with a replay', async () => {
     await openAll(5, 5, 5);
     const order_id = fresh('order');
     const lines = [
@@ -51,7 +51,7 @@ describe('carts', () => {
     expect(await allLeft()).to.deep.equal([4, 3, 2]);
   });
 
-  it('sells nothing when one line cannot be served, and names every line in the way', async () => {
+  it('sells nothing when one line cannot be served, and names every line that is short', async () => {
     await openAll(5, 1, 0);
     const order_id = fresh('order');
     const answer = await sell(order_id, [
@@ -74,7 +74,7 @@ describe('carts', () => {
     expect(lookup.body.lines[0].status).to.equal('none');
   });
 
-  it('takes the ids of an order that was refused when there is stock again', async () => {
+  it('accepts the ids of a refused order after a restock', async () => {
     await openAll(5, 1, 3);
     const order_id = fresh('order');
     const lines = [
@@ -89,7 +89,7 @@ describe('carts', () => {
     expect(await allLeft()).to.deep.equal([4, 0, 0]);
   });
 
-  it('takes goods back right after the answer, partially, never above', async () => {
+  it('accepts returns right after the answer, in parts, and never above the quantity', async () => {
     await openAll(5, 5, 5);
     const order_id = fresh('order');
     await sell(order_id, [
@@ -107,7 +107,7 @@ describe('carts', () => {
     expect(await left(first)).to.equal(4);
   });
 
-  it('cancels what was sold and blocks what was not, on all shards', async () => {
+  it('cancels sold lines and blocks unsold ones, on all shards', async () => {
     await openAll(5, 5, 5);
     const order_id = fresh('order');
     await sell(order_id, [
@@ -131,7 +131,7 @@ describe('carts', () => {
     expect(await allLeft()).to.deep.equal([5, 5, 5]);
   });
 
-  it('pauses and resumes a SKU at once, replays and returns go on', async () => {
+  it('pauses and resumes a SKU at once, while replays and returns go on', async () => {
     await openAll(5, 5, 5);
     const order_id = fresh('order');
     await sell(order_id, [

@@ -14,15 +14,15 @@ import { CUTS, startWireProxy } from './support/wireProxy.ts';
 import type { Cut } from './support/wireProxy.ts';
 
 const SHARD = 0;
-/** Cases that go on at the same time: a batch is certainly undone only after its deadline, and that is waited for. */
+/** Cases under way at once. Each waits for a deadline: only after it an unanswered batch is certainly undone. */
 const WIDTH = 5;
 const CASES: readonly CommitCase[] = Object.values(COMMIT_CASES).flat();
-/** For a busy machine; the truth is there to be had at once. */
+/** For a busy machine: the outcome can be read at once. */
 const REQUEST_MS = 10_000;
-/** For the COMMIT that is cut off, and for everything else. */
+/** STATEMENT_MS is for the COMMIT that is cut, PATIENT_MS for everything else. */
 const STATEMENT_MS = 300;
 const PATIENT_MS = 5_000;
-/** A machine that is too busy turns a change away before its COMMIT. */
+/** On a machine that is too busy, a change may be rejected before its COMMIT. */
 const TRIES = 20;
 
 /** Whether the server has committed when the wire is cut. */
@@ -34,7 +34,7 @@ const COMMITTED: Readonly<Record<Cut, boolean>> = {
   silent: true,
 };
 
-/** What a change does when nothing comes between, learnt from the product itself. */
+/** A change without a fault, recorded from the product itself: the rows before and after it, and both answers. */
 interface Undisturbed {
   readonly without: readonly string[];
   readonly done: readonly string[];
@@ -42,7 +42,7 @@ interface Undisturbed {
   readonly again: string;
 }
 
-/** Every change there is, told as what really happened, wherever the packet that commits it is cut off. */
+/** Every change must return its real outcome, wherever the connection is cut around its COMMIT. */
 for (const engine of ENGINE_NAMES) {
   describe(`an unanswered COMMIT, engine: ${engine}`, () => {
     const opened: Shard[] = [];
@@ -57,7 +57,7 @@ for (const engine of ENGINE_NAMES) {
 
     function handsOver(port: number, statementMs: number): Hands {
       const [first] = stack().shards;
-      if (first === undefined) throw new Error('there is a shard');
+      if (first === undefined) throw new Error('the stack has no shard');
       const own = openShards({ ...stack(), shards: [{ ...first, address: { ...first.address, port } }] }, statementMs);
       opened.push(...own);
       const deadline = (): number => performance.now() + REQUEST_MS;
@@ -70,7 +70,7 @@ for (const engine of ENGINE_NAMES) {
       };
     }
 
-    const told = async (one: CommitCase, hands: Hands, ids: CommitIds): Promise<string> =>
+    const answerTo = async (one: CommitCase, hands: Hands, ids: CommitIds): Promise<string> =>
       withoutIds(JSON.stringify(await one.change(hands, ids)), ids);
 
     async function prepared(one: CommitCase): Promise<CommitIds> {
@@ -82,24 +82,24 @@ for (const engine of ENGINE_NAMES) {
     async function learn(one: CommitCase): Promise<Undisturbed> {
       const ids = await prepared(one);
       const without = await rowsOf(SHARD, ids);
-      const first = await told(one, undisturbed, ids);
+      const first = await answerTo(one, undisturbed, ids);
       const done = await rowsOf(SHARD, ids);
-      const again = await told(one, undisturbed, ids);
-      expect(done, `it changes something: ${first}`).to.not.deep.equal(without);
-      expect(await rowsOf(SHARD, ids), `once: ${again}`).to.deep.equal(done);
+      const again = await answerTo(one, undisturbed, ids);
+      expect(done, `the change changes rows: ${first}`).to.not.deep.equal(without);
+      expect(await rowsOf(SHARD, ids), `the second attempt changes no rows: ${again}`).to.deep.equal(done);
       return { without, done, first, again };
     }
 
-    /** Makes a change whose COMMIT is cut off. @returns what its caller is told */
+    /** Makes a change whose COMMIT is cut. @returns its outcome */
     async function interrupt(one: CommitCase, ids: CommitIds, cut: Cut): Promise<string> {
       const proxy = await startWireProxy(addressOf(SHARD));
       try {
         const cutOff = handsOver(proxy.port, STATEMENT_MS);
         proxy.arm(cut);
         for (let time = 0; time < TRIES; time += 1) {
-          const said = await told(one, cutOff, ids);
-          if (proxy.cutsDone > 0) return said;
-          expect(said, 'without COMMIT').to.contain('"not_done"');
+          const answer = await answerTo(one, cutOff, ids);
+          if (proxy.cutsDone > 0) return answer;
+          expect(answer, 'without COMMIT').to.contain('"not_done"');
         }
       } finally {
         await proxy.close();
@@ -107,15 +107,19 @@ for (const engine of ENGINE_NAMES) {
       throw new Error(`no COMMIT in ${TRIES} tries`);
     }
 
-    async function expectTold(one: CommitCase, cut: Cut, { without, done, first, again }: Undisturbed): Promise<void> {
+    async function expectOutcome(
+      one: CommitCase,
+      cut: Cut,
+      { without, done, first, again }: Undisturbed,
+    ): Promise<void> {
       const ids = await prepared(one);
-      const said = await interrupt(one, ids, cut);
-      expect(await rowsOf(SHARD, ids), `the rows, cut ${cut} COMMIT: ${said}`).to.deep.equal(
+      const answer = await interrupt(one, ids, cut);
+      expect(await rowsOf(SHARD, ids), `the rows, cut ${cut} COMMIT: ${answer}`).to.deep.equal(
         COMMITTED[cut] ? done : without,
       );
-      if (COMMITTED[cut]) expect(said, `cut ${cut} COMMIT`).to.equal(first);
-      else expect(JSON.parse(said), `cut ${cut} COMMIT`).to.include(one.undone ?? { is: 'not_done' });
-      expect(await told(one, undisturbed, ids), `the same again, cut ${cut} COMMIT`).to.equal(
+      if (COMMITTED[cut]) expect(answer, `cut ${cut} COMMIT`).to.equal(first);
+      else expect(JSON.parse(answer), `cut ${cut} COMMIT`).to.include(one.undone ?? { is: 'not_done' });
+      expect(await answerTo(one, undisturbed, ids), `the same again, cut ${cut} COMMIT`).to.equal(
         COMMITTED[cut] ? again : first,
       );
       expect(await rowsOf(SHARD, ids), `the rows in the end, cut ${cut} COMMIT`).to.deep.equal(done);
@@ -123,9 +127,9 @@ for (const engine of ENGINE_NAMES) {
 
     const play = playAhead(CASES, WIDTH, async (one) => {
       const undisturbedEnd = await learn(one);
-      await Promise.all(CUTS.map((cut) => expectTold(one, cut, undisturbedEnd)));
+      await Promise.all(CUTS.map((cut) => expectOutcome(one, cut, undisturbedEnd)));
     });
 
-    for (const one of CASES) it(`is told as what came of it: ${one.name}`, () => play(one));
+    for (const one of CASES) it(`returns its real outcome: ${one.name}`, () => play(one));
   });
 }

@@ -18,7 +18,7 @@ import { histories, skusOnOneShard } from './support/traffic.ts';
 
 const LONG = process.env['STOCKGATE_TEST_LONG'] === '1';
 
-/** What the long form plays: histories of some 47 operations, several at a time, because a commit is mostly waiting. */
+/** The long form plays histories of some 47 operations, several at a time, because a commit is mostly waiting. */
 const LONG_OPERATIONS = 100_000;
 const LONG_RUNS = 2_240;
 const LANES = 8;
@@ -49,7 +49,7 @@ for (const { name, create } of ENGINES) {
     const line = (order_detail_id: string, quantity: number, sku_id = sku) =>
       bench.line(order_detail_id, quantity, sku_id);
 
-    it('takes what is there and no more', async () => {
+    it('deducts the units that are left and no more', async () => {
       await open(sku, 5);
       expect((await deduct('o', line('a', 3))).is).to.equal('deducted');
       expect(await deduct('o', line('b', 3))).to.deep.equal({
@@ -61,7 +61,7 @@ for (const { name, create } of ENGINES) {
       expect(await left(sku)).to.equal(0);
     });
 
-    it('answers the same ids as the first time, also when sold out', async () => {
+    it('answers the same ids with a replay, also when the SKU is sold out', async () => {
       await open(sku, 1);
       await deduct('o', line('a', 1));
       expect(await deduct('o', line('a', 1))).to.deep.equal({
@@ -84,7 +84,7 @@ for (const { name, create } of ENGINES) {
       expect(await left(sku)).to.equal(8);
     });
 
-    it('keeps the same order detail of two SKUs apart', async () => {
+    it('distinguishes the same order detail of two SKUs', async () => {
       await open(sku, 1);
       await open(other, 1);
       await deduct('o', line('a', 1));
@@ -92,7 +92,7 @@ for (const { name, create } of ENGINES) {
       expect(await left(other)).to.equal(0);
     });
 
-    it('takes all lines or none, and names every line in the way under the code that is told first', async () => {
+    it('deducts all lines or none, and lists every refused line under the most important code', async () => {
       await open(sku, 5);
       await deduct('o', line('a', 1));
       const lines = [line('b', 1), line('c', 9), line('a', 2), line('d', 1, other)];
@@ -116,7 +116,7 @@ for (const { name, create } of ENGINES) {
       expect(await left(sku)).to.equal(0);
     });
 
-    it('lets replayed lines stand and takes the others', async () => {
+    it('keeps replayed lines and deducts the others', async () => {
       await open(sku, 5);
       await deduct('o', line('a', 2));
       expect(await deduct('o', line('b', 3), line('a', 2))).to.deep.equal({
@@ -129,11 +129,11 @@ for (const { name, create } of ENGINES) {
       expect(await left(sku)).to.equal(0);
     });
 
-    it('leaves nothing behind when it refuses: the same ids may come again after a restock', async () => {
+    it('leaves no trace of a refusal: the same ids can be deducted after a restock', async () => {
       await open(sku, 0);
       expect((await deduct('o', line('a', 1))).is).to.equal('refused');
       await adjust('restock', 1);
-      // Not a replay of what was refused, which would be sold without its stock.
+      // Not a replay of the refused attempt, which would be a sale without stock.
       expect(await deduct('o', line('a', 1))).to.deep.equal({
         is: 'deducted',
         lines: [{ ...line('a', 1), replayed: false, returned: 0 }],
@@ -141,7 +141,7 @@ for (const { name, create } of ENGINES) {
       expect(await left(sku)).to.equal(0);
     });
 
-    it('does not know SKUs that were not opened', async () => {
+    it('refuses SKUs that were not opened', async () => {
       const outcome = await deduct('o', line('a', 1));
       expect(outcome).to.deep.include({ is: 'refused', code: 'unknown_sku' });
       expect(await adjust('x', 1)).to.deep.equal({ is: 'refused', code: 'unknown_sku', lines: [] });
@@ -172,7 +172,7 @@ for (const { name, create } of ENGINES) {
       expect(await left(sku)).to.equal(Number.MAX_SAFE_INTEGER);
     });
 
-    it('finds flows, in the order asked for', async () => {
+    it('finds flows, in the order of the request', async () => {
       await open(sku, 5);
       await deduct('o', line('a', 2));
       const found = await subject.reader.findFlows(shard, [line('none', 1), line('a', 2)], deadline());
@@ -188,7 +188,7 @@ for (const { name, create } of ENGINES) {
       });
     });
 
-    it('leaves alone what another shard owns', async () => {
+    it('has no effect on SKUs that another shard owns', async () => {
       const wrong = (shard + 1) % 16;
       const lines = [line('a', 1)];
       const cart = { order_id: 'o', attempt: 1 };
@@ -216,7 +216,7 @@ for (const { name, create } of ENGINES) {
 
     // The oracle has no clock.
     if (name !== 'oracle') {
-      it('does not begin work whose deadline has passed', async () => {
+      it('does not begin an operation whose deadline has passed', async () => {
         await open(sku, 5);
         const operation: Deduct = { kind: 'deduct', order_id: 'o', lines: [line('a', 1)] };
         const [outcome] = await subject.engine.apply(shard, [operation], performance.now() - 1);
@@ -225,10 +225,10 @@ for (const { name, create } of ENGINES) {
       });
     }
 
-    it('answers random traffic as the oracle does, one operation after the other', async function () {
+    it('answers random traffic like the oracle, one operation after the other', async function () {
       const isLong = LONG && name !== 'oracle';
       if (isLong) this.timeout(LONG_TIMEOUT_MS);
-      // Lanes have SKUs of their own, so what one does is nothing to the others.
+      // Each lane has SKUs of its own, so lanes do not affect each other.
       const lanes = await Promise.allSettled(
         Array.from({ length: isLong ? LANES : 1 }, () => playRandom(isLong ? LONG_RUNS / LANES : 25)),
       );
@@ -237,13 +237,13 @@ for (const { name, create } of ENGINES) {
       if (isLong) expect(played).to.be.at.least(LONG_OPERATIONS);
     });
 
-    /** @returns how many operations were played; a failure tells the seed */
+    /** @returns the number of operations played; a failure prints the seed */
     async function playRandom(numRuns: number): Promise<number> {
       const prefix = fresh('random');
       let run = 0;
       let played = 0;
       await fc.assert(
-        // The SKUs are numbered, so that one seed gives one history whatever they are called this time.
+        // The SKUs are numbered, so that one seed gives the same history whatever the names of this run.
         fc.asyncProperty(histories(['0', '1', '2'], { stepsMin: 20, stepsMax: 60 }), async (numbered) => {
           const skus = skusOnOneShard(`${prefix}-${(run += 1)}`, 3);
           const history = numbered.map((operation) => renamed(operation, skus.sku_ids));

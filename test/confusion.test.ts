@@ -12,7 +12,7 @@ import { onEachShard } from './support/tables.ts';
 
 const LINES = 500;
 
-/** By hand: its own control characters and white space, so that the rule of the product is not tested against itself. */
+/** Names control characters and white space itself, so that the product's rule is not compared with itself. */
 function mayBeRefused(id: string): boolean {
   return (
     id === '' ||
@@ -28,7 +28,7 @@ describe('confusion', () => {
   const client = rawClient();
   const legal = CONFUSION.filter((id) => !mayBeRefused(id));
   const illegal = CONFUSION.filter(mayBeRefused);
-  /** Amounts that tell the SKUs apart. */
+  /** Amounts that differ from SKU to SKU. */
   const numbered = legal.map((id, place) => ({ id, opening: 10_000 + 7 * place, quantity: place + 1 }));
   let gateway: TestGateway;
 
@@ -54,13 +54,13 @@ describe('confusion', () => {
   const adjust = (sku: string, body: unknown) =>
     send(gateway.adminUrl, 'POST', `/v1/skus/${encoded(sku)}/adjustments`, body);
 
-  it('knows 200 ids and more', () => {
+  it('lists more than 200 ids', () => {
     expect(legal).to.have.length.above(200);
     expect(illegal).to.have.length.above(40);
     expect(new Set(legal.map((id) => Buffer.from(id, 'utf8').toString('hex')))).to.have.property('size', legal.length);
   });
 
-  it('refuses what is no id, in bodies, paths and queries', async () => {
+  it('contains invalid ids that are refused in bodies, paths and queries', async () => {
     const sku = fresh('confusion');
     await gateway.openSku(sku, 100);
     for (const id of illegal) {
@@ -82,7 +82,7 @@ describe('confusion', () => {
         'lines[0].sku_id',
       );
       expectProblem(await adjust(sku, { adjustment_id: id, delta: 1 }), 400, 'adjustment_id');
-      // No percent-encoding spells a lone surrogate, and an empty path is another address.
+      // A lone surrogate has no percent-encoding, and an empty path segment is another address.
       if (id === '' || !id.isWellFormed()) continue;
       expectProblem(await put(id, 5), 400, 'sku_id');
       expectProblem(await get(`/v1/skus/${encoded(id)}`), 400, 'sku_id');
@@ -92,7 +92,7 @@ describe('confusion', () => {
     expect((await get(`/v1/skus/${sku}`)).body.leaved_amount).to.equal(100);
   });
 
-  it('opens each as a SKU of its own, with its own stock', async () => {
+  it('opens each id as a SKU of its own, with its own stock', async () => {
     for (const { id, opening } of numbered) {
       const { status, body } = await put(id, opening);
       expect([status, body.sku_id], JSON.stringify(id)).to.deep.equal([201, id]);
@@ -100,7 +100,7 @@ describe('confusion', () => {
     for (const { id, opening } of numbered) expect((await put(id, opening)).status, JSON.stringify(id)).to.equal(200);
   });
 
-  it('deducts from each a quantity of its own', async () => {
+  it('deducts a different quantity from each SKU', async () => {
     for (const { id, quantity } of numbered) {
       const order = { order_id: id, lines: [{ order_detail_id: id, sku_id: id, quantity }] };
       for (const status of [201, 200])
@@ -108,7 +108,7 @@ describe('confusion', () => {
     }
   });
 
-  it('tells each by itself', async () => {
+  it('reads each SKU and deduction by its own id', async () => {
     for (const { id, opening, quantity } of numbered) {
       const sku = await get(`/v1/skus/${encoded(id)}`);
       expect([sku.status, sku.body.sku_id, sku.body.leaved_amount], JSON.stringify(id)).to.deep.equal([
@@ -122,38 +122,39 @@ describe('confusion', () => {
     }
   });
 
-  it('takes no pair of them for one', async () => {
+  it('mixes up no pair of ids', async () => {
     const pairs = numbered.flatMap((sku) => legal.map((order_detail_id) => ({ sku, order_detail_id })));
     for (let from = 0; from < pairs.length; from += LINES) {
-      const asked = pairs.slice(from, from + LINES);
+      const requested = pairs.slice(from, from + LINES);
       const { body } = await post('/v1/deductions/lookup', {
-        lines: asked.map(({ sku, order_detail_id }) => ({ sku_id: sku.id, order_detail_id })),
+        lines: requested.map(({ sku, order_detail_id }) => ({ sku_id: sku.id, order_detail_id })),
       });
-      const told = (body.lines as Record<string, unknown>[]).map(({ sku_id, order_detail_id, status, quantity }) => [
+      const actual = (body.lines as Record<string, unknown>[]).map(({ sku_id, order_detail_id, status, quantity }) => [
         sku_id,
         order_detail_id,
         status,
         quantity,
       ]);
-      const expected = asked.map(({ sku: { id, quantity }, order_detail_id }) =>
+      const expected = requested.map(({ sku: { id, quantity }, order_detail_id }) =>
         id === order_detail_id ? [id, order_detail_id, 'deducted', quantity] : [id, order_detail_id, 'none', undefined],
       );
-      expect(told).to.deep.equal(expected);
+      expect(actual).to.deep.equal(expected);
     }
   });
 
-  it('stands once in the tables, byte for byte, on the shard that its bytes say', async () => {
+  it('is stored once in the tables, byte for byte, on the shard that its bytes select', async () => {
     const map = new SlotMap(stack().initialShards);
     const hex = (id: string): string => Buffer.from(id, 'utf8').toString('hex');
     const known = new Set(legal.map(hex));
     const rows = await onEachShard(stack().shards, async (connection) => {
       const [found] = await connection.query<RowDataPacket[]>(
-        'SELECT LOWER(HEX(s.sku_id)) AS sku, s.opening_amount AS opening, s.leaved_amount AS leaved, LOWER(HEX(f.order_detail_id)) AS detail, ' +
-          'LOWER(HEX(f.order_id)) AS owner, f.quantity AS quantity FROM stock s LEFT JOIN flow f ON f.sku_id = s.sku_id',
+        'SELECT LOWER(HEX(s.sku_id)) AS sku, s.opening_amount AS opening, s.leaved_amount AS leaved, ' +
+          'LOWER(HEX(f.order_detail_id)) AS detail, LOWER(HEX(f.order_id)) AS owner, f.quantity AS quantity ' +
+          'FROM stock s LEFT JOIN flow f ON f.sku_id = s.sku_id',
       );
       return found.filter(({ sku }) => known.has(sku as string));
     });
-    const told = rows.flatMap((found, shard) =>
+    const actual = rows.flatMap((found, shard) =>
       found.map(({ sku, opening, leaved, detail, owner, quantity }) =>
         [sku, shard, opening, leaved, detail, owner, quantity].join(' '),
       ),
@@ -161,10 +162,10 @@ describe('confusion', () => {
     const expected = numbered.map(({ id, opening, quantity }) =>
       [hex(id), map.shardOf(id), opening, opening - quantity, hex(id), hex(id), quantity].join(' '),
     );
-    expect(told.sort()).to.deep.equal(expected.sort());
+    expect(actual.sort()).to.deep.equal(expected.sort());
   });
 
-  it('is a detail of its own in one order, and an adjustment of its own of one SKU', async () => {
+  it('accepts each id as a separate order detail and as a separate adjustment of one SKU', async () => {
     const sku = fresh('confusion');
     await gateway.openSku(sku, 1_000_000);
     const lines = numbered.map(({ id, quantity }) => ({ order_detail_id: id, sku_id: sku, quantity }));
@@ -182,7 +183,7 @@ describe('confusion', () => {
     );
   });
 
-  it('does not go through under the name of another: each as the order of the other is a conflict', async () => {
+  it('refuses each id as the order of a line that another id owns', async () => {
     const sku = fresh('confusion');
     await gateway.openSku(sku, 10);
     const [first = ''] = legal;

@@ -31,7 +31,7 @@ describe('connections', () => {
   };
   const left = async (): Promise<unknown> => (await gateway.get(`/v1/skus/${sku}`)).body.leaved_amount;
 
-  it('answers a request by what became of it, whatever bytes come after it', async () => {
+  it('answers a request with its real outcome, even if malformed bytes follow it', async () => {
     const broken = [
       'garbage\r\n\r\n',
       head('POST', '/v1/deductions', 'Transfer-Encoding: chunked') + 'zz\r\n',
@@ -45,7 +45,7 @@ describe('connections', () => {
     expect(await left()).to.equal(7);
   });
 
-  it('answers all whole requests of a connection before it ends it', async () => {
+  it('answers all complete requests of a connection before it closes the connection', async () => {
     const { answers } = await exchange(
       gateway.publicUrl,
       `${deduction('a')}${deduction('b')}${deduction('a')}garbage\r\n\r\n`,
@@ -55,14 +55,14 @@ describe('connections', () => {
     expect(await left()).to.equal(8);
   });
 
-  it('refuses broken bytes after an answer', async () => {
+  it('rejects malformed bytes after an answer', async () => {
     const { answers } = await exchange(gateway.publicUrl, head('GET', `/v1/skus/${sku}`), {
       trickle: { byte: 'garbage\r\n\r\n', everyMs: 300 },
     });
     expect(answers.map(({ status }) => status)).to.deep.equal([200, 400]);
   });
 
-  it('finishes a deduction whose caller goes away', async () => {
+  it('completes a deduction although its caller closes the connection', async () => {
     const holder = await sideSession(new SlotMap(16).shardOf(sku));
     await holder.beginTransaction();
     await holder.query('SELECT * FROM stock WHERE sku_id = ? FOR UPDATE', [Buffer.from(sku)]);
@@ -74,7 +74,7 @@ describe('connections', () => {
     expect((await gateway.get(`/v1/deductions/a?sku_id=${sku}`)).body).to.include({ status: 'deducted' });
   });
 
-  it('takes nothing of a body that is too large for a request', async () => {
+  it('executes nothing of a body that is too large', async () => {
     const orders = deduction('a').repeat(5_000);
     const large = head('POST', '/v1/deductions', `Content-Length: ${orders.length}`) + orders;
     const { answers } = await exchange(gateway.publicUrl, large, { waitMs: 1_000 });
@@ -82,8 +82,8 @@ describe('connections', () => {
     expect(await left()).to.equal(10);
   });
 
-  it('ends when headers or body are too slow, and lets go of it though the other side does not end', async function () {
-    // Ten seconds of nothing.
+  it('are closed when headers or body are too slow, even if the client keeps its side open', async function () {
+    // It waits for more than ten seconds.
     if (!LONG) this.skip();
     const body = `${head('POST', '/v1/deductions', 'Content-Length: 100')}{`;
     const held = Promise.all(
@@ -104,11 +104,11 @@ describe('connections', () => {
     expect(await held).to.deep.equal([false, false, false]);
   });
 
-  /** Never ends its own side. @returns whether the other side still holds the connection, some seconds after its last word */
+  /** Never ends its own side. @returns whether the gateway keeps the connection for 3.5 s after it ended its side */
   function heldOpen(bytes: string): Promise<boolean> {
     return new Promise((resolve) => {
       const socket = connect({ port: Number(new URL(gateway.publicUrl).port), host: '127.0.0.1', allowHalfOpen: true });
-      // Nobody is there any more who could take these: that is how it shows.
+      // A closed socket answers these bytes with a reset, which shows as an error here.
       const probe = (): void => void socket.write('x');
       const finish = (held: boolean): void => {
         socket.destroy();

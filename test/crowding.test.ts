@@ -20,7 +20,7 @@ const SHARD = 2;
 const STATEMENT_MS = 900;
 const REQUEST_MS = 10_000;
 
-/** What one caller does must not show in what another gets. */
+/** The requests of one caller must not change the answers to another. */
 describe('crowding', () => {
   let shards: Shard[];
   let engine: TextbookEngine;
@@ -40,7 +40,7 @@ describe('crowding', () => {
   beforeEach(async () => {
     sku_id = await opened(1_000);
   });
-  afterEach(() => eventually('places come back', 3_000, () => isQuiet(shards[SHARD])));
+  afterEach(() => eventually('the shard is quiet again', 3_000, () => isQuiet(shards[SHARD])));
 
   const start = (limits: Partial<{ connections_max: number; waiting_max: number }> = {}) => {
     const opened = openShards(
@@ -63,7 +63,7 @@ describe('crowding', () => {
   const inParallel = <T>(count: number, work: (index: number) => Promise<T>): Promise<T[]> =>
     Promise.all(Array.from({ length: count }, (_, index) => work(index)));
 
-  it('finds many flows and replays many lines while a stranger is undecided about one of his', async () => {
+  it('finds many flows and replays many lines while another transaction has an uncommitted flow', async () => {
     const lines = Array.from({ length: 20 }, (_, index) => line(`many-${index}`));
     expect(await deduct(lines.slice(0, 1))).to.equal('deducted');
     await side.beginTransaction();
@@ -79,7 +79,7 @@ describe('crowding', () => {
     }
   });
 
-  it('holds the slots it needs and no other', async () => {
+  it('locks only the slots that it needs', async () => {
     const slots = Array.from({ length: 64 }, (_, number) => SHARD + 16 * number);
     const named = new Map<number, string>();
     for (let number = 0; named.size < 64; number += 1) {
@@ -104,29 +104,29 @@ describe('crowding', () => {
     connection.destroy();
   });
 
-  it('serves the neighbours of a locked SKU, however many wait for that one', async () => {
+  it('serves other SKUs on the shard of a locked SKU, however many requests wait for the locked one', async () => {
     const neighbour = await opened(1_000);
     await side.beginTransaction();
     await side.query('SELECT * FROM stock WHERE sku_id = ? FOR UPDATE', [Buffer.from(sku_id)]);
     let ended = 0;
     const stuck = inParallel(30, (index) => deduct([line(`stuck-${index}`)]).finally(() => (ended += 1)));
-    await eventually('they wait inside the server', 3_000, () => (shards[SHARD]?.pool.state().busy ?? 0) >= 4);
+    await eventually('requests wait inside the server', 3_000, () => (shards[SHARD]?.pool.state().busy ?? 0) >= 4);
     expect(await deduct([line('free', neighbour)])).to.equal('deducted');
-    expect(ended, 'given up before the neighbour was served').to.equal(0);
+    expect(ended, 'requests that ended before the other SKU was served').to.equal(0);
     const served = await inParallel(50, (index) => deduct([line(`free-${index}`, neighbour)]));
     expect(new Set(served)).to.deep.equal(new Set(['deducted']));
     await side.rollback();
     expect((await stuck).every((is) => is === 'not_done' || is === 'deducted')).to.equal(true);
   });
 
-  it('refuses one id of a sold-out SKU as often as it is sent, without a deadlock', async () => {
+  it('refuses one id of a sold-out SKU on each of 200 parallel attempts, without a deadlock', async () => {
     const soldOut = await opened(0);
     const outcomes = await inParallel(200, () => deduct([line('again', soldOut)]));
     expect(new Set(outcomes)).to.deep.equal(new Set(['refused']));
   });
 
-  // Of four connections one may just be inspecting the shard.
-  it('uses its connections when nobody may wait', async () => {
+  // One of the four connections may be inspecting the shard.
+  it('uses its connections although its admission queue has no room', async () => {
     const narrow = start({ connections_max: 4, waiting_max: 0 });
     await Promise.all(narrow.shards.map((shard) => shard.tried));
     const skus = await Promise.all(Array.from({ length: 3 }, () => opened(10)));
@@ -135,7 +135,7 @@ describe('crowding', () => {
     for (const { pool } of narrow.shards) pool.close();
   });
 
-  it('is not "unreachable" because the server has no room for one more connection', async () => {
+  it('does not report a shard as unreachable when its server accepts no more connections', async () => {
     const [[before]] = (await side.query('SELECT @@GLOBAL.max_connections AS allowed')) as unknown as [
       [{ allowed: number }],
     ];
@@ -152,7 +152,7 @@ describe('crowding', () => {
     }
   });
 
-  it('stops serving a shard whose commits are no longer durable, while it runs, and serves it again', async () => {
+  it('stops serving a shard while its commits are not durable, and serves it again afterwards', async () => {
     await side.query('SET GLOBAL innodb_flush_log_at_trx_commit = 2');
     try {
       await eventually('the shard is refused', 5_000, () => shards[SHARD]?.state().state === 'refused');

@@ -8,7 +8,7 @@ const MISPLACED =
   'has a quote in the wrong place, expected quotes only around a whole cell, and a quote within it written twice';
 const NEEDED = '"sku_id", "leaved_amount"';
 
-/** @param pieces cut the bytes where a file may be read in pieces */
+/** @param pieces the number of pieces in which the bytes are passed to the reader */
 async function read(content: string | Buffer, pieces = 1): Promise<string[]> {
   const bytes = Buffer.from(content);
   const length = Math.max(1, Math.ceil(bytes.length / pieces));
@@ -24,7 +24,7 @@ async function read(content: string | Buffer, pieces = 1): Promise<string[]> {
   return seen;
 }
 
-describe('the reader of CSV files', () => {
+describe('the CSV reader', () => {
   const fits: readonly [what: string, content: string, rows: readonly string[]][] = [
     ['rows', `${HEAD}\na,1\nb,2\n`, ['2: ["a","1"]', '3: ["b","2"]']],
     ['a last row without a line end', `${HEAD}\r\na,1`, ['2: ["a","1"]']],
@@ -39,7 +39,7 @@ describe('the reader of CSV files', () => {
     ['a mark that is not the first character of the file', `${HEAD}\n\uFEFFa,1\n`, ['2: ["\uFEFFa","1"]']],
   ];
   for (const [what, content, rows] of fits) {
-    it(`takes ${what}, wherever a piece of the file ends`, async () => {
+    it(`accepts ${what}, wherever a piece of the file ends`, async () => {
       for (const pieces of [1, 2, 3, 7, content.length]) {
         expect(await read(content, pieces), `${pieces} pieces`).to.deep.equal(rows);
       }
@@ -102,7 +102,7 @@ describe('the reader of CSV files', () => {
     });
   }
 
-  it('names rows that have other cells than the head, and goes on', async () => {
+  it('reports rows with another number of cells than the head, and continues', async () => {
     expect(await read(`${HEAD}\na,1,000\nb\n\nc,3\n,,\n`)).to.deep.equal([
       '2: 3 cells "a", "1", "000", expected 2 as in the head: "sku_id", "leaved_amount"',
       '3: 1 cells "b", expected 2 as in the head: "sku_id", "leaved_amount"',
@@ -111,21 +111,21 @@ describe('the reader of CSV files', () => {
     ]);
   });
 
-  it('names the line of a quote in the wrong place after rows that fit', async () => {
+  it('names the line of a misplaced quote after correct rows', async () => {
     expect(await read(`${HEAD}\n"a\r\n",1\nb,"2"3\nc,3\n`)).to.deep.equal([
       '2: ["a\\r\\n","1"]',
       `f.csv, line 4: "b,\\"2\\"3" ${MISPLACED}`,
     ]);
   });
 
-  it('does not keep reading for a quote that never ends', async () => {
+  it('stops reading when a quote is not closed within 1 MiB', async () => {
     const [message] = await read(`${HEAD}\n"${'a'.repeat(3 << 20)}`, 64);
     expect(message).to.match(/^f.csv, line 2: a row of more than 1048576 bytes, expected quotes/);
   });
 });
 
 describe('texts in messages', () => {
-  it('show characters that cannot be seen', () => {
+  it('show invisible characters as escapes', () => {
     for (const [text, shown] of [
       ['A\u00a0B', '"A\\u00a0B"'],
       ['\ufeffA', '"\\ufeffA"'],
@@ -144,7 +144,7 @@ describe('texts in messages', () => {
 });
 
 describe('moments in files and options', () => {
-  it('are exact: no day is carried over into the next month', () => {
+  it('are exact: a day beyond the end of a month is rejected', () => {
     expect(momentMs('2026-02-28T08:00:00Z')).to.equal(Date.UTC(2026, 1, 28, 8));
     expect(momentMs('2028-02-29T08:00+02:00')).to.equal(Date.UTC(2028, 1, 29, 6));
     for (const text of [

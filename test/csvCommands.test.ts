@@ -16,7 +16,7 @@ describe('commands that read CSV', () => {
   });
   after(() => folder.remove());
 
-  /** Each command with a file that it takes. */
+  /** Each command with a file that it accepts. */
   const commands: readonly {
     readonly name: string;
     readonly head: string;
@@ -53,7 +53,7 @@ describe('commands that read CSV', () => {
     },
   ];
   for (const { name, head, row, run } of commands) {
-    it(`end with the line, the value and the form, and write nothing: ${name}`, async () => {
+    it(`exit with the line, the value and the expected form of a fault, and write nothing: ${name}`, async () => {
       const column = head.split(',').at(-1) ?? '';
       const count = head.split(',').length;
       const cases: readonly [file: string, message: RegExp][] = [
@@ -80,7 +80,7 @@ describe('commands that read CSV', () => {
       }
     }).timeout(120_000);
 
-    it(`escape characters that cannot be seen: ${name}`, async () => {
+    it(`escape invisible characters: ${name}`, async () => {
       const { code, stderr } = await run(
         folder.write('invisible.csv', [head, row, row.replace(/[aA](?=,)/, 'a\u00a0')].join('\n')),
       );
@@ -111,10 +111,10 @@ describe('commands that read CSV', () => {
     },
   ];
   for (const { name, head, row, read: readFile } of readers) {
-    it(`warn once of each id with characters that cannot be seen, of ten at most: ${name}`, async () => {
-      const told: string[] = [];
+    it(`warn once about ids with invisible characters, and list at most ten: ${name}`, async () => {
+      const warnings: string[] = [];
       const { error } = console;
-      console.error = (line: string) => told.push(line);
+      console.error = (line: string) => warnings.push(line);
       try {
         await readFile(
           folder.write(
@@ -125,8 +125,8 @@ describe('commands that read CSV', () => {
       } finally {
         console.error = error;
       }
-      expect(told).to.have.length(1);
-      const [first = '', ...lines] = (told[0] ?? '').split('\n');
+      expect(warnings).to.have.length(1);
+      const [first = '', ...lines] = (warnings[0] ?? '').split('\n');
       expect(first).to.match(/^warning: .*warned\.csv: 12 ids have characters that cannot be seen/);
       const column = name === 'replay' ? 'stock_code' : 'sku_id';
       expect(lines).to.deep.equal([

@@ -14,9 +14,9 @@ import { skuOn } from './support/traffic.ts';
 const SHARDS = 2;
 const WAIT_MS = 30_000;
 const TEST_MS = 120_000;
-/** More than one look takes up of a kind in a real gateway. */
+/** More than one sweep of a real gateway reads of a kind. */
 const MANY = 220;
-/** A stale layout, a transfer that was forgotten. */
+/** Old enough for a layout or a transfer to count as abandoned. */
 const LONG_AGO = 'NOW(6) - INTERVAL 10 MINUTE';
 
 describe('a damaged row', () => {
@@ -52,24 +52,24 @@ describe('a damaged row', () => {
     return sku_id;
   };
 
-  it('of a cart stops neither the settling of others nor its own: the state alone says how it ended', async () => {
+  it('of a cart stops neither the completion of other carts nor its own: its state alone decides the end', async () => {
     const left: LeftCart[] = [];
     for (const lines of [...DAMAGED_LINES, null]) {
       for (const state of ['open', 'committed'] as const) left.push(await leaveCart(own, { shard: 0, state, lines }));
     }
-    await eventually('all holds are settled', WAIT_MS, async () => (await holdsOn(own, 0)) === 0);
+    await eventually('all holds are completed', WAIT_MS, async () => (await holdsOn(own, 0)) === 0);
     for (const [place, { sku_id }] of left.entries()) {
       const stock = await own.query(0, `SELECT leaved_amount, held_amount FROM stock WHERE sku_id = '${sku_id}'`);
       expect(stock).to.deep.equal([{ leaved_amount: place % 2 === 0 ? 1 : 0, held_amount: 0 }]);
     }
     const damaged = left.slice(0, 2 * DAMAGED_LINES.length).map(({ order_id }) => `order "${order_id}" attempt 1`);
-    expect(logged('cart').sort(), 'each once').to.deep.equal(damaged.sort());
+    expect(logged('cart').sort(), 'each reported once').to.deep.equal(damaged.sort());
     expect(await unreadableRows(gateway, 'cart', 0)).to.equal(damaged.length);
     expect(await unreadableRows(gateway, 'cart', 1)).to.equal(0);
     expect(faults()).to.deep.equal([]);
   }).timeout(TEST_MS);
 
-  it('that no look can settle does not use up the looks of others, however many and however old they are', async () => {
+  it('that no sweep can complete does not delay other rows, however many and old such rows are', async () => {
     const insertMany = (table: string, columns: string, values: string): Promise<unknown> => {
       const rows = Array.from(
         { length: MANY },
@@ -80,14 +80,14 @@ describe('a damaged row', () => {
     await insertMany('cart', 'order_id, attempt, token, state, order_lines', "1, 'token', 'open', '[]'");
     await insertMany('cart_hold', 'sku_id, order_detail_id, order_id, attempt', "'detail', 'order', 1");
     await leaveCart(own, { shard: 0, state: 'open', lines: null });
-    await eventually('the others are settled', WAIT_MS, async () => (await holdsOn(own, 0)) === MANY);
+    await eventually('the others are completed', WAIT_MS, async () => (await holdsOn(own, 0)) === MANY);
     await eventually('the carts are counted', WAIT_MS, async () => (await unreadableRows(gateway, 'cart', 0)) === MANY);
     expect(new Set(logged('cart')).size).to.equal(logged('cart').length);
     expect(logged('cart')).to.include('order 0xff30 attempt 1');
     expect(await own.query(0, 'SELECT COUNT(*) AS carts FROM cart')).to.deep.equal([{ carts: MANY + 1 }]);
   }).timeout(TEST_MS);
 
-  it('of a cart is no obstacle to orders that meet its hold, nor to its own order', async () => {
+  it('of a cart does not block orders that find its hold, nor its own order', async () => {
     await gateway.stop();
     const sold = await leaveCart(own, { shard: 0, state: 'committed', lines: 'not json' });
     const undone = await leaveCart(own, { shard: 0, state: 'aborted', lines: 'not json' });
@@ -116,7 +116,7 @@ describe('a damaged row', () => {
     expect(faults()).to.deep.equal([]);
   }).timeout(TEST_MS);
 
-  it('of a cart whose state is no word makes orders that meet its hold wait, and says "overloaded" then', async () => {
+  it('of a cart with an unknown state makes orders that find its hold wait, and then answers overloaded', async () => {
     const left = await leaveCart(own, { shard: 0, state: 'committed', lines: null });
     await own.query(0, 'UPDATE cart_hold SET created_at = NOW(6) + INTERVAL 1 DAY');
     // As a session without strict mode writes it.
@@ -130,7 +130,7 @@ describe('a damaged row', () => {
     expect(faults()).to.deep.equal([]);
   }).timeout(TEST_MS);
 
-  it('of a layout makes its own SKU unavailable and no other, and others are looked after all the same', async () => {
+  it('of a layout makes only its own SKU unavailable, and the layouts of other SKUs are still maintained', async () => {
     const [damaged, other] = [await split('damaged'), await split('other')];
     const change = (sku_id: string, to: string): Promise<unknown> =>
       own.query(0, `UPDATE hot_sku SET ${to}, changed_at = ${LONG_AGO} WHERE sku_id = '${sku_id}'`);
@@ -139,7 +139,7 @@ describe('a damaged row', () => {
     await leaveCart(own, { shard: 0, state: 'open', lines: 'not json' });
     await gateway.stop();
     gateway = await startTestGateway({}, own, kept.log);
-    await eventually('the other is tended', WAIT_MS, async () => (await layout(other))['state'] === 'open');
+    await eventually('the other layout is reopened', WAIT_MS, async () => (await layout(other))['state'] === 'open');
     const path = `/v1/skus/${encodeURIComponent(damaged)}`;
     const answers = [
       await gateway.deduct({ sku_id: damaged, order_detail_id: 'a', quantity: 1 }),
@@ -155,7 +155,7 @@ describe('a damaged row', () => {
     expect(faults()).to.deep.equal([]);
   }).timeout(TEST_MS);
 
-  it('of a layout is found by its contradictions, too', () => {
+  it('of a layout is detected by its contradictions', () => {
     const open = { state: 'open' as const, epoch: 1, lastEpoch: 1 };
     const whole = { ...unsplit('sku', 0), ...open, places: [0, 1], shards: [0, 1] };
     expect(layoutFault(whole, 2)).to.equal(null);
@@ -169,7 +169,7 @@ describe('a damaged row', () => {
     expect(layoutFault({ ...whole, state: 'single' }, 2)).to.equal('state is single and places has 2 rows, expected 1');
   });
 
-  it('of a transfer to a shard that does not exist stays open, and others are brought in', async () => {
+  it('of a transfer to a shard that does not exist stays open, and other transfers are received', async () => {
     const [damaged, other] = [await split('damaged'), await split('other')];
     const columns = 'sku_id, transfer_id, direction, sub_row, amount, other_shard, other_sub_row, is_open, created_at';
     const transfer = (sku_id: string, to: number): Promise<unknown> => {
@@ -180,7 +180,7 @@ describe('a damaged row', () => {
     await transfer(other, 1);
     const open = async (sku_id: string): Promise<number> =>
       (await own.query(0, `SELECT 1 FROM transfer WHERE is_open = 1 AND sku_id = '${sku_id}'`)).length;
-    await eventually('the other is brought in', WAIT_MS, async () => (await open(other)) === 0);
+    await eventually('the other transfer is received', WAIT_MS, async () => (await open(other)) === 0);
     const isReported = async (): Promise<boolean> => (await unreadableRows(gateway, 'transfer', 0)) === 1;
     await eventually('the damaged one is reported', WAIT_MS, isReported);
     expect(await open(damaged)).to.equal(1);
@@ -188,7 +188,7 @@ describe('a damaged row', () => {
     expect(faults()).to.deep.equal([]);
   }).timeout(TEST_MS);
 
-  it('of a flow gets no pointer, and ids after it do', async () => {
+  it('of a flow gets no pointer, and the ids after it do', async () => {
     const sku_id = skuOn(0, fresh('flows'), SHARDS);
     await gateway.openSku(sku_id, 100);
     const ids = ['a', 'b', '\u{e9}', '\u{10ffff}', ...Array.from({ length: 20 }, (_, number) => `id ${number}`)];
@@ -197,12 +197,12 @@ describe('a damaged row', () => {
     const columns = 'sku_id, order_detail_id, order_id, quantity, attempt, status';
     await own.query(0, `INSERT INTO flow (${columns}) VALUES ${flows.join(', ')}`);
     expect(await resize(sku_id, 2)).to.equal(200);
-    await eventually('all ids are pointed to', WAIT_MS, async () => (await layout(sku_id))['earlier'] === '[]');
+    await eventually('all ids have pointers', WAIT_MS, async () => (await layout(sku_id))['earlier'] === '[]');
     for (const id of ids) expect(await sell(sku_id, id), id).to.equal(200);
     expect(logged('flow').sort()).to.deep.equal(['0x80', '0xff'].map((id) => `SKU "${sku_id}" order detail ${id}`));
   }).timeout(TEST_MS);
 
-  it('is named by a reconciliation, which judges all others', async () => {
+  it('is named by a reconciliation, which checks all other rows', async () => {
     await gateway.stop();
     const wrong = await leaveCart(own, { shard: 0, state: 'committed', lines: null });
     const ok = await leaveCart(own, { shard: 0, state: 'aborted', lines: null });
@@ -227,7 +227,7 @@ describe('a damaged row', () => {
 });
 
 describe('rows that cannot be read', () => {
-  it('are reported once while they are found, and forgotten when they are not found for five minutes', () => {
+  it('are reported once while they are found, and dropped when they are not found for five minutes', () => {
     let nowMs = 0;
     const found: string[] = [];
     const rows = new UnreadableRows(

@@ -30,7 +30,7 @@ describe('the demo', () => {
       (line) =>
         [flowKeyText(line), { order_id, quantity: line.quantity, returned: 0, status: 'deducted' as const }] as const,
     );
-  const shelves = (more: Partial<Shelves> = {}): Shelves => ({
+  const finalStock = (more: Partial<Shelves> = {}): Shelves => ({
     opening: new Map([
       ['A', 5],
       ['B', 4],
@@ -44,7 +44,7 @@ describe('the demo', () => {
     ...more,
   });
 
-  it('sends every invoice of the day whole, from every shop, with ids of its own', async () => {
+  it('sends every invoice of the day as a whole cart from every shop, with unique ids', async () => {
     const carts = await cartsOfDay(3);
     expect(carts).to.have.length(3 * 12);
     expect(carts.flatMap(({ lines }) => lines)).to.have.length(3 * 271);
@@ -54,18 +54,18 @@ describe('the demo', () => {
     expect([...opening.values()].every(Number.isInteger)).to.equal(true);
   });
 
-  it('finds nothing when the day adds up: one short line refuses a cart', () => {
-    expect(contradictions(ledger(), shelves())).to.deep.equal([]);
+  it('finds no contradiction when the day adds up: one short line refuses a whole cart', () => {
+    expect(contradictions(ledger(), finalStock())).to.deep.equal([]);
   });
 
-  it('finds a refusal of what was there, stock that is gone, and carts that are not whole', () => {
-    expect(contradictions(ledger({ refused: [{ cart: refused, short: ['A'] }] }), shelves())).to.deep.equal([
+  it('finds refusals of available units, missing stock, and carts that are not whole', () => {
+    expect(contradictions(ledger({ refused: [{ cart: refused, short: ['A'] }] }), finalStock())).to.deep.equal([
       'order two: refused 1 of A, of which 3 are left',
     ]);
     expect(
       contradictions(
         ledger(),
-        shelves({
+        finalStock({
           leftovers: new Map([
             ['A', 3],
             ['B', 2],
@@ -73,13 +73,13 @@ describe('the demo', () => {
         }),
       ),
     ).to.deep.equal(['B: 2 left, the shops count 3']);
-    expect(contradictions(ledger(), shelves({ flows: new Map(flowsOf(sold).slice(1)) }))).to.deep.equal([
-      'order one: sold, but only 1 of its 2 lines stand',
-      '1 flows stand, the shops count 2',
+    expect(contradictions(ledger(), finalStock({ flows: new Map(flowsOf(sold).slice(1)) }))).to.deep.equal([
+      'order one: sold, but only 1 of its 2 lines are stored',
+      '1 flows are stored, the shops count 2',
     ]);
     expect(
-      contradictions(ledger(), shelves({ flows: new Map([...flowsOf(sold), ...flowsOf(refused).slice(0, 1)]) })),
-    ).to.include('order two: refused, but 1 of its 3 lines stand');
+      contradictions(ledger(), finalStock({ flows: new Map([...flowsOf(sold), ...flowsOf(refused).slice(0, 1)]) })),
+    ).to.include('order two: refused, but 1 of its 3 lines are stored');
     const row = {
       sku_id: 'A',
       sub_row: 0,
@@ -92,12 +92,12 @@ describe('the demo', () => {
       leaved: 4n,
       flow_count: 1,
     };
-    expect(contradictions(ledger(), shelves({ books: [closeBooks([row])] }))).to.deep.equal([
+    expect(contradictions(ledger(), finalStock({ books: [closeBooks([row])] }))).to.deep.equal([
       'shard 0, A: 4 left, the journal says 3',
     ]);
   });
 
-  it('takes no refusal for one that contradicts itself', () => {
+  it('reports refusals that contradict themselves', () => {
     expect(
       refusalOf(refused, {
         lines: [

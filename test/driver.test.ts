@@ -50,7 +50,7 @@ describe('driver discipline', () => {
   beforeEach(async () => {
     sku_id = await opened(100);
   });
-  afterEach(() => eventually('places come back', 3_000, () => isQuiet(shards[SHARD])));
+  afterEach(() => eventually('the shard is quiet again', 3_000, () => isQuiet(shards[SHARD])));
 
   const deadline = (): number => performance.now() + REQUEST_MS;
   const opened = async (leaved_amount: number): Promise<string> => {
@@ -72,7 +72,7 @@ describe('driver discipline', () => {
     return stock.is === 'found' ? stock.rows[0]?.leaved_amount : undefined;
   };
 
-  it('lets a locked row hold up its own SKU only, and does nothing after it gave up', async () => {
+  it('delays only the SKU of a locked row, and has no effect after its deadline', async () => {
     const neighbour = await opened(100);
     await side.beginTransaction();
     await side.query('SELECT * FROM stock WHERE sku_id = ? FOR UPDATE', [Buffer.from(sku_id)]);
@@ -85,7 +85,7 @@ describe('driver discipline', () => {
     expect(await left()).to.equal(99);
   });
 
-  it('takes the stock back from a gateway that froze in the middle of a transaction', async () => {
+  it('recovers the stock from a gateway that froze in the middle of a transaction', async () => {
     const frozen = await Connection.open(addressOf(SHARD), STATEMENT_MS);
     await prepareSession(frozen, deadline());
     await frozen.run('BEGIN', [], deadline());
@@ -103,7 +103,7 @@ describe('driver discipline', () => {
     frozen.destroy();
   });
 
-  it('goes on when the server ended its idle connections', async () => {
+  it('continues after the server closed its idle connections', async () => {
     await deduct(line('a'));
     const [own] = (await side.query(
       'SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()',
@@ -114,19 +114,19 @@ describe('driver discipline', () => {
     expect(await left()).to.equal(98);
   });
 
-  it('tries a deadlocked transaction again', async () => {
+  it('retries a deadlocked transaction', async () => {
     const insertFlows = (...ids: string[]) =>
       side.query('INSERT INTO flow (sku_id, order_detail_id, order_id, quantity) VALUES ?', [
         ids.map((id) => [Buffer.from(sku_id), Buffer.from(id), Buffer.from('o'), 1]),
       ]);
-    const inCircle = async (round: number): Promise<DeductOutcome> => {
+    const deadlocked = async (round: number): Promise<DeductOutcome> => {
       await side.beginTransaction();
-      // The more a transaction has written, the less likely the server sacrifices it.
+      // The more a transaction has written, the less likely it is the deadlock victim.
       await insertFlows(...Array.from({ length: 50 }, (_, number) => `filler-${number}`), `b-${round}`);
       const both = deduct(line(`a-${round}`), line(`b-${round}`));
       const watcher = await sideSession(SHARD);
       for (let looks = 0, isWaiting = false; !isWaiting && looks < 3; looks += 1) {
-        // The server looks anew only when nobody has asked for a tenth of a second.
+        // The server refreshes this table only when it was not read for a tenth of a second.
         await sleep(120);
         const [[row]] = (await watcher.query(
           "SELECT COUNT(*) AS waiting FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'",
@@ -134,7 +134,7 @@ describe('driver discipline', () => {
         isWaiting = row.waiting > 0;
       }
       await watcher.end();
-      // Where the server sacrifices this one, there was a deadlock, but not ours to be tried again.
+      // If the server picks this transaction as the victim, there was a deadlock, but the engine has nothing to retry.
       await insertFlows(`a-${round}`).catch(() => undefined);
       await side.rollback();
       return both;
@@ -142,15 +142,15 @@ describe('driver discipline', () => {
     const retries = (): number => shards[SHARD]?.retryBudget.retries ?? 0;
     const retriesBefore = retries();
     const outcomes: DeductOutcome[] = [];
-    // On a slow machine the wait for the lock may be over before the circle is closed.
-    do outcomes.push(await inCircle(outcomes.length));
+    // On a slow machine the wait for the lock may end before the cycle is complete.
+    do outcomes.push(await deadlocked(outcomes.length));
     while (retries() === retriesBefore && outcomes.length < 10);
     expect(retries(), 'there was a deadlock').to.be.above(retriesBefore);
     expect(outcomes.at(-1)?.is).to.equal('deducted');
     expect(await left()).to.equal(100 - 2 * outcomes.filter(({ is }) => is === 'deducted').length);
   });
 
-  it('lets orders with the same goods in opposite order both through', async () => {
+  it('accepts orders that name the same SKUs in opposite order', async () => {
     const second = await opened(1_000);
     const outcomes = await Promise.all(
       Array.from({ length: 60 }, (_, index) => {
@@ -162,9 +162,9 @@ describe('driver discipline', () => {
     expect(await left()).to.equal(40);
   });
 
-  it('does nothing on a server that takes no writes, and sells again when it does', async function () {
+  it('has no effect on a read-only server, and sells again when the server accepts writes', async function () {
     const [variables] = (await side.query("SHOW GLOBAL VARIABLES LIKE 'super_read_only'")) as unknown as [unknown[]];
-    // MariaDB has `read_only` alone, which an account with every privilege may pass.
+    // MariaDB has only `read_only`, which does not bind an account with all privileges.
     if (variables.length === 0) return this.skip();
     await side.query('SET GLOBAL super_read_only = 1');
     expect((await deduct(line('a'))).is).to.equal('not_done');
@@ -175,7 +175,7 @@ describe('driver discipline', () => {
     expect(await left()).to.equal(99);
   });
 
-  it('turns requests away when the queue is full, and only then', async () => {
+  it('rejects requests only when the queue is full', async () => {
     const small = openShards({
       ...stack(),
       shards: stack().shards.map((shard) => ({ ...shard, connections_max: 1, waiting_max: 5 })),
@@ -193,14 +193,14 @@ describe('driver discipline', () => {
       }),
     );
     const deducted = outcomes.filter((is) => is === 'deducted').length;
-    // One place may be taken by whoever inspects the shard just then.
+    // The inspection of the shard may take one place at that moment.
     expect(deducted).to.be.within(5, 6);
     expect(outcomes.filter((is) => is === 'not_done')).to.have.length(20 - deducted);
     for (const { pool } of small) pool.close();
     expect(await left()).to.equal(100 - deducted);
   });
 
-  it('follows a slot that moved to another shard, with a map that does not know it yet', async () => {
+  it('follows a slot that moved to another shard, although its slot map is stale', async () => {
     const target = SHARD + 1;
     const slot = slotOf(sku_id);
     const other = await sideSession(target);
@@ -233,7 +233,7 @@ describe('driver discipline', () => {
     expect((await deductOrder(parts, order, deadline())).outcome.is).to.equal('deducted');
   });
 
-  it('makes a slot that is leaving wait for transactions under way', async () => {
+  it('locks its slot, so that the slot cannot leave the shard while a transaction uses it', async () => {
     await side.beginTransaction();
     await side.query('SELECT * FROM slot WHERE slot = ? FOR UPDATE', [slotOf(sku_id)]);
     expect((await deduct(line('a'))).is).to.equal('not_done');

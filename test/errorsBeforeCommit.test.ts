@@ -14,10 +14,10 @@ import { commits, packetLength, verdictOf } from './support/packets.ts';
 
 /** For a busy machine. */
 const WAIT_MS = 10_000;
-/** Of which the code did not name one: they come from the server before COMMIT in most cases, and at COMMIT in some. */
+/** Errors that the code does not name. Most come from the server only before COMMIT, and some also at COMMIT. */
 const NUMBERS = [1021, 1053, 1114, 1180, 1264, 1290, 1792, 1836, 3032, 3101, 3819, 4031];
 
-/** A TCP proxy that answers each packet that commits with an error in place of its last OK, once the server has committed. */
+/** A TCP proxy that replaces the last OK of each packet that commits by an error, after the server has committed. */
 async function errorInPlaceOfOk(
   target: { readonly host: string; readonly port: number },
   number: number,
@@ -26,7 +26,7 @@ async function errorInPlaceOfOk(
   const server = createServer((client) => {
     const upstream = connect(target.port, target.host);
     let isCommitting = false;
-    let said: Buffer = Buffer.alloc(0);
+    let received: Buffer = Buffer.alloc(0);
     for (const socket of [client, upstream]) {
       sockets.add(socket);
       socket.on('error', () => undefined).on('close', () => (client.destroy(), upstream.destroy()));
@@ -37,11 +37,11 @@ async function errorInPlaceOfOk(
     });
     upstream.on('data', (chunk: Buffer) => {
       if (!isCommitting) return void client.write(chunk);
-      said = Buffer.concat([said, chunk]);
-      if (verdictOf(said) === null) return;
-      client.write(verdictOf(said) === 'ok' ? withError(said, number) : said);
+      received = Buffer.concat([received, chunk]);
+      if (verdictOf(received) === null) return;
+      client.write(verdictOf(received) === 'ok' ? withError(received, number) : received);
       isCommitting = false;
-      said = Buffer.alloc(0);
+      received = Buffer.alloc(0);
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -54,7 +54,7 @@ async function errorInPlaceOfOk(
   };
 }
 
-/** Puts an error in place of the last packet of an answer. */
+/** Replaces the last packet of an answer by an error. */
 function withError(answer: Buffer, number: number): Buffer {
   const packets: Buffer[] = [];
   for (
@@ -72,7 +72,7 @@ function withError(answer: Buffer, number: number): Buffer {
   return Buffer.concat([...packets, head, body]);
 }
 
-describe('an error of the server', () => {
+describe('a server error', () => {
   let own: OwnShards;
   let shards: Shard[];
   before(async () => {
@@ -112,16 +112,17 @@ describe('an error of the server', () => {
 
   for (const [name, engineOf] of Object.entries(engines)) {
     for (const number of NUMBERS) {
-      it(`before COMMIT ends its callers at once, without a look at what became of them: ${number}, ${name}`, async () => {
+      it(`before COMMIT is answered at once with not_done, without a read: ${number}, ${name}`, async () => {
         const [bad, good] = [await opened(), await opened()];
         await own.query(
           0,
-          `CREATE TRIGGER fails BEFORE INSERT ON flow FOR EACH ROW IF NEW.sku_id = '${bad}' THEN SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = ${number}, MESSAGE_TEXT = 'not this one'; END IF`,
+          `CREATE TRIGGER fails BEFORE INSERT ON flow FOR EACH ROW IF NEW.sku_id = '${bad}' THEN
+           SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = ${number}, MESSAGE_TEXT = 'not this one'; END IF`,
         );
         try {
           const outcome = await apply(engineOf(shards), deduction(bad));
           expect(outcome).to.deep.include({ is: 'not_done' });
-          // After a look it would be "its batch was undone".
+          // After a read the reason would be "its batch was undone".
           expect('reason' in outcome ? outcome.reason : '').to.equal(`server error ${number}: not this one`);
           expect((await apply(engineOf(shards), deduction(good))).is).to.equal('deducted');
         } finally {
@@ -132,7 +133,7 @@ describe('an error of the server', () => {
       });
     }
 
-    it(`before COMMIT ends its callers at once: a CHECK that is violated, ${name}`, async () => {
+    it(`before COMMIT is answered at once with not_done: a violated CHECK, ${name}`, async () => {
       const sku_id = await opened();
       await own.query(0, 'ALTER TABLE flow ADD CONSTRAINT small CHECK (quantity < 3)');
       try {
@@ -145,9 +146,9 @@ describe('an error of the server', () => {
     });
 
     for (const number of [1053, 1180, 1213, 3101]) {
-      it(`in place of the answer to COMMIT proves nothing: what became of it is looked up, ${number}, ${name}`, async () => {
+      it(`in place of the answer to COMMIT proves nothing, so the outcome is read: ${number}, ${name}`, async () => {
         const [address] = (await own.load()).map((shard) => shard.address);
-        if (address === undefined) throw new Error('there is a shard');
+        if (address === undefined) throw new Error('the shards file names no shard');
         const sku_id = await opened();
         const proxy = await errorInPlaceOfOk(address, number);
         const behind = openShards({
@@ -166,11 +167,12 @@ describe('an error of the server', () => {
     }
   }
 
-  it('that only a proxy sends proves nothing, wherever it comes', async () => {
+  it('that only a proxy sends proves nothing, wherever it arrives', async () => {
     const sku_id = await opened();
     await own.query(
       0,
-      `CREATE TRIGGER fails BEFORE INSERT ON flow FOR EACH ROW SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 2013, MESSAGE_TEXT = 'lost'`,
+      `CREATE TRIGGER fails BEFORE INSERT ON flow FOR EACH ROW
+       SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 2013, MESSAGE_TEXT = 'lost'`,
     );
     try {
       const outcome = await apply(new BatchingEngine(shards), deduction(sku_id));

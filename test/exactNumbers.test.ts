@@ -34,7 +34,7 @@ const spelled = fc
     return { text, digits: negative ? -digits : digits, scale };
   });
 
-/** `digits` divided by ten to `places`, in decimals. */
+/** `digits` divided by ten to the power of `places`, written in decimals. */
 function written(digits: bigint, places: number, zeros: number): string {
   const all = places <= 0 ? String(digits * 10n ** BigInt(-places)) : String(digits).padStart(places + 1, '0');
   const point = places <= 0 ? all.length : all.length - places;
@@ -46,7 +46,7 @@ function withExponent(exponent: number, form: string): string {
   return exponent < 0 ? `${form.charAt(0)}-${form.includes('0') ? '00' : ''}${-exponent}` : `${form}${exponent}`;
 }
 
-/** The value by whole-number arithmetic; null where it is no whole number in the range. */
+/** The value by BigInt arithmetic; null if it is not a whole number in the range. */
 function exactly({ digits, scale }: { digits: bigint; scale: number }): number | null {
   const divisor = 10n ** BigInt(Math.max(0, scale));
   const value = digits * 10n ** BigInt(Math.max(0, -scale));
@@ -55,8 +55,8 @@ function exactly({ digits, scale }: { digits: bigint; scale: number }): number |
   return whole >= -LIMIT && whole <= LIMIT ? Number(whole) : null;
 }
 
-describe('numbers as they are written', () => {
-  it('are whole numbers exactly where BigInt arithmetic gives one', () => {
+describe('numbers in JSON texts', () => {
+  it('count as whole exactly where BigInt arithmetic gives a whole number', () => {
     let accepted = 0;
     fc.assert(
       fc.property(spelled, (number) => {
@@ -73,7 +73,7 @@ describe('numbers as they are written', () => {
     expect(accepted).to.be.within(RUNS / 20, RUNS - RUNS / 20);
   });
 
-  it('take no time beyond their length, whatever they are', () => {
+  it('are parsed in time proportional to their length', () => {
     const cases: readonly (readonly [string, number | null])[] = [
       [`0.${'0'.repeat(200_000)}1`, null],
       [`1${'0'.repeat(200_000)}`, null],
@@ -87,7 +87,7 @@ describe('numbers as they are written', () => {
     for (const [text, expected] of cases) expect(wholeNumberOf(text), text.slice(0, 20)).to.equal(expected);
   });
 
-  it('leave everything else in a body as it is', () => {
+  it('leave the rest of a body unchanged', () => {
     const members = [
       '"a":true,"b":false,"c":null',
       '"1.5e3":"0.1e5 \\"2.5\\" \\\\"',
@@ -101,7 +101,7 @@ describe('numbers as they are written', () => {
     expect(Object.getPrototypeOf(value)).to.equal(Object.prototype);
   });
 
-  it('are refused far down in a body, without a crash', () => {
+  it('are rejected deep inside a body, without a crash', () => {
     const nested = (inner: string, depth: number): string => '['.repeat(depth) + inner + ']'.repeat(depth);
     expect(parseJson(nested('1.0', 50))).to.be.an('array');
     for (const number of ['1.5', '1e0', '9007199254740993']) {
@@ -131,7 +131,7 @@ describe('numbers as they are written', () => {
     const order = (sku: string, quantity: string) =>
       `{"order_id":"o","lines":[{"order_detail_id":"d","sku_id":"${sku}","quantity":${quantity}}]}`;
 
-    it('decide every number of every call', async () => {
+    it('are checked in every number field of every call', async () => {
       const sku = fresh('exact');
       const goods = `"return_id":"r","order_detail_id":"d","sku_id":"${sku}"`;
       const calls = [
@@ -155,11 +155,11 @@ describe('numbers as they are written', () => {
       }
       const hot = await send('admin', 'PUT', `/v1/skus/${sku}/hot`, '{"sub_rows":1.99999999999999999999}');
       expectProblem(hot, 400, 'sub_rows');
-      // One taken, one returned, one restocked.
+      // One unit was deducted, one returned, one restocked.
       expect((await gateway.get(`/v1/skus/${sku}`)).body.leaved_amount).to.equal(6);
     });
 
-    it('do not pass a limit by a fraction that a double rounds away', async () => {
+    it('are rejected above a limit, even by a fraction that a double would round away', async () => {
       for (const quantity of ['1000000.0000000000001', '1000001', '1000000.9']) {
         expectProblem(await send('public', 'POST', '/v1/deductions', order('s', quantity)), 400, 'lines[0].quantity');
       }
@@ -174,7 +174,7 @@ describe('numbers as they are written', () => {
       expect((await open('9007199254740991.0')).status).to.equal(201);
     });
 
-    it('end a body that is nested too deep with one clear answer', async () => {
+    it('are rejected in a body that is nested too deep, with one clear answer', async () => {
       const body = `{"order_id":"o","lines":[],"unknown":${'['.repeat(100_000)}0.1${']'.repeat(100_000)}}`;
       expectProblem(await send('public', 'POST', '/v1/deductions', body), 400, 'body');
       expect((await gateway.get('/v1/skus/none')).status).to.equal(404);

@@ -10,11 +10,11 @@ import type { OwnShards } from './support/ownShards.ts';
 
 const SIZE = { busyFlows: 30_000, otherSkus: 100, otherFlows: 200, pointers: 20_000 };
 
-/** `test/long/flowsAtSize.test.ts` has ten million. */
-describe('pages of a SKU with 30,000 flows, among 20,000 of others', () => {
+/** `test/long/flowsAtSize.test.ts` does the same with ten million flows. */
+describe('pages of a SKU with 30,000 flows, beside 20,000 flows of other SKUs', () => {
   let own: OwnShards;
   let bench: JournalBench | null = null;
-  const made = (): JournalBench => bench ?? expect.fail('it was not filled');
+  const made = (): JournalBench => bench ?? expect.fail('the journal was not filled');
 
   before(async () => {
     own = await ownShards({ count: 1, migrated: true });
@@ -24,7 +24,9 @@ describe('pages of a SKU with 30,000 flows, among 20,000 of others', () => {
     const shape = async (): Promise<unknown> => (await session.query('SHOW INDEX FROM flow'))[0];
     const before = JSON.stringify(await shape(), withoutCounts);
     await fillJournal(session, SIZE, () => undefined);
-    expect(JSON.stringify(await shape(), withoutCounts), 'the index is as the migrations made it').to.equal(before);
+    expect(JSON.stringify(await shape(), withoutCounts), 'the index is the one that the migrations create').to.equal(
+      before,
+    );
     session.destroy();
     bench = { gateway: await startTestGateway({}, own), address, size: SIZE };
   });
@@ -42,7 +44,7 @@ describe('pages of a SKU with 30,000 flows, among 20,000 of others', () => {
   });
 });
 
-/** An index of a table that is full says how many values it has. */
+/** Drops the number of values of an index, which depends on the rows. */
 function withoutCounts(key: string, value: unknown): unknown {
   return key === 'Cardinality' ? null : value;
 }

@@ -68,7 +68,7 @@ describe('headers', () => {
       }
     });
 
-    it('is refused by its name and the value found otherwise', async () => {
+    it('is refused with its name and value in all other cases', async () => {
       for (const type of others) {
         expect(isJsonInUtf8(type), type).to.equal(false);
         const { status, body } = await send({ 'Content-Type': type });
@@ -78,7 +78,7 @@ describe('headers', () => {
       expect((await send({})).body.detail).to.match(/^Content-Type must be .* found none$/);
     });
 
-    it('takes no time beyond its length', () => {
+    it('is parsed in time proportional to its length', () => {
       // Work that grows with the square of the length would take minutes here.
       for (const part of [';', ' ', '; ', ';a=b', ';a="', ';a="\\"']) {
         expect(isJsonInUtf8(`application/json${part.repeat(200_000)}@`), part).to.equal(false);
@@ -93,7 +93,7 @@ describe('headers', () => {
       }
     });
 
-    it('is refused by its name and the value found otherwise', async () => {
+    it('is refused with its name and value in all other cases', async () => {
       for (const coding of ['gzip', 'br', 'identity, gzip', 'identityx', 'x']) {
         const { status, body } = await send({ ...JSON_HEADERS, 'Content-Encoding': coding });
         const rule = 'Content-Encoding must be absent, empty or identity';
@@ -103,7 +103,7 @@ describe('headers', () => {
   });
 
   describe('Cache-Control', () => {
-    it('is no-store on answers of both listeners, whatever they are', async () => {
+    it('is no-store on all answers of both listeners', async () => {
       const body = '{"sku_ids":["a"],"consistency":"cached"}';
       const cases: readonly Case[] = [
         ['public', 200, 'GET', `/v1/skus/${sku}`],
@@ -130,7 +130,7 @@ describe('headers', () => {
       }
     });
 
-    it('is no-store where the bytes are no HTTP', async () => {
+    it('is no-store on answers to bytes that are not HTTP', async () => {
       const tooLarge = `GET /${'x'.repeat(9_000)} HTTP/1.1\r\n${HOST}\r\n`;
       const broken = ['NONE\r\n\r\n', tooLarge, 'GET /v1/skus/a HTTP/1.1\r\n\r\n'];
       for (const [index, status] of [400, 431, 400].entries()) {
@@ -165,7 +165,7 @@ describe('headers', () => {
       });
       after(() => server.drain(0));
 
-      it('is no-store on faults, refusals of callers and unreadable addresses', async () => {
+      it('is no-store on faults, refused callers and invalid URLs', async () => {
         const base = `http://127.0.0.1:${server.port}`;
         const get = async (url: string, token = 'token') => {
           const authorization = `Authorization: Bearer ${token}\r\n`;
@@ -220,14 +220,14 @@ describe('headers', () => {
       expect(closedAfterMs).to.be.a('number');
     });
 
-    it('does not keep a gateway from draining', async () => {
+    it('does not prevent a gateway from draining', async () => {
       const other = await startTestGateway();
       await exchange(other.publicUrl, `${CONNECT}\r\n`, { answersMax: 1 });
       await other.stop();
     });
   });
 
-  it('an upgrade that the gateway does not offer is an ordinary request', async () => {
+  it('treats an unsupported upgrade as an ordinary request', async () => {
     const upgrade = `GET /v1/skus/${sku} HTTP/1.1\r\n${HOST}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
     const { answers } = await exchange(gateway.publicUrl, upgrade, { answersMax: 1 });
     expect(answers.map(({ status }) => status)).to.deep.equal([200]);

@@ -24,7 +24,7 @@ for (const engineName of ENGINE_NAMES) {
       await Promise.all(shards.map(({ tried }) => tried));
     });
     after(async () => {
-      await eventually('places come back', 5_000, () => shards.every(isQuiet));
+      await eventually('the shards are quiet again', 5_000, () => shards.every(isQuiet));
       for (const { pool } of shards) pool.close();
     });
 
@@ -59,7 +59,7 @@ for (const engineName of ENGINE_NAMES) {
         );
         return waits.length > 0;
       });
-      // Fails at once while the return holds the row.
+      // Fails at once if the return holds the row.
       await watcher.query('SELECT only_row FROM precheck WHERE only_row = 1 FOR UPDATE NOWAIT');
       await watcher.query(OLD);
       expect(await beatHeart(beater, until())).to.equal(true);

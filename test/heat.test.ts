@@ -14,16 +14,16 @@ import type { TestGateway } from './support/gateway.ts';
 
 const WINDOW_MS = 1_000;
 const COLD = 100_000;
-/** A map of so many SKUs would need far more. */
+/** A map of COLD SKUs would need far more. */
 const HEAP_BYTES_MAX = 1_000_000;
 
-describe('heat', () => {
+describe('hot-key tracker', () => {
   let heat: Heat;
   beforeEach(() => {
     heat = new Heat();
   });
 
-  /** Lets windows pass in each of which SKUs are asked for so often, in turns. */
+  /** Counts some windows, each with the given number of lines per SKU, in turns. */
   const pass = (windows: number, lines: Readonly<Record<string, number>>, windowMs = WINDOW_MS): void => {
     const most = Math.max(...Object.values(lines));
     const turns = Array.from({ length: most }, (_, turn) =>
@@ -34,8 +34,8 @@ describe('heat', () => {
       heat.closeWindow(windowMs);
     }
   };
-  /** One window in which each of very many SKUs is asked for once, and one among them more often. */
-  const passCrowd = (hotLines: number): readonly HotSku[] => {
+  /** Counts one window with one line of each of very many SKUs, and `hotLines` lines of one more. */
+  const passMany = (hotLines: number): readonly HotSku[] => {
     const every = Math.floor(COLD / Math.max(1, hotLines));
     for (let cold = 0; cold < COLD; cold += 1) {
       heat.add(`cold-${cold}`, 1);
@@ -45,30 +45,30 @@ describe('heat', () => {
     return heat.hottest();
   };
 
-  it(`names the hot one of ${COLD} SKUs, and how hot it is; a cold one is never taken for one`, () => {
+  it(`reports the hot one of ${COLD} SKUs with its rate, and never a cold one as hot`, () => {
     for (let window = 0; window < 8; window += 1) {
-      const [first, ...others] = passCrowd(2_000);
+      const [first, ...others] = passMany(2_000);
       expect(first?.sku_id).to.equal('hot');
       expect(others.filter(({ lines_per_second }) => lines_per_second > 1)).to.deep.equal([]);
     }
     expect(heat.hottest()[0]?.lines_per_second).to.be.within(1_800, 2_000);
   });
 
-  it('fades within seconds when it is asked for no more', () => {
-    for (let window = 0; window < 8; window += 1) passCrowd(2_000);
-    const rateOfHot = (told: readonly HotSku[]): number =>
-      told.find(({ sku_id }) => sku_id === 'hot')?.lines_per_second ?? 0;
-    const rates = Array.from({ length: 12 }, () => rateOfHot(passCrowd(0)));
+  it('drops a SKU within seconds when no more lines name it', () => {
+    for (let window = 0; window < 8; window += 1) passMany(2_000);
+    const rateOfHot = (reported: readonly HotSku[]): number =>
+      reported.find(({ sku_id }) => sku_id === 'hot')?.lines_per_second ?? 0;
+    const rates = Array.from({ length: 12 }, () => rateOfHot(passMany(0)));
     expect(rates[0]).to.be.within(900, 1_000);
     expect(rates[4]).to.be.below(80);
     expect(rates.at(-1)).to.equal(0);
-    // Where nobody asks for anything, it fades as well.
+    // The same holds when no SKU at all is named.
     pass(8, { hot: 1_000 });
     pass(12, { hot: 0 });
     expect(heat.hottest()).to.deep.equal([]);
   });
 
-  it('takes no more memory for many SKUs than for few', () => {
+  it('uses no more memory for many SKUs than for few', () => {
     setFlagsFromString('--expose-gc');
     const collect = runInNewContext('gc') as () => void;
     const used = (): number => {
@@ -76,13 +76,13 @@ describe('heat', () => {
       const { heapUsed, arrayBuffers } = process.memoryUsage();
       return heapUsed + arrayBuffers;
     };
-    passCrowd(100);
+    passMany(100);
     const before = used();
-    for (let window = 0; window < 3; window += 1) passCrowd(100);
+    for (let window = 0; window < 3; window += 1) passMany(100);
     expect(used() - before).to.be.below(HEAP_BYTES_MAX);
   });
 
-  it('is steady: what comes unevenly, or is looked at after longer and shorter times, has one rate', () => {
+  it('reports a steady rate for uneven traffic and for windows of different lengths', () => {
     for (let round = 0; round < 10; round += 1) {
       for (const lines of [800, 1_200]) pass(1, { uneven: lines });
       if (round > 3) expect(heat.hottest()[0]?.lines_per_second).to.be.within(900, 1_100);
@@ -93,7 +93,7 @@ describe('heat', () => {
     }
   });
 
-  it('tells ten at most, in their order, and none that is hardly asked for', () => {
+  it('reports at most ten SKUs, in order, and no SKU that is seldom named', () => {
     const lines = Object.fromEntries(Array.from({ length: 14 }, (_, place) => [`warm-${place}`, 100 * (place + 1)]));
     pass(10, lines);
     expect(heat.hottest().map(({ sku_id }) => sku_id)).to.deep.equal(
@@ -106,14 +106,14 @@ describe('heat', () => {
     expect(heat.hottest()).to.deep.equal([]);
   });
 
-  it('is right about those it tells of where more are alike than it can name', () => {
+  it('reports correct rates when more SKUs have the same rate than it can name', () => {
     pass(10, Object.fromEntries(Array.from({ length: 30 }, (_, place) => [`alike-${place}`, 500])));
     expect(heat.hottest()).to.have.length(10);
     for (const { lines_per_second } of heat.hottest()) expect(lines_per_second).to.be.within(450, 500);
   });
 
-  it('tells two SKUs of one hash apart, and counts several lines at once', () => {
-    // The best known pair of FNV-1a.
+  it('distinguishes two SKUs with the same hash, and counts several lines at once', () => {
+    // The best known collision of FNV-1a.
     for (let window = 0; window < 12; window += 1) {
       for (let time = 0; time < 10; time += 1) {
         heat.add('costarring', 90);
@@ -128,7 +128,7 @@ describe('heat', () => {
   });
 });
 
-describe('a suggestion to split', () => {
+describe('suggestion to split', () => {
   for (const [rate, perRow, sub_rows] of [
     [0, 5_000, null],
     [5_000, 5_000, null],
@@ -146,7 +146,7 @@ describe('a suggestion to split', () => {
   }
 });
 
-describe('the heat of a gateway', () => {
+describe('the hottest SKUs of a gateway', () => {
   const hotSku = (sku_id: string, lines_per_second: number): HotSku => ({ sku_id, lines_per_second });
   let gateway: TestGateway;
   before(async () => {
@@ -154,12 +154,12 @@ describe('the heat of a gateway', () => {
   });
   after(() => gateway.stop());
 
-  it('is told by SKU, what was refused and replayed included, with a suggestion; in the metrics by rank alone', async () => {
+  it('are reported by SKU with a suggestion, replays and refusals included; in the metrics by rank', async () => {
     const [hot, warm, unknown] = [fresh('hot'), fresh('warm'), fresh('unknown')];
     for (const sku_id of [hot, warm]) await gateway.openSku(sku_id, 1_000_000);
     let rounds = 0;
     const lineOf = (sku_id: string, order: string) => ({ sku_id, order_detail_id: `${sku_id} ${order}`, quantity: 1 });
-    /** Of ten orders six are new, three replays, and one for goods that are not there; one of the new ones has a second line. */
+    /** Ten orders: six new ones (one of them with a second line), three replays, and one of an unknown SKU. */
     const round = async (): Promise<void> => {
       rounds += 1;
       const name = `${rounds}`;
@@ -173,17 +173,17 @@ describe('the heat of a gateway', () => {
         await gateway.post('/v1/deductions', { order_id: `order of ${lines[0]?.order_detail_id}`, lines });
       });
     };
-    let told: RankedSku[] = [];
-    await eventually('all are hot enough', 15_000, async () => {
+    let reported: RankedSku[] = [];
+    await eventually('all three rates are above 4', 15_000, async () => {
       await round();
-      told = (await gateway.adminGet('/v1/shards')).body.hottest;
-      return told.filter(({ lines_per_second }) => lines_per_second > 4).length === 3;
+      reported = (await gateway.adminGet('/v1/shards')).body.hottest;
+      return reported.filter(({ lines_per_second }) => lines_per_second > 4).length === 3;
     });
-    const [first, ...others] = told;
-    expect(told.map(({ rank }) => rank)).to.deep.equal([1, 2, 3]);
+    const [first, ...others] = reported;
+    expect(reported.map(({ rank }) => rank)).to.deep.equal([1, 2, 3]);
     expect(first).to.include({ sku_id: hot, sub_rows_suggested: 16 });
     expect(others.map(({ sku_id }) => sku_id)).to.have.members([warm, unknown]);
-    // A window is no shorter than a second, so no rate can be above all that was sent.
+    // A window is at least one second long, so no rate can be above the number of lines sent.
     expect(first?.lines_per_second).to.be.within(4 * (others[0]?.lines_per_second ?? 0), 9 * rounds);
     for (const { lines_per_second, sub_rows_suggested } of others) {
       expect(lines_per_second).to.be.at.most(rounds);
@@ -200,7 +200,7 @@ describe('the heat of a gateway', () => {
     for (const sku_id of [hot, warm, unknown]) expect(text).not.to.contain(sku_id);
   });
 
-  it('is added up with its siblings rank by rank, whatever SKU each has there', async () => {
+  it('are added up over workers rank by rank, even for different SKUs', async () => {
     const workers = [[hotSku('one', 300), hotSku('other', 20)], [hotSku('other', 40)]].map((skus) =>
       createMetrics(
         () => [],

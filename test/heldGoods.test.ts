@@ -10,24 +10,24 @@ import { age, cartRows, linesOf } from './support/cartRows.ts';
 import { fresh } from './support/gateway.ts';
 import { skuOn } from './support/traffic.ts';
 
-/** Where the one unit lies that is held, and where there is enough. */
+/** The shard of the SKU whose only unit is held, and the shard of a SKU with enough units. */
 const SHARDS = [2, 13] as const;
 const AMPLE = 9;
 
-/** How a cart was left: the coordinator's verdict stands and nobody carried it out, or there is none, and will be none. */
+/** The state of an unfinished cart: decided but not completed, or never decided by its coordinator. */
 const LEFT = ['committed', 'aborted', 'abandoned', 'no record'] as const;
 
 interface LeftCart {
   readonly order_id: string;
-  /** The held one first. */
+  /** The SKU with the held unit comes first. */
   readonly sku_ids: readonly [string, string];
 }
 
-/** Somebody who comes upon the hold. */
-interface Comer {
+/** An operation that finds the hold. */
+interface Finder {
   readonly name: string;
-  meet(parts: Parts, cart: LeftCart): Promise<{ readonly is: string }>;
-  /** What he is told where the cart has sold, and where it has not. */
+  run(parts: Parts, cart: LeftCart): Promise<{ readonly is: string }>;
+  /** Its outcome when the cart was sold, and when it was not. */
   readonly sold: object;
   readonly undone: object;
 }
@@ -54,16 +54,16 @@ const DEDUCTED = { is: 'deducted', replayed: false } as const;
 const REPLAYED = { is: 'deducted', replayed: true } as const;
 const SOLD_OUT = { is: 'refused', code: 'insufficient_stock' } as const;
 
-const COMERS: readonly Comer[] = [
+const FINDERS: readonly Finder[] = [
   {
     name: 'a look-up',
-    meet: lookUp,
+    run: lookUp,
     sold: { is: 'found', status: 'deducted' },
     undone: { is: 'found', status: 'none' },
   },
   {
     name: 'a return',
-    meet: (parts, { order_id, sku_ids: [sku_id] }) =>
+    run: (parts, { order_id, sku_ids: [sku_id] }) =>
       returnGoods(
         parts,
         { kind: 'return', sku_id, order_detail_id: order_id, return_id: 'r', quantity: 1 },
@@ -74,44 +74,44 @@ const COMERS: readonly Comer[] = [
   },
   {
     name: 'a cancellation of its line',
-    meet: (parts, cart) => cancelOrder(parts, { order_id: cart.order_id, lines: heldOf(cart) }, deadline()),
+    run: (parts, cart) => cancelOrder(parts, { order_id: cart.order_id, lines: heldOf(cart) }, deadline()),
     sold: { is: 'applied', replayed: false },
     undone: { is: 'applied', replayed: false },
   },
   {
     name: 'a cancellation of its order',
-    meet: (parts, cart) => cancelOrder(parts, { order_id: cart.order_id, lines: keysOf(cart) }, deadline()),
+    run: (parts, cart) => cancelOrder(parts, { order_id: cart.order_id, lines: keysOf(cart) }, deadline()),
     sold: { is: 'applied', replayed: false },
     undone: { is: 'applied', replayed: false },
   },
   {
     name: 'its line, sent again',
-    meet: (parts, cart) => order(parts, cart.order_id, heldOf(cart)),
+    run: (parts, cart) => order(parts, cart.order_id, heldOf(cart)),
     sold: REPLAYED,
     undone: DEDUCTED,
   },
   {
     name: 'its order, sent again',
-    meet: (parts, cart) => order(parts, cart.order_id, keysOf(cart)),
+    run: (parts, cart) => order(parts, cart.order_id, keysOf(cart)),
     sold: REPLAYED,
     undone: DEDUCTED,
   },
   {
-    name: 'a line that lacks its unit',
-    meet: (parts, { sku_ids: [held] }) => another(parts, [held]),
+    name: 'a line that needs the held unit',
+    run: (parts, { sku_ids: [held] }) => another(parts, [held]),
     sold: SOLD_OUT,
     undone: DEDUCTED,
   },
   {
-    name: 'a cart that lacks its unit',
-    meet: (parts, { sku_ids }) => another(parts, sku_ids),
+    name: 'a cart that needs the held unit',
+    run: (parts, { sku_ids }) => another(parts, sku_ids),
     sold: SOLD_OUT,
     undone: DEDUCTED,
   },
 ];
 
-/** No sweeper runs here: what a cart left is finished by nobody but who comes upon it. */
-describe('goods that a cart has left held', () => {
+/** No sweeper runs here: only the operation that finds an unfinished cart completes it. */
+describe('units held by an unfinished cart', () => {
   let bench: CartBench;
   before(() => {
     bench = openCartBench();
@@ -138,13 +138,13 @@ describe('goods that a cart has left held', () => {
     return left;
   }
 
-  for (const { name, meet, sold, undone } of COMERS) {
-    it(`are sold, or on the shelf again, by the time that ${name} is answered`, async () => {
+  for (const { name, run, sold, undone } of FINDERS) {
+    it(`are sold or free again when ${name} is answered`, async () => {
       for (const how of LEFT) {
         const cart = await leave(how);
-        const told = await meet(bench.parts, cart);
-        expect(told, `left ${how}`).to.include(how === 'committed' ? sold : undone);
-        // A cart that has just been sold is settled behind its answer.
+        const outcome = await run(bench.parts, cart);
+        expect(outcome, `left ${how}`).to.include(how === 'committed' ? sold : undone);
+        // A cart that has just been sold is completed after its answer.
         await bench.parts.afterwork.finish(WAIT_MS);
         const { flows } = await cartRows([cart.sku_ids[0]]);
         expect(

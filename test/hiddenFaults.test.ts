@@ -17,7 +17,7 @@ import { stack } from './support/setup.ts';
 const WAIT_MS = 30_000;
 const BUG = 'x is not a function';
 
-/** A port with a programming error in one of its methods, as long as `method` names one. */
+/** Wraps a port so that one of its methods has a programming error, as long as `method` names it. */
 class Buggy {
   method: string | null = null;
   error: Error = new TypeError(BUG);
@@ -78,19 +78,19 @@ describe('a programming error', () => {
     const bugs = (): unknown[] => lines.filter(({ msg, err }) => msg === 'fault' && isBug(err));
 
     for (const method of ['readSale', 'prepare', 'close', 'open', 'replace', 'read']) {
-      it(`in ${method} reaches the log, and the answer does not say that nothing was done`, async () => {
+      it(`in ${method} is logged, and the answer is outcome_unknown`, async () => {
         const sku_id = await open(fresh('buggy'));
         buggy.method = method;
         expect(await resize(sku_id, 3)).to.equal('503 outcome_unknown');
         expect(bugs()).not.to.deep.equal([]);
         buggy.method = null;
         // The half-finished resize is continued.
-        await eventually('it is split', WAIT_MS, async () => (await resize(sku_id, 3)) === '200 undefined');
+        await eventually('the SKU is split', WAIT_MS, async () => (await resize(sku_id, 3)) === '200 undefined');
         expect(await sell(sku_id, 'a', 2)).to.equal(201);
       }).timeout(2 * WAIT_MS);
     }
 
-    it('in close leaves the SKU as it was, and for sale', async () => {
+    it('in close leaves the SKU unchanged and for sale', async () => {
       const sku_id = await open(fresh('buggy'));
       expect(await resize(sku_id, 2)).to.equal('200 undefined');
       buggy.method = 'close';
@@ -98,7 +98,7 @@ describe('a programming error', () => {
       expect(await sell(sku_id, 'a', 2)).to.equal(201);
     }).timeout(WAIT_MS);
 
-    it('differs from a shard that is away, which is answered with "overloaded"', async () => {
+    it('differs from an unreachable shard, which is answered with overloaded', async () => {
       const sku_id = await open(fresh('away'));
       for (const method of ['readSale', 'prepare']) {
         buggy.method = method;
@@ -109,19 +109,19 @@ describe('a programming error', () => {
     }).timeout(WAIT_MS);
 
     for (const method of ['takeLease', 'freeLease', 'takeOver', 'settleTransfers', 'findUntidy', 'findStanding']) {
-      it(`in ${method} reaches the log and ends no process`, async () => {
+      it(`in ${method} is logged and ends no process`, async () => {
         const sku_id = await open(fresh('buggy'));
         expect(await resize(sku_id, 4)).to.equal('200 undefined');
         buggy.method = method;
-        await eventually('it is in the log', WAIT_MS, async () => {
+        await eventually('the error is in the log', WAIT_MS, async () => {
           await resize(sku_id, 3);
-          // More than one row has.
+          // More units than one row has.
           await sell(sku_id, fresh('large'), 30);
           await resize(sku_id, 4);
           return bugs().length > 0;
         });
         buggy.method = null;
-        await eventually('it sells again', WAIT_MS, async () => (await sell(sku_id, fresh('small'), 1)) === 201);
+        await eventually('the SKU sells again', WAIT_MS, async () => (await sell(sku_id, fresh('small'), 1)) === 201);
       }).timeout(3 * WAIT_MS);
     }
   });
@@ -143,7 +143,7 @@ describe('a programming error', () => {
     };
 
     for (const [name, call] of Object.entries(calls)) {
-      it(`is thrown by ${name}, and failures of the shard are not`, async () => {
+      it(`is thrown by ${name}, unlike failures of the shard`, async () => {
         const bug = new TypeError(BUG);
         expect(
           await call(storeThat(bug)).then(

@@ -34,7 +34,7 @@ for (const engine of ENGINE_NAMES) {
       await Promise.all(gateways.map((gateway) => gateway.stop()));
     });
 
-    it('lies on as many shards as it has rows, the first at the owner of its slot, and sells from all of them', async () => {
+    it('has each row on another shard, the first on the owner of its slot, and sells from all rows', async () => {
       const sku_id = fresh('spread');
       await first().openSku(sku_id, 1_600);
       await split(sku_id, SUB_ROWS);
@@ -43,7 +43,7 @@ for (const engine of ENGINE_NAMES) {
       expect(new Set((sub_rows as { shard: number }[]).map(({ shard }) => shard)).size).to.equal(SUB_ROWS);
       const sell = async (order: number): Promise<Answer> => {
         const answer = await at(order).deduct({ sku_id, order_detail_id: `d${order}`, quantity: 2 });
-        // All units lie in the first row yet: on a busy machine they are not brought to the others in time for all.
+        // All units start in the first row: on a busy machine some orders come before units are moved to their rows.
         return answer.status === 503 ? sell(order) : answer;
       };
       const answers = await Promise.all(Array.from({ length: 200 }, (_, order) => sell(order)));
@@ -54,11 +54,11 @@ for (const engine of ENGINE_NAMES) {
       await rowsBalance(stack(), sku_id);
     });
 
-    it('serves eight orders for two from sixteen rows with one unit each', async () => {
+    it('serves eight orders of two units from sixteen rows with one unit each', async () => {
       const sku_id = fresh('fragments');
       await first().openSku(sku_id, SUB_ROWS);
       await split(sku_id, SUB_ROWS);
-      await eventually('one unit lies in every row', 10_000, async () =>
+      await eventually('every row has one unit', 10_000, async () =>
         (await hotRowsOf(stack(), sku_id)).every(({ leaved_amount }) => leaved_amount === 1),
       );
       const answers = await Promise.all(
@@ -73,11 +73,11 @@ for (const engine of ENGINE_NAMES) {
       await rowsBalance(stack(), sku_id);
     });
 
-    it('serves one of two orders for five from two rows with three', async () => {
+    it('serves one of two orders of five units from two rows with three units each', async () => {
       const sku_id = fresh('two fives');
       await first().openSku(sku_id, 6);
       await split(sku_id, 2);
-      await eventually('three lie in both rows', 10_000, async () =>
+      await eventually('both rows have three units', 10_000, async () =>
         (await hotRowsOf(stack(), sku_id)).every(({ leaved_amount }) => leaved_amount === 3),
       );
       const answers = await Promise.all(
@@ -89,21 +89,21 @@ for (const engine of ENGINE_NAMES) {
       await rowsBalance(stack(), sku_id);
     });
 
-    it('is restocked in as many rows as there may be, and is a SKU like any other when it was merged', async () => {
+    it('is restocked in the largest number of rows, and is an ordinary SKU after a merge', async () => {
       const sku_id = fresh('merged');
       await first().openSku(sku_id, 1_600);
       await split(sku_id, 64);
       const restock = await first().adminPost(path(sku_id, '/adjustments'), { adjustment_id: 'a', delta: 1 });
       expect(restock.status, restock.text).to.equal(201);
       await split(sku_id, 1);
-      await eventually('nobody need ask for its layout', 10_000, async () =>
+      await eventually('orders no longer need its layout', 10_000, async () =>
         (await hotRowsOf(stack(), sku_id)).every(({ intake, sub_row }) => sub_row > 0 || intake === 'any'),
       );
       expect((await stockOf(sku_id)).leaved_amount).to.equal(1_601);
       await rowsBalance(stack(), sku_id);
     });
 
-    it('answers the same ids the same in every layout, and finds what to return and to cancel', async () => {
+    it('answers the same ids alike in every layout, and finds the deductions to return and to cancel', async () => {
       const sku_id = fresh('layouts');
       await first().openSku(sku_id, 1_000);
       const orders = Array.from({ length: 24 }, (_, order) => ({

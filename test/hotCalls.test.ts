@@ -38,7 +38,7 @@ describe('calls about a hot SKU', () => {
     lines: readonly { sku_id: string; order_detail_id: string; quantity: number }[],
   ): Promise<Answer> => gateway.post('/v1/deductions', { order_id, lines });
 
-  it('say how it is laid out, and take what makes no sense for a mistake', async () => {
+  it('return its layout, and reject invalid requests', async () => {
     const sku_id = await openHot('answers', 10, 3);
     const again = await other.adminPut(path(sku_id, '/hot'), { sub_rows: 3 });
     expect(again.body).to.include({ sku_id, mode: 'hot' });
@@ -58,11 +58,11 @@ describe('calls about a hot SKU', () => {
     expect((await merge(sku_id)).status).to.equal(200);
   });
 
-  it('put more rows than there are shards on them', async () => {
+  it('split it into more rows than there are shards', async () => {
     const sku_id = await openHot('many rows', 640, 64);
     const sell = async (number: number): Promise<Answer> => {
       const answer = await order(other, `o${number}`, [{ sku_id, order_detail_id: `d${number}`, quantity: 5 }]);
-      // All units lie in the first row yet: on a busy machine they are not brought to the others in time for all.
+      // All units start in the first row: on a busy machine some orders come before units are moved to their rows.
       return answer.status === 503 ? sell(number) : answer;
     };
     const answers = await Promise.all(Array.from({ length: 64 }, (_, number) => sell(number)));
@@ -78,7 +78,7 @@ describe('calls about a hot SKU', () => {
     await rowsBalance(stack(), sku_id);
   });
 
-  it('sell carts of it whole or not at all, and take their lines back', async () => {
+  it('sell carts with it whole or not at all, and accept cancellations of their lines', async () => {
     const [hot, cold] = [await openHot('cart', 100), fresh('cold')];
     await one.openSku(cold, 3);
     const cart = [
@@ -92,11 +92,11 @@ describe('calls about a hot SKU', () => {
     expect(refused.body).to.include({ code: 'insufficient_stock' });
     expect((refused.body?.lines as { sku_id: string }[]).map(({ sku_id }) => sku_id)).to.deep.equal([cold]);
     await eventually(
-      'what was held has come back',
+      'the held units are free again',
       10_000,
       async () => (await leftOf(hot)) === 60 && (await leftOf(cold)) === 1,
     );
-    // Larger than any row, in one line of a cart.
+    // More units than any row has, in one line of a cart.
     expect(
       (
         await order(other, 'third', [
@@ -127,7 +127,7 @@ describe('calls about a hot SKU', () => {
     await rowsBalance(stack(), hot);
   });
 
-  it('restock and write off as of any SKU, once, also more than any row has', async () => {
+  it('restock and write off once per id, also more units than any row has', async () => {
     const sku_id = await openHot('adjusted', 80);
     const adjust = (gateway: TestGateway, adjustment_id: string, delta: number): Promise<Answer> =>
       gateway.adminPost(path(sku_id, '/adjustments'), { adjustment_id, delta });
@@ -145,7 +145,7 @@ describe('calls about a hot SKU', () => {
     await rowsBalance(stack(), sku_id);
   });
 
-  it('sell what was restocked after it was sold out, on every gateway', async () => {
+  it('sell restocked units after a sell-out, on every gateway', async () => {
     const sku_id = await openHot('restocked', 4);
     for (const number of [0, 1, 2, 3])
       expect(
@@ -163,7 +163,7 @@ describe('calls about a hot SKU', () => {
     expect((await order(one, 'o0', [{ sku_id, order_detail_id: 'd0', quantity: 1 }])).status).to.equal(200);
   });
 
-  it('pause all its rows at once, also those that come later', async () => {
+  it('pause all its rows at once, also rows that are added later', async () => {
     const sku_id = await openHot('paused', 1_000);
     const sale = async (state: string): Promise<void> =>
       void expect((await one.adminPut(path(sku_id, '/sale'), { state })).status).to.equal(200);
@@ -190,7 +190,7 @@ describe('calls about a hot SKU', () => {
     expect(answers.map(({ status }) => status)).to.deep.equal(answers.map(() => 201));
   });
 
-  it('tell its whole journal, from all layouts, page by page', async () => {
+  it('return its whole journal, from all layouts, page by page', async () => {
     const sku_id = await openHot('journal', 500);
     const ids = Array.from({ length: 30 }, (_, number) => `d${number}`);
     for (const [place, id] of ids.entries()) {
@@ -219,19 +219,19 @@ describe('calls about a hot SKU', () => {
     expect((await one.adminPost('/v1/reconciliations', { sku_id })).body?.differences).to.deep.equal([]);
   });
 
-  it('cost after a merge what they cost before: one row, no layout to know, no other shard to ask', async () => {
+  it('need after a merge only one row, and neither a layout nor another shard', async () => {
     const sku_id = await openHot('merged', 300);
     for (let number = 0; number < 40; number += 1)
       expect(
         (await order(one, `o${number}`, [{ sku_id, order_detail_id: `d${number}`, quantity: 1 }])).status,
       ).to.equal(201);
     expect((await merge(sku_id)).status).to.equal(200);
-    await eventually('it is like any other', 10_000, async () => (await layoutOf(stack(), sku_id)).state === 'single');
+    await eventually('it is an ordinary SKU', 10_000, async () => (await layoutOf(stack(), sku_id)).state === 'single');
     expect(await unitsAstray(stack(), sku_id)).to.equal(0);
-    const home = (await hotRowsOf(stack(), sku_id)).filter(({ intake }) => intake !== 'none');
-    expect(home).to.have.length(1);
-    expect(home[0]).to.include({ sub_row: 0, intake: 'any', leaved_amount: 260 });
-    // A gateway that never heard of its layouts needs none.
+    const openRows = (await hotRowsOf(stack(), sku_id)).filter(({ intake }) => intake !== 'none');
+    expect(openRows).to.have.length(1);
+    expect(openRows[0]).to.include({ sub_row: 0, intake: 'any', leaved_amount: 260 });
+    // A gateway that has read none of its layouts needs none.
     const late = await startTestGateway();
     try {
       expect((await order(late, 'late', [{ sku_id, order_detail_id: 'late', quantity: 1 }])).status).to.equal(201);

@@ -22,9 +22,9 @@ const ORDERS = 12;
 const TIMEOUT_MS = 900_000;
 const PREPARE_MS = 20_000;
 const TRIES_MAX = 4;
-/** For a gateway to die, where nobody helps it. */
+/** For a gateway to die without any work by another one. */
 const ALONE_MS = 1_000;
-/** What a resize and what follows it pass; the rest of these ports is passed by buyers and by who looks for what is left. */
+/** Port methods called by a resize and its background work; the ones in OF_OTHERS are called by orders and sweepers. */
 const RESIZE = /^(layouts|hotRows|engine)\.\w+$/;
 const OF_OTHERS = [
   'layouts.takeOver',
@@ -34,7 +34,7 @@ const OF_OTHERS = [
   'engine.apply',
   'hotRows.findUntidy',
 ];
-/** The quick form strikes when a step is done and nobody knows it, and of the steps only some: each strike is a gateway's start. */
+/** The quick form kills at some steps only, after the step but before its reply: each kill costs a gateway's start. */
 const STEPS_NOW = LONG ? RESIZE : /^(layouts\.replace|hotRows\.(close|open|settleTransfers))$/;
 const MOMENTS_NOW = LONG ? MOMENTS : MOMENTS.slice(-1);
 /** From one row to several, from several to more, and back. */
@@ -49,7 +49,7 @@ const RESIZES: readonly (readonly [from: number, to: number])[] = LONG
 
 type Pass = Pick<Armed, 'point' | 'pass'>;
 
-/** The points at which some gateway must have died. */
+/** The points at which some gateway must have been killed. */
 function wantedPoints(): string[] {
   const steps = portMethods().filter(({ name }) => STEPS_NOW.test(name) && !OF_OTHERS.includes(name));
   return steps.flatMap(({ name }) => MOMENTS_NOW.map((moment) => `${name} ${moment}`));
@@ -104,10 +104,10 @@ describe('a resize whose gateway dies', () => {
     );
   };
 
-  /** A SKU that lies in some rows and has sold from them. */
+  /** Opens a SKU, splits it into some rows and sells units from them. */
   const prepare = async (sku_id: string, sub_rows: number): Promise<void> => {
     await survivor.openSku(sku_id, UNITS);
-    // On a busy machine some may be turned away at first.
+    // On a busy machine the first attempts may be rejected.
     if (sub_rows > 1)
       await eventually(
         'it is split',
@@ -123,26 +123,26 @@ describe('a resize whose gateway dies', () => {
     await prepare(sku_id, from);
     const gateway = await startArmed(name, null);
     expect((await resize(gateway.adminUrl, sku_id, to)).status).to.equal(200);
-    await eventually('all is done', 20_000, () => isAtRest(sku_id));
+    await eventually('the resize and its background work are done', 20_000, () => isAtRest(sku_id));
     await kill(gateway);
     const counts = new Map<string, number>();
     for (const line of reported(name)) {
       const point = line.replace(/^\w+ /, '');
-      const isStruck =
+      const isChosen =
         STEPS_NOW.test(point.split(' ')[0] ?? '') &&
         !point.startsWith('hotRows.findUntidy') &&
         MOMENTS_NOW.some((moment) => point.endsWith(moment));
-      if (isStruck) counts.set(point, (counts.get(point) ?? 0) + 1);
+      if (isChosen) counts.set(point, (counts.get(point) ?? 0) + 1);
     }
-    // What the other gateway did this time may be its own work the next.
+    // A step that the other gateway did this time may be done by this one the next time.
     for (const point of wantedPoints()) if (!counts.has(point)) counts.set(point, 1);
     return [...counts].flatMap(([point, count]) =>
       (LONG ? Array.from({ length: count }, (_, pass) => pass + 1) : [1]).map((pass) => ({ point, pass })),
     );
   };
 
-  /** @param isAlone whether the other gateway keeps away until the one has died, or has done everything */
-  const strike = async (
+  /** @param isAlone whether the other gateway does nothing until this one has died or is done */
+  const killAt = async (
     [from, to]: readonly [number, number],
     { point, pass }: Pass,
     isAlone: boolean,
@@ -155,14 +155,14 @@ describe('a resize whose gateway dies', () => {
       const during = ordersOf(sku_id, 100);
       if (isAlone) await Promise.race([gateway.exited, sleep(ALONE_MS)]);
       for (const line of during) {
-        const told = await survivor.deduct(line);
-        if (told.status === 201) continue;
-        // Rows may be closed until somebody finishes.
-        expect(told.status, told.text).to.equal(503);
+        const attempt = await survivor.deduct(line);
+        if (attempt.status === 201) continue;
+        // Rows may be closed until another gateway finishes the resize.
+        expect(attempt.status, attempt.text).to.equal(503);
         await eventually('it is sold', 20_000, async () => (await survivor.deduct(line)).status < 300);
       }
       await answer;
-      await eventually(`what a gateway left that died ${point} (${pass}) is finished`, 20_000, () => isAtRest(sku_id));
+      await eventually(`the resize killed at ${point} (${pass}) is finished`, 20_000, () => isAtRest(sku_id));
       for (const line of [...ordersOf(sku_id, 0), ...during])
         expect((await survivor.deduct(line)).body, point).to.include({ replayed: true });
       await rowsBalance(stack(), sku_id);
@@ -175,17 +175,17 @@ describe('a resize whose gateway dies', () => {
   };
 
   for (const [from, to] of RESIZES) {
-    it(`is finished by another, from ${from} rows to ${to}, at every step`, async () => {
+    it(`is finished by another gateway, from ${from} rows to ${to}, at every step`, async () => {
       const passes = await trace(from, to);
-      const struck = new Set<string>();
+      const killed = new Set<string>();
       await inParallel(passes, WIDTH, async (pass) => {
-        // Another gateway may have been there first.
-        for (let tries = 0; tries < TRIES_MAX && !struck.has(pass.point); tries += 1)
-          struck.add(await strike([from, to], pass, tries > 0));
+        // Another gateway may have done the step first.
+        for (let tries = 0; tries < TRIES_MAX && !killed.has(pass.point); tries += 1)
+          killed.add(await killAt([from, to], pass, tries > 0));
       });
       expect(
-        wantedPoints().filter((point) => !struck.has(point)),
-        'points that nobody died at',
+        wantedPoints().filter((point) => !killed.has(point)),
+        'points at which no gateway was killed',
       ).to.deep.equal([]);
     }).timeout(TIMEOUT_MS);
   }

@@ -11,42 +11,29 @@ import { eventually } from './support/eventually.ts';
 import { fresh, startTestGateway } from './support/gateway.ts';
 import type { TestGateway } from './support/gateway.ts';
 import { hotRowsOf, layoutOf, rowsBalance, unitsAstray } from './support/hotRows.ts';
+import { beforeCalls } from './support/portCalls.ts';
+import type { BeforeCall } from './support/portCalls.ts';
 import { stack } from './support/setup.ts';
 
 const WAIT_MS = 10_000;
-/** Longer than units may be on their way before somebody else brings them in. */
+/** Longer than units may be in transit before another gateway receives them. */
 const LATE_MS = 1_200;
-/** Each meets the moment between the two looks on its own; one would do, if machines were never busy. */
+/** Each round has its own chance to move units between two reads. On an idle machine one round is enough. */
 const ROUNDS_OF_MOVING = 6;
-/** Of whoever asks again after a 503. */
+/** Attempts of a caller that retries after a 503. */
 const ATTEMPTS = 20;
 
-describe('hot SKU, when things go wrong', () => {
+describe('hot SKU under faults', () => {
   let ports: Ports;
   let faulty: Gateway;
   let other: TestGateway;
-  /** What strikes the faulty gateway's ports at the moment. */
-  let strike: (port: string, method: string, given: readonly unknown[]) => Promise<unknown> = () =>
-    Promise.resolve(undefined);
-
-  /** Whatever is called of a port is told before; anything but undefined is its answer. */
+  const NO_FAULT: BeforeCall = () => undefined;
+  /** Called before each port call of the faulty gateway. */
+  let fault = NO_FAULT;
   const decorate = (given: Ports): Ports => {
     ports = given;
-    const around = (name: string, port: object): object =>
-      new Proxy(port, {
-        get(target, key) {
-          const method: unknown = Reflect.get(target, key);
-          if (typeof method !== 'function') return method;
-          return async (...args: unknown[]): Promise<unknown> =>
-            (await strike(name, String(key), args)) ?? (Reflect.apply(method, target, args) as unknown);
-        },
-      });
-    return Object.fromEntries(
-      Object.entries(given).map(([name, port]) => [name, around(name, port as object)]),
-    ) as unknown as Ports;
+    return beforeCalls(given, (...call) => fault(...call));
   };
-
-  const NO_FAULT: typeof strike = () => Promise.resolve(undefined);
 
   before(async () => {
     other = await startTestGateway();
@@ -57,7 +44,7 @@ describe('hot SKU, when things go wrong', () => {
     );
   });
   afterEach(() => {
-    strike = NO_FAULT;
+    fault = NO_FAULT;
   });
   after(async () => {
     await Promise.all([faulty.drain(), other.stop()]);
@@ -77,24 +64,24 @@ describe('hot SKU, when things go wrong', () => {
     const sku_id = fresh(name);
     await other.openSku(sku_id, units);
     expect((await admin(other, 'PUT', path(sku_id, '/hot'), { sub_rows })).status).to.equal(200);
-    await eventually('its units lie in all rows alike', WAIT_MS, async () =>
+    await eventually('all rows have the same units', WAIT_MS, async () =>
       (await hotRowsOf(stack(), sku_id)).every(({ leaved_amount }) => leaved_amount === units / sub_rows),
     );
     return sku_id;
   };
   const operationIn = (given: readonly unknown[]): Operation => (given[1] as readonly Operation[])[0] as Operation;
-  const isFunded = (method: string, given: readonly unknown[]): boolean =>
+  const hasCredits = (method: string, given: readonly unknown[]): boolean =>
     method === 'apply' && 'credits' in operationIn(given);
 
-  it('loses nothing when the same write-off comes twice at once', async () => {
+  it('loses no units when the same write-off is sent twice at once', async () => {
     const sku_id = await openHot('twice', 160, 16);
-    strike = async (port, method, given) =>
-      port === 'engine' && isFunded(method, given) ? void (await sleep(200)) : undefined;
+    fault = async (port, method, given) =>
+      port === 'engine' && hasCredits(method, given) ? void (await sleep(200)) : undefined;
     const adjust = (): Promise<Answer> =>
       admin(faulty, 'POST', path(sku_id, '/adjustments'), { adjustment_id: 'a', delta: -30 });
     expect((await Promise.all([adjust(), adjust()])).map(({ status }) => status).sort()).to.deep.equal([200, 201]);
     await eventually(
-      'what was fetched in vain is back',
+      'no units are in transit or in closed rows',
       WAIT_MS,
       async () => (await unitsAstray(stack(), sku_id)) === 0,
     );
@@ -102,40 +89,40 @@ describe('hot SKU, when things go wrong', () => {
     await rowsBalance(stack(), sku_id);
   });
 
-  it('closes nothing that the layout does not say', async () => {
+  it('closes no row before the layout record announces it', async () => {
     const sku_id = fresh('unsure');
     await other.openSku(sku_id, 100);
-    let asked = 0;
-    strike = (port, method) =>
-      Promise.resolve(port === 'layouts' && method === 'replace' && (asked += 1) === 1 ? 'unsure' : undefined);
+    let replacements = 0;
+    fault = (port, method) =>
+      Promise.resolve(port === 'layouts' && method === 'replace' && (replacements += 1) === 1 ? 'unsure' : undefined);
     expect((await admin(faulty, 'PUT', path(sku_id, '/hot'), { sub_rows: 4 })).status).to.equal(200);
     expect((await deduct(other, sku_id, 'd', 1)).status).to.equal(201);
-    strike = (port, method) => Promise.resolve(port === 'layouts' && method === 'replace' ? 'unsure' : undefined);
+    fault = (port, method) => Promise.resolve(port === 'layouts' && method === 'replace' ? 'unsure' : undefined);
     expect((await admin(faulty, 'PUT', path(sku_id, '/hot'), { sub_rows: 2 })).body).to.include({
       code: 'outcome_unknown',
     });
     expect((await deduct(other, sku_id, 'e', 1)).status).to.equal(201);
   }).timeout(30_000);
 
-  it('does not say "sold out" when somebody else brought in what it had fetched, and sold it', async () => {
+  it('is not reported as sold out when another gateway received the transferred units and sold them', async () => {
     const sku_id = await openHot('brought', 100, 2);
-    strike = async (port, method, given) =>
-      port === 'engine' && isFunded(method, given) ? void (await sleep(LATE_MS)) : undefined;
+    fault = async (port, method, given) =>
+      port === 'engine' && hasCredits(method, given) ? void (await sleep(LATE_MS)) : undefined;
     const large = deduct(faulty, sku_id, 'large', 70);
     for (let number = 0; number < 10; number += 1) {
       await sleep(100);
       expect((await deduct(other, sku_id, `small ${number}`, 1)).status).to.be.oneOf([201, 503]);
     }
     expect((await large).body?.code).to.be.oneOf([undefined, 'overloaded']);
-    await eventually('nothing is on its way', WAIT_MS, async () => (await unitsAstray(stack(), sku_id)) === 0);
+    await eventually('no units are in transit', WAIT_MS, async () => (await unitsAstray(stack(), sku_id)) === 0);
     await rowsBalance(stack(), sku_id);
   });
 
-  it('goes on fetching from the rows that live while units are on their way to one that does not', async () => {
+  it('is still rebalanced from reachable rows while units are in transit to an unreachable row', async () => {
     const sku_id = await openHot('dead', 400, 4);
     const places = JSON.parse((await layoutOf(stack(), sku_id)).places) as number[];
-    const [dead, source] = [places[3] ?? 0, places[1] ?? 0];
-    // The other gateway would bring them in.
+    const [unreachable, source] = [places[3] ?? 0, places[1] ?? 0];
+    // The other gateway would receive them.
     await other.stop();
     const idOf = (name: string): string =>
       Array.from({ length: 99 }, (_, number) => `${name}${number}`).find((id) => subRowOf(id, 4) === 0) ?? '';
@@ -144,11 +131,11 @@ describe('hot SKU, when things go wrong', () => {
       transfer_id: 'ab'.repeat(16),
       amount: 1,
       from: { shard: source, sub_row: 1 },
-      to: { shard: dead, sub_row: 3 },
+      to: { shard: unreachable, sub_row: 3 },
     };
     await ports.engine.apply(source, [{ kind: 'send', ...lost, epoch: null }], performance.now() + WAIT_MS);
-    strike = (port, method, given) => {
-      if (given[0] !== dead || (port !== 'engine' && port !== 'hotRows')) return Promise.resolve(undefined);
+    fault = (port, method, given) => {
+      if (given[0] !== unreachable || (port !== 'engine' && port !== 'hotRows')) return Promise.resolve(undefined);
       return Promise.resolve(
         method === 'apply'
           ? (given[1] as readonly unknown[]).map(() => ({ is: 'not_done', reason: 'dead' }))
@@ -158,18 +145,18 @@ describe('hot SKU, when things go wrong', () => {
     await sleep(LATE_MS);
     const answers = [await deduct(faulty, sku_id, idOf('a'), 130), await deduct(faulty, sku_id, idOf('b'), 100)];
     expect(answers.map(({ status }) => status)).to.deep.equal([201, 201]);
-    // What lies on the dead shard may be enough.
+    // The units on the unreachable shard may be enough.
     expect((await deduct(faulty, sku_id, idOf('c'), 100)).body).to.include({ code: 'overloaded' });
-    strike = NO_FAULT;
+    fault = NO_FAULT;
     other = await startTestGateway();
-    await eventually('nothing is on its way', WAIT_MS, async () => (await unitsAstray(stack(), sku_id)) === 0);
+    await eventually('no units are in transit', WAIT_MS, async () => (await unitsAstray(stack(), sku_id)) === 0);
     await rowsBalance(stack(), sku_id);
   }).timeout(60_000);
 
-  it('keeps a pause that came while its rows were being opened', async () => {
+  it('keeps a pause that was set while its rows were being opened', async () => {
     const sku_id = fresh('paused');
     await other.openSku(sku_id, 400);
-    strike = async (port, method, given) => {
+    fault = async (port, method, given) => {
       if (port === 'hotRows' && method === 'open') await sleep(150);
       if (port === 'engine' && operationIn(given).kind === 'sale') await sleep(100);
       return undefined;
@@ -186,10 +173,14 @@ describe('hot SKU, when things go wrong', () => {
       expect((await deduct(other, sku_id, `d${number}`, 1)).body).to.include({ code: 'not_on_sale' });
   });
 
-  it('is not closed or opened by what comes late, when it is like any other again', async () => {
+  it('is neither closed nor opened by late statements after it was merged', async () => {
     const sku_id = await openHot('late', 160, 2);
     expect((await admin(other, 'DELETE', path(sku_id, '/hot'))).status).to.equal(200);
-    await eventually('it is like any other', WAIT_MS, async () => (await layoutOf(stack(), sku_id)).state === 'single');
+    await eventually(
+      'it is an ordinary SKU',
+      WAIT_MS,
+      async () => (await layoutOf(stack(), sku_id)).state === 'single',
+    );
     const [owner = 0] = JSON.parse((await layoutOf(stack(), sku_id)).places) as number[];
     for (const epoch of [1, 2]) {
       await ports.hotRows.close(owner, sku_id, [0], epoch, performance.now() + WAIT_MS);
@@ -199,63 +190,64 @@ describe('hot SKU, when things go wrong', () => {
     expect((await deduct(faulty, sku_id, 'e', 1)).status).to.equal(201);
   });
 
-  it('sells an id once, and blocks it for good, though a gateway still thinks of the layout before', async () => {
+  it('sells an id once, and never sells a cancelled id, although a gateway has a stale layout', async () => {
     const sku_id = await openHot('stale', 320, 16);
-    // So that it has its rows in mind and need not look.
+    // After these the gateway has the rows in memory and does not read them again.
     for (let number = 0; number < 48; number += 1)
       expect((await deduct(faulty, sku_id, `warm ${number}`, 1)).status).to.equal(201);
-    // It does not look at the rows meanwhile, so it does not hear of the layout.
-    strike = (port, method) =>
+    // The gateway cannot read the rows meanwhile, so it does not learn of the new layout.
+    fault = (port, method) =>
       Promise.resolve(port === 'hotRows' && method === 'readRows' ? { is: 'not_done', reason: 'not now' } : undefined);
     expect((await admin(other, 'PUT', path(sku_id, '/hot'), { sub_rows: 3 })).status).to.equal(200);
     await eventually(
-      'nobody asks the layout before any more',
+      'the previous layout is no longer read',
       WAIT_MS,
       async () => (await layoutOf(stack(), sku_id)).earlier === '[]',
     );
     await eventually(
-      'the other one has heard of that',
+      'the other gateway has the new layout',
       WAIT_MS,
       async () => (await other.get(path(sku_id))).status === 200,
     );
-    strike = NO_FAULT;
+    fault = NO_FAULT;
     const sent: Promise<readonly [Answer, Answer]>[] = [];
     for (let number = 0; number < 24; number += 1) {
       const cancel = (gateway: Gateway): Promise<Answer> =>
         other.client.call({
           method: 'POST',
           url: `${gateway.publicUrl}/v1/cancellations`,
-          body: { order_id: `o gone ${number}`, lines: [{ sku_id, order_detail_id: `gone ${number}` }] },
+          body: { order_id: `o cancelled ${number}`, lines: [{ sku_id, order_detail_id: `cancelled ${number}` }] },
         });
-      // All at once: after the first one it has heard of the layout.
+      // All at the same time: after the first answer the gateway has the new layout.
       sent.push(Promise.all([deduct(faulty, sku_id, `new ${number}`, 1), cancel(faulty)]));
     }
-    for (const [told, gone] of await Promise.all(sent)) expect([told.status, gone.status]).to.deep.equal([201, 200]);
+    for (const [sold, cancelled] of await Promise.all(sent))
+      expect([sold.status, cancelled.status]).to.deep.equal([201, 200]);
     for (let number = 0; number < 24; number += 1) {
       expect((await deduct(other, sku_id, `new ${number}`, 1)).status).to.equal(200);
-      expect((await deduct(other, sku_id, `gone ${number}`, 1)).body).to.include({ code: 'cancelled' });
+      expect((await deduct(other, sku_id, `cancelled ${number}`, 1)).body).to.include({ code: 'cancelled' });
     }
     await rowsBalance(stack(), sku_id);
   });
 
-  it('is not sold out while its last units go from a row that was not read yet to one that was', async () => {
+  it('is not reported as sold out while its last units move from an unread row to a row already read', async () => {
     const idIn = (sub_row: number, name: string): string =>
       Array.from({ length: 99 }, (_, number) => `${name}${number}`).find((id) => subRowOf(id, 2) === sub_row) ?? '';
     const untilMs = (): number => performance.now() + WAIT_MS;
     const moving = new Map<string, { readonly places: readonly [number, number]; moved: Promise<void> | null }>();
     const moveAll = async (sku_id: string, places: readonly [number, number]): Promise<void> => {
-      // The first row has been read by now.
+      // By this time the first row has been read.
       await sleep(100);
-      const lying = (await hotRowsOf(stack(), sku_id)).find(({ sub_row }) => sub_row === 1)?.leaved_amount ?? 0;
+      const leaved = (await hotRowsOf(stack(), sku_id)).find(({ sub_row }) => sub_row === 1)?.leaved_amount ?? 0;
       const all = {
         sku_id,
         transfer_id: 'cd'.repeat(16),
         from: { shard: places[1], sub_row: 1 },
         to: { shard: places[0], sub_row: 0 },
-        amount: lying,
+        amount: leaved,
       };
       const [sent] =
-        lying === 0 ? [] : await ports.engine.apply(places[1], [{ kind: 'send', ...all, epoch: null }], untilMs());
+        leaved === 0 ? [] : await ports.engine.apply(places[1], [{ kind: 'send', ...all, epoch: null }], untilMs());
       if (sent?.is !== 'applied') return;
       await ports.engine.apply(places[0], [{ kind: 'receive', ...all }], untilMs());
       await ports.hotRows.settleTransfers(places[1], [all], untilMs());
@@ -263,7 +255,7 @@ describe('hot SKU, when things go wrong', () => {
     const rounds = Array.from({ length: ROUNDS_OF_MOVING }, async () => {
       const sku_id = await openHot('moving', 8, 2);
       const places = JSON.parse((await layoutOf(stack(), sku_id)).places) as [number, number];
-      // Past the gateways, so that none of them begins to fetch before it is asked.
+      // Directly at the engine, so that no gateway starts to rebalance before the order.
       const line = { sku_id, order_detail_id: idIn(0, 'a'), quantity: 4, row: { sub_row: 0, epoch: 1 } };
       const [sold] = await ports.engine.apply(places[0], [{ kind: 'deduct', order_id: 'o', lines: [line] }], untilMs());
       expect(sold?.is).to.equal('deducted');
@@ -271,13 +263,13 @@ describe('hot SKU, when things go wrong', () => {
       return sku_id;
     });
     const sku_ids = await Promise.all(rounds);
-    strike = async (port, method, given) => {
+    fault = async (port, method, given) => {
       const round = port === 'hotRows' && method === 'readRows' ? moving.get(given[1] as string) : undefined;
       if (round !== undefined && given[0] === round.places[1])
         await (round.moved ??= moveAll(given[1] as string, round.places));
       return undefined;
     };
-    // On a busy machine a row may not be read in time, which is no refusal: whoever asks again is sold what is there.
+    // On a busy machine a row may not be read in time. That is not a refusal: a retry sells the units.
     const deductInTheEnd = async (sku_id: string): Promise<number> => {
       for (let attempt = 1; ; attempt += 1) {
         const { status } = await deduct(faulty, sku_id, idIn(0, 'b'), 4);
@@ -285,12 +277,12 @@ describe('hot SKU, when things go wrong', () => {
         await sleep(100);
       }
     };
-    // Sold by the answer that was lost, if one was.
+    // 200: an attempt without an answer has sold it.
     for (const status of await Promise.all(sku_ids.map(deductInTheEnd))) expect(status).to.be.oneOf([201, 200]);
     for (const sku_id of sku_ids) await rowsBalance(stack(), sku_id);
   });
 
-  it('is told of as before when rows were made for a layout that never came', async () => {
+  it('is read as a single SKU when rows were prepared for a layout that was never applied', async () => {
     const sku_id = fresh('prepared');
     await other.openSku(sku_id, 7);
     const [{ shard } = { shard: 0 }] = await hotRowsOf(stack(), sku_id);

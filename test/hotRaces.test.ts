@@ -9,11 +9,11 @@ import type { TestGateway } from './support/gateway.ts';
 import { rowsBalance } from './support/hotRows.ts';
 import { stack } from './support/setup.ts';
 
-describe('a resize in the middle of something else', () => {
+describe('a resize during another operation', () => {
   let other: TestGateway;
   let gateway: Gateway;
-  /** What happens once, when an earlier home has been asked and its answer is not back yet. */
-  let whileAsked: (() => Promise<void>) | null = null;
+  /** Runs once, after a shard of an earlier layout was read and before the reader gets the answer. */
+  let whileRead: (() => Promise<void>) | null = null;
 
   const delayed = (rows: HotRows): HotRows =>
     new Proxy(rows, {
@@ -21,8 +21,8 @@ describe('a resize in the middle of something else', () => {
         if (name !== 'findStanding') return target[name].bind(target);
         return async (...asked: Parameters<HotRows['findStanding']>) => {
           const found = await target.findStanding(...asked);
-          const first = whileAsked;
-          whileAsked = null;
+          const first = whileRead;
+          whileRead = null;
           await first?.();
           return found;
         };
@@ -43,7 +43,7 @@ describe('a resize in the middle of something else', () => {
     await other.stop();
   });
 
-  it('does not sell an id again whose earlier homes were asked in the layout before', async () => {
+  it('does not cause a second sale of an id whose earlier shards were read in the previous layout', async () => {
     const sku_id = fresh('asked');
     await other.openSku(sku_id, 100);
     const resize = async (sub_rows: number): Promise<void> => {
@@ -59,7 +59,7 @@ describe('a resize in the middle of something else', () => {
       const line = { order_detail_id, sku_id, quantity: 1 };
       expect((await other.deduct(line)).status).to.equal(201);
       let isResized = false;
-      whileAsked = async () => {
+      whileRead = async () => {
         await resize(order_detail_id === 'd2' ? 1 : 16);
         isResized = true;
       };

@@ -11,7 +11,7 @@ const LONG = process.env['STOCKGATE_TEST_LONG'] === '1';
 const UNITS = LONG ? 100_000 : 3_000;
 const CLIENTS = 64;
 const QUANTITY_MAX = 5;
-/** One order in so many is sent again through another gateway, whatever it was told. */
+/** One order in this many is sent again through another gateway, regardless of its answer. */
 const AGAIN_EVERY = 10;
 const SUB_ROWS = 16;
 const TIMEOUT_MS = 300_000;
@@ -47,10 +47,11 @@ describe('the sale of a hot SKU', () => {
       body: { order_id: order, lines: [{ order_detail_id: order, sku_id, quantity }] },
     });
 
-  it(`ends with the last unit that fits: ${UNITS} units, ${CLIENTS} clients, one to ${QUANTITY_MAX} at a time, each flow once`, async () => {
+  const setting = `${UNITS} units, ${CLIENTS} clients, orders of one to ${QUANTITY_MAX} units`;
+  it(`sells every unit, each order once: ${setting}`, async () => {
     const sold = new Map<string, number>();
     let orders = 0;
-    const untilTold = async (gateway: number, order: string, quantity: number): Promise<Answer> => {
+    const definiteAnswer = async (gateway: number, order: string, quantity: number): Promise<Answer> => {
       for (;;) {
         const answer = await deduct(gateway, order, quantity);
         if (answer.status !== 503) return answer;
@@ -64,11 +65,11 @@ describe('the sale of a hot SKU', () => {
           const order = `order ${orders} of ${buyer}`;
           const quantity = 1 + (orders % most);
           const [first, again] = [
-            await untilTold(buyer, order, quantity),
-            orders % AGAIN_EVERY === 0 ? await untilTold(buyer + 1, order, quantity) : null,
+            await definiteAnswer(buyer, order, quantity),
+            orders % AGAIN_EVERY === 0 ? await definiteAnswer(buyer + 1, order, quantity) : null,
           ];
           if (first.status === 409) expect(first.body).to.include({ code: 'insufficient_stock' });
-          // What was refused may be had later, but what was sold is sold.
+          // A refused order may be sold later, but a sold order stays sold.
           if (first.status !== 409 && again !== null) expect(again.status).to.equal(200);
           if ((again ?? first).status !== 409) sold.set(order, quantity);
           else most = Math.min(most, quantity) - 1;
@@ -78,7 +79,7 @@ describe('the sale of a hot SKU', () => {
     const rows = await hotRowsOf(stack(), sku_id);
     expect(
       rows.reduce((sum, { leaved_amount }) => sum + leaved_amount, 0),
-      'left in all rows',
+      'units left in all rows',
     ).to.equal(0);
     expect(
       [...sold.values()].reduce((sum, quantity) => sum + quantity, 0),

@@ -22,7 +22,7 @@ describe('http', () => {
     order_id = fresh('http-order');
   });
 
-  /** Calls, and holds every answer against what the call declares. */
+  /** Calls, and checks every answer against the call's own declaration. */
   const call = async (
     listener: 'public' | 'admin',
     method: CallOptions['method'],
@@ -46,27 +46,27 @@ describe('http', () => {
   const find = (detail: string, id = sku_id): Promise<Answer> =>
     call('public', 'GET', `/v1/deductions/${encodeURIComponent(detail)}?sku_id=${encodeURIComponent(id)}`);
   const left = async (id = sku_id): Promise<number> => (await call('public', 'GET', skuPath(id))).body.leaved_amount;
-  const verdict = ({ status, body }: Answer): unknown => (status < 400 ? status : `${status} ${body.code}`);
+  const codeOf = ({ status, body }: Answer): unknown => (status < 400 ? status : `${status} ${body.code}`);
 
   describe('POST /v1/deductions', () => {
-    it('answers 201 with what it took, and 200 with the same once more', async () => {
+    it('answers 201 with the deducted lines, and 200 with the same on a replay', async () => {
       await open(5);
       const answered = { order_id, status: 'deducted', durability: 'mysql' };
-      const stands = { ...line('a', 3), returned: 0 };
+      const deducted = { ...line('a', 3), returned: 0 };
       const first = await deduct(line('a', 3));
       expect([first.status, first.body]).to.deep.equal([
         201,
-        { ...answered, replayed: false, lines: [{ ...stands, replayed: false }] },
+        { ...answered, replayed: false, lines: [{ ...deducted, replayed: false }] },
       ]);
       const again = await deduct(line('a', 3));
       expect([again.status, again.body]).to.deep.equal([
         200,
-        { ...answered, replayed: true, lines: [{ ...stands, replayed: true }] },
+        { ...answered, replayed: true, lines: [{ ...deducted, replayed: true }] },
       ]);
       expect(await left()).to.equal(2);
     });
 
-    it('answers 201 when any line is new, in the order of the request, and says of each whether it is', async () => {
+    it('answers 201 when any line is new, and marks each line as new or replayed, in their order', async () => {
       await open(5);
       await deduct(line('a', 1));
       const { status, body } = await deduct(line('b', 1), line('a', 1));
@@ -74,7 +74,7 @@ describe('http', () => {
       expect(body.lines.map((each: { replayed: boolean }) => each.replayed)).to.deep.equal([false, true]);
     });
 
-    it('refuses with the code told first, and names every line in the way with its own', async () => {
+    it('refuses with the most important code, and lists every refused line with its own code', async () => {
       const { sku_ids } = skusOnOneShard(fresh('http'), 2);
       const [known = '', unknown = ''] = sku_ids;
       await open(4, known);
@@ -95,7 +95,7 @@ describe('http', () => {
       ];
       for (const [lines, expected, named] of refusals) {
         const refusal = await deduct(...lines);
-        expect([verdict(refusal), refusal.body.lines]).to.deep.equal([expected, named]);
+        expect([codeOf(refusal), refusal.body.lines]).to.deep.equal([expected, named]);
       }
       expect(await left(known)).to.equal(3);
     });
@@ -104,30 +104,30 @@ describe('http', () => {
       await open(5);
       await deduct(line('a', 1));
       order_id = fresh('another');
-      expect(verdict(await deduct(line('a', 1)))).to.equal('409 idempotency_conflict');
+      expect(codeOf(await deduct(line('a', 1)))).to.equal('409 idempotency_conflict');
     });
 
-    it('refuses the same pair twice in one request, with its place', async () => {
+    it('rejects the same pair twice in one request, with its position', async () => {
       await open(5);
       const answer = await deduct(line('a', 1), line('b', 1), line('a', 1));
-      expect(verdict(answer)).to.equal('400 invalid_request');
+      expect(codeOf(answer)).to.equal('400 invalid_request');
       expect(answer.body.errors).to.deep.equal([
         { path: 'lines[2]', message: 'has the same sku_id and order_detail_id as lines[0]' },
       ]);
       expect(await left()).to.equal(5);
     });
 
-    it('takes lines on several shards', async () => {
+    it('accepts lines on several shards', async () => {
       const [here, there] = [skuOn(0, fresh('http')), skuOn(8, fresh('http'))];
       await open(5, here);
       await open(5, there);
-      expect(verdict(await deduct(line('a', 1, here), line('a', 1, there)))).to.equal(201);
+      expect(codeOf(await deduct(line('a', 1, here), line('a', 1, there)))).to.equal(201);
       expect([await left(here), await left(there)]).to.deep.equal([4, 4]);
     });
   });
 
-  describe('looking up', () => {
-    it('tells a deduction that stands, and 404 for one that does not', async () => {
+  describe('look-ups', () => {
+    it('return a deduction, and 404 for one that does not exist', async () => {
       await open(5);
       await deduct(line('de/tail', 2));
       const { status, body } = await find('de/tail');
@@ -136,12 +136,12 @@ describe('http', () => {
       expect(rest).to.deep.equal({ order_id, ...line('de/tail', 2), returned: 0, status: 'deducted', sub_row: 0 });
       expect(shard).to.be.within(0, 15);
       expect(Date.now() - Date.parse(created_at)).to.be.within(-5_000, 60_000);
-      expect(verdict(await find('another'))).to.equal('404 unknown_deduction');
-      expect(verdict(await find('de/tail', fresh('another sku')))).to.equal('404 unknown_deduction');
-      expect(verdict(await call('public', 'GET', '/v1/deductions/detail'))).to.equal('400 invalid_request');
+      expect(codeOf(await find('another'))).to.equal('404 unknown_deduction');
+      expect(codeOf(await find('de/tail', fresh('another sku')))).to.equal('404 unknown_deduction');
+      expect(codeOf(await call('public', 'GET', '/v1/deductions/detail'))).to.equal('400 invalid_request');
     });
 
-    it('tells many at once, over all shards, in the order asked', async () => {
+    it('return many deductions at once, over all shards, in the order of the request', async () => {
       const ids = Array.from({ length: 16 }, (_, shard) => skuOn(shard, fresh('lookup')));
       await Promise.all(ids.map((id) => open(1, id)));
       await Promise.all(ids.filter((_, index) => index % 2 === 0).map((id) => deduct(line('a', 1, id))));
@@ -156,7 +156,7 @@ describe('http', () => {
     });
   });
 
-  it('GET /v1/skus tells what is left from the primary, and how old a cached answer is', async () => {
+  it('GET /v1/skus returns the units left from the primary, and the age of a cached answer', async () => {
     const id = skuOn(11, sku_id);
     await open(5, id);
     const stock = {
@@ -172,11 +172,11 @@ describe('http', () => {
     const { age_ms, ...cached } = (await call('public', 'GET', `${skuPath(id)}?consistency=cached`)).body;
     expect(cached).to.deep.equal({ ...stock, in_transit: 0 });
     expect(age_ms).to.be.within(0, 60_000);
-    expect(verdict(await call('public', 'GET', `${skuPath(id)}?consistency=eventual`))).to.equal('400 invalid_request');
-    expect(verdict(await call('public', 'GET', skuPath(fresh('unknown'))))).to.equal('404 unknown_sku');
+    expect(codeOf(await call('public', 'GET', `${skuPath(id)}?consistency=eventual`))).to.equal('400 invalid_request');
+    expect(codeOf(await call('public', 'GET', skuPath(fresh('unknown'))))).to.equal('404 unknown_sku');
   });
 
-  it('PUT /v1/skus opens once, and again only with this very opening stock', async () => {
+  it('PUT /v1/skus opens once, and accepts a repetition only with the same opening stock', async () => {
     const first = await open(5);
     expect([first.status, first.body]).to.deep.equal([
       201,
@@ -188,13 +188,13 @@ describe('http', () => {
       200,
       { sku_id, leaved_amount: 3, opened_with: 5, replayed: true },
     ]);
-    expect(verdict(await open(3))).to.equal('409 sku_exists');
+    expect(codeOf(await open(3))).to.equal('409 sku_exists');
     expect(await left()).to.equal(3);
-    expect(verdict(await open(0, fresh('empty')))).to.equal(201);
-    expect(verdict(await open(STOCK_LIMIT, fresh('full')))).to.equal(201);
+    expect(codeOf(await open(0, fresh('empty')))).to.equal(201);
+    expect(codeOf(await open(STOCK_LIMIT, fresh('full')))).to.equal(201);
   });
 
-  it('POST adjustments restocks and writes off, once each', async () => {
+  it('POST adjustments restocks and writes off, once per id', async () => {
     const steps: readonly (readonly [id: string, delta: number, expected: unknown, left: number])[] = [
       ['in', 7, 201, 12],
       ['in', 7, 200, 12],
@@ -202,7 +202,7 @@ describe('http', () => {
       ['out', -13, '409 insufficient_stock', 12],
       ['out', -12, 201, 0],
       ['out', -12, 200, 0],
-      // Opening stock plus adjustments are 0 by now.
+      // Opening stock plus adjustments are 0 here.
       ['over', STOCK_LIMIT, 201, STOCK_LIMIT],
       ['beyond', 1, '409 stock_limit', STOCK_LIMIT],
     ];
@@ -213,7 +213,7 @@ describe('http', () => {
         delta,
         reason: 'stock-taking',
       });
-      expect(verdict(answer), `${adjustment_id} ${delta}`).to.equal(expected);
+      expect(codeOf(answer), `${adjustment_id} ${delta}`).to.equal(expected);
       if (answer.status < 400)
         expect(answer.body).to.deep.equal({ sku_id, adjustment_id, delta, replayed: expected === 200 });
       expect(await left()).to.equal(amount);
@@ -222,10 +222,10 @@ describe('http', () => {
       adjustment_id: 'a',
       delta: 1,
     });
-    expect(verdict(unknown)).to.equal('404 unknown_sku');
+    expect(codeOf(unknown)).to.equal('404 unknown_sku');
   });
 
-  it('GET /v1/shards tells of every shard, in their order, with all slots dealt', async () => {
+  it('GET /v1/shards lists every shard in order, with all slots assigned', async () => {
     const { shards } = (await call('admin', 'GET', '/v1/shards')).body;
     expect(shards.map(({ name }: { name: string }) => name)).to.deep.equal(
       Array.from({ length: 16 }, (_, shard) => `shard-${String(shard).padStart(2, '0')}`),
@@ -237,13 +237,13 @@ describe('http', () => {
     }
   });
 
-  it('is alive and ready, and says no more than that', async () => {
+  it('GET /healthz and GET /readyz return that and nothing more', async () => {
     expect((await call('admin', 'GET', '/healthz')).body).to.deep.equal({ status: 'alive' });
     expect((await call('admin', 'GET', '/readyz')).body).to.deep.equal({ status: 'ready', durability: 'mysql' });
   });
 
-  describe('what it does not take', () => {
-    it('answers 404 at unknown addresses, those of the other listener included', async () => {
+  describe('invalid addresses and methods', () => {
+    it('get 404 at unknown addresses, those of the other listener included', async () => {
       for (const path of [
         '/',
         '/v1',
@@ -254,12 +254,12 @@ describe('http', () => {
         '/metrics',
         '/v1/shards',
       ]) {
-        expect(verdict(await call('public', 'GET', path)), path).to.equal('404 not_found');
+        expect(codeOf(await call('public', 'GET', path)), path).to.equal('404 not_found');
       }
-      expect(verdict(await call('admin', 'POST', '/v1/deductions', {}))).to.equal('404 not_found');
+      expect(codeOf(await call('admin', 'POST', '/v1/deductions', {}))).to.equal('404 not_found');
     });
 
-    it('answers 405 to a wrong method, and says which are right', async () => {
+    it('get 405 for a wrong method, with the list of the right ones', async () => {
       const calls = [
         ['public', 'GET', '/v1/deductions', 'POST'],
         ['public', 'POST', '/v1/skus/a%2Fb', 'GET'],
@@ -269,7 +269,7 @@ describe('http', () => {
       ] as const;
       for (const [listener, method, path, allow] of calls) {
         const answer = await call(listener, method, path);
-        expect([verdict(answer), answer.headers['allow']?.toString().split(', ').sort()], path).to.deep.equal([
+        expect([codeOf(answer), answer.headers['allow']?.toString().split(', ').sort()], path).to.deep.equal([
           '405 method_not_allowed',
           allow.split(', ').sort(),
         ]);

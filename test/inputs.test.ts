@@ -12,10 +12,10 @@ import { twiceNamed } from './support/badJson.ts';
 const schemas = { ...publicSchemas, ...adminSchemas, skuParams };
 
 const LONG = process.env['STOCKGATE_TEST_LONG'] === '1';
-/** The big form takes them all. */
+/** The long form plays all of them. */
 const EVERY = LONG ? 1 : 5;
 
-/** How many bad inputs each schema gets in the big form; 100,000 and more in all. */
+/** The number of bad inputs for each schema in the long form; more than 100,000 in all. */
 const BAD: Readonly<Record<keyof typeof FORMS | keyof typeof ADDRESS_FORMS, number>> = {
   deductionRequest: 50_000,
   lookupRequest: 20_000,
@@ -41,11 +41,11 @@ describe('inputs', () => {
     const check = compile(schemas[name], ROOT);
     const bad = BAD[name] / EVERY;
 
-    it(`${name}: refuses ${bad} bad inputs and says what is wrong where, and nothing else`, () => {
+    it(`${name}: refuses ${bad} bad inputs and reports only the wrong field`, () => {
       fc.assert(
         fc.property(badInputs(form), ({ input, path }) => {
           const checked = check(input);
-          if (checked.ok) throw new Error(`taken, though bad at ${path || ROOT}`);
+          if (checked.ok) throw new Error(`accepted, although bad at ${path || ROOT}`);
           expect(checked.faults).not.to.be.empty;
           for (const fault of checked.faults) {
             expect(fault.path).to.equal(path || ROOT);
@@ -56,7 +56,7 @@ describe('inputs', () => {
       );
     });
 
-    it(`${name}: takes good inputs as they are`, () => {
+    it(`${name}: accepts good inputs unchanged`, () => {
       fc.assert(
         fc.property(form.good, (input: Record<string, unknown>) => {
           const before = JSON.stringify(input);
@@ -70,16 +70,16 @@ describe('inputs', () => {
     });
   }
 
-  it('names every fault, not only the first', () => {
+  it('reports every fault, not only the first', () => {
     const line = { order_detail_id: ' ', sku_id: 5, quantity: 0 };
     const checked = compile(schemas.deductionRequest, ROOT)({ lines: [line, line], colour: 'red' });
-    if (checked.ok) throw new Error('taken');
+    if (checked.ok) throw new Error('accepted');
     const fields = ['order_detail_id', 'sku_id', 'quantity'];
     const ofLines = [0, 1].flatMap((index) => fields.map((field) => `lines[${index}].${field}`));
     expect(new Set(checked.faults.map(({ path }) => path))).to.deep.equal(new Set(['order_id', 'colour', ...ofLines]));
   });
 
-  it('takes 500 lines of 64 bytes an id', () => {
+  it('accepts 500 lines with ids of 64 bytes', () => {
     const lines = Array.from({ length: 500 }, (_, index) => ({
       order_detail_id: 'é'.repeat(30) + String(index).padStart(4, '0'),
       sku_id: `${'手'.repeat(21)}x`,
@@ -89,7 +89,7 @@ describe('inputs', () => {
     expect(compile(schemas.deductionRequest, ROOT)(order)).to.deep.equal({ ok: true, value: order });
   });
 
-  it('is not slowed down, nor answers without end, by a body full of faults', () => {
+  it('checks a body full of faults fast, and bounds the number of reported faults', () => {
     const startedMs = performance.now();
     const checked = compile(
       schemas.deductionRequest,
@@ -101,7 +101,7 @@ describe('inputs', () => {
   });
 
   describe('a field named twice', () => {
-    it('is found in 20,000 requests, however it is spelled', () => {
+    it('is found in 20,000 requests, in every spelling', () => {
       const { deductionRequest, adjustmentRequest } = FORMS;
       fc.assert(
         fc.property(
@@ -118,7 +118,7 @@ describe('inputs', () => {
       );
     });
 
-    it('is not seen where there is none: colons and quotes inside texts, deep and empty values', () => {
+    it('is not reported where there is none: colons and quotes inside texts, deep and empty values', () => {
       const text = fc.oneof(fc.string(), fc.constantFrom(':', '":', '\\":"', '{"a":1}', '\\', '__proto__'), goodId);
       const { tree } = fc.letrec((tie) => ({
         tree: fc.oneof(

@@ -2,9 +2,11 @@ import { gzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import pino from 'pino';
+import { BAD_PERCENT_ENCODINGS, BAD_SKU_QUERIES, badDeductionQueries, unknownPaths } from './support/badAddresses.ts';
 import { badIdText, badNewIdText } from './support/badIds.ts';
-import { badInputs, FORMS } from './support/badInputs.ts';
+import { badInputs } from './support/badInputs.ts';
 import { NOT_JSON, NOT_UTF8, twiceNamed } from './support/badJson.ts';
+import { bodyCalls, idAddresses } from './support/bodyCalls.ts';
 import { brokenHttp } from './support/brokenHttp.ts';
 import { eventually } from './support/eventually.ts';
 import { fresh, startTestGateway } from './support/gateway.ts';
@@ -23,67 +25,8 @@ describe('inputs over HTTP', () => {
   const faults: string[] = [];
   const [sku, detail] = [fresh('hostile'), fresh('detail')];
   const order = { order_id: 'order', lines: [{ order_detail_id: fresh('other'), sku_id: sku, quantity: 1 }] };
-  /** Every call with a body: where, and a body that would be taken. */
-  const calls = [
-    { form: FORMS.deductionRequest, listener: 'public', method: 'POST', path: '/v1/deductions', good: order },
-    {
-      form: FORMS.lookupRequest,
-      listener: 'public',
-      method: 'POST',
-      path: '/v1/deductions/lookup',
-      good: { lines: [{ order_detail_id: detail, sku_id: sku }] },
-    },
-    {
-      form: FORMS.returnRequest,
-      listener: 'public',
-      method: 'POST',
-      path: '/v1/returns',
-      good: { return_id: 'r', order_detail_id: detail, sku_id: sku, quantity: 1 },
-    },
-    {
-      form: FORMS.cancellationRequest,
-      listener: 'public',
-      method: 'POST',
-      path: '/v1/cancellations',
-      good: { order_id: 'order', lines: [{ order_detail_id: detail, sku_id: sku }] },
-    },
-    {
-      form: FORMS.saleRequest,
-      listener: 'admin',
-      method: 'PUT',
-      path: `/v1/skus/${sku}/sale`,
-      good: { state: 'paused', from: '2026-11-27T08:00:00Z' },
-    },
-    {
-      form: FORMS.openRequest,
-      listener: 'admin',
-      method: 'PUT',
-      path: `/v1/skus/${fresh('new')}`,
-      good: { leaved_amount: 5 },
-    },
-    {
-      form: FORMS.adjustmentRequest,
-      listener: 'admin',
-      method: 'POST',
-      path: `/v1/skus/${sku}/adjustments`,
-      good: { adjustment_id: 'a', delta: 1, reason: 'b' },
-    },
-  ] as const;
-  /** Addresses with an id in their path, with `*` for the id. */
-  const addresses = [
-    { listener: 'public', method: 'GET', path: '/v1/skus/*', name: 'sku_id' },
-    { listener: 'public', method: 'GET', path: `/v1/deductions/*?sku_id=${sku}`, name: 'order_detail_id' },
-    { listener: 'public', method: 'GET', path: `/v1/deductions/${detail}?sku_id=*`, name: 'sku_id' },
-    { listener: 'admin', method: 'PUT', path: '/v1/skus/*', name: 'sku_id', body: '{"leaved_amount":5}' },
-    { listener: 'admin', method: 'PUT', path: '/v1/skus/*/sale', name: 'sku_id', body: '{"state":"on"}' },
-    {
-      listener: 'admin',
-      method: 'POST',
-      path: '/v1/skus/*/adjustments',
-      name: 'sku_id',
-      body: '{"adjustment_id":"a","delta":1}',
-    },
-  ] as const;
+  const calls = bodyCalls(sku, detail, order);
+  const addresses = idAddresses(sku, detail);
   let gateway: TestGateway;
   let rowsBefore: readonly string[];
   let sent = 0;
@@ -118,8 +61,8 @@ describe('inputs over HTTP', () => {
     gateway = await startTestGateway({}, stack(), log);
     await gateway.openSku(sku, 1_000);
     expect((await gateway.deduct({ sku_id: sku, order_detail_id: detail, quantity: 1 })).status).to.equal(201);
-    // This gateway finishes what the carts of other tests have left over.
-    await eventually('nothing is undecided', 20_000, async () => (await countUndecided(stack().shards)) === 0);
+    // This gateway completes the unfinished carts of other tests.
+    await eventually('no cart is undecided', 20_000, async () => (await countUndecided(stack().shards)) === 0);
     rowsBefore = await tableSums(stack().shards);
   });
   after(async () => {
@@ -133,7 +76,7 @@ describe('inputs over HTTP', () => {
     const size = Buffer.byteLength(text);
 
     describe(`${method} ${path.replace(/-\d+-\d+/, '')}`, () => {
-      it('names what is wrong in a body', () =>
+      it('names the wrong field of a body', () =>
         fc.assert(
           fc.asyncProperty(badInputs(form), ({ input, path: wrong }) =>
             refused(listener, withBody(call, JSON.stringify(input)), 400, wrong || 'body'),
@@ -141,12 +84,12 @@ describe('inputs over HTTP', () => {
           { numRuns: 300 },
         ));
 
-      it('refuses what is not JSON, also when it is cut off anywhere', async () => {
+      it('refuses a body that is not JSON, also one that is cut at any byte', async () => {
         const cutOff = Array.from({ length: size }, (_, length) => text.slice(0, length));
         for (const body of [...NOT_JSON, ...cutOff]) await refused(listener, withBody(call, body), 400, 'body');
       });
 
-      it('refuses what is not UTF-8', async () => {
+      it('refuses a body that is not UTF-8', async () => {
         const [start = '', end = ''] = text.split(/(?<=^\{")/);
         for (const [, bytes] of NOT_UTF8) {
           await refused(
@@ -173,7 +116,7 @@ describe('inputs over HTTP', () => {
           { numRuns: 30 },
         ));
 
-      it('refuses what is nested 100,000 deep', async () => {
+      it('refuses a body that is nested 100,000 deep', async () => {
         const arrays = '['.repeat(100_000) + ']'.repeat(100_000);
         const objects = '{"a":'.repeat(40_000) + '1' + '}'.repeat(40_000);
         for (const body of [arrays, '['.repeat(100_000), '{"a":'.repeat(40_000)])
@@ -183,7 +126,7 @@ describe('inputs over HTTP', () => {
           await refused(listener, withBody(call, `${text.slice(0, -1)},"unknown":${deep}}`), 400, 'unknown');
       });
 
-      it('refuses what is too large, as soon as it knows', async () => {
+      it('refuses a body that is too large as soon as its size is known', async () => {
         const filled = (bytes: number): string => ' '.repeat(bytes - 2) + '{}';
         await refused(listener, withBody(call, filled(BODY_LIMIT)), 400);
         await refused(listener, withBody(call, filled(BODY_LIMIT + 1)), 413);
@@ -199,7 +142,7 @@ describe('inputs over HTTP', () => {
         sent += 2;
       });
 
-      it('refuses what is not called JSON in UTF-8, and what is compressed', async () => {
+      it('refuses a body that is compressed or not declared as JSON in UTF-8', async () => {
         const types = [
           '',
           'text/plain',
@@ -233,7 +176,8 @@ describe('inputs over HTTP', () => {
     });
 
     for (const address of addresses) {
-      it(`${address.method} ${address.path.replaceAll(/-\d+-\d+/g, '')}: refuses ids that are none`, async () => {
+      const shown = `${address.method} ${address.path.replaceAll(/-\d+-\d+/g, '')}`;
+      it(`${shown}: refuses invalid ids`, async () => {
         await fc.assert(
           fc.asyncProperty(
             (address.path.includes('?sku_id=*') ? badIdText : badNewIdText).filter(
@@ -247,86 +191,22 @@ describe('inputs over HTTP', () => {
         await refused(address.listener, at(address, ''), empty, address.name);
       });
 
-      it(`${address.method} ${address.path.replaceAll(/-\d+-\d+/g, '')}: refuses percent-encoding that is none`, async () => {
-        const wrong = [
-          '%',
-          '%a',
-          '%zz',
-          '%%',
-          '%2',
-          '%u0041',
-          'a%',
-          '%-1',
-          '%C3',
-          '%E2%82',
-          '%FF',
-          '%C0%80',
-          '%C0%AF',
-          '%ED%A0%80',
-          '%F4%90%80%80',
-          '%80',
-        ];
-        for (const id of wrong) await refused(address.listener, at(address, id), 400, 'url');
+      it(`${shown}: refuses invalid percent-encoding`, async () => {
+        for (const id of BAD_PERCENT_ENCODINGS) await refused(address.listener, at(address, id), 400, 'url');
       });
     }
 
     it('refuses parameters that are repeated, unknown, missing or wrong', async () => {
-      const ofSku: readonly (readonly [query: string, path: string])[] = [
-        ...['x=1', 'Consistency=cached', 'consistency%20=cached', '__proto__=1', 'constructor', 'toString=1'].map(
-          (query) => [query, decodeURIComponent(query.replace(/=.*/, ''))] as const,
-        ),
-        ...[
-          'consistency',
-          'consistency=',
-          'consistency=Cached',
-          'consistency=cached%00',
-          'consistency=+cached',
-          'consistency=cached,primary',
-        ].map((query) => [query, 'consistency'] as const),
-        ['consistency=cached&consistency=cached', 'consistency'],
-        ['consistency=cached&consistency=primary', 'consistency'],
-        ['consistency=cached&%63onsistency=cached', 'consistency'],
-        ['__proto__=1&__proto__=2', '__proto__'],
-        ['=1', 'query'],
-        ['=1&=2', 'query'],
-        // The parser looks at 1,000 parameters only, if it is not told otherwise.
-        [`${'&'.repeat(2_000)}x=1`, 'x'],
-      ];
-      for (const [query, path] of ofSku)
+      for (const [query, path] of BAD_SKU_QUERIES)
         await refused('public', { method: 'GET', path: `/v1/skus/${sku}?${query}` }, 400, path);
-      for (const query of [
-        '',
-        '?',
-        '?SKU_ID=a',
-        '?sku_id',
-        `?sku_id=${sku}&sku_id=${sku}`,
-        `?sku_id[]=${sku}`,
-        `?sku_id=${sku}&x`,
-      ]) {
+      for (const query of badDeductionQueries(sku)) {
         await refused('public', { method: 'GET', path: `/v1/deductions/${detail}${query}` }, 400);
       }
     });
 
-    it('is not found, or not with this method', async () => {
+    it('is refused when it is unknown, or known with other methods only', async () => {
       for (const listener of ['public', 'admin'] as const) {
-        for (const path of [
-          '/',
-          '//',
-          '/v1',
-          '/v1/',
-          '/v2/skus/a',
-          '/V1/skus/a',
-          '/v1/skus/',
-          '/v1/skus//a',
-          '/v1//skus/a',
-          `/v1/skus/${sku}/`,
-          '/v1/skus/a/b/c',
-          '/v1/../v1/skus/a',
-          '/etc/passwd',
-          '/v1/skus%2Fa',
-          '//v1/skus/a',
-          '/v1/deductions/',
-        ]) {
+        for (const path of unknownPaths(sku)) {
           await refused(listener, { method: 'GET', path }, 404);
           await refused(listener, { method: 'POST', path, body: '{}', headers: JSON_HEADERS }, 404);
         }
@@ -356,7 +236,7 @@ describe('inputs over HTTP', () => {
   });
 
   describe('a connection', () => {
-    it('gets one clear answer to what is not HTTP', async () => {
+    it('gets one clear answer to bytes that are not HTTP', async () => {
       for (const { what, bytes, statuses, end = false } of brokenHttp(JSON.stringify(order))) {
         sent += 1;
         const answer = await sendBytes(gateway.publicUrl, bytes, { end }).catch((error: unknown) => {
@@ -380,9 +260,9 @@ describe('inputs over HTTP', () => {
       ));
   });
 
-  // Nested, for mocha runs a suite's own tests before those of the suites inside it.
+  // Nested, because mocha runs a suite's own tests before the tests of suites inside it.
   describe('after all of them', () => {
-    it('no row was changed, and no fault met that no code foresaw', async () => {
+    it('no row has changed, and no unforeseen fault was logged', async () => {
       expect(sent).to.be.at.least(AT_LEAST);
       expect(await tableSums(stack().shards)).to.deep.equal(rowsBefore);
       expect(faults).to.deep.equal([]);

@@ -5,14 +5,14 @@ import { freePort } from '../scripts/cluster/port.ts';
 import { startGatewayProcess } from '../scripts/support/gatewayProcess.ts';
 import type { GatewayProcess } from '../scripts/support/gatewayProcess.ts';
 import { httpClient } from '../scripts/support/httpClient.ts';
-import type { Answer, HttpClient } from '../scripts/support/httpClient.ts';
+import type { HttpClient } from '../scripts/support/httpClient.ts';
 import { addressesIn, isAlive, runFile, startFile } from './support/command.ts';
 import { frozenDoor } from './support/door.ts';
 import { eventually } from './support/eventually.ts';
-import { fresh, startTestGateway } from './support/gateway.ts';
+import { startTestGateway } from './support/gateway.ts';
+import { gatewayCalls } from './support/gatewayCalls.ts';
 import { ownShards } from './support/ownShards.ts';
 import type { OwnShards } from './support/ownShards.ts';
-import { stack } from './support/setup.ts';
 import { skuOn } from './support/traffic.ts';
 
 const FREE_PORTS = { PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: 'silent' };
@@ -38,24 +38,9 @@ describe('the life of a gateway', () => {
     return gateway;
   };
   const sku = (shard: number): string => skuOn(shard, 'life', 4);
-  const open = (gateway: { adminUrl: string }, sku_id: string, leaved_amount: number): Promise<Answer> =>
-    client.call({ method: 'PUT', url: `${gateway.adminUrl}/v1/skus/${sku_id}`, body: { leaved_amount } });
-  const deduct = (gateway: { publicUrl: string }, sku_id: string): Promise<Answer> => {
-    const lines = [{ sku_id, order_detail_id: fresh('detail'), quantity: 1 }];
-    return client.call({
-      method: 'POST',
-      url: `${gateway.publicUrl}/v1/deductions`,
-      body: { order_id: 'life', lines },
-    });
-  };
-  const shardsOf = async (gateway: {
-    adminUrl: string;
-  }): Promise<{ state: string; reason: string | null; breaker: string; pool: { busy: number; waiting: number } }[]> =>
-    (await client.call({ method: 'GET', url: `${gateway.adminUrl}/v1/shards` })).body.shards;
-  const statesOf = async (gateway: { adminUrl: string }): Promise<string[]> =>
-    (await shardsOf(gateway)).map(({ state }) => state);
+  const { open, deduct, shardsOf, statusOf } = gatewayCalls(() => client);
 
-  it('drains on SIGTERM: not ready, everything in flight is answered, exit code 0', async () => {
+  it('drains on SIGTERM: it is not ready, answers all requests in flight, and exits with code 0', async () => {
     const gateway = await start();
     await open(gateway, sku(0), 20);
     const { host = '', port = 0, user = '', password = '', schema = '' } = (await own.load())[0]?.address ?? {};
@@ -64,8 +49,12 @@ describe('the life of a gateway', () => {
     await holder.beginTransaction();
     await holder.query('SELECT * FROM stock FOR UPDATE');
     const answers = Array.from({ length: 20 }, () => deduct(gateway, sku(0)));
-    await eventually('the first are in flight', 2_000, async () => (await shardsOf(gateway))[0]?.pool.busy === 1);
-    // How many share its connection cannot be seen; all were sent long ago.
+    await eventually(
+      'the first requests are in flight',
+      2_000,
+      async () => (await shardsOf(gateway))[0]?.pool.busy === 1,
+    );
+    // The number of requests that share the connection is not visible; after this time all of them have been sent.
     await new Promise((resolve) => setTimeout(resolve, 300));
 
     gateway.signal('SIGTERM');
@@ -86,21 +75,21 @@ describe('the life of a gateway', () => {
     expect(await own.query(0, 'SELECT leaved_amount FROM stock')).to.deep.equal([{ leaved_amount: 20 - done }]);
   });
 
-  it('does not act on what lay in its socket while it was frozen for so long that the attempt is over', async () => {
+  it('does not execute a request whose deadline passed while the gateway was frozen', async () => {
     const gateway = await start();
     await open(gateway, sku(0), 5);
     gateway.signal('SIGSTOP');
-    const gaveUp = deduct(gateway, sku(0)).catch(() => null);
+    const attempt = deduct(gateway, sku(0)).catch(() => null);
     await new Promise((resolve) => setTimeout(resolve, 5_500));
     gateway.signal('SIGCONT');
-    const answer = await gaveUp;
+    const answer = await attempt;
     expect(answer?.status).to.equal(503);
     expect(answer?.body.code).to.equal('overloaded');
     expect(await own.query(0, 'SELECT leaved_amount FROM stock')).to.deep.equal([{ leaved_amount: 5 }]);
     expect((await deduct(gateway, sku(0))).status).to.be.oneOf([201, 503]);
   });
 
-  it('does not wait for ever, when it drains, for callers who never finish a request', async () => {
+  it('does not wait for unfinished requests beyond its drain time', async () => {
     const gateway = await start({ STOCKGATE_DRAIN_MS: '300' });
     for (const [url, bytes] of [
       [gateway.publicUrl, 'POST /v1/deductions HTTP/1.1\r\n'],
@@ -111,15 +100,15 @@ describe('the life of a gateway', () => {
       toStop.push(async () => socket.destroy());
       await new Promise<void>((resolve) => socket.once('connect', () => socket.write(bytes, () => resolve())));
     }
-    const toldMs = performance.now();
+    const signalledMs = performance.now();
     gateway.signal('SIGTERM');
     expect(await gateway.exited).to.deep.equal({ code: 0, signal: null });
-    expect(performance.now() - toldMs).to.be.lessThan(3_000);
+    expect(performance.now() - signalledMs).to.be.lessThan(3_000);
   });
 
-  it('starts, is ready and serves with one shard unreachable and one frozen, says so, and serves them when they are back', async () => {
+  it('starts with one shard unreachable and one frozen, reports both, and serves them later', async () => {
     const [, second, third] = (await own.load()).map(({ address }) => address);
-    if (second === undefined || third === undefined) throw new Error('there are four shards');
+    if (second === undefined || third === undefined) throw new Error('the shards file names too few shards');
     const [closed, silent] = [await freePort(), await freePort()];
     own.rewrite(({ shards }) => {
       Object.assign(shards[1]?.primary ?? {}, { port: closed });
@@ -134,32 +123,32 @@ describe('the life of a gateway', () => {
     expect((await client.call({ method: 'GET', url: `${gateway.adminUrl}/readyz` })).status).to.equal(200);
     const shards = await shardsOf(gateway);
     expect(shards.map(({ state }) => state)).to.deep.equal(['serving', 'unreachable', 'unreachable', 'serving']);
-    // On a busy machine the first try may have run out of time.
+    // On a busy machine the first attempt may have timed out.
     await eventually(
-      'the reason is told',
+      'the reason is reported',
       5_000,
       async () => (await shardsOf(gateway))[1]?.reason?.includes('ECONNREFUSED') === true,
     );
-    // Ours, or the driver's own limit where both are over.
+    // The gateway's own timeout, or the driver's if both have passed.
     expect(shards[2]?.reason).to.match(/no answer in time|ETIMEDOUT/);
 
     for (const shard of [0, 3]) {
       await open(gateway, sku(shard), 1);
       expect((await deduct(gateway, sku(shard))).status).to.equal(201);
     }
-    const askedMs = performance.now();
+    const sentMs = performance.now();
     const missing = await Promise.all([deduct(gateway, sku(1)), deduct(gateway, sku(2))]);
     expect(missing.map(({ status, body }) => `${status} ${body.code}`)).to.deep.equal([
       '503 overloaded',
       '503 overloaded',
     ]);
-    expect(performance.now() - askedMs).to.be.lessThan(3_500);
+    expect(performance.now() - sentMs).to.be.lessThan(3_500);
 
     const back = await frozenDoor(closed, second);
     toStop.push(() => back.close());
     back.open();
     frozen.open();
-    // Found fit a moment before the breaker lets anybody through.
+    // A shard serves a moment before its breaker closes.
     await eventually('both are served again', 5_000, async () =>
       (await shardsOf(gateway)).every(({ state, breaker }) => state === 'serving' && breaker === 'closed'),
     );
@@ -169,38 +158,35 @@ describe('the life of a gateway', () => {
     }
   });
 
-  it('serves a server whose commits may be lost only when told to, and then says so', async () => {
-    const [relaxed] = stack().cluster.servers;
-    if (relaxed === undefined) throw new Error('there are two servers');
-    const set = async (value: number): Promise<void> => {
-      const connection = await mysql.createConnection({
-        host: relaxed.host,
-        port: relaxed.port,
-        user: relaxed.user,
-        password: relaxed.password,
-      });
-      await connection.query(`SET GLOBAL innodb_flush_log_at_trx_commit = ${value}`);
-      await connection.end();
-    };
+  it('serves a server with relaxed commits only when configured, and reports the weaker durability', async () => {
+    // The shards are on the two servers in turn: this sets shards 0 and 2.
+    const set = (value: number) => own.query(0, `SET GLOBAL innodb_flush_log_at_trx_commit = ${value}`);
     await set(2);
     try {
       const strict = await startTestGateway({}, own);
       toStop.push(() => strict.stop());
-      // The shards are on the two servers in turn.
-      expect(await statesOf(strict)).to.deep.equal(['refused', 'serving', 'refused', 'serving']);
+      expect((await shardsOf(strict)).map(({ state }) => state)).to.deep.equal([
+        'refused',
+        'serving',
+        'refused',
+        'serving',
+      ]);
       expect((await shardsOf(strict))[0]?.reason).to.equal(
         'commits may be lost with the power: innodb_flush_log_at_trx_commit = 2 (needed: 1)',
       );
 
-      const told = await startTestGateway({ STOCKGATE_RELAXED: 'true' }, own);
-      toStop.push(() => told.stop());
+      const permissive = await startTestGateway({ STOCKGATE_RELAXED: 'true' }, own);
+      toStop.push(() => permissive.stop());
       const durabilityOn = async (shard: number): Promise<string> => {
-        await told.openSku(sku(shard), 1);
-        return (await deduct(told, sku(shard))).body.durability;
+        await permissive.openSku(sku(shard), 1);
+        return (await deduct(permissive, sku(shard))).body.durability;
       };
       expect([await durabilityOn(0), await durabilityOn(1)]).to.deep.equal(['mysql_relaxed', 'mysql']);
-      expect((await told.adminGet('/readyz')).body).to.deep.equal({ status: 'ready', durability: 'mysql_relaxed' });
-      const { body } = await told.adminGet('/v1/shards');
+      expect((await permissive.adminGet('/readyz')).body).to.deep.equal({
+        status: 'ready',
+        durability: 'mysql_relaxed',
+      });
+      const { body } = await permissive.adminGet('/v1/shards');
       expect(body.shards.map((shard: { durability: string }) => shard.durability)).to.deep.equal([
         'mysql_relaxed',
         'mysql',
@@ -212,7 +198,7 @@ describe('the life of a gateway', () => {
     }
   });
 
-  it('asks for a token of the right listener, except for what load balancers look at', async () => {
+  it('requires a token of the right listener, except for health checks', async () => {
     const gateway = await startTestGateway(
       {
         STOCKGATE_TOKENS: 'shop,shop-2',
@@ -223,26 +209,13 @@ describe('the life of a gateway', () => {
       own,
     );
     toStop.push(() => gateway.stop());
-    const status = async (url: string, authorization?: string): Promise<number> => {
-      const {
-        status: answered,
-        body,
-        headers,
-      } = await client.call({
-        method: 'GET',
-        url,
-        ...(authorization === undefined ? {} : { headers: { authorization } }),
-      });
-      if (answered === 401) expect([body.code, headers['www-authenticate']]).to.deep.equal(['unauthorized', 'Bearer']);
-      return answered;
-    };
     const offers = [
       undefined,
       '',
       'shop',
       'Basic shop',
       'Bearer',
-      'Bearer nobody',
+      'Bearer unknown',
       'Bearer shop-',
       'Bearer shop,shop-2',
       'Bearer operator',
@@ -250,26 +223,26 @@ describe('the life of a gateway', () => {
       'bearer shop-2',
     ];
     const known = [...offers.slice(0, -2).map(() => 401), 404, 404];
-    expect(await Promise.all(offers.map((offer) => status(`${gateway.publicUrl}/v1/skus/a`, offer)))).to.deep.equal(
+    expect(await Promise.all(offers.map((offer) => statusOf(`${gateway.publicUrl}/v1/skus/a`, offer)))).to.deep.equal(
       known,
     );
     for (const path of ['/v1/shards', '/metrics', '/openapi.json', '/v1/nothing']) {
       expect(
-        [await status(gateway.adminUrl + path), await status(gateway.adminUrl + path, 'Bearer shop')],
+        [await statusOf(gateway.adminUrl + path), await statusOf(gateway.adminUrl + path, 'Bearer shop')],
         path,
       ).to.deep.equal([401, 401]);
     }
-    expect(await status(`${gateway.adminUrl}/v1/shards`, 'Bearer operator')).to.equal(200);
-    expect([await status(`${gateway.adminUrl}/healthz`), await status(`${gateway.adminUrl}/readyz`)]).to.deep.equal([
-      200, 200,
-    ]);
+    expect(await statusOf(`${gateway.adminUrl}/v1/shards`, 'Bearer operator')).to.equal(200);
+    expect([await statusOf(`${gateway.adminUrl}/healthz`), await statusOf(`${gateway.adminUrl}/readyz`)]).to.deep.equal(
+      [200, 200],
+    );
     expect(
       (await gateway.client.call({ method: 'PUT', url: `${gateway.adminUrl}/v1/skus/a`, body: { leaved_amount: 1 } }))
         .status,
     ).to.equal(401);
   });
 
-  it('never writes a password or a token to its outputs, and says when it lets everybody in', async () => {
+  it('never writes a password or a token to its outputs, and logs when a listener needs no token', async () => {
     const password = own.environment['STOCKGATE_MYSQL_PASSWORD'] ?? '';
     const closed = await freePort();
     own.rewrite(({ shards }) => Object.assign(shards[1]?.primary ?? {}, { port: closed }));
@@ -291,14 +264,14 @@ describe('the life of a gateway', () => {
     const { code, stdout, stderr } = await gateway.finished;
     expect(code).to.equal(0);
     expect(stdout.trim().split('\n')).to.have.length(1);
-    expect(stderr).to.contain('ECONNREFUSED').and.to.contain('lets everybody in');
+    expect(stderr).to.contain('ECONNREFUSED').and.to.contain('accepts all requests');
     expect(password).not.to.equal('');
     expect(stdout + stderr)
       .not.to.contain(password)
       .and.not.to.contain('token-of-a-shop');
   });
 
-  it('does not start on a wrong configuration or a port that is taken, and says why', async () => {
+  it('does not start with a wrong configuration or a port in use, and reports the reason', async () => {
     const wrong = await runFile('src/main.ts', [], { ...own.environment, PORT: 'http' });
     expect([wrong.code, wrong.stderr, wrong.stdout]).to.deep.equal([
       1,
@@ -315,7 +288,7 @@ describe('the life of a gateway', () => {
     expect(taken.stderr).to.contain('EADDRINUSE');
   });
 
-  it('dies with its parent', async () => {
+  it('exits when its parent dies', async () => {
     const parent = await startFile('test/support/gatewayParent.ts', [], own.environment);
     const pid = Number(await parent.line());
     expect(isAlive(pid)).to.equal(true);

@@ -16,15 +16,15 @@ import { skuOn } from './support/traffic.ts';
 
 const REQUEST_MS = 3_000;
 const OPENED = 100_000;
-const NEIGHBOURS = 6;
-/** For one buyer to wait for the lock with all others, to be told apart, and to wait for it alone. */
+const OTHER_SKUS = 6;
+/** For one buyer to wait for the lock with all others, to be separated from them, and to wait for it alone. */
 const MET_MS_MAX = 15_000;
-/** By then whatever was on its way when the lock was taken is there. */
+/** After this time all orders that were under way when the lock was taken have been answered. */
 const PAST_MS = 300;
-/** The longest pause between two sales of a neighbour; who meets the lock waits for a second, but not as long as a request may. */
+/** The longest pause between two sales of another SKU: above the one second of a lock wait, and below REQUEST_MS. */
 const PAUSE_MS_MAX = 2_800;
 
-/** One order of one line, and what was said of it. */
+/** One order of one line, and its outcome. */
 interface Sale {
   readonly sku_id: string;
   readonly order_detail_id: string;
@@ -36,7 +36,7 @@ interface Lock {
   readonly what: string;
   readonly shard: number;
   lock(session: mysql.Connection, sku_id: string): Promise<unknown>;
-  /** Somebody else who waits for it, and comes a moment before the first wait ends. */
+  /** When another session starts to wait for the lock: a moment before the first wait ends. */
   readonly laterMs?: number;
 }
 
@@ -45,12 +45,12 @@ const lockStock = (session: mysql.Connection, sku_id: string): Promise<unknown> 
 
 const LOCKS: readonly Lock[] = [
   { what: 'stock row', shard: 7, lock: lockStock },
-  // MySQL then ends the first wait with the second.
-  { what: 'stock row, for which another session comes to wait', shard: 1, lock: lockStock, laterMs: 800 },
+  // MySQL then ends the first wait together with the second.
+  { what: 'stock row, with another session that waits', shard: 1, lock: lockStock, laterMs: 800 },
   {
     what: 'flow',
     shard: 10,
-    // Of an order that is still to come.
+    // The flow of an order that is sent later.
     lock: (session, sku_id) =>
       session.query(
         'INSERT INTO flow (sku_id, order_detail_id, order_id, quantity) VALUES (?, ?, ?, 1)',
@@ -64,9 +64,9 @@ const LOCKS: readonly Lock[] = [
   },
 ];
 
-/** Somebody who keeps a row locked holds up those who need it, and nobody else of the same shard, through the same gateway. */
+/** A locked row delays the orders that need it, and no other order on the same shard and gateway. */
 for (const engineName of ENGINES_NOW) {
-  describe(`a row that somebody keeps locked, engine: ${engineName}`, () => {
+  describe(`a row that another session keeps locked, engine: ${engineName}`, () => {
     let shards: Shard[];
     let engine: StockEngine;
     let reader: ShardReader;
@@ -77,7 +77,7 @@ for (const engineName of ENGINES_NOW) {
       reader = new ShardReader(shards);
     });
     after(async () => {
-      await eventually('places come back', 5_000, () => LOCKS.every(({ shard }) => isQuiet(shards[shard])));
+      await eventually('the shards are quiet again', 5_000, () => LOCKS.every(({ shard }) => isQuiet(shards[shard])));
       for (const { pool } of shards) pool.close();
     });
 
@@ -88,7 +88,7 @@ for (const engineName of ENGINES_NOW) {
       return sku_id;
     };
 
-    /** One buyer for each SKU, one order after the other, until it is over. */
+    /** One buyer for each SKU, one order after the other, until `isOver`. */
     const trade = async (
       shard: number,
       sku_ids: readonly string[],
@@ -112,29 +112,29 @@ for (const engineName of ENGINES_NOW) {
       await session.end();
     };
 
-    const expectAsTold = async (shard: number, sku_id: string, sales: readonly Sale[]): Promise<void> => {
+    const expectOutcomes = async (shard: number, sku_id: string, sales: readonly Sale[]): Promise<void> => {
       const own = sales.filter((sale) => sale.sku_id === sku_id);
       const found = await reader.findFlows(shard, own, deadline());
       if (found.is !== 'found') return expect.fail(found.is);
-      const stands = own.map((_, index) => found.flows[index] !== null);
+      const exist = own.map((_, index) => found.flows[index] !== null);
       for (const [index, { is }] of own.entries())
-        if (is !== 'unknown') expect(stands[index], `told ${is}`).to.equal(is === 'deducted');
+        if (is !== 'unknown') expect(exist[index], `answered ${is}`).to.equal(is === 'deducted');
       const stock = await reader.readStock(shard, sku_id, deadline());
-      expect(stock.is === 'found' && stock.rows[0]?.leaved_amount).to.equal(OPENED - stands.filter(Boolean).length);
+      expect(stock.is === 'found' && stock.rows[0]?.leaved_amount).to.equal(OPENED - exist.filter(Boolean).length);
     };
 
     const play = playAhead(LOCKS, LOCKS.length, async ({ shard, lock, laterMs }) => {
       const locked = await opened(shard);
-      const neighbours: string[] = [];
-      while (neighbours.length < NEIGHBOURS) {
+      const otherSkus: string[] = [];
+      while (otherSkus.length < OTHER_SKUS) {
         const sku_id = await opened(shard);
-        // In another slot, for where that is what is locked.
-        if (slotOf(sku_id) !== slotOf(locked)) neighbours.push(sku_id);
+        // In another slot, because one of the locks is on a slot.
+        if (slotOf(sku_id) !== slotOf(locked)) otherSkus.push(sku_id);
       }
       const session = await sideSession(shard);
       let isOver = false;
       const sales: Sale[] = [];
-      const trading = trade(shard, [locked, ...neighbours], sales, () => isOver);
+      const trading = trade(shard, [locked, ...otherSkus], sales, () => isOver);
       await session.beginTransaction();
       const fromMs = performance.now();
       await lock(session, locked);
@@ -142,30 +142,30 @@ for (const engineName of ENGINES_NOW) {
       const isMet = (): boolean =>
         sales.some(({ sku_id, is }) => sku_id === locked && (is === 'not_done' || is === 'unknown'));
       const areSold = (): boolean =>
-        neighbours.every((own) =>
+        otherSkus.every((own) =>
           sales.some(({ sku_id, is, atMs }) => sku_id === own && is === 'deducted' && atMs > fromMs + PAST_MS),
         );
-      await eventually('somebody meets the lock, and the neighbours sell', MET_MS_MAX, () => isMet() && areSold());
+      await eventually('an order waits for the lock, and the other SKUs sell', MET_MS_MAX, () => isMet() && areSold());
       const toMs = performance.now();
       await session.rollback();
       await session.end();
       isOver = true;
       await Promise.all([trading, later]);
       const during = sales.filter(({ atMs }) => atMs > fromMs && atMs < toMs);
-      for (const sku_id of neighbours) {
+      for (const sku_id of otherSkus) {
         const own = during.filter((sale) => sale.sku_id === sku_id);
         const sold = own.filter(({ is }) => is === 'deducted');
-        // A machine that is too busy turns some away.
-        expect(sold.length, 'sold to a neighbour').to.be.above(0.75 * own.length);
+        // A machine that is too busy rejects some orders.
+        expect(sold.length, 'sales of another SKU').to.be.above(0.75 * own.length);
         const times = [fromMs, ...sold.map(({ atMs }) => atMs), toMs];
         expect(
           Math.max(...times.slice(1).map((atMs, index) => atMs - (times[index] ?? 0))),
-          'the longest pause',
+          'the longest pause in milliseconds',
         ).to.be.below(PAUSE_MS_MAX);
       }
-      for (const sku_id of [locked, ...neighbours]) await expectAsTold(shard, sku_id, sales);
+      for (const sku_id of [locked, ...otherSkus]) await expectOutcomes(shard, sku_id, sales);
     });
 
-    for (const one of LOCKS) it(`leaves the neighbours selling: ${one.what}`, () => play(one));
+    for (const one of LOCKS) it(`lets the other SKUs sell: ${one.what}`, () => play(one));
   });
 }

@@ -4,14 +4,14 @@ import * as adminSchemas from '../src/http/adminSchemas.ts';
 import * as publicSchemas from '../src/http/schemas.ts';
 import { shown } from '../src/core/shown.ts';
 import { compile, compileSettings } from '../src/schema/compile.ts';
-import { settingsSchema } from '../src/config.ts';
+import { settingsSchema } from '../src/settings.ts';
 import { shardsFileSchema } from '../src/shardsFile.ts';
 import { ADMIN_ROUTES, PUBLIC_ROUTES } from './support/contract.ts';
 import { sampleOf, wrongValues } from './support/wrongValues.ts';
 
 const schemas = { ...publicSchemas, ...adminSchemas };
 
-/** Words of the validator, which name neither the value found nor, often, the allowed values. */
+/** Messages of the validator library, which do not name the value found and often not the allowed values. */
 const RAW = /must NOT|must match|must be equal|must pass|must have required|is wrong|something else/;
 
 const inputs = [...PUBLIC_ROUTES, ...ADMIN_ROUTES].flatMap(({ method, path, params, query, body }) =>
@@ -45,7 +45,7 @@ describe('messages of faults', () => {
     });
   }
 
-  it('read as a caller needs them', () => {
+  it('name the field, the allowed values and the value found', () => {
     const line = { order_detail_id: 'd', sku_id: 's', quantity: 1 };
     const text = { order_id: 'o', lines: [{ ...line, quantity: '5' }] };
     const long = { order_id: 'o', lines: Array(501).fill(line) };
@@ -70,7 +70,7 @@ describe('messages of faults', () => {
     expect(messagesOf(either, 'b')).to.deep.equal(['body must be "a" or a whole number, at least 1, found "b"']);
   });
 
-  it('show texts escaped and cut, and numbers as they were written', () => {
+  it('show texts escaped and truncated, and numbers as written', () => {
     const cases: readonly (readonly [unknown, string])[] = [
       ['a"b\n', '"a\\"b\\n"'],
       ['\u00a0\ufeff\u200b\u00ad\u2800 x', '"\\u00a0\\ufeff\\u200b\\u00ad\\u2800 x"'],
@@ -91,7 +91,7 @@ describe('messages of faults', () => {
     for (const [value, expected] of cases) expect(shown(value)).to.equal(expected);
   });
 
-  it('show no secret of the settings or of a shards file', () => {
+  it('show no secrets of the settings or of a shards file', () => {
     const secret = Object.entries(settingsSchema.properties).filter(([name]) => /TOKENS$|PASSWORD$/.test(name));
     expect(secret).to.have.length(3);
     for (const [name] of secret) {

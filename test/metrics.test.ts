@@ -32,7 +32,7 @@ describe('metrics', () => {
   });
   after(() => gateway.stop());
 
-  it('show what happened, and no SKU or order by name', async () => {
+  it('count outcomes, and name no SKU and no order', async () => {
     const before = await gateway.adminGet('/metrics');
     await gateway.openSku(sku_id, 1);
     for (const order_detail_id of ['metric-detail', 'other-detail'])

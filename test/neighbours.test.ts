@@ -1,71 +1,58 @@
 import { expect } from 'chai';
-import type { RowDataPacket } from 'mysql2/promise';
-import type { Line } from '../src/core/nouns.ts';
 import type { Deduct, Operation } from '../src/core/operation.ts';
 import type { DeductOutcome } from '../src/core/outcome.ts';
-import type { StockEngine } from '../src/core/ports.ts';
 import { slotOf } from '../src/core/slots.ts';
-import type { Shard } from '../src/mysql/shard.ts';
-import { ShardReader } from '../src/mysql/shardReader.ts';
 import { readHolds } from '../src/mysql/sql/holds.ts';
+import {
+  insertHoldRows,
+  lockId,
+  lockStock,
+  makeCompletion,
+  makeHold,
+  makeLine as line,
+  makeOrder as order,
+  openBatchBench,
+  skuRows,
+  SHARD,
+  outcomeWord,
+} from './support/batchBench.ts';
+import type { BatchBench } from './support/batchBench.ts';
 import { ENGINE_OF, isQuiet, openShards } from './support/engines.ts';
 import { eventually } from './support/eventually.ts';
 import { fresh } from './support/gateway.ts';
 import { isBatch } from './support/packets.ts';
-import { startPacketProxy } from './support/packetProxy.ts';
-import type { PacketProxy } from './support/packetProxy.ts';
 import { stack } from './support/setup.ts';
-import { addressOf, sideSession } from './support/sideSession.ts';
+import { sideSession } from './support/sideSession.ts';
 import { skuOn } from './support/traffic.ts';
 
-const SHARD = 9;
 const REQUEST_MS = 3_000;
 const OPENED = 100;
-/** More lines than go together. */
+/** More lines than one batch carries. */
 const MANY = 600;
 
-/** What goes along in one batch is nothing to the others. */
+/** The operations of one batch do not influence each other. */
 describe('operations of one batch', () => {
-  let proxy: PacketProxy;
-  let shards: Shard[];
-  let engine: StockEngine;
-  let reader: ShardReader;
-
+  let bench: BatchBench;
   before(async () => {
-    proxy = await startPacketProxy(addressOf(SHARD));
-    shards = openShards({
-      ...stack(),
-      shards: stack().shards.map((shard, index) =>
-        index === SHARD ? { ...shard, address: { ...shard.address, port: proxy.port } } : shard,
-      ),
-    });
-    await Promise.all(shards.map(({ tried }) => tried));
-    engine = ENGINE_OF.batching(shards);
-    reader = new ShardReader(shards);
+    bench = await openBatchBench();
   });
-  after(async () => {
-    for (const { pool } of shards) pool.close();
-    await proxy.close();
-  });
-  afterEach(() => eventually('places come back', 3_000, () => isQuiet(shards[SHARD])));
+  after(() => bench.close());
+  afterEach(() => eventually('no work is left on the shard', 3_000, () => isQuiet(bench.shards[SHARD])));
 
   const deadline = (): number => performance.now() + REQUEST_MS;
-  const apply = <O extends Operation>(...operations: O[]) => engine.apply(SHARD, operations, deadline());
+  const apply = <O extends Operation>(...operations: O[]) => bench.engine.apply(SHARD, operations, deadline());
+  const wordsOf = async (...orders: Deduct[]): Promise<string[]> => (await apply(...orders)).map(outcomeWord);
   const opened = async (leaved_amount = OPENED): Promise<string> => {
     const sku_id = skuOn(SHARD, fresh('neighbour'));
     await apply({ kind: 'open', sku_id, leaved_amount });
     return sku_id;
   };
-  const line = (sku_id: string, order_detail_id = 'a', quantity = 1): Line => ({ sku_id, order_detail_id, quantity });
-  const order = (order_id: string, ...lines: Line[]): Deduct => ({ kind: 'deduct', order_id, lines });
-  const wordOf = (outcome: DeductOutcome | undefined): string =>
-    outcome?.is === 'refused' ? outcome.code : (outcome?.is ?? 'nothing');
   const left = async (sku_id: string): Promise<number | undefined> => {
-    const stock = await reader.readStock(SHARD, sku_id, deadline());
+    const stock = await bench.reader.readStock(SHARD, sku_id, deadline());
     return stock.is === 'found' ? stock.rows[0]?.leaved_amount : undefined;
   };
 
-  it('are answered each for itself: what is bad is refused and the others are done', async () => {
+  it('are answered independently: a bad one is refused and the others are applied', async () => {
     const [good, twice, paused, taken, gone, short] = await Promise.all([
       opened(),
       opened(),
@@ -81,7 +68,7 @@ describe('operations of one batch', () => {
     });
     const operations = [
       order('o', line(good)),
-      order('o', line(skuOn(SHARD, fresh('nobody')))),
+      order('o', line(skuOn(SHARD, fresh('unopened')))),
       order('o', line(paused)),
       order('o', line(taken)),
       order('o', line(gone)),
@@ -90,7 +77,7 @@ describe('operations of one batch', () => {
       order('o', line(twice)),
       order('o', line(twice)),
     ];
-    const words = (await apply(...operations)).map(wordOf);
+    const words = await wordsOf(...operations);
     const expected = [
       'deducted',
       'unknown_sku',
@@ -108,7 +95,7 @@ describe('operations of one batch', () => {
     ]);
   });
 
-  it('sell one id once, however often it goes along', async () => {
+  it('sell one id once, however often the batch contains it', async () => {
     const sku_id = await opened();
     const outcomes = (await apply(
       ...Array.from({ length: 40 }, () => order('o', line(sku_id, 'a', 3))),
@@ -121,15 +108,15 @@ describe('operations of one batch', () => {
     expect(await left(sku_id)).to.equal(97);
   });
 
-  it('do not refuse small orders behind a large one that does not fit', async () => {
+  it('do not refuse small orders behind one that is too large for the remaining stock', async () => {
     const sku_id = await opened(10);
     const sizes = [7, 11, 2, 8, 1];
-    const words = (await apply(...sizes.map((size, index) => order('o', line(sku_id, `${index}`, size))))).map(wordOf);
+    const words = await wordsOf(...sizes.map((size, index) => order('o', line(sku_id, `${index}`, size))));
     expect(words).to.deep.equal(['deducted', 'insufficient_stock', 'deducted', 'insufficient_stock', 'deducted']);
     expect(await left(sku_id)).to.equal(0);
   });
 
-  it('may be more than go together', async () => {
+  it('may be more than one batch carries', async () => {
     const skus = await Promise.all(Array.from({ length: 4 }, () => opened(1_000)));
     const operations = Array.from({ length: MANY }, (_, index) =>
       order(`o-${index}`, line(skus[index % 4] ?? '', `${index}`)),
@@ -142,7 +129,7 @@ describe('operations of one batch', () => {
     expect(await Promise.all(skus.map(left))).to.deep.equal([700, 700, 700, 700]);
   });
 
-  it('leave the same rows as one after the other: sold, returned in part and cancelled at once', async () => {
+  it('leave the same rows as one after the other: sold, returned in part and cancelled together', async () => {
     const rows: unknown[] = [];
     for (const isTogether of [false, true]) {
       const sku_id = await opened();
@@ -151,43 +138,38 @@ describe('operations of one batch', () => {
         { kind: 'return', return_id: 'r', ...line(sku_id, 'a', 2) },
         { kind: 'return', return_id: 'r', ...line(sku_id, 'b', 1) },
         { kind: 'cancel', order_id: 'o', lines: [line(sku_id, 'b'), line(sku_id, 'c')] },
-        { kind: 'hold', order_id: 'cart', attempt: 1, lines: [line(sku_id, 'd', 6)] },
-        { kind: 'settle', order_id: 'cart', attempt: 1, verdict: 'committed', lines: [line(sku_id, 'd', 6)] },
-        { kind: 'hold', order_id: 'cart', attempt: 1, lines: [line(sku_id, 'e', 7)] },
-        { kind: 'settle', order_id: 'cart', attempt: 1, verdict: 'aborted', lines: [line(sku_id, 'e', 7)] },
+        makeHold(1, line(sku_id, 'd', 6)),
+        makeCompletion(1, 'committed', [line(sku_id, 'd', 6)]),
+        makeHold(1, line(sku_id, 'e', 7)),
+        makeCompletion(1, 'aborted', [line(sku_id, 'e', 7)]),
         { kind: 'adjust', sku_id, adjustment_id: 'a', delta: -10, reason: 'lost' },
       ];
       if (isTogether) await apply(...steps);
       else for (const step of steps) await apply(step);
-      rows.push(await rowsOf(sku_id));
+      rows.push(await skuRows(sku_id));
     }
     expect(rows[1]).to.deep.equal(rows[0]);
   });
 
-  it('cost no write for a SKU that is known to be sold out', async () => {
+  it('write nothing for a SKU that is known to be sold out', async () => {
     const sku_id = await opened(0);
-    expect((await apply(order('o', line(sku_id)))).map(wordOf)).to.deep.equal(['insufficient_stock']);
-    proxy.watch(sku_id, null);
-    const words = (await apply(...Array.from({ length: 50 }, (_, index) => order('o', line(sku_id, `${index}`))))).map(
-      wordOf,
-    );
+    expect(await wordsOf(order('o', line(sku_id)))).to.deep.equal(['insufficient_stock']);
+    bench.proxy.watch(sku_id, null);
+    const words = await wordsOf(...Array.from({ length: 50 }, (_, index) => order('o', line(sku_id, `${index}`))));
     expect(new Set(words)).to.deep.equal(new Set(['insufficient_stock']));
-    expect(proxy.statements.filter(isBatch)).to.deep.equal([]);
-    expect(proxy.statements, 'reads').to.have.length(1);
+    expect(bench.proxy.statements.filter(isBatch)).to.deep.equal([]);
+    expect(bench.proxy.statements, 'reads').to.have.length(1);
   });
 
-  it('are none of the shard whose slot was taken away, though its rows are there still', async () => {
+  it('are rejected by a shard that no longer owns the slot, although the rows are still there', async () => {
     const sku_id = await opened();
     const side = await sideSession(SHARD);
     await side.query('DELETE FROM slot WHERE slot = ?', [slotOf(sku_id)]);
     try {
-      expect((await apply(order('o', line(sku_id)))).map(wordOf)).to.deep.equal(['not_mine']);
+      expect(await wordsOf(order('o', line(sku_id)))).to.deep.equal(['not_mine']);
       let good = await opened();
       while (slotOf(good) === slotOf(sku_id)) good = await opened();
-      expect((await apply(order('o', line(sku_id)), order('o', line(good)))).map(wordOf)).to.deep.equal([
-        'not_mine',
-        'deducted',
-      ]);
+      expect(await wordsOf(order('o', line(sku_id)), order('o', line(good)))).to.deep.equal(['not_mine', 'deducted']);
     } finally {
       await side.query('INSERT INTO slot (slot, epoch) VALUES (?, 1)', [slotOf(sku_id)]);
       await side.end();
@@ -195,174 +177,114 @@ describe('operations of one batch', () => {
     expect(await left(sku_id)).to.equal(OPENED);
   });
 
-  it('are served although a note of a hold is left over, and settling strikes it out', async () => {
+  it('are applied although a stale row of cart_hold remains, and completion deletes that row', async () => {
     const [sku_id, good] = [await opened(), await opened()];
-    const side = await sideSession(SHARD);
-    const stray = async (order_detail_id: string): Promise<unknown> =>
-      side.query(
-        'INSERT INTO cart_hold (sku_id, order_detail_id, order_id, attempt) VALUES (?, ?, ?, 1)',
-        [sku_id, order_detail_id, 'gone'].map((text) => Buffer.from(text)),
-      );
-    await stray('a');
-    await stray('b');
-    await side.end();
-    const outcomes = await apply<Operation>(
-      { kind: 'hold', order_id: 'cart', attempt: 1, lines: [line(sku_id, 'a')] },
-      order('o', line(good)),
-    );
+    await insertHoldRows(['a', 'b'].map((id) => [sku_id, id, 'gone'] as const));
+    const outcomes = await apply<Operation>(makeHold(1, line(sku_id, 'a')), order('o', line(good)));
     expect(outcomes.map(({ is }) => is)).to.deep.equal(['held', 'deducted']);
-    await apply<Operation>({
-      kind: 'settle',
-      order_id: 'gone',
-      attempt: 1,
-      verdict: 'aborted',
-      lines: [line(sku_id, 'a'), line(sku_id, 'b')],
-    });
-    expect(await rowsOf(sku_id)).to.deep.include({ cart_hold: ['a cart'] });
+    await apply<Operation>(makeCompletion(1, 'aborted', [line(sku_id, 'a'), line(sku_id, 'b')], 'gone'));
+    expect(await skuRows(sku_id)).to.deep.include({ cart_hold: ['a cart'] });
   });
 
-  it('hear who holds what they lack, though another SKU is held by hundreds', async () => {
-    // In the order in which they are read.
+  it('find the holds of the units that they need, although another SKU has hundreds of holds', async () => {
+    // Sorted, because the SKUs are read in this order.
     const [crowded = '', other = ''] = [await opened(0), await opened(0)].sort();
+    const crowd = Array.from({ length: MANY }, (_, index) => [crowded, `${index}`, 'cart'] as const);
+    await insertHoldRows([[other, 'a', 'cart'], ...crowd]);
     const side = await sideSession(SHARD);
-    const hold = (sku_id: string, id: string): readonly unknown[] => [
-      ...[sku_id, id, 'cart'].map((text) => Buffer.from(text)),
-      1,
-    ];
-    const holds = [hold(other, 'a'), ...Array.from({ length: MANY }, (_, index) => hold(crowded, `${index}`))];
-    await side.query('INSERT INTO cart_hold (sku_id, order_detail_id, order_id, attempt) VALUES ?', [holds]);
-    await side.query('UPDATE stock SET held_amount = 1 WHERE sku_id IN (?)', [
-      [crowded, other].map((sku_id) => Buffer.from(sku_id)),
-    ]);
+    const skus = [crowded, other].map((sku_id) => Buffer.from(sku_id));
+    await side.query('UPDATE stock SET held_amount = 1 WHERE sku_id IN (?)', [skus]);
     try {
       const untilMs = deadline();
-      const read = shards[SHARD]?.pool.lend(untilMs, (connection) =>
+      const read = bench.shards[SHARD]?.pool.lend(untilMs, (connection) =>
         readHolds({ rows: (sql, values) => connection.rows(sql, values, untilMs) }, [crowded, other, other]),
       );
       expect(new Set((await read)?.map(({ sku_id }) => sku_id))).to.deep.equal(new Set([crowded, other]));
       expect((await read)?.filter(({ sku_id }) => sku_id === other)).to.have.length(1);
-      const words = (await apply(order('o', line(crowded, 'c')), order('o', line(other, 'o')))).map(wordOf);
+      const words = await wordsOf(order('o', line(crowded, 'c')), order('o', line(other, 'o')));
       expect(words).to.deep.equal(['pending', 'pending']);
     } finally {
-      for (const table of ['cart_hold', 'stock'])
-        await side.query(`DELETE FROM ${table} WHERE sku_id IN (?)`, [
-          [crowded, other].map((sku_id) => Buffer.from(sku_id)),
-        ]);
+      for (const table of ['cart_hold', 'stock']) await side.query(`DELETE FROM ${table} WHERE sku_id IN (?)`, [skus]);
       await side.end();
     }
   });
 
-  it('note the hold of the next attempt beside the undoing of the one before it', async () => {
+  it('record the hold of the next attempt while the batch undoes the one before it', async () => {
     const sku_id = await opened();
-    const hold = (attempt: number): Operation => ({
-      kind: 'hold',
-      order_id: 'cart',
-      attempt,
-      lines: [line(sku_id, 'a', 2)],
-    });
-    await apply(hold(1));
-    const undoing: Operation = {
-      kind: 'settle',
-      order_id: 'cart',
-      attempt: 1,
-      verdict: 'aborted',
-      lines: [line(sku_id, 'a', 2)],
-    };
-    expect((await apply(undoing, hold(2))).map(({ is }) => is)).to.deep.equal(['applied', 'held']);
-    expect(await rowsOf(sku_id)).to.deep.include({ stock: ['98 2'], cart_hold: ['a cart'] });
-    await apply<Operation>({
-      kind: 'settle',
-      order_id: 'cart',
-      attempt: 2,
-      verdict: 'committed',
-      lines: [line(sku_id, 'a', 2)],
-    });
-    expect(await rowsOf(sku_id)).to.deep.include({ stock: ['98 0'], cart_hold: [] });
+    const lines = [line(sku_id, 'a', 2)];
+    await apply(makeHold(1, ...lines));
+    const outcomes = await apply<Operation>(makeCompletion(1, 'aborted', lines), makeHold(2, ...lines));
+    expect(outcomes.map(({ is }) => is)).to.deep.equal(['applied', 'held']);
+    expect(await skuRows(sku_id)).to.deep.include({ stock: ['98 2'], cart_hold: ['a cart'] });
+    await apply(makeCompletion(2, 'committed', lines));
+    expect(await skuRows(sku_id)).to.deep.include({ stock: ['98 0'], cart_hold: [] });
   });
 
-  it('find a locked id though the stock row of another is locked too, or is not there', async () => {
+  it('find a locked id although the stock row of another SKU is locked too, or is missing', async () => {
     const [sku_id, busy, good] = [await opened(), await opened(), await opened()];
-    const nobody = skuOn(SHARD, fresh('nobody'));
-    const side = await sideSession(SHARD);
-    await side.beginTransaction();
-    await side.query(
-      'INSERT INTO flow (sku_id, order_detail_id, order_id, quantity) VALUES (?, ?, ?, 1)',
-      [sku_id, 'kept', 'o'].map((text) => Buffer.from(text)),
+    const unopened = skuOn(SHARD, fresh('unopened'));
+    const releases = [await lockId(sku_id, 'kept'), await lockStock(busy)];
+    const words = await wordsOf(
+      order('o', line(sku_id, 'kept')),
+      order('o', line(busy)),
+      order('o', line(unopened)),
+      order('o', line(good)),
+      order('o', line(sku_id, 'free')),
     );
-    await side.query('SELECT * FROM stock WHERE sku_id = ? FOR UPDATE', [Buffer.from(busy)]);
-    const words = (
-      await apply(
-        order('o', line(sku_id, 'kept')),
-        order('o', line(busy)),
-        order('o', line(nobody)),
-        order('o', line(good)),
-        order('o', line(sku_id, 'free')),
-      )
-    ).map(wordOf);
-    await side.rollback();
-    await side.end();
+    for (const release of releases) await release();
     expect(words).to.deep.equal(['not_done', 'not_done', 'unknown_sku', 'deducted', 'deducted']);
   });
 
-  it('are refused what somebody else has sold meanwhile, and nothing of it stands', async () => {
+  it('are refused units that another engine has sold meanwhile, and leave no flow', async () => {
     const [sku_id, good] = [await opened(1), await opened()];
-    expect((await apply(order('o', line(sku_id, 'large', 2)))).map(wordOf)).to.deep.equal(['insufficient_stock']);
+    expect(await wordsOf(order('o', line(sku_id, 'large', 2)))).to.deep.equal(['insufficient_stock']);
     const others = openShards(stack());
     try {
       const [sold] = await ENGINE_OF.textbook(others).apply(SHARD, [order('other', line(sku_id, 'other'))], deadline());
-      expect(wordOf(sold)).to.equal('deducted');
+      expect(outcomeWord(sold)).to.equal('deducted');
     } finally {
       for (const { pool } of others) pool.close();
     }
-    // Guessed by what was left when it was looked at.
-    expect((await apply(order('o', line(sku_id, 'late')))).map(wordOf)).to.deep.equal(['insufficient_stock']);
-    expect((await apply(order('o', line(good)))).map(wordOf)).to.deep.equal(['deducted']);
-    const found = await reader.findFlows(SHARD, [line(sku_id, 'late')], deadline());
+    // The batch is built on the units left at the last read.
+    expect(await wordsOf(order('o', line(sku_id, 'late')))).to.deep.equal(['insufficient_stock']);
+    expect(await wordsOf(order('o', line(good)))).to.deep.equal(['deducted']);
+    const found = await bench.reader.findFlows(SHARD, [line(sku_id, 'late')], deadline());
     expect(found).to.deep.equal({ is: 'found', flows: [null] });
     expect(await left(sku_id)).to.equal(0);
   });
 
-  it('go on being sold of a SKU of which somebody keeps one id locked', async () => {
+  it('are sold although another session keeps one id of the SKU locked', async () => {
     const sku_id = await opened();
-    const side = await sideSession(SHARD);
-    await side.beginTransaction();
-    await side.query(
-      'INSERT INTO flow (sku_id, order_detail_id, order_id, quantity) VALUES (?, ?, ?, 1)',
-      [sku_id, 'kept', 'o'].map((text) => Buffer.from(text)),
-    );
+    const release = await lockId(sku_id, 'kept');
     const words = await Promise.all(
-      ['1', 'kept', '2', '3'].map(async (id) => (await apply(order('o', line(sku_id, id)))).map(wordOf)[0]),
+      ['1', 'kept', '2', '3'].map(async (id) => (await wordsOf(order('o', line(sku_id, id))))[0]),
     );
-    await side.rollback();
-    await side.end();
+    await release();
     expect(words).to.deep.equal(['deducted', 'not_done', 'deducted', 'deducted']);
   });
 
-  it('do not wait again for a row that is known to be locked, because somebody has read it', async () => {
+  it('do not wait again for a row that is known to be locked after another operation has read it', async () => {
     const [locked, good] = [await opened(), await opened()];
     const old = order('o', line(locked, 'old'));
     await apply(old);
-    const side = await sideSession(SHARD);
-    await side.beginTransaction();
-    await side.query('SELECT * FROM stock WHERE sku_id = ? FOR UPDATE', [Buffer.from(locked)]);
-    expect((await apply(order('o', line(locked, 'new')))).map(wordOf)).to.deep.equal(['not_done']);
-    expect((await apply(old)).map(wordOf)).to.deep.equal(['deducted']);
+    const release = await lockStock(locked);
+    expect(await wordsOf(order('o', line(locked, 'new')))).to.deep.equal(['not_done']);
+    expect(await wordsOf(old)).to.deep.equal(['deducted']);
     const waits = apply(order('o', line(locked, 'new')));
     const order_id = 'beside';
     expect(
       await Promise.race([
-        apply(order(order_id, line(good))).then(([outcome]) => wordOf(outcome)),
-        waits.then(() => 'it waited too'),
+        apply(order(order_id, line(good))).then(([outcome]) => outcomeWord(outcome)),
+        waits.then(() => 'the other order waited too'),
       ]),
     ).to.equal('deducted');
-    await side.rollback();
-    await side.end();
+    await release();
     await waits;
   });
 
-  it('are answered though one of them cannot be decided', async () => {
+  it('are answered although one of them fails', async () => {
     const [broken, good] = [await opened(), await opened()];
-    expect((await apply(order('o', line(broken, 'sold')))).map(wordOf)).to.deep.equal(['deducted']);
+    expect(await wordsOf(order('o', line(broken, 'sold')))).to.deep.equal(['deducted']);
     const side = await sideSession(SHARD);
     await side.query('DELETE FROM stock WHERE sku_id = ?', [Buffer.from(broken)]);
     const ended = await Promise.allSettled(
@@ -374,22 +296,4 @@ describe('operations of one batch', () => {
     await side.end();
     expect(ended.map(({ status }) => status)).to.deep.equal(['rejected', 'fulfilled']);
   });
-
-  async function rowsOf(sku_id: string): Promise<unknown> {
-    const session = await sideSession(SHARD);
-    const bytes = Buffer.from(sku_id);
-    const read = async (columns: string, table: string): Promise<unknown> =>
-      (
-        await session.query<RowDataPacket[]>(`SELECT ${columns} FROM ${table} WHERE sku_id = ? ORDER BY 1, 2`, [bytes])
-      )[0].map((row) => Object.values(row).map(String).join(' '));
-    const rows = {
-      stock: await read('leaved_amount, held_amount', 'stock'),
-      flow: await read('order_detail_id, order_id, quantity, returned, attempt, status', 'flow'),
-      flow_return: await read('order_detail_id, return_id, quantity', 'flow_return'),
-      cart_hold: await read('order_detail_id, order_id', 'cart_hold'),
-      adjustment: await read('adjustment_id, delta, reason', 'adjustment'),
-    };
-    await session.end();
-    return rows;
-  }
 });

@@ -55,7 +55,7 @@ describe('OpenAPI', () => {
     expect(new Set(declared)).to.have.property('size', routes.length);
   });
 
-  it('is what the routes at hand describe', () => {
+  it('is what the declared routes describe', () => {
     expect(description).to.deep.equal(
       describeApi([
         { tag: 'public', routes: PUBLIC_ROUTES },
@@ -80,14 +80,14 @@ describe('OpenAPI', () => {
     }
   });
 
-  it('asks for a token everywhere but where a load balancer looks', () => {
+  it('requires a token for every call except the health checks of a load balancer', () => {
     const open = operations.filter(({ operation }) => operation.security.length === 0).map(({ name }) => name);
     expect(open).to.deep.equal(['get /healthz', 'get /readyz']);
     for (const { name, operation } of operations)
       expect('401' in operation.responses, name).to.equal(!open.includes(name));
   });
 
-  it('has a limit of requests on the public listener, and on no other', () => {
+  it('declares a rate limit on the public listener, and on no other', () => {
     for (const { name, operation } of operations)
       expect('429' in operation.responses, name).to.equal(operation.tags.includes('public'));
   });
@@ -99,7 +99,7 @@ describe('OpenAPI', () => {
     return node.type === 'object' ? [{ path, schema: node }, ...inner] : inner;
   }
 
-  it('closes every object of a request, and no object of an answer', () => {
+  it('forbids unknown members in the objects of a request, and allows them in an answer', () => {
     const requests = operations.flatMap(({ name, operation }) => objectsBelow(operation.requestBody ?? {}, name));
     const answers = [
       ...operations.flatMap(({ name, operation }) => objectsBelow(operation.responses, name)),
@@ -160,24 +160,24 @@ describe('problems', () => {
     expect(documented).to.deep.equal(Object.entries(PROBLEMS).map(([code, { status }]) => [code, status]));
   });
 
-  it('are all used: by a call, or by what stands before the calls', () => {
+  it('are all used: by a call, or by the code in front of the calls', () => {
     const byCalls = [...PUBLIC_ROUTES, ...ADMIN_ROUTES].flatMap((route) => route.problems);
     const files = readdirSync(projectPath('src/http')).filter(
       (file) => !['errors.ts', 'openapi.ts', 'publicRoutes.ts', 'adminRoutes.ts'].includes(file),
     );
     const source = files.map((file) => readFileSync(projectPath(`src/http/${file}`), 'utf8')).join('\n');
     const before = [...source.matchAll(/'(\w+)'/g)].map(([, word = '']) => word);
-    // `invalid()` makes this one.
+    // `invalid()` creates this code.
     const used = new Set<string>([...byCalls, ...before, 'invalid_request']);
     expect(codes.filter((code) => !used.has(code))).to.deep.equal([]);
   });
 
-  it('have one for every refusal an engine knows, and some call declares it', () => {
+  it('include every refusal code of an engine, and at least one call declares it', () => {
     const declared = new Set<string>([...PUBLIC_ROUTES, ...ADMIN_ROUTES].flatMap((route) => route.problems));
     expect(REFUSAL_CODES.filter((code) => !codes.includes(code) || !declared.has(code))).to.deep.equal([]);
   });
 
-  it('ask to come back later where nothing is wrong with the request, and only there', () => {
+  it('carry a retry delay when the request itself is not at fault, and only then', () => {
     const entries = Object.entries(PROBLEMS);
     const later = entries.filter(([, kind]) => 'retryAfterSeconds' in kind).map(([code]) => code);
     expect(later).to.deep.equal(

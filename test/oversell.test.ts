@@ -18,7 +18,7 @@ describe('oversell', () => {
   let answers: Answer[];
   const sku_id = fresh('flash sale');
 
-  /** Sends the same ids until there is a verdict: with so many at once, some wait longer than a request may. */
+  /** Sends the same ids until there is an outcome: with so many at once, some wait longer than a request may. */
   const deduct = async (index: number, gateway: number): Promise<Answer> => {
     for (;;) {
       const answer = await client.call({
@@ -56,17 +56,17 @@ describe('oversell', () => {
     await Promise.all(gateways.map((gateway) => gateway.stop()));
   });
 
-  it(`sells ${UNITS} units to ${REQUESTS} requests at once through ${GATEWAYS} gateways of every engine: ${UNITS} deducted, the others refused`, async () => {
+  it(`sells ${UNITS} units to ${REQUESTS} requests at once, through ${GATEWAYS} gateways of all engines`, async () => {
     answers = await Promise.all(Array.from({ length: REQUESTS }, (_, index) => deduct(index, index)));
     const count = (status: number, code?: string): number =>
       answers.filter((answer) => answer.status === status && answer.body?.code === code).length;
-    // A request that was done without its client hearing of it is a replay when it is sent again.
+    // A request that took effect without an answer to its client is a replay when it is sent again.
     expect(count(201) + count(200)).to.equal(UNITS);
     expect(count(409, 'insufficient_stock')).to.equal(REQUESTS - UNITS);
     expect(await left()).to.equal(0);
   });
 
-  it('has each flow once, no row below zero and books that balance, on every shard', async () => {
+  it('keeps each flow once, no row below zero and books that balance, on every shard', async () => {
     const books = await readBooks(stack());
     expect(books.flatMap(({ differences }) => differences)).to.deep.equal([]);
     const flows = answers.filter(({ status }) => status < 300).map(({ body }) => String(body.lines[0].order_detail_id));
@@ -75,14 +75,14 @@ describe('oversell', () => {
     expect(balance).to.deep.include({ flow_count: UNITS, deducted: BigInt(UNITS), leaved: 0n });
   });
 
-  it('answers every accepted request, sent again after the sell-out to another gateway, as the first time', async () => {
+  it('replays every accepted request that is sent again after the sell-out to another gateway', async () => {
     const accepted = answers.flatMap(({ status }, index) => (status < 300 ? [index] : []));
     const again = await Promise.all(accepted.map((index) => deduct(index, index + 1)));
     expect(again.filter(({ status, body }) => status !== 200 || body.replayed !== true)).to.deep.equal([]);
     expect(await left()).to.equal(0);
   });
 
-  it('has one effect for one id sent fifty times at once', async () => {
+  it('applies one id once when it is sent fifty times at once', async () => {
     const one = fresh('one of a kind');
     const url = `${gateways[0]?.adminUrl}/v1/skus/${encodeURIComponent(one)}`;
     await client.call({ method: 'PUT', url, body: { leaved_amount: 10 } });

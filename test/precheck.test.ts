@@ -21,7 +21,7 @@ const ROUNDS = LONG ? 200 : 16;
 const SHARDS = 2;
 
 for (const engine of ['batching', 'textbook']) {
-  describe(`early refusals out of memory, engine: ${engine}`, () => {
+  describe(`early refusals from memory, engine: ${engine}`, () => {
     let shards: OwnShards;
     let gateways: TestGateway[];
     const at = (gateway: number): TestGateway => gateways[gateway]!;
@@ -39,7 +39,7 @@ for (const engine of ['batching', 'textbook']) {
       await shards.drop();
     });
 
-    it('refuse new ids of what is sold out, and no id that was ever accepted', async () => {
+    it('refuse new ids of a sold-out SKU, and no id that was ever accepted', async () => {
       const sku_id = fresh('sold out');
       const sold = await sellOut(at(0), sku_id, 40);
       await Promise.all([0, 1, 2].map((gateway) => refusedEarly(at(gateway), sku_id)));
@@ -51,12 +51,12 @@ for (const engine of ['batching', 'textbook']) {
       expect(other.body).to.include({ code: 'idempotency_conflict' });
     });
 
-    it(`never refuse what was accepted elsewhere a moment ago, and sell what was restocked within two seconds: ${ROUNDS} rounds`, async () => {
+    it(`spare ids that another gateway accepted, and end 2 s after a restock: ${ROUNDS} rounds`, async () => {
       const rounds = Array.from({ length: ROUNDS }, (_, round) => round);
       await inParallel(rounds, 8, (round) => restockAfterSellOut(gateways, round));
     });
 
-    it('count what came in as absent for who wants to buy it, and as there for who writes it off', async () => {
+    it('count restocked units as absent for a purchase, and as present for a write-off', async () => {
       const sku_id = fresh('written off');
       await sellOut(at(0), sku_id, 1);
       const adjust = (adjustment_id: string, delta: number) =>
@@ -67,16 +67,16 @@ for (const engine of ['batching', 'textbook']) {
       });
       expect((await adjust('out', -2)).status).to.equal(201);
       expect((await at(2).get(`/v1/skus/${encodeURIComponent(sku_id)}`)).body).to.include({ leaved_amount: 3 });
-      // No second wait for what comes to what is there already.
+      // Units that join units already present do not wait a second time.
       expect((await adjust('more', 1)).status).to.equal(201);
       await eventually(
-        'they are sold',
+        'the units are sold',
         2_000,
         async () => (await at(1).deduct({ sku_id, order_detail_id: 'all', quantity: 4 })).status === 201,
       );
     });
 
-    it('know a SKU that lies in several rows as sold out only when all of them are, and nothing is on its way', async () => {
+    it('refuse a SKU of several rows only when all rows are empty and no transfer is under way', async () => {
       const sku_id = fresh('split');
       await at(0).openSku(sku_id, 40);
       const { client, adminUrl } = at(0);
@@ -95,7 +95,7 @@ for (const engine of ['batching', 'textbook']) {
         (await at(1).post('/v1/returns', { return_id: 'r', order_detail_id: 'd7', sku_id, quantity: 1 })).status,
       ).to.equal(201);
       await eventually(
-        'what came back is sold',
+        'the returned unit is sold',
         5_000,
         async () => (await at(1).deduct({ sku_id, order_detail_id: 'last', quantity: 1 })).status === 201,
       );
@@ -103,7 +103,7 @@ for (const engine of ['batching', 'textbook']) {
       expect((await at(2).deduct({ sku_id, order_detail_id: 'last', quantity: 1 })).status).to.equal(200);
     });
 
-    it('move no units that can be sold to a row that keeps its new ones back', async () => {
+    it('do not move sellable units to a row whose new units are delayed', async () => {
       const sku_id = fresh('kept apart');
       const { client, adminUrl } = at(0);
       const idIn = (sub_row: number, name: string): string =>
@@ -123,7 +123,7 @@ for (const engine of ['batching', 'textbook']) {
         ).status,
       ).to.equal(200);
       expect([(await buy(1, 'sold', 1)).status, (await buy(0, 'sold', 3)).status]).to.deep.equal([201, 201]);
-      // One unit is too little to be shared out, so it stays in the first row.
+      // One unit is too small to be distributed, so it stays in the first row.
       expect((await restock('one', 1)).status).to.equal(201);
       await sleep(1_100);
       expect(
@@ -131,13 +131,13 @@ for (const engine of ['batching', 'textbook']) {
           .status,
       ).to.equal(201);
       expect((await restock('five', 5)).status).to.equal(201);
-      // The second row has nothing that it may sell, so this unit is brought there from the first.
+      // The second row has no unit that it may sell, so the rebalance moves this unit there from the first.
       expect((await buy(1, 'small', 1)).status).to.equal(201);
       const large = await buy(0, 'large', 5);
       expect(large.status, large.text).to.equal(201);
     });
 
-    it('make a return to an empty shelf wait too, and keep nothing back where something is left', async () => {
+    it('delay a return to an empty stock row too, and delay nothing where units are left', async () => {
       const sku_id = fresh('returned');
       const [order_detail_id = ''] = await sellOut(at(0), sku_id, 1);
       expect(
@@ -157,7 +157,7 @@ for (const engine of ['batching', 'textbook']) {
 }
 
 describe('early refusals', () => {
-  it('remember no more SKUs and ids than there is room for, however many are asked for', () => {
+  it('store a bounded number of SKUs and ids, however many are requested', () => {
     const soldOut = new SoldOut();
     setFlagsFromString('--expose-gc');
     const collect = runInNewContext('gc') as () => void;
@@ -179,9 +179,9 @@ describe('early refusals', () => {
     expect(soldOut.idCount).to.be.at.most(8_000_000);
   });
 
-  it('are made on young knowledge of the same version only, and of nobody who is known', () => {
+  it('need recent readings of one version, and let accepted ids pass', () => {
     const soldOut = new SoldOut();
-    const sight = {
+    const reading = {
       sku_id: 'a',
       leaved_amount: 0,
       isEmpty: true,
@@ -193,22 +193,22 @@ describe('early refusals', () => {
     const judge = (order_detail_id: string, nowMs: number): string => soldOut.judge('a', order_detail_id, nowMs);
     expect(judge('new', 1_000)).to.equal('pass');
     soldOut.suspect('a', 1_000);
-    expect(soldOut.note(sight)).to.equal(true);
+    expect(soldOut.note(reading)).to.equal(true);
     expect(judge('new', 1_000), 'ids unknown').to.equal('pass');
     soldOut.noteIds('a', { version: 3, filter: IdFilter.of([hashesOf(['known'])]) }, 1_000);
     expect([judge('new', 1_949), judge('known', 1_949), judge('new', 1_951)]).to.deep.equal(['refuse', 'pass', 'ask']);
-    expect(soldOut.note({ ...sight, version: 2, asOfMs: 1_900 }), 'an older version').to.equal(false);
+    expect(soldOut.note({ ...reading, version: 2, asOfMs: 1_900 }), 'an older version').to.equal(false);
     expect(judge('new', 3_000)).to.equal('ask');
-    expect(soldOut.note({ ...sight, version: 5, asOfMs: 3_000 }), 'ids of another version').to.equal(true);
+    expect(soldOut.note({ ...reading, version: 5, asOfMs: 3_000 }), 'ids of another version').to.equal(true);
     expect(judge('new', 3_000)).to.equal('ask');
-    soldOut.note({ ...sight, version: 6, leaved_amount: 1, isEmpty: false, asOfMs: 3_100 });
+    soldOut.note({ ...reading, version: 6, leaved_amount: 1, isEmpty: false, asOfMs: 3_100 });
     soldOut.noteIds('a', { version: 5, filter: IdFilter.of([]) }, 3_000);
-    expect(judge('new', 3_000), 'something is left by now').to.equal('pass');
-    soldOut.note({ ...sight, version: 6, leaved_amount: 1, isEmpty: false, asOfMs: 3_200 });
+    expect(judge('new', 3_000), 'units are left again').to.equal('pass');
+    soldOut.note({ ...reading, version: 6, leaved_amount: 1, isEmpty: false, asOfMs: 3_200 });
     expect(judge('new', 3_300)).to.equal('pass');
   });
 
-  it('hold for what comes in and is wanted in the same batch too', () => {
+  it('apply to units that are restocked and ordered in the same batch', () => {
     const row = { leaved_amount: 0, held_amount: 0, epoch: 0, isOpen: true, isOnSale: true, isSellable: true };
     const ledgerOf = (leaved_amount: number, isSellable = true): Ledger =>
       new Ledger({
@@ -232,7 +232,7 @@ describe('early refusals', () => {
     expect(decide(ledgerOf(5, false), { ...restock, delta: -2 })).to.include({ is: 'applied' });
   });
 
-  it('are not made on a shard where new units may be sold at once, until those that do not know of it are gone', async () => {
+  it('are off while the shard may sell new units at once, until gateways without the delay are gone', async () => {
     const shards = await ownShards({ count: 1, migrated: true });
     const gateway = await startTestGateway({ STOCKGATE_PRECHECK: 'memory' }, shards);
     try {
@@ -246,8 +246,8 @@ describe('early refusals', () => {
       expect(row?.['oldest_gateway']).to.equal(7);
       const sku_id = fresh('not ready');
       await sellOut(gateway, sku_id, 1);
-      for (let asked = 0; asked < 20; asked += 1) {
-        expect((await gateway.deduct({ sku_id, order_detail_id: `new-${asked}`, quantity: 1 })).status).to.equal(409);
+      for (let attempt = 0; attempt < 20; attempt += 1) {
+        expect((await gateway.deduct({ sku_id, order_detail_id: `new-${attempt}`, quantity: 1 })).status).to.equal(409);
         await sleep(25);
       }
       expect((await gateway.adminGet('/metrics')).text).not.to.match(

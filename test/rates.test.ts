@@ -14,7 +14,7 @@ const ASKED = 60;
 const PAUSE_MS = 400;
 const TOKENS = 'one,two';
 
-describe('rates', () => {
+describe('the request rate limit', () => {
   const gateways: TestGateway[] = [];
   afterEach(async () => void (await Promise.all(gateways.splice(0).map((gateway) => gateway.stop()))));
 
@@ -34,29 +34,30 @@ describe('rates', () => {
       { order_id: order_detail_id, lines: [{ sku_id, order_detail_id, quantity: 1 }] },
       { authorization: `Bearer ${token}` },
     );
-  /** All at once. @returns the statuses, by the orders' numbers */
+  /** Sends all orders at once. @returns the answers, in the order of the orders' numbers */
   const orders = async (among: readonly TestGateway[], sku_id: string, token?: string): Promise<Answer[]> =>
     Promise.all(
       Array.from({ length: ASKED }, (_, number) => order(among[number % among.length]!, sku_id, `d${number}`, token)),
     );
   const sold = (answers: readonly Answer[]): number => answers.filter(({ status }) => status === 201).length;
-  /** @returns how many may have been let through by then, at most */
+  /** @returns the answers, and the largest number of requests that the limit may have admitted in that time */
   const inTime = async (burst: number, work: () => Promise<Answer[]>): Promise<{ answers: Answer[]; most: number }> => {
     const beganMs = performance.now();
     const answers = await work();
     return { answers, most: burst + (PER_SECOND * (performance.now() - beganMs)) / 1_000 };
   };
 
-  it('let a caller ask so often, turn the rest away with nothing done, and hold up no other caller', async () => {
+  it('admits a caller at its rate, rejects the rest without effect, and delays no other caller', async () => {
     const gateway = await open();
     const sku_id = fresh('rated');
     await gateway.openSku(sku_id, 1_000);
     const { answers, most } = await inTime(PER_SECOND, () => orders([gateway], sku_id));
     expect(sold(answers)).to.be.within(PER_SECOND, most);
-    const away = answers.find(({ status }) => status !== 201);
-    expect([away?.status, away?.body?.code, away?.headers['retry-after']]).to.deep.equal([429, 'rate_limited', '1']);
+    const rejected = answers.find(({ status }) => status !== 201);
+    const { status, body: problem, headers } = rejected ?? expect.fail('all orders were admitted');
+    expect([status, problem?.code, headers['retry-after']]).to.deep.equal([429, 'rate_limited', '1']);
     expect((await order(gateway, sku_id, 'of another', 'two')).status).to.equal(201);
-    // However he spells it, he is the same caller.
+    // The caller stays the same, however it spells the header.
     const spelled = await inTime(PER_SECOND, () =>
       Promise.all(
         Array.from({ length: ASKED }, (_, blanks) =>
@@ -65,14 +66,14 @@ describe('rates', () => {
       ),
     );
     expect(spelled.answers.filter(({ status }) => status === 200).length).to.be.at.most(spelled.most);
-    await sleep(Number(away?.headers['retry-after']) * 1_000);
-    expect((await order(gateway, sku_id, 'later')).status, 'he waited as long as he was told').to.equal(201);
+    await sleep(Number(rejected?.headers['retry-after']) * 1_000);
+    expect((await order(gateway, sku_id, 'later')).status, 'it waited for the time in Retry-After').to.equal(201);
     expect((await gateway.adminGet('/v1/shards')).status, 'operators are not counted').to.equal(200);
     const { body } = await gateway.get(`/v1/skus/${sku_id}`, { authorization: 'Bearer two' });
-    expect(body?.leaved_amount, 'who was turned away took nothing').to.equal(1_000 - sold(answers) - 2);
+    expect(body?.leaved_amount, 'rejected orders took nothing').to.equal(1_000 - sold(answers) - 2);
   });
 
-  it('let more or fewer through at once where that is said', async () => {
+  it('allows a burst of another size where one is configured', async () => {
     for (const burst of [30, 1]) {
       const gateway = await open({ STOCKGATE_RATE_BURST: String(burst) });
       const sku_id = fresh('bursting');
@@ -82,7 +83,7 @@ describe('rates', () => {
     }
   });
 
-  it('hold over several gateways where there is Redis, and do not fail with it', async () => {
+  it('is shared by gateways through Redis, and still holds when Redis fails', async () => {
     const { command, directory } = await redisBench();
     const redis: RedisProcess = await startRedis(command, directory);
     try {
@@ -98,16 +99,16 @@ describe('rates', () => {
           return (await keys()) > 0;
         });
       }
-      // One spends what there is, and the other is told so: counting alone it would have all of it left.
-      await eventually('what one let through counts at the other', 20_000, async () => {
-        // Seldom enough for it to let each through, if it counted alone.
+      // One gateway uses up the tokens and the other sees it: counting alone, it would still have all of them.
+      await eventually('requests admitted by one count at the other', 20_000, async () => {
+        // Rare enough that each request would be admitted if the gateway counted alone.
         await sleep(PAUSE_MS);
         await Promise.all(Array.from({ length: ASKED }, () => order(both[0]!, sku_id, fresh('spent'), 'two')));
         return (await order(both[1]!, sku_id, fresh('over'), 'two')).status === 429;
       });
       redis.signal('SIGKILL');
       await eventually(
-        'each counts for itself',
+        'each counts alone',
         10_000,
         async () => (await order(both[1]!, sku_id, fresh('alone'))).status === 201,
       );

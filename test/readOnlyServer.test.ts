@@ -17,8 +17,8 @@ import type { OwnShards } from './support/ownShards.ts';
 /** For a busy machine. */
 const SOON_MS = 10_000;
 const WAIT_MS = 2_000;
-const SKU = 'shelf';
-const STANDING = { sku_id: SKU, order_detail_id: 'standing' };
+const SKU = 'stocked';
+const SOLD = { sku_id: SKU, order_detail_id: 'sold' };
 const CART = { order_id: 'cart', attempt: 1 };
 
 type Read = (deadlineMs: number) => Promise<unknown>;
@@ -38,7 +38,7 @@ describe('a server that has just become read-only', () => {
     await engine.apply(0, [{ kind: 'open', sku_id: SKU, leaved_amount: 3 }], performance.now() + WAIT_MS);
     await engine.apply(
       0,
-      [{ kind: 'deduct', order_id: 'order', lines: [{ ...STANDING, quantity: 1 }] }],
+      [{ kind: 'deduct', order_id: 'order', lines: [{ ...SOLD, quantity: 1 }] }],
       performance.now() + WAIT_MS,
     );
   });
@@ -49,10 +49,10 @@ describe('a server that has just become read-only', () => {
   });
 
   const engines = { batching: () => new BatchingEngine(shards), textbook: () => new TextbookEngine(shards) };
-  const applied = (what: string, operation: Operation): Readonly<Record<string, Read>> =>
+  const applied = (name: string, operation: Operation): Readonly<Record<string, Read>> =>
     Object.fromEntries(
-      Object.entries(engines).map(([name, engineOf]) => [
-        `${what}, ${name}`,
+      Object.entries(engines).map(([engine, engineOf]) => [
+        `${name}, ${engine}`,
         async (deadlineMs: number) => (await engineOf().apply(0, [operation], deadlineMs))[0],
       ]),
     );
@@ -62,9 +62,9 @@ describe('a server that has just become read-only', () => {
     lines: [{ sku_id, order_detail_id, quantity }],
   });
 
-  /** Every read that decides, or that is answered as what the primary says. */
+  /** Every read that decides an operation, or that is answered as the state of the primary. */
   const READS: Readonly<Record<string, Read>> = {
-    ...applied('a replay', line(SKU, STANDING.order_detail_id, 1)),
+    ...applied('a replay', line(SKU, SOLD.order_detail_id, 1)),
     ...applied('a refusal', line(SKU, 'large', 9)),
     ...applied('an unknown SKU', line('unheard of', 'x', 1)),
     ...applied('a return of nothing', {
@@ -74,9 +74,9 @@ describe('a server that has just become read-only', () => {
       return_id: 'r',
       quantity: 1,
     }),
-    'a look-up that finds': (deadlineMs) => new ShardReader(shards).findFlows(0, [STANDING], deadlineMs),
+    'a look-up that finds': (deadlineMs) => new ShardReader(shards).findFlows(0, [SOLD], deadlineMs),
     'a look-up that finds nothing': (deadlineMs) =>
-      new ShardReader(shards).findFlows(0, [{ ...STANDING, order_detail_id: 'never' }], deadlineMs),
+      new ShardReader(shards).findFlows(0, [{ ...SOLD, order_detail_id: 'never' }], deadlineMs),
     'an amount': (deadlineMs) => new ShardReader(shards).readStock(0, SKU, deadlineMs),
     'a journal': (deadlineMs) =>
       new ShardReader(shards).readJournal(
@@ -87,17 +87,17 @@ describe('a server that has just become read-only', () => {
     slots: async (deadlineMs) => (await new ShardReader(shards).readSlots(0, deadlineMs)) ?? { is: 'not_done' },
     balances: (deadlineMs) => new ShardReader(shards).readBalances(0, deadlineMs),
     'an audit': (deadlineMs) => new ShardAuditor(shards).audit(0, null, deadlineMs),
-    'a verdict on a cart': (deadlineMs) => new CartStore(shards).judge(0, CART, deadlineMs),
+    'the decision of a cart': (deadlineMs) => new CartStore(shards).judge(0, CART, deadlineMs),
     'holds and open carts': (deadlineMs) => new CartStore(shards).findLeftOver(0, 10, deadlineMs),
     'a layout': (deadlineMs) => new LayoutStore(shards).read(0, SKU, deadlineMs),
     'rows of a split SKU': (deadlineMs) => new HotRowStore(shards).readRows(0, SKU, deadlineMs),
     'whether it is on sale': (deadlineMs) => new HotRowStore(shards).readSale(0, SKU, deadlineMs),
     'holds of a SKU': (deadlineMs) => new HotRowStore(shards).readHolds(0, SKU, deadlineMs),
-    'ids of earlier layouts': (deadlineMs) => new HotRowStore(shards).findStanding(0, [STANDING], deadlineMs),
+    'ids of earlier layouts': (deadlineMs) => new HotRowStore(shards).findStanding(0, [SOLD], deadlineMs),
     'a page of ids': (deadlineMs) => new HotRowStore(shards).readIds(0, SKU, '', 10, deadlineMs),
     'unfinished layouts': (deadlineMs) => new HotRowStore(shards).findUntidy(0, 10, deadlineMs),
-    'a sight': (deadlineMs) => new ShardLooker(shards).lookAt(0, [SKU], false, deadlineMs),
-    'a sight that refuses': (deadlineMs) => new ShardLooker(shards).lookAt(0, [SKU], true, deadlineMs),
+    'a cached stock reading': (deadlineMs) => new ShardLooker(shards).lookAt(0, [SKU], false, deadlineMs),
+    'a cached stock reading that refuses': (deadlineMs) => new ShardLooker(shards).lookAt(0, [SKU], true, deadlineMs),
     'ids of a sold-out SKU': (deadlineMs) => new ShardLooker(shards).readIds(0, SKU, '', 10, deadlineMs),
   };
 
@@ -112,7 +112,7 @@ describe('a server that has just become read-only', () => {
       expect(await ask()).not.to.have.property('is', 'not_done');
       await readOnly(1);
       try {
-        // At once: by its next look the shard is refused anyway.
+        // Immediately: the next check of the shard would mark it as not served.
         expect(await ask()).to.have.property('is', 'not_done');
       } finally {
         await readOnly(0);
@@ -120,7 +120,7 @@ describe('a server that has just become read-only', () => {
     });
   }
 
-  it('takes no batch that needs no read, though the account may write', async () => {
+  it('rejects a batch that needs no read, even from an account that may write', async () => {
     await eventually('it is served', SOON_MS, isServing);
     const engine = new BatchingEngine(shards);
     const order = (order_detail_id: string, quantity: number) => line(SKU, order_detail_id, quantity);
@@ -135,7 +135,7 @@ describe('a server that has just become read-only', () => {
     expect(rows).to.have.length(0);
   });
 
-  it('loses all connections to it at the first answer that is discarded', async () => {
+  it('loses all its connections when the first answer is discarded', async () => {
     await eventually('it is served', SOON_MS, isServing);
     const reader = new ShardReader(shards);
     await Promise.all(Array.from({ length: 20 }, () => reader.readStock(0, SKU, performance.now() + WAIT_MS)));
@@ -147,7 +147,7 @@ describe('a server that has just become read-only', () => {
     await eventually('it is served', SOON_MS, isServing);
   });
 
-  it('is read by commands that read servers at rest', async () => {
+  it('is read by commands that accept read-only servers', async () => {
     const [options] = await own.load();
     if (options === undefined) throw new Error('there is a shard');
     await readOnly(1);

@@ -13,37 +13,21 @@ import { fresh, startTestGateway } from './support/gateway.ts';
 import type { TestGateway } from './support/gateway.ts';
 import { ownShards } from './support/ownShards.ts';
 import type { OwnShards } from './support/ownShards.ts';
+import {
+  abortedRecord,
+  differenceTexts,
+  heldFlow,
+  holdRow,
+  oneHeld,
+  returnOfNothing,
+} from './support/plantedDifferences.ts';
+import type { ReportedDifference } from './support/plantedDifferences.ts';
+import { startTradingClients } from './support/tradingClients.ts';
 import { skuOn } from './support/traffic.ts';
 
 const SHARDS = 3;
 const TRAFFIC_MS = process.env['STOCKGATE_TEST_LONG'] === '1' ? 20_000 : 2_500;
 const CLIENTS = 4;
-
-interface Told {
-  readonly kind: string;
-  readonly shard: number;
-  readonly sku_id: string;
-  readonly expected: number;
-  readonly actual: number;
-  readonly flows?: readonly string[];
-  readonly order_detail_ids?: readonly string[];
-  readonly cart: { readonly order_id: string; readonly attempt: number } | null;
-  readonly adjustment_id?: string | null;
-}
-
-const inWords = (told: readonly Told[]): string[] =>
-  told
-    .map(({ kind, shard, sku_id, expected, actual, flows, order_detail_ids, cart }) =>
-      [
-        kind,
-        `shard ${shard}`,
-        sku_id,
-        `${actual} instead of ${expected}`,
-        (flows ?? order_detail_ids ?? []).join('+'),
-        cart === null ? '' : `${cart.order_id} ${cart.attempt}`,
-      ].join(' | '),
-    )
-    .sort();
 
 describe('reconciliation', () => {
   let own: OwnShards;
@@ -60,16 +44,16 @@ describe('reconciliation', () => {
 
   const sku = (shard: number, name: string): string => skuOn(shard, fresh(name), SHARDS);
   const command = (...args: string[]): Promise<Finished> => runFile('scripts/reconcile.ts', args, own.environment);
-  const told = ({ stdout, stderr }: Finished): Told[] => {
+  const reported = ({ stdout, stderr }: Finished): ReportedDifference[] => {
     expect(stdout, stderr).to.match(/^\{/);
-    return JSON.parse(stdout).differences as Told[];
+    return JSON.parse(stdout).differences as ReportedDifference[];
   };
   const ask = async (body: unknown = {}) => {
     const answer = await gateway.adminPost('/v1/reconciliations', body);
     expectDeclared(ADMIN_ROUTES, 'POST', '/v1/reconciliations', answer);
     return answer;
   };
-  /** Sends the same until there is a verdict. */
+  /** Sends the same request until its outcome is definite. */
   const send = async (path: string, body: unknown): Promise<number> => {
     for (;;) {
       const { status } = await gateway.post(path, body);
@@ -90,7 +74,7 @@ describe('reconciliation', () => {
     for (const sql of statements) await own.query(shard, sql);
   };
 
-  it('names planted differences of every kind, with the flows behind them', async function () {
+  it('reports planted differences of every kind, with the flows behind them', async function () {
     this.timeout(120_000);
     const [left, heldOnly, back, ghost] = [sku(0, 'left'), sku(1, 'held'), sku(2, 'back'), sku(0, 'ghost')];
     const [alone, orphan, late, lost] = [sku(1, 'alone'), sku(2, 'orphan'), sku(0, 'late'), sku(1, 'lost')];
@@ -109,30 +93,18 @@ describe('reconciliation', () => {
     await sell(bare, [here, 'bare', 1], [there, 'bare', 1]);
     await sleep(500);
     expect((await ask()).body).to.deep.include({ differences: [], sku_count: 10, flow_count: 9 });
-    // Nobody sweeps while it is broken.
+    // No sweeper runs while the books are wrong.
     await gateway.stop();
 
-    const held = (sku_id: string, order_id: string): string =>
-      `INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, attempt, status) VALUES ('${sku_id}', 'd-${order_id}', '${order_id}', 1, 1, 'pending')`;
-    const hold = (sku_id: string, order_id: string, age = 0): string =>
-      `INSERT INTO cart_hold (sku_id, order_detail_id, order_id, attempt, created_at) VALUES ('${sku_id}', 'd-${order_id}', '${order_id}', 1, NOW(6) - INTERVAL ${age} SECOND)`;
-    const oneHeld = (sku_id: string): string =>
-      `UPDATE stock SET leaved_amount = leaved_amount - 1, held_amount = held_amount + 1 WHERE sku_id = '${sku_id}'`;
     await plant(0, `UPDATE stock SET leaved_amount = leaved_amount + 1 WHERE sku_id = '${left}'`);
     await plant(1, `UPDATE stock SET held_amount = 3 WHERE sku_id = '${heldOnly}'`);
     await plant(2, `UPDATE flow_return SET quantity = 2 WHERE sku_id = '${back}'`);
-    await plant(
-      0,
-      `INSERT INTO flow_return (sku_id, order_detail_id, return_id, quantity) VALUES ('${ghost}', 'nobody', 'r', 6)`,
-    );
-    await plant(1, held(alone, 'single'), oneHeld(alone));
-    await plant(2, hold(orphan, 'nobody', 60));
-    await plant(0, held(late, decided), oneHeld(late), hold(late, decided, 60));
-    await plant(
-      1,
-      `INSERT INTO cart (order_id, attempt, token, state, order_lines, decided_at) VALUES ('${decided}', 1, 'token', 'aborted', '[]', NOW(6) - INTERVAL 1 MINUTE)`,
-    );
-    await plant(1, held(lost, 'unrecorded'), oneHeld(lost), hold(lost, 'unrecorded', 60));
+    await plant(0, returnOfNothing(ghost, 6));
+    await plant(1, heldFlow(alone, 'single'), oneHeld(alone));
+    await plant(2, holdRow(orphan, 'unknown', 60));
+    await plant(0, heldFlow(late, decided), oneHeld(late), holdRow(late, decided, 60));
+    await plant(1, abortedRecord(decided));
+    await plant(1, heldFlow(lost, 'unrecorded'), oneHeld(lost), holdRow(lost, 'unrecorded', 60));
     await plant(
       0,
       `DELETE FROM flow WHERE order_detail_id = 'gone'`,
@@ -145,9 +117,9 @@ describe('reconciliation', () => {
       `leaved_amount | shard 0 | ${left} | 48 instead of 47 | d2+d1 | `,
       `held_amount | shard 1 | ${heldOnly} | 3 instead of 0 |  | `,
       `returned | shard 2 | ${back} | 1 instead of 2 | d1 | `,
-      `returned | shard 0 | ${ghost} | 0 instead of 6 | nobody | `,
+      `returned | shard 0 | ${ghost} | 0 instead of 6 | never sold | `,
       `hold_row | shard 1 | ${alone} | 0 instead of 1 | d-single | `,
-      `hold_row | shard 2 | ${orphan} | 1 instead of 0 | d-nobody | `,
+      `hold_row | shard 2 | ${orphan} | 1 instead of 0 | d-unknown | `,
       `hold_left | shard 0 | ${late} | 1 instead of 0 | d-${decided} | ${decided} 1`,
       `hold_left | shard 1 | ${lost} | 1 instead of 0 | d-unrecorded | unrecorded 1`,
       `cart_line | shard 0 | ${here} | 0 instead of 4 | gone | ${gone} 1`,
@@ -157,7 +129,7 @@ describe('reconciliation', () => {
       `aborted_line | shard 1 | ${there} | 1 instead of 0 | bare | ${bare} 1`,
     ].sort();
     const found = await command('--json');
-    expect(inWords(told(found))).to.deep.equal(all);
+    expect(differenceTexts(reported(found))).to.deep.equal(all);
     expect([found.code, found.stderr]).to.satisfy(
       ([code, stderr]: [number, string]) => code === 1 && stderr.includes('13 differences, 13 not repaired'),
     );
@@ -170,21 +142,23 @@ describe('reconciliation', () => {
       here,
       'own-0',
       `bare of order ${bare}, attempt 1`,
-      '2 differences'.replace('2', '3'),
+      '3 differences',
     ])
       expect(one.stdout).to.contain(part);
     expect(one.stdout).not.to.contain(there);
     expect(one.stderr).to.match(/reconciling .*shards/);
 
-    // Of all that, a repair touches the amount that is left and nothing else.
-    const repaired = told(await command('--repair', '--json')).filter(({ adjustment_id }) => adjustment_id !== null);
+    // A repair changes the units left, and no other difference.
+    const repaired = reported(await command('--repair', '--json')).filter(
+      ({ adjustment_id }) => adjustment_id !== null,
+    );
     expect(repaired.map(({ kind, sku_id }) => [kind, sku_id])).to.deep.equal([['leaved_amount', left]]);
-    expect(inWords(told(await command('--json')))).to.deep.equal(
+    expect(differenceTexts(reported(await command('--json')))).to.deep.equal(
       all.filter((line) => !line.startsWith('leaved_amount')),
     );
   });
 
-  it('finds nothing wrong while orders, carts, returns and cancellations go on', async () => {
+  it('finds no difference while orders, carts, returns and cancellations go on', async () => {
     const skus = await Promise.all(
       [0, 1, 2, 0, 1, 2].map(async (shard) => {
         const sku_id = sku(shard, 'busy');
@@ -192,45 +166,23 @@ describe('reconciliation', () => {
         return sku_id;
       }),
     );
-    let running = true;
-    let sent = 0;
-    const trade = async (client: number): Promise<void> => {
-      for (let number = 0; running; number += 1) {
-        const [order_id, order_detail_id] = [fresh('order'), fresh('detail')];
-        const some = skus.filter((_, index) =>
-          number % 3 === 0 ? index === (client + number) % skus.length : (index + client + number) % 2 === 0,
-        );
-        const lines = some.map((sku_id) => ({ sku_id, order_detail_id, quantity: 1 + (number % 2) }));
-        const { status } = await gateway.post('/v1/deductions', { order_id, lines });
-        sent += 1;
-        const [first] = some;
-        if (status === 201 && number % 2 === 0)
-          await gateway.post('/v1/returns', { return_id: 'r', sku_id: first, order_detail_id, quantity: 1 });
-        if (number % 4 !== 3)
-          await gateway.post('/v1/cancellations', {
-            order_id,
-            lines: lines.map(({ sku_id }) => ({ sku_id, order_detail_id })),
-          });
-      }
-    };
-    const clients = Array.from({ length: CLIENTS }, (_, client) => trade(client));
+    const clients = startTradingClients(gateway, skus, CLIENTS);
     const untilMs = performance.now() + TRAFFIC_MS;
-    let looks = 0;
+    let reads = 0;
     try {
-      while (performance.now() < untilMs || looks < 2) {
-        const answer = await ask(looks % 2 === 0 ? {} : { sku_id: skus[looks % skus.length] });
+      while (performance.now() < untilMs || reads < 2) {
+        const answer = await ask(reads % 2 === 0 ? {} : { sku_id: skus[reads % skus.length] });
         expect([answer.status, answer.body.differences], answer.text).to.deep.equal([200, []]);
-        looks += 1;
+        reads += 1;
       }
-      expect(told(await command('--json'))).to.deep.equal([]);
+      expect(reported(await command('--json'))).to.deep.equal([]);
     } finally {
-      running = false;
-      await Promise.all(clients);
+      await clients.stop();
     }
-    expect(sent).to.be.above(20);
+    expect(clients.sent()).to.be.above(20);
   });
 
-  it('repairs once, by an adjustment; the row stays as it is, and then there is nothing to do', async () => {
+  it('repairs once, by an adjustment: the row does not change, and the next run finds no difference', async () => {
     const [above, below, fine] = [sku(0, 'above'), sku(1, 'below'), sku(2, 'fine')];
     for (const sku_id of [above, below, fine]) await gateway.openSku(sku_id, 9);
     await sell('o1', [above, 'd1', 2]);
@@ -240,8 +192,10 @@ describe('reconciliation', () => {
       `leaved_amount | shard 0 | ${above} | 10 instead of 7 | d1 | `,
       `leaved_amount | shard 1 | ${below} | 5 instead of 9 |  | `,
     ];
-    expect(inWords((await ask()).body.differences as Told[])).to.deep.equal(words);
-    expect(inWords((await ask({ sku_id: below })).body.differences as Told[])).to.deep.equal(words.slice(1));
+    expect(differenceTexts((await ask()).body.differences as ReportedDifference[])).to.deep.equal(words);
+    expect(differenceTexts((await ask({ sku_id: below })).body.differences as ReportedDifference[])).to.deep.equal(
+      words.slice(1),
+    );
 
     const first = await command('--repair');
     expect([first.code, first.stderr.includes('not repaired')], first.stderr).to.deep.equal([0, false]);
@@ -269,8 +223,8 @@ describe('reconciliation', () => {
     expect((await ask()).body.differences).to.deep.equal([]);
   });
 
-  it('does not report what heals between the two looks, nor repairs it', async () => {
-    const sku_id = sku(1, 'healing');
+  it('neither reports nor repairs a difference that ends between the two reads', async () => {
+    const sku_id = sku(1, 'transient');
     await gateway.openSku(sku_id, 9);
     await plant(1, `UPDATE stock SET leaved_amount = leaved_amount + 1 WHERE sku_id = '${sku_id}'`);
     const books = openBookShards({
@@ -280,13 +234,13 @@ describe('reconciliation', () => {
       relaxedAllowed: true,
     });
     const seen: string[] = [];
-    let healed: Promise<void> | null = null;
+    let ended: Promise<void> | null = null;
     class Watched extends ShardAuditor {
       override async audit(...given: Parameters<ShardAuditor['audit']>): ReturnType<ShardAuditor['audit']> {
         const audit = await super.audit(...given);
         seen.push(...audit.differences.map(({ kind }) => kind));
         if (seen.length > 0)
-          healed ??= plant(1, `UPDATE stock SET leaved_amount = leaved_amount - 1 WHERE sku_id = '${sku_id}'`);
+          ended ??= plant(1, `UPDATE stock SET leaved_amount = leaved_amount - 1 WHERE sku_id = '${sku_id}'`);
         return audit;
       }
     }
@@ -303,7 +257,7 @@ describe('reconciliation', () => {
         deadlineMs: performance.now() + 30_000,
         mendAs: 'mend',
       });
-      await Promise.resolve(healed);
+      await Promise.resolve(ended);
       expect(seen).to.deep.equal(['leaved_amount']);
       expect(result.is === 'reconciled' ? result.differences : result).to.deep.equal([]);
       expect(await own.query(1, 'SELECT * FROM adjustment')).to.deep.equal([]);
@@ -312,10 +266,10 @@ describe('reconciliation', () => {
     }
   });
 
-  it('knows no SKU that was never opened, and has no answer when a shard cannot be read', async () => {
-    expect((await ask({ sku_id: fresh('nobody') })).body.code).to.equal('unknown_sku');
-    const none = await command('--sku', 'nobody');
-    expect([none.code, none.stderr.includes('no SKU is called "nobody"')]).to.deep.equal([1, true]);
+  it('rejects an unknown SKU, and gives no answer when a shard cannot be read', async () => {
+    expect((await ask({ sku_id: fresh('unopened') })).body.code).to.equal('unknown_sku');
+    const none = await command('--sku', 'unopened');
+    expect([none.code, none.stderr.includes('no SKU is called "unopened"')]).to.deep.equal([1, true]);
     await own.query(1, 'UPDATE shard SET hash_version = 9');
     expect((await ask()).body).to.include({ code: 'overloaded', detail: 'not every shard could be read: 1' });
     const broken = await command();
@@ -323,7 +277,7 @@ describe('reconciliation', () => {
     expect(broken.stderr).to.match(/not read: own-1 \(its hash version is 9/);
   });
 
-  it('runs once at a time on a gateway', async () => {
+  it('runs one at a time on a gateway', async () => {
     const sku_id = sku(0, 'twice');
     await gateway.openSku(sku_id, 9);
     await plant(0, `UPDATE stock SET leaved_amount = 8 WHERE sku_id = '${sku_id}'`);

@@ -18,9 +18,9 @@ import type { WireProxy } from './support/wireProxy.ts';
 const LONG = process.env['STOCKGATE_TEST_LONG'] === '1';
 const SHARDS = 3;
 const AWAY = 1;
-/** Nobody who waits this long for one answer is done before the test is given up. */
+/** Longer than the time limit of a test: a test that waits this long for one answer fails. */
 const FOREVER_MS = 3_600_000;
-/** More than one page, and of bare records more than one statement. */
+/** More than one page of carts, and more records without lines than one statement reads. */
 const MANY = 2_300;
 
 interface Difference {
@@ -29,10 +29,19 @@ interface Difference {
   readonly sku_id: string;
 }
 
+interface CartRow {
+  readonly order_id: string;
+  readonly state: string;
+  readonly lines: readonly (readonly [string, string, number])[];
+}
+
+const recordValues = ({ order_id, state, lines }: CartRow): string =>
+  `('${order_id}', 1, 'token', '${state}', '${JSON.stringify(lines)}', NOW(6) - INTERVAL 1 HOUR)`;
+
 const inWords = (differences: readonly Difference[]): string[] =>
   differences.map(({ kind, shard, sku_id }) => `${kind} on ${shard}: ${sku_id}`).sort();
 
-describe('reconciliation, one shard away', () => {
+describe('reconciliation with one shard that cannot be read', () => {
   let own: OwnShards;
   let proxy: WireProxy;
 
@@ -55,21 +64,16 @@ describe('reconciliation, one shard away', () => {
   const stock = (shard: number, sku_id: string, opening: number, leaved: number, held = 0) =>
     own.query(
       shard,
-      `INSERT INTO stock (sku_id, sub_row, opening_amount, leaved_amount, held_amount) VALUES ${values([[sku_id, 0, opening, leaved, held]])}`,
+      `INSERT INTO stock (sku_id, sub_row, opening_amount, leaved_amount, held_amount)
+       VALUES ${values([[sku_id, 0, opening, leaved, held]])}`,
     );
-  const records = (
-    shard: number,
-    rows: readonly {
-      readonly order_id: string;
-      readonly state: string;
-      readonly lines: readonly (readonly [string, string, number])[];
-    }[],
-  ) =>
+  const records = (shard: number, rows: readonly CartRow[]) =>
     own.query(
       shard,
-      `INSERT INTO cart (order_id, attempt, token, state, order_lines, decided_at) VALUES ${rows.map(({ order_id, state, lines }) => `('${order_id}', 1, 'token', '${state}', '${JSON.stringify(lines)}', NOW(6) - INTERVAL 1 HOUR)`).join(', ')}`,
+      `INSERT INTO cart (order_id, attempt, token, state, order_lines, decided_at)
+       VALUES ${rows.map(recordValues).join(', ')}`,
     );
-  /** Reconciles in this process, for who wants to be told of what is read. */
+  /** Reconciles in this process; `around` may observe or replace the reads of the auditor. */
   const reconciled = async (around: (auditor: ShardAuditor) => void): Promise<Reconciled> => {
     const books = openBookShards({
       shards: await own.load(),
@@ -87,7 +91,7 @@ describe('reconciliation, one shard away', () => {
         sku_id: null,
         deadlineMs: performance.now() + FOREVER_MS,
       });
-      return result.is === 'reconciled' ? result : expect.fail(`it said ${result.is}`);
+      return result.is === 'reconciled' ? result : expect.fail(`the result is ${result.is}`);
     } finally {
       books.close();
     }
@@ -95,7 +99,10 @@ describe('reconciliation, one shard away', () => {
   const faulty = ({ shards }: Pick<Reconciled, 'shards'>): number[] =>
     shards.flatMap(({ shard, fault }) => (fault === null ? [] : [shard]));
 
-  /** A row and a hold that are wrong on every shard, and a cart recorded on every shard that lacks its lines on all. @returns what is to be found */
+  /**
+   * Breaks a row and a hold on every shard, and records on every shard a cart whose lines are missing on all shards.
+   * @returns the differences that a run over all shards finds, and those that a run without the shard `AWAY` finds
+   */
   async function breakAll(): Promise<{ readonly all: readonly string[]; readonly here: readonly string[] }> {
     const all: string[] = [];
     const here: string[] = [];
@@ -115,11 +122,13 @@ describe('reconciliation, one shard away', () => {
       for (const [shard, sku_id] of skus.entries()) {
         await own.query(
           shard,
-          `INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, attempt, status) VALUES ${values([[sku_id, holder, holder, 1, 1, 'pending']])}`,
+          `INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, attempt, status)
+           VALUES ${values([[sku_id, holder, holder, 1, 1, 'pending']])}`,
         );
         await own.query(
           shard,
-          `INSERT INTO cart_hold (sku_id, order_detail_id, order_id, attempt, created_at) VALUES ('${sku_id}', '${holder}', '${holder}', 1, NOW(6) - INTERVAL 1 HOUR)`,
+          `INSERT INTO cart_hold (sku_id, order_detail_id, order_id, attempt, created_at)
+           VALUES ('${sku_id}', '${holder}', '${holder}', 1, NOW(6) - INTERVAL 1 HOUR)`,
         );
         const found = [`cart_line on ${shard}: ${sku_id}`, `hold_left on ${shard}: ${sku_id}`];
         all.push(...found);
@@ -144,14 +153,14 @@ describe('reconciliation, one shard away', () => {
   ];
   // Each takes seconds.
   for (const [how, leave, comeBack] of LONG ? AWAYS : AWAYS.slice(0, 1)) {
-    it(`judges all that lies elsewhere when it is ${how}, and names it and no other`, async () => {
+    it(`judges the records of the other shards when it is ${how}, and reports it and no other`, async () => {
       const { all, here } = await breakAll();
       await leave();
       const { code, stdout, stderr } = await runFile('scripts/reconcile.ts', ['--json'], own.environment);
       expect(stdout, stderr).to.match(/^\{/);
-      const told = JSON.parse(stdout) as Reconciled;
-      expect(inWords(told.differences)).to.deep.equal(here);
-      expect(faulty(told)).to.deep.equal([AWAY]);
+      const report = JSON.parse(stdout) as Reconciled;
+      expect(inWords(report.differences)).to.deep.equal(here);
+      expect(faulty(report)).to.deep.equal([AWAY]);
       expect([code, stderr.match(/not read: own-\d \(/g)]).to.deep.equal([1, ['not read: own-1 (']]);
       await comeBack();
       expect(
@@ -163,12 +172,13 @@ describe('reconciliation, one shard away', () => {
     });
   }
 
-  it('is not in order when carts could not be followed to it, whatever it says of itself; over HTTP there is no answer', async () => {
+  it('reports a shard whose cart lines could not be read, and over HTTP gives no answer', async () => {
     const [sold, order_id] = [id(AWAY, 'sold'), id(0, 'order')];
     await stock(AWAY, sold, 10, 8);
     await own.query(
       AWAY,
-      `INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, attempt, status) VALUES ${values([[sold, 'line', order_id, 2, 1, 'deducted']])}`,
+      `INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, attempt, status)
+       VALUES ${values([[sold, 'line', order_id, 2, 1, 'deducted']])}`,
     );
     await records(0, [{ order_id, state: 'committed', lines: [[sold, 'line', 2]] }]);
     const result = await reconciled((auditor) => {
@@ -194,10 +204,10 @@ describe('reconciliation, one shard away', () => {
     }
   });
 
-  it('is not waited for when it falls silent in the middle, however long a statement may take', async function () {
+  it('does not wait for a shard that falls silent during the run, under any statement limit', async function () {
     if (!LONG) this.skip();
     const { here } = await breakAll();
-    // What is asked of it then takes as long as the lock stands.
+    // A read of the flows then waits until the lock is released.
     const { user, password, schema: database } = (await own.load())[AWAY]?.address ?? {};
     const holder = await mysql.createConnection({
       host: '127.0.0.1',
@@ -216,11 +226,11 @@ describe('reconciliation, one shard away', () => {
     }).finally(() => holder.destroy());
     expect(inWords(result.differences)).to.deep.equal(here);
     expect(faulty(result)).to.deep.equal([AWAY]);
-    // Whichever comes first: a server that only seems silent ends such a session.
+    // Either may come first, because a server that only seems silent ends such a session.
     expect(result.shards[AWAY]?.fault).to.match(/stopped answering while it was read|closed the connection/);
   });
 
-  it('finds the few that are wrong among many carts, page by page, those without lines too', async () => {
+  it('finds the few wrong carts among many, page by page, including carts without lines', async () => {
     const sku_id = id(2, 'sku');
     const wrong = new Set([0, 499, 500, 999, 1_000, MANY - 1]);
     const order_ids = Array.from({ length: MANY }, (_, number) => id(0, `many-${String(number).padStart(5, '0')}`));
@@ -231,7 +241,8 @@ describe('reconciliation, one shard away', () => {
       .concat(bare.filter((_, number) => wrong.has(number)));
     await own.query(
       2,
-      `INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, attempt, status) VALUES ${values(sold.map((order_id) => [sku_id, `d-${order_id}`, order_id, 1, 1, 'deducted']))}`,
+      `INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, attempt, status)
+       VALUES ${values(sold.map((order_id) => [sku_id, `d-${order_id}`, order_id, 1, 1, 'deducted']))}`,
     );
     await records(
       0,

@@ -3,7 +3,10 @@ import { NodeClock } from '../src/redis/nodeClock.ts';
 
 describe('the clock of a Redis node', () => {
   const WINDOW_MS = 7_000;
-  /** A clock that is so far ahead, read from one moment of ours to another; the node looked at it in the middle. */
+  /**
+   * A reading of a node whose clock is `aheadMs` ahead of ours. The request left at `askedMs`, the answer came at
+   * `heardMs`, and the node read its clock in the middle.
+   */
   const reading = (aheadMs: number, askedMs: number, heardMs = askedMs + 2): Parameters<NodeClock['learn']>[0] => ({
     nodeMs: (askedMs + heardMs) / 2 + aheadMs,
     askedMs,
@@ -15,14 +18,14 @@ describe('the clock of a Redis node', () => {
     return clock;
   };
 
-  it('tells moments in the direction that makes a sight older', () => {
+  it('rounds times in the direction that makes a stock reading older', () => {
     const clock = clockRead(500, 0, 400, 800);
     expect(clock.onNode(700)).to.be.within(1_198, 1_200);
     expect(clock.here(1_200, reading(500, 900))).to.be.within(698, 700);
     expect(clock.here(1_200, reading(500, 900, 1_100)), 'a slow answer makes it older').to.be.within(599, 601);
   });
 
-  it('notices that it was set by more than the reading leaves open, and trusts it two seconds later', () => {
+  it('is not trusted for two seconds after a step larger than the uncertainty of a reading', () => {
     for (const [byMs, isSeen] of [
       [-30, true],
       [30, true],
@@ -37,27 +40,27 @@ describe('the clock of a Redis node', () => {
     }
   });
 
-  it('makes nothing younger that was written before a step it did not notice', () => {
+  it('makes no value younger that was written before an unnoticed step', () => {
     const clock = clockRead(500, 0, 400);
     const writtenMs = clock.onNode(300);
     clock.learn(reading(485, 800));
     expect(clock.here(writtenMs, reading(485, 900))).to.be.at.most(300);
   });
 
-  it('notices a clock that creeps away', () => {
+  it('notices a gradual drift', () => {
     const clock = clockRead(500, 0);
     const seen = [1, 2, 3, 4].map((time) => clock.learn(reading(500 - time * 15, time * 400)));
     expect(seen).to.include(false);
   });
 
-  it('begins anew when it was not read for too long', () => {
+  it('starts a new chain when it was not read for too long', () => {
     const clock = clockRead(500, 0, 400);
     expect(clock.wasReadWithin(1_000, 1_500)).to.equal(false);
     clock.learn(reading(500, 400 + WINDOW_MS + 10));
     expect(clock.chain).to.equal(1);
   });
 
-  it('tells nothing from an answer that took too long', () => {
+  it('ignores an answer that took too long', () => {
     const clock = new NodeClock(WINDOW_MS);
     clock.learn(reading(500, 0, 300));
     expect(clock.isTrusted(301)).to.equal(false);

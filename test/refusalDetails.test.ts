@@ -18,10 +18,10 @@ describe('the detail of a refusal', () => {
   const line = (order_detail_id: string, sku_id: string, quantity: number) => ({ order_detail_id, sku_id, quantity });
   const deduct = (...lines: ReturnType<typeof line>[]) => gateway.post('/v1/deductions', { order_id: 'o', lines });
 
-  it('names the one line that is refused, the units asked and the units left', async () => {
+  it('names the refused line, the units requested and the units left', async () => {
     const sku = fresh('phone');
     await gateway.openSku(sku, 3);
-    const expected = `order line "o-2-1" of SKU "${sku}": insufficient_stock, 4 asked, 3 left; nothing was changed`;
+    const expected = `order line "o-2-1" of SKU "${sku}": insufficient_stock, 4 requested, 3 left; nothing was changed`;
     expect(detailOf(await deduct(line('o-2-1', sku, 4)))).to.equal(expected);
   });
 
@@ -36,7 +36,7 @@ describe('the detail of a refusal', () => {
     );
   });
 
-  it('escapes what cannot be seen in an id', async () => {
+  it('escapes invisible characters of an id', async () => {
     const id = `${fresh('bidi')}\u202eb\u00a0c`;
     expect(detailOf(await deduct(line('d', id, 1)))).to.contain('\\u202eb\\u00a0c": unknown_sku');
     expect(detailOf(await gateway.get(`/v1/skus/${encodeURIComponent(id)}`))).to.contain('\\u202eb\\u00a0c"');
@@ -44,14 +44,14 @@ describe('the detail of a refusal', () => {
     expect(detailOf(found)).to.contain('\\u202eb\\u00a0c" has the order_detail_id "d"');
   });
 
-  it('says what can still be returned', async () => {
+  it('names the units that can still be returned', async () => {
     const sku = fresh('returned');
     await gateway.openSku(sku, 3);
     await gateway.deduct(line('d', sku, 2));
     const goods = { return_id: 'r', order_detail_id: 'd', sku_id: sku, quantity: 3 };
     const over = await gateway.post('/v1/returns', goods);
     expect(over.body).to.include({ code: 'over_return', returnable: 2 });
-    expect(detailOf(over)).to.equal('3 asked, 2 can still be returned; nothing was changed');
+    expect(detailOf(over)).to.equal('3 requested, 2 can still be returned; nothing was changed');
     const none = await gateway.post('/v1/returns', { ...goods, order_detail_id: 'none' });
     expect(detailOf(none)).to.match(/^no deduction has this sku_id/);
   });

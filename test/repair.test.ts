@@ -49,7 +49,7 @@ describe('a repair', () => {
     });
   });
 
-  it('says why a difference is left as it is', async () => {
+  it('reports why a difference is not repaired', async () => {
     const huge = { expected: 0n, actual: 2n ** 53n };
     const cases: readonly (readonly [Promise<Repair>, string])[] = [
       [
@@ -62,12 +62,12 @@ describe('a repair', () => {
       ],
       [
         tried(difference({ kind: 'held_amount' }), []),
-        'a difference of kind held_amount must be judged by people; only leaved_amount is repaired',
+        "a difference of kind held_amount needs an operator's decision; only leaved_amount is repaired",
       ],
       [tried(difference({ sub_row: 3 }), []), 'it is in sub-row 3 of a split SKU, and adjustments belong to sub-row 0'],
       [
         tried(difference(), [difference({ actual: 8n })]),
-        'it changed between the two looks, from 1 to 3; run the command again',
+        'it changed between the two reads, from 1 to 3; run the command again',
       ],
       [
         tried(difference(huge), [difference(huge)]),
@@ -77,13 +77,13 @@ describe('a repair', () => {
     for (const [repaired, reason] of cases) expect(await repaired).to.deep.equal(notRepaired(reason));
   });
 
-  it('says what the shard did, and never takes an unknown outcome for none', async () => {
+  it('reports the outcome on the shard, and never treats an unknown outcome as no effect', async () => {
     const answers: readonly (readonly [Auditor['mend'], Repair])[] = [
       [
         async () => ({ is: 'changed' }),
-        notRepaired('the row or its journal changed after the second look; run the command again'),
+        notRepaired('the row or its journal changed after the second read; run the command again'),
       ],
-      [async () => ({ is: 'not_mine' }), notRepaired('its slot has another owner by now; run the command again')],
+      [async () => ({ is: 'not_mine' }), notRepaired('another shard owns its slot now; run the command again')],
       [async () => ({ is: 'not_done', reason: 'no connection' }), notRepaired('no connection')],
       [
         async () => ({ is: 'unknown', reason: 'COMMIT: silent' }),
@@ -108,8 +108,8 @@ describe('a repair', () => {
   });
 });
 
-describe('what is put back on a restored shard', () => {
-  it('may stand when no answer came', async () => {
+describe('a record that is put back on a restored shard', () => {
+  it('has an unknown outcome when no answer came', async () => {
     const cart = { order_id: 'o', attempt: 1, lines: [] };
     const ids = { toldBy: 'own-1', sku_id: null, order_id: 'o', order_detail_id: null, id: '1', quantity: null };
     const lost: Lost = { kind: 'cart', ...ids, redo: { kind: 'record', cart } };
@@ -149,7 +149,7 @@ describe('npm run reconcile -- --repair', () => {
       ),
     );
 
-  /** Runs the command while one shard falls silent at the COMMIT of the repair, until nothing waits for it any more. */
+  /** Runs the command while one shard falls silent at the COMMIT of the repair. Resolves when the command has ended. */
   async function cutAtCommit(cut: Cut): Promise<Finished> {
     const address = (await own.load())[CUT_SHARD]?.address;
     if (address === undefined) throw new Error('there is a shard');
@@ -177,7 +177,7 @@ describe('npm run reconcile -- --repair', () => {
     ['after', true],
     ['silent', true],
   ] as const) {
-    it(`reports an unknown outcome of a COMMIT without an answer, cut ${cut}, until it is run again`, async () => {
+    it(`reports an unknown outcome when COMMIT has no answer, cut ${cut}, until the command is run again`, async () => {
       const { code, stdout, stderr } = await cutAtCommit(cut);
       const written = await adjustments();
       expect([code, written.map(({ length }) => length)], stderr).to.deep.equal([1, [isWritten ? 1 : 0, 1]]);
@@ -197,7 +197,7 @@ describe('npm run reconcile -- --repair', () => {
     }).timeout(TEST_MS);
   }
 
-  it('prints the reason of every difference that is left', async () => {
+  it('prints the reason for every difference that remains', async () => {
     const [first = '', second = ''] = skus;
     await own.query(
       1,
@@ -213,7 +213,7 @@ describe('npm run reconcile -- --repair', () => {
     expect(repaired.code).to.equal(1);
     expect(repaired.stderr).to.match(/^2 differences, 1 not repaired:$/m);
     expect(repaired.stderr).to.contain(
-      `  held_amount of "${second}" on own-1: not repaired, a difference of kind held_amount must be judged by people`,
+      `  held_amount of "${second}" on own-1: not repaired, a difference of kind held_amount needs an operator`,
     );
     const { differences } = JSON.parse(repaired.stdout) as {
       differences: { sku_id: string; outcome: string; adjustment_id: string | null; reason: string | null }[];
@@ -226,7 +226,7 @@ describe('npm run reconcile -- --repair', () => {
     ]);
   }).timeout(TEST_MS);
 
-  it('prints amounts that no double holds digit by digit', async () => {
+  it('prints every digit of an amount that a double cannot hold', async () => {
     const values = `('${skus[1]}', 'by hand', 9007199254740990, NULL)`;
     await own.query(1, `INSERT INTO adjustment (sku_id, adjustment_id, delta, reason) VALUES ${values}`);
     const { code, stdout } = await command('--json');

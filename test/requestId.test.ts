@@ -8,7 +8,7 @@ import { stack } from './support/setup.ts';
 const OURS = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 const TOKEN = 'token-of-a-shop';
 
-describe('a request has a name', () => {
+describe('a request id', () => {
   const lines: Record<string, unknown>[] = [];
   const log = pino(
     { level: 'debug' },
@@ -26,7 +26,7 @@ describe('a request has a name', () => {
   const look = (more: Record<string, string>) => gateway.get(`/v1/skus/${fresh('none')}`, { authorization, ...more });
   const logged = (requestId: unknown) => lines.filter((line) => line['requestId'] === requestId);
 
-  it('that its caller gave it, in the answer and in the log', async () => {
+  it('is taken from the caller, and is in the answer and in the log', async () => {
     const { status, headers } = await look({ 'x-request-id': 'checkout-17' });
     expect([status, headers['x-request-id']]).to.deep.equal([404, 'checkout-17']);
     expect(logged('checkout-17')).to.have.length(1);
@@ -38,7 +38,7 @@ describe('a request has a name', () => {
     });
   });
 
-  it('of ours where the given one cannot be said again, and none where nobody asks for one', async () => {
+  it('is generated when the given one is not valid, and is absent when the caller sends none', async () => {
     for (const given of ['with a blank', 'x'.repeat(65), '']) {
       const { headers } = await look({ 'x-request-id': given });
       expect(headers['x-request-id'], given).to.match(OURS);
@@ -46,7 +46,7 @@ describe('a request has a name', () => {
     expect((await look({})).headers['x-request-id']).to.equal(undefined);
   });
 
-  it('and nothing of its content is in the log', async () => {
+  it('is logged without any content of the request', async () => {
     const sku_id = fresh('secret goods');
     await gateway.openSku(sku_id, 5);
     const order = { order_id: fresh('secret order'), lines: [{ sku_id, order_detail_id: 'secret line', quantity: 1 }] };

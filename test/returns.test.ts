@@ -24,7 +24,7 @@ describe('returns and cancellations', () => {
     order_id = fresh('order');
   });
 
-  it('gives back no more than was taken, each id once, when a hundred ask at once', async () => {
+  it('gives back no more than was taken, each id once, to a hundred concurrent callers', async () => {
     const [sku_id] = await desk.open(150, 2, 9);
     expect((await desk.sell(order_id, [sku_id], 120)).status).to.equal(201);
     // A hundred ids for one to three units, 199 in all, each sent twice; and one id that all of them send.
@@ -42,13 +42,13 @@ describe('returns and cancellations', () => {
       }),
     );
     const first = answers.filter(({ answer }) => answer.status === 201);
-    expect(new Set(first.map(({ return_id }) => return_id)).size, 'ids told 201 once').to.equal(first.length);
+    expect(new Set(first.map(({ return_id }) => return_id)).size, 'ids with one 201').to.equal(first.length);
     const accepted = new Map(
       answers.filter(({ answer }) => answer.status < 300).map(({ return_id, quantity }) => [return_id, quantity]),
     );
     const units = [...accepted.values()].reduce((sum, quantity) => sum + quantity, 0);
     for (const { answer } of answers) expect(wordOf(answer)).to.be.oneOf(['201', '200', 'over_return']);
-    expect(units, 'units told to be back').to.equal(120);
+    expect(units, 'units reported as returned').to.equal(120);
     expect(await desk.look(order_id, [sku_id])).to.deep.equal(['deducted 120']);
     expect(await desk.left([sku_id])).to.deep.equal([150]);
     for (const { return_id, quantity } of answers) {
@@ -57,7 +57,7 @@ describe('returns and cancellations', () => {
     }
   });
 
-  it('takes goods back right after the answer of a cart, before its holds are settled', async () => {
+  it('accepts a return right after the answer of a cart, before its holds are completed', async () => {
     for (let round = 0; round < ROUNDS_AFTER_SALE; round += 1) {
       const sku_ids = await desk.open(3, 1, 10);
       const order = fresh('order');
@@ -85,7 +85,7 @@ describe('returns and cancellations', () => {
     expect(await desk.left(sku_ids)).to.deep.equal([9, 9]);
   });
 
-  it('refuses what comes after its cancellation, a line or a cart', async () => {
+  it('refuses a line or a cart that arrives after its cancellation', async () => {
     const sku_ids = await desk.open(9, 4, 13);
     expect((await desk.cancel(order_id, sku_ids.slice(1))).status).to.equal(200);
     expect((await desk.sell(order_id, sku_ids, 5)).body.code, 'a cart, cancelled in part').to.equal('cancelled');
@@ -98,7 +98,7 @@ describe('returns and cancellations', () => {
     expect(await desk.left(sku_ids)).to.deep.equal([4, 9]);
   });
 
-  it('waits for an open cart, and then is final', async () => {
+  it('answers "pending" for an open cart, and is final after its commit decision', async () => {
     const sku_ids = await desk.open(9, 4, 13);
     const bench = openCartBench();
     const cart = { order_id, attempt: 1 };
@@ -122,7 +122,7 @@ describe('returns and cancellations', () => {
 
   for (const first of ['cancel', 'sell'] as const) {
     for (const shards of [[6], [6, 15]]) {
-      it(`is final among two cancellations and a ${shards.length === 1 ? 'line' : 'cart'} at once, the ${first} first`, async () => {
+      it(`cancels when two cancellations race a ${shards.length === 1 ? 'line' : 'cart'}, ${first} first`, async () => {
         for (let race = 0; race < RACES; race += 1)
           await raceCancellations(fresh('race'), shards, first, (race % 4) * 3);
       });
@@ -144,7 +144,7 @@ describe('returns and cancellations', () => {
     }
   });
 
-  /** Two cancellations and the sale of one order at once: in the end it is cancelled, and every unit is there. */
+  /** Races two cancellations with the sale of one order. In the end the order is cancelled and every unit is left. */
   async function raceCancellations(
     order: string,
     shards: readonly number[],

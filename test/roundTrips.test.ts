@@ -35,12 +35,12 @@ describe('an order of many lines on one shard', () => {
     for (const { pool } of shards) pool.close();
   });
 
-  it('takes as many round trips as one of a few lines, whatever is done with it', async () => {
-    expect(await tell(LINES_LIMIT)).to.deep.equal(await tell(FEW));
+  it('takes as many round trips in every operation as an order of a few lines', async () => {
+    expect(await countStatements(LINES_LIMIT)).to.deep.equal(await countStatements(FEW));
   });
 
-  /** Plays everything that can become of so many lines. @returns the statements of each step */
-  async function tell(count: number): Promise<Record<string, number>> {
+  /** Applies every operation to an order of `count` lines. @returns the statements of each step */
+  async function countStatements(count: number): Promise<Record<string, number>> {
     const { shard, sku_ids } = skusOnOneShard(fresh('many'), Math.min(SKUS_MAX, count / 3));
     for (const sku_id of sku_ids) await bench.open(sku_id, OPENED);
     const { pool } = shards[shard] ?? expect.fail('no shard');
@@ -71,32 +71,36 @@ describe('an order of many lines on one shard', () => {
     if (sold === undefined || kept === undefined || undone === undefined) return expect.fail('no carts');
     await step('deduct', { kind: 'deduct', order_id: sold.order_id, lines: linesOf('sold') }, deduct);
     await step('hold', { kind: 'hold', ...kept, lines: linesOf('kept') }, hold);
-    await step('settle, sold', { kind: 'settle', ...kept, verdict: 'committed', lines: linesOf('kept') }, settleLines);
     await step(
-      'settle, before the holds',
+      'complete, sold',
+      { kind: 'settle', ...kept, verdict: 'committed', lines: linesOf('kept') },
+      settleLines,
+    );
+    await step(
+      'complete, before the holds',
       { kind: 'settle', ...undone, verdict: 'aborted', lines: linesOf('undone') },
       settleLines,
     );
     await step(
-      'settle, an attempt later',
+      'complete, a later attempt',
       { kind: 'settle', ...undone, attempt: 3, verdict: 'aborted', lines: linesOf('undone') },
       settleLines,
     );
     const taken = await left();
-    // A third of each: what was deducted, what was undone, and what never came.
+    // A third of the lines were deducted, a third were undone, and a third were never sent.
     const mixed = [linesOf('sold'), linesOf('undone'), linesOf('never')].flatMap((lines, third) =>
       lines.filter((_, index) => index % 3 === third),
     );
     await step('cancel, mixed', { kind: 'cancel', order_id: sold.order_id, lines: mixed }, cancel);
     await step('cancel, the rest', { kind: 'cancel', order_id: sold.order_id, lines: linesOf('sold') }, cancel);
     await step('cancel, sold', { kind: 'cancel', order_id: kept.order_id, lines: linesOf('kept') }, cancel);
-    expect(await left(), 'what is there in the end').to.deep.equal(sku_ids.map(() => OPENED));
-    expect(taken, 'what was taken').not.to.deep.equal(await left());
+    expect(await left(), 'the units left in the end').to.deep.equal(sku_ids.map(() => OPENED));
+    expect(taken, 'the units taken').not.to.deep.equal(await left());
     return statements;
   }
 });
 
-/** A change that counts what its last attempt sent. */
+/** A change that counts the statements of its last attempt. */
 function counted<Outcome>(change: Change<Outcome>): Change<Outcome> & { statements(): number } {
   let sent = 0;
   const counting = (transaction: Transaction): Transaction => ({

@@ -2,8 +2,8 @@ import { expect } from 'chai';
 import { initialOwner, initialSlots, SLOT_COUNT, SlotMap, slotOf } from '../src/core/slots.ts';
 
 /**
- * murmur3 (x86, 32 bit, seed 0) of the UTF-8 bytes, modulo 1,024, worked out with an implementation of its own. They
- * must never change: a SKU that hashes to another slot is a SKU whose stock and whose flows are not found.
+ * The slot is murmur3 (x86, 32 bit, seed 0) of the UTF-8 bytes, modulo 1,024, computed with an independent
+ * implementation. The values must never change: the stock and the flows of a SKU are found only in its slot.
  */
 const GOLDEN: readonly (readonly [sku_id: string, slot: number])[] = [
   ['a', 434],
@@ -52,7 +52,7 @@ describe('router', () => {
     for (const count of counts) expect(count).to.be.within(3_600, 4_400);
   });
 
-  it('deals every slot to exactly one shard at first, and none to a shard that joins later', () => {
+  it('assigns every slot to exactly one of the first shards, and none to a shard that joins later', () => {
     const dealt = Array.from({ length: 17 }, (_, shard) => initialSlots(shard, 16));
     expect(dealt[16]).to.deep.equal([]);
     expect(dealt.flat().sort((a, b) => a - b)).to.deep.equal(Array.from({ length: SLOT_COUNT }, (_, slot) => slot));
@@ -60,7 +60,7 @@ describe('router', () => {
       for (const slot of slots) expect(initialOwner(slot, 16)).to.equal(shard);
   });
 
-  it('follows the claim with the later epoch, whichever is heard first', () => {
+  it('follows the claim with the later epoch, whichever arrives first', () => {
     const slot = slotOf('85123A');
     const early = new SlotMap(16);
     early.learn(3, [{ slot, epoch: 2 }]);

@@ -5,18 +5,21 @@ import { projectPath } from '../scripts/support/paths.ts';
 import { sideSession } from './support/sideSession.ts';
 
 const FILE = projectPath('docs/schema.sql');
+// This text is also the head of the file.
 const HEAD =
-  '-- What a shard looks like after all migrations, as MySQL tells it. Held against the migrations by test/schema.test.ts, which writes it\n-- anew with STOCKGATE_RECORD_SCHEMA=1. Never run: a shard is made by `npm run migrate`.\n';
+  '-- What a shard looks like after all migrations, as MySQL tells it. Held against the migrations by ' +
+  'test/schema.test.ts, which writes it\n' +
+  '-- anew with STOCKGATE_RECORD_SCHEMA=1. Never run: a shard is made by `npm run migrate`.\n';
 
 describe('the schema', () => {
-  it('is what docs/schema.sql says', async function () {
+  it('equals docs/schema.sql', async function () {
     const session = await sideSession(0);
     const rows = async (sql: string): Promise<string[][]> => {
       const [found] = await session.query<RowDataPacket[]>(sql);
       return found.map((row) => Object.values(row).map(String));
     };
     const [[version = '']] = (await rows('SELECT VERSION()')) as [string[]];
-    // It tells the same in words of its own.
+    // MariaDB prints the same schema in another form.
     if (/mariadb/i.test(version)) return this.skip();
     const tables = await Promise.all(
       (await rows('SHOW TABLES')).map(([name]) => rows(`SHOW CREATE TABLE \`${name}\``)),
@@ -34,7 +37,7 @@ describe('the schema', () => {
   });
 });
 
-/** What differs from one shard, or one server, to the next. */
+/** Removes the parts of a statement that differ between shards or servers. */
 function withoutPlace(statement: string): string {
   return `${statement
     .replace(/ AUTO_INCREMENT=\d+/, '')

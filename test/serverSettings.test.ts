@@ -11,22 +11,22 @@ import { stack } from './support/setup.ts';
 import { skuOn } from './support/traffic.ts';
 
 const SHARDS = 2;
-/** For a busy machine; a shard is looked at every half second. */
+/** Long enough for a busy machine. A gateway checks each shard every half second. */
 const SOON_MS = 10_000;
 const PASSWORD = 'only-for-tests';
 
-/** A setting, a value that breaks a promise, and the reason for operators. */
-interface Unfit {
+/** A setting, a value that breaks a promise, and the reason that operators read. */
+interface WrongSetting {
   readonly name: string;
   readonly value: number | string;
   readonly only?: 'mysql' | 'mariadb';
-  /** Absent: the value before. */
+  /** The value to restore. Absent: the value that the server had before. */
   readonly usual?: string;
   readonly reason: string | RegExp;
 }
 
 const SMALL = 4_194_304;
-const UNFIT: readonly Unfit[] = [
+const WRONG_SETTINGS: readonly WrongSetting[] = [
   { name: 'read_only', value: 1, reason: 'the server takes no writes: read_only = 1 (needed: 0)' },
   {
     name: 'super_read_only',
@@ -56,13 +56,14 @@ const UNFIT: readonly Unfit[] = [
     name: 'max_allowed_packet',
     value: SMALL,
     reason: new RegExp(
-      `^the longest batch does not fit into a packet: max_allowed_packet = ${SMALL} \\(needed: at least ${LARGEST_PACKET_BYTES}\\)`,
+      `^the longest batch does not fit into a packet: max_allowed_packet = ${SMALL} ` +
+        `\\(needed: at least ${LARGEST_PACKET_BYTES}\\)`,
     ),
   },
   { name: 'sync_binlog', value: 0, reason: 'commits may be lost with the power: sync_binlog = 0 (needed: 1)' },
 ];
 
-describe('the settings of servers', () => {
+describe('the check of server settings', () => {
   const product = (): 'mysql' | 'mariadb' => (/mariadb/i.test(stack().cluster.product) ? 'mariadb' : 'mysql');
   let own: OwnShards;
   let gateway: TestGateway;
@@ -97,14 +98,14 @@ describe('the settings of servers', () => {
   const ready = async (): Promise<number> => (await gateway.adminGet('/readyz')).status;
 
   /** Sets a global variable of the server of shard 0 for a while. */
-  async function withSetting({ name, value, usual }: Unfit, work: () => Promise<void>): Promise<void> {
+  async function withSetting({ name, value, usual }: WrongSetting, work: () => Promise<void>): Promise<void> {
     const before = usual ?? (await valueOf(0, name));
     await own.query(0, `SET GLOBAL ${name} = ${value}`);
     try {
       await work();
     } finally {
       await own.query(0, `SET GLOBAL ${name} = ${before}`);
-      // MySQL sets both with `super_read_only`.
+      // MySQL sets `read_only` together with `super_read_only`.
       if (name === 'super_read_only') await own.query(0, 'SET GLOBAL read_only = 0');
     }
     await eventually('it is served again', SOON_MS, () => isServing(0));
@@ -112,24 +113,24 @@ describe('the settings of servers', () => {
 
   const expectRefused = async (reason: string | RegExp): Promise<void> => {
     await eventually('it is refused', SOON_MS, async () => (await stateOf(0)).state === 'refused');
-    const said = (await stateOf(0)).reason ?? '';
-    if (typeof reason === 'string') expect(said).to.equal(reason);
-    else expect(said).to.match(reason);
+    const shown = (await stateOf(0)).reason ?? '';
+    if (typeof reason === 'string') expect(shown).to.equal(reason);
+    else expect(shown).to.match(reason);
   };
 
-  for (const unfit of UNFIT) {
-    it(`refuse a shard with ${unfit.name} = ${unfit.value}, say what is needed, and let it serve again by itself`, async function () {
-      if (unfit.only !== undefined && unfit.only !== product()) return this.skip();
+  for (const wrong of WRONG_SETTINGS) {
+    it(`refuses a shard with ${wrong.name} = ${wrong.value}, and serves it again after the repair`, async function () {
+      if (wrong.only !== undefined && wrong.only !== product()) return this.skip();
       const sku_id = sku(0);
       await gateway.openSku(sku_id, 5);
-      await withSetting(unfit, async () => {
-        await expectRefused(unfit.reason);
+      await withSetting(wrong, async () => {
+        await expectRefused(wrong.reason);
         const answer = await gateway.deduct({ sku_id, order_detail_id: fresh('detail'), quantity: 1 });
         expect(answer.body.code).to.equal('overloaded');
         expect(
           (await gateway.post('/v1/deductions/lookup', { lines: [{ sku_id, order_detail_id: 'never' }] })).body.code,
         ).to.equal('overloaded');
-        // The other server is as it should be.
+        // The settings of the other server are correct.
         expect(await isServing(1)).to.equal(true);
         expect(await ready()).to.equal(200);
       });
@@ -137,7 +138,7 @@ describe('the settings of servers', () => {
     });
   }
 
-  it('make a gateway not ready that can write to no shard, for as long as that is so', async () => {
+  it('makes a gateway not ready for as long as it can write to no shard', async () => {
     const both = async (value: 0 | 1): Promise<void> => {
       for (let shard = 0; shard < SHARDS; shard += 1) await own.query(shard, `SET GLOBAL read_only = ${value}`);
     };
@@ -151,7 +152,7 @@ describe('the settings of servers', () => {
     await eventually('it is ready again', SOON_MS, async () => (await ready()) === 200 && (await isServing(0)));
   });
 
-  it('open no connection for a request to a server that is read-only: only the look of every half second does', async () => {
+  it('opens no connection to a read-only server for a request, only one check every half second', async () => {
     const count = async (): Promise<number> => {
       const [row] = await own.query(0, "SHOW GLOBAL STATUS LIKE 'Connections'");
       return Number(row?.['Value']);
@@ -164,19 +165,19 @@ describe('the settings of servers', () => {
       const before = await count();
       const answers = await Promise.all(Array.from({ length: 200 }, () => gateway.get(`/v1/skus/${sku_id}`)));
       expect(new Set(answers.map(({ status }) => status))).to.deep.equal(new Set([503]));
-      const looks = Math.ceil((performance.now() - beganMs) / 500) + 1;
-      // The two that count are connections too.
-      expect((await count()) - before).to.be.at.most(looks + 2);
+      const checks = Math.ceil((performance.now() - beganMs) / 500) + 1;
+      // The two statements that count need a connection each.
+      expect((await count()) - before).to.be.at.most(checks + 2);
     });
   });
 });
 
 describe('the longest packet', () => {
-  it('is longer than any batch of so many lines, and no more than a server takes by default', () => {
+  it('is longer than any batch of the most lines, and fits the default limit of a server', () => {
     const letters = Array.from({ length: 26 }, (_, place) => String.fromCharCode(97 + place));
     const lines = Array.from({ length: LINES_MAX }, (_, place) => longestLine(letters[place % letters.length]));
-    const all = <K extends 'flows' | 'shelves' | 'returns' | 'adjustments' | 'transfers' | 'settled'>(kind: K) =>
-      lines.flatMap((line) => line[kind] as readonly unknown[]) as never;
+    type Kind = 'flows' | 'shelves' | 'returns' | 'adjustments' | 'transfers' | 'settled';
+    const all = <K extends Kind>(kind: K) => lines.flatMap((line) => line[kind] as readonly unknown[]) as never;
     const writes = {
       flows: all('flows'),
       shelves: all('shelves'),
@@ -199,7 +200,7 @@ describe('the longest packet', () => {
     expect(LARGEST_PACKET_BYTES).to.be.below(16 * 1_024 * 1_024);
   });
 
-  it('is counted as the driver writes it', () => {
+  it('is counted in the bytes that the driver writes', () => {
     const values = partValues('2026-11-20 10:00:00.000000', ['s'], longestLine());
     const written = mysql.format(values.map(() => '?').join(', '), values as never[]);
     expect(Buffer.byteLength(written)).to.be.within(bytesOf(values) - 2, bytesOf(values));

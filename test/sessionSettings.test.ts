@@ -19,7 +19,7 @@ import { temporaryFolder } from './support/temporary.ts';
 
 const WAIT_MS = 5_000;
 
-/** The values of a session whose settings the proxy drops: a server's default, or another client's. */
+/** The values that a session has when the proxy drops its settings: a server's default, or another client's value. */
 const LEFT: Readonly<Record<keyof typeof SESSION_SETTINGS, string>> = {
   sql_mode: "''",
   time_zone: "'+01:00'",
@@ -35,7 +35,7 @@ const LEFT: Readonly<Record<keyof typeof SESSION_SETTINGS, string>> = {
 };
 const ISOLATION = 'SET SESSION TRANSACTION ISOLATION LEVEL';
 
-/** Each with what the refusal names. */
+/** Each rewrite, with the text that the refusal must contain. */
 const DROPPED: readonly (readonly [what: string, rewrite: (statement: string) => string, named: string])[] = [
   ...Object.entries(LEFT).map(([name, left]) => {
     const named = `the session's ${name} is '${left.replaceAll("'", '')}'`;
@@ -112,7 +112,7 @@ describe('a proxy that drops settings of sessions', () => {
     });
   }
 
-  it('makes a gateway not ready, which sells nothing through it', async () => {
+  it('makes a gateway not ready, and the gateway sells nothing through it', async () => {
     proxy.rewrite = (sql) => dropSetting(sql, 'wait_timeout', LEFT.wait_timeout);
     const gateway = await startTestGateway({}, own);
     try {
@@ -153,7 +153,7 @@ describe('a proxy that drops settings of sessions', () => {
     });
   }
 
-  it('is refused by readers of replicas, also when their sessions could write', async () => {
+  it('is refused by readers of replicas, also when it leaves their sessions writable', async () => {
     for (const level of ['READ COMMITTED, READ ONLY', 'REPEATABLE READ, READ WRITE']) {
       proxy.rewrite = (sql) => setLevel(sql, level);
       expect(await failureOf(withConnection(prepareReader)), level).to.be.instanceOf(ShardRefused);
@@ -162,7 +162,7 @@ describe('a proxy that drops settings of sessions', () => {
     await withConnection(prepareReader);
   });
 
-  it('is refused by the lock of commands, which would end with its silent session', async () => {
+  it('is refused by the lock of commands, because the server would end the idle session', async () => {
     proxy.rewrite = (sql) => dropSetting(sql, 'wait_timeout', '2');
     const failure = await failureOf(WorkLock.take([{ name: 'own', address }], WAIT_MS, performance.now() + WAIT_MS));
     expect(failure).to.be.instanceOf(ShardRefused);

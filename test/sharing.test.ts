@@ -13,8 +13,8 @@ const BUYERS = 64;
 const UNITS = 8;
 const WAIT_MS = 30_000;
 
-/** Work that ends when it is told to, with what it is told. */
-function handwork() {
+/** Work that the test ends by hand, with a result of its choice. */
+function manualWork() {
   const begun: { readonly end: (answer: string) => void; readonly fail: (error: Error) => void }[] = [];
   const work = (): Promise<string> => new Promise((end, fail) => begun.push({ end, fail }));
   const sharing = new Sharing<string>((answer) => answer === 'final');
@@ -23,9 +23,9 @@ function handwork() {
   return { begun, ask };
 }
 
-describe('work that many want at once', () => {
-  it('is done once more for all who came while it was under way: it may not have seen what they know', async () => {
-    const { begun, ask } = handwork();
+describe('work that concurrent callers share', () => {
+  it('is done once more for all callers that came while it ran, because it may predate their state', async () => {
+    const { begun, ask } = manualWork();
     const first = ask();
     const [second, third] = [ask(), ask()];
     begun[0]?.end('open');
@@ -39,18 +39,18 @@ describe('work that many want at once', () => {
     expect(await fourth).to.equal('last');
   });
 
-  it('is not done again where the answer is final, nor together with other work', async () => {
-    const { begun, ask } = handwork();
-    const asked = [ask(), ask(), ask(), ask('b')];
+  it('is not done again when the answer is final, and is not shared between keys', async () => {
+    const { begun, ask } = manualWork();
+    const answers = [ask(), ask(), ask(), ask('b')];
     expect(begun).to.have.length(2);
     begun[0]?.end('final');
     begun[1]?.end('other');
-    expect(await Promise.all(asked)).to.deep.equal(['final', 'final', 'final', 'other']);
+    expect(await Promise.all(answers)).to.deep.equal(['final', 'final', 'final', 'other']);
     expect(begun).to.have.length(2);
   });
 
-  it('fails for those only who shared it, and keeps nobody beyond his time', async () => {
-    const { begun, ask } = handwork();
+  it('fails only for the callers that shared it, and delays no caller past its deadline', async () => {
+    const { begun, ask } = manualWork();
     const failing = ask().then(String, ({ message }: Error) => message);
     const [patient, hurried] = [ask(), ask('a', 20)];
     expect(await hurried).to.equal(null);
@@ -61,7 +61,7 @@ describe('work that many want at once', () => {
     expect(await patient).to.equal('open');
   });
 
-  it('is the asking for carts that hold what many buyers want: each record once at a time, each hold settled once at a time', async () => {
+  it('is, for carts that block many buyers, one read of each record and one completion at a time', async () => {
     const bench = openCartBench();
     const sku_id = skuOn(3, fresh('wanted'));
     await bench.open(sku_id, UNITS);
@@ -74,10 +74,10 @@ describe('work that many want at once', () => {
     const now = new Map<string, number>();
     let most = 0;
     let judged = 0;
-    const alone = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
-      now.set(what, (now.get(what) ?? 0) + 1);
-      most = Math.max(most, now.get(what) ?? 0);
-      return work().finally(() => now.set(what, (now.get(what) ?? 0) - 1));
+    const alone = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
+      now.set(name, (now.get(name) ?? 0) + 1);
+      most = Math.max(most, now.get(name) ?? 0);
+      return work().finally(() => now.set(name, (now.get(name) ?? 0) - 1));
     };
     const counted: CartRecords = {
       begin: (...given) => bench.carts.begin(...given),
@@ -101,7 +101,7 @@ describe('work that many want at once', () => {
       return (await deductOrder(parts, { order_id, lines: linesOf([sku_id], order_id) }, performance.now() + WAIT_MS))
         .outcome;
     });
-    await eventually('they have asked', WAIT_MS, () => judged >= 2 * UNITS);
+    await eventually('the buyers have read the carts', WAIT_MS, () => judged >= 2 * UNITS);
     const decided = await Promise.all(
       carts.map((cart, place) =>
         bench.carts.decide(7, cart, place === 0 ? 'committed' : 'aborted', performance.now() + WAIT_MS),
@@ -111,7 +111,7 @@ describe('work that many want at once', () => {
     const words = (await Promise.all(buyers)).map((outcome) => (outcome.is === 'refused' ? outcome.code : outcome.is));
     expect(words.filter((word) => word === 'deducted')).to.have.length(UNITS - sold);
     expect(words.filter((word) => word === 'insufficient_stock')).to.have.length(BUYERS - UNITS + sold);
-    expect(most, 'of one kind, for one cart, at once').to.equal(1);
+    expect(most, 'concurrent calls of one kind for one cart').to.equal(1);
     expect((await cartRows([sku_id])).stock.get(sku_id)).to.deep.equal({ leaved: 0, held: 0 });
     bench.close();
   });

@@ -16,19 +16,19 @@ import { fresh } from './support/gateway.ts';
 import { stack } from './support/setup.ts';
 import { sideSession } from './support/sideSession.ts';
 
-/** Long: what is asked here is what they say, not how soon. */
+/** Long, because these tests are about the content of a reading, not about its speed. */
 const WAIT_MS = 10_000;
 
-describe('what the shards say of a SKU', () => {
+describe('a stock reading from the primaries', () => {
   let shards: readonly Shard[];
-  let sights: PrimarySights;
+  let readings: PrimarySights;
   let side: SideConnection;
   let sku_id: string;
   const map = new SlotMap(16);
 
-  const sightsOf = (of: readonly Shard[]): PrimarySights => {
+  const readingsOf = (of: readonly Shard[]): PrimarySights => {
     const routing = new Routing(map, new ShardReader(of), 16);
-    // That units of an empty row wait before they are sold is turned on elsewhere; here it is taken for granted.
+    // The delay of new units in an empty row is turned on elsewhere; here it counts as on.
     const looker = new (class extends ShardLooker {
       override isReady(): boolean {
         return true;
@@ -39,7 +39,7 @@ describe('what the shards say of a SKU', () => {
 
   before(() => {
     shards = openShards(stack(), WAIT_MS);
-    sights = sightsOf(shards);
+    readings = readingsOf(shards);
   });
 
   beforeEach(async () => {
@@ -53,28 +53,28 @@ describe('what the shards say of a SKU', () => {
   afterEach(() => side.end());
   after(() => shards.forEach(({ pool }) => pool.close()));
 
-  const look = async () => (await sights.look([sku_id], performance.now() + WAIT_MS))[0] ?? null;
+  const look = async () => (await readings.look([sku_id], performance.now() + WAIT_MS))[0] ?? null;
   const change = (what: string) =>
     side.query(`UPDATE stock SET ${what}, version = version + 1 WHERE sku_id = ?`, [Buffer.from(sku_id)]);
 
-  it('is that it is empty when nothing is left, and as of when it was asked', async () => {
+  it('is empty when no units are left, and has the time of its request', async () => {
     const before = performance.now();
     const seen = await look();
     expect(seen).to.include({ leaved_amount: 0, isEmpty: true, mode: 'single' });
     expect(seen?.asOfMs).to.be.within(before, performance.now());
   });
 
-  it('is heard by who has just begun to connect, and does not know yet to which server', async () => {
+  it('is returned while a gateway still connects, before it has identified the server', async () => {
     const others = openShards(stack(), WAIT_MS);
     try {
-      const [seen] = await sightsOf(others).look([sku_id], performance.now() + WAIT_MS);
+      const [seen] = await readingsOf(others).look([sku_id], performance.now() + WAIT_MS);
       expect(seen).to.include({ leaved_amount: 0, isEmpty: true });
     } finally {
       for (const { pool } of others) pool.close();
     }
   });
 
-  it('is that it is not, when something is left or held, and raises its version', async () => {
+  it('is not empty while units are left or held, and its version rises', async () => {
     const first = await look();
     await change('leaved_amount = leaved_amount + 2');
     const second = await look();
@@ -84,7 +84,7 @@ describe('what the shards say of a SKU', () => {
     expect(await look()).to.include({ leaved_amount: 0, isEmpty: false });
   });
 
-  it('is nothing certain while somebody brings units and has not committed, and waits for nobody', async () => {
+  it('is not empty while units are added in an open transaction, and does not wait for it', async () => {
     await side.beginTransaction();
     await change('leaved_amount = leaved_amount + 1');
     expect(await look()).to.include({ leaved_amount: 0, isEmpty: false });
@@ -92,16 +92,18 @@ describe('what the shards say of a SKU', () => {
     expect(await look()).to.include({ isEmpty: true });
   });
 
-  it('is nothing certain while units of it are on their way', async () => {
+  it('is not empty while a transfer of the SKU is open', async () => {
     await side.query(
-      "INSERT INTO transfer (sku_id, transfer_id, direction, sub_row, amount, other_shard, other_sub_row, is_open) VALUES (?, REPEAT('t', 16), 'out', 0, 1, 1, 1, 1)",
+      `INSERT INTO transfer
+       (sku_id, transfer_id, direction, sub_row, amount, other_shard, other_sub_row, is_open)
+       VALUES (?, REPEAT('t', 16), 'out', 0, 1, 1, 1, 1)`,
       [Buffer.from(sku_id)],
     );
     expect(await look()).to.include({ leaved_amount: 0, isEmpty: false });
   });
 
-  it('is that there is none, or nothing at all where the shard does not own it', async () => {
-    const [unknown] = await sights.look([fresh('unknown')], performance.now() + WAIT_MS);
+  it('has no amount for an unknown SKU, and is null where the shard does not own the SKU', async () => {
+    const [unknown] = await readings.look([fresh('unknown')], performance.now() + WAIT_MS);
     expect(unknown).to.include({ leaved_amount: null, isEmpty: false, version: 0 });
     const [slots] = (await side.query('SELECT slot, epoch FROM slot')) as unknown as [
       { slot: number; epoch: number }[],
@@ -114,18 +116,18 @@ describe('what the shards say of a SKU', () => {
     }
   });
 
-  it('is that a SKU in several rows is empty only when two looks saw the same: units may go from a row that was not yet read to one that was', async () => {
+  it('shows several rows as empty only after two equal reads, because units may move in between', async () => {
     const layout: Layout = { ...unsplit('s', 0), state: 'open', epoch: 1, places: [0, 1], shards: [0, 1], revision: 4 };
     const rows = [
       { leaved_amount: 0, version: 1 },
       { leaved_amount: 3, version: 1 },
     ];
-    let looks = 0;
+    let reads = 0;
     const looker: ShelfLooker = {
       isReady: () => true,
-      readIds: () => Promise.reject(new Error('nobody asks for ids')),
+      readIds: () => Promise.reject(new Error('this test reads no ids')),
       lookAt: (shard) => {
-        looks += 1;
+        reads += 1;
         const { leaved_amount = 0, version = 0 } = rows[shard] ?? {};
         const look = {
           sku_id: 's',
@@ -135,14 +137,14 @@ describe('what the shards say of a SKU', () => {
           hasOpenTransfers: false,
           isCertain: true,
         };
-        // After the first row was read its neighbour's units are brought to it, and that is known to both.
-        if (looks === 2)
+        // After the first row was read, the units of the second row move to it, and both rows record that.
+        if (reads === 2)
           [rows[0], rows[1]] = [
             { leaved_amount: 3, version: 2 },
             { leaved_amount: 0, version: 2 },
           ];
         return Promise.resolve([
-          shard === 1 && looks > 2
+          shard === 1 && reads > 2
             ? { ...look, rows: [{ sub_row: 1, leaved_amount: 0, held_amount: 0, version: 2 }] }
             : look,
         ]);
@@ -163,10 +165,10 @@ describe('what the shards say of a SKU', () => {
     });
   });
 
-  it('is told for many at once, in the order asked', async () => {
-    const asked = [sku_id, fresh('none'), sku_id];
-    const found = await sights.look(asked, performance.now() + WAIT_MS);
-    expect(found.map((sight) => sight?.sku_id)).to.deep.equal(asked);
+  it('is returned for many SKUs at once, in the order of the request', async () => {
+    const requested = [sku_id, fresh('none'), sku_id];
+    const found = await readings.look(requested, performance.now() + WAIT_MS);
+    expect(found.map((reading) => reading?.sku_id)).to.deep.equal(requested);
     expect(stack().shards).to.have.length(16);
   });
 });

@@ -53,7 +53,7 @@ for (const engine of ENGINE_NAMES) {
       const lines = [{ order_detail_id, sku_id }];
       return at(0).post('/v1/cancellations', { order_id: `order of ${order_detail_id}`, lines });
     };
-    /** Opening stock plus adjustments, by the rows. */
+    /** Opening stock plus adjustments, read from the rows. */
     const total = async (): Promise<bigint> => {
       const session = await sideSession(new SlotMap(stack().initialShards).shardOf(sku_id));
       const adjusted = 'SELECT COALESCE(SUM(delta), 0) FROM adjustment a WHERE a.sku_id = stock.sku_id';
@@ -100,7 +100,7 @@ for (const engine of ENGINE_NAMES) {
     });
 
     for (const sub_rows of [1, 4]) {
-      it(`is not passed by restocks that two gateways send at the same time, over ${sub_rows} rows`, async () => {
+      it(`is not exceeded by restocks that two gateways send at the same time, over ${sub_rows} rows`, async () => {
         for (let round = 0; round < ROUNDS; round += 1) {
           sku_id = fresh('race');
           await at(0).openSku(sku_id, STOCK_LIMIT - ROOM);
@@ -125,7 +125,7 @@ for (const engine of ENGINE_NAMES) {
       });
     }
 
-    it('lets a SKU that older gateways brought above it be written off, and keeps its row in bounds', async () => {
+    it('allows a write-off of a SKU that older gateways raised above it, and keeps the row in bounds', async () => {
       await at(0).openSku(sku_id, STOCK_LIMIT - 1);
       await sell('a', 500);
       await restockAsBefore(sku_id, 501);
@@ -145,24 +145,24 @@ for (const engine of ENGINE_NAMES) {
 }
 
 describe('the stock limit of a SKU: a repair of its journal', () => {
-  it('is not passed, and the reason says what to do', async () => {
+  it('does not exceed it, and reports the total that it would reach', async () => {
     const shards = openShards(stack());
-    const sku_id = fresh('mended');
+    const sku_id = fresh('repaired');
     const shard = new SlotMap(stack().initialShards).shardOf(sku_id);
     const deadline = (): number => performance.now() + WAIT_MS;
     const session = await sideSession(shard);
     try {
       await ENGINE_OF.batching(shards).apply(shard, [{ kind: 'open', sku_id, leaved_amount: STOCK_LIMIT }], deadline());
-      // A flow without its effect on the row: the row has one unit more than the journal says.
+      // A flow without its effect on the row: the row has one unit more than the journal has.
       const flow = 'INSERT INTO flow (sku_id, order_detail_id, order_id, quantity) VALUES (?, ?, ?, 1)';
       await session.query(
         flow,
         [sku_id, 'd', 'o'].map((text) => Buffer.from(text)),
       );
       const adjustment = { kind: 'adjust', sku_id, adjustment_id: 'repair', delta: 1, reason: null } as const;
-      const mended = await new ShardAuditor(shards).mend(shard, adjustment, deadline());
-      expect(mended.is).to.equal('not_done');
-      expect(mended)
+      const repaired = await new ShardAuditor(shards).mend(shard, adjustment, deadline());
+      expect(repaired.is).to.equal('not_done');
+      expect(repaired)
         .to.have.property('reason')
         .that.contains(`would be ${BigInt(STOCK_LIMIT) + 1n} units`);
       const [rows] = await session.query('SELECT * FROM adjustment WHERE sku_id = ?', [Buffer.from(sku_id)]);

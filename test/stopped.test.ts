@@ -10,8 +10,9 @@ import { startSweepBench } from './support/sweepBench.ts';
 import type { SweepBench } from './support/sweepBench.ts';
 import { startSweepLane } from './support/sweepLane.ts';
 import type { SweepLane } from './support/sweepLane.ts';
+import type { CaseIds } from './support/sweptCalls.ts';
 import { OPERATIONS } from './support/sweptOperations.ts';
-import type { CaseIds, SweptOperation } from './support/sweptOperations.ts';
+import type { SweptOperation } from './support/sweptOperations.ts';
 import { temporaryFolder } from './support/temporary.ts';
 
 const LONG = process.env['STOCKGATE_TEST_LONG'] === '1';
@@ -20,15 +21,16 @@ const STOPPED = [
   'deduct one line',
   ...(LONG ? ['deduct several lines', 'return goods', 'cancel an order', 'adjust'] : []),
 ];
-/** Longer than all waits of a gateway for one request, and than a stop. */
+/** Longer than all waits of a gateway for one request, and longer than a stop. */
 const LAST_ANSWER_MS = 30_000;
 
 /**
- * A gateway that stands still (SIGSTOP: a machine that is paused, a swapped-out process) before, inside and after each of its
- * packets keeps no row: others sell the same SKU within five seconds. What it says when it goes on is what happened.
+ * Stops a gateway (SIGSTOP, as in a paused machine or a swapped-out process) before, inside and after each of its
+ * packets. The stopped gateway keeps no row locked: others sell the same SKU within five seconds. When it continues,
+ * its answer agrees with the effect.
  */
 for (const engineName of ENGINES_NOW) {
-  describe(`a gateway that stands still, engine: ${engineName}`, () => {
+  describe(`a stopped gateway, engine: ${engineName}`, () => {
     const folder = temporaryFolder();
     let bench: SweepBench;
     let lane: SweepLane;
@@ -50,7 +52,11 @@ for (const engineName of ENGINES_NOW) {
       return ids;
     };
 
-    /** Stops the gateway at a packet of its own. @returns the packets that the operation had, or null when it had not so many */
+    /**
+     * Stops the gateway at one of its packets.
+     *
+     * @returns the packets of the operation until then, or null when the operation had fewer packets
+     */
     const stopAt = async (
       operation: SweptOperation,
       packet: number,
@@ -68,7 +74,7 @@ for (const engineName of ENGINES_NOW) {
       let isOver = false;
       const answer = bench.send(gateway, operation.call(ids), LAST_ANSWER_MS).finally(() => (isOver = true));
       await eventually(
-        'the packet is there, or the last one is over',
+        'the packet arrives, or the operation ends',
         LAST_ANSWER_MS,
         () => lane.proxy.hasStruck || isOver,
       );
@@ -79,7 +85,7 @@ for (const engineName of ENGINES_NOW) {
       try {
         const isHeld = lane.proxy.hasStruck;
         const seen = [...lane.proxy.statements];
-        // What is asked afterwards is not to be stopped.
+        // The reads that follow must not be stopped.
         if (!isHeld) lane.proxy.watch(ids.sku_ids[0], null);
         await settleInterrupted(bench, { operation, ids, answer, isHeld, letGo, survivor: gateway });
         return isHeld ? seen : null;
@@ -90,7 +96,7 @@ for (const engineName of ENGINES_NOW) {
 
     for (const operation of OPERATIONS.filter(({ name }) => STOPPED.includes(name))) {
       for (const side of SIDES) {
-        it(`keeps no row, stopped ${side} each packet of "${operation.name}"`, async () => {
+        it(`keeps no row locked when it stops ${side} each packet of "${operation.name}"`, async () => {
           let seen: readonly string[] = [];
           let packets = 0;
           for (

@@ -33,7 +33,7 @@ describe('the ids . and ..', () => {
   const get = (path: string) => send(gateway.publicUrl, 'GET', path);
   const post = (path: string, body: unknown) => send(gateway.publicUrl, 'POST', path, body);
 
-  /** Writes what an earlier version wrote: a SKU of 5 units, and an order line that took 3 of them. */
+  /** Writes the rows of an earlier version: a SKU of 5 units, and an order line that took 3 of them. */
   async function insertRows(sku_id: string, id: string, opensSku: boolean): Promise<void> {
     const session = await sideSession(new SlotMap(stack().initialShards).shardOf(sku_id));
     const bytes = Buffer.from(sku_id);
@@ -71,7 +71,7 @@ describe('the ids . and ..', () => {
       expect((await get(`/v1/skus/${sku}`)).body.leaved_amount).to.equal(5);
     });
 
-    it(`${id} stays readable and returnable where a row has it`, async () => {
+    it(`${id} stays readable and returnable in rows that have it`, async () => {
       await insertRows(id, id, true);
       const key = { order_detail_id: id, sku_id: id };
       const found = await post('/v1/deductions/lookup', { lines: [key] });
@@ -95,7 +95,7 @@ describe('the ids . and ..', () => {
       expect(first.body.flows[0]).to.include({ kind: 'deduction', order_id: id, order_detail_id: id });
       const second = await get(`/v1/skus/${sku}/flows?limit=1&cursor=${String(first.body.next_cursor)}`);
       expect([second.status, second.body.flows[0]?.kind]).to.deep.equal([200, 'opening']);
-      // A query carries any text, so that a look-up by this SKU is no fault.
+      // A query may carry any text, so a look-up by this SKU is valid.
       expect((await get(`/v1/deductions/none?sku_id=${id}`)).body.code).to.equal('unknown_deduction');
     });
   }

@@ -5,7 +5,7 @@ import { expect } from 'chai';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
-/** Which folders and packages each folder of `src` may import; node's own modules are listed where they are needed. */
+/** The folders and packages that each folder of `src` may import; node's own modules are listed where needed. */
 const ARROWS: Readonly<Record<string, readonly string[]>> = {
   core: ['core', 'murmurhash'],
   schema: ['core', 'schema', 'ajv', 'lossless-json', 'typebox'],
@@ -51,27 +51,32 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   workers: ['workers', 'metrics', 'config.ts (types)', 'pino (types)', 'node:cluster', 'node:timers/promises'],
 };
 
-/** Files of `src` itself: what ties the folders together. They may import everything. */
+/** Files of `src` itself, which tie the folders together. They may import everything. */
 const TOP_FILES = [
   'app.ts',
+  'backendPorts.ts',
   'config.ts',
   'configError.ts',
   'flags.ts',
   'importTypeScript.ts',
+  'listeners.ts',
   'log.ts',
   'main.ts',
+  'mysqlBackend.ts',
   'rates.ts',
   'services.ts',
+  'settings.ts',
   'shardsFile.ts',
   'tiers.ts',
   'traces.ts',
+  'useCases.ts',
 ];
 
 /** At this size a file most likely has a second reason to change. */
 const LINES_MAX = 300;
 
 interface Import {
-  readonly what: string;
+  readonly target: string;
   readonly typesOnly: boolean;
 }
 
@@ -83,35 +88,35 @@ function filesBelow(folder: string): string[] {
 
 function importsOf(text: string): Import[] {
   const atStart = [...text.matchAll(/^(?:import|export)\s+(type\s)?[^;]*?from\s+'([^']+)';/gms)].map(
-    ([, type, what = '']) => ({ what, typesOnly: type !== undefined }),
+    ([, type, target = '']) => ({ target, typesOnly: type !== undefined }),
   );
-  const later = [...text.matchAll(/\bimport\('([^']+)'\)/g)].map(([, what = '']) => ({ what, typesOnly: false }));
+  const later = [...text.matchAll(/\bimport\('([^']+)'\)/g)].map(([, target = '']) => ({ target, typesOnly: false }));
   return [...atStart, ...later];
 }
 
-/** `../core/nouns.ts` from `src/http/errors.ts` → `core`; `ajv/dist/2020.js` → `ajv`. */
-function placeOf(file: string, what: string): string {
-  if (what.startsWith('.')) {
-    const path = relative(join(ROOT, 'src'), resolve(ROOT, dirname(file), what));
+/** The folder or package of an import: `../core/nouns.ts` of `src/http/errors.ts` → `core`; `ajv/x.js` → `ajv`. */
+function placeOf(file: string, target: string): string {
+  if (target.startsWith('.')) {
+    const path = relative(join(ROOT, 'src'), resolve(ROOT, dirname(file), target));
     return path.includes('/') ? (path.split('/')[0] ?? path) : path;
   }
-  return what.startsWith('@')
-    ? what.split('/').slice(0, 2).join('/')
-    : what.startsWith('node:')
-      ? what
-      : (what.split('/')[0] ?? what);
+  return target.startsWith('@')
+    ? target.split('/').slice(0, 2).join('/')
+    : target.startsWith('node:')
+      ? target
+      : (target.split('/')[0] ?? target);
 }
 
-/** Says which imports of a file of `src` go against the arrows. */
+/** Lists the imports of a file of `src` that `ARROWS` does not allow. */
 export function forbiddenImports(file: string, text: string): string[] {
   const folder = file.split('/')[1] ?? '';
   const allowed = ARROWS[folder] ?? [];
   return importsOf(text)
-    .filter(({ what, typesOnly }) => {
-      const place = placeOf(file, what);
+    .filter(({ target, typesOnly }) => {
+      const place = placeOf(file, target);
       return !allowed.includes(place) && !(typesOnly && allowed.includes(`${place} (types)`));
     })
-    .map(({ what }) => `${file} imports ${what}`);
+    .map(({ target }) => `${file} imports ${target}`);
 }
 
 describe('style', () => {
@@ -119,11 +124,11 @@ describe('style', () => {
   const inFolders = sources.filter((file) => file.split('/').length > 2);
   const text = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
 
-  it('lets imports go one way', () => {
+  it('allows imports in one direction only', () => {
     expect(inFolders.flatMap((file) => forbiddenImports(file, text(file)))).to.deep.equal([]);
   });
 
-  it('would notice an import that goes the other way', () => {
+  it('detects an import in the other direction', () => {
     expect(forbiddenImports('src/core/slots.ts', "import { thing } from '../mysql/pool.ts';")).to.have.length(1);
     expect(
       forbiddenImports('src/http/errors.ts', "import { deductOrder } from '../service/deductOrder.ts';"),
@@ -135,7 +140,7 @@ describe('style', () => {
     expect(forbiddenImports('src/service/readSku.ts', "const mysql = await import('mysql2');")).to.have.length(1);
   });
 
-  it('knows every folder and every file at the top', () => {
+  it('lists every folder and every top-level file of src', () => {
     const entries = readdirSync(join(ROOT, 'src'), { withFileTypes: true });
     const folders = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
     const files = entries.filter((entry) => entry.isFile()).map(({ name }) => name);
@@ -147,7 +152,7 @@ describe('style', () => {
     const all = [...sources, ...filesBelow('scripts'), ...filesBelow('test'), 'shards.config.ts'];
     const imported = new Set(
       all.flatMap((file) =>
-        importsOf(text(file)).map(({ what }) => relative(ROOT, resolve(ROOT, dirname(file), what))),
+        importsOf(text(file)).map(({ target }) => relative(ROOT, resolve(ROOT, dirname(file), target))),
       ),
     );
     const entries = ['src/main.ts'];
@@ -170,7 +175,7 @@ describe('style', () => {
     expect(statements).not.to.match(/INSERT\s+IGNORE/i);
   });
 
-  it('tells status codes in one place', () => {
+  it('names status codes in one place', () => {
     const others = inFolders.filter((file) => file.startsWith('src/http/') && !file.endsWith('/errors.ts'));
     expect(
       others.filter((file) => /\b(4\d\d|5\d\d)\b/.test(text(file).replaceAll(/\/\*\*[\s\S]*?\*\//g, ''))),

@@ -13,26 +13,27 @@ import type { Armed, Fault } from './support/failPoints.ts';
 import { portMethods } from './support/portMethods.ts';
 import { startSweepBench } from './support/sweepBench.ts';
 import type { SweepBench } from './support/sweepBench.ts';
+import type { Call, CaseIds } from './support/sweptCalls.ts';
 import { OPERATIONS } from './support/sweptOperations.ts';
-import type { Call, CaseIds, SweptOperation } from './support/sweptOperations.ts';
+import type { SweptOperation } from './support/sweptOperations.ts';
 import { temporaryFolder } from './support/temporary.ts';
 
 const LONG = process.env['STOCKGATE_TEST_LONG'] === '1';
-/** The quick form kills at each point that one operation passes; the others and the other faults take their time. */
+/** The quick form kills at each point of one operation; the long form adds the other operations and faults. */
 const SWEPT_NOW = LONG ? OPERATIONS : OPERATIONS.filter(({ name }) => name === 'deduct one line');
 const FAULTS_NOW: readonly Fault[] = LONG ? FAULTS : ['kill'];
-/** Cases at once: a start takes a second of processor time, a stall takes none. */
+/** Cases at once. A start takes a second of processor time, a stall takes none. */
 const WIDTH: Readonly<Record<Fault, number>> = { kill: 4, throw: 4, stall: 12 };
-/** What every gateway does from time to time, whatever is asked. */
+/** The periodic task of every gateway, which runs without requests. */
 const BACKGROUND = 'carts.findLeftOver';
-const AFTERWORK_MS = 500;
+const BACKGROUND_TASKS_MS = 500;
 /** Longer than a stall. */
 const LAST_ANSWER_MS = 30_000;
 
-/** A point as it is passed for the how-many-eth time. */
+/** A point, and the number of the pass through it. */
 type Pass = Pick<Armed, 'point' | 'pass'>;
 
-/** What looks after split SKUs has a sweep of its own: `hotCrash.test.ts`. */
+/** The calls that maintain split SKUs have a crash sweep of their own: `hotCrash.test.ts`. */
 const OF_SPLIT = /^(layouts|hotRows)\./;
 
 const methods = portMethods().filter(({ name }) => !OF_SPLIT.test(name));
@@ -42,7 +43,7 @@ for (const engineName of ENGINES_NOW) {
   describe(`crash sweep at the ports, engine: ${engineName}`, () => {
     const folder = temporaryFolder();
     let bench: SweepBench;
-    /** By operation, the points it passes one after the other, as often as it passes them. */
+    /** For each operation, the points that it passes, in order and with repetitions. */
     const passed = new Map<SweptOperation, readonly Pass[]>();
     const struck = new Set<string>();
 
@@ -78,7 +79,7 @@ for (const engineName of ENGINES_NOW) {
 
     for (const operation of SWEPT_NOW) {
       for (const fault of FAULTS_NOW) {
-        it(`settles "${operation.name}" after a ${fault} at every point it passes`, async () => {
+        it(`resolves "${operation.name}" after a ${fault} at every point it passes`, async () => {
           const faults: string[] = [];
           const passes = passed.get(operation) ?? [];
           const cases = (LONG ? passes : lastOfEach(passes)).map((pass) => ({ ...pass, fault }));
@@ -92,7 +93,7 @@ for (const engineName of ENGINES_NOW) {
       }
     }
 
-    it('struck at every point, and every SKU balances', async () => {
+    it('strikes at every point, and every SKU balances', async () => {
       const wanted = SWEPT_NOW.flatMap((operation) => (passed.get(operation) ?? []).map(({ point }) => point));
       expect([...struck].sort()).to.deep.equal([...new Set(LONG ? points : wanted)].sort());
       expect(await bench.wrongBalances()).to.deep.equal([]);
@@ -120,7 +121,7 @@ for (const engineName of ENGINES_NOW) {
     const reported = (name: string): string[] =>
       readFileSync(`${folder.path}/${name}`, 'utf8').split('\n').slice(0, -1);
 
-    /** Its slot moves away under a gateway that runs, so that every operation passes the source of the slots too. */
+    /** Moves the slot while the gateway runs, so that every operation also reads the slots again. */
     const prepare = async (operation: SweptOperation, ids: CaseIds & { readonly slot: number }): Promise<void> => {
       await bench.moveSlot(ids.slot);
       for (const call of operation.prepare(ids))
@@ -133,8 +134,8 @@ for (const engineName of ENGINES_NOW) {
       await prepare(operation, ids);
       const begun = reported('trace').length;
       const answer = await bench.send(traced, operation.call(ids));
-      // What goes on after the answer, and without what goes on all the time.
-      if (operation.isCart === true) await sleep(AFTERWORK_MS);
+      // Includes the background tasks after the answer, and excludes the periodic task.
+      if (operation.isCart === true) await sleep(BACKGROUND_TASKS_MS);
       const lines = reported('trace')
         .slice(begun)
         .filter((line) => !line.includes(BACKGROUND) && !OF_SPLIT.test(line.replace(/^passes /, '')));
@@ -157,7 +158,7 @@ for (const engineName of ENGINES_NOW) {
       return [...own, ...background];
     };
 
-    /** A machine that is too busy turns a request away before it gets to the point; it is sent again. */
+    /** A busy machine may reject a request before it reaches the point; then the request is sent again. */
     const untilStruck = async (
       gateway: GatewayProcess,
       call: Call,
@@ -186,7 +187,7 @@ for (const engineName of ENGINES_NOW) {
   });
 }
 
-/** The last time a point is passed, it has the work to do that was turned away before. */
+/** Keeps the last pass of each point, which does the work that an earlier pass may have rejected. */
 function lastOfEach(passes: readonly Pass[]): Pass[] {
   return [...new Map(passes.map((pass) => [pass.point, pass])).values()];
 }

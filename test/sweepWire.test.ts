@@ -10,24 +10,24 @@ import { startSweepBench } from './support/sweepBench.ts';
 import type { SweepBench } from './support/sweepBench.ts';
 import { startSweepLane } from './support/sweepLane.ts';
 import type { SweepLane } from './support/sweepLane.ts';
+import type { CaseIds } from './support/sweptCalls.ts';
 import { OPERATIONS as ALL } from './support/sweptOperations.ts';
-import type { CaseIds, SweptOperation } from './support/sweptOperations.ts';
+import type { SweptOperation } from './support/sweptOperations.ts';
 import { temporaryFolder } from './support/temporary.ts';
 
 const LONG = process.env['STOCKGATE_TEST_LONG'] === '1';
 const SHARD = 1;
-/** Carts take several transactions on several shards; the sweep at the ports has them. */
+/** Carts take several transactions on several shards; the sweep at the ports covers them. */
 const OPERATIONS = ALL.filter(({ isCart }) => isCart !== true);
 const LANES = LONG ? 6 : 1;
-/** What a batch carries; it may find out that it was wrong to guess. */
-/** What is refused or known is only read. */
+/** Operations that use a batch, even if its guess proves wrong. A refused or replayed operation only reads. */
 const BATCHED = /^(deduct(?! more)|return|cancel|adjust)/;
 /** Longer than all waits of a gateway for one request. */
 const LAST_ANSWER_MS = 10_000;
 
 /**
- * What is done to a packet: the wire is cut, the gateway killed, or the packet held up. After the shorter stall the
- * gateway has given up on an answer, and the server has not yet given up on the session; after the longer it has.
+ * Actions on a packet: the wire is cut, the gateway is killed, or the packet is stalled. After the shorter stall the
+ * gateway has given up on the answer, while the server keeps the session. After the longer one it has ended it too.
  */
 const ACTS = {
   cut: { kills: false, stallMs: 0 },
@@ -41,7 +41,7 @@ interface WireCase extends Pick<Strike, 'packet' | 'side'> {
   readonly act: Act;
 }
 
-/** The quick form cuts one order's transaction everywhere, and kills at its COMMIT. */
+/** The quick form cuts at every packet of one order's transaction, and kills at its COMMIT. */
 const isQuick = ({ act, packet }: WireCase, packets: number): boolean =>
   act === 'cut' || (act === 'kill' && packet === packets);
 
@@ -56,7 +56,7 @@ for (const engineName of ENGINES_NOW) {
       bench = await startSweepBench();
       lanes = await Promise.all(Array.from({ length: LANES }, () => startSweepLane(bench, folder, SHARD, engineName)));
       const [lane] = lanes;
-      if (lane === undefined) throw new Error('there is a lane');
+      if (lane === undefined) throw new Error('no lane was started');
       for (const operation of OPERATIONS) statements.set(operation, await count(lane, operation));
     });
 
@@ -66,7 +66,7 @@ for (const engineName of ENGINES_NOW) {
       folder.remove();
     });
 
-    it('sees every packet of every operation', () => {
+    it('records every packet of every operation', () => {
       for (const [{ name }, seen] of statements) {
         expect(seen, name).to.not.be.empty;
         if (seen[0] === 'BEGIN')
@@ -80,7 +80,7 @@ for (const engineName of ENGINES_NOW) {
     for (const operation of LONG ? OPERATIONS : OPERATIONS.slice(0, 1)) {
       for (const act of Object.keys(ACTS) as Act[]) {
         if (!LONG && ACTS[act].stallMs > 0) continue;
-        it(`settles "${operation.name}" after a ${act} before, inside and after every packet`, async () => {
+        it(`resolves "${operation.name}" after a ${act} before, inside and after every packet`, async () => {
           const packets = statements.get(operation)?.length ?? 0;
           const cases = SIDES.flatMap((side) =>
             Array.from({ length: packets }, (_, index) => ({ act, side, packet: index + 1 })),
@@ -102,7 +102,7 @@ for (const engineName of ENGINES_NOW) {
     }
 
     it('leaves every SKU balanced', async () => {
-      // What was held up last is on its way still.
+      // The packet that was stalled last may still be under way.
       if (LONG) await sleep(Math.max(...Object.values(ACTS).map(({ stallMs }) => stallMs)));
       expect(await bench.wrongBalances()).to.deep.equal([]);
     });
@@ -121,7 +121,7 @@ for (const engineName of ENGINES_NOW) {
       const gateway = await lane.gateway();
       const answer = await bench.send(gateway, operation.call(ids));
       const seen = [...lane.proxy.statements];
-      // Turned away by a machine that is too busy: nothing was seen of it.
+      // A busy machine rejected the request, so no packet was recorded.
       if (answer?.body?.code === 'overloaded') return count(lane, operation);
       await settleInterrupted(bench, {
         operation,

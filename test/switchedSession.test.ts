@@ -16,8 +16,8 @@ import type { WireProxy } from './support/wireProxy.ts';
 const SHARD = 6;
 
 /**
- * Something between us and the server that shares sessions among clients can run a statement outside its transaction,
- * where it commits by itself. Nothing can undo that from here; but it is noticed, and never told as done or as refused.
+ * A proxy in front of the server that shares sessions among clients can run a statement outside its transaction, where
+ * it commits by itself. The gateway cannot undo that. But it detects it, and never reports it as done or as refused.
  */
 describe('a session switched in the middle of a transaction', () => {
   let proxy: WireProxy;
@@ -50,7 +50,7 @@ describe('a session switched in the middle of a transaction', () => {
     { statement: 'INSERT INTO flow', stands: true, taken: 0 },
     { statement: 'UPDATE stock', stands: false, taken: 2 },
   ]) {
-    it(`is noticed at ${statement}, and told as unknown`, async () => {
+    it(`is detected at ${statement}, and reported as unknown`, async () => {
       const sku_id = skuOn(SHARD, fresh('switched'));
       const line = { sku_id, order_detail_id: 'd', quantity: 2 };
       const deadline = (): number => performance.now() + 3_000;
@@ -60,17 +60,17 @@ describe('a session switched in the middle of a transaction', () => {
       proxy.divertNext(statement, stream);
       const [outcome] = await engine.apply(SHARD, [{ kind: 'deduct', order_id: 'o', lines: [line] }], deadline());
       expect((outcome as DeductOutcome).is).to.equal('unknown');
-      // What ran outside stands, alone: this is what reconciliation is for.
+      // The diverted statement is committed alone. Reconciliation finds such a difference.
       const found = await reader.findFlows(SHARD, [line], deadline());
       expect(found.is === 'found' && found.flows[0] !== null).to.equal(stands);
       const stock = await reader.readStock(SHARD, sku_id, deadline());
       expect(stock.is === 'found' && stock.rows[0]?.leaved_amount).to.equal(10 - taken);
-      await mend(sku_id);
+      await removeRows(sku_id);
     });
   }
 
-  /** Leaves balanced books to the tests that come after. */
-  async function mend(sku_id: string): Promise<void> {
+  /** Removes the rows, so that later tests find balanced books. */
+  async function removeRows(sku_id: string): Promise<void> {
     const session = await sideSession(SHARD);
     await session.query('DELETE FROM flow WHERE sku_id = ?', [Buffer.from(sku_id)]);
     await session.query('DELETE FROM stock WHERE sku_id = ?', [Buffer.from(sku_id)]);

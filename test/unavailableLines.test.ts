@@ -14,22 +14,22 @@ import type { BeforeCall } from './support/portCalls.ts';
 import { stack } from './support/setup.ts';
 import { skuOn } from './support/traffic.ts';
 
-/** On the server that answers and on the one that is frozen. */
+/** Two shards on the server that answers, and one on the frozen server. */
 const [LIVE, BESIDE, FROZEN] = [3, 5, 12] as const;
 const isFrozen = (shard: number): boolean => shard >= 8;
 const IDS = 16;
 
-/** A split SKU with lines under these ids, sold when its rows lay on these shards. */
+/** A split SKU with lines under these ids. They were sold while its rows lay on these shards. */
 interface SplitSku {
   readonly sku_id: string;
   readonly ids: readonly string[];
   readonly places: readonly number[];
 }
 
-/** One server of two is frozen after the preparation; all tests read while it is. */
+/** One of two servers is frozen after the preparation, and stays frozen during all tests. */
 describe('reads with a frozen server', () => {
   let gateway: TestGateway;
-  /** Its gateway writes no pointers and settles no holds by itself from some moment on. */
+  /** When true, the gateway writes no pointers and completes no holds in the background. */
   let isIdle = false;
   let [live, beside, frozen, unknown]: readonly string[] = [];
   let merged: SplitSku;
@@ -161,7 +161,7 @@ describe('reads with a frozen server', () => {
     return body.shards[FROZEN].breaker === 'open';
   };
 
-  /** Opens only when several callers fail at the same time. */
+  /** The breaker opens only when several callers fail at the same time. */
   const openBreaker = (): Promise<void> =>
     eventually('the breaker opens', WAIT_MS, async () => {
       for (const answer of await Promise.all(Array.from({ length: 12 }, () => lookUp(single())))) expectLines(answer);
@@ -179,26 +179,27 @@ describe('reads with a frozen server', () => {
         expectLines(await lookUp(single()));
       });
 
-      it('answer lines on live shards when a pointer of another line leads to the frozen one', async () => {
+      it('answer lines on live shards when a pointer of another line leads to the frozen shard', async () => {
         const { places, ids } = merged;
         const wanted = ids.map((id) => (isFrozen(homeOf(places, id).shard) ? 'unavailable' : 'deducted'));
-        expect(new Set(wanted), 'both are met').to.have.property('size', 2);
+        expect(new Set(wanted), 'both cases occur').to.have.property('size', 2);
         expect(statusesOf(await lookUp([...keysOf(merged), ...single()])).slice(0, IDS)).to.deep.equal(wanted);
       });
 
-      it('answer a line with a frozen earlier home where the line is found at its present home', async () => {
+      it('answer a line that is found on its current shard, although its earlier shard is frozen', async () => {
         const early = first.ids.map((id) => (isFrozen(homeOf(first.places, id).shard) ? 'unavailable' : 'deducted'));
         const late = second.ids.map((id) => (isFrozen(homeOf(second.places, id).shard) ? 'unavailable' : 'deducted'));
         const strangers = Array.from({ length: IDS }, (_, number) => `never sold ${number}`);
         const absent = strangers.map((id) =>
           [first, second].some(({ places }) => isFrozen(homeOf(places, id).shard)) ? 'unavailable' : 'none',
         );
-        for (const wanted of [early, late, absent]) expect(new Set(wanted), 'both are met').to.have.property('size', 2);
+        for (const wanted of [early, late, absent])
+          expect(new Set(wanted), 'both cases occur').to.have.property('size', 2);
         const keys = [...keysOf(first), ...keysOf(second), ...keysOf({ ...second, ids: strangers })];
         expect(statusesOf(await lookUp(keys))).to.deep.equal([...early, ...late, ...absent]);
       });
 
-      it('leave a line unavailable when the record of the cart that holds it is on the frozen shard', async () => {
+      it('report a line as unavailable when the record of the cart that holds it is on the frozen shard', async () => {
         expect(statusesOf(await lookUp([held, ...single()])).slice(0, 3)).to.deep.equal([
           'unavailable',
           'unavailable',
@@ -223,7 +224,7 @@ describe('reads with a frozen server', () => {
         ]);
       });
 
-      it('are 503 only where nothing could be read', async () => {
+      it('return 503 only when nothing could be read', async () => {
         const away = single().filter(({ sku_id }) => sku_id === frozen);
         const paths = [
           `/v1/deductions/sold?sku_id=${frozen}`,
@@ -236,7 +237,7 @@ describe('reads with a frozen server', () => {
         expect((await lookUp([...single(), ...single()])).body.lines).to.have.length(2 * single().length);
       });
 
-      it('refuse to cancel on a guess: a line that cannot be read leaves all of them as they are', async () => {
+      it('reject a cancellation, and change no line, when one of its lines cannot be read', async () => {
         const lines = [live, frozen].map((sku_id = '') => ({ sku_id, order_detail_id: 'sold' }));
         expect((await gateway.post('/v1/cancellations', { order_id: 'order of sold', lines })).body).to.include({
           status: 503,

@@ -17,14 +17,14 @@ import { startWireProxy } from './support/wireProxy.ts';
 const SHARD = 3;
 const REQUEST_MS = 3_000;
 const STATEMENT_MS = 300;
-/** So late that the gateway has given up the COMMIT, and its first question about it too. */
+/** So late that the gateway has given up on the COMMIT, and on its first in-doubt resolution too. */
 const LATE_MS = 800;
-/** Long enough for work to be begun. */
+/** Long enough for work to begin. */
 const SHORT_MS = 1_000;
 
-/** "Not found" is no answer while somebody may still commit it. */
+/** "Not found" is no valid answer while the operation may still be committed. */
 for (const engineName of ENGINE_NAMES) {
-  describe(`undecided, engine: ${engineName}`, () => {
+  describe(`an undecided operation, engine: ${engineName}`, () => {
     const opened: Shard[] = [];
     let proxy: LateCommits;
     let engine: StockEngine;
@@ -40,7 +40,7 @@ for (const engineName of ENGINE_NAMES) {
       lateEngine = ENGINE_OF[engineName](open(STATEMENT_MS, proxy.port));
     });
     after(async () => {
-      await eventually('places come back', 5_000, () => opened.every(isQuiet));
+      await eventually('no work is left on the shards', 5_000, () => opened.every(isQuiet));
       for (const { pool } of opened) pool.close();
       await proxy.close();
     });
@@ -67,7 +67,7 @@ for (const engineName of ENGINE_NAMES) {
     };
 
     for (const ending of ['commit', 'rollback'] as const) {
-      it(`is waited for when it is looked up, up to its ${ending}`, async () => {
+      it(`makes a look-up wait until its ${ending}`, async () => {
         const line: Line = { sku_id, order_detail_id: 'a', quantity: 1 };
         const side = await sideSession(SHARD);
         await side.beginTransaction();
@@ -75,12 +75,12 @@ for (const engineName of ENGINE_NAMES) {
           'INSERT INTO flow (sku_id, order_detail_id, order_id, quantity) VALUES (?, ?, ?, 1)',
           [sku_id, 'a', 'o'].map((text) => Buffer.from(text)),
         );
-        const asked = reader.findFlows(SHARD, [line], deadline());
-        await eventually('the question is asked', 1_000, () => opened.some((shard) => !isQuiet(shard)));
+        const lookup = reader.findFlows(SHARD, [line], deadline());
+        await eventually('the look-up has begun', 1_000, () => opened.some((shard) => !isQuiet(shard)));
         await new Promise((resolve) => setTimeout(resolve, STATEMENT_MS / 3));
         await side[ending]();
         await side.end();
-        const found = await asked;
+        const found = await lookup;
         expect(found.is === 'found' && found.flows.map((flow) => flow?.status ?? 'none')).to.deep.equal([
           ending === 'commit' ? 'deducted' : 'none',
         ]);
@@ -93,9 +93,9 @@ for (const engineName of ENGINE_NAMES) {
       ['open', () => ({ kind: 'open', sku_id: (sku_id = skuOn(SHARD, fresh('late'))), leaved_amount: 20 }), 20],
     ];
     for (const [kind, operation, expected] of operations) {
-      // What rides in a batch is undone by then, and is told so.
+      // By that time an operation in a batch is undone, and is reported as undone.
       if (engineName === 'batching' && kind !== 'open') continue;
-      it(`is waited for when its COMMIT comes after the gateway gave it up: ${kind}`, async () => {
+      it(`is awaited when its COMMIT ends after the gateway gave up on it: ${kind}`, async () => {
         const sent = operation();
         const done = kind === 'deduct' ? 'deducted' : 'applied';
         const startedMs = performance.now();
@@ -110,7 +110,7 @@ for (const engineName of ENGINE_NAMES) {
     it('ends within its deadline, however long each of its statements may take', async () => {
       const silent = await startWireProxy(addressOf(SHARD));
       const patient = ENGINE_OF[engineName](open(REQUEST_MS, silent.port));
-      // Several connections: one may just be inspecting the shard.
+      // Several connections, because one of them may be busy with the check of the shard.
       await Promise.all(
         ['a', 'b', 'c'].map((adjustment_id) =>
           apply({ kind: 'adjust', sku_id, adjustment_id, delta: 1, reason: null }, patient),
@@ -124,7 +124,7 @@ for (const engineName of ENGINE_NAMES) {
       );
       expect(performance.now() - startedMs).to.be.below(1.5 * SHORT_MS);
       await silent.close();
-      // Nothing but the answers was lost.
+      // Only the answers were lost.
       expect(await left()).to.equal(firstPacketCommits ? 12 : 13);
     });
   });

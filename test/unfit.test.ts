@@ -9,15 +9,15 @@ import { ownShards } from './support/ownShards.ts';
 import type { OwnShards } from './support/ownShards.ts';
 import { skuOn } from './support/traffic.ts';
 
-/** The first is as it should be. */
+/** The first shard has no fault. */
 const SHARDS = 9;
 
-/** What is wrong with each shard but the first, and what operators are told. */
-const UNFIT: readonly (readonly [what: string, sql: string, reason: string])[] = [
+/** A fault of each shard but the first, the statement that causes it, and the reason that operators read. */
+const FAULTS: readonly (readonly [fault: string, sql: string, reason: string])[] = [
   ['another hash', 'UPDATE shard SET hash_version = 2', "its hash version is 2, this gateway's is 1"],
-  ['another place in the list', 'UPDATE shard SET shard_index = 7', 'this schema holds shard 7, not 2'],
+  ['another position in the list', 'UPDATE shard SET shard_index = 7', 'this schema holds shard 7, not 2'],
   [
-    'slots dealt to another number of shards',
+    'slots assigned to another number of shards',
     'UPDATE shard SET initial_shards = 16',
     `its slots were dealt to 16 shards, the configuration says ${SHARDS}`,
   ],
@@ -40,14 +40,14 @@ const UNFIT: readonly (readonly [what: string, sql: string, reason: string])[] =
   ['no tables', 'DROP TABLE shard', 'the schema has no tables yet: run `npm run migrate -- up`'],
 ];
 
-describe('a shard that does not fit', () => {
+describe('a shard that a gateway cannot serve', () => {
   let own: OwnShards;
   let gateway: TestGateway | undefined;
   const served = (): TestGateway => gateway ?? expect.fail('the gateway did not start');
 
   before(async () => {
     own = await ownShards({ count: SHARDS, migrated: true });
-    await Promise.all(UNFIT.map(([, sql], index) => own.query(index + 1, sql)));
+    await Promise.all(FAULTS.map(([, sql], index) => own.query(index + 1, sql)));
     gateway = await startTestGateway({}, own);
   });
   after(async () => {
@@ -59,8 +59,8 @@ describe('a shard that does not fit', () => {
   const shardState = async (shard: number): Promise<Record<string, unknown>> =>
     (await served().adminGet('/v1/shards')).body.shards[shard];
 
-  UNFIT.forEach(([what, , reason], index) => {
-    it(`is refused for ${what}, and operators are told`, async () => {
+  FAULTS.forEach(([fault, , reason], index) => {
+    it(`is refused for ${fault}, and operators can read the reason`, async () => {
       const shard = index + 1;
       expect(await shardState(shard)).to.include({ shard, name: `own-${shard}`, state: 'refused', reason });
       const answer = await served().deduct({ sku_id: sku(shard), order_detail_id: 'detail', quantity: 1 });
@@ -70,35 +70,35 @@ describe('a shard that does not fit', () => {
     });
   });
 
-  it('does not keep the others from being served', async () => {
+  it('does not prevent the service of other shards', async () => {
     expect(await shardState(0)).to.include({ state: 'serving', reason: null });
     await served().openSku(sku(0), 1);
     expect((await served().deduct({ sku_id: sku(0), order_detail_id: 'detail', quantity: 1 })).status).to.equal(201);
     expect((await served().adminGet('/readyz')).status).to.equal(200);
   });
 
-  it('is served as soon as it fits, without a restart', async () => {
+  it('is served as soon as it is repaired, without a restart', async () => {
     await own.query(1, 'UPDATE shard SET hash_version = 1');
-    await eventually('the mended shard is served', 5_000, async () => (await shardState(1))['state'] === 'serving');
+    await eventually('the repaired shard is served', 5_000, async () => (await shardState(1))['state'] === 'serving');
     await served().openSku(sku(1), 1);
   });
 
-  it('makes a gateway that can serve none not ready', async () => {
+  it('makes a gateway not ready when it can serve no shard', async () => {
     const none = await ownShards({ count: 2, migrated: true });
     none.rewrite((file: ShardsFile) => file.shards.reverse());
-    const lost = await startTestGateway({}, none);
+    const unready = await startTestGateway({}, none);
     try {
-      const { body } = await lost.adminGet('/v1/shards');
+      const { body } = await unready.adminGet('/v1/shards');
       expect(body.shards.map(({ reason }: { reason: string }) => reason)).to.deep.equal([
         'this schema holds shard 1, not 0',
         'this schema holds shard 0, not 1',
       ]);
-      const ready = await lost.adminGet('/readyz');
+      const ready = await unready.adminGet('/readyz');
       expect(ready.body.code).to.equal('not_ready');
       expectDeclared(ADMIN_ROUTES, 'GET', '/readyz', ready);
-      expect((await lost.adminGet('/healthz')).status).to.equal(200);
+      expect((await unready.adminGet('/healthz')).status).to.equal(200);
     } finally {
-      await lost.stop();
+      await unready.stop();
       await none.drop();
     }
   });

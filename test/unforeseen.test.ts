@@ -9,8 +9,8 @@ import { httpClient } from '../scripts/support/httpClient.ts';
 import { fresh } from './support/gateway.ts';
 import { stack } from './support/setup.ts';
 
-/** A fault that no code foresaw, at the worst moment: the shard has done it, and nobody was told. */
-describe('an unforeseen fault', () => {
+/** An unexpected exception at the worst moment: the shard has applied the operation, and no caller has an answer. */
+describe('an unexpected exception', () => {
   const client = httpClient(1);
   let gateway: Gateway;
   let faulty = false;
@@ -19,7 +19,7 @@ describe('an unforeseen fault', () => {
   before(async () => {
     const config = await loadConfig({ ...stack().environment, PORT: '0', ADMIN_PORT: '0' });
     const fail = <T>(answer: T): T => {
-      if (faulty) throw new Error('nobody foresaw this');
+      if (faulty) throw new Error('no code expects this fault');
       return answer;
     };
     const log = pino(
@@ -45,11 +45,11 @@ describe('an unforeseen fault', () => {
 
   const call = async (method: 'GET' | 'PUT' | 'POST', url: string, body?: unknown): Promise<string> => {
     const answer = await client.call({ method, url, ...(body === undefined ? {} : { body }) });
-    expect(answer.text).not.to.contain('foresaw');
+    expect(answer.text).not.to.contain('expects this');
     return answer.status < 300 ? String(answer.status) : `${answer.status} ${answer.body.code}`;
   };
 
-  it('is told as "it may have happened" by whatever changes stock, and the same ids then tell', async () => {
+  it('is answered as outcome_unknown by every change of stock, and the same ids give the outcome', async () => {
     const sku_id = fresh('unforeseen');
     const sku = `${gateway.adminUrl}/v1/skus/${sku_id}`;
     const calls = [
@@ -71,7 +71,7 @@ describe('an unforeseen fault', () => {
     expect(body.leaved_amount).to.equal(4);
   });
 
-  it('has a name by which both its fault and its answer are in the log', async () => {
+  it('has a request id under which both the fault and the answer are logged', async () => {
     const sku_id = fresh('unforeseen');
     faulty = true;
     const { headers } = await client.call({
@@ -84,7 +84,7 @@ describe('an unforeseen fault', () => {
     expect(named[1]).to.include({ outcome: 'outcome_unknown', status: 503 });
   });
 
-  it('is a plain fault where nothing is changed', async () => {
+  it('is answered as internal where nothing is changed', async () => {
     faulty = true;
     for (const path of ['/v1/skus/a', '/v1/deductions/a?sku_id=a'])
       expect(await call('GET', gateway.publicUrl + path), path).to.equal('500 internal');

@@ -15,15 +15,15 @@ import { CUTS, startWireProxy } from './support/wireProxy.ts';
 import type { Cut, WireProxy } from './support/wireProxy.ts';
 
 const LONG = process.env['STOCKGATE_TEST_LONG'] === '1';
-/** A batch is certainly undone only after its deadline, so a round of it takes more than a second. */
+/** A batch is certain to be undone only after its deadline, so one round takes more than a second. */
 const ROUNDS: Readonly<Record<EngineName, number>> = LONG
   ? { batching: 40, textbook: 400 }
   : { batching: 1, textbook: 6 };
 const REQUEST_MS = 3_000;
 const STATEMENT_MS = 300;
 
-/** What the engine must say, with the shard reachable again at once: it can always find out. */
-const TRUTH: Readonly<Record<Cut, 'deducted' | 'not_done'>> = {
+/** The outcome that the engine must report. The shard is reachable again at once, so it can always be resolved. */
+const EXPECTED: Readonly<Record<Cut, 'deducted' | 'not_done'>> = {
   before: 'not_done',
   inside: 'not_done',
   after: 'deducted',
@@ -32,7 +32,7 @@ const TRUTH: Readonly<Record<Cut, 'deducted' | 'not_done'>> = {
 };
 
 for (const engineName of ENGINE_NAMES) {
-  describe(`unknowns, engine: ${engineName}`, () => {
+  describe(`in-doubt outcomes, engine: ${engineName}`, () => {
     let proxy: WireProxy;
     let shards: Shard[];
     let engine: StockEngine;
@@ -84,7 +84,7 @@ for (const engineName of ENGINE_NAMES) {
     };
 
     for (const cut of CUTS) {
-      it(`tells what happened when the wire is cut ${cut} COMMIT`, async () => {
+      it(`are resolved correctly when the wire is cut ${cut} COMMIT`, async () => {
         for (let round = 0; round < ROUNDS[engineName]; round += 1) {
           const line: Line = { sku_id, order_detail_id: fresh(cut), quantity: 1 + (round % 3) };
           const before = await left();
@@ -94,9 +94,9 @@ for (const engineName of ENGINE_NAMES) {
           const outcome = await deduct(line);
           resolvedMs.push(performance.now() - startedMs);
           expect(proxy.cutsDone, 'the wire was cut').to.equal(cutsBefore + 1);
-          expect(outcome.is, JSON.stringify(outcome)).to.equal(TRUTH[cut]);
-          expect(await stands(line)).to.equal(TRUTH[cut] === 'deducted');
-          expect(await left()).to.equal(before - (TRUTH[cut] === 'deducted' ? line.quantity : 0));
+          expect(outcome.is, JSON.stringify(outcome)).to.equal(EXPECTED[cut]);
+          expect(await stands(line)).to.equal(EXPECTED[cut] === 'deducted');
+          expect(await left()).to.equal(before - (EXPECTED[cut] === 'deducted' ? line.quantity : 0));
           const again = await deduct(line);
           expect(again, 'the same ids again').to.deep.include({ is: 'deducted' });
           expect(await left()).to.equal(before - line.quantity);
@@ -104,14 +104,14 @@ for (const engineName of ENGINE_NAMES) {
       });
     }
 
-    it('has told it in time', () => {
+    it('are resolved within the deadline', () => {
       const sorted = resolvedMs.sort((a, b) => a - b);
       const p99Ms = sorted[Math.floor(sorted.length * 0.99)] ?? 0;
-      console.log(`      ${sorted.length} cuts, p99 ${p99Ms.toFixed(0)} ms from sending to the truth`);
+      console.log(`      ${sorted.length} cuts, p99 ${p99Ms.toFixed(0)} ms from the request to the outcome`);
       expect(p99Ms).to.be.below(REQUEST_MS);
     });
 
-    it('says "unknown", never "failed", while the shard is silent after COMMIT, and knows it once the shard speaks', async () => {
+    it('are reported as unknown, not failed, while the shard is silent after COMMIT, and resolved later', async () => {
       const line: Line = { sku_id, order_detail_id: fresh('silent'), quantity: 2 };
       const before = await left();
       const cutsBefore = proxy.cutsDone;
@@ -125,29 +125,29 @@ for (const engineName of ENGINE_NAMES) {
       expect(performance.now() - startedMs, 'within the deadline').to.be.below(REQUEST_MS + 500);
       proxy.setSilent(false);
       await eventually(
-        'it holds',
+        'the shard answers again',
         5_000,
         async () => (await reader.readStock(shard, sku_id, deadline())).is === 'found',
       );
-      // On a busy machine it may be turned away at first; it is never told that it did not happen.
-      await eventually('it is told', 10_000, async () => {
+      // A busy machine may reject the request at first. It never reports that the deduction had no effect.
+      await eventually('the outcome is reported', 10_000, async () => {
         const { is } = await deduct(line);
         expect(is).to.be.oneOf(['deducted', 'not_done', 'unknown']);
         return is === 'deducted';
       });
       expect(await left()).to.equal(before - 2);
-      await eventually('it holds', 5_000, () => isQuiet(shards[shard]));
+      await eventually('no work is left on the shard', 5_000, () => isQuiet(shards[shard]));
     });
 
-    it('says "not done" when the shard falls silent before COMMIT, and nothing comes of it later', async () => {
+    it('are reported as not done when the shard falls silent before COMMIT, with no effect later', async () => {
       const before = await left();
-      // Every engine reads before it writes here; an order that is a batch's first packet may be done by it.
+      // Every engine reads before this write. An order could take effect with the first packet of its batch.
       const writeOff: Adjust = { kind: 'adjust', sku_id, adjustment_id: fresh('early'), delta: -2, reason: null };
       proxy.setSilent(true);
       expect((await engine.apply(shard, [writeOff], deadline()))[0]?.is).to.equal('not_done');
       proxy.setSilent(false);
       await eventually(
-        'it holds',
+        'the shard answers again',
         5_000,
         async () => (await reader.readStock(shard, sku_id, deadline())).is === 'found',
       );

@@ -23,22 +23,25 @@ import type { WireProxy } from './support/wireProxy.ts';
 
 const SHARD = 4;
 const REQUEST_MS = 3_000;
-/** Enough for work to be begun, and less than a wait for a lock. */
+/** Long enough for work to begin, and shorter than a wait for a lock. */
 const SHORT_MS = 700;
-/** Beyond the time for which a batch may still be taken by its shard. */
+/** Longer than a shard may still accept a batch. */
 const DEAD_MS = 2_500;
-/** Less than a session may be silent, or that alone would be its end. */
+/** Shorter than a session may be silent, because the end of the session alone would undo the batch. */
 const HELD_MS = 1_700;
-/** For what was let go to do what it can. */
+/** The time in which a released batch could take effect. */
 const SETTLED_MS = 300;
-/** The wait for a lock ends after a second; a machine that is too busy comes too late to see what goes on after it. */
+/**
+ * A wait for a lock ends after this time. A test that is slower, on a busy machine, cannot observe the batch after its
+ * wait.
+ */
 const LOCK_WAIT_MS = 1_000;
 const TRIES = 8;
-/** For a COMMIT that ends after its batch was given up. */
+/** The duration of a COMMIT that ends after the gateway gave up on the batch. */
 const COMMIT_S = 1.3;
 
-/** A batch that comes late, when its gateway has long given it up, changes nothing: what was said of it meanwhile stays true. */
-describe('a batch that comes after its time', () => {
+/** A batch that arrives late, after its gateway gave up on it, changes nothing, so the answers given meanwhile hold. */
+describe('a batch that arrives after its deadline', () => {
   const opened: Shard[] = [];
   let packets: PacketProxy;
   let wire: WireProxy;
@@ -55,7 +58,7 @@ describe('a batch that comes after its time', () => {
   before(async () => {
     packets = await startPacketProxy(addressOf(SHARD));
     wire = await startWireProxy(addressOf(SHARD));
-    // It confirms a setting and drops it, so the gateway cannot notice.
+    // The proxy confirms a setting and drops it, so the gateway cannot detect that.
     forgetful = await startRewritingProxy(addressOf(SHARD));
     forgetful.rewrite = (statement) =>
       statement.startsWith('SET SESSION ')
@@ -72,7 +75,7 @@ describe('a batch that comes after its time', () => {
     await Promise.all(opened.map(({ tried }) => tried));
   });
   after(async () => {
-    await eventually('places come back', 5_000, () => opened.every(isQuiet));
+    await eventually('no work is left on the shards', 5_000, () => opened.every(isQuiet));
     for (const { pool } of opened) pool.close();
     await packets.close();
     await wire.close();
@@ -82,7 +85,7 @@ describe('a batch that comes after its time', () => {
   beforeEach(async () => {
     sku_id = skuOn(SHARD, fresh('zombie'));
     await apply(direct, { kind: 'open', sku_id, leaved_amount: 1 });
-    // Who has looked at a SKU once sends the next order for it in one packet.
+    // An engine that has read a SKU once sends the next order for it in one packet.
     const tooLarge = { kind: 'deduct', order_id: 'o', lines: [{ ...line('too large'), quantity: 2 }] } as const;
     const all = [behindPackets, behindWire, behindForgetful, behindSlow, direct];
     for (const by of all) expect((await apply(by, tooLarge)).is).to.equal('refused');
@@ -115,7 +118,7 @@ describe('a batch that comes after its time', () => {
     return stock.is === 'found' && stock.rows[0]?.leaved_amount;
   };
 
-  /** Whether a batch is at work on the shard. */
+  /** Whether a batch is running on the shard. */
   const waitsOnServer = async (session: mysql.Connection): Promise<boolean> => {
     const [rows] = await session.query('SHOW FULL PROCESSLIST');
     const { schema } = addressOf(SHARD);
@@ -125,43 +128,44 @@ describe('a batch that comes after its time', () => {
     );
   };
 
-  /** Somebody else buys the last unit, the same ids are refused, and there are units again. */
+  /** Another caller buys the last unit, the same ids are refused, and a restock adds units. */
   const refuseMeanwhile = async (): Promise<void> => {
-    expect((await deduct(direct, 'somebody else')).is).to.equal('deducted');
+    expect((await deduct(direct, 'another buyer')).is).to.equal('deducted');
     expect(await deduct(direct, 'late')).to.deep.include({ is: 'refused', code: 'insufficient_stock' });
     await apply(direct, { kind: 'adjust', sku_id, adjustment_id: 'restock', delta: 5, reason: null });
   };
-  const expectNothingCame = async (): Promise<void> => {
+  const expectNoEffect = async (): Promise<void> => {
     await sleep(SETTLED_MS);
-    expect(await stands('late'), 'it came after all').to.equal(false);
+    expect(await stands('late'), 'it took effect after all').to.equal(false);
     expect(await left()).to.equal(5);
   };
 
   for (const side of ['before', 'inside'] as const) {
-    it(`is not told as done, refused to the next, and stays so, held up ${side} its packet`, async () => {
-      let letGo: () => void = () => undefined;
-      const released = new Promise<'pass'>((resolve) => (letGo = () => resolve('pass')));
+    it(`is not reported as done, and takes no effect after a refusal, when stalled ${side} its packet`, async () => {
+      let release: () => void = () => undefined;
+      const released = new Promise<'pass'>((resolve) => (release = () => resolve('pass')));
       packets.watch(sku_id, { packet: 1, side, act: (): ReturnType<Strike['act']> => released });
-      // On a machine that is too busy nobody finds out in time.
+      // On a busy machine the outcome may not be resolved in time.
       expect((await deduct(behindPackets, 'late', HELD_MS)).is).to.be.oneOf(['not_done', 'unknown']);
       expect(packets.hasStruck && isBatch(packets.statements[0] ?? '')).to.equal(true);
       await refuseMeanwhile();
-      letGo();
-      await expectNothingCame();
+      release();
+      await expectNoEffect();
     });
   }
 
-  it('is told as unknown when nobody can be asked, and nothing comes of it', async () => {
+  it('is reported as unknown while no server answers, and takes no effect later', async () => {
     wire.setHeld(true);
-    // Shorter than the two seconds after which MySQL ends the silent session and reports that: then nothing was done.
+    // Shorter than the two seconds after which MySQL ends the silent session and reports that. The outcome would then
+    // be "not done".
     expect((await deduct(behindWire, 'late', HELD_MS)).is).to.equal('unknown');
     await sleep(DEAD_MS);
     await refuseMeanwhile();
     wire.setHeld(false);
-    await expectNothingCame();
+    await expectNoEffect();
   });
 
-  it('is not told as undone while it may still come', async () => {
+  it('is not reported as undone while it may still arrive', async () => {
     const act: Strike['act'] = (hangUp) => {
       hangUp();
       return sleep(SETTLED_MS, 'pass' as const);
@@ -172,18 +176,22 @@ describe('a batch that comes after its time', () => {
     expect([await stands('slow'), await left()]).to.deep.equal([true, 0]);
   });
 
-  it('is not told as undone while its rows are not decided', async () => {
-    // Past its deadline, which is kept before the caller's: all is asserted by then, and COMMIT takes its time.
+  it('is not reported as undone while its rows are undecided', async () => {
+    // COMMIT ends after the deadline of the batch, which is earlier than the deadline of the caller. All assertions are
+    // made before COMMIT, which then takes its time.
     const slowly = `;DO SLEEP(${COMMIT_S});COMMIT`;
     slow.rewrite = (statement) => (isBatch(statement) ? statement.replace(/;COMMIT$/, slowly) : statement);
-    let came = false;
-    for (let time = 0; time < TRIES && !came; time += 1) {
+    let tookEffect = false;
+    for (let time = 0; time < TRIES && !tookEffect; time += 1) {
       const { is } = await deduct(behindSlow, `waits-${time}`, LOCK_WAIT_MS);
       await sleep(COMMIT_S * 1_000);
-      came = await stands(`waits-${time}`);
-      expect(is, `it ${came ? 'stands' : 'does not stand'}`).to.be.oneOf(['unknown', came ? 'deducted' : 'not_done']);
+      tookEffect = await stands(`waits-${time}`);
+      expect(is, `it ${tookEffect ? 'stands' : 'does not stand'}`).to.be.oneOf([
+        'unknown',
+        tookEffect ? 'deducted' : 'not_done',
+      ]);
     }
-    expect(came, 'it came in the end').to.equal(true);
+    expect(tookEffect, 'it took effect in the end').to.equal(true);
   });
 
   it('changes nothing, however long it waited for a lock after its ids were written', async () => {
@@ -192,7 +200,7 @@ describe('a batch that comes after its time', () => {
     await side.query('SELECT * FROM stock WHERE sku_id = ? FOR UPDATE', [Buffer.from(sku_id)]);
     const { is } = await deduct(behindForgetful, 'late');
     expect(is).to.be.oneOf(['not_done', 'unknown']);
-    // Its ids are written and its deadline has passed; it waits for the stock row and for nothing else.
+    // Its ids are written and its deadline has passed. It waits only for the stock row.
     await sleep(DEAD_MS);
     expect(await waitsOnServer(side), 'it still waits').to.equal(true);
     await side.rollback();
@@ -202,13 +210,13 @@ describe('a batch that comes after its time', () => {
     expect((await deduct(direct, 'late')).is).to.equal('deducted');
   });
 
-  // Its deadline is looked at after its ids are written: what was not found by then is not written later.
-  it('dies also when it came in time and waited for a row', async () => {
+  // The deadline is asserted after the ids are written, so an id that a read did not find is not written later.
+  it('takes no effect either when it arrived in time and waited for a row', async () => {
     let waited = false;
     for (let time = 0; time < TRIES && !waited; time += 1) {
       const many = skuOn(SHARD, fresh('zombie'));
       await apply(direct, { kind: 'open', sku_id: many, leaved_amount: 10 });
-      // Flows are written in the order of their ids: the first is waited for, and the second is not there yet.
+      // Flows are written in the order of their ids: the batch waits for the first, and has not yet written the second.
       const lines = ['a', 'b'].map((order_detail_id) => ({ sku_id: many, order_detail_id, quantity: 1 }));
       const side = await sideSession(SHARD);
       await side.beginTransaction();
@@ -220,8 +228,8 @@ describe('a batch that comes after its time', () => {
       const asked = Promise.all(
         lines.map((one) => apply(direct, { kind: 'deduct', order_id: 'o', lines: [one] }, SHORT_MS)),
       );
-      const told = (await asked).map(({ is }) => is);
-      expect(told).to.not.include('deducted');
+      const words = (await asked).map(({ is }) => is);
+      expect(words).to.not.include('deducted');
       const found = await reader.findFlows(SHARD, lines.slice(1), performance.now() + REQUEST_MS);
       expect(found.is === 'found' && found.flows).to.deep.equal([null]);
       await side.rollback();
@@ -229,11 +237,11 @@ describe('a batch that comes after its time', () => {
       await side.end();
       await sleep(SETTLED_MS);
       const later = await reader.findFlows(SHARD, lines, performance.now() + REQUEST_MS);
-      expect(later.is === 'found' && later.flows, `told ${told.join(', ')}, and it came after all`).to.deep.equal([
-        null,
-        null,
-      ]);
+      expect(
+        later.is === 'found' && later.flows,
+        `answered ${words.join(', ')}, and took effect after all`,
+      ).to.deep.equal([null, null]);
     }
-    expect(waited, 'it went on before its wait was over').to.equal(true);
+    expect(waited, 'the row was unlocked before the wait was over').to.equal(true);
   });
 });

@@ -18,8 +18,8 @@ const OWN = 3;
 const CLIENTS = 8;
 const SELLING_MS = 6_000;
 const WAIT_MS = 30_000;
-/** Longer than a shard goes without being moved on, and the others without hearing of it. */
-const MOVED_ON_MS = 3_000;
+/** Longer than the time between two advances of a shard's watermark and its record on the other shards. */
+const ADVANCED_MS = 3_000;
 const TIMEOUT_MS = 600_000;
 
 /** A `mysqldump` of one shard, made while it sells, and loaded while the others sell. */
@@ -31,7 +31,7 @@ describe('a shard restored from a dump', function () {
   const books: string[] = [];
   let skus: string[] = [];
 
-  const gates = (): TestGateway => gateway ?? expect.fail('there is no gateway');
+  const theGateway = (): TestGateway => gateway ?? expect.fail('there is no gateway');
   const shards = (): OwnShards => own ?? expect.fail('there are no shards');
   const client = async (tool: Tool, args: readonly string[], file: string, is: 'read' | 'written'): Promise<void> => {
     const [command, ...first] =
@@ -48,7 +48,7 @@ describe('a shard restored from a dump', function () {
     });
     expect((await exited).code).to.equal(0);
   };
-  /** Orders of one line and carts over two shards, until told otherwise. @returns what could not be sold meanwhile, by its answer */
+  /** Sells orders of one line and carts over two shards until the signal. @returns the number of answers by status */
   const sell = async (name: string, until: AbortSignal): Promise<Map<number, number>> => {
     const answers = new Map<number, number>();
     await Promise.all(
@@ -60,7 +60,7 @@ describe('a shard restored from a dump', function () {
             order_detail_id: `${order_id}-${place}`,
             quantity: 1,
           }));
-          const { status } = await gates().post('/v1/deductions', { order_id, lines });
+          const { status } = await theGateway().post('/v1/deductions', { order_id, lines });
           answers.set(status, (answers.get(status) ?? 0) + 1);
           if (status === 201)
             books.push(...lines.map((line) => `${order_id},${line.sku_id},${line.order_detail_id},${line.quantity}`));
@@ -70,7 +70,7 @@ describe('a shard restored from a dump', function () {
     return answers;
   };
   const statesOf = async (): Promise<string> =>
-    String(((await gates().adminGet('/v1/shards')).body?.shards as { state: string }[]).map(({ state }) => state));
+    String(((await theGateway().adminGet('/v1/shards')).body?.shards as { state: string }[]).map(({ state }) => state));
 
   before(async function () {
     if (/mariadb/i.test(stack().cluster.product)) this.skip();
@@ -85,7 +85,7 @@ describe('a shard restored from a dump', function () {
     folder.remove();
   });
 
-  it('has each order once after all, and is sold from by nobody in the meantime', async () => {
+  it('has each order once in the end, and sells nothing in the meantime', async () => {
     const dump = `${folder.path}/shard.sql`;
     const dumping = new AbortController();
     const [, answers] = await Promise.all([
@@ -96,19 +96,19 @@ describe('a shard restored from a dump', function () {
       sell('dumped', dumping.signal),
     ]);
     expect(answers.get(201)).to.be.above(CLIENTS);
-    await sleep(MOVED_ON_MS);
+    await sleep(ADVANCED_MS);
     const closed = await runFile(
       'scripts/reconcile.ts',
       ['--restored', '--shard', 'own-0', '--close'],
       shards().environment,
     );
     expect(closed.code, closed.stderr).to.equal(0);
-    await eventually('it is refused', WAIT_MS, async () => (await statesOf()) === 'refused,serving,serving');
+    await eventually('the shard is refused', WAIT_MS, async () => (await statesOf()) === 'refused,serving,serving');
     const known = books.length;
     const loading = new AbortController();
     const [, meanwhile] = await Promise.all([
       client(MYSQL, [], dump, 'read')
-        .then(() => sleep(MOVED_ON_MS))
+        .then(() => sleep(ADVANCED_MS))
         .finally(() => loading.abort()),
       sell('loading', loading.signal),
     ]);
@@ -125,14 +125,15 @@ describe('a shard restored from a dump', function () {
     expect(done.code, done.stdout + done.stderr).to.equal(0);
     const missing = Number(/│ flow +│ (\d+)/.exec(done.stdout)?.[1]);
     console.log(
-      `      ${books.length} lines sold, ${missing} of them missing in the dump, ${meanwhile.get(503) ?? 0} orders turned away while it was loaded`,
+      `      ${books.length} lines sold, ${missing} of them missing in the dump, ` +
+        `${meanwhile.get(503) ?? 0} orders rejected while it was loaded`,
     );
     expect(missing, done.stdout).to.be.above(0);
-    await eventually('it sells again', WAIT_MS, async () => (await statesOf()) === 'serving,serving,serving');
+    await eventually('the shard sells again', WAIT_MS, async () => (await statesOf()) === 'serving,serving,serving');
     const sold = new Map(skus.map((sku_id) => [sku_id, 0]));
     for (const line of books) {
       const [order_id = '', sku_id = '', order_detail_id = '', quantity] = line.split(',');
-      const { status } = await gates().post('/v1/deductions', {
+      const { status } = await theGateway().post('/v1/deductions', {
         order_id,
         lines: [{ sku_id, order_detail_id, quantity: Number(quantity) }],
       });
@@ -140,7 +141,7 @@ describe('a shard restored from a dump', function () {
       sold.set(sku_id, (sold.get(sku_id) ?? 0) + Number(quantity));
     }
     for (const [sku_id, units] of sold)
-      expect((await gates().get(`/v1/skus/${encodeURIComponent(sku_id)}`)).body?.leaved_amount).to.equal(
+      expect((await theGateway().get(`/v1/skus/${encodeURIComponent(sku_id)}`)).body?.leaved_amount).to.equal(
         1_000_000 - units,
       );
     const audit = await runFile('scripts/reconcile.ts', [], shards().environment);

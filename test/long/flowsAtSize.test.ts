@@ -17,15 +17,15 @@ const SIZE = { busyFlows: 5_000_000, otherSkus: 50_000, otherFlows: 100, pointer
 const TIMES = 41;
 const TIMEOUT_MS = 3_600_000;
 
-describe('pages of a SKU with 5 million flows, among 5 million of others on its shard', function () {
+describe('pages of a SKU with 5 million flows, beside 5 million flows of other SKUs on its shard', function () {
   this.timeout(TIMEOUT_MS);
   let stack: Stack | null = null;
   let session: mysql.Connection;
   let bench: JournalBench | null = null;
-  const made = (): JournalBench => bench ?? expect.fail('it was not filled');
+  const made = (): JournalBench => bench ?? expect.fail('the journal was not filled');
 
   before(async () => {
-    // With the usual small log of changes the server would write its pages out all the while.
+    // With the small default redo log the server would flush its pages all the time.
     stack = await startStack({
       servers: 1,
       shardCount: 1,
@@ -43,13 +43,16 @@ describe('pages of a SKU with 5 million flows, among 5 million of others on its 
     } finally {
       progress.stop();
     }
-    const [[told]] = await session.query<RowDataPacket[]>(
-      `SELECT @@innodb_buffer_pool_size / 1048576 AS pool, (SELECT SUM(data_length + index_length) / 1048576 FROM information_schema.tables WHERE table_schema = DATABASE()) AS data`,
+    const [[sizes]] = await session.query<RowDataPacket[]>(
+      `SELECT @@innodb_buffer_pool_size / 1048576 AS pool,
+        (SELECT SUM(data_length + index_length) / 1048576
+         FROM information_schema.tables WHERE table_schema = DATABASE()) AS data`,
     );
     console.log(
-      `      ${stack.cluster.product}: filled in ${seconds(begunMs)} s; ${Number(told?.['data']).toFixed(0)} MB of tables, ${Number(told?.['pool'])} MB of buffer pool`,
+      `      ${stack.cluster.product}: filled in ${seconds(begunMs)} s; ` +
+        `${Number(sizes?.['data']).toFixed(0)} MB of tables, ${Number(sizes?.['pool'])} MB of buffer pool`,
     );
-    // Pages that were never read come from the disk, and what they take is to be seen rather than cut off.
+    // Pages that were never read come from the disk. Their time is to be measured and not cut off by a deadline.
     bench = {
       gateway: await startTestGateway({ STOCKGATE_REQUEST_MS: '30000', STOCKGATE_STATEMENT_MS: '20000' }, stack),
       address,
@@ -62,26 +65,28 @@ describe('pages of a SKU with 5 million flows, among 5 million of others on its 
     await stack?.stop();
   });
 
-  it('take about as long far in as at the beginning; the figures are printed', async () => {
+  it('take about as long deep in the journal as at its beginning; the figures are printed', async () => {
     const [[count]] = await session.query<RowDataPacket[]>(
       "SELECT COUNT(*) AS flows FROM flow WHERE status <> 'moved'",
     );
     expect(Number(count?.['flows'])).to.be.at.least(10_000_000);
     const pairs = SIZE.busyFlows / 2;
     const deep = Math.floor(pairs * 0.1);
-    // What was read to count them has driven the page out.
+    // The read that counts the flows has evicted the first page from memory.
     const [cold] = await timed(() => null, 1);
     const first = await timed(() => null);
-    // Each at a place of its own: nothing of it was read before.
+    // Each page at a different position that was not read before.
     const apart = await timed((turn) => endOf(SIZE, deep - turn * 1_000));
     const same = await timed(() => endOf(SIZE, deep));
     const words = ([median, longest]: readonly [number, number]): string =>
       `${median.toFixed(1)} ms (longest ${longest.toFixed(1)})`;
     console.log(
-      `      first page ${words(first)}, not in memory ${cold.toFixed(1)} ms; one 4,500,000 flows in ${words(same)}, at places never read before ${words(apart)}`,
+      `      first page ${words(first)}, not in memory ${cold.toFixed(1)} ms; ` +
+        `one 4,500,000 flows in ${words(same)}, at positions never read before ${words(apart)}`,
     );
     console.log(
-      `      deep ÷ first: ${(same[0] / first[0]).toFixed(2)}; never read before ÷ first: ${(apart[0] / first[0]).toFixed(2)}`,
+      `      deep ÷ first: ${(same[0] / first[0]).toFixed(2)}; ` +
+        `never read before ÷ first: ${(apart[0] / first[0]).toFixed(2)}`,
     );
     for (const [name, after] of [
       ['first', null],
@@ -100,15 +105,15 @@ describe('pages of a SKU with 5 million flows, among 5 million of others on its 
 
   journalPromises(made);
 
-  /** Median and longest of what pages take over HTTP. */
+  /** Median and longest time of pages over HTTP, in milliseconds. */
   const timed = async (
-    placeOf: (turn: number) => JournalPosition | null,
+    positionOf: (turn: number) => JournalPosition | null,
     turns = TIMES,
   ): Promise<readonly [number, number]> => {
     const times: number[] = [];
     for (let turn = 0; turn < turns; turn += 1) {
       const begunMs = performance.now();
-      await readPage(made(), BUSY, placeOf(turn));
+      await readPage(made(), BUSY, positionOf(turn));
       times.push(performance.now() - begunMs);
     }
     times.sort((a, b) => a - b);

@@ -13,22 +13,22 @@ import { stack } from '../support/setup.ts';
 const UNITS = 20_000;
 const SUB_ROWS = 16;
 const CLIENTS = 64;
-/** Of an order's own way: the rows are read of all shards at once. */
+/** Bound on the deductions per order; the rows of all shards are read at once. */
 const STEPS_MAX = 5;
 const TIMEOUT_MS = 300_000;
 
-/** What a gateway asked of its shards. */
-interface Asked {
-  /** Operations, by kind. */
+/** The calls of a gateway to its shards. */
+interface Calls {
+  /** Operations by kind. */
   readonly operations: Map<string, number>;
-  /** Other calls, by their names. */
+  /** Other calls by name. */
   readonly calls: Map<string, number>;
 }
 
 describe('the last units of a hot SKU', () => {
   let gateway: Gateway;
   let client: HttpClient;
-  let asked: Asked = { operations: new Map(), calls: new Map() };
+  let made: Calls = { operations: new Map(), calls: new Map() };
   const sku_id = fresh('last units');
 
   const count = (counts: Map<string, number>, name: string): void => void counts.set(name, (counts.get(name) ?? 0) + 1);
@@ -41,8 +41,8 @@ describe('the last units of a hot SKU', () => {
           return (...given: unknown[]): unknown => {
             if (name === 'engine')
               for (const operation of given[1] as readonly Operation[])
-                count(asked.operations, 'credits' in operation ? `${operation.kind} again` : operation.kind);
-            else if (name === 'hotRows' || name === 'layouts') count(asked.calls, `${name}.${String(key)}`);
+                count(made.operations, 'credits' in operation ? `${operation.kind} again` : operation.kind);
+            else if (name === 'hotRows' || name === 'layouts') count(made.calls, `${name}.${String(key)}`);
             return Reflect.apply(method, target, given) as unknown;
           };
         },
@@ -71,10 +71,10 @@ describe('the last units of a hot SKU', () => {
     await gateway.drain();
   });
 
-  it(`cost a bounded number of steps, shared by all who wait; the figures are printed`, async () => {
+  it(`cost a bounded number of steps, shared by all waiting orders; the figures are printed`, async () => {
     let [left, number] = [UNITS, 0];
     const sellDownTo = async (rest: number): Promise<string> => {
-      asked = { operations: new Map(), calls: new Map() };
+      made = { operations: new Map(), calls: new Map() };
       const [from, begunMs] = [number, performance.now()];
       await Promise.all(
         Array.from({ length: CLIENTS }, async () => {
@@ -82,13 +82,13 @@ describe('the last units of a hot SKU', () => {
             number += 1;
             left -= 1;
             const order = `o${number}`;
-            for (let told = 503; told === 503;) {
+            for (let status = 503; status === 503;) {
               const answer = await client.call({
                 method: 'POST',
                 url: `${gateway.publicUrl}/v1/deductions`,
                 body: { order_id: order, lines: [{ order_detail_id: order, sku_id, quantity: 1 }] },
               });
-              told = answer.status;
+              status = answer.status;
             }
           }
         }),
@@ -99,14 +99,15 @@ describe('the last units of a hot SKU', () => {
           .sort()
           .map(([name, times]) => `${name} ${(times / orders).toFixed(3)}`)
           .join(', ');
-      return `${orders} orders in ${Math.round(performance.now() - begunMs)} ms; of each order: ${each(asked.operations)}; ${each(asked.calls)}`;
+      const tookMs = Math.round(performance.now() - begunMs);
+      return `${orders} orders in ${tookMs} ms; per order: ${each(made.operations)}; ${each(made.calls)}`;
     };
     console.log(`      down to 2 %: ${await sellDownTo(UNITS / 50)}`);
     console.log(`      from 2 % to 1 %: ${await sellDownTo(UNITS / 100)}`);
     console.log(`      the last 1 %: ${await sellDownTo(0)}`);
-    const perOrder = (name: string): number => (asked.operations.get(name) ?? 0) / (UNITS / 100);
-    // The try, and once more with what was brought.
-    expect(perOrder('deduct') + perOrder('deduct again'), 'tries of an order').to.be.below(STEPS_MAX);
+    const perOrder = (name: string): number => (made.operations.get(name) ?? 0) / (UNITS / 100);
+    // The first attempt, and one more with the units that were moved.
+    expect(perOrder('deduct') + perOrder('deduct again'), 'attempts of an order').to.be.below(STEPS_MAX);
     expect((await hotRowsOf(stack(), sku_id)).reduce((sum, { leaved_amount }) => sum + leaved_amount, 0)).to.equal(0);
     await rowsBalance(stack(), sku_id);
   }).timeout(TIMEOUT_MS);

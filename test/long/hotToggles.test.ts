@@ -18,7 +18,7 @@ const LAYOUTS = [4, 16, 3, 1] as const;
 const CLIENTS = 16;
 const SENT_MIN = 3;
 const UNITS = 10_000_000;
-/** Nobody could take it, or it reached a gateway only when that went on: it was not done, or nobody knows. */
+/** Not done, or unknown: no gateway could execute it, or a frozen gateway read it only when it continued. */
 const UNDONE = [503, 408];
 const TIMEOUT_MS = 1_200_000;
 
@@ -29,19 +29,19 @@ interface Order {
   sold: boolean;
 }
 
-/** How long nobody is to wait is shown where no gateway stands still. */
+/** The test of the waiting times freezes no gateway. */
 const PAUSE_TOGGLES = 60;
 const PAUSE_MS = 200;
-/** So few that the machine has room: how long a full one makes its customers wait is another question. */
+/** Few enough for the machine to have spare time: waiting times on a full machine are another question. */
 const PAUSE_CLIENTS = 4;
 
-describe('a SKU that is laid out again and again while it sells', () => {
+describe('a SKU that is resized again and again while it sells', () => {
   let gateways: GatewayProcess[];
   let client: HttpClient;
   const sku_id = fresh('toggled');
   const orders: Order[] = [];
   const faults: string[] = [];
-  /** The one that is frozen now and then; while it is, nothing new is sent to it. */
+  /** The gateway that is frozen at times; while it is frozen, nothing new is sent to it. */
   const UNLUCKY = 2;
   let isFrozen = false;
   let freezes = 0;
@@ -72,11 +72,11 @@ describe('a SKU that is laid out again and again while it sells', () => {
     return client.call(sub_rows === 1 ? { method: 'DELETE', url } : { method: 'PUT', url, body: { sub_rows } });
   };
 
-  /** @returns how long it took; 0 where a gateway stood still meanwhile */
+  /** @returns the time in milliseconds; 0 if a gateway was frozen meanwhile */
   const send = async (order: Order): Promise<number> => {
     const [begunMs, freezesBefore] = [performance.now(), isFrozen ? -1 : freezes];
     const body = { order_id: order.id, lines: [{ order_detail_id: order.id, sku_id, quantity: order.quantity }] };
-    // Who was at a gateway when it was frozen may get no answer.
+    // A request that was at a gateway when it was frozen may get no answer.
     const answer = await client
       .call({ method: 'POST', url: `${gateways[anyGateway()]?.publicUrl}/v1/deductions`, body })
       .catch(() => null);
@@ -87,7 +87,7 @@ describe('a SKU that is laid out again and again while it sells', () => {
     return freezes === freezesBefore ? performance.now() - begunMs : 0;
   };
 
-  /** Buys until it is over. @returns how long each answer took, in no order */
+  /** Buys until `isOver`. @returns the time of each answer in milliseconds, in no order */
   const buyUntil = async (isOver: () => boolean, clients = CLIENTS): Promise<number[]> => {
     const taken: number[] = [];
     const buyers = Array.from({ length: clients }, async (_, buyer) => {
@@ -109,16 +109,17 @@ describe('a SKU that is laid out again and again while it sells', () => {
     const sorted = taken.sort((a, b) => a - b);
     const at = (share: number): string =>
       `${Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0)} ms`;
-    return `p50 ${at(0.5)}, p99 ${at(0.99)}, longest ${at(1)}, ${sorted.filter((ms) => ms > PAUSE_MS).length} of ${sorted.length} above ${PAUSE_MS} ms`;
+    const above = sorted.filter((ms) => ms > PAUSE_MS).length;
+    return `p50 ${at(0.5)}, p99 ${at(0.99)}, longest ${at(1)}, ${above} of ${sorted.length} above ${PAUSE_MS} ms`;
   };
 
-  it(`says how long its customers wait: ${PAUSE_TOGGLES} layouts, and as long without any`, async () => {
-    const arms: Record<string, number[]> = { 'laid out': [], left: [] };
-    for (const arm of ['left', 'laid out', 'left', 'laid out']) {
+  it(`prints how long its orders take: during ${PAUSE_TOGGLES} layouts, and for as long without any`, async () => {
+    const arms: Record<string, number[]> = { resized: [], unchanged: [] };
+    for (const arm of ['unchanged', 'resized', 'unchanged', 'resized']) {
       let isOver = false;
       const bought = buyUntil(() => isOver, PAUSE_CLIENTS);
       for (let toggle = 0; toggle < PAUSE_TOGGLES / 2; toggle += 1) {
-        if (arm === 'laid out')
+        if (arm === 'resized')
           expect((await resize(toggle % 2, LAYOUTS[toggle % LAYOUTS.length] ?? 1)).status).to.equal(200);
         await sleep(1_000);
       }
@@ -129,10 +130,11 @@ describe('a SKU that is laid out again and again while it sells', () => {
     expect(faults).to.deep.equal([]);
   });
 
-  it(`loses and doubles nothing: ${TOGGLES} layouts, ${FREEZES} of them with a gateway that stands still for ${FROZEN_MS / 1_000} s`, async () => {
+  const freezing = `${FREEZES} freezes of a gateway for ${FROZEN_MS / 1_000} s`;
+  it(`neither loses nor doubles an order: ${TOGGLES} layouts, ${freezing}`, async () => {
     let [isOver, unansweredResizes] = [false, 0];
     const bought = buyUntil(() => isOver);
-    const freezing = (async () => {
+    const allFreezes = (async () => {
       for (let freeze = 0; freeze < FREEZES; freeze += 1) {
         const going = resize(UNLUCKY, LAYOUTS[freeze % LAYOUTS.length] ?? 1).catch(() => null);
         await sleep(Math.random() * 40);
@@ -152,17 +154,18 @@ describe('a SKU that is laid out again and again while it sells', () => {
       else if (status !== 200) faults.push(`resize: ${status} ${text}`);
       await sleep(1_000);
     }
-    await freezing;
+    await allFreezes;
     isOver = true;
     const taken = await bought;
     await inParallel(orders, CLIENTS, async (order) => {
       while (order.sent < SENT_MIN || !order.sold) await send(order);
     });
     console.log(
-      `      ${orders.length} orders, each sent ${SENT_MIN} times or more; ${unansweredResizes} of ${TOGGLES} layouts put off; while no gateway stood still: ${describeTaken(taken)}`,
+      `      ${orders.length} orders, each sent ${SENT_MIN} times or more; ` +
+        `${unansweredResizes} of ${TOGGLES} layouts deferred; while no gateway was frozen: ${describeTaken(taken)}`,
     );
     expect(faults).to.deep.equal([]);
-    await eventually('all units are at home', 30_000, async () => {
+    await eventually('no units are in transit or in closed rows', 30_000, async () => {
       const { state, earlier } = await layoutOf(stack(), sku_id);
       return (state === 'open' || state === 'single') && earlier === '[]' && (await unitsAstray(stack(), sku_id)) === 0;
     });
@@ -173,7 +176,7 @@ describe('a SKU that is laid out again and again while it sells', () => {
     ).to.equal(orders.length);
     expect(
       rows.reduce((sum, { leaved_amount }) => sum + leaved_amount, 0),
-      'left',
+      'units left',
     ).to.equal(UNITS - orders.reduce((sum, { quantity }) => sum + quantity, 0));
     await rowsBalance(stack(), sku_id);
   }).timeout(TIMEOUT_MS);

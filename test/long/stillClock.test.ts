@@ -32,7 +32,7 @@ describe('a server whose SYSDATE() is NOW()', () => {
     await stack?.stop();
   });
 
-  it('is not served: a batch could not see there that it is late', async () => {
+  it('is refused, because a batch could not detect there that it is late', async () => {
     const { shards } = (await client.call({ method: 'GET', url: `${gateway.adminUrl}/v1/shards` })).body;
     expect(shards).to.have.length(16);
     for (const { state, reason } of shards) {

@@ -12,53 +12,63 @@ import { OPERATIONS } from './operations.ts';
 import type { TrafficOperation } from './operations.ts';
 import type { World } from './world.ts';
 
-/** I7, I9: an unknown is definite, and a cart decided, this long after its shard is back. */
+/** I7, I9: an in-doubt write is resolved, and a cart decided, at the latest this long after its shard is back. */
 const RESOLVE_MS_MAX = 30_000;
-/** The same for what was sent when all was whole: nobody waits for a shard then. */
+/** The same for requests that were sent without any fault: no request waits for a shard then. */
 const SETTLE_MS_MAX = 5_000;
 export const CALL_MS = 6_000;
 const SENT_AGAIN = 60;
-const LANES = 8;
-/** The last restock of each scarce SKU. Before it the SKU is asked for so often, and for so long. */
+const PARALLEL_MAX = 8;
+/** Units of the last restock of each scarce SKU. */
 const RESTOCK = 1;
-const ASK_MS = 100;
-const KNOWN_MS = 600;
+/** Before the last restock the SKU is ordered at this interval, and for this long. */
+const ORDER_INTERVAL_MS = 100;
+const ORDERED_MS = 600;
 
 export interface Resolved {
-  /** How long after the world was whole again, and its own attempt over, each write that was unknown then became definite. */
+  /**
+   * For each write that was in doubt at the end of the faults: how long after that, and after its own attempt was over,
+   * it was resolved.
+   */
   readonly resolveMs: readonly number[];
   readonly violations: readonly Violation[];
 }
 
-/** Asks for the writes that are still unknown, or sends them again, as a shop would, until they are definite. */
+/** Looks up the writes that are still in doubt, or sends them again, as a shop would, until each is resolved. */
 export async function resolveUnknowns(scene: Scene, healedMs: number): Promise<Resolved> {
   const history = [...scene.history];
   const unknown = history
     .filter(isWrite)
-    .filter((write) => write.verdict === 'unknown' && !toldOf(write, history).some((told) => isDefinite(write, told)));
+    .filter(
+      (write) => write.verdict === 'unknown' && !toldOf(write, history).some((evidence) => isDefinite(write, evidence)),
+    );
   const resolveMs = await Promise.all(
     unknown.map(async (write) => {
-      await eventuallyTrue(`resolving ${JSON.stringify(write).slice(0, 200)}`, () => askAfter(scene, write));
+      await eventuallyTrue(`resolving ${JSON.stringify(write).slice(0, 200)}`, () => resolveOnce(scene, write));
       return Math.max(0, performance.now() - Math.max(healedMs, overAtMs(write)));
     }),
   );
   const late = resolveMs.filter((ms) => ms > RESOLVE_MS_MAX);
   return {
     resolveMs,
-    violations: late.map((ms) => ({ invariant: 'I9', what: `an unknown became definite after ${Math.round(ms)} ms` })),
+    violations: late.map((ms) => ({
+      invariant: 'I9',
+      what: `an in-doubt write was resolved after ${Math.round(ms)} ms`,
+    })),
   };
 }
 
-/** Whether somebody who asks now hears what became of a write. */
-async function askAfter(scene: Scene, write: Write): Promise<boolean> {
+/** Looks up a write or sends it again. @returns whether the answer shows how the write ended */
+async function resolveOnce(scene: Scene, write: Write): Promise<boolean> {
   if (write.kind === 'deduction' && scene.random.chance(0.5))
     return isDefinite(write, { kind: 'looked up', answers: await lookUp(scene, write.lines) });
   return isDefinite(write, { kind: 'again', answer: await resend(scene, write) });
 }
 
-/** Waits until no attempt that was not answered can take effect any more. */
+/** Waits until no unanswered attempt can take effect any more. */
 export async function lastAttemptOver(scene: Scene): Promise<void> {
-  // A layout that changes late is seen to settle; it changes nothing that is sold.
+  // Resizes are left out: a layout that changes late changes no sale, and the final state is read when layouts are
+  // done.
   const overMs = Math.max(
     0,
     ...scene.history
@@ -69,7 +79,7 @@ export async function lastAttemptOver(scene: Scene): Promise<void> {
   await sleep(Math.max(0, overMs - performance.now()));
 }
 
-/** Does everything there is to do, until each has come to its end: a product that does nothing breaks no other rule. */
+/** Repeats every operation until it has ended as expected: a product that does nothing breaks no other rule. */
 export async function everythingWorks(
   scene: Scene,
   lasts: ReadonlyMap<string, readonly Entry[]>,
@@ -79,19 +89,22 @@ export async function everythingWorks(
     (operation) => isBroken || !(lasts.get(operation.name) ?? []).some((last) => isEnd(operation, last, false)),
   );
   for (const operation of missing) {
-    await eventuallyTrue(`'${operation.name}' comes to an end`, async () => {
+    await eventuallyTrue(`'${operation.name}' ends as expected`, async () => {
       const last = await operation.run(scene);
       return last !== null && isEnd(operation, last, isBroken);
     });
   }
 }
 
-/** Whether an operation ended as it should: where much was broken, any definite answer will do. */
+/** Whether an operation ended as expected. Where faults were injected, any definite answer will do. */
 export function isEnd({ ends }: Pick<TrafficOperation, 'ends'>, { verdict }: Entry, isBroken: boolean): boolean {
   return verdict === (ends ?? 'done') || (isBroken && (verdict === 'done' || verdict === 'refused'));
 }
 
-/** Where nothing is broken most writes get a verdict. Not all must: on a machine that stands still for seconds a breaker opens. */
+/**
+ * Without faults at least half of the writes must get a definite answer. Not all must: on a machine that stalls for
+ * seconds a breaker opens.
+ */
 export function leftOpen(history: readonly Entry[]): Violation[] {
   const writes = history.filter(isWrite);
   const open = writes.filter(({ verdict }) => verdict === 'undone' || verdict === 'unknown');
@@ -99,18 +112,20 @@ export function leftOpen(history: readonly Entry[]): Violation[] {
   return [
     {
       invariant: 'contract',
-      what: `${open.length} of ${writes.length} writes got no verdict, and nothing was broken: ${open[0]?.code ?? 'no answer'}`,
+      what:
+        `${open.length} of ${writes.length} writes got no definite answer without a fault: ` +
+        `${open[0]?.code ?? 'no answer'}`,
     },
   ];
 }
 
-/** Each gateway by itself serves each shard again, with nothing left over from what broke (I9, I10). */
+/** Waits until each gateway serves each shard again, with no trace of the faults in breakers and pools (I9, I10). */
 export async function everyGatewayServes(world: World, goods: Goods): Promise<void> {
   const cool = [...goods.opening.keys()].filter((sku_id) => sku_id.includes('-cool-'));
   for (const { process } of world.gateways) {
     let unfit: unknown[] = [];
     const what = (): string =>
-      `${process.adminUrl} serves every shard; unlike it: ${JSON.stringify(unfit).slice(0, 400)}`;
+      `${process.adminUrl} serves every shard; it does not serve ${JSON.stringify(unfit).slice(0, 400)}`;
     await eventuallyTrue(what, async () => {
       const { body } = await world.client.call({
         method: 'GET',
@@ -133,9 +148,9 @@ export async function everyGatewayServes(world: World, goods: Goods): Promise<vo
 }
 
 /**
- * Buys what is left of every scarce SKU, unit by unit: what cannot be bought must not be there (I8).
+ * Buys every scarce SKU until it is sold out, unit by unit: units that cannot be bought must not be left (I8).
  *
- * @param sellableMs how long units that came in before the call may be kept from being sold
+ * @param sellableMs for how long units that were added before the call may not be sold yet
  */
 export async function sellOut(scene: Scene, sellableMs: number): Promise<void> {
   await sleep(sellableMs);
@@ -156,11 +171,14 @@ export async function sellOut(scene: Scene, sellableMs: number): Promise<void> {
   );
 }
 
-/** Restocks what has just been sold out, and sells it out once more: each gateway must forget in time that they were sold out (I8). */
+/**
+ * Restocks the SKUs that have just been sold out, and sells them out once more: each gateway must drop its reading of
+ * the sell-out in time (I8).
+ */
 export async function sellOutAgain(scene: Scene, sellableMs: number): Promise<void> {
   const scarce = scarceOf(scene.goods);
-  // These orders want more than there is and take nothing; they keep the SKUs among those that gateways refuse early.
-  const askAll = (): Promise<unknown> =>
+  // These orders name more units than there are and take none. They keep gateways refusing the SKUs early.
+  const orderAll = (): Promise<unknown> =>
     Promise.all(
       scarce.map((sku_id) =>
         sendOrder(scene, `${scene.prefix}-more${scene.next()}`, [
@@ -168,11 +186,11 @@ export async function sellOutAgain(scene: Scene, sellableMs: number): Promise<vo
         ]),
       ),
     );
-  const askFor = async (ms: number): Promise<void> => {
+  const orderFor = async (ms: number): Promise<void> => {
     for (const untilMs = performance.now() + ms; performance.now() < untilMs;)
-      await Promise.all([askAll(), sleep(ASK_MS)]);
+      await Promise.all([orderAll(), sleep(ORDER_INTERVAL_MS)]);
   };
-  if (sellableMs > 0) await askFor(KNOWN_MS);
+  if (sellableMs > 0) await orderFor(ORDERED_MS);
   await Promise.all(
     scarce.map((sku_id) => {
       const adjustment_id = `${scene.prefix}-again${scene.next()}`;
@@ -182,23 +200,23 @@ export async function sellOutAgain(scene: Scene, sellableMs: number): Promise<vo
       );
     }),
   );
-  await Promise.all([askFor(sellableMs), sellOut(scene, sellableMs)]);
+  await Promise.all([orderFor(sellableMs), sellOut(scene, sellableMs)]);
 }
 
-/** The final state when no cart is under way any more, or as it is when they have had their time (I7). */
+/** Reads the final state once no cart is in progress any more, or when their time is over (I7). */
 export async function settledState(world: World, prefix: string, healedMs: number): Promise<FinalState> {
   const untilMs = Math.max(healedMs + RESOLVE_MS_MAX, performance.now() + SETTLE_MS_MAX);
   for (let last = ''; ;) {
     const state = await readFinalState(world, prefix);
     const text = JSON.stringify(state);
-    // The shards are read one beside the other, and units go from one to another: what is seen twice stood so in between.
+    // The shards are read in parallel while units move between them. A state that is read twice existed in between.
     if ((text === last && !isUnsettled(state)) || performance.now() > untilMs) return state;
     last = text;
     await sleep(250);
   }
 }
 
-/** Sends some orders of split SKUs once more, before the end is read: an id that is not found would be sold twice (I5). */
+/** Sends some orders of split SKUs again before the final read: an id that is not found would be sold twice (I5). */
 export async function sendSplitAgain(scene: Scene): Promise<void> {
   const split = new Set(scene.goods.split);
   const done = scene.history.filter(
@@ -206,34 +224,34 @@ export async function sendSplitAgain(scene: Scene): Promise<void> {
       entry.kind === 'deduction' && entry.verdict === 'done' && entry.lines.some(({ sku_id }) => split.has(sku_id)),
   );
   const some = Array.from({ length: Math.min(SENT_AGAIN, done.length) }, () => scene.random.pick(done) as Write);
-  await inLanes(some, (write) =>
-    eventuallyTrue('an order that is sent again', async () => isVerdict(await resend(scene, write))),
+  await inParallel(some, (write) =>
+    eventuallyTrue('sending an order again', async () => isAnswered(await resend(scene, write))),
   );
 }
 
-/** Asks some gateway for every deduction of what is split, and for what is left: whatever stands is found (I5). */
+/** Looks up every deduction of the split SKUs at random gateways, and reads their stock: stored ids are found (I5). */
 export async function findSplit(scene: Scene, { flows }: FinalState): Promise<void> {
   const split = new Set(scene.goods.split);
   const standing = flows.filter(({ sku_id, status }) => split.has(sku_id) && status !== 'void');
-  await inLanes(standing, (flow) =>
-    eventuallyTrue(`finding ${flow.order_detail_id}`, async () => isVerdict(await lookUpOne(scene, flow))),
+  await inParallel(standing, (flow) =>
+    eventuallyTrue(`finding ${flow.order_detail_id}`, async () => isAnswered(await lookUpOne(scene, flow))),
   );
-  await inLanes(scene.goods.split, (sku_id) =>
-    eventuallyTrue(`reading ${sku_id}`, async () => isVerdict(await readStock(scene, sku_id))),
+  await inParallel(scene.goods.split, (sku_id) =>
+    eventuallyTrue(`reading ${sku_id}`, async () => isAnswered(await readStock(scene, sku_id))),
   );
 }
 
-/** Whether an entry says something for good, be it wrong. */
-function isVerdict({ verdict }: Entry): boolean {
+/** Whether an entry has a definite answer, right or wrong. */
+function isAnswered({ verdict }: Entry): boolean {
   return verdict !== 'unknown' && verdict !== 'undone';
 }
 
-async function inLanes<T>(things: readonly T[], work: (thing: T) => Promise<void>): Promise<void> {
+async function inParallel<T>(things: readonly T[], work: (thing: T) => Promise<void>): Promise<void> {
   const left = [...things];
-  const lane = async (): Promise<void> => {
+  const worker = async (): Promise<void> => {
     for (let thing = left.shift(); thing !== undefined; thing = left.shift()) await work(thing);
   };
-  await Promise.all(Array.from({ length: LANES }, lane));
+  await Promise.all(Array.from({ length: PARALLEL_MAX }, worker));
 }
 
 export function leftUnsold({ stock }: FinalState): Violation[] {
@@ -241,13 +259,13 @@ export function leftUnsold({ stock }: FinalState): Violation[] {
     .filter(({ sku_id, leaved_amount }) => isScarce(sku_id) && leaved_amount !== 0)
     .map(({ sku_id, leaved_amount }) => ({
       invariant: 'I8',
-      what: `${sku_id}: refused to the last buyers, and ${leaved_amount} are left`,
+      what: `${sku_id}: the last orders were refused, and ${leaved_amount} are left`,
     }));
 }
 
-/** @param what is said when it does not come true; asked for then, where it is a function */
+/** @param what the condition, for the error message; a function is called when the time is over */
 export async function eventuallyTrue(what: string | (() => string), isSo: () => Promise<boolean>): Promise<void> {
-  // The last question may be one that is over only after 5 s; what comes too late is told by who counts the time.
+  // The last call may take another 5 s. Callers with a stricter limit measure the time themselves.
   const untilMs = performance.now() + RESOLVE_MS_MAX + CALL_MS;
   while (!(await isSo().catch(() => false))) {
     if (performance.now() > untilMs)

@@ -2,7 +2,7 @@ import type { Answer } from '../../scripts/support/httpClient.ts';
 import { NOT_SENT } from './history.ts';
 import type { DeductionLine, Found, LineKey, LineState, RefusedLine, Verdict } from './history.ts';
 
-/** What came back: an answer, nothing, or the news that nobody listens. */
+/** The end of a call: an answer, no answer (null), or a connection that was refused. */
 export type Reply = Answer | null | typeof NOT_SENT;
 
 export interface Told {
@@ -11,7 +11,7 @@ export interface Told {
   readonly endedMs: number;
 }
 
-/** Sends something, and takes the time. */
+/** Sends a request and measures when it began and ended. */
 export async function timed(send: () => Promise<Answer>): Promise<Told> {
   const invokedMs = performance.now();
   const reply = await send().catch((error: unknown) =>
@@ -20,7 +20,7 @@ export async function timed(send: () => Promise<Answer>): Promise<Told> {
   return { reply, invokedMs, endedMs: performance.now() };
 }
 
-/** What the client knows now. */
+/** How the sending ended for the client. */
 export function verdictOf({ reply, invokedMs, endedMs }: Told): {
   invokedMs: number;
   endedMs: number;
@@ -38,26 +38,29 @@ export function verdictOf({ reply, invokedMs, endedMs }: Told): {
   return sending('breach', `${reply.status} ${reply.text.slice(0, 200)}`);
 }
 
-/** What an answer holds; undefined without one. */
+/** The body of an answer; undefined without an answer. */
 export function bodyOf({ reply }: Told): Answer['body'] {
   return reply === null || reply === NOT_SENT ? undefined : (reply.body as unknown);
 }
 
-/** Whether an answer calls itself a replay by its status; null where its body says something else, or nothing though it should. */
-export function replayedOf(told: Told, says: 'body' | 'status' | 'both'): boolean | null {
-  const { reply } = told;
+/**
+ * Whether an answer is marked as a replay, by its status and, where `says` names it, by its body. Null where the two
+ * differ, or where the body has no mark though it should.
+ */
+export function replayedOf(call: Told, says: 'body' | 'status' | 'both'): boolean | null {
+  const { reply } = call;
   if (reply === null || reply === NOT_SENT || (reply.status !== 200 && reply.status !== 201)) return null;
-  const replayed = bodyOf(told)?.replayed as unknown;
+  const replayed = bodyOf(call)?.replayed as unknown;
   if (says === 'status') return reply.status === 200;
   if (typeof replayed !== 'boolean') return null;
   return says === 'body' || replayed === (reply.status === 200) ? replayed : null;
 }
 
-/** Which lines an answer calls replays; null where it does not repeat exactly these. */
-export function replaysOf(told: Told, order_id: string, lines: readonly DeductionLine[]): boolean[] | null {
-  const body = bodyOf(told);
+/** Which lines an answer marks as replays; null where it does not list exactly these. */
+export function replaysOf(call: Told, order_id: string, lines: readonly DeductionLine[]): boolean[] | null {
+  const body = bodyOf(call);
   if (
-    verdictOf(told).verdict !== 'done' ||
+    verdictOf(call).verdict !== 'done' ||
     body?.order_id !== order_id ||
     body.status !== 'deducted' ||
     !Array.isArray(body.lines)
@@ -71,9 +74,9 @@ export function replaysOf(told: Told, order_id: string, lines: readonly Deductio
 }
 
 /** The lines that a refusal names. */
-export function refusedLinesOf(told: Told): RefusedLine[] {
-  if (verdictOf(told).verdict !== 'refused') return [];
-  const lines = (bodyOf(told)?.lines ?? []) as (RefusedLine & { leaved_amount?: unknown })[];
+export function refusedLinesOf(call: Told): RefusedLine[] {
+  if (verdictOf(call).verdict !== 'refused') return [];
+  const lines = (bodyOf(call)?.lines ?? []) as (RefusedLine & { leaved_amount?: unknown })[];
   return lines.map(({ sku_id, order_detail_id, code, leaved_amount }) => ({
     sku_id,
     order_detail_id,
@@ -82,10 +85,12 @@ export function refusedLinesOf(told: Told): RefusedLine[] {
   }));
 }
 
-/** The states of the lines of a refused cancellation; null where it does not give exactly these. Empty where it was not refused. */
-export function statesOf(told: Told, asked: readonly LineKey[]): LineState[] | null {
-  if (verdictOf(told).verdict !== 'refused') return [];
-  const lines = bodyOf(told)?.lines as unknown;
+/**
+ * The states of the lines of a refused cancellation, empty where it was not refused; null where it lists other lines.
+ */
+export function statesOf(call: Told, asked: readonly LineKey[]): LineState[] | null {
+  if (verdictOf(call).verdict !== 'refused') return [];
+  const lines = bodyOf(call)?.lines as unknown;
   if (!Array.isArray(lines) || lines.length !== asked.length) return null;
   const states = (lines as (LineState & { code?: string })[]).map(
     ({ sku_id, order_detail_id, status, code = null }) => ({ sku_id, order_detail_id, status, code }),
@@ -97,26 +102,26 @@ export function statesOf(told: Told, asked: readonly LineKey[]): LineState[] | n
 
 const LINE_STATUSES: ReadonlySet<string> = new Set(['cancelled', 'deducted', 'pending', 'none', 'unavailable']);
 
-/** How a line stands according to an answer's part about it; null where that cannot be understood. */
+/** The state of a line by its part of an answer; null where that cannot be parsed. */
 export function foundOf(
   state: unknown,
   { sku_id, order_detail_id }: { readonly sku_id: string; readonly order_detail_id: string },
 ): Found | null {
-  const said = state as (Partial<Record<string, unknown>> & { status?: unknown }) | null | undefined;
-  if (said?.['sku_id'] !== sku_id || said['order_detail_id'] !== order_detail_id) return null;
-  const { status, order_id } = said;
+  const line = state as (Partial<Record<string, unknown>> & { status?: unknown }) | null | undefined;
+  if (line?.['sku_id'] !== sku_id || line['order_detail_id'] !== order_detail_id) return null;
+  const { status, order_id } = line;
   if (status === 'none') return { status };
   if (status !== 'deducted' && status !== 'pending' && status !== 'cancelled') return null;
-  const quantity = numberOf(said['quantity']);
-  const returned = numberOf(said['returned']);
+  const quantity = numberOf(line['quantity']);
+  const returned = numberOf(line['returned']);
   return typeof order_id === 'string' && quantity !== null && returned !== null
     ? { status, order_id, quantity, returned }
     : null;
 }
 
-/** The shards on which an answer says that rows lie, in the order of the rows; null where it does not say. */
-export function placesOf(told: Told): number[] | null {
-  const rows = bodyOf(told)?.sub_rows as unknown;
+/** The shards of the rows that an answer lists, in the order of the rows; null where it lists none. */
+export function placesOf(call: Told): number[] | null {
+  const rows = bodyOf(call)?.sub_rows as unknown;
   if (!Array.isArray(rows)) return null;
   const places = (rows as { sub_row: unknown; shard: unknown }[]).map(({ sub_row, shard }, place) =>
     sub_row === place ? numberOf(shard) : null,

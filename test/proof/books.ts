@@ -1,8 +1,11 @@
 import {
+  cancelKey,
   contradict,
   effectsFound,
   effectsOf,
+  flowKey,
   groupBy,
+  isCart,
   isWrite,
   mayStand,
   overAtMs,
@@ -10,37 +13,40 @@ import {
   standingEffects,
 } from './effects.ts';
 import type { Effect, StandingEffect } from './effects.ts';
-import type { Entry, FinalState, ResizeSent, SaleSent, Write } from './history.ts';
+import type { DeductionSent, Entry, FinalState, LineKey, ResizeSent, SaleSent, Write } from './history.ts';
 
-/** A broken promise: the invariant of the design that it breaks, and the story in one sentence. */
+/** A broken promise: the invariant of the design that it breaks, and what happened, in one sentence. */
 export interface Violation {
   readonly invariant: string;
   readonly what: string;
 }
 
-/** An effect that somebody was told of. */
+/** An effect that an answer reported to a client. */
 export interface Known {
   readonly effect: Effect;
-  /** When he had been told. */
+  /** When the client had received the answer. */
   readonly atMs: number;
 }
 
-/** What was sent, what was told and what stands, by idempotency key. */
+/** The writes sent, the effects reported and the effects stored, by idempotency key. */
 export interface Books {
   readonly history: readonly Entry[];
   readonly writes: readonly Write[];
   readonly sales: readonly SaleSent[];
   readonly resizes: readonly ResizeSent[];
-  /** What lies, or lay, in several rows. */
+  /** SKUs that lie, or lay, in several rows. */
   readonly split: ReadonlySet<string>;
   readonly sent: ReadonlyMap<string, readonly Write[]>;
-  /** An answer "done" is as good as a look-up that found it. */
+  /** An accepted write counts as much as a look-up that found it. */
   readonly known: ReadonlyMap<string, readonly Known[]>;
   readonly standing: ReadonlyMap<string, StandingEffect>;
   readonly final: FinalState;
-  /** When the last fault was mended. */
+  /** When the last fault was repaired. */
   readonly mendedMs: number;
-  /** Whether gateways refuse early (`STOCKGATE_PRECHECK`), and shards keep new units of an empty row from being sold for a while. */
+  /**
+   * Whether gateways refuse early (`STOCKGATE_PRECHECK`). Shards then do not sell new units of an empty row for a
+   * while.
+   */
   readonly hasTiers: boolean;
 }
 
@@ -53,7 +59,7 @@ export function openBooks(history: readonly Entry[], final: FinalState, mendedMs
     resizes: writes.filter((write) => write.kind === 'resize'),
     split: new Set(final.layouts.map(({ sku_id }) => sku_id)),
     sent: groupBy(writes, (write) => effectsOf(write).map(({ key }) => key)),
-    known: groupBy(history.flatMap(toldBy), ({ effect }) => [effect.key]),
+    known: groupBy(history.flatMap(reportedBy), ({ effect }) => [effect.key]),
     standing: new Map(standingEffects(final).map((effect) => [effect.key, effect])),
     final,
     mendedMs,
@@ -65,24 +71,24 @@ export function violation(invariant: string, what: string): Violation {
   return { invariant, what };
 }
 
-/** What somebody had been told of a key before a moment. */
+/** The effects under a key that answers had reported before a moment. */
 export function knownBefore({ known }: Books, key: string, ms: number): Known[] {
   return (known.get(key) ?? []).filter(({ atMs }) => atMs < ms);
 }
 
-/** Whether an effect was known to stand before a moment. */
+/** Whether an answer had reported an effect before a moment. */
 export function isKnown(books: Books, { key, content }: Effect, beforeMs: number): boolean {
   return knownBefore(books, key, beforeMs).some(({ effect }) => effect.content === content);
 }
 
-/** Whether something was known before a moment that this effect cannot stand beside. */
+/** Whether an answer had reported, before a moment, an effect that contradicts this one. */
 export function isContradicted(books: Books, effect: Effect, beforeMs: number): boolean {
   return keysAround(effect).some((key) =>
     knownBefore(books, key, beforeMs).some((known) => contradict(effect, known.effect)),
   );
 }
 
-/** Whether something stands in the end that this effect cannot stand beside, and may have stood before a moment. */
+/** Whether an effect that contradicts this one is stored in the end, and may have been stored before a moment. */
 export function mayBeContradicted(books: Books, effect: Effect, beforeMs: number): boolean {
   return keysAround(effect).some((key) => {
     const standing = books.standing.get(key);
@@ -90,17 +96,22 @@ export function mayBeContradicted(books: Books, effect: Effect, beforeMs: number
   });
 }
 
-/** The sendings that may have brought an effect about before a moment. */
+/** The sendings that may have caused an effect before a moment. */
 export function mayHaveStood({ sent }: Books, { key, content }: Effect, ms: number): Write[] {
   return (sent.get(key) ?? []).filter((write) => mayStand(write) && write.invokedMs < ms && says(write, key, content));
 }
 
-/** Whether an answer denies what stands, though no sending that can have brought it about was still under way, or came later. */
+/**
+ * Whether an effect is stored that an answer denies, though each sending that can have caused it was over when the
+ * request of the answer began.
+ */
 export function isDenied(key: string, { invokedMs }: Entry, { sent, standing }: Books): boolean {
   return standing.has(key) && (sent.get(key) ?? []).filter(mayStand).every((write) => overAtMs(write) < invokedMs);
 }
 
-/** What was sent under a key and how it ended, for a story: times are from the beginning of the answer that is told of. */
+/**
+ * The sendings under a key and how they ended, for a message. Times count from the start of the call that it is about.
+ */
 export function sendingsOf(key: string, { invokedMs: sinceMs }: Entry, { sent }: Books): string {
   const times = (write: Write): string =>
     [write.invokedMs, write.endedMs].map((ms) => Math.round(ms - sinceMs)).join(' to ');
@@ -109,6 +120,21 @@ export function sendingsOf(key: string, { invokedMs: sinceMs }: Entry, { sent }:
     .join(', ');
 }
 
+/** Whether a line may have been cancelled before a moment. A cancellation is final, so it is still stored. */
+export function mayBeCancelled(books: Books, line: LineKey, beforeMs: number): boolean {
+  const standing = books.standing.get(cancelKey(line));
+  return standing !== undefined && mayHaveStood(books, standing, beforeMs).length > 0;
+}
+
+/** The carts with a line that were sent before a moment. */
+export function cartsOf({ sent, split }: Books, line: LineKey, beforeMs: number): DeductionSent[] {
+  return (sent.get(flowKey(line)) ?? []).filter(
+    (write): write is DeductionSent =>
+      write.kind === 'deduction' && isCart(write.lines, split) && write.invokedMs < beforeMs,
+  );
+}
+
+/** Whether a write was sent for an effect with this key and content. */
 export function says(write: Write, key: string, content: string): boolean {
   return effectsOf(write).some((effect) => effect.key === key && effect.content === content);
 }
@@ -118,7 +144,7 @@ function keysAround({ key }: Effect): string[] {
   return sibling === null ? [key] : [key, sibling];
 }
 
-function toldBy(entry: Entry): Known[] {
+function reportedBy(entry: Entry): Known[] {
   if (entry.kind !== 'lookup' && (entry.kind === 'read' || entry.verdict !== 'done')) return [];
   const effects = entry.kind === 'lookup' ? effectsFound(entry) : effectsOf(entry);
   return effects.map((effect) => ({ effect, atMs: entry.endedMs }));

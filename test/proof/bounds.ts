@@ -3,7 +3,7 @@ import { flowKey, groupBy, isCart, openingKey, overAtMs } from './effects.ts';
 import { NOT_SENT } from './history.ts';
 import type { LineKey } from './history.ts';
 
-/** When something that stands in the end can have taken effect at the earliest and at the latest. */
+/** The earliest and the latest moment at which an effect that is stored in the end can have happened. */
 interface Span {
   readonly key: string;
   readonly change: number;
@@ -13,7 +13,7 @@ interface Span {
 
 type OfSku = Span & { readonly sku_id: string };
 
-/** When an order over several shards may have held units, whatever became of it. */
+/** The interval in which an order over several shards may have held units, however the order ended. */
 interface Held {
   readonly key: string;
   readonly sku_id: string;
@@ -29,33 +29,37 @@ interface Range {
 
 type Left = Range & { readonly leastShown: number };
 
-/** What can have been so at some moment of an interval. */
+/** The numbers that were possible at some moment of an interval. */
 export interface Bounds {
-  /** What was left of a SKU. `leastShown` is less than `least` by what carts may have held that never sold it. */
+  /** Units left of a SKU. `leastShown` is `least` minus the units that carts may have held and never sold. */
   left(sku_id: string, fromMs: number, untilMs: number): Left;
-  /** The same of a split SKU for a buyer where tiers are on: units that came in may have entered an empty row, and count only later. */
+  /**
+   * Units that a buyer could get of a split SKU where tiers are on. New units may have entered an empty row, and then
+   * count only later.
+   */
   leftToBuy(sku_id: string, fromMs: number, untilMs: number): Left;
-  /** Whether a SKU, once opened, can have had no units at some moment: none left and none held. */
+  /** Whether a SKU, once opened, can have had no units left and none held at some moment. */
   canHaveBeenEmpty(sku_id: string, fromMs: number, untilMs: number): boolean;
-  /** What could still be returned of a deduction. */
+  /** Units of a deduction that could still be returned. */
   returnable(line: LineKey, fromMs: number, untilMs: number): Range;
 }
 
 /**
- * An undone cart lets go of its units when its answer is said; where a gateway died, 5 s after its record was written, and
- * the sweepers of all gateways come by every second. The rest is for a machine that has much to do.
+ * An aborted cart releases its units when it is answered. Where a gateway died, a sweeper releases them 5 s after the
+ * cart record was written; the sweeper of each gateway runs every second. The rest is a margin for a busy machine.
  */
 const HELD_MS_MAX = 10_000;
 
 /**
- * I8: where tiers are on, units that entered an empty row are for sale at the latest this long after a client knows of them. The
- * product needs one second (`SELLABLE_AFTER_MS`).
+ * I8: where tiers are on, units that entered an empty row can be sold at the latest this long after a client was
+ * answered. The product needs one second (`SELLABLE_AFTER_MS`).
  */
 export const SELLABLE_MS_MAX = 2_000;
 
 /**
- * Works out what can have been left of each SKU at any time. An effect lies between the first sending of its ids and the
- * first answer that told of it; without such an answer, any time after.
+ * Computes the numbers of units that were possible for each SKU at any time. An effect happens between the first
+ * sending of its ids and the first answer that reported it; without such an answer, at any time after the first
+ * sending.
  */
 export function boundsOf(books: Books): Bounds {
   const spans = spansOf(books);
@@ -76,7 +80,7 @@ export function boundsOf(books: Books): Bounds {
     canHaveBeenEmpty: (sku_id, fromMs, untilMs) => {
       const ofSku = bySku.get(sku_id) ?? [];
       const opening = ofSku.find(isOpening);
-      // Before it is opened a SKU has no row that could be empty.
+      // A SKU that is not open yet has no row that could be empty.
       if (opening === undefined || opening.earliestMs > untilMs) return false;
       const opened = ofSku.map((span) => (isOpening(span) ? { ...span, latestMs: span.earliestMs } : span));
       return leftOf(opened, [], Math.max(fromMs, opening.earliestMs), untilMs).least <= 0;
@@ -96,7 +100,7 @@ function leftOf(spans: readonly Span[], held: readonly Held[], fromMs: number, u
   };
 }
 
-/** A restock, a return or a cancellation. An opening makes a new row, which sells at once. */
+/** A restock, a return or a cancellation. An opening creates a row, whose units can be sold at once. */
 function isNewUnits(span: OfSku): boolean {
   return span.change > 0 && !isOpening(span);
 }
@@ -114,13 +118,14 @@ function rangeOf(spans: readonly Span[], moments: readonly number[]): Range {
 
 function sumAt(spans: readonly Span[], ms: number, isLess: boolean): number {
   return spans.reduce((sum, { change, earliestMs, latestMs }) => {
-    // For the least, what takes away has happened as soon as it can, and what adds as late as it can.
+    // For the least, decreases count from their earliest moment and increases from their latest; for the most, vice
+    // versa.
     const countsFromMs = change < 0 === isLess ? earliestMs : latestMs;
     return countsFromMs <= ms ? sum + change : sum;
   }, 0);
 }
 
-/** Units that carts may hold at a moment besides those that count as sold; a line is held once at a time. */
+/** Units that carts may hold at a moment, without those that count as sold. A line is held once at a time. */
 function heldAt(held: readonly Held[], spans: readonly Span[], ms: number): number {
   const sold = new Set(spans.filter(({ earliestMs }) => earliestMs <= ms).map(({ key }) => key));
   const units = new Map<string, number>();
@@ -141,14 +146,14 @@ function timesOf({ earliestMs, latestMs }: Span): number[] {
 function spansOf({ sent, known, standing }: Books) {
   return [...standing.values()].map(({ key, content, sku_id, change, rest }) => {
     const sendings = (sent.get(key) ?? []).filter(({ verdict }) => verdict === 'done' || verdict === 'unknown');
-    const told = (known.get(key) ?? []).filter(({ effect }) => effect.content === content);
+    const reported = (known.get(key) ?? []).filter(({ effect }) => effect.content === content);
     return {
       key,
       sku_id,
       change,
       rest,
       earliestMs: Math.min(Infinity, ...sendings.map(({ invokedMs }) => invokedMs)),
-      latestMs: Math.min(Infinity, ...told.map(({ atMs }) => atMs)),
+      latestMs: Math.min(Infinity, ...reported.map(({ atMs }) => atMs)),
     };
   });
 }
@@ -157,7 +162,7 @@ function heldOf({ writes, split, mendedMs }: Books): Held[] {
   return writes.flatMap((write) => {
     if (write.kind !== 'deduction' || write.code === NOT_SENT || !isCart(write.lines, split)) return [];
     const overMs = overAtMs(write);
-    // A server that does not answer keeps what is held on it.
+    // Units on a server that does not answer stay held.
     const untilMs = Math.max(overMs, mendedMs) + HELD_MS_MAX;
     return write.lines.map((line) => ({
       key: flowKey(line),

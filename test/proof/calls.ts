@@ -26,13 +26,13 @@ import type {
 import type { Random } from './random.ts';
 import type { GatewaySlot } from './slot.ts';
 
-/** What an operation has at hand. */
+/** The context of an operation of the traffic. */
 export interface Scene {
   readonly prefix: string;
   readonly random: Random;
   readonly goods: Goods;
   readonly history: Entry[];
-  /** Sends to one of the gateways, whichever unless it is said. @throws when no answer came */
+  /** Sends to a random gateway, or to the one that `how` names. @throws when no answer came */
   send(
     listener: 'public' | 'admin',
     method: 'GET' | 'POST' | 'PUT' | 'DELETE',
@@ -40,55 +40,55 @@ export interface Scene {
     body?: unknown,
     how?: SendOptions,
   ): Promise<Answer>;
-  /** A number never given before in this round. */
+  /** A number that is new in this round. */
   next(): number;
 }
 
 export interface SendOptions {
   readonly through?: GatewaySlot;
-  /** When the client hangs up. */
+  /** After this many milliseconds without an answer the client closes the connection. */
   readonly waitMs?: number;
 }
 
-/** Sends an order and writes down what the client was told. */
+/** Sends an order and records its answer. */
 export async function sendOrder(
   scene: Scene,
   order_id: string,
   lines: readonly DeductionLine[],
 ): Promise<DeductionSent> {
-  const told = await timed(() => scene.send('public', 'POST', '/v1/deductions', { order_id, lines }));
-  const replays = replaysOf(told, order_id, lines);
-  return note(scene, {
+  const call = await timed(() => scene.send('public', 'POST', '/v1/deductions', { order_id, lines }));
+  const replays = replaysOf(call, order_id, lines);
+  return record(scene, {
     kind: 'deduction',
     order_id,
     lines,
-    ...verdictOf(told),
-    replayed: replayedOf(told, 'both'),
+    ...verdictOf(call),
+    replayed: replayedOf(call, 'both'),
     replays,
-    refused: refusedLinesOf(told),
+    refused: refusedLinesOf(call),
   });
 }
 
-/** Sends goods back. */
+/** Sends a return. */
 export async function sendReturn(
   scene: Scene,
   { sku_id, order_detail_id }: LineKey,
   return_id: string,
   quantity: number,
 ): Promise<Entry> {
-  const told = await timed(() =>
+  const call = await timed(() =>
     scene.send('public', 'POST', '/v1/returns', { return_id, order_detail_id, sku_id, quantity }),
   );
-  const returned = numberOf(bodyOf(told)?.returned);
-  const returnable = numberOf(bodyOf(told)?.returnable);
-  return note(scene, {
+  const returned = numberOf(bodyOf(call)?.returned);
+  const returnable = numberOf(bodyOf(call)?.returnable);
+  return record(scene, {
     kind: 'return',
     sku_id,
     order_detail_id,
     return_id,
     quantity,
-    ...verdictOf(told),
-    replayed: replayedOf(told, 'status'),
+    ...verdictOf(call),
+    replayed: replayedOf(call, 'status'),
     returned,
     returnable,
   });
@@ -97,14 +97,14 @@ export async function sendReturn(
 /** Cancels lines of an order. */
 export async function sendCancellation(scene: Scene, order_id: string, lines: readonly LineKey[]): Promise<Entry> {
   const keys = lines.map(({ sku_id, order_detail_id }) => ({ sku_id, order_detail_id }));
-  const told = await timed(() => scene.send('public', 'POST', '/v1/cancellations', { order_id, lines: keys }));
-  return note(scene, {
+  const call = await timed(() => scene.send('public', 'POST', '/v1/cancellations', { order_id, lines: keys }));
+  return record(scene, {
     kind: 'cancellation',
     order_id,
     lines: keys,
-    ...verdictOf(told),
-    replayed: replayedOf(told, 'body'),
-    states: statesOf(told, keys),
+    ...verdictOf(call),
+    replayed: replayedOf(call, 'body'),
+    states: statesOf(call, keys),
   });
 }
 
@@ -116,38 +116,38 @@ export async function sendAdjustment(
   delta: number,
 ): Promise<Entry> {
   const path = `/v1/skus/${encodeURIComponent(sku_id)}/adjustments`;
-  const told = await timed(() => scene.send('admin', 'POST', path, { adjustment_id, delta }));
-  return note(scene, {
+  const call = await timed(() => scene.send('admin', 'POST', path, { adjustment_id, delta }));
+  return record(scene, {
     kind: 'adjustment',
     sku_id,
     adjustment_id,
     delta,
-    ...verdictOf(told),
-    replayed: replayedOf(told, 'both'),
+    ...verdictOf(call),
+    replayed: replayedOf(call, 'both'),
   });
 }
 
-/** Puts a SKU on the shelf. */
+/** Opens a SKU. */
 export async function sendOpening(scene: Scene, sku_id: string, leaved_amount: number): Promise<Entry> {
-  const told = await timed(() =>
+  const call = await timed(() =>
     scene.send('admin', 'PUT', `/v1/skus/${encodeURIComponent(sku_id)}`, { leaved_amount }),
   );
-  return note(scene, {
+  return record(scene, {
     kind: 'opening',
     sku_id,
     leaved_amount,
-    ...verdictOf(told),
-    replayed: replayedOf(told, 'both'),
+    ...verdictOf(call),
+    replayed: replayedOf(call, 'both'),
   });
 }
 
 /** Pauses the sale of a SKU, or resumes it. */
 export async function sendSale(scene: Scene, sku_id: string, state: SaleSent['state']): Promise<Entry> {
-  const told = await timed(() => scene.send('admin', 'PUT', `/v1/skus/${encodeURIComponent(sku_id)}/sale`, { state }));
-  return note(scene, { kind: 'sale', sku_id, state, ...verdictOf(told) });
+  const call = await timed(() => scene.send('admin', 'PUT', `/v1/skus/${encodeURIComponent(sku_id)}/sale`, { state }));
+  return record(scene, { kind: 'sale', sku_id, state, ...verdictOf(call) });
 }
 
-/** Has a SKU laid out in so many rows. */
+/** Requests that a SKU is split into so many rows; one row merges it. */
 export async function sendResize(
   scene: Scene,
   sku_id: string,
@@ -155,15 +155,15 @@ export async function sendResize(
   how: SendOptions = {},
 ): Promise<ResizeSent> {
   const path = `/v1/skus/${encodeURIComponent(sku_id)}/hot`;
-  const told = await timed(() =>
+  const call = await timed(() =>
     sub_rows === 1
       ? scene.send('admin', 'DELETE', path, undefined, how)
       : scene.send('admin', 'PUT', path, { sub_rows }, how),
   );
-  return note(scene, { kind: 'resize', sku_id, sub_rows, places: placesOf(told), ...verdictOf(told) });
+  return record(scene, { kind: 'resize', sku_id, sub_rows, places: placesOf(call), ...verdictOf(call) });
 }
 
-/** Sends the same ids with the same content again, to whichever gateway. */
+/** Sends the same ids with the same content again, to a random gateway. */
 export function resend(scene: Scene, write: Write): Promise<Entry> {
   switch (write.kind) {
     case 'deduction':
@@ -183,44 +183,51 @@ export function resend(scene: Scene, write: Write): Promise<Entry> {
   }
 }
 
-/** Asks what is left. */
+/** Reads the units left of a SKU. */
 export async function readStock(scene: Scene, sku_id: string): Promise<StockRead> {
-  const told = await timed(() => scene.send('public', 'GET', `/v1/skus/${encodeURIComponent(sku_id)}`));
-  const sending = verdictOf(told);
-  if (sending.verdict !== 'done') return note(scene, { kind: 'read', sku_id, leaved_amount: null, ...sending });
-  const { leaved_amount, sub_rows = [], in_transit } = bodyOf(told) ?? {};
+  const call = await timed(() => scene.send('public', 'GET', `/v1/skus/${encodeURIComponent(sku_id)}`));
+  const sending = verdictOf(call);
+  if (sending.verdict !== 'done') return record(scene, { kind: 'read', sku_id, leaved_amount: null, ...sending });
+  const { leaved_amount, sub_rows = [], in_transit } = bodyOf(call) ?? {};
   const rows = sub_rows as readonly { readonly leaved_amount: number }[];
   const addsUp = rows.reduce((sum, row) => sum + row.leaved_amount, Number(in_transit)) === leaved_amount;
-  return note(scene, { kind: 'read', sku_id, leaved_amount: numberOf(leaved_amount), addsUp, ...sending });
+  return record(scene, { kind: 'read', sku_id, leaved_amount: numberOf(leaved_amount), addsUp, ...sending });
 }
 
-/** Asks what became of lines, in one question. @returns what is known of each */
+/** Looks up several lines in one request. @returns an entry for each line */
 export async function lookUp(scene: Scene, lines: readonly LineKey[]): Promise<LookedUp[]> {
   const keys = lines.map(({ sku_id, order_detail_id }) => ({ sku_id, order_detail_id }));
-  const told = await timed(() => scene.send('public', 'POST', '/v1/deductions/lookup', { lines: keys }));
-  const states = (bodyOf(told)?.lines ?? []) as unknown[];
+  const call = await timed(() => scene.send('public', 'POST', '/v1/deductions/lookup', { lines: keys }));
+  const states = (bodyOf(call)?.lines ?? []) as unknown[];
   return keys.map((key, index) =>
-    note(scene, {
+    record(scene, {
       kind: 'lookup',
       ...key,
       found: foundOf(states[index], key),
-      ...readOf(states[index], verdictOf(told)),
+      ...readOf(states[index], verdictOf(call)),
     }),
   );
 }
 
-/** Asks what became of one line by its address. That nothing is there is an answer like any other. */
+/** Looks up one line by its path. Status 404 counts as the answer `none`. */
 export async function lookUpOne(scene: Scene, { sku_id, order_detail_id }: LineKey): Promise<LookedUp> {
   const key = { sku_id, order_detail_id };
   const path = `/v1/deductions/${encodeURIComponent(order_detail_id)}?sku_id=${encodeURIComponent(sku_id)}`;
-  const told = await timed(() => scene.send('public', 'GET', path));
-  const sending = verdictOf(told);
+  const call = await timed(() => scene.send('public', 'GET', path));
+  const sending = verdictOf(call);
   if (sending.code === 'unknown_deduction')
-    return note(scene, { kind: 'lookup', ...key, ...sending, found: { status: 'none' }, verdict: 'done', code: null });
-  return note(scene, { kind: 'lookup', ...key, found: foundOf(bodyOf(told), key), ...sending });
+    return record(scene, {
+      kind: 'lookup',
+      ...key,
+      ...sending,
+      found: { status: 'none' },
+      verdict: 'done',
+      code: null,
+    });
+  return record(scene, { kind: 'lookup', ...key, found: foundOf(bodyOf(call), key), ...sending });
 }
 
-/** A line that is unavailable was not read: its part of the answer is no answer. */
+/** A line with the status `unavailable` was not read, so its part of the answer counts as no answer. */
 function readOf(state: unknown, sending: ReturnType<typeof verdictOf>): ReturnType<typeof verdictOf> {
   const { status } = (state ?? {}) as { status?: unknown };
   return status === 'unavailable' && sending.verdict === 'done'
@@ -228,7 +235,7 @@ function readOf(state: unknown, sending: ReturnType<typeof verdictOf>): ReturnTy
     : sending;
 }
 
-function note<E extends Entry>(scene: Scene, entry: E): E {
+function record<E extends Entry>(scene: Scene, entry: E): E {
   scene.history.push(entry);
   return entry;
 }

@@ -1,14 +1,8 @@
 import { openBooks } from './books.ts';
 import type { Books, Violation } from './books.ts';
 import type { Entry, FinalState } from './history.ts';
-import {
-  doneIsRepeated,
-  lookupsAreTrue,
-  pausesHold,
-  refusalsAreTrue,
-  replaysRepeat,
-  statesAreTrue,
-} from './rulesOfAnswers.ts';
+import { doneIsRepeated, pausesHold, refusalsAreTrue, replaysRepeat } from './rulesOfAnswers.ts';
+import { lookupsAreTrue, statesAreTrue } from './rulesOfLookups.ts';
 import { idsLieOnce, layoutsWereAsked, pointersLead, rowsAreInPlace, transfersArrive } from './rulesOfSplit.ts';
 import { answersAreWhole, numbersWerePossible } from './rulesOfNumbers.ts';
 import {
@@ -45,10 +39,10 @@ const RULES: readonly ((books: Books) => Violation[])[] = [
 ];
 
 /**
- * Holds what clients were told against what stands in the databases. Every rule is one function in `rulesOf*.ts`; planted
- * bugs (`test/planted/`) show that each can fail.
+ * Compares the answers that clients received with the rows in the databases. Every rule is one function in
+ * `rulesOf*.ts`; planted bugs (`test/planted/`) show that each can fail.
  *
- * @param mendedMs when the last fault was mended: what carts hold may stay held until a while after
+ * @param mendedMs when the last fault was repaired: units of carts may stay held until a while after that
  * @param hasTiers whether gateways refuse early, so that new units of an empty row are sold only a while later
  */
 export function check(history: readonly Entry[], final: FinalState, mendedMs = 0, hasTiers = false): Violation[] {

@@ -1,31 +1,31 @@
 import { cancelKey, effectsFound, effectsOf, flowKey, overAtMs } from './effects.ts';
 import type { DeductionSent, Entry, LookedUp, Write } from './history.ts';
 
-/** What says of a write what became of it: an answer to the same, sent again, or look-ups of all its lines. */
+/** Evidence of how a write ended: the answer to the same write sent again, or look-ups of its lines. */
 export type Told =
   | { readonly kind: 'again'; readonly answer: Entry }
   | { readonly kind: 'looked up'; readonly answers: readonly LookedUp[] };
 
 /**
- * Whether a client knows now what became of a write. That it stands is so from the first time it was told. That it does not
- * counts only when it was asked for after the write was over: until then it may still come.
+ * Whether the evidence shows how a write ended. The first answer that reports its effect is enough. An answer without
+ * its effect counts only if its request was sent after the write was over: until then the write may still take effect.
  */
-export function isDefinite(write: Write, told: Told): boolean {
+export function isDefinite(write: Write, evidence: Told): boolean {
   const overMs = overAtMs(write);
-  if (told.kind === 'again') {
-    const { verdict, code, invokedMs } = told.answer;
-    // Who hears that a cart is in the way has learnt nothing of his own request.
+  if (evidence.kind === 'again') {
+    const { verdict, code, invokedMs } = evidence.answer;
+    // The code `pending` names a cart in progress and says nothing about the request itself.
     return verdict === 'done' || (verdict === 'refused' && code !== 'pending' && invokedMs > overMs);
   }
   return (
     write.kind === 'deduction' &&
     write.lines.every((line) =>
-      told.answers.some((answer) => isAbout(answer, line) && tells(answer, write, line, overMs)),
+      evidence.answers.some((answer) => isAbout(answer, line) && shows(answer, write, line, overMs)),
     )
   );
 }
 
-/** What a history tells of a write. */
+/** The evidence of a write in a history. */
 export function toldOf(write: Write, history: readonly Entry[]): Told[] {
   const same = contentOf(write);
   const again = history.filter((entry) => entry !== write && entry.kind === write.kind && contentOf(entry) === same);
@@ -33,7 +33,7 @@ export function toldOf(write: Write, history: readonly Entry[]): Told[] {
   return [...again.map((answer): Told => ({ kind: 'again', answer })), { kind: 'looked up', answers }];
 }
 
-function tells(answer: LookedUp, write: DeductionSent, line: DeductionSent['lines'][number], overMs: number): boolean {
+function shows(answer: LookedUp, write: DeductionSent, line: DeductionSent['lines'][number], overMs: number): boolean {
   const [effect] = effectsOf({ ...write, lines: [line] });
   const found = effectsFound(answer);
   if (found.some(({ key, content }) => key === effect?.key && content === effect.content)) return true;
@@ -46,7 +46,7 @@ function isAbout(answer: LookedUp, line: DeductionSent['lines'][number]): boolea
   return flowKey(answer) === flowKey(line);
 }
 
-/** One text for what a write asks for. Sendings of the same have the same. */
+/** The content of a write as one text. Sendings of the same write have the same text. */
 function contentOf(write: Entry): string {
   if (write.kind === 'read' || write.kind === 'lookup') return '';
   if (write.kind === 'sale') return `${write.sku_id} ${write.state}`;

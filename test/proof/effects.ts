@@ -2,35 +2,35 @@ import { flowKeyText } from '../../src/core/nouns.ts';
 import { SlotMap } from '../../src/core/slots.ts';
 import type { Entry, FinalState, LineKey, LookedUp, Write } from './history.ts';
 
-/** A gateway works on a request for no longer than this; an attempt without an answer is over then. */
+/** A gateway processes a request for at most this long; an attempt without an answer is over then. */
 const ATTEMPT_MS_MAX = 5_000;
-/** The same while goods are laid out otherwise. */
+/** The same for a resize. */
 const RESIZE_MS_MAX = 10_000;
 
 export const SHARDS = 16;
 
-/** Who owns what, in a world where no slot moves. */
+/** The owner shard of each id; slots do not move in the proof bench. */
 export const OWNERS = new SlotMap(SHARDS);
 
-/** What a write brings about if it stands: one thing by its idempotency key, with everything that must be the same in a replay. */
+/** One effect of a write: its idempotency key, and the content that must be the same in a replay. */
 export interface Effect {
   readonly key: string;
   readonly content: string;
   readonly sku_id: string;
-  /** Whose line it is, of a deduction or its cancellation. */
+  /** The order of the line, of a deduction or its cancellation; null for others. */
   readonly order_id: string | null;
-  /** How it is called in a sentence. */
+  /** Its name in a message. */
   readonly name: string;
 }
 
-/** An effect that stands in a database. */
+/** An effect that is stored. */
 export interface StandingEffect extends Effect {
   readonly shard: number;
-  /** Of which stock row. */
+  /** The stock row that it changed. */
   readonly sub_row: number;
-  /** By how much it changed what is left of its SKU. */
+  /** The change of the units left of its SKU. */
   readonly change: number;
-  /** By how much it changed what can be returned of a deduction, and of which. */
+  /** The change of the returnable units of a deduction, and the key of that deduction; null where it changed none. */
   readonly rest: { readonly flow: string; readonly change: number } | null;
 }
 
@@ -39,7 +39,7 @@ interface FlowContent extends LineKey {
   readonly quantity: number;
 }
 
-/** What a write was to bring about. A pause has no id of its own, so it is nothing here. */
+/** The effects that a write was sent for. A pause and a resize have no id, so they have none here. */
 export function effectsOf(write: Write): Effect[] {
   switch (write.kind) {
     case 'deduction':
@@ -58,7 +58,7 @@ export function effectsOf(write: Write): Effect[] {
   }
 }
 
-/** What a look-up says has been brought about. */
+/** The effects that a look-up reports. */
 export function effectsFound({ found, ...line }: LookedUp): Effect[] {
   if (found?.status !== 'deducted' && found?.status !== 'cancelled') return [];
   const { order_id, quantity } = found;
@@ -68,7 +68,7 @@ export function effectsFound({ found, ...line }: LookedUp): Effect[] {
   ];
 }
 
-/** Everything that stands in the end. What is only held does not. */
+/** All effects that are stored in the end. Held units are no effect. */
 export function standingEffects({ stock, flows, returns, adjustments }: FinalState): StandingEffect[] {
   const sold = flows.filter(
     ({ status, quantity }) => (status === 'deducted' || status === 'cancelled') && quantity > 0,
@@ -128,18 +128,21 @@ export function isWrite(entry: Entry): entry is Write {
   return entry.kind !== 'read' && entry.kind !== 'lookup';
 }
 
-/** Whether the client cannot exclude that it stands. */
+/** Whether the client cannot exclude that it has taken effect. */
 export function mayStand({ verdict }: Entry): boolean {
   return verdict === 'done' || verdict === 'unknown';
 }
 
-/** From when on a sending takes no more effect: from its answer, whatever it says, or after its time. */
+/** The moment from which a sending can take no more effect: its answer, or without one the end of its time limit. */
 export function overAtMs({ kind, verdict, code, invokedMs, endedMs }: Entry): number {
   if (verdict !== 'unknown' || code !== null) return endedMs;
   return invokedMs + (kind === 'resize' ? RESIZE_MS_MAX : ATTEMPT_MS_MAX);
 }
 
-/** Whether lines lie on several shards, so that their stock is held before it is sold; those of what is split may. */
+/**
+ * Whether lines lie on several shards, so that their units are held before they are sold. Lines of split SKUs count as
+ * if they did, because they may.
+ */
 export function isCart(lines: readonly LineKey[], split: ReadonlySet<string>): boolean {
   return (
     lines.length > 1 &&
@@ -148,7 +151,7 @@ export function isCart(lines: readonly LineKey[], split: ReadonlySet<string>): b
   );
 }
 
-/** The key of a SKU's opening: with it stands the SKU. */
+/** The key of a SKU's opening; the SKU exists where this effect is stored. */
 export function openingKey(sku_id: string): string {
   return `opening\0${sku_id}`;
 }
@@ -163,19 +166,19 @@ export function cancelKey(line: LineKey): string {
   return `cancel\0${flowKeyText(line)}`;
 }
 
-/** Of a deduction its cancellation's key, and the other way round: each may contradict the other. */
+/** The key of a deduction's cancellation, or of a cancellation's deduction: the two may contradict each other. */
 export function siblingKey(key: string): string | null {
   const [kind, ...rest] = key.split('\0');
   if (kind !== 'flow' && kind !== 'cancel') return null;
   return [kind === 'flow' ? 'cancel' : 'flow', ...rest].join('\0');
 }
 
-/** Whether only one of two effects can stand. They have the same key, or are siblings. */
+/** Whether only one of two effects can be stored. They have the same key, or are siblings. */
 export function contradict(one: Effect, other: Effect): boolean {
   return one.key === other.key ? one.content !== other.content : one.order_id !== other.order_id;
 }
 
-/** Entries by a key that each may have several of. */
+/** Groups entries by key; an entry may have several keys. */
 export function groupBy<T>(entries: readonly T[], keysOf: (entry: T) => readonly string[]): Map<string, T[]> {
   const groups = new Map<string, T[]>();
   for (const entry of entries) {
@@ -188,7 +191,7 @@ export function groupBy<T>(entries: readonly T[], keysOf: (entry: T) => readonly
   return groups;
 }
 
-/** A deduction by its key and content. */
+/** The effect of a deduction. */
 export function flowEffect(flow: FlowContent): Effect {
   const { sku_id, order_detail_id, order_id, quantity } = flow;
   return {

@@ -8,14 +8,14 @@ import type { GatewaySlot } from './slot.ts';
 import { TIER_FAULTS } from './tierFaults.ts';
 import type { World } from './world.ts';
 
-/** One way to break the world. */
+/** One kind of fault that a round can inject. */
 export interface Fault {
   readonly kind: string;
-  /** False where the product at hand has no such thing. */
+  /** False where this server product cannot have the fault. */
   readonly fits?: (product: string) => boolean;
-  /** False where the world at hand lacks what is to be broken. */
+  /** False where the world lacks the part that the fault breaks. */
   readonly needs?: (world: World) => boolean;
-  /** Breaks something. @returns what mends it; it may take its time, and must be called */
+  /** Injects the fault. @returns a function that repairs it; it may take a while, and must be called */
   begin(world: World, random: Random, scene: Scene): Promise<() => Promise<void>>;
 }
 
@@ -32,31 +32,31 @@ function cutting(cut: Cut): Fault {
   };
 }
 
-/** A gateway that goes while it lays goods out otherwise, at whatever step. */
+/** A gateway that is stopped while it resizes SKUs, at a random step. */
 function resizing(kind: string, stop: (slot: GatewaySlot) => Promise<() => Promise<void>>): Fault {
   return {
     kind,
     begin: async ({ gateways }, random, scene) => {
       const slot = random.pick(gateways);
-      const asked = scene.goods.split.map((sku_id) =>
+      const resizes = scene.goods.split.map((sku_id) =>
         sendResize(scene, sku_id, random.pick(ROW_COUNTS), { through: slot }),
       );
       await sleep(random.whole(0, 60));
-      const mend = await stop(slot);
+      const repair = await stop(slot);
       return async () => {
-        await mend();
-        await Promise.all(asked);
+        await repair();
+        await Promise.all(resizes);
       };
     },
   };
 }
 
-/** Whether a fault can be done here. */
+/** Whether a fault can be injected in this world. */
 export function canBegin({ fits, needs }: Fault, world: World): boolean {
   return (fits?.(world.stack.cluster.product) ?? true) && (needs?.(world) ?? true);
 }
 
-/** Every kind, by name; a round of a kind has that one, a mix has several at once. */
+/** Every kind of fault, by name. A round of a kind injects that one; a mix injects several at once. */
 export const FAULTS: readonly Fault[] = [
   { kind: 'none', begin: async () => async () => undefined },
   {
@@ -86,8 +86,8 @@ export const FAULTS: readonly Fault[] = [
   {
     kind: 'gateway-freeze',
     begin: async ({ gateways }, random) => {
-      const letGo = await random.pick(gateways).freeze();
-      return async () => letGo();
+      const resume = await random.pick(gateways).freeze();
+      return async () => resume();
     },
   },
   {
@@ -105,8 +105,8 @@ export const FAULTS: readonly Fault[] = [
     return () => slot.replace();
   }),
   resizing('resizer-freeze', async (slot) => {
-    const letGo = await slot.freeze();
-    return async () => letGo();
+    const resume = await slot.freeze();
+    return async () => resume();
   }),
   ...(['before', 'inside', 'after', 'half-reply', 'silent'] as const).map(cutting),
   {
@@ -116,7 +116,7 @@ export const FAULTS: readonly Fault[] = [
       proxy?.setSilent(true);
       return async () => {
         proxy?.setSilent(false);
-        // A connection that lost an answer would hand it to the next question.
+        // A connection that lost an answer would deliver it as the answer to its next request.
         proxy?.reset();
       };
     },
@@ -138,7 +138,7 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
-    // An address that moved by mistake: it answers, and it is another server.
+    // An address that leads to another server by mistake: that server answers.
     kind: 'swap-backend',
     begin: async (world, random) => {
       const server = aServer(world, random);
@@ -186,10 +186,10 @@ export const FAULTS: readonly Fault[] = [
       const server = aServer(world, random);
       const session = await world.session(server);
       await session.query('SET GLOBAL max_connections = 12');
-      // Whoever is in stays in; so everybody has to come in again.
+      // The limit does not close connections that are open, so all of them are reset and must be opened again.
       world.proxies[server]?.reset();
       return async () => {
-        // The session that is there already, unless the server has been restarted and has its old limit again.
+        // By the open session, because a new one may exceed the limit. A restarted server has its old limit again.
         await session
           .query('SET GLOBAL max_connections = 1000')
           .catch(() => world.tell(server, 'SET GLOBAL max_connections = 1000'));
@@ -214,16 +214,15 @@ export const FAULTS: readonly Fault[] = [
     kind: 'clock',
     begin: async ({ gateways }, random) => {
       const slot = random.pick(gateways);
-      await slot.replace({
-        NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(clockShift(random.pick([-1, 1]) * 3_600_000))}`,
-      });
+      const shift = encodeURIComponent(clockShift(random.pick([-1, 1]) * 3_600_000));
+      await slot.replace({ NODE_OPTIONS: `--import data:text/javascript,${shift}` });
       return () => slot.replace();
     },
   },
   ...TIER_FAULTS,
 ];
 
-/** A program that puts every way to ask for the time wrong by so much, but for the monotonic clock. */
+/** A program that shifts every clock of a process by so many milliseconds, except the monotonic one. */
 export function clockShift(ms: number): string {
   return `
     const Real = globalThis.Date;

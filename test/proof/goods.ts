@@ -2,18 +2,18 @@ import { skuOn } from '../support/traffic.ts';
 import { OWNERS } from './effects.ts';
 import type { Random } from './random.ts';
 
-/** What is for sale in one round, with the stock it opens with. */
+/** The SKUs of one round, with their opening stock. */
 export interface Goods {
   readonly opening: ReadonlyMap<string, number>;
-  /** Everything that is always on sale, hot ones many times over, so that picking one evenly makes them hot. */
+  /** SKUs that are always on sale. Hot ones are listed many times, so that a uniform pick makes them hot. */
   readonly byDemand: readonly string[];
   /** SKUs that lie on one shard together, so that one order can name several. */
   readonly together: readonly (readonly string[])[];
-  /** SKUs of which each lies on another shard; the same few, so that orders meet. */
+  /** Lists of SKUs on different shards; always the same few, so that orders contend for them. */
   readonly apart: readonly (readonly string[])[];
-  /** What is paused now and then; nobody else asks for it. */
+  /** SKUs that are paused at times; only their own operations order them. */
   readonly pausable: readonly string[];
-  /** What lies in several rows on several shards, in ever other ones; some of it scarce, some paused now and then. */
+  /** SKUs that lie in several rows on several shards and are resized all the time; some are scarce, some pausable. */
   readonly split: readonly string[];
 }
 
@@ -23,14 +23,14 @@ const HOT_TIMES = 8;
 const SCARCE = 4;
 const PAUSABLE = 2;
 const SPLIT = 2;
-/** So that a third of what is asked for is split. */
+/** Chosen so that a third of the orders name a split SKU. */
 const SPLIT_TIMES = 5;
 const SCARCE_SPLIT_TIMES = 4;
 
-/** In how many rows an operator lays goods out; more than there are shards too. */
+/** The numbers of rows that an operator chooses from; one is larger than the number of shards. */
 export const ROW_COUNTS: readonly number[] = [1, 1, 3, 4, 16, 16, 20];
 
-/** A few hot SKUs, many cool ones, some that sell out at once; on every shard of every server. */
+/** A few hot SKUs, many cool ones and some that sell out at once, on every shard of every server. */
 export function openGoods(prefix: string, random: Random): Goods {
   const opening = new Map<string, number>();
   const together: string[][] = [];
@@ -61,7 +61,7 @@ export function openGoods(prefix: string, random: Random): Goods {
   pausable.push(put(random.whole(0, SHARDS - 1), 'pausable-split', 300, 600));
   for (let time = 0; time < SPLIT_TIMES; time += 1) byDemand.push(...split);
   for (let time = 0; time < SCARCE_SPLIT_TIMES; time += 1) byDemand.push(...scarceSplit);
-  // Beside a neighbour, and twice in one order, where the two lines are at home in different rows.
+  // With a SKU of the same shard, and twice in one order, whose two lines belong to different rows.
   together.push([split[0] ?? '', cool[owners[0] ?? 0] ?? ''], [split[1] ?? '', split[1] ?? '']);
   const apart = [
     ...[
@@ -85,7 +85,7 @@ export function openGoods(prefix: string, random: Random): Goods {
   };
 }
 
-/** What sells out, in one row or in several. */
+/** The SKUs that sell out, in one row or in several. */
 export function scarceOf({ opening }: Goods): string[] {
   return [...opening.keys()].filter(isScarce);
 }
@@ -94,11 +94,11 @@ export function isScarce(sku_id: string): boolean {
   return sku_id.includes('-scarce-');
 }
 
-/** SKUs on different shards, two to four of them as a rule; fewer where chance put them on the same. */
+/** SKUs on different shards, usually two to four; fewer where the random picks lie on the same shard. */
 export function pickApart(goods: Goods, random: Random): string[] {
   if (random.chance(0.5)) {
     const same = random.pick(goods.apart);
-    // The other way round half of the time, so that two orders want what the other has.
+    // In reverse order half of the time, so that two orders wait for each other's units.
     return random.chance(0.5) ? [...same] : [...same].reverse();
   }
   return oneOfEachShard(Array.from({ length: random.whole(3, 6) }, () => random.pick(goods.byDemand))).slice(0, 4);

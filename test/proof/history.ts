@@ -1,11 +1,11 @@
 /**
- * What a client knows of one sending of a request. `done`: it was answered 2xx. `refused`: 404 or 409, without effect for
- * good. `undone`: `overloaded`, or never sent. `unknown`: `outcome_unknown`, or no answer at all. `breach`: an answer that
- * the contract does not have here.
+ * How one sending of a request ended, as its client can tell. `done`: it was answered 2xx. `refused`: 404 or 409, which
+ * has no effect and never gets one. `undone`: `overloaded`, or never sent. `unknown`: `outcome_unknown`, or no answer
+ * at all. `breach`: an answer that the contract does not allow here.
  */
 export type Verdict = 'done' | 'refused' | 'undone' | 'unknown' | 'breach';
 
-/** The code of a request that found nobody to take it. */
+/** The code of a request whose connection was refused, so that no gateway received it. */
 export const NOT_SENT = 'not sent';
 
 interface Sending {
@@ -17,7 +17,7 @@ interface Sending {
 }
 
 interface Repeatable extends Sending {
-  /** Whether the answer called it a replay, all of it; null where it said nothing of the kind, or contradicted itself. */
+  /** Whether the answer marked all of it as a replay; null where it did not say or contradicted itself. */
   readonly replayed: boolean | null;
 }
 
@@ -33,7 +33,7 @@ export interface DeductionLine extends LineKey {
 /** A line that a refusal named. */
 export interface RefusedLine extends LineKey {
   readonly code: string;
-  /** What it said was left; null where it said nothing. */
+  /** The units left that it reported; null where it reported none. */
   readonly leaved_amount: number | null;
 }
 
@@ -42,7 +42,7 @@ export interface DeductionSent extends Repeatable {
   readonly kind: 'deduction';
   readonly order_id: string;
   readonly lines: readonly DeductionLine[];
-  /** Which lines the answer called replays, in the order of `lines`; null where it did not repeat exactly these. */
+  /** Which lines the answer marked as replays, in the order of `lines`; null where it did not list exactly these. */
   readonly replays: readonly boolean[] | null;
   readonly refused: readonly RefusedLine[];
 }
@@ -52,15 +52,15 @@ export interface ReturnSent extends Repeatable, LineKey {
   readonly kind: 'return';
   readonly return_id: string;
   readonly quantity: number;
-  /** What the answer said has come back, and can still come back; null where it did not say. */
+  /** The units that the answer reported as returned, and as still returnable; null where it did not report them. */
   readonly returned: number | null;
   readonly returnable: number | null;
 }
 
-/** The state of a line as a refused cancellation gives it. */
+/** The state of a line in the answer to a refused cancellation. */
 export interface LineState extends LineKey {
   readonly status: 'cancelled' | 'deducted' | 'pending' | 'none' | 'unavailable';
-  /** Why the line refused the attempt; null: it did not. */
+  /** Why the line refused the attempt; null where it did not refuse it. */
   readonly code: string | null;
 }
 
@@ -69,7 +69,10 @@ export interface CancellationSent extends Repeatable {
   readonly kind: 'cancellation';
   readonly order_id: string;
   readonly lines: readonly LineKey[];
-  /** Of all lines, in the order of `lines`, where it was refused; null where the refusal does not give exactly these. Empty otherwise. */
+  /**
+   * Where it was refused, the states of all lines in the order of `lines`; null where the refusal does not list exactly
+   * these. Empty where it was not refused.
+   */
   readonly states: readonly LineState[] | null;
 }
 
@@ -81,39 +84,39 @@ export interface AdjustmentSent extends Repeatable {
   readonly delta: number;
 }
 
-/** One sending of an opening stock: of a SKU that is new, or of one that stands. */
+/** One sending of an opening stock, of a new SKU or of one that was opened before. */
 export interface OpeningSent extends Repeatable {
   readonly kind: 'opening';
   readonly sku_id: string;
   readonly leaved_amount: number;
 }
 
-/** One sending of a pause or its end. It has no id: the last one counts. */
+/** One sending of a pause or a resume. It has no id: the last one counts. */
 export interface SaleSent extends Sending {
   readonly kind: 'sale';
   readonly sku_id: string;
   readonly state: 'on' | 'paused';
 }
 
-/** One sending of a wish to have a SKU in so many rows. It has no id: the last one counts. */
+/** One sending of a request to split a SKU into so many rows. It has no id: the last one counts. */
 export interface ResizeSent extends Sending {
   readonly kind: 'resize';
   readonly sku_id: string;
   readonly sub_rows: number;
-  /** The shards of the rows as the answer had them; null where it did not say. */
+  /** The shards of the rows that the answer reported; null where it reported none. */
   readonly places: readonly number[] | null;
 }
 
-/** One look at what is left. */
+/** One read of the units left. */
 export interface StockRead extends Sending {
   readonly kind: 'read';
   readonly sku_id: string;
   readonly leaved_amount: number | null;
-  /** False: the rows and the units in transit were another sum. */
+  /** False where the rows and the units in transit did not add up to the total. */
   readonly addsUp?: boolean;
 }
 
-/** What a look-up said of one line. */
+/** The state of one line in the answer to a look-up. */
 export type Found =
   | { readonly status: 'none' }
   | {
@@ -123,19 +126,19 @@ export type Found =
       readonly returned: number;
     };
 
-/** One look at one line, alone or among others; null without an answer. */
+/** One look-up of one line, alone or with others; `found` is null without an answer. */
 export interface LookedUp extends Sending, LineKey {
   readonly kind: 'lookup';
   readonly found: Found | null;
 }
 
-/** What may have changed something. */
+/** An entry that may have changed the stored state. */
 export type Write =
   DeductionSent | ReturnSent | CancellationSent | AdjustmentSent | OpeningSent | SaleSent | ResizeSent;
 
 export type Entry = Write | StockRead | LookedUp;
 
-/** A restock or write-off as the database has it. */
+/** A restock or write-off as it is stored. */
 export interface AdjustmentRow {
   readonly sku_id: string;
   readonly adjustment_id: string;
@@ -143,37 +146,37 @@ export interface AdjustmentRow {
   readonly shard: number;
 }
 
-/** A deduction as the database has it. `void` binds nothing; `cancelled` without a quantity blocks its ids. */
+/** A deduction as it is stored. `void` binds nothing; `cancelled` with quantity 0 blocks its ids. */
 export interface FlowRow extends DeductionLine {
   readonly order_id: string;
   readonly status: 'deducted' | 'pending' | 'cancelled' | 'void';
   readonly attempt: number;
   readonly returned: number;
-  /** Of which row it took. */
+  /** The stock row from which it took the units. */
   readonly sub_row: number;
   readonly shard: number;
 }
 
-/** The word that what stands under an id lies on another shard. */
+/** A pointer: the flow under this id is stored on another shard. */
 export interface PointerRow extends LineKey {
   readonly moved_to: number;
   readonly shard: number;
 }
 
-/** A return as the database has it; one with an empty id is what a cancellation gave back. */
+/** A return as it is stored; one with an empty id holds the units that a cancellation returned. */
 export interface ReturnRow extends LineKey {
   readonly return_id: string;
   readonly quantity: number;
   readonly shard: number;
 }
 
-/** Stock that is held for a cart, as the database has it. */
+/** A hold of units for a cart, as it is stored. */
 export interface HoldRow extends LineKey {
   readonly order_id: string;
   readonly shard: number;
 }
 
-/** The record of one attempt to sell a cart, as the database has it. */
+/** The record of one attempt to sell a cart, as it is stored. */
 export interface CartRow {
   readonly order_id: string;
   readonly attempt: number;
@@ -182,11 +185,11 @@ export interface CartRow {
   readonly shard: number;
 }
 
-/** A SKU's stock as the database has it, or a part of it where it is split. */
+/** A stock row as it is stored: all the stock of a SKU, or one of its rows where the SKU is split. */
 export interface StockRow {
   readonly sku_id: string;
   readonly sub_row: number;
-  /** Whether it takes new ids. */
+  /** Whether it accepts new ids. */
   readonly isOpen: boolean;
   readonly opening_amount: number;
   readonly leaved_amount: number;
@@ -195,32 +198,32 @@ export interface StockRow {
   readonly shard: number;
 }
 
-/** Units that went from one row of a SKU to another, as the database has it: at either end. */
+/** One end of a transfer of units between two rows of a SKU, as it is stored. */
 export interface TransferRow {
   readonly sku_id: string;
   readonly transfer_id: string;
   readonly direction: 'out' | 'in';
   readonly amount: number;
-  /** Still on its way, as far as is known where it left. */
+  /** Still in transit, according to the row that sent it. */
   readonly isOpen: boolean;
   readonly sub_row: number;
   readonly shard: number;
   readonly other: { readonly shard: number; readonly sub_row: number };
 }
 
-/** How a SKU that is or was split lies, as the database has it. */
+/** The layout of a SKU that is or was split, as it is stored. */
 export interface LayoutRow {
   readonly sku_id: string;
   readonly state: 'single' | 'closing' | 'opening' | 'open';
   readonly places: readonly number[];
-  /** Layouts whose ids may have no pointers yet. */
+  /** The number of earlier layouts whose ids may have no pointers yet. */
   readonly earlier_count: number;
-  /** Where it has or had rows. */
+  /** The shards where it has or had rows. */
   readonly shards: readonly number[];
   readonly shard: number;
 }
 
-/** Everything that stands in all shards when the dust has settled. */
+/** Everything that is stored on all shards at the end of a round. */
 export interface FinalState {
   readonly stock: readonly StockRow[];
   readonly flows: readonly FlowRow[];
@@ -233,7 +236,7 @@ export interface FinalState {
   readonly layouts: readonly LayoutRow[];
 }
 
-/** Whether it was refused because its ids stand with another content. */
+/** Whether it was refused because its ids are stored with another content. */
 export function isConflict({ verdict, code }: Entry): boolean {
   return verdict === 'refused' && (code === 'idempotency_conflict' || code === 'sku_exists');
 }

@@ -14,24 +14,19 @@ import {
 } from './calls.ts';
 import type { Scene } from './calls.ts';
 import { pickApart, ROW_COUNTS, scarceOf } from './goods.ts';
-import { SELLABLE_MS_MAX } from './bounds.ts';
-import { isConflict, NOT_SENT } from './history.ts';
-import type { AdjustmentSent, DeductionLine, DeductionSent, Entry, Write } from './history.ts';
+import type { DeductionLine, Entry, Write } from './history.ts';
+import { anyLine, doneOrder, latelyRestocked, recent } from './recent.ts';
 
-/** Something the product can do, as traffic. A new capability joins the bench by one more entry in `OPERATIONS`. */
+/** One operation of the product, as traffic. A new operation joins the bench with one more entry in `OPERATIONS`. */
 export interface TrafficOperation {
   readonly name: string;
-  /** How often, against the others. */
+  /** How often it is picked, relative to the others. */
   readonly weight: number;
-  /** How it ends where nothing is broken; `done` where nothing is said. */
+  /** How it ends without faults; `done` where this is absent. */
   readonly ends?: 'refused';
-  /** @returns what was sent last and how it ended; null if there was nothing to do */
+  /** @returns the last entry that it sent, with its end; null if there was nothing to do */
   run(scene: Scene): Promise<Entry | null>;
 }
-
-/** Replays look back this far. */
-const RECENT = 200;
-const LATELY_MS = 1_500;
 
 export const OPERATIONS: readonly TrafficOperation[] = [
   {
@@ -76,8 +71,8 @@ export const OPERATIONS: readonly TrafficOperation[] = [
     },
   },
   {
-    // A gateway that refuses early must forget in time that such a SKU was sold out.
-    name: 'restock what sells out, and buy it later',
+    // A gateway that refuses early must drop its reading of the sell-out in time.
+    name: 'restock a scarce SKU, and buy it later',
     weight: 6,
     run: (scene) => {
       const restocked = scene.random.chance(0.5) ? latelyRestocked(scene) : null;
@@ -172,7 +167,7 @@ export const OPERATIONS: readonly TrafficOperation[] = [
     run: (scene) => sendSale(scene, scene.random.pick(scene.goods.pausable), scene.random.pick(['on', 'paused'])),
   },
   {
-    name: 'deduct what may be paused',
+    name: 'deduct a SKU that may be paused',
     weight: 5,
     run: (scene) => {
       const sku_id = scene.random.pick(scene.goods.pausable);
@@ -183,13 +178,13 @@ export const OPERATIONS: readonly TrafficOperation[] = [
     name: 'resize',
     weight: 3,
     run: (scene) => {
-      // Some operators hang up before they are answered.
+      // Some callers close the connection before they are answered.
       const how = scene.random.chance(0.2) ? { waitMs: scene.random.whole(3, 100) } : {};
       return sendResize(scene, scene.random.pick(scene.goods.split), scene.random.pick(ROW_COUNTS), how);
     },
   },
   {
-    name: 'pause or resume while it is laid out otherwise',
+    name: 'pause or resume while it is resized',
     weight: 2,
     run: async (scene) => {
       const sku_id = scene.random.pick(scene.goods.pausable.filter((pausable) => scene.goods.split.includes(pausable)));
@@ -242,7 +237,7 @@ async function again(scene: Scene, kind: Write['kind']): Promise<Entry | null> {
   return write === null ? null : resend(scene, write);
 }
 
-/** Sends ids that stand, with a content that is not theirs. */
+/** Sends ids that are stored, with another content. */
 async function sendConflict(scene: Scene): Promise<Entry | null> {
   const write = recent(
     scene,
@@ -268,39 +263,4 @@ async function sendConflict(scene: Scene): Promise<Entry | null> {
     case 'opening':
       return sendOpening(scene, write.sku_id, write.leaved_amount + 1);
   }
-}
-
-function doneOrder(scene: Scene): DeductionSent | null {
-  const done = scene.history
-    .filter((entry): entry is DeductionSent => entry.kind === 'deduction' && entry.verdict === 'done')
-    .slice(-RECENT);
-  return done.length === 0 ? null : scene.random.pick(done);
-}
-
-/** A restock whose units must be for sale by now, and have been for a short time only. */
-function latelyRestocked(scene: Scene): AdjustmentSent | null {
-  const nowMs = performance.now();
-  const isLately = (entry: Entry): entry is AdjustmentSent =>
-    entry.kind === 'adjustment' &&
-    entry.verdict === 'done' &&
-    entry.delta > 0 &&
-    entry.endedMs < nowMs - SELLABLE_MS_MAX &&
-    entry.endedMs > nowMs - SELLABLE_MS_MAX - LATELY_MS;
-  const lately = scene.history.filter(isLately).filter(({ sku_id }) => scarceOf(scene.goods).includes(sku_id));
-  return lately.length === 0 ? null : scene.random.pick(lately);
-}
-
-function anyLine(scene: Scene, order: DeductionSent | null): DeductionLine | null {
-  return order === null ? null : scene.random.pick(order.lines);
-}
-
-/** Any of the latest writes of a kind that were sent, but for those that were never meant to stand. */
-function recent<K extends Write['kind']>(scene: Scene, kind: K): Extract<Write, { kind: K }> | null {
-  const isOf = (entry: Entry): entry is Extract<Write, { kind: K }> => entry.kind === kind && !isConflict(entry);
-  // Of what was sent: while a gateway is away, hundreds find nobody that listens.
-  const latest = scene.history
-    .filter(({ code }) => code !== NOT_SENT)
-    .slice(-RECENT)
-    .filter(isOf);
-  return latest.length === 0 ? null : scene.random.pick(latest);
 }

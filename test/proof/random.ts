@@ -1,6 +1,6 @@
-/** Chance that can be repeated: the same seed draws the same. */
+/** A repeatable random source: the same seed gives the same numbers. */
 export interface Random {
-  /** Evenly from 0 up to, not including, 1. */
+  /** Uniform from 0, included, to 1, excluded. */
   share(): number;
   /** A whole number from `min` to `max`, both included. */
   whole(min: number, max: number): number;
@@ -8,7 +8,7 @@ export interface Random {
   chance(share: number): boolean;
 }
 
-/** Draws from a seed (mulberry32). */
+/** A random source with a seed (mulberry32). */
 export function seeded(seed: number): Random {
   let state = seed >>> 0;
   const share = (): number => {

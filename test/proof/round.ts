@@ -32,7 +32,7 @@ import type { Random } from './random.ts';
 import type { World } from './world.ts';
 
 export interface RoundOptions {
-  /** A kind of `FAULTS`, or `mix` for several at once, shifting. */
+  /** A kind of `FAULTS`, or `mix` for several at once that change over time. */
   readonly kind: string;
   readonly seed: number;
   /** How long traffic and faults last. */
@@ -43,24 +43,27 @@ export interface RoundOptions {
 export interface RoundResult {
   readonly kind: string;
   readonly seed: number;
-  /** What was sent, reads included. */
+  /** The number of requests that were sent, reads included. */
   readonly operations: number;
-  /** What found no gateway that listened. */
+  /** The number of requests whose connection was refused. */
   readonly notSent: number;
   readonly unknowns: number;
-  /** How long after the world was whole again each write that was unknown then became definite. */
+  /** For each write that was in doubt at the end of the faults: how long after that it was resolved. */
   readonly resolveMs: readonly number[];
-  /** `unknown` when the final reads or an unknown did not come to an end: that is a failure too. */
+  /** `unknown` when a final read or the resolution of an in-doubt write did not finish, which is a failure too. */
   readonly verdict: 'content' | 'broken' | 'unknown';
   readonly violations: readonly Violation[];
-  /** What was sent and told, and what stood in the end; null when that was not read. */
+  /** The requests with their answers, and the final state; null when that was not read. */
   readonly evidence: { readonly history: readonly Entry[]; readonly final: FinalState | null };
 }
 
-/** A mix shifts a few times. */
+/** Long enough for a mix to change a few times. */
 const MIX_MS_MIN = 8_000;
 
-/** One night: goods are opened, clients trade, things break, everything is mended, and the books are compared. */
+/**
+ * Runs one round: opens SKUs, runs traffic while faults are injected, repairs everything, and compares the answers with
+ * the stored state.
+ */
 export async function runRound(world: World, options: RoundOptions): Promise<RoundResult> {
   const random = seeded(options.seed);
   const prefix = `r${options.seed}-${options.kind}-${Date.now().toString(36)}`;
@@ -79,13 +82,13 @@ export async function runRound(world: World, options: RoundOptions): Promise<Rou
   try {
     await openAll(scene);
     const until = performance.now() + Math.max(options.trafficMs, options.kind === 'mix' ? MIX_MS_MIN : 0);
-    // Both come to their end before anything is said: a fault that fails must not leave the other running.
+    // Both must end before a failure of one is thrown: otherwise the other would go on running.
     const lasts = new Map(OPERATIONS.map(({ name }): [string, Entry[]] => [name, []]));
-    const trading = trade(scene, until, options.clients, lasts);
-    const breaking = breakThings(world, scene, options.kind, seeded(random.whole(0, 2 ** 31)), until).finally(
+    const traffic = runTraffic(scene, until, options.clients, lasts);
+    const faults = injectFaults(world, scene, options.kind, seeded(random.whole(0, 2 ** 31)), until).finally(
       () => (healedMs = performance.now()),
     );
-    const ends = await Promise.allSettled([trading, breaking]);
+    const ends = await Promise.allSettled([traffic, faults]);
     summary = summarise();
     for (const end of ends) if (end.status === 'rejected') throw end.reason;
     const isBroken = options.kind !== 'none';
@@ -141,7 +144,7 @@ function createScene(world: World, prefix: string, goods: Goods, random: Random)
   };
 }
 
-/** Opening is traffic of its own kind: it is repeated until it stands, and comes before anything breaks. */
+/** Opens and splits the SKUs before any fault. Each request is repeated until it is accepted. */
 async function openAll(scene: Scene): Promise<void> {
   for (const [sku_id, leaved_amount] of scene.goods.opening) {
     await eventuallyTrue(
@@ -160,13 +163,13 @@ async function openAll(scene: Scene): Promise<void> {
   );
 }
 
-/** @param lasts told how every run of each operation ended */
-async function trade(scene: Scene, untilMs: number, clients: number, lasts: Map<string, Entry[]>): Promise<void> {
-  const wheel = OPERATIONS.flatMap((operation) => Array.from({ length: operation.weight }, () => operation));
+/** @param lasts receives, by operation, the last entry of each run */
+async function runTraffic(scene: Scene, untilMs: number, clients: number, lasts: Map<string, Entry[]>): Promise<void> {
+  const byWeight = OPERATIONS.flatMap((operation) => Array.from({ length: operation.weight }, () => operation));
   await Promise.all(
     Array.from({ length: clients }, async () => {
       while (performance.now() < untilMs) {
-        const operation = scene.random.pick(wheel);
+        const operation = scene.random.pick(byWeight);
         const last = await operation.run(scene);
         if (last !== null) lasts.get(operation.name)?.push(last);
         if (last?.verdict === 'unknown' && isWrite(last) && scene.random.chance(0.5)) await resend(scene, last);
@@ -176,27 +179,30 @@ async function trade(scene: Scene, untilMs: number, clients: number, lasts: Map<
   );
 }
 
-/** One kind: on for a while, off for a while. A mix: a random set of kinds that shifts, none at all a quarter of the time. */
-async function breakThings(world: World, scene: Scene, kind: string, random: Random, untilMs: number): Promise<void> {
+/**
+ * One kind is on for a while and off for a while. A mix is a random set of kinds that changes; it is empty 25 % of the
+ * time.
+ */
+async function injectFaults(world: World, scene: Scene, kind: string, random: Random, untilMs: number): Promise<void> {
   const fitting = FAULTS.filter((fault) => canBegin(fault, world));
   while (performance.now() < untilMs) {
     await sleep(random.whole(200, 600));
-    await breakOnce(world, scene, chosen(fitting, kind, random), random);
+    await injectOnce(world, scene, chosen(fitting, kind, random), random);
   }
 }
 
-/** Whatever goes wrong on the way, everything that was broken is mended. */
-async function breakOnce(world: World, scene: Scene, faults: readonly Fault[], random: Random): Promise<void> {
-  const mends: (() => Promise<void>)[] = [];
+/** Injects faults together and repairs each of them, also when an injection or another repair fails. */
+async function injectOnce(world: World, scene: Scene, faults: readonly Fault[], random: Random): Promise<void> {
+  const repairs: (() => Promise<void>)[] = [];
   const failures: unknown[] = [];
-  const note = (error: unknown): void => void failures.push(error);
+  const collect = (error: unknown): void => void failures.push(error);
   for (const fault of faults) {
-    await fault.begin(world, seeded(random.whole(0, 2 ** 31)), scene).then((mend) => mends.push(mend), note);
+    await fault.begin(world, seeded(random.whole(0, 2 ** 31)), scene).then((repair) => repairs.push(repair), collect);
   }
-  // Now and then for longer than any request has, so that callers meet a breaker and not only a wait.
+  // Sometimes for longer than the deadline of any request, so that callers meet an open breaker and not only a wait.
   await sleep(random.chance(0.15) ? random.whole(5_500, 8_000) : random.whole(400, 2_500));
-  // The last to break is the first to be mended: a frozen server cannot be asked to take writes again.
-  for (const mend of mends.reverse()) await mend().catch(note);
+  // The last fault is repaired first: a frozen server would not take the statement that makes it writable again.
+  for (const repair of repairs.reverse()) await repair().catch(collect);
   if (failures.length > 0) throw failures[0];
 }
 
@@ -204,7 +210,7 @@ function chosen(fitting: readonly Fault[], kind: string, random: Random): Fault[
   if (kind !== 'mix') return fitting.filter((fault) => fault.kind === kind);
   if (random.chance(0.25)) return [];
   const several = new Set(Array.from({ length: random.whole(2, 4) }, () => random.pick(fitting)));
-  // What shuts others out comes last, so that whoever has to ask a server to begin has asked.
+  // Faults that make a server unreachable come last, so that faults that need a statement on it can still begin.
   return [...several].sort((a, b) => lateness(a) - lateness(b));
 }
 

@@ -3,20 +3,18 @@ import type { Books, Violation } from './books.ts';
 import { flowKey, groupBy, mayStand, overAtMs } from './effects.ts';
 import type { TransferRow } from './history.ts';
 
-/** I2: under one id stands one thing, whatever it is, on one shard. */
+/** I2: at most one flow that is not void is stored under an id, on one shard. */
 export function idsLieOnce({ final }: Books): Violation[] {
   const effective = final.flows.filter(({ status }) => status !== 'void');
   return [...groupBy(effective, (flow) => [flowKey(flow)]).values()]
     .filter((flows) => flows.length > 1)
-    .map((flows) =>
-      violation(
-        'I2',
-        `${flows[0]?.order_detail_id} of ${flows[0]?.sku_id}: ${flows.map(({ status, shard }) => `${status} on shard ${shard}`).join(', ')}`,
-      ),
-    );
+    .map((flows) => {
+      const where = flows.map(({ status, shard }) => `${status} on shard ${shard}`).join(', ');
+      return violation('I2', `${flows[0]?.order_detail_id} of ${flows[0]?.sku_id}: ${where}`);
+    });
 }
 
-/** I1: what left a row of a split SKU has come to the row it was sent to, as much and once, and nothing comes that never left. */
+/** I1: each transfer between rows of a split SKU is received once, by the named row, with the amount that was sent. */
 export function transfersArrive({ final }: Books): Violation[] {
   const pairs = groupBy(final.transfers, ({ sku_id, transfer_id }) => [`${sku_id}, transfer ${transfer_id}`]);
   return [...pairs].flatMap(([name, ends]) => {
@@ -27,25 +25,22 @@ export function transfersArrive({ final }: Books): Violation[] {
       out !== undefined &&
       into !== undefined &&
       outs.length + intos.length === 0 &&
-      meet(out, into) &&
-      meet(into, out)
+      isOtherEnd(out, into) &&
+      isOtherEnd(into, out)
     )
       return open;
-    return [
-      ...open,
-      violation(
-        'I1',
-        `${name}: ${ends.map(({ direction, amount, shard, sub_row }) => `${amount} ${direction} at row ${sub_row} on shard ${shard}`).join(', ')}`,
-      ),
-    ];
+    const what = ends.map(
+      ({ direction, amount, shard, sub_row }) => `${amount} ${direction} at row ${sub_row} on shard ${shard}`,
+    );
+    return [...open, violation('I1', `${name}: ${what.join(', ')}`)];
   });
 }
 
-function meet(one: TransferRow, other: TransferRow): boolean {
+function isOtherEnd(one: TransferRow, other: TransferRow): boolean {
   return one.amount === other.amount && one.other.shard === other.shard && one.other.sub_row === other.sub_row;
 }
 
-/** A SKU lies in as many rows as was asked for last. Every SKU begins with one. */
+/** A SKU lies in as many rows as the last resize requested. Every SKU begins with one. */
 export function layoutsWereAsked({ resizes, final }: Books): Violation[] {
   return final.layouts.flatMap(({ sku_id, places }) => {
     const ofSku = resizes.filter((resize) => resize.sku_id === sku_id && mayStand(resize));
@@ -53,11 +48,13 @@ export function layoutsWereAsked({ resizes, final }: Books): Violation[] {
     if (places.length === 1) begins.push(-Infinity);
     const others = ofSku.filter(({ sub_rows, verdict }) => sub_rows !== places.length && verdict === 'done');
     const isAsked = begins.some((overMs) => !others.some(({ invokedMs }) => invokedMs > overMs));
-    return isAsked ? [] : [violation('I3', `${sku_id}: in ${places.length} rows, and told otherwise last`)];
+    return isAsked
+      ? []
+      : [violation('I3', `${sku_id}: in ${places.length} rows, and the last accepted resize differs`)];
   });
 }
 
-/** I9: no SKU stays half laid out; the rows of its layout are open, no others are, and those have no units. */
+/** I9: no resize stays unfinished. The rows of the layout are open, all others are closed and have no units. */
 export function rowsAreInPlace({ final }: Books): Violation[] {
   const rows = groupBy(final.stock, ({ sku_id }) => [sku_id]);
   return final.layouts.flatMap(({ sku_id, state, places, earlier_count }) => {
@@ -67,7 +64,7 @@ export function rowsAreInPlace({ final }: Books): Violation[] {
       found.push(
         violation(
           'I9',
-          `${sku_id}: still ${state}, in ${places.length} rows, and ${earlier_count} earlier layouts are asked`,
+          `${sku_id}: still ${state}, in ${places.length} rows, and ${earlier_count} earlier layouts are searched`,
         ),
       );
     for (const { sub_row, shard, isOpen, leaved_amount, held_amount, opening_amount } of rows.get(sku_id) ?? []) {
@@ -76,7 +73,7 @@ export function rowsAreInPlace({ final }: Books): Violation[] {
       if (!isOpen && leaved_amount + held_amount > 0)
         found.push(violation('I8', `${name}: closed, with ${leaved_amount} left and ${held_amount} held`));
       if (sub_row > 0 && opening_amount !== 0)
-        found.push(violation('I1', `${name}: opened with ${opening_amount} of its own`));
+        found.push(violation('I1', `${name}: has an opening stock of its own, ${opening_amount}`));
     }
     const count = (rows.get(sku_id) ?? []).filter(({ isOpen }) => isOpen).length;
     if (count !== places.length)
@@ -85,7 +82,7 @@ export function rowsAreInPlace({ final }: Books): Violation[] {
   });
 }
 
-/** I2, I5: a pointer leads to what stands there; otherwise the id could neither be found nor be sold. */
+/** I2, I5: a pointer names a shard where the flow is stored; otherwise the id could neither be found nor be sold. */
 export function pointersLead({ final }: Books): Violation[] {
   const standing = new Set(
     final.flows.filter(({ status }) => status !== 'void').map((flow) => `${flow.shard}\0${flowKey(flow)}`),
@@ -95,7 +92,7 @@ export function pointersLead({ final }: Books): Violation[] {
     .map(({ order_detail_id, sku_id, shard, moved_to }) =>
       violation(
         'I5',
-        `${order_detail_id} of ${sku_id}: on shard ${shard} it is said to lie on ${moved_to}, where it does not`,
+        `${order_detail_id} of ${sku_id}: the pointer on shard ${shard} names ${moved_to}, which does not have it`,
       ),
     );
 }

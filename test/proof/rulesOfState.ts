@@ -5,7 +5,9 @@ import type { StandingEffect } from './effects.ts';
 import type { LineKey } from './history.ts';
 import { mayHaveBeen } from './sales.ts';
 
-/** I1: opening + adjusted - deducted + returned + transferred = left + held, row by row, and nothing is below zero. */
+/**
+ * I1: opening + adjusted - deducted + returned + transferred = left + held, row by row, and no number is below zero.
+ */
 export function rowsBalance({ final }: Books): Violation[] {
   const rows = groupBy(final.stock, (row) => [rowText(row)]);
   const moved = final.transfers.map((row) => ({ ...row, change: row.direction === 'in' ? row.amount : -row.amount }));
@@ -23,7 +25,7 @@ export function rowsBalance({ final }: Books): Violation[] {
     )
       return [];
     return [
-      violation('I1', `${name}: ${row?.leaved_amount} left and ${row?.held_amount} held, its journal says ${units}`),
+      violation('I1', `${name}: ${row?.leaved_amount} left and ${row?.held_amount} held, and ${units} by its journal`),
     ];
   });
 }
@@ -46,7 +48,7 @@ export function effectsOnce({ final }: Books): Violation[] {
   const layouts = new Map(final.layouts.map((layout) => [layout.sku_id, layout]));
   const effects = standingEffects(final).flatMap(({ key, sku_id, shard, sub_row, name }) => {
     const found: Violation[] = [];
-    if (seen.has(key)) found.push(violation('I2', `${name}: stands twice`));
+    if (seen.has(key)) found.push(violation('I2', `${name}: stored twice`));
     const isOwners = OWNERS.shardOf(sku_id) === shard;
     if (!(sub_row === 0 ? isOwners : layouts.get(sku_id)?.shards.includes(shard)))
       found.push(violation('I2', `${name}: on shard ${shard}, which does not own it`));
@@ -62,57 +64,52 @@ export function effectsOnce({ final }: Books): Violation[] {
   ];
 }
 
-/** I3: what was told to stand stands, as it was sent; the last pause or its end counts. */
+/** I3: every accepted write is stored as it was sent; of pauses and resumes the last one counts. */
 export function doneStands({ writes, sales, standing, final }: Books): Violation[] {
   const lost = writes
     .filter(({ verdict }) => verdict === 'done')
     .flatMap(effectsOf)
     .filter(({ key, content }) => standing.get(key)?.content !== content)
-    .map(({ name }) => violation('I3', `${name}: answered done, and is lost`));
+    .map(({ name }) => violation('I3', `${name}: accepted, and lost`));
   const unlike = final.stock.filter(
     ({ sku_id, sale_state, isOpen }) => isOpen && !mayHaveBeen(sales, sku_id, sale_state, Infinity, Infinity),
   );
   return [
     ...lost,
-    ...unlike.map(({ sku_id, sale_state }) => violation('I3', `${sku_id}: ${sale_state}, and told otherwise last`)),
+    ...unlike.map(({ sku_id, sale_state }) =>
+      violation('I3', `${sku_id}: ${sale_state}, and the last accepted pause or resume differs`),
+    ),
   ];
 }
 
-/** I4: what stands was sent, with this content, in an attempt that was answered "done" or not answered. */
+/** I4: every stored effect was sent with this content, in an attempt that was accepted or is in doubt. */
 export function standingWasSent(books: Books): Violation[] {
   return [...books.standing.values()]
     .filter((effect) => mayHaveStood(books, effect, Infinity).length === 0)
-    .map(({ name }) => violation('I4', `${name}: stands, though every sending was refused`));
+    .map(({ name }) => violation('I4', `${name}: stored, though every sending was refused`));
 }
 
-/** I6: what came back is never more than went, each return counts once, and the flow counts what its returns say. */
+/** I6: a deduction never has more units returned than sold, each return counts once, and the flow has their sum. */
 export function returnsFit({ final }: Books): Violation[] {
-  // On the shard of the flow, wherever that is; an undone hold has none.
+  // Returns lie on the shard of their flow. A hold that was undone has no returns.
   const keyOf = (row: LineKey & { readonly shard: number }): string => `${row.shard}\0${flowKey(row)}`;
   const returns = groupBy(final.returns, (row) => [keyOf(row)]);
   const flows = new Map(final.flows.filter(({ status }) => status !== 'void').map((flow) => [keyOf(flow), flow]));
   const counted = [...flows].flatMap(([key, { order_detail_id, sku_id, quantity, returned, status }]) => {
     const units = (returns.get(key) ?? []).reduce((sum, row) => sum + row.quantity, 0);
     const fits = units <= quantity && units === returned && (status !== 'cancelled' || units === quantity);
-    return fits
-      ? []
-      : [
-          violation(
-            'I6',
-            `${order_detail_id} of ${sku_id}: ${status}, ${quantity} sold, ${returned} returned, its returns say ${units}`,
-          ),
-        ];
+    if (fits) return [];
+    const counts = `${quantity} sold, ${returned} returned, ${units} by its returns`;
+    return [violation('I6', `${order_detail_id} of ${sku_id}: ${status}, ${counts}`)];
   });
   const stray = final.returns.filter((row) => !flows.has(keyOf(row)));
   return [
     ...counted,
-    ...stray.map(({ return_id, sku_id }) =>
-      violation('I6', `return ${return_id} of ${sku_id}: of nothing that was sold`),
-    ),
+    ...stray.map(({ return_id, sku_id }) => violation('I6', `return ${return_id} of ${sku_id}: without a deduction`)),
   ];
 }
 
-/** I7: whatever stands of an order stands because of a sending of which every line stands. */
+/** I7: every stored line of an order belongs to a sending of which all lines are stored. */
 export function ordersAreWhole({ sent, standing, final }: Books): Violation[] {
   const halves = [...standing.values()].flatMap(({ key, content, name, order_id }) => {
     const sendings = (sent.get(key) ?? []).filter(
@@ -123,19 +120,19 @@ export function ordersAreWhole({ sent, standing, final }: Books): Violation[] {
     );
     return sendings.length === 0 || isWhole
       ? []
-      : [violation('I7', `${order_id}: ${name} stands, and others of its lines do not`)];
+      : [violation('I7', `${order_id}: ${name} is stored, and others of its lines are not`)];
   });
   const committed = final.carts.filter(({ state }) => state === 'committed');
   const unkept = committed.flatMap(({ order_id, lines }) =>
     lines
       .map((line) => flowEffect({ ...line, order_id }))
       .filter(({ key, content }) => standing.get(key)?.content !== content)
-      .map(({ name }) => violation('I7', `${order_id}: committed, and ${name} does not stand`)),
+      .map(({ name }) => violation('I7', `${order_id}: committed, and ${name} is not stored`)),
   );
   return [...halves, ...unkept];
 }
 
-/** I7: no cart is undecided for ever, and nothing is held for one. */
+/** I7: no cart stays undecided, and no units stay held for one. */
 export function nothingIsHeld({ final }: Books): Violation[] {
   return [
     ...final.carts
@@ -145,7 +142,7 @@ export function nothingIsHeld({ final }: Books): Violation[] {
       .filter(({ status }) => status === 'pending')
       .map(({ order_detail_id, sku_id }) => violation('I7', `${order_detail_id} of ${sku_id}: still held`)),
     ...final.holds.map(({ order_detail_id, sku_id }) =>
-      violation('I7', `${order_detail_id} of ${sku_id}: still noted as held`),
+      violation('I7', `${order_detail_id} of ${sku_id}: still recorded as held`),
     ),
     ...final.stock
       .filter(({ held_amount }) => held_amount !== 0)

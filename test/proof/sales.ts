@@ -2,8 +2,8 @@ import { mayStand, overAtMs } from './effects.ts';
 import type { SaleSent } from './history.ts';
 
 /**
- * Whether a SKU can have been on sale, or paused, at some moment of an interval. Every SKU begins on sale; what was sent
- * counts until something else that was done came surely after it.
+ * Whether a SKU can have been in a state, on sale or paused, at some moment of an interval. Every SKU begins on sale. A
+ * change of state counts until another one was accepted that was sent after the first was over.
  */
 export function mayHaveBeen(
   sales: readonly SaleSent[],

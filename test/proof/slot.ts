@@ -3,14 +3,14 @@ import type { GatewayProcess } from '../../scripts/support/gatewayProcess.ts';
 type Start = (environment?: NodeJS.ProcessEnv) => Promise<GatewayProcess>;
 
 /**
- * A place where a gateway process runs; a new one takes over when the old one ends. Several faults may want the same place:
- * each ends or starts a process only when the one before has finished, so that every process that was started is known.
+ * A slot in which one gateway process runs; a new process replaces the old one. Several faults may use the same slot.
+ * Their actions run one after another, so that the slot has a reference to every process that it started.
  */
 export class GatewaySlot {
   readonly #start: Start;
   #process: GatewayProcess;
   #last: Promise<unknown> = Promise.resolve();
-  /** The process that was killed here, on purpose. */
+  /** The process that this slot killed last; null without one. */
   #killed: GatewayProcess | null = null;
 
   private constructor(start: Start, process: GatewayProcess) {
@@ -22,14 +22,14 @@ export class GatewaySlot {
     return new GatewaySlot(start, await start());
   }
 
-  /** Who runs here, or ran here last. */
+  /** The process that runs in the slot, or ran last. */
   get process(): GatewayProcess {
     return this.#process;
   }
 
-  /** SIGSTOP, but not in the middle of an end: that has a time limit. @returns what lets go of the same process */
+  /** SIGSTOP, but not during a stop, which has a time limit. @returns a function that resumes the same process */
   freeze(): Promise<() => void> {
-    return this.#inTurn(async () => {
+    return this.#afterLast(async () => {
       const frozen = this.#process;
       frozen.signal('SIGSTOP');
       return () => frozen.signal('SIGCONT');
@@ -38,7 +38,7 @@ export class GatewaySlot {
 
   /** SIGKILL. */
   kill(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#afterLast(async () => {
       this.#killed = this.#process;
       this.#process.signal('SIGKILL');
       await this.#process.exited;
@@ -46,26 +46,26 @@ export class GatewaySlot {
   }
 
   /**
-   * Tells the process to stop and starts another, with these variables besides the usual ones; another is started however
-   * the first one ended.
+   * Stops the process and starts another, with these environment variables besides the usual ones. The other is started
+   * however the first one ended.
    *
-   * @throws when it did not end as it should, unless it had been killed here
+   * @throws when the process did not end with code 0, unless this slot had killed it
    */
   replace(environment?: NodeJS.ProcessEnv): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#afterLast(async () => {
       const old = this.#process;
       const { code, signal } = await old.stop();
       this.#process = await this.#start(environment);
       if (code !== 0 && old !== this.#killed)
-        throw new Error(`a gateway that was told to stop ended with ${code ?? signal}`);
+        throw new Error(`a gateway that was stopped ended with ${code ?? signal}`);
     });
   }
 
   stop(): Promise<void> {
-    return this.#inTurn(async () => void (await this.#process.stop()));
+    return this.#afterLast(async () => void (await this.#process.stop()));
   }
 
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+  #afterLast<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#last.then(work);
     this.#last = result.catch(() => undefined);
     return result;

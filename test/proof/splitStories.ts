@@ -1,9 +1,9 @@
 import type { FinalState, LayoutRow, ResizeSent, StockRow, TransferRow } from './history.ts';
-import { final, flow, line, other, order, restock, sent, short, sku_id, story, unknown, whole } from './stories.ts';
-import type { Story } from './stories.ts';
+import { final, flow, line, other, order, restock, sent, short, sku_id, story, unknown, whole } from './storyParts.ts';
+import type { Story } from './storyParts.ts';
 
 const OWNER = 3;
-/** Where the second row lies. */
+/** The shard of the second row. */
 const NEXT = 4;
 
 export const resized = (sub_rows: number, more: Partial<ResizeSent> = {}): ResizeSent => ({
@@ -29,9 +29,9 @@ const row = (sub_row: number, leaved_amount: number, more: Partial<StockRow> = {
   opening_amount: sub_row === 0 ? 5 : 0,
   ...more,
 });
-const [, elsewhere] = final().stock as [StockRow, StockRow];
+const [, otherRow] = final().stock as [StockRow, StockRow];
 const rows = (first: number, second: number, more: Partial<StockRow> = {}) => ({
-  stock: [row(0, first), row(1, second, more), elsewhere],
+  stock: [row(0, first), row(1, second, more), otherRow],
 });
 const layout: LayoutRow = {
   sku_id,
@@ -53,49 +53,64 @@ const out: TransferRow = {
   other: { shard: NEXT, sub_row: 1 },
 };
 const into: TransferRow = { ...out, direction: 'in', sub_row: 1, shard: NEXT, other: { shard: OWNER, sub_row: 0 } };
-const away = { ...flow, sub_row: 1, shard: NEXT };
+const moved = { ...flow, sub_row: 1, shard: NEXT };
 const tombstone = { ...flow, status: 'cancelled', quantity: 0 } as const;
 const pointer = { sku_id, order_detail_id: 'd', moved_to: NEXT, shard: OWNER };
 
-/** Five units in two rows; two of them went to the second. */
+/** Five units in two rows, two of them transferred to the second. */
 const split = (more: Partial<FinalState> = {}): FinalState =>
   final({ ...rows(3, 2), flows: [], transfers: [out, into], layouts: [layout], ...more });
-/** Those two were sold there. */
-export const sold = (more: Partial<FinalState> = {}): FinalState => split({ ...rows(3, 0), flows: [away], ...more });
+/** The same after the two units of the second row were sold. */
+export const sold = (more: Partial<FinalState> = {}): FinalState => split({ ...rows(3, 0), flows: [moved], ...more });
 
-/** What must be noticed of SKUs in several rows. */
+/** Histories of split SKUs that break a rule. */
 export const SPLIT_BROKEN: readonly Story[] = [
-  story('rows that balance only together', 'I1', [resized(2)], split({ ...rows(2, 3) })),
-  story('a row that nobody made', 'I1', [resized(2)], split({ stock: [row(0, 3), elsewhere] })),
-  story('a row with an opening of its own', 'I1', [resized(2)], split({ ...rows(3, 4, { opening_amount: 2 }) })),
-  story('a transfer that is lost', 'I1', [resized(2)], split({ ...rows(3, 0), transfers: [out] })),
-  story('a transfer that nobody sent', 'I1', [resized(2)], split({ ...rows(5, 2), transfers: [into] })),
+  story('rows that balance only as a sum', 'I1', [resized(2)], split({ ...rows(2, 3) })),
   story(
-    'a transfer that brings more than left',
+    'a row that a transfer names and that does not exist',
+    'I1',
+    [resized(2)],
+    split({ stock: [row(0, 3), otherRow] }),
+  ),
+  story(
+    'a second row with an opening stock of its own',
+    'I1',
+    [resized(2)],
+    split({ ...rows(3, 4, { opening_amount: 2 }) }),
+  ),
+  story('a transfer that is not received', 'I1', [resized(2)], split({ ...rows(3, 0), transfers: [out] })),
+  story('a transfer that was not sent', 'I1', [resized(2)], split({ ...rows(5, 2), transfers: [into] })),
+  story(
+    'a transfer that adds more units than were sent',
     'I1',
     [resized(2)],
     split({ ...rows(3, 3), transfers: [out, { ...into, amount: 3 }] }),
   ),
-  story('a transfer that comes twice', 'I1', [resized(2)], split({ ...rows(3, 4), transfers: [out, into, into] })),
   story(
-    'a transfer that comes to another row',
+    'a transfer that is received twice',
+    'I1',
+    [resized(2)],
+    split({ ...rows(3, 4), transfers: [out, into, into] }),
+  ),
+  story(
+    'a transfer that is received by another row',
     'I1',
     [resized(2)],
     split({ transfers: [{ ...out, other: { shard: 5, sub_row: 2 } }, into] }),
   ),
   story('a transfer that stays open', 'I1', [resized(2)], split({ transfers: [{ ...out, isOpen: true }, into] })),
-  story('one id sold in two rows', 'I2', [resized(2), sent()], sold({ ...rows(1, 0), flows: [flow, away] })),
+  story('one id sold in two rows', 'I2', [resized(2), sent()], sold({ ...rows(1, 0), flows: [flow, moved] })),
   story(
     'one id sold in one row and cancelled in another',
     'I2',
     [resized(2), sent()],
-    sold({ flows: [tombstone, away] }),
+    sold({ flows: [tombstone, moved] }),
   ),
   story(
     'a flow on a shard where its SKU never was',
     'I2',
     [resized(2), sent()],
-    sold({ flows: [{ ...away, shard: 9 }] }),
+    sold({ flows: [{ ...moved, shard: 9 }] }),
   ),
   story(
     'an adjustment in another row than the first',
@@ -107,26 +122,36 @@ export const SPLIT_BROKEN: readonly Story[] = [
     'a return on another shard than its flow',
     'I6',
     [resized(2), sent()],
-    sold({ flows: [{ ...away, returned: 1 }], returns: [{ ...line, return_id: 'r', quantity: 1, shard: OWNER }] }),
+    sold({ flows: [{ ...moved, returned: 1 }], returns: [{ ...line, return_id: 'r', quantity: 1, shard: OWNER }] }),
   ),
-  story('a pointer to where nothing is', 'I5', [resized(2)], split({ pointers: [pointer] })),
-  story('a layout that nobody asked for', 'I3', [], split()),
-  story('a layout that was replaced before', 'I3', [resized(2), resized(4, { invokedMs: 5, endedMs: 6 })], split()),
+  story('a pointer to a shard without the flow', 'I5', [resized(2)], split({ pointers: [pointer] })),
+  story('a layout that was not requested', 'I3', [], split()),
   story(
-    'rows that were asked for and are not there',
+    'a layout that an accepted resize had replaced',
+    'I3',
+    [resized(2), resized(4, { invokedMs: 5, endedMs: 6 })],
+    split(),
+  ),
+  story(
+    'a layout that was requested and is missing',
     'I3',
     [resized(2)],
     split({ ...rows(5, 0, { isOpen: false }), transfers: [], layouts: [merged] }),
   ),
-  story('a layout that stays half open', 'I9', [resized(2)], split({ layouts: [{ ...layout, state: 'opening' }] })),
   story(
-    'a SKU that is never merged',
+    'a layout that stays in the state opening',
+    'I9',
+    [resized(2)],
+    split({ layouts: [{ ...layout, state: 'opening' }] }),
+  ),
+  story(
+    'a SKU that is not merged',
     'I9',
     [resized(2), resized(1, { invokedMs: 5, endedMs: 6 })],
     split({ ...rows(5, 0, { isOpen: false }), transfers: [], layouts: [{ ...merged, state: 'open' }] }),
   ),
   story(
-    'earlier layouts that are asked for ever',
+    'earlier layouts that stay in the list',
     'I9',
     [resized(2)],
     split({ layouts: [{ ...layout, earlier_count: 1 }] }),
@@ -136,7 +161,7 @@ export const SPLIT_BROKEN: readonly Story[] = [
     'an open row that is in no layout',
     'I9',
     [resized(2)],
-    split({ stock: [row(0, 3), row(1, 2), row(2, 0, { shard: 5 }), elsewhere] }),
+    split({ stock: [row(0, 3), row(1, 2), row(2, 0, { shard: 5 }), otherRow] }),
   ),
   story(
     'units in a closed row',
@@ -151,33 +176,38 @@ export const SPLIT_BROKEN: readonly Story[] = [
     split(),
   ),
   story('an answer with another number of rows', 'contract', [resized(2, { places: [OWNER] })], split()),
-  story('an answer with rows that crowd one shard', 'contract', [resized(2, { places: [OWNER, OWNER] })], split()),
-  story('an answer with the first row elsewhere', 'contract', [resized(2, { places: [NEXT, OWNER] })], split()),
+  story('an answer with two rows on one shard', 'contract', [resized(2, { places: [OWNER, OWNER] })], split()),
   story(
-    'a refused resize of what is there',
+    'an answer with the first row not on the owner shard',
+    'contract',
+    [resized(2, { places: [NEXT, OWNER] })],
+    split(),
+  ),
+  story(
+    'a resize that is refused as unknown SKU though the SKU was opened',
     'contract',
     [resized(2), resized(4, { verdict: 'refused', code: 'unknown_sku', places: null })],
     split(),
   ),
 ];
 
-/** What happens to them in good order, or cannot be known. */
+/** Histories of split SKUs that break no rule, or of which the client cannot tell. */
 export const SPLIT_SOUND: readonly Omit<Story, 'invariant'>[] = [
   story('a SKU in two rows', '', [resized(2), sent()], sold()),
   story(
-    'a SKU that was merged, with a pointer to what is elsewhere',
+    'a SKU that was merged, with a pointer to a flow on another shard',
     '',
     [resized(2), sent(), resized(1, { invokedMs: 25, endedMs: 26 })],
     sold({ ...rows(3, 0, { isOpen: false }), layouts: [merged], pointers: [pointer] }),
   ),
   story(
-    'either of two layouts asked for at once',
+    'either of two layouts that were requested at once',
     '',
     [resized(2, { endedMs: 9 }), resized(4, { invokedMs: 3, endedMs: 6 })],
     split(),
   ),
   story(
-    'a layout that nobody was told of',
+    'a layout whose request was not answered',
     '',
     [resized(2, { verdict: 'unknown', code: null, places: null }), resized(1, { invokedMs: 50, endedMs: 60 })],
     split(),
@@ -186,7 +216,7 @@ export const SPLIT_SOUND: readonly Omit<Story, 'invariant'>[] = [
     'an undone hold in one row and the sale in another',
     '',
     [resized(2), sent()],
-    sold({ flows: [{ ...flow, status: 'void', attempt: 1 }, away] }),
+    sold({ flows: [{ ...flow, status: 'void', attempt: 1 }, moved] }),
   ),
   story(
     'fewer units while two rows were held for one order',

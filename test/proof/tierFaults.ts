@@ -3,7 +3,7 @@ import { askServer } from '../support/precheck.ts';
 import type { Fault } from './faults.ts';
 import type { World } from './world.ts';
 
-/** Something that is done to Redis, where there is one. */
+/** A fault of Redis, for worlds that have one. */
 function toRedis(
   kind: string,
   begin: (redis: RedisProcess) => Promise<unknown>,
@@ -35,14 +35,14 @@ function toReplicas(
   };
 }
 
-/** Every value is one that would refuse, if it were believed. */
+/** Overwrites every value with one that would cause refusals if it were accepted. */
 async function overwrite(redis: RedisProcess): Promise<void> {
   for (const key of (await redis.ask('KEYS', '*')) as string[]) {
     await redis.ask('SET', key, JSON.stringify({ leaved_amount: 0, isEmpty: true, version: 9e15 }));
   }
 }
 
-/** What can happen to the tiers that refuse early. */
+/** The faults of the tiers that refuse early. */
 export const TIER_FAULTS: readonly Fault[] = [
   toRedis(
     'redis-kill',

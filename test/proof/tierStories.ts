@@ -17,18 +17,18 @@ import {
   stock,
   story,
   unknown,
-} from './stories.ts';
-import type { Story } from './stories.ts';
+} from './storyParts.ts';
+import type { Story } from './storyParts.ts';
 
-/** A history under gateways that refuse early, or under gateways that do not, and the verdict that it must get. */
+/** A history under gateways with or without early refusals, and the invariant that it breaks, if any. */
 export interface TierStory extends Story {
   readonly hasTiers: boolean;
 }
 
 const at = (invokedMs: number) => ({ invokedMs, endedMs: invokedMs + 10 });
-/** Five units were opened; this order takes so many of them. */
+/** Five units were opened; this order takes the given quantity of them. */
 const soldOut = (quantity = 5): DeductionSent => sent({ lines: [{ ...line, quantity }] });
-/** Another order, which is refused. */
+/** Another order, which is refused as short. */
 const denied = (invokedMs: number, quantity = 2, leaved_amount = 0): DeductionSent => {
   const wanted = { sku_id, order_detail_id: 'x', quantity };
   return sent({ order_id: 'x', lines: [wanted], ...short(leaved_amount, [wanted]), ...at(invokedMs) });
@@ -37,7 +37,7 @@ const restockedAt = (invokedMs: number) => adjusted(at(invokedMs));
 const inDoubt = adjusted({ ...at(100), verdict: 'unknown', code: null, replayed: null });
 const repeatedAt = (invokedMs: number) => adjusted({ ...at(invokedMs), replayed: true });
 
-/** Sold `sold` of five, and four came in. */
+/** Five units were opened, `sold` of them were sold, and four were restocked. */
 const restocked = (sold = 5): FinalState =>
   final({ ...stock(9 - sold), flows: [{ ...flow, quantity: sold }], adjustments: [restock] });
 const returned = final({ ...stock(1), flows: [{ ...flow, quantity: 5, returned: 1 }], returns: [back(1)] });
@@ -47,7 +47,7 @@ const undone = final({
   returns: [back(5, '')],
 });
 const untouched = final({ ...stock(5), flows: [] });
-/** In two rows; three are left in the first, and two were sold in the second, where one of them came back. */
+/** In two rows: three units are left in the first. Two were sold in the second, where one of them was returned. */
 const inTwoRows = soldInTwoRows();
 const returnedInTwoRows = soldInTwoRows({
   stock: inTwoRows.stock.map((row) => (row.sub_row === 1 ? { ...row, leaved_amount: 1 } : row)),
@@ -56,7 +56,7 @@ const returnedInTwoRows = soldInTwoRows({
 });
 const soldInRows = [resized(2), sent()];
 
-/** An order of a SKU that is sold out (`d` took all of it). Its cancellation came first. */
+/** A line of a SKU that is sold out (`d` took all units). The line was cancelled before it was ordered. */
 const blocked = { sku_id, order_detail_id: 'y', quantity: 1 };
 const cancelledFirst = cancelled({ order_id: 'y', lines: [{ sku_id, order_detail_id: 'y' }], ...at(100) });
 const tombstone = { ...buried.flows[0]!, order_detail_id: 'y', order_id: 'y' };
@@ -104,17 +104,17 @@ export const TIER_BROKEN: readonly TierStory[] = [
     [soldOut(2), restockedAt(100), denied(510, 4, 3)],
     restocked(2),
   ),
-  under(true, 'a refusal of units that were there all the time', 'I8', [soldOut(2), denied(510)], final()),
+  under(true, 'a refusal of units that were left all the time', 'I8', [soldOut(2), denied(510)], final()),
   under(
     true,
-    'a refusal of units that were there before a restock',
+    'a refusal of units that were left before a restock',
     'I8',
     [soldOut(2), restockedAt(100), denied(510)],
     restocked(2),
   ),
   under(
     true,
-    'a refusal that names a part of a row that was restocked',
+    'a refusal that reports only some units of a restocked row',
     'I8',
     [soldOut(), restockedAt(100), denied(510, 4, 2)],
     restocked(),
@@ -129,7 +129,7 @@ export const TIER_BROKEN: readonly TierStory[] = [
   ),
   under(
     true,
-    'a refusal 2.5 s after an in-doubt restock became known',
+    'a refusal 2.5 s after an in-doubt restock was resolved',
     'I8',
     [soldOut(), inDoubt, repeatedAt(9_000), denied(11_510)],
     restocked(),
@@ -151,21 +151,21 @@ export const TIER_BROKEN: readonly TierStory[] = [
 
   under(
     false,
-    'a shortage told before a cancellation',
+    'a shortage reported ahead of a cancellation',
     'I4',
     [soldOut(), cancelledFirst, refusedShort()],
     soldOutAndBlocked,
   ),
   under(
     true,
-    'a shortage told before a cancellation while units were left',
+    'a shortage reported ahead of a cancellation while units were left',
     'I4',
     [cancelledFirst, refusedShort()],
     onlyBlocked,
   ),
   under(
     true,
-    'a shortage told before a cancellation of what was sold',
+    'a shortage reported ahead of the cancellation of a deduction',
     'I4',
     [
       soldOut(),
@@ -177,14 +177,14 @@ export const TIER_BROKEN: readonly TierStory[] = [
   ),
   under(
     false,
-    'a shortage told before a conflict',
+    'a shortage reported ahead of a conflict',
     'I5',
     [soldOut(), refusedShort([{ ...line, quantity: 4 }, blocked])],
     final({ ...stock(0), flows: [{ ...flow, quantity: 5 }] }),
   ),
   under(
     true,
-    'a shortage of a line that stands with another quantity',
+    'a shortage of a line that is stored with another quantity',
     'I5',
     [soldOut(), sent({ lines: [{ ...line, quantity: 4 }], ...short(0), ...at(200) })],
     final({ ...stock(0), flows: [{ ...flow, quantity: 5 }] }),
@@ -210,7 +210,7 @@ export const TIER_SOUND: readonly TierStory[] = [
   under(true, 'a refusal 0.4 s after a cancellation', '', [soldOut(), cancelled(at(100)), denied(510)], undone),
   under(
     true,
-    'a refusal of more than a row has after a restock',
+    'a refusal of more units than a row has after a restock',
     '',
     [soldOut(), restockedAt(100), denied(2_610, 5, 4)],
     restocked(),
@@ -231,7 +231,7 @@ export const TIER_SOUND: readonly TierStory[] = [
   ),
   under(
     false,
-    'a refusal of more than there is after a restock',
+    'a refusal of more units than are left after a restock',
     '',
     [soldOut(2), restockedAt(100), denied(510, 8, 7)],
     restocked(2),
@@ -239,14 +239,14 @@ export const TIER_SOUND: readonly TierStory[] = [
 
   under(
     true,
-    'a shortage told before a cancellation',
+    'a shortage reported ahead of a cancellation',
     '',
     [soldOut(), cancelledFirst, refusedShort()],
     soldOutAndBlocked,
   ),
   under(
     true,
-    'a shortage told before a conflict',
+    'a shortage reported ahead of a conflict',
     '',
     [soldOut(), refusedShort([{ ...line, quantity: 4 }, blocked])],
     final({ ...stock(0), flows: [{ ...flow, quantity: 5 }] }),

@@ -18,23 +18,23 @@ import { startWireProxy } from '../support/wireProxy.ts';
 import type { WireProxy } from '../support/wireProxy.ts';
 import { GatewaySlot } from './slot.ts';
 
-/** Everything a round breaks and mends: real servers, a proxy in front of each, gateways behind them. */
+/** The system that a round breaks and repairs: real servers, a proxy in front of each, and gateways behind them. */
 export interface World {
   readonly stack: Stack;
   readonly servers: readonly DatabaseServer[];
   readonly proxies: readonly WireProxy[];
   readonly gateways: readonly GatewaySlot[];
-  /** Whether gateways refuse early, so that new units of an empty row are sold only a while later. */
+  /** Whether gateways refuse early, so that new units of an empty row are sold only after a while. */
   readonly hasTiers: boolean;
   /** Null where no tier needs one. */
   readonly redis: RedisProcess | null;
   readonly replicas: readonly DatabaseServer[];
   readonly client: HttpClient;
-  /** Which server a shard is on. */
+  /** The index of the server of a shard. */
   serverOf(shard: number): number;
-  /** A session of somebody else on a server, past the proxy. */
+  /** A separate session on a server, not through the proxy. */
   session(server: number, shard?: number): Promise<mysql.Connection>;
-  /** Says something to a server, over and over until it listens. */
+  /** Runs statements on a server, and tries again until it accepts all of them. */
   tell(server: number, ...statements: string[]): Promise<void>;
   stop(): Promise<void>;
 }
@@ -42,10 +42,10 @@ export interface World {
 const CLIENTS_MAX = 200;
 
 /**
- * Puts proxies in front of a stack's servers and starts gateways behind them. The stack itself stays the caller's.
+ * Puts proxies in front of a stack's servers and starts gateways behind them. The caller stops the stack itself.
  *
- * @param engines of the gateways in turn: they share the shards, whatever each of them runs; empty: the product's own choice
- * @param tiers what may refuse early at all gateways, as `STOCKGATE_PRECHECK` has it, and the Redis they share
+ * @param engines the engines of the gateways in turn, which share the shards; empty for the default of the product
+ * @param tiers the tiers of all gateways in the form of `STOCKGATE_PRECHECK`, and the Redis that they share
  */
 export async function startWorld(
   stack: Stack,
@@ -78,19 +78,8 @@ export async function startWorld(
       GatewaySlot.open((environment) => start(engines[number % engines.length], environment)),
     ),
   );
-  const session: World['session'] = async (server, shard) => {
-    const { host, port, user, password } = servers[server] as DatabaseServer;
-    const connection = await mysql.createConnection({
-      host,
-      port,
-      user,
-      password,
-      ...(shard === undefined ? {} : { database: stack.shards[shard]?.address.schema ?? '' }),
-    });
-    // A server that is killed under it ends it; whoever needs it opens another.
-    connection.on('error', () => undefined);
-    return connection;
-  };
+  const session: World['session'] = (server, shard) =>
+    openSession(servers[server] as DatabaseServer, stack.shards[shard ?? -1]?.address.schema);
   const client = httpClient(CLIENTS_MAX);
   return {
     stack,
@@ -106,9 +95,9 @@ export async function startWorld(
     tell: (server, ...statements) =>
       eventually(`server ${server} takes ${statements.join(', ')}`, 15_000, async () => {
         try {
-          const told = await session(server);
-          for (const statement of statements) await told.query(statement);
-          await told.end();
+          const connection = await session(server);
+          for (const statement of statements) await connection.query(statement);
+          await connection.end();
           return true;
         } catch {
           return false;
@@ -121,6 +110,23 @@ export async function startWorld(
       rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** A session on a server, in a schema where one is given. */
+async function openSession(
+  { host, port, user, password }: DatabaseServer,
+  database: string | undefined,
+): Promise<mysql.Connection> {
+  const connection = await mysql.createConnection({
+    host,
+    port,
+    user,
+    password,
+    ...(database === undefined ? {} : { database }),
+  });
+  // The session ends when its server is killed; its user then opens another one.
+  connection.on('error', () => undefined);
+  return connection;
 }
 
 function proxiedShards(stack: Stack, portOf: (shard: number) => number): ShardsFile {

@@ -3,36 +3,37 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer } from '../../scripts/support/httpClient.ts';
 import { eventually } from './eventually.ts';
 import type { Listeners, SweepBench } from './sweepBench.ts';
-import { deductCall, readCall } from './sweptOperations.ts';
-import type { Balance, Call, CaseIds, SweptOperation } from './sweptOperations.ts';
+import { deductCall, readCall } from './sweptCalls.ts';
+import type { Balance, Call, CaseIds } from './sweptCalls.ts';
+import type { SweptOperation } from './sweptOperations.ts';
 
-/** One operation that was interrupted. */
+/** One operation that was interrupted by a fault. */
 export interface Interrupted {
   readonly operation: SweptOperation;
   readonly ids: CaseIds;
-  /** What came of it in the end, null when no whole answer did. */
+  /** The answer of the interrupted operation; null when no complete answer arrived. */
   readonly answer: Promise<Answer | null>;
-  /** True when it is held up still while others are asked. */
+  /** True when the operation stays stalled while the other gateways are checked. */
   readonly isHeld: boolean;
-  /** Called when all others were asked: lets go of what is held up until then. Absent: it goes on by itself. */
+  /** Called after the other gateways were checked: releases the stalled operation. Absent: it continues by itself. */
   letGo?(): void;
-  /** The gateway it was sent to, if it lives. */
+  /** The gateway that the operation was sent to, if it still runs. */
   readonly survivor: Listeners | null;
 }
 
-/** Until then everything must be definite, and every row free. */
+/** Within this time every outcome must be definite, and every row unlocked. */
 const DEFINITE_MS = 5_000;
-/** A cart whose coordinator is gone may be given up by others only after five seconds, and by each of two in turn. */
+/** Other gateways may abort a cart without a coordinator only after five seconds, and two of them do so in turn. */
 const CART_MS = 20_000;
-/** Nothing is held for longer after a refusal. */
+/** A refused cart holds no units for longer than this after its answer. */
 const HELD_MS = 5_000;
 const PAUSE_MS = 50;
 const NO_ANSWER = 'no answer';
 
 /**
- * Asks healthy gateways with the same ids what became of an operation, and holds what everybody says against what the
- * interrupted gateway said: what was done stands, what was answered "nothing was done" had no effect, and whatever
- * happened, it is whole and happened once.
+ * Sends the same ids to healthy gateways and compares their answers with the answer of the interrupted gateway. An
+ * operation that was answered as done stays done. One that was answered "nothing was changed" has no effect. In every
+ * case the operation is applied as a whole and at most once.
  */
 export async function settleInterrupted(
   bench: SweepBench,
@@ -41,40 +42,47 @@ export async function settleInterrupted(
   const struckMs = performance.now();
   const [first, second] = bench.healthy;
   const call = operation.call(ids);
-  const tell = (to: Listeners, asked: Call): Promise<string | number> => tellDefinitely(bench, to, asked);
+  const outcomeAt = (to: Listeners, sent: Call): Promise<string | number> => tellDefinitely(bench, to, sent);
   if (!isHeld) await answer;
 
   const lines = await linesFound(bench, call);
-  const retried = await tell(first, call);
-  const retriedAgain = await tell(second, call);
-  // One more of each SKU, with ids of its own: no row is locked by what is left of the interrupted one.
+  const retried = await outcomeAt(first, call);
+  const retriedAgain = await outcomeAt(second, call);
+  // One more unit of each SKU, under ids of its own: the interrupted operation must not keep a row locked.
   const touched = ids.sku_ids.slice(0, operation.done.length);
   const next = deductCall(
     `${ids.name}-next`,
     touched.map((sku_id) => [sku_id, 1] as const),
     ids.next_order_id,
   );
-  expect(await tell(second, next), 'the next order').to.equal(201);
+  expect(await outcomeAt(second, next), 'the next order').to.equal(201);
   const boundMs = operation.isCart === true ? CART_MS : DEFINITE_MS;
-  expect(performance.now() - struckMs, 'definite, and the rows free, after milliseconds').to.be.below(boundMs);
+  expect(
+    performance.now() - struckMs,
+    'milliseconds until the outcome is definite and the rows are unlocked',
+  ).to.be.below(boundMs);
 
   letGo?.();
-  const told = wordOf(await answer);
-  const said = `told ${told}, then ${retried}, then ${retriedAgain}; lines ${lines}`;
+  const answered = wordOf(await answer);
+  const summary = `answered ${answered}, then ${retried}, then ${retriedAgain}; lines ${lines}`;
   if (survivor !== null)
-    expect(await tell(survivor, call), `${said}; the same gateway, later`).to.equal(operation.answers.again);
-  expectConsistent(operation, { told, retried, retriedAgain, lines, isHeld }, said);
+    expect(await outcomeAt(survivor, call), `${summary}; the same gateway, later`).to.equal(operation.answers.again);
+  expectConsistent(operation, { answered, retried, retriedAgain, lines, isHeld }, summary);
 
   for (const [index, balance] of operation.done.entries()) {
     const sku_id = ids.sku_ids[index];
-    if (sku_id === undefined || balance === null) throw new Error('every SKU of a case is open in the end');
+    if (sku_id === undefined || balance === null) throw new Error('a SKU of the case was not opened');
     const after = withOneMoreTaken(balance);
     const wanted = after.opening + after.adjusted - after.deducted + (after.returned ?? 0);
     const left = async (): Promise<unknown> => (await bench.send(first, readCall(sku_id)))?.body?.leaved_amount;
-    // What a refused cart held goes back after its answer.
+    // The units that a refused cart held go back after its answer.
     if (operation.isCart === true)
-      await eventually(`${said}; ${wanted} units left of SKU ${index}`, HELD_MS, async () => (await left()) === wanted);
-    expect(await left(), `${said}; units left of SKU ${index}`).to.equal(wanted);
+      await eventually(
+        `${summary}; ${wanted} units left of SKU ${index}`,
+        HELD_MS,
+        async () => (await left()) === wanted,
+      );
+    expect(await left(), `${summary}; units left of SKU ${index}`).to.equal(wanted);
     bench.expectBalance(sku_id, after);
   }
 }
@@ -82,36 +90,44 @@ export async function settleInterrupted(
 function expectConsistent(
   { answers, without, done }: SweptOperation,
   {
-    told,
+    answered,
     retried,
     retriedAgain,
     lines,
     isHeld,
-  }: { told: string | number; retried: string | number; retriedAgain: string | number; lines: Lines; isHeld: boolean },
-  said: string,
+  }: {
+    answered: string | number;
+    retried: string | number;
+    retriedAgain: string | number;
+    lines: Lines;
+    isHeld: boolean;
+  },
+  summary: string,
 ): void {
   const changes = JSON.stringify(without) !== JSON.stringify(done);
-  expect(lines, `${said}; a half done order`).to.be.oneOf(['all', 'none', 'not asked']);
-  expect(retried, said).to.be.oneOf([answers.first, answers.again]);
-  expect(retriedAgain, said).to.equal(answers.again);
+  expect(lines, `${summary}; a half-applied order`).to.be.oneOf(['all', 'none', 'not read']);
+  expect(retried, summary).to.be.oneOf([answers.first, answers.again]);
+  expect(retriedAgain, summary).to.equal(answers.again);
   if (!changes) {
-    expect(told, said).to.be.oneOf([NO_ANSWER, 'outcome_unknown', 'overloaded', 'internal', answers.first]);
+    expect(answered, summary).to.be.oneOf([NO_ANSWER, 'outcome_unknown', 'overloaded', 'internal', answers.first]);
     return;
   }
   const happened = retried === answers.again;
-  // While it is held up, it may still happen between two questions.
-  if (!isHeld && lines !== 'not asked') expect(lines, said).to.equal(happened ? 'all' : 'none');
-  if (told === NO_ANSWER || told === 'outcome_unknown') return;
-  if (told === 'overloaded' || told === 'internal') expect(happened, `${said}; "nothing was changed"`).to.equal(false);
-  else if (told === answers.again) expect(isHeld && !happened, `${said}; somebody else did it first`).to.equal(true);
+  // While the operation is stalled, it may still take effect between two reads.
+  if (!isHeld && lines !== 'not read') expect(lines, summary).to.equal(happened ? 'all' : 'none');
+  if (answered === NO_ANSWER || answered === 'outcome_unknown') return;
+  if (answered === 'overloaded' || answered === 'internal')
+    expect(happened, `${summary}; "nothing was changed"`).to.equal(false);
+  else if (answered === answers.again)
+    expect(isHeld && !happened, `${summary}; the retry was applied first`).to.equal(true);
   else {
-    expect(told, said).to.equal(answers.first);
-    // One that is held up at its COMMIT may find the order done by the retry, and cannot tell it from its own.
-    if (!isHeld) expect(happened, `${said}; what was done stands`).to.equal(true);
+    expect(answered, summary).to.equal(answers.first);
+    // An operation stalled at its COMMIT may find the order applied by the retry, and cannot tell the two apart.
+    if (!isHeld) expect(happened, `${summary}; the accepted operation keeps its effect`).to.equal(true);
   }
 }
 
-/** Sends a call until its answer is a verdict. @returns its status, or the code of what stands in the way */
+/** Sends a call until its answer is definite. @returns its status, or the problem code of its refusal */
 export async function tellDefinitely(bench: SweepBench, to: Listeners, call: Call): Promise<string | number> {
   const untilMs = performance.now() + CART_MS;
   for (;;) {
@@ -122,11 +138,11 @@ export async function tellDefinitely(bench: SweepBench, to: Listeners, call: Cal
   }
 }
 
-/** How many lines of an order stand; of other operations the retry alone tells. */
-type Lines = 'all' | 'some' | 'none' | 'no answer' | 'not asked';
+/** How many lines of an order are deducted. For other operations only the retry shows the outcome. */
+type Lines = 'all' | 'some' | 'none' | 'no answer' | 'not read';
 
 async function linesFound(bench: SweepBench, { path, body }: Call): Promise<Lines> {
-  if (path !== '/v1/deductions') return 'not asked';
+  if (path !== '/v1/deductions') return 'not read';
   const { lines } = body as { lines: readonly { sku_id: string; order_detail_id: string }[] };
   const keys = lines.map(({ sku_id, order_detail_id }) => ({ sku_id, order_detail_id }));
   const lookup: Call = { listener: 'publicUrl', method: 'POST', path: '/v1/deductions/lookup', body: { lines: keys } };
@@ -150,7 +166,7 @@ async function linesFound(bench: SweepBench, { path, body }: Call): Promise<Line
 function wordOf(answer: Answer | null): string | number {
   if (answer === null) return NO_ANSWER;
   if (answer.status >= 400) return String(answer.body?.code);
-  // A cancellation has one status for both.
+  // A cancellation has one status for the first answer and for a replay.
   return answer.body?.replayed === false ? 201 : answer.status;
 }
 

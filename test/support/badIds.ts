@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 
-/** What `String.prototype.trim` and the contract call white space, but for the control characters among it. */
+/** The characters that `String.prototype.trim` and the contract treat as white space, except control characters. */
 export const BLANKS = [
-  ...' \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff',
+  ...' \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a',
+  ...'\u2028\u2029\u202f\u205f\u3000\ufeff',
 ];
 
 /** U+0000 to U+001F and U+007F to U+009F. */
@@ -17,7 +18,7 @@ export const UNADDRESSABLE = ['.', '..'];
 
 const bytesOf = (text: string): number => Buffer.byteLength(text, 'utf8');
 
-/** Worked out by its own lists, not by the product's rule. */
+/** Computed from the lists above, without the rule of the product. */
 function isGood(text: string): boolean {
   const points = [...text];
   return (
@@ -29,7 +30,7 @@ function isGood(text: string): boolean {
   );
 }
 
-/** Ids by the rule: of the kind that shops use, of every character there is, and just as long as they may be. */
+/** Valid ids: as shops use them, of every possible character, and of the greatest length. */
 export const goodId: fc.Arbitrary<string> = fc.oneof(
   { weight: 6, arbitrary: fc.stringMatching(/^[A-Za-z0-9]([A-Za-z0-9 ._/-]{0,20}[A-Za-z0-9])?$/) },
   { weight: 2, arbitrary: fc.string({ unit: 'grapheme', minLength: 1, maxLength: 12 }).filter(isGood) },
@@ -64,9 +65,9 @@ export const goodStoredId: fc.Arbitrary<string> = fc.oneof(
 const joined = (...parts: fc.Arbitrary<string>[]): fc.Arbitrary<string> =>
   fc.tuple(...parts).map((texts) => texts.join(''));
 
-/** Puts something between two characters of an id. */
-function inserted(what: fc.Arbitrary<string>): fc.Arbitrary<string> {
-  return fc.tuple(goodId, what, fc.nat()).map(([id, piece, place]) => {
+/** Inserts a text between two characters of an id. */
+function inserted(text: fc.Arbitrary<string>): fc.Arbitrary<string> {
+  return fc.tuple(goodId, text, fc.nat()).map(([id, piece, place]) => {
     const points = [...id];
     points.splice(place % (points.length + 1), 0, piece);
     return points.join('');
@@ -84,7 +85,7 @@ const tooLong = fc
     return mixed ? `y${units}` : units;
   });
 
-/** Texts that are no id, each for one reason; nor may an existing row have them. */
+/** Texts that are not ids, each for one reason. An existing row cannot have them either. */
 export const badIdText: fc.Arbitrary<string> = fc.oneof(
   fc.constant(''),
   fc.constantFrom(...BLANKS),
@@ -97,7 +98,7 @@ export const badIdText: fc.Arbitrary<string> = fc.oneof(
   fc.constantFrom('a', 'b', 'é', ' ').map((last) => 'x'.repeat(64) + last),
 );
 
-/** Texts that are no new id, and none in a path. */
+/** Texts that are not valid as a new id, nor in a path. */
 export const badNewIdText: fc.Arbitrary<string> = fc.oneof(
   { weight: 8, arbitrary: badIdText },
   { weight: 1, arbitrary: fc.constantFrom(...UNADDRESSABLE) },

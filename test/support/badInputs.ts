@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { badIdText, badNewIdText, goodId, goodStoredId } from './badIds.ts';
 
-/** A place in a request, from its root; `'*'` is one of its lines. */
+/** The position of a field in a request, from the root; `'*'` is one of the lines. */
 export type Place = readonly string[];
 
-/** A kind of request: how good ones look, and what is wrong at which of its places. */
+/** A kind of request: its valid requests, and the invalid values of its fields. */
 export interface Form {
   readonly good: fc.Arbitrary<Record<string, unknown>>;
   readonly fields: readonly {
@@ -14,10 +14,10 @@ export interface Form {
   }[];
 }
 
-/** A request with one thing wrong. */
+/** A request with one fault. */
 export interface BadInput {
   readonly input: unknown;
-  /** The path that must be named, and no other. */
+  /** The path that the answer must name. It must name no other. */
   readonly path: string;
 }
 
@@ -93,7 +93,7 @@ const badLine = fc.constantFrom<unknown>(null, true, 0, 5, '', 'line', [], [{ sk
 
 const quantity = fc.oneof(fc.integer({ min: 1, max: 1_000_000 }), fc.constantFrom(1, 1_000_000));
 
-/** Up to three lines, seldom as many as there may be. */
+/** Up to three lines; rarely the largest number of lines. */
 function linesOf(line: fc.Arbitrary<Record<string, unknown>>): fc.Arbitrary<unknown[]> {
   const many = line.map((one) =>
     Array.from({ length: 500 }, (_, index) => ({ ...one, order_detail_id: `detail ${index}` })),
@@ -199,7 +199,7 @@ export const FORMS = {
   },
 } as const satisfies Record<string, Form>;
 
-/** The requests that have no body: what is in the path and the query string, as texts. */
+/** The requests without a body: the parameters in the path and the query string, as texts. */
 export const ADDRESS_FORMS = {
   skuParams: { good: fc.record({ sku_id: goodId }), fields: [{ place: ['sku_id'], bad: badId }] },
   deductionParams: {
@@ -234,7 +234,7 @@ const UNKNOWN_NAMES = [
   '\0',
 ];
 
-/** Good requests with one thing wrong in one place. */
+/** Valid requests with one fault added in one place. */
 export function badInputs({ good, fields }: Form): fc.Arbitrary<BadInput> {
   const required = fields.filter(({ optional, place }) => optional !== true && place.at(-1) !== '*');
   const places = fields.filter(({ place }) => place.at(-1) !== '*').map(({ place }) => place.slice(0, -1));
@@ -268,7 +268,7 @@ export function badInputs({ good, fields }: Form): fc.Arbitrary<BadInput> {
   );
 }
 
-/** Not by assignment: `__proto__` is to be a field like any other, as `JSON.parse` makes it. */
+/** Defines the field instead of assigning it: `__proto__` is then a field like any other, as in `JSON.parse`. */
 function setOwn(owner: Record<string, unknown>, name: string, value: unknown): void {
   Object.defineProperty(owner, name, { value, enumerable: true, configurable: true, writable: true });
 }

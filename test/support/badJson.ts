@@ -8,8 +8,8 @@ function objectsIn(value: unknown): Record<string, unknown>[] {
 /**
  * Writes a request as JSON with one field named twice.
  *
- * @param owner which of its objects; @param field which of that object's fields, both counted round
- * @param spelled write the second name in escapes: another spelling of the same name
+ * @param owner the number of the object; @param field the number of the field in that object; both wrap around
+ * @param spelled true: the added name is written in escapes, another spelling of the same name
  */
 export function twiceNamed(request: unknown, owner: number, field: number, spelled: boolean): string {
   const objects = objectsIn(request);
@@ -31,7 +31,7 @@ function inEscapes(name: string): string {
   return `"${[...name].map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`).join('')}"`;
 }
 
-/** Texts that are no JSON, or JSON of a kind that nobody should take for a request. */
+/** Texts that are not JSON, or a form of JSON that must not be accepted as a request. */
 export const NOT_JSON: readonly string[] = [
   ...[
     '',
@@ -99,8 +99,8 @@ export const NOT_JSON: readonly string[] = [
   ],
 ];
 
-/** Bytes that are not UTF-8, to stand inside a text. */
-export const NOT_UTF8: readonly (readonly [what: string, bytes: readonly number[]])[] = [
+/** Bytes that are not UTF-8, for use inside a text. */
+export const NOT_UTF8: readonly (readonly [name: string, bytes: readonly number[]])[] = [
   ['a byte that never occurs', [0xff]],
   ['another one', [0xfe]],
   ['é of Latin-1', [0xe9]],

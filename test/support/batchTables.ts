@@ -6,7 +6,7 @@ import { flowKeyText, STOCK_LIMIT } from '../../src/core/nouns.ts';
 import type { FlowKey } from '../../src/core/nouns.ts';
 import type { Open, SetSale } from '../../src/core/operation.ts';
 
-/** A shard's tables in memory, which take a write set on the same conditions as the shard's own procedure. */
+/** The tables of a shard in memory. They accept a write set on the same conditions as the procedure of a shard. */
 export class BatchTables {
   readonly #flows = new Map<string, LedgerFlow>();
   readonly #shelves = new Map<string, ShelfRow>();
@@ -41,7 +41,7 @@ export class BatchTables {
     return this.#shelves.get(sku_id)?.leaved_amount ?? null;
   }
 
-  /** What a look for these operations finds. */
+  /** The rows that a batch reads for these operations. */
   read(operations: readonly Batchable[]): Reading {
     const reading = {
       flows: new Map<string, LedgerFlow | null>(),
@@ -74,9 +74,9 @@ export class BatchTables {
     return reading;
   }
 
-  /** @returns false when a row is not as the writes rest on; nothing was written then */
+  /** @returns false when a row differs from the state that the writes assume; then nothing was written */
   write({ flows, shelves, returns, adjustments }: WriteSet): boolean {
-    const isAsThought =
+    const isAsAssumed =
       flows.every(({ was, is }) => JSON.stringify(this.#flows.get(flowKeyText(is)) ?? null) === JSON.stringify(was)) &&
       returns.every((entry) => !this.#returns.has(returnKeyText(entry, entry.return_id))) &&
       adjustments.every((entry) => !this.#adjustments.has(adjustmentKeyText(entry.sku_id, entry.adjustment_id))) &&
@@ -89,7 +89,7 @@ export class BatchTables {
           (!mustBeOnSale || row.isOnSale)
         );
       });
-    if (!isAsThought) return false;
+    if (!isAsAssumed) return false;
     const totals = new Map(this.#totals);
     for (const { sku_id, delta } of adjustments) totals.set(sku_id, (totals.get(sku_id) ?? 0n) + BigInt(delta));
     const isAbove = (sku_id: string): boolean => (totals.get(sku_id) ?? 0n) > BigInt(STOCK_LIMIT);
@@ -105,7 +105,7 @@ export class BatchTables {
 
   #move(sku_id: string, leaved: number, held: number): void {
     const row = this.#shelves.get(sku_id);
-    if (row === undefined) throw new Error('a row was checked and is gone');
+    if (row === undefined) throw new Error('a checked row is missing');
     const moved = { ...row, leaved_amount: row.leaved_amount + leaved, held_amount: row.held_amount + held };
     if (moved.leaved_amount < 0 || moved.held_amount < 0 || moved.leaved_amount + moved.held_amount > STOCK_LIMIT)
       throw new Error(`the stock of ${sku_id} leaves its bounds`);

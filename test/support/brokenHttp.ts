@@ -1,15 +1,15 @@
-/** A request written by hand. */
+/** A request written by hand, byte for byte. */
 export interface Broken {
   readonly what: string;
   readonly bytes: string | Buffer;
   readonly statuses: readonly number[];
-  /** Nothing more comes after it, and the other side is told so. */
+  /** True when the client closes its sending side after these bytes. */
   readonly end?: boolean;
 }
 
 const HEAD = 'POST /v1/deductions HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n';
 
-/** @param body a whole request body that would be taken */
+/** @param body a complete and valid request body */
 function framings(body: string): Broken[] {
   const chunk = `${Buffer.byteLength(body).toString(16)}\r\n${body}\r\n`;
   const chunked = (text: string, more = ''): string => `${HEAD}Transfer-Encoding: chunked\r\n${more}\r\n${text}`;
@@ -21,7 +21,7 @@ function framings(body: string): Broken[] {
       bad(`Content-Length: ${length}`, sized(length)),
     ),
     bad('a length that is too short', sized(size - 1)),
-    bad('a length of nothing', sized(0)),
+    bad('a length of zero', sized(0)),
     bad('a length that is too long', sized(size + 1), true),
     bad('a body that never comes', sized(size, ''), true),
     bad('two lengths', `${HEAD}Content-Length: ${size}\r\nContent-Length: ${size - 1}\r\n\r\n${body}`),
@@ -29,8 +29,8 @@ function framings(body: string): Broken[] {
     ...['zz', '-5', '0x5', '', ' ', 'fffffffffffffffffffff', '5;', 'é'].map((lie) =>
       bad(`a chunk of size ${JSON.stringify(lie)}`, chunked(`${lie}\r\n${body}\r\n0\r\n\r\n`), true),
     ),
-    bad('a chunk that is longer than it says', chunked(`5\r\n${body}\r\n0\r\n\r\n`)),
-    bad('a chunk that is shorter than it says', chunked(`fff\r\n${body}\r\n0\r\n\r\n`), true),
+    bad('a chunk longer than its stated size', chunked(`5\r\n${body}\r\n0\r\n\r\n`)),
+    bad('a chunk shorter than its stated size', chunked(`fff\r\n${body}\r\n0\r\n\r\n`), true),
     bad('chunks without an end', chunked(chunk), true),
     bad('no chunk at all', chunked(''), true),
     bad('only the last chunk', chunked('0\r\n\r\n')),
@@ -41,7 +41,7 @@ function framings(body: string): Broken[] {
   ];
 }
 
-/** What is wrong before any body comes. */
+/** Requests that are invalid before any body. */
 const HEADS: readonly Broken[] = [
   { what: 'no Host', bytes: 'GET /v1/skus/a HTTP/1.1\r\n\r\n', statuses: [400] },
   {
@@ -50,15 +50,15 @@ const HEADS: readonly Broken[] = [
     statuses: [400],
   },
   {
-    what: 'an expectation that nobody knows',
+    what: 'an unknown expectation',
     bytes: `${HEAD}Expect: miracles\r\nContent-Length: 2\r\n\r\n{}`,
     statuses: [400],
   },
-  { what: 'HTTP/2 without being asked', bytes: 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', statuses: [400] },
+  { what: 'HTTP/2 without an upgrade', bytes: 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', statuses: [400] },
   { what: 'HTTP/9.9', bytes: 'GET /v1/skus/a HTTP/9.9\r\nHost: test\r\n\r\n', statuses: [400] },
   { what: 'HTTP/0.9', bytes: 'GET /none\r\n\r\n', statuses: [404] },
   { what: 'no version', bytes: 'GET /v1/skus/a \r\nHost: test\r\n\r\n', statuses: [400] },
-  { what: 'a method that there is not', bytes: 'TAKE /v1/skus/a HTTP/1.1\r\nHost: test\r\n\r\n', statuses: [400] },
+  { what: 'an unknown method', bytes: 'TAKE /v1/skus/a HTTP/1.1\r\nHost: test\r\n\r\n', statuses: [400] },
   { what: 'a method in small letters', bytes: 'get /v1/skus/a HTTP/1.1\r\nHost: test\r\n\r\n', statuses: [400] },
   { what: 'no address', bytes: 'GET HTTP/1.1\r\nHost: test\r\n\r\n', statuses: [400] },
   { what: 'a blank in the address', bytes: 'GET /v1/skus/a b HTTP/1.1\r\nHost: test\r\n\r\n', statuses: [400] },
@@ -117,7 +117,7 @@ const HEADS: readonly Broken[] = [
   },
 ];
 
-/** Everything that can be wrong with HTTP itself. */
+/** Every fault in HTTP itself. */
 export function brokenHttp(body: string): readonly Broken[] {
   return [...framings(body), ...HEADS];
 }

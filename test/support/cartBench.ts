@@ -20,14 +20,14 @@ import { stack } from './setup.ts';
 export const WAIT_MS = 10_000;
 const SHARDS = 16;
 
-/** The parts of a gateway without its listeners, so that a test can take a cart's steps one by one. */
+/** The components of a gateway without its listeners, so that a test can run the steps of a cart one by one. */
 export interface CartBench {
   readonly parts: Parts;
   readonly carts: CartRecords;
   shardOf(id: string): number;
   apply<O extends Operation>(operation: O): Promise<OutcomeOf<O>>;
   open(sku_id: string, leaved_amount: number): Promise<void>;
-  /** @param around puts something around the ports that this sweeper uses; `faults` gathers what it did not foresee */
+  /** @param around decorates the ports of this sweeper; `faults` collects damaged rows and unexpected errors */
   sweeper(options?: {
     readonly rowsMax?: number;
     readonly around?: (parts: Parts) => Parts;
@@ -36,7 +36,7 @@ export interface CartBench {
   close(): void;
 }
 
-/** @param shards absent: the shared ones; they are closed with the bench */
+/** @param shards absent: the shared shards; they are closed with the bench */
 export function openCartBench(
   shards: readonly Shard[] = openShards(stack()),
   engineName: EngineName = 'textbook',
@@ -64,7 +64,7 @@ export function openCartBench(
   const apply: CartBench['apply'] = async (operation) => {
     const sku_id = 'lines' in operation ? operation.lines[0]?.sku_id : operation.sku_id;
     const [outcome] = await engine.apply(map.shardOf(sku_id ?? ''), [operation], performance.now() + WAIT_MS);
-    if (outcome === undefined) throw new Error('an engine gives one outcome per operation');
+    if (outcome === undefined) throw new Error('the engine returned no outcome');
     return outcome;
   };
   return {
@@ -77,7 +77,7 @@ export function openCartBench(
       if (outcome.is !== 'applied') throw new Error(`opening ${sku_id}: ${JSON.stringify(outcome)}`);
     },
     sweeper: ({ rowsMax = 10_000, around = (given: Parts) => given, faults = [] } = {}) =>
-      // Each is another gateway's.
+      // Each sweeper belongs to a different gateway.
       new Sweeper(
         { ...around(parts), freeing: shareFreeing() },
         {

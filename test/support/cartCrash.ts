@@ -15,7 +15,10 @@ import { stack } from './setup.ts';
 import type { TemporaryFolder } from './temporary.ts';
 import { skuOn } from './traffic.ts';
 
-/** Where a coordinator of a cart over two shards can be struck: a record, two holds, a verdict, two settlements. */
+/**
+ * The points at which the coordinator of a cart over two shards can be struck: the cart record, two holds, the commit
+ * decision and two completions.
+ */
 export const CART_POINTS: readonly Pick<Armed, 'point' | 'pass'>[] = [
   { call: 'carts.begin', passes: 1 },
   { call: 'engine.apply', passes: 4 },
@@ -26,12 +29,12 @@ export const CART_POINTS: readonly Pick<Armed, 'point' | 'pass'>[] = [
   ).flat(),
 );
 
-/** A frozen coordinator wakes up when others may have decided for it. */
+/** A frozen coordinator continues after the time at which other gateways may decide its cart. */
 export const FROZEN_MS = 6_500;
-/** Whatever happened is over and definite by then. */
+/** Within this time every effect has ended and is definite. */
 export const OVER_MS = 30_000;
 
-/** One cart for one unit each of two SKUs, of which there is just that one. */
+/** One cart for one unit each of two SKUs that have only that one unit. */
 export interface CrashedCart {
   readonly order_id: string;
   readonly sku_ids: readonly [string, string];
@@ -44,7 +47,7 @@ export async function openCrashedCart(healthy: TestGateway): Promise<CrashedCart
   return { order_id: name, sku_ids };
 }
 
-/** Somebody else wants the first unit, and asks until he hears a verdict. */
+/** Another buyer orders the first unit, and sends the order again until its answer is definite. */
 export async function rivalOf(healthy: TestGateway, { sku_ids: [sku_id] }: CrashedCart): Promise<string> {
   const line = { sku_id, order_detail_id: fresh('rival'), quantity: 1 };
   const untilMs = performance.now() + OVER_MS;
@@ -56,14 +59,14 @@ export async function rivalOf(healthy: TestGateway, { sku_ids: [sku_id] }: Crash
 }
 
 /**
- * Holds the end of a cart whose coordinator was struck against what everybody was told.
+ * Checks the end of a cart, whose coordinator was struck, against all answers.
  *
- * @param told what its sender was told, null when nothing
- * @param rival what the rival for the first unit was told
+ * @param answer the outcome in the answer to the order of the cart, null without an answer
+ * @param rival the outcome in the answer to the other order of the first unit
  */
 export async function expectOneEnd(
   { order_id, sku_ids }: CrashedCart,
-  told: string | null,
+  answer: string | null,
   rival: string,
 ): Promise<void> {
   await nothingHeld(sku_ids, OVER_MS);
@@ -75,18 +78,18 @@ export async function expectOneEnd(
   const rows = await cartRows(sku_ids);
   const ends = endsOf(rows, linesOf(sku_ids, order_id));
   const records = await recordsOf(order_id);
-  const said = `told ${told}, the rival ${rival}; lines ${ends.join()}, records ${records.join()}`;
-  expect(ends[0], said).to.equal(ends[1]).and.to.be.oneOf(['deducted', 'none']);
+  const summary = `answered ${answer}, the rival ${rival}; lines ${ends.join()}, records ${records.join()}`;
+  expect(ends[0], summary).to.equal(ends[1]).and.to.be.oneOf(['deducted', 'none']);
   const isSold = ends[0] === 'deducted';
-  expect(records.filter((state) => state === 'committed').length, said).to.equal(isSold ? 1 : 0);
-  expect(rival, said).to.equal(isSold ? 'insufficient_stock' : '201');
-  if (told === '201') expect(isSold, said).to.equal(true);
-  else if (told !== null && told !== 'outcome_unknown') expect(isSold, said).to.equal(false);
-  expect(rows.stock.get(sku_ids[0]), said).to.deep.equal({ leaved: 0, held: 0 });
-  expect(rows.stock.get(sku_ids[1]), said).to.deep.equal({ leaved: isSold ? 0 : 1, held: 0 });
+  expect(records.filter((state) => state === 'committed').length, summary).to.equal(isSold ? 1 : 0);
+  expect(rival, summary).to.equal(isSold ? 'insufficient_stock' : '201');
+  if (answer === '201') expect(isSold, summary).to.equal(true);
+  else if (answer !== null && answer !== 'outcome_unknown') expect(isSold, summary).to.equal(false);
+  expect(rows.stock.get(sku_ids[0]), summary).to.deep.equal({ leaved: 0, held: 0 });
+  expect(rows.stock.get(sku_ids[1]), summary).to.deep.equal({ leaved: isSold ? 0 : 1, held: 0 });
 }
 
-/** Strikes a gateway in a process of its own while it sells a cart: it kills itself, or is frozen and let go. */
+/** Strikes a gateway process while it sells a cart: the process kills itself, or is frozen and continued. */
 export async function strikeProcess(
   healthy: TestGateway,
   folder: TemporaryFolder,
@@ -109,20 +112,20 @@ export async function strikeProcess(
     const url = `${gateway.publicUrl}/v1/deductions`;
     const body = { order_id: cart.order_id, lines: linesOf(cart.sku_ids, cart.order_id) };
     const hasFired = (): boolean => existsSync(report) && readFileSync(report, 'utf8').includes('fires');
-    // A gateway that has only just started on a busy machine may turn the order away before it comes to the point.
+    // A gateway that has just started on a busy machine may reject the order before it reaches the point.
     const send = async (): Promise<string | null> => {
       for (;;) {
         const word = await client.call({ method: 'POST', url, body, waitMs: OVER_MS }).then(wordOf, () => null);
         if (word !== 'overloaded' || hasFired()) return word;
       }
     };
-    const told = send();
+    const answer = send();
     await eventually(`${at.point} is passed`, OVER_MS, hasFired);
     if (fault === 'stall') gateway.signal('SIGSTOP');
     const rival = rivalOf(healthy, cart);
     await sleep(fault === 'stall' ? FROZEN_MS : 0);
     if (fault === 'stall') gateway.signal('SIGCONT');
-    await expectOneEnd(cart, await told, await rival);
+    await expectOneEnd(cart, await answer, await rival);
   } finally {
     client.close();
     gateway.signal('SIGKILL');

@@ -4,7 +4,7 @@ import type { Answer } from '../../scripts/support/httpClient.ts';
 import { cartRows, endsOf, nothingHeld } from './cartRows.ts';
 import type { TestGateway } from './gateway.ts';
 
-/** An order as it was sent, and what its sender was told. */
+/** An order as it was sent, and its answer. */
 export interface Told {
   readonly order_id: string;
   readonly lines: readonly Line[];
@@ -18,30 +18,30 @@ export async function sendOrder(gateway: TestGateway, order_id: string, lines: r
   return { order_id, lines, answer: await gateway.post('/v1/deductions', { order_id, lines }) };
 }
 
-/** In a word: `201`, or the code of the problem. */
+/** The outcome in one word: `201`, or the code of the problem. */
 export function wordOf({ status, body }: Answer): string {
   return status < 400 ? String(status) : String(body?.code);
 }
 
 /**
- * Holds what was told of some orders, each with ids of its own, against the shards: whole or not at all, as told, and
- * no unit more or less than the orders that stand.
+ * Checks the answers to some orders, each with ids of its own, against the shards. Each order is applied as a whole or
+ * not at all, as it was answered. The units that are gone are exactly those of the accepted orders.
  *
- * @param opened the units each SKU had
+ * @param opened the units that each SKU was opened with
  */
-export async function expectWhole(told: readonly Told[], opened: ReadonlyMap<string, number>): Promise<void> {
+export async function expectWhole(sent: readonly Told[], opened: ReadonlyMap<string, number>): Promise<void> {
   const sku_ids = [...opened.keys()];
   await nothingHeld(sku_ids, FREE_MS);
   const rows = await cartRows(sku_ids);
   const taken = new Map<string, number>();
   const wrong: string[] = [];
-  for (const { order_id, lines, answer } of told) {
+  for (const { order_id, lines, answer } of sent) {
     const ends = new Set(endsOf(rows, lines));
     const word = wordOf(answer);
     const isSold = ends.has('deducted');
-    const isAsTold = word === 'outcome_unknown' || isSold === (word === '201' || word === '200');
-    if (ends.size !== 1 || !isAsTold)
-      wrong.push(`${order_id} of ${lines.length} lines was told ${word}: ${[...ends].join()}`);
+    const isAsAnswered = word === 'outcome_unknown' || isSold === (word === '201' || word === '200');
+    if (ends.size !== 1 || !isAsAnswered)
+      wrong.push(`${order_id} of ${lines.length} lines was answered ${word}: ${[...ends].join()}`);
     if (isSold) for (const { sku_id, quantity } of lines) taken.set(sku_id, (taken.get(sku_id) ?? 0) + quantity);
   }
   expect(wrong).to.deep.equal([]);

@@ -8,7 +8,7 @@ const FIRST = { order_id: 'o', attempt: 1 } as const;
 const SECOND = { order_id: 'o', attempt: 2 } as const;
 const FOREIGN = { order_id: 'another', attempt: 1 } as const;
 
-/** What every engine promises of holds and of how they end. @param now the bench of the running test */
+/** The promises of every engine about holds and their ends. @param now returns the bench of the running test */
 export function cartPromises(now: () => EngineBench): void {
   const held = (...lines: Line[]) => ({
     is: 'held',
@@ -17,7 +17,7 @@ export function cartPromises(now: () => EngineBench): void {
   const deducted = (line: Line) => ({ is: 'deducted', lines: [{ ...line, replayed: false, returned: 0 }] });
   const pending = (...holds: object[]) => ({ is: 'pending', holds });
 
-  it('takes held units off the shelf', async () => {
+  it('takes held units out of the units left', async () => {
     const bench = now();
     await bench.open(5);
     expect(await bench.hold(FIRST, bench.line('a', 3))).to.deep.equal(held(bench.line('a', 3)));
@@ -25,7 +25,7 @@ export function cartPromises(now: () => EngineBench): void {
     expect(await bench.flow('a')).to.deep.include({ ...bench.line('a', 3), ...FIRST, status: 'pending', returned: 0 });
   });
 
-  it('holds once, however often the same attempt asks', async () => {
+  it('holds once, however often the same attempt is sent', async () => {
     const bench = now();
     await bench.open(5);
     await bench.hold(FIRST, bench.line('a', 3));
@@ -58,7 +58,7 @@ export function cartPromises(now: () => EngineBench): void {
     expect(await bench.flow('a')).to.equal(null);
   });
 
-  it('leaves a line that was sold already as it is', async () => {
+  it('does not change a line that is already sold', async () => {
     const bench = now();
     await bench.open(5);
     await bench.deduct('o', bench.line('a', 2));
@@ -74,7 +74,7 @@ export function cartPromises(now: () => EngineBench): void {
     expect(await bench.left()).to.equal(3);
   });
 
-  it('sells what it held when the cart is committed, once and for good', async () => {
+  it('sells the held units when the cart is committed, once and finally', async () => {
     const bench = now();
     await bench.open(5);
     await bench.hold(FIRST, bench.line('a', 3));
@@ -89,7 +89,7 @@ export function cartPromises(now: () => EngineBench): void {
     });
   });
 
-  it('gives back what it held when the cart is aborted, once, and leaves a void', async () => {
+  it('gives back the held units when the cart is aborted, once, and leaves a void flow', async () => {
     const bench = now();
     await bench.open(5);
     await bench.hold(FIRST, bench.line('a', 3));
@@ -100,19 +100,19 @@ export function cartPromises(now: () => EngineBench): void {
     expect(await bench.flow('a')).to.deep.include({ ...FIRST, status: 'void' });
   });
 
-  it('refuses a hold that comes after its cart was aborted', async () => {
+  it('rejects a hold that arrives after its cart was aborted', async () => {
     const bench = now();
     await bench.open(5);
     await bench.hold(FIRST, bench.line('a', 3));
     await bench.settle(FIRST, 'aborted', bench.line('a', 3), bench.line('b', 1));
     expect((await bench.hold(FIRST, bench.line('a', 3))).is).to.equal('not_done');
-    // This line's hold was still on its way when its cart was aborted.
+    // The hold of this line was still under way when its cart was aborted.
     expect((await bench.hold(FIRST, bench.line('c', 1), bench.line('b', 1))).is).to.equal('not_done');
     expect(await bench.left()).to.equal(5);
     expect(await bench.flow('c')).to.equal(null);
   });
 
-  it('lets the next attempt hold what an earlier one had to give back', async () => {
+  it('lets the next attempt hold the units that an earlier one gave back', async () => {
     const bench = now();
     await bench.open(5);
     await bench.hold(FIRST, bench.line('a', 3));
@@ -125,7 +125,7 @@ export function cartPromises(now: () => EngineBench): void {
     expect(await bench.left()).to.equal(5);
   });
 
-  it('refuses a late hold of a later attempt too, where an earlier one left its void', async () => {
+  it('rejects a late hold of a later attempt too, where an earlier one left a void flow', async () => {
     const bench = now();
     await bench.open(5);
     await bench.settle(FIRST, 'aborted', bench.line('a', 1));
@@ -134,7 +134,7 @@ export function cartPromises(now: () => EngineBench): void {
     expect((await bench.hold({ order_id: 'o', attempt: 3 }, bench.line('a', 1))).is).to.equal('held');
   });
 
-  it('lets a void yield to another order, and to an ordinary deduction of its own', async () => {
+  it('lets another order, or an ordinary deduction of the same order, replace a void flow', async () => {
     const bench = now();
     await bench.open(9);
     await bench.settle(FIRST, 'aborted', bench.line('a', 1), bench.line('b', 1), bench.line('c', 1));
@@ -157,7 +157,7 @@ export function cartPromises(now: () => EngineBench): void {
     expect(await bench.left()).to.equal(3);
   });
 
-  it('settles nothing but what this very attempt holds', async () => {
+  it('completes only the holds of this very attempt', async () => {
     const bench = now();
     await bench.open(5);
     await bench.hold(FIRST, bench.line('a', 3));
@@ -175,16 +175,16 @@ export function cartPromises(now: () => EngineBench): void {
     const bench = now();
     await bench.open(9);
     await bench.hold(FIRST, bench.line('a', 3));
-    const inTheWay = pending({ ...bench.key('a'), ...FIRST });
-    expect(await bench.deduct('o', bench.line('a', 3))).to.deep.equal(inTheWay);
-    expect(await bench.deduct('another', bench.line('b', 1), bench.line('a', 1))).to.deep.equal(inTheWay);
-    expect(await bench.hold(SECOND, bench.line('a', 3))).to.deep.equal(inTheWay);
-    expect(await bench.hold(FOREIGN, bench.line('a', 3))).to.deep.equal(inTheWay);
+    const blocked = pending({ ...bench.key('a'), ...FIRST });
+    expect(await bench.deduct('o', bench.line('a', 3))).to.deep.equal(blocked);
+    expect(await bench.deduct('another', bench.line('b', 1), bench.line('a', 1))).to.deep.equal(blocked);
+    expect(await bench.hold(SECOND, bench.line('a', 3))).to.deep.equal(blocked);
+    expect(await bench.hold(FOREIGN, bench.line('a', 3))).to.deep.equal(blocked);
     expect(await bench.flow('b')).to.equal(null);
     expect(await bench.left()).to.equal(6);
   });
 
-  it('names the carts whose units are lacking, and says sold out only when even those would not do', async () => {
+  it('names the carts that hold the missing units, and is sold out only when those would not suffice', async () => {
     const bench = now();
     await bench.open(5);
     await bench.hold(FIRST, bench.line('a', 2));
@@ -205,7 +205,7 @@ export function cartPromises(now: () => EngineBench): void {
     expect(await bench.left()).to.equal(0);
   });
 
-  it('tells a refusal before what is pending', async () => {
+  it('reports a refusal before a pending hold', async () => {
     const bench = now();
     await bench.open(5);
     await bench.hold(FIRST, bench.line('a', 2));
@@ -214,7 +214,7 @@ export function cartPromises(now: () => EngineBench): void {
     );
   });
 
-  it('does not write off what is held, and keeps room for it to come back', async () => {
+  it('does not write off held units, and keeps room for their return', async () => {
     const bench = now();
     await bench.open(5);
     await bench.hold(FIRST, bench.line('a', 5));

@@ -4,27 +4,27 @@ import { fresh, startTestGateway } from './gateway.ts';
 import type { TestGateway } from './gateway.ts';
 import { skuOn } from './traffic.ts';
 
-/** A shop in front of two gateways, which it asks in turn. */
+/** A shop that sends its requests to two gateways in count. */
 export interface ReturnDesk {
   readonly gateways: readonly [TestGateway, TestGateway];
-  /** The gateway whose turn it is. */
+  /** The gateway for the next request. */
   next(): TestGateway;
-  /** SKUs with so many units each, on shards of their own. */
+  /** Opens SKUs with this many units each, on these shards. */
   open(units: number, ...shards: readonly number[]): Promise<[string, string]>;
   sell(order_id: string, sku_ids: readonly string[], quantity: number): Promise<Answer>;
   giveBack(key: FlowKey, return_id: string, quantity: number): Promise<Answer>;
   cancel(order_id: string, sku_ids: readonly string[]): Promise<Answer>;
   left(sku_ids: readonly string[]): Promise<number[]>;
-  /** Of each SKU, its deduction's status and the units that came back. */
+  /** For each SKU, the status of its deduction and the units that were returned. */
   look(order_id: string, sku_ids: readonly string[]): Promise<string[]>;
   stop(): Promise<void>;
 }
 
-/** Every line of an order has the order's own id as its detail. */
+/** Every line of an order has the id of the order as its `order_detail_id`. */
 export async function openReturnDesk(): Promise<ReturnDesk> {
   const gateways = [await startTestGateway(), await startTestGateway()] as const;
-  let turn = 0;
-  const next = (): TestGateway => gateways[(turn += 1) % 2] ?? gateways[0];
+  let count = 0;
+  const next = (): TestGateway => gateways[(count += 1) % 2] ?? gateways[0];
   const keysOf = (order_id: string, sku_ids: readonly string[]) =>
     sku_ids.map((sku_id) => ({ sku_id, order_detail_id: order_id }));
   return {

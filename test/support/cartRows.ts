@@ -13,7 +13,7 @@ interface CartFlow extends FlowKey {
   readonly attempt: number;
 }
 
-/** What the shards hold of some SKUs, read by somebody else. */
+/** The rows of some SKUs on the shards, read by a separate session. */
 export interface CartRows {
   /** By `flowKeyText`. */
   readonly flows: ReadonlyMap<string, CartFlow>;
@@ -25,11 +25,14 @@ export interface CartRows {
 export async function cartRows(sku_ids: readonly string[]): Promise<CartRows> {
   const all = await onShardsOf(sku_ids, async (query, own) => ({
     flows: await query(
-      'SELECT CONVERT(sku_id USING utf8mb4) AS sku_id, CONVERT(order_detail_id USING utf8mb4) AS order_detail_id, status, attempt FROM flow WHERE sku_id IN (?)',
+      `SELECT CONVERT(sku_id USING utf8mb4) AS sku_id, CONVERT(order_detail_id USING utf8mb4) AS order_detail_id,
+              status, attempt
+         FROM flow WHERE sku_id IN (?)`,
       [own],
     ),
     stock: await query(
-      'SELECT CONVERT(sku_id USING utf8mb4) AS sku_id, leaved_amount AS leaved, held_amount AS held FROM stock WHERE sku_id IN (?)',
+      `SELECT CONVERT(sku_id USING utf8mb4) AS sku_id, leaved_amount AS leaved, held_amount AS held
+         FROM stock WHERE sku_id IN (?)`,
       [own],
     ),
     holds: await query('SELECT sku_id FROM cart_hold WHERE sku_id IN (?)', [own]),
@@ -55,7 +58,7 @@ export async function recordsOf(order_id: string): Promise<string[]> {
   return (states ?? []).map(({ state }) => state as string);
 }
 
-/** Waits until nothing is held of some SKUs, by their rows and by the shards' lists. */
+/** Waits until no unit of some SKUs is held, by their stock rows and by the table `cart_hold`. */
 export async function nothingHeld(sku_ids: readonly string[], waitMs: number): Promise<void> {
   await eventually('nothing is held', waitMs, async () => {
     const { holds, stock } = await cartRows(sku_ids);
@@ -63,7 +66,10 @@ export async function nothingHeld(sku_ids: readonly string[], waitMs: number): P
   });
 }
 
-/** Makes records and holds look as if so many minutes had passed by the clocks of their shards; below 0: as if those were set back. */
+/**
+ * Makes records and holds older by this many minutes on the clocks of their shards. A number below 0 makes them look as
+ * if those clocks had been set back.
+ */
 export async function age(
   { order_ids, sku_ids }: { readonly order_ids: readonly string[]; readonly sku_ids: readonly string[] },
   minutes = 1,
@@ -75,7 +81,7 @@ export async function age(
     await onShardsOf(sku_ids, (query, ids) => query(`UPDATE cart_hold SET ${past} WHERE sku_id IN (?)`, [ids]));
 }
 
-/** What became of an order: the status of every line, `none` where there is no flow or an undone one. */
+/** The end of an order: the status of every line, and `none` for a line without a flow or with an undone one. */
 export function endsOf({ flows }: CartRows, keys: readonly FlowKey[]): string[] {
   return keys.map((key) => {
     const flow = flows.get(flowKeyText(key));

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { eventually } from './eventually.ts';
 
-/** A span as a collector was told of it. */
+/** A span as a collector received it. */
 export interface ToldSpan {
   readonly name: string;
   readonly traceId: string;
@@ -15,7 +15,7 @@ export interface ToldSpan {
   readonly kind: number;
   readonly attributes: Readonly<Record<string, unknown>>;
   readonly isError: boolean;
-  /** Of the process that told. */
+  /** Of the process that sent it. */
   readonly resource: Readonly<Record<string, unknown>>;
 }
 
@@ -25,15 +25,15 @@ export type Behaviour = (request: IncomingMessage, response: ServerResponse) => 
 export const takeAll: Behaviour = (_request, response) =>
   void response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
 
-/** Something that speaks OTLP over HTTP, on a port of its own. */
+/** An OTLP receiver over HTTP, on a port of its own. */
 export interface Collector {
   readonly url: string;
   readonly spans: readonly ToldSpan[];
-  /** All that was ever sent, byte for byte. */
+  /** Every body that was ever sent, byte for byte. */
   readonly bodies: readonly string[];
   readonly addresses: ReadonlySet<string>;
-  /** @throws when there is none within so many seconds */
-  find(what: string, isIt: (span: ToldSpan) => boolean): Promise<ToldSpan>;
+  /** @throws when there is no such span within 15 seconds */
+  find(name: string, isIt: (span: ToldSpan) => boolean): Promise<ToldSpan>;
   stop(): Promise<void>;
 }
 
@@ -60,8 +60,8 @@ export async function startCollector(behaviour: Behaviour = takeAll): Promise<Co
     spans,
     bodies,
     addresses,
-    async find(what, isIt) {
-      await eventually(`a span of ${what}`, FIND_MS, () => spans.some(isIt));
+    async find(name, isIt) {
+      await eventually(`a span of ${name}`, FIND_MS, () => spans.some(isIt));
       return spans.find(isIt)!;
     },
     stop: () =>

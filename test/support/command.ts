@@ -5,7 +5,7 @@ import { supervise } from '../../scripts/cluster/supervise.ts';
 import { bundled } from '../../scripts/support/bundle.ts';
 import { projectPath } from '../../scripts/support/paths.ts';
 
-/** What a command left behind. */
+/** The result of a command that has ended. */
 export interface Finished {
   readonly code: number | null;
   readonly stdout: string;
@@ -71,13 +71,13 @@ export function addressesIn(line: string): { publicUrl: string; adminUrl: string
   return { publicUrl, adminUrl };
 }
 
-/** True while a process lives; one that ended and was not yet buried by its parent does not. */
+/** True while a process runs. A process that has ended, but that its parent has not yet reaped, does not run. */
 export function isAlive(pid: number): boolean {
   const state = stateAndParent(pid);
   return state !== null && !['Z', 'X'].includes(state.state);
 }
 
-/** The state of a process and its parent's number, or null when there is none. */
+/** The state of a process and the number of its parent, or null when there is no such process. */
 export function stateAndParent(pid: number): { state: string; parent: number } | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');

@@ -6,7 +6,7 @@ import type { RowIds } from './shardRows.ts';
 import { sideSession } from './sideSession.ts';
 import { skuOn } from './traffic.ts';
 
-/** Everything that commits, as one gateway reaches it. */
+/** Everything that commits, as one gateway calls it. */
 export interface Hands {
   readonly shard: number;
   readonly engine: StockEngine;
@@ -22,19 +22,19 @@ export interface CommitIds extends RowIds {
   readonly order: string;
 }
 
-/** A change of one transaction, whose COMMIT can go unanswered. */
+/** A change in one transaction, whose COMMIT can stay without an answer. */
 export interface CommitCase {
   readonly name: string;
-  /** What is done before, undisturbed. */
+  /** The steps before the change, without a fault. */
   prepare?(hands: Hands, ids: CommitIds): Promise<unknown>;
   change(hands: Hands, ids: CommitIds): Promise<{ readonly is: string }>;
-  /** What its caller is told when it was not committed; absent: `not_done`. */
+  /** The outcome when the change was not committed; absent: `not_done`. */
   readonly undone?: Readonly<Record<string, string>>;
 }
 
-/** @param name used for nothing else */
+/** @param name a text that is used for nothing else */
 export function commitIds(shard: number, name: string): CommitIds {
-  const [sku, other, order] = ['sku', 'other', 'order'].map((what) => skuOn(shard, `${name}-${what}`)) as [
+  const [sku, other, order] = ['sku', 'other', 'order'].map((kind) => skuOn(shard, `${name}-${kind}`)) as [
     string,
     string,
     string,
@@ -97,17 +97,20 @@ const abandon = async (hands: Hands, ids: CommitIds): Promise<void> => {
   await begin(hands, ids);
   await age({ order_ids: [ids.order], sku_ids: [] });
 };
-/** One unit more than the journal says. */
+/** Adds one unit that the journal does not have. */
 const breakBooks = async ({ shard }: Hands, { sku }: CommitIds): Promise<void> => {
   const session = await sideSession(shard);
   await session.query('UPDATE stock SET leaved_amount = leaved_amount + 1 WHERE sku_id = ?', [Buffer.from(sku)]);
   await session.end();
 };
 
-/** It leaves no trace but the state it sets: when that does not stand, it may have stood and been changed since. */
+/**
+ * The change leaves no trace but the state that it sets. When a read finds another state, the change may have been
+ * committed and overwritten since.
+ */
 const NO_TRACE = { is: 'unknown' } as const;
 
-/** Everything that commits, by what carries it out: what is added does not pass the types until it stands here. */
+/** Every change that commits, by operation or port method. A new one fails the type check until it has a case here. */
 export const COMMIT_CASES: Readonly<
   Record<Operation['kind'] | Exclude<keyof CartRecords, 'findLeftOver'> | 'mend', readonly CommitCase[]>
 > = {
@@ -121,23 +124,23 @@ export const COMMIT_CASES: Readonly<
   deduct: [
     { name: 'order', prepare: open, change: deduct },
     {
-      name: 'order of which one line stands',
+      name: 'order with one line that is already deducted',
       prepare: afterOpen((hands, ids) => deduct(hands, ids, firstOf(ids))),
       change: deduct,
     },
-    { name: 'order in the place of an undone hold', prepare: afterOpen(...undoneHold), change: deduct },
+    { name: 'order that replaces an undone hold', prepare: afterOpen(...undoneHold), change: deduct },
   ],
   hold: [
     { name: 'hold', prepare: open, change: hold },
     {
-      name: 'hold in the place of an undone one',
+      name: 'hold that replaces an undone one',
       prepare: afterOpen(...undoneHold),
       change: (hands, ids) => hold(hands, ids, 2),
     },
   ],
   settle: [
     {
-      name: 'sale of what was held',
+      name: 'sale of held units',
       prepare: afterOpen(hold),
       change: (hands, ids) => settle(hands, ids, 'committed'),
     },
@@ -168,14 +171,14 @@ export const COMMIT_CASES: Readonly<
   ],
   send: [
     {
-      name: 'units that leave their row',
+      name: 'debit of a transfer',
       prepare: open,
       change: (hands, ids) => apply(hands, { kind: 'send', ...transferOf(hands, ids), epoch: 0 }),
     },
   ],
   receive: [
     {
-      name: 'units that come',
+      name: 'credit of a transfer',
       prepare: open,
       change: (hands, ids) => apply(hands, { kind: 'receive', ...transferOf(hands, ids) }),
     },
@@ -204,18 +207,23 @@ export const COMMIT_CASES: Readonly<
     { name: "cart's abortion", prepare: begin, change: (hands, ids) => decide(hands, ids, 'aborted') },
   ],
   judge: [
-    { name: 'verdict on a cart without a record', change: judge },
-    // Asked for a state, it tells the one that stands.
-    { name: 'verdict on an abandoned cart', prepare: abandon, change: judge, undone: { is: 'judged', state: 'open' } },
+    { name: 'decision about a cart without a record', change: judge },
+    // The method reads the state and returns it, so without a commit it returns the old state.
+    {
+      name: 'decision about an abandoned cart',
+      prepare: abandon,
+      change: judge,
+      undone: { is: 'judged', state: 'open' },
+    },
   ],
   mend: [
     {
-      name: 'mended journal',
+      name: 'repaired journal',
       prepare: afterOpen(breakBooks),
       change: ({ auditor, shard, deadline }, { sku }) =>
         auditor.mend(
           shard,
-          { kind: 'adjust', sku_id: sku, adjustment_id: 'mended', delta: 1, reason: null },
+          { kind: 'adjust', sku_id: sku, adjustment_id: 'repaired', delta: 1, reason: null },
           deadline(),
         ),
     },

@@ -1,3 +1,6 @@
+import { ACCENTS, CASES, EMOJI, LOOK_ALIKES, WHITE_SPACE } from './similarText.ts';
+
+/** Ids around the limit of 64 bytes. */
 const REPEATED: readonly string[] = [
   ...[
     'x'.repeat(64),
@@ -29,147 +32,8 @@ const REPEATED: readonly string[] = [
   ],
 ];
 
-/** Ids that some program, database or person takes for one another. Each is refused, or a SKU of its own everywhere; `.` and `..` have a test of their own. */
-export const CONFUSION: readonly string[] = [
-  // Case, also where it changes the length or the language.
-  ...[
-    'sku',
-    'SKU',
-    'Sku',
-    'sKu',
-    'ß',
-    'ẞ',
-    'ss',
-    'SS',
-    'sz',
-    'i',
-    'I',
-    'ı',
-    'İ',
-    'i\u0307',
-    'k',
-    'K',
-    '\u212a',
-    's',
-    'ſ',
-    'S',
-    'σ',
-    'ς',
-    'Σ',
-    'ŉ',
-    'ʼn',
-    'ǆ',
-    'ǅ',
-    'Ǆ',
-  ],
-  // Accents, composed, decomposed and left out.
-  ...[
-    'cafe',
-    'café',
-    'cafe\u0301',
-    'CAFÉ',
-    'cafè',
-    'a',
-    'A',
-    'á',
-    'a\u0301',
-    'ä',
-    'ae',
-    'æ',
-    'Æ',
-    'å',
-    '\u212b',
-    'A\u030a',
-    'Å',
-    'ø',
-    'o',
-    'ö',
-    'œ',
-    'oe',
-    'ñ',
-    'n\u0303',
-    'n',
-  ],
-  ...[
-    '\u03a9',
-    '\u2126',
-    '각',
-    '\u1100\u1161\u11a8',
-    'が',
-    'か\u3099',
-    'か',
-    'カ',
-    'ｶ',
-    'ﬁ',
-    'fi',
-    'ﬀ',
-    'ff',
-    '①',
-    '½',
-    '1⁄2',
-    '㎏',
-    'kg',
-    '手',
-    '⼿',
-  ],
-  // White space at the ends and inside, and what looks like none.
-  ...[
-    ' ',
-    '\u00a0',
-    '\u3000',
-    '\ufeff',
-    ' a',
-    'a ',
-    'a  ',
-    '\u00a0a',
-    'a\u00a0',
-    'a\u3000',
-    'a\ufeff',
-    '\ufeffa',
-    'a\u2028',
-    'a\u2003',
-    'a\t',
-    '\ta',
-    'a\n',
-    'a\r\n',
-    'a\v',
-    'a\u0085',
-  ],
-  ...[
-    'a b',
-    'a  b',
-    'a\u00a0b',
-    'a\u3000b',
-    'a\u2003b',
-    'a\u2009b',
-    'a\ufeffb',
-    'ab',
-    'a\u200bb',
-    'a\u200cb',
-    'a\u200db',
-    'a\u2060b',
-    'a\u00adb',
-    'a\u034fb',
-    'a\tb',
-    'a\nb',
-  ],
-  ...[
-    'a\u200b',
-    '\u200ba',
-    'a\u200d',
-    '\u200d',
-    '\u200b',
-    '\u2060',
-    '\u180e',
-    'a\u180e',
-    '\u2800',
-    '\u115f',
-    '\u3164',
-    'a\ufe0f',
-    'a\u{e0100}',
-    'a\u{e0061}',
-  ],
-  // NUL and other control characters.
+/** NUL and other control characters. */
+const CONTROL_CHARACTERS: readonly string[] = [
   ...[
     '\0',
     'a\0',
@@ -187,7 +51,10 @@ export const CONFUSION: readonly string[] = [
     '%00',
     'a%00',
   ],
-  // Numbers to somebody.
+];
+
+/** Texts that some program reads as a number or a constant. */
+const NUMBERS: readonly string[] = [
   ...[
     '0',
     '00',
@@ -226,33 +93,10 @@ export const CONFUSION: readonly string[] = [
     '{}',
     '""',
   ],
-  // Full-width, look-alikes.
-  ...[
-    'abc',
-    'ABC',
-    'ａｂｃ',
-    'ＡＢＣ',
-    'аbc',
-    'АВС',
-    'ΑΒΓ',
-    '𝐚𝐛𝐜',
-    'ⓐⓑⓒ',
-    'l',
-    '|',
-    'O',
-    'О',
-    'Ο',
-    'paypal',
-    'pаypal',
-    '-',
-    '‐',
-    '–',
-    '−',
-    '—',
-    '‥',
-    '․․',
-  ],
-  // Quotes, patterns and statements.
+];
+
+/** Quotes, patterns and statements. */
+const QUOTES: readonly string[] = [
   ...[
     '%',
     '%%',
@@ -302,7 +146,10 @@ export const CONFUSION: readonly string[] = [
     ',',
     'a,b',
   ],
-  // Addresses.
+];
+
+/** Parts of addresses. */
+const ADDRESSES: readonly string[] = [
   ...[
     '...',
     './a',
@@ -334,7 +181,10 @@ export const CONFUSION: readonly string[] = [
     'a;b',
     ':',
   ],
-  // Names with a meaning in JavaScript and in our own addresses.
+];
+
+/** Names with a meaning in JavaScript and in our own addresses. */
+const NAMES: readonly string[] = [
   ...[
     '__proto__',
     'constructor',
@@ -351,29 +201,10 @@ export const CONFUSION: readonly string[] = [
     'deductions',
     'sku_id',
   ],
-  // Emoji and direction marks.
-  ...[
-    '😀',
-    '😁',
-    '😀\ufe0f',
-    '👍',
-    '👍🏽',
-    '❤',
-    '❤\ufe0f',
-    '👨‍👩‍👧',
-    '👨👩👧',
-    '🇩🇪',
-    '🇪🇩',
-    'אבג',
-    'גבא',
-    'abc\u202e',
-    '\u202eabc',
-    'abc\u200e',
-    'abc\u200f',
-    '\u2066abc\u2069',
-    '\u061cabc',
-  ],
-  // Not well-formed, and what that is often turned into.
+];
+
+/** Texts that are not well-formed, and the characters that often replace them. */
+const ILL_FORMED: readonly string[] = [
   ...[
     '\ud800',
     '\udc00',
@@ -390,6 +221,24 @@ export const CONFUSION: readonly string[] = [
     'cafÃ©',
     '�',
   ],
+];
+
+/**
+ * Ids that some program, database or person takes for one another. Each is refused, or is a SKU of its own everywhere.
+ * `.` and `..` have a test of their own.
+ */
+export const CONFUSION: readonly string[] = [
+  ...CASES,
+  ...ACCENTS,
+  ...WHITE_SPACE,
+  ...CONTROL_CHARACTERS,
+  ...NUMBERS,
+  ...LOOK_ALIKES,
+  ...QUOTES,
+  ...ADDRESSES,
+  ...NAMES,
+  ...EMOJI,
+  ...ILL_FORMED,
   ...REPEATED,
   '',
 ].filter((id, place, all) => all.indexOf(id) === place);

@@ -11,11 +11,11 @@ import { problemAnswer } from '../../src/http/schemas.ts';
 import { compile } from '../../src/schema/compile.ts';
 import type { Answer, CallOptions } from '../../scripts/support/httpClient.ts';
 
-/** Every call as it is declared; no handler of these is ever run. */
+/** Every call as it is declared. The handlers of these routes are never run. */
 export const PUBLIC_ROUTES: readonly Route[] = publicRoutes({} as PublicServices);
 export const ADMIN_ROUTES: readonly Route[] = adminRoutes({} as AdminServices);
 
-/** Problems that need not stand with a call: the listener itself answers them. */
+/** Problems that a call need not declare, because the listener itself answers with them. */
 const OF_EVERY_CALL: readonly ProblemCode[] = [
   'invalid_request',
   'unauthorized',
@@ -32,8 +32,8 @@ const WITHOUT_CALL: readonly ProblemCode[] = [
 ];
 
 /**
- * The same schema with every object closed. Clients accept unknown members of an answer; our own answers must have none, so
- * that every member is described.
+ * The same schema with every object closed. Clients accept unknown members of an answer. Our own answers must have
+ * none, so that every member is described.
  */
 export function closed(schema: TSchema): TSchema {
   return closedNode(JSON.parse(JSON.stringify(schema))) as TSchema;
@@ -68,7 +68,7 @@ function routeOf(routes: readonly Route[], method: string, path: string): Route 
   });
 }
 
-/** Holds an answer against what its call declares: the status, the form of the body, the code of a problem. */
+/** Checks an answer against the declaration of its call: the status, the form of the body, the code of a problem. */
 export function expectDeclared(
   routes: readonly Route[],
   method: CallOptions['method'],
@@ -76,25 +76,25 @@ export function expectDeclared(
   answer: Answer,
 ): void {
   const route = routeOf(routes, method, path);
-  const what = `${method} ${path}: ${answer.status} ${answer.text.slice(0, 500)}`;
+  const context = `${method} ${path}: ${answer.status} ${answer.text.slice(0, 500)}`;
   if (answer.status < 400) {
-    expect(route, what).to.not.equal(undefined);
+    expect(route, context).to.not.equal(undefined);
     const key = `${route?.method} ${route?.path} ${answer.status}`;
-    expect([...checks.keys()], what).to.include(key);
+    expect([...checks.keys()], context).to.include(key);
     const check = checks.get(key);
     if (check === null || check === undefined) return;
-    expect(answer.headers['content-type'], what).to.match(/^application\/json(; charset=utf-8)?$/);
-    expect(check(answer.body), what).to.have.property('ok', true);
+    expect(answer.headers['content-type'], context).to.match(/^application\/json(; charset=utf-8)?$/);
+    expect(check(answer.body), context).to.have.property('ok', true);
     return;
   }
-  expect(answer.headers['content-type'], what).to.match(/^application\/problem\+json(; charset=utf-8)?$/);
-  expect(checkProblem(answer.body), what).to.have.property('ok', true);
+  expect(answer.headers['content-type'], context).to.match(/^application\/problem\+json(; charset=utf-8)?$/);
+  expect(checkProblem(answer.body), context).to.have.property('ok', true);
   const code = answer.body.code as ProblemCode;
   const declared = route === undefined ? WITHOUT_CALL : [...route.problems, ...OF_EVERY_CALL];
-  expect(declared, what).to.include(code);
+  expect(declared, context).to.include(code);
   const { status, title } = PROBLEMS[code];
-  expect(answer.body, what).to.include({ type: `urn:stockgate:problem:${code}`, title, status });
-  expect(answer.status, what).to.equal(status);
-  expect(answer.body.detail, what).to.be.a('string').and.not.equal('');
-  expect(answer.headers['retry-after'] !== undefined, what).to.equal(status === 503 || code === 'rate_limited');
+  expect(answer.body, context).to.include({ type: `urn:stockgate:problem:${code}`, title, status });
+  expect(answer.status, context).to.equal(status);
+  expect(answer.body.detail, context).to.be.a('string').and.not.equal('');
+  expect(answer.headers['retry-after'] !== undefined, context).to.equal(status === 503 || code === 'rate_limited');
 }

@@ -8,7 +8,7 @@ import { skuOn } from './traffic.ts';
 
 /** Old enough for every sweeper. */
 const LONG_AGO = 'NOW(6) - INTERVAL 10 MINUTE';
-/** No list of lines. */
+/** Contents that are not a list of lines. */
 export const DAMAGED_LINES = ['not json', '{"a":1}', '[["sku"]]', '[[1,"detail",1]]'];
 
 /** One line of a log. */
@@ -30,11 +30,11 @@ export interface LeftCart {
 interface LeftCartOptions {
   readonly shard: number;
   readonly state: 'open' | 'committed' | 'aborted';
-  /** What the record keeps; null: the line that is held. */
+  /** The content of the record; null: the held line. */
   readonly lines: string | null;
 }
 
-/** Writes a record and a hold as a cart leaves them, with a new SKU of which nothing else is left. */
+/** Writes a record and a hold as an unfinished cart leaves them, with a new SKU that has no other units. */
 export async function leaveCart(own: OwnShards, { shard, state, lines }: LeftCartOptions): Promise<LeftCart> {
   const idOn = (name: string): string => skuOn(shard, fresh(name), own.initialShards);
   const [order_id, sku_id] = [idOn('left order'), idOn('left')];

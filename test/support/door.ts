@@ -3,12 +3,12 @@ import type { Socket } from 'node:net';
 
 /** A TCP port in front of a server. */
 export interface Door {
-  /** Lets connections through from now on; those that were kept waiting are ended. */
+  /** Forwards connections from now on, and ends those that have waited. */
   open(): void;
   close(): Promise<void>;
 }
 
-/** Listens on a port, accepts, and says nothing until it is opened: what a frozen server looks like. */
+/** Listens on a port and accepts connections, but sends nothing until it is opened, like a frozen server. */
 export async function frozenDoor(
   port: number,
   target: { readonly host: string; readonly port: number },

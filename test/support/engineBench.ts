@@ -71,7 +71,7 @@ export class EngineBench {
     return this.apply({ kind: 'cancel', order_id, lines });
   }
 
-  /** What can be taken; null for an unknown SKU. */
+  /** The units left; null for an unknown SKU. */
   async left(sku_id = this.sku): Promise<number | null> {
     const stock = await this.subject.reader.readStock(this.shard, sku_id, this.deadline());
     if (stock.is !== 'found') throw new Error(stock.is);
@@ -98,7 +98,7 @@ export function refusalOf(line: Line, code: RefusalCode, more: Pick<RefusedLine,
   return { is: 'refused', code, lines: [{ ...line, code, ...more }] };
 }
 
-/** What holds are, without whatever else an engine knows of them, in one order. */
+/** The holds in a fixed order, without the details that an engine adds to them. */
 export function plainHolds({ holds }: Pending): Hold[] {
   const text = ({ sku_id, order_detail_id, order_id, attempt }: Hold): string =>
     `${sku_id}\0${order_detail_id}\0${order_id}\0${attempt}`;

@@ -9,7 +9,7 @@ import { TextbookEngine } from '../../src/mysql/textbookEngine.ts';
 import type { Stack } from '../../scripts/support/stack.ts';
 import { Oracle } from './oracle.ts';
 
-/** An engine and the reader of what it wrote. */
+/** An engine and the reader of its writes. */
 export interface Subject {
   readonly engine: StockEngine;
   readonly reader: StockReader;
@@ -36,16 +36,16 @@ export function openShards(
   );
 }
 
-/** True when nobody uses a connection of the shard or waits for one. */
+/** True when no connection of the shard is in use and no caller waits for one. */
 export function isQuiet(shard: Shard | undefined): boolean {
   const { busy, waiting } = shard?.pool.state() ?? { busy: Number.NaN, waiting: Number.NaN };
   return busy === 0 && waiting === 0;
 }
 
-/** How a gateway can be told to take stock. */
+/** The engines that a gateway can be configured with. */
 export type EngineName = Config['engine'];
 
-/** What each of them is on real shards. */
+/** Creates each of these engines on real shards. */
 export const ENGINE_OF: Readonly<Record<EngineName, (shards: readonly Shard[]) => StockEngine>> = {
   batching: (shards) => new BatchingEngine(shards),
   textbook: (shards) => new TextbookEngine(shards, new BatchingEngine(shards)),
@@ -55,7 +55,7 @@ export const ENGINE_NAMES: readonly EngineName[] = ['batching', 'textbook'];
 
 const LONG = process.env['STOCKGATE_TEST_LONG'] === '1';
 
-/** The engines that slow suites run over: the textbook one takes its turn in the long form. */
+/** The engines that slow suites run over; the long form adds the textbook engine. */
 export const ENGINES_NOW: readonly EngineName[] = LONG ? ENGINE_NAMES : ['batching'];
 
 /** Every implementation of the engine port, by name; a new engine joins the conformance suite here. */

@@ -1,6 +1,6 @@
 /**
- * A gateway with fail-points around its ports: a composition root of the tests, started as a process like `src/main.ts`
- * and with the same line on standard output.
+ * A gateway with fail-points around its ports. It is a composition root of the tests, and is started as a process like
+ * `src/main.ts`, with the same line on standard output.
  */
 import { appendFileSync } from 'node:fs';
 import { startGateway } from '../../src/app.ts';
@@ -13,7 +13,7 @@ const STALL_MS = 10_000;
 const { armed, report, stallMs } = FAIL_POINT_VARIABLES;
 const file = process.env[report];
 if (file === undefined) throw new Error(`${report} names the file to report to`);
-// Written at once: a process that is about to kill itself has no later.
+// Written synchronously, because a process that kills itself cannot write later.
 const write = (point: string, fires: boolean): void => appendFileSync(file, `${fires ? 'fires' : 'passes'} ${point}\n`);
 const points = failPoints(readArmed(process.env[armed] ?? ''), Number(process.env[stallMs] ?? STALL_MS), write);
 

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * Fail-points stand before and after every call of every port. They are decorators that a composition root of the
- * tests puts around the ports, so the product knows nothing of them.
+ * Fail-points run before and after every call of every port. They are decorators that a composition root of the tests
+ * puts around the ports, so the product contains no code for them.
  *
- * kill: the process sends itself SIGKILL; stall: the call is held up for a while; throw: the call fails with an error
- * that nobody foresaw. A fault after the call strikes when its work is done, and its result is known to nobody.
+ * kill: the process sends itself SIGKILL; stall: the call is delayed; throw: the call fails with an unexpected error. A
+ * fault after the call strikes when its work is done and its result has not been returned.
  */
 export const FAULTS = ['kill', 'stall', 'throw'] as const;
 export type Fault = (typeof FAULTS)[number];
@@ -13,28 +13,28 @@ export type Fault = (typeof FAULTS)[number];
 export const MOMENTS = ['before', 'after'] as const;
 export type Moment = (typeof MOMENTS)[number];
 
-/** Where and how a gateway is to fail, once. */
+/** Where and how a gateway fails, once. */
 export interface Armed {
   /** `port.method moment`, as in `engine.apply before`. */
   readonly point: string;
-  /** Strike when it is passed for this many-eth time since the gateway was ready, from 1. */
+  /** The pass of the point at which the fault strikes, counted from 1 since the gateway was ready. */
   readonly pass: number;
   readonly fault: Fault;
 }
 
-/** How the environment of a gateway process says what is armed and where to report. */
+/** The variables in the environment of a gateway process that name the armed fault and the file for reports. */
 export const FAIL_POINT_VARIABLES = {
   armed: 'STOCKGATE_FAIL_POINT',
   report: 'STOCKGATE_FAIL_REPORT',
   stallMs: 'STOCKGATE_FAIL_STALL_MS',
 } as const;
 
-/** @param armed null: nothing fails, and what is passed is reported all the same */
+/** @param armed null: nothing fails, but passes are still reported */
 export function armedText(armed: Armed | null): string {
   return armed === null ? '' : `${armed.fault} ${armed.pass} ${armed.point}`;
 }
 
-/** Reads what `armedText` wrote. @throws when it is anything else */
+/** Reads the text of `armedText`. @throws when it has another form */
 export function readArmed(text: string): Armed | null {
   if (text === '') return null;
   const [, fault, pass, point = ''] = /^(\w+) (\d+) (.+)$/.exec(text) ?? [];
@@ -46,13 +46,13 @@ export function readArmed(text: string): Armed | null {
 export interface FailPoints {
   /** Puts a fail-point before and after every method of every port. */
   decorate<P extends object>(ports: P): P;
-  /** From now on passes are counted and reported, and what is armed strikes. */
+  /** Starts to count and report passes, and to strike with the armed fault. */
   begin(): void;
 }
 
 /**
- * @param report told of every point passed, at once, with `fires` at the one that strikes
- * @param stallMs how long a stall lasts
+ * @param report called for every point passed, immediately; `fires` is true at the point that strikes
+ * @param stallMs the duration of a stall
  */
 export function failPoints(
   armed: Armed | null,
@@ -71,7 +71,7 @@ export function failPoints(
     if (fires) await strike(armed.fault, stallMs);
   };
 
-  /** Whatever method is asked for comes back with its points around it: none can be forgotten. */
+  /** Wraps every method at the moment it is read from the port, so that none can be forgotten. */
   const around = (name: string, port: object): object =>
     new Proxy(port, {
       get(target, key) {

@@ -25,8 +25,8 @@ export interface TestGateway extends Gateway {
 
 /**
  * @param environment settings beside those of the stack
- * @param on the shards to serve, absent: the shared ones
- * @param decorate puts something around its ports, absent: nothing
+ * @param on the shards to serve; absent: the shared shards
+ * @param decorate wraps the ports of the gateway; absent: no wrapper
  */
 export async function startTestGateway(
   environment: NodeJS.ProcessEnv = {},
@@ -76,7 +76,7 @@ export async function startTestGateway(
 let counter = 0;
 
 /** An id that no other test uses. */
-export function fresh(what: string): string {
+export function fresh(name: string): string {
   counter += 1;
-  return `${what}-${process.pid}-${counter}`;
+  return `${name}-${process.pid}-${counter}`;
 }

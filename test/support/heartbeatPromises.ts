@@ -12,9 +12,9 @@ const HEARTBEAT = "SELECT DATE_FORMAT(heartbeat_at, '%Y-%m-%d %H:%i:%s.%f') AS h
 const CLOCK = "SELECT DATE_FORMAT(SYSDATE(6), '%Y-%m-%d %H:%i:%s.%f') AS clock";
 
 /**
- * What a sight's age rests on, held against the server itself: locks, commits and snapshots.
+ * The facts that the age of a stock reading depends on, checked on the server itself: locks, commits and snapshots.
  *
- * @param follow lets all replicas go on, and waits until they do
+ * @param follow resumes all replicas, and waits until they follow
  */
 export function heartbeatPromises(bench: () => ReplicaBench, follow: () => Promise<void>): void {
   const open = async (prepare = prepareSession): Promise<Connection> => {
@@ -28,7 +28,7 @@ export function heartbeatPromises(bench: () => ReplicaBench, follow: () => Promi
   beforeEach(() => bench().hearts.stop());
   after(() => bench().hearts.start());
 
-  it('beats no more often than every 150 ms, however many gateways there are', async () => {
+  it('beats at most once every 150 ms, however many gateways there are', async () => {
     const gateways = [1, 2, 3].map(() => new Heartbeats(bench().shards, () => undefined));
     for (const gateway of gateways) gateway.start();
     const beats = new Set<string>();
@@ -41,7 +41,7 @@ export function heartbeatPromises(bench: () => ReplicaBench, follow: () => Promi
     expect(Math.min(...pauses)).to.be.at.least(149);
   });
 
-  it('reads the clock when it has the lock, for what it writes and for whether it is due', async () => {
+  it('reads the clock after it has the lock, for the value and for whether a beat is due', async () => {
     const [holder, connection] = [await bench().session(), await open()];
     await sleep(200);
     await bench().write('UPDATE precheck SET heartbeat_at = SYSDATE(6)');
@@ -52,7 +52,7 @@ export function heartbeatPromises(bench: () => ReplicaBench, follow: () => Promi
     const [rows] = await holder.query(CLOCK);
     const { clock } = (rows as { clock: string }[])[0] ?? { clock: '' };
     await holder.commit();
-    expect(await beating, 'it was not due when it was asked').to.equal(true);
+    expect(await beating, 'a beat was due when the lock was free').to.equal(true);
     expect((await heartbeat()) > clock).to.equal(true);
     connection.destroy();
   });
@@ -79,7 +79,7 @@ export function heartbeatPromises(bench: () => ReplicaBench, follow: () => Promi
     await follow();
   });
 
-  it('is of the same moment as what is read with it', async () => {
+  it('is from the same snapshot as the rows that are read with it', async () => {
     const sku_id = fresh('moment');
     await bench().write(
       `INSERT INTO stock (sku_id, sub_row, opening_amount, leaved_amount) VALUES ('${sku_id}', 0, 1, 1)`,
@@ -87,9 +87,11 @@ export function heartbeatPromises(bench: () => ReplicaBench, follow: () => Promi
     const connections = [await open(prepareReader), await open(prepareSession)];
     const before = await heartbeat();
     const reading = connections.map((connection) =>
-      connection.rows<{ what: string }>(
-        `(SELECT DATE_FORMAT(heartbeat_at, '%Y-%m-%d %H:%i:%s.%f') AS what FROM precheck) UNION ALL (SELECT SLEEP(0.6))
-       UNION ALL (SELECT leaved_amount FROM stock WHERE sku_id = '${sku_id}') UNION ALL (SELECT DATE_FORMAT(heartbeat_at, '%Y-%m-%d %H:%i:%s.%f') FROM precheck)`,
+      connection.rows<{ value: string }>(
+        `(SELECT DATE_FORMAT(heartbeat_at, '%Y-%m-%d %H:%i:%s.%f') AS value FROM precheck)
+         UNION ALL (SELECT SLEEP(0.6))
+         UNION ALL (SELECT leaved_amount FROM stock WHERE sku_id = '${sku_id}')
+         UNION ALL (SELECT DATE_FORMAT(heartbeat_at, '%Y-%m-%d %H:%i:%s.%f') FROM precheck)`,
         [],
         performance.now() + 5_000,
       ),
@@ -99,7 +101,7 @@ export function heartbeatPromises(bench: () => ReplicaBench, follow: () => Promi
       `UPDATE precheck, stock SET heartbeat_at = SYSDATE(6), leaved_amount = 2 WHERE sku_id = '${sku_id}'`,
     );
     for (const rows of await Promise.all(reading))
-      expect(rows.map(({ what }) => what)).to.deep.equal([before, '0', '1', before]);
+      expect(rows.map(({ value }) => value)).to.deep.equal([before, '0', '1', before]);
     expect(await heartbeat()).not.to.equal(before);
     for (const connection of connections) connection.destroy();
   });

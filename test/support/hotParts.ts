@@ -7,7 +7,7 @@ import { createHot } from '../../src/service/hot/hot.ts';
 import type { Hot } from '../../src/service/hot/hot.ts';
 import type { Routing } from '../../src/service/routing.ts';
 
-/** What looks after split SKUs, as a gateway has it. */
+/** The components that maintain split SKUs, as in a gateway. */
 export function hotParts(shards: readonly Shard[], routing: Routing, engine: StockEngine): Hot {
   return createHot({
     ...{

@@ -3,10 +3,10 @@ import { expect } from 'chai';
 import type { Stack } from '../../scripts/support/stack.ts';
 import { sideSession } from './sideSession.ts';
 
-const LOOKS_MAX = 15;
+const READS_MAX = 15;
 const PAUSE_MS = 200;
 
-/** One stock row of a SKU, with what the tables beside it say. */
+/** One stock row of a SKU, with the sums of the other tables. */
 export interface HotRow {
   readonly shard: number;
   readonly sub_row: number;
@@ -15,16 +15,22 @@ export interface HotRow {
   readonly leaved_amount: number;
   readonly held_amount: number;
   readonly flow_count: number;
-  /** What should be left by the journal, held units included. */
+  /** The units that should be left by the journal, held units included. */
   readonly expected: number;
 }
 
 const ROWS = `
 SELECT stock.sub_row, stock.epoch, stock.intake, stock.leaved_amount, stock.held_amount,
-       (SELECT COUNT(*) FROM flow WHERE flow.sku_id = stock.sku_id AND flow.sub_row = stock.sub_row AND status <> 'moved') AS flow_count,
-       stock.opening_amount + IF(stock.sub_row = 0, COALESCE((SELECT SUM(delta) FROM adjustment WHERE adjustment.sku_id = stock.sku_id), 0), 0)
-         - COALESCE((SELECT SUM(quantity - returned) FROM flow WHERE flow.sku_id = stock.sku_id AND flow.sub_row = stock.sub_row AND status IN ('deducted', 'pending', 'cancelled')), 0)
-         + COALESCE((SELECT SUM(IF(direction = 'in', 1, -1) * CAST(amount AS SIGNED)) FROM transfer WHERE transfer.sku_id = stock.sku_id AND transfer.sub_row = stock.sub_row), 0) AS expected
+       (SELECT COUNT(*) FROM flow
+         WHERE flow.sku_id = stock.sku_id AND flow.sub_row = stock.sub_row AND status <> 'moved') AS flow_count,
+       stock.opening_amount
+         + IF(stock.sub_row = 0, COALESCE((SELECT SUM(delta) FROM adjustment
+                                            WHERE adjustment.sku_id = stock.sku_id), 0), 0)
+         - COALESCE((SELECT SUM(quantity - returned) FROM flow
+                      WHERE flow.sku_id = stock.sku_id AND flow.sub_row = stock.sub_row
+                        AND status IN ('deducted', 'pending', 'cancelled')), 0)
+         + COALESCE((SELECT SUM(IF(direction = 'in', 1, -1) * CAST(amount AS SIGNED)) FROM transfer
+                      WHERE transfer.sku_id = stock.sku_id AND transfer.sub_row = stock.sub_row), 0) AS expected
   FROM stock WHERE stock.sku_id = ?`;
 
 /** All stock rows of a SKU on all shards. */
@@ -49,11 +55,12 @@ export async function hotRowsOf(of: Stack, sku_id: string): Promise<HotRow[]> {
 }
 
 /**
- * Each row is what its journal says, no id has two effects, and what left a row came to another or is on its way. Shards are
- * read one after the other, while rows may still be filled up: what is wrong is wrong for a while.
+ * Asserts that each row agrees with its journal, that no id has two effects, and that the units that left a row have
+ * arrived in another row or are in transit. Shards are read one after the other while units may still move, so the
+ * check is repeated while it fails.
  */
 export async function rowsBalance(of: Stack, sku_id: string): Promise<void> {
-  for (let looks = 1; looks < LOOKS_MAX; looks += 1) {
+  for (let reads = 1; reads < READS_MAX; reads += 1) {
     try {
       return await rowsBalanceNow(of, sku_id);
     } catch {
@@ -92,11 +99,11 @@ async function rowsBalanceNow(of: Stack, sku_id: string): Promise<void> {
   expect(new Set(ids).size, 'ids with two effects').to.equal(ids.length);
   expect(
     [...transfers].filter(([id, sum]) => sum !== 0 && !open.has(id)),
-    'transfers that are not the same at both ends',
+    'transfers with different amounts at the two ends',
   ).to.deep.equal([]);
 }
 
-/** How a SKU is laid out, as its shard has it. */
+/** The layout of a SKU, as its shard stores it. */
 export async function layoutOf(
   of: Stack,
   sku_id: string,
@@ -116,7 +123,7 @@ export async function layoutOf(
   return { state: 'single', earlier: '[]', places: '[]' };
 }
 
-/** Units in closed rows, and on their way. */
+/** Units in closed rows, and in transit. */
 export async function unitsAstray(of: Stack, sku_id: string): Promise<number> {
   let units = 0;
   for (const shard of of.shards.keys()) {

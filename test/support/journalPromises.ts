@@ -18,11 +18,11 @@ export interface JournalBench {
 }
 
 const LIMIT = 50;
-/** As many rows of each of three tables, and flows besides for those without an effect. */
+/** `LIMIT` rows from each of three tables, and more flows, because some have no effect. */
 const ROWS_MAX = 3 * LIMIT + 100;
-/** With the flow of every return, and a few keys. */
+/** Also includes the flow of every return, and a few keys. */
 const READ_MAX = ROWS_MAX + LIMIT + 25;
-/** Pages that are walked one after the other. */
+/** The number of consecutive pages that are read. */
 const WALK = 10;
 /** Below this pair all entries fit on one page. */
 const LAST = 20;
@@ -47,7 +47,7 @@ export async function readPage(
   return body as Page;
 }
 
-/** What pages of a long journal promise, the first and those far in. @param now the bench of the running test */
+/** The promises of pages of a long journal, near its start and far in. @param now the bench of the running test */
 export function journalPromises(now: () => JournalBench): void {
   let session: mysql.Connection;
   beforeEach(async () => {
@@ -56,13 +56,13 @@ export function journalPromises(now: () => JournalBench): void {
   });
   afterEach(() => session.destroy());
 
-  /** The statement that the gateway sends for a page is planned and counted, where the page begins. */
+  /** Explains and counts the statement that the gateway sends for a page that begins after `after`. */
   const expectCheap = async (sku_id: string, after: JournalPosition | null): Promise<void> => {
     const statement = journalStatement({ sku_id, after, limit: LIMIT, holdsAfter: '', holdsMax: 100 });
     const plan = await planOf(session, statement);
     expectOrderly(plan);
-    const stretches = plan.filter(({ key }) => key === 'by_time').map(({ table }) => table);
-    expect(stretches.sort(), JSON.stringify(plan)).to.deep.equal(['adjustment', 'flow', 'flow_return']);
+    const ranges = plan.filter(({ key }) => key === 'by_time').map(({ table }) => table);
+    expect(ranges.sort(), JSON.stringify(plan)).to.deep.equal(['adjustment', 'flow', 'flow_return']);
     const cost = await costOf(session, statement);
     const text = `${sku_id} ${JSON.stringify(after)}: ${JSON.stringify(cost)}`;
     expect(cost.rows, text).to.be.at.most(ROWS_MAX + 4);
@@ -70,7 +70,7 @@ export function journalPromises(now: () => JournalBench): void {
     expect([cost.sorted, cost.temporaryTables], text).to.deep.equal([0, 0]);
   };
 
-  /** Compares pages one after the other with what was written. @returns the last cursor */
+  /** Compares consecutive pages with the entries that were written. @returns the last cursor */
   const walk = async (
     after: JournalPosition | null,
     entries: Iterator<JournalEntry>,
@@ -88,7 +88,7 @@ export function journalPromises(now: () => JournalBench): void {
   };
   const pairs = (): number => now().size.busyFlows / 2;
 
-  it('tell what was written, in its order, from the newest on and from places far in', async () => {
+  it('return the written entries in order, from the newest one and from positions far in', async () => {
     const { size } = now();
     for (const limit of [ENTRIES_LIMIT, LIMIT]) {
       await walk(null, entriesOf(size), WALK, limit);
@@ -104,7 +104,7 @@ export function journalPromises(now: () => JournalBench): void {
     expect((await now().gateway.get(`/v1/skus/${BUSY}`)).body.leaved_amount).to.equal(leftOf(size));
   });
 
-  it('are a stretch of an index each, and read no more far in than at the beginning', async () => {
+  it('read one index range per table, and no more rows far in than at the beginning', async () => {
     const { size } = now();
     await expectCheap(BUSY, null);
     for (const part of [0.999, 0.5, 0.1, 0.001]) {
@@ -126,7 +126,7 @@ export function journalPromises(now: () => JournalBench): void {
     await expectCheap(BUSY, decodeCursor(cursor ?? ''));
   });
 
-  it('are as cheap for the SKUs beside it', async () => {
+  it('are as cheap for the other SKUs of the shard', async () => {
     const { otherSkus, otherFlows } = now().size;
     const sku_id = otherSku(otherSkus - 1);
     await expectCheap(sku_id, null);
@@ -140,7 +140,7 @@ export function journalPromises(now: () => JournalBench): void {
     expect([...kinds.keys()].sort()).to.deep.equal(['deduction', 'opening', 'return']);
   });
 
-  it('do not go through pointers to other shards, however many a split SKU left behind', async () => {
+  it('do not read pointers to other shards, however many a split SKU has left', async () => {
     await expectCheap(POINTED, null);
     const { flows, next_cursor } = await readPage(now(), POINTED, null);
     expect([next_cursor, flows.map(({ kind }) => kind)]).to.deep.equal([

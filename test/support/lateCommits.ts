@@ -8,8 +8,8 @@ export interface LateCommits {
 }
 
 /**
- * A TCP proxy that passes on whatever commits `lateMs` late, also when nobody waits for it any more: a slow network, in which
- * giving up is not undoing.
+ * A TCP proxy that forwards every commit `lateMs` late, even when its sender has given up on it. It imitates a slow
+ * network, in which giving up does not undo a commit.
  */
 export async function startLateCommits(
   target: { readonly host: string; readonly port: number },
@@ -29,7 +29,7 @@ export async function startLateCommits(
     upstream.on('close', () => client.destroy());
     client.on('close', () => isCommitting || upstream.destroy());
     client.on('data', (chunk: Buffer) => {
-      // A packet of its own: nothing is sent together with it.
+      // A commit is a packet of its own; no other data is sent with it.
       if (!commits(chunk)) return void upstream.write(chunk);
       isCommitting = true;
       setTimeout(() => {

@@ -4,30 +4,30 @@ import { createClient } from '@redis/client';
 import type { RedisProcess } from '../../scripts/cluster/redis.ts';
 import { NOTE } from '../../src/redis/script.ts';
 
-/** A way to a Redis on which some of what gateways tell each other comes late, and in another order than it was sent. */
+/** A proxy in front of Redis that delivers some cache writes late, and in another order than they were sent. */
 export interface LateRedis {
   readonly port: number;
-  /** Notes that came late, and those of them that were still the latest of some SKU. */
+  /** Cache writes that were delivered late, and those of them that were still the latest of some SKU. */
   readonly came: { late: number; stored: number };
   close(): Promise<void>;
 }
 
 export interface LateOptions {
-  /** The share of notes that come late. */
+  /** The share of cache writes that are delivered late. */
   readonly share: number;
-  /** Each by itself, so that one that was sent earlier may come later. */
+  /** Each write has a delay of its own, so a write that was sent earlier may be delivered later. */
   readonly lateMsMax: number;
 }
 
 /**
- * Passes commands on as they come, but for some notes: those are written under other keys, so that whoever sent them hears at once
- * what he would have heard, and come under their own keys by another connection, later.
+ * Forwards commands at once, except for some cache writes. Those are first sent with other keys, so that the sender
+ * receives the usual reply at once. Later they are sent with their own keys, over another connection.
  */
 export async function startLateRedis(target: RedisProcess, { share, lateMsMax }: LateOptions): Promise<LateRedis> {
   const came = { late: 0, stored: 0 };
-  const byWay = createClient({ socket: { host: target.host, port: target.port } });
-  byWay.on('error', () => undefined);
-  await byWay.connect();
+  const lateClient = createClient({ socket: { host: target.host, port: target.port } });
+  lateClient.on('error', () => undefined);
+  await lateClient.connect();
   const sockets = new Set<Socket>();
   const timers = new Set<NodeJS.Timeout>();
 
@@ -35,7 +35,7 @@ export async function startLateRedis(target: RedisProcess, { share, lateMsMax }:
     const timer = setTimeout(() => {
       timers.delete(timer);
       came.late += 1;
-      byWay.sendCommand([...words]).then(
+      lateClient.sendCommand([...words]).then(
         (reply) => (came.stored += Number((reply as unknown as readonly unknown[])[4]) > 0 ? 1 : 0),
         () => undefined,
       );
@@ -59,7 +59,7 @@ export async function startLateRedis(target: RedisProcess, { share, lateMsMax }:
         pending = pending.subarray(command.length);
         const isLate = command.words[1]?.toString() === NOTE.sha1 && Math.random() < share;
         if (isLate) sendLate(command.words);
-        upstream.write(isLate ? bytesOf(elsewhere(command.words)) : bytes);
+        upstream.write(isLate ? bytesOf(withUnreadKeys(command.words)) : bytes);
       }
     });
   });
@@ -70,38 +70,38 @@ export async function startLateRedis(target: RedisProcess, { share, lateMsMax }:
     async close() {
       timers.forEach((timer) => clearTimeout(timer));
       sockets.forEach((socket) => socket.destroy());
-      byWay.destroy();
+      lateClient.destroy();
       await new Promise((resolve) => server.close(resolve));
     },
   };
 }
 
-/** The first command of what clients say, an array of bulk strings; null: it is not whole yet. */
-function commandIn(said: Buffer): { readonly words: readonly Buffer[]; readonly length: number } | null {
+/** The first command in the bytes of a client, an array of bulk strings; null: it is incomplete. */
+function commandIn(received: Buffer): { readonly words: readonly Buffer[]; readonly length: number } | null {
   const words: Buffer[] = [];
   let place = 0;
   const number = (): number | null => {
-    const end = said.indexOf('\r\n', place);
+    const end = received.indexOf('\r\n', place);
     if (end === -1) return null;
-    const value = Number(said.subarray(place + 1, end).toString());
+    const value = Number(received.subarray(place + 1, end).toString());
     place = end + 2;
     return value;
   };
   for (let left = number(); left !== null; left -= 1) {
     if (left === 0) return { words, length: place };
     const length = number();
-    if (length === null || said.length < place + length + 2) return null;
-    words.push(said.subarray(place, place + length));
+    if (length === null || received.length < place + length + 2) return null;
+    words.push(received.subarray(place, place + length));
     place += length + 2;
   }
   return null;
 }
 
-/** The same note, of SKUs that nobody asks for: after the script, the number of keys and the era come theirs. */
-function elsewhere(words: readonly Buffer[]): Buffer[] {
+/** The same cache write for SKUs that no gateway reads. The keys follow the script, the number of keys and the era. */
+function withUnreadKeys(words: readonly Buffer[]): Buffer[] {
   const keyCount = Number(words[2]?.toString());
   return words.map((word, place) =>
-    place > 3 && place < 3 + keyCount ? Buffer.concat([word, Buffer.from(':elsewhere')]) : word,
+    place > 3 && place < 3 + keyCount ? Buffer.concat([word, Buffer.from(':unread')]) : word,
   );
 }
 

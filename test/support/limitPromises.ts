@@ -4,9 +4,9 @@ import type { Adjust } from '../../src/core/operation.ts';
 import { APPLIED, APPLIED_BEFORE, refusal } from './engineBench.ts';
 import type { EngineBench } from './engineBench.ts';
 
-/** What every engine promises of the stock limit. @param now the bench of the running test */
+/** The promises of every engine about the stock limit. @param now returns the bench of the running test */
 export function limitPromises(now: () => EngineBench): void {
-  it('bounds opening stock plus adjustments, also of a SKU of which units were sold', async () => {
+  it('bounds opening stock plus adjustments, also when units of the SKU were sold', async () => {
     const bench = now();
     await bench.open(STOCK_LIMIT);
     await bench.deduct('o', bench.line('a', 1_000));
@@ -18,7 +18,7 @@ export function limitPromises(now: () => EngineBench): void {
     expect(await bench.left()).to.equal(STOCK_LIMIT);
   });
 
-  it('accepts a restock up to the very limit; after that only a write-off makes room', async () => {
+  it('accepts a restock up to the exact limit; after that only a write-off makes room', async () => {
     const bench = now();
     await bench.open(5);
     await bench.deduct('o', bench.line('a', 3));
@@ -27,14 +27,14 @@ export function limitPromises(now: () => EngineBench): void {
     expect(await bench.adjust('fill', STOCK_LIMIT - 5)).to.deep.equal(APPLIED_BEFORE);
     expect(await bench.adjust('one', 1)).to.deep.equal(refusal('stock_limit'));
     expect(await bench.adjust('off', -2)).to.deep.equal(APPLIED);
-    // The refusal bound nothing.
+    // The refused adjustment can be accepted later.
     expect(await bench.adjust('one', 1)).to.deep.equal(APPLIED);
     expect(await bench.adjust('two', 2)).to.deep.equal(refusal('stock_limit'));
     expect(await bench.cancel('o', bench.key('a'))).to.deep.equal(APPLIED);
     expect(await bench.left()).to.equal(STOCK_LIMIT - 1);
   });
 
-  it('accepts of restocks that come together only those that fit together', async () => {
+  it('accepts, of restocks that arrive together, only those that fit together', async () => {
     const bench = now();
     await bench.open(STOCK_LIMIT - 10);
     await bench.deduct('o', bench.line('a', 1_000));

@@ -2,12 +2,12 @@ import type mysql from 'mysql2/promise';
 import type { JournalEntry, JournalPosition } from '../../src/core/journal.ts';
 import { POINTERS_TIME } from '../../src/mysql/sql/pointers.ts';
 
-/** How many rows a shard is filled with. */
+/** The number of rows that a shard is filled with. */
 export interface JournalSize {
   /** Flows of one SKU, an even number. */
   readonly busyFlows: number;
   readonly otherSkus: number;
-  /** Flows of each of them. */
+  /** Flows of each other SKU. */
   readonly otherFlows: number;
   /** Pointers to flows on other shards, of a SKU with a few flows of its own. */
   readonly pointers: number;
@@ -17,24 +17,24 @@ export const BUSY = 'busy';
 export const POINTED = 'pointed';
 export const otherSku = (number: number): string => `other-${padded(number, 6)}`;
 
-/** A cursor of this SKU knows all of its details from here on: two of one order, written at one moment. */
+/** The number of a pair: two flows of one order, written at one moment. Pairs are numbered from 0 in time order. */
 export type Pair = number;
 
-/** Rows that one statement writes. */
+/** The number of rows that one statement writes. */
 const CHUNK = 100_000;
-/** Of the SKU with pointers. */
+/** The flows of the SKU with pointers. */
 export const FEW_FLOWS = 20;
-/** A prime: details are numbered as if at random in the order of their times, so a page's rows lie all over the primary key. */
+/** A prime. It numbers the details as if at random, so the rows of one page are spread over the whole primary key. */
 const SPREAD = 1_299_709;
 const BEGIN = '2026-01-01';
-/** One return for so many flows, and one adjustment for so many pairs. */
+/** One return per so many flows, and one adjustment per so many pairs. */
 const RETURN_EVERY = 10;
 const ADJUST_EVERY = 25;
 const RETURNED_US = 500;
 const ADJUSTED_US = 250;
 const PAIR_US = 1_000;
 
-/** How many steps `fillJournal` takes. */
+/** The number of steps of `fillJournal`. */
 export function stepsOf({ busyFlows, otherSkus, otherFlows, pointers }: JournalSize): number {
   const chunks = (rows: number): number => Math.ceil(rows / CHUNK);
   return (
@@ -47,20 +47,20 @@ export function stepsOf({ busyFlows, otherSkus, otherFlows, pointers }: JournalS
 }
 
 /**
- * Fills an empty shard by statements that the server runs by itself. The books of its SKUs balance.
+ * Fills an empty shard with statements that run on the server alone. The books of its SKUs balance.
  *
- * The index of flows by time is made at the end, as a migration makes it on a shard that is full: row by row it would be the
- * longest part.
+ * The index of flows by time is built at the end, as a migration builds it on a full shard. Row by row it would take
+ * the longest part of the time.
  *
  * @param onStep called after each of `stepsOf` steps
  */
 export async function fillJournal(
   session: mysql.Connection,
   size: JournalSize,
-  onStep: (what: string) => void,
+  onStep: (label: string) => void,
 ): Promise<void> {
   const { busyFlows, otherSkus, otherFlows, pointers } = size;
-  // Nobody follows this server; an account that may not say so writes the log.
+  // No replica follows this server. An account that may not change the setting writes the log.
   await session.query('SET SESSION sql_log_bin = 0').catch(() => undefined);
   await session.query('CREATE TABLE numbers (n INT UNSIGNED NOT NULL PRIMARY KEY) ENGINE = InnoDB');
   await session.query('INSERT INTO numbers VALUES (0)');
@@ -68,12 +68,13 @@ export async function fillJournal(
     await session.query(`INSERT INTO numbers SELECT n + ${known} FROM numbers WHERE n + ${known} < ${CHUNK}`);
   await session.query('ALTER TABLE flow DROP KEY by_time, ALGORITHM = INPLACE');
 
-  /** Runs an INSERT once for every `CHUNK` numbers; `n` is the number in it. */
-  const inChunks = async (what: string, rows: number, into: string, select: string, where = 'TRUE'): Promise<void> => {
+  /** Runs an INSERT once for every `CHUNK` rows; `n` is the number of the row. */
+  const inChunks = async (label: string, rows: number, into: string, select: string, where = 'TRUE'): Promise<void> => {
     for (let from = 0; from < rows; from += CHUNK) {
-      const numbers = `(SELECT CAST(n + ${from} AS SIGNED) AS n FROM numbers WHERE n < ${Math.min(CHUNK, rows - from)}) AS numbers`;
+      const count = Math.min(CHUNK, rows - from);
+      const numbers = `(SELECT CAST(n + ${from} AS SIGNED) AS n FROM numbers WHERE n < ${count}) AS numbers`;
       await session.query(`INSERT INTO ${into} SELECT ${select} FROM ${numbers} WHERE ${where} ORDER BY n`);
-      onStep(what);
+      onStep(label);
     }
   };
   const moment = (us: string): string => `TIMESTAMP('${BEGIN}') + INTERVAL ${us} MICROSECOND`;
@@ -88,7 +89,8 @@ export async function fillJournal(
     'flows',
     busyFlows,
     `flow ${flowColumns}`,
-    `'${BUSY}', ${name('detail-', 'n')}, ${name('order-', pair)}, 1 + n % 3, ${isReturned}, ${moment(`${pair} * ${PAIR_US}`)}`,
+    `'${BUSY}', ${name('detail-', 'n')}, ${name('order-', pair)}, 1 + n % 3, ${isReturned},
+     ${moment(`${pair} * ${PAIR_US}`)}`,
   );
   await inChunks(
     'returns',
@@ -102,7 +104,8 @@ export async function fillJournal(
     'adjustments',
     adjustments,
     'adjustment (sku_id, adjustment_id, delta, created_at)',
-    `'${BUSY}', ${name('adjustment-', 'n')}, IF(n % 2, 3, -2), ${moment(`n * ${ADJUST_EVERY * PAIR_US} + ${ADJUSTED_US}`)}`,
+    `'${BUSY}', ${name('adjustment-', 'n')}, IF(n % 2, 3, -2),
+     ${moment(`n * ${ADJUST_EVERY * PAIR_US} + ${ADJUSTED_US}`)}`,
   );
 
   const [sku, detail] = [name('other-', `n DIV ${otherFlows}`, 6), name('detail-', `n % ${otherFlows}`)];
@@ -137,7 +140,9 @@ export async function fillJournal(
     `'${POINTED}', ${name('elsewhere-', 'n')}, '', 0, 'moved', 0, '${POINTERS_TIME}'`,
   );
   await session.query(
-    `INSERT INTO flow ${flowColumns} SELECT '${POINTED}', ${name('detail-', 'n')}, ${name('order-', 'n')}, 1, 0, ${moment('n')} FROM numbers WHERE n < ${FEW_FLOWS}`,
+    `INSERT INTO flow ${flowColumns}
+     SELECT '${POINTED}', ${name('detail-', 'n')}, ${name('order-', 'n')}, 1, 0, ${moment('n')}
+       FROM numbers WHERE n < ${FEW_FLOWS}`,
   );
   const rows = [
     [BUSY, openingOf(size), leftOf(size)],
@@ -152,12 +157,12 @@ export async function fillJournal(
   onStep('index');
 }
 
-/** Units enough for all of its flows. */
+/** Enough units for all of its flows. */
 function openingOf({ busyFlows }: JournalSize): number {
   return 3 * busyFlows;
 }
 
-/** What is left of the SKU with most flows. */
+/** The units left of the busy SKU. */
 export function leftOf(size: JournalSize): number {
   const { busyFlows } = size;
   let left = openingOf(size);
@@ -166,7 +171,11 @@ export function leftOf(size: JournalSize): number {
   return left;
 }
 
-/** The journal of the SKU with most flows from a pair on, newest first; the pair itself is not in it. @param before absent: all of it */
+/**
+ * The journal of the busy SKU, newest entry first, of all pairs before `before`.
+ *
+ * @param before absent: the whole journal
+ */
 export function* entriesOf(size: JournalSize, before: Pair = size.busyFlows / 2): Generator<JournalEntry, void> {
   for (let pair = before - 1; pair >= 0; pair -= 1) {
     const numbers = detailsOf(size, pair);
@@ -208,12 +217,12 @@ export function* entriesOf(size: JournalSize, before: Pair = size.busyFlows / 2)
   yield { kind: 'opening', quantity: openingOf(size), effect: openingOf(size), created_at: momentOf(0, 0) };
 }
 
-/** The last entry of a pair: where a page ends that shows all of it. */
+/** The last entry of a pair, where a page ends that shows the whole pair. */
 export function endOf(size: JournalSize, pair: Pair): JournalPosition {
   return { created_at: momentOf(pair, 0), journal: 'flow', ids: [detailOf(Math.min(...detailsOf(size, pair))), ''] };
 }
 
-/** The numbers of a pair's details, in the order of the journal. */
+/** The numbers of the details of a pair, in the order of the journal. */
 function detailsOf({ busyFlows }: JournalSize, pair: Pair): number[] {
   const inverse = inverseOf(SPREAD % busyFlows, busyFlows);
   return [2 * pair, 2 * pair + 1].map((rank) => (rank * inverse) % busyFlows).sort((a, b) => b - a);
@@ -221,7 +230,7 @@ function detailsOf({ busyFlows }: JournalSize, pair: Pair): number[] {
 
 const inverses = new Map<number, number>();
 
-/** What undoes a multiplication by `factor`, modulo `modulus`. */
+/** The inverse of `factor`, modulo `modulus`. */
 function inverseOf(factor: number, modulus: number): number {
   const known = inverses.get(modulus);
   if (known !== undefined) return known;

@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer, HttpClient } from '../../scripts/support/httpClient.ts';
 
-/** A gateway that customers may ask. */
+/** A gateway that customers may call. */
 export interface Door {
   readonly version: 'old' | 'new';
   readonly publicUrl: string;
-  /** It was told to end: it may not answer any more. */
+  /** True after it was asked to end: it may stop answering. */
   isLeaving: boolean;
 }
 
-/** An order with what came of it. */
+/** An accepted order. */
 export interface Placed {
   readonly order_id: string;
   readonly lines: readonly { readonly order_detail_id: string; readonly sku_id: string; readonly quantity: number }[];
@@ -17,18 +17,18 @@ export interface Placed {
 }
 
 export interface MixedCustomers {
-  /** The gateways they ask; one may be added or taken away at any time. */
+  /** The gateways that customers call; one may be added or removed at any time. */
   readonly doors: Door[];
-  /** What goes on, for the counts. */
+  /** The name of the current phase, for the counts. */
   phase: string;
   readonly placed: readonly Placed[];
-  /** What was answered wrongly, or not at all by a gateway that was to go on. */
+  /** Wrong answers, and missing answers of gateways that should keep running. */
   readonly faults: readonly string[];
   /** First answers by phase and version, like `together old 201`, and each 503 with its code. */
   readonly counts: ReadonlyMap<string, number>;
-  /** Units that went and did not come back, by SKU. */
+  /** Units that were sold and did not come back, by SKU. */
   readonly gone: ReadonlyMap<string, number>;
-  /** Lets every customer finish what he is about. */
+  /** Lets every customer finish its current order. */
   stop(): Promise<void>;
 }
 
@@ -36,21 +36,21 @@ const AGAIN_MS = 50;
 const RETURN_EVERY = 3;
 const CANCEL_EVERY = 7;
 
-/** A sentence of the contract about what an answer must be. */
-interface Wanted {
+/** An answer that the contract allows. */
+interface AllowedAnswer {
   readonly status: number;
   readonly code?: string;
   readonly replayed?: boolean;
 }
 
 /**
- * Customers who sell, return and cancel through gateways of two versions, and ask the other version again for whatever one has told
- * them: it must say the same.
+ * Starts customers that sell, return and cancel through gateways of two versions. They repeat each answered request at
+ * the other version, which must give the same answer.
  */
 export function startMixedCustomers(options: {
   readonly client: HttpClient;
   readonly doors: readonly Door[];
-  /** More than two that are not split, on different shards, and one that is. */
+  /** At least three SKUs that are not split, on different shards, and one split SKU. */
   readonly skus: { readonly plain: readonly string[]; readonly hot: string };
   readonly customers: number;
   readonly phase: string;
@@ -61,7 +61,7 @@ export function startMixedCustomers(options: {
   const faults: string[] = [];
   const counts = new Map<string, number>();
   const gone = new Map<string, number>();
-  const count = (what: string): void => void counts.set(what, (counts.get(what) ?? 0) + 1);
+  const count = (label: string): void => void counts.set(label, (counts.get(label) ?? 0) + 1);
   const move = (sku_id: string, units: number): void => void gone.set(sku_id, (gone.get(sku_id) ?? 0) + units);
   let running = true;
 
@@ -71,8 +71,12 @@ export function startMixedCustomers(options: {
     return able[turn % able.length];
   };
 
-  /** Sends something until there is a verdict. @returns with it, whether an attempt before may have been the one that did it */
-  const tell = async (
+  /**
+   * Sends a request until its answer is definite.
+   *
+   * @returns the answer, and whether an earlier attempt may have had the effect
+   */
+  const sendUntilDefinite = async (
     version: Door['version'],
     path: string,
     body: unknown,
@@ -80,12 +84,13 @@ export function startMixedCustomers(options: {
     let wasUnsure = false;
     const turn = placed.length;
     for (let tries = 0; ; tries += 1) {
-      // Who was not told goes wherever somebody answers.
+      // A retry goes to any gateway that answers.
       const door = tries === 0 ? doorOf(version, turn) : doors[(turn + tries) % doors.length];
-      if (door === undefined) throw new Error('there is no gateway left');
+      if (door === undefined) throw new Error('no gateway is left');
       const phase = state.phase;
       const answer = await client.call({ method: 'POST', url: door.publicUrl + path, body }).catch((error: unknown) => {
-        if (!door.isLeaving) faults.push(`${phase}: no answer of a gateway that was to go on: ${String(error)}`);
+        if (!door.isLeaving)
+          faults.push(`${phase}: no answer from a gateway that should keep running: ${String(error)}`);
         return null;
       });
       if (answer !== null && answer.status !== 503) {
@@ -101,29 +106,29 @@ export function startMixedCustomers(options: {
     }
   };
 
-  const expectAnswer = (what: string, { status, text, body }: Answer, wanted: readonly Wanted[]): boolean => {
-    const isSo = wanted.some(
+  const expectAnswer = (label: string, { status, text, body }: Answer, wanted: readonly AllowedAnswer[]): boolean => {
+    const isAllowed = wanted.some(
       (one) =>
         status === one.status &&
         body?.code === one.code &&
         (one.replayed === undefined || body?.replayed === one.replayed),
     );
-    if (!isSo) faults.push(`${state.phase}: ${what}: ${status} ${text} instead of ${JSON.stringify(wanted)}`);
-    return isSo;
+    if (!isAllowed) faults.push(`${state.phase}: ${label}: ${status} ${text} instead of ${JSON.stringify(wanted)}`);
+    return isAllowed;
   };
 
-  /** Does something once, and asks the other version for the same again. */
+  /** Sends a request, and repeats it at the other version. */
   const twice = async (
-    what: string,
+    label: string,
     version: Door['version'],
     path: string,
     body: unknown,
-    first: Wanted,
-    again: Wanted,
+    first: AllowedAnswer,
+    again: AllowedAnswer,
   ): Promise<boolean> => {
-    const { answer, wasUnsure } = await tell(version, path, body);
-    if (!expectAnswer(what, answer, wasUnsure ? [first, again] : [first])) return false;
-    return expectAnswer(`${what}, again`, (await tell(otherOf(version), path, body)).answer, [again]);
+    const { answer, wasUnsure } = await sendUntilDefinite(version, path, body);
+    if (!expectAnswer(label, answer, wasUnsure ? [first, again] : [first])) return false;
+    return expectAnswer(`${label}, again`, (await sendUntilDefinite(otherOf(version), path, body)).answer, [again]);
   };
 
   const linesOf = (order_id: string, number: number): Placed['lines'] => {
@@ -183,7 +188,7 @@ export function startMixedCustomers(options: {
     };
     if (
       !(await twice(
-        `the end of ${order_id}`,
+        `the cancellation of ${order_id}`,
         otherOf(version),
         '/v1/cancellations',
         keys,
@@ -196,7 +201,7 @@ export function startMixedCustomers(options: {
     for (const line of order.lines) move(line.sku_id, -line.quantity);
     if (comesBack) move(sku_id, 1);
     const blocked = { status: 409, code: 'cancelled' };
-    await twice(`a sale after the end of ${order_id}`, version, '/v1/deductions', body, blocked, blocked);
+    await twice(`a sale after the cancellation of ${order_id}`, version, '/v1/deductions', body, blocked, blocked);
   };
 
   const state: MixedCustomers = {
@@ -216,7 +221,7 @@ export function startMixedCustomers(options: {
       for (let number = 1; running; number += 1) await buy(customer, number);
     }),
   );
-  // Told to whoever stops them; until then it is not an error that nobody looks at.
+  // `stop` reports the error. Until then it must not be an unhandled rejection.
   all.catch(() => undefined);
   return state;
 }

@@ -33,22 +33,23 @@ import type { StockEngine, StockReader } from '../../src/core/ports.ts';
 import type { SlotMap } from '../../src/core/slots.ts';
 import { judgeStanding } from '../../src/core/standing.ts';
 import type { Standing } from '../../src/core/standing.ts';
+import { conflictOf, holdOf, newFlow, restOf, unitsBySku } from './oracleFlows.ts';
 import { OracleShelf } from './oracleShelf.ts';
 
 interface Judged {
   readonly line: Line;
-  readonly verdict: Standing | 'new';
+  readonly idStatus: Standing | 'new';
 }
 
 type Claimed = { readonly is: 'claimed'; readonly lines: readonly DeductedLine[] } | Refused | Pending | NotDone;
 
 /**
- * The contract in memory: one thread, no faults, no waiting. What an engine answers over a database must be what this
- * answers, operation by operation.
+ * The contract in memory: one thread, no faults, no waiting. An engine over a database must give the same answers,
+ * operation by operation.
  */
 export class Oracle implements StockEngine, StockReader {
   readonly #owners: SlotMap;
-  readonly #shelves = new Map<string, OracleShelf>();
+  readonly #rows = new Map<string, OracleShelf>();
   readonly #flows = new Map<string, Flow>();
   readonly #adjustments = new Map<string, number>();
   readonly #returns = new Map<string, number>();
@@ -78,10 +79,10 @@ export class Oracle implements StockEngine, StockReader {
 
   readStock(shard: ShardIndex, sku_id: string, _deadlineMs: DeadlineMs): Promise<FoundStock | ReadFailure> {
     if (!this.#owns(shard, [sku_id])) return Promise.resolve({ is: 'not_mine' });
-    const shelf = this.#shelves.get(sku_id);
-    if (shelf === undefined) return Promise.resolve({ is: 'found', rows: [], sale: null });
-    const rows = [{ sku_id, sub_row: 0, leaved_amount: shelf.leaved, isSplit: false }];
-    return Promise.resolve({ is: 'found', rows, sale: shelf.sale });
+    const row = this.#rows.get(sku_id);
+    if (row === undefined) return Promise.resolve({ is: 'found', rows: [], sale: null });
+    const rows = [{ sku_id, sub_row: 0, leaved_amount: row.leaved, isSplit: false }];
+    return Promise.resolve({ is: 'found', rows, sale: row.sale });
   }
 
   #owns(shard: ShardIndex, sku_ids: readonly string[]): boolean {
@@ -93,7 +94,7 @@ export class Oracle implements StockEngine, StockReader {
     switch (operation.kind) {
       case 'send':
       case 'receive':
-        throw new Error('here a SKU has one row');
+        throw new Error('the oracle keeps one row per SKU');
       case 'deduct':
         return this.#deduct(operation);
       case 'hold':
@@ -126,37 +127,35 @@ export class Oracle implements StockEngine, StockReader {
   #claim(cart: CartKey, lines: readonly Line[], status: 'deducted' | 'pending'): Claimed {
     const judged = lines.map((line): Judged => {
       const flow = this.#flow(line);
-      return { line, verdict: flow === undefined ? 'new' : judgeStanding(cart, line, flow) };
+      return { line, idStatus: flow === undefined ? 'new' : judgeStanding(cart, line, flow) };
     });
-    if (judged.some(({ verdict }) => verdict === 'late')) return { is: 'not_done', reason: 'too late' };
+    if (judged.some(({ idStatus }) => idStatus === 'late')) return { is: 'not_done', reason: 'too late' };
     const wanted = unitsBySku(judged.filter(isFresh).map(({ line }) => line));
     const refusals = judged.flatMap((each) => this.#refusal(each, wanted) ?? []);
     if (refusals.length > 0) return refusedLines(refusals);
-    const held = judged.filter(({ verdict }) => verdict === 'pending').flatMap(({ line }) => this.#flow(line) ?? []);
+    const held = judged.filter(({ idStatus }) => idStatus === 'pending').flatMap(({ line }) => this.#flow(line) ?? []);
     if (held.length > 0) return { is: 'pending', holds: held.map(holdOf) };
-    const lacking = [...wanted]
-      .filter(([sku_id, units]) => units > this.#shelf(sku_id).leaved)
-      .map(([sku_id]) => sku_id);
-    if (lacking.length > 0) return { is: 'pending', holds: this.#holdsOf(lacking) };
+    const short = [...wanted].filter(([sku_id, units]) => units > this.#row(sku_id).leaved).map(([sku_id]) => sku_id);
+    if (short.length > 0) return { is: 'pending', holds: this.#holdsOf(short) };
     return { is: 'claimed', lines: judged.map((each) => this.#take(cart, each, status)) };
   }
 
-  #refusal({ line, verdict }: Judged, wanted: ReadonlyMap<string, number>): RefusedLine | null {
-    if (verdict === 'idempotency_conflict' || verdict === 'cancelled') return { ...line, code: verdict };
-    if (verdict !== 'new' && verdict !== 'free') return null;
-    const shelf = this.#shelves.get(line.sku_id);
-    if (shelf === undefined) return { ...line, code: 'unknown_sku' };
-    if (!shelf.isOnSale()) return { ...line, code: 'not_on_sale' };
-    const isShort = (wanted.get(line.sku_id) ?? 0) > shelf.leaved + shelf.held;
-    return isShort ? { ...line, code: 'insufficient_stock', leaved_amount: shelf.leaved } : null;
+  #refusal({ line, idStatus }: Judged, wanted: ReadonlyMap<string, number>): RefusedLine | null {
+    if (idStatus === 'idempotency_conflict' || idStatus === 'cancelled') return { ...line, code: idStatus };
+    if (idStatus !== 'new' && idStatus !== 'free') return null;
+    const row = this.#rows.get(line.sku_id);
+    if (row === undefined) return { ...line, code: 'unknown_sku' };
+    if (!row.isOnSale()) return { ...line, code: 'not_on_sale' };
+    const isShort = (wanted.get(line.sku_id) ?? 0) > row.leaved + row.held;
+    return isShort ? { ...line, code: 'insufficient_stock', leaved_amount: row.leaved } : null;
   }
 
-  #take({ order_id, attempt }: CartKey, { line, verdict }: Judged, status: 'deducted' | 'pending'): DeductedLine {
-    if (verdict === 'replay') {
+  #take({ order_id, attempt }: CartKey, { line, idStatus }: Judged, status: 'deducted' | 'pending'): DeductedLine {
+    if (idStatus === 'replay') {
       const flow = this.#flow(line);
       return { ...line, replayed: flow?.status === 'deducted', returned: flow?.returned ?? 0 };
     }
-    this.#shelf(line.sku_id).take(line.quantity, status === 'pending');
+    this.#row(line.sku_id).take(line.quantity, status === 'pending');
     this.#keep({ ...newFlow(line), order_id, attempt, quantity: line.quantity, status });
     return { ...line, replayed: false, returned: 0 };
   }
@@ -186,7 +185,7 @@ export class Oracle implements StockEngine, StockReader {
       return true;
     }
     if (flow.status !== 'pending' || flow.attempt !== attempt) return false;
-    this.#shelf(flow.sku_id).settle(flow.quantity, verdict);
+    this.#row(flow.sku_id).settle(flow.quantity, verdict);
     this.#keep({ ...flow, status: verdict === 'committed' ? 'deducted' : 'void' });
     return true;
   }
@@ -202,7 +201,7 @@ export class Oracle implements StockEngine, StockReader {
     const returnable = flow.quantity - flow.returned;
     if (earlier !== undefined) return { is: 'returned', replayed: true, returned: flow.returned, returnable };
     if (quantity > returnable) return { ...refused('over_return'), returnable };
-    this.#shelf(sku_id).giveBack(quantity);
+    this.#row(sku_id).giveBack(quantity);
     this.#returns.set(key, quantity);
     this.#keep({ ...flow, returned: flow.returned + quantity });
     return { is: 'returned', replayed: false, returned: flow.returned + quantity, returnable: returnable - quantity };
@@ -217,44 +216,44 @@ export class Oracle implements StockEngine, StockReader {
     const held = flows.filter(({ status }) => status === 'pending');
     if (held.length > 0) return { is: 'pending', holds: held.map(holdOf) };
     const isReplay = flows.length === lines.length && flows.every(({ status }) => status === 'cancelled');
-    if (!isReplay) for (const key of lines) this.#bury(order_id, key);
+    if (!isReplay) for (const key of lines) this.#writeTombstone(order_id, key);
     return { is: 'applied', replayed: isReplay };
   }
 
-  #bury(order_id: string, key: FlowKey): void {
+  #writeTombstone(order_id: string, key: FlowKey): void {
     const flow = this.#flow(key) ?? newFlow(key);
-    if (restOf(flow) > 0) this.#shelf(flow.sku_id).giveBack(restOf(flow));
+    if (restOf(flow) > 0) this.#row(flow.sku_id).giveBack(restOf(flow));
     const quantity = flow.status === 'void' ? 0 : flow.quantity;
     this.#keep({ ...flow, order_id, quantity, returned: quantity, status: 'cancelled' });
   }
 
   #adjust({ sku_id, adjustment_id, delta }: Adjust): AppliedOutcome {
     const key = `${sku_id}\0${adjustment_id}`;
-    const standing = this.#adjustments.get(key);
-    if (standing !== undefined)
-      return standing === delta ? { is: 'applied', replayed: true } : refused('idempotency_conflict');
-    const shelf = this.#shelves.get(sku_id);
-    if (shelf === undefined) return refused('unknown_sku');
-    if (!shelf.adjust(delta)) {
+    const recorded = this.#adjustments.get(key);
+    if (recorded !== undefined)
+      return recorded === delta ? { is: 'applied', replayed: true } : refused('idempotency_conflict');
+    const row = this.#rows.get(sku_id);
+    if (row === undefined) return refused('unknown_sku');
+    if (!row.adjust(delta)) {
       if (delta > 0) return refused('stock_limit');
-      return { ...refused('insufficient_stock'), leaved_amount: shelf.leaved };
+      return { ...refused('insufficient_stock'), leaved_amount: row.leaved };
     }
     this.#adjustments.set(key, delta);
     return { is: 'applied', replayed: false };
   }
 
   #open({ sku_id, leaved_amount }: Open): AppliedOutcome {
-    const shelf = this.#shelves.get(sku_id);
-    if (shelf?.opening === leaved_amount) return { is: 'applied', replayed: true };
-    if (shelf !== undefined) return { ...refused('sku_exists'), opened_with: shelf.opening };
-    this.#shelves.set(sku_id, new OracleShelf(leaved_amount, STOCK_LIMIT));
+    const row = this.#rows.get(sku_id);
+    if (row?.opening === leaved_amount) return { is: 'applied', replayed: true };
+    if (row !== undefined) return { ...refused('sku_exists'), opened_with: row.opening };
+    this.#rows.set(sku_id, new OracleShelf(leaved_amount, STOCK_LIMIT));
     return { is: 'applied', replayed: false };
   }
 
   #sale({ sku_id, state, from }: SetSale): AppliedOutcome {
-    const shelf = this.#shelves.get(sku_id);
-    if (shelf === undefined) return refused('unknown_sku');
-    shelf.sell(state, from);
+    const row = this.#rows.get(sku_id);
+    if (row === undefined) return refused('unknown_sku');
+    row.sell(state, from);
     return { is: 'applied', replayed: false };
   }
 
@@ -266,47 +265,13 @@ export class Oracle implements StockEngine, StockReader {
     this.#flows.set(flowKeyText(flow), flow);
   }
 
-  #shelf(sku_id: string): OracleShelf {
-    const shelf = this.#shelves.get(sku_id);
-    if (shelf === undefined) throw new Error(`${sku_id} has flows and no shelf`);
-    return shelf;
+  #row(sku_id: string): OracleShelf {
+    const row = this.#rows.get(sku_id);
+    if (row === undefined) throw new Error(`${sku_id} has flows and no stock row`);
+    return row;
   }
 }
 
-function isFresh({ verdict }: Judged): boolean {
-  return verdict === 'new' || verdict === 'free';
-}
-
-function unitsBySku(lines: readonly { readonly sku_id: string; readonly quantity: number }[]): Map<string, number> {
-  const units = new Map<string, number>();
-  for (const { sku_id, quantity } of lines) units.set(sku_id, (units.get(sku_id) ?? 0) + quantity);
-  return units;
-}
-
-/** A flow that took nothing yet. */
-function newFlow({ sku_id, order_detail_id }: FlowKey): Flow {
-  return {
-    sku_id,
-    order_detail_id,
-    order_id: '',
-    attempt: 0,
-    quantity: 0,
-    returned: 0,
-    status: 'void',
-    sub_row: 0,
-    created_at: '',
-  };
-}
-
-function holdOf({ sku_id, order_detail_id, order_id, attempt }: Flow): Hold {
-  return { sku_id, order_detail_id, order_id, attempt };
-}
-
-/** What an undone hold took has gone back already. */
-function restOf(flow: Flow): number {
-  return flow.status === 'void' ? 0 : flow.quantity - flow.returned;
-}
-
-function conflictOf({ sku_id, order_detail_id, quantity }: Flow): RefusedLine {
-  return { sku_id, order_detail_id, quantity, code: 'idempotency_conflict' };
+function isFresh({ idStatus }: Judged): boolean {
+  return idStatus === 'new' || idStatus === 'free';
 }

@@ -1,6 +1,6 @@
 import type { Sale, Verdict } from '../../src/core/nouns.ts';
 
-/** What the oracle knows of the stock of one SKU. */
+/** The stock of one SKU in the oracle. */
 export class OracleShelf {
   readonly opening: number;
   readonly #limit: bigint;
@@ -18,17 +18,17 @@ export class OracleShelf {
     this.#limit = BigInt(limit);
   }
 
-  /** Units that can be taken. */
+  /** The units left. */
   get leaved(): number {
     return this.#leaved;
   }
 
-  /** Units that carts took and that may come back. */
+  /** Units that carts hold, and that may go back. */
   get held(): number {
     return this.#held;
   }
 
-  /** The only look at a clock; tests keep far away from the moment itself. */
+  /** The only read of a clock. Tests use times that are far from the present. */
   isOnSale(): boolean {
     return this.#state === 'on' && (this.#from === null || this.#from <= new Date().toISOString());
   }
@@ -53,13 +53,14 @@ export class OracleShelf {
     if (verdict === 'aborted') this.#leaved += units;
   }
 
-  /** Units that were deducted come back: there is room for them, because the limit bounds what was ever there. */
+  /** Deducted units come back. They always fit, because the limit bounds all units that were ever there. */
   giveBack(units: number): void {
     this.#leaved += units;
-    if (BigInt(this.#leaved) + BigInt(this.#held) > this.#total) throw new Error('more comes back than was there');
+    if (BigInt(this.#leaved) + BigInt(this.#held) > this.#total)
+      throw new Error('more units come back than were ever there');
   }
 
-  /** @param delta in units, below zero for a write-off. @returns false when it does not fit; nothing changed then */
+  /** @param delta in units, below zero for a write-off. @returns false, without a change, when it does not fit */
   adjust(delta: number): boolean {
     if (delta > 0 ? this.#total + BigInt(delta) > this.#limit : this.#leaved < -delta) return false;
     this.#total += BigInt(delta);

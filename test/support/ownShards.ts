@@ -11,15 +11,15 @@ import { projectPath } from '../../scripts/support/paths.ts';
 import { stack } from './setup.ts';
 import { temporaryFolder } from './temporary.ts';
 
-/** Shards that a test may break: schemas of its own on the shared servers, in turn, and a file that lists them. */
+/** Shards that a test may break: schemas of its own, spread over the shared servers, and a file that lists them. */
 export interface OwnShards {
-  /** Changed with `rewrite`; read it anew with `load`. */
+  /** `rewrite` changes the file that it names, and `load` reads that file again. */
   readonly environment: NodeJS.ProcessEnv;
   readonly initialShards: number;
   load(): Promise<readonly ShardConfig[]>;
-  /** Changes the file of the shards. */
+  /** Changes the file that lists the shards. */
   rewrite(change: (file: ShardsFile) => void): void;
-  /** Asks the server of a shard, in its schema when it has one. */
+  /** Runs a statement on the server of a shard, in its schema when it exists. */
   query(shard: number, sql: string): Promise<RowDataPacket[]>;
   /** Drops the schemas. */
   drop(): Promise<void>;
@@ -27,7 +27,7 @@ export interface OwnShards {
 
 export interface OwnShardsOptions {
   readonly count: number;
-  /** Make the schemas and bring them up to date; otherwise they do not exist. */
+  /** True: the schemas are created and migrated. False: they do not exist. */
   readonly migrated: boolean;
 }
 
@@ -49,7 +49,7 @@ export async function ownShards({ count, migrated }: OwnShardsOptions): Promise<
     STOCKGATE_MYSQL_PASSWORD: stack().environment['STOCKGATE_MYSQL_PASSWORD'],
   };
   const load = async (): Promise<readonly ShardConfig[]> => (await loadShards(file, environment)).shards;
-  // Where they really are, whatever the file says later.
+  // The real addresses, which later changes of the file do not affect.
   const addresses = (await load()).map(({ address }) => address);
 
   const query: OwnShards['query'] = async (shard, sql) => {

@@ -3,21 +3,21 @@ import type { AddressInfo, Socket } from 'node:net';
 import { digitsOf, isBatch, packetLength, statementOf, verdictOf } from './packets.ts';
 
 /**
- * Where a packet is struck: before the server gets it, when it has half of it, or when it has replied and its reply is not
- * passed on.
+ * Where a packet is struck: before the server receives it, when the server has half of it, or when the server has
+ * replied and its reply is held back.
  */
 export const SIDES = ['before', 'inside', 'after'] as const;
 export type Side = (typeof SIDES)[number];
 
-/** What is done about one packet of an operation. */
+/** A fault at one packet of an operation. */
 export interface Strike {
-  /** Counted from 1 over the packets of the operation. */
+  /** The number of the packet in its operation, from 1. */
   readonly packet: number;
   readonly side: Side;
   /**
-   * Called when the packet is there; nothing passes on its connection until this says whether to go on or to cut.
+   * Called when the packet has arrived. Nothing passes on its connection until the result is `pass` or `cut`.
    *
-   * @param hangUp ends the connection for the client, and for the client alone
+   * @param hangUp ends the connection of the client, and of the client alone
    */
   act(hangUp: () => void): 'cut' | Promise<'pass'>;
 }
@@ -26,12 +26,12 @@ export interface Strike {
 export interface PacketProxy {
   readonly port: number;
   /**
-   * Begins to count anew.
+   * Starts a new count.
    *
-   * @param id found in a statement of the operation outside any transaction
+   * @param id an id that each statement of the operation outside a transaction contains
    */
   watch(id: string, strike: Strike | null): void;
-  /** The packets counted since, as the text of their statements. */
+  /** The text of the statements that were counted since then. */
   readonly statements: readonly string[];
   /** True when the strike has begun. */
   readonly hasStruck: boolean;
@@ -40,7 +40,7 @@ export interface PacketProxy {
 
 /**
  * The packets of an operation are those of a transaction, from BEGIN to COMMIT or ROLLBACK, and single statements that
- * name its SKU, batches among them. What the pool says on its own behalf is not counted.
+ * name its SKU, batches among them. Statements of the connection pool itself are not counted.
  */
 export async function startPacketProxy(target: { readonly host: string; readonly port: number }): Promise<PacketProxy> {
   let marker = '';
@@ -54,7 +54,7 @@ export async function startPacketProxy(target: { readonly host: string; readonly
     let inTransaction = false;
     let pending: Buffer = Buffer.alloc(0);
     let awaited: Strike | null = null;
-    let said: Buffer = Buffer.alloc(0);
+    let reply: Buffer = Buffer.alloc(0);
     let isHeld = false;
     let isLeft = false;
 
@@ -62,7 +62,7 @@ export async function startPacketProxy(target: { readonly host: string; readonly
       client.destroy();
       upstream.destroy();
     };
-    /** Who goes away does not call back what is on the wire: a packet that is held still arrives. */
+    /** A client that disconnects does not take back what is on the wire: a held packet still arrives. */
     const leave = (): void => {
       isLeft = true;
       if (!isHeld) end();
@@ -84,7 +84,7 @@ export async function startPacketProxy(target: { readonly host: string; readonly
       else readOn();
     };
 
-    /** The strike that this packet meets, if any. */
+    /** The strike at this packet, if any. */
     const count = (packet: Buffer): Strike | null => {
       const sql = statementOf(packet);
       if (sql === null) return null;
@@ -125,11 +125,11 @@ export async function startPacketProxy(target: { readonly host: string; readonly
     upstream.on('data', (chunk: Buffer) => {
       const strike = awaited;
       if (strike === null) return void client.write(chunk);
-      said = Buffer.concat([said, chunk]);
-      if (isBatch(statements.at(-1) ?? '') && verdictOf(said) === null) return;
+      reply = Buffer.concat([reply, chunk]);
+      if (isBatch(statements.at(-1) ?? '') && verdictOf(reply) === null) return;
       awaited = null;
-      const whole = said;
-      said = Buffer.alloc(0);
+      const whole = reply;
+      reply = Buffer.alloc(0);
       upstream.pause();
       void hold(strike, () => (client.write(whole), upstream.resume()));
     });

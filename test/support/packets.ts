@@ -1,16 +1,19 @@
-/** What proxies know of MySQL's packets: where one ends, what it says, and whether it commits. */
+/** The parts of MySQL's protocol that the proxies read: the end of a packet, its statement, and whether it commits. */
 
 const COM_QUERY = 0x03;
 const ERROR = 0xff;
-/** Where both ends know of query attributes, the text comes after their number (none) and that of their sets (one). */
+/** If both ends support query attributes, the text follows their number (none) and the number of their sets (one). */
 const NO_ATTRIBUTES = Buffer.from([0, 1]);
 
 /** The statements that write a batch and commit it; the procedure's name ends with its version. */
 const BATCH = /^START TRANSACTION;CALL `[^`]+`\.apply_part_\d+\(/;
-/** In the status that an OK carries: the answers of further statements of the same packet come after it. */
+/** A flag in the status of an OK: the answers to further statements of the same packet follow. */
 const MORE_TO_COME = 8;
 
-/** A packet's whole length in bytes: a head of four, of which three tell the length of the rest. Null: not to be told yet. */
+/**
+ * The whole length of a packet in bytes. Three of the four bytes of its head give the length of the rest. Null: there
+ * are too few bytes yet.
+ */
 export function packetLength(bytes: Buffer): number | null {
   return bytes.length < 4 ? null : 4 + bytes.readUIntLE(0, 3);
 }
@@ -34,8 +37,8 @@ export function commits(packet: Buffer): boolean {
 }
 
 /**
- * How the server has answered a packet that commits: an OK for each of its statements, or an error that ends them. Null: not
- * all of it is there yet.
+ * The server's reply to a packet that commits: an OK for each of its statements, or an error that ends them. Null: the
+ * reply is incomplete.
  */
 export function verdictOf(reply: Buffer): 'ok' | 'error' | null {
   for (
@@ -49,14 +52,14 @@ export function verdictOf(reply: Buffer): 'ok' | 'error' | null {
   return null;
 }
 
-/** The status in an OK packet stands after one byte and two numbers, whose first byte tells their length. */
+/** The status in an OK packet follows one byte and two numbers. The first byte of a number gives its length. */
 function statusOf(ok: Buffer): number {
   const lengths: Readonly<Record<number, number>> = { 0xfc: 3, 0xfd: 4, 0xfe: 9 };
   const after = (place: number): number => place + (lengths[ok.readUInt8(place)] ?? 1);
   return ok.readUInt16LE(after(after(5)));
 }
 
-/** How an id stands in a statement: bytes as the driver writes them, and as the JSON of a batch has them. */
+/** An id as it appears in a statement: in the bytes that the driver writes, and in the JSON of a batch. */
 export function digitsOf(id: string): string {
   return Buffer.from(id).toString('hex');
 }

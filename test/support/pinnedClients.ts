@@ -3,7 +3,7 @@ import type { HttpClient } from '../../scripts/support/httpClient.ts';
 
 const RETRY_MS = 100;
 
-/** One sending of a request, with what came of it. */
+/** One attempt of a request, with its outcome. */
 export interface Attempt {
   readonly shard: number;
   readonly sku_id: string;
@@ -15,13 +15,13 @@ export interface Attempt {
 
 export interface PinnedClients {
   readonly attempts: readonly Attempt[];
-  /** Lets every client finish what it is about. */
+  /** Lets every client finish its current request. */
   stop(): Promise<void>;
 }
 
 /**
- * Clients that each buy from one shard only, one request after the other with ids never used before, so that a shard
- * that hangs holds up its own clients and shows in nobody else's rate.
+ * Starts clients that each buy from one shard only, one request after the other, with ids that were never used before.
+ * A shard that hangs then delays its own clients only, and does not change the rate of the others.
  *
  * @param sku_ids one per shard, in their order
  */
@@ -43,7 +43,7 @@ export function startPinnedClients(options: {
         body: { order_id: `order-${order_detail_id}`, lines: [{ order_detail_id, sku_id, quantity: 1 }] },
       });
       const ms = performance.now() - startedMs;
-      // `Retry-After` asks for more; without any pause these clients would take the processor from the others.
+      // `Retry-After` asks for a longer pause. Without a pause these clients would take the processor from the others.
       if (status === 503) await sleep(RETRY_MS);
       attempts.push({ shard, sku_id, order_detail_id, status, code: body?.code ?? null, ms });
     }

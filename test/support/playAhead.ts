@@ -1,8 +1,8 @@
 /**
- * Plays cases some ahead of the tests that wait for them: most of the time of each is spent on waiting for a deadline.
+ * Runs some cases ahead of the tests that wait for them, because each case spends most of its time on a deadline.
  *
- * @param width how many are under way at once
- * @returns what a test calls for its case; it ends as the case does
+ * @param width how many cases run at once
+ * @returns the function that a test calls for its case; it ends as the case does
  */
 export function playAhead<Case>(
   cases: readonly Case[],
@@ -14,7 +14,7 @@ export function playAhead<Case>(
     const known = begun.get(one);
     if (known !== undefined) return known;
     const playing = play(one);
-    // Told by its own test.
+    // The test of the case reports the error.
     playing.catch(() => undefined);
     begun.set(one, playing);
     return playing;

@@ -1,9 +1,9 @@
 import type { Ports } from '../../src/app.ts';
 
-/** Called before each call of a port. Anything but undefined is the answer instead of the port's own. */
+/** Called before each call of a port. A result other than undefined replaces the answer of the port. */
 export type BeforeCall = (port: string, method: string, given: readonly unknown[]) => unknown;
 
-/** Puts a function before all methods of all ports of a gateway. */
+/** Calls a function before every method of every port of a gateway. */
 export function beforeCalls(ports: Ports, before: BeforeCall): Ports {
   const around = (name: string, port: object): object =>
     new Proxy(port, {

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import ts from 'typescript';
 import { projectPath } from '../../scripts/support/paths.ts';
 
-/** Where the ports are declared, and the interface that gathers them. */
-const SOURCES = ['src/app.ts', 'src/core/ports.ts', 'src/core/hotPorts.ts'];
+/** The files that declare the ports, and the interface that lists them. */
+const SOURCES = ['src/backendPorts.ts', 'src/core/ports.ts', 'src/core/hotPorts.ts'];
 const GATHERED_IN = 'Ports';
 
 /** One method of one port, named `port.method`. */
@@ -11,15 +11,15 @@ export interface PortMethod {
   readonly name: string;
   readonly port: string;
   readonly method: string;
-  /** True when a caller waits for it: a fail-point can stand before and after. */
+  /** True when a caller awaits it, so that a fail-point can run before and after. */
   readonly isAwaited: boolean;
 }
 
 /**
- * The methods of all ports as the source declares them. Types are gone when the program runs, and an adapter has more
- * methods than its port, so the declarations themselves are read: a port or a method that is added joins by itself.
+ * The methods of all ports as the source declares them. Types do not exist at run time, and an adapter has more methods
+ * than its port, so the declarations themselves are read. A new port or method is included without further work.
  *
- * @throws when a port is not an interface of methods alone: nothing else can be decorated
+ * @throws when a port has a member that is not a method, because nothing else can be decorated
  */
 export function portMethods(): PortMethod[] {
   const interfaces = new Map(SOURCES.flatMap(interfacesIn).map((found) => [found.name.text, found]));

@@ -9,7 +9,7 @@ import type { TestGateway } from './gateway.ts';
 import { ownShards } from './ownShards.ts';
 import type { OwnShards } from './ownShards.ts';
 
-/** Shards of a test's own on which early refusals may be made at once: nobody is there who would not know of them. */
+/** Shards for one test, on which early refusals are allowed at once: no gateway runs that does not support them. */
 export async function precheckedShards(count: number): Promise<OwnShards> {
   const shards = await ownShards({ count, migrated: true });
   for (let shard = 0; shard < count; shard += 1) {
@@ -22,7 +22,7 @@ export async function precheckedShards(count: number): Promise<OwnShards> {
 export async function sellOut(gateway: TestGateway, sku_id: string, units: number): Promise<string[]> {
   await gateway.openSku(sku_id, units);
   const ids = Array.from({ length: units }, (_, number) => `sold-${number}`);
-  // On a busy machine some may be turned away at first.
+  // A busy machine may reject some orders at first.
   await Promise.all(
     ids.map((order_detail_id) =>
       eventually(
@@ -35,7 +35,7 @@ export async function sellOut(gateway: TestGateway, sku_id: string, units: numbe
   return ids;
 }
 
-/** Waits until a gateway serves all its shards; on a busy machine the first connections take their time. */
+/** Waits until a gateway serves all its shards; on a busy machine the first connections take time. */
 export function allServe(gateway: TestGateway): Promise<void> {
   return eventually('all shards serve', 20_000, async () => {
     const { body } = await gateway.adminGet('/v1/shards');
@@ -43,14 +43,14 @@ export function allServe(gateway: TestGateway): Promise<void> {
   });
 }
 
-let asked = 0;
+let sent = 0;
 
-/** Asks for a SKU until the gateway refuses it without its shard. */
+/** Sends orders for a SKU until the gateway refuses one without its shard. */
 export async function refusedEarly(gateway: TestGateway, sku_id: string, tier = 'memory'): Promise<void> {
   await eventually(`${tier} refuses`, 10_000, async () => {
     const before = await refusedBy(gateway, tier);
-    asked += 1;
-    const { status, body, text } = await gateway.deduct({ sku_id, order_detail_id: `early-${asked}`, quantity: 1 });
+    sent += 1;
+    const { status, body, text } = await gateway.deduct({ sku_id, order_detail_id: `early-${sent}`, quantity: 1 });
     if (status === 503) return false;
     expect(body, text).to.include({ code: 'insufficient_stock' });
     return (await refusedBy(gateway, tier)) > before;
@@ -58,10 +58,12 @@ export async function refusedEarly(gateway: TestGateway, sku_id: string, tier = 
 }
 
 /**
- * Sells a SKU out at three gateways, restocks it and sells a unit through one of them, of whose reply the others know nothing.
+ * Sells a SKU out at three gateways, restocks it and sells a unit through one of them. The other gateways do not see
+ * the reply.
  *
- * @param tier by which all of them must have refused before
- * @throws when it is refused at another one, is sold sooner than others may know of the sell-out, or is not sold everywhere within two seconds
+ * @param tier the tier by which the other gateways must have refused before.
+ * @throws when another gateway refuses the same ids. Also when the unit is sold before the readings of the sell-out are
+ * too old, and when one of the gateways does not sell a unit within two seconds.
  */
 export async function restockAfterSellOut(
   gateways: readonly TestGateway[],
@@ -73,13 +75,13 @@ export async function restockAfterSellOut(
   const [seller, other, third] = [at(round), at(round + 1), at(round + 2)];
   await sellOut(at(0), sku_id, 2);
   await Promise.all([refusedEarly(other, sku_id, tier), refusedEarly(third, sku_id, tier)]);
-  // Asked all the while, so that what it knows is as young as can be.
+  // Orders are sent all the time, so that the readings of these gateways are as recent as possible.
   let isOver = false;
-  const asking = (async () => {
+  const sending = (async () => {
     for (let number = 0; !isOver; number += 1) {
       await Promise.all(
         [other, third].map((each) =>
-          each.deduct({ sku_id, order_detail_id: `asked-${number}-${each === other}`, quantity: 9 }),
+          each.deduct({ sku_id, order_detail_id: `sent-${number}-${each === other}`, quantity: 9 }),
         ),
       );
       await sleep(10);
@@ -95,14 +97,14 @@ export async function restockAfterSellOut(
     ).status,
   ).to.equal(201);
   const line = { sku_id, order_detail_id: 'wanted', quantity: 1 };
-  // The reply is lost: the same ids go to the others.
+  // The reply counts as lost: the same ids go to the other gateways.
   await eventually('it is sold again', 10_000, async () => (await seller.deduct(line)).status === 201);
   const soldMs = performance.now() - began;
   const again = await Promise.all([other.deduct(line), third.deduct(line)]);
   isOver = true;
-  await asking;
+  await sending;
   for (const { status, text } of again) expect(status, text).to.equal(200);
-  expect(soldMs, 'sold while others still knew it as sold out').to.be.above(900);
+  expect(soldMs, 'sold while other gateways could still read it as sold out').to.be.above(900);
   await Promise.all(
     [other, third].map((each) =>
       eventually(
@@ -115,13 +117,13 @@ export async function restockAfterSellOut(
   );
 }
 
-/** How many orders a tier of a gateway has refused. */
+/** The number of orders that a tier of a gateway has refused. */
 export async function refusedBy(gateway: TestGateway, tier: string): Promise<number> {
   const { text } = await gateway.adminGet('/metrics');
   return Number(new RegExp(`^stockgate_precheck_refused_total\\{tier="${tier}"\\} (\\d+)`, 'm').exec(text)?.[1] ?? 0);
 }
 
-/** Has a server run one statement, as whoever may everything. */
+/** Runs one statement on a server, under an account that has all rights. */
 export async function askServer(
   { host, port, user, password }: Pick<Address, 'host' | 'port' | 'user' | 'password'>,
   sql: string,

@@ -9,20 +9,27 @@ import type { TestGateway } from './gateway.ts';
 import { temporaryFolder } from './temporary.ts';
 import { startWireProxy } from './wireProxy.ts';
 
-/** For a replica to catch up, in seconds. */
+/** The time limit for a replica to catch up, in seconds. */
 const CATCH_UP_SECONDS = 30;
 const SHARDS = 2;
 
-/** A primary and its replica that change places, and a gateway behind a proxy that leaves old connections where they lead. */
+/**
+ * A primary and its replica that swap their roles, and a gateway behind a proxy. Open connections through the proxy
+ * stay with their server.
+ */
 export interface ChangeBench {
   readonly shards: number;
   /** Behind the proxy. */
   readonly gateway: TestGateway;
-  /** Makes the replica the primary; connections that are open still lead to the one before. @returns a gateway that knows the new primary alone */
+  /**
+   * Makes the replica the primary. Open connections still lead to the former primary.
+   *
+   * @returns a gateway that is connected to the new primary only
+   */
   change(): Promise<TestGateway>;
   /** Makes the former primary follow the new one. */
   followNew(): Promise<void>;
-  /** Asks the primary of now in the schema of a shard. */
+  /** Runs a statement on the current primary, in the schema of a shard. */
   query(shard: number, sql: string): Promise<RowDataPacket[]>;
   stop(): Promise<void>;
 }
@@ -35,7 +42,7 @@ export async function changeBench(connections: number): Promise<ChangeBench> {
   });
   const [first] = stack.cluster.servers;
   const [second] = first?.replicas ?? [];
-  if (first === undefined || second === undefined) throw new Error('there are a primary and a replica');
+  if (first === undefined || second === undefined) throw new Error('the cluster has no primary with a replica');
   let [primary, other]: [DatabaseServer, DatabaseServer] = [first, second];
   const proxy = await startWireProxy(first);
   const folder = temporaryFolder();

@@ -2,7 +2,7 @@ import { Agent, request } from 'node:http';
 import { connect } from 'node:net';
 import type { Answer } from '../../scripts/support/httpClient.ts';
 
-/** A request whose path goes out as it is: no `..` is folded, nothing is encoded. */
+/** A request whose path is sent as it is: no `..` is folded, and nothing is encoded. */
 export interface RawCall {
   readonly method: string;
   readonly path: string;
@@ -11,7 +11,7 @@ export interface RawCall {
 }
 
 export interface RawClient {
-  /** @throws when no whole answer came in time */
+  /** @throws when no complete answer came in time */
   call(base: string, call: RawCall): Promise<Answer>;
   close(): void;
 }
@@ -20,7 +20,7 @@ const WAIT_MS = 5_000;
 
 export const JSON_HEADERS = { 'Content-Type': 'application/json' } as const;
 
-/** A client that keeps its connections and changes nothing about what it is given. */
+/** A client that keeps its connections and changes nothing in the requests. */
 export function rawClient(): RawClient {
   const agent = new Agent({ keepAlive: true, maxSockets: 32 });
   return {
@@ -49,21 +49,21 @@ export function rawClient(): RawClient {
 }
 
 export interface SendOptions {
-  /** Say that no more will come, after the last byte. */
+  /** Closes the sending side after the last byte. */
   readonly end?: boolean;
   readonly waitMs?: number;
-  /** Bytes to send one by one, this far apart, after the others: until the other side has had enough. */
+  /** A byte that follows the others again and again, this far apart, until the exchange ends. */
   readonly trickle?: { readonly byte: string; readonly everyMs: number };
 }
 
-/** Everything that came back on one connection. */
+/** All answers that came back on one connection. */
 export interface Exchange {
   readonly answers: readonly Answer[];
-  /** How long until the other side had closed; null when it had not. */
+  /** The time until the server had closed; null when it had not. */
   readonly closedAfterMs: number | null;
 }
 
-/** Writes bytes to a connection of their own and gives back the first answer. @throws when none came in time */
+/** Writes bytes to a connection of their own and returns the first answer. @throws when none came in time */
 export async function sendBytes(base: string, bytes: string | Buffer, options: SendOptions = {}): Promise<Answer> {
   const { answers } = await exchange(base, bytes, { ...options, answersMax: 1 });
   const [answer] = answers;
@@ -71,7 +71,10 @@ export async function sendBytes(base: string, bytes: string | Buffer, options: S
   return answer;
 }
 
-/** Writes bytes to a connection of their own and collects what comes back, until it is closed, enough, or time is up. */
+/**
+ * Writes bytes to a connection of their own and collects the answers, until the connection is closed, there are enough
+ * answers, or the time is over.
+ */
 export function exchange(
   base: string,
   bytes: string | Buffer,
@@ -80,7 +83,7 @@ export function exchange(
   return new Promise((resolve) => {
     const { hostname, port } = new URL(base);
     const startedMs = performance.now();
-    // Its own side stays open after the other's end: what is to be seen is whether the other lets go of it.
+    // The client's side stays open after the end of the server's side, to observe whether the server closes.
     const socket = connect({ host: hostname, port: Number(port), allowHalfOpen: true });
     let received = Buffer.alloc(0);
     let closedAfterMs: number | null = null;
@@ -109,7 +112,7 @@ export function exchange(
   });
 }
 
-/** The whole answers at the beginning of some bytes. */
+/** The complete answers at the beginning of some bytes. */
 function answersIn(bytes: Buffer): Answer[] {
   const headEnd = bytes.indexOf('\r\n\r\n');
   if (headEnd < 0) return [];
@@ -126,7 +129,7 @@ function answersIn(bytes: Buffer): Answer[] {
   return [...own, ...answersIn(bytes.subarray(bodyEnd))];
 }
 
-/** Any body, so that one that is no JSON shows as such and not as an exception. */
+/** Parses any body. A body that is not JSON gives undefined instead of an exception. */
 function parse(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;

@@ -17,12 +17,12 @@ export const PREFIX = 'test';
 export const SECRET = Buffer.from('a secret of the shard');
 export const COMMAND_MS = 400;
 export const KEEP_MS = 4_000;
-/** For a gateway to have begun an era in every part; the machine may be busy. */
+/** The time for a gateway to begin an era in every partition; the machine may be busy. */
 const READY_MS = 15_000;
-/** What the clock of the server is made to be ahead by, in milliseconds. */
+/** The key of the number of milliseconds by which the clock of the server is ahead. */
 const SKEW_KEY = 'skew';
 
-/** The program, and a folder for its files. */
+/** The Redis program, and a folder for its files. */
 export async function redisBench(): Promise<{ command: Command; directory: string }> {
   const command = await findTool(REDIS, '.local', (line) => console.error(line));
   if (command === null) throw new Error('there is no redis-server to test with');
@@ -33,7 +33,7 @@ export async function redisBench(): Promise<{ command: Command; directory: strin
 
 const started: RedisSights[] = [];
 
-/** What one gateway knows through Redis; it is ready when this is fulfilled. */
+/** The readings that one gateway shares through Redis. Resolves when they are ready. */
 export async function gateway(
   nodes: readonly RedisProcess[],
   more: Partial<RedisOptions> & { readonly isSkewed?: boolean } = {},
@@ -44,22 +44,22 @@ export async function gateway(
     ...{ secretOf: () => SECRET, commandMs: COMMAND_MS, keepMs: KEEP_MS },
     ...others,
   };
-  const sights = new RedisSights(options, isSkewed ? skewed(new ClientCommander(options)) : undefined);
-  started.push(sights);
-  sights.start();
-  await ready(sights);
-  return sights;
+  const readings = new RedisSights(options, isSkewed ? skewed(new ClientCommander(options)) : undefined);
+  started.push(readings);
+  readings.start();
+  await ready(readings);
+  return readings;
 }
 
-export function ready(sights: RedisSights): Promise<void> {
-  return eventually('every part is watched', READY_MS, () => sights.state().watchedParts === PART_COUNT);
+export function ready(readings: RedisSights): Promise<void> {
+  return eventually('every partition is watched', READY_MS, () => readings.state().watchedParts === PART_COUNT);
 }
 
 export async function stopGateways(): Promise<void> {
-  await Promise.all(started.splice(0).map((sights) => sights.stop()));
+  await Promise.all(started.splice(0).map((readings) => readings.stop()));
 }
 
-/** Sets the clock of the server for gateways that are skewed: so far ahead of what it is. */
+/** Moves the clock of the server ahead, for gateways with `isSkewed`, by this much from its real time. */
 export async function setClockAhead(server: RedisProcess, ms: number): Promise<void> {
   await server.ask('SET', SKEW_KEY, String(ms));
 }
@@ -103,25 +103,29 @@ export function sightOf(sku_id: string, more: Partial<Sight> = {}): Sight {
   };
 }
 
-/** What a gateway knows of a SKU; not to answer is to know nothing. */
-export async function knownOf(sights: RedisSights, sku_id: string): Promise<Sight | null> {
-  const [sight = null] = await sights.look([sku_id], performance.now() + 1_000).catch(() => [null]);
-  return sight;
+/** The reading of a SKU that a gateway gets from Redis; null when there is none, or no answer. */
+export async function knownOf(readings: RedisSights, sku_id: string): Promise<Sight | null> {
+  const [reading = null] = await readings.look([sku_id], performance.now() + 1_000).catch(() => [null]);
+  return reading;
 }
 
-/** Notes a sight until it is read again: one note may be dropped, and is allowed to be. @returns the sight that was noted */
+/**
+ * Writes a reading until it can be read again, because a single cache write may be dropped.
+ *
+ * @returns the reading that was written
+ */
 export async function noteUntilKnown(
   from: RedisSights,
   to: RedisSights,
   sku_id: string,
   more: Partial<Sight> = {},
 ): Promise<Sight> {
-  let noted = sightOf(sku_id, more);
-  await eventually(`${sku_id} is known`, READY_MS, async () => {
-    noted = sightOf(sku_id, more);
-    await from.note([noted]);
+  let written = sightOf(sku_id, more);
+  await eventually(`${sku_id} can be read`, READY_MS, async () => {
+    written = sightOf(sku_id, more);
+    await from.note([written]);
     const known = await knownOf(to, sku_id);
-    return known !== null && known.version >= noted.version;
+    return known !== null && known.version >= written.version;
   });
-  return noted;
+  return written;
 }

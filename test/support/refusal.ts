@@ -2,10 +2,10 @@ import { expect } from 'chai';
 import type { Answer } from '../../scripts/support/httpClient.ts';
 
 /**
- * Expects a problem by the contract: `application/problem+json` with every member, and, where it is a matter of content, faults
- * that each say where and what.
+ * Expects a problem as the contract defines it: `application/problem+json` with every member. A problem of the content
+ * also lists faults, each with its path and a message.
  *
- * @param path where a fault must be; absent: anywhere
+ * @param path the path of every fault; absent: any path
  */
 export function expectProblem(answer: Answer, status: number | readonly number[], path?: string): void {
   const { headers, text, body } = answer;

@@ -16,7 +16,7 @@ export const SHARDS = 2;
 export const LAG_MS_MAX = 1_500;
 export const STATEMENT_MS = 500;
 
-/** A primary with two replicas of its own, a gateway's heart, and what it sees on the replicas. */
+/** A primary with two replicas, the heartbeats of a gateway, and its stock readings from the replicas. */
 export interface ReplicaBench {
   readonly stack: Stack;
   readonly shards: readonly Shard[];
@@ -24,9 +24,9 @@ export interface ReplicaBench {
   readonly sights: ReplicaSights;
   readonly primary: DatabaseServer;
   readonly replicas: readonly DatabaseServer[];
-  /** Asks the primary in the schema of a shard. */
+  /** Runs a statement on the primary, in the schema of a shard. */
   write(sql: string, shard?: number): Promise<RowDataPacket[]>;
-  /** Asks a replica, in the schema of shard 0. */
+  /** Runs a statement on a replica, in the schema of shard 0. */
   tell(replica: number, sql: string): Promise<RowDataPacket[]>;
   /** A session on the primary, in the schema of shard 0; closed at the end. */
   session(): Promise<mysql.Connection>;
@@ -60,7 +60,7 @@ export async function replicaBench(): Promise<ReplicaBench> {
   const faults: unknown[] = [];
   const hearts = new Heartbeats(shards, (error) => faults.push(error));
   const [primary] = stack.cluster.servers;
-  if (primary === undefined) throw new Error('a cluster has a server');
+  if (primary === undefined) throw new Error('the cluster has no server');
   const sessions: mysql.Connection[] = [];
   const addressOf = (shard: number): Address => {
     const address = stack.shards[shard]?.address;
@@ -94,7 +94,7 @@ export async function replicaBench(): Promise<ReplicaBench> {
     look: async (sku_id) => (await sights.look([sku_id], performance.now() + 3_000))[0] ?? null,
     state() {
       const [state] = sights.state();
-      if (state === undefined) throw new Error('shard 0 has replicas');
+      if (state === undefined) throw new Error('shard 0 has no replicas');
       return state;
     },
     async stop() {

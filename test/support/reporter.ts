@@ -1,6 +1,6 @@
 import Mocha from 'mocha';
 
-/** Mocha's own report, closed by the one line that machines read. */
+/** Mocha's own report, followed by the one line that programs read. */
 export default class ClosingLine extends Mocha.reporters.Spec {
   constructor(runner: Mocha.Runner, options: Mocha.MochaOptions) {
     super(runner, options);

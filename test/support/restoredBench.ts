@@ -10,7 +10,7 @@ import { ShardCopies } from './shardCopies.ts';
 import { temporaryFolder } from './temporary.ts';
 
 const WAIT_MS = 30_000;
-/** Longer than a shard goes without being moved on, and the others without hearing of it. */
+/** Longer than a shard stays without a new watermark, and the other shards without a copy of it. */
 export const MOVED_ON_MS = 3_000;
 
 export interface OrderBody {
@@ -18,7 +18,7 @@ export interface OrderBody {
   readonly lines: readonly { readonly sku_id: string; readonly order_detail_id: string; readonly quantity: number }[];
 }
 
-/** An order of some lines, with ids made from its own. */
+/** An order of some lines; the ids of its lines are made from its own id. */
 export function orderOf(order_id: string, lines: readonly (readonly [sku_id: string, quantity: number])[]): OrderBody {
   return {
     order_id,
@@ -26,12 +26,12 @@ export function orderOf(order_id: string, lines: readonly (readonly [sku_id: str
   };
 }
 
-/** The path of a SKU, and of what belongs to it. */
+/** The path of a SKU, or of a resource below it. */
 export function skuPath(sku_id: string, rest = ''): string {
   return `/v1/skus/${encodeURIComponent(sku_id)}${rest}`;
 }
 
-/** Shards that are copied and restored, the gateway that sells from them, and the command that puts them right. */
+/** Shards that are copied and restored, the gateway that sells from them, and the command that repairs them. */
 export class RestoredBench {
   readonly own: OwnShards;
   readonly copies: ShardCopies;
@@ -56,7 +56,7 @@ export class RestoredBench {
     this.#folder.remove();
   }
 
-  /** Sells an order, which may have to wait. */
+  /** Sells an order, with retries. */
   async deduct(order_id: string, ...lines: readonly (readonly [sku_id: string, quantity: number])[]): Promise<void> {
     await eventually(
       `${order_id} is sold`,
@@ -65,17 +65,17 @@ export class RestoredBench {
     );
   }
 
-  /** What is left of a SKU. */
+  /** The units left of a SKU. */
   async leftOf(sku_id: string): Promise<unknown> {
     return (await this.gateway.get(skuPath(sku_id))).body?.leaved_amount;
   }
 
-  /** How the gateway sees each shard. */
+  /** The state of each shard in the gateway. */
   async shardStates(): Promise<{ readonly state: string; readonly reason: string }[]> {
     return (await this.gateway.adminGet('/v1/shards')).body?.shards as { state: string; reason: string }[];
   }
 
-  /** Their states in one line. */
+  /** These states in one line. */
   async statesOf(): Promise<string> {
     return String((await this.shardStates()).map(({ state }) => state));
   }
@@ -84,7 +84,7 @@ export class RestoredBench {
     return runFile('scripts/reconcile.ts', ['--restored', ...args], this.own.environment);
   }
 
-  /** A file that lists the shards, some of them where their copies called `before` lie. */
+  /** Writes a file that lists the shards; for those in `restored` it names their copies called `before`. */
   async against(restored: readonly number[]): Promise<string> {
     const shards = (await this.own.load()).map(({ name, address: { host, port, user, schema } }, shard) => ({
       name,

@@ -5,7 +5,7 @@ import type { EngineBench } from './engineBench.ts';
 
 const CART = { order_id: 'o', attempt: 1 } as const;
 
-/** What every engine promises of goods that come back and of orders that are called off. @param now the bench of the running test */
+/** The promises of every engine about returns and cancellations. @param now returns the bench of the running test */
 export function returnPromises(now: () => EngineBench): void {
   const returned = (units: number, returnable: number, replayed = false) => ({
     is: 'returned',
@@ -15,7 +15,7 @@ export function returnPromises(now: () => EngineBench): void {
   });
   const cancelled = (line: Line) => refusalOf(line, 'cancelled');
 
-  it('takes back a deduction in parts, and sells the units again', async () => {
+  it('accepts a return in parts, and sells the units again', async () => {
     const bench = now();
     await bench.open(5);
     await bench.deduct('o', bench.line('a', 5));
@@ -26,7 +26,7 @@ export function returnPromises(now: () => EngineBench): void {
     expect(await bench.left()).to.equal(0);
   });
 
-  it('counts the same return once, however often it comes', async () => {
+  it('counts the same return once, however often it is sent', async () => {
     const bench = now();
     await bench.open(5);
     await bench.deduct('o', bench.line('a', 3));
@@ -37,18 +37,18 @@ export function returnPromises(now: () => EngineBench): void {
     expect(await bench.left()).to.equal(5);
   });
 
-  it('never takes back more than was deducted, and says how much it would', async () => {
+  it('never takes back more than was deducted, and reports the returnable units', async () => {
     const bench = now();
     await bench.open(5);
     await bench.deduct('o', bench.line('a', 3));
     expect(await bench.giveBack('r1', bench.line('a', 4))).to.deep.equal({ ...refusal('over_return'), returnable: 3 });
-    // The refused return left nothing behind: its id may come again with less.
+    // The refused return has no effect, so its id may be sent again with fewer units.
     expect(await bench.giveBack('r1', bench.line('a', 2))).to.deep.equal(returned(2, 1));
     expect(await bench.giveBack('r2', bench.line('a', 2))).to.deep.equal({ ...refusal('over_return'), returnable: 1 });
     expect(await bench.left()).to.equal(4);
   });
 
-  it('refuses the same return with another quantity, also where it would be too much', async () => {
+  it('refuses the same return with another quantity, also when that quantity is too large', async () => {
     const bench = now();
     await bench.open(5);
     await bench.deduct('o', bench.line('a', 3));
@@ -67,7 +67,7 @@ export function returnPromises(now: () => EngineBench): void {
     expect(await bench.left()).to.equal(5);
   });
 
-  it('takes nothing back that was never deducted', async () => {
+  it('refuses a return of units that were never deducted', async () => {
     const bench = now();
     await bench.open(5);
     await bench.settle(CART, 'aborted', bench.line('undone', 1));
@@ -79,7 +79,7 @@ export function returnPromises(now: () => EngineBench): void {
     expect(await bench.left()).to.equal(5);
   });
 
-  it('takes goods of a cart back when it is committed, and names it before', async () => {
+  it('accepts a return of a cart after its commit decision, and names the cart before', async () => {
     const bench = now();
     await bench.open(5);
     await bench.hold(CART, bench.line('a', 3));
@@ -92,7 +92,7 @@ export function returnPromises(now: () => EngineBench): void {
     expect(await bench.left()).to.equal(3);
   });
 
-  it('says how much came back when a deduction is replayed', async () => {
+  it('reports the returned units when a deduction is replayed', async () => {
     const bench = now();
     await bench.open(5);
     await bench.deduct('o', bench.line('a', 3));
@@ -102,7 +102,7 @@ export function returnPromises(now: () => EngineBench): void {
     expect(await bench.left()).to.equal(4);
   });
 
-  it('cancels: the rest goes back, and the ids are done with', async () => {
+  it('gives back the rest when an order is cancelled, and accepts its ids never again', async () => {
     const bench = now();
     await bench.open(5);
     await bench.deduct('o', bench.line('a', 3));
@@ -125,7 +125,7 @@ export function returnPromises(now: () => EngineBench): void {
     expect(await bench.left()).to.equal(5);
   });
 
-  it('cancels once, however often it is asked', async () => {
+  it('cancels once, however often the cancellation is sent', async () => {
     const bench = now();
     await bench.open(5);
     await bench.deduct('o', bench.line('a', 3));
@@ -135,7 +135,7 @@ export function returnPromises(now: () => EngineBench): void {
     expect(await bench.left()).to.equal(5);
   });
 
-  it('blocks what was never deducted, whatever its quantity, also of an unknown SKU', async () => {
+  it('blocks ids that were never deducted, for any quantity, also of an unknown SKU', async () => {
     const bench = now();
     await bench.open(5);
     await bench.settle(CART, 'aborted', bench.line('undone', 3));
@@ -153,7 +153,7 @@ export function returnPromises(now: () => EngineBench): void {
     expect(await bench.left(bench.other)).to.equal(5);
   });
 
-  it('stays cancelled whatever is settled late', async () => {
+  it('stays cancelled when a completion arrives late', async () => {
     const bench = now();
     await bench.open(5);
     await bench.cancel('o', bench.key('a'));
@@ -163,7 +163,7 @@ export function returnPromises(now: () => EngineBench): void {
     expect(await bench.left()).to.equal(5);
   });
 
-  it('refuses to cancel what is of another order, and then cancels nothing', async () => {
+  it('refuses to cancel lines of another order, and then cancels nothing', async () => {
     const bench = now();
     await bench.open(9);
     await bench.deduct('another', bench.line('b', 2), bench.line('a', 3));
@@ -184,14 +184,14 @@ export function returnPromises(now: () => EngineBench): void {
     expect(await bench.left()).to.equal(3);
   });
 
-  it('cancels nothing while a cart holds one of the lines, and names it', async () => {
+  it('cancels nothing while a cart holds one of the lines, and names the cart', async () => {
     const bench = now();
     await bench.open(5);
     await bench.deduct('o', bench.line('a', 1));
     await bench.hold(CART, bench.line('b', 1));
-    const inTheWay = { is: 'pending', holds: [{ ...bench.key('b'), ...CART }] };
-    expect(await bench.cancel('o', bench.key('a'), bench.key('b'))).to.deep.equal(inTheWay);
-    expect(await bench.cancel('another', bench.key('b'))).to.deep.equal(inTheWay);
+    const blocked = { is: 'pending', holds: [{ ...bench.key('b'), ...CART }] };
+    expect(await bench.cancel('o', bench.key('a'), bench.key('b'))).to.deep.equal(blocked);
+    expect(await bench.cancel('another', bench.key('b'))).to.deep.equal(blocked);
     expect(await bench.flow('a')).to.deep.include({ status: 'deducted' });
     await bench.settle(CART, 'committed', bench.line('b', 1));
     expect(await bench.cancel('o', bench.key('a'), bench.key('b'))).to.deep.equal(APPLIED);

@@ -3,10 +3,10 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Address } from '../../src/mysql/connection.ts';
 import { packetLength, statementOf } from './packets.ts';
 
-/** A TCP proxy that sends statements on as something else, as a proxy does that keeps sessions of its own. */
+/** A TCP proxy that replaces statements, like a proxy that keeps sessions of its own. */
 export interface RewritingProxy {
   readonly port: number;
-  /** Replaces the text of each statement from now on; a statement without a change goes on byte for byte. */
+  /** Replaces the text of each statement from now on; a statement without a change is forwarded byte for byte. */
   rewrite: (statement: string) => string;
   close(): Promise<void>;
 }
@@ -48,7 +48,7 @@ export async function startRewritingProxy(target: Pick<Address, 'host' | 'port'>
   });
 }
 
-/** A command is the first packet of its exchange; those of a handshake are not. */
+/** A command is the first packet of its exchange; a packet of a handshake is not. */
 function rewritten(packet: Buffer, rewrite: (statement: string) => string): Buffer {
   const statement = packet[3] === 0 ? statementOf(packet) : null;
   const other = statement === null ? null : rewrite(statement);

@@ -6,9 +6,9 @@ const CART = { order_id: 'o', attempt: 1 } as const;
 const LONG_AGO = '2001-02-03T04:05:06.789Z';
 const FAR_AHEAD = '2999-12-31T23:59:59.999Z';
 
-/** What every engine promises of SKUs that are not on sale. @param now the bench of the running test */
+/** The promises of every engine about SKUs that are not on sale. @param now returns the bench of the running test */
 export function salePromises(now: () => EngineBench): void {
-  it('sells nothing new while a SKU is paused, and goes on when it is not', async () => {
+  it('sells nothing new while a SKU is paused, and sells again after the pause', async () => {
     const bench = now();
     await bench.open(5);
     expect(await bench.sale('paused')).to.deep.equal(APPLIED);
@@ -20,7 +20,7 @@ export function salePromises(now: () => EngineBench): void {
     expect(await bench.left()).to.equal(4);
   });
 
-  it('answers replays and takes goods back while a SKU is paused', async () => {
+  it('answers replays and accepts returns while a SKU is paused', async () => {
     const bench = now();
     await bench.open(9);
     await bench.deduct('o', bench.line('a', 3), bench.line('b', 1));
@@ -48,7 +48,7 @@ export function salePromises(now: () => EngineBench): void {
     expect(await bench.left()).to.equal(0);
   });
 
-  it('sells from its time on', async () => {
+  it('sells from its start time on', async () => {
     const bench = now();
     await bench.open(5);
     await bench.sale('on', FAR_AHEAD);
@@ -61,7 +61,7 @@ export function salePromises(now: () => EngineBench): void {
     expect((await bench.deduct('o', bench.line('b', 1))).is).to.equal('deducted');
   });
 
-  it('says that a line is not on sale before it says that too little is left', async () => {
+  it('reports that a line is not on sale ahead of insufficient stock', async () => {
     const bench = now();
     await bench.open(1);
     await bench.open(1, bench.other);
@@ -77,7 +77,7 @@ export function salePromises(now: () => EngineBench): void {
     });
   });
 
-  it('does not say that units are held where a SKU is not on sale', async () => {
+  it('reports no held units of a SKU that is not on sale', async () => {
     const bench = now();
     await bench.open(1);
     await bench.hold(CART, bench.line('a', 1));
@@ -87,7 +87,7 @@ export function salePromises(now: () => EngineBench): void {
     );
   });
 
-  it('pauses no SKU that was not opened', async () => {
+  it('refuses to pause a SKU that was not opened', async () => {
     expect(await now().sale('paused')).to.deep.equal(refusal('unknown_sku'));
   });
 }

@@ -2,10 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { STATE_TABLES } from '../../src/core/lost.ts';
 import type { OwnShards } from './ownShards.ts';
 
-/** What only counts changes, or is for a moment. */
-const PASSING = ['version', 'revision', 'lease_token', 'lease_until'];
+/** Columns that only count changes, or whose value holds for a moment. */
+const TRANSIENT = ['version', 'revision', 'lease_token', 'lease_until'];
 
-/** Copies of whole shards beside them, as backups and as what is left of a state before. */
+/** Copies of whole shards, in schemas beside them, used as backups and as reference copies. */
 export class ShardCopies {
   readonly #own: OwnShards;
   readonly #schemas: readonly string[];
@@ -40,24 +40,25 @@ export class ShardCopies {
   }
 
   /**
-   * Puts a copy in the place of what a shard has. Its holds become so young that no gateway settles them before it has noticed.
+   * Replaces the rows of a shard with those of a copy. The holds become so young that no gateway completes them before
+   * it has detected the restore.
    *
-   * @param except tables that stay
+   * @param except tables that are not replaced
    */
   async restore(shard: number, name: string, except: readonly string[] = []): Promise<void> {
     const from = this.schemaOf(shard, name);
     await this.#own.query(shard, `UPDATE ${from}.cart_hold SET created_at = CURRENT_TIMESTAMP(6) + INTERVAL 4 SECOND`);
     for (const table of (await this.#tablesOf(shard)).filter((each) => !except.includes(each))) {
       await this.#own.query(shard, `DELETE FROM ${table}`);
-      // A gateway may have written a note between the two.
+      // A gateway may have written a row between the two statements.
       await this.#own.query(shard, `REPLACE INTO ${table} SELECT * FROM ${from}.${table}`);
     }
   }
 
   /**
-   * Loads a copy as a client loads a dump: one table after the other, by their names, each dropped, made and filled.
+   * Loads a copy as a client loads a dump: one table after the other, by name, each dropped, created and filled.
    *
-   * @param pauseMs waited after each step, in which others go on
+   * @param pauseMs the pause after each step, in which gateways continue
    */
   async load(shard: number, name: string, pauseMs: number): Promise<void> {
     const from = this.schemaOf(shard, name);
@@ -73,22 +74,25 @@ export class ShardCopies {
     }
   }
 
-  /** Makes a sale of a copy one that a cart holds. */
+  /** Turns a sale in a copy into a hold of a cart. */
   async holdIn(shard: number, name: string, sku_id: string, order_id: string): Promise<void> {
     const schema = this.schemaOf(shard, name);
     const own = `WHERE sku_id = '${sku_id}' AND order_id = '${order_id}'`;
     await this.#own.query(
       shard,
-      `INSERT INTO ${schema}.cart_hold (sku_id, order_detail_id, order_id, attempt) SELECT sku_id, order_detail_id, order_id, attempt FROM ${schema}.flow ${own}`,
+      `INSERT INTO ${schema}.cart_hold (sku_id, order_detail_id, order_id, attempt)
+       SELECT sku_id, order_detail_id, order_id, attempt FROM ${schema}.flow ${own}`,
     );
     await this.#own.query(
       shard,
-      `UPDATE ${schema}.stock SET held_amount = held_amount + (SELECT SUM(quantity) FROM ${schema}.flow ${own}) WHERE sku_id = '${sku_id}' AND sub_row = 0`,
+      `UPDATE ${schema}.stock
+          SET held_amount = held_amount + (SELECT SUM(quantity) FROM ${schema}.flow ${own})
+        WHERE sku_id = '${sku_id}' AND sub_row = 0`,
     );
     await this.#own.query(shard, `UPDATE ${schema}.flow SET status = 'pending' ${own}`);
   }
 
-  /** All that a shard has, or that a copy of it has, a line for each row. */
+  /** All rows of a shard, or of a copy of it, as one line each. */
   async booksOf(shard: number, name?: string): Promise<string[]> {
     const books: string[] = [];
     const from = name === undefined ? '' : `${this.schemaOf(shard, name)}.`;
@@ -96,7 +100,7 @@ export class ShardCopies {
       const rows = await this.#own.query(shard, `SELECT * FROM ${from}${table}`);
       const cells = rows.map((row) =>
         Object.entries(row).flatMap(([column, cell]) =>
-          PASSING.includes(column) ? [] : [Buffer.isBuffer(cell) ? cell.toString('latin1') : (cell as unknown)],
+          TRANSIENT.includes(column) ? [] : [Buffer.isBuffer(cell) ? cell.toString('latin1') : (cell as unknown)],
         ),
       );
       books.push(...cells.map((row) => JSON.stringify([shard, table, ...row])));
@@ -112,7 +116,8 @@ export class ShardCopies {
     return (
       await this.#own.query(
         shard,
-        "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'",
+        `SELECT table_name AS name FROM information_schema.tables
+          WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'`,
       )
     ).map(({ name }) => String(name));
   }

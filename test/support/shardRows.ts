@@ -1,19 +1,19 @@
 import type { RowDataPacket } from 'mysql2/promise';
 import { sideSession } from './sideSession.ts';
 
-/** Whose rows are meant. */
+/** The SKUs and the order whose rows are read. */
 export interface RowIds {
   readonly sku_ids: readonly string[];
   readonly order_id: string;
 }
 
 const OF_SKUS = ['stock', 'flow', 'flow_return', 'adjustment', 'cart_hold', 'transfer'];
-/** What differs each time, and what is counted up by a change that changes nothing. */
-const LEFT_OUT = ['created_at', 'decided_at', 'token', 'version'];
+/** Columns that differ each time, or that a change without an effect counts up. */
+const IGNORED = ['created_at', 'decided_at', 'token', 'version'];
 
 /**
- * Every row of some SKUs and an order on a shard, read by somebody else, who waits for nobody. Ids are named by their
- * places, so that the same rows of other ids are the same text.
+ * Every row of some SKUs and an order on a shard, read by a separate session that waits for no lock. Ids are replaced
+ * by their positions, so that the same rows of other ids give the same text.
  */
 export async function rowsOf(shard: number, { sku_ids, order_id }: RowIds): Promise<string[]> {
   const session = await sideSession(shard);
@@ -36,13 +36,13 @@ export async function rowsOf(shard: number, { sku_ids, order_id }: RowIds): Prom
   }
 }
 
-/** A text in which the ids of a case are named by their places. */
+/** A text in which the ids of a case are replaced by their positions. */
 export function withoutIds(text: string, { sku_ids, order_id }: RowIds): string {
   return [...sku_ids, order_id].reduce((rest, id, place) => rest.replaceAll(id, `<${place}>`), text);
 }
 
 function textOf(row: RowDataPacket): string {
-  const columns = Object.entries(row).filter(([column]) => !LEFT_OUT.includes(column));
+  const columns = Object.entries(row).filter(([column]) => !IGNORED.includes(column));
   return columns
     .map(([column, value]) => `${column} ${Buffer.isBuffer(value) ? value.toString('utf8') : String(value)}`)
     .join(', ');

@@ -8,9 +8,9 @@ export interface Statement {
   readonly values: SqlValue[];
 }
 
-/** What a server did for a statement, by its own counters. */
+/** The work of a server for a statement, by its own counters. */
 export interface Cost {
-  /** Rows that the statement brought. */
+  /** Rows that the statement returned. */
   readonly rows: number;
   /** Rows and keys that were read for it. */
   readonly read: number;
@@ -18,7 +18,7 @@ export interface Cost {
   readonly temporaryTables: number;
 }
 
-/** Runs a statement and counts, in a session that does nothing else meanwhile. */
+/** Runs a statement and counts its cost. The session must do nothing else meanwhile. */
 export async function costOf(session: mysql.Connection, { sql, values }: Statement): Promise<Cost> {
   const counted = async (work: () => Promise<number>): Promise<Cost> => {
     await session.query('FLUSH STATUS');
@@ -35,18 +35,18 @@ export async function costOf(session: mysql.Connection, { sql, values }: Stateme
       temporaryTables: sum(/^Created_tmp_(disk_)?tables$/),
     };
   };
-  // The question about the counters counts too.
+  // The statement that reads the counters counts too.
   const idle = await counted(async () => 0);
-  const asked = await counted(async () => (await session.query<RowDataPacket[]>(sql, values))[0].length);
+  const measured = await counted(async () => (await session.query<RowDataPacket[]>(sql, values))[0].length);
   return {
-    rows: asked.rows,
-    read: asked.read - idle.read,
-    sorted: asked.sorted - idle.sorted,
-    temporaryTables: asked.temporaryTables - idle.temporaryTables,
+    rows: measured.rows,
+    read: measured.read - idle.read,
+    sorted: measured.sorted - idle.sorted,
+    temporaryTables: measured.temporaryTables - idle.temporaryTables,
   };
 }
 
-/** A line of a plan in its form as a table. */
+/** A line of a plan in its tabular form. */
 export interface PlanLine {
   readonly table: string | null;
   readonly type: string | null;
@@ -54,7 +54,7 @@ export interface PlanLine {
   readonly Extra: string | null;
 }
 
-/** The plan as a table; MySQL has other forms, and MariaDB no name for this one. */
+/** The plan in its tabular form. MySQL has other forms too, and MariaDB has no name for this one. */
 export async function planOf(session: mysql.Connection, { sql, values }: Statement): Promise<PlanLine[]> {
   const explain = (form: string): Promise<[RowDataPacket[], unknown]> =>
     session.query<RowDataPacket[]>(`EXPLAIN ${form} ${sql}`, values);
@@ -62,10 +62,10 @@ export async function planOf(session: mysql.Connection, { sql, values }: Stateme
   return lines as PlanLine[];
 }
 
-/** Every table is read by a key, none whole; nothing is sorted, and nothing put down in between. */
+/** Expects that every table is read by a key, that nothing is sorted, and that no temporary table is used. */
 export function expectOrderly(plan: readonly PlanLine[]): void {
   const text = JSON.stringify(plan, null, 1);
-  // A table of which the server knows already that there is no such row has no name.
+  // A table has no name when the server already found that there is no such row.
   for (const { table, type, key, Extra } of plan.filter((line) => line.table !== null)) {
     expect(type, text).not.to.be.oneOf(['ALL', 'index']);
     expect(table, text).not.to.match(/^</);

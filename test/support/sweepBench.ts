@@ -6,7 +6,7 @@ import { fresh, startTestGateway } from './gateway.ts';
 import { ownShards } from './ownShards.ts';
 import type { OwnShards } from './ownShards.ts';
 import { skuOn } from './traffic.ts';
-import type { Balance, Call, CaseIds } from './sweptOperations.ts';
+import type { Balance, Call, CaseIds } from './sweptCalls.ts';
 
 /** The listeners of a gateway, whichever process it is in. */
 export interface Listeners {
@@ -14,31 +14,31 @@ export interface Listeners {
   readonly adminUrl: string;
 }
 
-/** Two shards of its own, two healthy gateways over them, of which each has another engine, and the truth to hold them against. */
+/** Two shards of its own, two healthy gateways over them with different engines, and the expected balances. */
 export interface SweepBench {
   readonly own: OwnShards;
   readonly healthy: readonly [Listeners, Listeners];
-  /** @returns null when no whole answer came: whether it was done is then not known */
+  /** @returns null when no complete answer came: then the effect is unknown */
   send(to: Listeners, call: Call, waitMs?: number): Promise<Answer | null>;
-  /** Ids nobody used, on a shard whose slots stay. */
+  /** Unused ids, on a shard whose slots do not move. */
   idsOn(shard: number): CaseIds;
-  /** Ids nobody used, whose SKUs lie together in a slot of their own on the first shard. */
+  /** Unused ids, whose SKUs lie together in a slot of their own on the first shard. */
   idsToMove(): CaseIds & { readonly slot: number };
-  /** Gives a slot of the first shard to the second. Gateways that run ask the wrong shard first. */
+  /** Moves a slot from the first shard to the second. Running gateways still try the first shard first. */
   moveSlot(slot: number): Promise<void>;
-  /** Leaves a hold of a cart whose record is lost; for sweepers it is not old enough. */
+  /** Leaves a hold of a cart whose record is missing. The hold is too young for the sweepers. */
   leaveHold(ids: CaseIds): Promise<void>;
-  /** Notes what the books must say of a SKU from now on. */
+  /** Records the balance that a SKU must have from now on. */
   expectBalance(sku_id: string, balance: Balance): void;
-  /** Every SKU whose rows or journal, read from the databases, are not as noted. */
+  /** Every SKU whose rows or journal, read from the databases, differ from its recorded balance. */
   wrongBalances(): Promise<string[]>;
   stop(): Promise<void>;
 }
 
 const SHARDS = 2;
-/** A slot of the first shard that is not moved; the one after it is the second's. */
+/** A slot of the first shard that is not moved; the next slot belongs to the second shard. */
 const STAYS = SLOT_COUNT - 2;
-/** Beyond the 3 s that a request may take, for a small machine to get round to answering. */
+/** Longer than the 3 s that a request may take, because a small machine needs more time to answer. */
 const ANSWER_MS = 6_000;
 
 export async function startSweepBench(): Promise<SweepBench> {
@@ -81,11 +81,12 @@ export async function startSweepBench(): Promise<SweepBench> {
       await own.query(1, `INSERT INTO slot (slot, epoch) VALUES (${slot}, 1)`);
     },
     async leaveHold({ sku_ids: [sku_id], name }) {
-      // Without its row in the list of holds no sweeper finds it before the operation does.
+      // Without its row in `cart_hold` no sweeper finds the hold before the operation does.
       const [sku, detail, order] = [sku_id, `${name}-0`, `order-${name}`].map((id) => `'${id}'`);
       await own.query(
         1,
-        `INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, attempt, status) VALUES (${sku}, ${detail}, ${order}, 2, 1, 'pending')`,
+        `INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, attempt, status)
+         VALUES (${sku}, ${detail}, ${order}, 2, 1, 'pending')`,
       );
       await own.query(1, `UPDATE stock SET leaved_amount = leaved_amount - 2, held_amount = 2 WHERE sku_id = ${sku}`);
     },
@@ -126,5 +127,6 @@ function ordersOf(name: string): Pick<CaseIds, 'order_id' | 'next_order_id'> {
 
 function textOf(balance: Readonly<Record<keyof Balance | 'leaved', number | bigint>>): string {
   const { opening, adjusted, deducted, returned, leaved, flow_count } = balance;
-  return `${opening} opened + ${adjusted} adjusted - ${deducted} deducted by ${flow_count} + ${returned} returned = ${leaved} left`;
+  const taken = `${deducted} deducted by ${flow_count}`;
+  return `${opening} opened + ${adjusted} adjusted - ${taken} + ${returned} returned = ${leaved} left`;
 }

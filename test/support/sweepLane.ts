@@ -8,16 +8,16 @@ import type { PacketProxy } from './packetProxy.ts';
 import type { SweepBench } from './sweepBench.ts';
 import type { TemporaryFolder } from './temporary.ts';
 
-/** A gateway of its own behind a proxy of its own, for one case after the other. */
+/** A gateway behind a proxy, both of its own, which runs one case after the other. */
 export interface SweepLane {
   readonly proxy: PacketProxy;
-  /** The gateway; a new one when the last was killed. */
+  /** The running gateway; a new one when the last was killed. */
   gateway(): Promise<GatewayProcess>;
   kill(): void;
   stop(): Promise<void>;
 }
 
-/** @param shard the one that is reached through the proxy */
+/** @param shard the shard that the gateway reaches through the proxy */
 export async function startSweepLane(
   bench: SweepBench,
   folder: TemporaryFolder,

@@ -1,105 +1,48 @@
 import type { Operation } from '../../src/core/operation.ts';
 import type { CartRecords, StockReader } from '../../src/core/ports.ts';
+import {
+  cart,
+  deductCall,
+  NEW,
+  NOTHING_CHANGES,
+  ONE_TAKEN,
+  oneLine,
+  openAll,
+  openBoth,
+  openCall,
+  OPENED,
+  openThenDeduct,
+  readCall,
+  sku,
+  THREE_TAKEN,
+  TWO_TAKEN,
+} from './sweptCalls.ts';
+import type { Balance, Call, CaseIds } from './sweptCalls.ts';
 
-/** The ids of one case, its own: two SKUs of one shard and one beside it, and one name for everything else. */
-export interface CaseIds {
-  readonly sku_ids: readonly [string, string, string];
-  readonly name: string;
-  /** Orders whose cart records lie in slots that stay where they are. */
-  readonly order_id: string;
-  readonly next_order_id: string;
-}
-
-/** One call as a client makes it. */
-export interface Call {
-  readonly listener: 'publicUrl' | 'adminUrl';
-  readonly method: 'GET' | 'POST' | 'PUT';
-  readonly path: string;
-  readonly body?: unknown;
-}
-
-/** What the journal and the row of a SKU must say. */
-export interface Balance {
-  readonly opening: number;
-  readonly adjusted: number;
-  readonly deducted: number;
-  readonly flow_count: number;
-  /** Absent: none. */
-  readonly returned?: number;
-}
-
-/** One operation to be interrupted, and what may be seen of it. */
+/** One operation to be interrupted, and its allowed outcomes. */
 export interface SweptOperation {
   readonly name: string;
-  /** Takes several transactions, and what others do meanwhile counts; a coordinator that is gone is given up after seconds. */
+  /**
+   * Takes several transactions, and operations of others in between change its outcome. After some seconds other
+   * gateways abort the cart of a coordinator that is gone.
+   */
   readonly isCart?: true;
-  /** Its first line is held by a cart whose record is lost. */
+  /** Its first line is held by a cart whose record is missing. */
   readonly isHeld?: true;
-  /** What is done before, undisturbed. */
+  /** The calls before it, without a fault. */
   prepare(ids: CaseIds): readonly Call[];
   /** The call that is interrupted. */
   call(ids: CaseIds): Call;
-  /** What it answers the first time, and when it is sent again after it happened; refusals are told by their code. */
+  /** The first answer, and the answer when it is sent again after its effect; a refusal by its code. */
   readonly answers: { readonly first: number | string; readonly again: number | string };
-  /** The SKUs' balances when it had no effect and when it had its whole effect; equal when it changes nothing. */
+  /** The balances of the SKUs without any effect and with the whole effect; equal when it changes nothing. */
   readonly without: readonly (Balance | null)[];
   readonly done: readonly (Balance | null)[];
 }
 
-const OPENED = 10;
-const NEW: Balance = { opening: OPENED, adjusted: 0, deducted: 0, flow_count: 0 };
-
-const sku = (sku_id: string): string => `/v1/skus/${encodeURIComponent(sku_id)}`;
-
-/** Puts a SKU on the shelf. */
-export const openCall = (sku_id: string): Call => ({
-  listener: 'adminUrl',
-  method: 'PUT',
-  path: sku(sku_id),
-  body: { leaved_amount: OPENED },
-});
-
-/** Reads what is left of a SKU. */
-export const readCall = (sku_id: string): Call => ({ listener: 'publicUrl', method: 'GET', path: sku(sku_id) });
-
-/** One order; each line is a SKU and its units. */
-export const deductCall = (
-  name: string,
-  lines: readonly (readonly [string, number])[],
-  order_id = `order-${name}`,
-): Call => ({
-  listener: 'publicUrl',
-  method: 'POST',
-  path: '/v1/deductions',
-  body: {
-    order_id,
-    lines: lines.map(([sku_id, quantity], index) => ({ order_detail_id: `${name}-${index}`, sku_id, quantity })),
-  },
-});
-
-const oneLine = ({ sku_ids: [first], name }: CaseIds): Call => deductCall(name, [[first, 2]]);
-const openBoth = ({ sku_ids: [first, second] }: CaseIds): Call[] => [first, second].map(openCall);
-const openAll = ({ sku_ids }: CaseIds): Call[] => sku_ids.map(openCall);
-const openThenDeduct = (ids: CaseIds): Call[] => [...openBoth(ids), oneLine(ids)];
-
-const cart = ({ sku_ids: [first, second, beside], name, order_id }: CaseIds): Call =>
-  deductCall(
-    name,
-    [
-      [first, 2],
-      [second, 1],
-      [beside, 3],
-    ],
-    order_id,
-  );
-const ONE_TAKEN: Balance = { ...NEW, deducted: 1, flow_count: 1 };
-const THREE_TAKEN: Balance = { ...NEW, deducted: 3, flow_count: 1 };
-const TWO_TAKEN: Balance = { ...NEW, deducted: 2, flow_count: 1 };
-const NOTHING_CHANGES = { without: [TWO_TAKEN, NEW], done: [TWO_TAKEN, NEW] } as const;
-
 /**
- * Every operation the product has, by the methods that carry it out: one that is added does not pass the types until
- * it stands here.
+ * Every operation of the product, by the methods that carry it out. A new one fails the type check until it has an
+ * entry here.
  */
 export const SWEPT: Readonly<
   Record<
@@ -182,12 +125,12 @@ export const SWEPT: Readonly<
       done: [NEW, NEW, NEW],
     },
   ],
-  // Every cart passes these.
+  // Every cart includes these.
   hold: [],
   settle: [],
   judge: [
     {
-      name: 'deduct ids that a lost cart holds',
+      name: 'deduct ids that a cart without a record holds',
       isCart: true,
       isHeld: true,
       prepare: openBoth,
@@ -197,7 +140,7 @@ export const SWEPT: Readonly<
       done: [TWO_TAKEN, NEW],
     },
   ],
-  // Passed from time to time, whatever is asked.
+  // Runs from time to time, without a request.
   findLeftOver: [],
   return: [
     {
@@ -232,7 +175,7 @@ export const SWEPT: Readonly<
       }),
       answers: { first: 201, again: 200 },
       without: [TWO_TAKEN, NEW],
-      // The tombstone is a flow of nothing.
+      // The tombstone is a flow without units.
       done: [
         { ...TWO_TAKEN, returned: 2 },
         { ...NEW, flow_count: 1 },
@@ -289,7 +232,7 @@ export const SWEPT: Readonly<
         body: {
           lines: [
             { order_detail_id: `${name}-0`, sku_id: first },
-            { order_detail_id: 'nobody', sku_id: second },
+            { order_detail_id: 'never sold', sku_id: second },
           ],
         },
       }),
@@ -308,5 +251,5 @@ export const SWEPT: Readonly<
   ],
 };
 
-/** All of them in one list. */
+/** All operations in one list. */
 export const OPERATIONS: readonly SweptOperation[] = Object.values(SWEPT).flat();

@@ -2,7 +2,7 @@ import mysql from 'mysql2/promise';
 import type { RowDataPacket } from 'mysql2/promise';
 import type { ShardConfig } from '../../src/shardsFile.ts';
 
-/** Runs something with a connection to each shard, one after the other, and keeps the order. */
+/** Calls a function with a connection to each shard, one after the other, and returns the results in order. */
 export async function onEachShard<T>(
   shards: readonly ShardConfig[],
   work: (connection: mysql.Connection, schema: string) => Promise<T>,
@@ -27,11 +27,15 @@ export async function onEachShard<T>(
   return results;
 }
 
-/** Rows and checksum of every table of every shard, as `schema.table rows checksum`: equal when no row was changed. Not of `generation`, which gateways move on all the while. */
+/**
+ * Rows and checksum of every table of every shard, as `schema.table rows checksum`: equal when no row was changed. The
+ * table `generation` is left out, because gateways write it all the time.
+ */
 export async function tableSums(shards: readonly ShardConfig[]): Promise<string[]> {
   const sums = await onEachShard(shards, async (connection, schema) => {
     const [tables] = await connection.query<RowDataPacket[]>(
-      "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = ? AND table_name <> 'generation' ORDER BY table_name",
+      `SELECT table_name AS name FROM information_schema.tables
+        WHERE table_schema = ? AND table_name <> 'generation' ORDER BY table_name`,
       [schema],
     );
     const lines: string[] = [];
@@ -45,7 +49,7 @@ export async function tableSums(shards: readonly ShardConfig[]): Promise<string[
   return sums.flat();
 }
 
-/** How many carts are undecided and how many flows are held, on all shards together. */
+/** The number of undecided carts and of held flows, on all shards together. */
 export async function countUndecided(shards: readonly ShardConfig[]): Promise<number> {
   const counts = await onEachShard(shards, async (connection) => {
     const [[row]] = await connection.query<RowDataPacket[]>(

@@ -10,7 +10,7 @@ export interface TemporaryFolder {
   remove(): void;
 }
 
-/** Files in it that end in `.ts` are modules, as those of this project are. */
+/** Files in it that end in `.ts` are modules, like those of this project. */
 export function temporaryFolder(): TemporaryFolder {
   const path = mkdtempSync(join(tmpdir(), 'stockgate-'));
   const write: TemporaryFolder['write'] = (name, content) => {

@@ -7,7 +7,7 @@ import { SlotMap } from '../../src/core/slots.ts';
 /**
  * Some SKUs of one shard, so that orders of several lines stay on it.
  *
- * @param prefix keeps them apart from those of other tests
+ * @param prefix keeps them apart from the SKUs of other tests
  */
 export function skusOnOneShard(prefix: string, count: number, shards = 16): { shard: number; sku_ids: string[] } {
   const map = new SlotMap(shards);
@@ -20,7 +20,7 @@ export function skusOnOneShard(prefix: string, count: number, shards = 16): { sh
   return { shard, sku_ids };
 }
 
-/** A SKU of a given shard, with a name that begins as asked. */
+/** A SKU of a given shard, with a name that begins with `prefix`. */
 export function skuOn(shard: number, prefix: string, shards = 16): string {
   const map = new SlotMap(shards);
   for (let number = 0; ; number += 1) {
@@ -29,14 +29,14 @@ export function skuOn(shard: number, prefix: string, shards = 16): string {
   }
 }
 
-/** Every order detail that `histories` names. */
+/** Every order detail that `histories` uses. */
 export const ORDER_DETAILS: readonly string[] = ['a', 'b', 'c', 'd', 'e', 'f'].map((letter) => `detail-${letter}`);
 
 const ORDERS = 3;
 const LONG_AGO = '2001-02-03T04:05:06.789Z';
 const FAR_AHEAD = '2999-12-31T23:59:59.999Z';
 
-/** Seeded random traffic, most of it over SKUs that stand on the shelf. */
+/** Seeded random traffic, most of it over opened SKUs. */
 export function histories(
   sku_ids: readonly string[],
   { stepsMin, stepsMax }: { readonly stepsMin: number; readonly stepsMax: number },
@@ -47,8 +47,8 @@ export function histories(
   const steps = fc.array(step(sku_ids), { minLength: stepsMin, maxLength: stepsMax });
   return fc
     .tuple(opened, steps)
-    .map(([shelves, later]) => [
-      ...shelves.flatMap(({ sku_id, leaved_amount }) =>
+    .map(([openings, later]) => [
+      ...openings.flatMap(({ sku_id, leaved_amount }) =>
         leaved_amount === null ? [] : [{ kind: 'open' as const, sku_id, leaved_amount }],
       ),
       ...later.flat(),
@@ -56,8 +56,8 @@ export function histories(
 }
 
 /**
- * Every operation there is, and what often comes together: few ids, so that replays, conflicts, sell-outs, late holds
- * and unknown SKUs all happen often. New operations join here.
+ * Every operation, and operations that often come together. There are few ids, so that replays, conflicts, sell-outs,
+ * late holds and unknown SKUs all happen often. New operations belong here.
  */
 function step(sku_ids: readonly string[]): fc.Arbitrary<Operation[]> {
   return fc.oneof(
@@ -66,7 +66,7 @@ function step(sku_ids: readonly string[]): fc.Arbitrary<Operation[]> {
   );
 }
 
-/** What the shop back end sends for one order. Most of its details are its own, so that its parts meet again. */
+/** The requests of a shop for one order. Most of its details are its own, so that its operations meet again. */
 function ofOrder(sku_ids: readonly string[], order: number): fc.Arbitrary<Operation[]> {
   const order_id = fc.constant(`order-${order}`);
   const own = ORDER_DETAILS.filter((_, place) => place % ORDERS === order);
@@ -94,7 +94,7 @@ function ofOrder(sku_ids: readonly string[], order: number): fc.Arbitrary<Operat
   const cancel = fc.record({ kind: fc.constant('cancel' as const), order_id, lines: some(fc.record(key), 2) });
   const settled = fc
     .tuple(hold, verdict)
-    .map(([held, how]): Operation[] => [held, { ...held, kind: 'settle', verdict: how }]);
+    .map(([held, decision]): Operation[] => [held, { ...held, kind: 'settle', verdict: decision }]);
   const returned = fc
     .tuple(deduct, giveBack)
     .map(([sold, back]): Operation[] => [sold, { ...back, ...keyOf(sold.lines[0]) }]);
@@ -106,7 +106,7 @@ function ofOrder(sku_ids: readonly string[], order: number): fc.Arbitrary<Operat
   );
 }
 
-/** Mostly the first, so that its parts meet. */
+/** Mostly the first attempt, so that the operations of a cart meet. */
 function attempts(): fc.Arbitrary<number> {
   return fc.constantFrom(1, 1, 1, 1, 2, 2, 3);
 }
@@ -115,7 +115,7 @@ function keyOf(line: Line | undefined): Partial<FlowKey> {
   return line === undefined ? {} : { sku_id: line.sku_id, order_detail_id: line.order_detail_id };
 }
 
-/** What an order asks for time and again: over several SKUs, two details of one, a single line. */
+/** Baskets that an order repeats: over several SKUs, with two details of one SKU, and with a single line. */
 function baskets(sku_ids: readonly string[], details: readonly string[]): Line[][] {
   const line = (sku_id = '', order_detail_id = ''): Line => ({ sku_id, order_detail_id, quantity: 2 });
   return [
@@ -125,7 +125,7 @@ function baskets(sku_ids: readonly string[], details: readonly string[]): Line[]
   ];
 }
 
-/** What operators do. */
+/** The operations of an operator. */
 function ofShop(sku_ids: readonly string[]): fc.Arbitrary<Operation> {
   const sku_id = fc.constantFrom(...sku_ids);
   const delta = fc.oneof(
@@ -150,11 +150,11 @@ function ofShop(sku_ids: readonly string[]): fc.Arbitrary<Operation> {
   return fc.oneof({ weight: 3, arbitrary: adjust }, { weight: 2, arbitrary: open }, { weight: 1, arbitrary: sale });
 }
 
-function numbered(what: string, max: number): fc.Arbitrary<string> {
-  return fc.integer({ min: 1, max }).map((number) => `${what}-${number}`);
+function numbered(name: string, max: number): fc.Arbitrary<string> {
+  return fc.integer({ min: 1, max }).map((number) => `${name}-${number}`);
 }
 
-/** Mostly the same, so that an id comes again with the same quantity more often than not. */
+/** Mostly the same quantity, so that an id usually comes again with the same quantity. */
 function quantities(): fc.Arbitrary<number> {
   return fc.oneof(
     { weight: 8, arbitrary: fc.constant(2) },

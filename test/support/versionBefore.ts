@@ -8,42 +8,45 @@ import { projectPath } from '../../scripts/support/paths.ts';
 
 const run = promisify(execFile);
 
-/** The sources of this project as they were before its newest migration, to be run by tsx. */
+/** The sources of this project before its newest migration, to be run by tsx. */
 export interface EarlierVersion {
   readonly commit: string;
   /** The number of its own newest migration. */
   readonly level: number;
-  /** What `GATEWAY_LEVEL` was. */
+  /** The value of its `GATEWAY_LEVEL`. */
   readonly gatewayLevel: number;
   readonly path: string;
   remove(): void;
 }
 
-/** What `src/main.ts` and `scripts/migrate.ts` need; packages are found above, in this checkout. */
-const PARTS = ['src', 'scripts', 'migrations', 'package.json'];
+/** The files that `src/main.ts` and `scripts/migrate.ts` need. Packages are found in a parent folder, this checkout. */
+const FILES = ['src', 'scripts', 'migrations', 'package.json'];
 
 /**
- * Lays out the last commit whose newest migration is an earlier one than that of this checkout.
+ * Writes the sources of the last commit whose newest migration is older than that of this checkout.
  *
- * @returns in words why there is none: history that is missing, or does not reach back far enough
+ * @returns the reason when there is none: the history is missing, or does not reach back far enough
  */
 export async function versionBefore(): Promise<EarlierVersion | string> {
   const newest = newestOf(readdirSync(projectPath('migrations')));
   const commit = await commitBefore(newest);
   if (commit.is === 'none') return commit.reason;
-  // Below this checkout, where its packages are found.
+  // A folder inside this checkout, where its packages are found.
   const path = ownPath(projectPath('.local/runs/earlier'));
   const remove = (): void => rmSync(path, { recursive: true, force: true });
   mkdirSync(path, { recursive: true });
   try {
     const archive = join(path, 'sources.tar');
-    await git('archive', '--output', archive, commit.hash, ...PARTS);
+    await git('archive', '--output', archive, commit.hash, ...FILES);
     await run('tar', ['-xf', archive, '-C', path]);
     rmSync(archive);
     const missing = missingPackages(path);
     if (missing.length > 0) {
       remove();
-      return `the version before needs packages that this one has not: ${missing.join(', ')}; keep them among devDependencies until the next migration`;
+      return (
+        `the version before needs packages that this one has not: ${missing.join(', ')}; ` +
+        'keep them among devDependencies until the next migration'
+      );
     }
     const { GATEWAY_LEVEL } = (await importTypeScript(join(path, 'src/mysql/schemaLevel.ts'))) as {
       GATEWAY_LEVEL: number;
@@ -61,7 +64,7 @@ export async function versionBefore(): Promise<EarlierVersion | string> {
   }
 }
 
-/** What its gateway needs and is not installed here. */
+/** The packages that its gateway needs and that are not installed here. */
 function missingPackages(path: string): string[] {
   const { dependencies = {} } = JSON.parse(readFileSync(join(path, 'package.json'), 'utf8')) as {
     dependencies?: Record<string, string>;
@@ -73,9 +76,9 @@ type Found = { readonly is: 'found'; readonly hash: string } | { readonly is: 'n
 
 async function commitBefore(newest: number): Promise<Found> {
   const top = await git('rev-parse', '--show-toplevel').catch(() => null);
-  // A copy of this checkout may lie in another one, whose history is not its own.
+  // A copy of this checkout may lie inside another checkout, whose history is a different one.
   if (top === null || realpathSync(top) !== realpathSync(projectPath('.')))
-    return { is: 'none', reason: 'this is no checkout by git, so there is no version before' };
+    return { is: 'none', reason: 'this is not a git checkout, so there is no earlier version' };
   const changing = (await git('log', '--first-parent', '--format=%H', '--', 'migrations'))
     .split('\n')
     .filter((hash) => hash !== '');
@@ -85,7 +88,7 @@ async function commitBefore(newest: number): Promise<Found> {
     if (newestOf(names.split('\n').map((name) => name.replace('migrations/', ''))) < newest) break;
     later = hash;
   }
-  // What is not committed yet was built on the last commit.
+  // Changes that are not committed are based on the last commit.
   const before = later === null ? 'HEAD' : `${later}^`;
   const hash = await git('rev-parse', '--verify', '--quiet', `${before}^{commit}`).catch(() => null);
   return hash === null

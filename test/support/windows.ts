@@ -1,16 +1,19 @@
-/** A request that was let through, somewhere between these moments. */
+/** A request that was admitted, at some moment between these two. */
 export interface LetThrough {
   readonly sentMs: number;
   readonly heardMs: number;
 }
 
-/** Tries something and notes when. @returns null where it was turned away */
-export async function timed(isLetThrough: () => Promise<boolean>): Promise<LetThrough | null> {
+/** Times one attempt. @returns null when it was rejected */
+export async function timed(isAdmitted: () => Promise<boolean>): Promise<LetThrough | null> {
   const sentMs = performance.now();
-  return (await isLetThrough()) ? { sentMs, heardMs: performance.now() } : null;
+  return (await isAdmitted()) ? { sentMs, heardMs: performance.now() } : null;
 }
 
-/** In which stretches of time more were let through than may be, in sentences: `burst` and so many a second, wherever the stretch begins. */
+/**
+ * The time windows in which more requests were admitted than allowed, one text each. Allowed are `burst` requests and
+ * `perSecond` for each second, wherever the window begins.
+ */
 export function overfullStretches(
   requests: readonly (LetThrough | null)[],
   perSecond: number,

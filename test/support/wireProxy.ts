@@ -3,10 +3,15 @@ import type { AddressInfo, Socket } from 'node:net';
 import { commits, packetLength, verdictOf } from './packets.ts';
 
 /**
- * Where the wire is cut, seen from the packet that commits, be it COMMIT or a whole batch:
- * before (the server never sees it), inside (it sees one byte), after (it commits, and its OK is lost), half-reply (half
- * of the OK arrives), silent (it commits, its OK never comes, and the connection stays open). The last three wait for an OK:
- * a batch that the server refuses has committed nothing.
+ * Where the wire is cut, relative to the packet that commits, which is COMMIT or a whole batch:
+ *
+ * - before: the server never receives it
+ * - inside: the server receives one byte
+ * - after: the server commits, and its OK is lost
+ * - half-reply: half of the OK arrives
+ * - silent: the server commits, its OK never arrives, and the connection stays open
+ *
+ * The last three wait for an OK, because a batch that the server refuses has committed nothing.
  */
 export const CUTS = ['before', 'inside', 'after', 'half-reply', 'silent'] as const;
 export type Cut = (typeof CUTS)[number];
@@ -15,22 +20,26 @@ export interface WireProxy {
   readonly port: number;
   /** Cuts at the next packet that commits, once. */
   arm(cut: Cut): void;
-  /** Cuts at a packet that commits whenever `draw` says so, besides other cuts that do; the first that wants to, does. @returns what ends it */
+  /**
+   * Cuts at each packet that commits and for which `draw` returns true. When several cuts apply, the first one is made.
+   *
+   * @returns a function that ends this
+   */
   cutWhenever(cut: Cut, draw: () => boolean): () => void;
-  /** While true, nothing that the server says is passed on, on any connection, and what it said is lost. */
+  /** While true, no reply of the server is forwarded on any connection, and its replies are lost. */
   setSilent(silent: boolean): void;
-  /** What clients say is passed on this much later. */
+  /** Forwards the packets of clients this much later. */
   setDelayMs(delayMs: number): void;
-  /** While true, what clients say is kept back; then it is passed on, whether they still wait or not. */
+  /** While true, the packets of clients are kept back. Afterwards they are forwarded, even if the clients have gone. */
   setHeld(held: boolean): void;
   /**
-   * The next packet that holds this text goes to another session of the server, and that one's answer comes back, as
-   * behind a proxy that shares sessions among its clients.
+   * Sends the next packet that contains this text to another session of the server, and returns the answer of that
+   * session, like a proxy that shares sessions among its clients.
    */
   divertNext(text: string, session: Socket): void;
-  /** Connections from now on go to another server; null is the first one again. */
+  /** Sends new connections to another server; null: to the first one again. */
   retarget(other: { readonly host: string; readonly port: number } | null): void;
-  /** Ends all connections at once, the hard way. */
+  /** Resets all connections at once. */
   reset(): void;
   readonly cutsDone: number;
   close(): Promise<void>;
@@ -50,7 +59,7 @@ export async function startWireProxy(target: { readonly host: string; readonly p
   const kept: (() => void)[] = [];
   const orphans: Socket[] = [];
 
-  /** @param isDone whether the server has said OK, or has not heard of it yet */
+  /** @param isDone true after the OK of the server, false before the server receives the packet */
   const drawCut = (isDone: boolean): Cut | null => {
     const fits = (cut: Cut): boolean => (cut !== 'before' && cut !== 'inside') === isDone;
     const isArmed = armed !== null && fits(armed);
@@ -63,12 +72,12 @@ export async function startWireProxy(target: { readonly host: string; readonly p
   const server = createServer((client) => {
     const upstream = connect(current.port, current.host);
     let isCommitting = false;
-    let said: Buffer = Buffer.alloc(0);
+    let received: Buffer = Buffer.alloc(0);
     let reply: Cut | null = null;
     let pending: Buffer = Buffer.alloc(0);
     const end = (): void => {
       client.destroy();
-      // What is kept back still goes to the server when it is let go: that is what a slow network does.
+      // Packets that are kept back still go to the server when they are released, as in a slow network.
       if (held) orphans.push(upstream);
       else upstream.destroy();
     };
@@ -113,15 +122,15 @@ export async function startWireProxy(target: { readonly host: string; readonly p
       }
     });
     upstream.on('data', (chunk: Buffer) => {
-      said = Buffer.concat([said, chunk]);
+      received = Buffer.concat([received, chunk]);
       if (isCommitting) {
-        const verdict = verdictOf(said);
+        const verdict = verdictOf(received);
         if (verdict === null) return;
         if (verdict === 'ok') reply = drawCut(true);
         isCommitting = false;
       }
-      const whole = said;
-      said = Buffer.alloc(0);
+      const whole = received;
+      received = Buffer.alloc(0);
       if (reply === 'after') return end();
       if (reply === 'half-reply') {
         client.write(whole.subarray(0, Math.floor(whole.length / 2)), () => end());
@@ -146,7 +155,7 @@ export async function startWireProxy(target: { readonly host: string; readonly p
       held = value;
       if (held) return;
       for (const passOn of kept.splice(0)) passOn();
-      // Of clients that have gone meanwhile nothing more comes.
+      // Clients that have gone meanwhile send nothing more.
       for (const upstream of orphans.splice(0)) upstream.end();
     },
     divertNext: (text, session) => (divert = { text, session }),

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 const ESTABLISHED = '01';
 
-/** The workers that a primary has and that live. Beside them it may have the shell that ends it with its parent. */
+/** The running workers of a primary. The primary may also have a shell that ends it with its parent. */
 export function workersOf(pid: number): number[] {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
     .split(' ')
@@ -19,7 +19,7 @@ function commandOf(pid: number): string {
   }
 }
 
-/** How many connections to a local port a process has accepted and holds. */
+/** The number of connections to a local port that a process has accepted and keeps open. */
 export function acceptedBy(pid: number, port: number): number {
   const local = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
   const rows = readFileSync('/proc/net/tcp', 'utf8')

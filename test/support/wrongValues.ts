@@ -1,13 +1,13 @@
 import type { SchemaNode } from '../../src/schema/wording.ts';
 
-/** An input that fails one keyword of a schema in one place. */
+/** An input that violates one keyword of a schema in one place. */
 export interface WrongValue {
   readonly keyword: string;
   readonly path: string;
   readonly input: unknown;
-  /** Texts that the message must hold: they name the allowed values. */
+  /** Texts that the message must contain: they name the allowed values. */
   readonly allowed: readonly string[];
-  /** How the message must name what was found; null where nothing was. */
+  /** The text by which the message must name the value found; null when there was no value. */
   readonly found: string | null;
 }
 
@@ -25,7 +25,7 @@ const SAMPLES: Readonly<Record<string, unknown>> = {
   'stockgate-text': 'text',
 };
 
-/** A value that a schema accepts; every optional field is in it. */
+/** A value that a schema accepts, with every optional field. */
 export function sampleOf(schema: ObjectNode): unknown {
   if (schema.enum !== undefined) return schema.enum[0];
   switch (schema.type) {
@@ -106,7 +106,7 @@ function faultsOfObject(node: ObjectNode, path: string): WrongValue[] {
   return [...missing, { keyword: 'additionalProperties', path: at('unknown'), input, allowed, found: null }];
 }
 
-/** Texts without which a message does not say what is allowed, worked out from the schema by hand. */
+/** The texts that a message must contain to name the allowed values, derived from the schema by hand. */
 function allowedBy(schema: ObjectNode): string[] {
   const { type, format, pattern, minimum, maximum, maxLength, minItems, maxItems, not } = schema;
   if (schema.enum !== undefined) return schema.enum.map((value) => JSON.stringify(value));

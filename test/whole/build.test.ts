@@ -30,7 +30,7 @@ describe('npm run build', function () {
   const send = (url: string, method: string, body: unknown): Promise<Response> =>
     fetch(url, { method, body: JSON.stringify(body), headers: { 'content-type': 'application/json' } });
 
-  /** Opens a SKU through the gateway that was built, sells it and takes it back. */
+  /** Starts the built gateway, and opens a SKU, sells it and returns it. */
   const expectSale = async (on: Pick<OwnShards, 'environment'>): Promise<void> => {
     const gateway = startCommand(process.execPath, [join(built, 'main.mjs')], {
       ...on.environment,
@@ -51,14 +51,14 @@ describe('npm run build', function () {
     expect((await gateway.finished).code).to.equal(0);
   };
 
-  it('makes a gateway that serves where there is no package', () => expectSale(stack()));
+  it('makes a gateway that runs without installed packages', () => expectSale(stack()));
 
-  it('makes a command that brings new schemas up to date, on every Node.js that runs the rest, and the gateway sells on them', async () => {
+  it('makes a migrate command that brings new schemas up to date, so that the gateway sells on them', async () => {
     const own = await ownShards({ count: 2, migrated: false });
     try {
       const up = await run(own, 'migrate.mjs', 'up', '--create-schemas');
       expect(up.code, up.stdout + up.stderr).to.equal(0);
-      // By the same names as in the checkout, which finds nothing to do then.
+      // The migrations have the same names as in the checkout, whose command then finds nothing to do.
       const names = readdirSync(projectPath('migrations')).map((file) => ({ name: file.replace(/\.ts$/, '') }));
       for (const shard of [0, 1])
         expect(await own.query(shard, 'SELECT name FROM migration ORDER BY id')).to.deep.equal(
@@ -76,7 +76,7 @@ describe('npm run build', function () {
     }
   });
 
-  it('makes the commands of operators', async () => {
+  it('makes the commands for operators', async () => {
     const status = await run(stack(), 'migrate.mjs', 'status');
     expect([status.code, status.stdout.match(/up to date/g)?.length], status.stderr).to.deep.equal([0, 16]);
     const file = folder.write('stock.csv', `sku_id,leaved_amount\n${fresh('built')},3\n`);
@@ -84,22 +84,22 @@ describe('npm run build', function () {
     expect((await run(stack(), 'reconcile.mjs', '--help')).code).to.equal(0);
   });
 
-  it('removes no folder that is not its own', async () => {
+  it('removes no folder that is not from an earlier build', async () => {
     mkdirSync(join(folder.path, 'theirs'));
     folder.write('theirs/precious.txt', 'work');
     const { code, stderr } = await runFile('scripts/build.ts', ['--to', join(folder.path, 'theirs')]);
     expect([code, readFileSync(join(folder.path, 'theirs', 'precious.txt'), 'utf8')]).to.deep.equal([1, 'work']);
-    expect(stderr).to.contain('not of an earlier build');
+    expect(stderr).to.contain('not an earlier build');
   });
 
-  it('leaves nothing beside an earlier build when it fails, and takes away what one that was killed has left', async () => {
+  it('keeps an earlier build when it fails, adds nothing beside it, and removes files of a killed build', async () => {
     const copy = join(folder.path, 'copy');
     for (const part of ['src', 'scripts', 'migrations', 'package.json'])
       cpSync(projectPath(part), join(copy, part), { recursive: true });
     symlinkSync(projectPath('node_modules'), join(copy, 'node_modules'));
     folder.write('copy/scripts/import-stock.ts', "import './nowhere.ts';\n");
     const to = join(folder.path, 'earlier', 'dist');
-    // A process with this number lives, but began at another time.
+    // The process with this number is alive, but it started at another time.
     mkdirSync(`${to}~${hostname()}~${process.pid}~0~1`, { recursive: true });
     mkdirSync(to);
     folder.write('earlier/dist/.built', '');

@@ -6,24 +6,20 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { mirrorsIn } from '../../scripts/cluster/apt.ts';
 import { ask } from '../../scripts/cluster/ask.ts';
-import { startCluster } from '../../scripts/cluster/cluster.ts';
-import type { Cluster, ClusterOptions, DatabaseServer } from '../../scripts/cluster/contract.ts';
+import type { Cluster } from '../../scripts/cluster/contract.ts';
 import { readEnvironment } from '../../scripts/cluster/environment.ts';
 import { identify, productName } from '../../scripts/cluster/installation.ts';
 import { findInstalled } from '../../scripts/cluster/installed.ts';
 import { takeFirst } from '../../scripts/cluster/ladder.ts';
 import { claim, isAbandoned, makeOnce, ownPath, removeAbandoned } from '../../scripts/cluster/ownership.ts';
 import { supervise } from '../../scripts/cluster/supervise.ts';
+import { CHECKOUT, DATA_DIRECTORY, question, quiet, rejection, runsOf, start } from '../support/clusterBench.ts';
+import { isAlive } from '../support/command.ts';
 
-const CHECKOUT = join(import.meta.dirname, '..', '..');
-const DATA_DIRECTORY = join(CHECKOUT, '.local');
 const FIRST_DOWNLOAD_LIMIT_MS = 300_000;
-const ANSWER_LIMIT_MS = 2_000;
 const DEATH_LIMIT_MS = 5_000;
 /** Above any number a process can have. */
 const NO_PROCESS = 4_194_305;
-
-const quiet = (): void => {};
 
 describe('cluster', () => {
   let folder: string;
@@ -34,8 +30,8 @@ describe('cluster', () => {
 
   after(() => rm(folder, { recursive: true, force: true }));
 
-  describe('what the environment may say', () => {
-    it('finds or fetches a server when it says nothing', () => {
+  describe('the environment', () => {
+    it('leaves the choice of a server open by default', () => {
       expect(readEnvironment({})).to.deep.equal({
         kind: 'auto',
         named: undefined,
@@ -44,7 +40,7 @@ describe('cluster', () => {
       });
     });
 
-    it('names servers, IPv6 too', () => {
+    it('names servers, also by IPv6 address', () => {
       const { named } = readEnvironment({
         STOCKGATE_MYSQL_SERVERS: 'db-1:3306, [::1]:3307',
         STOCKGATE_MYSQL_USER: 'shop',
@@ -60,7 +56,7 @@ describe('cluster', () => {
       });
     });
 
-    it('is refused, with the variable, when it cannot be meant', () => {
+    it('is rejected with the name of the variable when a value is invalid', () => {
       expect(() => readEnvironment({ STOCKGATE_SERVER: 'oracle' })).to.throw('STOCKGATE_SERVER');
       expect(() => readEnvironment({ STOCKGATE_MYSQL_SERVERS: 'db:3306' })).to.throw('STOCKGATE_MYSQL_USER');
       for (const list of ['db', 'db:', ':3306', 'db:99999', 'db:3306,']) {
@@ -71,22 +67,22 @@ describe('cluster', () => {
     });
   });
 
-  describe('the ladder', () => {
+  describe('the list of ways to get a server', () => {
     const failing = (name: string) => ({ name, take: () => Promise.reject(new Error(`${name} is broken`)) });
 
-    it('takes the first rung that holds and says why others did not', async () => {
-      const said: string[] = [];
-      const rungs = [failing('first'), { name: 'second', take: async () => 'second' }, failing('third')];
-      expect(await takeFirst(rungs, (line) => said.push(line))).to.equal('second');
-      expect(said).to.deep.equal(['no first: first is broken']);
+    it('takes the first way that works, and reports why earlier ones did not', async () => {
+      const printed: string[] = [];
+      const ways = [failing('first'), { name: 'second', take: async () => 'second' }, failing('third')];
+      expect(await takeFirst(ways, (line) => printed.push(line))).to.equal('second');
+      expect(printed).to.deep.equal(['no first: first is broken']);
     });
 
-    it('names every rung and its reason when none holds', async () => {
+    it('names every way and its error when none works', async () => {
       const error = await rejection(takeFirst([failing('first'), failing('second')], quiet));
       expect(error.message).to.contain('no first: first is broken').and.to.contain('no second: second is broken');
     });
 
-    it('tells products apart by what they print, and refuses old ones', () => {
+    it('identifies products by their version line, and rejects old versions', () => {
       const mysql = identify('/usr/sbin/mysqld  Ver 9.7.4-2 for Linux on x86_64 ((Debian))');
       const mariadb = identify('mariadbd  Ver 10.11.18-MariaDB-0+deb12u1 for debian-linux-gnu on x86_64 (Debian 12)');
       expect([mysql, mariadb].map(productName)).to.deep.equal(['MySQL 9.7.4', 'MariaDB 10.11.18']);
@@ -94,7 +90,7 @@ describe('cluster', () => {
       expect(() => identify('command not found')).to.throw('not a server');
     });
 
-    it("finds an installed server in PATH, also under the other one's name", async () => {
+    it("finds an installed server in PATH, also under the other product's name", async () => {
       const program = join(folder, 'bin', 'mysqld');
       await mkdir(join(folder, 'bin'));
       await writeFile(program, '#!/bin/sh\necho "mysqld  Ver 10.11.6-MariaDB for Linux on x86_64"\n');
@@ -104,7 +100,7 @@ describe('cluster', () => {
       expect(productName(installation)).to.equal('MariaDB 10.11.6');
     });
 
-    it("takes whole suites' mirrors only from what apt prints", () => {
+    it('takes only mirrors of whole suites from the output of apt', () => {
       const printed = [
         "'http://one.example/debian/dists/bookworm/InRelease' one_InRelease 0 ",
         "'http://one.example/debian/dists/bookworm-updates/InRelease' one_updates_InRelease 0 ",
@@ -117,7 +113,7 @@ describe('cluster', () => {
   });
 
   describe('ownership', () => {
-    it('tells the living from the dead, and leaves other hosts alone', async () => {
+    it('removes what dead processes own, and leaves other processes and hosts alone', async () => {
       const own = ownPath(join(folder, 'owned', 'run'));
       const dead = own.replace(`~${process.pid}~`, `~${NO_PROCESS}~`);
       const reused = own.replace(/~(\d+)~(\d+)~(\d+)$/, '~$1~1~$3');
@@ -128,9 +124,9 @@ describe('cluster', () => {
       expect(await readdir(join(folder, 'owned'))).to.have.length(2);
     });
 
-    it('makes a directory once, in full, though several want it at once', async () => {
+    it('makes a directory once and in full for several requests at once', async () => {
       const directory = join(folder, 'made');
-      // Something without a stamp, as an interrupted copy by hand would leave it.
+      // A folder without the file `made.json`, as an interrupted copy by hand would leave it.
       await mkdir(directory);
       await writeFile(join(directory, 'half'), '');
       const build = async (temporary: string): Promise<{ answer: number }> => {
@@ -143,7 +139,7 @@ describe('cluster', () => {
       expect(await readdir(directory)).to.have.members(['full', 'made.json']);
     });
 
-    it('gives a kept directory to one process at a time, and to the next when that died', async () => {
+    it('gives a kept directory to one process at a time, and to the next when that has died', async () => {
       const directory = join(folder, 'kept');
       const release = await claim(directory);
       expect((await rejection(claim(directory))).message).to.contain(`in use by process ${process.pid}`);
@@ -156,24 +152,24 @@ describe('cluster', () => {
   });
 
   describe('supervised commands', () => {
-    it('have their own number, output and exit', async () => {
+    it('have their own process number, output and exit code', async () => {
       const child = supervise({ command: '/bin/sh', arguments: ['-c', 'echo $$; exit 3'], stdout: 'pipe' });
       const [printed] = (await once(child.stdout!, 'data')) as [Buffer];
       expect(Number(printed.toString())).to.equal(child.pid);
       expect(await child.exited).to.deep.equal({ code: 3, signal: null });
     });
 
-    it('are stopped gently, then by force', async () => {
-      const gentle = supervise({ command: 'sleep', arguments: ['60'] });
-      gentle.signal('SIGSTOP');
-      expect(await gentle.stop(5_000)).to.deep.equal({ code: null, signal: 'SIGTERM' });
-      const deaf = supervise({
+    it('are stopped with SIGTERM, then with SIGKILL', async () => {
+      const obedient = supervise({ command: 'sleep', arguments: ['60'] });
+      obedient.signal('SIGSTOP');
+      expect(await obedient.stop(5_000)).to.deep.equal({ code: null, signal: 'SIGTERM' });
+      const stubborn = supervise({
         command: '/bin/sh',
         arguments: ['-c', 'trap "" TERM; echo; while :; do sleep 0.1; done'],
         stdout: 'pipe',
       });
-      await once(deaf.stdout!, 'data');
-      expect(await deaf.stop(50)).to.deep.equal({ code: null, signal: 'SIGKILL' });
+      await once(stubborn.stdout!, 'data');
+      expect(await stubborn.stop(50)).to.deep.equal({ code: null, signal: 'SIGKILL' });
     });
   });
 
@@ -189,13 +185,14 @@ describe('cluster', () => {
 
     after(() => cluster?.stop());
 
-    it('answer, say what they are, and are as durable as in production', async () => {
+    it('answer, report their product, and are as durable as in production', async () => {
       expect(cluster.product).to.match(/^(MySQL|MariaDB) \d+\.\d+\.\d+, /);
       const row = await question(
         cluster.servers[0]!,
         `SELECT @@innodb_flush_log_at_trx_commit AS flush, @@sync_binlog AS sync,
         @@log_bin AS log, @@binlog_format AS format, @@global.time_zone AS zone, @@max_connections AS connections,
-        @@global.sql_mode LIKE '%STRICT_TRANS_TABLES%' AS strict, @@bind_address AS address, @@version NOT LIKE '%MariaDB%' OR @@tmpdir = TRIM(TRAILING '/' FROM @@datadir) AS keeps_temporary_tables_apart`,
+        @@global.sql_mode LIKE '%STRICT_TRANS_TABLES%' AS strict, @@bind_address AS address,
+        @@version NOT LIKE '%MariaDB%' OR @@tmpdir = TRIM(TRAILING '/' FROM @@datadir) AS keeps_temporary_tables_apart`,
       );
       expect({ ...row }).to.deep.equal({
         flush: 1,
@@ -227,7 +224,7 @@ describe('cluster', () => {
       expect(await question(server, "SHOW DATABASES LIKE 'kept'")).to.not.equal(undefined);
     });
 
-    it('are used as they are when the environment names them', async () => {
+    it('are used unchanged when the environment names them', async () => {
       const { host, port, user, password } = cluster.servers[0]!;
       const named = {
         STOCKGATE_MYSQL_SERVERS: `${host}:${port}`,
@@ -250,9 +247,8 @@ describe('cluster', () => {
     it('show the end of their log when they do not start, and leave nothing behind', async () => {
       const runsBefore = await runsOf(process.pid);
       const error = await rejection(start({ servers: 2, extraArguments: ['--innodb-data-file-path=nonsense'] }));
-      expect(error.message)
-        .to.contain('ended while starting')
-        .and.to.match(/innodb.data.file.path/);
+      expect(error.message).to.contain('ended while starting');
+      expect(error.message).to.match(/innodb.data.file.path/);
       expect(await runsOf(process.pid)).to.deep.equal(runsBefore);
     });
 
@@ -261,7 +257,7 @@ describe('cluster', () => {
       const pids = other.servers.map((server) => server.pid!);
       expect(await runsOf(process.pid)).to.have.length(before.length + 1);
       await other.stop();
-      expect(await Promise.all(pids.map(isAlive))).to.deep.equal([false, false]);
+      expect(pids.map(isAlive)).to.deep.equal([false, false]);
       expect(await runsOf(process.pid)).to.deep.equal(before);
     });
 
@@ -280,7 +276,7 @@ describe('cluster', () => {
       }
     });
 
-    it('die with a parent that is killed, though they be frozen; what it left is removed', async () => {
+    it('die with a parent that is killed, even when frozen, and its files are removed', async () => {
       const parent = supervise({
         command: process.execPath,
         arguments: ['--import', 'tsx', join(import.meta.dirname, '..', 'support', 'clusterParent.ts'), DATA_DIRECTORY],
@@ -289,44 +285,16 @@ describe('cluster', () => {
       });
       const [printed] = (await once(parent.stdout!, 'data')) as [Buffer];
       const [{ pid }] = JSON.parse(printed.toString()) as [{ pid: number }];
-      expect(await isAlive(pid)).to.equal(true);
+      expect(isAlive(pid)).to.equal(true);
       process.kill(pid, 'SIGSTOP');
       parent.signal('SIGKILL');
       await parent.exited;
       const deadline = Date.now() + DEATH_LIMIT_MS;
-      while ((await isAlive(pid)) && Date.now() < deadline) await sleep(20);
-      expect(await isAlive(pid)).to.equal(false);
+      while (isAlive(pid) && Date.now() < deadline) await sleep(20);
+      expect(isAlive(pid)).to.equal(false);
       expect(await runsOf(parent.pid)).to.have.length(1);
       await (await start()).stop();
       expect(await runsOf(parent.pid)).to.have.length(0);
     });
   });
 });
-
-function start(options: Partial<ClusterOptions> = {}): Promise<Cluster> {
-  return startCluster({ servers: 1, dataDirectory: DATA_DIRECTORY, say: quiet, ...options });
-}
-
-function question(server: DatabaseServer, statement: string): ReturnType<typeof ask> {
-  return ask(server, statement, ANSWER_LIMIT_MS);
-}
-
-/** The throw-away directories of a process. */
-async function runsOf(pid: number): Promise<string[]> {
-  return (await readdir(join(DATA_DIRECTORY, 'runs')).catch(() => [])).filter((name) => name.includes(`~${pid}~`));
-}
-
-/** A zombie, which nobody may have buried yet, is dead. */
-async function isAlive(pid: number): Promise<boolean> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => 'State:\tZ');
-  return !/^State:\s+[ZX]/m.test(status);
-}
-
-async function rejection(promise: Promise<unknown>): Promise<Error> {
-  return promise.then(
-    () => {
-      throw new Error('it should have failed');
-    },
-    (error: Error) => error,
-  );
-}

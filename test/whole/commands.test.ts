@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { runFile } from '../support/command.ts';
 
-/** Options that say two different things: none of them may be ignored. */
-const RECONCILE_TWO_WAYS = [
+/** Options that contradict each other: none of them may be ignored. */
+const RECONCILE_CONTRADICTIONS = [
   ...[['--repair'], ['--json'], ['--sku', 'a']].map((more) => ['--restored', ...more]),
   ...[['--accept'], ['--put-back'], ['--orders', 'a.csv']].map((more) => [
     '--restored',
@@ -31,7 +31,7 @@ const WRONG: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['--sku', ' padded'],
     ['--timeout', 'soon'],
     ['everything'],
-    ...RECONCILE_TWO_WAYS,
+    ...RECONCILE_CONTRADICTIONS,
   ],
   test: [['--nonsense'], ['--jobs', '0']],
   bench: [['--nonsense'], ['--arms', 'nonsense'], ['--arms', 'echo'], ['--rounds', '0'], ['--connections', 'many']],
@@ -41,7 +41,7 @@ const WRONG: Readonly<Record<string, readonly (readonly string[])[]>> = {
 
 describe('commands', () => {
   for (const [name, wrong] of Object.entries(WRONG)) {
-    it(`${name}: says how it is used, and refuses what it does not understand`, async () => {
+    it(`${name}: prints its usage, and rejects unknown and contradictory arguments`, async () => {
       const [help, ...refusals] = await Promise.all(
         [['--help'], ...wrong].map((args) => runFile(`scripts/${name}.ts`, args)),
       );

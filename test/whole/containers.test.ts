@@ -23,7 +23,7 @@ const chosen = process.env['STOCKGATE_MYSQL_IMAGE'];
 const quiet = (): void => {};
 
 describe('an image that the environment names', () => {
-  it('is taken, unless servers are named too', () => {
+  it('is used, unless servers are named too', () => {
     expect(readEnvironment({ STOCKGATE_MYSQL_IMAGE: 'mysql:9' })).to.include({ image: 'mysql:9', named: undefined });
     const both = { STOCKGATE_MYSQL_SERVERS: 'db:3306', STOCKGATE_MYSQL_USER: 'shop', STOCKGATE_MYSQL_IMAGE: 'mysql:9' };
     expect(() => readEnvironment(both)).to.throw('set one of them');
@@ -40,9 +40,9 @@ describe('servers in containers', function () {
     const name = chosen ?? 'mysql:8.4';
     const found = await findImage(name, ['mysql', 'mariadb'], quiet).catch((error: Error) => error);
     if (found instanceof Error) {
-      // Whoever names an image means it.
+      // An image that the environment names must be there.
       if (chosen !== undefined) throw found;
-      console.error(`servers in containers were not tested: no containers of ${name}: ${found.message}`);
+      console.error(`servers in containers are not tested, because ${name} cannot be started: ${found.message}`);
       return this.skip();
     }
     image = found;
@@ -67,7 +67,7 @@ describe('servers in containers', function () {
     return all.filter(({ Labels: labels }) => labels['stockgate.owner']?.includes(`~${pid}~`)).map(({ Id: id }) => id);
   };
 
-  it('say what they are, are as durable as in production, and are reached from this machine alone', async () => {
+  it('report their product, are as durable as in production, and accept only local connections', async () => {
     expect(cluster?.product).to.match(/^(MySQL|MariaDB) \d+\.\d+\.\d+, containers of /);
     const row = await question(
       cluster,
@@ -149,13 +149,13 @@ describe('servers in containers', function () {
     }
   });
 
-  it('of a parent that is killed are gone when somebody else has started some', async () => {
+  it('of a parent that is killed are removed when another process starts some', async () => {
     const parent = await startFile('test/support/clusterParent.ts', [DATA_DIRECTORY]);
     await parent.line();
     expect(await containersOf(parent.pid)).to.have.length(1);
     parent.signal('SIGKILL');
     await parent.finished;
     await (await start()).stop();
-    await eventually('they are gone', GONE_MS, async () => (await containersOf(parent.pid)).length === 0);
+    await eventually('they are removed', GONE_MS, async () => (await containersOf(parent.pid)).length === 0);
   });
 });

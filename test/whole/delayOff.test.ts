@@ -50,7 +50,7 @@ describe('npm run migrate -- precheck-off', () => {
     return status === 201;
   };
 
-  it('refuses while a gateway with tiers serves the shards, and leaves the delay on', async () => {
+  it('is rejected while a gateway with tiers serves the shards, and leaves the delay on', async () => {
     const gateway = await start({ STOCKGATE_PRECHECK: 'memory' });
     const sku_id = fresh('sold out');
     await sellOut(gateway, sku_id, 2);
@@ -73,14 +73,15 @@ describe('npm run migrate -- precheck-off', () => {
     const running = await startFile('scripts/migrate.ts', ['precheck-off', '--yes'], shards.environment);
     await eventually('early refusals are ended', 20_000, async () => (await delays()).every(({ isArmed }) => !isArmed));
     await sleep(2_000);
-    // A gateway that was frozen meanwhile may still refuse by its last read.
+    // A gateway that was frozen in the meantime may still refuse by its last reading.
     expect(await sellsAtOnce(gateway), 'sold at once while gateways may refuse early').to.equal(false);
     const { code, stdout, stderr } = await running.finished;
     expect(code, stdout + stderr).to.equal(0);
     expect((await delays()).map(({ ms }) => ms)).to.deep.equal([0, 0]);
     expect(await sellsAtOnce(gateway)).to.equal(true);
     expect((await off('--yes')).code).to.equal(0);
-    // A gateway with tiers begins as on a new shard: it turns the delay on, and refuses nothing until all others know.
+    // A gateway with tiers begins as on a new shard: it turns the delay on, and refuses nothing early until all
+    // gateways have read that.
     const later = await start({ STOCKGATE_PRECHECK: 'memory' });
     await eventually('the delay is on again', 10_000, async () => (await delays()).every(({ ms }) => ms === DELAY_MS));
     expect(await sellsAtOnce(later)).to.equal(false);
@@ -109,13 +110,13 @@ describe('a gateway with tiers that cannot inspect a shard', () => {
     await shards.drop();
   });
 
-  it('refuses nothing early on it any more, because its delay may be turned off', async () => {
+  it('stops refusing early on it, because its delay may be turned off', async () => {
     await eventually('it may refuse early', 10_000, () => shard.precheck.isReady);
     await sleep(2_000);
     expect(shard.precheck.isReady, 'inspections go on').to.equal(true);
     proxy.setSilent(true);
-    await eventually('it does not', 20_000, () => !shard.precheck.isReady);
+    await eventually('it may not refuse early', 20_000, () => !shard.precheck.isReady);
     proxy.setSilent(false);
-    await eventually('it may again', 20_000, () => shard.precheck.isReady);
+    await eventually('it may refuse early again', 20_000, () => shard.precheck.isReady);
   });
 });

@@ -37,7 +37,7 @@ describe('npm run import-stock', () => {
   const leavedAmount = async (sku_id: string): Promise<unknown> =>
     (await gateway.get(`/v1/skus/${encodeURIComponent(sku_id)}`)).body?.['leaved_amount'];
 
-  it('names every bad row with its line, and imports nothing of the file unless told to', async () => {
+  it('names every bad row with its line, and imports nothing of the file without --skip-bad', async () => {
     const file = write('bad.csv', [
       'good,5',
       ' padded,1',
@@ -53,7 +53,7 @@ describe('npm run import-stock', () => {
     for (const line of [3, 4, 5, 7, 8, 9]) expect(refused.stderr).to.contain(`line ${line}: `);
     expect(refused.stderr)
       .to.contain('6 bad rows')
-      .and.to.contain('stands in line 2 already')
+      .and.to.contain('is already in line 2')
       .and.to.contain('nothing was imported');
     expect((await gateway.get('/v1/skus/good')).status).to.equal(404);
     const skipped = await run(file, '--skip-bad');
@@ -61,7 +61,7 @@ describe('npm run import-stock', () => {
     expect([await leavedAmount('good'), await leavedAmount('with, comma')]).to.deep.equal([5, 7]);
   });
 
-  it('says what is no such file at all', async () => {
+  it('names the fault of a file that has no valid content', async () => {
     const cases: readonly [string, string | Buffer, RegExp][] = [
       [
         'headless.csv',
@@ -83,7 +83,7 @@ describe('npm run import-stock', () => {
     expect((await run('/nowhere/at-all.csv')).code).to.equal(1);
   });
 
-  it('leaves what stands as it is: sold meanwhile, or opened with another stock', async () => {
+  it('leaves existing SKUs unchanged, both sold ones and ones with another opening stock', async () => {
     const file = write('again.csv', ['sold,5', 'other,8']);
     await gateway.openSku('other', 9);
     const first = await run(file);
@@ -95,7 +95,7 @@ describe('npm run import-stock', () => {
     expect([await leavedAmount('sold'), await leavedAmount('other')]).to.deep.equal([3, 9]);
   });
 
-  it(`is killed in the middle of ${MANY} SKUs, run again, and then each stands once, at its shard`, async () => {
+  it(`stores each of ${MANY} SKUs once, at its shard, when it is killed halfway and run again`, async () => {
     const file = write(
       'many.csv',
       Array.from({ length: MANY }, (_, number) => `many-${number},${number % 1_000}`),
@@ -112,10 +112,10 @@ describe('npm run import-stock', () => {
     while ((await opened()) < MANY / 10) await sleep(5);
     running.signal('SIGKILL');
     await running.finished;
-    const standing = await opened();
-    expect(standing).to.be.below(MANY);
+    const imported = await opened();
+    expect(imported).to.be.below(MANY);
     const again = await run(file);
-    expect([again.code, counts(again)], again.stderr).to.deep.equal([0, [MANY, MANY - standing, standing, 0, 0, 0]]);
+    expect([again.code, counts(again)], again.stderr).to.deep.equal([0, [MANY, MANY - imported, imported, 0, 0, 0]]);
     expect(await opened()).to.equal(MANY);
     for (const number of [0, 999, 12_345, MANY - 1])
       expect(await leavedAmount(`many-${number}`)).to.equal(number % 1_000);

@@ -28,10 +28,10 @@ describe('npm run local', () => {
   const running: Running[] = [];
 
   before(function () {
-    // Named servers are somebody else's: what `local` keeps on them would stay.
+    // Named servers do not belong to this test: data that `local` keeps would stay on them.
     if (process.env['STOCKGATE_MYSQL_SERVERS']) this.skip();
     folder = temporaryFolder();
-    // What was downloaded for the tests serves here too; the data are new.
+    // Downloads of other tests are used here too; the data are new.
     for (const part of ['copies', 'templates']) {
       mkdirSync(projectPath(`.local/${part}`), { recursive: true });
       symlinkSync(projectPath(`.local/${part}`), join(folder.path, part));
@@ -68,7 +68,7 @@ describe('npm run local', () => {
     });
     return [answer.status, ((await answer.json()) as { replayed?: boolean }).replayed];
   };
-  /** Stops it as a service manager does. @returns what it printed */
+  /** Stops it with SIGTERM, as a service manager does. @returns its output */
   const stop = async (command: Running): Promise<string> => {
     const processes = [command.pid, ...descendants(command.pid)];
     expect(processes.length, 'npm, local, a gateway, a server').to.be.at.least(4);
@@ -101,7 +101,7 @@ describe('npm run local', () => {
     await stop(second.command);
   }).timeout(LIMIT_MS);
 
-  it('leaves nothing running when it is killed outright', async () => {
+  it('leaves nothing running when it is killed', async () => {
     const { command } = await start();
     const processes = descendants(command.pid);
     try {

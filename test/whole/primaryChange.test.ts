@@ -8,18 +8,18 @@ import { skuOn } from '../support/traffic.ts';
 
 const CONNECTIONS = 60;
 const ROUNDS = process.env['STOCKGATE_TEST_LONG'] === '1' ? 20 : 2;
-/** So long a gateway was seen to answer from a former primary. */
+/** For this long a gateway was once observed to answer from a former primary. */
 const WATCHED_MS = process.env['STOCKGATE_TEST_LONG'] === '1' ? 6_000 : 3_000;
 const SOON_MS = 30_000;
-/** Goods that are sold out before each change, restocked after it, and asked for. */
-const GOODS = 20;
+/** SKUs that are sold out before each change, and restocked and ordered after it. */
+const SKUS = 20;
 const RESTOCK = 100_000;
 
 const isForeign =
   process.env['STOCKGATE_MYSQL_SERVERS'] !== undefined || process.env['STOCKGATE_MYSQL_IMAGE'] !== undefined;
 const isMariaDb = process.env['STOCKGATE_SERVER'] === 'mariadb';
 
-/** Answers of the gateway after the change, by what they were. */
+/** Numbers of answers of the gateway after the change, by kind. */
 interface Counts {
   sold: number;
   found: number;
@@ -27,7 +27,7 @@ interface Counts {
   notDone: number;
 }
 
-// Replicas are made for MySQL servers of our own only.
+// Replicas are made only for MySQL servers of our own.
 (isForeign || isMariaDb ? describe.skip : describe)(
   'a change of primary that leaves old connections open',
   function () {
@@ -38,7 +38,7 @@ interface Counts {
     });
     after(() => bench?.stop());
 
-    /** Keeps all connections of the gateway busy once, so that all are open. */
+    /** Uses all connections of the gateway at once, so that all of them are open. */
     async function openAll({ gateway }: ChangeBench, sku_ids: readonly string[]): Promise<void> {
       const open = async (): Promise<number> =>
         (await gateway.adminGet('/v1/shards')).body.shards.reduce(
@@ -53,7 +53,9 @@ interface Counts {
       });
     }
 
-    /** Sells what the old primary does not have, at another gateway, then asks the one with old connections for all of it. */
+    /**
+     * Sells through another gateway, then reads these sales through the gateway with connections to the former primary.
+     */
     async function watch(
       direct: TestGateway,
       sku_ids: readonly string[],
@@ -71,7 +73,7 @@ interface Counts {
         expect(adjusted.status, adjusted.text).to.equal(201);
         const sold = fresh('sold');
         expect((await direct.deduct({ sku_id, order_detail_id: sold, quantity: 1 })).status).to.equal(201);
-        // Of every other SKU nothing more is sold, so what is left is known.
+        // Every second SKU gets no further orders, so its units left are fixed; -1 marks the others.
         if (place % 2 === 1) fixed.set(sku_id, { sold, left: RESTOCK - 1 });
         else fixed.set(sku_id, { sold, left: -1 });
       }
@@ -92,7 +94,7 @@ interface Counts {
             const { status, body } = await gateway.get(`/v1/skus/${sku_id}`);
             note(status, 'amounts');
             if (status === 200 && body.leaved_amount !== known.left)
-              faults.push(`left: ${body.leaved_amount}, truly ${known.left}`);
+              faults.push(`left: ${body.leaved_amount}, expected ${known.left}`);
             continue;
           }
           const order_detail_id = fresh('order');
@@ -108,9 +110,9 @@ interface Counts {
     }
 
     for (let round = 1; round <= ROUNDS; round += 1) {
-      it(`makes no answer false, round ${round}`, async () => {
+      it(`causes no false answer, round ${round}`, async () => {
         const { gateway } = bench;
-        const sku_ids = Array.from({ length: GOODS }, (_, place) =>
+        const sku_ids = Array.from({ length: SKUS }, (_, place) =>
           skuOn(place % bench.shards, fresh('goods'), bench.shards),
         );
         const accepted: string[][] = [];
@@ -119,7 +121,7 @@ interface Counts {
           expect((await gateway.deduct({ sku_id, order_detail_id: 'first', quantity: 1 })).status).to.equal(201);
         }
         await openAll(bench, sku_ids);
-        // Orders and looks go on while the primary changes.
+        // Look-ups and reads go on while the primary changes.
         let changing = true;
         const meanwhile = Array.from({ length: 20 }, async (_, own) => {
           while (changing) {

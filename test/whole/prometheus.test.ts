@@ -15,7 +15,7 @@ import type { TestGateway } from '../support/gateway.ts';
 
 const DEPLOY = projectPath('deploy/prometheus');
 const SCRAPE = '1s';
-/** The first of all fetches Prometheus from the packages of the machine's release. */
+/** The first run fetches Prometheus from the packages of the machine's release. */
 const FETCH_MS = 300_000;
 const WAIT_MS = 60_000;
 const STOP_MS = 5_000;
@@ -92,7 +92,7 @@ describe('Prometheus', function () {
     await first?.adminPost('/v1/reconciliations', {});
   };
 
-  it('takes our rules, which say what they are to say', async () => {
+  it('accepts our rules, and they raise the expected alerts', async () => {
     expect(await tool('check', 'rules', join(DEPLOY, 'rules.yml'))).to.match(/SUCCESS: \d+ rules found/);
     await tool('test', 'rules', join(DEPLOY, 'rules.test.yml'));
     await eventually('all rules were evaluated', WAIT_MS, async () => {
@@ -102,13 +102,13 @@ describe('Prometheus', function () {
     });
   });
 
-  it('has an answer to every query of the dashboard, from gateways that run', async () => {
+  it('has data for every query of the dashboard, from running gateways', async () => {
     const { panels } = JSON.parse(readFileSync(projectPath('deploy/grafana/stockgate.json'), 'utf8')) as {
       panels: { title: string; targets: { expr: string }[] }[];
     };
     const open = new Map(panels.flatMap(({ title, targets }) => targets.map(({ expr }) => [expr, title])));
     expect(open.size).to.be.above(20);
-    await eventually('all queries have an answer', WAIT_MS, async () => {
+    await eventually('all queries have data', WAIT_MS, async () => {
       await traffic();
       for (const expression of open.keys()) {
         const { status, data } = await query(expression);
@@ -117,11 +117,11 @@ describe('Prometheus', function () {
       }
       return open.size === 0;
     }).catch((error: unknown) => {
-      throw new Error(`no answer to ${[...open.keys()].join('; ')}`, { cause: error });
+      throw new Error(`no data for ${[...open.keys()].join('; ')}`, { cause: error });
     });
   });
 
-  it('tells what was sold and refused as the gateways count it', async () => {
+  it('returns the same number of deductions as the gateways count', async () => {
     const sold = 'sum (stockgate_requests_total{route="POST /v1/deductions",outcome="deducted"})';
     const sku_id = fresh('counted');
     await gateways[0]?.openSku(sku_id, 100);
@@ -141,7 +141,7 @@ describe('Prometheus', function () {
     const all = counted.reduce((sum, count) => sum + count, 0);
     expect(all).to.be.at.least(7);
     await eventually(
-      'it tells of all',
+      'it returns all deductions',
       WAIT_MS,
       async () => Number((await query(sold)).data.result[0]?.value[1]) === all,
     );

@@ -19,7 +19,7 @@ import { ENGINE_NAMES } from '../support/engines.ts';
 import { stack } from '../support/setup.ts';
 import { startWireProxy } from '../support/wireProxy.ts';
 
-/** A selection, with an engine for each gateway; `npm run test:faults` has the rest. */
+/** A selection of rounds, with another engine for each gateway; `npm run test:faults` has the rest. */
 const ROUNDS: readonly { readonly kind: string; readonly seed: number }[] = ['mysqld-kill', 'mix'].map(
   (kind, index) => ({ kind, seed: 100 + index }),
 );
@@ -79,7 +79,7 @@ describe('history checker', () => {
     ...more,
   });
 
-  it('takes a refusal for the end of an unknown only when that was over', () => {
+  it('takes a refusal as the end of an in-doubt write only when the write was over', () => {
     const again = (more: Partial<AdjustmentSent>) => ({ kind: 'again', answer: adjusted(more) }) as const;
     const refused = { verdict: 'refused', code: 'insufficient_stock' } as const;
     expect(isDefinite(adjusted({}), again({ ...refused, invokedMs: 4_999 }))).to.equal(false);
@@ -88,7 +88,7 @@ describe('history checker', () => {
     expect(isDefinite(adjusted({}), again({ verdict: 'undone', invokedMs: 9_000 }))).to.equal(false);
   });
 
-  it('is not content with a product that does nothing', () => {
+  it('rejects a product that does nothing', () => {
     const undone = adjusted({ verdict: 'undone', code: 'overloaded' });
     expect(leftOpen([undone])).to.have.length(1);
     expect(leftOpen([adjusted({ verdict: 'done' })])).to.deep.equal([]);
@@ -98,8 +98,8 @@ describe('history checker', () => {
   });
 });
 
-describe('what the proof bench breaks with', () => {
-  /** Processes that end a little after they are told to, and what is known of each. */
+describe('the faults of the proof bench', () => {
+  /** Starts processes that end 5 ms after a stop. Also the running ones, and the stopped ones in order. */
   function processes(code = 0): { start: () => Promise<GatewayProcess>; running: Set<number>; terms: number[] } {
     const running = new Set<number>();
     const terms: number[] = [];
@@ -131,7 +131,7 @@ describe('what the proof bench breaks with', () => {
     return { start, running, terms };
   }
 
-  it('replaces a gateway once at a time, and knows every process it started', async () => {
+  it('replaces a gateway once at a time, and stops every process that it started', async () => {
     const { start, running, terms } = processes();
     const slot = await GatewaySlot.open(start);
     await Promise.all([slot.replace(), slot.kill(), slot.replace(), slot.replace()]);
@@ -141,14 +141,14 @@ describe('what the proof bench breaks with', () => {
     expect(running.size).to.equal(0);
   });
 
-  it('takes an end by SIGKILL only from its own hand, and starts another all the same', async () => {
+  it('accepts an end by SIGKILL only if it sent the signal, and starts another gateway either way', async () => {
     const { start, running } = processes();
     const slot = await GatewaySlot.open(start);
     slot.process.signal('SIGKILL');
     await slot.process.exited;
     expect(
       await slot.replace().then(
-        () => 'content',
+        () => 'replaced',
         (error: Error) => error.message,
       ),
     ).to.contain('SIGKILL');
@@ -157,7 +157,7 @@ describe('what the proof bench breaks with', () => {
     await slot.replace();
   });
 
-  it('shifts every way to ask for the time', () => {
+  it('shifts every clock but the monotonic one', () => {
     const shifted = runInNewContext(
       `${clockShift(3_600_000)}; [Date.now(), new Date().getTime(), new Date(5).getTime(), new Date() instanceof Date]`,
       { Date: globalThis.Date },

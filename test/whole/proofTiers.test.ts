@@ -16,7 +16,7 @@ const hasReplicas =
   process.env['STOCKGATE_MYSQL_SERVERS'] === undefined &&
   process.env['STOCKGATE_MYSQL_IMAGE'] === undefined;
 
-/** A selection; `npm run test:faults -- --tiers memory,redis,replica` has the rest. */
+/** A selection of rounds; `npm run test:faults -- --tiers memory,redis,replica` has the rest. */
 const KINDS = ['none', 'redis-freeze', ...(hasReplicas ? ['replica-freeze'] : [])];
 
 describe('proof bench with tiers', function () {
@@ -53,7 +53,7 @@ describe('proof bench with tiers', function () {
       const refusals = result.evidence.history.filter(
         (entry) => entry.kind === 'deduction' && entry.code === 'insufficient_stock',
       );
-      expect(refusals.length, 'orders that were refused because too little was left').to.be.above(20);
+      expect(refusals.length, 'orders that were refused as short').to.be.above(20);
     });
   }
 });

@@ -21,10 +21,10 @@ import {
 
 const LATE_MS = 400;
 const START_MS = 120_000;
-/** For a failover: noticed, agreed upon, done, and found by the gateway. */
+/** A limit for a failover: detected, agreed on, done, and found by the gateway. */
 const FAILOVER_MS = 25_000;
 
-describe('sights in a Redis Cluster', () => {
+describe('readings in a Redis Cluster', () => {
   let nodes: RedisProcess[];
   let a: RedisSights;
   let b: RedisSights;
@@ -40,47 +40,47 @@ describe('sights in a Redis Cluster', () => {
     await Promise.all(nodes.map((node) => node.stop()));
   });
 
-  it('spreads SKUs over the nodes, and one that is killed takes its own with it, no others', async () => {
+  it('spreads SKUs over the nodes, and loses only the SKUs of a node that is killed', async () => {
     const sku_ids = Array.from({ length: 120 }, () => fresh('sku'));
-    const countKnown = async (): Promise<number> =>
-      (await b.look(sku_ids, performance.now() + 1_000)).filter((sight) => sight !== null).length;
-    const noteAll = (): Promise<void> => a.note(sku_ids.map((sku_id) => sightOf(sku_id)));
-    await eventually('all are known', 10_000, async () => {
-      await noteAll();
-      return (await countKnown()) === sku_ids.length;
+    const countReadings = async (): Promise<number> =>
+      (await b.look(sku_ids, performance.now() + 1_000)).filter((reading) => reading !== null).length;
+    const writeAll = (): Promise<void> => a.note(sku_ids.map((sku_id) => sightOf(sku_id)));
+    await eventually('all readings are returned', 10_000, async () => {
+      await writeAll();
+      return (await countReadings()) === sku_ids.length;
     });
-    const [lost, ...left] = nodes;
-    // Whoever does not own a key says so by an error.
+    const [killed, ...left] = nodes;
+    // A node that does not own a key answers with an error.
     const parts = Array.from({ length: PART_COUNT }, (_, part) => part);
     const owns = async (part: number): Promise<boolean> =>
-      (await lost?.ask('EXISTS', new PartKeys(PREFIX, part).era).then(
+      (await killed?.ask('EXISTS', new PartKeys(PREFIX, part).era).then(
         () => true,
         () => false,
       )) ?? false;
     const isOwned = await Promise.all(parts.map(owns));
     const ownedCount = sku_ids.filter((sku_id) => isOwned[partOf(sku_id)]).length;
-    await noteAll();
+    await writeAll();
     expect(ownedCount).to.be.within(10, 80);
     for (const node of left) expect(Number(await node.ask('DBSIZE'))).to.be.above(10);
 
-    lost?.signal('SIGKILL');
-    await eventually('the others are known', 10_000, async () => {
-      await noteAll();
+    killed?.signal('SIGKILL');
+    await eventually('the readings of the other nodes are returned', 10_000, async () => {
+      await writeAll();
       const startedMs = performance.now();
-      const count = await countKnown();
+      const count = await countReadings();
       expect(performance.now() - startedMs).to.be.below(COMMAND_MS + LATE_MS);
       expect(count).to.be.at.most(sku_ids.length - ownedCount);
       return count === sku_ids.length - ownedCount;
     });
-    await lost?.startAgain();
-    await eventually('all are known again', 15_000, async () => {
-      await noteAll();
-      return (await countKnown().catch(() => 0)) === sku_ids.length;
+    await killed?.startAgain();
+    await eventually('all readings are returned again', 15_000, async () => {
+      await writeAll();
+      return (await countReadings().catch(() => 0)) === sku_ids.length;
     });
   });
 });
 
-describe('sights behind Sentinels', () => {
+describe('readings behind Sentinels', () => {
   let set: SentinelSet;
   let a: RedisSights;
   let b: RedisSights;
@@ -97,20 +97,20 @@ describe('sights behind Sentinels', () => {
     await Promise.all([set.master, set.replica, ...set.sentinels].map((node) => node.stop()));
   });
 
-  it('follows a failover, and believes nothing that the old master was told', async () => {
+  it('follows a failover, and rejects readings that were written to the old master', async () => {
     const sku_id = fresh('sku');
     await noteUntilKnown(a, b, sku_id, { version: 3 });
     await eventually('the replica has it', 5_000, async () => (await set.replica.ask('EXISTS', keyOf(sku_id))) === 1);
-    // Without an end, it would still be there after the failover.
+    // Without a time to live, the reading is still stored after the failover.
     await set.master.ask('PERSIST', keyOf(sku_id));
     await eventually('the replica keeps it', 5_000, async () => (await set.replica.ask('PTTL', keyOf(sku_id))) === -1);
     set.master.signal('SIGKILL');
     await eventually('the replica is the master', FAILOVER_MS, async () => {
       expect(await knownOf(b, sku_id)).to.equal(null);
-      // It cuts its connections when it becomes the master.
+      // The replica closes its connections when it becomes the master.
       return String(await set.replica.ask('ROLE').catch(() => '')).startsWith('master');
     });
-    await eventually('gateways found it', FAILOVER_MS, async () => {
+    await eventually('the gateway has found the new master', FAILOVER_MS, async () => {
       expect(await knownOf(b, sku_id)).to.equal(null);
       return b.state().nodes > 1 && b.state().watchedParts > 0;
     });

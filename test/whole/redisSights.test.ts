@@ -24,10 +24,10 @@ import {
   stopGateways,
 } from '../support/redisBench.ts';
 
-/** What a timer may be late by on a busy machine. */
+/** By how much a timer may be late on a busy machine. */
 const LATE_MS = 400;
 
-describe('sights in Redis', () => {
+describe('readings in Redis', () => {
   let server: RedisProcess;
   let a: RedisSights;
   let b: RedisSights;
@@ -43,7 +43,7 @@ describe('sights in Redis', () => {
     await server.stop();
   });
 
-  it('tells another gateway what one saw, never as younger than it is', async () => {
+  it('gives a reading of one gateway to another, never with too low an age', async () => {
     const sku_id = fresh('sku');
     const rows = [
       { shard: 1, sub_row: 0, leaved_amount: 2 },
@@ -64,24 +64,26 @@ describe('sights in Redis', () => {
     }
   });
 
-  it('knows SKUs that do not exist, many at once in their order, and nothing of others', async () => {
+  it('returns readings of SKUs that do not exist, many at once and in order, and none of other SKUs', async () => {
     const many = Array.from({ length: 200 }, () => fresh('é"sku'));
     await noteUntilKnown(a, b, many[0] ?? '', { leaved_amount: null });
-    await eventually('all are known', 5_000, async () => {
+    await eventually('all readings are returned', 5_000, async () => {
       await a.note(many.map((sku_id) => sightOf(sku_id, { leaved_amount: null, rows: [] })));
-      const known = await b.look([...many, 'nobody saw it'], performance.now() + 1_000);
+      const known = await b.look([...many, 'never read'], performance.now() + 1_000);
       expect(known.at(-1)).to.equal(null);
-      return known.slice(0, -1).every((sight, place) => sight?.sku_id === many[place] && sight?.leaved_amount === null);
+      return known
+        .slice(0, -1)
+        .every((reading, place) => reading?.sku_id === many[place] && reading?.leaved_amount === null);
     });
   });
 
-  it('lets the later sight stand, in whatever order they come', async () => {
+  it('keeps the later reading, in any order of the writes', async () => {
     const sku_id = fresh('sku');
     const first = await noteUntilKnown(a, b, sku_id, { version: 5 });
     await a.note([sightOf(sku_id, { version: 4, leaved_amount: 1 })]);
     await b.note([sightOf(sku_id, { version: 5, leaved_amount: 2, asOfMs: first.asOfMs - 1_000 })]);
     expect(await knownOf(b, sku_id)).to.include({ version: 5, leaved_amount: 0 });
-    await eventually('what was seen later is known', 5_000, async () => {
+    await eventually('the later reading is returned', 5_000, async () => {
       await a.note([sightOf(sku_id, { version: 5, leaved_amount: 3 })]);
       return (await knownOf(b, sku_id))?.leaved_amount === 3;
     });
@@ -90,7 +92,7 @@ describe('sights in Redis', () => {
     expect(await knownOf(a, sku_id)).to.include({ version: 25 });
   });
 
-  it('forgets in time', async () => {
+  it('drops old readings', async () => {
     const sku_id = fresh('sku');
     await noteUntilKnown(a, b, sku_id);
     expect(Number(await server.ask('PTTL', keyOf(sku_id)))).to.be.within(1, KEEP_MS);
@@ -98,7 +100,7 @@ describe('sights in Redis', () => {
     expect(await knownOf(b, sku_id)).to.include({ version: 1 });
   });
 
-  it('believes nothing that was put in its place', async () => {
+  it('rejects every value that a gateway did not write under its key', async () => {
     const [sku_id, other] = [fresh('sku'), fresh('sku')];
     await noteUntilKnown(a, b, other, { version: 9 });
     const old = await noteUntilKnown(a, b, sku_id);
@@ -115,7 +117,7 @@ describe('sights in Redis', () => {
       garbage: ['SET', '', '\u0000|1|'],
       "another SKU's": ['SET', '', String(await server.ask('GET', keyOf(other)))],
       'one with a changed number': ['SET', '', copy.replace('1|1|', '1|2|')],
-      'one signed by somebody else': ['SET', '', signed({}, { keyPrefix: PREFIX, secret: Buffer.from('other') })],
+      'one with another signature': ['SET', '', signed({}, { keyPrefix: PREFIX, secret: Buffer.from('other') })],
       "another prefix's": ['SET', '', signed({}, { keyPrefix: 'other', secret: SECRET })],
       "another run's": ['SET', '', signed({ run_id: 'f'.repeat(40) })],
       "another era's": ['SET', '', signed({ era: 'f'.repeat(32) })],
@@ -136,13 +138,13 @@ describe('sights in Redis', () => {
     await server.ask('SET', keyOf(sku_id), copy);
     const untilMs = performance.now() + KEEP_MS + 500;
     while (performance.now() < untilMs) {
-      expect((await knownOf(b, sku_id))?.asOfMs ?? 0, 'an old copy is as old as it is').to.be.at.most(old.asOfMs);
+      expect((await knownOf(b, sku_id))?.asOfMs ?? 0, 'an old copy keeps its age').to.be.at.most(old.asOfMs);
       await sleep(100);
     }
-    expect(await knownOf(b, sku_id), 'a copy that nobody forgets').to.equal(null);
+    expect(await knownOf(b, sku_id), 'a copy without a time to live').to.equal(null);
   });
 
-  it('overwrites what nobody can believe', async () => {
+  it('overwrites values that every gateway rejects', async () => {
     const sku_id = fresh('sku');
     await noteUntilKnown(a, b, sku_id);
     const [, , ...others] = String(await server.ask('GET', keyOf(sku_id))).split('|');
@@ -158,7 +160,7 @@ describe('sights in Redis', () => {
     }
   });
 
-  it('begins a new era where the present one is lost or nonsense', async () => {
+  it('begins a new era where the present one is lost or invalid', async () => {
     const sku_id = fresh('sku');
     const { era } = new PartKeys(PREFIX, partOf(sku_id));
     for (const words of [['SET', era, 'nonsense'], ['RPUSH', era, 'x'], ['FLUSHALL']]) {
@@ -170,7 +172,7 @@ describe('sights in Redis', () => {
     await noteUntilKnown(a, b, sku_id);
   });
 
-  it('stores and believes nothing without a secret, nor under another', async () => {
+  it('stores nothing without a secret, and rejects readings with another secret', async () => {
     const sku_id = fresh('sku');
     const [none, other] = await Promise.all([
       gateway([server], { secretOf: () => null }),
@@ -183,7 +185,7 @@ describe('sights in Redis', () => {
     expect(other.state().rejected).to.be.above(0);
   });
 
-  it('answers in time while the server is frozen, and believes nothing late after', async () => {
+  it('answers in time while the server is frozen, and returns no late reading afterwards', async () => {
     const sku_id = fresh('sku');
     const noted = await noteUntilKnown(a, b, sku_id);
     server.signal('SIGSTOP');
@@ -196,7 +198,7 @@ describe('sights in Redis', () => {
           () => false,
           () => true,
         );
-        expect(failed, 'a frozen server cannot be asked').to.equal(true);
+        expect(failed, 'a call to a frozen server fails').to.equal(true);
         if (time > 3) slowest = Math.max(slowest, performance.now() - startedMs);
         else
           expect(performance.now() - startedMs, 'the deadline is shorter than the bound of a command').to.be.below(
@@ -208,13 +210,13 @@ describe('sights in Redis', () => {
     } finally {
       server.signal('SIGCONT');
     }
-    expect(slowest, 'nobody waits for a silent server').to.be.below(150);
+    expect(slowest, 'no call waits for a frozen server').to.be.below(150);
     const late = await knownOf(b, sku_id);
     if (late?.version === 1) expect(late.asOfMs).to.be.at.most(noted.asOfMs);
     await noteUntilKnown(a, b, sku_id, { version: 3 });
   });
 
-  it('knows nothing after the server was killed, and learns again', async () => {
+  it('returns no reading after the server was killed, and returns readings again after a restart', async () => {
     const sku_id = fresh('sku');
     await noteUntilKnown(a, b, sku_id);
     server.signal('SIGKILL');
@@ -235,7 +237,7 @@ describe('sights in Redis', () => {
       ['back', 1_500, 0],
       ['ahead', 0, 1_500],
     ] as const) {
-      it(`${way}, believes nothing for two seconds, and nothing from before as younger than it is`, async () => {
+      it(`${way}, returns no reading for two seconds, and older readings never with too low an age`, async () => {
         const sku_id = fresh('sku');
         await setClockAhead(server, beforeMs);
         const [c, d] = await Promise.all([
@@ -256,7 +258,7 @@ describe('sights in Redis', () => {
       });
     }
 
-    it('before anybody watched it, believes nothing that waited for its time to come', async () => {
+    it('before a gateway starts, returns no reading with too low an age', async () => {
       const sku_id = fresh('sku');
       await setClockAhead(server, 2_500);
       const writer = await gateway([server], { isSkewed: true });
@@ -269,7 +271,7 @@ describe('sights in Redis', () => {
         expect((await knownOf(reader, sku_id))?.asOfMs ?? 0).to.be.at.most(noted.asOfMs);
         await sleep(50);
       }
-      expect(await server.ask('EXISTS', keyOf(sku_id)), 'it was there all the while').to.equal(1);
+      expect(await server.ask('EXISTS', keyOf(sku_id)), 'it was stored all the time').to.equal(1);
     });
   });
 });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { flowKeyText } from '../../src/core/nouns.ts';
 import { remember, answerFaults, memoryFaults, replayFaults, sentAgain } from '../../scripts/replay/memory.ts';
-import { parseOrders, readOrders } from '../../scripts/replay/orders.ts';
+import { readOrders } from '../../scripts/replay/orders.ts';
 import { openingStock, planReplay } from '../../scripts/replay/plan.ts';
 import type { CartEvent, Plan, ReplayEvent, ReturnEvent } from '../../scripts/replay/plan.ts';
 import type { Result } from '../../scripts/replay/play.ts';
@@ -11,46 +11,28 @@ import { projectPath } from '../../scripts/support/paths.ts';
 import { runFile } from '../support/command.ts';
 import { fresh, startTestGateway } from '../support/gateway.ts';
 import type { TestGateway } from '../support/gateway.ts';
+import {
+  briefly,
+  HEADER,
+  journalOf,
+  messageOf,
+  planOf,
+  resultOf,
+  rowsIn,
+  rowsOf,
+  SHORT_FILE,
+} from '../support/replayFiles.ts';
 import { stack } from '../support/setup.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 import type { TemporaryFolder } from '../support/temporary.ts';
 
 const LONG = process.env['STOCKGATE_TEST_LONG'] === '1';
-const HEADER = 'invoiced_at,invoice,stock_code,quantity';
 const RUN_MS = 240_000;
-
-/** A cart with a row twice, a second sale, goods that came back of one sale, of both, and of none. */
-const SHORT_FILE = [
-  HEADER,
-  '2010-01-04T09:00:00Z,1001,{}A,10',
-  '2010-01-04T09:00:00Z,1001,{}B,3',
-  '2010-01-04T09:00:00Z,1001,{}B,3',
-  '2010-01-04T10:00:00Z,1002,{}A,4',
-  '2010-01-04T11:00:00Z,C1003,{}A,-4',
-  '2010-01-04T12:00:00Z,C1004,{}A,-7',
-  '2010-01-04T12:00:00Z,C1004,{}A,-5',
-  '2010-01-04T13:00:00Z,C1005,{}C,-2',
-  '2010-01-04T14:00:00Z,1006,{}A,1',
-  '2010-01-04T15:00:00Z,C1007,{}A,-2',
-];
-
-const rowsIn = (text: string) => parseOrders([Buffer.from(text)], 'orders.csv');
-const rowsOf = (lines: readonly string[]) => rowsIn(lines.join('\r\n').replaceAll('{}', ''));
-const planOf = async (lines: readonly string[]) => planReplay(await rowsOf(lines), 'orders.csv');
-const messageOf = (reading: Promise<unknown>): Promise<string> =>
-  reading.then(
-    () => 'none',
-    (error: Error) => error.message,
-  );
-const briefly = (event: ReplayEvent): string =>
-  event.kind === 'cart'
-    ? `${event.order_id}: ${event.lines.map(({ order_detail_id, sku_id, quantity }) => `${order_detail_id} ${quantity} ${sku_id}`).join(', ')}`
-    : `${event.return_id}: ${event.quantity} ${event.sku_id} of ${event.order_detail_id}${event.of === null ? ', not sold' : ''}`;
 
 describe('a file of orders', () => {
   const refusal = (lines: readonly string[]): Promise<string> => messageOf(rowsOf(lines));
 
-  it('is read whole, whatever its line ends, further columns and mark at its beginning', async () => {
+  it('is read whole with any line ends, further columns and a byte order mark', async () => {
     expect(await rowsOf(SHORT_FILE)).to.have.length(SHORT_FILE.length - 1);
     const [first] = await rowsIn(`\uFEFFnote,${HEADER}\n"x\ny",2010-01-04T09:00:00Z,1001,"A, b",10\n\n`);
     expect(first).to.deep.equal({
@@ -64,12 +46,14 @@ describe('a file of orders', () => {
     });
   });
 
-  it('is refused with the lines that cannot be meant', async () => {
+  it('is rejected with the lines that are invalid', async () => {
     const good = '2010-01-04T09:00:00Z,1001,A,10';
     const withQuantity = (quantity: string): string[] => [HEADER, `2010-01-04T09:00:00Z,1001,A,${quantity}`];
-    expect(await refusal([HEADER, good, '2010-01-04T09:00:00Z,1001,A,many', good, 'yesterday,1001, A,10'])).to.match(
-      /^orders.csv, line 3: quantity is "many", it must .*\norders.csv, line 5: invoiced_at is "yesterday", .*\norders.csv, line 5: stock_code is " A", it must be/,
-    );
+    const lines = [HEADER, good, '2010-01-04T09:00:00Z,1001,A,many', good, 'yesterday,1001, A,10'];
+    const faults = (await refusal(lines)).split('\n');
+    expect(faults[0]).to.match(/^orders.csv, line 3: quantity is "many", it must /);
+    expect(faults[1]).to.match(/^orders.csv, line 5: invoiced_at is "yesterday", /);
+    expect(faults[2]).to.match(/^orders.csv, line 5: stock_code is " A", it must be/);
     for (const quantity of ['0', '-0', '1.5', '', '1e3', '1000001', '0x10'])
       expect(await refusal(withQuantity(quantity)), quantity).to.match(/line 2: quantity/);
     for (const time of ['2010-02-29', '2010-04-31', '2010-13-01'])
@@ -86,7 +70,7 @@ describe('a file of orders', () => {
 });
 
 describe('a plan of a replay', () => {
-  it('makes a cart of each invoice and returns of the latest sales that have enough', async () => {
+  it('makes a cart of each invoice, and returns of the latest sales with enough units', async () => {
     const plan = await planOf(SHORT_FILE);
     expect(plan.events.map(briefly)).to.deep.equal([
       '1001: 1001-1 10 A, 1001-2 3 B, 1001-3 3 B',
@@ -108,7 +92,7 @@ describe('a plan of a replay', () => {
     expect([...openingStock(plan, 0.5).values()]).to.deep.equal([7, 3, 0]);
   });
 
-  it('splits what came back over several sales, the latest first', async () => {
+  it('splits a return over several sales, the latest first', async () => {
     const lines = [
       HEADER,
       '2010-01-04T09:00:00Z,1,A,3',
@@ -123,7 +107,7 @@ describe('a plan of a replay', () => {
     ]);
   });
 
-  it('splits an invoice of more lines than a request may have, and refuses ids that are taken', async () => {
+  it('splits an invoice with more lines than a request may have, and rejects ids that are taken', async () => {
     const large = Array.from({ length: 1_001 }, (_, index) => `2010-01-04T09:00:00Z,7,S${index},1`);
     const carts = (await planOf([HEADER, ...large])).events.filter(
       (event): event is CartEvent => event.kind === 'cart',
@@ -138,7 +122,7 @@ describe('a plan of a replay', () => {
     );
   });
 
-  it('has every row of the real file, and every return behind its sale', async () => {
+  it('has every row of the real file, and every return after its sale', async () => {
     const rows = await readOrders(projectPath('scripts/demo/orders-2011-11-10.csv'));
     const { events } = planReplay(rows, 'orders-2011-11-10.csv');
     const units = (isReturn: boolean): number =>
@@ -151,7 +135,7 @@ describe('a plan of a replay', () => {
   });
 });
 
-describe('what a replay finds', () => {
+describe('the checks of a replay', () => {
   let plan: Plan;
   let opening: ReadonlyMap<string, number>;
   let first: CartEvent;
@@ -161,82 +145,59 @@ describe('what a replay finds', () => {
     opening = openingStock(plan, 1);
     [first, , , ofFirst] = plan.events as [CartEvent, CartEvent, ReturnEvent, ReturnEvent];
   });
-  const result = (is: Result['is'], more: Partial<Result> = {}): Result => ({ is, faults: [], ...more });
   const expected = (event: ReplayEvent): Result =>
-    result(event.kind === 'return' && event.of === null ? 'unknown_deduction' : 'done');
+    resultOf(event.kind === 'return' && event.of === null ? 'unknown_deduction' : 'done');
   const sound = () => new Map<ReplayEvent, Result>(plan.events.map((event) => [event, expected(event)]));
-  const journal = () => {
-    const { carts, returned } = remember(sound(), opening);
-    return new Map(
-      carts.flatMap(({ cart: { order_id, lines } }) =>
-        lines.map(
-          (line) =>
-            [
-              flowKeyText(line),
-              {
-                order_id,
-                quantity: line.quantity,
-                returned: returned.get(flowKeyText(line)) ?? 0,
-                status: 'deducted' as const,
-              },
-            ] as const,
-        ),
-      ),
-    );
-  };
-  const left = new Map([
-    ['A', 15],
-    ['B', 0],
-    ['C', 0],
-  ]);
+  const journal = () => journalOf(sound(), opening);
+  const left = new Map(Object.entries({ A: 15, B: 0, C: 0 }));
 
-  it('nothing, when all is well', () => {
+  it('find nothing when all is well', () => {
     const memory = remember(sound(), opening);
     expect([memory.lineCount, ...memory.left]).to.deep.equal([5, ...left]);
     expect([...answerFaults(sound(), plan, opening), ...memoryFaults(memory, journal(), left)]).to.deep.equal([]);
     const again = new Map(
       sentAgain(sound()).map((event) => [
         event,
-        result(expected(event).is === 'done' ? 'replayed' : 'unknown_deduction'),
+        resultOf(expected(event).is === 'done' ? 'replayed' : 'unknown_deduction'),
       ]),
     );
     expect(replayFaults(sound(), again)).to.deep.equal([]);
   });
 
-  it('a cart that is not whole, or not there, or there though it was refused', () => {
+  it('find a cart that is incomplete, missing, or stored though it was refused', () => {
     const flows = journal();
     flows.delete(flowKeyText({ sku_id: 'B', order_detail_id: '1001-3' }));
     expect(memoryFaults(remember(sound(), opening), flows, left)).to.deep.equal([
-      'order 1001: sold, but only 2 of its 3 lines stand',
+      'order 1001: sold, but only 2 of its 3 lines are stored',
     ]);
-    const refused = sound().set(first, result('refused', { short: ['A'] }));
+    const refused = sound().set(first, resultOf('refused', { short: ['A'] }));
     expect(memoryFaults(remember(refused, opening), journal(), left)).to.include(
-      'order 1001: refused, but 3 of its 3 lines stand',
+      'order 1001: refused, but 3 of its 3 lines are stored',
     );
-    const unclear = sound().set(first, result('unclear'));
-    expect(memoryFaults(remember(unclear, opening), flows, left)).to.include('order 1001: 2 of its 3 lines stand');
+    const unclear = sound().set(first, resultOf('unclear'));
+    expect(memoryFaults(remember(unclear, opening), flows, left)).to.include('order 1001: 2 of its 3 lines are stored');
   });
 
-  it('flows that are not what was sent, and stock that is not what was sold', () => {
+  it('find flows that differ from what was sent, and stock that differs from what was sold', () => {
     const flows = journal();
     const key = flowKeyText({ sku_id: 'A', order_detail_id: '1001-1' });
     flows.set(key, { order_id: '1002', quantity: 11, returned: 0, status: 'deducted' });
     expect(memoryFaults(remember(sound(), opening), flows, new Map([...left, ['A', 14]]))).to.have.length(4);
   });
 
-  it('refusals of what is there for everybody, and returns that were answered wrongly', () => {
+  it('find refusals although there was enough for every order, and wrong answers to returns', () => {
     const faultsOf = (event: ReplayEvent, is: Result['is'], more?: Partial<Result>) =>
-      answerFaults(sound().set(event, result(is, more)), plan, opening);
+      answerFaults(sound().set(event, resultOf(is, more)), plan, opening);
     expect(faultsOf(first, 'refused', { short: ['A'] })).to.include(
       'order 1001: refused because of A, of which there was enough for every order',
     );
     expect(faultsOf(ofFirst, 'unknown_deduction')).to.deep.equal([
-      'return C1004-1 of 1001-1, A: not known, though it was sold',
+      'return C1004-1 of 1001-1, A: unknown deduction, although it was sold',
     ]);
     expect(faultsOf(plan.events.at(-1) as ReturnEvent, 'done')).to.deep.equal([
-      'return C1007-1 of C1007-1, A: taken back, though it was never sold',
+      'return C1007-1 of C1007-1, A: accepted, although it was never sold',
     ]);
-    expect(replayFaults(sound(), new Map([[first, result('done')]]))).to.deep.equal([
+    expect(replayFaults(sound(), new Map([[first, resultOf('done')]]))).to.deep.equal([
       'order 1001: done at first, done when it was sent again',
     ]);
   });
@@ -258,7 +219,7 @@ describe('npm run replay', () => {
     await gateway?.stop();
     folder?.remove();
   });
-  /** Invoices and SKUs of this test alone. */
+  /** Writes a file whose invoices and SKUs only this test has. @returns its path */
   const write = (lines: readonly string[]): string => {
     const name = fresh('replay');
     return folder.write(
@@ -285,7 +246,7 @@ describe('npm run replay', () => {
       .slice(2, -1)
       .map((cell) => cell.trim());
 
-  it('sends a file to a gateway that runs, twice, and once more', async () => {
+  it('sends a file to a running gateway, twice and then once more', async () => {
     const file = write(SHORT_FILE);
     const { code, stdout, stderr } = await replay(file, '--twice');
     expect(code, stderr).to.equal(0);
@@ -299,18 +260,12 @@ describe('npm run replay', () => {
     expect(row(again.stdout, 'carts replayed'), again.stderr).to.deep.equal(['3']);
     const other = await replay(file, '--stock-factor', '2');
     expect(other.code).to.equal(1);
-    expect(other.stderr).to.match(/stands already with another opening stock/);
+    expect(other.stderr).to.match(/exists with another opening stock/);
   }).timeout(RUN_MS);
 
-  it('goes on when goods sell out, and sends nothing of a bad file', async () => {
-    const { code, stdout, stderr } = await replay(
-      write(SHORT_FILE),
-      '--stock-factor',
-      '0.4',
-      '--concurrency',
-      '1',
-      '--twice',
-    );
+  it('goes on when SKUs sell out, and sends nothing of an invalid file', async () => {
+    const options = ['--stock-factor', '0.4', '--concurrency', '1', '--twice'];
+    const { code, stdout, stderr } = await replay(write(SHORT_FILE), ...options);
     expect(code, stderr).to.equal(0);
     expect(row(stdout, 'carts refused, not enough left')).to.deep.equal(['1', '0']);
     expect(row(stdout, 'carts sold')).to.deep.equal(['2', '0']);
@@ -319,8 +274,8 @@ describe('npm run replay', () => {
     expect(bad.stderr).to.match(/line 3: quantity is "ten", it must be a whole number/);
   }).timeout(RUN_MS);
 
-  it('starts servers of its own, keeps the data, and finds them again', async function () {
-    // Named servers are somebody else's: what is kept on them would stay.
+  it('starts servers of its own, keeps their data, and finds the data again', async function () {
+    // Named servers do not belong to this test: data that it keeps would stay on them.
     if (process.env['STOCKGATE_MYSQL_SERVERS'] || !LONG) this.skip();
     for (const part of ['copies', 'templates']) {
       mkdirSync(projectPath(`.local/${part}`), { recursive: true });

@@ -27,11 +27,11 @@ const TOGETHER_MS = LONG ? 60_000 : 3_000;
 const APART_MS = LONG ? 10_000 : 1_000;
 const UNITS = 1_000_000;
 const TIMEOUT_MS = 300_000;
-/** Of all answers; where nothing else runs on the machine there is none. */
+/** The share of all answers; on an idle machine it is 0. */
 const OVERLOADED_SHARE_MAX = 0.03;
 const FREE_PORTS = { PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: 'silent' };
 
-/** A gateway in a process of its own, of whichever version. */
+/** A gateway in a process of its own, of either version. */
 interface Running {
   readonly publicUrl: string;
   readonly adminUrl: string;
@@ -112,7 +112,7 @@ describe('a rolling upgrade from the version before the newest migration', funct
   const serves = async (gateway: Running): Promise<boolean> =>
     (await shardsOf(gateway)).every(({ state }) => state === 'serving');
   const expectRefused = async (gateway: Running, reason: string): Promise<void> => {
-    // On a busy machine the first try may have run out of time.
+    // On a busy machine the first attempt may have timed out.
     await eventually('every shard is refused', 10_000, async () =>
       (await shardsOf(gateway)).every(({ state }) => state === 'refused'),
     );
@@ -121,7 +121,7 @@ describe('a rolling upgrade from the version before the newest migration', funct
   };
   const sku = (shard: number): string => skuOn(shard, 'upgraded', SHARDS);
 
-  it('sells, returns and cancels through both, over a schema that grows meanwhile, until the old ones are drained', async () => {
+  it('sells, returns and cancels through both versions while the schema grows, until the old ones drain', async () => {
     await migrateOld();
     expect(await levels()).to.deep.equal(Array.from({ length: SHARDS }, () => earlier.level));
     const old = [await startOld(), await startOld()] as const;
@@ -149,9 +149,10 @@ describe('a rolling upgrade from the version before the newest migration', funct
     toStop.push(() => customers.stop());
     await sleep(APART_MS);
 
-    // Started too early, they say what to do, and serve as soon as it is done.
+    // Gateways that start before the migration report that it is needed, and serve as soon as it is done.
     const recent = [await startNew(), await startNew()] as const;
-    const needed = `its schema is at ${earlier.level}, this gateway needs ${GATEWAY_LEVEL}: run \`npm run migrate -- up\``;
+    const needed =
+      `its schema is at ${earlier.level}, this gateway needs ${GATEWAY_LEVEL}: ` + 'run `npm run migrate -- up`';
     for (const gateway of recent) await expectRefused(gateway, needed);
     expect((await deduct(recent[0], sku(0), 'too early')).body.code).to.equal('overloaded');
 
@@ -177,17 +178,17 @@ describe('a rolling upgrade from the version before the newest migration', funct
       expect(await gateway.stop()).to.equal(0);
       customers.doors.splice(customers.doors.indexOf(leaving), 1);
     }
-    // What was sent to them is over.
+    // By the end of this pause all requests to old gateways are answered.
     await sleep(APART_MS / 2);
     customers.phase = 'new alone';
     await sleep(APART_MS);
     await customers.stop();
-    expectTold(customers);
-    await expectKept(customers, recent[1], [...plain, hot]);
+    expectAnswers(customers);
+    await expectStored(customers, recent[1], [...plain, hot]);
   });
 
-  /** What customers heard was right, and nobody was turned away by anything but a gateway that went, or a machine that is busy. */
-  const expectTold = ({ faults, counts }: MixedCustomers): void => {
+  /** All answers were right. Requests were rejected only by a gateway that drained, or rarely as `overloaded`. */
+  const expectAnswers = ({ faults, counts }: MixedCustomers): void => {
     const table = [...counts]
       .sort()
       .map(([what, times]) => `${what}: ${times}`)
@@ -215,8 +216,8 @@ describe('a rolling upgrade from the version before the newest migration', funct
       expect(counts.get(sold) ?? 0, sold).to.be.above(0);
   };
 
-  /** Everything stands as customers were told, by new gateways, by the rows themselves and by a reconciliation. */
-  const expectKept = async (
+  /** Everything is stored as it was answered, by new gateways, by the rows and by a reconciliation. */
+  const expectStored = async (
     { placed, gone }: MixedCustomers,
     gateway: Running,
     sku_ids: readonly string[],
@@ -245,7 +246,7 @@ describe('a rolling upgrade from the version before the newest migration', funct
     expect(reconciled.code, reconciled.stdout + reconciled.stderr).to.equal(0);
   };
 
-  it('is not for gateways that the schema shuts out: they say so, stop selling, and change nothing', async () => {
+  it('excludes gateways that the schema shuts out: they report it, stop selling, and change nothing', async () => {
     const { code, stderr } = await runFile('scripts/migrate.ts', ['up', '--create-schemas'], own.environment);
     expect(code, stderr).to.equal(0);
     const [old, recent] = [await startOld(), await startNew()];

@@ -22,7 +22,7 @@ const ROUNDS = LONG ? 200 : 8;
 const SKUS = 6;
 const RESTOCKS = LONG ? 35 : 1;
 const FAULT_MS = LONG ? 60_000 : 1_500;
-/** Of one restock. */
+/** Units of one restock. */
 const UNITS = 3;
 const hasReplicas =
   process.env['STOCKGATE_SERVER'] !== 'mariadb' &&
@@ -37,7 +37,7 @@ describe('tiers', function () {
   let gateways: TestGateway[] = [];
   const at = (gateway: number): TestGateway => gateways[gateway % gateways.length]!;
 
-  /** @param ports of the ways to Redis, one for each gateway; absent: straight */
+  /** @param ports of proxies before Redis, one for each gateway; absent: a direct connection */
   const open = async (tiers: string, count: number, ports: readonly number[] = []): Promise<void> => {
     const environment = (gateway: number) => ({
       STOCKGATE_PRECHECK: tiers,
@@ -72,7 +72,7 @@ describe('tiers', function () {
   });
   afterEach(close);
 
-  it('refuse through Redis alone, what another gateway has seen too, and no id that was accepted', async () => {
+  it('refuse through Redis alone, also by readings of another gateway, and never an id that was accepted', async () => {
     await open('redis', 2);
     const sku_id = fresh('in redis');
     const sold = await sellOut(at(0), sku_id, 5);
@@ -81,23 +81,23 @@ describe('tiers', function () {
       expect((await at(1).deduct({ sku_id, order_detail_id, quantity: 1 })).body).to.include({ replayed: true });
   });
 
-  it(`never refuse what was accepted elsewhere while what gateways write to Redis comes late and in any order: ${ROUNDS} rounds`, async () => {
-    const ways = await Promise.all([0, 1, 2].map(() => startLateRedis(redis, { share: 0.5, lateMsMax: 1_500 })));
+  it(`never refuse an order that another gateway accepted while Redis writes come late: ${ROUNDS} rounds`, async () => {
+    const proxies = await Promise.all([0, 1, 2].map(() => startLateRedis(redis, { share: 0.5, lateMsMax: 1_500 })));
     try {
       await open(
         'redis',
         3,
-        ways.map(({ port }) => port),
+        proxies.map(({ port }) => port),
       );
       await inParallel(
         Array.from({ length: ROUNDS }, (_, round) => round),
         8,
         (round) => restockAfterSellOut(gateways, round, 'redis'),
       );
-      for (const { came } of ways) expect(came.late, 'notes that came late').to.be.above(came.stored);
+      for (const { came } of proxies) expect(came.late, 'writes that were late').to.be.above(came.stored);
     } finally {
       await close();
-      await Promise.all(ways.map((way) => way.close()));
+      await Promise.all(proxies.map((proxy) => proxy.close()));
     }
   });
 
@@ -140,7 +140,7 @@ describe('tiers', function () {
     ...(hasReplicas
       ? [
           {
-            name: 'replicas stand still',
+            name: 'replication is stopped',
             begin: () => ofReplica('STOP REPLICA SQL_THREAD'),
             end: () => ofReplica('START REPLICA SQL_THREAD'),
           },
@@ -158,7 +158,7 @@ describe('tiers', function () {
       : []),
   ];
 
-  /** Of whoever asks for what is mostly sold out; the first fault is none. */
+  /** Of orders for SKUs that are mostly sold out, by fault; the first entry is without a fault. */
   const p99Ms = new Map<string, number>();
   after(() => {
     const [control = 1] = p99Ms.values();
@@ -168,7 +168,7 @@ describe('tiers', function () {
   });
 
   for (const { name, begin, end } of FAULTS) {
-    it(`say nothing wrong and leave nothing unsold while ${name}`, async () => {
+    it(`refuse no order that could be sold and leave no unit unsold while ${name}`, async () => {
       await open('memory,redis,replica'.replace(hasReplicas ? '' : ',replica', ''), 3);
       const sku_ids = Array.from({ length: SKUS }, () => fresh('tiered'));
       await Promise.all(sku_ids.map((sku_id) => sellOut(at(0), sku_id, 1)));
@@ -205,8 +205,11 @@ describe('tiers', function () {
           for (let unit = 0; unit < UNITS; unit += 1) {
             const line = { sku_id, order_detail_id: `wanted-${restock}-${unit}`, quantity: 1 };
             await eventually('it is sold', 10_000, async () => (await at(unit).deduct(line)).status === 201);
-            if (unit === 0) expect(performance.now() - restocked, 'sold sooner than others may know').to.be.above(900);
-            // The reply was lost: asked again at once, at both others.
+            if (unit === 0)
+              expect(performance.now() - restocked, 'sold before all readings of the sell-out are too old').to.be.above(
+                900,
+              );
+            // As if the reply was lost: the same ids are sent again at once, to both other gateways.
             const again = await Promise.all([at(unit + 1).deduct(line), at(unit + 2).deduct(line)]);
             for (const { status, text } of again) expect(status, text).to.be.oneOf([200, 503]);
           }

@@ -1,17 +1,17 @@
-import { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { pino } from 'pino';
 import { freePort } from '../../scripts/cluster/port.ts';
 import type { StockEngine } from '../../src/core/ports.ts';
 import type { Parts } from '../../src/service/parts.ts';
 import { tracedParts } from '../../src/service/tracedParts.ts';
+import { captureLog } from '../support/capturedLog.ts';
 import { startCollector, takeAll } from '../support/collector.ts';
 import type { Behaviour, Collector, ToldSpan } from '../support/collector.ts';
 import { addressesIn, startCommand } from '../support/command.ts';
 import { eventually } from '../support/eventually.ts';
 import { fresh, startTestGateway } from '../support/gateway.ts';
 import type { TestGateway } from '../support/gateway.ts';
+import { HOSTILE } from '../support/hostileCollectors.ts';
 import { stack } from '../support/setup.ts';
 import { skuOn } from '../support/traffic.ts';
 
@@ -25,13 +25,7 @@ const SERVER = 2;
 const CLIENT = 3;
 
 describe('traces', () => {
-  const lines: Record<string, unknown>[] = [];
-  const log = pino(
-    { level: 'debug' },
-    new Writable({
-      write: (chunk, _, done) => done(void lines.push(JSON.parse(String(chunk)) as Record<string, unknown>)),
-    }),
-  );
+  const { log, lines } = captureLog('debug');
   const started: { stop(): Promise<void> }[] = [];
   beforeEach(() => void lines.splice(0));
   afterEach(async () => {
@@ -69,7 +63,7 @@ describe('traces', () => {
     collector.spans.filter(({ parentSpanId }) => parentSpanId === spanId);
   const losses = (): number => lines.filter(({ msg }) => msg === 'spans are lost').length;
 
-  it('tell of a request, and under it of what it asked of a shard', async () => {
+  it('show a request, and below it its operations on shards', async () => {
     const collector = await collect();
     const gateway = await open(collector.url);
     const sku_id = skuOn(3, fresh('traced'));
@@ -104,14 +98,14 @@ describe('traces', () => {
     ).to.deep.equal([['answered', 'checkout-17']]);
   });
 
-  it('show every step of a cart and on which shard it was, also what goes on behind its answer', async () => {
+  it('show every step of a cart and its shard, also the steps after the answer', async () => {
     const collector = await collect();
     const gateway = await open(collector.url);
     const sku_ids = [skuOn(1, fresh('one')), skuOn(2, fresh('two'))];
     for (const sku_id of sku_ids) await gateway.openSku(sku_id, 5);
     expect((await order(gateway, sku_ids)).status).to.equal(201);
     const cart = await collector.find('the cart', isOf('POST /v1/deductions'));
-    const words = (): string[] =>
+    const steps = (): string[] =>
       childrenOf(collector, cart)
         .map(
           ({ attributes }) => `${String(attributes['stockgate.operation'])}: ${String(attributes['stockgate.ending'])}`,
@@ -125,8 +119,8 @@ describe('traces', () => {
       'settle: applied',
       'settle: applied',
     ];
-    await eventually('all its steps are told', 10_000, () => words().length >= expected.length);
-    expect(words()).to.deep.equal(expected);
+    await eventually('all its steps are exported', 10_000, () => steps().length >= expected.length);
+    expect(steps()).to.deep.equal(expected);
     expect(
       new Set(
         childrenOf(collector, cart)
@@ -136,7 +130,7 @@ describe('traces', () => {
     ).to.equal(2);
   });
 
-  it('name nothing that a caller named', async () => {
+  it('contain no ids of orders, returns or SKUs, no paths and no tokens', async () => {
     const collector = await collect();
     const gateway = await open(collector.url);
     const sku_id = fresh('secret-goods');
@@ -164,7 +158,7 @@ describe('traces', () => {
     expect(collector.bodies.join('\n')).to.not.contain('secret').and.not.contain(TOKEN).and.not.contain('Bearer');
   });
 
-  it('are told of the share that is asked for, but for callers who decided that for their own', async () => {
+  it('are sampled at the configured ratio, unless the caller has decided', async () => {
     const collector = await collect();
     const none = await open(collector.url, { OTEL_TRACES_SAMPLER_ARG: '0' });
     const all = await open(`${collector.url}/`, { OTEL_TRACES_SAMPLER_ARG: '1' });
@@ -172,23 +166,23 @@ describe('traces', () => {
     await all.get('/v1/skus/none', { ...AUTHORIZATION, traceparent: NOT_SAMPLED });
     expect(
       lines.filter(({ traceId }) => traceId === TRACE),
-      'it is found in the log all the same',
+      'the trace id is in the log anyway',
     ).to.have.length(1);
     await all.get('/v1/skus/none', { ...AUTHORIZATION, traceparent: 'nonsense' });
     await none.get('/v1/skus/none', { ...AUTHORIZATION, traceparent: SAMPLED });
     await collector.find('the last', ({ traceId, name }) => traceId === TRACE && name === 'GET /v1/skus/:sku_id');
     await sleep(1_500);
-    const told = collector.spans
+    const exported = collector.spans
       .filter(({ kind }) => kind === SERVER)
       .map(({ name, traceId, parentSpanId }) => [name, traceId === TRACE, parentSpanId]);
-    expect(told).to.deep.include.members([
+    expect(exported).to.deep.include.members([
       ['GET /v1/skus/:sku_id', false, null],
       ['GET /v1/skus/:sku_id', true, CALLER],
     ]);
-    expect(told).to.have.length(2);
+    expect(exported).to.have.length(2);
   });
 
-  it('leave out requests that are turned away, which metrics count all the same', async () => {
+  it('leave out rejected requests, which metrics count anyway', async () => {
     const collector = await collect();
     const gateway = await open(collector.url, { STOCKGATE_RATE_PER_SECOND: '1', STOCKGATE_RATE_BURST: '2' });
     const ask = (path: string, headers: Record<string, string> = AUTHORIZATION) =>
@@ -208,14 +202,14 @@ describe('traces', () => {
       );
     expect([counted('unauthorized'), counted('rate_limited')]).to.deep.equal([2, limited]);
     await gateway.drain();
-    const told = collector.spans
+    const exported = collector.spans
       .filter(({ kind }) => kind === SERVER)
       .map(({ attributes }) => attributes['http.response.status_code']);
-    expect(told).to.have.members([...answers.filter((status) => status !== 429), 200]);
-    expect(lines.filter(({ traceId }) => traceId === TRACE)).to.have.length(told.length - 1);
+    expect(exported).to.have.members([...answers.filter((status) => status !== 429), 200]);
+    expect(lines.filter(({ traceId }) => traceId === TRACE)).to.have.length(exported.length - 1);
   });
 
-  it('are told to the end when a gateway drains', async () => {
+  it('are exported completely when a gateway drains', async () => {
     const collector = await collect();
     const gateway = await open(collector.url);
     await gateway.get('/v1/skus/none', AUTHORIZATION);
@@ -223,28 +217,11 @@ describe('traces', () => {
     expect(collector.spans.map(({ name }) => name)).to.include('GET /v1/skus/:sku_id');
   });
 
-  const hostile: readonly [what: string, behaviour: Behaviour | null][] = [
-    ['is away', null],
-    ['is silent', () => undefined],
-    [
-      'wants them again and again',
-      (_request, response) => void response.writeHead(503, { 'retry-after': '0' }).end('no'.repeat(100_000)),
-    ],
-    [
-      'answers without end',
-      (_request, response) => {
-        response.writeHead(200);
-        const more = setInterval(() => void response.write('x'.repeat(100_000)), 1);
-        response.on('close', () => clearInterval(more)).on('error', () => undefined);
-      },
-    ],
-    ['answers what is no answer', (_request, response) => void response.writeHead(200).end('{'.repeat(1_000))],
-  ];
-  for (const [what, behaviour] of hostile) {
-    it(`hold nobody up while their collector ${what}, nor the end of the gateway`, async () => {
+  for (const [what, behaviour] of HOSTILE) {
+    it(`delay no request and not the end of the gateway while their collector ${what}`, async () => {
       const url = behaviour === null ? `http://127.0.0.1:${await freePort()}` : (await collect(behaviour)).url;
       const gateway = await open(url);
-      const sku_id = fresh('unheard');
+      const sku_id = fresh('not-exported');
       await gateway.openSku(sku_id, 10_000);
       for (let round = 0; round < 10; round += 1) {
         const answers = await Promise.all(Array.from({ length: 100 }, () => order(gateway, [sku_id])));
@@ -259,15 +236,15 @@ describe('traces', () => {
     });
   }
 
-  it('say now and then that they are lost', async () => {
+  it('are reported in the log at intervals when they are lost', async () => {
     await open((await collect((_request, response) => void response.writeHead(400).end('these are none'))).url).then(
       (gateway) => gateway.get('/v1/skus/none', AUTHORIZATION),
     );
-    await eventually('it is said', 10_000, () => losses() > 0);
+    await eventually('the loss is logged', 10_000, () => losses() > 0);
     expect(losses()).to.equal(1);
   });
 
-  it('show which shard did not do what it was asked', async () => {
+  it('show which shard did not complete its operation', async () => {
     const endings: string[] = [];
     const engineOf = (apply: () => Promise<unknown>): Pick<Parts, 'engine'> => ({
       engine: { apply } as unknown as StockEngine,
@@ -286,8 +263,11 @@ describe('traces', () => {
     expect(endings).to.deep.equal(['open 7: not_done', 'open 7: unknown', 'open 7: fault']);
   });
 
-  it('are not even loaded where no collector is named', async () => {
-    const watch = `export async function resolve(what, context, next) { if (what.includes('opentelemetry')) process._rawDebug('loads ' + what); return next(what, context); }`;
+  it('load no module where no collector is configured', async () => {
+    const watch = `export async function resolve(what, context, next) {
+      if (what.includes('opentelemetry')) process._rawDebug('loads ' + what);
+      return next(what, context);
+    }`;
     const inline = (source: string): string => `data:text/javascript,${encodeURIComponent(source)}`;
     const hook = inline(`import { register } from 'node:module'; register(${JSON.stringify(inline(watch))});`);
     const loadedWith = async (more: NodeJS.ProcessEnv): Promise<number> => {

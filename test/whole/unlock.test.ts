@@ -20,7 +20,7 @@ describe('ending a migration', function () {
     own = null;
   });
 
-  it('ends nothing but the connection that it found, while that has the lock', async () => {
+  it('ends only the connection that it found, and only while that holds the lock', async () => {
     const shards = await make();
     const { host = '', port = 0, user = '', password = '', schema = '' } = (await shards.load())[0]?.address ?? {};
     const lock = lockOf(schema);
@@ -41,14 +41,14 @@ describe('ending a migration', function () {
       const holder = await found();
       await first.query('SELECT RELEASE_LOCK(?)', [lock]);
       await take(second);
-      // Its run is over, and another one has begun.
+      // The run of the first session is over, and another one has begun.
       expect(await endHolder(database, lock, holder, waiting)).to.equal('by_itself');
-      // The same number, and another client.
+      // The same connection number, from another client.
       expect(await endHolder(database, lock, { ...(await found()), from: `${host}:1` }, waiting)).to.equal('by_itself');
       expect([await lives(first), await lives(second)]).to.deep.equal([true, true]);
       const last = await found();
       await second.end();
-      await eventually('it is gone', WAIT_MS, async () => (await findHolder(database, lock)) === null);
+      await eventually('the lock is free', WAIT_MS, async () => (await findHolder(database, lock)) === null);
       expect(await endHolder(database, lock, last, waiting)).to.equal('by_itself');
       await take(first);
       expect(await endHolder(database, lock, await found(), waiting)).to.equal('ended');
@@ -59,7 +59,7 @@ describe('ending a migration', function () {
     }
   });
 
-  it('waits until the server has undone what was ended, and names the run that comes next', async () => {
+  it('waits until the server has rolled back the ended run, and names the next run', async () => {
     const shards = await make();
     const [address] = (await shards.load()).map((shard) => shard.address);
     const lock = lockOf(address?.schema ?? '');

@@ -8,18 +8,20 @@ import type { Answer, HttpClient } from '../../scripts/support/httpClient.ts';
 import { addressesIn, isAlive, runFile, startFile } from '../support/command.ts';
 import { eventually } from '../support/eventually.ts';
 import { fresh } from '../support/gateway.ts';
+import { callsOf } from '../support/processCalls.ts';
 import { stack } from '../support/setup.ts';
 import { sideSession } from '../support/sideSession.ts';
 import { skuOn } from '../support/traffic.ts';
+import { sumOf } from '../support/metricsPage.ts';
 import { acceptedBy, workersOf } from '../support/workerSockets.ts';
 
 const REQUESTS = 300;
 const UNITS = 100;
 const CONNECTIONS = 60;
-/** A worker loads all sources anew, beside whatever else the machine does. */
+/** A worker loads all sources itself, on a machine that may be busy. */
 const START_MS = 30_000;
 
-/** A start takes seconds: some are left to the long form. */
+/** Tests that run only in the long form, because each start of workers takes seconds. */
 const longIt = process.env['STOCKGATE_TEST_LONG'] === '1' ? it : it.skip;
 
 const FREE_PORTS = { PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: 'silent' };
@@ -29,38 +31,13 @@ describe('several workers', () => {
   let client: HttpClient;
   const port = (): number => Number(new URL(gateway.publicUrl).port);
   const workers = (): number[] => workersOf(gateway.pid);
-  /** The worker's number is in no answer, so what tells them apart is who holds the connection. */
-  const bothTookSome = (): boolean => workers().every((pid) => acceptedBy(pid, port()) > 0);
+  /** Whether each worker has accepted connections. No answer names its worker, so the sockets show it. */
+  const bothAccepted = (): boolean => workers().every((pid) => acceptedBy(pid, port()) > 0);
 
-  const open = async (units: number, sku_id = fresh('of workers')): Promise<string> => {
-    const answer = await client.call({
-      method: 'PUT',
-      url: `${gateway.adminUrl}/v1/skus/${encodeURIComponent(sku_id)}`,
-      body: { leaved_amount: units },
-    });
-    expect(answer.status).to.equal(201);
-    return sku_id;
-  };
-  const deduct = (sku_id: string, id: string): Promise<Answer> =>
-    client.call({
-      method: 'POST',
-      url: `${gateway.publicUrl}/v1/deductions`,
-      body: { order_id: `order ${id}`, lines: [{ order_detail_id: id, sku_id, quantity: 1 }] },
-    });
-  const left = async (sku_id: string): Promise<unknown> =>
-    (await client.call({ method: 'GET', url: `${gateway.publicUrl}/v1/skus/${encodeURIComponent(sku_id)}` })).body
-      ?.leaved_amount;
-  const page = async (): Promise<string> => {
-    const { status, text } = await client.call({ method: 'GET', url: `${gateway.adminUrl}/metrics` });
-    expect(status).to.equal(200);
-    return text;
-  };
-  /** Adds up the rows of a page that begin so. */
-  const sum = (text: string, begin: string): number =>
-    text
-      .split('\n')
-      .filter((row) => row.startsWith(begin))
-      .reduce((total, row) => total + Number(row.split(' ').at(-1)), 0);
+  const { open, deduct, left, page } = callsOf(
+    () => client,
+    () => gateway,
+  );
   const DEDUCTIONS = 'stockgate_requests_total{route="POST /v1/deductions"';
 
   before(async () => {
@@ -68,12 +45,12 @@ describe('several workers', () => {
   });
   beforeEach(async () => {
     client = httpClient(REQUESTS);
-    // Who has nothing to do takes more connections, and at times all of them.
+    // An idle worker accepts more connections than a busy one, and sometimes all of them.
     await eventually('both have connections', START_MS, async () => {
       client.close();
       client = httpClient(REQUESTS);
       await Promise.all(Array.from({ length: CONNECTIONS }, () => left('none').catch(() => null)));
-      return workers().length === 2 && bothTookSome();
+      return workers().length === 2 && bothAccepted();
     });
   });
   afterEach(() => client.close());
@@ -97,30 +74,32 @@ describe('several workers', () => {
     expect(answers.filter(({ body }) => body.code === 'insufficient_stock')).to.have.length(REQUESTS - UNITS);
     expect(await left(sku_id)).to.equal(0);
     expect(workers()).to.have.length(2);
-    expect(bothTookSome()).to.equal(true);
+    expect(bothAccepted()).to.equal(true);
 
     const after = await page();
-    expect(sum(after, DEDUCTIONS) - sum(before, DEDUCTIONS)).to.equal(tries);
-    expect(sum(after, 'stockgate_request_seconds_count{route="POST /v1/deductions"}')).to.equal(sum(after, DEDUCTIONS));
+    expect(sumOf(after, DEDUCTIONS) - sumOf(before, DEDUCTIONS)).to.equal(tries);
+    expect(sumOf(after, 'stockgate_request_seconds_count{route="POST /v1/deductions"}')).to.equal(
+      sumOf(after, DEDUCTIONS),
+    );
     expect(after)
       .to.contain('\nstockgate_workers 2\n')
       .and.to.contain('stockgate_shard_state{shard="shard-00",state="serving"} 1\n');
-    expect(sum(after, 'stockgate_pool_connections_max{shard="shard-00"}')).to.equal(
+    expect(sumOf(after, 'stockgate_pool_connections_max{shard="shard-00"}')).to.equal(
       2 * (stack().shards[0]?.connections_max ?? 0),
     );
   });
 
-  it('give the same ids, sent to all of them at once, one effect', async () => {
+  it('apply the same ids once when they are sent to all workers at once', async () => {
     const sku_id = await open(5);
     const ids = Array.from({ length: 60 }, () => `${sku_id} same`);
     const answers = await Promise.all(ids.map((id) => deduct(sku_id, id)));
-    expect(bothTookSome()).to.equal(true);
+    expect(bothAccepted()).to.equal(true);
     expect(answers.map(({ status }) => status).filter((status) => ![200, 201, 503].includes(status))).to.deep.equal([]);
     expect(answers.filter(({ status }) => status === 201)).to.have.length(1);
     expect(await left(sku_id)).to.equal(4);
   });
 
-  it('reconcile one at a time, whoever is asked', async () => {
+  it('reconcile one at a time, at whichever worker', async () => {
     const calls = Array.from({ length: 6 }, () =>
       client.call({ method: 'POST', url: `${gateway.adminUrl}/v1/reconciliations`, body: {} }),
     );
@@ -134,12 +113,12 @@ describe('several workers', () => {
     expect(again.status).to.equal(200);
   });
 
-  it('do not keep a scrape waiting for one that is silent, and show what it had counted', async () => {
+  it('do not delay a scrape while one is frozen, and show its last counts', async () => {
     const before = await page();
-    const [silent = 0] = workers();
-    process.kill(silent, 'SIGSTOP');
+    const [frozen = 0] = workers();
+    process.kill(frozen, 'SIGSTOP');
     try {
-      // A connection that the silent one took just before is not answered; the others go to its sibling.
+      // A connection that the frozen worker accepted just before is not answered; the others go to the other worker.
       const scrapes = [0, 1, 2].map(async () => {
         const one = httpClient(1);
         const startedMs = performance.now();
@@ -154,16 +133,16 @@ describe('several workers', () => {
       const [answered] = (await Promise.all(scrapes)).filter((scrape) => scrape !== null);
       expect(answered?.tookMs).to.be.below(1_500);
       expect(answered?.text).to.contain('\nstockgate_workers 1\n');
-      expect(sum(answered?.text ?? '', DEDUCTIONS)).to.equal(sum(before, DEDUCTIONS));
+      expect(sumOf(answered?.text ?? '', DEDUCTIONS)).to.equal(sumOf(before, DEDUCTIONS));
     } finally {
-      process.kill(silent, 'SIGCONT');
+      process.kill(frozen, 'SIGCONT');
     }
     await eventually('both are on the page again', 3_000, async () =>
       (await page()).includes('\nstockgate_workers 2\n'),
     );
   });
 
-  it('lose one to kill -9 under load: what was answered stands, it is replaced, and the rest goes on selling', async () => {
+  it('lose one to kill -9 under load without losing an order, replace it, and go on selling', async () => {
     const sku_id = await open(10_000);
     const killed = workers()[0] ?? 0;
     const before = await page();
@@ -178,45 +157,45 @@ describe('several workers', () => {
         if (answer?.status === 201) sold.add(id);
       }
     });
-    await eventually('they are selling', 15_000, () => sold.size > 40 && bothTookSome());
-    const counts = [sum(await page(), DEDUCTIONS)];
+    await eventually('they are selling', 15_000, () => sold.size > 40 && bothAccepted());
+    const counts = [sumOf(await page(), DEDUCTIONS)];
     process.kill(killed, 'SIGKILL');
-    await eventually('another took its place', START_MS, async () => {
+    await eventually('another worker replaced it', START_MS, async () => {
       const text = await page().catch(() => null);
-      if (text !== null) counts.push(sum(text, DEDUCTIONS));
+      if (text !== null) counts.push(sumOf(text, DEDUCTIONS));
       return workers().length === 2 && !workers().includes(killed);
     });
     const soldBefore = sold.size;
-    await eventually('they go on', 3_000, () => sold.size > soldBefore + 40);
+    await eventually('they go on selling', 3_000, () => sold.size > soldBefore + 40);
     goOn = false;
     await Promise.all(customers);
 
-    // Sent again, every order is known.
-    const forgotten: string[] = [];
+    // Every order that was answered is a replay when it is sent again.
+    const lost: string[] = [];
     await inParallel([...sold], 10, async (id) => {
       sent += 1;
       const { status, text } = await deduct(sku_id, id);
-      if (status !== 200) forgotten.push(text);
+      if (status !== 200) lost.push(text);
     });
-    expect(forgotten).to.deep.equal([]);
-    // At most those that were under way when it died were done unheard.
+    expect(lost).to.deep.equal([]);
+    // At most the orders in progress at the kill were applied without an answer.
     expect(10_000 - Number(await left(sku_id))).to.be.within(sold.size, sold.size + 20);
     await eventually('the new one is on the page', START_MS, async () =>
       (await page()).includes('\nstockgate_workers 2\n'),
     );
-    counts.push(sum(await page(), DEDUCTIONS));
+    counts.push(sumOf(await page(), DEDUCTIONS));
     expect(counts, 'a counter never falls').to.deep.equal([...counts].sort((one, other) => one - other));
-    expect((counts.at(-1) ?? 0) - sum(before, DEDUCTIONS)).to.be.at.most(sent);
+    expect((counts.at(-1) ?? 0) - sumOf(before, DEDUCTIONS)).to.be.at.most(sent);
 
-    // Nobody asks for anything now, so the page stays as it is when another dies.
+    // There is no traffic now, so the counts stay the same when another worker dies.
     process.kill(workers()[0] ?? 0, 'SIGKILL');
     await eventually('one is left', START_MS, async () =>
       (await page().catch(() => '')).includes('\nstockgate_workers 1\n'),
     );
-    expect(sum(await page(), DEDUCTIONS)).to.equal(counts.at(-1));
+    expect(sumOf(await page(), DEDUCTIONS)).to.equal(counts.at(-1));
   });
 
-  longIt('keep their port when all of them die at once', async () => {
+  longIt('keep their port when all of them are killed at once', async () => {
     const killed = workers();
     for (const pid of killed) process.kill(pid, 'SIGKILL');
     await eventually('two others serve', START_MS, async () => {
@@ -240,7 +219,7 @@ describe('several workers', () => {
     expect(workers()).to.not.include(stuck);
   });
 
-  longIt('do not start on a port that is in use, and say so once', async () => {
+  longIt('do not start on a port that is in use, and report it once', async () => {
     const { port: taken } = new URL(gateway.publicUrl);
     const { code, stdout, stderr } = await runFile('src/main.ts', ['--workers', '2'], {
       ...stack().environment,
@@ -248,7 +227,7 @@ describe('several workers', () => {
       PORT: taken,
     });
     expect([code, stdout]).to.deep.equal([1, '']);
-    // On a busy machine the driver has complaints of its own.
+    // On a busy machine the database driver may print warnings.
     expect(stderr.split('\n').filter((row) => row !== '' && !row.startsWith('Warning: '))).to.deep.equal([
       `bind EADDRINUSE 127.0.0.1:${taken}`,
     ]);
@@ -261,16 +240,16 @@ describe('several workers', () => {
     const holder = await sideSession(0);
     await holder.beginTransaction();
     await holder.query('SELECT * FROM stock WHERE sku_id = ? FOR UPDATE', [Buffer.from(sku_id)]);
-    // One on each connection, or all of them might be one worker's.
+    // Each order has its own connection; over one connection all would go to one worker.
     const answers = Array.from({ length: CONNECTIONS }, (_, index) => deduct(sku_id, `${sku_id} ${index}`));
     await eventually(
       'both have some in flight',
       2_000,
-      async () => sum(await page(), 'stockgate_pool_busy{shard="shard-00"}') === 2,
+      async () => sumOf(await page(), 'stockgate_pool_busy{shard="shard-00"}') === 2,
     );
-    // How many share a connection cannot be seen; all were sent long ago.
+    // How many orders share a database connection cannot be observed. After this pause all orders have been received.
     await sleep(300);
-    expect(bothTookSome()).to.equal(true);
+    expect(bothAccepted()).to.equal(true);
     gateway.signal('SIGTERM');
     await sleep(100);
     holder.destroy();
@@ -288,7 +267,7 @@ describe('the start of several workers', () => {
   const start = (args: readonly string[], more: NodeJS.ProcessEnv = {}) =>
     startFile('src/main.ts', args, { ...stack().environment, ...FREE_PORTS, ...more });
 
-  it('is said once, when all listen; --workers goes before the environment; a second signal ends all at once', async () => {
+  it('is reported once when all listen; --workers overrides the environment; a second signal ends all', async () => {
     const running = await start(['--workers', '2'], { STOCKGATE_WORKERS: '3', STOCKGATE_LEAVE_MS: '60000' });
     const line = await running.line();
     addressesIn(line);
