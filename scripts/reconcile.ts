@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { stringify } from 'lossless-json';
 import { isStoredIdentifier, STORED_IDENTIFIER_RULE } from '../src/core/identifier.ts';
-import { repairId } from '../src/core/reconciliation.ts';
+import { repairIdPrefixAt } from '../src/core/reconciliation.ts';
 import { escaped, quoted } from '../src/core/visible.ts';
 import { SlotMap } from '../src/core/slots.ts';
 import { ShardAuditor } from '../src/mysql/auditor.ts';
@@ -113,7 +113,7 @@ async function main({ shards: file, sku, repair, json, timeout }: Options): Prom
       sku_id: sku ?? null,
       deadlineMs: performance.now() + timeout * 1_000,
       onShard: () => progress.add(1),
-      ...(repair ? { mendAs: repairId(new Date()) } : {}),
+      ...(repair ? { mendAs: repairIdPrefixAt(new Date()) } : {}),
     });
     progress.stop();
     if (result.is === 'unknown') throw new Error(`no SKU is called ${quoted(sku ?? '')}`);

@@ -21,7 +21,7 @@ export interface ListenersOptions {
   readonly log: Logger;
   readonly tracer: Tracer | null;
   /** The rate limit of the public listener. */
-  readonly limits: Pick<ListenerOptions, 'mayAsk'>;
+  readonly limits: Pick<ListenerOptions, 'mayCall'>;
   isDraining(): boolean;
 }
 

@@ -1,9 +1,9 @@
 import type { Logger } from 'pino';
 import type { Ports } from './backendPorts.ts';
 import type { Config } from './config.ts';
-import { Generations } from './core/generations.ts';
+import { KnownWatermarks } from './core/generations.ts';
 import type { JournalReader, ShardOverview, ShardState, StockEngine } from './core/ports.ts';
-import type { NoteUnreadable } from './core/unreadable.ts';
+import type { ReportUnreadable } from './core/unreadable.ts';
 import { BatchingEngine } from './mysql/batching/batchingEngine.ts';
 import { CartStore } from './mysql/cartStore.ts';
 import { HotRowStore } from './mysql/hot/hotRowStore.ts';
@@ -35,7 +35,7 @@ export interface MysqlBackend {
 export interface MysqlBackendOptions {
   readonly config: Config;
   readonly log: Logger;
-  readonly onUnreadable: NoteUnreadable;
+  readonly onUnreadable: ReportUnreadable;
   readonly onFault: (error: unknown) => void;
 }
 
@@ -48,7 +48,7 @@ export interface MysqlBackendOptions {
  * `services.ts` for reconciliation.
  */
 export function createMysqlBackend({ config, log, onUnreadable, onFault }: MysqlBackendOptions): MysqlBackend {
-  const generations = new Generations(config.shards.length);
+  const generations = new KnownWatermarks(config.shards.length);
   const shards = config.shards.map(
     (shard, index) =>
       new Shard({

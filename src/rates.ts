@@ -14,7 +14,7 @@ const LOG_EVERY_MS = 10_000;
 /** The rate limit of callers. */
 export interface Rates {
   /** The limit of the public listener; empty when there is none. */
-  readonly limits: Pick<ListenerOptions, 'mayAsk'>;
+  readonly limits: Pick<ListenerOptions, 'mayCall'>;
   stop(): Promise<void>;
 }
 
@@ -41,5 +41,5 @@ export function createRates({ rate, redis }: Pick<Config, 'rate' | 'redis'>, log
 }
 
 function limitsOf(limit: CallerLimit): Rates['limits'] {
-  return { mayAsk: (caller) => limit.take(caller) };
+  return { mayCall: (caller) => limit.take(caller) };
 }

@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import type { Config } from './config.ts';
 import type { DeadlineMs, ShardIndex } from './core/nouns.ts';
 import type { ReplicaState } from './core/ports.ts';
-import type { Sight } from './core/sight.ts';
+import type { StockReading } from './core/sight.ts';
 import type { Metrics } from './metrics/metrics.ts';
 import { Heartbeats } from './mysql/replicas/heartbeats.ts';
 import { ReplicaSights } from './mysql/replicas/replicaSights.ts';
@@ -67,9 +67,9 @@ export function createTiers(options: TiersOptions): Tiers {
     ...(redis === null ? [] : [new Tier('redis', redis, REDIS_WAIT_MS, watcher, onFault)]),
     ...(replicas === null ? [] : [new Tier('replica', replicas.sights, REPLICA_WAIT_MS, watcher, onFault)]),
   ];
-  const tell = (sights: readonly Sight[]): void => {
-    void cache.note(sights);
-    void redis?.note(sights);
+  const tell = (sights: readonly StockReading[]): void => {
+    void cache.store(sights);
+    void redis?.store(sights);
   };
   const hasMemory = config.tiers.includes('memory');
   const precheck =
@@ -80,7 +80,7 @@ export function createTiers(options: TiersOptions): Tiers {
     cached: [cache, ...remote],
     primary: forReading,
     readSku: options.readSku,
-    tell: (sights) => void cache.note(sights),
+    tell: (sights) => void cache.store(sights),
     ageMsMax: config.cachedAgeMs,
   };
   return {

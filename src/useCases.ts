@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { Ports } from './backendPorts.ts';
 import type { Config } from './config.ts';
-import { Heat } from './core/heat.ts';
+import { HotKeyTracker } from './core/heat.ts';
 import type { ShardIndex } from './core/nouns.ts';
 import type { StockEngine } from './core/ports.ts';
 import { SlotMap } from './core/slots.ts';
@@ -59,7 +59,7 @@ export interface UseCases {
 export function createUseCases({ config, log, backend, ports, unreadable, onFault }: UseCasesOptions): UseCases {
   const { overview, shards } = backend;
   const nameOf = (shard: ShardIndex): string => config.shards[shard]?.name ?? '';
-  const heat = new Heat();
+  const heat = new HotKeyTracker();
   const metrics = createMetrics(
     () => overview.shards(),
     () => heat.hottest(),

@@ -1,9 +1,9 @@
 import { expect } from 'chai';
-import type { Batchable } from '../src/core/ledger/decide.ts';
-import type { LedgerFlow, Reading } from '../src/core/ledger/ledger.ts';
+import type { BatchOperation } from '../src/core/ledger/decide.ts';
+import type { LedgerFlow, LedgerRows } from '../src/core/ledger/ledger.ts';
 import { flowKeyText } from '../src/core/nouns.ts';
 import type { Deduct } from '../src/core/operation.ts';
-import { shelvesOf } from '../src/core/operation.ts';
+import { stockRowKeysOf } from '../src/core/operation.ts';
 import { recallOne } from '../src/mysql/batching/batch.ts';
 import { Hints } from '../src/mysql/batching/hints.ts';
 import { BatchQueue } from '../src/mysql/batching/queue.ts';
@@ -39,7 +39,7 @@ function queued(operation: Deduct, deadlineMs = 1_000, shard = SHARD): Errand {
   return {
     shard,
     operation,
-    shelves: shelvesOf(operation),
+    shelves: stockRowKeysOf(operation),
     deadlineMs,
     resolve: () => undefined,
     reject: () => undefined,
@@ -189,15 +189,15 @@ describe('server writer', () => {
 });
 
 describe('batch hints', () => {
-  const readingOf = (leaved_amount: number, isOnSale = true): Reading => ({
+  const readingOf = (leaved_amount: number, isOnSale = true): LedgerRows => ({
     flows: new Map(),
-    shelves: new Map([['a', { leaved_amount, held_amount: 0, epoch: 0, isOpen: true, isOnSale, isSellable: true }]]),
+    stockRows: new Map([['a', { leaved_amount, held_amount: 0, epoch: 0, isOpen: true, isOnSale, isSellable: true }]]),
     returns: new Map(),
     adjustments: new Map(),
     transfers: new Map(),
     totals: new Map(),
   });
-  const canGuess = (hints: Hints, operation: Batchable): boolean => hints.doubtOf(operation) === 'nothing';
+  const canGuess = (hints: Hints, operation: BatchOperation): boolean => hints.doubtOf(operation) === 'nothing';
 
   it('allow a guess for new orders of SKUs that were read, but for no operation that depends on existing flows', () => {
     const hints = new Hints();
@@ -249,7 +249,7 @@ describe('in-doubt resolution of a batch', () => {
   const operation = order('a');
   const [line] = operation.lines as [Deduct['lines'][number]];
   const done = { is: 'deducted', lines: [{ ...line, replayed: false, returned: 0 }] } as const;
-  const read = (flow: Partial<LedgerFlow> | null, leaved_amount = 10, held_amount = 0): Reading => ({
+  const read = (flow: Partial<LedgerFlow> | null, leaved_amount = 10, held_amount = 0): LedgerRows => ({
     flows: new Map([
       [
         flowKeyText(line),
@@ -258,7 +258,9 @@ describe('in-doubt resolution of a batch', () => {
           : { ...line, order_id: 'o', attempt: 0, returned: 0, status: 'deducted', sub_row: 0, ...flow },
       ],
     ]),
-    shelves: new Map([['a', { leaved_amount, held_amount, epoch: 0, isOpen: true, isOnSale: true, isSellable: true }]]),
+    stockRows: new Map([
+      ['a', { leaved_amount, held_amount, epoch: 0, isOpen: true, isOnSale: true, isSellable: true }],
+    ]),
     returns: new Map(),
     adjustments: new Map(),
     transfers: new Map(),

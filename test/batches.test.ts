@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { decide } from '../src/core/ledger/decide.ts';
-import type { Batchable, Decision } from '../src/core/ledger/decide.ts';
+import type { BatchOperation, Decision } from '../src/core/ledger/decide.ts';
 import { Ledger } from '../src/core/ledger/ledger.ts';
 import type { Operation } from '../src/core/operation.ts';
 import { SlotMap } from '../src/core/slots.ts';
@@ -57,8 +57,8 @@ describe('a batch', () => {
   async function play(numbered: readonly Operation[], stream: Iterator<Arrival>, counts: Counts): Promise<void> {
     const oracle = new Oracle(new SlotMap(16));
     const tables = new BatchTables();
-    let waiting: Batchable[] = [];
-    let again: Batchable[] = [];
+    let waiting: BatchOperation[] = [];
+    let again: BatchOperation[] = [];
     const sendBatch = async (): Promise<void> => {
       const arrival = nextOf(stream);
       const guessed = waiting.map(
@@ -67,7 +67,7 @@ describe('a batch', () => {
           !again.includes(operation) &&
           (arrival.guessesAll || arrival.guesses.next().value === true),
       );
-      const attempt = (toRead: readonly Batchable[]) => {
+      const attempt = (toRead: readonly BatchOperation[]) => {
         const ledger = new Ledger(tables.read(toRead));
         return { decisions: waiting.map((operation) => decide(ledger, operation)), writes: ledger.writeSet() };
       };

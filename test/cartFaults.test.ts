@@ -48,8 +48,8 @@ describe('cart faults', () => {
     const { carts } = bench;
     const late: CartRecords = {
       begin: (...given) => carts.begin(...given),
-      judge: (...given) => carts.judge(...given),
-      findLeftOver: (...given) => carts.findLeftOver(...given),
+      resolve: (...given) => carts.resolve(...given),
+      findUnfinished: (...given) => carts.findUnfinished(...given),
       async decide(shard, cart, verdict, deadlineMs) {
         if (cart.attempt === first.attempt) await carts.decide(shard, first, 'aborted', deadlineMs);
         return carts.decide(shard, cart, verdict, deadlineMs);
@@ -85,7 +85,7 @@ describe('cart faults', () => {
     expect((await bench.apply({ kind: 'hold', ...cart, lines })).is).to.equal('held');
     const restocked = await adjust(sku_id, 'more', 1);
     await bench.carts.decide(bench.shardOf(cart.order_id), cart, 'aborted', performance.now() + WAIT_MS);
-    const undone = await bench.apply({ kind: 'settle', ...cart, verdict: 'aborted', lines });
+    const undone = await bench.apply({ kind: 'settle', ...cart, decision: 'aborted', lines });
     expect(undone.is, `after a restock that was answered ${wordOf(restocked)}`).to.equal('applied');
     await nothingHeld([sku_id], FREE_MS);
   });
@@ -120,11 +120,11 @@ describe('cart faults', () => {
       carts: {
         begin: (...given) => parts.carts.begin(...given),
         decide: (...given) => parts.carts.decide(...given),
-        findLeftOver: (...given) => parts.carts.findLeftOver(...given),
-        judge: async (shard, cart, deadlineMs) =>
+        findUnfinished: (...given) => parts.carts.findUnfinished(...given),
+        resolve: async (shard, cart, deadlineMs) =>
           stuck.includes(cart.order_id)
             ? { is: 'not_done', reason: 'away' }
-            : parts.carts.judge(shard, cart, deadlineMs),
+            : parts.carts.resolve(shard, cart, deadlineMs),
       },
     });
     const sweeper = bench.sweeper({ rowsMax, around });

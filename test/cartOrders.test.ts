@@ -134,12 +134,12 @@ describe('a cart whose steps come in every order', () => {
     const judged =
       step === 'commit' || step === 'abort'
         ? await bench.carts.decide(ownerShard, cart, step === 'commit' ? 'committed' : 'aborted', deadlineMs)
-        : await bench.carts.judge(ownerShard, cart, deadlineMs);
+        : await bench.carts.resolve(ownerShard, cart, deadlineMs);
     if (judged.is !== 'judged') throw new Error(`${step}: ${JSON.stringify(judged)}`);
     const { state } = judged;
     if (state === 'open') return false;
     const settled = await Promise.all(
-      lines.map((line) => bench.apply({ kind: 'settle', ...cart, verdict: state, lines: [line] })),
+      lines.map((line) => bench.apply({ kind: 'settle', ...cart, decision: state, lines: [line] })),
     );
     expect(
       settled.map(({ is }) => is),

@@ -120,8 +120,8 @@ describe('an unfinished cart', () => {
       carts: {
         begin: (...given) => parts.carts.begin(...given),
         decide: (...given) => parts.carts.decide(...given),
-        findLeftOver: (...given) => parts.carts.findLeftOver(...given),
-        judge: (shard, ...rest) => (count(counts.judge, shard), parts.carts.judge(shard, ...rest)),
+        findUnfinished: (...given) => parts.carts.findUnfinished(...given),
+        resolve: (shard, ...rest) => (count(counts.judge, shard), parts.carts.resolve(shard, ...rest)),
       },
     });
     const sweeper = bench.sweeper({ rowsMax, around });
@@ -157,7 +157,7 @@ describe('an unfinished cart', () => {
         await bench.carts.decide(bench.shardOf(order_id), cart, verdict, performance.now() + WAIT_MS);
       if (kind === 'sold' || kind === 'undone') {
         await bench.apply({ kind: 'hold', ...cart, lines });
-        await bench.apply({ kind: 'settle', ...cart, verdict, lines });
+        await bench.apply({ kind: 'settle', ...cart, decision: verdict, lines });
       }
       if (kind === 'cancelled') await bench.apply({ kind: 'cancel', order_id, lines });
       await session.query('INSERT INTO cart_hold (sku_id, order_detail_id, order_id, attempt) VALUES (?, ?, ?, 1)', [
@@ -243,7 +243,8 @@ describe('an unfinished cart', () => {
       for (const line of held) await bench.apply({ kind: 'hold', ...cart, lines: [line] });
       if (kind === 'committed' || kind === 'aborted')
         await bench.carts.decide(bench.shardOf(order_id), cart, kind, deadlineMs);
-      if (kind === 'committed') await bench.apply({ kind: 'settle', ...cart, verdict: kind, lines: lines.slice(0, 1) });
+      if (kind === 'committed')
+        await bench.apply({ kind: 'settle', ...cart, decision: kind, lines: lines.slice(0, 1) });
       left.push({ order_id, sku_ids, isSold: kind === 'committed' });
     });
     await age(

@@ -195,7 +195,7 @@ for (const { name, create } of ENGINES) {
       const all: readonly Operation[] = [
         { kind: 'deduct', order_id: 'o', lines },
         { kind: 'hold', ...cart, lines },
-        { kind: 'settle', ...cart, verdict: 'aborted', lines },
+        { kind: 'settle', ...cart, decision: 'aborted', lines },
         { kind: 'return', ...line('a', 1), return_id: 'r' },
         { kind: 'cancel', order_id: 'o', lines },
         { kind: 'adjust', sku_id: sku, adjustment_id: 'x', delta: 1, reason: null },

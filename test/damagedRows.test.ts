@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { layoutFault, unsplit } from '../src/core/layout.ts';
+import { layoutFault, unsplitLayout } from '../src/core/layout.ts';
 import { UnreadableRows } from '../src/service/unreadableRows.ts';
 import { runFile } from './support/command.ts';
 import { DAMAGED_LINES, holdsOn, keptLog, leaveCart, unreadableRows } from './support/damagedRows.ts';
@@ -157,14 +157,16 @@ describe('a damaged row', () => {
 
   it('of a layout is detected by its contradictions', () => {
     const open = { state: 'open' as const, epoch: 1, lastEpoch: 1 };
-    const whole = { ...unsplit('sku', 0), ...open, places: [0, 1], shards: [0, 1] };
+    const whole = { ...unsplitLayout('sku', 0), ...open, places: [0, 1], shards: [0, 1] };
     expect(layoutFault(whole, 2)).to.equal(null);
     expect(layoutFault(whole, 1)).to.equal('places names shard 1, expected 0 to 0');
-    expect(layoutFault({ ...whole, places: [] }, 2)).to.equal('places is empty');
+    expect(layoutFault({ ...whole, placement: [] }, 2)).to.equal('places is empty');
     expect(layoutFault({ ...whole, shards: [0] }, 2)).to.equal('places names shard 1, which shards does not name');
-    expect(layoutFault({ ...whole, earlier: [[0], [3]] }, 2)).to.equal('earlier names shard 3, expected 0 to 1');
+    expect(layoutFault({ ...whole, earlierPlacements: [[0], [3]] }, 2)).to.equal(
+      'earlier names shard 3, expected 0 to 1',
+    );
     expect(layoutFault({ ...whole, state: 'closing' }, 2)).to.equal('state is closing and next_places is missing');
-    expect(layoutFault({ ...whole, nextPlaces: [0] }, 2)).to.equal('state is open and next_places is set');
+    expect(layoutFault({ ...whole, nextPlacement: [0] }, 2)).to.equal('state is open and next_places is set');
     expect(layoutFault({ ...whole, epoch: 2 }, 2)).to.equal('epoch is 2, above last_epoch 1');
     expect(layoutFault({ ...whole, state: 'single' }, 2)).to.equal('state is single and places has 2 rows, expected 1');
   });

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { closeBooks } from '../src/core/books.ts';
+import { sumBooks } from '../src/core/books.ts';
 import { flowKeyText } from '../src/core/nouns.ts';
 import { cartsOfDay, openingStock } from '../scripts/demo/day.ts';
 import { contradictions } from '../scripts/demo/ledger.ts';
@@ -92,7 +92,7 @@ describe('the demo', () => {
       leaved: 4n,
       flow_count: 1,
     };
-    expect(contradictions(ledger(), finalStock({ books: [closeBooks([row])] }))).to.deep.equal([
+    expect(contradictions(ledger(), finalStock({ books: [sumBooks([row])] }))).to.deep.equal([
       'shard 0, A: 4 left, the journal says 3',
     ]);
   });

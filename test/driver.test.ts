@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import type mysql from 'mysql2/promise';
-import { Heat } from '../src/core/heat.ts';
+import { HotKeyTracker } from '../src/core/heat.ts';
 import type { Line } from '../src/core/nouns.ts';
 import type { DeductOutcome } from '../src/core/outcome.ts';
 import { SlotMap, slotOf } from '../src/core/slots.ts';
@@ -214,7 +214,7 @@ describe('driver discipline', () => {
       afterwork: new Afterwork(() => undefined),
       cartPlaces: new Places(1, 1),
       freeing: shareFreeing(),
-      heat: new Heat(),
+      heat: new HotKeyTracker(),
       hot: hotParts(shards, routing, engine),
     };
     const order = { order_id: 'o', lines: [line('moved')] };

@@ -156,7 +156,7 @@ describe('headers', () => {
           routes,
           tokens: ['token'],
           requestMs: 1_000,
-          mayAsk: async (caller) => (caller === '' ? true : faults < 2),
+          mayCall: async (caller) => (caller === '' ? true : faults < 2),
           onAnswered: () => undefined,
           onFault: () => void (faults += 1),
           isDraining: () => false,

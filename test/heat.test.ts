@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect } from 'chai';
-import { Heat } from '../src/core/heat.ts';
+import { HotKeyTracker } from '../src/core/heat.ts';
 import type { HotSku } from '../src/core/heat.ts';
 import { suggestSplit } from '../src/core/suggestSplit.ts';
 import { pageOf } from '../src/metrics/addUp.ts';
@@ -18,9 +18,9 @@ const COLD = 100_000;
 const HEAP_BYTES_MAX = 1_000_000;
 
 describe('hot-key tracker', () => {
-  let heat: Heat;
+  let heat: HotKeyTracker;
   beforeEach(() => {
-    heat = new Heat();
+    heat = new HotKeyTracker();
   });
 
   /** Counts some windows, each with the given number of lines per SKU, in turns. */
@@ -101,7 +101,7 @@ describe('hot-key tracker', () => {
     );
     for (const { sku_id, lines_per_second } of heat.hottest())
       expect(lines_per_second).to.be.within(0.9 * (lines[sku_id] ?? 0), lines[sku_id] ?? 0);
-    heat = new Heat();
+    heat = new HotKeyTracker();
     pass(10, { seldom: 1 }, 2 * WINDOW_MS);
     expect(heat.hottest()).to.deep.equal([]);
   });

@@ -2,8 +2,8 @@ import { expect } from 'chai';
 import { startGateway } from '../src/app.ts';
 import type { Gateway, Ports } from '../src/app.ts';
 import { loadConfig } from '../src/config.ts';
-import { RowsAway } from '../src/core/hotPorts.ts';
-import { unsplit } from '../src/core/layout.ts';
+import { RowsUnavailable } from '../src/core/hotPorts.ts';
+import { unsplitLayout } from '../src/core/layout.ts';
 import { CommitUnanswered, ConnectionLost, LeftTransaction, Unavailable } from '../src/mysql/failures.ts';
 import { LayoutStore } from '../src/mysql/hot/layoutStore.ts';
 import type { Shard } from '../src/mysql/shard.ts';
@@ -100,15 +100,22 @@ describe('a programming error', () => {
 
     it('differs from an unreachable shard, which is answered with overloaded', async () => {
       const sku_id = await open(fresh('away'));
-      for (const method of ['readSale', 'prepare']) {
+      for (const method of ['readSale', 'createRows']) {
         buggy.method = method;
-        buggy.error = new RowsAway('the shard is away');
+        buggy.error = new RowsUnavailable('the shard is away');
         expect(await resize(sku_id, 3), method).to.equal('503 overloaded');
       }
       expect(lines.filter(({ msg }) => msg === 'fault')).to.deep.equal([]);
     }).timeout(WAIT_MS);
 
-    for (const method of ['takeLease', 'freeLease', 'takeOver', 'settleTransfers', 'findUntidy', 'findStanding']) {
+    for (const method of [
+      'takeLease',
+      'releaseLease',
+      'claimUnfinished',
+      'clearTransfers',
+      'findUnfinished',
+      'findExisting',
+    ]) {
       it(`in ${method} is logged and ends no process`, async () => {
         const sku_id = await open(fresh('buggy'));
         expect(await resize(sku_id, 4)).to.equal('200 undefined');
@@ -127,7 +134,7 @@ describe('a programming error', () => {
   });
 
   describe('in the store of layouts', () => {
-    const layout = unsplit('sku', 0);
+    const layout = unsplitLayout('sku', 0);
     const storeThat = (error: Error): LayoutStore => {
       const fail = (): Promise<never> => Promise.reject(error);
       return new LayoutStore([{ pool: { lend: fail, acquire: fail } } as unknown as Shard]);
@@ -135,10 +142,10 @@ describe('a programming error', () => {
     const calls: Readonly<Record<string, (store: LayoutStore) => Promise<unknown>>> = {
       replace: (store) => store.replace(0, layout, layout, performance.now() + WAIT_MS),
       replaceBySingle: (store) => store.replaceBySingle(0, layout, layout, 1, performance.now() + WAIT_MS),
-      takeOver: (store) => store.takeOver(0, 'sku', 1, performance.now() + WAIT_MS),
+      takeOver: (store) => store.claimUnfinished(0, 'sku', 1, performance.now() + WAIT_MS),
       touch: (store) => store.touch(0, layout, performance.now() + WAIT_MS),
       takeLease: (store) => store.takeLease(0, 'sku', '00', 1, performance.now() + WAIT_MS),
-      freeLease: (store) => store.freeLease(0, 'sku', '00', performance.now() + WAIT_MS),
+      freeLease: (store) => store.releaseLease(0, 'sku', '00', performance.now() + WAIT_MS),
       read: (store) => store.read(0, 'sku', performance.now() + WAIT_MS),
     };
 

@@ -27,12 +27,12 @@ const ALONE_MS = 1_000;
 /** Port methods called by a resize and its background work; the ones in OF_OTHERS are called by orders and sweepers. */
 const RESIZE = /^(layouts|hotRows|engine)\.\w+$/;
 const OF_OTHERS = [
-  'layouts.takeOver',
-  'hotRows.findStanding',
+  'layouts.claimUnfinished',
+  'hotRows.findExisting',
   'hotRows.readHolds',
   'layouts.replaceBySingle',
   'engine.apply',
-  'hotRows.findUntidy',
+  'hotRows.findUnfinished',
 ];
 /** The quick form kills at some steps only, after the step but before its reply: each kill costs a gateway's start. */
 const STEPS_NOW = LONG ? RESIZE : /^(layouts\.replace|hotRows\.(close|open|settleTransfers))$/;
@@ -130,7 +130,7 @@ describe('a resize whose gateway dies', () => {
       const point = line.replace(/^\w+ /, '');
       const isChosen =
         STEPS_NOW.test(point.split(' ')[0] ?? '') &&
-        !point.startsWith('hotRows.findUntidy') &&
+        !point.startsWith('hotRows.findUnfinished') &&
         MOMENTS_NOW.some((moment) => point.endsWith(moment));
       if (isChosen) counts.set(point, (counts.get(point) ?? 0) + 1);
     }

@@ -250,7 +250,7 @@ describe('hot SKU under faults', () => {
         leaved === 0 ? [] : await ports.engine.apply(places[1], [{ kind: 'send', ...all, epoch: null }], untilMs());
       if (sent?.is !== 'applied') return;
       await ports.engine.apply(places[0], [{ kind: 'receive', ...all }], untilMs());
-      await ports.hotRows.settleTransfers(places[1], [all], untilMs());
+      await ports.hotRows.clearTransfers(places[1], [all], untilMs());
     };
     const rounds = Array.from({ length: ROUNDS_OF_MOVING }, async () => {
       const sku_id = await openHot('moving', 8, 2);
@@ -286,7 +286,7 @@ describe('hot SKU under faults', () => {
     const sku_id = fresh('prepared');
     await other.openSku(sku_id, 7);
     const [{ shard } = { shard: 0 }] = await hotRowsOf(stack(), sku_id);
-    await ports.hotRows.prepare(shard, sku_id, [16], 0, performance.now() + WAIT_MS);
+    await ports.hotRows.createRows(shard, sku_id, [16], 0, performance.now() + WAIT_MS);
     expect((await other.get(path(sku_id))).body).to.include({ leaved_amount: 7, mode: 'single' });
     expect((await deduct(other, sku_id, 'd', 1)).status).to.equal(201);
   });

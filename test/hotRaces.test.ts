@@ -18,9 +18,9 @@ describe('a resize during another operation', () => {
   const delayed = (rows: HotRows): HotRows =>
     new Proxy(rows, {
       get: (target, name: keyof HotRows) => {
-        if (name !== 'findStanding') return target[name].bind(target);
-        return async (...asked: Parameters<HotRows['findStanding']>) => {
-          const found = await target.findStanding(...asked);
+        if (name !== 'findExisting') return target[name].bind(target);
+        return async (...asked: Parameters<HotRows['findExisting']>) => {
+          const found = await target.findExisting(...asked);
           const first = whileRead;
           whileRead = null;
           await first?.();

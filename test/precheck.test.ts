@@ -213,7 +213,7 @@ describe('early refusals', () => {
     const ledgerOf = (leaved_amount: number, isSellable = true): Ledger =>
       new Ledger({
         flows: new Map([[flowKeyText({ sku_id: 'a', order_detail_id: 'd' }), null]]),
-        shelves: new Map([['a', { ...row, leaved_amount, isSellable }]]),
+        stockRows: new Map([['a', { ...row, leaved_amount, isSellable }]]),
         returns: new Map(),
         adjustments: new Map([[adjustmentKeyText('a', 'more'), null]]),
         transfers: new Map(),
@@ -224,10 +224,10 @@ describe('early refusals', () => {
       ({ kind: 'deduct', order_id: 'o', lines: [{ sku_id: 'a', order_detail_id: 'd', quantity }] }) as const;
     const empty = ledgerOf(0);
     expect([decide(empty, restock).is, decide(empty, order(1)).is]).to.deep.equal(['applied', 'deferred']);
-    expect(empty.writeSet().shelves[0]).to.include({ bringsNew: true, leaved: 2 });
+    expect(empty.writeSet().stockRows[0]).to.include({ bringsNew: true, leaved: 2 });
     const some = ledgerOf(1);
     expect([decide(some, restock).is, decide(some, order(1)).is]).to.deep.equal(['applied', 'deducted']);
-    expect(some.writeSet().shelves[0]).to.include({ leavedMin: 1, mustBeSellable: true });
+    expect(some.writeSet().stockRows[0]).to.include({ leavedMin: 1, mustBeSellable: true });
     expect(decide(ledgerOf(5, false), order(1))).to.include({ is: 'refused', code: 'insufficient_stock' });
     expect(decide(ledgerOf(5, false), { ...restock, delta: -2 })).to.include({ is: 'applied' });
   });

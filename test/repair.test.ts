@@ -1,7 +1,7 @@
 import { expect } from 'chai';
-import type { Lost } from '../src/core/lost.ts';
+import type { MissingRecord } from '../src/core/lost.ts';
 import type { Auditor } from '../src/core/ports.ts';
-import type { ShelfDifference } from '../src/core/reconciliation.ts';
+import type { StockDifference } from '../src/core/reconciliation.ts';
 import { putBack } from '../src/service/restored/putBack.ts';
 import type { PutBackParts } from '../src/service/restored/putBack.ts';
 import { repair } from '../src/service/repair.ts';
@@ -20,7 +20,7 @@ const SHARDS = 2;
 const CUT_SHARD = 0;
 const TEST_MS = 180_000;
 
-const difference = (more: Partial<ShelfDifference> = {}): ShelfDifference => ({
+const difference = (more: Partial<StockDifference> = {}): StockDifference => ({
   kind: 'leaved_amount',
   shard: 1,
   sku_id: 'A',
@@ -34,11 +34,11 @@ const difference = (more: Partial<ShelfDifference> = {}): ShelfDifference => ({
 
 describe('a repair', () => {
   const tried = (
-    found: ShelfDifference,
-    earlier: readonly ShelfDifference[],
-    mend: Auditor['mend'] = async () => ({ is: 'mended' }),
+    found: StockDifference,
+    earlier: readonly StockDifference[],
+    mend: Auditor['repair'] = async () => ({ is: 'mended' }),
     mendAs: string | undefined = 'r',
-  ) => repair(found, earlier, { auditor: { mend }, mendAs, deadlineMs: 0 });
+  ) => repair(found, earlier, { auditor: { repair: mend }, mendAs, deadlineMs: 0 });
   const notRepaired = (reason: string): Repair => ({ outcome: 'not_repaired', adjustment_id: null, reason });
 
   it('writes an adjustment for a difference that stays the same', async () => {
@@ -54,7 +54,7 @@ describe('a repair', () => {
     const cases: readonly (readonly [Promise<Repair>, string])[] = [
       [
         repair(difference(), [], {
-          auditor: { mend: async () => ({ is: 'mended' }) },
+          auditor: { repair: async () => ({ is: 'mended' }) },
           mendAs: undefined,
           deadlineMs: 0,
         }),
@@ -78,7 +78,7 @@ describe('a repair', () => {
   });
 
   it('reports the outcome on the shard, and never treats an unknown outcome as no effect', async () => {
-    const answers: readonly (readonly [Auditor['mend'], Repair])[] = [
+    const answers: readonly (readonly [Auditor['repair'], Repair])[] = [
       [
         async () => ({ is: 'changed' }),
         notRepaired('the row or its journal changed after the second read; run the command again'),
@@ -112,7 +112,7 @@ describe('a record that is put back on a restored shard', () => {
   it('has an unknown outcome when no answer came', async () => {
     const cart = { order_id: 'o', attempt: 1, lines: [] };
     const ids = { toldBy: 'own-1', sku_id: null, order_id: 'o', order_detail_id: null, id: '1', quantity: null };
-    const lost: Lost = { kind: 'cart', ...ids, redo: { kind: 'record', cart } };
+    const lost: MissingRecord = { kind: 'cart', ...ids, redo: { kind: 'record', cart } };
     const recordCart = async (): Promise<boolean> => Promise.reject(new Error('COMMIT: silent'));
     const parts = { shards: { recordCart }, afterwork: { finish: async () => undefined } } as unknown as PutBackParts;
     const done = await putBack(parts, [{ shard: 0, lost: [lost] }], performance.now() + 1_000);

@@ -73,17 +73,17 @@ describe('an order of many lines on one shard', () => {
     await step('hold', { kind: 'hold', ...kept, lines: linesOf('kept') }, hold);
     await step(
       'complete, sold',
-      { kind: 'settle', ...kept, verdict: 'committed', lines: linesOf('kept') },
+      { kind: 'settle', ...kept, decision: 'committed', lines: linesOf('kept') },
       settleLines,
     );
     await step(
       'complete, before the holds',
-      { kind: 'settle', ...undone, verdict: 'aborted', lines: linesOf('undone') },
+      { kind: 'settle', ...undone, decision: 'aborted', lines: linesOf('undone') },
       settleLines,
     );
     await step(
       'complete, a later attempt',
-      { kind: 'settle', ...undone, attempt: 3, verdict: 'aborted', lines: linesOf('undone') },
+      { kind: 'settle', ...undone, attempt: 3, decision: 'aborted', lines: linesOf('undone') },
       settleLines,
     );
     const taken = await left();

@@ -176,20 +176,20 @@ describe('the longest packet', () => {
   it('is longer than any batch of the most lines, and fits the default limit of a server', () => {
     const letters = Array.from({ length: 26 }, (_, place) => String.fromCharCode(97 + place));
     const lines = Array.from({ length: LINES_MAX }, (_, place) => longestLine(letters[place % letters.length]));
-    type Kind = 'flows' | 'shelves' | 'returns' | 'adjustments' | 'transfers' | 'settled';
+    type Kind = 'flows' | 'stockRows' | 'returns' | 'adjustments' | 'transfers' | 'completedHolds';
     const all = <K extends Kind>(kind: K) => lines.flatMap((line) => line[kind] as readonly unknown[]) as never;
     const writes = {
       flows: all('flows'),
-      shelves: all('shelves'),
+      stockRows: all('stockRows'),
       returns: all('returns'),
       adjustments: all('adjustments'),
       transfers: all('transfers'),
-      settled: all('settled'),
+      completedHolds: all('completedHolds'),
     };
     const bytes = bytesOf(
       partValues(
         '2026-11-20 10:00:00.000000',
-        lines.flatMap(({ shelves }) => shelves.map(({ sku_id }) => sku_id)),
+        lines.flatMap(({ stockRows }) => stockRows.map(({ sku_id }) => sku_id)),
         writes,
       ),
     );

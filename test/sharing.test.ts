@@ -82,10 +82,10 @@ describe('work that concurrent callers share', () => {
     const counted: CartRecords = {
       begin: (...given) => bench.carts.begin(...given),
       decide: (...given) => bench.carts.decide(...given),
-      findLeftOver: (...given) => bench.carts.findLeftOver(...given),
-      judge: (shard, cart, deadlineMs) => (
+      findUnfinished: (...given) => bench.carts.findUnfinished(...given),
+      resolve: (shard, cart, deadlineMs) => (
         (judged += 1),
-        alone(`judge ${cart.order_id}`, () => bench.carts.judge(shard, cart, deadlineMs))
+        alone(`judge ${cart.order_id}`, () => bench.carts.resolve(shard, cart, deadlineMs))
       ),
     };
     const engine: StockEngine = {

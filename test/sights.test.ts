@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import type { Connection as SideConnection } from 'mysql2/promise';
-import { unsplit } from '../src/core/layout.ts';
+import { unsplitLayout } from '../src/core/layout.ts';
 import type { Layout } from '../src/core/layout.ts';
-import type { ShelfLooker } from '../src/core/sight.ts';
+import type { StockRowsReader } from '../src/core/sight.ts';
 import { SlotMap } from '../src/core/slots.ts';
 import { ShardLooker } from '../src/mysql/sights/shardLooker.ts';
 import { ShardReader } from '../src/mysql/shardReader.ts';
@@ -53,7 +53,7 @@ describe('a stock reading from the primaries', () => {
   afterEach(() => side.end());
   after(() => shards.forEach(({ pool }) => pool.close()));
 
-  const look = async () => (await readings.look([sku_id], performance.now() + WAIT_MS))[0] ?? null;
+  const look = async () => (await readings.read([sku_id], performance.now() + WAIT_MS))[0] ?? null;
   const change = (what: string) =>
     side.query(`UPDATE stock SET ${what}, version = version + 1 WHERE sku_id = ?`, [Buffer.from(sku_id)]);
 
@@ -67,7 +67,7 @@ describe('a stock reading from the primaries', () => {
   it('is returned while a gateway still connects, before it has identified the server', async () => {
     const others = openShards(stack(), WAIT_MS);
     try {
-      const [seen] = await readingsOf(others).look([sku_id], performance.now() + WAIT_MS);
+      const [seen] = await readingsOf(others).read([sku_id], performance.now() + WAIT_MS);
       expect(seen).to.include({ leaved_amount: 0, isEmpty: true });
     } finally {
       for (const { pool } of others) pool.close();
@@ -103,7 +103,7 @@ describe('a stock reading from the primaries', () => {
   });
 
   it('has no amount for an unknown SKU, and is null where the shard does not own the SKU', async () => {
-    const [unknown] = await readings.look([fresh('unknown')], performance.now() + WAIT_MS);
+    const [unknown] = await readings.read([fresh('unknown')], performance.now() + WAIT_MS);
     expect(unknown).to.include({ leaved_amount: null, isEmpty: false, version: 0 });
     const [slots] = (await side.query('SELECT slot, epoch FROM slot')) as unknown as [
       { slot: number; epoch: number }[],
@@ -117,22 +117,29 @@ describe('a stock reading from the primaries', () => {
   });
 
   it('shows several rows as empty only after two equal reads, because units may move in between', async () => {
-    const layout: Layout = { ...unsplit('s', 0), state: 'open', epoch: 1, places: [0, 1], shards: [0, 1], revision: 4 };
+    const layout: Layout = {
+      ...unsplitLayout('s', 0),
+      state: 'open',
+      epoch: 1,
+      placement: [0, 1],
+      shards: [0, 1],
+      revision: 4,
+    };
     const rows = [
       { leaved_amount: 0, version: 1 },
       { leaved_amount: 3, version: 1 },
     ];
     let reads = 0;
-    const looker: ShelfLooker = {
+    const looker: StockRowsReader = {
       isReady: () => true,
       readIds: () => Promise.reject(new Error('this test reads no ids')),
-      lookAt: (shard) => {
+      readRows: (shard) => {
         reads += 1;
         const { leaved_amount = 0, version = 0 } = rows[shard] ?? {};
         const look = {
           sku_id: 's',
           rows: [{ sub_row: shard, leaved_amount, held_amount: 0, version }],
-          isMine: shard === 0,
+          isOwner: shard === 0,
           hasLayout: shard === 0,
           hasOpenTransfers: false,
           isCertain: true,
@@ -153,12 +160,12 @@ describe('a stock reading from the primaries', () => {
     const layouts = { load: () => Promise.resolve({ is: 'layout' as const, layout }) } as unknown as LayoutCache;
     const routing = { map: { shardOf: () => 0 }, refresh: () => Promise.resolve() } as unknown as Routing;
     const split = new PrimarySights({ looker, routing, layouts }, true);
-    expect((await split.look(['s'], performance.now() + 1_000))[0]).to.include({ isEmpty: false });
+    expect((await split.read(['s'], performance.now() + 1_000))[0]).to.include({ isEmpty: false });
     [rows[0], rows[1]] = [
       { leaved_amount: 0, version: 3 },
       { leaved_amount: 0, version: 2 },
     ];
-    expect((await split.look(['s'], performance.now() + 1_000))[0]).to.include({
+    expect((await split.read(['s'], performance.now() + 1_000))[0]).to.include({
       isEmpty: true,
       version: 5,
       mode: 'hot',
@@ -167,7 +174,7 @@ describe('a stock reading from the primaries', () => {
 
   it('is returned for many SKUs at once, in the order of the request', async () => {
     const requested = [sku_id, fresh('none'), sku_id];
-    const found = await readings.look(requested, performance.now() + WAIT_MS);
+    const found = await readings.read(requested, performance.now() + WAIT_MS);
     expect(found.map((reading) => reading?.sku_id)).to.deep.equal(requested);
     expect(stack().shards).to.have.length(16);
   });

@@ -160,7 +160,7 @@ describe('the stock limit of a SKU: a repair of its journal', () => {
         [sku_id, 'd', 'o'].map((text) => Buffer.from(text)),
       );
       const adjustment = { kind: 'adjust', sku_id, adjustment_id: 'repair', delta: 1, reason: null } as const;
-      const repaired = await new ShardAuditor(shards).mend(shard, adjustment, deadline());
+      const repaired = await new ShardAuditor(shards).repair(shard, adjustment, deadline());
       expect(repaired.is).to.equal('not_done');
       expect(repaired)
         .to.have.property('reason')

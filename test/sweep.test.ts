@@ -25,7 +25,7 @@ const FAULTS_NOW: readonly Fault[] = LONG ? FAULTS : ['kill'];
 /** Cases at once. A start takes a second of processor time, a stall takes none. */
 const WIDTH: Readonly<Record<Fault, number>> = { kill: 4, throw: 4, stall: 12 };
 /** The periodic task of every gateway, which runs without requests. */
-const BACKGROUND = 'carts.findLeftOver';
+const BACKGROUND = 'carts.findUnfinished';
 const BACKGROUND_TASKS_MS = 500;
 /** Longer than a stall. */
 const LAST_ANSWER_MS = 30_000;

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { RowsAway } from '../src/core/hotPorts.ts';
-import { homeOf } from '../src/core/layout.ts';
+import { RowsUnavailable } from '../src/core/hotPorts.ts';
+import { rowOfId } from '../src/core/layout.ts';
 import type { FlowKey } from '../src/core/nouns.ts';
 import { createLog } from '../src/log.ts';
 import type { Answer } from '../scripts/support/httpClient.ts';
@@ -39,8 +39,8 @@ describe('reads with a frozen server', () => {
 
   const whileIdle: BeforeCall = (port, method) => {
     if (!isIdle) return undefined;
-    if (port === 'carts' && method === 'findLeftOver') return { is: 'not_done', reason: 'idle' };
-    if (port === 'hotRows' && method === 'point') throw new RowsAway('idle');
+    if (port === 'carts' && method === 'findUnfinished') return { is: 'not_done', reason: 'idle' };
+    if (port === 'hotRows' && method === 'point') throw new RowsUnavailable('idle');
     return undefined;
   };
 
@@ -181,17 +181,17 @@ describe('reads with a frozen server', () => {
 
       it('answer lines on live shards when a pointer of another line leads to the frozen shard', async () => {
         const { places, ids } = merged;
-        const wanted = ids.map((id) => (isFrozen(homeOf(places, id).shard) ? 'unavailable' : 'deducted'));
+        const wanted = ids.map((id) => (isFrozen(rowOfId(places, id).shard) ? 'unavailable' : 'deducted'));
         expect(new Set(wanted), 'both cases occur').to.have.property('size', 2);
         expect(statusesOf(await lookUp([...keysOf(merged), ...single()])).slice(0, IDS)).to.deep.equal(wanted);
       });
 
       it('answer a line that is found on its current shard, although its earlier shard is frozen', async () => {
-        const early = first.ids.map((id) => (isFrozen(homeOf(first.places, id).shard) ? 'unavailable' : 'deducted'));
-        const late = second.ids.map((id) => (isFrozen(homeOf(second.places, id).shard) ? 'unavailable' : 'deducted'));
+        const early = first.ids.map((id) => (isFrozen(rowOfId(first.places, id).shard) ? 'unavailable' : 'deducted'));
+        const late = second.ids.map((id) => (isFrozen(rowOfId(second.places, id).shard) ? 'unavailable' : 'deducted'));
         const strangers = Array.from({ length: IDS }, (_, number) => `never sold ${number}`);
         const absent = strangers.map((id) =>
-          [first, second].some(({ places }) => isFrozen(homeOf(places, id).shard)) ? 'unavailable' : 'none',
+          [first, second].some(({ places }) => isFrozen(rowOfId(places, id).shard)) ? 'unavailable' : 'none',
         );
         for (const wanted of [early, late, absent])
           expect(new Set(wanted), 'both cases occur').to.have.property('size', 2);

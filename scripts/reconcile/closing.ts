@@ -23,7 +23,8 @@ export async function closeAll(parts: ClosingParts, shards: readonly ShardIndex[
     shards.map(async (shard) => {
       // A shard that was not read may have a later watermark of this one. Then this one may have gone back, and is
       // not advanced.
-      const had = unread.length > 0 ? Infinity : (standings.find((standing) => standing.shard === shard)?.had ?? 0);
+      const had =
+        unread.length > 0 ? Infinity : (standings.find((standing) => standing.shard === shard)?.watermarkBefore ?? 0);
       return { shard, ...(await store.close(shard, had, deadlineMs)) };
     }),
   );
@@ -33,7 +34,7 @@ export async function closeAll(parts: ClosingParts, shards: readonly ShardIndex[
         'do not load a dump that was made less than 2 seconds ago',
     );
   }
-  for (const { shard, reached } of closed) await noteOnOthers(parts, shard, reached);
+  for (const { shard, watermark: reached } of closed) await noteOnOthers(parts, shard, reached);
   if (closed.some(({ isNew }) => isNew)) await sleep(NOTICED_MS);
 }
 
@@ -50,7 +51,7 @@ async function noteOnOthers(
     names.map(async (name, other) => {
       if (other === shard) return;
       try {
-        await store.noteReached(other, shard, reached, deadlineMs);
+        await store.storeWatermark(other, shard, reached, deadlineMs);
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error);
         fail(

@@ -1,5 +1,5 @@
-import { momentOf, NOTHING } from '../../src/core/generations.ts';
-import type { Lost, OrderedLine } from '../../src/core/lost.ts';
+import { watermarkText, NO_WATERMARK } from '../../src/core/generations.ts';
+import type { MissingRecord, OrderedLine } from '../../src/core/lost.ts';
 import type { DeadlineMs, ShardIndex } from '../../src/core/nouns.ts';
 import { quoted } from '../../src/core/visible.ts';
 import type { ShardAuditor } from '../../src/mysql/auditor.ts';
@@ -87,7 +87,7 @@ export class MissingRecords {
   /** Whether a missing line is listed for this shard. A line without a certain owner is listed for the first shard. */
   #isReportedOn(
     shard: ShardIndex,
-    one: Lost,
+    one: MissingRecord,
     { parts, chosen, restored }: { parts: SplitParts; chosen: readonly Standing[]; restored: ReadonlySet<ShardIndex> },
   ): boolean {
     const home =
@@ -110,9 +110,9 @@ export class MissingRecords {
       );
     const reached = await past.reached(shard, deadlineMs);
     const least = leastReached(standing, sinceMs);
-    if (reached < least || reached === NOTHING)
+    if (reached < least || reached === NO_WATERMARK)
       throw new Error(
-        `the reference copy of ${name} ends at ${momentOf(reached)}, and it must reach at least ${momentOf(least)}`,
+        `the reference copy of ${name} ends at ${watermarkText(reached)}, and it must reach at least ${watermarkText(least)}`,
       );
     const rows = await past.countRows(shard, deadlineMs);
     const found = await shown(`comparing ${name}`, rows, 'rows', (add) =>

@@ -1,5 +1,5 @@
-import { CLOSED, HALF_COPIED, isRefused, momentOf } from '../../src/core/generations.ts';
-import type { Lost, OrderedLine } from '../../src/core/lost.ts';
+import { MARK_CLOSED, MARK_COPYING, isUnsellable, watermarkText } from '../../src/core/generations.ts';
+import type { MissingRecord, OrderedLine } from '../../src/core/lost.ts';
 import type { DeadlineMs, ShardIndex } from '../../src/core/nouns.ts';
 import { SlotMap } from '../../src/core/slots.ts';
 import { ShardAuditor } from '../../src/mysql/auditor.ts';
@@ -77,7 +77,7 @@ export class RestoredWork {
   async choose({ shard: names = [], putBack, accept }: RestoredOptions): Promise<Standing[]> {
     const standings = await readStandings(this.#store, this.#shards.length, this.#deadlineMs);
     if (names.length > 0) return standings.filter(({ shard }) => names.includes(this.#nameOf(shard)));
-    const refused = standings.filter(isRefused);
+    const refused = standings.filter(isUnsellable);
     if (!putBack && !accept) return refused;
     for (const standing of refused)
       if (!wasSeen(standing))
@@ -106,10 +106,10 @@ export class RestoredWork {
    * @throws when one of them is open, or holds a part of a copy that must be finished first
    */
   async closeBeforePutBack(chosen: readonly Standing[]): Promise<void> {
-    const open = chosen.find((standing) => !isRefused(standing));
+    const open = chosen.find((standing) => !isUnsellable(standing));
     if (open !== undefined)
       throw new Error(`${this.#nameOf(open.shard)} is open, so nothing is put back; close it first with --close`);
-    const half = this.#past === null ? chosen.find(({ mark }) => mark === HALF_COPIED) : undefined;
+    const half = this.#past === null ? chosen.find(({ mark }) => mark === MARK_COPYING) : undefined;
     if (half !== undefined) throw new Error(`${this.#nameOf(half.shard)}: ${COPY_AGAIN}`);
     await closeAll(
       this.#closing,
@@ -128,8 +128,8 @@ export class RestoredWork {
   ): Promise<void> {
     const name = this.#nameOf(standing.shard);
     console.log(`${name}: ${inWords(standing, this.#sinceMs)}`);
-    if (past !== null && past.reached < standing.had)
-      console.log(`${name}: the reference copy goes no further than ${momentOf(past.reached)}`);
+    if (past !== null && past.reached < standing.watermarkBefore)
+      console.log(`${name}: the reference copy goes no further than ${watermarkText(past.reached)}`);
     if (past !== null && past.ahead.size > 0)
       console.log(
         `${name} has records that the reference copy lacks, of ${past.ahead.size} SKUs; ` +
@@ -165,12 +165,12 @@ export class RestoredWork {
   /** Reopens a shard when no record is missing or `--accept` is set; otherwise reports why it stays refused. */
   async reopen({ standing, lost, past }: Finding, { putBack, accept }: RestoredOptions): Promise<void> {
     const name = this.#nameOf(standing.shard);
-    if (!isRefused(standing)) {
+    if (!isUnsellable(standing)) {
       if (lost.length > 0) fail(`${name} is open, although ${lost.length} records are missing; close it with --close`);
       else console.log(`${name} is open, and no source reports a missing record`);
       return;
     }
-    if (standing.mark === HALF_COPIED && !putBack) {
+    if (standing.mark === MARK_COPYING && !putBack) {
       fail(`${name} stays refused: ${COPY_AGAIN}`);
       return;
     }
@@ -181,7 +181,7 @@ export class RestoredWork {
     }
     this.#lock?.assert();
     await this.#pauseTorn(lost);
-    await this.#store.accept(standing.shard, standing.had, this.#deadlineMs);
+    await this.#store.accept(standing.shard, standing.watermarkBefore, this.#deadlineMs);
     console.log(`${name} is reopened${lost.length > 0 ? `, without ${lost.length} missing records` : ''}`);
   }
 
@@ -189,16 +189,16 @@ export class RestoredWork {
     const past = this.#past;
     if (past === null) return;
     this.#lock?.assert();
-    await this.#store.setMark(shard, HALF_COPIED, reached, this.#deadlineMs);
+    await this.#store.setMark(shard, MARK_COPYING, reached, this.#deadlineMs);
     const rows = await past.countRows(shard, this.#deadlineMs);
     await shown(`copying ${this.#nameOf(shard)}`, rows, 'rows', (add) =>
       copyPast({ past, present: this.#store }, shard, ahead, this.#deadlineMs, () => add(1)),
     );
-    await this.#store.setMark(shard, CLOSED, reached, this.#deadlineMs);
+    await this.#store.setMark(shard, MARK_CLOSED, reached, this.#deadlineMs);
   }
 
   /** Pauses each SKU whose rows do not match its layout: its units could be sold twice. */
-  async #pauseTorn(missing: readonly Lost[]): Promise<void> {
+  async #pauseTorn(missing: readonly MissingRecord[]): Promise<void> {
     const torn = new Set(
       missing.flatMap(({ kind, sku_id }) =>
         (kind === 'layout' || kind === 'transfer' || kind === 'pointer') && sku_id !== null ? [sku_id] : [],

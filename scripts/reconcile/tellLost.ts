@@ -1,6 +1,6 @@
 import { createWriteStream } from 'node:fs';
 import { once } from 'node:events';
-import type { Lost } from '../../src/core/lost.ts';
+import type { MissingRecord } from '../../src/core/lost.ts';
 import { quoted } from '../../src/core/visible.ts';
 import type { PutBack } from '../../src/service/restored/putBack.ts';
 import { progressBar } from '../support/progress.ts';
@@ -14,7 +14,7 @@ import { printTable } from '../support/report.ts';
 export async function tellLost(
   shard: string,
   when: 'missing' | 'still missing',
-  lost: readonly Lost[],
+  lost: readonly MissingRecord[],
   file: string | undefined,
 ): Promise<void> {
   const kinds = [...new Set(lost.map(({ kind }) => kind))];
@@ -38,7 +38,7 @@ export async function tellLost(
 }
 
 /** A missing record in one line. */
-export function lineOf({ kind, toldBy, sku_id, order_id, order_detail_id, id, quantity }: Lost): string {
+export function lineOf({ kind, toldBy, sku_id, order_id, order_detail_id, id, quantity }: MissingRecord): string {
   const cells = Object.entries({ sku_id, order_id, order_detail_id, id, quantity }).flatMap(([name, value]) =>
     value === null ? [] : [`${name} ${typeof value === 'string' ? quoted(value) : value}`],
   );

@@ -1,4 +1,4 @@
-import { closeBooks } from '../../src/core/books.ts';
+import { sumBooks } from '../../src/core/books.ts';
 import type { Books, SkuBalance } from '../../src/core/books.ts';
 import { openBookShards } from '../../src/mysql/bookShards.ts';
 import { ShardReader } from '../../src/mysql/shardReader.ts';
@@ -27,5 +27,5 @@ export async function readBalances({ shards, initialShards }: Shards): Promise<(
 
 /** The books of each shard of a stack. */
 export async function readBooks(stack: Shards): Promise<Books[]> {
-  return (await readBalances(stack)).map(closeBooks);
+  return (await readBalances(stack)).map(sumBooks);
 }

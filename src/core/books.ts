@@ -15,7 +15,7 @@ export interface SkuBalance {
 }
 
 /** A balance with the units that carts hold now: `pending` by the flows, `held` by the row. */
-export interface ShelfBalance extends SkuBalance {
+export interface StockRowBalance extends SkuBalance {
   readonly held: bigint;
   readonly pending: bigint;
   readonly pending_count: number;
@@ -48,7 +48,7 @@ export function expectedOf(balance: SkuBalance): bigint {
 }
 
 /** Adds up balances. A SKU is a difference when its row is below zero or differs from the journal. */
-export function closeBooks(balances: readonly SkuBalance[]): Books {
+export function sumBooks(balances: readonly SkuBalance[]): Books {
   const sum = (amount: (balance: SkuBalance) => bigint): bigint =>
     balances.reduce((total, balance) => total + amount(balance), 0n);
   return {

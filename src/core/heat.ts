@@ -36,7 +36,7 @@ export interface HotSku {
  *
  * The caller closes the windows and passes the time in.
  */
-export class Heat {
+export class HotKeyTracker {
   /** One row after the other. */
   readonly #cells = new Int32Array(2 * CELLS);
   /** The named SKUs. A free entry has the name ''; the arrays below have the same order. */

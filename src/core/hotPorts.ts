@@ -10,14 +10,14 @@ export interface FoundLayout {
 }
 
 /** The result of a compare-and-set. `unsure`: it is in doubt; reading the layout resolves it. */
-export type Replaced = 'applied' | 'changed' | 'unsure';
+export type ReplaceOutcome = 'applied' | 'changed' | 'unsure';
 
 /** The layouts of split SKUs. Each is stored on the shard that owns the slot of its SKU. */
 export interface Layouts {
   read(owner: ShardIndex, sku_id: string, deadlineMs: DeadlineMs): Promise<FoundLayout | ReadFailure>;
 
   /** Replaces the layout `was` by `is`, if `was` is still the stored one. Revision 0 means that none is stored. */
-  replace(owner: ShardIndex, was: Layout, is: Layout, deadlineMs: DeadlineMs): Promise<Replaced>;
+  replace(owner: ShardIndex, was: Layout, is: Layout, deadlineMs: DeadlineMs): Promise<ReplaceOutcome>;
 
   /**
    * Like `replace`, for a layout of one row: in the same transaction the row becomes an ordinary, unsplit one.
@@ -30,14 +30,14 @@ export interface Layouts {
     is: Layout,
     version: number,
     deadlineMs: DeadlineMs,
-  ): Promise<Replaced>;
+  ): Promise<ReplaceOutcome>;
 
   /**
    * Claims an unfinished change of a layout. Of many gateways that ask at the same time, only one gets the claim.
    *
    * @param staleMs the time for which no gateway may have worked on the layout
    */
-  takeOver(owner: ShardIndex, sku_id: string, staleMs: number, deadlineMs: DeadlineMs): Promise<boolean>;
+  claimUnfinished(owner: ShardIndex, sku_id: string, staleMs: number, deadlineMs: DeadlineMs): Promise<boolean>;
 
   /**
    * Records that a gateway is working on a layout, so that no other one takes it over.
@@ -60,7 +60,7 @@ export interface Layouts {
     deadlineMs: DeadlineMs,
   ): Promise<boolean>;
 
-  freeLease(owner: ShardIndex, sku_id: string, token: string, deadlineMs: DeadlineMs): Promise<void>;
+  releaseLease(owner: ShardIndex, sku_id: string, token: string, deadlineMs: DeadlineMs): Promise<void>;
 }
 
 /** A transfer with a committed debit whose credit is not recorded as committed. */
@@ -83,7 +83,7 @@ export interface SaleState {
 }
 
 /** An id that exists, and the shard that has its flow. For a pointer that is the shard that the pointer names. */
-export interface StandingId extends FlowKey {
+export interface ExistingId extends FlowKey {
   readonly shard: ShardIndex;
 }
 
@@ -97,22 +97,22 @@ export interface IdPage {
 }
 
 /** SKUs on a shard that have unfinished work. */
-export interface Untidy {
+export interface UnfinishedSkus {
   readonly sku_ids: readonly string[];
 }
 
 /** A shard did not carry out a call on its rows, or did not answer it. */
-export class RowsAway extends Error {}
+export class RowsUnavailable extends Error {}
 
 /**
  * The rows of split SKUs, shard by shard. Every call can be repeated, and several gateways can make it at once. A call
- * that throws `RowsAway` may or may not have had its effect.
+ * that throws `RowsUnavailable` may or may not have had its effect.
  */
 export interface HotRows {
   readRows(shard: ShardIndex, sku_id: string, deadlineMs: DeadlineMs): Promise<FoundRows | NotDone>;
 
   /** Creates the rows that do not exist yet, closed and without units. */
-  prepare(
+  createRows(
     shard: ShardIndex,
     sku_id: string,
     sub_rows: readonly number[],
@@ -150,7 +150,7 @@ export interface HotRows {
   readSale(owner: ShardIndex, sku_id: string, deadlineMs: DeadlineMs): Promise<SaleState | null>;
 
   /** Records that the credits of transfers are committed. */
-  settleTransfers(shard: ShardIndex, transfers: readonly Transfer[], deadlineMs: DeadlineMs): Promise<void>;
+  clearTransfers(shard: ShardIndex, transfers: readonly Transfer[], deadlineMs: DeadlineMs): Promise<void>;
 
   /** The holds of a SKU on a shard. */
   readHolds(shard: ShardIndex, sku_id: string, deadlineMs: DeadlineMs): Promise<readonly FoundHold[]>;
@@ -159,13 +159,13 @@ export interface HotRows {
    * Those of some ids that exist on a shard, without undone holds. The answer stays right only for closed rows, because
    * they take no new ids.
    */
-  findStanding(shard: ShardIndex, keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<readonly StandingId[]>;
+  findExisting(shard: ShardIndex, keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<readonly ExistingId[]>;
 
   /** @param after `next` of the previous page; empty: start with the first id */
   readIds(shard: ShardIndex, sku_id: string, after: string, max: number, deadlineMs: DeadlineMs): Promise<IdPage>;
 
   /** Writes pointers for those ids that have no flow on the shard. */
-  point(
+  writePointers(
     shard: ShardIndex,
     sku_id: string,
     ids: readonly string[],
@@ -174,5 +174,5 @@ export interface HotRows {
   ): Promise<void>;
 
   /** Finds SKUs with unfinished layouts, units in closed rows, or open transfers. */
-  findUntidy(shard: ShardIndex, max: number, deadlineMs: DeadlineMs): Promise<Untidy>;
+  findUnfinished(shard: ShardIndex, max: number, deadlineMs: DeadlineMs): Promise<UnfinishedSkus>;
 }

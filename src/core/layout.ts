@@ -8,7 +8,7 @@ export const SUB_ROWS_LIMIT = 64;
 const SEED = 0x5eed;
 
 /** The shard of each row of a SKU, in the order of the rows. */
-export type Places = readonly ShardIndex[];
+export type RowPlacement = readonly ShardIndex[];
 
 /**
  * The layout of a SKU that is or was split. It is stored on the shard that owns the slot of the SKU. Every change is a
@@ -19,9 +19,9 @@ export type Places = readonly ShardIndex[];
  *
  * `closing`: the rows are being closed. No gateway opens a row before all are closed.
  *
- * `opening`: the rows of `places` are being opened. A row that is open takes new ids.
+ * `opening`: the rows of `placement` are being opened. A row that is open takes new ids.
  *
- * `open`: all rows of `places` take new ids.
+ * `open`: all rows of `placement` take new ids.
  */
 export interface Layout {
   readonly sku_id: string;
@@ -29,16 +29,16 @@ export interface Layout {
   readonly revision: number;
   readonly state: 'single' | 'closing' | 'opening' | 'open';
   /**
-   * The epoch of the rows of `places` when they are open. 0 while the SKU is `single`: writes to its row name no epoch.
+   * The epoch of the rows of `placement` when they are open. 0 while the SKU is `single`: writes to its row name no epoch.
    */
   readonly epoch: number;
   /** The highest epoch that any row may have. */
   readonly lastEpoch: number;
-  readonly places: Places;
+  readonly placement: RowPlacement;
   /** While `closing`: the placement that comes next. */
-  readonly nextPlaces: Places | null;
+  readonly nextPlacement: RowPlacement | null;
   /** Earlier placements with ids that may have no pointer yet, oldest first. */
-  readonly earlier: readonly Places[];
+  readonly earlierPlacements: readonly RowPlacement[];
   /** All shards on which the SKU has or had rows, and so may have flows. */
   readonly shards: readonly ShardIndex[];
 }
@@ -50,10 +50,18 @@ export interface Layout {
  * @returns the fault, or null
  */
 export function layoutFault(
-  { state, epoch, lastEpoch, places, nextPlaces, earlier, shards }: Omit<Layout, 'sku_id' | 'revision'>,
+  {
+    state,
+    epoch,
+    lastEpoch,
+    placement: places,
+    nextPlacement: nextPlaces,
+    earlierPlacements: earlier,
+    shards,
+  }: Omit<Layout, 'sku_id' | 'revision'>,
   shardCount: number,
 ): string | null {
-  const named = (name: string, list: Places): { name: string; list: Places } => ({ name, list });
+  const named = (name: string, list: RowPlacement): { name: string; list: RowPlacement } => ({ name, list });
   const next = nextPlaces === null ? [] : [named('next_places', nextPlaces)];
   const lists = [
     named('places', places),
@@ -83,7 +91,7 @@ export function subRowOf(order_detail_id: string, count: number): number {
 }
 
 /** The row, and its shard, that an id goes to. */
-export function homeOf(places: Places, order_detail_id: string): RowPlace {
+export function rowOfId(places: RowPlacement, order_detail_id: string): RowPlace {
   const sub_row = subRowOf(order_detail_id, places.length);
   const shard = places[sub_row];
   if (shard === undefined) throw new RangeError('a layout has no places, expected at least 1');
@@ -96,7 +104,7 @@ export function homeOf(places: Places, order_detail_id: string): RowPlace {
  *
  * @param servers the server of each shard, by shard index; shards on one server have the same text
  */
-export function placesFor(owner: ShardIndex, count: number, servers: readonly string[]): Places {
+export function placementFor(owner: ShardIndex, count: number, servers: readonly string[]): RowPlacement {
   const places: ShardIndex[] = [owner];
   const onShard = (shard: ShardIndex): number => places.filter((place) => place === shard).length;
   const onServer = (shard: ShardIndex): number => places.filter((place) => servers[place] === servers[shard]).length;
@@ -111,50 +119,53 @@ export function placesFor(owner: ShardIndex, count: number, servers: readonly st
 }
 
 /** The layout of a SKU that was never split. */
-export function unsplit(sku_id: string, owner: ShardIndex): Layout {
+export function unsplitLayout(sku_id: string, owner: ShardIndex): Layout {
   return {
     sku_id,
     revision: 0,
     state: 'single',
     epoch: 0,
     lastEpoch: 0,
-    places: [owner],
-    nextPlaces: null,
-    earlier: [],
+    placement: [owner],
+    nextPlacement: null,
+    earlierPlacements: [],
     shards: [owner],
   };
 }
 
 /** Whether two placements are the same. */
-export function isAlike(a: Places, b: Places): boolean {
+export function isSamePlacement(a: RowPlacement, b: RowPlacement): boolean {
   return a.length === b.length && a.every((shard, sub_row) => shard === b[sub_row]);
 }
 
 /** Begins a resize: all rows are to be closed, and then others opened. Only from `single` or `open`. */
-export function beginResize(layout: Layout, nextPlaces: Places): Layout {
+export function beginResize(layout: Layout, nextPlaces: RowPlacement): Layout {
   if (layout.state !== 'single' && layout.state !== 'open')
     throw new Error(`a layout can be resized in the state single or open, found ${layout.state}`);
   return {
     ...changed(layout),
     state: 'closing',
     lastEpoch: layout.lastEpoch + 1,
-    nextPlaces,
+    nextPlacement: nextPlaces,
     shards: union(layout.shards, nextPlaces),
   };
 }
 
 /** Commits a resize after all rows were closed: from now on the new placement is valid. */
 export function commitResize(layout: Layout): Layout {
-  if (layout.state !== 'closing' || layout.nextPlaces === null)
+  if (layout.state !== 'closing' || layout.nextPlacement === null)
     throw new Error(`a resize can be committed in the state closing with nextPlaces, found ${layout.state}`);
-  const earlier = [...layout.earlier.filter((places) => !isAlike(places, layout.places)), layout.places];
+  const earlier = [
+    ...layout.earlierPlacements.filter((places) => !isSamePlacement(places, layout.placement)),
+    layout.placement,
+  ];
   return {
     ...changed(layout),
     state: 'opening',
     epoch: layout.lastEpoch,
-    places: layout.nextPlaces,
-    nextPlaces: null,
-    earlier,
+    placement: layout.nextPlacement,
+    nextPlacement: null,
+    earlierPlacements: earlier,
   };
 }
 
@@ -165,7 +176,7 @@ export function commitResize(layout: Layout): Layout {
 export function abortResize(layout: Layout): Layout {
   if (layout.state !== 'closing')
     throw new Error(`a resize can be aborted in the state closing, found ${layout.state}`);
-  return { ...changed(layout), state: 'opening', epoch: layout.lastEpoch, nextPlaces: null };
+  return { ...changed(layout), state: 'opening', epoch: layout.lastEpoch, nextPlacement: null };
 }
 
 /** Ends a resize after all rows were opened. */
@@ -175,13 +186,13 @@ export function endResize(layout: Layout): Layout {
 }
 
 /** Drops the earlier placements, once every id on another shard has a pointer on the shard it goes to now. */
-export function forgetEarlier(layout: Layout): Layout {
-  return { ...changed(layout), earlier: [] };
+export function dropEarlierPlacements(layout: Layout): Layout {
+  return { ...changed(layout), earlierPlacements: [] };
 }
 
 /** Ends the split of a SKU whose one row has all units: the SKU is an ordinary one again. */
-export function mergeAll(layout: Layout): Layout {
-  if (layout.state !== 'open' || layout.places.length !== 1 || layout.earlier.length > 0)
+export function endSplit(layout: Layout): Layout {
+  if (layout.state !== 'open' || layout.placement.length !== 1 || layout.earlierPlacements.length > 0)
     throw new Error(`a SKU can be merged in the state open with one row and no earlier places, found ${layout.state}`);
   return { ...changed(layout), state: 'single', epoch: 0 };
 }

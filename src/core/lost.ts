@@ -1,10 +1,10 @@
-import type { Generation, Mark, Reached } from './generations.ts';
+import type { Watermark, Mark, StoredWatermarks } from './generations.ts';
 import type { Layout } from './layout.ts';
 import type { CartKey, CartLine, DeadlineMs, Line, ShardIndex, Transfer } from './nouns.ts';
 import type { Deduct, Receive, Send } from './operation.ts';
 
 /** The kinds of records that can be missing on a shard that was restored from a backup. */
-export type LostKind =
+export type MissingRecordKind =
   'sku' | 'sale' | 'flow' | 'flow_state' | 'pointer' | 'return' | 'adjustment' | 'cart' | 'transfer' | 'layout';
 
 /** A cart that was committed, with its known lines. */
@@ -16,8 +16,8 @@ export interface SoldCart extends CartKey {
 export type Redo = Deduct | Send | Receive | { readonly kind: 'record'; readonly cart: SoldCart };
 
 /** A record that is missing on a restored shard, although another source has it. */
-export interface Lost {
-  readonly kind: LostKind;
+export interface MissingRecord {
+  readonly kind: MissingRecordKind;
   /** The source that has the record, for operators. */
   readonly toldBy: string;
   readonly sku_id: string | null;
@@ -84,7 +84,7 @@ export interface StateWriter {
   /** Writes rows. A row replaces the one that has the same key. */
   putRows(shard: ShardIndex, table: StateTable, rows: readonly StateRow[], deadlineMs: DeadlineMs): Promise<void>;
   /** Deletes the rows of completed holds. */
-  dropHolds(shard: ShardIndex, keys: readonly StateKey[], deadlineMs: DeadlineMs): Promise<void>;
+  deleteHolds(shard: ShardIndex, keys: readonly StateKey[], deadlineMs: DeadlineMs): Promise<void>;
 }
 
 /** One side of a transfer, as the shard on that side stores it. */
@@ -118,13 +118,16 @@ export interface SplitRow {
 }
 
 /** The layout of a SKU that is or was split. */
-export interface SplitLayout extends Pick<Layout, 'state' | 'epoch' | 'lastEpoch' | 'places' | 'earlier' | 'shards'> {
+export interface SplitLayout extends Pick<
+  Layout,
+  'state' | 'epoch' | 'lastEpoch' | 'placement' | 'earlierPlacements' | 'shards'
+> {
   /** Milliseconds since 1970, by the clock of its shard. */
   readonly changedAtMs: number;
 }
 
 /** The rows of split SKUs on a shard, and the layouts of the SKUs whose slots the shard owns. */
-export interface Splits {
+export interface SplitSkus {
   readonly rows: readonly SplitRow[];
   readonly layouts: ReadonlyMap<string, SplitLayout>;
   /** Layouts that cannot be decoded. Missing rows of these SKUs may not be found. */
@@ -136,13 +139,13 @@ export interface ClosedShard {
   /** Whether the shard had no mark before. */
   readonly isNew: boolean;
   /** The watermark that is stored beside the mark. */
-  readonly reached: Generation;
+  readonly watermark: Watermark;
 }
 
 /** Reads and accepts a restored shard. */
 export interface RestoredShards {
   /** Reads the watermarks that a shard stores, of itself and of the others. */
-  readReached(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<Reached>;
+  readWatermarks(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<StoredWatermarks>;
   /**
    * Reads the transfers from one shard to another and back.
    *
@@ -174,7 +177,7 @@ export interface RestoredShards {
     direction: 'out' | 'in',
     deadlineMs: DeadlineMs,
   ): Promise<ReadonlySet<string>>;
-  readSplits(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<Splits>;
+  readSplits(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<SplitSkus>;
   /**
    * Writes a cart as committed, unless its record has another commit decision. A record that was written as aborted
    * only because none was found is no such decision, and is overruled.
@@ -190,18 +193,18 @@ export interface RestoredShards {
    * @param known the highest watermark recorded of it. The watermark of a shard that shows no less is advanced to the
    *   present moment.
    */
-  close(shard: ShardIndex, known: Generation, deadlineMs: DeadlineMs): Promise<ClosedShard>;
+  close(shard: ShardIndex, known: Watermark, deadlineMs: DeadlineMs): Promise<ClosedShard>;
   /** Stores the watermark of one shard on another. @param on the shard that stores it */
-  noteReached(on: ShardIndex, of: ShardIndex, reached: Generation, deadlineMs: DeadlineMs): Promise<void>;
+  storeWatermark(on: ShardIndex, of: ShardIndex, reached: Watermark, deadlineMs: DeadlineMs): Promise<void>;
   /**
    * Changes the mark of a closed shard.
    *
    * @param reached the watermark of the reference copy that is or was copied over it
    */
-  setMark(shard: ShardIndex, mark: Mark, reached: Generation, deadlineMs: DeadlineMs): Promise<void>;
+  setMark(shard: ShardIndex, mark: Mark, reached: Watermark, deadlineMs: DeadlineMs): Promise<void>;
   /**
    * Reopens a shard. Its watermark is set above the highest one that is known, and the versions of its rows above all
    * versions that caches may hold.
    */
-  accept(shard: ShardIndex, known: Generation, deadlineMs: DeadlineMs): Promise<void>;
+  accept(shard: ShardIndex, known: Watermark, deadlineMs: DeadlineMs): Promise<void>;
 }

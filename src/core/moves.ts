@@ -15,20 +15,20 @@ export interface RowState extends RowPlace {
 }
 
 /** A request for units in a row that has too few. */
-export interface Want {
+export interface UnitsRequest {
   readonly to: RowPlace;
   readonly units: number;
 }
 
 /** Planned units from one row to another. */
-export interface Move {
+export interface PlannedTransfer {
   readonly from: RowPlace;
   /** The epoch of the source row when it was read; null: the row is closed. */
   readonly epoch: number | null;
   readonly to: RowPlace;
   readonly amount: number;
   /** The index of the request that the units are for; null: they fill a row up ahead of need. */
-  readonly want: number | null;
+  readonly request: number | null;
 }
 
 /** A row with less than this part of an equal share is filled up. */
@@ -52,13 +52,13 @@ interface RowDraft {
  * @param isInLayout whether a row takes ids in the current layout
  * @returns the planned transfers, and the indexes of the requests that are not served
  */
-export function planMoves(
+export function planRebalance(
   rows: readonly RowState[],
-  wants: readonly Want[],
+  wants: readonly UnitsRequest[],
   isInLayout: (row: RowState) => boolean,
-): { readonly moves: Move[]; readonly unserved: number[] } {
+): { readonly moves: PlannedTransfer[]; readonly unserved: number[] } {
   const drafts = rows.map((row): RowDraft => ({ row, left: row.sellable_amount }));
-  const moves: Move[] = [];
+  const moves: PlannedTransfer[] = [];
   const unserved: number[] = [];
   wants.forEach(({ to, units }, want) => {
     if (sumOf(drafts) < units) return void unserved.push(want);
@@ -68,7 +68,7 @@ export function planMoves(
       const amount = Math.min(rest, draft.left);
       draft.left -= amount;
       rest -= amount;
-      moves.push({ from: placeOf(draft.row), epoch: epochOf(draft.row), to, amount, want });
+      moves.push({ from: placeOf(draft.row), epoch: epochOf(draft.row), to, amount, request: want });
     }
   });
   return { moves: [...moves, ...fillUpLowRows(drafts, isInLayout)], unserved };
@@ -80,15 +80,15 @@ function hasUnsellableUnits({ row }: RowDraft): boolean {
 }
 
 /** Empties closed rows, and fills low rows up from rows that have more than an equal share. */
-function fillUpLowRows(drafts: readonly RowDraft[], isInLayout: (row: RowState) => boolean): Move[] {
+function fillUpLowRows(drafts: readonly RowDraft[], isInLayout: (row: RowState) => boolean): PlannedTransfer[] {
   const layoutRows = drafts.filter(({ row }) => isInLayout(row));
   if (layoutRows.length === 0) return [];
   const share = Math.floor(sumOf(drafts) / layoutRows.length);
-  const moves: Move[] = [];
+  const moves: PlannedTransfer[] = [];
   const move = (from: RowDraft, to: RowDraft, amount: number): void => {
     from.left -= amount;
     to.left += amount;
-    moves.push({ from: placeOf(from.row), epoch: epochOf(from.row), to: placeOf(to.row), amount, want: null });
+    moves.push({ from: placeOf(from.row), epoch: epochOf(from.row), to: placeOf(to.row), amount, request: null });
   };
   const targets = layoutRows.filter((draft) => !hasUnsellableUnits(draft));
   for (const to of targets.filter(({ left }) => left < share * LOW_SHARE)) {

@@ -41,7 +41,7 @@ export interface Transfer {
 }
 
 /** Names the row of a SKU. Absent: the only row of an unsplit SKU, on the shard that owns its slot. */
-export interface Placed {
+export interface WithRow {
   readonly row?: RowRef;
 }
 
@@ -90,7 +90,7 @@ export interface FoundHold extends Hold {
 }
 
 /** The commit decision of a cart. */
-export type Verdict = 'committed' | 'aborted';
+export type CommitDecision = 'committed' | 'aborted';
 
 /** The units left of a SKU in one of its stock rows. */
 export interface StockRow {
@@ -115,12 +115,12 @@ export type ShardIndex = number;
 export type DeadlineMs = number;
 
 /** A unique text for a stock row. For an unsplit SKU it is the SKU's id. */
-export function shelfKeyText(sku_id: string, sub_row: number): string {
+export function stockRowKeyText(sku_id: string, sub_row: number): string {
   return sub_row === 0 ? sku_id : `${sku_id}\0${sub_row}`;
 }
 
-/** The stock row that a text of `shelfKeyText` names. */
-export function rowOfKeyText(text: string): { readonly sku_id: string; readonly sub_row: number } {
+/** The stock row that a text of `stockRowKeyText` names. */
+export function stockRowOfKeyText(text: string): { readonly sku_id: string; readonly sub_row: number } {
   const [sku_id = '', sub_row = '0'] = text.split('\0');
   return { sku_id, sub_row: Number(sub_row) };
 }

@@ -1,11 +1,11 @@
-import { shelfKeyText } from './nouns.ts';
-import type { CartKey, FlowKey, Line, Placed, Transfer, Verdict } from './nouns.ts';
+import { stockRowKeyText } from './nouns.ts';
+import type { CartKey, FlowKey, Line, WithRow, Transfer, CommitDecision } from './nouns.ts';
 
 /** A line and the row that it takes from. */
-export interface PlacedLine extends Line, Placed {}
+export interface LineWithRow extends Line, WithRow {}
 
 /** The key of a deduction, and the row that has or would have its flow. */
-export interface PlacedKey extends FlowKey, Placed {}
+export interface KeyWithRow extends FlowKey, WithRow {}
 
 /** Transfers fetched for an operation. Their credits are committed together with the operation, or not at all. */
 interface WithTransfers {
@@ -16,25 +16,25 @@ interface WithTransfers {
 export interface Deduct extends WithTransfers {
   readonly kind: 'deduct';
   readonly order_id: string;
-  readonly lines: readonly PlacedLine[];
+  readonly lines: readonly LineWithRow[];
 }
 
 /** Holds the stock of those lines of a cart that are on one shard, until the cart is decided. */
 export interface HoldLines extends CartKey, WithTransfers {
   readonly kind: 'hold';
-  readonly lines: readonly PlacedLine[];
+  readonly lines: readonly LineWithRow[];
 }
 
 /** Completes a cart on one shard: its holds become deductions, or are undone and rejected if they arrive later. */
-export interface SettleLines extends CartKey {
+export interface CompleteLines extends CartKey {
   readonly kind: 'settle';
-  readonly verdict: Verdict;
+  readonly decision: CommitDecision;
   /** Lines on one shard. Where the quantity is not known it is 1, for a flow that only fences off a late hold. */
-  readonly lines: readonly PlacedLine[];
+  readonly lines: readonly LineWithRow[];
 }
 
 /** Returns units of one deduction to stock. */
-export interface Return extends PlacedKey {
+export interface Return extends KeyWithRow {
   readonly kind: 'return';
   readonly return_id: string;
   readonly quantity: number;
@@ -47,11 +47,11 @@ export interface Return extends PlacedKey {
 export interface Cancel {
   readonly kind: 'cancel';
   readonly order_id: string;
-  readonly lines: readonly PlacedKey[];
+  readonly lines: readonly KeyWithRow[];
 }
 
 /** Restocks (`delta` above 0) or writes off (below 0). */
-export interface Adjust extends Placed, WithTransfers {
+export interface Adjust extends WithRow, WithTransfers {
   readonly kind: 'adjust';
   readonly sku_id: string;
   readonly adjustment_id: string;
@@ -79,7 +79,7 @@ export interface Open {
 }
 
 /** Starts or pauses the sale of a SKU. */
-export interface SetSale extends Placed {
+export interface SetSale extends WithRow {
   readonly kind: 'sale';
   readonly sku_id: string;
   readonly state: 'on' | 'paused';
@@ -88,7 +88,7 @@ export interface SetSale extends Placed {
 }
 
 /** Every change that an engine can make. */
-export type Operation = Deduct | HoldLines | SettleLines | Return | Cancel | Adjust | Send | Receive | Open | SetSale;
+export type Operation = Deduct | HoldLines | CompleteLines | Return | Cancel | Adjust | Send | Receive | Open | SetSale;
 
 /** The SKUs that an operation names, in their order, repeats included. */
 export function skusOf(operation: Operation): string[] {
@@ -98,19 +98,19 @@ export function skusOf(operation: Operation): string[] {
 /** The SKUs whose slots the shard must own. The other SKUs are fenced by the epochs of the rows that they name. */
 export function ownedSkusOf(operation: Operation): string[] {
   if ('lines' in operation) return operation.lines.filter(({ row }) => row === undefined).map((line) => line.sku_id);
-  return namesRow(operation) ? [] : [operation.sku_id];
+  return namesSubRow(operation) ? [] : [operation.sku_id];
 }
 
-/** The stock rows that an operation writes, as `shelfKeyText`, repeats included. */
-export function shelvesOf(operation: Operation): string[] {
-  if ('lines' in operation) return operation.lines.map(({ sku_id, row }) => shelfKeyText(sku_id, row?.sub_row ?? 0));
-  if (operation.kind === 'send') return [shelfKeyText(operation.sku_id, operation.from.sub_row)];
-  if (operation.kind === 'receive') return [shelfKeyText(operation.sku_id, operation.to.sub_row)];
-  return [shelfKeyText(operation.sku_id, 'row' in operation ? (operation.row?.sub_row ?? 0) : 0)];
+/** The stock rows that an operation writes, as `stockRowKeyText`, repeats included. */
+export function stockRowKeysOf(operation: Operation): string[] {
+  if ('lines' in operation) return operation.lines.map(({ sku_id, row }) => stockRowKeyText(sku_id, row?.sub_row ?? 0));
+  if (operation.kind === 'send') return [stockRowKeyText(operation.sku_id, operation.from.sub_row)];
+  if (operation.kind === 'receive') return [stockRowKeyText(operation.sku_id, operation.to.sub_row)];
+  return [stockRowKeyText(operation.sku_id, 'row' in operation ? (operation.row?.sub_row ?? 0) : 0)];
 }
 
 /** Whether an operation names single rows of a split SKU. A sale applies to all rows on a shard. */
-export function namesRow(operation: Operation): boolean {
+export function namesSubRow(operation: Operation): boolean {
   if ('lines' in operation) return operation.lines.some(({ row }) => row !== undefined);
   return (
     operation.kind === 'send' ||

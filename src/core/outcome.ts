@@ -10,7 +10,7 @@ import type {
   Return,
   Send,
   SetSale,
-  SettleLines,
+  CompleteLines,
 } from './operation.ts';
 
 /**
@@ -57,7 +57,7 @@ export interface Refused {
  * Nothing was done, because carts whose commit decision is not recorded on this shard hold one of the ids or the units
  * that are short. The records of the carts show how they ended.
  */
-export interface Pending {
+export interface BlockedByHolds {
   readonly is: 'pending';
   /** The holds of the requested ids, or of units of the requested SKUs. Without a shard: on the shard that answered. */
   readonly holds: readonly (Hold & { readonly shard?: ShardIndex })[];
@@ -74,7 +74,7 @@ export interface NotDone {
  * The attempt is in doubt: it may or may not have had its effect. The same ids, sent again or looked up, give the
  * answer.
  */
-export interface Unknown {
+export interface OutcomeInDoubt {
   readonly is: 'unknown';
   /** For the log, never for the caller. */
   readonly reason: string;
@@ -83,24 +83,24 @@ export interface Unknown {
 /**
  * Wrong shard: it does not own the slot of a SKU, or no longer does. Nothing was done. The caller's slot map is stale.
  */
-export interface NotMine {
+export interface WrongShard {
   readonly is: 'not_mine';
 }
 
 /** Stale layout: the rows of some SKUs are not, or no longer, in the layout that the caller named. Nothing was done. */
-export interface Moved {
+export interface StaleLayout {
   readonly is: 'moved';
   readonly sku_ids: readonly string[];
 }
 
 /** Redirect: the flows of some ids are on other shards. Nothing was done. */
-export interface Elsewhere {
+export interface Redirect {
   readonly is: 'elsewhere';
   readonly flows: readonly (FlowKey & { readonly shard: ShardIndex })[];
 }
 
 /** Nothing was done, because the operation was sent to the wrong shard or row. */
-export type Misplaced = NotMine | Moved | Elsewhere;
+export type Misrouted = WrongShard | StaleLayout | Redirect;
 
 /** A line that is deducted or held. */
 export interface DeductedLine extends Line {
@@ -138,12 +138,12 @@ export interface Applied {
 }
 
 /** The outcomes of an operation that was not applied. */
-export type NotApplied = Refused | NotDone | Unknown | Misplaced;
+export type NotApplied = Refused | NotDone | OutcomeInDoubt | Misrouted;
 
-export type DeductOutcome = Deducted | Pending | NotApplied;
-export type HoldOutcome = Held | Pending | NotApplied;
-export type ReturnOutcome = Returned | Pending | NotApplied;
-export type CancelOutcome = Applied | Pending | NotApplied;
+export type DeductOutcome = Deducted | BlockedByHolds | NotApplied;
+export type HoldOutcome = Held | BlockedByHolds | NotApplied;
+export type ReturnOutcome = Returned | BlockedByHolds | NotApplied;
+export type CancelOutcome = Applied | BlockedByHolds | NotApplied;
 export type AppliedOutcome = Applied | NotApplied;
 
 /** The outcome type of an operation. */
@@ -155,7 +155,7 @@ export type OutcomeOf<O extends Operation> = O extends Deduct
       ? ReturnOutcome
       : O extends Cancel
         ? CancelOutcome
-        : O extends SettleLines | Adjust | Send | Receive | Open | SetSale
+        : O extends CompleteLines | Adjust | Send | Receive | Open | SetSale
           ? AppliedOutcome
           : never;
 
@@ -174,7 +174,7 @@ export interface FoundStock {
 }
 
 /** The outcome of a read that has no result. */
-export type ReadFailure = NotDone | NotMine;
+export type ReadFailure = NotDone | WrongShard;
 
 /** Makes a refusal of refused lines, with the code that has precedence. `lines` must not be empty. */
 export function refusedLines(lines: readonly RefusedLine[]): Refused {

@@ -1,16 +1,16 @@
 import type { SkuBalance } from './books.ts';
 import type { JournalPosition, JournalRead } from './journal.ts';
-import type { CartKey, CartLine, DeadlineMs, FlowKey, Hold, ShardIndex, Verdict } from './nouns.ts';
-import type { Adjust, Operation, PlacedKey } from './operation.ts';
+import type { CartKey, CartLine, DeadlineMs, FlowKey, Hold, ShardIndex, CommitDecision } from './nouns.ts';
+import type { Adjust, Operation, KeyWithRow } from './operation.ts';
 import type {
   FoundFlows,
   FoundStock,
-  Misplaced,
+  Misrouted,
   NotDone,
-  NotMine,
+  WrongShard,
   OutcomeOf,
   ReadFailure,
-  Unknown,
+  OutcomeInDoubt,
 } from './outcome.ts';
 import type { CartPage, CartPosition, DecidedCart, ShardAudit, SoldFlow } from './reconciliation.ts';
 
@@ -40,9 +40,9 @@ export interface StockReader {
   /** Reads flows. Waits for each transaction that is still in doubt about one of them. `keys` must not be empty. */
   findFlows(
     shard: ShardIndex,
-    keys: readonly PlacedKey[],
+    keys: readonly KeyWithRow[],
     deadlineMs: DeadlineMs,
-  ): Promise<FoundFlows | NotDone | Misplaced>;
+  ): Promise<FoundFlows | NotDone | Misrouted>;
 
   /** Reads the units left of one SKU, and whether it is on sale. */
   readStock(shard: ShardIndex, sku_id: string, deadlineMs: DeadlineMs): Promise<FoundStock | ReadFailure>;
@@ -60,7 +60,7 @@ export interface JournalReader {
    * Reads some rows of one SKU's journal, newest first, in one snapshot.
    *
    * @param query `after` and `limit`: the position and the number of entries (`rowsMaxOf`); `holdsAfter` and
-   *   `holdsMax`: the same for holds, by their order detail; `isBesides`: the shard need not own the slot
+   *   `holdsMax`: the same for holds, by their order detail; `isAnyShard`: the shard need not own the slot
    */
   readJournal(
     shard: ShardIndex,
@@ -70,13 +70,13 @@ export interface JournalReader {
       readonly limit: number;
       readonly holdsAfter: string;
       readonly holdsMax: number;
-      readonly isBesides: boolean;
+      readonly isAnyShard: boolean;
     },
     deadlineMs: DeadlineMs,
   ): Promise<FoundJournal | ReadFailure>;
 }
 
-export type CartState = 'open' | Verdict;
+export type CartState = 'open' | CommitDecision;
 
 /** A record was written: the caller coordinates this attempt and decides it. */
 export interface CartBegun {
@@ -85,19 +85,19 @@ export interface CartBegun {
 }
 
 /** No record was written: the order's last attempt is open, or it sold exactly these lines. */
-export interface CartStands {
+export interface CartExists {
   readonly is: 'open' | 'sold';
   readonly attempt: number;
 }
 
 /** The state of a cart record. */
-export interface CartJudged {
+export interface FoundCartState {
   readonly is: 'judged';
   readonly state: CartState;
 }
 
 /** The unfinished carts and holds on a shard. */
-export interface LeftOver {
+export interface UnfinishedCarts {
   readonly is: 'left_over';
   /** Carts open for longer than any coordinator may take, in no order. */
   readonly carts: readonly CartKey[];
@@ -124,24 +124,28 @@ export interface CartRecords {
     order: { readonly order_id: string; readonly lines: readonly CartLine[] },
     force: boolean,
     deadlineMs: DeadlineMs,
-  ): Promise<CartBegun | CartStands | NotDone | NotMine | Unknown>;
+  ): Promise<CartBegun | CartExists | NotDone | WrongShard | OutcomeInDoubt>;
 
   /** Decides a cart by compare-and-set, for its coordinator. @returns the state of the record afterwards */
   decide(
     shard: ShardIndex,
     cart: CartKey,
-    verdict: Verdict,
+    verdict: CommitDecision,
     deadlineMs: DeadlineMs,
-  ): Promise<CartJudged | NotDone | NotMine | Unknown>;
+  ): Promise<FoundCartState | NotDone | WrongShard | OutcomeInDoubt>;
 
   /**
    * Reads the state of a cart, for callers other than its coordinator. An abandoned cart is aborted first, and a
    * missing record is written as aborted.
    */
-  judge(shard: ShardIndex, cart: CartKey, deadlineMs: DeadlineMs): Promise<CartJudged | NotDone | NotMine | Unknown>;
+  resolve(
+    shard: ShardIndex,
+    cart: CartKey,
+    deadlineMs: DeadlineMs,
+  ): Promise<FoundCartState | NotDone | WrongShard | OutcomeInDoubt>;
 
   /** Finds carts and holds that must be completed or undone. @param max rows of each kind, at most */
-  findLeftOver(shard: ShardIndex, max: number, deadlineMs: DeadlineMs): Promise<LeftOver | ReadFailure>;
+  findUnfinished(shard: ShardIndex, max: number, deadlineMs: DeadlineMs): Promise<UnfinishedCarts | ReadFailure>;
 }
 
 /** A SKU to be opened. */
@@ -156,7 +160,7 @@ export interface OpenedMany {
   /** SKUs that this call opened. */
   readonly openedNow: number;
   /** SKUs that were open with another opening stock, and that opening stock. They were not changed. */
-  readonly otherwise: readonly OpeningStock[];
+  readonly conflicting: readonly OpeningStock[];
 }
 
 /** Opens many SKUs at a time, for the import of a whole catalogue. */
@@ -170,7 +174,7 @@ export interface StockOpener {
     shard: ShardIndex,
     stocks: readonly OpeningStock[],
     deadlineMs: DeadlineMs,
-  ): Promise<OpenedMany | NotDone | NotMine | Unknown>;
+  ): Promise<OpenedMany | NotDone | WrongShard | OutcomeInDoubt>;
 }
 
 /** A slot that a shard has in its own table. Of two claims, the one with the higher epoch is the later. */
@@ -242,7 +246,7 @@ export interface BookReader {
 }
 
 /** The result of an attempt to repair a journal. */
-export interface Mended {
+export interface RepairOutcome {
   /** `changed`: the difference has changed, or there is no row; nothing was written. */
   readonly is: 'mended' | 'changed';
 }
@@ -267,7 +271,7 @@ export interface Auditor {
   ): Promise<CartPage>;
 
   /** Reads the commit decisions of some carts. Carts that are not decided are left out. */
-  readVerdicts(
+  readDecisions(
     shard: ShardIndex,
     keys: readonly CartKey[],
     deadlineMs: DeadlineMs,
@@ -291,5 +295,9 @@ export interface Auditor {
    * Writes an adjustment that makes the journal equal to the stock row, if its delta is still the difference. The stock
    * row is not changed.
    */
-  mend(shard: ShardIndex, adjustment: Adjust, deadlineMs: DeadlineMs): Promise<Mended | NotDone | NotMine | Unknown>;
+  repair(
+    shard: ShardIndex,
+    adjustment: Adjust,
+    deadlineMs: DeadlineMs,
+  ): Promise<RepairOutcome | NotDone | WrongShard | OutcomeInDoubt>;
 }

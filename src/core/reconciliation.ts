@@ -1,8 +1,8 @@
 import { flowKeyText } from './nouns.ts';
-import type { CartKey, CartLine, Flow, FlowKey, Line, ShardIndex, Verdict } from './nouns.ts';
+import type { CartKey, CartLine, Flow, FlowKey, Line, ShardIndex, CommitDecision } from './nouns.ts';
 
 /** Flows that are named for a difference, at most. */
-export const FLOWS_NAMED = 20;
+export const NAMED_FLOWS_MAX = 20;
 
 /**
  * The kinds of differences. Of each: `expected` / `actual`.
@@ -30,7 +30,7 @@ export const DIFFERENCE_KINDS = [
 export type DifferenceKind = (typeof DIFFERENCE_KINDS)[number];
 
 /** Two sums that should be equal and are not. */
-export interface ShelfDifference {
+export interface StockDifference {
   readonly kind: DifferenceKind;
   /** The shard of the SKU. */
   readonly shard: ShardIndex;
@@ -53,7 +53,7 @@ export interface OverdueHold extends Line, CartKey {}
 export interface ShardAudit {
   readonly sku_count: number;
   readonly flow_count: number;
-  readonly differences: readonly ShelfDifference[];
+  readonly differences: readonly StockDifference[];
   readonly overdue: readonly OverdueHold[];
 }
 
@@ -62,7 +62,7 @@ export type SoldFlow = Pick<Flow, 'sku_id' | 'order_detail_id' | 'order_id' | 'a
 
 /** The record of a decided cart. A record that was missing when it was read was written as aborted, without lines. */
 export interface DecidedCart extends CartKey {
-  readonly state: Verdict;
+  readonly state: CommitDecision;
   readonly lines: readonly CartLine[];
 }
 
@@ -82,7 +82,7 @@ export interface CartPage {
 }
 
 /** A unique text for a difference, which identifies it in the second audit. */
-export function differenceKey({ kind, shard, sku_id, sub_row = 0, cart, order_detail_ids }: ShelfDifference): string {
+export function differenceKey({ kind, shard, sku_id, sub_row = 0, cart, order_detail_ids }: StockDifference): string {
   const about = cart === null ? [] : [cart.order_id, String(cart.attempt), ...order_detail_ids];
   return [kind, String(shard), sku_id, String(sub_row), ...about].join('\0');
 }
@@ -91,7 +91,7 @@ export function differenceKey({ kind, shard, sku_id, sub_row = 0, cart, order_de
  * The differences of the second audit that the first audit found too. A difference that went away between the two is
  * none, and a new one may still go away.
  */
-export function seenTwice(first: readonly ShelfDifference[], second: readonly ShelfDifference[]): ShelfDifference[] {
+export function foundTwice(first: readonly StockDifference[], second: readonly StockDifference[]): StockDifference[] {
   const known = new Set(first.map(differenceKey));
   return second.filter((difference) => known.has(differenceKey(difference)));
 }
@@ -100,17 +100,17 @@ export function seenTwice(first: readonly ShelfDifference[], second: readonly Sh
 const REPAIR_PREFIX = 'reconcile-';
 
 /** The prefix of the adjustment ids of one repair run. */
-export function repairId(at: Date): string {
+export function repairIdPrefixAt(at: Date): string {
   return `${REPAIR_PREFIX}${at.toISOString().replaceAll(/[-:.]/g, '')}`;
 }
 
 /** Whether an adjustment was written by a repair. */
-export function isOfRepair(adjustment_id: string): boolean {
+export function isRepairId(adjustment_id: string): boolean {
   return new RegExp(`^${REPAIR_PREFIX}\\d{8}T\\d{9}Z-\\d+$`).test(adjustment_id);
 }
 
 /** The units by which the row is above its journal. */
-export function gapOf({ expected, actual }: ShelfDifference): bigint {
+export function gapOf({ expected, actual }: StockDifference): bigint {
   return actual - expected;
 }
 
@@ -122,11 +122,11 @@ export function gapOf({ expected, actual }: ShelfDifference): bigint {
  * @param flows by `flowKeyText`; null: there is no flow. A line without an entry was not looked up, and is not
  *   compared.
  */
-export function judgeCart(
+export function compareCart(
   cart: DecidedCart,
   flows: ReadonlyMap<string, SoldFlow | null>,
   shardOf: (sku_id: string) => ShardIndex,
-): ShelfDifference[] {
+): StockDifference[] {
   return cart.lines.flatMap((line) => {
     const flow = flows.get(flowKeyText(line));
     if (flow === undefined) return [];
@@ -149,7 +149,7 @@ export function cartDifference(
   { sku_id, order_detail_id, order_id, attempt }: FlowKey & CartKey,
   shard: ShardIndex,
   { expected, actual }: { readonly expected: number; readonly actual: number },
-): ShelfDifference {
+): StockDifference {
   return {
     kind,
     shard,

@@ -7,17 +7,17 @@ import type { CartKey, Flow, Line } from './nouns.ts';
  * hold, which a new attempt overwrites. `late`: this attempt was undone before its hold arrived. `elsewhere`: the flow
  * is a pointer.
  */
-export type Standing = 'replay' | 'idempotency_conflict' | 'cancelled' | 'pending' | 'free' | 'late' | 'elsewhere';
+export type IdStatus = 'replay' | 'idempotency_conflict' | 'cancelled' | 'pending' | 'free' | 'late' | 'elsewhere';
 
 /**
  * @param cart the order and attempt of the caller. An order on one shard has attempt 0, which is after all attempts of
  *   carts.
  */
-export function judgeStanding(
+export function idStatusOf(
   { order_id, attempt }: CartKey,
   line: Line,
   flow: Pick<Flow, 'order_id' | 'attempt' | 'quantity' | 'status'>,
-): Standing {
+): IdStatus {
   const isOwn = flow.order_id === order_id;
   switch (flow.status) {
     case 'void':

@@ -3,7 +3,7 @@ import type { ShardIndex } from './nouns.ts';
 /** A traced request, as the services see it. */
 export interface Trace {
   /** Records the start of an operation on a shard. @returns a function to be called once, with the outcome */
-  began(operation: string, shard: ShardIndex): (ending: string) => void;
+  begin(operation: string, shard: ShardIndex): (ending: string) => void;
 }
 
 /** The parts of a request that are known before its body is read. */
@@ -34,7 +34,7 @@ export interface RequestTrace {
    */
   readonly traceId: string;
   /** Null: operations inside the request are not recorded. */
-  readonly inside: Trace | null;
+  readonly operations: Trace | null;
   /** Ends the trace. To be called once. */
   answered(answer: TraceableAnswer): void;
 }

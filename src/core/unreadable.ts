@@ -16,4 +16,4 @@ export interface UnreadableRow {
 }
 
 /** Reports a row that cannot be decoded. It may be called each time that the row is found. */
-export type NoteUnreadable = (row: UnreadableRow) => void;
+export type ReportUnreadable = (row: UnreadableRow) => void;

@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import { SUB_ROWS_LIMIT } from '../core/layout.ts';
 import { STOCK_LIMIT } from '../core/nouns.ts';
-import { DIFFERENCE_KINDS, FLOWS_NAMED } from '../core/reconciliation.ts';
+import { DIFFERENCE_KINDS, NAMED_FLOWS_MAX } from '../core/reconciliation.ts';
 import { MOMENT_FORMAT, TEXT_FORMAT } from '../schema/wording.ts';
 import {
   adjustmentId,
@@ -92,7 +92,7 @@ export const reconciliationAnswer = answerRecord({
       actual: Type.Integer(),
       flow_count: Type.Integer({ minimum: 0, description: 'flows that the difference comes from' }),
       flows: Type.Array(orderDetailId, {
-        maxItems: FLOWS_NAMED,
+        maxItems: NAMED_FLOWS_MAX,
         description: 'some of these flows, by their order_detail_id',
       }),
       cart: Type.Union([answerRecord({ order_id: orderId, attempt: Type.Integer({ minimum: 1 }) }), Type.Null()], {

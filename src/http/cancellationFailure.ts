@@ -1,5 +1,5 @@
 import { STOCK_LIMIT } from '../core/nouns.ts';
-import type { NotDone, Unknown } from '../core/outcome.ts';
+import type { NotDone, OutcomeInDoubt } from '../core/outcome.ts';
 import { shown } from '../core/shown.ts';
 import type { CancelRefused } from '../service/cancelOrder.ts';
 import { problem } from './errors.ts';
@@ -7,7 +7,7 @@ import type { Reply } from './errors.ts';
 import { failureReply } from './failureReply.ts';
 
 /** The answer to a cancellation that was not done. A refusal has the state of every line. */
-export function cancellationFailure(outcome: CancelRefused | NotDone | Unknown): Reply {
+export function cancellationFailure(outcome: CancelRefused | NotDone | OutcomeInDoubt): Reply {
   if (outcome.is !== 'refused') return failureReply(outcome);
   const { code, lines } = outcome;
   const before = lines.filter((line) => line.status === 'cancelled' && line.code === undefined).length;

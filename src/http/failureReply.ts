@@ -1,11 +1,11 @@
 import { STOCK_LIMIT } from '../core/nouns.ts';
-import type { NotDone, Refused, RefusalCode, RefusedLine, Unknown } from '../core/outcome.ts';
+import type { NotDone, Refused, RefusalCode, RefusedLine, OutcomeInDoubt } from '../core/outcome.ts';
 import { shown } from '../core/shown.ts';
 import { problem } from './errors.ts';
 import type { Reply } from './errors.ts';
 
 /** The parts of a request that the detail of a refusal names. */
-export interface Asked {
+export interface RequestParts {
   /** Lines of the request. */
   readonly line_count?: number;
   /** Units of the request, if it has only one line. */
@@ -30,7 +30,7 @@ const REASONS: Readonly<Record<RefusalCode, string>> = {
  * Makes the answer for a request that was not done, or whose outcome is unknown. The reasons in the outcome name hosts
  * and statements, so they are logged and not sent to the caller.
  */
-export function failureReply(outcome: Refused | NotDone | Unknown, asked: Asked = {}): Reply {
+export function failureReply(outcome: Refused | NotDone | OutcomeInDoubt, asked: RequestParts = {}): Reply {
   switch (outcome.is) {
     case 'refused':
       return problem(outcome.code, `${reasonOf(outcome, asked)}; nothing was changed`, membersOf(outcome));
@@ -49,7 +49,7 @@ function membersOf({ lines, returnable }: Refused): Record<string, unknown> {
   return { ...(returnable !== undefined && { returnable }), ...(lines.length > 0 && { lines }) };
 }
 
-function reasonOf({ code, lines, returnable }: Refused, { line_count = lines.length, quantity }: Asked): string {
+function reasonOf({ code, lines, returnable }: Refused, { line_count = lines.length, quantity }: RequestParts): string {
   // Lines can fail for several reasons. The code of the answer is the reason to correct first.
   const first = lines.find((line) => line.code === code);
   if (first !== undefined) {

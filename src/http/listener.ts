@@ -22,7 +22,7 @@ export interface ListenerOptions {
   /** The longest time for a request, unless its route has a limit of its own. */
   readonly requestMs: number;
   /** Whether a caller may send one more request; absent: every caller may. */
-  readonly mayAsk?: (caller: string) => Promise<boolean>;
+  readonly mayCall?: (caller: string) => Promise<boolean>;
   /** Records traces of requests; absent: no request is traced. */
   readonly tracer?: Tracer;
   /** Called once per request, after its answer is made. */
@@ -97,9 +97,9 @@ function answerOnce(options: ListenerOptions, byAddress: ReadonlyMap<string, Han
       reply = problem('unauthorized', 'send Authorization: Bearer <token>');
       context.set('WWW-Authenticate', 'Bearer');
     } else if (
-      options.mayAsk !== undefined &&
+      options.mayCall !== undefined &&
       !isOpen() &&
-      !(await options.mayAsk(callerOf(context.req, options.tokens.length > 0)))
+      !(await options.mayCall(callerOf(context.req, options.tokens.length > 0)))
     ) {
       reply = problem('rate_limited', 'wait for the seconds in Retry-After, then send the request again');
     } else {
@@ -219,7 +219,7 @@ function handlerOf(declared: Route, options: ListenerOptions, waitingSince: () =
       const body = declared.body === undefined ? undefined : checkBody(await readJson(context.req));
       // The time limit starts here. The caller determines how long the body takes, within the limits of the server.
       const deadlineMs = performance.now() + (declared.requestMs ?? options.requestMs) - stalledMs;
-      return await declared.handle({ params, query, body, deadlineMs, trace: context.state.trace?.inside ?? null });
+      return await declared.handle({ params, query, body, deadlineMs, trace: context.state.trace?.operations ?? null });
     } catch (error) {
       return error instanceof Rejection ? error.reply : replyToFault(error, declared, options, faultPlaceOf(context));
     }

@@ -1,12 +1,12 @@
 import { Counter, Gauge } from 'prom-client';
 import type { Registry } from 'prom-client';
-import type { LeftOver, ShardState } from '../core/ports.ts';
+import type { UnfinishedCarts, ShardState } from '../core/ports.ts';
 
 /** Makes the series of carts that are not complete. @returns a function that records the result of a sweep */
 export function cartSeries(
   registers: Registry[],
   shards: () => readonly ShardState[],
-): (shard: string, leftOver: LeftOver | null) => void {
+): (shard: string, leftOver: UnfinishedCarts | null) => void {
   const ofCarts = (name: string, help: string): Gauge<'shard'> =>
     new Gauge({ name, help, aggregator: 'max', labelNames: ['shard'] as const, registers });
   const cartsOpen = ofCarts('stockgate_carts_undecided', 'Undecided carts whose record is on the shard');

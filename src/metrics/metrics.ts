@@ -1,7 +1,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { HOTTEST_MAX } from '../core/heat.ts';
 import type { HotSku } from '../core/heat.ts';
-import type { LeftOver, ShardState } from '../core/ports.ts';
+import type { UnfinishedCarts, ShardState } from '../core/ports.ts';
 import { UNREADABLE_KINDS } from '../core/unreadable.ts';
 import type { UnreadableKind } from '../core/unreadable.ts';
 import type { MetricsPage, MetricsSnapshot } from './addUp.ts';
@@ -23,7 +23,7 @@ export interface Metrics {
   /** Counts one operation on a shard that was not done or is in doubt. */
   withoutVerdict(operation: string, ending: 'not_done' | 'unknown'): void;
   /** Records the unfinished carts that a sweep found on a shard; null when the shard did not answer. */
-  swept(shard: string, leftOver: LeftOver | null): void;
+  swept(shard: string, leftOver: UnfinishedCarts | null): void;
   /** Records the number of differences that a reconciliation of all SKUs has found. */
   reconciled(differences: number): void;
   /** Makes the series of rows that cannot be read. @param counts read at each scrape */

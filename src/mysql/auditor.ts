@@ -1,15 +1,15 @@
 import { expectedOf } from '../core/books.ts';
-import type { ShelfBalance } from '../core/books.ts';
+import type { StockRowBalance } from '../core/books.ts';
 import type { CartKey, DeadlineMs, FlowKey, ShardIndex } from '../core/nouns.ts';
 import type { Adjust } from '../core/operation.ts';
-import type { NotDone, NotMine, Unknown } from '../core/outcome.ts';
-import type { Auditor, Mended } from '../core/ports.ts';
+import type { NotDone, WrongShard, OutcomeInDoubt } from '../core/outcome.ts';
+import type { Auditor, RepairOutcome } from '../core/ports.ts';
 import type {
   CartPage,
   DecidedCart,
   DifferenceKind,
   ShardAudit,
-  ShelfDifference,
+  StockDifference,
   SoldFlow,
 } from '../core/reconciliation.ts';
 import type { Connection } from './connection.ts';
@@ -53,7 +53,7 @@ export class ShardAuditor implements Auditor {
     );
   }
 
-  readVerdicts(
+  readDecisions(
     shard: ShardIndex,
     keys: readonly CartKey[],
     deadlineMs: DeadlineMs,
@@ -78,7 +78,11 @@ export class ShardAuditor implements Auditor {
     return this.#lend(shard, deadlineMs, (connection) => findFlowsOfCarts(connection, carts, sku_ids, deadlineMs));
   }
 
-  mend(shard: ShardIndex, adjustment: Adjust, deadlineMs: DeadlineMs): Promise<Mended | NotDone | NotMine | Unknown> {
+  repair(
+    shard: ShardIndex,
+    adjustment: Adjust,
+    deadlineMs: DeadlineMs,
+  ): Promise<RepairOutcome | NotDone | WrongShard | OutcomeInDoubt> {
     return settle(this.#shard(shard), deadlineMs, mend(adjustment));
   }
 
@@ -105,7 +109,7 @@ export class ShardAuditor implements Auditor {
 
 async function auditOf(snapshot: Snapshot, shard: ShardIndex, sku_ids: readonly string[] | null): Promise<ShardAudit> {
   const counts = await readShardCounts(snapshot, sku_ids);
-  const differences: ShelfDifference[] = [];
+  const differences: StockDifference[] = [];
   for (const balance of await readUnbalanced(snapshot, sku_ids))
     differences.push(...(await ofBalance(snapshot, shard, balance)));
   for (const gap of await findReturnGaps(snapshot, sku_ids)) differences.push(ofGap('returned', shard, gap));
@@ -123,11 +127,11 @@ async function auditOf(snapshot: Snapshot, shard: ShardIndex, sku_ids: readonly 
   return { ...counts, differences, overdue: await findOverdueHolds(snapshot, sku_ids) };
 }
 
-async function ofBalance(snapshot: Snapshot, shard: ShardIndex, balance: ShelfBalance): Promise<ShelfDifference[]> {
+async function ofBalance(snapshot: Snapshot, shard: ShardIndex, balance: StockRowBalance): Promise<StockDifference[]> {
   const { sku_id, sub_row, leaved, held, pending, flow_count, pending_count } = balance;
   const about = { shard, sku_id, ...(sub_row === 0 ? {} : { sub_row }) };
   const expected = expectedOf(balance);
-  const found: ShelfDifference[] = [];
+  const found: StockDifference[] = [];
   if (leaved !== expected) {
     const order_detail_ids = await readFlowIds(snapshot, sku_id, 'newest');
     found.push({ kind: 'leaved_amount', ...about, expected, actual: leaved, flow_count, order_detail_ids, cart: null });
@@ -147,6 +151,6 @@ async function ofBalance(snapshot: Snapshot, shard: ShardIndex, balance: ShelfBa
   return found;
 }
 
-function ofGap(kind: DifferenceKind, shard: ShardIndex, gap: Gap): ShelfDifference {
+function ofGap(kind: DifferenceKind, shard: ShardIndex, gap: Gap): StockDifference {
   return { kind, shard, ...gap, cart: null };
 }

@@ -1,5 +1,5 @@
 import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
-import type { NotDone, NotMine, Unknown } from '../core/outcome.ts';
+import type { NotDone, WrongShard, OutcomeInDoubt } from '../core/outcome.ts';
 import type { OpenedMany, OpeningStock, StockOpener } from '../core/ports.ts';
 import { openMany } from './operations/openMany.ts';
 import { settle } from './settle.ts';
@@ -17,7 +17,7 @@ export class BulkOpener implements StockOpener {
     shard: ShardIndex,
     stocks: readonly OpeningStock[],
     deadlineMs: DeadlineMs,
-  ): Promise<OpenedMany | NotDone | NotMine | Unknown> {
+  ): Promise<OpenedMany | NotDone | WrongShard | OutcomeInDoubt> {
     const target = this.#shards[shard];
     if (target === undefined) throw new RangeError(`there is no shard ${shard}`);
     return settle(target, deadlineMs, openMany(stocks));

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { flowKeyText } from '../core/nouns.ts';
-import type { CartKey, CartLine, DeadlineMs, Line, ShardIndex, Verdict } from '../core/nouns.ts';
-import type { NotDone, NotMine, ReadFailure, Unknown } from '../core/outcome.ts';
-import type { CartBegun, CartJudged, CartRecords, CartStands, LeftOver } from '../core/ports.ts';
-import type { NoteUnreadable } from '../core/unreadable.ts';
+import type { CartKey, CartLine, DeadlineMs, Line, ShardIndex, CommitDecision } from '../core/nouns.ts';
+import type { NotDone, WrongShard, ReadFailure, OutcomeInDoubt } from '../core/outcome.ts';
+import type { CartBegun, FoundCartState, CartRecords, CartExists, UnfinishedCarts } from '../core/ports.ts';
+import type { ReportUnreadable } from '../core/unreadable.ts';
 import { hadNoEffect, Raced, reasonOf, Unavailable, Unreadable } from './failures.ts';
 import { withRetries } from './retries.ts';
 import { settle } from './settle.ts';
@@ -18,10 +18,10 @@ import { transact, WORK_MS } from './transaction.ts';
 /** Cart records in MySQL. Each change is one transaction; if its COMMIT is not answered, the outcome is resolved. */
 export class CartStore implements CartRecords {
   readonly #shards: readonly Shard[];
-  readonly #onUnreadable: NoteUnreadable;
+  readonly #onUnreadable: ReportUnreadable;
 
   /** @param onUnreadable called for each record and hold that cannot be read */
-  constructor(shards: readonly Shard[], onUnreadable: NoteUnreadable = () => undefined) {
+  constructor(shards: readonly Shard[], onUnreadable: ReportUnreadable = () => undefined) {
     this.#shards = shards;
     this.#onUnreadable = onUnreadable;
   }
@@ -31,7 +31,7 @@ export class CartStore implements CartRecords {
     order: { readonly order_id: string; readonly lines: readonly CartLine[] },
     force: boolean,
     deadlineMs: DeadlineMs,
-  ): Promise<CartBegun | CartStands | NotDone | NotMine | Unknown> {
+  ): Promise<CartBegun | CartExists | NotDone | WrongShard | OutcomeInDoubt> {
     const { order_id } = order;
     const change = beginChange(order, force, this.#reportLines(shard, order_id));
     return this.#runGated(shard, order_id, deadlineMs, this.#reporting(shard, order_id, change));
@@ -40,20 +40,24 @@ export class CartStore implements CartRecords {
   decide(
     shard: ShardIndex,
     cart: CartKey,
-    verdict: Verdict,
+    verdict: CommitDecision,
     deadlineMs: DeadlineMs,
-  ): Promise<CartJudged | NotDone | NotMine | Unknown> {
+  ): Promise<FoundCartState | NotDone | WrongShard | OutcomeInDoubt> {
     // Without the gate: the decision must not wait behind other requests for the same cart.
     return settle(this.#shard(shard), deadlineMs, this.#reporting(shard, cart.order_id, decideChange(cart, verdict)));
   }
 
-  judge(shard: ShardIndex, cart: CartKey, deadlineMs: DeadlineMs): Promise<CartJudged | NotDone | NotMine | Unknown> {
+  resolve(
+    shard: ShardIndex,
+    cart: CartKey,
+    deadlineMs: DeadlineMs,
+  ): Promise<FoundCartState | NotDone | WrongShard | OutcomeInDoubt> {
     const { order_id } = cart;
     const change = judgeChange(cart, this.#reportLines(shard, order_id));
     return this.#runGated(shard, order_id, deadlineMs, this.#reporting(shard, order_id, change));
   }
 
-  async findLeftOver(shard: ShardIndex, max: number, deadlineMs: DeadlineMs): Promise<LeftOver | ReadFailure> {
+  async findUnfinished(shard: ShardIndex, max: number, deadlineMs: DeadlineMs): Promise<UnfinishedCarts | ReadFailure> {
     const { pool, retryBudget } = this.#shard(shard);
     try {
       return await withRetries(deadlineMs, retryBudget, () =>
@@ -99,7 +103,7 @@ export class CartStore implements CartRecords {
     order_id: string,
     deadlineMs: DeadlineMs,
     change: Change<Outcome>,
-  ): Promise<Outcome | NotDone | NotMine | Unknown> {
+  ): Promise<Outcome | NotDone | WrongShard | OutcomeInDoubt> {
     const shard = this.#shard(index);
     let leave: (() => void) | null = null;
     try {
@@ -124,7 +128,7 @@ function beginChange(
   { order_id, lines }: { readonly order_id: string; readonly lines: readonly CartLine[] },
   force: boolean,
   report: (cart: LockedCart) => void,
-): Change<CartBegun | CartStands | NotMine> {
+): Change<CartBegun | CartExists | WrongShard> {
   const token = randomBytes(16);
   let intended: CartKey | null = null;
   return {
@@ -151,7 +155,7 @@ function beginChange(
   };
 }
 
-function decideChange(cart: CartKey, verdict: Verdict): Change<CartJudged | NotMine> {
+function decideChange(cart: CartKey, verdict: CommitDecision): Change<FoundCartState | WrongShard> {
   return {
     async attempt(transaction) {
       if (!(await ownSlots(transaction, [cart.order_id]))) return { keep: false, value: { is: 'not_mine' } };
@@ -167,7 +171,7 @@ function decideChange(cart: CartKey, verdict: Verdict): Change<CartJudged | NotM
   };
 }
 
-function judgeChange(cart: CartKey, report: (cart: LockedCart) => void): Change<CartJudged | NotMine> {
+function judgeChange(cart: CartKey, report: (cart: LockedCart) => void): Change<FoundCartState | WrongShard> {
   return {
     async attempt(transaction) {
       if (!(await ownSlots(transaction, [cart.order_id]))) return { keep: false, value: { is: 'not_mine' } };

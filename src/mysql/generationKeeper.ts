@@ -1,5 +1,5 @@
-import { CLOSED, momentOf } from '../core/generations.ts';
-import type { Generations, WentBack } from '../core/generations.ts';
+import { MARK_CLOSED, watermarkText } from '../core/generations.ts';
+import type { KnownWatermarks, RestoredWatermark } from '../core/generations.ts';
 import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
 import type { Connection } from './connection.ts';
 import { ConnectionLost, ServerError, ShardRefused } from './failures.ts';
@@ -10,7 +10,7 @@ const PAUSE_MS_MAX = 30_000;
 
 /** Maintains the watermark of one shard. */
 export class GenerationKeeper {
-  readonly #generations: Generations;
+  readonly #generations: KnownWatermarks;
   readonly #shard: ShardIndex;
   readonly #onFailure: (reason: string) => void;
   #failures = 0;
@@ -19,7 +19,7 @@ export class GenerationKeeper {
   /**
    * @param onFailure receives why the watermark was not raised; until it is raised, a restore can lose sales unnoticed
    */
-  constructor(generations: Generations, shard: ShardIndex, onFailure: (reason: string) => void) {
+  constructor(generations: KnownWatermarks, shard: ShardIndex, onFailure: (reason: string) => void) {
     this.#generations = generations;
     this.#shard = shard;
     this.#onFailure = onFailure;
@@ -47,7 +47,7 @@ export class GenerationKeeper {
     const ageMs = epochMs - known / 1_000;
     // A watermark far ahead of the shard's clock was written before the clock was set back.
     const isDue = ageMs >= MOVE_EVERY_MS || ageMs < -MOVE_EVERY_MS;
-    if (!isDue || performance.now() < this.#notBeforeMs || !this.#generations.mayMove(this.#shard)) return;
+    if (!isDue || performance.now() < this.#notBeforeMs || !this.#generations.mayAdvance(this.#shard)) return;
     try {
       await moveOn(connection, this.#shard, known, this.#generations.ofOthers(this.#shard), deadlineMs);
       this.#failures = 0;
@@ -62,11 +62,11 @@ export class GenerationKeeper {
   }
 }
 
-function describe({ shows, had, mark }: WentBack): string {
+function describe({ watermark: shows, watermarkBefore: had, mark }: RestoredWatermark): string {
   const back =
     shows < had
       ? [
-          `it shows the state of ${momentOf(shows)}, but had reached ${momentOf(had)}: ` +
+          `it shows the state of ${watermarkText(shows)}, but had reached ${watermarkText(had)}: ` +
             'it was restored from a backup, and sales since then are missing',
         ]
       : [];
@@ -74,7 +74,7 @@ function describe({ shows, had, mark }: WentBack): string {
     mark === null
       ? []
       : [
-          mark === CLOSED
+          mark === MARK_CLOSED
             ? 'an operator keeps gateways from it'
             : 'a reference copy was copied over it, but not completely',
         ];

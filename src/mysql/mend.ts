@@ -1,8 +1,8 @@
 import { expectedOf } from '../core/books.ts';
 import { STOCK_LIMIT } from '../core/nouns.ts';
 import type { Adjust } from '../core/operation.ts';
-import type { NotDone, NotMine } from '../core/outcome.ts';
-import type { Mended } from '../core/ports.ts';
+import type { NotDone, WrongShard } from '../core/outcome.ts';
+import type { RepairOutcome } from '../core/ports.ts';
 import type { Change } from './settle.ts';
 import { insertAdjustment } from './sql/insertAdjustment.ts';
 import { lockAdjustment } from './sql/lockAdjustment.ts';
@@ -16,7 +16,7 @@ import { readUnbalanced } from './sql/readBalances.ts';
  * row in the same transaction. So while the row is locked the journal cannot change, and the difference is computed
  * again.
  */
-export function mend(adjustment: Adjust): Change<Mended | NotMine | NotDone> {
+export function mend(adjustment: Adjust): Change<RepairOutcome | WrongShard | NotDone> {
   const { sku_id, delta } = adjustment;
 
   return {

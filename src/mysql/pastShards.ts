@@ -1,5 +1,5 @@
-import { HALF_COPIED, NOTHING, shownBy } from '../core/generations.ts';
-import type { Generation } from '../core/generations.ts';
+import { MARK_COPYING, NO_WATERMARK, ownWatermarkOf } from '../core/generations.ts';
+import type { Watermark } from '../core/generations.ts';
 import type { StateKey, StateReader, StateRow, StateTable } from '../core/lost.ts';
 import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
 import { Connection } from './connection.ts';
@@ -41,9 +41,12 @@ export class PastShards implements StateReader {
   }
 
   /** The watermark of the reference copy. 0: it has none, or another copy was written over it, but not completely. */
-  async reached(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<Generation> {
-    const { shows, mark } = shownBy(await readReached(await this.#connection(shard, deadlineMs), deadlineMs), shard);
-    return mark === HALF_COPIED ? NOTHING : shows;
+  async reached(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<Watermark> {
+    const { watermark: shows, mark } = ownWatermarkOf(
+      await readReached(await this.#connection(shard, deadlineMs), deadlineMs),
+      shard,
+    );
+    return mark === MARK_COPYING ? NO_WATERMARK : shows;
   }
 
   /** The server's estimate of the number of rows, for a progress bar. */

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import type { Generation, Mark, Reached } from '../core/generations.ts';
+import type { Watermark, Mark, StoredWatermarks } from '../core/generations.ts';
 import type {
   CartSalesPage,
   ClosedShard,
   RestoredShards,
   SalePosition,
   SoldCart,
-  Splits,
+  SplitSkus,
   StateKey,
   StateReader,
   StateRow,
@@ -38,7 +38,7 @@ export class RestoredShardStore implements RestoredShards, StateReader, StateWri
     this.#shards = shards;
   }
 
-  readReached(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<Reached> {
+  readWatermarks(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<StoredWatermarks> {
     return this.#lend(shard, deadlineMs, (connection) => readReached(connection, deadlineMs));
   }
 
@@ -51,7 +51,7 @@ export class RestoredShardStore implements RestoredShards, StateReader, StateWri
     return this.#lend(shard, deadlineMs, (connection) => readTransfers(connection, shard, other, sinceMs, deadlineMs));
   }
 
-  readSplits(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<Splits> {
+  readSplits(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<SplitSkus> {
     return this.#lend(shard, deadlineMs, (connection) => readSplits(connection, this.#shards.length, deadlineMs));
   }
 
@@ -94,7 +94,7 @@ export class RestoredShardStore implements RestoredShards, StateReader, StateWri
     return this.#lend(shard, deadlineMs, (connection) => putStateRows(connection, table, rows, deadlineMs));
   }
 
-  dropHolds(shard: ShardIndex, keys: readonly StateKey[], deadlineMs: DeadlineMs): Promise<void> {
+  deleteHolds(shard: ShardIndex, keys: readonly StateKey[], deadlineMs: DeadlineMs): Promise<void> {
     return this.#lend(shard, deadlineMs, (connection) => deleteHolds(connection, keys, deadlineMs));
   }
 
@@ -113,22 +113,22 @@ export class RestoredShardStore implements RestoredShards, StateReader, StateWri
     });
   }
 
-  close(shard: ShardIndex, known: Generation, deadlineMs: DeadlineMs): Promise<ClosedShard> {
+  close(shard: ShardIndex, known: Watermark, deadlineMs: DeadlineMs): Promise<ClosedShard> {
     return transact(this.#shard(shard).pool, deadlineMs, async (transaction) => ({
       keep: true,
       value: await closeShard(transaction, shard, known),
     }));
   }
 
-  noteReached(on: ShardIndex, of: ShardIndex, reached: Generation, deadlineMs: DeadlineMs): Promise<void> {
+  storeWatermark(on: ShardIndex, of: ShardIndex, reached: Watermark, deadlineMs: DeadlineMs): Promise<void> {
     return this.#lend(on, deadlineMs, (connection) => noteReached(connection, of, reached, deadlineMs));
   }
 
-  setMark(shard: ShardIndex, mark: Mark, reached: Generation, deadlineMs: DeadlineMs): Promise<void> {
+  setMark(shard: ShardIndex, mark: Mark, reached: Watermark, deadlineMs: DeadlineMs): Promise<void> {
     return this.#lend(shard, deadlineMs, (connection) => setMark(connection, shard, mark, reached, deadlineMs));
   }
 
-  async accept(shard: ShardIndex, known: Generation, deadlineMs: DeadlineMs): Promise<void> {
+  async accept(shard: ShardIndex, known: Watermark, deadlineMs: DeadlineMs): Promise<void> {
     await this.#lend(shard, deadlineMs, async (connection) => {
       await makeYounger(connection, deadlineMs);
       // Last, because gateways sell from the shard from here on.

@@ -1,5 +1,5 @@
 import type { DeadlineMs } from '../core/nouns.ts';
-import type { NotDone, NotMine, Unknown } from '../core/outcome.ts';
+import type { NotDone, WrongShard, OutcomeInDoubt } from '../core/outcome.ts';
 import { CommitUnanswered, hadNoEffect, LeftTransaction, reasonOf } from './failures.ts';
 import type { ConnectionPool } from './pool.ts';
 import { untilAnswered, withRetries } from './retries.ts';
@@ -29,7 +29,7 @@ export async function settle<Outcome>(
   { pool, retryBudget }: Pick<Shard, 'pool' | 'retryBudget'>,
   deadlineMs: DeadlineMs,
   change: Change<Outcome>,
-): Promise<Outcome | NotDone | NotMine | Unknown> {
+): Promise<Outcome | NotDone | WrongShard | OutcomeInDoubt> {
   try {
     return await withRetries(deadlineMs, retryBudget, () =>
       transact(pool, deadlineMs, (transaction) => change.attempt(transaction)),
@@ -47,7 +47,7 @@ async function resolveOutcome<Outcome>(
   deadlineMs: DeadlineMs,
   change: Change<Outcome>,
   unanswered: Error,
-): Promise<Outcome | NotDone | Unknown> {
+): Promise<Outcome | NotDone | OutcomeInDoubt> {
   try {
     const outcome = await untilAnswered(deadlineMs, () =>
       transact(

@@ -1,6 +1,6 @@
 import { Breaker } from '../core/breaker.ts';
 import type { BreakerOptions } from '../core/breaker.ts';
-import type { Generations } from '../core/generations.ts';
+import type { KnownWatermarks } from '../core/generations.ts';
 import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
 import type { ShardState } from '../core/ports.ts';
 import { HASH_VERSION } from '../core/slots.ts';
@@ -44,7 +44,7 @@ export interface ShardOptions {
    * The watermarks of all shards: a shard whose watermark went back is not served. If absent, it is not checked, as in
    * commands that repair such a shard.
    */
-  readonly generations?: Generations;
+  readonly generations?: KnownWatermarks;
   /** Receives the reason when the watermark of the shard could not be raised. */
   readonly onNotMovedOn?: (reason: string) => void;
   /** Called whenever the shard's state or its reason changes. */

@@ -1,9 +1,9 @@
 import type { SkuBalance } from '../core/books.ts';
 import { flowKeyText } from '../core/nouns.ts';
 import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
-import type { PlacedKey } from '../core/operation.ts';
-import type { FoundFlows, FoundStock, Misplaced, NotDone, ReadFailure } from '../core/outcome.ts';
-import type { NoteUnreadable } from '../core/unreadable.ts';
+import type { KeyWithRow } from '../core/operation.ts';
+import type { FoundFlows, FoundStock, Misrouted, NotDone, ReadFailure } from '../core/outcome.ts';
+import type { ReportUnreadable } from '../core/unreadable.ts';
 import type {
   BookReader,
   FoundJournal,
@@ -32,10 +32,10 @@ import { transact } from './transaction.ts';
 /** All reads of gateways from the shards. Each goes to the primary and has the caller's deadline. */
 export class ShardReader implements StockReader, JournalReader, SlotSource, BookReader, ShardOverview {
   readonly #shards: readonly Shard[];
-  readonly #onUnreadable: NoteUnreadable;
+  readonly #onUnreadable: ReportUnreadable;
 
   /** @param onUnreadable called for each layout whose list of shards cannot be read */
-  constructor(shards: readonly Shard[], onUnreadable: NoteUnreadable = () => undefined) {
+  constructor(shards: readonly Shard[], onUnreadable: ReportUnreadable = () => undefined) {
     this.#shards = shards;
     this.#onUnreadable = onUnreadable;
   }
@@ -50,12 +50,12 @@ export class ShardReader implements StockReader, JournalReader, SlotSource, Book
 
   findFlows(
     shard: ShardIndex,
-    keys: readonly PlacedKey[],
+    keys: readonly KeyWithRow[],
     deadlineMs: DeadlineMs,
-  ): Promise<FoundFlows | NotDone | Misplaced> {
+  ): Promise<FoundFlows | NotDone | Misrouted> {
     const { pool, retryBudget } = this.#shard(shard);
     return orNotDone(deadlineMs, retryBudget, () =>
-      transact<FoundFlows | Misplaced>(pool, deadlineMs, async (transaction) => {
+      transact<FoundFlows | Misrouted>(pool, deadlineMs, async (transaction) => {
         const owned = keys.flatMap(({ sku_id, row }) => (row === undefined ? [sku_id] : []));
         if (owned.length > 0 && !(await ownSlots(transaction, owned)))
           return { keep: false, value: { is: 'not_mine' } };

@@ -1,6 +1,6 @@
 import { flowKeyText } from '../core/nouns.ts';
 import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
-import { namesRow, skusOf } from '../core/operation.ts';
+import { namesSubRow, skusOf } from '../core/operation.ts';
 import type { Operation, Receive, Send } from '../core/operation.ts';
 import type { OutcomeOf } from '../core/outcome.ts';
 import type { StockEngine } from '../core/ports.ts';
@@ -57,7 +57,7 @@ export class TextbookEngine implements StockEngine {
 }
 
 function isPlain(operation: Operation): operation is Plain {
-  return operation.kind !== 'send' && operation.kind !== 'receive' && !namesRow(operation);
+  return operation.kind !== 'send' && operation.kind !== 'receive' && !namesSubRow(operation);
 }
 
 /** Enters the gates of the operation, ids before SKUs, and carries it out. */

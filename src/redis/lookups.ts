@@ -1,8 +1,8 @@
-import type { Sight } from '../core/sight.ts';
+import type { StockReading } from '../core/sight.ts';
 import { NoAnswer } from './failures.ts';
 
 /** The readings of some SKUs of one partition; SKUs without a reading are missing. */
-export type Known = ReadonlyMap<string, Sight>;
+export type Known = ReadonlyMap<string, StockReading>;
 
 /** The most SKUs in one command; more need several commands. */
 const SKUS_MAX = 256;

@@ -1,5 +1,5 @@
 import type { DeadlineMs } from '../core/nouns.ts';
-import type { Sight, SightStore } from '../core/sight.ts';
+import type { StockReading, ReadingStore } from '../core/sight.ts';
 import { ClientCommander } from './commander.ts';
 import type { Commander } from './commander.ts';
 import { NoAnswer } from './failures.ts';
@@ -47,7 +47,7 @@ interface Partition {
  * invalid values, stop, or be replaced by another server. A value is used only if a gateway signed it for this SKU, and
  * only if it was written while this gateway watched the node's clock. Its age is never reported as less than it is.
  */
-export class RedisSights implements SightStore {
+export class RedisSights implements ReadingStore {
   readonly #options: RedisOptions;
   readonly #commander: Commander;
   readonly #nodes: Nodes;
@@ -96,8 +96,8 @@ export class RedisSights implements SightStore {
    * @returns null for each SKU without a usable value, also when only its node does not answer in time
    * @throws NoAnswer when no node answers in time; also any error of the client
    */
-  async look(sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<readonly (Sight | null)[]> {
-    const known = new Map<string, Sight>();
+  async read(sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<readonly (StockReading | null)[]> {
+    const known = new Map<string, StockReading>();
     const groups = this.#byPartition(
       sku_ids.filter((sku_id) => this.#options.secretOf(sku_id) !== null),
       (sku_id) => sku_id,
@@ -121,7 +121,7 @@ export class RedisSights implements SightStore {
     return sku_ids.map((sku_id) => known.get(sku_id) ?? null);
   }
 
-  async note(sights: readonly Sight[]): Promise<void> {
+  async store(sights: readonly StockReading[]): Promise<void> {
     const groups = this.#byPartition(
       sights.filter(({ sku_id }) => this.#options.secretOf(sku_id) !== null),
       ({ sku_id }) => sku_id,
@@ -150,7 +150,7 @@ export class RedisSights implements SightStore {
     return groups;
   }
 
-  #keep(known: Map<string, Sight>, sight: Sight | undefined): void {
+  #keep(known: Map<string, StockReading>, sight: StockReading | undefined): void {
     if (sight !== undefined) known.set(sight.sku_id, sight);
   }
 }

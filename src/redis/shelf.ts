@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { DeadlineMs } from '../core/nouns.ts';
-import type { Sight } from '../core/sight.ts';
+import type { StockReading } from '../core/sight.ts';
 import type { Lane, Told } from './lane.ts';
 import type { Known } from './lookups.ts';
 import type { RedisOptions } from './options.ts';
@@ -41,7 +41,7 @@ export class Shelf {
       sku_ids.map((sku_id) => keys.ofSku(sku_id)),
       [],
     );
-    const known = new Map<string, Sight>();
+    const known = new Map<string, StockReading>();
     if (this.#queue.isUnwatched) void this.#queue.renew();
     if (!reply.isBelievable) return known;
     sku_ids.forEach((sku_id, place) => {
@@ -55,7 +55,7 @@ export class Shelf {
   }
 
   /** Stores the readings that are later than the stored ones. Never throws. */
-  async note(sights: readonly Sight[]): Promise<void> {
+  async note(sights: readonly StockReading[]): Promise<void> {
     const { last, isUnwatched, isSilent } = this.#queue;
     const nowMs = performance.now();
     if (isUnwatched && !isSilent) void this.#queue.renew();
@@ -82,7 +82,7 @@ export class Shelf {
   }
 
   /** @returns null when the value must not be used */
-  #read(text: string, sku_id: string, { run_id, era, reading, clock }: Told): Sight | null {
+  #read(text: string, sku_id: string, { run_id, era, reading, clock }: Told): StockReading | null {
     const secret = this.#options.secretOf(sku_id);
     if (secret === null) return null;
     const stored = decodeSight(text, sku_id, { keyPrefix: this.#options.keyPrefix, secret });
@@ -103,7 +103,7 @@ export class Shelf {
   }
 
   /** @returns null when there was no reading to send */
-  async #send(sights: readonly Sight[], { run_id, era, clock }: Told, nowMs: DeadlineMs): Promise<Told | null> {
+  async #send(sights: readonly StockReading[], { run_id, era, clock }: Told, nowMs: DeadlineMs): Promise<Told | null> {
     const { keyPrefix, keepMs } = this.#options;
     const keys: string[] = [];
     const texts = [run_id, era, String(Math.floor(clock.onNode(nowMs) * 1_000) - DRIFT_MICROS)];

@@ -1,8 +1,8 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import type { SeenRow, Sight } from '../core/sight.ts';
+import type { ReadingRow, StockReading } from '../core/sight.ts';
 
 /** The value under the key of a SKU: a stock reading whose moment is on the node's clock. */
-export interface StoredSight extends Omit<Sight, 'asOfMs'> {
+export interface StoredSight extends Omit<StockReading, 'asOfMs'> {
   /** The moment of the reading, in microseconds since 1970, on the clock of that run of the node. */
   readonly asOfMicros: number;
   /** 40 hexadecimal digits that name the run of the node. */
@@ -83,7 +83,7 @@ export function decodeSight(text: string, sku_id: string, signer: Signer): Store
   };
 }
 
-function rowOf(text: string): SeenRow {
+function rowOf(text: string): ReadingRow {
   const [shard = NaN, sub_row = NaN, leaved_amount = NaN] = text.split(':').map(Number);
   return { shard, sub_row, leaved_amount };
 }

@@ -6,7 +6,7 @@ import type { Fault } from './fault.ts';
 import { readSettingTexts } from './settingTexts.ts';
 import {
   ALLOWED_KEYWORD,
-  either,
+  joinNames,
   finding,
   IDENTIFIER_FORMAT,
   MOMENT_FORMAT,
@@ -135,7 +135,7 @@ function toFault(error: ErrorObject): Fault {
     }
     case 'additionalProperties': {
       const names = Object.keys(properties);
-      const known = names.length === 0 ? 'none is known here' : `known here: ${either(names, 'and')}`;
+      const known = names.length === 0 ? 'none is known here' : `known here: ${joinNames(names, 'and')}`;
       const name = String(error.params['additionalProperty']);
       return { path: join(path, name), message: `is not a known field; ${known}` };
     }

@@ -46,11 +46,11 @@ export interface SchemaNode {
 
 /** Describes everything that a schema allows, as `must be …`. The text does not depend on the keyword that failed. */
 export function rule(schema: SchemaNode): string {
-  if (schema.enum !== undefined) return `must be ${either(schema.enum.map(shown))}`;
+  if (schema.enum !== undefined) return `must be ${joinNames(schema.enum.map(shown))}`;
   if ('const' in schema) return `must be ${shown(schema.const)}`;
   if (schema.anyOf !== undefined) {
     const branches = schema.anyOf.map((branch) => rule(branch).replace(/^must be /, ''));
-    return `must be ${either(branches)}`;
+    return `must be ${joinNames(branches)}`;
   }
   if (schema[ALLOWED_KEYWORD] !== undefined) return `must be ${schema[ALLOWED_KEYWORD]}`;
   const other = schema.not === undefined || !('const' in schema.not) ? '' : `, other than ${shown(schema.not.const)}`;
@@ -83,7 +83,7 @@ function ruleOfType(schema: SchemaNode): string {
     case 'array':
       return `must be a list${size(minItems, maxItems, 'items')}`;
     case 'object':
-      return `must be an object with ${either(Object.keys(properties), 'and')}`;
+      return `must be an object with ${joinNames(Object.keys(properties), 'and')}`;
     case undefined:
     default:
       return `must be ${type ?? 'something else'}`;
@@ -101,6 +101,6 @@ function size(least: number | undefined, most: number | undefined, unit: string)
 }
 
 /** Joins names: `a`, `a or b`, `a, b or c`. */
-export function either(names: readonly string[], word = 'or'): string {
+export function joinNames(names: readonly string[], word = 'or'): string {
   return names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} ${word} ${names.at(-1) ?? ''}`;
 }

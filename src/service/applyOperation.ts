@@ -1,6 +1,6 @@
 import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
 import type { Operation } from '../core/operation.ts';
-import type { Misplaced, OutcomeOf } from '../core/outcome.ts';
+import type { Misrouted, OutcomeOf } from '../core/outcome.ts';
 import type { StockEngine } from '../core/ports.ts';
 
 /** Carries out one operation with the engine. */
@@ -19,4 +19,4 @@ function onlyOne<T>([outcome]: readonly T[]): T {
 }
 
 /** An outcome without the redirects, which routing has followed already. */
-export type Routed<T> = Exclude<T, Misplaced>;
+export type Routed<T> = Exclude<T, Misrouted>;

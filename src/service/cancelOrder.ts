@@ -1,7 +1,7 @@
 import { flowKeyText } from '../core/nouns.ts';
 import type { DeadlineMs, FlowKey } from '../core/nouns.ts';
 import { REFUSAL_CODES } from '../core/outcome.ts';
-import type { Applied, CancelOutcome, Misplaced, NotDone, RefusalCode, Unknown } from '../core/outcome.ts';
+import type { Applied, CancelOutcome, Misrouted, NotDone, RefusalCode, OutcomeInDoubt } from '../core/outcome.ts';
 import { applyOperation } from './applyOperation.ts';
 import { findDeductions } from './findDeductions.ts';
 import { pastHolds } from './freeHolds.ts';
@@ -34,7 +34,7 @@ export interface CancelRefused {
   readonly lines: readonly CancelLine[];
 }
 
-export type CancelAnswer = Applied | CancelRefused | NotDone | Unknown;
+export type CancelAnswer = Applied | CancelRefused | NotDone | OutcomeInDoubt;
 
 /** Why an attempt that changed nothing is refused. */
 interface Objection {
@@ -44,7 +44,7 @@ interface Objection {
   readonly codes: ReadonlyMap<string, RefusalCode>;
 }
 
-type Ended = Applied | Objection | NotDone | Unknown;
+type Ended = Applied | Objection | NotDone | OutcomeInDoubt;
 
 /** The time reserved for reading the states of the lines when an open cart refuses the attempt. */
 const STATES_MS = 500;
@@ -118,11 +118,11 @@ async function findObstacle(
 }
 
 /** Combines the outcomes of all shards into one, as if no shard had changed anything. */
-function combined(outcomes: readonly CancelOutcome[]): Ended | Misplaced {
+function combined(outcomes: readonly CancelOutcome[]): Ended | Misrouted {
   const others = outcomes.filter((outcome) => outcome.is !== 'applied');
   if (others.length === 0)
     return { is: 'applied', replayed: outcomes.every((outcome) => outcome.is === 'applied' && outcome.replayed) };
-  const unknown = others.find((outcome): outcome is Unknown => outcome.is === 'unknown');
+  const unknown = others.find((outcome): outcome is OutcomeInDoubt => outcome.is === 'unknown');
   if (unknown !== undefined) return unknown;
   // Cancelled lines stay cancelled; the next try, on the right shards, cancels the rest.
   const redirect = others.find(isMisplaced);

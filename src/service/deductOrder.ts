@@ -1,7 +1,7 @@
-import { homeOf } from '../core/layout.ts';
+import { rowOfId } from '../core/layout.ts';
 import type { DeadlineMs, Line, ShardIndex } from '../core/nouns.ts';
-import type { PlacedLine } from '../core/operation.ts';
-import type { DeductOutcome, Misplaced, Pending } from '../core/outcome.ts';
+import type { LineWithRow } from '../core/operation.ts';
+import type { DeductOutcome, Misrouted, BlockedByHolds } from '../core/outcome.ts';
 import { applyOperation } from './applyOperation.ts';
 import type { Routed } from './applyOperation.ts';
 import { pastHolds } from './freeHolds.ts';
@@ -17,7 +17,7 @@ export interface Order {
   readonly lines: readonly Line[];
 }
 
-export type OrderOutcome = Exclude<Routed<DeductOutcome>, Pending>;
+export type OrderOutcome = Exclude<Routed<DeductOutcome>, BlockedByHolds>;
 
 export interface OrderAnswer {
   readonly outcome: OrderOutcome;
@@ -46,7 +46,7 @@ export async function deductOrder(ports: Parts, order: Order, deadlineMs: Deadli
 
 interface OnlyShard {
   readonly shard: ShardIndex;
-  readonly lines: readonly PlacedLine[];
+  readonly lines: readonly LineWithRow[];
   /** Whether the line belongs to a sub-row of a split SKU. */
   readonly isSplit: boolean;
 }
@@ -57,9 +57,9 @@ function onlyShardOf(ports: Parts, lines: readonly Line[]): OnlyShard | null {
   const [first] = lines;
   if (lines.length === 1 && first !== undefined) {
     const layout = layouts.forUse(first.sku_id);
-    if (layout?.earlier.length === 0) {
+    if (layout?.earlierPlacements.length === 0) {
       const { sku_id, order_detail_id, quantity } = first;
-      const { shard, sub_row } = homeOf(layout.places, order_detail_id);
+      const { shard, sub_row } = rowOfId(layout.placement, order_detail_id);
       return {
         shard,
         lines: [{ sku_id, order_detail_id, quantity, row: { sub_row, epoch: layout.epoch } }],
@@ -93,7 +93,7 @@ async function deductWithRetries(
   ports: Parts,
   order: Order,
   deadlineMs: DeadlineMs,
-  first: Misplaced | null,
+  first: Misrouted | null,
 ): Promise<OrderAnswer> {
   let shards: readonly ShardIndex[] = [];
   const outcome = await onHomes<Line, OrderOutcome>(
@@ -143,6 +143,6 @@ function applyAlone(
   return applyFunded(ports, shard, { kind: 'deduct', order_id, lines: lines.map(placedOf) }, deadlineMs);
 }
 
-function placedOf({ sku_id, order_detail_id, quantity, row }: At<Line>): PlacedLine {
+function placedOf({ sku_id, order_detail_id, quantity, row }: At<Line>): LineWithRow {
   return row === undefined ? { sku_id, order_detail_id, quantity } : { sku_id, order_detail_id, quantity, row };
 }

@@ -1,13 +1,13 @@
 import { flowKeyText } from '../core/nouns.ts';
 import type { CartKey, CartLine, DeadlineMs, ShardIndex } from '../core/nouns.ts';
 import type { Auditor } from '../core/ports.ts';
-import { cartDifference, judgeCart } from '../core/reconciliation.ts';
+import { cartDifference, compareCart } from '../core/reconciliation.ts';
 import type {
   CartPage,
   CartPosition,
   DecidedCart,
   OverdueHold,
-  ShelfDifference,
+  StockDifference,
   SoldFlow,
 } from '../core/reconciliation.ts';
 import { batchesOf, cartText, piecesOf } from './cartBatches.ts';
@@ -40,8 +40,8 @@ export async function followCarts(
   shard: ShardIndex,
   only: string | null,
   deadlineMs: DeadlineMs,
-): Promise<ShelfDifference[]> {
-  const found: ShelfDifference[] = [];
+): Promise<StockDifference[]> {
+  const found: StockDifference[] = [];
   let bare: CartKey[] = [];
   for await (const page of pagesOf(ports, shard, only, deadlineMs)) {
     found.push(
@@ -63,9 +63,9 @@ export async function followCarts(
 /** Reads the carts of some differences again, and judges them again. */
 export async function followAgain(
   ports: CartParts,
-  differences: readonly ShelfDifference[],
+  differences: readonly StockDifference[],
   deadlineMs: DeadlineMs,
-): Promise<ShelfDifference[]> {
+): Promise<StockDifference[]> {
   const carts = new Map<string, DecidedCart & { readonly lines: CartLine[] }>();
   for (const {
     cart,
@@ -83,10 +83,10 @@ export async function followAgain(
       carts.set(cartText(cart), { ...cart, state: kind === 'cart_line' ? 'committed' : 'aborted', lines: [line] });
     else known.lines.push(line);
   }
-  const found: ShelfDifference[] = [];
+  const found: StockDifference[] = [];
   for (const [shard, ofShard] of byOwner(ports, [...carts.values()])) {
     for (const some of piecesOf(ofShard, KEYS_AT_A_TIME)) {
-      const read = await ports.unread.read(shard, () => ports.auditor.readVerdicts(shard, some, deadlineMs));
+      const read = await ports.unread.read(shard, () => ports.auditor.readDecisions(shard, some, deadlineMs));
       const records = new Map((read ?? []).map((record) => [cartText(record), record.state]));
       // Judged by the present state of the record. A cart without a record sold nothing.
       found.push(
@@ -107,8 +107,8 @@ export async function followHolds(
   shard: ShardIndex,
   holds: readonly OverdueHold[],
   deadlineMs: DeadlineMs,
-): Promise<ShelfDifference[]> {
-  const found: ShelfDifference[] = [];
+): Promise<StockDifference[]> {
+  const found: StockDifference[] = [];
   // A hold row without units is reported as `hold_row` already.
   for (const [owner, ofOwner] of byOwner(
     ports,
@@ -152,15 +152,15 @@ async function judgeCarts(
   ports: CartParts,
   carts: readonly DecidedCart[],
   deadlineMs: DeadlineMs,
-): Promise<ShelfDifference[]> {
-  const found: ShelfDifference[] = [];
+): Promise<StockDifference[]> {
+  const found: StockDifference[] = [];
   for (const some of batchesOf(carts)) {
     const flows = await readFlows(
       ports,
       some.flatMap(({ lines }) => lines),
       deadlineMs,
     );
-    for (const cart of some) found.push(...judgeCart(cart, flows, (sku_id) => ports.routing.map.shardOf(sku_id)));
+    for (const cart of some) found.push(...compareCart(cart, flows, (sku_id) => ports.routing.map.shardOf(sku_id)));
   }
   return found;
 }
@@ -174,10 +174,10 @@ async function judgeBareCarts(
   bare: readonly CartKey[],
   only: string | null,
   deadlineMs: DeadlineMs,
-): Promise<ShelfDifference[]> {
+): Promise<StockDifference[]> {
   if (bare.length === 0) return [];
   const shards = [...routing.map.slotCounts().keys()];
-  const found: ShelfDifference[] = [];
+  const found: StockDifference[] = [];
   for (const shard of shards) {
     const flows = await unread.read(shard, () =>
       auditor.findFlowsOfCarts(shard, bare, only === null ? null : [only], deadlineMs),

@@ -1,11 +1,11 @@
-import type { Heat } from '../core/heat.ts';
+import type { HotKeyTracker } from '../core/heat.ts';
 
 /**
  * Closes a window of the request counts at every interval. Its timer does not keep the process alive.
  *
  * @returns a function that stops it
  */
-export function followHeat(heat: Heat, everyMs: number): () => void {
+export function followHeat(heat: HotKeyTracker, everyMs: number): () => void {
   let beganMs = performance.now();
   const timer = setInterval(() => {
     const nowMs = performance.now();

@@ -1,7 +1,7 @@
 import { flowKeyText } from '../core/nouns.ts';
-import type { CartKey, DeadlineMs, FoundHold, Line, ShardIndex, Verdict } from '../core/nouns.ts';
-import type { NotDone, Pending, Unknown } from '../core/outcome.ts';
-import type { CartJudged } from '../core/ports.ts';
+import type { CartKey, DeadlineMs, FoundHold, Line, ShardIndex, CommitDecision } from '../core/nouns.ts';
+import type { NotDone, BlockedByHolds, OutcomeInDoubt } from '../core/outcome.ts';
+import type { FoundCartState } from '../core/ports.ts';
 import { applyOperation } from './applyOperation.ts';
 import { byShard, PAST } from './hot/placing.ts';
 import type { At } from './hot/placing.ts';
@@ -41,8 +41,8 @@ export async function pastHolds<T extends { readonly is: string }>(
   deadlineMs: DeadlineMs,
   waitUntilMs: DeadlineMs,
   shard: ShardIndex,
-  work: () => Promise<T | Pending>,
-): Promise<T | Pending | NotDone> {
+  work: () => Promise<T | BlockedByHolds>,
+): Promise<T | BlockedByHolds | NotDone> {
   for (;;) {
     const outcome = await work();
     if (!isPending(outcome)) return outcome;
@@ -103,9 +103,9 @@ export function judgeCart(
   ports: HoldParts,
   cart: CartKey,
   deadlineMs: DeadlineMs,
-): Promise<CartJudged | NotDone | Unknown> {
-  return ports.routing.onOwners<CartJudged | NotDone | Unknown>((map) =>
-    ports.carts.judge(map.shardOf(cart.order_id), cart, deadlineMs),
+): Promise<FoundCartState | NotDone | OutcomeInDoubt> {
+  return ports.routing.onOwners<FoundCartState | NotDone | OutcomeInDoubt>((map) =>
+    ports.carts.resolve(map.shardOf(cart.order_id), cart, deadlineMs),
   );
 }
 
@@ -114,7 +114,7 @@ export async function settleCart(
   ports: HoldParts,
   { order_id, attempt }: CartKey,
   lines: readonly At<Line>[],
-  decision: Verdict,
+  decision: CommitDecision,
   deadlineMs: DeadlineMs,
 ): Promise<boolean> {
   const settled = await ports.routing.onOwners<{ is: 'settled' } | { is: 'not_done'; reason: string }>(async (map) => {
@@ -127,7 +127,7 @@ export async function settleCart(
         applyOperation(
           ports.engine,
           shard,
-          { kind: 'settle', order_id, attempt, verdict: decision, lines: ofShard },
+          { kind: 'settle', order_id, attempt, decision: decision, lines: ofShard },
           deadlineMs,
         ),
       ),
@@ -153,7 +153,7 @@ function someHolds<H>(holds: readonly H[]): H[] {
   return [...holds.slice(first), ...holds.slice(0, first)].slice(0, HOLDS_RESOLVED_MAX);
 }
 
-function isPending(outcome: { readonly is: string }): outcome is Pending {
+function isPending(outcome: { readonly is: string }): outcome is BlockedByHolds {
   return outcome.is === 'pending';
 }
 

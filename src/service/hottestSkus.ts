@@ -1,4 +1,4 @@
-import type { Heat, HotSku } from '../core/heat.ts';
+import type { HotKeyTracker, HotSku } from '../core/heat.ts';
 import { suggestSplit } from '../core/suggestSplit.ts';
 
 export interface RankedSku extends HotSku {
@@ -13,7 +13,7 @@ export interface RankedSku extends HotSku {
  *
  * @param perRow order lines per second that one row should carry
  */
-export function hottestSkus(heat: Heat, perRow: number): RankedSku[] {
+export function hottestSkus(heat: HotKeyTracker, perRow: number): RankedSku[] {
   return heat
     .hottest()
     .map((sku, index) => ({ rank: index + 1, ...sku, sub_rows_suggested: suggestSplit(sku.lines_per_second, perRow) }));

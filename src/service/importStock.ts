@@ -81,7 +81,7 @@ async function openWithRetries({ routing, opener }: ImportParts, batch: readonly
     if (tries > 1) await pause(PAUSE_MS);
     const answer = await routing.onOwners((map) => openAtOwners(map, opener, batch));
     if (answer.is === 'opened') {
-      const { openedNow, otherwise } = answer;
+      const { openedNow, conflicting: otherwise } = answer;
       return { openedNow, otherwise, stoodAlready: batch.length - openedNow - otherwise.length, notKnown: [] };
     }
     ({ reason } = answer);
@@ -113,7 +113,7 @@ async function openAtOwners(map: Routing['map'], opener: StockOpener, batch: rea
   return {
     is: 'opened',
     openedNow: sum(opened, ({ openedNow }) => openedNow),
-    otherwise: opened.flatMap(({ otherwise }) => otherwise),
+    conflicting: opened.flatMap(({ conflicting: otherwise }) => otherwise),
   };
 }
 

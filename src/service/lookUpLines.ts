@@ -1,7 +1,7 @@
-import { RowsAway } from '../core/hotPorts.ts';
+import { RowsUnavailable } from '../core/hotPorts.ts';
 import { flowKeyText } from '../core/nouns.ts';
 import type { DeadlineMs, Flow, FlowKey, ShardIndex } from '../core/nouns.ts';
-import type { Misplaced } from '../core/outcome.ts';
+import type { Misrouted } from '../core/outcome.ts';
 import { byCart, freeEach, pause } from './freeHolds.ts';
 import { byShard, earlierHomesOf, isMisplaced, PAST, pauseMsOf, placeByLayout } from './hot/placing.ts';
 import type { At } from './hot/placing.ts';
@@ -134,7 +134,7 @@ class LookUp {
         for (const line of group) {
           const earlier = (await line.earlierRead) ?? { shard: null };
           if ('error' in earlier) {
-            if (!(earlier.error instanceof RowsAway)) throw earlier.error;
+            if (!(earlier.error instanceof RowsUnavailable)) throw earlier.error;
             this.#set(line, unavailable(earlier.error.message));
           } else if (earlier.shard === null) {
             this.#set(line, fallback);
@@ -167,7 +167,7 @@ class LookUp {
   }
 
   /** Routes lines again as the shard's answer demands, and reads them again. */
-  async #readAgain(group: readonly RoutedLine[], redirect: Misplaced, progress: Progress): Promise<void> {
+  async #readAgain(group: readonly RoutedLine[], redirect: Misrouted, progress: Progress): Promise<void> {
     switch (redirect.is) {
       case 'elsewhere': {
         const pointed = redirect.flows.map(({ shard, ...key }) => [flowKeyText(key), shard] as const);

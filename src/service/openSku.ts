@@ -1,6 +1,6 @@
 import type { DeadlineMs } from '../core/nouns.ts';
 import type { Open } from '../core/operation.ts';
-import type { AppliedOutcome, NotDone, Refused, Unknown } from '../core/outcome.ts';
+import type { AppliedOutcome, NotDone, Refused, OutcomeInDoubt } from '../core/outcome.ts';
 import { applyOperation } from './applyOperation.ts';
 import type { Routed } from './applyOperation.ts';
 import type { Parts } from './parts.ts';
@@ -23,7 +23,7 @@ export interface SkuExists extends Omit<OpenedSku, 'is' | 'replayed'> {
 }
 
 /** The outcomes of an attempt to open a SKU. */
-export type OpenAnswer = OpenedSku | SkuExists | Refused | NotDone | Unknown;
+export type OpenAnswer = OpenedSku | SkuExists | Refused | NotDone | OutcomeInDoubt;
 
 /**
  * Opens a SKU with its opening stock, in units. It does not change a SKU that exists; it reads the units left of it.

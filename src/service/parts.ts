@@ -1,4 +1,4 @@
-import type { Heat } from '../core/heat.ts';
+import type { HotKeyTracker } from '../core/heat.ts';
 import type { CartRecords, ShardOverview, StockEngine, StockReader } from '../core/ports.ts';
 import type { Afterwork } from './afterwork.ts';
 import type { Freed } from './freeHolds.ts';
@@ -19,6 +19,6 @@ export interface Parts {
   readonly cartPlaces: Places;
   /** Completes a hold once for all operations that find it at the same time. */
   readonly freeing: Sharing<Freed>;
-  readonly heat: Heat;
+  readonly heat: HotKeyTracker;
   readonly hot: Hot;
 }

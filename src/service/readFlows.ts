@@ -67,7 +67,7 @@ async function readAll(
   const { sku_id } = query;
   const request = { ...query, holdsAfter, holdsMax: HOLDS_MAX };
   const first = await ports.routing.onOwners<FoundJournal | NotDone>((map) =>
-    ports.journal.readJournal(map.shardOf(sku_id), { ...request, isBesides: false }, deadlineMs),
+    ports.journal.readJournal(map.shardOf(sku_id), { ...request, isAnyShard: false }, deadlineMs),
   );
   if (first.is === 'not_done') return first;
   const owner = ports.routing.map.shardOf(sku_id);
@@ -75,7 +75,7 @@ async function readAll(
   const answers = await Promise.all(
     others.map(async (shard) => ({
       shard,
-      answer: await ports.journal.readJournal(shard, { ...request, isBesides: true }, deadlineMs),
+      answer: await ports.journal.readJournal(shard, { ...request, isAnyShard: true }, deadlineMs),
     })),
   );
   const reads = [{ shard: owner, read: first.read }];

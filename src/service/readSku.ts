@@ -71,11 +71,11 @@ async function readSplit(
     return readSplit({ hot }, sku_id, deadlineMs);
   }
   const currentRows = state.rows
-    .filter(({ sub_row, shard }) => layout.places[sub_row] === shard)
+    .filter(({ sub_row, shard }) => layout.placement[sub_row] === shard)
     .sort((a, b) => a.sub_row - b.sub_row);
   return {
     is: 'found',
-    mode: layout.places.length > 1 ? 'hot' : 'single',
+    mode: layout.placement.length > 1 ? 'hot' : 'single',
     leaved_amount: state.leaved,
     rows: currentRows.map(({ shard, sub_row, leaved_amount }) => ({ shard, sub_row, leaved_amount })),
     in_transit: currentRows.reduce((units, row) => units - row.leaved_amount, state.leaved),

@@ -1,8 +1,8 @@
 import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
 import type { NotDone } from '../core/outcome.ts';
 import type { Auditor, StockReader } from '../core/ports.ts';
-import { seenTwice } from '../core/reconciliation.ts';
-import type { ShardAudit, ShelfDifference } from '../core/reconciliation.ts';
+import { foundTwice } from '../core/reconciliation.ts';
+import type { ShardAudit, StockDifference } from '../core/reconciliation.ts';
 import { followAgain, followCarts, followHolds } from './followCarts.ts';
 import { pause } from './freeHolds.ts';
 import { inWidth } from './inWidth.ts';
@@ -50,7 +50,7 @@ export interface ShardReport {
 }
 
 /** A difference and the outcome of its repair. */
-export type MendedDifference = ShelfDifference & Repair;
+export type MendedDifference = StockDifference & Repair;
 
 export interface Reconciled {
   readonly is: 'reconciled';
@@ -122,7 +122,7 @@ interface AuditedShard {
   readonly sku_count: number;
   readonly flow_count: number;
   /** Also those of other shards: the lines of a cart may lie on any shard. */
-  readonly differences: readonly ShelfDifference[];
+  readonly differences: readonly StockDifference[];
 }
 
 const NOTHING: ShardAudit = { sku_count: 0, flow_count: 0, differences: [], overdue: [] };
@@ -150,9 +150,9 @@ async function readFirst(
 /** Audits the suspected SKUs again after a pause. @returns the differences of both reads */
 async function confirm(
   ports: AuditPorts,
-  suspicions: readonly ShelfDifference[],
+  suspicions: readonly StockDifference[],
   deadlineMs: DeadlineMs,
-): Promise<ShelfDifference[]> {
+): Promise<StockDifference[]> {
   await pause(PAUSE_MS);
   await ports.routing.refresh();
   const suspects = [...new Set(suspicions.map(({ shard }) => shard))];
@@ -164,15 +164,15 @@ async function confirm(
       deadlineMs,
     ),
   );
-  return seenTwice(suspicions, second.flat());
+  return foundTwice(suspicions, second.flat());
 }
 
 async function readAgain(
   ports: AuditPorts,
   shard: ShardIndex,
-  suspicions: readonly ShelfDifference[],
+  suspicions: readonly StockDifference[],
   deadlineMs: DeadlineMs,
-): Promise<ShelfDifference[]> {
+): Promise<StockDifference[]> {
   const { auditor, unread } = ports;
   const sku_ids = [...new Set(suspicions.map(({ sku_id }) => sku_id))];
   const audit = await unread.insist(shard, () =>

@@ -1,7 +1,7 @@
 import type { DeadlineMs } from '../core/nouns.ts';
 import type { Auditor } from '../core/ports.ts';
 import { differenceKey, gapOf } from '../core/reconciliation.ts';
-import type { ShelfDifference } from '../core/reconciliation.ts';
+import type { StockDifference } from '../core/reconciliation.ts';
 
 /** The outcome of one difference. It is never "not repaired" for an adjustment that may be written. */
 export type Repair =
@@ -13,7 +13,7 @@ export type Repair =
   | { readonly outcome: 'unknown'; readonly adjustment_id: string; readonly reason: string };
 
 export interface RepairOptions {
-  readonly auditor: Pick<Auditor, 'mend'>;
+  readonly auditor: Pick<Auditor, 'repair'>;
   /** The prefix of the ids of the adjustments; absent: nothing is changed. */
   readonly mendAs: string | undefined;
   readonly deadlineMs: DeadlineMs;
@@ -26,8 +26,8 @@ export interface RepairOptions {
  * @param earlier the differences of the first read
  */
 export async function repair(
-  difference: ShelfDifference,
-  earlier: readonly ShelfDifference[],
+  difference: StockDifference,
+  earlier: readonly StockDifference[],
   { auditor, mendAs, deadlineMs }: RepairOptions,
 ): Promise<Repair> {
   const obstacle = mendAs === undefined ? 'a repair was not asked for' : obstacleOf(difference, earlier);
@@ -43,7 +43,7 @@ export async function repair(
   } as const;
   // An exception leaves this outcome open, and must not hide the outcomes of the other differences.
   const mended = await auditor
-    .mend(shard, adjustment, deadlineMs)
+    .repair(shard, adjustment, deadlineMs)
     .catch(
       (error: unknown) => ({ is: 'unknown', reason: error instanceof Error ? error.message : String(error) }) as const,
     );
@@ -66,7 +66,7 @@ export async function repair(
 }
 
 /** Why a difference is not repaired; null: it may be repaired. */
-function obstacleOf(difference: ShelfDifference, earlier: readonly ShelfDifference[]): string | null {
+function obstacleOf(difference: StockDifference, earlier: readonly StockDifference[]): string | null {
   const { kind, sub_row = 0 } = difference;
   if (kind !== 'leaved_amount') {
     return `a difference of kind ${kind} needs an operator's decision; only leaved_amount is repaired`;

@@ -1,14 +1,14 @@
 import type { DeadlineMs } from '../core/nouns.ts';
 import type { Return } from '../core/operation.ts';
 import { refused } from '../core/outcome.ts';
-import type { Pending, ReturnOutcome } from '../core/outcome.ts';
+import type { BlockedByHolds, ReturnOutcome } from '../core/outcome.ts';
 import { applyOperation } from './applyOperation.ts';
 import type { Routed } from './applyOperation.ts';
 import { pastHolds } from './freeHolds.ts';
 import { onHomes, PAST } from './hot/placing.ts';
 import type { Parts } from './parts.ts';
 
-export type ReturnAnswer = Exclude<Routed<ReturnOutcome>, Pending>;
+export type ReturnAnswer = Exclude<Routed<ReturnOutcome>, BlockedByHolds>;
 
 /**
  * Takes back units of a deduction. The holds of a decided cart are completed first, so that a return directly after the

@@ -1,5 +1,5 @@
 import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
-import type { NotDone, NotMine } from '../core/outcome.ts';
+import type { NotDone, WrongShard } from '../core/outcome.ts';
 import type { SlotSource } from '../core/ports.ts';
 import type { SlotMap } from '../core/slots.ts';
 
@@ -37,7 +37,7 @@ export class Routing {
    *
    * @param work uses `map` to find the shards; when it returns `not_mine`, it must have done nothing
    */
-  async onOwners<T>(work: (map: SlotMap) => Promise<T | NotMine>): Promise<T | NotDone> {
+  async onOwners<T>(work: (map: SlotMap) => Promise<T | WrongShard>): Promise<T | NotDone> {
     const first = await work(this.map);
     if (!isNotMine(first)) return first;
     await this.refresh();
@@ -56,6 +56,6 @@ export class Routing {
   }
 }
 
-function isNotMine<T>(answer: T | NotMine): answer is NotMine {
-  return typeof answer === 'object' && answer !== null && (answer as Partial<NotMine>).is === 'not_mine';
+function isNotMine<T>(answer: T | WrongShard): answer is WrongShard {
+  return typeof answer === 'object' && answer !== null && (answer as Partial<WrongShard>).is === 'not_mine';
 }

@@ -1,9 +1,9 @@
 import { flowKeyText } from '../core/nouns.ts';
-import type { CartKey, DeadlineMs, Line, ShardIndex, Verdict } from '../core/nouns.ts';
+import type { CartKey, DeadlineMs, Line, ShardIndex, CommitDecision } from '../core/nouns.ts';
 import { refusedLines } from '../core/outcome.ts';
-import type { Deducted, DeductedLine, HoldOutcome, NotDone, Refused, Unknown } from '../core/outcome.ts';
-import type { CartBegun, CartJudged, CartStands } from '../core/ports.ts';
-import { judgeStanding } from '../core/standing.ts';
+import type { Deducted, DeductedLine, HoldOutcome, NotDone, Refused, OutcomeInDoubt } from '../core/outcome.ts';
+import type { CartBegun, FoundCartState, CartExists } from '../core/ports.ts';
+import { idStatusOf } from '../core/standing.ts';
 import type { Shares } from './crowd.ts';
 import { findDeductions } from './findDeductions.ts';
 import { pastHolds, pause, settleCart } from './freeHolds.ts';
@@ -33,7 +33,7 @@ const ORDER_SHARE = 1 / 16;
 /** The part of the cart admissions that one SKU may use, so that a locked SKU leaves the rest to other carts. */
 const SKU_SHARE = 1 / 2;
 
-type Ended = Deducted | Refused | NotDone | Unknown;
+type Ended = Deducted | Refused | NotDone | OutcomeInDoubt;
 
 /**
  * Sells an order over several shards, all or nothing. It writes the cart record, holds the lines on every shard,
@@ -62,7 +62,7 @@ async function attemptUntil(ports: Parts, order: Order, deadlineMs: DeadlineMs):
   while (performance.now() + ATTEMPT_MS < deadlineMs) {
     const routed = await router.place(deadlineMs);
     if ('is' in routed) return routed;
-    const begun = await ports.routing.onOwners<CartBegun | CartStands | NotDone | Unknown>((map) =>
+    const begun = await ports.routing.onOwners<CartBegun | CartExists | NotDone | OutcomeInDoubt>((map) =>
       ports.carts.begin(map.shardOf(order.order_id), { ...order, lines: routed }, force, deadlineMs),
     );
     // If the record was written, it is open and is never committed.
@@ -100,7 +100,7 @@ async function replayOf(
   const answered: DeductedLine[] = [];
   for (const [index, line] of lines.entries()) {
     const flow = found.deductions[index]?.flow;
-    if (flow?.status !== 'deducted' || judgeStanding({ order_id, attempt: 0 }, line, flow) !== 'replay') return null;
+    if (flow?.status !== 'deducted' || idStatusOf({ order_id, attempt: 0 }, line, flow) !== 'replay') return null;
     answered.push({ ...line, replayed: true, returned: flow.returned });
   }
   return { is: 'deducted', lines: answered };
@@ -246,7 +246,7 @@ async function completeUntilDone(
   ports: Parts,
   cart: CartKey,
   lines: readonly At<Line>[],
-  decision: Verdict,
+  decision: CommitDecision,
 ): Promise<void> {
   const deadlineMs = performance.now() + COMPLETION_MS;
   while (!(await settleCart(ports, cart, lines, decision, deadlineMs)) && performance.now() < deadlineMs) await pause();
@@ -281,7 +281,7 @@ function outcomeOf(lines: readonly Line[], holds: readonly HeldShard[]): Refused
   );
   if (refusals.size > 0) return refusedLines(lines.flatMap((line) => refusals.get(flowKeyText(line)) ?? []));
   const failed = outcomes.find(
-    (outcome): outcome is NotDone | Unknown => outcome.is === 'not_done' || outcome.is === 'unknown',
+    (outcome): outcome is NotDone | OutcomeInDoubt => outcome.is === 'not_done' || outcome.is === 'unknown',
   );
   // A hold with an unknown outcome is undone too, because its cart is not committed.
   if (failed !== undefined) return { is: 'not_done', reason: failed.reason };
@@ -293,8 +293,8 @@ function decide(
   cart: CartKey,
   decision: 'committed' | 'aborted',
   deadlineMs: DeadlineMs,
-): Promise<CartJudged | NotDone | Unknown> {
-  return ports.routing.onOwners<CartJudged | NotDone | Unknown>((map) =>
+): Promise<FoundCartState | NotDone | OutcomeInDoubt> {
+  return ports.routing.onOwners<FoundCartState | NotDone | OutcomeInDoubt>((map) =>
     ports.carts.decide(map.shardOf(cart.order_id), cart, decision, deadlineMs),
   );
 }

@@ -1,7 +1,7 @@
 import type { CartKey, DeadlineMs, FoundHold, ShardIndex } from '../core/nouns.ts';
 import { isProgramFault } from '../core/programFault.ts';
-import type { LeftOver } from '../core/ports.ts';
-import type { NoteUnreadable } from '../core/unreadable.ts';
+import type { UnfinishedCarts } from '../core/ports.ts';
+import type { ReportUnreadable } from '../core/unreadable.ts';
 import { byCart, freeHolds, judgeCart } from './freeHolds.ts';
 import type { Parts } from './parts.ts';
 
@@ -12,9 +12,9 @@ export interface SweeperOptions {
   /** Rows of each kind that are read in one round, on one shard. */
   readonly rowsMax: number;
   /** Called with the unfinished carts and holds of a shard; null: the shard could not be read. */
-  readonly onSwept: (shard: ShardIndex, leftOver: LeftOver | null) => void;
+  readonly onSwept: (shard: ShardIndex, leftOver: UnfinishedCarts | null) => void;
   /** Called for each cart that failed by itself. The cart is not changed, and later rounds try it again. */
-  readonly onUnreadable: NoteUnreadable;
+  readonly onUnreadable: ReportUnreadable;
   readonly onFault: (error: unknown) => void;
 }
 
@@ -76,7 +76,7 @@ export class Sweeper {
   }
 
   async #sweepCarts(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<void> {
-    const found = await this.#ports.carts.findLeftOver(shard, this.#options.rowsMax, deadlineMs);
+    const found = await this.#ports.carts.findUnfinished(shard, this.#options.rowsMax, deadlineMs);
     const leftOver = found.is === 'left_over' ? found : null;
     this.#options.onSwept(shard, leftOver);
     // Records first: the holds of an open cart cannot be completed. A few at a time: requests have priority.

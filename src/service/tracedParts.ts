@@ -1,4 +1,4 @@
-import type { DeadlineMs, ShardIndex, Verdict } from '../core/nouns.ts';
+import type { DeadlineMs, ShardIndex, CommitDecision } from '../core/nouns.ts';
 import type { Operation } from '../core/operation.ts';
 import type { OutcomeOf } from '../core/outcome.ts';
 import type { CartRecords, StockEngine, StockReader } from '../core/ports.ts';
@@ -34,7 +34,7 @@ class TracedEngine implements StockEngine {
     deadlineMs: DeadlineMs,
   ): Promise<readonly OutcomeOf<O>[]> {
     return traced(
-      this.#trace.began(operations[0]?.kind ?? 'nothing', shard),
+      this.#trace.begin(operations[0]?.kind ?? 'nothing', shard),
       this.#engine.apply(shard, operations, deadlineMs),
       endingOf,
     );
@@ -44,21 +44,21 @@ class TracedEngine implements StockEngine {
 function tracedReader(reader: StockReader, trace: Trace): StockReader {
   return {
     findFlows: (shard, keys, deadlineMs) =>
-      traced(trace.began('find flows', shard), reader.findFlows(shard, keys, deadlineMs), nameOf),
+      traced(trace.begin('find flows', shard), reader.findFlows(shard, keys, deadlineMs), nameOf),
     readStock: (shard, sku_id, deadlineMs) =>
-      traced(trace.began('read stock', shard), reader.readStock(shard, sku_id, deadlineMs), nameOf),
+      traced(trace.begin('read stock', shard), reader.readStock(shard, sku_id, deadlineMs), nameOf),
   };
 }
 
 function tracedCarts(carts: CartRecords, trace: Trace): CartRecords {
   return {
     begin: (shard, order, force, deadlineMs) =>
-      traced(trace.began('begin cart', shard), carts.begin(shard, order, force, deadlineMs), nameOf),
-    decide: (shard, cart, decision: Verdict, deadlineMs) =>
-      traced(trace.began('decide cart', shard), carts.decide(shard, cart, decision, deadlineMs), nameOf),
-    judge: (shard, cart, deadlineMs) =>
-      traced(trace.began('judge cart', shard), carts.judge(shard, cart, deadlineMs), nameOf),
-    findLeftOver: (shard, max, deadlineMs) => carts.findLeftOver(shard, max, deadlineMs),
+      traced(trace.begin('begin cart', shard), carts.begin(shard, order, force, deadlineMs), nameOf),
+    decide: (shard, cart, decision: CommitDecision, deadlineMs) =>
+      traced(trace.begin('decide cart', shard), carts.decide(shard, cart, decision, deadlineMs), nameOf),
+    resolve: (shard, cart, deadlineMs) =>
+      traced(trace.begin('judge cart', shard), carts.resolve(shard, cart, deadlineMs), nameOf),
+    findUnfinished: (shard, max, deadlineMs) => carts.findUnfinished(shard, max, deadlineMs),
   };
 }
 

@@ -91,7 +91,8 @@ function beginRequest(
   const method = METHODS.has(request.method) ? request.method : '_OTHER';
   const span = maker.startSpan(method === '_OTHER' ? 'HTTP' : method, { kind: SpanKind.SERVER }, parent);
   const { traceId } = span.spanContext();
-  if (!span.isRecording()) return parent === ROOT_CONTEXT ? null : { traceId, inside: null, answered: () => undefined };
+  if (!span.isRecording())
+    return parent === ROOT_CONTEXT ? null : { traceId, operations: null, answered: () => undefined };
   span.setAttributes({
     'http.request.method': method,
     'url.scheme': 'http',
@@ -99,14 +100,14 @@ function beginRequest(
   });
   return {
     traceId,
-    inside: traceOf(maker, trace.setSpan(ROOT_CONTEXT, span), shardName),
+    operations: traceOf(maker, trace.setSpan(ROOT_CONTEXT, span), shardName),
     answered: (answer) => endRequest(span, answer),
   };
 }
 
 function traceOf(maker: SpanMaker, under: Context, shardName: TracingOptions['shardName']): Trace {
   return {
-    began(operation, shard) {
+    begin(operation, shard) {
       const name = shardName(shard);
       const span = maker.startSpan(
         `${operation} ${name}`,

@@ -1,7 +1,7 @@
 import type { RowDataPacket } from 'mysql2/promise';
 import type mysql from 'mysql2/promise';
-import type { Line, Verdict } from '../../src/core/nouns.ts';
-import type { Deduct, HoldLines, SettleLines } from '../../src/core/operation.ts';
+import type { Line, CommitDecision } from '../../src/core/nouns.ts';
+import type { Deduct, HoldLines, CompleteLines } from '../../src/core/operation.ts';
 import type { DeductOutcome } from '../../src/core/outcome.ts';
 import type { StockEngine } from '../../src/core/ports.ts';
 import type { Shard } from '../../src/mysql/shard.ts';
@@ -61,11 +61,11 @@ export function makeHold(attempt: number, ...lines: Line[]): HoldLines {
 /** The completion of an attempt of a cart on this shard. */
 export function makeCompletion(
   attempt: number,
-  verdict: Verdict,
+  verdict: CommitDecision,
   lines: readonly Line[],
   order_id = 'cart',
-): SettleLines {
-  return { kind: 'settle', order_id, attempt, verdict, lines };
+): CompleteLines {
+  return { kind: 'settle', order_id, attempt, decision: verdict, lines };
 }
 
 /** The outcome in one word: its kind, or the code of its refusal. */

@@ -1,7 +1,7 @@
-import type { Batchable } from '../../src/core/ledger/decide.ts';
+import type { BatchOperation } from '../../src/core/ledger/decide.ts';
 import { adjustmentKeyText, returnKeyText } from '../../src/core/ledger/ledger.ts';
-import type { LedgerFlow, Reading, WriteSet } from '../../src/core/ledger/ledger.ts';
-import type { ShelfRow } from '../../src/core/ledger/shelf.ts';
+import type { LedgerFlow, LedgerRows, WriteSet } from '../../src/core/ledger/ledger.ts';
+import type { LedgerStockRow } from '../../src/core/ledger/shelf.ts';
 import { flowKeyText, STOCK_LIMIT } from '../../src/core/nouns.ts';
 import type { FlowKey } from '../../src/core/nouns.ts';
 import type { Open, SetSale } from '../../src/core/operation.ts';
@@ -9,15 +9,15 @@ import type { Open, SetSale } from '../../src/core/operation.ts';
 /** The tables of a shard in memory. They accept a write set on the same conditions as the procedure of a shard. */
 export class BatchTables {
   readonly #flows = new Map<string, LedgerFlow>();
-  readonly #shelves = new Map<string, ShelfRow>();
+  readonly #stockRows = new Map<string, LedgerStockRow>();
   readonly #returns = new Map<string, number>();
   readonly #adjustments = new Map<string, number>();
   /** Opening stock plus all adjustments, by SKU. */
   readonly #totals = new Map<string, bigint>();
 
   open({ sku_id, leaved_amount }: Open): void {
-    if (this.#shelves.has(sku_id)) return;
-    this.#shelves.set(sku_id, {
+    if (this.#stockRows.has(sku_id)) return;
+    this.#stockRows.set(sku_id, {
       leaved_amount,
       held_amount: 0,
       epoch: 0,
@@ -29,23 +29,23 @@ export class BatchTables {
   }
 
   sell({ sku_id, state, from }: SetSale): void {
-    const row = this.#shelves.get(sku_id);
+    const row = this.#stockRows.get(sku_id);
     if (row !== undefined)
-      this.#shelves.set(sku_id, {
+      this.#stockRows.set(sku_id, {
         ...row,
         isOnSale: state === 'on' && (from === null || from <= new Date().toISOString()),
       });
   }
 
   left(sku_id: string): number | null {
-    return this.#shelves.get(sku_id)?.leaved_amount ?? null;
+    return this.#stockRows.get(sku_id)?.leaved_amount ?? null;
   }
 
   /** The rows that a batch reads for these operations. */
-  read(operations: readonly Batchable[]): Reading {
+  read(operations: readonly BatchOperation[]): LedgerRows {
     const reading = {
       flows: new Map<string, LedgerFlow | null>(),
-      shelves: new Map<string, ShelfRow | null>(),
+      stockRows: new Map<string, LedgerStockRow | null>(),
       returns: new Map<string, number | null>(),
       adjustments: new Map<string, number | null>(),
       transfers: new Map<string, boolean>(),
@@ -54,7 +54,7 @@ export class BatchTables {
     const readFlow = (key: FlowKey): void => {
       const text = flowKeyText(key);
       reading.flows.set(text, this.#flows.get(text) ?? null);
-      reading.shelves.set(key.sku_id, this.#shelves.get(key.sku_id) ?? null);
+      reading.stockRows.set(key.sku_id, this.#stockRows.get(key.sku_id) ?? null);
     };
     for (const operation of operations) {
       if ('lines' in operation) operation.lines.forEach(readFlow);
@@ -68,20 +68,20 @@ export class BatchTables {
         reading.adjustments.set(text, this.#adjustments.get(text) ?? null);
         const total = this.#totals.get(operation.sku_id);
         if (total !== undefined) reading.totals.set(operation.sku_id, total);
-        reading.shelves.set(operation.sku_id, this.#shelves.get(operation.sku_id) ?? null);
+        reading.stockRows.set(operation.sku_id, this.#stockRows.get(operation.sku_id) ?? null);
       }
     }
     return reading;
   }
 
   /** @returns false when a row differs from the state that the writes assume; then nothing was written */
-  write({ flows, shelves, returns, adjustments }: WriteSet): boolean {
+  write({ flows, stockRows, returns, adjustments }: WriteSet): boolean {
     const isAsAssumed =
       flows.every(({ was, is }) => JSON.stringify(this.#flows.get(flowKeyText(is)) ?? null) === JSON.stringify(was)) &&
       returns.every((entry) => !this.#returns.has(returnKeyText(entry, entry.return_id))) &&
       adjustments.every((entry) => !this.#adjustments.has(adjustmentKeyText(entry.sku_id, entry.adjustment_id))) &&
-      shelves.every(({ sku_id, leavedMin, totalMax, mustBeOnSale }) => {
-        const row = this.#shelves.get(sku_id);
+      stockRows.every(({ sku_id, leavedMin, totalMax, mustBeOnSale }) => {
+        const row = this.#stockRows.get(sku_id);
         return (
           row !== undefined &&
           row.leaved_amount >= leavedMin &&
@@ -99,16 +99,16 @@ export class BatchTables {
     for (const entry of returns) this.#returns.set(returnKeyText(entry, entry.return_id), entry.quantity);
     for (const entry of adjustments)
       this.#adjustments.set(adjustmentKeyText(entry.sku_id, entry.adjustment_id), entry.delta);
-    for (const { sku_id, leaved, held } of shelves) this.#move(sku_id, leaved, held);
+    for (const { sku_id, leaved, held } of stockRows) this.#move(sku_id, leaved, held);
     return true;
   }
 
   #move(sku_id: string, leaved: number, held: number): void {
-    const row = this.#shelves.get(sku_id);
+    const row = this.#stockRows.get(sku_id);
     if (row === undefined) throw new Error('a checked row is missing');
     const moved = { ...row, leaved_amount: row.leaved_amount + leaved, held_amount: row.held_amount + held };
     if (moved.leaved_amount < 0 || moved.held_amount < 0 || moved.leaved_amount + moved.held_amount > STOCK_LIMIT)
       throw new Error(`the stock of ${sku_id} leaves its bounds`);
-    this.#shelves.set(sku_id, moved);
+    this.#stockRows.set(sku_id, moved);
   }
 }

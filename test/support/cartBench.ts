@@ -1,4 +1,4 @@
-import { Heat } from '../../src/core/heat.ts';
+import { HotKeyTracker } from '../../src/core/heat.ts';
 import { SlotMap } from '../../src/core/slots.ts';
 import type { Operation } from '../../src/core/operation.ts';
 import type { OutcomeOf } from '../../src/core/outcome.ts';
@@ -58,7 +58,7 @@ export function openCartBench(
     afterwork,
     cartPlaces: new Places(16, 1_000),
     freeing: shareFreeing(),
-    heat: new Heat(),
+    heat: new HotKeyTracker(),
     hot: hotParts(shards, routing, engine),
   };
   const apply: CartBench['apply'] = async (operation) => {

@@ -11,7 +11,7 @@ export interface Hands {
   readonly shard: number;
   readonly engine: StockEngine;
   readonly carts: CartRecords;
-  readonly auditor: Pick<Auditor, 'mend'>;
+  readonly auditor: Pick<Auditor, 'repair'>;
   deadline(): number;
 }
 
@@ -67,7 +67,7 @@ const deduct = (hands: Hands, ids: CommitIds, lines = linesOf(ids)) =>
 const hold = (hands: Hands, ids: CommitIds, attempt = 1) =>
   apply(hands, { kind: 'hold', ...cartOf(ids, attempt), lines: linesOf(ids) });
 const settle = (hands: Hands, ids: CommitIds, verdict: 'committed' | 'aborted', attempt = 1) =>
-  apply(hands, { kind: 'settle', ...cartOf(ids, attempt), verdict, lines: linesOf(ids) });
+  apply(hands, { kind: 'settle', ...cartOf(ids, attempt), decision: verdict, lines: linesOf(ids) });
 const cancel = (hands: Hands, ids: CommitIds) =>
   apply(hands, { kind: 'cancel', order_id: ids.order, lines: linesOf(ids) });
 const adjust = (hands: Hands, { sku }: CommitIds, delta: number) =>
@@ -76,7 +76,7 @@ const begin = ({ carts, shard, deadline }: Hands, ids: CommitIds) =>
   carts.begin(shard, { order_id: ids.order, lines: linesOf(ids) }, false, deadline());
 const decide = ({ carts, shard, deadline }: Hands, ids: CommitIds, verdict: 'committed' | 'aborted') =>
   carts.decide(shard, cartOf(ids), verdict, deadline());
-const judge = ({ carts, shard, deadline }: Hands, ids: CommitIds) => carts.judge(shard, cartOf(ids), deadline());
+const judge = ({ carts, shard, deadline }: Hands, ids: CommitIds) => carts.resolve(shard, cartOf(ids), deadline());
 
 const transferOf = ({ shard }: Hands, { sku }: CommitIds): Transfer => ({
   sku_id: sku,
@@ -112,7 +112,7 @@ const NO_TRACE = { is: 'unknown' } as const;
 
 /** Every change that commits, by operation or port method. A new one fails the type check until it has a case here. */
 export const COMMIT_CASES: Readonly<
-  Record<Operation['kind'] | Exclude<keyof CartRecords, 'findLeftOver'> | 'mend', readonly CommitCase[]>
+  Record<Operation['kind'] | Exclude<keyof CartRecords, 'findUnfinished'> | 'repair', readonly CommitCase[]>
 > = {
   open: [
     { name: 'opening', change: (hands, { sku }) => apply(hands, { kind: 'open', sku_id: sku, leaved_amount: OPENED }) },
@@ -206,7 +206,7 @@ export const COMMIT_CASES: Readonly<
     { name: "cart's commitment", prepare: begin, change: (hands, ids) => decide(hands, ids, 'committed') },
     { name: "cart's abortion", prepare: begin, change: (hands, ids) => decide(hands, ids, 'aborted') },
   ],
-  judge: [
+  resolve: [
     { name: 'decision about a cart without a record', change: judge },
     // The method reads the state and returns it, so without a commit it returns the old state.
     {
@@ -216,12 +216,12 @@ export const COMMIT_CASES: Readonly<
       undone: { is: 'judged', state: 'open' },
     },
   ],
-  mend: [
+  repair: [
     {
       name: 'repaired journal',
       prepare: afterOpen(breakBooks),
       change: ({ auditor, shard, deadline }, { sku }) =>
-        auditor.mend(
+        auditor.repair(
           shard,
           { kind: 'adjust', sku_id: sku, adjustment_id: 'repaired', delta: 1, reason: null },
           deadline(),

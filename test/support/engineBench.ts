@@ -1,6 +1,6 @@
-import type { CartKey, Flow, FlowKey, Hold, Line, Verdict } from '../../src/core/nouns.ts';
+import type { CartKey, Flow, FlowKey, Hold, Line, CommitDecision } from '../../src/core/nouns.ts';
 import type { Operation } from '../../src/core/operation.ts';
-import type { OutcomeOf, Pending, Refused, RefusalCode, RefusedLine } from '../../src/core/outcome.ts';
+import type { OutcomeOf, BlockedByHolds, Refused, RefusalCode, RefusedLine } from '../../src/core/outcome.ts';
 import { fresh } from './gateway.ts';
 import type { Subject } from './engines.ts';
 import { skusOnOneShard } from './traffic.ts';
@@ -59,8 +59,8 @@ export class EngineBench {
     return this.apply({ kind: 'hold', ...cart, lines });
   }
 
-  settle(cart: CartKey, verdict: Verdict, ...lines: Line[]) {
-    return this.apply({ kind: 'settle', ...cart, verdict, lines });
+  settle(cart: CartKey, verdict: CommitDecision, ...lines: Line[]) {
+    return this.apply({ kind: 'settle', ...cart, decision: verdict, lines });
   }
 
   giveBack(return_id: string, { sku_id, order_detail_id, quantity }: Line) {
@@ -99,7 +99,7 @@ export function refusalOf(line: Line, code: RefusalCode, more: Pick<RefusedLine,
 }
 
 /** The holds in a fixed order, without the details that an engine adds to them. */
-export function plainHolds({ holds }: Pending): Hold[] {
+export function plainHolds({ holds }: BlockedByHolds): Hold[] {
   const text = ({ sku_id, order_detail_id, order_id, attempt }: Hold): string =>
     `${sku_id}\0${order_detail_id}\0${order_id}\0${attempt}`;
   return holds

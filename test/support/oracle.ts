@@ -10,7 +10,7 @@ import type {
   Operation,
   Return,
   SetSale,
-  SettleLines,
+  CompleteLines,
 } from '../../src/core/operation.ts';
 import { refused, refusedLines } from '../../src/core/outcome.ts';
 import type {
@@ -23,7 +23,7 @@ import type {
   HoldOutcome,
   NotDone,
   OutcomeOf,
-  Pending,
+  BlockedByHolds,
   ReadFailure,
   Refused,
   RefusedLine,
@@ -31,17 +31,17 @@ import type {
 } from '../../src/core/outcome.ts';
 import type { StockEngine, StockReader } from '../../src/core/ports.ts';
 import type { SlotMap } from '../../src/core/slots.ts';
-import { judgeStanding } from '../../src/core/standing.ts';
-import type { Standing } from '../../src/core/standing.ts';
+import { idStatusOf } from '../../src/core/standing.ts';
+import type { IdStatus } from '../../src/core/standing.ts';
 import { conflictOf, holdOf, newFlow, restOf, unitsBySku } from './oracleFlows.ts';
 import { OracleShelf } from './oracleShelf.ts';
 
 interface Judged {
   readonly line: Line;
-  readonly idStatus: Standing | 'new';
+  readonly idStatus: IdStatus | 'new';
 }
 
-type Claimed = { readonly is: 'claimed'; readonly lines: readonly DeductedLine[] } | Refused | Pending | NotDone;
+type Claimed = { readonly is: 'claimed'; readonly lines: readonly DeductedLine[] } | Refused | BlockedByHolds | NotDone;
 
 /**
  * The contract in memory: one thread, no faults, no waiting. An engine over a database must give the same answers,
@@ -127,7 +127,7 @@ export class Oracle implements StockEngine, StockReader {
   #claim(cart: CartKey, lines: readonly Line[], status: 'deducted' | 'pending'): Claimed {
     const judged = lines.map((line): Judged => {
       const flow = this.#flow(line);
-      return { line, idStatus: flow === undefined ? 'new' : judgeStanding(cart, line, flow) };
+      return { line, idStatus: flow === undefined ? 'new' : idStatusOf(cart, line, flow) };
     });
     if (judged.some(({ idStatus }) => idStatus === 'late')) return { is: 'not_done', reason: 'too late' };
     const wanted = unitsBySku(judged.filter(isFresh).map(({ line }) => line));
@@ -166,13 +166,13 @@ export class Oracle implements StockEngine, StockReader {
       .map(holdOf);
   }
 
-  #settle(operation: SettleLines): AppliedOutcome {
+  #settle(operation: CompleteLines): AppliedOutcome {
     const done = operation.lines.map((line) => this.#settleLine(operation, line));
     return { is: 'applied', replayed: !done.includes(true) };
   }
 
   /** @returns whether something changed */
-  #settleLine({ order_id, attempt, verdict }: SettleLines, line: Line): boolean {
+  #settleLine({ order_id, attempt, decision: verdict }: CompleteLines, line: Line): boolean {
     const flow = this.#flow(line);
     if (flow === undefined) {
       if (verdict === 'aborted')

@@ -1,4 +1,4 @@
-import type { Sale, Verdict } from '../../src/core/nouns.ts';
+import type { Sale, CommitDecision } from '../../src/core/nouns.ts';
 
 /** The stock of one SKU in the oracle. */
 export class OracleShelf {
@@ -48,7 +48,7 @@ export class OracleShelf {
     if (isHold) this.#held += units;
   }
 
-  settle(units: number, verdict: Verdict): void {
+  settle(units: number, verdict: CommitDecision): void {
     this.#held -= units;
     if (verdict === 'aborted') this.#leaved += units;
   }

@@ -4,7 +4,7 @@ import type { RedisProcess } from '../../scripts/cluster/redis.ts';
 import { ownPath } from '../../scripts/cluster/ownership.ts';
 import { findTool, REDIS } from '../../scripts/cluster/tools.ts';
 import type { Command } from '../../scripts/cluster/tools.ts';
-import type { Sight } from '../../src/core/sight.ts';
+import type { StockReading } from '../../src/core/sight.ts';
 import { ClientCommander } from '../../src/redis/commander.ts';
 import type { Commander } from '../../src/redis/commander.ts';
 import type { RedisOptions } from '../../src/redis/options.ts';
@@ -90,7 +90,7 @@ export function keyOf(sku_id: string): string {
   return new PartKeys(PREFIX, partOf(sku_id)).ofSku(sku_id);
 }
 
-export function sightOf(sku_id: string, more: Partial<Sight> = {}): Sight {
+export function sightOf(sku_id: string, more: Partial<StockReading> = {}): StockReading {
   return {
     sku_id,
     leaved_amount: 0,
@@ -104,8 +104,8 @@ export function sightOf(sku_id: string, more: Partial<Sight> = {}): Sight {
 }
 
 /** The reading of a SKU that a gateway gets from Redis; null when there is none, or no answer. */
-export async function knownOf(readings: RedisSights, sku_id: string): Promise<Sight | null> {
-  const [reading = null] = await readings.look([sku_id], performance.now() + 1_000).catch(() => [null]);
+export async function knownOf(readings: RedisSights, sku_id: string): Promise<StockReading | null> {
+  const [reading = null] = await readings.read([sku_id], performance.now() + 1_000).catch(() => [null]);
   return reading;
 }
 
@@ -118,12 +118,12 @@ export async function noteUntilKnown(
   from: RedisSights,
   to: RedisSights,
   sku_id: string,
-  more: Partial<Sight> = {},
-): Promise<Sight> {
+  more: Partial<StockReading> = {},
+): Promise<StockReading> {
   let written = sightOf(sku_id, more);
   await eventually(`${sku_id} can be read`, READY_MS, async () => {
     written = sightOf(sku_id, more);
-    await from.note([written]);
+    await from.store([written]);
     const known = await knownOf(to, sku_id);
     return known !== null && known.version >= written.version;
   });

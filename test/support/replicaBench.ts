@@ -1,7 +1,7 @@
 import mysql from 'mysql2/promise';
 import type { RowDataPacket } from 'mysql2/promise';
 import { SlotMap } from '../../src/core/slots.ts';
-import type { Sight } from '../../src/core/sight.ts';
+import type { StockReading } from '../../src/core/sight.ts';
 import { Heartbeats } from '../../src/mysql/replicas/heartbeats.ts';
 import { ReplicaSights } from '../../src/mysql/replicas/replicaSights.ts';
 import type { ReplicatedShardState } from '../../src/mysql/replicas/replicatedShard.ts';
@@ -30,7 +30,7 @@ export interface ReplicaBench {
   tell(replica: number, sql: string): Promise<RowDataPacket[]>;
   /** A session on the primary, in the schema of shard 0; closed at the end. */
   session(): Promise<mysql.Connection>;
-  look(sku_id: string): Promise<Sight | null>;
+  look(sku_id: string): Promise<StockReading | null>;
   state(): ReplicatedShardState;
   stop(): Promise<void>;
 }
@@ -91,7 +91,7 @@ export async function replicaBench(): Promise<ReplicaBench> {
       sessions.push(session);
       return session;
     },
-    look: async (sku_id) => (await sights.look([sku_id], performance.now() + 3_000))[0] ?? null,
+    look: async (sku_id) => (await sights.read([sku_id], performance.now() + 3_000))[0] ?? null,
     state() {
       const [state] = sights.state();
       if (state === undefined) throw new Error('shard 0 has no replicas');

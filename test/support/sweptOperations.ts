@@ -128,7 +128,7 @@ export const SWEPT: Readonly<
   // Every cart includes these.
   hold: [],
   settle: [],
-  judge: [
+  resolve: [
     {
       name: 'deduct ids that a cart without a record holds',
       isCart: true,
@@ -141,7 +141,7 @@ export const SWEPT: Readonly<
     },
   ],
   // Runs from time to time, without a request.
-  findLeftOver: [],
+  findUnfinished: [],
   return: [
     {
       name: 'return goods',

@@ -83,8 +83,8 @@ function ofOrder(sku_ids: readonly string[], order: number): fc.Arbitrary<Operat
   );
   const deduct = fc.record({ kind: fc.constant('deduct' as const), order_id, lines });
   const hold = fc.record({ kind: fc.constant('hold' as const), order_id, attempt: attempts(), lines });
-  const verdict = fc.constantFrom('committed' as const, 'aborted' as const);
-  const settle = fc.record({ kind: fc.constant('settle' as const), order_id, attempt: attempts(), verdict, lines });
+  const decision = fc.constantFrom('committed' as const, 'aborted' as const);
+  const settle = fc.record({ kind: fc.constant('settle' as const), order_id, attempt: attempts(), decision, lines });
   const giveBack = fc.record({
     kind: fc.constant('return' as const),
     ...key,
@@ -93,8 +93,8 @@ function ofOrder(sku_ids: readonly string[], order: number): fc.Arbitrary<Operat
   });
   const cancel = fc.record({ kind: fc.constant('cancel' as const), order_id, lines: some(fc.record(key), 2) });
   const settled = fc
-    .tuple(hold, verdict)
-    .map(([held, decision]): Operation[] => [held, { ...held, kind: 'settle', verdict: decision }]);
+    .tuple(hold, decision)
+    .map(([held, decision]): Operation[] => [held, { ...held, kind: 'settle', decision }]);
   const returned = fc
     .tuple(deduct, giveBack)
     .map(([sold, back]): Operation[] => [sold, { ...back, ...keyOf(sold.lines[0]) }]);

@@ -43,8 +43,8 @@ describe('readings in a Redis Cluster', () => {
   it('spreads SKUs over the nodes, and loses only the SKUs of a node that is killed', async () => {
     const sku_ids = Array.from({ length: 120 }, () => fresh('sku'));
     const countReadings = async (): Promise<number> =>
-      (await b.look(sku_ids, performance.now() + 1_000)).filter((reading) => reading !== null).length;
-    const writeAll = (): Promise<void> => a.note(sku_ids.map((sku_id) => sightOf(sku_id)));
+      (await b.read(sku_ids, performance.now() + 1_000)).filter((reading) => reading !== null).length;
+    const writeAll = (): Promise<void> => a.store(sku_ids.map((sku_id) => sightOf(sku_id)));
     await eventually('all readings are returned', 10_000, async () => {
       await writeAll();
       return (await countReadings()) === sku_ids.length;

@@ -68,8 +68,8 @@ describe('readings in Redis', () => {
     const many = Array.from({ length: 200 }, () => fresh('é"sku'));
     await noteUntilKnown(a, b, many[0] ?? '', { leaved_amount: null });
     await eventually('all readings are returned', 5_000, async () => {
-      await a.note(many.map((sku_id) => sightOf(sku_id, { leaved_amount: null, rows: [] })));
-      const known = await b.look([...many, 'never read'], performance.now() + 1_000);
+      await a.store(many.map((sku_id) => sightOf(sku_id, { leaved_amount: null, rows: [] })));
+      const known = await b.read([...many, 'never read'], performance.now() + 1_000);
       expect(known.at(-1)).to.equal(null);
       return known
         .slice(0, -1)
@@ -80,15 +80,15 @@ describe('readings in Redis', () => {
   it('keeps the later reading, in any order of the writes', async () => {
     const sku_id = fresh('sku');
     const first = await noteUntilKnown(a, b, sku_id, { version: 5 });
-    await a.note([sightOf(sku_id, { version: 4, leaved_amount: 1 })]);
-    await b.note([sightOf(sku_id, { version: 5, leaved_amount: 2, asOfMs: first.asOfMs - 1_000 })]);
+    await a.store([sightOf(sku_id, { version: 4, leaved_amount: 1 })]);
+    await b.store([sightOf(sku_id, { version: 5, leaved_amount: 2, asOfMs: first.asOfMs - 1_000 })]);
     expect(await knownOf(b, sku_id)).to.include({ version: 5, leaved_amount: 0 });
     await eventually('the later reading is returned', 5_000, async () => {
-      await a.note([sightOf(sku_id, { version: 5, leaved_amount: 3 })]);
+      await a.store([sightOf(sku_id, { version: 5, leaved_amount: 3 })]);
       return (await knownOf(b, sku_id))?.leaved_amount === 3;
     });
     const versions = Array.from({ length: 20 }, (_, place) => ((place * 7) % 20) + 6);
-    for (const version of versions) await (version % 2 === 0 ? a : b).note([sightOf(sku_id, { version })]);
+    for (const version of versions) await (version % 2 === 0 ? a : b).store([sightOf(sku_id, { version })]);
     expect(await knownOf(a, sku_id)).to.include({ version: 25 });
   });
 
@@ -96,7 +96,7 @@ describe('readings in Redis', () => {
     const sku_id = fresh('sku');
     await noteUntilKnown(a, b, sku_id);
     expect(Number(await server.ask('PTTL', keyOf(sku_id)))).to.be.within(1, KEEP_MS);
-    await a.note([sightOf(sku_id, { version: 2, asOfMs: performance.now() - KEEP_MS - 100 })]);
+    await a.store([sightOf(sku_id, { version: 2, asOfMs: performance.now() - KEEP_MS - 100 })]);
     expect(await knownOf(b, sku_id)).to.include({ version: 1 });
   });
 
@@ -178,7 +178,7 @@ describe('readings in Redis', () => {
       gateway([server], { secretOf: () => null }),
       gateway([server], { secretOf: () => Buffer.from('other') }),
     ]);
-    await none.note([sightOf(sku_id, { version: 2 })]);
+    await none.store([sightOf(sku_id, { version: 2 })]);
     expect(await server.ask('EXISTS', keyOf(sku_id))).to.equal(0);
     await noteUntilKnown(a, b, sku_id);
     expect([await knownOf(none, sku_id), await knownOf(other, sku_id)]).to.deep.equal([null, null]);
@@ -194,7 +194,7 @@ describe('readings in Redis', () => {
     try {
       for (let time = 0; performance.now() < untilMs; time += 1) {
         const startedMs = performance.now();
-        const failed = await b.look([sku_id], startedMs + 50).then(
+        const failed = await b.read([sku_id], startedMs + 50).then(
           () => false,
           () => true,
         );
@@ -204,7 +204,7 @@ describe('readings in Redis', () => {
           expect(performance.now() - startedMs, 'the deadline is shorter than the bound of a command').to.be.below(
             COMMAND_MS - 50,
           );
-        await b.note([sightOf(sku_id, { version: 2 })]);
+        await b.store([sightOf(sku_id, { version: 2 })]);
         await sleep(20);
       }
     } finally {
@@ -248,7 +248,7 @@ describe('readings in Redis', () => {
         await setClockAhead(server, afterMs);
         const setMs = performance.now();
         while (performance.now() < setMs + 1_900) {
-          await c.note([sightOf(sku_id, { version: 2 })]);
+          await c.store([sightOf(sku_id, { version: 2 })]);
           expect(await knownOf(d, sku_id)).to.equal(null);
           await sleep(50);
         }

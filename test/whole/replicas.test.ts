@@ -106,7 +106,7 @@ if (isForeign || isMariaDb) {
       );
       const last = await checks.open(3);
       await checks.shows(last, 3);
-      const seen = await bench.sights.look([empty, held, sent, split, unknown, empty], performance.now() + 3_000);
+      const seen = await bench.sights.read([empty, held, sent, split, unknown, empty], performance.now() + 3_000);
       expect(seen.map((reading) => reading?.isEmpty ?? null)).to.deep.equal([true, false, false, null, false, true]);
       expect([seen[4]?.leaved_amount, seen[4]?.version]).to.deep.equal([null, 0]);
       // A slot that another shard owns.
@@ -117,9 +117,9 @@ if (isForeign || isMariaDb) {
         await eventually(
           'it follows',
           SOON_MS,
-          async () => (await misrouted.look([known], performance.now() + 1_000))[0] !== null,
+          async () => (await misrouted.read([known], performance.now() + 1_000))[0] !== null,
         );
-        expect(await misrouted.look([ofOther], performance.now() + 1_000)).to.deep.equal([null]);
+        expect(await misrouted.read([ofOther], performance.now() + 1_000)).to.deep.equal([null]);
       } finally {
         misrouted.stop();
       }
@@ -257,7 +257,7 @@ if (isForeign || isMariaDb) {
         withoutClock.start();
         try {
           await eventually('it was read', SOON_MS, () => withoutClock.state()[0]?.replicas[0]?.state === 'unclear');
-          expect(await withoutClock.look([await checks.open(0)], performance.now() + 1_000)).to.deep.equal([null]);
+          expect(await withoutClock.read([await checks.open(0)], performance.now() + 1_000)).to.deep.equal([null]);
         } finally {
           withoutClock.stop();
         }

@@ -202,7 +202,9 @@ describe('a server restored from a backup', () => {
       `${folder.path}/lost.jsonl`,
     );
     expect(code, stdout + stderr).to.equal(0);
-    expect(stdout).to.match(/is reopened/).and.not.to.match(/not put back|outcome unknown/);
+    expect(stdout)
+      .to.match(/is reopened/)
+      .and.not.to.match(/not put back|outcome unknown/);
     for (const gateway of [older, newer])
       await eventually('every shard is served', WAIT_MS, async () =>
         (await statesOf(gateway)).every((state) => state === 'serving'),

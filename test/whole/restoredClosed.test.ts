@@ -1,6 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { CLOSED, HALF_COPIED, NOTHING, SHOWED_BEFORE, STATE_REACHED } from '../../src/core/generations.ts';
+import {
+  MARK_CLOSED,
+  MARK_COPYING,
+  NO_WATERMARK,
+  OWN_WATERMARK_KEY,
+  REFERENCE_WATERMARK_KEY,
+} from '../../src/core/generations.ts';
 import { PastShards } from '../../src/mysql/pastShards.ts';
 import { moveOn } from '../../src/mysql/sql/generation.ts';
 import { WorkLock } from '../../src/mysql/workLock.ts';
@@ -84,10 +90,10 @@ describe('shards that an operator has closed', () => {
       /the moment of the backup of own-0 is not known, .*give the moment of the backup with --since/,
     );
     // As if another reference copy, of a later moment, had been copied before and only in part.
-    await bench.own.query(0, `UPDATE generation SET reached = ${HALF_COPIED} WHERE shard_index = 0`);
+    await bench.own.query(0, `UPDATE generation SET reached = ${MARK_COPYING} WHERE shard_index = 0`);
     await bench.own.query(
       0,
-      `UPDATE generation SET reached = ${(Date.now() + 60_000) * 1_000} WHERE shard_index = ${STATE_REACHED}`,
+      `UPDATE generation SET reached = ${(Date.now() + 60_000) * 1_000} WHERE shard_index = ${REFERENCE_WATERMARK_KEY}`,
     );
     for (const half of [await closed('--accept'), await closed('--put-back', '--accept')]) {
       expect(half.code, half.stdout).to.equal(1);
@@ -100,7 +106,7 @@ describe('shards that an operator has closed', () => {
     expect((await closed('--close')).code).to.equal(0);
     expect((await closed('--accept')).stderr).to.match(/a reference copy was copied over it only in part/);
     expect(await bench.statesOf()).to.equal('refused,serving,serving');
-    await bench.own.query(0, `UPDATE generation SET reached = 0 WHERE shard_index = ${STATE_REACHED}`);
+    await bench.own.query(0, `UPDATE generation SET reached = 0 WHERE shard_index = ${REFERENCE_WATERMARK_KEY}`);
     const done = await closed('--against', file, '--since', since, '--put-back');
     expect(done.code, done.stdout).to.equal(1);
     expect(done.stdout)
@@ -123,7 +129,7 @@ describe('shards that an operator has closed', () => {
     let isClosed = false;
     const closing = bench.command('--shard', 'own-0', '--close').finally(() => (isClosed = true));
     // The watermark in a dump that is made just before the shard is closed.
-    const isUnmarked = `(SELECT reached FROM generation AS own WHERE shard_index = 0) > ${CLOSED}`;
+    const isUnmarked = `(SELECT reached FROM generation AS own WHERE shard_index = 0) > ${MARK_CLOSED}`;
     while (!isClosed) await bench.own.query(0, `REPLACE INTO ${dumped} SELECT * FROM generation WHERE ${isUnmarked}`);
     expect((await closing).code).to.equal(0);
     const reached = async (shard: number, table = 'generation'): Promise<number> =>
@@ -191,7 +197,7 @@ describe('shards that an operator has closed', () => {
     await bench.own.query(2, `UPDATE generation SET reached = ${shown} WHERE shard_index = 2`);
     await statesBecome('serving,serving,refused');
     expect((await bench.command('--shard', 'own-2', '--close')).code).to.equal(0);
-    expect(await reached(SHOWED_BEFORE)).to.equal(shown);
+    expect(await reached(OWN_WATERMARK_KEY)).to.equal(shown);
     expect((await bench.command('--shard', 'own-2', '--accept')).code).to.equal(0);
     await statesBecome('serving,serving,serving');
   }).timeout(120_000);
@@ -219,7 +225,7 @@ describe('shards that an operator has closed', () => {
     const [shard] = openShards({ shards: await bench.own.load(), initialShards: OWN });
     if (shard === undefined) return expect.fail('no shard');
     try {
-      for (const mark of [CLOSED, HALF_COPIED]) {
+      for (const mark of [MARK_CLOSED, MARK_COPYING]) {
         await bench.own.query(0, `UPDATE generation SET reached = ${mark} WHERE shard_index = 0`);
         await shard.pool.lend(performance.now() + WAIT_MS, (connection) =>
           moveOn(connection, 0, 0, new Map([[1, 10]]), performance.now() + WAIT_MS),
@@ -229,9 +235,9 @@ describe('shards that an operator has closed', () => {
         ).to.equal(mark);
       }
       const past = new PastShards([(await bench.own.load())[0]?.address ?? expect.fail('no shard')], WAIT_MS);
-      expect(await past.reached(0, performance.now() + WAIT_MS)).to.equal(NOTHING);
+      expect(await past.reached(0, performance.now() + WAIT_MS)).to.equal(NO_WATERMARK);
       past.close();
-      await bench.own.query(0, `UPDATE generation SET reached = ${CLOSED} WHERE shard_index = 0`);
+      await bench.own.query(0, `UPDATE generation SET reached = ${MARK_CLOSED} WHERE shard_index = 0`);
       expect((await bench.command('--shard', 'own-0', '--since', new Date().toISOString(), '--accept')).code).to.equal(
         0,
       );

@@ -251,7 +251,7 @@ describe('traces', () => {
     });
     const ask = async (apply: () => Promise<unknown>): Promise<unknown> => {
       const parts = tracedParts({ ...engineOf(apply), reader: {}, carts: {} } as unknown as Parts, {
-        began: (operation, shard) => (ending) => void endings.push(`${operation} ${shard}: ${ending}`),
+        begin: (operation, shard) => (ending) => void endings.push(`${operation} ${shard}: ${ending}`),
       });
       return parts.engine
         .apply(7, [{ kind: 'open', sku_id: 'a', leaved_amount: 1 }], 0)

@@ -1,20 +1,20 @@
-import type { CartKey, Hold, Placed, Transfer } from '../nouns.ts';
-import type { Deduct, HoldLines, PlacedLine } from '../operation.ts';
-import { shelfKeyText } from '../nouns.ts';
+import type { CartKey, Hold, WithRow, Transfer } from '../nouns.ts';
+import type { Deduct, HoldLines, LineWithRow } from '../operation.ts';
+import { stockRowKeyText } from '../nouns.ts';
 import { refusedLines } from '../outcome.ts';
 import type {
   DeductedLine,
-  Elsewhere,
+  Redirect,
   Held,
   Deducted,
-  Moved,
+  StaleLayout,
   NotDone,
-  Pending,
+  BlockedByHolds,
   Refused,
   RefusedLine,
 } from '../outcome.ts';
-import { judgeStanding } from '../standing.ts';
-import type { Standing } from '../standing.ts';
+import { idStatusOf } from '../standing.ts';
+import type { IdStatus } from '../standing.ts';
 import type { Ledger, LedgerFlow } from './ledger.ts';
 
 /**
@@ -25,7 +25,7 @@ export interface Deferred {
 }
 
 /** Some SKUs are short only by units that carts hold. The holds must still be read. */
-export interface Lacking {
+export interface ShortOfHeldUnits {
   readonly is: 'lacking';
   readonly sku_ids: readonly string[];
 }
@@ -33,26 +33,26 @@ export interface Lacking {
 export const DEFERRED: Deferred = { is: 'deferred' };
 
 interface CheckedLine {
-  readonly line: PlacedLine;
+  readonly line: LineWithRow;
   readonly flow: LedgerFlow | null;
-  readonly idStatus: Standing | 'new';
+  readonly idStatus: IdStatus | 'new';
 }
 
 /** An outcome that prevents the deduction or the hold. */
-type Obstacle = Refused | Pending | NotDone | Moved | Elsewhere | Deferred | Lacking;
+type Obstacle = Refused | BlockedByHolds | NotDone | StaleLayout | Redirect | Deferred | ShortOfHeldUnits;
 
 /** Decides a deduction, or a hold for a cart. Enters it in the ledger if there is no obstacle. */
-export function claim(ledger: Ledger, operation: Deduct | HoldLines): Deducted | Held | Obstacle {
+export function decideDeduction(ledger: Ledger, operation: Deduct | HoldLines): Deducted | Held | Obstacle {
   const isHold = operation.kind === 'hold';
   const cart: CartKey = { order_id: operation.order_id, attempt: isHold ? operation.attempt : 0 };
   const checkedLines: CheckedLine[] = [];
   for (const line of operation.lines) {
     const flow = ledger.flow(line);
-    checkedLines.push({ line, flow, idStatus: flow === null ? 'new' : judgeStanding(cart, line, flow) });
+    checkedLines.push({ line, flow, idStatus: flow === null ? 'new' : idStatusOf(cart, line, flow) });
   }
   const fresh = checkedLines.every(isFresh) ? operation.lines : checkedLines.filter(isFresh).map(({ line }) => line);
-  const needed = unitsOf(fresh);
-  const credits = creditsOf(ledger, operation);
+  const needed = unitsByRow(fresh);
+  const credits = openCreditsOf(ledger, operation);
   const obstacle = isClear(ledger, checkedLines, needed, credits)
     ? null
     : findObstacle(ledger, checkedLines, needed, credits);
@@ -76,9 +76,9 @@ export function claim(ledger: Ledger, operation: Deduct | HoldLines): Deducted |
     });
   }
   // Credits are entered even if their line is a replay: this row is their destination in any case.
-  for (const credit of credits) receive(ledger, credit);
+  for (const credit of credits) enterCredit(ledger, credit);
   for (const { sku_id, sub_row, epoch, units } of needed) {
-    const stockRow = ledger.shelf(sku_id, sub_row);
+    const stockRow = ledger.stockRow(sku_id, sub_row);
     stockRow?.fence(epoch);
     if (isHold) stockRow?.hold(units);
     else stockRow?.sell(units);
@@ -101,15 +101,15 @@ function isFresh({ idStatus }: CheckedLine): boolean {
 function isClear(
   ledger: Ledger,
   checkedLines: readonly CheckedLine[],
-  needed: readonly Units[],
+  needed: readonly RowUnits[],
   credits: readonly Transfer[],
 ): boolean {
   for (const each of checkedLines) if (!isFresh(each) && each.idStatus !== 'replay') return false;
   for (const units of needed) {
-    const stockRow = ledger.shelf(units.sku_id, units.sub_row);
+    const stockRow = ledger.stockRow(units.sku_id, units.sub_row);
     if (
       stockRow === null ||
-      !stockRow.isAt(units.epoch) ||
+      !stockRow.isOpenAt(units.epoch) ||
       !stockRow.isOnSale ||
       !stockRow.has(shortfallOf(units, credits))
     )
@@ -122,7 +122,7 @@ function isClear(
 function findObstacle(
   ledger: Ledger,
   checkedLines: readonly CheckedLine[],
-  needed: readonly Units[],
+  needed: readonly RowUnits[],
   credits: readonly Transfer[],
 ): Obstacle | null {
   const misrouted = findMisrouted(ledger, checkedLines, needed);
@@ -131,10 +131,10 @@ function findObstacle(
     return { is: 'not_done', reason: 'the cart attempt was undone before its hold arrived' };
   const refusals = checkedLines.flatMap((each) => refusalOf(ledger, each, needed, credits) ?? []);
   const shortSkuIds = needed
-    .filter((units) => ledger.shelf(units.sku_id, units.sub_row)?.has(shortfallOf(units, credits)) === false)
+    .filter((units) => ledger.stockRow(units.sku_id, units.sub_row)?.has(shortfallOf(units, credits)) === false)
     .map(({ sku_id }) => sku_id);
   const isShort = shortSkuIds.length > 0 || refusals.some(({ code }) => code === 'insufficient_stock');
-  if (isShort && needed.some(({ sku_id, sub_row }) => ledger.shelf(sku_id, sub_row)?.isChanged === true))
+  if (isShort && needed.some(({ sku_id, sub_row }) => ledger.stockRow(sku_id, sub_row)?.isChanged === true))
     return DEFERRED;
   if (refusals.length > 0) return refusedLines(refusals);
   const held = checkedLines.flatMap(({ idStatus, flow }): Hold[] =>
@@ -148,33 +148,33 @@ function findObstacle(
 function findMisrouted(
   ledger: Ledger,
   checkedLines: readonly CheckedLine[],
-  needed: readonly Units[],
-): Moved | Elsewhere | null {
+  needed: readonly RowUnits[],
+): StaleLayout | Redirect | null {
   const redirects = checkedLines.flatMap(({ idStatus, flow }) =>
-    idStatus === 'elsewhere' && flow !== null ? [pointedBy(flow)] : [],
+    idStatus === 'elsewhere' && flow !== null ? [pointerTarget(flow)] : [],
   );
   if (redirects.length > 0) return { is: 'elsewhere', flows: redirects };
-  const stale = needed.filter(({ sku_id, sub_row, epoch }) => !isRowAt(ledger, sku_id, { sub_row, epoch }));
+  const stale = needed.filter(({ sku_id, sub_row, epoch }) => !isRowOpenAt(ledger, sku_id, { sub_row, epoch }));
   return stale.length > 0 ? { is: 'moved', sku_ids: stale.map(({ sku_id }) => sku_id) } : null;
 }
 
 /** Whether a row takes new ids in a layout. An unknown SKU takes tombstones on the shard that would have its row. */
-export function isRowAt(
+export function isRowOpenAt(
   ledger: Ledger,
   sku_id: string,
   { sub_row, epoch }: { readonly sub_row: number; readonly epoch: number },
 ): boolean {
-  const stockRow = ledger.shelf(sku_id, sub_row);
-  return stockRow === null ? epoch === 0 : stockRow.isAt(epoch);
+  const stockRow = ledger.stockRow(sku_id, sub_row);
+  return stockRow === null ? epoch === 0 : stockRow.isOpenAt(epoch);
 }
 
-export function pointedBy({ sku_id, order_detail_id, moved_to }: LedgerFlow): Elsewhere['flows'][number] {
+export function pointerTarget({ sku_id, order_detail_id, moved_to }: LedgerFlow): Redirect['flows'][number] {
   if (moved_to === undefined || moved_to === null) throw new Error('a pointer has no moved_to, expected a shard');
   return { sku_id, order_detail_id, shard: moved_to };
 }
 
 /** The transfers fetched for an operation that are not credited yet. */
-export function creditsOf(
+export function openCreditsOf(
   ledger: Ledger,
   { credits }: { readonly credits?: readonly Transfer[] },
 ): readonly Transfer[] {
@@ -184,15 +184,15 @@ export function creditsOf(
 const NO_CREDITS: readonly Transfer[] = [];
 
 /** Enters the credit of a transfer. */
-export function receive(ledger: Ledger, transfer: Transfer): void {
-  const stockRow = ledger.shelf(transfer.sku_id, transfer.to.sub_row);
+export function enterCredit(ledger: Ledger, transfer: Transfer): void {
+  const stockRow = ledger.stockRow(transfer.sku_id, transfer.to.sub_row);
   if (stockRow === null) throw new Error('the destination row of a transfer does not exist');
   stockRow.add(transfer.amount);
   ledger.addTransfer('in', transfer);
 }
 
 /** The units that the row must have besides the fetched transfers. */
-function shortfallOf({ sku_id, sub_row, units }: Units, credits: readonly Transfer[]): number {
+function shortfallOf({ sku_id, sub_row, units }: RowUnits, credits: readonly Transfer[]): number {
   let shortfall = units;
   for (const { sku_id: of, to, amount } of credits) if (of === sku_id && to.sub_row === sub_row) shortfall -= amount;
   return Math.max(0, shortfall);
@@ -201,7 +201,7 @@ function shortfallOf({ sku_id, sub_row, units }: Units, credits: readonly Transf
 function refusalOf(
   ledger: Ledger,
   { line, idStatus }: CheckedLine,
-  needed: readonly Units[],
+  needed: readonly RowUnits[],
   credits: readonly Transfer[],
 ): RefusedLine | null {
   const { sku_id, order_detail_id, quantity } = line;
@@ -209,7 +209,7 @@ function refusalOf(
     return { sku_id, order_detail_id, quantity, code: idStatus };
   if (idStatus !== 'new' && idStatus !== 'free') return null;
   const sub_row = line.row?.sub_row ?? 0;
-  const stockRow = ledger.shelf(line.sku_id, sub_row);
+  const stockRow = ledger.stockRow(line.sku_id, sub_row);
   if (stockRow === null) return { sku_id, order_detail_id, quantity, code: 'unknown_sku' };
   if (!stockRow.isOnSale) return { sku_id, order_detail_id, quantity, code: 'not_on_sale' };
   const units = needed.find((candidate) => candidate.sku_id === line.sku_id && candidate.sub_row === sub_row);
@@ -221,7 +221,7 @@ function refusalOf(
 }
 
 /** Units of one row, and the epoch of the layout in which they are requested. */
-export interface Units {
+export interface RowUnits {
   readonly sku_id: string;
   readonly sub_row: number;
   readonly epoch: number;
@@ -229,13 +229,15 @@ export interface Units {
 }
 
 /** Adds up the units of lines by row, in the order of the lines. */
-export function unitsOf(lines: readonly ({ readonly sku_id: string; readonly quantity: number } & Placed)[]): Units[] {
+export function unitsByRow(
+  lines: readonly ({ readonly sku_id: string; readonly quantity: number } & WithRow)[],
+): RowUnits[] {
   const [first] = lines;
   if (lines.length === 1 && first !== undefined) return [unitsOfLine(first)];
-  const sums = new Map<string, Units>();
+  const sums = new Map<string, RowUnits>();
   for (const line of lines) {
     const one = unitsOfLine(line);
-    const key = shelfKeyText(one.sku_id, one.sub_row);
+    const key = stockRowKeyText(one.sku_id, one.sub_row);
     sums.set(key, { ...one, units: one.units + (sums.get(key)?.units ?? 0) });
   }
   return [...sums.values()];
@@ -245,6 +247,6 @@ function unitsOfLine({
   sku_id,
   quantity,
   row,
-}: { readonly sku_id: string; readonly quantity: number } & Placed): Units {
+}: { readonly sku_id: string; readonly quantity: number } & WithRow): RowUnits {
   return { sku_id, sub_row: row?.sub_row ?? 0, epoch: row?.epoch ?? 0, units: quantity };
 }

@@ -1,17 +1,35 @@
 import type { Flow, RowRef } from '../nouns.ts';
-import type { Adjust, Cancel, Deduct, HoldLines, PlacedKey, Receive, Return, Send, SettleLines } from '../operation.ts';
+import type {
+  Adjust,
+  Cancel,
+  Deduct,
+  HoldLines,
+  KeyWithRow,
+  Receive,
+  Return,
+  Send,
+  CompleteLines,
+} from '../operation.ts';
 import { refused, refusedLines } from '../outcome.ts';
 import type { AppliedOutcome, CancelOutcome, OutcomeOf, RefusedLine, ReturnOutcome } from '../outcome.ts';
 import { sumUnits } from '../units.ts';
-import { claim, creditsOf, DEFERRED, isRowAt, pointedBy, receive, unitsOf } from './claim.ts';
-import type { Deferred, Lacking } from './claim.ts';
+import {
+  decideDeduction,
+  openCreditsOf,
+  DEFERRED,
+  isRowOpenAt,
+  pointerTarget,
+  enterCredit,
+  unitsByRow,
+} from './claim.ts';
+import type { Deferred, ShortOfHeldUnits } from './claim.ts';
 import type { Ledger, LedgerFlow } from './ledger.ts';
 
 /** Operations that can be part of a batch. The others are rare, and have a transaction of their own. */
-export type Batchable = Deduct | HoldLines | SettleLines | Return | Cancel | Adjust | Send | Receive;
+export type BatchOperation = Deduct | HoldLines | CompleteLines | Return | Cancel | Adjust | Send | Receive;
 
 /** The outcome of an operation, or the reason why it is not decided yet. */
-export type Decision = OutcomeOf<Batchable> | Deferred | Lacking;
+export type Decision = OutcomeOf<BatchOperation> | Deferred | ShortOfHeldUnits;
 
 /** The return id of the units that a cancellation returns. No caller's id is empty. */
 const CANCELLATION = '';
@@ -20,11 +38,11 @@ const CANCELLATION = '';
  * Decides one operation and enters its changes in the ledger. The operation sees the changes of all operations decided
  * before it. So a batch has the same outcomes as its operations one after the other, in the order of these calls.
  */
-export function decide(ledger: Ledger, operation: Batchable): Decision {
+export function decide(ledger: Ledger, operation: BatchOperation): Decision {
   switch (operation.kind) {
     case 'deduct':
     case 'hold':
-      return claim(ledger, operation);
+      return decideDeduction(ledger, operation);
     case 'settle':
       return complete(ledger, operation);
     case 'return':
@@ -44,17 +62,17 @@ export function decide(ledger: Ledger, operation: Batchable): Decision {
 const ONLY_ROW: RowRef = { sub_row: 0, epoch: 0 };
 
 /** Completes a cart. It changes only holds of this attempt, so any gateway can do it, any number of times. */
-function complete(ledger: Ledger, { order_id, attempt, verdict, lines }: SettleLines): AppliedOutcome {
+function complete(ledger: Ledger, { order_id, attempt, decision: verdict, lines }: CompleteLines): AppliedOutcome {
   let isReplay = true;
   for (const line of lines) {
     // In every case the attempt holds nothing afterwards. A hold row without a hold would be found again and again.
-    ledger.strikeOut({ ...line, order_id, attempt });
+    ledger.deleteHold({ ...line, order_id, attempt });
     const flow = ledger.flow(line);
     const isOwn = flow?.order_id === order_id;
     if (flow === null && verdict === 'aborted') {
       const { sku_id, order_detail_id, quantity, row = ONLY_ROW } = line;
       // A late hold that names a closed row is rejected by that row.
-      if (!isRowAt(ledger, sku_id, row)) continue;
+      if (!isRowOpenAt(ledger, sku_id, row)) continue;
       // A late hold finds this flow, and is rejected.
       ledger.setFlow({
         sku_id,
@@ -66,7 +84,7 @@ function complete(ledger: Ledger, { order_id, attempt, verdict, lines }: SettleL
         status: 'void',
         sub_row: row.sub_row,
       });
-      ledger.shelf(sku_id, row.sub_row)?.fence(row.epoch);
+      ledger.stockRow(sku_id, row.sub_row)?.fence(row.epoch);
     } else if (flow?.status === 'void' && isOwn && verdict === 'aborted' && flow.attempt < attempt) {
       ledger.setFlow({ ...flow, attempt });
     } else if (flow?.status === 'pending' && isOwn && flow.attempt === attempt) {
@@ -85,8 +103,8 @@ function returnUnits(
   { sku_id, order_detail_id, return_id, quantity, row = ONLY_ROW }: Return,
 ): ReturnOutcome | Deferred {
   const flow = ledger.flow({ sku_id, order_detail_id });
-  if (flow?.status === 'moved') return { is: 'elsewhere', flows: [pointedBy(flow)] };
-  if ((flow === null || flow.status === 'void') && !isRowAt(ledger, sku_id, row))
+  if (flow?.status === 'moved') return { is: 'elsewhere', flows: [pointerTarget(flow)] };
+  if ((flow === null || flow.status === 'void') && !isRowOpenAt(ledger, sku_id, row))
     return { is: 'moved', sku_ids: [sku_id] };
   if (flow === null || flow.status === 'void' || flow.quantity === 0) return refused('unknown_deduction');
   if (flow.status === 'pending') return { is: 'pending', holds: [flow] };
@@ -111,9 +129,10 @@ function cancel(ledger: Ledger, { order_id, lines }: Cancel): CancelOutcome | De
   const existing = lines.map((key) => ({ key, flow: ledger.flow(key) }));
   const flows = existing.flatMap(({ flow }) => flow ?? []);
   const pointers = flows.filter(({ status }) => status === 'moved');
-  if (pointers.length > 0) return { is: 'elsewhere', flows: pointers.map(pointedBy) };
+  if (pointers.length > 0) return { is: 'elsewhere', flows: pointers.map(pointerTarget) };
   const stale = existing.filter(
-    ({ key, flow }) => (flow === null || flow.status === 'void') && !isRowAt(ledger, key.sku_id, key.row ?? ONLY_ROW),
+    ({ key, flow }) =>
+      (flow === null || flow.status === 'void') && !isRowOpenAt(ledger, key.sku_id, key.row ?? ONLY_ROW),
   );
   if (stale.length > 0) return { is: 'moved', sku_ids: stale.map(({ key }) => key.sku_id) };
   const ofOtherOrders = flows.filter(
@@ -124,7 +143,7 @@ function cancel(ledger: Ledger, { order_id, lines }: Cancel): CancelOutcome | De
   if (held.length > 0) return { is: 'pending', holds: held };
   if (existing.every(({ flow }) => flow?.status === 'cancelled')) return { is: 'applied', replayed: true };
   // A tombstone has no remaining units, and perhaps no SKU.
-  const rests = unitsOf(
+  const rests = unitsByRow(
     flows
       .filter((flow) => restOf(flow) > 0)
       .map((flow) => ({ sku_id: flow.sku_id, quantity: restOf(flow), row: { sub_row: flow.sub_row, epoch: 0 } })),
@@ -142,7 +161,7 @@ function cancel(ledger: Ledger, { order_id, lines }: Cancel): CancelOutcome | De
 function cancelLine(
   ledger: Ledger,
   order_id: string,
-  { sku_id, order_detail_id, row = ONLY_ROW }: PlacedKey,
+  { sku_id, order_detail_id, row = ONLY_ROW }: KeyWithRow,
   flow: LedgerFlow | null,
 ): void {
   if (flow?.status === 'cancelled') return;
@@ -157,7 +176,7 @@ function cancelLine(
       status: 'cancelled',
       sub_row: row.sub_row,
     });
-    ledger.shelf(sku_id, row.sub_row)?.fence(row.epoch);
+    ledger.stockRow(sku_id, row.sub_row)?.fence(row.epoch);
     return;
   }
   const rest = restOf(flow);
@@ -170,22 +189,22 @@ function adjust(ledger: Ledger, operation: Adjust): AppliedOutcome | Deferred {
   const existing = ledger.adjusted(sku_id, adjustment_id);
   if (existing !== null)
     return existing === delta ? { is: 'applied', replayed: true } : refused('idempotency_conflict');
-  const stockRow = ledger.shelf(sku_id, row.sub_row);
+  const stockRow = ledger.stockRow(sku_id, row.sub_row);
   if (stockRow === null) return refused('unknown_sku');
-  if (!stockRow.isAt(row.epoch)) return { is: 'moved', sku_ids: [sku_id] };
-  const credits = creditsOf(ledger, operation);
+  if (!stockRow.isOpenAt(row.epoch)) return { is: 'moved', sku_ids: [sku_id] };
+  const credits = openCreditsOf(ledger, operation);
   const fetched = sumUnits(credits.map(({ amount }) => amount));
   // A write-off takes units that are in the row, without the units that carts hold.
   const isRestock = delta > 0;
   const hasRoom = (): boolean => ledger.isWithinLimit(sku_id, delta) && stockRow.hasRoomFor(delta);
-  const fits = isRestock ? hasRoom() : stockRow.hasLying(-delta - fetched);
+  const fits = isRestock ? hasRoom() : stockRow.hasInRow(-delta - fetched);
   if (!fits) {
     if (stockRow.isChanged) return DEFERRED;
     if (isRestock) return refused('stock_limit');
-    return { ...refused('insufficient_stock'), leaved_amount: (stockRow.lying ?? 0) + fetched };
+    return { ...refused('insufficient_stock'), leaved_amount: (stockRow.unitsInRow ?? 0) + fetched };
   }
   stockRow.fence(row.epoch);
-  for (const credit of credits) receive(ledger, credit);
+  for (const credit of credits) enterCredit(ledger, credit);
   if (isRestock) stockRow.addNew(delta);
   else stockRow.writeOff(-delta);
   ledger.addAdjustment({ sku_id, adjustment_id, delta, reason });
@@ -199,7 +218,7 @@ function send(ledger: Ledger, { sku_id, transfer_id, amount, from, to, epoch }: 
   const transfer = { sku_id, transfer_id, amount, from, to };
   if (ledger.hasTransfer('out', transfer)) return { is: 'applied', replayed: true };
   const stockRow = stockRowOf(ledger, { sku_id, sub_row: from.sub_row });
-  if (epoch !== null && !stockRow.isAt(epoch)) return { is: 'moved', sku_ids: [sku_id] };
+  if (epoch !== null && !stockRow.isOpenAt(epoch)) return { is: 'moved', sku_ids: [sku_id] };
   if (!stockRow.has(amount)) return stockRow.isChanged ? DEFERRED : refused('insufficient_stock');
   if (epoch !== null) stockRow.fence(epoch);
   stockRow.sendAway(amount);
@@ -210,12 +229,12 @@ function send(ledger: Ledger, { sku_id, transfer_id, amount, from, to, epoch }: 
 function receiveOnce(ledger: Ledger, { sku_id, transfer_id, amount, from, to }: Receive): AppliedOutcome {
   const transfer = { sku_id, transfer_id, amount, from, to };
   if (ledger.hasTransfer('in', transfer)) return { is: 'applied', replayed: true };
-  receive(ledger, transfer);
+  enterCredit(ledger, transfer);
   return { is: 'applied', replayed: false };
 }
 
 function stockRowOf(ledger: Ledger, { sku_id, sub_row }: { readonly sku_id: string; readonly sub_row: number }) {
-  const stockRow = ledger.shelf(sku_id, sub_row);
+  const stockRow = ledger.stockRow(sku_id, sub_row);
   if (stockRow === null) throw new Error('a SKU has flows but no stock row');
   return stockRow;
 }

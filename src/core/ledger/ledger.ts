@@ -1,7 +1,7 @@
-import { flowKeyText, shelfKeyText, STOCK_LIMIT } from '../nouns.ts';
-import type { Flow, FlowKey, Hold, Placed, Transfer } from '../nouns.ts';
-import { Shelf } from './shelf.ts';
-import type { ShelfChange, ShelfRow } from './shelf.ts';
+import { flowKeyText, stockRowKeyText, STOCK_LIMIT } from '../nouns.ts';
+import type { Flow, FlowKey, Hold, WithRow, Transfer } from '../nouns.ts';
+import { StockRowDraft } from './shelf.ts';
+import type { StockRowChange, LedgerStockRow } from './shelf.ts';
 
 /** The fields of a flow that decisions use. */
 export type LedgerFlow = Pick<
@@ -15,10 +15,10 @@ export type Direction = 'out' | 'in';
 /**
  * Rows that were read together, as of one moment. Null: the row does not exist. A row without an entry was not read.
  */
-export interface Reading {
+export interface LedgerRows {
   readonly flows: ReadonlyMap<string, LedgerFlow | null>;
-  /** By `shelfKeyText`. */
-  readonly shelves: ReadonlyMap<string, ShelfRow | null>;
+  /** By `stockRowKeyText`. */
+  readonly stockRows: ReadonlyMap<string, LedgerStockRow | null>;
   /** Units by `returnKeyText`. */
   readonly returns: ReadonlyMap<string, number | null>;
   /** Deltas by `adjustmentKeyText`. */
@@ -55,12 +55,12 @@ export interface NewTransfer {
 /** The rows to write, all or nothing. */
 export interface WriteSet {
   readonly flows: readonly FlowChange[];
-  readonly shelves: readonly ShelfChange[];
+  readonly stockRows: readonly StockRowChange[];
   readonly returns: readonly NewReturn[];
   readonly adjustments: readonly NewAdjustment[];
   readonly transfers: readonly NewTransfer[];
   /** Holds whose hold rows are deleted, if they exist. */
-  readonly settled: readonly Hold[];
+  readonly completedHolds: readonly Hold[];
 }
 
 /**
@@ -69,9 +69,9 @@ export interface WriteSet {
  * that the shard checks every guess.
  */
 export class Ledger {
-  readonly #reading: Reading;
+  readonly #reading: LedgerRows;
   readonly #flows = new Map<string, FlowChange>();
-  readonly #stockRows = new Map<string, Shelf | null>();
+  readonly #stockRows = new Map<string, StockRowDraft | null>();
   readonly #returns = new Map<string, NewReturn>();
   readonly #adjustments = new Map<string, NewAdjustment>();
   /** The net units of these adjustments, by `sku_id`. */
@@ -79,14 +79,14 @@ export class Ledger {
   readonly #transfers = new Map<string, NewTransfer>();
   readonly #completedHolds: Hold[] = [];
 
-  constructor(reading: Reading) {
+  constructor(reading: LedgerRows) {
     this.#reading = reading;
   }
 
   /** Whether a flow and the stock row of its SKU were read. */
-  wasRead(key: FlowKey & Placed): boolean {
+  wasRead(key: FlowKey & WithRow): boolean {
     return (
-      this.#reading.shelves.has(shelfKeyText(key.sku_id, key.row?.sub_row ?? 0)) &&
+      this.#reading.stockRows.has(stockRowKeyText(key.sku_id, key.row?.sub_row ?? 0)) &&
       this.#reading.flows.has(flowKeyText(key))
     );
   }
@@ -102,12 +102,12 @@ export class Ledger {
   }
 
   /** The draft of a stock row; null: the row was read and does not exist. */
-  shelf(sku_id: string, sub_row: number): Shelf | null {
-    const key = shelfKeyText(sku_id, sub_row);
+  stockRow(sku_id: string, sub_row: number): StockRowDraft | null {
+    const key = stockRowKeyText(sku_id, sub_row);
     let stockRow = this.#stockRows.get(key);
     if (stockRow === undefined) {
-      const row = this.#reading.shelves.get(key);
-      stockRow = row === null ? null : new Shelf(sku_id, sub_row, row ?? null);
+      const row = this.#reading.stockRows.get(key);
+      stockRow = row === null ? null : new StockRowDraft(sku_id, sub_row, row ?? null);
       this.#stockRows.set(key, stockRow);
     }
     return stockRow;
@@ -153,7 +153,7 @@ export class Ledger {
     this.#transfers.set(transferKeyText(direction, transfer), { direction, transfer });
   }
 
-  strikeOut({ sku_id, order_detail_id, order_id, attempt }: Hold): void {
+  deleteHold({ sku_id, order_detail_id, order_id, attempt }: Hold): void {
     this.#completedHolds.push({ sku_id, order_detail_id, order_id, attempt });
   }
 
@@ -161,11 +161,11 @@ export class Ledger {
   writeSet(): WriteSet {
     return {
       flows: [...this.#flows.values()],
-      shelves: [...this.#stockRows.values()].flatMap((stockRow) => stockRow?.change() ?? []),
+      stockRows: [...this.#stockRows.values()].flatMap((stockRow) => stockRow?.change() ?? []),
       returns: [...this.#returns.values()],
       adjustments: [...this.#adjustments.values()],
       transfers: [...this.#transfers.values()],
-      settled: this.#completedHolds,
+      completedHolds: this.#completedHolds,
     };
   }
 }

@@ -1,8 +1,8 @@
 import { STOCK_LIMIT } from '../nouns.ts';
-import type { Verdict } from '../nouns.ts';
+import type { CommitDecision } from '../nouns.ts';
 
 /** A stock row as it was read. `isOnSale` and `isSellable` are by the clock of its shard. */
-export interface ShelfRow {
+export interface LedgerStockRow {
   /** The epoch that a write of new ids to this row must name, if the row is open. */
   readonly epoch: number;
   readonly isOpen: boolean;
@@ -14,7 +14,7 @@ export interface ShelfRow {
 }
 
 /** A change of a stock row, and the conditions on the row under which it is valid. */
-export interface ShelfChange {
+export interface StockRowChange {
   readonly sku_id: string;
   readonly sub_row: number;
   /** Added to `leaved_amount`; below zero when more units are taken than come in. */
@@ -37,11 +37,11 @@ export interface ShelfChange {
  * The draft of one stock row while a batch is decided. It keeps the bounds that the row must meet for every decision so
  * far. The decisions hold for every row within these bounds, so another gateway may change the row in the meantime.
  */
-export class Shelf {
+export class StockRowDraft {
   readonly #sku_id: string;
   readonly #sub_row: number;
   /** Null: the row was not read. Then it is guessed to have enough units, and the shard checks that. */
-  readonly #row: ShelfRow | null;
+  readonly #row: LedgerStockRow | null;
   #leaved = 0;
   #held = 0;
   #leavedMin = 0;
@@ -56,14 +56,14 @@ export class Shelf {
   #epoch: number | null = null;
   #isChanged = false;
 
-  constructor(sku_id: string, sub_row: number, row: ShelfRow | null) {
+  constructor(sku_id: string, sub_row: number, row: LedgerStockRow | null) {
     this.#sku_id = sku_id;
     this.#sub_row = sub_row;
     this.#row = row;
   }
 
   /** Whether the row takes new ids in a layout. */
-  isAt(epoch: number): boolean {
+  isOpenAt(epoch: number): boolean {
     // A row that was not read is asserted to be in one layout: the first one that an operation named.
     if (this.#row === null) return this.#epoch === null || this.#epoch === epoch;
     return this.#row.isOpen && this.#row.epoch === epoch;
@@ -97,13 +97,13 @@ export class Shelf {
   }
 
   /** Units in the row that can be written off; null: the row was not read. */
-  get lying(): number | null {
+  get unitsInRow(): number | null {
     return this.#row === null ? null : this.#row.leaved_amount + this.#leaved - this.#new;
   }
 
   /** Whether so many units can be written off. */
-  hasLying(units: number): boolean {
-    return this.lying === null || this.lying >= units;
+  hasInRow(units: number): boolean {
+    return this.unitsInRow === null || this.unitsInRow >= units;
   }
 
   /** Whether there would be enough units if all holds of carts were undone. */
@@ -111,7 +111,7 @@ export class Shelf {
     return this.#row === null || this.#sellable(this.#row) + this.#row.held_amount + this.#held >= units;
   }
 
-  #sellable({ leaved_amount, isSellable }: ShelfRow): number {
+  #sellable({ leaved_amount, isSellable }: LedgerStockRow): number {
     return (isSellable ? leaved_amount : 0) + this.#leaved - this.#new;
   }
 
@@ -162,14 +162,14 @@ export class Shelf {
   }
 
   /** Completes a hold: its units are sold, or are left again. */
-  settle(units: number, verdict: Verdict): void {
+  settle(units: number, verdict: CommitDecision): void {
     this.#held -= units;
     if (verdict === 'aborted') this.#leaved += units;
     this.#isChanged = true;
   }
 
   /** @returns the change to write; null: there is none */
-  change(): ShelfChange | null {
+  change(): StockRowChange | null {
     if (!this.#isChanged) return null;
     return {
       sku_id: this.#sku_id,

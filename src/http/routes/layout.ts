@@ -1,5 +1,5 @@
 import type { DeadlineMs } from '../../core/nouns.ts';
-import type { NotDone, Refused, Unknown } from '../../core/outcome.ts';
+import type { NotDone, Refused, OutcomeInDoubt } from '../../core/outcome.ts';
 import type { Resized } from '../../service/hot/resize.ts';
 import * as schemas from '../adminSchemas.ts';
 import { json } from '../errors.ts';
@@ -16,7 +16,7 @@ export interface LayoutServices {
     sku_id: string,
     sub_row_count: number,
     deadlineMs: DeadlineMs,
-  ): Promise<Resized | Refused | NotDone | Unknown>;
+  ): Promise<Resized | Refused | NotDone | OutcomeInDoubt>;
 }
 
 /** A resize takes longer than a sale. Only its caller waits for it; orders of the SKU go on. */
@@ -54,9 +54,9 @@ export function layoutRoutes(services: LayoutServices): Route[] {
   ];
 }
 
-function resizedReply(outcome: Resized | Refused | NotDone | Unknown): Reply {
+function resizedReply(outcome: Resized | Refused | NotDone | OutcomeInDoubt): Reply {
   if (outcome.is !== 'resized') return failureReply(outcome);
-  const { sku_id, places, epoch } = outcome.layout;
+  const { sku_id, placement: places, epoch } = outcome.layout;
   return json(
     200,
     {

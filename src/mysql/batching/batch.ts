@@ -1,10 +1,10 @@
 import { ownedSkusOf } from '../../core/operation.ts';
 import { decide } from '../../core/ledger/decide.ts';
-import type { Batchable, Decision } from '../../core/ledger/decide.ts';
+import type { BatchOperation, Decision } from '../../core/ledger/decide.ts';
 import { Ledger } from '../../core/ledger/ledger.ts';
-import type { Reading, WriteSet } from '../../core/ledger/ledger.ts';
+import type { LedgerRows, WriteSet } from '../../core/ledger/ledger.ts';
 import type { DeadlineMs, FlowKey } from '../../core/nouns.ts';
-import type { NotMine, OutcomeOf } from '../../core/outcome.ts';
+import type { WrongShard, OutcomeOf } from '../../core/outcome.ts';
 import type { Connection } from '../connection.ts';
 import { CommitUnanswered, Raced, SERVER_ERROR, ServerError, Unavailable } from '../failures.ts';
 import { applyBatch, BATCH_ERROR, partValues } from '../sql/applyBatch.ts';
@@ -20,7 +20,7 @@ export interface Undecidable {
 }
 
 /** The decision on each operation of one shard, in the order of the operations. */
-export type Decisions = readonly (Decision | NotMine | Undecidable)[];
+export type Decisions = readonly (Decision | WrongShard | Undecidable)[];
 
 /** The batch may have been committed. The error carries what that commit would mean, part by part. */
 export class BatchUnanswered extends CommitUnanswered {
@@ -44,7 +44,7 @@ const TRIES_MAX = 6;
 const NOTHING: LookedUp = {
   reading: {
     flows: new Map(),
-    shelves: new Map(),
+    stockRows: new Map(),
     returns: new Map(),
     adjustments: new Map(),
     transfers: new Map(),
@@ -115,7 +115,7 @@ async function readUncertain(
   untilMs: DeadlineMs,
 ): Promise<readonly LookedUp[]> {
   const uncertain = parts.map(({ schema, operations }): Question => {
-    const byRead: Record<Doubt, Batchable[]> = { nothing: [], ids: [], all: [] };
+    const byRead: Record<Doubt, BatchOperation[]> = { nothing: [], ids: [], all: [] };
     for (const operation of operations) byRead[hints.doubtOf(operation)].push(operation);
     return { schema, operations: byRead.all, idsOnly: byRead.ids };
   });
@@ -137,7 +137,11 @@ interface Decided {
 }
 
 /** @param undecidable operations that cannot be decided; the other operations of the part are decided without them */
-function decideAll(part: Question, found: LookedUp, undecidable: ReadonlyMap<Batchable, unknown> = new Map()): Decided {
+function decideAll(
+  part: Question,
+  found: LookedUp,
+  undecidable: ReadonlyMap<BatchOperation, unknown> = new Map(),
+): Decided {
   const ledger = new Ledger(found.reading);
   const sku_ids: string[] = [];
   const decisions: Decisions[number][] = [];
@@ -160,11 +164,11 @@ function decideAll(part: Question, found: LookedUp, undecidable: ReadonlyMap<Bat
 }
 
 function isEmpty(writeSet: WriteSet): boolean {
-  return writeSet.settled.length === 0 && !changesAnything(writeSet);
+  return writeSet.completedHolds.length === 0 && !changesAnything(writeSet);
 }
 
 /** Whether anything is written besides completed holds: to strike out the rows of those changes nothing by itself. */
-function changesAnything({ flows, shelves, returns, adjustments, transfers }: WriteSet): boolean {
+function changesAnything({ flows, stockRows: shelves, returns, adjustments, transfers }: WriteSet): boolean {
   return flows.length + shelves.length + returns.length + adjustments.length + transfers.length > 0;
 }
 
@@ -176,11 +180,11 @@ function changesAnything({ flows, shelves, returns, adjustments, transfers }: Wr
  *   batch.
  */
 export function recallOne(
-  operation: Batchable,
+  operation: BatchOperation,
   intended: Decisions[number],
-  reading: Reading,
+  reading: LedgerRows,
   isOlder: (key: FlowKey) => boolean = () => false,
-): OutcomeOf<Batchable> {
+): OutcomeOf<BatchOperation> {
   const undone = { is: 'not_done', reason: 'its batch was undone' } as const;
   const ledger = new Ledger(reading);
   const now = decide(ledger, operation);

@@ -1,5 +1,5 @@
 import { DEFERRED } from '../../core/ledger/claim.ts';
-import type { Batchable } from '../../core/ledger/decide.ts';
+import type { BatchOperation } from '../../core/ledger/decide.ts';
 import type { OutcomeOf } from '../../core/outcome.ts';
 import { hadNoEffect, reasonOf, SERVER_ERROR, ServerError } from '../failures.ts';
 import { LOCK_SAID_MS } from '../sql/prepareSession.ts';
@@ -25,7 +25,7 @@ const AGAIN_MS = LOCK_SAID_MS + RECALL_MS;
 
 interface Resolution {
   readonly queued: Errand;
-  readonly outcome: OutcomeOf<Batchable>;
+  readonly outcome: OutcomeOf<BatchOperation>;
 }
 
 interface Answers {

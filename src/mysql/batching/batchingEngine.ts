@@ -1,4 +1,4 @@
-import type { Batchable } from '../../core/ledger/decide.ts';
+import type { BatchOperation } from '../../core/ledger/decide.ts';
 import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
 import type { Operation } from '../../core/operation.ts';
 import type { OutcomeOf } from '../../core/outcome.ts';
@@ -58,6 +58,6 @@ function firstOf<T>([first]: readonly T[]): T {
   return first;
 }
 
-function isBatchable(operation: Operation): operation is Batchable {
+function isBatchable(operation: Operation): operation is BatchOperation {
   return operation.kind !== 'open' && operation.kind !== 'sale';
 }

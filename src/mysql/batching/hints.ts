@@ -1,8 +1,8 @@
-import type { Batchable, Decision } from '../../core/ledger/decide.ts';
-import type { Reading } from '../../core/ledger/ledger.ts';
-import { shelfKeyText } from '../../core/nouns.ts';
-import type { PlacedLine } from '../../core/operation.ts';
-import type { NotMine } from '../../core/outcome.ts';
+import type { BatchOperation, Decision } from '../../core/ledger/decide.ts';
+import type { LedgerRows } from '../../core/ledger/ledger.ts';
+import { stockRowKeyText } from '../../core/nouns.ts';
+import type { LineWithRow } from '../../core/operation.ts';
+import type { WrongShard } from '../../core/outcome.ts';
 import { SeenKeys } from './seenKeys.ts';
 
 /** The most stock rows whose units are remembered; above it, all are forgotten. */
@@ -18,12 +18,12 @@ export type Doubt = 'nothing' | 'ids' | 'all';
  */
 export class Hints {
   /** Operations that could not be decided without all their rows. */
-  readonly #undecided = new WeakSet<Batchable>();
-  /** Units that could be taken of a stock row (by `shelfKeyText`) when it was last read, less what was taken since. */
+  readonly #undecided = new WeakSet<BatchOperation>();
+  /** Units that could be taken of a stock row (by `stockRowKeyText`) when it was last read, less what was taken since. */
   readonly #leaved = new Map<string, number>();
   readonly #seen = new SeenKeys();
 
-  doubtOf(operation: Batchable): Doubt {
+  doubtOf(operation: BatchOperation): Doubt {
     // Returns and similar operations depend on existing flows, and those are never kept here.
     if ((operation.kind !== 'deduct' && operation.kind !== 'hold') || this.#undecided.has(operation)) return 'all';
     let doubt: Doubt = 'nothing';
@@ -35,7 +35,7 @@ export class Hints {
   }
 
   /** Stores what was read. */
-  note({ shelves }: Reading): void {
+  note({ stockRows: shelves }: LedgerRows): void {
     if (this.#leaved.size + shelves.size > ROWS_MAX) this.#leaved.clear();
     // SKUs that do not exist are not stored, because any caller can invent them.
     for (const [key, row] of shelves)
@@ -43,7 +43,7 @@ export class Hints {
   }
 
   /** Stores what was decided and written. */
-  learn(operation: Batchable, decision: Decision | NotMine): void {
+  learn(operation: BatchOperation, decision: Decision | WrongShard): void {
     if (decision.is === 'deferred') this.#undecided.add(operation);
     else if (decision.is === 'deducted' || decision.is === 'held') {
       decision.lines.forEach((line, place) => {
@@ -59,6 +59,6 @@ export class Hints {
   }
 }
 
-function keyOf({ sku_id, row }: Pick<PlacedLine, 'sku_id' | 'row'>): string {
-  return row === undefined ? sku_id : shelfKeyText(sku_id, row.sub_row);
+function keyOf({ sku_id, row }: Pick<LineWithRow, 'sku_id' | 'row'>): string {
+  return row === undefined ? sku_id : stockRowKeyText(sku_id, row.sub_row);
 }

@@ -39,7 +39,7 @@ export function longestLine(letter = 's'): WriteSet {
   const transfers = Array.from({ length: SUB_ROWS_LIMIT }, (): NewTransfer => ({ direction: 'in', transfer }));
   return {
     flows: [{ was: flow('p'), is: flow('o') }],
-    shelves: [
+    stockRows: [
       {
         ...{ sku_id, sub_row: SUB_ROWS_LIMIT, leaved: -STOCK_LIMIT, held: -STOCK_LIMIT },
         ...{ leavedMin: STOCK_LIMIT, totalMax: STOCK_LIMIT },
@@ -49,7 +49,7 @@ export function longestLine(letter = 's'): WriteSet {
     returns: [{ sku_id, order_detail_id: id('d'), return_id: id('r'), quantity: QUANTITY_LIMIT }],
     adjustments: [{ sku_id, adjustment_id: id('a'), delta: -STOCK_LIMIT, reason: REASON }],
     transfers,
-    settled: [{ sku_id, order_detail_id: id('d'), order_id: id('o'), attempt: ATTEMPT_MAX }],
+    completedHolds: [{ sku_id, order_detail_id: id('d'), order_id: id('o'), attempt: ATTEMPT_MAX }],
   };
 }
 

@@ -1,4 +1,4 @@
-import type { Batchable } from '../../core/ledger/decide.ts';
+import type { BatchOperation } from '../../core/ledger/decide.ts';
 import type { DeadlineMs } from '../../core/nouns.ts';
 import type { OutcomeOf } from '../../core/outcome.ts';
 import type { Shard } from '../shard.ts';
@@ -7,11 +7,11 @@ import { LINES_MAX } from './largestPacket.ts';
 /** One operation that is queued for its shard. */
 export interface Errand {
   readonly shard: Shard;
-  readonly operation: Batchable;
+  readonly operation: BatchOperation;
   /** The stock rows that it needs, as `shelfKeyText`. */
   readonly shelves: readonly string[];
   readonly deadlineMs: DeadlineMs;
-  resolve(outcome: OutcomeOf<Batchable>): void;
+  resolve(outcome: OutcomeOf<BatchOperation>): void;
   reject(error: unknown): void;
 }
 
@@ -42,11 +42,11 @@ export type Company = 'guessed' | 'looked up' | Shard | LockedRow;
 export class BatchQueue {
   #waiting: Errand[] = [];
   readonly #locked = new Map<string, LockedRow>();
-  readonly #canGuess: (operation: Batchable) => boolean;
+  readonly #canGuess: (operation: BatchOperation) => boolean;
   readonly #linesMax: number;
 
   /** @param canGuess whether an operation may be decided without a read */
-  constructor(canGuess: (operation: Batchable) => boolean, linesMax = LINES_MAX) {
+  constructor(canGuess: (operation: BatchOperation) => boolean, linesMax = LINES_MAX) {
     this.#canGuess = canGuess;
     this.#linesMax = linesMax;
   }

@@ -1,7 +1,7 @@
-import type { Batchable } from '../../core/ledger/decide.ts';
+import type { BatchOperation } from '../../core/ledger/decide.ts';
 import { flowKeyText } from '../../core/nouns.ts';
 import type { DeadlineMs, FlowKey } from '../../core/nouns.ts';
-import type { OutcomeOf, Unknown } from '../../core/outcome.ts';
+import type { OutcomeOf, OutcomeInDoubt } from '../../core/outcome.ts';
 import { reasonOf, SERVER_ERROR, ServerError } from '../failures.ts';
 import { untilAnswered } from '../retries.ts';
 import type { Shard } from '../shard.ts';
@@ -67,7 +67,7 @@ async function resolveAll(shard: Shard, some: readonly InDoubt[], unanswered: Ba
   }
 }
 
-function unknownAfter(unanswered: BatchUnanswered, reason: string): Unknown {
+function unknownAfter(unanswered: BatchUnanswered, reason: string): OutcomeInDoubt {
   return { is: 'unknown', reason: `${unanswered.message}; then ${reason}` };
 }
 
@@ -90,7 +90,7 @@ async function resolveKnown(
 interface ReadOutcomes {
   /** Whether nothing of the batch can be written any more. */
   readonly isOver: boolean;
-  readonly outcomes: readonly OutcomeOf<Batchable>[];
+  readonly outcomes: readonly OutcomeOf<BatchOperation>[];
 }
 
 function readOutcomes(
@@ -116,7 +116,7 @@ function readOutcomes(
         operations: some.map(({ queued }) => queued.operation),
       });
       const isOlder = (key: FlowKey): boolean => older?.has(flowKeyText(key)) === true;
-      const outcomes = some.map(({ queued, intended }): OutcomeOf<Batchable> => {
+      const outcomes = some.map(({ queued, intended }): OutcomeOf<BatchOperation> => {
         try {
           return recallOne(queued.operation, intended, reading, isOlder);
         } catch (error) {

@@ -1,5 +1,5 @@
-import { shelvesOf } from '../../core/operation.ts';
-import type { Batchable } from '../../core/ledger/decide.ts';
+import { stockRowKeysOf } from '../../core/operation.ts';
+import type { BatchOperation } from '../../core/ledger/decide.ts';
 import type { DeadlineMs } from '../../core/nouns.ts';
 import type { OutcomeOf } from '../../core/outcome.ts';
 import type { Shard } from '../shard.ts';
@@ -47,9 +47,16 @@ export class ServerWriter {
   }
 
   /** Sends an operation together with others. It rejects only on a fault of its own. */
-  apply(shard: Shard, operation: Batchable, deadlineMs: DeadlineMs): Promise<OutcomeOf<Batchable>> {
+  apply(shard: Shard, operation: BatchOperation, deadlineMs: DeadlineMs): Promise<OutcomeOf<BatchOperation>> {
     return new Promise((resolve, reject) => {
-      const entered = this.#queue.add({ shard, operation, shelves: shelvesOf(operation), deadlineMs, resolve, reject });
+      const entered = this.#queue.add({
+        shard,
+        operation,
+        shelves: stockRowKeysOf(operation),
+        deadlineMs,
+        resolve,
+        reject,
+      });
       if (entered) this.#schedule();
       else resolve({ is: 'not_done', reason: 'too many requests wait for this shard' });
     });

@@ -1,8 +1,8 @@
-import { RowsAway } from '../../core/hotPorts.ts';
-import type { FoundRows, HotRows, IdPage, SaleState, StandingId, Untidy } from '../../core/hotPorts.ts';
+import { RowsUnavailable } from '../../core/hotPorts.ts';
+import type { FoundRows, HotRows, IdPage, SaleState, ExistingId, UnfinishedSkus } from '../../core/hotPorts.ts';
 import type { DeadlineMs, FlowKey, FoundHold, ShardIndex, Transfer } from '../../core/nouns.ts';
 import type { NotDone } from '../../core/outcome.ts';
-import type { NoteUnreadable } from '../../core/unreadable.ts';
+import type { ReportUnreadable } from '../../core/unreadable.ts';
 import type { Connection } from '../connection.ts';
 import { hadNoEffect, reasonOf } from '../failures.ts';
 import type { Shard } from '../shard.ts';
@@ -28,10 +28,10 @@ const STALE_MS = 1_500;
 export class HotRowStore implements HotRows {
   readonly #shards: readonly Shard[];
 
-  readonly #onUnreadable: NoteUnreadable;
+  readonly #onUnreadable: ReportUnreadable;
 
   /** @param onUnreadable called for each row that cannot be read, and each transfer to a shard that does not exist */
-  constructor(shards: readonly Shard[], onUnreadable: NoteUnreadable = () => undefined) {
+  constructor(shards: readonly Shard[], onUnreadable: ReportUnreadable = () => undefined) {
     this.#shards = shards;
     this.#onUnreadable = onUnreadable;
   }
@@ -54,12 +54,12 @@ export class HotRowStore implements HotRows {
       }
       return { is: 'found', ...found };
     } catch (error) {
-      if (error instanceof RowsAway) return { is: 'not_done', reason: error.message };
+      if (error instanceof RowsUnavailable) return { is: 'not_done', reason: error.message };
       throw error;
     }
   }
 
-  prepare(
+  createRows(
     shard: ShardIndex,
     sku_id: string,
     sub_rows: readonly number[],
@@ -104,7 +104,7 @@ export class HotRowStore implements HotRows {
     return this.#lend(owner, deadlineMs, (connection) => readSale(connection, sku_id, deadlineMs));
   }
 
-  settleTransfers(shard: ShardIndex, transfers: readonly Transfer[], deadlineMs: DeadlineMs): Promise<void> {
+  clearTransfers(shard: ShardIndex, transfers: readonly Transfer[], deadlineMs: DeadlineMs): Promise<void> {
     return this.#lend(shard, deadlineMs, (connection) => settleTransfers(runOn(connection, deadlineMs), transfers));
   }
 
@@ -115,7 +115,7 @@ export class HotRowStore implements HotRows {
     return holds.map((hold) => ({ ...hold, shard }));
   }
 
-  findStanding(shard: ShardIndex, keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<readonly StandingId[]> {
+  findExisting(shard: ShardIndex, keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<readonly ExistingId[]> {
     return this.#lend(shard, deadlineMs, (connection) => findStandingIds(connection, shard, keys, deadlineMs));
   }
 
@@ -135,7 +135,7 @@ export class HotRowStore implements HotRows {
     return page;
   }
 
-  point(
+  writePointers(
     shard: ShardIndex,
     sku_id: string,
     ids: readonly string[],
@@ -147,7 +147,7 @@ export class HotRowStore implements HotRows {
     );
   }
 
-  async findUntidy(shard: ShardIndex, max: number, deadlineMs: DeadlineMs): Promise<Untidy> {
+  async findUnfinished(shard: ShardIndex, max: number, deadlineMs: DeadlineMs): Promise<UnfinishedSkus> {
     const found = await this.#lend(shard, deadlineMs, (connection) =>
       findUntidy(connection, max, STALE_MS, deadlineMs),
     );
@@ -163,7 +163,7 @@ export class HotRowStore implements HotRows {
     try {
       return await shard.pool.lend(deadlineMs, work);
     } catch (error) {
-      if (hadNoEffect(error)) throw new RowsAway(reasonOf(error));
+      if (hadNoEffect(error)) throw new RowsUnavailable(reasonOf(error));
       throw error;
     }
   }

@@ -1,9 +1,9 @@
-import type { FoundLayout, Layouts, Replaced } from '../../core/hotPorts.ts';
+import type { FoundLayout, Layouts, ReplaceOutcome } from '../../core/hotPorts.ts';
 import type { Layout } from '../../core/layout.ts';
 import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
 import type { ReadFailure } from '../../core/outcome.ts';
 import type { Connection } from '../connection.ts';
-import type { NoteUnreadable } from '../../core/unreadable.ts';
+import type { ReportUnreadable } from '../../core/unreadable.ts';
 import { CommitUnanswered, hadNoEffect, LeftTransaction, reasonOf } from '../failures.ts';
 import type { Shard } from '../shard.ts';
 import {
@@ -23,10 +23,10 @@ import { runOn } from './runOn.ts';
 export class LayoutStore implements Layouts {
   readonly #shards: readonly Shard[];
 
-  readonly #onUnreadable: NoteUnreadable;
+  readonly #onUnreadable: ReportUnreadable;
 
   /** @param onUnreadable called for each layout that cannot be read */
-  constructor(shards: readonly Shard[], onUnreadable: NoteUnreadable = () => undefined) {
+  constructor(shards: readonly Shard[], onUnreadable: ReportUnreadable = () => undefined) {
     this.#shards = shards;
     this.#onUnreadable = onUnreadable;
   }
@@ -51,7 +51,7 @@ export class LayoutStore implements Layouts {
     }
   }
 
-  async replace(owner: ShardIndex, was: Layout, is: Layout, deadlineMs: DeadlineMs): Promise<Replaced> {
+  async replace(owner: ShardIndex, was: Layout, is: Layout, deadlineMs: DeadlineMs): Promise<ReplaceOutcome> {
     return orUnsure(async () =>
       (await this.#run(owner, deadlineMs, (one) => replaceLayout(one, was, is))) ? 'applied' : 'changed',
     );
@@ -63,7 +63,7 @@ export class LayoutStore implements Layouts {
     is: Layout,
     version: number,
     deadlineMs: DeadlineMs,
-  ): Promise<Replaced> {
+  ): Promise<ReplaceOutcome> {
     return orUnsure(async () => {
       const replaced = await transact(this.#shard(owner).pool, deadlineMs, async (transaction) => {
         const value = (await replaceLayout(transaction, was, is)) && (await openAsSingle(transaction, was, version));
@@ -73,7 +73,7 @@ export class LayoutStore implements Layouts {
     });
   }
 
-  takeOver(owner: ShardIndex, sku_id: string, staleMs: number, deadlineMs: DeadlineMs): Promise<boolean> {
+  claimUnfinished(owner: ShardIndex, sku_id: string, staleMs: number, deadlineMs: DeadlineMs): Promise<boolean> {
     return orFalse(() => this.#run(owner, deadlineMs, (one) => takeOverLayout(one, sku_id, staleMs)));
   }
 
@@ -91,7 +91,7 @@ export class LayoutStore implements Layouts {
     return orFalse(() => this.#run(owner, deadlineMs, (one) => takeLease(one, sku_id, token, leaseMs)));
   }
 
-  async freeLease(owner: ShardIndex, sku_id: string, token: string, deadlineMs: DeadlineMs): Promise<void> {
+  async releaseLease(owner: ShardIndex, sku_id: string, token: string, deadlineMs: DeadlineMs): Promise<void> {
     await orFalse(() => this.#run(owner, deadlineMs, (one) => freeLease(one, sku_id, token)));
   }
 
@@ -115,7 +115,7 @@ export class LayoutStore implements Layouts {
  *
  * @throws every error that is not a failure of the shard: a fault of this program must not look like one
  */
-async function orUnsure(work: () => Promise<Replaced>): Promise<Replaced> {
+async function orUnsure(work: () => Promise<ReplaceOutcome>): Promise<ReplaceOutcome> {
   try {
     return await work();
   } catch (error) {

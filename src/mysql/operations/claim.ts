@@ -2,8 +2,8 @@ import { compareIdentifiers } from '../../core/identifier.ts';
 import { flowKeyText } from '../../core/nouns.ts';
 import type { CartKey, Flow, FlowKey, Hold, Line } from '../../core/nouns.ts';
 import { refusedLines } from '../../core/outcome.ts';
-import type { DeductedLine, Moved, NotDone, Pending, Refused, RefusedLine } from '../../core/outcome.ts';
-import { judgeStanding } from '../../core/standing.ts';
+import type { DeductedLine, StaleLayout, NotDone, BlockedByHolds, Refused, RefusedLine } from '../../core/outcome.ts';
+import { idStatusOf } from '../../core/standing.ts';
 import { Raced } from '../failures.ts';
 import { readHolds } from '../sql/holds.ts';
 import { insertFlows } from '../sql/insertFlows.ts';
@@ -35,13 +35,13 @@ export async function claim(
   cart: CartKey,
   given: readonly Line[],
   status: 'deducted' | 'pending',
-): Promise<Claimed | Refused | Pending | NotDone | Moved> {
+): Promise<Claimed | Refused | BlockedByHolds | NotDone | StaleLayout> {
   const lines = inOrderOfBytes(given);
   const isNew = await insertFlows(transaction, cart, lines, status);
   const existing = isNew ? new Map<string, Flow>() : await lockFlows(transaction, lines);
   const checked = lines.map((line) => {
     const flow = existing.get(flowKeyText(line));
-    return { line, flow, verdict: flow === undefined ? ('new' as const) : judgeStanding(cart, line, flow) };
+    return { line, flow, verdict: flow === undefined ? ('new' as const) : idStatusOf(cart, line, flow) };
   });
   const fresh = checked.filter(({ verdict }) => verdict === 'new' || verdict === 'free').map(({ line }) => line);
   if (checked.some(({ verdict }) => verdict === 'late'))
@@ -137,7 +137,7 @@ async function takeAll(
   return { refusals, lacking, split };
 }
 
-async function holdersOf(transaction: Transaction, sku_ids: readonly string[]): Promise<Pending> {
+async function holdersOf(transaction: Transaction, sku_ids: readonly string[]): Promise<BlockedByHolds> {
   const holds = await readHolds(transaction, sku_ids);
   if (holds.length === 0) throw new Raced('the holds were completed between two statements');
   return { is: 'pending', holds };

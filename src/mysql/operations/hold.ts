@@ -3,7 +3,7 @@ import type { Line } from '../../core/nouns.ts';
 import { skusOf } from '../../core/operation.ts';
 import type { HoldLines } from '../../core/operation.ts';
 import type { HoldOutcome } from '../../core/outcome.ts';
-import { judgeStanding } from '../../core/standing.ts';
+import { idStatusOf } from '../../core/standing.ts';
 import type { Change } from '../settle.ts';
 import { insertHolds } from '../sql/holds.ts';
 import { lockFlows } from '../sql/lockFlows.ts';
@@ -31,7 +31,7 @@ export function hold(operation: HoldLines): Change<HoldOutcome> {
       const existing = await lockFlows(transaction, intended.fresh);
       const isCommitted = intended.fresh.every((line) => {
         const flow = existing.get(flowKeyText(line));
-        return flow !== undefined && judgeStanding(operation, line, flow) === 'replay';
+        return flow !== undefined && idStatusOf(operation, line, flow) === 'replay';
       });
       return isCommitted ? intended.outcome : null;
     },

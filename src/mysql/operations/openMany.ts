@@ -1,5 +1,5 @@
 import { compareIdentifiers } from '../../core/identifier.ts';
-import type { NotMine } from '../../core/outcome.ts';
+import type { WrongShard } from '../../core/outcome.ts';
 import type { OpenedMany, OpeningStock } from '../../core/ports.ts';
 import { Raced } from '../failures.ts';
 import type { Change } from '../settle.ts';
@@ -7,7 +7,7 @@ import { insertOpenings, lockOpenings, readOpenings } from '../sql/openings.ts';
 import { ownSlots } from '../sql/ownSlots.ts';
 
 /** Opens many SKUs in one transaction. SKUs that exist already are not changed. */
-export function openMany(stocks: readonly OpeningStock[]): Change<OpenedMany | NotMine> {
+export function openMany(stocks: readonly OpeningStock[]): Change<OpenedMany | WrongShard> {
   const sorted = [...stocks].sort((a, b) => compareIdentifiers(a.sku_id, b.sku_id));
   const sku_ids = sorted.map(({ sku_id }) => sku_id);
   let openedNow = 0;
@@ -16,7 +16,7 @@ export function openMany(stocks: readonly OpeningStock[]): Change<OpenedMany | N
       const leaved_amount = existing.get(sku_id) ?? wanted;
       return leaved_amount === wanted ? [] : [{ sku_id, leaved_amount }];
     });
-    return { is: 'opened', openedNow, otherwise };
+    return { is: 'opened', openedNow, conflicting: otherwise };
   };
   return {
     async attempt(transaction) {

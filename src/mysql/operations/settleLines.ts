@@ -1,7 +1,7 @@
 import { flowKeyText } from '../../core/nouns.ts';
 import type { Flow, Line } from '../../core/nouns.ts';
 import { skusOf } from '../../core/operation.ts';
-import type { SettleLines } from '../../core/operation.ts';
+import type { CompleteLines } from '../../core/operation.ts';
 import type { AppliedOutcome } from '../../core/outcome.ts';
 import { Raced } from '../failures.ts';
 import type { Change } from '../settle.ts';
@@ -20,7 +20,7 @@ import { inOrderOfBytes, unitsOf } from './claim.ts';
  * it, any number of times. Lines of an aborted cart that are not held yet get a void flow, so that a late hold finds
  * that it is late.
  */
-export function settleLines(operation: SettleLines): Change<AppliedOutcome> {
+export function settleLines(operation: CompleteLines): Change<AppliedOutcome> {
   const lines = inOrderOfBytes(operation.lines);
   const isOfAttempt = (flow: Flow | undefined): boolean =>
     flow?.status === 'pending' && flow.order_id === operation.order_id && flow.attempt === operation.attempt;
@@ -32,18 +32,18 @@ export function settleLines(operation: SettleLines): Change<AppliedOutcome> {
       const held = lines
         .map((line) => existing.get(flowKeyText(line)))
         .filter((flow): flow is Flow => isOfAttempt(flow));
-      const missing = operation.verdict === 'aborted' ? lines.filter((line) => !existing.has(flowKeyText(line))) : [];
+      const missing = operation.decision === 'aborted' ? lines.filter((line) => !existing.has(flowKeyText(line))) : [];
       const outdated =
-        operation.verdict === 'aborted'
+        operation.decision === 'aborted'
           ? [...existing.values()].filter((flow) => isOutdatedFence(flow, operation))
           : [];
       const changes = held.length + missing.length + outdated.length;
       await insertFences(transaction, operation, missing);
       if (outdated.length > 0) await raiseFences(transaction, operation, outdated);
-      if (held.length > 0) await settleFlows(transaction, held, operation.verdict);
+      if (held.length > 0) await settleFlows(transaction, held, operation.decision);
       // Also if nothing is held: a row of this attempt would otherwise be found again and again.
       const deleted = await deleteHolds(transaction, operation, lines);
-      if (held.length > 0 && !(await settleStock(transaction, unitsOf(held), operation.verdict)))
+      if (held.length > 0 && !(await settleStock(transaction, unitsOf(held), operation.decision)))
         throw new Error('a SKU has flows but no stock row');
       return { keep: changes + deleted > 0, value: { is: 'applied', replayed: changes === 0 } };
     },
@@ -54,7 +54,7 @@ export function settleLines(operation: SettleLines): Change<AppliedOutcome> {
         const flow = existing.get(flowKeyText(line));
         return (
           isOfAttempt(flow) ||
-          (operation.verdict === 'aborted' && (flow === undefined || isOutdatedFence(flow, operation)))
+          (operation.decision === 'aborted' && (flow === undefined || isOutdatedFence(flow, operation)))
         );
       });
       return isUndone ? null : { is: 'applied', replayed: false };
@@ -63,11 +63,15 @@ export function settleLines(operation: SettleLines): Change<AppliedOutcome> {
 }
 
 /** Whether a void flow of an earlier attempt would let a late hold of this attempt through. */
-function isOutdatedFence(flow: Flow, { order_id, attempt }: SettleLines): boolean {
+function isOutdatedFence(flow: Flow, { order_id, attempt }: CompleteLines): boolean {
   return flow.status === 'void' && flow.order_id === order_id && flow.attempt < attempt;
 }
 
-async function insertFences(transaction: Transaction, operation: SettleLines, missing: readonly Line[]): Promise<void> {
+async function insertFences(
+  transaction: Transaction,
+  operation: CompleteLines,
+  missing: readonly Line[],
+): Promise<void> {
   if (missing.length === 0) return;
   if (!(await insertFlows(transaction, operation, missing, 'void')))
     throw new Raced('a hold came between two statements');

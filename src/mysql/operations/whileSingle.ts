@@ -1,6 +1,6 @@
 import { skusOf } from '../../core/operation.ts';
 import type { Operation } from '../../core/operation.ts';
-import type { Moved } from '../../core/outcome.ts';
+import type { StaleLayout } from '../../core/outcome.ts';
 import type { Change } from '../settle.ts';
 import { findSplit } from '../sql/findSplit.ts';
 
@@ -9,7 +9,7 @@ import { findSplit } from '../sql/findSplit.ts';
  * its rows may take no ids from a write that does not name the layout. The check comes last, so that rows are locked in
  * the usual order.
  */
-export function whileSingle<Outcome>(operation: Operation, change: Change<Outcome>): Change<Outcome | Moved> {
+export function whileSingle<Outcome>(operation: Operation, change: Change<Outcome>): Change<Outcome | StaleLayout> {
   const sku_ids = skusOf(operation);
   return {
     async attempt(transaction) {

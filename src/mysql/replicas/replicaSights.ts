@@ -1,6 +1,6 @@
 import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
 import { isProgramFault } from '../../core/programFault.ts';
-import type { Sight, SightSource } from '../../core/sight.ts';
+import type { StockReading, ReadingSource } from '../../core/sight.ts';
 import { ReplicatedShard } from './replicatedShard.ts';
 import type { ReplicatedShardOptions, ReplicatedShardState } from './replicatedShard.ts';
 
@@ -26,7 +26,7 @@ const CONNECTIONS = 4;
  * replica that is too far behind, silent or unfit is not read. `Heartbeats` must run, to keep the shards' heartbeats
  * young.
  */
-export class ReplicaSights implements SightSource {
+export class ReplicaSights implements ReadingSource {
   readonly #shards: ReadonlyMap<ShardIndex, ReplicatedShard>;
   readonly #shardOf: (sku_id: string) => ShardIndex;
 
@@ -53,7 +53,7 @@ export class ReplicaSights implements SightSource {
   }
 
   /** As the port defines it. It rejects only when no shard answers or the program has a fault. */
-  async look(sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<readonly (Sight | null)[]> {
+  async read(sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<readonly (StockReading | null)[]> {
     const byShard = new Map<ReplicatedShard, string[]>();
     for (const sku_id of new Set(sku_ids)) {
       const shard = this.#shards.get(this.#shardOf(sku_id));

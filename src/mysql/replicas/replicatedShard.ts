@@ -1,6 +1,6 @@
 import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
 import type { ReplicaState } from '../../core/ports.ts';
-import type { Sight } from '../../core/sight.ts';
+import type { StockReading } from '../../core/sight.ts';
 import type { ShardClock } from '../batching/shardClock.ts';
 import type { Address } from '../connection.ts';
 import type { SeenSku } from '../sql/readSights.ts';
@@ -56,7 +56,7 @@ export class ReplicatedShard {
    * @returns readings by SKU; a SKU without a reading is not known
    * @throws Error when every replica that could be read failed
    */
-  async look(sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<ReadonlyMap<string, Sight>> {
+  async look(sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<ReadonlyMap<string, StockReading>> {
     let failure: Error | null = null;
     for (const replica of this.#candidates()) {
       if (performance.now() + ASK_MS_MIN > deadlineMs) break;
@@ -74,7 +74,7 @@ export class ReplicatedShard {
     replica: Replica,
     sku_ids: readonly string[],
     deadlineMs: DeadlineMs,
-  ): Promise<ReadonlyMap<string, Sight>> {
+  ): Promise<ReadonlyMap<string, StockReading>> {
     const { clock, lagMsMax, shard } = this.#options;
     const { seen, at } = await replica.read(sku_ids, deadlineMs);
     const ageMs = seen.heartbeatMs === null ? null : ageMsOf(seen.heartbeatMs, at, clock, lagMsMax);
@@ -104,7 +104,7 @@ function readingOf(
   sku_id: string,
   { stock, isOwned, hasLayout, hasOpenTransfer }: SeenSku,
   asOfMs: DeadlineMs,
-): Sight | null {
+): StockReading | null {
   if (!isOwned || hasLayout || stock.some(({ sub_row }) => sub_row !== 0)) return null;
   const [row] = stock;
   const about = { sku_id, mode: 'single', asOfMs } as const;

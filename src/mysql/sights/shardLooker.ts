@@ -1,5 +1,5 @@
-import { LookFailed } from '../../core/sight.ts';
-import type { ShelfLook, ShelfLooker } from '../../core/sight.ts';
+import { StockReadFailed } from '../../core/sight.ts';
+import type { StockRowsRead, StockRowsReader } from '../../core/sight.ts';
 import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
 import type { Connection } from '../connection.ts';
 import { hadNoEffect, reasonOf } from '../failures.ts';
@@ -7,7 +7,7 @@ import type { Shard } from '../shard.ts';
 import { lookAtShelves, readAllIds } from '../sql/lookAtShelves.ts';
 
 /** Reads stock rows on the primaries. */
-export class ShardLooker implements ShelfLooker {
+export class ShardLooker implements StockRowsReader {
   readonly #shards: readonly Shard[];
 
   constructor(shards: readonly Shard[]) {
@@ -18,12 +18,12 @@ export class ShardLooker implements ShelfLooker {
     return this.#shards[shard]?.precheck.isReady === true;
   }
 
-  lookAt(
+  readRows(
     shard: ShardIndex,
     sku_ids: readonly string[],
     isForSale: boolean,
     deadlineMs: DeadlineMs,
-  ): Promise<readonly ShelfLook[]> {
+  ): Promise<readonly StockRowsRead[]> {
     // Called once a connection is open: before the first one was checked, the server's product is not known.
     const lockOf = (): 'mariadb' | 'mysql' =>
       /mariadb/i.test(this.#shards[shard]?.state().server_version ?? '') ? 'mariadb' : 'mysql';
@@ -48,7 +48,7 @@ export class ShardLooker implements ShelfLooker {
     try {
       return await shard.pool.lend(deadlineMs, work);
     } catch (error) {
-      if (hadNoEffect(error)) throw new LookFailed(reasonOf(error));
+      if (hadNoEffect(error)) throw new StockReadFailed(reasonOf(error));
       throw error;
     }
   }

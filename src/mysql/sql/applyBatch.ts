@@ -1,5 +1,5 @@
 import type { Direction, LedgerFlow, NewTransfer, WriteSet } from '../../core/ledger/ledger.ts';
-import type { ShelfChange } from '../../core/ledger/shelf.ts';
+import type { StockRowChange } from '../../core/ledger/shelf.ts';
 import type { DeadlineMs } from '../../core/nouns.ts';
 import type { Connection, SqlValue } from '../connection.ts';
 import { CommitUnanswered, isBeforeCommit, reasonOf } from '../failures.ts';
@@ -74,7 +74,7 @@ export function partValues(deadline: string, sku_ids: Iterable<string>, writes: 
     if (is.status === 'pending' && (was?.status !== 'pending' || isOfAnother(was, is)))
       held.push([...key, order_id, is.attempt]);
   }
-  for (const hold of writes.settled)
+  for (const hold of writes.completedHolds)
     unheld.push([cells.of(hold.sku_id).hex, hexOf(hold.order_detail_id), hexOf(hold.order_id), hold.attempt]);
   const slots = new Set<number>();
   for (const sku_id of sku_ids) slots.add(cells.of(sku_id).slot);
@@ -106,10 +106,10 @@ export function partValues(deadline: string, sku_ids: Iterable<string>, writes: 
     ),
     ...[held, unheld].map((rows) => sorted(rows, 2)),
     sorted(
-      writes.shelves.map((change) => [cells.of(change.sku_id).hex, ...shelfValues(change)]),
+      writes.stockRows.map((change) => [cells.of(change.sku_id).hex, ...shelfValues(change)]),
       2,
     ),
-    Number(writes.shelves.some(({ bringsNew }) => bringsNew)),
+    Number(writes.stockRows.some(({ bringsNew }) => bringsNew)),
   ];
 }
 
@@ -147,7 +147,7 @@ function shelfValues({
   epoch,
   bringsNew,
   mustBeSellable,
-}: ShelfChange): JsonRow {
+}: StockRowChange): JsonRow {
   return [
     sub_row,
     ...[Math.max(0, leaved), Math.max(0, -leaved), Math.max(0, held), Math.max(0, -held)],

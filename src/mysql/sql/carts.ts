@@ -1,4 +1,4 @@
-import type { CartKey, CartLine, ShardIndex, Verdict } from '../../core/nouns.ts';
+import type { CartKey, CartLine, ShardIndex, CommitDecision } from '../../core/nouns.ts';
 import type { CartState } from '../../core/ports.ts';
 import { SERVER_ERROR, ServerError, Unreadable } from '../failures.ts';
 import type { Transaction } from '../transaction.ts';
@@ -89,7 +89,7 @@ export async function insertCart(
 export async function decideCart(
   transaction: Transaction,
   { order_id, attempt }: CartKey,
-  verdict: Verdict,
+  verdict: CommitDecision,
 ): Promise<boolean> {
   return (await transaction.run(DECIDE, [STATES[verdict], bytesOf(order_id), attempt])) === 1;
 }

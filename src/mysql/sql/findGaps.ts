@@ -1,4 +1,4 @@
-import { FLOWS_NAMED } from '../../core/reconciliation.ts';
+import { NAMED_FLOWS_MAX } from '../../core/reconciliation.ts';
 import type { SqlValue } from '../connection.ts';
 import type { Snapshot } from '../snapshot.ts';
 import { textOf } from './bytes.ts';
@@ -77,7 +77,7 @@ async function findGaps(
   for (const { sku_id, flow_count, expected, actual } of found) {
     const one = text([textOf(sku_id)]);
     const flows = await snapshot.rows<{ order_detail_id: Buffer }>(
-      `SELECT order_detail_id FROM (${one.sql}) AS gap ORDER BY order_detail_id LIMIT ${FLOWS_NAMED}`,
+      `SELECT order_detail_id FROM (${one.sql}) AS gap ORDER BY order_detail_id LIMIT ${NAMED_FLOWS_MAX}`,
       one.values,
     );
     const order_detail_ids = flows.map((flow) => textOf(flow.order_detail_id));

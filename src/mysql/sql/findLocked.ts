@@ -1,4 +1,4 @@
-import { rowOfKeyText, shelfKeyText } from '../../core/nouns.ts';
+import { stockRowOfKeyText, stockRowKeyText } from '../../core/nouns.ts';
 import type { DeadlineMs, FlowKey } from '../../core/nouns.ts';
 import type { Connection } from '../connection.ts';
 import { SERVER_ERROR, ServerError } from '../failures.ts';
@@ -11,16 +11,16 @@ const rowsOf = (keys: readonly unknown[]): string =>
 const flowsOf = (keys: readonly FlowKey[]): string =>
   `SELECT 1 FROM flow FORCE INDEX (PRIMARY) WHERE ${anyOf(keys)} FOR UPDATE NOWAIT`;
 
-/** Stock rows that another transaction has locked at this moment. @param shelves as `shelfKeyText`; at least one */
+/** Stock rows that another transaction has locked at this moment. @param shelves as `stockRowKeyText`; at least one */
 export async function findLocked(
   connection: Connection,
   shelves: readonly string[],
   deadlineMs: DeadlineMs,
 ): Promise<string[]> {
-  const values = shelves.map(rowOfKeyText).flatMap(({ sku_id, sub_row }) => [bytesOf(sku_id), sub_row]);
+  const values = shelves.map(stockRowOfKeyText).flatMap(({ sku_id, sub_row }) => [bytesOf(sku_id), sub_row]);
   const read = async (lock: string): Promise<string[]> =>
     (await connection.rows<{ sku_id: Buffer; sub_row: number }>(`${rowsOf(shelves)}${lock}`, values, deadlineMs)).map(
-      ({ sku_id, sub_row }) => shelfKeyText(textOf(sku_id), sub_row),
+      ({ sku_id, sub_row }) => stockRowKeyText(textOf(sku_id), sub_row),
     );
   // A transaction of its own: its locks end with the statement.
   const free = new Set(await read(' FOR UPDATE SKIP LOCKED'));

@@ -1,4 +1,4 @@
-import type { PlacedKey } from '../../core/operation.ts';
+import type { KeyWithRow } from '../../core/operation.ts';
 import type { Transaction } from '../transaction.ts';
 import { bytesOf, textOf } from './bytes.ts';
 import { ROW_EPOCH } from './rowEpoch.ts';
@@ -9,7 +9,7 @@ import { ROW_EPOCH } from './rowEpoch.ts';
  *
  * @param keys at least one
  */
-export async function findMoved(transaction: Transaction, keys: readonly PlacedKey[]): Promise<string[]> {
+export async function findMoved(transaction: Transaction, keys: readonly KeyWithRow[]): Promise<string[]> {
   const sql = `SELECT sku_id, sub_row, ${ROW_EPOCH} AS epoch, intake <> 'none' AS is_open
                  FROM stock FORCE INDEX (PRIMARY) WHERE sku_id IN (?)`;
   const rows = await transaction.rows<{ sku_id: Buffer; sub_row: number; epoch: number; is_open: number }>(sql, [

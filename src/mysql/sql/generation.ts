@@ -1,5 +1,12 @@
-import { CLOSED, HALF_COPIED, NOTHING, SHOWED_BEFORE, shownBy, STATE_REACHED } from '../../core/generations.ts';
-import type { Generation, Mark, Reached } from '../../core/generations.ts';
+import {
+  MARK_CLOSED,
+  MARK_COPYING,
+  NO_WATERMARK,
+  OWN_WATERMARK_KEY,
+  ownWatermarkOf,
+  REFERENCE_WATERMARK_KEY,
+} from '../../core/generations.ts';
+import type { Watermark, Mark, StoredWatermarks } from '../../core/generations.ts';
 import type { ClosedShard } from '../../core/lost.ts';
 import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
 import type { Connection } from '../connection.ts';
@@ -19,7 +26,7 @@ const BEGIN = `INSERT INTO generation (shard_index, reached) VALUES (?, ${NOW})
   ON DUPLICATE KEY UPDATE reached = reached`;
 /** The watermark of a shard that was restored or marked since it was read is left as it is. */
 const MOVE = `UPDATE generation SET reached = GREATEST(reached + 1, ${NOW})
-  WHERE shard_index = ? AND reached >= ? AND reached NOT IN (${HALF_COPIED}, ${CLOSED})`;
+  WHERE shard_index = ? AND reached >= ? AND reached NOT IN (${MARK_COPYING}, ${MARK_CLOSED})`;
 const PUT = 'INSERT INTO generation (shard_index, reached) VALUES ? ON DUPLICATE KEY UPDATE reached = VALUES(reached)';
 const NOTE_OTHERS =
   'INSERT INTO generation (shard_index, reached) VALUES ? ' +
@@ -28,7 +35,7 @@ const ACCEPT = `INSERT INTO generation (shard_index, reached) VALUES (?, GREATES
   ON DUPLICATE KEY UPDATE reached = GREATEST(reached, VALUES(reached))`;
 
 /** The watermarks that a shard has stored, of itself and of the others. */
-export async function readReached(connection: Connection, deadlineMs: DeadlineMs): Promise<Reached> {
+export async function readReached(connection: Connection, deadlineMs: DeadlineMs): Promise<StoredWatermarks> {
   const rows = await connection.rows<{ shard_index: number; reached: number }>(READ, [], deadlineMs);
   return new Map(rows.map(({ shard_index, reached }) => [shard_index, Number(reached)]));
 }
@@ -42,8 +49,8 @@ export async function readReached(connection: Connection, deadlineMs: DeadlineMs
 export async function moveOn(
   connection: Connection,
   shard: ShardIndex,
-  known: Generation,
-  others: Reached,
+  known: Watermark,
+  others: StoredWatermarks,
   deadlineMs: DeadlineMs,
 ): Promise<void> {
   const notes = [...others].map((row) => [...row]);
@@ -61,30 +68,30 @@ export async function moveOn(
  *   its watermark, so that every earlier dump shows less. One that shows less keeps its watermark, which tells since
  *   when data is missing.
  */
-export async function closeShard(transaction: Transaction, shard: ShardIndex, known: Generation): Promise<ClosedShard> {
+export async function closeShard(transaction: Transaction, shard: ShardIndex, known: Watermark): Promise<ClosedShard> {
   const rows = await transaction.rows<{ shard_index: number; reached: number }>(`${READ} FOR UPDATE`, []);
-  const { shows, mark } = shownBy(
+  const { watermark: shows, mark } = ownWatermarkOf(
     new Map(rows.map(({ shard_index, reached }) => [shard_index, Number(reached)])),
     shard,
   );
-  if (mark !== null) return { isNew: false, reached: shows };
+  if (mark !== null) return { isNew: false, watermark: shows };
   const [clock] = await transaction.rows<{ now: number }>(`SELECT ${NOW} AS now`, []);
   const reached = shows < known ? shows : Math.max(shows + 1, Number(clock?.now ?? 0));
   await transaction.run(PUT, [
     [
-      [shard, CLOSED],
-      [SHOWED_BEFORE, reached],
-      [STATE_REACHED, NOTHING],
+      [shard, MARK_CLOSED],
+      [OWN_WATERMARK_KEY, reached],
+      [REFERENCE_WATERMARK_KEY, NO_WATERMARK],
     ],
   ]);
-  return { isNew: true, reached };
+  return { isNew: true, watermark: reached };
 }
 
 /** Stores the watermark of another shard on this one, unless it has a higher one. Not in a transaction. */
 export async function noteReached(
   connection: Connection,
   of: ShardIndex,
-  reached: Generation,
+  reached: Watermark,
   deadlineMs: DeadlineMs,
 ): Promise<void> {
   await connection.run(NOTE_OTHERS, [[[of, reached]]], deadlineMs);
@@ -99,7 +106,7 @@ export async function setMark(
   connection: Connection,
   shard: ShardIndex,
   mark: Mark,
-  reached: Generation,
+  reached: Watermark,
   deadlineMs: DeadlineMs,
 ): Promise<void> {
   await connection.run(
@@ -107,7 +114,7 @@ export async function setMark(
     [
       [
         [shard, mark],
-        [STATE_REACHED, reached],
+        [REFERENCE_WATERMARK_KEY, reached],
       ],
     ],
     deadlineMs,
@@ -122,7 +129,7 @@ export async function setMark(
 export async function acceptAsRestored(
   connection: Connection,
   shard: ShardIndex,
-  known: Generation,
+  known: Watermark,
   deadlineMs: DeadlineMs,
 ): Promise<void> {
   await connection.run(ACCEPT, [shard, known + AHEAD_MICROS], deadlineMs);

@@ -20,14 +20,15 @@ export function withLists<L extends Pick<Layout, 'state' | 'epoch' | 'lastEpoch'
   layout: L,
   texts: LayoutLists,
   shardCount: number,
-): (L & Pick<Layout, 'places' | 'nextPlaces' | 'earlier' | 'shards'>) | UnreadableLayout {
-  const [places, earlier, shards] = [jsonIn(texts.places), jsonIn(texts.earlier), jsonIn(texts.shards)];
-  const nextPlaces = texts.next_places === null ? null : jsonIn(texts.next_places);
-  if (!isList(places)) return { unreadable: noList('places', texts.places) };
-  if (nextPlaces !== null && !isList(nextPlaces)) return { unreadable: noList('next_places', texts.next_places) };
-  if (!Array.isArray(earlier) || !earlier.every(isList)) return { unreadable: noList('earlier', texts.earlier) };
+): (L & Pick<Layout, 'placement' | 'nextPlacement' | 'earlierPlacements' | 'shards'>) | UnreadableLayout {
+  const [placement, earlierPlacements, shards] = [jsonIn(texts.places), jsonIn(texts.earlier), jsonIn(texts.shards)];
+  const nextPlacement = texts.next_places === null ? null : jsonIn(texts.next_places);
+  if (!isList(placement)) return { unreadable: noList('places', texts.places) };
+  if (nextPlacement !== null && !isList(nextPlacement)) return { unreadable: noList('next_places', texts.next_places) };
+  if (!Array.isArray(earlierPlacements) || !earlierPlacements.every(isList))
+    return { unreadable: noList('earlier', texts.earlier) };
   if (!isList(shards)) return { unreadable: noList('shards', texts.shards) };
-  const read = { ...layout, places, nextPlaces, earlier, shards };
+  const read = { ...layout, placement, nextPlacement, earlierPlacements, shards };
   const fault = layoutFault(read, shardCount);
   return fault === null ? read : { unreadable: fault };
 }

@@ -122,9 +122,9 @@ function valuesOf({
   state,
   epoch,
   lastEpoch,
-  places,
-  nextPlaces,
-  earlier,
+  placement: places,
+  nextPlacement: nextPlaces,
+  earlierPlacements: earlier,
   shards,
 }: Layout): SqlValue[] {
   return [

@@ -1,4 +1,4 @@
-import type { LookedRow, ShelfLook } from '../../core/sight.ts';
+import type { StockRowRead, StockRowsRead } from '../../core/sight.ts';
 import type { DeadlineMs } from '../../core/nouns.ts';
 import type { Connection } from '../connection.ts';
 import { bytesOf, textOf } from './bytes.ts';
@@ -50,7 +50,7 @@ export async function lookAtShelves(
   sku_ids: readonly string[],
   lock: keyof typeof SHARED | null,
   deadlineMs: DeadlineMs,
-): Promise<ShelfLook[]> {
+): Promise<StockRowsRead[]> {
   const cells = new SkuCells();
   const wanted = jsonOf(sku_ids.map((sku_id) => [cells.of(sku_id).hex, cells.of(sku_id).slot]));
   const free = new Set<string>();
@@ -71,15 +71,15 @@ export async function lookAtShelves(
   return sku_ids.map((sku_id, place) => stockReadOf(sku_id, byItem.get(place + 1) ?? [], free));
 }
 
-function stockReadOf(sku_id: string, rows: readonly Row[], free: ReadonlySet<string>): ShelfLook {
+function stockReadOf(sku_id: string, rows: readonly Row[], free: ReadonlySet<string>): StockRowsRead {
   const [first] = rows;
-  const readRows = rows.flatMap(({ sub_row, leaved_amount, held_amount, version }): LookedRow[] =>
+  const readRows = rows.flatMap(({ sub_row, leaved_amount, held_amount, version }): StockRowRead[] =>
     sub_row === null ? [] : [{ sub_row, leaved_amount, held_amount, version }],
   );
   return {
     sku_id,
     rows: readRows,
-    isMine: first?.is_mine === 1,
+    isOwner: first?.is_mine === 1,
     hasLayout: first?.has_layout === 1,
     hasOpenTransfers: first?.has_open === 1,
     isCertain: readRows.every(({ sub_row }) => free.has(`${sku_id}\0${sub_row}`)),

@@ -1,10 +1,10 @@
 import { adjustmentKeyText, returnKeyText, transferKeyText } from '../../core/ledger/ledger.ts';
-import type { Direction, LedgerFlow, Reading } from '../../core/ledger/ledger.ts';
-import type { Batchable } from '../../core/ledger/decide.ts';
-import type { ShelfRow } from '../../core/ledger/shelf.ts';
-import { flowKeyText, shelfKeyText } from '../../core/nouns.ts';
+import type { Direction, LedgerFlow, LedgerRows } from '../../core/ledger/ledger.ts';
+import type { BatchOperation } from '../../core/ledger/decide.ts';
+import type { LedgerStockRow } from '../../core/ledger/shelf.ts';
+import { flowKeyText, stockRowKeyText } from '../../core/nouns.ts';
 import type { DeadlineMs, FlowKey, Transfer } from '../../core/nouns.ts';
-import { shelvesOf, skusOf } from '../../core/operation.ts';
+import { stockRowKeysOf, skusOf } from '../../core/operation.ts';
 import type { Adjust } from '../../core/operation.ts';
 import type { Connection } from '../connection.ts';
 import type { Transaction } from '../transaction.ts';
@@ -41,7 +41,7 @@ interface Row {
 }
 
 export interface LookedUp {
-  readonly reading: Reading;
+  readonly reading: LedgerRows;
   /** SKUs whose slots this shard does not own. */
   readonly foreign: ReadonlySet<string>;
 }
@@ -49,9 +49,9 @@ export interface LookedUp {
 /** Operations of one shard whose rows are to be read. */
 export interface Question {
   readonly schema: string;
-  readonly operations: readonly Batchable[];
+  readonly operations: readonly BatchOperation[];
   /** Operations for which only the rows of their ids are read. At least one operation in both lists together. */
-  readonly idsOnly?: readonly Batchable[];
+  readonly idsOnly?: readonly BatchOperation[];
 }
 
 /**
@@ -95,7 +95,7 @@ interface Wanted {
   readonly sku_ids: readonly string[];
   /** SKUs of restocks. */
   readonly restocked: readonly string[];
-  /** The stock rows that are named, as `shelfKeyText`. */
+  /** The stock rows that are named, as `stockRowKeyText`. */
   readonly shelves: readonly string[];
 }
 
@@ -114,7 +114,7 @@ function wantedBy({ operations, idsOnly = [] }: Question): Wanted {
   const sku_ids = new Set<string>();
   const restocked = new Set<string>();
   const shelves: string[] = [];
-  const addIds = (operation: Batchable): void => {
+  const addIds = (operation: BatchOperation): void => {
     if ('lines' in operation) for (const line of operation.lines) flows.push(line);
     else if (operation.kind === 'return') flows.push(operation);
     else if (operation.kind === 'adjust') adjustments.push(operation);
@@ -126,7 +126,7 @@ function wantedBy({ operations, idsOnly = [] }: Question): Wanted {
     addIds(operation);
     for (const sku_id of skusOf(operation)) sku_ids.add(sku_id);
     if (operation.kind === 'adjust' && operation.delta > 0) restocked.add(operation.sku_id);
-    shelves.push(...shelvesOf(operation));
+    shelves.push(...stockRowKeysOf(operation));
   }
   for (const operation of idsOnly) addIds(operation);
   return { flows, adjustments, transfers, sku_ids: [...sku_ids], restocked: [...restocked], shelves };
@@ -187,7 +187,7 @@ function readingOf(wanted: Wanted, rows: readonly Row[]): LookedUp {
   const transfers = new Map(
     wanted.transfers.map(({ direction, transfer }) => [transferKeyText(direction, transfer), false]),
   );
-  const shelves = new Map<string, ShelfRow | null>(wanted.shelves.map((key) => [key, null]));
+  const shelves = new Map<string, LedgerStockRow | null>(wanted.shelves.map((key) => [key, null]));
   const totals = new Map<string, bigint>();
   const foreign = new Set<string>();
   for (const row of rows) {
@@ -208,10 +208,10 @@ function readingOf(wanted: Wanted, rows: readonly Row[]): LookedUp {
       const sku_id = at(wanted.sku_ids, row);
       if (row.is_mine === 0) foreign.add(sku_id);
       if (row.leaved_amount !== null)
-        shelves.set(shelfKeyText(sku_id, row.sub_row), stockRowOf(row.leaved_amount, row));
+        shelves.set(stockRowKeyText(sku_id, row.sub_row), stockRowOf(row.leaved_amount, row));
     }
   }
-  return { reading: { flows, shelves, returns, adjustments, transfers, totals }, foreign };
+  return { reading: { flows, stockRows: shelves, returns, adjustments, transfers, totals }, foreign };
 }
 
 function at<T>(items: readonly T[], { item }: Row): T {
@@ -223,7 +223,7 @@ function at<T>(items: readonly T[], { item }: Row): T {
 function stockRowOf(
   leaved_amount: number,
   { held_amount, row_epoch, is_open, is_on_sale, is_sellable }: Row,
-): ShelfRow {
+): LedgerStockRow {
   return {
     leaved_amount,
     held_amount,

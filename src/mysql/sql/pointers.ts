@@ -1,4 +1,4 @@
-import type { IdPage, StandingId } from '../../core/hotPorts.ts';
+import type { IdPage, ExistingId } from '../../core/hotPorts.ts';
 import type { DeadlineMs, FlowKey, ShardIndex } from '../../core/nouns.ts';
 import type { Connection } from '../connection.ts';
 import type { Transaction } from '../transaction.ts';
@@ -28,7 +28,7 @@ export async function findStandingIds(
   shard: ShardIndex,
   keys: readonly FlowKey[],
   deadlineMs: DeadlineMs,
-): Promise<StandingId[]> {
+): Promise<ExistingId[]> {
   const values = keys.map((key) => [bytesOf(key.sku_id), bytesOf(key.order_detail_id)]);
   const rows = await connection.rows<{ sku_id: Buffer; order_detail_id: Buffer; moved_to: number | null }>(
     STANDING,

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { DeadlineMs } from '../../core/nouns.ts';
 import type { RestockDelay } from '../../core/restockDelay.ts';
-import { SELLABLE_AFTER_MS } from '../../core/sight.ts';
+import { RESTOCK_DELAY_MS } from '../../core/sight.ts';
 import type { Connection } from '../connection.ts';
 
 /** The first level of gateways that apply the restock delay. */
@@ -41,12 +41,12 @@ export async function readOrTurnOn(connection: Connection, deadlineMs: DeadlineM
     deadlineMs,
   );
   if (row === undefined) return { isReady: false, secret: null };
-  const isOn = row.sellable_after_ms >= SELLABLE_AFTER_MS && row.is_ready !== null;
+  const isOn = row.sellable_after_ms >= RESTOCK_DELAY_MS && row.is_ready !== null;
   if (!isOn) {
     await connection.run(SHUT_OUT, [OLDEST_GATEWAY], deadlineMs);
     await connection.run(
       TURN_ON,
-      [SELLABLE_AFTER_MS, NOTICED_SECONDS, randomBytes(SECRET_BYTES), SELLABLE_AFTER_MS],
+      [RESTOCK_DELAY_MS, NOTICED_SECONDS, randomBytes(SECRET_BYTES), RESTOCK_DELAY_MS],
       deadlineMs,
     );
   }

@@ -1,4 +1,4 @@
-import type { ShelfBalance, SkuBalance } from '../../core/books.ts';
+import type { StockRowBalance, SkuBalance } from '../../core/books.ts';
 import type { DeadlineMs } from '../../core/nouns.ts';
 import type { Connection, SqlValue } from '../connection.ts';
 import type { Snapshot } from '../snapshot.ts';
@@ -50,7 +50,7 @@ function and(scope: string, condition: string): string {
 }
 
 type Row = Readonly<
-  Record<Exclude<keyof ShelfBalance, 'sku_id' | 'sub_row' | 'flow_count' | 'pending_count'>, string>
+  Record<Exclude<keyof StockRowBalance, 'sku_id' | 'sub_row' | 'flow_count' | 'pending_count'>, string>
 > & {
   readonly sku_id: Buffer;
   readonly sub_row: number;
@@ -64,7 +64,10 @@ export async function readBalances(connection: Connection, deadlineMs: DeadlineM
 }
 
 /** Stock rows that differ from the journal. The server sums up and returns no others. @param sku_ids null: all */
-export async function readUnbalanced(snapshot: Snapshot, sku_ids: readonly string[] | null): Promise<ShelfBalance[]> {
+export async function readUnbalanced(
+  snapshot: Snapshot,
+  sku_ids: readonly string[] | null,
+): Promise<StockRowBalance[]> {
   const scope = scopeOf(sku_ids);
   const values = Array.from({ length: SCOPES }, () => scope.values).flat();
   return (await snapshot.rows<Row>(`${balances(scope.sql)}${UNBALANCED}`, values)).map(balanceOf);
@@ -79,7 +82,7 @@ export function scopeOf(sku_ids: readonly string[] | null): { sql: string; value
   return sku_ids === null ? { sql: '', values: [] } : { sql: ' WHERE sku_id IN (?)', values: [sku_ids.map(bytesOf)] };
 }
 
-function balanceOf(row: Row): ShelfBalance {
+function balanceOf(row: Row): StockRowBalance {
   return {
     sku_id: textOf(row.sku_id),
     // MariaDB makes a DECIMAL of a union of columns and a literal, and returns it as text.

@@ -1,4 +1,4 @@
-import type { CartKey, DeadlineMs, Verdict } from '../../core/nouns.ts';
+import type { CartKey, DeadlineMs, CommitDecision } from '../../core/nouns.ts';
 import type { CartPage, CartPosition, DecidedCart } from '../../core/reconciliation.ts';
 import type { Connection, SqlValue } from '../connection.ts';
 import { isOlder } from './age.ts';
@@ -22,7 +22,7 @@ const FRESH = `state = 'open' OR NOT ${isOlder('decided_at', OVERDUE_SECONDS)}`;
 interface Row {
   readonly order_id: Buffer;
   readonly attempt: number;
-  readonly state: Verdict;
+  readonly state: CommitDecision;
   readonly order_lines: Buffer;
 }
 

@@ -1,14 +1,14 @@
-import { FLOWS_NAMED } from '../../core/reconciliation.ts';
+import { NAMED_FLOWS_MAX } from '../../core/reconciliation.ts';
 import type { Snapshot } from '../snapshot.ts';
 import { bytesOf, textOf } from './bytes.ts';
 
 const NEWEST = `
 SELECT order_detail_id FROM flow FORCE INDEX (by_time)
  WHERE sku_id = ? AND status IN ('deducted', 'cancelled', 'pending') AND quantity > 0
- ORDER BY created_at DESC, order_detail_id DESC LIMIT ${FLOWS_NAMED}`;
+ ORDER BY created_at DESC, order_detail_id DESC LIMIT ${NAMED_FLOWS_MAX}`;
 const PENDING = `
 SELECT order_detail_id FROM flow WHERE sku_id = ? AND status = 'pending'
- ORDER BY order_detail_id LIMIT ${FLOWS_NAMED}`;
+ ORDER BY order_detail_id LIMIT ${NAMED_FLOWS_MAX}`;
 
 /** The flows behind an amount of a stock row: the newest that took units from it, or those that hold units. */
 export async function readFlowIds(snapshot: Snapshot, sku_id: string, which: 'newest' | 'pending'): Promise<string[]> {

@@ -66,7 +66,7 @@ export interface JournalQuery {
   /** The most holds of the SKU that are read with it. */
   readonly holdsMax: number;
   /** Sent to a shard that need not own the slot, because it has or had further rows of the SKU. */
-  readonly isBesides: boolean;
+  readonly isAnyShard: boolean;
 }
 
 /**
@@ -82,7 +82,7 @@ export async function readJournal(
 ): Promise<JournalRead | null | 'unreadable'> {
   const { sql, values } = journalStatement(query);
   const rows = await connection.rows<Row>(sql, values, deadlineMs);
-  if (!query.isBesides && !rows.some(({ source }) => source === 'slot')) return null;
+  if (!query.isAnyShard && !rows.some(({ source }) => source === 'slot')) return null;
   const opening = rows.find(({ source }) => source === 'opening');
   const named = rows.find(({ source }) => source === 'shards');
   const shards = named === undefined ? [] : shardsIn(textOf(named.id_1));
@@ -101,7 +101,7 @@ export async function readJournal(
 }
 
 /** The statement itself, for a test to look at its plan. */
-export function journalStatement({ sku_id, after, limit, holdsAfter, holdsMax }: Omit<JournalQuery, 'isBesides'>): {
+export function journalStatement({ sku_id, after, limit, holdsAfter, holdsMax }: Omit<JournalQuery, 'isAnyShard'>): {
   sql: string;
   values: SqlValue[];
 } {

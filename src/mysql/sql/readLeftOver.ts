@@ -1,4 +1,4 @@
-import type { LeftOver } from '../../core/ports.ts';
+import type { UnfinishedCarts } from '../../core/ports.ts';
 import type { UnreadableRow } from '../../core/unreadable.ts';
 import type { Transaction } from '../transaction.ts';
 import { isOlder } from './age.ts';
@@ -39,7 +39,7 @@ export async function readLeftOver(
   transaction: Transaction,
   max: number,
   note: (row: Omit<UnreadableRow, 'shard'>) => void,
-): Promise<LeftOver> {
+): Promise<UnfinishedCarts> {
   const carts = await transaction.rows<{ order_id: Buffer; attempt: number }>(OPEN, [max]);
   const holds = await transaction.rows<HoldRow>(HELD, [max]);
   const [counts] = await transaction.rows<{ carts: number; cart_us: number; holds: number; hold_us: number }>(

@@ -1,4 +1,4 @@
-import type { FlowKey, Verdict } from '../../core/nouns.ts';
+import type { FlowKey, CommitDecision } from '../../core/nouns.ts';
 import type { Transaction } from '../transaction.ts';
 import { anyOf, keyValues } from './flowKeys.ts';
 import { FLOW_STATUS } from './insertFlows.ts';
@@ -8,7 +8,11 @@ import { FLOW_STATUS } from './insertFlows.ts';
  *
  * @param keys at least one
  */
-export async function settleFlows(transaction: Transaction, keys: readonly FlowKey[], verdict: Verdict): Promise<void> {
+export async function settleFlows(
+  transaction: Transaction,
+  keys: readonly FlowKey[],
+  verdict: CommitDecision,
+): Promise<void> {
   const status = verdict === 'committed' ? FLOW_STATUS.deducted : FLOW_STATUS.void;
   await transaction.run(
     `UPDATE flow FORCE INDEX (PRIMARY) SET status = ? WHERE ${anyOf(keys)} AND status = 'pending'`,

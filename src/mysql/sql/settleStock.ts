@@ -1,4 +1,4 @@
-import type { Verdict } from '../../core/nouns.ts';
+import type { CommitDecision } from '../../core/nouns.ts';
 import type { Transaction } from '../transaction.ts';
 import { unitsBySku } from './unitsBySku.ts';
 
@@ -11,7 +11,7 @@ import { unitsBySku } from './unitsBySku.ts';
 export async function settleStock(
   transaction: Transaction,
   held: ReadonlyMap<string, number>,
-  verdict: Verdict,
+  verdict: CommitDecision,
 ): Promise<boolean> {
   const { units, values, sku_ids } = unitsBySku(held);
   const isBack = verdict === 'aborted';

@@ -1,4 +1,4 @@
-import type { CartSalesPage, SalePosition, SplitLayout, Splits, TransferTrace } from '../../core/lost.ts';
+import type { CartSalesPage, SalePosition, SplitLayout, SplitSkus, TransferTrace } from '../../core/lost.ts';
 import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
 import type { Connection } from '../connection.ts';
 import type { Layout } from '../../core/layout.ts';
@@ -104,7 +104,11 @@ export async function readTransfers(
  *
  * @param shardCount shards from this number on do not exist
  */
-export async function readSplits(connection: Connection, shardCount: number, deadlineMs: DeadlineMs): Promise<Splits> {
+export async function readSplits(
+  connection: Connection,
+  shardCount: number,
+  deadlineMs: DeadlineMs,
+): Promise<SplitSkus> {
   const rows = await connection.rows<SplitRowRow>(ROWS, [], deadlineMs);
   const layouts = await connection.rows<LayoutRow>(LAYOUTS, [], deadlineMs);
   const readable: [string, SplitLayout][] = [];

@@ -1,9 +1,9 @@
-import { flowKeyText, shelfKeyText } from '../../core/nouns.ts';
+import { flowKeyText, stockRowKeyText } from '../../core/nouns.ts';
 import type { DeadlineMs, RowRef, ShardIndex, Transfer } from '../../core/nouns.ts';
-import { namesRow } from '../../core/operation.ts';
+import { namesSubRow } from '../../core/operation.ts';
 import type { Adjust, Deduct, HoldLines } from '../../core/operation.ts';
 import { refused, refusedLines } from '../../core/outcome.ts';
-import type { Moved, NotDone, OutcomeOf, Pending, Refused, RefusedLine } from '../../core/outcome.ts';
+import type { StaleLayout, NotDone, OutcomeOf, BlockedByHolds, Refused, RefusedLine } from '../../core/outcome.ts';
 import { applyOperation } from '../applyOperation.ts';
 import type { Parts } from '../parts.ts';
 import type { Gathered, Wish } from './ask.ts';
@@ -37,7 +37,8 @@ export async function applyFunded<O extends TakingOperation>(
 /** Whether a row of a split SKU has too few units, perhaps among other reasons. */
 function isShort(operation: TakingOperation, { code, lines }: Refused): boolean {
   return (
-    namesRow(operation) && (code === 'insufficient_stock' || lines.some((line) => line.code === 'insufficient_stock'))
+    namesSubRow(operation) &&
+    (code === 'insufficient_stock' || lines.some((line) => line.code === 'insufficient_stock'))
   );
 }
 
@@ -82,7 +83,7 @@ class ApplyWithTransfers {
     const requests = new Map<string, Wish>();
     for (const { sku_id, row, quantity } of this.#linesOf(refusal)) {
       if (row === undefined) continue;
-      const key = shelfKeyText(sku_id, row.sub_row);
+      const key = stockRowKeyText(sku_id, row.sub_row);
       const units = quantity + (requests.get(key)?.units ?? 0);
       requests.set(key, {
         sku_id,
@@ -130,8 +131,8 @@ class ApplyWithTransfers {
     refusal: Refused,
     requests: readonly Wish[],
     answers: readonly Gathered[],
-  ): Refused | Pending | NotDone | Moved | null {
-    const moved = answers.find((each): each is Moved => each.is === 'moved');
+  ): Refused | BlockedByHolds | NotDone | StaleLayout | null {
+    const moved = answers.find((each): each is StaleLayout => each.is === 'moved');
     if (moved !== undefined) return moved;
     const failed = answers.find((each): each is NotDone => each.is === 'not_done');
     if (failed !== undefined) return failed;
@@ -139,7 +140,7 @@ class ApplyWithTransfers {
     answers.forEach((each, index) => {
       const request = requests[index];
       if (each.is === 'short' && request !== undefined)
-        short.set(shelfKeyText(request.sku_id, request.to.sub_row), each.leaved_amount);
+        short.set(stockRowKeyText(request.sku_id, request.to.sub_row), each.leaved_amount);
     });
     if (short.size > 0) {
       if (this.#operation.kind === 'adjust') {
@@ -150,7 +151,7 @@ class ApplyWithTransfers {
       const rows = new Map(this.#operation.lines.map((line) => [flowKeyText(line), line.row?.sub_row ?? 0]));
       return refusedLines(
         refusal.lines.flatMap((line) => {
-          const leaved_amount = short.get(shelfKeyText(line.sku_id, rows.get(flowKeyText(line)) ?? 0));
+          const leaved_amount = short.get(stockRowKeyText(line.sku_id, rows.get(flowKeyText(line)) ?? 0));
           return leaved_amount === undefined ? [] : [{ ...line, leaved_amount }];
         }),
       );

@@ -1,6 +1,6 @@
 import type { RowState } from '../../core/moves.ts';
 import type { DeadlineMs, FoundHold, RowPlace, Transfer } from '../../core/nouns.ts';
-import type { Moved, NotDone } from '../../core/outcome.ts';
+import type { StaleLayout, NotDone } from '../../core/outcome.ts';
 import { sumUnits } from '../../core/units.ts';
 import type { Collected } from './collect.ts';
 
@@ -31,7 +31,7 @@ export interface Seen {
 }
 
 /** `moved`: the row that should get the units is no longer a row of the SKU. */
-export type Gathered = Fetched | Short | HeldBack | Seen | Moved | NotDone;
+export type Gathered = Fetched | Short | HeldBack | Seen | StaleLayout | NotDone;
 
 /** A request for units in one row. */
 export interface Wish {

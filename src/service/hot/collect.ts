@@ -50,7 +50,7 @@ export function isSteady(first: Collected, second: Collected): boolean {
 }
 
 /** Whether a row takes new ids in a layout. */
-export function isHomeIn({ epoch, places }: Layout): (row: RowState) => boolean {
+export function isHomeIn({ epoch, placement: places }: Layout): (row: RowState) => boolean {
   return (row) => row.isOpen && row.epoch === epoch && places[row.sub_row] === row.shard;
 }
 
@@ -60,5 +60,5 @@ export function isHomeIn({ epoch, places }: Layout): (row: RowState) => boolean 
  */
 export function isCurrent(layout: Layout, { rows }: Collected): boolean {
   const takesNewIds = isHomeIn(layout);
-  return rows.filter(takesNewIds).length === layout.places.length;
+  return rows.filter(takesNewIds).length === layout.placement.length;
 }

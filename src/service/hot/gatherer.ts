@@ -1,6 +1,6 @@
-import { RowsAway } from '../../core/hotPorts.ts';
+import { RowsUnavailable } from '../../core/hotPorts.ts';
 import type { Layout } from '../../core/layout.ts';
-import { planMoves } from '../../core/moves.ts';
+import { planRebalance } from '../../core/moves.ts';
 import type { DeadlineMs, RowPlace, ShardIndex } from '../../core/nouns.ts';
 import type { NotDone } from '../../core/outcome.ts';
 import { pause } from '../freeHolds.ts';
@@ -71,7 +71,7 @@ export class Gatherer {
     try {
       const { rows, fault } = await this.#collect(layout, untilMs);
       if (fault !== null) return;
-      const { moves } = planMoves(rows, [], ({ shard, sub_row }) => layout.places[sub_row] === shard);
+      const { moves } = planRebalance(rows, [], ({ shard, sub_row }) => layout.placement[sub_row] === shard);
       const sent = await sendAll(this.#ports, layout.sku_id, moves, untilMs);
       await receiveAll(
         this.#ports,
@@ -201,7 +201,8 @@ export class Gatherer {
     if (state.leaved + state.held === 0 && requests.every(({ credits }) => credits.length === 0))
       return this.#refuse(layout, requests, state, untilMs);
     const isIdle =
-      requests.every(({ wish }) => wish.units === 0) && planMoves(state.rows, [], isHomeIn(layout)).moves.length === 0;
+      requests.every(({ wish }) => wish.units === 0) &&
+      planRebalance(state.rows, [], isHomeIn(layout)).moves.length === 0;
     if (!isIdle) return null;
     for (const request of requests) request.tell({ is: 'fetched', credits: [] });
     return [];
@@ -273,7 +274,7 @@ export class Gatherer {
       // The holds ended between the two reads.
       else if (!request.isOver) this.#add(request);
     } catch (error) {
-      if (!(error instanceof RowsAway)) this.#onFault(error);
+      if (!(error instanceof RowsUnavailable)) this.#onFault(error);
       request.tell({ is: 'not_done', reason: 'holds could not be read' });
     }
   }

@@ -1,6 +1,6 @@
-import { RowsAway } from '../../core/hotPorts.ts';
-import type { Untidy } from '../../core/hotPorts.ts';
-import { forgetEarlier, mergeAll } from '../../core/layout.ts';
+import { RowsUnavailable } from '../../core/hotPorts.ts';
+import type { UnfinishedSkus } from '../../core/hotPorts.ts';
+import { dropEarlierPlacements, endSplit } from '../../core/layout.ts';
 import type { Layout } from '../../core/layout.ts';
 import type { ShardIndex } from '../../core/nouns.ts';
 import { collect } from './collect.ts';
@@ -43,7 +43,7 @@ export class Keeper {
   constructor(ports: KeeperParts, onFault: (error: unknown) => void) {
     this.#ports = ports;
     this.#onFault = (error) => {
-      if (!(error instanceof RowsAway)) onFault(error);
+      if (!(error instanceof RowsUnavailable)) onFault(error);
     };
   }
 
@@ -68,11 +68,12 @@ export class Keeper {
   async #takeOver(sku_id: string): Promise<void> {
     if (this.#maintained.has(sku_id) || this.#maintained.size >= MAINTAINED_MAX) return;
     const owner = this.#ports.routing.map.shardOf(sku_id);
-    if (await this.#ports.store.takeOver(owner, sku_id, STALE_MS, performance.now() + STEP_MS)) void this.tend(sku_id);
+    if (await this.#ports.store.claimUnfinished(owner, sku_id, STALE_MS, performance.now() + STEP_MS))
+      void this.tend(sku_id);
   }
 
-  #findUntidy(shard: ShardIndex): Promise<Untidy> {
-    return this.#ports.rows.findUntidy(shard, UNTIDY_MAX, performance.now() + STEP_MS).catch((error: unknown) => {
+  #findUntidy(shard: ShardIndex): Promise<UnfinishedSkus> {
+    return this.#ports.rows.findUnfinished(shard, UNTIDY_MAX, performance.now() + STEP_MS).catch((error: unknown) => {
       this.#onFault(error);
       return { sku_ids: [] };
     });
@@ -100,7 +101,7 @@ export class Keeper {
   async #rebalanceOnce(sku_id: string): Promise<void> {
     const layout = this.#ports.layouts.known(sku_id);
     // A layout change may be complete now, and reads of earlier layouts may no longer be needed.
-    if (layout !== null && (layout.state !== 'open' || layout.earlier.length > 0))
+    if (layout !== null && (layout.state !== 'open' || layout.earlierPlacements.length > 0))
       await this.#ports.layouts.load(sku_id, performance.now() + STEP_MS);
     await this.#ports.gatherer.level(sku_id, performance.now() + STEP_MS);
   }
@@ -112,25 +113,25 @@ export class Keeper {
     const layout = await finishResize(this.#ports, loaded.layout);
     if (layout === null) return;
     await gatherer.level(sku_id, performance.now() + REBALANCE_MS);
-    const pointed = layout.earlier.length > 0 ? await this.#writePointers(layout) : layout;
-    if (pointed?.state === 'open' && pointed.places.length === 1) await this.#merge(pointed);
+    const pointed = layout.earlierPlacements.length > 0 ? await this.#writePointers(layout) : layout;
+    if (pointed?.state === 'open' && pointed.placement.length === 1) await this.#merge(pointed);
   }
 
   async #writePointers(layout: Layout): Promise<Layout | null> {
     if (!(await pointIds(this.#ports, layout))) return null;
-    return this.#replace(layout, forgetEarlier(layout));
+    return this.#replace(layout, dropEarlierPlacements(layout));
   }
 
   /** Makes the SKU an ordinary one when its only row has all units. */
   async #merge(layout: Layout): Promise<void> {
     const state = await collect(this.#ports.rows, layout, performance.now() + STEP_MS);
     const isOtherRow = ({ shard, sub_row }: { shard: ShardIndex; sub_row: number }): boolean =>
-      shard !== layout.places[0] || sub_row !== 0;
+      shard !== layout.placement[0] || sub_row !== 0;
     const only = state.rows.find((row) => !isOtherRow(row));
     const isDrained = state.rows.every((row) => !isOtherRow(row) || row.leaved_amount + row.held_amount === 0);
     if (only === undefined || state.fault !== null || !isDrained || state.transfers.length > 0) return;
     const { store, routing, layouts } = this.#ports;
-    const single = mergeAll(layout);
+    const single = endSplit(layout);
     // Only if the row has not changed since it was read: an ordinary SKU has no other row, so units that left meanwhile
     // would be missed.
     const replaced = await store.replaceBySingle(

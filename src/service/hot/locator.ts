@@ -1,5 +1,5 @@
-import { RowsAway } from '../../core/hotPorts.ts';
-import type { HotRows, StandingId } from '../../core/hotPorts.ts';
+import { RowsUnavailable } from '../../core/hotPorts.ts';
+import type { HotRows, ExistingId } from '../../core/hotPorts.ts';
 import { flowKeyText } from '../../core/nouns.ts';
 import type { DeadlineMs, FlowKey, ShardIndex } from '../../core/nouns.ts';
 
@@ -11,7 +11,7 @@ const KEYS_MAX = 400;
 interface LookUp {
   readonly key: FlowKey;
   readonly deadlineMs: DeadlineMs;
-  resolve(found: StandingId | null): void;
+  resolve(found: ExistingId | null): void;
   reject(error: unknown): void;
 }
 
@@ -26,13 +26,13 @@ export class Locator {
 
   /**
    * @returns the shard where the flow lies, or null when there is no flow under the ids on this shard
-   * @throws RowsAway when the shard does not answer before the deadline
+   * @throws RowsUnavailable when the shard does not answer before the deadline
    */
-  find(shard: ShardIndex, key: FlowKey, deadlineMs: DeadlineMs): Promise<StandingId | null> {
+  find(shard: ShardIndex, key: FlowKey, deadlineMs: DeadlineMs): Promise<ExistingId | null> {
     return new Promise((resolve, reject) => {
       // A shared read lasts until the latest deadline of its look-ups. The others must not wait that long.
       const giveUp = (): void =>
-        reject(new RowsAway('the shard of the line in an earlier layout did not answer in time'));
+        reject(new RowsUnavailable('the shard of the line in an earlier layout did not answer in time'));
       const timer = setTimeout(giveUp, Math.max(0, deadlineMs - performance.now()));
       const lookUp: LookUp = {
         key,
@@ -56,7 +56,7 @@ export class Locator {
 
   async #readSome(shard: ShardIndex, some: readonly LookUp[]): Promise<void> {
     try {
-      const found = await this.#rows.findStanding(
+      const found = await this.#rows.findExisting(
         shard,
         some.map(({ key }) => key),
         Math.max(...some.map(({ deadlineMs }) => deadlineMs)),

@@ -1,13 +1,13 @@
-import { RowsAway } from '../../core/hotPorts.ts';
-import { homeOf } from '../../core/layout.ts';
+import { RowsUnavailable } from '../../core/hotPorts.ts';
+import { rowOfId } from '../../core/layout.ts';
 import { flowKeyText } from '../../core/nouns.ts';
-import type { DeadlineMs, FlowKey, Placed, RowRef, ShardIndex } from '../../core/nouns.ts';
-import type { Misplaced, NotDone } from '../../core/outcome.ts';
+import type { DeadlineMs, FlowKey, WithRow, RowRef, ShardIndex } from '../../core/nouns.ts';
+import type { Misrouted, NotDone } from '../../core/outcome.ts';
 import { pause } from '../freeHolds.ts';
 import type { Parts } from '../parts.ts';
 
 /** A line with the shard that it goes to. */
-export type At<L> = L & Placed & { readonly shard: ShardIndex };
+export type At<L> = L & WithRow & { readonly shard: ShardIndex };
 
 /** The ports for routing lines. */
 export type PlacingParts = Pick<Parts, 'routing' | 'hot'>;
@@ -48,7 +48,7 @@ export class Placing<L extends FlowKey> {
   }
 
   /** Takes note of a redirect. @returns why another try is useless, or null */
-  async learn(redirect: Misplaced, deadlineMs: DeadlineMs): Promise<NotDone | null> {
+  async learn(redirect: Misrouted, deadlineMs: DeadlineMs): Promise<NotDone | null> {
     if (performance.now() >= deadlineMs)
       return { is: 'not_done', reason: 'the layout of a SKU kept changing until the deadline' };
     switch (redirect.is) {
@@ -90,7 +90,7 @@ export class Placing<L extends FlowKey> {
         if (found !== null) this.#shardsFound.set(flowKeyText(found), found.shard);
       return null;
     } catch (error) {
-      if (error instanceof RowsAway) return { is: 'not_done', reason: error.message };
+      if (error instanceof RowsUnavailable) return { is: 'not_done', reason: error.message };
       throw error;
     }
   }
@@ -110,10 +110,10 @@ export function earlierHomesOf(
   { sku_id, order_detail_id }: FlowKey,
 ): readonly ShardIndex[] {
   const layout = layouts.known(sku_id);
-  if (layout === null || layout.earlier.length === 0) return [];
-  const shards = new Set(layout.earlier.map((places) => homeOf(places, order_detail_id).shard));
+  if (layout === null || layout.earlierPlacements.length === 0) return [];
+  const shards = new Set(layout.earlierPlacements.map((places) => rowOfId(places, order_detail_id).shard));
   // The operation itself finds the key there.
-  shards.delete(homeOf(layout.places, order_detail_id).shard);
+  shards.delete(rowOfId(layout.placement, order_detail_id).shard);
   return [...shards];
 }
 
@@ -121,7 +121,7 @@ export function earlierHomesOf(
 export function placeByLayout<L extends FlowKey>({ hot, routing }: PlacingParts, line: L): At<L> {
   const layout = hot.layouts.forUse(line.sku_id);
   if (layout === null) return { ...line, shard: routing.map.shardOf(line.sku_id) };
-  const { shard, sub_row } = homeOf(layout.places, line.order_detail_id);
+  const { shard, sub_row } = rowOfId(layout.placement, line.order_detail_id);
   return { ...line, shard, row: { sub_row, epoch: layout.epoch } };
 }
 
@@ -136,8 +136,8 @@ export function onHomes<L extends FlowKey, T extends { readonly is: string }>(
   ports: PlacingParts,
   lines: readonly L[],
   deadlineMs: DeadlineMs,
-  work: (routed: readonly At<L>[]) => Promise<T | Misplaced>,
-  first: Misplaced | null = null,
+  work: (routed: readonly At<L>[]) => Promise<T | Misrouted>,
+  first: Misrouted | null = null,
 ): Promise<T | NotDone> {
   const router = new Placing(ports, lines);
   return untilRouted(
@@ -159,7 +159,7 @@ export function onFirstRow<T extends { readonly is: string }>(
   ports: PlacingParts,
   sku_id: string,
   deadlineMs: DeadlineMs,
-  work: (shard: ShardIndex, routed: Placed) => Promise<T | Misplaced>,
+  work: (shard: ShardIndex, routed: WithRow) => Promise<T | Misrouted>,
 ): Promise<T | NotDone> {
   return untilRouted(new Placing(ports, []), deadlineMs, () => {
     const layout = ports.hot.layouts.forUse(sku_id);
@@ -170,8 +170,8 @@ export function onFirstRow<T extends { readonly is: string }>(
 async function untilRouted<L extends FlowKey, T extends { readonly is: string }>(
   router: Placing<L>,
   deadlineMs: DeadlineMs,
-  work: () => Promise<T | Misplaced | NotDone>,
-  first: Misplaced | null = null,
+  work: () => Promise<T | Misrouted | NotDone>,
+  first: Misrouted | null = null,
 ): Promise<T | NotDone> {
   for (let redirect = first; ;) {
     const failure = redirect === null ? null : await router.learn(redirect, deadlineMs);
@@ -182,7 +182,7 @@ async function untilRouted<L extends FlowKey, T extends { readonly is: string }>
   }
 }
 
-export function isMisplaced<T extends { readonly is: string }>(answer: T | Misplaced): answer is Misplaced {
+export function isMisplaced<T extends { readonly is: string }>(answer: T | Misrouted): answer is Misrouted {
   return answer.is === 'not_mine' || answer.is === 'moved' || answer.is === 'elsewhere';
 }
 

@@ -1,5 +1,5 @@
 import type { HotRows, IdPage, Layouts } from '../../core/hotPorts.ts';
-import { homeOf } from '../../core/layout.ts';
+import { rowOfId } from '../../core/layout.ts';
 import type { Layout } from '../../core/layout.ts';
 import type { ShardIndex } from '../../core/nouns.ts';
 import type { Routing } from '../routing.ts';
@@ -35,7 +35,7 @@ export async function pointIds(ports: PointParts, layout: Layout): Promise<boole
         performance.now() + PAGE_MS,
       );
       await pointPage(ports, layout, shard, page.ids);
-      if (page.pending.some((id) => homeOf(layout.places, id).shard !== shard)) isComplete = false;
+      if (page.pending.some((id) => rowOfId(layout.placement, id).shard !== shard)) isComplete = false;
       after = page.next;
       // Shows that work goes on, so that no gateway takes the SKU over. If the layout was replaced, the pointers are of
       // no use.
@@ -48,16 +48,18 @@ export async function pointIds(ports: PointParts, layout: Layout): Promise<boole
 
 async function pointPage(
   { rows }: PointParts,
-  { sku_id, places }: Layout,
+  { sku_id, placement: places }: Layout,
   shard: ShardIndex,
   ids: readonly string[],
 ): Promise<void> {
   const groups = new Map<ShardIndex, string[]>();
   for (const id of ids) {
-    const owner = homeOf(places, id).shard;
+    const owner = rowOfId(places, id).shard;
     if (owner !== shard) groups.set(owner, [...(groups.get(owner) ?? []), id]);
   }
   await Promise.all(
-    [...groups].map(([owner, ofOwner]) => rows.point(owner, sku_id, ofOwner, shard, performance.now() + PAGE_MS)),
+    [...groups].map(([owner, ofOwner]) =>
+      rows.writePointers(owner, sku_id, ofOwner, shard, performance.now() + PAGE_MS),
+    ),
   );
 }

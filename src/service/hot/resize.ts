@@ -1,10 +1,18 @@
-import { RowsAway } from '../../core/hotPorts.ts';
-import type { HotRows, Layouts, Replaced } from '../../core/hotPorts.ts';
-import { abortResize, beginResize, commitResize, endResize, isAlike, placesFor, unsplit } from '../../core/layout.ts';
-import type { Layout, Places } from '../../core/layout.ts';
+import { RowsUnavailable } from '../../core/hotPorts.ts';
+import type { HotRows, Layouts, ReplaceOutcome } from '../../core/hotPorts.ts';
+import {
+  abortResize,
+  beginResize,
+  commitResize,
+  endResize,
+  isSamePlacement,
+  placementFor,
+  unsplitLayout,
+} from '../../core/layout.ts';
+import type { Layout, RowPlacement } from '../../core/layout.ts';
 import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
 import { refused } from '../../core/outcome.ts';
-import type { NotDone, Refused, Unknown } from '../../core/outcome.ts';
+import type { NotDone, Refused, OutcomeInDoubt } from '../../core/outcome.ts';
 import { pause } from '../freeHolds.ts';
 import type { Routing } from '../routing.ts';
 import type { LayoutCache } from './layoutCache.ts';
@@ -44,7 +52,7 @@ export async function resizeSku(
   sku_id: string,
   sub_row_count: number,
   deadlineMs: DeadlineMs,
-): Promise<Resized | Refused | NotDone | Unknown> {
+): Promise<Resized | Refused | NotDone | OutcomeInDoubt> {
   let isUnsure = false;
   let begun = 0;
   while (performance.now() < deadlineMs) {
@@ -53,14 +61,14 @@ export async function resizeSku(
     const owner = ports.routing.map.shardOf(sku_id);
     const failure = loaded.layout === null ? await refuseUnknown(ports, owner, sku_id, deadlineMs) : null;
     if (failure !== null) return failure;
-    const layout = loaded.layout ?? unsplit(sku_id, owner);
-    const places = placesFor(owner, sub_row_count, ports.servers);
+    const layout = loaded.layout ?? unsplitLayout(sku_id, owner);
+    const places = placementFor(owner, sub_row_count, ports.servers);
     if (layout.state === 'closing' || layout.state === 'opening') {
       // A resize of another gateway, which may have crashed, or our own whose reply was lost.
       if ((await finishResize(ports, layout)) === null) await pause(PAUSE_MS);
       continue;
     }
-    if (isAlike(layout.places, places)) return { is: 'resized', layout, replayed: !isUnsure && begun === 0 };
+    if (isSamePlacement(layout.placement, places)) return { is: 'resized', layout, replayed: !isUnsure && begun === 0 };
     if (begun >= TRIES_MAX)
       return {
         is: 'not_done',
@@ -101,13 +109,13 @@ async function refuseUnknown(
 async function prepare(
   { rows }: ResizeParts,
   layout: Layout,
-  places: Places,
+  places: RowPlacement,
   deadlineMs: DeadlineMs,
 ): Promise<NotDone | null> {
   try {
     await Promise.all(
       byShard(places).map(([shard, sub_rows]) =>
-        rows.prepare(shard, layout.sku_id, sub_rows, layout.lastEpoch, deadlineMs),
+        rows.createRows(shard, layout.sku_id, sub_rows, layout.lastEpoch, deadlineMs),
       ),
     );
     return null;
@@ -118,7 +126,7 @@ async function prepare(
 
 /** Only a shard's failure means that nothing was done. A fault of this program is thrown. */
 function awayOrThrow(error: unknown): NotDone {
-  if (error instanceof RowsAway) return { is: 'not_done', reason: error.message };
+  if (error instanceof RowsUnavailable) return { is: 'not_done', reason: error.message };
   throw error;
 }
 
@@ -131,7 +139,7 @@ function awayOrThrow(error: unknown): NotDone {
 export async function finishResize(ports: ResizeParts, layout: Layout): Promise<Layout | null> {
   if (layout.state === 'closing') {
     const { sku_id, lastEpoch } = layout;
-    const closed = await onRows(layout.places, (shard, sub_rows) =>
+    const closed = await onRows(layout.placement, (shard, sub_rows) =>
       ports.rows.close(shard, sku_id, sub_rows, lastEpoch, performance.now() + CLOSE_MS),
     );
     const next = closed.isDone ? commitResize(layout) : abortResize(layout);
@@ -141,7 +149,7 @@ export async function finishResize(ports: ResizeParts, layout: Layout): Promise<
     return finished;
   }
   if (layout.state === 'opening') {
-    const { sku_id, places, epoch } = layout;
+    const { sku_id, placement: places, epoch } = layout;
     const untilMs = performance.now() + OPEN_MS;
     const [owner] = places;
     const sale = owner === undefined ? null : await orNull(ports.rows.readSale(owner, sku_id, untilMs));
@@ -164,7 +172,7 @@ async function replace(
   was: Layout,
   is: Layout,
   deadlineMs: DeadlineMs,
-): Promise<Replaced> {
+): Promise<ReplaceOutcome> {
   const replaced = await store.replace(routing.map.shardOf(was.sku_id), was, is, deadlineMs);
   if (replaced === 'applied') layouts.note(is);
   return replaced;
@@ -179,12 +187,12 @@ interface OnRows {
 
 /** Runs work on all rows at once, and waits for every one of them. */
 async function onRows(
-  places: Places,
+  places: RowPlacement,
   work: (shard: ShardIndex, sub_rows: readonly number[]) => Promise<boolean>,
 ): Promise<OnRows> {
   const done = await Promise.allSettled(byShard(places).map(([shard, sub_rows]) => work(shard, sub_rows)));
   const failures = done.flatMap((each): unknown[] => (each.status === 'rejected' ? [each.reason] : []));
-  const fault = failures.find((failure) => !(failure instanceof RowsAway));
+  const fault = failures.find((failure) => !(failure instanceof RowsUnavailable));
   const isDone = done.every((each) => each.status === 'fulfilled' && each.value);
   if (fault === undefined) return { isDone, fault: null };
   return { isDone, fault: fault instanceof Error ? fault : new Error('a row failed', { cause: fault }) };
@@ -194,12 +202,12 @@ async function orNull<T>(reading: Promise<T>): Promise<T | null> {
   try {
     return await reading;
   } catch (error) {
-    if (error instanceof RowsAway) return null;
+    if (error instanceof RowsUnavailable) return null;
     throw error;
   }
 }
 
-function byShard(places: Places): [ShardIndex, number[]][] {
+function byShard(places: RowPlacement): [ShardIndex, number[]][] {
   const groups = new Map<ShardIndex, number[]>();
   places.forEach((shard, sub_row) => groups.set(shard, [...(groups.get(shard) ?? []), sub_row]));
   return [...groups];

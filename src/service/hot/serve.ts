@@ -1,5 +1,5 @@
 import type { Layout } from '../../core/layout.ts';
-import { planMoves } from '../../core/moves.ts';
+import { planRebalance } from '../../core/moves.ts';
 import type { DeadlineMs } from '../../core/nouns.ts';
 import type { Ask, Gathered, Wish } from './ask.ts';
 import { isHomeIn } from './collect.ts';
@@ -23,9 +23,9 @@ export async function serveRequests(
   untilMs: DeadlineMs,
 ): Promise<Ask[]> {
   const wants = requests.map(({ wish, lack }) => ({ to: wish.to, units: lack }));
-  const { moves, unserved } = planMoves(state.rows, wants, isHomeIn(layout));
+  const { moves, unserved } = planRebalance(state.rows, wants, isHomeIn(layout));
   const sent = await sendAll(ports, layout.sku_id, moves, untilMs);
-  const ahead = sent.flatMap(({ move, transfer }) => (move.want === null && transfer !== null ? [transfer] : []));
+  const ahead = sent.flatMap(({ move, transfer }) => (move.request === null && transfer !== null ? [transfer] : []));
   const handOver = (isMeant: (wish: Wish) => boolean): Ask[] =>
     requests.filter(
       (request, want) =>
@@ -34,7 +34,7 @@ export async function serveRequests(
           !handTo(
             ports,
             request,
-            sent.filter(({ move }) => move.want === want),
+            sent.filter(({ move }) => move.request === want),
           )),
     );
   const again = handOver(({ units }) => units > 0);

@@ -1,6 +1,6 @@
-import { RowsAway } from '../../core/hotPorts.ts';
+import { RowsUnavailable } from '../../core/hotPorts.ts';
 import type { HotRows } from '../../core/hotPorts.ts';
-import type { Move } from '../../core/moves.ts';
+import type { PlannedTransfer } from '../../core/moves.ts';
 import type { DeadlineMs, ShardIndex, Transfer } from '../../core/nouns.ts';
 import type { StockEngine } from '../../core/ports.ts';
 
@@ -16,7 +16,7 @@ export interface TransferParts {
 
 /** The result of sending one move. */
 export interface Sent {
-  readonly move: Move;
+  readonly move: PlannedTransfer;
   /** Null: the units have not left, or that is in doubt. In the second case a sweeper credits them if they left. */
   readonly transfer: Transfer | null;
   /** Whether the row had fewer units, or belongs to another layout now. */
@@ -27,10 +27,10 @@ export interface Sent {
 export async function sendAll(
   { engine, newId }: TransferParts,
   sku_id: string,
-  moves: readonly Move[],
+  moves: readonly PlannedTransfer[],
   deadlineMs: DeadlineMs,
 ): Promise<Sent[]> {
-  const groups = new Map<ShardIndex, Move[]>();
+  const groups = new Map<ShardIndex, PlannedTransfer[]>();
   for (const move of moves) groups.set(move.from.shard, [...(groups.get(move.from.shard) ?? []), move]);
   const sent = [...groups].map(async ([shard, ofShard]) => {
     const transfers = ofShard.map(({ from, to, amount }): Transfer => ({
@@ -81,7 +81,7 @@ export async function receiveAll(
     received,
     ({ from }) => from.shard,
     async (shard, ofShard) => {
-      await ports.rows.settleTransfers(shard, ofShard, deadlineMs);
+      await ports.rows.clearTransfers(shard, ofShard, deadlineMs);
       return [];
     },
   );
@@ -97,6 +97,7 @@ async function onEachShard(
   const groups = new Map<ShardIndex, Transfer[]>();
   for (const transfer of transfers) groups.set(shardOf(transfer), [...(groups.get(shardOf(transfer)) ?? []), transfer]);
   const done = await Promise.allSettled([...groups].map(([shard, ofShard]) => work(shard, ofShard)));
-  for (const each of done) if (each.status === 'rejected' && !(each.reason instanceof RowsAway)) onFault(each.reason);
+  for (const each of done)
+    if (each.status === 'rejected' && !(each.reason instanceof RowsUnavailable)) onFault(each.reason);
   return done.flatMap((each) => (each.status === 'fulfilled' ? each.value : []));
 }

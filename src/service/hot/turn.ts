@@ -70,6 +70,6 @@ export class Turn {
     if (this.#sinceMs === null) return;
     this.#sinceMs = null;
     const { store, routing } = this.#ports;
-    await store.freeLease(routing.map.shardOf(this.#sku_id), this.#sku_id, this.#token, performance.now() + FREE_MS);
+    await store.releaseLease(routing.map.shardOf(this.#sku_id), this.#sku_id, this.#token, performance.now() + FREE_MS);
   }
 }

@@ -1,6 +1,6 @@
 import type { DeadlineMs } from '../../core/nouns.ts';
 import type { NotDone } from '../../core/outcome.ts';
-import type { Sight, SightSource } from '../../core/sight.ts';
+import type { StockReading, ReadingSource } from '../../core/sight.ts';
 import { inWidth } from '../inWidth.ts';
 import type { SkuStock } from '../readSku.ts';
 
@@ -8,7 +8,7 @@ import type { SkuStock } from '../readSku.ts';
 export type Consistency = 'cached' | 'primary';
 
 /** The stock of a SKU as it was at `asOfMs` of this gateway's monotonic clock, or later. */
-export type AvailableStock = Pick<Sight, 'sku_id' | 'leaved_amount' | 'mode' | 'rows' | 'asOfMs'>;
+export type AvailableStock = Pick<StockReading, 'sku_id' | 'leaved_amount' | 'mode' | 'rows' | 'asOfMs'>;
 
 /** The largest number of SKUs whose exact reads run at once. */
 const WIDTH = 8;
@@ -18,12 +18,12 @@ const ANSWER_MS = 200;
 
 export interface AvailabilityParts {
   /** Sources whose readings may be a little old, the cheapest first. None throws. */
-  readonly cached: readonly SightSource[];
-  readonly primary: SightSource;
+  readonly cached: readonly ReadingSource[];
+  readonly primary: ReadingSource;
   /** Reads one SKU exactly, with the units in transit between its rows. */
   readonly readSku: (sku_id: string, deadlineMs: DeadlineMs) => Promise<SkuStock | NotDone>;
   /** Writes the readings of the shards to the cache. */
-  readonly tell: (sights: readonly Sight[]) => void;
+  readonly tell: (sights: readonly StockReading[]) => void;
   /** The greatest age of a `cached` answer, in milliseconds. */
   readonly ageMsMax: number;
 }
@@ -44,20 +44,20 @@ export async function findAvailability(
   const found = new Map<string, AvailableStock>();
   const inexact: string[] = [];
   let rest = [...new Set(sku_ids)];
-  const take = (readings: readonly (Sight | null)[], asOfMsMin: DeadlineMs): void => {
+  const take = (readings: readonly (StockReading | null)[], asOfMsMin: DeadlineMs): void => {
     for (const reading of readings)
       if (reading !== null && reading.asOfMs >= asOfMsMin) found.set(reading.sku_id, reading);
     rest = rest.filter((sku_id) => !found.has(sku_id));
   };
   for (const source of consistency === 'cached' ? ports.cached : []) {
     if (rest.length === 0) break;
-    take(await source.look(rest, untilMs), performance.now() - ports.ageMsMax);
+    take(await source.read(rest, untilMs), performance.now() - ports.ageMsMax);
   }
   if (rest.length > 0) {
-    const readings = await ports.primary.look(rest, untilMs);
+    const readings = await ports.primary.read(rest, untilMs);
     ports.tell(readings.flatMap((reading) => reading ?? []));
     // The rows of a split SKU are read at different moments, so units in transit may be missing or counted twice.
-    const isExact = (reading: Sight | null): boolean => consistency === 'cached' || reading?.isApart !== true;
+    const isExact = (reading: StockReading | null): boolean => consistency === 'cached' || reading?.isInexact !== true;
     take(readings.filter(isExact), -Infinity);
     inexact.push(...readings.flatMap((reading) => (reading === null || isExact(reading) ? [] : [reading.sku_id])));
   }

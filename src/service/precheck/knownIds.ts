@@ -1,6 +1,6 @@
 import { hashesOf, IdFilter } from '../../core/idFilter.ts';
 import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
-import type { ShelfLooker, Sight } from '../../core/sight.ts';
+import type { StockRowsReader, StockReading } from '../../core/sight.ts';
 
 const IDS_AT_A_TIME = 5_000;
 /** The orders for a SKU with more flows always go to its shard. */
@@ -21,8 +21,8 @@ export interface KnownIds {
  * @throws `LookFailed` when a shard cannot be read
  */
 export async function readKnownIds(
-  stockReader: ShelfLooker,
-  { sku_id, version }: Sight,
+  stockReader: StockRowsReader,
+  { sku_id, version }: StockReading,
   shards: readonly ShardIndex[],
   deadlineMs: DeadlineMs,
 ): Promise<KnownIds> {

@@ -1,8 +1,8 @@
 import type { DeadlineMs, Line, ShardIndex } from '../../core/nouns.ts';
 import { refusedLines } from '../../core/outcome.ts';
 import type { Refused, RefusedLine } from '../../core/outcome.ts';
-import { LookFailed } from '../../core/sight.ts';
-import type { ShelfLooker, Sight, SightSource } from '../../core/sight.ts';
+import { StockReadFailed } from '../../core/sight.ts';
+import type { StockRowsReader, StockReading, ReadingSource } from '../../core/sight.ts';
 import type { LayoutCache } from '../hot/layoutCache.ts';
 import type { Routing } from '../routing.ts';
 import { readKnownIds } from './knownIds.ts';
@@ -12,14 +12,14 @@ import type { Tier, TierName, TierWatcher } from './tier.ts';
 export interface PrecheckParts {
   readonly routing: Routing;
   readonly layouts: LayoutCache;
-  readonly looker: ShelfLooker;
-  readonly primary: SightSource;
+  readonly looker: StockRowsReader;
+  readonly primary: ReadingSource;
   /** Whether the readings in this gateway's memory may refuse orders. */
   readonly hasMemory: boolean;
   /** The tiers behind memory, in the order in which they are asked. */
   readonly tiers: readonly Tier[];
   /** Writes the readings of the shards to the caches, also for the other gateways. */
-  readonly tell: (sights: readonly Sight[]) => void;
+  readonly tell: (sights: readonly StockReading[]) => void;
   readonly watcher: TierWatcher;
   /** Called with unexpected errors. */
   readonly onFault: (error: unknown) => void;
@@ -48,7 +48,7 @@ export class Precheck {
   #renewing: Promise<void> | null = null;
   #mustRenewAgain = false;
   /** SKUs whose ids are to be read; each is here once. */
-  readonly #idsToRead: Sight[] = [];
+  readonly #idsToRead: StockReading[] = [];
   #idReads = 0;
 
   constructor(ports: PrecheckParts) {
@@ -138,7 +138,7 @@ export class Precheck {
   }
 
   /** False for a shard that may sell units as soon as they enter an empty row: its readings must not refuse orders. */
-  #isReady({ sku_id }: Sight): boolean {
+  #isReady({ sku_id }: StockReading): boolean {
     return this.#ports.looker.isReady(this.#ports.routing.map.shardOf(sku_id));
   }
 
@@ -166,9 +166,9 @@ export class Precheck {
     let rest = sku_ids;
     for (const tier of this.#ports.tiers) {
       if (rest.length === 0) return;
-      const readings = await tier.look(rest);
+      const readings = await tier.read(rest);
       const freshSinceMs = performance.now() - FRESH_MS;
-      const isFresh = (reading: Sight | null): reading is Sight =>
+      const isFresh = (reading: StockReading | null): reading is StockReading =>
         reading !== null && reading.isEmpty && reading.asOfMs >= freshSinceMs && this.#isReady(reading);
       this.#take(readings.filter(isFresh));
       rest = rest.filter((_, index) => !isFresh(readings[index] ?? null));
@@ -177,7 +177,7 @@ export class Precheck {
   }
 
   async #readShards(sku_ids: readonly string[]): Promise<void> {
-    const readings = (await this.#ports.primary.look(sku_ids, performance.now() + PRIMARY_WAIT_MS)).flatMap(
+    const readings = (await this.#ports.primary.read(sku_ids, performance.now() + PRIMARY_WAIT_MS)).flatMap(
       (reading) => reading ?? [],
     );
     this.#take(readings);
@@ -187,7 +187,7 @@ export class Precheck {
   /**
    * Takes over readings. The ids of empty SKUs are read in the background; until then their orders go to the engine.
    */
-  #take(readings: readonly Sight[]): void {
+  #take(readings: readonly StockReading[]): void {
     this.#idsToRead.push(...readings.filter((reading) => this.#soldOut.note(reading)));
     while (this.#idReads < IDS_WIDTH && this.#idsToRead.length > 0) void this.#readAllIds();
   }
@@ -199,7 +199,7 @@ export class Precheck {
     this.#idReads -= 1;
   }
 
-  async #readIds(reading: Sight): Promise<void> {
+  async #readIds(reading: StockReading): Promise<void> {
     const untilMs = performance.now() + IDS_WAIT_MS;
     try {
       const ids = await readKnownIds(
@@ -211,14 +211,14 @@ export class Precheck {
       this.#soldOut.noteIds(reading.sku_id, ids, performance.now());
     } catch (error) {
       this.#soldOut.noteIds(reading.sku_id, null, performance.now());
-      if (!(error instanceof LookFailed)) this.#ports.onFault(error);
+      if (!(error instanceof StockReadFailed)) this.#ports.onFault(error);
     }
   }
 
   /** The shards where a SKU may have flows. */
   async #shardsOf(sku_id: string, untilMs: DeadlineMs): Promise<readonly ShardIndex[]> {
     const loaded = await this.#ports.layouts.load(sku_id, untilMs);
-    if (loaded.is === 'not_done') throw new LookFailed(loaded.reason);
+    if (loaded.is === 'not_done') throw new StockReadFailed(loaded.reason);
     return loaded.layout?.shards ?? [this.#ports.routing.map.shardOf(sku_id)];
   }
 }

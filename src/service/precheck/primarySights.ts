@@ -1,13 +1,13 @@
 import type { Layout } from '../../core/layout.ts';
 import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
-import { LookFailed } from '../../core/sight.ts';
-import type { LookedRow, ShelfLook, ShelfLooker, Sight, SightSource } from '../../core/sight.ts';
+import { StockReadFailed } from '../../core/sight.ts';
+import type { StockRowRead, StockRowsRead, StockRowsReader, StockReading, ReadingSource } from '../../core/sight.ts';
 import { sumUnits } from '../../core/units.ts';
 import type { LayoutCache } from '../hot/layoutCache.ts';
 import type { Routing } from '../routing.ts';
 
 export interface PrimarySightsParts {
-  readonly looker: ShelfLooker;
+  readonly looker: StockRowsReader;
   readonly routing: Routing;
   readonly layouts: LayoutCache;
 }
@@ -16,7 +16,7 @@ export interface PrimarySightsParts {
 const SKUS_AT_A_TIME = 500;
 
 /** The last source, the shards: it has a reading of every SKU, except those of a shard that cannot be read. */
-export class PrimarySights implements SightSource {
+export class PrimarySights implements ReadingSource {
   readonly #ports: PrimarySightsParts;
   readonly #isForSale: boolean;
 
@@ -29,8 +29,8 @@ export class PrimarySights implements SightSource {
     this.#isForSale = isForSale;
   }
 
-  async look(sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<readonly (Sight | null)[]> {
-    const readings = new Map<string, Sight>();
+  async read(sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<readonly (StockReading | null)[]> {
+    const readings = new Map<string, StockReading>();
     const notOwned = await this.#readAtOwners(sku_ids, readings, deadlineMs);
     if (notOwned.length > 0) {
       const refreshed = this.#ports.routing.refresh();
@@ -43,7 +43,7 @@ export class PrimarySights implements SightSource {
   /** Adds to `readings`. @returns the SKUs that another shard owns */
   async #readAtOwners(
     sku_ids: readonly string[],
-    readings: Map<string, Sight>,
+    readings: Map<string, StockReading>,
     deadlineMs: DeadlineMs,
   ): Promise<readonly string[]> {
     const asOfMs = performance.now();
@@ -72,12 +72,12 @@ export class PrimarySights implements SightSource {
     sku_ids: readonly string[],
     asOfMs: DeadlineMs,
     deadlineMs: DeadlineMs,
-  ): Promise<{ readonly readings: readonly Sight[]; readonly notOwned: readonly string[] }> {
+  ): Promise<{ readonly readings: readonly StockReading[]; readonly notOwned: readonly string[] }> {
     const { looker } = this.#ports;
-    const reads = await orNull(looker.lookAt(shard, sku_ids, this.#isForSale, deadlineMs));
+    const reads = await orNull(looker.readRows(shard, sku_ids, this.#isForSale, deadlineMs));
     if (reads === null) return { readings: [], notOwned: [] };
-    const notOwned = reads.filter(({ isMine }) => !isMine).map(({ sku_id }) => sku_id);
-    const mine = reads.filter(({ isMine }) => isMine);
+    const notOwned = reads.filter(({ isOwner: isMine }) => !isMine).map(({ sku_id }) => sku_id);
+    const mine = reads.filter(({ isOwner: isMine }) => isMine);
     const single = mine.filter(({ hasLayout }) => !hasLayout).map((read) => this.#single(shard, read, asOfMs));
     const split = await Promise.all(
       mine.filter(({ hasLayout }) => hasLayout).map(({ sku_id }) => this.#split(sku_id, deadlineMs)),
@@ -85,7 +85,7 @@ export class PrimarySights implements SightSource {
     return { readings: [...single, ...split.flatMap((reading) => reading ?? [])], notOwned };
   }
 
-  #single(shard: ShardIndex, read: ShelfLook, asOfMs: DeadlineMs): Sight {
+  #single(shard: ShardIndex, read: StockRowsRead, asOfMs: DeadlineMs): StockReading {
     return readingOf({
       sku_id: read.sku_id,
       mode: 'single',
@@ -99,7 +99,7 @@ export class PrimarySights implements SightSource {
    * Reads all rows on all shards where the SKU ever had rows. The layout must be the same before and after, so that no
    * units moved to a row that was not read.
    */
-  async #split(sku_id: string, deadlineMs: DeadlineMs): Promise<Sight | null> {
+  async #split(sku_id: string, deadlineMs: DeadlineMs): Promise<StockReading | null> {
     const { looker } = this.#ports;
     const asOfMs = performance.now();
     const before = await this.#layoutOf(sku_id, deadlineMs);
@@ -116,8 +116,11 @@ export class PrimarySights implements SightSource {
     const isChanged = after?.revision !== before.revision;
     if (isChanged && this.#isForSale) return null;
     const isReady = !isChanged && areEqual(first, second) && before.shards.every((shard) => looker.isReady(shard));
-    const mode = before.places.length > 1 ? 'hot' : 'single';
-    return { ...readingOf({ sku_id, mode, reads: second, isReady, asOfMs, places: before.places }), isApart: true };
+    const mode = before.placement.length > 1 ? 'hot' : 'single';
+    return {
+      ...readingOf({ sku_id, mode, reads: second, isReady, asOfMs, places: before.placement }),
+      isInexact: true,
+    };
   }
 
   /** @returns null when a shard could not be read */
@@ -125,7 +128,7 @@ export class PrimarySights implements SightSource {
     const reads = await Promise.all(
       shards.map(async (shard) => ({
         shard,
-        read: (await orNull(this.#ports.looker.lookAt(shard, [sku_id], this.#isForSale, deadlineMs)))?.[0],
+        read: (await orNull(this.#ports.looker.readRows(shard, [sku_id], this.#isForSale, deadlineMs)))?.[0],
       })),
     );
     const whole = reads.flatMap(({ shard, read }) => (read === undefined ? [] : [{ shard, read }]));
@@ -140,7 +143,7 @@ export class PrimarySights implements SightSource {
 
 interface ShardRead {
   readonly shard: ShardIndex;
-  readonly read: ShelfLook;
+  readonly read: StockRowsRead;
 }
 
 /** Whether two reads of all rows are equal, certain, and without units in transit. */
@@ -157,7 +160,7 @@ function areEqual(first: readonly ShardRead[], second: readonly ShardRead[]): bo
 
 interface ReadRows {
   readonly sku_id: string;
-  readonly mode: Sight['mode'];
+  readonly mode: StockReading['mode'];
   readonly reads: readonly ShardRead[];
   readonly isReady: boolean;
   readonly asOfMs: DeadlineMs;
@@ -165,9 +168,9 @@ interface ReadRows {
   readonly places?: readonly ShardIndex[];
 }
 
-function readingOf({ sku_id, mode, reads, isReady, asOfMs, places }: ReadRows): Sight {
+function readingOf({ sku_id, mode, reads, isReady, asOfMs, places }: ReadRows): StockReading {
   const rows = reads.flatMap(({ shard, read }) => read.rows.map((row) => ({ ...row, shard })));
-  const sum = (of: (row: LookedRow) => number): number => sumUnits(rows.map(of));
+  const sum = (of: (row: StockRowRead) => number): number => sumUnits(rows.map(of));
   const leaved = sum(({ leaved_amount }) => leaved_amount);
   const isCertain = reads.every(({ read }) => read.isCertain && !read.hasOpenTransfers);
   const isInPlace = ({ sub_row, shard }: { sub_row: number; shard: ShardIndex }): boolean =>
@@ -197,7 +200,7 @@ async function orNull<T>(reading: Promise<T>): Promise<T | null> {
   try {
     return await reading;
   } catch (error) {
-    if (error instanceof LookFailed) return null;
+    if (error instanceof StockReadFailed) return null;
     throw error;
   }
 }

@@ -1,19 +1,19 @@
 import { isLater } from '../../core/sight.ts';
-import type { Sight, SightStore } from '../../core/sight.ts';
+import type { StockReading, ReadingStore } from '../../core/sight.ts';
 
 /** The largest number of SKUs, including SKUs that do not exist. Above it, the oldest readings are dropped. */
 const SKUS_MAX = 50_000;
 const KEPT = 0.9;
 
 /** The latest reading of each SKU, for answers that may be a little old. */
-export class SightCache implements SightStore {
-  readonly #readings = new Map<string, Sight>();
+export class SightCache implements ReadingStore {
+  readonly #readings = new Map<string, StockReading>();
 
-  look(sku_ids: readonly string[]): Promise<readonly (Sight | null)[]> {
+  read(sku_ids: readonly string[]): Promise<readonly (StockReading | null)[]> {
     return Promise.resolve(sku_ids.map((sku_id) => this.#readings.get(sku_id) ?? null));
   }
 
-  note(readings: readonly Sight[]): Promise<void> {
+  store(readings: readonly StockReading[]): Promise<void> {
     for (const reading of readings) {
       const known = this.#readings.get(reading.sku_id);
       if (known !== undefined && !isLater(reading, known)) continue;

@@ -1,6 +1,6 @@
 import type { DeadlineMs } from '../../core/nouns.ts';
-import { isLater, refusesAt } from '../../core/sight.ts';
-import type { Sight } from '../../core/sight.ts';
+import { isLater, mayRefuseAt } from '../../core/sight.ts';
+import type { StockReading } from '../../core/sight.ts';
 import type { KnownIds } from './knownIds.ts';
 
 /** The largest number of SKUs; the least recently requested SKU is forgotten first. */
@@ -15,7 +15,7 @@ const FAILED_MS = 5_000;
 
 interface Entry {
   readonly sku_id: string;
-  reading: Sight | null;
+  reading: StockReading | null;
   ids: KnownIds | null;
   usedMs: DeadlineMs;
   isLoading: boolean;
@@ -62,7 +62,7 @@ export class SoldOut {
   }
 
   /** @param reading a reading that a tier has just returned; null: the reading in memory is used */
-  judge(sku_id: string, order_detail_id: string, nowMs: DeadlineMs, reading: Sight | null = null): Hunch {
+  judge(sku_id: string, order_detail_id: string, nowMs: DeadlineMs, reading: StockReading | null = null): Hunch {
     const entry = this.#entries.get(sku_id);
     if (entry === undefined) return 'pass';
     entry.usedMs = nowMs;
@@ -70,10 +70,10 @@ export class SoldOut {
     // Without the ids of the SKU, no id can be recognized as new.
     if (known === null || entry.ids === null || entry.ids.filter === null) return 'pass';
     if (entry.ids.filter.has(order_detail_id)) return 'pass';
-    return entry.ids.version === known.version && refusesAt(known, nowMs) ? 'refuse' : 'ask';
+    return entry.ids.version === known.version && mayRefuseAt(known, nowMs) ? 'refuse' : 'ask';
   }
 
-  sightOf(sku_id: string): Sight | null {
+  sightOf(sku_id: string): StockReading | null {
     return this.#entries.get(sku_id)?.reading ?? null;
   }
 
@@ -90,7 +90,7 @@ export class SoldOut {
    *
    * @returns whether the caller must read the ids of the SKU: they are needed, and not being read
    */
-  note(reading: Sight): boolean {
+  note(reading: StockReading): boolean {
     const entry = this.#entries.get(reading.sku_id);
     if (entry === undefined) return false;
     if (entry.reading !== null && !isLater(reading, entry.reading)) return false;

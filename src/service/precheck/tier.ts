@@ -1,6 +1,6 @@
 import type { DeadlineMs } from '../../core/nouns.ts';
 import { isProgramFault } from '../../core/programFault.ts';
-import type { Sight, SightSource } from '../../core/sight.ts';
+import type { StockReading, ReadingSource } from '../../core/sight.ts';
 
 export type TierName = 'memory' | 'redis' | 'replica';
 
@@ -20,7 +20,7 @@ const PAUSE_MS = 500;
 
 interface Waiter {
   readonly sku_id: string;
-  resolve(reading: Sight | null): void;
+  resolve(reading: StockReading | null): void;
 }
 
 /**
@@ -29,7 +29,7 @@ interface Waiter {
  */
 export class Tier {
   readonly name: TierName;
-  readonly #source: SightSource;
+  readonly #source: ReadingSource;
   readonly #waitMs: number;
   readonly #watcher: TierWatcher;
   readonly #onFault: (error: unknown) => void;
@@ -39,7 +39,7 @@ export class Tier {
   /** @param onFault called with a programming error of the source, which is then skipped as if it had not answered */
   constructor(
     name: TierName,
-    source: SightSource,
+    source: ReadingSource,
     waitMs: number,
     watcher: TierWatcher,
     onFault: (error: unknown) => void = () => undefined,
@@ -54,7 +54,7 @@ export class Tier {
   /**
    * Reads the source. The read begins after this call, so its result is valid for the request that calls. Never throws.
    */
-  ask(sku_id: string): Promise<Sight | null> {
+  ask(sku_id: string): Promise<StockReading | null> {
     this.#watcher.asked(this.name);
     if (performance.now() < this.#pausedUntilMs) {
       this.#watcher.skipped(this.name);
@@ -67,12 +67,12 @@ export class Tier {
   }
 
   /** Reads many SKUs at once, ahead of requests. Never throws. @returns null for a SKU without a reading */
-  async look(sku_ids: readonly string[]): Promise<readonly (Sight | null)[]> {
+  async read(sku_ids: readonly string[]): Promise<readonly (StockReading | null)[]> {
     const nowMs = performance.now();
     if (nowMs < this.#pausedUntilMs) return sku_ids.map(() => null);
     const untilMs = nowMs + this.#waitMs;
     try {
-      return await within(this.#source.look(sku_ids, untilMs), untilMs);
+      return await within(this.#source.read(sku_ids, untilMs), untilMs);
     } catch (error) {
       if (isProgramFault(error)) this.#onFault(error);
       this.#pausedUntilMs = performance.now() + PAUSE_MS;
@@ -85,7 +85,7 @@ export class Tier {
     const waiters = this.#waiting;
     this.#waiting = [];
     const sku_ids = [...new Set(waiters.map(({ sku_id }) => sku_id))];
-    const readings = await this.look(sku_ids);
+    const readings = await this.read(sku_ids);
     const bySku = new Map(sku_ids.map((sku_id, index) => [sku_id, readings[index] ?? null]));
     for (const { sku_id, resolve } of waiters) resolve(bySku.get(sku_id) ?? null);
   }

@@ -1,5 +1,5 @@
-import { homeOf } from '../../core/layout.ts';
-import type { Lost } from '../../core/lost.ts';
+import { rowOfId } from '../../core/layout.ts';
+import type { MissingRecord } from '../../core/lost.ts';
 import type { FlowKey, RowRef, ShardIndex } from '../../core/nouns.ts';
 import type { SplitParts } from './lostLayouts.ts';
 
@@ -14,9 +14,10 @@ export function homeIn(
 ): { readonly shard: ShardIndex; readonly row?: RowRef } | null {
   const owner = routing.map.shardOf(sku_id);
   const layout = splits[owner]?.layouts.get(sku_id);
-  if (layout === undefined || (layout.state === 'single' && layout.earlier.length === 0)) return { shard: owner };
-  if (layout.state !== 'open' || layout.earlier.length > 0) return null;
-  const { shard, sub_row } = homeOf(layout.places, order_detail_id);
+  if (layout === undefined || (layout.state === 'single' && layout.earlierPlacements.length === 0))
+    return { shard: owner };
+  if (layout.state !== 'open' || layout.earlierPlacements.length > 0) return null;
+  const { shard, sub_row } = rowOfId(layout.placement, order_detail_id);
   return { shard, row: { sub_row, epoch: layout.epoch } };
 }
 
@@ -24,7 +25,7 @@ export function homeIn(
  * Adds the sub-row to the lines of a missing deduction, which is to be done again on a shard. If another shard owns one
  * of the lines now, the result has no `redo`: an operator must decide.
  */
-export function atHome(ports: SplitParts, shard: ShardIndex, lost: Lost): Lost {
+export function atHome(ports: SplitParts, shard: ShardIndex, lost: MissingRecord): MissingRecord {
   const { redo } = lost;
   if (redo?.kind !== 'deduct') return lost;
   const lines = redo.lines.flatMap((line) => {

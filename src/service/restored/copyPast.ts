@@ -30,7 +30,7 @@ export async function copyPast(
   let table: StateTable | null = null;
   const flush = async (): Promise<void> => {
     if (table !== null && rows.length > 0) await states.present.putRows(shard, table, rows, deadlineMs);
-    if (holds.length > 0) await states.present.dropHolds(shard, holds, deadlineMs);
+    if (holds.length > 0) await states.present.deleteHolds(shard, holds, deadlineMs);
     [rows, holds] = [[], []];
   };
   for await (const difference of differencesOf(states, shard, deadlineMs, onRow)) {

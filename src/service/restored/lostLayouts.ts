@@ -1,10 +1,10 @@
-import type { Lost, SplitRow, Splits } from '../../core/lost.ts';
+import type { MissingRecord, SplitRow, SplitSkus } from '../../core/lost.ts';
 import type { ShardIndex } from '../../core/nouns.ts';
 import type { Routing } from '../routing.ts';
 
 export interface SplitParts {
   readonly routing: Routing;
-  readonly splits: readonly Splits[];
+  readonly splits: readonly SplitSkus[];
 }
 
 /**
@@ -21,7 +21,7 @@ export function lostLayouts(
   other: ShardIndex,
   sinceMs: number,
   toldBy: string,
-): Lost[] {
+): MissingRecord[] {
   const [own, others] = [splits[restored], splits[other]];
   if (own === undefined || others === undefined) return [];
   const lost = new Map<string, number>();
@@ -34,18 +34,18 @@ export function lostLayouts(
   // Open rows on the restored shard that do not belong to the present layout.
   for (const { sku_id, sub_row, epoch, isOpen } of own.rows) {
     const layout = others.layouts.get(sku_id);
-    if (layout !== undefined && isOpen && (layout.epoch !== epoch || layout.places[sub_row] !== restored))
+    if (layout !== undefined && isOpen && (layout.epoch !== epoch || layout.placement[sub_row] !== restored))
       note(sku_id, layout.lastEpoch);
   }
   const openRows = new Set(own.rows.filter(({ isOpen }) => isOpen).map(rowText));
-  for (const [sku_id, { state, epoch, lastEpoch, places, shards, changedAtMs }] of others.layouts) {
+  for (const [sku_id, { state, epoch, lastEpoch, placement: places, shards, changedAtMs }] of others.layouts) {
     if (changedAtMs >= sinceMs && shards.includes(restored)) note(sku_id, lastEpoch);
     if (state === 'single') continue;
     places.forEach((shard, sub_row) => {
       if (shard === restored && !openRows.has(rowText({ sku_id, sub_row, epoch }))) note(sku_id, lastEpoch);
     });
   }
-  return [...lost].map(([sku_id, epoch]): Lost => ({
+  return [...lost].map(([sku_id, epoch]): MissingRecord => ({
     kind: 'layout',
     toldBy,
     sku_id,

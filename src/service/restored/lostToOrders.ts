@@ -1,4 +1,4 @@
-import type { Lost, OrderedLine } from '../../core/lost.ts';
+import type { MissingRecord, OrderedLine } from '../../core/lost.ts';
 import { flowKeyText } from '../../core/nouns.ts';
 import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
 import type { Auditor } from '../../core/ports.ts';
@@ -32,8 +32,8 @@ export async function lostToOrders(
   lines: readonly OrderedLine[],
   deadlineMs: DeadlineMs,
   onLine: (count: number) => void = () => undefined,
-): Promise<Lost[]> {
-  const carts: Lost[] = [];
+): Promise<MissingRecord[]> {
+  const carts: MissingRecord[] = [];
   const missingAt = async (shard: ShardIndex, some: readonly OrderedLine[]): Promise<readonly OrderedLine[]> => {
     const found = new Map((await auditor.readFlows(shard, some, deadlineMs)).map((flow) => [flowKeyText(flow), flow]));
     return some.filter((line) => {
@@ -77,7 +77,7 @@ export async function lostToOrders(
     const still = (await inWidth(others, WIDTH, (some) => missingAt(shard, some))).flat();
     missing = [...still, ...missing.filter(({ sku_id }) => routing.map.shardOf(sku_id) === shard)];
   }
-  const flows = missing.map(({ sku_id, order_detail_id, order_id, quantity, toldBy }): Lost => ({
+  const flows = missing.map(({ sku_id, order_detail_id, order_id, quantity, toldBy }): MissingRecord => ({
     kind: 'flow',
     toldBy,
     sku_id,
@@ -94,16 +94,16 @@ export async function lostToOrders(
 async function unsold(
   auditor: Auditor,
   routing: Routing,
-  carts: readonly Lost[],
+  carts: readonly MissingRecord[],
   deadlineMs: DeadlineMs,
-): Promise<Lost[]> {
+): Promise<MissingRecord[]> {
   const routed = carts.map((cart) => ({
     cart,
     order_id: cart.order_id ?? '',
     attempt: Number(cart.id),
     shard: routing.map.shardOf(cart.order_id ?? ''),
   }));
-  const lost: Lost[] = [];
+  const lost: MissingRecord[] = [];
   for (const [shard, ofShard] of byShard(routed))
     lost.push(...(await unrecorded(auditor, shard, ofShard, deadlineMs)).map(({ cart }) => cart));
   return lost;

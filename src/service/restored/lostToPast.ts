@@ -1,11 +1,11 @@
-import type { Lost, StateCell, StateRow, StateTable } from '../../core/lost.ts';
+import type { MissingRecord, StateCell, StateRow, StateTable } from '../../core/lost.ts';
 import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
 import { differencesOf, isAhead } from './differences.ts';
 import type { States } from './differences.ts';
 
 /** How a restored shard differs from its reference copy. */
 export interface LostToPast {
-  readonly lost: readonly Lost[];
+  readonly lost: readonly MissingRecord[];
   /** The number of rows that differ. Most of them follow from the missing records, and are not named. */
   readonly differing: number;
   /**
@@ -22,7 +22,7 @@ export async function lostToPast(
   deadlineMs: DeadlineMs,
   onRow: () => void = () => undefined,
 ): Promise<LostToPast> {
-  const lost: Lost[] = [];
+  const lost: MissingRecord[] = [];
   const ahead = new Set<string>();
   let differing = 0;
   for await (const difference of differencesOf(states, shard, deadlineMs, onRow)) {
@@ -45,7 +45,7 @@ type Cells = StateRow['cells'];
  * The missing records that a row of the reference copy shows. Values that follow from other records are not reported:
  * units left, and units returned.
  */
-function lostOf(table: StateTable, row: Cells, now: Cells | null): Lost[] {
+function lostOf(table: StateTable, row: Cells, now: Cells | null): MissingRecord[] {
   const isEqual = (...columns: readonly string[]): boolean =>
     now !== null && columns.every((column) => textIn(row[column]) === textIn(now[column]));
   const about = {
@@ -101,23 +101,23 @@ function lostOf(table: StateTable, row: Cells, now: Cells | null): Lost[] {
   }
 }
 
-function flowLost(row: Cells, now: Cells | null, about: Omit<Lost, 'kind'>): Lost[] {
+function flowLost(row: Cells, now: Cells | null, about: Omit<MissingRecord, 'kind'>): MissingRecord[] {
   const isSame =
     now !== null && textIn(now['order_id']) === about.order_id && Number(now['quantity']) === about.quantity;
   const isNow = (status: string): boolean => isSame && now['status'] === status;
-  const sale: Lost = { ...about, kind: 'flow' };
+  const sale: MissingRecord = { ...about, kind: 'flow' };
   if (row['status'] === 'deducted') return isNow('deducted') ? [] : [sale];
   if (row['status'] === 'moved')
     return isNow('moved') ? [] : [{ ...about, kind: 'pointer', order_id: null, quantity: null }];
   // Pending and void flows are not missing: no answer has reported them as sold.
   if (row['status'] !== 'cancelled' || isNow('cancelled')) return [];
-  const cancelled: Lost = { ...about, kind: 'flow_state' };
+  const cancelled: MissingRecord = { ...about, kind: 'flow_state' };
   // A tombstone, whose line was cancelled before its deduction, has no units.
   return about.quantity === 0 || isNow('deducted') ? [cancelled] : [sale, cancelled];
 }
 
 /** The sale state of a missing SKU. A new SKU is on sale at once, so only another state is missing. */
-function pausedOf(row: Cells, about: Omit<Lost, 'kind'>): Lost[] {
+function pausedOf(row: Cells, about: Omit<MissingRecord, 'kind'>): MissingRecord[] {
   return row['sale_state'] === 'on' && row['sale_from'] === null ? [] : [{ ...about, kind: 'sale', id: saleOf(row) }];
 }
 

@@ -1,17 +1,17 @@
-import { HALF_COPIED, momentOf, NOTHING } from '../../core/generations.ts';
+import { MARK_COPYING, watermarkText, NO_WATERMARK } from '../../core/generations.ts';
 import type {
   CartSale,
   CartSalesPage,
-  Lost,
+  MissingRecord,
   RestoredShards,
   SalePosition,
   SoldCart,
-  Splits,
+  SplitSkus,
   TransferTrace,
 } from '../../core/lost.ts';
 import type { CartLine, DeadlineMs, ShardIndex } from '../../core/nouns.ts';
 import type { Auditor } from '../../core/ports.ts';
-import type { ShelfDifference } from '../../core/reconciliation.ts';
+import type { StockDifference } from '../../core/reconciliation.ts';
 import { cartText, piecesOf } from '../cartBatches.ts';
 import { followCarts } from '../followCarts.ts';
 import type { Routing } from '../routing.ts';
@@ -34,7 +34,7 @@ export interface SiblingParts {
   readonly shards: RestoredShards;
   readonly shardCount: number;
   /** The rows and layouts of split SKUs on each shard. */
-  readonly splits: readonly Splits[];
+  readonly splits: readonly SplitSkus[];
   /** The time of the backup as the operator states it, in milliseconds since 1970; null: not stated. */
   readonly sinceMs: number | null;
   /** The names of the shards, for operators. */
@@ -54,8 +54,8 @@ export async function lostToSiblings(
   ports: SiblingParts,
   restored: readonly Standing[],
   deadlineMs: DeadlineMs,
-): Promise<ReadonlyMap<ShardIndex, readonly Lost[]>> {
-  const lost = new Map<ShardIndex, Lost[]>(restored.map(({ shard }) => [shard, []]));
+): Promise<ReadonlyMap<ShardIndex, readonly MissingRecord[]>> {
+  const lost = new Map<ShardIndex, MissingRecord[]>(restored.map(({ shard }) => [shard, []]));
   for (let shard: ShardIndex = 0; shard < ports.shardCount; shard += 1) {
     const others = restored.filter((status) => status.shard !== shard);
     const lines = others.length === 0 ? [] : await cartLinesMissing(ports, shard, deadlineMs);
@@ -91,7 +91,7 @@ async function cartLinesMissing(
   { routing, auditor, nameOf, shardCount, onUnreadable }: SiblingParts,
   shard: ShardIndex,
   deadlineMs: DeadlineMs,
-): Promise<ShelfDifference[]> {
+): Promise<StockDifference[]> {
   const failures = new Unread();
   const differences = await followCarts({ routing, auditor, unread: failures }, shard, null, deadlineMs);
   for (let each = 0; each < shardCount; each += 1) {
@@ -103,10 +103,10 @@ async function cartLinesMissing(
 }
 
 function lostLine(
-  { shard, sku_id, cart, order_detail_ids: [order_detail_id], expected }: ShelfDifference,
+  { shard, sku_id, cart, order_detail_ids: [order_detail_id], expected }: StockDifference,
   of: ShardIndex,
   toldBy: string,
-): Lost[] {
+): MissingRecord[] {
   if (shard !== of || cart === null || order_detail_id === undefined) return [];
   const [order_id, quantity] = [cart.order_id, Number(expected)];
   return [
@@ -127,8 +127,8 @@ async function lostCarts(
   { ports, of, toldBy, deadlineMs }: Query,
   shard: ShardIndex,
   sinceMs: number,
-): Promise<Lost[]> {
-  const lost: Lost[] = [];
+): Promise<MissingRecord[]> {
+  const lost: MissingRecord[] = [];
   for (let after: SalePosition | null = null; ;) {
     const { sales, next }: CartSalesPage = await ports.shards.readCartSales(
       shard,
@@ -159,7 +159,7 @@ function cartsOf(sales: readonly CartSale[], shard: ShardIndex): SoldCart[] {
 }
 
 /** @param cart with its known lines; the next attempt of the order names all lines, and finds them deducted */
-export function cartLost(cart: SoldCart, toldBy: string): Lost {
+export function cartLost(cart: SoldCart, toldBy: string): MissingRecord {
   return {
     kind: 'cart',
     toldBy,
@@ -176,8 +176,8 @@ export function cartLost(cart: SoldCart, toldBy: string): Lost {
 async function lostTransfers(
   { ports, of, toldBy, deadlineMs }: Query,
   transfers: readonly TransferTrace[],
-): Promise<Lost[]> {
-  const lost: Lost[] = [];
+): Promise<MissingRecord[]> {
+  const lost: MissingRecord[] = [];
   for (const direction of ['out', 'in'] as const) {
     // The credit of an open transfer is not missing: a rebalance or the sweeper writes it.
     const closed = transfers.filter(
@@ -200,7 +200,7 @@ async function lostTransfers(
 /**
  * The missing side of a transfer. A shard without its debit still has the units that it sent: their count is negative.
  */
-function lostTransfer({ direction, isOpen: _, ...transfer }: TransferTrace, toldBy: string): Lost {
+function lostTransfer({ direction, isOpen: _, ...transfer }: TransferTrace, toldBy: string): MissingRecord {
   const { sku_id, transfer_id, amount } = transfer;
   const about = { kind: 'transfer', toldBy, sku_id, order_id: null, order_detail_id: null, id: transfer_id } as const;
   // No epoch, so that a row of any layout gives the units: it may have been closed since the backup.
@@ -213,8 +213,8 @@ function lostTransfer({ direction, isOpen: _, ...transfer }: TransferTrace, told
  * Keeps one entry for each missing record. Several sources may report the same record: shards, the shop's books, the
  * reference copy. An entry with a `redo` has priority. The entry of a cart has all lines that the sources know.
  */
-export function onceEach(lost: readonly Lost[]): Lost[] {
-  const all = new Map<string, Lost>();
+export function onceEach(lost: readonly MissingRecord[]): MissingRecord[] {
+  const all = new Map<string, MissingRecord>();
   for (const record of lost) {
     const known = all.get(lostKey(record));
     all.set(lostKey(record), known === undefined ? record : merged(known, record));
@@ -222,7 +222,7 @@ export function onceEach(lost: readonly Lost[]): Lost[] {
   return [...all.values()];
 }
 
-function merged(known: Lost, other: Lost): Lost {
+function merged(known: MissingRecord, other: MissingRecord): MissingRecord {
   if (known.redo === null) return other;
   if (known.redo.kind !== 'record' || other.redo?.kind !== 'record') return known;
   const lines = new Map(
@@ -234,7 +234,7 @@ function merged(known: Lost, other: Lost): Lost {
   return { ...known, redo: { kind: 'record', cart: { ...known.redo.cart, lines: [...lines.values()] } } };
 }
 
-function lostKey({ kind, sku_id, order_id, order_detail_id, id }: Lost): string {
+function lostKey({ kind, sku_id, order_id, order_detail_id, id }: MissingRecord): string {
   // The key of a flow is its SKU and its order detail, in the report of any source.
   return kind === 'flow'
     ? [kind, sku_id, order_detail_id].join('\0')
@@ -247,9 +247,9 @@ function lostKey({ kind, sku_id, order_id, order_detail_id, id }: Lost): string 
  * @param statedMs the time that the operator states; null: none
  */
 export function sinceMsOf(status: Standing, statedMs: number | null): number {
-  if (!wasSeen(status) || status.shows === NOTHING) return statedMs ?? 0;
+  if (!wasSeen(status) || status.watermark === NO_WATERMARK) return statedMs ?? 0;
   // Directly after its acceptance, a shard shows a watermark in the future.
-  return Math.min(status.shows / 1_000 - CLOCK_SKEW_MS_MAX, statedMs ?? Infinity);
+  return Math.min(status.watermark / 1_000 - CLOCK_SKEW_MS_MAX, statedMs ?? Infinity);
 }
 
 /** Describes the status of a restored shard, for operators. */
@@ -259,8 +259,8 @@ export function inWords(status: Standing, statedMs: number | null): string {
     sinceMs === 0
       ? 'the time of its backup is unknown; state it with --since'
       : `records since ${new Date(sinceMs).toISOString()} may be missing`;
-  if (status.mark === HALF_COPIED) return `a reference copy was copied over it only in part; ${since}`;
+  if (status.mark === MARK_COPYING) return `a reference copy was copied over it only in part; ${since}`;
   return wasSeen(status)
-    ? `${since}; it had reached ${momentOf(status.had)}`
+    ? `${since}; it had reached ${watermarkText(status.watermarkBefore)}`
     : `no shard has a later watermark of it; ${since}`;
 }

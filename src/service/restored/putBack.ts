@@ -1,6 +1,6 @@
-import type { Lost, Redo, RestoredShards } from '../../core/lost.ts';
+import type { MissingRecord, Redo, RestoredShards } from '../../core/lost.ts';
 import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
-import type { Moved, OutcomeOf, Pending } from '../../core/outcome.ts';
+import type { StaleLayout, OutcomeOf, BlockedByHolds } from '../../core/outcome.ts';
 import type { Operation, Send } from '../../core/operation.ts';
 import { applyOperation } from '../applyOperation.ts';
 import { pastHolds } from '../freeHolds.ts';
@@ -22,7 +22,7 @@ export interface PutBackParts extends HoldParts, FundingParts {
 
 /** A missing record, and the outcome of the attempt to restore it. */
 export interface PutBack {
-  readonly lost: Lost;
+  readonly lost: MissingRecord;
   /** Null: the record exists again. If not null: why that is not certain, for operators. */
   readonly fault: string | null;
   /** True when the record may exist in spite of the fault, because no answer came. */
@@ -32,7 +32,7 @@ export interface PutBack {
 /** The missing records of one shard. */
 export interface LostOn {
   readonly shard: ShardIndex;
-  readonly lost: readonly Lost[];
+  readonly lost: readonly MissingRecord[];
 }
 
 /**
@@ -50,7 +50,7 @@ export async function putBack(
   const all = restored.flatMap(({ shard, lost }) => lost.map((record) => ({ shard, lost: record })));
   // SKUs whose rows belong to another layout than their units.
   const inconsistent = new Set(all.flatMap(({ lost: { kind, sku_id } }) => (kind === 'layout' ? [sku_id] : [])));
-  const needsOperator = ({ redo, sku_id }: Lost): boolean =>
+  const needsOperator = ({ redo, sku_id }: MissingRecord): boolean =>
     redo === null || (sku_id !== null && inconsistent.has(sku_id));
   const done = all.flatMap(({ lost }): PutBack[] =>
     needsOperator(lost) ? [{ lost, fault: "it needs an operator's decision", isUnknown: false }] : [],
@@ -101,7 +101,7 @@ async function sendWithTransfers(
   ports: PutBackParts,
   operation: Send,
   untilMs: DeadlineMs,
-): Promise<OutcomeOf<Send> | Pending | Moved> {
+): Promise<OutcomeOf<Send> | BlockedByHolds | StaleLayout> {
   const { sku_id, from, amount } = operation;
   for (;;) {
     const outcome = await applyOperation(ports.engine, from.shard, operation, untilMs);

@@ -13,7 +13,7 @@ export async function unrecorded<C extends CartKey>(
 ): Promise<C[]> {
   const found: C[] = [];
   for (const some of piecesOf(carts, AT_A_TIME)) {
-    const records = await auditor.readVerdicts(shard, some, deadlineMs);
+    const records = await auditor.readDecisions(shard, some, deadlineMs);
     const isSold = new Set(records.filter(({ state }) => state === 'committed').map(cartText));
     found.push(...some.filter((cart) => !isSold.has(cartText(cart))));
   }

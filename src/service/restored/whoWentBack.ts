@@ -1,19 +1,25 @@
-import { Generations, isRefused, NOTHING, shownBy, STATE_REACHED } from '../../core/generations.ts';
-import type { Generation, Reached, WentBack } from '../../core/generations.ts';
+import {
+  KnownWatermarks,
+  isUnsellable,
+  NO_WATERMARK,
+  ownWatermarkOf,
+  REFERENCE_WATERMARK_KEY,
+} from '../../core/generations.ts';
+import type { Watermark, StoredWatermarks, RestoredWatermark } from '../../core/generations.ts';
 import type { RestoredShards } from '../../core/lost.ts';
 import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
 import { isProgramFault } from '../../core/programFault.ts';
 
 /** The watermarks of a shard. If the shard was not restored, its own watermark is the latest known one. */
-export interface Standing extends WentBack {
+export interface Standing extends RestoredWatermark {
   readonly shard: ShardIndex;
   /** The watermark of the reference copy that is or was copied over the shard while it is closed. */
-  readonly copied: Generation;
+  readonly copied: Watermark;
 }
 
 /** Whether its own watermark is below the latest known one. Then it also shows since when records are missing. */
-export function wasSeen({ shows, had }: WentBack): boolean {
-  return shows < had;
+export function wasSeen({ watermark, watermarkBefore }: RestoredWatermark): boolean {
+  return watermark < watermarkBefore;
 }
 
 /**
@@ -26,7 +32,7 @@ export async function readStandings(
   shardCount: number,
   deadlineMs: DeadlineMs,
 ): Promise<Standing[]> {
-  return statusesOf(await Promise.all(indexes(shardCount).map((shard) => shards.readReached(shard, deadlineMs))));
+  return statusesOf(await Promise.all(indexes(shardCount).map((shard) => shards.readWatermarks(shard, deadlineMs))));
 }
 
 /**
@@ -39,7 +45,7 @@ export async function readKnownStandings(
   deadlineMs: DeadlineMs,
 ): Promise<Standing[]> {
   return statusesOf(
-    await Promise.all(indexes(shardCount).map((shard) => orNull(shards.readReached(shard, deadlineMs)))),
+    await Promise.all(indexes(shardCount).map((shard) => orNull(shards.readWatermarks(shard, deadlineMs)))),
   );
 }
 
@@ -50,7 +56,7 @@ export async function findRefused(
   deadlineMs: DeadlineMs,
 ): Promise<ShardIndex[]> {
   const statuses = await readKnownStandings(shards, shardCount, deadlineMs);
-  return statuses.flatMap((status) => (isRefused(status) ? [status.shard] : []));
+  return statuses.flatMap((status) => (isUnsellable(status) ? [status.shard] : []));
 }
 
 /** @throws a fault of this program, which says nothing about the shard */
@@ -64,18 +70,18 @@ async function orNull<T>(reading: Promise<T>): Promise<T | null> {
 }
 
 /** @param read the watermarks that each shard keeps; null: the shard cannot be read, and has no status */
-function statusesOf(read: readonly (Reached | null)[]): Standing[] {
-  const watermarks = new Generations(read.length);
-  read.forEach((reached, shard) => void (reached !== null && watermarks.learn(shard, reached, NOTHING)));
+function statusesOf(read: readonly (StoredWatermarks | null)[]): Standing[] {
+  const watermarks = new KnownWatermarks(read.length);
+  read.forEach((reached, shard) => void (reached !== null && watermarks.learn(shard, reached, NO_WATERMARK)));
   return read.flatMap((reached, shard) => {
     if (reached === null) return [];
-    const shown = shownBy(reached, shard);
+    const shown = ownWatermarkOf(reached, shard);
     return [
       {
         ...shown,
         shard,
-        had: watermarks.known(shard),
-        copied: (shown.mark === null ? undefined : reached.get(STATE_REACHED)) ?? NOTHING,
+        watermarkBefore: watermarks.known(shard),
+        copied: (shown.mark === null ? undefined : reached.get(REFERENCE_WATERMARK_KEY)) ?? NO_WATERMARK,
       },
     ];
   });
