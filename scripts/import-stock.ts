@@ -70,7 +70,7 @@ function reportBad({ path, bad }: StockFile, list: number): void {
 
 function print(
   { path, rows, bad }: StockFile,
-  { openedNow, stoodAlready, otherwise, notKnown }: Imported,
+  { openedNow, alreadyOpen: stoodAlready, differing: otherwise, unknownOutcome: notKnown }: Imported,
   list: number,
 ): void {
   printTable(

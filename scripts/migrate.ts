@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander';
 import type { LockHolder, LockReport } from '../src/core/migration.ts';
 import { KnexMigrator } from '../src/mysql/migrator.ts';
-import { migrateShards, within } from '../src/service/migrateShards.ts';
+import { migrateShards, withTimeout } from '../src/service/migrateShards.ts';
 import type { MigrationResult } from '../src/service/migrateShards.ts';
 import { loadShards } from '../src/shardsFile.ts';
 import type { ShardConfig } from '../src/shardsFile.ts';
@@ -69,7 +69,7 @@ async function unlockAll(endsHolder: boolean): Promise<void> {
     shards.map(async ({ name }, shard): Promise<[string, string]> => {
       try {
         const end = endsHolder ? { waitMs: shardMs, onWait: waitingFor(name) } : null;
-        return [name, inWords(await within(shardMs + READ_MS, migrator.unlock(shard, end)), name)];
+        return [name, inWords(await withTimeout(shardMs + READ_MS, migrator.unlock(shard, end)), name)];
       } catch (error) {
         const fault = error instanceof Error ? error.message : String(error);
         fail(`${name}: ${fault}`);

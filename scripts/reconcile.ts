@@ -8,7 +8,7 @@ import { ShardAuditor } from '../src/mysql/auditor.ts';
 import { openBookShards } from '../src/mysql/bookShards.ts';
 import { ShardReader } from '../src/mysql/shardReader.ts';
 import { reconcile } from '../src/service/reconcile.ts';
-import type { MendedDifference, Reconciled } from '../src/service/reconcile.ts';
+import type { RepairedDifference, Reconciled } from '../src/service/reconcile.ts';
 import { Routing } from '../src/service/routing.ts';
 import { loadShards } from '../src/shardsFile.ts';
 import type { ShardConfig } from '../src/shardsFile.ts';
@@ -113,7 +113,7 @@ async function main({ shards: file, sku, repair, json, timeout }: Options): Prom
       sku_id: sku ?? null,
       deadlineMs: performance.now() + timeout * 1_000,
       onShard: () => progress.add(1),
-      ...(repair ? { mendAs: repairIdPrefixAt(new Date()) } : {}),
+      ...(repair ? { repairIdPrefix: repairIdPrefixAt(new Date()) } : {}),
     });
     progress.stop();
     if (result.is === 'unknown') throw new Error(`no SKU is called ${quoted(sku ?? '')}`);
@@ -169,17 +169,17 @@ function judge({ shards: reports, differences }: Reconciled, shards: readonly Sh
   fail([`${differences.length} differences, ${counts.join(', ')}:`, ...reasons].join('\n'));
 }
 
-const WORDS: Readonly<Record<MendedDifference['outcome'], string>> = {
+const WORDS: Readonly<Record<RepairedDifference['outcome'], string>> = {
   repaired: 'repaired',
   not_repaired: 'not repaired',
   unknown: 'outcome unknown',
 };
 
-function repairOf({ outcome, adjustment_id }: MendedDifference): string {
+function repairOf({ outcome, adjustment_id }: RepairedDifference): string {
   return adjustment_id === null ? WORDS[outcome] : `${WORDS[outcome]}: ${adjustment_id}`;
 }
 
-function flowsOf({ flow_count, order_detail_ids, cart }: MendedDifference): string {
+function flowsOf({ flow_count, order_detail_ids, cart }: RepairedDifference): string {
   const more = flow_count > order_detail_ids.length ? `, … (${flow_count})` : '';
   const of = cart === null ? '' : ` of order ${cart.order_id}, attempt ${cart.attempt}`;
   return escaped(`${order_detail_ids.join(', ')}${more}${of}`);

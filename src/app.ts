@@ -6,7 +6,7 @@ import { createListeners } from './listeners.ts';
 import type { MetricsSnapshot } from './metrics/addUp.ts';
 import { createMysqlBackend } from './mysqlBackend.ts';
 import { createRates } from './rates.ts';
-import { followHeat } from './service/followHeat.ts';
+import { closeHotKeyWindows } from './service/followHeat.ts';
 import { UnreadableRows } from './service/unreadableRows.ts';
 import { createTracer } from './traces.ts';
 import { createUseCases } from './useCases.ts';
@@ -51,7 +51,7 @@ export async function startGateway(
   const unreadable = new UnreadableRows(({ shard, ...row }) =>
     log.error({ shard: config.shards[shard]?.name ?? '', ...row }, 'unreadable row left alone'),
   );
-  const backend = createMysqlBackend({ config, log, onUnreadable: (row) => unreadable.note(row), onFault });
+  const backend = createMysqlBackend({ config, log, onUnreadable: (row) => unreadable.add(row), onFault });
   const ports = decorate(backend.ports);
   const { parts, metrics, tiers, sweeper } = createUseCases({ config, log, backend, ports, unreadable, onFault });
   const rates = createRates(config, log);
@@ -69,7 +69,7 @@ export async function startGateway(
   });
   await backend.tryShards();
   await parts.routing.refresh();
-  const stopHeat = followHeat(parts.heat, HEAT_WINDOW_MS);
+  const stopHeat = closeHotKeyWindows(parts.hotKeys, HEAT_WINDOW_MS);
   const servers: RunningServer[] = [];
   const close = async (waitMs: number): Promise<void> => {
     const untilMs = performance.now() + waitMs;
@@ -78,9 +78,9 @@ export async function startGateway(
     await tiers.stop();
     await rates.stop();
     // Work that is not done in time is left to the sweepers of other gateways.
-    parts.afterwork.add(() => sweeper.stop());
-    parts.afterwork.add(() => parts.hot.keeper.stop());
-    await parts.afterwork.finish(Math.max(FINISH_MS_MIN, untilMs - performance.now()));
+    parts.backgroundTasks.add(() => sweeper.stop());
+    parts.backgroundTasks.add(() => parts.hot.keeper.stop());
+    await parts.backgroundTasks.finish(Math.max(FINISH_MS_MIN, untilMs - performance.now()));
     backend.close();
     await tracer?.stop();
   };

@@ -12,13 +12,13 @@ import { resizeSku } from './service/hot/resize.ts';
 import { hottestSkus } from './service/hottestSkus.ts';
 import { lookUpLines } from './service/lookUpLines.ts';
 import { openSku } from './service/openSku.ts';
-import type { Parts } from './service/parts.ts';
+import type { ServicePorts } from './service/parts.ts';
 import { deductUnlessSoldOut } from './service/precheck/deductUnlessSoldOut.ts';
 import { readFlows } from './service/readFlows.ts';
 import { readSku } from './service/readSku.ts';
 import { reconcile } from './service/reconcile.ts';
 import { returnGoods } from './service/returnGoods.ts';
-import { tracedParts } from './service/tracedParts.ts';
+import { tracedPorts } from './service/tracedParts.ts';
 import type { Tiers } from './tiers.ts';
 import type { Siblings } from './workers/siblings.ts';
 
@@ -28,7 +28,7 @@ const BOOKS_STATEMENT_MS = 30_000;
 /** The ports and settings of the use cases behind both listeners. */
 export interface Served {
   readonly config: Config;
-  readonly parts: Parts;
+  readonly parts: ServicePorts;
   readonly tiers: Tiers;
   readonly metrics: Metrics;
   readonly siblings: Siblings;
@@ -44,24 +44,24 @@ export function publicServices({ parts, tiers, journal }: Served): PublicService
   const { precheck } = tiers;
   return {
     deductOrder: (order, deadlineMs, trace) => {
-      const traced = tracedParts(parts, trace);
+      const traced = tracedPorts(parts, trace);
       return precheck === null
         ? deductOrder(traced, order, deadlineMs)
         : deductUnlessSoldOut(traced, precheck, order, deadlineMs);
     },
     async returnGoods(operation, deadlineMs, trace) {
-      const answer = await returnGoods(tracedParts(parts, trace), operation, deadlineMs);
+      const answer = await returnGoods(tracedPorts(parts, trace), operation, deadlineMs);
       if (answer.is === 'returned') precheck?.noteIncrease(operation.sku_id);
       return answer;
     },
     async cancelOrder(cancellation, deadlineMs, trace) {
-      const answer = await cancelOrder(tracedParts(parts, trace), cancellation, deadlineMs);
+      const answer = await cancelOrder(tracedPorts(parts, trace), cancellation, deadlineMs);
       if (answer.is === 'applied' && precheck !== null)
         for (const sku_id of new Set(cancellation.lines.map((line) => line.sku_id))) precheck.noteIncrease(sku_id);
       return answer;
     },
-    lookUpLines: (keys, deadlineMs, trace) => lookUpLines(tracedParts(parts, trace), keys, deadlineMs),
-    readSku: (sku_id, deadlineMs, trace) => readSku(tracedParts(parts, trace), sku_id, deadlineMs),
+    lookUpLines: (keys, deadlineMs, trace) => lookUpLines(tracedPorts(parts, trace), keys, deadlineMs),
+    readSku: (sku_id, deadlineMs, trace) => readSku(tracedPorts(parts, trace), sku_id, deadlineMs),
     available: (sku_ids, consistency, deadlineMs) => tiers.available(sku_ids, consistency, deadlineMs),
     readFlows: (query, deadlineMs) => readFlows({ ...parts, journal }, query, deadlineMs),
   };
@@ -78,7 +78,7 @@ export function adminServices({
   isReady,
   description,
 }: Served): AdminServices {
-  const { routing, hot, afterwork, heat } = parts;
+  const { routing, hot, backgroundTasks: afterwork, hotKeys: heat } = parts;
   return {
     async reconcile(sku_id, deadlineMs) {
       const release = await siblings.takeTurn();
@@ -104,12 +104,12 @@ export function adminServices({
       }
     },
     async openSku(operation, deadlineMs, trace) {
-      const answer = await openSku(tracedParts(parts, trace), operation, deadlineMs);
+      const answer = await openSku(tracedPorts(parts, trace), operation, deadlineMs);
       if (answer.is === 'opened' && !answer.replayed) tiers.precheck?.noteIncrease(operation.sku_id);
       return answer;
     },
     async changeStock(operation, deadlineMs, trace) {
-      const answer = await changeStock(tracedParts(parts, trace), operation, deadlineMs);
+      const answer = await changeStock(tracedPorts(parts, trace), operation, deadlineMs);
       if (answer.is === 'applied') tiers.precheck?.noteIncrease(operation.sku_id);
       return answer;
     },

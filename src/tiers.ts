@@ -11,10 +11,10 @@ import type { Shard } from './mysql/shard.ts';
 import { RedisSights } from './redis/redisSights.ts';
 import type { LayoutCache } from './service/hot/layoutCache.ts';
 import { findAvailability } from './service/precheck/findAvailability.ts';
-import type { AvailabilityParts, AvailableStock, Consistency } from './service/precheck/findAvailability.ts';
+import type { AvailabilityPorts, AvailableStock, Consistency } from './service/precheck/findAvailability.ts';
 import { Precheck } from './service/precheck/precheck.ts';
-import { PrimarySights } from './service/precheck/primarySights.ts';
-import { SightCache } from './service/precheck/sightCache.ts';
+import { PrimaryReadings } from './service/precheck/primarySights.ts';
+import { ReadingCache } from './service/precheck/sightCache.ts';
 import { Tier } from './service/precheck/tier.ts';
 import type { TierWatcher } from './service/precheck/tier.ts';
 import type { Routing } from './service/routing.ts';
@@ -49,7 +49,7 @@ export interface TiersOptions {
   readonly routing: Routing;
   readonly layouts: LayoutCache;
   readonly metrics: Metrics;
-  readonly readSku: AvailabilityParts['readSku'];
+  readonly readSku: AvailabilityPorts['readSku'];
   readonly onFault: (error: unknown) => void;
 }
 
@@ -59,10 +59,10 @@ export function createTiers(options: TiersOptions): Tiers {
   const redis = createRedis(options);
   const replicas = createReplicas(options);
   const looker = new ShardLooker(shards);
-  const primary = new PrimarySights({ looker, routing, layouts }, true);
-  const forReading = new PrimarySights({ looker, routing, layouts }, false);
-  const cache = new SightCache();
-  const watcher: TierWatcher = metrics.tiers(() => precheck?.known ?? { skus: 0, ids: 0 });
+  const primary = new PrimaryReadings({ stockReader: looker, routing, layouts }, true);
+  const forReading = new PrimaryReadings({ stockReader: looker, routing, layouts }, false);
+  const cache = new ReadingCache();
+  const watcher: TierWatcher = metrics.tiers(() => precheck?.sizes ?? { skus: 0, ids: 0 });
   const remote = [
     ...(redis === null ? [] : [new Tier('redis', redis, REDIS_WAIT_MS, watcher, onFault)]),
     ...(replicas === null ? [] : [new Tier('replica', replicas.sights, REPLICA_WAIT_MS, watcher, onFault)]),
@@ -74,13 +74,23 @@ export function createTiers(options: TiersOptions): Tiers {
   const hasMemory = config.tiers.includes('memory');
   const precheck =
     hasMemory || remote.length > 0
-      ? new Precheck({ routing, layouts, looker, primary, hasMemory, tiers: remote, tell, watcher, onFault })
+      ? new Precheck({
+          routing,
+          layouts,
+          stockReader: looker,
+          primary,
+          hasMemory,
+          tiers: remote,
+          cacheReadings: tell,
+          watcher,
+          onFault,
+        })
       : null;
-  const availability: AvailabilityParts = {
+  const availability: AvailabilityPorts = {
     cached: [cache, ...remote],
     primary: forReading,
     readSku: options.readSku,
-    tell: (sights) => void cache.store(sights),
+    cacheReadings: (sights) => void cache.store(sights),
     ageMsMax: config.cachedAgeMs,
   };
   return {

@@ -10,17 +10,17 @@ import { atMostEvery } from './log.ts';
 import { createMetrics } from './metrics/metrics.ts';
 import type { Metrics } from './metrics/metrics.ts';
 import type { MysqlBackend } from './mysqlBackend.ts';
-import { Afterwork } from './service/afterwork.ts';
-import { shareFreeing } from './service/freeHolds.ts';
+import { BackgroundTasks } from './service/afterwork.ts';
+import { shareHoldCompletion } from './service/freeHolds.ts';
 import { createHot } from './service/hot/hot.ts';
-import type { Parts } from './service/parts.ts';
-import { Places } from './service/places.ts';
+import type { ServicePorts } from './service/parts.ts';
+import { AdmissionQueue } from './service/places.ts';
 import { readSku } from './service/readSku.ts';
 import { Routing } from './service/routing.ts';
 import { Sweeper } from './service/sweeper.ts';
 import type { UnreadableRows } from './service/unreadableRows.ts';
 import { WatchedEngine } from './service/watchedEngine.ts';
-import type { NoVerdict } from './service/watchedEngine.ts';
+import type { FailedOperation } from './service/watchedEngine.ts';
 import { createTiers } from './tiers.ts';
 import type { Tiers } from './tiers.ts';
 
@@ -49,7 +49,7 @@ export interface UseCasesOptions {
 
 /** The ports of the use cases, and the tasks that run beside requests. */
 export interface UseCases {
-  readonly parts: Parts;
+  readonly parts: ServicePorts;
   readonly metrics: Metrics;
   readonly tiers: Tiers;
   readonly sweeper: Sweeper;
@@ -76,14 +76,14 @@ export function createUseCases({ config, log, backend, ports, unreadable, onFaul
     newId: () => randomBytes(16).toString('hex'),
     onFault,
   });
-  const parts: Parts = {
-    ...{ routing, engine, heat, hot },
+  const parts: ServicePorts = {
+    ...{ routing, engine, hotKeys: heat, hot },
     reader: ports.reader,
     carts: ports.carts,
     shards: overview,
-    afterwork: new Afterwork(onFault),
-    cartPlaces: new Places(CARTS_MAX, CARTS_WAITING_MAX),
-    freeing: shareFreeing(),
+    backgroundTasks: new BackgroundTasks(onFault),
+    cartQueue: new AdmissionQueue(CARTS_MAX, CARTS_WAITING_MAX),
+    holdCompletion: shareHoldCompletion(),
   };
   const tiers = createTiers({
     ...{ config, log, shards, routing, layouts: hot.layouts, metrics, onFault },
@@ -94,7 +94,7 @@ export function createUseCases({ config, log, backend, ports, unreadable, onFaul
     everyMs: SWEEP_MS,
     rowsMax: SWEEP_ROWS_MAX,
     onSwept: (shard, leftOver) => metrics.swept(nameOf(shard), leftOver),
-    onUnreadable: (row) => unreadable.note(row),
+    onUnreadable: (row) => unreadable.add(row),
     onFault,
   });
   return { parts, metrics, tiers, sweeper };
@@ -105,7 +105,7 @@ function watchEngine(
   engine: StockEngine,
   { config, log, metrics }: { readonly config: Config; readonly log: Logger; readonly metrics: Metrics },
 ): StockEngine {
-  const logSome = atMostEvery<NoVerdict>(
+  const logSome = atMostEvery<FailedOperation>(
     LOG_EVERY_MS,
     ({ shard, ending }) => `${shard} ${ending}`,
     ({ shard, ...ended }, alike) =>

@@ -54,7 +54,7 @@ for (const engineName of ENGINES_NOW) {
     });
     after(async () => {
       for (const bench of benches) {
-        await bench.parts.afterwork.finish(REQUEST_MS);
+        await bench.parts.backgroundTasks.finish(REQUEST_MS);
         bench.close();
       }
       for (const proxy of proxies) await proxy.close();

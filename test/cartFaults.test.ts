@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { STOCK_LIMIT } from '../src/core/nouns.ts';
 import type { CartRecords } from '../src/core/ports.ts';
 import { deductOrder } from '../src/service/deductOrder.ts';
-import type { Parts } from '../src/service/parts.ts';
+import type { ServicePorts } from '../src/service/parts.ts';
 import { openCartBench, WAIT_MS } from './support/cartBench.ts';
 import type { CartBench } from './support/cartBench.ts';
 import { expectWhole, FREE_MS, sendOrder, wordOf } from './support/cartCustomers.ts';
@@ -115,7 +115,7 @@ describe('cart faults', () => {
       await age({ order_ids: [], sku_ids: [sku_id] });
     }
     // The shards of those records do not answer.
-    const around = (parts: Parts): Parts => ({
+    const around = (parts: ServicePorts): ServicePorts => ({
       ...parts,
       carts: {
         begin: (...given) => parts.carts.begin(...given),

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import type { RowDataPacket } from 'mysql2/promise';
 import { inParallel } from '../scripts/support/inParallel.ts';
 import { isOlder } from '../src/mysql/sql/age.ts';
-import type { Parts } from '../src/service/parts.ts';
+import type { ServicePorts } from '../src/service/parts.ts';
 import { deductOrder } from '../src/service/deductOrder.ts';
 import { openCartBench, WAIT_MS } from './support/cartBench.ts';
 import type { CartBench } from './support/cartBench.ts';
@@ -114,7 +114,7 @@ describe('an unfinished cart', () => {
     const counts = { judge: new Map<number, number>(), apply: new Map<number, number>() };
     const count = (calls: Map<number, number>, shard: number): void =>
       void calls.set(shard, (calls.get(shard) ?? 0) + 1);
-    const around = (parts: Parts): Parts => ({
+    const around = (parts: ServicePorts): ServicePorts => ({
       ...parts,
       engine: { apply: (shard, ...rest) => (count(counts.apply, shard), parts.engine.apply(shard, ...rest)) },
       carts: {

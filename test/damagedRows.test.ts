@@ -236,7 +236,7 @@ describe('rows that cannot be read', () => {
       ({ row }) => found.push(row),
       () => nowMs,
     );
-    const note = (row: string): void => rows.note({ kind: 'cart', shard: 1, row, reason: 'damaged' });
+    const note = (row: string): void => rows.add({ kind: 'cart', shard: 1, row, reason: 'damaged' });
     for (let round = 0; round < 3; round += 1) for (const row of ['a', 'b']) note(row);
     expect([found, rows.counts()]).to.deep.equal([['a', 'b'], [{ kind: 'cart', shard: 1, count: 2 }]]);
     nowMs = 200_000;

@@ -13,11 +13,11 @@ import { prepareSession } from '../src/mysql/sql/prepareSession.ts';
 import { TextbookEngine } from '../src/mysql/textbookEngine.ts';
 import { deductOrder } from '../src/service/deductOrder.ts';
 import { CartStore } from '../src/mysql/cartStore.ts';
-import { Afterwork } from '../src/service/afterwork.ts';
-import { shareFreeing } from '../src/service/freeHolds.ts';
-import type { Parts } from '../src/service/parts.ts';
+import { BackgroundTasks } from '../src/service/afterwork.ts';
+import { shareHoldCompletion } from '../src/service/freeHolds.ts';
+import type { ServicePorts } from '../src/service/parts.ts';
 import { hotParts } from './support/hotParts.ts';
-import { Places } from '../src/service/places.ts';
+import { AdmissionQueue } from '../src/service/places.ts';
 import { Routing } from '../src/service/routing.ts';
 import { isQuiet, openShards } from './support/engines.ts';
 import { eventually } from './support/eventually.ts';
@@ -205,16 +205,16 @@ describe('driver discipline', () => {
     const slot = slotOf(sku_id);
     const other = await sideSession(target);
     const routing = new Routing(new SlotMap(16), reader, 16);
-    const parts: Parts = {
+    const parts: ServicePorts = {
       routing,
       engine,
       reader,
       shards: reader,
       carts: new CartStore(shards),
-      afterwork: new Afterwork(() => undefined),
-      cartPlaces: new Places(1, 1),
-      freeing: shareFreeing(),
-      heat: new HotKeyTracker(),
+      backgroundTasks: new BackgroundTasks(() => undefined),
+      cartQueue: new AdmissionQueue(1, 1),
+      holdCompletion: shareHoldCompletion(),
+      hotKeys: new HotKeyTracker(),
       hot: hotParts(shards, routing, engine),
     };
     const order = { order_id: 'o', lines: [line('moved')] };

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { cancelOrder } from '../src/service/cancelOrder.ts';
 import { deductOrder } from '../src/service/deductOrder.ts';
 import { findDeductions } from '../src/service/findDeductions.ts';
-import type { Parts } from '../src/service/parts.ts';
+import type { ServicePorts } from '../src/service/parts.ts';
 import { returnGoods } from '../src/service/returnGoods.ts';
 import { openCartBench, WAIT_MS } from './support/cartBench.ts';
 import type { CartBench } from './support/cartBench.ts';
@@ -26,7 +26,7 @@ interface LeftCart {
 /** An operation that finds the hold. */
 interface Finder {
   readonly name: string;
-  run(parts: Parts, cart: LeftCart): Promise<{ readonly is: string }>;
+  run(parts: ServicePorts, cart: LeftCart): Promise<{ readonly is: string }>;
   /** Its outcome when the cart was sold, and when it was not. */
   readonly sold: object;
   readonly undone: object;
@@ -35,17 +35,17 @@ interface Finder {
 const deadline = (): number => performance.now() + WAIT_MS;
 const keysOf = ({ order_id, sku_ids }: LeftCart) => linesOf(sku_ids, order_id);
 const heldOf = (cart: LeftCart) => keysOf(cart).slice(0, 1);
-const order = async (parts: Parts, order_id: string, lines: ReturnType<typeof linesOf>) => {
+const order = async (parts: ServicePorts, order_id: string, lines: ReturnType<typeof linesOf>) => {
   const { outcome } = await deductOrder(parts, { order_id, lines }, deadline());
   return outcome.is === 'deducted'
     ? { is: outcome.is, replayed: outcome.lines.every(({ replayed }) => replayed) }
     : outcome;
 };
-const another = (parts: Parts, sku_ids: readonly string[]) => {
+const another = (parts: ServicePorts, sku_ids: readonly string[]) => {
   const order_id = fresh('another');
   return order(parts, order_id, linesOf(sku_ids, order_id));
 };
-const lookUp = async (parts: Parts, cart: LeftCart) => {
+const lookUp = async (parts: ServicePorts, cart: LeftCart) => {
   const found = await findDeductions(parts, heldOf(cart), deadline());
   return found.is === 'found' ? { is: found.is, status: found.deductions[0]?.flow.status ?? 'none' } : found;
 };
@@ -117,7 +117,7 @@ describe('units held by an unfinished cart', () => {
     bench = openCartBench();
   });
   after(async () => {
-    await bench.parts.afterwork.finish(WAIT_MS);
+    await bench.parts.backgroundTasks.finish(WAIT_MS);
     bench.close();
   });
 
@@ -145,7 +145,7 @@ describe('units held by an unfinished cart', () => {
         const outcome = await run(bench.parts, cart);
         expect(outcome, `left ${how}`).to.include(how === 'committed' ? sold : undone);
         // A cart that has just been sold is completed after its answer.
-        await bench.parts.afterwork.finish(WAIT_MS);
+        await bench.parts.backgroundTasks.finish(WAIT_MS);
         const { flows } = await cartRows([cart.sku_ids[0]]);
         expect(
           [...flows.values()].map(({ status }) => status),

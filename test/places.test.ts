@@ -1,24 +1,24 @@
 import { expect } from 'chai';
-import { Places } from '../src/service/places.ts';
+import { AdmissionQueue } from '../src/service/places.ts';
 
 const PLACES = 4;
 const WAITING_MAX = 8;
 const LONG_MS = 60_000;
 
 describe('the admission queue', () => {
-  let places: Places;
+  let places: AdmissionQueue;
   let entered: string[];
   const leaving = new Map<string, () => void>();
 
   beforeEach(() => {
-    places = new Places(PLACES, WAITING_MAX);
+    places = new AdmissionQueue(PLACES, WAITING_MAX);
     entered = [];
     leaving.clear();
   });
 
   /** Asks for admission; each key may fill half of the places. @returns whether the request was admitted in time */
   const enter = (id: string, keys: readonly string[], { waitMs = LONG_MS, share = 1 / 2 } = {}): Promise<boolean> =>
-    places.take(new Map(keys.map((key) => [key, share])), performance.now() + waitMs).then((leave) => {
+    places.enter(new Map(keys.map((key) => [key, share])), performance.now() + waitMs).then((leave) => {
       if (leave === null) return false;
       entered.push(id);
       leaving.set(id, leave);
@@ -79,7 +79,7 @@ describe('the admission queue', () => {
   });
 
   it('lets no later request overtake the first in line for its keys', async () => {
-    places = new Places(PLACES * 2, WAITING_MAX);
+    places = new AdmissionQueue(PLACES * 2, WAITING_MAX);
     const quarter = { share: 1 / 4 };
     for (const id of ['a1', 'a2']) void enter(id, ['a'], quarter);
     for (const id of ['b1', 'b2']) void enter(id, ['b'], quarter);
@@ -124,7 +124,7 @@ describe('the admission queue', () => {
       id: `${number}`,
       keys: ['a', 'b', 'c', 'd', 'e'].filter((_, bit) => ((number * 7) >> bit) % 2 === 1),
     }));
-    places = new Places(PLACES, 2 * requests.length);
+    places = new AdmissionQueue(PLACES, 2 * requests.length);
     for (const { id, keys } of requests) void enter(id, keys);
     await settled();
     const inside = new Set<string>();

@@ -8,7 +8,7 @@ import { subRowOf } from '../src/core/layout.ts';
 import { decide } from '../src/core/ledger/decide.ts';
 import { adjustmentKeyText, Ledger } from '../src/core/ledger/ledger.ts';
 import { flowKeyText } from '../src/core/nouns.ts';
-import { SoldOut } from '../src/service/precheck/soldOut.ts';
+import { SoldOutSkus } from '../src/service/precheck/soldOut.ts';
 import { eventually } from './support/eventually.ts';
 import { fresh, startTestGateway } from './support/gateway.ts';
 import type { TestGateway } from './support/gateway.ts';
@@ -158,7 +158,7 @@ for (const engine of ['batching', 'textbook']) {
 
 describe('early refusals', () => {
   it('store a bounded number of SKUs and ids, however many are requested', () => {
-    const soldOut = new SoldOut();
+    const soldOut = new SoldOutSkus();
     setFlagsFromString('--expose-gc');
     const collect = runInNewContext('gc') as () => void;
     const megabytes = (): number => {
@@ -166,21 +166,21 @@ describe('early refusals', () => {
       return process.memoryUsage().heapUsed / 2 ** 20;
     };
     const before = megabytes();
-    for (let sku = 0; sku < 10_000_000; sku += 1) soldOut.suspect(`sku-${sku}`, sku);
+    for (let sku = 0; sku < 10_000_000; sku += 1) soldOut.add(`sku-${sku}`, sku);
     expect(soldOut.size).to.be.within(9_000, 10_000);
     expect(megabytes() - before).to.be.below(50);
     const filter = IdFilter.of([Uint32Array.from({ length: 1_000_000 }, (_, id) => id)]);
     for (let sku = 0; sku < 100; sku += 1) {
       const sku_id = `large-${sku}`;
-      soldOut.suspect(sku_id, 0);
-      soldOut.note({ sku_id, leaved_amount: 0, isEmpty: true, version: 1, mode: 'single', rows: [], asOfMs: 0 });
-      soldOut.noteIds(sku_id, { version: 1, filter }, 0);
+      soldOut.add(sku_id, 0);
+      soldOut.update({ sku_id, leaved_amount: 0, isEmpty: true, version: 1, mode: 'single', rows: [], asOfMs: 0 });
+      soldOut.updateIds(sku_id, { version: 1, filter }, 0);
     }
     expect(soldOut.idCount).to.be.at.most(8_000_000);
   });
 
   it('need recent readings of one version, and let accepted ids pass', () => {
-    const soldOut = new SoldOut();
+    const soldOut = new SoldOutSkus();
     const reading = {
       sku_id: 'a',
       leaved_amount: 0,
@@ -190,21 +190,21 @@ describe('early refusals', () => {
       rows: [],
       asOfMs: 1_000,
     };
-    const judge = (order_detail_id: string, nowMs: number): string => soldOut.judge('a', order_detail_id, nowMs);
+    const judge = (order_detail_id: string, nowMs: number): string => soldOut.decide('a', order_detail_id, nowMs);
     expect(judge('new', 1_000)).to.equal('pass');
-    soldOut.suspect('a', 1_000);
-    expect(soldOut.note(reading)).to.equal(true);
+    soldOut.add('a', 1_000);
+    expect(soldOut.update(reading)).to.equal(true);
     expect(judge('new', 1_000), 'ids unknown').to.equal('pass');
-    soldOut.noteIds('a', { version: 3, filter: IdFilter.of([hashesOf(['known'])]) }, 1_000);
+    soldOut.updateIds('a', { version: 3, filter: IdFilter.of([hashesOf(['known'])]) }, 1_000);
     expect([judge('new', 1_949), judge('known', 1_949), judge('new', 1_951)]).to.deep.equal(['refuse', 'pass', 'ask']);
-    expect(soldOut.note({ ...reading, version: 2, asOfMs: 1_900 }), 'an older version').to.equal(false);
+    expect(soldOut.update({ ...reading, version: 2, asOfMs: 1_900 }), 'an older version').to.equal(false);
     expect(judge('new', 3_000)).to.equal('ask');
-    expect(soldOut.note({ ...reading, version: 5, asOfMs: 3_000 }), 'ids of another version').to.equal(true);
+    expect(soldOut.update({ ...reading, version: 5, asOfMs: 3_000 }), 'ids of another version').to.equal(true);
     expect(judge('new', 3_000)).to.equal('ask');
-    soldOut.note({ ...reading, version: 6, leaved_amount: 1, isEmpty: false, asOfMs: 3_100 });
-    soldOut.noteIds('a', { version: 5, filter: IdFilter.of([]) }, 3_000);
+    soldOut.update({ ...reading, version: 6, leaved_amount: 1, isEmpty: false, asOfMs: 3_100 });
+    soldOut.updateIds('a', { version: 5, filter: IdFilter.of([]) }, 3_000);
     expect(judge('new', 3_000), 'units are left again').to.equal('pass');
-    soldOut.note({ ...reading, version: 6, leaved_amount: 1, isEmpty: false, asOfMs: 3_200 });
+    soldOut.update({ ...reading, version: 6, leaved_amount: 1, isEmpty: false, asOfMs: 3_200 });
     expect(judge('new', 3_300)).to.equal('pass');
   });
 

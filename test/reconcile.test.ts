@@ -255,7 +255,7 @@ describe('reconciliation', () => {
         shardCount: SHARDS,
         sku_id: null,
         deadlineMs: performance.now() + 30_000,
-        mendAs: 'mend',
+        repairIdPrefix: 'mend',
       });
       await Promise.resolve(ended);
       expect(seen).to.deep.equal(['leaved_amount']);

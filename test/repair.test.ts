@@ -3,7 +3,7 @@ import type { MissingRecord } from '../src/core/lost.ts';
 import type { Auditor } from '../src/core/ports.ts';
 import type { StockDifference } from '../src/core/reconciliation.ts';
 import { putBack } from '../src/service/restored/putBack.ts';
-import type { PutBackParts } from '../src/service/restored/putBack.ts';
+import type { PutBackPorts } from '../src/service/restored/putBack.ts';
 import { repair } from '../src/service/repair.ts';
 import type { Repair } from '../src/service/repair.ts';
 import { notBack } from '../scripts/reconcile/tellLost.ts';
@@ -38,7 +38,7 @@ describe('a repair', () => {
     earlier: readonly StockDifference[],
     mend: Auditor['repair'] = async () => ({ is: 'mended' }),
     mendAs: string | undefined = 'r',
-  ) => repair(found, earlier, { auditor: { repair: mend }, mendAs, deadlineMs: 0 });
+  ) => repair(found, earlier, { auditor: { repair: mend }, repairIdPrefix: mendAs, deadlineMs: 0 });
   const notRepaired = (reason: string): Repair => ({ outcome: 'not_repaired', adjustment_id: null, reason });
 
   it('writes an adjustment for a difference that stays the same', async () => {
@@ -55,7 +55,7 @@ describe('a repair', () => {
       [
         repair(difference(), [], {
           auditor: { repair: async () => ({ is: 'mended' }) },
-          mendAs: undefined,
+          repairIdPrefix: undefined,
           deadlineMs: 0,
         }),
         'a repair was not asked for',
@@ -114,8 +114,8 @@ describe('a record that is put back on a restored shard', () => {
     const ids = { toldBy: 'own-1', sku_id: null, order_id: 'o', order_detail_id: null, id: '1', quantity: null };
     const lost: MissingRecord = { kind: 'cart', ...ids, redo: { kind: 'record', cart } };
     const recordCart = async (): Promise<boolean> => Promise.reject(new Error('COMMIT: silent'));
-    const parts = { shards: { recordCart }, afterwork: { finish: async () => undefined } } as unknown as PutBackParts;
-    const done = await putBack(parts, [{ shard: 0, lost: [lost] }], performance.now() + 1_000);
+    const parts = { shards: { recordCart }, afterwork: { finish: async () => undefined } } as unknown as PutBackPorts;
+    const done = await putBack(parts, [{ shard: 0, missing: [lost] }], performance.now() + 1_000);
     expect(done).to.deep.equal([{ lost, fault: 'COMMIT: silent', isUnknown: true }]);
     expect(notBack(done)).to.deep.equal([
       'outcome unknown, run it again (COMMIT: silent): cart: order_id "o", id "1" (own-1)',

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import type { CartRecords, StockEngine } from '../src/core/ports.ts';
 import { deductOrder } from '../src/service/deductOrder.ts';
-import type { Parts } from '../src/service/parts.ts';
-import { Sharing } from '../src/service/sharing.ts';
+import type { ServicePorts } from '../src/service/parts.ts';
+import { SingleFlight } from '../src/service/sharing.ts';
 import { openCartBench } from './support/cartBench.ts';
 import { cartRows, linesOf } from './support/cartRows.ts';
 import { eventually } from './support/eventually.ts';
@@ -17,9 +17,9 @@ const WAIT_MS = 30_000;
 function manualWork() {
   const begun: { readonly end: (answer: string) => void; readonly fail: (error: Error) => void }[] = [];
   const work = (): Promise<string> => new Promise((end, fail) => begun.push({ end, fail }));
-  const sharing = new Sharing<string>((answer) => answer === 'final');
+  const sharing = new SingleFlight<string>((answer) => answer === 'final');
   const ask = (key = 'a', waitMs = WAIT_MS): Promise<string | null> =>
-    sharing.do(key, performance.now() + waitMs, work);
+    sharing.run(key, performance.now() + waitMs, work);
   return { begun, ask };
 }
 
@@ -95,7 +95,7 @@ describe('work that concurrent callers share', () => {
         return operation?.kind === 'settle' ? alone(`settle ${operation.order_id}`, apply) : apply();
       },
     };
-    const parts: Parts = { ...bench.parts, carts: counted, engine };
+    const parts: ServicePorts = { ...bench.parts, carts: counted, engine };
     const buyers = Array.from({ length: BUYERS }, async () => {
       const order_id = fresh('buyer');
       return (await deductOrder(parts, { order_id, lines: linesOf([sku_id], order_id) }, performance.now() + WAIT_MS))

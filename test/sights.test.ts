@@ -9,7 +9,7 @@ import { ShardReader } from '../src/mysql/shardReader.ts';
 import type { Shard } from '../src/mysql/shard.ts';
 import { LayoutStore } from '../src/mysql/hot/layoutStore.ts';
 import { LayoutCache } from '../src/service/hot/layoutCache.ts';
-import { PrimarySights } from '../src/service/precheck/primarySights.ts';
+import { PrimaryReadings } from '../src/service/precheck/primarySights.ts';
 import { Routing } from '../src/service/routing.ts';
 import { openShards } from './support/engines.ts';
 import { fresh } from './support/gateway.ts';
@@ -21,12 +21,12 @@ const WAIT_MS = 10_000;
 
 describe('a stock reading from the primaries', () => {
   let shards: readonly Shard[];
-  let readings: PrimarySights;
+  let readings: PrimaryReadings;
   let side: SideConnection;
   let sku_id: string;
   const map = new SlotMap(16);
 
-  const readingsOf = (of: readonly Shard[]): PrimarySights => {
+  const readingsOf = (of: readonly Shard[]): PrimaryReadings => {
     const routing = new Routing(map, new ShardReader(of), 16);
     // The delay of new units in an empty row is turned on elsewhere; here it counts as on.
     const looker = new (class extends ShardLooker {
@@ -34,7 +34,10 @@ describe('a stock reading from the primaries', () => {
         return true;
       }
     })(of);
-    return new PrimarySights({ looker, routing, layouts: new LayoutCache(new LayoutStore(of), routing) }, true);
+    return new PrimaryReadings(
+      { stockReader: looker, routing, layouts: new LayoutCache(new LayoutStore(of), routing) },
+      true,
+    );
   };
 
   before(() => {
@@ -159,7 +162,7 @@ describe('a stock reading from the primaries', () => {
     };
     const layouts = { load: () => Promise.resolve({ is: 'layout' as const, layout }) } as unknown as LayoutCache;
     const routing = { map: { shardOf: () => 0 }, refresh: () => Promise.resolve() } as unknown as Routing;
-    const split = new PrimarySights({ looker, routing, layouts }, true);
+    const split = new PrimaryReadings({ stockReader: looker, routing, layouts }, true);
     expect((await split.read(['s'], performance.now() + 1_000))[0]).to.include({ isEmpty: false });
     [rows[0], rows[1]] = [
       { leaved_amount: 0, version: 3 },

@@ -38,7 +38,7 @@ export async function precheckOff({ shards: file, timeout }: PrecheckOffOptions,
   try {
     if (apply) console.error(`waiting up to ${NOTICED_MS / 1_000} s for gateways with STOCKGATE_PRECHECK`);
     const delays = new DelayStore(books.shards);
-    const reports = await turnOffDelay({ delays, shardCount: shards.length, apply, shardMs, noticedMs: NOTICED_MS });
+    const reports = await turnOffDelay({ delays, shardCount: shards.length, apply, shardMs, armWaitMs: NOTICED_MS });
     const nameOf = ({ shard }: DelayReport): string => shards[shard]?.name ?? String(shard);
     printTable(
       ['shard', 'restock delay', 'result'],

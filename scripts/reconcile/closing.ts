@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RestoredShards } from '../../src/core/lost.ts';
 import type { DeadlineMs, ShardIndex } from '../../src/core/nouns.ts';
-import { readKnownStandings } from '../../src/service/restored/whoWentBack.ts';
+import { readAvailableStatuses } from '../../src/service/restored/whoWentBack.ts';
 import { fail } from '../support/report.ts';
 
 /** A gateway checks its shards every 0.5 s, and finishes its running operations within 3 s more. */
@@ -17,7 +17,7 @@ export interface ClosingParts {
 /** Closes shards, and waits until all gateways have noticed. */
 export async function closeAll(parts: ClosingParts, shards: readonly ShardIndex[]): Promise<void> {
   const { store, names, deadlineMs } = parts;
-  const standings = await readKnownStandings(store, names.length, deadlineMs);
+  const standings = await readAvailableStatuses(store, names.length, deadlineMs);
   const unread = names.filter((_, shard) => !standings.some((standing) => standing.shard === shard));
   const closed = await Promise.all(
     shards.map(async (shard) => {

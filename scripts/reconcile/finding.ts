@@ -1,25 +1,29 @@
 import { NO_WATERMARK } from '../../src/core/generations.ts';
 import type { MissingRecord } from '../../src/core/lost.ts';
-import type { LostToPast } from '../../src/service/restored/lostToPast.ts';
-import { wasSeen } from '../../src/service/restored/whoWentBack.ts';
-import type { Standing } from '../../src/service/restored/whoWentBack.ts';
+import type { ReferenceComparison } from '../../src/service/restored/lostToPast.ts';
+import { isBelowWatermark } from '../../src/service/restored/whoWentBack.ts';
+import type { RestoreStatus } from '../../src/service/restored/whoWentBack.ts';
 
 /** A shard and its missing records. */
 export interface Finding {
-  readonly standing: Standing;
+  readonly standing: RestoreStatus;
   readonly lost: readonly MissingRecord[];
   /** The comparison with the reference copy; null: there is no reference copy. */
-  readonly past: (LostToPast & { readonly reached: number }) | null;
+  readonly past: (ReferenceComparison & { readonly reached: number }) | null;
 }
 
 /** The moment that the reference copy must reach at least: that of the backup, or of an earlier copy. */
-export function leastReached(standing: Standing, saidMs: number | null): number {
-  return Math.max(wasSeen(standing) ? standing.watermark : NO_WATERMARK, standing.copied, (saidMs ?? 0) * 1_000);
+export function leastReached(standing: RestoreStatus, saidMs: number | null): number {
+  return Math.max(
+    isBelowWatermark(standing) ? standing.watermark : NO_WATERMARK,
+    standing.copied,
+    (saidMs ?? 0) * 1_000,
+  );
 }
 
 /** Whether a shard equals a reference copy that reaches the furthest moment that any shard recorded of it. */
 export function isWhole({ standing, past }: Pick<Finding, 'standing' | 'past'>): boolean {
-  return past !== null && wasSeen(standing) && past.reached >= standing.watermarkBefore && isAlike(past);
+  return past !== null && isBelowWatermark(standing) && past.reached >= standing.watermarkBefore && isAlike(past);
 }
 
 /** Whether the shard equals the reference copy, because it was the same or was copied. */

@@ -5,12 +5,12 @@ import { quoted } from '../../src/core/visible.ts';
 import type { ShardAuditor } from '../../src/mysql/auditor.ts';
 import type { PastShards } from '../../src/mysql/pastShards.ts';
 import type { RestoredShardStore } from '../../src/mysql/restoredShards.ts';
-import { atHome, homeIn } from '../../src/service/restored/atHome.ts';
-import type { SplitParts } from '../../src/service/restored/lostLayouts.ts';
-import { lostToOrders } from '../../src/service/restored/lostToOrders.ts';
-import { lostToPast } from '../../src/service/restored/lostToPast.ts';
-import { lostToSiblings, onceEach, sinceMsOf } from '../../src/service/restored/lostToSiblings.ts';
-import type { Standing } from '../../src/service/restored/whoWentBack.ts';
+import { withOwnerRow, findOwner } from '../../src/service/restored/atHome.ts';
+import type { SplitPorts } from '../../src/service/restored/lostLayouts.ts';
+import { missingByOrders } from '../../src/service/restored/lostToOrders.ts';
+import { missingByReference } from '../../src/service/restored/lostToPast.ts';
+import { missingBySiblings, mergeMissing, backupTimeMs } from '../../src/service/restored/lostToSiblings.ts';
+import type { RestoreStatus } from '../../src/service/restored/whoWentBack.ts';
 import type { Routing } from '../../src/service/routing.ts';
 import { fail } from '../support/report.ts';
 import { isAlike, leastReached } from './finding.ts';
@@ -41,7 +41,7 @@ export class MissingRecords {
 
   /** @param pastOf the comparison of each shard with the reference copy; absent: each shard is compared now */
   async find(
-    chosen: readonly Standing[],
+    chosen: readonly RestoreStatus[],
     lines: readonly OrderedLine[],
     pastOf?: ReadonlyMap<ShardIndex, Finding['past']>,
   ): Promise<Finding[]> {
@@ -66,9 +66,9 @@ export class MissingRecords {
       ),
     );
     const ofOrders = await shown('orders', lines.length, 'lines', (count) =>
-      lostToOrders(parts, lines, deadlineMs, count),
+      missingByOrders(parts, lines, deadlineMs, count),
     );
-    const ofSiblings = await lostToSiblings(parts, chosen, deadlineMs);
+    const ofSiblings = await missingBySiblings(parts, chosen, deadlineMs);
     const findings: Finding[] = [];
     for (const standing of chosen) {
       const { shard } = standing;
@@ -76,8 +76,8 @@ export class MissingRecords {
       // Copying the rows copied their layouts too.
       const fromSiblings = (ofSiblings.get(shard) ?? []).filter(({ kind }) => kind !== 'layout' || !isAlike(past));
       const fromOrders = ofOrders.filter((one) => this.#isReportedOn(shard, one, { parts, chosen, restored }));
-      const lost = onceEach([...(past?.lost ?? []), ...fromSiblings, ...fromOrders]).map((one) =>
-        atHome(parts, shard, one),
+      const lost = mergeMissing([...(past?.missing ?? []), ...fromSiblings, ...fromOrders]).map((one) =>
+        withOwnerRow(parts, shard, one),
       );
       findings.push({ standing, past, lost });
     }
@@ -88,22 +88,26 @@ export class MissingRecords {
   #isReportedOn(
     shard: ShardIndex,
     one: MissingRecord,
-    { parts, chosen, restored }: { parts: SplitParts; chosen: readonly Standing[]; restored: ReadonlySet<ShardIndex> },
+    {
+      parts,
+      chosen,
+      restored,
+    }: { parts: SplitPorts; chosen: readonly RestoreStatus[]; restored: ReadonlySet<ShardIndex> },
   ): boolean {
     const home =
       one.sku_id === null || one.order_detail_id === null
         ? { shard: this.#ports.routing.map.shardOf(one.order_id ?? '') }
-        : homeIn(parts, { sku_id: one.sku_id, order_detail_id: one.order_detail_id });
+        : findOwner(parts, { sku_id: one.sku_id, order_detail_id: one.order_detail_id });
     return home?.shard === shard || (shard === chosen[0]?.shard && !(home !== null && restored.has(home.shard)));
   }
 
   /** @throws when the reference copy is not known to be later than the backup, or ends too early */
-  async #compare(standing: Standing): Promise<Finding['past']> {
+  async #compare(standing: RestoreStatus): Promise<Finding['past']> {
     const { past, store, sinceMs, deadlineMs } = this.#ports;
     const { shard } = standing;
     if (past === null) return null;
     const name = this.#nameOf(shard);
-    if (sinceMsOf(standing, sinceMs) === 0)
+    if (backupTimeMs(standing, sinceMs) === 0)
       throw new Error(
         `the moment of the backup of ${name} is not known, so a reference copy that is older than the backup ` +
           'could not be detected: give the moment of the backup with --since',
@@ -116,7 +120,7 @@ export class MissingRecords {
       );
     const rows = await past.countRows(shard, deadlineMs);
     const found = await shown(`comparing ${name}`, rows, 'rows', (add) =>
-      lostToPast({ past, present: store }, shard, deadlineMs, () => add(1)),
+      missingByReference({ reference: past, present: store }, shard, deadlineMs, () => add(1)),
     );
     return { ...found, reached };
   }

@@ -5,14 +5,14 @@ import { HotRowStore } from '../../src/mysql/hot/hotRowStore.ts';
 import { LayoutStore } from '../../src/mysql/hot/layoutStore.ts';
 import { RestoredShardStore } from '../../src/mysql/restoredShards.ts';
 import type { Shard } from '../../src/mysql/shard.ts';
-import { Afterwork } from '../../src/service/afterwork.ts';
-import { shareFreeing } from '../../src/service/freeHolds.ts';
+import { BackgroundTasks } from '../../src/service/afterwork.ts';
+import { shareHoldCompletion } from '../../src/service/freeHolds.ts';
 import { createHot } from '../../src/service/hot/hot.ts';
-import type { PutBackParts } from '../../src/service/restored/putBack.ts';
+import type { PutBackPorts } from '../../src/service/restored/putBack.ts';
 import type { Routing } from '../../src/service/routing.ts';
 
 /** The ports that put records back: those of a gateway, on shards that are closed for gateways. */
-export function putBackParts(shards: readonly Shard[], routing: Routing): PutBackParts {
+export function putBackParts(shards: readonly Shard[], routing: Routing): PutBackPorts {
   const engine = new BatchingEngine(shards);
   const onFault = (error: unknown): void => console.error(error);
   const hot = createHot({
@@ -31,8 +31,8 @@ export function putBackParts(shards: readonly Shard[], routing: Routing): PutBac
     engine,
     hot,
     carts: new CartStore(shards),
-    freeing: shareFreeing(),
-    afterwork: new Afterwork(onFault),
+    holdCompletion: shareHoldCompletion(),
+    backgroundTasks: new BackgroundTasks(onFault),
     shards: new RestoredShardStore(shards),
   };
 }

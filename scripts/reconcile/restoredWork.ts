@@ -8,13 +8,13 @@ import type { PastShards } from '../../src/mysql/pastShards.ts';
 import { RestoredShardStore } from '../../src/mysql/restoredShards.ts';
 import { ShardReader } from '../../src/mysql/shardReader.ts';
 import type { WorkLock } from '../../src/mysql/workLock.ts';
-import { piecesOf } from '../../src/service/cartBatches.ts';
-import { copyPast } from '../../src/service/restored/copyPast.ts';
-import { inWords } from '../../src/service/restored/lostToSiblings.ts';
+import { chunksOf } from '../../src/service/cartBatches.ts';
+import { copyReference } from '../../src/service/restored/copyPast.ts';
+import { describeStatus } from '../../src/service/restored/lostToSiblings.ts';
 import { putBack } from '../../src/service/restored/putBack.ts';
-import type { PutBackParts } from '../../src/service/restored/putBack.ts';
-import { readStandings, wasSeen } from '../../src/service/restored/whoWentBack.ts';
-import type { Standing } from '../../src/service/restored/whoWentBack.ts';
+import type { PutBackPorts } from '../../src/service/restored/putBack.ts';
+import { readRestoreStatuses, isBelowWatermark } from '../../src/service/restored/whoWentBack.ts';
+import type { RestoreStatus } from '../../src/service/restored/whoWentBack.ts';
 import { Routing } from '../../src/service/routing.ts';
 import type { ShardConfig } from '../../src/shardsFile.ts';
 import { fail } from '../support/report.ts';
@@ -52,7 +52,7 @@ export class RestoredWork {
   readonly #deadlineMs: DeadlineMs;
   readonly #store: RestoredShardStore;
   readonly #missing: MissingRecords;
-  readonly #putBackParts: PutBackParts;
+  readonly #putBackParts: PutBackPorts;
   readonly #closing: ClosingParts;
 
   constructor({ books, past, lock, shards, initialShards, sinceMs, deadlineMs }: RestoredWorkPorts) {
@@ -74,18 +74,18 @@ export class RestoredWork {
    * The named shards, or those that went back. A shard that was only closed is written to or reopened only when
    * `--shard` names it: an operator may be loading it.
    */
-  async choose({ shard: names = [], putBack, accept }: RestoredOptions): Promise<Standing[]> {
-    const standings = await readStandings(this.#store, this.#shards.length, this.#deadlineMs);
+  async choose({ shard: names = [], putBack, accept }: RestoredOptions): Promise<RestoreStatus[]> {
+    const standings = await readRestoreStatuses(this.#store, this.#shards.length, this.#deadlineMs);
     if (names.length > 0) return standings.filter(({ shard }) => names.includes(this.#nameOf(shard)));
     const refused = standings.filter(isUnsellable);
     if (!putBack && !accept) return refused;
     for (const standing of refused)
-      if (!wasSeen(standing))
+      if (!isBelowWatermark(standing))
         fail(
           `${this.#nameOf(standing.shard)} is closed, and no shard recorded that it went back: ` +
             'it is left unchanged unless --shard names it',
         );
-    return refused.filter(wasSeen);
+    return refused.filter(isBelowWatermark);
   }
 
   /** Closes shards for all gateways, independent of the watermarks that the gateways have of them. */
@@ -105,7 +105,7 @@ export class RestoredWork {
    *
    * @throws when one of them is open, or holds a part of a copy that must be finished first
    */
-  async closeBeforePutBack(chosen: readonly Standing[]): Promise<void> {
+  async closeBeforePutBack(chosen: readonly RestoreStatus[]): Promise<void> {
     const open = chosen.find((standing) => !isUnsellable(standing));
     if (open !== undefined)
       throw new Error(`${this.#nameOf(open.shard)} is open, so nothing is put back; close it first with --close`);
@@ -117,7 +117,7 @@ export class RestoredWork {
     );
   }
 
-  find(chosen: readonly Standing[], lines: readonly OrderedLine[]): Promise<Finding[]> {
+  find(chosen: readonly RestoreStatus[], lines: readonly OrderedLine[]): Promise<Finding[]> {
     return this.#missing.find(chosen, lines);
   }
 
@@ -127,7 +127,7 @@ export class RestoredWork {
     list: string | undefined,
   ): Promise<void> {
     const name = this.#nameOf(standing.shard);
-    console.log(`${name}: ${inWords(standing, this.#sinceMs)}`);
+    console.log(`${name}: ${describeStatus(standing, this.#sinceMs)}`);
     if (past !== null && past.reached < standing.watermarkBefore)
       console.log(`${name}: the reference copy goes no further than ${watermarkText(past.reached)}`);
     if (past !== null && past.ahead.size > 0)
@@ -144,7 +144,7 @@ export class RestoredWork {
     for (const { standing, past } of findings) {
       if (past === null) continue;
       await this.#copy(standing, past);
-      copied.set(standing.shard, { ...past, lost: [], differing: 0 });
+      copied.set(standing.shard, { ...past, missing: [], differing: 0 });
     }
     const rest =
       this.#past === null
@@ -154,8 +154,8 @@ export class RestoredWork {
             lines,
             copied,
           );
-    const all = rest.map(({ standing, lost }) => ({ shard: standing.shard, lost }));
-    const count = all.reduce((sum, { lost }) => sum + lost.length, 0);
+    const all = rest.map(({ standing, lost }) => ({ shard: standing.shard, missing: lost }));
+    const count = all.reduce((sum, { missing }) => sum + missing.length, 0);
     const done = await shown('putting back', count, 'records', (add) =>
       putBack(this.#putBackParts, all, this.#deadlineMs, () => add(1)),
     );
@@ -185,14 +185,14 @@ export class RestoredWork {
     console.log(`${name} is reopened${lost.length > 0 ? `, without ${lost.length} missing records` : ''}`);
   }
 
-  async #copy({ shard }: Standing, { ahead, reached }: NonNullable<Finding['past']>): Promise<void> {
+  async #copy({ shard }: RestoreStatus, { ahead, reached }: NonNullable<Finding['past']>): Promise<void> {
     const past = this.#past;
     if (past === null) return;
     this.#lock?.assert();
     await this.#store.setMark(shard, MARK_COPYING, reached, this.#deadlineMs);
     const rows = await past.countRows(shard, this.#deadlineMs);
     await shown(`copying ${this.#nameOf(shard)}`, rows, 'rows', (add) =>
-      copyPast({ past, present: this.#store }, shard, ahead, this.#deadlineMs, () => add(1)),
+      copyReference({ reference: past, present: this.#store }, shard, ahead, this.#deadlineMs, () => add(1)),
     );
     await this.#store.setMark(shard, MARK_CLOSED, reached, this.#deadlineMs);
   }
@@ -206,7 +206,7 @@ export class RestoredWork {
     );
     if (torn.size === 0) return;
     for (let shard = 0; shard < this.#shards.length; shard += 1)
-      for (const some of piecesOf([...torn], 400)) await this.#store.pause(shard, some, this.#deadlineMs);
+      for (const some of chunksOf([...torn], 400)) await this.#store.pause(shard, some, this.#deadlineMs);
     console.log(`paused, because some units of these SKUs exist twice or not at all: ${inQuotes(torn)}`);
   }
 
@@ -216,8 +216,8 @@ export class RestoredWork {
 }
 
 /** Why records may be missing although none was found. */
-function incompleteBecause(standing: Standing): string {
-  if (!wasSeen(standing))
+function incompleteBecause(standing: RestoreStatus): string {
+  if (!isBelowWatermark(standing))
     return 'no shard recorded how far it had come, so it is not known whether its records are complete';
   return (
     'the sources may be incomplete: the reference copy (--against) ends too early, differs or was not read, ' +

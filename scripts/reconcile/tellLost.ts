@@ -47,7 +47,7 @@ export function lineOf({ kind, toldBy, sku_id, order_id, order_detail_id, id, qu
 
 /** One line for each record that was not put back, or whose attempt got no answer: such a record may exist or not. */
 export function notBack(tried: readonly PutBack[]): string[] {
-  return tried.flatMap(({ lost, fault, isUnknown }) => {
+  return tried.flatMap(({ missing: lost, fault, isUnknown }) => {
     const outcome = isUnknown ? 'outcome unknown, run it again' : 'not put back';
     return fault === null ? [] : [`${outcome} (${fault}): ${lineOf(lost)}`];
   });

@@ -1,6 +1,6 @@
 import { RestoredShardStore } from '../../src/mysql/restoredShards.ts';
 import type { Shard } from '../../src/mysql/shard.ts';
-import { findRefused } from '../../src/service/restored/whoWentBack.ts';
+import { findRefusedShards } from '../../src/service/restored/whoWentBack.ts';
 
 const LOOK_MS = 5_000;
 
@@ -14,7 +14,7 @@ export async function refuseRestored(
   shards: readonly Shard[],
   names: readonly { readonly name: string }[],
 ): Promise<void> {
-  const [back] = await findRefused(new RestoredShardStore(shards), shards.length, performance.now() + LOOK_MS);
+  const [back] = await findRefusedShards(new RestoredShardStore(shards), shards.length, performance.now() + LOOK_MS);
   if (back !== undefined)
     throw new Error(
       `${names[back]?.name ?? back} is refused, because it was restored from a backup or an operator closed it: ` +

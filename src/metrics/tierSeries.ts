@@ -3,10 +3,10 @@ import type { Registry } from 'prom-client';
 
 /** Counts what tiers do; the same interface as `TierWatcher` of the services. */
 export interface TierSeries {
-  asked(tier: string): void;
+  requested(tier: string): void;
   refused(tier: string, ageMs: number): void;
   skipped(tier: string): void;
-  passedFalsely(tier: string): void;
+  falsePass(tier: string): void;
 }
 
 /** The series of early refusals. @param known read at each scrape */
@@ -58,12 +58,12 @@ export function tierSeries(
   const refusedBy = childrenOf((tier) => refused.labels({ tier }));
   const ageOf = childrenOf((tier) => age.labels({ tier }));
   return {
-    asked: (tier) => askedBy(tier).inc(),
+    requested: (tier) => askedBy(tier).inc(),
     refused(tier, ageMs) {
       refusedBy(tier).inc();
       ageOf(tier).observe(ageMs / 1_000);
     },
     skipped: (tier) => skipped.inc({ tier }),
-    passedFalsely: (tier) => passed.inc({ tier }),
+    falsePass: (tier) => passed.inc({ tier }),
   };
 }

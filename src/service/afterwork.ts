@@ -1,5 +1,5 @@
 /** Work that continues after the answer to its caller; a shutdown waits for it. */
-export class Afterwork {
+export class BackgroundTasks {
   readonly #open = new Set<Promise<void>>();
   readonly #onFault: (error: unknown) => void;
 

@@ -4,11 +4,11 @@ import { REFUSAL_CODES } from '../core/outcome.ts';
 import type { Applied, CancelOutcome, Misrouted, NotDone, RefusalCode, OutcomeInDoubt } from '../core/outcome.ts';
 import { applyOperation } from './applyOperation.ts';
 import { findDeductions } from './findDeductions.ts';
-import { pastHolds } from './freeHolds.ts';
+import { completeBlockingHolds } from './freeHolds.ts';
 import { byShard, isMisplaced, onHomes, PAST } from './hot/placing.ts';
 import { lookUpLines } from './lookUpLines.ts';
 import type { LineRead } from './lookUpLines.ts';
-import type { Parts } from './parts.ts';
+import type { ServicePorts } from './parts.ts';
 
 export interface Cancellation {
   readonly order_id: string;
@@ -56,7 +56,7 @@ const STATES_MS = 500;
  * states.
  */
 export async function cancelOrder(
-  ports: Parts,
+  ports: ServicePorts,
   cancellation: Cancellation,
   deadlineMs: DeadlineMs,
 ): Promise<CancelAnswer> {
@@ -67,7 +67,7 @@ export async function cancelOrder(
   return { is: 'refused', code: ended.code, lines };
 }
 
-async function cancelOnShards(ports: Parts, cancellation: Cancellation, deadlineMs: DeadlineMs): Promise<Ended> {
+async function cancelOnShards(ports: ServicePorts, cancellation: Cancellation, deadlineMs: DeadlineMs): Promise<Ended> {
   /** Whether this attempt has cancelled some lines while a shard redirected others. */
   let hasBegun = false;
   const ended = await onHomes<FlowKey, Ended>(ports, cancellation.lines, deadlineMs, async (routed) => {
@@ -81,7 +81,7 @@ async function cancelOnShards(ports: Parts, cancellation: Cancellation, deadline
     const waitUntilMs = groups.length > 1 ? deadlineMs - STATES_MS : 0;
     const outcomes = await Promise.all(
       groups.map(([shard, lines]) =>
-        pastHolds<CancelOutcome>(ports, deadlineMs, waitUntilMs, shard, () =>
+        completeBlockingHolds<CancelOutcome>(ports, deadlineMs, waitUntilMs, shard, () =>
           applyOperation(ports.engine, shard, { kind: 'cancel', order_id: cancellation.order_id, lines }, deadlineMs),
         ),
       ),
@@ -101,7 +101,7 @@ async function cancelOnShards(ports: Parts, cancellation: Cancellation, deadline
 
 /** Finds a line that would refuse the attempt on one of several shards. @returns null when there is none */
 async function findObstacle(
-  ports: Parts,
+  ports: ServicePorts,
   { order_id, lines }: Cancellation,
   deadlineMs: DeadlineMs,
 ): Promise<Objection | NotDone | null> {

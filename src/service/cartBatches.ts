@@ -5,7 +5,7 @@ import type { DecidedCart } from '../core/reconciliation.ts';
 const LINES_AT_A_TIME = 2_000;
 
 /** Cuts a list into pieces of some length; the last may be shorter. */
-export function piecesOf<T>(items: readonly T[], length: number): T[][] {
+export function chunksOf<T>(items: readonly T[], length: number): T[][] {
   return Array.from({ length: Math.ceil(items.length / length) }, (_, piece) =>
     items.slice(piece * length, (piece + 1) * length),
   );

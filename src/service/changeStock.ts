@@ -4,11 +4,11 @@ import type { AppliedOutcome } from '../core/outcome.ts';
 import type { Routed } from './applyOperation.ts';
 import { adjustHot } from './hot/adjustHot.ts';
 import { setSaleHot } from './hot/setSaleHot.ts';
-import type { Parts } from './parts.ts';
+import type { ServicePorts } from './parts.ts';
 
 /** Restocks a SKU, writes units off, or turns its sale on or off. */
 export function changeStock(
-  ports: Parts,
+  ports: ServicePorts,
   operation: Adjust | SetSale,
   deadlineMs: DeadlineMs,
 ): Promise<Routed<AppliedOutcome>> {

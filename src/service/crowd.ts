@@ -2,12 +2,12 @@
  * The names that an operation uses, such as its SKUs, each with its share. A share is the part of all admissions, above
  * 0 and at most 1, that operations with this name may have together. A share allows at least one admission.
  */
-export type Shares = ReadonlyMap<string, number>;
+export type QuotaShares = ReadonlyMap<string, number>;
 
-const NO_SHARES: Shares = new Map();
+const NO_SHARES: QuotaShares = new Map();
 
 /** Counts the admitted operations, in all and by name, against a maximum. */
-export class Crowd {
+export class QuotaCounter {
   readonly #max: number;
   readonly #counts = new Map<string, number>();
   #size = 0;
@@ -27,7 +27,7 @@ export class Crowd {
    * @param likely the name to check first: an operation with a thousand names mostly waits for the same name as before.
    * @returns null when no share is used up
    */
-  findTaken(shares: Shares, kept: Shares = NO_SHARES, likely: string | null = null): string | null {
+  findExhausted(shares: QuotaShares, kept: QuotaShares = NO_SHARES, likely: string | null = null): string | null {
     const isUsedUp = (name: string): boolean => {
       const count = (this.#counts.get(name) ?? 0) + (kept.has(name) ? 1 : 0);
       return count >= Math.max(1, Math.floor(this.#max * (shares.get(name) ?? 1)));
@@ -37,13 +37,13 @@ export class Crowd {
     return null;
   }
 
-  join(shares: Shares): void {
+  join(shares: QuotaShares): void {
     this.#size += 1;
     for (const name of shares.keys()) this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1);
   }
 
   /** Undoes one `join` with the same shares. */
-  leave(shares: Shares): void {
+  leave(shares: QuotaShares): void {
     this.#size -= 1;
     for (const name of shares.keys()) {
       const rest = (this.#counts.get(name) ?? 0) - 1;

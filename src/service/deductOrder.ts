@@ -4,11 +4,11 @@ import type { LineWithRow } from '../core/operation.ts';
 import type { DeductOutcome, Misrouted, BlockedByHolds } from '../core/outcome.ts';
 import { applyOperation } from './applyOperation.ts';
 import type { Routed } from './applyOperation.ts';
-import { pastHolds } from './freeHolds.ts';
+import { completeBlockingHolds } from './freeHolds.ts';
 import { applyFunded } from './hot/applyFunded.ts';
 import { byShard, isMisplaced, onHomes } from './hot/placing.ts';
 import type { At } from './hot/placing.ts';
-import type { Parts } from './parts.ts';
+import type { ServicePorts } from './parts.ts';
 import { sellCart } from './sellCart.ts';
 
 export interface Order {
@@ -29,9 +29,9 @@ export interface OrderAnswer {
  * Takes the stock of all lines of an order, or of none: in one transaction when one shard has all lines, else as a
  * cart.
  */
-export async function deductOrder(ports: Parts, order: Order, deadlineMs: DeadlineMs): Promise<OrderAnswer> {
+export async function deductOrder(ports: ServicePorts, order: Order, deadlineMs: DeadlineMs): Promise<OrderAnswer> {
   // Refused lines and replays count too: the hot-key tracker counts requests.
-  for (const { sku_id } of order.lines) ports.heat.add(sku_id, 1);
+  for (const { sku_id } of order.lines) ports.hotKeys.add(sku_id, 1);
   const only = onlyShardOf(ports, order.lines);
   if (only === null) return deductWithRetries(ports, order, deadlineMs, null);
   const outcome = await applyOnce(ports, order, only, deadlineMs);
@@ -52,7 +52,7 @@ interface OnlyShard {
 }
 
 /** The shard of all lines, if it is known without a read and the lines need no cart; else null. */
-function onlyShardOf(ports: Parts, lines: readonly Line[]): OnlyShard | null {
+function onlyShardOf(ports: ServicePorts, lines: readonly Line[]): OnlyShard | null {
   const { layouts } = ports.hot;
   const [first] = lines;
   if (lines.length === 1 && first !== undefined) {
@@ -77,7 +77,7 @@ function onlyShardOf(ports: Parts, lines: readonly Line[]): OnlyShard | null {
 }
 
 function applyOnce(
-  ports: Parts,
+  ports: ServicePorts,
   { order_id }: Order,
   { shard, lines, isSplit }: OnlyShard,
   deadlineMs: DeadlineMs,
@@ -90,7 +90,7 @@ function applyOnce(
 
 /** Waits for carts that block the lines, follows redirects, and sells over several shards. */
 async function deductWithRetries(
-  ports: Parts,
+  ports: ServicePorts,
   order: Order,
   deadlineMs: DeadlineMs,
   first: Misrouted | null,
@@ -109,7 +109,7 @@ async function deductWithRetries(
         shards = [...shards, ports.routing.map.shardOf(order.order_id)];
         return sellCart(ports, order, deadlineMs);
       }
-      const ended = await pastHolds<DeductOutcome>(ports, deadlineMs, deadlineMs, only[0], () =>
+      const ended = await completeBlockingHolds<DeductOutcome>(ports, deadlineMs, deadlineMs, only[0], () =>
         applyAlone(ports, order, only, deadlineMs),
       );
       // Not "sold out": units that undecided carts hold may come back.
@@ -127,7 +127,7 @@ async function deductWithRetries(
  * Whether all shards of an order are durable. Units of a split SKU may have come from any shard of its layout: a shard
  * that loses their debit has these units twice.
  */
-function isDurable({ hot, shards }: Parts, { lines }: Order, usedShards: readonly ShardIndex[]): boolean {
+function isDurable({ hot, shards }: ServicePorts, { lines }: Order, usedShards: readonly ShardIndex[]): boolean {
   for (const shard of usedShards) if (!shards.isDurable(shard)) return false;
   for (const { sku_id } of lines)
     for (const shard of hot.layouts.known(sku_id)?.shards ?? []) if (!shards.isDurable(shard)) return false;
@@ -135,7 +135,7 @@ function isDurable({ hot, shards }: Parts, { lines }: Order, usedShards: readonl
 }
 
 function applyAlone(
-  ports: Parts,
+  ports: ServicePorts,
   { order_id }: Order,
   [shard, lines]: readonly [ShardIndex, readonly At<Line>[]],
   deadlineMs: DeadlineMs,

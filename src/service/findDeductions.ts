@@ -2,7 +2,7 @@ import type { DeadlineMs, FlowKey } from '../core/nouns.ts';
 import type { NotDone } from '../core/outcome.ts';
 import { lookUpLines } from './lookUpLines.ts';
 import type { FoundDeduction } from './lookUpLines.ts';
-import type { Parts } from './parts.ts';
+import type { ServicePorts } from './parts.ts';
 
 export interface FoundDeductions {
   readonly is: 'found';
@@ -15,7 +15,7 @@ export interface FoundDeductions {
  * `pending` only while its cart is open.
  */
 export async function findDeductions(
-  ports: Parts,
+  ports: ServicePorts,
   keys: readonly FlowKey[],
   deadlineMs: DeadlineMs,
 ): Promise<FoundDeductions | NotDone> {

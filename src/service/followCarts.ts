@@ -10,10 +10,10 @@ import type {
   StockDifference,
   SoldFlow,
 } from '../core/reconciliation.ts';
-import { batchesOf, cartText, piecesOf } from './cartBatches.ts';
+import { batchesOf, cartText, chunksOf } from './cartBatches.ts';
 import { byShard } from './hot/placing.ts';
 import type { Routing } from './routing.ts';
-import type { Unread } from './unread.ts';
+import type { ReadFailures } from './unread.ts';
 
 /** Records in one page. Per shard, two pages are in memory at once, for any number of carts. */
 const CARTS_AT_A_TIME = 150;
@@ -22,11 +22,11 @@ const KEYS_AT_A_TIME = 400;
 /** Bare records in one statement. The statement reads all flows, so few statements with many records are best. */
 const BARE_AT_A_TIME = 2_000;
 
-export interface CartParts {
+export interface CartAuditPorts {
   readonly routing: Routing;
   readonly auditor: Auditor;
   /** Collects the shards that could not be read; their rows are not judged. */
-  readonly unread: Unread;
+  readonly readFailures: ReadFailures;
 }
 
 /**
@@ -35,8 +35,8 @@ export interface CartParts {
  *
  * @param only one SKU, or null: all
  */
-export async function followCarts(
-  ports: CartParts,
+export async function auditCarts(
+  ports: CartAuditPorts,
   shard: ShardIndex,
   only: string | null,
   deadlineMs: DeadlineMs,
@@ -61,8 +61,8 @@ export async function followCarts(
 }
 
 /** Reads the carts of some differences again, and judges them again. */
-export async function followAgain(
-  ports: CartParts,
+export async function auditCartsAgain(
+  ports: CartAuditPorts,
   differences: readonly StockDifference[],
   deadlineMs: DeadlineMs,
 ): Promise<StockDifference[]> {
@@ -85,8 +85,10 @@ export async function followAgain(
   }
   const found: StockDifference[] = [];
   for (const [shard, ofShard] of byOwner(ports, [...carts.values()])) {
-    for (const some of piecesOf(ofShard, KEYS_AT_A_TIME)) {
-      const read = await ports.unread.read(shard, () => ports.auditor.readDecisions(shard, some, deadlineMs));
+    for (const some of chunksOf(ofShard, KEYS_AT_A_TIME)) {
+      const read = await ports.readFailures.readUnlessFailed(shard, () =>
+        ports.auditor.readDecisions(shard, some, deadlineMs),
+      );
       const records = new Map((read ?? []).map((record) => [cartText(record), record.state]));
       // Judged by the present state of the record. A cart without a record sold nothing.
       found.push(
@@ -102,8 +104,8 @@ export async function followAgain(
 }
 
 /** Finds the old holds of a shard whose carts were decided long ago or have no record. */
-export async function followHolds(
-  ports: CartParts,
+export async function auditHolds(
+  ports: CartAuditPorts,
   shard: ShardIndex,
   holds: readonly OverdueHold[],
   deadlineMs: DeadlineMs,
@@ -114,8 +116,10 @@ export async function followHolds(
     ports,
     holds.filter(({ quantity }) => quantity > 0),
   )) {
-    for (const some of piecesOf(ofOwner, KEYS_AT_A_TIME)) {
-      const read = await ports.unread.read(owner, () => ports.auditor.findFreshCarts(owner, some, deadlineMs));
+    for (const some of chunksOf(ofOwner, KEYS_AT_A_TIME)) {
+      const read = await ports.readFailures.readUnlessFailed(owner, () =>
+        ports.auditor.findFreshCarts(owner, some, deadlineMs),
+      );
       if (read === null) continue;
       const fresh = new Set(read.map(cartText));
       const left = some.filter((hold) => !fresh.has(cartText(hold)));
@@ -132,24 +136,24 @@ export async function followHolds(
  * cannot be read.
  */
 async function* pagesOf(
-  { auditor, unread }: CartParts,
+  { auditor, readFailures: unread }: CartAuditPorts,
   shard: ShardIndex,
   naming: string | null,
   deadlineMs: DeadlineMs,
 ): AsyncGenerator<readonly DecidedCart[]> {
   const read = (after: CartPosition | null): Promise<CartPage | null> =>
-    unread.insist(shard, () => auditor.readDecidedCarts(shard, { after, max: CARTS_AT_A_TIME, naming }, deadlineMs));
+    unread.tryRead(shard, () => auditor.readDecidedCarts(shard, { after, max: CARTS_AT_A_TIME, naming }, deadlineMs));
   for (let nextPage: ReturnType<typeof read> | null = read(null); nextPage !== null;) {
     const page: CartPage | null = await nextPage;
     nextPage = page === null || page.next === null ? null : read(page.next);
     // The lines of an unreadable record are not judged; the other records of the page are.
-    for (const record of page?.unreadable ?? []) unread.note(shard, record);
+    for (const record of page?.unreadable ?? []) unread.addRow(shard, record);
     yield page?.carts ?? [];
   }
 }
 
 async function judgeCarts(
-  ports: CartParts,
+  ports: CartAuditPorts,
   carts: readonly DecidedCart[],
   deadlineMs: DeadlineMs,
 ): Promise<StockDifference[]> {
@@ -170,7 +174,7 @@ async function judgeCarts(
  * only be found in the flows.
  */
 async function judgeBareCarts(
-  { routing, auditor, unread }: CartParts,
+  { routing, auditor, readFailures: unread }: CartAuditPorts,
   bare: readonly CartKey[],
   only: string | null,
   deadlineMs: DeadlineMs,
@@ -179,7 +183,7 @@ async function judgeBareCarts(
   const shards = [...routing.map.slotCounts().keys()];
   const found: StockDifference[] = [];
   for (const shard of shards) {
-    const flows = await unread.read(shard, () =>
+    const flows = await unread.readUnlessFailed(shard, () =>
       auditor.findFlowsOfCarts(shard, bare, only === null ? null : [only], deadlineMs),
     );
     found.push(
@@ -193,7 +197,7 @@ async function judgeBareCarts(
 
 /** @returns the flow of every line that was read, null where there is none; lines on unreadable shards are missing */
 async function readFlows(
-  { routing, auditor, unread }: CartParts,
+  { routing, auditor, readFailures: unread }: CartAuditPorts,
   lines: readonly CartLine[],
   deadlineMs: DeadlineMs,
 ): Promise<Map<string, SoldFlow | null>> {
@@ -201,8 +205,8 @@ async function readFlows(
   const routed = lines.map((line) => ({ ...line, shard: line.shard ?? routing.map.shardOf(line.sku_id) }));
   const ofShards = [...byShard(routed)].map(async ([shard, ofShard]) => {
     // One statement after the other: all readers share the few connections of a shard and its short admission queue.
-    for (const some of piecesOf(ofShard, KEYS_AT_A_TIME)) {
-      const flows = await unread.read(shard, () => auditor.readFlows(shard, some, deadlineMs));
+    for (const some of chunksOf(ofShard, KEYS_AT_A_TIME)) {
+      const flows = await unread.readUnlessFailed(shard, () => auditor.readFlows(shard, some, deadlineMs));
       if (flows === null) return;
       for (const key of some) flowsByKey.set(flowKeyText(key), null);
       for (const flow of flows) flowsByKey.set(flowKeyText(flow), flow);
@@ -221,7 +225,7 @@ function stateOf(cart: DecidedCart, state: DecidedCart['state'] | undefined): De
 }
 
 /** Groups carts by the shard of their records. */
-function byOwner<C extends CartKey>({ routing }: CartParts, carts: readonly C[]): Map<ShardIndex, C[]> {
+function byOwner<C extends CartKey>({ routing }: CartAuditPorts, carts: readonly C[]): Map<ShardIndex, C[]> {
   const groups = new Map<ShardIndex, C[]>();
   for (const cart of carts) {
     const shard = routing.map.shardOf(cart.order_id);

@@ -5,7 +5,7 @@ import type { HotKeyTracker } from '../core/heat.ts';
  *
  * @returns a function that stops it
  */
-export function followHeat(heat: HotKeyTracker, everyMs: number): () => void {
+export function closeHotKeyWindows(heat: HotKeyTracker, everyMs: number): () => void {
   let beganMs = performance.now();
   const timer = setInterval(() => {
     const nowMs = performance.now();

@@ -5,8 +5,8 @@ import type { FoundCartState } from '../core/ports.ts';
 import { applyOperation } from './applyOperation.ts';
 import { byShard, PAST } from './hot/placing.ts';
 import type { At } from './hot/placing.ts';
-import type { Parts } from './parts.ts';
-import { Sharing } from './sharing.ts';
+import type { ServicePorts } from './parts.ts';
+import { SingleFlight } from './sharing.ts';
 
 /** The longest pause before undecided holds are read again. The pause is uniformly random. */
 const PAUSE_MS_MAX = 40;
@@ -15,17 +15,17 @@ const HOLDS_RESOLVED_MAX = 8;
 const RESOLVE_MS = 3_000;
 
 /** The dependencies of completing holds. */
-export type HoldParts = Pick<Parts, 'routing' | 'engine' | 'carts' | 'freeing'>;
+export type HoldPorts = Pick<ServicePorts, 'routing' | 'engine' | 'carts' | 'holdCompletion'>;
 
 /**
  * The outcome for some holds. `settled`: at least one hold was completed. `open`: a cart is undecided. `unreachable`:
  * the record of a cart, or the shard of a hold, could not be reached.
  */
-export type Freed = 'settled' | 'open' | 'unreachable';
+export type HoldCompletion = 'settled' | 'open' | 'unreachable';
 
 /** Orders for one SKU find the same holds. Each cart record is read, and its holds completed, once for all of them. */
-export function shareFreeing(): Sharing<Freed> {
-  return new Sharing((completion) => completion === 'settled');
+export function shareHoldCompletion(): SingleFlight<HoldCompletion> {
+  return new SingleFlight((completion) => completion === 'settled');
 }
 
 /**
@@ -36,8 +36,8 @@ export function shareFreeing(): Sharing<Freed> {
  * @param waitUntilMs how long it waits for an open cart; holds of decided carts are completed after that too
  * @returns `pending` only when an open cart still blocks the work
  */
-export async function pastHolds<T extends { readonly is: string }>(
-  ports: HoldParts,
+export async function completeBlockingHolds<T extends { readonly is: string }>(
+  ports: HoldPorts,
   deadlineMs: DeadlineMs,
   waitUntilMs: DeadlineMs,
   shard: ShardIndex,
@@ -46,7 +46,7 @@ export async function pastHolds<T extends { readonly is: string }>(
   for (;;) {
     const outcome = await work();
     if (!isPending(outcome)) return outcome;
-    const completion = await freeHolds(
+    const completion = await completeHolds(
       ports,
       someHolds(outcome.holds).map((hold) => ({ shard, ...hold })),
       deadlineMs,
@@ -61,46 +61,55 @@ export async function pastHolds<T extends { readonly is: string }>(
 }
 
 /** Completes the holds of decided carts. */
-export async function freeHolds(ports: HoldParts, holds: readonly FoundHold[], deadlineMs: DeadlineMs): Promise<Freed> {
-  const completion = await freeEach(ports, holds, deadlineMs);
+export async function completeHolds(
+  ports: HoldPorts,
+  holds: readonly FoundHold[],
+  deadlineMs: DeadlineMs,
+): Promise<HoldCompletion> {
+  const completion = await completeHoldsByCart(ports, holds, deadlineMs);
   if (completion.has('settled')) return 'settled';
   return completion.has('open') ? 'open' : 'unreachable';
 }
 
 /** Completes the holds of decided carts. @returns each outcome that at least one of the carts had */
-export async function freeEach(
-  ports: HoldParts,
+export async function completeHoldsByCart(
+  ports: HoldPorts,
   holds: readonly FoundHold[],
   deadlineMs: DeadlineMs,
-): Promise<ReadonlySet<Freed>> {
+): Promise<ReadonlySet<HoldCompletion>> {
   // The shared work has a deadline of its own, so it must not begin after the caller's deadline. Without this check a
   // late round of the sweeper would begin all its work at once.
   if (performance.now() >= deadlineMs) return new Set(['unreachable']);
-  const completions = [...byCart(holds)].map(async ([cart, ofCart]) => {
+  const completions = [...groupByCart(holds)].map(async ([cart, ofCart]) => {
     const key = [cart, ...ofCart.map(flowKeyText).sort()].join('\0');
     // Later callers may have a later deadline than the caller that began the work.
     return (
-      (await ports.freeing.do(key, deadlineMs, () => completeHoldsOf(ports, ofCart, performance.now() + RESOLVE_MS))) ??
-      'unreachable'
+      (await ports.holdCompletion.run(key, deadlineMs, () =>
+        completeHoldsOf(ports, ofCart, performance.now() + RESOLVE_MS),
+      )) ?? 'unreachable'
     );
   });
   return new Set(await Promise.all(completions));
 }
 
-async function completeHoldsOf(ports: HoldParts, holds: readonly FoundHold[], deadlineMs: DeadlineMs): Promise<Freed> {
+async function completeHoldsOf(
+  ports: HoldPorts,
+  holds: readonly FoundHold[],
+  deadlineMs: DeadlineMs,
+): Promise<HoldCompletion> {
   const [first] = holds;
   if (first === undefined) return 'settled';
-  const judged = await judgeCart(ports, first, deadlineMs);
+  const judged = await readCartState(ports, first, deadlineMs);
   if (judged.is !== 'judged') return 'unreachable';
   if (judged.state === 'open') return 'open';
   // The quantity of an existing flow counts; this one is used only where no flow exists.
   const lines = holds.map(({ sku_id, order_detail_id, shard }) => ({ sku_id, order_detail_id, quantity: 1, shard }));
-  return (await settleCart(ports, first, lines, judged.state, deadlineMs)) ? 'settled' : 'unreachable';
+  return (await completeCart(ports, first, lines, judged.state, deadlineMs)) ? 'settled' : 'unreachable';
 }
 
 /** Reads the state of a cart from its record, on the shard of its order. */
-export function judgeCart(
-  ports: HoldParts,
+export function readCartState(
+  ports: HoldPorts,
   cart: CartKey,
   deadlineMs: DeadlineMs,
 ): Promise<FoundCartState | NotDone | OutcomeInDoubt> {
@@ -110,8 +119,8 @@ export function judgeCart(
 }
 
 /** Completes the lines of a cart where they are held. @returns whether the completion succeeded on all these shards */
-export async function settleCart(
-  ports: HoldParts,
+export async function completeCart(
+  ports: HoldPorts,
   { order_id, attempt }: CartKey,
   lines: readonly At<Line>[],
   decision: CommitDecision,
@@ -158,7 +167,7 @@ function isPending(outcome: { readonly is: string }): outcome is BlockedByHolds 
 }
 
 /** Groups holds by their cart. */
-export function byCart<H extends CartKey>(holds: readonly H[]): Map<string, H[]> {
+export function groupByCart<H extends CartKey>(holds: readonly H[]): Map<string, H[]> {
   const groups = new Map<string, H[]>();
   for (const hold of holds) {
     const key = `${hold.order_id}\0${hold.attempt}`;

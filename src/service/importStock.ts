@@ -1,7 +1,7 @@
 import type { ShardIndex } from '../core/nouns.ts';
 import type { OpenedMany, OpeningStock, StockOpener } from '../core/ports.ts';
 import { pause } from './freeHolds.ts';
-import { inWidth } from './inWidth.ts';
+import { mapWithLimit } from './inWidth.ts';
 import type { Routing } from './routing.ts';
 
 /** SKUs that are opened in one transaction. */
@@ -12,7 +12,7 @@ const BATCH_MS = 10_000;
 const TRIES_MAX = 20;
 const PAUSE_MS = 500;
 
-export interface ImportParts {
+export interface ImportPorts {
   readonly routing: Routing;
   readonly opener: StockOpener;
 }
@@ -21,11 +21,11 @@ export interface ImportParts {
 export interface Imported {
   readonly openedNow: number;
   /** SKUs that existed with the same opening stock, from an earlier run. */
-  readonly stoodAlready: number;
+  readonly alreadyOpen: number;
   /** SKUs that existed with another opening stock, each with that stock; they are not changed. */
-  readonly otherwise: readonly OpeningStock[];
+  readonly differing: readonly OpeningStock[];
   /** SKUs with an unknown outcome, because their shard did not answer. They must be sent again. */
-  readonly notKnown: readonly { readonly stock: OpeningStock; readonly reason: string }[];
+  readonly unknownOutcome: readonly { readonly stock: OpeningStock; readonly reason: string }[];
 }
 
 /**
@@ -36,22 +36,22 @@ export interface Imported {
  * @param onDone called after each batch with the number of its SKUs
  */
 export async function importStock(
-  ports: ImportParts,
+  ports: ImportPorts,
   stocks: readonly OpeningStock[],
   onDone: (count: number) => void,
 ): Promise<Imported> {
   await ports.routing.refresh();
   const batches = batchesOf(ports.routing, stocks);
-  const results = await inWidth(batches, WIDTH, async (batch) => {
+  const results = await mapWithLimit(batches, WIDTH, async (batch) => {
     const result = await openWithRetries(ports, batch);
     onDone(batch.length);
     return result;
   });
   return {
     openedNow: sum(results, ({ openedNow }) => openedNow),
-    stoodAlready: sum(results, ({ stoodAlready }) => stoodAlready),
-    otherwise: results.flatMap(({ otherwise }) => otherwise),
-    notKnown: results.flatMap(({ notKnown }) => notKnown),
+    alreadyOpen: sum(results, ({ alreadyOpen: stoodAlready }) => stoodAlready),
+    differing: results.flatMap(({ differing: otherwise }) => otherwise),
+    unknownOutcome: results.flatMap(({ unknownOutcome: notKnown }) => notKnown),
   };
 }
 
@@ -75,18 +75,23 @@ function batchesOf({ map }: Routing, stocks: readonly OpeningStock[]): OpeningSt
   ).flat();
 }
 
-async function openWithRetries({ routing, opener }: ImportParts, batch: readonly OpeningStock[]): Promise<Imported> {
+async function openWithRetries({ routing, opener }: ImportPorts, batch: readonly OpeningStock[]): Promise<Imported> {
   let reason = '';
   for (let tries = 1; tries <= TRIES_MAX; tries += 1) {
     if (tries > 1) await pause(PAUSE_MS);
     const answer = await routing.onOwners((map) => openAtOwners(map, opener, batch));
     if (answer.is === 'opened') {
       const { openedNow, conflicting: otherwise } = answer;
-      return { openedNow, otherwise, stoodAlready: batch.length - openedNow - otherwise.length, notKnown: [] };
+      return {
+        openedNow,
+        differing: otherwise,
+        alreadyOpen: batch.length - openedNow - otherwise.length,
+        unknownOutcome: [],
+      };
     }
     ({ reason } = answer);
   }
-  return { openedNow: 0, stoodAlready: 0, otherwise: [], notKnown: batch.map((stock) => ({ stock, reason })) };
+  return { openedNow: 0, alreadyOpen: 0, differing: [], unknownOutcome: batch.map((stock) => ({ stock, reason })) };
 }
 
 type Answer = Awaited<ReturnType<StockOpener['openMany']>>;

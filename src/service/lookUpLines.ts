@@ -2,10 +2,10 @@ import { RowsUnavailable } from '../core/hotPorts.ts';
 import { flowKeyText } from '../core/nouns.ts';
 import type { DeadlineMs, Flow, FlowKey, ShardIndex } from '../core/nouns.ts';
 import type { Misrouted } from '../core/outcome.ts';
-import { byCart, freeEach, pause } from './freeHolds.ts';
+import { groupByCart, completeHoldsByCart, pause } from './freeHolds.ts';
 import { byShard, earlierHomesOf, isMisplaced, PAST, pauseMsOf, placeByLayout } from './hot/placing.ts';
 import type { At } from './hot/placing.ts';
-import type { Parts } from './parts.ts';
+import type { ServicePorts } from './parts.ts';
 
 /** A deduction and the shard that has its flow. */
 export interface FoundDeduction {
@@ -37,7 +37,7 @@ const ANSWER_MS = 200;
  * @returns one entry per key, in their order, before `deadlineMs`
  */
 export async function lookUpLines(
-  ports: Parts,
+  ports: ServicePorts,
   keys: readonly FlowKey[],
   deadlineMs: DeadlineMs,
 ): Promise<readonly LineRead[]> {
@@ -75,10 +75,10 @@ interface RoutedLine extends At<FlowKey> {
 /** One look-up. The lines of each shard have rounds of their own, so that they wait for no other shard. */
 class LookUp {
   readonly reads = new Map<string, LineRead>();
-  readonly #ports: Parts;
+  readonly #ports: ServicePorts;
   readonly #untilMs: DeadlineMs;
 
-  constructor(ports: Parts, untilMs: DeadlineMs) {
+  constructor(ports: ServicePorts, untilMs: DeadlineMs) {
     this.#ports = ports;
     this.#untilMs = untilMs;
   }
@@ -151,8 +151,8 @@ class LookUp {
   /** Completes the holds of decided carts, and reads their lines again. */
   async #completeHolds(held: readonly (Flow & At<FlowKey>)[], progress: Progress): Promise<void> {
     await Promise.all(
-      [...byCart(held).values()].map(async (ofCart) => {
-        const completion = await freeEach(this.#ports, ofCart, this.#untilMs);
+      [...groupByCart(held).values()].map(async (ofCart) => {
+        const completion = await completeHoldsByCart(this.#ports, ofCart, this.#untilMs);
         if (completion.has('settled')) return this.read(ofCart, progress);
         for (const { shard, ...flow } of ofCart) {
           this.#set(

@@ -43,7 +43,7 @@ async function migrateShard(shard: ShardIndex, options: MigrateShardsOptions): P
     return { shard, appliedNow, status: await migrator.status(shard), fault: null };
   };
   try {
-    return await within(shardMs, work());
+    return await withTimeout(shardMs, work());
   } catch (error) {
     const fault = error instanceof Error ? error.message : String(error);
     return { shard, appliedNow: [], status: null, fault: fault.split('\n')[0] ?? fault };
@@ -51,7 +51,7 @@ async function migrateShard(shard: ShardIndex, options: MigrateShardsOptions): P
 }
 
 /** Waits for work at most `ms` milliseconds. @throws when the work takes longer; the work itself continues */
-export function within<T>(ms: number, work: Promise<T>): Promise<T> {
+export function withTimeout<T>(ms: number, work: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error(`no answer within ${ms / 1_000} s`)), ms);
     work.then(resolve, reject).finally(() => clearTimeout(timer));

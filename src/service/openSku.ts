@@ -3,7 +3,7 @@ import type { Open } from '../core/operation.ts';
 import type { AppliedOutcome, NotDone, Refused, OutcomeInDoubt } from '../core/outcome.ts';
 import { applyOperation } from './applyOperation.ts';
 import type { Routed } from './applyOperation.ts';
-import type { Parts } from './parts.ts';
+import type { ServicePorts } from './parts.ts';
 import { readSku } from './readSku.ts';
 
 /** A SKU with the requested opening stock. */
@@ -30,7 +30,7 @@ export type OpenAnswer = OpenedSku | SkuExists | Refused | NotDone | OutcomeInDo
  *
  * @returns `not_done` also when the SKU exists and its stock could not be read in time
  */
-export async function openSku(ports: Parts, operation: Open, deadlineMs: DeadlineMs): Promise<OpenAnswer> {
+export async function openSku(ports: ServicePorts, operation: Open, deadlineMs: DeadlineMs): Promise<OpenAnswer> {
   const { sku_id, leaved_amount } = operation;
   const outcome = await ports.routing.onOwners((map) => {
     const shard = map.shardOf(sku_id);

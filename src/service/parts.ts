@@ -1,24 +1,24 @@
 import type { HotKeyTracker } from '../core/heat.ts';
 import type { CartRecords, ShardOverview, StockEngine, StockReader } from '../core/ports.ts';
-import type { Afterwork } from './afterwork.ts';
-import type { Freed } from './freeHolds.ts';
+import type { BackgroundTasks } from './afterwork.ts';
+import type { HoldCompletion } from './freeHolds.ts';
 import type { Hot } from './hot/hot.ts';
-import type { Places } from './places.ts';
+import type { AdmissionQueue } from './places.ts';
 import type { Routing } from './routing.ts';
-import type { Sharing } from './sharing.ts';
+import type { SingleFlight } from './sharing.ts';
 
 /** The dependencies of the use cases. */
-export interface Parts {
+export interface ServicePorts {
   readonly routing: Routing;
   readonly engine: StockEngine;
   readonly reader: StockReader;
   readonly carts: CartRecords;
   readonly shards: ShardOverview;
-  readonly afterwork: Afterwork;
+  readonly backgroundTasks: BackgroundTasks;
   /** The admission queue of carts: each cart may send a request to every shard at once. */
-  readonly cartPlaces: Places;
+  readonly cartQueue: AdmissionQueue;
   /** Completes a hold once for all operations that find it at the same time. */
-  readonly freeing: Sharing<Freed>;
-  readonly heat: HotKeyTracker;
+  readonly holdCompletion: SingleFlight<HoldCompletion>;
+  readonly hotKeys: HotKeyTracker;
   readonly hot: Hot;
 }

@@ -1,9 +1,9 @@
 import type { DeadlineMs } from '../core/nouns.ts';
-import { Crowd } from './crowd.ts';
-import type { Shares } from './crowd.ts';
+import { QuotaCounter } from './crowd.ts';
+import type { QuotaShares } from './crowd.ts';
 
 interface Waiter {
-  readonly shares: Shares;
+  readonly shares: QuotaShares;
   readonly enter: () => void;
   /** The name whose share was used up at the last check; null: none. */
   blockedBy: string | null;
@@ -16,9 +16,9 @@ interface Waiter {
  * The first waiter in line has one admission reserved in each share that it names. Without this, waiters with fewer
  * names would always enter before it.
  */
-export class Places {
-  readonly #admitted: Crowd;
-  readonly #waiting: Crowd;
+export class AdmissionQueue {
+  readonly #admitted: QuotaCounter;
+  readonly #waiting: QuotaCounter;
   readonly #line = new Set<Waiter>();
 
   /**
@@ -28,23 +28,23 @@ export class Places {
    * @param waitingMax waiters; while there are so many, further operations are rejected
    */
   constructor(max: number, waitingMax: number) {
-    this.#admitted = new Crowd(max);
-    this.#waiting = new Crowd(waitingMax);
+    this.#admitted = new QuotaCounter(max);
+    this.#waiting = new QuotaCounter(waitingMax);
   }
 
   /**
    * @returns a function that ends the admission; null when there was none until `untilMs`, or too many operations wait
    */
-  async take(shares: Shares, untilMs: DeadlineMs): Promise<(() => void) | null> {
+  async enter(shares: QuotaShares, untilMs: DeadlineMs): Promise<(() => void) | null> {
     const [first] = this.#line;
-    const blockedBy = this.#admitted.findTaken(shares, first?.shares);
+    const blockedBy = this.#admitted.findExhausted(shares, first?.shares);
     if (blockedBy === null && !this.#admitted.isFull) return this.#enter(shares);
     const waitMs = untilMs - performance.now();
-    if (waitMs <= 0 || this.#waiting.isFull || this.#waiting.findTaken(shares) !== null) return null;
+    if (waitMs <= 0 || this.#waiting.isFull || this.#waiting.findExhausted(shares) !== null) return null;
     return this.#wait(shares, blockedBy, waitMs);
   }
 
-  #enter(shares: Shares): () => void {
+  #enter(shares: QuotaShares): () => void {
     this.#admitted.join(shares);
     let isAdmitted = true;
     return () => {
@@ -55,7 +55,7 @@ export class Places {
     };
   }
 
-  #wait(shares: Shares, blockedBy: string | null, waitMs: number): Promise<(() => void) | null> {
+  #wait(shares: QuotaShares, blockedBy: string | null, waitMs: number): Promise<(() => void) | null> {
     return new Promise((resolve) => {
       const end = (leave: (() => void) | null): void => {
         clearTimeout(timer);
@@ -81,7 +81,7 @@ export class Places {
     let first: Waiter | null = null;
     for (const waiter of this.#line) {
       if (this.#admitted.isFull) return;
-      waiter.blockedBy = this.#admitted.findTaken(waiter.shares, first?.shares, waiter.blockedBy);
+      waiter.blockedBy = this.#admitted.findExhausted(waiter.shares, first?.shares, waiter.blockedBy);
       if (waiter.blockedBy === null) waiter.enter();
       else first ??= waiter;
     }

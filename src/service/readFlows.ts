@@ -3,8 +3,8 @@ import type { JournalPage, JournalPosition, JournalRead } from '../core/journal.
 import type { DeadlineMs, FoundHold } from '../core/nouns.ts';
 import type { NotDone } from '../core/outcome.ts';
 import type { FoundJournal, JournalReader } from '../core/ports.ts';
-import { freeEach } from './freeHolds.ts';
-import type { Parts } from './parts.ts';
+import { completeHoldsByCart } from './freeHolds.ts';
+import type { ServicePorts } from './parts.ts';
 
 /** Holds whose carts are resolved at a time. */
 const HOLDS_MAX = 100;
@@ -30,7 +30,7 @@ export interface FoundFlowsPage {
  * @returns `not_done` also when the record of a cart that holds the SKU cannot be read: the cart may be sold
  */
 export async function readFlows(
-  ports: Parts & { readonly journal: JournalReader },
+  ports: ServicePorts & { readonly journal: JournalReader },
   query: FlowsQuery,
   deadlineMs: DeadlineMs,
 ): Promise<FoundFlowsPage | NotDone> {
@@ -39,7 +39,7 @@ export async function readFlows(
     if (found.is === 'not_done') return found;
     const { journals, opening, holds, holdsReadTo } = found;
     if (opening === null) return { is: 'found', page: null };
-    const completion = await freeEach(ports, holds, deadlineMs);
+    const completion = await completeHoldsByCart(ports, holds, deadlineMs);
     if (completion.has('unreachable')) return { is: 'not_done', reason: 'the record of a cart could not be read' };
     if (!completion.has('settled') && holdsReadTo === null)
       return { is: 'found', page: cutPage({ journals, opening }, query.limit) };
@@ -59,7 +59,7 @@ interface AllJournals {
 }
 
 async function readAll(
-  ports: Parts & { readonly journal: JournalReader },
+  ports: ServicePorts & { readonly journal: JournalReader },
   query: FlowsQuery,
   holdsAfter: string,
   deadlineMs: DeadlineMs,

@@ -3,7 +3,7 @@ import type { NotDone } from '../core/outcome.ts';
 import { pause } from './freeHolds.ts';
 import { isCurrent } from './hot/collect.ts';
 import { readWholeStock } from './hot/wholeStock.ts';
-import type { Parts } from './parts.ts';
+import type { ServicePorts } from './parts.ts';
 
 /** The units left of a SKU, by row, and whether it is on sale. */
 export interface SkuStock {
@@ -29,7 +29,7 @@ const PAUSE_MS = 10;
  * sells.
  */
 export async function readSku(
-  ports: Pick<Parts, 'routing' | 'reader' | 'hot'>,
+  ports: Pick<ServicePorts, 'routing' | 'reader' | 'hot'>,
   sku_id: string,
   deadlineMs: DeadlineMs,
 ): Promise<SkuStock | NotDone> {
@@ -52,7 +52,7 @@ export async function readSku(
 
 /** Reads the stock of a split SKU. @returns null when it has no layout */
 async function readSplit(
-  { hot }: Pick<Parts, 'hot'>,
+  { hot }: Pick<ServicePorts, 'hot'>,
   sku_id: string,
   deadlineMs: DeadlineMs,
 ): Promise<RowStock | NotDone | null> {

@@ -3,13 +3,13 @@ import type { NotDone } from '../core/outcome.ts';
 import type { Auditor, StockReader } from '../core/ports.ts';
 import { foundTwice } from '../core/reconciliation.ts';
 import type { ShardAudit, StockDifference } from '../core/reconciliation.ts';
-import { followAgain, followCarts, followHolds } from './followCarts.ts';
+import { auditCartsAgain, auditCarts, auditHolds } from './followCarts.ts';
 import { pause } from './freeHolds.ts';
-import { inWidth } from './inWidth.ts';
+import { mapWithLimit } from './inWidth.ts';
 import { repair } from './repair.ts';
 import type { Repair } from './repair.ts';
 import type { Routing } from './routing.ts';
-import { Unread } from './unread.ts';
+import { ReadFailures } from './unread.ts';
 
 /** Shards that are audited at once. Few: an audit loads their servers, and it is not urgent. */
 const WIDTH = 4;
@@ -20,7 +20,7 @@ const SKUS_AGAIN_MAX = 500;
 /** The longest time for reading one SKU, or for adding up its journal while its row is locked. */
 const ONE_SKU_MS = 10_000;
 
-export interface ReconcileParts {
+export interface ReconcilePorts {
   readonly routing: Routing;
   readonly auditor: Auditor;
   readonly reader: StockReader;
@@ -34,7 +34,7 @@ export interface ReconcileOptions {
   /** Called after the first read of each shard. */
   readonly onShard?: (shard: ShardIndex) => void;
   /** The prefix of the ids of the adjustments that repair journals by their rows; absent: nothing is changed. */
-  readonly mendAs?: string;
+  readonly repairIdPrefix?: string;
 }
 
 /** The counts of one shard, and the rows that could not be read. */
@@ -50,12 +50,12 @@ export interface ShardReport {
 }
 
 /** A difference and the outcome of its repair. */
-export type MendedDifference = StockDifference & Repair;
+export type RepairedDifference = StockDifference & Repair;
 
 export interface Reconciled {
   readonly is: 'reconciled';
   readonly shards: readonly ShardReport[];
-  readonly differences: readonly MendedDifference[];
+  readonly differences: readonly RepairedDifference[];
 }
 
 /** No SKU has the id. */
@@ -70,7 +70,7 @@ export interface NoSuchSku {
  * only its own rows stay unjudged.
  */
 export async function reconcile(
-  ports: ReconcileParts,
+  ports: ReconcilePorts,
   options: ReconcileOptions,
 ): Promise<Reconciled | NoSuchSku | NotDone> {
   const { sku_id, deadlineMs, shardCount } = options;
@@ -83,14 +83,14 @@ export async function reconcile(
     if (sku.rows.length === 0) return { is: 'unknown' };
   }
   const all = Array.from({ length: shardCount }, (_, shard): ShardIndex => shard);
-  const firstRead = { ...ports, unread: new Unread() };
-  const first = await inWidth(all, WIDTH, async (shard) => {
+  const firstRead = { ...ports, readFailures: new ReadFailures() };
+  const first = await mapWithLimit(all, WIDTH, async (shard) => {
     const audited = await readFirst(firstRead, shard, { sku_id, deadlineMs });
     options.onShard?.(shard);
     return audited;
   });
   const suspicions = first.flatMap(({ differences }) => differences);
-  const secondRead = { ...ports, unread: new Unread() };
+  const secondRead = { ...ports, readFailures: new ReadFailures() };
   const confirmed = suspicions.length === 0 ? [] : await confirm(secondRead, suspicions, deadlineMs);
   return {
     is: 'reconciled',
@@ -98,13 +98,13 @@ export async function reconcile(
       shard,
       sku_count,
       flow_count,
-      fault: firstRead.unread.reasonOf(shard) ?? secondRead.unread.reasonOf(shard),
+      fault: firstRead.readFailures.reasonOf(shard) ?? secondRead.readFailures.reasonOf(shard),
     })),
-    differences: await inWidth(confirmed, WIDTH, async (difference) => {
+    differences: await mapWithLimit(confirmed, WIDTH, async (difference) => {
       const { auditor } = ports;
       const repaired = await repair(difference, suspicions, {
         auditor,
-        mendAs: options.mendAs,
+        repairIdPrefix: options.repairIdPrefix,
         deadlineMs: soon(deadlineMs),
       });
       return { ...difference, ...repaired };
@@ -112,9 +112,9 @@ export async function reconcile(
   };
 }
 
-interface AuditPorts extends ReconcileParts {
+interface AuditPorts extends ReconcilePorts {
   /** Collects the shards that could not be read: they are reported, and do not delay the others. */
-  readonly unread: Unread;
+  readonly readFailures: ReadFailures;
 }
 
 interface AuditedShard {
@@ -137,12 +137,14 @@ async function readFirst(
   shard: ShardIndex,
   { sku_id, deadlineMs }: AuditQuery,
 ): Promise<AuditedShard> {
-  const { auditor, unread } = ports;
+  const { auditor, readFailures } = ports;
   // For one SKU too, every shard is audited: its rows may lie on any, and a shard without rows of it answers fast.
-  const audit = await unread.insist(shard, () => auditor.audit(shard, sku_id === null ? null : [sku_id], deadlineMs));
+  const audit = await readFailures.tryRead(shard, () =>
+    auditor.audit(shard, sku_id === null ? null : [sku_id], deadlineMs),
+  );
   if (audit === null) return { shard, ...NOTHING };
-  const held = await unread.insist(shard, () => followHolds(ports, shard, audit.overdue, deadlineMs));
-  const sold = await unread.insist(shard, () => followCarts(ports, shard, sku_id, deadlineMs));
+  const held = await readFailures.tryRead(shard, () => auditHolds(ports, shard, audit.overdue, deadlineMs));
+  const sold = await readFailures.tryRead(shard, () => auditCarts(ports, shard, sku_id, deadlineMs));
   const { sku_count, flow_count, differences } = audit;
   return { shard, sku_count, flow_count, differences: [...differences, ...(held ?? []), ...(sold ?? [])] };
 }
@@ -156,7 +158,7 @@ async function confirm(
   await pause(PAUSE_MS);
   await ports.routing.refresh();
   const suspects = [...new Set(suspicions.map(({ shard }) => shard))];
-  const second = await inWidth(suspects, WIDTH, (shard) =>
+  const second = await mapWithLimit(suspects, WIDTH, (shard) =>
     readAgain(
       ports,
       shard,
@@ -173,14 +175,14 @@ async function readAgain(
   suspicions: readonly StockDifference[],
   deadlineMs: DeadlineMs,
 ): Promise<StockDifference[]> {
-  const { auditor, unread } = ports;
+  const { auditor, readFailures } = ports;
   const sku_ids = [...new Set(suspicions.map(({ sku_id }) => sku_id))];
-  const audit = await unread.insist(shard, () =>
+  const audit = await readFailures.tryRead(shard, () =>
     auditor.audit(shard, sku_ids.length > SKUS_AGAIN_MAX ? null : sku_ids, deadlineMs),
   );
   if (audit === null) return [];
-  const held = await unread.insist(shard, () => followHolds(ports, shard, audit.overdue, deadlineMs));
-  const sold = await unread.insist(shard, () => followAgain(ports, suspicions, deadlineMs));
+  const held = await readFailures.tryRead(shard, () => auditHolds(ports, shard, audit.overdue, deadlineMs));
+  const sold = await readFailures.tryRead(shard, () => auditCartsAgain(ports, suspicions, deadlineMs));
   return [...audit.differences, ...(held ?? []), ...(sold ?? [])];
 }
 

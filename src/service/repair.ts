@@ -15,7 +15,7 @@ export type Repair =
 export interface RepairOptions {
   readonly auditor: Pick<Auditor, 'repair'>;
   /** The prefix of the ids of the adjustments; absent: nothing is changed. */
-  readonly mendAs: string | undefined;
+  readonly repairIdPrefix: string | undefined;
   readonly deadlineMs: DeadlineMs;
 }
 
@@ -28,7 +28,7 @@ export interface RepairOptions {
 export async function repair(
   difference: StockDifference,
   earlier: readonly StockDifference[],
-  { auditor, mendAs, deadlineMs }: RepairOptions,
+  { auditor, repairIdPrefix: mendAs, deadlineMs }: RepairOptions,
 ): Promise<Repair> {
   const obstacle = mendAs === undefined ? 'a repair was not asked for' : obstacleOf(difference, earlier);
   if (obstacle !== null) return notRepaired(obstacle);

@@ -4,9 +4,9 @@ import { refused } from '../core/outcome.ts';
 import type { BlockedByHolds, ReturnOutcome } from '../core/outcome.ts';
 import { applyOperation } from './applyOperation.ts';
 import type { Routed } from './applyOperation.ts';
-import { pastHolds } from './freeHolds.ts';
+import { completeBlockingHolds } from './freeHolds.ts';
 import { onHomes, PAST } from './hot/placing.ts';
-import type { Parts } from './parts.ts';
+import type { ServicePorts } from './parts.ts';
 
 export type ReturnAnswer = Exclude<Routed<ReturnOutcome>, BlockedByHolds>;
 
@@ -14,11 +14,11 @@ export type ReturnAnswer = Exclude<Routed<ReturnOutcome>, BlockedByHolds>;
  * Takes back units of a deduction. The holds of a decided cart are completed first, so that a return directly after the
  * answer of the cart succeeds.
  */
-export function returnGoods(ports: Parts, operation: Return, deadlineMs: DeadlineMs): Promise<ReturnAnswer> {
+export function returnGoods(ports: ServicePorts, operation: Return, deadlineMs: DeadlineMs): Promise<ReturnAnswer> {
   return onHomes<Return, ReturnAnswer>(ports, [operation], deadlineMs, async ([routed]) => {
     if (routed === undefined) throw new Error('a return has one line');
     const { shard, ...toRow } = routed;
-    const outcome = await pastHolds<ReturnOutcome>(ports, deadlineMs, 0, shard, () =>
+    const outcome = await completeBlockingHolds<ReturnOutcome>(ports, deadlineMs, 0, shard, () =>
       applyOperation(ports.engine, shard, toRow, deadlineMs),
     );
     // The row may be closed: the units must move to an open row to be sold.

@@ -4,13 +4,13 @@ import { refusedLines } from '../core/outcome.ts';
 import type { Deducted, DeductedLine, HoldOutcome, NotDone, Refused, OutcomeInDoubt } from '../core/outcome.ts';
 import type { CartBegun, FoundCartState, CartExists } from '../core/ports.ts';
 import { idStatusOf } from '../core/standing.ts';
-import type { Shares } from './crowd.ts';
+import type { QuotaShares } from './crowd.ts';
 import { findDeductions } from './findDeductions.ts';
-import { pastHolds, pause, settleCart } from './freeHolds.ts';
+import { completeBlockingHolds, pause, completeCart } from './freeHolds.ts';
 import { applyFunded } from './hot/applyFunded.ts';
 import { byShard, isMisplaced, Placing } from './hot/placing.ts';
 import type { At } from './hot/placing.ts';
-import type { Parts } from './parts.ts';
+import type { ServicePorts } from './parts.ts';
 
 interface Order {
   readonly order_id: string;
@@ -40,8 +40,8 @@ type Ended = Deducted | Refused | NotDone | OutcomeInDoubt;
  * decides the record by one compare-and-set, and completes the holds after the answer. Nothing is sold before the
  * record is committed, and only this function commits it.
  */
-export async function sellCart(ports: Parts, order: Order, deadlineMs: DeadlineMs): Promise<Ended> {
-  const release = await ports.cartPlaces.take(sharesOf(order), deadlineMs - 2 * ATTEMPT_MS);
+export async function sellCart(ports: ServicePorts, order: Order, deadlineMs: DeadlineMs): Promise<Ended> {
+  const release = await ports.cartQueue.enter(sharesOf(order), deadlineMs - 2 * ATTEMPT_MS);
   if (release === null) return { is: 'not_done', reason: 'too many carts were under way' };
   try {
     return await attemptUntil(ports, order, deadlineMs);
@@ -50,12 +50,12 @@ export async function sellCart(ports: Parts, order: Order, deadlineMs: DeadlineM
   }
 }
 
-function sharesOf({ order_id, lines }: Order): Shares {
+function sharesOf({ order_id, lines }: Order): QuotaShares {
   // Ids contain no control characters, so the name of an order never equals a SKU id.
   return new Map([[`order\0${order_id}`, ORDER_SHARE], ...lines.map(({ sku_id }) => [sku_id, SKU_SHARE] as const)]);
 }
 
-async function attemptUntil(ports: Parts, order: Order, deadlineMs: DeadlineMs): Promise<Ended> {
+async function attemptUntil(ports: ServicePorts, order: Order, deadlineMs: DeadlineMs): Promise<Ended> {
   let isSequential = false;
   let force = false;
   const router = new Placing(ports, order.lines);
@@ -91,7 +91,7 @@ async function attemptUntil(ports: Parts, order: Order, deadlineMs: DeadlineMs):
 
 /** The answer to an order that was sold before; null when some of its lines are no longer deducted. */
 async function replayOf(
-  ports: Parts,
+  ports: ServicePorts,
   { order_id, lines }: Order,
   deadlineMs: DeadlineMs,
 ): Promise<Deducted | NotDone | null> {
@@ -121,7 +121,7 @@ interface Attempt {
 
 /** Runs one attempt, from its first hold to its outcome. */
 async function attempt(
-  ports: Parts,
+  ports: ServicePorts,
   order: RoutedOrder,
   { begun, isSequential, router }: Attempt,
   deadlineMs: DeadlineMs,
@@ -131,27 +131,27 @@ async function attempt(
   const fault = holds.find((hold) => hold.fault !== null)?.fault ?? null;
   if (fault !== null) {
     // An unexpected fault: the holds are undone, and the caller receives an unknown outcome.
-    ports.afterwork.add(() => abortCart(ports, cart, holds));
+    ports.backgroundTasks.add(() => abortCart(ports, cart, holds));
     throw fault;
   }
   const lines = answeredLines(order.lines, holds);
   if (lines === null) {
     const ended = outcomeOf(order.lines, holds);
     const undone = abortCart(ports, cart, holds);
-    ports.afterwork.add(() => undone);
+    ports.backgroundTasks.add(() => undone);
     if (ended.is !== 'retry') return ended;
     const [failure] = await Promise.all([followRedirects(router, holds, deadlineMs), atMostUntil(deadlineMs, undone)]);
     return failure ?? ended;
   }
   if (lines.every(({ replayed }) => replayed)) {
-    ports.afterwork.add(() => abortCart(ports, cart, holds));
+    ports.backgroundTasks.add(() => abortCart(ports, cart, holds));
     return { is: 'deducted', lines };
   }
   const decided = await decide(ports, cart, 'committed', deadlineMs);
   if (decided.is === 'unknown') return decided;
   if (decided.is === 'judged' && decided.state === 'committed') {
     const fresh = new Set(lines.filter(({ replayed }) => !replayed).map(flowKeyText));
-    ports.afterwork.add(() =>
+    ports.backgroundTasks.add(() =>
       completeUntilDone(
         ports,
         cart,
@@ -164,7 +164,7 @@ async function attempt(
   // The cart is not committed, and only this function commits it. Either another gateway aborted it as too slow, or the
   // shard of the record did not accept the decision.
   const undone = abortCart(ports, cart, holds);
-  ports.afterwork.add(() => undone);
+  ports.backgroundTasks.add(() => undone);
   if (decided.is !== 'judged') return decided;
   await atMostUntil(deadlineMs, undone);
   return { is: 'retry' };
@@ -182,7 +182,7 @@ interface HeldShard {
  * lower shard holds nothing on a higher one.
  */
 async function holdAll(
-  ports: Parts,
+  ports: ServicePorts,
   cart: CartKey,
   lines: readonly At<Line>[],
   isSequential: boolean,
@@ -193,7 +193,7 @@ async function holdAll(
     const operation = { kind: 'hold', ...cart, lines: ofShard } as const;
     const waitUntilMs = isSequential ? deadlineMs - ATTEMPT_MS : 0;
     try {
-      const outcome = await pastHolds<HoldOutcome>(ports, deadlineMs, waitUntilMs, shard, () =>
+      const outcome = await completeBlockingHolds<HoldOutcome>(ports, deadlineMs, waitUntilMs, shard, () =>
         applyFunded(ports, shard, operation, deadlineMs),
       );
       return { lines: ofShard, outcome, fault: null };
@@ -228,7 +228,7 @@ function answeredLines(lines: readonly Line[], holds: readonly HeldShard[]): Ded
  * Aborts the record, and undoes the holds that exist or may exist. A shard with any other outcome than `held` or
  * `unknown` holds nothing.
  */
-async function abortCart(ports: Parts, cart: CartKey, holds: readonly HeldShard[]): Promise<void> {
+async function abortCart(ports: ServicePorts, cart: CartKey, holds: readonly HeldShard[]): Promise<void> {
   const held = holds.flatMap(({ lines, outcome }) => {
     if (outcome.is === 'held') return lines.filter((_, index) => outcome.lines[index]?.replayed === false);
     return outcome.is === 'unknown' ? lines : [];
@@ -243,13 +243,14 @@ async function abortCart(ports: Parts, cart: CartKey, holds: readonly HeldShard[
  * it.
  */
 async function completeUntilDone(
-  ports: Parts,
+  ports: ServicePorts,
   cart: CartKey,
   lines: readonly At<Line>[],
   decision: CommitDecision,
 ): Promise<void> {
   const deadlineMs = performance.now() + COMPLETION_MS;
-  while (!(await settleCart(ports, cart, lines, decision, deadlineMs)) && performance.now() < deadlineMs) await pause();
+  while (!(await completeCart(ports, cart, lines, decision, deadlineMs)) && performance.now() < deadlineMs)
+    await pause();
 }
 
 /** Waits for work that continues after the deadline, but not longer than the caller waits. */
@@ -289,7 +290,7 @@ function outcomeOf(lines: readonly Line[], holds: readonly HeldShard[]): Refused
 }
 
 function decide(
-  ports: Parts,
+  ports: ServicePorts,
   cart: CartKey,
   decision: 'committed' | 'aborted',
   deadlineMs: DeadlineMs,

@@ -5,7 +5,7 @@ import type { DeadlineMs } from '../core/nouns.ts';
  * know of a change that the work has not seen. Such a caller shares the answer only if the answer is final. If it is
  * not, the work runs once more, for all such callers together.
  */
-export class Sharing<T> {
+export class SingleFlight<T> {
   readonly #isFinal: (answer: T) => boolean;
   readonly #running = new Map<string, Promise<T>>();
   readonly #next = new Map<string, Promise<T>>();
@@ -21,7 +21,7 @@ export class Sharing<T> {
    * @returns null when the deadline passed
    * @throws the error of the work
    */
-  async do(key: string, deadlineMs: DeadlineMs, work: () => Promise<T>): Promise<T | null> {
+  async run(key: string, deadlineMs: DeadlineMs, work: () => Promise<T>): Promise<T | null> {
     let timer: NodeJS.Timeout | undefined;
     const isLate = new Promise<null>(
       (resolve) => (timer = setTimeout(() => resolve(null), deadlineMs - performance.now())),

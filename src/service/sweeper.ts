@@ -2,8 +2,8 @@ import type { CartKey, DeadlineMs, FoundHold, ShardIndex } from '../core/nouns.t
 import { isProgramFault } from '../core/programFault.ts';
 import type { UnfinishedCarts } from '../core/ports.ts';
 import type { ReportUnreadable } from '../core/unreadable.ts';
-import { byCart, freeHolds, judgeCart } from './freeHolds.ts';
-import type { Parts } from './parts.ts';
+import { groupByCart, completeHolds, readCartState } from './freeHolds.ts';
+import type { ServicePorts } from './parts.ts';
 
 export interface SweeperOptions {
   readonly shardCount: number;
@@ -26,13 +26,13 @@ const CARTS_AT_ONCE = 16;
  * by compare-and-set on its record, and a completion is idempotent.
  */
 export class Sweeper {
-  readonly #ports: Parts;
+  readonly #ports: ServicePorts;
   readonly #options: SweeperOptions;
   #timer: NodeJS.Timeout | null = null;
   #round: Promise<void> = Promise.resolve();
   #isStopped = false;
 
-  constructor(ports: Parts, options: SweeperOptions) {
+  constructor(ports: ServicePorts, options: SweeperOptions) {
     this.#ports = ports;
     this.#options = options;
   }
@@ -81,12 +81,12 @@ export class Sweeper {
     this.#options.onSwept(shard, leftOver);
     // Records first: the holds of an open cart cannot be completed. A few at a time: requests have priority.
     for (const carts of chunks(leftOver?.carts ?? [])) {
-      await Promise.all(carts.map((cart) => this.#orReport(shard, cart, judgeCart(this.#ports, cart, deadlineMs))));
+      await Promise.all(carts.map((cart) => this.#orReport(shard, cart, readCartState(this.#ports, cart, deadlineMs))));
     }
     const held = (leftOver?.holds ?? []).map((hold) => ({ shard, ...hold }));
-    for (const carts of chunks([...byCart(held).values()])) {
+    for (const carts of chunks([...groupByCart(held).values()])) {
       const complete = (holds: readonly FoundHold[]): Promise<void> =>
-        this.#orReport(shard, holds[0], freeHolds(this.#ports, holds, deadlineMs));
+        this.#orReport(shard, holds[0], completeHolds(this.#ports, holds, deadlineMs));
       await Promise.all(carts.map(complete));
     }
   }

@@ -3,13 +3,13 @@ import type { Operation } from '../core/operation.ts';
 import type { OutcomeOf } from '../core/outcome.ts';
 import type { CartRecords, StockEngine, StockReader } from '../core/ports.ts';
 import type { Trace } from '../core/trace.ts';
-import type { Parts } from './parts.ts';
+import type { ServicePorts } from './parts.ts';
 
 /**
  * The same dependencies for one traced request: each of its calls to a shard is reported to the trace, also after the
  * answer. Work that requests share (the rebalance of a split SKU, the completion of shared holds) belongs to no trace.
  */
-export function tracedParts(ports: Parts, trace: Trace | null): Parts {
+export function tracedPorts(ports: ServicePorts, trace: Trace | null): ServicePorts {
   if (trace === null) return ports;
   return {
     ...ports,

@@ -8,7 +8,7 @@ const ROWS_NAMED = 20;
  * The shards that could not be read in one pass, each with the first reason. Their rows are not judged. A report of the
  * pass must name them, because an unread shard may have differences.
  */
-export class Unread {
+export class ReadFailures {
   readonly #reasons = new Map<ShardIndex, string>();
   readonly #rows = new Map<ShardIndex, string[]>();
 
@@ -34,7 +34,7 @@ export class Unread {
   }
 
   /** Adds a row that cannot be read. The other rows of the shard are still read. @param row its ids and its fault */
-  note(shard: ShardIndex, row: string): void {
+  addRow(shard: ShardIndex, row: string): void {
     this.#rows.set(shard, [...this.rowsOf(shard), row]);
   }
 
@@ -44,7 +44,7 @@ export class Unread {
    * @returns null when the shard could not be read; the reason is kept
    * @throws a fault of this program, which says nothing about the shard
    */
-  async insist<T>(shard: ShardIndex, read: () => Promise<T>): Promise<T | null> {
+  async tryRead<T>(shard: ShardIndex, read: () => Promise<T>): Promise<T | null> {
     try {
       return await read();
     } catch (error) {
@@ -58,7 +58,7 @@ export class Unread {
    * Reads for the report of another shard. A shard that failed is not read again: each try may take as long as a
    * connection attempt.
    */
-  async read<T>(shard: ShardIndex, read: () => Promise<T>): Promise<T | null> {
-    return this.#reasons.has(shard) ? null : await this.insist(shard, read);
+  async readUnlessFailed<T>(shard: ShardIndex, read: () => Promise<T>): Promise<T | null> {
+    return this.#reasons.has(shard) ? null : await this.tryRead(shard, read);
   }
 }

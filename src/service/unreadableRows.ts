@@ -29,7 +29,7 @@ export class UnreadableRows {
   }
 
   /** Adds a row that was found, for the log and the counts. */
-  note(row: UnreadableRow): void {
+  add(row: UnreadableRow): void {
     const key = [row.kind, row.shard, row.row].join('\0');
     const known = this.#found.get(key);
     if (known !== undefined && known.lastMs > this.#nowMs() - REMEMBERED_MS) {

@@ -4,7 +4,7 @@ import type { OutcomeOf } from '../core/outcome.ts';
 import type { StockEngine } from '../core/ports.ts';
 
 /** An operation that was not done or has an unknown outcome, with the reason, which callers do not receive. */
-export interface NoVerdict {
+export interface FailedOperation {
   readonly shard: ShardIndex;
   readonly operation: Operation['kind'];
   readonly ending: 'not_done' | 'unknown';
@@ -14,9 +14,9 @@ export interface NoVerdict {
 /** An engine that reports failed operations with their reasons, for the log and the metrics. */
 export class WatchedEngine implements StockEngine {
   readonly #engine: StockEngine;
-  readonly #onNoVerdict: (ended: NoVerdict) => void;
+  readonly #onNoVerdict: (ended: FailedOperation) => void;
 
-  constructor(engine: StockEngine, onNoVerdict: (ended: NoVerdict) => void) {
+  constructor(engine: StockEngine, onNoVerdict: (ended: FailedOperation) => void) {
     this.#engine = engine;
     this.#onNoVerdict = onNoVerdict;
   }

@@ -6,10 +6,10 @@ import type { CartRecords, StockEngine } from '../../src/core/ports.ts';
 import { CartStore } from '../../src/mysql/cartStore.ts';
 import type { Shard } from '../../src/mysql/shard.ts';
 import { ShardReader } from '../../src/mysql/shardReader.ts';
-import { Afterwork } from '../../src/service/afterwork.ts';
-import { shareFreeing } from '../../src/service/freeHolds.ts';
-import type { Parts } from '../../src/service/parts.ts';
-import { Places } from '../../src/service/places.ts';
+import { BackgroundTasks } from '../../src/service/afterwork.ts';
+import { shareHoldCompletion } from '../../src/service/freeHolds.ts';
+import type { ServicePorts } from '../../src/service/parts.ts';
+import { AdmissionQueue } from '../../src/service/places.ts';
 import { Routing } from '../../src/service/routing.ts';
 import { Sweeper } from '../../src/service/sweeper.ts';
 import { ENGINE_OF, openShards } from './engines.ts';
@@ -22,7 +22,7 @@ const SHARDS = 16;
 
 /** The components of a gateway without its listeners, so that a test can run the steps of a cart one by one. */
 export interface CartBench {
-  readonly parts: Parts;
+  readonly parts: ServicePorts;
   readonly carts: CartRecords;
   shardOf(id: string): number;
   apply<O extends Operation>(operation: O): Promise<OutcomeOf<O>>;
@@ -30,7 +30,7 @@ export interface CartBench {
   /** @param around decorates the ports of this sweeper; `faults` collects damaged rows and unexpected errors */
   sweeper(options?: {
     readonly rowsMax?: number;
-    readonly around?: (parts: Parts) => Parts;
+    readonly around?: (parts: ServicePorts) => ServicePorts;
     readonly faults?: unknown[];
   }): Sweeper;
   close(): void;
@@ -45,20 +45,20 @@ export function openCartBench(
   const reader = new ShardReader(shards);
   const engine: StockEngine = ENGINE_OF[engineName](shards);
   const carts = new CartStore(shards);
-  const afterwork = new Afterwork((error) => {
+  const afterwork = new BackgroundTasks((error) => {
     throw error;
   });
   const routing = new Routing(map, reader, SHARDS);
-  const parts: Parts = {
+  const parts: ServicePorts = {
     routing,
     engine,
     reader,
     carts,
     shards: reader,
-    afterwork,
-    cartPlaces: new Places(16, 1_000),
-    freeing: shareFreeing(),
-    heat: new HotKeyTracker(),
+    backgroundTasks: afterwork,
+    cartQueue: new AdmissionQueue(16, 1_000),
+    holdCompletion: shareHoldCompletion(),
+    hotKeys: new HotKeyTracker(),
     hot: hotParts(shards, routing, engine),
   };
   const apply: CartBench['apply'] = async (operation) => {
@@ -76,10 +76,10 @@ export function openCartBench(
       const outcome = await apply({ kind: 'open', sku_id, leaved_amount });
       if (outcome.is !== 'applied') throw new Error(`opening ${sku_id}: ${JSON.stringify(outcome)}`);
     },
-    sweeper: ({ rowsMax = 10_000, around = (given: Parts) => given, faults = [] } = {}) =>
+    sweeper: ({ rowsMax = 10_000, around = (given: ServicePorts) => given, faults = [] } = {}) =>
       // Each sweeper belongs to a different gateway.
       new Sweeper(
-        { ...around(parts), freeing: shareFreeing() },
+        { ...around(parts), holdCompletion: shareHoldCompletion() },
         {
           shardCount: SHARDS,
           everyMs: 1_000,

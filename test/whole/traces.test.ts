@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { freePort } from '../../scripts/cluster/port.ts';
 import type { StockEngine } from '../../src/core/ports.ts';
-import type { Parts } from '../../src/service/parts.ts';
-import { tracedParts } from '../../src/service/tracedParts.ts';
+import type { ServicePorts } from '../../src/service/parts.ts';
+import { tracedPorts } from '../../src/service/tracedParts.ts';
 import { captureLog } from '../support/capturedLog.ts';
 import { startCollector, takeAll } from '../support/collector.ts';
 import type { Behaviour, Collector, ToldSpan } from '../support/collector.ts';
@@ -246,11 +246,11 @@ describe('traces', () => {
 
   it('show which shard did not complete its operation', async () => {
     const endings: string[] = [];
-    const engineOf = (apply: () => Promise<unknown>): Pick<Parts, 'engine'> => ({
+    const engineOf = (apply: () => Promise<unknown>): Pick<ServicePorts, 'engine'> => ({
       engine: { apply } as unknown as StockEngine,
     });
     const ask = async (apply: () => Promise<unknown>): Promise<unknown> => {
-      const parts = tracedParts({ ...engineOf(apply), reader: {}, carts: {} } as unknown as Parts, {
+      const parts = tracedPorts({ ...engineOf(apply), reader: {}, carts: {} } as unknown as ServicePorts, {
         begin: (operation, shard) => (ending) => void endings.push(`${operation} ${shard}: ${ending}`),
       });
       return parts.engine

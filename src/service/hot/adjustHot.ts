@@ -3,7 +3,7 @@ import type { Adjust } from '../../core/operation.ts';
 import type { AppliedOutcome } from '../../core/outcome.ts';
 import { applyOperation } from '../applyOperation.ts';
 import type { Routed } from '../applyOperation.ts';
-import type { Parts } from '../parts.ts';
+import type { ServicePorts } from '../parts.ts';
 import { applyFunded } from './applyFunded.ts';
 import { onFirstRow } from './placing.ts';
 
@@ -11,7 +11,11 @@ import { onFirstRow } from './placing.ts';
  * Restocks or writes off in the first row of a SKU, split or not. Units to be written off are fetched there from the
  * other rows, and units that come in are moved from there to the others.
  */
-export function adjustHot(ports: Parts, operation: Adjust, deadlineMs: DeadlineMs): Promise<Routed<AppliedOutcome>> {
+export function adjustHot(
+  ports: ServicePorts,
+  operation: Adjust,
+  deadlineMs: DeadlineMs,
+): Promise<Routed<AppliedOutcome>> {
   return onFirstRow<Routed<AppliedOutcome>>(ports, operation.sku_id, deadlineMs, async (shard, routed) => {
     const layout = ports.hot.layouts.known(operation.sku_id);
     if (layout === null) return applyOperation(ports.engine, shard, operation, deadlineMs);

@@ -5,7 +5,7 @@ import type { Adjust, Deduct, HoldLines } from '../../core/operation.ts';
 import { refused, refusedLines } from '../../core/outcome.ts';
 import type { StaleLayout, NotDone, OutcomeOf, BlockedByHolds, Refused, RefusedLine } from '../../core/outcome.ts';
 import { applyOperation } from '../applyOperation.ts';
-import type { Parts } from '../parts.ts';
+import type { ServicePorts } from '../parts.ts';
 import type { Gathered, Wish } from './ask.ts';
 import { receiveAll } from './transfers.ts';
 import { readWholeStock } from './wholeStock.ts';
@@ -16,7 +16,7 @@ const CREDIT_MS = 2_000;
 type TakingOperation = Deduct | HoldLines | Adjust;
 
 /** The ports for operations that may need transfers. */
-export type FundingParts = Pick<Parts, 'engine' | 'hot' | 'afterwork'>;
+export type FundingParts = Pick<ServicePorts, 'engine' | 'hot' | 'backgroundTasks'>;
 
 /**
  * Applies an operation that takes units on one shard. When a row of a split SKU has too few units, the rest is fetched
@@ -165,7 +165,7 @@ class ApplyWithTransfers {
    * the background, after the answer.
    */
   #end<T extends { readonly is: string }>(outcome: T, credits: readonly Transfer[]): T {
-    const { hot, afterwork } = this.#ports;
+    const { hot, backgroundTasks: afterwork } = this.#ports;
     if (credits.length > 0) afterwork.add(() => receiveAll(hot, credits, performance.now() + CREDIT_MS));
     return outcome;
   }

@@ -4,7 +4,7 @@ import type { DeadlineMs } from '../../core/nouns.ts';
 import type { NotDone } from '../../core/outcome.ts';
 import { pause } from '../freeHolds.ts';
 import type { Routing } from '../routing.ts';
-import { Sharing } from '../sharing.ts';
+import { SingleFlight } from '../sharing.ts';
 
 /** The most layouts in the cache. Beyond it the oldest is dropped. */
 const LAYOUTS_MAX = 10_000;
@@ -26,7 +26,7 @@ export class LayoutCache {
   readonly #store: Layouts;
   readonly #routing: Routing;
   readonly #cached = new Map<string, Layout>();
-  readonly #loading = new Sharing<Loaded>(() => false);
+  readonly #loading = new SingleFlight<Loaded>(() => false);
   readonly #used = new Set<string>();
 
   constructor(store: Layouts, routing: Routing) {
@@ -55,7 +55,7 @@ export class LayoutCache {
 
   /** Reads a layout from its shard. A call that comes during a read waits for the next read. */
   async load(sku_id: string, deadlineMs: DeadlineMs): Promise<Loaded> {
-    const loaded = await this.#loading.do(sku_id, deadlineMs, () => this.#read(sku_id, performance.now() + READ_MS));
+    const loaded = await this.#loading.run(sku_id, deadlineMs, () => this.#read(sku_id, performance.now() + READ_MS));
     return loaded ?? { is: 'not_done', reason: 'the layout of a SKU could not be read in time' };
   }
 

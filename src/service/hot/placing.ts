@@ -4,13 +4,13 @@ import { flowKeyText } from '../../core/nouns.ts';
 import type { DeadlineMs, FlowKey, WithRow, RowRef, ShardIndex } from '../../core/nouns.ts';
 import type { Misrouted, NotDone } from '../../core/outcome.ts';
 import { pause } from '../freeHolds.ts';
-import type { Parts } from '../parts.ts';
+import type { ServicePorts } from '../parts.ts';
 
 /** A line with the shard that it goes to. */
 export type At<L> = L & WithRow & { readonly shard: ShardIndex };
 
 /** The ports for routing lines. */
-export type PlacingParts = Pick<Parts, 'routing' | 'hot'>;
+export type PlacingParts = Pick<ServicePorts, 'routing' | 'hot'>;
 
 /**
  * The row of an operation on a shard that has the flow of an id but does not own the id in the present layout. No row
@@ -106,7 +106,7 @@ export function pauseMsOf(reloads: number): number {
  * layout is not among them.
  */
 export function earlierHomesOf(
-  layouts: Parts['hot']['layouts'],
+  layouts: ServicePorts['hot']['layouts'],
   { sku_id, order_detail_id }: FlowKey,
 ): readonly ShardIndex[] {
   const layout = layouts.known(sku_id);

@@ -4,7 +4,7 @@ import type { SetSale } from '../../core/operation.ts';
 import type { AppliedOutcome, NotDone } from '../../core/outcome.ts';
 import { applyOperation } from '../applyOperation.ts';
 import type { Routed } from '../applyOperation.ts';
-import type { Parts } from '../parts.ts';
+import type { ServicePorts } from '../parts.ts';
 
 type Outcome = Routed<AppliedOutcome>;
 
@@ -12,7 +12,7 @@ type Outcome = Routed<AppliedOutcome>;
  * Starts or pauses the sale of a SKU in all its rows. The first row comes first, because rows that open later copy its
  * state.
  */
-export async function setSaleHot(ports: Parts, operation: SetSale, deadlineMs: DeadlineMs): Promise<Outcome> {
+export async function setSaleHot(ports: ServicePorts, operation: SetSale, deadlineMs: DeadlineMs): Promise<Outcome> {
   const { layouts } = ports.hot;
   for (let hasBegun = false; ; hasBegun = true) {
     const before = await layouts.load(operation.sku_id, deadlineMs);

@@ -1,13 +1,13 @@
 import type { DeadlineMs } from '../../core/nouns.ts';
 import { deductOrder } from '../deductOrder.ts';
 import type { Order, OrderAnswer } from '../deductOrder.ts';
-import type { Parts } from '../parts.ts';
+import type { ServicePorts } from '../parts.ts';
 import { endOfTurn } from './endOfTurn.ts';
 import type { Precheck } from './precheck.ts';
 
 /** The same as `deductOrder`, except that an order for a sold-out SKU need not reach a shard. */
 export async function deductUnlessSoldOut(
-  ports: Parts,
+  ports: ServicePorts,
   precheck: Precheck,
   order: Order,
   deadlineMs: DeadlineMs,
@@ -16,7 +16,7 @@ export async function deductUnlessSoldOut(
   const refused = prechecked instanceof Promise ? await prechecked : prechecked;
   if (refused !== null) {
     // The hot-key tracker counts requests, also for sold-out SKUs.
-    for (const { sku_id } of order.lines) ports.heat.add(sku_id, 1);
+    for (const { sku_id } of order.lines) ports.hotKeys.add(sku_id, 1);
     await endOfTurn();
     return { outcome: refused, durable: true };
   }

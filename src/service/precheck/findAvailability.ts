@@ -1,7 +1,7 @@
 import type { DeadlineMs } from '../../core/nouns.ts';
 import type { NotDone } from '../../core/outcome.ts';
 import type { StockReading, ReadingSource } from '../../core/sight.ts';
-import { inWidth } from '../inWidth.ts';
+import { mapWithLimit } from '../inWidth.ts';
 import type { SkuStock } from '../readSku.ts';
 
 /** How fresh an answer must be. `cached`: it may be a little old. `primary`: it is read for this request. */
@@ -16,14 +16,14 @@ const WIDTH = 8;
 /** The part of the request's time that is reserved for the answer; a frozen shard may use up the rest. */
 const ANSWER_MS = 200;
 
-export interface AvailabilityParts {
+export interface AvailabilityPorts {
   /** Sources whose readings may be a little old, the cheapest first. None throws. */
   readonly cached: readonly ReadingSource[];
   readonly primary: ReadingSource;
   /** Reads one SKU exactly, with the units in transit between its rows. */
   readonly readSku: (sku_id: string, deadlineMs: DeadlineMs) => Promise<SkuStock | NotDone>;
   /** Writes the readings of the shards to the cache. */
-  readonly tell: (sights: readonly StockReading[]) => void;
+  readonly cacheReadings: (sights: readonly StockReading[]) => void;
   /** The greatest age of a `cached` answer, in milliseconds. */
   readonly ageMsMax: number;
 }
@@ -35,7 +35,7 @@ export interface AvailabilityParts {
  * @returns one entry per SKU, in the order of `sku_ids`, before `deadlineMs`; null: its shard does not answer
  */
 export async function findAvailability(
-  ports: AvailabilityParts,
+  ports: AvailabilityPorts,
   sku_ids: readonly string[],
   consistency: Consistency,
   deadlineMs: DeadlineMs,
@@ -55,13 +55,13 @@ export async function findAvailability(
   }
   if (rest.length > 0) {
     const readings = await ports.primary.read(rest, untilMs);
-    ports.tell(readings.flatMap((reading) => reading ?? []));
+    ports.cacheReadings(readings.flatMap((reading) => reading ?? []));
     // The rows of a split SKU are read at different moments, so units in transit may be missing or counted twice.
     const isExact = (reading: StockReading | null): boolean => consistency === 'cached' || reading?.isInexact !== true;
     take(readings.filter(isExact), -Infinity);
     inexact.push(...readings.flatMap((reading) => (reading === null || isExact(reading) ? [] : [reading.sku_id])));
   }
-  await inWidth(inexact, WIDTH, async (sku_id) => {
+  await mapWithLimit(inexact, WIDTH, async (sku_id) => {
     const asOfMs = performance.now();
     const stock = await ports.readSku(sku_id, untilMs);
     if (stock.is !== 'found') return;

@@ -7,7 +7,7 @@ const IDS_AT_A_TIME = 5_000;
 const IDS_MAX = 2_000_000;
 
 /** All ids that the flows of a SKU had at one version, and perhaps some later ones. */
-export interface KnownIds {
+export interface ReplayIds {
   readonly version: number;
   /** Null: there are too many ids, and orders always go to the shard. */
   readonly filter: IdFilter | null;
@@ -20,12 +20,12 @@ export interface KnownIds {
  * @param shards the shards where the SKU may have flows
  * @throws `LookFailed` when a shard cannot be read
  */
-export async function readKnownIds(
+export async function readReplayIds(
   stockReader: StockRowsReader,
   { sku_id, version }: StockReading,
   shards: readonly ShardIndex[],
   deadlineMs: DeadlineMs,
-): Promise<KnownIds> {
+): Promise<ReplayIds> {
   const pages: Uint32Array[] = [];
   let count = 0;
   for (const shard of shards) {

@@ -5,21 +5,21 @@ import { StockReadFailed } from '../../core/sight.ts';
 import type { StockRowsReader, StockReading, ReadingSource } from '../../core/sight.ts';
 import type { LayoutCache } from '../hot/layoutCache.ts';
 import type { Routing } from '../routing.ts';
-import { readKnownIds } from './knownIds.ts';
-import { SoldOut } from './soldOut.ts';
+import { readReplayIds } from './knownIds.ts';
+import { SoldOutSkus } from './soldOut.ts';
 import type { Tier, TierName, TierWatcher } from './tier.ts';
 
-export interface PrecheckParts {
+export interface PrecheckPorts {
   readonly routing: Routing;
   readonly layouts: LayoutCache;
-  readonly looker: StockRowsReader;
+  readonly stockReader: StockRowsReader;
   readonly primary: ReadingSource;
   /** Whether the readings in this gateway's memory may refuse orders. */
   readonly hasMemory: boolean;
   /** The tiers behind memory, in the order in which they are asked. */
   readonly tiers: readonly Tier[];
   /** Writes the readings of the shards to the caches, also for the other gateways. */
-  readonly tell: (sights: readonly StockReading[]) => void;
+  readonly cacheReadings: (sights: readonly StockReading[]) => void;
   readonly watcher: TierWatcher;
   /** Called with unexpected errors. */
   readonly onFault: (error: unknown) => void;
@@ -42,8 +42,8 @@ const IDS_WIDTH = 2;
  * so no order can have been accepted since the reading.
  */
 export class Precheck {
-  readonly #ports: PrecheckParts;
-  readonly #soldOut = new SoldOut();
+  readonly #ports: PrecheckPorts;
+  readonly #soldOut = new SoldOutSkus();
   #timer: NodeJS.Timeout | null = null;
   #renewing: Promise<void> | null = null;
   #mustRenewAgain = false;
@@ -51,12 +51,12 @@ export class Precheck {
   readonly #idsToRead: StockReading[] = [];
   #idReads = 0;
 
-  constructor(ports: PrecheckParts) {
+  constructor(ports: PrecheckPorts) {
     this.#ports = ports;
   }
 
   /** The numbers of SKUs and ids in memory. */
-  get known(): { readonly skus: number; readonly ids: number } {
+  get sizes(): { readonly skus: number; readonly ids: number } {
     return { skus: this.#soldOut.size, ids: this.#soldOut.idCount };
   }
 
@@ -81,13 +81,13 @@ export class Precheck {
     let unsure: Line[] | null = null;
     let refused: RefusedLine[] | null = null;
     for (const line of lines) {
-      const decision = this.#soldOut.judge(line.sku_id, line.order_detail_id, nowMs);
+      const decision = this.#soldOut.decide(line.sku_id, line.order_detail_id, nowMs);
       if (decision === 'pass') continue;
       if (decision === 'ask' || !this.#ports.hasMemory) (unsure ??= []).push(line);
       else (refused ??= []).push(refusalOf(line));
     }
     if (this.#ports.hasMemory) {
-      this.#ports.watcher.asked('memory');
+      this.#ports.watcher.requested('memory');
       if (refused !== null) return this.#refusedBy('memory', refused, nowMs);
     }
     return unsure === null || this.#ports.tiers.length === 0 ? null : this.#readTiers(unsure);
@@ -97,38 +97,38 @@ export class Precheck {
   learn({ lines }: Pick<Refused, 'lines'>): void {
     for (const { sku_id, code, leaved_amount } of lines) {
       if (code !== 'insufficient_stock' || leaved_amount !== 0) continue;
-      if (this.#soldOut.suspect(sku_id, performance.now())) this.#renew();
+      if (this.#soldOut.add(sku_id, performance.now())) this.#renew();
       else this.#countFalsePass();
     }
   }
 
   /** Renews the reading of a SKU at once, because units came in. */
   noteIncrease(sku_id: string): void {
-    if (this.#soldOut.sightOf(sku_id) === null) return;
+    if (this.#soldOut.readingOf(sku_id) === null) return;
     void this.#readShards([sku_id]).catch(this.#ports.onFault);
   }
 
   #countFalsePass(): void {
-    if (this.#ports.hasMemory) this.#ports.watcher.passedFalsely('memory');
-    for (const { name } of this.#ports.tiers) this.#ports.watcher.passedFalsely(name);
+    if (this.#ports.hasMemory) this.#ports.watcher.falsePass('memory');
+    for (const { name } of this.#ports.tiers) this.#ports.watcher.falsePass(name);
   }
 
   #refusedBy(tier: TierName, lines: readonly RefusedLine[], nowMs: DeadlineMs): Refused {
-    const reading = this.#soldOut.sightOf(lines[0]?.sku_id ?? '');
+    const reading = this.#soldOut.readingOf(lines[0]?.sku_id ?? '');
     this.#ports.watcher.refused(tier, reading === null ? 0 : nowMs - reading.asOfMs);
     return refusedLines(lines);
   }
 
   async #readTiers(lines: readonly Line[]): Promise<Refused | null> {
     for (const tier of this.#ports.tiers) {
-      const readings = await Promise.all(lines.map(({ sku_id }) => tier.ask(sku_id)));
+      const readings = await Promise.all(lines.map(({ sku_id }) => tier.readOne(sku_id)));
       const nowMs = performance.now();
       const refused = lines.filter(({ sku_id, order_detail_id }, index) => {
         const reading = readings[index] ?? null;
         return (
           reading !== null &&
           this.#isReady(reading) &&
-          this.#soldOut.judge(sku_id, order_detail_id, nowMs, reading) === 'refuse'
+          this.#soldOut.decide(sku_id, order_detail_id, nowMs, reading) === 'refuse'
         );
       });
       this.#take(readings.flatMap((reading) => (reading !== null && this.#isReady(reading) ? [reading] : [])));
@@ -139,7 +139,7 @@ export class Precheck {
 
   /** False for a shard that may sell units as soon as they enter an empty row: its readings must not refuse orders. */
   #isReady({ sku_id }: StockReading): boolean {
-    return this.#ports.looker.isReady(this.#ports.routing.map.shardOf(sku_id));
+    return this.#ports.stockReader.isReady(this.#ports.routing.map.shardOf(sku_id));
   }
 
   /** Renews all due readings. A call during a round causes one more round. */
@@ -181,14 +181,14 @@ export class Precheck {
       (reading) => reading ?? [],
     );
     this.#take(readings);
-    this.#ports.tell(readings);
+    this.#ports.cacheReadings(readings);
   }
 
   /**
    * Takes over readings. The ids of empty SKUs are read in the background; until then their orders go to the engine.
    */
   #take(readings: readonly StockReading[]): void {
-    this.#idsToRead.push(...readings.filter((reading) => this.#soldOut.note(reading)));
+    this.#idsToRead.push(...readings.filter((reading) => this.#soldOut.update(reading)));
     while (this.#idReads < IDS_WIDTH && this.#idsToRead.length > 0) void this.#readAllIds();
   }
 
@@ -202,15 +202,15 @@ export class Precheck {
   async #readIds(reading: StockReading): Promise<void> {
     const untilMs = performance.now() + IDS_WAIT_MS;
     try {
-      const ids = await readKnownIds(
-        this.#ports.looker,
+      const ids = await readReplayIds(
+        this.#ports.stockReader,
         reading,
         await this.#shardsOf(reading.sku_id, untilMs),
         untilMs,
       );
-      this.#soldOut.noteIds(reading.sku_id, ids, performance.now());
+      this.#soldOut.updateIds(reading.sku_id, ids, performance.now());
     } catch (error) {
-      this.#soldOut.noteIds(reading.sku_id, null, performance.now());
+      this.#soldOut.updateIds(reading.sku_id, null, performance.now());
       if (!(error instanceof StockReadFailed)) this.#ports.onFault(error);
     }
   }

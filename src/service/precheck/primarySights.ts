@@ -6,8 +6,8 @@ import { sumUnits } from '../../core/units.ts';
 import type { LayoutCache } from '../hot/layoutCache.ts';
 import type { Routing } from '../routing.ts';
 
-export interface PrimarySightsParts {
-  readonly looker: StockRowsReader;
+export interface PrimaryReadingsPorts {
+  readonly stockReader: StockRowsReader;
   readonly routing: Routing;
   readonly layouts: LayoutCache;
 }
@@ -16,15 +16,15 @@ export interface PrimarySightsParts {
 const SKUS_AT_A_TIME = 500;
 
 /** The last source, the shards: it has a reading of every SKU, except those of a shard that cannot be read. */
-export class PrimarySights implements ReadingSource {
-  readonly #ports: PrimarySightsParts;
+export class PrimaryReadings implements ReadingSource {
+  readonly #ports: PrimaryReadingsPorts;
   readonly #isForSale: boolean;
 
   /**
    * @param isForSale whether the readings may refuse orders. If not, the reads take no locks, and no reading is
    *   certainly empty.
    */
-  constructor(ports: PrimarySightsParts, isForSale: boolean) {
+  constructor(ports: PrimaryReadingsPorts, isForSale: boolean) {
     this.#ports = ports;
     this.#isForSale = isForSale;
   }
@@ -73,7 +73,7 @@ export class PrimarySights implements ReadingSource {
     asOfMs: DeadlineMs,
     deadlineMs: DeadlineMs,
   ): Promise<{ readonly readings: readonly StockReading[]; readonly notOwned: readonly string[] }> {
-    const { looker } = this.#ports;
+    const { stockReader: looker } = this.#ports;
     const reads = await orNull(looker.readRows(shard, sku_ids, this.#isForSale, deadlineMs));
     if (reads === null) return { readings: [], notOwned: [] };
     const notOwned = reads.filter(({ isOwner: isMine }) => !isMine).map(({ sku_id }) => sku_id);
@@ -90,7 +90,7 @@ export class PrimarySights implements ReadingSource {
       sku_id: read.sku_id,
       mode: 'single',
       reads: [{ shard, read }],
-      isReady: this.#ports.looker.isReady(shard),
+      isReady: this.#ports.stockReader.isReady(shard),
       asOfMs,
     });
   }
@@ -100,7 +100,7 @@ export class PrimarySights implements ReadingSource {
    * units moved to a row that was not read.
    */
   async #split(sku_id: string, deadlineMs: DeadlineMs): Promise<StockReading | null> {
-    const { looker } = this.#ports;
+    const { stockReader: looker } = this.#ports;
     const asOfMs = performance.now();
     const before = await this.#layoutOf(sku_id, deadlineMs);
     if (before === null) return null;
@@ -128,7 +128,7 @@ export class PrimarySights implements ReadingSource {
     const reads = await Promise.all(
       shards.map(async (shard) => ({
         shard,
-        read: (await orNull(this.#ports.looker.readRows(shard, [sku_id], this.#isForSale, deadlineMs)))?.[0],
+        read: (await orNull(this.#ports.stockReader.readRows(shard, [sku_id], this.#isForSale, deadlineMs)))?.[0],
       })),
     );
     const whole = reads.flatMap(({ shard, read }) => (read === undefined ? [] : [{ shard, read }]));

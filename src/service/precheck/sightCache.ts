@@ -6,7 +6,7 @@ const SKUS_MAX = 50_000;
 const KEPT = 0.9;
 
 /** The latest reading of each SKU, for answers that may be a little old. */
-export class SightCache implements ReadingStore {
+export class ReadingCache implements ReadingStore {
   readonly #readings = new Map<string, StockReading>();
 
   read(sku_ids: readonly string[]): Promise<readonly (StockReading | null)[]> {

@@ -1,7 +1,7 @@
 import type { DeadlineMs } from '../../core/nouns.ts';
 import { isLater, mayRefuseAt } from '../../core/sight.ts';
 import type { StockReading } from '../../core/sight.ts';
-import type { KnownIds } from './knownIds.ts';
+import type { ReplayIds } from './knownIds.ts';
 
 /** The largest number of SKUs; the least recently requested SKU is forgotten first. */
 const SKUS_MAX = 10_000;
@@ -16,7 +16,7 @@ const FAILED_MS = 5_000;
 interface Entry {
   readonly sku_id: string;
   reading: StockReading | null;
-  ids: KnownIds | null;
+  ids: ReplayIds | null;
   usedMs: DeadlineMs;
   isLoading: boolean;
   /** Its ids are not read again before this time. */
@@ -27,13 +27,13 @@ interface Entry {
  * The decision about a line from memory alone. `ask`: the SKU may be sold out, but memory has no reading that proves it
  * now.
  */
-export type Hunch = 'refuse' | 'pass' | 'ask';
+export type PrecheckDecision = 'refuse' | 'pass' | 'ask';
 
 /**
  * The SKUs for which an engine recently refused an order because no units were left, with their readings and ids. It is
  * bounded for any number of requested SKUs: only a refusal by an engine adds one.
  */
-export class SoldOut {
+export class SoldOutSkus {
   /** In the order of the latest empty reading. Readings are renewed on request, so the last requested SKUs are last. */
   readonly #entries = new Map<string, Entry>();
   #idCount = 0;
@@ -47,7 +47,7 @@ export class SoldOut {
   }
 
   /** Adds a SKU for which an engine refused an order. @returns whether the SKU is new here */
-  suspect(sku_id: string, nowMs: DeadlineMs): boolean {
+  add(sku_id: string, nowMs: DeadlineMs): boolean {
     if (this.#entries.has(sku_id)) return false;
     this.#entries.set(sku_id, {
       sku_id,
@@ -62,7 +62,12 @@ export class SoldOut {
   }
 
   /** @param reading a reading that a tier has just returned; null: the reading in memory is used */
-  judge(sku_id: string, order_detail_id: string, nowMs: DeadlineMs, reading: StockReading | null = null): Hunch {
+  decide(
+    sku_id: string,
+    order_detail_id: string,
+    nowMs: DeadlineMs,
+    reading: StockReading | null = null,
+  ): PrecheckDecision {
     const entry = this.#entries.get(sku_id);
     if (entry === undefined) return 'pass';
     entry.usedMs = nowMs;
@@ -73,7 +78,7 @@ export class SoldOut {
     return entry.ids.version === known.version && mayRefuseAt(known, nowMs) ? 'refuse' : 'ask';
   }
 
-  sightOf(sku_id: string): StockReading | null {
+  readingOf(sku_id: string): StockReading | null {
     return this.#entries.get(sku_id)?.reading ?? null;
   }
 
@@ -90,7 +95,7 @@ export class SoldOut {
    *
    * @returns whether the caller must read the ids of the SKU: they are needed, and not being read
    */
-  note(reading: StockReading): boolean {
+  update(reading: StockReading): boolean {
     const entry = this.#entries.get(reading.sku_id);
     if (entry === undefined) return false;
     if (entry.reading !== null && !isLater(reading, entry.reading)) return false;
@@ -111,7 +116,7 @@ export class SoldOut {
   }
 
   /** @param ids null: they could not be read; the next read begins after `FAILED_MS` */
-  noteIds(sku_id: string, ids: KnownIds | null, nowMs: DeadlineMs): void {
+  updateIds(sku_id: string, ids: ReplayIds | null, nowMs: DeadlineMs): void {
     const entry = this.#entries.get(sku_id);
     if (entry === undefined) return;
     entry.isLoading = false;

@@ -6,13 +6,13 @@ export type TierName = 'memory' | 'redis' | 'replica';
 
 /** Receives the events of tiers, for metrics. */
 export interface TierWatcher {
-  asked(tier: TierName): void;
+  requested(tier: TierName): void;
   /** @param ageMs the age of the reading that refused */
   refused(tier: TierName, ageMs: number): void;
   /** The tier was too slow or down, or still in the pause after that. */
   skipped(tier: TierName): void;
   /** The tier let an order pass that the engine then refused. */
-  passedFalsely(tier: TierName): void;
+  falsePass(tier: TierName): void;
 }
 
 /** A tier that did not answer is skipped for this time. */
@@ -54,8 +54,8 @@ export class Tier {
   /**
    * Reads the source. The read begins after this call, so its result is valid for the request that calls. Never throws.
    */
-  ask(sku_id: string): Promise<StockReading | null> {
-    this.#watcher.asked(this.name);
+  readOne(sku_id: string): Promise<StockReading | null> {
+    this.#watcher.requested(this.name);
     if (performance.now() < this.#pausedUntilMs) {
       this.#watcher.skipped(this.name);
       return Promise.resolve(null);

@@ -24,7 +24,7 @@ export interface TurnOffOptions {
   /** The longest wait for one shard, in milliseconds. */
   readonly shardMs: number;
   /** How long it waits for gateways with tiers to arm the disarmed shards again, in milliseconds. */
-  readonly noticedMs: number;
+  readonly armWaitMs: number;
 }
 
 const POLL_MS = 1_000;
@@ -33,12 +33,12 @@ const POLL_MS = 1_000;
  * Turns the restock delay off on all shards that answer, or on none.
  *
  * A gateway refuses early on what it read while the delay was on, so the delay must outlast the last such refusal.
- * First early refusals are ended, and the delay stays. A gateway with tiers reads that within `noticedMs` and arms the
+ * First early refusals are ended, and the delay stays. A gateway with tiers reads that within `armWaitMs` and arms the
  * shard again: then the delay is in use, and stays on. When no gateway does so, none refuses early, and the delay is
  * turned off.
  */
 export async function turnOffDelay(options: TurnOffOptions): Promise<readonly DelayReport[]> {
-  const { delays, shardCount, apply, shardMs, noticedMs } = options;
+  const { delays, shardCount, apply, shardMs, armWaitMs: noticedMs } = options;
   const onEach = (reports: readonly DelayReport[], work: Work): Promise<DelayReport[]> =>
     Promise.all(reports.map(async (report) => (report.is === 'kept' ? applyTo(report, work, shardMs) : report)));
   const unread = Array.from({ length: shardCount }, (_, shard): DelayReport => ({ shard, is: 'kept', delayMs: null }));

@@ -1,15 +1,15 @@
 import { rowOfId } from '../../core/layout.ts';
 import type { MissingRecord } from '../../core/lost.ts';
 import type { FlowKey, RowRef, ShardIndex } from '../../core/nouns.ts';
-import type { SplitParts } from './lostLayouts.ts';
+import type { SplitPorts } from './lostLayouts.ts';
 
 /**
  * Finds the shard that owns an id, and the sub-row if the SKU is split.
  *
  * @returns null while the layout changes, or while the id may still be on the shard of an earlier layout
  */
-export function homeIn(
-  { routing, splits }: SplitParts,
+export function findOwner(
+  { routing, splits }: SplitPorts,
   { sku_id, order_detail_id }: FlowKey,
 ): { readonly shard: ShardIndex; readonly row?: RowRef } | null {
   const owner = routing.map.shardOf(sku_id);
@@ -25,11 +25,11 @@ export function homeIn(
  * Adds the sub-row to the lines of a missing deduction, which is to be done again on a shard. If another shard owns one
  * of the lines now, the result has no `redo`: an operator must decide.
  */
-export function atHome(ports: SplitParts, shard: ShardIndex, lost: MissingRecord): MissingRecord {
+export function withOwnerRow(ports: SplitPorts, shard: ShardIndex, lost: MissingRecord): MissingRecord {
   const { redo } = lost;
   if (redo?.kind !== 'deduct') return lost;
   const lines = redo.lines.flatMap((line) => {
-    const owner = homeIn(ports, line);
+    const owner = findOwner(ports, line);
     return owner?.shard === shard ? [owner.row === undefined ? line : { ...line, row: owner.row }] : [];
   });
   return { ...lost, redo: lines.length < redo.lines.length ? null : { ...redo, lines } };

@@ -7,7 +7,7 @@ const ROWS_AT_A_TIME = 500;
 /** The row of a cart has all its lines, and the smallest packet limit is 16 MB. */
 const CARTS_AT_A_TIME = 20;
 
-export interface CopyingStates extends States {
+export interface WritableStates extends States {
   readonly present: States['present'] & StateWriter;
 }
 
@@ -18,8 +18,8 @@ export interface CopyingStates extends States {
  * @param ahead SKUs that are not changed, from `lostToPast`
  * @param onRow called for every row of the reference copy
  */
-export async function copyPast(
-  states: CopyingStates,
+export async function copyReference(
+  states: WritableStates,
   shard: ShardIndex,
   ahead: ReadonlySet<string>,
   deadlineMs: DeadlineMs,
@@ -41,7 +41,7 @@ export async function copyPast(
       await flush();
     table = difference.table;
     if (isAhead(difference)) continue;
-    const { past, present } = difference;
+    const { reference: past, present } = difference;
     const sku_id = (past ?? present)?.cells['sku_id'];
     if (Buffer.isBuffer(sku_id) && ahead.has(sku_id.toString('utf8'))) continue;
     if (past !== null) rows.push(past);

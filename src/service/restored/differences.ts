@@ -6,20 +6,20 @@ const PAGE = 2_000;
 
 export interface States {
   /** The reference copy: an undamaged replica, or a data directory that still starts. */
-  readonly past: StateReader;
+  readonly reference: StateReader;
   readonly present: StateReader;
 }
 
 /** A row that only one of the two states has, or that differs between them. */
 export interface Difference {
   readonly table: StateTable;
-  readonly past: StateRow | null;
+  readonly reference: StateRow | null;
   readonly present: StateRow | null;
 }
 
 /** Compares two states of a shard, row by row. @param onRow called for every row of the reference copy */
 export async function* differencesOf(
-  { past, present }: States,
+  { reference: past, present }: States,
   shard: ShardIndex,
   deadlineMs: DeadlineMs,
   onRow: () => void,
@@ -32,7 +32,7 @@ export async function* differencesOf(
         pastRow.done === true ? 1 : presentRow.done === true ? -1 : compare(pastRow.value.key, presentRow.value.key);
       const ofPast = order <= 0 ? (pastRow.value ?? null) : null;
       const ofPresent = order >= 0 ? (presentRow.value ?? null) : null;
-      if (ofPast?.state !== ofPresent?.state) yield { table, past: ofPast, present: ofPresent };
+      if (ofPast?.state !== ofPresent?.state) yield { table, reference: ofPast, present: ofPresent };
       if (ofPast !== null) {
         onRow();
         pastRow = await pastRows.next();
@@ -75,7 +75,7 @@ const STATUS_ORDER = new Map<unknown, number>([
 ]);
 
 /** Whether the restored shard has a change that the reference copy lacks. Such a row must not be overwritten. */
-export function isAhead({ table, past, present }: Difference): boolean {
+export function isAhead({ table, reference: past, present }: Difference): boolean {
   if (present === null) return false;
   if (past === null) return table !== 'cart_hold';
   const [before, now] = [past.cells, present.cells];

@@ -2,7 +2,7 @@ import type { MissingRecord, SplitRow, SplitSkus } from '../../core/lost.ts';
 import type { ShardIndex } from '../../core/nouns.ts';
 import type { Routing } from '../routing.ts';
 
-export interface SplitParts {
+export interface SplitPorts {
   readonly routing: Routing;
   readonly splits: readonly SplitSkus[];
 }
@@ -15,8 +15,8 @@ export interface SplitParts {
  * @param other the shard whose rows and layouts are compared with those of the restored shard
  * @param sinceMs the time of the backup, or a moment before it, in milliseconds since 1970
  */
-export function lostLayouts(
-  { routing, splits }: SplitParts,
+export function missingLayouts(
+  { routing, splits }: SplitPorts,
   restored: ShardIndex,
   other: ShardIndex,
   sinceMs: number,

@@ -2,17 +2,17 @@ import type { MissingRecord, OrderedLine } from '../../core/lost.ts';
 import { flowKeyText } from '../../core/nouns.ts';
 import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
 import type { Auditor } from '../../core/ports.ts';
-import { piecesOf } from '../cartBatches.ts';
+import { chunksOf } from '../cartBatches.ts';
 import { byShard } from '../hot/placing.ts';
-import { inWidth } from '../inWidth.ts';
+import { mapWithLimit } from '../inWidth.ts';
 import type { Routing } from '../routing.ts';
-import { cartLost, onceEach } from './lostToSiblings.ts';
-import { unrecorded } from './unrecorded.ts';
+import { missingCart, mergeMissing } from './lostToSiblings.ts';
+import { uncommittedCarts } from './unrecorded.ts';
 
 const KEYS_AT_A_TIME = 400;
 const WIDTH = 4;
 
-export interface OrderParts {
+export interface OrderPorts {
   readonly routing: Routing;
   readonly auditor: Auditor;
   readonly shardCount: number;
@@ -27,8 +27,8 @@ export interface OrderParts {
  *
  * @param onLine called after each look-up on owners, with the number of its lines
  */
-export async function lostToOrders(
-  { routing, auditor, shardCount, restored }: OrderParts,
+export async function missingByOrders(
+  { routing, auditor, shardCount, restored }: OrderPorts,
   lines: readonly OrderedLine[],
   deadlineMs: DeadlineMs,
   onLine: (count: number) => void = () => undefined,
@@ -46,7 +46,7 @@ export async function lostToOrders(
       ) {
         const { sku_id, order_detail_id, quantity, order_id } = line;
         carts.push(
-          cartLost(
+          missingCart(
             { order_id, attempt: flow.attempt, lines: [{ sku_id, order_detail_id, quantity, shard }] },
             line.toldBy,
           ),
@@ -61,20 +61,20 @@ export async function lostToOrders(
     });
   };
   const atOwners = [...byShard(lines.map((line) => ({ ...line, shard: routing.map.shardOf(line.sku_id) })))].flatMap(
-    ([shard, ofShard]) => piecesOf(ofShard, KEYS_AT_A_TIME).map((some) => ({ shard, some })),
+    ([shard, ofShard]) => chunksOf(ofShard, KEYS_AT_A_TIME).map((some) => ({ shard, some })),
   );
-  const missingAtOwners = await inWidth(atOwners, WIDTH, async ({ shard, some }) => {
+  const missingAtOwners = await mapWithLimit(atOwners, WIDTH, async ({ shard, some }) => {
     const missing = await missingAt(shard, some);
     onLine(some.length);
     return missing;
   });
   let missing: readonly OrderedLine[] = missingAtOwners.flat();
   for (let shard = 0; shard < shardCount; shard += 1) {
-    const others = piecesOf(
+    const others = chunksOf(
       missing.filter(({ sku_id }) => routing.map.shardOf(sku_id) !== shard),
       KEYS_AT_A_TIME,
     );
-    const still = (await inWidth(others, WIDTH, (some) => missingAt(shard, some))).flat();
+    const still = (await mapWithLimit(others, WIDTH, (some) => missingAt(shard, some))).flat();
     missing = [...still, ...missing.filter(({ sku_id }) => routing.map.shardOf(sku_id) === shard)];
   }
   const flows = missing.map(({ sku_id, order_detail_id, order_id, quantity, toldBy }): MissingRecord => ({
@@ -87,7 +87,7 @@ export async function lostToOrders(
     quantity,
     redo: { kind: 'deduct', order_id, lines: [{ sku_id, order_detail_id, quantity }] },
   }));
-  return [...(await unsold(auditor, routing, onceEach(carts), deadlineMs)), ...flows];
+  return [...(await unsold(auditor, routing, mergeMissing(carts), deadlineMs)), ...flows];
 }
 
 /** Selects the carts whose record is not `committed`. */
@@ -105,6 +105,6 @@ async function unsold(
   }));
   const lost: MissingRecord[] = [];
   for (const [shard, ofShard] of byShard(routed))
-    lost.push(...(await unrecorded(auditor, shard, ofShard, deadlineMs)).map(({ cart }) => cart));
+    lost.push(...(await uncommittedCarts(auditor, shard, ofShard, deadlineMs)).map(({ cart }) => cart));
   return lost;
 }

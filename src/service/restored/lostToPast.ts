@@ -4,8 +4,8 @@ import { differencesOf, isAhead } from './differences.ts';
 import type { States } from './differences.ts';
 
 /** How a restored shard differs from its reference copy. */
-export interface LostToPast {
-  readonly lost: readonly MissingRecord[];
+export interface ReferenceComparison {
+  readonly missing: readonly MissingRecord[];
   /** The number of rows that differ. Most of them follow from the missing records, and are not named. */
   readonly differing: number;
   /**
@@ -16,17 +16,17 @@ export interface LostToPast {
 }
 
 /** Compares a restored shard with its reference copy. @param onRow called for every row of the reference copy */
-export async function lostToPast(
+export async function missingByReference(
   states: States,
   shard: ShardIndex,
   deadlineMs: DeadlineMs,
   onRow: () => void = () => undefined,
-): Promise<LostToPast> {
+): Promise<ReferenceComparison> {
   const lost: MissingRecord[] = [];
   const ahead = new Set<string>();
   let differing = 0;
   for await (const difference of differencesOf(states, shard, deadlineMs, onRow)) {
-    const { table, past, present } = difference;
+    const { table, reference: past, present } = difference;
     if (isAhead(difference)) {
       const sku_id = textIn(present?.cells['sku_id']);
       // A cart record has no SKU. One that was written since does not belong to the reference copy.
@@ -36,7 +36,7 @@ export async function lostToPast(
     differing += 1;
     if (past !== null) lost.push(...lostOf(table, past.cells, present?.cells ?? null));
   }
-  return { lost, differing, ahead };
+  return { missing: lost, differing, ahead };
 }
 
 type Cells = StateRow['cells'];

@@ -12,14 +12,14 @@ import type {
 import type { CartLine, DeadlineMs, ShardIndex } from '../../core/nouns.ts';
 import type { Auditor } from '../../core/ports.ts';
 import type { StockDifference } from '../../core/reconciliation.ts';
-import { cartText, piecesOf } from '../cartBatches.ts';
-import { followCarts } from '../followCarts.ts';
+import { cartText, chunksOf } from '../cartBatches.ts';
+import { auditCarts } from '../followCarts.ts';
 import type { Routing } from '../routing.ts';
-import { Unread } from '../unread.ts';
-import { lostLayouts } from './lostLayouts.ts';
-import { unrecorded } from './unrecorded.ts';
-import { wasSeen } from './whoWentBack.ts';
-import type { Standing } from './whoWentBack.ts';
+import { ReadFailures } from '../unread.ts';
+import { missingLayouts } from './lostLayouts.ts';
+import { uncommittedCarts } from './unrecorded.ts';
+import { isBelowWatermark } from './whoWentBack.ts';
+import type { RestoreStatus } from './whoWentBack.ts';
 
 const AT_A_TIME = 400;
 const SALES_AT_A_TIME = 5_000;
@@ -28,7 +28,7 @@ const MARGIN_MS = 60 * 60 * 1_000;
 /** The largest difference between the clocks of two servers. */
 const CLOCK_SKEW_MS_MAX = 60_000;
 
-export interface SiblingParts {
+export interface SiblingPorts {
   readonly routing: Routing;
   readonly auditor: Auditor;
   readonly shards: RestoredShards;
@@ -50,9 +50,9 @@ export interface SiblingParts {
  *
  * @throws when one of the shards cannot be read
  */
-export async function lostToSiblings(
-  ports: SiblingParts,
-  restored: readonly Standing[],
+export async function missingBySiblings(
+  ports: SiblingPorts,
+  restored: readonly RestoreStatus[],
   deadlineMs: DeadlineMs,
 ): Promise<ReadonlyMap<ShardIndex, readonly MissingRecord[]>> {
   const lost = new Map<ShardIndex, MissingRecord[]>(restored.map(({ shard }) => [shard, []]));
@@ -61,24 +61,24 @@ export async function lostToSiblings(
     const lines = others.length === 0 ? [] : await cartLinesMissing(ports, shard, deadlineMs);
     for (const status of others) {
       const of = status.shard;
-      const fromMs = sinceMsOf(status, ports.sinceMs);
+      const fromMs = backupTimeMs(status, ports.sinceMs);
       const sinceMs = Math.max(0, fromMs - MARGIN_MS);
       const query: Query = { ports, of, toldBy: ports.nameOf(shard), deadlineMs };
       const found = [
         lines.flatMap((difference) => lostLine(difference, of, `a cart on ${query.toldBy}`)),
         await lostCarts(query, shard, sinceMs),
         await lostTransfers(query, await ports.shards.readTransfers(shard, of, sinceMs, deadlineMs)),
-        lostLayouts(ports, of, shard, fromMs - CLOCK_SKEW_MS_MAX, query.toldBy),
+        missingLayouts(ports, of, shard, fromMs - CLOCK_SKEW_MS_MAX, query.toldBy),
       ];
       lost.set(of, (lost.get(of) ?? []).concat(...found));
     }
   }
-  return new Map([...lost].map(([shard, all]) => [shard, onceEach(all)]));
+  return new Map([...lost].map(([shard, all]) => [shard, mergeMissing(all)]));
 }
 
 /** A restored shard, and the shard whose records are compared with it. */
 interface Query {
-  readonly ports: SiblingParts;
+  readonly ports: SiblingPorts;
   /** The restored shard. */
   readonly of: ShardIndex;
   /** The name of the other shard. */
@@ -88,12 +88,12 @@ interface Query {
 
 /** Finds missing lines of the carts whose records are on a shard. */
 async function cartLinesMissing(
-  { routing, auditor, nameOf, shardCount, onUnreadable }: SiblingParts,
+  { routing, auditor, nameOf, shardCount, onUnreadable }: SiblingPorts,
   shard: ShardIndex,
   deadlineMs: DeadlineMs,
 ): Promise<StockDifference[]> {
-  const failures = new Unread();
-  const differences = await followCarts({ routing, auditor, unread: failures }, shard, null, deadlineMs);
+  const failures = new ReadFailures();
+  const differences = await auditCarts({ routing, auditor, readFailures: failures }, shard, null, deadlineMs);
   for (let each = 0; each < shardCount; each += 1) {
     for (const row of failures.rowsOf(each)) onUnreadable(each, row);
     const reason = failures.failureOf(each);
@@ -141,7 +141,9 @@ async function lostCarts(
       sales.filter(({ order_id }) => ports.routing.map.shardOf(order_id) === of),
       shard,
     );
-    lost.push(...(await unrecorded(ports.auditor, of, carts, deadlineMs)).map((cart) => cartLost(cart, toldBy)));
+    lost.push(
+      ...(await uncommittedCarts(ports.auditor, of, carts, deadlineMs)).map((cart) => missingCart(cart, toldBy)),
+    );
     if (next === null) return lost;
     after = next;
   }
@@ -159,7 +161,7 @@ function cartsOf(sales: readonly CartSale[], shard: ShardIndex): SoldCart[] {
 }
 
 /** @param cart with its known lines; the next attempt of the order names all lines, and finds them deducted */
-export function cartLost(cart: SoldCart, toldBy: string): MissingRecord {
+export function missingCart(cart: SoldCart, toldBy: string): MissingRecord {
   return {
     kind: 'cart',
     toldBy,
@@ -183,7 +185,7 @@ async function lostTransfers(
     const closed = transfers.filter(
       (transfer) => transfer.direction === direction && !(direction === 'out' && transfer.isOpen),
     );
-    for (const some of piecesOf(closed, AT_A_TIME)) {
+    for (const some of chunksOf(closed, AT_A_TIME)) {
       const present = await ports.shards.findTransfers(
         of,
         some.map(({ transfer_id }) => transfer_id),
@@ -213,7 +215,7 @@ function lostTransfer({ direction, isOpen: _, ...transfer }: TransferTrace, told
  * Keeps one entry for each missing record. Several sources may report the same record: shards, the shop's books, the
  * reference copy. An entry with a `redo` has priority. The entry of a cart has all lines that the sources know.
  */
-export function onceEach(lost: readonly MissingRecord[]): MissingRecord[] {
+export function mergeMissing(lost: readonly MissingRecord[]): MissingRecord[] {
   const all = new Map<string, MissingRecord>();
   for (const record of lost) {
     const known = all.get(lostKey(record));
@@ -246,21 +248,21 @@ function lostKey({ kind, sku_id, order_id, order_detail_id, id }: MissingRecord)
  *
  * @param statedMs the time that the operator states; null: none
  */
-export function sinceMsOf(status: Standing, statedMs: number | null): number {
-  if (!wasSeen(status) || status.watermark === NO_WATERMARK) return statedMs ?? 0;
+export function backupTimeMs(status: RestoreStatus, statedMs: number | null): number {
+  if (!isBelowWatermark(status) || status.watermark === NO_WATERMARK) return statedMs ?? 0;
   // Directly after its acceptance, a shard shows a watermark in the future.
   return Math.min(status.watermark / 1_000 - CLOCK_SKEW_MS_MAX, statedMs ?? Infinity);
 }
 
 /** Describes the status of a restored shard, for operators. */
-export function inWords(status: Standing, statedMs: number | null): string {
-  const sinceMs = sinceMsOf(status, statedMs);
+export function describeStatus(status: RestoreStatus, statedMs: number | null): string {
+  const sinceMs = backupTimeMs(status, statedMs);
   const since =
     sinceMs === 0
       ? 'the time of its backup is unknown; state it with --since'
       : `records since ${new Date(sinceMs).toISOString()} may be missing`;
   if (status.mark === MARK_COPYING) return `a reference copy was copied over it only in part; ${since}`;
-  return wasSeen(status)
+  return isBelowWatermark(status)
     ? `${since}; it had reached ${watermarkText(status.watermarkBefore)}`
     : `no shard has a later watermark of it; ${since}`;
 }

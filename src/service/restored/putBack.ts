@@ -3,12 +3,12 @@ import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
 import type { StaleLayout, OutcomeOf, BlockedByHolds } from '../../core/outcome.ts';
 import type { Operation, Send } from '../../core/operation.ts';
 import { applyOperation } from '../applyOperation.ts';
-import { pastHolds } from '../freeHolds.ts';
-import type { HoldParts } from '../freeHolds.ts';
+import { completeBlockingHolds } from '../freeHolds.ts';
+import type { HoldPorts } from '../freeHolds.ts';
 import { applyFunded } from '../hot/applyFunded.ts';
 import type { FundingParts } from '../hot/applyFunded.ts';
 import { receiveAll } from '../hot/transfers.ts';
-import { inWidth } from '../inWidth.ts';
+import { mapWithLimit } from '../inWidth.ts';
 
 /** Cart records before the deductions whose holds they complete, and received units before sent units. */
 const ORDER: readonly Redo['kind'][] = ['record', 'receive', 'deduct', 'send'];
@@ -16,13 +16,13 @@ const WIDTH = 32;
 /** Longer than a cart may stay open. */
 const OPERATION_MS = 10_000;
 
-export interface PutBackParts extends HoldParts, FundingParts {
+export interface PutBackPorts extends HoldPorts, FundingParts {
   readonly shards: RestoredShards;
 }
 
 /** A missing record, and the outcome of the attempt to restore it. */
 export interface PutBack {
-  readonly lost: MissingRecord;
+  readonly missing: MissingRecord;
   /** Null: the record exists again. If not null: why that is not certain, for operators. */
   readonly fault: string | null;
   /** True when the record may exist in spite of the fault, because no answer came. */
@@ -30,9 +30,9 @@ export interface PutBack {
 }
 
 /** The missing records of one shard. */
-export interface LostOn {
+export interface MissingOn {
   readonly shard: ShardIndex;
-  readonly lost: readonly MissingRecord[];
+  readonly missing: readonly MissingRecord[];
 }
 
 /**
@@ -42,34 +42,34 @@ export interface LostOn {
  * @param onDone called after each record that was tried
  */
 export async function putBack(
-  ports: PutBackParts,
-  restored: readonly LostOn[],
+  ports: PutBackPorts,
+  restored: readonly MissingOn[],
   deadlineMs: DeadlineMs,
   onDone: () => void = () => undefined,
 ): Promise<PutBack[]> {
-  const all = restored.flatMap(({ shard, lost }) => lost.map((record) => ({ shard, lost: record })));
+  const all = restored.flatMap(({ shard, missing: lost }) => lost.map((record) => ({ shard, lost: record })));
   // SKUs whose rows belong to another layout than their units.
   const inconsistent = new Set(all.flatMap(({ lost: { kind, sku_id } }) => (kind === 'layout' ? [sku_id] : [])));
   const needsOperator = ({ redo, sku_id }: MissingRecord): boolean =>
     redo === null || (sku_id !== null && inconsistent.has(sku_id));
   const done = all.flatMap(({ lost }): PutBack[] =>
-    needsOperator(lost) ? [{ lost, fault: "it needs an operator's decision", isUnknown: false }] : [],
+    needsOperator(lost) ? [{ missing: lost, fault: "it needs an operator's decision", isUnknown: false }] : [],
   );
   // One kind on all shards, then the next kind: a record on one shard completes holds on another.
   for (const kind of ORDER) {
     const some = all.filter(({ lost }) => lost.redo?.kind === kind && !needsOperator(lost));
-    const tried = await inWidth(some, WIDTH, async ({ shard, lost }): Promise<PutBack> => {
+    const tried = await mapWithLimit(some, WIDTH, async ({ shard, lost }): Promise<PutBack> => {
       const result = lost.redo === null ? DONE : await redo(ports, shard, lost.redo, deadlineMs).catch(unanswered);
       onDone();
-      return { lost, ...result };
+      return { missing: lost, ...result };
     });
     done.push(...tried);
   }
-  await ports.afterwork.finish(OPERATION_MS);
+  await ports.backgroundTasks.finish(OPERATION_MS);
   return done;
 }
 
-type Result = Omit<PutBack, 'lost'>;
+type Result = Omit<PutBack, 'missing'>;
 
 const DONE: Result = { fault: null, isUnknown: false };
 
@@ -78,7 +78,7 @@ function unanswered(error: unknown): Result {
   return { fault: error instanceof Error ? error.message : String(error), isUnknown: true };
 }
 
-async function redo(ports: PutBackParts, shard: ShardIndex, operation: Redo, deadlineMs: DeadlineMs): Promise<Result> {
+async function redo(ports: PutBackPorts, shard: ShardIndex, operation: Redo, deadlineMs: DeadlineMs): Promise<Result> {
   const untilMs = Math.min(deadlineMs, performance.now() + OPERATION_MS);
   if (operation.kind === 'record')
     return (await ports.shards.recordCart(shard, operation.cart, untilMs))
@@ -87,18 +87,18 @@ async function redo(ports: PutBackParts, shard: ShardIndex, operation: Redo, dea
   // Holds from the backup are completed by their cart records; open carts of that time are old enough to be aborted.
   if (operation.kind === 'deduct')
     return resultOf(
-      await pastHolds(ports, untilMs, untilMs, shard, () => applyFunded(ports, shard, operation, untilMs)),
+      await completeBlockingHolds(ports, untilMs, untilMs, shard, () => applyFunded(ports, shard, operation, untilMs)),
     );
   if (operation.kind === 'send')
     return resultOf(
-      await pastHolds(ports, untilMs, untilMs, shard, () => sendWithTransfers(ports, operation, untilMs)),
+      await completeBlockingHolds(ports, untilMs, untilMs, shard, () => sendWithTransfers(ports, operation, untilMs)),
     );
   return resultOf(await applyOperation(ports.engine, shard, operation, untilMs));
 }
 
 /** Takes units off a row again that it sent before the restore. Units that it lacks now come from the other rows. */
 async function sendWithTransfers(
-  ports: PutBackParts,
+  ports: PutBackPorts,
   operation: Send,
   untilMs: DeadlineMs,
 ): Promise<OutcomeOf<Send> | BlockedByHolds | StaleLayout> {

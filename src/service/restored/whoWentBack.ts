@@ -11,14 +11,14 @@ import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
 import { isProgramFault } from '../../core/programFault.ts';
 
 /** The watermarks of a shard. If the shard was not restored, its own watermark is the latest known one. */
-export interface Standing extends RestoredWatermark {
+export interface RestoreStatus extends RestoredWatermark {
   readonly shard: ShardIndex;
   /** The watermark of the reference copy that is or was copied over the shard while it is closed. */
   readonly copied: Watermark;
 }
 
 /** Whether its own watermark is below the latest known one. Then it also shows since when records are missing. */
-export function wasSeen({ watermark, watermarkBefore }: RestoredWatermark): boolean {
+export function isBelowWatermark({ watermark, watermarkBefore }: RestoredWatermark): boolean {
   return watermark < watermarkBefore;
 }
 
@@ -27,11 +27,11 @@ export function wasSeen({ watermark, watermarkBefore }: RestoredWatermark): bool
  *
  * @throws when a shard cannot be read: it may have a later watermark than the others
  */
-export async function readStandings(
+export async function readRestoreStatuses(
   shards: RestoredShards,
   shardCount: number,
   deadlineMs: DeadlineMs,
-): Promise<Standing[]> {
+): Promise<RestoreStatus[]> {
   return statusesOf(await Promise.all(indexes(shardCount).map((shard) => shards.readWatermarks(shard, deadlineMs))));
 }
 
@@ -39,23 +39,23 @@ export async function readStandings(
  * Reads the status of the shards that can be read now. A shard that cannot be read is missing, and so are the
  * watermarks that it keeps.
  */
-export async function readKnownStandings(
+export async function readAvailableStatuses(
   shards: RestoredShards,
   shardCount: number,
   deadlineMs: DeadlineMs,
-): Promise<Standing[]> {
+): Promise<RestoreStatus[]> {
   return statusesOf(
     await Promise.all(indexes(shardCount).map((shard) => orNull(shards.readWatermarks(shard, deadlineMs)))),
   );
 }
 
 /** Finds the closed or restored shards, among those that can be read now. Only a restore may write to them. */
-export async function findRefused(
+export async function findRefusedShards(
   shards: RestoredShards,
   shardCount: number,
   deadlineMs: DeadlineMs,
 ): Promise<ShardIndex[]> {
-  const statuses = await readKnownStandings(shards, shardCount, deadlineMs);
+  const statuses = await readAvailableStatuses(shards, shardCount, deadlineMs);
   return statuses.flatMap((status) => (isUnsellable(status) ? [status.shard] : []));
 }
 
@@ -70,7 +70,7 @@ async function orNull<T>(reading: Promise<T>): Promise<T | null> {
 }
 
 /** @param read the watermarks that each shard keeps; null: the shard cannot be read, and has no status */
-function statusesOf(read: readonly (StoredWatermarks | null)[]): Standing[] {
+function statusesOf(read: readonly (StoredWatermarks | null)[]): RestoreStatus[] {
   const watermarks = new KnownWatermarks(read.length);
   read.forEach((reached, shard) => void (reached !== null && watermarks.learn(shard, reached, NO_WATERMARK)));
   return read.flatMap((reached, shard) => {
