@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { Ports } from './backendPorts.ts';
+import type { BackendPorts } from './backendPorts.ts';
 import type { Config } from './config.ts';
 import type { RunningServer } from './http/server.ts';
 import { createListeners } from './listeners.ts';
@@ -10,10 +10,8 @@ import { closeHotKeyWindows } from './service/followHeat.ts';
 import { UnreadableRows } from './service/unreadableRows.ts';
 import { createTracer } from './traces.ts';
 import { createUseCases } from './useCases.ts';
-import { alone } from './workers/siblings.ts';
+import { noSiblings } from './workers/siblings.ts';
 import type { Siblings } from './workers/siblings.ts';
-
-export type { Ports } from './backendPorts.ts';
 
 /** The least time for background tasks when a drain has used up its own. */
 const FINISH_MS_MIN = 500;
@@ -44,8 +42,8 @@ export interface Gateway {
 export async function startGateway(
   config: Config,
   log: Logger,
-  decorate: (ports: Ports) => Ports = (ports) => ports,
-  siblings: Siblings = alone(),
+  decorate: (ports: BackendPorts) => BackendPorts = (ports) => ports,
+  siblings: Siblings = noSiblings(),
 ): Promise<Gateway> {
   const onFault = (error: unknown): void => log.error({ err: error }, 'fault');
   const unreadable = new UnreadableRows(({ shard, ...row }) =>
@@ -53,7 +51,12 @@ export async function startGateway(
   );
   const backend = createMysqlBackend({ config, log, onUnreadable: (row) => unreadable.add(row), onFault });
   const ports = decorate(backend.ports);
-  const { parts, metrics, tiers, sweeper } = createUseCases({ config, log, backend, ports, unreadable, onFault });
+  const {
+    ports: parts,
+    metrics,
+    tiers,
+    sweeper,
+  } = createUseCases({ config, log, backend, ports, unreadable, onFault });
   const rates = createRates(config, log);
   const tracer = await createTracer(config, log);
   let draining: Promise<void> | null = null;
@@ -61,7 +64,7 @@ export async function startGateway(
   const { overview } = backend;
   const listeners = createListeners({
     served: {
-      ...{ config, parts, tiers, metrics, siblings, shards: overview, journal: overview },
+      ...{ config, ports: parts, tiers, metrics, siblings, shards: overview, journal: overview },
       isReady: () => started && draining === null,
     },
     ...{ config, log, tracer, limits: rates.limits },
@@ -79,7 +82,7 @@ export async function startGateway(
     await rates.stop();
     // Work that is not done in time is left to the sweepers of other gateways.
     parts.backgroundTasks.add(() => sweeper.stop());
-    parts.backgroundTasks.add(() => parts.hot.keeper.stop());
+    parts.backgroundTasks.add(() => parts.hot.maintainer.stop());
     await parts.backgroundTasks.finish(Math.max(FINISH_MS_MIN, untilMs - performance.now()));
     backend.close();
     await tracer?.stop();
@@ -94,7 +97,7 @@ export async function startGateway(
   started = true;
   sweeper.start();
   tiers.start();
-  parts.hot.keeper.start();
+  parts.hot.maintainer.start();
   const [publicUrl = '', adminUrl = ''] = servers.map(urlOf);
   return {
     publicUrl,

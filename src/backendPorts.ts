@@ -2,7 +2,7 @@ import type { HotRows, Layouts } from './core/hotPorts.ts';
 import type { CartRecords, SlotSource, StockEngine, StockReader } from './core/ports.ts';
 
 /** The ports between the use cases and the shards. A back end implements all of them. */
-export interface Ports {
+export interface BackendPorts {
   readonly engine: StockEngine;
   readonly reader: StockReader;
   readonly slots: SlotSource;

@@ -12,11 +12,11 @@ import { listen } from './http/server.ts';
 import type { RunningServer } from './http/server.ts';
 import { answerLog } from './log.ts';
 import { adminServices, publicServices } from './services.ts';
-import type { Served } from './services.ts';
+import type { ServiceOptions } from './services.ts';
 
 export interface ListenersOptions {
   /** The use cases, without the description, which is made from their routes. */
-  readonly served: Omit<Served, 'description'>;
+  readonly served: Omit<ServiceOptions, 'description'>;
   readonly config: Config;
   readonly log: Logger;
   readonly tracer: Tracer | null;
@@ -33,7 +33,7 @@ export interface Listeners {
 
 /** Makes the listeners and their description as OpenAPI, with the use cases behind them. */
 export function createListeners({ served, config, log, tracer, limits, isDraining }: ListenersOptions): Listeners {
-  const described: Served = { ...served, description: () => description };
+  const described: ServiceOptions = { ...served, description: () => description };
   const routesOfPublic = publicRoutes(publicServices(described));
   const routesOfAdmin = adminRoutes(adminServices(described));
   const description = JSON.stringify(

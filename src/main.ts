@@ -8,7 +8,7 @@ import { readFlags } from './flags.ts';
 import { createLog } from './log.ts';
 import type { Addresses } from './workers/messages.ts';
 import { Primary, WorkersError } from './workers/primary.ts';
-import { isWorker, joinPrimary, tellFailure } from './workers/worker.ts';
+import { isWorker, joinPrimary, reportFailure } from './workers/worker.ts';
 
 /**
  * The gateway as a process: it starts, prints one line on standard output, drains on SIGTERM or Ctrl-C, and exits with
@@ -62,7 +62,7 @@ async function leadWorkers(config: Config, log: Logger): Promise<void> {
  * effect.
  */
 async function serveAmongOthers(): Promise<void> {
-  const { config, siblings, drainAsked, ready } = await joinPrimary();
+  const { config, siblings, drainRequested: drainAsked, ready } = await joinPrimary();
   const log = createLog(config.logLevel);
   const gateway = await startGateway(config, log, undefined, siblings);
   let ending = false;
@@ -104,7 +104,7 @@ function messageOf(error: unknown): string {
 }
 
 main().catch(async (error: unknown) => {
-  if (isWorker()) await tellFailure(messageOf(error));
+  if (isWorker()) await reportFailure(messageOf(error));
   else console.error(messageOf(error));
   process.exit(1);
 });

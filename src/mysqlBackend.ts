@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { Ports } from './backendPorts.ts';
+import type { BackendPorts } from './backendPorts.ts';
 import type { Config } from './config.ts';
 import { KnownWatermarks } from './core/generations.ts';
 import type { JournalReader, ShardOverview, ShardState, StockEngine } from './core/ports.ts';
@@ -19,7 +19,7 @@ const ENGINES: Readonly<Record<Config['engine'], (shards: readonly Shard[], conf
 
 /** MySQL behind the ports. */
 export interface MysqlBackend {
-  readonly ports: Ports;
+  readonly ports: BackendPorts;
   /** Reads the state of the shards and the journal. No port stands before it, so tests cannot decorate it. */
   readonly overview: ShardOverview & JournalReader;
   /** For the pre-check, which reads shards in its own way. */

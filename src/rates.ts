@@ -37,7 +37,10 @@ export function createRates({ rate, redis }: Pick<Config, 'rate' | 'redis'>, log
     () => 'all',
     (error, alike) => log.warn({ err: error, alike }, 'Redis did not count a request: this process counts alone'),
   );
-  return { limits: limitsOf(new CallerLimit({ ...rate, shared, onAlone: logAlone })), stop: () => commander.stop() };
+  return {
+    limits: limitsOf(new CallerLimit({ ...rate, shared, onCountedAlone: logAlone })),
+    stop: () => commander.stop(),
+  };
 }
 
 function limitsOf(limit: CallerLimit): Rates['limits'] {

@@ -26,9 +26,9 @@ import type { Siblings } from './workers/siblings.ts';
 const BOOKS_STATEMENT_MS = 30_000;
 
 /** The ports and settings of the use cases behind both listeners. */
-export interface Served {
+export interface ServiceOptions {
   readonly config: Config;
-  readonly parts: ServicePorts;
+  readonly ports: ServicePorts;
   readonly tiers: Tiers;
   readonly metrics: Metrics;
   readonly siblings: Siblings;
@@ -40,7 +40,7 @@ export interface Served {
 }
 
 /** The use cases behind the public listener. */
-export function publicServices({ parts, tiers, journal }: Served): PublicServices {
+export function publicServices({ ports: parts, tiers, journal }: ServiceOptions): PublicServices {
   const { precheck } = tiers;
   return {
     deductOrder: (order, deadlineMs, trace) => {
@@ -62,7 +62,7 @@ export function publicServices({ parts, tiers, journal }: Served): PublicService
     },
     lookUpLines: (keys, deadlineMs, trace) => lookUpLines(tracedPorts(parts, trace), keys, deadlineMs),
     readSku: (sku_id, deadlineMs, trace) => readSku(tracedPorts(parts, trace), sku_id, deadlineMs),
-    available: (sku_ids, consistency, deadlineMs) => tiers.available(sku_ids, consistency, deadlineMs),
+    available: (sku_ids, consistency, deadlineMs) => tiers.findAvailability(sku_ids, consistency, deadlineMs),
     readFlows: (query, deadlineMs) => readFlows({ ...parts, journal }, query, deadlineMs),
   };
 }
@@ -70,18 +70,18 @@ export function publicServices({ parts, tiers, journal }: Served): PublicService
 /** The use cases behind the admin listener. */
 export function adminServices({
   config,
-  parts,
+  ports: parts,
   tiers,
   metrics,
   siblings,
   shards,
   isReady,
   description,
-}: Served): AdminServices {
+}: ServiceOptions): AdminServices {
   const { routing, hot, backgroundTasks: afterwork, hotKeys: heat } = parts;
   return {
     async reconcile(sku_id, deadlineMs) {
-      const release = await siblings.takeTurn();
+      const release = await siblings.takeReconcileLease();
       if (release === null) return { is: 'not_done', reason: 'another reconciliation is under way' };
       const books = openBookShards({ ...config, statementMs: BOOKS_STATEMENT_MS });
       try {
@@ -116,7 +116,7 @@ export function adminServices({
     async resizeSku(sku_id, sub_row_count, deadlineMs) {
       const resized = await resizeSku(hot, sku_id, sub_row_count, deadlineMs);
       // In the background, after the answer: units move to new rows, pointers are written and old rows are emptied.
-      if (resized.is === 'resized' && !resized.replayed) afterwork.add(() => hot.keeper.tend(sku_id));
+      if (resized.is === 'resized' && !resized.replayed) afterwork.add(() => hot.maintainer.maintain(sku_id));
       return resized;
     },
     shards: () => shards.shards(),

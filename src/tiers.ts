@@ -8,7 +8,7 @@ import { Heartbeats } from './mysql/replicas/heartbeats.ts';
 import { ReplicaSights } from './mysql/replicas/replicaSights.ts';
 import { ShardLooker } from './mysql/sights/shardLooker.ts';
 import type { Shard } from './mysql/shard.ts';
-import { RedisSights } from './redis/redisSights.ts';
+import { RedisReadings } from './redis/redisSights.ts';
 import type { LayoutCache } from './service/hot/layoutCache.ts';
 import { findAvailability } from './service/precheck/findAvailability.ts';
 import type { AvailabilityPorts, AvailableStock, Consistency } from './service/precheck/findAvailability.ts';
@@ -32,7 +32,7 @@ export interface Tiers {
   /** Null: no tier is on. */
   readonly precheck: Precheck | null;
   /** @returns one entry per SKU, in the order of the request; null: its shard does not answer */
-  available(
+  findAvailability(
     sku_ids: readonly string[],
     consistency: Consistency,
     deadlineMs: DeadlineMs,
@@ -95,7 +95,8 @@ export function createTiers(options: TiersOptions): Tiers {
   };
   return {
     precheck,
-    available: (sku_ids, consistency, deadlineMs) => findAvailability(availability, sku_ids, consistency, deadlineMs),
+    findAvailability: (sku_ids, consistency, deadlineMs) =>
+      findAvailability(availability, sku_ids, consistency, deadlineMs),
     replicasOf: (shard) => replicas?.sights.state().find((each) => each.shard === shard)?.replicas ?? [],
     start() {
       redis?.start();
@@ -112,9 +113,9 @@ export function createTiers(options: TiersOptions): Tiers {
   };
 }
 
-function createRedis({ config: { tiers, redis }, shards, routing, log }: TiersOptions): RedisSights | null {
+function createRedis({ config: { tiers, redis }, shards, routing, log }: TiersOptions): RedisReadings | null {
   if (redis === null || !tiers.includes('redis')) return null;
-  return new RedisSights({
+  return new RedisReadings({
     ...redis,
     secretOf: (sku_id) => shards[routing.map.shardOf(sku_id)]?.precheck.secret ?? null,
     commandMs: REDIS_WAIT_MS,

@@ -18,7 +18,7 @@ export async function createTracer(
     ...traces,
     instance: randomUUID(),
     shardName: (shard) => shards[shard]?.name ?? String(shard),
-    onTrouble: atMostEvery<string>(
+    onSpansLost: atMostEvery<string>(
       LOG_EVERY_MS,
       () => 'all',
       (reason, alike) => log.warn({ reason, alike }, 'spans are lost'),

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
-import type { Ports } from './backendPorts.ts';
+import type { BackendPorts } from './backendPorts.ts';
 import type { Config } from './config.ts';
 import { HotKeyTracker } from './core/heat.ts';
 import type { ShardIndex } from './core/nouns.ts';
@@ -12,7 +12,7 @@ import type { Metrics } from './metrics/metrics.ts';
 import type { MysqlBackend } from './mysqlBackend.ts';
 import { BackgroundTasks } from './service/afterwork.ts';
 import { shareHoldCompletion } from './service/freeHolds.ts';
-import { createHot } from './service/hot/hot.ts';
+import { createHotServices } from './service/hot/hot.ts';
 import type { ServicePorts } from './service/parts.ts';
 import { AdmissionQueue } from './service/places.ts';
 import { readSku } from './service/readSku.ts';
@@ -42,14 +42,14 @@ export interface UseCasesOptions {
   readonly log: Logger;
   readonly backend: MysqlBackend;
   /** The ports of the back end, perhaps decorated by a test. */
-  readonly ports: Ports;
+  readonly ports: BackendPorts;
   readonly unreadable: UnreadableRows;
   readonly onFault: (error: unknown) => void;
 }
 
 /** The ports of the use cases, and the tasks that run beside requests. */
 export interface UseCases {
-  readonly parts: ServicePorts;
+  readonly ports: ServicePorts;
   readonly metrics: Metrics;
   readonly tiers: Tiers;
   readonly sweeper: Sweeper;
@@ -67,7 +67,7 @@ export function createUseCases({ config, log, backend, ports, unreadable, onFaul
   metrics.unreadable(() => unreadable.counts().map((count) => ({ ...count, shard: nameOf(count.shard) })));
   const engine = watchEngine(ports.engine, { config, log, metrics });
   const routing = new Routing(new SlotMap(config.initialShards), ports.slots, shards.length);
-  const hot = createHot({
+  const hot = createHotServices({
     routing,
     engine,
     store: ports.layouts,
@@ -97,7 +97,7 @@ export function createUseCases({ config, log, backend, ports, unreadable, onFaul
     onUnreadable: (row) => unreadable.add(row),
     onFault,
   });
-  return { parts, metrics, tiers, sweeper };
+  return { ports: parts, metrics, tiers, sweeper };
 }
 
 /** Counts and logs the operations that were not done or are in doubt. */
@@ -112,7 +112,7 @@ function watchEngine(
       log.warn({ shard: config.shards[shard]?.name, ...ended, alike }, 'operation not done or in doubt'),
   );
   return new WatchedEngine(engine, (ended) => {
-    metrics.withoutVerdict(ended.operation, ended.ending);
+    metrics.withoutOutcome(ended.operation, ended.ending);
     logSome(ended);
   });
 }

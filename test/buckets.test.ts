@@ -6,8 +6,8 @@ import type { RedisProcess } from '../scripts/cluster/redis.ts';
 import { CallerLimit } from '../src/limits/callerLimit.ts';
 import { ClientCommander } from '../src/redis/commander.ts';
 import type { Commander } from '../src/redis/commander.ts';
-import { PART_COUNT, PartKeys } from '../src/redis/parts.ts';
-import { QuickLane } from '../src/redis/quickLane.ts';
+import { PARTITION_COUNT, PartitionKeys } from '../src/redis/parts.ts';
+import { RequestQueue } from '../src/redis/quickLane.ts';
 import { scriptOf, TAKE } from '../src/redis/script.ts';
 import { SharedBuckets } from '../src/redis/sharedBuckets.ts';
 import { eventually } from './support/eventually.ts';
@@ -97,7 +97,7 @@ describe('buckets', () => {
     // The same script, with a clock that is the given number of seconds ahead.
     const at = (ahead: number) =>
       scriptOf(TAKE.lua.replace("redis.call('TIME')", `redis.call('TIME')\ntime[1] = time[1] + ${ahead}`));
-    const key = new PartKeys(KEY_PREFIX, 0).ofCaller(fresh('caller'));
+    const key = new PartitionKeys(KEY_PREFIX, 0).ofCaller(fresh('caller'));
     const take = async (ahead: number, burst = 2): Promise<number> =>
       Number(((await commander.run(at(ahead), [key], ['1', String(burst)])) as [number])[0]);
     expect([await take(0), await take(0), await take(0)]).to.deep.equal([1, 1, 0]);
@@ -141,11 +141,11 @@ describe('buckets', () => {
 
   it('delay only the first request while Redis hangs, and are used again when it answers', async () => {
     const commander = await connected();
-    const queues = Array.from({ length: PART_COUNT }, () => new QuickLane(commander, WAIT_MS));
+    const queues = Array.from({ length: PARTITION_COUNT }, () => new RequestQueue(commander, WAIT_MS));
     const queue = queues[0]!;
-    const key = new PartKeys(KEY_PREFIX, 0).ofCaller(fresh('caller'));
+    const key = new PartitionKeys(KEY_PREFIX, 0).ofCaller(fresh('caller'));
     const isAnswered = (): Promise<boolean> =>
-      queue.ask(TAKE, key, ['1000', '1000']).then(
+      queue.run(TAKE, key, ['1000', '1000']).then(
         () => true,
         () => false,
       );

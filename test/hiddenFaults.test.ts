@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { startGateway } from '../src/app.ts';
-import type { Gateway, Ports } from '../src/app.ts';
+import type { Gateway } from '../src/app.ts';
+import type { BackendPorts } from '../src/backendPorts.ts';
 import { loadConfig } from '../src/config.ts';
 import { RowsUnavailable } from '../src/core/hotPorts.ts';
 import { unsplitLayout } from '../src/core/layout.ts';
@@ -45,7 +46,7 @@ describe('a programming error', () => {
     let gateway: Gateway;
     before(async () => {
       const config = await loadConfig({ ...stack().environment, PORT: '0', ADMIN_PORT: '0' });
-      const around = ({ hotRows, layouts, ...others }: Ports): Ports => ({
+      const around = ({ hotRows, layouts, ...others }: BackendPorts): BackendPorts => ({
         ...{ ...others, hotRows: buggy.around(hotRows), layouts: buggy.around(layouts) },
       });
       gateway = await startGateway(config, log, around);

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { startGateway } from '../src/app.ts';
-import type { Gateway, Ports } from '../src/app.ts';
+import type { Gateway } from '../src/app.ts';
+import type { BackendPorts } from '../src/backendPorts.ts';
 import { loadConfig } from '../src/config.ts';
 import { subRowOf } from '../src/core/layout.ts';
 import type { Operation } from '../src/core/operation.ts';
@@ -24,13 +25,13 @@ const ROUNDS_OF_MOVING = 6;
 const ATTEMPTS = 20;
 
 describe('hot SKU under faults', () => {
-  let ports: Ports;
+  let ports: BackendPorts;
   let faulty: Gateway;
   let other: TestGateway;
   const NO_FAULT: BeforeCall = () => undefined;
   /** Called before each port call of the faulty gateway. */
   let fault = NO_FAULT;
-  const decorate = (given: Ports): Ports => {
+  const decorate = (given: BackendPorts): BackendPorts => {
     ports = given;
     return beforeCalls(given, (...call) => fault(...call));
   };

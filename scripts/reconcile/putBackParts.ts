@@ -7,7 +7,7 @@ import { RestoredShardStore } from '../../src/mysql/restoredShards.ts';
 import type { Shard } from '../../src/mysql/shard.ts';
 import { BackgroundTasks } from '../../src/service/afterwork.ts';
 import { shareHoldCompletion } from '../../src/service/freeHolds.ts';
-import { createHot } from '../../src/service/hot/hot.ts';
+import { createHotServices } from '../../src/service/hot/hot.ts';
 import type { PutBackPorts } from '../../src/service/restored/putBack.ts';
 import type { Routing } from '../../src/service/routing.ts';
 
@@ -15,7 +15,7 @@ import type { Routing } from '../../src/service/routing.ts';
 export function putBackParts(shards: readonly Shard[], routing: Routing): PutBackPorts {
   const engine = new BatchingEngine(shards);
   const onFault = (error: unknown): void => console.error(error);
-  const hot = createHot({
+  const hot = createHotServices({
     ...{
       routing,
       engine,

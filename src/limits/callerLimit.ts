@@ -19,7 +19,7 @@ export interface LimitOptions {
   /** Null: this process counts by itself. */
   readonly shared: SharedBuckets | null;
   /** Receives the reason when a request could not be counted together with those of other gateways. */
-  readonly onAlone?: (error: unknown) => void;
+  readonly onCountedAlone?: (error: unknown) => void;
 }
 
 /**
@@ -62,7 +62,7 @@ export class CallerLimit {
       own.content = isTaken ? Math.min(own.content, left) : left;
       return isTaken;
     } catch (error) {
-      this.#options.onAlone?.(error);
+      this.#options.onCountedAlone?.(error);
       return true;
     }
   }

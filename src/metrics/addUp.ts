@@ -24,7 +24,7 @@ export function addUp(snapshots: readonly MetricsSnapshot[]): Promise<MetricsSna
 /**
  * The series that stay valid when a process has ended or does not answer: its counts and findings, but not its gauges.
  */
-export function whatStays(snapshot: MetricsSnapshot): MetricsSnapshot {
+export function lastingSeries(snapshot: MetricsSnapshot): MetricsSnapshot {
   // The library's types declare an enumeration of numbers, but it writes words.
   return snapshot.filter(
     ({ type, name }) => ['counter', 'histogram'].includes(String(type)) || name.startsWith(RECONCILIATION),

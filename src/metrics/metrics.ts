@@ -21,7 +21,7 @@ export interface Metrics {
   /** Counts one answered request. */
   answered(request: { route: string; outcome: string; seconds: number }): void;
   /** Counts one operation on a shard that was not done or is in doubt. */
-  withoutVerdict(operation: string, ending: 'not_done' | 'unknown'): void;
+  withoutOutcome(operation: string, ending: 'not_done' | 'unknown'): void;
   /** Records the unfinished carts that a sweep found on a shard; null when the shard did not answer. */
   swept(shard: string, leftOver: UnfinishedCarts | null): void;
   /** Records the number of differences that a reconciliation of all SKUs has found. */
@@ -74,7 +74,7 @@ export function createMetrics(shards: () => readonly ShardState[], hottest: () =
   };
 }
 
-function requestSeries(registers: Registry[]): Pick<Metrics, 'answered' | 'withoutVerdict'> {
+function requestSeries(registers: Registry[]): Pick<Metrics, 'answered' | 'withoutOutcome'> {
   const requests = new Counter({
     name: 'stockgate_requests_total',
     help: 'Requests answered, by call and outcome (a problem code, or what was done)',
@@ -99,7 +99,7 @@ function requestSeries(registers: Registry[]): Pick<Metrics, 'answered' | 'witho
       requests.inc({ route, outcome });
       latency.observe({ route }, seconds);
     },
-    withoutVerdict(operation, ending) {
+    withoutOutcome(operation, ending) {
       withoutOutcome.inc({ operation, ending });
     },
   };

@@ -1,20 +1,20 @@
 import { randomBytes } from 'node:crypto';
-import type { Answer } from './answer.ts';
-import { readAnswer } from './answer.ts';
+import type { ScriptReply } from './answer.ts';
+import { parseReply } from './answer.ts';
 import type { Commander } from './commander.ts';
 import { NoAnswer } from './failures.ts';
 import { inTime } from './inTime.ts';
 import type { NodeClock } from './nodeClock.ts';
 import type { Nodes } from './nodes.ts';
-import type { PartKeys } from './parts.ts';
+import type { PartitionKeys } from './parts.ts';
 import { RENEW } from './script.ts';
 import type { Script } from './script.ts';
 
 /** A reply with the clock of its node. */
-export interface Told extends Answer {
+export interface TimedReply extends ScriptReply {
   readonly clock: NodeClock;
   /** Whether stored values of the partition may be used, and new ones may be written. */
-  readonly isBelievable: boolean;
+  readonly isUsable: boolean;
 }
 
 /** The most unanswered commands of one partition. Further commands fail at once. */
@@ -33,8 +33,8 @@ const RETIRED_MAX = 32;
  *
  * A queue whose command was not answered in time is silent. Until an answer arrives, only renewals are sent.
  */
-export class Lane {
-  readonly keys: PartKeys;
+export class CommandQueue {
+  readonly keys: PartitionKeys;
   readonly #commander: Commander;
   readonly #nodes: Nodes;
   readonly #commandMs: number;
@@ -44,9 +44,9 @@ export class Lane {
   #unanswered = 0;
   #isRenewing = false;
   #isSilent = false;
-  #last: Told | null = null;
+  #last: TimedReply | null = null;
 
-  constructor(keys: PartKeys, commander: Commander, nodes: Nodes, commandMs: number) {
+  constructor(keys: PartitionKeys, commander: Commander, nodes: Nodes, commandMs: number) {
     this.keys = keys;
     this.#commander = commander;
     this.#nodes = nodes;
@@ -58,12 +58,12 @@ export class Lane {
   }
 
   /** The latest reply; null: none yet. */
-  get last(): Told | null {
+  get last(): TimedReply | null {
     return this.#last;
   }
 
   /** Whether a new era must begin before stored values can be used. */
-  get isUnwatched(): boolean {
+  get needsEra(): boolean {
     return this.#last === null || !this.#counts(this.#last);
   }
 
@@ -74,7 +74,7 @@ export class Lane {
    * @throws NoAnswer when the queue is silent or full, or the answer does not come in time; also any error of the
    * client
    */
-  async ask(script: Script, keys: readonly string[], texts: readonly string[]): Promise<Told> {
+  async run(script: Script, keys: readonly string[], texts: readonly string[]): Promise<TimedReply> {
     if (this.#isSilent) throw new NoAnswer('this partition of Redis does not answer');
     return this.#run(script, keys, texts);
   }
@@ -96,7 +96,7 @@ export class Lane {
       );
       if (typeof before === 'string') this.#retire(before);
       // The era must begin after the chain, or with it.
-      const isInChain = clock.chainSinceMs <= reading.askedMs || clock.chainSinceMs === reading.heardMs;
+      const isInChain = clock.chainSinceMs <= reading.sentMs || clock.chainSinceMs === reading.receivedMs;
       if (isInChain) this.#watched = { clock, chain: clock.chain };
     } catch {
       // The next round of the watch renews again.
@@ -104,7 +104,7 @@ export class Lane {
   }
 
   /** Whether an era began while the clock was watched. */
-  #counts({ era, clock }: Pick<Told, 'era' | 'clock'>): boolean {
+  #counts({ era, clock }: Pick<TimedReply, 'era' | 'clock'>): boolean {
     return (
       this.#watched?.clock === clock && this.#watched.chain === clock.chain && era !== '' && !this.#retired.has(era)
     );
@@ -122,7 +122,7 @@ export class Lane {
     keys: readonly string[],
     texts: readonly string[],
     onSettled: () => void = () => undefined,
-  ): Promise<Told> {
+  ): Promise<TimedReply> {
     if (this.#unanswered >= UNANSWERED_MAX) {
       onSettled();
       throw new NoAnswer('too many commands wait for this partition of Redis');
@@ -143,16 +143,16 @@ export class Lane {
       if (error instanceof NoAnswer) this.#isSilent = true;
       throw error;
     });
-    const answer = readAnswer(reply, askedMs, performance.now());
-    const clock = this.#nodes.learn(answer);
+    const answer = parseReply(reply, askedMs, performance.now());
+    const clock = this.#nodes.addReading(answer);
     const result = {
       ...answer,
       clock,
-      isBelievable: this.#counts({ era: answer.era, clock }) && clock.isTrusted(answer.reading.heardMs),
+      isUsable: this.#counts({ era: answer.era, clock }) && clock.isTrusted(answer.reading.receivedMs),
     };
     // While a partition moves, replies may come from two nodes. The command that was sent later shows which node has
     // it.
-    if (this.#last === null || answer.reading.askedMs >= this.#last.reading.askedMs) this.#last = result;
+    if (this.#last === null || answer.reading.sentMs >= this.#last.reading.sentMs) this.#last = result;
     return result;
   }
 }

@@ -2,28 +2,28 @@ import type { StockReading } from '../core/sight.ts';
 import { NoAnswer } from './failures.ts';
 
 /** The readings of some SKUs of one partition; SKUs without a reading are missing. */
-export type Known = ReadonlyMap<string, StockReading>;
+export type ReadingsBySku = ReadonlyMap<string, StockReading>;
 
 /** The most SKUs in one command; more need several commands. */
 const SKUS_MAX = 256;
 
 /** Joins the look-ups of one partition that come in one turn of the event loop into one command. */
 export class Lookups {
-  readonly #find: (sku_ids: readonly string[]) => Promise<Known>;
-  #next: { readonly sku_ids: Set<string>; readonly found: Promise<Known> } | null = null;
+  readonly #find: (sku_ids: readonly string[]) => Promise<ReadingsBySku>;
+  #next: { readonly sku_ids: Set<string>; readonly found: Promise<ReadingsBySku> } | null = null;
 
-  constructor(find: (sku_ids: readonly string[]) => Promise<Known>) {
+  constructor(find: (sku_ids: readonly string[]) => Promise<ReadingsBySku>) {
     this.#find = find;
   }
 
   /** @returns the readings of these SKUs and of all others requested in the same turn of the event loop */
-  add(sku_ids: readonly string[]): Promise<Known> {
+  add(sku_ids: readonly string[]): Promise<ReadingsBySku> {
     this.#next ??= this.#begin();
     for (const sku_id of sku_ids) this.#next.sku_ids.add(sku_id);
     return this.#next.found;
   }
 
-  #begin(): { sku_ids: Set<string>; found: Promise<Known> } {
+  #begin(): { sku_ids: Set<string>; found: Promise<ReadingsBySku> } {
     const sku_ids = new Set<string>();
     const found = new Promise<void>((resolve) => void setImmediate(resolve)).then(() => {
       this.#next = null;
@@ -32,7 +32,7 @@ export class Lookups {
     return { sku_ids, found };
   }
 
-  async #findAll(sku_ids: readonly string[]): Promise<Known> {
+  async #findAll(sku_ids: readonly string[]): Promise<ReadingsBySku> {
     const groups = inGroups(sku_ids, SKUS_MAX);
     const [first, ...others] = await Promise.allSettled(groups.map((group) => this.#find(group)));
     const known = [first, ...others].flatMap((group) => (group?.status === 'fulfilled' ? [...group.value] : []));

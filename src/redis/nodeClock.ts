@@ -1,10 +1,10 @@
 import type { DeadlineMs } from '../core/nouns.ts';
 
 /** One reading of a node's clock, with the moments on our clock when it was requested and received. */
-export interface Reading {
+export interface ClockReading {
   readonly nodeMs: number;
-  readonly askedMs: DeadlineMs;
-  readonly heardMs: DeadlineMs;
+  readonly sentMs: DeadlineMs;
+  readonly receivedMs: DeadlineMs;
 }
 
 /** The bounds of the offset of the node's clock from ours, in milliseconds. Positive: the node's clock is ahead. */
@@ -55,7 +55,7 @@ export class NodeClock {
   }
 
   /** Adds a reading. @returns false when it shows that the clock was set */
-  learn({ nodeMs, askedMs, heardMs }: Reading): boolean {
+  add({ nodeMs, sentMs: askedMs, receivedMs: heardMs }: ClockReading): boolean {
     const bounds = { low: nodeMs - heardMs, high: nodeMs - askedMs };
     const hadBuckets = this.#buckets.length > 0;
     this.#buckets = this.#buckets.filter(({ lastMs }) => heardMs - lastMs < this.#windowMs);
@@ -87,7 +87,7 @@ export class NodeClock {
   /**
    * Converts a moment on our clock to the node's clock; the result is never too late. Only while the clock is trusted.
    */
-  onNode(momentMs: DeadlineMs): number {
+  toNodeClock(momentMs: DeadlineMs): number {
     return momentMs + Math.min(...this.#buckets.map(({ widest }) => widest.low));
   }
 
@@ -96,8 +96,8 @@ export class NodeClock {
    *
    * @param heard the reading in the same reply as the moment: its bounds count too
    */
-  here(nodeMs: number, heard: Reading): DeadlineMs {
-    return nodeMs - Math.max(heard.nodeMs - heard.askedMs, ...this.#buckets.map(({ widest }) => widest.high));
+  toOwnClock(nodeMs: number, heard: ClockReading): DeadlineMs {
+    return nodeMs - Math.max(heard.nodeMs - heard.sentMs, ...this.#buckets.map(({ widest }) => widest.high));
   }
 
   #breakChain(): void {

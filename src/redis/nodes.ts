@@ -1,5 +1,5 @@
 import { NodeClock } from './nodeClock.ts';
-import type { Answer } from './answer.ts';
+import type { ScriptReply } from './answer.ts';
 
 /** The most runs that are remembered. Beyond it the run whose last reply is oldest is dropped. */
 const RUNS_MAX = 256;
@@ -27,7 +27,7 @@ export class Nodes {
   }
 
   /** Adds the reading of a reply to its node's clock. */
-  learn({ run_id, reading }: Answer): NodeClock {
+  addReading({ run_id, reading }: ScriptReply): NodeClock {
     const clock = this.#clocks.get(run_id) ?? new NodeClock(this.#windowMs);
     this.#clocks.delete(run_id);
     this.#clocks.set(run_id, clock);
@@ -35,7 +35,7 @@ export class Nodes {
       if (this.#clocks.size <= RUNS_MAX) break;
       this.#clocks.delete(oldest);
     }
-    if (!clock.learn(reading)) {
+    if (!clock.add(reading)) {
       this.#steps += 1;
       this.#onStep(run_id);
     }

@@ -5,14 +5,14 @@ import { slotOf } from '../core/slots.ts';
  * Cluster keeps them on one node and one script reaches them. There are more partitions than nodes, so that every node
  * gets a share.
  */
-export const PART_COUNT = 16;
+export const PARTITION_COUNT = 16;
 
-export function partOf(id: string): number {
-  return slotOf(id) % PART_COUNT;
+export function partitionOf(id: string): number {
+  return slotOf(id) % PARTITION_COUNT;
 }
 
 /** The keys of one partition. */
-export class PartKeys {
+export class PartitionKeys {
   readonly #tag: string;
   readonly era: string;
 

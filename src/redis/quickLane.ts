@@ -13,7 +13,7 @@ const UNANSWERED_MAX = 4_096;
  * answered in time is silent: requests no longer wait for it. Every 500 ms one command is still sent. The first answer,
  * however late, ends the silence.
  */
-export class QuickLane {
+export class RequestQueue {
   readonly #commander: Commander;
   readonly #waitMs: number;
   #unanswered = 0;
@@ -33,7 +33,7 @@ export class QuickLane {
    * have run then;
    *   also any error of the client
    */
-  async ask(script: Script, key: string, texts: readonly string[]): Promise<unknown> {
+  async run(script: Script, key: string, texts: readonly string[]): Promise<unknown> {
     const nowMs = performance.now();
     const isProbe = this.#isSilent;
     if (this.#unanswered >= UNANSWERED_MAX || (isProbe && nowMs - this.#sentMs < PROBE_MS))

@@ -3,13 +3,13 @@ import type { StockReading, ReadingStore } from '../core/sight.ts';
 import { ClientCommander } from './commander.ts';
 import type { Commander } from './commander.ts';
 import { NoAnswer } from './failures.ts';
-import { Lane } from './lane.ts';
+import { CommandQueue } from './lane.ts';
 import { inGroups, Lookups } from './lookups.ts';
 import { Nodes } from './nodes.ts';
 import type { RedisOptions } from './options.ts';
-import { PART_COUNT, partOf, PartKeys } from './parts.ts';
-import { Shelf } from './shelf.ts';
-import { Watch } from './watch.ts';
+import { PARTITION_COUNT, partitionOf, PartitionKeys } from './parts.ts';
+import { CachePartition } from './shelf.ts';
+import { ClockWatch } from './watch.ts';
 
 /** The state of Redis for metrics and `GET /v1/shards`. */
 export interface RedisState {
@@ -17,9 +17,9 @@ export interface RedisState {
   /** Runs of nodes that have answered. */
   readonly nodes: number;
   /** The partitions, of 16, whose values are used. */
-  readonly watchedParts: number;
+  readonly watchedPartitions: number;
   /** The partitions whose node did not answer in time and has not answered since. */
-  readonly silentParts: number;
+  readonly silentPartitions: number;
   /** How many times a node's clock was set. */
   readonly steps: number;
   /** Values that were read and not used. */
@@ -37,8 +37,8 @@ const MARGIN_MS = 3_000;
 const SKUS_MAX = 256;
 
 interface Partition {
-  readonly queue: Lane;
-  readonly cache: Shelf;
+  readonly queue: CommandQueue;
+  readonly cache: CachePartition;
   readonly lookups: Lookups;
 }
 
@@ -47,12 +47,12 @@ interface Partition {
  * invalid values, stop, or be replaced by another server. A value is used only if a gateway signed it for this SKU, and
  * only if it was written while this gateway watched the node's clock. Its age is never reported as less than it is.
  */
-export class RedisSights implements ReadingStore {
+export class RedisReadings implements ReadingStore {
   readonly #options: RedisOptions;
   readonly #commander: Commander;
   readonly #nodes: Nodes;
   readonly #partitions: readonly Partition[];
-  readonly #watch: Watch;
+  readonly #watch: ClockWatch;
 
   /** @param commander sends scripts to their node; absent: the client that the options describe */
   constructor(options: RedisOptions, commander: Commander = new ClientCommander(options)) {
@@ -63,8 +63,8 @@ export class RedisSights implements ReadingStore {
     this.#nodes = new Nodes(options.keepMs + MARGIN_MS, (run_id) =>
       options.onEvent?.({ kind: 'stepped', what: run_id }),
     );
-    this.#partitions = Array.from({ length: PART_COUNT }, (_, index) => this.#open(index));
-    this.#watch = new Watch(this.#partitions.map(({ queue }) => queue));
+    this.#partitions = Array.from({ length: PARTITION_COUNT }, (_, index) => this.#open(index));
+    this.#watch = new ClockWatch(this.#partitions.map(({ queue }) => queue));
   }
 
   /** Begins to connect, and returns at once. There are no readings until there is a connection. */
@@ -84,8 +84,8 @@ export class RedisSights implements ReadingStore {
     return {
       connected: this.#commander.isConnected,
       nodes: this.#nodes.count,
-      watchedParts: sum(({ queue }) => Number(!queue.isSilent && !queue.isUnwatched)),
-      silentParts: sum(({ queue }) => Number(queue.isSilent)),
+      watchedPartitions: sum(({ queue }) => Number(!queue.isSilent && !queue.needsEra)),
+      silentPartitions: sum(({ queue }) => Number(queue.isSilent)),
       steps: this.#nodes.steps,
       rejected: sum(({ cache }) => cache.rejected),
       dropped: sum(({ cache }) => cache.dropped),
@@ -127,21 +127,21 @@ export class RedisSights implements ReadingStore {
       ({ sku_id }) => sku_id,
     );
     await Promise.all(
-      [...groups].flatMap(([{ cache }, group]) => inGroups(group, SKUS_MAX).map((some) => cache.note(some))),
+      [...groups].flatMap(([{ cache }, group]) => inGroups(group, SKUS_MAX).map((some) => cache.store(some))),
     );
   }
 
   #open(index: number): Partition {
     const { keyPrefix, commandMs } = this.#options;
-    const queue = new Lane(new PartKeys(keyPrefix, index), this.#commander, this.#nodes, commandMs);
-    const cache = new Shelf(queue, this.#options);
+    const queue = new CommandQueue(new PartitionKeys(keyPrefix, index), this.#commander, this.#nodes, commandMs);
+    const cache = new CachePartition(queue, this.#options);
     return { queue, cache, lookups: new Lookups((sku_ids) => cache.find(sku_ids)) };
   }
 
   #byPartition<T>(items: readonly T[], sku_idOf: (item: T) => string): Map<Partition, T[]> {
     const groups = new Map<Partition, T[]>();
     for (const item of items) {
-      const partition = this.#partitions[partOf(sku_idOf(item))];
+      const partition = this.#partitions[partitionOf(sku_idOf(item))];
       if (partition === undefined) continue;
       const group = groups.get(partition);
       if (group === undefined) groups.set(partition, [item]);

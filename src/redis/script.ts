@@ -16,7 +16,7 @@ function scriptIn(file: string): Script {
   return scriptOf(readFileSync(new URL(`lua/${file}`, import.meta.url), 'utf8'));
 }
 
-export const LOOK = scriptIn('look.lua');
-export const NOTE = scriptIn('note.lua');
+export const READ = scriptIn('read.lua');
+export const STORE = scriptIn('store.lua');
 export const RENEW = scriptIn('renew.lua');
 export const TAKE = scriptIn('take.lua');

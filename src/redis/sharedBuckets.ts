@@ -1,11 +1,11 @@
 import type { Commander } from './commander.ts';
 import { NoAnswer } from './failures.ts';
-import { PART_COUNT, partOf, PartKeys } from './parts.ts';
-import { QuickLane } from './quickLane.ts';
+import { PARTITION_COUNT, partitionOf, PartitionKeys } from './parts.ts';
+import { RequestQueue } from './quickLane.ts';
 import { TAKE } from './script.ts';
 
 /** The result of a request for a token. */
-export interface Taken {
+export interface TokenReply {
   readonly isTaken: boolean;
   /** Tokens that are in the bucket now, with fractions. */
   readonly left: number;
@@ -25,22 +25,22 @@ const MILLIONTHS_PER_TOKEN = 1_000_000;
 
 /** The token buckets of all callers, shared by all gateways. Redis lets a full bucket expire. */
 export class SharedBuckets {
-  readonly #partitions: readonly { readonly keys: PartKeys; readonly queue: QuickLane }[];
+  readonly #partitions: readonly { readonly keys: PartitionKeys; readonly queue: RequestQueue }[];
   readonly #texts: readonly string[];
 
   constructor(commander: Commander, { keyPrefix, perSecond, burst, waitMs }: BucketOptions) {
-    this.#partitions = Array.from({ length: PART_COUNT }, (_, index) => ({
-      keys: new PartKeys(keyPrefix, index),
-      queue: new QuickLane(commander, waitMs),
+    this.#partitions = Array.from({ length: PARTITION_COUNT }, (_, index) => ({
+      keys: new PartitionKeys(keyPrefix, index),
+      queue: new RequestQueue(commander, waitMs),
     }));
     this.#texts = [String(perSecond), String(burst)];
   }
 
-  /** @throws when there is no answer, as `QuickLane.ask` does */
-  async take(caller: string): Promise<Taken> {
-    const partition = this.#partitions[partOf(caller)];
+  /** @throws when there is no answer, as `RequestQueue.run` does */
+  async take(caller: string): Promise<TokenReply> {
+    const partition = this.#partitions[partitionOf(caller)];
     if (partition === undefined) throw new NoAnswer(`${caller} has no partition`);
-    const reply = await partition.queue.ask(TAKE, partition.keys.ofCaller(caller), this.#texts);
+    const reply = await partition.queue.run(TAKE, partition.keys.ofCaller(caller), this.#texts);
     const [taken, millionths] = Array.isArray(reply) ? (reply as unknown[]) : [];
     if (typeof taken !== 'number' || typeof millionths !== 'number')
       throw new NoAnswer('the reply of Redis does not have the form of our script');

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { DeadlineMs } from '../core/nouns.ts';
 import type { StockReading } from '../core/sight.ts';
-import type { Lane, Told } from './lane.ts';
-import type { Known } from './lookups.ts';
+import type { CommandQueue, TimedReply } from './lane.ts';
+import type { ReadingsBySku } from './lookups.ts';
 import type { RedisOptions } from './options.ts';
-import { LOOK, NOTE } from './script.ts';
-import { decodeSight, encodeSight } from './value.ts';
+import { READ, STORE } from './script.ts';
+import { decodeReading, encodeReading } from './value.ts';
 
 /** The most unanswered write commands of one partition. Readings that come meanwhile are not stored. */
 const WRITES_MAX = 4;
@@ -17,8 +17,8 @@ const INVALID_MAX = 256;
 const DRIFT_MICROS = 20_000;
 
 /** The cached stock readings of one partition. Values are verified when they are read, and never replace later ones. */
-export class Shelf {
-  readonly #queue: Lane;
+export class CachePartition {
+  readonly #queue: CommandQueue;
   readonly #options: RedisOptions;
   /** The SHA-1 of invalid stored values, by SKU. */
   readonly #invalid = new Map<string, string>();
@@ -28,22 +28,22 @@ export class Shelf {
   /** Readings that were not sent, because too many writes were under way or the node's clock was not trusted. */
   dropped = 0;
 
-  constructor(queue: Lane, options: RedisOptions) {
+  constructor(queue: CommandQueue, options: RedisOptions) {
     this.#queue = queue;
     this.#options = options;
   }
 
   /** @throws NoAnswer when the partition is silent or full, or does not answer in time; also any error of the client */
-  async find(sku_ids: readonly string[]): Promise<Known> {
+  async find(sku_ids: readonly string[]): Promise<ReadingsBySku> {
     const { keys } = this.#queue;
-    const reply = await this.#queue.ask(
-      LOOK,
+    const reply = await this.#queue.run(
+      READ,
       sku_ids.map((sku_id) => keys.ofSku(sku_id)),
       [],
     );
     const known = new Map<string, StockReading>();
-    if (this.#queue.isUnwatched) void this.#queue.renew();
-    if (!reply.isBelievable) return known;
+    if (this.#queue.needsEra) void this.#queue.renew();
+    if (!reply.isUsable) return known;
     sku_ids.forEach((sku_id, place) => {
       const text = reply.rest[place];
       if (text === '') return;
@@ -55,8 +55,8 @@ export class Shelf {
   }
 
   /** Stores the readings that are later than the stored ones. Never throws. */
-  async note(sights: readonly StockReading[]): Promise<void> {
-    const { last, isUnwatched, isSilent } = this.#queue;
+  async store(sights: readonly StockReading[]): Promise<void> {
+    const { last, needsEra: isUnwatched, isSilent } = this.#queue;
     const nowMs = performance.now();
     if (isUnwatched && !isSilent) void this.#queue.renew();
     const mayWrite =
@@ -73,7 +73,7 @@ export class Shelf {
     try {
       const reply = await this.#send(sights, last, nowMs);
       // Another gateway began an era after the latest reply.
-      if (reply?.isBelievable === true && reply.era !== last.era) await this.#send(sights, reply, performance.now());
+      if (reply?.isUsable === true && reply.era !== last.era) await this.#send(sights, reply, performance.now());
     } catch {
       this.dropped += sights.length;
     } finally {
@@ -82,17 +82,17 @@ export class Shelf {
   }
 
   /** @returns null when the value must not be used */
-  #read(text: string, sku_id: string, { run_id, era, reading, clock }: Told): StockReading | null {
+  #read(text: string, sku_id: string, { run_id, era, reading, clock }: TimedReply): StockReading | null {
     const secret = this.#options.secretOf(sku_id);
     if (secret === null) return null;
-    const stored = decodeSight(text, sku_id, { keyPrefix: this.#options.keyPrefix, secret });
+    const stored = decodeReading(text, sku_id, { keyPrefix: this.#options.keyPrefix, secret });
     if (stored === null || stored.run_id !== run_id || stored.era !== era) return null;
     const asOfNodeMs = stored.asOfMicros / 1_000;
     if (asOfNodeMs > reading.nodeMs) return null;
     const { leaved_amount, isEmpty, version, mode, rows } = stored;
-    const asOfMs = clock.here(asOfNodeMs, reading);
+    const asOfMs = clock.toOwnClock(asOfNodeMs, reading);
     // The readings of the clock do not reach further back.
-    if (asOfMs < reading.heardMs - this.#options.keepMs) return null;
+    if (asOfMs < reading.receivedMs - this.#options.keepMs) return null;
     return { sku_id, leaved_amount, isEmpty, version, mode, rows, asOfMs };
   }
 
@@ -103,16 +103,20 @@ export class Shelf {
   }
 
   /** @returns null when there was no reading to send */
-  async #send(sights: readonly StockReading[], { run_id, era, clock }: Told, nowMs: DeadlineMs): Promise<Told | null> {
+  async #send(
+    sights: readonly StockReading[],
+    { run_id, era, clock }: TimedReply,
+    nowMs: DeadlineMs,
+  ): Promise<TimedReply | null> {
     const { keyPrefix, keepMs } = this.#options;
     const keys: string[] = [];
-    const texts = [run_id, era, String(Math.floor(clock.onNode(nowMs) * 1_000) - DRIFT_MICROS)];
+    const texts = [run_id, era, String(Math.floor(clock.toNodeClock(nowMs) * 1_000) - DRIFT_MICROS)];
     for (const { asOfMs, ...sight } of sights) {
       const secret = this.#options.secretOf(sight.sku_id);
-      const asOfMicros = Math.floor(clock.onNode(asOfMs) * 1_000);
+      const asOfMicros = Math.floor(clock.toNodeClock(asOfMs) * 1_000);
       if (secret === null || asOfMs > nowMs) continue;
       keys.push(this.#queue.keys.ofSku(sight.sku_id));
-      const text = encodeSight({ ...sight, asOfMicros, run_id, era }, { keyPrefix, secret });
+      const text = encodeReading({ ...sight, asOfMicros, run_id, era }, { keyPrefix, secret });
       texts.push(
         text,
         String(sight.version),
@@ -122,6 +126,6 @@ export class Shelf {
       );
       this.#invalid.delete(sight.sku_id);
     }
-    return keys.length > 0 ? this.#queue.ask(NOTE, keys, texts) : null;
+    return keys.length > 0 ? this.#queue.run(STORE, keys, texts) : null;
   }
 }

@@ -2,7 +2,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { ReadingRow, StockReading } from '../core/sight.ts';
 
 /** The value under the key of a SKU: a stock reading whose moment is on the node's clock. */
-export interface StoredSight extends Omit<StockReading, 'asOfMs'> {
+export interface StoredReading extends Omit<StockReading, 'asOfMs'> {
   /** The moment of the reading, in microseconds since 1970, on the clock of that run of the node. */
   readonly asOfMicros: number;
   /** 40 hexadecimal digits that name the run of the node. */
@@ -29,8 +29,8 @@ const FORM = new RegExp(
     `\\|((?:${ROW}(?:,${ROW})*)?)\\|([0-9a-f]{2,128}))\\|([0-9a-f]{64})$`,
 );
 
-/** Encodes a reading as it is stored. The numbers that `note.lua` compares come first. */
-export function encodeSight(sight: StoredSight, signer: Signer): string {
+/** Encodes a reading as it is stored. The numbers that `store.lua` compares come first. */
+export function encodeReading(sight: StoredReading, signer: Signer): string {
   const { version, asOfMicros, run_id, era, mode, leaved_amount, isEmpty } = sight;
   const rows = sight.rows.map(({ shard, sub_row, leaved_amount: left }) => `${shard}:${sub_row}:${left}`).join(',');
   const text = [
@@ -48,8 +48,8 @@ export function encodeSight(sight: StoredSight, signer: Signer): string {
   return `${text}|${signatureOf(text, signer).toString('hex')}`;
 }
 
-/** @returns null unless `encodeSight` wrote the text for this SKU with this prefix and secret */
-export function decodeSight(text: string, sku_id: string, signer: Signer): StoredSight | null {
+/** @returns null unless `encodeReading` wrote the text for this SKU with this prefix and secret */
+export function decodeReading(text: string, sku_id: string, signer: Signer): StoredReading | null {
   const [
     ,
     signed = '',

@@ -1,5 +1,5 @@
-import type { Lane } from './lane.ts';
-import { LOOK } from './script.ts';
+import type { CommandQueue } from './lane.ts';
+import { READ } from './script.ts';
 import type { NodeClock } from './nodeClock.ts';
 
 const EVERY_MS = 400;
@@ -8,11 +8,11 @@ const EVERY_MS = 400;
  * Reads the clock of every node every 400 ms. It begins an era in each partition that has no valid one, and sends
  * commands to silent partitions to find out whether they answer again.
  */
-export class Watch {
-  readonly #queues: readonly Lane[];
+export class ClockWatch {
+  readonly #queues: readonly CommandQueue[];
   #timer: NodeJS.Timeout | null = null;
 
-  constructor(queues: readonly Lane[]) {
+  constructor(queues: readonly CommandQueue[]) {
     this.#queues = queues;
   }
 
@@ -32,10 +32,10 @@ export class Watch {
     const read = new Set<NodeClock>();
     for (const queue of this.#queues) {
       const clock = queue.last?.clock;
-      if (queue.isSilent || queue.isUnwatched || clock === undefined) void queue.renew();
+      if (queue.isSilent || queue.needsEra || clock === undefined) void queue.renew();
       else if (!read.has(clock) && !clock.wasReadWithin(EVERY_MS / 2, nowMs)) {
         read.add(clock);
-        queue.ask(LOOK, [], []).catch(() => undefined);
+        queue.run(READ, [], []).catch(() => undefined);
       }
     }
   }

@@ -5,7 +5,7 @@ import type { Applied, CancelOutcome, Misrouted, NotDone, RefusalCode, OutcomeIn
 import { applyOperation } from './applyOperation.ts';
 import { findDeductions } from './findDeductions.ts';
 import { completeBlockingHolds } from './freeHolds.ts';
-import { byShard, isMisplaced, onHomes, PAST } from './hot/placing.ts';
+import { byShard, isMisrouted, withRouting, EXISTING_IDS_ONLY } from './hot/placing.ts';
 import { lookUpLines } from './lookUpLines.ts';
 import type { LineRead } from './lookUpLines.ts';
 import type { ServicePorts } from './parts.ts';
@@ -70,7 +70,7 @@ export async function cancelOrder(
 async function cancelOnShards(ports: ServicePorts, cancellation: Cancellation, deadlineMs: DeadlineMs): Promise<Ended> {
   /** Whether this attempt has cancelled some lines while a shard redirected others. */
   let hasBegun = false;
-  const ended = await onHomes<FlowKey, Ended>(ports, cancellation.lines, deadlineMs, async (routed) => {
+  const ended = await withRouting<FlowKey, Ended>(ports, cancellation.lines, deadlineMs, async (routed) => {
     const groups = [...byShard(routed)];
     if (groups.length > 1) {
       const obstacle = await findObstacle(ports, cancellation, deadlineMs);
@@ -88,8 +88,8 @@ async function cancelOnShards(ports: ServicePorts, cancellation: Cancellation, d
     );
     hasBegun ||= outcomes.some((outcome) => outcome.is === 'applied' && !outcome.replayed);
     // Units that come back to a closed row must move to an open row to be sold.
-    const closed = new Set(routed.filter(({ row }) => row === PAST).map(({ sku_id }) => sku_id));
-    await Promise.all([...closed].map((sku_id) => ports.hot.gatherer.level(sku_id, deadlineMs)));
+    const closed = new Set(routed.filter(({ row }) => row === EXISTING_IDS_ONLY).map(({ sku_id }) => sku_id));
+    await Promise.all([...closed].map((sku_id) => ports.hot.rebalancer.rebalance(sku_id, deadlineMs)));
     return combined(outcomes);
   });
   if (!hasBegun || ended.is === 'unknown') return ended;
@@ -125,7 +125,7 @@ function combined(outcomes: readonly CancelOutcome[]): Ended | Misrouted {
   const unknown = others.find((outcome): outcome is OutcomeInDoubt => outcome.is === 'unknown');
   if (unknown !== undefined) return unknown;
   // Cancelled lines stay cancelled; the next try, on the right shards, cancels the rest.
-  const redirect = others.find(isMisplaced);
+  const redirect = others.find(isMisrouted);
   if (redirect !== undefined) return redirect;
   const codes = new Map<string, RefusalCode>();
   const reasons: RefusalCode[] = [];

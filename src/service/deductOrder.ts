@@ -5,9 +5,9 @@ import type { DeductOutcome, Misrouted, BlockedByHolds } from '../core/outcome.t
 import { applyOperation } from './applyOperation.ts';
 import type { Routed } from './applyOperation.ts';
 import { completeBlockingHolds } from './freeHolds.ts';
-import { applyFunded } from './hot/applyFunded.ts';
-import { byShard, isMisplaced, onHomes } from './hot/placing.ts';
-import type { At } from './hot/placing.ts';
+import { applyWithTransfers } from './hot/applyFunded.ts';
+import { byShard, isMisrouted, withRouting } from './hot/placing.ts';
+import type { RoutedToShard } from './hot/placing.ts';
 import type { ServicePorts } from './parts.ts';
 import { sellCart } from './sellCart.ts';
 
@@ -36,7 +36,7 @@ export async function deductOrder(ports: ServicePorts, order: Order, deadlineMs:
   if (only === null) return deductWithRetries(ports, order, deadlineMs, null);
   const outcome = await applyOnce(ports, order, only, deadlineMs);
   // This is nearly always the end. If not, nothing was done, and the slower path handles redirects and holds.
-  if (isMisplaced(outcome)) return deductWithRetries(ports, order, deadlineMs, outcome);
+  if (isMisrouted(outcome)) return deductWithRetries(ports, order, deadlineMs, outcome);
   if (outcome.is === 'pending') return deductWithRetries(ports, order, deadlineMs, null);
   return {
     outcome,
@@ -56,7 +56,7 @@ function onlyShardOf(ports: ServicePorts, lines: readonly Line[]): OnlyShard | n
   const { layouts } = ports.hot;
   const [first] = lines;
   if (lines.length === 1 && first !== undefined) {
-    const layout = layouts.forUse(first.sku_id);
+    const layout = layouts.cachedForRequest(first.sku_id);
     if (layout?.earlierPlacements.length === 0) {
       const { sku_id, order_detail_id, quantity } = first;
       const { shard, sub_row } = rowOfId(layout.placement, order_detail_id);
@@ -70,7 +70,7 @@ function onlyShardOf(ports: ServicePorts, lines: readonly Line[]): OnlyShard | n
   let only: ShardIndex | null = null;
   for (const { sku_id } of lines) {
     const shard = ports.routing.map.shardOf(sku_id);
-    if ((only !== null && shard !== only) || layouts.known(sku_id) !== null) return null;
+    if ((only !== null && shard !== only) || layouts.cached(sku_id) !== null) return null;
     only = shard;
   }
   return only === null ? null : { shard: only, lines, isSplit: false };
@@ -84,7 +84,7 @@ function applyOnce(
 ): Promise<DeductOutcome> {
   const operation = { kind: 'deduct', order_id, lines } as const;
   return isSplit
-    ? applyFunded(ports, shard, operation, deadlineMs)
+    ? applyWithTransfers(ports, shard, operation, deadlineMs)
     : applyOperation(ports.engine, shard, operation, deadlineMs);
 }
 
@@ -96,7 +96,7 @@ async function deductWithRetries(
   first: Misrouted | null,
 ): Promise<OrderAnswer> {
   let shards: readonly ShardIndex[] = [];
-  const outcome = await onHomes<Line, OrderOutcome>(
+  const outcome = await withRouting<Line, OrderOutcome>(
     ports,
     order.lines,
     deadlineMs,
@@ -130,19 +130,19 @@ async function deductWithRetries(
 function isDurable({ hot, shards }: ServicePorts, { lines }: Order, usedShards: readonly ShardIndex[]): boolean {
   for (const shard of usedShards) if (!shards.isDurable(shard)) return false;
   for (const { sku_id } of lines)
-    for (const shard of hot.layouts.known(sku_id)?.shards ?? []) if (!shards.isDurable(shard)) return false;
+    for (const shard of hot.layouts.cached(sku_id)?.shards ?? []) if (!shards.isDurable(shard)) return false;
   return true;
 }
 
 function applyAlone(
   ports: ServicePorts,
   { order_id }: Order,
-  [shard, lines]: readonly [ShardIndex, readonly At<Line>[]],
+  [shard, lines]: readonly [ShardIndex, readonly RoutedToShard<Line>[]],
   deadlineMs: DeadlineMs,
 ): Promise<DeductOutcome> {
-  return applyFunded(ports, shard, { kind: 'deduct', order_id, lines: lines.map(placedOf) }, deadlineMs);
+  return applyWithTransfers(ports, shard, { kind: 'deduct', order_id, lines: lines.map(placedOf) }, deadlineMs);
 }
 
-function placedOf({ sku_id, order_detail_id, quantity, row }: At<Line>): LineWithRow {
+function placedOf({ sku_id, order_detail_id, quantity, row }: RoutedToShard<Line>): LineWithRow {
   return row === undefined ? { sku_id, order_detail_id, quantity } : { sku_id, order_detail_id, quantity, row };
 }

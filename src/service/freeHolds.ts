@@ -3,8 +3,8 @@ import type { CartKey, DeadlineMs, FoundHold, Line, ShardIndex, CommitDecision }
 import type { NotDone, BlockedByHolds, OutcomeInDoubt } from '../core/outcome.ts';
 import type { FoundCartState } from '../core/ports.ts';
 import { applyOperation } from './applyOperation.ts';
-import { byShard, PAST } from './hot/placing.ts';
-import type { At } from './hot/placing.ts';
+import { byShard, EXISTING_IDS_ONLY } from './hot/placing.ts';
+import type { RoutedToShard } from './hot/placing.ts';
 import type { ServicePorts } from './parts.ts';
 import { SingleFlight } from './sharing.ts';
 
@@ -122,14 +122,14 @@ export function readCartState(
 export async function completeCart(
   ports: HoldPorts,
   { order_id, attempt }: CartKey,
-  lines: readonly At<Line>[],
+  lines: readonly RoutedToShard<Line>[],
   decision: CommitDecision,
   deadlineMs: DeadlineMs,
 ): Promise<boolean> {
   const settled = await ports.routing.onOwners<{ is: 'settled' } | { is: 'not_done'; reason: string }>(async (map) => {
     // A line on another shard than the owner of its slot belongs to a present or former row of a split SKU.
     const routed = lines.map((line) =>
-      line.row === undefined && line.shard !== map.shardOf(line.sku_id) ? { ...line, row: PAST } : line,
+      line.row === undefined && line.shard !== map.shardOf(line.sku_id) ? { ...line, row: EXISTING_IDS_ONLY } : line,
     );
     const outcomes = await Promise.all(
       [...byShard(routed)].map(([shard, ofShard]) =>

@@ -3,8 +3,8 @@ import { flowKeyText } from '../core/nouns.ts';
 import type { DeadlineMs, Flow, FlowKey, ShardIndex } from '../core/nouns.ts';
 import type { Misrouted } from '../core/outcome.ts';
 import { groupByCart, completeHoldsByCart, pause } from './freeHolds.ts';
-import { byShard, earlierHomesOf, isMisplaced, PAST, pauseMsOf, placeByLayout } from './hot/placing.ts';
-import type { At } from './hot/placing.ts';
+import { byShard, earlierShardsOf, isMisrouted, EXISTING_IDS_ONLY, pauseMsOf, routeByLayout } from './hot/placing.ts';
+import type { RoutedToShard } from './hot/placing.ts';
 import type { ServicePorts } from './parts.ts';
 
 /** A deduction and the shard that has its flow. */
@@ -65,7 +65,7 @@ interface Progress {
 /** The shard of an earlier layout that has the flow of an id, null: none has; or why one of them could not be read. */
 type EarlierRead = { readonly shard: ShardIndex | null } | { readonly error: unknown };
 
-interface RoutedLine extends At<FlowKey> {
+interface RoutedLine extends RoutedToShard<FlowKey> {
   /** The owner shards of the id in earlier layouts. */
   readonly earlierShards: readonly ShardIndex[];
   /** Null: there are no `earlierShards`. */
@@ -93,22 +93,22 @@ class LookUp {
   #route({ sku_id, order_detail_id }: FlowKey, { flowShards }: Progress): RoutedLine {
     const line = { sku_id, order_detail_id };
     const shard = flowShards.get(flowKeyText(line));
-    if (shard !== undefined) return { ...line, shard, row: PAST, earlierShards: [], earlierRead: null };
+    if (shard !== undefined) return { ...line, shard, row: EXISTING_IDS_ONLY, earlierShards: [], earlierRead: null };
     const { layouts, locator } = this.#ports.hot;
-    const earlierShards = earlierHomesOf(layouts, line);
+    const earlierShards = earlierShardsOf(layouts, line);
     const reads = earlierShards.map((earlier) => locator.find(earlier, line, this.#untilMs));
     const earlierRead = reads.length === 0 ? null : firstFound(reads);
-    return { ...placeByLayout(this.#ports, line), earlierShards, earlierRead };
+    return { ...routeByLayout(this.#ports, line), earlierShards, earlierRead };
   }
 
   async #readShard(shard: ShardIndex, group: readonly RoutedLine[], progress: Progress): Promise<void> {
     if (performance.now() >= this.#untilMs)
       return this.#setAll(group, unavailable('the deadline passed before the line was read'));
     const answer = await this.#ports.reader.findFlows(shard, group, this.#untilMs);
-    if (isMisplaced(answer)) return this.#readAgain(group, answer, progress);
+    if (isMisrouted(answer)) return this.#readAgain(group, answer, progress);
     if (answer.is === 'not_done') return this.#readEarlier(group, unavailable(answer.reason), progress);
     const absent: RoutedLine[] = [];
-    const held: (Flow & At<FlowKey>)[] = [];
+    const held: (Flow & RoutedToShard<FlowKey>)[] = [];
     for (const [index, line] of group.entries()) {
       const flow = answer.flows[index] ?? null;
       // A void flow is an undone hold, which is no deduction.
@@ -149,7 +149,7 @@ class LookUp {
   }
 
   /** Completes the holds of decided carts, and reads their lines again. */
-  async #completeHolds(held: readonly (Flow & At<FlowKey>)[], progress: Progress): Promise<void> {
+  async #completeHolds(held: readonly (Flow & RoutedToShard<FlowKey>)[], progress: Progress): Promise<void> {
     await Promise.all(
       [...groupByCart(held).values()].map(async (ofCart) => {
         const completion = await completeHoldsByCart(this.#ports, ofCart, this.#untilMs);

@@ -2,7 +2,7 @@ import type { HotKeyTracker } from '../core/heat.ts';
 import type { CartRecords, ShardOverview, StockEngine, StockReader } from '../core/ports.ts';
 import type { BackgroundTasks } from './afterwork.ts';
 import type { HoldCompletion } from './freeHolds.ts';
-import type { Hot } from './hot/hot.ts';
+import type { HotServices } from './hot/hot.ts';
 import type { AdmissionQueue } from './places.ts';
 import type { Routing } from './routing.ts';
 import type { SingleFlight } from './sharing.ts';
@@ -20,5 +20,5 @@ export interface ServicePorts {
   /** Completes a hold once for all operations that find it at the same time. */
   readonly holdCompletion: SingleFlight<HoldCompletion>;
   readonly hotKeys: HotKeyTracker;
-  readonly hot: Hot;
+  readonly hot: HotServices;
 }

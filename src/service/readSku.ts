@@ -1,7 +1,7 @@
 import type { DeadlineMs, RowPlace, Sale } from '../core/nouns.ts';
 import type { NotDone } from '../core/outcome.ts';
 import { pause } from './freeHolds.ts';
-import { isCurrent } from './hot/collect.ts';
+import { areAllRowsOpenIn } from './hot/collect.ts';
 import { readWholeStock } from './hot/wholeStock.ts';
 import type { ServicePorts } from './parts.ts';
 
@@ -64,7 +64,7 @@ async function readSplit(
   if ('is' in state) return state;
   if (state.fault !== null) return { is: 'not_done', reason: state.fault };
   // The layout changed during the read: units may be in rows that were not read.
-  if (!isCurrent(layout, state)) {
+  if (!areAllRowsOpenIn(layout, state)) {
     if (performance.now() >= deadlineMs)
       return { is: 'not_done', reason: 'the layout of the SKU kept changing until the deadline' };
     await pause(PAUSE_MS);

@@ -5,7 +5,7 @@ import type { BlockedByHolds, ReturnOutcome } from '../core/outcome.ts';
 import { applyOperation } from './applyOperation.ts';
 import type { Routed } from './applyOperation.ts';
 import { completeBlockingHolds } from './freeHolds.ts';
-import { onHomes, PAST } from './hot/placing.ts';
+import { withRouting, EXISTING_IDS_ONLY } from './hot/placing.ts';
 import type { ServicePorts } from './parts.ts';
 
 export type ReturnAnswer = Exclude<Routed<ReturnOutcome>, BlockedByHolds>;
@@ -15,14 +15,15 @@ export type ReturnAnswer = Exclude<Routed<ReturnOutcome>, BlockedByHolds>;
  * answer of the cart succeeds.
  */
 export function returnGoods(ports: ServicePorts, operation: Return, deadlineMs: DeadlineMs): Promise<ReturnAnswer> {
-  return onHomes<Return, ReturnAnswer>(ports, [operation], deadlineMs, async ([routed]) => {
+  return withRouting<Return, ReturnAnswer>(ports, [operation], deadlineMs, async ([routed]) => {
     if (routed === undefined) throw new Error('a return has one line');
     const { shard, ...toRow } = routed;
     const outcome = await completeBlockingHolds<ReturnOutcome>(ports, deadlineMs, 0, shard, () =>
       applyOperation(ports.engine, shard, toRow, deadlineMs),
     );
     // The row may be closed: the units must move to an open row to be sold.
-    if (outcome.is === 'returned' && toRow.row === PAST) await ports.hot.gatherer.level(toRow.sku_id, deadlineMs);
+    if (outcome.is === 'returned' && toRow.row === EXISTING_IDS_ONLY)
+      await ports.hot.rebalancer.rebalance(toRow.sku_id, deadlineMs);
     return outcome.is === 'pending' ? refused('pending') : outcome;
   });
 }

@@ -7,9 +7,9 @@ import { idStatusOf } from '../core/standing.ts';
 import type { QuotaShares } from './crowd.ts';
 import { findDeductions } from './findDeductions.ts';
 import { completeBlockingHolds, pause, completeCart } from './freeHolds.ts';
-import { applyFunded } from './hot/applyFunded.ts';
-import { byShard, isMisplaced, Placing } from './hot/placing.ts';
-import type { At } from './hot/placing.ts';
+import { applyWithTransfers } from './hot/applyFunded.ts';
+import { byShard, isMisrouted, LineRouter } from './hot/placing.ts';
+import type { RoutedToShard } from './hot/placing.ts';
 import type { ServicePorts } from './parts.ts';
 
 interface Order {
@@ -58,9 +58,9 @@ function sharesOf({ order_id, lines }: Order): QuotaShares {
 async function attemptUntil(ports: ServicePorts, order: Order, deadlineMs: DeadlineMs): Promise<Ended> {
   let isSequential = false;
   let force = false;
-  const router = new Placing(ports, order.lines);
+  const router = new LineRouter(ports, order.lines);
   while (performance.now() + ATTEMPT_MS < deadlineMs) {
-    const routed = await router.place(deadlineMs);
+    const routed = await router.route(deadlineMs);
     if ('is' in routed) return routed;
     const begun = await ports.routing.onOwners<CartBegun | CartExists | NotDone | OutcomeInDoubt>((map) =>
       ports.carts.begin(map.shardOf(order.order_id), { ...order, lines: routed }, force, deadlineMs),
@@ -107,7 +107,7 @@ async function replayOf(
 }
 
 interface RoutedOrder extends Order {
-  readonly lines: readonly At<Line>[];
+  readonly lines: readonly RoutedToShard<Line>[];
 }
 
 interface Attempt {
@@ -116,7 +116,7 @@ interface Attempt {
   /** Whether the shards are held one after the other. */
   readonly isSequential: boolean;
   /** Receives the redirects of shards that do not own a line. */
-  readonly router: Placing<Line>;
+  readonly router: LineRouter<Line>;
 }
 
 /** Runs one attempt, from its first hold to its outcome. */
@@ -171,7 +171,7 @@ async function attempt(
 }
 
 interface HeldShard {
-  readonly lines: readonly At<Line>[];
+  readonly lines: readonly RoutedToShard<Line>[];
   readonly outcome: HoldOutcome;
   /** An unexpected error; the outcome is then unknown. */
   readonly fault: Error | null;
@@ -184,17 +184,20 @@ interface HeldShard {
 async function holdAll(
   ports: ServicePorts,
   cart: CartKey,
-  lines: readonly At<Line>[],
+  lines: readonly RoutedToShard<Line>[],
   isSequential: boolean,
   deadlineMs: DeadlineMs,
 ): Promise<HeldShard[]> {
   const groups = [...byShard(lines)].sort(([a], [b]) => a - b);
-  const holdOn = async ([shard, ofShard]: readonly [ShardIndex, readonly At<Line>[]]): Promise<HeldShard> => {
+  const holdOn = async ([shard, ofShard]: readonly [
+    ShardIndex,
+    readonly RoutedToShard<Line>[],
+  ]): Promise<HeldShard> => {
     const operation = { kind: 'hold', ...cart, lines: ofShard } as const;
     const waitUntilMs = isSequential ? deadlineMs - ATTEMPT_MS : 0;
     try {
       const outcome = await completeBlockingHolds<HoldOutcome>(ports, deadlineMs, waitUntilMs, shard, () =>
-        applyFunded(ports, shard, operation, deadlineMs),
+        applyWithTransfers(ports, shard, operation, deadlineMs),
       );
       return { lines: ofShard, outcome, fault: null };
     } catch (error) {
@@ -245,7 +248,7 @@ async function abortCart(ports: ServicePorts, cart: CartKey, holds: readonly Hel
 async function completeUntilDone(
   ports: ServicePorts,
   cart: CartKey,
-  lines: readonly At<Line>[],
+  lines: readonly RoutedToShard<Line>[],
   decision: CommitDecision,
 ): Promise<void> {
   const deadlineMs = performance.now() + COMPLETION_MS;
@@ -260,12 +263,12 @@ async function atMostUntil(deadlineMs: DeadlineMs, work: Promise<unknown>): Prom
 
 /** Applies the redirects of all shards to the router. @returns why another attempt is useless; null: try again */
 async function followRedirects(
-  router: Placing<Line>,
+  router: LineRouter<Line>,
   holds: readonly HeldShard[],
   deadlineMs: DeadlineMs,
 ): Promise<NotDone | null> {
   for (const { outcome } of holds) {
-    const failure = isMisplaced(outcome) ? await router.learn(outcome, deadlineMs) : null;
+    const failure = isMisrouted(outcome) ? await router.applyRedirect(outcome, deadlineMs) : null;
     if (failure !== null) return failure;
   }
   return null;
@@ -274,7 +277,7 @@ async function followRedirects(
 /** The outcome of an attempt that is not completely held: the refusals of all shards, or why there is no decision. */
 function outcomeOf(lines: readonly Line[], holds: readonly HeldShard[]): Refused | NotDone | Retry {
   const outcomes = holds.map(({ outcome }) => outcome);
-  if (outcomes.some(isMisplaced)) return { is: 'retry' };
+  if (outcomes.some(isMisrouted)) return { is: 'retry' };
   const refusals = new Map(
     outcomes
       .flatMap((outcome) => (outcome.is === 'refused' ? outcome.lines : []))

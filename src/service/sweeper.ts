@@ -71,7 +71,7 @@ export class Sweeper {
   async #sweepShard(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<void> {
     await Promise.all([
       this.#sweepCarts(shard, deadlineMs).catch(this.#options.onFault),
-      this.#ports.hot.keeper.sweep(shard).catch(this.#options.onFault),
+      this.#ports.hot.maintainer.sweep(shard).catch(this.#options.onFault),
     ]);
   }
 

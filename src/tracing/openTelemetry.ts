@@ -21,7 +21,7 @@ export interface TracingOptions {
   readonly instance: string;
   readonly shardName: (shard: ShardIndex) => string;
   /** Receives the reason when spans are lost. */
-  readonly onTrouble: (reason: string) => void;
+  readonly onSpansLost: (reason: string) => void;
 }
 
 /** The most spans that wait to be sent. Further spans are lost. */
@@ -55,7 +55,7 @@ const FROM_REQUEST: TextMapGetter<TraceableRequest> = {
  * The library itself reads `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_SERVICE_NAME` and the variables of the exporter, such as
  * `OTEL_EXPORTER_OTLP_HEADERS`.
  */
-export function startTracing({ url, share, instance, shardName, onTrouble }: TracingOptions): Tracer {
+export function startTracing({ url, share, instance, shardName, onSpansLost: onTrouble }: TracingOptions): Tracer {
   reportErrors(onTrouble);
   const provider = new TracerProvider({
     resource: resourceFromAttributes({
@@ -144,7 +144,7 @@ function failed(span: Span, type: string): void {
 }
 
 /** Passes on the errors of the library, which reports them for the whole process. */
-function reportErrors(onTrouble: TracingOptions['onTrouble']): void {
+function reportErrors(onTrouble: TracingOptions['onSpansLost']): void {
   const ignore = (): void => undefined;
   const report = (message: string): void => onTrouble(message.slice(0, REASON_LENGTH_MAX));
   diag.setLogger(

@@ -1,11 +1,11 @@
-import { addUp, pageOf, whatStays } from '../metrics/addUp.ts';
+import { addUp, pageOf, lastingSeries } from '../metrics/addUp.ts';
 import type { MetricsPage, MetricsSnapshot } from '../metrics/addUp.ts';
 
 /** The longest wait of a scrape for workers that do not answer. */
 const ANSWER_MS = 500;
 
 /** A worker that can be asked for its series, by round. */
-export interface Asked {
+export interface ScrapedWorker {
   readonly number: number;
   ask(round: number): void;
 }
@@ -18,8 +18,8 @@ export interface Asked {
  * other workers once more. Counts between the last scrape and the sudden end of a worker were never on a page, and are
  * lost. Its gauges are dropped, because they describe the present.
  */
-export class PageOfAll {
-  readonly #workers: () => readonly Asked[];
+export class CombinedPage {
+  readonly #workers: () => readonly ScrapedWorker[];
   /** The latest report of each worker, by its number. */
   readonly #last = new Map<number, { readonly round: number; readonly snapshot: MetricsSnapshot }>();
   /** The counts of workers that have ended. They are added up for each page, so the list stays short. */
@@ -29,12 +29,12 @@ export class PageOfAll {
   #onReport = (): void => undefined;
 
   /** @param workers returns the workers that serve; called for each page */
-  constructor(workers: () => readonly Asked[]) {
+  constructor(workers: () => readonly ScrapedWorker[]) {
     this.#workers = workers;
   }
 
   /** Records a report of a worker. */
-  told(worker: number, round: number, snapshot: MetricsSnapshot): void {
+  reported(worker: number, round: number, snapshot: MetricsSnapshot): void {
     this.#last.set(worker, { round, snapshot });
     this.#onReport();
   }
@@ -43,7 +43,7 @@ export class PageOfAll {
   ended(worker: number): void {
     const last = this.#last.get(worker);
     this.#last.delete(worker);
-    if (last !== undefined) this.#ended.push(whatStays(last.snapshot));
+    if (last !== undefined) this.#ended.push(lastingSeries(last.snapshot));
     this.#onReport();
   }
 
@@ -60,7 +60,7 @@ export class PageOfAll {
     const round = this.#round;
     await this.#collect(round);
     const running = [...this.#last.values()].map((report) =>
-      report.round === round ? report.snapshot : whatStays(report.snapshot),
+      report.round === round ? report.snapshot : lastingSeries(report.snapshot),
     );
     // A worker that ends from here on is on this page as running, and in the list of ended ones for the next page.
     const ended = await this.#addUpEnded();

@@ -2,8 +2,8 @@ import cluster from 'node:cluster';
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
 import type { Addresses, ToPrimary } from './messages.ts';
-import { PageOfAll } from './pageOfAll.ts';
-import { Slot } from './slot.ts';
+import { CombinedPage } from './pageOfAll.ts';
+import { WorkerSlot } from './slot.ts';
 
 const PING_EVERY_MS = 1_000;
 
@@ -25,13 +25,13 @@ export class WorkersError extends Error {}
 export class Primary {
   readonly #log: Logger;
   readonly #onReady: (addresses: Addresses) => void;
-  readonly #slots: readonly Slot[];
-  readonly #pages: PageOfAll;
+  readonly #slots: readonly WorkerSlot[];
+  readonly #pages: CombinedPage;
   #config: Config;
   #addresses: Addresses | null = null;
   #isReadyReported = false;
   /** The worker that reconciles; null: none. */
-  #reconciling: Slot | null = null;
+  #reconciling: WorkerSlot | null = null;
   #draining = false;
   #hasFailedDrain = false;
   #end: () => void = () => undefined;
@@ -46,17 +46,17 @@ export class Primary {
     this.#slots = Array.from(
       { length: config.workers },
       (_, index) =>
-        new Slot({
+        new WorkerSlot({
           number: index + 1,
           onMessage: (slot, message) => this.#receive(slot, message),
           onReady: (slot, addresses) => this.#serves(slot, addresses),
           onEnded: (slot, ended) => this.#ended(slot, ended),
         }),
     );
-    this.#pages = new PageOfAll(() =>
+    this.#pages = new CombinedPage(() =>
       this.#slots
         .filter(({ state }) => state === 'serving')
-        .map((slot) => ({ number: slot.number, ask: (round: number) => slot.say({ is: 'tell_metrics', round }) })),
+        .map((slot) => ({ number: slot.number, ask: (round: number) => slot.send({ is: 'tell_metrics', round }) })),
     );
   }
 
@@ -97,25 +97,25 @@ export class Primary {
     for (const slot of this.#slots) slot.kill();
   }
 
-  #receive(slot: Slot, message: ToPrimary): void {
+  #receive(slot: WorkerSlot, message: ToPrimary): void {
     switch (message.is) {
       case 'here':
-        slot.say({ is: 'start', config: this.#config });
-        if (this.#draining) slot.say({ is: 'drain' });
+        slot.send({ is: 'start', config: this.#config });
+        if (this.#draining) slot.send({ is: 'drain' });
         return;
       case 'metrics':
-        this.#pages.told(slot.number, message.round, message.snapshot);
+        this.#pages.reported(slot.number, message.round, message.snapshot);
         return;
       case 'ask_page':
         this.#pages.page().then(
-          (page) => slot.say({ is: 'page', ask: message.ask, page }),
+          (page) => slot.send({ is: 'page', ask: message.ask, page }),
           (error: unknown) => this.#log.error({ err: error }, 'fault'),
         );
         return;
       case 'ask_turn': {
         const granted = this.#reconciling === null;
         if (granted) this.#reconciling = slot;
-        slot.say({ is: 'turn', ask: message.ask, granted });
+        slot.send({ is: 'turn', ask: message.ask, granted });
         return;
       }
       case 'give_turn':
@@ -133,7 +133,7 @@ export class Primary {
    * free again. The next workers must ask for it by its number, because callers use it.
    */
   #keepPorts(): void {
-    if (this.#addresses === null || this.#slots.some(({ lives }) => lives)) return;
+    if (this.#addresses === null || this.#slots.some(({ isRunning: lives }) => lives)) return;
     const { publicUrl, adminUrl } = this.#addresses;
     this.#config = {
       ...this.#config,
@@ -142,7 +142,7 @@ export class Primary {
     };
   }
 
-  #serves(slot: Slot, addresses: Addresses): void {
+  #serves(slot: WorkerSlot, addresses: Addresses): void {
     this.#log.info({ worker: slot.number, worker_pid: slot.pid }, 'worker serving');
     this.#addresses = addresses;
     if (this.#isReadyReported || !this.#slots.every(({ state }) => state === 'serving')) return;
@@ -151,7 +151,7 @@ export class Primary {
   }
 
   #ended(
-    slot: Slot,
+    slot: WorkerSlot,
     { pid, how, pauseMs }: { readonly pid: number; readonly how: string; readonly pauseMs: number | null },
   ): void {
     this.#pages.ended(slot.number);

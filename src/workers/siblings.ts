@@ -9,15 +9,15 @@ export interface Siblings {
    *
    * @returns a function that gives it back; null: it is taken
    */
-  takeTurn(): Promise<(() => void) | null>;
+  takeReconcileLease(): Promise<(() => void) | null>;
 }
 
 /** The calls of a process without siblings. */
-export function alone(): Siblings {
+export function noSiblings(): Siblings {
   let taken = false;
   return {
     metricsPage: (own) => own(),
-    async takeTurn() {
+    async takeReconcileLease() {
       if (taken) return null;
       taken = true;
       return () => {

@@ -28,24 +28,24 @@ const LAST_MESSAGES_MS = 200;
  */
 const PINGS_UNANSWERED_MAX = { serving: 10, starting: 60 } as const;
 
-export interface SlotOptions {
+export interface WorkerSlotOptions {
   readonly number: number;
   /** Receives the messages of the worker that the slot does not handle itself. */
-  readonly onMessage: (slot: Slot, message: ToPrimary) => void;
-  readonly onReady: (slot: Slot, addresses: Addresses) => void;
+  readonly onMessage: (slot: WorkerSlot, message: ToPrimary) => void;
+  readonly onReady: (slot: WorkerSlot, addresses: Addresses) => void;
   /** Called after each end of a process, with a description of the end and the pause before the next start. */
   readonly onEnded: (
-    slot: Slot,
+    slot: WorkerSlot,
     ended: { readonly pid: number; readonly how: string; readonly pauseMs: number | null },
   ) => void;
 }
 
-export class Slot {
+export class WorkerSlot {
   readonly number: number;
   state: 'starting' | 'serving' | 'pausing' | 'over' = 'over';
   /** Why the last start failed; null when it did not. */
   failure: string | null = null;
-  readonly #options: SlotOptions;
+  readonly #options: WorkerSlotOptions;
   #worker: Worker | null = null;
   #timer: NodeJS.Timeout | null = null;
   #endsInARow = 0;
@@ -53,12 +53,12 @@ export class Slot {
   #pingsUnanswered = 0;
   #replace = true;
 
-  constructor(options: SlotOptions) {
+  constructor(options: WorkerSlotOptions) {
     this.number = options.number;
     this.#options = options;
   }
 
-  get lives(): boolean {
+  get isRunning(): boolean {
     return this.#worker !== null;
   }
 
@@ -89,7 +89,7 @@ export class Slot {
     });
   }
 
-  say(message: ToWorker): void {
+  send(message: ToWorker): void {
     if (this.#worker?.isConnected()) this.#worker.send(message, () => undefined);
   }
 
@@ -102,7 +102,7 @@ export class Slot {
       return false;
     }
     this.#pingsUnanswered += 1;
-    this.say({ is: 'ping' });
+    this.send({ is: 'ping' });
     return true;
   }
 
@@ -111,7 +111,7 @@ export class Slot {
     this.#replace = false;
     if (this.#timer !== null) clearTimeout(this.#timer);
     if (this.#worker === null) this.state = 'over';
-    this.say({ is: 'drain' });
+    this.send({ is: 'drain' });
   }
 
   kill(): void {

@@ -13,7 +13,7 @@ export interface Membership {
   readonly config: Config;
   readonly siblings: Siblings;
   /** Resolves when the primary requests that this worker drains. */
-  readonly drainAsked: Promise<void>;
+  readonly drainRequested: Promise<void>;
   /** Reports that this worker serves. @param snapshot returns its series; called for each page of all workers */
   ready(addresses: Addresses, snapshot: () => Promise<MetricsSnapshot>): void;
 }
@@ -48,7 +48,7 @@ export function joinPrimary(): Promise<Membership> {
     });
   const siblings: Siblings = {
     metricsPage: () => ask<MetricsPage>('ask_page'),
-    takeTurn: async () => ((await ask<boolean>('ask_turn')) ? () => send({ is: 'give_turn' }) : null),
+    takeReconcileLease: async () => ((await ask<boolean>('ask_turn')) ? () => send({ is: 'give_turn' }) : null),
   };
 
   return new Promise((resolve) => {
@@ -58,7 +58,7 @@ export function joinPrimary(): Promise<Membership> {
           resolve({
             config: message.config,
             siblings,
-            drainAsked,
+            drainRequested: drainAsked,
             ready(addresses, snapshot) {
               snapshotOf = snapshot;
               send({ is: 'ready', addresses });
@@ -93,7 +93,7 @@ export function joinPrimary(): Promise<Membership> {
 }
 
 /** Reports to the primary why this worker cannot start. Resolves when the message was sent. */
-export function tellFailure(message: string): Promise<void> {
+export function reportFailure(message: string): Promise<void> {
   return new Promise((resolve) => send({ is: 'failed', message }, resolve));
 }
 

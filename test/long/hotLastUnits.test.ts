@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { startGateway } from '../../src/app.ts';
-import type { Gateway, Ports } from '../../src/app.ts';
+import type { Gateway } from '../../src/app.ts';
+import type { BackendPorts } from '../../src/backendPorts.ts';
 import { loadConfig } from '../../src/config.ts';
 import type { Operation } from '../../src/core/operation.ts';
 import { createLog } from '../../src/log.ts';
@@ -32,7 +33,7 @@ describe('the last units of a hot SKU', () => {
   const sku_id = fresh('last units');
 
   const count = (counts: Map<string, number>, name: string): void => void counts.set(name, (counts.get(name) ?? 0) + 1);
-  const counting = (ports: Ports): Ports => {
+  const counting = (ports: BackendPorts): BackendPorts => {
     const around = (name: string, port: object): object =>
       new Proxy(port, {
         get(target, key) {
@@ -49,7 +50,7 @@ describe('the last units of a hot SKU', () => {
       });
     return Object.fromEntries(
       Object.entries(ports).map(([name, port]) => [name, around(name, port as object)]),
-    ) as unknown as Ports;
+    ) as unknown as BackendPorts;
   };
 
   before(async () => {

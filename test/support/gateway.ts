@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { startGateway } from '../../src/app.ts';
-import type { Gateway, Ports } from '../../src/app.ts';
+import type { Gateway } from '../../src/app.ts';
+import type { BackendPorts } from '../../src/backendPorts.ts';
 import { loadConfig } from '../../src/config.ts';
 import { createLog } from '../../src/log.ts';
 import { httpClient } from '../../scripts/support/httpClient.ts';
@@ -32,7 +33,7 @@ export async function startTestGateway(
   environment: NodeJS.ProcessEnv = {},
   on: Pick<Stack, 'environment'> = stack(),
   log: Logger = createLog('silent'),
-  decorate: (ports: Ports) => Ports = (ports) => ports,
+  decorate: (ports: BackendPorts) => BackendPorts = (ports) => ports,
 ): Promise<TestGateway> {
   const config = await loadConfig({ ...on.environment, PORT: '0', ADMIN_PORT: '0', ...environment });
   const gateway = await startGateway(config, log, decorate);

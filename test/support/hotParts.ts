@@ -3,13 +3,13 @@ import type { StockEngine } from '../../src/core/ports.ts';
 import { HotRowStore } from '../../src/mysql/hot/hotRowStore.ts';
 import { LayoutStore } from '../../src/mysql/hot/layoutStore.ts';
 import type { Shard } from '../../src/mysql/shard.ts';
-import { createHot } from '../../src/service/hot/hot.ts';
-import type { Hot } from '../../src/service/hot/hot.ts';
+import { createHotServices } from '../../src/service/hot/hot.ts';
+import type { HotServices } from '../../src/service/hot/hot.ts';
 import type { Routing } from '../../src/service/routing.ts';
 
 /** The components that maintain split SKUs, as in a gateway. */
-export function hotParts(shards: readonly Shard[], routing: Routing, engine: StockEngine): Hot {
-  return createHot({
+export function hotParts(shards: readonly Shard[], routing: Routing, engine: StockEngine): HotServices {
+  return createHotServices({
     ...{
       routing,
       engine,

@@ -2,7 +2,7 @@ import { connect, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { createClient } from '@redis/client';
 import type { RedisProcess } from '../../scripts/cluster/redis.ts';
-import { NOTE } from '../../src/redis/script.ts';
+import { STORE } from '../../src/redis/script.ts';
 
 /** A proxy in front of Redis that delivers some cache writes late, and in another order than they were sent. */
 export interface LateRedis {
@@ -57,7 +57,7 @@ export async function startLateRedis(target: RedisProcess, { share, lateMsMax }:
       for (let command = commandIn(pending); command !== null; command = commandIn(pending)) {
         const bytes = pending.subarray(0, command.length);
         pending = pending.subarray(command.length);
-        const isLate = command.words[1]?.toString() === NOTE.sha1 && Math.random() < share;
+        const isLate = command.words[1]?.toString() === STORE.sha1 && Math.random() < share;
         if (isLate) sendLate(command.words);
         upstream.write(isLate ? bytesOf(withUnreadKeys(command.words)) : bytes);
       }

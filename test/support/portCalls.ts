@@ -1,10 +1,10 @@
-import type { Ports } from '../../src/app.ts';
+import type { BackendPorts } from '../../src/backendPorts.ts';
 
 /** Called before each call of a port. A result other than undefined replaces the answer of the port. */
 export type BeforeCall = (port: string, method: string, given: readonly unknown[]) => unknown;
 
 /** Calls a function before every method of every port of a gateway. */
-export function beforeCalls(ports: Ports, before: BeforeCall): Ports {
+export function beforeCalls(ports: BackendPorts, before: BeforeCall): BackendPorts {
   const around = (name: string, port: object): object =>
     new Proxy(port, {
       get(target, key) {
@@ -16,5 +16,5 @@ export function beforeCalls(ports: Ports, before: BeforeCall): Ports {
     });
   return Object.fromEntries(
     Object.entries(ports).map(([name, port]) => [name, around(name, port as object)]),
-  ) as unknown as Ports;
+  ) as unknown as BackendPorts;
 }

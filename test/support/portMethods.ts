@@ -4,7 +4,7 @@ import { projectPath } from '../../scripts/support/paths.ts';
 
 /** The files that declare the ports, and the interface that lists them. */
 const SOURCES = ['src/backendPorts.ts', 'src/core/ports.ts', 'src/core/hotPorts.ts'];
-const GATHERED_IN = 'Ports';
+const GATHERED_IN = 'BackendPorts';
 
 /** One method of one port, named `port.method`. */
 export interface PortMethod {

@@ -8,8 +8,8 @@ import type { StockReading } from '../../src/core/sight.ts';
 import { ClientCommander } from '../../src/redis/commander.ts';
 import type { Commander } from '../../src/redis/commander.ts';
 import type { RedisOptions } from '../../src/redis/options.ts';
-import { PART_COUNT, partOf, PartKeys } from '../../src/redis/parts.ts';
-import { RedisSights } from '../../src/redis/redisSights.ts';
+import { PARTITION_COUNT, partitionOf, PartitionKeys } from '../../src/redis/parts.ts';
+import { RedisReadings } from '../../src/redis/redisSights.ts';
 import { scriptOf } from '../../src/redis/script.ts';
 import { eventually } from './eventually.ts';
 
@@ -31,28 +31,32 @@ export async function redisBench(): Promise<{ command: Command; directory: strin
   return { command, directory };
 }
 
-const started: RedisSights[] = [];
+const started: RedisReadings[] = [];
 
 /** The readings that one gateway shares through Redis. Resolves when they are ready. */
 export async function gateway(
   nodes: readonly RedisProcess[],
   more: Partial<RedisOptions> & { readonly isSkewed?: boolean } = {},
-): Promise<RedisSights> {
+): Promise<RedisReadings> {
   const { isSkewed = false, ...others } = more;
   const options: RedisOptions = {
     ...{ mode: 'single', nodes: nodes.map(({ host, port }) => ({ host, port })), keyPrefix: PREFIX },
     ...{ secretOf: () => SECRET, commandMs: COMMAND_MS, keepMs: KEEP_MS },
     ...others,
   };
-  const readings = new RedisSights(options, isSkewed ? skewed(new ClientCommander(options)) : undefined);
+  const readings = new RedisReadings(options, isSkewed ? skewed(new ClientCommander(options)) : undefined);
   started.push(readings);
   readings.start();
   await ready(readings);
   return readings;
 }
 
-export function ready(readings: RedisSights): Promise<void> {
-  return eventually('every partition is watched', READY_MS, () => readings.state().watchedParts === PART_COUNT);
+export function ready(readings: RedisReadings): Promise<void> {
+  return eventually(
+    'every partition is watched',
+    READY_MS,
+    () => readings.state().watchedPartitions === PARTITION_COUNT,
+  );
 }
 
 export async function stopGateways(): Promise<void> {
@@ -87,7 +91,7 @@ ${lua.replaceAll("redis.call('TIME')", 'skewedTime()')}`;
 }
 
 export function keyOf(sku_id: string): string {
-  return new PartKeys(PREFIX, partOf(sku_id)).ofSku(sku_id);
+  return new PartitionKeys(PREFIX, partitionOf(sku_id)).ofSku(sku_id);
 }
 
 export function sightOf(sku_id: string, more: Partial<StockReading> = {}): StockReading {
@@ -104,7 +108,7 @@ export function sightOf(sku_id: string, more: Partial<StockReading> = {}): Stock
 }
 
 /** The reading of a SKU that a gateway gets from Redis; null when there is none, or no answer. */
-export async function knownOf(readings: RedisSights, sku_id: string): Promise<StockReading | null> {
+export async function knownOf(readings: RedisReadings, sku_id: string): Promise<StockReading | null> {
   const [reading = null] = await readings.read([sku_id], performance.now() + 1_000).catch(() => [null]);
   return reading;
 }
@@ -115,8 +119,8 @@ export async function knownOf(readings: RedisSights, sku_id: string): Promise<St
  * @returns the reading that was written
  */
 export async function noteUntilKnown(
-  from: RedisSights,
-  to: RedisSights,
+  from: RedisReadings,
+  to: RedisReadings,
   sku_id: string,
   more: Partial<StockReading> = {},
 ): Promise<StockReading> {

@@ -2,8 +2,8 @@ import { expect } from 'chai';
 import type { RedisProcess } from '../../scripts/cluster/redis.ts';
 import { MASTER_NAME, startRedisCluster, startSentinelSet } from '../../scripts/cluster/redisSets.ts';
 import type { SentinelSet } from '../../scripts/cluster/redisSets.ts';
-import { PART_COUNT, partOf, PartKeys } from '../../src/redis/parts.ts';
-import type { RedisSights } from '../../src/redis/redisSights.ts';
+import { PARTITION_COUNT, partitionOf, PartitionKeys } from '../../src/redis/parts.ts';
+import type { RedisReadings } from '../../src/redis/redisSights.ts';
 import { eventually } from '../support/eventually.ts';
 import { fresh } from '../support/gateway.ts';
 import {
@@ -26,8 +26,8 @@ const FAILOVER_MS = 25_000;
 
 describe('readings in a Redis Cluster', () => {
   let nodes: RedisProcess[];
-  let a: RedisSights;
-  let b: RedisSights;
+  let a: RedisReadings;
+  let b: RedisReadings;
 
   before(async function () {
     this.timeout(START_MS);
@@ -51,14 +51,14 @@ describe('readings in a Redis Cluster', () => {
     });
     const [killed, ...left] = nodes;
     // A node that does not own a key answers with an error.
-    const parts = Array.from({ length: PART_COUNT }, (_, part) => part);
+    const parts = Array.from({ length: PARTITION_COUNT }, (_, part) => part);
     const owns = async (part: number): Promise<boolean> =>
-      (await killed?.ask('EXISTS', new PartKeys(PREFIX, part).era).then(
+      (await killed?.ask('EXISTS', new PartitionKeys(PREFIX, part).era).then(
         () => true,
         () => false,
       )) ?? false;
     const isOwned = await Promise.all(parts.map(owns));
-    const ownedCount = sku_ids.filter((sku_id) => isOwned[partOf(sku_id)]).length;
+    const ownedCount = sku_ids.filter((sku_id) => isOwned[partitionOf(sku_id)]).length;
     await writeAll();
     expect(ownedCount).to.be.within(10, 80);
     for (const node of left) expect(Number(await node.ask('DBSIZE'))).to.be.above(10);
@@ -82,8 +82,8 @@ describe('readings in a Redis Cluster', () => {
 
 describe('readings behind Sentinels', () => {
   let set: SentinelSet;
-  let a: RedisSights;
-  let b: RedisSights;
+  let a: RedisReadings;
+  let b: RedisReadings;
 
   before(async function () {
     this.timeout(START_MS);
@@ -112,7 +112,7 @@ describe('readings behind Sentinels', () => {
     });
     await eventually('the gateway has found the new master', FAILOVER_MS, async () => {
       expect(await knownOf(b, sku_id)).to.equal(null);
-      return b.state().nodes > 1 && b.state().watchedParts > 0;
+      return b.state().nodes > 1 && b.state().watchedPartitions > 0;
     });
     await Promise.all([ready(a), ready(b)]);
     expect(await set.replica.ask('EXISTS', keyOf(sku_id))).to.equal(1);

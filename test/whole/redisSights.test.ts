@@ -2,10 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { startRedis } from '../../scripts/cluster/redis.ts';
 import type { RedisProcess } from '../../scripts/cluster/redis.ts';
-import { PartKeys, partOf } from '../../src/redis/parts.ts';
-import type { RedisSights } from '../../src/redis/redisSights.ts';
-import { encodeSight } from '../../src/redis/value.ts';
-import type { StoredSight } from '../../src/redis/value.ts';
+import { PartitionKeys, partitionOf } from '../../src/redis/parts.ts';
+import type { RedisReadings } from '../../src/redis/redisSights.ts';
+import { encodeReading } from '../../src/redis/value.ts';
+import type { StoredReading } from '../../src/redis/value.ts';
 import { eventually } from '../support/eventually.ts';
 import { fresh } from '../support/gateway.ts';
 import {
@@ -29,8 +29,8 @@ const LATE_MS = 400;
 
 describe('readings in Redis', () => {
   let server: RedisProcess;
-  let a: RedisSights;
-  let b: RedisSights;
+  let a: RedisReadings;
+  let b: RedisReadings;
 
   before(async function () {
     this.timeout(120_000);
@@ -110,9 +110,9 @@ describe('readings in Redis', () => {
       era: copy.split('|')[4] ?? '',
       asOfMicros: Number(copy.split('|')[2]),
     };
-    const stored: StoredSight = { ...sightOf(sku_id), ...present };
-    const signed = (more: Partial<StoredSight>, signer = { keyPrefix: PREFIX, secret: SECRET }): string =>
-      encodeSight({ ...stored, ...more }, signer);
+    const stored: StoredReading = { ...sightOf(sku_id), ...present };
+    const signed = (more: Partial<StoredReading>, signer = { keyPrefix: PREFIX, secret: SECRET }): string =>
+      encodeReading({ ...stored, ...more }, signer);
     const put: Record<string, readonly string[]> = {
       garbage: ['SET', '', '\u0000|1|'],
       "another SKU's": ['SET', '', String(await server.ask('GET', keyOf(other)))],
@@ -162,7 +162,7 @@ describe('readings in Redis', () => {
 
   it('begins a new era where the present one is lost or invalid', async () => {
     const sku_id = fresh('sku');
-    const { era } = new PartKeys(PREFIX, partOf(sku_id));
+    const { era } = new PartitionKeys(PREFIX, partitionOf(sku_id));
     for (const words of [['SET', era, 'nonsense'], ['RPUSH', era, 'x'], ['FLUSHALL']]) {
       await noteUntilKnown(a, b, sku_id);
       await server.ask('DEL', era);

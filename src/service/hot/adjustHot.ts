@@ -4,8 +4,8 @@ import type { AppliedOutcome } from '../../core/outcome.ts';
 import { applyOperation } from '../applyOperation.ts';
 import type { Routed } from '../applyOperation.ts';
 import type { ServicePorts } from '../parts.ts';
-import { applyFunded } from './applyFunded.ts';
-import { onFirstRow } from './placing.ts';
+import { applyWithTransfers } from './applyFunded.ts';
+import { withFirstRow } from './placing.ts';
 
 /**
  * Restocks or writes off in the first row of a SKU, split or not. Units to be written off are fetched there from the
@@ -16,9 +16,9 @@ export function adjustHot(
   operation: Adjust,
   deadlineMs: DeadlineMs,
 ): Promise<Routed<AppliedOutcome>> {
-  return onFirstRow<Routed<AppliedOutcome>>(ports, operation.sku_id, deadlineMs, async (shard, routed) => {
-    const layout = ports.hot.layouts.known(operation.sku_id);
+  return withFirstRow<Routed<AppliedOutcome>>(ports, operation.sku_id, deadlineMs, async (shard, routed) => {
+    const layout = ports.hot.layouts.cached(operation.sku_id);
     if (layout === null) return applyOperation(ports.engine, shard, operation, deadlineMs);
-    return applyFunded(ports, shard, { ...operation, ...routed }, deadlineMs);
+    return applyWithTransfers(ports, shard, { ...operation, ...routed }, deadlineMs);
   });
 }

@@ -6,7 +6,7 @@ import { refused, refusedLines } from '../../core/outcome.ts';
 import type { StaleLayout, NotDone, OutcomeOf, BlockedByHolds, Refused, RefusedLine } from '../../core/outcome.ts';
 import { applyOperation } from '../applyOperation.ts';
 import type { ServicePorts } from '../parts.ts';
-import type { Gathered, Wish } from './ask.ts';
+import type { StockRequestOutcome, StockRequest } from './ask.ts';
 import { receiveAll } from './transfers.ts';
 import { readWholeStock } from './wholeStock.ts';
 
@@ -16,15 +16,15 @@ const CREDIT_MS = 2_000;
 type TakingOperation = Deduct | HoldLines | Adjust;
 
 /** The ports for operations that may need transfers. */
-export type FundingParts = Pick<ServicePorts, 'engine' | 'hot' | 'backgroundTasks'>;
+export type ApplyWithTransfersPorts = Pick<ServicePorts, 'engine' | 'hot' | 'backgroundTasks'>;
 
 /**
  * Applies an operation that takes units on one shard. When a row of a split SKU has too few units, the rest is fetched
  * from the other rows and credited in the transaction of the operation. `insufficient_stock` is returned only when all
  * rows together have too few.
  */
-export async function applyFunded<O extends TakingOperation>(
-  ports: FundingParts,
+export async function applyWithTransfers<O extends TakingOperation>(
+  ports: ApplyWithTransfersPorts,
   shard: ShardIndex,
   operation: O,
   deadlineMs: DeadlineMs,
@@ -43,12 +43,12 @@ function isShort(operation: TakingOperation, { code, lines }: Refused): boolean 
 }
 
 class ApplyWithTransfers {
-  readonly #ports: FundingParts;
+  readonly #ports: ApplyWithTransfersPorts;
   readonly #shard: ShardIndex;
   readonly #operation: TakingOperation;
   readonly #deadlineMs: DeadlineMs;
 
-  constructor(ports: FundingParts, shard: ShardIndex, operation: TakingOperation, deadlineMs: DeadlineMs) {
+  constructor(ports: ApplyWithTransfersPorts, shard: ShardIndex, operation: TakingOperation, deadlineMs: DeadlineMs) {
     this.#ports = ports;
     this.#shard = shard;
     this.#operation = operation;
@@ -60,7 +60,7 @@ class ApplyWithTransfers {
       if (this.#isFinal(last)) return this.#checkAllRows(last);
       const requests = this.#requestsOf(last);
       const answers = await Promise.all(
-        requests.map((request) => this.#ports.hot.gatherer.gather(request, this.#deadlineMs)),
+        requests.map((request) => this.#ports.hot.rebalancer.fetch(request, this.#deadlineMs)),
       );
       const credits = answers.flatMap((each) => (each.is === 'fetched' ? each.credits : []));
       const failure = this.#failureOf(last, requests, answers);
@@ -79,8 +79,8 @@ class ApplyWithTransfers {
   }
 
   /** One stock request for each row that has too few units. */
-  #requestsOf(refusal: Refused): Wish[] {
-    const requests = new Map<string, Wish>();
+  #requestsOf(refusal: Refused): StockRequest[] {
+    const requests = new Map<string, StockRequest>();
     for (const { sku_id, row, quantity } of this.#linesOf(refusal)) {
       if (row === undefined) continue;
       const key = stockRowKeyText(sku_id, row.sub_row);
@@ -117,7 +117,7 @@ class ApplyWithTransfers {
         this.#operation.kind !== 'adjust' &&
         this.#operation.lines.some((own) => own.row !== undefined && flowKeyText(own) === flowKeyText(line));
       const layout =
-        line.code === 'insufficient_stock' && isOneOfMany ? this.#ports.hot.layouts.known(line.sku_id) : null;
+        line.code === 'insufficient_stock' && isOneOfMany ? this.#ports.hot.layouts.cached(line.sku_id) : null;
       const state = layout === null ? null : await readWholeStock(this.#ports.hot, layout, this.#deadlineMs);
       if (state === null) lines.push(line);
       else if ('is' in state) return state;
@@ -129,8 +129,8 @@ class ApplyWithTransfers {
 
   #failureOf(
     refusal: Refused,
-    requests: readonly Wish[],
-    answers: readonly Gathered[],
+    requests: readonly StockRequest[],
+    answers: readonly StockRequestOutcome[],
   ): Refused | BlockedByHolds | NotDone | StaleLayout | null {
     const moved = answers.find((each): each is StaleLayout => each.is === 'moved');
     if (moved !== undefined) return moved;
@@ -144,7 +144,7 @@ class ApplyWithTransfers {
     });
     if (short.size > 0) {
       if (this.#operation.kind === 'adjust') {
-        const inRows = Math.max(...answers.map((each) => (each.is === 'short' ? each.lying_amount : 0)));
+        const inRows = Math.max(...answers.map((each) => (each.is === 'short' ? each.amount_in_rows : 0)));
         if (inRows < -this.#operation.delta) return { ...refused('insufficient_stock'), leaved_amount: inRows };
         return { is: 'not_done', reason: 'units that came in recently cannot leave their row yet' };
       }

@@ -5,7 +5,7 @@ import type { DeadlineMs } from '../../core/nouns.ts';
 import { sumUnits } from '../../core/units.ts';
 
 /** All rows of a split SKU, each read at about the same time. */
-export interface Collected {
+export interface AllRows {
   readonly rows: readonly RowState[];
   /** Units that left one row, with no record that they came to another. */
   readonly transfers: readonly OpenTransfer[];
@@ -20,7 +20,7 @@ export interface Collected {
 }
 
 /** Reads all rows of a split SKU, from all its shards at once. */
-export async function collect(rows: HotRows, { sku_id, shards }: Layout, deadlineMs: DeadlineMs): Promise<Collected> {
+export async function readAllRows(rows: HotRows, { sku_id, shards }: Layout, deadlineMs: DeadlineMs): Promise<AllRows> {
   const answers = await Promise.all(shards.map((shard) => rows.readRows(shard, sku_id, deadlineMs)));
   const found = answers.flatMap((answer) => (answer.is === 'found' ? [answer] : []));
   const read = found.flatMap((answer) => answer.rows);
@@ -39,7 +39,7 @@ export async function collect(rows: HotRows, { sku_id, shards }: Layout, deadlin
  * Whether two reads saw the same rows, complete and with no units on their way. Then the SKU was in that state at some
  * moment between the two, although no two of its rows were read at the same moment.
  */
-export function isSteady(first: Collected, second: Collected): boolean {
+export function isSteady(first: AllRows, second: AllRows): boolean {
   if (first.fault !== null || second.fault !== null || first.transfers.length + second.transfers.length > 0)
     return false;
   const versions = new Map(first.rows.map((row) => [`${row.shard} ${row.sub_row}`, row.version]));
@@ -50,7 +50,7 @@ export function isSteady(first: Collected, second: Collected): boolean {
 }
 
 /** Whether a row takes new ids in a layout. */
-export function isHomeIn({ epoch, placement: places }: Layout): (row: RowState) => boolean {
+export function takesNewIdsIn({ epoch, placement: places }: Layout): (row: RowState) => boolean {
   return (row) => row.isOpen && row.epoch === epoch && places[row.sub_row] === row.shard;
 }
 
@@ -58,7 +58,7 @@ export function isHomeIn({ epoch, placement: places }: Layout): (row: RowState) 
  * Whether all rows of a layout are open in it. If not, another layout may have replaced it, and its units may lie on
  * shards that this one does not name.
  */
-export function isCurrent(layout: Layout, { rows }: Collected): boolean {
-  const takesNewIds = isHomeIn(layout);
+export function areAllRowsOpenIn(layout: Layout, { rows }: AllRows): boolean {
+  const takesNewIds = takesNewIdsIn(layout);
   return rows.filter(takesNewIds).length === layout.placement.length;
 }

@@ -4,19 +4,19 @@ import { planRebalance } from '../../core/moves.ts';
 import type { DeadlineMs, RowPlace, ShardIndex } from '../../core/nouns.ts';
 import type { NotDone } from '../../core/outcome.ts';
 import { pause } from '../freeHolds.ts';
-import { Ask, sendAgain } from './ask.ts';
-import type { Gathered, Wish } from './ask.ts';
-import { collect, isCurrent, isHomeIn, isSteady } from './collect.ts';
-import type { Collected } from './collect.ts';
+import { PendingStockRequest, answerServedRequests } from './ask.ts';
+import type { StockRequestOutcome, StockRequest } from './ask.ts';
+import { readAllRows, areAllRowsOpenIn, takesNewIdsIn, isSteady } from './collect.ts';
+import type { AllRows } from './collect.ts';
 import type { LayoutCache } from './layoutCache.ts';
 import { OverdueTransfers } from './overdueTransfers.ts';
 import type { OverduePorts } from './overdueTransfers.ts';
 import { endRequest, putBackUnits, serveRequests } from './serve.ts';
 import { receiveAll, sendAll } from './transfers.ts';
-import { Turn } from './turn.ts';
-import type { TurnParts } from './turn.ts';
+import { RebalanceLease } from './turn.ts';
+import type { RebalanceLeasePorts } from './turn.ts';
 
-export interface GatherParts extends OverduePorts, TurnParts {
+export interface RebalancerPorts extends OverduePorts, RebalanceLeasePorts {
   readonly layouts: LayoutCache;
 }
 
@@ -34,15 +34,15 @@ const SPREAD_MS = 1_000;
  * request the units that left for it. A request is refused for lack of units only when two reads of all rows saw the
  * same.
  */
-export class Gatherer {
-  readonly #ports: GatherParts;
+export class Rebalancer {
+  readonly #ports: RebalancerPorts;
   readonly #overdue: OverdueTransfers;
-  readonly #waiting = new Map<string, Ask[]>();
+  readonly #waiting = new Map<string, PendingStockRequest[]>();
   readonly #running = new Map<string, Promise<void>>();
   readonly #onFault: (error: unknown) => void;
 
   /** @param onFault receives unexpected errors */
-  constructor(ports: GatherParts, onFault: (error: unknown) => void) {
+  constructor(ports: RebalancerPorts, onFault: (error: unknown) => void) {
     this.#ports = ports;
     this.#overdue = new OverdueTransfers(ports);
     this.#onFault = onFault;
@@ -51,22 +51,22 @@ export class Gatherer {
   /**
    * Fetches units for a row that has too few. The caller uses the fetched units, or puts them back with `receiveAll`.
    */
-  gather(wish: Wish, deadlineMs: DeadlineMs): Promise<Gathered> {
-    return new Promise((resolve) => this.#add(new Ask(wish, deadlineMs, resolve)));
+  fetch(wish: StockRequest, deadlineMs: DeadlineMs): Promise<StockRequestOutcome> {
+    return new Promise((resolve) => this.#add(new PendingStockRequest(wish, deadlineMs, resolve)));
   }
 
   /** Empties closed rows and fills up rows that run low, until the deadline at most. */
-  async level(sku_id: string, deadlineMs: DeadlineMs): Promise<void> {
-    await this.gather({ sku_id, to: NOWHERE, units: 0, waitsForHolds: false }, deadlineMs);
+  async rebalance(sku_id: string, deadlineMs: DeadlineMs): Promise<void> {
+    await this.fetch({ sku_id, to: NOWHERE, units: 0, waitsForHolds: false }, deadlineMs);
   }
 
   /**
    * Moves the units of a SKU to the rows of its new layout while they are being opened, so that the first orders find
    * them there. If another gateway has the lease, that gateway moves them.
    */
-  async spread(layout: Layout): Promise<void> {
+  async spreadUnits(layout: Layout): Promise<void> {
     const untilMs = performance.now() + SPREAD_MS;
-    const lease = new Turn(this.#ports, layout.sku_id);
+    const lease = new RebalanceLease(this.#ports, layout.sku_id);
     if (!(await lease.take(untilMs, performance.now() + PEEK_MS))) return;
     try {
       const { rows, fault } = await this.#collect(layout, untilMs);
@@ -84,17 +84,17 @@ export class Gatherer {
   }
 
   /** Reads all rows while no gateway moves units between them. */
-  async look(sku_id: string, deadlineMs: DeadlineMs): Promise<Collected | NotDone> {
-    const gathered = await this.gather(
-      { sku_id, to: NOWHERE, units: 0, waitsForHolds: false, isLook: true },
+  async readWhileLeased(sku_id: string, deadlineMs: DeadlineMs): Promise<AllRows | NotDone> {
+    const gathered = await this.fetch(
+      { sku_id, to: NOWHERE, units: 0, waitsForHolds: false, isReadOnly: true },
       deadlineMs,
     );
     if (gathered.is === 'seen') return gathered.state;
     return gathered.is === 'not_done' ? gathered : { is: 'not_done', reason: 'the rows of the SKU could not be read' };
   }
 
-  #add(request: Ask): void {
-    const { sku_id } = request.wish;
+  #add(request: PendingStockRequest): void {
+    const { sku_id } = request.request;
     const waiting = this.#waiting.get(sku_id);
     if (waiting === undefined) this.#waiting.set(sku_id, [request]);
     else waiting.push(request);
@@ -104,7 +104,7 @@ export class Gatherer {
   async #run(sku_id: string): Promise<void> {
     // Requests that come at the same time share the first round.
     await pause(0);
-    const lease = new Turn(this.#ports, sku_id);
+    const lease = new RebalanceLease(this.#ports, sku_id);
     try {
       for (let requests = this.#take(sku_id); requests.length > 0; requests = this.#take(sku_id)) {
         const again = await this.#round(sku_id, requests, lease).catch((error: unknown) => {
@@ -123,36 +123,40 @@ export class Gatherer {
   }
 
   /** Takes the open requests. Units that were fetched for a request that has been answered meanwhile are put back. */
-  #take(sku_id: string): Ask[] {
+  #take(sku_id: string): PendingStockRequest[] {
     const requests = this.#waiting.get(sku_id) ?? [];
     this.#waiting.delete(sku_id);
-    for (const request of requests) if (request.isOver) putBackUnits(this.#ports, request);
-    return requests.filter(({ isOver }) => !isOver);
+    for (const request of requests) if (request.isAnswered) putBackUnits(this.#ports, request);
+    return requests.filter(({ isAnswered: isOver }) => !isOver);
   }
 
   /** Serves requests once. @returns the requests for the next round */
-  async #round(sku_id: string, requests: readonly Ask[], lease: Turn): Promise<Ask[]> {
+  async #round(
+    sku_id: string,
+    requests: readonly PendingStockRequest[],
+    lease: RebalanceLease,
+  ): Promise<PendingStockRequest[]> {
     const loaded = await this.#layoutOf(sku_id, stepOf(requests));
     if (loaded === null || 'reason' in loaded) return this.#fail(requests, loaded?.reason ?? 'the SKU is not split');
-    const reads = requests.filter(({ wish }) => wish.isLook === true);
-    const others = requests.filter(({ wish }) => wish.isLook !== true);
+    const reads = requests.filter(({ request: wish }) => wish.isReadOnly === true);
+    const others = requests.filter(({ request: wish }) => wish.isReadOnly !== true);
     const unleased =
-      lease.isTaken || others.length === 0 ? null : await this.#roundWithoutLease(loaded, others, stepOf(requests));
+      lease.isAcquired || others.length === 0 ? null : await this.#roundWithoutLease(loaded, others, stepOf(requests));
     // Requests that still wait try for the lease all the same, because requests served without it arrive all the time.
     const waiting = unleased === null ? requests : [...unleased, ...reads];
     if (waiting.length === 0 || !(await lease.take(stepOf(requests), performance.now() + PEEK_MS)) || unleased !== null)
       return [...waiting];
     let state = await this.#collect(loaded, stepOf(requests));
     if (await this.#overdue.receive(requests, state)) state = await this.#collect(loaded, stepOf(requests));
-    if (state.fault === null && !isCurrent(loaded, state)) return this.#reloadLayout(sku_id, requests);
+    if (state.fault === null && !areAllRowsOpenIn(loaded, state)) return this.#reloadLayout(sku_id, requests);
     const unread = await this.#answerReads(loaded, reads, state, lease);
     const again = await this.#refuse(
       loaded,
-      others.filter(({ lack }) => lack > state.sellable),
+      others.filter(({ unitsMissing: lack }) => lack > state.sellable),
       state,
       stepOf(requests),
     );
-    const feasible = others.filter(({ lack }) => lack <= state.sellable);
+    const feasible = others.filter(({ unitsMissing: lack }) => lack <= state.sellable);
     return [
       ...(feasible.length === 0 ? [] : await serveRequests(this.#ports, loaded, feasible, state, stepOf(requests))),
       ...again,
@@ -166,7 +170,12 @@ export class Gatherer {
    *
    * @returns the requests that are still to be answered
    */
-  async #answerReads(layout: Layout, reads: readonly Ask[], state: Collected, lease: Turn): Promise<Ask[]> {
+  async #answerReads(
+    layout: Layout,
+    reads: readonly PendingStockRequest[],
+    state: AllRows,
+    lease: RebalanceLease,
+  ): Promise<PendingStockRequest[]> {
     if (reads.length === 0) return [];
     if (state.fault !== null) return this.#fail(reads, state.fault);
     if (state.transfers.length > 0) return [...reads];
@@ -174,16 +183,16 @@ export class Gatherer {
     // A gateway that took the lease meanwhile may have moved units past this read.
     if (second.fault === null && (second.transfers.length > 0 || !lease.isHeld)) return [...reads];
     for (const request of reads)
-      request.tell(second.fault === null ? { is: 'seen', state: second } : { is: 'not_done', reason: second.fault });
+      request.answer(second.fault === null ? { is: 'seen', state: second } : { is: 'not_done', reason: second.fault });
     return [];
   }
 
   /** Handles a layout that has been replaced: a request for units ends, so that its caller finds its present row. */
-  async #reloadLayout(sku_id: string, requests: readonly Ask[]): Promise<Ask[]> {
+  async #reloadLayout(sku_id: string, requests: readonly PendingStockRequest[]): Promise<PendingStockRequest[]> {
     await this.#ports.layouts.loadUsable(sku_id, stepOf(requests));
     for (const request of requests)
-      if (request.wish.units > 0) endRequest(this.#ports, request, { is: 'moved', sku_ids: [sku_id] });
-    return requests.filter(({ wish }) => wish.units === 0);
+      if (request.request.units > 0) endRequest(this.#ports, request, { is: 'moved', sku_ids: [sku_id] });
+    return requests.filter(({ request: wish }) => wish.units === 0);
   }
 
   /**
@@ -191,20 +200,24 @@ export class Gatherer {
    *
    * @returns the requests for the next round; null: they need the lease
    */
-  async #roundWithoutLease(layout: Layout, requests: readonly Ask[], untilMs: DeadlineMs): Promise<Ask[] | null> {
-    if (requests.every(({ wasSeen }) => wasSeen)) return this.#readOwnRows(layout, requests, untilMs);
-    for (const request of requests) request.wasSeen = true;
+  async #roundWithoutLease(
+    layout: Layout,
+    requests: readonly PendingStockRequest[],
+    untilMs: DeadlineMs,
+  ): Promise<PendingStockRequest[] | null> {
+    if (requests.every(({ wereRowsRead: wasSeen }) => wasSeen)) return this.#readOwnRows(layout, requests, untilMs);
+    for (const request of requests) request.wereRowsRead = true;
     const state = await this.#collect(layout, untilMs);
-    const others = sendAgain(requests, state.rows);
+    const others = answerServedRequests(requests, state.rows);
     if (others.length < requests.length) return others;
     if (state.transfers.length > 0) return null;
     if (state.leaved + state.held === 0 && requests.every(({ credits }) => credits.length === 0))
       return this.#refuse(layout, requests, state, untilMs);
     const isIdle =
-      requests.every(({ wish }) => wish.units === 0) &&
-      planRebalance(state.rows, [], isHomeIn(layout)).moves.length === 0;
+      requests.every(({ request: wish }) => wish.units === 0) &&
+      planRebalance(state.rows, [], takesNewIdsIn(layout)).moves.length === 0;
     if (!isIdle) return null;
-    for (const request of requests) request.tell({ is: 'fetched', credits: [] });
+    for (const request of requests) request.answer({ is: 'fetched', credits: [] });
     return [];
   }
 
@@ -213,10 +226,16 @@ export class Gatherer {
    *
    * @returns the requests that go on waiting; null: all of them
    */
-  async #readOwnRows({ sku_id }: Layout, requests: readonly Ask[], untilMs: DeadlineMs): Promise<Ask[] | null> {
-    const shards = new Set(requests.filter(({ wish }) => wish.units > 0).map(({ wish }) => wish.to.shard));
+  async #readOwnRows(
+    { sku_id }: Layout,
+    requests: readonly PendingStockRequest[],
+    untilMs: DeadlineMs,
+  ): Promise<PendingStockRequest[] | null> {
+    const shards = new Set(
+      requests.filter(({ request: wish }) => wish.units > 0).map(({ request: wish }) => wish.to.shard),
+    );
     const answers = await Promise.all([...shards].map((shard) => this.#ports.rows.readRows(shard, sku_id, untilMs)));
-    const others = sendAgain(
+    const others = answerServedRequests(
       requests,
       answers.flatMap((answer) => (answer.is === 'found' ? answer.rows : [])),
     );
@@ -224,26 +243,31 @@ export class Gatherer {
   }
 
   async #layoutOf(sku_id: string, untilMs: DeadlineMs): Promise<Layout | NotDone | null> {
-    const known = this.#ports.layouts.known(sku_id);
+    const known = this.#ports.layouts.cached(sku_id);
     if (known !== null) return known;
     const loaded = await this.#ports.layouts.load(sku_id, untilMs);
     return loaded.is === 'layout' ? loaded.layout : loaded;
   }
 
-  #collect(layout: Layout, untilMs: DeadlineMs): Promise<Collected> {
-    return collect(this.#ports.rows, layout, untilMs);
+  #collect(layout: Layout, untilMs: DeadlineMs): Promise<AllRows> {
+    return readAllRows(this.#ports.rows, layout, untilMs);
   }
 
   /** Refuses requests for more units than there are, when that is certain. @returns the requests for which it is not */
-  async #refuse(layout: Layout, requests: readonly Ask[], state: Collected, untilMs: DeadlineMs): Promise<Ask[]> {
+  async #refuse(
+    layout: Layout,
+    requests: readonly PendingStockRequest[],
+    state: AllRows,
+    untilMs: DeadlineMs,
+  ): Promise<PendingStockRequest[]> {
     if (requests.length === 0) return [];
-    if (state.fault === null && !isCurrent(layout, state)) return this.#reloadLayout(layout.sku_id, requests);
-    const candidates: Ask[] = [];
+    if (state.fault === null && !areAllRowsOpenIn(layout, state)) return this.#reloadLayout(layout.sku_id, requests);
+    const candidates: PendingStockRequest[] = [];
     for (const request of requests) {
       if (state.fault !== null) {
         const reason = `a row of the SKU could not be read: ${state.fault}`;
         endRequest(this.#ports, request, { is: 'not_done', reason });
-      } else if (request.wish.waitsForHolds && state.held > 0 && request.lack <= state.sellable + state.held)
+      } else if (request.request.waitsForHolds && state.held > 0 && request.unitsMissing <= state.sellable + state.held)
         void this.#answerWithHolds(request, state, untilMs);
       else candidates.push(request);
     }
@@ -252,7 +276,7 @@ export class Gatherer {
     return candidates.filter((request) => {
       // Units that were fetched for a request are on their way and are in none of the sums.
       if (isSure && request.credits.length === 0) {
-        request.tell({ is: 'short', leaved_amount: state.sellable, lying_amount: state.leaved });
+        request.answer({ is: 'short', leaved_amount: state.sellable, amount_in_rows: state.leaved });
         return false;
       }
       putBackUnits(this.#ports, request);
@@ -260,8 +284,8 @@ export class Gatherer {
     });
   }
 
-  async #answerWithHolds(request: Ask, state: Collected, untilMs: DeadlineMs): Promise<void> {
-    const { sku_id } = request.wish;
+  async #answerWithHolds(request: PendingStockRequest, state: AllRows, untilMs: DeadlineMs): Promise<void> {
+    const { sku_id } = request.request;
     const shards = new Set<ShardIndex>(
       state.rows.filter(({ held_amount }) => held_amount > 0).map(({ shard }) => shard),
     );
@@ -270,23 +294,23 @@ export class Gatherer {
       const holds = (
         await Promise.all([...shards].map((shard) => this.#ports.rows.readHolds(shard, sku_id, untilMs)))
       ).flat();
-      if (holds.length > 0) request.tell({ is: 'pending', holds });
+      if (holds.length > 0) request.answer({ is: 'pending', holds });
       // The holds ended between the two reads.
-      else if (!request.isOver) this.#add(request);
+      else if (!request.isAnswered) this.#add(request);
     } catch (error) {
       if (!(error instanceof RowsUnavailable)) this.#onFault(error);
-      request.tell({ is: 'not_done', reason: 'holds could not be read' });
+      request.answer({ is: 'not_done', reason: 'holds could not be read' });
     }
   }
 
   /** @returns an empty list: no request is left for the next round */
-  #fail(requests: readonly Ask[], reason: string): Ask[] {
+  #fail(requests: readonly PendingStockRequest[], reason: string): PendingStockRequest[] {
     for (const request of requests) endRequest(this.#ports, request, { is: 'not_done', reason });
     return [];
   }
 }
 
 /** The deadline of one step of a round: that of the most patient request, and 1 s at most. */
-function stepOf(requests: readonly Ask[]): DeadlineMs {
+function stepOf(requests: readonly PendingStockRequest[]): DeadlineMs {
   return Math.min(performance.now() + STEP_MS, Math.max(...requests.map(({ deadlineMs }) => deadlineMs)));
 }

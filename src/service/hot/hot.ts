@@ -2,18 +2,18 @@ import type { HotRows, Layouts } from '../../core/hotPorts.ts';
 import type { Layout } from '../../core/layout.ts';
 import type { StockEngine } from '../../core/ports.ts';
 import type { Routing } from '../routing.ts';
-import { Gatherer } from './gatherer.ts';
-import type { GatherParts } from './gatherer.ts';
-import { Keeper } from './keeper.ts';
+import { Rebalancer } from './gatherer.ts';
+import type { RebalancerPorts } from './gatherer.ts';
+import { HotSkuMaintainer } from './keeper.ts';
 import { LayoutCache } from './layoutCache.ts';
 import { Locator } from './locator.ts';
-import type { ResizeParts } from './resize.ts';
+import type { ResizePorts } from './resize.ts';
 
 /** The services for split SKUs that use cases work with. */
-export interface Hot extends GatherParts, ResizeParts {
+export interface HotServices extends RebalancerPorts, ResizePorts {
   readonly locator: Locator;
-  readonly gatherer: Gatherer;
-  readonly keeper: Keeper;
+  readonly rebalancer: Rebalancer;
+  readonly maintainer: HotSkuMaintainer;
 }
 
 export interface HotOptions {
@@ -27,17 +27,17 @@ export interface HotOptions {
 }
 
 /** Makes the services for split SKUs. */
-export function createHot(options: HotOptions): Hot {
+export function createHotServices(options: HotOptions): HotServices {
   const { onFault } = options;
   const layouts = new LayoutCache(options.store, options.routing);
   const ports = { ...options, layouts };
-  const gatherer = new Gatherer(ports, onFault);
-  const spread = (layout: Layout): Promise<void> => gatherer.spread(layout).catch(onFault);
+  const gatherer = new Rebalancer(ports, onFault);
+  const spread = (layout: Layout): Promise<void> => gatherer.spreadUnits(layout).catch(onFault);
   return {
     ...ports,
-    gatherer,
+    rebalancer: gatherer,
     spread,
     locator: new Locator(options.rows),
-    keeper: new Keeper({ ...ports, gatherer, spread }, onFault),
+    maintainer: new HotSkuMaintainer({ ...ports, gatherer, spread }, onFault),
   };
 }

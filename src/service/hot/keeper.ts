@@ -3,12 +3,12 @@ import type { UnfinishedSkus } from '../../core/hotPorts.ts';
 import { dropEarlierPlacements, endSplit } from '../../core/layout.ts';
 import type { Layout } from '../../core/layout.ts';
 import type { ShardIndex } from '../../core/nouns.ts';
-import { collect } from './collect.ts';
-import type { Gatherer } from './gatherer.ts';
-import { pointIds } from './pointIds.ts';
-import type { PointParts } from './pointIds.ts';
+import { readAllRows } from './collect.ts';
+import type { Rebalancer } from './gatherer.ts';
+import { writePointers } from './pointIds.ts';
+import type { PointerPorts } from './pointIds.ts';
 import { finishResize } from './resize.ts';
-import type { ResizeParts } from './resize.ts';
+import type { ResizePorts } from './resize.ts';
 
 /** How often the rows of a SKU that sells are read, so that they are filled up before they run short. */
 const READ_MS = 250;
@@ -21,8 +21,8 @@ const UNTIDY_MAX = 20;
 /** The most SKUs that a sweep maintains at the same time. The next sweep finds the others again. */
 const MAINTAINED_MAX = 8;
 
-export interface KeeperParts extends ResizeParts, PointParts {
-  readonly gatherer: Gatherer;
+export interface HotSkuMaintainerPorts extends ResizePorts, PointerPorts {
+  readonly gatherer: Rebalancer;
 }
 
 /**
@@ -30,8 +30,8 @@ export interface KeeperParts extends ResizeParts, PointParts {
  * pointers until no earlier layout has to be read. When a SKU has one row again, it makes it an ordinary SKU. Every
  * gateway has one, and several may do the same work at the same time.
  */
-export class Keeper {
-  readonly #ports: KeeperParts;
+export class HotSkuMaintainer {
+  readonly #ports: HotSkuMaintainerPorts;
   readonly #onFault: (error: unknown) => void;
   readonly #maintained = new Map<string, Promise<void>>();
   readonly #rebalanced = new Set<string>();
@@ -40,7 +40,7 @@ export class Keeper {
   /**
    * @param onFault receives unexpected errors. A shard that cannot be reached is not one: the next sweep tries it again
    */
-  constructor(ports: KeeperParts, onFault: (error: unknown) => void) {
+  constructor(ports: HotSkuMaintainerPorts, onFault: (error: unknown) => void) {
     this.#ports = ports;
     this.#onFault = (error) => {
       if (!(error instanceof RowsUnavailable)) onFault(error);
@@ -69,7 +69,7 @@ export class Keeper {
     if (this.#maintained.has(sku_id) || this.#maintained.size >= MAINTAINED_MAX) return;
     const owner = this.#ports.routing.map.shardOf(sku_id);
     if (await this.#ports.store.claimUnfinished(owner, sku_id, STALE_MS, performance.now() + STEP_MS))
-      void this.tend(sku_id);
+      void this.maintain(sku_id);
   }
 
   #findUntidy(shard: ShardIndex): Promise<UnfinishedSkus> {
@@ -80,7 +80,7 @@ export class Keeper {
   }
 
   /** Does all maintenance of a SKU, one run at a time. A call during a run causes another run. */
-  tend(sku_id: string): Promise<void> {
+  maintain(sku_id: string): Promise<void> {
     const running = this.#maintained.get(sku_id);
     const done = (running ?? Promise.resolve())
       .then(() => this.#maintain(sku_id))
@@ -99,11 +99,11 @@ export class Keeper {
   }
 
   async #rebalanceOnce(sku_id: string): Promise<void> {
-    const layout = this.#ports.layouts.known(sku_id);
+    const layout = this.#ports.layouts.cached(sku_id);
     // A layout change may be complete now, and reads of earlier layouts may no longer be needed.
     if (layout !== null && (layout.state !== 'open' || layout.earlierPlacements.length > 0))
       await this.#ports.layouts.load(sku_id, performance.now() + STEP_MS);
-    await this.#ports.gatherer.level(sku_id, performance.now() + STEP_MS);
+    await this.#ports.gatherer.rebalance(sku_id, performance.now() + STEP_MS);
   }
 
   async #maintain(sku_id: string): Promise<void> {
@@ -112,19 +112,19 @@ export class Keeper {
     if (loaded.is === 'not_done' || loaded.layout === null) return;
     const layout = await finishResize(this.#ports, loaded.layout);
     if (layout === null) return;
-    await gatherer.level(sku_id, performance.now() + REBALANCE_MS);
+    await gatherer.rebalance(sku_id, performance.now() + REBALANCE_MS);
     const pointed = layout.earlierPlacements.length > 0 ? await this.#writePointers(layout) : layout;
     if (pointed?.state === 'open' && pointed.placement.length === 1) await this.#merge(pointed);
   }
 
   async #writePointers(layout: Layout): Promise<Layout | null> {
-    if (!(await pointIds(this.#ports, layout))) return null;
+    if (!(await writePointers(this.#ports, layout))) return null;
     return this.#replace(layout, dropEarlierPlacements(layout));
   }
 
   /** Makes the SKU an ordinary one when its only row has all units. */
   async #merge(layout: Layout): Promise<void> {
-    const state = await collect(this.#ports.rows, layout, performance.now() + STEP_MS);
+    const state = await readAllRows(this.#ports.rows, layout, performance.now() + STEP_MS);
     const isOtherRow = ({ shard, sub_row }: { shard: ShardIndex; sub_row: number }): boolean =>
       shard !== layout.placement[0] || sub_row !== 0;
     const only = state.rows.find((row) => !isOtherRow(row));
@@ -141,14 +141,14 @@ export class Keeper {
       only.version,
       performance.now() + STEP_MS,
     );
-    if (replaced === 'applied') layouts.note(single);
+    if (replaced === 'applied') layouts.put(single);
   }
 
   async #replace(was: Layout, is: Layout): Promise<Layout | null> {
     const { store, routing, layouts } = this.#ports;
     const replaced = await store.replace(routing.map.shardOf(was.sku_id), was, is, performance.now() + STEP_MS);
     if (replaced !== 'applied') return null;
-    layouts.note(is);
+    layouts.put(is);
     return is;
   }
 }

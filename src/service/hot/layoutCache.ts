@@ -15,7 +15,7 @@ const CLOSING_PAUSE_MS = 3;
 const READ_MS = 1_000;
 
 /** The result of reading a layout; null: the SKU was never split. */
-export type Loaded = { readonly is: 'layout'; readonly layout: Layout | null } | NotDone;
+export type LoadedLayout = { readonly is: 'layout'; readonly layout: Layout | null } | NotDone;
 
 /**
  * The layouts of split SKUs that this gateway has read. They may be stale: rows carry the epoch of their layout, and a
@@ -26,7 +26,7 @@ export class LayoutCache {
   readonly #store: Layouts;
   readonly #routing: Routing;
   readonly #cached = new Map<string, Layout>();
-  readonly #loading = new SingleFlight<Loaded>(() => false);
+  readonly #loading = new SingleFlight<LoadedLayout>(() => false);
   readonly #used = new Set<string>();
 
   constructor(store: Layouts, routing: Routing) {
@@ -35,13 +35,13 @@ export class LayoutCache {
   }
 
   /** The layout of a split SKU as it was last read, or null. */
-  known(sku_id: string): Layout | null {
+  cached(sku_id: string): Layout | null {
     return this.#cached.size === 0 ? null : (this.#cached.get(sku_id) ?? null);
   }
 
   /** The same, for a customer's request: while a SKU has such requests, its rows are kept filled up. */
-  forUse(sku_id: string): Layout | null {
-    const layout = this.known(sku_id);
+  cachedForRequest(sku_id: string): Layout | null {
+    const layout = this.cached(sku_id);
     if (layout !== null) this.#used.add(sku_id);
     return layout;
   }
@@ -54,13 +54,13 @@ export class LayoutCache {
   }
 
   /** Reads a layout from its shard. A call that comes during a read waits for the next read. */
-  async load(sku_id: string, deadlineMs: DeadlineMs): Promise<Loaded> {
+  async load(sku_id: string, deadlineMs: DeadlineMs): Promise<LoadedLayout> {
     const loaded = await this.#loading.run(sku_id, deadlineMs, () => this.#read(sku_id, performance.now() + READ_MS));
     return loaded ?? { is: 'not_done', reason: 'the layout of a SKU could not be read in time' };
   }
 
   /** The same, and waits while the SKU's rows are being closed. */
-  async loadUsable(sku_id: string, deadlineMs: DeadlineMs): Promise<Loaded> {
+  async loadUsable(sku_id: string, deadlineMs: DeadlineMs): Promise<LoadedLayout> {
     for (;;) {
       const loaded = await this.load(sku_id, deadlineMs);
       if (loaded.is === 'not_done' || loaded.layout?.state !== 'closing' || performance.now() >= deadlineMs)
@@ -70,7 +70,7 @@ export class LayoutCache {
   }
 
   /** Puts a layout that was read or written into the cache, unless a later revision is there. */
-  note(layout: Layout): void {
+  put(layout: Layout): void {
     const cached = this.#cached.get(layout.sku_id);
     if (cached !== undefined && cached.revision > layout.revision) return;
     this.#cached.delete(layout.sku_id);
@@ -80,11 +80,11 @@ export class LayoutCache {
     if (this.#cached.size > LAYOUTS_MAX && oldest !== undefined) this.#cached.delete(oldest);
   }
 
-  async #read(sku_id: string, deadlineMs: DeadlineMs): Promise<Loaded> {
+  async #read(sku_id: string, deadlineMs: DeadlineMs): Promise<LoadedLayout> {
     const found = await this.#routing.onOwners((map) => this.#store.read(map.shardOf(sku_id), sku_id, deadlineMs));
     if (found.is !== 'found') return found;
     if (found.layout === null) this.#cached.delete(sku_id);
-    else this.note(found.layout);
+    else this.put(found.layout);
     return { is: 'layout', layout: found.layout };
   }
 }

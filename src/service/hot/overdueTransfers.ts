@@ -1,9 +1,9 @@
 import type { DeadlineMs, RowPlace } from '../../core/nouns.ts';
 import { pause } from '../freeHolds.ts';
-import type { Ask } from './ask.ts';
-import type { Collected } from './collect.ts';
+import type { PendingStockRequest } from './ask.ts';
+import type { AllRows } from './collect.ts';
 import { receiveAll } from './transfers.ts';
-import type { TransferParts } from './transfers.ts';
+import type { TransferPorts } from './transfers.ts';
 
 /** A transfer that has been open for this long was abandoned by its gateway. */
 const OVERDUE_MS = 400;
@@ -13,7 +13,7 @@ const WAIT_MS = 50;
 const RECEIVE_MS = 1_000;
 
 /** The ports for crediting overdue transfers. */
-export interface OverduePorts extends TransferParts {
+export interface OverduePorts extends TransferPorts {
   /** The server of each shard, by its index. */
   readonly servers: readonly string[];
 }
@@ -33,7 +33,7 @@ export class OverdueTransfers {
    *
    * @returns whether there were any
    */
-  async receive(requests: readonly Ask[], { transfers }: Collected): Promise<boolean> {
+  async receive(requests: readonly PendingStockRequest[], { transfers }: AllRows): Promise<boolean> {
     const nowMs = performance.now();
     for (const [transfer_id, untilMs] of this.#tried) if (untilMs <= nowMs) this.#tried.delete(transfer_id);
     // A transfer to a shard that does not exist stays open: its units are in no row, so the SKU is not sold out.

@@ -7,16 +7,16 @@ import { pause } from '../freeHolds.ts';
 import type { ServicePorts } from '../parts.ts';
 
 /** A line with the shard that it goes to. */
-export type At<L> = L & WithRow & { readonly shard: ShardIndex };
+export type RoutedToShard<L> = L & WithRow & { readonly shard: ShardIndex };
 
 /** The ports for routing lines. */
-export type PlacingParts = Pick<ServicePorts, 'routing' | 'hot'>;
+export type LineRouterPorts = Pick<ServicePorts, 'routing' | 'hot'>;
 
 /**
  * The row of an operation on a shard that has the flow of an id but does not own the id in the present layout. No row
  * is ever in this epoch, so nothing new is written there.
  */
-export const PAST: RowRef = { sub_row: 0, epoch: 2 ** 32 - 1 };
+export const EXISTING_IDS_ONLY: RowRef = { sub_row: 0, epoch: 2 ** 32 - 1 };
 /** The pause before a layout that contradicts its rows is read again. */
 const AGAIN_MS = 3;
 const AGAIN_MS_MAX = 12;
@@ -26,29 +26,29 @@ const AGAIN_MS_MAX = 12;
  * split SKU. While flows may still lie where an earlier layout put them, those shards are read first. A redirect counts
  * for the next try.
  */
-export class Placing<L extends FlowKey> {
-  readonly #ports: PlacingParts;
+export class LineRouter<L extends FlowKey> {
+  readonly #ports: LineRouterPorts;
   readonly #lines: readonly L[];
   /** The shards on which flows were found, by the key of the flow. */
   readonly #shardsFound = new Map<string, ShardIndex>();
   #refreshed = false;
   #reloads = 0;
 
-  constructor(ports: PlacingParts, lines: readonly L[]) {
+  constructor(ports: LineRouterPorts, lines: readonly L[]) {
     this.#ports = ports;
     this.#lines = lines;
   }
 
-  async place(deadlineMs: DeadlineMs): Promise<readonly At<L>[] | NotDone> {
+  async route(deadlineMs: DeadlineMs): Promise<readonly RoutedToShard<L>[] | NotDone> {
     // Computed before the shards of earlier layouts are read. If the layout changes during that read, flows may lie on
     // shards that this read did not cover. The lines then carry the old epoch, and are rejected.
-    const routed = this.#lines.map((line) => placeByLayout(this.#ports, line));
+    const routed = this.#lines.map((line) => routeByLayout(this.#ports, line));
     const failure = await this.#findFlows(deadlineMs);
     return failure ?? routed.map((line) => this.#redirect(line));
   }
 
   /** Takes note of a redirect. @returns why another try is useless, or null */
-  async learn(redirect: Misrouted, deadlineMs: DeadlineMs): Promise<NotDone | null> {
+  async applyRedirect(redirect: Misrouted, deadlineMs: DeadlineMs): Promise<NotDone | null> {
     if (performance.now() >= deadlineMs)
       return { is: 'not_done', reason: 'the layout of a SKU kept changing until the deadline' };
     switch (redirect.is) {
@@ -72,9 +72,9 @@ export class Placing<L extends FlowKey> {
     }
   }
 
-  #redirect(line: At<L>): At<L> {
+  #redirect(line: RoutedToShard<L>): RoutedToShard<L> {
     const shard = this.#shardsFound.size === 0 ? undefined : this.#shardsFound.get(flowKeyText(line));
-    return shard === undefined ? line : { ...line, shard, row: PAST };
+    return shard === undefined ? line : { ...line, shard, row: EXISTING_IDS_ONLY };
   }
 
   /** Reads the shards that ids had in earlier layouts, while those may have flows without a pointer. */
@@ -82,7 +82,7 @@ export class Placing<L extends FlowKey> {
     const { layouts, locator } = this.#ports.hot;
     const lookUps = this.#lines.flatMap((line) => {
       if (this.#shardsFound.has(flowKeyText(line))) return [];
-      return earlierHomesOf(layouts, line).map((shard) => locator.find(shard, line, deadlineMs));
+      return earlierShardsOf(layouts, line).map((shard) => locator.find(shard, line, deadlineMs));
     });
     if (lookUps.length === 0) return null;
     try {
@@ -105,11 +105,11 @@ export function pauseMsOf(reloads: number): number {
  * The shards that an id had in earlier layouts, where its flow may lie without a pointer. The shard of the present
  * layout is not among them.
  */
-export function earlierHomesOf(
+export function earlierShardsOf(
   layouts: ServicePorts['hot']['layouts'],
   { sku_id, order_detail_id }: FlowKey,
 ): readonly ShardIndex[] {
-  const layout = layouts.known(sku_id);
+  const layout = layouts.cached(sku_id);
   if (layout === null || layout.earlierPlacements.length === 0) return [];
   const shards = new Set(layout.earlierPlacements.map((places) => rowOfId(places, order_detail_id).shard));
   // The operation itself finds the key there.
@@ -118,8 +118,8 @@ export function earlierHomesOf(
 }
 
 /** The shard and row of a line by the cached layout, which may be stale. */
-export function placeByLayout<L extends FlowKey>({ hot, routing }: PlacingParts, line: L): At<L> {
-  const layout = hot.layouts.forUse(line.sku_id);
+export function routeByLayout<L extends FlowKey>({ hot, routing }: LineRouterPorts, line: L): RoutedToShard<L> {
+  const layout = hot.layouts.cachedForRequest(line.sku_id);
   if (layout === null) return { ...line, shard: routing.map.shardOf(line.sku_id) };
   const { shard, sub_row } = rowOfId(layout.placement, line.order_detail_id);
   return { ...line, shard, row: { sub_row, epoch: layout.epoch } };
@@ -132,19 +132,19 @@ export function placeByLayout<L extends FlowKey>({ hot, routing }: PlacingParts,
  * @param work when it returns a redirect, it must have changed nothing
  * @param first the redirect that an earlier try returned
  */
-export function onHomes<L extends FlowKey, T extends { readonly is: string }>(
-  ports: PlacingParts,
+export function withRouting<L extends FlowKey, T extends { readonly is: string }>(
+  ports: LineRouterPorts,
   lines: readonly L[],
   deadlineMs: DeadlineMs,
-  work: (routed: readonly At<L>[]) => Promise<T | Misrouted>,
+  work: (routed: readonly RoutedToShard<L>[]) => Promise<T | Misrouted>,
   first: Misrouted | null = null,
 ): Promise<T | NotDone> {
-  const router = new Placing(ports, lines);
+  const router = new LineRouter(ports, lines);
   return untilRouted(
     router,
     deadlineMs,
     async () => {
-      const routed = await router.place(deadlineMs);
+      const routed = await router.route(deadlineMs);
       return 'is' in routed ? routed : work(routed);
     },
     first,
@@ -155,34 +155,34 @@ export function onHomes<L extends FlowKey, T extends { readonly is: string }>(
  * The same for an operation on a SKU as a whole. It goes to the first row, which lies at the slot's owner in every
  * layout.
  */
-export function onFirstRow<T extends { readonly is: string }>(
-  ports: PlacingParts,
+export function withFirstRow<T extends { readonly is: string }>(
+  ports: LineRouterPorts,
   sku_id: string,
   deadlineMs: DeadlineMs,
   work: (shard: ShardIndex, routed: WithRow) => Promise<T | Misrouted>,
 ): Promise<T | NotDone> {
-  return untilRouted(new Placing(ports, []), deadlineMs, () => {
-    const layout = ports.hot.layouts.forUse(sku_id);
+  return untilRouted(new LineRouter(ports, []), deadlineMs, () => {
+    const layout = ports.hot.layouts.cachedForRequest(sku_id);
     return work(ports.routing.map.shardOf(sku_id), layout === null ? {} : { row: { sub_row: 0, epoch: layout.epoch } });
   });
 }
 
 async function untilRouted<L extends FlowKey, T extends { readonly is: string }>(
-  router: Placing<L>,
+  router: LineRouter<L>,
   deadlineMs: DeadlineMs,
   work: () => Promise<T | Misrouted | NotDone>,
   first: Misrouted | null = null,
 ): Promise<T | NotDone> {
   for (let redirect = first; ;) {
-    const failure = redirect === null ? null : await router.learn(redirect, deadlineMs);
+    const failure = redirect === null ? null : await router.applyRedirect(redirect, deadlineMs);
     if (failure !== null) return failure;
     const answer = await work();
-    if (!isMisplaced(answer)) return answer;
+    if (!isMisrouted(answer)) return answer;
     redirect = answer;
   }
 }
 
-export function isMisplaced<T extends { readonly is: string }>(answer: T | Misrouted): answer is Misrouted {
+export function isMisrouted<T extends { readonly is: string }>(answer: T | Misrouted): answer is Misrouted {
   return answer.is === 'not_mine' || answer.is === 'moved' || answer.is === 'elsewhere';
 }
 

@@ -10,7 +10,7 @@ const PAGE_IDS_MAX = 1_000;
 const PAGE_MS = 5_000;
 
 /** The ports for writing pointers. */
-export interface PointParts {
+export interface PointerPorts {
   readonly routing: Routing;
   readonly store: Layouts;
   readonly rows: HotRows;
@@ -23,7 +23,7 @@ export interface PointParts {
  *
  * @returns whether every id has its pointer
  */
-export async function pointIds(ports: PointParts, layout: Layout): Promise<boolean> {
+export async function writePointers(ports: PointerPorts, layout: Layout): Promise<boolean> {
   let isComplete = true;
   for (const shard of layout.shards) {
     for (let after: string | null = ''; after !== null;) {
@@ -47,7 +47,7 @@ export async function pointIds(ports: PointParts, layout: Layout): Promise<boole
 }
 
 async function pointPage(
-  { rows }: PointParts,
+  { rows }: PointerPorts,
   { sku_id, placement: places }: Layout,
   shard: ShardIndex,
   ids: readonly string[],

@@ -25,7 +25,7 @@ const PAUSE_MS = 10;
 const TRIES_MAX = 3;
 
 /** The ports for resizing. */
-export interface ResizeParts {
+export interface ResizePorts {
   readonly routing: Routing;
   readonly store: Layouts;
   readonly rows: HotRows;
@@ -48,7 +48,7 @@ export interface Resized {
  * recorded in the layout before the next begins, so any gateway that finds it unfinished continues from there.
  */
 export async function resizeSku(
-  ports: ResizeParts,
+  ports: ResizePorts,
   sku_id: string,
   sub_row_count: number,
   deadlineMs: DeadlineMs,
@@ -93,7 +93,7 @@ export async function resizeSku(
 
 /** Refuses an unknown SKU, so that no rows are made for it. */
 async function refuseUnknown(
-  { rows }: ResizeParts,
+  { rows }: ResizePorts,
   owner: ShardIndex,
   sku_id: string,
   deadlineMs: DeadlineMs,
@@ -107,7 +107,7 @@ async function refuseUnknown(
 
 /** Makes the new rows, closed, before the old rows are closed: no order has to wait for it. */
 async function prepare(
-  { rows }: ResizeParts,
+  { rows }: ResizePorts,
   layout: Layout,
   places: RowPlacement,
   deadlineMs: DeadlineMs,
@@ -136,7 +136,7 @@ function awayOrThrow(error: unknown): NotDone {
  * @returns the layout when all its rows are open; null when that is still to be done.
  * @throws an error that is not a shard's failure, after the closed rows were opened again as far as possible
  */
-export async function finishResize(ports: ResizeParts, layout: Layout): Promise<Layout | null> {
+export async function finishResize(ports: ResizePorts, layout: Layout): Promise<Layout | null> {
   if (layout.state === 'closing') {
     const { sku_id, lastEpoch } = layout;
     const closed = await onRows(layout.placement, (shard, sub_rows) =>
@@ -168,13 +168,13 @@ export async function finishResize(ports: ResizeParts, layout: Layout): Promise<
 }
 
 async function replace(
-  { store, routing, layouts }: ResizeParts,
+  { store, routing, layouts }: ResizePorts,
   was: Layout,
   is: Layout,
   deadlineMs: DeadlineMs,
 ): Promise<ReplaceOutcome> {
   const replaced = await store.replace(routing.map.shardOf(was.sku_id), was, is, deadlineMs);
-  if (replaced === 'applied') layouts.note(is);
+  if (replaced === 'applied') layouts.put(is);
   return replaced;
 }
 

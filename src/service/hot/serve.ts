@@ -1,11 +1,11 @@
 import type { Layout } from '../../core/layout.ts';
 import { planRebalance } from '../../core/moves.ts';
 import type { DeadlineMs } from '../../core/nouns.ts';
-import type { Ask, Gathered, Wish } from './ask.ts';
-import { isHomeIn } from './collect.ts';
-import type { Collected } from './collect.ts';
+import type { PendingStockRequest, StockRequestOutcome, StockRequest } from './ask.ts';
+import { takesNewIdsIn } from './collect.ts';
+import type { AllRows } from './collect.ts';
 import { receiveAll, sendAll } from './transfers.ts';
-import type { Sent, TransferParts } from './transfers.ts';
+import type { SentMove, TransferPorts } from './transfers.ts';
 
 /** For putting units back, in the background. */
 const PUT_BACK_MS = 1_000;
@@ -16,20 +16,20 @@ const PUT_BACK_MS = 1_000;
  * @returns the requests that need another round
  */
 export async function serveRequests(
-  ports: TransferParts,
+  ports: TransferPorts,
   layout: Layout,
-  requests: readonly Ask[],
-  state: Collected,
+  requests: readonly PendingStockRequest[],
+  state: AllRows,
   untilMs: DeadlineMs,
-): Promise<Ask[]> {
-  const wants = requests.map(({ wish, lack }) => ({ to: wish.to, units: lack }));
-  const { moves, unserved } = planRebalance(state.rows, wants, isHomeIn(layout));
+): Promise<PendingStockRequest[]> {
+  const wants = requests.map(({ request: wish, unitsMissing: lack }) => ({ to: wish.to, units: lack }));
+  const { moves, unserved } = planRebalance(state.rows, wants, takesNewIdsIn(layout));
   const sent = await sendAll(ports, layout.sku_id, moves, untilMs);
   const ahead = sent.flatMap(({ move, transfer }) => (move.request === null && transfer !== null ? [transfer] : []));
-  const handOver = (isMeant: (wish: Wish) => boolean): Ask[] =>
+  const handOver = (isMeant: (wish: StockRequest) => boolean): PendingStockRequest[] =>
     requests.filter(
       (request, want) =>
-        isMeant(request.wish) &&
+        isMeant(request.request) &&
         (unserved.includes(want) ||
           !handTo(
             ports,
@@ -44,24 +44,24 @@ export async function serveRequests(
 }
 
 /** Hands a request the units that left their rows for it. @returns false when some are still missing */
-function handTo(ports: TransferParts, request: Ask, sent: readonly Sent[]): boolean {
+function handTo(ports: TransferPorts, request: PendingStockRequest, sent: readonly SentMove[]): boolean {
   request.credits = [...request.credits, ...sent.flatMap(({ transfer }) => transfer ?? [])];
-  if (request.lack > 0) {
+  if (request.unitsMissing > 0) {
     if (sent.every(({ transfer, isShort }) => transfer !== null || isShort)) return false;
     endRequest(ports, request, { is: 'not_done', reason: 'a row that has units could not be reached' });
-  } else if (request.isOver) putBackUnits(ports, request);
-  else request.tell({ is: 'fetched', credits: request.credits });
+  } else if (request.isAnswered) putBackUnits(ports, request);
+  else request.answer({ is: 'fetched', credits: request.credits });
   return true;
 }
 
 /** Answers a request and puts the units back that were fetched for it. */
-export function endRequest(ports: TransferParts, request: Ask, answer: Gathered): void {
-  request.tell(answer);
+export function endRequest(ports: TransferPorts, request: PendingStockRequest, answer: StockRequestOutcome): void {
+  request.answer(answer);
   putBackUnits(ports, request);
 }
 
 /** Puts the units of a request back, in the background: an unreachable shard must not delay any other request. */
-export function putBackUnits(ports: TransferParts, request: Ask): void {
+export function putBackUnits(ports: TransferPorts, request: PendingStockRequest): void {
   const { credits } = request;
   request.credits = [];
   if (credits.length > 0) void receiveAll(ports, credits, performance.now() + PUT_BACK_MS);

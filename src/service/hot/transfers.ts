@@ -5,7 +5,7 @@ import type { DeadlineMs, ShardIndex, Transfer } from '../../core/nouns.ts';
 import type { StockEngine } from '../../core/ports.ts';
 
 /** The ports for moving units. */
-export interface TransferParts {
+export interface TransferPorts {
   readonly engine: StockEngine;
   readonly rows: HotRows;
   /** Makes the id of a transfer: 32 hexadecimal digits, unique among all gateways. */
@@ -15,7 +15,7 @@ export interface TransferParts {
 }
 
 /** The result of sending one move. */
-export interface Sent {
+export interface SentMove {
   readonly move: PlannedTransfer;
   /** Null: the units have not left, or that is in doubt. In the second case a sweeper credits them if they left. */
   readonly transfer: Transfer | null;
@@ -25,11 +25,11 @@ export interface Sent {
 
 /** Takes units off their rows, on all shards at once. */
 export async function sendAll(
-  { engine, newId }: TransferParts,
+  { engine, newId }: TransferPorts,
   sku_id: string,
   moves: readonly PlannedTransfer[],
   deadlineMs: DeadlineMs,
-): Promise<Sent[]> {
+): Promise<SentMove[]> {
   const groups = new Map<ShardIndex, PlannedTransfer[]>();
   for (const move of moves) groups.set(move.from.shard, [...(groups.get(move.from.shard) ?? []), move]);
   const sent = [...groups].map(async ([shard, ofShard]) => {
@@ -44,7 +44,7 @@ export async function sendAll(
       (transfer, place) => ({ kind: 'send', ...transfer, epoch: ofShard[place]?.epoch ?? null }) as const,
     );
     const outcomes = await engine.apply(shard, sends, deadlineMs);
-    return ofShard.map((move, place): Sent => {
+    return ofShard.map((move, place): SentMove => {
       const outcome = outcomes[place];
       const transfer = outcome?.is === 'applied' ? (transfers[place] ?? null) : null;
       return { move, transfer, isShort: outcome?.is === 'refused' || outcome?.is === 'moved' };
@@ -58,7 +58,7 @@ export async function sendAll(
  * do not get there now.
  */
 export async function receiveAll(
-  ports: TransferParts,
+  ports: TransferPorts,
   transfers: readonly Transfer[],
   deadlineMs: DeadlineMs,
 ): Promise<void> {
@@ -89,7 +89,7 @@ export async function receiveAll(
 
 /** Runs work on the transfers of each shard. An unreachable shard delays no other. */
 async function onEachShard(
-  { onFault }: TransferParts,
+  { onFault }: TransferPorts,
   transfers: readonly Transfer[],
   shardOf: (transfer: Transfer) => ShardIndex,
   work: (shard: ShardIndex, ofShard: readonly Transfer[]) => Promise<readonly Transfer[]>,

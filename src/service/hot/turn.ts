@@ -11,7 +11,7 @@ const PAUSE_MS = 3;
 const FREE_MS = 1_000;
 
 /** The ports of a rebalance lease. */
-export interface TurnParts {
+export interface RebalanceLeasePorts {
   readonly routing: Routing;
   readonly store: Layouts;
   /** Makes a text of 32 hexadecimal digits, unique among all gateways. */
@@ -19,19 +19,19 @@ export interface TurnParts {
 }
 
 /** The right of one gateway to move units of a SKU between its rows, for a short time. */
-export class Turn {
-  readonly #ports: TurnParts;
+export class RebalanceLease {
+  readonly #ports: RebalanceLeasePorts;
   readonly #sku_id: string;
   readonly #token: string;
   #sinceMs: number | null = null;
 
-  constructor(ports: TurnParts, sku_id: string) {
+  constructor(ports: RebalanceLeasePorts, sku_id: string) {
     this.#ports = ports;
     this.#sku_id = sku_id;
     this.#token = ports.newId();
   }
 
-  get isTaken(): boolean {
+  get isAcquired(): boolean {
     return this.#sinceMs !== null;
   }
 

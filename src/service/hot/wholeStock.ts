@@ -1,9 +1,9 @@
 import type { Layout } from '../../core/layout.ts';
 import type { DeadlineMs } from '../../core/nouns.ts';
 import type { NotDone } from '../../core/outcome.ts';
-import { collect, isSteady } from './collect.ts';
-import type { Collected } from './collect.ts';
-import type { Hot } from './hot.ts';
+import { readAllRows, isSteady } from './collect.ts';
+import type { AllRows } from './collect.ts';
+import type { HotServices } from './hot.ts';
 
 /**
  * Reads all rows of a SKU so that no unit which moves between two rows meanwhile is missed or counted twice. Two reads
@@ -11,12 +11,12 @@ import type { Hot } from './hot.ts';
  * their way at a first read, and no gateway may send any until the second.
  */
 export async function readWholeStock(
-  { rows, gatherer }: Pick<Hot, 'rows' | 'gatherer'>,
+  { rows, rebalancer: gatherer }: Pick<HotServices, 'rows' | 'rebalancer'>,
   layout: Layout,
   deadlineMs: DeadlineMs,
-): Promise<Collected | NotDone> {
-  const first = await collect(rows, layout, deadlineMs);
-  const second = await collect(rows, layout, deadlineMs);
+): Promise<AllRows | NotDone> {
+  const first = await readAllRows(rows, layout, deadlineMs);
+  const second = await readAllRows(rows, layout, deadlineMs);
   if (isSteady(first, second) || second.fault !== null) return second;
-  return gatherer.look(layout.sku_id, deadlineMs);
+  return gatherer.readWhileLeased(layout.sku_id, deadlineMs);
 }

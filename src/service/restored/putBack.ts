@@ -5,8 +5,8 @@ import type { Operation, Send } from '../../core/operation.ts';
 import { applyOperation } from '../applyOperation.ts';
 import { completeBlockingHolds } from '../freeHolds.ts';
 import type { HoldPorts } from '../freeHolds.ts';
-import { applyFunded } from '../hot/applyFunded.ts';
-import type { FundingParts } from '../hot/applyFunded.ts';
+import { applyWithTransfers } from '../hot/applyFunded.ts';
+import type { ApplyWithTransfersPorts } from '../hot/applyFunded.ts';
 import { receiveAll } from '../hot/transfers.ts';
 import { mapWithLimit } from '../inWidth.ts';
 
@@ -16,7 +16,7 @@ const WIDTH = 32;
 /** Longer than a cart may stay open. */
 const OPERATION_MS = 10_000;
 
-export interface PutBackPorts extends HoldPorts, FundingParts {
+export interface PutBackPorts extends HoldPorts, ApplyWithTransfersPorts {
   readonly shards: RestoredShards;
 }
 
@@ -87,7 +87,9 @@ async function redo(ports: PutBackPorts, shard: ShardIndex, operation: Redo, dea
   // Holds from the backup are completed by their cart records; open carts of that time are old enough to be aborted.
   if (operation.kind === 'deduct')
     return resultOf(
-      await completeBlockingHolds(ports, untilMs, untilMs, shard, () => applyFunded(ports, shard, operation, untilMs)),
+      await completeBlockingHolds(ports, untilMs, untilMs, shard, () =>
+        applyWithTransfers(ports, shard, operation, untilMs),
+      ),
     );
   if (operation.kind === 'send')
     return resultOf(
@@ -106,7 +108,7 @@ async function sendWithTransfers(
   for (;;) {
     const outcome = await applyOperation(ports.engine, from.shard, operation, untilMs);
     if (outcome.is !== 'refused') return outcome;
-    const rebalanced = await ports.hot.gatherer.gather(
+    const rebalanced = await ports.hot.rebalancer.fetch(
       { sku_id, to: from, units: amount, waitsForHolds: true },
       untilMs,
     );
