@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander';
 import { SlotMap } from '../src/core/slots.ts';
 import { quoted } from '../src/core/visible.ts';
-import { openBookShards } from '../src/mysql/bookShards.ts';
+import { openReportShards } from '../src/mysql/bookShards.ts';
 import { BulkOpener } from '../src/mysql/bulkOpener.ts';
 import { ShardReader } from '../src/mysql/shardReader.ts';
 import { importStock } from '../src/service/importStock.ts';
@@ -47,7 +47,7 @@ async function main(path: string, { shards: shardsPath, skipBad, relaxed, list }
   reportBad(file, list);
   if (file.bad.length > 0 && !skipBad)
     throw new Error('nothing was imported; correct these rows, or skip them with --skip-bad');
-  const books = openBookShards({ shards, initialShards, statementMs: STATEMENT_MS, relaxedAllowed: relaxed });
+  const books = openReportShards({ shards, initialShards, statementMs: STATEMENT_MS, relaxedAllowed: relaxed });
   const routing = new Routing(new SlotMap(initialShards), new ShardReader(books.shards), shards.length);
   const progress = progressBar('importing', file.rows.length, 'SKUs');
   try {

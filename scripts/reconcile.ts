@@ -5,7 +5,7 @@ import { repairIdPrefixAt } from '../src/core/reconciliation.ts';
 import { escaped, quoted } from '../src/core/visible.ts';
 import { SlotMap } from '../src/core/slots.ts';
 import { ShardAuditor } from '../src/mysql/auditor.ts';
-import { openBookShards } from '../src/mysql/bookShards.ts';
+import { openReportShards } from '../src/mysql/bookShards.ts';
 import { ShardReader } from '../src/mysql/shardReader.ts';
 import { reconcile } from '../src/service/reconcile.ts';
 import type { RepairedDifference, Reconciled } from '../src/service/reconcile.ts';
@@ -91,7 +91,7 @@ const OF_RESTORED = ['shard', 'orders', 'against', 'since', 'close', 'putBack', 
 
 async function main({ shards: file, sku, repair, json, timeout }: Options): Promise<void> {
   const { initialShards, shards } = await loadShards(file, process.env);
-  const books = openBookShards({
+  const books = openReportShards({
     shards,
     initialShards,
     statementMs: timeout * 1_000,

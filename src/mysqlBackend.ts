@@ -60,7 +60,7 @@ export function createMysqlBackend({ config, log, onUnreadable, onFault }: Mysql
         isPrechecked: config.tiers.length > 0,
         generations,
         onFault,
-        onNotMovedOn: (reason) =>
+        onWatermarkFailure: (reason) =>
           log.warn({ shard: shard.name, reason }, 'watermark not raised: a restore of the shard may not be detected'),
         onChange: (state) => logState(log, state),
       }),
@@ -79,7 +79,7 @@ export function createMysqlBackend({ config, log, onUnreadable, onFault }: Mysql
     shards,
     async tryShards() {
       await Promise.all(shards.map((shard) => shard.tried));
-      await Promise.all(shards.map((shard) => shard.lookAgain()));
+      await Promise.all(shards.map((shard) => shard.inspectAgain()));
     },
     close() {
       for (const shard of shards) shard.pool.close();

@@ -4,7 +4,7 @@ import type { AdminServices } from './http/adminRoutes.ts';
 import type { PublicServices } from './http/publicRoutes.ts';
 import type { Metrics } from './metrics/metrics.ts';
 import { ShardAuditor } from './mysql/auditor.ts';
-import { openBookShards } from './mysql/bookShards.ts';
+import { openReportShards } from './mysql/bookShards.ts';
 import { cancelOrder } from './service/cancelOrder.ts';
 import { changeStock } from './service/changeStock.ts';
 import { deductOrder } from './service/deductOrder.ts';
@@ -83,7 +83,7 @@ export function adminServices({
     async reconcile(sku_id, deadlineMs) {
       const release = await siblings.takeReconcileLease();
       if (release === null) return { is: 'not_done', reason: 'another reconciliation is under way' };
-      const books = openBookShards({ ...config, statementMs: BOOKS_STATEMENT_MS });
+      const books = openReportShards({ ...config, statementMs: BOOKS_STATEMENT_MS });
       try {
         const auditor = new ShardAuditor(books.shards);
         const result = await reconcile(

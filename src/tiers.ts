@@ -5,8 +5,8 @@ import type { ReplicaState } from './core/ports.ts';
 import type { StockReading } from './core/sight.ts';
 import type { Metrics } from './metrics/metrics.ts';
 import { Heartbeats } from './mysql/replicas/heartbeats.ts';
-import { ReplicaSights } from './mysql/replicas/replicaSights.ts';
-import { ShardLooker } from './mysql/sights/shardLooker.ts';
+import { ReplicaReadings } from './mysql/replicas/replicaSights.ts';
+import { ShardStockReader } from './mysql/sights/shardLooker.ts';
 import type { Shard } from './mysql/shard.ts';
 import { RedisReadings } from './redis/redisSights.ts';
 import type { LayoutCache } from './service/hot/layoutCache.ts';
@@ -58,7 +58,7 @@ export function createTiers(options: TiersOptions): Tiers {
   const { config, shards, routing, layouts, metrics, onFault } = options;
   const redis = createRedis(options);
   const replicas = createReplicas(options);
-  const looker = new ShardLooker(shards);
+  const looker = new ShardStockReader(shards);
   const primary = new PrimaryReadings({ stockReader: looker, routing, layouts }, true);
   const forReading = new PrimaryReadings({ stockReader: looker, routing, layouts }, false);
   const cache = new ReadingCache();
@@ -131,14 +131,14 @@ function createReplicas({
   shards,
   routing,
   onFault,
-}: TiersOptions): { readonly sights: ReplicaSights; readonly heartbeats: Heartbeats } | null {
+}: TiersOptions): { readonly sights: ReplicaReadings; readonly heartbeats: Heartbeats } | null {
   if (!config.tiers.includes('replica')) return null;
   const replicated = shards.flatMap((shard, index) => {
     const replicas = config.shards[index]?.replicas ?? [];
     return replicas.length === 0 ? [] : [{ shard, replicas }];
   });
   return {
-    sights: new ReplicaSights({
+    sights: new ReplicaReadings({
       shards: replicated.map(({ shard, replicas }) => ({
         shard: shard.index,
         initialShards: config.initialShards,

@@ -4,14 +4,14 @@ import type { LedgerFlow, LedgerRows } from '../src/core/ledger/ledger.ts';
 import { flowKeyText } from '../src/core/nouns.ts';
 import type { Deduct } from '../src/core/operation.ts';
 import { stockRowKeysOf } from '../src/core/operation.ts';
-import { recallOne } from '../src/mysql/batching/batch.ts';
+import { resolveInDoubtOperation } from '../src/mysql/batching/batch.ts';
 import { Hints } from '../src/mysql/batching/hints.ts';
 import { BatchQueue } from '../src/mysql/batching/queue.ts';
-import type { Company, Errand } from '../src/mysql/batching/queue.ts';
+import type { BatchClass, QueuedOperation } from '../src/mysql/batching/queue.ts';
 import type { Shard } from '../src/mysql/shard.ts';
 import { ServerWriter } from '../src/mysql/batching/serverWriter.ts';
 import { WORK_MS } from '../src/mysql/transaction.ts';
-import { WaitingRoom } from '../src/mysql/waitingRoom.ts';
+import { AdmissionBound } from '../src/mysql/waitingRoom.ts';
 import { eventually } from './support/eventually.ts';
 
 /** The number of batches that may be under way at once. */
@@ -19,10 +19,10 @@ const BATCHES_MAX = 6;
 
 const NONE_BUSY = (): boolean => false;
 const ANY_CLASS = (): boolean => true;
-const UNLOCKED_CLASSES = (company: Company): boolean => typeof company === 'string';
+const UNLOCKED_CLASSES = (company: BatchClass): boolean => typeof company === 'string';
 /** Nothing is sent to it: the queue reads only whether the shard is served, and uses its admission queue. */
 const shardOf = (isServing: boolean, waiting_max = 1_000): Shard =>
-  ({ isServing, batchRoom: new WaitingRoom(waiting_max) }) as unknown as Shard;
+  ({ isServing, batchRoom: new AdmissionBound(waiting_max) }) as unknown as Shard;
 const SHARD = shardOf(true);
 let number = 0;
 
@@ -35,18 +35,18 @@ function order(...sku_ids: string[]): Deduct {
   };
 }
 
-function queued(operation: Deduct, deadlineMs = 1_000, shard = SHARD): Errand {
+function queued(operation: Deduct, deadlineMs = 1_000, shard = SHARD): QueuedOperation {
   return {
     shard,
     operation,
-    shelves: stockRowKeysOf(operation),
+    stockRows: stockRowKeysOf(operation),
     deadlineMs,
     resolve: () => undefined,
     reject: () => undefined,
   };
 }
 
-function queueOf(...errands: Errand[]): BatchQueue {
+function queueOf(...errands: QueuedOperation[]): BatchQueue {
   const queue = new BatchQueue(() => true);
   for (const one of errands) queue.add(one);
   return queue;
@@ -56,34 +56,34 @@ describe('batch queue', () => {
   it('returns all waiting operations in the order of their arrival', () => {
     const all = [queued(order('a')), queued(order('b')), queued(order('a', 'b'))];
     const queue = queueOf(...all);
-    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).errands).to.deep.equal(all);
-    expect(SHARD.batchRoom.count).to.equal(0);
+    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).batch).to.deep.equal(all);
+    expect(SHARD.batchAdmission.count).to.equal(0);
   });
 
   it('returns operations that were put back before all others', () => {
     const [first, second, third] = [queued(order('a')), queued(order('b')), queued(order('c'))];
     const queue = queueOf(third);
-    queue.putBack([first, second]);
-    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).errands).to.deep.equal([first, second, third]);
+    queue.requeue([first, second]);
+    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).batch).to.deep.equal([first, second, third]);
   });
 
   it('keeps operations waiting while a batch with their SKU is under way', () => {
     const [busy, both, free] = [queued(order('a')), queued(order('a', 'b')), queued(order('b'))];
     const queue = queueOf(busy, both, free);
-    expect(queue.takeBatch((sku_id) => sku_id === 'a', ANY_CLASS).errands).to.deep.equal([free]);
-    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).errands).to.deep.equal([busy, both]);
+    expect(queue.takeBatch((sku_id) => sku_id === 'a', ANY_CLASS).batch).to.deep.equal([free]);
+    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).batch).to.deep.equal([busy, both]);
   });
 
   it('bounds the lines of a batch, except for a single order with more lines', () => {
     const large = queued(order(...Array.from({ length: 600 }, (_, index) => `${index}`)));
     const small = Array.from({ length: 600 }, () => queued(order('a')));
     const queue = queueOf(large, ...small);
-    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).errands).to.deep.equal([large]);
-    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).errands).to.have.length(512);
-    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).errands).to.have.length(88);
+    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).batch).to.deep.equal([large]);
+    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).batch).to.have.length(512);
+    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).batch).to.have.length(88);
     const narrow = new BatchQueue(() => true, 8);
     for (const one of [...small.slice(0, 9), queued(order('a', 'b'))]) narrow.add(one);
-    expect([8, 2].map(() => narrow.takeBatch(NONE_BUSY, ANY_CLASS).errands.length)).to.deep.equal([8, 2]);
+    expect([8, 2].map(() => narrow.takeBatch(NONE_BUSY, ANY_CLASS).batch.length)).to.deep.equal([8, 2]);
   });
 
   it('sends the operations of a locked SKU in a batch of their own, and only when that class may leave', () => {
@@ -95,35 +95,35 @@ describe('batch queue', () => {
     ];
     const queue = queueOf(locked, free, again, other);
     queue.lock(['a', 'c'], true);
-    expect(queue.takeBatch(NONE_BUSY, UNLOCKED_CLASSES).errands).to.deep.equal([free]);
-    expect(queue.takeBatch(NONE_BUSY, UNLOCKED_CLASSES).errands).to.deep.equal([]);
-    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).errands).to.deep.equal([locked, again]);
+    expect(queue.takeBatch(NONE_BUSY, UNLOCKED_CLASSES).batch).to.deep.equal([free]);
+    expect(queue.takeBatch(NONE_BUSY, UNLOCKED_CLASSES).batch).to.deep.equal([]);
+    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).batch).to.deep.equal([locked, again]);
     queue.unlock(['a', 'c'], false);
-    queue.putBack([locked, again]);
+    queue.requeue([locked, again]);
     expect(
-      queue.takeBatch(NONE_BUSY, UNLOCKED_CLASSES).errands,
+      queue.takeBatch(NONE_BUSY, UNLOCKED_CLASSES).batch,
       'the mark stays after a batch that only read',
     ).to.deep.equal([]);
-    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).errands).to.deep.equal([locked, again]);
+    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).batch).to.deep.equal([locked, again]);
     queue.unlock(['a', 'c'], true);
-    expect(queue.takeBatch(NONE_BUSY, UNLOCKED_CLASSES).errands).to.deep.equal([other]);
+    expect(queue.takeBatch(NONE_BUSY, UNLOCKED_CLASSES).batch).to.deep.equal([other]);
   });
 
   it('sends the operations of a possibly locked SKU in a batch of their own, until one is answered', () => {
     const [first, second, free] = [queued(order('a')), queued(order('a')), queued(order('b'))];
     const queue = queueOf(first, free);
     queue.lock(['a'], false);
-    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).errands).to.deep.equal([first]);
+    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).batch).to.deep.equal([first]);
     queue.unlock(['a'], false);
     queue.add(second);
-    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).errands).to.deep.equal([free, second]);
+    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).batch).to.deep.equal([free, second]);
   });
 
   it('returns the operations that name a given SKU and have too little time left', () => {
     const [soon, late, other] = [queued(order('a', 'b'), 100), queued(order('a'), 200), queued(order('c'), 100)];
     const queue = queueOf(soon, late, other);
-    expect(queue.takeNaming(new Set(['a']), 150)).to.deep.equal([soon]);
-    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).errands).to.deep.equal([late, other]);
+    expect(queue.takeWithRows(new Set(['a']), 150)).to.deep.equal([soon]);
+    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).batch).to.deep.equal([late, other]);
   });
 
   it('keeps operations that need a read apart from the others, so that they delay none of them', () => {
@@ -131,7 +131,7 @@ describe('batch queue', () => {
     const queue = new BatchQueue((operation) => operation !== unguessable.operation);
     for (const each of [first, unguessable, last]) queue.add(each);
     expect(queue.takeBatch(NONE_BUSY, ANY_CLASS)).to.deep.equal({ errands: [first, last], company: 'guessed' });
-    expect(queue.takeBatch(NONE_BUSY, (company) => company === 'guessed').errands).to.deep.equal([]);
+    expect(queue.takeBatch(NONE_BUSY, (company) => company === 'guessed').batch).to.deep.equal([]);
     expect(queue.takeBatch(NONE_BUSY, ANY_CLASS)).to.deep.equal({ errands: [unguessable], company: 'looked up' });
   });
 
@@ -143,8 +143,8 @@ describe('batch queue', () => {
       queued(order('c'), 1_000, unserved),
     ];
     const queue = queueOf(lost, found, too);
-    expect(queue.takeBatch(NONE_BUSY, UNLOCKED_CLASSES).errands).to.deep.equal([found]);
-    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).errands).to.deep.equal([lost, too]);
+    expect(queue.takeBatch(NONE_BUSY, UNLOCKED_CLASSES).batch).to.deep.equal([found]);
+    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).batch).to.deep.equal([lost, too]);
   });
 
   it('bounds the operations that wait for one shard', () => {
@@ -156,7 +156,7 @@ describe('batch queue', () => {
     ];
     const queue = new BatchQueue(() => true);
     expect([first, second, other].map((each) => queue.add(each))).to.deep.equal([true, false, true]);
-    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).errands).to.deep.equal([first, other]);
+    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).batch).to.deep.equal([first, other]);
     expect(queue.add(second)).to.equal(true);
   });
 
@@ -165,7 +165,7 @@ describe('batch queue', () => {
     const queue = queueOf(late, soon);
     expect(queue.takeExpired(150)).to.deep.equal([late]);
     expect(queue.takeExpired(150)).to.deep.equal([]);
-    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).errands).to.deep.equal([soon]);
+    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).batch).to.deep.equal([soon]);
   });
 });
 
@@ -197,12 +197,12 @@ describe('batch hints', () => {
     transfers: new Map(),
     totals: new Map(),
   });
-  const canGuess = (hints: Hints, operation: BatchOperation): boolean => hints.doubtOf(operation) === 'nothing';
+  const canGuess = (hints: Hints, operation: BatchOperation): boolean => hints.requiredReadOf(operation) === 'nothing';
 
   it('allow a guess for new orders of SKUs that were read, but for no operation that depends on existing flows', () => {
     const hints = new Hints();
-    expect(hints.doubtOf(order('a'))).to.equal('all');
-    hints.note(readingOf(5));
+    expect(hints.requiredReadOf(order('a'))).to.equal('all');
+    hints.storeReading(readingOf(5));
     expect(canGuess(hints, order('a'))).to.equal(true);
     expect(canGuess(hints, { kind: 'cancel', order_id: 'o', lines: [{ sku_id: 'a', order_detail_id: 'd' }] })).to.equal(
       false,
@@ -217,31 +217,31 @@ describe('batch hints', () => {
 
   it('require a read for an order of more units than were last read, less the units taken since', () => {
     const hints = new Hints();
-    hints.note(readingOf(2));
+    hints.storeReading(readingOf(2));
     for (const expected of [true, true, false]) {
       const next = order('a');
       expect(canGuess(hints, next)).to.equal(expected);
-      hints.learn(next, deducted(next));
+      hints.storeDecision(next, deducted(next));
     }
-    hints.note(readingOf(5));
+    hints.storeReading(readingOf(5));
     expect(canGuess(hints, order('a'))).to.equal(true);
   });
 
   it('require a read for every order of a SKU that is not on sale', () => {
     const hints = new Hints();
-    hints.note(readingOf(100, false));
+    hints.storeReading(readingOf(100, false));
     expect(canGuess(hints, order('a'))).to.equal(false);
   });
 
   it('require a read for an order whose ids were seen before', () => {
     const hints = new Hints();
-    hints.note(readingOf(5));
+    hints.storeReading(readingOf(5));
     const seen = order('a');
-    hints.learn(seen, deducted(seen));
-    expect([hints.doubtOf(seen), hints.doubtOf(order('a'))]).to.deep.equal(['ids', 'nothing']);
+    hints.storeDecision(seen, deducted(seen));
+    expect([hints.requiredReadOf(seen), hints.requiredReadOf(order('a'))]).to.deep.equal(['ids', 'nothing']);
     // The flows under its ids do not decide it: then everything is read.
-    hints.learn(seen, { is: 'deferred' });
-    expect(hints.doubtOf(seen)).to.equal('all');
+    hints.storeDecision(seen, { is: 'deferred' });
+    expect(hints.requiredReadOf(seen)).to.equal('all');
   });
 });
 
@@ -268,31 +268,38 @@ describe('in-doubt resolution of a batch', () => {
   });
 
   it('returns the intended outcome for a flow that exists, and not_done for a missing one', () => {
-    expect(recallOne(operation, done, read({}))).to.deep.equal(done);
-    expect(recallOne(operation, done, read(null))).to.include({ is: 'not_done' });
+    expect(resolveInDoubtOperation(operation, done, read({}))).to.deep.equal(done);
+    expect(resolveInDoubtOperation(operation, done, read(null))).to.include({ is: 'not_done' });
     // Sold to another order meanwhile: not done, and not a refusal.
-    expect(recallOne(operation, done, read(null, 0))).to.include({ is: 'not_done' });
+    expect(resolveInDoubtOperation(operation, done, read(null, 0))).to.include({ is: 'not_done' });
   });
 
   it('returns the intended outcome, not a refusal, for a line that was cancelled since', () => {
-    expect(recallOne(operation, done, read({ status: 'cancelled', returned: 1 }))).to.deep.equal(done);
+    expect(resolveInDoubtOperation(operation, done, read({ status: 'cancelled', returned: 1 }))).to.deep.equal(done);
   });
 
   it('returns a replay for a flow that existed before the batch', () => {
     const replay = { is: 'deducted', lines: [{ ...line, replayed: true, returned: 0 }] };
-    expect(recallOne(operation, done, read({}), () => true)).to.deep.equal(replay);
-    expect(recallOne(operation, done, read({ status: 'cancelled' }), () => true)).to.include({ is: 'not_done' });
+    expect(resolveInDoubtOperation(operation, done, read({}), () => true)).to.deep.equal(replay);
+    expect(resolveInDoubtOperation(operation, done, read({ status: 'cancelled' }), () => true)).to.include({
+      is: 'not_done',
+    });
   });
 
   it('returns no outcome that is internal to batches', () => {
-    expect(recallOne(operation, { is: 'lacking', sku_ids: ['a'] }, read(null, 0, 10))).to.include({ is: 'not_done' });
-    expect(recallOne(operation, { is: 'deferred' }, read(null))).to.include({ is: 'not_done' });
+    expect(resolveInDoubtOperation(operation, { is: 'lacking', sku_ids: ['a'] }, read(null, 0, 10))).to.include({
+      is: 'not_done',
+    });
+    expect(resolveInDoubtOperation(operation, { is: 'deferred' }, read(null))).to.include({ is: 'not_done' });
   });
 
   it('returns a refusal only while the rows still refuse', () => {
     const short = { is: 'refused', code: 'insufficient_stock', lines: [] } as const;
-    expect(recallOne(operation, short, read(null, 0))).to.include({ is: 'refused', code: 'insufficient_stock' });
-    expect(recallOne(operation, short, read(null, 1))).to.include({ is: 'not_done' });
-    expect(recallOne(operation, short, read({}))).to.include({ is: 'not_done' });
+    expect(resolveInDoubtOperation(operation, short, read(null, 0))).to.include({
+      is: 'refused',
+      code: 'insufficient_stock',
+    });
+    expect(resolveInDoubtOperation(operation, short, read(null, 1))).to.include({ is: 'not_done' });
+    expect(resolveInDoubtOperation(operation, short, read({}))).to.include({ is: 'not_done' });
   });
 });

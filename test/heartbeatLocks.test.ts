@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { Connection } from '../src/mysql/connection.ts';
 import { ShardReader } from '../src/mysql/shardReader.ts';
-import { beatHeart } from '../src/mysql/sql/beatHeart.ts';
+import { writeHeartbeat } from '../src/mysql/sql/beatHeart.ts';
 import { prepareSession } from '../src/mysql/sql/prepareSession.ts';
 import type { Shard } from '../src/mysql/shard.ts';
 import { ENGINE_OF, ENGINE_NAMES, isQuiet, openShards } from './support/engines.ts';
@@ -62,7 +62,7 @@ for (const engineName of ENGINE_NAMES) {
       // Fails at once if the return holds the row.
       await watcher.query('SELECT only_row FROM precheck WHERE only_row = 1 FOR UPDATE NOWAIT');
       await watcher.query(OLD);
-      expect(await beatHeart(beater, until())).to.equal(true);
+      expect(await writeHeartbeat(beater, until())).to.equal(true);
       order.push('beat');
       await holder.rollback();
       await returning;

@@ -7,7 +7,7 @@ import { HotRowStore } from '../src/mysql/hot/hotRowStore.ts';
 import { LayoutStore } from '../src/mysql/hot/layoutStore.ts';
 import type { Shard } from '../src/mysql/shard.ts';
 import { ShardReader } from '../src/mysql/shardReader.ts';
-import { ShardLooker } from '../src/mysql/sights/shardLooker.ts';
+import { ShardStockReader } from '../src/mysql/sights/shardLooker.ts';
 import { TextbookEngine } from '../src/mysql/textbookEngine.ts';
 import { openShards } from './support/engines.ts';
 import { eventually } from './support/eventually.ts';
@@ -96,9 +96,10 @@ describe('a server that has just become read-only', () => {
     'ids of earlier layouts': (deadlineMs) => new HotRowStore(shards).findExisting(0, [SOLD], deadlineMs),
     'a page of ids': (deadlineMs) => new HotRowStore(shards).readIds(0, SKU, '', 10, deadlineMs),
     'unfinished layouts': (deadlineMs) => new HotRowStore(shards).findUnfinished(0, 10, deadlineMs),
-    'a cached stock reading': (deadlineMs) => new ShardLooker(shards).readRows(0, [SKU], false, deadlineMs),
-    'a cached stock reading that refuses': (deadlineMs) => new ShardLooker(shards).readRows(0, [SKU], true, deadlineMs),
-    'ids of a sold-out SKU': (deadlineMs) => new ShardLooker(shards).readIds(0, SKU, '', 10, deadlineMs),
+    'a cached stock reading': (deadlineMs) => new ShardStockReader(shards).readRows(0, [SKU], false, deadlineMs),
+    'a cached stock reading that refuses': (deadlineMs) =>
+      new ShardStockReader(shards).readRows(0, [SKU], true, deadlineMs),
+    'ids of a sold-out SKU': (deadlineMs) => new ShardStockReader(shards).readIds(0, SKU, '', 10, deadlineMs),
   };
 
   for (const [name, read] of Object.entries(READS)) {

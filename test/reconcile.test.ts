@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { SlotMap } from '../src/core/slots.ts';
 import { ShardAuditor } from '../src/mysql/auditor.ts';
-import { openBookShards } from '../src/mysql/bookShards.ts';
+import { openReportShards } from '../src/mysql/bookShards.ts';
 import { ShardReader } from '../src/mysql/shardReader.ts';
 import { reconcile } from '../src/service/reconcile.ts';
 import { Routing } from '../src/service/routing.ts';
@@ -227,7 +227,7 @@ describe('reconciliation', () => {
     const sku_id = sku(1, 'transient');
     await gateway.openSku(sku_id, 9);
     await plant(1, `UPDATE stock SET leaved_amount = leaved_amount + 1 WHERE sku_id = '${sku_id}'`);
-    const books = openBookShards({
+    const books = openReportShards({
       shards: await own.load(),
       initialShards: SHARDS,
       statementMs: 5_000,

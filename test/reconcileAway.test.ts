@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import mysql from 'mysql2/promise';
 import { SlotMap } from '../src/core/slots.ts';
 import { ShardAuditor } from '../src/mysql/auditor.ts';
-import { openBookShards } from '../src/mysql/bookShards.ts';
+import { openReportShards } from '../src/mysql/bookShards.ts';
 import { ShardReader } from '../src/mysql/shardReader.ts';
 import { reconcile } from '../src/service/reconcile.ts';
 import type { Reconciled } from '../src/service/reconcile.ts';
@@ -75,7 +75,7 @@ describe('reconciliation with one shard that cannot be read', () => {
     );
   /** Reconciles in this process; `around` may observe or replace the reads of the auditor. */
   const reconciled = async (around: (auditor: ShardAuditor) => void): Promise<Reconciled> => {
-    const books = openBookShards({
+    const books = openReportShards({
       shards: await own.load(),
       initialShards: SHARDS,
       statementMs: FOREVER_MS,

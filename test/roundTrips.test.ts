@@ -5,7 +5,7 @@ import type { Operation } from '../src/core/operation.ts';
 import { cancel } from '../src/mysql/operations/cancel.ts';
 import { deduct } from '../src/mysql/operations/deduct.ts';
 import { hold } from '../src/mysql/operations/hold.ts';
-import { settleLines } from '../src/mysql/operations/settleLines.ts';
+import { completeLines } from '../src/mysql/operations/settleLines.ts';
 import type { Change } from '../src/mysql/settle.ts';
 import type { Shard } from '../src/mysql/shard.ts';
 import { transact } from '../src/mysql/transaction.ts';
@@ -74,17 +74,17 @@ describe('an order of many lines on one shard', () => {
     await step(
       'complete, sold',
       { kind: 'settle', ...kept, decision: 'committed', lines: linesOf('kept') },
-      settleLines,
+      completeLines,
     );
     await step(
       'complete, before the holds',
       { kind: 'settle', ...undone, decision: 'aborted', lines: linesOf('undone') },
-      settleLines,
+      completeLines,
     );
     await step(
       'complete, a later attempt',
       { kind: 'settle', ...undone, attempt: 3, decision: 'aborted', lines: linesOf('undone') },
-      settleLines,
+      completeLines,
     );
     const taken = await left();
     // A third of the lines were deducted, a third were undone, and a third were never sent.
@@ -110,7 +110,7 @@ function counted<Outcome>(change: Change<Outcome>): Change<Outcome> & { statemen
   });
   return {
     attempt: (transaction) => ((sent = 0), change.attempt(counting(transaction))),
-    recall: (transaction) => change.recall(transaction),
+    resolveInDoubt: (transaction) => change.resolveInDoubt(transaction),
     statements: () => sent,
   };
 }

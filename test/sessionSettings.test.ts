@@ -7,7 +7,7 @@ import { inSnapshot } from '../src/mysql/snapshot.ts';
 import { prepareReader } from '../src/mysql/sql/prepareReader.ts';
 import type { SESSION_SETTINGS } from '../src/mysql/sql/prepareSession.ts';
 import { prepareSession } from '../src/mysql/sql/prepareSession.ts';
-import { WorkLock } from '../src/mysql/workLock.ts';
+import { RepairLock } from '../src/mysql/workLock.ts';
 import { runFile } from './support/command.ts';
 import { eventually } from './support/eventually.ts';
 import { startTestGateway } from './support/gateway.ts';
@@ -164,7 +164,7 @@ describe('a proxy that drops settings of sessions', () => {
 
   it('is refused by the lock of commands, because the server would end the idle session', async () => {
     proxy.rewrite = (sql) => dropSetting(sql, 'wait_timeout', '2');
-    const failure = await failureOf(WorkLock.take([{ name: 'own', address }], WAIT_MS, performance.now() + WAIT_MS));
+    const failure = await failureOf(RepairLock.take([{ name: 'own', address }], WAIT_MS, performance.now() + WAIT_MS));
     expect(failure).to.be.instanceOf(ShardRefused);
     expect(String(failure)).to.contain("wait_timeout is '2' after it was set to '86400'");
   });

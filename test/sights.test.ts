@@ -4,7 +4,7 @@ import { unsplitLayout } from '../src/core/layout.ts';
 import type { Layout } from '../src/core/layout.ts';
 import type { StockRowsReader } from '../src/core/sight.ts';
 import { SlotMap } from '../src/core/slots.ts';
-import { ShardLooker } from '../src/mysql/sights/shardLooker.ts';
+import { ShardStockReader } from '../src/mysql/sights/shardLooker.ts';
 import { ShardReader } from '../src/mysql/shardReader.ts';
 import type { Shard } from '../src/mysql/shard.ts';
 import { LayoutStore } from '../src/mysql/hot/layoutStore.ts';
@@ -29,7 +29,7 @@ describe('a stock reading from the primaries', () => {
   const readingsOf = (of: readonly Shard[]): PrimaryReadings => {
     const routing = new Routing(map, new ShardReader(of), 16);
     // The delay of new units in an empty row is turned on elsewhere; here it counts as on.
-    const looker = new (class extends ShardLooker {
+    const looker = new (class extends ShardStockReader {
       override isReady(): boolean {
         return true;
       }

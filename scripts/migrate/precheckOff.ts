@@ -1,4 +1,4 @@
-import { openBookShards } from '../../src/mysql/bookShards.ts';
+import { openReportShards } from '../../src/mysql/bookShards.ts';
 import { DelayStore, NOTICED_MS } from '../../src/mysql/delayStore.ts';
 import { turnOffDelay } from '../../src/service/precheck/turnOffDelay.ts';
 import type { DelayReport } from '../../src/service/precheck/turnOffDelay.ts';
@@ -34,7 +34,7 @@ function msOf({ delayMs }: DelayReport): string {
 export async function precheckOff({ shards: file, timeout }: PrecheckOffOptions, apply: boolean): Promise<void> {
   const { initialShards, shards } = await loadShards(file, process.env);
   const shardMs = timeout * 1_000;
-  const books = openBookShards({ shards, initialShards, statementMs: shardMs, relaxedAllowed: true });
+  const books = openReportShards({ shards, initialShards, statementMs: shardMs, relaxedAllowed: true });
   try {
     if (apply) console.error(`waiting up to ${NOTICED_MS / 1_000} s for gateways with STOCKGATE_PRECHECK`);
     const delays = new DelayStore(books.shards);

@@ -3,7 +3,7 @@ import type { MissingRecord, OrderedLine } from '../../src/core/lost.ts';
 import type { DeadlineMs, ShardIndex } from '../../src/core/nouns.ts';
 import { quoted } from '../../src/core/visible.ts';
 import type { ShardAuditor } from '../../src/mysql/auditor.ts';
-import type { PastShards } from '../../src/mysql/pastShards.ts';
+import type { ReferenceCopy } from '../../src/mysql/pastShards.ts';
 import type { RestoredShardStore } from '../../src/mysql/restoredShards.ts';
 import { withOwnerRow, findOwner } from '../../src/service/restored/atHome.ts';
 import type { SplitPorts } from '../../src/service/restored/lostLayouts.ts';
@@ -22,7 +22,7 @@ export interface MissingRecordsPorts {
   readonly auditor: ShardAuditor;
   readonly routing: Routing;
   /** The reference copy; null: there is none. */
-  readonly past: PastShards | null;
+  readonly past: ReferenceCopy | null;
   /** The names of all shards, by their indexes. */
   readonly names: readonly string[];
   /** The moment of the backup, in milliseconds since 1970; null: `--since` is not given. */

@@ -1,7 +1,7 @@
 import type { OrderedLine } from '../../src/core/lost.ts';
-import { openBookShards } from '../../src/mysql/bookShards.ts';
-import { PastShards } from '../../src/mysql/pastShards.ts';
-import { WorkLock } from '../../src/mysql/workLock.ts';
+import { openReportShards } from '../../src/mysql/bookShards.ts';
+import { ReferenceCopy } from '../../src/mysql/pastShards.ts';
+import { RepairLock } from '../../src/mysql/workLock.ts';
 import { loadShards } from '../../src/shardsFile.ts';
 import type { ShardConfig } from '../../src/shardsFile.ts';
 import { readOrdersFile } from './ordersFile.ts';
@@ -17,17 +17,24 @@ export async function reconcileRestored(options: RestoredOptions): Promise<void>
   const past =
     options.against === undefined
       ? null
-      : new PastShards(
+      : new ReferenceCopy(
           (await loadShards(options.against, process.env)).shards.map(({ address }) => address),
           statementMs,
         );
   const named = namedOf(shards, options);
   const writes = [options.close, options.putBack, options.accept].some((step) => step);
-  const books = openBookShards({ shards, initialShards, statementMs, relaxedAllowed: true, readOnlyAllowed: !writes });
-  let lock: WorkLock | null = null;
+  const books = openReportShards({
+    shards,
+    initialShards,
+    statementMs,
+    relaxedAllowed: true,
+    readOnlyAllowed: !writes,
+  });
+  let lock: RepairLock | null = null;
   try {
     await Promise.all(books.shards.map((shard) => shard.tried));
-    if (options.close || options.putBack || options.accept) lock = await WorkLock.take(named, statementMs, deadlineMs);
+    if (options.close || options.putBack || options.accept)
+      lock = await RepairLock.take(named, statementMs, deadlineMs);
     const work = new RestoredWork({
       books,
       past,

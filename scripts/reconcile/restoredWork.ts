@@ -3,11 +3,11 @@ import type { MissingRecord, OrderedLine } from '../../src/core/lost.ts';
 import type { DeadlineMs, ShardIndex } from '../../src/core/nouns.ts';
 import { SlotMap } from '../../src/core/slots.ts';
 import { ShardAuditor } from '../../src/mysql/auditor.ts';
-import type { BookShards } from '../../src/mysql/bookShards.ts';
-import type { PastShards } from '../../src/mysql/pastShards.ts';
+import type { ReportShards } from '../../src/mysql/bookShards.ts';
+import type { ReferenceCopy } from '../../src/mysql/pastShards.ts';
 import { RestoredShardStore } from '../../src/mysql/restoredShards.ts';
 import { ShardReader } from '../../src/mysql/shardReader.ts';
-import type { WorkLock } from '../../src/mysql/workLock.ts';
+import type { RepairLock } from '../../src/mysql/workLock.ts';
 import { chunksOf } from '../../src/service/cartBatches.ts';
 import { copyReference } from '../../src/service/restored/copyPast.ts';
 import { describeStatus } from '../../src/service/restored/lostToSiblings.ts';
@@ -28,11 +28,11 @@ import type { RestoredOptions } from './restoredOptions.ts';
 import { inQuotes, notBack, shown, tellLost } from './tellLost.ts';
 
 export interface RestoredWorkPorts {
-  readonly books: BookShards;
+  readonly books: ReportShards;
   /** The reference copy; null: there is none. */
-  readonly past: PastShards | null;
+  readonly past: ReferenceCopy | null;
   /** Null: nothing is written. */
-  readonly lock: WorkLock | null;
+  readonly lock: RepairLock | null;
   readonly shards: readonly ShardConfig[];
   readonly initialShards: number;
   readonly sinceMs: number | null;
@@ -45,8 +45,8 @@ const COPY_AGAIN =
 
 /** The steps of one run: close, find, report, put back, reopen. */
 export class RestoredWork {
-  readonly #past: PastShards | null;
-  readonly #lock: WorkLock | null;
+  readonly #past: ReferenceCopy | null;
+  readonly #lock: RepairLock | null;
   readonly #shards: readonly ShardConfig[];
   readonly #sinceMs: number | null;
   readonly #deadlineMs: DeadlineMs;

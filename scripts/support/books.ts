@@ -1,6 +1,6 @@
 import { sumBooks } from '../../src/core/books.ts';
 import type { Books, SkuBalance } from '../../src/core/books.ts';
-import { openBookShards } from '../../src/mysql/bookShards.ts';
+import { openReportShards } from '../../src/mysql/bookShards.ts';
 import { ShardReader } from '../../src/mysql/shardReader.ts';
 import { readAllBalances } from '../../src/service/readAllBalances.ts';
 import type { Stack } from './stack.ts';
@@ -11,7 +11,7 @@ type Shards = Pick<Stack, 'shards' | 'initialShards'>;
 
 /** Reads the balance of every SKU of a stack directly from the databases, one list per shard. */
 export async function readBalances({ shards, initialShards }: Shards): Promise<(readonly SkuBalance[])[]> {
-  const books = openBookShards({
+  const books = openReportShards({
     shards,
     initialShards,
     statementMs: READ_MS,

@@ -13,8 +13,8 @@ import type {
   SoldFlow,
 } from '../core/reconciliation.ts';
 import type { Connection } from './connection.ts';
-import { mend } from './mend.ts';
-import { settle } from './settle.ts';
+import { repairJournal } from './mend.ts';
+import { commitChange } from './settle.ts';
 import type { Shard } from './shard.ts';
 import { inSnapshot } from './snapshot.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -22,13 +22,13 @@ import { findHoldGaps, findReturnGaps } from './sql/findGaps.ts';
 import type { Gap } from './sql/findGaps.ts';
 import { findOverdueHolds } from './sql/findOverdueHolds.ts';
 import { readUnbalanced } from './sql/readBalances.ts';
-import { findFreshCarts, readDecidedCarts, readVerdicts } from './sql/readDecidedCarts.ts';
+import { findRecentCarts, readDecidedCarts, readCommitDecisions } from './sql/readDecidedCarts.ts';
 import type { CartPageQuery } from './sql/readDecidedCarts.ts';
 import { readFlowIds } from './sql/readFlowIds.ts';
 import { findFlowsOfCarts, readFlows } from './sql/readFlows.ts';
-import { findTransfersLeft } from './sql/findTransfersLeft.ts';
+import { findOverdueTransfers } from './sql/findTransfersLeft.ts';
 import { readShardCounts } from './sql/readShardCounts.ts';
-import { whileSpeaking } from './whileSpeaking.ts';
+import { whileServerAnswers } from './whileSpeaking.ts';
 
 /**
  * The auditor of shards in MySQL. An audit or a page of carts may take as long as its statements may, while the server
@@ -58,11 +58,11 @@ export class ShardAuditor implements Auditor {
     keys: readonly CartKey[],
     deadlineMs: DeadlineMs,
   ): Promise<readonly (CartKey & Pick<DecidedCart, 'state'>)[]> {
-    return this.#lend(shard, deadlineMs, (connection) => readVerdicts(connection, keys, deadlineMs));
+    return this.#lend(shard, deadlineMs, (connection) => readCommitDecisions(connection, keys, deadlineMs));
   }
 
   findFreshCarts(shard: ShardIndex, keys: readonly CartKey[], deadlineMs: DeadlineMs): Promise<readonly CartKey[]> {
-    return this.#lend(shard, deadlineMs, (connection) => findFreshCarts(connection, keys, deadlineMs));
+    return this.#lend(shard, deadlineMs, (connection) => findRecentCarts(connection, keys, deadlineMs));
   }
 
   readFlows(shard: ShardIndex, keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<readonly SoldFlow[]> {
@@ -83,7 +83,7 @@ export class ShardAuditor implements Auditor {
     adjustment: Adjust,
     deadlineMs: DeadlineMs,
   ): Promise<RepairOutcome | NotDone | WrongShard | OutcomeInDoubt> {
-    return settle(this.#shard(shard), deadlineMs, mend(adjustment));
+    return commitChange(this.#shard(shard), deadlineMs, repairJournal(adjustment));
   }
 
   #shard(index: ShardIndex): Shard {
@@ -97,7 +97,7 @@ export class ShardAuditor implements Auditor {
     const { pool } = shard;
     const connection = await pool.acquire(deadlineMs);
     try {
-      const answer = await whileSpeaking(shard, connection, () => read(connection));
+      const answer = await whileServerAnswers(shard, connection, () => read(connection));
       pool.release(connection);
       return answer;
     } catch (error) {
@@ -114,7 +114,7 @@ async function auditOf(snapshot: Snapshot, shard: ShardIndex, sku_ids: readonly 
     differences.push(...(await ofBalance(snapshot, shard, balance)));
   for (const gap of await findReturnGaps(snapshot, sku_ids)) differences.push(ofGap('returned', shard, gap));
   for (const gap of await findHoldGaps(snapshot, sku_ids)) differences.push(ofGap('hold_row', shard, gap));
-  for (const left of await findTransfersLeft(snapshot, sku_ids))
+  for (const left of await findOverdueTransfers(snapshot, sku_ids))
     differences.push({
       kind: 'transfer_left',
       shard,

@@ -8,12 +8,12 @@ const CONNECT_MS = 3_000;
 const WAITING_MAX = 64;
 
 /** Shards for rare and large reads. They have connections of their own, so that traffic keeps its own. */
-export interface BookShards {
+export interface ReportShards {
   readonly shards: readonly Shard[];
   close(): void;
 }
 
-export interface BookShardsOptions {
+export interface ReportShardsOptions {
   readonly shards: readonly { readonly name: string; readonly address: Address }[];
   readonly initialShards: number;
   /**
@@ -26,7 +26,7 @@ export interface BookShardsOptions {
 }
 
 /** Opens connections to all shards. Readers of a shard that cannot be reached fail. */
-export function openBookShards({ shards, ...options }: BookShardsOptions): BookShards {
+export function openReportShards({ shards, ...options }: ReportShardsOptions): ReportShards {
   const opened = shards.map(
     ({ name, address }, shard) =>
       new Shard({

@@ -2,7 +2,7 @@ import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
 import type { NotDone, WrongShard, OutcomeInDoubt } from '../core/outcome.ts';
 import type { OpenedMany, OpeningStock, StockOpener } from '../core/ports.ts';
 import { openMany } from './operations/openMany.ts';
-import { settle } from './settle.ts';
+import { commitChange } from './settle.ts';
 import type { Shard } from './shard.ts';
 
 /** Opens SKUs on the shards, many in one transaction. */
@@ -20,6 +20,6 @@ export class BulkOpener implements StockOpener {
   ): Promise<OpenedMany | NotDone | WrongShard | OutcomeInDoubt> {
     const target = this.#shards[shard];
     if (target === undefined) throw new RangeError(`there is no shard ${shard}`);
-    return settle(target, deadlineMs, openMany(stocks));
+    return commitChange(target, deadlineMs, openMany(stocks));
   }
 }

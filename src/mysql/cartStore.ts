@@ -6,13 +6,13 @@ import type { CartBegun, FoundCartState, CartRecords, CartExists, UnfinishedCart
 import type { ReportUnreadable } from '../core/unreadable.ts';
 import { hadNoEffect, Raced, reasonOf, Unavailable, Unreadable } from './failures.ts';
 import { withRetries } from './retries.ts';
-import { settle } from './settle.ts';
+import { commitChange } from './settle.ts';
 import type { Change } from './settle.ts';
 import type { Shard } from './shard.ts';
 import { decideCart, insertCart, LINES_FAULT, lockCart, lockLatestCart } from './sql/carts.ts';
 import type { LockedCart } from './sql/carts.ts';
 import { ownSlots } from './sql/ownSlots.ts';
-import { readLeftOver } from './sql/readLeftOver.ts';
+import { readUnfinishedCarts } from './sql/readLeftOver.ts';
 import { transact, WORK_MS } from './transaction.ts';
 
 /** Cart records in MySQL. Each change is one transaction; if its COMMIT is not answered, the outcome is resolved. */
@@ -44,7 +44,11 @@ export class CartStore implements CartRecords {
     deadlineMs: DeadlineMs,
   ): Promise<FoundCartState | NotDone | WrongShard | OutcomeInDoubt> {
     // Without the gate: the decision must not wait behind other requests for the same cart.
-    return settle(this.#shard(shard), deadlineMs, this.#reporting(shard, cart.order_id, decideChange(cart, verdict)));
+    return commitChange(
+      this.#shard(shard),
+      deadlineMs,
+      this.#reporting(shard, cart.order_id, decideChange(cart, verdict)),
+    );
   }
 
   resolve(
@@ -62,7 +66,7 @@ export class CartStore implements CartRecords {
     try {
       return await withRetries(deadlineMs, retryBudget, () =>
         transact(pool, deadlineMs, async (transaction) => {
-          const value = await readLeftOver(transaction, max, (row) => this.#onUnreadable({ shard, ...row }));
+          const value = await readUnfinishedCarts(transaction, max, (row) => this.#onUnreadable({ shard, ...row }));
           return { keep: false, value };
         }),
       );
@@ -93,7 +97,7 @@ export class CartStore implements CartRecords {
     };
     return {
       attempt: (transaction) => reporting(change.attempt(transaction)),
-      recall: (transaction) => reporting(change.recall(transaction)),
+      resolveInDoubt: (transaction) => reporting(change.resolveInDoubt(transaction)),
     };
   }
 
@@ -108,7 +112,7 @@ export class CartStore implements CartRecords {
     let leave: (() => void) | null = null;
     try {
       leave = await shard.flowGate.enter([`cart\0${order_id}`], deadlineMs - WORK_MS);
-      return await settle(shard, deadlineMs, change);
+      return await commitChange(shard, deadlineMs, change);
     } catch (error) {
       if (error instanceof Unavailable) return { is: 'not_done', reason: error.message };
       throw error;
@@ -147,7 +151,7 @@ function beginChange(
         throw new Raced('another attempt began between two statements');
       return { keep: true, value: { is: 'begun', attempt: intended.attempt } };
     },
-    async recall(transaction) {
+    async resolveInDoubt(transaction) {
       if (intended === null) return null;
       const cart = await lockCart(transaction, intended);
       return cart?.token.equals(token) === true ? { is: 'begun', attempt: intended.attempt } : null;
@@ -164,7 +168,7 @@ function decideChange(cart: CartKey, verdict: CommitDecision): Change<FoundCartS
       // Records are never deleted. If a lost disk took the record, the cart is not sold.
       return { keep: false, value: { is: 'judged', state: found?.state ?? 'aborted' } };
     },
-    async recall(transaction) {
+    async resolveInDoubt(transaction) {
       const found = await lockCart(transaction, cart);
       return found === null || found.state === 'open' ? null : { is: 'judged', state: found.state };
     },
@@ -188,7 +192,7 @@ function judgeChange(cart: CartKey, report: (cart: LockedCart) => void): Change<
       await decideCart(transaction, cart, 'aborted');
       return { keep: true, value: { is: 'judged', state: 'aborted' } };
     },
-    async recall(transaction) {
+    async resolveInDoubt(transaction) {
       const found = await lockCart(transaction, cart);
       return found === null ? null : { is: 'judged', state: found.state };
     },

@@ -63,7 +63,7 @@ export class Connection {
   /** When it was last used for work, on the monotonic clock. */
   lastUsedMs = 0;
   /** When the server last received a call on it, on the same clock. */
-  lastHeardMs = 0;
+  lastCallMs = 0;
 
   private constructor(raw: mysql.Connection, statementMs: number) {
     this.#raw = raw;

@@ -1,6 +1,6 @@
 import type { DeadlineMs } from '../core/nouns.ts';
 import { Unavailable } from './failures.ts';
-import type { WaitingRoom } from './waitingRoom.ts';
+import type { AdmissionBound } from './waitingRoom.ts';
 
 interface Waiter {
   admit(): void;
@@ -18,10 +18,10 @@ interface Queue {
  */
 export class Gate {
   readonly #capacity: number;
-  readonly #admission: WaitingRoom;
+  readonly #admission: AdmissionBound;
   readonly #queues = new Map<string, Queue>();
 
-  constructor(capacity: number, admission: WaitingRoom) {
+  constructor(capacity: number, admission: AdmissionBound) {
     this.#capacity = capacity;
     this.#admission = admission;
   }

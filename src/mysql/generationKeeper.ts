@@ -3,13 +3,13 @@ import type { KnownWatermarks, RestoredWatermark } from '../core/generations.ts'
 import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
 import type { Connection } from './connection.ts';
 import { ConnectionLost, ServerError, ShardRefused } from './failures.ts';
-import { MOVE_EVERY_MS, moveOn, readReached } from './sql/generation.ts';
+import { RAISE_EVERY_MS, raiseWatermark, readWatermarks } from './sql/generation.ts';
 
 /** The longest pause after a failure. Each failure doubles the pause, because each may cost a connection. */
 const PAUSE_MS_MAX = 30_000;
 
 /** Maintains the watermark of one shard. */
-export class GenerationKeeper {
+export class WatermarkKeeper {
   readonly #generations: KnownWatermarks;
   readonly #shard: ShardIndex;
   readonly #onFailure: (reason: string) => void;
@@ -31,7 +31,7 @@ export class GenerationKeeper {
    */
   async check(connection: Connection, deadlineMs: DeadlineMs): Promise<void> {
     const had = this.#generations.known(this.#shard);
-    const back = this.#generations.learn(this.#shard, await readReached(connection, deadlineMs), had);
+    const back = this.#generations.learn(this.#shard, await readWatermarks(connection, deadlineMs), had);
     if (back === null) return;
     throw new ShardRefused(`${describe(back)}, see \`npm run reconcile -- --restored\``);
   }
@@ -42,20 +42,20 @@ export class GenerationKeeper {
    *
    * @param epochMs the time on the shard's clock
    */
-  async moveOn(connection: Connection, epochMs: number, deadlineMs: DeadlineMs): Promise<void> {
+  async raise(connection: Connection, epochMs: number, deadlineMs: DeadlineMs): Promise<void> {
     const known = this.#generations.known(this.#shard);
     const ageMs = epochMs - known / 1_000;
     // A watermark far ahead of the shard's clock was written before the clock was set back.
-    const isDue = ageMs >= MOVE_EVERY_MS || ageMs < -MOVE_EVERY_MS;
+    const isDue = ageMs >= RAISE_EVERY_MS || ageMs < -RAISE_EVERY_MS;
     if (!isDue || performance.now() < this.#notBeforeMs || !this.#generations.mayAdvance(this.#shard)) return;
     try {
-      await moveOn(connection, this.#shard, known, this.#generations.ofOthers(this.#shard), deadlineMs);
+      await raiseWatermark(connection, this.#shard, known, this.#generations.ofOthers(this.#shard), deadlineMs);
       this.#failures = 0;
     } catch (error) {
       if (!(error instanceof ServerError) && !(error instanceof ConnectionLost)) throw error;
       // If the connection is still usable, as after a deadlock, the next inspection may try again.
       if (connection.isLost)
-        this.#notBeforeMs = performance.now() + Math.min(PAUSE_MS_MAX, MOVE_EVERY_MS * 2 ** this.#failures);
+        this.#notBeforeMs = performance.now() + Math.min(PAUSE_MS_MAX, RAISE_EVERY_MS * 2 ** this.#failures);
       this.#failures += 1;
       this.#onFailure(error.message);
     }

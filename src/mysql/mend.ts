@@ -16,7 +16,7 @@ import { readUnbalanced } from './sql/readBalances.ts';
  * row in the same transaction. So while the row is locked the journal cannot change, and the difference is computed
  * again.
  */
-export function mend(adjustment: Adjust): Change<RepairOutcome | WrongShard | NotDone> {
+export function repairJournal(adjustment: Adjust): Change<RepairOutcome | WrongShard | NotDone> {
   const { sku_id, delta } = adjustment;
 
   return {
@@ -35,7 +35,7 @@ export function mend(adjustment: Adjust): Change<RepairOutcome | WrongShard | No
       return { keep: true, value: { is: 'mended' } };
     },
 
-    async recall(transaction) {
+    async resolveInDoubt(transaction) {
       return (await lockAdjustment(transaction, adjustment)) === delta ? { is: 'mended' } : null;
     },
   };

@@ -1,5 +1,5 @@
 import type { RawConnection } from './migrationLock.ts';
-import { findUnheld } from './sql/prepareSession.ts';
+import { findWrongSettings } from './sql/prepareSession.ts';
 import type { Found } from './sql/prepareSession.ts';
 import { SQL_MODE } from './sql/sqlMode.ts';
 
@@ -26,6 +26,8 @@ const READ =
 export function prepareMigration(connection: RawConnection, done: (error: Error | null) => void): void {
   connection.query(SET, (refusal) => {
     if (refusal !== null) return done(refusal);
-    connection.query(READ, (error, rows) => done(error ?? findUnheld(NEEDED, (rows as readonly Found[])[0] ?? {})));
+    connection.query(READ, (error, rows) =>
+      done(error ?? findWrongSettings(NEEDED, (rows as readonly Found[])[0] ?? {})),
+    );
   });
 }

@@ -5,7 +5,7 @@ import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
 import { Connection } from './connection.ts';
 import type { Address } from './connection.ts';
 import { GATEWAY_LEVEL } from './schemaLevel.ts';
-import { readReached } from './sql/generation.ts';
+import { readWatermarks } from './sql/generation.ts';
 import { prepareReader } from './sql/prepareReader.ts';
 import { setSession } from './sql/prepareSession.ts';
 import { readStatePage } from './sql/statePages.ts';
@@ -19,7 +19,7 @@ const SILENT_SECONDS = 86_400;
  * The reference copy of shards, as it is at the first read. It need not be fit to sell from: it is only read, by one
  * reader at a time.
  */
-export class PastShards implements StateReader {
+export class ReferenceCopy implements StateReader {
   readonly #addresses: readonly Address[];
   readonly #statementMs: number;
   readonly #open = new Map<ShardIndex, Connection>();
@@ -43,7 +43,7 @@ export class PastShards implements StateReader {
   /** The watermark of the reference copy. 0: it has none, or another copy was written over it, but not completely. */
   async reached(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<Watermark> {
     const { watermark: shows, mark } = ownWatermarkOf(
-      await readReached(await this.#connection(shard, deadlineMs), deadlineMs),
+      await readWatermarks(await this.#connection(shard, deadlineMs), deadlineMs),
       shard,
     );
     return mark === MARK_COPYING ? NO_WATERMARK : shows;

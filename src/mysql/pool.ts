@@ -4,19 +4,19 @@ import type { PoolState } from '../core/ports.ts';
 import { isProgramFault } from '../core/programFault.ts';
 import type { Connection } from './connection.ts';
 import { reasonOf, ServerError, ShardRefused, Unavailable } from './failures.ts';
-import type { WaitingRoom } from './waitingRoom.ts';
+import type { AdmissionBound } from './waitingRoom.ts';
 
 export interface PoolOptions {
   readonly connections_max: number;
-  readonly room: WaitingRoom;
+  readonly admission: AdmissionBound;
   readonly breaker: Breaker;
   /** Opens a connection that is fit for use. */
   open(deadlineMs: DeadlineMs): Promise<Connection>;
   /** Asks the server whether the shard is still fit for use. @throws ShardRefused when it is not */
   inspect(connection: Connection, deadlineMs: DeadlineMs): Promise<void>;
   /** Maintains a shard that was just found fit for use. */
-  tend?(connection: Connection, deadlineMs: DeadlineMs): Promise<void>;
-  /** Called with a programming error from `open`, `inspect` or `tend`: nothing else would show it. */
+  maintain?(connection: Connection, deadlineMs: DeadlineMs): Promise<void>;
+  /** Called with a programming error from `open`, `inspect` or `maintain`: nothing else would show it. */
   onFault?(error: unknown): void;
   /** The longest time for opening or inspecting. */
   readonly openMs: number;
@@ -69,7 +69,7 @@ export class ConnectionPool {
   }
 
   state(): PoolState {
-    const { connections_max, room } = this.#options;
+    const { connections_max, admission: room } = this.#options;
     return {
       connections_max,
       open: this.#idle.length + this.#lent.size,
@@ -101,7 +101,7 @@ export class ConnectionPool {
       this.#lent.add(idle);
       return Promise.resolve(idle);
     }
-    const { connections_max, room } = this.#options;
+    const { connections_max, admission: room } = this.#options;
     const isCounted = queue === this.#waiters;
     if (isCounted && !room.enter(connections_max - this.#lent.size)) {
       return Promise.reject(new Unavailable('too many requests wait for this shard'));
@@ -169,7 +169,7 @@ export class ConnectionPool {
         await this.#options.inspect(connection, deadlineMs);
         this.#refusal = null;
         this.#options.breaker.close();
-        await this.#options.tend?.(connection, deadlineMs);
+        await this.#options.maintain?.(connection, deadlineMs);
         this.release(connection);
       } catch (error) {
         this.discard(connection);
@@ -202,7 +202,7 @@ export class ConnectionPool {
       waiter.resolve(connection);
       return;
     }
-    connection.lastHeardMs = performance.now();
+    connection.lastCallMs = performance.now();
     if (place === 'last') this.#idle.push(connection);
     else this.#idle.unshift(connection);
   }
@@ -275,7 +275,7 @@ export class ConnectionPool {
     const { silentMs, unusedMs } = this.#options;
     for (const connection of this.#idle.slice(0, -1)) {
       if (connection.lastUsedMs < nowMs - unusedMs) connection.destroy();
-      else if (connection.lastHeardMs < nowMs - silentMs / 2) void this.#ping(connection);
+      else if (connection.lastCallMs < nowMs - silentMs / 2) void this.#ping(connection);
     }
     if (!this.#inspecting && nowMs - this.#inspectedMs >= silentMs / 2) void this.inspect();
   }

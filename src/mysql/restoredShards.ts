@@ -17,10 +17,10 @@ import type {
 import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
 import type { Connection } from './connection.ts';
 import type { Shard } from './shard.ts';
-import { decideCart, insertCart, lockCart, overruleAborted } from './sql/carts.ts';
-import { acceptAsRestored, closeShard, noteReached, readReached, setMark } from './sql/generation.ts';
+import { decideCart, insertCart, lockCart, commitAborted } from './sql/carts.ts';
+import { acceptAsRestored, closeShard, storeWatermark, readWatermarks, setMark } from './sql/generation.ts';
 import { deleteHolds, putStateRows, readStatePage } from './sql/statePages.ts';
-import { findTransfers, makeYounger, pauseSkus, readCartSales, readSplits, readTransfers } from './sql/traces.ts';
+import { findTransfers, raiseVersions, pauseSkus, readCartSales, readSplits, readTransfers } from './sql/traces.ts';
 import { transact } from './transaction.ts';
 
 /** Length of a coordinator's token. The records written here have no coordinator any more. */
@@ -39,7 +39,7 @@ export class RestoredShardStore implements RestoredShards, StateReader, StateWri
   }
 
   readWatermarks(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<StoredWatermarks> {
-    return this.#lend(shard, deadlineMs, (connection) => readReached(connection, deadlineMs));
+    return this.#lend(shard, deadlineMs, (connection) => readWatermarks(connection, deadlineMs));
   }
 
   readTransfers(
@@ -108,7 +108,7 @@ export class RestoredShardStore implements RestoredShards, StateReader, StateWri
       const isSold =
         record?.state === 'committed' ||
         (record?.state === 'open' && (await decideCart(transaction, cart, 'committed'))) ||
-        (record?.state === 'aborted' && (await overruleAborted(transaction, cart)));
+        (record?.state === 'aborted' && (await commitAborted(transaction, cart)));
       return { keep: true, value: isSold };
     });
   }
@@ -121,7 +121,7 @@ export class RestoredShardStore implements RestoredShards, StateReader, StateWri
   }
 
   storeWatermark(on: ShardIndex, of: ShardIndex, reached: Watermark, deadlineMs: DeadlineMs): Promise<void> {
-    return this.#lend(on, deadlineMs, (connection) => noteReached(connection, of, reached, deadlineMs));
+    return this.#lend(on, deadlineMs, (connection) => storeWatermark(connection, of, reached, deadlineMs));
   }
 
   setMark(shard: ShardIndex, mark: Mark, reached: Watermark, deadlineMs: DeadlineMs): Promise<void> {
@@ -130,7 +130,7 @@ export class RestoredShardStore implements RestoredShards, StateReader, StateWri
 
   async accept(shard: ShardIndex, known: Watermark, deadlineMs: DeadlineMs): Promise<void> {
     await this.#lend(shard, deadlineMs, async (connection) => {
-      await makeYounger(connection, deadlineMs);
+      await raiseVersions(connection, deadlineMs);
       // Last, because gateways sell from the shard from here on.
       await acceptAsRestored(connection, shard, known, deadlineMs);
     });

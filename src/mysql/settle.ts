@@ -16,16 +16,16 @@ export interface Change<Outcome> {
    *
    * @returns its outcome if it was committed, null if it certainly had no effect
    */
-  recall(transaction: Transaction): Promise<Outcome | null>;
+  resolveInDoubt(transaction: Transaction): Promise<Outcome | null>;
 }
 
 /**
  * Makes a change. If its COMMIT is not answered, reads whether it was committed, while there is time.
  *
- * A null from `recall` is proof here because COMMIT is sent only after the server acknowledged the insert of the key.
+ * A null from `resolveInDoubt` is proof here because COMMIT is sent only after the server acknowledged the insert of the key.
  * Until that transaction is decided, its row is locked and the read waits.
  */
-export async function settle<Outcome>(
+export async function commitChange<Outcome>(
   { pool, retryBudget }: Pick<Shard, 'pool' | 'retryBudget'>,
   deadlineMs: DeadlineMs,
   change: Change<Outcome>,
@@ -53,7 +53,7 @@ async function resolveOutcome<Outcome>(
       transact(
         pool,
         deadlineMs,
-        async (transaction) => ({ keep: false, value: await change.recall(transaction) }),
+        async (transaction) => ({ keep: false, value: await change.resolveInDoubt(transaction) }),
         deadlineMs,
       ),
     );

@@ -9,7 +9,7 @@ import { Connection } from './connection.ts';
 import type { Address } from './connection.ts';
 import { ConnectionLost, reasonOf, SERVER_ERROR, ServerError, ShardRefused, Unavailable } from './failures.ts';
 import { Gate } from './gate.ts';
-import { GenerationKeeper } from './generationKeeper.ts';
+import { WatermarkKeeper } from './generationKeeper.ts';
 import { ConnectionPool } from './pool.ts';
 import { RetryBudget } from './retryBudget.ts';
 import { GATEWAY_LEVEL } from './schemaLevel.ts';
@@ -18,7 +18,7 @@ import type { ShardCheck } from './sql/checkShard.ts';
 import { readOrTurnOn } from './sql/precheck.ts';
 import type { PrecheckState } from './sql/precheck.ts';
 import { prepareSession } from './sql/prepareSession.ts';
-import { WaitingRoom } from './waitingRoom.ts';
+import { AdmissionBound } from './waitingRoom.ts';
 
 export interface ShardOptions {
   readonly shard: ShardIndex;
@@ -46,7 +46,7 @@ export interface ShardOptions {
    */
   readonly generations?: KnownWatermarks;
   /** Receives the reason when the watermark of the shard could not be raised. */
-  readonly onNotMovedOn?: (reason: string) => void;
+  readonly onWatermarkFailure?: (reason: string) => void;
   /** Called whenever the shard's state or its reason changes. */
   readonly onChange: (state: ShardState) => void;
   /** Called with programming errors that no caller waits for. */
@@ -83,10 +83,10 @@ export class Shard {
   readonly retryBudget = new RetryBudget();
   readonly clock = new ShardClock();
   /** Operations that wait for a batch. */
-  readonly batchRoom: WaitingRoom;
+  readonly batchAdmission: AdmissionBound;
   readonly #breaker: Breaker;
   readonly #connectMs: number;
-  readonly #generation: GenerationKeeper | null;
+  readonly #generation: WatermarkKeeper | null;
   readonly #options: ShardOptions;
   #precheck: PrecheckState = { isReady: false, secret: null };
   /** When the shard was asked for it. */
@@ -102,20 +102,20 @@ export class Shard {
     this.#generation =
       options.generations === undefined
         ? null
-        : new GenerationKeeper(options.generations, options.shard, (reason) => options.onNotMovedOn?.(reason));
+        : new WatermarkKeeper(options.generations, options.shard, (reason) => options.onWatermarkFailure?.(reason));
     this.tried = new Promise((resolve) => (this.#onTried = resolve));
-    const room = new WaitingRoom(options.waiting_max);
-    this.batchRoom = new WaitingRoom(options.waiting_max);
+    const room = new AdmissionBound(options.waiting_max);
+    this.batchAdmission = new AdmissionBound(options.waiting_max);
     this.flowGate = new Gate(1, room);
     this.skuGate = new Gate(Math.ceil(options.connections_max / 2), room);
     this.#breaker = new Breaker(breakerOptions(options.connections_max));
     this.pool = new ConnectionPool({
       breaker: this.#breaker,
       connections_max: options.connections_max,
-      room,
+      admission: room,
       open: (deadlineMs) => this.#open(deadlineMs),
       inspect: (connection, deadlineMs) => this.#inspect(connection, deadlineMs),
-      tend: (connection, deadlineMs) => this.#raiseWatermark(connection, deadlineMs),
+      maintain: (connection, deadlineMs) => this.#raiseWatermark(connection, deadlineMs),
       onFault: (error) => options.onFault?.(error),
       openMs: this.#connectMs * 2,
       silentMs: SILENT_MS,
@@ -164,7 +164,7 @@ export class Shard {
       breaker: this.#breaker.isOpen ? 'open' : 'closed',
       retries: this.retryBudget.retries,
       server_version: this.#check?.server_version ?? null,
-      pool: { ...pool, waiting: pool.waiting + this.batchRoom.count },
+      pool: { ...pool, waiting: pool.waiting + this.batchAdmission.count },
     };
   }
 
@@ -172,7 +172,7 @@ export class Shard {
    * Whether anything answers at the server's address, even with an error. A server without free connections is up, and
    * one that is down closes its connections. The question has a connection of its own, so that no other call delays it.
    */
-  async speaks(): Promise<boolean> {
+  async answers(): Promise<boolean> {
     try {
       const connection = await Connection.open(this.#options.address, this.#connectMs);
       connection.destroy();
@@ -183,7 +183,7 @@ export class Shard {
   }
 
   /** Inspects the shard again after the others were read: they may store a higher watermark of it than it shows. */
-  async lookAgain(): Promise<void> {
+  async inspectAgain(): Promise<void> {
     if (this.#state === 'serving') await this.pool.inspect();
   }
 
@@ -211,7 +211,7 @@ export class Shard {
       const check = await checkShard(connection, deadlineMs);
       assertFit(check, this.#options);
       this.#check = check;
-      this.clock.learn(check.epoch_ms, askedMs);
+      this.clock.storeReading(check.epoch_ms, askedMs);
       await this.#generation?.check(connection, deadlineMs);
       if (this.#options.isPrechecked === true) await this.#readPrecheck(connection, deadlineMs);
       this.#setState('serving', null);
@@ -232,7 +232,7 @@ export class Shard {
   }
 
   async #raiseWatermark(connection: Connection, deadlineMs: DeadlineMs): Promise<void> {
-    if (this.#check !== null) await this.#generation?.moveOn(connection, this.#check.epoch_ms, deadlineMs);
+    if (this.#check !== null) await this.#generation?.raise(connection, this.#check.epoch_ms, deadlineMs);
   }
 
   #setState(state: ShardState['state'], reason: string | null): void {

@@ -8,16 +8,16 @@ import { Unavailable } from './failures.ts';
 import { adjust } from './operations/adjust.ts';
 import { cancel } from './operations/cancel.ts';
 import { deduct } from './operations/deduct.ts';
-import { giveBack } from './operations/giveBack.ts';
+import { returnUnits } from './operations/giveBack.ts';
 import { hold } from './operations/hold.ts';
 import { open } from './operations/open.ts';
 import { sale } from './operations/sale.ts';
-import { whileSingle } from './operations/whileSingle.ts';
-import { settleLines } from './operations/settleLines.ts';
-import { settle } from './settle.ts';
+import { unlessSplit } from './operations/whileSingle.ts';
+import { completeLines } from './operations/settleLines.ts';
+import { commitChange } from './settle.ts';
 import type { Change } from './settle.ts';
 import type { Shard } from './shard.ts';
-import { Pointed } from './sql/lockFlows.ts';
+import { PointerFound } from './sql/lockFlows.ts';
 import { WORK_MS } from './transaction.ts';
 
 /** The operations that this engine carries out. */
@@ -68,10 +68,10 @@ async function carryOut(shard: Shard, operation: Plain, deadlineMs: DeadlineMs):
     const untilMs = deadlineMs - WORK_MS;
     leaveFlows = await shard.flowGate.enter(inOrder(idsOf(operation)), untilMs);
     leaveSkus = await shard.skuGate.enter(inOrder(skusOf(operation)), untilMs);
-    return await settle(shard, deadlineMs, changeOf(operation));
+    return await commitChange(shard, deadlineMs, changeOf(operation));
   } catch (error) {
     if (error instanceof Unavailable) return { is: 'not_done', reason: error.message };
-    if (error instanceof Pointed) return { is: 'moved', sku_ids: skusOf(operation) };
+    if (error instanceof PointerFound) return { is: 'moved', sku_ids: skusOf(operation) };
     throw error;
   } finally {
     leaveSkus?.();
@@ -108,13 +108,13 @@ function changeOf(operation: Plain): Change<OutcomeOf<Operation>> {
     case 'hold':
       return hold(operation);
     case 'settle':
-      return whileSingle(operation, settleLines(operation));
+      return unlessSplit(operation, completeLines(operation));
     case 'return':
-      return whileSingle(operation, giveBack(operation));
+      return unlessSplit(operation, returnUnits(operation));
     case 'cancel':
-      return whileSingle(operation, cancel(operation));
+      return unlessSplit(operation, cancel(operation));
     case 'adjust':
-      return whileSingle(operation, adjust(operation));
+      return unlessSplit(operation, adjust(operation));
     case 'open':
       return open(operation);
     case 'sale':

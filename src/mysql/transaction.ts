@@ -4,7 +4,7 @@ import { CommitUnanswered, isBeforeCommit, LeftTransaction, reasonOf, Unavailabl
 import type { ConnectionPool } from './pool.ts';
 
 /** Time that is kept for resolving an unanswered COMMIT: in this last part, COMMIT is neither sent nor waited for. */
-export const RECALL_MS = 200;
+export const IN_DOUBT_READ_MS = 200;
 
 /**
  * An operation waits for a connection or at a gate until this much time is left: work that cannot be finished in time
@@ -85,9 +85,10 @@ async function begin(connection: Connection, deadlineMs: DeadlineMs): Promise<Tr
 }
 
 async function commit(connection: Connection, deadlineMs: DeadlineMs): Promise<void> {
-  if (performance.now() + RECALL_MS >= deadlineMs) throw new Unavailable('the deadline was too near to send COMMIT');
+  if (performance.now() + IN_DOUBT_READ_MS >= deadlineMs)
+    throw new Unavailable('the deadline was too near to send COMMIT');
   try {
-    await connection.run('COMMIT', [], deadlineMs - RECALL_MS);
+    await connection.run('COMMIT', [], deadlineMs - IN_DOUBT_READ_MS);
   } catch (error) {
     if (isBeforeCommit(error, 0)) throw error;
     throw new CommitUnanswered(`COMMIT: ${reasonOf(error)}`);

@@ -1,7 +1,7 @@
 /**
  * Counts the requests that wait for a shard, at any of its gates and queues, so that one bound holds for all of them.
  */
-export class WaitingRoom {
+export class AdmissionBound {
   readonly max: number;
   #count = 0;
 

@@ -14,12 +14,12 @@ const UNANSWERED_MAX = 2;
  * @throws Unavailable when the server stopped answering, and the connection is destroyed; otherwise every error of
  *   `work`
  */
-export async function whileSpeaking<T>(shard: Shard, connection: Connection, work: () => Promise<T>): Promise<T> {
+export async function whileServerAnswers<T>(shard: Shard, connection: Connection, work: () => Promise<T>): Promise<T> {
   let isOver = false;
   let unanswered = 0;
   let timer: NodeJS.Timeout | null = null;
   const check = async (): Promise<void> => {
-    unanswered = (await shard.speaks()) ? 0 : unanswered + 1;
+    unanswered = (await shard.answers()) ? 0 : unanswered + 1;
     if (isOver) return;
     if (unanswered >= UNANSWERED_MAX) connection.destroy();
     else checkLater();

@@ -11,7 +11,7 @@ const SILENT_SECONDS = 86_400;
 /**
  * Keeps commands that repair shards apart: each holds a lock of its shards' servers, which ends with its connections.
  */
-export class WorkLock {
+export class RepairLock {
   readonly #held: readonly Connection[];
 
   private constructor(held: readonly Connection[]) {
@@ -23,7 +23,7 @@ export class WorkLock {
     shards: readonly { readonly name: string; readonly address: Address }[],
     statementMs: number,
     deadlineMs: DeadlineMs,
-  ): Promise<WorkLock> {
+  ): Promise<RepairLock> {
     const held: Connection[] = [];
     try {
       for (const { name, address } of shards) {
@@ -37,7 +37,7 @@ export class WorkLock {
         );
         if (row?.taken !== 1) throw new Error(`another command is at work on ${name}`);
       }
-      return new WorkLock(held);
+      return new RepairLock(held);
     } catch (error) {
       for (const connection of held) connection.destroy();
       throw error;

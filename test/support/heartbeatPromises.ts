@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { Connection } from '../../src/mysql/connection.ts';
 import { Heartbeats } from '../../src/mysql/replicas/heartbeats.ts';
-import { beatHeart } from '../../src/mysql/sql/beatHeart.ts';
+import { writeHeartbeat } from '../../src/mysql/sql/beatHeart.ts';
 import { prepareReader } from '../../src/mysql/sql/prepareReader.ts';
 import { prepareSession } from '../../src/mysql/sql/prepareSession.ts';
 import { fresh } from './gateway.ts';
@@ -22,7 +22,7 @@ export function heartbeatPromises(bench: () => ReplicaBench, follow: () => Promi
     await prepare(connection, performance.now() + 5_000);
     return connection;
   };
-  const beat = (connection: Connection): Promise<boolean> => beatHeart(connection, performance.now() + 5_000);
+  const beat = (connection: Connection): Promise<boolean> => writeHeartbeat(connection, performance.now() + 5_000);
   const heartbeat = async (): Promise<string> => String((await bench().write(HEARTBEAT))[0]?.heartbeat);
 
   beforeEach(() => bench().hearts.stop());

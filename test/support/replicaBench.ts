@@ -3,7 +3,7 @@ import type { RowDataPacket } from 'mysql2/promise';
 import { SlotMap } from '../../src/core/slots.ts';
 import type { StockReading } from '../../src/core/sight.ts';
 import { Heartbeats } from '../../src/mysql/replicas/heartbeats.ts';
-import { ReplicaSights } from '../../src/mysql/replicas/replicaSights.ts';
+import { ReplicaReadings } from '../../src/mysql/replicas/replicaSights.ts';
 import type { ReplicatedShardState } from '../../src/mysql/replicas/replicatedShard.ts';
 import type { Shard } from '../../src/mysql/shard.ts';
 import type { Address } from '../../src/mysql/connection.ts';
@@ -21,7 +21,7 @@ export interface ReplicaBench {
   readonly stack: Stack;
   readonly shards: readonly Shard[];
   readonly hearts: Heartbeats;
-  readonly sights: ReplicaSights;
+  readonly sights: ReplicaReadings;
   readonly primary: DatabaseServer;
   readonly replicas: readonly DatabaseServer[];
   /** Runs a statement on the primary, in the schema of a shard. */
@@ -46,7 +46,7 @@ export async function replicaBench(): Promise<ReplicaBench> {
   });
   const shards = openShards(stack, 1_000);
   const map = new SlotMap(SHARDS);
-  const sights = new ReplicaSights({
+  const sights = new ReplicaReadings({
     shards: shards.map((shard) => ({
       shard: shard.index,
       initialShards: SHARDS,

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import mysql from 'mysql2/promise';
 import type { RowDataPacket } from 'mysql2/promise';
-import type { ReplicaSights } from '../../src/mysql/replicas/replicaSights.ts';
+import type { ReplicaReadings } from '../../src/mysql/replicas/replicaSights.ts';
 import type { DatabaseServer } from '../../scripts/cluster/contract.ts';
 import { eventually } from './eventually.ts';
 import { fresh } from './gateway.ts';
@@ -93,7 +93,7 @@ export async function queryServer(server: DatabaseServer | undefined, sql: strin
 }
 
 /** Options for another reader of the replicas of a bench, which routes every SKU to shard 0. */
-export function readerOptions({ shards, stack }: ReplicaBench): ConstructorParameters<typeof ReplicaSights>[0] {
+export function readerOptions({ shards, stack }: ReplicaBench): ConstructorParameters<typeof ReplicaReadings>[0] {
   return {
     shards: shards.map((shard) => ({
       shard: shard.index,

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { ShardClock } from '../../src/mysql/batching/shardClock.ts';
 import { ageMsOf } from '../../src/mysql/replicas/age.ts';
-import { ReplicaSights } from '../../src/mysql/replicas/replicaSights.ts';
+import { ReplicaReadings } from '../../src/mysql/replicas/replicaSights.ts';
 import { startCluster } from '../../scripts/cluster/cluster.ts';
 import { eventually } from '../support/eventually.ts';
 import { fresh } from '../support/gateway.ts';
@@ -111,7 +111,7 @@ if (isForeign || isMariaDb) {
       expect([seen[4]?.leaved_amount, seen[4]?.version]).to.deep.equal([null, 0]);
       // A slot that another shard owns.
       const ofOther = skuOn(1, fresh('of another shard'), SHARDS);
-      const misrouted = new ReplicaSights({ ...readerOptions(bench), shardOf: () => 0 });
+      const misrouted = new ReplicaReadings({ ...readerOptions(bench), shardOf: () => 0 });
       misrouted.start();
       try {
         await eventually(
@@ -250,7 +250,7 @@ if (isForeign || isMariaDb) {
     describe('and the clock', () => {
       it('give no reading where the clock of the primary was never read', async () => {
         const options = readerOptions(bench);
-        const withoutClock = new ReplicaSights({
+        const withoutClock = new ReplicaReadings({
           ...options,
           shards: options.shards.map((shard) => ({ ...shard, clock: new ShardClock() })),
         });
@@ -276,13 +276,13 @@ if (isForeign || isMariaDb) {
       it('give no reading until a clock that was set back has reached its earlier time', () => {
         const clock = new ShardClock();
         const nowMs = performance.now();
-        const at = { askedMs: nowMs, heardMs: nowMs };
-        clock.learn(1_000_000, nowMs);
+        const at = { askedMs: nowMs, receivedMs: nowMs };
+        clock.storeReading(1_000_000, nowMs);
         expect(ageMsOf(999_900, at, clock, LAG_MS_MAX)).to.be.within(0, 150);
-        clock.learn(998_000, nowMs);
+        clock.storeReading(998_000, nowMs);
         expect(ageMsOf(997_900, at, clock, LAG_MS_MAX)).to.equal(null);
         const later = nowMs + 2_000 + LAG_MS_MAX + 500;
-        expect(ageMsOf(999_000, { askedMs: later, heardMs: later }, clock, LAG_MS_MAX)).to.be.a('number');
+        expect(ageMsOf(999_000, { askedMs: later, receivedMs: later }, clock, LAG_MS_MAX)).to.be.a('number');
         expect([clock.latestMs(nowMs + 61_000), new ShardClock().latestMs(nowMs)]).to.deep.equal([null, null]);
       });
     });

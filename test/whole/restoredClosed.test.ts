@@ -7,9 +7,9 @@ import {
   OWN_WATERMARK_KEY,
   REFERENCE_WATERMARK_KEY,
 } from '../../src/core/generations.ts';
-import { PastShards } from '../../src/mysql/pastShards.ts';
-import { moveOn } from '../../src/mysql/sql/generation.ts';
-import { WorkLock } from '../../src/mysql/workLock.ts';
+import { ReferenceCopy } from '../../src/mysql/pastShards.ts';
+import { raiseWatermark } from '../../src/mysql/sql/generation.ts';
+import { RepairLock } from '../../src/mysql/workLock.ts';
 import type { Finished } from '../support/command.ts';
 import { openShards } from '../support/engines.ts';
 import { eventually } from '../support/eventually.ts';
@@ -204,7 +204,7 @@ describe('shards that an operator has closed', () => {
 
   it('are worked on by one command at a time', async () => {
     const { host, port, user, password, schema } = (await bench.own.load())[1]?.address ?? expect.fail('no shard');
-    const other = await WorkLock.take(
+    const other = await RepairLock.take(
       [{ name: 'own-1', address: { host, port, user, password, schema } }],
       WAIT_MS,
       performance.now() + WAIT_MS,
@@ -228,13 +228,13 @@ describe('shards that an operator has closed', () => {
       for (const mark of [MARK_CLOSED, MARK_COPYING]) {
         await bench.own.query(0, `UPDATE generation SET reached = ${mark} WHERE shard_index = 0`);
         await shard.pool.lend(performance.now() + WAIT_MS, (connection) =>
-          moveOn(connection, 0, 0, new Map([[1, 10]]), performance.now() + WAIT_MS),
+          raiseWatermark(connection, 0, 0, new Map([[1, 10]]), performance.now() + WAIT_MS),
         );
         expect(
           (await bench.own.query(0, 'SELECT reached FROM generation WHERE shard_index = 0'))[0]?.['reached'],
         ).to.equal(mark);
       }
-      const past = new PastShards([(await bench.own.load())[0]?.address ?? expect.fail('no shard')], WAIT_MS);
+      const past = new ReferenceCopy([(await bench.own.load())[0]?.address ?? expect.fail('no shard')], WAIT_MS);
       expect(await past.reached(0, performance.now() + WAIT_MS)).to.equal(NO_WATERMARK);
       past.close();
       await bench.own.query(0, `UPDATE generation SET reached = ${MARK_CLOSED} WHERE shard_index = 0`);

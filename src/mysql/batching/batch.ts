@@ -9,8 +9,8 @@ import type { Connection } from '../connection.ts';
 import { CommitUnanswered, Raced, SERVER_ERROR, ServerError, Unavailable } from '../failures.ts';
 import { applyBatch, BATCH_ERROR, partValues } from '../sql/applyBatch.ts';
 import { lookUp } from '../sql/lookUp.ts';
-import type { LookedUp, Question } from '../sql/lookUp.ts';
-import type { Doubt, Hints } from './hints.ts';
+import type { LookedUp, RowsQuery } from '../sql/lookUp.ts';
+import type { RequiredRead, Hints } from './hints.ts';
 import type { ShardClock } from './shardClock.ts';
 
 /** An operation that cannot be decided, because the rows of the shard contradict each other. */
@@ -26,14 +26,14 @@ export type Decisions = readonly (Decision | WrongShard | Undecidable)[];
 export class BatchUnanswered extends CommitUnanswered {
   readonly intended: readonly Decisions[];
   /** A time before any of the batch was sent, perhaps slightly earlier, by the clock of the shards' server. */
-  readonly begun: string;
+  readonly startedAt: string;
   /** The time from which the shards refuse the batch, by the same clock. */
   readonly deadline: string;
 
   constructor(reason: string, intended: readonly Decisions[], begun: string, deadline: string) {
     super(reason);
     this.intended = intended;
-    this.begun = begun;
+    this.startedAt = begun;
     this.deadline = deadline;
   }
 }
@@ -50,7 +50,7 @@ const NOTHING: LookedUp = {
     transfers: new Map(),
     totals: new Map(),
   },
-  foreign: new Set(),
+  wrongShard: new Set(),
 };
 
 /** Errors that mean: a row is not as it was when the batch was decided. */
@@ -79,7 +79,7 @@ const SEND_MS_MIN = 50;
 export async function runBatch(
   connection: Connection,
   clock: ShardClock,
-  parts: readonly Question[],
+  parts: readonly RowsQuery[],
   hints: Hints,
   untilMs: DeadlineMs,
 ): Promise<readonly Decisions[]> {
@@ -101,7 +101,7 @@ export async function runBatch(
       if (error instanceof CommitUnanswered) throw new BatchUnanswered(error.message, intended, begun, deadline);
       if (!(error instanceof ServerError && CHANGED_ERRORS.has(error.number))) throw error;
       found = await lookUp(connection, parts, untilMs);
-      for (const { reading } of found) hints.note(reading);
+      for (const { reading } of found) hints.storeReading(reading);
     }
   }
   throw new Raced('other transactions kept changing the same rows');
@@ -110,26 +110,26 @@ export async function runBatch(
 /** Reads what cannot be guessed, if there is anything. @returns what was found, part by part */
 async function readUncertain(
   connection: Connection,
-  parts: readonly Question[],
+  parts: readonly RowsQuery[],
   hints: Hints,
   untilMs: DeadlineMs,
 ): Promise<readonly LookedUp[]> {
-  const uncertain = parts.map(({ schema, operations }): Question => {
-    const byRead: Record<Doubt, BatchOperation[]> = { nothing: [], ids: [], all: [] };
-    for (const operation of operations) byRead[hints.doubtOf(operation)].push(operation);
+  const uncertain = parts.map(({ schema, operations }): RowsQuery => {
+    const byRead: Record<RequiredRead, BatchOperation[]> = { nothing: [], ids: [], all: [] };
+    for (const operation of operations) byRead[hints.requiredReadOf(operation)].push(operation);
     return { schema, operations: byRead.all, idsOnly: byRead.ids };
   });
-  const needsRead = ({ operations, idsOnly = [] }: Question): boolean => operations.length + idsOnly.length > 0;
+  const needsRead = ({ operations, idsOnly = [] }: RowsQuery): boolean => operations.length + idsOnly.length > 0;
   const asked = uncertain.filter(needsRead);
   if (asked.length === 0) return [];
   const found = await lookUp(connection, asked, untilMs);
-  for (const { reading } of found) hints.note(reading);
+  for (const { reading } of found) hints.storeReading(reading);
   const answers = found.values();
   return uncertain.map((part) => (needsRead(part) ? (answers.next().value ?? NOTHING) : NOTHING));
 }
 
 interface Decided {
-  readonly part: Question;
+  readonly part: RowsQuery;
   readonly decisions: Decisions;
   /** SKUs of the decided operations: their slots must belong to the shard. */
   readonly sku_ids: readonly string[];
@@ -138,7 +138,7 @@ interface Decided {
 
 /** @param undecidable operations that cannot be decided; the other operations of the part are decided without them */
 function decideAll(
-  part: Question,
+  part: RowsQuery,
   found: LookedUp,
   undecidable: ReadonlyMap<BatchOperation, unknown> = new Map(),
 ): Decided {
@@ -148,7 +148,7 @@ function decideAll(
   for (const operation of part.operations) {
     const ofOperation = ownedSkusOf(operation);
     if (undecidable.has(operation)) decisions.push({ is: 'undecidable', error: undecidable.get(operation) });
-    else if (found.foreign.size > 0 && ofOperation.some((sku_id) => found.foreign.has(sku_id)))
+    else if (found.wrongShard.size > 0 && ofOperation.some((sku_id) => found.wrongShard.has(sku_id)))
       decisions.push({ is: 'not_mine' });
     else {
       try {
@@ -179,7 +179,7 @@ function changesAnything({ flows, stockRows: shelves, returns, adjustments, tran
  * @param isOlder whether a flow existed before the batch. The batch took it for new, so the shard has refused the
  *   batch.
  */
-export function recallOne(
+export function resolveInDoubtOperation(
   operation: BatchOperation,
   intended: Decisions[number],
   reading: LedgerRows,

@@ -2,36 +2,36 @@ import { DEFERRED } from '../../core/ledger/claim.ts';
 import type { BatchOperation } from '../../core/ledger/decide.ts';
 import type { OutcomeOf } from '../../core/outcome.ts';
 import { hadNoEffect, reasonOf, SERVER_ERROR, ServerError } from '../failures.ts';
-import { LOCK_SAID_MS } from '../sql/prepareSession.ts';
-import { RECALL_MS, WORK_MS } from '../transaction.ts';
+import { LOCK_ERROR_MS } from '../sql/prepareSession.ts';
+import { IN_DOUBT_READ_MS, WORK_MS } from '../transaction.ts';
 import { BatchUnanswered, runBatch } from './batch.ts';
 import type { Decisions } from './batch.ts';
 import type { Hints } from './hints.ts';
-import { HolderNamer } from './holderNamer.ts';
-import type { Lacker } from './holderNamer.ts';
-import { partsOf } from './parts.ts';
-import type { Part } from './parts.ts';
-import type { BatchQueue, Errand } from './queue.ts';
-import { recallBatch } from './recall.ts';
-import { sortOut } from './sortOut.ts';
+import { HoldFinder } from './holderNamer.ts';
+import type { ShortOperation } from './holderNamer.ts';
+import { splitByShard } from './parts.ts';
+import type { ShardOperations } from './parts.ts';
+import type { BatchQueue, QueuedOperation } from './queue.ts';
+import { resolveInDoubtBatch } from './recall.ts';
+import { findLockConflicts } from './sortOut.ts';
 
 /**
  * The longest time for a batch. It is below the 5 s that the shard allows, and long enough to receive the error of a
  * lock wait that timed out.
  */
-const BATCH_MS = LOCK_SAID_MS + 100;
+const BATCH_MS = LOCK_ERROR_MS + 100;
 /** With less time than this left, the error of a second lock wait could not be received. */
-const AGAIN_MS = LOCK_SAID_MS + RECALL_MS;
+const AGAIN_MS = LOCK_ERROR_MS + IN_DOUBT_READ_MS;
 
 interface Resolution {
-  readonly queued: Errand;
+  readonly queued: QueuedOperation;
   readonly outcome: OutcomeOf<BatchOperation>;
 }
 
 interface Answers {
-  readonly part: Part;
+  readonly part: ShardOperations;
   readonly resolutions: readonly Resolution[];
-  readonly lacking: readonly Lacker[];
+  readonly lacking: readonly ShortOperation[];
 }
 
 /** Sends batches and resolves each operation in them. Operations that must be decided again go back to the queue. */
@@ -39,7 +39,7 @@ export class BatchSender {
   readonly #queue: BatchQueue;
   readonly #hints: Hints;
   readonly #whenPutBack: () => void;
-  readonly #holders = new HolderNamer();
+  readonly #holders = new HoldFinder();
 
   /** @param whenPutBack is called when operations are put back after the batch was answered */
   constructor(queue: BatchQueue, hints: Hints, whenPutBack: () => void) {
@@ -49,16 +49,19 @@ export class BatchSender {
   }
 
   /** @param whenAnswered is called when the batch has been written, before its operations are resolved */
-  async send(batch: readonly Errand[], whenAnswered: () => void): Promise<void> {
-    const parts = partsOf(batch);
+  async send(batch: readonly QueuedOperation[], whenAnswered: () => void): Promise<void> {
+    const parts = splitByShard(batch);
     const [first] = parts;
     if (first === undefined) return;
-    const questions = parts.map(({ shard, errands: ofShard }) => ({
+    const questions = parts.map(({ shard, batch: ofShard }) => ({
       schema: shard.schema,
       operations: ofShard.map(({ operation }) => operation),
     }));
     // Each operation must be answered by its deadline, so the earliest deadline sets the end.
-    const endMs = Math.min(performance.now() + BATCH_MS, ...batch.map(({ deadlineMs }) => deadlineMs - RECALL_MS));
+    const endMs = Math.min(
+      performance.now() + BATCH_MS,
+      ...batch.map(({ deadlineMs }) => deadlineMs - IN_DOUBT_READ_MS),
+    );
     try {
       const decisions = await first.shard.pool.lend(endMs - WORK_MS / 2, (connection) =>
         runBatch(connection, first.shard.clock, questions, this.#hints, endMs),
@@ -71,8 +74,8 @@ export class BatchSender {
     } catch (error) {
       if (error instanceof BatchUnanswered)
         await Promise.all(
-          parts.map(({ shard, errands: ofShard }, index) =>
-            recallBatch(shard, ofShard, error.intended[index] ?? [], error),
+          parts.map(({ shard, batch: ofShard }, index) =>
+            resolveInDoubtBatch(shard, ofShard, error.intended[index] ?? [], error),
           ),
         );
       else if (error instanceof ServerError && error.number === SERVER_ERROR.lockWaitTimeout)
@@ -83,35 +86,35 @@ export class BatchSender {
   }
 
   /** Puts operations that must be decided again back at once, before any that came later. @returns the others */
-  #sort(part: Part, decisions: Decisions): Answers {
-    const again: Errand[] = [];
+  #sort(part: ShardOperations, decisions: Decisions): Answers {
+    const again: QueuedOperation[] = [];
     const resolutions: Resolution[] = [];
-    const lacking: Lacker[] = [];
-    part.errands.forEach((queued, index) => {
+    const lacking: ShortOperation[] = [];
+    part.batch.forEach((queued, index) => {
       const decision = decisions[index] ?? DEFERRED;
       if (decision.is === 'undecidable') return queued.reject(decision.error);
-      this.#hints.learn(queued.operation, decision);
+      this.#hints.storeDecision(queued.operation, decision);
       // An operation that only reads does not meet a lock.
-      this.#queue.unlock(queued.shelves, isWritten(decision));
+      this.#queue.unlock(queued.stockRows, isWritten(decision));
       if (decision.is === 'deferred') again.push(queued);
-      else if (decision.is === 'lacking') lacking.push({ errand: queued, sku_ids: decision.sku_ids });
+      else if (decision.is === 'lacking') lacking.push({ queued: queued, sku_ids: decision.sku_ids });
       else resolutions.push({ queued, outcome: decision });
     });
-    this.#queue.putBack(again);
+    this.#queue.requeue(again);
     return { part, resolutions, lacking };
   }
 
   async #nameHolders({ part: { shard }, lacking }: Answers): Promise<void> {
     if (lacking.length === 0) return;
     try {
-      const again = await this.#holders.nameTo(shard, lacking);
+      const again = await this.#holders.answerWithHolds(shard, lacking);
       if (again.length === 0) return;
-      this.#queue.putBack(again);
+      this.#queue.requeue(again);
       this.#whenPutBack();
     } catch (error) {
       if (!hadNoEffect(error)) throw error;
       answerNotDone(
-        lacking.map(({ errand: queued }) => queued),
+        lacking.map(({ queued: queued }) => queued),
         reasonOf(error),
       );
     }
@@ -123,25 +126,29 @@ export class BatchSender {
    * with the locked stock row, in the batch or in the queue, is also answered `not_done` if too little time is left to
    * receive another lock error: it would end as in-doubt.
    */
-  async #handleLocks(parts: readonly Part[], batch: readonly Errand[], { message }: ServerError): Promise<void> {
-    const { shelves, inTheWay } = await sortOut(parts);
-    const namedRows = new Set(batch.flatMap((queued) => queued.shelves));
+  async #handleLocks(
+    parts: readonly ShardOperations[],
+    batch: readonly QueuedOperation[],
+    { message }: ServerError,
+  ): Promise<void> {
+    const { stockRows: shelves, withLockedIds: inTheWay } = await findLockConflicts(parts);
+    const namedRows = new Set(batch.flatMap((queued) => queued.stockRows));
     const isFound = shelves.length + inTheWay.size > 0;
     // No locked stock row and no locked id: the lock is on a slot, or it is released. Each SKU is sent alone once.
     this.#queue.lock(isFound ? shelves : namedRows, isFound);
     const wasSentAlone = namedRows.size === 1 && inTheWay.size === 0;
     const locked = wasSentAlone ? namedRows : new Set(shelves);
     const againUntilMs = performance.now() + AGAIN_MS;
-    const isRejected = (queued: Errand): boolean =>
+    const isRejected = (queued: QueuedOperation): boolean =>
       wasSentAlone ||
       inTheWay.has(queued) ||
-      (queued.deadlineMs < againUntilMs && queued.shelves.some((shelf) => locked.has(shelf)));
-    answerNotDone([...batch.filter(isRejected), ...this.#queue.takeNaming(locked, againUntilMs)], message);
-    this.#queue.putBack(batch.filter((queued) => !isRejected(queued)));
+      (queued.deadlineMs < againUntilMs && queued.stockRows.some((shelf) => locked.has(shelf)));
+    answerNotDone([...batch.filter(isRejected), ...this.#queue.takeWithRows(locked, againUntilMs)], message);
+    this.#queue.requeue(batch.filter((queued) => !isRejected(queued)));
   }
 }
 
-function answerNotDone(batch: Iterable<Errand>, reason: string): void {
+function answerNotDone(batch: Iterable<QueuedOperation>, reason: string): void {
   for (const queued of batch) queued.resolve({ is: 'not_done', reason });
 }
 

@@ -9,7 +9,7 @@ import { SeenKeys } from './seenKeys.ts';
 const ROWS_MAX = 50_000;
 
 /** The read that an operation needs before its decision: none, the flows of its ids (suspected replay), or all rows. */
-export type Doubt = 'nothing' | 'ids' | 'all';
+export type RequiredRead = 'nothing' | 'ids' | 'all';
 
 /**
  * Decides which operations may be decided without a read: deductions under ids that were not seen before, of SKUs whose
@@ -23,10 +23,10 @@ export class Hints {
   readonly #leaved = new Map<string, number>();
   readonly #seen = new SeenKeys();
 
-  doubtOf(operation: BatchOperation): Doubt {
+  requiredReadOf(operation: BatchOperation): RequiredRead {
     // Returns and similar operations depend on existing flows, and those are never kept here.
     if ((operation.kind !== 'deduct' && operation.kind !== 'hold') || this.#undecided.has(operation)) return 'all';
-    let doubt: Doubt = 'nothing';
+    let doubt: RequiredRead = 'nothing';
     for (const line of operation.lines) {
       if ((this.#leaved.get(keyOf(line)) ?? 0) < line.quantity) return 'all';
       if (this.#seen.has(line)) doubt = 'ids';
@@ -35,7 +35,7 @@ export class Hints {
   }
 
   /** Stores what was read. */
-  note({ stockRows: shelves }: LedgerRows): void {
+  storeReading({ stockRows: shelves }: LedgerRows): void {
     if (this.#leaved.size + shelves.size > ROWS_MAX) this.#leaved.clear();
     // SKUs that do not exist are not stored, because any caller can invent them.
     for (const [key, row] of shelves)
@@ -43,7 +43,7 @@ export class Hints {
   }
 
   /** Stores what was decided and written. */
-  learn(operation: BatchOperation, decision: Decision | WrongShard): void {
+  storeDecision(operation: BatchOperation, decision: Decision | WrongShard): void {
     if (decision.is === 'deferred') this.#undecided.add(operation);
     else if (decision.is === 'deducted' || decision.is === 'held') {
       decision.lines.forEach((line, place) => {

@@ -1,32 +1,32 @@
 import type { Shard } from '../shard.ts';
 import { readHolds } from '../sql/holds.ts';
 import { WORK_MS } from '../transaction.ts';
-import type { Errand } from './queue.ts';
+import type { QueuedOperation } from './queue.ts';
 
 /** An operation that is short only by units that are held. */
-export interface Lacker {
-  readonly errand: Errand;
+export interface ShortOperation {
+  readonly queued: QueuedOperation;
   readonly sku_ids: readonly string[];
 }
 
 /** Answers operations that are short only by held units with the carts that hold them. */
-export class HolderNamer {
+export class HoldFinder {
   /** Operations that were short by held units when no cart with such a hold was found. */
-  readonly #readOnce = new WeakSet<Errand>();
+  readonly #readOnce = new WeakSet<QueuedOperation>();
 
   /**
    * @param lacking at least one
    * @returns the operations to decide once more: their holds ended between the two reads
    * @throws Unavailable, ServerError or ConnectionLost; then no operation was resolved
    */
-  async nameTo(shard: Shard, lacking: readonly Lacker[]): Promise<readonly Errand[]> {
-    const untilMs = Math.min(performance.now() + WORK_MS, ...lacking.map(({ errand: queued }) => queued.deadlineMs));
+  async answerWithHolds(shard: Shard, lacking: readonly ShortOperation[]): Promise<readonly QueuedOperation[]> {
+    const untilMs = Math.min(performance.now() + WORK_MS, ...lacking.map(({ queued: queued }) => queued.deadlineMs));
     const wanted = [...new Set(lacking.flatMap(({ sku_ids }) => sku_ids))];
     const holds = await shard.pool.lend(untilMs, (connection) =>
       readHolds({ rows: (sql, values) => connection.rows(sql, values, untilMs) }, wanted),
     );
-    const again: Errand[] = [];
-    for (const { errand: queued, sku_ids } of lacking) {
+    const again: QueuedOperation[] = [];
+    for (const { queued: queued, sku_ids } of lacking) {
       const itsHolds = holds.filter(({ sku_id }) => sku_ids.includes(sku_id));
       if (itsHolds.length > 0) queued.resolve({ is: 'pending', holds: itsHolds });
       else if (this.#readOnce.has(queued))

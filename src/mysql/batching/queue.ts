@@ -5,11 +5,11 @@ import type { Shard } from '../shard.ts';
 import { LINES_MAX } from './largestPacket.ts';
 
 /** One operation that is queued for its shard. */
-export interface Errand {
+export interface QueuedOperation {
   readonly shard: Shard;
   readonly operation: BatchOperation;
   /** The stock rows that it needs, as `shelfKeyText`. */
-  readonly shelves: readonly string[];
+  readonly stockRows: readonly string[];
   readonly deadlineMs: DeadlineMs;
   resolve(outcome: OutcomeOf<BatchOperation>): void;
   reject(error: unknown): void;
@@ -17,7 +17,7 @@ export interface Errand {
 
 /** A stock row that another transaction keeps locked. */
 export interface LockedRow {
-  readonly shelf: string;
+  readonly stockRow: string;
   /** False if it is only known to have been in a batch that met a lock. */
   readonly isSure: boolean;
   readonly untilMs: DeadlineMs;
@@ -33,14 +33,14 @@ const LOCKED_MAX = 10_000;
  * they need a read first and must not delay the others. Or all are for one shard that is not serving now, or all have
  * one locked stock row.
  */
-export type Company = 'guessed' | 'looked up' | Shard | LockedRow;
+export type BatchClass = 'guessed' | 'looked up' | Shard | LockedRow;
 
 /**
  * Operations that wait for a batch, in the order of their arrival. Stock rows that another transaction keeps locked are
  * marked. Operations with such a row are sent in batches of that row alone, so that it delays no others.
  */
 export class BatchQueue {
-  #waiting: Errand[] = [];
+  #waiting: QueuedOperation[] = [];
   readonly #locked = new Map<string, LockedRow>();
   readonly #canGuess: (operation: BatchOperation) => boolean;
   readonly #linesMax: number;
@@ -56,23 +56,23 @@ export class BatchQueue {
   }
 
   /** @returns false if the bound of operations that wait for the shard is reached */
-  add(errand: Errand): boolean {
-    if (!errand.shard.batchRoom.enter()) return false;
+  add(errand: QueuedOperation): boolean {
+    if (!errand.shard.batchAdmission.enter()) return false;
     this.#waiting.push(errand);
     return true;
   }
 
   /** Puts operations back that were taken, before all others. The bound does not apply. */
-  putBack(batch: readonly Errand[]): void {
+  requeue(batch: readonly QueuedOperation[]): void {
     if (batch.length === 0) return;
-    for (const { shard } of batch) shard.batchRoom.enter(Infinity);
+    for (const { shard } of batch) shard.batchAdmission.enter(Infinity);
     this.#waiting = [...batch, ...this.#waiting];
   }
 
   lock(shelves: Iterable<string>, isSure: boolean): void {
     const untilMs = performance.now() + LOCKED_MS;
     if (this.#locked.size > LOCKED_MAX) this.#locked.clear();
-    for (const shelf of shelves) this.#locked.set(shelf, { shelf, isSure, untilMs });
+    for (const shelf of shelves) this.#locked.set(shelf, { stockRow: shelf, isSure, untilMs });
   }
 
   /** Removes marks: all marks of rows that were written, and of other rows only those that are not sure. */
@@ -82,20 +82,22 @@ export class BatchQueue {
   }
 
   /** Removes operations that have too little time left. */
-  takeExpired(latestMs: DeadlineMs): Errand[] {
+  takeExpired(latestMs: DeadlineMs): QueuedOperation[] {
     return this.#remove(({ deadlineMs }) => deadlineMs < latestMs);
   }
 
   /** Removes operations with one of the rows that have too little time left. */
-  takeNaming(shelves: ReadonlySet<string>, latestMs: DeadlineMs): Errand[] {
-    return this.#remove((queued) => queued.deadlineMs < latestMs && queued.shelves.some((shelf) => shelves.has(shelf)));
+  takeWithRows(shelves: ReadonlySet<string>, latestMs: DeadlineMs): QueuedOperation[] {
+    return this.#remove(
+      (queued) => queued.deadlineMs < latestMs && queued.stockRows.some((shelf) => shelves.has(shelf)),
+    );
   }
 
-  #remove(matches: (queued: Errand) => boolean): Errand[] {
+  #remove(matches: (queued: QueuedOperation) => boolean): QueuedOperation[] {
     if (!this.#waiting.some(matches)) return [];
     const taken = this.#waiting.filter(matches);
     this.#waiting = this.#waiting.filter((queued) => !matches(queued));
-    for (const { shard } of taken) shard.batchRoom.leave();
+    for (const { shard } of taken) shard.batchAdmission.leave();
     return taken;
   }
 
@@ -107,30 +109,30 @@ export class BatchQueue {
    */
   takeBatch(
     isBusy: (shelf: string) => boolean,
-    mayGo: (batchClass: Company) => boolean,
-  ): { readonly errands: readonly Errand[]; readonly company: Company } {
-    const taken: Errand[] = [];
-    const left: Errand[] = [];
+    mayGo: (batchClass: BatchClass) => boolean,
+  ): { readonly batch: readonly QueuedOperation[]; readonly batchClass: BatchClass } {
+    const taken: QueuedOperation[] = [];
+    const left: QueuedOperation[] = [];
     let lines = 0;
-    let batchClass: Company = 'guessed';
+    let batchClass: BatchClass = 'guessed';
     const uncertain = this.#uncertainRows();
     for (const queued of this.#waiting) {
       const itsClass = this.#classOf(queued, uncertain);
       const fits =
         taken.length === 0
           ? mayGo(itsClass)
-          : itsClass === batchClass && lines + queued.shelves.length <= this.#linesMax;
-      if (!fits || queued.shelves.some(isBusy)) {
+          : itsClass === batchClass && lines + queued.stockRows.length <= this.#linesMax;
+      if (!fits || queued.stockRows.some(isBusy)) {
         left.push(queued);
         continue;
       }
       batchClass = itsClass;
       taken.push(queued);
-      lines += queued.shelves.length;
-      queued.shard.batchRoom.leave();
+      lines += queued.stockRows.length;
+      queued.shard.batchAdmission.leave();
     }
     this.#waiting = left;
-    return { errands: taken, company: batchClass };
+    return { batch: taken, batchClass: batchClass };
   }
 
   /**
@@ -139,12 +141,12 @@ export class BatchQueue {
    */
   #uncertainRows(): ReadonlySet<string> {
     const uncertain = new Set<string>();
-    for (const { operation, shelves } of this.#waiting)
+    for (const { operation, stockRows: shelves } of this.#waiting)
       if (!this.#canGuess(operation)) for (const shelf of shelves) uncertain.add(shelf);
     return uncertain;
   }
 
-  #classOf({ shard, shelves }: Errand, uncertain: ReadonlySet<string>): Company {
+  #classOf({ shard, stockRows: shelves }: QueuedOperation, uncertain: ReadonlySet<string>): BatchClass {
     if (!shard.isServing) return shard;
     const locked = this.#locked.size === 0 ? undefined : this.#lockedOf(shelves);
     if (locked !== undefined) return locked;

@@ -8,9 +8,9 @@ import type { Shard } from '../shard.ts';
 import { findOlder } from '../sql/findOlder.ts';
 import { lookUpLocked } from '../sql/lookUp.ts';
 import { transact } from '../transaction.ts';
-import { recallOne } from './batch.ts';
+import { resolveInDoubtOperation } from './batch.ts';
 import type { BatchUnanswered, Decisions } from './batch.ts';
-import type { Errand } from './queue.ts';
+import type { QueuedOperation } from './queue.ts';
 
 const PASSED = 'SELECT SYSDATE(6) > CAST(CAST(? AS CHAR) AS DATETIME(6)) AS passed';
 
@@ -21,9 +21,9 @@ const PASSED = 'SELECT SYSDATE(6) > CAST(CAST(? AS CHAR) AS DATETIME(6)) AS pass
  * will be. Before the deadline, only ids that are found have an outcome. If a row is locked, so that not all can be
  * read at once, the operations are read in halves while there is time for it.
  */
-export async function recallBatch(
+export async function resolveInDoubtBatch(
   shard: Shard,
-  batch: readonly Errand[],
+  batch: readonly QueuedOperation[],
   intended: Decisions,
   unanswered: BatchUnanswered,
 ): Promise<void> {
@@ -35,7 +35,7 @@ export async function recallBatch(
 }
 
 interface InDoubt {
-  readonly queued: Errand;
+  readonly queued: QueuedOperation;
   readonly intended: Decisions[number];
 }
 
@@ -99,7 +99,7 @@ function readOutcomes(
   unanswered: BatchUnanswered,
   untilMs: DeadlineMs,
 ): Promise<ReadOutcomes> {
-  const { begun, deadline } = unanswered;
+  const { startedAt: begun, deadline } = unanswered;
   return transact(
     shard.pool,
     untilMs,
@@ -118,7 +118,7 @@ function readOutcomes(
       const isOlder = (key: FlowKey): boolean => older?.has(flowKeyText(key)) === true;
       const outcomes = some.map(({ queued, intended }): OutcomeOf<BatchOperation> => {
         try {
-          return recallOne(queued.operation, intended, reading, isOlder);
+          return resolveInDoubtOperation(queued.operation, intended, reading, isOlder);
         } catch (error) {
           // The rows of this operation contradict each other. The other operations are not affected.
           return unknownAfter(unanswered, reasonOf(error));

@@ -7,7 +7,7 @@ import { WORK_MS } from '../transaction.ts';
 import { BatchSender } from './batchSender.ts';
 import { Hints } from './hints.ts';
 import { BatchQueue } from './queue.ts';
-import type { Company, Errand } from './queue.ts';
+import type { BatchClass, QueuedOperation } from './queue.ts';
 
 /** A batch that takes longer may be waiting for a lock. Batches with other SKUs may then overtake it. */
 const LATE_MS = 100;
@@ -15,11 +15,11 @@ const BATCHES_MAX = 6;
 /** How often the queue is checked while operations wait and no batch starts or ends. */
 const WATCH_MS = 100;
 
-const NO_BATCH = { errands: [], company: 'looked up' } as const;
+const NO_BATCH = { batch: [], batchClass: 'looked up' } as const;
 
 interface SentBatch {
-  readonly batchClass: Company;
-  readonly shelves: ReadonlySet<string>;
+  readonly batchClass: BatchClass;
+  readonly stockRows: ReadonlySet<string>;
   readonly timer: NodeJS.Timeout;
   isLate: boolean;
 }
@@ -42,7 +42,7 @@ export class ServerWriter {
 
   /** @param linesMax the most lines in one batch */
   constructor(linesMax?: number) {
-    this.#queue = new BatchQueue((operation) => this.#hints.doubtOf(operation) === 'nothing', linesMax);
+    this.#queue = new BatchQueue((operation) => this.#hints.requiredReadOf(operation) === 'nothing', linesMax);
     this.#sender = new BatchSender(this.#queue, this.#hints, () => this.#schedule());
   }
 
@@ -52,7 +52,7 @@ export class ServerWriter {
       const entered = this.#queue.add({
         shard,
         operation,
-        shelves: stockRowKeysOf(operation),
+        stockRows: stockRowKeysOf(operation),
         deadlineMs,
         resolve,
         reject,
@@ -76,23 +76,23 @@ export class ServerWriter {
     for (const queued of this.#queue.takeExpired(performance.now() + WORK_MS))
       queued.resolve({ is: 'not_done', reason: 'the deadline passed before work began' });
     while (this.#sentBatches.size < BATCHES_MAX) {
-      const { errands: batch, company: batchClass } = this.#takeNext();
+      const { batch, batchClass } = this.#takeNext();
       if (batch.length === 0) break;
       void this.#send(batch, batchClass);
     }
     this.#watchQueue();
   }
 
-  #takeNext(): { readonly errands: readonly Errand[]; readonly company: Company } {
+  #takeNext(): { readonly batch: readonly QueuedOperation[]; readonly batchClass: BatchClass } {
     const sentBatches = [...this.#sentBatches];
-    const isBusy = (shelf: string): boolean => sentBatches.some(({ shelves }) => shelves.has(shelf));
-    const isSending = (batchClass: Company): boolean =>
+    const isBusy = (stockRow: string): boolean => sentBatches.some(({ stockRows }) => stockRows.has(stockRow));
+    const isSending = (batchClass: BatchClass): boolean =>
       sentBatches.some((sent) => sent.batchClass === batchClass && !sent.isLate);
     // Operations that need a read share a batch with those that do not. Otherwise they would be sent in many small
     // batches.
     const mayRead = !isSending('looked up') && !isSending('guessed');
     const withRead = mayRead ? this.#queue.takeBatch(isBusy, (candidate) => candidate === 'looked up') : NO_BATCH;
-    if (withRead.errands.length > 0) return withRead;
+    if (withRead.batch.length > 0) return withRead;
     return this.#queue.takeBatch(isBusy, (candidate) =>
       // The last two batches are reserved for operations with no locked row on a shard that serves.
       candidate === 'guessed'
@@ -110,10 +110,10 @@ export class ServerWriter {
     }, WATCH_MS);
   }
 
-  async #send(batch: readonly Errand[], batchClass: Company): Promise<void> {
+  async #send(batch: readonly QueuedOperation[], batchClass: BatchClass): Promise<void> {
     const sent: SentBatch = {
       batchClass,
-      shelves: new Set(batch.flatMap((queued) => queued.shelves)),
+      stockRows: new Set(batch.flatMap((queued) => queued.stockRows)),
       isLate: false,
       timer: setTimeout(() => {
         sent.isLate = true;

@@ -17,7 +17,7 @@ export class ShardClock {
   #backUntilMs = -Infinity;
 
   /** @param epochMs the shard's time, asked for at `askedMs` and received now */
-  learn(epochMs: number, askedMs: number): void {
+  storeReading(epochMs: number, askedMs: number): void {
     const backMs = this.#epochMs === 0 ? 0 : this.#epochMs + (askedMs - this.#receivedMs) - epochMs;
     if (backMs > STEP_MS) this.#backUntilMs = Math.max(this.#backUntilMs, performance.now()) + backMs;
     this.#epochMs = epochMs;

@@ -3,23 +3,23 @@ import type { Connection } from '../connection.ts';
 import { hadNoEffect } from '../failures.ts';
 import { findLocked, isAnyLocked } from '../sql/findLocked.ts';
 import { WORK_MS } from '../transaction.ts';
-import type { Part } from './parts.ts';
-import type { Errand } from './queue.ts';
+import type { ShardOperations } from './parts.ts';
+import type { QueuedOperation } from './queue.ts';
 
 /** Locks that other transactions hold on rows of a batch whose lock wait timed out. */
-export interface SortedOut {
+export interface LockConflicts {
   /** SKUs whose stock rows are locked. */
-  readonly shelves: readonly string[];
+  readonly stockRows: readonly string[];
   /** Operations under whose ids another transaction is not yet decided. */
-  readonly inTheWay: ReadonlySet<Errand>;
+  readonly withLockedIds: ReadonlySet<QueuedOperation>;
 }
 
 /** Finds locked rows of a batch without waiting for a lock. Rows that cannot be checked are omitted. */
-export async function sortOut(parts: readonly Part[]): Promise<SortedOut> {
-  const found = await Promise.all(parts.map((part) => orElse(findConflictsOfPart(part), { shelves: [], batch: [] })));
+export async function findLockConflicts(parts: readonly ShardOperations[]): Promise<LockConflicts> {
+  const found = await Promise.all(parts.map((part) => orElse(findConflictsOfPart(part), { stockRows: [], batch: [] })));
   return {
-    shelves: found.flatMap(({ shelves }) => shelves),
-    inTheWay: new Set(found.flatMap(({ batch }) => batch)),
+    stockRows: found.flatMap(({ stockRows: shelves }) => shelves),
+    withLockedIds: new Set(found.flatMap(({ batch }) => batch)),
   };
 }
 
@@ -34,27 +34,27 @@ async function orElse<T>(finding: Promise<T>, instead: T): Promise<T> {
 }
 
 interface LockedInPart {
-  readonly shelves: readonly string[];
-  readonly batch: readonly Errand[];
+  readonly stockRows: readonly string[];
+  readonly batch: readonly QueuedOperation[];
 }
 
-async function findConflictsOfPart({ shard, errands: batch }: Part): Promise<LockedInPart> {
+async function findConflictsOfPart({ shard, batch: batch }: ShardOperations): Promise<LockedInPart> {
   const untilMs = Math.min(performance.now() + WORK_MS, ...batch.map(({ deadlineMs }) => deadlineMs));
   const lend = <T>(work: (connection: Connection) => Promise<T>): Promise<T> => shard.pool.lend(untilMs, work);
   const shelves = await lend((connection) =>
-    findLocked(connection, [...new Set(batch.flatMap((queued) => queued.shelves))], untilMs),
+    findLocked(connection, [...new Set(batch.flatMap((queued) => queued.stockRows))], untilMs),
   );
-  const lockedOf = async (some: readonly Errand[]): Promise<readonly Errand[]> => {
+  const lockedOf = async (some: readonly QueuedOperation[]): Promise<readonly QueuedOperation[]> => {
     const keys = some.flatMap(keysOf);
     if (keys.length === 0 || !(await lend((connection) => isAnyLocked(connection, keys, untilMs)))) return [];
     if (some.length === 1) return some;
     const half = Math.ceil(some.length / 2);
     return [...(await lockedOf(some.slice(0, half))), ...(await lockedOf(some.slice(half)))];
   };
-  return { shelves, batch: await orElse(lockedOf(batch), []) };
+  return { stockRows: shelves, batch: await orElse(lockedOf(batch), []) };
 }
 
-function keysOf({ operation }: Errand): readonly FlowKey[] {
+function keysOf({ operation }: QueuedOperation): readonly FlowKey[] {
   if ('lines' in operation) return operation.lines;
   return operation.kind === 'return' ? [operation] : [];
 }

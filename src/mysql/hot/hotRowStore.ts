@@ -11,15 +11,15 @@ import { readHolds } from '../sql/holds.ts';
 import {
   closeRows,
   countRows,
-  findUntidy,
+  findUnfinished,
   openRows,
   prepareRows,
   readHotRows,
   readSale,
-  settleTransfers,
+  clearTransfers,
 } from '../sql/hotRows.ts';
 import { findStandingIds, insertPointers, readIds } from '../sql/pointers.ts';
-import { runOn } from './runOn.ts';
+import { autocommitOn } from './runOn.ts';
 
 /** After this time without progress on a SKU, another gateway takes the work over. */
 const STALE_MS = 1_500;
@@ -67,7 +67,7 @@ export class HotRowStore implements HotRows {
     deadlineMs: DeadlineMs,
   ): Promise<void> {
     return this.#lend(shard, deadlineMs, (connection) =>
-      prepareRows(runOn(connection, deadlineMs), sku_id, sub_rows, epoch),
+      prepareRows(autocommitOn(connection, deadlineMs), sku_id, sub_rows, epoch),
     );
   }
 
@@ -79,7 +79,8 @@ export class HotRowStore implements HotRows {
     deadlineMs: DeadlineMs,
   ): Promise<boolean> {
     return this.#lend(shard, deadlineMs, async (connection) => {
-      if ((await closeRows(runOn(connection, deadlineMs), sku_id, sub_rows, epoch)) === sub_rows.length) return true;
+      if ((await closeRows(autocommitOn(connection, deadlineMs), sku_id, sub_rows, epoch)) === sub_rows.length)
+        return true;
       // Another gateway may have closed them before.
       return (await countRows(connection, sku_id, sub_rows, epoch, 'none', deadlineMs)) === sub_rows.length;
     });
@@ -94,7 +95,7 @@ export class HotRowStore implements HotRows {
     deadlineMs: DeadlineMs,
   ): Promise<boolean> {
     return this.#lend(shard, deadlineMs, async (connection) => {
-      if ((await openRows(runOn(connection, deadlineMs), sku_id, sub_rows, epoch, sale)) === sub_rows.length)
+      if ((await openRows(autocommitOn(connection, deadlineMs), sku_id, sub_rows, epoch, sale)) === sub_rows.length)
         return true;
       return (await countRows(connection, sku_id, sub_rows, epoch, 'layout', deadlineMs)) === sub_rows.length;
     });
@@ -105,7 +106,9 @@ export class HotRowStore implements HotRows {
   }
 
   clearTransfers(shard: ShardIndex, transfers: readonly Transfer[], deadlineMs: DeadlineMs): Promise<void> {
-    return this.#lend(shard, deadlineMs, (connection) => settleTransfers(runOn(connection, deadlineMs), transfers));
+    return this.#lend(shard, deadlineMs, (connection) =>
+      clearTransfers(autocommitOn(connection, deadlineMs), transfers),
+    );
   }
 
   async readHolds(shard: ShardIndex, sku_id: string, deadlineMs: DeadlineMs): Promise<readonly FoundHold[]> {
@@ -143,13 +146,13 @@ export class HotRowStore implements HotRows {
     deadlineMs: DeadlineMs,
   ): Promise<void> {
     return this.#lend(shard, deadlineMs, (connection) =>
-      insertPointers(runOn(connection, deadlineMs), sku_id, ids, movedTo),
+      insertPointers(autocommitOn(connection, deadlineMs), sku_id, ids, movedTo),
     );
   }
 
   async findUnfinished(shard: ShardIndex, max: number, deadlineMs: DeadlineMs): Promise<UnfinishedSkus> {
     const found = await this.#lend(shard, deadlineMs, (connection) =>
-      findUntidy(connection, max, STALE_MS, deadlineMs),
+      findUnfinished(connection, max, STALE_MS, deadlineMs),
     );
     const reason = 'the id of the SKU is not UTF-8, so no caller can have sent it';
     for (const id of found)

@@ -17,7 +17,7 @@ import {
 } from '../sql/layouts.ts';
 import { transact } from '../transaction.ts';
 import type { Transaction } from '../transaction.ts';
-import { runOn } from './runOn.ts';
+import { autocommitOn } from './runOn.ts';
 
 /** Layouts in MySQL, each on the shard that owns its SKU's slot. */
 export class LayoutStore implements Layouts {
@@ -96,7 +96,7 @@ export class LayoutStore implements Layouts {
   }
 
   #run<T>(owner: ShardIndex, deadlineMs: DeadlineMs, work: (one: Pick<Transaction, 'run'>) => Promise<T>): Promise<T> {
-    return this.#lend(owner, deadlineMs, (connection) => work(runOn(connection, deadlineMs)));
+    return this.#lend(owner, deadlineMs, (connection) => work(autocommitOn(connection, deadlineMs)));
   }
 
   #lend<T>(owner: ShardIndex, deadlineMs: DeadlineMs, work: (connection: Connection) => Promise<T>): Promise<T> {

@@ -7,6 +7,6 @@ import type { Transaction } from '../transaction.ts';
  * take effect then. So it runs only statements that change nothing of an order and are fenced by an epoch, a revision
  * or a lease, or that state a fact which never changes.
  */
-export function runOn(connection: Connection, deadlineMs: DeadlineMs): Pick<Transaction, 'run'> {
+export function autocommitOn(connection: Connection, deadlineMs: DeadlineMs): Pick<Transaction, 'run'> {
   return { run: async (sql, values) => (await connection.run(sql, values, deadlineMs)).matched };
 }

@@ -8,7 +8,7 @@ import { addStock } from '../sql/addStock.ts';
 import { insertAdjustment } from '../sql/insertAdjustment.ts';
 import { lockAdjustment } from '../sql/lockAdjustment.ts';
 import { ownSlots } from '../sql/ownSlots.ts';
-import { readShelves } from '../sql/readShelves.ts';
+import { readFirstRows } from '../sql/readShelves.ts';
 import { readTotal } from '../sql/stockTotal.ts';
 import { writeOffStock } from '../sql/writeOffStock.ts';
 import type { Transaction } from '../transaction.ts';
@@ -38,7 +38,7 @@ export function adjust(operation: Adjust): Change<AppliedOutcome> {
       return { keep: true, value: { is: 'applied', replayed: false } };
     },
 
-    async recall(transaction) {
+    async resolveInDoubt(transaction) {
       const existing = await lockAdjustment(transaction, operation);
       return existing === delta ? { is: 'applied', replayed: false } : null;
     },
@@ -46,7 +46,7 @@ export function adjust(operation: Adjust): Change<AppliedOutcome> {
 }
 
 async function refusalOf(transaction: Transaction, { sku_id, delta }: Adjust): Promise<AppliedOutcome> {
-  const row = (await readShelves(transaction, [sku_id])).get(sku_id);
+  const row = (await readFirstRows(transaction, [sku_id])).get(sku_id);
   if (row === undefined) return refused('unknown_sku');
   const { leaved_amount, held_amount } = row;
   const fits = delta > 0 ? leaved_amount + held_amount <= STOCK_LIMIT - delta : leaved_amount >= -delta;

@@ -42,7 +42,7 @@ export function cancel(operation: Cancel): Change<CancelOutcome> {
       return { keep: true, value: { is: 'applied', replayed: false } };
     },
 
-    async recall(transaction) {
+    async resolveInDoubt(transaction) {
       const existing = await lockFlows(transaction, keys);
       const done = keys.every((key) => {
         const flow = existing.get(flowKeyText(key));

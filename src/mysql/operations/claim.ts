@@ -9,7 +9,7 @@ import { readHolds } from '../sql/holds.ts';
 import { insertFlows } from '../sql/insertFlows.ts';
 import { lockFlows } from '../sql/lockFlows.ts';
 import { ownSlots } from '../sql/ownSlots.ts';
-import { readShelves } from '../sql/readShelves.ts';
+import { readFirstRows } from '../sql/readShelves.ts';
 import { reviveFlows } from '../sql/reviveFlows.ts';
 import { takeStock } from '../sql/takeStock.ts';
 import type { Transaction } from '../transaction.ts';
@@ -18,7 +18,7 @@ import type { Transaction } from '../transaction.ts';
 export interface Claimed {
   readonly is: 'claimed';
   readonly fresh: readonly Line[];
-  readonly standing: ReadonlyMap<string, Flow>;
+  readonly existing: ReadonlyMap<string, Flow>;
 }
 
 /**
@@ -64,7 +64,7 @@ export async function claim(
   if (all.length > 0) return refusedLines(inGivenOrder(given, all));
   if (held.length > 0) return { is: 'pending', holds: held };
   if (taken.lacking.length > 0) return holdersOf(transaction, taken.lacking);
-  return { is: 'claimed', fresh, standing: new Map([...existing].filter(([, { status: was }]) => was !== 'void')) };
+  return { is: 'claimed', fresh, existing: new Map([...existing].filter(([, { status: was }]) => was !== 'void')) };
 }
 
 /** The lines in the form of the answer. */
@@ -118,7 +118,7 @@ async function takeAll(
     await transaction.restart();
     if (!(await ownSlots(transaction, [...wanted.keys()]))) throw new Raced('a slot moved between two statements');
   }
-  const shelves = await readShelves(transaction, [...wanted.keys()]);
+  const shelves = await readFirstRows(transaction, [...wanted.keys()]);
   const split = [...wanted.keys()].filter((sku_id) => shelves.get(sku_id)?.isSplit === true);
   if (split.length > 0) return { refusals: [], lacking: [], split };
   const refusals: RefusedLine[] = [];

@@ -19,12 +19,12 @@ export function deduct(operation: Deduct): Change<DeductOutcome> {
       if (!(await ownSlots(transaction, skusOf(operation)))) return { keep: false, value: { is: 'not_mine' } };
       const claimed = await claim(transaction, cart, operation.lines, 'deducted');
       if (claimed.is !== 'claimed') return { keep: false, value: claimed };
-      const outcome: DeductOutcome = { is: 'deducted', lines: answered(operation.lines, claimed.standing) };
+      const outcome: DeductOutcome = { is: 'deducted', lines: answered(operation.lines, claimed.existing) };
       intended = { fresh: claimed.fresh, outcome };
       return { keep: claimed.fresh.length > 0, value: outcome };
     },
 
-    async recall(transaction) {
+    async resolveInDoubt(transaction) {
       if (intended === null) return null;
       const existing = await lockFlows(transaction, intended.fresh);
       // A line that was cancelled since was deducted nevertheless.

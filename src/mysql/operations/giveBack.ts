@@ -13,7 +13,7 @@ import { ownSlots } from '../sql/ownSlots.ts';
 import type { Transaction } from '../transaction.ts';
 
 /** Takes back units of a deduction, once per return id, never more than were deducted. */
-export function giveBack(operation: Return): Change<ReturnOutcome> {
+export function returnUnits(operation: Return): Change<ReturnOutcome> {
   const { sku_id, return_id, quantity } = operation;
 
   return {
@@ -39,7 +39,7 @@ export function giveBack(operation: Return): Change<ReturnOutcome> {
       return { keep: true, value: returned(flow, quantity, false) };
     },
 
-    async recall(transaction) {
+    async resolveInDoubt(transaction) {
       const flow = await lockFlow(transaction, operation);
       const earlier = await lockReturn(transaction, operation, return_id);
       return flow !== null && earlier === quantity ? returned(flow, 0, false) : null;

@@ -21,12 +21,12 @@ export function hold(operation: HoldLines): Change<HoldOutcome> {
       const claimed = await claim(transaction, operation, operation.lines, 'pending');
       if (claimed.is !== 'claimed') return { keep: false, value: claimed };
       if (claimed.fresh.length > 0) await insertHolds(transaction, operation, claimed.fresh);
-      const outcome: HoldOutcome = { is: 'held', lines: answered(operation.lines, claimed.standing) };
+      const outcome: HoldOutcome = { is: 'held', lines: answered(operation.lines, claimed.existing) };
       intended = { fresh: claimed.fresh, outcome };
       return { keep: claimed.fresh.length > 0, value: outcome };
     },
 
-    async recall(transaction) {
+    async resolveInDoubt(transaction) {
       if (intended === null) return null;
       const existing = await lockFlows(transaction, intended.fresh);
       const isCommitted = intended.fresh.every((line) => {

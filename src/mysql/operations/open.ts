@@ -26,7 +26,7 @@ export function open({ sku_id, leaved_amount }: Open): Change<AppliedOutcome> {
       };
     },
 
-    async recall(transaction) {
+    async resolveInDoubt(transaction) {
       return (await lockOpening(transaction, sku_id)) === leaved_amount ? { is: 'applied', replayed: false } : null;
     },
   };

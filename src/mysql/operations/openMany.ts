@@ -30,7 +30,7 @@ export function openMany(stocks: readonly OpeningStock[]): Change<OpenedMany | W
       return { keep: true, value: opened(existing) };
     },
 
-    async recall(transaction) {
+    async resolveInDoubt(transaction) {
       const existing = await lockOpenings(transaction, sku_ids);
       return existing.size === sku_ids.length ? opened(existing) : null;
     },

@@ -17,7 +17,7 @@ export function sale(operation: SetSale): Change<AppliedOutcome> {
       return { keep: true, value: { is: 'applied', replayed: false } };
     },
 
-    async recall(transaction) {
+    async resolveInDoubt(transaction) {
       if (await isSale(transaction, operation)) return { is: 'applied', replayed: false };
       // The change may have been committed, and the state changed again since.
       return { is: 'unknown', reason: 'the sale of the SKU has another state now' };

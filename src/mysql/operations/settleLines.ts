@@ -9,9 +9,9 @@ import { deleteHolds } from '../sql/holds.ts';
 import { insertFlows } from '../sql/insertFlows.ts';
 import { lockFlows } from '../sql/lockFlows.ts';
 import { ownSlots } from '../sql/ownSlots.ts';
-import { raiseFences } from '../sql/raiseFences.ts';
-import { settleFlows } from '../sql/settleFlows.ts';
-import { settleStock } from '../sql/settleStock.ts';
+import { raiseVoidAttempts } from '../sql/raiseFences.ts';
+import { completeFlows } from '../sql/settleFlows.ts';
+import { completeStock } from '../sql/settleStock.ts';
 import type { Transaction } from '../transaction.ts';
 import { inOrderOfBytes, unitsOf } from './claim.ts';
 
@@ -20,7 +20,7 @@ import { inOrderOfBytes, unitsOf } from './claim.ts';
  * it, any number of times. Lines of an aborted cart that are not held yet get a void flow, so that a late hold finds
  * that it is late.
  */
-export function settleLines(operation: CompleteLines): Change<AppliedOutcome> {
+export function completeLines(operation: CompleteLines): Change<AppliedOutcome> {
   const lines = inOrderOfBytes(operation.lines);
   const isOfAttempt = (flow: Flow | undefined): boolean =>
     flow?.status === 'pending' && flow.order_id === operation.order_id && flow.attempt === operation.attempt;
@@ -39,16 +39,16 @@ export function settleLines(operation: CompleteLines): Change<AppliedOutcome> {
           : [];
       const changes = held.length + missing.length + outdated.length;
       await insertFences(transaction, operation, missing);
-      if (outdated.length > 0) await raiseFences(transaction, operation, outdated);
-      if (held.length > 0) await settleFlows(transaction, held, operation.decision);
+      if (outdated.length > 0) await raiseVoidAttempts(transaction, operation, outdated);
+      if (held.length > 0) await completeFlows(transaction, held, operation.decision);
       // Also if nothing is held: a row of this attempt would otherwise be found again and again.
       const deleted = await deleteHolds(transaction, operation, lines);
-      if (held.length > 0 && !(await settleStock(transaction, unitsOf(held), operation.decision)))
+      if (held.length > 0 && !(await completeStock(transaction, unitsOf(held), operation.decision)))
         throw new Error('a SKU has flows but no stock row');
       return { keep: changes + deleted > 0, value: { is: 'applied', replayed: changes === 0 } };
     },
 
-    async recall(transaction) {
+    async resolveInDoubt(transaction) {
       const existing = await lockFlows(transaction, lines);
       const isUndone = lines.some((line) => {
         const flow = existing.get(flowKeyText(line));

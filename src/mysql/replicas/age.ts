@@ -7,7 +7,7 @@ const AHEAD_MS_MAX = 50;
 /** When a question was sent and when its answer was received, on our monotonic clock. */
 export interface AskedAt {
   readonly askedMs: DeadlineMs;
-  readonly heardMs: DeadlineMs;
+  readonly receivedMs: DeadlineMs;
 }
 
 /**
@@ -21,7 +21,7 @@ export interface AskedAt {
  */
 export function ageMsOf(
   heartbeatMs: number,
-  { askedMs, heardMs }: AskedAt,
+  { askedMs, receivedMs: heardMs }: AskedAt,
   clock: ShardClock,
   lagMsMax: number,
 ): number | null {

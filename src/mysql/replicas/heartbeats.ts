@@ -1,14 +1,14 @@
 import { hadNoEffect } from '../failures.ts';
 import type { ConnectionPool } from '../pool.ts';
-import { beatHeart, HEARTBEAT_MS } from '../sql/beatHeart.ts';
-import { LOCK_SAID_MS } from '../sql/prepareSession.ts';
+import { writeHeartbeat, HEARTBEAT_MS } from '../sql/beatHeart.ts';
+import { LOCK_ERROR_MS } from '../sql/prepareSession.ts';
 
 /** After its own heartbeat a gateway waits a little longer than it must, so that the next is not too early. */
 const OWN_PAUSE_MS = HEARTBEAT_MS + 5;
 /** The pause after a heartbeat of another gateway, which may have stopped before the next one is due. */
 const OTHERS_PAUSE_MS = HEARTBEAT_MS / 2;
 /** Time for a connection and, if the row is locked, for the server's lock error. */
-const BEAT_MS_MAX = LOCK_SAID_MS + 400;
+const BEAT_MS_MAX = LOCK_ERROR_MS + 400;
 
 /**
  * Keeps the heartbeats of shards young on their primaries, together with all other gateways. The heartbeat that a
@@ -56,7 +56,8 @@ export class Heartbeats {
     const deadlineMs = performance.now() + BEAT_MS_MAX;
     let isOwn = false;
     try {
-      isOwn = (await this.#pools[index]?.lend(deadlineMs, (connection) => beatHeart(connection, deadlineMs))) ?? false;
+      isOwn =
+        (await this.#pools[index]?.lend(deadlineMs, (connection) => writeHeartbeat(connection, deadlineMs))) ?? false;
     } catch (error) {
       if (!hadNoEffect(error)) this.#onFault(error);
     } finally {

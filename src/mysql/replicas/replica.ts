@@ -8,9 +8,9 @@ import { reasonOf, ShardRefused, Unavailable } from '../failures.ts';
 import { ConnectionPool } from '../pool.ts';
 import { checkReplica } from '../sql/checkReplica.ts';
 import { prepareReader } from '../sql/prepareReader.ts';
-import { readHeartbeat, readSights } from '../sql/readSights.ts';
-import type { SeenSkus } from '../sql/readSights.ts';
-import { WaitingRoom } from '../waitingRoom.ts';
+import { readHeartbeat, readReplicaRows } from '../sql/readSights.ts';
+import type { ReplicaSkus } from '../sql/readSights.ts';
+import { AdmissionBound } from '../waitingRoom.ts';
 import { ageMsOf } from './age.ts';
 import type { AskedAt } from './age.ts';
 
@@ -68,7 +68,7 @@ export class Replica {
     const { connections_max, statementMs } = this.#options;
     this.#pool = new ConnectionPool({
       connections_max,
-      room: new WaitingRoom(WAITING_MAX),
+      admission: new AdmissionBound(WAITING_MAX),
       breaker: this.#breaker,
       open: (deadlineMs) => this.#open(deadlineMs),
       inspect: (connection, deadlineMs) => this.#inspect(connection, deadlineMs),
@@ -107,7 +107,7 @@ export class Replica {
     if (lagMs === null) return stateWith('unclear', "its heartbeat and the shard's clock do not fit together", null);
     // The reading ages until the next one.
     const nowMs = performance.now();
-    const ageMs = ageMsOf(heartbeatMs, { askedMs: nowMs, heardMs: nowMs }, clock, lagMsMax) ?? Infinity;
+    const ageMs = ageMsOf(heartbeatMs, { askedMs: nowMs, receivedMs: nowMs }, clock, lagMsMax) ?? Infinity;
     return ageMs > lagMsMax
       ? stateWith('lagging', `it is more than ${lagMsMax} ms behind`, lagMs)
       : stateWith('following', null, lagMs);
@@ -119,11 +119,11 @@ export class Replica {
    * @returns the rows that it shows, and when they were asked for
    * @throws Unavailable, ConnectionLost or ServerError when it does not answer in time
    */
-  async read(sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<{ seen: SeenSkus; at: AskedAt }> {
+  async read(sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<{ seen: ReplicaSkus; at: AskedAt }> {
     const endMs = Math.min(deadlineMs, performance.now() + this.#options.statementMs);
     // If the caller's deadline is shorter than the statement's, a timeout proves nothing about the replica.
     const [seen, at] = await this.#ask(endMs, endMs < deadlineMs, (connection) =>
-      readSights(connection, sku_ids, endMs),
+      readReplicaRows(connection, sku_ids, endMs),
     );
     this.#store({ heartbeatMs: seen.heartbeatMs, ...at });
     return { seen, at };
@@ -152,7 +152,7 @@ export class Replica {
       const answer = await this.#pool.lend(deadlineMs, async (connection): Promise<[T, AskedAt]> => {
         const askedMs = performance.now();
         const result = await read(connection);
-        return [result, { askedMs, heardMs: performance.now() }];
+        return [result, { askedMs, receivedMs: performance.now() }];
       });
       this.#fault = null;
       return answer;

@@ -4,7 +4,7 @@ import type { StockReading, ReadingSource } from '../../core/sight.ts';
 import { ReplicatedShard } from './replicatedShard.ts';
 import type { ReplicatedShardOptions, ReplicatedShardState } from './replicatedShard.ts';
 
-export interface ReplicaSightsOptions {
+export interface ReplicaReadingsOptions {
   /** Shards without replicas are left out. */
   readonly shards: readonly Pick<ReplicatedShardOptions, 'shard' | 'initialShards' | 'replicas' | 'clock'>[];
   /** The shard that owns a SKU's slot, as far as this gateway's map shows. The shard itself asserts it. */
@@ -26,11 +26,11 @@ const CONNECTIONS = 4;
  * replica that is too far behind, silent or unfit is not read. `Heartbeats` must run, to keep the shards' heartbeats
  * young.
  */
-export class ReplicaSights implements ReadingSource {
+export class ReplicaReadings implements ReadingSource {
   readonly #shards: ReadonlyMap<ShardIndex, ReplicatedShard>;
   readonly #shardOf: (sku_id: string) => ShardIndex;
 
-  constructor({ shards, shardOf, connections_max = CONNECTIONS, ...options }: ReplicaSightsOptions) {
+  constructor({ shards, shardOf, connections_max = CONNECTIONS, ...options }: ReplicaReadingsOptions) {
     this.#shardOf = shardOf;
     const replicated = shards.filter(({ replicas }) => replicas.length > 0);
     this.#shards = new Map(

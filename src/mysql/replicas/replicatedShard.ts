@@ -3,7 +3,7 @@ import type { ReplicaState } from '../../core/ports.ts';
 import type { StockReading } from '../../core/sight.ts';
 import type { ShardClock } from '../batching/shardClock.ts';
 import type { Address } from '../connection.ts';
-import type { SeenSku } from '../sql/readSights.ts';
+import type { ReplicaSku } from '../sql/readSights.ts';
 import { ageMsOf } from './age.ts';
 import { Replica } from './replica.ts';
 
@@ -102,7 +102,7 @@ export class ReplicatedShard {
 function readingOf(
   shard: ShardIndex,
   sku_id: string,
-  { stock, isOwned, hasLayout, hasOpenTransfer }: SeenSku,
+  { stock, isOwned, hasLayout, hasOpenTransfer }: ReplicaSku,
   asOfMs: DeadlineMs,
 ): StockReading | null {
   if (!isOwned || hasLayout || stock.some(({ sub_row }) => sub_row !== 0)) return null;

@@ -4,10 +4,10 @@ import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
 import type { Connection } from '../connection.ts';
 import { hadNoEffect, reasonOf } from '../failures.ts';
 import type { Shard } from '../shard.ts';
-import { lookAtShelves, readAllIds } from '../sql/lookAtShelves.ts';
+import { readStockRows, readAllIds } from '../sql/lookAtShelves.ts';
 
 /** Reads stock rows on the primaries. */
-export class ShardLooker implements StockRowsReader {
+export class ShardStockReader implements StockRowsReader {
   readonly #shards: readonly Shard[];
 
   constructor(shards: readonly Shard[]) {
@@ -28,7 +28,7 @@ export class ShardLooker implements StockRowsReader {
     const lockOf = (): 'mariadb' | 'mysql' =>
       /mariadb/i.test(this.#shards[shard]?.state().server_version ?? '') ? 'mariadb' : 'mysql';
     return this.#lend(shard, deadlineMs, (connection) =>
-      lookAtShelves(connection, sku_ids, isForSale ? lockOf() : null, deadlineMs),
+      readStockRows(connection, sku_ids, isForSale ? lockOf() : null, deadlineMs),
     );
   }
 

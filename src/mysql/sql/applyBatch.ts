@@ -6,12 +6,12 @@ import { CommitUnanswered, isBeforeCommit, reasonOf } from '../failures.ts';
 import { FLOW_STATUS } from './insertFlows.ts';
 import { hexOf, jsonOf } from './json.ts';
 import type { JsonCell, SqlJson } from './json.ts';
-import { LOCK_SAID_MS } from './prepareSession.ts';
+import { LOCK_ERROR_MS } from './prepareSession.ts';
 import { quoted } from './quoted.ts';
 import { SkuCells } from './skuCells.ts';
 
 /** The writes of a batch on one shard. */
-export interface PartWrites {
+export interface ShardWrites {
   readonly schema: string;
   readonly values: readonly SqlValue[];
 }
@@ -26,7 +26,7 @@ export interface PartWrites {
  */
 export async function applyBatch(
   connection: Connection,
-  parts: readonly PartWrites[],
+  parts: readonly ShardWrites[],
   deadlineMs: DeadlineMs,
 ): Promise<void> {
   const calls = parts.map(({ schema }) => `CALL ${quoted(schema)}.apply_part_4(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
@@ -36,7 +36,7 @@ export async function applyBatch(
       [...before, 'COMMIT'],
       parts.flatMap(({ values }) => values),
       deadlineMs,
-      LOCK_SAID_MS,
+      LOCK_ERROR_MS,
     );
   } catch (error) {
     if (isBeforeCommit(error, before.length)) throw error;

@@ -1,6 +1,6 @@
 import type { DeadlineMs } from '../../core/nouns.ts';
 import type { Connection } from '../connection.ts';
-import { LOCK_SAID_MS } from './prepareSession.ts';
+import { LOCK_ERROR_MS } from './prepareSession.ts';
 
 /** The shortest time between two heartbeats of a shard, however many gateways there are. */
 export const HEARTBEAT_MS = 150;
@@ -23,7 +23,7 @@ UPDATE precheck SET heartbeat_at = SYSDATE(6)
  * @returns false when another gateway wrote it lately
  * @throws ServerError when the row stayed locked, or the schema has none yet
  */
-export async function beatHeart(connection: Connection, deadlineMs: DeadlineMs): Promise<boolean> {
-  const [answer] = await connection.script([SQL], [], deadlineMs, LOCK_SAID_MS);
+export async function writeHeartbeat(connection: Connection, deadlineMs: DeadlineMs): Promise<boolean> {
+  const [answer] = await connection.script([SQL], [], deadlineMs, LOCK_ERROR_MS);
   return answer !== undefined && 'affectedRows' in answer && answer.affectedRows === 1;
 }

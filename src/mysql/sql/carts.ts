@@ -57,7 +57,7 @@ export async function lockLatestCart(transaction: Transaction, order_id: string)
  *
  * @returns false when the record has another content, or its coordinator had aborted it
  */
-export async function overruleAborted(
+export async function commitAborted(
   transaction: Transaction,
   { order_id, attempt, lines }: CartKey & { readonly lines: readonly CartLine[] },
 ): Promise<boolean> {

@@ -7,7 +7,7 @@ import { bytesOf } from './bytes.ts';
  *
  * @param sku_ids at least one
  */
-export async function findSplit(transaction: Transaction, sku_ids: readonly string[]): Promise<boolean> {
+export async function isAnySplit(transaction: Transaction, sku_ids: readonly string[]): Promise<boolean> {
   const sql = 'SELECT sub_row, intake FROM stock FORCE INDEX (PRIMARY) WHERE sku_id IN (?) FOR UPDATE';
   const rows = await transaction.rows<{ sub_row: number; intake: string }>(sql, [sku_ids.map(bytesOf)]);
   return rows.some(({ sub_row, intake }) => sub_row !== 0 || intake !== 'any');

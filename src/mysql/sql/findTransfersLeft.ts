@@ -5,17 +5,17 @@ import { OVERDUE_SECONDS } from './findOverdueHolds.ts';
 import { scopeOf } from './readBalances.ts';
 
 /** Units that left a row long ago and were not confirmed as received in another. */
-export interface TransfersLeft {
+export interface OverdueTransfer {
   readonly sku_id: string;
   readonly sub_row: number;
   readonly actual: bigint;
 }
 
 /** @param sku_ids null: all */
-export async function findTransfersLeft(
+export async function findOverdueTransfers(
   snapshot: Snapshot,
   sku_ids: readonly string[] | null,
-): Promise<TransfersLeft[]> {
+): Promise<OverdueTransfer[]> {
   const { sql, values } = scopeOf(sku_ids);
   const rows = await snapshot.rows<{ sku_id: Buffer; sub_row: number; units: string }>(
     `SELECT sku_id, sub_row, CAST(SUM(amount) AS CHAR) AS units FROM (SELECT * FROM transfer${sql}) AS transfer

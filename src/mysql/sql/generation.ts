@@ -15,7 +15,7 @@ import type { Transaction } from '../transaction.ts';
 /**
  * A watermark is raised no more often, however many gateways there are. Lost sales of this time may remain unnoticed.
  */
-export const MOVE_EVERY_MS = 1_000;
+export const RAISE_EVERY_MS = 1_000;
 
 /** A gateway may remember a slightly higher watermark than the shards have stored. */
 const AHEAD_MICROS = 30_000_000;
@@ -35,7 +35,7 @@ const ACCEPT = `INSERT INTO generation (shard_index, reached) VALUES (?, GREATES
   ON DUPLICATE KEY UPDATE reached = GREATEST(reached, VALUES(reached))`;
 
 /** The watermarks that a shard has stored, of itself and of the others. */
-export async function readReached(connection: Connection, deadlineMs: DeadlineMs): Promise<StoredWatermarks> {
+export async function readWatermarks(connection: Connection, deadlineMs: DeadlineMs): Promise<StoredWatermarks> {
   const rows = await connection.rows<{ shard_index: number; reached: number }>(READ, [], deadlineMs);
   return new Map(rows.map(({ shard_index, reached }) => [shard_index, Number(reached)]));
 }
@@ -46,7 +46,7 @@ export async function readReached(connection: Connection, deadlineMs: DeadlineMs
  *
  * @param known its watermark, as far as is known; 0: it may have no row yet
  */
-export async function moveOn(
+export async function raiseWatermark(
   connection: Connection,
   shard: ShardIndex,
   known: Watermark,
@@ -88,7 +88,7 @@ export async function closeShard(transaction: Transaction, shard: ShardIndex, kn
 }
 
 /** Stores the watermark of another shard on this one, unless it has a higher one. Not in a transaction. */
-export async function noteReached(
+export async function storeWatermark(
   connection: Connection,
   of: ShardIndex,
   reached: Watermark,

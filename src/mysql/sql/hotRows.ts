@@ -189,7 +189,7 @@ export async function readSale(
 }
 
 /** @param transfers at least one */
-export async function settleTransfers(
+export async function clearTransfers(
   transaction: Pick<Transaction, 'run'>,
   transfers: readonly Transfer[],
 ): Promise<void> {
@@ -200,7 +200,7 @@ export async function settleTransfers(
 }
 
 /** SKUs with unfinished work. @param staleMs for how long there must have been no progress on it */
-export async function findUntidy(
+export async function findUnfinished(
   connection: Connection,
   max: number,
   staleMs: number,

@@ -5,7 +5,7 @@ import { textOf } from './bytes.ts';
 import { anyOf, keyValues } from './flowKeys.ts';
 
 /** An operation that does not follow pointers found one; nothing was done. */
-export class Pointed extends Error {}
+export class PointerFound extends Error {}
 
 /** The columns of a flow. */
 const FLOW_COLUMNS = `sku_id, order_detail_id, order_id, attempt, quantity, returned, status, sub_row, moved_to,
@@ -42,7 +42,8 @@ export async function lockFlows(
   lock: keyof typeof LOCKS = 'share',
 ): Promise<Map<string, Flow>> {
   const flows = await lockFlowsAndPointers(transaction, keys, lock);
-  for (const { status } of flows.values()) if (status === 'moved') throw new Pointed('a flow lies on another shard');
+  for (const { status } of flows.values())
+    if (status === 'moved') throw new PointerFound('a flow lies on another shard');
   return flows;
 }
 

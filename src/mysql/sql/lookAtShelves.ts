@@ -45,7 +45,7 @@ interface Row {
  * @param sku_ids at least one, none twice
  * @param lock the product, whose lock clause is used; null: nothing is locked, and nothing is certain
  */
-export async function lookAtShelves(
+export async function readStockRows(
   connection: Connection,
   sku_ids: readonly string[],
   lock: keyof typeof SHARED | null,

@@ -13,7 +13,7 @@ import { textOf } from './bytes.ts';
 import { hexOf, jsonOf } from './json.ts';
 import type { JsonCell, SqlJson } from './json.ts';
 import { ADJUSTMENTS, FLOWS, STOCK_ROWS, TOTALS, TRANSFERS } from './lookUpStatements.ts';
-import { LOCK_SAID_MS } from './prepareSession.ts';
+import { LOCK_ERROR_MS } from './prepareSession.ts';
 import { quoted } from './quoted.ts';
 import { SkuCells } from './skuCells.ts';
 
@@ -43,11 +43,11 @@ interface Row {
 export interface LookedUp {
   readonly reading: LedgerRows;
   /** SKUs whose slots this shard does not own. */
-  readonly foreign: ReadonlySet<string>;
+  readonly wrongShard: ReadonlySet<string>;
 }
 
 /** Operations of one shard whose rows are to be read. */
-export interface Question {
+export interface RowsQuery {
   readonly schema: string;
   readonly operations: readonly BatchOperation[];
   /** Operations for which only the rows of their ids are read. At least one operation in both lists together. */
@@ -59,14 +59,14 @@ export interface Question {
  * is undecided about the rows of their ids. It does not wait for stock rows: the ids alone show the outcome of an
  * operation.
  */
-export async function lookUpLocked(transaction: Transaction, question: Question): Promise<LookedUp> {
+export async function lookUpLocked(transaction: Transaction, question: RowsQuery): Promise<LookedUp> {
   const wanted = wantedBy(question);
   return readingOf(
     wanted,
     await transaction.rows<Row>(
       textFor(question.schema, wanted, ' LOCK IN SHARE MODE'),
       valuesFor(wanted),
-      LOCK_SAID_MS,
+      LOCK_ERROR_MS,
     ),
   );
 }
@@ -78,7 +78,7 @@ export async function lookUpLocked(transaction: Transaction, question: Question)
  */
 export async function lookUp(
   connection: Connection,
-  questions: readonly Question[],
+  questions: readonly RowsQuery[],
   deadlineMs: DeadlineMs,
 ): Promise<LookedUp[]> {
   const wanted = questions.map(wantedBy);
@@ -107,7 +107,7 @@ interface TransferEnd {
 
 const NOTHING: Wanted = { flows: [], adjustments: [], transfers: [], sku_ids: [], restocked: [], shelves: [] };
 
-function wantedBy({ operations, idsOnly = [] }: Question): Wanted {
+function wantedBy({ operations, idsOnly = [] }: RowsQuery): Wanted {
   const flows: Wanted['flows'][number][] = [];
   const adjustments: Adjust[] = [];
   const transfers: TransferEnd[] = [];
@@ -211,7 +211,7 @@ function readingOf(wanted: Wanted, rows: readonly Row[]): LookedUp {
         shelves.set(stockRowKeyText(sku_id, row.sub_row), stockRowOf(row.leaved_amount, row));
     }
   }
-  return { reading: { flows, stockRows: shelves, returns, adjustments, transfers, totals }, foreign };
+  return { reading: { flows, stockRows: shelves, returns, adjustments, transfers, totals }, wrongShard: foreign };
 }
 
 function at<T>(items: readonly T[], { item }: Row): T {

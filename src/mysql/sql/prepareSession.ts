@@ -47,7 +47,7 @@ const ACCESS =
  * The time within which the server returns the error of a lock wait. It takes up to twice the second that is set: MySQL
  * checks once a second for waits that have expired, and each new wait starts that second again.
  */
-export const LOCK_SAID_MS = 2_100;
+export const LOCK_ERROR_MS = 2_100;
 
 /**
  * Sets the variables of a new session on which every statement relies, and reads them back: a proxy may answer OK and
@@ -110,7 +110,10 @@ export async function setSession(
 export type Found = Readonly<Record<string, string | number | null>>;
 
 /** @returns the refusal that names every setting with another value; null: all have theirs */
-export function findUnheld(needed: Readonly<Record<string, string | number>>, found: Found): ShardRefused | null {
+export function findWrongSettings(
+  needed: Readonly<Record<string, string | number>>,
+  found: Found,
+): ShardRefused | null {
   const faults = Object.entries(needed).flatMap(([name, value]) => {
     const is = found[name] ?? null;
     const shown = is === null ? 'unknown' : `'${is}'`;
@@ -122,7 +125,7 @@ export function findUnheld(needed: Readonly<Record<string, string | number>>, fo
 }
 
 function assertHeld(needed: Readonly<Record<string, string | number>>, found: Found): void {
-  const refusal = findUnheld(needed, found);
+  const refusal = findWrongSettings(needed, found);
   if (refusal !== null) throw refusal;
 }
 

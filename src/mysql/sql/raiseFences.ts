@@ -8,7 +8,7 @@ import { anyOf, keyValues } from './flowKeys.ts';
  *
  * @param keys at least one
  */
-export async function raiseFences(
+export async function raiseVoidAttempts(
   transaction: Transaction,
   { order_id, attempt }: CartKey,
   keys: readonly FlowKey[],

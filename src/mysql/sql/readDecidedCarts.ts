@@ -68,7 +68,7 @@ export async function readDecidedCarts(
 }
 
 /** The decisions of some carts; their lines need not be readable. @param keys at least one */
-export async function readVerdicts(
+export async function readCommitDecisions(
   connection: Connection,
   keys: readonly CartKey[],
   deadlineMs: DeadlineMs,
@@ -79,7 +79,7 @@ export async function readVerdicts(
 }
 
 /** Those of some carts that are open or were decided lately. @param keys at least one */
-export async function findFreshCarts(
+export async function findRecentCarts(
   connection: Connection,
   keys: readonly CartKey[],
   deadlineMs: DeadlineMs,

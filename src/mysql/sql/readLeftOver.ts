@@ -35,7 +35,7 @@ const NO_ID = 'an id is not UTF-8, so no caller can have sent it';
  * @param max rows of each kind, at most
  * @param note called for each row that cannot be read; it is left out
  */
-export async function readLeftOver(
+export async function readUnfinishedCarts(
   transaction: Transaction,
   max: number,
   note: (row: Omit<UnreadableRow, 'shard'>) => void,

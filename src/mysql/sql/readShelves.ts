@@ -9,7 +9,7 @@ SELECT sku_id, leaved_amount, CAST(IF(${isSellable('stock')}, leaved_amount, 0) 
   FROM stock WHERE sku_id IN (?) AND sub_row = 0`;
 
 /** The first stock row of a SKU at one moment. */
-export interface Shelf {
+export interface FirstRow {
   readonly leaved_amount: number;
   /** Units left that may be sold now. */
   readonly sellable_amount: number;
@@ -24,7 +24,10 @@ export interface Shelf {
  *
  * @param sku_ids at least one
  */
-export async function readShelves(transaction: Transaction, sku_ids: readonly string[]): Promise<Map<string, Shelf>> {
+export async function readFirstRows(
+  transaction: Transaction,
+  sku_ids: readonly string[],
+): Promise<Map<string, FirstRow>> {
   const rows = await transaction.rows<{
     sku_id: Buffer;
     leaved_amount: number;

@@ -38,7 +38,7 @@ interface Row {
 }
 
 /** A SKU on one shard. */
-export interface SeenSku {
+export interface ReplicaSku {
   readonly stock: readonly {
     readonly sub_row: number;
     readonly leaved_amount: number;
@@ -53,18 +53,18 @@ export interface SeenSku {
 }
 
 /** Some SKUs and the shard's heartbeat at one moment. */
-export interface SeenSkus {
+export interface ReplicaSkus {
   /** The shard's last heartbeat in milliseconds since 1970, by its own clock; null: there was none. */
   readonly heartbeatMs: number | null;
-  of(sku_id: string): SeenSku;
+  of(sku_id: string): ReplicaSku;
 }
 
 /** Reads SKUs in one snapshot. @param sku_ids at least one */
-export async function readSights(
+export async function readReplicaRows(
   connection: Connection,
   sku_ids: readonly string[],
   deadlineMs: DeadlineMs,
-): Promise<SeenSkus> {
+): Promise<ReplicaSkus> {
   const ids = sku_ids.map(bytesOf);
   const rows = await connection.rows<Row>(SQL, [ids, [...new Set(sku_ids.map(slotOf))], ids, ids], deadlineMs);
   const slots = new Set(rows.flatMap(({ about, number }) => (about === ABOUT.slot && number !== null ? [number] : [])));
@@ -90,7 +90,7 @@ export async function readSights(
   };
 }
 
-/** The heartbeat alone, as in `SeenSkus`. */
+/** The heartbeat alone, as in `ReplicaSkus`. */
 export async function readHeartbeat(connection: Connection, deadlineMs: DeadlineMs): Promise<number | null> {
   const [row] = await connection.rows<{ number: number | null }>(HEARTBEAT_ALONE, [], deadlineMs);
   return msOf(row?.number);

@@ -8,7 +8,7 @@ import { FLOW_STATUS } from './insertFlows.ts';
  *
  * @param keys at least one
  */
-export async function settleFlows(
+export async function completeFlows(
   transaction: Transaction,
   keys: readonly FlowKey[],
   verdict: CommitDecision,

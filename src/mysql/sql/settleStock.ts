@@ -8,7 +8,7 @@ import { unitsBySku } from './unitsBySku.ts';
  * @param held units by SKU; at least one
  * @returns false when one of the SKUs is unknown
  */
-export async function settleStock(
+export async function completeStock(
   transaction: Transaction,
   held: ReadonlyMap<string, number>,
   verdict: CommitDecision,

@@ -147,7 +147,7 @@ export async function findTransfers(
 }
 
 /** Makes all rows younger than the lost rows that caches remember: a cache replaces a reading only by a younger one. */
-export async function makeYounger(connection: Connection, deadlineMs: DeadlineMs): Promise<void> {
+export async function raiseVersions(connection: Connection, deadlineMs: DeadlineMs): Promise<void> {
   await connection.run(`UPDATE stock SET version = version + ${YOUNGER}`, [], deadlineMs);
   await connection.run(`UPDATE hot_sku SET revision = revision + ${YOUNGER_LAYOUT}`, [], deadlineMs);
 }
