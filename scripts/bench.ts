@@ -8,13 +8,13 @@ import { measureAll } from './bench/rounds.ts';
 import type { Measured, RoundsOptions } from './bench/rounds.ts';
 import { measureScaling, scalingRunCount } from './bench/scaling/rounds.ts';
 import type { Scaled } from './bench/scaling/rounds.ts';
-import { RUN_LENGTH, SLOW_COMMITS } from './bench/scaling/setting.ts';
+import { RUN_LENGTH_FACTOR, SLOW_COMMITS } from './bench/scaling/setting.ts';
 import { printReport } from './bench/tables.ts';
 import { startWorld } from './bench/world.ts';
 import type { World } from './bench/world.ts';
-import { stopWithParent } from './support/lifetime.ts';
+import { stopOnSignalOrParentExit } from './support/lifetime.ts';
 import { progressBar } from './support/progress.ts';
-import { endWhenTold, fail } from './support/report.ts';
+import { exitAfterFlush, fail } from './support/report.ts';
 import { wholeNumber } from './support/wholeNumber.ts';
 
 const ARM_NAMES = [...ARMS, SCALING].map(({ name }) => name);
@@ -33,7 +33,12 @@ const program = new Command('npm run bench --')
   )
   .addOption(new Option('--record', 'with --quick: record the figures as the baseline').implies({ quick: true }))
   .option('--rounds <count>', 'rounds of each comparison', wholeNumber(1), 5)
-  .option('--seconds <count>', `length of each run; of ${SCALING.name} ${RUN_LENGTH} times that`, wholeNumber(1), 2)
+  .option(
+    '--seconds <count>',
+    `length of each run; of ${SCALING.name} ${RUN_LENGTH_FACTOR} times that`,
+    wholeNumber(1),
+    2,
+  )
   .option(
     '--arms <names>',
     `only the comparisons among these and the echo, comma separated: ${ARM_NAMES.join(', ')}`,
@@ -68,7 +73,7 @@ async function stopAll(): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  stopWithParent(stopAll);
+  stopOnSignalOrParentExit(stopAll);
   const plan = options.quick ? quickPlan() : fullPlan();
   const compared = plan.comparisons.length > 0 ? await compare(plan) : null;
   const scaled = plan.scales ? await scale(plan) : null;
@@ -164,5 +169,5 @@ main()
   .catch((error: unknown) => fail(error instanceof Error ? error.message : String(error)))
   .finally(async () => {
     await stopAll();
-    await endWhenTold();
+    await exitAfterFlush();
   });

@@ -3,7 +3,7 @@ import { basename, dirname, join, relative, resolve } from 'node:path';
 import { Command } from 'commander';
 import { isAbandoned, ownPath } from './cluster/ownership.ts';
 import { bundle } from './support/bundle.ts';
-import type { WhereItIs } from './support/bundle.ts';
+import type { UrlExpression } from './support/bundle.ts';
 import { projectPath } from './support/paths.ts';
 import { progressBar } from './support/progress.ts';
 import { fail } from './support/report.ts';
@@ -67,7 +67,7 @@ async function fill(folder: string): Promise<void> {
   const progress = progressBar('building', files.length, 'files');
   // The folder has the structure of the checkout, so each file finds the files beside its source.
   const besideOutput =
-    (file: string): WhereItIs =>
+    (file: string): UrlExpression =>
     (path) =>
       `new URL(${JSON.stringify(relative(projectPath(dirname(file)), path))}, ${OWN_URL}).href`;
   try {

@@ -2,7 +2,7 @@ import { Command, Option } from 'commander';
 import type { Books } from '../src/core/books.ts';
 import { cartsOfDay, openingStock } from './demo/day.ts';
 import { contradictions } from './demo/ledger.ts';
-import type { Ledger, Leftovers } from './demo/ledger.ts';
+import type { ShopRecord, UnitsLeft } from './demo/ledger.ts';
 import { sellAll } from './demo/shops.ts';
 import type { Cart } from './replay/carts.ts';
 import { quantile, Sender } from './replay/sender.ts';
@@ -12,9 +12,9 @@ import { startGatewayProcess } from './support/gatewayProcess.ts';
 import { httpClient } from './support/httpClient.ts';
 import type { HttpClient } from './support/httpClient.ts';
 import { inParallel } from './support/inParallel.ts';
-import { stopWithParent } from './support/lifetime.ts';
+import { stopOnSignalOrParentExit } from './support/lifetime.ts';
 import { progressBar } from './support/progress.ts';
-import { endWhenTold, fail, printTable } from './support/report.ts';
+import { exitAfterFlush, fail, printTable } from './support/report.ts';
 import { startStack } from './support/stack.ts';
 import { wholeNumber } from './support/wholeNumber.ts';
 
@@ -44,9 +44,9 @@ async function stopAll(): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  stopWithParent(stopAll);
+  stopOnSignalOrParentExit(stopAll);
   const say = (line: string): void => console.error(line);
-  const stack = await startStack({ servers: options.servers, dataDirectory: options.dataDir, say });
+  const stack = await startStack({ servers: options.servers, dataDirectory: options.dataDir, onProgress: say });
   started.push(stack);
   say(`starting ${GATEWAYS} gateways`);
   const gateways = await Promise.all(
@@ -93,7 +93,7 @@ async function main(): Promise<void> {
 async function openSkus(sender: Sender, opening: ReadonlyMap<string, number>): Promise<void> {
   await inParallel([...opening], 16, async ([sku_id, leaved_amount]) => {
     const path = `/v1/skus/${encodeURIComponent(sku_id)}`;
-    const { status, text } = await sender.untilVerdict(
+    const { status, text } = await sender.untilFinalAnswer(
       { method: 'PUT', path, body: { leaved_amount }, what: `opening ${sku_id}` },
       0,
     );
@@ -101,7 +101,7 @@ async function openSkus(sender: Sender, opening: ReadonlyMap<string, number>): P
   });
 }
 
-async function readLeftovers(client: HttpClient, publicUrl: string, sku_ids: readonly string[]): Promise<Leftovers> {
+async function readLeftovers(client: HttpClient, publicUrl: string, sku_ids: readonly string[]): Promise<UnitsLeft> {
   const left = new Map<string, number>();
   await inParallel(sku_ids, 16, async (sku_id) => {
     const { body } = await client.call({ method: 'GET', url: `${publicUrl}/v1/skus/${encodeURIComponent(sku_id)}` });
@@ -113,10 +113,10 @@ async function readLeftovers(client: HttpClient, publicUrl: string, sku_ids: rea
 interface Day {
   readonly product: string;
   readonly carts: readonly Cart[];
-  readonly ledger: Ledger;
+  readonly ledger: ShopRecord;
   readonly sender: Sender;
   readonly seconds: number;
-  readonly leftovers: Leftovers;
+  readonly leftovers: UnitsLeft;
   readonly books: readonly Books[];
 }
 
@@ -136,7 +136,7 @@ function report({ product, carts, ledger, sender, seconds, leftovers, books }: D
   );
   const linesIn = (some: readonly Cart[]): number => some.reduce((sum, { lines }) => sum + lines.length, 0);
   const ms = (share: number): string => `${quantile(sender.latenciesMs, share).toFixed(1)} ms`;
-  const tried = [...sender.retried.values()].reduce((sum, count) => sum + count, 0);
+  const tried = [...sender.retryReasons.values()].reduce((sum, count) => sum + count, 0);
   printTable(
     ['the day', ''],
     [
@@ -156,5 +156,5 @@ main()
   .catch((error: unknown) => fail(error instanceof Error ? error.message : String(error)))
   .finally(async () => {
     await stopAll();
-    await endWhenTold();
+    await exitAfterFlush();
   });

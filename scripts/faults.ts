@@ -7,11 +7,11 @@ import type { RoundResult } from '../test/proof/round.ts';
 import { startWorld } from '../test/proof/world.ts';
 import { ENGINE_NAMES } from '../test/support/engines.ts';
 import type { EngineName } from '../test/support/engines.ts';
-import { stopWithParent } from './support/lifetime.ts';
+import { stopOnSignalOrParentExit } from './support/lifetime.ts';
 import { progressBar } from './support/progress.ts';
-import { endWhenTold, fail, printTable } from './support/report.ts';
+import { exitAfterFlush, fail, printTable } from './support/report.ts';
 import { startStack } from './support/stack.ts';
-import { readyNow, startOwnRedis } from './support/tiers.ts';
+import { enablePrecheckNow, startOwnRedis } from './support/tiers.ts';
 import { wholeNumber } from './support/wholeNumber.ts';
 
 /** The values of `--engine`: one engine for all gateways, or all engines in turn. */
@@ -62,7 +62,7 @@ async function stopAll(): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  stopWithParent(stopAll);
+  stopOnSignalOrParentExit(stopAll);
   if (options.keep !== undefined) mkdirSync(options.keep, { recursive: true });
   const kinds = options.kinds.split(',').map((kind) => kind.trim());
   const unknown = kinds.filter((kind) => !KINDS.includes(kind));
@@ -72,13 +72,13 @@ async function main(): Promise<void> {
   const stack = await startStack({
     servers: 2,
     dataDirectory: options.dataDir,
-    say,
+    onProgress: say,
     ...(tiers.includes('replica') ? { replicas: 1 } : {}),
   });
   started.push(stack);
   const redis = tiers.includes('redis') ? await startOwnRedis(options.dataDir, say) : null;
   if (redis !== null) started.push(redis);
-  if (tiers !== '') await readyNow(stack);
+  if (tiers !== '') await enablePrecheckNow(stack);
   const world = await startWorld(stack, options.gateways, ENGINES[options.engine ?? ''] ?? [], { tiers, redis });
   started.push(world);
   const product = stack.cluster.product;
@@ -154,5 +154,5 @@ main()
   .catch((error: unknown) => fail(error instanceof Error ? (error.stack ?? error.message) : String(error)))
   .finally(async () => {
     await stopAll();
-    await endWhenTold();
+    await exitAfterFlush();
   });

@@ -12,8 +12,8 @@ import { readStockFile } from './import/stockFile.ts';
 import type { BadRow, StockFile } from './import/stockFile.ts';
 import { atLine } from './support/csvFile.ts';
 import { progressBar } from './support/progress.ts';
-import { refuseRestored } from './support/refuseRestored.ts';
-import { endWhenTold, fail, printTable } from './support/report.ts';
+import { assertNoneRefused } from './support/refuseRestored.ts';
+import { exitAfterFlush, fail, printTable } from './support/report.ts';
 import { wholeNumber } from './support/wholeNumber.ts';
 
 const program = new Command('npm run import-stock --')
@@ -52,7 +52,7 @@ async function main(path: string, { shards: shardsPath, skipBad, relaxed, list }
   const progress = progressBar('importing', file.rows.length, 'SKUs');
   try {
     await Promise.all(books.shards.map((shard) => shard.tried));
-    await refuseRestored(books.shards, shards);
+    await assertNoneRefused(books.shards, shards);
     const imported = await importStock({ routing, opener: new BulkOpener(books.shards) }, file.rows, (count) =>
       progress.add(count),
     );
@@ -112,4 +112,4 @@ function reportRows(what: string, path: string, rows: readonly BadRow[], list: n
 main(program.args[0] ?? '', program.opts<Options>())
   .catch((error: unknown) => fail(error instanceof Error ? error.message : String(error)))
   // A shard that never answered may keep a socket open.
-  .finally(endWhenTold);
+  .finally(exitAfterFlush);

@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander';
 import { startGatewayProcess } from './support/gatewayProcess.ts';
-import { stopWithParent } from './support/lifetime.ts';
+import { stopOnSignalOrParentExit } from './support/lifetime.ts';
 import { startStack } from './support/stack.ts';
 import { wholeNumber } from './support/wholeNumber.ts';
 
@@ -48,7 +48,7 @@ async function stopAll(): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  stopWithParent(stopAll, 0);
+  stopOnSignalOrParentExit(stopAll, 0);
   const stack = await startStack({
     servers: options.servers,
     replicas: options.replicas,
@@ -57,7 +57,7 @@ async function main(): Promise<void> {
     // Another number of servers distributes the shards differently, so it has data of its own. Servers with replicas
     // have data of their own too: replication starts with the first transaction, which has a GTID only there.
     keep: `local_${options.servers}${options.replicas > 0 ? `_replicas_${options.replicas}` : ''}`,
-    say: (line) => console.error(line),
+    onProgress: (line) => console.error(line),
   });
   started.push(stack);
   const gateway = await startGatewayProcess({

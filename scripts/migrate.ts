@@ -8,7 +8,7 @@ import type { ShardConfig } from '../src/shardsFile.ts';
 import { precheckOff } from './migrate/precheckOff.ts';
 import { projectPath } from './support/paths.ts';
 import { progressBar } from './support/progress.ts';
-import { endWhenTold, fail, printTable } from './support/report.ts';
+import { exitAfterFlush, fail, printTable } from './support/report.ts';
 import { wholeNumber } from './support/wholeNumber.ts';
 
 /** Time for the reads before and after the wait. */
@@ -78,7 +78,7 @@ async function unlockAll(endsHolder: boolean): Promise<void> {
     }),
   );
   printTable(['shard', 'lock'], rows);
-  await endWhenTold();
+  await exitAfterFlush();
 }
 
 function inWords({ holder, ending, wasLeftLocked, next }: LockReport, name: string): string {
@@ -138,7 +138,7 @@ async function run(apply: boolean, createSchemas: boolean): Promise<void> {
     );
   }
   // A shard that never answered may keep a socket open.
-  await endWhenTold();
+  await exitAfterFlush();
 }
 
 function verdict({ fault, appliedNow, status }: MigrationResult): string {
@@ -150,5 +150,5 @@ function verdict({ fault, appliedNow, status }: MigrationResult): string {
 
 program.parseAsync().catch((error: unknown) => {
   fail(error instanceof Error ? error.message : String(error));
-  return endWhenTold();
+  return exitAfterFlush();
 });

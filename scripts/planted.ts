@@ -1,14 +1,14 @@
 import { Command, InvalidArgumentError } from 'commander';
-import { choose, readBugs } from './planted/bugs.ts';
+import { chooseBugs, readBugs } from './planted/bugs.ts';
 import type { PlantedBug } from './planted/bugs.ts';
 import { applyPatch, checkPatch, copyCheckout } from './planted/copies.ts';
 import type { Copies } from './planted/copies.ts';
 import { SOUND_LIMIT_MS, TestRunner } from './planted/tests.ts';
 import type { TestRun } from './planted/tests.ts';
 import { inParallel } from './support/inParallel.ts';
-import { stopWithParent } from './support/lifetime.ts';
+import { stopOnSignalOrParentExit } from './support/lifetime.ts';
 import { progressBar } from './support/progress.ts';
-import { endWhenTold, fail, printTable } from './support/report.ts';
+import { exitAfterFlush, fail, printTable } from './support/report.ts';
 import { wholeNumber } from './support/wholeNumber.ts';
 
 const program = new Command('npm run test:planted --')
@@ -72,7 +72,7 @@ function part(text: string): Part {
 
 function chosen(): readonly PlantedBug[] {
   try {
-    const chosenBugs = choose(readBugs(), only);
+    const chosenBugs = chooseBugs(readBugs(), only);
     return ofAll === undefined ? chosenBugs : chosenBugs.filter((_, index) => index % ofAll.parts === ofAll.which - 1);
   } catch (error) {
     return program.error(`error: ${error instanceof Error ? error.message : String(error)}`);
@@ -111,13 +111,13 @@ function report(tried: readonly Tried[]): void {
   const caught = tried.filter(({ verdict }) => verdict === CAUGHT);
   const medianSeconds = sorted[Math.floor(sorted.length / 2)] ?? 0;
   console.log(`${caught.length} of ${tried.length} bugs caught, median ${medianSeconds.toFixed(1)} s`);
-  for (const { bug, verdict } of tried) if (verdict !== CAUGHT) fail(`${bug.name}: ${verdict}. ${bug.about}`);
+  for (const { bug, verdict } of tried) if (verdict !== CAUGHT) fail(`${bug.name}: ${verdict}. ${bug.description}`);
 }
 
 async function main(): Promise<void> {
   const copies = copyCheckout();
   process.on('exit', () => copies.remove());
-  stopWithParent(() => runner.stop());
+  stopOnSignalOrParentExit(() => runner.stop());
   await passWithoutBugs(copies);
   const progress = progressBar('planting', bugs.length, 'bugs');
   const tried: Tried[] = [];
@@ -132,4 +132,4 @@ async function main(): Promise<void> {
 
 main()
   .catch((error: unknown) => fail(error instanceof Error ? error.message : String(error)))
-  .finally(endWhenTold);
+  .finally(exitAfterFlush);

@@ -16,8 +16,8 @@ import { reconcileRestored } from './reconcile/restored.ts';
 import type { RestoredOptions } from './reconcile/restoredOptions.ts';
 import { momentMs } from './support/moment.ts';
 import { progressBar } from './support/progress.ts';
-import { refuseRestored } from './support/refuseRestored.ts';
-import { endWhenTold, fail, printTable } from './support/report.ts';
+import { assertNoneRefused } from './support/refuseRestored.ts';
+import { exitAfterFlush, fail, printTable } from './support/report.ts';
 import { wholeNumber } from './support/wholeNumber.ts';
 
 const program = new Command('npm run reconcile --')
@@ -107,7 +107,7 @@ async function main({ shards: file, sku, repair, json, timeout }: Options): Prom
   const progress = progressBar('reconciling', shards.length, 'shards');
   try {
     await Promise.all(books.shards.map((shard) => shard.tried));
-    if (repair) await refuseRestored(books.shards, shards);
+    if (repair) await assertNoneRefused(books.shards, shards);
     const result = await reconcile(parts, {
       shardCount: shards.length,
       sku_id: sku ?? null,
@@ -211,4 +211,4 @@ async function run(): Promise<void> {
 run()
   .catch((error: unknown) => fail(error instanceof Error ? error.message : String(error)))
   // A shard that never answered may keep a socket open.
-  .finally(endWhenTold);
+  .finally(exitAfterFlush);

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { FlowKey } from '../src/core/nouns.ts';
-import { answerFaults, memoryFaults, remember, replayFaults, sentAgain } from './replay/memory.ts';
+import { answerFaults, expectedStateFaults, expectedStateOf, replayFaults, eventsToRepeat } from './replay/memory.ts';
 import { readOrders } from './replay/orders.ts';
 import { openingStock, planReplay } from './replay/plan.ts';
 import type { Plan, ReplayEvent } from './replay/plan.ts';
@@ -12,11 +12,11 @@ import { printBooks, printPasses } from './replay/tables.ts';
 import type { Pass } from './replay/tables.ts';
 import { openSkus, startTarget, useTarget } from './replay/target.ts';
 import type { Target } from './replay/target.ts';
-import { databaseWitness, gatewayWitness, readLeft } from './replay/witness.ts';
-import type { Witness } from './replay/witness.ts';
-import { stopWithParent } from './support/lifetime.ts';
+import { databaseInspector, gatewayInspector, readLeft } from './replay/witness.ts';
+import type { StockInspector } from './replay/witness.ts';
+import { stopOnSignalOrParentExit } from './support/lifetime.ts';
 import { progressBar } from './support/progress.ts';
-import { endWhenTold, fail } from './support/report.ts';
+import { exitAfterFlush, fail } from './support/report.ts';
 import { wholeNumber } from './support/wholeNumber.ts';
 
 const program = new Command('npm run replay --')
@@ -86,12 +86,12 @@ async function stopAll(): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  stopWithParent(stopAll);
+  stopOnSignalOrParentExit(stopAll);
   const file = program.args[0] ?? '';
   const plan = planReplay(await readOrders(file), file);
   const opening = openingStock(plan, options.stockFactor);
   const target = await reach();
-  const witness = target.databases === null ? gatewayWitness(target) : databaseWitness(target.databases);
+  const witness = target.databases === null ? gatewayInspector(target) : databaseInspector(target.databases);
   console.error(`opening stock for ${opening.size} SKUs`);
   await openSkus(target, opening);
 
@@ -104,9 +104,9 @@ async function main(): Promise<void> {
   if (options.twice) {
     const keys = keysOf(plan);
     const before = await witness.sums(keys, [...opening.keys()]);
-    const again = await sendAll('again', sentAgain(first.results), target);
+    const again = await sendAll('again', eventsToRepeat(first.results), target);
     passes.push(again);
-    faults.push(...(await witness.settle()), ...replayFaults(first.results, again.results));
+    faults.push(...(await witness.untilNoOpenCarts()), ...replayFaults(first.results, again.results));
     faults.push(...changes(before, await witness.sums(keys, [...opening.keys()])));
   }
   await report(target, witness, plan, passes, faults);
@@ -150,15 +150,15 @@ async function sendAll(
 /** @returns every contradiction between the answers and the stored rows */
 async function reconcile(
   target: Target,
-  witness: Witness,
+  witness: StockInspector,
   plan: Plan,
   results: Results,
   opening: ReadonlyMap<string, number>,
 ): Promise<string[]> {
-  const unsettled = await witness.settle();
-  const memory = remember(results, opening);
+  const unsettled = await witness.untilNoOpenCarts();
+  const memory = expectedStateOf(results, opening);
   const flows = await witness.flows(keysOf(plan));
-  const faults = [...unsettled, ...memoryFaults(memory, flows, await readLeft(target, [...opening.keys()]))];
+  const faults = [...unsettled, ...expectedStateFaults(memory, flows, await readLeft(target, [...opening.keys()]))];
   const isOurs = options.url === undefined && options.keep === undefined;
   if (isOurs && flows.size !== memory.lineCount)
     faults.push(`${flows.size} flows are stored, the shop counts ${memory.lineCount} lines`);
@@ -176,7 +176,7 @@ function changes(before: readonly string[], after: readonly string[]): string[] 
 
 async function report(
   target: Target,
-  witness: Witness,
+  witness: StockInspector,
   plan: Plan,
   passes: readonly Pass[],
   faults: string[],
@@ -199,7 +199,7 @@ async function report(
 }
 
 /** A digest of the stored flows and the units left, independent of times. */
-async function digestOf(target: Target, witness: Witness, plan: Plan): Promise<string> {
+async function digestOf(target: Target, witness: StockInspector, plan: Plan): Promise<string> {
   const keys = keysOf(plan);
   const flows = [...(await witness.flows(keys))].map(([key, { order_id, quantity, returned, status }]) =>
     JSON.stringify([key, order_id, quantity, returned, status]),
@@ -232,5 +232,5 @@ main()
   .catch((error: unknown) => fail(error instanceof Error ? error.message : String(error)))
   .finally(async () => {
     await stopAll();
-    await endWhenTold();
+    await exitAfterFlush();
   });

@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { removeAbandonedContainers } from './cluster/image.ts';
 import { removeAbandoned } from './cluster/ownership.ts';
 import { supervise } from './cluster/supervise.ts';
-import { stopWithParent } from './support/lifetime.ts';
+import { stopOnSignalOrParentExit } from './support/lifetime.ts';
 import { projectPath } from './support/paths.ts';
 import { wholeNumber } from './support/wholeNumber.ts';
 
@@ -50,7 +50,7 @@ const mocha = supervise({
   environment: { ...process.env, ...(long ? { STOCKGATE_TEST_LONG: '1' } : {}) },
   workingDirectory: projectPath('.'),
 });
-stopWithParent(async () => void (await mocha.stop(STOP_MS)));
+stopOnSignalOrParentExit(async () => void (await mocha.stop(STOP_MS)));
 const { code } = await mocha.exited;
 // Servers of parallel jobs died with the processes of the jobs. Files that a server still writes are removed by the
 // next run. Containers did not die, so they are removed here.

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { armCalled, ARMS, COMPARISONS, SCALING, SCALING_CONTROL } from '../scripts/bench/arms.ts';
+import { armNamed, ARMS, COMPARISONS, SCALING, SCALING_CONTROL } from '../scripts/bench/arms.ts';
 import { regressions } from '../scripts/bench/baseline.ts';
 import { chainsOf, comparisonsOf, runCount } from '../scripts/bench/chains.ts';
 import { ticksIn } from '../scripts/bench/cpu.ts';
@@ -19,7 +19,7 @@ import type { Pair } from '../scripts/bench/rounds.ts';
 import { scalingFigures, scalingRows } from '../scripts/bench/scaling/rows.ts';
 import type { ScalingRun } from '../scripts/bench/scaling/rows.ts';
 import { SLOW_COMMITS, SUB_ROWS } from '../scripts/bench/scaling/setting.ts';
-import type { Standing } from '../scripts/bench/shelves.ts';
+import type { StockSums } from '../scripts/bench/shelves.ts';
 import { spreadOf } from '../scripts/bench/statistics.ts';
 import { figureCells, scalingCells } from '../scripts/bench/tables.ts';
 
@@ -29,13 +29,13 @@ const counted: Counted = {
   broken: 0,
   seconds: 2,
   made: 104,
-  again: 0,
+  repeated: 0,
   short: 0,
   cpuSeconds: 0.1,
   p50Ms: 1,
   p99Ms: 3,
 };
-const standing: Standing = { opening: 1_000, leaved: 898, held: 0, deducted: 102, flowCount: 102, differences: [] };
+const standing: StockSums = { opening: 1_000, leaved: 898, held: 0, deducted: 102, flowCount: 102, differences: [] };
 
 const runOf = (arm: string, rate: number, more: Partial<Run> = {}): Run => ({
   ...{
@@ -90,14 +90,14 @@ describe('benchmark', () => {
   });
 
   it('accepts a run only when the rows match the answers', () => {
-    const faultsOf = (more: Partial<Standing>, less: Partial<Counted> = {}) =>
+    const faultsOf = (more: Partial<StockSums>, less: Partial<Counted> = {}) =>
       contradictions({ ...counted, ...less }, { ...standing, ...more }, 1);
     expect(faultsOf({})).to.deep.equal([]);
     expect(faultsOf({ leaved: 899 })[0]).to.contain('a stock drop of 101');
     expect(faultsOf({ flowCount: 99 })[0]).to.contain('100 were answered');
     expect(faultsOf({ flowCount: 105 })[0]).to.contain('104 were made');
     expect(faultsOf({ differences: ['r1-sku-0001'] })[0]).to.contain('r1-sku-0001');
-    expect(faultsOf({ flowCount: 93, deducted: 93, leaved: 907 }, { again: 5, refused: 2 })).to.deep.equal([]);
+    expect(faultsOf({ flowCount: 93, deducted: 93, leaved: 907 }, { repeated: 5, refused: 2 })).to.deep.equal([]);
     expect(contradictions(counted, { ...standing, flowCount: 303, deducted: 102 }, 3)).to.deep.equal([]);
   });
 
@@ -115,7 +115,7 @@ describe('benchmark', () => {
       comparison,
       connections: 1_024,
       run: runOf('hot', rate, more),
-      around: [runOf('echo', 90), runOf('echo', 110)],
+      references: [runOf('echo', 90), runOf('echo', 110)],
       raw: null,
     });
     const row = figureRow(figure, [pair(80), pair(70), pair(95)]);
@@ -155,7 +155,7 @@ describe('benchmark', () => {
       ).to.equal(true);
     }
     for (const { arm, reference } of COMPARISONS)
-      expect([armCalled(arm), armCalled(reference)].every((each) => ARMS.includes(each))).to.equal(true);
+      expect([armNamed(arm), armNamed(reference)].every((each) => ARMS.includes(each))).to.equal(true);
   });
 
   it('shares a reference run between neighbouring runs, except at a fixed rate', () => {
@@ -249,9 +249,9 @@ describe('benchmark', () => {
     expect(quantities).to.deep.equal(new Set([1, QUANTITY_SHORT]));
     const seen = new Map<string, string>();
     const again = bodies.filter((body) => seen.has(body.order_id) || !seen.set(body.order_id, JSON.stringify(body)));
-    expect(again).to.have.length(orders.counts.again);
+    expect(again).to.have.length(orders.counts.repeated);
     expect(again.every((body) => seen.get(body.order_id) === JSON.stringify(body))).to.equal(true);
-    expect(orders.counts.again).to.be.greaterThan(200);
+    expect(orders.counts.repeated).to.be.greaterThan(200);
     expect(orders.counts.short).to.be.within(200, 210);
   });
 

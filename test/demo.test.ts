@@ -3,7 +3,7 @@ import { sumBooks } from '../src/core/books.ts';
 import { flowKeyText } from '../src/core/nouns.ts';
 import { cartsOfDay, openingStock } from '../scripts/demo/day.ts';
 import { contradictions } from '../scripts/demo/ledger.ts';
-import type { Ledger, Shelves } from '../scripts/demo/ledger.ts';
+import type { ShopRecord, FinalStock } from '../scripts/demo/ledger.ts';
 import { refusalOf } from '../scripts/replay/carts.ts';
 import type { Cart } from '../scripts/replay/carts.ts';
 
@@ -18,7 +18,7 @@ describe('the demo', () => {
   });
   const sold = cart('one', ['A', 2], ['B', 1]);
   const refused = cart('two', ['A', 1], ['B', 2], ['B', 2]);
-  const ledger = (more: Partial<Ledger> = {}): Ledger => ({
+  const ledger = (more: Partial<ShopRecord> = {}): ShopRecord => ({
     sold: [sold],
     refused: [{ cart: refused, short: ['B'] }],
     faults: [],
@@ -30,7 +30,7 @@ describe('the demo', () => {
       (line) =>
         [flowKeyText(line), { order_id, quantity: line.quantity, returned: 0, status: 'deducted' as const }] as const,
     );
-  const finalStock = (more: Partial<Shelves> = {}): Shelves => ({
+  const finalStock = (more: Partial<FinalStock> = {}): FinalStock => ({
     opening: new Map([
       ['A', 5],
       ['B', 4],

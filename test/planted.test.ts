@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { choose, readBugs } from '../scripts/planted/bugs.ts';
+import { chooseBugs, readBugs } from '../scripts/planted/bugs.ts';
 import { checkPatch, copyCheckout } from '../scripts/planted/copies.ts';
 import type { Copies } from '../scripts/planted/copies.ts';
 import { projectPath } from '../scripts/support/paths.ts';
@@ -19,7 +19,7 @@ describe('planted bugs', () => {
   });
   after(() => copies.remove());
 
-  for (const { name, about, patch, testFiles } of bugs) {
+  for (const { name, description: about, patch, testFiles } of bugs) {
     it(`${name} applies, is described, and names tests that exist`, () => {
       checkPatch(patch, copy);
       expect(about).to.match(/^[A-Z"].*\.$/);
@@ -30,8 +30,8 @@ describe('planted bugs', () => {
   it('are numbered without a gap and selected by name or number', () => {
     expect(bugs.map(({ name }) => Number(name.split('-')[0]))).to.deep.equal(bugs.map((_, index) => index + 1));
     const [first, second] = bugs;
-    expect(choose(bugs, ['01', second?.name ?? ''])).to.deep.equal([first, second]);
-    expect(() => choose(bugs, ['nonsense'])).to.throw('no planted bug is called nonsense');
+    expect(chooseBugs(bugs, ['01', second?.name ?? ''])).to.deep.equal([first, second]);
+    expect(() => chooseBugs(bugs, ['nonsense'])).to.throw('no planted bug is called nonsense');
   });
 
   it('are rejected when they no longer apply', () => {

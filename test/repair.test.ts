@@ -6,7 +6,7 @@ import { putBack } from '../src/service/restored/putBack.ts';
 import type { PutBackPorts } from '../src/service/restored/putBack.ts';
 import { repair } from '../src/service/repair.ts';
 import type { Repair } from '../src/service/repair.ts';
-import { notBack } from '../scripts/reconcile/tellLost.ts';
+import { notPutBack } from '../scripts/reconcile/tellLost.ts';
 import { runFile } from './support/command.ts';
 import type { Finished } from './support/command.ts';
 import { fresh, startTestGateway } from './support/gateway.ts';
@@ -117,7 +117,7 @@ describe('a record that is put back on a restored shard', () => {
     const parts = { shards: { recordCart }, afterwork: { finish: async () => undefined } } as unknown as PutBackPorts;
     const done = await putBack(parts, [{ shard: 0, missing: [lost] }], performance.now() + 1_000);
     expect(done).to.deep.equal([{ lost, fault: 'COMMIT: silent', isUnknown: true }]);
-    expect(notBack(done)).to.deep.equal([
+    expect(notPutBack(done)).to.deep.equal([
       'outcome unknown, run it again (COMMIT: silent): cart: order_id "o", id "1" (own-1)',
     ]);
   });

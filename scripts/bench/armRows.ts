@@ -48,7 +48,9 @@ export function armRows({ pairs, runs }: Measured): ArmRow[] {
             pressure,
             connections: count,
             rate: spread(({ rate }) => rate),
-            toEcho: spreadOf(besideEcho.map(({ run, around }) => run.rate / meanOf(around.map(({ rate }) => rate)))),
+            toEcho: spreadOf(
+              besideEcho.map(({ run, references: around }) => run.rate / meanOf(around.map(({ rate }) => rate))),
+            ),
             serverMicros: spread(({ cpuMicros }) => cpuMicros.server),
             storeMicros: spread(({ cpuMicros }) => cpuMicros.store),
             generatorMicros: spread(({ cpuMicros }) => cpuMicros.generator),

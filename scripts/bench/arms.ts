@@ -22,7 +22,7 @@ export interface Arm {
   /** Outcomes, as the gateway counts them, that count as work. More than 1 % of other outcomes void a run. */
   readonly answers: readonly string[];
   /** The server rejects requests when too many wait. Rejected requests do not count as work, and do not void a run. */
-  readonly mayShed: boolean;
+  readonly mayReject: boolean;
   /** In a few words, for the table. */
   readonly what: string;
 }
@@ -32,7 +32,7 @@ const arm = (name: string, server: ServerName, goods: GoodsName, what: string, m
   server,
   goods,
   mixed: false,
-  mayShed: false,
+  mayReject: false,
   answers: ['deducted'],
   what,
   ...more,
@@ -54,11 +54,11 @@ export const ARMS: readonly Arm[] = [
     answers: ['deducted', 'replayed', 'insufficient_stock'],
   }),
 
-  arm('carts', 'gateway', 'carts', 'three lines on three shards', { mayShed: true }),
+  arm('carts', 'gateway', 'carts', 'three lines on three shards', { mayReject: true }),
   arm('one_shard', 'gateway_1_shard', 'many', '1,024 SKUs on one shard'),
 
-  arm('textbook_hot', 'textbook', 'hot', 'a transaction per request, one hot SKU, best pool', { mayShed: true }),
-  arm('textbook_many', 'textbook', 'many', 'a transaction per request, 1,024 SKUs, best pool', { mayShed: true }),
+  arm('textbook_hot', 'textbook', 'hot', 'a transaction per request, one hot SKU, best pool', { mayReject: true }),
+  arm('textbook_many', 'textbook', 'many', 'a transaction per request, 1,024 SKUs, best pool', { mayReject: true }),
 
   arm('spans', 'gateway_traced', 'hot', 'one hot SKU, spans of every request'),
   arm('few_spans', 'gateway_traced_little', 'hot', 'one hot SKU, spans of one request in a hundred'),
@@ -70,7 +70,7 @@ export const SCALING = arm('scaling', 'gateway', 'hot', 'one SKU on 1, 2, 4, 8 a
 /** Measured beside it: the most that the databases and the machine allow. */
 export const SCALING_CONTROL = arm('scaling_control', 'gateway', 'many', 'as many SKUs, on as many servers');
 
-export function armCalled(name: string): Arm {
+export function armNamed(name: string): Arm {
   const found = ARMS.find((candidate) => candidate.name === name);
   if (found === undefined)
     throw new Error(`no arm is called ${name}; there are ${ARMS.map((each) => each.name).join(', ')}`);

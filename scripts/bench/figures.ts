@@ -21,23 +21,23 @@ export interface Figure {
   readonly value: (pair: Pair) => number | null;
 }
 
-export type Verdict = 'goal' | 'floor' | 'MISSED' | 'VOID' | 'not measured';
+export type FigureVerdict = 'goal' | 'floor' | 'MISSED' | 'VOID' | 'not measured';
 
 export interface FigureRow extends Pick<Figure, 'id' | 'what' | 'connections' | 'better' | 'floor' | 'goal'> {
   readonly spread: Spread | null;
   /** Of each round. */
   readonly values: readonly number[];
-  readonly verdict: Verdict;
+  readonly verdict: FigureVerdict;
 }
 
-const rateRatio = ({ run, around }: Pair): number => run.rate / meanOf(around.map(({ rate }) => rate));
-const medianLatencyRatio = ({ run, around }: Pair): number =>
+const rateRatio = ({ run, references: around }: Pair): number => run.rate / meanOf(around.map(({ rate }) => rate));
+const medianLatencyRatio = ({ run, references: around }: Pair): number =>
   run.counted.p50Ms / meanOf(around.map(({ counted }) => counted.p50Ms));
 
-const p99ExcessInBatches = ({ run, around, raw }: Pair): number | null =>
+const p99ExcessInBatches = ({ run, references: around, raw }: Pair): number | null =>
   raw === null ? null : (run.counted.p99Ms - meanOf(around.map(({ counted }) => counted.p99Ms))) / raw.medianBatchMs;
 
-function gatewayCpuRatio({ run, around }: Pair): number | null {
+function gatewayCpuRatio({ run, references: around }: Pair): number | null {
   const references = around.map(({ cpuMicros }) => cpuMicros.server);
   const gateway = run.cpuMicros.server;
   return gateway === null || !references.every((micros) => micros !== null) ? null : gateway / meanOf(references);
@@ -182,7 +182,7 @@ export function figureRow(figure: Figure, pairs: readonly Pair[]): FigureRow {
   );
   const values = own.map(figure.value).filter((value): value is number => Number.isFinite(value));
   const spread = spreadOf(values);
-  const isVoid = own.some(({ run, around }) => [run, ...around].some(({ faults }) => faults.length > 0));
+  const isVoid = own.some(({ run, references: around }) => [run, ...around].some(({ faults }) => faults.length > 0));
   return {
     id,
     what,
@@ -200,7 +200,7 @@ export function figureRow(figure: Figure, pairs: readonly Pair[]): FigureRow {
 export function verdictOn(
   { better, floor, goal }: Pick<Figure, 'better' | 'floor' | 'goal'>,
   spread: Spread | null,
-): Verdict {
+): FigureVerdict {
   if (spread === null) return 'not measured';
   const reaches = (bound: number): boolean => (better === 'more' ? spread.median >= bound : spread.median <= bound);
   return reaches(goal) ? 'goal' : reaches(floor) ? 'floor' : 'MISSED';

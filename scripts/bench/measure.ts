@@ -6,7 +6,7 @@ import { cpuSeconds, cpuSecondsOf } from './cpu.ts';
 import { goodsFor } from './goods.ts';
 import type { Goods } from './goods.ts';
 import type { Counted } from './load/contract.ts';
-import { builtIn } from './load/run.ts';
+import { builtInGenerator } from './load/run.ts';
 import { readOutcomes, unexpected } from './outcomes.ts';
 import type { Outcomes } from './outcomes.ts';
 import { contradictions } from './proof.ts';
@@ -64,13 +64,13 @@ export async function measure(world: World, serving: Serving, options: RunOption
   const goods = (options.goods ?? ((prefix) => goodsFor(arm.goods, prefix, world.stack.shards.length)))(
     `r${String(runs).padStart(4, '0')}`,
   );
-  await serving.shelves?.open(goods);
+  await serving.stock?.open(goods);
   const basketFile = join(world.scratch, 'baskets');
   writeFileSync(basketFile, goods.baskets.map((skus) => `${skus.join(',')}\n`).join(''));
   const commitsBefore = (await serving.countCommits?.()) ?? null;
   const idle = serving.countStatements === undefined ? null : await statementsWhile(serving, () => sleep(IDLE_MS));
   const before = await readCounters(serving, 'before');
-  const generator = pressure === 'all_out' ? world.generator : builtIn;
+  const generator = pressure === 'all_out' ? world.generator : builtInGenerator;
   const load = { url: serving.url, basketFile, prefix: goods.prefix, mixed: arm.mixed, connections, seconds };
   const counting: Counted[] = [];
   const loaded = await statementsWhile(serving, async () =>
@@ -128,7 +128,7 @@ async function readCounters({ pid, storePids, adminUrl }: Serving, side: 'before
 }
 
 /** Reads the books until they are right, or until `SETTLE_MS`: requests still run, and carts complete their holds. */
-async function bookFaultsAfter({ shelves }: Serving, goods: Goods, counted: Counted): Promise<string[]> {
+async function bookFaultsAfter({ stock: shelves }: Serving, goods: Goods, counted: Counted): Promise<string[]> {
   if (shelves === null) return counted.requests === 0 ? ['no request was answered'] : [];
   const untilMs = performance.now() + SETTLE_MS;
   for (;;) {
@@ -147,7 +147,8 @@ function loadFaults(
 ): string[] {
   const faults: string[] = [];
   if (broken > requests * BROKEN_SHARE_MAX) faults.push(`${broken} connections broke or got no answer`);
-  if (!arm.mayShed && othersShare > OTHERS_SHARE_MAX) faults.push(`answers of other kinds: ${JSON.stringify(others)}`);
+  if (!arm.mayReject && othersShare > OTHERS_SHARE_MAX)
+    faults.push(`answers of other kinds: ${JSON.stringify(others)}`);
   if ((arm.server === 'echo' || arm.server === 'redis') && refused > 0)
     faults.push(`${refused} answers of 400 and above`);
   return faults;

@@ -1,5 +1,5 @@
 import type { Counted } from './load/contract.ts';
-import type { Standing } from './shelves.ts';
+import type { StockSums } from './shelves.ts';
 
 /**
  * Compares the answers that the load generator counted with the rows. The generator reads no answer to the requests
@@ -8,7 +8,7 @@ import type { Standing } from './shelves.ts';
  * @param linesPerOrder the number of flows of each accepted order
  * @returns the contradictions; without any, the run counts
  */
-export function contradictions(counted: Counted, standing: Standing, linesPerOrder: number): string[] {
+export function contradictions(counted: Counted, standing: StockSums, linesPerOrder: number): string[] {
   const faults: string[] = [];
   if (standing.differences.length > 0)
     faults.push(`stock rows that differ from their flows: ${standing.differences.slice(0, 5).join(', ')}`);
@@ -17,7 +17,7 @@ export function contradictions(counted: Counted, standing: Standing, linesPerOrd
   if (standing.deducted !== drop) faults.push(`flows of ${standing.deducted} units, a stock drop of ${drop}`);
   const orders = standing.flowCount / linesPerOrder;
   // A replay is answered without a new flow. Any of the repeated orders may have been one, so none of them is required.
-  const answered = counted.requests - counted.refused - counted.again;
+  const answered = counted.requests - counted.refused - counted.repeated;
   if (orders < answered) faults.push(`${orders} orders are stored, ${answered} were answered as accepted`);
   if (orders > counted.made) faults.push(`${orders} orders are stored, ${counted.made} were sent`);
   if (counted.requests === 0) faults.push('no request was answered');

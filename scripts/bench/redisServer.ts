@@ -1,13 +1,13 @@
 import { createClient } from '@redis/client';
 import { startRedis } from '../cluster/redis.ts';
 import type { Command } from '../cluster/tools.ts';
-import type { Shelves } from './shelves.ts';
+import type { BenchStock } from './shelves.ts';
 
 /** A Redis server and access to the stock in it. */
 export interface RedisStore {
   readonly port: number;
   readonly pid: number;
-  readonly shelves: Shelves;
+  readonly stock: BenchStock;
   stop(): Promise<void>;
 }
 
@@ -17,7 +17,7 @@ export async function startRedisStore(command: Command, directory: string): Prom
   const client = createClient({ socket: { host, port, reconnectStrategy: false } });
   client.on('error', () => undefined);
   await client.connect();
-  const shelves: Shelves = {
+  const shelves: BenchStock = {
     shardCount: 1,
     async open({ sku_ids, opening }) {
       await client.flushAll();
@@ -42,7 +42,7 @@ export async function startRedisStore(command: Command, directory: string): Prom
   return {
     port,
     pid,
-    shelves,
+    stock: shelves,
     async stop() {
       await shelves.close();
       await server.stop();

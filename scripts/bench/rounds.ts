@@ -1,4 +1,4 @@
-import { armCalled } from './arms.ts';
+import { armNamed } from './arms.ts';
 import type { Arm, Comparison } from './arms.ts';
 import { chainsOf, connectionsOf } from './chains.ts';
 import type { Chain, Scope } from './chains.ts';
@@ -16,7 +16,7 @@ export interface Pair {
   readonly comparison: Comparison;
   readonly connections: number;
   readonly run: Run;
-  readonly around: readonly [Run, Run];
+  readonly references: readonly [Run, Run];
   /** The figures of the database alone in the same round; only beside the echo. */
   readonly raw: RawInserts | null;
 }
@@ -39,8 +39,8 @@ export interface RoundsOptions extends Scope {
 export async function measureAll(world: World, options: RoundsOptions): Promise<Measured> {
   const all = { pairs: [] as Pair[], runs: [] as Run[], pools: {} as Record<string, Record<number, number>> };
   for (const chain of chainsOf(options.comparisons)) {
-    const reference = armCalled(chain[0].reference);
-    const arms = chain.map(({ arm }) => armCalled(arm));
+    const reference = armNamed(chain[0].reference);
+    const arms = chain.map(({ arm }) => armNamed(arm));
     await world.keepOnly([reference, ...arms].map(({ server }) => server));
     if (reference.server === 'textbook')
       all.pools[reference.name] ??= await bestPool(world, reference, options.warmUpSeconds);
@@ -104,7 +104,7 @@ async function measureChain(
   const { chain, connections, seconds, earlier, onRun } = options;
   const runs: Run[] = [];
   const step = async (name: string, rate: number | undefined): Promise<Run> => {
-    const arm = armCalled(name);
+    const arm = armNamed(name);
     const { pressure } = chain[0];
     const run = await serve(arm, (serving) =>
       measure(world, serving, { arm, pressure, connections, seconds, ...(rate !== undefined && { rate }) }),
@@ -122,7 +122,7 @@ async function measureChain(
     if (before === null || rate !== undefined) before = await step(comparison.reference, rate);
     const run = await step(comparison.arm, rate);
     const after = await step(comparison.reference, rate);
-    pairs.push({ comparison, connections, run, around: [before, after], raw });
+    pairs.push({ comparison, connections, run, references: [before, after], raw });
     before = after;
   }
   return { pairs, runs };

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ask } from '../cluster/ask.ts';
+import { queryOnce } from '../cluster/ask.ts';
 import type { Cluster } from '../cluster/contract.ts';
 import { findTool, REDIS } from '../cluster/tools.ts';
 import { startGatewayProcess } from '../support/gatewayProcess.ts';
@@ -9,8 +9,8 @@ import { startStack } from '../support/stack.ts';
 import type { Stack } from '../support/stack.ts';
 import type { ServerName } from './arms.ts';
 import { startRedisStore } from './redisServer.ts';
-import { openShelves } from './shelves.ts';
-import type { Shelves } from './shelves.ts';
+import { openBenchStock } from './shelves.ts';
+import type { BenchStock } from './shelves.ts';
 
 /** A process that takes orders, with its databases. */
 export interface Serving {
@@ -25,7 +25,7 @@ export interface Serving {
   /** Counts the statements that its databases have received so far; absent where the arm does not need it. */
   readonly countStatements?: () => Promise<number>;
   /** null: it keeps no stock. */
-  readonly shelves: Shelves | null;
+  readonly stock: BenchStock | null;
 }
 
 interface Running {
@@ -55,11 +55,11 @@ const PRECHECK_READY_MS = 32_000;
 export class Servers {
   readonly #options: ServersOptions;
   readonly #running = new Map<ServerName, Running>();
-  readonly #shelves = new Map<Stack, Shelves>();
+  readonly #shelves = new Map<Stack, BenchStock>();
   #oneShard: Promise<Stack> | null = null;
   #oneShardStarted: Stack | null = null;
   readonly #starters: Readonly<Record<ServerName, (pool: number) => Promise<Running | null>>> = {
-    echo: () => this.#startApp('scripts/bench/apps/echo.ts', { storePids: [], shelves: null }),
+    echo: () => this.#startApp('scripts/bench/apps/echo.ts', { storePids: [], stock: null }),
     gateway: () => this.#startGateway(this.#options.stack, { STOCKGATE_ENGINE: 'batching' }),
     gateway_prechecked: () => this.#startPrechecked(),
     gateway_traced: () => this.#startTraced(1),
@@ -113,7 +113,7 @@ export class Servers {
         adminUrl,
         pid,
         storePids: this.#options.stack.cluster.servers.map((server) => server.pid),
-        shelves: await this.#shelvesOf(stack),
+        stock: await this.#shelvesOf(stack),
       },
       stop,
     };
@@ -121,7 +121,7 @@ export class Servers {
 
   async #startApp(
     entry: string,
-    more: Pick<Serving, 'storePids' | 'shelves'>,
+    more: Pick<Serving, 'storePids' | 'stock'>,
     environment: NodeJS.ProcessEnv = {},
   ): Promise<Running> {
     const { publicUrl, pid, stop } = await startGatewayProcess(environment, entry, this.#options.nodeFlags);
@@ -157,7 +157,7 @@ export class Servers {
       servers: 1,
       shardCount: 1,
       dataDirectory,
-      say: () => undefined,
+      onProgress: () => undefined,
       pool: POOL,
     });
     const oneShard = await this.#oneShard;
@@ -172,14 +172,14 @@ export class Servers {
     const redis = await startRedisStore(command, join(scratch, 'redis'));
     const app = await this.#startApp(
       'scripts/bench/apps/redis.ts',
-      { storePids: [redis.pid], shelves: redis.shelves },
+      { storePids: [redis.pid], stock: redis.stock },
       { BENCH_REDIS_PORT: String(redis.port) },
     );
     return { ...app, stop: async () => [await app.stop(), await redis.stop()] };
   }
 
-  async #shelvesOf(stack: Stack): Promise<Shelves> {
-    const known = this.#shelves.get(stack) ?? (await openShelves(stack.shards));
+  async #shelvesOf(stack: Stack): Promise<BenchStock> {
+    const known = this.#shelves.get(stack) ?? (await openBenchStock(stack.shards));
     this.#shelves.set(stack, known);
     return known;
   }
@@ -187,7 +187,7 @@ export class Servers {
 
 async function countStatements({ servers }: Cluster): Promise<number> {
   const counts = await Promise.all(
-    servers.map((server) => ask(server, "SHOW GLOBAL STATUS LIKE 'Questions'", ANSWER_MS)),
+    servers.map((server) => queryOnce(server, "SHOW GLOBAL STATUS LIKE 'Questions'", ANSWER_MS)),
   );
   return counts.reduce((sum, row) => sum + Number(row['Value']), 0);
 }

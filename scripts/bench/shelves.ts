@@ -5,7 +5,7 @@ import type { Goods } from './goods.ts';
 import { shardOf } from './goods.ts';
 
 /** The sums of the rows of one run's goods in the databases. */
-export interface Standing {
+export interface StockSums {
   readonly opening: number;
   readonly leaved: number;
   readonly held: number;
@@ -17,12 +17,12 @@ export interface Standing {
 }
 
 /** Direct access to the stock rows of a set of shards, without a gateway. */
-export interface Shelves {
+export interface BenchStock {
   readonly shardCount: number;
   /** Inserts the stock rows of a run. */
   open(goods: Goods): Promise<void>;
   /** Reads them back, each shard in one statement. */
-  read(goods: Goods): Promise<Standing>;
+  read(goods: Goods): Promise<StockSums>;
   close(): Promise<void>;
 }
 
@@ -37,7 +37,7 @@ SELECT s.*, COALESCE(f.deducted, 0) AS deducted, COALESCE(f.pending, 0) AS pendi
                FROM flow WHERE sku_id >= ? AND sku_id < ? AND status <> 'void' GROUP BY sku_id) f
     ON f.sku_id = s.sku_id`;
 
-export async function openShelves(shards: readonly ShardConfig[]): Promise<Shelves> {
+export async function openBenchStock(shards: readonly ShardConfig[]): Promise<BenchStock> {
   const connections = await Promise.all(shards.map(({ address }) => connectTo(address)));
   const shardCount = shards.length;
   return {
@@ -73,7 +73,7 @@ export function connectTo({ host, port, user, password, schema }: ShardConfig['a
 }
 
 /** @param found a row for each SKU and shard; the rows of a split SKU are added up, because units move among them */
-function standingOf(found: readonly RowDataPacket[], skuCount: number): Standing {
+function standingOf(found: readonly RowDataPacket[], skuCount: number): StockSums {
   const rows = [...groupBySku(found).values()];
   const sumOf = (some: readonly RowDataPacket[], column: string): number =>
     some.reduce((total, row) => total + Number(row[column]), 0);

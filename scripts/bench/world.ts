@@ -1,13 +1,13 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { ask } from '../cluster/ask.ts';
+import { queryOnce } from '../cluster/ask.ts';
 import type { Cluster } from '../cluster/contract.ts';
 import { ownPath } from '../cluster/ownership.ts';
 import { findTool, WRK } from '../cluster/tools.ts';
 import { startStack } from '../support/stack.ts';
 import type { Stack, StackOptions } from '../support/stack.ts';
 import type { ServerName } from './arms.ts';
-import { builtIn, wrk } from './load/run.ts';
+import { builtInGenerator, wrkGenerator } from './load/run.ts';
 import type { Generator } from './load/run.ts';
 import { POOL, Servers } from './servers.ts';
 import type { Serving } from './servers.ts';
@@ -59,7 +59,7 @@ export async function startWorld(
   const { demands, gateway: gatewayEnvironment, ...servers } = setting;
   const wrkCommand = await findTool(WRK, dataDirectory, say);
   const scratch = ownPath(join(resolve(dataDirectory), 'runs', 'bench'));
-  const stack = await startStack({ ...servers, dataDirectory, say, pool: POOL });
+  const stack = await startStack({ ...servers, dataDirectory, onProgress: say, pool: POOL });
   mkdirSync(scratch, { recursive: true });
   const underTest = new Servers({
     ...{ dataDirectory, say, stack, scratch, gatewayEnvironment },
@@ -68,7 +68,7 @@ export async function startWorld(
   const world: World = {
     product: stack.cluster.product,
     generatorName: wrkCommand === null ? 'built-in' : 'wrk',
-    generator: wrkCommand === null ? builtIn : wrk(wrkCommand),
+    generator: wrkCommand === null ? builtInGenerator : wrkGenerator(wrkCommand),
     scratch,
     stack,
     keepOnly: (names) => underTest.keepOnly(names),
@@ -92,7 +92,11 @@ export async function startWorld(
 async function assertSettings({ servers }: Cluster, settings: Setting['demands']): Promise<void> {
   const names = Object.keys(settings);
   for (const server of servers) {
-    const found = await ask(server, `SELECT ${names.map((name) => `@@${name} AS ${name}`).join(', ')}`, ANSWER_MS);
+    const found = await queryOnce(
+      server,
+      `SELECT ${names.map((name) => `@@${name} AS ${name}`).join(', ')}`,
+      ANSWER_MS,
+    );
     const wrong = names.filter((name) => found[name] !== settings[name]);
     if (wrong.length === 0) continue;
     const faults = wrong.map((name) => `${name} is ${found[name]}, expected ${settings[name]}`);

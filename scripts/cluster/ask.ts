@@ -14,7 +14,7 @@ export interface Login {
  * @param limitMs for all of it; a frozen server accepts connections and sends nothing.
  * @returns the first row.
  */
-export function ask(login: Login, question: string, limitMs: number): Promise<RowDataPacket> {
+export function queryOnce(login: Login, question: string, limitMs: number): Promise<RowDataPacket> {
   return new Promise((resolve, reject) => {
     const connection = createConnection({
       host: login.host,

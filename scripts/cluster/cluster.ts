@@ -4,17 +4,17 @@ import { join, resolve } from 'node:path';
 import { manageContainer } from './container.ts';
 import type { Cluster, ClusterOptions } from './contract.ts';
 import { readEnvironment } from './environment.ts';
-import { follow } from './follow.ts';
+import { startReplication } from './follow.ts';
 import { productName } from './installation.ts';
 import { findServer, productOf } from './ladder.ts';
-import type { Found } from './ladder.ts';
-import { useNamed } from './named.ts';
-import { claim, ownPath, readStamp, removeAbandoned } from './ownership.ts';
+import type { FoundServer } from './ladder.ts';
+import { useNamedServers } from './named.ts';
+import { claimDirectory, ownPath, readStamp, removeAbandoned } from './ownership.ts';
 import { manageServer } from './server.ts';
 import type { ManagedServer, ManagedServerOptions } from './server.ts';
 import type { ReplicationSettings } from './settings.ts';
 import { copyTemplate } from './template.ts';
-import type { MadeBy } from './template.ts';
+import type { DataOrigin } from './template.ts';
 
 /**
  * Starts database servers and waits until each answers. They die with this process, however it ends. If the environment
@@ -32,15 +32,15 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       throw new Error(
         'replicas are not made for servers named in STOCKGATE_MYSQL_SERVERS: name your replicas in the shards file',
       );
-    const cluster = await useNamed(named, { servers: options.servers, kind });
-    options.say(`using ${cluster.product}`);
+    const cluster = await useNamedServers(named, { servers: options.servers, kind });
+    options.onProgress(`using ${cluster.product}`);
     return cluster;
   }
   const dataDirectory = resolve(options.dataDirectory);
   await Promise.all(['copies', 'templates', 'runs'].map((part) => removeAbandoned(join(dataDirectory, part))));
-  const found = await findServer({ kind, dataDirectory, debianMirror, image, say: options.say });
+  const found = await findServer({ kind, dataDirectory, debianMirror, image, say: options.onProgress });
   const product = `${productName(productOf(found))}, ${productOf(found).origin}`;
-  options.say(`using ${product}`);
+  options.onProgress(`using ${product}`);
   if (hasReplicas && 'image' in found) throw new Error(`replicas are not made in containers, and this is ${product}`);
   if (hasReplicas && productOf(found).kind !== 'mysql')
     throw new Error(`replicas are built for MySQL only, and this is ${product}`);
@@ -54,13 +54,13 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     });
   }
   const directory = join(dataDirectory, 'kept', options.keep);
-  const release = await claim(directory);
+  const release = await claimDirectory(directory);
   await removeAbandoned(directory);
   return startServers(options, { found, product, directory, release });
 }
 
 interface Place {
-  found: Found;
+  found: FoundServer;
   product: string;
   /** The folder of the servers' data. */
   directory: string;
@@ -82,7 +82,7 @@ async function startServers(options: ClusterOptions, place: Place): Promise<Clus
     await place.release();
   };
   const followers = all.length - groups.length;
-  options.say(
+  options.onProgress(
     `starting ${count(groups.length, 'server')}${followers > 0 ? ` and ${count(followers, 'replica')}` : ''}`,
   );
   const start = async ({ server, home }: Planned): Promise<void> => {
@@ -118,7 +118,7 @@ function planServers(options: ClusterOptions, place: Place): { primary: Planned;
     home: string,
     serverId: number,
     role: ReplicationSettings['role'],
-    whenUp?: ManagedServerOptions['whenUp'],
+    whenUp?: ManagedServerOptions['onStarted'],
   ): ManagedServer => {
     const settings = {
       serverId,
@@ -132,7 +132,7 @@ function planServers(options: ClusterOptions, place: Place): { primary: Planned;
       installation: found.installation,
       dataDirectory: join(home, 'data'),
       ...(replicas > 0 && { replication: { role, semiSync } }),
-      ...(whenUp !== undefined && { whenUp }),
+      ...(whenUp !== undefined && { onStarted: whenUp }),
     });
   };
   return Array.from({ length: servers }, (_, index) => {
@@ -143,7 +143,7 @@ function planServers(options: ClusterOptions, place: Place): { primary: Planned;
       replicas: Array.from({ length: replicas }, (__, number) => {
         const place = `${home}-replica-${number + 1}`;
         const serverId = servers + index * replicas + number + 1;
-        return { server: manage(place, serverId, 'replica', (login) => follow(login, server)), home: place };
+        return { server: manage(place, serverId, 'replica', (login) => startReplication(login, server)), home: place };
       }),
     };
   });
@@ -154,7 +154,7 @@ function count(number: number, what: string): string {
 }
 
 async function provideData(place: Place, home: string): Promise<void> {
-  const made = await readStamp<MadeBy>(home);
+  const made = await readStamp<DataOrigin>(home);
   const { found } = place;
   if (made === undefined) return 'image' in found ? undefined : copyTemplate(found.template, home);
   if (made.volume !== undefined && !('image' in found))

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ContainerRuntimeClient, GenericContainer, StartedTestContainer } from 'testcontainers';
-import { ask } from './ask.ts';
+import { queryOnce } from './ask.ts';
 import { ownLabels } from './image.ts';
 import type { ContainerImage } from './image.ts';
 import { makeOnce } from './ownership.ts';
@@ -11,7 +11,7 @@ import { freePort } from './port.ts';
 import { lastLines } from './run.ts';
 import type { ManagedServer } from './server.ts';
 import { ACCOUNT, containerArguments } from './settings.ts';
-import type { MadeBy } from './template.ts';
+import type { DataOrigin } from './template.ts';
 
 const HOST = '127.0.0.1';
 const PORT = 3306;
@@ -167,7 +167,7 @@ class ContainerServer {
     this.#pid = localPid(await this.#container().inspect());
     while (this.#running === own && Date.now() < deadline) {
       if (
-        await ask(login, 'SELECT 1', ANSWER_LIMIT_MS).then(
+        await queryOnce(login, 'SELECT 1', ANSWER_LIMIT_MS).then(
           () => true,
           () => false,
         )
@@ -211,7 +211,11 @@ async function describe(
 }
 
 async function volumeOf({ kind, version }: ContainerImage, home: string): Promise<string> {
-  const { volume } = await makeOnce<MadeBy>(home, async () => ({ kind, version, volume: `stockgate-${randomUUID()}` }));
+  const { volume } = await makeOnce<DataOrigin>(home, async () => ({
+    kind,
+    version,
+    volume: `stockgate-${randomUUID()}`,
+  }));
   if (volume === undefined) throw new Error(`the data of ${home} were not made by a container: delete it`);
   return volume;
 }

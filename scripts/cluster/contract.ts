@@ -11,7 +11,7 @@ export interface ClusterOptions {
   /** The name under which the data are kept for the next run; absent: they are deleted at the end. */
   keep?: string;
   /** Called with one short line of progress for each step. */
-  say: (line: string) => void;
+  onProgress: (line: string) => void;
   /** Added to each server's command line, where the last one of equal settings counts. */
   extraArguments?: readonly string[];
   /** Replicas of each server; absent: none. They are made for MySQL only, and not for servers of the environment. */

@@ -17,7 +17,7 @@ const RETRIES = 1_000_000;
  *
  * @throws when replication does not start, with the error of the replica
  */
-export async function follow(replica: Login, source: Login): Promise<void> {
+export async function startReplication(replica: Login, source: Login): Promise<void> {
   const { host, port, user, password } = replica;
   const connection = await createConnection({ host, port, user, password });
   const execute = (sql: string, values: readonly (string | number)[] = []): Promise<unknown> =>

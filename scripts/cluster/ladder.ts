@@ -7,7 +7,7 @@ import type { Installation, ServerKind } from './installation.ts';
 import { listCandidates, privateCopy } from './privateCopy.ts';
 import { makeTemplate } from './template.ts';
 
-export interface Rung<T> {
+export interface ServerSource<T> {
   /** The source, for messages. */
   name: string;
   take: () => Promise<T>;
@@ -24,13 +24,13 @@ export interface FindOptions {
 }
 
 /** A server program with initialised data to copy, or an image whose containers make their own data. */
-export type Found = { installation: Installation; template: string } | { image: ContainerImage };
+export type FoundServer = { installation: Installation; template: string } | { image: ContainerImage };
 
 /** The images that are used when STOCKGATE_MYSQL_IMAGE is not set. */
 const IMAGES: Record<'auto' | ServerKind, string> = { auto: 'mysql:8.4', mysql: 'mysql:8.4', mariadb: 'mariadb:10.11' };
 
 /** The product that was found, as a program or as an image. */
-export function productOf(found: Found): Pick<Installation, 'kind' | 'version' | 'origin'> {
+export function productOf(found: FoundServer): Pick<Installation, 'kind' | 'version' | 'origin'> {
   return 'image' in found ? found.image : found.installation;
 }
 
@@ -38,20 +38,20 @@ export function productOf(found: Found): Pick<Installation, 'kind' | 'version' |
  * Finds or fetches a server: one installed on this machine, else a private copy, else containers. Each source prefers
  * MySQL. A source works only if the server could also initialise its data: some installed servers may not write here.
  */
-export async function findServer(options: FindOptions): Promise<Found> {
+export async function findServer(options: FindOptions): Promise<FoundServer> {
   const kinds: readonly ServerKind[] = options.kind === 'auto' ? ['mysql', 'mariadb'] : [options.kind];
-  const containers = (name: string): Rung<Found> => ({
+  const containers = (name: string): ServerSource<FoundServer> => ({
     name: `containers of ${name}`,
     take: async () => ({ image: await findImage(name, kinds, options.say) }),
   });
-  if (options.image !== undefined) return takeFirst([containers(options.image)], options.say);
+  if (options.image !== undefined) return firstWorking([containers(options.image)], options.say);
   const copies = join(options.dataDirectory, 'copies');
-  const withTemplate = async (installation: Installation): Promise<Found> => ({
+  const withTemplate = async (installation: Installation): Promise<FoundServer> => ({
     installation,
     template: await makeTemplate(installation, join(options.dataDirectory, 'templates'), options.say),
   });
   const candidates = (await listCandidates(options.debianMirror)).filter((candidate) => kinds.includes(candidate.kind));
-  const rungs: Rung<Found>[] = [
+  const rungs: ServerSource<FoundServer>[] = [
     {
       name: 'server on this machine',
       take: async () => withTemplate(await findInstalled(kinds, process.env.PATH ?? '')),
@@ -62,7 +62,7 @@ export async function findServer(options: FindOptions): Promise<Found> {
     })),
     containers(IMAGES[options.kind]),
   ];
-  return takeFirst(rungs, options.say);
+  return firstWorking(rungs, options.say);
 }
 
 /**
@@ -70,7 +70,7 @@ export async function findServer(options: FindOptions): Promise<Found> {
  *
  * @throws when none works, with every source and its reason.
  */
-export async function takeFirst<T>(rungs: readonly Rung<T>[], say: (line: string) => void): Promise<T> {
+export async function firstWorking<T>(rungs: readonly ServerSource<T>[], say: (line: string) => void): Promise<T> {
   const failures: string[] = [];
   for (const rung of rungs) {
     try {

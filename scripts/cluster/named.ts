@@ -1,4 +1,4 @@
-import { ask } from './ask.ts';
+import { queryOnce } from './ask.ts';
 import type { Cluster, ClusterOptions, PrimaryServer } from './contract.ts';
 import type { NamedServers } from './environment.ts';
 import { identify, productName } from './installation.ts';
@@ -10,7 +10,7 @@ const ANSWER_LIMIT_MS = 5_000;
  *
  * @throws when there are too few, or one does not answer or is another product than asked for.
  */
-export async function useNamed(
+export async function useNamedServers(
   named: NamedServers,
   options: Required<Pick<ClusterOptions, 'servers' | 'kind'>>,
 ): Promise<Cluster> {
@@ -23,7 +23,7 @@ export async function useNamed(
   const products = await Promise.all(
     logins.map(async (login) => {
       const name = `${login.host}:${login.port}, named in STOCKGATE_MYSQL_SERVERS,`;
-      const row = await ask(login, 'SELECT VERSION() AS version', ANSWER_LIMIT_MS).catch((error: Error) => {
+      const row = await queryOnce(login, 'SELECT VERSION() AS version', ANSWER_LIMIT_MS).catch((error: Error) => {
         throw new Error(`${name} does not answer: ${error.message}`);
       });
       const identity = identify(`Ver ${row.version}`);

@@ -77,7 +77,7 @@ export async function readStamp<T>(directory: string): Promise<T | undefined> {
  * @returns a function that releases it.
  * @throws when another live process has claimed it.
  */
-export async function claim(directory: string): Promise<() => Promise<void>> {
+export async function claimDirectory(directory: string): Promise<() => Promise<void>> {
   const owner = join(directory, 'owner');
   const mine = ownPath(owner);
   await mkdir(directory, { recursive: true });

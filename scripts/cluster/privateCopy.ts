@@ -7,7 +7,7 @@ import type { Installation, ServerKind } from './installation.ts';
 import { makeOnce } from './ownership.ts';
 import { run } from './run.ts';
 import { readSystem, releaseSources, unstableSources } from './system.ts';
-import { firstPresent, loadedBy, unpack } from './unpack.ts';
+import { firstExisting, commandWithLoader, unpack } from './unpack.ts';
 
 const VERSION_LIMIT_MS = 20_000;
 
@@ -77,11 +77,11 @@ async function locate(
 ): Promise<Pick<Installation, 'command' | 'arguments' | 'shareDirectories'>> {
   const prefix = join(home, 'prefix');
   const usr = join(prefix, 'usr');
-  const program = await firstPresent([join(usr, 'sbin', kind === 'mysql' ? 'mysqld' : 'mariadbd')]);
+  const program = await firstExisting([join(usr, 'sbin', kind === 'mysql' ? 'mysqld' : 'mariadbd')]);
   const shareDirectories = [join(usr, 'share/mysql'), join(usr, 'share/mariadb')];
-  const share = await firstPresent(shareDirectories);
+  const share = await firstExisting(shareDirectories);
   return {
-    command: await loadedBy(prefix, program, ['usr/lib/mysql/private']),
+    command: await commandWithLoader(prefix, program, ['usr/lib/mysql/private']),
     arguments: [
       `--basedir=${usr}`,
       `--plugin-dir=${join(usr, 'lib/mysql/plugin')}`,

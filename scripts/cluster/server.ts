@@ -1,7 +1,7 @@
 import { open, readFile, realpath } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ask } from './ask.ts';
+import { queryOnce } from './ask.ts';
 import type { Login } from './ask.ts';
 import type { DatabaseServer } from './contract.ts';
 import type { Installation } from './installation.ts';
@@ -30,7 +30,7 @@ export interface ManagedServerOptions {
   extraArguments: readonly string[];
   replication?: ReplicationSettings;
   /** Called after each start, once the server answers. `start` waits for it, and fails if it fails. */
-  whenUp?: (login: Login) => Promise<void>;
+  onStarted?: (login: Login) => Promise<void>;
 }
 
 export interface ManagedServer extends DatabaseServer {
@@ -64,7 +64,7 @@ export function manageServer(options: ManagedServerOptions): ManagedServer {
     });
     const login = { host: HOST, port: chosen, ...ACCOUNT };
     await untilReady(child, login, options.dataDirectory);
-    await options.whenUp?.(login);
+    await options.onStarted?.(login);
   };
 
   return {
@@ -119,7 +119,7 @@ async function untilReady(child: Supervised, login: Login, dataDirectory: string
   });
   while (!ended && Date.now() < deadline) {
     // Another server may answer on that port: ours is the one with our data directory.
-    const row = await ask(login, 'SELECT @@datadir AS home', ANSWER_LIMIT_MS).catch(() => undefined);
+    const row = await queryOnce(login, 'SELECT @@datadir AS home', ANSWER_LIMIT_MS).catch(() => undefined);
     if (row !== undefined && resolve(String(row.home)) === home) return;
     await Promise.race([sleep(POLL_MS), child.exited]);
   }

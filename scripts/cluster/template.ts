@@ -23,7 +23,7 @@ const ACCOUNT_STATEMENTS = ['127.0.0.1', 'localhost']
   .join('');
 
 /** The server that initialised the data; stored with every copy. A product must not open data of the other one. */
-export interface MadeBy extends Pick<Installation, 'kind' | 'version'> {
+export interface DataOrigin extends Pick<Installation, 'kind' | 'version'> {
   /** The volume of containers that holds the data; absent: they are in this folder. */
   volume?: string;
 }
@@ -41,7 +41,7 @@ export async function makeTemplate(
 ): Promise<string> {
   const { kind, version } = installation;
   const template = join(directory, `${kind}-${version}-${REVISION}`);
-  await makeOnce<MadeBy>(template, async (temporary) => {
+  await makeOnce<DataOrigin>(template, async (temporary) => {
     say(`initialising ${productName(installation)}`);
     const data = join(temporary, 'data');
     await (kind === 'mysql' ? initialiseMySql : initialiseMariaDb)(installation, data);

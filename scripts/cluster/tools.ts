@@ -4,7 +4,7 @@ import { download } from './apt.ts';
 import { readEnvironment } from './environment.ts';
 import { makeOnce } from './ownership.ts';
 import { readSystem, releaseSources, unstableSources } from './system.ts';
-import { firstPresent, loadedBy, unpack } from './unpack.ts';
+import { firstExisting, commandWithLoader, unpack } from './unpack.ts';
 
 /** An external program, and the package with it: of the machine's release, or of Debian unstable. */
 export interface Tool {
@@ -72,5 +72,8 @@ async function privateTool(
     return { packageName, origin };
   });
   const prefix = join(home, 'prefix');
-  return loadedBy(prefix, await firstPresent([join(prefix, 'usr/bin', program), join(prefix, 'bin', program)]));
+  return commandWithLoader(
+    prefix,
+    await firstExisting([join(prefix, 'usr/bin', program), join(prefix, 'bin', program)]),
+  );
 }

@@ -35,7 +35,7 @@ export async function unpack(files: readonly string[], prefix: string, needless:
  *
  * @param more further library folders below the prefix
  */
-export async function loadedBy(
+export async function commandWithLoader(
   prefix: string,
   program: string,
   more: readonly string[] = [],
@@ -46,12 +46,12 @@ export async function loadedBy(
   const libraries = [`usr/lib/${platform.libraries}`, `lib/${platform.libraries}`, ...more].map((folder) =>
     join(prefix, folder),
   );
-  const loader = await firstPresent(libraries.map((folder) => join(folder, platform.loader)));
+  const loader = await firstExisting(libraries.map((folder) => join(folder, platform.loader)));
   return [loader, '--library-path', libraries.join(':'), program];
 }
 
 /** @throws when none of the files exists */
-export async function firstPresent(paths: readonly string[]): Promise<string> {
+export async function firstExisting(paths: readonly string[]): Promise<string> {
   for (const path of paths)
     if (
       await access(path).then(

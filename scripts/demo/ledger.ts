@@ -1,6 +1,6 @@
 import type { Books } from '../../src/core/books.ts';
 import { cartFaults, unitsBySku } from '../replay/carts.ts';
-import type { Cart, StandingFlows } from '../replay/carts.ts';
+import type { Cart, StoredFlows } from '../replay/carts.ts';
 
 /** A cart that was refused, and the SKUs that were named as short. */
 export interface RefusedCart {
@@ -9,7 +9,7 @@ export interface RefusedCart {
 }
 
 /** The record of the shops: the answers of the day, to compare with the books of the shards. */
-export interface Ledger {
+export interface ShopRecord {
   readonly sold: Cart[];
   readonly refused: RefusedCart[];
   /** Refusals that contradict themselves, in sentences. */
@@ -19,14 +19,14 @@ export interface Ledger {
 }
 
 /** The units left of each SKU at the end of the day, as the gateway reports them. */
-export type Leftovers = ReadonlyMap<string, number>;
+export type UnitsLeft = ReadonlyMap<string, number>;
 
 /** The stored state of the shards at the end of the day. */
-export interface Shelves {
+export interface FinalStock {
   readonly opening: ReadonlyMap<string, number>;
-  readonly leftovers: Leftovers;
+  readonly leftovers: UnitsLeft;
   readonly books: readonly Books[];
-  readonly flows: StandingFlows;
+  readonly flows: StoredFlows;
 }
 
 /**
@@ -34,7 +34,7 @@ export interface Shelves {
  *
  * @returns every contradiction in a sentence; none means that the day balances
  */
-export function contradictions(ledger: Ledger, { opening, leftovers, books, flows }: Shelves): string[] {
+export function contradictions(ledger: ShopRecord, { opening, leftovers, books, flows }: FinalStock): string[] {
   const found = [...ledger.faults];
   const sold = new Map<string, number>();
   for (const { sku_id, quantity } of ledger.sold.flatMap(({ lines }) => lines))
@@ -61,7 +61,7 @@ export function contradictions(ledger: Ledger, { opening, leftovers, books, flow
  * There are no returns during the day, so a SKU that was short at a refusal is short at the end. One short line refuses
  * a cart; every SKU that the refusal names must have been short.
  */
-function wrongRefusals({ cart, short }: RefusedCart, leftovers: Leftovers): string[] {
+function wrongRefusals({ cart, short }: RefusedCart, leftovers: UnitsLeft): string[] {
   const asked = unitsBySku(cart);
   return short
     .filter((sku_id) => (leftovers.get(sku_id) ?? 0) >= (asked.get(sku_id) ?? 0))
@@ -71,9 +71,9 @@ function wrongRefusals({ cart, short }: RefusedCart, leftovers: Leftovers): stri
     );
 }
 
-function judged({ sold, refused }: Ledger) {
+function judged({ sold, refused }: ShopRecord) {
   return [
-    ...sold.map((cart) => ({ cart, verdict: 'sold' as const })),
-    ...refused.map(({ cart }) => ({ cart, verdict: 'refused' as const })),
+    ...sold.map((cart) => ({ cart, outcome: 'sold' as const })),
+    ...refused.map(({ cart }) => ({ cart, outcome: 'refused' as const })),
   ];
 }

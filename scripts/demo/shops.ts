@@ -2,7 +2,7 @@ import { refusalOf } from '../replay/carts.ts';
 import type { Cart } from '../replay/carts.ts';
 import type { Sender } from '../replay/sender.ts';
 import type { Answer } from '../support/httpClient.ts';
-import type { Ledger } from './ledger.ts';
+import type { ShopRecord } from './ledger.ts';
 
 export interface ShopsOptions {
   readonly sender: Sender;
@@ -17,8 +17,8 @@ export interface ShopsOptions {
  *
  * @throws when the contract does not allow an answer here
  */
-export async function sellAll(carts: readonly Cart[], options: ShopsOptions): Promise<Ledger> {
-  const ledger: Ledger = { sold: [], refused: [], faults: [], replayed: 0 };
+export async function sellAll(carts: readonly Cart[], options: ShopsOptions): Promise<ShopRecord> {
+  const ledger: ShopRecord = { sold: [], refused: [], faults: [], replayed: 0 };
   const queue = carts.entries();
   const client = async (): Promise<void> => {
     for (const [index, cart] of queue) {
@@ -30,7 +30,7 @@ export async function sellAll(carts: readonly Cart[], options: ShopsOptions): Pr
   return ledger;
 }
 
-async function sellOne(cart: Cart, index: number, options: ShopsOptions, ledger: Ledger): Promise<void> {
+async function sellOne(cart: Cart, index: number, options: ShopsOptions, ledger: ShopRecord): Promise<void> {
   const { status, body } = await send(cart, index, options.sender);
   if (status === 201 || status === 200) {
     ledger.sold.push(cart);
@@ -44,7 +44,7 @@ async function sellOne(cart: Cart, index: number, options: ShopsOptions, ledger:
   }
 }
 
-async function replay(cart: Cart, index: number, { sender }: ShopsOptions, ledger: Ledger): Promise<void> {
+async function replay(cart: Cart, index: number, { sender }: ShopsOptions, ledger: ShopRecord): Promise<void> {
   const { status, body } = await send(cart, index, sender);
   if (status !== 200 || body?.replayed !== true) {
     throw new Error(`order ${cart.order_id}: sent again, it was answered ${status} ${JSON.stringify(body)}`);
@@ -53,5 +53,8 @@ async function replay(cart: Cart, index: number, { sender }: ShopsOptions, ledge
 }
 
 function send({ order_id, lines }: Cart, index: number, sender: Sender): Promise<Answer> {
-  return sender.untilVerdict({ path: '/v1/deductions', body: { order_id, lines }, what: `order ${order_id}` }, index);
+  return sender.untilFinalAnswer(
+    { path: '/v1/deductions', body: { order_id, lines }, what: `order ${order_id}` },
+    index,
+  );
 }

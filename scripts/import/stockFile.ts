@@ -46,7 +46,7 @@ export async function readStockFile(path: string): Promise<StockFile> {
     const { sku_id, leaved_amount } = row.cells;
     rows.push({ line, sku_id, leaved_amount: Number(leaved_amount) });
     lines.set(sku_id, line);
-    invisible.note(line, 'sku_id', sku_id);
+    invisible.add(line, 'sku_id', sku_id);
   }
   invisible.warn(path);
   return { path, rows, bad };

@@ -3,7 +3,7 @@ import { DelayStore, NOTICED_MS } from '../../src/mysql/delayStore.ts';
 import { turnOffDelay } from '../../src/service/precheck/turnOffDelay.ts';
 import type { DelayReport } from '../../src/service/precheck/turnOffDelay.ts';
 import { loadShards } from '../../src/shardsFile.ts';
-import { endWhenTold, fail, printTable } from '../support/report.ts';
+import { exitAfterFlush, fail, printTable } from '../support/report.ts';
 
 export interface PrecheckOffOptions {
   /** The file that lists the shards. */
@@ -54,5 +54,5 @@ export async function precheckOff({ shards: file, timeout }: PrecheckOffOptions,
   } finally {
     books.close();
   }
-  await endWhenTold();
+  await exitAfterFlush();
 }

@@ -6,7 +6,7 @@ import { projectPath } from '../support/paths.ts';
 export interface PlantedBug {
   readonly name: string;
   /** The bug in a sentence. */
-  readonly about: string;
+  readonly description: string;
   /** The absolute path of its patch. */
   readonly patch: string;
   /** Paths from the root of the checkout. */
@@ -35,11 +35,11 @@ function readBug(patch: string): PlantedBug {
   const [, files = '', grep = null] = /^Caught by: (.+?)(?: --grep (.+))?$/.exec(caughtBy) ?? [];
   if (about === '' || files === '')
     throw new Error(`${basename(patch)} must begin with the bug in a sentence and "Caught by: FILE… [--grep TEXT]"`);
-  return { name: basename(patch, '.patch'), about, patch, testFiles: files.split(' '), grep };
+  return { name: basename(patch, '.patch'), description: about, patch, testFiles: files.split(' '), grep };
 }
 
 /** Selects bugs by name or by number; all bugs without `names`. @throws on a name that no bug has */
-export function choose(bugs: readonly PlantedBug[], names: readonly string[]): PlantedBug[] {
+export function chooseBugs(bugs: readonly PlantedBug[], names: readonly string[]): PlantedBug[] {
   const isCalled = (bug: PlantedBug, name: string): boolean =>
     bug.name === name || bug.name.split('-')[0] === name || bug.name.endsWith(`-${name}`);
   const unknown = names.filter((name) => !bugs.some((bug) => isCalled(bug, name)));

@@ -7,7 +7,7 @@ import { fail } from '../support/report.ts';
 /** A gateway checks its shards every 0.5 s, and finishes its running operations within 3 s more. */
 const NOTICED_MS = 4_000;
 
-export interface ClosingParts {
+export interface ClosingPorts {
   readonly store: RestoredShards;
   /** The names of all shards, by their indexes. */
   readonly names: readonly string[];
@@ -15,7 +15,7 @@ export interface ClosingParts {
 }
 
 /** Closes shards, and waits until all gateways have noticed. */
-export async function closeAll(parts: ClosingParts, shards: readonly ShardIndex[]): Promise<void> {
+export async function closeAll(parts: ClosingPorts, shards: readonly ShardIndex[]): Promise<void> {
   const { store, names, deadlineMs } = parts;
   const standings = await readAvailableStatuses(store, names.length, deadlineMs);
   const unread = names.filter((_, shard) => !standings.some((standing) => standing.shard === shard));
@@ -43,7 +43,7 @@ export async function closeAll(parts: ClosingParts, shards: readonly ShardIndex[
  * mark and has an earlier watermark. A gateway that starts afterwards reads the later one from the other shards.
  */
 async function noteOnOthers(
-  { store, names, deadlineMs }: ClosingParts,
+  { store, names, deadlineMs }: ClosingPorts,
   shard: ShardIndex,
   reached: number,
 ): Promise<void> {

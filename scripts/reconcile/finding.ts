@@ -6,14 +6,14 @@ import type { RestoreStatus } from '../../src/service/restored/whoWentBack.ts';
 
 /** A shard and its missing records. */
 export interface Finding {
-  readonly standing: RestoreStatus;
-  readonly lost: readonly MissingRecord[];
+  readonly status: RestoreStatus;
+  readonly missing: readonly MissingRecord[];
   /** The comparison with the reference copy; null: there is no reference copy. */
-  readonly past: (ReferenceComparison & { readonly reached: number }) | null;
+  readonly reference: (ReferenceComparison & { readonly reached: number }) | null;
 }
 
 /** The moment that the reference copy must reach at least: that of the backup, or of an earlier copy. */
-export function leastReached(standing: RestoreStatus, saidMs: number | null): number {
+export function minWatermark(standing: RestoreStatus, saidMs: number | null): number {
   return Math.max(
     isBelowWatermark(standing) ? standing.watermark : NO_WATERMARK,
     standing.copied,
@@ -22,11 +22,13 @@ export function leastReached(standing: RestoreStatus, saidMs: number | null): nu
 }
 
 /** Whether a shard equals a reference copy that reaches the furthest moment that any shard recorded of it. */
-export function isWhole({ standing, past }: Pick<Finding, 'standing' | 'past'>): boolean {
-  return past !== null && isBelowWatermark(standing) && past.reached >= standing.watermarkBefore && isAlike(past);
+export function isComplete({ status: standing, reference: past }: Pick<Finding, 'status' | 'reference'>): boolean {
+  return (
+    past !== null && isBelowWatermark(standing) && past.reached >= standing.watermarkBefore && equalsReference(past)
+  );
 }
 
 /** Whether the shard equals the reference copy, because it was the same or was copied. */
-export function isAlike(past: Finding['past']): boolean {
+export function equalsReference(past: Finding['reference']): boolean {
   return past !== null && past.differing === 0 && past.ahead.size === 0;
 }

@@ -13,16 +13,16 @@ import { missingBySiblings, mergeMissing, backupTimeMs } from '../../src/service
 import type { RestoreStatus } from '../../src/service/restored/whoWentBack.ts';
 import type { Routing } from '../../src/service/routing.ts';
 import { fail } from '../support/report.ts';
-import { isAlike, leastReached } from './finding.ts';
+import { equalsReference, minWatermark } from './finding.ts';
 import type { Finding } from './finding.ts';
-import { shown } from './tellLost.ts';
+import { withProgress } from './tellLost.ts';
 
 export interface MissingRecordsPorts {
   readonly store: RestoredShardStore;
   readonly auditor: ShardAuditor;
   readonly routing: Routing;
   /** The reference copy; null: there is none. */
-  readonly past: ReferenceCopy | null;
+  readonly reference: ReferenceCopy | null;
   /** The names of all shards, by their indexes. */
   readonly names: readonly string[];
   /** The moment of the backup, in milliseconds since 1970; null: `--since` is not given. */
@@ -43,7 +43,7 @@ export class MissingRecords {
   async find(
     chosen: readonly RestoreStatus[],
     lines: readonly OrderedLine[],
-    pastOf?: ReadonlyMap<ShardIndex, Finding['past']>,
+    pastOf?: ReadonlyMap<ShardIndex, Finding['reference']>,
   ): Promise<Finding[]> {
     const { store, auditor, routing, names, sinceMs, deadlineMs } = this.#ports;
     await routing.refresh();
@@ -65,7 +65,7 @@ export class MissingRecords {
         this.#reportUnreadable(shard, `the layout of ${quoted(sku_id)}: ${reason}`),
       ),
     );
-    const ofOrders = await shown('orders', lines.length, 'lines', (count) =>
+    const ofOrders = await withProgress('orders', lines.length, 'lines', (count) =>
       missingByOrders(parts, lines, deadlineMs, count),
     );
     const ofSiblings = await missingBySiblings(parts, chosen, deadlineMs);
@@ -74,12 +74,14 @@ export class MissingRecords {
       const { shard } = standing;
       const past = pastOf === undefined ? await this.#compare(standing) : (pastOf.get(shard) ?? null);
       // Copying the rows copied their layouts too.
-      const fromSiblings = (ofSiblings.get(shard) ?? []).filter(({ kind }) => kind !== 'layout' || !isAlike(past));
+      const fromSiblings = (ofSiblings.get(shard) ?? []).filter(
+        ({ kind }) => kind !== 'layout' || !equalsReference(past),
+      );
       const fromOrders = ofOrders.filter((one) => this.#isReportedOn(shard, one, { parts, chosen, restored }));
       const lost = mergeMissing([...(past?.missing ?? []), ...fromSiblings, ...fromOrders]).map((one) =>
         withOwnerRow(parts, shard, one),
       );
-      findings.push({ standing, past, lost });
+      findings.push({ status: standing, reference: past, missing: lost });
     }
     return findings;
   }
@@ -102,8 +104,8 @@ export class MissingRecords {
   }
 
   /** @throws when the reference copy is not known to be later than the backup, or ends too early */
-  async #compare(standing: RestoreStatus): Promise<Finding['past']> {
-    const { past, store, sinceMs, deadlineMs } = this.#ports;
+  async #compare(standing: RestoreStatus): Promise<Finding['reference']> {
+    const { reference: past, store, sinceMs, deadlineMs } = this.#ports;
     const { shard } = standing;
     if (past === null) return null;
     const name = this.#nameOf(shard);
@@ -113,13 +115,13 @@ export class MissingRecords {
           'could not be detected: give the moment of the backup with --since',
       );
     const reached = await past.reached(shard, deadlineMs);
-    const least = leastReached(standing, sinceMs);
+    const least = minWatermark(standing, sinceMs);
     if (reached < least || reached === NO_WATERMARK)
       throw new Error(
         `the reference copy of ${name} ends at ${watermarkText(reached)}, and it must reach at least ${watermarkText(least)}`,
       );
     const rows = await past.countRows(shard, deadlineMs);
-    const found = await shown(`comparing ${name}`, rows, 'rows', (add) =>
+    const found = await withProgress(`comparing ${name}`, rows, 'rows', (add) =>
       missingByReference({ reference: past, present: store }, shard, deadlineMs, () => add(1)),
     );
     return { ...found, reached };

@@ -22,7 +22,7 @@ export async function readOrdersFile(path: string): Promise<OrderedLine[]> {
       IDS.map((column) => storedIdFault(column, cells[column])).find((one) => one !== null) ??
       wholeNumberFault('quantity', cells.quantity, 1, QUANTITY_LIMIT);
     if (fault !== null) throw new CsvFault(path, line, fault);
-    for (const column of IDS) invisible.note(line, column, cells[column]);
+    for (const column of IDS) invisible.add(line, column, cells[column]);
     const { order_id, sku_id, order_detail_id, quantity } = cells;
     lines.push({ order_id, sku_id, order_detail_id, quantity: Number(quantity), toldBy: `line ${line} of the orders` });
   }

@@ -12,7 +12,7 @@ import type { PutBackPorts } from '../../src/service/restored/putBack.ts';
 import type { Routing } from '../../src/service/routing.ts';
 
 /** The ports that put records back: those of a gateway, on shards that are closed for gateways. */
-export function putBackParts(shards: readonly Shard[], routing: Routing): PutBackPorts {
+export function putBackPorts(shards: readonly Shard[], routing: Routing): PutBackPorts {
   const engine = new BatchingEngine(shards);
   const onFault = (error: unknown): void => console.error(error);
   const hot = createHotServices({

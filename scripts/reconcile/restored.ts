@@ -37,7 +37,7 @@ export async function reconcileRestored(options: RestoredOptions): Promise<void>
       lock = await RepairLock.take(named, statementMs, deadlineMs);
     const work = new RestoredWork({
       books,
-      past,
+      reference: past,
       lock,
       shards,
       initialShards,

@@ -19,18 +19,18 @@ import { Routing } from '../../src/service/routing.ts';
 import type { ShardConfig } from '../../src/shardsFile.ts';
 import { fail } from '../support/report.ts';
 import { closeAll } from './closing.ts';
-import type { ClosingParts } from './closing.ts';
-import { isWhole } from './finding.ts';
+import type { ClosingPorts } from './closing.ts';
+import { isComplete } from './finding.ts';
 import type { Finding } from './finding.ts';
 import { MissingRecords } from './missingRecords.ts';
-import { putBackParts } from './putBackParts.ts';
+import { putBackPorts } from './putBackParts.ts';
 import type { RestoredOptions } from './restoredOptions.ts';
-import { inQuotes, notBack, shown, tellLost } from './tellLost.ts';
+import { quotedList, notPutBack, withProgress, reportMissing } from './tellLost.ts';
 
 export interface RestoredWorkPorts {
   readonly books: ReportShards;
   /** The reference copy; null: there is none. */
-  readonly past: ReferenceCopy | null;
+  readonly reference: ReferenceCopy | null;
   /** Null: nothing is written. */
   readonly lock: RepairLock | null;
   readonly shards: readonly ShardConfig[];
@@ -53,9 +53,9 @@ export class RestoredWork {
   readonly #store: RestoredShardStore;
   readonly #missing: MissingRecords;
   readonly #putBackParts: PutBackPorts;
-  readonly #closing: ClosingParts;
+  readonly #closing: ClosingPorts;
 
-  constructor({ books, past, lock, shards, initialShards, sinceMs, deadlineMs }: RestoredWorkPorts) {
+  constructor({ books, reference: past, lock, shards, initialShards, sinceMs, deadlineMs }: RestoredWorkPorts) {
     this.#past = past;
     this.#lock = lock;
     this.#shards = shards;
@@ -65,8 +65,16 @@ export class RestoredWork {
     const auditor = new ShardAuditor(books.shards);
     const routing = new Routing(new SlotMap(initialShards), new ShardReader(books.shards), shards.length);
     const names = shards.map(({ name }) => name);
-    this.#missing = new MissingRecords({ store: this.#store, auditor, routing, past, names, sinceMs, deadlineMs });
-    this.#putBackParts = putBackParts(books.shards, routing);
+    this.#missing = new MissingRecords({
+      store: this.#store,
+      auditor,
+      routing,
+      reference: past,
+      names,
+      sinceMs,
+      deadlineMs,
+    });
+    this.#putBackParts = putBackPorts(books.shards, routing);
     this.#closing = { store: this.#store, names, deadlineMs };
   }
 
@@ -122,7 +130,7 @@ export class RestoredWork {
   }
 
   async report(
-    { standing, lost, past }: Finding,
+    { status: standing, missing: lost, reference: past }: Finding,
     when: 'missing' | 'still missing',
     list: string | undefined,
   ): Promise<void> {
@@ -133,15 +141,15 @@ export class RestoredWork {
     if (past !== null && past.ahead.size > 0)
       console.log(
         `${name} has records that the reference copy lacks, of ${past.ahead.size} SKUs; ` +
-          `these SKUs are not copied: ${inQuotes(past.ahead)}`,
+          `these SKUs are not copied: ${quotedList(past.ahead)}`,
       );
-    await tellLost(name, when, lost, list);
+    await reportMissing(name, when, lost, list);
   }
 
   /** Copies the rows of the reference copy on all shards, then repeats operations that only other sources report. */
   async putBack(findings: readonly Finding[], lines: readonly OrderedLine[]): Promise<void> {
-    const copied = new Map<ShardIndex, Finding['past']>();
-    for (const { standing, past } of findings) {
+    const copied = new Map<ShardIndex, Finding['reference']>();
+    for (const { status: standing, reference: past } of findings) {
       if (past === null) continue;
       await this.#copy(standing, past);
       copied.set(standing.shard, { ...past, missing: [], differing: 0 });
@@ -150,20 +158,23 @@ export class RestoredWork {
       this.#past === null
         ? findings
         : await this.#missing.find(
-            findings.map(({ standing }) => standing),
+            findings.map(({ status: standing }) => standing),
             lines,
             copied,
           );
-    const all = rest.map(({ standing, lost }) => ({ shard: standing.shard, missing: lost }));
+    const all = rest.map(({ status: standing, missing: lost }) => ({ shard: standing.shard, missing: lost }));
     const count = all.reduce((sum, { missing }) => sum + missing.length, 0);
-    const done = await shown('putting back', count, 'records', (add) =>
+    const done = await withProgress('putting back', count, 'records', (add) =>
       putBack(this.#putBackParts, all, this.#deadlineMs, () => add(1)),
     );
-    for (const line of notBack(done)) console.log(line);
+    for (const line of notPutBack(done)) console.log(line);
   }
 
   /** Reopens a shard when no record is missing or `--accept` is set; otherwise reports why it stays refused. */
-  async reopen({ standing, lost, past }: Finding, { putBack, accept }: RestoredOptions): Promise<void> {
+  async reopen(
+    { status: standing, missing: lost, reference: past }: Finding,
+    { putBack, accept }: RestoredOptions,
+  ): Promise<void> {
     const name = this.#nameOf(standing.shard);
     if (!isUnsellable(standing)) {
       if (lost.length > 0) fail(`${name} is open, although ${lost.length} records are missing; close it with --close`);
@@ -174,7 +185,7 @@ export class RestoredWork {
       fail(`${name} stays refused: ${COPY_AGAIN}`);
       return;
     }
-    if (!accept && !(putBack && lost.length === 0 && isWhole({ standing, past }))) {
+    if (!accept && !(putBack && lost.length === 0 && isComplete({ status: standing, reference: past }))) {
       const reason = lost.length > 0 ? `${lost.length} records are missing` : incompleteBecause(standing);
       fail(`${name} stays refused: ${reason}; --put-back restores what it can, --accept reopens the shard as it is`);
       return;
@@ -185,13 +196,13 @@ export class RestoredWork {
     console.log(`${name} is reopened${lost.length > 0 ? `, without ${lost.length} missing records` : ''}`);
   }
 
-  async #copy({ shard }: RestoreStatus, { ahead, reached }: NonNullable<Finding['past']>): Promise<void> {
+  async #copy({ shard }: RestoreStatus, { ahead, reached }: NonNullable<Finding['reference']>): Promise<void> {
     const past = this.#past;
     if (past === null) return;
     this.#lock?.assert();
     await this.#store.setMark(shard, MARK_COPYING, reached, this.#deadlineMs);
     const rows = await past.countRows(shard, this.#deadlineMs);
-    await shown(`copying ${this.#nameOf(shard)}`, rows, 'rows', (add) =>
+    await withProgress(`copying ${this.#nameOf(shard)}`, rows, 'rows', (add) =>
       copyReference({ reference: past, present: this.#store }, shard, ahead, this.#deadlineMs, () => add(1)),
     );
     await this.#store.setMark(shard, MARK_CLOSED, reached, this.#deadlineMs);
@@ -207,7 +218,7 @@ export class RestoredWork {
     if (torn.size === 0) return;
     for (let shard = 0; shard < this.#shards.length; shard += 1)
       for (const some of chunksOf([...torn], 400)) await this.#store.pause(shard, some, this.#deadlineMs);
-    console.log(`paused, because some units of these SKUs exist twice or not at all: ${inQuotes(torn)}`);
+    console.log(`paused, because some units of these SKUs exist twice or not at all: ${quotedList(torn)}`);
   }
 
   #nameOf(shard: ShardIndex): string {

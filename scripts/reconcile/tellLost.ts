@@ -11,7 +11,7 @@ import { printTable } from '../support/report.ts';
  *
  * @param when before or after records were put back
  */
-export async function tellLost(
+export async function reportMissing(
   shard: string,
   when: 'missing' | 'still missing',
   lost: readonly MissingRecord[],
@@ -46,7 +46,7 @@ export function lineOf({ kind, toldBy, sku_id, order_id, order_detail_id, id, qu
 }
 
 /** One line for each record that was not put back, or whose attempt got no answer: such a record may exist or not. */
-export function notBack(tried: readonly PutBack[]): string[] {
+export function notPutBack(tried: readonly PutBack[]): string[] {
   return tried.flatMap(({ missing: lost, fault, isUnknown }) => {
     const outcome = isUnknown ? 'outcome unknown, run it again' : 'not put back';
     return fault === null ? [] : [`${outcome} (${fault}): ${lineOf(lost)}`];
@@ -54,12 +54,12 @@ export function notBack(tried: readonly PutBack[]): string[] {
 }
 
 /** Quoted ids, separated by commas. */
-export function inQuotes(ids: Iterable<string>): string {
+export function quotedList(ids: Iterable<string>): string {
   return [...ids].map(quoted).join(', ');
 }
 
 /** Shows a progress bar while `work` runs. */
-export async function shown<T>(
+export async function withProgress<T>(
   what: string,
   count: number,
   unit: string,

@@ -8,17 +8,17 @@ export interface Cart {
 }
 
 /** A cart and the answer that its shop received. */
-export interface JudgedCart {
+export interface CartOutcome {
   readonly cart: Cart;
   /** `unclear`: the answer was not a valid one. Even then the cart must be whole or absent. */
-  readonly verdict: 'sold' | 'refused' | 'unclear';
+  readonly outcome: 'sold' | 'refused' | 'unclear';
 }
 
 /** A stored line, as the journal has it. */
-export type StandingFlow = Pick<Flow, 'order_id' | 'quantity' | 'returned' | 'status'>;
+export type StoredFlow = Pick<Flow, 'order_id' | 'quantity' | 'returned' | 'status'>;
 
 /** The stored lines, by `flowKeyText`, without void flows. */
-export type StandingFlows = ReadonlyMap<string, StandingFlow>;
+export type StoredFlows = ReadonlyMap<string, StoredFlow>;
 
 /**
  * Compares every cart with the journal: all lines of a sold cart are stored as they were sent, and no line of a refused
@@ -28,11 +28,11 @@ export type StandingFlows = ReadonlyMap<string, StandingFlow>;
  * @returns every contradiction in a sentence
  */
 export function cartFaults(
-  judged: readonly JudgedCart[],
-  flows: StandingFlows,
+  judged: readonly CartOutcome[],
+  flows: StoredFlows,
   returned: ReadonlyMap<string, number>,
 ): string[] {
-  return judged.flatMap(({ cart, verdict }) => {
+  return judged.flatMap(({ cart, outcome: verdict }) => {
     const count = cart.lines.filter((line) => flows.has(flowKeyText(line))).length;
     const all = cart.lines.length;
     if (verdict === 'refused')
@@ -46,7 +46,7 @@ export function cartFaults(
   });
 }
 
-function lineFaults({ order_id }: Cart, line: Line, flow: StandingFlow | undefined, returned: number): string[] {
+function lineFaults({ order_id }: Cart, line: Line, flow: StoredFlow | undefined, returned: number): string[] {
   if (flow === undefined) return [];
   const wrong = [
     ...(flow.status === 'deducted' ? [] : [`it is ${flow.status}`]),

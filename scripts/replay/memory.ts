@@ -1,12 +1,12 @@
 import { flowKeyText } from '../../src/core/nouns.ts';
 import { cartFaults, unitsBySku } from './carts.ts';
-import type { JudgedCart, StandingFlows } from './carts.ts';
+import type { CartOutcome, StoredFlows } from './carts.ts';
 import type { Results } from './play.ts';
 import type { Plan, ReplayEvent } from './plan.ts';
 
 /** The state that the shop expects at the end, from the answers alone. */
-export interface Memory {
-  readonly carts: readonly JudgedCart[];
+export interface ExpectedState {
+  readonly carts: readonly CartOutcome[];
   /** Lines of sold carts. */
   readonly lineCount: number;
   /** Units that came back, by `flowKeyText` of their sale. */
@@ -16,15 +16,15 @@ export interface Memory {
 }
 
 /** Adds up the answers. */
-export function remember(results: Results, opening: ReadonlyMap<string, number>): Memory {
+export function expectedStateOf(results: Results, opening: ReadonlyMap<string, number>): ExpectedState {
   const left = new Map(opening);
   const move = (sku_id: string, units: number): void => void left.set(sku_id, (left.get(sku_id) ?? 0) + units);
   const returned = new Map<string, number>();
-  const carts: JudgedCart[] = [];
+  const carts: CartOutcome[] = [];
   for (const [event, { is }] of results) {
     const hadEffect = is === 'done' || is === 'replayed';
     if (event.kind === 'cart') {
-      carts.push({ cart: event, verdict: hadEffect ? 'sold' : is === 'refused' ? 'refused' : 'unclear' });
+      carts.push({ cart: event, outcome: hadEffect ? 'sold' : is === 'refused' ? 'refused' : 'unclear' });
       if (hadEffect) unitsBySku(event).forEach((units, sku_id) => move(sku_id, -units));
     } else if (hadEffect) {
       const key = flowKeyText(event);
@@ -32,7 +32,10 @@ export function remember(results: Results, opening: ReadonlyMap<string, number>)
       move(event.sku_id, event.quantity);
     }
   }
-  const lineCount = carts.reduce((sum, { cart, verdict }) => sum + (verdict === 'sold' ? cart.lines.length : 0), 0);
+  const lineCount = carts.reduce(
+    (sum, { cart, outcome: verdict }) => sum + (verdict === 'sold' ? cart.lines.length : 0),
+    0,
+  );
   return { carts, lineCount, returned, left };
 }
 
@@ -62,9 +65,9 @@ export function answerFaults(results: Results, { demand }: Plan, opening: Readon
 }
 
 /** Compares the expected state with the journal and with the units left that the gateway reports. */
-export function memoryFaults(
-  { carts, returned, left }: Memory,
-  flows: StandingFlows,
+export function expectedStateFaults(
+  { carts, returned, left }: ExpectedState,
+  flows: StoredFlows,
   leftNow: ReadonlyMap<string, number>,
 ): string[] {
   const wrong = [...left].filter(([sku_id, units]) => leftNow.get(sku_id) !== units);
@@ -75,7 +78,7 @@ export function memoryFaults(
 }
 
 /** The events that are sent a second time: all but refused carts. Those may be sold now, because goods came back. */
-export function sentAgain(results: Results): ReplayEvent[] {
+export function eventsToRepeat(results: Results): ReplayEvent[] {
   return [...results].filter(([event, { is }]) => !(event.kind === 'cart' && is === 'refused')).map(([event]) => event);
 }
 

@@ -57,8 +57,8 @@ async function ordersOf(records: AsyncIterable<CsvRow<Column>>, name: string): P
     const { invoiced_at, invoice, stock_code, quantity } = record.cells;
     const number = (counted.get(invoice) ?? 0) + 1;
     counted.set(invoice, number);
-    invisible.note(line, 'invoice', invoice);
-    invisible.note(line, 'stock_code', stock_code);
+    invisible.add(line, 'invoice', invoice);
+    invisible.add(line, 'stock_code', stock_code);
     const units = Number(quantity);
     rows.push({
       line,

@@ -62,7 +62,7 @@ export async function play(events: readonly ReplayEvent[], options: PlayOptions)
 
 async function sendOne(event: ReplayEvent, index: number, sender: Sender): Promise<Result> {
   const message = event.kind === 'cart' ? cartMessage(event) : returnMessage(event);
-  const answer = await sender.untilVerdict(message, index);
+  const answer = await sender.untilFinalAnswer(message, index);
   return event.kind === 'cart' ? cartResult(event, answer) : returnResult(message.what, answer);
 }
 

@@ -31,7 +31,7 @@ export class Sender {
   /** The latency of every attempt. */
   readonly latenciesMs: number[] = [];
   /** Counts of attempts without a final answer, by their reason. */
-  readonly retried = new Map<string, number>();
+  readonly retryReasons = new Map<string, number>();
   readonly #options: SenderOptions;
 
   constructor(options: SenderOptions) {
@@ -42,7 +42,7 @@ export class Sender {
    * @param first the index of the first gateway; every attempt uses the next one
    * @throws when there is no final answer for a long time
    */
-  async untilVerdict(message: Message, first: number): Promise<Answer> {
+  async untilFinalAnswer(message: Message, first: number): Promise<Answer> {
     const giveUpMs = performance.now() + PATIENCE_MS;
     let unknownUntilMs = 0;
     for (let attempt = 0; performance.now() < giveUpMs; attempt += 1) {
@@ -51,11 +51,11 @@ export class Sender {
       const notFinal = notFinalBecause(answer);
       if (answer !== null && notFinal === null && (answer.status < 400 || sentMs >= unknownUntilMs)) return answer;
       const reason = notFinal ?? 'refused too early to be final';
-      this.retried.set(reason, (this.retried.get(reason) ?? 0) + 1);
+      this.retryReasons.set(reason, (this.retryReasons.get(reason) ?? 0) + 1);
       if (notFinal === 'no answer' || notFinal === 'outcome_unknown') unknownUntilMs = sentMs + ATTEMPT_OVER_MS;
       await pause(answer?.headers['retry-after'], attempt);
     }
-    const reasons = [...this.retried].map(([reason, count]) => `${reason} ${count}`).join(', ');
+    const reasons = [...this.retryReasons].map(([reason, count]) => `${reason} ${count}`).join(', ');
     throw new Error(`${message.what}: no final answer within ${PATIENCE_MS / 1_000} s; ${reasons}`);
   }
 

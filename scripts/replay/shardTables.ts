@@ -2,7 +2,7 @@ import mysql from 'mysql2/promise';
 import type { RowDataPacket } from 'mysql2/promise';
 import { flowKeyText } from '../../src/core/nouns.ts';
 import type { ShardConfig } from '../../src/shardsFile.ts';
-import type { StandingFlow, StandingFlows } from './carts.ts';
+import type { StoredFlow, StoredFlows } from './carts.ts';
 
 type Query = (sql: string) => Promise<RowDataPacket[]>;
 
@@ -11,8 +11,8 @@ const BOOKS = ['stock', 'flow', 'flow_return', 'adjustment'];
 const PAUSE_MS = 100;
 
 /** Reads every stored flow that is not void, directly from the shards. */
-export async function readFlows(shards: readonly ShardConfig[]): Promise<StandingFlows> {
-  const flows = new Map<string, StandingFlow>();
+export async function readFlows(shards: readonly ShardConfig[]): Promise<StoredFlows> {
+  const flows = new Map<string, StoredFlow>();
   await onEachShard(shards, async (query) => {
     for (const row of await query(
       "SELECT sku_id, order_detail_id, order_id, quantity, returned, status FROM flow WHERE status <> 'void'",
@@ -21,7 +21,7 @@ export async function readFlows(shards: readonly ShardConfig[]): Promise<Standin
         order_id: String(row['order_id']),
         quantity: Number(row['quantity']),
         returned: Number(row['returned']),
-        status: row['status'] as StandingFlow['status'],
+        status: row['status'] as StoredFlow['status'],
       });
     }
   });

@@ -29,7 +29,7 @@ export function printPasses(passes: readonly Pass[]): void {
     ['invalid answers', (pass) => [...pass.results.values()].filter(({ is }) => is === 'unclear').length],
     [
       'tried again without a final answer',
-      ({ sender }) => [...sender.retried].map(([reason, count]) => `${reason} ${count}`).join(', ') || 0,
+      ({ sender }) => [...sender.retryReasons].map(([reason, count]) => `${reason} ${count}`).join(', ') || 0,
     ],
     ['run time', ({ seconds }) => `${seconds.toFixed(1)} s`],
     ['requests per second', ({ sender, seconds }) => Math.round(sender.latenciesMs.length / seconds)],

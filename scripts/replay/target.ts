@@ -6,7 +6,7 @@ import type { HttpClient } from '../support/httpClient.ts';
 import { inParallel } from '../support/inParallel.ts';
 import { startStack } from '../support/stack.ts';
 import type { Stack } from '../support/stack.ts';
-import { readyNow, startOwnRedis, tierEnvironment } from '../support/tiers.ts';
+import { enablePrecheckNow, startOwnRedis, tierEnvironment } from '../support/tiers.ts';
 import { Sender } from './sender.ts';
 
 /** The gateways that a file is sent to. */
@@ -58,14 +58,14 @@ export async function startTarget({
   const stack = await startStack({
     servers,
     dataDirectory,
-    say,
+    onProgress: say,
     ...kept,
     ...(tiers.includes('replica') ? { replicas: 1 } : {}),
   });
   onStarted(stack);
   const redis = tiers.includes('redis') ? await startOwnRedis(dataDirectory, say) : null;
   if (redis !== null) onStarted(redis);
-  if (tiers !== '') await readyNow(stack);
+  if (tiers !== '') await enablePrecheckNow(stack);
   say(`starting ${GATEWAYS} gateways`);
   const environment = {
     ...stack.environment,
@@ -126,7 +126,7 @@ export async function openSkus(
       body: { leaved_amount },
       what: `opening ${sku_id}`,
     } as const;
-    const { status, text, body } = await sender.untilVerdict(message, 0);
+    const { status, text, body } = await sender.untilFinalAnswer(message, 0);
     if (body?.code === 'sku_exists') {
       throw new Error(
         `${sku_id} exists with another opening stock than ${leaved_amount}: ` +

@@ -4,17 +4,17 @@ import type { FlowKey } from '../../src/core/nouns.ts';
 import { readBooks } from '../support/books.ts';
 import { inParallel } from '../support/inParallel.ts';
 import type { Stack } from '../support/stack.ts';
-import type { StandingFlow, StandingFlows } from './carts.ts';
+import type { StoredFlow, StoredFlows } from './carts.ts';
 import { bearer } from './sender.ts';
 import { bookSums, readFlows, waitForNoHolds } from './shardTables.ts';
 import type { Target } from './target.ts';
 
 /** Reads the stored state, from the databases or from the gateway. */
-export interface Witness {
+export interface StockInspector {
   /** Waits until no cart is open. @returns a sentence on remaining holds and open carts, if there are any */
-  settle(): Promise<string[]>;
+  untilNoOpenCarts(): Promise<string[]>;
   /** The stored flows with these keys, and possibly more. */
-  flows(keys: readonly FlowKey[]): Promise<StandingFlows>;
+  flows(keys: readonly FlowKey[]): Promise<StoredFlows>;
   /** One text for each part of the stored state: equal when nothing was changed. */
   sums(keys: readonly FlowKey[], sku_ids: readonly string[]): Promise<readonly string[]>;
   /** The books of each shard; null where they cannot be read. */
@@ -26,10 +26,10 @@ const READERS = 16;
 const KEYS_MAX = 500;
 
 /** Reads the databases. */
-export function databaseWitness(databases: Pick<Stack, 'shards' | 'initialShards'>): Witness {
+export function databaseInspector(databases: Pick<Stack, 'shards' | 'initialShards'>): StockInspector {
   const { shards } = databases;
   return {
-    async settle() {
+    async untilNoOpenCarts() {
       const held = await waitForNoHolds(shards, SETTLE_MS);
       return held === 0 ? [] : [`${held} holds and open carts remain after ${SETTLE_MS / 1_000} s`];
     },
@@ -40,10 +40,10 @@ export function databaseWitness(databases: Pick<Stack, 'shards' | 'initialShards
 }
 
 /** Reads the gateway itself, where its databases cannot be reached. */
-export function gatewayWitness(target: Target): Witness {
-  const flows: Witness['flows'] = (keys) => lookUp(target, keys);
+export function gatewayInspector(target: Target): StockInspector {
+  const flows: StockInspector['flows'] = (keys) => lookUp(target, keys);
   return {
-    settle: () => Promise.resolve([]),
+    untilNoOpenCarts: () => Promise.resolve([]),
     flows,
     async sums(keys, sku_ids) {
       const left = await readLeft(target, sku_ids);
@@ -74,11 +74,11 @@ export async function readLeft(
   return left;
 }
 
-async function lookUp({ client, gateways, tokens }: Target, keys: readonly FlowKey[]): Promise<StandingFlows> {
+async function lookUp({ client, gateways, tokens }: Target, keys: readonly FlowKey[]): Promise<StoredFlows> {
   const chunks = Array.from({ length: Math.ceil(keys.length / KEYS_MAX) }, (_, index) =>
     keys.slice(index * KEYS_MAX, (index + 1) * KEYS_MAX),
   );
-  const found = new Map<string, StandingFlow>();
+  const found = new Map<string, StoredFlow>();
   await inParallel(chunks, READERS, async (chunk) => {
     const lines = chunk.map(({ sku_id, order_detail_id }) => ({ sku_id, order_detail_id }));
     const { status, text, body } = await client.call({
@@ -99,6 +99,6 @@ async function lookUp({ client, gateways, tokens }: Target, keys: readonly FlowK
   });
   // In the order of `keys`, so that two readings can be compared.
   return new Map(
-    keys.map(flowKeyText).flatMap((key) => (found.has(key) ? [[key, found.get(key) as StandingFlow] as const] : [])),
+    keys.map(flowKeyText).flatMap((key) => (found.has(key) ? [[key, found.get(key) as StoredFlow] as const] : [])),
   );
 }

@@ -34,12 +34,12 @@ const REQUIRE =
  *
  * @param path the absolute path of the file
  */
-export type WhereItIs = (path: string) => string;
+export type UrlExpression = (path: string) => string;
 
 /** The files beside the source are used. */
-const besideSource: WhereItIs = (path) => JSON.stringify(pathToFileURL(path).href);
+const besideSource: UrlExpression = (path) => JSON.stringify(pathToFileURL(path).href);
 
-function replaceImportMetaUrl(whereItIs: WhereItIs): Plugin {
+function replaceImportMetaUrl(whereItIs: UrlExpression): Plugin {
   return {
     name: 'replace-import-meta-url',
     setup: ({ onLoad }) => {
@@ -84,7 +84,7 @@ async function make(entry: string): Promise<string> {
 }
 
 /** Bundles an entry of this checkout with all its imports into a file. @param entry relative to the checkout */
-export async function bundle(entry: string, file: string, whereItIs: WhereItIs): Promise<void> {
+export async function bundle(entry: string, file: string, whereItIs: UrlExpression): Promise<void> {
   await build({
     entryPoints: [projectPath(entry)],
     outfile: file,

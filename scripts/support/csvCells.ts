@@ -29,7 +29,7 @@ export function wholeNumberFault(column: string, text: string, min: number, max:
 export class InvisibleIds {
   readonly #found = new Map<string, string>();
 
-  note(line: number, column: string, id: string): void {
+  add(line: number, column: string, id: string): void {
     if (hasInvisible(id) && !this.#found.has(id)) this.#found.set(id, `line ${line}, ${column} ${quoted(id)}`);
   }
 

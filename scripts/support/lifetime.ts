@@ -7,7 +7,7 @@ const WATCH_MS = 500;
  * @param stop called once, before exiting
  * @param codeOfTerm the exit code after SIGTERM: 0 for a command whose normal end is SIGTERM
  */
-export function stopWithParent(stop: () => Promise<void>, codeOfTerm = 143): void {
+export function stopOnSignalOrParentExit(stop: () => Promise<void>, codeOfTerm = 143): void {
   // `scripts/run.mjs` recorded the parent before it installed packages; the parent may have ended since.
   const parent = (globalThis as Record<symbol, unknown>)[Symbol.for('stockgate.parent')] ?? process.ppid;
   let stopping = false;

@@ -10,7 +10,7 @@ const LOOK_MS = 5_000;
  *
  * @throws when a shard is refused
  */
-export async function refuseRestored(
+export async function assertNoneRefused(
   shards: readonly Shard[],
   names: readonly { readonly name: string }[],
 ): Promise<void> {

@@ -17,7 +17,7 @@ export function fail(message: string): void {
 }
 
 /** Ends the process after all output was written. A pipe buffers 64 KB, and unread output beyond that would be lost. */
-export async function endWhenTold(): Promise<never> {
+export async function exitAfterFlush(): Promise<never> {
   await Promise.all(
     [process.stdout, process.stderr].map(
       (stream) => new Promise<void>((resolve) => void stream.write('', () => resolve())),

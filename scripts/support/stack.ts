@@ -23,7 +23,7 @@ export interface Stack {
 
 export interface StackOptions extends Pick<
   ClusterOptions,
-  'servers' | 'dataDirectory' | 'say' | 'kind' | 'extraArguments' | 'replicas' | 'semiSync'
+  'servers' | 'dataDirectory' | 'onProgress' | 'kind' | 'extraArguments' | 'replicas' | 'semiSync'
 > {
   /** Running servers, which keep running; absent: servers are started, and stopped with the stack. */
   readonly cluster?: Cluster;
@@ -60,7 +60,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     writeFileSync(file, JSON.stringify(shardsFile(cluster, name, options), null, 2));
     const loaded = await loadShards(file, environment);
     shards = loaded.shards;
-    options.say(`migrating ${shards.length} ${shards.length === 1 ? 'shard' : 'shards'}`);
+    options.onProgress(`migrating ${shards.length} ${shards.length === 1 ? 'shard' : 'shards'}`);
     const results = await migrateShards({
       migrator: new KnexMigrator({
         addresses: shards.map(({ address }) => address),

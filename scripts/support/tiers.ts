@@ -7,7 +7,8 @@ import { findTool, REDIS } from '../cluster/tools.ts';
 import type { Stack } from './stack.ts';
 
 /** Column values that allow early refusals at once. Only for shards without gateways that lack the pre-check. */
-export const READY = "sellable_after_ms = 1000, ready_at = SYSDATE(6) - INTERVAL 1 SECOND, secret = REPEAT('s', 32)";
+export const PRECHECK_READY =
+  "sellable_after_ms = 1000, ready_at = SYSDATE(6) - INTERVAL 1 SECOND, secret = REPEAT('s', 32)";
 
 /** Starts a Redis for the pre-check. @throws when no redis-server can be had */
 export async function startOwnRedis(dataDirectory: string, say: (line: string) => void): Promise<RedisProcess> {
@@ -17,13 +18,13 @@ export async function startOwnRedis(dataDirectory: string, say: (line: string) =
 }
 
 /** Allows early refusals at once on the shards of a new stack. */
-export async function readyNow({ shards }: Pick<Stack, 'shards'>): Promise<void> {
+export async function enablePrecheckNow({ shards }: Pick<Stack, 'shards'>): Promise<void> {
   for (const {
     address: { host, port, user, password, schema },
   } of shards) {
     const connection = await mysql.createConnection({ host, port, user, password });
     try {
-      await connection.query(`UPDATE \`${schema}\`.precheck SET ${READY}`);
+      await connection.query(`UPDATE \`${schema}\`.precheck SET ${PRECHECK_READY}`);
     } finally {
       await connection.end();
     }

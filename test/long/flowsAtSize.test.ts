@@ -30,7 +30,7 @@ describe('pages of a SKU with 5 million flows, beside 5 million flows of other S
       servers: 1,
       shardCount: 1,
       dataDirectory: '.local',
-      say: () => undefined,
+      onProgress: () => undefined,
       extraArguments: ['--loose-innodb-redo-log-capacity=1G'],
     });
     const { address } = stack.shards[0] ?? expect.fail('no shard');

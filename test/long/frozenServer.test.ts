@@ -35,7 +35,7 @@ describe('a frozen server', () => {
   });
 
   before(async () => {
-    stack = await startStack({ servers: SERVERS, dataDirectory: '.local', say: () => undefined });
+    stack = await startStack({ servers: SERVERS, dataDirectory: '.local', onProgress: () => undefined });
     gateways = [await startGatewayProcess(gatewayEnvironment())];
     client = httpClient(1_000);
     for (const sku_id of sku_ids) {

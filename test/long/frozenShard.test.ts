@@ -31,7 +31,7 @@ describe('one frozen shard', () => {
       servers: 2,
       serverOf: (shard) => Number(shard === FROZEN),
       dataDirectory: '.local',
-      say: () => undefined,
+      onProgress: () => undefined,
     });
     gateway = await startGatewayProcess({
       ...stack.environment,

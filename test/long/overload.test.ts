@@ -41,7 +41,7 @@ describe('overload', () => {
     stack = await startStack({
       servers: 2,
       dataDirectory: '.local',
-      say: () => undefined,
+      onProgress: () => undefined,
       pool: { connections: 2, waiting: 1_000 },
     });
     for (const server of stack.cluster.servers) await slowCommits(server, stack.cluster.product);

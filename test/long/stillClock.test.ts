@@ -15,7 +15,7 @@ describe('a server whose SYSDATE() is NOW()', () => {
     stack = await startStack({
       servers: 1,
       dataDirectory: '.local',
-      say: () => undefined,
+      onProgress: () => undefined,
       extraArguments: ['--sysdate-is-now'],
     });
     gateway = await startGatewayProcess({

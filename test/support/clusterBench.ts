@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ask } from '../../scripts/cluster/ask.ts';
+import { queryOnce } from '../../scripts/cluster/ask.ts';
 import { startCluster } from '../../scripts/cluster/cluster.ts';
 import type { Cluster, ClusterOptions, DatabaseServer } from '../../scripts/cluster/contract.ts';
 
@@ -12,11 +12,11 @@ export const quiet = (): void => {};
 
 /** Starts a cluster, of one server unless `options` name more. */
 export function start(options: Partial<ClusterOptions> = {}): Promise<Cluster> {
-  return startCluster({ servers: 1, dataDirectory: DATA_DIRECTORY, say: quiet, ...options });
+  return startCluster({ servers: 1, dataDirectory: DATA_DIRECTORY, onProgress: quiet, ...options });
 }
 
-export function question(server: DatabaseServer, statement: string): ReturnType<typeof ask> {
-  return ask(server, statement, ANSWER_LIMIT_MS);
+export function question(server: DatabaseServer, statement: string): ReturnType<typeof queryOnce> {
+  return queryOnce(server, statement, ANSWER_LIMIT_MS);
 }
 
 /** The temporary directories of a process. */

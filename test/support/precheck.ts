@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import mysql from 'mysql2/promise';
-import { READY } from '../../scripts/support/tiers.ts';
+import { PRECHECK_READY } from '../../scripts/support/tiers.ts';
 import type { Address } from '../../src/mysql/connection.ts';
 import { eventually } from './eventually.ts';
 import { fresh } from './gateway.ts';
@@ -13,7 +13,7 @@ import type { OwnShards } from './ownShards.ts';
 export async function precheckedShards(count: number): Promise<OwnShards> {
   const shards = await ownShards({ count, migrated: true });
   for (let shard = 0; shard < count; shard += 1) {
-    await shards.query(shard, `UPDATE precheck SET ${READY}`);
+    await shards.query(shard, `UPDATE precheck SET ${PRECHECK_READY}`);
   }
   return shards;
 }

@@ -1,7 +1,7 @@
 import mysql from 'mysql2/promise';
 import type { RowDataPacket } from 'mysql2/promise';
 import type { DatabaseServer } from '../../scripts/cluster/contract.ts';
-import { follow } from '../../scripts/cluster/follow.ts';
+import { startReplication } from '../../scripts/cluster/follow.ts';
 import { startStack } from '../../scripts/support/stack.ts';
 import type { Stack } from '../../scripts/support/stack.ts';
 import { startTestGateway } from './gateway.ts';
@@ -37,7 +37,7 @@ export interface ChangeBench {
 /** @param connections of the gateway, over all shards */
 export async function changeBench(connections: number): Promise<ChangeBench> {
   const stack: Stack = await startStack({
-    ...{ servers: 1, replicas: 1, shardCount: SHARDS, dataDirectory: '.local', say: () => undefined },
+    ...{ servers: 1, replicas: 1, shardCount: SHARDS, dataDirectory: '.local', onProgress: () => undefined },
     pool: { connections: connections / SHARDS, waiting: 1_000 },
   });
   const [first] = stack.cluster.servers;
@@ -105,7 +105,7 @@ export async function changeBench(connections: number): Promise<ChangeBench> {
       return (direct = await gatewayAt('direct.json', primary.port));
     },
     async followNew() {
-      await follow(other, primary);
+      await startReplication(other, primary);
     },
     query: (shard, sql) => ask(primary, sql, stack.shards[shard]?.address.schema),
     async stop() {

@@ -1,5 +1,5 @@
 import { flowKeyText } from '../../src/core/nouns.ts';
-import { remember } from '../../scripts/replay/memory.ts';
+import { expectedStateOf } from '../../scripts/replay/memory.ts';
 import { parseOrders } from '../../scripts/replay/orders.ts';
 import { planReplay } from '../../scripts/replay/plan.ts';
 import type { ReplayEvent } from '../../scripts/replay/plan.ts';
@@ -51,7 +51,7 @@ export function resultOf(is: Result['is'], more: Partial<Result> = {}): Result {
 
 /** The flows of the carts that were accepted, as the journal of a sound gateway has them. */
 export function journalOf(results: ReadonlyMap<ReplayEvent, Result>, opening: ReadonlyMap<string, number>) {
-  const { carts, returned } = remember(results, opening);
+  const { carts, returned } = expectedStateOf(results, opening);
   const flows = carts.flatMap(({ cart: { order_id, lines } }) => lines.map((line) => ({ order_id, line })));
   return new Map(
     flows.map(({ order_id, line }) => {

@@ -42,7 +42,7 @@ export async function replicaBench(): Promise<ReplicaBench> {
     semiSync: true,
     shardCount: SHARDS,
     dataDirectory: '.local',
-    say: () => undefined,
+    onProgress: () => undefined,
   });
   const shards = openShards(stack, 1_000);
   const map = new SlotMap(SHARDS);

@@ -21,7 +21,11 @@ export function stack(): Stack {
 export const mochaHooks = {
   async beforeAll(this: Mocha.Context): Promise<void> {
     this.timeout(START_MS);
-    running ??= await startStack({ servers: SERVERS, dataDirectory: '.local', say: (line) => console.error(line) });
+    running ??= await startStack({
+      servers: SERVERS,
+      dataDirectory: '.local',
+      onProgress: (line) => console.error(line),
+    });
   },
 };
 

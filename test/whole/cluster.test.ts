@@ -5,13 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { mirrorsIn } from '../../scripts/cluster/apt.ts';
-import { ask } from '../../scripts/cluster/ask.ts';
+import { queryOnce } from '../../scripts/cluster/ask.ts';
 import type { Cluster } from '../../scripts/cluster/contract.ts';
 import { readEnvironment } from '../../scripts/cluster/environment.ts';
 import { identify, productName } from '../../scripts/cluster/installation.ts';
 import { findInstalled } from '../../scripts/cluster/installed.ts';
-import { takeFirst } from '../../scripts/cluster/ladder.ts';
-import { claim, isAbandoned, makeOnce, ownPath, removeAbandoned } from '../../scripts/cluster/ownership.ts';
+import { firstWorking } from '../../scripts/cluster/ladder.ts';
+import { claimDirectory, isAbandoned, makeOnce, ownPath, removeAbandoned } from '../../scripts/cluster/ownership.ts';
 import { supervise } from '../../scripts/cluster/supervise.ts';
 import { CHECKOUT, DATA_DIRECTORY, question, quiet, rejection, runsOf, start } from '../support/clusterBench.ts';
 import { isAlive } from '../support/command.ts';
@@ -73,12 +73,12 @@ describe('cluster', () => {
     it('takes the first way that works, and reports why earlier ones did not', async () => {
       const printed: string[] = [];
       const ways = [failing('first'), { name: 'second', take: async () => 'second' }, failing('third')];
-      expect(await takeFirst(ways, (line) => printed.push(line))).to.equal('second');
+      expect(await firstWorking(ways, (line) => printed.push(line))).to.equal('second');
       expect(printed).to.deep.equal(['no first: first is broken']);
     });
 
     it('names every way and its error when none works', async () => {
-      const error = await rejection(takeFirst([failing('first'), failing('second')], quiet));
+      const error = await rejection(firstWorking([failing('first'), failing('second')], quiet));
       expect(error.message).to.contain('no first: first is broken').and.to.contain('no second: second is broken');
     });
 
@@ -141,11 +141,11 @@ describe('cluster', () => {
 
     it('gives a kept directory to one process at a time, and to the next when that has died', async () => {
       const directory = join(folder, 'kept');
-      const release = await claim(directory);
-      expect((await rejection(claim(directory))).message).to.contain(`in use by process ${process.pid}`);
+      const release = await claimDirectory(directory);
+      expect((await rejection(claimDirectory(directory))).message).to.contain(`in use by process ${process.pid}`);
       const mark = await readFile(join(directory, 'owner'), 'utf8');
       await writeFile(join(directory, 'owner'), mark.replace(`~${process.pid}~`, `~${NO_PROCESS}~`));
-      await claim(directory);
+      await claimDirectory(directory);
       await release();
       expect(await readdir(directory)).to.deep.equal([]);
     });
@@ -216,7 +216,7 @@ describe('cluster', () => {
       expect(server.pid).to.equal(undefined);
       await server.start();
       server.signal('SIGSTOP');
-      expect((await rejection(ask(server, 'SELECT 1', 200))).message).to.contain('no answer');
+      expect((await rejection(queryOnce(server, 'SELECT 1', 200))).message).to.contain('no answer');
       server.signal('SIGKILL');
       await server.start();
       expect(server.port).to.equal(port);

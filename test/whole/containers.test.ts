@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { expect } from 'chai';
-import { ask } from '../../scripts/cluster/ask.ts';
+import { queryOnce } from '../../scripts/cluster/ask.ts';
 import { startCluster } from '../../scripts/cluster/cluster.ts';
 import type { Cluster, ClusterOptions } from '../../scripts/cluster/contract.ts';
 import { readEnvironment } from '../../scripts/cluster/environment.ts';
@@ -55,9 +55,9 @@ describe('servers in containers', function () {
   });
 
   const start = (options: Partial<ClusterOptions> = {}): Promise<Cluster> =>
-    startCluster({ servers: 1, dataDirectory: DATA_DIRECTORY, say: quiet, ...options });
-  const question = (of: Cluster | undefined, statement: string): ReturnType<typeof ask> =>
-    ask(of!.servers[0]!, statement, ANSWER_MS);
+    startCluster({ servers: 1, dataDirectory: DATA_DIRECTORY, onProgress: quiet, ...options });
+  const question = (of: Cluster | undefined, statement: string): ReturnType<typeof queryOnce> =>
+    queryOnce(of!.servers[0]!, statement, ANSWER_MS);
   /** The containers of a process, running or not. */
   const containersOf = async (pid: number | undefined): Promise<string[]> => {
     const all = await image.engine.container.dockerode.listContainers({
@@ -106,7 +106,7 @@ describe('servers in containers', function () {
     await server.start();
     server.signal('SIGSTOP');
     await eventually('it is frozen', GONE_MS, () =>
-      ask(server, 'SELECT 1', 200).then(
+      queryOnce(server, 'SELECT 1', 200).then(
         () => false,
         (error: Error) => error.message.includes('no answer'),
       ),

@@ -3,7 +3,7 @@ import { startRedis } from '../../scripts/cluster/redis.ts';
 import type { RedisProcess } from '../../scripts/cluster/redis.ts';
 import { startStack } from '../../scripts/support/stack.ts';
 import type { Stack } from '../../scripts/support/stack.ts';
-import { readyNow } from '../../scripts/support/tiers.ts';
+import { enablePrecheckNow } from '../../scripts/support/tiers.ts';
 import { runRound } from '../proof/round.ts';
 import { startWorld } from '../proof/world.ts';
 import type { World } from '../proof/world.ts';
@@ -32,10 +32,10 @@ describe('proof bench with tiers', function () {
     stack = await startStack({
       servers: 1,
       dataDirectory: '.local',
-      say: () => undefined,
+      onProgress: () => undefined,
       ...(hasReplicas ? { replicas: 1 } : {}),
     });
-    await readyNow(stack);
+    await enablePrecheckNow(stack);
     world = await startWorld(stack, 2, [], { tiers: hasReplicas ? 'memory,redis,replica' : 'memory,redis', redis });
   });
   after(async () => {

@@ -2,7 +2,13 @@ import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { flowKeyText } from '../../src/core/nouns.ts';
-import { remember, answerFaults, memoryFaults, replayFaults, sentAgain } from '../../scripts/replay/memory.ts';
+import {
+  expectedStateOf,
+  answerFaults,
+  expectedStateFaults,
+  replayFaults,
+  eventsToRepeat,
+} from '../../scripts/replay/memory.ts';
 import { readOrders } from '../../scripts/replay/orders.ts';
 import { openingStock, planReplay } from '../../scripts/replay/plan.ts';
 import type { CartEvent, Plan, ReplayEvent, ReturnEvent } from '../../scripts/replay/plan.ts';
@@ -152,11 +158,13 @@ describe('the checks of a replay', () => {
   const left = new Map(Object.entries({ A: 15, B: 0, C: 0 }));
 
   it('find nothing when all is well', () => {
-    const memory = remember(sound(), opening);
+    const memory = expectedStateOf(sound(), opening);
     expect([memory.lineCount, ...memory.left]).to.deep.equal([5, ...left]);
-    expect([...answerFaults(sound(), plan, opening), ...memoryFaults(memory, journal(), left)]).to.deep.equal([]);
+    expect([...answerFaults(sound(), plan, opening), ...expectedStateFaults(memory, journal(), left)]).to.deep.equal(
+      [],
+    );
     const again = new Map(
-      sentAgain(sound()).map((event) => [
+      eventsToRepeat(sound()).map((event) => [
         event,
         resultOf(expected(event).is === 'done' ? 'replayed' : 'unknown_deduction'),
       ]),
@@ -167,22 +175,26 @@ describe('the checks of a replay', () => {
   it('find a cart that is incomplete, missing, or stored though it was refused', () => {
     const flows = journal();
     flows.delete(flowKeyText({ sku_id: 'B', order_detail_id: '1001-3' }));
-    expect(memoryFaults(remember(sound(), opening), flows, left)).to.deep.equal([
+    expect(expectedStateFaults(expectedStateOf(sound(), opening), flows, left)).to.deep.equal([
       'order 1001: sold, but only 2 of its 3 lines are stored',
     ]);
     const refused = sound().set(first, resultOf('refused', { short: ['A'] }));
-    expect(memoryFaults(remember(refused, opening), journal(), left)).to.include(
+    expect(expectedStateFaults(expectedStateOf(refused, opening), journal(), left)).to.include(
       'order 1001: refused, but 3 of its 3 lines are stored',
     );
     const unclear = sound().set(first, resultOf('unclear'));
-    expect(memoryFaults(remember(unclear, opening), flows, left)).to.include('order 1001: 2 of its 3 lines are stored');
+    expect(expectedStateFaults(expectedStateOf(unclear, opening), flows, left)).to.include(
+      'order 1001: 2 of its 3 lines are stored',
+    );
   });
 
   it('find flows that differ from what was sent, and stock that differs from what was sold', () => {
     const flows = journal();
     const key = flowKeyText({ sku_id: 'A', order_detail_id: '1001-1' });
     flows.set(key, { order_id: '1002', quantity: 11, returned: 0, status: 'deducted' });
-    expect(memoryFaults(remember(sound(), opening), flows, new Map([...left, ['A', 14]]))).to.have.length(4);
+    expect(expectedStateFaults(expectedStateOf(sound(), opening), flows, new Map([...left, ['A', 14]]))).to.have.length(
+      4,
+    );
   });
 
   it('find refusals although there was enough for every order, and wrong answers to returns', () => {

@@ -25,7 +25,7 @@ const isMariaDb = process.env['STOCKGATE_SERVER'] === 'mariadb';
 if (isForeign || isMariaDb) {
   describe('replicas', () => {
     it('are made for our own MySQL servers only, not in containers and not for named servers', async () => {
-      const asked = startCluster({ servers: 1, replicas: 1, dataDirectory: '.local', say: () => undefined });
+      const asked = startCluster({ servers: 1, replicas: 1, dataDirectory: '.local', onProgress: () => undefined });
       expect(
         await asked.then(
           () => 'made',
@@ -225,7 +225,7 @@ if (isForeign || isMariaDb) {
         replicas: 1,
         dataDirectory: '.local',
         keep: `replicas-${process.pid}`,
-        say: () => undefined,
+        onProgress: () => undefined,
       };
       try {
         const first = await startCluster(options);

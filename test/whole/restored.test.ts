@@ -101,7 +101,7 @@ describe('a server restored from a backup', () => {
 
   before(async function () {
     this.timeout(600_000);
-    stack = await startStack({ servers: 2, shardCount: SHARDS, dataDirectory: '.local', say: () => undefined });
+    stack = await startStack({ servers: 2, shardCount: SHARDS, dataDirectory: '.local', onProgress: () => undefined });
     older = await startTestGateway({}, stack);
     for (const sku_id of skus) await older.openSku(sku_id, 10_000);
     await sellMany('before', 100, soldBefore);

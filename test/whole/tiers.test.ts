@@ -6,7 +6,7 @@ import type { RedisProcess } from '../../scripts/cluster/redis.ts';
 import { inParallel } from '../../scripts/support/inParallel.ts';
 import { startStack } from '../../scripts/support/stack.ts';
 import type { Stack } from '../../scripts/support/stack.ts';
-import { readyNow } from '../../scripts/support/tiers.ts';
+import { enablePrecheckNow } from '../../scripts/support/tiers.ts';
 import { eventually } from '../support/eventually.ts';
 import { fresh, startTestGateway } from '../support/gateway.ts';
 import type { TestGateway } from '../support/gateway.ts';
@@ -59,11 +59,11 @@ describe('tiers', function () {
       servers: 1,
       shardCount: SHARDS,
       dataDirectory: '.local',
-      say: () => undefined,
+      onProgress: () => undefined,
       ...(hasReplicas ? { replicas: 1 } : {}),
     });
     replica = stack.cluster.servers[0]?.replicas[0];
-    await readyNow(stack);
+    await enablePrecheckNow(stack);
   });
   after(async () => {
     await close();

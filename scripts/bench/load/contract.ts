@@ -25,7 +25,7 @@ export interface Counted {
   /** Orders sent for the first time that ask for available stock, with or without an answer. */
   readonly made: number;
   /** Orders sent again. */
-  readonly again: number;
+  readonly repeated: number;
   /** Orders that ask for too much. */
   readonly short: number;
   /** CPU time of the generator itself. */

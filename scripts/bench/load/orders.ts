@@ -3,7 +3,7 @@ import { AGAIN_AFTER, QUANTITY_SHORT } from './contract.ts';
 export interface OrderMaker {
   /** The next request, ready for the wire. */
   next(): string;
-  readonly counts: { made: number; again: number; short: number };
+  readonly counts: { made: number; repeated: number; short: number };
 }
 
 export interface OrderMakerOptions {
@@ -25,7 +25,7 @@ export function orderMaker({ host, baskets, prefix, mixed }: OrderMakerOptions):
     short: partsOf(host, skus, QUANTITY_SHORT, idLength),
   }));
   const chosen: number[] = [];
-  const counts = { made: 0, again: 0, short: 0 };
+  const counts = { made: 0, repeated: 0, short: 0 };
   let count = 0;
   const request = (basket: number, kind: 'enough' | 'short', number: number): string =>
     ready[basket]?.[kind].join(`${prefix}-${String(number).padStart(8, '0')}`) ?? '';
@@ -39,7 +39,7 @@ export function orderMaker({ host, baskets, prefix, mixed }: OrderMakerOptions):
       count += 1;
       if (isShort()) return request(anyBasket(), 'short', SHORT_FROM + ++counts.short);
       if (isAgain()) {
-        counts.again += 1;
+        counts.repeated += 1;
         return request(chosen[counts.made % AGAIN_AFTER] ?? 0, 'enough', counts.made - AGAIN_AFTER);
       }
       const basket = anyBasket();

@@ -15,7 +15,7 @@ const GRACE_MS = 30_000;
  *
  * @param command the program, and the arguments that precede its own
  */
-export function wrk(command: readonly [string, ...string[]]): Generator {
+export function wrkGenerator(command: readonly [string, ...string[]]): Generator {
   const [program, ...before] = command;
   return async ({ url, basketFile, prefix, mixed, connections, seconds, rate }) => {
     if (rate !== undefined) throw new Error('wrk keeps no rate');
@@ -41,7 +41,7 @@ export function wrk(command: readonly [string, ...string[]]): Generator {
 }
 
 /** The built-in generator keeps a rate if one is given, and measures latency from the moment when a request was due. */
-export const builtIn: Generator = async (options) => {
+export const builtInGenerator: Generator = async (options) => {
   const { stdout } = await run({
     command: process.execPath,
     arguments: [await bundled('scripts/bench/load/main.ts'), JSON.stringify(options)],
@@ -56,7 +56,7 @@ const FIELDS = [
   'broken',
   'seconds',
   'made',
-  'again',
+  'repeated',
   'short',
   'cpuSeconds',
   'p50Ms',

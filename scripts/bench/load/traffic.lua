@@ -8,7 +8,7 @@ function setup(thread)
   threads[#threads + 1] = thread
 end
 
-made, again, short = 0, 0, 0
+made, repeated, short = 0, 0, 0
 local baskets, chosen, count, prefix, mixed = {}, {}, 0, '', false
 
 -- The parts of a request around its id, which occurs once for the order and once for each line.
@@ -61,23 +61,23 @@ function request()
     return request_of(baskets[math.random(#baskets)].short, prefix .. string.format('%08d', 90000000 + short))
   end
   if kind % 10 == 0 and made >= AGAIN_AFTER then
-    again = again + 1
+    repeated = repeated + 1
     return request_of(baskets[chosen[made % AGAIN_AFTER]].enough, prefix .. string.format('%08d', made - AGAIN_AFTER))
   end
   return new_order()
 end
 
 function done(summary, latency)
-  local sum = { made = 0, again = 0, short = 0 }
+  local sum = { made = 0, repeated = 0, short = 0 }
   for _, thread in ipairs(threads) do
     for name in pairs(sum) do sum[name] = sum[name] + thread:get(name) end
   end
   local errors = summary.errors
   print(string.format(
-    '{"requests":%d,"refused":%d,"broken":%d,"seconds":%.6f,"made":%d,"again":%d,"short":%d,' ..
+    '{"requests":%d,"refused":%d,"broken":%d,"seconds":%.6f,"made":%d,"repeated":%d,"short":%d,' ..
       '"cpuSeconds":%.3f,"p50Ms":%.3f,"p99Ms":%.3f}',
     summary.requests, errors.status, errors.connect + errors.read + errors.write + errors.timeout,
-    summary.duration / 1e6, sum.made, sum.again, sum.short, os.clock(),
+    summary.duration / 1e6, sum.made, sum.repeated, sum.short, os.clock(),
     latency:percentile(50) / 1e3, latency:percentile(99) / 1e3
   ))
 end

@@ -1,4 +1,4 @@
-import { ask } from '../../cluster/ask.ts';
+import { queryOnce } from '../../cluster/ask.ts';
 import type { Cluster } from '../../cluster/contract.ts';
 import { readBooks } from '../../support/books.ts';
 import type { Arm } from '../arms.ts';
@@ -10,12 +10,12 @@ import type { Run } from '../measure.ts';
 import type { Serving } from '../servers.ts';
 import type { World } from '../world.ts';
 import type { ScalingRun } from './rows.ts';
-import { connectionsFor, RUN_LENGTH, SUB_ROWS } from './setting.ts';
-import { splittingShelves } from './splitting.ts';
+import { connectionsFor, RUN_LENGTH_FACTOR, SUB_ROWS } from './setting.ts';
+import { splittingStock } from './splitting.ts';
 
 export interface ScalingOptions {
   readonly rounds: number;
-  /** The length of a run of the other arms; a run here takes `RUN_LENGTH` times that. */
+  /** The length of a run of the other arms; a run here takes `RUN_LENGTH_FACTOR` times that. */
   readonly seconds: number;
   readonly warmUpSeconds: number;
   readonly onRun: (note: string) => void;
@@ -54,7 +54,7 @@ export async function measureScaling(world: World, options: ScalingOptions): Pro
   for (let round = 1; round <= options.rounds; round += 1) {
     for (const sub_rows of SUB_ROWS) {
       for (const { arm, goodsOn } of arms) {
-        const run = await runOn(arm, sub_rows, options.seconds * RUN_LENGTH, goodsOn(sub_rows));
+        const run = await runOn(arm, sub_rows, options.seconds * RUN_LENGTH_FACTOR, goodsOn(sub_rows));
         runs.push({ round, sub_rows, run });
         options.onRun(`${arm.name}, ${sub_rows}: ${Math.round(run.rate)}/s`);
       }
@@ -65,20 +65,20 @@ export async function measureScaling(world: World, options: ScalingOptions): Pro
 
 async function servingOf(world: World): Promise<Serving & { readonly adminUrl: string }> {
   const serving = await world.serve('gateway');
-  if (serving === null || serving.adminUrl === null || serving.shelves === null)
+  if (serving === null || serving.adminUrl === null || serving.stock === null)
     throw new Error('the gateway did not start');
   const gateway = { url: serving.url, adminUrl: serving.adminUrl };
   return {
     ...serving,
     ...gateway,
-    shelves: splittingShelves(serving.shelves, gateway),
+    stock: splittingStock(serving.stock, gateway),
     countCommits: () => writtenBy(world.stack.cluster),
   };
 }
 
 /** Transactions that all servers have written to their binary logs. */
 async function writtenBy({ servers }: Cluster): Promise<number> {
-  const rows = await Promise.all(servers.map((server) => ask(server, WRITTEN, ANSWER_MS)));
+  const rows = await Promise.all(servers.map((server) => queryOnce(server, WRITTEN, ANSWER_MS)));
   return rows.reduce((sum, row) => sum + Number(row['Value']), 0);
 }
 

@@ -24,7 +24,7 @@ const CONNECTIONS_PER_SUB_ROW = 32;
  * A run is this many times as long as the runs of other arms: opening all connections takes longer the more there are,
  * and must stay a small part of the run.
  */
-export const RUN_LENGTH = 6;
+export const RUN_LENGTH_FACTOR = 6;
 
 export function connectionsFor(sub_rows: number): number {
   return sub_rows * CONNECTIONS_PER_SUB_ROW;

@@ -1,6 +1,6 @@
 import { httpClient } from '../../support/httpClient.ts';
 import type { HttpClient } from '../../support/httpClient.ts';
-import type { Shelves } from '../shelves.ts';
+import type { BenchStock } from '../shelves.ts';
 
 /** The longest wait for units to be moved from the first row to all rows. */
 const SPREAD_MS = 20_000;
@@ -13,7 +13,7 @@ export interface Gateway {
 }
 
 /** Stock whose SKUs are split right after they are opened, by the call of the gateway. */
-export function splittingShelves(shelves: Shelves, gateway: Gateway): Shelves {
+export function splittingStock(shelves: BenchStock, gateway: Gateway): BenchStock {
   return {
     ...shelves,
     async open(goods) {
