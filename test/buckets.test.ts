@@ -13,8 +13,8 @@ import { SharedBuckets } from '../src/redis/sharedBuckets.ts';
 import { eventually } from './support/eventually.ts';
 import { fresh } from './support/gateway.ts';
 import { redisBench } from './support/redisBench.ts';
-import { overfullStretches, timed } from './support/windows.ts';
-import type { LetThrough } from './support/windows.ts';
+import { overfullWindows, timed } from './support/windows.ts';
+import type { AdmittedRequest } from './support/windows.ts';
 
 const GATEWAYS = 3;
 const PER_SECOND = 20;
@@ -54,14 +54,15 @@ describe('buckets', () => {
     limits: readonly CallerLimit[],
     caller: string,
     forMs: number,
-  ): Promise<(LetThrough | null)[]> => {
-    const asked: Promise<LetThrough | null>[] = [];
+  ): Promise<(AdmittedRequest | null)[]> => {
+    const asked: Promise<AdmittedRequest | null>[] = [];
     for (const untilMs = performance.now() + forMs; performance.now() < untilMs; await sleep(2)) {
       for (const limit of limits) asked.push(timed(() => limit.take(caller)));
     }
     return Promise.all(asked);
   };
-  const countOf = (requests: readonly (LetThrough | null)[]): number => requests.filter((each) => each !== null).length;
+  const countOf = (requests: readonly (AdmittedRequest | null)[]): number =>
+    requests.filter((each) => each !== null).length;
 
   for (const where of ['of one process', 'of three, in Redis'] as const) {
     it(`admit a burst and then the rate, in every window of time: ${where}`, async () => {
@@ -77,7 +78,7 @@ describe('buckets', () => {
       const requests = [...first, ...(await hammer(limits, caller, 2_200))];
       const seconds = (performance.now() - beganMs) / 1_000;
       expect(countOf(first)).to.be.at.least(BURST);
-      expect(overfullStretches(requests, PER_SECOND, BURST)).to.deep.equal([]);
+      expect(overfullWindows(requests, PER_SECOND, BURST)).to.deep.equal([]);
       // The whole rate is admitted: no token is lost between the three gateways that share the bucket.
       expect(countOf(requests)).to.be.within(BURST + 2 * PER_SECOND - 1, BURST + PER_SECOND * seconds);
       expect(await limits[0]!.take(fresh('another'))).to.equal(true);
@@ -85,8 +86,8 @@ describe('buckets', () => {
   }
 
   it('are checked by a function that finds a window with too many requests', () => {
-    const at = (ms: number): LetThrough => ({ sentMs: ms, heardMs: ms });
-    expect(overfullStretches([at(0), at(100), at(110), null], 10, 1)).to.deep.equal([
+    const at = (ms: number): AdmittedRequest => ({ sentMs: ms, answeredMs: ms });
+    expect(overfullWindows([at(0), at(100), at(110), null], 10, 1)).to.deep.equal([
       '3 within 0.110 s',
       '2 within 0.010 s',
     ]);

@@ -6,7 +6,7 @@ import type { CartBench } from './support/cartBench.ts';
 import { cartRows, endsOf, linesOf, nothingHeld } from './support/cartRows.ts';
 import { ENGINES_NOW, openShards } from './support/engines.ts';
 import { fresh } from './support/gateway.ts';
-import { playAhead } from './support/playAhead.ts';
+import { runAhead } from './support/playAhead.ts';
 import { stack } from './support/setup.ts';
 import { addressOf } from './support/sideSession.ts';
 import { skuOn } from './support/traffic.ts';
@@ -150,7 +150,7 @@ for (const engineName of ENGINES_NOW) {
     }
 
     const cases = REQUESTS.flatMap((request) => CUTS.map((cut) => ({ request, cut })));
-    const play = playAhead(cases, CUTS.length, async ({ request, cut }) => {
+    const play = runAhead(cases, CUTS.length, async ({ request, cut }) => {
       const behind = await behindProxy();
       let commits = 0;
       for (let tries = 0; commits < COMMITS_MAX;) {

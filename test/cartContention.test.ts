@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Line } from '../src/core/nouns.ts';
 import { openCartBench, WAIT_MS } from './support/cartBench.ts';
 import { expectWhole, FREE_MS, sendOrder, wordOf } from './support/cartCustomers.ts';
-import type { Told } from './support/cartCustomers.ts';
+import type { SentOrder } from './support/cartCustomers.ts';
 import { cartRows, linesOf, nothingHeld, recordsOf } from './support/cartRows.ts';
 import { eventually } from './support/eventually.ts';
 import { fresh, startTestGateway } from './support/gateway.ts';
@@ -64,7 +64,7 @@ describe('carts that compete', () => {
     const sku_ids = skusOn(1, 3, 9, 14);
     const scarce = sku_ids[2] ?? '';
     const opened = await openAll(sku_ids, [AMPLE, AMPLE, LONG ? 2_000 : 150, AMPLE]);
-    const sent: Told[] = [];
+    const sent: SentOrder[] = [];
     const untilMs = performance.now() + TRAFFIC_MS;
     const shop = async (client: number): Promise<void> => {
       for (let round = 0; performance.now() < untilMs; round += 1) {

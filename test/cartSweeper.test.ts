@@ -12,7 +12,7 @@ import {
   FROZEN_MS,
   openCrashedCart,
   OVER_MS,
-  rivalOf,
+  sellToRival,
   strikeProcess,
 } from './support/cartCrash.ts';
 import { age, cartRows, endsOf, linesOf, recordsOf } from './support/cartRows.ts';
@@ -208,7 +208,7 @@ describe('an unfinished cart', () => {
       }
       return fired;
     });
-    const rival = await rivalOf(healthy, cart);
+    const rival = await sellToRival(healthy, cart);
     const { outcome } = await sold;
     const answer = {
       deducted: '201',

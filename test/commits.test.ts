@@ -3,10 +3,10 @@ import { ShardAuditor } from '../src/mysql/auditor.ts';
 import { CartStore } from '../src/mysql/cartStore.ts';
 import type { Shard } from '../src/mysql/shard.ts';
 import { COMMIT_CASES, commitIds } from './support/commitCases.ts';
-import type { CommitCase, CommitIds, Hands } from './support/commitCases.ts';
+import type { CommitCase, CommitIds, CommitPorts } from './support/commitCases.ts';
 import { ENGINE_NAMES, ENGINE_OF, openShards } from './support/engines.ts';
 import { fresh } from './support/gateway.ts';
-import { playAhead } from './support/playAhead.ts';
+import { runAhead } from './support/playAhead.ts';
 import { stack } from './support/setup.ts';
 import { rowsOf, withoutIds } from './support/shardRows.ts';
 import { addressOf } from './support/sideSession.ts';
@@ -46,7 +46,7 @@ interface Undisturbed {
 for (const engine of ENGINE_NAMES) {
   describe(`an unanswered COMMIT, engine: ${engine}`, () => {
     const opened: Shard[] = [];
-    let undisturbed: Hands;
+    let undisturbed: CommitPorts;
 
     before(() => {
       undisturbed = handsOver(addressOf(SHARD).port, PATIENT_MS);
@@ -55,7 +55,7 @@ for (const engine of ENGINE_NAMES) {
       for (const { pool } of opened) pool.close();
     });
 
-    function handsOver(port: number, statementMs: number): Hands {
+    function handsOver(port: number, statementMs: number): CommitPorts {
       const [first] = stack().shards;
       if (first === undefined) throw new Error('the stack has no shard');
       const own = openShards({ ...stack(), shards: [{ ...first, address: { ...first.address, port } }] }, statementMs);
@@ -70,7 +70,7 @@ for (const engine of ENGINE_NAMES) {
       };
     }
 
-    const answerTo = async (one: CommitCase, hands: Hands, ids: CommitIds): Promise<string> =>
+    const answerTo = async (one: CommitCase, hands: CommitPorts, ids: CommitIds): Promise<string> =>
       withoutIds(JSON.stringify(await one.change(hands, ids)), ids);
 
     async function prepared(one: CommitCase): Promise<CommitIds> {
@@ -125,7 +125,7 @@ for (const engine of ENGINE_NAMES) {
       expect(await rowsOf(SHARD, ids), `the rows in the end, cut ${cut} COMMIT`).to.deep.equal(done);
     }
 
-    const play = playAhead(CASES, WIDTH, async (one) => {
+    const play = runAhead(CASES, WIDTH, async (one) => {
       const undisturbedEnd = await learn(one);
       await Promise.all(CUTS.map((cut) => expectOutcome(one, cut, undisturbedEnd)));
     });

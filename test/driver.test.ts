@@ -16,7 +16,7 @@ import { CartStore } from '../src/mysql/cartStore.ts';
 import { BackgroundTasks } from '../src/service/afterwork.ts';
 import { shareHoldCompletion } from '../src/service/freeHolds.ts';
 import type { ServicePorts } from '../src/service/parts.ts';
-import { hotParts } from './support/hotParts.ts';
+import { hotComponents } from './support/hotParts.ts';
 import { AdmissionQueue } from '../src/service/places.ts';
 import { Routing } from '../src/service/routing.ts';
 import { isQuiet, openShards } from './support/engines.ts';
@@ -215,7 +215,7 @@ describe('driver discipline', () => {
       cartQueue: new AdmissionQueue(1, 1),
       holdCompletion: shareHoldCompletion(),
       hotKeys: new HotKeyTracker(),
-      hot: hotParts(shards, routing, engine),
+      hot: hotComponents(shards, routing, engine),
     };
     const order = { order_id: 'o', lines: [line('moved')] };
     try {

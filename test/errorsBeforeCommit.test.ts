@@ -10,7 +10,7 @@ import { openShards } from './support/engines.ts';
 import { fresh } from './support/gateway.ts';
 import { ownShards } from './support/ownShards.ts';
 import type { OwnShards } from './support/ownShards.ts';
-import { commits, packetLength, verdictOf } from './support/packets.ts';
+import { commits, packetLength, commitReplyOf } from './support/packets.ts';
 
 /** For a busy machine. */
 const WAIT_MS = 10_000;
@@ -38,8 +38,8 @@ async function errorInPlaceOfOk(
     upstream.on('data', (chunk: Buffer) => {
       if (!isCommitting) return void client.write(chunk);
       received = Buffer.concat([received, chunk]);
-      if (verdictOf(received) === null) return;
-      client.write(verdictOf(received) === 'ok' ? withError(received, number) : received);
+      if (commitReplyOf(received) === null) return;
+      client.write(commitReplyOf(received) === 'ok' ? withError(received, number) : received);
       isCommitting = false;
       received = Buffer.alloc(0);
     });

@@ -4,7 +4,7 @@ import type { Answer } from '../scripts/support/httpClient.ts';
 import { eventually } from './support/eventually.ts';
 import { fresh, startTestGateway } from './support/gateway.ts';
 import type { TestGateway } from './support/gateway.ts';
-import { hotRowsOf, layoutOf, rowsBalance, unitsAstray } from './support/hotRows.ts';
+import { hotRowsOf, layoutOf, rowsBalance, unitsToMove } from './support/hotRows.ts';
 import { stack } from './support/setup.ts';
 
 const SUB_ROWS = 8;
@@ -227,7 +227,7 @@ describe('calls about a hot SKU', () => {
       ).to.equal(201);
     expect((await merge(sku_id)).status).to.equal(200);
     await eventually('it is an ordinary SKU', 10_000, async () => (await layoutOf(stack(), sku_id)).state === 'single');
-    expect(await unitsAstray(stack(), sku_id)).to.equal(0);
+    expect(await unitsToMove(stack(), sku_id)).to.equal(0);
     const openRows = (await hotRowsOf(stack(), sku_id)).filter(({ intake }) => intake !== 'none');
     expect(openRows).to.have.length(1);
     expect(openRows[0]).to.include({ sub_row: 0, intake: 'any', leaved_amount: 260 });

@@ -9,7 +9,7 @@ import { armedText, FAIL_POINT_VARIABLES, MOMENTS } from './support/failPoints.t
 import type { Armed } from './support/failPoints.ts';
 import { fresh, startTestGateway } from './support/gateway.ts';
 import type { TestGateway } from './support/gateway.ts';
-import { layoutOf, rowsBalance, unitsAstray } from './support/hotRows.ts';
+import { layoutOf, rowsBalance, unitsToMove } from './support/hotRows.ts';
 import { portMethods } from './support/portMethods.ts';
 import { stack } from './support/setup.ts';
 import { temporaryFolder } from './support/temporary.ts';
@@ -100,7 +100,7 @@ describe('a resize whose gateway dies', () => {
     return (
       (layout.state === 'open' || layout.state === 'single') &&
       layout.earlier === '[]' &&
-      (await unitsAstray(stack(), sku_id)) === 0
+      (await unitsToMove(stack(), sku_id)) === 0
     );
   };
 

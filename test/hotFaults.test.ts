@@ -11,7 +11,7 @@ import type { Answer } from '../scripts/support/httpClient.ts';
 import { eventually } from './support/eventually.ts';
 import { fresh, startTestGateway } from './support/gateway.ts';
 import type { TestGateway } from './support/gateway.ts';
-import { hotRowsOf, layoutOf, rowsBalance, unitsAstray } from './support/hotRows.ts';
+import { hotRowsOf, layoutOf, rowsBalance, unitsToMove } from './support/hotRows.ts';
 import { beforeCalls } from './support/portCalls.ts';
 import type { BeforeCall } from './support/portCalls.ts';
 import { stack } from './support/setup.ts';
@@ -84,7 +84,7 @@ describe('hot SKU under faults', () => {
     await eventually(
       'no units are in transit or in closed rows',
       WAIT_MS,
-      async () => (await unitsAstray(stack(), sku_id)) === 0,
+      async () => (await unitsToMove(stack(), sku_id)) === 0,
     );
     expect(await leftOf(sku_id)).to.equal(130);
     await rowsBalance(stack(), sku_id);
@@ -115,7 +115,7 @@ describe('hot SKU under faults', () => {
       expect((await deduct(other, sku_id, `small ${number}`, 1)).status).to.be.oneOf([201, 503]);
     }
     expect((await large).body?.code).to.be.oneOf([undefined, 'overloaded']);
-    await eventually('no units are in transit', WAIT_MS, async () => (await unitsAstray(stack(), sku_id)) === 0);
+    await eventually('no units are in transit', WAIT_MS, async () => (await unitsToMove(stack(), sku_id)) === 0);
     await rowsBalance(stack(), sku_id);
   });
 
@@ -150,7 +150,7 @@ describe('hot SKU under faults', () => {
     expect((await deduct(faulty, sku_id, idOf('c'), 100)).body).to.include({ code: 'overloaded' });
     fault = NO_FAULT;
     other = await startTestGateway();
-    await eventually('no units are in transit', WAIT_MS, async () => (await unitsAstray(stack(), sku_id)) === 0);
+    await eventually('no units are in transit', WAIT_MS, async () => (await unitsToMove(stack(), sku_id)) === 0);
     await rowsBalance(stack(), sku_id);
   }).timeout(60_000);
 

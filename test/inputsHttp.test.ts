@@ -237,7 +237,7 @@ describe('inputs over HTTP', () => {
 
   describe('a connection', () => {
     it('gets one clear answer to bytes that are not HTTP', async () => {
-      for (const { what, bytes, statuses, end = false } of brokenHttp(JSON.stringify(order))) {
+      for (const { name: what, bytes, statuses, end = false } of brokenHttp(JSON.stringify(order))) {
         sent += 1;
         const answer = await sendBytes(gateway.publicUrl, bytes, { end }).catch((error: unknown) => {
           throw new Error(what, { cause: error });

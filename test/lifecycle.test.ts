@@ -7,7 +7,7 @@ import type { GatewayProcess } from '../scripts/support/gatewayProcess.ts';
 import { httpClient } from '../scripts/support/httpClient.ts';
 import type { HttpClient } from '../scripts/support/httpClient.ts';
 import { addressesIn, isAlive, runFile, startFile } from './support/command.ts';
-import { frozenDoor } from './support/door.ts';
+import { openFrozenPort } from './support/door.ts';
 import { eventually } from './support/eventually.ts';
 import { startTestGateway } from './support/gateway.ts';
 import { gatewayCalls } from './support/gatewayCalls.ts';
@@ -114,7 +114,7 @@ describe('the life of a gateway', () => {
       Object.assign(shards[1]?.primary ?? {}, { port: closed });
       Object.assign(shards[2]?.primary ?? {}, { port: silent });
     });
-    const frozen = await frozenDoor(silent, third);
+    const frozen = await openFrozenPort(silent, third);
     toStop.push(() => frozen.close());
 
     const startedMs = performance.now();
@@ -144,7 +144,7 @@ describe('the life of a gateway', () => {
     ]);
     expect(performance.now() - sentMs).to.be.lessThan(3_500);
 
-    const back = await frozenDoor(closed, second);
+    const back = await openFrozenPort(closed, second);
     toStop.push(() => back.close());
     back.open();
     frozen.open();

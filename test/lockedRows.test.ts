@@ -9,7 +9,7 @@ import { ShardReader } from '../src/mysql/shardReader.ts';
 import { ENGINE_OF, ENGINES_NOW, isQuiet, openShards } from './support/engines.ts';
 import { eventually } from './support/eventually.ts';
 import { fresh } from './support/gateway.ts';
-import { playAhead } from './support/playAhead.ts';
+import { runAhead } from './support/playAhead.ts';
 import { stack } from './support/setup.ts';
 import { sideSession } from './support/sideSession.ts';
 import { skuOn } from './support/traffic.ts';
@@ -123,7 +123,7 @@ for (const engineName of ENGINES_NOW) {
       expect(stock.is === 'found' && stock.rows[0]?.leaved_amount).to.equal(OPENED - exist.filter(Boolean).length);
     };
 
-    const play = playAhead(LOCKS, LOCKS.length, async ({ shard, lock, laterMs }) => {
+    const play = runAhead(LOCKS, LOCKS.length, async ({ shard, lock, laterMs }) => {
       const locked = await opened(shard);
       const otherSkus: string[] = [];
       while (otherSkus.length < OTHER_SKUS) {

@@ -7,7 +7,7 @@ import { ENGINE_NAMES, ENGINE_OF, openShards } from './support/engines.ts';
 import { eventually } from './support/eventually.ts';
 import { fresh, startTestGateway } from './support/gateway.ts';
 import type { TestGateway } from './support/gateway.ts';
-import { hotRowsOf, rowsBalance, unitsAstray } from './support/hotRows.ts';
+import { hotRowsOf, rowsBalance, unitsToMove } from './support/hotRows.ts';
 import { restockAsBefore } from './support/olderRestock.ts';
 import { stack } from './support/setup.ts';
 import { sideSession } from './support/sideSession.ts';
@@ -90,7 +90,7 @@ for (const engine of ENGINE_NAMES) {
       expect(wordOf(await adjust('split up to it', 3))).to.equal('201');
 
       await split(1);
-      await eventually('no unit is in a transfer', 10_000, async () => (await unitsAstray(stack(), sku_id)) === 0);
+      await eventually('no unit is in a transfer', 10_000, async () => (await unitsToMove(stack(), sku_id)) === 0);
       await eventually('all units lie in one row', 10_000, async () => {
         const rows = await hotRowsOf(stack(), sku_id);
         return rows.every(({ sub_row, leaved_amount }) => leaved_amount === (sub_row === 0 ? STOCK_LIMIT : 0));

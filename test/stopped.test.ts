@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { GatewayProcess } from '../scripts/support/gatewayProcess.ts';
-import { settleInterrupted, tellDefinitely } from './support/aftermath.ts';
+import { expectResolved, sendUntilDefinite } from './support/aftermath.ts';
 import { ENGINES_NOW } from './support/engines.ts';
 import { eventually } from './support/eventually.ts';
 import { SIDES } from './support/packetProxy.ts';
@@ -48,7 +48,7 @@ for (const engineName of ENGINES_NOW) {
     const prepared = async (operation: SweptOperation): Promise<CaseIds> => {
       const ids = bench.idsOn(SHARD);
       for (const call of operation.prepare(ids))
-        expect(await tellDefinitely(bench, bench.healthy[0], call)).to.equal(201);
+        expect(await sendUntilDefinite(bench, bench.healthy[0], call)).to.equal(201);
       return ids;
     };
 
@@ -87,7 +87,7 @@ for (const engineName of ENGINES_NOW) {
         const seen = [...lane.proxy.statements];
         // The reads that follow must not be stopped.
         if (!isHeld) lane.proxy.watch(ids.sku_ids[0], null);
-        await settleInterrupted(bench, { operation, ids, answer, isHeld, letGo, survivor: gateway });
+        await expectResolved(bench, { operation, ids, answer, isHeld, release: letGo, survivor: gateway });
         return isHeld ? seen : null;
       } finally {
         letGo();

@@ -5,7 +5,7 @@ import { inParallel } from '../scripts/support/inParallel.ts';
 import { startGatewayProcess } from '../scripts/support/gatewayProcess.ts';
 import type { GatewayProcess } from '../scripts/support/gatewayProcess.ts';
 import type { Answer } from '../scripts/support/httpClient.ts';
-import { settleInterrupted, tellDefinitely } from './support/aftermath.ts';
+import { expectResolved, sendUntilDefinite } from './support/aftermath.ts';
 import { ENGINES_NOW } from './support/engines.ts';
 import { eventually } from './support/eventually.ts';
 import { armedText, FAIL_POINT_VARIABLES, failPoints, FAULTS, MOMENTS } from './support/failPoints.ts';
@@ -125,7 +125,7 @@ for (const engineName of ENGINES_NOW) {
     const prepare = async (operation: SweptOperation, ids: CaseIds & { readonly slot: number }): Promise<void> => {
       await bench.moveSlot(ids.slot);
       for (const call of operation.prepare(ids))
-        expect(await tellDefinitely(bench, bench.healthy[0], call)).to.equal(201);
+        expect(await sendUntilDefinite(bench, bench.healthy[0], call)).to.equal(201);
       if (operation.isHeld === true) await bench.leaveHold(ids);
     };
 
@@ -139,7 +139,7 @@ for (const engineName of ENGINES_NOW) {
       const lines = reported('trace')
         .slice(begun)
         .filter((line) => !line.includes(BACKGROUND) && !OF_SPLIT.test(line.replace(/^passes /, '')));
-      await settleInterrupted(bench, {
+      await expectResolved(bench, {
         operation,
         ids,
         answer: Promise.resolve(answer),
@@ -178,7 +178,7 @@ for (const engineName of ENGINES_NOW) {
         await eventually('the point fires', LAST_ANSWER_MS, hasFired);
         struck.add(armed.point);
         const survivor = armed.fault === 'kill' ? null : gateway;
-        await settleInterrupted(bench, { operation, ids, answer, isHeld: armed.fault === 'stall', survivor });
+        await expectResolved(bench, { operation, ids, answer, isHeld: armed.fault === 'stall', survivor });
         if (survivor === null) expect(await gateway.exited).to.deep.equal({ code: null, signal: 'SIGKILL' });
       } finally {
         await kill(gateway);

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { settleInterrupted, tellDefinitely } from './support/aftermath.ts';
+import { expectResolved, sendUntilDefinite } from './support/aftermath.ts';
 import { ENGINES_NOW } from './support/engines.ts';
 import { eventually } from './support/eventually.ts';
 import { isBatch } from './support/packets.ts';
@@ -110,7 +110,7 @@ for (const engineName of ENGINES_NOW) {
     const prepared = async (operation: SweptOperation): Promise<CaseIds> => {
       const ids = bench.idsOn(SHARD);
       for (const call of operation.prepare(ids))
-        expect(await tellDefinitely(bench, bench.healthy[0], call)).to.equal(201);
+        expect(await sendUntilDefinite(bench, bench.healthy[0], call)).to.equal(201);
       return ids;
     };
 
@@ -123,7 +123,7 @@ for (const engineName of ENGINES_NOW) {
       const seen = [...lane.proxy.statements];
       // A busy machine rejected the request, so no packet was recorded.
       if (answer?.body?.code === 'overloaded') return count(lane, operation);
-      await settleInterrupted(bench, {
+      await expectResolved(bench, {
         operation,
         ids,
         answer: Promise.resolve(answer),
@@ -149,7 +149,7 @@ for (const engineName of ENGINES_NOW) {
       lane.proxy.watch(ids.sku_ids[0], { packet, side, act: perform });
       const answer = bench.send(gateway, operation.call(ids), LAST_ANSWER_MS);
       await eventually('the packet is struck', 5_000, () => lane.proxy.hasStruck);
-      await settleInterrupted(bench, { operation, ids, answer, isHeld: stallMs > 0, survivor: kills ? null : gateway });
+      await expectResolved(bench, { operation, ids, answer, isHeld: stallMs > 0, survivor: kills ? null : gateway });
       if (kills) expect(await gateway.exited).to.deep.equal({ code: null, signal: 'SIGKILL' });
     };
   });

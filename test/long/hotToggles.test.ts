@@ -7,7 +7,7 @@ import type { Answer, HttpClient } from '../../scripts/support/httpClient.ts';
 import { inParallel } from '../../scripts/support/inParallel.ts';
 import { eventually } from '../support/eventually.ts';
 import { fresh } from '../support/gateway.ts';
-import { hotRowsOf, layoutOf, rowsBalance, unitsAstray } from '../support/hotRows.ts';
+import { hotRowsOf, layoutOf, rowsBalance, unitsToMove } from '../support/hotRows.ts';
 import { stack } from '../support/setup.ts';
 
 const TOGGLES = 300;
@@ -167,7 +167,7 @@ describe('a SKU that is resized again and again while it sells', () => {
     expect(faults).to.deep.equal([]);
     await eventually('no units are in transit or in closed rows', 30_000, async () => {
       const { state, earlier } = await layoutOf(stack(), sku_id);
-      return (state === 'open' || state === 'single') && earlier === '[]' && (await unitsAstray(stack(), sku_id)) === 0;
+      return (state === 'open' || state === 'single') && earlier === '[]' && (await unitsToMove(stack(), sku_id)) === 0;
     });
     const rows = await hotRowsOf(stack(), sku_id);
     expect(

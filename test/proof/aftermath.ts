@@ -2,11 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Violation } from './books.ts';
 import { lookUp, lookUpOne, readStock, resend, sendAdjustment, sendOrder } from './calls.ts';
 import type { Scene } from './calls.ts';
-import { isDefinite, toldOf } from './definite.ts';
+import { isResolvedBy, evidenceOf } from './definite.ts';
 import { isWrite, overAtMs } from './effects.ts';
-import { isUnsettled, readFinalState } from './finalState.ts';
+import { isInProgress, readFinalState } from './finalState.ts';
 import { isScarce, scarceOf } from './goods.ts';
-import type { Goods } from './goods.ts';
+import type { RoundSkus } from './goods.ts';
 import type { Entry, FinalState, Write } from './history.ts';
 import { OPERATIONS } from './operations.ts';
 import type { TrafficOperation } from './operations.ts';
@@ -35,16 +35,17 @@ export interface Resolved {
 }
 
 /** Looks up the writes that are still in doubt, or sends them again, as a shop would, until each is resolved. */
-export async function resolveUnknowns(scene: Scene, healedMs: number): Promise<Resolved> {
+export async function resolveInDoubt(scene: Scene, healedMs: number): Promise<Resolved> {
   const history = [...scene.history];
   const unknown = history
     .filter(isWrite)
     .filter(
-      (write) => write.verdict === 'unknown' && !toldOf(write, history).some((evidence) => isDefinite(write, evidence)),
+      (write) =>
+        write.verdict === 'unknown' && !evidenceOf(write, history).some((evidence) => isResolvedBy(write, evidence)),
     );
   const resolveMs = await Promise.all(
     unknown.map(async (write) => {
-      await eventuallyTrue(`resolving ${JSON.stringify(write).slice(0, 200)}`, () => resolveOnce(scene, write));
+      await waitUntil(`resolving ${JSON.stringify(write).slice(0, 200)}`, () => resolveOnce(scene, write));
       return Math.max(0, performance.now() - Math.max(healedMs, overAtMs(write)));
     }),
   );
@@ -61,8 +62,8 @@ export async function resolveUnknowns(scene: Scene, healedMs: number): Promise<R
 /** Looks up a write or sends it again. @returns whether the answer shows how the write ended */
 async function resolveOnce(scene: Scene, write: Write): Promise<boolean> {
   if (write.kind === 'deduction' && scene.random.chance(0.5))
-    return isDefinite(write, { kind: 'looked up', answers: await lookUp(scene, write.lines) });
-  return isDefinite(write, { kind: 'again', answer: await resend(scene, write) });
+    return isResolvedBy(write, { kind: 'looked up', answers: await lookUp(scene, write.lines) });
+  return isResolvedBy(write, { kind: 'again', answer: await resend(scene, write) });
 }
 
 /** Waits until no unanswered attempt can take effect any more. */
@@ -80,24 +81,29 @@ export async function lastAttemptOver(scene: Scene): Promise<void> {
 }
 
 /** Repeats every operation until it has ended as expected: a product that does nothing breaks no other rule. */
-export async function everythingWorks(
+export async function everyOperationEnds(
   scene: Scene,
   lasts: ReadonlyMap<string, readonly Entry[]>,
   isBroken: boolean,
 ): Promise<void> {
   const missing = OPERATIONS.filter(
-    (operation) => isBroken || !(lasts.get(operation.name) ?? []).some((last) => isEnd(operation, last, false)),
+    (operation) =>
+      isBroken || !(lasts.get(operation.name) ?? []).some((last) => hasExpectedEnd(operation, last, false)),
   );
   for (const operation of missing) {
-    await eventuallyTrue(`'${operation.name}' ends as expected`, async () => {
+    await waitUntil(`'${operation.name}' ends as expected`, async () => {
       const last = await operation.run(scene);
-      return last !== null && isEnd(operation, last, isBroken);
+      return last !== null && hasExpectedEnd(operation, last, isBroken);
     });
   }
 }
 
 /** Whether an operation ended as expected. Where faults were injected, any definite answer will do. */
-export function isEnd({ ends }: Pick<TrafficOperation, 'ends'>, { verdict }: Entry, isBroken: boolean): boolean {
+export function hasExpectedEnd(
+  { ends }: Pick<TrafficOperation, 'ends'>,
+  { verdict }: Entry,
+  isBroken: boolean,
+): boolean {
   return verdict === (ends ?? 'done') || (isBroken && (verdict === 'done' || verdict === 'refused'));
 }
 
@@ -105,7 +111,7 @@ export function isEnd({ ends }: Pick<TrafficOperation, 'ends'>, { verdict }: Ent
  * Without faults at least half of the writes must get a definite answer. Not all must: on a machine that stalls for
  * seconds a breaker opens.
  */
-export function leftOpen(history: readonly Entry[]): Violation[] {
+export function undecidedWrites(history: readonly Entry[]): Violation[] {
   const writes = history.filter(isWrite);
   const open = writes.filter(({ verdict }) => verdict === 'undone' || verdict === 'unknown');
   if (open.length * 2 <= writes.length) return [];
@@ -120,13 +126,13 @@ export function leftOpen(history: readonly Entry[]): Violation[] {
 }
 
 /** Waits until each gateway serves each shard again, with no trace of the faults in breakers and pools (I9, I10). */
-export async function everyGatewayServes(world: World, goods: Goods): Promise<void> {
+export async function everyGatewayServes(world: World, goods: RoundSkus): Promise<void> {
   const cool = [...goods.opening.keys()].filter((sku_id) => sku_id.includes('-cool-'));
   for (const { process } of world.gateways) {
     let unfit: unknown[] = [];
     const what = (): string =>
       `${process.adminUrl} serves every shard; it does not serve ${JSON.stringify(unfit).slice(0, 400)}`;
-    await eventuallyTrue(what, async () => {
+    await waitUntil(what, async () => {
       const { body } = await world.client.call({
         method: 'GET',
         url: `${process.adminUrl}/v1/shards`,
@@ -139,7 +145,7 @@ export async function everyGatewayServes(world: World, goods: Goods): Promise<vo
       return unfit.length === 0;
     });
     for (const sku_id of cool) {
-      await eventuallyTrue(`${process.publicUrl} reads ${sku_id}`, async () => {
+      await waitUntil(`${process.publicUrl} reads ${sku_id}`, async () => {
         const url = `${process.publicUrl}/v1/skus/${encodeURIComponent(sku_id)}`;
         return (await world.client.call({ method: 'GET', url, waitMs: CALL_MS })).status === 200;
       });
@@ -160,7 +166,7 @@ export async function sellOut(scene: Scene, sellableMs: number): Promise<void> {
   );
   await Promise.all(
     scarce.map((sku_id) =>
-      eventuallyTrue(`selling out ${sku_id}`, async () => {
+      waitUntil(`selling out ${sku_id}`, async () => {
         const number = scene.next();
         const { verdict } = await sendOrder(scene, `${scene.prefix}-last${number}`, [
           { sku_id, order_detail_id: `${scene.prefix}-last${number}`, quantity: 1 },
@@ -194,7 +200,7 @@ export async function sellOutAgain(scene: Scene, sellableMs: number): Promise<vo
   await Promise.all(
     scarce.map((sku_id) => {
       const adjustment_id = `${scene.prefix}-again${scene.next()}`;
-      return eventuallyTrue(
+      return waitUntil(
         `restocking ${sku_id}`,
         async () => (await sendAdjustment(scene, sku_id, adjustment_id, RESTOCK)).verdict === 'done',
       );
@@ -204,13 +210,13 @@ export async function sellOutAgain(scene: Scene, sellableMs: number): Promise<vo
 }
 
 /** Reads the final state once no cart is in progress any more, or when their time is over (I7). */
-export async function settledState(world: World, prefix: string, healedMs: number): Promise<FinalState> {
+export async function quiescentState(world: World, prefix: string, healedMs: number): Promise<FinalState> {
   const untilMs = Math.max(healedMs + RESOLVE_MS_MAX, performance.now() + SETTLE_MS_MAX);
   for (let last = ''; ;) {
     const state = await readFinalState(world, prefix);
     const text = JSON.stringify(state);
     // The shards are read in parallel while units move between them. A state that is read twice existed in between.
-    if ((text === last && !isUnsettled(state)) || performance.now() > untilMs) return state;
+    if ((text === last && !isInProgress(state)) || performance.now() > untilMs) return state;
     last = text;
     await sleep(250);
   }
@@ -225,19 +231,19 @@ export async function sendSplitAgain(scene: Scene): Promise<void> {
   );
   const some = Array.from({ length: Math.min(SENT_AGAIN, done.length) }, () => scene.random.pick(done) as Write);
   await inParallel(some, (write) =>
-    eventuallyTrue('sending an order again', async () => isAnswered(await resend(scene, write))),
+    waitUntil('sending an order again', async () => isAnswered(await resend(scene, write))),
   );
 }
 
 /** Looks up every deduction of the split SKUs at random gateways, and reads their stock: stored ids are found (I5). */
-export async function findSplit(scene: Scene, { flows }: FinalState): Promise<void> {
+export async function lookUpSplit(scene: Scene, { flows }: FinalState): Promise<void> {
   const split = new Set(scene.goods.split);
   const standing = flows.filter(({ sku_id, status }) => split.has(sku_id) && status !== 'void');
   await inParallel(standing, (flow) =>
-    eventuallyTrue(`finding ${flow.order_detail_id}`, async () => isAnswered(await lookUpOne(scene, flow))),
+    waitUntil(`finding ${flow.order_detail_id}`, async () => isAnswered(await lookUpOne(scene, flow))),
   );
   await inParallel(scene.goods.split, (sku_id) =>
-    eventuallyTrue(`reading ${sku_id}`, async () => isAnswered(await readStock(scene, sku_id))),
+    waitUntil(`reading ${sku_id}`, async () => isAnswered(await readStock(scene, sku_id))),
   );
 }
 
@@ -264,7 +270,7 @@ export function leftUnsold({ stock }: FinalState): Violation[] {
 }
 
 /** @param what the condition, for the error message; a function is called when the time is over */
-export async function eventuallyTrue(what: string | (() => string), isSo: () => Promise<boolean>): Promise<void> {
+export async function waitUntil(what: string | (() => string), isSo: () => Promise<boolean>): Promise<void> {
   // The last call may take another 5 s. Callers with a stricter limit measure the time themselves.
   const untilMs = performance.now() + RESOLVE_MS_MAX + CALL_MS;
   while (!(await isSo().catch(() => false))) {

@@ -1,18 +1,18 @@
 import type { Answer } from '../../scripts/support/httpClient.ts';
 import { NOT_SENT } from './history.ts';
-import type { DeductionLine, Found, LineKey, LineState, RefusedLine, Verdict } from './history.ts';
+import type { DeductionLine, Found, LineKey, LineState, RefusedLine, SendingOutcome } from './history.ts';
 
 /** The end of a call: an answer, no answer (null), or a connection that was refused. */
 export type Reply = Answer | null | typeof NOT_SENT;
 
-export interface Told {
+export interface TimedReply {
   readonly reply: Reply;
   readonly invokedMs: number;
   readonly endedMs: number;
 }
 
 /** Sends a request and measures when it began and ended. */
-export async function timed(send: () => Promise<Answer>): Promise<Told> {
+export async function timed(send: () => Promise<Answer>): Promise<TimedReply> {
   const invokedMs = performance.now();
   const reply = await send().catch((error: unknown) =>
     (error as { code?: string }).code === 'ECONNREFUSED' ? NOT_SENT : null,
@@ -21,13 +21,13 @@ export async function timed(send: () => Promise<Answer>): Promise<Told> {
 }
 
 /** How the sending ended for the client. */
-export function verdictOf({ reply, invokedMs, endedMs }: Told): {
+export function outcomeOf({ reply, invokedMs, endedMs }: TimedReply): {
   invokedMs: number;
   endedMs: number;
-  verdict: Verdict;
+  verdict: SendingOutcome;
   code: string | null;
 } {
-  const sending = (verdict: Verdict, code: string | null) => ({ invokedMs, endedMs, verdict, code });
+  const sending = (verdict: SendingOutcome, code: string | null) => ({ invokedMs, endedMs, verdict, code });
   if (reply === NOT_SENT) return sending('undone', NOT_SENT);
   if (reply === null) return sending('unknown', null);
   const code = (reply.body?.code as string | undefined) ?? null;
@@ -39,7 +39,7 @@ export function verdictOf({ reply, invokedMs, endedMs }: Told): {
 }
 
 /** The body of an answer; undefined without an answer. */
-export function bodyOf({ reply }: Told): Answer['body'] {
+export function bodyOf({ reply }: TimedReply): Answer['body'] {
   return reply === null || reply === NOT_SENT ? undefined : (reply.body as unknown);
 }
 
@@ -47,7 +47,7 @@ export function bodyOf({ reply }: Told): Answer['body'] {
  * Whether an answer is marked as a replay, by its status and, where `says` names it, by its body. Null where the two
  * differ, or where the body has no mark though it should.
  */
-export function replayedOf(call: Told, says: 'body' | 'status' | 'both'): boolean | null {
+export function replayedOf(call: TimedReply, says: 'body' | 'status' | 'both'): boolean | null {
   const { reply } = call;
   if (reply === null || reply === NOT_SENT || (reply.status !== 200 && reply.status !== 201)) return null;
   const replayed = bodyOf(call)?.replayed as unknown;
@@ -57,10 +57,10 @@ export function replayedOf(call: Told, says: 'body' | 'status' | 'both'): boolea
 }
 
 /** Which lines an answer marks as replays; null where it does not list exactly these. */
-export function replaysOf(call: Told, order_id: string, lines: readonly DeductionLine[]): boolean[] | null {
+export function replaysOf(call: TimedReply, order_id: string, lines: readonly DeductionLine[]): boolean[] | null {
   const body = bodyOf(call);
   if (
-    verdictOf(call).verdict !== 'done' ||
+    outcomeOf(call).verdict !== 'done' ||
     body?.order_id !== order_id ||
     body.status !== 'deducted' ||
     !Array.isArray(body.lines)
@@ -74,8 +74,8 @@ export function replaysOf(call: Told, order_id: string, lines: readonly Deductio
 }
 
 /** The lines that a refusal names. */
-export function refusedLinesOf(call: Told): RefusedLine[] {
-  if (verdictOf(call).verdict !== 'refused') return [];
+export function refusedLinesOf(call: TimedReply): RefusedLine[] {
+  if (outcomeOf(call).verdict !== 'refused') return [];
   const lines = (bodyOf(call)?.lines ?? []) as (RefusedLine & { leaved_amount?: unknown })[];
   return lines.map(({ sku_id, order_detail_id, code, leaved_amount }) => ({
     sku_id,
@@ -88,8 +88,8 @@ export function refusedLinesOf(call: Told): RefusedLine[] {
 /**
  * The states of the lines of a refused cancellation, empty where it was not refused; null where it lists other lines.
  */
-export function statesOf(call: Told, asked: readonly LineKey[]): LineState[] | null {
-  if (verdictOf(call).verdict !== 'refused') return [];
+export function statesOf(call: TimedReply, asked: readonly LineKey[]): LineState[] | null {
+  if (outcomeOf(call).verdict !== 'refused') return [];
   const lines = bodyOf(call)?.lines as unknown;
   if (!Array.isArray(lines) || lines.length !== asked.length) return null;
   const states = (lines as (LineState & { code?: string })[]).map(
@@ -120,7 +120,7 @@ export function foundOf(
 }
 
 /** The shards of the rows that an answer lists, in the order of the rows; null where it lists none. */
-export function placesOf(call: Told): number[] | null {
+export function rowShardsOf(call: TimedReply): number[] | null {
   const rows = bodyOf(call)?.sub_rows as unknown;
   if (!Array.isArray(rows)) return null;
   const places = (rows as { sub_row: unknown; shard: unknown }[]).map(({ sub_row, shard }, place) =>

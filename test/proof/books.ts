@@ -7,12 +7,12 @@ import {
   groupBy,
   isCart,
   isWrite,
-  mayStand,
+  mayHaveEffect,
   overAtMs,
   siblingKey,
-  standingEffects,
+  storedEffects,
 } from './effects.ts';
-import type { Effect, StandingEffect } from './effects.ts';
+import type { Effect, StoredEffect } from './effects.ts';
 import type { DeductionSent, Entry, FinalState, LineKey, ResizeSent, SaleSent, Write } from './history.ts';
 
 /** A broken promise: the invariant of the design that it breaks, and what happened, in one sentence. */
@@ -22,7 +22,7 @@ export interface Violation {
 }
 
 /** An effect that an answer reported to a client. */
-export interface Known {
+export interface ReportedEffect {
   readonly effect: Effect;
   /** When the client had received the answer. */
   readonly atMs: number;
@@ -38,11 +38,11 @@ export interface Books {
   readonly split: ReadonlySet<string>;
   readonly sent: ReadonlyMap<string, readonly Write[]>;
   /** An accepted write counts as much as a look-up that found it. */
-  readonly known: ReadonlyMap<string, readonly Known[]>;
-  readonly standing: ReadonlyMap<string, StandingEffect>;
+  readonly reported: ReadonlyMap<string, readonly ReportedEffect[]>;
+  readonly stored: ReadonlyMap<string, StoredEffect>;
   readonly final: FinalState;
   /** When the last fault was repaired. */
-  readonly mendedMs: number;
+  readonly repairedMs: number;
   /**
    * Whether gateways refuse early (`STOCKGATE_PRECHECK`). Shards then do not sell new units of an empty row for a
    * while.
@@ -59,10 +59,10 @@ export function openBooks(history: readonly Entry[], final: FinalState, mendedMs
     resizes: writes.filter((write) => write.kind === 'resize'),
     split: new Set(final.layouts.map(({ sku_id }) => sku_id)),
     sent: groupBy(writes, (write) => effectsOf(write).map(({ key }) => key)),
-    known: groupBy(history.flatMap(reportedBy), ({ effect }) => [effect.key]),
-    standing: new Map(standingEffects(final).map((effect) => [effect.key, effect])),
+    reported: groupBy(history.flatMap(reportedBy), ({ effect }) => [effect.key]),
+    stored: new Map(storedEffects(final).map((effect) => [effect.key, effect])),
     final,
-    mendedMs,
+    repairedMs: mendedMs,
     hasTiers,
   };
 }
@@ -72,41 +72,45 @@ export function violation(invariant: string, what: string): Violation {
 }
 
 /** The effects under a key that answers had reported before a moment. */
-export function knownBefore({ known }: Books, key: string, ms: number): Known[] {
+export function reportedBefore({ reported: known }: Books, key: string, ms: number): ReportedEffect[] {
   return (known.get(key) ?? []).filter(({ atMs }) => atMs < ms);
 }
 
 /** Whether an answer had reported an effect before a moment. */
-export function isKnown(books: Books, { key, content }: Effect, beforeMs: number): boolean {
-  return knownBefore(books, key, beforeMs).some(({ effect }) => effect.content === content);
+export function isReported(books: Books, { key, content }: Effect, beforeMs: number): boolean {
+  return reportedBefore(books, key, beforeMs).some(({ effect }) => effect.content === content);
 }
 
 /** Whether an answer had reported, before a moment, an effect that contradicts this one. */
 export function isContradicted(books: Books, effect: Effect, beforeMs: number): boolean {
   return keysAround(effect).some((key) =>
-    knownBefore(books, key, beforeMs).some((known) => contradict(effect, known.effect)),
+    reportedBefore(books, key, beforeMs).some((known) => contradict(effect, known.effect)),
   );
 }
 
 /** Whether an effect that contradicts this one is stored in the end, and may have been stored before a moment. */
 export function mayBeContradicted(books: Books, effect: Effect, beforeMs: number): boolean {
   return keysAround(effect).some((key) => {
-    const standing = books.standing.get(key);
-    return standing !== undefined && contradict(effect, standing) && mayHaveStood(books, standing, beforeMs).length > 0;
+    const standing = books.stored.get(key);
+    return (
+      standing !== undefined && contradict(effect, standing) && mayHaveCaused(books, standing, beforeMs).length > 0
+    );
   });
 }
 
 /** The sendings that may have caused an effect before a moment. */
-export function mayHaveStood({ sent }: Books, { key, content }: Effect, ms: number): Write[] {
-  return (sent.get(key) ?? []).filter((write) => mayStand(write) && write.invokedMs < ms && says(write, key, content));
+export function mayHaveCaused({ sent }: Books, { key, content }: Effect, ms: number): Write[] {
+  return (sent.get(key) ?? []).filter(
+    (write) => mayHaveEffect(write) && write.invokedMs < ms && hasEffect(write, key, content),
+  );
 }
 
 /**
  * Whether an effect is stored that an answer denies, though each sending that can have caused it was over when the
  * request of the answer began.
  */
-export function isDenied(key: string, { invokedMs }: Entry, { sent, standing }: Books): boolean {
-  return standing.has(key) && (sent.get(key) ?? []).filter(mayStand).every((write) => overAtMs(write) < invokedMs);
+export function isDenied(key: string, { invokedMs }: Entry, { sent, stored: standing }: Books): boolean {
+  return standing.has(key) && (sent.get(key) ?? []).filter(mayHaveEffect).every((write) => overAtMs(write) < invokedMs);
 }
 
 /**
@@ -122,8 +126,8 @@ export function sendingsOf(key: string, { invokedMs: sinceMs }: Entry, { sent }:
 
 /** Whether a line may have been cancelled before a moment. A cancellation is final, so it is still stored. */
 export function mayBeCancelled(books: Books, line: LineKey, beforeMs: number): boolean {
-  const standing = books.standing.get(cancelKey(line));
-  return standing !== undefined && mayHaveStood(books, standing, beforeMs).length > 0;
+  const standing = books.stored.get(cancelKey(line));
+  return standing !== undefined && mayHaveCaused(books, standing, beforeMs).length > 0;
 }
 
 /** The carts with a line that were sent before a moment. */
@@ -135,7 +139,7 @@ export function cartsOf({ sent, split }: Books, line: LineKey, beforeMs: number)
 }
 
 /** Whether a write was sent for an effect with this key and content. */
-export function says(write: Write, key: string, content: string): boolean {
+export function hasEffect(write: Write, key: string, content: string): boolean {
   return effectsOf(write).some((effect) => effect.key === key && effect.content === content);
 }
 
@@ -144,7 +148,7 @@ function keysAround({ key }: Effect): string[] {
   return sibling === null ? [key] : [key, sibling];
 }
 
-function reportedBy(entry: Entry): Known[] {
+function reportedBy(entry: Entry): ReportedEffect[] {
   if (entry.kind !== 'lookup' && (entry.kind === 'read' || entry.verdict !== 'done')) return [];
   const effects = entry.kind === 'lookup' ? effectsFound(entry) : effectsOf(entry);
   return effects.map((effect) => ({ effect, atMs: entry.endedMs }));

@@ -27,11 +27,11 @@ interface Range {
   readonly most: number;
 }
 
-type Left = Range & { readonly leastShown: number };
+type Left = Range & { readonly leastUnheld: number };
 
 /** The numbers that were possible at some moment of an interval. */
 export interface Bounds {
-  /** Units left of a SKU. `leastShown` is `least` minus the units that carts may have held and never sold. */
+  /** Units left of a SKU. `leastUnheld` is `least` minus the units that carts may have held and never sold. */
   left(sku_id: string, fromMs: number, untilMs: number): Left;
   /**
    * Units that a buyer could get of a split SKU where tiers are on. New units may have entered an empty row, and then
@@ -96,7 +96,7 @@ function leftOf(spans: readonly Span[], held: readonly Held[], fromMs: number, u
   const moments = momentsOf([...spans.flatMap(timesOf), ...held.map((hold) => hold.fromMs)], fromMs, untilMs);
   return {
     ...rangeOf(spans, moments),
-    leastShown: Math.min(...moments.map((ms) => sumAt(spans, ms, true) - heldAt(held, spans, ms))),
+    leastUnheld: Math.min(...moments.map((ms) => sumAt(spans, ms, true) - heldAt(held, spans, ms))),
   };
 }
 
@@ -143,7 +143,7 @@ function timesOf({ earliestMs, latestMs }: Span): number[] {
   return [earliestMs, latestMs];
 }
 
-function spansOf({ sent, known, standing }: Books) {
+function spansOf({ sent, reported: known, stored: standing }: Books) {
   return [...standing.values()].map(({ key, content, sku_id, change, rest }) => {
     const sendings = (sent.get(key) ?? []).filter(({ verdict }) => verdict === 'done' || verdict === 'unknown');
     const reported = (known.get(key) ?? []).filter(({ effect }) => effect.content === content);
@@ -158,7 +158,7 @@ function spansOf({ sent, known, standing }: Books) {
   });
 }
 
-function heldOf({ writes, split, mendedMs }: Books): Held[] {
+function heldOf({ writes, split, repairedMs: mendedMs }: Books): Held[] {
   return writes.flatMap((write) => {
     if (write.kind !== 'deduction' || write.code === NOT_SENT || !isCart(write.lines, split)) return [];
     const overMs = overAtMs(write);

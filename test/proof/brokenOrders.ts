@@ -2,7 +2,7 @@ import {
   adjusted,
   asDeducted,
   cart,
-  denied,
+  refusedWith,
   final,
   flow,
   found,
@@ -37,7 +37,7 @@ export const BROKEN_ORDERS: readonly Story[] = [
     final({ carts: [{ ...cart, state: 'aborted', shard: 4 }] }),
   ),
   story('a lost deduction', 'I3', [sent()], unsold),
-  story('a deduction that was refused and is stored', 'I4', [sent(denied('not_on_sale'))], final()),
+  story('a deduction that was refused and is stored', 'I4', [sent(refusedWith('not_on_sale'))], final()),
   story(
     'a deduction that was answered "overloaded" and is stored',
     'I4',
@@ -83,7 +83,7 @@ export const BROKEN_ORDERS: readonly Story[] = [
     [sent(unknown), sent({ ...later, lines: [line, other], ...short(1) })],
     final(),
   ),
-  story('a SKU that is unknown though it was opened', 'contract', [sent(denied('unknown_sku'))], unsold),
+  story('a SKU that is unknown though it was opened', 'contract', [sent(refusedWith('unknown_sku'))], unsold),
   story('a lost opening', 'I3', [], final({ stock: [], flows: [] })),
   story('an adjustment that is applied twice', 'I5', [adjusted(), adjusted(later)], restocked),
   story('an adjustment on a shard that does not own it', 'I2', [adjusted()], {
@@ -96,7 +96,7 @@ export const BROKEN_ORDERS: readonly Story[] = [
     [adjusted(), adjusted({ delta: 5, ...later, replayed: true })],
     restocked,
   ),
-  story('a conflict with no stored content', 'contract', [sent(denied('idempotency_conflict'))], unsold),
+  story('a conflict with no stored content', 'contract', [sent(refusedWith('idempotency_conflict'))], unsold),
   story(
     'a write-off that is refused while enough units were left',
     'I8',

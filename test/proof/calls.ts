@@ -3,15 +3,15 @@ import {
   bodyOf,
   foundOf,
   numberOf,
-  placesOf,
+  rowShardsOf,
   refusedLinesOf,
   replayedOf,
   replaysOf,
   statesOf,
   timed,
-  verdictOf,
+  outcomeOf,
 } from './answers.ts';
-import type { Goods } from './goods.ts';
+import type { RoundSkus } from './goods.ts';
 import type {
   DeductionLine,
   DeductionSent,
@@ -30,7 +30,7 @@ import type { GatewaySlot } from './slot.ts';
 export interface Scene {
   readonly prefix: string;
   readonly random: Random;
-  readonly goods: Goods;
+  readonly goods: RoundSkus;
   readonly history: Entry[];
   /** Sends to a random gateway, or to the one that `how` names. @throws when no answer came */
   send(
@@ -62,7 +62,7 @@ export async function sendOrder(
     kind: 'deduction',
     order_id,
     lines,
-    ...verdictOf(call),
+    ...outcomeOf(call),
     replayed: replayedOf(call, 'both'),
     replays,
     refused: refusedLinesOf(call),
@@ -87,7 +87,7 @@ export async function sendReturn(
     order_detail_id,
     return_id,
     quantity,
-    ...verdictOf(call),
+    ...outcomeOf(call),
     replayed: replayedOf(call, 'status'),
     returned,
     returnable,
@@ -102,7 +102,7 @@ export async function sendCancellation(scene: Scene, order_id: string, lines: re
     kind: 'cancellation',
     order_id,
     lines: keys,
-    ...verdictOf(call),
+    ...outcomeOf(call),
     replayed: replayedOf(call, 'body'),
     states: statesOf(call, keys),
   });
@@ -122,7 +122,7 @@ export async function sendAdjustment(
     sku_id,
     adjustment_id,
     delta,
-    ...verdictOf(call),
+    ...outcomeOf(call),
     replayed: replayedOf(call, 'both'),
   });
 }
@@ -136,7 +136,7 @@ export async function sendOpening(scene: Scene, sku_id: string, leaved_amount: n
     kind: 'opening',
     sku_id,
     leaved_amount,
-    ...verdictOf(call),
+    ...outcomeOf(call),
     replayed: replayedOf(call, 'both'),
   });
 }
@@ -144,7 +144,7 @@ export async function sendOpening(scene: Scene, sku_id: string, leaved_amount: n
 /** Pauses the sale of a SKU, or resumes it. */
 export async function sendSale(scene: Scene, sku_id: string, state: SaleSent['state']): Promise<Entry> {
   const call = await timed(() => scene.send('admin', 'PUT', `/v1/skus/${encodeURIComponent(sku_id)}/sale`, { state }));
-  return record(scene, { kind: 'sale', sku_id, state, ...verdictOf(call) });
+  return record(scene, { kind: 'sale', sku_id, state, ...outcomeOf(call) });
 }
 
 /** Requests that a SKU is split into so many rows; one row merges it. */
@@ -160,7 +160,7 @@ export async function sendResize(
       ? scene.send('admin', 'DELETE', path, undefined, how)
       : scene.send('admin', 'PUT', path, { sub_rows }, how),
   );
-  return record(scene, { kind: 'resize', sku_id, sub_rows, places: placesOf(call), ...verdictOf(call) });
+  return record(scene, { kind: 'resize', sku_id, sub_rows, rowShards: rowShardsOf(call), ...outcomeOf(call) });
 }
 
 /** Sends the same ids with the same content again, to a random gateway. */
@@ -186,7 +186,7 @@ export function resend(scene: Scene, write: Write): Promise<Entry> {
 /** Reads the units left of a SKU. */
 export async function readStock(scene: Scene, sku_id: string): Promise<StockRead> {
   const call = await timed(() => scene.send('public', 'GET', `/v1/skus/${encodeURIComponent(sku_id)}`));
-  const sending = verdictOf(call);
+  const sending = outcomeOf(call);
   if (sending.verdict !== 'done') return record(scene, { kind: 'read', sku_id, leaved_amount: null, ...sending });
   const { leaved_amount, sub_rows = [], in_transit } = bodyOf(call) ?? {};
   const rows = sub_rows as readonly { readonly leaved_amount: number }[];
@@ -204,7 +204,7 @@ export async function lookUp(scene: Scene, lines: readonly LineKey[]): Promise<L
       kind: 'lookup',
       ...key,
       found: foundOf(states[index], key),
-      ...readOf(states[index], verdictOf(call)),
+      ...readOf(states[index], outcomeOf(call)),
     }),
   );
 }
@@ -214,7 +214,7 @@ export async function lookUpOne(scene: Scene, { sku_id, order_detail_id }: LineK
   const key = { sku_id, order_detail_id };
   const path = `/v1/deductions/${encodeURIComponent(order_detail_id)}?sku_id=${encodeURIComponent(sku_id)}`;
   const call = await timed(() => scene.send('public', 'GET', path));
-  const sending = verdictOf(call);
+  const sending = outcomeOf(call);
   if (sending.code === 'unknown_deduction')
     return record(scene, {
       kind: 'lookup',
@@ -228,7 +228,7 @@ export async function lookUpOne(scene: Scene, { sku_id, order_detail_id }: LineK
 }
 
 /** A line with the status `unavailable` was not read, so its part of the answer counts as no answer. */
-function readOf(state: unknown, sending: ReturnType<typeof verdictOf>): ReturnType<typeof verdictOf> {
+function readOf(state: unknown, sending: ReturnType<typeof outcomeOf>): ReturnType<typeof outcomeOf> {
   const { status } = (state ?? {}) as { status?: unknown };
   return status === 'unavailable' && sending.verdict === 'done'
     ? { ...sending, verdict: 'undone', code: status }

@@ -1,40 +1,46 @@
 import { openBooks } from './books.ts';
 import type { Books, Violation } from './books.ts';
 import type { Entry, FinalState } from './history.ts';
-import { doneIsRepeated, pausesHold, refusalsAreTrue, replaysRepeat } from './rulesOfAnswers.ts';
+import { acceptedIsReplayed, pausedIsNotSold, refusalsAreTrue, replaysRepeat } from './rulesOfAnswers.ts';
 import { lookupsAreTrue, statesAreTrue } from './rulesOfLookups.ts';
-import { idsLieOnce, layoutsWereAsked, pointersLead, rowsAreInPlace, transfersArrive } from './rulesOfSplit.ts';
-import { answersAreWhole, numbersWerePossible } from './rulesOfNumbers.ts';
 import {
-  doneStands,
+  idsAreStoredOnce,
+  layoutsWereRequested,
+  pointersNameFlows,
+  rowsMatchLayout,
+  transfersArrive,
+} from './rulesOfSplit.ts';
+import { answersAreComplete, numbersWerePossible } from './rulesOfNumbers.ts';
+import {
+  acceptedIsStored,
   effectsOnce,
-  nothingIsHeld,
+  nothingStaysHeld,
   ordersAreWhole,
   returnsFit,
   rowsBalance,
-  standingWasSent,
+  storedWasSent,
 } from './rulesOfState.ts';
 
 const RULES: readonly ((books: Books) => Violation[])[] = [
   rowsBalance,
   effectsOnce,
-  doneStands,
-  standingWasSent,
+  acceptedIsStored,
+  storedWasSent,
   returnsFit,
   ordersAreWhole,
-  nothingIsHeld,
-  idsLieOnce,
+  nothingStaysHeld,
+  idsAreStoredOnce,
   transfersArrive,
-  layoutsWereAsked,
-  rowsAreInPlace,
-  pointersLead,
-  doneIsRepeated,
+  layoutsWereRequested,
+  rowsMatchLayout,
+  pointersNameFlows,
+  acceptedIsReplayed,
   replaysRepeat,
-  pausesHold,
+  pausedIsNotSold,
   refusalsAreTrue,
   statesAreTrue,
   lookupsAreTrue,
-  answersAreWhole,
+  answersAreComplete,
   numbersWerePossible,
 ];
 

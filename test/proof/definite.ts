@@ -2,7 +2,7 @@ import { cancelKey, effectsFound, effectsOf, flowKey, overAtMs } from './effects
 import type { DeductionSent, Entry, LookedUp, Write } from './history.ts';
 
 /** Evidence of how a write ended: the answer to the same write sent again, or look-ups of its lines. */
-export type Told =
+export type Evidence =
   | { readonly kind: 'again'; readonly answer: Entry }
   | { readonly kind: 'looked up'; readonly answers: readonly LookedUp[] };
 
@@ -10,7 +10,7 @@ export type Told =
  * Whether the evidence shows how a write ended. The first answer that reports its effect is enough. An answer without
  * its effect counts only if its request was sent after the write was over: until then the write may still take effect.
  */
-export function isDefinite(write: Write, evidence: Told): boolean {
+export function isResolvedBy(write: Write, evidence: Evidence): boolean {
   const overMs = overAtMs(write);
   if (evidence.kind === 'again') {
     const { verdict, code, invokedMs } = evidence.answer;
@@ -26,11 +26,11 @@ export function isDefinite(write: Write, evidence: Told): boolean {
 }
 
 /** The evidence of a write in a history. */
-export function toldOf(write: Write, history: readonly Entry[]): Told[] {
+export function evidenceOf(write: Write, history: readonly Entry[]): Evidence[] {
   const same = contentOf(write);
   const again = history.filter((entry) => entry !== write && entry.kind === write.kind && contentOf(entry) === same);
   const answers = history.filter((entry) => entry.kind === 'lookup');
-  return [...again.map((answer): Told => ({ kind: 'again', answer })), { kind: 'looked up', answers }];
+  return [...again.map((answer): Evidence => ({ kind: 'again', answer })), { kind: 'looked up', answers }];
 }
 
 function shows(answer: LookedUp, write: DeductionSent, line: DeductionSent['lines'][number], overMs: number): boolean {

@@ -24,7 +24,7 @@ export interface Effect {
 }
 
 /** An effect that is stored. */
-export interface StandingEffect extends Effect {
+export interface StoredEffect extends Effect {
   readonly shard: number;
   /** The stock row that it changed. */
   readonly sub_row: number;
@@ -69,7 +69,7 @@ export function effectsFound({ found, ...line }: LookedUp): Effect[] {
 }
 
 /** All effects that are stored in the end. Held units are no effect. */
-export function standingEffects({ stock, flows, returns, adjustments }: FinalState): StandingEffect[] {
+export function storedEffects({ stock, flows, returns, adjustments }: FinalState): StoredEffect[] {
   const sold = flows.filter(
     ({ status, quantity }) => (status === 'deducted' || status === 'cancelled') && quantity > 0,
   );
@@ -129,7 +129,7 @@ export function isWrite(entry: Entry): entry is Write {
 }
 
 /** Whether the client cannot exclude that it has taken effect. */
-export function mayStand({ verdict }: Entry): boolean {
+export function mayHaveEffect({ verdict }: Entry): boolean {
   return verdict === 'done' || verdict === 'unknown';
 }
 

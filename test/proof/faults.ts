@@ -12,9 +12,9 @@ import type { World } from './world.ts';
 export interface Fault {
   readonly kind: string;
   /** False where this server product cannot have the fault. */
-  readonly fits?: (product: string) => boolean;
+  readonly fitsProduct?: (product: string) => boolean;
   /** False where the world lacks the part that the fault breaks. */
-  readonly needs?: (world: World) => boolean;
+  readonly hasTarget?: (world: World) => boolean;
   /** Injects the fault. @returns a function that repairs it; it may take a while, and must be called */
   begin(world: World, random: Random, scene: Scene): Promise<() => Promise<void>>;
 }
@@ -52,7 +52,7 @@ function resizing(kind: string, stop: (slot: GatewaySlot) => Promise<() => Promi
 }
 
 /** Whether a fault can be injected in this world. */
-export function canBegin({ fits, needs }: Fault, world: World): boolean {
+export function canBegin({ fitsProduct: fits, hasTarget: needs }: Fault, world: World): boolean {
   return (fits?.(world.stack.cluster.product) ?? true) && (needs?.(world) ?? true);
 }
 
@@ -169,14 +169,14 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     kind: 'read-only',
-    fits: (product) => product.startsWith('MySQL'),
+    fitsProduct: (product) => product.startsWith('MySQL'),
     begin: async (world, random) => {
       const server = aServer(world, random);
       const session = await world.session(server);
       await session.query('SET GLOBAL super_read_only = 1');
       return async () => {
         session.destroy();
-        await world.tell(server, 'SET GLOBAL super_read_only = 0', 'SET GLOBAL read_only = 0');
+        await world.runOn(server, 'SET GLOBAL super_read_only = 0', 'SET GLOBAL read_only = 0');
       };
     },
   },
@@ -192,7 +192,7 @@ export const FAULTS: readonly Fault[] = [
         // By the open session, because a new one may exceed the limit. A restarted server has its old limit again.
         await session
           .query('SET GLOBAL max_connections = 1000')
-          .catch(() => world.tell(server, 'SET GLOBAL max_connections = 1000'));
+          .catch(() => world.runOn(server, 'SET GLOBAL max_connections = 1000'));
         session.destroy();
       };
     },

@@ -26,7 +26,7 @@ export async function readFinalState(world: World, prefix: string): Promise<Fina
 }
 
 /** Whether a cart or a change of layout still has something to complete or undo. */
-export function isUnsettled({ stock, flows, holds, carts, transfers, layouts }: FinalState): boolean {
+export function isInProgress({ stock, flows, holds, carts, transfers, layouts }: FinalState): boolean {
   return (
     holds.length > 0 ||
     carts.some(({ state }) => state === 'open') ||
@@ -34,7 +34,8 @@ export function isUnsettled({ stock, flows, holds, carts, transfers, layouts }: 
     stock.some(({ isOpen, leaved_amount, held_amount }) => held_amount !== 0 || (!isOpen && leaved_amount !== 0)) ||
     transfers.some(({ isOpen }) => isOpen) ||
     layouts.some(
-      ({ state, places, earlier_count }) => state !== (places.length > 1 ? 'open' : 'single') || earlier_count > 0,
+      ({ state, rowShards: places, earlier_count }) =>
+        state !== (places.length > 1 ? 'open' : 'single') || earlier_count > 0,
     )
   );
 }
@@ -165,7 +166,7 @@ function layoutRow(row: RowDataPacket, shard: number): LayoutRow {
   return {
     sku_id: text(row, 'sku_id'),
     state: text(row, 'state') as LayoutRow['state'],
-    places: JSON.parse(text(row, 'places')) as number[],
+    rowShards: JSON.parse(text(row, 'places')) as number[],
     earlier_count: (JSON.parse(text(row, 'earlier')) as unknown[]).length,
     shards: JSON.parse(text(row, 'shards')) as number[],
     shard,

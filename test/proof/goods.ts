@@ -3,14 +3,14 @@ import { OWNERS } from './effects.ts';
 import type { Random } from './random.ts';
 
 /** The SKUs of one round, with their opening stock. */
-export interface Goods {
+export interface RoundSkus {
   readonly opening: ReadonlyMap<string, number>;
   /** SKUs that are always on sale. Hot ones are listed many times, so that a uniform pick makes them hot. */
   readonly byDemand: readonly string[];
   /** SKUs that lie on one shard together, so that one order can name several. */
-  readonly together: readonly (readonly string[])[];
+  readonly onOneShard: readonly (readonly string[])[];
   /** Lists of SKUs on different shards; always the same few, so that orders contend for them. */
-  readonly apart: readonly (readonly string[])[];
+  readonly onDifferentShards: readonly (readonly string[])[];
   /** SKUs that are paused at times; only their own operations order them. */
   readonly pausable: readonly string[];
   /** SKUs that lie in several rows on several shards and are resized all the time; some are scarce, some pausable. */
@@ -31,7 +31,7 @@ const SCARCE_SPLIT_TIMES = 4;
 export const ROW_COUNTS: readonly number[] = [1, 1, 3, 4, 16, 16, 20];
 
 /** A few hot SKUs, many cool ones and some that sell out at once, on every shard of every server. */
-export function openGoods(prefix: string, random: Random): Goods {
+export function createRoundSkus(prefix: string, random: Random): RoundSkus {
   const opening = new Map<string, number>();
   const together: string[][] = [];
   const byDemand: string[] = [];
@@ -78,15 +78,15 @@ export function openGoods(prefix: string, random: Random): Goods {
   return {
     opening,
     byDemand,
-    together,
-    apart: apart.map(oneOfEachShard),
+    onOneShard: together,
+    onDifferentShards: apart.map(oneOfEachShard),
     pausable,
     split: [...split, ...scarceSplit, ...pausable.slice(PAUSABLE)],
   };
 }
 
 /** The SKUs that sell out, in one row or in several. */
-export function scarceOf({ opening }: Goods): string[] {
+export function scarceOf({ opening }: RoundSkus): string[] {
   return [...opening.keys()].filter(isScarce);
 }
 
@@ -95,9 +95,9 @@ export function isScarce(sku_id: string): boolean {
 }
 
 /** SKUs on different shards, usually two to four; fewer where the random picks lie on the same shard. */
-export function pickApart(goods: Goods, random: Random): string[] {
+export function pickOnDifferentShards(goods: RoundSkus, random: Random): string[] {
   if (random.chance(0.5)) {
-    const same = random.pick(goods.apart);
+    const same = random.pick(goods.onDifferentShards);
     // In reverse order half of the time, so that two orders wait for each other's units.
     return random.chance(0.5) ? [...same] : [...same].reverse();
   }

@@ -3,7 +3,7 @@
  * has no effect and never gets one. `undone`: `overloaded`, or never sent. `unknown`: `outcome_unknown`, or no answer
  * at all. `breach`: an answer that the contract does not allow here.
  */
-export type Verdict = 'done' | 'refused' | 'undone' | 'unknown' | 'breach';
+export type SendingOutcome = 'done' | 'refused' | 'undone' | 'unknown' | 'breach';
 
 /** The code of a request whose connection was refused, so that no gateway received it. */
 export const NOT_SENT = 'not sent';
@@ -11,7 +11,7 @@ export const NOT_SENT = 'not sent';
 interface Sending {
   readonly invokedMs: number;
   readonly endedMs: number;
-  readonly verdict: Verdict;
+  readonly verdict: SendingOutcome;
   /** The problem's code, or null. */
   readonly code: string | null;
 }
@@ -104,7 +104,7 @@ export interface ResizeSent extends Sending {
   readonly sku_id: string;
   readonly sub_rows: number;
   /** The shards of the rows that the answer reported; null where it reported none. */
-  readonly places: readonly number[] | null;
+  readonly rowShards: readonly number[] | null;
 }
 
 /** One read of the units left. */
@@ -215,7 +215,7 @@ export interface TransferRow {
 export interface LayoutRow {
   readonly sku_id: string;
   readonly state: 'single' | 'closing' | 'opening' | 'open';
-  readonly places: readonly number[];
+  readonly rowShards: readonly number[];
   /** The number of earlier layouts whose ids may have no pointers yet. */
   readonly earlier_count: number;
   /** The shards where it has or had rows. */

@@ -13,7 +13,7 @@ import {
   sendSale,
 } from './calls.ts';
 import type { Scene } from './calls.ts';
-import { pickApart, ROW_COUNTS, scarceOf } from './goods.ts';
+import { pickOnDifferentShards, ROW_COUNTS, scarceOf } from './goods.ts';
 import type { DeductionLine, Entry, Write } from './history.ts';
 import { anyLine, doneOrder, latelyRestocked, recent } from './recent.ts';
 
@@ -43,11 +43,11 @@ export const OPERATIONS: readonly TrafficOperation[] = [
     name: 'deduct several',
     weight: 8,
     run: (scene) => {
-      const sku_ids = [...scene.random.pick(scene.goods.together)];
+      const sku_ids = [...scene.random.pick(scene.goods.onOneShard)];
       return newOrder(scene, scene.random.chance(0.5) ? sku_ids : sku_ids.reverse());
     },
   },
-  { name: 'cart', weight: 16, run: (scene) => newOrder(scene, pickApart(scene.goods, scene.random)) },
+  { name: 'cart', weight: 16, run: (scene) => newOrder(scene, pickOnDifferentShards(scene.goods, scene.random)) },
   { name: 'deduct again', weight: 10, run: (scene) => again(scene, 'deduction') },
   {
     name: 'deduct with one more line',
@@ -139,7 +139,9 @@ export const OPERATIONS: readonly TrafficOperation[] = [
       const order_id = `${scene.prefix}-o${scene.next()}`;
       const lines = linesOf(
         scene,
-        scene.random.chance(0.5) ? [scene.random.pick(scene.goods.byDemand)] : pickApart(scene.goods, scene.random),
+        scene.random.chance(0.5)
+          ? [scene.random.pick(scene.goods.byDemand)]
+          : pickOnDifferentShards(scene.goods, scene.random),
       );
       const cancelled = await sendCancellation(scene, order_id, lines);
       return cancelled.verdict === 'done' ? sendOrder(scene, order_id, lines) : cancelled;
@@ -152,7 +154,9 @@ export const OPERATIONS: readonly TrafficOperation[] = [
       const order_id = `${scene.prefix}-o${scene.next()}`;
       const lines = linesOf(
         scene,
-        scene.random.chance(0.3) ? [scene.random.pick(scene.goods.byDemand)] : pickApart(scene.goods, scene.random),
+        scene.random.chance(0.3)
+          ? [scene.random.pick(scene.goods.byDemand)]
+          : pickOnDifferentShards(scene.goods, scene.random),
       );
       const order = sendOrder(scene, order_id, lines);
       await sleep(scene.random.whole(0, 60));

@@ -1,18 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   CALL_MS,
-  eventuallyTrue,
+  waitUntil,
   everyGatewayServes,
-  everythingWorks,
-  findSplit,
+  everyOperationEnds,
+  lookUpSplit,
   lastAttemptOver,
-  leftOpen,
+  undecidedWrites,
   leftUnsold,
-  resolveUnknowns,
+  resolveInDoubt,
   sellOut,
   sellOutAgain,
   sendSplitAgain,
-  settledState,
+  quiescentState,
 } from './aftermath.ts';
 import type { Violation } from './books.ts';
 import { SELLABLE_MS_MAX } from './bounds.ts';
@@ -22,8 +22,8 @@ import { check } from './checker.ts';
 import { isWrite } from './effects.ts';
 import { canBegin, FAULTS } from './faults.ts';
 import type { Fault } from './faults.ts';
-import { openGoods, ROW_COUNTS } from './goods.ts';
-import type { Goods } from './goods.ts';
+import { createRoundSkus, ROW_COUNTS } from './goods.ts';
+import type { RoundSkus } from './goods.ts';
 import { NOT_SENT } from './history.ts';
 import type { Entry, FinalState } from './history.ts';
 import { OPERATIONS } from './operations.ts';
@@ -67,7 +67,7 @@ const MIX_MS_MIN = 8_000;
 export async function runRound(world: World, options: RoundOptions): Promise<RoundResult> {
   const random = seeded(options.seed);
   const prefix = `r${options.seed}-${options.kind}-${Date.now().toString(36)}`;
-  const goods = openGoods(prefix, random);
+  const goods = createRoundSkus(prefix, random);
   const scene = createScene(world, prefix, goods, seeded(random.whole(0, 2 ** 31)));
   const summarise = (): Pick<RoundResult, 'kind' | 'seed' | 'operations' | 'notSent' | 'unknowns'> => ({
     kind: options.kind,
@@ -92,17 +92,17 @@ export async function runRound(world: World, options: RoundOptions): Promise<Rou
     summary = summarise();
     for (const end of ends) if (end.status === 'rejected') throw end.reason;
     const isBroken = options.kind !== 'none';
-    const open = isBroken ? [] : leftOpen(scene.history);
-    const { resolveMs, violations: late } = await resolveUnknowns(scene, healedMs);
+    const open = isBroken ? [] : undecidedWrites(scene.history);
+    const { resolveMs, violations: late } = await resolveInDoubt(scene, healedMs);
     await everyGatewayServes(world, goods);
-    await everythingWorks(scene, lasts, isBroken);
+    await everyOperationEnds(scene, lasts, isBroken);
     await lastAttemptOver(scene);
     const sellableMs = world.hasTiers ? SELLABLE_MS_MAX : 0;
     await sellOut(scene, sellableMs);
     await sellOutAgain(scene, sellableMs);
     await sendSplitAgain(scene);
-    final = await settledState(world, prefix, healedMs);
-    await findSplit(scene, final);
+    final = await quiescentState(world, prefix, healedMs);
+    await lookUpSplit(scene, final);
     const violations = [
       ...open,
       ...late,
@@ -128,7 +128,7 @@ export async function runRound(world: World, options: RoundOptions): Promise<Rou
   }
 }
 
-function createScene(world: World, prefix: string, goods: Goods, random: Random): Scene {
+function createScene(world: World, prefix: string, goods: RoundSkus, random: Random): Scene {
   let number = 0;
   return {
     prefix,
@@ -147,7 +147,7 @@ function createScene(world: World, prefix: string, goods: Goods, random: Random)
 /** Opens and splits the SKUs before any fault. Each request is repeated until it is accepted. */
 async function openAll(scene: Scene): Promise<void> {
   for (const [sku_id, leaved_amount] of scene.goods.opening) {
-    await eventuallyTrue(
+    await waitUntil(
       `opening ${sku_id}`,
       async () => (await sendOpening(scene, sku_id, leaved_amount)).verdict === 'done',
     );
@@ -155,7 +155,7 @@ async function openAll(scene: Scene): Promise<void> {
   await Promise.all(
     scene.goods.split.map((sku_id) => {
       const sub_rows = scene.random.pick(ROW_COUNTS);
-      return eventuallyTrue(
+      return waitUntil(
         `splitting ${sku_id}`,
         async () => (await sendResize(scene, sku_id, sub_rows)).verdict === 'done',
       );

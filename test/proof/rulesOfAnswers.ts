@@ -4,11 +4,11 @@ import {
   cartsOf,
   isContradicted,
   isDenied,
-  isKnown,
-  knownBefore,
+  isReported,
+  reportedBefore,
   mayBeCancelled,
   mayBeContradicted,
-  mayHaveStood,
+  mayHaveCaused,
   sendingsOf,
   violation,
 } from './books.ts';
@@ -23,7 +23,7 @@ import { mayHaveBeen } from './sales.ts';
  * I5: once an answer has reported ids as stored, every later attempt with the same ids is answered as a replay, or as a
  * conflict where its content differs. I4: a line that an answer has reported as cancelled is never sold.
  */
-export function doneIsRepeated(books: Books): Violation[] {
+export function acceptedIsReplayed(books: Books): Violation[] {
   const bounds = boundsOf(books);
   return books.writes.flatMap((write) => {
     if (write.verdict !== 'done' && write.verdict !== 'refused') return [];
@@ -36,13 +36,13 @@ export function doneIsRepeated(books: Books): Violation[] {
     }
     if (
       write.kind === 'deduction' &&
-      write.lines.some((line) => knownBefore(books, cancelKey(line), write.invokedMs).length > 0)
+      write.lines.some((line) => reportedBefore(books, cancelKey(line), write.invokedMs).length > 0)
     ) {
       return write.code === 'cancelled' || isConflict(write) || isNamedEarly(write, bounds, books)
         ? []
         : [violation('I4', `${effects[0]?.name}: cancelled before, then answered ${write.code ?? 'done'}`)];
     }
-    const known = effects.map((effect) => isKnown(books, effect, write.invokedMs));
+    const known = effects.map((effect) => isReported(books, effect, write.invokedMs));
     const isWhole = effects.length > 0 && known.every((isSo) => isSo);
     if (write.verdict === 'refused') return isWhole && write.code !== 'cancelled' ? [violation('I5', story)] : [];
     // A deduction marks each line as a replay or not; any other write is marked as a whole.
@@ -70,7 +70,7 @@ function isNamedEarly(write: Write, bounds: Bounds, books: Books): boolean {
     return false;
   const { invokedMs, endedMs } = write;
   return write.refused.every((line) => {
-    const isNew = knownBefore(books, flowKey(line), invokedMs).length === 0;
+    const isNew = reportedBefore(books, flowKey(line), invokedMs).length === 0;
     const isSoldOut = line.code === 'insufficient_stock' && line.leaved_amount === 0;
     return isNew && isSoldOut && bounds.canHaveBeenEmpty(line.sku_id, invokedMs - SELLABLE_MS_MAX, endedMs);
   });
@@ -84,18 +84,18 @@ export function replaysRepeat(books: Books): Violation[] {
     return effectsOf(write)
       .filter(
         (effect, index) =>
-          replays[index] === true && !mayHaveStood(books, effect, write.endedMs).some((other) => other !== write),
+          replays[index] === true && !mayHaveCaused(books, effect, write.endedMs).some((other) => other !== write),
       )
       .map(({ name }) => violation('I5', `${name}: answered as a replay, and never sent before`));
   });
 }
 
 /** A paused SKU is not sold. */
-export function pausesHold(books: Books): Violation[] {
+export function pausedIsNotSold(books: Books): Violation[] {
   return books.writes.flatMap((write) => {
     if (write.kind !== 'deduction' || write.verdict !== 'done') return [];
     return effectsOf(write)
-      .filter((effect) => mayHaveStood(books, effect, write.endedMs).every((other) => other === write))
+      .filter((effect) => mayHaveCaused(books, effect, write.endedMs).every((other) => other === write))
       .filter(({ sku_id }) => !mayHaveBeen(books.sales, sku_id, 'on', write.invokedMs, write.endedMs))
       .map(({ name }) => violation('contract', `${name}: sold while it was paused`));
   });
@@ -144,7 +144,7 @@ function isGround(code: string | null, entry: Entry, lines: readonly Partial<Lin
       return (
         entry.kind !== 'opening' &&
         entry.kind !== 'lookup' &&
-        lines.some(({ sku_id = '' }) => knownBefore(books, openingKey(sku_id), invokedMs).length === 0)
+        lines.some(({ sku_id = '' }) => reportedBefore(books, openingKey(sku_id), invokedMs).length === 0)
       );
     case 'not_on_sale':
       return (
@@ -157,7 +157,7 @@ function isGround(code: string | null, entry: Entry, lines: readonly Partial<Lin
     case 'sku_exists':
       return isWrite(entry) && effectsAt(entry, keys).some((effect) => mayBeContradicted(books, effect, endedMs));
     case 'unknown_deduction':
-      return entry.kind === 'return' && knownBefore(books, flowKey(entry), invokedMs).length === 0;
+      return entry.kind === 'return' && reportedBefore(books, flowKey(entry), invokedMs).length === 0;
     case 'over_return':
       return entry.kind === 'return';
     case 'pending':
@@ -196,7 +196,7 @@ function effectsAt(write: Write, lines: readonly LineKey[]): Effect[] {
 
 /** Whether a line can have been held for a cart that no answer had reported as decided. */
 function mayBeOpen(books: Books, line: LineKey, { invokedMs, endedMs }: Entry): boolean {
-  return knownBefore(books, flowKey(line), invokedMs).length === 0 && cartsOf(books, line, endedMs).length > 0;
+  return reportedBefore(books, flowKey(line), invokedMs).length === 0 && cartsOf(books, line, endedMs).length > 0;
 }
 
 /** Which of its effects an answer marked as replays. */

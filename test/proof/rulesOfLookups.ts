@@ -1,4 +1,4 @@
-import { cartsOf, isDenied, knownBefore, mayBeCancelled, mayHaveStood, sendingsOf, violation } from './books.ts';
+import { cartsOf, isDenied, reportedBefore, mayBeCancelled, mayHaveCaused, sendingsOf, violation } from './books.ts';
 import type { Books, Violation } from './books.ts';
 import { cancelKey, effectsFound, effectsOf, flowEffect, flowKey } from './effects.ts';
 import type { CancellationSent, LineKey, LineState } from './history.ts';
@@ -12,20 +12,20 @@ export function lookupsAreTrue(books: Books): Violation[] {
     if (entry.kind !== 'lookup' || entry.found === null) return [];
     const { found, invokedMs } = entry;
     const name = `${entry.order_detail_id} of ${entry.sku_id}`;
-    const isLost = effectsFound(entry).some(({ key, content }) => books.standing.get(key)?.content !== content);
+    const isLost = effectsFound(entry).some(({ key, content }) => books.stored.get(key)?.content !== content);
     if (isLost) return [violation('I4', `${name}: found ${found.status}, and not stored so in the end`)];
     if (found.status === 'cancelled')
       return mayBeCancelled(books, entry, entry.endedMs)
         ? []
         : [violation('I4', `${name}: found cancelled, and never cancelled`)];
-    if (knownBefore(books, cancelKey(entry), invokedMs).length > 0)
+    if (reportedBefore(books, cancelKey(entry), invokedMs).length > 0)
       return [violation('I4', `${name}: cancelled, and then found ${found.status}`)];
     if (found.status === 'pending')
       return isHeldFor(books, entry, found, entry.endedMs)
         ? []
         : [violation('contract', `${name}: found pending, and no cart of this content was sent`)];
     if (found.status === 'deducted') return [];
-    if (knownBefore(books, flowKey(entry), invokedMs).length > 0)
+    if (reportedBefore(books, flowKey(entry), invokedMs).length > 0)
       return [violation('I5', `${name}: accepted, and then not found`)];
     if (!isDenied(flowKey(entry), entry, books)) return [];
     const sendings = sendingsOf(flowKey(entry), entry, books);
@@ -60,16 +60,16 @@ function falseState(books: Books, entry: CancellationSent, { status, ...line }: 
   ];
   if (status === 'unavailable') return [];
   if (status === 'cancelled') return mayBeCancelled(books, line, endedMs) ? [] : story('I4', 'and never cancelled');
-  if (knownBefore(books, cancelKey(line), invokedMs).length > 0) return story('I4', 'though cancelled before');
+  if (reportedBefore(books, cancelKey(line), invokedMs).length > 0) return story('I4', 'though cancelled before');
   if (status === 'pending')
     return cartsOf(books, line, endedMs).length > 0 ? [] : story('contract', 'and no cart with it was sent');
   if (status === 'deducted') {
-    const standing = books.standing.get(flowKey(line));
-    return standing !== undefined && mayHaveStood(books, standing, endedMs).length > 0
+    const standing = books.stored.get(flowKey(line));
+    return standing !== undefined && mayHaveCaused(books, standing, endedMs).length > 0
       ? []
       : story('I4', 'and never deducted');
   }
-  if (knownBefore(books, flowKey(line), invokedMs).length > 0) return story('I5', 'though accepted before');
+  if (reportedBefore(books, flowKey(line), invokedMs).length > 0) return story('I5', 'though accepted before');
   return isDenied(flowKey(line), entry, books) ? story('I4', 'though it is stored and every attempt was over') : [];
 }
 

@@ -9,7 +9,7 @@ import type { DeductionSent, Entry, LookedUp, ResizeSent, ReturnSent } from './h
 const PRECEDENCE = ['idempotency_conflict', 'cancelled', 'unknown_sku', 'not_on_sale', 'insufficient_stock'];
 
 /** An answer has every field that the contract requires. */
-export function answersAreWhole({ history }: Books): Violation[] {
+export function answersAreComplete({ history }: Books): Violation[] {
   return history.flatMap((entry) =>
     faultsOf(entry).map((fault) => violation('contract', `a ${entry.kind} answered ${entry.code ?? 'done'} ${fault}`)),
   );
@@ -23,7 +23,7 @@ export function numbersWerePossible(books: Books): Violation[] {
     switch (entry.kind) {
       case 'read': {
         if (entry.leaved_amount === null) return [];
-        const { leastShown, most } = bounds.left(entry.sku_id, invokedMs, endedMs);
+        const { leastUnheld: leastShown, most } = bounds.left(entry.sku_id, invokedMs, endedMs);
         const fits = leastShown <= entry.leaved_amount && entry.leaved_amount <= most;
         return fits
           ? []
@@ -32,7 +32,7 @@ export function numbersWerePossible(books: Books): Violation[] {
       case 'adjustment': {
         if (entry.code !== 'insufficient_stock') return [];
         // Units that carts hold are not left.
-        const { leastShown } = bounds.left(entry.sku_id, invokedMs, endedMs);
+        const { leastUnheld: leastShown } = bounds.left(entry.sku_id, invokedMs, endedMs);
         if (leastShown < -entry.delta) return [];
         const units = `${-entry.delta} was refused, and ${leastShown} were left`;
         return [violation('I8', `${entry.adjustment_id}: the write-off of ${units}`)];
@@ -40,7 +40,7 @@ export function numbersWerePossible(books: Books): Violation[] {
       case 'deduction':
         return shortages(entry, bounds, books);
       case 'return':
-        return returnables(entry, bounds, -(books.standing.get(flowKey(entry))?.change ?? 0));
+        return returnables(entry, bounds, -(books.stored.get(flowKey(entry))?.change ?? 0));
       case 'lookup':
         return rests(entry, bounds);
       case 'cancellation':
@@ -59,7 +59,7 @@ function shortages(entry: DeductionSent, bounds: Bounds, books: Books): Violatio
     const ordered = entry.lines
       .filter((line) => line.sku_id === sku_id)
       .reduce((sum, { quantity }) => sum + quantity, 0);
-    const { least, leastShown, most } = bounds.left(sku_id, entry.invokedMs, entry.endedMs);
+    const { least, leastUnheld: leastShown, most } = bounds.left(sku_id, entry.invokedMs, entry.endedMs);
     const fits =
       (least < ordered && reported < ordered && leastShown <= reported && reported <= most) ||
       isTooEarly(entry, { sku_id, ordered, reported }, bounds, books);
@@ -94,7 +94,7 @@ function isTooEarly(
   if (!hasTiers) return false;
   if (!split.has(sku_id))
     return reported === 0 && bounds.canHaveBeenEmpty(sku_id, invokedMs - SELLABLE_MS_MAX, endedMs);
-  const { least, leastShown, most } = bounds.leftToBuy(sku_id, invokedMs, endedMs);
+  const { least, leastUnheld: leastShown, most } = bounds.leftToBuy(sku_id, invokedMs, endedMs);
   return least < ordered && reported < ordered && leastShown <= reported && reported <= most;
 }
 
@@ -171,7 +171,7 @@ function faultsOf(entry: Entry): string[] {
 }
 
 /** The requested number of rows, the first on the owner shard, and no two on a shard while there are enough shards. */
-function hasLayout({ sku_id, sub_rows, places }: ResizeSent): boolean {
+function hasLayout({ sku_id, sub_rows, rowShards: places }: ResizeSent): boolean {
   if (places?.length !== sub_rows || places[0] !== OWNERS.shardOf(sku_id)) return false;
   return new Set(places).size === Math.min(sub_rows, SHARDS);
 }

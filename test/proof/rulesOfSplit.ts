@@ -1,10 +1,10 @@
 import { violation } from './books.ts';
 import type { Books, Violation } from './books.ts';
-import { flowKey, groupBy, mayStand, overAtMs } from './effects.ts';
+import { flowKey, groupBy, mayHaveEffect, overAtMs } from './effects.ts';
 import type { TransferRow } from './history.ts';
 
 /** I2: at most one flow that is not void is stored under an id, on one shard. */
-export function idsLieOnce({ final }: Books): Violation[] {
+export function idsAreStoredOnce({ final }: Books): Violation[] {
   const effective = final.flows.filter(({ status }) => status !== 'void');
   return [...groupBy(effective, (flow) => [flowKey(flow)]).values()]
     .filter((flows) => flows.length > 1)
@@ -41,9 +41,9 @@ function isOtherEnd(one: TransferRow, other: TransferRow): boolean {
 }
 
 /** A SKU lies in as many rows as the last resize requested. Every SKU begins with one. */
-export function layoutsWereAsked({ resizes, final }: Books): Violation[] {
-  return final.layouts.flatMap(({ sku_id, places }) => {
-    const ofSku = resizes.filter((resize) => resize.sku_id === sku_id && mayStand(resize));
+export function layoutsWereRequested({ resizes, final }: Books): Violation[] {
+  return final.layouts.flatMap(({ sku_id, rowShards: places }) => {
+    const ofSku = resizes.filter((resize) => resize.sku_id === sku_id && mayHaveEffect(resize));
     const begins = ofSku.filter(({ sub_rows }) => sub_rows === places.length).map(overAtMs);
     if (places.length === 1) begins.push(-Infinity);
     const others = ofSku.filter(({ sub_rows, verdict }) => sub_rows !== places.length && verdict === 'done');
@@ -55,9 +55,9 @@ export function layoutsWereAsked({ resizes, final }: Books): Violation[] {
 }
 
 /** I9: no resize stays unfinished. The rows of the layout are open, all others are closed and have no units. */
-export function rowsAreInPlace({ final }: Books): Violation[] {
+export function rowsMatchLayout({ final }: Books): Violation[] {
   const rows = groupBy(final.stock, ({ sku_id }) => [sku_id]);
-  return final.layouts.flatMap(({ sku_id, state, places, earlier_count }) => {
+  return final.layouts.flatMap(({ sku_id, state, rowShards: places, earlier_count }) => {
     const found: Violation[] = [];
     const isDone = state === (places.length > 1 ? 'open' : 'single') && earlier_count === 0;
     if (!isDone)
@@ -83,7 +83,7 @@ export function rowsAreInPlace({ final }: Books): Violation[] {
 }
 
 /** I2, I5: a pointer names a shard where the flow is stored; otherwise the id could neither be found nor be sold. */
-export function pointersLead({ final }: Books): Violation[] {
+export function pointersNameFlows({ final }: Books): Violation[] {
   const standing = new Set(
     final.flows.filter(({ status }) => status !== 'void').map((flow) => `${flow.shard}\0${flowKey(flow)}`),
   );

@@ -1,7 +1,7 @@
-import { mayHaveStood, says, violation } from './books.ts';
+import { mayHaveCaused, hasEffect, violation } from './books.ts';
 import type { Books, Violation } from './books.ts';
-import { effectsOf, flowEffect, flowKey, groupBy, mayStand, OWNERS, standingEffects } from './effects.ts';
-import type { StandingEffect } from './effects.ts';
+import { effectsOf, flowEffect, flowKey, groupBy, mayHaveEffect, OWNERS, storedEffects } from './effects.ts';
+import type { StoredEffect } from './effects.ts';
 import type { LineKey } from './history.ts';
 import { mayHaveBeen } from './sales.ts';
 
@@ -11,8 +11,8 @@ import { mayHaveBeen } from './sales.ts';
 export function rowsBalance({ final }: Books): Violation[] {
   const rows = groupBy(final.stock, (row) => [rowText(row)]);
   const moved = final.transfers.map((row) => ({ ...row, change: row.direction === 'in' ? row.amount : -row.amount }));
-  const entries = groupBy<{ readonly change: number }>([...standingEffects(final), ...moved], (entry) => [
-    rowText(entry as StandingEffect),
+  const entries = groupBy<{ readonly change: number }>([...storedEffects(final), ...moved], (entry) => [
+    rowText(entry as StoredEffect),
   ]);
   return [...new Set([...rows.keys(), ...entries.keys()])].flatMap((name) => {
     const units = (entries.get(name) ?? []).reduce((sum, { change }) => sum + change, 0);
@@ -46,7 +46,7 @@ function rowText({
 export function effectsOnce({ final }: Books): Violation[] {
   const seen = new Set<string>();
   const layouts = new Map(final.layouts.map((layout) => [layout.sku_id, layout]));
-  const effects = standingEffects(final).flatMap(({ key, sku_id, shard, sub_row, name }) => {
+  const effects = storedEffects(final).flatMap(({ key, sku_id, shard, sub_row, name }) => {
     const found: Violation[] = [];
     if (seen.has(key)) found.push(violation('I2', `${name}: stored twice`));
     const isOwners = OWNERS.shardOf(sku_id) === shard;
@@ -65,7 +65,7 @@ export function effectsOnce({ final }: Books): Violation[] {
 }
 
 /** I3: every accepted write is stored as it was sent; of pauses and resumes the last one counts. */
-export function doneStands({ writes, sales, standing, final }: Books): Violation[] {
+export function acceptedIsStored({ writes, sales, stored: standing, final }: Books): Violation[] {
   const lost = writes
     .filter(({ verdict }) => verdict === 'done')
     .flatMap(effectsOf)
@@ -83,9 +83,9 @@ export function doneStands({ writes, sales, standing, final }: Books): Violation
 }
 
 /** I4: every stored effect was sent with this content, in an attempt that was accepted or is in doubt. */
-export function standingWasSent(books: Books): Violation[] {
-  return [...books.standing.values()]
-    .filter((effect) => mayHaveStood(books, effect, Infinity).length === 0)
+export function storedWasSent(books: Books): Violation[] {
+  return [...books.stored.values()]
+    .filter((effect) => mayHaveCaused(books, effect, Infinity).length === 0)
     .map(({ name }) => violation('I4', `${name}: stored, though every sending was refused`));
 }
 
@@ -110,10 +110,10 @@ export function returnsFit({ final }: Books): Violation[] {
 }
 
 /** I7: every stored line of an order belongs to a sending of which all lines are stored. */
-export function ordersAreWhole({ sent, standing, final }: Books): Violation[] {
+export function ordersAreWhole({ sent, stored: standing, final }: Books): Violation[] {
   const halves = [...standing.values()].flatMap(({ key, content, name, order_id }) => {
     const sendings = (sent.get(key) ?? []).filter(
-      (write) => write.kind === 'deduction' && mayStand(write) && says(write, key, content),
+      (write) => write.kind === 'deduction' && mayHaveEffect(write) && hasEffect(write, key, content),
     );
     const isWhole = sendings.some((write) =>
       effectsOf(write).every((effect) => standing.get(effect.key)?.content === effect.content),
@@ -133,7 +133,7 @@ export function ordersAreWhole({ sent, standing, final }: Books): Violation[] {
 }
 
 /** I7: no cart stays undecided, and no units stay held for one. */
-export function nothingIsHeld({ final }: Books): Violation[] {
+export function nothingStaysHeld({ final }: Books): Violation[] {
   return [
     ...final.carts
       .filter(({ state }) => state === 'open')

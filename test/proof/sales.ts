@@ -1,4 +1,4 @@
-import { mayStand, overAtMs } from './effects.ts';
+import { mayHaveEffect, overAtMs } from './effects.ts';
 import type { SaleSent } from './history.ts';
 
 /**
@@ -12,7 +12,7 @@ export function mayHaveBeen(
   fromMs: number,
   untilMs: number,
 ): boolean {
-  const ofSku = sales.filter((sale) => sale.sku_id === sku_id && mayStand(sale));
+  const ofSku = sales.filter((sale) => sale.sku_id === sku_id && mayHaveEffect(sale));
   const begins = ofSku.filter((sale) => sale.state === state && sale.invokedMs <= untilMs).map(overAtMs);
   if (state === 'on') begins.push(-Infinity);
   const ends = ofSku.filter((sale) => sale.state !== state && sale.verdict === 'done' && sale.endedMs < fromMs);

@@ -10,7 +10,7 @@ export const resized = (sub_rows: number, more: Partial<ResizeSent> = {}): Resiz
   kind: 'resize',
   sku_id,
   sub_rows,
-  places: [OWNER, NEXT, 5, 6].slice(0, sub_rows),
+  rowShards: [OWNER, NEXT, 5, 6].slice(0, sub_rows),
   ...whole,
   invokedMs: 1,
   endedMs: 2,
@@ -36,12 +36,12 @@ const rows = (first: number, second: number, more: Partial<StockRow> = {}) => ({
 const layout: LayoutRow = {
   sku_id,
   state: 'open',
-  places: [OWNER, NEXT],
+  rowShards: [OWNER, NEXT],
   earlier_count: 0,
   shards: [OWNER, NEXT],
   shard: OWNER,
 };
-const merged: LayoutRow = { ...layout, state: 'single', places: [OWNER] };
+const merged: LayoutRow = { ...layout, state: 'single', rowShards: [OWNER] };
 const out: TransferRow = {
   sku_id,
   transfer_id: 'AA',
@@ -175,24 +175,24 @@ export const SPLIT_BROKEN: readonly Story[] = [
     [resized(2), sent({ lines: [{ ...line, quantity: 4 }], ...short(3) })],
     split(),
   ),
-  story('an answer with another number of rows', 'contract', [resized(2, { places: [OWNER] })], split()),
-  story('an answer with two rows on one shard', 'contract', [resized(2, { places: [OWNER, OWNER] })], split()),
+  story('an answer with another number of rows', 'contract', [resized(2, { rowShards: [OWNER] })], split()),
+  story('an answer with two rows on one shard', 'contract', [resized(2, { rowShards: [OWNER, OWNER] })], split()),
   story(
     'an answer with the first row not on the owner shard',
     'contract',
-    [resized(2, { places: [NEXT, OWNER] })],
+    [resized(2, { rowShards: [NEXT, OWNER] })],
     split(),
   ),
   story(
     'a resize that is refused as unknown SKU though the SKU was opened',
     'contract',
-    [resized(2), resized(4, { verdict: 'refused', code: 'unknown_sku', places: null })],
+    [resized(2), resized(4, { verdict: 'refused', code: 'unknown_sku', rowShards: null })],
     split(),
   ),
 ];
 
 /** Histories of split SKUs that break no rule, or of which the client cannot tell. */
-export const SPLIT_SOUND: readonly Omit<Story, 'invariant'>[] = [
+export const SPLIT_VALID: readonly Omit<Story, 'invariant'>[] = [
   story('a SKU in two rows', '', [resized(2), sent()], sold()),
   story(
     'a SKU that was merged, with a pointer to a flow on another shard',
@@ -209,7 +209,7 @@ export const SPLIT_SOUND: readonly Omit<Story, 'invariant'>[] = [
   story(
     'a layout whose request was not answered',
     '',
-    [resized(2, { verdict: 'unknown', code: null, places: null }), resized(1, { invokedMs: 50, endedMs: 60 })],
+    [resized(2, { verdict: 'unknown', code: null, rowShards: null }), resized(1, { invokedMs: 50, endedMs: 60 })],
     split(),
   ),
   story(

@@ -3,13 +3,13 @@ import { BROKEN_RETURNS } from './brokenReturns.ts';
 import type { Entry } from './history.ts';
 import {
   adjusted,
-  buried,
+  cancelledUnsold,
   cancelled,
-  denied,
+  refusedWith,
   final,
   found,
-  gaveBack,
-  gone,
+  returnSent,
+  soldAndCancelled,
   key,
   later,
   line,
@@ -36,7 +36,7 @@ import type { Story } from './storyParts.ts';
 export const BROKEN: readonly Story[] = [...BROKEN_ORDERS, ...BROKEN_RETURNS];
 
 /** Histories that break no rule, or of which the client cannot tell; the checker must accept each. */
-export const SOUND: readonly Omit<Story, 'invariant'>[] = [
+export const VALID: readonly Omit<Story, 'invariant'>[] = [
   {
     name: 'a sale and its replay',
     history: [read(5, 1), sent(), sent({ ...later, replayed: true }), read(3, 50)],
@@ -59,9 +59,9 @@ export const SOUND: readonly Omit<Story, 'invariant'>[] = [
     name: 'a return, its replay, and a return of too much',
     history: [
       sent(),
-      gaveBack(),
-      gaveBack({ invokedMs: 50, endedMs: 60, replayed: true }),
-      gaveBack({
+      returnSent(),
+      returnSent({ invokedMs: 50, endedMs: 60, replayed: true }),
+      returnSent({
         return_id: 's',
         quantity: 2,
         ...refused('over_return'),
@@ -78,19 +78,19 @@ export const SOUND: readonly Omit<Story, 'invariant'>[] = [
     history: [
       sent(),
       cancelled(),
-      sent({ invokedMs: 50, endedMs: 60, ...denied('cancelled') }),
+      sent({ invokedMs: 50, endedMs: 60, ...refusedWith('cancelled') }),
       cancelled({ invokedMs: 70, endedMs: 80, replayed: true }),
     ],
-    state: gone,
+    state: soldAndCancelled,
   },
   {
     name: 'a cancellation before the order',
     history: [
       cancelled(),
-      sent({ invokedMs: 50, endedMs: 60, ...denied('cancelled') }),
+      sent({ invokedMs: 50, endedMs: 60, ...refusedWith('cancelled') }),
       lookedUp({ status: 'cancelled', order_id: order, quantity: 0, returned: 0 }, 70),
     ],
-    state: buried,
+    state: cancelledUnsold,
   },
   {
     name: 'a cancellation that finds a cart in progress',
@@ -111,7 +111,7 @@ export const SOUND: readonly Omit<Story, 'invariant'>[] = [
   {
     name: 'a cancellation by another order, refused after the cancellation',
     history: [sent(), cancelled(), notCancelled('cancelled', { invokedMs: 50, endedMs: 60 })],
-    state: gone,
+    state: soldAndCancelled,
   },
   {
     name: 'a refused cancellation whose line was not read',
@@ -133,7 +133,7 @@ export const SOUND: readonly Omit<Story, 'invariant'>[] = [
   },
   {
     name: 'a pause and a resume',
-    history: [sale('paused', 1), sent(denied('not_on_sale')), sale('on', 25), sent(later)],
+    history: [sale('paused', 1), sent(refusedWith('not_on_sale')), sale('on', 25), sent(later)],
     state: final(),
   },
   {

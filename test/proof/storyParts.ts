@@ -55,7 +55,7 @@ export const short = (
   replays: null,
   refused: lines.map((one) => ({ ...one, code: 'insufficient_stock', leaved_amount })),
 });
-export const denied = (code: string): Partial<DeductionSent> => ({
+export const refusedWith = (code: string): Partial<DeductionSent> => ({
   ...refused(code),
   replayed: null,
   replays: null,
@@ -98,7 +98,7 @@ export const adjusted = (more: Partial<AdjustmentSent> = {}): AdjustmentSent => 
   replayed: false,
   ...more,
 });
-export const gaveBack = (more: Partial<ReturnSent> = {}): ReturnSent => ({
+export const returnSent = (more: Partial<ReturnSent> = {}): ReturnSent => ({
   kind: 'return',
   ...line,
   return_id: 'r',
@@ -189,21 +189,21 @@ export const final = (more: Partial<FinalState> = {}): FinalState => ({
 export const unsold = final({ flows: [], ...stock(5) });
 export const restock = { sku_id, adjustment_id: 'a', delta: 4, shard: 3 };
 export const restocked = final({ ...stock(9), flows: [], adjustments: [restock] });
-export const back = (quantity: number, return_id = 'r') => ({
+export const returnRow = (quantity: number, return_id = 'r') => ({
   sku_id,
   order_detail_id: 'd',
   return_id,
   quantity,
   shard: 3,
 });
-export const returned = final({ ...stock(4), flows: [{ ...flow, returned: 1 }], returns: [back(1)] });
-export const gone = final({
+export const returned = final({ ...stock(4), flows: [{ ...flow, returned: 1 }], returns: [returnRow(1)] });
+export const soldAndCancelled = final({
   ...stock(5),
   flows: [{ ...flow, status: 'cancelled', returned: 2 }],
-  returns: [back(2, '')],
+  returns: [returnRow(2, '')],
 });
-export const buried = final({ ...stock(5), flows: [{ ...flow, status: 'cancelled', quantity: 0 }] });
-export const held = { sku_id, order_detail_id: 'd', order_id: order, shard: 3 };
+export const cancelledUnsold = final({ ...stock(5), flows: [{ ...flow, status: 'cancelled', quantity: 0 }] });
+export const heldRow = { sku_id, order_detail_id: 'd', order_id: order, shard: 3 };
 export const cart = { order_id: order, attempt: 1, state: 'committed', lines: [line, other], shard: 7 } as const;
 
 export const withOpenings = (history: readonly Entry[]): Entry[] => [opened(sku_id), opened(otherSku), ...history];

@@ -11,7 +11,7 @@ function toRedis(
 ): Fault {
   return {
     kind,
-    needs: ({ redis }) => redis !== null,
+    hasTarget: ({ redis }) => redis !== null,
     begin: async ({ redis }) => {
       if (redis === null) throw new Error('there is no Redis');
       await begin(redis);
@@ -27,7 +27,7 @@ function toReplicas(
 ): Fault {
   return {
     kind,
-    needs: ({ replicas }) => replicas.length > 0,
+    hasTarget: ({ replicas }) => replicas.length > 0,
     begin: async ({ replicas }) => {
       await Promise.all(replicas.map(begin));
       return async () => void (await Promise.all(replicas.map(end)));

@@ -2,12 +2,12 @@ import type { DeductionSent, Entry, FinalState } from './history.ts';
 import { sold as soldInTwoRows, resized } from './splitStories.ts';
 import {
   adjusted,
-  back,
-  buried,
+  returnRow,
+  cancelledUnsold,
   cancelled,
   final,
   flow,
-  gaveBack,
+  returnSent,
   line,
   other,
   restock,
@@ -40,11 +40,11 @@ const repeatedAt = (invokedMs: number) => adjusted({ ...at(invokedMs), replayed:
 /** Five units were opened, `sold` of them were sold, and four were restocked. */
 const restocked = (sold = 5): FinalState =>
   final({ ...stock(9 - sold), flows: [{ ...flow, quantity: sold }], adjustments: [restock] });
-const returned = final({ ...stock(1), flows: [{ ...flow, quantity: 5, returned: 1 }], returns: [back(1)] });
+const returned = final({ ...stock(1), flows: [{ ...flow, quantity: 5, returned: 1 }], returns: [returnRow(1)] });
 const undone = final({
   ...stock(5),
   flows: [{ ...flow, quantity: 5, status: 'cancelled', returned: 5 }],
-  returns: [back(5, '')],
+  returns: [returnRow(5, '')],
 });
 const untouched = final({ ...stock(5), flows: [] });
 /** In two rows: three units are left in the first. Two were sold in the second, where one of them was returned. */
@@ -52,14 +52,14 @@ const inTwoRows = soldInTwoRows();
 const returnedInTwoRows = soldInTwoRows({
   stock: inTwoRows.stock.map((row) => (row.sub_row === 1 ? { ...row, leaved_amount: 1 } : row)),
   flows: inTwoRows.flows.map((one) => ({ ...one, returned: 1 })),
-  returns: [{ ...back(1), shard: 4 }],
+  returns: [{ ...returnRow(1), shard: 4 }],
 });
 const soldInRows = [resized(2), sent()];
 
 /** A line of a SKU that is sold out (`d` took all units). The line was cancelled before it was ordered. */
 const blocked = { sku_id, order_detail_id: 'y', quantity: 1 };
 const cancelledFirst = cancelled({ order_id: 'y', lines: [{ sku_id, order_detail_id: 'y' }], ...at(100) });
-const tombstone = { ...buried.flows[0]!, order_detail_id: 'y', order_id: 'y' };
+const tombstone = { ...cancelledUnsold.flows[0]!, order_detail_id: 'y', order_id: 'y' };
 const refusedShort = (lines = [blocked]): DeductionSent =>
   sent({ order_id: 'y', lines, ...short(0, [lines.at(-1) as typeof blocked]), ...at(200) });
 const soldOutAndBlocked = final({ ...stock(0), flows: [{ ...flow, quantity: 5 }, tombstone] });
@@ -93,7 +93,7 @@ export const TIER_BROKEN: readonly TierStory[] = [
     true,
     'a refusal 2.5 s after a return to an empty row',
     'I8',
-    [soldOut(), gaveBack({ ...at(100), returnable: 4 }), denied(2_610, 1)],
+    [soldOut(), returnSent({ ...at(100), returnable: 4 }), denied(2_610, 1)],
     returned,
   ),
   under(true, 'a refusal 2.5 s after a cancellation', 'I8', [soldOut(), cancelled(at(100)), denied(2_610)], undone),
@@ -138,14 +138,14 @@ export const TIER_BROKEN: readonly TierStory[] = [
     true,
     'a refusal of units of one row after a return to another',
     'I8',
-    [...soldInRows, gaveBack(at(100)), denied(510, 3)],
+    [...soldInRows, returnSent(at(100)), denied(510, 3)],
     returnedInTwoRows,
   ),
   under(
     true,
     'a refusal 2.5 s after a return to one of two rows',
     'I8',
-    [...soldInRows, gaveBack(at(100)), denied(2_610, 4, 3)],
+    [...soldInRows, returnSent(at(100)), denied(2_610, 4, 3)],
     returnedInTwoRows,
   ),
 
@@ -192,7 +192,7 @@ export const TIER_BROKEN: readonly TierStory[] = [
 ];
 
 /** Histories that must be accepted. */
-export const TIER_SOUND: readonly TierStory[] = [
+export const TIER_VALID: readonly TierStory[] = [
   under(
     true,
     'a refusal 0.4 s after a restock of an empty row',
@@ -204,7 +204,7 @@ export const TIER_SOUND: readonly TierStory[] = [
     true,
     'a refusal 0.4 s after a return to an empty row',
     '',
-    [soldOut(), gaveBack({ ...at(100), returnable: 4 }), denied(510, 1)],
+    [soldOut(), returnSent({ ...at(100), returnable: 4 }), denied(510, 1)],
     returned,
   ),
   under(true, 'a refusal 0.4 s after a cancellation', '', [soldOut(), cancelled(at(100)), denied(510)], undone),
@@ -226,7 +226,7 @@ export const TIER_SOUND: readonly TierStory[] = [
     true,
     'a refusal 0.4 s after a return to one of two rows',
     '',
-    [...soldInRows, gaveBack(at(100)), denied(510, 4, 3)],
+    [...soldInRows, returnSent(at(100)), denied(510, 4, 3)],
     returnedInTwoRows,
   ),
   under(

@@ -35,7 +35,7 @@ export interface World {
   /** A separate session on a server, not through the proxy. */
   session(server: number, shard?: number): Promise<mysql.Connection>;
   /** Runs statements on a server, and tries again until it accepts all of them. */
-  tell(server: number, ...statements: string[]): Promise<void>;
+  runOn(server: number, ...statements: string[]): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -92,7 +92,7 @@ export async function startWorld(
     client,
     serverOf,
     session,
-    tell: (server, ...statements) =>
+    runOn: (server, ...statements) =>
       eventually(`server ${server} takes ${statements.join(', ')}`, 15_000, async () => {
         try {
           const connection = await session(server);

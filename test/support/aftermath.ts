@@ -16,7 +16,7 @@ export interface Interrupted {
   /** True when the operation stays stalled while the other gateways are checked. */
   readonly isHeld: boolean;
   /** Called after the other gateways were checked: releases the stalled operation. Absent: it continues by itself. */
-  letGo?(): void;
+  release?(): void;
   /** The gateway that the operation was sent to, if it still runs. */
   readonly survivor: Listeners | null;
 }
@@ -35,14 +35,14 @@ const NO_ANSWER = 'no answer';
  * operation that was answered as done stays done. One that was answered "nothing was changed" has no effect. In every
  * case the operation is applied as a whole and at most once.
  */
-export async function settleInterrupted(
+export async function expectResolved(
   bench: SweepBench,
-  { operation, ids, answer, isHeld, letGo, survivor }: Interrupted,
+  { operation, ids, answer, isHeld, release: letGo, survivor }: Interrupted,
 ): Promise<void> {
   const struckMs = performance.now();
   const [first, second] = bench.healthy;
   const call = operation.call(ids);
-  const outcomeAt = (to: Listeners, sent: Call): Promise<string | number> => tellDefinitely(bench, to, sent);
+  const outcomeAt = (to: Listeners, sent: Call): Promise<string | number> => sendUntilDefinite(bench, to, sent);
   if (!isHeld) await answer;
 
   const lines = await linesFound(bench, call);
@@ -128,7 +128,7 @@ function expectConsistent(
 }
 
 /** Sends a call until its answer is definite. @returns its status, or the problem code of its refusal */
-export async function tellDefinitely(bench: SweepBench, to: Listeners, call: Call): Promise<string | number> {
+export async function sendUntilDefinite(bench: SweepBench, to: Listeners, call: Call): Promise<string | number> {
   const untilMs = performance.now() + CART_MS;
   for (;;) {
     const word = wordOf(await bench.send(to, call));

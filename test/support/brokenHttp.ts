@@ -1,6 +1,6 @@
 /** A request written by hand, byte for byte. */
-export interface Broken {
-  readonly what: string;
+export interface BrokenRequest {
+  readonly name: string;
   readonly bytes: string | Buffer;
   readonly statuses: readonly number[];
   /** True when the client closes its sending side after these bytes. */
@@ -10,12 +10,17 @@ export interface Broken {
 const HEAD = 'POST /v1/deductions HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n';
 
 /** @param body a complete and valid request body */
-function framings(body: string): Broken[] {
+function framings(body: string): BrokenRequest[] {
   const chunk = `${Buffer.byteLength(body).toString(16)}\r\n${body}\r\n`;
   const chunked = (text: string, more = ''): string => `${HEAD}Transfer-Encoding: chunked\r\n${more}\r\n${text}`;
   const sized = (length: string | number, text = body): string => `${HEAD}Content-Length: ${length}\r\n\r\n${text}`;
   const size = Buffer.byteLength(body);
-  const bad = (what: string, bytes: string | Buffer, end = false): Broken => ({ what, bytes, end, statuses: [400] });
+  const bad = (name: string, bytes: string | Buffer, end = false): BrokenRequest => ({
+    name,
+    bytes,
+    end,
+    statuses: [400],
+  });
   return [
     ...['-1', '+5', '0x10', '1e3', '1.5', 'five', '5, 6', '5 6', '99999999999999999999', ''].map((length) =>
       bad(`Content-Length: ${length}`, sized(length)),
@@ -42,82 +47,82 @@ function framings(body: string): Broken[] {
 }
 
 /** Requests that are invalid before any body. */
-const HEADS: readonly Broken[] = [
-  { what: 'no Host', bytes: 'GET /v1/skus/a HTTP/1.1\r\n\r\n', statuses: [400] },
+const HEADS: readonly BrokenRequest[] = [
+  { name: 'no Host', bytes: 'GET /v1/skus/a HTTP/1.1\r\n\r\n', statuses: [400] },
   {
-    what: 'no Host, and a body',
+    name: 'no Host, and a body',
     bytes: 'POST /v1/deductions HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}',
     statuses: [400],
   },
   {
-    what: 'an unknown expectation',
+    name: 'an unknown expectation',
     bytes: `${HEAD}Expect: miracles\r\nContent-Length: 2\r\n\r\n{}`,
     statuses: [400],
   },
-  { what: 'HTTP/2 without an upgrade', bytes: 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', statuses: [400] },
-  { what: 'HTTP/9.9', bytes: 'GET /v1/skus/a HTTP/9.9\r\nHost: test\r\n\r\n', statuses: [400] },
-  { what: 'HTTP/0.9', bytes: 'GET /none\r\n\r\n', statuses: [404] },
-  { what: 'no version', bytes: 'GET /v1/skus/a \r\nHost: test\r\n\r\n', statuses: [400] },
-  { what: 'an unknown method', bytes: 'TAKE /v1/skus/a HTTP/1.1\r\nHost: test\r\n\r\n', statuses: [400] },
-  { what: 'a method in small letters', bytes: 'get /v1/skus/a HTTP/1.1\r\nHost: test\r\n\r\n', statuses: [400] },
-  { what: 'no address', bytes: 'GET HTTP/1.1\r\nHost: test\r\n\r\n', statuses: [400] },
-  { what: 'a blank in the address', bytes: 'GET /v1/skus/a b HTTP/1.1\r\nHost: test\r\n\r\n', statuses: [400] },
-  { what: 'a tab in the address', bytes: 'GET /v1/skus/a\tb HTTP/1.1\r\nHost: test\r\n\r\n', statuses: [400] },
-  { what: 'NUL in the address', bytes: 'GET /v1/skus/a\0b HTTP/1.1\r\nHost: test\r\n\r\n', statuses: [400] },
-  { what: 'a bare # in the address', bytes: 'GET /v1/skus/a#b HTTP/1.1\r\nHost: test\r\n\r\n', statuses: [400] },
+  { name: 'HTTP/2 without an upgrade', bytes: 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', statuses: [400] },
+  { name: 'HTTP/9.9', bytes: 'GET /v1/skus/a HTTP/9.9\r\nHost: test\r\n\r\n', statuses: [400] },
+  { name: 'HTTP/0.9', bytes: 'GET /none\r\n\r\n', statuses: [404] },
+  { name: 'no version', bytes: 'GET /v1/skus/a \r\nHost: test\r\n\r\n', statuses: [400] },
+  { name: 'an unknown method', bytes: 'TAKE /v1/skus/a HTTP/1.1\r\nHost: test\r\n\r\n', statuses: [400] },
+  { name: 'a method in small letters', bytes: 'get /v1/skus/a HTTP/1.1\r\nHost: test\r\n\r\n', statuses: [400] },
+  { name: 'no address', bytes: 'GET HTTP/1.1\r\nHost: test\r\n\r\n', statuses: [400] },
+  { name: 'a blank in the address', bytes: 'GET /v1/skus/a b HTTP/1.1\r\nHost: test\r\n\r\n', statuses: [400] },
+  { name: 'a tab in the address', bytes: 'GET /v1/skus/a\tb HTTP/1.1\r\nHost: test\r\n\r\n', statuses: [400] },
+  { name: 'NUL in the address', bytes: 'GET /v1/skus/a\0b HTTP/1.1\r\nHost: test\r\n\r\n', statuses: [400] },
+  { name: 'a bare # in the address', bytes: 'GET /v1/skus/a#b HTTP/1.1\r\nHost: test\r\n\r\n', statuses: [400] },
   {
-    what: 'a bare # in the query',
+    name: 'a bare # in the query',
     bytes: 'GET /v1/skus/a?consistency=cached#b HTTP/1.1\r\nHost: test\r\n\r\n',
     statuses: [400],
   },
-  { what: 'bare UTF-8 in the address', bytes: 'GET /v1/skus/à HTTP/1.1\r\nHost: test\r\n\r\n', statuses: [400] },
+  { name: 'bare UTF-8 in the address', bytes: 'GET /v1/skus/à HTTP/1.1\r\nHost: test\r\n\r\n', statuses: [400] },
   {
-    what: 'bare Latin-1 in the address',
+    name: 'bare Latin-1 in the address',
     bytes: Buffer.from('GET /v1/skus/a\xa0 HTTP/1.1\r\nHost: test\r\n\r\n', 'latin1'),
     statuses: [400],
   },
-  { what: 'a header without a name', bytes: 'GET /v1/skus/a HTTP/1.1\r\nHost: test\r\n: x\r\n\r\n', statuses: [400] },
+  { name: 'a header without a name', bytes: 'GET /v1/skus/a HTTP/1.1\r\nHost: test\r\n: x\r\n\r\n', statuses: [400] },
   {
-    what: 'a blank before the colon',
+    name: 'a blank before the colon',
     bytes: 'GET /v1/skus/a HTTP/1.1\r\nHost: test\r\nA : x\r\n\r\n',
     statuses: [400],
   },
-  { what: 'a folded header', bytes: 'GET /v1/skus/a HTTP/1.1\r\nHost: test\r\nA: x\r\n\ty\0\r\n\r\n', statuses: [400] },
-  { what: 'NUL in a header', bytes: 'GET /v1/skus/a HTTP/1.1\r\nHost: test\r\nA: x\0y\r\n\r\n', statuses: [400] },
-  { what: 'lines that end in LF', bytes: 'GET /v1/skus/a b HTTP/1.1\nHost: test\n\n', statuses: [400] },
-  { what: 'TLS', bytes: Buffer.from('160301020001000001fc0303', 'hex'), statuses: [400] },
-  { what: 'mail', bytes: 'HELO test\r\n', statuses: [400] },
-  { what: 'Redis', bytes: '*1\r\n$4\r\nPING\r\n', statuses: [400] },
-  { what: 'half a request line', bytes: 'GET /v1/sk', end: true, statuses: [400] },
-  { what: 'half a header', bytes: 'GET /v1/skus/a HTTP/1.1\r\nHos', end: true, statuses: [400] },
+  { name: 'a folded header', bytes: 'GET /v1/skus/a HTTP/1.1\r\nHost: test\r\nA: x\r\n\ty\0\r\n\r\n', statuses: [400] },
+  { name: 'NUL in a header', bytes: 'GET /v1/skus/a HTTP/1.1\r\nHost: test\r\nA: x\0y\r\n\r\n', statuses: [400] },
+  { name: 'lines that end in LF', bytes: 'GET /v1/skus/a b HTTP/1.1\nHost: test\n\n', statuses: [400] },
+  { name: 'TLS', bytes: Buffer.from('160301020001000001fc0303', 'hex'), statuses: [400] },
+  { name: 'mail', bytes: 'HELO test\r\n', statuses: [400] },
+  { name: 'Redis', bytes: '*1\r\n$4\r\nPING\r\n', statuses: [400] },
+  { name: 'half a request line', bytes: 'GET /v1/sk', end: true, statuses: [400] },
+  { name: 'half a header', bytes: 'GET /v1/skus/a HTTP/1.1\r\nHos', end: true, statuses: [400] },
   ...[9_000, 100_000, 1_000_000].map((size) => ({
-    what: `a header of ${size} bytes`,
+    name: `a header of ${size} bytes`,
     bytes: `GET /v1/skus/a HTTP/1.1\r\nHost: test\r\nA: ${'x'.repeat(size)}\r\n\r\n`,
     statuses: [431],
   })),
   {
-    what: 'a header name of 9,000 bytes',
+    name: 'a header name of 9,000 bytes',
     bytes: `GET /v1/skus/a HTTP/1.1\r\nHost: test\r\n${'x'.repeat(9_000)}: a\r\n\r\n`,
     statuses: [431],
   },
   {
-    what: '2,000 headers',
+    name: '2,000 headers',
     bytes: `GET /v1/skus/a HTTP/1.1\r\nHost: test\r\n${'one-of-many: header\r\n'.repeat(2_000)}\r\n`,
     statuses: [431],
   },
   {
-    what: 'an address of 9,000 bytes',
+    name: 'an address of 9,000 bytes',
     bytes: `GET /v1/skus/${'x'.repeat(9_000)} HTTP/1.1\r\nHost: test\r\n\r\n`,
     statuses: [431],
   },
   {
-    what: 'a query of 9,000 bytes',
+    name: 'a query of 9,000 bytes',
     bytes: `GET /v1/skus/a?${'&'.repeat(9_000)} HTTP/1.1\r\nHost: test\r\n\r\n`,
     statuses: [431],
   },
 ];
 
 /** Every fault in HTTP itself. */
-export function brokenHttp(body: string): readonly Broken[] {
+export function brokenHttp(body: string): readonly BrokenRequest[] {
   return [...framings(body), ...HEADS];
 }

@@ -14,7 +14,7 @@ import { Routing } from '../../src/service/routing.ts';
 import { Sweeper } from '../../src/service/sweeper.ts';
 import { ENGINE_OF, openShards } from './engines.ts';
 import type { EngineName } from './engines.ts';
-import { hotParts } from './hotParts.ts';
+import { hotComponents } from './hotParts.ts';
 import { stack } from './setup.ts';
 
 export const WAIT_MS = 10_000;
@@ -59,7 +59,7 @@ export function openCartBench(
     cartQueue: new AdmissionQueue(16, 1_000),
     holdCompletion: shareHoldCompletion(),
     hotKeys: new HotKeyTracker(),
-    hot: hotParts(shards, routing, engine),
+    hot: hotComponents(shards, routing, engine),
   };
   const apply: CartBench['apply'] = async (operation) => {
     const sku_id = 'lines' in operation ? operation.lines[0]?.sku_id : operation.sku_id;

@@ -48,7 +48,7 @@ export async function openCrashedCart(healthy: TestGateway): Promise<CrashedCart
 }
 
 /** Another buyer orders the first unit, and sends the order again until its answer is definite. */
-export async function rivalOf(healthy: TestGateway, { sku_ids: [sku_id] }: CrashedCart): Promise<string> {
+export async function sellToRival(healthy: TestGateway, { sku_ids: [sku_id] }: CrashedCart): Promise<string> {
   const line = { sku_id, order_detail_id: fresh('rival'), quantity: 1 };
   const untilMs = performance.now() + OVER_MS;
   for (;;) {
@@ -122,7 +122,7 @@ export async function strikeProcess(
     const answer = send();
     await eventually(`${at.point} is passed`, OVER_MS, hasFired);
     if (fault === 'stall') gateway.signal('SIGSTOP');
-    const rival = rivalOf(healthy, cart);
+    const rival = sellToRival(healthy, cart);
     await sleep(fault === 'stall' ? FROZEN_MS : 0);
     if (fault === 'stall') gateway.signal('SIGCONT');
     await expectOneEnd(cart, await answer, await rival);

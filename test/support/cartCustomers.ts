@@ -5,7 +5,7 @@ import { cartRows, endsOf, nothingHeld } from './cartRows.ts';
 import type { TestGateway } from './gateway.ts';
 
 /** An order as it was sent, and its answer. */
-export interface Told {
+export interface SentOrder {
   readonly order_id: string;
   readonly lines: readonly Line[];
   readonly answer: Answer;
@@ -14,7 +14,7 @@ export interface Told {
 /** After a refusal every unit must be free again within this time. */
 export const FREE_MS = 5_000;
 
-export async function sendOrder(gateway: TestGateway, order_id: string, lines: readonly Line[]): Promise<Told> {
+export async function sendOrder(gateway: TestGateway, order_id: string, lines: readonly Line[]): Promise<SentOrder> {
   return { order_id, lines, answer: await gateway.post('/v1/deductions', { order_id, lines }) };
 }
 
@@ -29,7 +29,7 @@ export function wordOf({ status, body }: Answer): string {
  *
  * @param opened the units that each SKU was opened with
  */
-export async function expectWhole(sent: readonly Told[], opened: ReadonlyMap<string, number>): Promise<void> {
+export async function expectWhole(sent: readonly SentOrder[], opened: ReadonlyMap<string, number>): Promise<void> {
   const sku_ids = [...opened.keys()];
   await nothingHeld(sku_ids, FREE_MS);
   const rows = await cartRows(sku_ids);

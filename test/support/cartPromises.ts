@@ -31,7 +31,7 @@ export function cartPromises(now: () => EngineBench): void {
     await bench.hold(FIRST, bench.line('a', 3));
     expect(await bench.hold(FIRST, bench.line('a', 3))).to.deep.equal(held(bench.line('a', 3)));
     expect(await bench.left()).to.equal(2);
-    await bench.settle(FIRST, 'aborted', bench.line('a', 3));
+    await bench.complete(FIRST, 'aborted', bench.line('a', 3));
     expect(await bench.left()).to.equal(5);
   });
 
@@ -69,7 +69,7 @@ export function cartPromises(now: () => EngineBench): void {
         { ...bench.line('b', 1), replayed: false, returned: 0 },
       ],
     });
-    await bench.settle(FIRST, 'aborted', bench.line('a', 2), bench.line('b', 1));
+    await bench.complete(FIRST, 'aborted', bench.line('a', 2), bench.line('b', 1));
     expect(await bench.flow('a')).to.deep.include({ status: 'deducted' });
     expect(await bench.left()).to.equal(3);
   });
@@ -78,9 +78,9 @@ export function cartPromises(now: () => EngineBench): void {
     const bench = now();
     await bench.open(5);
     await bench.hold(FIRST, bench.line('a', 3));
-    expect(await bench.settle(FIRST, 'committed', bench.line('a', 3))).to.deep.equal(APPLIED);
-    expect(await bench.settle(FIRST, 'committed', bench.line('a', 3))).to.deep.equal(APPLIED_BEFORE);
-    expect(await bench.settle(FIRST, 'aborted', bench.line('a', 3))).to.deep.equal(APPLIED_BEFORE);
+    expect(await bench.complete(FIRST, 'committed', bench.line('a', 3))).to.deep.equal(APPLIED);
+    expect(await bench.complete(FIRST, 'committed', bench.line('a', 3))).to.deep.equal(APPLIED_BEFORE);
+    expect(await bench.complete(FIRST, 'aborted', bench.line('a', 3))).to.deep.equal(APPLIED_BEFORE);
     expect(await bench.flow('a')).to.deep.include({ ...bench.line('a', 3), ...FIRST, status: 'deducted' });
     expect(await bench.left()).to.equal(2);
     expect(await bench.deduct('o', bench.line('a', 3))).to.deep.equal({
@@ -93,9 +93,9 @@ export function cartPromises(now: () => EngineBench): void {
     const bench = now();
     await bench.open(5);
     await bench.hold(FIRST, bench.line('a', 3));
-    expect(await bench.settle(FIRST, 'aborted', bench.line('a', 3))).to.deep.equal(APPLIED);
-    expect(await bench.settle(FIRST, 'aborted', bench.line('a', 3))).to.deep.equal(APPLIED_BEFORE);
-    expect(await bench.settle(FIRST, 'committed', bench.line('a', 3))).to.deep.equal(APPLIED_BEFORE);
+    expect(await bench.complete(FIRST, 'aborted', bench.line('a', 3))).to.deep.equal(APPLIED);
+    expect(await bench.complete(FIRST, 'aborted', bench.line('a', 3))).to.deep.equal(APPLIED_BEFORE);
+    expect(await bench.complete(FIRST, 'committed', bench.line('a', 3))).to.deep.equal(APPLIED_BEFORE);
     expect(await bench.left()).to.equal(5);
     expect(await bench.flow('a')).to.deep.include({ ...FIRST, status: 'void' });
   });
@@ -104,7 +104,7 @@ export function cartPromises(now: () => EngineBench): void {
     const bench = now();
     await bench.open(5);
     await bench.hold(FIRST, bench.line('a', 3));
-    await bench.settle(FIRST, 'aborted', bench.line('a', 3), bench.line('b', 1));
+    await bench.complete(FIRST, 'aborted', bench.line('a', 3), bench.line('b', 1));
     expect((await bench.hold(FIRST, bench.line('a', 3))).is).to.equal('not_done');
     // The hold of this line was still under way when its cart was aborted.
     expect((await bench.hold(FIRST, bench.line('c', 1), bench.line('b', 1))).is).to.equal('not_done');
@@ -116,11 +116,11 @@ export function cartPromises(now: () => EngineBench): void {
     const bench = now();
     await bench.open(5);
     await bench.hold(FIRST, bench.line('a', 3));
-    await bench.settle(FIRST, 'aborted', bench.line('a', 3));
+    await bench.complete(FIRST, 'aborted', bench.line('a', 3));
     expect(await bench.hold(SECOND, bench.line('a', 4))).to.deep.equal(held(bench.line('a', 4)));
-    expect((await bench.settle(FIRST, 'aborted', bench.line('a', 3))).is).to.equal('applied');
+    expect((await bench.complete(FIRST, 'aborted', bench.line('a', 3))).is).to.equal('applied');
     expect(await bench.flow('a')).to.deep.include({ ...SECOND, ...bench.line('a', 4), status: 'pending' });
-    await bench.settle(SECOND, 'aborted', bench.line('a', 4));
+    await bench.complete(SECOND, 'aborted', bench.line('a', 4));
     expect((await bench.hold(FIRST, bench.line('a', 3))).is).to.equal('not_done');
     expect(await bench.left()).to.equal(5);
   });
@@ -128,8 +128,8 @@ export function cartPromises(now: () => EngineBench): void {
   it('rejects a late hold of a later attempt too, where an earlier one left a void flow', async () => {
     const bench = now();
     await bench.open(5);
-    await bench.settle(FIRST, 'aborted', bench.line('a', 1));
-    expect(await bench.settle(SECOND, 'aborted', bench.line('a', 1))).to.deep.equal(APPLIED);
+    await bench.complete(FIRST, 'aborted', bench.line('a', 1));
+    expect(await bench.complete(SECOND, 'aborted', bench.line('a', 1))).to.deep.equal(APPLIED);
     expect((await bench.hold(SECOND, bench.line('a', 1))).is).to.equal('not_done');
     expect((await bench.hold({ order_id: 'o', attempt: 3 }, bench.line('a', 1))).is).to.equal('held');
   });
@@ -137,7 +137,7 @@ export function cartPromises(now: () => EngineBench): void {
   it('lets another order, or an ordinary deduction of the same order, replace a void flow', async () => {
     const bench = now();
     await bench.open(9);
-    await bench.settle(FIRST, 'aborted', bench.line('a', 1), bench.line('b', 1), bench.line('c', 1));
+    await bench.complete(FIRST, 'aborted', bench.line('a', 1), bench.line('b', 1), bench.line('c', 1));
     expect(await bench.deduct('another', bench.line('a', 2))).to.deep.equal(deducted(bench.line('a', 2)));
     expect(await bench.deduct('o', bench.line('b', 3))).to.deep.equal(deducted(bench.line('b', 3)));
     expect(await bench.hold(FOREIGN, bench.line('c', 1))).to.deep.equal(held(bench.line('c', 1)));
@@ -162,10 +162,10 @@ export function cartPromises(now: () => EngineBench): void {
     await bench.open(5);
     await bench.hold(FIRST, bench.line('a', 3));
     for (const verdict of ['committed', 'aborted'] as const) {
-      expect(await bench.settle(SECOND, verdict, bench.line('a', 3))).to.deep.equal(APPLIED_BEFORE);
-      expect(await bench.settle(FOREIGN, verdict, bench.line('a', 3))).to.deep.equal(APPLIED_BEFORE);
+      expect(await bench.complete(SECOND, verdict, bench.line('a', 3))).to.deep.equal(APPLIED_BEFORE);
+      expect(await bench.complete(FOREIGN, verdict, bench.line('a', 3))).to.deep.equal(APPLIED_BEFORE);
     }
-    expect(await bench.settle(FIRST, 'committed', bench.line('b', 1))).to.deep.equal(APPLIED_BEFORE);
+    expect(await bench.complete(FIRST, 'committed', bench.line('b', 1))).to.deep.equal(APPLIED_BEFORE);
     expect(await bench.flow('a')).to.deep.include({ ...FIRST, status: 'pending' });
     expect(await bench.flow('b')).to.equal(null);
     expect(await bench.left()).to.equal(2);
@@ -195,12 +195,12 @@ export function cartPromises(now: () => EngineBench): void {
     expect(await bench.deduct('third', bench.line('c', 6))).to.deep.equal(
       refusalOf(bench.line('c', 6), 'insufficient_stock', { leaved_amount: 1 }),
     );
-    await bench.settle(FIRST, 'committed', bench.line('a', 2));
+    await bench.complete(FIRST, 'committed', bench.line('a', 2));
     expect(await bench.deduct('third', bench.line('c', 4))).to.deep.include({
       is: 'refused',
       code: 'insufficient_stock',
     });
-    await bench.settle(FOREIGN, 'aborted', bench.line('b', 2));
+    await bench.complete(FOREIGN, 'aborted', bench.line('b', 2));
     expect(await bench.deduct('third', bench.line('c', 3))).to.deep.equal(deducted(bench.line('c', 3)));
     expect(await bench.left()).to.equal(0);
   });
@@ -221,7 +221,7 @@ export function cartPromises(now: () => EngineBench): void {
     expect(await bench.adjust('down', -1)).to.deep.equal(refusal('insufficient_stock', { leaved_amount: 0 }));
     expect(await bench.adjust('fill', STOCK_LIMIT)).to.deep.equal(refusal('stock_limit'));
     expect(await bench.adjust('rest', STOCK_LIMIT - 5)).to.deep.equal(APPLIED);
-    expect(await bench.settle(FIRST, 'aborted', bench.line('a', 5))).to.deep.equal(APPLIED);
+    expect(await bench.complete(FIRST, 'aborted', bench.line('a', 5))).to.deep.equal(APPLIED);
     expect(await bench.left()).to.equal(STOCK_LIMIT);
   });
 }

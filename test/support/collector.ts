@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers';
 import { eventually } from './eventually.ts';
 
 /** A span as a collector received it. */
-export interface ToldSpan {
+export interface ReceivedSpan {
   readonly name: string;
   readonly traceId: string;
   readonly spanId: string;
@@ -28,19 +28,19 @@ export const takeAll: Behaviour = (_request, response) =>
 /** An OTLP receiver over HTTP, on a port of its own. */
 export interface Collector {
   readonly url: string;
-  readonly spans: readonly ToldSpan[];
+  readonly spans: readonly ReceivedSpan[];
   /** Every body that was ever sent, byte for byte. */
   readonly bodies: readonly string[];
   readonly addresses: ReadonlySet<string>;
   /** @throws when there is no such span within 15 seconds */
-  find(name: string, isIt: (span: ToldSpan) => boolean): Promise<ToldSpan>;
+  find(name: string, isIt: (span: ReceivedSpan) => boolean): Promise<ReceivedSpan>;
   stop(): Promise<void>;
 }
 
 const FIND_MS = 15_000;
 
 export async function startCollector(behaviour: Behaviour = takeAll): Promise<Collector> {
-  const spans: ToldSpan[] = [];
+  const spans: ReceivedSpan[] = [];
   const bodies: string[] = [];
   const addresses = new Set<string>();
   const server = createServer((request, response) => {
@@ -75,7 +75,7 @@ export async function startCollector(behaviour: Behaviour = takeAll): Promise<Co
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
 type Json = any;
 
-function spansIn(body: Json): ToldSpan[] {
+function spansIn(body: Json): ReceivedSpan[] {
   return body.resourceSpans.flatMap(({ resource, scopeSpans }: Json) =>
     scopeSpans.flatMap((scope: Json) =>
       scope.spans.map(({ name, traceId, spanId, parentSpanId, kind, attributes, status }: Json) => ({

@@ -7,7 +7,7 @@ import { sideSession } from './sideSession.ts';
 import { skuOn } from './traffic.ts';
 
 /** Everything that commits, as one gateway calls it. */
-export interface Hands {
+export interface CommitPorts {
   readonly shard: number;
   readonly engine: StockEngine;
   readonly carts: CartRecords;
@@ -26,8 +26,8 @@ export interface CommitIds extends RowIds {
 export interface CommitCase {
   readonly name: string;
   /** The steps before the change, without a fault. */
-  prepare?(hands: Hands, ids: CommitIds): Promise<unknown>;
-  change(hands: Hands, ids: CommitIds): Promise<{ readonly is: string }>;
+  prepare?(hands: CommitPorts, ids: CommitIds): Promise<unknown>;
+  change(hands: CommitPorts, ids: CommitIds): Promise<{ readonly is: string }>;
   /** The outcome when the change was not committed; absent: `not_done`. */
   readonly undone?: Readonly<Record<string, string>>;
 }
@@ -45,14 +45,14 @@ export function commitIds(shard: number, name: string): CommitIds {
 const OPENED = 10;
 
 const apply = async <O extends Operation>(
-  { engine, shard, deadline }: Hands,
+  { engine, shard, deadline }: CommitPorts,
   operation: O,
 ): Promise<{ readonly is: string }> => {
   const [outcome] = await engine.apply(shard, [operation], deadline());
   if (outcome === undefined) throw new Error('an operation got no outcome');
   return outcome;
 };
-const open = (hands: Hands, { sku_ids }: CommitIds): Promise<unknown> =>
+const open = (hands: CommitPorts, { sku_ids }: CommitIds): Promise<unknown> =>
   Promise.all(sku_ids.map((sku_id) => apply(hands, { kind: 'open', sku_id, leaved_amount: OPENED })));
 
 const linesOf = ({ sku, other }: CommitIds): Line[] => [
@@ -62,23 +62,24 @@ const linesOf = ({ sku, other }: CommitIds): Line[] => [
 const firstOf = (ids: CommitIds): Line[] => linesOf(ids).slice(0, 1);
 const cartOf = ({ order }: CommitIds, attempt = 1): CartKey => ({ order_id: order, attempt });
 
-const deduct = (hands: Hands, ids: CommitIds, lines = linesOf(ids)) =>
+const deduct = (hands: CommitPorts, ids: CommitIds, lines = linesOf(ids)) =>
   apply(hands, { kind: 'deduct', order_id: ids.order, lines });
-const hold = (hands: Hands, ids: CommitIds, attempt = 1) =>
+const hold = (hands: CommitPorts, ids: CommitIds, attempt = 1) =>
   apply(hands, { kind: 'hold', ...cartOf(ids, attempt), lines: linesOf(ids) });
-const settle = (hands: Hands, ids: CommitIds, verdict: 'committed' | 'aborted', attempt = 1) =>
+const settle = (hands: CommitPorts, ids: CommitIds, verdict: 'committed' | 'aborted', attempt = 1) =>
   apply(hands, { kind: 'settle', ...cartOf(ids, attempt), decision: verdict, lines: linesOf(ids) });
-const cancel = (hands: Hands, ids: CommitIds) =>
+const cancel = (hands: CommitPorts, ids: CommitIds) =>
   apply(hands, { kind: 'cancel', order_id: ids.order, lines: linesOf(ids) });
-const adjust = (hands: Hands, { sku }: CommitIds, delta: number) =>
+const adjust = (hands: CommitPorts, { sku }: CommitIds, delta: number) =>
   apply(hands, { kind: 'adjust', sku_id: sku, adjustment_id: 'a', delta, reason: null });
-const begin = ({ carts, shard, deadline }: Hands, ids: CommitIds) =>
+const begin = ({ carts, shard, deadline }: CommitPorts, ids: CommitIds) =>
   carts.begin(shard, { order_id: ids.order, lines: linesOf(ids) }, false, deadline());
-const decide = ({ carts, shard, deadline }: Hands, ids: CommitIds, verdict: 'committed' | 'aborted') =>
+const decide = ({ carts, shard, deadline }: CommitPorts, ids: CommitIds, verdict: 'committed' | 'aborted') =>
   carts.decide(shard, cartOf(ids), verdict, deadline());
-const judge = ({ carts, shard, deadline }: Hands, ids: CommitIds) => carts.resolve(shard, cartOf(ids), deadline());
+const judge = ({ carts, shard, deadline }: CommitPorts, ids: CommitIds) =>
+  carts.resolve(shard, cartOf(ids), deadline());
 
-const transferOf = ({ shard }: Hands, { sku }: CommitIds): Transfer => ({
+const transferOf = ({ shard }: CommitPorts, { sku }: CommitIds): Transfer => ({
   sku_id: sku,
   transfer_id: 'ab'.repeat(16),
   amount: 3,
@@ -87,18 +88,18 @@ const transferOf = ({ shard }: Hands, { sku }: CommitIds): Transfer => ({
 });
 
 const afterOpen =
-  (...steps: readonly ((hands: Hands, ids: CommitIds) => Promise<unknown>)[]) =>
-  async (hands: Hands, ids: CommitIds): Promise<void> => {
+  (...steps: readonly ((hands: CommitPorts, ids: CommitIds) => Promise<unknown>)[]) =>
+  async (hands: CommitPorts, ids: CommitIds): Promise<void> => {
     await open(hands, ids);
     for (const step of steps) await step(hands, ids);
   };
-const undoneHold = [hold, (hands: Hands, ids: CommitIds) => settle(hands, ids, 'aborted')] as const;
-const abandon = async (hands: Hands, ids: CommitIds): Promise<void> => {
+const undoneHold = [hold, (hands: CommitPorts, ids: CommitIds) => settle(hands, ids, 'aborted')] as const;
+const abandon = async (hands: CommitPorts, ids: CommitIds): Promise<void> => {
   await begin(hands, ids);
   await age({ order_ids: [ids.order], sku_ids: [] });
 };
 /** Adds one unit that the journal does not have. */
-const breakBooks = async ({ shard }: Hands, { sku }: CommitIds): Promise<void> => {
+const breakBooks = async ({ shard }: CommitPorts, { sku }: CommitIds): Promise<void> => {
   const session = await sideSession(shard);
   await session.query('UPDATE stock SET leaved_amount = leaved_amount + 1 WHERE sku_id = ?', [Buffer.from(sku)]);
   await session.end();

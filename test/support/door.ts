@@ -2,17 +2,17 @@ import { connect, createServer } from 'node:net';
 import type { Socket } from 'node:net';
 
 /** A TCP port in front of a server. */
-export interface Door {
+export interface FrozenPort {
   /** Forwards connections from now on, and ends those that have waited. */
   open(): void;
   close(): Promise<void>;
 }
 
 /** Listens on a port and accepts connections, but sends nothing until it is opened, like a frozen server. */
-export async function frozenDoor(
+export async function openFrozenPort(
   port: number,
   target: { readonly host: string; readonly port: number },
-): Promise<Door> {
+): Promise<FrozenPort> {
   const sockets = new Set<Socket>();
   let isOpen = false;
   const keep = (socket: Socket): Socket => {

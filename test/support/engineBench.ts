@@ -59,7 +59,7 @@ export class EngineBench {
     return this.apply({ kind: 'hold', ...cart, lines });
   }
 
-  settle(cart: CartKey, verdict: CommitDecision, ...lines: Line[]) {
+  complete(cart: CartKey, verdict: CommitDecision, ...lines: Line[]) {
     return this.apply({ kind: 'settle', ...cart, decision: verdict, lines });
   }
 

@@ -11,7 +11,7 @@ export const FAULTS = ['kill', 'stall', 'throw'] as const;
 export type Fault = (typeof FAULTS)[number];
 
 export const MOMENTS = ['before', 'after'] as const;
-export type Moment = (typeof MOMENTS)[number];
+export type FaultMoment = (typeof MOMENTS)[number];
 
 /** Where and how a gateway fails, once. */
 export interface Armed {

@@ -25,8 +25,8 @@ export function heartbeatPromises(bench: () => ReplicaBench, follow: () => Promi
   const beat = (connection: Connection): Promise<boolean> => writeHeartbeat(connection, performance.now() + 5_000);
   const heartbeat = async (): Promise<string> => String((await bench().write(HEARTBEAT))[0]?.heartbeat);
 
-  beforeEach(() => bench().hearts.stop());
-  after(() => bench().hearts.start());
+  beforeEach(() => bench().heartbeats.stop());
+  after(() => bench().heartbeats.start());
 
   it('beats at most once every 150 ms, however many gateways there are', async () => {
     const gateways = [1, 2, 3].map(() => new Heartbeats(bench().shards, () => undefined));
@@ -59,7 +59,7 @@ export function heartbeatPromises(bench: () => ReplicaBench, follow: () => Promi
 
   it('waits for a commit that waits for its replicas', async () => {
     const [holder, connection] = [await bench().session(), await open()];
-    for (const replica of [0, 1]) await bench().tell(replica, 'STOP REPLICA IO_THREAD');
+    for (const replica of [0, 1]) await bench().runOnReplica(replica, 'STOP REPLICA IO_THREAD');
     await holder.query('SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED');
     await holder.beginTransaction();
     await holder.query('SELECT sellable_after_ms FROM precheck WHERE only_row = 1 LOCK IN SHARE MODE');
@@ -75,7 +75,7 @@ export function heartbeatPromises(bench: () => ReplicaBench, follow: () => Promi
     expect(performance.now() - startMs, 'the commit waited').to.be.above(700);
     expect(order).to.deep.equal(['commit', 'beat']);
     connection.destroy();
-    bench().hearts.start();
+    bench().heartbeats.start();
     await follow();
   });
 

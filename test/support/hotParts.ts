@@ -8,7 +8,7 @@ import type { HotServices } from '../../src/service/hot/hot.ts';
 import type { Routing } from '../../src/service/routing.ts';
 
 /** The components that maintain split SKUs, as in a gateway. */
-export function hotParts(shards: readonly Shard[], routing: Routing, engine: StockEngine): HotServices {
+export function hotComponents(shards: readonly Shard[], routing: Routing, engine: StockEngine): HotServices {
   return createHotServices({
     ...{
       routing,

@@ -124,7 +124,7 @@ export async function layoutOf(
 }
 
 /** Units in closed rows, and in transit. */
-export async function unitsAstray(of: Stack, sku_id: string): Promise<number> {
+export async function unitsToMove(of: Stack, sku_id: string): Promise<number> {
   let units = 0;
   for (const shard of of.shards.keys()) {
     const session = await sideSession(shard);

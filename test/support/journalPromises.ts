@@ -8,7 +8,7 @@ import { journalStatement } from '../../src/mysql/sql/readJournal.ts';
 import type { TestGateway } from './gateway.ts';
 import { BUSY, endOf, entriesOf, FEW_FLOWS, leftOf, otherSku, POINTED } from './longJournal.ts';
 import type { JournalSize } from './longJournal.ts';
-import { costOf, expectOrderly, planOf } from './statementCost.ts';
+import { costOf, expectIndexed, planOf } from './statementCost.ts';
 
 /** A gateway in front of one shard that `fillJournal` filled. */
 export interface JournalBench {
@@ -60,7 +60,7 @@ export function journalPromises(now: () => JournalBench): void {
   const expectCheap = async (sku_id: string, after: JournalPosition | null): Promise<void> => {
     const statement = journalStatement({ sku_id, after, limit: LIMIT, holdsAfter: '', holdsMax: 100 });
     const plan = await planOf(session, statement);
-    expectOrderly(plan);
+    expectIndexed(plan);
     const ranges = plan.filter(({ key }) => key === 'by_time').map(({ table }) => table);
     expect(ranges.sort(), JSON.stringify(plan)).to.deep.equal(['adjustment', 'flow', 'flow_return']);
     const cost = await costOf(session, statement);

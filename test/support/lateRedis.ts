@@ -8,7 +8,7 @@ import { STORE } from '../../src/redis/script.ts';
 export interface LateRedis {
   readonly port: number;
   /** Cache writes that were delivered late, and those of them that were still the latest of some SKU. */
-  readonly came: { late: number; stored: number };
+  readonly delivered: { late: number; stored: number };
   close(): Promise<void>;
 }
 
@@ -66,7 +66,7 @@ export async function startLateRedis(target: RedisProcess, { share, lateMsMax }:
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     port: (server.address() as AddressInfo).port,
-    came,
+    delivered: came,
     async close() {
       timers.forEach((timer) => clearTimeout(timer));
       sockets.forEach((socket) => socket.destroy());

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer, HttpClient } from '../../scripts/support/httpClient.ts';
 
 /** A gateway that customers may call. */
-export interface Door {
+export interface CalledGateway {
   readonly version: 'old' | 'new';
   readonly publicUrl: string;
   /** True after it was asked to end: it may stop answering. */
@@ -10,7 +10,7 @@ export interface Door {
 }
 
 /** An accepted order. */
-export interface Placed {
+export interface AcceptedOrder {
   readonly order_id: string;
   readonly lines: readonly { readonly order_detail_id: string; readonly sku_id: string; readonly quantity: number }[];
   isCancelled: boolean;
@@ -18,10 +18,10 @@ export interface Placed {
 
 export interface MixedCustomers {
   /** The gateways that customers call; one may be added or removed at any time. */
-  readonly doors: Door[];
+  readonly gateways: CalledGateway[];
   /** The name of the current phase, for the counts. */
   phase: string;
-  readonly placed: readonly Placed[];
+  readonly placed: readonly AcceptedOrder[];
   /** Wrong answers, and missing answers of gateways that should keep running. */
   readonly faults: readonly string[];
   /** First answers by phase and version, like `together old 201`, and each 503 with its code. */
@@ -49,15 +49,15 @@ interface AllowedAnswer {
  */
 export function startMixedCustomers(options: {
   readonly client: HttpClient;
-  readonly doors: readonly Door[];
+  readonly gateways: readonly CalledGateway[];
   /** At least three SKUs that are not split, on different shards, and one split SKU. */
   readonly skus: { readonly plain: readonly string[]; readonly hot: string };
   readonly customers: number;
   readonly phase: string;
 }): MixedCustomers {
   const { client, skus } = options;
-  const doors = [...options.doors];
-  const placed: Placed[] = [];
+  const doors = [...options.gateways];
+  const placed: AcceptedOrder[] = [];
   const faults: string[] = [];
   const counts = new Map<string, number>();
   const gone = new Map<string, number>();
@@ -65,7 +65,7 @@ export function startMixedCustomers(options: {
   const move = (sku_id: string, units: number): void => void gone.set(sku_id, (gone.get(sku_id) ?? 0) + units);
   let running = true;
 
-  const doorOf = (version: Door['version'], turn: number): Door | undefined => {
+  const doorOf = (version: CalledGateway['version'], turn: number): CalledGateway | undefined => {
     const wanted = doors.filter((door) => door.version === version);
     const able = wanted.length > 0 ? wanted : doors;
     return able[turn % able.length];
@@ -77,7 +77,7 @@ export function startMixedCustomers(options: {
    * @returns the answer, and whether an earlier attempt may have had the effect
    */
   const sendUntilDefinite = async (
-    version: Door['version'],
+    version: CalledGateway['version'],
     path: string,
     body: unknown,
   ): Promise<{ answer: Answer; wasUnsure: boolean }> => {
@@ -120,7 +120,7 @@ export function startMixedCustomers(options: {
   /** Sends a request, and repeats it at the other version. */
   const twice = async (
     label: string,
-    version: Door['version'],
+    version: CalledGateway['version'],
     path: string,
     body: unknown,
     first: AllowedAnswer,
@@ -131,7 +131,7 @@ export function startMixedCustomers(options: {
     return expectAnswer(`${label}, again`, (await sendUntilDefinite(otherOf(version), path, body)).answer, [again]);
   };
 
-  const linesOf = (order_id: string, number: number): Placed['lines'] => {
+  const linesOf = (order_id: string, number: number): AcceptedOrder['lines'] => {
     const line = (sku_id: string, place: number) => ({
       order_detail_id: `${order_id}-${place}`,
       sku_id,
@@ -154,7 +154,7 @@ export function startMixedCustomers(options: {
   const buy = async (customer: number, number: number): Promise<void> => {
     const version = (customer + number) % 2 === 0 ? 'old' : 'new';
     const order_id = `mixed-${customer}-${number}`;
-    const order: Placed = { order_id, lines: linesOf(order_id, customer + number), isCancelled: false };
+    const order: AcceptedOrder = { order_id, lines: linesOf(order_id, customer + number), isCancelled: false };
     const body = { order_id, lines: order.lines };
     const isSold = await twice(
       `the sale of ${order_id}`,
@@ -205,7 +205,7 @@ export function startMixedCustomers(options: {
   };
 
   const state: MixedCustomers = {
-    doors,
+    gateways: doors,
     phase: options.phase,
     placed,
     faults,
@@ -226,6 +226,6 @@ export function startMixedCustomers(options: {
   return state;
 }
 
-function otherOf(version: Door['version']): Door['version'] {
+function otherOf(version: CalledGateway['version']): CalledGateway['version'] {
   return version === 'old' ? 'new' : 'old';
 }

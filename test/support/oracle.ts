@@ -34,7 +34,7 @@ import type { SlotMap } from '../../src/core/slots.ts';
 import { idStatusOf } from '../../src/core/standing.ts';
 import type { IdStatus } from '../../src/core/standing.ts';
 import { conflictOf, holdOf, newFlow, restOf, unitsBySku } from './oracleFlows.ts';
-import { OracleShelf } from './oracleShelf.ts';
+import { OracleStockRow } from './oracleShelf.ts';
 
 interface Judged {
   readonly line: Line;
@@ -49,7 +49,7 @@ type Claimed = { readonly is: 'claimed'; readonly lines: readonly DeductedLine[]
  */
 export class Oracle implements StockEngine, StockReader {
   readonly #owners: SlotMap;
-  readonly #rows = new Map<string, OracleShelf>();
+  readonly #rows = new Map<string, OracleStockRow>();
   readonly #flows = new Map<string, Flow>();
   readonly #adjustments = new Map<string, number>();
   readonly #returns = new Map<string, number>();
@@ -246,7 +246,7 @@ export class Oracle implements StockEngine, StockReader {
     const row = this.#rows.get(sku_id);
     if (row?.opening === leaved_amount) return { is: 'applied', replayed: true };
     if (row !== undefined) return { ...refused('sku_exists'), opened_with: row.opening };
-    this.#rows.set(sku_id, new OracleShelf(leaved_amount, STOCK_LIMIT));
+    this.#rows.set(sku_id, new OracleStockRow(leaved_amount, STOCK_LIMIT));
     return { is: 'applied', replayed: false };
   }
 
@@ -265,7 +265,7 @@ export class Oracle implements StockEngine, StockReader {
     this.#flows.set(flowKeyText(flow), flow);
   }
 
-  #row(sku_id: string): OracleShelf {
+  #row(sku_id: string): OracleStockRow {
     const row = this.#rows.get(sku_id);
     if (row === undefined) throw new Error(`${sku_id} has flows and no stock row`);
     return row;

@@ -1,7 +1,7 @@
 import type { Sale, CommitDecision } from '../../src/core/nouns.ts';
 
 /** The stock of one SKU in the oracle. */
-export class OracleShelf {
+export class OracleStockRow {
   readonly opening: number;
   readonly #limit: bigint;
   /** Opening stock plus all adjustments. */

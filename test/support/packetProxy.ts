@@ -1,6 +1,6 @@
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
-import { digitsOf, isBatch, packetLength, statementOf, verdictOf } from './packets.ts';
+import { digitsOf, isBatch, packetLength, statementOf, commitReplyOf } from './packets.ts';
 
 /**
  * Where a packet is struck: before the server receives it, when the server has half of it, or when the server has
@@ -126,7 +126,7 @@ export async function startPacketProxy(target: { readonly host: string; readonly
       const strike = awaited;
       if (strike === null) return void client.write(chunk);
       reply = Buffer.concat([reply, chunk]);
-      if (isBatch(statements.at(-1) ?? '') && verdictOf(reply) === null) return;
+      if (isBatch(statements.at(-1) ?? '') && commitReplyOf(reply) === null) return;
       awaited = null;
       const whole = reply;
       reply = Buffer.alloc(0);

@@ -40,7 +40,7 @@ export function commits(packet: Buffer): boolean {
  * The server's reply to a packet that commits: an OK for each of its statements, or an error that ends them. Null: the
  * reply is incomplete.
  */
-export function verdictOf(reply: Buffer): 'ok' | 'error' | null {
+export function commitReplyOf(reply: Buffer): 'ok' | 'error' | null {
   for (
     let rest = reply, length = packetLength(rest);
     length !== null && rest.length >= length;

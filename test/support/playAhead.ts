@@ -4,7 +4,7 @@
  * @param width how many cases run at once
  * @returns the function that a test calls for its case; it ends as the case does
  */
-export function playAhead<Case>(
+export function runAhead<Case>(
   cases: readonly Case[],
   width: number,
   play: (one: Case) => Promise<void>,

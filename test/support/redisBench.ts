@@ -34,7 +34,7 @@ export async function redisBench(): Promise<{ command: Command; directory: strin
 const started: RedisReadings[] = [];
 
 /** The readings that one gateway shares through Redis. Resolves when they are ready. */
-export async function gateway(
+export async function startRedisTier(
   nodes: readonly RedisProcess[],
   more: Partial<RedisOptions> & { readonly isSkewed?: boolean } = {},
 ): Promise<RedisReadings> {
@@ -94,7 +94,7 @@ export function keyOf(sku_id: string): string {
   return new PartitionKeys(PREFIX, partitionOf(sku_id)).ofSku(sku_id);
 }
 
-export function sightOf(sku_id: string, more: Partial<StockReading> = {}): StockReading {
+export function stockReadingOf(sku_id: string, more: Partial<StockReading> = {}): StockReading {
   return {
     sku_id,
     leaved_amount: 0,
@@ -108,7 +108,7 @@ export function sightOf(sku_id: string, more: Partial<StockReading> = {}): Stock
 }
 
 /** The reading of a SKU that a gateway gets from Redis; null when there is none, or no answer. */
-export async function knownOf(readings: RedisReadings, sku_id: string): Promise<StockReading | null> {
+export async function storedReading(readings: RedisReadings, sku_id: string): Promise<StockReading | null> {
   const [reading = null] = await readings.read([sku_id], performance.now() + 1_000).catch(() => [null]);
   return reading;
 }
@@ -118,17 +118,17 @@ export async function knownOf(readings: RedisReadings, sku_id: string): Promise<
  *
  * @returns the reading that was written
  */
-export async function noteUntilKnown(
+export async function writeUntilRead(
   from: RedisReadings,
   to: RedisReadings,
   sku_id: string,
   more: Partial<StockReading> = {},
 ): Promise<StockReading> {
-  let written = sightOf(sku_id, more);
+  let written = stockReadingOf(sku_id, more);
   await eventually(`${sku_id} can be read`, READY_MS, async () => {
-    written = sightOf(sku_id, more);
+    written = stockReadingOf(sku_id, more);
     await from.store([written]);
-    const known = await knownOf(to, sku_id);
+    const known = await storedReading(to, sku_id);
     return known !== null && known.version >= written.version;
   });
   return written;

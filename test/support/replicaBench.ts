@@ -20,14 +20,14 @@ export const STATEMENT_MS = 500;
 export interface ReplicaBench {
   readonly stack: Stack;
   readonly shards: readonly Shard[];
-  readonly hearts: Heartbeats;
-  readonly sights: ReplicaReadings;
+  readonly heartbeats: Heartbeats;
+  readonly readings: ReplicaReadings;
   readonly primary: DatabaseServer;
   readonly replicas: readonly DatabaseServer[];
   /** Runs a statement on the primary, in the schema of a shard. */
   write(sql: string, shard?: number): Promise<RowDataPacket[]>;
   /** Runs a statement on a replica, in the schema of shard 0. */
-  tell(replica: number, sql: string): Promise<RowDataPacket[]>;
+  runOnReplica(replica: number, sql: string): Promise<RowDataPacket[]>;
   /** A session on the primary, in the schema of shard 0; closed at the end. */
   session(): Promise<mysql.Connection>;
   look(sku_id: string): Promise<StockReading | null>;
@@ -80,12 +80,12 @@ export async function replicaBench(): Promise<ReplicaBench> {
   return {
     stack,
     shards,
-    hearts,
-    sights,
+    heartbeats: hearts,
+    readings: sights,
     primary,
     replicas: primary.replicas,
     write: (sql, shard = 0) => ask(addressOf(shard), sql),
-    tell: (replica, sql) => ask({ ...addressOf(0), port: primary.replicas[replica]?.port ?? 0 }, sql),
+    runOnReplica: (replica, sql) => ask({ ...addressOf(0), port: primary.replicas[replica]?.port ?? 0 }, sql),
     async session() {
       const session = await connect(addressOf(0));
       sessions.push(session);

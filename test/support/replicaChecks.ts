@@ -36,7 +36,7 @@ export class ReplicaChecks {
 
   /** Starts replication on both replicas, and waits until they follow. */
   async restart(): Promise<void> {
-    for (const replica of [0, 1]) await this.#bench.tell(replica, 'START REPLICA');
+    for (const replica of [0, 1]) await this.#bench.runOnReplica(replica, 'START REPLICA');
     await this.bothFollow();
   }
 
@@ -59,8 +59,9 @@ export class ReplicaChecks {
     const answeredMs: number[] = [performance.now()];
     const writer = await this.#bench.session();
     for (let version = 1; version <= 60; version += 1) {
-      if (version === 20) for (const replica of [0, 1]) await this.#bench.tell(replica, 'STOP REPLICA SQL_THREAD');
-      if (version === 40) for (const replica of [0, 1]) await this.#bench.tell(replica, 'START REPLICA');
+      if (version === 20)
+        for (const replica of [0, 1]) await this.#bench.runOnReplica(replica, 'STOP REPLICA SQL_THREAD');
+      if (version === 40) for (const replica of [0, 1]) await this.#bench.runOnReplica(replica, 'START REPLICA');
       await writer.beginTransaction();
       await writer.query('SELECT sellable_after_ms FROM precheck WHERE only_row = 1 LOCK IN SHARE MODE');
       await writer.query(`UPDATE stock SET version = version + 1 WHERE sku_id = '${sku_id}'`);

@@ -11,7 +11,7 @@ import { temporaryFolder } from './temporary.ts';
 
 const WAIT_MS = 30_000;
 /** Longer than a shard stays without a new watermark, and the other shards without a copy of it. */
-export const MOVED_ON_MS = 3_000;
+export const WATERMARK_MS = 3_000;
 
 export interface OrderBody {
   readonly order_id: string;

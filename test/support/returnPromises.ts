@@ -70,7 +70,7 @@ export function returnPromises(now: () => EngineBench): void {
   it('refuses a return of units that were never deducted', async () => {
     const bench = now();
     await bench.open(5);
-    await bench.settle(CART, 'aborted', bench.line('undone', 1));
+    await bench.complete(CART, 'aborted', bench.line('undone', 1));
     await bench.cancel('o', bench.key('buried'));
     for (const detail of ['none', 'undone', 'buried']) {
       expect(await bench.giveBack('r1', bench.line(detail, 1)), detail).to.deep.equal(refusal('unknown_deduction'));
@@ -87,7 +87,7 @@ export function returnPromises(now: () => EngineBench): void {
       is: 'pending',
       holds: [{ ...bench.key('a'), ...CART }],
     });
-    await bench.settle(CART, 'committed', bench.line('a', 3));
+    await bench.complete(CART, 'committed', bench.line('a', 3));
     expect(await bench.giveBack('r1', bench.line('a', 1))).to.deep.equal(returned(1, 2));
     expect(await bench.left()).to.equal(3);
   });
@@ -138,7 +138,7 @@ export function returnPromises(now: () => EngineBench): void {
   it('blocks ids that were never deducted, for any quantity, also of an unknown SKU', async () => {
     const bench = now();
     await bench.open(5);
-    await bench.settle(CART, 'aborted', bench.line('undone', 3));
+    await bench.complete(CART, 'aborted', bench.line('undone', 3));
     expect(await bench.cancel('o', bench.key('a'), bench.key('undone'), bench.key('a', bench.other))).to.deep.equal(
       APPLIED,
     );
@@ -157,8 +157,8 @@ export function returnPromises(now: () => EngineBench): void {
     const bench = now();
     await bench.open(5);
     await bench.cancel('o', bench.key('a'));
-    expect(await bench.settle(CART, 'committed', bench.line('a', 1))).to.deep.equal(APPLIED_BEFORE);
-    expect(await bench.settle(CART, 'aborted', bench.line('a', 1))).to.deep.equal(APPLIED_BEFORE);
+    expect(await bench.complete(CART, 'committed', bench.line('a', 1))).to.deep.equal(APPLIED_BEFORE);
+    expect(await bench.complete(CART, 'aborted', bench.line('a', 1))).to.deep.equal(APPLIED_BEFORE);
     expect(await bench.flow('a')).to.deep.include({ status: 'cancelled' });
     expect(await bench.left()).to.equal(5);
   });
@@ -193,7 +193,7 @@ export function returnPromises(now: () => EngineBench): void {
     expect(await bench.cancel('o', bench.key('a'), bench.key('b'))).to.deep.equal(blocked);
     expect(await bench.cancel('another', bench.key('b'))).to.deep.equal(blocked);
     expect(await bench.flow('a')).to.deep.include({ status: 'deducted' });
-    await bench.settle(CART, 'committed', bench.line('b', 1));
+    await bench.complete(CART, 'committed', bench.line('b', 1));
     expect(await bench.cancel('o', bench.key('a'), bench.key('b'))).to.deep.equal(APPLIED);
     expect(await bench.left()).to.equal(5);
   });

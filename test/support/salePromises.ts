@@ -31,8 +31,8 @@ export function salePromises(now: () => EngineBench): void {
       lines: [{ ...bench.line('a', 3), replayed: true, returned: 0 }],
     });
     expect((await bench.hold(CART, bench.line('c', 1))).is).to.equal('held');
-    expect(await bench.settle(CART, 'committed', bench.line('c', 1))).to.deep.equal(APPLIED);
-    expect(await bench.settle(CART, 'aborted', bench.line('d', 1))).to.deep.equal(APPLIED);
+    expect(await bench.complete(CART, 'committed', bench.line('c', 1))).to.deep.equal(APPLIED);
+    expect(await bench.complete(CART, 'aborted', bench.line('d', 1))).to.deep.equal(APPLIED);
     expect((await bench.giveBack('r1', bench.line('a', 2))).is).to.equal('returned');
     expect(await bench.cancel('o', bench.key('b'))).to.deep.equal(APPLIED);
     expect(await bench.left()).to.equal(7);

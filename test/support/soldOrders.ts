@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { runFile } from './command.ts';
 import { eventually } from './eventually.ts';
-import { MOVED_ON_MS, orderOf, skuPath } from './restoredBench.ts';
+import { WATERMARK_MS, orderOf, skuPath } from './restoredBench.ts';
 import type { RestoredBench } from './restoredBench.ts';
 import { temporaryFolder } from './temporary.ts';
 
@@ -95,7 +95,7 @@ export class SoldOrders {
   /** Restores shard 0 from its copy `backup`, and waits until the gateway refuses it. */
   async restored(): Promise<void> {
     await this.completed();
-    await sleep(MOVED_ON_MS);
+    await sleep(WATERMARK_MS);
     await this.#bench.copies.restore(0, 'backup');
     await this.becomes('refused');
   }

@@ -63,7 +63,7 @@ export async function planOf(session: mysql.Connection, { sql, values }: Stateme
 }
 
 /** Expects that every table is read by a key, that nothing is sorted, and that no temporary table is used. */
-export function expectOrderly(plan: readonly PlanLine[]): void {
+export function expectIndexed(plan: readonly PlanLine[]): void {
   const text = JSON.stringify(plan, null, 1);
   // A table has no name when the server already found that there is no such row.
   for (const { table, type, key, Extra } of plan.filter((line) => line.table !== null)) {

@@ -1,6 +1,6 @@
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
-import { commits, packetLength, verdictOf } from './packets.ts';
+import { commits, packetLength, commitReplyOf } from './packets.ts';
 
 /**
  * Where the wire is cut, relative to the packet that commits, which is COMMIT or a whole batch:
@@ -124,7 +124,7 @@ export async function startWireProxy(target: { readonly host: string; readonly p
     upstream.on('data', (chunk: Buffer) => {
       received = Buffer.concat([received, chunk]);
       if (isCommitting) {
-        const verdict = verdictOf(received);
+        const verdict = commitReplyOf(received);
         if (verdict === null) return;
         if (verdict === 'ok') reply = drawCut(true);
         isCommitting = false;

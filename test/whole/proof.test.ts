@@ -3,16 +3,16 @@ import type { AddressInfo } from 'node:net';
 import { runInNewContext } from 'node:vm';
 import { expect } from 'chai';
 import type { GatewayProcess } from '../../scripts/support/gatewayProcess.ts';
-import { isEnd, leftOpen } from '../proof/aftermath.ts';
+import { hasExpectedEnd, undecidedWrites } from '../proof/aftermath.ts';
 import { check } from '../proof/checker.ts';
-import { isDefinite } from '../proof/definite.ts';
+import { isResolvedBy } from '../proof/definite.ts';
 import { clockShift } from '../proof/faults.ts';
 import type { AdjustmentSent } from '../proof/history.ts';
 import { runRound } from '../proof/round.ts';
 import { GatewaySlot } from '../proof/slot.ts';
-import { SPLIT_BROKEN, SPLIT_SOUND } from '../proof/splitStories.ts';
-import { BROKEN, SOUND } from '../proof/stories.ts';
-import { TIER_BROKEN, TIER_SOUND } from '../proof/tierStories.ts';
+import { SPLIT_BROKEN, SPLIT_VALID } from '../proof/splitStories.ts';
+import { BROKEN, VALID } from '../proof/stories.ts';
+import { TIER_BROKEN, TIER_VALID } from '../proof/tierStories.ts';
 import { startWorld } from '../proof/world.ts';
 import type { World } from '../proof/world.ts';
 import { ENGINE_NAMES } from '../support/engines.ts';
@@ -48,7 +48,7 @@ describe('history checker', () => {
     });
   }
 
-  for (const { name, history, state } of [...SOUND, ...SPLIT_SOUND]) {
+  for (const { name, history, state } of [...VALID, ...SPLIT_VALID]) {
     it(`is content with ${name}`, () => {
       expect(check(history, state)).to.deep.equal([]);
     });
@@ -60,7 +60,7 @@ describe('history checker', () => {
     });
   }
 
-  for (const { name, history, state, hasTiers } of TIER_SOUND) {
+  for (const { name, history, state, hasTiers } of TIER_VALID) {
     it(`is content with ${name}`, () => {
       expect(check(history, state, 0, hasTiers)).to.deep.equal([]);
     });
@@ -82,19 +82,19 @@ describe('history checker', () => {
   it('takes a refusal as the end of an in-doubt write only when the write was over', () => {
     const again = (more: Partial<AdjustmentSent>) => ({ kind: 'again', answer: adjusted(more) }) as const;
     const refused = { verdict: 'refused', code: 'insufficient_stock' } as const;
-    expect(isDefinite(adjusted({}), again({ ...refused, invokedMs: 4_999 }))).to.equal(false);
-    expect(isDefinite(adjusted({}), again({ ...refused, invokedMs: 5_001 }))).to.equal(true);
-    expect(isDefinite(adjusted({}), again({ verdict: 'done', invokedMs: 10 }))).to.equal(true);
-    expect(isDefinite(adjusted({}), again({ verdict: 'undone', invokedMs: 9_000 }))).to.equal(false);
+    expect(isResolvedBy(adjusted({}), again({ ...refused, invokedMs: 4_999 }))).to.equal(false);
+    expect(isResolvedBy(adjusted({}), again({ ...refused, invokedMs: 5_001 }))).to.equal(true);
+    expect(isResolvedBy(adjusted({}), again({ verdict: 'done', invokedMs: 10 }))).to.equal(true);
+    expect(isResolvedBy(adjusted({}), again({ verdict: 'undone', invokedMs: 9_000 }))).to.equal(false);
   });
 
   it('rejects a product that does nothing', () => {
     const undone = adjusted({ verdict: 'undone', code: 'overloaded' });
-    expect(leftOpen([undone])).to.have.length(1);
-    expect(leftOpen([adjusted({ verdict: 'done' })])).to.deep.equal([]);
-    expect(isEnd({}, undone, true)).to.equal(false);
-    expect(isEnd({}, adjusted({ verdict: 'refused', code: 'unknown_sku' }), false)).to.equal(false);
-    expect(isEnd({}, adjusted({ verdict: 'refused', code: 'unknown_sku' }), true)).to.equal(true);
+    expect(undecidedWrites([undone])).to.have.length(1);
+    expect(undecidedWrites([adjusted({ verdict: 'done' })])).to.deep.equal([]);
+    expect(hasExpectedEnd({}, undone, true)).to.equal(false);
+    expect(hasExpectedEnd({}, adjusted({ verdict: 'refused', code: 'unknown_sku' }), false)).to.equal(false);
+    expect(hasExpectedEnd({}, adjusted({ verdict: 'refused', code: 'unknown_sku' }), true)).to.equal(true);
   });
 });
 

@@ -8,14 +8,14 @@ import { eventually } from '../support/eventually.ts';
 import { fresh } from '../support/gateway.ts';
 import {
   COMMAND_MS,
-  gateway,
+  startRedisTier,
   keyOf,
-  knownOf,
-  noteUntilKnown,
+  storedReading,
+  writeUntilRead,
   PREFIX,
   ready,
   redisBench,
-  sightOf,
+  stockReadingOf,
   stopGateways,
 } from '../support/redisBench.ts';
 
@@ -33,7 +33,10 @@ describe('readings in a Redis Cluster', () => {
     this.timeout(START_MS);
     const { command, directory } = await redisBench();
     nodes = await startRedisCluster(command, directory);
-    [a, b] = await Promise.all([gateway(nodes, { mode: 'cluster' }), gateway(nodes, { mode: 'cluster' })]);
+    [a, b] = await Promise.all([
+      startRedisTier(nodes, { mode: 'cluster' }),
+      startRedisTier(nodes, { mode: 'cluster' }),
+    ]);
   });
   after(async () => {
     await stopGateways();
@@ -44,7 +47,7 @@ describe('readings in a Redis Cluster', () => {
     const sku_ids = Array.from({ length: 120 }, () => fresh('sku'));
     const countReadings = async (): Promise<number> =>
       (await b.read(sku_ids, performance.now() + 1_000)).filter((reading) => reading !== null).length;
-    const writeAll = (): Promise<void> => a.store(sku_ids.map((sku_id) => sightOf(sku_id)));
+    const writeAll = (): Promise<void> => a.store(sku_ids.map((sku_id) => stockReadingOf(sku_id)));
     await eventually('all readings are returned', 10_000, async () => {
       await writeAll();
       return (await countReadings()) === sku_ids.length;
@@ -90,7 +93,7 @@ describe('readings behind Sentinels', () => {
     const { command, directory } = await redisBench();
     set = await startSentinelSet(command, directory);
     const more = { mode: 'sentinel', sentinelName: MASTER_NAME } as const;
-    [a, b] = await Promise.all([gateway(set.sentinels, more), gateway(set.sentinels, more)]);
+    [a, b] = await Promise.all([startRedisTier(set.sentinels, more), startRedisTier(set.sentinels, more)]);
   });
   after(async () => {
     await stopGateways();
@@ -99,24 +102,24 @@ describe('readings behind Sentinels', () => {
 
   it('follows a failover, and rejects readings that were written to the old master', async () => {
     const sku_id = fresh('sku');
-    await noteUntilKnown(a, b, sku_id, { version: 3 });
+    await writeUntilRead(a, b, sku_id, { version: 3 });
     await eventually('the replica has it', 5_000, async () => (await set.replica.ask('EXISTS', keyOf(sku_id))) === 1);
     // Without a time to live, the reading is still stored after the failover.
     await set.master.ask('PERSIST', keyOf(sku_id));
     await eventually('the replica keeps it', 5_000, async () => (await set.replica.ask('PTTL', keyOf(sku_id))) === -1);
     set.master.signal('SIGKILL');
     await eventually('the replica is the master', FAILOVER_MS, async () => {
-      expect(await knownOf(b, sku_id)).to.equal(null);
+      expect(await storedReading(b, sku_id)).to.equal(null);
       // The replica closes its connections when it becomes the master.
       return String(await set.replica.ask('ROLE').catch(() => '')).startsWith('master');
     });
     await eventually('the gateway has found the new master', FAILOVER_MS, async () => {
-      expect(await knownOf(b, sku_id)).to.equal(null);
+      expect(await storedReading(b, sku_id)).to.equal(null);
       return b.state().nodes > 1 && b.state().watchedPartitions > 0;
     });
     await Promise.all([ready(a), ready(b)]);
     expect(await set.replica.ask('EXISTS', keyOf(sku_id))).to.equal(1);
-    expect(await knownOf(b, sku_id)).to.equal(null);
-    await noteUntilKnown(a, b, sku_id, { version: 1 });
+    expect(await storedReading(b, sku_id)).to.equal(null);
+    await writeUntilRead(a, b, sku_id, { version: 1 });
   });
 });

@@ -10,17 +10,17 @@ import { eventually } from '../support/eventually.ts';
 import { fresh } from '../support/gateway.ts';
 import {
   COMMAND_MS,
-  gateway,
+  startRedisTier,
   KEEP_MS,
   keyOf,
-  knownOf,
-  noteUntilKnown,
+  storedReading,
+  writeUntilRead,
   PREFIX,
   ready,
   redisBench,
   SECRET,
   setClockAhead,
-  sightOf,
+  stockReadingOf,
   stopGateways,
 } from '../support/redisBench.ts';
 
@@ -36,7 +36,7 @@ describe('readings in Redis', () => {
     this.timeout(120_000);
     const { command, directory } = await redisBench();
     server = await startRedis(command, directory);
-    [a, b] = await Promise.all([gateway([server]), gateway([server])]);
+    [a, b] = await Promise.all([startRedisTier([server]), startRedisTier([server])]);
   });
   after(async () => {
     await stopGateways();
@@ -49,7 +49,7 @@ describe('readings in Redis', () => {
       { shard: 1, sub_row: 0, leaved_amount: 2 },
       { shard: 9, sub_row: 1, leaved_amount: 0 },
     ];
-    const noted = await noteUntilKnown(a, b, sku_id, {
+    const noted = await writeUntilRead(a, b, sku_id, {
       leaved_amount: 2,
       isEmpty: false,
       version: 7,
@@ -58,7 +58,7 @@ describe('readings in Redis', () => {
     });
     for (const waitMs of [0, 300]) {
       await sleep(waitMs);
-      const { asOfMs = Infinity, ...known } = (await knownOf(b, sku_id)) ?? {};
+      const { asOfMs = Infinity, ...known } = (await storedReading(b, sku_id)) ?? {};
       expect(known).to.deep.equal({ sku_id, leaved_amount: 2, isEmpty: false, version: 7, mode: 'hot', rows });
       expect(asOfMs).to.be.within(noted.asOfMs - 1_000, noted.asOfMs);
     }
@@ -66,9 +66,9 @@ describe('readings in Redis', () => {
 
   it('returns readings of SKUs that do not exist, many at once and in order, and none of other SKUs', async () => {
     const many = Array.from({ length: 200 }, () => fresh('é"sku'));
-    await noteUntilKnown(a, b, many[0] ?? '', { leaved_amount: null });
+    await writeUntilRead(a, b, many[0] ?? '', { leaved_amount: null });
     await eventually('all readings are returned', 5_000, async () => {
-      await a.store(many.map((sku_id) => sightOf(sku_id, { leaved_amount: null, rows: [] })));
+      await a.store(many.map((sku_id) => stockReadingOf(sku_id, { leaved_amount: null, rows: [] })));
       const known = await b.read([...many, 'never read'], performance.now() + 1_000);
       expect(known.at(-1)).to.equal(null);
       return known
@@ -79,38 +79,38 @@ describe('readings in Redis', () => {
 
   it('keeps the later reading, in any order of the writes', async () => {
     const sku_id = fresh('sku');
-    const first = await noteUntilKnown(a, b, sku_id, { version: 5 });
-    await a.store([sightOf(sku_id, { version: 4, leaved_amount: 1 })]);
-    await b.store([sightOf(sku_id, { version: 5, leaved_amount: 2, asOfMs: first.asOfMs - 1_000 })]);
-    expect(await knownOf(b, sku_id)).to.include({ version: 5, leaved_amount: 0 });
+    const first = await writeUntilRead(a, b, sku_id, { version: 5 });
+    await a.store([stockReadingOf(sku_id, { version: 4, leaved_amount: 1 })]);
+    await b.store([stockReadingOf(sku_id, { version: 5, leaved_amount: 2, asOfMs: first.asOfMs - 1_000 })]);
+    expect(await storedReading(b, sku_id)).to.include({ version: 5, leaved_amount: 0 });
     await eventually('the later reading is returned', 5_000, async () => {
-      await a.store([sightOf(sku_id, { version: 5, leaved_amount: 3 })]);
-      return (await knownOf(b, sku_id))?.leaved_amount === 3;
+      await a.store([stockReadingOf(sku_id, { version: 5, leaved_amount: 3 })]);
+      return (await storedReading(b, sku_id))?.leaved_amount === 3;
     });
     const versions = Array.from({ length: 20 }, (_, place) => ((place * 7) % 20) + 6);
-    for (const version of versions) await (version % 2 === 0 ? a : b).store([sightOf(sku_id, { version })]);
-    expect(await knownOf(a, sku_id)).to.include({ version: 25 });
+    for (const version of versions) await (version % 2 === 0 ? a : b).store([stockReadingOf(sku_id, { version })]);
+    expect(await storedReading(a, sku_id)).to.include({ version: 25 });
   });
 
   it('drops old readings', async () => {
     const sku_id = fresh('sku');
-    await noteUntilKnown(a, b, sku_id);
+    await writeUntilRead(a, b, sku_id);
     expect(Number(await server.ask('PTTL', keyOf(sku_id)))).to.be.within(1, KEEP_MS);
-    await a.store([sightOf(sku_id, { version: 2, asOfMs: performance.now() - KEEP_MS - 100 })]);
-    expect(await knownOf(b, sku_id)).to.include({ version: 1 });
+    await a.store([stockReadingOf(sku_id, { version: 2, asOfMs: performance.now() - KEEP_MS - 100 })]);
+    expect(await storedReading(b, sku_id)).to.include({ version: 1 });
   });
 
   it('rejects every value that a gateway did not write under its key', async () => {
     const [sku_id, other] = [fresh('sku'), fresh('sku')];
-    await noteUntilKnown(a, b, other, { version: 9 });
-    const old = await noteUntilKnown(a, b, sku_id);
+    await writeUntilRead(a, b, other, { version: 9 });
+    const old = await writeUntilRead(a, b, sku_id);
     const copy = String(await server.ask('GET', keyOf(sku_id)));
     const present = {
       run_id: copy.split('|')[3] ?? '',
       era: copy.split('|')[4] ?? '',
       asOfMicros: Number(copy.split('|')[2]),
     };
-    const stored: StoredReading = { ...sightOf(sku_id), ...present };
+    const stored: StoredReading = { ...stockReadingOf(sku_id), ...present };
     const signed = (more: Partial<StoredReading>, signer = { keyPrefix: PREFIX, secret: SECRET }): string =>
       encodeReading({ ...stored, ...more }, signer);
     const put: Record<string, readonly string[]> = {
@@ -130,7 +130,7 @@ describe('readings in Redis', () => {
       await server.ask('DEL', keyOf(sku_id));
       await server.ask(...words.map((word) => (word === '' ? keyOf(sku_id) : word)));
       await eventually(`${what} is rejected`, 5_000, async () => {
-        expect(await knownOf(b, sku_id), what).to.equal(null);
+        expect(await storedReading(b, sku_id), what).to.equal(null);
         return b.state().rejected > rejected;
       });
     }
@@ -138,15 +138,15 @@ describe('readings in Redis', () => {
     await server.ask('SET', keyOf(sku_id), copy);
     const untilMs = performance.now() + KEEP_MS + 500;
     while (performance.now() < untilMs) {
-      expect((await knownOf(b, sku_id))?.asOfMs ?? 0, 'an old copy keeps its age').to.be.at.most(old.asOfMs);
+      expect((await storedReading(b, sku_id))?.asOfMs ?? 0, 'an old copy keeps its age').to.be.at.most(old.asOfMs);
       await sleep(100);
     }
-    expect(await knownOf(b, sku_id), 'a copy without a time to live').to.equal(null);
+    expect(await storedReading(b, sku_id), 'a copy without a time to live').to.equal(null);
   });
 
   it('overwrites values that every gateway rejects', async () => {
     const sku_id = fresh('sku');
-    await noteUntilKnown(a, b, sku_id);
+    await writeUntilRead(a, b, sku_id);
     const [, , ...others] = String(await server.ask('GET', keyOf(sku_id))).split('|');
     for (const words of [
       ['SET', ['1', String(Number.MAX_SAFE_INTEGER), ...others].join('|')],
@@ -155,8 +155,8 @@ describe('readings in Redis', () => {
     ]) {
       await server.ask('DEL', keyOf(sku_id));
       await server.ask(words[0] ?? '', keyOf(sku_id), words[1] ?? '');
-      expect(await knownOf(b, sku_id)).to.equal(null);
-      await noteUntilKnown(b, a, sku_id, { version: 2 });
+      expect(await storedReading(b, sku_id)).to.equal(null);
+      await writeUntilRead(b, a, sku_id, { version: 2 });
     }
   });
 
@@ -164,30 +164,30 @@ describe('readings in Redis', () => {
     const sku_id = fresh('sku');
     const { era } = new PartitionKeys(PREFIX, partitionOf(sku_id));
     for (const words of [['SET', era, 'nonsense'], ['RPUSH', era, 'x'], ['FLUSHALL']]) {
-      await noteUntilKnown(a, b, sku_id);
+      await writeUntilRead(a, b, sku_id);
       await server.ask('DEL', era);
       await server.ask(...words);
-      expect(await knownOf(b, sku_id)).to.equal(null);
+      expect(await storedReading(b, sku_id)).to.equal(null);
     }
-    await noteUntilKnown(a, b, sku_id);
+    await writeUntilRead(a, b, sku_id);
   });
 
   it('stores nothing without a secret, and rejects readings with another secret', async () => {
     const sku_id = fresh('sku');
     const [none, other] = await Promise.all([
-      gateway([server], { secretOf: () => null }),
-      gateway([server], { secretOf: () => Buffer.from('other') }),
+      startRedisTier([server], { secretOf: () => null }),
+      startRedisTier([server], { secretOf: () => Buffer.from('other') }),
     ]);
-    await none.store([sightOf(sku_id, { version: 2 })]);
+    await none.store([stockReadingOf(sku_id, { version: 2 })]);
     expect(await server.ask('EXISTS', keyOf(sku_id))).to.equal(0);
-    await noteUntilKnown(a, b, sku_id);
-    expect([await knownOf(none, sku_id), await knownOf(other, sku_id)]).to.deep.equal([null, null]);
+    await writeUntilRead(a, b, sku_id);
+    expect([await storedReading(none, sku_id), await storedReading(other, sku_id)]).to.deep.equal([null, null]);
     expect(other.state().rejected).to.be.above(0);
   });
 
   it('answers in time while the server is frozen, and returns no late reading afterwards', async () => {
     const sku_id = fresh('sku');
-    const noted = await noteUntilKnown(a, b, sku_id);
+    const noted = await writeUntilRead(a, b, sku_id);
     server.signal('SIGSTOP');
     const untilMs = performance.now() + 3_000;
     let slowest = 0;
@@ -204,30 +204,30 @@ describe('readings in Redis', () => {
           expect(performance.now() - startedMs, 'the deadline is shorter than the bound of a command').to.be.below(
             COMMAND_MS - 50,
           );
-        await b.store([sightOf(sku_id, { version: 2 })]);
+        await b.store([stockReadingOf(sku_id, { version: 2 })]);
         await sleep(20);
       }
     } finally {
       server.signal('SIGCONT');
     }
     expect(slowest, 'no call waits for a frozen server').to.be.below(150);
-    const late = await knownOf(b, sku_id);
+    const late = await storedReading(b, sku_id);
     if (late?.version === 1) expect(late.asOfMs).to.be.at.most(noted.asOfMs);
-    await noteUntilKnown(a, b, sku_id, { version: 3 });
+    await writeUntilRead(a, b, sku_id, { version: 3 });
   });
 
   it('returns no reading after the server was killed, and returns readings again after a restart', async () => {
     const sku_id = fresh('sku');
-    await noteUntilKnown(a, b, sku_id);
+    await writeUntilRead(a, b, sku_id);
     server.signal('SIGKILL');
     await eventually('the connection is lost', 5_000, () => !b.state().connected);
     const startedMs = performance.now();
-    expect(await knownOf(b, sku_id)).to.equal(null);
+    expect(await storedReading(b, sku_id)).to.equal(null);
     expect(performance.now() - startedMs).to.be.below(LATE_MS);
     await server.startAgain();
     await Promise.all([ready(a), ready(b)]);
-    expect(await knownOf(b, sku_id)).to.equal(null);
-    await noteUntilKnown(a, b, sku_id);
+    expect(await storedReading(b, sku_id)).to.equal(null);
+    await writeUntilRead(a, b, sku_id);
   });
 
   describe('when its clock is set', () => {
@@ -241,34 +241,34 @@ describe('readings in Redis', () => {
         const sku_id = fresh('sku');
         await setClockAhead(server, beforeMs);
         const [c, d] = await Promise.all([
-          gateway([server], { isSkewed: true }),
-          gateway([server], { isSkewed: true }),
+          startRedisTier([server], { isSkewed: true }),
+          startRedisTier([server], { isSkewed: true }),
         ]);
-        const noted = await noteUntilKnown(c, d, sku_id);
+        const noted = await writeUntilRead(c, d, sku_id);
         await setClockAhead(server, afterMs);
         const setMs = performance.now();
         while (performance.now() < setMs + 1_900) {
-          await c.store([sightOf(sku_id, { version: 2 })]);
-          expect(await knownOf(d, sku_id)).to.equal(null);
+          await c.store([stockReadingOf(sku_id, { version: 2 })]);
+          expect(await storedReading(d, sku_id)).to.equal(null);
           await sleep(50);
         }
         expect(d.state().steps).to.be.above(0);
-        await noteUntilKnown(c, d, fresh('sku'));
-        expect((await knownOf(d, sku_id))?.asOfMs ?? 0).to.be.at.most(noted.asOfMs);
+        await writeUntilRead(c, d, fresh('sku'));
+        expect((await storedReading(d, sku_id))?.asOfMs ?? 0).to.be.at.most(noted.asOfMs);
       });
     }
 
     it('before a gateway starts, returns no reading with too low an age', async () => {
       const sku_id = fresh('sku');
       await setClockAhead(server, 2_500);
-      const writer = await gateway([server], { isSkewed: true });
-      const noted = await noteUntilKnown(writer, writer, sku_id);
+      const writer = await startRedisTier([server], { isSkewed: true });
+      const noted = await writeUntilRead(writer, writer, sku_id);
       await writer.stop();
       await setClockAhead(server, 0);
-      const reader = await gateway([server], { isSkewed: true });
+      const reader = await startRedisTier([server], { isSkewed: true });
       const untilMs = performance.now() + 4_000;
       while (performance.now() < untilMs) {
-        expect((await knownOf(reader, sku_id))?.asOfMs ?? 0).to.be.at.most(noted.asOfMs);
+        expect((await storedReading(reader, sku_id))?.asOfMs ?? 0).to.be.at.most(noted.asOfMs);
         await sleep(50);
       }
       expect(await server.ask('EXISTS', keyOf(sku_id)), 'it was stored all the time').to.equal(1);

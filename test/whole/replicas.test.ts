@@ -44,18 +44,18 @@ if (isForeign || isMariaDb) {
       this.timeout(START_MS);
       bench = await replicaBench();
       checks = new ReplicaChecks(bench);
-      bench.hearts.start();
-      bench.sights.start();
+      bench.heartbeats.start();
+      bench.readings.start();
       await checks.bothFollow(SOON_MS * 2);
     });
     after(() => bench?.stop());
 
     it('follow by GTIDs, and commits wait for them where semi-synchronous replication is on', async () => {
       for (const replica of [0, 1]) {
-        const [status] = await bench.tell(replica, 'SHOW REPLICA STATUS');
+        const [status] = await bench.runOnReplica(replica, 'SHOW REPLICA STATUS');
         const running = [status?.Replica_IO_Running, status?.Replica_SQL_Running];
         expect([status?.Auto_Position, ...running]).to.deep.equal([1, 'Yes', 'Yes']);
-        const [settings] = await bench.tell(
+        const [settings] = await bench.runOnReplica(
           replica,
           `SELECT @@GLOBAL.gtid_mode AS gtids, @@GLOBAL.super_read_only AS locked,
            @@GLOBAL.replica_preserve_commit_order AS in_order`,
@@ -67,7 +67,7 @@ if (isForeign || isMariaDb) {
     });
 
     it('reject writes', async () => {
-      const refused = await bench.tell(0, 'UPDATE precheck SET heartbeat_at = NULL').then(
+      const refused = await bench.runOnReplica(0, 'UPDATE precheck SET heartbeat_at = NULL').then(
         () => null,
         (error: { errno: number }) => error.errno,
       );
@@ -106,7 +106,7 @@ if (isForeign || isMariaDb) {
       );
       const last = await checks.open(3);
       await checks.shows(last, 3);
-      const seen = await bench.sights.read([empty, held, sent, split, unknown, empty], performance.now() + 3_000);
+      const seen = await bench.readings.read([empty, held, sent, split, unknown, empty], performance.now() + 3_000);
       expect(seen.map((reading) => reading?.isEmpty ?? null)).to.deep.equal([true, false, false, null, false, true]);
       expect([seen[4]?.leaved_amount, seen[4]?.version]).to.deep.equal([null, 0]);
       // A slot that another shard owns.
@@ -148,7 +148,7 @@ if (isForeign || isMariaDb) {
     it('report a rising age when they stop, are then left out, and are used again later', async () => {
       const sku_id = await checks.open(1);
       await checks.shows(sku_id, 1);
-      for (const replica of [0, 1]) await bench.tell(replica, 'STOP REPLICA SQL_THREAD');
+      for (const replica of [0, 1]) await bench.runOnReplica(replica, 'STOP REPLICA SQL_THREAD');
       const ages: number[] = [];
       await eventually('they are left out', SOON_MS, async () => {
         const reading = await bench.look(sku_id);
@@ -164,7 +164,7 @@ if (isForeign || isMariaDb) {
     it('are read by their age: one that lags is skipped', async () => {
       const sku_id = await checks.open(1);
       await checks.shows(sku_id, 1);
-      await bench.tell(0, 'STOP REPLICA SQL_THREAD');
+      await bench.runOnReplica(0, 'STOP REPLICA SQL_THREAD');
       await bench.write(`UPDATE stock SET leaved_amount = 2 WHERE sku_id = '${sku_id}'`);
       await checks.shows(sku_id, 2);
       expect(checks.stateOf(0), 'skipped before it is left out').to.equal('following');
@@ -212,10 +212,10 @@ if (isForeign || isMariaDb) {
     });
 
     it('are refused when they are writable', async () => {
-      await bench.tell(0, 'SET GLOBAL super_read_only = OFF, GLOBAL read_only = OFF');
+      await bench.runOnReplica(0, 'SET GLOBAL super_read_only = OFF, GLOBAL read_only = OFF');
       await eventually('it is refused', SOON_MS, () => checks.stateOf(0) === 'refused');
       expect(bench.state().replicas[0]?.reason).to.contain('it is not read only');
-      await bench.tell(0, 'SET GLOBAL super_read_only = ON');
+      await bench.runOnReplica(0, 'SET GLOBAL super_read_only = ON');
       await checks.bothFollow();
     });
 
@@ -264,12 +264,12 @@ if (isForeign || isMariaDb) {
       });
 
       it('give no reading while a heartbeat lies in the future, until the next heartbeat', async () => {
-        await bench.hearts.stop();
+        await bench.heartbeats.stop();
         const sku_id = await checks.open(1);
         await bench.write('UPDATE precheck SET heartbeat_at = SYSDATE(6) + INTERVAL 100 SECOND');
         await checks.bothBecome('unclear');
         expect(await bench.look(sku_id)).to.equal(null);
-        bench.hearts.start();
+        bench.heartbeats.start();
         await checks.shows(sku_id, 1);
       });
 

@@ -15,7 +15,7 @@ import { openShards } from '../support/engines.ts';
 import { eventually } from '../support/eventually.ts';
 import { fresh, startTestGateway } from '../support/gateway.ts';
 import type { TestGateway } from '../support/gateway.ts';
-import { MOVED_ON_MS, orderOf, RestoredBench } from '../support/restoredBench.ts';
+import { WATERMARK_MS, orderOf, RestoredBench } from '../support/restoredBench.ts';
 import { skuOn } from '../support/traffic.ts';
 
 const WAIT_MS = 30_000;
@@ -161,7 +161,7 @@ describe('shards that an operator has closed', () => {
     // This gateway can read the shard's watermark only from the other shards.
     const later = await startTestGateway({}, bench.own);
     traffic.push(sellFrom(later));
-    await sleep(MOVED_ON_MS);
+    await sleep(WATERMARK_MS);
     selling.abort();
     await Promise.all(traffic);
     await Promise.all([newcomer.stop(), later.stop()]);
@@ -256,7 +256,7 @@ describe('shards that an operator has closed', () => {
       await alone.gateway.openSku(sku_id, 10);
       await alone.copies.copy(0, 'backup');
       expect(await sell()).to.equal(201);
-      await sleep(MOVED_ON_MS);
+      await sleep(WATERMARK_MS);
       await alone.gateway.stop();
       await alone.copies.copy(0, 'before');
       await alone.copies.restore(0, 'backup');

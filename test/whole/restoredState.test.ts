@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { runFile } from '../support/command.ts';
 import { eventually } from '../support/eventually.ts';
 import { fresh } from '../support/gateway.ts';
-import { MOVED_ON_MS, RestoredBench, skuPath } from '../support/restoredBench.ts';
+import { WATERMARK_MS, RestoredBench, skuPath } from '../support/restoredBench.ts';
 import { skuOn } from '../support/traffic.ts';
 
 const WAIT_MS = 30_000;
@@ -188,7 +188,7 @@ describe('restored shards and a reference copy', () => {
     await tradeUntilBackup(skus);
     await tradeUntilReference(skus);
     const before = await books('before');
-    await sleep(MOVED_ON_MS);
+    await sleep(WATERMARK_MS);
     // The copy ends a moment before now. The data of a real crash reach the watermark that other shards recorded.
     await endReference(600_000_000);
     for (const shard of RESTORED) await bench.copies.restore(shard, 'backup');

@@ -12,7 +12,7 @@ import { projectPath } from '../../scripts/support/paths.ts';
 import { runFile, startCommand } from '../support/command.ts';
 import { eventually } from '../support/eventually.ts';
 import { startMixedCustomers } from '../support/mixedCustomers.ts';
-import type { Door, MixedCustomers } from '../support/mixedCustomers.ts';
+import type { CalledGateway, MixedCustomers } from '../support/mixedCustomers.ts';
 import { ownShards } from '../support/ownShards.ts';
 import type { OwnShards } from '../support/ownShards.ts';
 import { countUndecided } from '../support/tables.ts';
@@ -137,11 +137,15 @@ describe('a rolling upgrade from the version before the newest migration', funct
     };
     expect(await split(old[0], 3)).to.equal(200);
 
-    const door = (version: Door['version'], { publicUrl }: Running): Door => ({ version, publicUrl, isLeaving: false });
-    const doors = { old: old.map((gateway) => door('old', gateway)), new: [] as Door[] };
+    const door = (version: CalledGateway['version'], { publicUrl }: Running): CalledGateway => ({
+      version,
+      publicUrl,
+      isLeaving: false,
+    });
+    const doors = { old: old.map((gateway) => door('old', gateway)), new: [] as CalledGateway[] };
     const customers = startMixedCustomers({
       client,
-      doors: doors.old,
+      gateways: doors.old,
       skus: { plain, hot },
       customers: CUSTOMERS,
       phase: 'old alone',
@@ -164,7 +168,7 @@ describe('a rolling upgrade from the version before the newest migration', funct
     for (const gateway of old) expect(await serves(gateway)).to.equal(true);
 
     doors.new = recent.map((gateway) => door('new', gateway));
-    customers.doors.push(...doors.new);
+    customers.gateways.push(...doors.new);
     customers.phase = 'together';
     for (const [turn, gateway] of [recent[0], old[1], recent[1], old[0]].entries()) {
       await sleep(TOGETHER_MS / 4);
@@ -176,7 +180,7 @@ describe('a rolling upgrade from the version before the newest migration', funct
       const leaving = doors.old[number] ?? expect.fail('a door each');
       leaving.isLeaving = true;
       expect(await gateway.stop()).to.equal(0);
-      customers.doors.splice(customers.doors.indexOf(leaving), 1);
+      customers.gateways.splice(customers.gateways.indexOf(leaving), 1);
     }
     // By the end of this pause all requests to old gateways are answered.
     await sleep(APART_MS / 2);

@@ -94,7 +94,7 @@ describe('tiers', function () {
         8,
         (round) => restockAfterSellOut(gateways, round, 'redis'),
       );
-      for (const { came } of proxies) expect(came.late, 'writes that were late').to.be.above(came.stored);
+      for (const { delivered: came } of proxies) expect(came.late, 'writes that were late').to.be.above(came.stored);
     } finally {
       await close();
       await Promise.all(proxies.map((proxy) => proxy.close()));

@@ -6,7 +6,7 @@ import type { ServicePorts } from '../../src/service/parts.ts';
 import { tracedPorts } from '../../src/service/tracedParts.ts';
 import { captureLog } from '../support/capturedLog.ts';
 import { startCollector, takeAll } from '../support/collector.ts';
-import type { Behaviour, Collector, ToldSpan } from '../support/collector.ts';
+import type { Behaviour, Collector, ReceivedSpan } from '../support/collector.ts';
 import { addressesIn, startCommand } from '../support/command.ts';
 import { eventually } from '../support/eventually.ts';
 import { fresh, startTestGateway } from '../support/gateway.ts';
@@ -57,9 +57,9 @@ describe('traces', () => {
     );
   const isOf =
     (route: string) =>
-    (span: ToldSpan): boolean =>
+    (span: ReceivedSpan): boolean =>
       span.name === route;
-  const childrenOf = (collector: Collector, { spanId }: ToldSpan): ToldSpan[] =>
+  const childrenOf = (collector: Collector, { spanId }: ReceivedSpan): ReceivedSpan[] =>
     collector.spans.filter(({ parentSpanId }) => parentSpanId === spanId);
   const losses = (): number => lines.filter(({ msg }) => msg === 'spans are lost').length;
 
