@@ -70,28 +70,28 @@ function reportBad({ path, bad }: StockFile, list: number): void {
 
 function print(
   { path, rows, bad }: StockFile,
-  { openedNow, alreadyOpen: stoodAlready, differing: otherwise, unknownOutcome: notKnown }: Imported,
+  { openedNow, alreadyOpen, differing, unknownOutcome }: Imported,
   list: number,
 ): void {
   printTable(
     ['rows', 'opened now', 'existed', 'exist with another stock', 'not known', 'bad'],
-    [[rows.length + bad.length, openedNow, stoodAlready, otherwise.length, notKnown.length, bad.length]],
+    [[rows.length + bad.length, openedNow, alreadyOpen, differing.length, unknownOutcome.length, bad.length]],
   );
   const lines = new Map(rows.map(({ sku_id, line }) => [sku_id, line]));
   const lineOf = (sku_id: string): number => lines.get(sku_id) ?? 0;
-  if (otherwise.length > 0) {
-    const faults = otherwise.map(({ sku_id, leaved_amount }) => ({
+  if (differing.length > 0) {
+    const faults = differing.map(({ sku_id, leaved_amount }) => ({
       line: lineOf(sku_id),
       fault: `${quoted(sku_id)} was opened with ${leaved_amount} units`,
     }));
-    reportRows(`${otherwise.length} SKUs exist with another opening stock, and were not changed`, path, faults, list);
+    reportRows(`${differing.length} SKUs exist with another opening stock, and were not changed`, path, faults, list);
   }
-  if (notKnown.length > 0) {
-    const faults = notKnown.map(({ stock: { sku_id }, reason }) => ({
+  if (unknownOutcome.length > 0) {
+    const faults = unknownOutcome.map(({ stock: { sku_id }, reason }) => ({
       line: lineOf(sku_id),
       fault: `${quoted(sku_id)}: ${reason}`,
     }));
-    reportRows(`${notKnown.length} SKUs may exist or not; run the import again`, path, faults, list);
+    reportRows(`${unknownOutcome.length} SKUs may exist or not; run the import again`, path, faults, list);
   }
 }
 

@@ -154,9 +154,9 @@ function print({ shards: reports, differences }: Reconciled, shards: readonly Sh
 }
 
 function judge({ shards: reports, differences }: Reconciled, shards: readonly ShardConfig[]): void {
-  const unread = reports.filter(({ fault }) => fault !== null);
-  if (unread.length > 0)
-    fail(`not read: ${unread.map(({ shard, fault }) => `${nameOf(shards, shard)} (${fault})`).join(', ')}`);
+  const readFailures = reports.filter(({ fault }) => fault !== null);
+  if (readFailures.length > 0)
+    fail(`not read: ${readFailures.map(({ shard, fault }) => `${nameOf(shards, shard)} (${fault})`).join(', ')}`);
   const open = differences.filter(({ outcome }) => outcome !== 'repaired');
   if (open.length === 0) return;
   const unknown = open.filter(({ outcome }) => outcome === 'unknown').length;

@@ -91,25 +91,25 @@ async function main(): Promise<void> {
   const plan = planReplay(await readOrders(file), file);
   const opening = openingStock(plan, options.stockFactor);
   const target = await reach();
-  const witness = target.databases === null ? gatewayInspector(target) : databaseInspector(target.databases);
+  const inspector = target.databases === null ? gatewayInspector(target) : databaseInspector(target.databases);
   console.error(`opening stock for ${opening.size} SKUs`);
   await openSkus(target, opening);
 
   const first = await sendAll('replaying', plan.events, target);
   const faults = [
     ...answerFaults(first.results, plan, opening),
-    ...(await reconcile(target, witness, plan, first.results, opening)),
+    ...(await reconcile(target, inspector, plan, first.results, opening)),
   ];
   const passes = [first];
   if (options.twice) {
     const keys = keysOf(plan);
-    const before = await witness.sums(keys, [...opening.keys()]);
+    const before = await inspector.sums(keys, [...opening.keys()]);
     const again = await sendAll('again', eventsToRepeat(first.results), target);
     passes.push(again);
-    faults.push(...(await witness.untilNoOpenCarts()), ...replayFaults(first.results, again.results));
-    faults.push(...changes(before, await witness.sums(keys, [...opening.keys()])));
+    faults.push(...(await inspector.untilNoOpenCarts()), ...replayFaults(first.results, again.results));
+    faults.push(...changes(before, await inspector.sums(keys, [...opening.keys()])));
   }
-  await report(target, witness, plan, passes, faults);
+  await report(target, inspector, plan, passes, faults);
 }
 
 function reach(): Promise<Target> {
@@ -150,14 +150,14 @@ async function sendAll(
 /** @returns every contradiction between the answers and the stored rows */
 async function reconcile(
   target: Target,
-  witness: StockInspector,
+  inspector: StockInspector,
   plan: Plan,
   results: Results,
   opening: ReadonlyMap<string, number>,
 ): Promise<string[]> {
-  const unsettled = await witness.untilNoOpenCarts();
+  const unsettled = await inspector.untilNoOpenCarts();
   const memory = expectedStateOf(results, opening);
-  const flows = await witness.flows(keysOf(plan));
+  const flows = await inspector.flows(keysOf(plan));
   const faults = [...unsettled, ...expectedStateFaults(memory, flows, await readLeft(target, [...opening.keys()]))];
   const isOurs = options.url === undefined && options.keep === undefined;
   if (isOurs && flows.size !== memory.lineCount)
@@ -176,15 +176,15 @@ function changes(before: readonly string[], after: readonly string[]): string[] 
 
 async function report(
   target: Target,
-  witness: StockInspector,
+  inspector: StockInspector,
   plan: Plan,
   passes: readonly Pass[],
   faults: string[],
 ): Promise<void> {
-  const books = await witness.books();
+  const books = await inspector.books();
   console.log(`\n${target.product}, ${options.concurrency} clients, ${plan.rowCount} rows\n`);
   if (books !== null) printBooks(books);
-  console.log(`final books: ${await digestOf(target, witness, plan)} (equal for runs with equal results)`);
+  console.log(`final books: ${await digestOf(target, inspector, plan)} (equal for runs with equal results)`);
   printPasses(passes);
   books?.forEach(({ differences }, shard) => {
     for (const { sku_id, leaved, expected } of differences)
@@ -199,9 +199,9 @@ async function report(
 }
 
 /** A digest of the stored flows and the units left, independent of times. */
-async function digestOf(target: Target, witness: StockInspector, plan: Plan): Promise<string> {
+async function digestOf(target: Target, inspector: StockInspector, plan: Plan): Promise<string> {
   const keys = keysOf(plan);
-  const flows = [...(await witness.flows(keys))].map(([key, { order_id, quantity, returned, status }]) =>
+  const flows = [...(await inspector.flows(keys))].map(([key, { order_id, quantity, returned, status }]) =>
     JSON.stringify([key, order_id, quantity, returned, status]),
   );
   const left = [...(await readLeft(target, [...new Set(keys.map(({ sku_id }) => sku_id))]))].map((cell) =>

@@ -62,7 +62,7 @@ async function leadWorkers(config: Config, log: Logger): Promise<void> {
  * effect.
  */
 async function serveAmongOthers(): Promise<void> {
-  const { config, siblings, drainRequested: drainAsked, ready } = await joinPrimary();
+  const { config, siblings, drainRequested, ready } = await joinPrimary();
   const log = createLog(config.logLevel);
   const gateway = await startGateway(config, log, undefined, siblings);
   let ending = false;
@@ -73,7 +73,7 @@ async function serveAmongOthers(): Promise<void> {
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
-  void drainAsked.then(stop);
+  void drainRequested.then(stop);
   ready(gateway, () => gateway.metricsSnapshot());
 }
 

@@ -48,7 +48,7 @@ export interface MysqlBackendOptions {
  * `services.ts` for reconciliation.
  */
 export function createMysqlBackend({ config, log, onUnreadable, onFault }: MysqlBackendOptions): MysqlBackend {
-  const generations = new KnownWatermarks(config.shards.length);
+  const watermarks = new KnownWatermarks(config.shards.length);
   const shards = config.shards.map(
     (shard, index) =>
       new Shard({
@@ -58,7 +58,7 @@ export function createMysqlBackend({ config, log, onUnreadable, onFault }: Mysql
         statementMs: config.statementMs,
         relaxedAllowed: config.relaxedAllowed,
         isPrechecked: config.tiers.length > 0,
-        generations,
+        generations: watermarks,
         onFault,
         onWatermarkFailure: (reason) =>
           log.warn({ shard: shard.name, reason }, 'watermark not raised: a restore of the shard may not be detected'),

@@ -40,37 +40,37 @@ export interface ServiceOptions {
 }
 
 /** The use cases behind the public listener. */
-export function publicServices({ ports: parts, tiers, journal }: ServiceOptions): PublicServices {
+export function publicServices({ ports, tiers, journal }: ServiceOptions): PublicServices {
   const { precheck } = tiers;
   return {
     deductOrder: (order, deadlineMs, trace) => {
-      const traced = tracedPorts(parts, trace);
+      const traced = tracedPorts(ports, trace);
       return precheck === null
         ? deductOrder(traced, order, deadlineMs)
         : deductUnlessSoldOut(traced, precheck, order, deadlineMs);
     },
     async returnGoods(operation, deadlineMs, trace) {
-      const answer = await returnGoods(tracedPorts(parts, trace), operation, deadlineMs);
+      const answer = await returnGoods(tracedPorts(ports, trace), operation, deadlineMs);
       if (answer.is === 'returned') precheck?.noteIncrease(operation.sku_id);
       return answer;
     },
     async cancelOrder(cancellation, deadlineMs, trace) {
-      const answer = await cancelOrder(tracedPorts(parts, trace), cancellation, deadlineMs);
+      const answer = await cancelOrder(tracedPorts(ports, trace), cancellation, deadlineMs);
       if (answer.is === 'applied' && precheck !== null)
         for (const sku_id of new Set(cancellation.lines.map((line) => line.sku_id))) precheck.noteIncrease(sku_id);
       return answer;
     },
-    lookUpLines: (keys, deadlineMs, trace) => lookUpLines(tracedPorts(parts, trace), keys, deadlineMs),
-    readSku: (sku_id, deadlineMs, trace) => readSku(tracedPorts(parts, trace), sku_id, deadlineMs),
+    lookUpLines: (keys, deadlineMs, trace) => lookUpLines(tracedPorts(ports, trace), keys, deadlineMs),
+    readSku: (sku_id, deadlineMs, trace) => readSku(tracedPorts(ports, trace), sku_id, deadlineMs),
     available: (sku_ids, consistency, deadlineMs) => tiers.findAvailability(sku_ids, consistency, deadlineMs),
-    readFlows: (query, deadlineMs) => readFlows({ ...parts, journal }, query, deadlineMs),
+    readFlows: (query, deadlineMs) => readFlows({ ...ports, journal }, query, deadlineMs),
   };
 }
 
 /** The use cases behind the admin listener. */
 export function adminServices({
   config,
-  ports: parts,
+  ports,
   tiers,
   metrics,
   siblings,
@@ -78,7 +78,7 @@ export function adminServices({
   isReady,
   description,
 }: ServiceOptions): AdminServices {
-  const { routing, hot, backgroundTasks: afterwork, hotKeys: heat } = parts;
+  const { routing, hot, backgroundTasks, hotKeys } = ports;
   return {
     async reconcile(sku_id, deadlineMs) {
       const release = await siblings.takeReconcileLease();
@@ -87,7 +87,7 @@ export function adminServices({
       try {
         const auditor = new ShardAuditor(books.shards);
         const result = await reconcile(
-          { routing, auditor, reader: parts.reader },
+          { routing, auditor, reader: ports.reader },
           { shardCount: config.shards.length, sku_id, deadlineMs },
         );
         // A reconciliation that could not read all shards may raise the alarm, but not clear it.
@@ -104,24 +104,24 @@ export function adminServices({
       }
     },
     async openSku(operation, deadlineMs, trace) {
-      const answer = await openSku(tracedPorts(parts, trace), operation, deadlineMs);
+      const answer = await openSku(tracedPorts(ports, trace), operation, deadlineMs);
       if (answer.is === 'opened' && !answer.replayed) tiers.precheck?.noteIncrease(operation.sku_id);
       return answer;
     },
     async changeStock(operation, deadlineMs, trace) {
-      const answer = await changeStock(tracedPorts(parts, trace), operation, deadlineMs);
+      const answer = await changeStock(tracedPorts(ports, trace), operation, deadlineMs);
       if (answer.is === 'applied') tiers.precheck?.noteIncrease(operation.sku_id);
       return answer;
     },
     async resizeSku(sku_id, sub_row_count, deadlineMs) {
       const resized = await resizeSku(hot, sku_id, sub_row_count, deadlineMs);
       // In the background, after the answer: units move to new rows, pointers are written and old rows are emptied.
-      if (resized.is === 'resized' && !resized.replayed) afterwork.add(() => hot.maintainer.maintain(sku_id));
+      if (resized.is === 'resized' && !resized.replayed) backgroundTasks.add(() => hot.maintainer.maintain(sku_id));
       return resized;
     },
     shards: () => shards.shards(),
     replicasOf: (shard) => tiers.replicasOf(shard),
-    hottest: () => hottestSkus(heat, config.hotLinesPerSecond),
+    hottest: () => hottestSkus(hotKeys, config.hotLinesPerSecond),
     slotCounts: () => routing.map.slotCounts(),
     readiness: () => ({
       ready: isReady() && shards.shards().some(({ state }) => state === 'serving'),

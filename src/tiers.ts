@@ -58,18 +58,18 @@ export function createTiers(options: TiersOptions): Tiers {
   const { config, shards, routing, layouts, metrics, onFault } = options;
   const redis = createRedis(options);
   const replicas = createReplicas(options);
-  const looker = new ShardStockReader(shards);
-  const primary = new PrimaryReadings({ stockReader: looker, routing, layouts }, true);
-  const forReading = new PrimaryReadings({ stockReader: looker, routing, layouts }, false);
+  const stockReader = new ShardStockReader(shards);
+  const primary = new PrimaryReadings({ stockReader, routing, layouts }, true);
+  const forReading = new PrimaryReadings({ stockReader, routing, layouts }, false);
   const cache = new ReadingCache();
   const watcher: TierWatcher = metrics.tiers(() => precheck?.sizes ?? { skus: 0, ids: 0 });
   const remote = [
     ...(redis === null ? [] : [new Tier('redis', redis, REDIS_WAIT_MS, watcher, onFault)]),
-    ...(replicas === null ? [] : [new Tier('replica', replicas.sights, REPLICA_WAIT_MS, watcher, onFault)]),
+    ...(replicas === null ? [] : [new Tier('replica', replicas.readings, REPLICA_WAIT_MS, watcher, onFault)]),
   ];
-  const tell = (sights: readonly StockReading[]): void => {
-    void cache.store(sights);
-    void redis?.store(sights);
+  const tell = (readings: readonly StockReading[]): void => {
+    void cache.store(readings);
+    void redis?.store(readings);
   };
   const hasMemory = config.tiers.includes('memory');
   const precheck =
@@ -77,7 +77,7 @@ export function createTiers(options: TiersOptions): Tiers {
       ? new Precheck({
           routing,
           layouts,
-          stockReader: looker,
+          stockReader,
           primary,
           hasMemory,
           tiers: remote,
@@ -90,23 +90,23 @@ export function createTiers(options: TiersOptions): Tiers {
     cached: [cache, ...remote],
     primary: forReading,
     readSku: options.readSku,
-    cacheReadings: (sights) => void cache.store(sights),
+    cacheReadings: (readings) => void cache.store(readings),
     ageMsMax: config.cachedAgeMs,
   };
   return {
     precheck,
     findAvailability: (sku_ids, consistency, deadlineMs) =>
       findAvailability(availability, sku_ids, consistency, deadlineMs),
-    replicasOf: (shard) => replicas?.sights.state().find((each) => each.shard === shard)?.replicas ?? [],
+    replicasOf: (shard) => replicas?.readings.state().find((each) => each.shard === shard)?.replicas ?? [],
     start() {
       redis?.start();
-      replicas?.sights.start();
+      replicas?.readings.start();
       replicas?.heartbeats.start();
       precheck?.start();
     },
     async stop() {
       await precheck?.stop();
-      replicas?.sights.stop();
+      replicas?.readings.stop();
       await replicas?.heartbeats.stop();
       await redis?.stop();
     },
@@ -131,14 +131,14 @@ function createReplicas({
   shards,
   routing,
   onFault,
-}: TiersOptions): { readonly sights: ReplicaReadings; readonly heartbeats: Heartbeats } | null {
+}: TiersOptions): { readonly readings: ReplicaReadings; readonly heartbeats: Heartbeats } | null {
   if (!config.tiers.includes('replica')) return null;
   const replicated = shards.flatMap((shard, index) => {
     const replicas = config.shards[index]?.replicas ?? [];
     return replicas.length === 0 ? [] : [{ shard, replicas }];
   });
   return {
-    sights: new ReplicaReadings({
+    readings: new ReplicaReadings({
       shards: replicated.map(({ shard, replicas }) => ({
         shard: shard.index,
         initialShards: config.initialShards,

@@ -59,10 +59,10 @@ export interface UseCases {
 export function createUseCases({ config, log, backend, ports, unreadable, onFault }: UseCasesOptions): UseCases {
   const { overview, shards } = backend;
   const nameOf = (shard: ShardIndex): string => config.shards[shard]?.name ?? '';
-  const heat = new HotKeyTracker();
+  const hotKeys = new HotKeyTracker();
   const metrics = createMetrics(
     () => overview.shards(),
-    () => heat.hottest(),
+    () => hotKeys.hottest(),
   );
   metrics.unreadable(() => unreadable.counts().map((count) => ({ ...count, shard: nameOf(count.shard) })));
   const engine = watchEngine(ports.engine, { config, log, metrics });
@@ -77,7 +77,7 @@ export function createUseCases({ config, log, backend, ports, unreadable, onFaul
     onFault,
   });
   const parts: ServicePorts = {
-    ...{ routing, engine, hotKeys: heat, hot },
+    ...{ routing, engine, hotKeys, hot },
     reader: ports.reader,
     carts: ports.carts,
     shards: overview,

@@ -19,7 +19,7 @@ const BATCHES_MAX = 6;
 
 const NONE_BUSY = (): boolean => false;
 const ANY_CLASS = (): boolean => true;
-const UNLOCKED_CLASSES = (company: BatchClass): boolean => typeof company === 'string';
+const UNLOCKED_CLASSES = (batchClass: BatchClass): boolean => typeof batchClass === 'string';
 /** Nothing is sent to it: the queue reads only whether the shard is served, and uses its admission queue. */
 const shardOf = (isServing: boolean, waiting_max = 1_000): Shard =>
   ({ isServing, batchRoom: new AdmissionBound(waiting_max) }) as unknown as Shard;
@@ -46,9 +46,9 @@ function queued(operation: Deduct, deadlineMs = 1_000, shard = SHARD): QueuedOpe
   };
 }
 
-function queueOf(...errands: QueuedOperation[]): BatchQueue {
+function queueOf(...batch: QueuedOperation[]): BatchQueue {
   const queue = new BatchQueue(() => true);
-  for (const one of errands) queue.add(one);
+  for (const one of batch) queue.add(one);
   return queue;
 }
 
@@ -130,9 +130,9 @@ describe('batch queue', () => {
     const [first, unguessable, last] = [queued(order('a')), queued(order('b')), queued(order('c'))];
     const queue = new BatchQueue((operation) => operation !== unguessable.operation);
     for (const each of [first, unguessable, last]) queue.add(each);
-    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS)).to.deep.equal({ errands: [first, last], company: 'guessed' });
-    expect(queue.takeBatch(NONE_BUSY, (company) => company === 'guessed').batch).to.deep.equal([]);
-    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS)).to.deep.equal({ errands: [unguessable], company: 'looked up' });
+    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS)).to.deep.equal({ batch: [first, last], batchClass: 'guessed' });
+    expect(queue.takeBatch(NONE_BUSY, (batchClass) => batchClass === 'guessed').batch).to.deep.equal([]);
+    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS)).to.deep.equal({ batch: [unguessable], batchClass: 'looked up' });
   });
 
   it('keeps operations for a shard that is not served apart from the others', () => {

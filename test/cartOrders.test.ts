@@ -138,11 +138,11 @@ describe('a cart whose steps come in every order', () => {
     if (judged.is !== 'judged') throw new Error(`${step}: ${JSON.stringify(judged)}`);
     const { state } = judged;
     if (state === 'open') return false;
-    const settled = await Promise.all(
+    const completed = await Promise.all(
       lines.map((line) => bench.apply({ kind: 'settle', ...cart, decision: state, lines: [line] })),
     );
     expect(
-      settled.map(({ is }) => is),
+      completed.map(({ is }) => is),
       step,
     ).to.deep.equal(lines.map(() => 'applied'));
     return state === 'aborted';

@@ -18,9 +18,9 @@ const COLD = 100_000;
 const HEAP_BYTES_MAX = 1_000_000;
 
 describe('hot-key tracker', () => {
-  let heat: HotKeyTracker;
+  let hotKeys: HotKeyTracker;
   beforeEach(() => {
-    heat = new HotKeyTracker();
+    hotKeys = new HotKeyTracker();
   });
 
   /** Counts some windows, each with the given number of lines per SKU, in turns. */
@@ -30,19 +30,19 @@ describe('hot-key tracker', () => {
       Object.keys(lines).filter((sku_id) => turn < (lines[sku_id] ?? 0)),
     ).flat();
     for (let window = 0; window < windows; window += 1) {
-      for (const sku_id of turns) heat.add(sku_id, 1);
-      heat.closeWindow(windowMs);
+      for (const sku_id of turns) hotKeys.add(sku_id, 1);
+      hotKeys.closeWindow(windowMs);
     }
   };
   /** Counts one window with one line of each of very many SKUs, and `hotLines` lines of one more. */
   const passMany = (hotLines: number): readonly HotSku[] => {
     const every = Math.floor(COLD / Math.max(1, hotLines));
     for (let cold = 0; cold < COLD; cold += 1) {
-      heat.add(`cold-${cold}`, 1);
-      if (hotLines > 0 && cold % every === 0) heat.add('hot', 1);
+      hotKeys.add(`cold-${cold}`, 1);
+      if (hotLines > 0 && cold % every === 0) hotKeys.add('hot', 1);
     }
-    heat.closeWindow(WINDOW_MS);
-    return heat.hottest();
+    hotKeys.closeWindow(WINDOW_MS);
+    return hotKeys.hottest();
   };
 
   it(`reports the hot one of ${COLD} SKUs with its rate, and never a cold one as hot`, () => {
@@ -51,7 +51,7 @@ describe('hot-key tracker', () => {
       expect(first?.sku_id).to.equal('hot');
       expect(others.filter(({ lines_per_second }) => lines_per_second > 1)).to.deep.equal([]);
     }
-    expect(heat.hottest()[0]?.lines_per_second).to.be.within(1_800, 2_000);
+    expect(hotKeys.hottest()[0]?.lines_per_second).to.be.within(1_800, 2_000);
   });
 
   it('drops a SKU within seconds when no more lines name it', () => {
@@ -65,7 +65,7 @@ describe('hot-key tracker', () => {
     // The same holds when no SKU at all is named.
     pass(8, { hot: 1_000 });
     pass(12, { hot: 0 });
-    expect(heat.hottest()).to.deep.equal([]);
+    expect(hotKeys.hottest()).to.deep.equal([]);
   });
 
   it('uses no more memory for many SKUs than for few', () => {
@@ -85,43 +85,43 @@ describe('hot-key tracker', () => {
   it('reports a steady rate for uneven traffic and for windows of different lengths', () => {
     for (let round = 0; round < 10; round += 1) {
       for (const lines of [800, 1_200]) pass(1, { uneven: lines });
-      if (round > 3) expect(heat.hottest()[0]?.lines_per_second).to.be.within(900, 1_100);
+      if (round > 3) expect(hotKeys.hottest()[0]?.lines_per_second).to.be.within(900, 1_100);
     }
     for (const windowMs of [100, 2_500, 400, 1_000, 7_000, 50]) {
       pass(1, { uneven: windowMs }, windowMs);
-      expect(heat.hottest()[0]?.lines_per_second).to.be.within(900, 1_100);
+      expect(hotKeys.hottest()[0]?.lines_per_second).to.be.within(900, 1_100);
     }
   });
 
   it('reports at most ten SKUs, in order, and no SKU that is seldom named', () => {
     const lines = Object.fromEntries(Array.from({ length: 14 }, (_, place) => [`warm-${place}`, 100 * (place + 1)]));
     pass(10, lines);
-    expect(heat.hottest().map(({ sku_id }) => sku_id)).to.deep.equal(
+    expect(hotKeys.hottest().map(({ sku_id }) => sku_id)).to.deep.equal(
       Array.from({ length: 10 }, (_, place) => `warm-${13 - place}`),
     );
-    for (const { sku_id, lines_per_second } of heat.hottest())
+    for (const { sku_id, lines_per_second } of hotKeys.hottest())
       expect(lines_per_second).to.be.within(0.9 * (lines[sku_id] ?? 0), lines[sku_id] ?? 0);
-    heat = new HotKeyTracker();
+    hotKeys = new HotKeyTracker();
     pass(10, { seldom: 1 }, 2 * WINDOW_MS);
-    expect(heat.hottest()).to.deep.equal([]);
+    expect(hotKeys.hottest()).to.deep.equal([]);
   });
 
   it('reports correct rates when more SKUs have the same rate than it can name', () => {
     pass(10, Object.fromEntries(Array.from({ length: 30 }, (_, place) => [`alike-${place}`, 500])));
-    expect(heat.hottest()).to.have.length(10);
-    for (const { lines_per_second } of heat.hottest()) expect(lines_per_second).to.be.within(450, 500);
+    expect(hotKeys.hottest()).to.have.length(10);
+    for (const { lines_per_second } of hotKeys.hottest()) expect(lines_per_second).to.be.within(450, 500);
   });
 
   it('distinguishes two SKUs with the same hash, and counts several lines at once', () => {
     // The best known collision of FNV-1a.
     for (let window = 0; window < 12; window += 1) {
       for (let time = 0; time < 10; time += 1) {
-        heat.add('costarring', 90);
-        heat.add('liquid', 10);
+        hotKeys.add('costarring', 90);
+        hotKeys.add('liquid', 10);
       }
-      heat.closeWindow(WINDOW_MS);
+      hotKeys.closeWindow(WINDOW_MS);
     }
-    expect(heat.hottest()).to.deep.equal([
+    expect(hotKeys.hottest()).to.deep.equal([
       { sku_id: 'costarring', lines_per_second: 900 },
       { sku_id: 'liquid', lines_per_second: 100 },
     ]);

@@ -237,15 +237,15 @@ describe('inputs over HTTP', () => {
 
   describe('a connection', () => {
     it('gets one clear answer to bytes that are not HTTP', async () => {
-      for (const { name: what, bytes, statuses, end = false } of brokenHttp(JSON.stringify(order))) {
+      for (const { name, bytes, statuses, end = false } of brokenHttp(JSON.stringify(order))) {
         sent += 1;
         const answer = await sendBytes(gateway.publicUrl, bytes, { end }).catch((error: unknown) => {
-          throw new Error(what, { cause: error });
+          throw new Error(name, { cause: error });
         });
         try {
           expectProblem(answer, statuses);
         } catch (error) {
-          throw new Error(what, { cause: error });
+          throw new Error(name, { cause: error });
         }
       }
     });

@@ -27,13 +27,13 @@ describe('the admission queue', () => {
   /** Requests leave one after the other. Resolves when the requests that this lets in are admitted. */
   const leave = async (...ids: readonly string[]): Promise<void> => {
     for (const id of ids) leaving.get(id)?.();
-    await settled();
+    await completed();
   };
-  const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  const completed = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
   it('admits requests up to its limit, then one for each that leaves, in the order of arrival', async () => {
     for (let number = 1; number <= 7; number += 1) void enter(`${number}`, []);
-    await settled();
+    await completed();
     expect(entered).to.deep.equal(['1', '2', '3', '4']);
     await leave('3');
     expect(entered.slice(4)).to.deep.equal(['5']);
@@ -45,14 +45,14 @@ describe('the admission queue', () => {
     for (let number = 1; number <= 4; number += 1) void enter(`a${number}`, ['a']);
     void enter('b1', ['b']);
     void enter('b2', ['b']);
-    await settled();
+    await completed();
     expect(entered).to.deep.equal(['a1', 'a2', 'b1', 'b2']);
     await leave('b1');
     expect(entered.slice(4), 'a place is free, but the share of the key is used up').to.deep.equal([]);
     await leave('a2');
     expect(entered.slice(4)).to.deep.equal(['a3']);
     void enter('c', ['c']);
-    await settled();
+    await completed();
     expect(entered.slice(5)).to.deep.equal(['c']);
     await leave('a1', 'a3');
     expect(entered.slice(6)).to.deep.equal(['a4']);
@@ -61,7 +61,7 @@ describe('the admission queue', () => {
   it('gives at least one place to a small share', async () => {
     void enter('1', ['a'], { share: 1 / 1_000 });
     void enter('2', ['a'], { share: 1 / 1_000 });
-    await settled();
+    await completed();
     expect(entered).to.deep.equal(['1']);
     await leave('1');
     expect(entered).to.deep.equal(['1', '2']);
@@ -74,7 +74,7 @@ describe('the admission queue', () => {
     void enter('second', ['a', 'b']);
     void enter('b1', ['b']);
     void enter('b2', ['b']);
-    await settled();
+    await completed();
     expect(entered).to.deep.equal(['a1', 'a2', 'b1', 'b2']);
   });
 
@@ -86,7 +86,7 @@ describe('the admission queue', () => {
     void enter('both', ['a', 'b'], quarter);
     for (const id of ['a3', 'a4']) void enter(id, ['a'], quarter);
     for (const id of ['b3', 'b4']) void enter(id, ['b'], quarter);
-    await settled();
+    await completed();
     await leave('a1');
     void enter('a5', ['a'], quarter);
     await leave('b1');
@@ -96,13 +96,13 @@ describe('the admission queue', () => {
   it('admits the requests behind one that timed out', async () => {
     for (const id of ['a1', 'a2']) void enter(id, ['a']);
     void enter('b1', ['b']);
-    await settled();
+    await completed();
     const gaveUp = enter('first', ['a', 'b'], { waitMs: 20 });
     void enter('b2', ['b']);
-    await settled();
+    await completed();
     expect(entered).to.deep.equal(['a1', 'a2', 'b1']);
     expect(await gaveUp).to.equal(false);
-    await settled();
+    await completed();
     expect(entered.slice(3)).to.deep.equal(['b2']);
   });
 
@@ -126,7 +126,7 @@ describe('the admission queue', () => {
     }));
     places = new AdmissionQueue(PLACES, 2 * requests.length);
     for (const { id, keys } of requests) void enter(id, keys);
-    await settled();
+    await completed();
     const inside = new Set<string>();
     for (let seen = 0; seen < requests.length;) {
       for (const id of entered.slice(seen)) inside.add(id);
@@ -141,7 +141,7 @@ describe('the admission queue', () => {
     for (const id of inside) await leave(id);
     expect(new Set(entered).size).to.equal(requests.length);
     for (const id of ['x1', 'x2', 'x3', 'x4']) void enter(id, id < 'x3' ? ['a', 'b'] : ['c', 'd']);
-    await settled();
+    await completed();
     expect(entered.slice(-4)).to.deep.equal(['x1', 'x2', 'x3', 'x4']);
   });
 });

@@ -19,10 +19,10 @@ describe('planted bugs', () => {
   });
   after(() => copies.remove());
 
-  for (const { name, description: about, patch, testFiles } of bugs) {
+  for (const { name, description, patch, testFiles } of bugs) {
     it(`${name} applies, is described, and names tests that exist`, () => {
       checkPatch(patch, copy);
-      expect(about).to.match(/^[A-Z"].*\.$/);
+      expect(description).to.match(/^[A-Z"].*\.$/);
       expect(testFiles.filter((file) => !existsSync(projectPath(file)))).to.deep.equal([]);
     });
   }

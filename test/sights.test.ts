@@ -29,15 +29,12 @@ describe('a stock reading from the primaries', () => {
   const readingsOf = (of: readonly Shard[]): PrimaryReadings => {
     const routing = new Routing(map, new ShardReader(of), 16);
     // The delay of new units in an empty row is turned on elsewhere; here it counts as on.
-    const looker = new (class extends ShardStockReader {
+    const stockReader = new (class extends ShardStockReader {
       override isReady(): boolean {
         return true;
       }
     })(of);
-    return new PrimaryReadings(
-      { stockReader: looker, routing, layouts: new LayoutCache(new LayoutStore(of), routing) },
-      true,
-    );
+    return new PrimaryReadings({ stockReader, routing, layouts: new LayoutCache(new LayoutStore(of), routing) }, true);
   };
 
   before(() => {
@@ -133,7 +130,7 @@ describe('a stock reading from the primaries', () => {
       { leaved_amount: 3, version: 1 },
     ];
     let reads = 0;
-    const looker: StockRowsReader = {
+    const stockReader: StockRowsReader = {
       isReady: () => true,
       readIds: () => Promise.reject(new Error('this test reads no ids')),
       readRows: (shard) => {
@@ -162,7 +159,7 @@ describe('a stock reading from the primaries', () => {
     };
     const layouts = { load: () => Promise.resolve({ is: 'layout' as const, layout }) } as unknown as LayoutCache;
     const routing = { map: { shardOf: () => 0 }, refresh: () => Promise.resolve() } as unknown as Routing;
-    const split = new PrimaryReadings({ stockReader: looker, routing, layouts }, true);
+    const split = new PrimaryReadings({ stockReader, routing, layouts }, true);
     expect((await split.read(['s'], performance.now() + 1_000))[0]).to.include({ isEmpty: false });
     [rows[0], rows[1]] = [
       { leaved_amount: 0, version: 3 },

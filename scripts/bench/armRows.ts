@@ -49,7 +49,7 @@ export function armRows({ pairs, runs }: Measured): ArmRow[] {
             connections: count,
             rate: spread(({ rate }) => rate),
             toEcho: spreadOf(
-              besideEcho.map(({ run, references: around }) => run.rate / meanOf(around.map(({ rate }) => rate))),
+              besideEcho.map(({ run, references }) => run.rate / meanOf(references.map(({ rate }) => rate))),
             ),
             serverMicros: spread(({ cpuMicros }) => cpuMicros.server),
             storeMicros: spread(({ cpuMicros }) => cpuMicros.store),

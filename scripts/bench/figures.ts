@@ -30,12 +30,14 @@ export interface FigureRow extends Pick<Figure, 'id' | 'what' | 'connections' | 
   readonly verdict: FigureVerdict;
 }
 
-const rateRatio = ({ run, references: around }: Pair): number => run.rate / meanOf(around.map(({ rate }) => rate));
-const medianLatencyRatio = ({ run, references: around }: Pair): number =>
-  run.counted.p50Ms / meanOf(around.map(({ counted }) => counted.p50Ms));
+const rateRatio = ({ run, references }: Pair): number => run.rate / meanOf(references.map(({ rate }) => rate));
+const medianLatencyRatio = ({ run, references }: Pair): number =>
+  run.counted.p50Ms / meanOf(references.map(({ counted }) => counted.p50Ms));
 
-const p99ExcessInBatches = ({ run, references: around, raw }: Pair): number | null =>
-  raw === null ? null : (run.counted.p99Ms - meanOf(around.map(({ counted }) => counted.p99Ms))) / raw.medianBatchMs;
+const p99ExcessInBatches = ({ run, references, raw }: Pair): number | null =>
+  raw === null
+    ? null
+    : (run.counted.p99Ms - meanOf(references.map(({ counted }) => counted.p99Ms))) / raw.medianBatchMs;
 
 function gatewayCpuRatio({ run, references: around }: Pair): number | null {
   const references = around.map(({ cpuMicros }) => cpuMicros.server);
@@ -182,7 +184,7 @@ export function figureRow(figure: Figure, pairs: readonly Pair[]): FigureRow {
   );
   const values = own.map(figure.value).filter((value): value is number => Number.isFinite(value));
   const spread = spreadOf(values);
-  const isVoid = own.some(({ run, references: around }) => [run, ...around].some(({ faults }) => faults.length > 0));
+  const isVoid = own.some(({ run, references }) => [run, ...references].some(({ faults }) => faults.length > 0));
   return {
     id,
     what,

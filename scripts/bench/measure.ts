@@ -128,12 +128,12 @@ async function readCounters({ pid, storePids, adminUrl }: Serving, side: 'before
 }
 
 /** Reads the books until they are right, or until `SETTLE_MS`: requests still run, and carts complete their holds. */
-async function bookFaultsAfter({ stock: shelves }: Serving, goods: Goods, counted: Counted): Promise<string[]> {
-  if (shelves === null) return counted.requests === 0 ? ['no request was answered'] : [];
+async function bookFaultsAfter({ stock }: Serving, goods: Goods, counted: Counted): Promise<string[]> {
+  if (stock === null) return counted.requests === 0 ? ['no request was answered'] : [];
   const untilMs = performance.now() + SETTLE_MS;
   for (;;) {
     await sleep(SETTLE_POLL_MS);
-    const standing = await shelves.read(goods);
+    const standing = await stock.read(goods);
     const faults = contradictions(counted, standing, goods.baskets[0]?.length ?? 1);
     if (faults.length === 0 || performance.now() > untilMs) return faults;
   }

@@ -17,7 +17,7 @@ export async function startRedisStore(command: Command, directory: string): Prom
   const client = createClient({ socket: { host, port, reconnectStrategy: false } });
   client.on('error', () => undefined);
   await client.connect();
-  const shelves: BenchStock = {
+  const stockRows: BenchStock = {
     shardCount: 1,
     async open({ sku_ids, opening }) {
       await client.flushAll();
@@ -42,9 +42,9 @@ export async function startRedisStore(command: Command, directory: string): Prom
   return {
     port,
     pid,
-    stock: shelves,
+    stock: stockRows,
     async stop() {
-      await shelves.close();
+      await stockRows.close();
       await server.stop();
     },
   };

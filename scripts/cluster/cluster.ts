@@ -91,7 +91,7 @@ async function startServers(options: ClusterOptions, place: Place): Promise<Clus
   };
   // Waits for all starts, failed ones too, so that no server is still starting when all are stopped.
   const starts = await Promise.allSettled(groups.map(({ primary }) => start(primary)));
-  const failed = (): PromiseRejectedResult | undefined => starts.find((settled) => settled.status === 'rejected');
+  const failed = (): PromiseRejectedResult | undefined => starts.find((completed) => completed.status === 'rejected');
   if (failed() === undefined)
     starts.push(...(await Promise.allSettled(groups.flatMap(({ replicas }) => replicas.map(start)))));
   const failure = failed();

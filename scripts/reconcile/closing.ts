@@ -17,24 +17,26 @@ export interface ClosingPorts {
 /** Closes shards, and waits until all gateways have noticed. */
 export async function closeAll(parts: ClosingPorts, shards: readonly ShardIndex[]): Promise<void> {
   const { store, names, deadlineMs } = parts;
-  const standings = await readAvailableStatuses(store, names.length, deadlineMs);
-  const unread = names.filter((_, shard) => !standings.some((standing) => standing.shard === shard));
+  const statuses = await readAvailableStatuses(store, names.length, deadlineMs);
+  const readFailures = names.filter((_, shard) => !statuses.some((standing) => standing.shard === shard));
   const closed = await Promise.all(
     shards.map(async (shard) => {
       // A shard that was not read may have a later watermark of this one. Then this one may have gone back, and is
       // not advanced.
-      const had =
-        unread.length > 0 ? Infinity : (standings.find((standing) => standing.shard === shard)?.watermarkBefore ?? 0);
-      return { shard, ...(await store.close(shard, had, deadlineMs)) };
+      const watermarkBefore =
+        readFailures.length > 0
+          ? Infinity
+          : (statuses.find((standing) => standing.shard === shard)?.watermarkBefore ?? 0);
+      return { shard, ...(await store.close(shard, watermarkBefore, deadlineMs)) };
     }),
   );
-  if (unread.length > 0) {
+  if (readFailures.length > 0) {
     fail(
-      `closed, but not advanced to the present moment, because ${unread.join(', ')} could not be read: ` +
+      `closed, but not advanced to the present moment, because ${readFailures.join(', ')} could not be read: ` +
         'do not load a dump that was made less than 2 seconds ago',
     );
   }
-  for (const { shard, watermark: reached } of closed) await noteOnOthers(parts, shard, reached);
+  for (const { shard, watermark } of closed) await noteOnOthers(parts, shard, watermark);
   if (closed.some(({ isNew }) => isNew)) await sleep(NOTICED_MS);
 }
 

@@ -22,9 +22,12 @@ export function minWatermark(standing: RestoreStatus, saidMs: number | null): nu
 }
 
 /** Whether a shard equals a reference copy that reaches the furthest moment that any shard recorded of it. */
-export function isComplete({ status: standing, reference: past }: Pick<Finding, 'status' | 'reference'>): boolean {
+export function isComplete({ status, reference }: Pick<Finding, 'status' | 'reference'>): boolean {
   return (
-    past !== null && isBelowWatermark(standing) && past.reached >= standing.watermarkBefore && equalsReference(past)
+    reference !== null &&
+    isBelowWatermark(status) &&
+    reference.reached >= status.watermarkBefore &&
+    equalsReference(reference)
   );
 }
 

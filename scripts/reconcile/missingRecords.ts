@@ -105,24 +105,24 @@ export class MissingRecords {
 
   /** @throws when the reference copy is not known to be later than the backup, or ends too early */
   async #compare(standing: RestoreStatus): Promise<Finding['reference']> {
-    const { reference: past, store, sinceMs, deadlineMs } = this.#ports;
+    const { reference, store, sinceMs, deadlineMs } = this.#ports;
     const { shard } = standing;
-    if (past === null) return null;
+    if (reference === null) return null;
     const name = this.#nameOf(shard);
     if (backupTimeMs(standing, sinceMs) === 0)
       throw new Error(
         `the moment of the backup of ${name} is not known, so a reference copy that is older than the backup ` +
           'could not be detected: give the moment of the backup with --since',
       );
-    const reached = await past.reached(shard, deadlineMs);
+    const reached = await reference.reached(shard, deadlineMs);
     const least = minWatermark(standing, sinceMs);
     if (reached < least || reached === NO_WATERMARK)
       throw new Error(
         `the reference copy of ${name} ends at ${watermarkText(reached)}, and it must reach at least ${watermarkText(least)}`,
       );
-    const rows = await past.countRows(shard, deadlineMs);
+    const rows = await reference.countRows(shard, deadlineMs);
     const found = await withProgress(`comparing ${name}`, rows, 'rows', (add) =>
-      missingByReference({ reference: past, present: store }, shard, deadlineMs, () => add(1)),
+      missingByReference({ reference, present: store }, shard, deadlineMs, () => add(1)),
     );
     return { ...found, reached };
   }

@@ -55,8 +55,8 @@ export class RestoredWork {
   readonly #putBackParts: PutBackPorts;
   readonly #closing: ClosingPorts;
 
-  constructor({ books, reference: past, lock, shards, initialShards, sinceMs, deadlineMs }: RestoredWorkPorts) {
-    this.#past = past;
+  constructor({ books, reference, lock, shards, initialShards, sinceMs, deadlineMs }: RestoredWorkPorts) {
+    this.#past = reference;
     this.#lock = lock;
     this.#shards = shards;
     this.#sinceMs = sinceMs;
@@ -69,7 +69,7 @@ export class RestoredWork {
       store: this.#store,
       auditor,
       routing,
-      reference: past,
+      reference,
       names,
       sinceMs,
       deadlineMs,
@@ -83,9 +83,9 @@ export class RestoredWork {
    * `--shard` names it: an operator may be loading it.
    */
   async choose({ shard: names = [], putBack, accept }: RestoredOptions): Promise<RestoreStatus[]> {
-    const standings = await readRestoreStatuses(this.#store, this.#shards.length, this.#deadlineMs);
-    if (names.length > 0) return standings.filter(({ shard }) => names.includes(this.#nameOf(shard)));
-    const refused = standings.filter(isUnsellable);
+    const statuses = await readRestoreStatuses(this.#store, this.#shards.length, this.#deadlineMs);
+    if (names.length > 0) return statuses.filter(({ shard }) => names.includes(this.#nameOf(shard)));
+    const refused = statuses.filter(isUnsellable);
     if (!putBack && !accept) return refused;
     for (const standing of refused)
       if (!isBelowWatermark(standing))
@@ -130,39 +130,39 @@ export class RestoredWork {
   }
 
   async report(
-    { status: standing, missing: lost, reference: past }: Finding,
+    { status, missing, reference }: Finding,
     when: 'missing' | 'still missing',
     list: string | undefined,
   ): Promise<void> {
-    const name = this.#nameOf(standing.shard);
-    console.log(`${name}: ${describeStatus(standing, this.#sinceMs)}`);
-    if (past !== null && past.reached < standing.watermarkBefore)
-      console.log(`${name}: the reference copy goes no further than ${watermarkText(past.reached)}`);
-    if (past !== null && past.ahead.size > 0)
+    const name = this.#nameOf(status.shard);
+    console.log(`${name}: ${describeStatus(status, this.#sinceMs)}`);
+    if (reference !== null && reference.reached < status.watermarkBefore)
+      console.log(`${name}: the reference copy goes no further than ${watermarkText(reference.reached)}`);
+    if (reference !== null && reference.ahead.size > 0)
       console.log(
-        `${name} has records that the reference copy lacks, of ${past.ahead.size} SKUs; ` +
-          `these SKUs are not copied: ${quotedList(past.ahead)}`,
+        `${name} has records that the reference copy lacks, of ${reference.ahead.size} SKUs; ` +
+          `these SKUs are not copied: ${quotedList(reference.ahead)}`,
       );
-    await reportMissing(name, when, lost, list);
+    await reportMissing(name, when, missing, list);
   }
 
   /** Copies the rows of the reference copy on all shards, then repeats operations that only other sources report. */
   async putBack(findings: readonly Finding[], lines: readonly OrderedLine[]): Promise<void> {
     const copied = new Map<ShardIndex, Finding['reference']>();
-    for (const { status: standing, reference: past } of findings) {
-      if (past === null) continue;
-      await this.#copy(standing, past);
-      copied.set(standing.shard, { ...past, missing: [], differing: 0 });
+    for (const { status, reference } of findings) {
+      if (reference === null) continue;
+      await this.#copy(status, reference);
+      copied.set(status.shard, { ...reference, missing: [], differing: 0 });
     }
     const rest =
       this.#past === null
         ? findings
         : await this.#missing.find(
-            findings.map(({ status: standing }) => standing),
+            findings.map(({ status }) => status),
             lines,
             copied,
           );
-    const all = rest.map(({ status: standing, missing: lost }) => ({ shard: standing.shard, missing: lost }));
+    const all = rest.map(({ status, missing }) => ({ shard: status.shard, missing }));
     const count = all.reduce((sum, { missing }) => sum + missing.length, 0);
     const done = await withProgress('putting back', count, 'records', (add) =>
       putBack(this.#putBackParts, all, this.#deadlineMs, () => add(1)),
@@ -171,29 +171,27 @@ export class RestoredWork {
   }
 
   /** Reopens a shard when no record is missing or `--accept` is set; otherwise reports why it stays refused. */
-  async reopen(
-    { status: standing, missing: lost, reference: past }: Finding,
-    { putBack, accept }: RestoredOptions,
-  ): Promise<void> {
-    const name = this.#nameOf(standing.shard);
-    if (!isUnsellable(standing)) {
-      if (lost.length > 0) fail(`${name} is open, although ${lost.length} records are missing; close it with --close`);
+  async reopen({ status, missing, reference }: Finding, { putBack, accept }: RestoredOptions): Promise<void> {
+    const name = this.#nameOf(status.shard);
+    if (!isUnsellable(status)) {
+      if (missing.length > 0)
+        fail(`${name} is open, although ${missing.length} records are missing; close it with --close`);
       else console.log(`${name} is open, and no source reports a missing record`);
       return;
     }
-    if (standing.mark === MARK_COPYING && !putBack) {
+    if (status.mark === MARK_COPYING && !putBack) {
       fail(`${name} stays refused: ${COPY_AGAIN}`);
       return;
     }
-    if (!accept && !(putBack && lost.length === 0 && isComplete({ status: standing, reference: past }))) {
-      const reason = lost.length > 0 ? `${lost.length} records are missing` : incompleteBecause(standing);
+    if (!accept && !(putBack && missing.length === 0 && isComplete({ status, reference }))) {
+      const reason = missing.length > 0 ? `${missing.length} records are missing` : incompleteBecause(status);
       fail(`${name} stays refused: ${reason}; --put-back restores what it can, --accept reopens the shard as it is`);
       return;
     }
     this.#lock?.assert();
-    await this.#pauseTorn(lost);
-    await this.#store.accept(standing.shard, standing.watermarkBefore, this.#deadlineMs);
-    console.log(`${name} is reopened${lost.length > 0 ? `, without ${lost.length} missing records` : ''}`);
+    await this.#pauseTorn(missing);
+    await this.#store.accept(status.shard, status.watermarkBefore, this.#deadlineMs);
+    console.log(`${name} is reopened${missing.length > 0 ? `, without ${missing.length} missing records` : ''}`);
   }
 
   async #copy({ shard }: RestoreStatus, { ahead, reached }: NonNullable<Finding['reference']>): Promise<void> {

@@ -47,9 +47,9 @@ export function lineOf({ kind, toldBy, sku_id, order_id, order_detail_id, id, qu
 
 /** One line for each record that was not put back, or whose attempt got no answer: such a record may exist or not. */
 export function notPutBack(tried: readonly PutBack[]): string[] {
-  return tried.flatMap(({ missing: lost, fault, isUnknown }) => {
+  return tried.flatMap(({ missing, fault, isUnknown }) => {
     const outcome = isUnknown ? 'outcome unknown, run it again' : 'not put back';
-    return fault === null ? [] : [`${outcome} (${fault}): ${lineOf(lost)}`];
+    return fault === null ? [] : [`${outcome} (${fault}): ${lineOf(missing)}`];
   });
 }
 

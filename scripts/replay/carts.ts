@@ -32,12 +32,12 @@ export function cartFaults(
   flows: StoredFlows,
   returned: ReadonlyMap<string, number>,
 ): string[] {
-  return judged.flatMap(({ cart, outcome: verdict }) => {
+  return judged.flatMap(({ cart, outcome }) => {
     const count = cart.lines.filter((line) => flows.has(flowKeyText(line))).length;
     const all = cart.lines.length;
-    if (verdict === 'refused')
+    if (outcome === 'refused')
       return count === 0 ? [] : [`order ${cart.order_id}: refused, but ${count} of its ${all} lines are stored`];
-    if (verdict === 'unclear')
+    if (outcome === 'unclear')
       return count === 0 || count === all ? [] : [`order ${cart.order_id}: ${count} of its ${all} lines are stored`];
     if (count < all) return [`order ${cart.order_id}: sold, but only ${count} of its ${all} lines are stored`];
     return cart.lines.flatMap((line) =>

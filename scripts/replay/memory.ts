@@ -32,10 +32,7 @@ export function expectedStateOf(results: Results, opening: ReadonlyMap<string, n
       move(event.sku_id, event.quantity);
     }
   }
-  const lineCount = carts.reduce(
-    (sum, { cart, outcome: verdict }) => sum + (verdict === 'sold' ? cart.lines.length : 0),
-    0,
-  );
+  const lineCount = carts.reduce((sum, { cart, outcome }) => sum + (outcome === 'sold' ? cart.lines.length : 0), 0);
   return { carts, lineCount, returned, left };
 }
 

@@ -88,10 +88,10 @@ async function lookUp({ client, gateways, tokens }: Target, keys: readonly FlowK
       headers: bearer(tokens.public),
     });
     if (status !== 200) throw new Error(`looking up ${chunk.length} lines: ${status} ${text}`);
-    const unread = body.lines.filter((line: { status: string }) => line.status === 'unavailable');
-    if (unread.length > 0)
+    const readFailures = body.lines.filter((line: { status: string }) => line.status === 'unavailable');
+    if (readFailures.length > 0)
       throw new Error(
-        `looking up ${chunk.length} lines: ${unread.length} were not read, the first is ${JSON.stringify(unread[0])}`,
+        `looking up ${chunk.length} lines: ${readFailures.length} were not read, the first is ${JSON.stringify(readFailures[0])}`,
       );
     for (const { status: is, order_id, quantity, returned, ...key } of body.lines) {
       if (is !== 'none') found.set(flowKeyText(key), { order_id, quantity, returned, status: is });

@@ -46,8 +46,8 @@ export interface RestoredWatermark extends OwnWatermark {
 }
 
 /** Whether no gateway may sell from a shard: it is marked, or shows a lower watermark than it had reached. */
-export function isUnsellable({ watermark: shows, watermarkBefore: had, mark }: RestoredWatermark): boolean {
-  return mark !== null || shows < had;
+export function isUnsellable({ watermark, watermarkBefore, mark }: RestoredWatermark): boolean {
+  return mark !== null || watermark < watermarkBefore;
 }
 
 /**
@@ -99,16 +99,16 @@ export class KnownWatermarks {
   /** The watermarks of the other shards, for a shard to store. */
   ofOthers(shard: ShardIndex): StoredWatermarks {
     return new Map(
-      this.#known.flatMap((generation, other) =>
-        other === shard || generation === 0 ? [] : [[other, generation] as const],
+      this.#known.flatMap((watermark, other) =>
+        other === shard || watermark === 0 ? [] : [[other, watermark] as const],
       ),
     );
   }
 }
 
 /** A watermark as text. */
-export function watermarkText(generation: Watermark): string {
-  return generation === 0
+export function watermarkText(watermark: Watermark): string {
+  return watermark === 0
     ? 'the beginning (no watermark is stored)'
-    : new Date(Math.floor(generation / 1_000)).toISOString();
+    : new Date(Math.floor(watermark / 1_000)).toISOString();
 }

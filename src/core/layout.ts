@@ -50,23 +50,15 @@ export interface Layout {
  * @returns the fault, or null
  */
 export function layoutFault(
-  {
-    state,
-    epoch,
-    lastEpoch,
-    placement: places,
-    nextPlacement: nextPlaces,
-    earlierPlacements: earlier,
-    shards,
-  }: Omit<Layout, 'sku_id' | 'revision'>,
+  { state, epoch, lastEpoch, placement, nextPlacement, earlierPlacements, shards }: Omit<Layout, 'sku_id' | 'revision'>,
   shardCount: number,
 ): string | null {
   const named = (name: string, list: RowPlacement): { name: string; list: RowPlacement } => ({ name, list });
-  const next = nextPlaces === null ? [] : [named('next_places', nextPlaces)];
+  const next = nextPlacement === null ? [] : [named('next_places', nextPlacement)];
   const lists = [
-    named('places', places),
+    named('places', placement),
     ...next,
-    ...earlier.map((one) => named('earlier', one)),
+    ...earlierPlacements.map((one) => named('earlier', one)),
     named('shards', shards),
   ];
   for (const { name, list } of lists) {
@@ -76,12 +68,12 @@ export function layoutFault(
     const missing = list.find((shard) => !shards.includes(shard));
     if (missing !== undefined) return `${name} names shard ${missing}, which shards does not name`;
   }
-  if ((state === 'closing') !== (nextPlaces !== null)) {
-    return `state is ${state} and next_places is ${nextPlaces === null ? 'missing' : 'set'}`;
+  if ((state === 'closing') !== (nextPlacement !== null)) {
+    return `state is ${state} and next_places is ${nextPlacement === null ? 'missing' : 'set'}`;
   }
   if (epoch > lastEpoch) return `epoch is ${epoch}, above last_epoch ${lastEpoch}`;
-  if (state === 'single' && places.length !== 1)
-    return `state is single and places has ${places.length} rows, expected 1`;
+  if (state === 'single' && placement.length !== 1)
+    return `state is single and places has ${placement.length} rows, expected 1`;
   return null;
 }
 
@@ -139,15 +131,15 @@ export function isSamePlacement(a: RowPlacement, b: RowPlacement): boolean {
 }
 
 /** Begins a resize: all rows are to be closed, and then others opened. Only from `single` or `open`. */
-export function beginResize(layout: Layout, nextPlaces: RowPlacement): Layout {
+export function beginResize(layout: Layout, nextPlacement: RowPlacement): Layout {
   if (layout.state !== 'single' && layout.state !== 'open')
     throw new Error(`a layout can be resized in the state single or open, found ${layout.state}`);
   return {
     ...changed(layout),
     state: 'closing',
     lastEpoch: layout.lastEpoch + 1,
-    nextPlacement: nextPlaces,
-    shards: union(layout.shards, nextPlaces),
+    nextPlacement,
+    shards: union(layout.shards, nextPlacement),
   };
 }
 

@@ -53,7 +53,7 @@ export interface ReadingStore extends ReadingSource {
   /**
    * Stores readings, unless it has later ones. Never throws: readings that were not stored are read from other sources.
    */
-  store(sights: readonly StockReading[]): Promise<void>;
+  store(readings: readonly StockReading[]): Promise<void>;
 }
 
 /** Whether the first of two readings of a SKU is the later. */

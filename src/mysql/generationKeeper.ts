@@ -19,8 +19,8 @@ export class WatermarkKeeper {
   /**
    * @param onFailure receives why the watermark was not raised; until it is raised, a restore can lose sales unnoticed
    */
-  constructor(generations: KnownWatermarks, shard: ShardIndex, onFailure: (reason: string) => void) {
-    this.#generations = generations;
+  constructor(watermarks: KnownWatermarks, shard: ShardIndex, onFailure: (reason: string) => void) {
+    this.#generations = watermarks;
     this.#shard = shard;
     this.#onFailure = onFailure;
   }
@@ -30,8 +30,8 @@ export class WatermarkKeeper {
    *   place that lacks some of its data
    */
   async check(connection: Connection, deadlineMs: DeadlineMs): Promise<void> {
-    const had = this.#generations.known(this.#shard);
-    const back = this.#generations.learn(this.#shard, await readWatermarks(connection, deadlineMs), had);
+    const watermarkBefore = this.#generations.known(this.#shard);
+    const back = this.#generations.learn(this.#shard, await readWatermarks(connection, deadlineMs), watermarkBefore);
     if (back === null) return;
     throw new ShardRefused(`${describe(back)}, see \`npm run reconcile -- --restored\``);
   }
@@ -62,11 +62,11 @@ export class WatermarkKeeper {
   }
 }
 
-function describe({ watermark: shows, watermarkBefore: had, mark }: RestoredWatermark): string {
+function describe({ watermark, watermarkBefore, mark }: RestoredWatermark): string {
   const back =
-    shows < had
+    watermark < watermarkBefore
       ? [
-          `it shows the state of ${watermarkText(shows)}, but had reached ${watermarkText(had)}: ` +
+          `it shows the state of ${watermarkText(watermark)}, but had reached ${watermarkText(watermarkBefore)}: ` +
             'it was restored from a backup, and sales since then are missing',
         ]
       : [];

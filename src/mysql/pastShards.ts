@@ -42,11 +42,11 @@ export class ReferenceCopy implements StateReader {
 
   /** The watermark of the reference copy. 0: it has none, or another copy was written over it, but not completely. */
   async reached(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<Watermark> {
-    const { watermark: shows, mark } = ownWatermarkOf(
+    const { watermark, mark } = ownWatermarkOf(
       await readWatermarks(await this.#connection(shard, deadlineMs), deadlineMs),
       shard,
     );
-    return mark === MARK_COPYING ? NO_WATERMARK : shows;
+    return mark === MARK_COPYING ? NO_WATERMARK : watermark;
   }
 
   /** The server's estimate of the number of rows, for a progress bar. */

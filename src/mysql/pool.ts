@@ -69,13 +69,13 @@ export class ConnectionPool {
   }
 
   state(): PoolState {
-    const { connections_max, admission: room } = this.#options;
+    const { connections_max, admission } = this.#options;
     return {
       connections_max,
       open: this.#idle.length + this.#lent.size,
       busy: this.#lent.size,
-      waiting: room.count,
-      waiting_max: room.max,
+      waiting: admission.count,
+      waiting_max: admission.max,
     };
   }
 
@@ -101,15 +101,15 @@ export class ConnectionPool {
       this.#lent.add(idle);
       return Promise.resolve(idle);
     }
-    const { connections_max, admission: room } = this.#options;
+    const { connections_max, admission } = this.#options;
     const isCounted = queue === this.#waiters;
-    if (isCounted && !room.enter(connections_max - this.#lent.size)) {
+    if (isCounted && !admission.enter(connections_max - this.#lent.size)) {
       return Promise.reject(new Unavailable('too many requests wait for this shard'));
     }
     return new Promise((resolve, reject) => {
       const finish = (): void => {
         clearTimeout(timer);
-        if (isCounted) room.leave();
+        if (isCounted) admission.leave();
         queue.delete(waiter);
       };
       const waiter: Waiter = {

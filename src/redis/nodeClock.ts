@@ -55,10 +55,10 @@ export class NodeClock {
   }
 
   /** Adds a reading. @returns false when it shows that the clock was set */
-  add({ nodeMs, sentMs: askedMs, receivedMs: heardMs }: ClockReading): boolean {
-    const bounds = { low: nodeMs - heardMs, high: nodeMs - askedMs };
+  add({ nodeMs, sentMs, receivedMs }: ClockReading): boolean {
+    const bounds = { low: nodeMs - receivedMs, high: nodeMs - sentMs };
     const hadBuckets = this.#buckets.length > 0;
-    this.#buckets = this.#buckets.filter(({ lastMs }) => heardMs - lastMs < this.#windowMs);
+    this.#buckets = this.#buckets.filter(({ lastMs }) => receivedMs - lastMs < this.#windowMs);
     // The clock may have been set in the time without readings.
     if (hadBuckets && this.#buckets.length === 0) this.#breakChain();
     const isStep = this.#buckets.some(
@@ -66,10 +66,10 @@ export class NodeClock {
     );
     if (isStep) {
       this.#breakChain();
-      this.#distrustUntilMs = heardMs + DISTRUST_MS;
+      this.#distrustUntilMs = receivedMs + DISTRUST_MS;
       this.steps += 1;
     }
-    if (heardMs - askedMs <= READING_MS_MAX) this.#add(bounds, heardMs);
+    if (receivedMs - sentMs <= READING_MS_MAX) this.#add(bounds, receivedMs);
     return !isStep;
   }
 

@@ -121,9 +121,9 @@ export class RedisReadings implements ReadingStore {
     return sku_ids.map((sku_id) => known.get(sku_id) ?? null);
   }
 
-  async store(sights: readonly StockReading[]): Promise<void> {
+  async store(readings: readonly StockReading[]): Promise<void> {
     const groups = this.#byPartition(
-      sights.filter(({ sku_id }) => this.#options.secretOf(sku_id) !== null),
+      readings.filter(({ sku_id }) => this.#options.secretOf(sku_id) !== null),
       ({ sku_id }) => sku_id,
     );
     await Promise.all(
@@ -150,8 +150,8 @@ export class RedisReadings implements ReadingStore {
     return groups;
   }
 
-  #keep(known: Map<string, StockReading>, sight: StockReading | undefined): void {
-    if (sight !== undefined) known.set(sight.sku_id, sight);
+  #keep(known: Map<string, StockReading>, reading: StockReading | undefined): void {
+    if (reading !== undefined) known.set(reading.sku_id, reading);
   }
 }
 

@@ -47,35 +47,35 @@ export class CachePartition {
     sku_ids.forEach((sku_id, place) => {
       const text = reply.rest[place];
       if (text === '') return;
-      const sight = typeof text === 'string' ? this.#read(text, sku_id, reply) : null;
-      if (sight !== null) known.set(sku_id, sight);
+      const reading = typeof text === 'string' ? this.#read(text, sku_id, reply) : null;
+      if (reading !== null) known.set(sku_id, reading);
       else this.#reject(sku_id, text);
     });
     return known;
   }
 
   /** Stores the readings that are later than the stored ones. Never throws. */
-  async store(sights: readonly StockReading[]): Promise<void> {
-    const { last, needsEra: isUnwatched, isSilent } = this.#queue;
+  async store(readings: readonly StockReading[]): Promise<void> {
+    const { last, needsEra, isSilent } = this.#queue;
     const nowMs = performance.now();
-    if (isUnwatched && !isSilent) void this.#queue.renew();
+    if (needsEra && !isSilent) void this.#queue.renew();
     const mayWrite =
       last !== null &&
-      !isUnwatched &&
+      !needsEra &&
       !isSilent &&
       last.clock.isTrusted(nowMs) &&
       last.clock.wasReadWithin(READ_WITHIN_MS, nowMs);
     if (!mayWrite || this.#writes >= WRITES_MAX) {
-      this.dropped += sights.length;
+      this.dropped += readings.length;
       return;
     }
     this.#writes += 1;
     try {
-      const reply = await this.#send(sights, last, nowMs);
+      const reply = await this.#send(readings, last, nowMs);
       // Another gateway began an era after the latest reply.
-      if (reply?.isUsable === true && reply.era !== last.era) await this.#send(sights, reply, performance.now());
+      if (reply?.isUsable === true && reply.era !== last.era) await this.#send(readings, reply, performance.now());
     } catch {
-      this.dropped += sights.length;
+      this.dropped += readings.length;
     } finally {
       this.#writes -= 1;
     }
@@ -104,27 +104,27 @@ export class CachePartition {
 
   /** @returns null when there was no reading to send */
   async #send(
-    sights: readonly StockReading[],
+    readings: readonly StockReading[],
     { run_id, era, clock }: TimedReply,
     nowMs: DeadlineMs,
   ): Promise<TimedReply | null> {
     const { keyPrefix, keepMs } = this.#options;
     const keys: string[] = [];
     const texts = [run_id, era, String(Math.floor(clock.toNodeClock(nowMs) * 1_000) - DRIFT_MICROS)];
-    for (const { asOfMs, ...sight } of sights) {
-      const secret = this.#options.secretOf(sight.sku_id);
+    for (const { asOfMs, ...reading } of readings) {
+      const secret = this.#options.secretOf(reading.sku_id);
       const asOfMicros = Math.floor(clock.toNodeClock(asOfMs) * 1_000);
       if (secret === null || asOfMs > nowMs) continue;
-      keys.push(this.#queue.keys.ofSku(sight.sku_id));
-      const text = encodeReading({ ...sight, asOfMicros, run_id, era }, { keyPrefix, secret });
+      keys.push(this.#queue.keys.ofSku(reading.sku_id));
+      const text = encodeReading({ ...reading, asOfMicros, run_id, era }, { keyPrefix, secret });
       texts.push(
         text,
-        String(sight.version),
+        String(reading.version),
         String(asOfMicros),
         String(Math.floor(asOfMicros / 1_000 + keepMs)),
-        this.#invalid.get(sight.sku_id) ?? '',
+        this.#invalid.get(reading.sku_id) ?? '',
       );
-      this.#invalid.delete(sight.sku_id);
+      this.#invalid.delete(reading.sku_id);
     }
     return keys.length > 0 ? this.#queue.run(STORE, keys, texts) : null;
   }

@@ -30,9 +30,9 @@ const FORM = new RegExp(
 );
 
 /** Encodes a reading as it is stored. The numbers that `store.lua` compares come first. */
-export function encodeReading(sight: StoredReading, signer: Signer): string {
-  const { version, asOfMicros, run_id, era, mode, leaved_amount, isEmpty } = sight;
-  const rows = sight.rows.map(({ shard, sub_row, leaved_amount: left }) => `${shard}:${sub_row}:${left}`).join(',');
+export function encodeReading(reading: StoredReading, signer: Signer): string {
+  const { version, asOfMicros, run_id, era, mode, leaved_amount, isEmpty } = reading;
+  const rows = reading.rows.map(({ shard, sub_row, leaved_amount: left }) => `${shard}:${sub_row}:${left}`).join(',');
   const text = [
     '1',
     version,
@@ -43,7 +43,7 @@ export function encodeReading(sight: StoredReading, signer: Signer): string {
     leaved_amount ?? '-',
     isEmpty ? 1 : 0,
     rows,
-    Buffer.from(sight.sku_id, 'utf8').toString('hex'),
+    Buffer.from(reading.sku_id, 'utf8').toString('hex'),
   ].join('|');
   return `${text}|${signatureOf(text, signer).toString('hex')}`;
 }

@@ -136,18 +136,20 @@ export async function auditHolds(
  * cannot be read.
  */
 async function* pagesOf(
-  { auditor, readFailures: unread }: CartAuditPorts,
+  { auditor, readFailures }: CartAuditPorts,
   shard: ShardIndex,
   naming: string | null,
   deadlineMs: DeadlineMs,
 ): AsyncGenerator<readonly DecidedCart[]> {
   const read = (after: CartPosition | null): Promise<CartPage | null> =>
-    unread.tryRead(shard, () => auditor.readDecidedCarts(shard, { after, max: CARTS_AT_A_TIME, naming }, deadlineMs));
+    readFailures.tryRead(shard, () =>
+      auditor.readDecidedCarts(shard, { after, max: CARTS_AT_A_TIME, naming }, deadlineMs),
+    );
   for (let nextPage: ReturnType<typeof read> | null = read(null); nextPage !== null;) {
     const page: CartPage | null = await nextPage;
     nextPage = page === null || page.next === null ? null : read(page.next);
     // The lines of an unreadable record are not judged; the other records of the page are.
-    for (const record of page?.unreadable ?? []) unread.addRow(shard, record);
+    for (const record of page?.unreadable ?? []) readFailures.addRow(shard, record);
     yield page?.carts ?? [];
   }
 }
@@ -174,7 +176,7 @@ async function judgeCarts(
  * only be found in the flows.
  */
 async function judgeBareCarts(
-  { routing, auditor, readFailures: unread }: CartAuditPorts,
+  { routing, auditor, readFailures }: CartAuditPorts,
   bare: readonly CartKey[],
   only: string | null,
   deadlineMs: DeadlineMs,
@@ -183,7 +185,7 @@ async function judgeBareCarts(
   const shards = [...routing.map.slotCounts().keys()];
   const found: StockDifference[] = [];
   for (const shard of shards) {
-    const flows = await unread.readUnlessFailed(shard, () =>
+    const flows = await readFailures.readUnlessFailed(shard, () =>
       auditor.findFlowsOfCarts(shard, bare, only === null ? null : [only], deadlineMs),
     );
     found.push(
@@ -197,7 +199,7 @@ async function judgeBareCarts(
 
 /** @returns the flow of every line that was read, null where there is none; lines on unreadable shards are missing */
 async function readFlows(
-  { routing, auditor, readFailures: unread }: CartAuditPorts,
+  { routing, auditor, readFailures }: CartAuditPorts,
   lines: readonly CartLine[],
   deadlineMs: DeadlineMs,
 ): Promise<Map<string, SoldFlow | null>> {
@@ -206,7 +208,7 @@ async function readFlows(
   const ofShards = [...byShard(routed)].map(async ([shard, ofShard]) => {
     // One statement after the other: all readers share the few connections of a shard and its short admission queue.
     for (const some of chunksOf(ofShard, KEYS_AT_A_TIME)) {
-      const flows = await unread.readUnlessFailed(shard, () => auditor.readFlows(shard, some, deadlineMs));
+      const flows = await readFailures.readUnlessFailed(shard, () => auditor.readFlows(shard, some, deadlineMs));
       if (flows === null) return;
       for (const key of some) flowsByKey.set(flowKeyText(key), null);
       for (const flow of flows) flowsByKey.set(flowKeyText(flow), flow);

@@ -5,12 +5,12 @@ import type { HotKeyTracker } from '../core/heat.ts';
  *
  * @returns a function that stops it
  */
-export function closeHotKeyWindows(heat: HotKeyTracker, everyMs: number): () => void {
+export function closeHotKeyWindows(hotKeys: HotKeyTracker, everyMs: number): () => void {
   let beganMs = performance.now();
   const timer = setInterval(() => {
     const nowMs = performance.now();
     // The window is measured: in a busy process the timer is late, and the window is longer.
-    heat.closeWindow(nowMs - beganMs);
+    hotKeys.closeWindow(nowMs - beganMs);
     beganMs = nowMs;
   }, everyMs);
   timer.unref();

@@ -126,27 +126,29 @@ export async function completeCart(
   decision: CommitDecision,
   deadlineMs: DeadlineMs,
 ): Promise<boolean> {
-  const settled = await ports.routing.onOwners<{ is: 'settled' } | { is: 'not_done'; reason: string }>(async (map) => {
-    // A line on another shard than the owner of its slot belongs to a present or former row of a split SKU.
-    const routed = lines.map((line) =>
-      line.row === undefined && line.shard !== map.shardOf(line.sku_id) ? { ...line, row: EXISTING_IDS_ONLY } : line,
-    );
-    const outcomes = await Promise.all(
-      [...byShard(routed)].map(([shard, ofShard]) =>
-        applyOperation(
-          ports.engine,
-          shard,
-          { kind: 'settle', order_id, attempt, decision: decision, lines: ofShard },
-          deadlineMs,
+  const completed = await ports.routing.onOwners<{ is: 'settled' } | { is: 'not_done'; reason: string }>(
+    async (map) => {
+      // A line on another shard than the owner of its slot belongs to a present or former row of a split SKU.
+      const routed = lines.map((line) =>
+        line.row === undefined && line.shard !== map.shardOf(line.sku_id) ? { ...line, row: EXISTING_IDS_ONLY } : line,
+      );
+      const outcomes = await Promise.all(
+        [...byShard(routed)].map(([shard, ofShard]) =>
+          applyOperation(
+            ports.engine,
+            shard,
+            { kind: 'settle', order_id, attempt, decision, lines: ofShard },
+            deadlineMs,
+          ),
         ),
-      ),
-    );
-    if (outcomes.some(({ is }) => is === 'not_mine')) return { is: 'not_mine' };
-    return outcomes.every(({ is }) => is === 'applied')
-      ? { is: 'settled' }
-      : { is: 'not_done', reason: 'a shard did not complete the holds' };
-  });
-  return settled.is === 'settled';
+      );
+      if (outcomes.some(({ is }) => is === 'not_mine')) return { is: 'not_mine' };
+      return outcomes.every(({ is }) => is === 'applied')
+        ? { is: 'settled' }
+        : { is: 'not_done', reason: 'a shard did not complete the holds' };
+    },
+  );
+  return completed.is === 'settled';
 }
 
 export function pause(ms: number = Math.random() * PAUSE_MS_MAX): Promise<void> {

@@ -13,8 +13,8 @@ export interface RankedSku extends HotSku {
  *
  * @param perRow order lines per second that one row should carry
  */
-export function hottestSkus(heat: HotKeyTracker, perRow: number): RankedSku[] {
-  return heat
+export function hottestSkus(hotKeys: HotKeyTracker, perRow: number): RankedSku[] {
+  return hotKeys
     .hottest()
     .map((sku, index) => ({ rank: index + 1, ...sku, sub_rows_suggested: suggestSplit(sku.lines_per_second, perRow) }));
 }

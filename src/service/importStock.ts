@@ -49,9 +49,9 @@ export async function importStock(
   });
   return {
     openedNow: sum(results, ({ openedNow }) => openedNow),
-    alreadyOpen: sum(results, ({ alreadyOpen: stoodAlready }) => stoodAlready),
-    differing: results.flatMap(({ differing: otherwise }) => otherwise),
-    unknownOutcome: results.flatMap(({ unknownOutcome: notKnown }) => notKnown),
+    alreadyOpen: sum(results, ({ alreadyOpen }) => alreadyOpen),
+    differing: results.flatMap(({ differing }) => differing),
+    unknownOutcome: results.flatMap(({ unknownOutcome }) => unknownOutcome),
   };
 }
 
@@ -81,11 +81,11 @@ async function openWithRetries({ routing, opener }: ImportPorts, batch: readonly
     if (tries > 1) await pause(PAUSE_MS);
     const answer = await routing.onOwners((map) => openAtOwners(map, opener, batch));
     if (answer.is === 'opened') {
-      const { openedNow, conflicting: otherwise } = answer;
+      const { openedNow, conflicting } = answer;
       return {
         openedNow,
-        differing: otherwise,
-        alreadyOpen: batch.length - openedNow - otherwise.length,
+        differing: conflicting,
+        alreadyOpen: batch.length - openedNow - conflicting.length,
         unknownOutcome: [],
       };
     }
@@ -118,7 +118,7 @@ async function openAtOwners(map: Routing['map'], opener: StockOpener, batch: rea
   return {
     is: 'opened',
     openedNow: sum(opened, ({ openedNow }) => openedNow),
-    conflicting: opened.flatMap(({ conflicting: otherwise }) => otherwise),
+    conflicting: opened.flatMap(({ conflicting }) => conflicting),
   };
 }
 

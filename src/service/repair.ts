@@ -28,12 +28,12 @@ export interface RepairOptions {
 export async function repair(
   difference: StockDifference,
   earlier: readonly StockDifference[],
-  { auditor, repairIdPrefix: mendAs, deadlineMs }: RepairOptions,
+  { auditor, repairIdPrefix, deadlineMs }: RepairOptions,
 ): Promise<Repair> {
-  const obstacle = mendAs === undefined ? 'a repair was not asked for' : obstacleOf(difference, earlier);
+  const obstacle = repairIdPrefix === undefined ? 'a repair was not asked for' : obstacleOf(difference, earlier);
   if (obstacle !== null) return notRepaired(obstacle);
   const { shard, sku_id, expected, actual } = difference;
-  const adjustment_id = `${mendAs}-${shard}`;
+  const adjustment_id = `${repairIdPrefix}-${shard}`;
   const adjustment = {
     kind: 'adjust',
     sku_id,

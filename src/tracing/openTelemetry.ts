@@ -55,8 +55,8 @@ const FROM_REQUEST: TextMapGetter<TraceableRequest> = {
  * The library itself reads `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_SERVICE_NAME` and the variables of the exporter, such as
  * `OTEL_EXPORTER_OTLP_HEADERS`.
  */
-export function startTracing({ url, share, instance, shardName, onSpansLost: onTrouble }: TracingOptions): Tracer {
-  reportErrors(onTrouble);
+export function startTracing({ url, share, instance, shardName, onSpansLost }: TracingOptions): Tracer {
+  reportErrors(onSpansLost);
   const provider = new TracerProvider({
     resource: resourceFromAttributes({
       'service.name': 'stockgate',
@@ -77,7 +77,7 @@ export function startTracing({ url, share, instance, shardName, onSpansLost: onT
   const maker = provider.getTracer('stockgate');
   return {
     begin: (request) => beginRequest(maker, request, shardName),
-    stop: () => within(STOP_MS, provider.shutdown()).catch((error: unknown) => onTrouble(reasonOf(error))),
+    stop: () => within(STOP_MS, provider.shutdown()).catch((error: unknown) => onSpansLost(reasonOf(error))),
   };
 }
 

@@ -133,7 +133,7 @@ export class Primary {
    * free again. The next workers must ask for it by its number, because callers use it.
    */
   #keepPorts(): void {
-    if (this.#addresses === null || this.#slots.some(({ isRunning: lives }) => lives)) return;
+    if (this.#addresses === null || this.#slots.some(({ isRunning }) => isRunning)) return;
     const { publicUrl, adminUrl } = this.#addresses;
     this.#config = {
       ...this.#config,

@@ -72,8 +72,8 @@ export function violation(invariant: string, what: string): Violation {
 }
 
 /** The effects under a key that answers had reported before a moment. */
-export function reportedBefore({ reported: known }: Books, key: string, ms: number): ReportedEffect[] {
-  return (known.get(key) ?? []).filter(({ atMs }) => atMs < ms);
+export function reportedBefore({ reported }: Books, key: string, ms: number): ReportedEffect[] {
+  return (reported.get(key) ?? []).filter(({ atMs }) => atMs < ms);
 }
 
 /** Whether an answer had reported an effect before a moment. */
@@ -109,8 +109,8 @@ export function mayHaveCaused({ sent }: Books, { key, content }: Effect, ms: num
  * Whether an effect is stored that an answer denies, though each sending that can have caused it was over when the
  * request of the answer began.
  */
-export function isDenied(key: string, { invokedMs }: Entry, { sent, stored: standing }: Books): boolean {
-  return standing.has(key) && (sent.get(key) ?? []).filter(mayHaveEffect).every((write) => overAtMs(write) < invokedMs);
+export function isDenied(key: string, { invokedMs }: Entry, { sent, stored }: Books): boolean {
+  return stored.has(key) && (sent.get(key) ?? []).filter(mayHaveEffect).every((write) => overAtMs(write) < invokedMs);
 }
 
 /**

@@ -143,8 +143,8 @@ function timesOf({ earliestMs, latestMs }: Span): number[] {
   return [earliestMs, latestMs];
 }
 
-function spansOf({ sent, reported: known, stored: standing }: Books) {
-  return [...standing.values()].map(({ key, content, sku_id, change, rest }) => {
+function spansOf({ sent, reported: known, stored }: Books) {
+  return [...stored.values()].map(({ key, content, sku_id, change, rest }) => {
     const sendings = (sent.get(key) ?? []).filter(({ verdict }) => verdict === 'done' || verdict === 'unknown');
     const reported = (known.get(key) ?? []).filter(({ effect }) => effect.content === content);
     return {
@@ -158,12 +158,12 @@ function spansOf({ sent, reported: known, stored: standing }: Books) {
   });
 }
 
-function heldOf({ writes, split, repairedMs: mendedMs }: Books): Held[] {
+function heldOf({ writes, split, repairedMs }: Books): Held[] {
   return writes.flatMap((write) => {
     if (write.kind !== 'deduction' || write.code === NOT_SENT || !isCart(write.lines, split)) return [];
     const overMs = overAtMs(write);
     // Units on a server that does not answer stay held.
-    const untilMs = Math.max(overMs, mendedMs) + HELD_MS_MAX;
+    const untilMs = Math.max(overMs, repairedMs) + HELD_MS_MAX;
     return write.lines.map((line) => ({
       key: flowKey(line),
       sku_id: line.sku_id,

@@ -52,8 +52,8 @@ function resizing(kind: string, stop: (slot: GatewaySlot) => Promise<() => Promi
 }
 
 /** Whether a fault can be injected in this world. */
-export function canBegin({ fitsProduct: fits, hasTarget: needs }: Fault, world: World): boolean {
-  return (fits?.(world.stack.cluster.product) ?? true) && (needs?.(world) ?? true);
+export function canBegin({ fitsProduct, hasTarget }: Fault, world: World): boolean {
+  return (fitsProduct?.(world.stack.cluster.product) ?? true) && (hasTarget?.(world) ?? true);
 }
 
 /** Every kind of fault, by name. A round of a kind injects that one; a mix injects several at once. */

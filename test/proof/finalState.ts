@@ -34,8 +34,8 @@ export function isInProgress({ stock, flows, holds, carts, transfers, layouts }:
     stock.some(({ isOpen, leaved_amount, held_amount }) => held_amount !== 0 || (!isOpen && leaved_amount !== 0)) ||
     transfers.some(({ isOpen }) => isOpen) ||
     layouts.some(
-      ({ state, rowShards: places, earlier_count }) =>
-        state !== (places.length > 1 ? 'open' : 'single') || earlier_count > 0,
+      ({ state, rowShards, earlier_count }) =>
+        state !== (rowShards.length > 1 ? 'open' : 'single') || earlier_count > 0,
     )
   );
 }

@@ -23,18 +23,18 @@ export function numbersWerePossible(books: Books): Violation[] {
     switch (entry.kind) {
       case 'read': {
         if (entry.leaved_amount === null) return [];
-        const { leastUnheld: leastShown, most } = bounds.left(entry.sku_id, invokedMs, endedMs);
-        const fits = leastShown <= entry.leaved_amount && entry.leaved_amount <= most;
+        const { leastUnheld, most } = bounds.left(entry.sku_id, invokedMs, endedMs);
+        const fits = leastUnheld <= entry.leaved_amount && entry.leaved_amount <= most;
         return fits
           ? []
-          : [violation('I8', `${entry.sku_id}: read ${entry.leaved_amount}, possible were ${leastShown} to ${most}`)];
+          : [violation('I8', `${entry.sku_id}: read ${entry.leaved_amount}, possible were ${leastUnheld} to ${most}`)];
       }
       case 'adjustment': {
         if (entry.code !== 'insufficient_stock') return [];
         // Units that carts hold are not left.
-        const { leastUnheld: leastShown } = bounds.left(entry.sku_id, invokedMs, endedMs);
-        if (leastShown < -entry.delta) return [];
-        const units = `${-entry.delta} was refused, and ${leastShown} were left`;
+        const { leastUnheld } = bounds.left(entry.sku_id, invokedMs, endedMs);
+        if (leastUnheld < -entry.delta) return [];
+        const units = `${-entry.delta} was refused, and ${leastUnheld} were left`;
         return [violation('I8', `${entry.adjustment_id}: the write-off of ${units}`)];
       }
       case 'deduction':
@@ -59,12 +59,12 @@ function shortages(entry: DeductionSent, bounds: Bounds, books: Books): Violatio
     const ordered = entry.lines
       .filter((line) => line.sku_id === sku_id)
       .reduce((sum, { quantity }) => sum + quantity, 0);
-    const { least, leastUnheld: leastShown, most } = bounds.left(sku_id, entry.invokedMs, entry.endedMs);
+    const { least, leastUnheld, most } = bounds.left(sku_id, entry.invokedMs, entry.endedMs);
     const fits =
-      (least < ordered && reported < ordered && leastShown <= reported && reported <= most) ||
+      (least < ordered && reported < ordered && leastUnheld <= reported && reported <= most) ||
       isTooEarly(entry, { sku_id, ordered, reported }, bounds, books);
     if (fits) return [];
-    const possible = `${least} to ${most} (${leastShown} not held)`;
+    const possible = `${least} to ${most} (${leastUnheld} not held)`;
     return [
       violation(
         'I8',
@@ -94,8 +94,8 @@ function isTooEarly(
   if (!hasTiers) return false;
   if (!split.has(sku_id))
     return reported === 0 && bounds.canHaveBeenEmpty(sku_id, invokedMs - SELLABLE_MS_MAX, endedMs);
-  const { least, leastUnheld: leastShown, most } = bounds.leftToBuy(sku_id, invokedMs, endedMs);
-  return least < ordered && reported < ordered && leastShown <= reported && reported <= most;
+  const { least, leastUnheld, most } = bounds.leftToBuy(sku_id, invokedMs, endedMs);
+  return least < ordered && reported < ordered && leastUnheld <= reported && reported <= most;
 }
 
 /** I6: the returnable units of a deduction are the units sold and not yet returned. */
@@ -171,9 +171,9 @@ function faultsOf(entry: Entry): string[] {
 }
 
 /** The requested number of rows, the first on the owner shard, and no two on a shard while there are enough shards. */
-function hasLayout({ sku_id, sub_rows, rowShards: places }: ResizeSent): boolean {
-  if (places?.length !== sub_rows || places[0] !== OWNERS.shardOf(sku_id)) return false;
-  return new Set(places).size === Math.min(sub_rows, SHARDS);
+function hasLayout({ sku_id, sub_rows, rowShards }: ResizeSent): boolean {
+  if (rowShards?.length !== sub_rows || rowShards[0] !== OWNERS.shardOf(sku_id)) return false;
+  return new Set(rowShards).size === Math.min(sub_rows, SHARDS);
 }
 
 /** A refused order names the refusing lines, which are lines of the order, and the units left of each short line. */

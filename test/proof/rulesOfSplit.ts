@@ -42,42 +42,43 @@ function isOtherEnd(one: TransferRow, other: TransferRow): boolean {
 
 /** A SKU lies in as many rows as the last resize requested. Every SKU begins with one. */
 export function layoutsWereRequested({ resizes, final }: Books): Violation[] {
-  return final.layouts.flatMap(({ sku_id, rowShards: places }) => {
+  return final.layouts.flatMap(({ sku_id, rowShards }) => {
     const ofSku = resizes.filter((resize) => resize.sku_id === sku_id && mayHaveEffect(resize));
-    const begins = ofSku.filter(({ sub_rows }) => sub_rows === places.length).map(overAtMs);
-    if (places.length === 1) begins.push(-Infinity);
-    const others = ofSku.filter(({ sub_rows, verdict }) => sub_rows !== places.length && verdict === 'done');
+    const begins = ofSku.filter(({ sub_rows }) => sub_rows === rowShards.length).map(overAtMs);
+    if (rowShards.length === 1) begins.push(-Infinity);
+    const others = ofSku.filter(({ sub_rows, verdict }) => sub_rows !== rowShards.length && verdict === 'done');
     const isAsked = begins.some((overMs) => !others.some(({ invokedMs }) => invokedMs > overMs));
     return isAsked
       ? []
-      : [violation('I3', `${sku_id}: in ${places.length} rows, and the last accepted resize differs`)];
+      : [violation('I3', `${sku_id}: in ${rowShards.length} rows, and the last accepted resize differs`)];
   });
 }
 
 /** I9: no resize stays unfinished. The rows of the layout are open, all others are closed and have no units. */
 export function rowsMatchLayout({ final }: Books): Violation[] {
   const rows = groupBy(final.stock, ({ sku_id }) => [sku_id]);
-  return final.layouts.flatMap(({ sku_id, state, rowShards: places, earlier_count }) => {
+  return final.layouts.flatMap(({ sku_id, state, rowShards, earlier_count }) => {
     const found: Violation[] = [];
-    const isDone = state === (places.length > 1 ? 'open' : 'single') && earlier_count === 0;
+    const isDone = state === (rowShards.length > 1 ? 'open' : 'single') && earlier_count === 0;
     if (!isDone)
       found.push(
         violation(
           'I9',
-          `${sku_id}: still ${state}, in ${places.length} rows, and ${earlier_count} earlier layouts are searched`,
+          `${sku_id}: still ${state}, in ${rowShards.length} rows, and ${earlier_count} earlier layouts are searched`,
         ),
       );
     for (const { sub_row, shard, isOpen, leaved_amount, held_amount, opening_amount } of rows.get(sku_id) ?? []) {
       const name = `${sku_id}, row ${sub_row} on shard ${shard}`;
-      if (isOpen !== (places[sub_row] === shard)) found.push(violation('I9', `${name}: ${isOpen ? 'open' : 'closed'}`));
+      if (isOpen !== (rowShards[sub_row] === shard))
+        found.push(violation('I9', `${name}: ${isOpen ? 'open' : 'closed'}`));
       if (!isOpen && leaved_amount + held_amount > 0)
         found.push(violation('I8', `${name}: closed, with ${leaved_amount} left and ${held_amount} held`));
       if (sub_row > 0 && opening_amount !== 0)
         found.push(violation('I1', `${name}: has an opening stock of its own, ${opening_amount}`));
     }
     const count = (rows.get(sku_id) ?? []).filter(({ isOpen }) => isOpen).length;
-    if (count !== places.length)
-      found.push(violation('I9', `${sku_id}: ${count} rows are open, and ${places.length} should be`));
+    if (count !== rowShards.length)
+      found.push(violation('I9', `${sku_id}: ${count} rows are open, and ${rowShards.length} should be`));
     return found;
   });
 }

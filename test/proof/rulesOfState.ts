@@ -65,11 +65,11 @@ export function effectsOnce({ final }: Books): Violation[] {
 }
 
 /** I3: every accepted write is stored as it was sent; of pauses and resumes the last one counts. */
-export function acceptedIsStored({ writes, sales, stored: standing, final }: Books): Violation[] {
+export function acceptedIsStored({ writes, sales, stored, final }: Books): Violation[] {
   const lost = writes
     .filter(({ verdict }) => verdict === 'done')
     .flatMap(effectsOf)
-    .filter(({ key, content }) => standing.get(key)?.content !== content)
+    .filter(({ key, content }) => stored.get(key)?.content !== content)
     .map(({ name }) => violation('I3', `${name}: accepted, and lost`));
   const unlike = final.stock.filter(
     ({ sku_id, sale_state, isOpen }) => isOpen && !mayHaveBeen(sales, sku_id, sale_state, Infinity, Infinity),
@@ -110,13 +110,13 @@ export function returnsFit({ final }: Books): Violation[] {
 }
 
 /** I7: every stored line of an order belongs to a sending of which all lines are stored. */
-export function ordersAreWhole({ sent, stored: standing, final }: Books): Violation[] {
-  const halves = [...standing.values()].flatMap(({ key, content, name, order_id }) => {
+export function ordersAreWhole({ sent, stored, final }: Books): Violation[] {
+  const halves = [...stored.values()].flatMap(({ key, content, name, order_id }) => {
     const sendings = (sent.get(key) ?? []).filter(
       (write) => write.kind === 'deduction' && mayHaveEffect(write) && hasEffect(write, key, content),
     );
     const isWhole = sendings.some((write) =>
-      effectsOf(write).every((effect) => standing.get(effect.key)?.content === effect.content),
+      effectsOf(write).every((effect) => stored.get(effect.key)?.content === effect.content),
     );
     return sendings.length === 0 || isWhole
       ? []
@@ -126,7 +126,7 @@ export function ordersAreWhole({ sent, stored: standing, final }: Books): Violat
   const unkept = committed.flatMap(({ order_id, lines }) =>
     lines
       .map((line) => flowEffect({ ...line, order_id }))
-      .filter(({ key, content }) => standing.get(key)?.content !== content)
+      .filter(({ key, content }) => stored.get(key)?.content !== content)
       .map(({ name }) => violation('I7', `${order_id}: committed, and ${name} is not stored`)),
   );
   return [...halves, ...unkept];

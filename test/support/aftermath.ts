@@ -37,7 +37,7 @@ const NO_ANSWER = 'no answer';
  */
 export async function expectResolved(
   bench: SweepBench,
-  { operation, ids, answer, isHeld, release: letGo, survivor }: Interrupted,
+  { operation, ids, answer, isHeld, release, survivor }: Interrupted,
 ): Promise<void> {
   const struckMs = performance.now();
   const [first, second] = bench.healthy;
@@ -62,7 +62,7 @@ export async function expectResolved(
     'milliseconds until the outcome is definite and the rows are unlocked',
   ).to.be.below(boundMs);
 
-  letGo?.();
+  release?.();
   const answered = wordOf(await answer);
   const summary = `answered ${answered}, then ${retried}, then ${retriedAgain}; lines ${lines}`;
   if (survivor !== null)

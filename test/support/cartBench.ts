@@ -45,7 +45,7 @@ export function openCartBench(
   const reader = new ShardReader(shards);
   const engine: StockEngine = ENGINE_OF[engineName](shards);
   const carts = new CartStore(shards);
-  const afterwork = new BackgroundTasks((error) => {
+  const backgroundTasks = new BackgroundTasks((error) => {
     throw error;
   });
   const routing = new Routing(map, reader, SHARDS);
@@ -55,7 +55,7 @@ export function openCartBench(
     reader,
     carts,
     shards: reader,
-    backgroundTasks: afterwork,
+    backgroundTasks,
     cartQueue: new AdmissionQueue(16, 1_000),
     holdCompletion: shareHoldCompletion(),
     hotKeys: new HotKeyTracker(),

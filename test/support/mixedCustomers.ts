@@ -66,7 +66,7 @@ export function startMixedCustomers(options: {
   let running = true;
 
   const doorOf = (version: CalledGateway['version'], turn: number): CalledGateway | undefined => {
-    const wanted = doors.filter((door) => door.version === version);
+    const wanted = doors.filter((frozenPort) => frozenPort.version === version);
     const able = wanted.length > 0 ? wanted : doors;
     return able[turn % able.length];
   };
@@ -85,21 +85,25 @@ export function startMixedCustomers(options: {
     const turn = placed.length;
     for (let tries = 0; ; tries += 1) {
       // A retry goes to any gateway that answers.
-      const door = tries === 0 ? doorOf(version, turn) : doors[(turn + tries) % doors.length];
-      if (door === undefined) throw new Error('no gateway is left');
+      const frozenPort = tries === 0 ? doorOf(version, turn) : doors[(turn + tries) % doors.length];
+      if (frozenPort === undefined) throw new Error('no gateway is left');
       const phase = state.phase;
-      const answer = await client.call({ method: 'POST', url: door.publicUrl + path, body }).catch((error: unknown) => {
-        if (!door.isLeaving)
-          faults.push(`${phase}: no answer from a gateway that should keep running: ${String(error)}`);
-        return null;
-      });
+      const answer = await client
+        .call({ method: 'POST', url: frozenPort.publicUrl + path, body })
+        .catch((error: unknown) => {
+          if (!frozenPort.isLeaving)
+            faults.push(`${phase}: no answer from a gateway that should keep running: ${String(error)}`);
+          return null;
+        });
       if (answer !== null && answer.status !== 503) {
         if (answer.status >= 500) faults.push(`${phase}: ${answer.status} ${answer.text}`);
-        if (tries === 0) count(`${phase} ${door.version} ${answer.status}`);
+        if (tries === 0) count(`${phase} ${frozenPort.version} ${answer.status}`);
         return { answer, wasUnsure };
       }
       count(
-        answer === null ? `${phase} ${door.version} no answer` : `${phase} ${door.version} 503 ${answer.body?.code}`,
+        answer === null
+          ? `${phase} ${frozenPort.version} no answer`
+          : `${phase} ${frozenPort.version} 503 ${answer.body?.code}`,
       );
       if (answer === null || answer.body?.code === 'outcome_unknown') wasUnsure = true;
       await sleep(AGAIN_MS);

@@ -172,21 +172,21 @@ export class Oracle implements StockEngine, StockReader {
   }
 
   /** @returns whether something changed */
-  #settleLine({ order_id, attempt, decision: verdict }: CompleteLines, line: Line): boolean {
+  #settleLine({ order_id, attempt, decision }: CompleteLines, line: Line): boolean {
     const flow = this.#flow(line);
     if (flow === undefined) {
-      if (verdict === 'aborted')
+      if (decision === 'aborted')
         this.#keep({ ...newFlow(line), order_id, attempt, quantity: line.quantity, status: 'void' });
-      return verdict === 'aborted';
+      return decision === 'aborted';
     }
     if (flow.order_id !== order_id) return false;
-    if (flow.status === 'void' && verdict === 'aborted' && flow.attempt < attempt) {
+    if (flow.status === 'void' && decision === 'aborted' && flow.attempt < attempt) {
       this.#keep({ ...flow, attempt });
       return true;
     }
     if (flow.status !== 'pending' || flow.attempt !== attempt) return false;
-    this.#row(flow.sku_id).settle(flow.quantity, verdict);
-    this.#keep({ ...flow, status: verdict === 'committed' ? 'deducted' : 'void' });
+    this.#row(flow.sku_id).settle(flow.quantity, decision);
+    this.#keep({ ...flow, status: decision === 'committed' ? 'deducted' : 'void' });
     return true;
   }
 

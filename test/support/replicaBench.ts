@@ -46,7 +46,7 @@ export async function replicaBench(): Promise<ReplicaBench> {
   });
   const shards = openShards(stack, 1_000);
   const map = new SlotMap(SHARDS);
-  const sights = new ReplicaReadings({
+  const readings = new ReplicaReadings({
     shards: shards.map((shard) => ({
       shard: shard.index,
       initialShards: SHARDS,
@@ -81,7 +81,7 @@ export async function replicaBench(): Promise<ReplicaBench> {
     stack,
     shards,
     heartbeats: hearts,
-    readings: sights,
+    readings,
     primary,
     replicas: primary.replicas,
     write: (sql, shard = 0) => ask(addressOf(shard), sql),
@@ -91,15 +91,15 @@ export async function replicaBench(): Promise<ReplicaBench> {
       sessions.push(session);
       return session;
     },
-    look: async (sku_id) => (await sights.read([sku_id], performance.now() + 3_000))[0] ?? null,
+    look: async (sku_id) => (await readings.read([sku_id], performance.now() + 3_000))[0] ?? null,
     state() {
-      const [state] = sights.state();
+      const [state] = readings.state();
       if (state === undefined) throw new Error('shard 0 has no replicas');
       return state;
     },
     async stop() {
       await hearts.stop();
-      sights.stop();
+      readings.stop();
       for (const session of sessions) session.destroy();
       for (const { pool } of shards) pool.close();
       await stack.stop();

@@ -92,7 +92,7 @@ function ofOrder(sku_ids: readonly string[], order: number): fc.Arbitrary<Operat
     quantity: fc.constantFrom(1, 1, 1, 2),
   });
   const cancel = fc.record({ kind: fc.constant('cancel' as const), order_id, lines: some(fc.record(key), 2) });
-  const settled = fc
+  const completed = fc
     .tuple(hold, decision)
     .map(([held, decision]): Operation[] => [held, { ...held, kind: 'settle', decision }]);
   const returned = fc
@@ -101,7 +101,7 @@ function ofOrder(sku_ids: readonly string[], order: number): fc.Arbitrary<Operat
   return fc.oneof(
     { weight: 10, arbitrary: fc.oneof(deduct, hold, settle, giveBack).map((operation): Operation[] => [operation]) },
     { weight: 1, arbitrary: cancel.map((operation): Operation[] => [operation]) },
-    { weight: 3, arbitrary: settled },
+    { weight: 3, arbitrary: completed },
     { weight: 3, arbitrary: returned },
   );
 }

@@ -21,9 +21,9 @@ export function overfullWindows(
 ): string[] {
   const all = requests.filter((each) => each !== null);
   return all.flatMap(({ sentMs }) =>
-    all.flatMap(({ answeredMs: heardMs }) => {
-      const count = all.filter((each) => each.sentMs >= sentMs && each.answeredMs <= heardMs).length;
-      const seconds = (heardMs - sentMs) / 1_000;
+    all.flatMap(({ answeredMs }) => {
+      const count = all.filter((each) => each.sentMs >= sentMs && each.answeredMs <= answeredMs).length;
+      const seconds = (answeredMs - sentMs) / 1_000;
       return count === 0 || count <= burst + perSecond * seconds ? [] : [`${count} within ${seconds.toFixed(3)} s`];
     }),
   );

@@ -137,12 +137,12 @@ describe('a rolling upgrade from the version before the newest migration', funct
     };
     expect(await split(old[0], 3)).to.equal(200);
 
-    const door = (version: CalledGateway['version'], { publicUrl }: Running): CalledGateway => ({
+    const frozenPort = (version: CalledGateway['version'], { publicUrl }: Running): CalledGateway => ({
       version,
       publicUrl,
       isLeaving: false,
     });
-    const doors = { old: old.map((gateway) => door('old', gateway)), new: [] as CalledGateway[] };
+    const doors = { old: old.map((gateway) => frozenPort('old', gateway)), new: [] as CalledGateway[] };
     const customers = startMixedCustomers({
       client,
       gateways: doors.old,
@@ -167,7 +167,7 @@ describe('a rolling upgrade from the version before the newest migration', funct
     for (const gateway of recent) await eventually('a new gateway serves', 10_000, () => serves(gateway));
     for (const gateway of old) expect(await serves(gateway)).to.equal(true);
 
-    doors.new = recent.map((gateway) => door('new', gateway));
+    doors.new = recent.map((gateway) => frozenPort('new', gateway));
     customers.gateways.push(...doors.new);
     customers.phase = 'together';
     for (const [turn, gateway] of [recent[0], old[1], recent[1], old[0]].entries()) {

@@ -94,7 +94,8 @@ describe('tiers', function () {
         8,
         (round) => restockAfterSellOut(gateways, round, 'redis'),
       );
-      for (const { delivered: came } of proxies) expect(came.late, 'writes that were late').to.be.above(came.stored);
+      for (const { delivered } of proxies)
+        expect(delivered.late, 'writes that were late').to.be.above(delivered.stored);
     } finally {
       await close();
       await Promise.all(proxies.map((proxy) => proxy.close()));

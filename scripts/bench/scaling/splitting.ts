@@ -13,11 +13,11 @@ export interface Gateway {
 }
 
 /** Stock whose SKUs are split right after they are opened, by the call of the gateway. */
-export function splittingStock(shelves: BenchStock, gateway: Gateway): BenchStock {
+export function splittingStock(stockRows: BenchStock, gateway: Gateway): BenchStock {
   return {
-    ...shelves,
+    ...stockRows,
     async open(goods) {
-      await shelves.open(goods);
+      await stockRows.open(goods);
       if (goods.sub_rows === 1) return;
       await withClient(async (client) => {
         for (const sku_id of goods.sku_ids) await split(client, gateway, sku_id, goods.sub_rows);

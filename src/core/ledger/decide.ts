@@ -62,14 +62,14 @@ export function decide(ledger: Ledger, operation: BatchOperation): Decision {
 const ONLY_ROW: RowRef = { sub_row: 0, epoch: 0 };
 
 /** Completes a cart. It changes only holds of this attempt, so any gateway can do it, any number of times. */
-function complete(ledger: Ledger, { order_id, attempt, decision: verdict, lines }: CompleteLines): AppliedOutcome {
+function complete(ledger: Ledger, { order_id, attempt, decision, lines }: CompleteLines): AppliedOutcome {
   let isReplay = true;
   for (const line of lines) {
     // In every case the attempt holds nothing afterwards. A hold row without a hold would be found again and again.
     ledger.deleteHold({ ...line, order_id, attempt });
     const flow = ledger.flow(line);
     const isOwn = flow?.order_id === order_id;
-    if (flow === null && verdict === 'aborted') {
+    if (flow === null && decision === 'aborted') {
       const { sku_id, order_detail_id, quantity, row = ONLY_ROW } = line;
       // A late hold that names a closed row is rejected by that row.
       if (!isRowOpenAt(ledger, sku_id, row)) continue;
@@ -85,11 +85,11 @@ function complete(ledger: Ledger, { order_id, attempt, decision: verdict, lines 
         sub_row: row.sub_row,
       });
       ledger.stockRow(sku_id, row.sub_row)?.fence(row.epoch);
-    } else if (flow?.status === 'void' && isOwn && verdict === 'aborted' && flow.attempt < attempt) {
+    } else if (flow?.status === 'void' && isOwn && decision === 'aborted' && flow.attempt < attempt) {
       ledger.setFlow({ ...flow, attempt });
     } else if (flow?.status === 'pending' && isOwn && flow.attempt === attempt) {
-      stockRowOf(ledger, flow).settle(flow.quantity, verdict);
-      ledger.setFlow({ ...flow, status: verdict === 'committed' ? 'deducted' : 'void' });
+      stockRowOf(ledger, flow).settle(flow.quantity, decision);
+      ledger.setFlow({ ...flow, status: decision === 'committed' ? 'deducted' : 'void' });
     } else {
       continue;
     }

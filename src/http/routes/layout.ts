@@ -56,14 +56,14 @@ export function layoutRoutes(services: LayoutServices): Route[] {
 
 function resizedReply(outcome: Resized | Refused | NotDone | OutcomeInDoubt): Reply {
   if (outcome.is !== 'resized') return failureReply(outcome);
-  const { sku_id, placement: places, epoch } = outcome.layout;
+  const { sku_id, placement, epoch } = outcome.layout;
   return json(
     200,
     {
       sku_id,
-      mode: places.length > 1 ? 'hot' : 'single',
+      mode: placement.length > 1 ? 'hot' : 'single',
       epoch,
-      sub_rows: places.map((shard, sub_row) => ({ sub_row, shard })),
+      sub_rows: placement.map((shard, sub_row) => ({ sub_row, shard })),
     },
     outcomeWord(outcome),
   );

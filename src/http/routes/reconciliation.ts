@@ -40,9 +40,9 @@ export function reconciliationRoute(services: ReconciliationServices): Route {
  * Books that were not read do not count as correct. So a shard that could not be read makes the whole answer a problem.
  */
 function reconciledReply({ shards, differences }: Reconciled): Reply {
-  const unread = shards.filter(({ fault }) => fault !== null);
-  if (unread.length > 0)
-    return problem('overloaded', `not every shard could be read: ${unread.map(({ shard }) => shard).join(', ')}`);
+  const readFailures = shards.filter(({ fault }) => fault !== null);
+  if (readFailures.length > 0)
+    return problem('overloaded', `not every shard could be read: ${readFailures.map(({ shard }) => shard).join(', ')}`);
   const sum = (amount: (report: Reconciled['shards'][number]) => number): number =>
     shards.reduce((total, report) => total + amount(report), 0);
   // Amounts are written digit by digit, because doubles would round them.

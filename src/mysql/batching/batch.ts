@@ -168,8 +168,8 @@ function isEmpty(writeSet: WriteSet): boolean {
 }
 
 /** Whether anything is written besides completed holds: to strike out the rows of those changes nothing by itself. */
-function changesAnything({ flows, stockRows: shelves, returns, adjustments, transfers }: WriteSet): boolean {
-  return flows.length + shelves.length + returns.length + adjustments.length + transfers.length > 0;
+function changesAnything({ flows, stockRows, returns, adjustments, transfers }: WriteSet): boolean {
+  return flows.length + stockRows.length + returns.length + adjustments.length + transfers.length > 0;
 }
 
 /**

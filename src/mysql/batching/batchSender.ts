@@ -89,7 +89,7 @@ export class BatchSender {
   #sort(part: ShardOperations, decisions: Decisions): Answers {
     const again: QueuedOperation[] = [];
     const resolutions: Resolution[] = [];
-    const lacking: ShortOperation[] = [];
+    const short: ShortOperation[] = [];
     part.batch.forEach((queued, index) => {
       const decision = decisions[index] ?? DEFERRED;
       if (decision.is === 'undecidable') return queued.reject(decision.error);
@@ -97,11 +97,11 @@ export class BatchSender {
       // An operation that only reads does not meet a lock.
       this.#queue.unlock(queued.stockRows, isWritten(decision));
       if (decision.is === 'deferred') again.push(queued);
-      else if (decision.is === 'lacking') lacking.push({ queued: queued, sku_ids: decision.sku_ids });
+      else if (decision.is === 'lacking') short.push({ queued, sku_ids: decision.sku_ids });
       else resolutions.push({ queued, outcome: decision });
     });
     this.#queue.requeue(again);
-    return { part, resolutions, lacking };
+    return { part, resolutions, lacking: short };
   }
 
   async #nameHolders({ part: { shard }, lacking }: Answers): Promise<void> {
@@ -114,7 +114,7 @@ export class BatchSender {
     } catch (error) {
       if (!hadNoEffect(error)) throw error;
       answerNotDone(
-        lacking.map(({ queued: queued }) => queued),
+        lacking.map(({ queued }) => queued),
         reasonOf(error),
       );
     }
@@ -131,18 +131,18 @@ export class BatchSender {
     batch: readonly QueuedOperation[],
     { message }: ServerError,
   ): Promise<void> {
-    const { stockRows: shelves, withLockedIds: inTheWay } = await findLockConflicts(parts);
+    const { stockRows, withLockedIds } = await findLockConflicts(parts);
     const namedRows = new Set(batch.flatMap((queued) => queued.stockRows));
-    const isFound = shelves.length + inTheWay.size > 0;
+    const isFound = stockRows.length + withLockedIds.size > 0;
     // No locked stock row and no locked id: the lock is on a slot, or it is released. Each SKU is sent alone once.
-    this.#queue.lock(isFound ? shelves : namedRows, isFound);
-    const wasSentAlone = namedRows.size === 1 && inTheWay.size === 0;
-    const locked = wasSentAlone ? namedRows : new Set(shelves);
+    this.#queue.lock(isFound ? stockRows : namedRows, isFound);
+    const wasSentAlone = namedRows.size === 1 && withLockedIds.size === 0;
+    const locked = wasSentAlone ? namedRows : new Set(stockRows);
     const againUntilMs = performance.now() + AGAIN_MS;
     const isRejected = (queued: QueuedOperation): boolean =>
       wasSentAlone ||
-      inTheWay.has(queued) ||
-      (queued.deadlineMs < againUntilMs && queued.stockRows.some((shelf) => locked.has(shelf)));
+      withLockedIds.has(queued) ||
+      (queued.deadlineMs < againUntilMs && queued.stockRows.some((stockRow) => locked.has(stockRow)));
     answerNotDone([...batch.filter(isRejected), ...this.#queue.takeWithRows(locked, againUntilMs)], message);
     this.#queue.requeue(batch.filter((queued) => !isRejected(queued)));
   }

@@ -35,10 +35,10 @@ export class Hints {
   }
 
   /** Stores what was read. */
-  storeReading({ stockRows: shelves }: LedgerRows): void {
-    if (this.#leaved.size + shelves.size > ROWS_MAX) this.#leaved.clear();
+  storeReading({ stockRows }: LedgerRows): void {
+    if (this.#leaved.size + stockRows.size > ROWS_MAX) this.#leaved.clear();
     // SKUs that do not exist are not stored, because any caller can invent them.
-    for (const [key, row] of shelves)
+    for (const [key, row] of stockRows)
       if (row !== null) this.#leaved.set(key, row.isOnSale && row.isOpen && row.isSellable ? row.leaved_amount : 0);
   }
 

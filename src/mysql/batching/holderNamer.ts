@@ -15,18 +15,18 @@ export class HoldFinder {
   readonly #readOnce = new WeakSet<QueuedOperation>();
 
   /**
-   * @param lacking at least one
+   * @param short at least one
    * @returns the operations to decide once more: their holds ended between the two reads
    * @throws Unavailable, ServerError or ConnectionLost; then no operation was resolved
    */
-  async answerWithHolds(shard: Shard, lacking: readonly ShortOperation[]): Promise<readonly QueuedOperation[]> {
-    const untilMs = Math.min(performance.now() + WORK_MS, ...lacking.map(({ queued: queued }) => queued.deadlineMs));
-    const wanted = [...new Set(lacking.flatMap(({ sku_ids }) => sku_ids))];
+  async answerWithHolds(shard: Shard, short: readonly ShortOperation[]): Promise<readonly QueuedOperation[]> {
+    const untilMs = Math.min(performance.now() + WORK_MS, ...short.map(({ queued }) => queued.deadlineMs));
+    const wanted = [...new Set(short.flatMap(({ sku_ids }) => sku_ids))];
     const holds = await shard.pool.lend(untilMs, (connection) =>
       readHolds({ rows: (sql, values) => connection.rows(sql, values, untilMs) }, wanted),
     );
     const again: QueuedOperation[] = [];
-    for (const { queued: queued, sku_ids } of lacking) {
+    for (const { queued, sku_ids } of short) {
       const itsHolds = holds.filter(({ sku_id }) => sku_ids.includes(sku_id));
       if (itsHolds.length > 0) queued.resolve({ is: 'pending', holds: itsHolds });
       else if (this.#readOnce.has(queued))

@@ -8,7 +8,7 @@ import { LINES_MAX } from './largestPacket.ts';
 export interface QueuedOperation {
   readonly shard: Shard;
   readonly operation: BatchOperation;
-  /** The stock rows that it needs, as `shelfKeyText`. */
+  /** The stock rows that it needs, as `stockRowKeyText`. */
   readonly stockRows: readonly string[];
   readonly deadlineMs: DeadlineMs;
   resolve(outcome: OutcomeOf<BatchOperation>): void;
@@ -56,9 +56,9 @@ export class BatchQueue {
   }
 
   /** @returns false if the bound of operations that wait for the shard is reached */
-  add(errand: QueuedOperation): boolean {
-    if (!errand.shard.batchAdmission.enter()) return false;
-    this.#waiting.push(errand);
+  add(queued: QueuedOperation): boolean {
+    if (!queued.shard.batchAdmission.enter()) return false;
+    this.#waiting.push(queued);
     return true;
   }
 
@@ -69,16 +69,17 @@ export class BatchQueue {
     this.#waiting = [...batch, ...this.#waiting];
   }
 
-  lock(shelves: Iterable<string>, isSure: boolean): void {
+  lock(stockRows: Iterable<string>, isSure: boolean): void {
     const untilMs = performance.now() + LOCKED_MS;
     if (this.#locked.size > LOCKED_MAX) this.#locked.clear();
-    for (const shelf of shelves) this.#locked.set(shelf, { stockRow: shelf, isSure, untilMs });
+    for (const stockRow of stockRows) this.#locked.set(stockRow, { stockRow, isSure, untilMs });
   }
 
   /** Removes marks: all marks of rows that were written, and of other rows only those that are not sure. */
-  unlock(shelves: Iterable<string>, isWritten: boolean): void {
+  unlock(stockRows: Iterable<string>, isWritten: boolean): void {
     if (this.#locked.size === 0) return;
-    for (const shelf of shelves) if (isWritten || this.#locked.get(shelf)?.isSure === false) this.#locked.delete(shelf);
+    for (const stockRow of stockRows)
+      if (isWritten || this.#locked.get(stockRow)?.isSure === false) this.#locked.delete(stockRow);
   }
 
   /** Removes operations that have too little time left. */
@@ -87,9 +88,9 @@ export class BatchQueue {
   }
 
   /** Removes operations with one of the rows that have too little time left. */
-  takeWithRows(shelves: ReadonlySet<string>, latestMs: DeadlineMs): QueuedOperation[] {
+  takeWithRows(stockRows: ReadonlySet<string>, latestMs: DeadlineMs): QueuedOperation[] {
     return this.#remove(
-      (queued) => queued.deadlineMs < latestMs && queued.stockRows.some((shelf) => shelves.has(shelf)),
+      (queued) => queued.deadlineMs < latestMs && queued.stockRows.some((stockRow) => stockRows.has(stockRow)),
     );
   }
 
@@ -108,7 +109,7 @@ export class BatchQueue {
    * @param mayGo whether a batch of the class may be sent now
    */
   takeBatch(
-    isBusy: (shelf: string) => boolean,
+    isBusy: (stockRow: string) => boolean,
     mayGo: (batchClass: BatchClass) => boolean,
   ): { readonly batch: readonly QueuedOperation[]; readonly batchClass: BatchClass } {
     const taken: QueuedOperation[] = [];
@@ -132,7 +133,7 @@ export class BatchQueue {
       queued.shard.batchAdmission.leave();
     }
     this.#waiting = left;
-    return { batch: taken, batchClass: batchClass };
+    return { batch: taken, batchClass };
   }
 
   /**
@@ -141,24 +142,24 @@ export class BatchQueue {
    */
   #uncertainRows(): ReadonlySet<string> {
     const uncertain = new Set<string>();
-    for (const { operation, stockRows: shelves } of this.#waiting)
-      if (!this.#canGuess(operation)) for (const shelf of shelves) uncertain.add(shelf);
+    for (const { operation, stockRows } of this.#waiting)
+      if (!this.#canGuess(operation)) for (const stockRow of stockRows) uncertain.add(stockRow);
     return uncertain;
   }
 
-  #classOf({ shard, stockRows: shelves }: QueuedOperation, uncertain: ReadonlySet<string>): BatchClass {
+  #classOf({ shard, stockRows }: QueuedOperation, uncertain: ReadonlySet<string>): BatchClass {
     if (!shard.isServing) return shard;
-    const locked = this.#locked.size === 0 ? undefined : this.#lockedOf(shelves);
+    const locked = this.#locked.size === 0 ? undefined : this.#lockedOf(stockRows);
     if (locked !== undefined) return locked;
-    return uncertain.size > 0 && shelves.some((shelf) => uncertain.has(shelf)) ? 'looked up' : 'guessed';
+    return uncertain.size > 0 && stockRows.some((stockRow) => uncertain.has(stockRow)) ? 'looked up' : 'guessed';
   }
 
-  #lockedOf(shelves: readonly string[]): LockedRow | undefined {
-    for (const shelf of shelves) {
-      const locked = this.#locked.get(shelf);
+  #lockedOf(stockRows: readonly string[]): LockedRow | undefined {
+    for (const stockRow of stockRows) {
+      const locked = this.#locked.get(stockRow);
       if (locked === undefined) continue;
       if (locked.untilMs > performance.now()) return locked;
-      this.#locked.delete(shelf);
+      this.#locked.delete(stockRow);
     }
     return undefined;
   }

@@ -99,7 +99,7 @@ function readOutcomes(
   unanswered: BatchUnanswered,
   untilMs: DeadlineMs,
 ): Promise<ReadOutcomes> {
-  const { startedAt: begun, deadline } = unanswered;
+  const { startedAt, deadline } = unanswered;
   return transact(
     shard.pool,
     untilMs,
@@ -109,7 +109,7 @@ function readOutcomes(
       const keys = some.flatMap(({ queued: { operation } }) =>
         operation.kind === 'deduct' || operation.kind === 'hold' ? operation.lines : [],
       );
-      const older = keys.length === 0 ? null : await findOlder(transaction, keys, begun);
+      const older = keys.length === 0 ? null : await findOlder(transaction, keys, startedAt);
       // Read last, so that its locks are held for a short time.
       const { reading } = await lookUpLocked(transaction, {
         schema: shard.schema,

@@ -18,7 +18,7 @@ export interface LockConflicts {
 export async function findLockConflicts(parts: readonly ShardOperations[]): Promise<LockConflicts> {
   const found = await Promise.all(parts.map((part) => orElse(findConflictsOfPart(part), { stockRows: [], batch: [] })));
   return {
-    stockRows: found.flatMap(({ stockRows: shelves }) => shelves),
+    stockRows: found.flatMap(({ stockRows }) => stockRows),
     withLockedIds: new Set(found.flatMap(({ batch }) => batch)),
   };
 }
@@ -38,10 +38,10 @@ interface LockedInPart {
   readonly batch: readonly QueuedOperation[];
 }
 
-async function findConflictsOfPart({ shard, batch: batch }: ShardOperations): Promise<LockedInPart> {
+async function findConflictsOfPart({ shard, batch }: ShardOperations): Promise<LockedInPart> {
   const untilMs = Math.min(performance.now() + WORK_MS, ...batch.map(({ deadlineMs }) => deadlineMs));
   const lend = <T>(work: (connection: Connection) => Promise<T>): Promise<T> => shard.pool.lend(untilMs, work);
-  const shelves = await lend((connection) =>
+  const stockRows = await lend((connection) =>
     findLocked(connection, [...new Set(batch.flatMap((queued) => queued.stockRows))], untilMs),
   );
   const lockedOf = async (some: readonly QueuedOperation[]): Promise<readonly QueuedOperation[]> => {
@@ -51,7 +51,7 @@ async function findConflictsOfPart({ shard, batch: batch }: ShardOperations): Pr
     const half = Math.ceil(some.length / 2);
     return [...(await lockedOf(some.slice(0, half))), ...(await lockedOf(some.slice(half)))];
   };
-  return { stockRows: shelves, batch: await orElse(lockedOf(batch), []) };
+  return { stockRows, batch: await orElse(lockedOf(batch), []) };
 }
 
 function keysOf({ operation }: QueuedOperation): readonly FlowKey[] {

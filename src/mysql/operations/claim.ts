@@ -118,23 +118,23 @@ async function takeAll(
     await transaction.restart();
     if (!(await ownSlots(transaction, [...wanted.keys()]))) throw new Raced('a slot moved between two statements');
   }
-  const shelves = await readFirstRows(transaction, [...wanted.keys()]);
-  const split = [...wanted.keys()].filter((sku_id) => shelves.get(sku_id)?.isSplit === true);
+  const stockRows = await readFirstRows(transaction, [...wanted.keys()]);
+  const split = [...wanted.keys()].filter((sku_id) => stockRows.get(sku_id)?.isSplit === true);
   if (split.length > 0) return { refusals: [], lacking: [], split };
   const refusals: RefusedLine[] = [];
-  const lacking: string[] = [];
+  const short: string[] = [];
   for (const line of lines) {
-    const shelf = shelves.get(line.sku_id);
+    const stockRow = stockRows.get(line.sku_id);
     const units = wanted.get(line.sku_id) ?? 0;
-    if (shelf === undefined) refusals.push({ ...line, code: 'unknown_sku' });
-    else if (!shelf.isOnSale) refusals.push({ ...line, code: 'not_on_sale' });
-    else if (shelf.sellable_amount >= units) continue;
+    if (stockRow === undefined) refusals.push({ ...line, code: 'unknown_sku' });
+    else if (!stockRow.isOnSale) refusals.push({ ...line, code: 'not_on_sale' });
+    else if (stockRow.sellable_amount >= units) continue;
     // A line that is short only by held units is not refused: those units may come back.
-    else if (shelf.sellable_amount + shelf.held_amount >= units) lacking.push(line.sku_id);
-    else refusals.push({ ...line, code: 'insufficient_stock', leaved_amount: shelf.sellable_amount });
+    else if (stockRow.sellable_amount + stockRow.held_amount >= units) short.push(line.sku_id);
+    else refusals.push({ ...line, code: 'insufficient_stock', leaved_amount: stockRow.sellable_amount });
   }
-  if (refusals.length === 0 && lacking.length === 0) throw new Raced('stock came in between two statements');
-  return { refusals, lacking, split };
+  if (refusals.length === 0 && short.length === 0) throw new Raced('stock came in between two statements');
+  return { refusals, lacking: short, split };
 }
 
 async function holdersOf(transaction: Transaction, sku_ids: readonly string[]): Promise<BlockedByHolds> {

@@ -21,12 +21,12 @@ export interface AskedAt {
  */
 export function ageMsOf(
   heartbeatMs: number,
-  { askedMs, receivedMs: heardMs }: AskedAt,
+  { askedMs, receivedMs }: AskedAt,
   clock: ShardClock,
   lagMsMax: number,
 ): number | null {
-  const [askedAt, heardAt] = [clock.latestMs(askedMs), clock.latestMs(heardMs)];
+  const [askedAt, heardAt] = [clock.latestMs(askedMs), clock.latestMs(receivedMs)];
   if (askedAt === null || heardAt === null) return null;
-  if (heartbeatMs > heardAt + AHEAD_MS_MAX || heardMs < clock.backUntilMs + lagMsMax) return null;
+  if (heartbeatMs > heardAt + AHEAD_MS_MAX || receivedMs < clock.backUntilMs + lagMsMax) return null;
   return Math.max(0, askedAt - heartbeatMs);
 }

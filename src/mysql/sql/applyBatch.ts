@@ -106,7 +106,7 @@ export function partValues(deadline: string, sku_ids: Iterable<string>, writes: 
     ),
     ...[held, unheld].map((rows) => sorted(rows, 2)),
     sorted(
-      writes.stockRows.map((change) => [cells.of(change.sku_id).hex, ...shelfValues(change)]),
+      writes.stockRows.map((change) => [cells.of(change.sku_id).hex, ...stockRowValues(change)]),
       2,
     ),
     Number(writes.stockRows.some(({ bringsNew }) => bringsNew)),
@@ -137,7 +137,7 @@ function transferValues({ direction, transfer: { transfer_id, amount, from, to }
   return [transfer_id, DIRECTION[direction], here.sub_row, amount, there.shard, there.sub_row];
 }
 
-function shelfValues({
+function stockRowValues({
   sub_row,
   leaved,
   held,

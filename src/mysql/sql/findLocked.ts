@@ -11,20 +11,20 @@ const rowsOf = (keys: readonly unknown[]): string =>
 const flowsOf = (keys: readonly FlowKey[]): string =>
   `SELECT 1 FROM flow FORCE INDEX (PRIMARY) WHERE ${anyOf(keys)} FOR UPDATE NOWAIT`;
 
-/** Stock rows that another transaction has locked at this moment. @param shelves as `stockRowKeyText`; at least one */
+/** Stock rows that another transaction has locked at this moment. @param stockRows as `stockRowKeyText`; at least one */
 export async function findLocked(
   connection: Connection,
-  shelves: readonly string[],
+  stockRows: readonly string[],
   deadlineMs: DeadlineMs,
 ): Promise<string[]> {
-  const values = shelves.map(stockRowOfKeyText).flatMap(({ sku_id, sub_row }) => [bytesOf(sku_id), sub_row]);
+  const values = stockRows.map(stockRowOfKeyText).flatMap(({ sku_id, sub_row }) => [bytesOf(sku_id), sub_row]);
   const read = async (lock: string): Promise<string[]> =>
-    (await connection.rows<{ sku_id: Buffer; sub_row: number }>(`${rowsOf(shelves)}${lock}`, values, deadlineMs)).map(
+    (await connection.rows<{ sku_id: Buffer; sub_row: number }>(`${rowsOf(stockRows)}${lock}`, values, deadlineMs)).map(
       ({ sku_id, sub_row }) => stockRowKeyText(textOf(sku_id), sub_row),
     );
   // A transaction of its own: its locks end with the statement.
   const free = new Set(await read(' FOR UPDATE SKIP LOCKED'));
-  return (await read('')).filter((shelf) => !free.has(shelf));
+  return (await read('')).filter((stockRow) => !free.has(stockRow));
 }
 
 /** Whether another transaction has locked one of the flows or has written it and not ended. @param keys at least one */

@@ -70,13 +70,13 @@ export async function raiseWatermark(
  */
 export async function closeShard(transaction: Transaction, shard: ShardIndex, known: Watermark): Promise<ClosedShard> {
   const rows = await transaction.rows<{ shard_index: number; reached: number }>(`${READ} FOR UPDATE`, []);
-  const { watermark: shows, mark } = ownWatermarkOf(
+  const { watermark, mark } = ownWatermarkOf(
     new Map(rows.map(({ shard_index, reached }) => [shard_index, Number(reached)])),
     shard,
   );
-  if (mark !== null) return { isNew: false, watermark: shows };
+  if (mark !== null) return { isNew: false, watermark };
   const [clock] = await transaction.rows<{ now: number }>(`SELECT ${NOW} AS now`, []);
-  const reached = shows < known ? shows : Math.max(shows + 1, Number(clock?.now ?? 0));
+  const reached = watermark < known ? watermark : Math.max(watermark + 1, Number(clock?.now ?? 0));
   await transaction.run(PUT, [
     [
       [shard, MARK_CLOSED],

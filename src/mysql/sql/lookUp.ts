@@ -20,7 +20,7 @@ import { SkuCells } from './skuCells.ts';
 /** A flow, an adjustment, one end of a transfer, a SKU's total, or a SKU with one of its stock rows here, if any. */
 interface Row {
   readonly item: number;
-  readonly kind: 'flow' | 'adjustment' | 'transfer' | 'total' | 'shelf';
+  readonly kind: 'flow' | 'adjustment' | 'transfer' | 'total' | 'stock row';
   readonly order_id: Buffer;
   readonly attempt: number;
   readonly quantity: number;
@@ -96,7 +96,7 @@ interface Wanted {
   /** SKUs of restocks. */
   readonly restocked: readonly string[];
   /** The stock rows that are named, as `stockRowKeyText`. */
-  readonly shelves: readonly string[];
+  readonly stockRows: readonly string[];
 }
 
 /** One end of a transfer. */
@@ -105,7 +105,7 @@ interface TransferEnd {
   readonly transfer: Transfer;
 }
 
-const NOTHING: Wanted = { flows: [], adjustments: [], transfers: [], sku_ids: [], restocked: [], shelves: [] };
+const NOTHING: Wanted = { flows: [], adjustments: [], transfers: [], sku_ids: [], restocked: [], stockRows: [] };
 
 function wantedBy({ operations, idsOnly = [] }: RowsQuery): Wanted {
   const flows: Wanted['flows'][number][] = [];
@@ -113,7 +113,7 @@ function wantedBy({ operations, idsOnly = [] }: RowsQuery): Wanted {
   const transfers: TransferEnd[] = [];
   const sku_ids = new Set<string>();
   const restocked = new Set<string>();
-  const shelves: string[] = [];
+  const stockRows: string[] = [];
   const addIds = (operation: BatchOperation): void => {
     if ('lines' in operation) for (const line of operation.lines) flows.push(line);
     else if (operation.kind === 'return') flows.push(operation);
@@ -126,10 +126,10 @@ function wantedBy({ operations, idsOnly = [] }: RowsQuery): Wanted {
     addIds(operation);
     for (const sku_id of skusOf(operation)) sku_ids.add(sku_id);
     if (operation.kind === 'adjust' && operation.delta > 0) restocked.add(operation.sku_id);
-    shelves.push(...stockRowKeysOf(operation));
+    stockRows.push(...stockRowKeysOf(operation));
   }
   for (const operation of idsOnly) addIds(operation);
-  return { flows, adjustments, transfers, sku_ids: [...sku_ids], restocked: [...restocked], shelves };
+  return { flows, adjustments, transfers, sku_ids: [...sku_ids], restocked: [...restocked], stockRows };
 }
 
 /**
@@ -187,7 +187,7 @@ function readingOf(wanted: Wanted, rows: readonly Row[]): LookedUp {
   const transfers = new Map(
     wanted.transfers.map(({ direction, transfer }) => [transferKeyText(direction, transfer), false]),
   );
-  const shelves = new Map<string, LedgerStockRow | null>(wanted.shelves.map((key) => [key, null]));
+  const stockRows = new Map<string, LedgerStockRow | null>(wanted.stockRows.map((key) => [key, null]));
   const totals = new Map<string, bigint>();
   const foreign = new Set<string>();
   for (const row of rows) {
@@ -208,10 +208,10 @@ function readingOf(wanted: Wanted, rows: readonly Row[]): LookedUp {
       const sku_id = at(wanted.sku_ids, row);
       if (row.is_mine === 0) foreign.add(sku_id);
       if (row.leaved_amount !== null)
-        shelves.set(stockRowKeyText(sku_id, row.sub_row), stockRowOf(row.leaved_amount, row));
+        stockRows.set(stockRowKeyText(sku_id, row.sub_row), stockRowOf(row.leaved_amount, row));
     }
   }
-  return { reading: { flows, stockRows: shelves, returns, adjustments, transfers, totals }, wrongShard: foreign };
+  return { reading: { flows, stockRows, returns, adjustments, transfers, totals }, wrongShard: foreign };
 }
 
 function at<T>(items: readonly T[], { item }: Row): T {

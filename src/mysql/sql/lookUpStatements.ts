@@ -59,7 +59,7 @@ SELECT w.item, 'total' AS kind, ${NO_FLOW}, ${NO_INTEGER} AS delta, 0 AS is_mine
 
 /** All rows of a SKU on this shard: which of them its flows belong to is known only when the flows are read. */
 export const STOCK_ROWS = (schema: string): string => `
-SELECT w.item, 'shelf' AS kind, ${NO_FLOW}, ${NO_INTEGER} AS delta, o.epoch IS NOT NULL AS is_mine,
+SELECT w.item, 'stock row' AS kind, ${NO_FLOW}, ${NO_INTEGER} AS delta, o.epoch IS NOT NULL AS is_mine,
        s.sub_row, s.leaved_amount, s.held_amount, CAST(IF(s.intake = 'any', 0, s.epoch) AS UNSIGNED) AS row_epoch,
        s.intake <> 'none' AS is_open,
        s.sale_state = 'on' AND (s.sale_from IS NULL OR s.sale_from <= SYSDATE(6)) AS is_on_sale,

@@ -9,7 +9,7 @@ const SCOPES = 7;
 
 /** One statement, hence one snapshot. Rows that only the journal names are included: they balance with nothing. */
 const balances = (scope: string): string => `
-SELECT shelf.sku_id, shelf.sub_row,
+SELECT stock_row.sku_id, stock_row.sub_row,
        CAST(COALESCE(row_sum.opening, 0) AS CHAR) AS opening,
        CAST(COALESCE(row_sum.leaved, 0) AS CHAR) AS leaved,
        CAST(COALESCE(row_sum.held, 0) AS CHAR) AS held,
@@ -23,21 +23,21 @@ SELECT shelf.sku_id, shelf.sub_row,
        CAST(COALESCE(flow_sum.pending_count, 0) AS SIGNED) AS pending_count
   FROM (SELECT sku_id, sub_row FROM stock${scope}
         UNION SELECT DISTINCT sku_id, sub_row FROM flow${and(scope, "status <> 'moved'")}
-        UNION SELECT DISTINCT sku_id, 0 FROM adjustment${scope}) AS shelf
+        UNION SELECT DISTINCT sku_id, 0 FROM adjustment${scope}) AS stock_row
   LEFT JOIN (SELECT sku_id, sub_row, opening_amount AS opening, leaved_amount AS leaved, held_amount AS held
-               FROM stock${scope}) AS row_sum ON row_sum.sku_id = shelf.sku_id AND row_sum.sub_row = shelf.sub_row
+               FROM stock${scope}) AS row_sum ON row_sum.sku_id = stock_row.sku_id AND row_sum.sub_row = stock_row.sub_row
   LEFT JOIN (SELECT sku_id, SUM(delta) AS delta
                FROM adjustment${scope} GROUP BY sku_id) AS adjustment_sum
-    ON adjustment_sum.sku_id = shelf.sku_id AND shelf.sub_row = 0
+    ON adjustment_sum.sku_id = stock_row.sku_id AND stock_row.sub_row = 0
   LEFT JOIN (SELECT sku_id, sub_row, SUM(quantity) AS deducted, SUM(returned) AS returned, COUNT(*) AS flow_count,
                     SUM(IF(status = 'pending', quantity, 0)) AS pending, SUM(status = 'pending') AS pending_count
                FROM (SELECT sku_id, sub_row, quantity, returned, status FROM flow${scope}) AS flow
               WHERE status IN ('deducted', 'pending', 'cancelled') GROUP BY sku_id, sub_row) AS flow_sum
-    ON flow_sum.sku_id = shelf.sku_id AND flow_sum.sub_row = shelf.sub_row
+    ON flow_sum.sku_id = stock_row.sku_id AND flow_sum.sub_row = stock_row.sub_row
   LEFT JOIN (SELECT sku_id, sub_row,
                     SUM(IF(direction = 'in', amount, 0)) AS moved_in, SUM(IF(direction = 'out', amount, 0)) AS moved_out
                FROM transfer${scope} GROUP BY sku_id, sub_row) AS transfer_sum
-    ON transfer_sum.sku_id = shelf.sku_id AND transfer_sum.sub_row = shelf.sub_row`;
+    ON transfer_sum.sku_id = stock_row.sku_id AND transfer_sum.sub_row = stock_row.sub_row`;
 
 const UNBALANCED = `
  WHERE COALESCE(row_sum.leaved, 0) + COALESCE(flow_sum.deducted, 0) + COALESCE(transfer_sum.moved_out, 0)

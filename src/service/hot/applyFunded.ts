@@ -165,8 +165,8 @@ class ApplyWithTransfers {
    * the background, after the answer.
    */
   #end<T extends { readonly is: string }>(outcome: T, credits: readonly Transfer[]): T {
-    const { hot, backgroundTasks: afterwork } = this.#ports;
-    if (credits.length > 0) afterwork.add(() => receiveAll(hot, credits, performance.now() + CREDIT_MS));
+    const { hot, backgroundTasks } = this.#ports;
+    if (credits.length > 0) backgroundTasks.add(() => receiveAll(hot, credits, performance.now() + CREDIT_MS));
     return outcome;
   }
 }

@@ -50,8 +50,8 @@ export function isSteady(first: AllRows, second: AllRows): boolean {
 }
 
 /** Whether a row takes new ids in a layout. */
-export function takesNewIdsIn({ epoch, placement: places }: Layout): (row: RowState) => boolean {
-  return (row) => row.isOpen && row.epoch === epoch && places[row.sub_row] === row.shard;
+export function takesNewIdsIn({ epoch, placement }: Layout): (row: RowState) => boolean {
+  return (row) => row.isOpen && row.epoch === epoch && placement[row.sub_row] === row.shard;
 }
 
 /**

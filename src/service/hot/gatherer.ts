@@ -127,7 +127,7 @@ export class Rebalancer {
     const requests = this.#waiting.get(sku_id) ?? [];
     this.#waiting.delete(sku_id);
     for (const request of requests) if (request.isAnswered) putBackUnits(this.#ports, request);
-    return requests.filter(({ isAnswered: isOver }) => !isOver);
+    return requests.filter(({ isAnswered }) => !isAnswered);
   }
 
   /** Serves requests once. @returns the requests for the next round */
@@ -138,8 +138,8 @@ export class Rebalancer {
   ): Promise<PendingStockRequest[]> {
     const loaded = await this.#layoutOf(sku_id, stepOf(requests));
     if (loaded === null || 'reason' in loaded) return this.#fail(requests, loaded?.reason ?? 'the SKU is not split');
-    const reads = requests.filter(({ request: wish }) => wish.isReadOnly === true);
-    const others = requests.filter(({ request: wish }) => wish.isReadOnly !== true);
+    const reads = requests.filter(({ request }) => request.isReadOnly === true);
+    const others = requests.filter(({ request }) => request.isReadOnly !== true);
     const unleased =
       lease.isAcquired || others.length === 0 ? null : await this.#roundWithoutLease(loaded, others, stepOf(requests));
     // Requests that still wait try for the lease all the same, because requests served without it arrive all the time.
@@ -149,18 +149,18 @@ export class Rebalancer {
     let state = await this.#collect(loaded, stepOf(requests));
     if (await this.#overdue.receive(requests, state)) state = await this.#collect(loaded, stepOf(requests));
     if (state.fault === null && !areAllRowsOpenIn(loaded, state)) return this.#reloadLayout(sku_id, requests);
-    const unread = await this.#answerReads(loaded, reads, state, lease);
+    const readFailures = await this.#answerReads(loaded, reads, state, lease);
     const again = await this.#refuse(
       loaded,
-      others.filter(({ unitsMissing: lack }) => lack > state.sellable),
+      others.filter(({ unitsMissing }) => unitsMissing > state.sellable),
       state,
       stepOf(requests),
     );
-    const feasible = others.filter(({ unitsMissing: lack }) => lack <= state.sellable);
+    const feasible = others.filter(({ unitsMissing }) => unitsMissing <= state.sellable);
     return [
       ...(feasible.length === 0 ? [] : await serveRequests(this.#ports, loaded, feasible, state, stepOf(requests))),
       ...again,
-      ...unread,
+      ...readFailures,
     ];
   }
 
@@ -192,7 +192,7 @@ export class Rebalancer {
     await this.#ports.layouts.loadUsable(sku_id, stepOf(requests));
     for (const request of requests)
       if (request.request.units > 0) endRequest(this.#ports, request, { is: 'moved', sku_ids: [sku_id] });
-    return requests.filter(({ request: wish }) => wish.units === 0);
+    return requests.filter(({ request }) => request.units === 0);
   }
 
   /**
@@ -205,7 +205,7 @@ export class Rebalancer {
     requests: readonly PendingStockRequest[],
     untilMs: DeadlineMs,
   ): Promise<PendingStockRequest[] | null> {
-    if (requests.every(({ wereRowsRead: wasSeen }) => wasSeen)) return this.#readOwnRows(layout, requests, untilMs);
+    if (requests.every(({ wereRowsRead }) => wereRowsRead)) return this.#readOwnRows(layout, requests, untilMs);
     for (const request of requests) request.wereRowsRead = true;
     const state = await this.#collect(layout, untilMs);
     const others = answerServedRequests(requests, state.rows);
@@ -214,7 +214,7 @@ export class Rebalancer {
     if (state.leaved + state.held === 0 && requests.every(({ credits }) => credits.length === 0))
       return this.#refuse(layout, requests, state, untilMs);
     const isIdle =
-      requests.every(({ request: wish }) => wish.units === 0) &&
+      requests.every(({ request }) => request.units === 0) &&
       planRebalance(state.rows, [], takesNewIdsIn(layout)).moves.length === 0;
     if (!isIdle) return null;
     for (const request of requests) request.answer({ is: 'fetched', credits: [] });
@@ -231,9 +231,7 @@ export class Rebalancer {
     requests: readonly PendingStockRequest[],
     untilMs: DeadlineMs,
   ): Promise<PendingStockRequest[] | null> {
-    const shards = new Set(
-      requests.filter(({ request: wish }) => wish.units > 0).map(({ request: wish }) => wish.to.shard),
-    );
+    const shards = new Set(requests.filter(({ request }) => request.units > 0).map(({ request }) => request.to.shard));
     const answers = await Promise.all([...shards].map((shard) => this.#ports.rows.readRows(shard, sku_id, untilMs)));
     const others = answerServedRequests(
       requests,

@@ -31,13 +31,13 @@ export function createHotServices(options: HotOptions): HotServices {
   const { onFault } = options;
   const layouts = new LayoutCache(options.store, options.routing);
   const ports = { ...options, layouts };
-  const gatherer = new Rebalancer(ports, onFault);
-  const spread = (layout: Layout): Promise<void> => gatherer.spreadUnits(layout).catch(onFault);
+  const rebalancer = new Rebalancer(ports, onFault);
+  const spread = (layout: Layout): Promise<void> => rebalancer.spreadUnits(layout).catch(onFault);
   return {
     ...ports,
-    rebalancer: gatherer,
+    rebalancer,
     spread,
     locator: new Locator(options.rows),
-    maintainer: new HotSkuMaintainer({ ...ports, gatherer, spread }, onFault),
+    maintainer: new HotSkuMaintainer({ ...ports, rebalancer, spread }, onFault),
   };
 }

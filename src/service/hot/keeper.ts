@@ -22,7 +22,7 @@ const UNTIDY_MAX = 20;
 const MAINTAINED_MAX = 8;
 
 export interface HotSkuMaintainerPorts extends ResizePorts, PointerPorts {
-  readonly gatherer: Rebalancer;
+  readonly rebalancer: Rebalancer;
 }
 
 /**
@@ -103,16 +103,16 @@ export class HotSkuMaintainer {
     // A layout change may be complete now, and reads of earlier layouts may no longer be needed.
     if (layout !== null && (layout.state !== 'open' || layout.earlierPlacements.length > 0))
       await this.#ports.layouts.load(sku_id, performance.now() + STEP_MS);
-    await this.#ports.gatherer.rebalance(sku_id, performance.now() + STEP_MS);
+    await this.#ports.rebalancer.rebalance(sku_id, performance.now() + STEP_MS);
   }
 
   async #maintain(sku_id: string): Promise<void> {
-    const { layouts, gatherer } = this.#ports;
+    const { layouts, rebalancer } = this.#ports;
     const loaded = await layouts.load(sku_id, performance.now() + STEP_MS);
     if (loaded.is === 'not_done' || loaded.layout === null) return;
     const layout = await finishResize(this.#ports, loaded.layout);
     if (layout === null) return;
-    await gatherer.rebalance(sku_id, performance.now() + REBALANCE_MS);
+    await rebalancer.rebalance(sku_id, performance.now() + REBALANCE_MS);
     const pointed = layout.earlierPlacements.length > 0 ? await this.#writePointers(layout) : layout;
     if (pointed?.state === 'open' && pointed.placement.length === 1) await this.#merge(pointed);
   }

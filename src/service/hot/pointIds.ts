@@ -48,13 +48,13 @@ export async function writePointers(ports: PointerPorts, layout: Layout): Promis
 
 async function pointPage(
   { rows }: PointerPorts,
-  { sku_id, placement: places }: Layout,
+  { sku_id, placement }: Layout,
   shard: ShardIndex,
   ids: readonly string[],
 ): Promise<void> {
   const groups = new Map<ShardIndex, string[]>();
   for (const id of ids) {
-    const owner = rowOfId(places, id).shard;
+    const owner = rowOfId(placement, id).shard;
     if (owner !== shard) groups.set(owner, [...(groups.get(owner) ?? []), id]);
   }
   await Promise.all(

@@ -149,13 +149,13 @@ export async function finishResize(ports: ResizePorts, layout: Layout): Promise<
     return finished;
   }
   if (layout.state === 'opening') {
-    const { sku_id, placement: places, epoch } = layout;
+    const { sku_id, placement, epoch } = layout;
     const untilMs = performance.now() + OPEN_MS;
-    const [owner] = places;
+    const [owner] = placement;
     const sale = owner === undefined ? null : await orNull(ports.rows.readSale(owner, sku_id, untilMs));
     if (sale === null) return null;
     const spreading = ports.spread(layout);
-    const opened = await onRows(places, (shard, sub_rows) =>
+    const opened = await onRows(placement, (shard, sub_rows) =>
       ports.rows.open(shard, sku_id, sub_rows, epoch, sale, untilMs),
     );
     const next = endResize(layout);

@@ -22,7 +22,7 @@ export async function serveRequests(
   state: AllRows,
   untilMs: DeadlineMs,
 ): Promise<PendingStockRequest[]> {
-  const wants = requests.map(({ request: wish, unitsMissing: lack }) => ({ to: wish.to, units: lack }));
+  const wants = requests.map(({ request, unitsMissing }) => ({ to: request.to, units: unitsMissing }));
   const { moves, unserved } = planRebalance(state.rows, wants, takesNewIdsIn(layout));
   const sent = await sendAll(ports, layout.sku_id, moves, untilMs);
   const ahead = sent.flatMap(({ move, transfer }) => (move.request === null && transfer !== null ? [transfer] : []));

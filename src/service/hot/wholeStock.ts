@@ -11,12 +11,12 @@ import type { HotServices } from './hot.ts';
  * their way at a first read, and no gateway may send any until the second.
  */
 export async function readWholeStock(
-  { rows, rebalancer: gatherer }: Pick<HotServices, 'rows' | 'rebalancer'>,
+  { rows, rebalancer }: Pick<HotServices, 'rows' | 'rebalancer'>,
   layout: Layout,
   deadlineMs: DeadlineMs,
 ): Promise<AllRows | NotDone> {
   const first = await readAllRows(rows, layout, deadlineMs);
   const second = await readAllRows(rows, layout, deadlineMs);
   if (isSteady(first, second) || second.fault !== null) return second;
-  return gatherer.readWhileLeased(layout.sku_id, deadlineMs);
+  return rebalancer.readWhileLeased(layout.sku_id, deadlineMs);
 }

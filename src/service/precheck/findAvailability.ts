@@ -23,7 +23,7 @@ export interface AvailabilityPorts {
   /** Reads one SKU exactly, with the units in transit between its rows. */
   readonly readSku: (sku_id: string, deadlineMs: DeadlineMs) => Promise<SkuStock | NotDone>;
   /** Writes the readings of the shards to the cache. */
-  readonly cacheReadings: (sights: readonly StockReading[]) => void;
+  readonly cacheReadings: (readings: readonly StockReading[]) => void;
   /** The greatest age of a `cached` answer, in milliseconds. */
   readonly ageMsMax: number;
 }

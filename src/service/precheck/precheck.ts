@@ -19,7 +19,7 @@ export interface PrecheckPorts {
   /** The tiers behind memory, in the order in which they are asked. */
   readonly tiers: readonly Tier[];
   /** Writes the readings of the shards to the caches, also for the other gateways. */
-  readonly cacheReadings: (sights: readonly StockReading[]) => void;
+  readonly cacheReadings: (readings: readonly StockReading[]) => void;
   readonly watcher: TierWatcher;
   /** Called with unexpected errors. */
   readonly onFault: (error: unknown) => void;

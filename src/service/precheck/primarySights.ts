@@ -73,11 +73,11 @@ export class PrimaryReadings implements ReadingSource {
     asOfMs: DeadlineMs,
     deadlineMs: DeadlineMs,
   ): Promise<{ readonly readings: readonly StockReading[]; readonly notOwned: readonly string[] }> {
-    const { stockReader: looker } = this.#ports;
-    const reads = await orNull(looker.readRows(shard, sku_ids, this.#isForSale, deadlineMs));
+    const { stockReader } = this.#ports;
+    const reads = await orNull(stockReader.readRows(shard, sku_ids, this.#isForSale, deadlineMs));
     if (reads === null) return { readings: [], notOwned: [] };
-    const notOwned = reads.filter(({ isOwner: isMine }) => !isMine).map(({ sku_id }) => sku_id);
-    const mine = reads.filter(({ isOwner: isMine }) => isMine);
+    const notOwned = reads.filter(({ isOwner }) => !isOwner).map(({ sku_id }) => sku_id);
+    const mine = reads.filter(({ isOwner }) => isOwner);
     const single = mine.filter(({ hasLayout }) => !hasLayout).map((read) => this.#single(shard, read, asOfMs));
     const split = await Promise.all(
       mine.filter(({ hasLayout }) => hasLayout).map(({ sku_id }) => this.#split(sku_id, deadlineMs)),
@@ -100,7 +100,7 @@ export class PrimaryReadings implements ReadingSource {
    * units moved to a row that was not read.
    */
   async #split(sku_id: string, deadlineMs: DeadlineMs): Promise<StockReading | null> {
-    const { stockReader: looker } = this.#ports;
+    const { stockReader } = this.#ports;
     const asOfMs = performance.now();
     const before = await this.#layoutOf(sku_id, deadlineMs);
     if (before === null) return null;
@@ -115,7 +115,7 @@ export class PrimaryReadings implements ReadingSource {
     if (first === null || second === null) return null;
     const isChanged = after?.revision !== before.revision;
     if (isChanged && this.#isForSale) return null;
-    const isReady = !isChanged && areEqual(first, second) && before.shards.every((shard) => looker.isReady(shard));
+    const isReady = !isChanged && areEqual(first, second) && before.shards.every((shard) => stockReader.isReady(shard));
     const mode = before.placement.length > 1 ? 'hot' : 'single';
     return {
       ...readingOf({ sku_id, mode, reads: second, isReady, asOfMs, places: before.placement }),

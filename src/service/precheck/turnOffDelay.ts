@@ -38,11 +38,15 @@ const POLL_MS = 1_000;
  * turned off.
  */
 export async function turnOffDelay(options: TurnOffOptions): Promise<readonly DelayReport[]> {
-  const { delays, shardCount, apply, shardMs, armWaitMs: noticedMs } = options;
+  const { delays, shardCount, apply, shardMs, armWaitMs } = options;
   const onEach = (reports: readonly DelayReport[], work: Work): Promise<DelayReport[]> =>
     Promise.all(reports.map(async (report) => (report.is === 'kept' ? applyTo(report, work, shardMs) : report)));
-  const unread = Array.from({ length: shardCount }, (_, shard): DelayReport => ({ shard, is: 'kept', delayMs: null }));
-  let reports = await onEach(unread, async (shard, untilMs) => {
+  const readFailures = Array.from({ length: shardCount }, (_, shard): DelayReport => ({
+    shard,
+    is: 'kept',
+    delayMs: null,
+  }));
+  let reports = await onEach(readFailures, async (shard, untilMs) => {
     const { delayMs } = await delays.read(shard, untilMs);
     return { delayMs, is: delayMs === 0 ? 'was_off' : 'kept' };
   });
@@ -51,7 +55,7 @@ export async function turnOffDelay(options: TurnOffOptions): Promise<readonly De
     await delays.disarm(shard, untilMs);
     return {};
   });
-  const noticedAtMs = performance.now() + noticedMs;
+  const noticedAtMs = performance.now() + armWaitMs;
   while (some(reports, 'kept') && !some(reports, 'in_use') && performance.now() < noticedAtMs) {
     await pause(POLL_MS);
     reports = await onEach(reports, async (shard, untilMs) => {

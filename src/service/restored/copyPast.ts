@@ -41,10 +41,10 @@ export async function copyReference(
       await flush();
     table = difference.table;
     if (isAhead(difference)) continue;
-    const { reference: past, present } = difference;
-    const sku_id = (past ?? present)?.cells['sku_id'];
+    const { reference, present } = difference;
+    const sku_id = (reference ?? present)?.cells['sku_id'];
     if (Buffer.isBuffer(sku_id) && ahead.has(sku_id.toString('utf8'))) continue;
-    if (past !== null) rows.push(past);
+    if (reference !== null) rows.push(reference);
     else if (present !== null && table === 'cart_hold') holds.push(present.key);
   }
   await flush();

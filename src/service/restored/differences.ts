@@ -19,13 +19,16 @@ export interface Difference {
 
 /** Compares two states of a shard, row by row. @param onRow called for every row of the reference copy */
 export async function* differencesOf(
-  { reference: past, present }: States,
+  { reference, present }: States,
   shard: ShardIndex,
   deadlineMs: DeadlineMs,
   onRow: () => void,
 ): AsyncGenerator<Difference, undefined> {
   for (const table of STATE_TABLES) {
-    const [pastRows, presentRows] = [rowsOf(past, shard, table, deadlineMs), rowsOf(present, shard, table, deadlineMs)];
+    const [pastRows, presentRows] = [
+      rowsOf(reference, shard, table, deadlineMs),
+      rowsOf(present, shard, table, deadlineMs),
+    ];
     let [pastRow, presentRow] = [await pastRows.next(), await presentRows.next()];
     while (pastRow.done !== true || presentRow.done !== true) {
       const order =
@@ -75,10 +78,10 @@ const STATUS_ORDER = new Map<unknown, number>([
 ]);
 
 /** Whether the restored shard has a change that the reference copy lacks. Such a row must not be overwritten. */
-export function isAhead({ table, reference: past, present }: Difference): boolean {
+export function isAhead({ table, reference, present }: Difference): boolean {
   if (present === null) return false;
-  if (past === null) return table !== 'cart_hold';
-  const [before, now] = [past.cells, present.cells];
+  if (reference === null) return table !== 'cart_hold';
+  const [before, now] = [reference.cells, present.cells];
   if (table === 'hot_sku') return Number(now['last_epoch']) > Number(before['last_epoch']);
   if (table === 'flow')
     return (

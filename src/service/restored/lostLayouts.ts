@@ -38,10 +38,10 @@ export function missingLayouts(
       note(sku_id, layout.lastEpoch);
   }
   const openRows = new Set(own.rows.filter(({ isOpen }) => isOpen).map(rowText));
-  for (const [sku_id, { state, epoch, lastEpoch, placement: places, shards, changedAtMs }] of others.layouts) {
+  for (const [sku_id, { state, epoch, lastEpoch, placement, shards, changedAtMs }] of others.layouts) {
     if (changedAtMs >= sinceMs && shards.includes(restored)) note(sku_id, lastEpoch);
     if (state === 'single') continue;
-    places.forEach((shard, sub_row) => {
+    placement.forEach((shard, sub_row) => {
       if (shard === restored && !openRows.has(rowText({ sku_id, sub_row, epoch }))) note(sku_id, lastEpoch);
     });
   }

@@ -26,7 +26,7 @@ export async function missingByReference(
   const ahead = new Set<string>();
   let differing = 0;
   for await (const difference of differencesOf(states, shard, deadlineMs, onRow)) {
-    const { table, reference: past, present } = difference;
+    const { table, reference, present } = difference;
     if (isAhead(difference)) {
       const sku_id = textIn(present?.cells['sku_id']);
       // A cart record has no SKU. One that was written since does not belong to the reference copy.
@@ -34,7 +34,7 @@ export async function missingByReference(
       continue;
     }
     differing += 1;
-    if (past !== null) lost.push(...lostOf(table, past.cells, present?.cells ?? null));
+    if (reference !== null) lost.push(...lostOf(table, reference.cells, present?.cells ?? null));
   }
   return { missing: lost, differing, ahead };
 }

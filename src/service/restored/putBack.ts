@@ -47,7 +47,7 @@ export async function putBack(
   deadlineMs: DeadlineMs,
   onDone: () => void = () => undefined,
 ): Promise<PutBack[]> {
-  const all = restored.flatMap(({ shard, missing: lost }) => lost.map((record) => ({ shard, lost: record })));
+  const all = restored.flatMap(({ shard, missing }) => missing.map((record) => ({ shard, lost: record })));
   // SKUs whose rows belong to another layout than their units.
   const inconsistent = new Set(all.flatMap(({ lost: { kind, sku_id } }) => (kind === 'layout' ? [sku_id] : [])));
   const needsOperator = ({ redo, sku_id }: MissingRecord): boolean =>
