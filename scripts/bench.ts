@@ -10,8 +10,8 @@ import { measureScaling, scalingRunCount } from './bench/scaling/rounds.ts';
 import type { Scaled } from './bench/scaling/rounds.ts';
 import { RUN_LENGTH_FACTOR, SLOW_COMMITS } from './bench/scaling/setting.ts';
 import { printReport } from './bench/tables.ts';
-import { startWorld } from './bench/world.ts';
-import type { World } from './bench/world.ts';
+import { startBenchWorld } from './bench/world.ts';
+import type { BenchWorld } from './bench/world.ts';
 import { stopOnSignalOrParentExit } from './support/lifetime.ts';
 import { progressBar } from './support/progress.ts';
 import { exitAfterFlush, fail } from './support/report.ts';
@@ -95,8 +95,8 @@ interface Plan extends Omit<RoundsOptions, 'onRun'> {
   readonly scales: boolean;
 }
 
-async function compare(plan: Plan): Promise<{ world: World; measured: Measured }> {
-  const world = await startWorld(options.dataDir, say);
+async function compare(plan: Plan): Promise<{ world: BenchWorld; measured: Measured }> {
+  const world = await startBenchWorld(options.dataDir, say);
   started.push(world);
   const progress = progressBar('measuring', runCount(plan), 'runs');
   const measured = await measureAll(world, { ...plan, onRun: (note) => progress.add(1, note) }).finally(() =>
@@ -107,8 +107,8 @@ async function compare(plan: Plan): Promise<{ world: World; measured: Measured }
 }
 
 /** @returns null, after a message, where such servers cannot be had and --arms does not name the arm */
-async function scale(plan: Plan): Promise<{ world: World; scaled: Scaled } | null> {
-  const world = await startWorld(options.dataDir, say, SLOW_COMMITS).catch((error: unknown) => {
+async function scale(plan: Plan): Promise<{ world: BenchWorld; scaled: Scaled } | null> {
+  const world = await startBenchWorld(options.dataDir, say, SLOW_COMMITS).catch((error: unknown) => {
     if (options.arms !== undefined) throw error;
     say(`no ${SCALING.name}: ${String(error)}`);
     return null;

@@ -6,7 +6,7 @@ import type { ShopRecord, UnitsLeft } from './demo/ledger.ts';
 import { sellAll } from './demo/shops.ts';
 import type { Cart } from './replay/carts.ts';
 import { quantile, Sender } from './replay/sender.ts';
-import { readFlows, waitForNoHolds } from './replay/shardTables.ts';
+import { readStoredFlows, waitForNoHolds } from './replay/shardTables.ts';
 import { readBooks } from './support/books.ts';
 import { startGatewayProcess } from './support/gatewayProcess.ts';
 import { httpClient } from './support/httpClient.ts';
@@ -78,7 +78,7 @@ async function main(): Promise<void> {
   const held = await waitForNoHolds(stack.shards, SETTLE_MS);
   if (held > 0) fail(`${held} holds and open carts remain after ${SETTLE_MS / 1_000} s`);
   const leftovers = await readLeftovers(client, gateways[0]?.publicUrl ?? '', [...opening.keys()]);
-  const [books, flows] = await Promise.all([readBooks(stack), readFlows(stack.shards)]);
+  const [books, flows] = await Promise.all([readBooks(stack), readStoredFlows(stack.shards)]);
   const faults = contradictions(ledger, { opening, leftovers, books, flows });
   report({ product: stack.cluster.product, carts, ledger, sender, seconds, leftovers, books });
   for (const fault of faults) fail(`does not balance: ${fault}`);

@@ -1,10 +1,10 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
-import { canBegin, FAULTS } from '../test/proof/faults.ts';
+import { canBegin, BENCH_FAULTS } from '../test/proof/faults.ts';
 import { runRound } from '../test/proof/round.ts';
 import type { RoundResult } from '../test/proof/round.ts';
-import { startWorld } from '../test/proof/world.ts';
+import { startProofWorld } from '../test/proof/world.ts';
 import { ENGINE_NAMES } from '../test/support/engines.ts';
 import type { EngineName } from '../test/support/engines.ts';
 import { stopOnSignalOrParentExit } from './support/lifetime.ts';
@@ -19,7 +19,7 @@ const ENGINES: Readonly<Record<string, readonly EngineName[]>> = {
   ...Object.fromEntries(ENGINE_NAMES.map((name) => [name, [name]])),
   each: ENGINE_NAMES,
 };
-const KINDS = [...FAULTS.map(({ kind }) => kind), 'mix'];
+const KINDS = [...BENCH_FAULTS.map(({ kind }) => kind), 'mix'];
 
 const program = new Command('npm run test:faults --')
   .description(
@@ -79,10 +79,10 @@ async function main(): Promise<void> {
   const redis = tiers.includes('redis') ? await startOwnRedis(options.dataDir, say) : null;
   if (redis !== null) started.push(redis);
   if (tiers !== '') await enablePrecheckNow(stack);
-  const world = await startWorld(stack, options.gateways, ENGINES[options.engine ?? ''] ?? [], { tiers, redis });
+  const world = await startProofWorld(stack, options.gateways, ENGINES[options.engine ?? ''] ?? [], { tiers, redis });
   started.push(world);
   const product = stack.cluster.product;
-  const fitting = kinds.filter((kind) => FAULTS.every((fault) => fault.kind !== kind || canBegin(fault, world)));
+  const fitting = kinds.filter((kind) => BENCH_FAULTS.every((fault) => fault.kind !== kind || canBegin(fault, world)));
   if (fitting.length === 0) throw new Error(`no round was run: ${product} has no fault of kind ${kinds.join(', ')}`);
 
   const progress = progressBar('breaking', fitting.length * options.rounds, 'rounds');

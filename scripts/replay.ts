@@ -3,7 +3,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import type { FlowKey } from '../src/core/nouns.ts';
 import { answerFaults, expectedStateFaults, expectedStateOf, replayFaults, eventsToRepeat } from './replay/memory.ts';
 import { readOrders } from './replay/orders.ts';
-import { openingStock, planReplay } from './replay/plan.ts';
+import { openingStockOf, planReplay } from './replay/plan.ts';
 import type { Plan, ReplayEvent } from './replay/plan.ts';
 import { play } from './replay/play.ts';
 import type { Results } from './replay/play.ts';
@@ -89,7 +89,7 @@ async function main(): Promise<void> {
   stopOnSignalOrParentExit(stopAll);
   const file = program.args[0] ?? '';
   const plan = planReplay(await readOrders(file), file);
-  const opening = openingStock(plan, options.stockFactor);
+  const opening = openingStockOf(plan, options.stockFactor);
   const target = await reach();
   const inspector = target.databases === null ? gatewayInspector(target) : databaseInspector(target.databases);
   console.error(`opening stock for ${opening.size} SKUs`);

@@ -4,7 +4,7 @@ import type { ListenerOptions } from './http/listener.ts';
 import { CallerLimit } from './limits/callerLimit.ts';
 import { atMostEvery } from './log.ts';
 import { ClientCommander } from './redis/commander.ts';
-import { SharedBuckets } from './redis/sharedBuckets.ts';
+import { RedisBuckets } from './redis/sharedBuckets.ts';
 
 /** The longest wait for the count of all gateways together. */
 const COUNT_MS = 25;
@@ -31,7 +31,7 @@ export function createRates({ rate, redis }: Pick<Config, 'rate' | 'redis'>, log
         : log.warn({ redis: what }, 'rates'),
   });
   commander.start();
-  const shared = new SharedBuckets(commander, { ...rate, keyPrefix: redis.keyPrefix, waitMs: COUNT_MS });
+  const shared = new RedisBuckets(commander, { ...rate, keyPrefix: redis.keyPrefix, waitMs: COUNT_MS });
   const logAlone = atMostEvery<unknown>(
     LOG_EVERY_MS,
     () => 'all',

@@ -14,8 +14,8 @@ import { parseCounted } from '../scripts/bench/load/run.ts';
 import { p99OfTwo } from '../scripts/bench/rawInserts.ts';
 import type { Run } from '../scripts/bench/measure.ts';
 import { outcomesIn, unexpected } from '../scripts/bench/outcomes.ts';
-import { contradictions } from '../scripts/bench/proof.ts';
-import type { Pair } from '../scripts/bench/rounds.ts';
+import { proofFaults } from '../scripts/bench/proof.ts';
+import type { MeasuredPair } from '../scripts/bench/rounds.ts';
 import { scalingFigures, scalingRows } from '../scripts/bench/scaling/rows.ts';
 import type { ScalingRun } from '../scripts/bench/scaling/rows.ts';
 import { SLOW_COMMITS, SUB_ROWS } from '../scripts/bench/scaling/setting.ts';
@@ -91,14 +91,14 @@ describe('benchmark', () => {
 
   it('accepts a run only when the rows match the answers', () => {
     const faultsOf = (more: Partial<StockSums>, less: Partial<Counted> = {}) =>
-      contradictions({ ...counted, ...less }, { ...standing, ...more }, 1);
+      proofFaults({ ...counted, ...less }, { ...standing, ...more }, 1);
     expect(faultsOf({})).to.deep.equal([]);
     expect(faultsOf({ leaved: 899 })[0]).to.contain('a stock drop of 101');
     expect(faultsOf({ flowCount: 99 })[0]).to.contain('100 were answered');
     expect(faultsOf({ flowCount: 105 })[0]).to.contain('104 were made');
     expect(faultsOf({ differences: ['r1-sku-0001'] })[0]).to.contain('r1-sku-0001');
     expect(faultsOf({ flowCount: 93, deducted: 93, leaved: 907 }, { repeated: 5, refused: 2 })).to.deep.equal([]);
-    expect(contradictions(counted, { ...standing, flowCount: 303, deducted: 102 }, 3)).to.deep.equal([]);
+    expect(proofFaults(counted, { ...standing, flowCount: 303, deducted: 102 }, 3)).to.deep.equal([]);
   });
 
   it('computes a wait of the rest of one batch and the whole next one, in which slow batches weigh more', () => {
@@ -111,7 +111,7 @@ describe('benchmark', () => {
   it('compares every run with the two reference runs around it', () => {
     const figure = FIGURES.find(({ id, connections }) => id === 'P1' && connections === 1_024)!;
     const comparison = { arm: 'hot', reference: 'echo', pressure: 'all_out' } as const;
-    const pair = (rate: number, more: Partial<Run> = {}): Pair => ({
+    const pair = (rate: number, more: Partial<Run> = {}): MeasuredPair => ({
       comparison,
       connections: 1_024,
       run: runOf('hot', rate, more),

@@ -9,11 +9,11 @@ import type { Commander } from '../src/redis/commander.ts';
 import { PARTITION_COUNT, PartitionKeys } from '../src/redis/parts.ts';
 import { RequestQueue } from '../src/redis/quickLane.ts';
 import { scriptOf, TAKE } from '../src/redis/script.ts';
-import { SharedBuckets } from '../src/redis/sharedBuckets.ts';
+import { RedisBuckets } from '../src/redis/sharedBuckets.ts';
 import { eventually } from './support/eventually.ts';
 import { fresh } from './support/gateway.ts';
 import { redisBench } from './support/redisBench.ts';
-import { overfullWindows, timed } from './support/windows.ts';
+import { overfullWindows, timeOf } from './support/windows.ts';
 import type { AdmittedRequest } from './support/windows.ts';
 
 const GATEWAYS = 3;
@@ -47,8 +47,8 @@ describe('buckets', () => {
     return commander;
   };
   const sharedBuckets = (commander: Commander, waitMs = PATIENT_MS) =>
-    new SharedBuckets(commander, { keyPrefix: KEY_PREFIX, perSecond: PER_SECOND, burst: BURST, waitMs });
-  const limitOver = (shared: SharedBuckets | null) => new CallerLimit({ perSecond: PER_SECOND, burst: BURST, shared });
+    new RedisBuckets(commander, { keyPrefix: KEY_PREFIX, perSecond: PER_SECOND, burst: BURST, waitMs });
+  const limitOver = (shared: RedisBuckets | null) => new CallerLimit({ perSecond: PER_SECOND, burst: BURST, shared });
   /** Sends requests to these limits in turn, in a loop with pauses of 2 ms. */
   const hammer = async (
     limits: readonly CallerLimit[],
@@ -57,7 +57,7 @@ describe('buckets', () => {
   ): Promise<(AdmittedRequest | null)[]> => {
     const asked: Promise<AdmittedRequest | null>[] = [];
     for (const untilMs = performance.now() + forMs; performance.now() < untilMs; await sleep(2)) {
-      for (const limit of limits) asked.push(timed(() => limit.take(caller)));
+      for (const limit of limits) asked.push(timeOf(() => limit.take(caller)));
     }
     return Promise.all(asked);
   };
@@ -73,7 +73,7 @@ describe('buckets', () => {
       const caller = fresh('caller');
       const beganMs = performance.now();
       const first = await Promise.all(
-        Array.from({ length: 3 * BURST }, (_, number) => timed(() => limits[number % count]!.take(caller))),
+        Array.from({ length: 3 * BURST }, (_, number) => timeOf(() => limits[number % count]!.take(caller))),
       );
       const requests = [...first, ...(await hammer(limits, caller, 2_200))];
       const seconds = (performance.now() - beganMs) / 1_000;

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Line } from '../src/core/nouns.ts';
 import { openCartBench, WAIT_MS } from './support/cartBench.ts';
-import { expectWhole, FREE_MS, sendOrder, wordOf } from './support/cartCustomers.ts';
+import { expectWhole, FREE_MS, sendCart, wordOf } from './support/cartCustomers.ts';
 import type { SentOrder } from './support/cartCustomers.ts';
 import { cartRows, linesOf, nothingHeld, recordsOf } from './support/cartRows.ts';
 import { eventually } from './support/eventually.ts';
@@ -72,7 +72,7 @@ describe('carts that compete', () => {
           round % 3 === 0 ? sku_ids : sku_ids.filter((_, place) => place !== (client + round) % sku_ids.length);
         const order_id = fresh('opposite');
         const lines = linesOf(client % 2 === 0 ? chosen : chosen.toReversed(), order_id, 1 + (round % 2));
-        sent.push(await sendOrder(gateways[client % 2] ?? gateways[0], order_id, lines));
+        sent.push(await sendCart(gateways[client % 2] ?? gateways[0], order_id, lines));
       }
     };
     await Promise.all(Array.from({ length: CLIENTS }, (_, client) => shop(client)));
@@ -96,10 +96,10 @@ describe('carts that compete', () => {
       const [wanted = '', missing = '', other = ''] = skusOn(2, 10, 5);
       await openAll([wanted, missing, other], [1, 1, 5]);
       const unlock = await emptyStock(10, missing);
-      const doomed = sendOrder(gateways[0], fresh('doomed'), linesOf([wanted, missing], fresh('doomed')));
+      const doomed = sendCart(gateways[0], fresh('doomed'), linesOf([wanted, missing], fresh('doomed')));
       await eventually('the unit is held', FREE_MS, async () => (await cartRows([wanted])).holds === 1);
       const order_id = fresh('last');
-      const buyer = sendOrder(gateways[1], order_id, linesOf(kind === 'line' ? [wanted] : [other, wanted], order_id));
+      const buyer = sendCart(gateways[1], order_id, linesOf(kind === 'line' ? [wanted] : [other, wanted], order_id));
       await sleep(SLOW_MS / 2);
       await unlock();
       expect(wordOf((await doomed).answer)).to.equal('insufficient_stock');
@@ -113,7 +113,7 @@ describe('carts that compete', () => {
     const [wanted = '', slow = ''] = skusOn(2, 10);
     await openAll([wanted, slow], [1, 1]);
     const unlock = await lockStock(10, slow);
-    const first = sendOrder(gateways[0], fresh('first'), linesOf([wanted, slow], fresh('first')));
+    const first = sendCart(gateways[0], fresh('first'), linesOf([wanted, slow], fresh('first')));
     await eventually('the unit is held', FREE_MS, async () => (await cartRows([wanted])).holds === 1);
     const buyers = gateways.map((gateway) =>
       gateway.deduct({ sku_id: wanted, order_detail_id: fresh('late'), quantity: 1 }),
@@ -140,13 +140,13 @@ describe('carts that compete', () => {
     bench.close();
     const [line, cart] = [fresh('line'), fresh('cart')];
     const early = await Promise.all([
-      sendOrder(gateways[0], line, linesOf([wanted], line)),
-      sendOrder(gateways[1], cart, linesOf([wanted, unused], cart)),
+      sendCart(gateways[0], line, linesOf([wanted], line)),
+      sendCart(gateways[1], cart, linesOf([wanted, unused], cart)),
     ]);
     expect(early.map(({ answer }) => wordOf(answer))).to.deep.equal(['overloaded', 'overloaded']);
-    let sent = await sendOrder(gateways[0], line, linesOf([wanted], line));
+    let sent = await sendCart(gateways[0], line, linesOf([wanted], line));
     await eventually('the unit is sold', 2 * FREE_MS, async () => {
-      if (wordOf(sent.answer) === 'overloaded') sent = await sendOrder(gateways[0], line, linesOf([wanted], line));
+      if (wordOf(sent.answer) === 'overloaded') sent = await sendCart(gateways[0], line, linesOf([wanted], line));
       return wordOf(sent.answer) !== 'overloaded';
     });
     expect(wordOf(sent.answer)).to.equal('201');
@@ -162,7 +162,7 @@ describe('carts that compete', () => {
       const lines = linesOf(sku_ids, order_id, 2);
       const sent = await Promise.all(
         Array.from({ length: SAME_ORDER_CLIENTS }, (_, client) =>
-          sendOrder(gateways[client % 2] ?? gateways[0], order_id, lines),
+          sendCart(gateways[client % 2] ?? gateways[0], order_id, lines),
         ),
       );
       const words = sent.map(({ answer }) => wordOf(answer));
@@ -183,16 +183,16 @@ describe('carts that compete', () => {
     const refused = fresh('refused');
     const lines = (quantity: number): Line[] => linesOf(sku_ids, refused, quantity);
     for (let time = 0; time < 3; time += 1) {
-      const { answer } = await sendOrder(gateways[time % 2] ?? gateways[0], refused, lines(2));
+      const { answer } = await sendCart(gateways[time % 2] ?? gateways[0], refused, lines(2));
       expect([answer.status, answer.body.lines?.[0]?.leaved_amount]).to.deep.equal([409, 0]);
     }
     await gateways[0].adminPost(`/v1/skus/${encodeURIComponent(second)}/adjustments`, {
       adjustment_id: 'restock',
       delta: 9,
     });
-    const sent = await sendOrder(gateways[1], refused, lines(3));
+    const sent = await sendCart(gateways[1], refused, lines(3));
     expect(wordOf(sent.answer)).to.equal('201');
-    expect(wordOf((await sendOrder(gateways[0], refused, lines(2))).answer)).to.equal('idempotency_conflict');
+    expect(wordOf((await sendCart(gateways[0], refused, lines(2))).answer)).to.equal('idempotency_conflict');
     await expectWhole([sent], new Map([...opened, [second, 9]]));
     const another = fresh('another');
     const foreign = await gateways[0].post('/v1/deductions', { order_id: another, lines: lines(3) });
@@ -203,7 +203,7 @@ describe('carts that compete', () => {
     const [held = '', missing = ''] = skusOn(6, 13);
     await openAll([held, missing], [3, 1]);
     const unlockMissing = await emptyStock(13, missing);
-    const doomed = sendOrder(gateways[0], fresh('refused'), linesOf([held, missing], fresh('refused')));
+    const doomed = sendCart(gateways[0], fresh('refused'), linesOf([held, missing], fresh('refused')));
     await eventually('a unit is held', FREE_MS, async () => (await cartRows([held])).holds === 1);
     const unlockHeld = await lockStock(6, held);
     await unlockMissing();

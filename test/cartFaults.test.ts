@@ -6,7 +6,7 @@ import { deductOrder } from '../src/service/deductOrder.ts';
 import type { ServicePorts } from '../src/service/parts.ts';
 import { openCartBench, WAIT_MS } from './support/cartBench.ts';
 import type { CartBench } from './support/cartBench.ts';
-import { expectWhole, FREE_MS, sendOrder, wordOf } from './support/cartCustomers.ts';
+import { expectWhole, FREE_MS, sendCart, wordOf } from './support/cartCustomers.ts';
 import { age, cartRows, linesOf, nothingHeld, recordsOf } from './support/cartRows.ts';
 import { eventually } from './support/eventually.ts';
 import { fresh, startTestGateway } from './support/gateway.ts';
@@ -94,7 +94,7 @@ describe('cart faults', () => {
     const sku_id = skuOn(3, fresh('full'));
     const order_id = fresh('order');
     await bench.open(sku_id, STOCK_LIMIT);
-    expect(wordOf((await sendOrder(gateway, order_id, linesOf([sku_id], order_id))).answer)).to.equal('201');
+    expect(wordOf((await sendCart(gateway, order_id, linesOf([sku_id], order_id))).answer)).to.equal('201');
     await restockAsBefore(sku_id, 1);
     const answer = await gateway.post('/v1/cancellations', {
       order_id,
@@ -148,7 +148,7 @@ describe('cart faults', () => {
       [Buffer.from(order_id)],
     );
     const lines = linesOf([first ?? '', second ?? ''], order_id);
-    const same = Array.from({ length: SAME_ORDER_CLIENTS }, () => sendOrder(gateway, order_id, lines));
+    const same = Array.from({ length: SAME_ORDER_CLIENTS }, () => sendCart(gateway, order_id, lines));
     // After this time all of them wait, at whatever step.
     await sleep(SLOW_MS);
     const answer = await gateway.deduct({ sku_id: neighbour ?? '', order_detail_id: fresh('neighbour'), quantity: 1 });
@@ -165,7 +165,7 @@ describe('cart faults', () => {
     const session = await sideSession(10);
     await session.query('BEGIN');
     await session.query('SELECT 1 FROM stock WHERE sku_id = ? FOR UPDATE', [Buffer.from(slow)]);
-    const cart = sendOrder(gateway, name, linesOf([wanted, slow], name));
+    const cart = sendCart(gateway, name, linesOf([wanted, slow], name));
     await eventually('the unit is held', FREE_MS, async () => (await cartRows([wanted])).holds === 1);
     const crowd = Array.from({ length: CROWD }, () =>
       gateway.deduct({ sku_id: wanted, order_detail_id: fresh('buyer'), quantity: 1 }),
@@ -198,7 +198,7 @@ describe('cart faults', () => {
       // The COMMIT of the hold is not answered, nor is anything after it.
       proxy.arm('silent');
       const beganMs = performance.now();
-      const order = sendOrder(behind, orderOn(0, name), linesOf(sku_ids, name));
+      const order = sendCart(behind, orderOn(0, name), linesOf(sku_ids, name));
       await eventually('the hold is committed', FREE_MS, () => proxy.cutsDone === 1);
       proxy.setSilent(true);
       const { answer } = await order;

@@ -4,7 +4,7 @@ import { flowKeyText } from '../src/core/nouns.ts';
 import { cartsOfDay, openingStock } from '../scripts/demo/day.ts';
 import { contradictions } from '../scripts/demo/ledger.ts';
 import type { ShopRecord, FinalStock } from '../scripts/demo/ledger.ts';
-import { refusalOf } from '../scripts/replay/carts.ts';
+import { refusalOfCart } from '../scripts/replay/carts.ts';
 import type { Cart } from '../scripts/replay/carts.ts';
 
 describe('the demo', () => {
@@ -99,15 +99,15 @@ describe('the demo', () => {
 
   it('reports refusals that contradict themselves', () => {
     expect(
-      refusalOf(refused, {
+      refusalOfCart(refused, {
         lines: [
           { sku_id: 'B', leaved_amount: 3 },
           { sku_id: 'B', leaved_amount: 3 },
         ],
       }),
     ).to.deep.equal({ short: ['B'], faults: [] });
-    expect(refusalOf(refused, { lines: [{ sku_id: 'B', leaved_amount: 4 }] }).faults).to.have.length(1);
-    expect(refusalOf(refused, { lines: [{ sku_id: 'C', leaved_amount: 0 }] }).faults).to.have.length(1);
-    expect(refusalOf(refused, {}).faults).to.have.length(1);
+    expect(refusalOfCart(refused, { lines: [{ sku_id: 'B', leaved_amount: 4 }] }).faults).to.have.length(1);
+    expect(refusalOfCart(refused, { lines: [{ sku_id: 'C', leaved_amount: 0 }] }).faults).to.have.length(1);
+    expect(refusalOfCart(refused, {}).faults).to.have.length(1);
   });
 });

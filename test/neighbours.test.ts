@@ -6,7 +6,7 @@ import { readHolds } from '../src/mysql/sql/holds.ts';
 import {
   insertHoldRows,
   lockId,
-  lockStock,
+  lockStockRow,
   makeCompletion,
   makeHold,
   makeLine as line,
@@ -14,7 +14,7 @@ import {
   openBatchBench,
   skuRows,
   SHARD,
-  outcomeWord,
+  outcomeNameOf,
 } from './support/batchBench.ts';
 import type { BatchBench } from './support/batchBench.ts';
 import { ENGINE_OF, isQuiet, openShards } from './support/engines.ts';
@@ -41,7 +41,7 @@ describe('operations of one batch', () => {
 
   const deadline = (): number => performance.now() + REQUEST_MS;
   const apply = <O extends Operation>(...operations: O[]) => bench.engine.apply(SHARD, operations, deadline());
-  const wordsOf = async (...orders: Deduct[]): Promise<string[]> => (await apply(...orders)).map(outcomeWord);
+  const wordsOf = async (...orders: Deduct[]): Promise<string[]> => (await apply(...orders)).map(outcomeNameOf);
   const opened = async (leaved_amount = OPENED): Promise<string> => {
     const sku_id = skuOn(SHARD, fresh('neighbour'));
     await apply({ kind: 'open', sku_id, leaved_amount });
@@ -223,7 +223,7 @@ describe('operations of one batch', () => {
   it('find a locked id although the stock row of another SKU is locked too, or is missing', async () => {
     const [sku_id, busy, good] = [await opened(), await opened(), await opened()];
     const unopened = skuOn(SHARD, fresh('unopened'));
-    const releases = [await lockId(sku_id, 'kept'), await lockStock(busy)];
+    const releases = [await lockId(sku_id, 'kept'), await lockStockRow(busy)];
     const words = await wordsOf(
       order('o', line(sku_id, 'kept')),
       order('o', line(busy)),
@@ -241,7 +241,7 @@ describe('operations of one batch', () => {
     const others = openShards(stack());
     try {
       const [sold] = await ENGINE_OF.textbook(others).apply(SHARD, [order('other', line(sku_id, 'other'))], deadline());
-      expect(outcomeWord(sold)).to.equal('deducted');
+      expect(outcomeNameOf(sold)).to.equal('deducted');
     } finally {
       for (const { pool } of others) pool.close();
     }
@@ -267,14 +267,14 @@ describe('operations of one batch', () => {
     const [locked, good] = [await opened(), await opened()];
     const old = order('o', line(locked, 'old'));
     await apply(old);
-    const release = await lockStock(locked);
+    const release = await lockStockRow(locked);
     expect(await wordsOf(order('o', line(locked, 'new')))).to.deep.equal(['not_done']);
     expect(await wordsOf(old)).to.deep.equal(['deducted']);
     const waits = apply(order('o', line(locked, 'new')));
     const order_id = 'beside';
     expect(
       await Promise.race([
-        apply(order(order_id, line(good))).then(([outcome]) => outcomeWord(outcome)),
+        apply(order(order_id, line(good))).then(([outcome]) => outcomeNameOf(outcome)),
         waits.then(() => 'the other order waited too'),
       ]),
     ).to.equal('deducted');

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { readBalances, readBooks } from '../scripts/support/books.ts';
+import { readBalancesOf, readBooks } from '../scripts/support/books.ts';
 import { startGatewayProcess } from '../scripts/support/gatewayProcess.ts';
 import type { GatewayProcess } from '../scripts/support/gatewayProcess.ts';
 import { httpClient } from '../scripts/support/httpClient.ts';
@@ -71,7 +71,7 @@ describe('oversell', () => {
     expect(books.flatMap(({ differences }) => differences)).to.deep.equal([]);
     const flows = answers.filter(({ status }) => status < 300).map(({ body }) => String(body.lines[0].order_detail_id));
     expect(new Set(flows).size).to.equal(UNITS);
-    const balance = (await readBalances(stack())).flat().find((candidate) => candidate.sku_id === sku_id);
+    const balance = (await readBalancesOf(stack())).flat().find((candidate) => candidate.sku_id === sku_id);
     expect(balance).to.deep.include({ flow_count: UNITS, deducted: BigInt(UNITS), leaved: 0n });
   });
 

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import mysql from 'mysql2/promise';
-import { bytesOf, LARGEST_PACKET_BYTES, LINES_MAX, longestLine } from '../src/mysql/batching/largestPacket.ts';
+import { packetBytesOf, LARGEST_PACKET_BYTES, LINES_MAX, longestLine } from '../src/mysql/batching/largestPacket.ts';
 import { partValues } from '../src/mysql/sql/applyBatch.ts';
 import { eventually } from './support/eventually.ts';
 import { fresh, startTestGateway } from './support/gateway.ts';
@@ -186,7 +186,7 @@ describe('the longest packet', () => {
       transfers: all('transfers'),
       completedHolds: all('completedHolds'),
     };
-    const bytes = bytesOf(
+    const bytes = packetBytesOf(
       partValues(
         '2026-11-20 10:00:00.000000',
         lines.flatMap(({ stockRows }) => stockRows.map(({ sku_id }) => sku_id)),
@@ -203,6 +203,6 @@ describe('the longest packet', () => {
   it('is counted in the bytes that the driver writes', () => {
     const values = partValues('2026-11-20 10:00:00.000000', ['s'], longestLine());
     const written = mysql.format(values.map(() => '?').join(', '), values as never[]);
-    expect(Buffer.byteLength(written)).to.be.within(bytesOf(values) - 2, bytesOf(values));
+    expect(Buffer.byteLength(written)).to.be.within(packetBytesOf(values) - 2, packetBytesOf(values));
   });
 });

@@ -11,7 +11,7 @@ import type { SweepBench } from './support/sweepBench.ts';
 import { startSweepLane } from './support/sweepLane.ts';
 import type { SweepLane } from './support/sweepLane.ts';
 import type { CaseIds } from './support/sweptCalls.ts';
-import { OPERATIONS } from './support/sweptOperations.ts';
+import { SWEPT_OPERATIONS } from './support/sweptOperations.ts';
 import type { SweptOperation } from './support/sweptOperations.ts';
 import { temporaryFolder } from './support/temporary.ts';
 
@@ -94,7 +94,7 @@ for (const engineName of ENGINES_NOW) {
       }
     };
 
-    for (const operation of OPERATIONS.filter(({ name }) => STOPPED.includes(name))) {
+    for (const operation of SWEPT_OPERATIONS.filter(({ name }) => STOPPED.includes(name))) {
       for (const side of SIDES) {
         it(`keeps no row locked when it stops ${side} each packet of "${operation.name}"`, async () => {
           let seen: readonly string[] = [];

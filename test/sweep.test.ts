@@ -8,22 +8,22 @@ import type { Answer } from '../scripts/support/httpClient.ts';
 import { expectResolved, sendUntilDefinite } from './support/aftermath.ts';
 import { ENGINES_NOW } from './support/engines.ts';
 import { eventually } from './support/eventually.ts';
-import { armedText, FAIL_POINT_VARIABLES, failPoints, FAULTS, MOMENTS } from './support/failPoints.ts';
-import type { Armed, Fault } from './support/failPoints.ts';
+import { armedText, FAIL_POINT_VARIABLES, failPoints, FAIL_POINT_FAULTS, MOMENTS } from './support/failPoints.ts';
+import type { Armed, FailPointFault } from './support/failPoints.ts';
 import { portMethods } from './support/portMethods.ts';
 import { startSweepBench } from './support/sweepBench.ts';
 import type { SweepBench } from './support/sweepBench.ts';
 import type { Call, CaseIds } from './support/sweptCalls.ts';
-import { OPERATIONS } from './support/sweptOperations.ts';
+import { SWEPT_OPERATIONS } from './support/sweptOperations.ts';
 import type { SweptOperation } from './support/sweptOperations.ts';
 import { temporaryFolder } from './support/temporary.ts';
 
 const LONG = process.env['STOCKGATE_TEST_LONG'] === '1';
 /** The quick form kills at each point of one operation; the long form adds the other operations and faults. */
-const SWEPT_NOW = LONG ? OPERATIONS : OPERATIONS.filter(({ name }) => name === 'deduct one line');
-const FAULTS_NOW: readonly Fault[] = LONG ? FAULTS : ['kill'];
+const SWEPT_NOW = LONG ? SWEPT_OPERATIONS : SWEPT_OPERATIONS.filter(({ name }) => name === 'deduct one line');
+const FAULTS_NOW: readonly FailPointFault[] = LONG ? FAIL_POINT_FAULTS : ['kill'];
 /** Cases at once. A start takes a second of processor time, a stall takes none. */
-const WIDTH: Readonly<Record<Fault, number>> = { kill: 4, throw: 4, stall: 12 };
+const WIDTH: Readonly<Record<FailPointFault, number>> = { kill: 4, throw: 4, stall: 12 };
 /** The periodic task of every gateway, which runs without requests. */
 const BACKGROUND = 'carts.findUnfinished';
 const BACKGROUND_TASKS_MS = 500;
@@ -50,7 +50,7 @@ for (const engineName of ENGINES_NOW) {
     before(async () => {
       bench = await startSweepBench();
       const traced = await startGateway('trace', null);
-      for (const operation of OPERATIONS) passed.set(operation, await trace(operation, traced));
+      for (const operation of SWEPT_OPERATIONS) passed.set(operation, await trace(operation, traced));
       await kill(traced);
     });
 

@@ -11,7 +11,7 @@ import type { SweepBench } from './support/sweepBench.ts';
 import { startSweepLane } from './support/sweepLane.ts';
 import type { SweepLane } from './support/sweepLane.ts';
 import type { CaseIds } from './support/sweptCalls.ts';
-import { OPERATIONS as ALL } from './support/sweptOperations.ts';
+import { SWEPT_OPERATIONS as ALL } from './support/sweptOperations.ts';
 import type { SweptOperation } from './support/sweptOperations.ts';
 import { temporaryFolder } from './support/temporary.ts';
 

@@ -1,6 +1,6 @@
 /** P1 to P10 and the other promised figures, as data: the comparison, the formula, and the bounds. */
 import type { Pressure } from './arms.ts';
-import type { Pair } from './rounds.ts';
+import type { MeasuredPair } from './rounds.ts';
 import { meanOf, spreadOf } from './statistics.ts';
 import type { Spread } from './statistics.ts';
 
@@ -18,7 +18,7 @@ export interface Figure {
   /** The value to aim at. */
   readonly goal: number;
   /** Computes the figure of one round; null where a part of it could not be measured. */
-  readonly value: (pair: Pair) => number | null;
+  readonly value: (pair: MeasuredPair) => number | null;
 }
 
 export type FigureVerdict = 'goal' | 'floor' | 'MISSED' | 'VOID' | 'not measured';
@@ -30,22 +30,22 @@ export interface FigureRow extends Pick<Figure, 'id' | 'what' | 'connections' | 
   readonly verdict: FigureVerdict;
 }
 
-const rateRatio = ({ run, references }: Pair): number => run.rate / meanOf(references.map(({ rate }) => rate));
-const medianLatencyRatio = ({ run, references }: Pair): number =>
+const rateRatio = ({ run, references }: MeasuredPair): number => run.rate / meanOf(references.map(({ rate }) => rate));
+const medianLatencyRatio = ({ run, references }: MeasuredPair): number =>
   run.counted.p50Ms / meanOf(references.map(({ counted }) => counted.p50Ms));
 
-const p99ExcessInBatches = ({ run, references, raw }: Pair): number | null =>
+const p99ExcessInBatches = ({ run, references, raw }: MeasuredPair): number | null =>
   raw === null
     ? null
     : (run.counted.p99Ms - meanOf(references.map(({ counted }) => counted.p99Ms))) / raw.medianBatchMs;
 
-function gatewayCpuRatio({ run, references: around }: Pair): number | null {
+function gatewayCpuRatio({ run, references: around }: MeasuredPair): number | null {
   const references = around.map(({ cpuMicros }) => cpuMicros.server);
   const gateway = run.cpuMicros.server;
   return gateway === null || !references.every((micros) => micros !== null) ? null : gateway / meanOf(references);
 }
 
-const databaseCpuRatio = ({ run, raw }: Pair): number | null =>
+const databaseCpuRatio = ({ run, raw }: MeasuredPair): number | null =>
   run.cpuMicros.store === null || raw === null || raw.serverMicrosPerRow === null
     ? null
     : run.cpuMicros.store / raw.serverMicrosPerRow;
@@ -173,7 +173,7 @@ export const FIGURES: readonly Figure[] = [
 ];
 
 /** Makes one row of the report. */
-export function figureRow(figure: Figure, pairs: readonly Pair[]): FigureRow {
+export function figureRow(figure: Figure, pairs: readonly MeasuredPair[]): FigureRow {
   const { id, what, connections, better, floor, goal } = figure;
   const own = pairs.filter(
     ({ comparison, ...pair }) =>

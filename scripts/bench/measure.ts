@@ -9,9 +9,9 @@ import type { Counted } from './load/contract.ts';
 import { builtInGenerator } from './load/run.ts';
 import { readOutcomes, unexpected } from './outcomes.ts';
 import type { Outcomes } from './outcomes.ts';
-import { contradictions } from './proof.ts';
+import { proofFaults } from './proof.ts';
 import type { Serving } from './servers.ts';
-import type { World } from './world.ts';
+import type { BenchWorld } from './world.ts';
 
 /** One measured run of an arm. */
 export interface Run {
@@ -36,7 +36,7 @@ export interface Run {
   readonly faults: readonly string[];
 }
 
-export interface RunOptions {
+export interface MeasureOptions {
   readonly arm: Arm;
   readonly pressure: Pressure;
   readonly connections: number;
@@ -58,7 +58,7 @@ const IDLE_MS = 1_000;
 let runs = 0;
 
 /** Opens new goods, sends the load, and checks the books. */
-export async function measure(world: World, serving: Serving, options: RunOptions): Promise<Run> {
+export async function measure(world: BenchWorld, serving: Serving, options: MeasureOptions): Promise<Run> {
   const { arm, connections, seconds, pressure, rate } = options;
   runs += 1;
   const goods = (options.goods ?? ((prefix) => goodsFor(arm.goods, prefix, world.stack.shards.length)))(
@@ -134,7 +134,7 @@ async function bookFaultsAfter({ stock }: Serving, goods: Goods, counted: Counte
   for (;;) {
     await sleep(SETTLE_POLL_MS);
     const standing = await stock.read(goods);
-    const faults = contradictions(counted, standing, goods.baskets[0]?.length ?? 1);
+    const faults = proofFaults(counted, standing, goods.baskets[0]?.length ?? 1);
     if (faults.length === 0 || performance.now() > untilMs) return faults;
   }
 }

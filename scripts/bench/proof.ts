@@ -8,7 +8,7 @@ import type { StockSums } from './shelves.ts';
  * @param linesPerOrder the number of flows of each accepted order
  * @returns the contradictions; without any, the run counts
  */
-export function contradictions(counted: Counted, standing: StockSums, linesPerOrder: number): string[] {
+export function proofFaults(counted: Counted, standing: StockSums, linesPerOrder: number): string[] {
   const faults: string[] = [];
   if (standing.differences.length > 0)
     faults.push(`stock rows that differ from their flows: ${standing.differences.slice(0, 5).join(', ')}`);

@@ -1,7 +1,7 @@
 import type { ShardConfig } from '../../src/shardsFile.ts';
 import { cpuSeconds } from './cpu.ts';
 import { percentile } from './load/latencies.ts';
-import { connectTo } from './shelves.ts';
+import { connectToShard } from './shelves.ts';
 import { spreadOf } from './statistics.ts';
 
 /** The cost of rows like those of a deduction in the database alone. */
@@ -30,7 +30,7 @@ export interface RawOptions {
 
 /** Inserts batches of 64 flows one after the other on one connection, each with its own commit. */
 export async function rawInserts({ address, serverPid, sku_id, seconds }: RawOptions): Promise<RawInserts> {
-  const connection = await connectTo(address);
+  const connection = await connectToShard(address);
   try {
     const batchesMs: number[] = [];
     const cpuBefore = cpuSeconds(serverPid);

@@ -14,7 +14,7 @@ import type { Scaled } from './scaling/rounds.ts';
 import { spreadOf } from './statistics.ts';
 import type { Spread } from './statistics.ts';
 import { NODE_FLAGS } from './world.ts';
-import type { World } from './world.ts';
+import type { BenchWorld } from './world.ts';
 
 /** All results of a run of the benchmark, as the JSON file has them. */
 export interface Report extends Pick<Measured, 'runs' | 'pools'> {
@@ -56,7 +56,7 @@ const NOTHING: Measured = { pairs: [], runs: [], pools: {} };
 
 /** @param ids which figures of the comparisons were asked for; null: all */
 export function reportOf(
-  { product, generatorName }: Pick<World, 'product' | 'generatorName'>,
+  { product, generatorName }: Pick<BenchWorld, 'product' | 'generatorName'>,
   { measured: found, scaled }: Findings,
   { rounds, seconds, ids }: { rounds: number; seconds: number; ids: readonly string[] | null },
 ): Report {

@@ -9,10 +9,10 @@ import type { RawInserts } from './rawInserts.ts';
 import { spreadOf } from './statistics.ts';
 import { bestPool } from './textbookPool.ts';
 import type { Serving } from './servers.ts';
-import type { World } from './world.ts';
+import type { BenchWorld } from './world.ts';
 
 /** A run of an arm between two of its reference. */
-export interface Pair {
+export interface MeasuredPair {
   readonly comparison: Comparison;
   readonly connections: number;
   readonly run: Run;
@@ -22,7 +22,7 @@ export interface Pair {
 }
 
 export interface Measured {
-  readonly pairs: readonly Pair[];
+  readonly pairs: readonly MeasuredPair[];
   /** Every measured run once. */
   readonly runs: readonly Run[];
   /** Requests a second of the textbook gateway by pool size, by arm. */
@@ -36,8 +36,8 @@ export interface RoundsOptions extends Scope {
 }
 
 /** Measures all comparisons. A chain with a server that cannot be had is skipped. */
-export async function measureAll(world: World, options: RoundsOptions): Promise<Measured> {
-  const all = { pairs: [] as Pair[], runs: [] as Run[], pools: {} as Record<string, Record<number, number>> };
+export async function measureAll(world: BenchWorld, options: RoundsOptions): Promise<Measured> {
+  const all = { pairs: [] as MeasuredPair[], runs: [] as Run[], pools: {} as Record<string, Record<number, number>> };
   for (const chain of chainsOf(options.comparisons)) {
     const reference = armNamed(chain[0].reference);
     const arms = chain.map(({ arm }) => armNamed(arm));
@@ -97,10 +97,10 @@ interface ChainOptions {
 type ServeForRun = (arm: Arm, run: (serving: Serving) => Promise<Run>) => Promise<Run>;
 
 async function measureChain(
-  world: World,
+  world: BenchWorld,
   serve: ServeForRun,
   options: ChainOptions,
-): Promise<{ pairs: Pair[]; runs: Run[] }> {
+): Promise<{ pairs: MeasuredPair[]; runs: Run[] }> {
   const { chain, connections, seconds, earlier, onRun } = options;
   const runs: Run[] = [];
   const step = async (name: string, rate: number | undefined): Promise<Run> => {
@@ -114,7 +114,7 @@ async function measureChain(
     return run;
   };
   const raw = chain[0].reference === 'echo' ? await measureRaw(world, seconds / 2) : null;
-  const pairs: Pair[] = [];
+  const pairs: MeasuredPair[] = [];
   let before: Run | null = null;
   for (const comparison of chain) {
     const rate = comparison.pressure === 'half_of_peak' ? halfOfPeak(earlier, comparison.arm, connections) : undefined;
@@ -130,7 +130,7 @@ async function measureChain(
 
 let raws = 0;
 
-async function measureRaw({ stack }: World, seconds: number): Promise<RawInserts> {
+async function measureRaw({ stack }: BenchWorld, seconds: number): Promise<RawInserts> {
   const [shard] = stack.shards;
   if (shard === undefined) throw new Error('a stack has shards');
   raws += 1;
@@ -157,7 +157,7 @@ function bestOf(rates: Readonly<Record<number, number>>): number | undefined {
   return best === undefined ? undefined : Number(best[0]);
 }
 
-async function serveAll(world: World, arms: readonly Arm[]): Promise<Map<string, Serving> | null> {
+async function serveAll(world: BenchWorld, arms: readonly Arm[]): Promise<Map<string, Serving> | null> {
   const servings = new Map<string, Serving>();
   for (const { name, server } of arms) {
     const serving = await world.serve(server);

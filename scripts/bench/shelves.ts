@@ -38,7 +38,7 @@ SELECT s.*, COALESCE(f.deducted, 0) AS deducted, COALESCE(f.pending, 0) AS pendi
     ON f.sku_id = s.sku_id`;
 
 export async function openBenchStock(shards: readonly ShardConfig[]): Promise<BenchStock> {
-  const connections = await Promise.all(shards.map(({ address }) => connectTo(address)));
+  const connections = await Promise.all(shards.map(({ address }) => connectToShard(address)));
   const shardCount = shards.length;
   return {
     shardCount,
@@ -68,7 +68,7 @@ export async function openBenchStock(shards: readonly ShardConfig[]): Promise<Be
   };
 }
 
-export function connectTo({ host, port, user, password, schema }: ShardConfig['address']): Promise<Connection> {
+export function connectToShard({ host, port, user, password, schema }: ShardConfig['address']): Promise<Connection> {
   return mysql.createConnection({ host, port, user, password, database: schema });
 }
 

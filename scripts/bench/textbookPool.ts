@@ -1,13 +1,13 @@
 import type { Arm } from './arms.ts';
 import { measure } from './measure.ts';
-import type { World } from './world.ts';
+import type { BenchWorld } from './world.ts';
 
 /** Connections to each shard. */
 const SIZES = [4, 16, 64];
 const CONNECTIONS = 256;
 
 /** Measures the textbook gateway with pools of several sizes. @returns requests a second by size */
-export async function bestPool(world: World, arm: Arm, seconds: number): Promise<Record<number, number>> {
+export async function bestPool(world: BenchWorld, arm: Arm, seconds: number): Promise<Record<number, number>> {
   const rates: Record<number, number> = {};
   for (const size of SIZES) {
     await world.keepOnly([]);

@@ -26,7 +26,7 @@ export interface Setting extends Pick<StackOptions, 'servers' | 'kind' | 'extraA
 }
 
 /** Everything that is started for the benchmark. */
-export interface World {
+export interface BenchWorld {
   readonly product: string;
   readonly generatorName: string;
   readonly generator: Generator;
@@ -51,11 +51,11 @@ const DURABLE = { innodb_flush_log_at_trx_commit: 1, sync_binlog: 1, log_bin: 1 
 // The largest pool of the textbook gateway on sixteen shards is more than the default of a server.
 const ONE_SERVER: Setting = { servers: 1, extraArguments: ['--max-connections=4000'], demands: {}, gateway: {} };
 
-export async function startWorld(
+export async function startBenchWorld(
   dataDirectory: string,
   say: (line: string) => void,
   setting = ONE_SERVER,
-): Promise<World> {
+): Promise<BenchWorld> {
   const { demands, gateway: gatewayEnvironment, ...servers } = setting;
   const wrkCommand = await findTool(WRK, dataDirectory, say);
   const scratch = ownPath(join(resolve(dataDirectory), 'runs', 'bench'));
@@ -65,7 +65,7 @@ export async function startWorld(
     ...{ dataDirectory, say, stack, scratch, gatewayEnvironment },
     nodeFlags: NODE_FLAGS,
   });
-  const world: World = {
+  const world: BenchWorld = {
     product: stack.cluster.product,
     generatorName: wrkCommand === null ? 'built-in' : 'wrk',
     generator: wrkCommand === null ? builtInGenerator : wrkGenerator(wrkCommand),

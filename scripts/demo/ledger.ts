@@ -1,5 +1,5 @@
 import type { Books } from '../../src/core/books.ts';
-import { cartFaults, unitsBySku } from '../replay/carts.ts';
+import { cartFaults, unitsOfCartBySku } from '../replay/carts.ts';
 import type { Cart, StoredFlows } from '../replay/carts.ts';
 
 /** A cart that was refused, and the SKUs that were named as short. */
@@ -62,7 +62,7 @@ export function contradictions(ledger: ShopRecord, { opening, leftovers, books, 
  * a cart; every SKU that the refusal names must have been short.
  */
 function wrongRefusals({ cart, short }: RefusedCart, leftovers: UnitsLeft): string[] {
-  const asked = unitsBySku(cart);
+  const asked = unitsOfCartBySku(cart);
   return short
     .filter((sku_id) => (leftovers.get(sku_id) ?? 0) >= (asked.get(sku_id) ?? 0))
     .map(

@@ -1,4 +1,4 @@
-import { refusalOf } from '../replay/carts.ts';
+import { refusalOfCart } from '../replay/carts.ts';
 import type { Cart } from '../replay/carts.ts';
 import type { Sender } from '../replay/sender.ts';
 import type { Answer } from '../support/httpClient.ts';
@@ -36,7 +36,7 @@ async function sellOne(cart: Cart, index: number, options: ShopsOptions, ledger:
     ledger.sold.push(cart);
     if (index % options.replayEvery === 0) await replay(cart, index + 1, options, ledger);
   } else if (status === 409 && body?.code === 'insufficient_stock') {
-    const { short, faults } = refusalOf(cart, body);
+    const { short, faults } = refusalOfCart(cart, body);
     ledger.refused.push({ cart, short });
     ledger.faults.push(...faults);
   } else {

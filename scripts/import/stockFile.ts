@@ -4,7 +4,7 @@ import { idFault, InvisibleIds, wholeNumberFault } from '../support/csvCells.ts'
 import { readCsv } from '../support/csvFile.ts';
 
 /** A SKU to open, with its line. */
-export interface StockRow {
+export interface CatalogueRow {
   /** From 1; the head is line 1. */
   readonly line: number;
   readonly sku_id: string;
@@ -19,7 +19,7 @@ export interface BadRow {
 
 export interface StockFile {
   readonly path: string;
-  readonly rows: readonly StockRow[];
+  readonly rows: readonly CatalogueRow[];
   readonly bad: readonly BadRow[];
 }
 
@@ -32,7 +32,7 @@ const COLUMNS = ['sku_id', 'leaved_amount'] as const;
  * @throws CsvFault when it is no CSV in UTF-8 with these columns and at least one row
  */
 export async function readStockFile(path: string): Promise<StockFile> {
-  const rows: StockRow[] = [];
+  const rows: CatalogueRow[] = [];
   const bad: BadRow[] = [];
   const lines = new Map<string, number>();
   const invisible = new InvisibleIds();

@@ -58,7 +58,7 @@ function lineFaults({ order_id }: Cart, line: Line, flow: StoredFlow | undefined
 }
 
 /** Units of each SKU in a cart. */
-export function unitsBySku({ lines }: Cart): Map<string, number> {
+export function unitsOfCartBySku({ lines }: Cart): Map<string, number> {
   const units = new Map<string, number>();
   for (const { sku_id, quantity } of lines) units.set(sku_id, (units.get(sku_id) ?? 0) + quantity);
   return units;
@@ -71,11 +71,11 @@ export interface Refusal {
 }
 
 /** Reads a `409 insufficient_stock`: it must name at least one line, and every named line must be short. */
-export function refusalOf(
+export function refusalOfCart(
   cart: Cart,
   body: { readonly lines?: readonly { readonly sku_id?: string; readonly leaved_amount?: number }[] },
 ): Refusal {
-  const asked = unitsBySku(cart);
+  const asked = unitsOfCartBySku(cart);
   const short = new Set<string>();
   const faults: string[] = [];
   for (const { sku_id = '', leaved_amount = NaN } of body.lines ?? []) {

@@ -1,5 +1,5 @@
 import { flowKeyText } from '../../src/core/nouns.ts';
-import { cartFaults, unitsBySku } from './carts.ts';
+import { cartFaults, unitsOfCartBySku } from './carts.ts';
 import type { CartOutcome, StoredFlows } from './carts.ts';
 import type { Results } from './play.ts';
 import type { Plan, ReplayEvent } from './plan.ts';
@@ -25,7 +25,7 @@ export function expectedStateOf(results: Results, opening: ReadonlyMap<string, n
     const hadEffect = is === 'done' || is === 'replayed';
     if (event.kind === 'cart') {
       carts.push({ cart: event, outcome: hadEffect ? 'sold' : is === 'refused' ? 'refused' : 'unclear' });
-      if (hadEffect) unitsBySku(event).forEach((units, sku_id) => move(sku_id, -units));
+      if (hadEffect) unitsOfCartBySku(event).forEach((units, sku_id) => move(sku_id, -units));
     } else if (hadEffect) {
       const key = flowKeyText(event);
       returned.set(key, (returned.get(key) ?? 0) + event.quantity);

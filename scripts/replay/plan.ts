@@ -67,7 +67,7 @@ export function planReplay(rows: readonly Row[], name: string): Plan {
 }
 
 /** The opening stock: of every SKU `factor` times the units that will be asked for. */
-export function openingStock({ demand }: Plan, factor: number): Map<string, number> {
+export function openingStockOf({ demand }: Plan, factor: number): Map<string, number> {
   return new Map([...demand].map(([sku_id, units]) => [sku_id, Math.floor(units * factor)]));
 }
 

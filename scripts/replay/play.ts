@@ -1,5 +1,5 @@
 import type { Answer } from '../support/httpClient.ts';
-import { refusalOf } from './carts.ts';
+import { refusalOfCart } from './carts.ts';
 import type { CartEvent, ReplayEvent, ReturnEvent } from './plan.ts';
 import type { Message, Sender } from './sender.ts';
 
@@ -76,7 +76,7 @@ function returnMessage({ return_id, order_detail_id, sku_id, quantity }: ReturnE
 }
 
 function cartResult(cart: CartEvent, { status, body, text }: Answer): Result {
-  if (status === 409 && body?.code === 'insufficient_stock') return { is: 'refused', ...refusalOf(cart, body) };
+  if (status === 409 && body?.code === 'insufficient_stock') return { is: 'refused', ...refusalOfCart(cart, body) };
   const fits =
     (status === 201 || status === 200) &&
     body?.lines?.length === cart.lines.length &&

@@ -11,7 +11,7 @@ const BOOKS = ['stock', 'flow', 'flow_return', 'adjustment'];
 const PAUSE_MS = 100;
 
 /** Reads every stored flow that is not void, directly from the shards. */
-export async function readFlows(shards: readonly ShardConfig[]): Promise<StoredFlows> {
+export async function readStoredFlows(shards: readonly ShardConfig[]): Promise<StoredFlows> {
   const flows = new Map<string, StoredFlow>();
   await onEachShard(shards, async (query) => {
     for (const row of await query(

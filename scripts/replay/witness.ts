@@ -6,7 +6,7 @@ import { inParallel } from '../support/inParallel.ts';
 import type { Stack } from '../support/stack.ts';
 import type { StoredFlow, StoredFlows } from './carts.ts';
 import { bearer } from './sender.ts';
-import { bookSums, readFlows, waitForNoHolds } from './shardTables.ts';
+import { bookSums, readStoredFlows, waitForNoHolds } from './shardTables.ts';
 import type { Target } from './target.ts';
 
 /** Reads the stored state, from the databases or from the gateway. */
@@ -33,7 +33,7 @@ export function databaseInspector(databases: Pick<Stack, 'shards' | 'initialShar
       const held = await waitForNoHolds(shards, SETTLE_MS);
       return held === 0 ? [] : [`${held} holds and open carts remain after ${SETTLE_MS / 1_000} s`];
     },
-    flows: () => readFlows(shards),
+    flows: () => readStoredFlows(shards),
     sums: () => bookSums(shards),
     books: () => readBooks(databases),
   };

@@ -10,7 +10,7 @@ const READ_MS = 30_000;
 type Shards = Pick<Stack, 'shards' | 'initialShards'>;
 
 /** Reads the balance of every SKU of a stack directly from the databases, one list per shard. */
-export async function readBalances({ shards, initialShards }: Shards): Promise<(readonly SkuBalance[])[]> {
+export async function readBalancesOf({ shards, initialShards }: Shards): Promise<(readonly SkuBalance[])[]> {
   const books = openReportShards({
     shards,
     initialShards,
@@ -27,5 +27,5 @@ export async function readBalances({ shards, initialShards }: Shards): Promise<(
 
 /** The books of each shard of a stack. */
 export async function readBooks(stack: Shards): Promise<Books[]> {
-  return (await readBalances(stack)).map(sumBooks);
+  return (await readBalancesOf(stack)).map(sumBooks);
 }

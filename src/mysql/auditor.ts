@@ -25,7 +25,7 @@ import { readUnbalanced } from './sql/readBalances.ts';
 import { findRecentCarts, readDecidedCarts, readCommitDecisions } from './sql/readDecidedCarts.ts';
 import type { CartPageQuery } from './sql/readDecidedCarts.ts';
 import { readFlowIds } from './sql/readFlowIds.ts';
-import { findFlowsOfCarts, readFlows } from './sql/readFlows.ts';
+import { findFlowsOfCarts, readFlowsByKey } from './sql/readFlows.ts';
 import { findOverdueTransfers } from './sql/findTransfersLeft.ts';
 import { readShardCounts } from './sql/readShardCounts.ts';
 import { whileServerAnswers } from './whileSpeaking.ts';
@@ -66,7 +66,7 @@ export class ShardAuditor implements Auditor {
   }
 
   readFlows(shard: ShardIndex, keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<readonly SoldFlow[]> {
-    return this.#lend(shard, deadlineMs, (connection) => readFlows(connection, keys, deadlineMs));
+    return this.#lend(shard, deadlineMs, (connection) => readFlowsByKey(connection, keys, deadlineMs));
   }
 
   findFlowsOfCarts(

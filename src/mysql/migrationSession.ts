@@ -1,6 +1,6 @@
 import type { RawConnection } from './migrationLock.ts';
 import { findWrongSettings } from './sql/prepareSession.ts';
-import type { Found } from './sql/prepareSession.ts';
+import type { FoundSetting } from './sql/prepareSession.ts';
 import { SQL_MODE } from './sql/sqlMode.ts';
 
 /**
@@ -27,7 +27,7 @@ export function prepareMigration(connection: RawConnection, done: (error: Error 
   connection.query(SET, (refusal) => {
     if (refusal !== null) return done(refusal);
     connection.query(READ, (error, rows) =>
-      done(error ?? findWrongSettings(NEEDED, (rows as readonly Found[])[0] ?? {})),
+      done(error ?? findWrongSettings(NEEDED, (rows as readonly FoundSetting[])[0] ?? {})),
     );
   });
 }

@@ -19,7 +19,7 @@ import type { Connection } from './connection.ts';
 import type { Shard } from './shard.ts';
 import { decideCart, insertCart, lockCart, commitAborted } from './sql/carts.ts';
 import { acceptAsRestored, closeShard, storeWatermark, readWatermarks, setMark } from './sql/generation.ts';
-import { deleteHolds, putStateRows, readStatePage } from './sql/statePages.ts';
+import { deleteHoldsByKey, putStateRows, readStatePage } from './sql/statePages.ts';
 import { findTransfers, raiseVersions, pauseSkus, readCartSales, readSplits, readTransfers } from './sql/traces.ts';
 import { transact } from './transaction.ts';
 
@@ -95,7 +95,7 @@ export class RestoredShardStore implements RestoredShards, StateReader, StateWri
   }
 
   deleteHolds(shard: ShardIndex, keys: readonly StateKey[], deadlineMs: DeadlineMs): Promise<void> {
-    return this.#lend(shard, deadlineMs, (connection) => deleteHolds(connection, keys, deadlineMs));
+    return this.#lend(shard, deadlineMs, (connection) => deleteHoldsByKey(connection, keys, deadlineMs));
   }
 
   recordCart(index: ShardIndex, cart: SoldCart, deadlineMs: DeadlineMs): Promise<boolean> {

@@ -11,7 +11,7 @@ import { deduct } from './operations/deduct.ts';
 import { returnUnits } from './operations/giveBack.ts';
 import { hold } from './operations/hold.ts';
 import { open } from './operations/open.ts';
-import { sale } from './operations/sale.ts';
+import { setSaleState } from './operations/sale.ts';
 import { unlessSplit } from './operations/whileSingle.ts';
 import { completeLines } from './operations/settleLines.ts';
 import { commitChange } from './settle.ts';
@@ -118,6 +118,6 @@ function changeOf(operation: Plain): Change<OutcomeOf<Operation>> {
     case 'open':
       return open(operation);
     case 'sale':
-      return sale(operation);
+      return setSaleState(operation);
   }
 }

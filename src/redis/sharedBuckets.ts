@@ -24,7 +24,7 @@ export interface BucketOptions {
 const MILLIONTHS_PER_TOKEN = 1_000_000;
 
 /** The token buckets of all callers, shared by all gateways. Redis lets a full bucket expire. */
-export class SharedBuckets {
+export class RedisBuckets {
   readonly #partitions: readonly { readonly keys: PartitionKeys; readonly queue: RequestQueue }[];
   readonly #texts: readonly string[];
 

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { readBalances, readBooks } from '../../scripts/support/books.ts';
+import { readBalancesOf, readBooks } from '../../scripts/support/books.ts';
 import { startGatewayProcess } from '../../scripts/support/gatewayProcess.ts';
 import type { GatewayProcess } from '../../scripts/support/gatewayProcess.ts';
 import { httpClient } from '../../scripts/support/httpClient.ts';
@@ -141,7 +141,7 @@ describe('a frozen server', () => {
     const happened = found.filter((one) => one === 'exists').length;
     const books = await readBooks(stack);
     expect(books.flatMap(({ differences }) => differences)).to.deep.equal([]);
-    const flows = (await readBalances(stack)).flat().reduce((sum, { flow_count }) => sum + flow_count, 0);
+    const flows = (await readBalancesOf(stack)).flat().reduce((sum, { flow_count }) => sum + flow_count, 0);
     const late = SHARDS - SHARDS / SERVERS;
     console.log(
       `      ${unknown.length} unknown: ${happened} had an effect, ${unknown.length - happened} had none; ` +

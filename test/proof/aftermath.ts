@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Violation } from './books.ts';
-import { lookUp, lookUpOne, readStock, resend, sendAdjustment, sendOrder } from './calls.ts';
+import { sendLookUp, lookUpOne, sendStockRead, resend, sendAdjustment, sendOrder } from './calls.ts';
 import type { Scene } from './calls.ts';
 import { isResolvedBy, evidenceOf } from './definite.ts';
 import { isWrite, overAtMs } from './effects.ts';
@@ -8,9 +8,9 @@ import { isInProgress, readFinalState } from './finalState.ts';
 import { isScarce, scarceOf } from './goods.ts';
 import type { RoundSkus } from './goods.ts';
 import type { Entry, FinalState, Write } from './history.ts';
-import { OPERATIONS } from './operations.ts';
+import { BENCH_OPERATIONS } from './operations.ts';
 import type { TrafficOperation } from './operations.ts';
-import type { World } from './world.ts';
+import type { ProofWorld } from './world.ts';
 
 /** I7, I9: an in-doubt write is resolved, and a cart decided, at the latest this long after its shard is back. */
 const RESOLVE_MS_MAX = 30_000;
@@ -62,7 +62,7 @@ export async function resolveInDoubt(scene: Scene, healedMs: number): Promise<Re
 /** Looks up a write or sends it again. @returns whether the answer shows how the write ended */
 async function resolveOnce(scene: Scene, write: Write): Promise<boolean> {
   if (write.kind === 'deduction' && scene.random.chance(0.5))
-    return isResolvedBy(write, { kind: 'looked up', answers: await lookUp(scene, write.lines) });
+    return isResolvedBy(write, { kind: 'looked up', answers: await sendLookUp(scene, write.lines) });
   return isResolvedBy(write, { kind: 'again', answer: await resend(scene, write) });
 }
 
@@ -86,7 +86,7 @@ export async function everyOperationEnds(
   lasts: ReadonlyMap<string, readonly Entry[]>,
   isBroken: boolean,
 ): Promise<void> {
-  const missing = OPERATIONS.filter(
+  const missing = BENCH_OPERATIONS.filter(
     (operation) =>
       isBroken || !(lasts.get(operation.name) ?? []).some((last) => hasExpectedEnd(operation, last, false)),
   );
@@ -126,7 +126,7 @@ export function undecidedWrites(history: readonly Entry[]): Violation[] {
 }
 
 /** Waits until each gateway serves each shard again, with no trace of the faults in breakers and pools (I9, I10). */
-export async function everyGatewayServes(world: World, goods: RoundSkus): Promise<void> {
+export async function everyGatewayServes(world: ProofWorld, goods: RoundSkus): Promise<void> {
   const cool = [...goods.opening.keys()].filter((sku_id) => sku_id.includes('-cool-'));
   for (const { process } of world.gateways) {
     let unfit: unknown[] = [];
@@ -158,7 +158,7 @@ export async function everyGatewayServes(world: World, goods: RoundSkus): Promis
  *
  * @param sellableMs for how long units that were added before the call may not be sold yet
  */
-export async function sellOut(scene: Scene, sellableMs: number): Promise<void> {
+export async function sellOutSkus(scene: Scene, sellableMs: number): Promise<void> {
   await sleep(sellableMs);
   // Several buyers at once where the units lie in several rows.
   const scarce = scarceOf(scene.goods).flatMap((sku_id) =>
@@ -206,11 +206,11 @@ export async function sellOutAgain(scene: Scene, sellableMs: number): Promise<vo
       );
     }),
   );
-  await Promise.all([orderFor(sellableMs), sellOut(scene, sellableMs)]);
+  await Promise.all([orderFor(sellableMs), sellOutSkus(scene, sellableMs)]);
 }
 
 /** Reads the final state once no cart is in progress any more, or when their time is over (I7). */
-export async function quiescentState(world: World, prefix: string, healedMs: number): Promise<FinalState> {
+export async function quiescentState(world: ProofWorld, prefix: string, healedMs: number): Promise<FinalState> {
   const untilMs = Math.max(healedMs + RESOLVE_MS_MAX, performance.now() + SETTLE_MS_MAX);
   for (let last = ''; ;) {
     const state = await readFinalState(world, prefix);
@@ -243,7 +243,7 @@ export async function lookUpSplit(scene: Scene, { flows }: FinalState): Promise<
     waitUntil(`finding ${flow.order_detail_id}`, async () => isAnswered(await lookUpOne(scene, flow))),
   );
   await inParallel(scene.goods.split, (sku_id) =>
-    waitUntil(`reading ${sku_id}`, async () => isAnswered(await readStock(scene, sku_id))),
+    waitUntil(`reading ${sku_id}`, async () => isAnswered(await sendStockRead(scene, sku_id))),
   );
 }
 

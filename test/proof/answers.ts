@@ -1,18 +1,18 @@
 import type { Answer } from '../../scripts/support/httpClient.ts';
 import { NOT_SENT } from './history.ts';
-import type { DeductionLine, Found, LineKey, LineState, RefusedLine, SendingOutcome } from './history.ts';
+import type { DeductionLine, FoundState, LineKey, LineState, RefusedLineAnswer, SendingOutcome } from './history.ts';
 
 /** The end of a call: an answer, no answer (null), or a connection that was refused. */
-export type Reply = Answer | null | typeof NOT_SENT;
+export type GatewayReply = Answer | null | typeof NOT_SENT;
 
-export interface TimedReply {
-  readonly reply: Reply;
+export interface TimedAnswer {
+  readonly reply: GatewayReply;
   readonly invokedMs: number;
   readonly endedMs: number;
 }
 
 /** Sends a request and measures when it began and ended. */
-export async function timed(send: () => Promise<Answer>): Promise<TimedReply> {
+export async function timed(send: () => Promise<Answer>): Promise<TimedAnswer> {
   const invokedMs = performance.now();
   const reply = await send().catch((error: unknown) =>
     (error as { code?: string }).code === 'ECONNREFUSED' ? NOT_SENT : null,
@@ -21,7 +21,7 @@ export async function timed(send: () => Promise<Answer>): Promise<TimedReply> {
 }
 
 /** How the sending ended for the client. */
-export function outcomeOf({ reply, invokedMs, endedMs }: TimedReply): {
+export function outcomeOf({ reply, invokedMs, endedMs }: TimedAnswer): {
   invokedMs: number;
   endedMs: number;
   verdict: SendingOutcome;
@@ -39,7 +39,7 @@ export function outcomeOf({ reply, invokedMs, endedMs }: TimedReply): {
 }
 
 /** The body of an answer; undefined without an answer. */
-export function bodyOf({ reply }: TimedReply): Answer['body'] {
+export function bodyOf({ reply }: TimedAnswer): Answer['body'] {
   return reply === null || reply === NOT_SENT ? undefined : (reply.body as unknown);
 }
 
@@ -47,7 +47,7 @@ export function bodyOf({ reply }: TimedReply): Answer['body'] {
  * Whether an answer is marked as a replay, by its status and, where `says` names it, by its body. Null where the two
  * differ, or where the body has no mark though it should.
  */
-export function replayedOf(call: TimedReply, says: 'body' | 'status' | 'both'): boolean | null {
+export function replayedOf(call: TimedAnswer, says: 'body' | 'status' | 'both'): boolean | null {
   const { reply } = call;
   if (reply === null || reply === NOT_SENT || (reply.status !== 200 && reply.status !== 201)) return null;
   const replayed = bodyOf(call)?.replayed as unknown;
@@ -57,7 +57,7 @@ export function replayedOf(call: TimedReply, says: 'body' | 'status' | 'both'): 
 }
 
 /** Which lines an answer marks as replays; null where it does not list exactly these. */
-export function replaysOf(call: TimedReply, order_id: string, lines: readonly DeductionLine[]): boolean[] | null {
+export function replaysOf(call: TimedAnswer, order_id: string, lines: readonly DeductionLine[]): boolean[] | null {
   const body = bodyOf(call);
   if (
     outcomeOf(call).verdict !== 'done' ||
@@ -74,9 +74,9 @@ export function replaysOf(call: TimedReply, order_id: string, lines: readonly De
 }
 
 /** The lines that a refusal names. */
-export function refusedLinesOf(call: TimedReply): RefusedLine[] {
+export function refusedLinesOf(call: TimedAnswer): RefusedLineAnswer[] {
   if (outcomeOf(call).verdict !== 'refused') return [];
-  const lines = (bodyOf(call)?.lines ?? []) as (RefusedLine & { leaved_amount?: unknown })[];
+  const lines = (bodyOf(call)?.lines ?? []) as (RefusedLineAnswer & { leaved_amount?: unknown })[];
   return lines.map(({ sku_id, order_detail_id, code, leaved_amount }) => ({
     sku_id,
     order_detail_id,
@@ -88,7 +88,7 @@ export function refusedLinesOf(call: TimedReply): RefusedLine[] {
 /**
  * The states of the lines of a refused cancellation, empty where it was not refused; null where it lists other lines.
  */
-export function statesOf(call: TimedReply, asked: readonly LineKey[]): LineState[] | null {
+export function statesOf(call: TimedAnswer, asked: readonly LineKey[]): LineState[] | null {
   if (outcomeOf(call).verdict !== 'refused') return [];
   const lines = bodyOf(call)?.lines as unknown;
   if (!Array.isArray(lines) || lines.length !== asked.length) return null;
@@ -106,7 +106,7 @@ const LINE_STATUSES: ReadonlySet<string> = new Set(['cancelled', 'deducted', 'pe
 export function foundOf(
   state: unknown,
   { sku_id, order_detail_id }: { readonly sku_id: string; readonly order_detail_id: string },
-): Found | null {
+): FoundState | null {
   const line = state as (Partial<Record<string, unknown>> & { status?: unknown }) | null | undefined;
   if (line?.['sku_id'] !== sku_id || line['order_detail_id'] !== order_detail_id) return null;
   const { status, order_id } = line;
@@ -120,7 +120,7 @@ export function foundOf(
 }
 
 /** The shards of the rows that an answer lists, in the order of the rows; null where it lists none. */
-export function rowShardsOf(call: TimedReply): number[] | null {
+export function rowShardsOf(call: TimedAnswer): number[] | null {
   const rows = bodyOf(call)?.sub_rows as unknown;
   if (!Array.isArray(rows)) return null;
   const places = (rows as { sub_row: unknown; shard: unknown }[]).map(({ sub_row, shard }, place) =>

@@ -29,7 +29,7 @@ export interface ReportedEffect {
 }
 
 /** The writes sent, the effects reported and the effects stored, by idempotency key. */
-export interface Books {
+export interface RoundBooks {
   readonly history: readonly Entry[];
   readonly writes: readonly Write[];
   readonly sales: readonly SaleSent[];
@@ -50,7 +50,12 @@ export interface Books {
   readonly hasTiers: boolean;
 }
 
-export function openBooks(history: readonly Entry[], final: FinalState, mendedMs: number, hasTiers: boolean): Books {
+export function openBooks(
+  history: readonly Entry[],
+  final: FinalState,
+  mendedMs: number,
+  hasTiers: boolean,
+): RoundBooks {
   const writes = history.filter(isWrite);
   return {
     history,
@@ -72,24 +77,24 @@ export function violation(invariant: string, what: string): Violation {
 }
 
 /** The effects under a key that answers had reported before a moment. */
-export function reportedBefore({ reported }: Books, key: string, ms: number): ReportedEffect[] {
+export function reportedBefore({ reported }: RoundBooks, key: string, ms: number): ReportedEffect[] {
   return (reported.get(key) ?? []).filter(({ atMs }) => atMs < ms);
 }
 
 /** Whether an answer had reported an effect before a moment. */
-export function isReported(books: Books, { key, content }: Effect, beforeMs: number): boolean {
+export function isReported(books: RoundBooks, { key, content }: Effect, beforeMs: number): boolean {
   return reportedBefore(books, key, beforeMs).some(({ effect }) => effect.content === content);
 }
 
 /** Whether an answer had reported, before a moment, an effect that contradicts this one. */
-export function isContradicted(books: Books, effect: Effect, beforeMs: number): boolean {
+export function isContradicted(books: RoundBooks, effect: Effect, beforeMs: number): boolean {
   return keysAround(effect).some((key) =>
     reportedBefore(books, key, beforeMs).some((known) => contradict(effect, known.effect)),
   );
 }
 
 /** Whether an effect that contradicts this one is stored in the end, and may have been stored before a moment. */
-export function mayBeContradicted(books: Books, effect: Effect, beforeMs: number): boolean {
+export function mayBeContradicted(books: RoundBooks, effect: Effect, beforeMs: number): boolean {
   return keysAround(effect).some((key) => {
     const standing = books.stored.get(key);
     return (
@@ -99,7 +104,7 @@ export function mayBeContradicted(books: Books, effect: Effect, beforeMs: number
 }
 
 /** The sendings that may have caused an effect before a moment. */
-export function mayHaveCaused({ sent }: Books, { key, content }: Effect, ms: number): Write[] {
+export function mayHaveCaused({ sent }: RoundBooks, { key, content }: Effect, ms: number): Write[] {
   return (sent.get(key) ?? []).filter(
     (write) => mayHaveEffect(write) && write.invokedMs < ms && hasEffect(write, key, content),
   );
@@ -109,14 +114,14 @@ export function mayHaveCaused({ sent }: Books, { key, content }: Effect, ms: num
  * Whether an effect is stored that an answer denies, though each sending that can have caused it was over when the
  * request of the answer began.
  */
-export function isDenied(key: string, { invokedMs }: Entry, { sent, stored }: Books): boolean {
+export function isDenied(key: string, { invokedMs }: Entry, { sent, stored }: RoundBooks): boolean {
   return stored.has(key) && (sent.get(key) ?? []).filter(mayHaveEffect).every((write) => overAtMs(write) < invokedMs);
 }
 
 /**
  * The sendings under a key and how they ended, for a message. Times count from the start of the call that it is about.
  */
-export function sendingsOf(key: string, { invokedMs: sinceMs }: Entry, { sent }: Books): string {
+export function sendingsOf(key: string, { invokedMs: sinceMs }: Entry, { sent }: RoundBooks): string {
   const times = (write: Write): string =>
     [write.invokedMs, write.endedMs].map((ms) => Math.round(ms - sinceMs)).join(' to ');
   return (sent.get(key) ?? [])
@@ -125,13 +130,13 @@ export function sendingsOf(key: string, { invokedMs: sinceMs }: Entry, { sent }:
 }
 
 /** Whether a line may have been cancelled before a moment. A cancellation is final, so it is still stored. */
-export function mayBeCancelled(books: Books, line: LineKey, beforeMs: number): boolean {
+export function mayBeCancelled(books: RoundBooks, line: LineKey, beforeMs: number): boolean {
   const standing = books.stored.get(cancelKey(line));
   return standing !== undefined && mayHaveCaused(books, standing, beforeMs).length > 0;
 }
 
 /** The carts with a line that were sent before a moment. */
-export function cartsOf({ sent, split }: Books, line: LineKey, beforeMs: number): DeductionSent[] {
+export function cartsOf({ sent, split }: RoundBooks, line: LineKey, beforeMs: number): DeductionSent[] {
   return (sent.get(flowKey(line)) ?? []).filter(
     (write): write is DeductionSent =>
       write.kind === 'deduction' && isCart(write.lines, split) && write.invokedMs < beforeMs,

@@ -1,4 +1,4 @@
-import type { Books } from './books.ts';
+import type { RoundBooks } from './books.ts';
 import { flowKey, groupBy, isCart, openingKey, overAtMs } from './effects.ts';
 import { NOT_SENT } from './history.ts';
 import type { LineKey } from './history.ts';
@@ -61,7 +61,7 @@ export const SELLABLE_MS_MAX = 2_000;
  * sending of its ids and the first answer that reported it; without such an answer, at any time after the first
  * sending.
  */
-export function boundsOf(books: Books): Bounds {
+export function boundsOf(books: RoundBooks): Bounds {
   const spans = spansOf(books);
   const bySku = groupBy(spans, ({ sku_id }) => [sku_id]);
   const byFlow = groupBy(
@@ -143,7 +143,7 @@ function timesOf({ earliestMs, latestMs }: Span): number[] {
   return [earliestMs, latestMs];
 }
 
-function spansOf({ sent, reported: known, stored }: Books) {
+function spansOf({ sent, reported: known, stored }: RoundBooks) {
   return [...stored.values()].map(({ key, content, sku_id, change, rest }) => {
     const sendings = (sent.get(key) ?? []).filter(({ verdict }) => verdict === 'done' || verdict === 'unknown');
     const reported = (known.get(key) ?? []).filter(({ effect }) => effect.content === content);
@@ -158,7 +158,7 @@ function spansOf({ sent, reported: known, stored }: Books) {
   });
 }
 
-function heldOf({ writes, split, repairedMs }: Books): Held[] {
+function heldOf({ writes, split, repairedMs }: RoundBooks): Held[] {
   return writes.flatMap((write) => {
     if (write.kind !== 'deduction' || write.code === NOT_SENT || !isCart(write.lines, split)) return [];
     const overMs = overAtMs(write);

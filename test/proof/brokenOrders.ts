@@ -1,7 +1,7 @@
 import {
   adjusted,
   asDeducted,
-  cart,
+  cartSold,
   refusedWith,
   final,
   flow,
@@ -12,7 +12,7 @@ import {
   notFound,
   other,
   read,
-  refused,
+  refusedOrder,
   restock,
   restocked,
   sent,
@@ -34,7 +34,7 @@ export const BROKEN_ORDERS: readonly Story[] = [
     'a cart record on a shard that does not own it',
     'I2',
     [sent()],
-    final({ carts: [{ ...cart, state: 'aborted', shard: 4 }] }),
+    final({ carts: [{ ...cartSold, state: 'aborted', shard: 4 }] }),
   ),
   story('a lost deduction', 'I3', [sent()], unsold),
   story('a deduction that was refused and is stored', 'I4', [sent(refusedWith('not_on_sale'))], final()),
@@ -100,7 +100,7 @@ export const BROKEN_ORDERS: readonly Story[] = [
   story(
     'a write-off that is refused while enough units were left',
     'I8',
-    [adjusted({ delta: -4, ...refused('insufficient_stock') })],
+    [adjusted({ delta: -4, ...refusedOrder('insufficient_stock') })],
     unsold,
   ),
 
@@ -188,7 +188,7 @@ export const BROKEN_ORDERS: readonly Story[] = [
   story(
     'a read that does not find a SKU that was opened',
     'contract',
-    [{ ...read(0, 1), leaved_amount: null, ...refused('unknown_sku') }],
+    [{ ...read(0, 1), leaved_amount: null, ...refusedOrder('unknown_sku') }],
     unsold,
   ),
 ];

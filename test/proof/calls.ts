@@ -17,7 +17,7 @@ import type {
   DeductionSent,
   Entry,
   LineKey,
-  LookedUp,
+  LookUpSent,
   ResizeSent,
   SaleSent,
   StockRead,
@@ -38,13 +38,13 @@ export interface Scene {
     method: 'GET' | 'POST' | 'PUT' | 'DELETE',
     path: string,
     body?: unknown,
-    how?: SendOptions,
+    how?: ProofCallOptions,
   ): Promise<Answer>;
   /** A number that is new in this round. */
   next(): number;
 }
 
-export interface SendOptions {
+export interface ProofCallOptions {
   readonly through?: GatewaySlot;
   /** After this many milliseconds without an answer the client closes the connection. */
   readonly waitMs?: number;
@@ -152,7 +152,7 @@ export async function sendResize(
   scene: Scene,
   sku_id: string,
   sub_rows: number,
-  how: SendOptions = {},
+  how: ProofCallOptions = {},
 ): Promise<ResizeSent> {
   const path = `/v1/skus/${encodeURIComponent(sku_id)}/hot`;
   const call = await timed(() =>
@@ -184,7 +184,7 @@ export function resend(scene: Scene, write: Write): Promise<Entry> {
 }
 
 /** Reads the units left of a SKU. */
-export async function readStock(scene: Scene, sku_id: string): Promise<StockRead> {
+export async function sendStockRead(scene: Scene, sku_id: string): Promise<StockRead> {
   const call = await timed(() => scene.send('public', 'GET', `/v1/skus/${encodeURIComponent(sku_id)}`));
   const sending = outcomeOf(call);
   if (sending.verdict !== 'done') return record(scene, { kind: 'read', sku_id, leaved_amount: null, ...sending });
@@ -195,7 +195,7 @@ export async function readStock(scene: Scene, sku_id: string): Promise<StockRead
 }
 
 /** Looks up several lines in one request. @returns an entry for each line */
-export async function lookUp(scene: Scene, lines: readonly LineKey[]): Promise<LookedUp[]> {
+export async function sendLookUp(scene: Scene, lines: readonly LineKey[]): Promise<LookUpSent[]> {
   const keys = lines.map(({ sku_id, order_detail_id }) => ({ sku_id, order_detail_id }));
   const call = await timed(() => scene.send('public', 'POST', '/v1/deductions/lookup', { lines: keys }));
   const states = (bodyOf(call)?.lines ?? []) as unknown[];
@@ -210,7 +210,7 @@ export async function lookUp(scene: Scene, lines: readonly LineKey[]): Promise<L
 }
 
 /** Looks up one line by its path. Status 404 counts as the answer `none`. */
-export async function lookUpOne(scene: Scene, { sku_id, order_detail_id }: LineKey): Promise<LookedUp> {
+export async function lookUpOne(scene: Scene, { sku_id, order_detail_id }: LineKey): Promise<LookUpSent> {
   const key = { sku_id, order_detail_id };
   const path = `/v1/deductions/${encodeURIComponent(order_detail_id)}?sku_id=${encodeURIComponent(sku_id)}`;
   const call = await timed(() => scene.send('public', 'GET', path));

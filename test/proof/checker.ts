@@ -1,5 +1,5 @@
 import { openBooks } from './books.ts';
-import type { Books, Violation } from './books.ts';
+import type { RoundBooks, Violation } from './books.ts';
 import type { Entry, FinalState } from './history.ts';
 import { acceptedIsReplayed, pausedIsNotSold, refusalsAreTrue, replaysRepeat } from './rulesOfAnswers.ts';
 import { lookupsAreTrue, statesAreTrue } from './rulesOfLookups.ts';
@@ -17,12 +17,12 @@ import {
   nothingStaysHeld,
   ordersAreWhole,
   returnsFit,
-  rowsBalance,
+  stockRowsBalance,
   storedWasSent,
 } from './rulesOfState.ts';
 
-const RULES: readonly ((books: Books) => Violation[])[] = [
-  rowsBalance,
+const RULES: readonly ((books: RoundBooks) => Violation[])[] = [
+  stockRowsBalance,
   effectsOnce,
   acceptedIsStored,
   storedWasSent,

@@ -1,10 +1,10 @@
 import { cancelKey, effectsFound, effectsOf, flowKey, overAtMs } from './effects.ts';
-import type { DeductionSent, Entry, LookedUp, Write } from './history.ts';
+import type { DeductionSent, Entry, LookUpSent, Write } from './history.ts';
 
 /** Evidence of how a write ended: the answer to the same write sent again, or look-ups of its lines. */
 export type Evidence =
   | { readonly kind: 'again'; readonly answer: Entry }
-  | { readonly kind: 'looked up'; readonly answers: readonly LookedUp[] };
+  | { readonly kind: 'looked up'; readonly answers: readonly LookUpSent[] };
 
 /**
  * Whether the evidence shows how a write ended. The first answer that reports its effect is enough. An answer without
@@ -33,7 +33,12 @@ export function evidenceOf(write: Write, history: readonly Entry[]): Evidence[] 
   return [...again.map((answer): Evidence => ({ kind: 'again', answer })), { kind: 'looked up', answers }];
 }
 
-function shows(answer: LookedUp, write: DeductionSent, line: DeductionSent['lines'][number], overMs: number): boolean {
+function shows(
+  answer: LookUpSent,
+  write: DeductionSent,
+  line: DeductionSent['lines'][number],
+  overMs: number,
+): boolean {
   const [effect] = effectsOf({ ...write, lines: [line] });
   const found = effectsFound(answer);
   if (found.some(({ key, content }) => key === effect?.key && content === effect.content)) return true;
@@ -42,7 +47,7 @@ function shows(answer: LookedUp, write: DeductionSent, line: DeductionSent['line
   );
 }
 
-function isAbout(answer: LookedUp, line: DeductionSent['lines'][number]): boolean {
+function isAbout(answer: LookUpSent, line: DeductionSent['lines'][number]): boolean {
   return flowKey(answer) === flowKey(line);
 }
 

@@ -1,16 +1,16 @@
 import { flowKeyText } from '../../src/core/nouns.ts';
 import { SlotMap } from '../../src/core/slots.ts';
-import type { Entry, FinalState, LineKey, LookedUp, Write } from './history.ts';
+import type { Entry, FinalState, LineKey, LookUpSent, Write } from './history.ts';
 
 /** A gateway processes a request for at most this long; an attempt without an answer is over then. */
 const ATTEMPT_MS_MAX = 5_000;
 /** The same for a resize. */
 const RESIZE_MS_MAX = 10_000;
 
-export const SHARDS = 16;
+export const BENCH_SHARDS = 16;
 
 /** The owner shard of each id; slots do not move in the proof bench. */
-export const OWNERS = new SlotMap(SHARDS);
+export const OWNERS = new SlotMap(BENCH_SHARDS);
 
 /** One effect of a write: its idempotency key, and the content that must be the same in a replay. */
 export interface Effect {
@@ -59,7 +59,7 @@ export function effectsOf(write: Write): Effect[] {
 }
 
 /** The effects that a look-up reports. */
-export function effectsFound({ found, ...line }: LookedUp): Effect[] {
+export function effectsFound({ found, ...line }: LookUpSent): Effect[] {
   if (found?.status !== 'deducted' && found?.status !== 'cancelled') return [];
   const { order_id, quantity } = found;
   return [

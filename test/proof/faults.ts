@@ -6,22 +6,22 @@ import { ROW_COUNTS } from './goods.ts';
 import type { Random } from './random.ts';
 import type { GatewaySlot } from './slot.ts';
 import { TIER_FAULTS } from './tierFaults.ts';
-import type { World } from './world.ts';
+import type { ProofWorld } from './world.ts';
 
 /** One kind of fault that a round can inject. */
-export interface Fault {
+export interface BenchFault {
   readonly kind: string;
   /** False where this server product cannot have the fault. */
   readonly fitsProduct?: (product: string) => boolean;
   /** False where the world lacks the part that the fault breaks. */
-  readonly hasTarget?: (world: World) => boolean;
+  readonly hasTarget?: (world: ProofWorld) => boolean;
   /** Injects the fault. @returns a function that repairs it; it may take a while, and must be called */
-  begin(world: World, random: Random, scene: Scene): Promise<() => Promise<void>>;
+  begin(world: ProofWorld, random: Random, scene: Scene): Promise<() => Promise<void>>;
 }
 
-const aServer = (world: World, random: Random): number => random.whole(0, world.servers.length - 1);
+const aServer = (world: ProofWorld, random: Random): number => random.whole(0, world.servers.length - 1);
 
-function cutting(cut: Cut): Fault {
+function cutting(cut: Cut): BenchFault {
   return {
     kind: `cut-${cut}`,
     begin: async ({ proxies }, random) => {
@@ -33,7 +33,7 @@ function cutting(cut: Cut): Fault {
 }
 
 /** A gateway that is stopped while it resizes SKUs, at a random step. */
-function resizing(kind: string, stop: (slot: GatewaySlot) => Promise<() => Promise<void>>): Fault {
+function resizing(kind: string, stop: (slot: GatewaySlot) => Promise<() => Promise<void>>): BenchFault {
   return {
     kind,
     begin: async ({ gateways }, random, scene) => {
@@ -52,12 +52,12 @@ function resizing(kind: string, stop: (slot: GatewaySlot) => Promise<() => Promi
 }
 
 /** Whether a fault can be injected in this world. */
-export function canBegin({ fitsProduct, hasTarget }: Fault, world: World): boolean {
+export function canBegin({ fitsProduct, hasTarget }: BenchFault, world: ProofWorld): boolean {
   return (fitsProduct?.(world.stack.cluster.product) ?? true) && (hasTarget?.(world) ?? true);
 }
 
 /** Every kind of fault, by name. A round of a kind injects that one; a mix injects several at once. */
-export const FAULTS: readonly Fault[] = [
+export const BENCH_FAULTS: readonly BenchFault[] = [
   { kind: 'none', begin: async () => async () => undefined },
   {
     kind: 'mysqld-kill',

@@ -1,6 +1,6 @@
 import type { Connection, RowDataPacket } from 'mysql2/promise';
-import type { CartRow, FinalState, FlowRow, LayoutRow, LineKey, StockRow, TransferRow } from './history.ts';
-import type { World } from './world.ts';
+import type { CartRow, FinalState, FlowRow, LayoutRow, LineKey, StoredStockRow, TransferRow } from './history.ts';
+import type { ProofWorld } from './world.ts';
 
 /** If a shard does not answer within this time, the result of the round is `unknown`. */
 const QUERY_MS_MAX = 15_000;
@@ -10,7 +10,7 @@ const QUERY_MS_MAX = 15_000;
  *
  * @throws when a shard cannot be read
  */
-export async function readFinalState(world: World, prefix: string): Promise<FinalState> {
+export async function readFinalState(world: ProofWorld, prefix: string): Promise<FinalState> {
   const shards = await Promise.all([...world.stack.shards.keys()].map((shard) => readShard(world, prefix, shard)));
   return {
     stock: shards.flatMap(({ stock }) => stock),
@@ -40,7 +40,7 @@ export function isInProgress({ stock, flows, holds, carts, transfers, layouts }:
   );
 }
 
-async function readShard(world: World, prefix: string, shard: number): Promise<FinalState> {
+async function readShard(world: ProofWorld, prefix: string, shard: number): Promise<FinalState> {
   const session = await world.session(world.serverOf(shard), shard);
   try {
     const rows = await readRows(session, prefix);
@@ -111,7 +111,7 @@ function line(row: RowDataPacket): LineKey {
   return { sku_id: text(row, 'sku_id'), order_detail_id: text(row, 'order_detail_id') };
 }
 
-function stockRow(row: RowDataPacket, shard: number): StockRow {
+function stockRow(row: RowDataPacket, shard: number): StoredStockRow {
   return {
     sku_id: text(row, 'sku_id'),
     sub_row: Number(row['sub_row']),
@@ -119,7 +119,7 @@ function stockRow(row: RowDataPacket, shard: number): StockRow {
     opening_amount: Number(row['opening_amount']),
     leaved_amount: Number(row['leaved_amount']),
     held_amount: Number(row['held_amount']),
-    sale_state: text(row, 'sale_state') as StockRow['sale_state'],
+    sale_state: text(row, 'sale_state') as StoredStockRow['sale_state'],
     shard,
   };
 }

@@ -31,7 +31,7 @@ export interface DeductionLine extends LineKey {
 }
 
 /** A line that a refusal named. */
-export interface RefusedLine extends LineKey {
+export interface RefusedLineAnswer extends LineKey {
   readonly code: string;
   /** The units left that it reported; null where it reported none. */
   readonly leaved_amount: number | null;
@@ -44,7 +44,7 @@ export interface DeductionSent extends Repeatable {
   readonly lines: readonly DeductionLine[];
   /** Which lines the answer marked as replays, in the order of `lines`; null where it did not list exactly these. */
   readonly replays: readonly boolean[] | null;
-  readonly refused: readonly RefusedLine[];
+  readonly refused: readonly RefusedLineAnswer[];
 }
 
 /** One sending of a return. */
@@ -117,7 +117,7 @@ export interface StockRead extends Sending {
 }
 
 /** The state of one line in the answer to a look-up. */
-export type Found =
+export type FoundState =
   | { readonly status: 'none' }
   | {
       readonly status: 'deducted' | 'pending' | 'cancelled';
@@ -127,16 +127,16 @@ export type Found =
     };
 
 /** One look-up of one line, alone or with others; `found` is null without an answer. */
-export interface LookedUp extends Sending, LineKey {
+export interface LookUpSent extends Sending, LineKey {
   readonly kind: 'lookup';
-  readonly found: Found | null;
+  readonly found: FoundState | null;
 }
 
 /** An entry that may have changed the stored state. */
 export type Write =
   DeductionSent | ReturnSent | CancellationSent | AdjustmentSent | OpeningSent | SaleSent | ResizeSent;
 
-export type Entry = Write | StockRead | LookedUp;
+export type Entry = Write | StockRead | LookUpSent;
 
 /** A restock or write-off as it is stored. */
 export interface AdjustmentRow {
@@ -171,7 +171,7 @@ export interface ReturnRow extends LineKey {
 }
 
 /** A hold of units for a cart, as it is stored. */
-export interface HoldRow extends LineKey {
+export interface StoredHold extends LineKey {
   readonly order_id: string;
   readonly shard: number;
 }
@@ -186,7 +186,7 @@ export interface CartRow {
 }
 
 /** A stock row as it is stored: all the stock of a SKU, or one of its rows where the SKU is split. */
-export interface StockRow {
+export interface StoredStockRow {
   readonly sku_id: string;
   readonly sub_row: number;
   /** Whether it accepts new ids. */
@@ -225,12 +225,12 @@ export interface LayoutRow {
 
 /** Everything that is stored on all shards at the end of a round. */
 export interface FinalState {
-  readonly stock: readonly StockRow[];
+  readonly stock: readonly StoredStockRow[];
   readonly flows: readonly FlowRow[];
   readonly pointers: readonly PointerRow[];
   readonly returns: readonly ReturnRow[];
   readonly adjustments: readonly AdjustmentRow[];
-  readonly holds: readonly HoldRow[];
+  readonly holds: readonly StoredHold[];
   readonly carts: readonly CartRow[];
   readonly transfers: readonly TransferRow[];
   readonly layouts: readonly LayoutRow[];

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
-  lookUp,
+  sendLookUp,
   lookUpOne,
-  readStock,
+  sendStockRead,
   resend,
   sendAdjustment,
   sendCancellation,
@@ -17,7 +17,7 @@ import { pickOnDifferentShards, ROW_COUNTS, scarceOf } from './goods.ts';
 import type { DeductionLine, Entry, Write } from './history.ts';
 import { anyLine, doneOrder, latelyRestocked, recent } from './recent.ts';
 
-/** One operation of the product, as traffic. A new operation joins the bench with one more entry in `OPERATIONS`. */
+/** One operation of the product, as traffic. A new operation joins the bench with one more entry in `BENCH_OPERATIONS`. */
 export interface TrafficOperation {
   readonly name: string;
   /** How often it is picked, relative to the others. */
@@ -28,7 +28,7 @@ export interface TrafficOperation {
   run(scene: Scene): Promise<Entry | null>;
 }
 
-export const OPERATIONS: readonly TrafficOperation[] = [
+export const BENCH_OPERATIONS: readonly TrafficOperation[] = [
   {
     name: 'deduct',
     weight: 50,
@@ -202,7 +202,7 @@ export const OPERATIONS: readonly TrafficOperation[] = [
   },
   { name: 'resize again', weight: 1, run: (scene) => again(scene, 'resize') },
   { name: 'conflict', weight: 3, ends: 'refused', run: sendConflict },
-  { name: 'read', weight: 4, run: (scene) => readStock(scene, scene.random.pick(scene.goods.byDemand)) },
+  { name: 'read', weight: 4, run: (scene) => sendStockRead(scene, scene.random.pick(scene.goods.byDemand)) },
   {
     name: 'look up',
     weight: 3,
@@ -219,7 +219,7 @@ export const OPERATIONS: readonly TrafficOperation[] = [
       const lines = new Map(
         orders.flatMap((order) => order?.lines ?? []).map((line) => [`${line.sku_id} ${line.order_detail_id}`, line]),
       );
-      return lines.size === 0 ? null : ((await lookUp(scene, [...lines.values()])).at(-1) ?? null);
+      return lines.size === 0 ? null : ((await sendLookUp(scene, [...lines.values()])).at(-1) ?? null);
     },
   },
 ];

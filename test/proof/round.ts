@@ -9,7 +9,7 @@ import {
   undecidedWrites,
   leftUnsold,
   resolveInDoubt,
-  sellOut,
+  sellOutSkus,
   sellOutAgain,
   sendSplitAgain,
   quiescentState,
@@ -20,19 +20,19 @@ import { resend, sendOpening, sendResize } from './calls.ts';
 import type { Scene } from './calls.ts';
 import { check } from './checker.ts';
 import { isWrite } from './effects.ts';
-import { canBegin, FAULTS } from './faults.ts';
-import type { Fault } from './faults.ts';
+import { canBegin, BENCH_FAULTS } from './faults.ts';
+import type { BenchFault } from './faults.ts';
 import { createRoundSkus, ROW_COUNTS } from './goods.ts';
 import type { RoundSkus } from './goods.ts';
 import { NOT_SENT } from './history.ts';
 import type { Entry, FinalState } from './history.ts';
-import { OPERATIONS } from './operations.ts';
+import { BENCH_OPERATIONS } from './operations.ts';
 import { seeded } from './random.ts';
 import type { Random } from './random.ts';
-import type { World } from './world.ts';
+import type { ProofWorld } from './world.ts';
 
 export interface RoundOptions {
-  /** A kind of `FAULTS`, or `mix` for several at once that change over time. */
+  /** A kind of `BENCH_FAULTS`, or `mix` for several at once that change over time. */
   readonly kind: string;
   readonly seed: number;
   /** How long traffic and faults last. */
@@ -64,7 +64,7 @@ const MIX_MS_MIN = 8_000;
  * Runs one round: opens SKUs, runs traffic while faults are injected, repairs everything, and compares the answers with
  * the stored state.
  */
-export async function runRound(world: World, options: RoundOptions): Promise<RoundResult> {
+export async function runRound(world: ProofWorld, options: RoundOptions): Promise<RoundResult> {
   const random = seeded(options.seed);
   const prefix = `r${options.seed}-${options.kind}-${Date.now().toString(36)}`;
   const goods = createRoundSkus(prefix, random);
@@ -83,7 +83,7 @@ export async function runRound(world: World, options: RoundOptions): Promise<Rou
     await openAll(scene);
     const until = performance.now() + Math.max(options.trafficMs, options.kind === 'mix' ? MIX_MS_MIN : 0);
     // Both must end before a failure of one is thrown: otherwise the other would go on running.
-    const lasts = new Map(OPERATIONS.map(({ name }): [string, Entry[]] => [name, []]));
+    const lasts = new Map(BENCH_OPERATIONS.map(({ name }): [string, Entry[]] => [name, []]));
     const traffic = runTraffic(scene, until, options.clients, lasts);
     const faults = injectFaults(world, scene, options.kind, seeded(random.whole(0, 2 ** 31)), until).finally(
       () => (healedMs = performance.now()),
@@ -98,7 +98,7 @@ export async function runRound(world: World, options: RoundOptions): Promise<Rou
     await everyOperationEnds(scene, lasts, isBroken);
     await lastAttemptOver(scene);
     const sellableMs = world.hasTiers ? SELLABLE_MS_MAX : 0;
-    await sellOut(scene, sellableMs);
+    await sellOutSkus(scene, sellableMs);
     await sellOutAgain(scene, sellableMs);
     await sendSplitAgain(scene);
     final = await quiescentState(world, prefix, healedMs);
@@ -128,7 +128,7 @@ export async function runRound(world: World, options: RoundOptions): Promise<Rou
   }
 }
 
-function createScene(world: World, prefix: string, goods: RoundSkus, random: Random): Scene {
+function createScene(world: ProofWorld, prefix: string, goods: RoundSkus, random: Random): Scene {
   let number = 0;
   return {
     prefix,
@@ -165,7 +165,7 @@ async function openAll(scene: Scene): Promise<void> {
 
 /** @param lasts receives, by operation, the last entry of each run */
 async function runTraffic(scene: Scene, untilMs: number, clients: number, lasts: Map<string, Entry[]>): Promise<void> {
-  const byWeight = OPERATIONS.flatMap((operation) => Array.from({ length: operation.weight }, () => operation));
+  const byWeight = BENCH_OPERATIONS.flatMap((operation) => Array.from({ length: operation.weight }, () => operation));
   await Promise.all(
     Array.from({ length: clients }, async () => {
       while (performance.now() < untilMs) {
@@ -183,8 +183,14 @@ async function runTraffic(scene: Scene, untilMs: number, clients: number, lasts:
  * One kind is on for a while and off for a while. A mix is a random set of kinds that changes; it is empty 25 % of the
  * time.
  */
-async function injectFaults(world: World, scene: Scene, kind: string, random: Random, untilMs: number): Promise<void> {
-  const fitting = FAULTS.filter((fault) => canBegin(fault, world));
+async function injectFaults(
+  world: ProofWorld,
+  scene: Scene,
+  kind: string,
+  random: Random,
+  untilMs: number,
+): Promise<void> {
+  const fitting = BENCH_FAULTS.filter((fault) => canBegin(fault, world));
   while (performance.now() < untilMs) {
     await sleep(random.whole(200, 600));
     await injectOnce(world, scene, chosen(fitting, kind, random), random);
@@ -192,7 +198,12 @@ async function injectFaults(world: World, scene: Scene, kind: string, random: Ra
 }
 
 /** Injects faults together and repairs each of them, also when an injection or another repair fails. */
-async function injectOnce(world: World, scene: Scene, faults: readonly Fault[], random: Random): Promise<void> {
+async function injectOnce(
+  world: ProofWorld,
+  scene: Scene,
+  faults: readonly BenchFault[],
+  random: Random,
+): Promise<void> {
   const repairs: (() => Promise<void>)[] = [];
   const failures: unknown[] = [];
   const collect = (error: unknown): void => void failures.push(error);
@@ -206,7 +217,7 @@ async function injectOnce(world: World, scene: Scene, faults: readonly Fault[], 
   if (failures.length > 0) throw failures[0];
 }
 
-function chosen(fitting: readonly Fault[], kind: string, random: Random): Fault[] {
+function chosen(fitting: readonly BenchFault[], kind: string, random: Random): BenchFault[] {
   if (kind !== 'mix') return fitting.filter((fault) => fault.kind === kind);
   if (random.chance(0.25)) return [];
   const several = new Set(Array.from({ length: random.whole(2, 4) }, () => random.pick(fitting)));
@@ -214,7 +225,7 @@ function chosen(fitting: readonly Fault[], kind: string, random: Random): Fault[
   return [...several].sort((a, b) => lateness(a) - lateness(b));
 }
 
-function lateness({ kind }: Fault): number {
+function lateness({ kind }: BenchFault): number {
   if (kind.startsWith('mysqld-')) return 2;
   return kind === 'connection-limit' ? 1 : 0;
 }

@@ -12,7 +12,7 @@ import {
   sendingsOf,
   violation,
 } from './books.ts';
-import type { Books, Violation } from './books.ts';
+import type { RoundBooks, Violation } from './books.ts';
 import { cancelKey, effectsOf, flowKey, isWrite, openingKey } from './effects.ts';
 import type { Effect } from './effects.ts';
 import { isConflict } from './history.ts';
@@ -23,7 +23,7 @@ import { mayHaveBeen } from './sales.ts';
  * I5: once an answer has reported ids as stored, every later attempt with the same ids is answered as a replay, or as a
  * conflict where its content differs. I4: a line that an answer has reported as cancelled is never sold.
  */
-export function acceptedIsReplayed(books: Books): Violation[] {
+export function acceptedIsReplayed(books: RoundBooks): Violation[] {
   const bounds = boundsOf(books);
   return books.writes.flatMap((write) => {
     if (write.verdict !== 'done' && write.verdict !== 'refused') return [];
@@ -60,7 +60,7 @@ export function acceptedIsReplayed(books: Books): Violation[] {
  * of any other code. It names only lines of SKUs that can have had an empty reading, and no line that was accepted
  * before.
  */
-function isNamedEarly(write: Write, bounds: Bounds, books: Books): boolean {
+function isNamedEarly(write: Write, bounds: Bounds, books: RoundBooks): boolean {
   if (
     !books.hasTiers ||
     write.kind !== 'deduction' ||
@@ -77,7 +77,7 @@ function isNamedEarly(write: Write, bounds: Bounds, books: Books): boolean {
 }
 
 /** I5: no answer is marked as a replay without an earlier sending of the same. */
-export function replaysRepeat(books: Books): Violation[] {
+export function replaysRepeat(books: RoundBooks): Violation[] {
   return books.writes.flatMap((write) => {
     if (write.verdict !== 'done') return [];
     const replays = replaysOf(write);
@@ -91,7 +91,7 @@ export function replaysRepeat(books: Books): Violation[] {
 }
 
 /** A paused SKU is not sold. */
-export function pausedIsNotSold(books: Books): Violation[] {
+export function pausedIsNotSold(books: RoundBooks): Violation[] {
   return books.writes.flatMap((write) => {
     if (write.kind !== 'deduction' || write.verdict !== 'done') return [];
     return effectsOf(write)
@@ -105,7 +105,7 @@ export function pausedIsNotSold(books: Books): Violation[] {
  * Every refusal has a reason that was possible. An effect that is refused as missing was neither stored nor in
  * progress.
  */
-export function refusalsAreTrue(books: Books): Violation[] {
+export function refusalsAreTrue(books: RoundBooks): Violation[] {
   return books.history.flatMap((entry) => {
     if (entry.verdict === 'breach') return [violation('contract', `a ${entry.kind} was answered ${entry.code}`)];
     if (entry.verdict !== 'refused') return [];
@@ -134,7 +134,7 @@ function refusingLinesOf(entry: Entry): readonly (LineKey & { readonly code: str
   return entry.kind === 'cancellation' ? (entry.states ?? []).filter(({ code }) => code !== null) : [];
 }
 
-function isGround(code: string | null, entry: Entry, lines: readonly Partial<LineKey>[], books: Books): boolean {
+function isGround(code: string | null, entry: Entry, lines: readonly Partial<LineKey>[], books: RoundBooks): boolean {
   const { invokedMs, endedMs } = entry;
   const keys = lines.filter((line): line is LineKey => line.order_detail_id !== undefined);
   switch (code) {
@@ -171,7 +171,7 @@ function isGround(code: string | null, entry: Entry, lines: readonly Partial<Lin
 }
 
 /** Whether a refusal denies an effect that is stored. */
-function isDenial(code: string | null, entry: Entry, lines: readonly Partial<LineKey>[], books: Books): boolean {
+function isDenial(code: string | null, entry: Entry, lines: readonly Partial<LineKey>[], books: RoundBooks): boolean {
   if (isConflict(entry) || code === 'idempotency_conflict' || code === 'cancelled') return false;
   const keys = lines.filter((line): line is LineKey => line.order_detail_id !== undefined);
   const own = isWrite(entry) ? effectsAt(entry, keys).map(({ key }) => key) : [];
@@ -195,7 +195,7 @@ function effectsAt(write: Write, lines: readonly LineKey[]): Effect[] {
 }
 
 /** Whether a line can have been held for a cart that no answer had reported as decided. */
-function mayBeOpen(books: Books, line: LineKey, { invokedMs, endedMs }: Entry): boolean {
+function mayBeOpen(books: RoundBooks, line: LineKey, { invokedMs, endedMs }: Entry): boolean {
   return reportedBefore(books, flowKey(line), invokedMs).length === 0 && cartsOf(books, line, endedMs).length > 0;
 }
 

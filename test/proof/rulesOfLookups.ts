@@ -1,5 +1,5 @@
 import { cartsOf, isDenied, reportedBefore, mayBeCancelled, mayHaveCaused, sendingsOf, violation } from './books.ts';
-import type { Books, Violation } from './books.ts';
+import type { RoundBooks, Violation } from './books.ts';
 import { cancelKey, effectsFound, effectsOf, flowEffect, flowKey } from './effects.ts';
 import type { CancellationSent, LineKey, LineState } from './history.ts';
 
@@ -7,7 +7,7 @@ import type { CancellationSent, LineKey, LineState } from './history.ts';
  * A look-up finds every effect that was reported before it or whose attempts are all over, and no effect that was never
  * sent.
  */
-export function lookupsAreTrue(books: Books): Violation[] {
+export function lookupsAreTrue(books: RoundBooks): Violation[] {
   return books.history.flatMap((entry) => {
     if (entry.kind !== 'lookup' || entry.found === null) return [];
     const { found, invokedMs } = entry;
@@ -36,7 +36,7 @@ export function lookupsAreTrue(books: Books): Violation[] {
 /**
  * A refused cancellation lists the state of every line, as true as that of a look-up; `unavailable` may be anything.
  */
-export function statesAreTrue(books: Books): Violation[] {
+export function statesAreTrue(books: RoundBooks): Violation[] {
   return books.history.flatMap((entry) => {
     if (entry.kind !== 'cancellation' || entry.verdict !== 'refused') return [];
     const { states } = entry;
@@ -53,7 +53,7 @@ export function statesAreTrue(books: Books): Violation[] {
   });
 }
 
-function falseState(books: Books, entry: CancellationSent, { status, ...line }: LineState): Violation[] {
+function falseState(books: RoundBooks, entry: CancellationSent, { status, ...line }: LineState): Violation[] {
   const { invokedMs, endedMs } = entry;
   const story = (invariant: string, what: string): Violation[] => [
     violation(invariant, `${line.order_detail_id} of ${line.sku_id}: ${status} in a refused cancellation, ${what}`),
@@ -74,7 +74,7 @@ function falseState(books: Books, entry: CancellationSent, { status, ...line }: 
 }
 
 function isHeldFor(
-  books: Books,
+  books: RoundBooks,
   line: LineKey,
   { order_id, quantity }: { readonly order_id: string; readonly quantity: number },
   beforeMs: number,

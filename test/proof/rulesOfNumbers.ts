@@ -1,22 +1,22 @@
 import { boundsOf, SELLABLE_MS_MAX } from './bounds.ts';
 import type { Bounds } from './bounds.ts';
 import { violation } from './books.ts';
-import type { Books, Violation } from './books.ts';
-import { flowKey, OWNERS, SHARDS } from './effects.ts';
-import type { DeductionSent, Entry, LookedUp, ResizeSent, ReturnSent } from './history.ts';
+import type { RoundBooks, Violation } from './books.ts';
+import { flowKey, OWNERS, BENCH_SHARDS } from './effects.ts';
+import type { DeductionSent, Entry, LookUpSent, ResizeSent, ReturnSent } from './history.ts';
 
 /** The codes in their order of precedence: where lines are refused for several reasons, the answer has the first. */
 const PRECEDENCE = ['idempotency_conflict', 'cancelled', 'unknown_sku', 'not_on_sale', 'insufficient_stock'];
 
 /** An answer has every field that the contract requires. */
-export function answersAreComplete({ history }: Books): Violation[] {
+export function answersAreComplete({ history }: RoundBooks): Violation[] {
   return history.flatMap((entry) =>
     faultsOf(entry).map((fault) => violation('contract', `a ${entry.kind} answered ${entry.code ?? 'done'} ${fault}`)),
   );
 }
 
 /** I8: an answer that reports a shortage or the units left reports a number that was possible during its call. */
-export function numbersWerePossible(books: Books): Violation[] {
+export function numbersWerePossible(books: RoundBooks): Violation[] {
   const bounds = boundsOf(books);
   return books.history.flatMap((entry) => {
     const { invokedMs, endedMs } = entry;
@@ -53,7 +53,7 @@ export function numbersWerePossible(books: Books): Violation[] {
 }
 
 /** I8: held units may come back, so no order is refused because of them. */
-function shortages(entry: DeductionSent, bounds: Bounds, books: Books): Violation[] {
+function shortages(entry: DeductionSent, bounds: Bounds, books: RoundBooks): Violation[] {
   const short = entry.refused.filter(({ code }) => code === 'insufficient_stock');
   return [...new Map(short.map((line) => [line.sku_id, line.leaved_amount ?? NaN]))].flatMap(([sku_id, reported]) => {
     const ordered = entry.lines
@@ -89,7 +89,7 @@ function isTooEarly(
   { invokedMs, endedMs }: DeductionSent,
   { sku_id, ordered, reported }: Shortage,
   bounds: Bounds,
-  { hasTiers, split }: Books,
+  { hasTiers, split }: RoundBooks,
 ): boolean {
   if (!hasTiers) return false;
   if (!split.has(sku_id))
@@ -124,7 +124,7 @@ function returnables(entry: ReturnSent, bounds: Bounds, sold: number): Violation
   ];
 }
 
-function rests(entry: LookedUp, bounds: Bounds): Violation[] {
+function rests(entry: LookUpSent, bounds: Bounds): Violation[] {
   const { found } = entry;
   if (found === null || found.status === 'none' || found.status === 'pending') return [];
   const returnable = found.quantity - found.returned;
@@ -173,7 +173,7 @@ function faultsOf(entry: Entry): string[] {
 /** The requested number of rows, the first on the owner shard, and no two on a shard while there are enough shards. */
 function hasLayout({ sku_id, sub_rows, rowShards }: ResizeSent): boolean {
   if (rowShards?.length !== sub_rows || rowShards[0] !== OWNERS.shardOf(sku_id)) return false;
-  return new Set(rowShards).size === Math.min(sub_rows, SHARDS);
+  return new Set(rowShards).size === Math.min(sub_rows, BENCH_SHARDS);
 }
 
 /** A refused order names the refusing lines, which are lines of the order, and the units left of each short line. */

@@ -1,10 +1,10 @@
 import { violation } from './books.ts';
-import type { Books, Violation } from './books.ts';
+import type { RoundBooks, Violation } from './books.ts';
 import { flowKey, groupBy, mayHaveEffect, overAtMs } from './effects.ts';
 import type { TransferRow } from './history.ts';
 
 /** I2: at most one flow that is not void is stored under an id, on one shard. */
-export function idsAreStoredOnce({ final }: Books): Violation[] {
+export function idsAreStoredOnce({ final }: RoundBooks): Violation[] {
   const effective = final.flows.filter(({ status }) => status !== 'void');
   return [...groupBy(effective, (flow) => [flowKey(flow)]).values()]
     .filter((flows) => flows.length > 1)
@@ -15,7 +15,7 @@ export function idsAreStoredOnce({ final }: Books): Violation[] {
 }
 
 /** I1: each transfer between rows of a split SKU is received once, by the named row, with the amount that was sent. */
-export function transfersArrive({ final }: Books): Violation[] {
+export function transfersArrive({ final }: RoundBooks): Violation[] {
   const pairs = groupBy(final.transfers, ({ sku_id, transfer_id }) => [`${sku_id}, transfer ${transfer_id}`]);
   return [...pairs].flatMap(([name, ends]) => {
     const [out, ...outs] = ends.filter(({ direction }) => direction === 'out');
@@ -41,7 +41,7 @@ function isOtherEnd(one: TransferRow, other: TransferRow): boolean {
 }
 
 /** A SKU lies in as many rows as the last resize requested. Every SKU begins with one. */
-export function layoutsWereRequested({ resizes, final }: Books): Violation[] {
+export function layoutsWereRequested({ resizes, final }: RoundBooks): Violation[] {
   return final.layouts.flatMap(({ sku_id, rowShards }) => {
     const ofSku = resizes.filter((resize) => resize.sku_id === sku_id && mayHaveEffect(resize));
     const begins = ofSku.filter(({ sub_rows }) => sub_rows === rowShards.length).map(overAtMs);
@@ -55,7 +55,7 @@ export function layoutsWereRequested({ resizes, final }: Books): Violation[] {
 }
 
 /** I9: no resize stays unfinished. The rows of the layout are open, all others are closed and have no units. */
-export function rowsMatchLayout({ final }: Books): Violation[] {
+export function rowsMatchLayout({ final }: RoundBooks): Violation[] {
   const rows = groupBy(final.stock, ({ sku_id }) => [sku_id]);
   return final.layouts.flatMap(({ sku_id, state, rowShards, earlier_count }) => {
     const found: Violation[] = [];
@@ -84,7 +84,7 @@ export function rowsMatchLayout({ final }: Books): Violation[] {
 }
 
 /** I2, I5: a pointer names a shard where the flow is stored; otherwise the id could neither be found nor be sold. */
-export function pointersNameFlows({ final }: Books): Violation[] {
+export function pointersNameFlows({ final }: RoundBooks): Violation[] {
   const standing = new Set(
     final.flows.filter(({ status }) => status !== 'void').map((flow) => `${flow.shard}\0${flowKey(flow)}`),
   );

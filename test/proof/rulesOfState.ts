@@ -1,5 +1,5 @@
 import { mayHaveCaused, hasEffect, violation } from './books.ts';
-import type { Books, Violation } from './books.ts';
+import type { RoundBooks, Violation } from './books.ts';
 import { effectsOf, flowEffect, flowKey, groupBy, mayHaveEffect, OWNERS, storedEffects } from './effects.ts';
 import type { StoredEffect } from './effects.ts';
 import type { LineKey } from './history.ts';
@@ -8,7 +8,7 @@ import { mayHaveBeen } from './sales.ts';
 /**
  * I1: opening + adjusted - deducted + returned + transferred = left + held, row by row, and no number is below zero.
  */
-export function rowsBalance({ final }: Books): Violation[] {
+export function stockRowsBalance({ final }: RoundBooks): Violation[] {
   const rows = groupBy(final.stock, (row) => [rowText(row)]);
   const moved = final.transfers.map((row) => ({ ...row, change: row.direction === 'in' ? row.amount : -row.amount }));
   const entries = groupBy<{ readonly change: number }>([...storedEffects(final), ...moved], (entry) => [
@@ -43,7 +43,7 @@ function rowText({
 }
 
 /** I2: one effect per key over all shards, on the shard that owns it. */
-export function effectsOnce({ final }: Books): Violation[] {
+export function effectsOnce({ final }: RoundBooks): Violation[] {
   const seen = new Set<string>();
   const layouts = new Map(final.layouts.map((layout) => [layout.sku_id, layout]));
   const effects = storedEffects(final).flatMap(({ key, sku_id, shard, sub_row, name }) => {
@@ -65,7 +65,7 @@ export function effectsOnce({ final }: Books): Violation[] {
 }
 
 /** I3: every accepted write is stored as it was sent; of pauses and resumes the last one counts. */
-export function acceptedIsStored({ writes, sales, stored, final }: Books): Violation[] {
+export function acceptedIsStored({ writes, sales, stored, final }: RoundBooks): Violation[] {
   const lost = writes
     .filter(({ verdict }) => verdict === 'done')
     .flatMap(effectsOf)
@@ -83,14 +83,14 @@ export function acceptedIsStored({ writes, sales, stored, final }: Books): Viola
 }
 
 /** I4: every stored effect was sent with this content, in an attempt that was accepted or is in doubt. */
-export function storedWasSent(books: Books): Violation[] {
+export function storedWasSent(books: RoundBooks): Violation[] {
   return [...books.stored.values()]
     .filter((effect) => mayHaveCaused(books, effect, Infinity).length === 0)
     .map(({ name }) => violation('I4', `${name}: stored, though every sending was refused`));
 }
 
 /** I6: a deduction never has more units returned than sold, each return counts once, and the flow has their sum. */
-export function returnsFit({ final }: Books): Violation[] {
+export function returnsFit({ final }: RoundBooks): Violation[] {
   // Returns lie on the shard of their flow. A hold that was undone has no returns.
   const keyOf = (row: LineKey & { readonly shard: number }): string => `${row.shard}\0${flowKey(row)}`;
   const returns = groupBy(final.returns, (row) => [keyOf(row)]);
@@ -110,7 +110,7 @@ export function returnsFit({ final }: Books): Violation[] {
 }
 
 /** I7: every stored line of an order belongs to a sending of which all lines are stored. */
-export function ordersAreWhole({ sent, stored, final }: Books): Violation[] {
+export function ordersAreWhole({ sent, stored, final }: RoundBooks): Violation[] {
   const halves = [...stored.values()].flatMap(({ key, content, name, order_id }) => {
     const sendings = (sent.get(key) ?? []).filter(
       (write) => write.kind === 'deduction' && mayHaveEffect(write) && hasEffect(write, key, content),
@@ -133,7 +133,7 @@ export function ordersAreWhole({ sent, stored, final }: Books): Violation[] {
 }
 
 /** I7: no cart stays undecided, and no units stay held for one. */
-export function nothingStaysHeld({ final }: Books): Violation[] {
+export function nothingStaysHeld({ final }: RoundBooks): Violation[] {
   return [
     ...final.carts
       .filter(({ state }) => state === 'open')

@@ -1,4 +1,4 @@
-import type { FinalState, LayoutRow, ResizeSent, StockRow, TransferRow } from './history.ts';
+import type { FinalState, LayoutRow, ResizeSent, StoredStockRow, TransferRow } from './history.ts';
 import { final, flow, line, other, order, restock, sent, short, sku_id, story, unknown, whole } from './storyParts.ts';
 import type { Story } from './storyParts.ts';
 
@@ -16,7 +16,7 @@ export const resized = (sub_rows: number, more: Partial<ResizeSent> = {}): Resiz
   endedMs: 2,
   ...more,
 });
-const row = (sub_row: number, leaved_amount: number, more: Partial<StockRow> = {}): StockRow => ({
+const row = (sub_row: number, leaved_amount: number, more: Partial<StoredStockRow> = {}): StoredStockRow => ({
   ...{
     sku_id,
     sub_row,
@@ -29,8 +29,8 @@ const row = (sub_row: number, leaved_amount: number, more: Partial<StockRow> = {
   opening_amount: sub_row === 0 ? 5 : 0,
   ...more,
 });
-const [, otherRow] = final().stock as [StockRow, StockRow];
-const rows = (first: number, second: number, more: Partial<StockRow> = {}) => ({
+const [, otherRow] = final().stock as [StoredStockRow, StoredStockRow];
+const rows = (first: number, second: number, more: Partial<StoredStockRow> = {}) => ({
   stock: [row(0, first), row(1, second, more), otherRow],
 });
 const layout: LayoutRow = {

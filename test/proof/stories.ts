@@ -19,9 +19,9 @@ import {
   order,
   other,
   read,
-  refused,
+  refusedOrder,
   returned,
-  sale,
+  saleSent,
   sent,
   short,
   sku_id,
@@ -64,7 +64,7 @@ export const VALID: readonly Omit<Story, 'invariant'>[] = [
       returnSent({
         return_id: 's',
         quantity: 2,
-        ...refused('over_return'),
+        ...refusedOrder('over_return'),
         replayed: null,
         returned: null,
         invokedMs: 50,
@@ -97,7 +97,7 @@ export const VALID: readonly Omit<Story, 'invariant'>[] = [
     history: [
       sent({ ...unknown, code: null, lines: [line, other] }),
       cancelled({
-        ...refused('pending'),
+        ...refusedOrder('pending'),
         replayed: null,
         states: [{ ...key, status: 'pending', code: 'pending' }],
         invokedMs: 12,
@@ -127,20 +127,20 @@ export const VALID: readonly Omit<Story, 'invariant'>[] = [
     name: 'a write-off that is refused because of units that a cart held for a while',
     history: [
       sent({ ...unknown, verdict: 'undone', lines: [{ ...line, quantity: 4 }, other] }),
-      adjusted({ delta: -4, ...later, ...refused('insufficient_stock'), replayed: null }),
+      adjusted({ delta: -4, ...later, ...refusedOrder('insufficient_stock'), replayed: null }),
     ],
     state: unsold,
   },
   {
     name: 'a pause and a resume',
-    history: [sale('paused', 1), sent(refusedWith('not_on_sale')), sale('on', 25), sent(later)],
+    history: [saleSent('paused', 1), sent(refusedWith('not_on_sale')), saleSent('on', 25), sent(later)],
     state: final(),
   },
   {
     name: 'a read of a SKU whose opening is in doubt',
     history: [
       { ...opened(sku_id), verdict: 'unknown', code: 'outcome_unknown', replayed: null, invokedMs: -20, endedMs: -10 },
-      { ...read(0, -5), leaved_amount: null, ...refused('unknown_sku') },
+      { ...read(0, -5), leaved_amount: null, ...refusedOrder('unknown_sku') },
     ],
     state: unsold,
   },

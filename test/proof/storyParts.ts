@@ -5,9 +5,9 @@ import type {
   DeductionSent,
   Entry,
   FinalState,
-  Found,
+  FoundState,
   LineState,
-  LookedUp,
+  LookUpSent,
   OpeningSent,
   ReturnSent,
   SaleSent,
@@ -30,7 +30,7 @@ export const order = skuOn(7, 'order');
 
 export const whole = { invokedMs: 10, endedMs: 20, verdict: 'done', code: null } as const;
 export const later = { invokedMs: 30, endedMs: 40 } as const;
-export const refused = (code: string) => ({ verdict: 'refused', code }) as const;
+export const refusedOrder = (code: string) => ({ verdict: 'refused', code }) as const;
 export const unknown = { verdict: 'unknown', code: 'outcome_unknown', replayed: null, replays: null } as const;
 
 export const sent = (more: Partial<DeductionSent> = {}): DeductionSent => {
@@ -50,13 +50,13 @@ export const short = (
   leaved_amount: number | null,
   lines: readonly { sku_id: string; order_detail_id: string }[] = [line],
 ): Partial<DeductionSent> => ({
-  ...refused('insufficient_stock'),
+  ...refusedOrder('insufficient_stock'),
   replayed: null,
   replays: null,
   refused: lines.map((one) => ({ ...one, code: 'insufficient_stock', leaved_amount })),
 });
 export const refusedWith = (code: string): Partial<DeductionSent> => ({
-  ...refused(code),
+  ...refusedOrder(code),
   replayed: null,
   replays: null,
   refused: [{ ...line, code, leaved_amount: null }],
@@ -78,7 +78,7 @@ export const read = (leaved_amount: number, invokedMs: number): StockRead => ({
   invokedMs,
   endedMs: invokedMs + 1,
 });
-export const lookedUp = (found: Found | null, invokedMs: number): LookedUp => ({
+export const lookedUp = (found: FoundState | null, invokedMs: number): LookUpSent => ({
   kind: 'lookup',
   ...line,
   found,
@@ -86,9 +86,9 @@ export const lookedUp = (found: Found | null, invokedMs: number): LookedUp => ({
   invokedMs,
   endedMs: invokedMs + 1,
 });
-export const notFound = (invokedMs: number): LookedUp => lookedUp({ status: 'none' }, invokedMs);
+export const notFound = (invokedMs: number): LookUpSent => lookedUp({ status: 'none' }, invokedMs);
 export const asDeducted = { status: 'deducted', order_id: order, quantity: 2, returned: 0 } as const;
-export const found = (invokedMs: number): LookedUp => lookedUp(asDeducted, invokedMs);
+export const found = (invokedMs: number): LookUpSent => lookedUp(asDeducted, invokedMs);
 export const adjusted = (more: Partial<AdjustmentSent> = {}): AdjustmentSent => ({
   kind: 'adjustment',
   sku_id,
@@ -125,18 +125,18 @@ export const cancelled = (more: Partial<CancellationSent> = {}): CancellationSen
 export const notCancelled = (status: LineState['status'], more: Partial<CancellationSent> = {}): CancellationSent =>
   cancelled({
     order_id: 'x',
-    ...refused('idempotency_conflict'),
+    ...refusedOrder('idempotency_conflict'),
     replayed: null,
     states: [{ ...key, status, code: 'idempotency_conflict' }],
     ...more,
   });
 /** A look-up whose line could not be read. */
-export const unreadable = (invokedMs: number): LookedUp => ({
+export const unreadable = (invokedMs: number): LookUpSent => ({
   ...lookedUp(null, invokedMs),
   verdict: 'undone',
   code: 'unavailable',
 });
-export const sale = (state: SaleSent['state'], invokedMs: number): SaleSent => ({
+export const saleSent = (state: SaleSent['state'], invokedMs: number): SaleSent => ({
   kind: 'sale',
   sku_id,
   state,
@@ -204,7 +204,7 @@ export const soldAndCancelled = final({
 });
 export const cancelledUnsold = final({ ...stock(5), flows: [{ ...flow, status: 'cancelled', quantity: 0 }] });
 export const heldRow = { sku_id, order_detail_id: 'd', order_id: order, shard: 3 };
-export const cart = { order_id: order, attempt: 1, state: 'committed', lines: [line, other], shard: 7 } as const;
+export const cartSold = { order_id: order, attempt: 1, state: 'committed', lines: [line, other], shard: 7 } as const;
 
 export const withOpenings = (history: readonly Entry[]): Entry[] => [opened(sku_id), opened(otherSku), ...history];
 export const story = (name: string, invariant: string, history: readonly Entry[], state: FinalState): Story => ({

@@ -1,14 +1,14 @@
 import type { RedisProcess } from '../../scripts/cluster/redis.ts';
 import { askServer } from '../support/precheck.ts';
-import type { Fault } from './faults.ts';
-import type { World } from './world.ts';
+import type { BenchFault } from './faults.ts';
+import type { ProofWorld } from './world.ts';
 
 /** A fault of Redis, for worlds that have one. */
 function toRedis(
   kind: string,
   begin: (redis: RedisProcess) => Promise<unknown>,
   end: (redis: RedisProcess) => Promise<unknown> = () => Promise.resolve(),
-): Fault {
+): BenchFault {
   return {
     kind,
     hasTarget: ({ redis }) => redis !== null,
@@ -22,9 +22,9 @@ function toRedis(
 
 function toReplicas(
   kind: string,
-  begin: (replica: World['replicas'][number]) => Promise<unknown>,
-  end: (replica: World['replicas'][number]) => Promise<unknown>,
-): Fault {
+  begin: (replica: ProofWorld['replicas'][number]) => Promise<unknown>,
+  end: (replica: ProofWorld['replicas'][number]) => Promise<unknown>,
+): BenchFault {
   return {
     kind,
     hasTarget: ({ replicas }) => replicas.length > 0,
@@ -43,7 +43,7 @@ async function overwrite(redis: RedisProcess): Promise<void> {
 }
 
 /** The faults of the tiers that refuse early. */
-export const TIER_FAULTS: readonly Fault[] = [
+export const TIER_FAULTS: readonly BenchFault[] = [
   toRedis(
     'redis-kill',
     async (redis) => redis.signal('SIGKILL'),

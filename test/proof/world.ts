@@ -19,7 +19,7 @@ import type { WireProxy } from '../support/wireProxy.ts';
 import { GatewaySlot } from './slot.ts';
 
 /** The system that a round breaks and repairs: real servers, a proxy in front of each, and gateways behind them. */
-export interface World {
+export interface ProofWorld {
   readonly stack: Stack;
   readonly servers: readonly DatabaseServer[];
   readonly proxies: readonly WireProxy[];
@@ -47,12 +47,12 @@ const CLIENTS_MAX = 200;
  * @param engines the engines of the gateways in turn, which share the shards; empty for the default of the product
  * @param tiers the tiers of all gateways in the form of `STOCKGATE_PRECHECK`, and the Redis that they share
  */
-export async function startWorld(
+export async function startProofWorld(
   stack: Stack,
   gatewayCount: number,
   engines: readonly EngineName[] = [],
   { tiers = '', redis = null }: { readonly tiers?: string; readonly redis?: RedisProcess | null } = {},
-): Promise<World> {
+): Promise<ProofWorld> {
   const { servers } = stack.cluster;
   const proxies = await Promise.all(servers.map((server) => startWireProxy(server)));
   const serverOf = (shard: number): number =>
@@ -78,7 +78,7 @@ export async function startWorld(
       GatewaySlot.open((environment) => start(engines[number % engines.length], environment)),
     ),
   );
-  const session: World['session'] = (server, shard) =>
+  const session: ProofWorld['session'] = (server, shard) =>
     openSession(servers[server] as DatabaseServer, stack.shards[shard ?? -1]?.address.schema);
   const client = httpClient(CLIENTS_MAX);
   return {

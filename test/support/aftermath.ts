@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer } from '../../scripts/support/httpClient.ts';
 import { eventually } from './eventually.ts';
-import type { Listeners, SweepBench } from './sweepBench.ts';
+import type { ListenerUrls, SweepBench } from './sweepBench.ts';
 import { deductCall, readCall } from './sweptCalls.ts';
 import type { Balance, Call, CaseIds } from './sweptCalls.ts';
 import type { SweptOperation } from './sweptOperations.ts';
@@ -18,7 +18,7 @@ export interface Interrupted {
   /** Called after the other gateways were checked: releases the stalled operation. Absent: it continues by itself. */
   release?(): void;
   /** The gateway that the operation was sent to, if it still runs. */
-  readonly survivor: Listeners | null;
+  readonly survivor: ListenerUrls | null;
 }
 
 /** Within this time every outcome must be definite, and every row unlocked. */
@@ -42,7 +42,7 @@ export async function expectResolved(
   const struckMs = performance.now();
   const [first, second] = bench.healthy;
   const call = operation.call(ids);
-  const outcomeAt = (to: Listeners, sent: Call): Promise<string | number> => sendUntilDefinite(bench, to, sent);
+  const outcomeAt = (to: ListenerUrls, sent: Call): Promise<string | number> => sendUntilDefinite(bench, to, sent);
   if (!isHeld) await answer;
 
   const lines = await linesFound(bench, call);
@@ -128,7 +128,7 @@ function expectConsistent(
 }
 
 /** Sends a call until its answer is definite. @returns its status, or the problem code of its refusal */
-export async function sendUntilDefinite(bench: SweepBench, to: Listeners, call: Call): Promise<string | number> {
+export async function sendUntilDefinite(bench: SweepBench, to: ListenerUrls, call: Call): Promise<string | number> {
   const untilMs = performance.now() + CART_MS;
   for (;;) {
     const word = wordOf(await bench.send(to, call));

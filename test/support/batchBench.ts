@@ -69,7 +69,7 @@ export function makeCompletion(
 }
 
 /** The outcome in one word: its kind, or the code of its refusal. */
-export function outcomeWord(outcome: DeductOutcome | undefined): string {
+export function outcomeNameOf(outcome: DeductOutcome | undefined): string {
   return outcome?.is === 'refused' ? outcome.code : (outcome?.is ?? 'nothing');
 }
 
@@ -95,7 +95,7 @@ export async function lockId(sku_id: string, order_detail_id: string): Promise<(
 }
 
 /** Locks the stock row of a SKU in an open transaction. @returns a function that rolls it back */
-export async function lockStock(sku_id: string): Promise<() => Promise<void>> {
+export async function lockStockRow(sku_id: string): Promise<() => Promise<void>> {
   const session = await sideSession(SHARD);
   await session.beginTransaction();
   await session.query('SELECT * FROM stock WHERE sku_id = ? FOR UPDATE', [Buffer.from(sku_id)]);

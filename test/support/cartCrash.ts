@@ -8,7 +8,7 @@ import { wordOf } from './cartCustomers.ts';
 import { cartRows, endsOf, linesOf, nothingHeld, recordsOf } from './cartRows.ts';
 import { eventually } from './eventually.ts';
 import { armedText, FAIL_POINT_VARIABLES, MOMENTS } from './failPoints.ts';
-import type { Armed, Fault } from './failPoints.ts';
+import type { Armed, FailPointFault } from './failPoints.ts';
 import { fresh } from './gateway.ts';
 import type { TestGateway } from './gateway.ts';
 import { stack } from './setup.ts';
@@ -93,7 +93,7 @@ export async function expectOneEnd(
 export async function strikeProcess(
   healthy: TestGateway,
   folder: TemporaryFolder,
-  fault: Extract<Fault, 'kill' | 'stall'>,
+  fault: Extract<FailPointFault, 'kill' | 'stall'>,
   at: Pick<Armed, 'point' | 'pass'>,
 ): Promise<void> {
   const cart = await openCrashedCart(healthy);

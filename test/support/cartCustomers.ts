@@ -14,7 +14,7 @@ export interface SentOrder {
 /** After a refusal every unit must be free again within this time. */
 export const FREE_MS = 5_000;
 
-export async function sendOrder(gateway: TestGateway, order_id: string, lines: readonly Line[]): Promise<SentOrder> {
+export async function sendCart(gateway: TestGateway, order_id: string, lines: readonly Line[]): Promise<SentOrder> {
   return { order_id, lines, answer: await gateway.post('/v1/deductions', { order_id, lines }) };
 }
 

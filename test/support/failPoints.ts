@@ -7,8 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
  * kill: the process sends itself SIGKILL; stall: the call is delayed; throw: the call fails with an unexpected error. A
  * fault after the call strikes when its work is done and its result has not been returned.
  */
-export const FAULTS = ['kill', 'stall', 'throw'] as const;
-export type Fault = (typeof FAULTS)[number];
+export const FAIL_POINT_FAULTS = ['kill', 'stall', 'throw'] as const;
+export type FailPointFault = (typeof FAIL_POINT_FAULTS)[number];
 
 export const MOMENTS = ['before', 'after'] as const;
 export type FaultMoment = (typeof MOMENTS)[number];
@@ -19,7 +19,7 @@ export interface Armed {
   readonly point: string;
   /** The pass of the point at which the fault strikes, counted from 1 since the gateway was ready. */
   readonly pass: number;
-  readonly fault: Fault;
+  readonly fault: FailPointFault;
 }
 
 /** The variables in the environment of a gateway process that name the armed fault and the file for reports. */
@@ -38,7 +38,7 @@ export function armedText(armed: Armed | null): string {
 export function readArmed(text: string): Armed | null {
   if (text === '') return null;
   const [, fault, pass, point = ''] = /^(\w+) (\d+) (.+)$/.exec(text) ?? [];
-  const known = FAULTS.find((candidate) => candidate === fault);
+  const known = FAIL_POINT_FAULTS.find((candidate) => candidate === fault);
   if (known === undefined) throw new Error(`not a fail-point: ${text}`);
   return { point, pass: Number(pass), fault: known };
 }
@@ -93,7 +93,7 @@ export function failPoints(
   };
 }
 
-async function strike(fault: Fault, stallMs: number): Promise<void> {
+async function strike(fault: FailPointFault, stallMs: number): Promise<void> {
   if (fault === 'throw') throw new Error('a fail-point threw this');
   if (fault === 'kill') process.kill(process.pid, 'SIGKILL');
   await sleep(stallMs);

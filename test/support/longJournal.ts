@@ -18,7 +18,7 @@ export const POINTED = 'pointed';
 export const otherSku = (number: number): string => `other-${padded(number, 6)}`;
 
 /** The number of a pair: two flows of one order, written at one moment. Pairs are numbered from 0 in time order. */
-export type Pair = number;
+export type JournalPair = number;
 
 /** The number of rows that one statement writes. */
 const CHUNK = 100_000;
@@ -176,7 +176,7 @@ export function leftOf(size: JournalSize): number {
  *
  * @param before absent: the whole journal
  */
-export function* entriesOf(size: JournalSize, before: Pair = size.busyFlows / 2): Generator<JournalEntry, void> {
+export function* entriesOf(size: JournalSize, before: JournalPair = size.busyFlows / 2): Generator<JournalEntry, void> {
   for (let pair = before - 1; pair >= 0; pair -= 1) {
     const numbers = detailsOf(size, pair);
     const order_id = `order-${padded(pair, 8)}`;
@@ -218,12 +218,12 @@ export function* entriesOf(size: JournalSize, before: Pair = size.busyFlows / 2)
 }
 
 /** The last entry of a pair, where a page ends that shows the whole pair. */
-export function endOf(size: JournalSize, pair: Pair): JournalPosition {
+export function endOf(size: JournalSize, pair: JournalPair): JournalPosition {
   return { created_at: momentOf(pair, 0), journal: 'flow', ids: [detailOf(Math.min(...detailsOf(size, pair))), ''] };
 }
 
 /** The numbers of the details of a pair, in the order of the journal. */
-function detailsOf({ busyFlows }: JournalSize, pair: Pair): number[] {
+function detailsOf({ busyFlows }: JournalSize, pair: JournalPair): number[] {
   const inverse = inverseOf(SPREAD % busyFlows, busyFlows);
   return [2 * pair, 2 * pair + 1].map((rank) => (rank * inverse) % busyFlows).sort((a, b) => b - a);
 }
@@ -253,7 +253,7 @@ function detailOf(n: number): string {
   return `detail-${padded(n, 8)}`;
 }
 
-function momentOf(pair: Pair, us: number): string {
+function momentOf(pair: JournalPair, us: number): string {
   const all = pair * PAIR_US + us;
   const ms = new Date(Date.parse(`${BEGIN}T00:00:00Z`) + Math.floor(all / 1_000)).toISOString().slice(0, -1);
   return `${ms}${padded(all % 1_000, 3)}Z`;

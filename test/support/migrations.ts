@@ -16,7 +16,7 @@ export const ALL = readdirSync(projectPath('migrations'))
 /** The level of a shard with all of them, as the command prints it. */
 export const LEVEL = String(ALL.length);
 export const [NEXT, AFTER] = [ALL.length + 1, ALL.length + 2];
-export const APPLIED = `applied ${ALL.join(', ')}`;
+export const MIGRATION_APPLIED = `applied ${ALL.join(', ')}`;
 
 /** The name of a migration of a level. */
 export function numbered(level: number, name: string): string {

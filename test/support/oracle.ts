@@ -33,7 +33,7 @@ import type { StockEngine, StockReader } from '../../src/core/ports.ts';
 import type { SlotMap } from '../../src/core/slots.ts';
 import { idStatusOf } from '../../src/core/standing.ts';
 import type { IdStatus } from '../../src/core/standing.ts';
-import { conflictOf, holdOf, newFlow, restOf, unitsBySku } from './oracleFlows.ts';
+import { conflictOf, holdOfFlow, newFlow, restOf, unitsOfLinesBySku } from './oracleFlows.ts';
 import { OracleStockRow } from './oracleShelf.ts';
 
 interface Judged {
@@ -130,11 +130,11 @@ export class Oracle implements StockEngine, StockReader {
       return { line, idStatus: flow === undefined ? 'new' : idStatusOf(cart, line, flow) };
     });
     if (judged.some(({ idStatus }) => idStatus === 'late')) return { is: 'not_done', reason: 'too late' };
-    const wanted = unitsBySku(judged.filter(isFresh).map(({ line }) => line));
+    const wanted = unitsOfLinesBySku(judged.filter(isFresh).map(({ line }) => line));
     const refusals = judged.flatMap((each) => this.#refusal(each, wanted) ?? []);
     if (refusals.length > 0) return refusedLines(refusals);
     const held = judged.filter(({ idStatus }) => idStatus === 'pending').flatMap(({ line }) => this.#flow(line) ?? []);
-    if (held.length > 0) return { is: 'pending', holds: held.map(holdOf) };
+    if (held.length > 0) return { is: 'pending', holds: held.map(holdOfFlow) };
     const short = [...wanted].filter(([sku_id, units]) => units > this.#row(sku_id).leaved).map(([sku_id]) => sku_id);
     if (short.length > 0) return { is: 'pending', holds: this.#holdsOf(short) };
     return { is: 'claimed', lines: judged.map((each) => this.#take(cart, each, status)) };
@@ -163,7 +163,7 @@ export class Oracle implements StockEngine, StockReader {
   #holdsOf(sku_ids: readonly string[]): Hold[] {
     return [...this.#flows.values()]
       .filter(({ sku_id, status }) => status === 'pending' && sku_ids.includes(sku_id))
-      .map(holdOf);
+      .map(holdOfFlow);
   }
 
   #settle(operation: CompleteLines): AppliedOutcome {
@@ -194,7 +194,7 @@ export class Oracle implements StockEngine, StockReader {
     const flow = this.#flow({ sku_id, order_detail_id });
     // A tombstone has no quantity: nothing was ever deducted under its ids.
     if (flow === undefined || flow.status === 'void' || flow.quantity === 0) return refused('unknown_deduction');
-    if (flow.status === 'pending') return { is: 'pending', holds: [holdOf(flow)] };
+    if (flow.status === 'pending') return { is: 'pending', holds: [holdOfFlow(flow)] };
     const key = `${flowKeyText(flow)}\0${return_id}`;
     const earlier = this.#returns.get(key);
     if (earlier !== undefined && earlier !== quantity) return refused('idempotency_conflict');
@@ -214,7 +214,7 @@ export class Oracle implements StockEngine, StockReader {
     );
     if (foreign.length > 0) return refusedLines(foreign.map(conflictOf));
     const held = flows.filter(({ status }) => status === 'pending');
-    if (held.length > 0) return { is: 'pending', holds: held.map(holdOf) };
+    if (held.length > 0) return { is: 'pending', holds: held.map(holdOfFlow) };
     const isReplay = flows.length === lines.length && flows.every(({ status }) => status === 'cancelled');
     if (!isReplay) for (const key of lines) this.#writeTombstone(order_id, key);
     return { is: 'applied', replayed: isReplay };

@@ -2,7 +2,7 @@ import type { Flow, FlowKey, Hold } from '../../src/core/nouns.ts';
 import type { RefusedLine } from '../../src/core/outcome.ts';
 
 /** The units that some lines ask for, by SKU. */
-export function unitsBySku(
+export function unitsOfLinesBySku(
   lines: readonly { readonly sku_id: string; readonly quantity: number }[],
 ): Map<string, number> {
   const units = new Map<string, number>();
@@ -25,7 +25,7 @@ export function newFlow({ sku_id, order_detail_id }: FlowKey): Flow {
   };
 }
 
-export function holdOf({ sku_id, order_detail_id, order_id, attempt }: Flow): Hold {
+export function holdOfFlow({ sku_id, order_detail_id, order_id, attempt }: Flow): Hold {
   return { sku_id, order_detail_id, order_id, attempt };
 }
 

@@ -25,8 +25,8 @@ export const SHORT_FILE = [
 /** The rows of a file with this content. */
 export const rowsIn = (text: string) => parseOrders([Buffer.from(text)], 'orders.csv');
 /** The rows of a file with these lines. */
-export const rowsOf = (lines: readonly string[]) => rowsIn(lines.join('\r\n').replaceAll('{}', ''));
-export const planOf = async (lines: readonly string[]) => planReplay(await rowsOf(lines), 'orders.csv');
+export const csvRowsOf = (lines: readonly string[]) => rowsIn(lines.join('\r\n').replaceAll('{}', ''));
+export const replayPlanOf = async (lines: readonly string[]) => planReplay(await csvRowsOf(lines), 'orders.csv');
 /** The message of the error of a promise; `none` without an error. */
 export const messageOf = (reading: Promise<unknown>): Promise<string> =>
   reading.then(

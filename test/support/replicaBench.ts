@@ -12,7 +12,7 @@ import { startStack } from '../../scripts/support/stack.ts';
 import type { Stack } from '../../scripts/support/stack.ts';
 import { openShards } from './engines.ts';
 
-export const SHARDS = 2;
+export const REPLICA_BENCH_SHARDS = 2;
 export const LAG_MS_MAX = 1_500;
 export const STATEMENT_MS = 500;
 
@@ -40,16 +40,16 @@ export async function replicaBench(): Promise<ReplicaBench> {
     servers: 1,
     replicas: 2,
     semiSync: true,
-    shardCount: SHARDS,
+    shardCount: REPLICA_BENCH_SHARDS,
     dataDirectory: '.local',
     onProgress: () => undefined,
   });
   const shards = openShards(stack, 1_000);
-  const map = new SlotMap(SHARDS);
+  const map = new SlotMap(REPLICA_BENCH_SHARDS);
   const readings = new ReplicaReadings({
     shards: shards.map((shard) => ({
       shard: shard.index,
-      initialShards: SHARDS,
+      initialShards: REPLICA_BENCH_SHARDS,
       replicas: stack.shards[shard.index]?.replicas ?? [],
       clock: shard.clock,
     })),

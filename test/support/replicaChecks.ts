@@ -5,7 +5,7 @@ import type { ReplicaReadings } from '../../src/mysql/replicas/replicaSights.ts'
 import type { DatabaseServer } from '../../scripts/cluster/contract.ts';
 import { eventually } from './eventually.ts';
 import { fresh } from './gateway.ts';
-import { LAG_MS_MAX, SHARDS, STATEMENT_MS } from './replicaBench.ts';
+import { LAG_MS_MAX, REPLICA_BENCH_SHARDS, STATEMENT_MS } from './replicaBench.ts';
 import type { ReplicaBench } from './replicaBench.ts';
 import { skuOn } from './traffic.ts';
 
@@ -42,7 +42,7 @@ export class ReplicaChecks {
 
   /** Opens a SKU on shard 0. @returns its id */
   async open(leaved_amount: number): Promise<string> {
-    const sku_id = skuOn(0, fresh('replica'), SHARDS);
+    const sku_id = skuOn(0, fresh('replica'), REPLICA_BENCH_SHARDS);
     await this.#bench.write(
       `INSERT INTO stock (sku_id, sub_row, opening_amount, leaved_amount)
        VALUES ('${sku_id}', 0, ${leaved_amount}, ${leaved_amount})`,
@@ -98,7 +98,7 @@ export function readerOptions({ shards, stack }: ReplicaBench): ConstructorParam
   return {
     shards: shards.map((shard) => ({
       shard: shard.index,
-      initialShards: SHARDS,
+      initialShards: REPLICA_BENCH_SHARDS,
       replicas: stack.shards[shard.index]?.replicas ?? [],
       clock: shard.clock,
     })),

@@ -1,5 +1,5 @@
 import { slotOf, SLOT_COUNT } from '../../src/core/slots.ts';
-import { readBalances } from '../../scripts/support/books.ts';
+import { readBalancesOf } from '../../scripts/support/books.ts';
 import type { Answer } from '../../scripts/support/httpClient.ts';
 import { httpClient } from '../../scripts/support/httpClient.ts';
 import { fresh, startTestGateway } from './gateway.ts';
@@ -9,7 +9,7 @@ import { skuOn } from './traffic.ts';
 import type { Balance, Call, CaseIds } from './sweptCalls.ts';
 
 /** The listeners of a gateway, whichever process it is in. */
-export interface Listeners {
+export interface ListenerUrls {
   readonly publicUrl: string;
   readonly adminUrl: string;
 }
@@ -17,9 +17,9 @@ export interface Listeners {
 /** Two shards of its own, two healthy gateways over them with different engines, and the expected balances. */
 export interface SweepBench {
   readonly own: OwnShards;
-  readonly healthy: readonly [Listeners, Listeners];
+  readonly healthy: readonly [ListenerUrls, ListenerUrls];
   /** @returns null when no complete answer came: then the effect is unknown */
-  send(to: Listeners, call: Call, waitMs?: number): Promise<Answer | null>;
+  send(to: ListenerUrls, call: Call, waitMs?: number): Promise<Answer | null>;
   /** Unused ids, on a shard whose slots do not move. */
   idsOn(shard: number): CaseIds;
   /** Unused ids, whose SKUs lie together in a slot of their own on the first shard. */
@@ -92,7 +92,7 @@ export async function startSweepBench(): Promise<SweepBench> {
     },
     expectBalance: (sku_id, balance) => void expected.set(sku_id, balance),
     async wrongBalances() {
-      const balances = (await readBalances({ shards: await own.load(), initialShards: own.initialShards })).flat();
+      const balances = (await readBalancesOf({ shards: await own.load(), initialShards: own.initialShards })).flat();
       const bySku = new Map<string, string[]>();
       for (const balance of balances)
         bySku.set(balance.sku_id, [...(bySku.get(balance.sku_id) ?? []), textOf(balance)]);

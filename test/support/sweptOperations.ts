@@ -252,4 +252,4 @@ export const SWEPT: Readonly<
 };
 
 /** All operations in one list. */
-export const OPERATIONS: readonly SweptOperation[] = Object.values(SWEPT).flat();
+export const SWEPT_OPERATIONS: readonly SweptOperation[] = Object.values(SWEPT).flat();

@@ -5,7 +5,7 @@ export interface AdmittedRequest {
 }
 
 /** Times one attempt. @returns null when it was rejected */
-export async function timed(isAdmitted: () => Promise<boolean>): Promise<AdmittedRequest | null> {
+export async function timeOf(isAdmitted: () => Promise<boolean>): Promise<AdmittedRequest | null> {
   const sentMs = performance.now();
   return (await isAdmitted()) ? { sentMs, answeredMs: performance.now() } : null;
 }

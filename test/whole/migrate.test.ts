@@ -10,7 +10,7 @@ import {
   addMigration,
   AFTER,
   ALL,
-  APPLIED,
+  MIGRATION_APPLIED,
   copyMigrations,
   faultsOf,
   LEVEL,
@@ -50,7 +50,7 @@ describe('migration', () => {
     const up = await command(shards, 'up', '--create-schemas');
     expect(up.code, up.stderr).to.equal(0);
     expect(up.stderr).to.match(/migrating .*\/3 shards/);
-    expect(rowOf(up, 2)).to.deep.equal(['own-2', LEVEL, '0', '341', APPLIED]);
+    expect(rowOf(up, 2)).to.deep.equal(['own-2', LEVEL, '0', '341', MIGRATION_APPLIED]);
 
     for (const again of [await command(shards, 'up'), await command(shards, 'status')]) {
       expect(again.code, again.stderr).to.equal(0);
@@ -78,7 +78,7 @@ describe('migration', () => {
     expect(repeated.code, repeated.stderr).to.equal(0);
     expect([0, 1, 2].map((shard) => rowOf(repeated, shard).at(-1))).to.deep.equal([
       'up to date',
-      APPLIED,
+      MIGRATION_APPLIED,
       'up to date',
     ]);
   });
@@ -96,7 +96,7 @@ describe('migration', () => {
     expect(owned.flat()).to.have.length(SLOT_COUNT);
     expect(new Set(owned.flat())).to.have.property('size', SLOT_COUNT);
     expect(owned).to.deep.equal(Array.from({ length: 17 }, (_, shard) => initialSlots(shard, 16)));
-    expect(rowOf(up, 16)).to.deep.equal(['own-16', LEVEL, '0', '0', APPLIED]);
+    expect(rowOf(up, 16)).to.deep.equal(['own-16', LEVEL, '0', '0', MIGRATION_APPLIED]);
   });
 
   it('does not wait for the lock of a run that was killed', async () => {
@@ -106,7 +106,7 @@ describe('migration', () => {
     await shards.query(0, 'DELETE FROM migration');
     const up = await command(shards, 'up');
     expect(up.code, up.stderr).to.equal(0);
-    expect(rowOf(up, 0)).to.deep.equal(['own-0', LEVEL, '0', '1024', APPLIED]);
+    expect(rowOf(up, 0)).to.deep.equal(['own-0', LEVEL, '0', '1024', MIGRATION_APPLIED]);
   });
 
   it('finds the lock of a run that was killed, explains it and removes it', async () => {

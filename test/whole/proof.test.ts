@@ -13,8 +13,8 @@ import { GatewaySlot } from '../proof/slot.ts';
 import { SPLIT_BROKEN, SPLIT_VALID } from '../proof/splitStories.ts';
 import { BROKEN, VALID } from '../proof/stories.ts';
 import { TIER_BROKEN, TIER_VALID } from '../proof/tierStories.ts';
-import { startWorld } from '../proof/world.ts';
-import type { World } from '../proof/world.ts';
+import { startProofWorld } from '../proof/world.ts';
+import type { ProofWorld } from '../proof/world.ts';
 import { ENGINE_NAMES } from '../support/engines.ts';
 import { stack } from '../support/setup.ts';
 import { startWireProxy } from '../support/wireProxy.ts';
@@ -25,9 +25,9 @@ const ROUNDS: readonly { readonly kind: string; readonly seed: number }[] = ['my
 );
 
 describe('proof bench', () => {
-  let world: World;
+  let world: ProofWorld;
   before(async () => {
-    world = await startWorld(stack(), 2, ENGINE_NAMES);
+    world = await startProofWorld(stack(), 2, ENGINE_NAMES);
   });
   after(() => world.stop());
 

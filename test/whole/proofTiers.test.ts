@@ -5,8 +5,8 @@ import { startStack } from '../../scripts/support/stack.ts';
 import type { Stack } from '../../scripts/support/stack.ts';
 import { enablePrecheckNow } from '../../scripts/support/tiers.ts';
 import { runRound } from '../proof/round.ts';
-import { startWorld } from '../proof/world.ts';
-import type { World } from '../proof/world.ts';
+import { startProofWorld } from '../proof/world.ts';
+import type { ProofWorld } from '../proof/world.ts';
 import { redisBench } from '../support/redisBench.ts';
 
 const START_MS = 180_000;
@@ -23,7 +23,7 @@ describe('proof bench with tiers', function () {
   this.timeout(ROUND_MS);
   let redis: RedisProcess | undefined;
   let stack: Stack | undefined;
-  let world: World;
+  let world: ProofWorld;
 
   before(async function () {
     this.timeout(START_MS);
@@ -36,7 +36,10 @@ describe('proof bench with tiers', function () {
       ...(hasReplicas ? { replicas: 1 } : {}),
     });
     await enablePrecheckNow(stack);
-    world = await startWorld(stack, 2, [], { tiers: hasReplicas ? 'memory,redis,replica' : 'memory,redis', redis });
+    world = await startProofWorld(stack, 2, [], {
+      tiers: hasReplicas ? 'memory,redis,replica' : 'memory,redis',
+      redis,
+    });
   });
   after(async () => {
     await world?.stop();

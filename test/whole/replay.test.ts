@@ -10,7 +10,7 @@ import {
   eventsToRepeat,
 } from '../../scripts/replay/memory.ts';
 import { readOrders } from '../../scripts/replay/orders.ts';
-import { openingStock, planReplay } from '../../scripts/replay/plan.ts';
+import { openingStockOf, planReplay } from '../../scripts/replay/plan.ts';
 import type { CartEvent, Plan, ReplayEvent, ReturnEvent } from '../../scripts/replay/plan.ts';
 import type { Result } from '../../scripts/replay/play.ts';
 import { projectPath } from '../../scripts/support/paths.ts';
@@ -22,10 +22,10 @@ import {
   HEADER,
   journalOf,
   messageOf,
-  planOf,
+  replayPlanOf,
   resultOf,
   rowsIn,
-  rowsOf,
+  csvRowsOf,
   SHORT_FILE,
 } from '../support/replayFiles.ts';
 import { stack } from '../support/setup.ts';
@@ -36,10 +36,10 @@ const LONG = process.env['STOCKGATE_TEST_LONG'] === '1';
 const RUN_MS = 240_000;
 
 describe('a file of orders', () => {
-  const refusal = (lines: readonly string[]): Promise<string> => messageOf(rowsOf(lines));
+  const refusal = (lines: readonly string[]): Promise<string> => messageOf(csvRowsOf(lines));
 
   it('is read whole with any line ends, further columns and a byte order mark', async () => {
-    expect(await rowsOf(SHORT_FILE)).to.have.length(SHORT_FILE.length - 1);
+    expect(await csvRowsOf(SHORT_FILE)).to.have.length(SHORT_FILE.length - 1);
     const [first] = await rowsIn(`\uFEFFnote,${HEADER}\n"x\ny",2010-01-04T09:00:00Z,1001,"A, b",10\n\n`);
     expect(first).to.deep.equal({
       line: 2,
@@ -77,7 +77,7 @@ describe('a file of orders', () => {
 
 describe('a plan of a replay', () => {
   it('makes a cart of each invoice, and returns of the latest sales with enough units', async () => {
-    const plan = await planOf(SHORT_FILE);
+    const plan = await replayPlanOf(SHORT_FILE);
     expect(plan.events.map(briefly)).to.deep.equal([
       '1001: 1001-1 10 A, 1001-2 3 B, 1001-3 3 B',
       '1002: 1002-1 4 A',
@@ -95,7 +95,7 @@ describe('a plan of a replay', () => {
       ['B', 6],
       ['C', 0],
     ]);
-    expect([...openingStock(plan, 0.5).values()]).to.deep.equal([7, 3, 0]);
+    expect([...openingStockOf(plan, 0.5).values()]).to.deep.equal([7, 3, 0]);
   });
 
   it('splits a return over several sales, the latest first', async () => {
@@ -106,7 +106,7 @@ describe('a plan of a replay', () => {
       '2010-01-04T09:00:00Z,C3,A,-4',
       '2010-01-04T09:00:00Z,C4,A,1',
     ];
-    expect((await planOf(lines)).events.slice(2).map(briefly)).to.deep.equal([
+    expect((await replayPlanOf(lines)).events.slice(2).map(briefly)).to.deep.equal([
       'C3-1: 2 A of 2-1',
       'C3-1: 2 A of 1-1',
       'C4-1: 1 A of 1-1',
@@ -115,7 +115,7 @@ describe('a plan of a replay', () => {
 
   it('splits an invoice with more lines than a request may have, and rejects ids that are taken', async () => {
     const large = Array.from({ length: 1_001 }, (_, index) => `2010-01-04T09:00:00Z,7,S${index},1`);
-    const carts = (await planOf([HEADER, ...large])).events.filter(
+    const carts = (await replayPlanOf([HEADER, ...large])).events.filter(
       (event): event is CartEvent => event.kind === 'cart',
     );
     expect(carts.map(({ order_id, lines }) => [order_id, lines.length, lines[0]?.order_detail_id])).to.deep.equal([
@@ -123,7 +123,7 @@ describe('a plan of a replay', () => {
       ['7/2', 500, '7-501'],
       ['7/3', 1, '7-1001'],
     ]);
-    expect(await messageOf(planOf([HEADER, ...large, '2010-01-04T09:00:00Z,7/2,A,1']))).to.equal(
+    expect(await messageOf(replayPlanOf([HEADER, ...large, '2010-01-04T09:00:00Z,7/2,A,1']))).to.equal(
       'orders.csv, line 1003: the order id "7/2" is taken by the cart of line 502',
     );
   });
@@ -147,8 +147,8 @@ describe('the checks of a replay', () => {
   let first: CartEvent;
   let ofFirst: ReturnEvent;
   before(async () => {
-    plan = await planOf(SHORT_FILE);
-    opening = openingStock(plan, 1);
+    plan = await replayPlanOf(SHORT_FILE);
+    opening = openingStockOf(plan, 1);
     [first, , , ofFirst] = plan.events as [CartEvent, CartEvent, ReturnEvent, ReturnEvent];
   });
   const expected = (event: ReplayEvent): Result =>

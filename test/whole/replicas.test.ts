@@ -9,7 +9,7 @@ import { startCluster } from '../../scripts/cluster/cluster.ts';
 import { eventually } from '../support/eventually.ts';
 import { fresh } from '../support/gateway.ts';
 import { heartbeatPromises } from '../support/heartbeatPromises.ts';
-import { LAG_MS_MAX, replicaBench, SHARDS, STATEMENT_MS } from '../support/replicaBench.ts';
+import { LAG_MS_MAX, replicaBench, REPLICA_BENCH_SHARDS, STATEMENT_MS } from '../support/replicaBench.ts';
 import type { ReplicaBench } from '../support/replicaBench.ts';
 import { queryServer, readerOptions, ReplicaChecks } from '../support/replicaChecks.ts';
 import { skuOn } from '../support/traffic.ts';
@@ -97,7 +97,7 @@ if (isForeign || isMariaDb) {
     it('report "empty" only where no units are left, held or in transit', async () => {
       const open = (): Promise<string> => checks.open(0);
       const [empty, held, sent, split, known] = [await open(), await open(), await open(), await open(), await open()];
-      const unknown = skuOn(0, fresh('unknown'), SHARDS);
+      const unknown = skuOn(0, fresh('unknown'), REPLICA_BENCH_SHARDS);
       await bench.write(`UPDATE stock SET held_amount = 1 WHERE sku_id = '${held}'`);
       await bench.write(`INSERT INTO transfer VALUES ('${sent}', REPEAT('a', 16), 'out', 0, 1, 1, 0, 1, DEFAULT)`);
       await bench.write(
@@ -110,7 +110,7 @@ if (isForeign || isMariaDb) {
       expect(seen.map((reading) => reading?.isEmpty ?? null)).to.deep.equal([true, false, false, null, false, true]);
       expect([seen[4]?.leaved_amount, seen[4]?.version]).to.deep.equal([null, 0]);
       // A slot that another shard owns.
-      const ofOther = skuOn(1, fresh('of another shard'), SHARDS);
+      const ofOther = skuOn(1, fresh('of another shard'), REPLICA_BENCH_SHARDS);
       const misrouted = new ReplicaReadings({ ...readerOptions(bench), shardOf: () => 0 });
       misrouted.start();
       try {

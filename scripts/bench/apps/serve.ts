@@ -3,13 +3,13 @@ import type { AddressInfo } from 'node:net';
 import type Koa from 'koa';
 
 /** The order that the load generator sends. */
-export interface Order {
+export interface EchoedOrder {
   readonly order_id: string;
   readonly lines: readonly { readonly order_detail_id: string; readonly sku_id: string; readonly quantity: number }[];
 }
 
 /** Reads and parses a body, and nothing more. */
-export async function readOrder(request: IncomingMessage): Promise<Order> {
+export async function readOrder(request: IncomingMessage): Promise<EchoedOrder> {
   const chunks: Buffer[] = [];
   // Not `for await`, which costs more per chunk: the echo must be the upper bound.
   await new Promise((resolve, reject) => {
@@ -19,11 +19,11 @@ export async function readOrder(request: IncomingMessage): Promise<Order> {
   });
   const [first] = chunks;
   const bytes = first !== undefined && chunks.length === 1 ? first : Buffer.concat(chunks);
-  return JSON.parse(bytes.toString('utf8')) as Order;
+  return JSON.parse(bytes.toString('utf8')) as EchoedOrder;
 }
 
 /** The body with which a gateway answers an accepted order. */
-export function deductedText({ order_id, lines }: Order, replayed = false): string {
+export function deductedText({ order_id, lines }: EchoedOrder, replayed = false): string {
   return JSON.stringify({
     order_id,
     status: 'deducted',

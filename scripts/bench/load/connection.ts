@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 
 /** One open connection with at most one running request. */
-export interface Connection {
+export interface LoadConnection {
   send(request: string, onAnswer: (status: number) => void): void;
   close(): void;
 }
@@ -13,7 +13,7 @@ const DIGIT_0 = 48;
 const READ_BYTES = 4_096;
 
 /** @param onBroken called once when the connection ends or fails; a request that was sent is then never answered */
-export function openConnection(host: string, port: number, onBroken: () => void): Promise<Connection> {
+export function openConnection(host: string, port: number, onBroken: () => void): Promise<LoadConnection> {
   let waiting: ((status: number) => void) | null = null;
   let arrived: Buffer | null = null;
   // Reads into its own buffer, without a stream, which makes the generator itself cheaper.

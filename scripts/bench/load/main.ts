@@ -1,7 +1,7 @@
 /** The built-in load generator, a process of its own: takes LoadOptions as JSON, prints Counted as JSON. */
 import { readFileSync } from 'node:fs';
 import { openConnection } from './connection.ts';
-import type { Connection } from './connection.ts';
+import type { LoadConnection } from './connection.ts';
 import type { Counted, LoadOptions } from './contract.ts';
 import { percentile } from './latencies.ts';
 import { orderMaker } from './orders.ts';
@@ -25,7 +25,7 @@ let broken = 0;
 let endMs = 0;
 
 /** Sends one order. @param dueMs the moment when it was due; its latency counts from there */
-function sendOrder(connection: Connection, dueMs: number, onAnswered: (nowMs: number) => void): void {
+function sendOrder(connection: LoadConnection, dueMs: number, onAnswered: (nowMs: number) => void): void {
   connection.send(orders.next(), (status) => {
     const nowMs = performance.now();
     if (nowMs <= endMs) {
@@ -38,15 +38,15 @@ function sendOrder(connection: Connection, dueMs: number, onAnswered: (nowMs: nu
 }
 
 /** Every connection sends again as soon as it was answered. */
-function closedLoop(connections: readonly Connection[]): void {
-  const again = (connection: Connection, nowMs: number): void => {
+function closedLoop(connections: readonly LoadConnection[]): void {
+  const again = (connection: LoadConnection, nowMs: number): void => {
     if (nowMs < endMs) sendOrder(connection, nowMs, (answeredMs) => again(connection, answeredMs));
   };
   for (const connection of connections) again(connection, performance.now());
 }
 
 /** Sends at fixed moments. A request that is due while no connection is free waits; its latency includes the wait. */
-function openLoop(connections: readonly Connection[], startMs: number, rate: number): void {
+function openLoop(connections: readonly LoadConnection[], startMs: number, rate: number): void {
   const free = [...connections];
   let sent = 0;
   const sendDue = (): void => {

@@ -8,7 +8,7 @@ import type { Goods } from '../goods.ts';
 import { measure } from '../measure.ts';
 import type { Run } from '../measure.ts';
 import type { Serving } from '../servers.ts';
-import type { World } from '../world.ts';
+import type { BenchWorld } from '../world.ts';
 import type { ScalingRun } from './rows.ts';
 import { connectionsFor, RUN_LENGTH_FACTOR, SUB_ROWS } from './setting.ts';
 import { splittingStock } from './splitting.ts';
@@ -36,7 +36,7 @@ export function scalingRunCount(rounds: number): number {
 }
 
 /** Measures every number of sub-rows in each round, and as its control the same number of SKUs. */
-export async function measureScaling(world: World, options: ScalingOptions): Promise<Scaled> {
+export async function measureScaling(world: BenchWorld, options: ScalingOptions): Promise<Scaled> {
   const serving = await servingOf(world);
   const shardCount = world.stack.shards.length;
   const control = {
@@ -63,7 +63,7 @@ export async function measureScaling(world: World, options: ScalingOptions): Pro
   return { runs, faults: await bookFaults(world) };
 }
 
-async function servingOf(world: World): Promise<Serving & { readonly adminUrl: string }> {
+async function servingOf(world: BenchWorld): Promise<Serving & { readonly adminUrl: string }> {
   const serving = await world.serve('gateway');
   if (serving === null || serving.adminUrl === null || serving.stock === null)
     throw new Error('the gateway did not start');
@@ -83,7 +83,7 @@ async function writtenBy({ servers }: Cluster): Promise<number> {
 }
 
 /** Checks every row of every shard, transfers between sub-rows too: the check of a run reads only its own goods. */
-async function bookFaults({ stack }: World): Promise<string[]> {
+async function bookFaults({ stack }: BenchWorld): Promise<string[]> {
   const differences = (await readBooks(stack)).flatMap((books) => books.differences);
   return differences.map(({ sku_id, leaved, expected }) => `${sku_id}: ${leaved} are left, ${expected} by its flows`);
 }

@@ -7,13 +7,13 @@ const SPREAD_MS = 20_000;
 const PAUSE_MS = 100;
 
 /** The listeners of a gateway. */
-export interface Gateway {
+export interface SplittingGateway {
   readonly url: string;
   readonly adminUrl: string;
 }
 
 /** Stock whose SKUs are split right after they are opened, by the call of the gateway. */
-export function splittingStock(stockRows: BenchStock, gateway: Gateway): BenchStock {
+export function splittingStock(stockRows: BenchStock, gateway: SplittingGateway): BenchStock {
   return {
     ...stockRows,
     async open(goods) {
@@ -27,7 +27,12 @@ export function splittingStock(stockRows: BenchStock, gateway: Gateway): BenchSt
 }
 
 /** @throws unless every sub-row then lies on a shard of its own, with its share of the units */
-async function split(client: HttpClient, { url, adminUrl }: Gateway, sku_id: string, sub_rows: number): Promise<void> {
+async function split(
+  client: HttpClient,
+  { url, adminUrl }: SplittingGateway,
+  sku_id: string,
+  sub_rows: number,
+): Promise<void> {
   const answer = await client.call({ method: 'PUT', url: hotUrl(adminUrl, sku_id), body: { sub_rows } });
   if (answer.status !== 200) throw new Error(`${sku_id} was not split: ${answer.status} ${answer.text}`);
   const untilMs = performance.now() + SPREAD_MS;

@@ -18,7 +18,7 @@ const STATEMENT_BYTES = 256;
 
 const id = (letter: string): string => letter.repeat(ID_BYTES_MAX);
 
-const LINE_BYTES_MAX = STATEMENT_BYTES + bytesOf(partValues(DEADLINE, [id('s')], longestLine()));
+const LINE_BYTES_MAX = STATEMENT_BYTES + packetBytesOf(partValues(DEADLINE, [id('s')], longestLine()));
 
 /**
  * The longest packet that a gateway sends to a server, in bytes. Batches are the longest: `LINES_MAX` lines, or the
@@ -54,7 +54,7 @@ export function longestLine(letter = 's'): WriteSet {
 }
 
 /** Length of values as the driver writes them into a statement: bytes as hexadecimal digits. */
-export function bytesOf(values: readonly SqlValue[]): number {
+export function packetBytesOf(values: readonly SqlValue[]): number {
   return values.reduce<number>((sum, value) => sum + textOf(value).length + ', '.length, 0);
 }
 

@@ -8,7 +8,7 @@ import { isSale, setSale } from '../sql/setSale.ts';
 /**
  * Starts or pauses the sale of a SKU. The state is in the stock row, so it holds on every gateway from the commit on.
  */
-export function sale(operation: SetSale): Change<AppliedOutcome> {
+export function setSaleState(operation: SetSale): Change<AppliedOutcome> {
   return {
     async attempt(transaction) {
       if (operation.row === undefined && !(await ownSlots(transaction, [operation.sku_id])))

@@ -7,7 +7,7 @@ import { FLOW_STATUS } from './insertFlows.ts';
 import { hexOf, jsonOf } from './json.ts';
 import type { JsonCell, SqlJson } from './json.ts';
 import { LOCK_ERROR_MS } from './prepareSession.ts';
-import { quoted } from './quoted.ts';
+import { quotedName } from './quoted.ts';
 import { SkuCells } from './skuCells.ts';
 
 /** The writes of a batch on one shard. */
@@ -29,7 +29,7 @@ export async function applyBatch(
   parts: readonly ShardWrites[],
   deadlineMs: DeadlineMs,
 ): Promise<void> {
-  const calls = parts.map(({ schema }) => `CALL ${quoted(schema)}.apply_part_4(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+  const calls = parts.map(({ schema }) => `CALL ${quotedName(schema)}.apply_part_4(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
   const before = ['START TRANSACTION', ...calls];
   try {
     await connection.script(

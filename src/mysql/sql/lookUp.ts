@@ -14,7 +14,7 @@ import { hexOf, jsonOf } from './json.ts';
 import type { JsonCell, SqlJson } from './json.ts';
 import { ADJUSTMENTS, FLOWS, STOCK_ROWS, TOTALS, TRANSFERS } from './lookUpStatements.ts';
 import { LOCK_ERROR_MS } from './prepareSession.ts';
-import { quoted } from './quoted.ts';
+import { quotedName } from './quoted.ts';
 import { SkuCells } from './skuCells.ts';
 
 /** A flow, an adjustment, one end of a transfer, a SKU's total, or a SKU with one of its stock rows here, if any. */
@@ -144,7 +144,7 @@ function textFor(schema: string, { flows, adjustments, transfers, sku_ids, resto
     ...(restocked.length > 0 ? [TOTALS] : []),
   ];
   const lockOf = (block: (of: string) => string): string => (block === STOCK_ROWS || block === TOTALS ? '' : lock);
-  return blocks.map((block) => `(${block(quoted(schema))}${lockOf(block)})`).join(' UNION ALL ');
+  return blocks.map((block) => `(${block(quotedName(schema))}${lockOf(block)})`).join(' UNION ALL ');
 }
 
 function valuesFor({ flows, adjustments, transfers, sku_ids, restocked }: Wanted): SqlJson[] {

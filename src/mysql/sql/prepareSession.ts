@@ -67,7 +67,7 @@ export async function prepareSession(
   // A statement of its own: its variable has another name on each product.
   await connection.run(accessText(access), [], deadlineMs);
   await connection.run(SET, [], deadlineMs);
-  const [found = {}] = await connection.rows<Found>(`SELECT ${READ}, ${ACCESS}`, [], deadlineMs);
+  const [found = {}] = await connection.rows<FoundSetting>(`SELECT ${READ}, ${ACCESS}`, [], deadlineMs);
   assertHeld({ ...SESSION_SETTINGS, ...accessValues(access) }, found);
 }
 
@@ -78,7 +78,7 @@ export async function prepareSession(
  */
 export async function setAccess(connection: Connection, access: Access, deadlineMs: DeadlineMs): Promise<void> {
   await connection.run(accessText(access), [], deadlineMs);
-  const [found = {}] = await connection.rows<Found>(`SELECT ${ACCESS}`, [], deadlineMs);
+  const [found = {}] = await connection.rows<FoundSetting>(`SELECT ${ACCESS}`, [], deadlineMs);
   assertHeld(accessValues(access), found);
 }
 
@@ -102,17 +102,17 @@ export async function setSession(
   deadlineMs: DeadlineMs,
 ): Promise<void> {
   await connection.run(`SET SESSION ${name} = ${needed}`, [], deadlineMs);
-  const [found = {}] = await connection.rows<Found>(`SELECT @@SESSION.${name} AS ${name}`, [], deadlineMs);
+  const [found = {}] = await connection.rows<FoundSetting>(`SELECT @@SESSION.${name} AS ${name}`, [], deadlineMs);
   assertHeld({ [name]: needed }, found);
 }
 
 /** A row of session variables. */
-export type Found = Readonly<Record<string, string | number | null>>;
+export type FoundSetting = Readonly<Record<string, string | number | null>>;
 
 /** @returns the refusal that names every setting with another value; null: all have theirs */
 export function findWrongSettings(
   needed: Readonly<Record<string, string | number>>,
-  found: Found,
+  found: FoundSetting,
 ): ShardRefused | null {
   const faults = Object.entries(needed).flatMap(([name, value]) => {
     const is = found[name] ?? null;
@@ -124,7 +124,7 @@ export function findWrongSettings(
   return new ShardRefused(`${faults.join('; ')}: ${remedy}`);
 }
 
-function assertHeld(needed: Readonly<Record<string, string | number>>, found: Found): void {
+function assertHeld(needed: Readonly<Record<string, string | number>>, found: FoundSetting): void {
   const refusal = findWrongSettings(needed, found);
   if (refusal !== null) throw refusal;
 }

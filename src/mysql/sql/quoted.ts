@@ -1,4 +1,4 @@
 /** A name from the configuration as part of a statement. */
-export function quoted(name: string): string {
+export function quotedName(name: string): string {
   return `\`${name.replaceAll('`', '``')}\``;
 }

@@ -19,7 +19,7 @@ type Row = Omit<SoldFlow, 'sku_id' | 'order_detail_id' | 'order_id'> & {
 };
 
 /** Flows as they are committed; takes no lock and waits for none. @param keys at least one */
-export async function readFlows(
+export async function readFlowsByKey(
   connection: Connection,
   keys: readonly FlowKey[],
   deadlineMs: DeadlineMs,

@@ -60,7 +60,7 @@ export async function putStateRows(
 }
 
 /** Deletes rows of holds. @param keys at least one */
-export async function deleteHolds(
+export async function deleteHoldsByKey(
   connection: Connection,
   keys: readonly StateKey[],
   deadlineMs: DeadlineMs,

@@ -11,7 +11,7 @@ export interface States {
 }
 
 /** A row that only one of the two states has, or that differs between them. */
-export interface Difference {
+export interface RowDifference {
   readonly table: StateTable;
   readonly reference: StateRow | null;
   readonly present: StateRow | null;
@@ -23,7 +23,7 @@ export async function* differencesOf(
   shard: ShardIndex,
   deadlineMs: DeadlineMs,
   onRow: () => void,
-): AsyncGenerator<Difference, undefined> {
+): AsyncGenerator<RowDifference, undefined> {
   for (const table of STATE_TABLES) {
     const [pastRows, presentRows] = [
       rowsOf(reference, shard, table, deadlineMs),
@@ -78,7 +78,7 @@ const STATUS_ORDER = new Map<unknown, number>([
 ]);
 
 /** Whether the restored shard has a change that the reference copy lacks. Such a row must not be overwritten. */
-export function isAhead({ table, reference, present }: Difference): boolean {
+export function isAhead({ table, reference, present }: RowDifference): boolean {
   if (present === null) return false;
   if (reference === null) return table !== 'cart_hold';
   const [before, now] = [reference.cells, present.cells];
