@@ -1,4 +1,4 @@
-import type { ShardsFile } from './src/shardsFile.ts';
+import type { ShardsFile } from './src/config/shardsFile.ts';
 
 // Sixteen shards on four servers. Data only: every field is checked before the first socket opens, and a fault names
 // its path. Passwords come from the environment; here stands only the variable's name.
@@ -7,8 +7,8 @@ const server0 = { host: '127.0.0.1', port: 3306, ...account };
 const server1 = { host: '127.0.0.1', port: 3307, ...account };
 const server2 = { host: '127.0.0.1', port: 3308, ...account };
 const server3 = { host: '127.0.0.1', port: 3309, ...account };
-// Servers that follow server0, for what may be a little old: `replicas: replicas0` beside a shard's primary. The schema has
-// the primary's name unless `schema` says another.
+// Servers that follow server0, for reads that may be a little old: `replicas: replicas0` beside a shard's primary. The
+// schema has the primary's name unless `schema` names another.
 // const replicas0 = [{ host: '127.0.0.1', port: 3316, ...account }];
 const pool = { connections: 8, waiting: 1_000 };
 

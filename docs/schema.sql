@@ -1,5 +1,5 @@
--- What a shard looks like after all migrations, as MySQL tells it. Held against the migrations by test/schema.test.ts, which writes it
--- anew with STOCKGATE_RECORD_SCHEMA=1. Never run: a shard is made by `npm run migrate`.
+-- The tables and procedures of a shard after all migrations, as MySQL prints them. It is never run: npm run
+-- migrate creates a shard. test/mysql/schema.test.ts compares it, and writes it with STOCKGATE_RECORD_SCHEMA=1.
 
 CREATE PROCEDURE `apply_part_1`(
   p_deadline DATETIME(6), p_slots JSON, p_flows JSON, p_changes JSON, p_returns JSON, p_adjustments JSON,

@@ -1,21 +1,22 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { ARMS, SCALING } from './bench/arms.ts';
-import { GUARDED, MARGIN, readBaseline, regressions, writeBaseline } from './bench/baseline.ts';
+import { GUARDED, MARGIN, readBaseline, regressions, writeBaseline } from './bench/report/baseline.ts';
 import { comparisonsOf, runCount } from './bench/chains.ts';
-import { reportOf, writeJson } from './bench/reportFile.ts';
-import type { Report } from './bench/reportFile.ts';
+import { reportOf, writeJson } from './bench/report/reportFile.ts';
+import type { Report } from './bench/report/reportFile.ts';
 import { measureAll } from './bench/rounds.ts';
 import type { Measured, RoundsOptions } from './bench/rounds.ts';
 import { measureScaling, scalingRunCount } from './bench/scaling/rounds.ts';
 import type { Scaled } from './bench/scaling/rounds.ts';
 import { RUN_LENGTH_FACTOR, SLOW_COMMITS } from './bench/scaling/setting.ts';
-import { printReport } from './bench/tables.ts';
+import { printReport } from './bench/report/tables.ts';
 import { startBenchWorld } from './bench/world.ts';
 import type { BenchWorld } from './bench/world.ts';
 import { stopOnSignalOrParentExit } from './support/lifetime.ts';
 import { progressBar } from './support/progress.ts';
 import { exitAfterFlush, fail } from './support/report.ts';
 import { wholeNumber } from './support/wholeNumber.ts';
+import { errorText } from '../src/core/text/errorText.ts';
 
 const ARM_NAMES = [...ARMS, SCALING].map(({ name }) => name);
 
@@ -166,7 +167,7 @@ function listOfCounts(text: string): number[] {
 }
 
 main()
-  .catch((error: unknown) => fail(error instanceof Error ? error.message : String(error)))
+  .catch((error: unknown) => fail(errorText(error)))
   .finally(async () => {
     await stopAll();
     await exitAfterFlush();

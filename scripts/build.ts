@@ -7,6 +7,7 @@ import type { UrlExpression } from './support/bundle.ts';
 import { projectPath } from './support/paths.ts';
 import { progressBar } from './support/progress.ts';
 import { fail } from './support/report.ts';
+import { errorText } from '../src/core/text/errorText.ts';
 
 const program = new Command('npm run build --')
   .description(
@@ -82,6 +83,4 @@ async function fill(folder: string): Promise<void> {
   writeFileSync(join(folder, MARK), '');
 }
 
-main(resolve(program.opts<{ to: string }>().to)).catch((error: unknown) =>
-  fail(error instanceof Error ? error.message : String(error)),
-);
+main(resolve(program.opts<{ to: string }>().to)).catch((error: unknown) => fail(errorText(error)));

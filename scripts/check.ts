@@ -4,16 +4,26 @@ import { fail } from './support/report.ts';
 import { projectPath } from './support/paths.ts';
 
 new Command('npm run check --')
-  .description('Checks types, lint and the style of the code base. Needs no database.')
+  .description('Checks types, format, imports, spelling, lint and the style of the code base. Needs no database.')
   .parse();
 
+const BIN = 'node_modules';
 /** The arguments of Node.js for each check, in the folder of the checkout. */
 const CHECKS: readonly { readonly name: string; readonly arguments: readonly string[] }[] = [
-  { name: 'types', arguments: ['node_modules/typescript/bin/tsc', '--project', '.'] },
-  { name: 'lint', arguments: ['node_modules/eslint/bin/eslint.js', '.', '--max-warnings', '0'] },
+  { name: 'types', arguments: [`${BIN}/typescript/bin/tsc`, '--project', '.'] },
+  { name: 'format', arguments: [`${BIN}/prettier/bin/prettier.cjs`, '--check', '--log-level', 'warn', '.'] },
+  {
+    name: 'imports',
+    arguments: [
+      ...[`${BIN}/dependency-cruiser/bin/dependency-cruise.mjs`, '--config', '.dependency-cruiser.mjs'],
+      ...['src', 'scripts', 'test', 'shards.config.ts'],
+    ],
+  },
+  { name: 'spelling', arguments: [`${BIN}/cspell/bin.mjs`, 'lint', '--no-progress', '--quiet', '**'] },
+  { name: 'lint', arguments: [`${BIN}/eslint/bin/eslint.js`, '.', '--max-warnings', '0'] },
   {
     name: 'style',
-    arguments: ['--import', 'tsx', 'node_modules/mocha/bin/mocha.js', '--reporter', 'dot', 'test/style.test.ts'],
+    arguments: ['--import', 'tsx', `${BIN}/mocha/bin/mocha.js`, '--reporter', 'dot', 'test/project/style.test.ts'],
   },
 ];
 

@@ -1,8 +1,8 @@
 import { Command, Option } from 'commander';
-import type { Books } from '../src/core/books.ts';
+import type { Books } from '../src/core/books/books.ts';
 import { cartsOfDay, openingStock } from './demo/day.ts';
-import { contradictions } from './demo/ledger.ts';
-import type { ShopRecord, UnitsLeft } from './demo/ledger.ts';
+import { contradictions } from './demo/shopRecord.ts';
+import type { ShopRecord, UnitsLeft } from './demo/shopRecord.ts';
 import { sellAll } from './demo/shops.ts';
 import type { Cart } from './replay/carts.ts';
 import { quantile, Sender } from './replay/sender.ts';
@@ -17,6 +17,7 @@ import { progressBar } from './support/progress.ts';
 import { exitAfterFlush, fail, printTable } from './support/report.ts';
 import { startStack } from './support/stack.ts';
 import { wholeNumber } from './support/wholeNumber.ts';
+import { errorText } from '../src/core/text/errorText.ts';
 
 const program = new Command('npm run demo --')
   .description(
@@ -153,7 +154,7 @@ function report({ product, carts, ledger, sender, seconds, leftovers, books }: D
 }
 
 main()
-  .catch((error: unknown) => fail(error instanceof Error ? error.message : String(error)))
+  .catch((error: unknown) => fail(errorText(error)))
   .finally(async () => {
     await stopAll();
     await exitAfterFlush();

@@ -1,20 +1,21 @@
 import { Command, Option } from 'commander';
 import { SlotMap } from '../src/core/slots.ts';
-import { quoted } from '../src/core/visible.ts';
-import { openReportShards } from '../src/mysql/bookShards.ts';
+import { quoted } from '../src/core/text/visible.ts';
+import { openReportShards } from '../src/mysql/reportShards.ts';
 import { BulkOpener } from '../src/mysql/bulkOpener.ts';
 import { ShardReader } from '../src/mysql/shardReader.ts';
-import { importStock } from '../src/service/importStock.ts';
-import type { Imported } from '../src/service/importStock.ts';
-import { Routing } from '../src/service/routing.ts';
-import { loadShards } from '../src/shardsFile.ts';
+import { importStock } from '../src/service/stock/importStock.ts';
+import type { Imported } from '../src/service/stock/importStock.ts';
+import { Routing } from '../src/service/routing/routing.ts';
+import { loadShards } from '../src/config/shardsFile.ts';
 import { readStockFile } from './import/stockFile.ts';
 import type { BadRow, StockFile } from './import/stockFile.ts';
 import { atLine } from './support/csvFile.ts';
 import { progressBar } from './support/progress.ts';
-import { assertNoneRefused } from './support/refuseRestored.ts';
+import { assertNoneRefused } from './support/assertNoneRefused.ts';
 import { exitAfterFlush, fail, printTable } from './support/report.ts';
 import { wholeNumber } from './support/wholeNumber.ts';
+import { errorText } from '../src/core/text/errorText.ts';
 
 const program = new Command('npm run import-stock --')
   .description(
@@ -110,6 +111,6 @@ function reportRows(what: string, path: string, rows: readonly BadRow[], list: n
 }
 
 main(program.args[0] ?? '', program.opts<Options>())
-  .catch((error: unknown) => fail(error instanceof Error ? error.message : String(error)))
+  .catch((error: unknown) => fail(errorText(error)))
   // A shard that never answered may keep a socket open.
   .finally(exitAfterFlush);

@@ -1,15 +1,17 @@
+import { withTimeout } from '../src/core/async/withTimeout.ts';
 import { Command, Option } from 'commander';
-import type { LockHolder, LockReport } from '../src/core/migration.ts';
-import { KnexMigrator } from '../src/mysql/migrator.ts';
-import { migrateShards, withTimeout } from '../src/service/migrateShards.ts';
+import type { LockHolder, LockReport } from '../src/core/ports/shardMigrator.ts';
+import { KnexMigrator } from '../src/mysql/migrations/migrator.ts';
+import { migrateShards } from '../src/service/migrateShards.ts';
 import type { MigrationResult } from '../src/service/migrateShards.ts';
-import { loadShards } from '../src/shardsFile.ts';
-import type { ShardConfig } from '../src/shardsFile.ts';
+import { loadShards } from '../src/config/shardsFile.ts';
+import type { ShardConfig } from '../src/config/shardsFile.ts';
 import { precheckOff } from './migrate/precheckOff.ts';
 import { projectPath } from './support/paths.ts';
 import { progressBar } from './support/progress.ts';
 import { exitAfterFlush, fail, printTable } from './support/report.ts';
 import { wholeNumber } from './support/wholeNumber.ts';
+import { errorText } from '../src/core/text/errorText.ts';
 
 /** Time for the reads before and after the wait. */
 const READ_MS = 30_000;
@@ -69,9 +71,11 @@ async function unlockAll(endsHolder: boolean): Promise<void> {
     shards.map(async ({ name }, shard): Promise<[string, string]> => {
       try {
         const end = endsHolder ? { waitMs: shardMs, onWait: waitingFor(name) } : null;
-        return [name, inWords(await withTimeout(shardMs + READ_MS, migrator.unlock(shard, end)), name)];
+        const waitMs = shardMs + READ_MS;
+        const noAnswer = (): Error => new Error(`no answer within ${waitMs / 1_000} s`);
+        return [name, inWords(await withTimeout(migrator.unlock(shard, end), waitMs, noAnswer), name)];
       } catch (error) {
-        const fault = error instanceof Error ? error.message : String(error);
+        const fault = errorText(error);
         fail(`${name}: ${fault}`);
         return [name, fault];
       }
@@ -149,6 +153,6 @@ function verdict({ fault, appliedNow, status }: MigrationResult): string {
 }
 
 program.parseAsync().catch((error: unknown) => {
-  fail(error instanceof Error ? error.message : String(error));
+  fail(errorText(error));
   return exitAfterFlush();
 });

@@ -10,6 +10,7 @@ import { stopOnSignalOrParentExit } from './support/lifetime.ts';
 import { progressBar } from './support/progress.ts';
 import { exitAfterFlush, fail, printTable } from './support/report.ts';
 import { wholeNumber } from './support/wholeNumber.ts';
+import { errorText } from '../src/core/text/errorText.ts';
 
 const program = new Command('npm run test:planted --')
   .description('Tests the tests: plants each bug in a copy of this checkout, and expects that a test fails.')
@@ -75,7 +76,7 @@ function chosen(): readonly PlantedBug[] {
     const chosenBugs = chooseBugs(readBugs(), only);
     return ofAll === undefined ? chosenBugs : chosenBugs.filter((_, index) => index % ofAll.parts === ofAll.which - 1);
   } catch (error) {
-    return program.error(`error: ${error instanceof Error ? error.message : String(error)}`);
+    return program.error(`error: ${errorText(error)}`);
   }
 }
 
@@ -131,5 +132,5 @@ async function main(): Promise<void> {
 }
 
 main()
-  .catch((error: unknown) => fail(error instanceof Error ? error.message : String(error)))
+  .catch((error: unknown) => fail(errorText(error)))
   .finally(exitAfterFlush);

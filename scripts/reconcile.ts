@@ -1,24 +1,25 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { stringify } from 'lossless-json';
 import { isStoredIdentifier, STORED_IDENTIFIER_RULE } from '../src/core/identifier.ts';
-import { repairIdPrefixAt } from '../src/core/reconciliation.ts';
-import { escaped, quoted } from '../src/core/visible.ts';
+import { repairIdPrefixAt } from '../src/core/books/reconciliation.ts';
+import { escaped, quoted } from '../src/core/text/visible.ts';
 import { SlotMap } from '../src/core/slots.ts';
 import { ShardAuditor } from '../src/mysql/auditor.ts';
-import { openReportShards } from '../src/mysql/bookShards.ts';
+import { openReportShards } from '../src/mysql/reportShards.ts';
 import { ShardReader } from '../src/mysql/shardReader.ts';
-import { reconcile } from '../src/service/reconcile.ts';
-import type { RepairedDifference, Reconciled } from '../src/service/reconcile.ts';
-import { Routing } from '../src/service/routing.ts';
-import { loadShards } from '../src/shardsFile.ts';
-import type { ShardConfig } from '../src/shardsFile.ts';
+import { reconcile } from '../src/service/reconcile/reconcile.ts';
+import type { RepairedDifference, Reconciled } from '../src/service/reconcile/reconcile.ts';
+import { Routing } from '../src/service/routing/routing.ts';
+import { loadShards } from '../src/config/shardsFile.ts';
+import type { ShardConfig } from '../src/config/shardsFile.ts';
 import { reconcileRestored } from './reconcile/restored.ts';
 import type { RestoredOptions } from './reconcile/restoredOptions.ts';
 import { momentMs } from './support/moment.ts';
 import { progressBar } from './support/progress.ts';
-import { assertNoneRefused } from './support/refuseRestored.ts';
+import { assertNoneRefused } from './support/assertNoneRefused.ts';
 import { exitAfterFlush, fail, printTable } from './support/report.ts';
 import { wholeNumber } from './support/wholeNumber.ts';
+import { errorText } from '../src/core/text/errorText.ts';
 
 const program = new Command('npm run reconcile --')
   .description(
@@ -209,6 +210,6 @@ async function run(): Promise<void> {
 }
 
 run()
-  .catch((error: unknown) => fail(error instanceof Error ? error.message : String(error)))
+  .catch((error: unknown) => fail(errorText(error)))
   // A shard that never answered may keep a socket open.
   .finally(exitAfterFlush);

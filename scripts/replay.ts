@@ -1,7 +1,13 @@
 import { createHash } from 'node:crypto';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import type { FlowKey } from '../src/core/nouns.ts';
-import { answerFaults, expectedStateFaults, expectedStateOf, replayFaults, eventsToRepeat } from './replay/memory.ts';
+import type { FlowKey } from '../src/core/types.ts';
+import {
+  answerFaults,
+  expectedStateFaults,
+  expectedStateOf,
+  replayFaults,
+  eventsToRepeat,
+} from './replay/expectedState.ts';
 import { readOrders } from './replay/orders.ts';
 import { openingStockOf, planReplay } from './replay/plan.ts';
 import type { Plan, ReplayEvent } from './replay/plan.ts';
@@ -12,12 +18,13 @@ import { printBooks, printPasses } from './replay/tables.ts';
 import type { Pass } from './replay/tables.ts';
 import { openSkus, startTarget, useTarget } from './replay/target.ts';
 import type { Target } from './replay/target.ts';
-import { databaseInspector, gatewayInspector, readLeft } from './replay/witness.ts';
-import type { StockInspector } from './replay/witness.ts';
+import { databaseInspector, gatewayInspector, readLeft } from './replay/inspector.ts';
+import type { StockInspector } from './replay/inspector.ts';
 import { stopOnSignalOrParentExit } from './support/lifetime.ts';
 import { progressBar } from './support/progress.ts';
 import { exitAfterFlush, fail } from './support/report.ts';
 import { wholeNumber } from './support/wholeNumber.ts';
+import { errorText } from '../src/core/text/errorText.ts';
 
 const program = new Command('npm run replay --')
   .description(
@@ -229,7 +236,7 @@ function keptName(text: string): string {
 }
 
 main()
-  .catch((error: unknown) => fail(error instanceof Error ? error.message : String(error)))
+  .catch((error: unknown) => fail(errorText(error)))
   .finally(async () => {
     await stopAll();
     await exitAfterFlush();

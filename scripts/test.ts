@@ -29,18 +29,23 @@ const isNamed = process.env['STOCKGATE_MYSQL_SERVERS'] !== undefined;
 const jobs = program.opts<{ jobs?: number }>().jobs ?? (long || isNamed ? 1 : 2);
 if (isNamed && jobs > 1)
   program.error('error: with STOCKGATE_MYSQL_SERVERS, --jobs must be 1: parallel jobs do not drop their schemas');
-// In this order: the last tests turn on early refusals, which stay on for all tests with the same shards.
+/** In this order: the last tests turn on early refusals, which stay on for all tests with the same shards. */
+const SUBJECTS = ['project', 'http', 'batching', 'mysql', 'orders', 'carts', 'hot', 'reconcile', 'process', 'precheck'];
 const files =
   program.args.length > 0
     ? program.args
-    : ['test/*.test.ts', ...(all || long ? ['test/whole/*.test.ts'] : []), ...(long ? ['test/long/*.test.ts'] : [])];
+    : [
+        ...SUBJECTS.map((subject) => `test/${subject}/*.test.ts`),
+        ...(all || long ? ['test/whole/*/*.test.ts'] : []),
+        ...(long ? ['test/long/*.test.ts'] : []),
+      ];
 
 const mocha = supervise({
   command: process.execPath,
   arguments: [
     ...['--import', 'tsx', projectPath('node_modules/mocha/bin/mocha.js')],
-    ...['--require', projectPath('test/support/setup.ts')],
-    ...['--reporter', projectPath('test/support/reporter.ts')],
+    ...['--require', projectPath('test/support/run/setup.ts')],
+    ...['--reporter', projectPath('test/support/run/reporter.ts')],
     ...['--timeout', long ? '600000' : '60000'],
     '--exit',
     ...(jobs > 1 && program.args.length !== 1 ? ['--parallel', '--jobs', `${jobs}`] : []),

@@ -1,10 +1,10 @@
 import { inspect } from 'node:util';
 import type { Logger } from 'pino';
-import { startGateway } from './app.ts';
-import type { Config } from './config.ts';
-import { loadConfig } from './config.ts';
-import { ConfigError } from './configError.ts';
-import { readFlags } from './flags.ts';
+import { startGateway } from './app/startGateway.ts';
+import type { Config } from './config/config.ts';
+import { loadConfig } from './config/config.ts';
+import { ConfigError } from './config/configError.ts';
+import { readFlags } from './config/flags.ts';
 import { createLog } from './log.ts';
 import type { Addresses } from './workers/messages.ts';
 import { Primary, WorkersError } from './workers/primary.ts';

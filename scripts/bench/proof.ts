@@ -1,5 +1,5 @@
 import type { Counted } from './load/contract.ts';
-import type { StockSums } from './shelves.ts';
+import type { StockSums } from './stock.ts';
 
 /**
  * Compares the answers that the load generator counted with the rows. The generator reads no answer to the requests

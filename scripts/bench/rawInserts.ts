@@ -1,8 +1,8 @@
-import type { ShardConfig } from '../../src/shardsFile.ts';
+import type { ShardConfig } from '../../src/config/shardsFile.ts';
 import { cpuSeconds } from './cpu.ts';
 import { percentile } from './load/latencies.ts';
-import { connectToShard } from './shelves.ts';
-import { spreadOf } from './statistics.ts';
+import { connectToShard } from './stock.ts';
+import { spreadOf } from './report/statistics.ts';
 
 /** The cost of rows like those of a deduction in the database alone. */
 export interface RawInserts {

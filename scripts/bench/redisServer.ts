@@ -1,7 +1,7 @@
 import { createClient } from '@redis/client';
-import { startRedis } from '../cluster/redis.ts';
-import type { Command } from '../cluster/tools.ts';
-import type { BenchStock } from './shelves.ts';
+import { startRedis } from '../cluster/redis/redis.ts';
+import type { Command } from '../cluster/install/tools.ts';
+import type { BenchStock } from './stock.ts';
 
 /** A Redis server and access to the stock in it. */
 export interface RedisStore {

@@ -6,7 +6,7 @@ import { measure } from './measure.ts';
 import type { Run } from './measure.ts';
 import { rawInserts } from './rawInserts.ts';
 import type { RawInserts } from './rawInserts.ts';
-import { spreadOf } from './statistics.ts';
+import { spreadOf } from './report/statistics.ts';
 import { bestPool } from './textbookPool.ts';
 import type { Serving } from './servers.ts';
 import type { BenchWorld } from './world.ts';

@@ -1,16 +1,16 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { queryOnce } from '../cluster/ask.ts';
+import { queryOnce } from '../cluster/queryOnce.ts';
 import type { Cluster } from '../cluster/contract.ts';
-import { findTool, REDIS } from '../cluster/tools.ts';
+import { findTool, REDIS } from '../cluster/install/tools.ts';
 import { startGatewayProcess } from '../support/gatewayProcess.ts';
 import { startStack } from '../support/stack.ts';
 import type { Stack } from '../support/stack.ts';
 import type { ServerName } from './arms.ts';
 import { startRedisStore } from './redisServer.ts';
-import { openBenchStock } from './shelves.ts';
-import type { BenchStock } from './shelves.ts';
+import { openBenchStock } from './stock.ts';
+import type { BenchStock } from './stock.ts';
 
 /** A process that takes orders, with its databases. */
 export interface Serving {

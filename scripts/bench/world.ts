@@ -1,9 +1,9 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { queryOnce } from '../cluster/ask.ts';
+import { queryOnce } from '../cluster/queryOnce.ts';
 import type { Cluster } from '../cluster/contract.ts';
 import { ownPath } from '../cluster/ownership.ts';
-import { findTool, WRK } from '../cluster/tools.ts';
+import { findTool, WRK } from '../cluster/install/tools.ts';
 import { startStack } from '../support/stack.ts';
 import type { Stack, StackOptions } from '../support/stack.ts';
 import type { ServerName } from './arms.ts';

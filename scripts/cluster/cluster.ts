@@ -4,17 +4,17 @@ import { join, resolve } from 'node:path';
 import { manageContainer } from './container.ts';
 import type { Cluster, ClusterOptions } from './contract.ts';
 import { readEnvironment } from './environment.ts';
-import { startReplication } from './follow.ts';
-import { productName } from './installation.ts';
-import { findServer, productOf } from './ladder.ts';
-import type { FoundServer } from './ladder.ts';
+import { startReplication } from './startReplication.ts';
+import { productName } from './install/installation.ts';
+import { findServer, productOf } from './install/findServer.ts';
+import type { FoundServer } from './install/findServer.ts';
 import { useNamedServers } from './named.ts';
 import { claimDirectory, ownPath, readStamp, removeAbandoned } from './ownership.ts';
 import { manageServer } from './server.ts';
 import type { ManagedServer, ManagedServerOptions } from './server.ts';
 import type { ReplicationSettings } from './settings.ts';
-import { copyTemplate } from './template.ts';
-import type { DataOrigin } from './template.ts';
+import { copyTemplate } from './install/template.ts';
+import type { DataOrigin } from './install/template.ts';
 
 /**
  * Starts database servers and waits until each answers. They die with this process, however it ends. If the environment

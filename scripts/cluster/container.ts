@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ContainerRuntimeClient, GenericContainer, StartedTestContainer } from 'testcontainers';
-import { queryOnce } from './ask.ts';
+import { queryOnce } from './queryOnce.ts';
 import { ownLabels } from './image.ts';
 import type { ContainerImage } from './image.ts';
 import { makeOnce } from './ownership.ts';
@@ -11,7 +11,8 @@ import { freePort } from './port.ts';
 import { lastLines } from './run.ts';
 import type { ManagedServer } from './server.ts';
 import { ACCOUNT, containerArguments } from './settings.ts';
-import type { DataOrigin } from './template.ts';
+import type { DataOrigin } from './install/template.ts';
+import { errorText } from '../../src/core/text/errorText.ts';
 
 const HOST = '127.0.0.1';
 const PORT = 3306;
@@ -100,7 +101,7 @@ class ContainerServer {
       try {
         await this.#create(await freePort());
       } catch (error) {
-        const reason = error instanceof Error ? error.message : String(error);
+        const reason = errorText(error);
         const isTaken = /port is already allocated|address already in use/i.test(reason);
         if (!isTaken || attempt === PORT_ATTEMPTS)
           throw new Error(`${reason}; the end of its log:\n${this.#endOfLog()}`, { cause: error });

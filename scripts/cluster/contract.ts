@@ -1,5 +1,5 @@
 /** The interface of a cluster of database servers. */
-import type { ServerKind } from './installation.ts';
+import type { ServerKind } from './install/installation.ts';
 
 export interface ClusterOptions {
   /** How many servers to start. */

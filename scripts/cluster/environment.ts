@@ -1,4 +1,4 @@
-import type { ServerKind } from './installation.ts';
+import type { ServerKind } from './install/installation.ts';
 
 export interface ClusterEnvironment {
   kind: 'auto' | ServerKind;

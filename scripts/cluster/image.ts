@@ -1,8 +1,9 @@
 import { basename } from 'node:path';
 import type { ContainerRuntimeClient } from 'testcontainers';
-import { identify, productName } from './installation.ts';
-import type { ServerKind } from './installation.ts';
+import { identify, productName } from './install/installation.ts';
+import type { ServerKind } from './install/installation.ts';
 import { isAbandoned, ownPath } from './ownership.ts';
+import { errorText } from '../../src/core/text/errorText.ts';
 
 /** An image of a database server, on an engine that answers. */
 export interface ContainerImage {
@@ -41,7 +42,7 @@ export async function findImage(
     await engine.image.pull(image);
   }
   await getReaper(engine).catch((error: unknown) => {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = errorText(error);
     throw new Error(
       `the reaper of testcontainers did not start (TESTCONTAINERS_RYUK_DISABLED=true works without it): ${reason}`,
     );

@@ -1,7 +1,7 @@
-import { queryOnce } from './ask.ts';
+import { queryOnce } from './queryOnce.ts';
 import type { Cluster, ClusterOptions, PrimaryServer } from './contract.ts';
 import type { NamedServers } from './environment.ts';
-import { identify, productName } from './installation.ts';
+import { identify, productName } from './install/installation.ts';
 
 const ANSWER_LIMIT_MS = 5_000;
 

@@ -1,10 +1,10 @@
 import { open, readFile, realpath } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { queryOnce } from './ask.ts';
-import type { Login } from './ask.ts';
+import { queryOnce } from './queryOnce.ts';
+import type { Login } from './queryOnce.ts';
 import type { DatabaseServer } from './contract.ts';
-import type { Installation } from './installation.ts';
+import type { Installation } from './install/installation.ts';
 import { freePort } from './port.ts';
 import { lastLines } from './run.ts';
 import { ACCOUNT, serverArguments } from './settings.ts';

@@ -1,4 +1,4 @@
-import type { Installation, ServerKind } from './installation.ts';
+import type { Installation, ServerKind } from './install/installation.ts';
 
 /** The account of every server that we start: all privileges, from this machine only, over throw-away data. */
 export const ACCOUNT = { user: 'stockgate', password: 'stockgate-local' } as const;

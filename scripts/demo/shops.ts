@@ -2,7 +2,7 @@ import { refusalOfCart } from '../replay/carts.ts';
 import type { Cart } from '../replay/carts.ts';
 import type { Sender } from '../replay/sender.ts';
 import type { Answer } from '../support/httpClient.ts';
-import type { ShopRecord } from './ledger.ts';
+import type { ShopRecord } from './shopRecord.ts';
 
 export interface ShopsOptions {
   readonly sender: Sender;

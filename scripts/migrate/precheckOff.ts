@@ -1,8 +1,8 @@
-import { openReportShards } from '../../src/mysql/bookShards.ts';
+import { openReportShards } from '../../src/mysql/reportShards.ts';
 import { DelayStore, NOTICED_MS } from '../../src/mysql/delayStore.ts';
 import { turnOffDelay } from '../../src/service/precheck/turnOffDelay.ts';
 import type { DelayReport } from '../../src/service/precheck/turnOffDelay.ts';
-import { loadShards } from '../../src/shardsFile.ts';
+import { loadShards } from '../../src/config/shardsFile.ts';
 import { exitAfterFlush, fail, printTable } from '../support/report.ts';
 
 export interface PrecheckOffOptions {

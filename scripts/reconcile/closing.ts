@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { RestoredShards } from '../../src/core/lost.ts';
-import type { DeadlineMs, ShardIndex } from '../../src/core/nouns.ts';
-import { readAvailableStatuses } from '../../src/service/restored/whoWentBack.ts';
+import type { RestoredShards } from '../../src/core/ports/restoredShards.ts';
+import type { DeadlineMs, ShardIndex } from '../../src/core/types.ts';
+import { readAvailableStatuses } from '../../src/service/restore/restoreStatus.ts';
 import { fail } from '../support/report.ts';
+import { errorText } from '../../src/core/text/errorText.ts';
 
 /** A gateway checks its shards every 0.5 s, and finishes its running operations within 3 s more. */
 const NOTICED_MS = 4_000;
@@ -55,7 +56,7 @@ async function noteOnOthers(
       try {
         await store.storeWatermark(other, shard, reached, deadlineMs);
       } catch (error) {
-        const reason = error instanceof Error ? error.message : String(error);
+        const reason = errorText(error);
         fail(
           `${names[shard]} is closed, but its watermark could not be written to ${name} (${reason}); ` +
             `repeat --close when ${name} answers, before you load a dump`,

@@ -1,8 +1,8 @@
-import { NO_WATERMARK } from '../../src/core/generations.ts';
-import type { MissingRecord } from '../../src/core/lost.ts';
-import type { ReferenceComparison } from '../../src/service/restored/lostToPast.ts';
-import { isBelowWatermark } from '../../src/service/restored/whoWentBack.ts';
-import type { RestoreStatus } from '../../src/service/restored/whoWentBack.ts';
+import { NO_WATERMARK } from '../../src/core/restore/watermarks.ts';
+import type { MissingRecord } from '../../src/core/restore/missingRecord.ts';
+import type { ReferenceComparison } from '../../src/service/restore/missingByReference.ts';
+import { isBelowWatermark } from '../../src/service/restore/restoreStatus.ts';
+import type { RestoreStatus } from '../../src/service/restore/restoreStatus.ts';
 
 /** A shard and its missing records. */
 export interface Finding {

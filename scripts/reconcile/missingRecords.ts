@@ -1,21 +1,21 @@
-import { watermarkText, NO_WATERMARK } from '../../src/core/generations.ts';
-import type { MissingRecord, OrderedLine } from '../../src/core/lost.ts';
-import type { DeadlineMs, ShardIndex } from '../../src/core/nouns.ts';
-import { quoted } from '../../src/core/visible.ts';
+import { watermarkText, NO_WATERMARK } from '../../src/core/restore/watermarks.ts';
+import type { MissingRecord, OrderedLine } from '../../src/core/restore/missingRecord.ts';
+import type { DeadlineMs, ShardIndex } from '../../src/core/types.ts';
+import { quoted } from '../../src/core/text/visible.ts';
 import type { ShardAuditor } from '../../src/mysql/auditor.ts';
-import type { ReferenceCopy } from '../../src/mysql/pastShards.ts';
-import type { RestoredShardStore } from '../../src/mysql/restoredShards.ts';
-import { withOwnerRow, findOwner } from '../../src/service/restored/atHome.ts';
-import type { SplitPorts } from '../../src/service/restored/lostLayouts.ts';
-import { missingByOrders } from '../../src/service/restored/lostToOrders.ts';
-import { missingByReference } from '../../src/service/restored/lostToPast.ts';
-import { missingBySiblings, mergeMissing, backupTimeMs } from '../../src/service/restored/lostToSiblings.ts';
-import type { RestoreStatus } from '../../src/service/restored/whoWentBack.ts';
-import type { Routing } from '../../src/service/routing.ts';
+import type { ReferenceCopy } from '../../src/mysql/restore/referenceCopy.ts';
+import type { RestoredShardStore } from '../../src/mysql/restore/restoredShards.ts';
+import { withOwnerRow, findOwner } from '../../src/service/restore/ownerRow.ts';
+import type { SplitPorts } from '../../src/service/restore/missingLayouts.ts';
+import { missingByOrders } from '../../src/service/restore/missingByOrders.ts';
+import { missingByReference } from '../../src/service/restore/missingByReference.ts';
+import { missingBySiblings, mergeMissing, backupTimeMs } from '../../src/service/restore/missingBySiblings.ts';
+import type { RestoreStatus } from '../../src/service/restore/restoreStatus.ts';
+import type { Routing } from '../../src/service/routing/routing.ts';
 import { fail } from '../support/report.ts';
 import { equalsReference, minWatermark } from './finding.ts';
 import type { Finding } from './finding.ts';
-import { withProgress } from './tellLost.ts';
+import { withProgress } from './reportMissing.ts';
 
 export interface MissingRecordsPorts {
   readonly store: RestoredShardStore;
@@ -118,7 +118,8 @@ export class MissingRecords {
     const least = minWatermark(standing, sinceMs);
     if (reached < least || reached === NO_WATERMARK)
       throw new Error(
-        `the reference copy of ${name} ends at ${watermarkText(reached)}, and it must reach at least ${watermarkText(least)}`,
+        `the reference copy of ${name} ends at ${watermarkText(reached)}, ` +
+          `and it must reach at least ${watermarkText(least)}`,
       );
     const rows = await reference.countRows(shard, deadlineMs);
     const found = await withProgress(`comparing ${name}`, rows, 'rows', (add) =>

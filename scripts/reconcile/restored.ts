@@ -1,9 +1,9 @@
-import type { OrderedLine } from '../../src/core/lost.ts';
-import { openReportShards } from '../../src/mysql/bookShards.ts';
-import { ReferenceCopy } from '../../src/mysql/pastShards.ts';
-import { RepairLock } from '../../src/mysql/workLock.ts';
-import { loadShards } from '../../src/shardsFile.ts';
-import type { ShardConfig } from '../../src/shardsFile.ts';
+import type { OrderedLine } from '../../src/core/restore/missingRecord.ts';
+import { openReportShards } from '../../src/mysql/reportShards.ts';
+import { ReferenceCopy } from '../../src/mysql/restore/referenceCopy.ts';
+import { RepairLock } from '../../src/mysql/restore/repairLock.ts';
+import { loadShards } from '../../src/config/shardsFile.ts';
+import type { ShardConfig } from '../../src/config/shardsFile.ts';
 import { readOrdersFile } from './ordersFile.ts';
 import type { RestoredOptions } from './restoredOptions.ts';
 import { RestoredWork } from './restoredWork.ts';

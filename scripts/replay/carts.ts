@@ -1,5 +1,5 @@
-import { flowKeyText } from '../../src/core/nouns.ts';
-import type { Flow, Line } from '../../src/core/nouns.ts';
+import { flowKeyText } from '../../src/core/types.ts';
+import type { Flow, Line } from '../../src/core/types.ts';
 
 /** Lines that are sold as a whole or not at all. */
 export interface Cart {

@@ -1,6 +1,6 @@
 import { isIdentifier, IDENTIFIER_RULE } from '../../src/core/identifier.ts';
-import { QUANTITY_LIMIT } from '../../src/core/nouns.ts';
-import { quoted } from '../../src/core/visible.ts';
+import { QUANTITY_LIMIT } from '../../src/core/types.ts';
+import { quoted } from '../../src/core/text/visible.ts';
 import { idFault, InvisibleIds } from '../support/csvCells.ts';
 import { atLine, parseCsv, readCsv } from '../support/csvFile.ts';
 import type { CsvRow } from '../support/csvFile.ts';

@@ -1,6 +1,6 @@
-import { LINES_LIMIT } from '../../src/core/nouns.ts';
-import type { Line } from '../../src/core/nouns.ts';
-import { quoted } from '../../src/core/visible.ts';
+import { LINES_LIMIT } from '../../src/core/types.ts';
+import type { Line } from '../../src/core/types.ts';
+import { quoted } from '../../src/core/text/visible.ts';
 import type { Cart } from './carts.ts';
 import { matchReturns } from './matching.ts';
 import { CsvFault } from '../support/csvFile.ts';

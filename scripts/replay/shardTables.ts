@@ -1,7 +1,7 @@
 import mysql from 'mysql2/promise';
 import type { RowDataPacket } from 'mysql2/promise';
-import { flowKeyText } from '../../src/core/nouns.ts';
-import type { ShardConfig } from '../../src/shardsFile.ts';
+import { flowKeyText } from '../../src/core/types.ts';
+import type { ShardConfig } from '../../src/config/shardsFile.ts';
 import type { StoredFlow, StoredFlows } from './carts.ts';
 
 type Query = (sql: string) => Promise<RowDataPacket[]>;

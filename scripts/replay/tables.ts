@@ -1,4 +1,4 @@
-import type { Books } from '../../src/core/books.ts';
+import type { Books } from '../../src/core/books/books.ts';
 import { printTable } from '../support/report.ts';
 import type { Result, Results } from './play.ts';
 import type { ReplayEvent } from './plan.ts';

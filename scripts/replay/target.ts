@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { loadShards } from '../../src/shardsFile.ts';
+import { loadShards } from '../../src/config/shardsFile.ts';
 import { startGatewayProcess } from '../support/gatewayProcess.ts';
 import { httpClient } from '../support/httpClient.ts';
 import type { HttpClient } from '../support/httpClient.ts';

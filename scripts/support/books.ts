@@ -1,8 +1,8 @@
-import { sumBooks } from '../../src/core/books.ts';
-import type { Books, SkuBalance } from '../../src/core/books.ts';
-import { openReportShards } from '../../src/mysql/bookShards.ts';
+import { sumBooks } from '../../src/core/books/books.ts';
+import type { Books, SkuBalance } from '../../src/core/books/books.ts';
+import { openReportShards } from '../../src/mysql/reportShards.ts';
 import { ShardReader } from '../../src/mysql/shardReader.ts';
-import { readAllBalances } from '../../src/service/readAllBalances.ts';
+import { readAllBalances } from '../../src/service/reconcile/readAllBalances.ts';
 import type { Stack } from './stack.ts';
 
 const READ_MS = 30_000;

@@ -4,7 +4,7 @@ import {
   isStoredIdentifier,
   STORED_IDENTIFIER_RULE,
 } from '../../src/core/identifier.ts';
-import { hasInvisible, quoted } from '../../src/core/visible.ts';
+import { hasInvisible, quoted } from '../../src/core/text/visible.ts';
 
 /** A warning names at most this many ids, and counts the others. */
 const WARNED_MAX = 10;

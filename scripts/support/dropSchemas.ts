@@ -1,5 +1,5 @@
 import mysql from 'mysql2/promise';
-import type { Address } from '../../src/mysql/connection.ts';
+import type { Address } from '../../src/mysql/connection/connection.ts';
 
 /** Removes the schemas of a run from servers that the run did not start. */
 export async function dropSchemas(addresses: readonly Address[]): Promise<void> {

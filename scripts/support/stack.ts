@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { KnexMigrator } from '../../src/mysql/migrator.ts';
+import { KnexMigrator } from '../../src/mysql/migrations/migrator.ts';
 import { migrateShards } from '../../src/service/migrateShards.ts';
-import { loadShards } from '../../src/shardsFile.ts';
-import type { ShardConfig, ShardsFile } from '../../src/shardsFile.ts';
+import { loadShards } from '../../src/config/shardsFile.ts';
+import type { ShardConfig, ShardsFile } from '../../src/config/shardsFile.ts';
 import { startCluster } from '../cluster/cluster.ts';
 import type { Cluster, ClusterOptions } from '../cluster/contract.ts';
 import { ownPath } from '../cluster/ownership.ts';

@@ -1,9 +1,9 @@
 import { join, resolve } from 'node:path';
 import mysql from 'mysql2/promise';
 import { ownPath } from '../cluster/ownership.ts';
-import { startRedis } from '../cluster/redis.ts';
-import type { RedisProcess } from '../cluster/redis.ts';
-import { findTool, REDIS } from '../cluster/tools.ts';
+import { startRedis } from '../cluster/redis/redis.ts';
+import type { RedisProcess } from '../cluster/redis/redis.ts';
+import { findTool, REDIS } from '../cluster/install/tools.ts';
 import type { Stack } from './stack.ts';
 
 /** Column values that allow early refusals at once. Only for shards without gateways that lack the pre-check. */

@@ -1,5 +1,5 @@
-import { stockRowKeyText } from './nouns.ts';
-import type { CartKey, FlowKey, Line, WithRow, Transfer, CommitDecision } from './nouns.ts';
+import { stockRowKeyText } from './types.ts';
+import type { CartKey, FlowKey, Line, WithRow, Transfer, CommitDecision } from './types.ts';
 
 /** A line and the row that it takes from. */
 export interface LineWithRow extends Line, WithRow {}

@@ -1,4 +1,4 @@
-import type { Flow, FlowKey, Hold, Line, Sale, ShardIndex, StockRow } from './nouns.ts';
+import type { Flow, FlowKey, Hold, Line, Sale, ShardIndex, StockRow } from './types.ts';
 import type {
   Adjust,
   Cancel,

@@ -1,6 +1,6 @@
 import murmurhash from 'murmurhash';
-import type { ShardIndex } from './nouns.ts';
-import type { SlotClaim } from './ports.ts';
+import type { ShardIndex } from './types.ts';
+import type { SlotClaim } from './ports/slotSource.ts';
 
 /** The key space has this many slots, and the number never changes: moving a slot moves its SKUs, without a rehash. */
 export const SLOT_COUNT = 1_024;

@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
-import { SUB_ROWS_LIMIT } from '../core/layout.ts';
-import { STOCK_LIMIT } from '../core/nouns.ts';
-import { DIFFERENCE_KINDS, NAMED_FLOWS_MAX } from '../core/reconciliation.ts';
+import { SUB_ROWS_LIMIT } from '../core/hot/layout.ts';
+import { STOCK_LIMIT } from '../core/types.ts';
+import { DIFFERENCE_KINDS, NAMED_FLOWS_MAX } from '../core/books/reconciliation.ts';
 import { MOMENT_FORMAT, TEXT_FORMAT } from '../schema/wording.ts';
 import {
   adjustmentId,

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import rawBody from 'raw-body';
-import { shown } from '../core/shown.ts';
+import { shown } from '../core/text/shown.ts';
 import { JsonFault, parseJson } from '../schema/strictJson.ts';
 import { invalid, problem, Rejection } from './errors.ts';
 import { isJsonInUtf8 } from './mediaType.ts';

@@ -1,7 +1,7 @@
-import { STOCK_LIMIT } from '../core/nouns.ts';
+import { STOCK_LIMIT } from '../core/types.ts';
 import type { NotDone, OutcomeInDoubt } from '../core/outcome.ts';
-import { shown } from '../core/shown.ts';
-import type { CancelRefused } from '../service/cancelOrder.ts';
+import { shown } from '../core/text/shown.ts';
+import type { CancelRefused } from '../service/orders/cancelOrder.ts';
 import { problem } from './errors.ts';
 import type { Reply } from './errors.ts';
 import { failureReply } from './failureReply.ts';

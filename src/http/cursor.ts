@@ -1,6 +1,6 @@
 import { isStoredIdentifier } from '../core/identifier.ts';
-import { JOURNALS } from '../core/journal.ts';
-import type { JournalPosition } from '../core/journal.ts';
+import { JOURNALS } from '../core/books/journal.ts';
+import type { JournalPosition } from '../core/books/journal.ts';
 
 /** The first element of every cursor. Raised when the form of cursors changes. */
 const VERSION = 1;

@@ -1,6 +1,6 @@
-import { STOCK_LIMIT } from '../core/nouns.ts';
+import { STOCK_LIMIT } from '../core/types.ts';
 import type { NotDone, Refused, RefusalCode, RefusedLine, OutcomeInDoubt } from '../core/outcome.ts';
-import { shown } from '../core/shown.ts';
+import { shown } from '../core/text/shown.ts';
 import { problem } from './errors.ts';
 import type { Reply } from './errors.ts';
 

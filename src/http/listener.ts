@@ -1,8 +1,8 @@
 import Router from '@koa/router';
 import Koa from 'koa';
 import type { Static, TSchema } from 'typebox';
-import { shown } from '../core/shown.ts';
-import type { RequestTrace, Tracer } from '../core/trace.ts';
+import { shown } from '../core/text/shown.ts';
+import type { RequestTrace, Tracer } from '../core/ports/tracer.ts';
 import { compile } from '../schema/compile.ts';
 import type { Checked, Fault } from '../schema/compile.ts';
 import { bearerCheck, callerOf } from './auth.ts';

@@ -1,6 +1,6 @@
 import type { Static, TSchema } from 'typebox';
-import type { DeadlineMs } from '../core/nouns.ts';
-import type { Trace } from '../core/trace.ts';
+import type { DeadlineMs } from '../core/types.ts';
+import type { Trace } from '../core/ports/tracer.ts';
 import type { ProblemCode, Reply } from './errors.ts';
 
 /** The checked input of a handler, in the types of its schemas. */

@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import type { TProperties } from 'typebox';
 import { IDENTIFIER_RULE, STORED_IDENTIFIER_RULE } from '../core/identifier.ts';
-import { QUANTITY_LIMIT, STOCK_LIMIT } from '../core/nouns.ts';
+import { QUANTITY_LIMIT, STOCK_LIMIT } from '../core/types.ts';
 import { IDENTIFIER_FORMAT, STORED_IDENTIFIER_FORMAT } from '../schema/wording.ts';
 
 // Parts of the schemas that validate requests and describe the API.

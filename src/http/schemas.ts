@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
-import { ENTRIES_LIMIT } from '../core/journal.ts';
-import { LINES_LIMIT, QUANTITY_LIMIT, STOCK_LIMIT } from '../core/nouns.ts';
+import { ENTRIES_LIMIT } from '../core/books/journal.ts';
+import { LINES_LIMIT, QUANTITY_LIMIT, STOCK_LIMIT } from '../core/types.ts';
 import { ALLOWED_KEYWORD } from '../schema/wording.ts';
 import {
   adjustmentId,

@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { HOTTEST_MAX } from '../core/heat.ts';
+import { HOTTEST_MAX } from '../core/hot/hotKeyTracker.ts';
 import { answerRecord, durability, shard, skuId } from './schemaParts.ts';
 
 export const shardsAnswer = answerRecord({

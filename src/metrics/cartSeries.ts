@@ -1,6 +1,7 @@
 import { Counter, Gauge } from 'prom-client';
 import type { Registry } from 'prom-client';
-import type { UnfinishedCarts, ShardState } from '../core/ports.ts';
+import type { UnfinishedCarts } from '../core/ports/cartRecords.ts';
+import type { ShardState } from '../core/ports/shardOverview.ts';
 
 /** Makes the series of carts that are not complete. @returns a function that records the result of a sweep */
 export function cartSeries(

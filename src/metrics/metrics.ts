@@ -1,9 +1,10 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import { HOTTEST_MAX } from '../core/heat.ts';
-import type { HotSku } from '../core/heat.ts';
-import type { UnfinishedCarts, ShardState } from '../core/ports.ts';
-import { UNREADABLE_KINDS } from '../core/unreadable.ts';
-import type { UnreadableKind } from '../core/unreadable.ts';
+import { HOTTEST_MAX } from '../core/hot/hotKeyTracker.ts';
+import type { HotSku } from '../core/hot/hotKeyTracker.ts';
+import type { UnfinishedCarts } from '../core/ports/cartRecords.ts';
+import type { ShardState } from '../core/ports/shardOverview.ts';
+import { UNREADABLE_KINDS } from '../core/unreadableRow.ts';
+import type { UnreadableKind } from '../core/unreadableRow.ts';
 import type { MetricsPage, MetricsSnapshot } from './addUp.ts';
 import { cartSeries } from './cartSeries.ts';
 import { shardSeries } from './shardSeries.ts';

@@ -1,6 +1,6 @@
 import { Gauge } from 'prom-client';
 import type { Aggregator, Registry } from 'prom-client';
-import type { ShardState } from '../core/ports.ts';
+import type { ShardState } from '../core/ports/shardOverview.ts';
 
 const SHARD_STATES = ['untried', 'serving', 'unreachable', 'refused'] as const;
 

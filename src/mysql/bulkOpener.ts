@@ -1,8 +1,8 @@
-import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
+import type { DeadlineMs, ShardIndex } from '../core/types.ts';
 import type { NotDone, WrongShard, OutcomeInDoubt } from '../core/outcome.ts';
-import type { OpenedMany, OpeningStock, StockOpener } from '../core/ports.ts';
+import type { OpenedMany, OpeningStock, StockOpener } from '../core/ports/stockOpener.ts';
 import { openMany } from './operations/openMany.ts';
-import { commitChange } from './settle.ts';
+import { commitChange } from './connection/commitChange.ts';
 import type { Shard } from './shard.ts';
 
 /** Opens SKUs on the shards, many in one transaction. */

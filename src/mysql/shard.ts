@@ -1,24 +1,25 @@
 import { Breaker } from '../core/breaker.ts';
 import type { BreakerOptions } from '../core/breaker.ts';
-import type { KnownWatermarks } from '../core/generations.ts';
-import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
-import type { ShardState } from '../core/ports.ts';
+import type { KnownWatermarks } from '../core/restore/watermarks.ts';
+import type { DeadlineMs, ShardIndex } from '../core/types.ts';
+import type { ShardState } from '../core/ports/shardOverview.ts';
 import { HASH_VERSION } from '../core/slots.ts';
 import { ShardClock } from './batching/shardClock.ts';
-import { Connection } from './connection.ts';
-import type { Address } from './connection.ts';
-import { ConnectionLost, reasonOf, SERVER_ERROR, ServerError, ShardRefused, Unavailable } from './failures.ts';
-import { Gate } from './gate.ts';
-import { WatermarkKeeper } from './generationKeeper.ts';
-import { ConnectionPool } from './pool.ts';
-import { RetryBudget } from './retryBudget.ts';
-import { GATEWAY_LEVEL } from './schemaLevel.ts';
-import { checkShard } from './sql/checkShard.ts';
-import type { ShardCheck } from './sql/checkShard.ts';
-import { readOrTurnOn } from './sql/precheck.ts';
-import type { PrecheckState } from './sql/precheck.ts';
-import { prepareSession } from './sql/prepareSession.ts';
-import { AdmissionBound } from './waitingRoom.ts';
+import { Connection } from './connection/connection.ts';
+import type { Address } from './connection/connection.ts';
+import { ConnectionLost, SERVER_ERROR, ServerError, ShardRefused, Unavailable } from './connection/failures.ts';
+import { Gate } from './connection/lockGate.ts';
+import { WatermarkKeeper } from './restore/watermarkKeeper.ts';
+import { ConnectionPool } from './connection/pool.ts';
+import { RetryBudget } from './connection/retryBudget.ts';
+import { GATEWAY_LEVEL } from './migrations/schemaLevel.ts';
+import { checkShard } from './sql/session/checkShard.ts';
+import type { ShardCheck } from './sql/session/checkShard.ts';
+import { readOrTurnOn } from './sql/stock/precheck.ts';
+import type { PrecheckState } from './sql/stock/precheck.ts';
+import { prepareSession } from './sql/session/prepareSession.ts';
+import { AdmissionBound } from './connection/admissionBound.ts';
+import { errorText } from '../core/text/errorText.ts';
 
 export interface ShardOptions {
   readonly shard: ShardIndex;
@@ -199,7 +200,7 @@ export class Shard {
       connection?.destroy();
       if (error instanceof ShardRefused) this.#setState('refused', error.message);
       // If other connections work, a failure to open one more does not mean that the shard is unreachable.
-      else if (this.pool.state().open === 0) this.#setState('unreachable', reasonOf(error));
+      else if (this.pool.state().open === 0) this.#setState('unreachable', errorText(error));
       throw error;
     }
   }

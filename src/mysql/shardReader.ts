@@ -1,33 +1,29 @@
-import type { SkuBalance } from '../core/books.ts';
-import { flowKeyText } from '../core/nouns.ts';
-import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
+import type { SkuBalance } from '../core/books/books.ts';
+import { flowKeyText } from '../core/types.ts';
+import type { DeadlineMs, ShardIndex } from '../core/types.ts';
 import type { KeyWithRow } from '../core/operation.ts';
 import type { FoundFlows, FoundStock, Misrouted, NotDone, ReadFailure } from '../core/outcome.ts';
-import type { ReportUnreadable } from '../core/unreadable.ts';
-import type {
-  BookReader,
-  FoundJournal,
-  JournalReader,
-  ShardOverview,
-  ShardState,
-  SlotClaim,
-  SlotSource,
-  StockReader,
-} from '../core/ports.ts';
-import type { Connection } from './connection.ts';
-import { hadNoEffect, reasonOf } from './failures.ts';
-import { withRetries } from './retries.ts';
-import type { RetryBudget } from './retryBudget.ts';
+import type { ReportUnreadable } from '../core/unreadableRow.ts';
+import type { BookReader } from '../core/ports/bookReader.ts';
+import type { FoundJournal, JournalReader } from '../core/ports/journalReader.ts';
+import type { ShardOverview, ShardState } from '../core/ports/shardOverview.ts';
+import type { SlotClaim, SlotSource } from '../core/ports/slotSource.ts';
+import type { StockReader } from '../core/ports/stockReader.ts';
+import type { Connection } from './connection/connection.ts';
+import { hadNoEffect } from './connection/failures.ts';
+import { withRetries } from './connection/retries.ts';
+import type { RetryBudget } from './connection/retryBudget.ts';
 import type { Shard } from './shard.ts';
-import { findMoved } from './sql/findMoved.ts';
-import { lockFlowsAndPointers } from './sql/lockFlows.ts';
-import { ownSlots } from './sql/ownSlots.ts';
-import { readBalances } from './sql/readBalances.ts';
-import { readJournal } from './sql/readJournal.ts';
-import type { JournalQuery } from './sql/readJournal.ts';
-import { readSlots } from './sql/readSlots.ts';
-import { readStock } from './sql/readStock.ts';
-import { transact } from './transaction.ts';
+import { findMoved } from './sql/flows/findMoved.ts';
+import { lockFlowsAndPointers } from './sql/flows/lockFlows.ts';
+import { ownSlots } from './sql/session/ownSlots.ts';
+import { readBalances } from './sql/books/readBalances.ts';
+import { readJournal } from './sql/flows/readJournal.ts';
+import type { JournalQuery } from './sql/flows/readJournal.ts';
+import { readSlots } from './sql/session/readSlots.ts';
+import { readStock } from './sql/stock/readStock.ts';
+import { transact } from './connection/transaction.ts';
+import { errorText } from '../core/text/errorText.ts';
 
 /** All reads of gateways from the shards. Each goes to the primary and has the caller's deadline. */
 export class ShardReader implements StockReader, JournalReader, SlotSource, BookReader, ShardOverview {
@@ -132,7 +128,7 @@ async function orNotDone<T>(deadlineMs: DeadlineMs, budget: RetryBudget, read: (
   try {
     return await withRetries(deadlineMs, budget, read);
   } catch (error) {
-    if (hadNoEffect(error)) return { is: 'not_done', reason: reasonOf(error) };
+    if (hadNoEffect(error)) return { is: 'not_done', reason: errorText(error) };
     throw error;
   }
 }

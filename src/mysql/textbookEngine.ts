@@ -1,24 +1,24 @@
-import { flowKeyText } from '../core/nouns.ts';
-import type { DeadlineMs, ShardIndex } from '../core/nouns.ts';
+import { flowKeyText } from '../core/types.ts';
+import type { DeadlineMs, ShardIndex } from '../core/types.ts';
 import { namesSubRow, skusOf } from '../core/operation.ts';
 import type { Operation, Receive, Send } from '../core/operation.ts';
 import type { OutcomeOf } from '../core/outcome.ts';
-import type { StockEngine } from '../core/ports.ts';
-import { Unavailable } from './failures.ts';
+import type { StockEngine } from '../core/ports/stockEngine.ts';
+import { Unavailable } from './connection/failures.ts';
 import { adjust } from './operations/adjust.ts';
 import { cancel } from './operations/cancel.ts';
 import { deduct } from './operations/deduct.ts';
-import { returnUnits } from './operations/giveBack.ts';
+import { returnUnits } from './operations/returnUnits.ts';
 import { hold } from './operations/hold.ts';
 import { open } from './operations/open.ts';
 import { setSaleState } from './operations/sale.ts';
-import { unlessSplit } from './operations/whileSingle.ts';
-import { completeLines } from './operations/settleLines.ts';
-import { commitChange } from './settle.ts';
-import type { Change } from './settle.ts';
+import { unlessSplit } from './operations/unlessSplit.ts';
+import { completeLines } from './operations/completeLines.ts';
+import { commitChange } from './connection/commitChange.ts';
+import type { Change } from './connection/commitChange.ts';
 import type { Shard } from './shard.ts';
-import { PointerFound } from './sql/lockFlows.ts';
-import { WORK_MS } from './transaction.ts';
+import { PointerFound } from './sql/flows/lockFlows.ts';
+import { WORK_MS } from './connection/transaction.ts';
 
 /** The operations that this engine carries out. */
 type Plain = Exclude<Operation, Send | Receive>;

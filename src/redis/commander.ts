@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connectTo } from './connect.ts';
 import type { Link } from './connect.ts';
-import { NoAnswer } from './failures.ts';
+import { NoAnswer } from './noAnswer.ts';
 import type { ConnectOptions, RedisEvent } from './options.ts';
 import { backOffMs } from './backOff.ts';
 import type { Script } from './script.ts';
+import { errorText } from '../core/text/errorText.ts';
 
 /** Runs scripts on the node that has their keys. */
 export interface Commander {
@@ -76,7 +77,7 @@ export class ClientCommander implements Commander {
         this.#onEvent({ kind: 'connected', what: this.#options.mode });
         return;
       } catch (error) {
-        this.#onEvent({ kind: 'trouble', what: error instanceof Error ? error.message : String(error) });
+        this.#onEvent({ kind: 'trouble', what: errorText(error) });
         await Promise.resolve(link.close()).catch(() => undefined);
         await sleep(backOffMs(failures), undefined, { ref: false });
       }

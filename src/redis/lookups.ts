@@ -1,5 +1,6 @@
-import type { StockReading } from '../core/sight.ts';
-import { NoAnswer } from './failures.ts';
+import { chunksOf } from '../core/async/chunksOf.ts';
+import type { StockReading } from '../core/precheck/stockReading.ts';
+import { NoAnswer } from './noAnswer.ts';
 
 /** The readings of some SKUs of one partition; SKUs without a reading are missing. */
 export type ReadingsBySku = ReadonlyMap<string, StockReading>;
@@ -33,18 +34,11 @@ export class Lookups {
   }
 
   async #findAll(sku_ids: readonly string[]): Promise<ReadingsBySku> {
-    const groups = inGroups(sku_ids, SKUS_MAX);
+    const groups = chunksOf(sku_ids, SKUS_MAX);
     const [first, ...others] = await Promise.allSettled(groups.map((group) => this.#find(group)));
     const known = [first, ...others].flatMap((group) => (group?.status === 'fulfilled' ? [...group.value] : []));
     if (first?.status === 'rejected' && known.length === 0)
       throw first.reason instanceof Error ? first.reason : new NoAnswer(String(first.reason));
     return new Map(known);
   }
-}
-
-/** Cuts a list into lists of at most `itemsMax` items. */
-export function inGroups<T>(items: readonly T[], itemsMax: number): T[][] {
-  const groups: T[][] = [];
-  for (let first = 0; first < items.length; first += itemsMax) groups.push(items.slice(first, first + itemsMax));
-  return groups;
 }

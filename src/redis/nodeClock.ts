@@ -1,4 +1,4 @@
-import type { DeadlineMs } from '../core/nouns.ts';
+import type { DeadlineMs } from '../core/types.ts';
 
 /** One reading of a node's clock, with the moments on our clock when it was requested and received. */
 export interface ClockReading {

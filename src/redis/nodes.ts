@@ -1,5 +1,5 @@
 import { NodeClock } from './nodeClock.ts';
-import type { ScriptReply } from './answer.ts';
+import type { ScriptReply } from './scriptReply.ts';
 
 /** The most runs that are remembered. Beyond it the run whose last reply is oldest is dropped. */
 const RUNS_MAX = 256;

@@ -1,7 +1,7 @@
 import type { Commander } from './commander.ts';
-import { NoAnswer } from './failures.ts';
-import { PARTITION_COUNT, partitionOf, PartitionKeys } from './parts.ts';
-import { RequestQueue } from './quickLane.ts';
+import { NoAnswer } from './noAnswer.ts';
+import { PARTITION_COUNT, partitionOf, PartitionKeys } from './partitions.ts';
+import { RequestQueue } from './requestQueue.ts';
 import { TAKE } from './script.ts';
 
 /** The result of a request for a token. */

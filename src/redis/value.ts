@@ -1,5 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import type { ReadingRow, StockReading } from '../core/sight.ts';
+import type { ReadingRow, StockReading } from '../core/precheck/stockReading.ts';
 
 /** The value under the key of a SKU: a stock reading whose moment is on the node's clock. */
 export interface StoredReading extends Omit<StockReading, 'asOfMs'> {

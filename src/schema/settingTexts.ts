@@ -1,6 +1,6 @@
 import { isSafeNumber } from 'lossless-json';
 import type { TSchema } from 'typebox';
-import { quoted } from '../core/visible.ts';
+import { quoted } from '../core/text/visible.ts';
 import type { Fault } from './fault.ts';
 
 interface Property {

@@ -1,5 +1,5 @@
 import { parse } from 'lossless-json';
-import { wholeNumberOf } from '../core/wholeNumber.ts';
+import { wholeNumberOf } from '../core/text/wholeNumber.ts';
 
 /** Levels of a text whose numbers are read exactly, because that parser is recursive. No valid input has as many. */
 const DEPTH_MAX = 100;

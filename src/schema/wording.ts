@@ -1,5 +1,5 @@
 import { IDENTIFIER_RULE, STORED_IDENTIFIER_RULE } from '../core/identifier.ts';
-import { shown } from '../core/shown.ts';
+import { shown } from '../core/text/shown.ts';
 
 /** The format name of new ids and of ids in paths. `core/identifier.ts` has the rule. */
 export const IDENTIFIER_FORMAT = 'stockgate-id';

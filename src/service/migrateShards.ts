@@ -1,5 +1,7 @@
-import type { SchemaStatus, ShardMigrator } from '../core/migration.ts';
-import type { ShardIndex } from '../core/nouns.ts';
+import { withTimeout } from '../core/async/withTimeout.ts';
+import type { SchemaStatus, ShardMigrator } from '../core/ports/shardMigrator.ts';
+import type { ShardIndex } from '../core/types.ts';
+import { errorText } from '../core/text/errorText.ts';
 
 /** The outcome of one shard. */
 export interface MigrationResult {
@@ -43,17 +45,9 @@ async function migrateShard(shard: ShardIndex, options: MigrateShardsOptions): P
     return { shard, appliedNow, status: await migrator.status(shard), fault: null };
   };
   try {
-    return await withTimeout(shardMs, work());
+    return await withTimeout(work(), shardMs, () => new Error(`no answer within ${shardMs / 1_000} s`));
   } catch (error) {
-    const fault = error instanceof Error ? error.message : String(error);
+    const fault = errorText(error);
     return { shard, appliedNow: [], status: null, fault: fault.split('\n')[0] ?? fault };
   }
-}
-
-/** Waits for work at most `ms` milliseconds. @throws when the work takes longer; the work itself continues */
-export function withTimeout<T>(ms: number, work: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`no answer within ${ms / 1_000} s`)), ms);
-    work.then(resolve, reject).finally(() => clearTimeout(timer));
-  });
 }

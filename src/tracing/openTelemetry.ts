@@ -1,3 +1,4 @@
+import { withTimeout } from '../core/async/withTimeout.ts';
 import { diag, DiagLogLevel, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import type { Context, Span, TextMapGetter, Tracer as SpanMaker } from '@opentelemetry/api';
 import { setGlobalErrorHandler, W3CTraceContextPropagator } from '@opentelemetry/core';
@@ -9,8 +10,9 @@ import {
   TraceIdRatioBasedSampler,
   TracerProvider,
 } from '@opentelemetry/sdk-trace';
-import type { ShardIndex } from '../core/nouns.ts';
-import type { RequestTrace, Trace, TraceableAnswer, TraceableRequest, Tracer } from '../core/trace.ts';
+import type { ShardIndex } from '../core/types.ts';
+import type { RequestTrace, Trace, TraceableAnswer, TraceableRequest, Tracer } from '../core/ports/tracer.ts';
+import { errorText } from '../core/text/errorText.ts';
 
 export interface TracingOptions {
   /** Where spans are sent: OTLP over HTTP, in JSON. */
@@ -77,7 +79,12 @@ export function startTracing({ url, share, instance, shardName, onSpansLost }: T
   const maker = provider.getTracer('stockgate');
   return {
     begin: (request) => beginRequest(maker, request, shardName),
-    stop: () => within(STOP_MS, provider.shutdown()).catch((error: unknown) => onSpansLost(reasonOf(error))),
+    stop: () =>
+      withTimeout(
+        provider.shutdown(),
+        STOP_MS,
+        () => new Error(`the collector did not accept the remaining spans within ${STOP_MS} ms`),
+      ).catch((error: unknown) => onSpansLost(shortErrorText(error))),
   };
 }
 
@@ -151,20 +158,9 @@ function reportErrors(onTrouble: TracingOptions['onSpansLost']): void {
     { error: report, warn: report, info: ignore, debug: ignore, verbose: ignore },
     { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true },
   );
-  setGlobalErrorHandler((error) => onTrouble(reasonOf(error)));
+  setGlobalErrorHandler((error) => onTrouble(shortErrorText(error)));
 }
 
-function reasonOf(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).slice(0, REASON_LENGTH_MAX);
-}
-
-/** Waits for work for at most `ms` milliseconds. @throws when it takes longer; the work goes on */
-function within(ms: number, work: Promise<void>): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(
-      () => reject(new Error(`the collector did not accept the remaining spans within ${ms} ms`)),
-      ms,
-    );
-    work.then(resolve, reject).finally(() => clearTimeout(timer));
-  });
+function shortErrorText(error: unknown): string {
+  return errorText(error).slice(0, REASON_LENGTH_MAX);
 }

@@ -1,4 +1,4 @@
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import type { MetricsPage, MetricsSnapshot } from '../metrics/addUp.ts';
 
 /** The addresses of a gateway's listeners. */

@@ -1,9 +1,9 @@
 import cluster from 'node:cluster';
 import type { Logger } from 'pino';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import type { Addresses, ToPrimary } from './messages.ts';
-import { CombinedPage } from './pageOfAll.ts';
-import { WorkerSlot } from './slot.ts';
+import { CombinedPage } from './combinedPage.ts';
+import { WorkerSlot } from './workerSlot.ts';
 
 const PING_EVERY_MS = 1_000;
 

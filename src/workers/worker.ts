@@ -1,5 +1,5 @@
 import cluster from 'node:cluster';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import type { MetricsPage, MetricsSnapshot } from '../metrics/addUp.ts';
 import type { Addresses, ToPrimary, ToWorker } from './messages.ts';
 import type { Siblings } from './siblings.ts';

@@ -4,13 +4,13 @@ import type { RowDataPacket } from 'mysql2/promise';
 import { progressBar } from '../../scripts/support/progress.ts';
 import { startStack } from '../../scripts/support/stack.ts';
 import type { Stack } from '../../scripts/support/stack.ts';
-import type { JournalPosition } from '../../src/core/journal.ts';
-import { journalStatement } from '../../src/mysql/sql/readJournal.ts';
-import { startTestGateway } from '../support/gateway.ts';
-import { journalPromises, readPage } from '../support/journalPromises.ts';
-import type { JournalBench } from '../support/journalPromises.ts';
-import { BUSY, endOf, fillJournal, stepsOf } from '../support/longJournal.ts';
-import { costOf, planOf } from '../support/statementCost.ts';
+import type { JournalPosition } from '../../src/core/books/journal.ts';
+import { journalStatement } from '../../src/mysql/sql/flows/readJournal.ts';
+import { startTestGateway } from '../support/gateway/gateway.ts';
+import { journalPromises, readPage } from '../support/engines/journalPromises.ts';
+import type { JournalBench } from '../support/engines/journalPromises.ts';
+import { BUSY, endOf, fillJournal, stepsOf } from '../support/rows/longJournal.ts';
+import { costOf, planOf } from '../support/rows/statementCost.ts';
 
 const SIZE = { busyFlows: 5_000_000, otherSkus: 50_000, otherFlows: 100, pointers: 1_000_000 };
 /** How often each page is timed. */

@@ -6,9 +6,10 @@ import { httpClient } from '../../scripts/support/httpClient.ts';
 import type { HttpClient } from '../../scripts/support/httpClient.ts';
 import { startStack } from '../../scripts/support/stack.ts';
 import type { Stack } from '../../scripts/support/stack.ts';
-import { startPinnedClients } from '../support/pinnedClients.ts';
-import type { Attempt, PinnedClients } from '../support/pinnedClients.ts';
-import { skuOn } from '../support/traffic.ts';
+import { startPinnedClients } from '../support/systems/pinnedClients.ts';
+import type { Attempt, PinnedClients } from '../support/systems/pinnedClients.ts';
+import { skuOn } from '../support/engines/traffic.ts';
+import { pause } from '../../src/core/async/pause.ts';
 
 const SERVERS = 4;
 const SHARDS = 16;
@@ -150,7 +151,3 @@ describe('a frozen server', () => {
     expect(flows).to.equal(done.length + happened + late);
   };
 });
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}

@@ -6,10 +6,10 @@ import { httpClient } from '../../scripts/support/httpClient.ts';
 import type { HttpClient } from '../../scripts/support/httpClient.ts';
 import { startStack } from '../../scripts/support/stack.ts';
 import type { Stack } from '../../scripts/support/stack.ts';
-import { startPinnedClients } from '../support/pinnedClients.ts';
-import type { Attempt, PinnedClients } from '../support/pinnedClients.ts';
-import { residentBytes } from '../support/processMemory.ts';
-import { skuOn } from '../support/traffic.ts';
+import { startPinnedClients } from '../support/systems/pinnedClients.ts';
+import type { Attempt, PinnedClients } from '../support/systems/pinnedClients.ts';
+import { residentBytes } from '../support/run/processMemory.ts';
+import { skuOn } from '../support/engines/traffic.ts';
 
 const SHARDS = 16;
 /** The only shard on the second server. */

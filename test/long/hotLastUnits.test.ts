@@ -1,15 +1,15 @@
 import { expect } from 'chai';
-import { startGateway } from '../../src/app.ts';
-import type { Gateway } from '../../src/app.ts';
-import type { BackendPorts } from '../../src/backendPorts.ts';
-import { loadConfig } from '../../src/config.ts';
+import { startGateway } from '../../src/app/startGateway.ts';
+import type { Gateway } from '../../src/app/startGateway.ts';
+import type { BackendPorts } from '../../src/app/backendPorts.ts';
+import { loadConfig } from '../../src/config/config.ts';
 import type { Operation } from '../../src/core/operation.ts';
 import { createLog } from '../../src/log.ts';
 import { httpClient } from '../../scripts/support/httpClient.ts';
 import type { HttpClient } from '../../scripts/support/httpClient.ts';
-import { fresh } from '../support/gateway.ts';
-import { hotRowsOf, rowsBalance } from '../support/hotRows.ts';
-import { stack } from '../support/setup.ts';
+import { fresh } from '../support/gateway/gateway.ts';
+import { hotRowsOf, rowsBalance } from '../support/hot/hotRows.ts';
+import { stack } from '../support/run/setup.ts';
 
 const UNITS = 20_000;
 const SUB_ROWS = 16;

@@ -9,8 +9,8 @@ import { httpClient } from '../../scripts/support/httpClient.ts';
 import type { HttpClient } from '../../scripts/support/httpClient.ts';
 import { startStack } from '../../scripts/support/stack.ts';
 import type { Stack } from '../../scripts/support/stack.ts';
-import { residentBytes } from '../support/processMemory.ts';
-import { skuOn } from '../support/traffic.ts';
+import { residentBytes } from '../support/run/processMemory.ts';
+import { skuOn } from '../support/engines/traffic.ts';
 
 const CAPACITY_CLIENTS = 64;
 const CAPACITY_MS = 5_000;

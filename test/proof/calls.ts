@@ -11,7 +11,7 @@ import {
   timed,
   outcomeOf,
 } from './answers.ts';
-import type { RoundSkus } from './goods.ts';
+import type { RoundSkus } from './skus.ts';
 import type {
   DeductionLine,
   DeductionSent,

@@ -1,23 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Cut } from '../support/wireProxy.ts';
+import type { Cut } from '../support/wire/wireProxy.ts';
 import { sendResize } from './calls.ts';
-import type { Scene } from './calls.ts';
-import { ROW_COUNTS } from './goods.ts';
+import { ROW_COUNTS } from './skus.ts';
 import type { Random } from './random.ts';
 import type { GatewaySlot } from './slot.ts';
+import type { BenchFault } from './benchFault.ts';
 import { TIER_FAULTS } from './tierFaults.ts';
 import type { ProofWorld } from './world.ts';
-
-/** One kind of fault that a round can inject. */
-export interface BenchFault {
-  readonly kind: string;
-  /** False where this server product cannot have the fault. */
-  readonly fitsProduct?: (product: string) => boolean;
-  /** False where the world lacks the part that the fault breaks. */
-  readonly hasTarget?: (world: ProofWorld) => boolean;
-  /** Injects the fault. @returns a function that repairs it; it may take a while, and must be called */
-  begin(world: ProofWorld, random: Random, scene: Scene): Promise<() => Promise<void>>;
-}
 
 const aServer = (world: ProofWorld, random: Random): number => random.whole(0, world.servers.length - 1);
 

@@ -13,11 +13,11 @@ import {
   sendSale,
 } from './calls.ts';
 import type { Scene } from './calls.ts';
-import { pickOnDifferentShards, ROW_COUNTS, scarceOf } from './goods.ts';
+import { pickOnDifferentShards, ROW_COUNTS, scarceOf } from './skus.ts';
 import type { DeductionLine, Entry, Write } from './history.ts';
 import { anyLine, doneOrder, latelyRestocked, recent } from './recent.ts';
 
-/** One operation of the product, as traffic. A new operation joins the bench with one more entry in `BENCH_OPERATIONS`. */
+/** One operation of the product, as traffic. A new operation joins with one more entry in `BENCH_OPERATIONS`. */
 export interface TrafficOperation {
   readonly name: string;
   /** How often it is picked, relative to the others. */

@@ -1,6 +1,6 @@
-import { SELLABLE_MS_MAX } from './bounds.ts';
+import { SELLABLE_MS_MAX } from './rules/bounds.ts';
 import type { Scene } from './calls.ts';
-import { scarceOf } from './goods.ts';
+import { scarceOf } from './skus.ts';
 import { isConflict, NOT_SENT } from './history.ts';
 import type { AdjustmentSent, DeductionLine, DeductionSent, Entry, Write } from './history.ts';
 

@@ -13,23 +13,24 @@ import {
   sellOutAgain,
   sendSplitAgain,
   quiescentState,
-} from './aftermath.ts';
-import type { Violation } from './books.ts';
-import { SELLABLE_MS_MAX } from './bounds.ts';
+} from './finalChecks.ts';
+import type { Violation } from './rules/books.ts';
+import { SELLABLE_MS_MAX } from './rules/bounds.ts';
 import { resend, sendOpening, sendResize } from './calls.ts';
 import type { Scene } from './calls.ts';
-import { check } from './checker.ts';
-import { isWrite } from './effects.ts';
+import { check } from './rules/checker.ts';
+import { isWrite } from './rules/effects.ts';
 import { canBegin, BENCH_FAULTS } from './faults.ts';
-import type { BenchFault } from './faults.ts';
-import { createRoundSkus, ROW_COUNTS } from './goods.ts';
-import type { RoundSkus } from './goods.ts';
+import type { BenchFault } from './benchFault.ts';
+import { createRoundSkus, ROW_COUNTS } from './skus.ts';
+import type { RoundSkus } from './skus.ts';
 import { NOT_SENT } from './history.ts';
 import type { Entry, FinalState } from './history.ts';
 import { BENCH_OPERATIONS } from './operations.ts';
 import { seeded } from './random.ts';
 import type { Random } from './random.ts';
 import type { ProofWorld } from './world.ts';
+import { errorText } from '../../src/core/text/errorText.ts';
 
 export interface RoundOptions {
   /** A kind of `BENCH_FAULTS`, or `mix` for several at once that change over time. */
@@ -117,7 +118,7 @@ export async function runRound(world: ProofWorld, options: RoundOptions): Promis
       evidence: { history: scene.history, final },
     };
   } catch (error) {
-    const what = error instanceof Error ? error.message : String(error);
+    const what = errorText(error);
     return {
       ...summary,
       resolveMs: [],

@@ -1,6 +1,6 @@
-import type { RedisProcess } from '../../scripts/cluster/redis.ts';
-import { askServer } from '../support/precheck.ts';
-import type { BenchFault } from './faults.ts';
+import type { RedisProcess } from '../../scripts/cluster/redis/redis.ts';
+import { askServer } from '../support/systems/precheckGateway.ts';
+import type { BenchFault } from './benchFault.ts';
 import type { ProofWorld } from './world.ts';
 
 /** A fault of Redis, for worlds that have one. */

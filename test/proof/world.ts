@@ -2,7 +2,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import mysql from 'mysql2/promise';
 import type { DatabaseServer } from '../../scripts/cluster/contract.ts';
-import type { RedisProcess } from '../../scripts/cluster/redis.ts';
+import type { RedisProcess } from '../../scripts/cluster/redis/redis.ts';
 import { ownPath } from '../../scripts/cluster/ownership.ts';
 import { startGatewayProcess } from '../../scripts/support/gatewayProcess.ts';
 import type { GatewayProcess } from '../../scripts/support/gatewayProcess.ts';
@@ -11,11 +11,11 @@ import type { HttpClient } from '../../scripts/support/httpClient.ts';
 import { projectPath } from '../../scripts/support/paths.ts';
 import type { Stack } from '../../scripts/support/stack.ts';
 import { tierEnvironment } from '../../scripts/support/tiers.ts';
-import type { ShardsFile } from '../../src/shardsFile.ts';
-import type { EngineName } from '../support/engines.ts';
-import { eventually } from '../support/eventually.ts';
-import { startWireProxy } from '../support/wireProxy.ts';
-import type { WireProxy } from '../support/wireProxy.ts';
+import type { ShardsFile } from '../../src/config/shardsFile.ts';
+import type { EngineName } from '../support/engines/engines.ts';
+import { eventually } from '../support/run/eventually.ts';
+import { startWireProxy } from '../support/wire/wireProxy.ts';
+import type { WireProxy } from '../support/wire/wireProxy.ts';
 import { GatewaySlot } from './slot.ts';
 
 /** The system that a round breaks and repairs: real servers, a proxy in front of each, and gateways behind them. */

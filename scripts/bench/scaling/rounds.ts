@@ -1,4 +1,4 @@
-import { queryOnce } from '../../cluster/ask.ts';
+import { queryOnce } from '../../cluster/queryOnce.ts';
 import type { Cluster } from '../../cluster/contract.ts';
 import { readBooks } from '../../support/books.ts';
 import type { Arm } from '../arms.ts';

@@ -1,9 +1,9 @@
 import { SCALING, SCALING_CONTROL } from '../arms.ts';
-import { verdictOn } from '../figures.ts';
-import type { FigureRow } from '../figures.ts';
+import { verdictOn } from '../report/figures.ts';
+import type { FigureRow } from '../report/figures.ts';
 import type { Run } from '../measure.ts';
-import { spreadOf } from '../statistics.ts';
-import type { Spread } from '../statistics.ts';
+import { spreadOf } from '../report/statistics.ts';
+import type { Spread } from '../report/statistics.ts';
 import { connectionsFor, SUB_ROWS } from './setting.ts';
 
 /** One run on `sub_rows` sub-rows; a run of the control has `sub_rows` SKUs instead. */

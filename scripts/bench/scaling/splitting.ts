@@ -1,6 +1,6 @@
 import { httpClient } from '../../support/httpClient.ts';
 import type { HttpClient } from '../../support/httpClient.ts';
-import type { BenchStock } from '../shelves.ts';
+import type { BenchStock } from '../stock.ts';
 
 /** The longest wait for units to be moved from the first row to all rows. */
 const SPREAD_MS = 20_000;

@@ -1,6 +1,6 @@
-import type { CartKey, Hold, WithRow, Transfer } from '../nouns.ts';
+import type { CartKey, Hold, WithRow, Transfer } from '../types.ts';
 import type { Deduct, HoldLines, LineWithRow } from '../operation.ts';
-import { stockRowKeyText } from '../nouns.ts';
+import { stockRowKeyText } from '../types.ts';
 import { refusedLines } from '../outcome.ts';
 import type {
   DeductedLine,
@@ -13,8 +13,8 @@ import type {
   Refused,
   RefusedLine,
 } from '../outcome.ts';
-import { idStatusOf } from '../standing.ts';
-import type { IdStatus } from '../standing.ts';
+import { idStatusOf } from '../idStatus.ts';
+import type { IdStatus } from '../idStatus.ts';
 import type { Ledger, LedgerFlow } from './ledger.ts';
 
 /**

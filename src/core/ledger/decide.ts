@@ -1,4 +1,4 @@
-import type { Flow, RowRef } from '../nouns.ts';
+import type { Flow, RowRef } from '../types.ts';
 import type {
   Adjust,
   Cancel,

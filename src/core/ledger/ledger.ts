@@ -1,7 +1,7 @@
-import { flowKeyText, stockRowKeyText, STOCK_LIMIT } from '../nouns.ts';
-import type { Flow, FlowKey, Hold, WithRow, Transfer } from '../nouns.ts';
-import { StockRowDraft } from './shelf.ts';
-import type { StockRowChange, LedgerStockRow } from './shelf.ts';
+import { flowKeyText, stockRowKeyText, STOCK_LIMIT } from '../types.ts';
+import type { Flow, FlowKey, Hold, WithRow, Transfer } from '../types.ts';
+import { StockRowDraft } from './stockRowDraft.ts';
+import type { StockRowChange, LedgerStockRow } from './stockRowDraft.ts';
 
 /** The fields of a flow that decisions use. */
 export type LedgerFlow = Pick<

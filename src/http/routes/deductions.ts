@@ -1,9 +1,9 @@
-import type { DeadlineMs, FlowKey } from '../../core/nouns.ts';
+import type { DeadlineMs, FlowKey } from '../../core/types.ts';
 import type { Deducted } from '../../core/outcome.ts';
-import { shown } from '../../core/shown.ts';
-import type { Trace } from '../../core/trace.ts';
-import type { Order, OrderAnswer } from '../../service/deductOrder.ts';
-import type { FoundDeduction, LineRead } from '../../service/lookUpLines.ts';
+import { shown } from '../../core/text/shown.ts';
+import type { Trace } from '../../core/ports/tracer.ts';
+import type { Order, OrderAnswer } from '../../service/orders/deductOrder.ts';
+import type { FoundDeduction, LineRead } from '../../service/orders/lookUpLines.ts';
 import { invalid, json, problem } from '../errors.ts';
 import type { Reply } from '../errors.ts';
 import { failureReply } from '../failureReply.ts';

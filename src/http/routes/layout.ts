@@ -1,4 +1,4 @@
-import type { DeadlineMs } from '../../core/nouns.ts';
+import type { DeadlineMs } from '../../core/types.ts';
 import type { NotDone, Refused, OutcomeInDoubt } from '../../core/outcome.ts';
 import type { Resized } from '../../service/hot/resize.ts';
 import * as schemas from '../adminSchemas.ts';

@@ -1,6 +1,6 @@
-import type { DeadlineMs } from '../../core/nouns.ts';
+import type { DeadlineMs } from '../../core/types.ts';
 import type { NotDone } from '../../core/outcome.ts';
-import type { NoSuchSku, Reconciled } from '../../service/reconcile.ts';
+import type { NoSuchSku, Reconciled } from '../../service/reconcile/reconcile.ts';
 import * as schemas from '../adminSchemas.ts';
 import { exactJson, problem } from '../errors.ts';
 import type { Reply } from '../errors.ts';

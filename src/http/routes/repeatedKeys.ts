@@ -1,5 +1,5 @@
-import { flowKeyText } from '../../core/nouns.ts';
-import type { FlowKey } from '../../core/nouns.ts';
+import { flowKeyText } from '../../core/types.ts';
+import type { FlowKey } from '../../core/types.ts';
 import type { Fault } from '../../schema/compile.ts';
 
 /**

@@ -1,8 +1,8 @@
-import type { DeadlineMs } from '../../core/nouns.ts';
+import type { DeadlineMs } from '../../core/types.ts';
 import type { Return } from '../../core/operation.ts';
-import type { Trace } from '../../core/trace.ts';
-import type { CancelAnswer, Cancellation } from '../../service/cancelOrder.ts';
-import type { ReturnAnswer } from '../../service/returnGoods.ts';
+import type { Trace } from '../../core/ports/tracer.ts';
+import type { CancelAnswer, Cancellation } from '../../service/orders/cancelOrder.ts';
+import type { ReturnAnswer } from '../../service/orders/returnUnits.ts';
 import { cancellationFailure } from '../cancellationFailure.ts';
 import { invalid, json } from '../errors.ts';
 import { failureReply } from '../failureReply.ts';

@@ -1,10 +1,10 @@
-import type { DeadlineMs } from '../../core/nouns.ts';
+import type { DeadlineMs } from '../../core/types.ts';
 import type { NotDone } from '../../core/outcome.ts';
-import { shown } from '../../core/shown.ts';
-import type { Trace } from '../../core/trace.ts';
+import { shown } from '../../core/text/shown.ts';
+import type { Trace } from '../../core/ports/tracer.ts';
 import type { AvailableStock, Consistency } from '../../service/precheck/findAvailability.ts';
-import type { FlowsQuery, FoundFlowsPage } from '../../service/readFlows.ts';
-import type { SkuStock } from '../../service/readSku.ts';
+import type { FlowsQuery, FoundFlowsPage } from '../../service/orders/readFlows.ts';
+import type { SkuStock } from '../../service/stock/readSku.ts';
 import { decodeCursor, encodeCursor } from '../cursor.ts';
 import { invalid, json } from '../errors.ts';
 import { failureReply } from '../failureReply.ts';

@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
-import type { ShardIndex } from '../../core/nouns.ts';
-import type { ReplicaState, ShardState } from '../../core/ports.ts';
-import type { RankedSku } from '../../service/hottestSkus.ts';
+import type { ShardIndex } from '../../core/types.ts';
+import type { ReplicaState, ShardState } from '../../core/ports/shardOverview.ts';
+import type { RankedSku } from '../../service/hot/hottestSkus.ts';
 import * as schemas from '../adminSchemas.ts';
 import { json, problem } from '../errors.ts';
 import { route } from '../route.ts';

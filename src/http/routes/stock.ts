@@ -1,9 +1,9 @@
-import type { DeadlineMs } from '../../core/nouns.ts';
+import type { DeadlineMs } from '../../core/types.ts';
 import type { Adjust, Open, SetSale } from '../../core/operation.ts';
 import type { AppliedOutcome } from '../../core/outcome.ts';
-import type { Trace } from '../../core/trace.ts';
-import type { Routed } from '../../service/applyOperation.ts';
-import type { OpenAnswer } from '../../service/openSku.ts';
+import type { Trace } from '../../core/ports/tracer.ts';
+import type { Routed } from '../../service/orders/applyOperation.ts';
+import type { OpenAnswer } from '../../service/stock/openSku.ts';
 import * as schemas from '../adminSchemas.ts';
 import { invalid, json, problem } from '../errors.ts';
 import type { Reply } from '../errors.ts';

@@ -1,4 +1,4 @@
-import { shown } from '../../core/shown.ts';
+import { shown } from '../../core/text/shown.ts';
 import { problem } from '../errors.ts';
 import type { Reply } from '../errors.ts';
 

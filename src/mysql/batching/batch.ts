@@ -1,15 +1,16 @@
+import { BATCH_ERROR } from '../connection/batchError.ts';
 import { ownedSkusOf } from '../../core/operation.ts';
 import { decide } from '../../core/ledger/decide.ts';
 import type { BatchOperation, Decision } from '../../core/ledger/decide.ts';
 import { Ledger } from '../../core/ledger/ledger.ts';
 import type { LedgerRows, WriteSet } from '../../core/ledger/ledger.ts';
-import type { DeadlineMs, FlowKey } from '../../core/nouns.ts';
+import type { DeadlineMs, FlowKey } from '../../core/types.ts';
 import type { WrongShard, OutcomeOf } from '../../core/outcome.ts';
-import type { Connection } from '../connection.ts';
-import { CommitUnanswered, Raced, SERVER_ERROR, ServerError, Unavailable } from '../failures.ts';
-import { applyBatch, BATCH_ERROR, partValues } from '../sql/applyBatch.ts';
-import { lookUp } from '../sql/lookUp.ts';
-import type { LookedUp, RowsQuery } from '../sql/lookUp.ts';
+import type { Connection } from '../connection/connection.ts';
+import { CommitUnanswered, Raced, SERVER_ERROR, ServerError, Unavailable } from '../connection/failures.ts';
+import { applyBatch, partValues } from '../sql/batch/applyBatch.ts';
+import { lookUp } from '../sql/batch/lookUp.ts';
+import type { LookedUp, RowsQuery } from '../sql/batch/lookUp.ts';
 import type { RequiredRead, Hints } from './hints.ts';
 import type { ShardClock } from './shardClock.ts';
 

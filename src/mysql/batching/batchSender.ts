@@ -1,19 +1,20 @@
 import { DEFERRED } from '../../core/ledger/claim.ts';
 import type { BatchOperation } from '../../core/ledger/decide.ts';
 import type { OutcomeOf } from '../../core/outcome.ts';
-import { hadNoEffect, reasonOf, SERVER_ERROR, ServerError } from '../failures.ts';
-import { LOCK_ERROR_MS } from '../sql/prepareSession.ts';
-import { IN_DOUBT_READ_MS, WORK_MS } from '../transaction.ts';
+import { hadNoEffect, SERVER_ERROR, ServerError } from '../connection/failures.ts';
+import { LOCK_ERROR_MS } from '../sql/session/prepareSession.ts';
+import { IN_DOUBT_READ_MS, WORK_MS } from '../connection/transaction.ts';
 import { BatchUnanswered, runBatch } from './batch.ts';
 import type { Decisions } from './batch.ts';
 import type { Hints } from './hints.ts';
-import { HoldFinder } from './holderNamer.ts';
-import type { ShortOperation } from './holderNamer.ts';
-import { splitByShard } from './parts.ts';
-import type { ShardOperations } from './parts.ts';
-import type { BatchQueue, QueuedOperation } from './queue.ts';
-import { resolveInDoubtBatch } from './recall.ts';
-import { findLockConflicts } from './sortOut.ts';
+import { HoldFinder } from './holdFinder.ts';
+import type { ShortOperation } from './holdFinder.ts';
+import { splitByShard } from './shardOperations.ts';
+import type { ShardOperations } from './shardOperations.ts';
+import type { BatchQueue, QueuedOperation } from './batchQueue.ts';
+import { resolveInDoubtBatch } from './resolveInDoubt.ts';
+import { findLockConflicts } from './findLockConflicts.ts';
+import { errorText } from '../../core/text/errorText.ts';
 
 /**
  * The longest time for a batch. It is below the 5 s that the shard allows, and long enough to receive the error of a
@@ -80,7 +81,7 @@ export class BatchSender {
         );
       else if (error instanceof ServerError && error.number === SERVER_ERROR.lockWaitTimeout)
         await this.#handleLocks(parts, batch, error);
-      else if (hadNoEffect(error)) answerNotDone(batch, reasonOf(error));
+      else if (hadNoEffect(error)) answerNotDone(batch, errorText(error));
       else throw error;
     }
   }
@@ -115,7 +116,7 @@ export class BatchSender {
       if (!hadNoEffect(error)) throw error;
       answerNotDone(
         lacking.map(({ queued }) => queued),
-        reasonOf(error),
+        errorText(error),
       );
     }
   }

@@ -1,8 +1,8 @@
 import type { BatchOperation } from '../../core/ledger/decide.ts';
-import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
+import type { DeadlineMs, ShardIndex } from '../../core/types.ts';
 import type { Operation } from '../../core/operation.ts';
 import type { OutcomeOf } from '../../core/outcome.ts';
-import type { StockEngine } from '../../core/ports.ts';
+import type { StockEngine } from '../../core/ports/stockEngine.ts';
 import type { Shard } from '../shard.ts';
 import { TextbookEngine } from '../textbookEngine.ts';
 import { ServerWriter } from './serverWriter.ts';

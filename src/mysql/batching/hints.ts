@@ -1,6 +1,6 @@
 import type { BatchOperation, Decision } from '../../core/ledger/decide.ts';
 import type { LedgerRows } from '../../core/ledger/ledger.ts';
-import { stockRowKeyText } from '../../core/nouns.ts';
+import { stockRowKeyText } from '../../core/types.ts';
 import type { LineWithRow } from '../../core/operation.ts';
 import type { WrongShard } from '../../core/outcome.ts';
 import { SeenKeys } from './seenKeys.ts';
@@ -19,7 +19,7 @@ export type RequiredRead = 'nothing' | 'ids' | 'all';
 export class Hints {
   /** Operations that could not be decided without all their rows. */
   readonly #undecided = new WeakSet<BatchOperation>();
-  /** Units that could be taken of a stock row (by `stockRowKeyText`) when it was last read, less what was taken since. */
+  /** Units that could be taken of a stock row (by its key text) when it was last read, less what was taken since. */
   readonly #leaved = new Map<string, number>();
   readonly #seen = new SeenKeys();
 

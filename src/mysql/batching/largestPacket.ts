@@ -1,8 +1,8 @@
-import { SUB_ROWS_LIMIT } from '../../core/layout.ts';
+import { SUB_ROWS_LIMIT } from '../../core/hot/layout.ts';
 import type { LedgerFlow, NewTransfer, WriteSet } from '../../core/ledger/ledger.ts';
-import { LINES_LIMIT, QUANTITY_LIMIT, STOCK_LIMIT } from '../../core/nouns.ts';
-import type { SqlValue } from '../connection.ts';
-import { partValues } from '../sql/applyBatch.ts';
+import { LINES_LIMIT, QUANTITY_LIMIT, STOCK_LIMIT } from '../../core/types.ts';
+import type { SqlValue } from '../connection/connection.ts';
+import { partValues } from '../sql/batch/applyBatch.ts';
 
 /** Default for the most lines in a batch: more add latency and no speed. An order with more lines is sent alone. */
 export const LINES_MAX = 512;

@@ -1,4 +1,4 @@
-import type { FlowKey } from '../../core/nouns.ts';
+import type { FlowKey } from '../../core/types.ts';
 
 /** The most keys that are remembered, a power of two. Of two keys in one place the newer stays. */
 const PLACES = 2 ** 18;

@@ -1,13 +1,13 @@
 import { stockRowKeysOf } from '../../core/operation.ts';
 import type { BatchOperation } from '../../core/ledger/decide.ts';
-import type { DeadlineMs } from '../../core/nouns.ts';
+import type { DeadlineMs } from '../../core/types.ts';
 import type { OutcomeOf } from '../../core/outcome.ts';
 import type { Shard } from '../shard.ts';
-import { WORK_MS } from '../transaction.ts';
+import { WORK_MS } from '../connection/transaction.ts';
 import { BatchSender } from './batchSender.ts';
 import { Hints } from './hints.ts';
-import { BatchQueue } from './queue.ts';
-import type { BatchClass, QueuedOperation } from './queue.ts';
+import { BatchQueue } from './batchQueue.ts';
+import type { BatchClass, QueuedOperation } from './batchQueue.ts';
 
 /** A batch that takes longer may be waiting for a lock. Batches with other SKUs may then overtake it. */
 const LATE_MS = 100;

@@ -1,4 +1,4 @@
-import type { DeadlineMs } from '../../core/nouns.ts';
+import type { DeadlineMs } from '../../core/types.ts';
 
 /** Two clocks that were compared within this time have not drifted apart by more than a few milliseconds. */
 const READING_AGE_MS_MAX = 60_000;

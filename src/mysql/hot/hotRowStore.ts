@@ -1,13 +1,13 @@
-import { RowsUnavailable } from '../../core/hotPorts.ts';
-import type { FoundRows, HotRows, IdPage, SaleState, ExistingId, UnfinishedSkus } from '../../core/hotPorts.ts';
-import type { DeadlineMs, FlowKey, FoundHold, ShardIndex, Transfer } from '../../core/nouns.ts';
+import { RowsUnavailable } from '../../core/ports/hotRows.ts';
+import type { ExistingId, FoundRows, HotRows, IdPage, SaleState, UnfinishedSkus } from '../../core/ports/hotRows.ts';
+import type { DeadlineMs, FlowKey, FoundHold, ShardIndex, Transfer } from '../../core/types.ts';
 import type { NotDone } from '../../core/outcome.ts';
-import type { ReportUnreadable } from '../../core/unreadable.ts';
-import type { Connection } from '../connection.ts';
-import { hadNoEffect, reasonOf } from '../failures.ts';
+import type { ReportUnreadable } from '../../core/unreadableRow.ts';
+import type { Connection } from '../connection/connection.ts';
+import { hadNoEffect } from '../connection/failures.ts';
 import type { Shard } from '../shard.ts';
-import { isText, quotedBytes, textOf } from '../sql/bytes.ts';
-import { readHolds } from '../sql/holds.ts';
+import { isText, quotedBytes, textOf } from '../sql/text/bytes.ts';
+import { readHolds } from '../sql/flows/holds.ts';
 import {
   closeRows,
   countRows,
@@ -17,9 +17,10 @@ import {
   readHotRows,
   readSale,
   clearTransfers,
-} from '../sql/hotRows.ts';
-import { findStandingIds, insertPointers, readIds } from '../sql/pointers.ts';
-import { autocommitOn } from './runOn.ts';
+} from '../sql/hot/hotRows.ts';
+import { findStandingIds, insertPointers, readIds } from '../sql/flows/pointers.ts';
+import { autocommitOn } from './autocommitOn.ts';
+import { errorText } from '../../core/text/errorText.ts';
 
 /** After this time without progress on a SKU, another gateway takes the work over. */
 const STALE_MS = 1_500;
@@ -166,7 +167,7 @@ export class HotRowStore implements HotRows {
     try {
       return await shard.pool.lend(deadlineMs, work);
     } catch (error) {
-      if (hadNoEffect(error)) throw new RowsUnavailable(reasonOf(error));
+      if (hadNoEffect(error)) throw new RowsUnavailable(errorText(error));
       throw error;
     }
   }

@@ -1,10 +1,10 @@
-import type { FoundLayout, Layouts, ReplaceOutcome } from '../../core/hotPorts.ts';
-import type { Layout } from '../../core/layout.ts';
-import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
+import type { FoundLayout, Layouts, ReplaceOutcome } from '../../core/ports/layouts.ts';
+import type { Layout } from '../../core/hot/layout.ts';
+import type { DeadlineMs, ShardIndex } from '../../core/types.ts';
 import type { ReadFailure } from '../../core/outcome.ts';
-import type { Connection } from '../connection.ts';
-import type { ReportUnreadable } from '../../core/unreadable.ts';
-import { CommitUnanswered, hadNoEffect, LeftTransaction, reasonOf } from '../failures.ts';
+import type { Connection } from '../connection/connection.ts';
+import type { ReportUnreadable } from '../../core/unreadableRow.ts';
+import { CommitUnanswered, hadNoEffect, LeftTransaction } from '../connection/failures.ts';
 import type { Shard } from '../shard.ts';
 import {
   freeLease,
@@ -14,10 +14,11 @@ import {
   takeLease,
   takeOverLayout,
   touchLayout,
-} from '../sql/layouts.ts';
-import { transact } from '../transaction.ts';
-import type { Transaction } from '../transaction.ts';
-import { autocommitOn } from './runOn.ts';
+} from '../sql/hot/layouts.ts';
+import { transact } from '../connection/transaction.ts';
+import type { Transaction } from '../connection/transaction.ts';
+import { autocommitOn } from './autocommitOn.ts';
+import { errorText } from '../../core/text/errorText.ts';
 
 /** Layouts in MySQL, each on the shard that owns its SKU's slot. */
 export class LayoutStore implements Layouts {
@@ -46,7 +47,7 @@ export class LayoutStore implements Layouts {
       });
       return { is: 'not_done', reason: `the layout of a SKU cannot be read: ${layout.unreadable}` };
     } catch (error) {
-      if (hadNoEffect(error)) return { is: 'not_done', reason: reasonOf(error) };
+      if (hadNoEffect(error)) return { is: 'not_done', reason: errorText(error) };
       throw error;
     }
   }

@@ -1,17 +1,17 @@
-import { STOCK_LIMIT } from '../../core/nouns.ts';
+import { STOCK_LIMIT } from '../../core/types.ts';
 import type { Adjust } from '../../core/operation.ts';
 import { refused } from '../../core/outcome.ts';
 import type { AppliedOutcome } from '../../core/outcome.ts';
-import { Raced } from '../failures.ts';
-import type { Change } from '../settle.ts';
-import { addStock } from '../sql/addStock.ts';
-import { insertAdjustment } from '../sql/insertAdjustment.ts';
-import { lockAdjustment } from '../sql/lockAdjustment.ts';
-import { ownSlots } from '../sql/ownSlots.ts';
-import { readFirstRows } from '../sql/readShelves.ts';
-import { readTotal } from '../sql/stockTotal.ts';
-import { writeOffStock } from '../sql/writeOffStock.ts';
-import type { Transaction } from '../transaction.ts';
+import { Raced } from '../connection/failures.ts';
+import type { Change } from '../connection/commitChange.ts';
+import { addStock } from '../sql/stock/addStock.ts';
+import { insertAdjustment } from '../sql/stock/insertAdjustment.ts';
+import { lockAdjustment } from '../sql/stock/lockAdjustment.ts';
+import { ownSlots } from '../sql/session/ownSlots.ts';
+import { readFirstRows } from '../sql/stock/readFirstRows.ts';
+import { readTotal } from '../sql/stock/stockTotal.ts';
+import { writeOffStock } from '../sql/stock/writeOffStock.ts';
+import type { Transaction } from '../connection/transaction.ts';
 
 /** Restocks or writes off, once per adjustment id: journal row first, then the stock, and the limit last. */
 export function adjust(operation: Adjust): Change<AppliedOutcome> {

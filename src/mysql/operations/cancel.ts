@@ -1,18 +1,18 @@
-import { flowKeyText } from '../../core/nouns.ts';
-import type { Flow, FlowKey, Hold, Line } from '../../core/nouns.ts';
+import { flowKeyText } from '../../core/types.ts';
+import type { Flow, FlowKey, Hold, Line } from '../../core/types.ts';
 import { skusOf } from '../../core/operation.ts';
 import type { Cancel } from '../../core/operation.ts';
 import { refused, refusedLines } from '../../core/outcome.ts';
 import type { CancelOutcome, RefusedLine } from '../../core/outcome.ts';
-import { Raced } from '../failures.ts';
-import type { Change } from '../settle.ts';
-import { addStock } from '../sql/addStock.ts';
-import { CANCELLATION, cancelFlows, insertReturns } from '../sql/giveBack.ts';
-import { insertFlows } from '../sql/insertFlows.ts';
-import { lockFlows } from '../sql/lockFlows.ts';
-import { ownSlots } from '../sql/ownSlots.ts';
-import type { Transaction } from '../transaction.ts';
-import { inOrderOfBytes, unitsOf } from './claim.ts';
+import { Raced } from '../connection/failures.ts';
+import type { Change } from '../connection/commitChange.ts';
+import { addStock } from '../sql/stock/addStock.ts';
+import { CANCELLATION, cancelFlows, insertReturns } from '../sql/flows/returnFlows.ts';
+import { insertFlows } from '../sql/flows/insertFlows.ts';
+import { lockFlows } from '../sql/flows/lockFlows.ts';
+import { ownSlots } from '../sql/session/ownSlots.ts';
+import type { Transaction } from '../connection/transaction.ts';
+import { inOrderOfBytes, unitsOf } from './claimLines.ts';
 
 /**
  * Returns the rest of an order's lines on one shard. A line that does not exist, or whose hold was undone, becomes a

@@ -1,12 +1,12 @@
-import { flowKeyText } from '../../core/nouns.ts';
-import type { Line } from '../../core/nouns.ts';
+import { flowKeyText } from '../../core/types.ts';
+import type { Line } from '../../core/types.ts';
 import { skusOf } from '../../core/operation.ts';
 import type { Deduct } from '../../core/operation.ts';
 import type { DeductOutcome } from '../../core/outcome.ts';
-import type { Change } from '../settle.ts';
-import { lockFlows } from '../sql/lockFlows.ts';
-import { ownSlots } from '../sql/ownSlots.ts';
-import { answered, claim } from './claim.ts';
+import type { Change } from '../connection/commitChange.ts';
+import { lockFlows } from '../sql/flows/lockFlows.ts';
+import { ownSlots } from '../sql/session/ownSlots.ts';
+import { answered, claim } from './claimLines.ts';
 
 /** Takes the stock of an order on one shard. */
 export function deduct(operation: Deduct): Change<DeductOutcome> {

@@ -1,14 +1,14 @@
-import { flowKeyText } from '../../core/nouns.ts';
-import type { Line } from '../../core/nouns.ts';
+import { flowKeyText } from '../../core/types.ts';
+import type { Line } from '../../core/types.ts';
 import { skusOf } from '../../core/operation.ts';
 import type { HoldLines } from '../../core/operation.ts';
 import type { HoldOutcome } from '../../core/outcome.ts';
-import { idStatusOf } from '../../core/standing.ts';
-import type { Change } from '../settle.ts';
-import { insertHolds } from '../sql/holds.ts';
-import { lockFlows } from '../sql/lockFlows.ts';
-import { ownSlots } from '../sql/ownSlots.ts';
-import { answered, claim } from './claim.ts';
+import { idStatusOf } from '../../core/idStatus.ts';
+import type { Change } from '../connection/commitChange.ts';
+import { insertHolds } from '../sql/flows/holds.ts';
+import { lockFlows } from '../sql/flows/lockFlows.ts';
+import { ownSlots } from '../sql/session/ownSlots.ts';
+import { answered, claim } from './claimLines.ts';
 
 /** Holds the stock of a cart's lines on one shard. The same attempt, repeated, finds its holds and adds nothing. */
 export function hold(operation: HoldLines): Change<HoldOutcome> {

@@ -1,11 +1,11 @@
 import type { Open } from '../../core/operation.ts';
 import { refused } from '../../core/outcome.ts';
 import type { AppliedOutcome } from '../../core/outcome.ts';
-import { Raced } from '../failures.ts';
-import type { Change } from '../settle.ts';
-import { insertStock } from '../sql/insertStock.ts';
-import { lockOpening } from '../sql/lockOpening.ts';
-import { ownSlots } from '../sql/ownSlots.ts';
+import { Raced } from '../connection/failures.ts';
+import type { Change } from '../connection/commitChange.ts';
+import { insertStock } from '../sql/stock/insertStock.ts';
+import { lockOpening } from '../sql/stock/lockOpening.ts';
+import { ownSlots } from '../sql/session/ownSlots.ts';
 
 /** Opens a SKU. Repeated with the same opening stock it is a replay, also when units were sold since. */
 export function open({ sku_id, leaved_amount }: Open): Change<AppliedOutcome> {

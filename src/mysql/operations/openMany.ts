@@ -1,10 +1,10 @@
 import { compareIdentifiers } from '../../core/identifier.ts';
 import type { WrongShard } from '../../core/outcome.ts';
-import type { OpenedMany, OpeningStock } from '../../core/ports.ts';
-import { Raced } from '../failures.ts';
-import type { Change } from '../settle.ts';
-import { insertOpenings, lockOpenings, readOpenings } from '../sql/openings.ts';
-import { ownSlots } from '../sql/ownSlots.ts';
+import type { OpenedMany, OpeningStock } from '../../core/ports/stockOpener.ts';
+import { Raced } from '../connection/failures.ts';
+import type { Change } from '../connection/commitChange.ts';
+import { insertOpenings, lockOpenings, readOpenings } from '../sql/stock/openings.ts';
+import { ownSlots } from '../sql/session/ownSlots.ts';
 
 /** Opens many SKUs in one transaction. SKUs that exist already are not changed. */
 export function openMany(stocks: readonly OpeningStock[]): Change<OpenedMany | WrongShard> {

@@ -1,9 +1,9 @@
 import type { SetSale } from '../../core/operation.ts';
 import { refused } from '../../core/outcome.ts';
 import type { AppliedOutcome } from '../../core/outcome.ts';
-import type { Change } from '../settle.ts';
-import { ownSlots } from '../sql/ownSlots.ts';
-import { isSale, setSale } from '../sql/setSale.ts';
+import type { Change } from '../connection/commitChange.ts';
+import { ownSlots } from '../sql/session/ownSlots.ts';
+import { isSale, setSale } from '../sql/stock/setSale.ts';
 
 /**
  * Starts or pauses the sale of a SKU. The state is in the stock row, so it holds on every gateway from the commit on.

@@ -1,4 +1,4 @@
-import type { DeadlineMs } from '../../core/nouns.ts';
+import type { DeadlineMs } from '../../core/types.ts';
 import type { ShardClock } from '../batching/shardClock.ts';
 
 /** A heartbeat may be this far ahead of its shard's computed time. If it is further ahead, the clock was set. */

@@ -1,7 +1,7 @@
-import { hadNoEffect } from '../failures.ts';
-import type { ConnectionPool } from '../pool.ts';
-import { writeHeartbeat, HEARTBEAT_MS } from '../sql/beatHeart.ts';
-import { LOCK_ERROR_MS } from '../sql/prepareSession.ts';
+import { hadNoEffect } from '../connection/failures.ts';
+import type { ConnectionPool } from '../connection/pool.ts';
+import { writeHeartbeat, HEARTBEAT_MS } from '../sql/session/writeHeartbeat.ts';
+import { LOCK_ERROR_MS } from '../sql/session/prepareSession.ts';
 
 /** After its own heartbeat a gateway waits a little longer than it must, so that the next is not too early. */
 const OWN_PAUSE_MS = HEARTBEAT_MS + 5;

@@ -1,18 +1,19 @@
 import { Breaker } from '../../core/breaker.ts';
-import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
-import type { ReplicaState } from '../../core/ports.ts';
+import type { DeadlineMs, ShardIndex } from '../../core/types.ts';
+import type { ReplicaState } from '../../core/ports/shardOverview.ts';
 import type { ShardClock } from '../batching/shardClock.ts';
-import { Connection } from '../connection.ts';
-import type { Address } from '../connection.ts';
-import { reasonOf, ShardRefused, Unavailable } from '../failures.ts';
-import { ConnectionPool } from '../pool.ts';
-import { checkReplica } from '../sql/checkReplica.ts';
-import { prepareReader } from '../sql/prepareReader.ts';
-import { readHeartbeat, readReplicaRows } from '../sql/readSights.ts';
-import type { ReplicaSkus } from '../sql/readSights.ts';
-import { AdmissionBound } from '../waitingRoom.ts';
+import { Connection } from '../connection/connection.ts';
+import type { Address } from '../connection/connection.ts';
+import { ShardRefused, Unavailable } from '../connection/failures.ts';
+import { ConnectionPool } from '../connection/pool.ts';
+import { checkReplica } from '../sql/session/checkReplica.ts';
+import { prepareReader } from '../sql/session/prepareReader.ts';
+import { readHeartbeat, readReplicaRows } from '../sql/readings/readReplicaRows.ts';
+import type { ReplicaSkus } from '../sql/readings/readReplicaRows.ts';
+import { AdmissionBound } from '../connection/admissionBound.ts';
 import { ageMsOf } from './age.ts';
 import type { AskedAt } from './age.ts';
+import { errorText } from '../../core/text/errorText.ts';
 
 export interface ReplicaOptions {
   readonly address: Address;
@@ -161,7 +162,7 @@ export class Replica {
         this.#fault =
           this.#refusal !== null
             ? { state: 'refused', reason: this.#refusal }
-            : { state: 'silent', reason: reasonOf(error) };
+            : { state: 'silent', reason: errorText(error) };
       throw error;
     }
   }

@@ -1,9 +1,9 @@
-import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
-import type { ReplicaState } from '../../core/ports.ts';
-import type { StockReading } from '../../core/sight.ts';
+import type { DeadlineMs, ShardIndex } from '../../core/types.ts';
+import type { ReplicaState } from '../../core/ports/shardOverview.ts';
+import type { StockReading } from '../../core/precheck/stockReading.ts';
 import type { ShardClock } from '../batching/shardClock.ts';
-import type { Address } from '../connection.ts';
-import type { ReplicaSku } from '../sql/readSights.ts';
+import type { Address } from '../connection/connection.ts';
+import type { ReplicaSku } from '../sql/readings/readReplicaRows.ts';
 import { ageMsOf } from './age.ts';
 import { Replica } from './replica.ts';
 

@@ -1,11 +1,11 @@
-import type { DeadlineMs } from '../../core/nouns.ts';
+import type { DeadlineMs } from '../../core/types.ts';
 import type { Adjust } from '../../core/operation.ts';
 import type { AppliedOutcome } from '../../core/outcome.ts';
-import { applyOperation } from '../applyOperation.ts';
-import type { Routed } from '../applyOperation.ts';
-import type { ServicePorts } from '../parts.ts';
-import { applyWithTransfers } from './applyFunded.ts';
-import { withFirstRow } from './placing.ts';
+import { applyOperation } from '../orders/applyOperation.ts';
+import type { Routed } from '../orders/applyOperation.ts';
+import type { ServicePorts } from '../servicePorts.ts';
+import { applyWithTransfers } from './applyWithTransfers.ts';
+import { withFirstRow } from '../routing/lineRouter.ts';
 
 /**
  * Restocks or writes off in the first row of a SKU, split or not. Units to be written off are fetched there from the

@@ -1,7 +1,7 @@
-import type { DeadlineMs, RowPlace } from '../../core/nouns.ts';
-import { pause } from '../freeHolds.ts';
-import type { PendingStockRequest } from './ask.ts';
-import type { AllRows } from './collect.ts';
+import type { DeadlineMs, RowPlace } from '../../core/types.ts';
+import { pause } from '../../core/async/pause.ts';
+import type { PendingStockRequest } from './stockRequest.ts';
+import type { AllRows } from './readAllRows.ts';
 import { receiveAll } from './transfers.ts';
 import type { TransferPorts } from './transfers.ts';
 

@@ -1,5 +1,6 @@
-import { RowsUnavailable } from '../../core/hotPorts.ts';
-import type { HotRows, Layouts, ReplaceOutcome } from '../../core/hotPorts.ts';
+import { RowsUnavailable } from '../../core/ports/hotRows.ts';
+import type { HotRows } from '../../core/ports/hotRows.ts';
+import type { Layouts, ReplaceOutcome } from '../../core/ports/layouts.ts';
 import {
   abortResize,
   beginResize,
@@ -8,14 +9,14 @@ import {
   isSamePlacement,
   placementFor,
   unsplitLayout,
-} from '../../core/layout.ts';
-import type { Layout, RowPlacement } from '../../core/layout.ts';
-import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
+} from '../../core/hot/layout.ts';
+import type { Layout, RowPlacement } from '../../core/hot/layout.ts';
+import type { DeadlineMs, ShardIndex } from '../../core/types.ts';
 import { refused } from '../../core/outcome.ts';
 import type { NotDone, Refused, OutcomeInDoubt } from '../../core/outcome.ts';
-import { pause } from '../freeHolds.ts';
-import type { Routing } from '../routing.ts';
-import type { LayoutCache } from './layoutCache.ts';
+import { pause } from '../../core/async/pause.ts';
+import type { Routing } from '../routing/routing.ts';
+import type { LayoutCache } from '../routing/layoutCache.ts';
 
 /** Closed rows serve no order, so a row that cannot be closed in this time postpones the resize. */
 const CLOSE_MS = 150;

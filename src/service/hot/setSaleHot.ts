@@ -1,10 +1,10 @@
-import type { Layout } from '../../core/layout.ts';
-import type { DeadlineMs } from '../../core/nouns.ts';
+import type { Layout } from '../../core/hot/layout.ts';
+import type { DeadlineMs } from '../../core/types.ts';
 import type { SetSale } from '../../core/operation.ts';
 import type { AppliedOutcome, NotDone } from '../../core/outcome.ts';
-import { applyOperation } from '../applyOperation.ts';
-import type { Routed } from '../applyOperation.ts';
-import type { ServicePorts } from '../parts.ts';
+import { applyOperation } from '../orders/applyOperation.ts';
+import type { Routed } from '../orders/applyOperation.ts';
+import type { ServicePorts } from '../servicePorts.ts';
 
 type Outcome = Routed<AppliedOutcome>;
 

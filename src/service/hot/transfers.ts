@@ -1,8 +1,8 @@
-import { RowsUnavailable } from '../../core/hotPorts.ts';
-import type { HotRows } from '../../core/hotPorts.ts';
-import type { PlannedTransfer } from '../../core/moves.ts';
-import type { DeadlineMs, ShardIndex, Transfer } from '../../core/nouns.ts';
-import type { StockEngine } from '../../core/ports.ts';
+import { RowsUnavailable } from '../../core/ports/hotRows.ts';
+import type { HotRows } from '../../core/ports/hotRows.ts';
+import type { PlannedTransfer } from '../../core/hot/rebalancePlan.ts';
+import type { DeadlineMs, ShardIndex, Transfer } from '../../core/types.ts';
+import type { StockEngine } from '../../core/ports/stockEngine.ts';
 
 /** The ports for moving units. */
 export interface TransferPorts {

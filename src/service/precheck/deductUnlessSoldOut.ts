@@ -1,7 +1,7 @@
-import type { DeadlineMs } from '../../core/nouns.ts';
-import { deductOrder } from '../deductOrder.ts';
-import type { Order, OrderAnswer } from '../deductOrder.ts';
-import type { ServicePorts } from '../parts.ts';
+import type { DeadlineMs } from '../../core/types.ts';
+import { deductOrder } from '../orders/deductOrder.ts';
+import type { Order, OrderAnswer } from '../orders/deductOrder.ts';
+import type { ServicePorts } from '../servicePorts.ts';
 import { endOfTurn } from './endOfTurn.ts';
 import type { Precheck } from './precheck.ts';
 

@@ -1,8 +1,9 @@
-import type { DeadlineMs } from '../../core/nouns.ts';
+import type { DeadlineMs } from '../../core/types.ts';
 import type { NotDone } from '../../core/outcome.ts';
-import type { StockReading, ReadingSource } from '../../core/sight.ts';
-import { mapWithLimit } from '../inWidth.ts';
-import type { SkuStock } from '../readSku.ts';
+import type { ReadingSource } from '../../core/ports/readingSource.ts';
+import type { StockReading } from '../../core/precheck/stockReading.ts';
+import { mapWithLimit } from '../tasks/mapWithLimit.ts';
+import type { SkuStock } from '../stock/readSku.ts';
 
 /** How fresh an answer must be. `cached`: it may be a little old. `primary`: it is read for this request. */
 export type Consistency = 'cached' | 'primary';

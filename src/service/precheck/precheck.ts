@@ -1,12 +1,14 @@
-import type { DeadlineMs, Line, ShardIndex } from '../../core/nouns.ts';
+import type { DeadlineMs, Line, ShardIndex } from '../../core/types.ts';
 import { refusedLines } from '../../core/outcome.ts';
 import type { Refused, RefusedLine } from '../../core/outcome.ts';
-import { StockReadFailed } from '../../core/sight.ts';
-import type { StockRowsReader, StockReading, ReadingSource } from '../../core/sight.ts';
-import type { LayoutCache } from '../hot/layoutCache.ts';
-import type { Routing } from '../routing.ts';
-import { readReplayIds } from './knownIds.ts';
-import { SoldOutSkus } from './soldOut.ts';
+import { StockReadFailed } from '../../core/ports/stockRowsReader.ts';
+import type { ReadingSource } from '../../core/ports/readingSource.ts';
+import type { StockRowsReader } from '../../core/ports/stockRowsReader.ts';
+import type { StockReading } from '../../core/precheck/stockReading.ts';
+import type { LayoutCache } from '../routing/layoutCache.ts';
+import type { Routing } from '../routing/routing.ts';
+import { readReplayIds } from './replayIds.ts';
+import { SoldOutSkus } from './soldOutSkus.ts';
 import type { Tier, TierName, TierWatcher } from './tier.ts';
 
 export interface PrecheckPorts {

@@ -1,6 +1,7 @@
-import type { DeadlineMs } from '../../core/nouns.ts';
+import { withTimeout } from '../../core/async/withTimeout.ts';
 import { isProgramFault } from '../../core/programFault.ts';
-import type { StockReading, ReadingSource } from '../../core/sight.ts';
+import type { ReadingSource } from '../../core/ports/readingSource.ts';
+import type { StockReading } from '../../core/precheck/stockReading.ts';
 
 export type TierName = 'memory' | 'redis' | 'replica';
 
@@ -72,7 +73,7 @@ export class Tier {
     if (nowMs < this.#pausedUntilMs) return sku_ids.map(() => null);
     const untilMs = nowMs + this.#waitMs;
     try {
-      return await within(this.#source.read(sku_ids, untilMs), untilMs);
+      return await withTimeout(this.#source.read(sku_ids, untilMs), this.#waitMs, () => new Error('no answer in time'));
     } catch (error) {
       if (isProgramFault(error)) this.#onFault(error);
       this.#pausedUntilMs = performance.now() + PAUSE_MS;
@@ -89,12 +90,4 @@ export class Tier {
     const bySku = new Map(sku_ids.map((sku_id, index) => [sku_id, readings[index] ?? null]));
     for (const { sku_id, resolve } of waiters) resolve(bySku.get(sku_id) ?? null);
   }
-}
-
-/** @throws when the work takes longer; a late result is dropped */
-function within<T>(work: Promise<T>, untilMs: DeadlineMs): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error('no answer in time')), Math.max(0, untilMs - performance.now()));
-    work.then(resolve, reject).finally(() => clearTimeout(timer));
-  });
 }

@@ -1,6 +1,7 @@
-import type { DeadlineMs, ShardIndex } from '../../core/nouns.ts';
-import type { RestockDelays } from '../../core/restockDelay.ts';
-import { pause } from '../freeHolds.ts';
+import type { DeadlineMs, ShardIndex } from '../../core/types.ts';
+import type { RestockDelays } from '../../core/ports/restockDelays.ts';
+import { pause } from '../../core/async/pause.ts';
+import { errorText } from '../../core/text/errorText.ts';
 
 /** The state of a shard afterwards. */
 export interface DelayReport {
@@ -73,7 +74,7 @@ async function applyTo(report: DelayReport, work: Work, shardMs: number): Promis
   try {
     return { ...report, ...(await work(report.shard, performance.now() + shardMs)) };
   } catch (error) {
-    return { ...report, is: 'failed', reason: error instanceof Error ? error.message : String(error) };
+    return { ...report, is: 'failed', reason: errorText(error) };
   }
 }
 

@@ -1,0 +1,209 @@
+/** P1 to P10 and the other promised figures, as data: the comparison, the formula, and the bounds. */
+import type { Pressure } from '../arms.ts';
+import type { MeasuredPair } from '../rounds.ts';
+import { meanOf, spreadOf } from './statistics.ts';
+import type { Spread } from './statistics.ts';
+
+export interface Figure {
+  readonly id: string;
+  readonly what: string;
+  readonly arm: string;
+  readonly reference: string;
+  readonly pressure: Pressure;
+  readonly connections: number;
+  /** Whether a larger or a smaller value is better. */
+  readonly better: 'more' | 'less';
+  /** Must hold. */
+  readonly floor: number;
+  /** The value to aim at. */
+  readonly goal: number;
+  /** Computes the figure of one round; null where a part of it could not be measured. */
+  readonly value: (pair: MeasuredPair) => number | null;
+}
+
+export type FigureVerdict = 'goal' | 'floor' | 'MISSED' | 'VOID' | 'not measured';
+
+export interface FigureRow extends Pick<Figure, 'id' | 'what' | 'connections' | 'better' | 'floor' | 'goal'> {
+  readonly spread: Spread | null;
+  /** Of each round. */
+  readonly values: readonly number[];
+  readonly verdict: FigureVerdict;
+}
+
+const rateRatio = ({ run, references }: MeasuredPair): number => run.rate / meanOf(references.map(({ rate }) => rate));
+const medianLatencyRatio = ({ run, references }: MeasuredPair): number =>
+  run.counted.p50Ms / meanOf(references.map(({ counted }) => counted.p50Ms));
+
+const p99ExcessInBatches = ({ run, references, raw }: MeasuredPair): number | null =>
+  raw === null
+    ? null
+    : (run.counted.p99Ms - meanOf(references.map(({ counted }) => counted.p99Ms))) / raw.medianBatchMs;
+
+function gatewayCpuRatio({ run, references: around }: MeasuredPair): number | null {
+  const references = around.map(({ cpuMicros }) => cpuMicros.server);
+  const gateway = run.cpuMicros.server;
+  return gateway === null || !references.every((micros) => micros !== null) ? null : gateway / meanOf(references);
+}
+
+const databaseCpuRatio = ({ run, raw }: MeasuredPair): number | null =>
+  run.cpuMicros.store === null || raw === null || raw.serverMicrosPerRow === null
+    ? null
+    : run.cpuMicros.store / raw.serverMicrosPerRow;
+
+type Bounds = readonly [floor: number, goal: number];
+type Parts = Pick<Figure, 'id' | 'what' | 'arm' | 'reference'> & Partial<Figure>;
+
+/** A row for each number of connections, with its bounds. */
+const rows = (parts: Parts, bounds: Readonly<Record<number, Bounds>>): Figure[] =>
+  Object.entries(bounds).map(([connections, [floor, goal]]) => ({
+    pressure: 'all_out',
+    better: 'more',
+    value: rateRatio,
+    ...parts,
+    connections: Number(connections),
+    floor,
+    goal,
+  }));
+
+const both = (floor: number, goal: number): Record<number, Bounds> => ({ 256: [floor, goal], 1_024: [floor, goal] });
+
+export const FIGURES: readonly Figure[] = [
+  ...rows(
+    { id: 'P1', what: 'one hot SKU ÷ echo', arm: 'hot', reference: 'echo' },
+    { 256: [0.6, 0.8], 1_024: [0.6, 0.9] },
+  ),
+  ...rows({ id: 'P2', what: 'one hot SKU ÷ textbook', arm: 'hot', reference: 'textbook_hot' }, both(10, 15)),
+  ...rows(
+    { id: 'P3', what: '1,024 SKUs ÷ echo', arm: 'many', reference: 'echo' },
+    { 256: [0.4, 0.6], 1_024: [0.5, 0.75] },
+  ),
+  ...rows({ id: 'P4', what: '1,024 SKUs ÷ textbook', arm: 'many', reference: 'textbook_many' }, both(3, 5)),
+  ...rows({ id: 'P5', what: 'one hot SKU ÷ Koa + Redis', arm: 'hot', reference: 'redis' }, both(0.7, 1)),
+  ...rows({ id: 'P6', what: 'sold out ÷ echo', arm: 'sold_out_early', reference: 'echo' }, both(0.85, 0.95)),
+  ...rows(
+    { id: 'engine', what: 'sold out, refused by the engine ÷ echo', arm: 'sold_out', reference: 'echo' },
+    both(0.85, 0.95),
+  ),
+  ...['hot', 'many'].flatMap((arm) =>
+    rows(
+      {
+        id: 'P7',
+        what: `(p99 − p99 of echo) ÷ 64-row batch, half of peak, ${arm}`,
+        arm,
+        reference: 'echo',
+        pressure: 'half_of_peak',
+        better: 'less',
+        value: p99ExcessInBatches,
+      },
+      { 256: [5, 3] },
+    ),
+  ),
+  ...rows(
+    { id: 'P8', what: '16 shards ÷ 1 shard, 1,024 SKUs', arm: 'many', reference: 'one_shard' },
+    { 1_024: [0.75, 0.9] },
+  ),
+  ...rows(
+    {
+      id: 'P9',
+      what: 'CPU of gateway ÷ CPU of echo, hot',
+      arm: 'hot',
+      reference: 'echo',
+      better: 'less',
+      value: gatewayCpuRatio,
+    },
+    { 1_024: [1.4, 1.1] },
+  ),
+  ...rows(
+    {
+      id: 'P10',
+      what: 'CPU of MySQL ÷ CPU of MySQL per raw row, hot',
+      arm: 'hot',
+      reference: 'echo',
+      better: 'less',
+      value: databaseCpuRatio,
+    },
+    { 1_024: [2, 1.3] },
+  ),
+  ...rows(
+    {
+      id: 'spans',
+      what: 'CPU of gateway with spans of 1 % ÷ without, hot',
+      arm: 'few_spans',
+      reference: 'hot',
+      better: 'less',
+      value: gatewayCpuRatio,
+    },
+    { 1_024: [1.2, 1.1] },
+  ),
+  ...rows(
+    {
+      id: 'spans',
+      what: 'CPU of gateway with spans of all ÷ without, hot',
+      arm: 'spans',
+      reference: 'hot',
+      better: 'less',
+      value: gatewayCpuRatio,
+    },
+    { 1_024: [4, 2] },
+  ),
+  ...rows(
+    { id: 'spans', what: 'one hot SKU with spans of 1 % ÷ without', arm: 'few_spans', reference: 'hot' },
+    { 1_024: [0.85, 0.95] },
+  ),
+  ...rows(
+    { id: 'spans', what: 'one hot SKU with spans of all ÷ without', arm: 'spans', reference: 'hot' },
+    { 1_024: [0.25, 0.5] },
+  ),
+  ...rows(
+    { id: 'mixed', what: '10 % replays and 5 % shorts ÷ 1,024 SKUs', arm: 'mixed', reference: 'many' },
+    both(0.7, 0.7),
+  ),
+  ...rows(
+    {
+      id: 'light',
+      what: 'p50 of one client ÷ textbook',
+      arm: 'hot',
+      reference: 'textbook_hot',
+      pressure: 'one_client',
+      better: 'less',
+      value: medianLatencyRatio,
+    },
+    { 1: [1.3, 1.3] },
+  ),
+];
+
+/** Makes one row of the report. */
+export function figureRow(figure: Figure, pairs: readonly MeasuredPair[]): FigureRow {
+  const { id, what, connections, better, floor, goal } = figure;
+  const own = pairs.filter(
+    ({ comparison, ...pair }) =>
+      comparison.arm === figure.arm &&
+      comparison.reference === figure.reference &&
+      comparison.pressure === figure.pressure &&
+      pair.connections === connections,
+  );
+  const values = own.map(figure.value).filter((value): value is number => Number.isFinite(value));
+  const spread = spreadOf(values);
+  const isVoid = own.some(({ run, references }) => [run, ...references].some(({ faults }) => faults.length > 0));
+  return {
+    id,
+    what,
+    connections,
+    better,
+    floor,
+    goal,
+    spread,
+    values,
+    verdict: isVoid ? 'VOID' : verdictOn(figure, spread),
+  };
+}
+
+/** Compares the median with the bounds. */
+export function verdictOn(
+  { better, floor, goal }: Pick<Figure, 'better' | 'floor' | 'goal'>,
+  spread: Spread | null,
+): FigureVerdict {
+  if (spread === null) return 'not measured';
+  const reaches = (bound: number): boolean => (better === 'more' ? spread.median >= bound : spread.median <= bound);
+  return reaches(goal) ? 'goal' : reaches(floor) ? 'floor' : 'MISSED';
+}

@@ -1,0 +1,38 @@
+import { randomBytes } from 'node:crypto';
+import { BatchingEngine } from '../../src/mysql/batching/batchingEngine.ts';
+import { CartStore } from '../../src/mysql/cartStore.ts';
+import { HotRowStore } from '../../src/mysql/hot/hotRowStore.ts';
+import { LayoutStore } from '../../src/mysql/hot/layoutStore.ts';
+import { RestoredShardStore } from '../../src/mysql/restore/restoredShards.ts';
+import type { Shard } from '../../src/mysql/shard.ts';
+import { BackgroundTasks } from '../../src/service/tasks/backgroundTasks.ts';
+import { shareHoldCompletion } from '../../src/service/carts/holdCompletion.ts';
+import { createHotServices } from '../../src/service/hot/hotServices.ts';
+import type { PutBackPorts } from '../../src/service/restore/putBack.ts';
+import type { Routing } from '../../src/service/routing/routing.ts';
+
+/** The ports that put records back: those of a gateway, on shards that are closed for gateways. */
+export function putBackPorts(shards: readonly Shard[], routing: Routing): PutBackPorts {
+  const engine = new BatchingEngine(shards);
+  const onFault = (error: unknown): void => console.error(error);
+  const hot = createHotServices({
+    ...{
+      routing,
+      engine,
+      onFault,
+      store: new LayoutStore(shards),
+      rows: new HotRowStore(shards),
+      servers: shards.map(({ server }) => server),
+    },
+    newId: () => randomBytes(16).toString('hex'),
+  });
+  return {
+    routing,
+    engine,
+    hot,
+    carts: new CartStore(shards),
+    holdCompletion: shareHoldCompletion(),
+    backgroundTasks: new BackgroundTasks(onFault),
+    shards: new RestoredShardStore(shards),
+  };
+}

@@ -1,0 +1,61 @@
+import type { CartPage, CartPosition, DecidedCart, ShardAudit, SoldFlow } from '../books/reconciliation.ts';
+import type { Adjust } from '../operation.ts';
+import type { NotDone, OutcomeInDoubt, WrongShard } from '../outcome.ts';
+import type { CartKey, DeadlineMs, FlowKey, ShardIndex } from '../types.ts';
+
+/** The result of an attempt to repair a journal. */
+export interface RepairOutcome {
+  /** `changed`: the difference has changed, or there is no row; nothing was written. */
+  readonly is: 'mended' | 'changed';
+}
+
+/**
+ * Compares a shard's tables with each other, and reads the rows that must be compared with other shards. It takes locks
+ * only for a repair. Its reads throw when the shard cannot be read: rows that were not read do not count as correct.
+ */
+export interface Auditor {
+  /** Checks SKUs in one snapshot. @param sku_ids null: all SKUs */
+  audit(shard: ShardIndex, sku_ids: readonly string[] | null, deadlineMs: DeadlineMs): Promise<ShardAudit>;
+
+  /**
+   * Reads a page of the records of decided carts, in the order of their keys.
+   *
+   * @param query.naming only records with a line of this SKU, or without lines; null: all records
+   */
+  readDecidedCarts(
+    shard: ShardIndex,
+    query: { readonly after: CartPosition | null; readonly max: number; readonly naming: string | null },
+    deadlineMs: DeadlineMs,
+  ): Promise<CartPage>;
+
+  /** Reads the commit decisions of some carts. Carts that are not decided are left out. */
+  readDecisions(
+    shard: ShardIndex,
+    keys: readonly CartKey[],
+    deadlineMs: DeadlineMs,
+  ): Promise<readonly (CartKey & Pick<DecidedCart, 'state'>)[]>;
+
+  /** Finds those of some carts that are open, or were decided only a moment ago. Their holds are not overdue. */
+  findFreshCarts(shard: ShardIndex, keys: readonly CartKey[], deadlineMs: DeadlineMs): Promise<readonly CartKey[]>;
+
+  /** Reads those of some flows that exist, in any status. */
+  readFlows(shard: ShardIndex, keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<readonly SoldFlow[]>;
+
+  /** Finds the flows that some carts sold. It scans all flows. @param sku_ids null: all SKUs */
+  findFlowsOfCarts(
+    shard: ShardIndex,
+    carts: readonly CartKey[],
+    sku_ids: readonly string[] | null,
+    deadlineMs: DeadlineMs,
+  ): Promise<readonly SoldFlow[]>;
+
+  /**
+   * Writes an adjustment that makes the journal equal to the stock row, if its delta is still the difference. The stock
+   * row is not changed.
+   */
+  repair(
+    shard: ShardIndex,
+    adjustment: Adjust,
+    deadlineMs: DeadlineMs,
+  ): Promise<RepairOutcome | NotDone | WrongShard | OutcomeInDoubt>;
+}

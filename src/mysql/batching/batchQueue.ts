@@ -1,0 +1,166 @@
+import type { BatchOperation } from '../../core/ledger/decide.ts';
+import type { DeadlineMs } from '../../core/types.ts';
+import type { OutcomeOf } from '../../core/outcome.ts';
+import type { Shard } from '../shard.ts';
+import { LINES_MAX } from './largestPacket.ts';
+
+/** One operation that is queued for its shard. */
+export interface QueuedOperation {
+  readonly shard: Shard;
+  readonly operation: BatchOperation;
+  /** The stock rows that it needs, as `stockRowKeyText`. */
+  readonly stockRows: readonly string[];
+  readonly deadlineMs: DeadlineMs;
+  resolve(outcome: OutcomeOf<BatchOperation>): void;
+  reject(error: unknown): void;
+}
+
+/** A stock row that another transaction keeps locked. */
+export interface LockedRow {
+  readonly stockRow: string;
+  /** False if it is only known to have been in a batch that met a lock. */
+  readonly isSure: boolean;
+  readonly untilMs: DeadlineMs;
+}
+
+/** The longest time that a stock row counts as locked. If it still is locked, the next batch meets the lock again. */
+const LOCKED_MS = 10_000;
+/** The most rows that are marked as locked; above it, all marks are dropped. */
+const LOCKED_MAX = 10_000;
+
+/**
+ * The class of an operation. A batch has operations of one class only. Either they can be decided without a read, or
+ * they need a read first and must not delay the others. Or all are for one shard that is not serving now, or all have
+ * one locked stock row.
+ */
+export type BatchClass = 'guessed' | 'looked up' | Shard | LockedRow;
+
+/**
+ * Operations that wait for a batch, in the order of their arrival. Stock rows that another transaction keeps locked are
+ * marked. Operations with such a row are sent in batches of that row alone, so that it delays no others.
+ */
+export class BatchQueue {
+  #waiting: QueuedOperation[] = [];
+  readonly #locked = new Map<string, LockedRow>();
+  readonly #canGuess: (operation: BatchOperation) => boolean;
+  readonly #linesMax: number;
+
+  /** @param canGuess whether an operation may be decided without a read */
+  constructor(canGuess: (operation: BatchOperation) => boolean, linesMax = LINES_MAX) {
+    this.#canGuess = canGuess;
+    this.#linesMax = linesMax;
+  }
+
+  get isEmpty(): boolean {
+    return this.#waiting.length === 0;
+  }
+
+  /** @returns false if the bound of operations that wait for the shard is reached */
+  add(queued: QueuedOperation): boolean {
+    if (!queued.shard.batchAdmission.enter()) return false;
+    this.#waiting.push(queued);
+    return true;
+  }
+
+  /** Puts operations back that were taken, before all others. The bound does not apply. */
+  requeue(batch: readonly QueuedOperation[]): void {
+    if (batch.length === 0) return;
+    for (const { shard } of batch) shard.batchAdmission.enter(Infinity);
+    this.#waiting = [...batch, ...this.#waiting];
+  }
+
+  lock(stockRows: Iterable<string>, isSure: boolean): void {
+    const untilMs = performance.now() + LOCKED_MS;
+    if (this.#locked.size > LOCKED_MAX) this.#locked.clear();
+    for (const stockRow of stockRows) this.#locked.set(stockRow, { stockRow, isSure, untilMs });
+  }
+
+  /** Removes marks: all marks of rows that were written, and of other rows only those that are not sure. */
+  unlock(stockRows: Iterable<string>, isWritten: boolean): void {
+    if (this.#locked.size === 0) return;
+    for (const stockRow of stockRows)
+      if (isWritten || this.#locked.get(stockRow)?.isSure === false) this.#locked.delete(stockRow);
+  }
+
+  /** Removes operations that have too little time left. */
+  takeExpired(latestMs: DeadlineMs): QueuedOperation[] {
+    return this.#remove(({ deadlineMs }) => deadlineMs < latestMs);
+  }
+
+  /** Removes operations with one of the rows that have too little time left. */
+  takeWithRows(stockRows: ReadonlySet<string>, latestMs: DeadlineMs): QueuedOperation[] {
+    return this.#remove(
+      (queued) => queued.deadlineMs < latestMs && queued.stockRows.some((stockRow) => stockRows.has(stockRow)),
+    );
+  }
+
+  #remove(matches: (queued: QueuedOperation) => boolean): QueuedOperation[] {
+    if (!this.#waiting.some(matches)) return [];
+    const taken = this.#waiting.filter(matches);
+    this.#waiting = this.#waiting.filter((queued) => !matches(queued));
+    for (const { shard } of taken) shard.batchAdmission.leave();
+    return taken;
+  }
+
+  /**
+   * Takes out the next batch: the first operation that may be sent, and others of its class.
+   *
+   * @param isBusy whether a batch with the row is being sent; operations with that row wait
+   * @param mayGo whether a batch of the class may be sent now
+   */
+  takeBatch(
+    isBusy: (stockRow: string) => boolean,
+    mayGo: (batchClass: BatchClass) => boolean,
+  ): { readonly batch: readonly QueuedOperation[]; readonly batchClass: BatchClass } {
+    const taken: QueuedOperation[] = [];
+    const left: QueuedOperation[] = [];
+    let lines = 0;
+    let batchClass: BatchClass = 'guessed';
+    const uncertain = this.#uncertainRows();
+    for (const queued of this.#waiting) {
+      const itsClass = this.#classOf(queued, uncertain);
+      const fits =
+        taken.length === 0
+          ? mayGo(itsClass)
+          : itsClass === batchClass && lines + queued.stockRows.length <= this.#linesMax;
+      if (!fits || queued.stockRows.some(isBusy)) {
+        left.push(queued);
+        continue;
+      }
+      batchClass = itsClass;
+      taken.push(queued);
+      lines += queued.stockRows.length;
+      queued.shard.batchAdmission.leave();
+    }
+    this.#waiting = left;
+    return { batch: taken, batchClass };
+  }
+
+  /**
+   * Rows that some queued operation must read. All operations with them are of the same class, so they keep their
+   * order.
+   */
+  #uncertainRows(): ReadonlySet<string> {
+    const uncertain = new Set<string>();
+    for (const { operation, stockRows } of this.#waiting)
+      if (!this.#canGuess(operation)) for (const stockRow of stockRows) uncertain.add(stockRow);
+    return uncertain;
+  }
+
+  #classOf({ shard, stockRows }: QueuedOperation, uncertain: ReadonlySet<string>): BatchClass {
+    if (!shard.isServing) return shard;
+    const locked = this.#locked.size === 0 ? undefined : this.#lockedOf(stockRows);
+    if (locked !== undefined) return locked;
+    return uncertain.size > 0 && stockRows.some((stockRow) => uncertain.has(stockRow)) ? 'looked up' : 'guessed';
+  }
+
+  #lockedOf(stockRows: readonly string[]): LockedRow | undefined {
+    for (const stockRow of stockRows) {
+      const locked = this.#locked.get(stockRow);
+      if (locked === undefined) continue;
+      if (locked.untilMs > performance.now()) return locked;
+      this.#locked.delete(stockRow);
+    }
+    return undefined;
+  }
+}

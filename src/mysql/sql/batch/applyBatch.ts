@@ -1,0 +1,167 @@
+import type { Direction, LedgerFlow, NewTransfer, WriteSet } from '../../../core/ledger/ledger.ts';
+import type { StockRowChange } from '../../../core/ledger/stockRowDraft.ts';
+import type { DeadlineMs } from '../../../core/types.ts';
+import type { Connection, SqlValue } from '../../connection/connection.ts';
+import { CommitUnanswered, isBeforeCommit } from '../../connection/failures.ts';
+import { FLOW_STATUS } from '../flows/insertFlows.ts';
+import { hexOf, jsonOf } from '../text/json.ts';
+import type { JsonCell, SqlJson } from '../text/json.ts';
+import { LOCK_ERROR_MS } from '../session/prepareSession.ts';
+import { quotedName } from '../text/quoted.ts';
+import { SkuCells } from './skuCells.ts';
+import { errorText } from '../../../core/text/errorText.ts';
+
+/** The writes of a batch on one shard. */
+export interface ShardWrites {
+  readonly schema: string;
+  readonly values: readonly SqlValue[];
+}
+
+/**
+ * Writes all parts of a batch or none, in one round trip, and ends the transaction in both cases. The statements of a
+ * shard are in `migrations/0009_limit_and_deadline.ts`. Each part asserts the deadline after its last lock, so only
+ * COMMIT can be later: it waits behind a backup's lock of the server for `lock_wait_timeout` at most.
+ *
+ * @param parts at least one, in the same order in all batches, so that batches do not wait for each other in a circle
+ * @throws ServerError when nothing was written, CommitUnanswered when the batch may have been written
+ */
+export async function applyBatch(
+  connection: Connection,
+  parts: readonly ShardWrites[],
+  deadlineMs: DeadlineMs,
+): Promise<void> {
+  const calls = parts.map(({ schema }) => `CALL ${quotedName(schema)}.apply_part_4(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+  const before = ['START TRANSACTION', ...calls];
+  try {
+    await connection.script(
+      [...before, 'COMMIT'],
+      parts.flatMap(({ values }) => values),
+      deadlineMs,
+      LOCK_ERROR_MS,
+    );
+  } catch (error) {
+    if (isBeforeCommit(error, before.length)) throw error;
+    throw new CommitUnanswered(errorText(error));
+  }
+}
+
+/**
+ * The values for the question marks of one part.
+ *
+ * @param deadline by the clock of the shard, as `2026-11-20 10:00:00.000000`; at most 5 s ahead
+ * @param sku_ids SKUs whose slots the shard must own: those of all decided operations, also of reads
+ */
+export function partValues(deadline: string, sku_ids: Iterable<string>, writes: WriteSet): SqlValue[] {
+  const added: JsonRow[] = [];
+  const changed: JsonRow[] = [];
+  const held: JsonRow[] = [];
+  const unheld: JsonRow[] = [];
+  const cells = new SkuCells();
+  for (const { was, is } of writes.flows) {
+    const key = [cells.of(is.sku_id).hex, hexOf(is.order_detail_id)];
+    const order_id = hexOf(is.order_id);
+    if (was === null)
+      added.push([...key, order_id, is.quantity, is.attempt, FLOW_STATUS[is.status], is.returned, is.sub_row]);
+    else changed.push([...key, ...changeValues(was, is)]);
+    if (is.status === 'pending' && (was?.status !== 'pending' || isOfAnother(was, is)))
+      held.push([...key, order_id, is.attempt]);
+  }
+  for (const hold of writes.completedHolds)
+    unheld.push([cells.of(hold.sku_id).hex, hexOf(hold.order_detail_id), hexOf(hold.order_id), hold.attempt]);
+  const slots = new Set<number>();
+  for (const sku_id of sku_ids) slots.add(cells.of(sku_id).slot);
+  return [
+    Buffer.from(deadline, 'latin1'),
+    slots.size === 0 ? null : jsonOf([...slots].sort((a, b) => a - b)),
+    ...[added, changed].map((rows) => sorted(rows, 2)),
+    sorted(
+      writes.returns.map((entry) => [
+        cells.of(entry.sku_id).hex,
+        hexOf(entry.order_detail_id),
+        hexOf(entry.return_id),
+        entry.quantity,
+      ]),
+      3,
+    ),
+    sorted(
+      writes.adjustments.map((entry) => [
+        cells.of(entry.sku_id).hex,
+        hexOf(entry.adjustment_id),
+        entry.delta,
+        entry.reason === null ? null : hexOf(entry.reason),
+      ]),
+      2,
+    ),
+    sorted(
+      writes.transfers.map((entry) => [cells.of(entry.transfer.sku_id).hex, ...transferValues(entry)]),
+      3,
+    ),
+    ...[held, unheld].map((rows) => sorted(rows, 2)),
+    sorted(
+      writes.stockRows.map((change) => [cells.of(change.sku_id).hex, ...stockRowValues(change)]),
+      2,
+    ),
+    Number(writes.stockRows.some(({ bringsNew }) => bringsNew)),
+  ];
+}
+
+type JsonRow = readonly JsonCell[];
+
+function changeValues(was: LedgerFlow, is: LedgerFlow): JsonRow {
+  const isNew =
+    (was.status === 'void' || isOfAnother(was, is)) && (is.status === 'deducted' || is.status === 'pending');
+  return [
+    ...[hexOf(was.order_id), was.attempt, was.quantity, was.returned, FLOW_STATUS[was.status]],
+    ...[hexOf(is.order_id), is.attempt, is.quantity, is.returned, FLOW_STATUS[is.status], Number(isNew), is.sub_row],
+  ];
+}
+
+/** An undone hold and the hold of the next attempt may be in one batch. */
+function isOfAnother(was: LedgerFlow, is: LedgerFlow): boolean {
+  return was.order_id !== is.order_id || was.attempt !== is.attempt;
+}
+
+/** The numbers of the words in the column's type. */
+export const DIRECTION: Readonly<Record<Direction, number>> = { out: 1, in: 2 };
+
+function transferValues({ direction, transfer: { transfer_id, amount, from, to } }: NewTransfer): JsonRow {
+  const [here, there] = direction === 'out' ? [from, to] : [to, from];
+  return [transfer_id, DIRECTION[direction], here.sub_row, amount, there.shard, there.sub_row];
+}
+
+function stockRowValues({
+  sub_row,
+  leaved,
+  held,
+  leavedMin,
+  totalMax,
+  mustBeOnSale,
+  epoch,
+  bringsNew,
+  mustBeSellable,
+}: StockRowChange): JsonRow {
+  return [
+    sub_row,
+    ...[Math.max(0, leaved), Math.max(0, -leaved), Math.max(0, held), Math.max(0, -held)],
+    ...[leavedMin, totalMax, Number(mustBeOnSale), epoch, Number(bringsNew), Number(mustBeSellable)],
+  ];
+}
+
+/**
+ * In the order in which rows are locked: digits sort as their bytes do.
+ *
+ * @param keys how many of the first cells are the row's key
+ * @returns null for an empty list: the procedure skips that step
+ */
+function sorted(rows: JsonRow[], keys: number): SqlJson | null {
+  if (rows.length === 0) return null;
+  return jsonOf(rows.sort((a, b) => compareCells(a, b, keys)));
+}
+
+function compareCells(a: JsonRow, b: JsonRow, keys: number): number {
+  for (let place = 0; place < keys; place += 1) {
+    const [ofA, ofB] = [a[place] ?? '', b[place] ?? ''];
+    if (ofA !== ofB) return ofA < ofB ? -1 : 1;
+  }
+  return 0;
+}

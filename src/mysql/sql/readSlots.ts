@@ -1,8 +1,0 @@
-import type { DeadlineMs } from '../../core/nouns.ts';
-import type { SlotClaim } from '../../core/ports.ts';
-import type { Connection } from '../connection.ts';
-
-/** The slots that this shard owns. */
-export function readSlots(connection: Connection, deadlineMs: DeadlineMs): Promise<SlotClaim[]> {
-  return connection.rows<SlotClaim>('SELECT slot, epoch FROM slot', [], deadlineMs);
-}

@@ -1,0 +1,39 @@
+import type { DeadlineMs, ShardIndex } from '../../core/types.ts';
+import type { Operation } from '../../core/operation.ts';
+import type { OutcomeOf } from '../../core/outcome.ts';
+import type { StockEngine } from '../../core/ports/stockEngine.ts';
+
+/** An operation that was not done or has an unknown outcome, with the reason, which callers do not receive. */
+export interface FailedOperation {
+  readonly shard: ShardIndex;
+  readonly operation: Operation['kind'];
+  readonly ending: 'not_done' | 'unknown';
+  readonly reason: string;
+}
+
+/** An engine that reports failed operations with their reasons, for the log and the metrics. */
+export class WatchedEngine implements StockEngine {
+  readonly #engine: StockEngine;
+  readonly #onNoVerdict: (ended: FailedOperation) => void;
+
+  constructor(engine: StockEngine, onNoVerdict: (ended: FailedOperation) => void) {
+    this.#engine = engine;
+    this.#onNoVerdict = onNoVerdict;
+  }
+
+  apply<O extends Operation>(
+    shard: ShardIndex,
+    operations: readonly O[],
+    deadlineMs: DeadlineMs,
+  ): Promise<readonly OutcomeOf<O>[]> {
+    return this.#engine.apply(shard, operations, deadlineMs).then((outcomes) => {
+      for (let index = 0; index < outcomes.length; index += 1) this.#report(shard, operations[index], outcomes[index]);
+      return outcomes;
+    });
+  }
+
+  #report(shard: ShardIndex, operation: Operation | undefined, outcome: OutcomeOf<Operation> | undefined): void {
+    if (operation === undefined || (outcome?.is !== 'not_done' && outcome?.is !== 'unknown')) return;
+    this.#onNoVerdict({ shard, operation: operation.kind, ending: outcome.is, reason: outcome.reason });
+  }
+}

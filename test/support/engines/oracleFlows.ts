@@ -1,0 +1,39 @@
+import type { Flow, FlowKey, Hold } from '../../../src/core/types.ts';
+import type { RefusedLine } from '../../../src/core/outcome.ts';
+
+/** The units that some lines ask for, by SKU. */
+export function unitsOfLinesBySku(
+  lines: readonly { readonly sku_id: string; readonly quantity: number }[],
+): Map<string, number> {
+  const units = new Map<string, number>();
+  for (const { sku_id, quantity } of lines) units.set(sku_id, (units.get(sku_id) ?? 0) + quantity);
+  return units;
+}
+
+/** A flow that has taken no units. */
+export function newFlow({ sku_id, order_detail_id }: FlowKey): Flow {
+  return {
+    sku_id,
+    order_detail_id,
+    order_id: '',
+    attempt: 0,
+    quantity: 0,
+    returned: 0,
+    status: 'void',
+    sub_row: 0,
+    created_at: '',
+  };
+}
+
+export function holdOfFlow({ sku_id, order_detail_id, order_id, attempt }: Flow): Hold {
+  return { sku_id, order_detail_id, order_id, attempt };
+}
+
+/** The units of a flow that have not come back. Those of an undone hold have come back already. */
+export function restOf(flow: Flow): number {
+  return flow.status === 'void' ? 0 : flow.quantity - flow.returned;
+}
+
+export function conflictOf({ sku_id, order_detail_id, quantity }: Flow): RefusedLine {
+  return { sku_id, order_detail_id, quantity, code: 'idempotency_conflict' };
+}
