@@ -38,6 +38,12 @@ const ARROWS = {
     packages: [],
     node: ['cluster', 'timers/promises'],
   },
+  commands: {
+    folders: ['core', 'schema', 'service', 'mysql', 'config', 'redis'],
+    files: ['src/projectPath.ts'],
+    packages: ['cli-progress', 'cli-table3', 'commander', 'csv-parse', 'lossless-json'],
+    node: ['buffer', 'crypto', 'events', 'fs', 'timers/promises'],
+  },
   config: {
     folders: ['core', 'schema', 'mysql', 'redis'],
     files: ['src/importTypeScript.ts'],
@@ -88,8 +94,16 @@ export default {
       name: 'no-unreachable-file',
       comment: 'A file of src that the gateway, a command or a test does not reach.',
       severity: 'error',
-      from: { path: ['^src/main\\.ts$', '^scripts/[^/]+\\.ts$', '^test/.*\\.test\\.ts$', '^shards\\.config\\.ts$'] },
-      to: { path: '^src/', pathNot: ['\\.d\\.ts$', '^src/main\\.ts$'], reachable: false },
+      from: {
+        path: [
+          '^src/main\\.ts$',
+          '^scripts/[^/]+\\.ts$',
+          '^src/commands/[^/]+\\.ts$',
+          '^test/.*\\.test\\.ts$',
+          '^shards\\.config\\.ts$',
+        ],
+      },
+      to: { path: '^src/', pathNot: ['\\.d\\.ts$', '^src/(main|commands/[^/]+)\\.ts$'], reachable: false },
     },
     {
       name: 'src-imports',

@@ -13,9 +13,9 @@ import { printReport } from './bench/report/tables.ts';
 import { startBenchWorld } from './bench/world.ts';
 import type { BenchWorld } from './bench/world.ts';
 import { stopOnSignalOrParentExit } from './support/lifetime.ts';
-import { progressBar } from './support/progress.ts';
-import { exitAfterFlush, fail } from './support/report.ts';
-import { wholeNumber } from './support/wholeNumber.ts';
+import { progressBar } from '../src/commands/support/progress.ts';
+import { exitAfterFlush, fail } from '../src/commands/support/report.ts';
+import { wholeNumber } from '../src/commands/support/wholeNumber.ts';
 import { errorText } from '../src/core/text/errorText.ts';
 
 const ARM_NAMES = [...ARMS, SCALING].map(({ name }) => name);

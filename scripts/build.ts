@@ -4,9 +4,9 @@ import { Command } from 'commander';
 import { isAbandoned, ownPath } from './cluster/ownership.ts';
 import { bundle } from './support/bundle.ts';
 import type { UrlExpression } from './support/bundle.ts';
-import { projectPath } from './support/paths.ts';
-import { progressBar } from './support/progress.ts';
-import { fail } from './support/report.ts';
+import { projectPath } from '../src/projectPath.ts';
+import { progressBar } from '../src/commands/support/progress.ts';
+import { fail } from '../src/commands/support/report.ts';
 import { errorText } from '../src/core/text/errorText.ts';
 
 const program = new Command('npm run build --')
@@ -21,9 +21,9 @@ const program = new Command('npm run build --')
 
 const ENTRIES = {
   main: 'src/main.ts',
-  migrate: 'scripts/migrate.ts',
-  reconcile: 'scripts/reconcile.ts',
-  'import-stock': 'scripts/import-stock.ts',
+  migrate: 'src/commands/migrate.ts',
+  reconcile: 'src/commands/reconcile.ts',
+  'import-stock': 'src/commands/import-stock.ts',
 };
 /** Joined from parts, because the whole text would be replaced when this file itself is bundled. */
 const OWN_URL = ['import', 'meta', 'url'].join('.');

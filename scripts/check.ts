@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { Command } from 'commander';
-import { fail } from './support/report.ts';
-import { projectPath } from './support/paths.ts';
+import { fail } from '../src/commands/support/report.ts';
+import { projectPath } from '../src/projectPath.ts';
 
 new Command('npm run check --')
   .description('Checks types, format, imports, spelling, lint and the style of the code base. Needs no database.')

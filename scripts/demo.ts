@@ -13,10 +13,10 @@ import { httpClient } from './support/httpClient.ts';
 import type { HttpClient } from './support/httpClient.ts';
 import { inParallel } from './support/inParallel.ts';
 import { stopOnSignalOrParentExit } from './support/lifetime.ts';
-import { progressBar } from './support/progress.ts';
-import { exitAfterFlush, fail, printTable } from './support/report.ts';
+import { progressBar } from '../src/commands/support/progress.ts';
+import { exitAfterFlush, fail, printTable } from '../src/commands/support/report.ts';
 import { startStack } from './support/stack.ts';
-import { wholeNumber } from './support/wholeNumber.ts';
+import { wholeNumber } from '../src/commands/support/wholeNumber.ts';
 import { errorText } from '../src/core/text/errorText.ts';
 
 const program = new Command('npm run demo --')

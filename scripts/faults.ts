@@ -8,11 +8,11 @@ import { startProofWorld } from '../test/proof/world.ts';
 import { ENGINE_NAMES } from '../test/support/engines/engines.ts';
 import type { EngineName } from '../test/support/engines/engines.ts';
 import { stopOnSignalOrParentExit } from './support/lifetime.ts';
-import { progressBar } from './support/progress.ts';
-import { exitAfterFlush, fail, printTable } from './support/report.ts';
+import { progressBar } from '../src/commands/support/progress.ts';
+import { exitAfterFlush, fail, printTable } from '../src/commands/support/report.ts';
 import { startStack } from './support/stack.ts';
 import { enablePrecheckNow, startOwnRedis } from './support/tiers.ts';
-import { wholeNumber } from './support/wholeNumber.ts';
+import { wholeNumber } from '../src/commands/support/wholeNumber.ts';
 
 /** The values of `--engine`: one engine for all gateways, or all engines in turn. */
 const ENGINES: Readonly<Record<string, readonly EngineName[]>> = {

@@ -2,7 +2,7 @@ import { Command, Option } from 'commander';
 import { startGatewayProcess } from './support/gatewayProcess.ts';
 import { stopOnSignalOrParentExit } from './support/lifetime.ts';
 import { startStack } from './support/stack.ts';
-import { wholeNumber } from './support/wholeNumber.ts';
+import { wholeNumber } from '../src/commands/support/wholeNumber.ts';
 
 const program = new Command('npm run local --')
   .description(

@@ -7,9 +7,9 @@ import { SOUND_LIMIT_MS, TestRunner } from './planted/tests.ts';
 import type { TestRun } from './planted/tests.ts';
 import { inParallel } from './support/inParallel.ts';
 import { stopOnSignalOrParentExit } from './support/lifetime.ts';
-import { progressBar } from './support/progress.ts';
-import { exitAfterFlush, fail, printTable } from './support/report.ts';
-import { wholeNumber } from './support/wholeNumber.ts';
+import { progressBar } from '../src/commands/support/progress.ts';
+import { exitAfterFlush, fail, printTable } from '../src/commands/support/report.ts';
+import { wholeNumber } from '../src/commands/support/wholeNumber.ts';
 import { errorText } from '../src/core/text/errorText.ts';
 
 const program = new Command('npm run test:planted --')

@@ -21,9 +21,9 @@ import type { Target } from './replay/target.ts';
 import { databaseInspector, gatewayInspector, readLeft } from './replay/inspector.ts';
 import type { StockInspector } from './replay/inspector.ts';
 import { stopOnSignalOrParentExit } from './support/lifetime.ts';
-import { progressBar } from './support/progress.ts';
-import { exitAfterFlush, fail } from './support/report.ts';
-import { wholeNumber } from './support/wholeNumber.ts';
+import { progressBar } from '../src/commands/support/progress.ts';
+import { exitAfterFlush, fail } from '../src/commands/support/report.ts';
+import { wholeNumber } from '../src/commands/support/wholeNumber.ts';
 import { errorText } from '../src/core/text/errorText.ts';
 
 const program = new Command('npm run replay --')

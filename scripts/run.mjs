@@ -1,5 +1,6 @@
 // Runs a command of this project, also in a new clone: installs the packages when they are missing or the lockfile is
-// newer, then runs scripts/NAME.ts. It needs only Node.js and npm, so it is plain JavaScript.
+// newer, then runs scripts/NAME.ts or, for the commands that ship, src/commands/NAME.ts. It needs only Node.js and npm,
+// so it is plain JavaScript.
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { installPackages } from './install.mjs';
@@ -10,8 +11,9 @@ globalThis[Symbol.for('stockgate.parent')] = parent;
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const command = process.argv[2];
+const script = [`${root}scripts/${command}.ts`, `${root}src/commands/${command}.ts`].find((file) => existsSync(file));
 
-if (command === undefined || !existsSync(`${root}scripts/${command}.ts`)) {
+if (command === undefined || script === undefined) {
   console.error(`there is no command ${command ?? ''}; see "scripts" in package.json`);
   process.exit(2);
 }
@@ -23,7 +25,6 @@ try {
 }
 if (process.ppid !== parent) process.exit(1);
 
-const script = `${root}scripts/${command}.ts`;
 process.argv.splice(1, 2, script);
 await import('tsx');
 await import(script);

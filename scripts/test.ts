@@ -3,8 +3,8 @@ import { removeAbandonedContainers } from './cluster/image.ts';
 import { removeAbandoned } from './cluster/ownership.ts';
 import { supervise } from './cluster/supervise.ts';
 import { stopOnSignalOrParentExit } from './support/lifetime.ts';
-import { projectPath } from './support/paths.ts';
-import { wholeNumber } from './support/wholeNumber.ts';
+import { projectPath } from '../src/projectPath.ts';
+import { wholeNumber } from '../src/commands/support/wholeNumber.ts';
 
 const program = new Command('npm test --')
   .description('Runs the tests against real servers, which this command starts and stops.')

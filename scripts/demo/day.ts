@@ -1,6 +1,6 @@
 import type { Cart } from '../replay/carts.ts';
 import { readOrders } from '../replay/orders.ts';
-import { projectPath } from '../support/paths.ts';
+import { projectPath } from '../../src/projectPath.ts';
 
 /**
  * The carts of the day, one per invoice with all its lines, as if `copies` equal shops sold at once. Copies differ only

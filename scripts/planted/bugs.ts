@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { projectPath } from '../support/paths.ts';
+import { projectPath } from '../../src/projectPath.ts';
 
 /** A bug to plant, and the tests that must fail with it. */
 export interface PlantedBug {

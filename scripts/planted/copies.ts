@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { projectPath } from '../support/paths.ts';
+import { projectPath } from '../../src/projectPath.ts';
 
 /** Folders that are not part of the code. */
 const LEFT_OUT = ['.git', 'node_modules', '.local', 'coverage'];

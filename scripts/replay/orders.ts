@@ -1,10 +1,10 @@
 import { isIdentifier, IDENTIFIER_RULE } from '../../src/core/identifier.ts';
 import { QUANTITY_LIMIT } from '../../src/core/types.ts';
 import { quoted } from '../../src/core/text/visible.ts';
-import { idFault, InvisibleIds } from '../support/csvCells.ts';
-import { atLine, parseCsv, readCsv } from '../support/csvFile.ts';
-import type { CsvRow } from '../support/csvFile.ts';
-import { momentMs } from '../support/moment.ts';
+import { idFault, InvisibleIds } from '../../src/commands/support/csvCells.ts';
+import { atLine, parseCsv, readCsv } from '../../src/commands/support/csvFile.ts';
+import type { CsvRow } from '../../src/commands/support/csvFile.ts';
+import { momentMs } from '../../src/commands/support/moment.ts';
 
 /** One row of the file. */
 export interface Row {

@@ -3,7 +3,7 @@ import type { Line } from '../../src/core/types.ts';
 import { quoted } from '../../src/core/text/visible.ts';
 import type { Cart } from './carts.ts';
 import { matchReturns } from './matching.ts';
-import { CsvFault } from '../support/csvFile.ts';
+import { CsvFault } from '../../src/commands/support/csvFile.ts';
 import type { Row } from './orders.ts';
 
 /** The sales of an invoice, or of a part of it if it has more lines than a request may have. */

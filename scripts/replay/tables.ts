@@ -1,5 +1,5 @@
 import type { Books } from '../../src/core/books/books.ts';
-import { printTable } from '../support/report.ts';
+import { printTable } from '../../src/commands/support/report.ts';
 import type { Result, Results } from './play.ts';
 import type { ReplayEvent } from './plan.ts';
 import { quantile } from './sender.ts';

@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 import type { Plugin } from 'esbuild';
 import { ownPath, removeAbandoned } from '../cluster/ownership.ts';
-import { projectPath } from './paths.ts';
+import { projectPath } from '../../src/projectPath.ts';
 
 /**
  * Packages that are not bundled: database drivers that knex loads only on request, packages that are used together with

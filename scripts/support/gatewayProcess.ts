@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline';
 import { supervise } from '../cluster/supervise.ts';
 import type { Exit } from '../cluster/supervise.ts';
 import { bundled } from './bundle.ts';
-import { projectPath } from './paths.ts';
+import { projectPath } from '../../src/projectPath.ts';
 
 /** A gateway in a process of its own, which ends with this process. */
 export interface GatewayProcess {

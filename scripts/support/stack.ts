@@ -9,7 +9,7 @@ import { startCluster } from '../cluster/cluster.ts';
 import type { Cluster, ClusterOptions } from '../cluster/contract.ts';
 import { ownPath } from '../cluster/ownership.ts';
 import { dropSchemas } from './dropSchemas.ts';
-import { projectPath } from './paths.ts';
+import { projectPath } from '../../src/projectPath.ts';
 
 /** Throw-away servers with migrated shards, ready for a gateway. */
 export interface Stack {

@@ -78,7 +78,7 @@ describe('a programming error', () => {
     const isBug = (err: unknown): boolean => (err as { message?: string } | undefined)?.message === BUG;
     const bugs = (): unknown[] => lines.filter(({ msg, err }) => msg === 'fault' && isBug(err));
 
-    for (const method of ['readSale', 'prepare', 'close', 'open', 'replace', 'read']) {
+    for (const method of ['readSale', 'createRows', 'close', 'open', 'replace', 'read']) {
       it(`in ${method} is logged, and the answer is outcome_unknown`, async () => {
         const sku_id = await open(fresh('buggy'));
         buggy.method = method;
@@ -143,10 +143,10 @@ describe('a programming error', () => {
     const calls: Readonly<Record<string, (store: LayoutStore) => Promise<unknown>>> = {
       replace: (store) => store.replace(0, layout, layout, performance.now() + WAIT_MS),
       replaceBySingle: (store) => store.replaceBySingle(0, layout, layout, 1, performance.now() + WAIT_MS),
-      takeOver: (store) => store.claimUnfinished(0, 'sku', 1, performance.now() + WAIT_MS),
+      claimUnfinished: (store) => store.claimUnfinished(0, 'sku', 1, performance.now() + WAIT_MS),
       touch: (store) => store.touch(0, layout, performance.now() + WAIT_MS),
       takeLease: (store) => store.takeLease(0, 'sku', '00', 1, performance.now() + WAIT_MS),
-      freeLease: (store) => store.releaseLease(0, 'sku', '00', performance.now() + WAIT_MS),
+      releaseLease: (store) => store.releaseLease(0, 'sku', '00', performance.now() + WAIT_MS),
       read: (store) => store.read(0, 'sku', performance.now() + WAIT_MS),
     };
 

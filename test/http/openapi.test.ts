@@ -7,7 +7,7 @@ import { describe as describeApi } from '../../src/http/openapi.ts';
 import type { Route } from '../../src/http/route.ts';
 import { cancellationAnswer } from '../../src/http/schemas.ts';
 import { compile } from '../../src/schema/compile.ts';
-import { projectPath } from '../../scripts/support/paths.ts';
+import { projectPath } from '../../src/projectPath.ts';
 import { ADMIN_ROUTES, closed, PUBLIC_ROUTES } from '../support/gateway/contract.ts';
 import { startTestGateway } from '../support/gateway/gateway.ts';
 

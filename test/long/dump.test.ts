@@ -98,7 +98,7 @@ describe('a shard restored from a dump', function () {
     expect(answers.get(201)).to.be.above(CLIENTS);
     await sleep(ADVANCED_MS);
     const closed = await runFile(
-      'scripts/reconcile.ts',
+      'src/commands/reconcile.ts',
       ['--restored', '--shard', 'own-0', '--close'],
       shards().environment,
     );
@@ -118,7 +118,7 @@ describe('a shard restored from a dump', function () {
 
     const orders = folder.write('orders.csv', `order_id,sku_id,order_detail_id,quantity\n${books.join('\n')}\n`);
     const done = await runFile(
-      'scripts/reconcile.ts',
+      'src/commands/reconcile.ts',
       ['--restored', '--orders', orders, '--put-back', '--accept'],
       shards().environment,
     );
@@ -144,7 +144,7 @@ describe('a shard restored from a dump', function () {
       expect((await theGateway().get(`/v1/skus/${encodeURIComponent(sku_id)}`)).body?.leaved_amount).to.equal(
         1_000_000 - units,
       );
-    const audit = await runFile('scripts/reconcile.ts', [], shards().environment);
+    const audit = await runFile('src/commands/reconcile.ts', [], shards().environment);
     expect(audit.code, audit.stdout + audit.stderr).to.equal(0);
   });
 });

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import mysql from 'mysql2/promise';
 import type { RowDataPacket } from 'mysql2/promise';
-import { progressBar } from '../../scripts/support/progress.ts';
+import { progressBar } from '../../src/commands/support/progress.ts';
 import { startStack } from '../../scripts/support/stack.ts';
 import type { Stack } from '../../scripts/support/stack.ts';
 import type { JournalPosition } from '../../src/core/books/journal.ts';

@@ -157,7 +157,7 @@ describe('a damaged row', () => {
 
   it('of a layout is detected by its contradictions', () => {
     const open = { state: 'open' as const, epoch: 1, lastEpoch: 1 };
-    const whole = { ...unsplitLayout('sku', 0), ...open, places: [0, 1], shards: [0, 1] };
+    const whole = { ...unsplitLayout('sku', 0), ...open, placement: [0, 1], shards: [0, 1] };
     expect(layoutFault(whole, 2)).to.equal(null);
     expect(layoutFault(whole, 1)).to.equal('places names shard 1, expected 0 to 0');
     expect(layoutFault({ ...whole, placement: [] }, 2)).to.equal('places is empty');
@@ -216,7 +216,7 @@ describe('a damaged row', () => {
     );
     await own.query(0, "UPDATE flow SET status = 'deducted'");
     await own.query(0, `DELETE FROM flow WHERE sku_id = '${wrong.sku_id}'`);
-    const { code, stdout, stderr } = await runFile('scripts/reconcile.ts', [], own.environment);
+    const { code, stdout, stderr } = await runFile('src/commands/reconcile.ts', [], own.environment);
     expect(code, stdout).to.equal(1);
     expect(stdout)
       .to.match(/cart_line/)

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
 import type { RowDataPacket } from 'mysql2/promise';
-import { projectPath } from '../../scripts/support/paths.ts';
+import { projectPath } from '../../src/projectPath.ts';
 import { sideSession } from '../support/rows/sideSession.ts';
 
 const FILE = projectPath('docs/schema.sql');

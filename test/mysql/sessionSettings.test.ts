@@ -130,7 +130,7 @@ describe('a proxy that drops settings of sessions', () => {
     const folder = temporaryFolder();
     const file = folder.write('stock.csv', 'sku_id,leaved_amount\nimported,5\n');
     proxy.rewrite = (sql) => dropSetting(sql, 'innodb_lock_wait_timeout', LEFT.innodb_lock_wait_timeout);
-    const commands = { 'scripts/import-stock.ts': [file], 'scripts/reconcile.ts': ['--repair'] };
+    const commands = { 'src/commands/import-stock.ts': [file], 'src/commands/reconcile.ts': ['--repair'] };
     for (const [script, words] of Object.entries(commands)) {
       const { code, stdout, stderr } = await runFile(script, words, own.environment);
       expect(code, script).to.equal(1);
@@ -143,13 +143,13 @@ describe('a proxy that drops settings of sessions', () => {
     it(`is refused by migrations when it drops ${name}`, async () => {
       await own.query(0, "DELETE FROM migration WHERE name LIKE '0009%'");
       proxy.rewrite = (sql) => dropSetting(sql, name, LEFT[name]);
-      const { code, stdout, stderr } = await runFile('scripts/migrate.ts', ['up'], own.environment);
+      const { code, stdout, stderr } = await runFile('src/commands/migrate.ts', ['up'], own.environment);
       expect(code).to.equal(1);
       expect(stdout + stderr).to.contain(`the session's ${name} is '${LEFT[name].replaceAll("'", '')}'`);
       const applied = await own.query(0, "SELECT COUNT(*) AS count FROM migration WHERE name LIKE '0009%'");
       expect(applied).to.deep.equal([{ count: 0 }]);
       proxy.rewrite = (sql) => sql;
-      expect((await runFile('scripts/migrate.ts', ['up'], own.environment)).code).to.equal(0);
+      expect((await runFile('src/commands/migrate.ts', ['up'], own.environment)).code).to.equal(0);
     });
   }
 

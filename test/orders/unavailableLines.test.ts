@@ -40,7 +40,7 @@ describe('reads with a frozen server', () => {
   const whileIdle: BeforeCall = (port, method) => {
     if (!isIdle) return undefined;
     if (port === 'carts' && method === 'findUnfinished') return { is: 'not_done', reason: 'idle' };
-    if (port === 'hotRows' && method === 'point') throw new RowsUnavailable('idle');
+    if (port === 'hotRows' && method === 'writePointers') throw new RowsUnavailable('idle');
     return undefined;
   };
 

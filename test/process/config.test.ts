@@ -4,7 +4,7 @@ import { loadConfig } from '../../src/config/config.ts';
 import type { Config } from '../../src/config/config.ts';
 import { ConfigError } from '../../src/config/configError.ts';
 import { loadShards } from '../../src/config/shardsFile.ts';
-import { projectPath } from '../../scripts/support/paths.ts';
+import { projectPath } from '../../src/projectPath.ts';
 import { NOT_REDIS_ADDRESSES, REDIS_ADDRESSES } from '../support/inputs/redisAddresses.ts';
 import { SETTINGS_FAULTS, TOKEN } from '../support/inputs/settingsFaults.ts';
 import { PASSWORD, REPLICA, SHARDS_FILE_FAULTS, validFile } from '../support/inputs/shardsFileFaults.ts';

@@ -95,7 +95,7 @@ describe('benchmark', () => {
     expect(faultsOf({})).to.deep.equal([]);
     expect(faultsOf({ leaved: 899 })[0]).to.contain('a stock drop of 101');
     expect(faultsOf({ flowCount: 99 })[0]).to.contain('100 were answered');
-    expect(faultsOf({ flowCount: 105 })[0]).to.contain('104 were made');
+    expect(faultsOf({ flowCount: 105 })[0]).to.contain('104 were sent');
     expect(faultsOf({ differences: ['r1-sku-0001'] })[0]).to.contain('r1-sku-0001');
     expect(faultsOf({ flowCount: 93, deducted: 93, leaved: 907 }, { repeated: 5, refused: 2 })).to.deep.equal([]);
     expect(proofFaults(counted, { ...standing, flowCount: 303, deducted: 102 }, 3)).to.deep.equal([]);

@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import { chooseBugs, readBugs } from '../../scripts/planted/bugs.ts';
 import { checkPatch, copyCheckout } from '../../scripts/planted/copies.ts';
 import type { Copies } from '../../scripts/planted/copies.ts';
-import { projectPath } from '../../scripts/support/paths.ts';
+import { projectPath } from '../../src/projectPath.ts';
 
 /** Checks that the bugs can still be planted. Whether tests catch them takes minutes: `npm run test:planted`. */
 describe('planted bugs', () => {

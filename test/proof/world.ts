@@ -8,7 +8,7 @@ import { startGatewayProcess } from '../../scripts/support/gatewayProcess.ts';
 import type { GatewayProcess } from '../../scripts/support/gatewayProcess.ts';
 import { httpClient } from '../../scripts/support/httpClient.ts';
 import type { HttpClient } from '../../scripts/support/httpClient.ts';
-import { projectPath } from '../../scripts/support/paths.ts';
+import { projectPath } from '../../src/projectPath.ts';
 import type { Stack } from '../../scripts/support/stack.ts';
 import { tierEnvironment } from '../../scripts/support/tiers.ts';
 import type { ShardsFile } from '../../src/config/shardsFile.ts';

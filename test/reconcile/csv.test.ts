@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { escaped, hasInvisible, quoted } from '../../src/core/text/visible.ts';
-import { parseCsv } from '../../scripts/support/csvFile.ts';
-import { momentMs } from '../../scripts/support/moment.ts';
+import { parseCsv } from '../../src/commands/support/csvFile.ts';
+import { momentMs } from '../../src/commands/support/moment.ts';
 
 const HEAD = 'sku_id,leaved_amount';
 const MISPLACED =

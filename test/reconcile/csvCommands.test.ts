@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { readStockFile } from '../../scripts/import/stockFile.ts';
-import { readOrdersFile } from '../../scripts/reconcile/ordersFile.ts';
+import { readStockFile } from '../../src/commands/import/stockFile.ts';
+import { readOrdersFile } from '../../src/commands/reconcile/ordersFile.ts';
 import { readOrders } from '../../scripts/replay/orders.ts';
 import { runFile } from '../support/run/command.ts';
 import { stack } from '../support/run/setup.ts';
@@ -27,7 +27,7 @@ describe('commands that read CSV', () => {
       name: 'import-stock',
       head: HEAD,
       row: 'a,1',
-      run: (file) => runFile('scripts/import-stock.ts', [file], stack().environment),
+      run: (file) => runFile('src/commands/import-stock.ts', [file], stack().environment),
     },
     {
       name: 'reconcile --restored --orders',
@@ -35,7 +35,7 @@ describe('commands that read CSV', () => {
       row: 'o,a,d,1',
       run: (file) =>
         runFile(
-          'scripts/reconcile.ts',
+          'src/commands/reconcile.ts',
           ['--restored', '--put-back', '--accept', '--orders', file],
           stack().environment,
         ),

@@ -43,7 +43,7 @@ describe('reconciliation', () => {
   });
 
   const sku = (shard: number, name: string): string => skuOn(shard, fresh(name), SHARDS);
-  const command = (...args: string[]): Promise<Finished> => runFile('scripts/reconcile.ts', args, own.environment);
+  const command = (...args: string[]): Promise<Finished> => runFile('src/commands/reconcile.ts', args, own.environment);
   const reported = ({ stdout, stderr }: Finished): ReportedDifference[] => {
     expect(stdout, stderr).to.match(/^\{/);
     return JSON.parse(stdout).differences as ReportedDifference[];

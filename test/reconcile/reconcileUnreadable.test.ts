@@ -156,7 +156,7 @@ describe('reconciliation with one shard that cannot be read', () => {
     it(`judges the records of the other shards when it is ${how}, and reports it and no other`, async () => {
       const { all, here } = await breakAll();
       await leave();
-      const { code, stdout, stderr } = await runFile('scripts/reconcile.ts', ['--json'], own.environment);
+      const { code, stdout, stderr } = await runFile('src/commands/reconcile.ts', ['--json'], own.environment);
       expect(stdout, stderr).to.match(/^\{/);
       const report = JSON.parse(stdout) as Reconciled;
       expect(inWords(report.differences)).to.deep.equal(here);
@@ -165,7 +165,7 @@ describe('reconciliation with one shard that cannot be read', () => {
       await comeBack();
       expect(
         inWords(
-          (JSON.parse((await runFile('scripts/reconcile.ts', ['--json'], own.environment)).stdout) as Reconciled)
+          (JSON.parse((await runFile('src/commands/reconcile.ts', ['--json'], own.environment)).stdout) as Reconciled)
             .differences,
         ),
       ).to.deep.equal(all);

@@ -6,7 +6,7 @@ import { putBack } from '../../src/service/restore/putBack.ts';
 import type { PutBackPorts } from '../../src/service/restore/putBack.ts';
 import { repair } from '../../src/service/reconcile/repair.ts';
 import type { Repair } from '../../src/service/reconcile/repair.ts';
-import { notPutBack } from '../../scripts/reconcile/reportMissing.ts';
+import { notPutBack } from '../../src/commands/reconcile/reportMissing.ts';
 import { runFile } from '../support/run/command.ts';
 import type { Finished } from '../support/run/command.ts';
 import { fresh, startTestGateway } from '../support/gateway/gateway.ts';
@@ -114,9 +114,12 @@ describe('a record that is put back on a restored shard', () => {
     const ids = { toldBy: 'own-1', sku_id: null, order_id: 'o', order_detail_id: null, id: '1', quantity: null };
     const lost: MissingRecord = { kind: 'cart', ...ids, redo: { kind: 'record', cart } };
     const recordCart = async (): Promise<boolean> => Promise.reject(new Error('COMMIT: silent'));
-    const parts = { shards: { recordCart }, afterwork: { finish: async () => undefined } } as unknown as PutBackPorts;
+    const parts = {
+      shards: { recordCart },
+      backgroundTasks: { finish: async () => undefined },
+    } as unknown as PutBackPorts;
     const done = await putBack(parts, [{ shard: 0, missing: [lost] }], performance.now() + 1_000);
-    expect(done).to.deep.equal([{ lost, fault: 'COMMIT: silent', isUnknown: true }]);
+    expect(done).to.deep.equal([{ missing: lost, fault: 'COMMIT: silent', isUnknown: true }]);
     expect(notPutBack(done)).to.deep.equal([
       'outcome unknown, run it again (COMMIT: silent): cart: order_id "o", id "1" (own-1)',
     ]);
@@ -139,7 +142,7 @@ describe('npm run reconcile -- --repair', () => {
   });
   afterEach(() => own.drop());
 
-  const command = (...args: string[]): Promise<Finished> => runFile('scripts/reconcile.ts', args, own.environment);
+  const command = (...args: string[]): Promise<Finished> => runFile('src/commands/reconcile.ts', args, own.environment);
   const adjustments = async (): Promise<string[][]> =>
     Promise.all(
       skus.map(async (_, shard) =>

@@ -13,14 +13,22 @@ describe('watermarks', () => {
   it('report a shard that shows less than was known of it, or than another shard stores of it', () => {
     const watermarks = new KnownWatermarks(3);
     expect(watermarks.learn(0, reached([0, 100]), 0)).to.equal(null);
-    expect(watermarks.learn(0, reached([0, 90]), 100)).to.deep.equal({ shows: 90, mark: null, had: 100 });
+    expect(watermarks.learn(0, reached([0, 90]), 100)).to.deep.equal({
+      watermark: 90,
+      mark: null,
+      watermarkBefore: 100,
+    });
     expect(watermarks.learn(1, reached([1, 50], [2, 70]), 0)).to.equal(null);
     expect(watermarks.learn(2, reached([2, 60]), watermarks.known(2))).to.deep.equal({
-      shows: 60,
+      watermark: 60,
       mark: null,
-      had: 70,
+      watermarkBefore: 70,
     });
-    expect(watermarks.learn(2, reached(), watermarks.known(2))).to.deep.equal({ shows: 0, mark: null, had: 70 });
+    expect(watermarks.learn(2, reached(), watermarks.known(2))).to.deep.equal({
+      watermark: 0,
+      mark: null,
+      watermarkBefore: 70,
+    });
   });
 
   it('report a marked shard with its watermark, even if no higher watermark is known', () => {
@@ -29,12 +37,16 @@ describe('watermarks', () => {
       expect(
         watermarks.learn(0, reached([0, mark], [OWN_WATERMARK_KEY, 300], [REFERENCE_WATERMARK_KEY, 400]), 0),
       ).to.deep.equal({
-        shows: 300,
+        watermark: 300,
         mark,
-        had: 0,
+        watermarkBefore: 0,
       });
       expect(watermarks.known(0)).to.equal(300);
-      expect(new KnownWatermarks(1).learn(0, reached([0, mark]), 0)).to.deep.equal({ shows: 0, mark, had: 0 });
+      expect(new KnownWatermarks(1).learn(0, reached([0, mark]), 0)).to.deep.equal({
+        watermark: 0,
+        mark,
+        watermarkBefore: 0,
+      });
     }
   });
 

@@ -1,6 +1,6 @@
 import { run } from '../../cluster/run.ts';
 import { bundled } from '../../support/bundle.ts';
-import { projectPath } from '../../support/paths.ts';
+import { projectPath } from '../../../src/projectPath.ts';
 import type { Counted, LoadOptions } from './contract.ts';
 
 /** Sends load and counts. */

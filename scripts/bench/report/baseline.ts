@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { projectPath } from '../../support/paths.ts';
+import { projectPath } from '../../../src/projectPath.ts';
 import type { FigureRow } from './figures.ts';
 import type { Report } from './reportFile.ts';
 import { writeJson } from './reportFile.ts';

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { dirname } from 'node:path';
-import { projectPath } from '../../support/paths.ts';
+import { projectPath } from '../../../src/projectPath.ts';
 import { armRows } from './armRows.ts';
 import type { ArmRow } from './armRows.ts';
 import { FIGURES, figureRow } from './figures.ts';

@@ -1,4 +1,4 @@
-import { printTable } from '../../support/report.ts';
+import { printTable } from '../../../src/commands/support/report.ts';
 import type { ArmRow } from './armRows.ts';
 import type { FigureRow } from './figures.ts';
 import type { Report } from './reportFile.ts';

@@ -49,21 +49,21 @@ export async function putBack(
   deadlineMs: DeadlineMs,
   onDone: () => void = () => undefined,
 ): Promise<PutBack[]> {
-  const all = restored.flatMap(({ shard, missing }) => missing.map((record) => ({ shard, lost: record })));
+  const all = restored.flatMap(({ shard, missing }) => missing.map((record) => ({ shard, record })));
   // SKUs whose rows belong to another layout than their units.
-  const inconsistent = new Set(all.flatMap(({ lost: { kind, sku_id } }) => (kind === 'layout' ? [sku_id] : [])));
+  const inconsistent = new Set(all.flatMap(({ record: { kind, sku_id } }) => (kind === 'layout' ? [sku_id] : [])));
   const needsOperator = ({ redo, sku_id }: MissingRecord): boolean =>
     redo === null || (sku_id !== null && inconsistent.has(sku_id));
-  const done = all.flatMap(({ lost }): PutBack[] =>
-    needsOperator(lost) ? [{ missing: lost, fault: "it needs an operator's decision", isUnknown: false }] : [],
+  const done = all.flatMap(({ record }): PutBack[] =>
+    needsOperator(record) ? [{ missing: record, fault: "it needs an operator's decision", isUnknown: false }] : [],
   );
   // One kind on all shards, then the next kind: a record on one shard completes holds on another.
   for (const kind of ORDER) {
-    const some = all.filter(({ lost }) => lost.redo?.kind === kind && !needsOperator(lost));
-    const tried = await mapWithLimit(some, WIDTH, async ({ shard, lost }): Promise<PutBack> => {
-      const result = lost.redo === null ? DONE : await redo(ports, shard, lost.redo, deadlineMs).catch(unanswered);
+    const some = all.filter(({ record }) => record.redo?.kind === kind && !needsOperator(record));
+    const tried = await mapWithLimit(some, WIDTH, async ({ shard, record }): Promise<PutBack> => {
+      const result = record.redo === null ? DONE : await redo(ports, shard, record.redo, deadlineMs).catch(unanswered);
       onDone();
-      return { missing: lost, ...result };
+      return { missing: record, ...result };
     });
     done.push(...tried);
   }

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import ts from 'typescript';
-import { projectPath } from '../../../scripts/support/paths.ts';
+import { projectPath } from '../../../src/projectPath.ts';
 
 /** The folder with a port in each file, and the file and the interface that list the ports of a back end. */
 const PORTS = 'src/core/ports';

@@ -7,7 +7,7 @@ import { KnexMigrator } from '../../../src/mysql/migrations/migrator.ts';
 import { migrateShards } from '../../../src/service/migrateShards.ts';
 import type { ShardsFile } from '../../../src/config/shardsFile.ts';
 import { dropSchemas } from '../../../scripts/support/dropSchemas.ts';
-import { projectPath } from '../../../scripts/support/paths.ts';
+import { projectPath } from '../../../src/projectPath.ts';
 import { stack } from '../run/setup.ts';
 import { temporaryFolder } from '../run/temporary.ts';
 

@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { supervise } from '../../../scripts/cluster/supervise.ts';
 import { bundled } from '../../../scripts/support/bundle.ts';
-import { projectPath } from '../../../scripts/support/paths.ts';
+import { projectPath } from '../../../src/projectPath.ts';
 
 /** The result of a command that has ended. */
 export interface Finished {

@@ -1,6 +1,6 @@
 import { isAlive } from '../run/command.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { projectPath } from '../../../scripts/support/paths.ts';
+import { projectPath } from '../../../src/projectPath.ts';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { queryOnce } from '../../../scripts/cluster/queryOnce.ts';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { KnexMigrator } from '../../../src/mysql/migrations/migrator.ts';
 import { migrateShards } from '../../../src/service/migrateShards.ts';
 import type { MigrationResult } from '../../../src/service/migrateShards.ts';
-import { projectPath } from '../../../scripts/support/paths.ts';
+import { projectPath } from '../../../src/projectPath.ts';
 import { runFile } from '../run/command.ts';
 import type { Finished } from '../run/command.ts';
 import type { OwnShards } from '../rows/ownShards.ts';
@@ -30,7 +30,7 @@ export function copyMigrations(names: readonly string[], directory: string): voi
 
 /** Runs the command for these shards. */
 export function migrateCommand(shards: OwnShards, ...args: readonly string[]): Promise<Finished> {
-  return runFile('scripts/migrate.ts', args, shards.environment);
+  return runFile('src/commands/migrate.ts', args, shards.environment);
 }
 
 /** The cells of a shard's row in the table that the command prints. */

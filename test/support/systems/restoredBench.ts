@@ -81,7 +81,7 @@ export class RestoredBench {
   }
 
   command(...args: readonly string[]): Promise<Finished> {
-    return runFile('scripts/reconcile.ts', ['--restored', ...args], this.own.environment);
+    return runFile('src/commands/reconcile.ts', ['--restored', ...args], this.own.environment);
   }
 
   /** Writes a file that lists the shards; for those in `restored` it names their copies called `before`. */

@@ -116,7 +116,7 @@ export class SoldOrders {
 
   /** Asserts that a reconciliation finds no difference. */
   async expectReconciled(): Promise<void> {
-    const { code, stdout, stderr } = await runFile('scripts/reconcile.ts', [], this.#bench.own.environment);
+    const { code, stdout, stderr } = await runFile('src/commands/reconcile.ts', [], this.#bench.own.environment);
     expect(code, stdout + stderr).to.equal(0);
   }
 }

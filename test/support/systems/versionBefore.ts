@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { importTypeScript } from '../../../src/importTypeScript.ts';
 import { ownPath } from '../../../scripts/cluster/ownership.ts';
-import { projectPath } from '../../../scripts/support/paths.ts';
+import { projectPath } from '../../../src/projectPath.ts';
 
 const run = promisify(execFile);
 
@@ -16,13 +16,16 @@ export interface EarlierVersion {
   /** The value of its `GATEWAY_LEVEL`. */
   readonly gatewayLevel: number;
   readonly path: string;
+  /** Its command `migrate`, absolute. */
+  readonly migrate: string;
   remove(): void;
 }
 
-/** Where `GATEWAY_LEVEL` is: the second place is that of versions up to migration 0009. */
+/** Where `GATEWAY_LEVEL` and the command are: the second place is that of versions up to migration 0009. */
 const LEVEL_FILES = ['src/mysql/migrations/schemaLevel.ts', 'src/mysql/schemaLevel.ts'];
+const MIGRATE_FILES = ['src/commands/migrate.ts', 'scripts/migrate.ts'];
 
-/** The files that `src/main.ts` and `scripts/migrate.ts` need. Packages are found in a parent folder, this checkout. */
+/** The files that its gateway and its command need. Packages are found in a parent folder, this checkout. */
 const FILES = ['src', 'scripts', 'migrations', 'package.json'];
 
 /**
@@ -51,14 +54,16 @@ export async function versionBefore(): Promise<EarlierVersion | string> {
         'keep them among devDependencies until the next migration'
       );
     }
-    const level = LEVEL_FILES.map((file) => join(path, file)).find((file) => existsSync(file)) ?? '';
-    const { GATEWAY_LEVEL } = (await importTypeScript(level)) as {
+    const firstOf = (files: readonly string[]): string =>
+      files.map((file) => join(path, file)).find((file) => existsSync(file)) ?? '';
+    const { GATEWAY_LEVEL } = (await importTypeScript(firstOf(LEVEL_FILES))) as {
       GATEWAY_LEVEL: number;
     };
     return {
       commit: commit.hash,
       level: newestOf(readdirSync(join(path, 'migrations'))),
       gatewayLevel: GATEWAY_LEVEL,
+      migrate: firstOf(MIGRATE_FILES),
       path,
       remove,
     };

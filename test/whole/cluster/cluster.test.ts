@@ -23,7 +23,7 @@ import {
   runsOf,
   start,
 } from '../../support/systems/clusterBench.ts';
-import { projectPath } from '../../../scripts/support/paths.ts';
+import { projectPath } from '../../../src/projectPath.ts';
 import { isAlive } from '../../support/run/command.ts';
 
 const FIRST_DOWNLOAD_LIMIT_MS = 300_000;

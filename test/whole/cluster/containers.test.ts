@@ -9,7 +9,7 @@ import type { Cluster, ClusterOptions } from '../../../scripts/cluster/contract.
 import { readEnvironment } from '../../../scripts/cluster/environment.ts';
 import { findImage } from '../../../scripts/cluster/image.ts';
 import type { ContainerImage } from '../../../scripts/cluster/image.ts';
-import { projectPath } from '../../../scripts/support/paths.ts';
+import { projectPath } from '../../../src/projectPath.ts';
 import { startFile } from '../../support/run/command.ts';
 import { eventually } from '../../support/run/eventually.ts';
 

@@ -8,7 +8,7 @@ import { supervise } from '../../../scripts/cluster/supervise.ts';
 import type { Supervised } from '../../../scripts/cluster/supervise.ts';
 import { findTool, PROMETHEUS, PROMTOOL } from '../../../scripts/cluster/install/tools.ts';
 import type { Command, Tool } from '../../../scripts/cluster/install/tools.ts';
-import { projectPath } from '../../../scripts/support/paths.ts';
+import { projectPath } from '../../../src/projectPath.ts';
 import { eventually } from '../../support/run/eventually.ts';
 import { fresh, startTestGateway } from '../../support/gateway/gateway.ts';
 import type { TestGateway } from '../../support/gateway/gateway.ts';

@@ -8,7 +8,7 @@ import { readBooks } from '../../../scripts/support/books.ts';
 import { startGatewayProcess } from '../../../scripts/support/gatewayProcess.ts';
 import { httpClient } from '../../../scripts/support/httpClient.ts';
 import type { Answer, HttpClient } from '../../../scripts/support/httpClient.ts';
-import { projectPath } from '../../../scripts/support/paths.ts';
+import { projectPath } from '../../../src/projectPath.ts';
 import { runFile, startCommand } from '../../support/run/command.ts';
 import { eventually } from '../../support/run/eventually.ts';
 import { startMixedCustomers } from '../../support/systems/mixedCustomers.ts';
@@ -87,7 +87,7 @@ describe('a rolling upgrade from the version before the newest migration', funct
   const startOld = (): Promise<Running> => start(relative(projectPath('.'), join(earlier.path, 'src/main.ts')));
   const startNew = (): Promise<Running> => start();
   const migrateOld = async (): Promise<void> => {
-    const words = ['--import', 'tsx', join(earlier.path, 'scripts/migrate.ts'), 'up', '--create-schemas'];
+    const words = ['--import', 'tsx', earlier.migrate, 'up', '--create-schemas'];
     const { code, stderr } = await startCommand(process.execPath, words, own.environment).finished;
     expect(code, stderr).to.equal(0);
   };
@@ -161,7 +161,7 @@ describe('a rolling upgrade from the version before the newest migration', funct
     expect((await deduct(recent[0], sku(0), 'too early')).body.code).to.equal('overloaded');
 
     customers.phase = 'growing';
-    const up = await runFile('scripts/migrate.ts', ['up'], own.environment);
+    const up = await runFile('src/commands/migrate.ts', ['up'], own.environment);
     expect(up.code, up.stderr).to.equal(0);
     expect(await levels()).to.deep.equal(Array.from({ length: SHARDS }, () => newestLevel));
     for (const gateway of recent) await eventually('a new gateway serves', 10_000, () => serves(gateway));
@@ -246,12 +246,12 @@ describe('a rolling upgrade from the version before the newest migration', funct
     expect(
       (await readBooks({ shards, initialShards: SHARDS })).flatMap(({ differences }) => differences),
     ).to.deep.equal([]);
-    const reconciled = await runFile('scripts/reconcile.ts', [], own.environment);
+    const reconciled = await runFile('src/commands/reconcile.ts', [], own.environment);
     expect(reconciled.code, reconciled.stdout + reconciled.stderr).to.equal(0);
   };
 
   it('excludes gateways that the schema shuts out: they report it, stop selling, and change nothing', async () => {
-    const { code, stderr } = await runFile('scripts/migrate.ts', ['up', '--create-schemas'], own.environment);
+    const { code, stderr } = await runFile('src/commands/migrate.ts', ['up', '--create-schemas'], own.environment);
     expect(code, stderr).to.equal(0);
     const [old, recent] = [await startOld(), await startNew()];
     expect((await put(old, `/v1/skus/${sku(0)}`, { leaved_amount: 10 })).status).to.equal(201);

@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { loadShards } from '../../../src/config/shardsFile.ts';
-import { projectPath } from '../../../scripts/support/paths.ts';
+import { projectPath } from '../../../src/projectPath.ts';
 import { addressesIn, runFile, startCommand } from '../../support/run/command.ts';
 import type { Finished } from '../../support/run/command.ts';
 import { fresh } from '../../support/gateway/gateway.ts';
@@ -66,7 +66,7 @@ describe('npm run build', function () {
         );
       for (const status of [
         await run(own, 'migrate.mjs', 'status'),
-        await runFile('scripts/migrate.ts', ['status'], own.environment),
+        await runFile('src/commands/migrate.ts', ['status'], own.environment),
       ]) {
         expect([status.code, status.stdout.match(/up to date/g)?.length], status.stderr).to.deep.equal([0, 2]);
       }
@@ -97,7 +97,7 @@ describe('npm run build', function () {
     for (const part of ['src', 'scripts', 'migrations', 'package.json'])
       cpSync(projectPath(part), join(copy, part), { recursive: true });
     symlinkSync(projectPath('node_modules'), join(copy, 'node_modules'));
-    folder.write('copy/scripts/import-stock.ts', "import './nowhere.ts';\n");
+    folder.write('copy/src/commands/import-stock.ts', "import './nowhere.ts';\n");
     const to = join(folder.path, 'earlier', 'dist');
     // The process with this number is alive, but it started at another time.
     mkdirSync(`${to}~${hostname()}~${process.pid}~0~1`, { recursive: true });

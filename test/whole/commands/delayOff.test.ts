@@ -38,7 +38,7 @@ describe('npm run migrate -- precheck-off', () => {
         return { ms: Number(row?.['sellable_after_ms']), isArmed: row?.['ready_at'] !== null };
       }),
     );
-  const off = (...more: string[]) => runFile('scripts/migrate.ts', ['precheck-off', ...more], shards.environment);
+  const off = (...more: string[]) => runFile('src/commands/migrate.ts', ['precheck-off', ...more], shards.environment);
   /** Restocks a SKU that is sold out. @returns whether its units can be sold at once */
   const sellsAtOnce = async (gateway: TestGateway): Promise<boolean> => {
     const sku_id = fresh('restocked');
@@ -70,7 +70,7 @@ describe('npm run migrate -- precheck-off', () => {
     expect([shown.code, shown.stderr]).to.deep.equal([0, '']);
     expect(shown.stdout).to.include('own-1').and.to.include('1000 ms').and.to.include('--yes');
     expect(await delays()).to.deep.equal(before);
-    const running = await startFile('scripts/migrate.ts', ['precheck-off', '--yes'], shards.environment);
+    const running = await startFile('src/commands/migrate.ts', ['precheck-off', '--yes'], shards.environment);
     await eventually('early refusals are ended', 20_000, async () => (await delays()).every(({ isArmed }) => !isArmed));
     await sleep(2_000);
     // A gateway that was frozen in the meantime may still refuse by its last reading.

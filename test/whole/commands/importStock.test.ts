@@ -31,7 +31,7 @@ describe('npm run import-stock', () => {
   const write = (name: string, lines: readonly string[]): string =>
     folder.write(name, `${['sku_id,leaved_amount', ...lines].join('\n')}\n`);
   const run = (file: string, ...args: readonly string[]): Promise<Finished> =>
-    runFile('scripts/import-stock.ts', [file, ...args], own.environment);
+    runFile('src/commands/import-stock.ts', [file, ...args], own.environment);
   const counts = ({ stdout }: Finished): number[] =>
     (stdout.split('\n').find((line) => /^│ \d/.test(line)) ?? '').split('│').slice(1, -1).map(Number);
   const leavedAmount = async (sku_id: string): Promise<unknown> =>
@@ -108,7 +108,7 @@ describe('npm run import-stock', () => {
       );
       return rows.reduce((sum, [row]) => sum + Number(row?.['skus']), 0);
     };
-    const running = await startFile('scripts/import-stock.ts', [file], own.environment);
+    const running = await startFile('src/commands/import-stock.ts', [file], own.environment);
     while ((await opened()) < MANY / 10) await sleep(5);
     running.signal('SIGKILL');
     await running.finished;

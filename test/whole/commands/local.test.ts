@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { freePort } from '../../../scripts/cluster/port.ts';
-import { projectPath } from '../../../scripts/support/paths.ts';
+import { projectPath } from '../../../src/projectPath.ts';
 import { addressesIn, isAlive, startCommand, stateAndParent } from '../../support/run/command.ts';
 import type { Running } from '../../support/run/command.ts';
 import { eventually } from '../../support/run/eventually.ts';

@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { initialSlots, SLOT_COUNT } from '../../../src/core/slots.ts';
 import { GATEWAY_LEVEL } from '../../../src/mysql/migrations/schemaLevel.ts';
 import { freePort } from '../../../scripts/cluster/port.ts';
-import { projectPath } from '../../../scripts/support/paths.ts';
+import { projectPath } from '../../../src/projectPath.ts';
 import { eventually } from '../../support/run/eventually.ts';
 import {
   addMigration,

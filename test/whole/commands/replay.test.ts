@@ -13,7 +13,7 @@ import { readOrders } from '../../../scripts/replay/orders.ts';
 import { openingStockOf, planReplay } from '../../../scripts/replay/plan.ts';
 import type { CartEvent, Plan, ReplayEvent, ReturnEvent } from '../../../scripts/replay/plan.ts';
 import type { Result } from '../../../scripts/replay/play.ts';
-import { projectPath } from '../../../scripts/support/paths.ts';
+import { projectPath } from '../../../src/projectPath.ts';
 import { runFile } from '../../support/run/command.ts';
 import { fresh, startTestGateway, type TestGateway } from '../../support/gateway/gateway.ts';
 import {

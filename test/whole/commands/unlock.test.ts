@@ -72,7 +72,7 @@ describe('ending a migration', function () {
     const doubling = 'INSERT INTO many (text) SELECT text FROM many';
     for (let doubled = 0; doubled < 16; doubled += 1) await holder.query(doubling);
     const coming = next.query('SELECT GET_LOCK(?, 60) AS taken', [lock]);
-    const ended = await runFile('scripts/migrate.ts', ['unlock', '--end'], shards.environment);
+    const ended = await runFile('src/commands/migrate.ts', ['unlock', '--end'], shards.environment);
     await coming;
     expect(ended.code, ended.stderr).to.equal(1);
     expect(ended.stderr).to.match(/own-0: another migration runs now, on connection \d+ of /);

@@ -85,7 +85,8 @@ describe('a server restored from a backup', () => {
   };
   const isOnRestored = ({ sku_id }: Pick<SoldLine, 'sku_id'>): boolean =>
     RESTORED.some((shard) => skus.indexOf(sku_id) >> 1 === shard);
-  const command = (...args: string[]): Promise<Finished> => runFile('scripts/reconcile.ts', args, stack.environment);
+  const command = (...args: string[]): Promise<Finished> =>
+    runFile('src/commands/reconcile.ts', args, stack.environment);
   const statesOf = async (gateway: TestGateway): Promise<string[]> =>
     ((await gateway.adminGet('/v1/shards')).body?.shards as { state: string }[]).map(({ state }) => state);
   const whileStopped = async (work: () => void): Promise<void> => {

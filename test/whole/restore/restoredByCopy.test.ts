@@ -236,7 +236,7 @@ describe('restored shards and a reference copy', () => {
     );
     await bench.deduct('of four rows 1', [skus.splitBefore, 16]);
     await bench.deduct('after all that', [skus.splitSince, 5]);
-    const audit = await runFile('scripts/reconcile.ts', [], bench.own.environment);
+    const audit = await runFile('src/commands/reconcile.ts', [], bench.own.environment);
     expect(audit.code, audit.stdout + audit.stderr).to.equal(0);
   }).timeout(120_000);
 });

@@ -170,7 +170,7 @@ describe('a restored shard, repaired from the other shards and the orders of the
     const file = orders.write('missing', missing);
     const { stdout, exited } = supervise({
       command: process.execPath,
-      arguments: [await bundled('scripts/reconcile.ts'), '--restored', '--shard', 'own-0', '--orders', file],
+      arguments: [await bundled('src/commands/reconcile.ts'), '--restored', '--shard', 'own-0', '--orders', file],
       environment: { ...process.env, ...bench.own.environment },
       stdout: 'pipe',
       stderr: 'ignore',
@@ -223,8 +223,8 @@ describe('a restored shard, repaired from the other shards and the orders of the
     await orders.restored();
     const file = orders.writeFile('stock.csv', `sku_id,leaved_amount\n${skuOn(0, fresh('new'), OWN)},5\n`);
     for (const [script, ...args] of [
-      ['scripts/import-stock.ts', file],
-      ['scripts/reconcile.ts', '--repair'],
+      ['src/commands/import-stock.ts', file],
+      ['src/commands/reconcile.ts', '--repair'],
     ] as const) {
       const { code, stderr } = await runFile(script, args, bench.own.environment);
       expect(code).to.equal(1);

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { createReadStream } from 'node:fs';
 import { CsvError, parse } from 'csv-parse/sync';
-import { quoted } from '../../src/core/text/visible.ts';
+import { quoted } from '../../core/text/visible.ts';
 import { RowSplitter } from './csvRows.ts';
 import type { RawRow } from './csvRows.ts';
 

@@ -1,17 +1,17 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { stringify } from 'lossless-json';
-import { isStoredIdentifier, STORED_IDENTIFIER_RULE } from '../src/core/identifier.ts';
-import { repairIdPrefixAt } from '../src/core/books/reconciliation.ts';
-import { escaped, quoted } from '../src/core/text/visible.ts';
-import { SlotMap } from '../src/core/slots.ts';
-import { ShardAuditor } from '../src/mysql/auditor.ts';
-import { openReportShards } from '../src/mysql/reportShards.ts';
-import { ShardReader } from '../src/mysql/shardReader.ts';
-import { reconcile } from '../src/service/reconcile/reconcile.ts';
-import type { RepairedDifference, Reconciled } from '../src/service/reconcile/reconcile.ts';
-import { Routing } from '../src/service/routing/routing.ts';
-import { loadShards } from '../src/config/shardsFile.ts';
-import type { ShardConfig } from '../src/config/shardsFile.ts';
+import { isStoredIdentifier, STORED_IDENTIFIER_RULE } from '../core/identifier.ts';
+import { repairIdPrefixAt } from '../core/books/reconciliation.ts';
+import { escaped, quoted } from '../core/text/visible.ts';
+import { SlotMap } from '../core/slots.ts';
+import { ShardAuditor } from '../mysql/auditor.ts';
+import { openReportShards } from '../mysql/reportShards.ts';
+import { ShardReader } from '../mysql/shardReader.ts';
+import { reconcile } from '../service/reconcile/reconcile.ts';
+import type { RepairedDifference, Reconciled } from '../service/reconcile/reconcile.ts';
+import { Routing } from '../service/routing/routing.ts';
+import { readShards } from './support/readShards.ts';
+import type { ShardConfig } from '../config/shardsFile.ts';
 import { reconcileRestored } from './reconcile/restored.ts';
 import type { RestoredOptions } from './reconcile/restoredOptions.ts';
 import { momentMs } from './support/moment.ts';
@@ -19,7 +19,7 @@ import { progressBar } from './support/progress.ts';
 import { assertNoneRefused } from './support/assertNoneRefused.ts';
 import { exitAfterFlush, fail, printTable } from './support/report.ts';
 import { wholeNumber } from './support/wholeNumber.ts';
-import { errorText } from '../src/core/text/errorText.ts';
+import { errorText } from '../core/text/errorText.ts';
 
 const program = new Command('npm run reconcile --')
   .description(
@@ -91,7 +91,7 @@ interface Options {
 const OF_RESTORED = ['shard', 'orders', 'against', 'since', 'close', 'putBack', 'accept', 'list'] as const;
 
 async function main({ shards: file, sku, repair, json, timeout }: Options): Promise<void> {
-  const { initialShards, shards } = await loadShards(file, process.env);
+  const { initialShards, shards } = await readShards(file);
   const books = openReportShards({
     shards,
     initialShards,

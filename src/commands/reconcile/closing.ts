@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { RestoredShards } from '../../src/core/ports/restoredShards.ts';
-import type { DeadlineMs, ShardIndex } from '../../src/core/types.ts';
-import { readAvailableStatuses } from '../../src/service/restore/restoreStatus.ts';
+import type { RestoredShards } from '../../core/ports/restoredShards.ts';
+import type { DeadlineMs, ShardIndex } from '../../core/types.ts';
+import { readAvailableStatuses } from '../../service/restore/restoreStatus.ts';
 import { fail } from '../support/report.ts';
-import { errorText } from '../../src/core/text/errorText.ts';
+import { errorText } from '../../core/text/errorText.ts';
 
 /** A gateway checks its shards every 0.5 s, and finishes its running operations within 3 s more. */
 const NOTICED_MS = 4_000;

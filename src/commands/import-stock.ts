@@ -1,13 +1,13 @@
 import { Command, Option } from 'commander';
-import { SlotMap } from '../src/core/slots.ts';
-import { quoted } from '../src/core/text/visible.ts';
-import { openReportShards } from '../src/mysql/reportShards.ts';
-import { BulkOpener } from '../src/mysql/bulkOpener.ts';
-import { ShardReader } from '../src/mysql/shardReader.ts';
-import { importStock } from '../src/service/stock/importStock.ts';
-import type { Imported } from '../src/service/stock/importStock.ts';
-import { Routing } from '../src/service/routing/routing.ts';
-import { loadShards } from '../src/config/shardsFile.ts';
+import { SlotMap } from '../core/slots.ts';
+import { quoted } from '../core/text/visible.ts';
+import { openReportShards } from '../mysql/reportShards.ts';
+import { BulkOpener } from '../mysql/bulkOpener.ts';
+import { ShardReader } from '../mysql/shardReader.ts';
+import { importStock } from '../service/stock/importStock.ts';
+import type { Imported } from '../service/stock/importStock.ts';
+import { Routing } from '../service/routing/routing.ts';
+import { readShards } from './support/readShards.ts';
 import { readStockFile } from './import/stockFile.ts';
 import type { BadRow, StockFile } from './import/stockFile.ts';
 import { atLine } from './support/csvFile.ts';
@@ -15,7 +15,7 @@ import { progressBar } from './support/progress.ts';
 import { assertNoneRefused } from './support/assertNoneRefused.ts';
 import { exitAfterFlush, fail, printTable } from './support/report.ts';
 import { wholeNumber } from './support/wholeNumber.ts';
-import { errorText } from '../src/core/text/errorText.ts';
+import { errorText } from '../core/text/errorText.ts';
 
 const program = new Command('npm run import-stock --')
   .description(
@@ -43,7 +43,7 @@ interface Options {
 const STATEMENT_MS = 10_000;
 
 async function main(path: string, { shards: shardsPath, skipBad, relaxed, list }: Options): Promise<void> {
-  const { initialShards, shards } = await loadShards(shardsPath, process.env);
+  const { initialShards, shards } = await readShards(shardsPath);
   const file = await readStockFile(path);
   reportBad(file, list);
   if (file.bad.length > 0 && !skipBad)

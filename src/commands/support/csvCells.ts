@@ -1,10 +1,5 @@
-import {
-  IDENTIFIER_RULE,
-  isIdentifier,
-  isStoredIdentifier,
-  STORED_IDENTIFIER_RULE,
-} from '../../src/core/identifier.ts';
-import { hasInvisible, quoted } from '../../src/core/text/visible.ts';
+import { IDENTIFIER_RULE, isIdentifier, isStoredIdentifier, STORED_IDENTIFIER_RULE } from '../../core/identifier.ts';
+import { hasInvisible, quoted } from '../../core/text/visible.ts';
 
 /** A warning names at most this many ids, and counts the others. */
 const WARNED_MAX = 10;

@@ -1,17 +1,17 @@
-import { withTimeout } from '../src/core/async/withTimeout.ts';
+import { withTimeout } from '../core/async/withTimeout.ts';
 import { Command, Option } from 'commander';
-import type { LockHolder, LockReport } from '../src/core/ports/shardMigrator.ts';
-import { KnexMigrator } from '../src/mysql/migrations/migrator.ts';
-import { migrateShards } from '../src/service/migrateShards.ts';
-import type { MigrationResult } from '../src/service/migrateShards.ts';
-import { loadShards } from '../src/config/shardsFile.ts';
-import type { ShardConfig } from '../src/config/shardsFile.ts';
+import type { LockHolder, LockReport } from '../core/ports/shardMigrator.ts';
+import { KnexMigrator } from '../mysql/migrations/migrator.ts';
+import { migrateShards } from '../service/migrateShards.ts';
+import type { MigrationResult } from '../service/migrateShards.ts';
+import { readShards } from './support/readShards.ts';
+import type { ShardConfig } from '../config/shardsFile.ts';
 import { precheckOff } from './migrate/precheckOff.ts';
-import { projectPath } from './support/paths.ts';
+import { projectPath } from '../projectPath.ts';
 import { progressBar } from './support/progress.ts';
 import { exitAfterFlush, fail, printTable } from './support/report.ts';
 import { wholeNumber } from './support/wholeNumber.ts';
-import { errorText } from '../src/core/text/errorText.ts';
+import { errorText } from '../core/text/errorText.ts';
 
 /** Time for the reads before and after the wait. */
 const READ_MS = 30_000;
@@ -56,7 +56,7 @@ async function open(
   createSchemas: boolean,
 ): Promise<{ migrator: KnexMigrator; shards: readonly ShardConfig[]; shardMs: number }> {
   const { shards: file, timeout } = program.opts<{ shards: string; timeout: number }>();
-  const { initialShards, shards } = await loadShards(file, process.env);
+  const { initialShards, shards } = await readShards(file);
   const addresses = shards.map(({ address }) => address);
   return {
     migrator: new KnexMigrator({ addresses, initialShards, directory: projectPath('migrations'), createSchemas }),

@@ -1,6 +1,6 @@
-import { RestoredShardStore } from '../../src/mysql/restore/restoredShards.ts';
-import type { Shard } from '../../src/mysql/shard.ts';
-import { findRefusedShards } from '../../src/service/restore/restoreStatus.ts';
+import { RestoredShardStore } from '../../mysql/restore/restoredShards.ts';
+import type { Shard } from '../../mysql/shard.ts';
+import { findRefusedShards } from '../../service/restore/restoreStatus.ts';
 
 const LOOK_MS = 5_000;
 

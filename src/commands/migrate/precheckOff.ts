@@ -1,8 +1,8 @@
-import { openReportShards } from '../../src/mysql/reportShards.ts';
-import { DelayStore, NOTICED_MS } from '../../src/mysql/delayStore.ts';
-import { turnOffDelay } from '../../src/service/precheck/turnOffDelay.ts';
-import type { DelayReport } from '../../src/service/precheck/turnOffDelay.ts';
-import { loadShards } from '../../src/config/shardsFile.ts';
+import { openReportShards } from '../../mysql/reportShards.ts';
+import { DelayStore, NOTICED_MS } from '../../mysql/delayStore.ts';
+import { turnOffDelay } from '../../service/precheck/turnOffDelay.ts';
+import type { DelayReport } from '../../service/precheck/turnOffDelay.ts';
+import { readShards } from '../support/readShards.ts';
 import { exitAfterFlush, fail, printTable } from '../support/report.ts';
 
 export interface PrecheckOffOptions {
@@ -32,7 +32,7 @@ function msOf({ delayMs }: DelayReport): string {
  * @param apply false: only shows the state of each shard
  */
 export async function precheckOff({ shards: file, timeout }: PrecheckOffOptions, apply: boolean): Promise<void> {
-  const { initialShards, shards } = await loadShards(file, process.env);
+  const { initialShards, shards } = await readShards(file);
   const shardMs = timeout * 1_000;
   const books = openReportShards({ shards, initialShards, statementMs: shardMs, relaxedAllowed: true });
   try {

@@ -1,8 +1,8 @@
 import { createWriteStream } from 'node:fs';
 import { once } from 'node:events';
-import type { MissingRecord } from '../../src/core/restore/missingRecord.ts';
-import { quoted } from '../../src/core/text/visible.ts';
-import type { PutBack } from '../../src/service/restore/putBack.ts';
+import type { MissingRecord } from '../../core/restore/missingRecord.ts';
+import { quoted } from '../../core/text/visible.ts';
+import type { PutBack } from '../../service/restore/putBack.ts';
 import { progressBar } from '../support/progress.ts';
 import { printTable } from '../support/report.ts';
 

@@ -1,15 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import { BatchingEngine } from '../../src/mysql/batching/batchingEngine.ts';
-import { CartStore } from '../../src/mysql/cartStore.ts';
-import { HotRowStore } from '../../src/mysql/hot/hotRowStore.ts';
-import { LayoutStore } from '../../src/mysql/hot/layoutStore.ts';
-import { RestoredShardStore } from '../../src/mysql/restore/restoredShards.ts';
-import type { Shard } from '../../src/mysql/shard.ts';
-import { BackgroundTasks } from '../../src/service/tasks/backgroundTasks.ts';
-import { shareHoldCompletion } from '../../src/service/carts/holdCompletion.ts';
-import { createHotServices } from '../../src/service/hot/hotServices.ts';
-import type { PutBackPorts } from '../../src/service/restore/putBack.ts';
-import type { Routing } from '../../src/service/routing/routing.ts';
+import { BatchingEngine } from '../../mysql/batching/batchingEngine.ts';
+import { CartStore } from '../../mysql/cartStore.ts';
+import { HotRowStore } from '../../mysql/hot/hotRowStore.ts';
+import { LayoutStore } from '../../mysql/hot/layoutStore.ts';
+import { RestoredShardStore } from '../../mysql/restore/restoredShards.ts';
+import type { Shard } from '../../mysql/shard.ts';
+import { BackgroundTasks } from '../../service/tasks/backgroundTasks.ts';
+import { shareHoldCompletion } from '../../service/carts/holdCompletion.ts';
+import { createHotServices } from '../../service/hot/hotServices.ts';
+import type { PutBackPorts } from '../../service/restore/putBack.ts';
+import type { Routing } from '../../service/routing/routing.ts';
 
 /** The ports that put records back: those of a gateway, on shards that are closed for gateways. */
 export function putBackPorts(shards: readonly Shard[], routing: Routing): PutBackPorts {

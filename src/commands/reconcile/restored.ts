@@ -1,9 +1,9 @@
-import type { OrderedLine } from '../../src/core/restore/missingRecord.ts';
-import { openReportShards } from '../../src/mysql/reportShards.ts';
-import { ReferenceCopy } from '../../src/mysql/restore/referenceCopy.ts';
-import { RepairLock } from '../../src/mysql/restore/repairLock.ts';
-import { loadShards } from '../../src/config/shardsFile.ts';
-import type { ShardConfig } from '../../src/config/shardsFile.ts';
+import type { OrderedLine } from '../../core/restore/missingRecord.ts';
+import { openReportShards } from '../../mysql/reportShards.ts';
+import { ReferenceCopy } from '../../mysql/restore/referenceCopy.ts';
+import { RepairLock } from '../../mysql/restore/repairLock.ts';
+import { readShards } from '../support/readShards.ts';
+import type { ShardConfig } from '../../config/shardsFile.ts';
 import { readOrdersFile } from './ordersFile.ts';
 import type { RestoredOptions } from './restoredOptions.ts';
 import { RestoredWork } from './restoredWork.ts';
@@ -11,14 +11,14 @@ import { RestoredWork } from './restoredWork.ts';
 /** Lists the missing records of restored shards, puts them back if `--put-back` is set, and reopens the shards. */
 export async function reconcileRestored(options: RestoredOptions): Promise<void> {
   const deadlineMs = performance.now() + options.timeout * 1_000;
-  const { initialShards, shards } = await loadShards(options.shards, process.env);
+  const { initialShards, shards } = await readShards(options.shards);
   const statementMs = options.timeout * 1_000;
   const lines = options.orders === undefined ? [] : await readOrdersFile(options.orders);
   const past =
     options.against === undefined
       ? null
       : new ReferenceCopy(
-          (await loadShards(options.against, process.env)).shards.map(({ address }) => address),
+          (await readShards(options.against)).shards.map(({ address }) => address),
           statementMs,
         );
   const named = namedOf(shards, options);

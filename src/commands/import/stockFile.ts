@@ -1,5 +1,5 @@
-import { STOCK_LIMIT } from '../../src/core/types.ts';
-import { quoted } from '../../src/core/text/visible.ts';
+import { STOCK_LIMIT } from '../../core/types.ts';
+import { quoted } from '../../core/text/visible.ts';
 import { idFault, InvisibleIds, wholeNumberFault } from '../support/csvCells.ts';
 import { readCsv } from '../support/csvFile.ts';
 

@@ -1,5 +1,5 @@
-import type { OrderedLine } from '../../src/core/restore/missingRecord.ts';
-import { QUANTITY_LIMIT } from '../../src/core/types.ts';
+import type { OrderedLine } from '../../core/restore/missingRecord.ts';
+import { QUANTITY_LIMIT } from '../../core/types.ts';
 import { InvisibleIds, storedIdFault, wholeNumberFault } from '../support/csvCells.ts';
 import { CsvFault, readCsv } from '../support/csvFile.ts';
 

@@ -1,8 +1,8 @@
-import { NO_WATERMARK } from '../../src/core/restore/watermarks.ts';
-import type { MissingRecord } from '../../src/core/restore/missingRecord.ts';
-import type { ReferenceComparison } from '../../src/service/restore/missingByReference.ts';
-import { isBelowWatermark } from '../../src/service/restore/restoreStatus.ts';
-import type { RestoreStatus } from '../../src/service/restore/restoreStatus.ts';
+import { NO_WATERMARK } from '../../core/restore/watermarks.ts';
+import type { MissingRecord } from '../../core/restore/missingRecord.ts';
+import type { ReferenceComparison } from '../../service/restore/missingByReference.ts';
+import { isBelowWatermark } from '../../service/restore/restoreStatus.ts';
+import type { RestoreStatus } from '../../service/restore/restoreStatus.ts';
 
 /** A shard and its missing records. */
 export interface Finding {
