@@ -284,7 +284,7 @@ function assertFit(check: ShardCheck, options: ShardOptions): void {
   if (check.oldest_gateway > GATEWAY_LEVEL) {
     faults.push(`its schema serves gateways from level ${check.oldest_gateway} on, this one is ${GATEWAY_LEVEL}`);
   }
-  if (!check.callable) faults.push('its procedure apply_part_4 is missing, or this account may not EXECUTE it');
+  if (!check.callable) faults.push('its procedure apply_part_5 is missing, or this account may not EXECUTE it');
   if (!check.clockRuns)
     faults.push('its server was started with --sysdate-is-now, so its clock stands still within a statement');
   if (check.foreign_tables !== null) faults.push(`not InnoDB: ${check.foreign_tables}`);

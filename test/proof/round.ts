@@ -205,16 +205,24 @@ async function injectOnce(
   faults: readonly BenchFault[],
   random: Random,
 ): Promise<void> {
-  const repairs: (() => Promise<void>)[] = [];
+  const repairs: { readonly kind: string; readonly repair: () => Promise<void> }[] = [];
   const failures: unknown[] = [];
-  const collect = (error: unknown): void => void failures.push(error);
+  const collect =
+    (kind: string) =>
+    (error: unknown): void =>
+      void failures.push(
+        new Error(`${kind}: ${error instanceof Error ? error.message : String(error)}`, { cause: error }),
+      );
   for (const fault of faults) {
-    await fault.begin(world, seeded(random.whole(0, 2 ** 31)), scene).then((repair) => repairs.push(repair), collect);
+    const { kind } = fault;
+    await fault
+      .begin(world, seeded(random.whole(0, 2 ** 31)), scene)
+      .then((repair) => repairs.push({ kind, repair }), collect(kind));
   }
   // Sometimes for longer than the deadline of any request, so that callers meet an open breaker and not only a wait.
   await sleep(random.chance(0.15) ? random.whole(5_500, 8_000) : random.whole(400, 2_500));
   // The last fault is repaired first: a frozen server would not take the statement that makes it writable again.
-  for (const repair of repairs.reverse()) await repair().catch(collect);
+  for (const { kind, repair } of repairs.reverse()) await repair().catch(collect(kind));
   if (failures.length > 0) throw failures[0];
 }
 
@@ -222,11 +230,15 @@ function chosen(fitting: readonly BenchFault[], kind: string, random: Random): B
   if (kind !== 'mix') return fitting.filter((fault) => fault.kind === kind);
   if (random.chance(0.25)) return [];
   const several = new Set(Array.from({ length: random.whole(2, 4) }, () => random.pick(fitting)));
-  // Faults that make a server unreachable come last, so that faults that need a statement on it can still begin.
-  return [...several].sort((a, b) => lateness(a) - lateness(b));
+  return inOrderOfBegin([...several]);
+}
+
+/** Faults that make a server unreachable come last, so that faults that need a command on it can still begin. */
+export function inOrderOfBegin(faults: readonly BenchFault[]): BenchFault[] {
+  return [...faults].sort((a, b) => lateness(a) - lateness(b));
 }
 
 function lateness({ kind }: BenchFault): number {
-  if (kind.startsWith('mysqld-')) return 2;
+  if (/^(mysqld|redis|replica)-(kill|freeze)$/.test(kind)) return 2;
   return kind === 'connection-limit' ? 1 : 0;
 }

@@ -6,6 +6,6 @@ import { loadShards } from '../../config/shardsFile.ts';
  *
  * @throws ConfigError that names each fault with its path
  */
-export function readShards(...[file]: Parameters<typeof loadShards>): ReturnType<typeof loadShards> {
+export function readShards(file: string): ReturnType<typeof loadShards> {
   return loadShards(file, process.env);
 }

@@ -44,8 +44,8 @@ interface RowDraft {
  *
  * Requests are served in their order, each whole or not at all. A request may also take from its own row, which
  * reserves those units for it. Units in closed rows are taken first. Low rows are filled up to an equal share of the
- * units left, so these transfers get smaller with the stock. A row whose new units cannot be sold yet is not filled up,
- * because units that come to it cannot be sold until then either.
+ * units left, so these transfers get smaller with the stock. A row whose new units cannot be sold yet is not filled up:
+ * it has units, and sells them soon.
  *
  * @param rows all rows of the SKU
  * @param wants the requests

@@ -6,9 +6,9 @@ import type { GatewayProcess } from '../../../scripts/support/gatewayProcess.ts'
 import { hasExpectedEnd, undecidedWrites } from '../../proof/finalChecks.ts';
 import { check } from '../../proof/rules/checker.ts';
 import { isResolvedBy } from '../../proof/rules/inDoubt.ts';
-import { clockShift } from '../../proof/faults.ts';
+import { BENCH_FAULTS, clockShift } from '../../proof/faults.ts';
 import type { AdjustmentSent } from '../../proof/history.ts';
-import { runRound } from '../../proof/round.ts';
+import { inOrderOfBegin, runRound } from '../../proof/round.ts';
 import { GatewaySlot } from '../../proof/slot.ts';
 import { SPLIT_BROKEN, SPLIT_VALID } from '../../proof/stories/splitStories.ts';
 import { BROKEN, VALID } from '../../proof/stories/stories.ts';
@@ -99,6 +99,21 @@ describe('history checker', () => {
 });
 
 describe('the faults of the proof bench', () => {
+  it('begin with those that need a command on a server before those that make it unreachable', () => {
+    const kinds = inOrderOfBegin(BENCH_FAULTS).map(({ kind }) => kind);
+    for (const [server, commands] of [
+      ['mysqld', ['read-only', 'connection-limit', 'locked-rows']],
+      ['redis', ['redis-flush', 'redis-nonsense']],
+      ['replica', ['replica-stop']],
+    ] as const) {
+      for (const end of ['kill', 'freeze']) {
+        expect(kinds).to.include(`${server}-${end}`);
+        for (const kind of commands)
+          expect(kinds.indexOf(`${server}-${end}`), `${server}-${end} and ${kind}`).to.be.above(kinds.indexOf(kind));
+      }
+    }
+  });
+
   /** Starts processes that end 5 ms after a stop. Also the running ones, and the stopped ones in order. */
   function processes(code = 0): { start: () => Promise<GatewayProcess>; running: Set<number>; terms: number[] } {
     const running = new Set<number>();

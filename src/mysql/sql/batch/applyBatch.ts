@@ -19,7 +19,7 @@ export interface ShardWrites {
 
 /**
  * Writes all parts of a batch or none, in one round trip, and ends the transaction in both cases. The statements of a
- * shard are in `migrations/0009_limit_and_deadline.ts`. Each part asserts the deadline after its last lock, so only
+ * shard are in `migrations/0010_moved_units.ts`. Each part asserts the deadline after its last lock, so only
  * COMMIT can be later: it waits behind a backup's lock of the server for `lock_wait_timeout` at most.
  *
  * @param parts at least one, in the same order in all batches, so that batches do not wait for each other in a circle
@@ -30,7 +30,7 @@ export async function applyBatch(
   parts: readonly ShardWrites[],
   deadlineMs: DeadlineMs,
 ): Promise<void> {
-  const calls = parts.map(({ schema }) => `CALL ${quotedName(schema)}.apply_part_4(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+  const calls = parts.map(({ schema }) => `CALL ${quotedName(schema)}.apply_part_5(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
   const before = ['START TRANSACTION', ...calls];
   try {
     await connection.script(
