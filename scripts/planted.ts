@@ -55,9 +55,9 @@ async function tryBug(bug: PlantedBug, copies: Copies): Promise<Tried> {
   applyPatch(bug.patch, copy);
   const run = await runner.run(copy, bug.testFiles, bug.grep);
   copies.drop(bug.name);
-  const verdict = verdictOf(run);
-  if (verbose || verdict !== CAUGHT) console.error(`\n${bug.name}: ${verdict}\n${run.output}`);
-  return { bug, seconds: (performance.now() - startedMs) / 1_000, verdict };
+  const decision = verdictOf(run);
+  if (verbose || decision !== CAUGHT) console.error(`\n${bug.name}: ${decision}\n${run.output}`);
+  return { bug, seconds: (performance.now() - startedMs) / 1_000, verdict: decision };
 }
 
 interface Part {

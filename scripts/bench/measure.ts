@@ -133,8 +133,8 @@ async function bookFaultsAfter({ stock }: Serving, goods: Goods, counted: Counte
   const untilMs = performance.now() + SETTLE_MS;
   for (;;) {
     await sleep(SETTLE_POLL_MS);
-    const standing = await stock.read(goods);
-    const faults = proofFaults(counted, standing, goods.baskets[0]?.length ?? 1);
+    const status = await stock.read(goods);
+    const faults = proofFaults(counted, status, goods.baskets[0]?.length ?? 1);
     if (faults.length === 0 || performance.now() > untilMs) return faults;
   }
 }

@@ -8,14 +8,14 @@ import type { StockSums } from './stock.ts';
  * @param linesPerOrder the number of flows of each accepted order
  * @returns the contradictions; without any, the run counts
  */
-export function proofFaults(counted: Counted, standing: StockSums, linesPerOrder: number): string[] {
+export function proofFaults(counted: Counted, status: StockSums, linesPerOrder: number): string[] {
   const faults: string[] = [];
-  if (standing.differences.length > 0)
-    faults.push(`stock rows that differ from their flows: ${standing.differences.slice(0, 5).join(', ')}`);
-  if (standing.held > 0) faults.push(`${standing.held} units are still held`);
-  const drop = standing.opening - standing.leaved - standing.held;
-  if (standing.deducted !== drop) faults.push(`flows of ${standing.deducted} units, a stock drop of ${drop}`);
-  const orders = standing.flowCount / linesPerOrder;
+  if (status.differences.length > 0)
+    faults.push(`stock rows that differ from their flows: ${status.differences.slice(0, 5).join(', ')}`);
+  if (status.held > 0) faults.push(`${status.held} units are still held`);
+  const drop = status.opening - status.leaved - status.held;
+  if (status.deducted !== drop) faults.push(`flows of ${status.deducted} units, a stock drop of ${drop}`);
+  const orders = status.flowCount / linesPerOrder;
   // A replay is answered without a new flow. Any of the repeated orders may have been one, so none of them is required.
   const answered = counted.requests - counted.refused - counted.repeated;
   if (orders < answered) faults.push(`${orders} orders are stored, ${answered} were answered as accepted`);

@@ -60,7 +60,7 @@ export function createMysqlBackend({ config, log, onUnreadable, onFault }: Mysql
         statementMs: config.statementMs,
         relaxedAllowed: config.relaxedAllowed,
         isPrechecked: config.tiers.length > 0,
-        generations: watermarks,
+        watermarks: watermarks,
         onFault,
         onWatermarkFailure: (reason) =>
           log.warn({ shard: shard.name, reason }, 'watermark not raised: a restore of the shard may not be detected'),

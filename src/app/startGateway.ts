@@ -53,7 +53,7 @@ export async function startGateway(
   const backend = createMysqlBackend({ config, log, onUnreadable: (row) => unreadable.add(row), onFault });
   const ports = decorate(backend.ports);
   const {
-    ports: parts,
+    ports: servicePorts,
     metrics,
     tiers,
     sweeper,
@@ -65,15 +65,15 @@ export async function startGateway(
   const { overview } = backend;
   const listeners = createListeners({
     served: {
-      ...{ config, ports: parts, tiers, metrics, siblings, shards: overview, journal: overview },
+      ...{ config, ports: servicePorts, tiers, metrics, siblings, shards: overview, journal: overview },
       isReady: () => started && draining === null,
     },
     ...{ config, log, tracer, limits: rates.limits },
     isDraining: () => draining !== null,
   });
   await backend.tryShards();
-  await parts.routing.refresh();
-  const stopHeat = closeHotKeyWindows(parts.hotKeys, HEAT_WINDOW_MS);
+  await servicePorts.routing.refresh();
+  const stopHeat = closeHotKeyWindows(servicePorts.hotKeys, HEAT_WINDOW_MS);
   const servers: RunningServer[] = [];
   const close = async (waitMs: number): Promise<void> => {
     const untilMs = performance.now() + waitMs;
@@ -82,9 +82,9 @@ export async function startGateway(
     await tiers.stop();
     await rates.stop();
     // Work that is not done in time is left to the sweepers of other gateways.
-    parts.backgroundTasks.add(() => sweeper.stop());
-    parts.backgroundTasks.add(() => parts.hot.maintainer.stop());
-    await parts.backgroundTasks.finish(Math.max(FINISH_MS_MIN, untilMs - performance.now()));
+    servicePorts.backgroundTasks.add(() => sweeper.stop());
+    servicePorts.backgroundTasks.add(() => servicePorts.hot.maintainer.stop());
+    await servicePorts.backgroundTasks.finish(Math.max(FINISH_MS_MIN, untilMs - performance.now()));
     backend.close();
     await tracer?.stop();
   };
@@ -98,7 +98,7 @@ export async function startGateway(
   started = true;
   sweeper.start();
   tiers.start();
-  parts.hot.maintainer.start();
+  servicePorts.hot.maintainer.start();
   const [publicUrl = '', adminUrl = ''] = servers.map(urlOf);
   return {
     publicUrl,

@@ -128,7 +128,7 @@ async function run(apply: boolean, createSchemas: boolean): Promise<void> {
       result.status?.applied.length ?? '-',
       result.status?.pending.length ?? '-',
       result.status?.slot_count ?? '-',
-      verdict(result),
+      outcomeText(result),
     ]),
   );
   const behind = results.filter(
@@ -145,7 +145,7 @@ async function run(apply: boolean, createSchemas: boolean): Promise<void> {
   await exitAfterFlush();
 }
 
-function verdict({ fault, appliedNow, status }: MigrationResult): string {
+function outcomeText({ fault, appliedNow, status }: MigrationResult): string {
   if (fault !== null) return fault;
   if (status !== null && status.foreign.length > 0) return `newer than this checkout: ${status.foreign.join(', ')}`;
   if (appliedNow.length > 0) return `applied ${appliedNow.join(', ')}`;

@@ -41,14 +41,14 @@ export class CartStore implements CartRecords {
   decide(
     shard: ShardIndex,
     cart: CartKey,
-    verdict: CommitDecision,
+    decision: CommitDecision,
     deadlineMs: DeadlineMs,
   ): Promise<FoundCartState | NotDone | WrongShard | OutcomeInDoubt> {
     // Without the gate: the decision must not wait behind other requests for the same cart.
     return commitChange(
       this.#shard(shard),
       deadlineMs,
-      this.#reporting(shard, cart.order_id, decideChange(cart, verdict)),
+      this.#reporting(shard, cart.order_id, decideChange(cart, decision)),
     );
   }
 
@@ -160,11 +160,12 @@ function beginChange(
   };
 }
 
-function decideChange(cart: CartKey, verdict: CommitDecision): Change<FoundCartState | WrongShard> {
+function decideChange(cart: CartKey, decision: CommitDecision): Change<FoundCartState | WrongShard> {
   return {
     async attempt(transaction) {
       if (!(await ownSlots(transaction, [cart.order_id]))) return { keep: false, value: { is: 'not_mine' } };
-      if (await decideCart(transaction, cart, verdict)) return { keep: true, value: { is: 'judged', state: verdict } };
+      if (await decideCart(transaction, cart, decision))
+        return { keep: true, value: { is: 'judged', state: decision } };
       const found = await lockCart(transaction, cart);
       // Records are never deleted. If a lost disk took the record, the cart is not sold.
       return { keep: false, value: { is: 'judged', state: found?.state ?? 'aborted' } };

@@ -45,7 +45,7 @@ export interface ShardOptions {
    * The watermarks of all shards: a shard whose watermark went back is not served. If absent, it is not checked, as in
    * commands that repair such a shard.
    */
-  readonly generations?: KnownWatermarks;
+  readonly watermarks?: KnownWatermarks;
   /** Receives the reason when the watermark of the shard could not be raised. */
   readonly onWatermarkFailure?: (reason: string) => void;
   /** Called whenever the shard's state or its reason changes. */
@@ -87,7 +87,7 @@ export class Shard {
   readonly batchAdmission: AdmissionBound;
   readonly #breaker: Breaker;
   readonly #connectMs: number;
-  readonly #generation: WatermarkKeeper | null;
+  readonly #watermarkKeeper: WatermarkKeeper | null;
   readonly #options: ShardOptions;
   #precheck: PrecheckState = { isReady: false, secret: null };
   /** When the shard was asked for it. */
@@ -100,10 +100,10 @@ export class Shard {
   constructor(options: ShardOptions) {
     this.#options = options;
     this.#connectMs = options.connectMs ?? options.statementMs;
-    this.#generation =
-      options.generations === undefined
+    this.#watermarkKeeper =
+      options.watermarks === undefined
         ? null
-        : new WatermarkKeeper(options.generations, options.shard, (reason) => options.onWatermarkFailure?.(reason));
+        : new WatermarkKeeper(options.watermarks, options.shard, (reason) => options.onWatermarkFailure?.(reason));
     this.tried = new Promise((resolve) => (this.#onTried = resolve));
     const room = new AdmissionBound(options.waiting_max);
     this.batchAdmission = new AdmissionBound(options.waiting_max);
@@ -213,7 +213,7 @@ export class Shard {
       assertFit(check, this.#options);
       this.#check = check;
       this.clock.storeReading(check.epoch_ms, askedMs);
-      await this.#generation?.check(connection, deadlineMs);
+      await this.#watermarkKeeper?.check(connection, deadlineMs);
       if (this.#options.isPrechecked === true) await this.#readPrecheck(connection, deadlineMs);
       this.#setState('serving', null);
     } catch (error) {
@@ -233,7 +233,7 @@ export class Shard {
   }
 
   async #raiseWatermark(connection: Connection, deadlineMs: DeadlineMs): Promise<void> {
-    if (this.#check !== null) await this.#generation?.raise(connection, this.#check.epoch_ms, deadlineMs);
+    if (this.#check !== null) await this.#watermarkKeeper?.raise(connection, this.#check.epoch_ms, deadlineMs);
   }
 
   #setState(state: ShardState['state'], reason: string | null): void {

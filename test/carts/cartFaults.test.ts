@@ -50,9 +50,9 @@ describe('cart faults', () => {
       begin: (...given) => carts.begin(...given),
       resolve: (...given) => carts.resolve(...given),
       findUnfinished: (...given) => carts.findUnfinished(...given),
-      async decide(shard, cart, verdict, deadlineMs) {
+      async decide(shard, cart, decision, deadlineMs) {
         if (cart.attempt === first.attempt) await carts.decide(shard, first, 'aborted', deadlineMs);
-        return carts.decide(shard, cart, verdict, deadlineMs);
+        return carts.decide(shard, cart, decision, deadlineMs);
       },
     };
     const lines = linesOf(sku_ids, order_id);

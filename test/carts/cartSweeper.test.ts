@@ -152,12 +152,12 @@ describe('an unfinished cart', () => {
       await bench.open(sku_id, 1);
       if (kind !== 'never held')
         await bench.carts.begin(bench.shardOf(order_id), { order_id, lines }, false, performance.now() + WAIT_MS);
-      const verdict = kind.startsWith('sold') ? 'committed' : 'aborted';
+      const decision = kind.startsWith('sold') ? 'committed' : 'aborted';
       if (kind !== 'never held')
-        await bench.carts.decide(bench.shardOf(order_id), cart, verdict, performance.now() + WAIT_MS);
+        await bench.carts.decide(bench.shardOf(order_id), cart, decision, performance.now() + WAIT_MS);
       if (kind === 'sold' || kind === 'undone') {
         await bench.apply({ kind: 'hold', ...cart, lines });
-        await bench.apply({ kind: 'settle', ...cart, decision: verdict, lines });
+        await bench.apply({ kind: 'settle', ...cart, decision, lines });
       }
       if (kind === 'cancelled') await bench.apply({ kind: 'cancel', order_id, lines });
       await session.query('INSERT INTO cart_hold (sku_id, order_detail_id, order_id, attempt) VALUES (?, ?, ?, 1)', [

@@ -35,7 +35,7 @@ const counted: Counted = {
   p50Ms: 1,
   p99Ms: 3,
 };
-const standing: StockSums = { opening: 1_000, leaved: 898, held: 0, deducted: 102, flowCount: 102, differences: [] };
+const status: StockSums = { opening: 1_000, leaved: 898, held: 0, deducted: 102, flowCount: 102, differences: [] };
 
 const runOf = (arm: string, rate: number, more: Partial<Run> = {}): Run => ({
   ...{
@@ -91,14 +91,14 @@ describe('benchmark', () => {
 
   it('accepts a run only when the rows match the answers', () => {
     const faultsOf = (more: Partial<StockSums>, less: Partial<Counted> = {}) =>
-      proofFaults({ ...counted, ...less }, { ...standing, ...more }, 1);
+      proofFaults({ ...counted, ...less }, { ...status, ...more }, 1);
     expect(faultsOf({})).to.deep.equal([]);
     expect(faultsOf({ leaved: 899 })[0]).to.contain('a stock drop of 101');
     expect(faultsOf({ flowCount: 99 })[0]).to.contain('100 were answered');
     expect(faultsOf({ flowCount: 105 })[0]).to.contain('104 were sent');
     expect(faultsOf({ differences: ['r1-sku-0001'] })[0]).to.contain('r1-sku-0001');
     expect(faultsOf({ flowCount: 93, deducted: 93, leaved: 907 }, { repeated: 5, refused: 2 })).to.deep.equal([]);
-    expect(proofFaults(counted, { ...standing, flowCount: 303, deducted: 102 }, 3)).to.deep.equal([]);
+    expect(proofFaults(counted, { ...status, flowCount: 303, deducted: 102 }, 3)).to.deep.equal([]);
   });
 
   it('computes a wait of the rest of one batch and the whole next one, in which slow batches weigh more', () => {

@@ -27,7 +27,7 @@ export function outcomeOf({ reply, invokedMs, endedMs }: TimedAnswer): {
   verdict: SendingOutcome;
   code: string | null;
 } {
-  const sending = (verdict: SendingOutcome, code: string | null) => ({ invokedMs, endedMs, verdict, code });
+  const sending = (decision: SendingOutcome, code: string | null) => ({ invokedMs, endedMs, verdict: decision, code });
   if (reply === NOT_SENT) return sending('undone', NOT_SENT);
   if (reply === null) return sending('unknown', null);
   const code = (reply.body?.code as string | undefined) ?? null;

@@ -19,11 +19,11 @@ app.use(async (context) => {
   if (line === undefined || order.lines.length > 1) throw new Error('this arm takes orders of one line');
   const { sku_id, order_detail_id, quantity } = line;
   const keys = [`stock:${sku_id}`, `flow:${sku_id}:${order_detail_id}`];
-  const verdict = await client.evalSha(script, { keys, arguments: [String(quantity)] });
+  const decision = await client.evalSha(script, { keys, arguments: [String(quantity)] });
   context.type = 'application/json';
-  if (verdict === DEDUCTED || verdict === REPLAYED) {
-    context.status = verdict === DEDUCTED ? 201 : 200;
-    context.body = deductedText(order, verdict === REPLAYED);
+  if (decision === DEDUCTED || decision === REPLAYED) {
+    context.status = decision === DEDUCTED ? 201 : 200;
+    context.body = deductedText(order, decision === REPLAYED);
   } else {
     context.status = 409;
     context.body = '{"code":"insufficient_stock"}';

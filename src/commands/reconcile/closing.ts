@@ -19,15 +19,13 @@ export interface ClosingPorts {
 export async function closeAll(parts: ClosingPorts, shards: readonly ShardIndex[]): Promise<void> {
   const { store, names, deadlineMs } = parts;
   const statuses = await readAvailableStatuses(store, names.length, deadlineMs);
-  const readFailures = names.filter((_, shard) => !statuses.some((standing) => standing.shard === shard));
+  const readFailures = names.filter((_, shard) => !statuses.some((status) => status.shard === shard));
   const closed = await Promise.all(
     shards.map(async (shard) => {
       // A shard that was not read may have a later watermark of this one. Then this one may have gone back, and is
       // not advanced.
       const watermarkBefore =
-        readFailures.length > 0
-          ? Infinity
-          : (statuses.find((standing) => standing.shard === shard)?.watermarkBefore ?? 0);
+        readFailures.length > 0 ? Infinity : (statuses.find((status) => status.shard === shard)?.watermarkBefore ?? 0);
       return { shard, ...(await store.close(shard, watermarkBefore, deadlineMs)) };
     }),
   );

@@ -13,12 +13,8 @@ export interface Finding {
 }
 
 /** The moment that the reference copy must reach at least: that of the backup, or of an earlier copy. */
-export function minWatermark(standing: RestoreStatus, saidMs: number | null): number {
-  return Math.max(
-    isBelowWatermark(standing) ? standing.watermark : NO_WATERMARK,
-    standing.copied,
-    (saidMs ?? 0) * 1_000,
-  );
+export function minWatermark(status: RestoreStatus, saidMs: number | null): number {
+  return Math.max(isBelowWatermark(status) ? status.watermark : NO_WATERMARK, status.copied, (saidMs ?? 0) * 1_000);
 }
 
 /** Whether a shard equals a reference copy that reaches the furthest moment that any shard recorded of it. */

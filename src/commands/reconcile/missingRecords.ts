@@ -70,9 +70,9 @@ export class MissingRecords {
     );
     const ofSiblings = await missingBySiblings(parts, chosen, deadlineMs);
     const findings: Finding[] = [];
-    for (const standing of chosen) {
-      const { shard } = standing;
-      const past = pastOf === undefined ? await this.#compare(standing) : (pastOf.get(shard) ?? null);
+    for (const status of chosen) {
+      const { shard } = status;
+      const past = pastOf === undefined ? await this.#compare(status) : (pastOf.get(shard) ?? null);
       // Copying the rows copied their layouts too.
       const fromSiblings = (ofSiblings.get(shard) ?? []).filter(
         ({ kind }) => kind !== 'layout' || !equalsReference(past),
@@ -81,7 +81,7 @@ export class MissingRecords {
       const lost = mergeMissing([...(past?.missing ?? []), ...fromSiblings, ...fromOrders]).map((one) =>
         withOwnerRow(parts, shard, one),
       );
-      findings.push({ status: standing, reference: past, missing: lost });
+      findings.push({ status, reference: past, missing: lost });
     }
     return findings;
   }
@@ -104,18 +104,18 @@ export class MissingRecords {
   }
 
   /** @throws when the reference copy is not known to be later than the backup, or ends too early */
-  async #compare(standing: RestoreStatus): Promise<Finding['reference']> {
+  async #compare(status: RestoreStatus): Promise<Finding['reference']> {
     const { reference, store, sinceMs, deadlineMs } = this.#ports;
-    const { shard } = standing;
+    const { shard } = status;
     if (reference === null) return null;
     const name = this.#nameOf(shard);
-    if (backupTimeMs(standing, sinceMs) === 0)
+    if (backupTimeMs(status, sinceMs) === 0)
       throw new Error(
         `the moment of the backup of ${name} is not known, so a reference copy that is older than the backup ` +
           'could not be detected: give the moment of the backup with --since',
       );
     const reached = await reference.reached(shard, deadlineMs);
-    const least = minWatermark(standing, sinceMs);
+    const least = minWatermark(status, sinceMs);
     if (reached < least || reached === NO_WATERMARK)
       throw new Error(
         `the reference copy of ${name} ends at ${watermarkText(reached)}, ` +

@@ -87,10 +87,10 @@ export class RestoredWork {
     if (names.length > 0) return statuses.filter(({ shard }) => names.includes(this.#nameOf(shard)));
     const refused = statuses.filter(isUnsellable);
     if (!putBack && !accept) return refused;
-    for (const standing of refused)
-      if (!isBelowWatermark(standing))
+    for (const status of refused)
+      if (!isBelowWatermark(status))
         fail(
-          `${this.#nameOf(standing.shard)} is closed, and no shard recorded that it went back: ` +
+          `${this.#nameOf(status.shard)} is closed, and no shard recorded that it went back: ` +
             'it is left unchanged unless --shard names it',
         );
     return refused.filter(isBelowWatermark);
@@ -114,7 +114,7 @@ export class RestoredWork {
    * @throws when one of them is open, or holds a part of a copy that must be finished first
    */
   async closeBeforePutBack(chosen: readonly RestoreStatus[]): Promise<void> {
-    const open = chosen.find((standing) => !isUnsellable(standing));
+    const open = chosen.find((status) => !isUnsellable(status));
     if (open !== undefined)
       throw new Error(`${this.#nameOf(open.shard)} is open, so nothing is put back; close it first with --close`);
     const half = this.#past === null ? chosen.find(({ mark }) => mark === MARK_COPYING) : undefined;
@@ -225,8 +225,8 @@ export class RestoredWork {
 }
 
 /** Why records may be missing although none was found. */
-function incompleteBecause(standing: RestoreStatus): string {
-  if (!isBelowWatermark(standing))
+function incompleteBecause(status: RestoreStatus): string {
+  if (!isBelowWatermark(status))
     return 'no shard recorded how far it had come, so it is not known whether its records are complete';
   return (
     'the sources may be incomplete: the reference copy (--against) ends too early, differs or was not read, ' +

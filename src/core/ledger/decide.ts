@@ -21,8 +21,8 @@ import {
   pointerTarget,
   enterCredit,
   unitsByRow,
-} from './claim.ts';
-import type { Deferred, ShortOfHeldUnits } from './claim.ts';
+} from './decideDeduction.ts';
+import type { Deferred, ShortOfHeldUnits } from './decideDeduction.ts';
 import type { Ledger, LedgerFlow } from './ledger.ts';
 
 /** Operations that can be part of a batch. The others are rare, and have a transaction of their own. */

@@ -162,9 +162,9 @@ export class StockRowDraft {
   }
 
   /** Completes a hold: its units are sold, or are left again. */
-  settle(units: number, verdict: CommitDecision): void {
+  settle(units: number, decision: CommitDecision): void {
     this.#held -= units;
-    if (verdict === 'aborted') this.#leaved += units;
+    if (decision === 'aborted') this.#leaved += units;
     this.#isChanged = true;
   }
 

@@ -55,7 +55,7 @@ export interface CartRecords {
   decide(
     shard: ShardIndex,
     cart: CartKey,
-    verdict: CommitDecision,
+    decision: CommitDecision,
     deadlineMs: DeadlineMs,
   ): Promise<FoundCartState | NotDone | WrongShard | OutcomeInDoubt>;
 

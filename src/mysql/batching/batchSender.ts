@@ -1,4 +1,4 @@
-import { DEFERRED } from '../../core/ledger/claim.ts';
+import { DEFERRED } from '../../core/ledger/decideDeduction.ts';
 import type { BatchOperation } from '../../core/ledger/decide.ts';
 import type { OutcomeOf } from '../../core/outcome.ts';
 import { hadNoEffect, SERVER_ERROR, ServerError } from '../connection/failures.ts';

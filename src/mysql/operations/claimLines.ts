@@ -41,22 +41,22 @@ export async function claim(
   const existing = isNew ? new Map<string, Flow>() : await lockFlows(transaction, lines);
   const checked = lines.map((line) => {
     const flow = existing.get(flowKeyText(line));
-    return { line, flow, verdict: flow === undefined ? ('new' as const) : idStatusOf(cart, line, flow) };
+    return { line, flow, idStatus: flow === undefined ? ('new' as const) : idStatusOf(cart, line, flow) };
   });
-  const fresh = checked.filter(({ verdict }) => verdict === 'new' || verdict === 'free').map(({ line }) => line);
-  if (checked.some(({ verdict }) => verdict === 'late'))
+  const fresh = checked.filter(({ idStatus }) => idStatus === 'new' || idStatus === 'free').map(({ line }) => line);
+  if (checked.some(({ idStatus }) => idStatus === 'late'))
     return { is: 'not_done', reason: 'the cart attempt was undone before its hold arrived' };
   if (!isNew) {
     await writeRest(transaction, cart, status, {
-      absent: checked.filter(({ verdict }) => verdict === 'new').map(({ line }) => line),
-      free: checked.filter(({ verdict }) => verdict === 'free').map(({ line }) => line),
+      absent: checked.filter(({ idStatus }) => idStatus === 'new').map(({ line }) => line),
+      free: checked.filter(({ idStatus }) => idStatus === 'free').map(({ line }) => line),
     });
   }
-  const refusals = checked.flatMap(({ line, verdict }): RefusedLine[] =>
-    verdict === 'idempotency_conflict' || verdict === 'cancelled' ? [{ ...line, code: verdict }] : [],
+  const refusals = checked.flatMap(({ line, idStatus }): RefusedLine[] =>
+    idStatus === 'idempotency_conflict' || idStatus === 'cancelled' ? [{ ...line, code: idStatus }] : [],
   );
-  const held = checked.flatMap(({ verdict, flow }): Hold[] =>
-    verdict === 'pending' && flow !== undefined ? [flow] : [],
+  const held = checked.flatMap(({ idStatus, flow }): Hold[] =>
+    idStatus === 'pending' && flow !== undefined ? [flow] : [],
   );
   const taken = await takeAll(transaction, fresh, status === 'pending');
   if (taken.split.length > 0) return { is: 'moved', sku_ids: taken.split };

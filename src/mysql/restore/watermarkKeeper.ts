@@ -10,7 +10,7 @@ const PAUSE_MS_MAX = 30_000;
 
 /** Maintains the watermark of one shard. */
 export class WatermarkKeeper {
-  readonly #generations: KnownWatermarks;
+  readonly #watermarks: KnownWatermarks;
   readonly #shard: ShardIndex;
   readonly #onFailure: (reason: string) => void;
   #failures = 0;
@@ -20,7 +20,7 @@ export class WatermarkKeeper {
    * @param onFailure receives why the watermark was not raised; until it is raised, a restore can lose sales unnoticed
    */
   constructor(watermarks: KnownWatermarks, shard: ShardIndex, onFailure: (reason: string) => void) {
-    this.#generations = watermarks;
+    this.#watermarks = watermarks;
     this.#shard = shard;
     this.#onFailure = onFailure;
   }
@@ -30,8 +30,8 @@ export class WatermarkKeeper {
    *   place that lacks some of its data
    */
   async check(connection: Connection, deadlineMs: DeadlineMs): Promise<void> {
-    const watermarkBefore = this.#generations.known(this.#shard);
-    const back = this.#generations.learn(this.#shard, await readWatermarks(connection, deadlineMs), watermarkBefore);
+    const watermarkBefore = this.#watermarks.known(this.#shard);
+    const back = this.#watermarks.learn(this.#shard, await readWatermarks(connection, deadlineMs), watermarkBefore);
     if (back === null) return;
     throw new ShardRefused(`${describe(back)}, see \`npm run reconcile -- --restored\``);
   }
@@ -43,13 +43,13 @@ export class WatermarkKeeper {
    * @param epochMs the time on the shard's clock
    */
   async raise(connection: Connection, epochMs: number, deadlineMs: DeadlineMs): Promise<void> {
-    const known = this.#generations.known(this.#shard);
+    const known = this.#watermarks.known(this.#shard);
     const ageMs = epochMs - known / 1_000;
     // A watermark far ahead of the shard's clock was written before the clock was set back.
     const isDue = ageMs >= RAISE_EVERY_MS || ageMs < -RAISE_EVERY_MS;
-    if (!isDue || performance.now() < this.#notBeforeMs || !this.#generations.mayAdvance(this.#shard)) return;
+    if (!isDue || performance.now() < this.#notBeforeMs || !this.#watermarks.mayAdvance(this.#shard)) return;
     try {
-      await raiseWatermark(connection, this.#shard, known, this.#generations.ofOthers(this.#shard), deadlineMs);
+      await raiseWatermark(connection, this.#shard, known, this.#watermarks.ofOthers(this.#shard), deadlineMs);
       this.#failures = 0;
     } catch (error) {
       if (!(error instanceof ServerError) && !(error instanceof ConnectionLost)) throw error;

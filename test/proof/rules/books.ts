@@ -96,10 +96,8 @@ export function isContradicted(books: RoundBooks, effect: Effect, beforeMs: numb
 /** Whether an effect that contradicts this one is stored in the end, and may have been stored before a moment. */
 export function mayBeContradicted(books: RoundBooks, effect: Effect, beforeMs: number): boolean {
   return keysAround(effect).some((key) => {
-    const standing = books.stored.get(key);
-    return (
-      standing !== undefined && contradict(effect, standing) && mayHaveCaused(books, standing, beforeMs).length > 0
-    );
+    const status = books.stored.get(key);
+    return status !== undefined && contradict(effect, status) && mayHaveCaused(books, status, beforeMs).length > 0;
   });
 }
 
@@ -131,8 +129,8 @@ export function sendingsOf(key: string, { invokedMs: sinceMs }: Entry, { sent }:
 
 /** Whether a line may have been cancelled before a moment. A cancellation is final, so it is still stored. */
 export function mayBeCancelled(books: RoundBooks, line: LineKey, beforeMs: number): boolean {
-  const standing = books.stored.get(cancelKey(line));
-  return standing !== undefined && mayHaveCaused(books, standing, beforeMs).length > 0;
+  const status = books.stored.get(cancelKey(line));
+  return status !== undefined && mayHaveCaused(books, status, beforeMs).length > 0;
 }
 
 /** The carts with a line that were sent before a moment. */

@@ -161,9 +161,9 @@ export function cartPromises(now: () => EngineBench): void {
     const bench = now();
     await bench.open(5);
     await bench.hold(FIRST, bench.line('a', 3));
-    for (const verdict of ['committed', 'aborted'] as const) {
-      expect(await bench.complete(SECOND, verdict, bench.line('a', 3))).to.deep.equal(APPLIED_BEFORE);
-      expect(await bench.complete(FOREIGN, verdict, bench.line('a', 3))).to.deep.equal(APPLIED_BEFORE);
+    for (const decision of ['committed', 'aborted'] as const) {
+      expect(await bench.complete(SECOND, decision, bench.line('a', 3))).to.deep.equal(APPLIED_BEFORE);
+      expect(await bench.complete(FOREIGN, decision, bench.line('a', 3))).to.deep.equal(APPLIED_BEFORE);
     }
     expect(await bench.complete(FIRST, 'committed', bench.line('b', 1))).to.deep.equal(APPLIED_BEFORE);
     expect(await bench.flow('a')).to.deep.include({ ...FIRST, status: 'pending' });

@@ -61,11 +61,11 @@ export function makeHold(attempt: number, ...lines: Line[]): HoldLines {
 /** The completion of an attempt of a cart on this shard. */
 export function makeCompletion(
   attempt: number,
-  verdict: CommitDecision,
+  decision: CommitDecision,
   lines: readonly Line[],
   order_id = 'cart',
 ): CompleteLines {
-  return { kind: 'settle', order_id, attempt, decision: verdict, lines };
+  return { kind: 'settle', order_id, attempt, decision, lines };
 }
 
 /** The outcome in one word: its kind, or the code of its refusal. */

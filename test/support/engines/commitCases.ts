@@ -68,16 +68,16 @@ const deduct = (hands: CommitPorts, ids: CommitIds, lines = linesOf(ids)) =>
   apply(hands, { kind: 'deduct', order_id: ids.order, lines });
 const hold = (hands: CommitPorts, ids: CommitIds, attempt = 1) =>
   apply(hands, { kind: 'hold', ...cartOf(ids, attempt), lines: linesOf(ids) });
-const settle = (hands: CommitPorts, ids: CommitIds, verdict: 'committed' | 'aborted', attempt = 1) =>
-  apply(hands, { kind: 'settle', ...cartOf(ids, attempt), decision: verdict, lines: linesOf(ids) });
+const settle = (hands: CommitPorts, ids: CommitIds, decision: 'committed' | 'aborted', attempt = 1) =>
+  apply(hands, { kind: 'settle', ...cartOf(ids, attempt), decision, lines: linesOf(ids) });
 const cancel = (hands: CommitPorts, ids: CommitIds) =>
   apply(hands, { kind: 'cancel', order_id: ids.order, lines: linesOf(ids) });
 const adjust = (hands: CommitPorts, { sku }: CommitIds, delta: number) =>
   apply(hands, { kind: 'adjust', sku_id: sku, adjustment_id: 'a', delta, reason: null });
 const begin = ({ carts, shard, deadline }: CommitPorts, ids: CommitIds) =>
   carts.begin(shard, { order_id: ids.order, lines: linesOf(ids) }, false, deadline());
-const decide = ({ carts, shard, deadline }: CommitPorts, ids: CommitIds, verdict: 'committed' | 'aborted') =>
-  carts.decide(shard, cartOf(ids), verdict, deadline());
+const decide = ({ carts, shard, deadline }: CommitPorts, ids: CommitIds, decision: 'committed' | 'aborted') =>
+  carts.decide(shard, cartOf(ids), decision, deadline());
 const judge = ({ carts, shard, deadline }: CommitPorts, ids: CommitIds) =>
   carts.resolve(shard, cartOf(ids), deadline());
 

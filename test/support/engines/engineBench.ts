@@ -59,8 +59,8 @@ export class EngineBench {
     return this.apply({ kind: 'hold', ...cart, lines });
   }
 
-  complete(cart: CartKey, verdict: CommitDecision, ...lines: Line[]) {
-    return this.apply({ kind: 'settle', ...cart, decision: verdict, lines });
+  complete(cart: CartKey, decision: CommitDecision, ...lines: Line[]) {
+    return this.apply({ kind: 'settle', ...cart, decision, lines });
   }
 
   giveBack(return_id: string, { sku_id, order_detail_id, quantity }: Line) {

@@ -48,9 +48,9 @@ export class OracleStockRow {
     if (isHold) this.#held += units;
   }
 
-  settle(units: number, verdict: CommitDecision): void {
+  settle(units: number, decision: CommitDecision): void {
     this.#held -= units;
-    if (verdict === 'aborted') this.#leaved += units;
+    if (decision === 'aborted') this.#leaved += units;
   }
 
   /** Deducted units come back. They always fit, because the limit bounds all units that were ever there. */

@@ -124,9 +124,9 @@ export async function startWireProxy(target: { readonly host: string; readonly p
     upstream.on('data', (chunk: Buffer) => {
       received = Buffer.concat([received, chunk]);
       if (isCommitting) {
-        const verdict = commitReplyOf(received);
-        if (verdict === null) return;
-        if (verdict === 'ok') reply = drawCut(true);
+        const decision = commitReplyOf(received);
+        if (decision === null) return;
+        if (decision === 'ok') reply = drawCut(true);
         isCommitting = false;
       }
       const whole = received;

@@ -89,9 +89,9 @@ export async function insertCart(
 export async function decideCart(
   transaction: Transaction,
   { order_id, attempt }: CartKey,
-  verdict: CommitDecision,
+  decision: CommitDecision,
 ): Promise<boolean> {
-  return (await transaction.run(DECIDE, [STATES[verdict], bytesOf(order_id), attempt])) === 1;
+  return (await transaction.run(DECIDE, [STATES[decision], bytesOf(order_id), attempt])) === 1;
 }
 
 function cartOf([row]: readonly Row[]): LockedCart | null {

@@ -11,9 +11,9 @@ import { FLOW_STATUS } from './insertFlows.ts';
 export async function completeFlows(
   transaction: Transaction,
   keys: readonly FlowKey[],
-  verdict: CommitDecision,
+  decision: CommitDecision,
 ): Promise<void> {
-  const status = verdict === 'committed' ? FLOW_STATUS.deducted : FLOW_STATUS.void;
+  const status = decision === 'committed' ? FLOW_STATUS.deducted : FLOW_STATUS.void;
   await transaction.run(
     `UPDATE flow FORCE INDEX (PRIMARY) SET status = ? WHERE ${anyOf(keys)} AND status = 'pending'`,
     [status, ...keyValues(keys)],

@@ -11,10 +11,10 @@ import { unitsBySku } from './unitsBySku.ts';
 export async function completeStock(
   transaction: Transaction,
   held: ReadonlyMap<string, number>,
-  verdict: CommitDecision,
+  decision: CommitDecision,
 ): Promise<boolean> {
   const { units, values, sku_ids } = unitsBySku(held);
-  const isBack = verdict === 'aborted';
+  const isBack = decision === 'aborted';
   const sql = `
 UPDATE stock FORCE INDEX (PRIMARY)
    SET leaved_amount = leaved_amount + ${isBack ? units : '0'}, held_amount = held_amount - ${units},
