@@ -14,24 +14,33 @@ export const PROBLEMS = {
   invalid_request: { status: 400, title: 'The request is not valid' },
   unauthorized: { status: 401, title: 'A valid bearer token is needed' },
   not_found: { status: 404, title: 'There is nothing at this address' },
+
   unknown_sku: { status: 404, title: 'The SKU is not known' },
   unknown_deduction: { status: 404, title: 'The deduction is not known' },
   method_not_allowed: { status: 405, title: 'This address does not take this method' },
+
   request_timeout: { status: 408, title: 'The request did not arrive in time' },
+
   insufficient_stock: { status: 409, title: 'Not enough units are left' },
   idempotency_conflict: { status: 409, title: 'These ids exist with other content' },
   cancelled: { status: 409, title: 'These ids are cancelled' },
+
   not_on_sale: { status: 409, title: 'The SKU is not on sale' },
   over_return: { status: 409, title: 'More units than can be returned' },
   pending: { status: 409, title: 'The cart of these ids is not decided yet; try again' },
+
   sku_exists: { status: 409, title: 'The SKU exists with another opening stock' },
   stock_limit: { status: 409, title: 'The stock would be above the limit' },
+
   payload_too_large: { status: 413, title: 'The body is too large' },
   unsupported_media_type: { status: 415, title: 'The body must be JSON' },
   headers_too_large: { status: 431, title: 'The headers are too large' },
+
   rate_limited: { status: 429, title: 'This caller sends too many requests; nothing was done', retryAfterSeconds: 1 },
+
   internal: { status: 500, title: 'The gateway failed; nothing was changed' },
   overloaded: { status: 503, title: 'Nothing was done; try again', retryAfterSeconds: 1 },
+
   outcome_unknown: {
     status: 503,
     title: 'The request may or may not have had its effect; send the same ids again, or look them up',

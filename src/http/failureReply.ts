@@ -16,12 +16,17 @@ export interface RequestParts {
 const REASONS: Readonly<Record<RefusalCode, string>> = {
   idempotency_conflict: 'these ids were used before with another quantity, delta or order; use new ids',
   cancelled: 'these ids are cancelled permanently; use new ids',
+
   unknown_sku: 'no SKU has this sku_id; open it first',
   not_on_sale: 'the sale of the SKU is paused, or begins later',
+
   insufficient_stock: 'fewer units are left than requested',
+
   sku_exists: 'the SKU is open already, with another opening stock; change its stock by an adjustment',
+
   stock_limit: `the stock would be above the limit of ${STOCK_LIMIT} units`,
   unknown_deduction: 'no deduction has this sku_id and order_detail_id',
+
   over_return: 'more units requested than can still be returned',
   pending: 'the cart of these ids is undecided; send the same request again a moment later',
 };

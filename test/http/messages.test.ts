@@ -51,9 +51,12 @@ describe('messages of faults', () => {
     const long = { order_id: 'o', lines: Array(501).fill(line) };
     const cases: readonly (readonly [TSchema, unknown, string])[] = [
       [schemas.saleRequest, { state: 'off' }, 'state must be "on" or "paused", found "off"'],
+
       [schemas.deductionRequest, text, 'lines[0].quantity must be a whole number from 1 to 1000000, found "5"'],
       [schemas.deductionRequest, long, 'lines must be a list of 1 to 500 items, found 501 items'],
+
       [schemas.flowsQuery, { limit: '0' }, 'limit must be a whole number from 1 to 500, found "0"'],
+
       [schemas.openRequest, {}, 'leaved_amount is required and must be a whole number from 0 to 9007199254740991'],
       [schemas.openRequest, { leaved_amount: 5, colour: 1 }, 'colour is not a known field; known here: leaved_amount'],
     ];

@@ -107,6 +107,7 @@ export const NOT_UTF8: readonly (readonly [name: string, bytes: readonly number[
   ['a tail without a head', [0x80]],
   ['a head without a tail', [0xc3]],
   ['two of three bytes', [0xe2, 0x82]],
+
   ['three of four bytes', [0xf0, 0x9f, 0x98]],
   ['NUL in two bytes', [0xc0, 0x80]],
   ['/ in two bytes', [0xc0, 0xaf]],

@@ -31,10 +31,13 @@ export const SETTINGS_FAULTS: readonly [NodeJS.ProcessEnv, string][] = [
     'STOCKGATE_LOG_LEVEL: must be "fatal", "error", "warn", "info", "debug" or "silent", found "loud"',
   ],
   [{ PORT: '9000', ADMIN_PORT: '9000' }, 'ADMIN_PORT: must differ from PORT'],
+
   [{ STOCKGATE_STATEMENT_MS: '3001' }, 'STOCKGATE_STATEMENT_MS: must not be above STOCKGATE_REQUEST_MS'],
   [{ HOST: '0.0.0.0' }, 'HOST: must be a loopback address while no token is configured, not 0.0.0.0'],
+
   [{ ADMIN_HOST: '10.0.0.1', STOCKGATE_TOKENS: TOKEN }, 'ADMIN_HOST: must be a loopback address while no token'],
   [{ STOCKGATE_TOKENS: ' , ' }, 'STOCKGATE_TOKENS: holds no token'],
+
   [{ STOCKGATE_TOKENS: `${TOKEN} ${TOKEN}` }, 'STOCKGATE_TOKENS: holds a token that no header can carry'],
   [
     { STOCKGATE_TOKENS: TOKEN, STOCKGATE_TOKENS_FILE: 'x' },
