@@ -35,7 +35,7 @@ const OF_OTHERS = [
   'hotRows.findUnfinished',
 ];
 /** The quick form kills at some steps only, after the step but before its reply: each kill costs a gateway's start. */
-const STEPS_NOW = LONG ? RESIZE : /^(layouts\.replace|hotRows\.(close|open|settleTransfers))$/;
+const STEPS_NOW = LONG ? RESIZE : /^(layouts\.replace|hotRows\.(close|open|clearTransfers))$/;
 const MOMENTS_NOW = LONG ? MOMENTS : MOMENTS.slice(-1);
 /** From one row to several, from several to more, and back. */
 const RESIZES: readonly (readonly [from: number, to: number])[] = LONG

@@ -26,7 +26,7 @@ describe('an image that the environment names', () => {
   it('is used, unless servers are named too', () => {
     expect(readEnvironment({ STOCKGATE_MYSQL_IMAGE: 'mysql:9' })).to.include({ image: 'mysql:9', named: undefined });
     const both = { STOCKGATE_MYSQL_SERVERS: 'db:3306', STOCKGATE_MYSQL_USER: 'shop', STOCKGATE_MYSQL_IMAGE: 'mysql:9' };
-    expect(() => readEnvironment(both)).to.throw('set one of them');
+    expect(() => readEnvironment(both)).to.throw('set only one of them');
   });
 });
 

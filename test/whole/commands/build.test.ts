@@ -123,7 +123,7 @@ describe('npm run build', function () {
     const compose = readFileSync(projectPath('deploy/compose.yml'), 'utf8');
     expect(initialShards).to.equal(16);
     for (const number of [0, 1, 2, 3]) {
-      expect(compose).to.contain(`\n  mysql-${number}: `);
+      expect(compose).to.contain(`\n  mysql-${number}:\n`);
       expect(shards.filter(({ address }) => address.host === `mysql-${number}`)).to.have.length(4);
     }
   });
