@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Images for deploy/compose.yml, the Dockerfile and the container rung where none can be pulled; see --help.
+# Images for deploy/compose.yml, the Dockerfile and docs/operating/containers.md where none can be pulled; see --help.
 set -euo pipefail
 
 usage() {

@@ -1,5 +1,5 @@
 #!/bin/bash
-# What deploy/compose.yml and the container rung use of the official MySQL image's entrypoint, and no more: MYSQL_USER,
+# What deploy/compose.yml and docs/operating/containers.md use of the official MySQL image's entrypoint, and no more: MYSQL_USER,
 # MYSQL_PASSWORD, /docker-entrypoint-initdb.d/*.sql on the first start; mysqld's arguments as the command.
 set -euo pipefail
 
