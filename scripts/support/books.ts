@@ -1,6 +1,6 @@
 import { sumBooks } from '../../src/core/books/books.ts';
 import type { Books, SkuBalance } from '../../src/core/books/books.ts';
-import { openReportShards } from '../../src/mysql/reportShards.ts';
+import { openReportShards } from '../../src/mysql/books/reportShards.ts';
 import { ShardReader } from '../../src/mysql/shardReader.ts';
 import { readAllBalances } from '../../src/service/reconcile/readAllBalances.ts';
 import type { Stack } from './stack.ts';

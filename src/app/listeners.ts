@@ -11,12 +11,12 @@ import type { Route } from '../http/route.ts';
 import { listen } from '../http/server.ts';
 import type { RunningServer } from '../http/server.ts';
 import { answerLog } from '../log.ts';
-import { adminServices, publicServices } from './services.ts';
-import type { ServiceOptions } from './services.ts';
+import { adminUseCases, publicUseCases } from './useCases.ts';
+import type { UseCaseOptions } from './useCases.ts';
 
 export interface ListenersOptions {
   /** The use cases, without the description, which is made from their routes. */
-  readonly served: Omit<ServiceOptions, 'description'>;
+  readonly served: Omit<UseCaseOptions, 'description'>;
   readonly config: Config;
   readonly log: Logger;
   readonly tracer: Tracer | null;
@@ -33,9 +33,9 @@ export interface Listeners {
 
 /** Makes the listeners and their description as OpenAPI, with the use cases behind them. */
 export function createListeners({ served, config, log, tracer, limits, isDraining }: ListenersOptions): Listeners {
-  const described: ServiceOptions = { ...served, description: () => description };
-  const routesOfPublic = publicRoutes(publicServices(described));
-  const routesOfAdmin = adminRoutes(adminServices(described));
+  const described: UseCaseOptions = { ...served, description: () => description };
+  const routesOfPublic = publicRoutes(publicUseCases(described));
+  const routesOfAdmin = adminRoutes(adminUseCases(described));
   const description = JSON.stringify(
     describe([
       { tag: 'public', routes: routesOfPublic },

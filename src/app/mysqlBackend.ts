@@ -7,12 +7,12 @@ import type { ShardOverview, ShardState } from '../core/ports/shardOverview.ts';
 import type { StockEngine } from '../core/ports/stockEngine.ts';
 import type { ReportUnreadable } from '../core/unreadableRow.ts';
 import { BatchingEngine } from '../mysql/batching/batchingEngine.ts';
-import { CartStore } from '../mysql/cartStore.ts';
+import { CartStore } from '../mysql/carts/cartStore.ts';
 import { HotRowStore } from '../mysql/hot/hotRowStore.ts';
 import { LayoutStore } from '../mysql/hot/layoutStore.ts';
 import { Shard } from '../mysql/shard.ts';
 import { ShardReader } from '../mysql/shardReader.ts';
-import { TextbookEngine } from '../mysql/textbookEngine.ts';
+import { TextbookEngine } from '../mysql/textbook/textbookEngine.ts';
 
 const ENGINES: Readonly<Record<Config['engine'], (shards: readonly Shard[], config: Config) => StockEngine>> = {
   batching: (shards, { batchLinesMax }) => new BatchingEngine(shards, batchLinesMax),

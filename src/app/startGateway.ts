@@ -7,9 +7,9 @@ import type { MetricsSnapshot } from '../metrics/addUp.ts';
 import { createMysqlBackend } from './mysqlBackend.ts';
 import { createRates } from './rates.ts';
 import { closeHotKeyWindows } from '../service/hot/closeHotKeyWindows.ts';
-import { UnreadableRows } from '../service/reconcile/unreadableRows.ts';
+import { UnreadableRows } from '../service/tasks/unreadableRows.ts';
 import { createTracer } from './traces.ts';
-import { createUseCases } from './useCases.ts';
+import { createServicePorts } from './servicePorts.ts';
 import { noSiblings } from '../workers/siblings.ts';
 import type { Siblings } from '../workers/siblings.ts';
 import { pause } from '../core/async/pause.ts';
@@ -57,7 +57,7 @@ export async function startGateway(
     metrics,
     tiers,
     sweeper,
-  } = createUseCases({ config, log, backend, ports, unreadable, onFault });
+  } = createServicePorts({ config, log, backend, ports, unreadable, onFault });
   const rates = createRates(config, log);
   const tracer = await createTracer(config, log);
   let draining: Promise<void> | null = null;

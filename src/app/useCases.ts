@@ -1,118 +1,134 @@
-import { randomBytes } from 'node:crypto';
-import type { Logger } from 'pino';
-import type { BackendPorts } from './backendPorts.ts';
 import type { Config } from '../config/config.ts';
-import { HotKeyTracker } from '../core/hot/hotKeyTracker.ts';
-import type { ShardIndex } from '../core/types.ts';
-import type { StockEngine } from '../core/ports/stockEngine.ts';
-import { SlotMap } from '../core/slots.ts';
-import { atMostEvery } from '../log.ts';
-import { createMetrics } from '../metrics/metrics.ts';
+import type { JournalReader } from '../core/ports/journalReader.ts';
+import type { ShardOverview } from '../core/ports/shardOverview.ts';
+import type { AdminServices } from '../http/adminRoutes.ts';
+import type { PublicServices } from '../http/publicRoutes.ts';
 import type { Metrics } from '../metrics/metrics.ts';
-import type { MysqlBackend } from './mysqlBackend.ts';
-import { BackgroundTasks } from '../service/tasks/backgroundTasks.ts';
-import { shareHoldCompletion } from '../service/carts/holdCompletion.ts';
-import { createHotServices } from '../service/hot/hotServices.ts';
+import { ShardAuditor } from '../mysql/books/auditor.ts';
+import { openReportShards } from '../mysql/books/reportShards.ts';
+import { cancelOrder } from '../service/orders/cancelOrder.ts';
+import { changeStock } from '../service/stock/changeStock.ts';
+import { deductOrder } from '../service/orders/deductOrder.ts';
+import { resizeSku } from '../service/hot/resize.ts';
+import { hottestSkus } from '../service/hot/hottestSkus.ts';
+import { lookUpLines } from '../service/orders/lookUpLines.ts';
+import { openSku } from '../service/stock/openSku.ts';
 import type { ServicePorts } from '../service/servicePorts.ts';
-import { AdmissionQueue } from '../service/admission/admissionQueue.ts';
+import { deductUnlessSoldOut } from '../service/precheck/deductUnlessSoldOut.ts';
+import { readFlows } from '../service/orders/readFlows.ts';
 import { readSku } from '../service/stock/readSku.ts';
-import { Routing } from '../service/routing/routing.ts';
-import { Sweeper } from '../service/carts/sweeper.ts';
-import type { UnreadableRows } from '../service/reconcile/unreadableRows.ts';
-import { WatchedEngine } from '../service/tasks/watchedEngine.ts';
-import type { FailedOperation } from '../service/tasks/watchedEngine.ts';
-import { createTiers } from './tiers.ts';
+import { reconcile } from '../service/reconcile/reconcile.ts';
+import { returnUnits } from '../service/orders/returnUnits.ts';
+import { tracedPorts } from '../service/tracedPorts.ts';
 import type { Tiers } from './tiers.ts';
+import type { Siblings } from '../workers/siblings.ts';
 
-/**
- * At most one operation that was not done or is in doubt is logged in this time, per shard and ending. All are counted.
- */
-const LOG_EVERY_MS = 1_000;
+/** A reconciliation adds up whole shards, so its statements may take longer than those of a request. */
+const BOOKS_STATEMENT_MS = 30_000;
 
-/** The most carts under way in one gateway. More would only wait for each other's connections and rows. */
-const CARTS_MAX = 16;
-const CARTS_WAITING_MAX = 1_000;
-
-/** How often each gateway looks for unfinished carts, and the most rows that it takes on in one sweep. */
-const SWEEP_MS = 1_000;
-const SWEEP_ROWS_MAX = 200;
-
-export interface UseCasesOptions {
+/** The ports and settings of the use cases behind both listeners. */
+export interface UseCaseOptions {
   readonly config: Config;
-  readonly log: Logger;
-  readonly backend: MysqlBackend;
-  /** The ports of the back end, perhaps decorated by a test. */
-  readonly ports: BackendPorts;
-  readonly unreadable: UnreadableRows;
-  readonly onFault: (error: unknown) => void;
-}
-
-/** The ports of the use cases, and the tasks that run beside requests. */
-export interface UseCases {
   readonly ports: ServicePorts;
-  readonly metrics: Metrics;
   readonly tiers: Tiers;
-  readonly sweeper: Sweeper;
+  readonly metrics: Metrics;
+  readonly siblings: Siblings;
+  readonly shards: ShardOverview;
+  readonly journal: JournalReader;
+  /** Whether the gateway itself accepts requests, apart from the state of its shards. */
+  isReady(): boolean;
+  description(): string;
 }
 
-/** Makes the ports that the use cases of both listeners work with. Nothing runs before the tasks are started. */
-export function createUseCases({ config, log, backend, ports, unreadable, onFault }: UseCasesOptions): UseCases {
-  const { overview, shards } = backend;
-  const nameOf = (shard: ShardIndex): string => config.shards[shard]?.name ?? '';
-  const hotKeys = new HotKeyTracker();
-  const metrics = createMetrics(
-    () => overview.shards(),
-    () => hotKeys.hottest(),
-  );
-  metrics.unreadable(() => unreadable.counts().map((count) => ({ ...count, shard: nameOf(count.shard) })));
-  const engine = watchEngine(ports.engine, { config, log, metrics });
-  const routing = new Routing(new SlotMap(config.initialShards), ports.slots, shards.length);
-  const hot = createHotServices({
-    routing,
-    engine,
-    store: ports.layouts,
-    rows: ports.hotRows,
-    servers: shards.map(({ server }) => server),
-    newId: () => randomBytes(16).toString('hex'),
-    onFault,
-  });
-  const parts: ServicePorts = {
-    ...{ routing, engine, hotKeys, hot },
-    reader: ports.reader,
-    carts: ports.carts,
-    shards: overview,
-    backgroundTasks: new BackgroundTasks(onFault),
-    cartQueue: new AdmissionQueue(CARTS_MAX, CARTS_WAITING_MAX),
-    holdCompletion: shareHoldCompletion(),
+/** The use cases behind the public listener. */
+export function publicUseCases({ ports, tiers, journal }: UseCaseOptions): PublicServices {
+  const { precheck } = tiers;
+  return {
+    deductOrder: (order, deadlineMs, trace) => {
+      const traced = tracedPorts(ports, trace);
+      return precheck === null
+        ? deductOrder(traced, order, deadlineMs)
+        : deductUnlessSoldOut(traced, precheck, order, deadlineMs);
+    },
+    async returnGoods(operation, deadlineMs, trace) {
+      const answer = await returnUnits(tracedPorts(ports, trace), operation, deadlineMs);
+      if (answer.is === 'returned') precheck?.noteIncrease(operation.sku_id);
+      return answer;
+    },
+    async cancelOrder(cancellation, deadlineMs, trace) {
+      const answer = await cancelOrder(tracedPorts(ports, trace), cancellation, deadlineMs);
+      if (answer.is === 'applied' && precheck !== null)
+        for (const sku_id of new Set(cancellation.lines.map((line) => line.sku_id))) precheck.noteIncrease(sku_id);
+      return answer;
+    },
+    lookUpLines: (keys, deadlineMs, trace) => lookUpLines(tracedPorts(ports, trace), keys, deadlineMs),
+    readSku: (sku_id, deadlineMs, trace) => readSku(tracedPorts(ports, trace), sku_id, deadlineMs),
+    available: (sku_ids, consistency, deadlineMs) => tiers.findAvailability(sku_ids, consistency, deadlineMs),
+    readFlows: (query, deadlineMs) => readFlows({ ...ports, journal }, query, deadlineMs),
   };
-  const tiers = createTiers({
-    ...{ config, log, shards, routing, layouts: hot.layouts, metrics, onFault },
-    readSku: (sku_id, deadlineMs) => readSku({ routing, reader: ports.reader, hot }, sku_id, deadlineMs),
-  });
-  const sweeper = new Sweeper(parts, {
-    shardCount: shards.length,
-    everyMs: SWEEP_MS,
-    rowsMax: SWEEP_ROWS_MAX,
-    onSwept: (shard, leftOver) => metrics.swept(nameOf(shard), leftOver),
-    onUnreadable: (row) => unreadable.add(row),
-    onFault,
-  });
-  return { ports: parts, metrics, tiers, sweeper };
 }
 
-/** Counts and logs the operations that were not done or are in doubt. */
-function watchEngine(
-  engine: StockEngine,
-  { config, log, metrics }: { readonly config: Config; readonly log: Logger; readonly metrics: Metrics },
-): StockEngine {
-  const logSome = atMostEvery<FailedOperation>(
-    LOG_EVERY_MS,
-    ({ shard, ending }) => `${shard} ${ending}`,
-    ({ shard, ...ended }, alike) =>
-      log.warn({ shard: config.shards[shard]?.name, ...ended, alike }, 'operation not done or in doubt'),
-  );
-  return new WatchedEngine(engine, (ended) => {
-    metrics.withoutOutcome(ended.operation, ended.ending);
-    logSome(ended);
-  });
+/** The use cases behind the admin listener. */
+export function adminUseCases({
+  config,
+  ports,
+  tiers,
+  metrics,
+  siblings,
+  shards,
+  isReady,
+  description,
+}: UseCaseOptions): AdminServices {
+  const { routing, hot, backgroundTasks, hotKeys } = ports;
+  return {
+    async reconcile(sku_id, deadlineMs) {
+      const release = await siblings.takeReconcileLease();
+      if (release === null) return { is: 'not_done', reason: 'another reconciliation is under way' };
+      const books = openReportShards({ ...config, statementMs: BOOKS_STATEMENT_MS });
+      try {
+        const auditor = new ShardAuditor(books.shards);
+        const result = await reconcile(
+          { routing, auditor, reader: ports.reader },
+          { shardCount: config.shards.length, sku_id, deadlineMs },
+        );
+        // A reconciliation that could not read all shards may raise the alarm, but not clear it.
+        if (
+          result.is === 'reconciled' &&
+          sku_id === null &&
+          (result.differences.length > 0 || result.shards.every(({ fault }) => fault === null))
+        )
+          metrics.reconciled(result.differences.length);
+        return result;
+      } finally {
+        books.close();
+        release();
+      }
+    },
+    async openSku(operation, deadlineMs, trace) {
+      const answer = await openSku(tracedPorts(ports, trace), operation, deadlineMs);
+      if (answer.is === 'opened' && !answer.replayed) tiers.precheck?.noteIncrease(operation.sku_id);
+      return answer;
+    },
+    async changeStock(operation, deadlineMs, trace) {
+      const answer = await changeStock(tracedPorts(ports, trace), operation, deadlineMs);
+      if (answer.is === 'applied') tiers.precheck?.noteIncrease(operation.sku_id);
+      return answer;
+    },
+    async resizeSku(sku_id, sub_row_count, deadlineMs) {
+      const resized = await resizeSku(hot, sku_id, sub_row_count, deadlineMs);
+      // In the background, after the answer: units move to new rows, pointers are written and old rows are emptied.
+      if (resized.is === 'resized' && !resized.replayed) backgroundTasks.add(() => hot.maintainer.maintain(sku_id));
+      return resized;
+    },
+    shards: () => shards.shards(),
+    replicasOf: (shard) => tiers.replicasOf(shard),
+    hottest: () => hottestSkus(hotKeys, config.hotLinesPerSecond),
+    slotCounts: () => routing.map.slotCounts(),
+    readiness: () => ({
+      ready: isReady() && shards.shards().some(({ state }) => state === 'serving'),
+      durable: shards.shards().every(({ state, durable }) => state !== 'serving' || durable === true),
+    }),
+    metrics: () => siblings.metricsPage(() => metrics.scrape()),
+    description,
+  };
 }

@@ -1,8 +1,8 @@
 import { Command, Option } from 'commander';
 import { SlotMap } from '../core/slots.ts';
 import { quoted } from '../core/text/visible.ts';
-import { openReportShards } from '../mysql/reportShards.ts';
-import { BulkOpener } from '../mysql/bulkOpener.ts';
+import { openReportShards } from '../mysql/books/reportShards.ts';
+import { BulkOpener } from '../mysql/stock/bulkOpener.ts';
 import { ShardReader } from '../mysql/shardReader.ts';
 import { importStock } from '../service/stock/importStock.ts';
 import type { Imported } from '../service/stock/importStock.ts';

@@ -4,8 +4,8 @@ import { isStoredIdentifier, STORED_IDENTIFIER_RULE } from '../core/identifier.t
 import { repairIdPrefixAt } from '../core/books/reconciliation.ts';
 import { escaped, quoted } from '../core/text/visible.ts';
 import { SlotMap } from '../core/slots.ts';
-import { ShardAuditor } from '../mysql/auditor.ts';
-import { openReportShards } from '../mysql/reportShards.ts';
+import { ShardAuditor } from '../mysql/books/auditor.ts';
+import { openReportShards } from '../mysql/books/reportShards.ts';
 import { ShardReader } from '../mysql/shardReader.ts';
 import { reconcile } from '../service/reconcile/reconcile.ts';
 import type { RepairedDifference, Reconciled } from '../service/reconcile/reconcile.ts';

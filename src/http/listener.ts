@@ -14,7 +14,7 @@ import { requestIdOf } from './requestId.ts';
 import { methodsOf } from './route.ts';
 import type { Route } from './route.ts';
 import { requestRecord } from './schemaParts.ts';
-import { stallWatch } from './stall.ts';
+import { stallWatch } from './stallWatch.ts';
 
 export interface ListenerOptions {
   readonly routes: readonly Route[];

@@ -3,7 +3,7 @@ import { cancelOrder } from '../../src/service/orders/cancelOrder.ts';
 import { deductOrder } from '../../src/service/orders/deductOrder.ts';
 import { findDeductions } from '../../src/service/orders/findDeductions.ts';
 import type { ServicePorts } from '../../src/service/servicePorts.ts';
-import { returnGoods } from '../../src/service/orders/returnUnits.ts';
+import { returnUnits } from '../../src/service/orders/returnUnits.ts';
 import { openCartBench, WAIT_MS } from '../support/carts/cartBench.ts';
 import type { CartBench } from '../support/carts/cartBench.ts';
 import { age, cartRows, linesOf } from '../support/carts/cartRows.ts';
@@ -64,7 +64,7 @@ const FINDERS: readonly Finder[] = [
   {
     name: 'a return',
     run: (parts, { order_id, sku_ids: [sku_id] }) =>
-      returnGoods(
+      returnUnits(
         parts,
         { kind: 'return', sku_id, order_detail_id: order_id, return_id: 'r', quantity: 1 },
         deadline(),

@@ -8,7 +8,7 @@ import type { Shard } from '../../src/mysql/shard.ts';
 import { ShardReader } from '../../src/mysql/shardReader.ts';
 import { ownSlots } from '../../src/mysql/sql/session/ownSlots.ts';
 import { prepareSession } from '../../src/mysql/sql/session/prepareSession.ts';
-import { TextbookEngine } from '../../src/mysql/textbookEngine.ts';
+import { TextbookEngine } from '../../src/mysql/textbook/textbookEngine.ts';
 import { isQuiet, openShards } from '../support/engines/engines.ts';
 import { eventually } from '../support/run/eventually.ts';
 import { fresh } from '../support/gateway/gateway.ts';

@@ -3,7 +3,7 @@ import type { DeductOutcome } from '../../src/core/outcome.ts';
 import { Breaker } from '../../src/core/breaker.ts';
 import type { Shard } from '../../src/mysql/shard.ts';
 import { RetryBudget } from '../../src/mysql/connection/retryBudget.ts';
-import { TextbookEngine } from '../../src/mysql/textbookEngine.ts';
+import { TextbookEngine } from '../../src/mysql/textbook/textbookEngine.ts';
 import { openShards } from '../support/engines/engines.ts';
 import { eventually } from '../support/run/eventually.ts';
 import { fresh } from '../support/gateway/gateway.ts';

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { layoutFault, unsplitLayout } from '../../src/core/hot/layout.ts';
-import { UnreadableRows } from '../../src/service/reconcile/unreadableRows.ts';
+import { UnreadableRows } from '../../src/service/tasks/unreadableRows.ts';
 import { runFile } from '../support/run/command.ts';
 import { DAMAGED_LINES, holdsOn, keptLog, leaveCart, unreadableRows } from '../support/rows/damagedRows.ts';
 import type { LeftCart } from '../support/rows/damagedRows.ts';

@@ -5,7 +5,7 @@ import type { Deduct } from '../../src/core/operation.ts';
 import type { DeductOutcome } from '../../src/core/outcome.ts';
 import { BatchingEngine } from '../../src/mysql/batching/batchingEngine.ts';
 import type { Shard } from '../../src/mysql/shard.ts';
-import { TextbookEngine } from '../../src/mysql/textbookEngine.ts';
+import { TextbookEngine } from '../../src/mysql/textbook/textbookEngine.ts';
 import { openShards } from '../support/engines/engines.ts';
 import { fresh } from '../support/gateway/gateway.ts';
 import { ownShards } from '../support/rows/ownShards.ts';

@@ -1,14 +1,14 @@
 import { expect } from 'chai';
 import type { Operation } from '../../src/core/operation.ts';
-import { ShardAuditor } from '../../src/mysql/auditor.ts';
+import { ShardAuditor } from '../../src/mysql/books/auditor.ts';
 import { BatchingEngine } from '../../src/mysql/batching/batchingEngine.ts';
-import { CartStore } from '../../src/mysql/cartStore.ts';
+import { CartStore } from '../../src/mysql/carts/cartStore.ts';
 import { HotRowStore } from '../../src/mysql/hot/hotRowStore.ts';
 import { LayoutStore } from '../../src/mysql/hot/layoutStore.ts';
 import type { Shard } from '../../src/mysql/shard.ts';
 import { ShardReader } from '../../src/mysql/shardReader.ts';
-import { ShardStockReader } from '../../src/mysql/shardStockReader.ts';
-import { TextbookEngine } from '../../src/mysql/textbookEngine.ts';
+import { ShardStockReader } from '../../src/mysql/stock/shardStockReader.ts';
+import { TextbookEngine } from '../../src/mysql/textbook/textbookEngine.ts';
 import { openShards } from '../support/engines/engines.ts';
 import { eventually } from '../support/run/eventually.ts';
 import { ownShards } from '../support/rows/ownShards.ts';

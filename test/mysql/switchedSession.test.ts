@@ -4,7 +4,7 @@ import type mysql from 'mysql2/promise';
 import type { DeductOutcome } from '../../src/core/outcome.ts';
 import type { Shard } from '../../src/mysql/shard.ts';
 import { ShardReader } from '../../src/mysql/shardReader.ts';
-import { TextbookEngine } from '../../src/mysql/textbookEngine.ts';
+import { TextbookEngine } from '../../src/mysql/textbook/textbookEngine.ts';
 import { openShards } from '../support/engines/engines.ts';
 import { fresh } from '../support/gateway/gateway.ts';
 import { stack } from '../support/run/setup.ts';

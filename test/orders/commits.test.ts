@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { ShardAuditor } from '../../src/mysql/auditor.ts';
-import { CartStore } from '../../src/mysql/cartStore.ts';
+import { ShardAuditor } from '../../src/mysql/books/auditor.ts';
+import { CartStore } from '../../src/mysql/carts/cartStore.ts';
 import type { Shard } from '../../src/mysql/shard.ts';
 import { COMMIT_CASES, commitIds } from '../support/engines/commitCases.ts';
 import type { CommitCase, CommitIds, CommitPorts } from '../support/engines/commitCases.ts';

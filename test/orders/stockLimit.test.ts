@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { STOCK_LIMIT } from '../../src/core/types.ts';
 import { SlotMap } from '../../src/core/slots.ts';
-import { ShardAuditor } from '../../src/mysql/auditor.ts';
+import { ShardAuditor } from '../../src/mysql/books/auditor.ts';
 import type { Answer } from '../../scripts/support/httpClient.ts';
 import { ENGINE_NAMES, ENGINE_OF, openShards } from '../support/engines/engines.ts';
 import { eventually } from '../support/run/eventually.ts';

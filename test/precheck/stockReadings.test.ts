@@ -4,7 +4,7 @@ import { unsplitLayout } from '../../src/core/hot/layout.ts';
 import type { Layout } from '../../src/core/hot/layout.ts';
 import type { StockRowsReader } from '../../src/core/ports/stockRowsReader.ts';
 import { SlotMap } from '../../src/core/slots.ts';
-import { ShardStockReader } from '../../src/mysql/shardStockReader.ts';
+import { ShardStockReader } from '../../src/mysql/stock/shardStockReader.ts';
 import { ShardReader } from '../../src/mysql/shardReader.ts';
 import type { Shard } from '../../src/mysql/shard.ts';
 import { LayoutStore } from '../../src/mysql/hot/layoutStore.ts';

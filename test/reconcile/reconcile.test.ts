@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { SlotMap } from '../../src/core/slots.ts';
-import { ShardAuditor } from '../../src/mysql/auditor.ts';
-import { openReportShards } from '../../src/mysql/reportShards.ts';
+import { ShardAuditor } from '../../src/mysql/books/auditor.ts';
+import { openReportShards } from '../../src/mysql/books/reportShards.ts';
 import { ShardReader } from '../../src/mysql/shardReader.ts';
 import { reconcile } from '../../src/service/reconcile/reconcile.ts';
 import { Routing } from '../../src/service/routing/routing.ts';

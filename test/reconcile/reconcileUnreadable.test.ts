@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import mysql from 'mysql2/promise';
 import { SlotMap } from '../../src/core/slots.ts';
-import { ShardAuditor } from '../../src/mysql/auditor.ts';
-import { openReportShards } from '../../src/mysql/reportShards.ts';
+import { ShardAuditor } from '../../src/mysql/books/auditor.ts';
+import { openReportShards } from '../../src/mysql/books/reportShards.ts';
 import { ShardReader } from '../../src/mysql/shardReader.ts';
 import { reconcile } from '../../src/service/reconcile/reconcile.ts';
 import type { Reconciled } from '../../src/service/reconcile/reconcile.ts';

@@ -1,5 +1,5 @@
-import { openReportShards } from '../../mysql/reportShards.ts';
-import { DelayStore, NOTICED_MS } from '../../mysql/delayStore.ts';
+import { openReportShards } from '../../mysql/books/reportShards.ts';
+import { DelayStore, NOTICED_MS } from '../../mysql/precheck/delayStore.ts';
 import { turnOffDelay } from '../../service/precheck/turnOffDelay.ts';
 import type { DelayReport } from '../../service/precheck/turnOffDelay.ts';
 import { readShards } from '../support/readShards.ts';

@@ -2,7 +2,7 @@ import { watermarkText, NO_WATERMARK } from '../../core/restore/watermarks.ts';
 import type { MissingRecord, OrderedLine } from '../../core/restore/missingRecord.ts';
 import type { DeadlineMs, ShardIndex } from '../../core/types.ts';
 import { quoted } from '../../core/text/visible.ts';
-import type { ShardAuditor } from '../../mysql/auditor.ts';
+import type { ShardAuditor } from '../../mysql/books/auditor.ts';
 import type { ReferenceCopy } from '../../mysql/restore/referenceCopy.ts';
 import type { RestoredShardStore } from '../../mysql/restore/restoredShards.ts';
 import { withOwnerRow, findOwner } from '../../service/restore/ownerRow.ts';

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { BatchingEngine } from '../../mysql/batching/batchingEngine.ts';
-import { CartStore } from '../../mysql/cartStore.ts';
+import { CartStore } from '../../mysql/carts/cartStore.ts';
 import { HotRowStore } from '../../mysql/hot/hotRowStore.ts';
 import { LayoutStore } from '../../mysql/hot/layoutStore.ts';
 import { RestoredShardStore } from '../../mysql/restore/restoredShards.ts';

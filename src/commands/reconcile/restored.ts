@@ -1,5 +1,5 @@
 import type { OrderedLine } from '../../core/restore/missingRecord.ts';
-import { openReportShards } from '../../mysql/reportShards.ts';
+import { openReportShards } from '../../mysql/books/reportShards.ts';
 import { ReferenceCopy } from '../../mysql/restore/referenceCopy.ts';
 import { RepairLock } from '../../mysql/restore/repairLock.ts';
 import { readShards } from '../support/readShards.ts';

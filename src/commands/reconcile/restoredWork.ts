@@ -3,8 +3,8 @@ import { MARK_CLOSED, MARK_COPYING, isUnsellable, watermarkText } from '../../co
 import type { MissingRecord, OrderedLine } from '../../core/restore/missingRecord.ts';
 import type { DeadlineMs, ShardIndex } from '../../core/types.ts';
 import { SlotMap } from '../../core/slots.ts';
-import { ShardAuditor } from '../../mysql/auditor.ts';
-import type { ReportShards } from '../../mysql/reportShards.ts';
+import { ShardAuditor } from '../../mysql/books/auditor.ts';
+import type { ReportShards } from '../../mysql/books/reportShards.ts';
 import type { ReferenceCopy } from '../../mysql/restore/referenceCopy.ts';
 import { RestoredShardStore } from '../../mysql/restore/restoredShards.ts';
 import { ShardReader } from '../../mysql/shardReader.ts';

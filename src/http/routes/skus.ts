@@ -2,7 +2,7 @@ import type { DeadlineMs } from '../../core/types.ts';
 import type { NotDone } from '../../core/outcome.ts';
 import { shown } from '../../core/text/shown.ts';
 import type { Trace } from '../../core/ports/tracer.ts';
-import type { AvailableStock, Consistency } from '../../service/precheck/findAvailability.ts';
+import type { AvailableStock, Consistency } from '../../service/stock/findAvailability.ts';
 import type { FlowsQuery, FoundFlowsPage } from '../../service/orders/readFlows.ts';
 import type { SkuStock } from '../../service/stock/readSku.ts';
 import { decodeCursor, encodeCursor } from '../cursor.ts';

@@ -4,7 +4,7 @@ import type { Operation } from '../../core/operation.ts';
 import type { OutcomeOf } from '../../core/outcome.ts';
 import type { StockEngine } from '../../core/ports/stockEngine.ts';
 import type { Shard } from '../shard.ts';
-import { TextbookEngine } from '../textbookEngine.ts';
+import { TextbookEngine } from '../textbook/textbookEngine.ts';
 import { ServerWriter } from './serverWriter.ts';
 
 /**

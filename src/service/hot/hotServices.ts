@@ -7,12 +7,12 @@ import { Rebalancer } from './rebalancer.ts';
 import type { RebalancerPorts } from './rebalancerPorts.ts';
 import { HotSkuMaintainer } from './hotSkuMaintainer.ts';
 import { LayoutCache } from '../routing/layoutCache.ts';
-import { Locator } from '../routing/idLocator.ts';
+import { IdLocator } from '../routing/idLocator.ts';
 import type { ResizePorts } from './resize.ts';
 
 /** The services for split SKUs that use cases work with. */
 export interface HotServices extends RebalancerPorts, ResizePorts {
-  readonly locator: Locator;
+  readonly locator: IdLocator;
   readonly rebalancer: Rebalancer;
   readonly maintainer: HotSkuMaintainer;
 }
@@ -38,7 +38,7 @@ export function createHotServices(options: HotOptions): HotServices {
     ...ports,
     rebalancer,
     spread,
-    locator: new Locator(options.rows),
+    locator: new IdLocator(options.rows),
     maintainer: new HotSkuMaintainer({ ...ports, rebalancer, spread }, onFault),
   };
 }

@@ -14,7 +14,7 @@ export type ReturnAnswer = Exclude<Routed<ReturnOutcome>, BlockedByHolds>;
  * Takes back units of a deduction. The holds of a decided cart are completed first, so that a return directly after the
  * answer of the cart succeeds.
  */
-export function returnGoods(ports: ServicePorts, operation: Return, deadlineMs: DeadlineMs): Promise<ReturnAnswer> {
+export function returnUnits(ports: ServicePorts, operation: Return, deadlineMs: DeadlineMs): Promise<ReturnAnswer> {
   return withRouting<Return, ReturnAnswer>(ports, [operation], deadlineMs, async ([routed]) => {
     if (routed === undefined) throw new Error('a return has one line');
     const { shard, ...toRow } = routed;

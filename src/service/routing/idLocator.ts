@@ -16,7 +16,7 @@ interface LookUp {
 }
 
 /** Looks ids up on shards. Look-ups on one shard that come at the same time share one read. */
-export class Locator {
+export class IdLocator {
   readonly #rows: HotRows;
   readonly #waiting = new Map<ShardIndex, LookUp[]>();
 

@@ -14,11 +14,11 @@ export interface FailedOperation {
 /** An engine that reports failed operations with their reasons, for the log and the metrics. */
 export class WatchedEngine implements StockEngine {
   readonly #engine: StockEngine;
-  readonly #onNoVerdict: (ended: FailedOperation) => void;
+  readonly #onWithoutOutcome: (ended: FailedOperation) => void;
 
-  constructor(engine: StockEngine, onNoVerdict: (ended: FailedOperation) => void) {
+  constructor(engine: StockEngine, onWithoutOutcome: (ended: FailedOperation) => void) {
     this.#engine = engine;
-    this.#onNoVerdict = onNoVerdict;
+    this.#onWithoutOutcome = onWithoutOutcome;
   }
 
   apply<O extends Operation>(
@@ -34,6 +34,6 @@ export class WatchedEngine implements StockEngine {
 
   #report(shard: ShardIndex, operation: Operation | undefined, outcome: OutcomeOf<Operation> | undefined): void {
     if (operation === undefined || (outcome?.is !== 'not_done' && outcome?.is !== 'unknown')) return;
-    this.#onNoVerdict({ shard, operation: operation.kind, ending: outcome.is, reason: outcome.reason });
+    this.#onWithoutOutcome({ shard, operation: operation.kind, ending: outcome.is, reason: outcome.reason });
   }
 }

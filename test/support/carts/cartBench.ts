@@ -4,7 +4,7 @@ import type { Operation } from '../../../src/core/operation.ts';
 import type { OutcomeOf } from '../../../src/core/outcome.ts';
 import type { CartRecords } from '../../../src/core/ports/cartRecords.ts';
 import type { StockEngine } from '../../../src/core/ports/stockEngine.ts';
-import { CartStore } from '../../../src/mysql/cartStore.ts';
+import { CartStore } from '../../../src/mysql/carts/cartStore.ts';
 import type { Shard } from '../../../src/mysql/shard.ts';
 import { ShardReader } from '../../../src/mysql/shardReader.ts';
 import { BackgroundTasks } from '../../../src/service/tasks/backgroundTasks.ts';

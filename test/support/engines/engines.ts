@@ -6,7 +6,7 @@ import { BatchingEngine } from '../../../src/mysql/batching/batchingEngine.ts';
 import { Shard } from '../../../src/mysql/shard.ts';
 import type { ShardOptions } from '../../../src/mysql/shard.ts';
 import { ShardReader } from '../../../src/mysql/shardReader.ts';
-import { TextbookEngine } from '../../../src/mysql/textbookEngine.ts';
+import { TextbookEngine } from '../../../src/mysql/textbook/textbookEngine.ts';
 import type { Stack } from '../../../scripts/support/stack.ts';
 import { Oracle } from './oracle.ts';
 

@@ -3,7 +3,7 @@ import type { NotDone } from '../../core/outcome.ts';
 import type { ReadingSource } from '../../core/ports/readingSource.ts';
 import type { StockReading } from '../../core/precheck/stockReading.ts';
 import { mapWithLimit } from '../tasks/mapWithLimit.ts';
-import type { SkuStock } from '../stock/readSku.ts';
+import type { SkuStock } from './readSku.ts';
 
 /** How fresh an answer must be. `cached`: it may be a little old. `primary`: it is read for this request. */
 export type Consistency = 'cached' | 'primary';

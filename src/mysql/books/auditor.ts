@@ -1,9 +1,9 @@
-import { expectedOf } from '../core/books/books.ts';
-import type { StockRowBalance } from '../core/books/books.ts';
-import type { CartKey, DeadlineMs, FlowKey, ShardIndex } from '../core/types.ts';
-import type { Adjust } from '../core/operation.ts';
-import type { NotDone, WrongShard, OutcomeInDoubt } from '../core/outcome.ts';
-import type { Auditor, RepairOutcome } from '../core/ports/auditor.ts';
+import { expectedOf } from '../../core/books/books.ts';
+import type { StockRowBalance } from '../../core/books/books.ts';
+import type { CartKey, DeadlineMs, FlowKey, ShardIndex } from '../../core/types.ts';
+import type { Adjust } from '../../core/operation.ts';
+import type { NotDone, WrongShard, OutcomeInDoubt } from '../../core/outcome.ts';
+import type { Auditor, RepairOutcome } from '../../core/ports/auditor.ts';
 import type {
   CartPage,
   DecidedCart,
@@ -11,24 +11,24 @@ import type {
   ShardAudit,
   StockDifference,
   SoldFlow,
-} from '../core/books/reconciliation.ts';
-import type { Connection } from './connection/connection.ts';
+} from '../../core/books/reconciliation.ts';
+import type { Connection } from '../connection/connection.ts';
 import { repairJournal } from './repairJournal.ts';
-import { commitChange } from './connection/commitChange.ts';
-import type { Shard } from './shard.ts';
-import { inSnapshot } from './connection/snapshot.ts';
-import type { Snapshot } from './connection/snapshot.ts';
-import { findHoldGaps, findReturnGaps } from './sql/books/findGaps.ts';
-import type { Gap } from './sql/books/findGaps.ts';
-import { findOverdueHolds } from './sql/books/findOverdueHolds.ts';
-import { readUnbalanced } from './sql/books/readBalances.ts';
-import { findRecentCarts, readDecidedCarts, readCommitDecisions } from './sql/carts/readDecidedCarts.ts';
-import type { CartPageQuery } from './sql/carts/readDecidedCarts.ts';
-import { readFlowIds } from './sql/flows/readFlowIds.ts';
-import { findFlowsOfCarts, readFlowsByKey } from './sql/flows/readFlows.ts';
-import { findOverdueTransfers } from './sql/books/findOverdueTransfers.ts';
-import { readShardCounts } from './sql/books/readShardCounts.ts';
-import { whileServerAnswers } from './connection/whileServerAnswers.ts';
+import { commitChange } from '../connection/commitChange.ts';
+import type { Shard } from '../shard.ts';
+import { inSnapshot } from '../connection/snapshot.ts';
+import type { Snapshot } from '../connection/snapshot.ts';
+import { findHoldGaps, findReturnGaps } from '../sql/books/findGaps.ts';
+import type { Gap } from '../sql/books/findGaps.ts';
+import { findOverdueHolds } from '../sql/books/findOverdueHolds.ts';
+import { readUnbalanced } from '../sql/books/readBalances.ts';
+import { findRecentCarts, readDecidedCarts, readCommitDecisions } from '../sql/carts/readDecidedCarts.ts';
+import type { CartPageQuery } from '../sql/carts/readDecidedCarts.ts';
+import { readFlowIds } from '../sql/flows/readFlowIds.ts';
+import { findFlowsOfCarts, readFlowsByKey } from '../sql/flows/readFlows.ts';
+import { findOverdueTransfers } from '../sql/books/findOverdueTransfers.ts';
+import { readShardCounts } from '../sql/books/readShardCounts.ts';
+import { whileServerAnswers } from '../connection/whileServerAnswers.ts';
 
 /**
  * The auditor of shards in MySQL. An audit or a page of carts may take as long as its statements may, while the server

@@ -1,15 +1,15 @@
-import { expectedOf } from '../core/books/books.ts';
-import { STOCK_LIMIT } from '../core/types.ts';
-import type { Adjust } from '../core/operation.ts';
-import type { NotDone, WrongShard } from '../core/outcome.ts';
-import type { RepairOutcome } from '../core/ports/auditor.ts';
-import type { Change } from './connection/commitChange.ts';
-import { insertAdjustment } from './sql/stock/insertAdjustment.ts';
-import { lockAdjustment } from './sql/stock/lockAdjustment.ts';
-import { lockStock } from './sql/stock/lockStock.ts';
-import { ownSlots } from './sql/session/ownSlots.ts';
-import { readTotal } from './sql/stock/stockTotal.ts';
-import { readUnbalanced } from './sql/books/readBalances.ts';
+import { expectedOf } from '../../core/books/books.ts';
+import { STOCK_LIMIT } from '../../core/types.ts';
+import type { Adjust } from '../../core/operation.ts';
+import type { NotDone, WrongShard } from '../../core/outcome.ts';
+import type { RepairOutcome } from '../../core/ports/auditor.ts';
+import type { Change } from '../connection/commitChange.ts';
+import { insertAdjustment } from '../sql/stock/insertAdjustment.ts';
+import { lockAdjustment } from '../sql/stock/lockAdjustment.ts';
+import { lockStock } from '../sql/stock/lockStock.ts';
+import { ownSlots } from '../sql/session/ownSlots.ts';
+import { readTotal } from '../sql/stock/stockTotal.ts';
+import { readUnbalanced } from '../sql/books/readBalances.ts';
 
 /**
  * Adds an adjustment that makes a journal agree with its stock row. Every change to the units left of a SKU changes its

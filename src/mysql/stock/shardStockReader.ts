@@ -1,11 +1,11 @@
-import { StockReadFailed } from '../core/ports/stockRowsReader.ts';
-import type { StockRowsRead, StockRowsReader } from '../core/ports/stockRowsReader.ts';
-import type { DeadlineMs, ShardIndex } from '../core/types.ts';
-import type { Connection } from './connection/connection.ts';
-import { hadNoEffect } from './connection/failures.ts';
-import type { Shard } from './shard.ts';
-import { readStockRows, readAllIds } from './sql/readings/readStockRows.ts';
-import { errorText } from '../core/text/errorText.ts';
+import { StockReadFailed } from '../../core/ports/stockRowsReader.ts';
+import type { StockRowsRead, StockRowsReader } from '../../core/ports/stockRowsReader.ts';
+import type { DeadlineMs, ShardIndex } from '../../core/types.ts';
+import type { Connection } from '../connection/connection.ts';
+import { hadNoEffect } from '../connection/failures.ts';
+import type { Shard } from '../shard.ts';
+import { readStockRows, readAllIds } from '../sql/readings/readStockRows.ts';
+import { errorText } from '../../core/text/errorText.ts';
 
 /** Reads stock rows on the primaries. */
 export class ShardStockReader implements StockRowsReader {

@@ -1,9 +1,9 @@
-import type { DeadlineMs, ShardIndex } from '../core/types.ts';
-import type { NotDone, WrongShard, OutcomeInDoubt } from '../core/outcome.ts';
-import type { OpenedMany, OpeningStock, StockOpener } from '../core/ports/stockOpener.ts';
-import { openMany } from './operations/openMany.ts';
-import { commitChange } from './connection/commitChange.ts';
-import type { Shard } from './shard.ts';
+import type { DeadlineMs, ShardIndex } from '../../core/types.ts';
+import type { NotDone, WrongShard, OutcomeInDoubt } from '../../core/outcome.ts';
+import type { OpenedMany, OpeningStock, StockOpener } from '../../core/ports/stockOpener.ts';
+import { openMany } from '../textbook/openMany.ts';
+import { commitChange } from '../connection/commitChange.ts';
+import type { Shard } from '../shard.ts';
 
 /** Opens SKUs on the shards, many in one transaction. */
 export class BulkOpener implements StockOpener {

@@ -1,5 +1,5 @@
-import type { Address } from './connection/connection.ts';
-import { Shard } from './shard.ts';
+import type { Address } from '../connection/connection.ts';
+import { Shard } from '../shard.ts';
 
 /** One connection sums up, two read carts that lie on several shards, one inspects the shard. */
 const CONNECTIONS = 4;

@@ -1,20 +1,26 @@
 import { randomBytes } from 'node:crypto';
-import { flowKeyText } from '../core/types.ts';
-import type { CartKey, CartLine, DeadlineMs, Line, ShardIndex, CommitDecision } from '../core/types.ts';
-import type { NotDone, WrongShard, ReadFailure, OutcomeInDoubt } from '../core/outcome.ts';
-import type { CartBegun, CartExists, CartRecords, FoundCartState, UnfinishedCarts } from '../core/ports/cartRecords.ts';
-import type { ReportUnreadable } from '../core/unreadableRow.ts';
-import { hadNoEffect, Raced, Unavailable, Unreadable } from './connection/failures.ts';
-import { withRetries } from './connection/retries.ts';
-import { commitChange } from './connection/commitChange.ts';
-import type { Change } from './connection/commitChange.ts';
-import type { Shard } from './shard.ts';
-import { decideCart, insertCart, LINES_FAULT, lockCart, lockLatestCart } from './sql/carts/carts.ts';
-import type { LockedCart } from './sql/carts/carts.ts';
-import { ownSlots } from './sql/session/ownSlots.ts';
-import { readUnfinishedCarts } from './sql/carts/readUnfinishedCarts.ts';
-import { transact, WORK_MS } from './connection/transaction.ts';
-import { errorText } from '../core/text/errorText.ts';
+import { flowKeyText } from '../../core/types.ts';
+import type { CartKey, CartLine, DeadlineMs, Line, ShardIndex, CommitDecision } from '../../core/types.ts';
+import type { NotDone, WrongShard, ReadFailure, OutcomeInDoubt } from '../../core/outcome.ts';
+import type {
+  CartBegun,
+  CartExists,
+  CartRecords,
+  FoundCartState,
+  UnfinishedCarts,
+} from '../../core/ports/cartRecords.ts';
+import type { ReportUnreadable } from '../../core/unreadableRow.ts';
+import { hadNoEffect, Raced, Unavailable, Unreadable } from '../connection/failures.ts';
+import { withRetries } from '../connection/retries.ts';
+import { commitChange } from '../connection/commitChange.ts';
+import type { Change } from '../connection/commitChange.ts';
+import type { Shard } from '../shard.ts';
+import { decideCart, insertCart, LINES_FAULT, lockCart, lockLatestCart } from '../sql/carts/carts.ts';
+import type { LockedCart } from '../sql/carts/carts.ts';
+import { ownSlots } from '../sql/session/ownSlots.ts';
+import { readUnfinishedCarts } from '../sql/carts/readUnfinishedCarts.ts';
+import { transact, WORK_MS } from '../connection/transaction.ts';
+import { errorText } from '../../core/text/errorText.ts';
 
 /** Cart records in MySQL. Each change is one transaction; if its COMMIT is not answered, the outcome is resolved. */
 export class CartStore implements CartRecords {

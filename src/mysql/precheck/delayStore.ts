@@ -1,8 +1,8 @@
-import type { RestockDelay, RestockDelays } from '../core/ports/restockDelays.ts';
-import type { DeadlineMs, ShardIndex } from '../core/types.ts';
-import type { Connection } from './connection/connection.ts';
-import type { Shard } from './shard.ts';
-import { disarmDelay, NOTICED_SECONDS, readDelay, turnDelayOff } from './sql/stock/precheck.ts';
+import type { RestockDelay, RestockDelays } from '../../core/ports/restockDelays.ts';
+import type { DeadlineMs, ShardIndex } from '../../core/types.ts';
+import type { Connection } from '../connection/connection.ts';
+import type { Shard } from '../shard.ts';
+import { disarmDelay, NOTICED_SECONDS, readDelay, turnDelayOff } from '../sql/stock/precheck.ts';
 
 /**
  * After this time every gateway that serves a shard has read the shard's row, or refuses nothing early on the shard.
