@@ -83,7 +83,7 @@ export function adminUseCases({
   return {
     async reconcile(sku_id, deadlineMs) {
       const release = await siblings.takeReconcileLease();
-      if (release === null) return { is: 'not_done', reason: 'another reconciliation is under way' };
+      if (release === null) return { is: 'busy' };
       const books = openReportShards({ ...config, statementMs: BOOKS_STATEMENT_MS });
       try {
         const auditor = new ShardAuditor(books.shards);

@@ -283,6 +283,8 @@ describe('reconciliation', () => {
     await plant(0, `UPDATE stock SET leaved_amount = 8 WHERE sku_id = '${sku_id}'`);
     const answers = await Promise.all([ask(), ask()]);
     expect(answers.map(({ status }) => status).sort()).to.deep.equal([200, 503]);
+    const busy = answers.find(({ status }) => status === 503);
+    expect(busy?.body.detail).to.equal('another reconciliation is under way; try again when it has ended');
     expect((await ask()).status).to.equal(200);
   });
 });

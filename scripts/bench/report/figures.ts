@@ -68,18 +68,15 @@ const rows = (parts: Parts, bounds: Readonly<Record<number, Bounds>>): Figure[] 
 const both = (floor: number, goal: number): Record<number, Bounds> => ({ 256: [floor, goal], 1_024: [floor, goal] });
 
 export const FIGURES: readonly Figure[] = [
-  ...rows(
-    { id: 'P1', what: 'one hot SKU ÷ echo', arm: 'hot', reference: 'echo' },
-    { 256: [0.6, 0.8], 1_024: [0.6, 0.9] },
-  ),
-  ...rows({ id: 'P2', what: 'one hot SKU ÷ textbook', arm: 'hot', reference: 'textbook_hot' }, both(10, 15)),
+  ...rows({ id: 'P1', what: 'one hot SKU ÷ echo', arm: 'hot', reference: 'echo' }, both(0.8, 0.95)),
+  ...rows({ id: 'P2', what: 'one hot SKU ÷ textbook', arm: 'hot', reference: 'textbook_hot' }, both(10, 20)),
   ...rows(
     { id: 'P3', what: '1,024 SKUs ÷ echo', arm: 'many', reference: 'echo' },
-    { 256: [0.4, 0.6], 1_024: [0.5, 0.75] },
+    { 256: [0.45, 0.6], 1_024: [0.6, 0.75] },
   ),
-  ...rows({ id: 'P4', what: '1,024 SKUs ÷ textbook', arm: 'many', reference: 'textbook_many' }, both(3, 5)),
+  ...rows({ id: 'P4', what: '1,024 SKUs ÷ textbook', arm: 'many', reference: 'textbook_many' }, both(5, 8)),
   ...rows({ id: 'P5', what: 'one hot SKU ÷ Koa + Redis', arm: 'hot', reference: 'redis' }, both(0.7, 1)),
-  ...rows({ id: 'P6', what: 'sold out ÷ echo', arm: 'sold_out_early', reference: 'echo' }, both(0.85, 0.95)),
+  ...rows({ id: 'P6', what: 'sold out ÷ echo', arm: 'sold_out_early', reference: 'echo' }, both(0.9, 0.98)),
   ...rows(
     { id: 'engine', what: 'sold out, refused by the engine ÷ echo', arm: 'sold_out', reference: 'echo' },
     both(0.85, 0.95),
@@ -100,7 +97,7 @@ export const FIGURES: readonly Figure[] = [
   ),
   ...rows(
     { id: 'P8', what: '16 shards ÷ 1 shard, 1,024 SKUs', arm: 'many', reference: 'one_shard' },
-    { 1_024: [0.75, 0.9] },
+    { 1_024: [0.8, 0.9] },
   ),
   ...rows(
     {
@@ -111,7 +108,7 @@ export const FIGURES: readonly Figure[] = [
       better: 'less',
       value: gatewayCpuRatio,
     },
-    { 1_024: [1.4, 1.1] },
+    { 1_024: [1.3, 1.1] },
   ),
   ...rows(
     {
@@ -122,7 +119,7 @@ export const FIGURES: readonly Figure[] = [
       better: 'less',
       value: databaseCpuRatio,
     },
-    { 1_024: [2, 1.3] },
+    { 1_024: [1.5, 1.1] },
   ),
   ...rows(
     {

@@ -9,9 +9,17 @@ import { route } from '../route.ts';
 import type { Route } from '../route.ts';
 import { unknownSku } from './unknownSku.ts';
 
+/** Another reconciliation is under way, in this process or in another worker. */
+export interface ReconciliationBusy {
+  readonly is: 'busy';
+}
+
 /** The use case that compares the tables of the shards. */
 export interface ReconciliationServices {
-  reconcile(sku_id: string | null, deadlineMs: DeadlineMs): Promise<Reconciled | NoSuchSku | NotDone>;
+  reconcile(
+    sku_id: string | null,
+    deadlineMs: DeadlineMs,
+  ): Promise<Reconciled | NoSuchSku | NotDone | ReconciliationBusy>;
 }
 
 /** Adding up all shards takes longer than a sale. */
@@ -29,6 +37,8 @@ export function reconciliationRoute(services: ReconciliationServices): Route {
     requestMs: RECONCILIATION_MS,
     async handle({ body: { sku_id = null }, deadlineMs }) {
       const outcome = await services.reconcile(sku_id, deadlineMs);
+      if (outcome.is === 'busy')
+        return problem('overloaded', 'another reconciliation is under way; try again when it has ended');
       if (outcome.is === 'not_done') return failureReply(outcome);
       if (outcome.is === 'unknown') return unknownSku(sku_id ?? '');
       return reconciledReply(outcome);
