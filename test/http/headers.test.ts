@@ -143,7 +143,7 @@ describe('headers', () => {
       let server: RunningServer;
       let faults = 0;
       const answering = (path: string, handle: () => Reply) =>
-        route({ method: 'get', path, summary: '', answers: {}, problems: [], handle });
+        route({ method: 'get', path, answers: {}, problems: [], handle });
       before(async () => {
         const routes = [
           answering('/fails', () => {
