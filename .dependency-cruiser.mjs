@@ -16,8 +16,9 @@ const ARROWS = {
   http: {
     folders: ['core', 'schema'],
     typesOf: ['src/service/'],
+    files: ['src/projectPath.ts'],
     packages: ['koa', '@koa/router', 'lossless-json', 'raw-body', 'typebox'],
-    node: ['http', 'net', 'crypto', 'querystring'],
+    node: ['http', 'net', 'crypto', 'querystring', 'fs/promises'],
   },
   limits: { folders: [], packages: ['limiter'], node: [] },
   metrics: { folders: ['core'], packages: ['prom-client'], node: [] },
@@ -85,9 +86,9 @@ export default {
     { name: 'no-missing-file', severity: 'error', from: {}, to: { couldNotResolve: true } },
     {
       name: 'no-dead-file',
-      comment: 'A file that no other file imports, and that is no entry.',
+      comment: 'A file that no other file imports, and that is no entry. Browsers load the script of the page.',
       severity: 'error',
-      from: { orphan: true, pathNot: ['\\.d\\.ts$'] },
+      from: { orphan: true, pathNot: ['\\.d\\.ts$', '^src/http/page/page\\.js$'] },
       to: {},
     },
     {
@@ -103,7 +104,11 @@ export default {
           '^shards\\.config\\.ts$',
         ],
       },
-      to: { path: '^src/', pathNot: ['\\.d\\.ts$', '^src/(main|commands/[^/]+)\\.ts$'], reachable: false },
+      to: {
+        path: '^src/',
+        pathNot: ['\\.d\\.ts$', '^src/(main|commands/[^/]+)\\.ts$', '^src/http/page/page\\.js$'],
+        reachable: false,
+      },
     },
     {
       name: 'src-imports',

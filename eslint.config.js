@@ -15,6 +15,7 @@ export default tseslint.config(
             '.dependency-cruiser.mjs',
             'scripts/run.mjs',
             'scripts/install.mjs',
+            'src/http/page/page.js',
           ],
         },
       },
@@ -56,5 +57,9 @@ export default tseslint.config(
     files: ['**/*.js', '**/*.mjs'],
     ...tseslint.configs.disableTypeChecked,
     languageOptions: { globals: { process: 'readonly', console: 'readonly', URL: 'readonly' } },
+  },
+  {
+    files: ['src/http/page/*.js'],
+    languageOptions: { globals: { document: 'readonly', fetch: 'readonly', SwaggerUIBundle: 'readonly' } },
   },
 );

@@ -8,6 +8,7 @@ import { projectPath } from '../src/projectPath.ts';
 import { progressBar } from '../src/commands/support/progress.ts';
 import { fail } from '../src/commands/support/report.ts';
 import { errorText } from '../src/core/text/errorText.ts';
+import { PAGE_FILES, PAGE_LICENCES } from '../src/http/page/pageFiles.ts';
 
 const program = new Command('npm run build --')
   .description(
@@ -29,8 +30,8 @@ const ENTRIES = {
 const OWN_URL = ['import', 'meta', 'url'].join('.');
 /** The file that marks a folder as a build. */
 const MARK = '.built';
-/** Folders that are read at run time, unchanged. */
-const BESIDE = ['src/redis/lua'];
+/** Folders and files that are read at run time, unchanged, and the licences of those that come from packages. */
+const BESIDE = ['src/redis/lua', ...PAGE_FILES.map(({ file }) => file), ...PAGE_LICENCES];
 /** Loaded at run time. Compiled like the entries, because not every Node.js strips types. */
 const MIGRATIONS = 'migrations';
 

@@ -6,6 +6,7 @@ import { listenerApp } from '../http/listener.ts';
 import type { ListenerOptions } from '../http/listener.ts';
 import { describe } from '../http/openapi.ts';
 import { publicRoutes } from '../http/publicRoutes.ts';
+import { docsPageRoutes } from '../http/routes/docsPage.ts';
 import { methodsOf } from '../http/route.ts';
 import type { Route } from '../http/route.ts';
 import { listen } from '../http/server.ts';
@@ -68,6 +69,6 @@ export function createListeners({ served, config, log, tracer, limits, isDrainin
     );
   return {
     openPublic: () => open(routesOfPublic, config.public, limits),
-    openAdmin: () => open(routesOfAdmin, config.admin),
+    openAdmin: () => open([...routesOfAdmin, ...docsPageRoutes()], config.admin),
   };
 }

@@ -1,4 +1,4 @@
-import type { Route } from './route.ts';
+import type { ApiCall } from './route.ts';
 import { layoutRoutes } from './routes/layout.ts';
 import type { LayoutServices } from './routes/layout.ts';
 import { reconciliationRoute } from './routes/reconciliation.ts';
@@ -12,7 +12,7 @@ import type { StockServices } from './routes/stock.ts';
 export interface AdminServices extends StockServices, StatusServices, ReconciliationServices, LayoutServices {}
 
 /** The calls of operators, Prometheus and load balancers. */
-export function adminRoutes(services: AdminServices): Route[] {
+export function adminRoutes(services: AdminServices): ApiCall[] {
   return [
     ...stockRoutes(services),
     ...monitoringRoutes(services),

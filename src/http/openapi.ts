@@ -1,12 +1,13 @@
 import type { TSchema } from 'typebox';
 import { PROBLEMS } from './errors.ts';
-import type { ProblemCode } from './errors.ts';
-import type { Route } from './route.ts';
+import type { ProblemCode, Reply } from './errors.ts';
+import { PROBLEM_EXAMPLES } from './examples/problems.ts';
+import type { ApiCall } from './route.ts';
 import { problemAnswer } from './schemas.ts';
 
 export interface ListenerDescription {
   readonly tag: 'public' | 'admin';
-  readonly routes: readonly Route[];
+  readonly routes: readonly ApiCall[];
 }
 
 /** Problems that every call of a listener may have. */
@@ -14,6 +15,13 @@ const COMMON_PROBLEMS: Readonly<Record<ListenerDescription['tag'], readonly Prob
   public: ['unauthorized', 'rate_limited'],
   admin: ['unauthorized'],
 };
+const DESCRIPTION = [
+  'Takes stock without overselling. The same ids, sent again, get the same answer.\n\n',
+  'There are three kinds of answer. **Done** (2xx). **Refused** (4xx): this attempt has no effect and gets none later.',
+  ' **In doubt** (`outcome_unknown`, or no answer at all): it may or may not have had its effect. Send the same ids',
+  ' again, or look them up. Each failure has a stable `code`.',
+];
+
 /** Problems of calls that have parameters or a body. */
 const INPUT_PROBLEMS: readonly ProblemCode[] = ['invalid_request'];
 const BODY_PROBLEMS: readonly ProblemCode[] = ['payload_too_large', 'unsupported_media_type'];
@@ -32,79 +40,112 @@ export function describe(listeners: readonly ListenerDescription[]): Record<stri
     info: {
       title: 'stockgate',
       version: '1',
-      description: 'Takes stock without overselling. The same ids, sent again, get the same answer.',
+      description: DESCRIPTION.join(''),
       license: { name: 'MIT', identifier: 'MIT' },
     },
     tags: [
-      { name: 'public', description: 'the listener of shop back ends' },
-      { name: 'admin', description: 'the listener of operators' },
+      { name: 'public', description: 'Calls of shop back ends, on the public listener (`PORT`, 8080)' },
+      { name: 'admin', description: 'Calls of operators, on the admin listener (`ADMIN_PORT`, 8081)' },
     ],
     paths,
     components: {
-      securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } },
+      securitySchemes: {
+        bearer: { type: 'http', scheme: 'bearer', description: 'Each listener has its own tokens.' },
+      },
       schemas: { Problem: plain(problemAnswer) },
+      examples: Object.fromEntries(
+        Object.entries(PROBLEM_EXAMPLES).map(([code, reply]) => [code, problemExample(reply)]),
+      ),
     },
   };
 }
 
-function operation(tag: ListenerDescription['tag'], route: Route): Record<string, unknown> {
+function operation(tag: ListenerDescription['tag'], call: ApiCall): Record<string, unknown> {
+  const { operationId, summary, description, examples, body } = call;
   return {
     tags: [tag],
-    summary: route.summary,
-    security: route.open === true ? [] : [{ bearer: [] }],
-    parameters: [...parameters('path', route.params), ...parameters('query', route.query)],
-    ...(route.body === undefined
-      ? {}
-      : { requestBody: { required: true, content: { 'application/json': { schema: plain(route.body) } } } }),
-    responses: { ...answers(route), ...problems(tag, route) },
+    operationId,
+    summary,
+    ...(description !== undefined && { description }),
+    security: call.open === true ? [] : [{ bearer: [] }],
+    parameters: [...parameters('path', call.params), ...parameters('query', call.query)],
+    ...(body !== undefined && {
+      requestBody: {
+        required: true,
+        content: { 'application/json': { schema: plain(body), example: examples.body } },
+      },
+    }),
+    responses: { ...answers(call), ...problems(tag, call) },
   };
 }
 
 function parameters(location: 'path' | 'query', schema: TSchema | undefined): Record<string, unknown>[] {
   const { properties = {}, required = [] } = (schema ?? {}) as {
-    properties?: Record<string, TSchema>;
+    properties?: Record<string, TSchema & { description?: string }>;
     required?: readonly string[];
   };
   return Object.entries(properties).map(([name, property]) => ({
     name,
     in: location,
     required: required.includes(name),
+    ...(property.description !== undefined && { description: property.description }),
     schema: plain(property),
   }));
 }
 
-function answers(route: Route): Record<string, unknown> {
+function answers(call: ApiCall): Record<string, unknown> {
+  const isRepeatable = '201' in call.answers;
   return Object.fromEntries(
-    Object.entries(route.answers).map(([status, schema]) => {
+    Object.entries(call.answers).map(([status, schema]) => {
+      const example = call.examples.answers[Number(status)];
       const content =
         schema === 'text'
-          ? { 'text/plain': { schema: { type: 'string' } } }
-          : { 'application/json': { schema: plain(schema) } };
-      return [status, { description: status === '201' ? 'Done' : 'Done, or it was done before', content }];
+          ? { 'text/plain': { schema: { type: 'string' }, example } }
+          : { 'application/json': { schema: plain(schema), example } };
+      const description = status === '200' && isRepeatable ? 'It was done before; nothing was changed now' : 'Done';
+      return [status, { description, content }];
     }),
   );
 }
 
 /** The responses for problems. Problems with the same status share one response, which names their codes. */
-function problems(tag: ListenerDescription['tag'], route: Route): Record<string, unknown> {
-  const readsInput = route.params !== undefined || route.query !== undefined || route.body !== undefined;
+function problems(tag: ListenerDescription['tag'], call: ApiCall): Record<string, unknown> {
+  const readsInput = call.params !== undefined || call.query !== undefined || call.body !== undefined;
   const codes = [
-    ...(route.open === true ? [] : COMMON_PROBLEMS[tag]),
+    ...(call.open === true ? [] : COMMON_PROBLEMS[tag]),
     ...(readsInput ? INPUT_PROBLEMS : []),
-    ...(route.body === undefined ? [] : BODY_PROBLEMS),
-    ...route.problems,
+    ...(call.body === undefined ? [] : BODY_PROBLEMS),
+    ...call.problems,
   ];
-  const responses: Record<string, { description: string; content: unknown }> = {};
-  for (const code of codes) {
-    const { status, title } = PROBLEMS[code];
-    const text = `\`${code}\`: ${title}`;
-    const earlier = responses[status];
-    responses[status] = {
-      description: earlier === undefined ? text : `${earlier.description}. ${text}`,
-      content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
-    };
-  }
-  return responses;
+  const statuses = [...new Set(codes.map((code) => PROBLEMS[code].status))];
+  return Object.fromEntries(
+    statuses.map((status) => {
+      const alike = codes.filter((code) => PROBLEMS[code].status === status);
+      const examples = alike.map((code) => [code, exampleOf(call, code)] as const);
+      return [
+        status,
+        {
+          description: alike.map((code) => `\`${code}\`: ${PROBLEMS[code].title}`).join('. '),
+          content: {
+            'application/problem+json': {
+              schema: { $ref: '#/components/schemas/Problem' },
+              examples: Object.fromEntries(examples),
+            },
+          },
+        },
+      ];
+    }),
+  );
+}
+
+/** The example of a problem: that of the call itself, or the one that most calls share. */
+function exampleOf({ examples }: ApiCall, code: ProblemCode): Record<string, unknown> {
+  const own = examples.problems?.[code];
+  return own === undefined ? { $ref: `#/components/examples/${code}` } : problemExample(own);
+}
+
+function problemExample({ body }: Reply): Record<string, unknown> {
+  return { value: JSON.parse(body) as unknown };
 }
 
 /** The schema as plain JSON, without the library's own properties. */

@@ -1,4 +1,4 @@
-import type { Route } from './route.ts';
+import type { ApiCall } from './route.ts';
 import { deductionRoutes } from './routes/deductions.ts';
 import type { DeductionServices } from './routes/deductions.ts';
 import { returnRoutes } from './routes/returns.ts';
@@ -10,6 +10,6 @@ import type { SkuServices } from './routes/skus.ts';
 export interface PublicServices extends DeductionServices, SkuServices, ReturnServices {}
 
 /** The calls of shop back ends. */
-export function publicRoutes(services: PublicServices): Route[] {
+export function publicRoutes(services: PublicServices): ApiCall[] {
   return [...deductionRoutes(services), ...skuRoutes(services), ...returnRoutes(services), availabilityRoute(services)];
 }

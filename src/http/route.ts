@@ -17,7 +17,6 @@ interface RouteParts<P extends TSchema, Q extends TSchema, B extends TSchema> {
   readonly method: 'get' | 'post' | 'put' | 'delete';
   /** Koa's form: `/v1/skus/:sku_id`. */
   readonly path: string;
-  readonly summary: string;
   readonly params?: P;
   readonly query?: Q;
   readonly body?: B;
@@ -36,11 +35,41 @@ interface RouteParts<P extends TSchema, Q extends TSchema, B extends TSchema> {
   handle(input: Input<Static<P>, Static<Q>, Static<B>>): Promise<Reply> | Reply;
 }
 
-/** One call of the API, in the form that the listener and the description share. */
+/** What the description of a call has besides its route. */
+interface CallParts<B> {
+  /** A verb and a noun. Generated clients name a function after it, so it never changes. */
+  readonly operationId: string;
+  /** One line. */
+  readonly summary: string;
+  /** What a caller has to know besides the summary and the schemas. */
+  readonly description?: string;
+  readonly examples: CallExamples<B>;
+}
+
+/** Examples of a call. Its schemas accept them. */
+export interface CallExamples<B> {
+  readonly body?: B;
+  /** Success answers by status. */
+  readonly answers: Readonly<Record<number, unknown>>;
+  /** Problems that this call answers in a form of its own. */
+  readonly problems?: Readonly<Partial<Record<ProblemCode, Reply>>>;
+}
+
+/** What a listener does at an address. */
 export type Route = RouteParts<TSchema, TSchema, TSchema>;
 
-/** Declares a call. The input of its handler has the types of its schemas. */
+/** One call of the API: a route with its description. */
+export type ApiCall = Route & CallParts<unknown>;
+
+/** Declares a route that is not part of the API. */
 export function route<P extends TSchema, Q extends TSchema, B extends TSchema>(parts: RouteParts<P, Q, B>): Route {
+  return parts;
+}
+
+/** Declares a call of the API. The input of its handler and the example of its body have the types of its schemas. */
+export function apiCall<P extends TSchema, Q extends TSchema, B extends TSchema>(
+  parts: RouteParts<P, Q, B> & CallParts<Static<B>>,
+): ApiCall {
   return parts;
 }
 

@@ -13,7 +13,7 @@ import { exchange, JSON_HEADERS, rawClient, sendBytes } from '../support/gateway
 
 const NO_STORE = 'no-store';
 const HOST = 'Host: test\r\n';
-const ADMIN_PAGES = ['/metrics', '/healthz', '/readyz', '/openapi.json', '/v1/shards'];
+const ADMIN_PAGES = ['/metrics', '/healthz', '/readyz', '/openapi.json', '/v1/shards', '/docs'];
 
 /** A request and the status of its answer. */
 type Case = readonly [
@@ -143,7 +143,7 @@ describe('headers', () => {
       let server: RunningServer;
       let faults = 0;
       const answering = (path: string, handle: () => Reply) =>
-        route({ method: 'get', path, summary: '', answers: {}, problems: [], handle });
+        route({ method: 'get', path, answers: {}, problems: [], handle });
       before(async () => {
         const routes = [
           answering('/fails', () => {

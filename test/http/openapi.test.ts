@@ -14,6 +14,29 @@ import { startTestGateway } from '../support/gateway/gateway.ts';
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
 type Json = any;
 
+/** The operation ids by call. Generated clients name functions after them, so they never change. */
+const OPERATION_IDS = {
+  'post /v1/deductions': 'deductOrder',
+  'get /v1/deductions/{order_detail_id}': 'getDeduction',
+  'post /v1/deductions/lookup': 'lookUpDeductions',
+  'get /v1/skus/{sku_id}': 'getSku',
+  'get /v1/skus/{sku_id}/flows': 'listFlows',
+  'post /v1/returns': 'returnUnits',
+  'post /v1/cancellations': 'cancelOrder',
+  'post /v1/availability': 'getAvailability',
+  'put /v1/skus/{sku_id}': 'openSku',
+  'post /v1/skus/{sku_id}/adjustments': 'adjustStock',
+  'get /v1/shards': 'listShards',
+  'get /metrics': 'getMetrics',
+  'get /healthz': 'getHealth',
+  'get /readyz': 'getReadiness',
+  'get /openapi.json': 'getOpenApi',
+  'put /v1/skus/{sku_id}/sale': 'setSale',
+  'post /v1/reconciliations': 'reconcileStock',
+  'put /v1/skus/{sku_id}/hot': 'splitSku',
+  'delete /v1/skus/{sku_id}/hot': 'mergeSku',
+};
+
 const METHODS = ['get', 'put', 'post', 'delete', 'options', 'head', 'patch', 'trace'];
 const inOpenApi = ({ path }: Route): string => path.replaceAll(/:(\w+)/g, '{$1}');
 
@@ -76,8 +99,16 @@ describe('OpenAPI', () => {
         name,
       ).to.equal(true);
       expect(Object.keys(operation.responses), name).to.not.deep.equal([]);
-      expect(operation.summary, name).to.match(/^[A-Z]/);
+      expect(operation.summary, name).to.match(/^[A-Z].*[^.]$/);
+      expect(operation.description, name).to.match(/^[A-Z`].*\.$/);
     }
+  });
+
+  it('gives every call its own operation id, which stays', () => {
+    const ids = Object.fromEntries(operations.map(({ name, operation }) => [name, operation.operationId as unknown]));
+    expect(ids).to.deep.equal(OPERATION_IDS);
+    expect(new Set(Object.values(ids))).to.have.property('size', operations.length);
+    expect(Object.values<unknown>(ids).filter((id) => !/^[a-z]+([A-Z][a-z]+)+$/.test(String(id)))).to.deep.equal([]);
   });
 
   it('requires a token for every call except the health checks of a load balancer', () => {
@@ -152,8 +183,8 @@ describe('the contract tests', () => {
 describe('problems', () => {
   const codes = Object.keys(PROBLEMS);
 
-  it('are all in docs/errors.md, with their status, and no others are', () => {
-    const rows = readFileSync(projectPath('docs/errors.md'), 'utf8').matchAll(
+  it('are all in docs/api.md, with their status, and no others are', () => {
+    const rows = readFileSync(projectPath('docs/api.md'), 'utf8').matchAll(
       /^\| `(\w+)` \| (\d+) \| \S.* \| \S.* \|$/gm,
     );
     const documented = [...rows].map(([, code, status]) => [code, Number(status)]);

@@ -6,9 +6,10 @@ import type { Order, OrderAnswer } from '../../service/orders/deductOrder.ts';
 import type { FoundDeduction, LineRead } from '../../service/orders/lookUpLines.ts';
 import { invalid, json, problem } from '../errors.ts';
 import type { Reply } from '../errors.ts';
+import * as examples from '../examples/orders.ts';
 import { failureReply } from '../failureReply.ts';
-import { route } from '../route.ts';
-import type { Route } from '../route.ts';
+import { apiCall } from '../route.ts';
+import type { ApiCall } from '../route.ts';
 import * as schemas from '../schemas.ts';
 import { repeatedKeys } from './repeatedKeys.ts';
 
@@ -19,37 +20,54 @@ export interface DeductionServices {
 }
 
 /** The calls that deduct an order and look deductions up. */
-export function deductionRoutes(services: DeductionServices): Route[] {
-  return [
-    route({
-      method: 'post',
-      path: '/v1/deductions',
-      summary: 'Take the stock of all lines of an order, or of none',
-      body: schemas.deductionRequest,
-      answers: { 200: schemas.deductionAnswer, 201: schemas.deductionAnswer },
-      problems: [
-        'unknown_sku',
-        'insufficient_stock',
-        'idempotency_conflict',
-        'cancelled',
-        'not_on_sale',
-        'overloaded',
-        'outcome_unknown',
-      ],
-      changes: true,
-      async handle({ body, deadlineMs, trace }) {
-        const faults = repeatedKeys(body.lines);
-        if (faults.length > 0) return invalid(faults);
-        return orderReply(body, await services.deductOrder(body, deadlineMs, trace));
-      },
-    }),
+export function deductionRoutes(services: DeductionServices): ApiCall[] {
+  return [deductRoute(services), ...lookUpRoutes(services)];
+}
 
-    route({
+function deductRoute(services: DeductionServices): ApiCall {
+  return apiCall({
+    method: 'post',
+    path: '/v1/deductions',
+    operationId: 'deductOrder',
+    summary: 'Take the stock of all lines of an order, or of none',
+    description:
+      'All lines or none, whichever shards their SKUs are on. `order_detail_id` and `sku_id` together are the ' +
+      'idempotency key of a line: the same ids with the same quantity and order, sent again, repeat the first ' +
+      'outcome and take nothing. After a lost answer send the same request again, with the same ids.',
+    body: schemas.deductionRequest,
+    examples: examples.deductOrder,
+    answers: { 200: schemas.deductionAnswer, 201: schemas.deductionAnswer },
+    problems: [
+      'unknown_sku',
+      'insufficient_stock',
+      'idempotency_conflict',
+      'cancelled',
+      'not_on_sale',
+      'overloaded',
+      'outcome_unknown',
+    ],
+    changes: true,
+    async handle({ body, deadlineMs, trace }) {
+      const faults = repeatedKeys(body.lines);
+      if (faults.length > 0) return invalid(faults);
+      return orderReply(body, await services.deductOrder(body, deadlineMs, trace));
+    },
+  });
+}
+
+function lookUpRoutes(services: DeductionServices): ApiCall[] {
+  return [
+    apiCall({
       method: 'get',
       path: '/v1/deductions/:order_detail_id',
+      operationId: 'getDeduction',
       summary: 'Look up one deduction',
+      description:
+        '`pending`: the order spans several shards and is not decided yet; ask again a moment later. A deduction ' +
+        'that is still under way can be committed up to 5 seconds after it was sent.',
       params: schemas.deductionParams,
       query: schemas.deductionQuery,
+      examples: examples.getDeduction,
       answers: { 200: schemas.deductionState },
       problems: ['unknown_deduction', 'overloaded'],
       async handle({ params, query, deadlineMs, trace }) {
@@ -60,11 +78,17 @@ export function deductionRoutes(services: DeductionServices): Route[] {
       },
     }),
 
-    route({
+    apiCall({
       method: 'post',
       path: '/v1/deductions/lookup',
+      operationId: 'lookUpDeductions',
       summary: 'Look up many deductions, for example after a crash of the shop',
+      description:
+        'One entry per line, in the order of the request. `none`: no deduction stands under these ids. ' +
+        '`unavailable`: the line was not read, because its shard does not answer. Never treat `unavailable` as ' +
+        '`none`.',
       body: schemas.lookupRequest,
+      examples: examples.lookUpDeductions,
       answers: { 200: schemas.lookupAnswer },
       problems: ['overloaded'],
       async handle({ body, deadlineMs, trace }) {

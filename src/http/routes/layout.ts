@@ -4,9 +4,10 @@ import type { Resized } from '../../service/hot/resize.ts';
 import * as schemas from '../adminSchemas.ts';
 import { json } from '../errors.ts';
 import type { Reply } from '../errors.ts';
+import * as examples from '../examples/admin.ts';
 import { failureReply } from '../failureReply.ts';
-import { route } from '../route.ts';
-import type { Route } from '../route.ts';
+import { apiCall } from '../route.ts';
+import type { ApiCall } from '../route.ts';
 import { skuParams } from '../schemaParts.ts';
 import { outcomeWord } from './outcomeWord.ts';
 
@@ -23,14 +24,17 @@ export interface LayoutServices {
 const RESIZE_MS = 5_000;
 
 /** The calls that split a SKU and merge it. */
-export function layoutRoutes(services: LayoutServices): Route[] {
+export function layoutRoutes(services: LayoutServices): ApiCall[] {
   return [
-    route({
+    apiCall({
       method: 'put',
       path: '/v1/skus/:sku_id/hot',
+      operationId: 'splitSku',
       summary: 'Split the stock of a SKU into several rows on different shards, while it sells',
+      description: 'The answers that shops get do not change. With another number of rows a split SKU is split again.',
       params: skuParams,
       body: schemas.hotRequest,
+      examples: examples.splitSku,
       answers: { 200: schemas.hotAnswer },
       problems: ['unknown_sku', 'overloaded', 'outcome_unknown'],
       changes: true,
@@ -39,11 +43,14 @@ export function layoutRoutes(services: LayoutServices): Route[] {
         resizedReply(await services.resizeSku(sku_id, sub_rows, deadlineMs)),
     }),
 
-    route({
+    apiCall({
       method: 'delete',
       path: '/v1/skus/:sku_id/hot',
+      operationId: 'mergeSku',
       summary: 'Merge the stock of a SKU into one row, while it sells',
+      description: 'The answers that shops get do not change. A SKU that has one row stays as it is.',
       params: skuParams,
+      examples: examples.mergeSku,
       answers: { 200: schemas.hotAnswer },
       problems: ['unknown_sku', 'overloaded', 'outcome_unknown'],
       changes: true,

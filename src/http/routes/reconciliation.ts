@@ -4,9 +4,10 @@ import type { NoSuchSku, Reconciled } from '../../service/reconcile/reconcile.ts
 import * as schemas from '../adminSchemas.ts';
 import { exactJson, problem } from '../errors.ts';
 import type { Reply } from '../errors.ts';
+import * as examples from '../examples/admin.ts';
 import { failureReply } from '../failureReply.ts';
-import { route } from '../route.ts';
-import type { Route } from '../route.ts';
+import { apiCall } from '../route.ts';
+import type { ApiCall } from '../route.ts';
 import { unknownSku } from './unknownSku.ts';
 
 /** Another reconciliation is under way, in this process or in another worker. */
@@ -26,12 +27,17 @@ export interface ReconciliationServices {
 const RECONCILIATION_MS = 60_000;
 
 /** The call that compares stock rows, journals and carts. */
-export function reconciliationRoute(services: ReconciliationServices): Route {
-  return route({
+export function reconciliationRoute(services: ReconciliationServices): ApiCall {
+  return apiCall({
     method: 'post',
     path: '/v1/reconciliations',
-    summary: 'Compare stock rows, journals and carts, of one SKU or all; takes up to a minute, one call at a time',
+    operationId: 'reconcileStock',
+    summary: 'Compare stock rows, journals and carts, of one SKU or of all',
+    description:
+      'Without `sku_id` every SKU is checked, which takes up to a minute. One call runs at a time; another one is ' +
+      '`overloaded`. An empty list of differences means that the books are right. Nothing is changed.',
     body: schemas.reconciliationRequest,
+    examples: examples.reconcileStock,
     answers: { 200: schemas.reconciliationAnswer },
     problems: ['unknown_sku', 'overloaded'],
     requestMs: RECONCILIATION_MS,

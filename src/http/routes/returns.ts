@@ -5,9 +5,10 @@ import type { CancelAnswer, Cancellation } from '../../service/orders/cancelOrde
 import type { ReturnAnswer } from '../../service/orders/returnUnits.ts';
 import { cancellationFailure } from '../cancellationFailure.ts';
 import { invalid, json } from '../errors.ts';
+import * as examples from '../examples/orders.ts';
 import { failureReply } from '../failureReply.ts';
-import { route } from '../route.ts';
-import type { Route } from '../route.ts';
+import { apiCall } from '../route.ts';
+import type { ApiCall } from '../route.ts';
 import * as schemas from '../schemas.ts';
 import { outcomeWord } from './outcomeWord.ts';
 import { repeatedKeys } from './repeatedKeys.ts';
@@ -19,13 +20,18 @@ export interface ReturnServices {
 }
 
 /** The calls for returns and cancellations. */
-export function returnRoutes(services: ReturnServices): Route[] {
+export function returnRoutes(services: ReturnServices): ApiCall[] {
   return [
-    route({
+    apiCall({
       method: 'post',
       path: '/v1/returns',
+      operationId: 'returnUnits',
       summary: 'Return units of a deduction to stock',
+      description:
+        '`return_id` is the idempotency key, together with the ids of the deduction. All returns of a deduction ' +
+        'together never exceed its quantity.',
       body: schemas.returnRequest,
+      examples: examples.returnUnits,
       answers: { 200: schemas.returnAnswer, 201: schemas.returnAnswer },
       problems: [
         'unknown_deduction',
@@ -45,11 +51,17 @@ export function returnRoutes(services: ReturnServices): Route[] {
       },
     }),
 
-    route({
+    apiCall({
       method: 'post',
       path: '/v1/cancellations',
+      operationId: 'cancelOrder',
       summary: 'Return the remaining units of lines, and block their ids permanently',
+      description:
+        'A line that was never deducted is blocked too, so that a deduction that is still under way is refused ' +
+        'with `cancelled`. A refusal gives the state of every line now. An attempt that changed only some lines ' +
+        'is `outcome_unknown`: send it again.',
       body: schemas.cancellationRequest,
+      examples: examples.cancelOrder,
       answers: { 200: schemas.cancellationAnswer },
       problems: ['idempotency_conflict', 'pending', 'stock_limit', 'overloaded', 'outcome_unknown'],
       changes: true,

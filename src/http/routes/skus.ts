@@ -7,9 +7,10 @@ import type { FlowsQuery, FoundFlowsPage } from '../../service/orders/readFlows.
 import type { SkuStock } from '../../service/stock/readSku.ts';
 import { decodeCursor, encodeCursor } from '../cursor.ts';
 import { invalid, json } from '../errors.ts';
+import * as examples from '../examples/skus.ts';
 import { failureReply } from '../failureReply.ts';
-import { route } from '../route.ts';
-import type { Route } from '../route.ts';
+import { apiCall } from '../route.ts';
+import type { ApiCall } from '../route.ts';
 import { skuParams } from '../schemaParts.ts';
 import * as schemas from '../schemas.ts';
 import { unknownSku } from './unknownSku.ts';
@@ -27,14 +28,19 @@ export interface SkuServices {
 }
 
 /** The calls that read one SKU and its journal. */
-export function skuRoutes(services: SkuServices): Route[] {
+export function skuRoutes(services: SkuServices): ApiCall[] {
   return [
-    route({
+    apiCall({
       method: 'get',
       path: '/v1/skus/:sku_id',
+      operationId: 'getSku',
       summary: 'Read the units left of a SKU',
+      description:
+        'Read from the primary. With `consistency=cached` the answer may be a little old: `age_ms` gives its age, ' +
+        'and `sale` is absent.',
       params: skuParams,
       query: schemas.skuQuery,
+      examples: examples.getSku,
       answers: { 200: schemas.skuAnswer },
       problems: ['unknown_sku', 'overloaded'],
       async handle({ params, query, deadlineMs, trace }) {
@@ -53,12 +59,15 @@ export function skuRoutes(services: SkuServices): Route[] {
       },
     }),
 
-    route({
+    apiCall({
       method: 'get',
       path: '/v1/skus/:sku_id/flows',
+      operationId: 'listFlows',
       summary: 'Read the journal of a SKU, newest first',
+      description: 'Send `next_cursor` as `cursor` to read the next page. The last page has null.',
       params: skuParams,
       query: schemas.flowsQuery,
+      examples: examples.listFlows,
       answers: { 200: schemas.flowsAnswer },
       problems: ['unknown_sku', 'overloaded'],
       async handle({ params: { sku_id }, query: { limit = '50', cursor }, deadlineMs }) {
@@ -77,12 +86,17 @@ export function skuRoutes(services: SkuServices): Route[] {
 }
 
 /** The call that reads the units left of many SKUs. */
-export function availabilityRoute(services: Pick<SkuServices, 'available'>): Route {
-  return route({
+export function availabilityRoute(services: Pick<SkuServices, 'available'>): ApiCall {
+  return apiCall({
     method: 'post',
     path: '/v1/availability',
+    operationId: 'getAvailability',
     summary: 'Read the units left of many SKUs, for product pages',
+    description:
+      'One entry per SKU, in the order of the request. A SKU whose shard does not answer is `unavailable`, and ' +
+      'the others are answered.',
     body: schemas.availabilityRequest,
+    examples: examples.getAvailability,
     answers: { 200: schemas.availabilityAnswer },
     problems: [],
     async handle({ body: { sku_ids, consistency }, deadlineMs }) {

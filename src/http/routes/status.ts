@@ -4,8 +4,9 @@ import type { ReplicaState, ShardState } from '../../core/ports/shardOverview.ts
 import type { RankedSku } from '../../service/hot/hottestSkus.ts';
 import * as schemas from '../adminSchemas.ts';
 import { json, problem } from '../errors.ts';
-import { route } from '../route.ts';
-import type { Route } from '../route.ts';
+import * as examples from '../examples/admin.ts';
+import { apiCall } from '../route.ts';
+import type { ApiCall } from '../route.ts';
 import { shardsAnswer } from '../shardsAnswer.ts';
 
 /** The state of the gateway and its shards. */
@@ -21,12 +22,15 @@ export interface StatusServices {
 }
 
 /** The calls that show the shards and the metrics. */
-export function monitoringRoutes(services: StatusServices): Route[] {
+export function monitoringRoutes(services: StatusServices): ApiCall[] {
   return [
-    route({
+    apiCall({
       method: 'get',
       path: '/v1/shards',
-      summary: 'Slots, pool and state of every shard, and the SKUs with the most order lines',
+      operationId: 'listShards',
+      summary: 'List the shards with their state, and the SKUs with the most order lines',
+      description: 'As the answering process sees them. Other workers and gateways have their own view.',
+      examples: examples.listShards,
       answers: { 200: shardsAnswer },
       problems: [],
       handle() {
@@ -43,10 +47,13 @@ export function monitoringRoutes(services: StatusServices): Route[] {
       },
     }),
 
-    route({
+    apiCall({
       method: 'get',
       path: '/metrics',
-      summary: 'Metrics for Prometheus',
+      operationId: 'getMetrics',
+      summary: 'Read the metrics, in the format of Prometheus',
+      description: 'One page for all workers of the gateway.',
+      examples: examples.getMetrics,
       answers: { 200: 'text' },
       problems: [],
       async handle() {
@@ -58,22 +65,28 @@ export function monitoringRoutes(services: StatusServices): Route[] {
 }
 
 /** The calls of load balancers, and the API description. */
-export function healthRoutes(services: StatusServices): Route[] {
+export function healthRoutes(services: StatusServices): ApiCall[] {
   return [
-    route({
+    apiCall({
       method: 'get',
       path: '/healthz',
+      operationId: 'getHealth',
       summary: 'Report that the process is alive',
+      description: 'Needs no token.',
+      examples: examples.getHealth,
       answers: { 200: schemas.healthAnswer },
       problems: [],
       open: true,
       handle: () => json(200, { status: 'alive' }),
     }),
 
-    route({
+    apiCall({
       method: 'get',
       path: '/readyz',
+      operationId: 'getReadiness',
       summary: 'Report whether the gateway can take traffic',
+      description: 'Needs no token. At least one shard can be written.',
+      examples: examples.getReadiness,
       answers: { 200: schemas.readyAnswer },
       problems: ['not_ready'],
       open: true,
@@ -84,10 +97,13 @@ export function healthRoutes(services: StatusServices): Route[] {
       },
     }),
 
-    route({
+    apiCall({
       method: 'get',
       path: '/openapi.json',
-      summary: 'The API description as OpenAPI 3.1',
+      operationId: 'getOpenApi',
+      summary: 'Read this description, as OpenAPI 3.1',
+      description: 'A page that shows it is at `/docs`.',
+      examples: examples.getOpenApi,
       answers: { 200: Type.Object({}) },
       problems: [],
       handle: () => ({

@@ -7,9 +7,10 @@ import type { OpenAnswer } from '../../service/stock/openSku.ts';
 import * as schemas from '../adminSchemas.ts';
 import { invalid, json, problem } from '../errors.ts';
 import type { Reply } from '../errors.ts';
+import * as examples from '../examples/admin.ts';
 import { failureReply } from '../failureReply.ts';
-import { route } from '../route.ts';
-import type { Route } from '../route.ts';
+import { apiCall } from '../route.ts';
+import type { ApiCall } from '../route.ts';
 import { skuParams } from '../schemaParts.ts';
 import { outcomeWord } from './outcomeWord.ts';
 
@@ -27,14 +28,19 @@ export interface StockServices {
 const FROM_WITH_PAUSED = { path: 'from', message: 'is allowed only with the state on; leave it out, or send on' };
 
 /** The calls that open a SKU and adjust its stock. */
-export function stockRoutes(services: StockServices): Route[] {
+export function stockRoutes(services: StockServices): ApiCall[] {
   return [
-    route({
+    apiCall({
       method: 'put',
       path: '/v1/skus/:sku_id',
+      operationId: 'openSku',
       summary: 'Open a SKU with its opening stock',
+      description:
+        'The same opening stock, sent again, changes nothing. A SKU that exists with another opening stock is ' +
+        '`sku_exists`; change its stock by an adjustment.',
       params: skuParams,
       body: schemas.openRequest,
+      examples: examples.openSku,
       answers: { 200: schemas.openAnswer, 201: schemas.openAnswer },
       problems: ['sku_exists', 'overloaded', 'outcome_unknown'],
       changes: true,
@@ -46,12 +52,17 @@ export function stockRoutes(services: StockServices): Route[] {
       },
     }),
 
-    route({
+    apiCall({
       method: 'post',
       path: '/v1/skus/:sku_id/adjustments',
+      operationId: 'adjustStock',
       summary: 'Restock, or write units off',
+      description:
+        '`adjustment_id` is the idempotency key, together with the SKU. A write-off never takes more units than ' +
+        'are left.',
       params: skuParams,
       body: schemas.adjustmentRequest,
+      examples: examples.adjustStock,
       answers: { 200: schemas.adjustmentAnswer, 201: schemas.adjustmentAnswer },
       problems: [
         'unknown_sku',
@@ -82,13 +93,18 @@ export function stockRoutes(services: StockServices): Route[] {
 }
 
 /** The call that pauses or resumes the sale of a SKU. */
-export function saleRoute(services: StockServices): Route {
-  return route({
+export function saleRoute(services: StockServices): ApiCall {
+  return apiCall({
     method: 'put',
     path: '/v1/skus/:sku_id/sale',
+    operationId: 'setSale',
     summary: 'Pause or resume the sale of a SKU, or set the time when it begins',
+    description:
+      'Effective at once on every gateway. While the sale is not on, deductions are refused with `not_on_sale`; ' +
+      'replays, returns and cancellations go on.',
     params: skuParams,
     body: schemas.saleRequest,
+    examples: examples.setSale,
     answers: { 200: schemas.saleAnswer },
     problems: ['unknown_sku', 'overloaded', 'outcome_unknown'],
     changes: true,

@@ -6,14 +6,14 @@ import { PROBLEMS } from '../../../src/http/errors.ts';
 import type { ProblemCode } from '../../../src/http/errors.ts';
 import { publicRoutes } from '../../../src/http/publicRoutes.ts';
 import type { PublicServices } from '../../../src/http/publicRoutes.ts';
-import type { Route } from '../../../src/http/route.ts';
+import type { ApiCall, Route } from '../../../src/http/route.ts';
 import { problemAnswer } from '../../../src/http/schemas.ts';
 import { compile } from '../../../src/schema/compile.ts';
 import type { Answer, CallOptions } from '../../../scripts/support/httpClient.ts';
 
 /** Every call as it is declared. The handlers of these routes are never run. */
-export const PUBLIC_ROUTES: readonly Route[] = publicRoutes({} as PublicServices);
-export const ADMIN_ROUTES: readonly Route[] = adminRoutes({} as AdminServices);
+export const PUBLIC_ROUTES: readonly ApiCall[] = publicRoutes({} as PublicServices);
+export const ADMIN_ROUTES: readonly ApiCall[] = adminRoutes({} as AdminServices);
 
 /** Problems that a call need not declare, because the listener itself answers with them. */
 const OF_EVERY_CALL: readonly ProblemCode[] = [

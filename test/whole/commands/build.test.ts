@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { loadShards } from '../../../src/config/shardsFile.ts';
+import { PAGE_FILES, PAGE_LICENCES } from '../../../src/http/page/pageFiles.ts';
 import { projectPath } from '../../../src/projectPath.ts';
 import { addressesIn, runFile, startCommand } from '../../support/run/command.ts';
 import type { Finished } from '../../support/run/command.ts';
@@ -30,7 +31,7 @@ describe('npm run build', function () {
   const send = (url: string, method: string, body: unknown): Promise<Response> =>
     fetch(url, { method, body: JSON.stringify(body), headers: { 'content-type': 'application/json' } });
 
-  /** Starts the built gateway, and opens a SKU, sells it and returns it. */
+  /** Starts the built gateway, opens a SKU, sells it and returns it, and reads the page of the API. */
   const expectSale = async (on: Pick<OwnShards, 'environment'>): Promise<void> => {
     const gateway = startCommand(process.execPath, [join(built, 'main.mjs')], {
       ...on.environment,
@@ -47,6 +48,13 @@ describe('npm run build', function () {
         status,
       );
     expect((await send(`${publicUrl}/v1/returns`, 'POST', { return_id: 'r', ...line })).status).to.equal(201);
+    for (const { path, file } of PAGE_FILES) {
+      const page = await fetch(adminUrl + path);
+      expect([page.status, (await page.text()) === readFileSync(projectPath(file), 'utf8')], path).to.deep.equal([
+        200,
+        true,
+      ]);
+    }
     gateway.signal('SIGTERM');
     expect((await gateway.finished).code).to.equal(0);
   };
@@ -74,6 +82,10 @@ describe('npm run build', function () {
     } finally {
       await own.drop();
     }
+  });
+
+  it('has the licences of the files that come from packages', () => {
+    for (const file of PAGE_LICENCES) expect(readFileSync(join(built, file), 'utf8'), file).to.not.equal('');
   });
 
   it('makes the commands for operators', async () => {
