@@ -11,64 +11,90 @@ import { parseJson } from '../schema/strictJson.ts';
 import { ALLOWED_KEYWORD } from '../schema/wording.ts';
 import { errorText } from '../core/text/errorText.ts';
 
-const host = Type.String({ minLength: 1, maxLength: 255 });
-const port = Type.Integer({ minimum: 1, maximum: 65_535 });
+const host = Type.String({ minLength: 1, maxLength: 255, description: 'Name or address of the MySQL server.' });
+const port = Type.Integer({ minimum: 1, maximum: 65_535, description: 'Port of the MySQL server.' });
 const schema = Type.String({
   pattern: '^[A-Za-z0-9_]{1,64}$',
   [ALLOWED_KEYWORD]: '1 to 64 letters, digits or underscores',
+  description: 'The MySQL schema (database) of the shard. Shards may share a server, but never a schema.',
 });
-const user = Type.String({ minLength: 1, maxLength: 32 });
-/** The environment variable that has the password. The password itself is never in the file. */
+const user = Type.String({ minLength: 1, maxLength: 32, description: 'The MySQL account.' });
 const passwordVariable = Type.String({
   pattern: '^[A-Z][A-Z0-9_]*$',
   [ALLOWED_KEYWORD]: 'the name of an environment variable, like SHARD_00_PASSWORD',
+  description: 'The environment variable that has the password. The password itself is never in the file.',
   // No message shows it, because it may be the password itself by mistake.
   writeOnly: true,
 });
 
-/** The address of a shard's MySQL schema (database). Shards may share a server, but never a schema. */
-const primary = Type.Object({ host, port, schema, user, passwordVariable }, { additionalProperties: false });
+const primary = Type.Object(
+  { host, port, schema, user, passwordVariable },
+  { additionalProperties: false, description: 'Address and account of the schema that is written to.' },
+);
 
-/** A server that replicates the primary's. Without `schema` its schema has the primary's name. */
 const replica = Type.Object(
-  { host, port, user, passwordVariable, schema: Type.Optional(schema) },
+  {
+    ...{ host, port, user, passwordVariable },
+    schema: Type.Optional({ ...schema, description: 'Absent: the schema has the same name as on the primary.' }),
+  },
   { additionalProperties: false },
 );
 
 const pool = Type.Object(
   {
-    /** The most connections of one gateway process to this shard. */
-    connections: Type.Integer({ minimum: 1, maximum: 1_000 }),
-    /** The most requests that wait for a connection. One more is answered with `overloaded`. */
-    waiting: Type.Integer({ minimum: 0, maximum: 100_000 }),
+    connections: Type.Integer({
+      minimum: 1,
+      maximum: 1_000,
+      description: 'The most connections of one gateway process to this shard.',
+    }),
+    waiting: Type.Integer({
+      minimum: 0,
+      maximum: 100_000,
+      description:
+        'The most requests of one gateway process that wait for a connection. One more is answered with `overloaded`.',
+    }),
   },
-  { additionalProperties: false },
+  { additionalProperties: false, description: 'Limits of one gateway process for this shard.' },
 );
 
 /** The form of `shards.config.ts`. */
 export const shardsFileSchema = Type.Object(
   {
-    /**
-     * The number of shards that the 1,024 slots were assigned to at first: slot s to shard s modulo this number. It
-     * never changes, even when shards are added: slots then move one by one.
-     */
-    initialShards: Type.Integer({ minimum: 1, maximum: 1_024 }),
-    /** In a fixed order: a shard is identified by its position in this list, so new ones are added at the end. */
+    initialShards: Type.Integer({
+      minimum: 1,
+      maximum: 1_024,
+      description:
+        'The number of shards to which the 1,024 slots were assigned at first: slot s to shard s modulo this number. ' +
+        'It never changes, even when shards are added.',
+    }),
     shards: Type.Array(
       Type.Object(
         {
           name: Type.String({
             pattern: '^[a-z0-9-]{1,32}$',
             [ALLOWED_KEYWORD]: '1 to 32 small letters, digits or hyphens',
+            description: 'Name of the shard in answers, logs and metrics. Each shard has its own.',
           }),
           primary,
-          /** Only reads that may be slightly stale go to replicas. Absent: there are none. */
-          replicas: Type.Optional(Type.Array(replica, { maxItems: 16 })),
+          replicas: Type.Optional(
+            Type.Array(replica, {
+              maxItems: 16,
+              description:
+                'MySQL servers that replicate the primary. Only reads that may be slightly stale go to them. ' +
+                'Absent: there are none.',
+            }),
+          ),
           pool,
         },
         { additionalProperties: false },
       ),
-      { minItems: 1, maxItems: 1_024 },
+      {
+        minItems: 1,
+        maxItems: 1_024,
+        description:
+          'The shards in a fixed order: a shard is identified by its position in this list, so new ones are added at ' +
+          'the end.',
+      },
     ),
   },
   { additionalProperties: false },
