@@ -11,9 +11,9 @@ export function cartSeries(
   const ofCarts = (name: string, help: string): Gauge<'shard'> =>
     new Gauge({ name, help, aggregator: 'max', labelNames: ['shard'] as const, registers });
   const cartsOpen = ofCarts('stockgate_carts_undecided', 'Undecided carts whose record is on the shard');
-  const cartAge = ofCarts('stockgate_cart_undecided_oldest_seconds', 'Age of the oldest of them');
-  const holdsOpen = ofCarts('stockgate_holds', 'Flows that are held for carts on the shard');
-  const holdAge = ofCarts('stockgate_hold_oldest_seconds', 'Age of the oldest of them');
+  const cartAge = ofCarts('stockgate_cart_undecided_oldest_seconds', 'Age of the oldest undecided cart on the shard');
+  const holdsOpen = ofCarts('stockgate_holds', 'Holds of carts on the shard that are not completed');
+  const holdAge = ofCarts('stockgate_hold_oldest_seconds', 'Age of the oldest hold on the shard');
   const sweeps = new Counter({
     name: 'stockgate_sweeps_total',
     help: 'Sweeps for unfinished carts, by whether the shard answered',

@@ -51,14 +51,18 @@ export interface Metrics {
  *
  * @param shards read at each scrape
  * @param hottest read at each scrape; the SKU with the highest rate comes first
+ * @param registry receives the series
  */
-export function createMetrics(shards: () => readonly ShardState[], hottest: () => readonly HotSku[]): Metrics {
-  const registry = new Registry();
+export function createMetrics(
+  shards: () => readonly ShardState[],
+  hottest: () => readonly HotSku[],
+  registry = new Registry(),
+): Metrics {
   const registers = [registry];
   collectDefaultMetrics({ register: registry, prefix: 'stockgate_' });
   // A mean would hide a single process that is stuck.
   for (const metric of registry.getMetricsAsArray()) if (metric.aggregator === 'average') metric.aggregator = 'max';
-  new Gauge({ name: 'stockgate_workers', help: 'Processes that answered for this page', registers }).set(1);
+  new Gauge({ name: 'stockgate_workers', help: 'Processes whose values are on the page', registers }).set(1);
   const requests = requestSeries(registers);
   shardSeries(registers, shards);
   hottestSeries(registers, hottest);
@@ -78,7 +82,7 @@ export function createMetrics(shards: () => readonly ShardState[], hottest: () =
 function requestSeries(registers: Registry[]): Pick<Metrics, 'answered' | 'withoutOutcome'> {
   const requests = new Counter({
     name: 'stockgate_requests_total',
-    help: 'Requests answered, by call and outcome (a problem code, or what was done)',
+    help: 'Answered requests, by call and outcome',
     labelNames: ['route', 'outcome'] as const,
     registers,
   });
@@ -91,7 +95,7 @@ function requestSeries(registers: Registry[]): Pick<Metrics, 'answered' | 'witho
   });
   const withoutOutcome = new Counter({
     name: 'stockgate_operations_without_verdict_total',
-    help: 'Operations that a shard did not carry out (not_done) or did not answer (unknown)',
+    help: 'Operations on a shard that were not done (not_done), or that are in doubt (unknown)',
     labelNames: ['operation', 'ending'] as const,
     registers,
   });
@@ -109,7 +113,7 @@ function requestSeries(registers: Registry[]): Pick<Metrics, 'answered' | 'witho
 function hottestSeries(registers: Registry[], hottest: () => readonly HotSku[]): void {
   new Gauge({
     name: 'stockgate_hottest_sku_lines_per_second',
-    help: 'Lines per second of the most requested SKUs, by rank; for several workers the sum over the ranking of each',
+    help: 'Order lines per second of the most requested SKUs, by rank; with several workers the sum at each rank',
     labelNames: ['rank'] as const,
     registers,
     collect() {
@@ -123,7 +127,7 @@ function reconciliationSeries(registers: Registry[]): Metrics['reconciled'] {
   const gauge = (name: string, help: string): Gauge => new Gauge({ name, help, aggregator: 'max', registers });
   const differences = gauge(
     'stockgate_reconciliation_differences',
-    'Differences found by the last reconciliation of all SKUs through this gateway',
+    'Differences that the last reconciliation of all SKUs through this gateway found',
   );
   const reconciledAt = gauge(
     'stockgate_reconciliation_timestamp_seconds',
@@ -142,7 +146,7 @@ function unreadableSeries(
 ): void {
   new Gauge({
     name: 'stockgate_unreadable_rows',
-    help: 'Rows that cannot be read and were left alone, found in the last five minutes; the log names each of them',
+    help: 'Rows that cannot be decoded and were skipped, found in the last five minutes; the log names each row',
     // All workers find the same rows.
     aggregator: 'max',
     labelNames: ['kind', 'shard'] as const,

@@ -2,7 +2,8 @@ import { Gauge } from 'prom-client';
 import type { Aggregator, Registry } from 'prom-client';
 import type { ShardState } from '../core/ports/shardOverview.ts';
 
-const SHARD_STATES = ['untried', 'serving', 'unreachable', 'refused'] as const;
+/** The states of a shard, each with a series of its own. */
+export const SHARD_STATES = ['untried', 'serving', 'unreachable', 'refused'] as const;
 
 /** Makes the series of shards and their connections. @param shards read at each scrape */
 export function shardSeries(registers: Registry[], shards: () => readonly ShardState[]): void {
@@ -25,23 +26,31 @@ export function shardSeries(registers: Registry[], shards: () => readonly ShardS
   };
   perShard(
     'stockgate_breaker_open',
-    '1 while the shard has not been answering',
+    '1 while the breaker of the shard rejects requests, because the shard does not answer; else 0',
     ({ breaker }) => Number(breaker === 'open'),
     'max',
   );
-  perShard('stockgate_retries', 'Transactions tried again since the start', ({ retries }) => retries);
-  perShard('stockgate_pool_connections', 'Open connections of the pool', ({ pool }) => pool.open);
-  perShard('stockgate_pool_connections_max', 'Connections the pool may open', ({ pool }) => pool.connections_max);
-  perShard('stockgate_pool_busy', 'Connections in use', ({ pool }) => pool.busy);
-  perShard('stockgate_pool_waiting', 'Requests that wait for a connection', ({ pool }) => pool.waiting);
-  perShard('stockgate_pool_waiting_max', 'Requests that may wait for a connection', ({ pool }) => pool.waiting_max);
+  perShard('stockgate_retries', 'Transactions that were tried again since the start', ({ retries }) => retries);
+  perShard('stockgate_pool_connections', 'Open connections to the shard', ({ pool }) => pool.open);
+  perShard(
+    'stockgate_pool_connections_max',
+    'The most connections to the shard that may be open',
+    ({ pool }) => pool.connections_max,
+  );
+  perShard('stockgate_pool_busy', 'Connections to the shard that are in use', ({ pool }) => pool.busy);
+  perShard('stockgate_pool_waiting', 'Requests that wait for a connection to the shard', ({ pool }) => pool.waiting);
+  perShard(
+    'stockgate_pool_waiting_max',
+    'The most requests that may wait for a connection to the shard',
+    ({ pool }) => pool.waiting_max,
+  );
   stateSeries(registers, shards);
 }
 
 function stateSeries(registers: Registry[], shards: () => readonly ShardState[]): void {
   new Gauge({
     name: 'stockgate_shard_state',
-    help: '1 for the state the shard is in, 0 for the others',
+    help: '1 for the state of the shard, 0 for the other states',
     // When processes differ, the state of each of them is 1.
     aggregator: 'max',
     labelNames: ['shard', 'state'] as const,

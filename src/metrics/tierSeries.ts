@@ -16,11 +16,11 @@ export function tierSeries(
 ): TierSeries {
   const counter = (name: string, help: string): Counter<'tier'> =>
     new Counter({ name, help, labelNames: ['tier'] as const, registers });
-  const asked = counter('stockgate_precheck_asked_total', 'Orders and SKUs that were looked up in a tier');
-  const refused = counter('stockgate_precheck_refused_total', 'Orders that a tier refused');
+  const asked = counter('stockgate_precheck_asked_total', 'Look-ups of orders and SKUs in a tier');
+  const refused = counter('stockgate_precheck_refused_total', 'Orders that a tier refused as sold out');
   const skipped = counter(
     'stockgate_precheck_skipped_total',
-    'Times that a tier was too slow or down, or in the pause after that',
+    'Look-ups that a tier did not answer: it was down or too slow, or paused after that',
   );
   const passed = counter(
     'stockgate_precheck_false_passes_total',
@@ -28,7 +28,7 @@ export function tierSeries(
   );
   const age = new Histogram({
     name: 'stockgate_precheck_age_seconds',
-    help: 'Age of the stock reading behind a refusal',
+    help: 'Age of the cached stock reading behind a refusal',
     labelNames: ['tier'] as const,
     buckets: [0.05, 0.1, 0.2, 0.4, 0.7, 1],
     registers,
@@ -43,8 +43,8 @@ export function tierSeries(
       },
     });
   };
-  gauge('stockgate_precheck_skus', 'SKUs that the pre-check has as sold out', () => known().skus);
-  gauge('stockgate_precheck_ids', 'Ids of these SKUs that the pre-check has in memory', () => known().ids);
+  gauge('stockgate_precheck_skus', 'Sold-out SKUs in the memory of the pre-check', () => known().skus);
+  gauge('stockgate_precheck_ids', 'Ids of order lines of these SKUs in the memory of the pre-check', () => known().ids);
   // The labels are resolved once, because these series are counted for every refused order.
   const childrenOf = <T>(labelled: (tier: string) => T): ((tier: string) => T) => {
     const children = new Map<string, T>();
