@@ -91,6 +91,7 @@ describe('the page of the API', () => {
     const paths = [
       ...['/docs/', '/docs/package.json', '/docs/../package.json', '/docs/../../package.json', '/docs/./page.js'],
       ...['/docs/..%2fpackage.json', '/docs/%2e%2e/package.json', '/docs/..%5cpackage.json', '/docs/page.js/'],
+      // cspell:ignore fetc fpasswd
       ...['/docs/page.js%00', '/docs/page.js/../pageFiles.ts', '/docs//etc/passwd', '/docs/%2fetc%2fpasswd'],
       ...['/docs/swagger-ui-bundle.js.map', '/docs/index.html', '/docs/LICENSE', '/DOCS', '/docs/PAGE.JS', '/page.js'],
     ];
