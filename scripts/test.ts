@@ -4,6 +4,7 @@ import { removeAbandoned } from './cluster/ownership.ts';
 import { supervise } from './cluster/supervise.ts';
 import { stopOnSignalOrParentExit } from './support/lifetime.ts';
 import { projectPath } from '../src/projectPath.ts';
+import { SUBJECTS } from './support/testFolders.ts';
 import { wholeNumber } from '../src/commands/support/wholeNumber.ts';
 
 const program = new Command('npm test --')
@@ -29,8 +30,6 @@ const isNamed = process.env['STOCKGATE_MYSQL_SERVERS'] !== undefined;
 const jobs = program.opts<{ jobs?: number }>().jobs ?? (long || isNamed ? 1 : 2);
 if (isNamed && jobs > 1)
   program.error('error: with STOCKGATE_MYSQL_SERVERS, --jobs must be 1: parallel jobs do not drop their schemas');
-/** In this order: the last tests turn on early refusals, which stay on for all tests with the same shards. */
-const SUBJECTS = ['project', 'http', 'batching', 'mysql', 'orders', 'carts', 'hot', 'reconcile', 'process', 'precheck'];
 const files =
   program.args.length > 0
     ? program.args

@@ -42,13 +42,16 @@ export function metricLabels(): MetricLabel[] {
     own('outcome', 'the effect of a call that succeeded, or the problem code', outcomes),
     own('operation', 'the operation on the shard', Object.keys(OPERATIONS)),
     own('ending', 'without effect, or in doubt', ['not_done', 'unknown']),
+
     own('rank', 'the place in the ranking of SKUs; 1 is the most requested', `\`1\` to \`${HOTTEST_MAX}\``),
     own('shard', 'the name of the shard in the shards file', null),
     own('state', 'the state of the shard, see [monitoring](operating/monitoring.md#where-to-look-first)', SHARD_STATES),
+
     own('answered', 'whether the shard answered', ['true', 'false']),
     own('kind', 'the kind of unreadable row', UNREADABLE_KINDS, /^stockgate_unreadable_rows$/),
     own('kind', 'the kind of garbage collection', null, /_gc_/),
     own('tier', 'the source of the pre-check', Object.keys(TIERS)),
+
     own('type', 'the type of handle, request or resource in Node.js', null, /^stockgate_nodejs_/),
     own('space', 'the part of the heap in V8', null, /^stockgate_nodejs_heap_/),
     ...['version', 'major', 'minor', 'patch'].map((part) =>

@@ -47,7 +47,7 @@ export interface MysqlBackendOptions {
  * Another way to apply operations on MySQL is one more entry of `ENGINES` and of `STOCKGATE_ENGINE`. Another database
  * is one more file beside this one, with a function that returns the same ports; `startGateway` then chooses between
  * the two by the configuration. Only two other files of the composition use MySQL: `tiers.ts` for the pre-check, and
- * `services.ts` for reconciliation.
+ * `useCases.ts` for reconciliation.
  */
 export function createMysqlBackend({ config, log, onUnreadable, onFault }: MysqlBackendOptions): MysqlBackend {
   const watermarks = new KnownWatermarks(config.shards.length);

@@ -35,13 +35,13 @@ interface RouteParts<P extends TSchema, Q extends TSchema, B extends TSchema> {
   handle(input: Input<Static<P>, Static<Q>, Static<B>>): Promise<Reply> | Reply;
 }
 
-/** What the description of a call has besides its route. */
+/** The parts of a call's description besides its route. */
 interface CallParts<B> {
   /** A verb and a noun. Generated clients name a function after it, so it never changes. */
   readonly operationId: string;
   /** One line. */
   readonly summary: string;
-  /** What a caller has to know besides the summary and the schemas. */
+  /** Facts for a caller that neither the summary nor the schemas have. */
   readonly description?: string;
   readonly examples: CallExamples<B>;
 }
@@ -55,7 +55,7 @@ export interface CallExamples<B> {
   readonly problems?: Readonly<Partial<Record<ProblemCode, Reply>>>;
 }
 
-/** What a listener does at an address. */
+/** The action of a listener at an address. */
 export type Route = RouteParts<TSchema, TSchema, TSchema>;
 
 /** One call of the API: a route with its description. */

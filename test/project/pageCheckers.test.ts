@@ -55,6 +55,7 @@ describe('the checkers of pages', () => {
     expect(findingLines(brokenLinks(page, FACTS.files, new Map([[page.file, page]])))).to.deep.equal([
       'docs/a.md:8: `b.md`: there is no docs/b.md',
       'docs/a.md:9: `#there`: docs/a.md has no heading for #there',
+
       'docs/a.md:10: `a.md#there`: docs/a.md has no heading for #there',
       'docs/a.md:11: `../a.md`: there is no a.md',
       'docs/a.md:12: `../src/core/slots.ts#here`: src/core/slots.ts is no page, so it has no anchors',

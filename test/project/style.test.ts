@@ -5,6 +5,7 @@ import { expect } from 'chai';
 import { cruise } from 'dependency-cruiser';
 import type { ICruiseResult, IConfiguration } from 'dependency-cruiser';
 import { importTypeScript } from '../../src/importTypeScript.ts';
+import { SLOW_FOLDERS, SUBJECTS } from '../../scripts/support/testFolders.ts';
 import { projectPath } from '../../src/projectPath.ts';
 
 const sources = readdirSync(projectPath('src'), { recursive: true, encoding: 'utf8' })
@@ -92,7 +93,34 @@ describe('the rules of imports', () => {
   });
 });
 
+describe('the lists of tests', () => {
+  const tests = readdirSync(projectPath('test'), { recursive: true, encoding: 'utf8' }).filter((file) =>
+    file.endsWith('.test.ts'),
+  );
+
+  it('name every folder with tests', () => {
+    const folders = new Set(tests.map((file) => file.split('/')[0]));
+    expect([...folders].sort()).to.deep.equal([...SUBJECTS, ...SLOW_FOLDERS].sort());
+  });
+
+  it('name tests that exist, where CI runs some of them on MariaDB', () => {
+    const lists = text('.ci/run').matchAll(/test\/(?:whole\/)?\*\/\{([\w,]+)\}\.test\.ts/g);
+    const names = [...lists].flatMap(([, list = '']) => list.split(','));
+    expect(names).to.have.length.above(30);
+    const found = (name: string): number => tests.filter((file) => file.endsWith(`/${name}.test.ts`)).length;
+    expect(names.filter((name) => found(name) !== 1)).to.deep.equal([]);
+  });
+});
+
 describe('style', () => {
+  it('has no other files beside the folders of src', () => {
+    const files = readdirSync(projectPath('src'), { withFileTypes: true }).filter((entry) => entry.isFile());
+    // The rules of imports are for folders: a further file here could import everything.
+    expect(files.map(({ name }) => name).sort()).to.deep.equal([
+      ...['importTypeScript.ts', 'log.ts', 'main.ts', 'projectPath.ts'],
+    ]);
+  });
+
   it('reads the environment in one place', () => {
     // One for the gateway and one for the commands.
     const readers = ['src/config/config.ts', 'src/commands/support/readShards.ts'];

@@ -147,7 +147,7 @@ export function beginResize(layout: Layout, nextPlacement: RowPlacement): Layout
 /** Commits a resize after all rows were closed: from now on the new placement is valid. */
 export function commitResize(layout: Layout): Layout {
   if (layout.state !== 'closing' || layout.nextPlacement === null)
-    throw new Error(`a resize can be committed in the state closing with nextPlaces, found ${layout.state}`);
+    throw new Error(`a resize can be committed in the state closing with nextPlacement, found ${layout.state}`);
   const earlier = [
     ...layout.earlierPlacements.filter((places) => !isSamePlacement(places, layout.placement)),
     layout.placement,
@@ -186,7 +186,9 @@ export function dropEarlierPlacements(layout: Layout): Layout {
 /** Ends the split of a SKU whose one row has all units: the SKU is an ordinary one again. */
 export function endSplit(layout: Layout): Layout {
   if (layout.state !== 'open' || layout.placement.length !== 1 || layout.earlierPlacements.length > 0)
-    throw new Error(`a SKU can be merged in the state open with one row and no earlier places, found ${layout.state}`);
+    throw new Error(
+      `a SKU can be merged in the state open with one row and no earlier placements, found ${layout.state}`,
+    );
   return { ...changed(layout), state: 'single', epoch: 0 };
 }
 

@@ -84,7 +84,7 @@ function lookUpRoutes(services: DeductionServices): ApiCall[] {
       operationId: 'lookUpDeductions',
       summary: 'Look up many deductions, for example after a crash of the shop',
       description:
-        'One entry per line, in the order of the request. `none`: no deduction stands under these ids. ' +
+        'One entry per line, in the order of the request. `none`: no deduction has these ids. ' +
         '`unavailable`: the line was not read, because its shard does not answer. Never treat `unavailable` as ' +
         '`none`.',
       body: schemas.lookupRequest,

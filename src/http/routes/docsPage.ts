@@ -5,8 +5,9 @@ import { route } from '../route.ts';
 import type { Route } from '../route.ts';
 
 /**
- * What a browser may do with the page: load the files of this listener, and send requests to it. The renderer has its
- * icons in `data:` addresses. No other address is asked, no script stands in the page, and no other page frames it.
+ * The rights of the page in a browser: it loads the files of this listener and sends requests to it. The renderer has
+ * its icons in `data:` addresses. The page asks no other address, has no script in its text, and no other page frames
+ * it.
  */
 const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",

@@ -7,7 +7,7 @@ export interface Finding {
   readonly text: string;
 }
 
-/** Makes a finding. @param fault what is wrong with the text */
+/** Makes a finding. @param fault the fault of the text */
 export function findingAt({ file }: Pick<Page, 'file'>, { text, line }: Located, fault: string): Finding {
   return { file, line, text: `\`${text.split('\n', 1)[0] ?? ''}\`: ${fault}` };
 }
