@@ -26,8 +26,8 @@ interface SentBatch {
 
 /**
  * Sends the operations for all shards of one server in batches. One `guessed` and one `looked up` batch is sent at a
- * time, and operations that arrive meanwhile form the next one. Nothing waits for a timer. Batches overtake another only
- * when it is late, because another transaction keeps one of its rows locked.
+ * time, and operations that arrive meanwhile form the next one. Nothing waits for a timer. Batches overtake another
+ * only when it is late, because another transaction keeps one of its rows locked.
  *
  * All shards share one transaction, because most of the cost of a small transaction is its COMMIT. Shards of one server
  * fail together in any case.
