@@ -24,8 +24,8 @@ const table = (parameter: string, columns: readonly string[]): string =>
  * Does what `apply_part_4` does, and ends the restock delay of a row that receives units by a transfer.
  *
  * While a pre-check is on, units that enter an empty row are sold a second later (`stock.sellable_from`). The moment
- * belongs to the row and not to its units. An order may fetch units into such a row and give them back there. These units
- * could not be sold until then. So orders were refused although the SKU had units that were on sale before.
+ * belongs to the row and not to its units. An order may fetch units into such a row and give them back there. These
+ * units could not be sold until then. So orders were refused although the SKU had units that were on sale before.
  *
  * Units can leave a row only when they are sellable. So a SKU whose units move was not empty for longer than any
  * reading of an empty SKU may refuse, and the new units of the row that they enter need no delay either.
