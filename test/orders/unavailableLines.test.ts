@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { pause } from '../../src/core/async/pause.ts';
 import { RowsUnavailable } from '../../src/core/ports/hotRows.ts';
 import { rowOfId } from '../../src/core/hot/layout.ts';
 import type { FlowKey } from '../../src/core/types.ts';
@@ -31,13 +32,19 @@ describe('reads with a frozen server', () => {
   let gateway: TestGateway;
   /** When true, the gateway writes no pointers and completes no holds in the background. */
   let isIdle = false;
+  /** When true, a read of a frozen shard lasts until its deadline, as the trial call of a half-open breaker does. */
+  let isSlow = false;
   let [live, beside, frozen, unknown]: readonly string[] = [];
   let merged: SplitSku;
   let first: SplitSku;
   let second: SplitSku;
   let held: FlowKey;
 
-  const whileIdle: BeforeCall = (port, method) => {
+  const whileIdle: BeforeCall = async (port, method, given) => {
+    if (isSlow && port === 'reader' && method === 'findFlows' && isFrozen(Number(given[0]))) {
+      await pause(Number(given[2]) - performance.now());
+      return { is: 'not_done', reason: 'the deadline passed' };
+    }
     if (!isIdle) return undefined;
     if (port === 'carts' && method === 'findUnfinished') return { is: 'not_done', reason: 'idle' };
     if (port === 'hotRows' && method === 'writePointers') throw new RowsUnavailable('idle');
@@ -67,6 +74,16 @@ describe('reads with a frozen server', () => {
       return (body.shards as { breaker: string }[]).every(({ breaker }) => breaker === 'closed');
     });
     await gateway.stop();
+  });
+
+  it('answer a line that is found on its earlier shard, although its current shard used up its time', async () => {
+    isSlow = true;
+    try {
+      const wanted = first.ids.map((id) => (isFrozen(rowOfId(first.places, id).shard) ? 'unavailable' : 'deducted'));
+      expect(statusesOf(await lookUp(keysOf(first)))).to.deep.equal(wanted);
+    } finally {
+      isSlow = false;
+    }
   });
 
   const deduct = async (sku_id: string, order_detail_id: string): Promise<void> => {

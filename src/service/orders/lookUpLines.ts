@@ -36,6 +36,8 @@ export type LineRead = ({ readonly is: 'found' } & FoundDeduction) | { readonly 
 
 /** The part of the request's time that is reserved for the answer; a frozen shard may use up the rest. */
 const ANSWER_MS = 200;
+/** The part that is reserved for a second read, on the shard of an earlier layout. A read needs 500 ms to begin. */
+const EARLIER_MS = 700;
 
 /**
  * Looks up deductions, line by line. A shard that does not answer leaves only its own lines `unavailable`. The holds of
@@ -112,7 +114,8 @@ class LookUp {
   async #readShard(shard: ShardIndex, group: readonly RoutedLine[], progress: Progress): Promise<void> {
     if (performance.now() >= this.#untilMs)
       return this.#setAll(group, unavailable('the deadline passed before the line was read'));
-    const answer = await this.#ports.reader.findFlows(shard, group, this.#untilMs);
+    const reservedMs = group.some(({ earlierRead }) => earlierRead !== null) ? EARLIER_MS : 0;
+    const answer = await this.#ports.reader.findFlows(shard, group, this.#untilMs - reservedMs);
     if (isMisrouted(answer)) return this.#readAgain(group, answer, progress);
     if (answer.is === 'not_done') return this.#readEarlier(group, unavailable(answer.reason), progress);
     const absent: RoutedLine[] = [];
