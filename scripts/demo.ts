@@ -5,13 +5,14 @@ import { contradictions } from './demo/shopRecord.ts';
 import type { ShopRecord, UnitsLeft } from './demo/shopRecord.ts';
 import { sellAll } from './demo/shops.ts';
 import type { Cart } from './replay/carts.ts';
-import { quantile, Sender } from './replay/sender.ts';
+import { Sender } from './replay/sender.ts';
 import { readStoredFlows, waitForNoHolds } from './replay/shardTables.ts';
 import { readBooks } from './support/books.ts';
 import { startGatewayProcess } from './support/gatewayProcess.ts';
 import { httpClient } from './support/httpClient.ts';
 import type { HttpClient } from './support/httpClient.ts';
 import { inParallel } from './support/inParallel.ts';
+import { ascending, percentile } from './support/latencies.ts';
 import { stopOnSignalOrParentExit } from './support/lifetime.ts';
 import { progressBar } from '../src/commands/support/progress.ts';
 import { exitAfterFlush, fail, printTable } from '../src/commands/support/report.ts';
@@ -136,7 +137,8 @@ function report({ product, carts, ledger, sender, seconds, leftovers, books }: D
     ]),
   );
   const linesIn = (some: readonly Cart[]): number => some.reduce((sum, { lines }) => sum + lines.length, 0);
-  const ms = (share: number): string => `${quantile(sender.latenciesMs, share).toFixed(1)} ms`;
+  const latenciesMs = ascending(sender.latenciesMs);
+  const ms = (share: number): string => `${percentile(latenciesMs, share).toFixed(1)} ms`;
   const tried = [...sender.retryReasons.values()].reduce((sum, count) => sum + count, 0);
   printTable(
     ['the day', ''],

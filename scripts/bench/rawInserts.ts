@@ -1,6 +1,6 @@
 import type { ShardConfig } from '../../src/config/shardsFile.ts';
 import { cpuSeconds } from './cpu.ts';
-import { percentile } from './load/latencies.ts';
+import { ascending, percentile } from '../support/latencies.ts';
 import { connectToShard } from './stock.ts';
 import { spreadOf } from './report/statistics.ts';
 
@@ -50,10 +50,7 @@ export async function rawInserts({ address, serverPid, sku_id, seconds }: RawOpt
       rowsPerSecond: (rows * 1_000) / (nowMs - startMs),
       medianBatchMs: spreadOf(batchesMs)?.median ?? 0,
       p99TwoBatchesMs: p99OfTwo(batchesMs),
-      p99BatchMs: percentile(
-        batchesMs.sort((a, b) => a - b),
-        0.99,
-      ),
+      p99BatchMs: percentile(ascending(batchesMs), 0.99),
       serverMicrosPerRow: cpuBefore === null || cpuAfter === null ? null : ((cpuAfter - cpuBefore) * 1e6) / rows,
     };
   } finally {
@@ -69,10 +66,7 @@ export function p99OfTwo(batchesMs: readonly number[]): number {
   for (const [index, ownMs] of batchesMs.slice(1).entries()) {
     for (let restMs = batchesMs[index] ?? 0; restMs > 0; restMs -= EVERY_MS) waits.push(restMs + ownMs);
   }
-  return percentile(
-    waits.sort((a, b) => a - b),
-    0.99,
-  );
+  return percentile(ascending(waits), 0.99);
 }
 
 /** The ids are as long as those of the load generators. */

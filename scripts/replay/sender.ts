@@ -95,9 +95,3 @@ function pause(retryAfter: string | string[] | undefined, attempt: number): Prom
   const ms = asked > 0 ? Math.min(asked, PAUSE_MS_MAX) : Math.min(100 * (attempt + 1), PAUSE_MS_MAX);
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
-
-/** The value below which this share of all values lies. */
-export function quantile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
-}

@@ -2,8 +2,8 @@ import type { Books } from '../../src/core/books/books.ts';
 import { printTable } from '../../src/commands/support/report.ts';
 import type { Result, Results } from './play.ts';
 import type { ReplayEvent } from './plan.ts';
-import { quantile } from './sender.ts';
 import type { Sender } from './sender.ts';
+import { ascending, percentile } from '../support/latencies.ts';
 
 /** One pass: the file was sent once. */
 export interface Pass {
@@ -39,8 +39,10 @@ export function printPasses(passes: readonly Pass[]): void {
     ],
     [
       'latency p50 / p99',
-      ({ sender }) =>
-        `${quantile(sender.latenciesMs, 0.5).toFixed(1)} / ${quantile(sender.latenciesMs, 0.99).toFixed(1)} ms`,
+      ({ sender }) => {
+        const latenciesMs = ascending(sender.latenciesMs);
+        return `${percentile(latenciesMs, 0.5).toFixed(1)} / ${percentile(latenciesMs, 0.99).toFixed(1)} ms`;
+      },
     ],
   ];
   printTable(

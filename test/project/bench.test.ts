@@ -8,7 +8,7 @@ import { goodsFor, OPENING, shardOf, splitGoods, spreadGoods } from '../../scrip
 import { wholeAnswer } from '../../scripts/bench/load/connection.ts';
 import { AGAIN_AFTER, QUANTITY_SHORT } from '../../scripts/bench/load/contract.ts';
 import type { Counted } from '../../scripts/bench/load/contract.ts';
-import { percentile } from '../../scripts/bench/load/latencies.ts';
+import { percentile } from '../../scripts/support/latencies.ts';
 import { orderMaker } from '../../scripts/bench/load/orders.ts';
 import { parseCounted } from '../../scripts/bench/load/run.ts';
 import { p99OfTwo } from '../../scripts/bench/rawInserts.ts';

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { openConnection } from './connection.ts';
 import type { LoadConnection } from './connection.ts';
 import type { Counted, LoadOptions } from './contract.ts';
-import { percentile } from './latencies.ts';
+import { ascending, percentile } from '../../support/latencies.ts';
 import { orderMaker } from './orders.ts';
 
 const options = JSON.parse(process.argv[2] ?? '{}') as LoadOptions;
@@ -79,7 +79,7 @@ await new Promise((resolve) => setTimeout(resolve, options.seconds * 1_000));
 const { user, system } = process.cpuUsage(startCpu);
 for (const connection of connections) connection.close();
 
-const sorted = Float64Array.from(latenciesMs).sort();
+const sorted = ascending(latenciesMs);
 const counted: Counted = {
   requests: answered,
   refused,
