@@ -1,10 +1,9 @@
 import { Command, Option } from 'commander';
-import type { Books } from '../src/core/books/books.ts';
 import { cartsOfDay, openingStock } from './demo/day.ts';
 import { contradictions } from './demo/shopRecord.ts';
-import type { ShopRecord, UnitsLeft } from './demo/shopRecord.ts';
+import type { UnitsLeft } from './demo/shopRecord.ts';
 import { sellAll } from './demo/shops.ts';
-import type { Cart } from './replay/carts.ts';
+import { printDay } from './demo/tables.ts';
 import { Sender } from './replay/sender.ts';
 import { readStoredFlows, waitForNoHolds } from './replay/shardTables.ts';
 import { readBooks } from './support/books.ts';
@@ -12,10 +11,9 @@ import { startGatewayProcess } from './support/gatewayProcess.ts';
 import { httpClient } from './support/httpClient.ts';
 import type { HttpClient } from './support/httpClient.ts';
 import { inParallel } from './support/inParallel.ts';
-import { ascending, percentile } from './support/latencies.ts';
 import { stopOnSignalOrParentExit } from './support/lifetime.ts';
 import { progressBar } from '../src/commands/support/progress.ts';
-import { exitAfterFlush, fail, printTable } from '../src/commands/support/report.ts';
+import { exitAfterFlush, fail } from '../src/commands/support/report.ts';
 import { startStack } from './support/stack.ts';
 import { wholeNumber } from '../src/commands/support/wholeNumber.ts';
 import { errorText } from '../src/core/text/errorText.ts';
@@ -82,7 +80,9 @@ async function main(): Promise<void> {
   const leftovers = await readLeftovers(client, gateways[0]?.publicUrl ?? '', [...opening.keys()]);
   const [books, flows] = await Promise.all([readBooks(stack), readStoredFlows(stack.shards)]);
   const faults = contradictions(ledger, { opening, leftovers, books, flows });
-  report({ product: stack.cluster.product, carts, ledger, sender, seconds, leftovers, books });
+  console.log(`\n${stack.cluster.product}, ${GATEWAYS} gateways, ${options.clients} clients\n`);
+  const retryCount = [...sender.retryReasons.values()].reduce((sum, count) => sum + count, 0);
+  printDay({ carts, ledger, retryCount, seconds, leftovers }, books);
   for (const fault of faults) fail(`does not balance: ${fault}`);
   if (faults.length === 0 && held === 0) {
     console.log(
@@ -110,49 +110,6 @@ async function readLeftovers(client: HttpClient, publicUrl: string, sku_ids: rea
     left.set(sku_id, Number(body?.leaved_amount));
   });
   return left;
-}
-
-interface Day {
-  readonly product: string;
-  readonly carts: readonly Cart[];
-  readonly ledger: ShopRecord;
-  readonly sender: Sender;
-  readonly seconds: number;
-  readonly leftovers: UnitsLeft;
-  readonly books: readonly Books[];
-}
-
-function report({ product, carts, ledger, sender, seconds, leftovers, books }: Day): void {
-  console.log(`\n${product}, ${GATEWAYS} gateways, ${options.clients} clients\n`);
-  printTable(
-    ['shard', 'SKUs', 'opened', 'deducted', 'left', 'flows', 'balances'],
-    books.map((book, shard) => [
-      String(shard).padStart(2, '0'),
-      book.sku_count,
-      String(book.opening),
-      String(book.deducted),
-      String(book.leaved),
-      book.flow_count,
-      book.differences.length === 0 ? 'yes' : 'NO',
-    ]),
-  );
-  const linesIn = (some: readonly Cart[]): number => some.reduce((sum, { lines }) => sum + lines.length, 0);
-  const latenciesMs = ascending(sender.latenciesMs);
-  const ms = (share: number): string => `${percentile(latenciesMs, share).toFixed(1)} ms`;
-  const tried = [...sender.retryReasons.values()].reduce((sum, count) => sum + count, 0);
-  printTable(
-    ['the day', ''],
-    [
-      ['carts sent', `${carts.length} with ${linesIn(carts)} lines`],
-      ['sold whole', `${ledger.sold.length} with ${linesIn(ledger.sold)} lines`],
-      ['refused, not enough of a line left', ledger.refused.length],
-      ['sent again, same answer', ledger.replayed],
-      ['tried again without a final answer', tried],
-      ['SKUs sold out', [...leftovers.values()].filter((left) => left === 0).length],
-      ['lines per second', Math.round(linesIn(carts) / seconds)],
-      ['latency p50 / p99', `${ms(0.5)} / ${ms(0.99)}`],
-    ],
-  );
 }
 
 main()

@@ -1,6 +1,7 @@
 import type { Books } from '../../src/core/books/books.ts';
 import { cartFaults, unitsOfCartBySku } from '../replay/carts.ts';
 import type { Cart, StoredFlows } from '../replay/carts.ts';
+import type { AnsweredOrder } from '../replay/orderFigures.ts';
 
 /** A cart that was refused, and the SKUs that were named as short. */
 export interface RefusedCart {
@@ -14,6 +15,8 @@ export interface ShopRecord {
   readonly refused: RefusedCart[];
   /** Refusals that contradict themselves, in sentences. */
   readonly faults: string[];
+  /** The first answers to all carts. A cart that was sent again after its answer is here once. */
+  readonly answered: AnsweredOrder[];
   /** The number of carts that were sent again after their answer, and got the same answer. */
   replayed: number;
 }

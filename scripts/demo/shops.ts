@@ -1,7 +1,6 @@
 import { refusalOfCart } from '../replay/carts.ts';
 import type { Cart } from '../replay/carts.ts';
-import type { Sender } from '../replay/sender.ts';
-import type { Answer } from '../support/httpClient.ts';
+import type { FinalAnswer, Sender } from '../replay/sender.ts';
 import type { ShopRecord } from './shopRecord.ts';
 
 export interface ShopsOptions {
@@ -18,7 +17,7 @@ export interface ShopsOptions {
  * @throws when the contract does not allow an answer here
  */
 export async function sellAll(carts: readonly Cart[], options: ShopsOptions): Promise<ShopRecord> {
-  const ledger: ShopRecord = { sold: [], refused: [], faults: [], replayed: 0 };
+  const ledger: ShopRecord = { sold: [], refused: [], faults: [], answered: [], replayed: 0 };
   const queue = carts.entries();
   const client = async (): Promise<void> => {
     for (const [index, cart] of queue) {
@@ -31,7 +30,8 @@ export async function sellAll(carts: readonly Cart[], options: ShopsOptions): Pr
 }
 
 async function sellOne(cart: Cart, index: number, options: ShopsOptions, ledger: ShopRecord): Promise<void> {
-  const { status, body } = await send(cart, index, options.sender);
+  const { status, body, latencyMs } = await send(cart, index, options.sender);
+  ledger.answered.push({ lineCount: cart.lines.length, latencyMs });
   if (status === 201 || status === 200) {
     ledger.sold.push(cart);
     if (index % options.replayEvery === 0) await replay(cart, index + 1, options, ledger);
@@ -52,7 +52,7 @@ async function replay(cart: Cart, index: number, { sender }: ShopsOptions, ledge
   ledger.replayed += 1;
 }
 
-function send({ order_id, lines }: Cart, index: number, sender: Sender): Promise<Answer> {
+function send({ order_id, lines }: Cart, index: number, sender: Sender): Promise<FinalAnswer> {
   return sender.untilFinalAnswer(
     { path: '/v1/deductions', body: { order_id, lines }, what: `order ${order_id}` },
     index,

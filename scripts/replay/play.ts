@@ -13,7 +13,12 @@ export interface Result {
   readonly short?: readonly string[];
   /** Faults of the answer itself. */
   readonly faults: readonly string[];
+  /** As `FinalAnswer.latencyMs`. */
+  readonly latencyMs: number;
 }
+
+/** The meaning of an answer, without its time. */
+type Meaning = Omit<Result, 'latencyMs'>;
 
 export type Results = ReadonlyMap<ReplayEvent, Result>;
 
@@ -63,7 +68,8 @@ export async function play(events: readonly ReplayEvent[], options: PlayOptions)
 async function sendOne(event: ReplayEvent, index: number, sender: Sender): Promise<Result> {
   const message = event.kind === 'cart' ? cartMessage(event) : returnMessage(event);
   const answer = await sender.untilFinalAnswer(message, index);
-  return event.kind === 'cart' ? cartResult(event, answer) : returnResult(message.what, answer);
+  const meaning = event.kind === 'cart' ? cartMeaning(event, answer) : returnMeaning(message.what, answer);
+  return { ...meaning, latencyMs: answer.latencyMs };
 }
 
 function cartMessage({ order_id, lines }: CartEvent): Message {
@@ -75,7 +81,7 @@ function returnMessage({ return_id, order_detail_id, sku_id, quantity }: ReturnE
   return { path: '/v1/returns', body, what: `return ${return_id} of ${order_detail_id}, ${sku_id}` };
 }
 
-function cartResult(cart: CartEvent, { status, body, text }: Answer): Result {
+function cartMeaning(cart: CartEvent, { status, body, text }: Answer): Meaning {
   if (status === 409 && body?.code === 'insufficient_stock') return { is: 'refused', ...refusalOfCart(cart, body) };
   const fits =
     (status === 201 || status === 200) &&
@@ -86,13 +92,13 @@ function cartResult(cart: CartEvent, { status, body, text }: Answer): Result {
     : unclear(`order ${cart.order_id}`, status, text);
 }
 
-function returnResult(what: string, { status, body, text }: Answer): Result {
+function returnMeaning(what: string, { status, body, text }: Answer): Meaning {
   if (status === 404 && body?.code === 'unknown_deduction') return { is: 'unknown_deduction', faults: [] };
   if (status === 201 || status === 200) return { is: status === 201 ? 'done' : 'replayed', faults: [] };
   return unclear(what, status, text);
 }
 
-function unclear(what: string, status: number, text: string): Result {
+function unclear(what: string, status: number, text: string): Meaning {
   return { is: 'unclear', faults: [`${what}: answered ${status} ${text.slice(0, 500)}`] };
 }
 

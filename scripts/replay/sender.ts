@@ -17,6 +17,12 @@ export interface Message {
   readonly what: string;
 }
 
+/** An answer that ends a request. */
+export interface FinalAnswer extends Answer {
+  /** From sending the first attempt to this answer, with all retries and the pauses before them. */
+  readonly latencyMs: number;
+}
+
 /** A shop gives up on a request that has had no final answer for this long. */
 const PATIENCE_MS = 600_000;
 /**
@@ -28,8 +34,8 @@ const PAUSE_MS_MAX = 1_000;
 
 /** Sends each request with the same ids until it has a final answer, as the contract requires of a shop. */
 export class Sender {
-  /** The latency of every attempt. */
-  readonly latenciesMs: number[] = [];
+  /** Attempts so far, of all requests. */
+  attemptCount = 0;
   /** Counts of attempts without a final answer, by their reason. */
   readonly retryReasons = new Map<string, number>();
   readonly #options: SenderOptions;
@@ -42,14 +48,16 @@ export class Sender {
    * @param first the index of the first gateway; every attempt uses the next one
    * @throws when there is no final answer for a long time
    */
-  async untilFinalAnswer(message: Message, first: number): Promise<Answer> {
-    const giveUpMs = performance.now() + PATIENCE_MS;
+  async untilFinalAnswer(message: Message, first: number): Promise<FinalAnswer> {
+    const firstSentMs = performance.now();
+    const giveUpMs = firstSentMs + PATIENCE_MS;
     let unknownUntilMs = 0;
     for (let attempt = 0; performance.now() < giveUpMs; attempt += 1) {
       const sentMs = performance.now();
       const answer = await this.#attempt(message, first + attempt);
       const notFinal = notFinalBecause(answer);
-      if (answer !== null && notFinal === null && (answer.status < 400 || sentMs >= unknownUntilMs)) return answer;
+      if (answer !== null && notFinal === null && (answer.status < 400 || sentMs >= unknownUntilMs))
+        return { ...answer, latencyMs: performance.now() - firstSentMs };
       const reason = notFinal ?? 'refused too early to be final';
       this.retryReasons.set(reason, (this.retryReasons.get(reason) ?? 0) + 1);
       if (notFinal === 'no answer' || notFinal === 'outcome_unknown') unknownUntilMs = sentMs + ATTEMPT_OVER_MS;
@@ -62,7 +70,7 @@ export class Sender {
   /** Sends a message once. @returns null when no answer came */
   async #attempt({ method = 'POST', path, body }: Message, index: number): Promise<Answer | null> {
     const { client, gateways, token } = this.#options;
-    const startedMs = performance.now();
+    this.attemptCount += 1;
     try {
       return await client.call({
         method,
@@ -72,8 +80,6 @@ export class Sender {
       });
     } catch {
       return null;
-    } finally {
-      this.latenciesMs.push(performance.now() - startedMs);
     }
   }
 }

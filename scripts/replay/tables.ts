@@ -1,9 +1,10 @@
 import type { Books } from '../../src/core/books/books.ts';
 import { printTable } from '../../src/commands/support/report.ts';
+import { latencyCell, LATENCY_NOTE, ORDER_FIGURES, RETURN_LATENCY } from './orderFigures.ts';
+import type { AnsweredOrder } from './orderFigures.ts';
 import type { Result, Results } from './play.ts';
 import type { ReplayEvent } from './plan.ts';
 import type { Sender } from './sender.ts';
-import { ascending, percentile } from '../support/latencies.ts';
 
 /** One pass: the file was sent once. */
 export interface Pass {
@@ -32,23 +33,17 @@ export function printPasses(passes: readonly Pass[]): void {
       ({ sender }) => [...sender.retryReasons].map(([reason, count]) => `${reason} ${count}`).join(', ') || 0,
     ],
     ['run time', ({ seconds }) => `${seconds.toFixed(1)} s`],
-    ['requests per second', ({ sender, seconds }) => Math.round(sender.latenciesMs.length / seconds)],
-    [
-      'lines and returns per second',
-      (pass) => Math.round((linesOf(eventsOf(pass, 'cart')) + eventsOf(pass, 'return').length) / pass.seconds),
-    ],
-    [
-      'latency p50 / p99',
-      ({ sender }) => {
-        const latenciesMs = ascending(sender.latenciesMs);
-        return `${percentile(latenciesMs, 0.5).toFixed(1)} / ${percentile(latenciesMs, 0.99).toFixed(1)} ms`;
-      },
-    ],
+    ['requests per second, with retries', ({ sender, seconds }) => (sender.attemptCount / seconds).toFixed(1)],
+    ...ORDER_FIGURES.map(
+      ([title, value]) => [title, (pass: Pass) => value(answeredOrdersOf(pass), pass.seconds)] as const,
+    ),
+    [RETURN_LATENCY, (pass) => latencyCell(eventsOf(pass, 'return').map(([, { latencyMs }]) => latencyMs))],
   ];
   printTable(
     ['', ...passes.map(({ name }) => name)],
     rows.map(([what, value]) => [what, ...passes.map(value)]),
   );
+  console.log(LATENCY_NOTE);
 }
 
 /** Prints the books of each shard. */
@@ -76,6 +71,10 @@ function eventsOf<K extends ReplayEvent['kind']>({ results }: Pass, kind: K): (r
 
 function countOf(pass: Pass, kind: ReplayEvent['kind'], is: Result['is']): number {
   return eventsOf(pass, kind).filter(([, result]) => result.is === is).length;
+}
+
+function answeredOrdersOf(pass: Pass): AnsweredOrder[] {
+  return eventsOf(pass, 'cart').map(([{ lines }, { latencyMs }]) => ({ lineCount: lines.length, latencyMs }));
 }
 
 function linesOf(carts: readonly (readonly [OfKind<'cart'>, Result])[]): number {

@@ -4,6 +4,7 @@ import { flowKeyText } from '../../src/core/types.ts';
 import { cartsOfDay, openingStock } from '../../scripts/demo/day.ts';
 import { contradictions } from '../../scripts/demo/shopRecord.ts';
 import type { ShopRecord, FinalStock } from '../../scripts/demo/shopRecord.ts';
+import { dayRows } from '../../scripts/demo/tables.ts';
 import { refusalOfCart } from '../../scripts/replay/carts.ts';
 import type { Cart } from '../../scripts/replay/carts.ts';
 
@@ -22,6 +23,7 @@ describe('the demo', () => {
     sold: [sold],
     refused: [{ cart: refused, short: ['B'] }],
     faults: [],
+    answered: [],
     replayed: 0,
     ...more,
   });
@@ -109,5 +111,23 @@ describe('the demo', () => {
     expect(refusalOfCart(refused, { lines: [{ sku_id: 'B', leaved_amount: 4 }] }).faults).to.have.length(1);
     expect(refusalOfCart(refused, { lines: [{ sku_id: 'C', leaved_amount: 0 }] }).faults).to.have.length(1);
     expect(refusalOfCart(refused, {}).faults).to.have.length(1);
+  });
+
+  it('prints rates and latencies of orders, those of one line and of several lines apart', () => {
+    const answered = [
+      { lineCount: 1, latencyMs: 4 },
+      { lineCount: 3, latencyMs: 20 },
+      { lineCount: 2, latencyMs: 1_000.04 },
+      { lineCount: 2, latencyMs: 8 },
+    ];
+    const day = { carts: [sold, refused], retryCount: 0, seconds: 0.5, leftovers: new Map() };
+    expect(dayRows({ ...day, ledger: ledger({ answered }) }).slice(-5)).to.deep.equal([
+      ['orders per second', '8.0'],
+      ['lines per second', '16.0'],
+      ['latency p50 / p99 / max (count), orders of one line', '4.0 / 4.0 / 4.0 ms (1)'],
+      ['latency p50 / p99 / max (count), orders of several lines', '20.0 / 1000.0 / 1000.0 ms (3)'],
+      ['latency p50 / p99 / max (count), all orders', '20.0 / 1000.0 / 1000.0 ms (4)'],
+    ]);
+    expect(dayRows({ ...day, ledger: ledger({ answered: [] }) }).at(-1)?.[1]).to.equal('none (0)');
   });
 });

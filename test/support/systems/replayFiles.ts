@@ -4,6 +4,12 @@ import { parseOrders } from '../../../scripts/replay/orders.ts';
 import { planReplay } from '../../../scripts/replay/plan.ts';
 import type { ReplayEvent } from '../../../scripts/replay/plan.ts';
 import type { Result } from '../../../scripts/replay/play.ts';
+import { fresh } from '../gateway/gateway.ts';
+import type { TestGateway } from '../gateway/gateway.ts';
+import { runFile } from '../run/command.ts';
+import type { Finished } from '../run/command.ts';
+import { stack } from '../run/setup.ts';
+import type { TemporaryFolder } from '../run/temporary.ts';
 
 export const HEADER = 'invoiced_at,invoice,stock_code,quantity';
 
@@ -46,7 +52,7 @@ export function briefly(event: ReplayEvent): string {
 }
 
 export function resultOf(is: Result['is'], more: Partial<Result> = {}): Result {
-  return { is, faults: [], ...more };
+  return { is, faults: [], latencyMs: 0, ...more };
 }
 
 /** The flows of the carts that were accepted, as the journal of a sound gateway has them. */
@@ -59,6 +65,30 @@ export function journalOf(results: ReadonlyMap<ReplayEvent, Result>, opening: Re
       const units = { quantity: line.quantity, returned: returned.get(key) ?? 0 };
       return [key, { order_id, ...units, status: 'deducted' as const }] as const;
     }),
+  );
+}
+
+/** Writes a file whose invoices and SKUs only this test has. @returns its path */
+export function writeOrders(folder: TemporaryFolder, lines: readonly string[]): string {
+  const name = fresh('replay');
+  return folder.write(
+    `${name}.csv`,
+    lines
+      .join('\r\n')
+      .replaceAll('{}', `${name}-`)
+      .replaceAll(/Z,(C?)/g, `Z,$1${name}-`),
+  );
+}
+
+/** The tokens of a gateway that `runReplay` can use. */
+export const REPLAY_TOKENS = { STOCKGATE_TOKENS: 'shop', STOCKGATE_ADMIN_TOKENS: 'admin' };
+
+/** Runs `npm run replay` with four clients against a running gateway. */
+export function runReplay(gateway: TestGateway, file: string, ...args: readonly string[]): Promise<Finished> {
+  return runFile(
+    'scripts/replay.ts',
+    [file, '--concurrency', '4', '--url', gateway.publicUrl, '--admin-url', gateway.adminUrl, ...args],
+    { ...stack().environment, ...REPLAY_TOKENS },
   );
 }
 

@@ -15,7 +15,7 @@ import type { CartEvent, Plan, ReplayEvent, ReturnEvent } from '../../../scripts
 import type { Result } from '../../../scripts/replay/play.ts';
 import { projectPath } from '../../../src/projectPath.ts';
 import { runFile } from '../../support/run/command.ts';
-import { fresh, startTestGateway, type TestGateway } from '../../support/gateway/gateway.ts';
+import { startTestGateway, type TestGateway } from '../../support/gateway/gateway.ts';
 import {
   briefly,
   cellsOf,
@@ -26,7 +26,10 @@ import {
   resultOf,
   rowsIn,
   csvRowsOf,
+  REPLAY_TOKENS,
+  runReplay,
   SHORT_FILE,
+  writeOrders,
 } from '../../support/systems/replayFiles.ts';
 import { stack } from '../../support/run/setup.ts';
 import { temporaryFolder, type TemporaryFolder } from '../../support/run/temporary.ts';
@@ -220,8 +223,7 @@ describe('npm run replay', () => {
   before(async () => {
     folder = temporaryFolder();
     gateway = await startTestGateway({
-      STOCKGATE_TOKENS: 'shop',
-      STOCKGATE_ADMIN_TOKENS: 'admin',
+      ...REPLAY_TOKENS,
       HOST: '127.0.0.1',
       ADMIN_HOST: '127.0.0.1',
     });
@@ -230,27 +232,9 @@ describe('npm run replay', () => {
     await gateway?.stop();
     folder?.remove();
   });
-  /** Writes a file whose invoices and SKUs only this test has. @returns its path */
-  const write = (lines: readonly string[]): string => {
-    const name = fresh('replay');
-    return folder.write(
-      `${name}.csv`,
-      lines
-        .join('\r\n')
-        .replaceAll('{}', `${name}-`)
-        .replaceAll(/Z,(C?)/g, `Z,$1${name}-`),
-    );
-  };
-  const replay = (file: string, ...args: readonly string[]) =>
-    runFile(
-      'scripts/replay.ts',
-      [file, '--concurrency', '4', '--url', gateway.publicUrl, '--admin-url', gateway.adminUrl, ...args],
-      {
-        ...stack().environment,
-        STOCKGATE_TOKENS: 'shop',
-        STOCKGATE_ADMIN_TOKENS: 'admin',
-      },
-    );
+  const write = (lines: readonly string[]): string => writeOrders(folder, lines);
+  const replay = (file: string, ...args: readonly string[]) => runReplay(gateway, file, ...args);
+
   it('sends a file to a running gateway, twice and then once more', async () => {
     const file = write(SHORT_FILE);
     const { code, stdout, stderr } = await replay(file, '--twice');
