@@ -9,7 +9,7 @@ import {
   eventsToRepeat,
 } from './replay/expectedState.ts';
 import { readOrders } from './replay/orders.ts';
-import { openingStockOf, planReplay } from './replay/plan.ts';
+import { firstCarts, openingStockOf, planReplay } from './replay/plan.ts';
 import type { Plan, ReplayEvent } from './replay/plan.ts';
 import { play } from './replay/play.ts';
 import type { Results } from './replay/play.ts';
@@ -34,6 +34,7 @@ const program = new Command('npm run replay --')
   )
   .argument('<file>', 'CSV with the columns invoiced_at, invoice, stock_code and quantity')
   .option('--concurrency <count>', 'the number of concurrent requests', wholeNumber(1), 64)
+  .option('--carts <count>', 'send only the first carts of the file, and the returns among them', wholeNumber(1))
   .option('--speed <factor>', 'times as fast as it really was; 0: as fast as possible', decimal, 0)
   .option(
     '--stock-factor <factor>',
@@ -66,6 +67,7 @@ const program = new Command('npm run replay --')
 
 interface Options {
   concurrency: number;
+  carts?: number;
   speed: number;
   stockFactor: number;
   twice: boolean;
@@ -95,7 +97,7 @@ async function stopAll(): Promise<void> {
 async function main(): Promise<void> {
   stopOnSignalOrParentExit(stopAll);
   const file = program.args[0] ?? '';
-  const plan = planReplay(await readOrders(file), file);
+  const plan = firstCarts(planReplay(await readOrders(file), file), options.carts ?? Infinity);
   const opening = openingStockOf(plan, options.stockFactor);
   const target = await reach();
   const inspector = target.databases === null ? gatewayInspector(target) : databaseInspector(target.databases);

@@ -29,6 +29,7 @@ export interface Plan {
   readonly events: readonly ReplayEvent[];
   /** The units that the sales ask for of every SKU, also of SKUs that are only returned. */
   readonly demand: ReadonlyMap<string, number>;
+  /** The rows of the file that the events came from. */
   readonly rowCount: number;
 }
 
@@ -60,10 +61,31 @@ export function planReplay(rows: readonly Row[], name: string): Plan {
   const inOrder = [...carts.map(({ event, rows: [first] }) => ({ line: first?.line ?? 0, event })), ...returns].sort(
     (a, b) => a.line - b.line,
   );
+  return planOf(inOrder.map(({ event }) => event));
+}
+
+/** The plan up to the cart after the first `cartCount` carts; the returns before that cart are part of it. */
+export function firstCarts(plan: Plan, cartCount: number): Plan {
+  const next = plan.events.filter(({ kind }) => kind === 'cart')[cartCount];
+  return next === undefined ? plan : planOf(plan.events.slice(0, plan.events.indexOf(next)));
+}
+
+function planOf(events: readonly ReplayEvent[]): Plan {
   const demand = new Map<string, number>();
-  for (const { stock_code, quantity, isReturn } of rows)
-    demand.set(stock_code, (demand.get(stock_code) ?? 0) + (isReturn ? 0 : quantity));
-  return { events: inOrder.map(({ event }) => event), demand, rowCount: rows.length };
+  const ask = (sku_id: string, units: number): void => void demand.set(sku_id, (demand.get(sku_id) ?? 0) + units);
+  let saleCount = 0;
+  // A row whose units come from several sales has several events with the same id.
+  const returnIds = new Set<string>();
+  for (const event of events) {
+    if (event.kind === 'cart') {
+      saleCount += event.lines.length;
+      for (const { sku_id, quantity } of event.lines) ask(sku_id, quantity);
+    } else {
+      returnIds.add(event.return_id);
+      ask(event.sku_id, 0);
+    }
+  }
+  return { events, demand, rowCount: saleCount + returnIds.size };
 }
 
 /** The opening stock: of every SKU `factor` times the units that will be asked for. */

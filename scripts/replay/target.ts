@@ -130,7 +130,7 @@ export async function openSkus(
     if (body?.code === 'sku_exists') {
       throw new Error(
         `${sku_id} exists with another opening stock than ${leaved_amount}: ` +
-          'the kept data belong to another file or --stock-factor',
+          'the kept data belong to another file, --carts or --stock-factor',
       );
     }
     if (status !== 201 && status !== 200) throw new Error(`opening ${sku_id}: ${status} ${text}`);

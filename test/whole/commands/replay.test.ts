@@ -10,7 +10,7 @@ import {
   eventsToRepeat,
 } from '../../../scripts/replay/expectedState.ts';
 import { readOrders } from '../../../scripts/replay/orders.ts';
-import { openingStockOf, planReplay } from '../../../scripts/replay/plan.ts';
+import { firstCarts, openingStockOf, planReplay } from '../../../scripts/replay/plan.ts';
 import type { CartEvent, Plan, ReplayEvent, ReturnEvent } from '../../../scripts/replay/plan.ts';
 import type { Result } from '../../../scripts/replay/play.ts';
 import { projectPath } from '../../../src/projectPath.ts';
@@ -130,9 +130,19 @@ describe('a plan of a replay', () => {
     );
   });
 
+  it('ends before the next cart when only the first carts are wanted', async () => {
+    const plan = await replayPlanOf(SHORT_FILE);
+    const two = firstCarts(plan, 2);
+    expect(two.events).to.deep.equal(plan.events.slice(0, 7));
+    expect([...two.demand]).to.deep.equal(Object.entries({ A: 14, B: 6, C: 0 }));
+    expect([plan.rowCount, two.rowCount]).to.deep.equal([10, 8]);
+    expect(firstCarts(plan, 3)).to.equal(plan);
+  });
+
   it('has every row of the real file, and every return after its sale', async () => {
     const rows = await readOrders(projectPath('scripts/demo/orders-2011-11-10.csv'));
-    const { events } = planReplay(rows, 'orders-2011-11-10.csv');
+    const { events, rowCount } = planReplay(rows, 'orders-2011-11-10.csv');
+    expect(rowCount).to.equal(rows.length);
     const units = (isReturn: boolean): number =>
       rows.filter((row) => row.isReturn === isReturn).reduce((sum, { quantity }) => sum + quantity, 0);
     const carts = events.filter((event): event is CartEvent => event.kind === 'cart');

@@ -53,6 +53,15 @@ describe('the figures of orders', () => {
     }
   }).timeout(RUN_MS);
 
+  it('are those of the first carts with --carts', async () => {
+    const { code, stdout, stderr } = await runReplay(gateway, writeOrders(folder, SHORT_FILE), '--carts', '1');
+    expect(code, stderr).to.equal(0);
+    expect(cellsOf(stdout, 'latency p50 / p99 / max (count), orders of one line')).to.deep.equal(['none (0)']);
+    expect(cellsOf(stdout, 'latency p50 / p99 / max (count), returns')).to.deep.equal(['none (0)']);
+    expect([cellsOf(stdout, 'lines'), cellsOf(stdout, 'carts sold')]).to.deep.equal([['3'], ['1']]);
+    expect(stdout).to.match(/ 4 clients, 3 rows\n/);
+  }).timeout(RUN_MS);
+
   it('of the demo are those of the first answers, sold or refused', async () => {
     const name = fresh('demo');
     const token = REPLAY_TOKENS.STOCKGATE_ADMIN_TOKENS;
