@@ -1,6 +1,7 @@
 import type { HotRows } from '../core/ports/hotRows.ts';
 import type { Layouts } from '../core/ports/layouts.ts';
 import type { CartRecords } from '../core/ports/cartRecords.ts';
+import type { OrderRecords } from '../core/ports/orderRecords.ts';
 import type { SlotSource } from '../core/ports/slotSource.ts';
 import type { StockEngine } from '../core/ports/stockEngine.ts';
 import type { StockReader } from '../core/ports/stockReader.ts';
@@ -11,6 +12,7 @@ export interface BackendPorts {
   readonly reader: StockReader;
   readonly slots: SlotSource;
   readonly carts: CartRecords;
+  readonly records: OrderRecords;
   readonly layouts: Layouts;
   readonly hotRows: HotRows;
 }

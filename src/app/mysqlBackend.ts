@@ -7,6 +7,7 @@ import type { ShardOverview, ShardState } from '../core/ports/shardOverview.ts';
 import type { StockEngine } from '../core/ports/stockEngine.ts';
 import type { ReportUnreadable } from '../core/unreadableRow.ts';
 import { BatchingEngine } from '../mysql/batching/batchingEngine.ts';
+import { OrderRecordStore } from '../mysql/carts/orderRecordStore.ts';
 import { CartStore } from '../mysql/carts/cartStore.ts';
 import { HotRowStore } from '../mysql/hot/hotRowStore.ts';
 import { LayoutStore } from '../mysql/hot/layoutStore.ts';
@@ -74,6 +75,7 @@ export function createMysqlBackend({ config, log, onUnreadable, onFault }: Mysql
       reader,
       slots: reader,
       carts: new CartStore(shards, onUnreadable),
+      records: new OrderRecordStore(shards),
       layouts: new LayoutStore(shards, onUnreadable),
       hotRows: new HotRowStore(shards, onUnreadable),
     },

@@ -29,9 +29,12 @@ import type { Tiers } from './tiers.ts';
  */
 const LOG_EVERY_MS = 1_000;
 
-/** The most carts under way in one gateway. More would only wait for each other's connections and rows. */
-const CARTS_MAX = 16;
-const CARTS_WAITING_MAX = 1_000;
+/**
+ * The most orders over several servers under way in one gateway, and the most that wait. What they send to one server is
+ * bounded by its batches; these bounds keep a locked SKU, or copies of one order, from taking all memory.
+ */
+const CARTS_MAX = 2_048;
+const CARTS_WAITING_MAX = 2_048;
 
 /** How often each gateway looks for unfinished carts, and the most rows that it takes on in one sweep. */
 const SWEEP_MS = 1_000;
@@ -87,6 +90,7 @@ export function createServicePorts({
     ...{ routing, engine, hotKeys, hot },
     reader: ports.reader,
     carts: ports.carts,
+    records: ports.records,
     shards: overview,
     backgroundTasks: new BackgroundTasks(onFault),
     cartQueue: new AdmissionQueue(CARTS_MAX, CARTS_WAITING_MAX),

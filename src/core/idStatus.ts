@@ -14,16 +14,17 @@ export type IdStatus = 'replay' | 'idempotency_conflict' | 'cancelled' | 'pendin
  *   carts.
  */
 export function idStatusOf(
-  { order_id, attempt }: CartKey,
+  cart: CartKey,
   line: Line,
-  flow: Pick<Flow, 'order_id' | 'attempt' | 'quantity' | 'status'>,
+  flow: Pick<Flow, 'order_id' | 'attempt' | 'quantity' | 'status' | 'transaction'>,
 ): IdStatus {
+  const { order_id, attempt } = cart;
   const isOwn = flow.order_id === order_id;
   switch (flow.status) {
     case 'void':
       return isOwn && attempt > 0 && flow.attempt >= attempt ? 'late' : 'free';
     case 'pending':
-      if (!isOwn || flow.attempt !== attempt) return 'pending';
+      if (!isOfCart(flow, cart)) return 'pending';
       return flow.quantity === line.quantity ? 'replay' : 'idempotency_conflict';
     case 'cancelled':
       return isOwn && (flow.quantity === line.quantity || flow.quantity === 0) ? 'cancelled' : 'idempotency_conflict';
@@ -32,4 +33,13 @@ export function idStatusOf(
     case 'deducted':
       return isOwn && flow.quantity === line.quantity ? 'replay' : 'idempotency_conflict';
   }
+}
+
+/** Whether a hold belongs to an attempt to sell an order. */
+export function isOfCart(hold: CartKey, cart: CartKey): boolean {
+  return (
+    hold.order_id === cart.order_id &&
+    hold.attempt === cart.attempt &&
+    hold.transaction?.transaction_id === cart.transaction?.transaction_id
+  );
 }

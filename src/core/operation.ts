@@ -1,5 +1,15 @@
 import { stockRowKeyText } from './types.ts';
-import type { CartKey, FlowKey, Line, WithRow, Transfer, CommitDecision } from './types.ts';
+import type {
+  CartKey,
+  CartLine,
+  FlowKey,
+  Line,
+  ShardIndex,
+  WithRow,
+  WithTransaction,
+  Transfer,
+  CommitDecision,
+} from './types.ts';
 
 /** A line and the row that it takes from. */
 export interface LineWithRow extends Line, WithRow {}
@@ -13,16 +23,22 @@ interface WithTransfers {
 }
 
 /** Takes the stock of every line, or of none. All lines are on one shard. */
-export interface Deduct extends WithTransfers {
+export interface Deduct extends WithTransfers, WithTransaction {
   readonly kind: 'deduct';
   readonly order_id: string;
   readonly lines: readonly LineWithRow[];
+  /** On the coordinator of a transaction: the lines of the order on all shards, for the record. */
+  readonly record?: readonly CartLine[];
+  /** Other servers hold lines of this transaction, so the record is written even if all lines here are replays. */
+  readonly isDecision?: true;
 }
 
 /** Holds the stock of those lines of a cart that are on one shard, until the cart is decided. */
 export interface HoldLines extends CartKey, WithTransfers {
   readonly kind: 'hold';
   readonly lines: readonly LineWithRow[];
+  /** Only find out whether the lines could be held. Nothing is changed. */
+  readonly isTrial?: true;
 }
 
 /** Completes a cart on one shard: its holds become deductions, or are undone and rejected if they arrive later. */
@@ -31,6 +47,17 @@ export interface CompleteLines extends CartKey {
   readonly decision: CommitDecision;
   /** Lines on one shard. Where the quantity is not known it is 1, for a flow that only fences off a late hold. */
   readonly lines: readonly LineWithRow[];
+  /** The caller holds these lines itself, in these quantities and rows: they need not be read. */
+  readonly isHeld?: true;
+}
+
+/** The operations that may have parts on several shards. */
+export type JointOperation = Deduct | HoldLines | CompleteLines | Cancel;
+
+/** The part of an operation over several shards that belongs to one of them. */
+export interface ShardOperation<O extends Operation = Operation> {
+  readonly shard: ShardIndex;
+  readonly operation: O;
 }
 
 /** Returns units of one deduction to stock. */

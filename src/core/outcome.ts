@@ -68,6 +68,8 @@ export interface NotDone {
   readonly is: 'not_done';
   /** For the log, never for the caller: it may name hosts. */
   readonly reason: string;
+  /** Another gateway aborted the transaction before its decision. The order may be sold by another transaction. */
+  readonly isAborted?: true;
 }
 
 /**

@@ -56,7 +56,7 @@ export interface CartLine extends Line {
 }
 
 /** The journal row of one deduction. */
-export interface Flow extends Line {
+export interface Flow extends Line, WithTransaction {
   readonly order_id: string;
   /** The attempt of the cart that holds or held it; 0 for an order on one shard. */
   readonly attempt: number;
@@ -74,10 +74,24 @@ export interface Flow extends Line {
   readonly created_at: string;
 }
 
+/** The transaction of an order over several shards. Each attempt to sell the order has another one. */
+export interface OrderTransaction {
+  /** 32 hexadecimal digits. The first twelve are its beginning in ms since 1970, by the clock of the coordinator. */
+  readonly transaction_id: string;
+  /** The shard that has its record, or will have it. */
+  readonly coordinator: ShardIndex;
+}
+
+/** A part of a record, a flow or a hold: the transaction that wrote it. */
+export interface WithTransaction {
+  /** Absent: the flow belongs to an order on one shard, or to a cart of the protocol with attempts. */
+  readonly transaction?: OrderTransaction;
+}
+
 /** One attempt to sell an order over several shards. */
-export interface CartKey {
+export interface CartKey extends WithTransaction {
   readonly order_id: string;
-  /** From 1. */
+  /** From 1; 0 for an attempt that is named by its transaction. */
   readonly attempt: number;
 }
 

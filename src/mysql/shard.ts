@@ -12,7 +12,7 @@ import { Gate } from './connection/lockGate.ts';
 import { WatermarkKeeper } from './restore/watermarkKeeper.ts';
 import { ConnectionPool } from './connection/pool.ts';
 import { RetryBudget } from './connection/retryBudget.ts';
-import { GATEWAY_LEVEL } from './migrations/schemaLevel.ts';
+import { GATEWAY_LEVEL, RECORDS_ONLY_LEVEL } from './migrations/schemaLevel.ts';
 import { checkShard } from './sql/session/checkShard.ts';
 import type { ShardCheck } from './sql/session/checkShard.ts';
 import { readOrTurnOn } from './sql/stock/precheck.ts';
@@ -154,6 +154,11 @@ export class Shard {
     return this.#check === null ? null : this.#check.settings.durable.length === 0;
   }
 
+  /** Whether gateways of before the records of orders are shut out, and had time to stop. */
+  get excludesOldCarts(): boolean {
+    return this.#check !== null && this.#check.schema_level >= RECORDS_ONLY_LEVEL;
+  }
+
   state(): ShardState {
     const pool = this.pool.state();
     return {
@@ -284,7 +289,7 @@ function assertFit(check: ShardCheck, options: ShardOptions): void {
   if (check.oldest_gateway > GATEWAY_LEVEL) {
     faults.push(`its schema serves gateways from level ${check.oldest_gateway} on, this one is ${GATEWAY_LEVEL}`);
   }
-  if (!check.callable) faults.push('its procedure apply_part_5 is missing, or this account may not EXECUTE it');
+  if (!check.callable) faults.push('its procedure apply_part_6 is missing, or this account may not EXECUTE it');
   if (!check.clockRuns)
     faults.push('its server was started with --sysdate-is-now, so its clock stands still within a statement');
   if (check.foreign_tables !== null) faults.push(`not InnoDB: ${check.foreign_tables}`);

@@ -1,5 +1,6 @@
 import type { HotKeyTracker } from '../core/hot/hotKeyTracker.ts';
 import type { CartRecords } from '../core/ports/cartRecords.ts';
+import type { OrderRecords } from '../core/ports/orderRecords.ts';
 import type { ShardOverview } from '../core/ports/shardOverview.ts';
 import type { StockEngine } from '../core/ports/stockEngine.ts';
 import type { StockReader } from '../core/ports/stockReader.ts';
@@ -16,6 +17,7 @@ export interface ServicePorts {
   readonly engine: StockEngine;
   readonly reader: StockReader;
   readonly carts: CartRecords;
+  readonly records: OrderRecords;
   readonly shards: ShardOverview;
   readonly backgroundTasks: BackgroundTasks;
   /** The admission queue of carts: each cart may send a request to every shard at once. */

@@ -1,5 +1,5 @@
 import type { DeadlineMs, ShardIndex, CommitDecision } from '../core/types.ts';
-import type { Operation } from '../core/operation.ts';
+import type { JointOperation, Operation, ShardOperation } from '../core/operation.ts';
 import type { OutcomeOf } from '../core/outcome.ts';
 import type { CartRecords } from '../core/ports/cartRecords.ts';
 import type { StockEngine } from '../core/ports/stockEngine.ts';
@@ -40,6 +40,22 @@ class TracedEngine implements StockEngine {
       this.#engine.apply(shard, operations, deadlineMs),
       endingOf,
     );
+  }
+
+  groupOf(shard: ShardIndex): string | null {
+    return this.#engine.groupOf(shard);
+  }
+
+  /** Each shard has a span of its own; all of them end together. */
+  applyJointly<O extends JointOperation>(
+    parts: readonly ShardOperation<O>[],
+    deadlineMs: DeadlineMs,
+  ): Promise<OutcomeOf<O>> {
+    const spans = parts.map(({ shard, operation }) => this.#trace.begin(operation.kind, shard));
+    const endAll = (ending: string): void => {
+      for (const end of spans) end(ending);
+    };
+    return traced(endAll, this.#engine.applyJointly(parts, deadlineMs), nameOf);
   }
 }
 

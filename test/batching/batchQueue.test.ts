@@ -4,7 +4,7 @@ import type { LedgerFlow, LedgerRows } from '../../src/core/ledger/ledger.ts';
 import { flowKeyText } from '../../src/core/types.ts';
 import { stockRowKeysOf } from '../../src/core/operation.ts';
 import type { Deduct } from '../../src/core/operation.ts';
-import { resolveInDoubtOperation } from '../../src/mysql/batching/batch.ts';
+import { resolveInDoubtOperation } from '../../src/mysql/batching/inDoubtOutcome.ts';
 import { Hints } from '../../src/mysql/batching/hints.ts';
 import { BatchQueue } from '../../src/mysql/batching/batchQueue.ts';
 import type { BatchClass, QueuedOperation } from '../../src/mysql/batching/batchQueue.ts';
@@ -34,9 +34,9 @@ function order(...sku_ids: string[]): Deduct {
 
 function queued(operation: Deduct, deadlineMs = 1_000, shard = SHARD): QueuedOperation {
   return {
-    shard,
-    operation,
+    parts: [{ shard, operation }],
     stockRows: stockRowKeysOf(operation),
+    isUrgent: false,
     deadlineMs,
     resolve: () => undefined,
     reject: () => undefined,
@@ -119,7 +119,7 @@ describe('batch queue', () => {
 
   it('keeps operations that need a read apart from the others, so that they delay none of them', () => {
     const [first, unguessable, last] = [queued(order('a')), queued(order('b')), queued(order('c'))];
-    const queue = new BatchQueue((operation) => operation !== unguessable.operation);
+    const queue = new BatchQueue((parts) => parts !== unguessable.parts);
     for (const each of [first, unguessable, last]) queue.add(each);
     expect(queue.takeBatch(NONE_BUSY, ANY_CLASS)).to.deep.equal({ batch: [first, last], batchClass: 'guessed' });
     expect(queue.takeBatch(NONE_BUSY, (batchClass) => batchClass === 'guessed').batch).to.deep.equal([]);
@@ -169,7 +169,8 @@ describe('server writer', () => {
     };
     const silent = { ...SHARD, pool: { lend } } as unknown as Shard;
     const writer = new ServerWriter();
-    const apply = (sku_id: string, waitMs: number) => writer.apply(silent, order(sku_id), performance.now() + waitMs);
+    const apply = (sku_id: string, waitMs: number) =>
+      writer.apply([{ shard: silent, operation: order(sku_id) }], performance.now() + waitMs);
     for (let batch = 0; batch < BATCHES_MAX; batch += 1) {
       void apply(`${batch}`, 60_000);
       await eventually('it is sent, because the batch before it is late', 10_000, () => sent === batch + 1);
@@ -187,12 +188,14 @@ describe('batch hints', () => {
     adjustments: new Map(),
     transfers: new Map(),
     totals: new Map(),
+    records: new Map(),
   });
-  const canGuess = (hints: Hints, operation: BatchOperation): boolean => hints.requiredReadOf(operation) === 'nothing';
+  const canGuess = (hints: Hints, operation: BatchOperation): boolean =>
+    hints.requiredReadOf([{ operation }]) === 'nothing';
 
   it('allow a guess for new orders of SKUs that were read, but for no operation that depends on existing flows', () => {
     const hints = new Hints();
-    expect(hints.requiredReadOf(order('a'))).to.equal('all');
+    expect(hints.requiredReadOf([{ operation: order('a') }])).to.equal('all');
     hints.storeReading(readingOf(5));
     expect(canGuess(hints, order('a'))).to.equal(true);
     expect(canGuess(hints, { kind: 'cancel', order_id: 'o', lines: [{ sku_id: 'a', order_detail_id: 'd' }] })).to.equal(
@@ -212,7 +215,7 @@ describe('batch hints', () => {
     for (const expected of [true, true, false]) {
       const next = order('a');
       expect(canGuess(hints, next)).to.equal(expected);
-      hints.storeDecision(next, deducted(next));
+      hints.storeDecision([{ operation: next }], deducted(next));
     }
     hints.storeReading(readingOf(5));
     expect(canGuess(hints, order('a'))).to.equal(true);
@@ -228,11 +231,14 @@ describe('batch hints', () => {
     const hints = new Hints();
     hints.storeReading(readingOf(5));
     const seen = order('a');
-    hints.storeDecision(seen, deducted(seen));
-    expect([hints.requiredReadOf(seen), hints.requiredReadOf(order('a'))]).to.deep.equal(['ids', 'nothing']);
+    hints.storeDecision([{ operation: seen }], deducted(seen));
+    expect([
+      hints.requiredReadOf([{ operation: seen }]),
+      hints.requiredReadOf([{ operation: order('a') }]),
+    ]).to.deep.equal(['ids', 'nothing']);
     // The flows under its ids do not decide it: then everything is read.
-    hints.storeDecision(seen, { is: 'deferred' });
-    expect(hints.requiredReadOf(seen)).to.equal('all');
+    hints.storeDecision([{ operation: seen }], { is: 'deferred' });
+    expect(hints.requiredReadOf([{ operation: seen }])).to.equal('all');
   });
 });
 
@@ -256,41 +262,50 @@ describe('in-doubt resolution of a batch', () => {
     adjustments: new Map(),
     transfers: new Map(),
     totals: new Map(),
+    records: new Map(),
   });
 
   it('returns the intended outcome for a flow that exists, and not_done for a missing one', () => {
-    expect(resolveInDoubtOperation(operation, done, read({}))).to.deep.equal(done);
-    expect(resolveInDoubtOperation(operation, done, read(null))).to.include({ is: 'not_done' });
+    expect(resolveInDoubtOperation([{ operation, reading: read({}) }], done)).to.deep.equal(done);
+    expect(resolveInDoubtOperation([{ operation, reading: read(null) }], done)).to.include({ is: 'not_done' });
     // Sold to another order meanwhile: not done, and not a refusal.
-    expect(resolveInDoubtOperation(operation, done, read(null, 0))).to.include({ is: 'not_done' });
+    expect(resolveInDoubtOperation([{ operation, reading: read(null, 0) }], done)).to.include({ is: 'not_done' });
   });
 
   it('returns the intended outcome, not a refusal, for a line that was cancelled since', () => {
-    expect(resolveInDoubtOperation(operation, done, read({ status: 'cancelled', returned: 1 }))).to.deep.equal(done);
+    expect(
+      resolveInDoubtOperation([{ operation, reading: read({ status: 'cancelled', returned: 1 }) }], done),
+    ).to.deep.equal(done);
   });
 
   it('returns a replay for a flow that existed before the batch', () => {
     const replay = { is: 'deducted', lines: [{ ...line, replayed: true, returned: 0 }] };
-    expect(resolveInDoubtOperation(operation, done, read({}), () => true)).to.deep.equal(replay);
-    expect(resolveInDoubtOperation(operation, done, read({ status: 'cancelled' }), () => true)).to.include({
+    expect(resolveInDoubtOperation([{ operation, reading: read({}) }], done, () => true)).to.deep.equal(replay);
+    expect(
+      resolveInDoubtOperation([{ operation, reading: read({ status: 'cancelled' }) }], done, () => true),
+    ).to.include({
       is: 'not_done',
     });
   });
 
   it('returns no outcome that is internal to batches', () => {
-    expect(resolveInDoubtOperation(operation, { is: 'lacking', sku_ids: ['a'] }, read(null, 0, 10))).to.include({
+    expect(
+      resolveInDoubtOperation([{ operation, reading: read(null, 0, 10) }], { is: 'lacking', sku_ids: ['a'] }),
+    ).to.include({
       is: 'not_done',
     });
-    expect(resolveInDoubtOperation(operation, { is: 'deferred' }, read(null))).to.include({ is: 'not_done' });
+    expect(resolveInDoubtOperation([{ operation, reading: read(null) }], { is: 'deferred' })).to.include({
+      is: 'not_done',
+    });
   });
 
   it('returns a refusal only while the rows still refuse', () => {
     const short = { is: 'refused', code: 'insufficient_stock', lines: [] } as const;
-    expect(resolveInDoubtOperation(operation, short, read(null, 0))).to.include({
+    expect(resolveInDoubtOperation([{ operation, reading: read(null, 0) }], short)).to.include({
       is: 'refused',
       code: 'insufficient_stock',
     });
-    expect(resolveInDoubtOperation(operation, short, read(null, 1))).to.include({ is: 'not_done' });
-    expect(resolveInDoubtOperation(operation, short, read({}))).to.include({ is: 'not_done' });
+    expect(resolveInDoubtOperation([{ operation, reading: read(null, 1) }], short)).to.include({ is: 'not_done' });
+    expect(resolveInDoubtOperation([{ operation, reading: read({}) }], short)).to.include({ is: 'not_done' });
   });
 });

@@ -116,7 +116,11 @@ describe('an unfinished cart', () => {
       void calls.set(shard, (calls.get(shard) ?? 0) + 1);
     const around = (parts: ServicePorts): ServicePorts => ({
       ...parts,
-      engine: { apply: (shard, ...rest) => (count(counts.apply, shard), parts.engine.apply(shard, ...rest)) },
+      engine: {
+        apply: (shard, ...rest) => (count(counts.apply, shard), parts.engine.apply(shard, ...rest)),
+        groupOf: (shard) => parts.engine.groupOf(shard),
+        applyJointly: (...given) => parts.engine.applyJointly(...given),
+      },
       carts: {
         begin: (...given) => parts.carts.begin(...given),
         decide: (...given) => parts.carts.decide(...given),

@@ -95,6 +95,8 @@ describe('work that concurrent callers share', () => {
         const [operation] = operations;
         return operation?.kind === 'settle' ? alone(`settle ${operation.order_id}`, apply) : apply();
       },
+      groupOf: (shard) => bench.parts.engine.groupOf(shard),
+      applyJointly: (...given) => bench.parts.engine.applyJointly(...given),
     };
     const parts: ServicePorts = { ...bench.parts, carts: counted, engine };
     const buyers = Array.from({ length: BUYERS }, async () => {

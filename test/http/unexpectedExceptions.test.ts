@@ -30,7 +30,11 @@ describe('an unexpected exception', () => {
       }),
     );
     gateway = await startGateway(config, log, ({ engine, reader, ...others }) => {
-      const afterwards: StockEngine = { apply: async (...call) => fail(await engine.apply(...call)) };
+      const afterwards: StockEngine = {
+        apply: async (...call) => fail(await engine.apply(...call)),
+        groupOf: (shard) => engine.groupOf(shard),
+        applyJointly: async (...call) => fail(await engine.applyJointly(...call)),
+      };
       const reading: StockReader = {
         findFlows: async (...call) => fail(await reader.findFlows(...call)),
         readStock: async (...call) => fail(await reader.readStock(...call)),

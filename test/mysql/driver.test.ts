@@ -13,6 +13,7 @@ import { prepareSession } from '../../src/mysql/sql/session/prepareSession.ts';
 import { TextbookEngine } from '../../src/mysql/textbook/textbookEngine.ts';
 import { deductOrder } from '../../src/service/orders/deductOrder.ts';
 import { CartStore } from '../../src/mysql/carts/cartStore.ts';
+import { OrderRecordStore } from '../../src/mysql/carts/orderRecordStore.ts';
 import { BackgroundTasks } from '../../src/service/tasks/backgroundTasks.ts';
 import { shareHoldCompletion } from '../../src/service/carts/holdCompletion.ts';
 import type { ServicePorts } from '../../src/service/servicePorts.ts';
@@ -211,6 +212,7 @@ describe('driver discipline', () => {
       reader,
       shards: reader,
       carts: new CartStore(shards),
+      records: new OrderRecordStore(shards),
       backgroundTasks: new BackgroundTasks(() => undefined),
       cartQueue: new AdmissionQueue(1, 1),
       holdCompletion: shareHoldCompletion(),

@@ -34,8 +34,8 @@ const FAULTS: readonly (readonly [fault: string, sql: string, reason: string])[]
   ['a table without transactions', 'ALTER TABLE adjustment ENGINE = MyISAM', 'not InnoDB: adjustment'],
   [
     'no procedure for batches',
-    'DROP PROCEDURE apply_part_5',
-    'its procedure apply_part_5 is missing, or this account may not EXECUTE it',
+    'DROP PROCEDURE apply_part_6',
+    'its procedure apply_part_6 is missing, or this account may not EXECUTE it',
   ],
   ['no tables', 'DROP TABLE shard', 'the schema has no tables yet: run `npm run migrate -- up`'],
 ];

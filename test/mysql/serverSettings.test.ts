@@ -176,7 +176,7 @@ describe('the longest packet', () => {
   it('is longer than any batch of the most lines, and fits the default limit of a server', () => {
     const letters = Array.from({ length: 26 }, (_, place) => String.fromCharCode(97 + place));
     const lines = Array.from({ length: LINES_MAX }, (_, place) => longestLine(letters[place % letters.length]));
-    type Kind = 'flows' | 'stockRows' | 'returns' | 'adjustments' | 'transfers' | 'completedHolds';
+    type Kind = 'flows' | 'stockRows' | 'returns' | 'adjustments' | 'transfers' | 'completedHolds' | 'records';
     const all = <K extends Kind>(kind: K) => lines.flatMap((line) => line[kind] as readonly unknown[]) as never;
     const writes = {
       flows: all('flows'),
@@ -185,6 +185,7 @@ describe('the longest packet', () => {
       adjustments: all('adjustments'),
       transfers: all('transfers'),
       completedHolds: all('completedHolds'),
+      records: all('records'),
     };
     const bytes = packetBytesOf(
       partValues(

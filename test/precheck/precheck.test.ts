@@ -224,6 +224,7 @@ describe('early refusals', () => {
         adjustments: new Map([[adjustmentKeyText('a', 'more'), null]]),
         transfers: new Map(),
         totals: new Map(),
+        records: new Map(),
       });
     const restock = { kind: 'adjust', sku_id: 'a', adjustment_id: 'more', delta: 2, reason: null } as const;
     const order = (quantity: number) =>

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { BatchingEngine } from '../../mysql/batching/batchingEngine.ts';
 import { CartStore } from '../../mysql/carts/cartStore.ts';
+import { OrderRecordStore } from '../../mysql/carts/orderRecordStore.ts';
 import { HotRowStore } from '../../mysql/hot/hotRowStore.ts';
 import { LayoutStore } from '../../mysql/hot/layoutStore.ts';
 import { RestoredShardStore } from '../../mysql/restore/restoredShards.ts';
@@ -31,6 +32,7 @@ export function putBackPorts(shards: readonly Shard[], routing: Routing): PutBac
     engine,
     hot,
     carts: new CartStore(shards),
+    records: new OrderRecordStore(shards),
     holdCompletion: shareHoldCompletion(),
     backgroundTasks: new BackgroundTasks(onFault),
     shards: new RestoredShardStore(shards),

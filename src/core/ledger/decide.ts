@@ -11,10 +11,12 @@ import type {
   CompleteLines,
 } from '../operation.ts';
 import { refused, refusedLines } from '../outcome.ts';
-import type { AppliedOutcome, CancelOutcome, OutcomeOf, RefusedLine, ReturnOutcome } from '../outcome.ts';
+import type { Applied, AppliedOutcome, Deducted, Held, OutcomeOf, RefusedLine, ReturnOutcome } from '../outcome.ts';
 import { sumUnits } from '../units.ts';
+import { isOfCart } from '../idStatus.ts';
 import {
-  decideDeduction,
+  enterDeduction,
+  judgeDeduction,
   openCreditsOf,
   DEFERRED,
   isRowOpenAt,
@@ -22,7 +24,7 @@ import {
   enterCredit,
   unitsByRow,
 } from './decideDeduction.ts';
-import type { Deferred, ShortOfHeldUnits } from './decideDeduction.ts';
+import type { Deferred, Obstacle, RowUnits, ShortOfHeldUnits } from './decideDeduction.ts';
 import type { Ledger, LedgerFlow } from './ledger.ts';
 
 /** Operations that can be part of a batch. The others are rare, and have a transaction of their own. */
@@ -44,11 +46,11 @@ export function decide(ledger: Ledger, operation: BatchOperation): Decision {
     case 'hold':
       return decideDeduction(ledger, operation);
     case 'settle':
-      return complete(ledger, operation);
+      return completeLines(ledger, operation);
     case 'return':
       return returnUnits(ledger, operation);
     case 'cancel':
-      return cancel(ledger, operation);
+      return decideCancellation(ledger, operation);
     case 'adjust':
       return adjust(ledger, operation);
     case 'send':
@@ -61,14 +63,26 @@ export function decide(ledger: Ledger, operation: BatchOperation): Decision {
 /** The row of a SKU that is not split. */
 const ONLY_ROW: RowRef = { sub_row: 0, epoch: 0 };
 
+function decideDeduction(ledger: Ledger, operation: Deduct | HoldLines): Deducted | Held | Obstacle {
+  const judged = judgeDeduction(ledger, operation);
+  return judged.is === 'clear' ? enterDeduction(ledger, operation, judged) : judged;
+}
+
+function decideCancellation(ledger: Ledger, operation: Cancel): Applied | Obstacle {
+  const judged = judgeCancellation(ledger, operation);
+  return judged.is === 'clear' ? enterCancellation(ledger, operation, judged) : judged;
+}
+
 /** Completes a cart. It changes only holds of this attempt, so any gateway can do it, any number of times. */
-function complete(ledger: Ledger, { order_id, attempt, decision, lines }: CompleteLines): AppliedOutcome {
+export function completeLines(ledger: Ledger, operation: CompleteLines): Applied {
+  if (operation.transaction !== undefined) return completeTransaction(ledger, operation);
+  const { order_id, attempt, decision, lines } = operation;
   let isReplay = true;
   for (const line of lines) {
     // In every case the attempt holds nothing afterwards. A hold row without a hold would be found again and again.
     ledger.deleteHold({ ...line, order_id, attempt });
     const flow = ledger.flow(line);
-    const isOwn = flow?.order_id === order_id;
+    const isOwn = flow?.order_id === order_id && flow.transaction === undefined;
     if (flow === null && decision === 'aborted') {
       const { sku_id, order_detail_id, quantity, row = ONLY_ROW } = line;
       // A late hold that names a closed row is rejected by that row.
@@ -93,6 +107,26 @@ function complete(ledger: Ledger, { order_id, attempt, decision, lines }: Comple
     } else {
       continue;
     }
+    isReplay = false;
+  }
+  return { is: 'applied', replayed: isReplay };
+}
+
+/** The same for an attempt that is named by its transaction. Such a hold, if undone, leaves nothing. */
+function completeTransaction(ledger: Ledger, operation: CompleteLines): Applied {
+  const { order_id, attempt, transaction, decision, lines, isHeld } = operation;
+  const cart = { order_id, attempt, ...(transaction === undefined ? {} : { transaction }) };
+  let isReplay = true;
+  for (const line of lines) {
+    const { sku_id, order_detail_id, quantity, row = ONLY_ROW } = line;
+    const held = { sku_id, order_detail_id, ...cart };
+    if (isHeld === true) ledger.assumeFlow({ ...held, quantity, returned: 0, status: 'pending', sub_row: row.sub_row });
+    ledger.deleteHold(held);
+    const flow = ledger.flow(line);
+    if (flow?.status !== 'pending' || !isOfCart(flow, cart)) continue;
+    stockRowOf(ledger, flow).settle(flow.quantity, decision);
+    if (decision === 'committed') ledger.setFlow({ ...flow, status: 'deducted' });
+    else ledger.deleteFlow(flow);
     isReplay = false;
   }
   return { is: 'applied', replayed: isReplay };
@@ -125,7 +159,16 @@ function returnUnits(
   return { is: 'returned', replayed: false, returned, returnable: flow.quantity - returned };
 }
 
-function cancel(ledger: Ledger, { order_id, lines }: Cancel): CancelOutcome | Deferred {
+/** A cancellation that nothing prevents, with what it changes. */
+export interface CancellationPlan {
+  readonly is: 'clear';
+  readonly existing: readonly { readonly key: KeyWithRow; readonly flow: LedgerFlow | null }[];
+  readonly rests: readonly RowUnits[];
+  readonly isReplay: boolean;
+}
+
+/** Judges a cancellation. The ledger is not changed. */
+export function judgeCancellation(ledger: Ledger, { order_id, lines }: Cancel): CancellationPlan | Obstacle {
   const existing = lines.map((key) => ({ key, flow: ledger.flow(key) }));
   const flows = existing.flatMap(({ flow }) => flow ?? []);
   const pointers = flows.filter(({ status }) => status === 'moved');
@@ -141,7 +184,8 @@ function cancel(ledger: Ledger, { order_id, lines }: Cancel): CancelOutcome | De
   if (ofOtherOrders.length > 0) return refusedLines(ofOtherOrders.map(conflictOf));
   const held = flows.filter(({ status }) => status === 'pending');
   if (held.length > 0) return { is: 'pending', holds: held };
-  if (existing.every(({ flow }) => flow?.status === 'cancelled')) return { is: 'applied', replayed: true };
+  if (existing.every(({ flow }) => flow?.status === 'cancelled'))
+    return { is: 'clear', existing, rests: [], isReplay: true };
   // A tombstone has no remaining units, and perhaps no SKU.
   const rests = unitsByRow(
     flows
@@ -152,9 +196,18 @@ function cancel(ledger: Ledger, { order_id, lines }: Cancel): CancelOutcome | De
     const stockRow = stockRowOf(ledger, { sku_id, sub_row });
     if (!stockRow.hasRoomFor(units)) return stockRow.isChanged ? DEFERRED : refused('stock_limit');
   }
+  return { is: 'clear', existing, rests, isReplay: false };
+}
+
+/** Enters a cancellation that was judged clear in this ledger, with no other change in between. */
+export function enterCancellation(
+  ledger: Ledger,
+  { order_id }: Cancel,
+  { existing, rests, isReplay }: CancellationPlan,
+): Applied {
   for (const { key, flow } of existing) cancelLine(ledger, order_id, key, flow);
   for (const { sku_id, sub_row, units } of rests) stockRowOf(ledger, { sku_id, sub_row }).addNew(units);
-  return { is: 'applied', replayed: false };
+  return { is: 'applied', replayed: isReplay };
 }
 
 /** Returns the remaining units of a line. A line that was never deducted becomes a tombstone. */

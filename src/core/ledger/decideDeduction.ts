@@ -39,12 +39,23 @@ interface CheckedLine {
 }
 
 /** An outcome that prevents the deduction or the hold. */
-type Obstacle = Refused | BlockedByHolds | NotDone | StaleLayout | Redirect | Deferred | ShortOfHeldUnits;
+export type Obstacle = Refused | BlockedByHolds | NotDone | StaleLayout | Redirect | Deferred | ShortOfHeldUnits;
 
-/** Decides a deduction, or a hold for a cart. Enters it in the ledger if there is no obstacle. */
-export function decideDeduction(ledger: Ledger, operation: Deduct | HoldLines): Deducted | Held | Obstacle {
-  const isHold = operation.kind === 'hold';
-  const cart: CartKey = { order_id: operation.order_id, attempt: isHold ? operation.attempt : 0 };
+/** A deduction or a hold that nothing prevents, with what it changes. */
+export interface DeductionPlan {
+  readonly is: 'clear';
+  readonly cart: CartKey;
+  readonly checkedLines: readonly CheckedLine[];
+  readonly fresh: readonly LineWithRow[];
+  readonly needed: readonly RowUnits[];
+  readonly credits: readonly Transfer[];
+}
+
+/** Judges a deduction, or a hold for a cart. The ledger is not changed. */
+export function judgeDeduction(ledger: Ledger, operation: Deduct | HoldLines): DeductionPlan | Obstacle {
+  const cart = cartOf(operation);
+  if (cart.transaction !== undefined && ledger.decisionOf(cart.transaction) === 'aborted')
+    return { is: 'not_done', reason: 'another gateway aborted the transaction', isAborted: true };
   const checkedLines: CheckedLine[] = [];
   for (const line of operation.lines) {
     const flow = ledger.flow(line);
@@ -61,19 +72,23 @@ export function decideDeduction(ledger: Ledger, operation: Deduct | HoldLines): 
     // were read.
     return operation.lines.every((line) => ledger.wasRead(line)) ? obstacle : DEFERRED;
   }
-  const { order_id, attempt } = cart;
+  return { is: 'clear', cart, checkedLines, fresh, needed, credits };
+}
+
+/** Enters a deduction or a hold that was judged clear in this ledger, with no other change in between. */
+export function enterDeduction(
+  ledger: Ledger,
+  operation: Deduct | HoldLines,
+  { cart, checkedLines, fresh, needed, credits }: DeductionPlan,
+): Deducted | Held {
+  const isHold = operation.kind === 'hold';
+  if (isHold && operation.isTrial === true) return { is: 'held', lines: checkedLines.map(answerOf) };
+  const { order_id, attempt, transaction } = cart;
   const status = isHold ? 'pending' : 'deducted';
   for (const { sku_id, order_detail_id, quantity, row } of fresh) {
-    ledger.setFlow({
-      sku_id,
-      order_detail_id,
-      order_id,
-      attempt,
-      quantity,
-      returned: 0,
-      status,
-      sub_row: row?.sub_row ?? 0,
-    });
+    const sub_row = row?.sub_row ?? 0;
+    const flow: LedgerFlow = { sku_id, order_detail_id, order_id, attempt, quantity, returned: 0, status, sub_row };
+    ledger.setFlow(transaction === undefined ? flow : { ...flow, transaction });
   }
   // Credits are entered even if their line is a replay: this row is their destination in any case.
   for (const credit of credits) enterCredit(ledger, credit);
@@ -83,14 +98,24 @@ export function decideDeduction(ledger: Ledger, operation: Deduct | HoldLines): 
     if (isHold) stockRow?.hold(units);
     else stockRow?.sell(units);
   }
-  const lines = checkedLines.map(({ line: { sku_id, order_detail_id, quantity }, flow, idStatus }): DeductedLine => ({
+  const lines = checkedLines.map(answerOf);
+  return isHold ? { is: 'held', lines } : { is: 'deducted', lines };
+}
+
+function answerOf({ line: { sku_id, order_detail_id, quantity }, flow, idStatus }: CheckedLine): DeductedLine {
+  return {
     sku_id,
     order_detail_id,
     quantity,
     replayed: idStatus === 'replay' && flow?.status === 'deducted',
     returned: idStatus === 'replay' ? (flow?.returned ?? 0) : 0,
-  }));
-  return isHold ? { is: 'held', lines } : { is: 'deducted', lines };
+  };
+}
+
+function cartOf(operation: Deduct | HoldLines): CartKey {
+  const { order_id, transaction } = operation;
+  const attempt = operation.kind === 'hold' ? operation.attempt : 0;
+  return transaction === undefined ? { order_id, attempt } : { order_id, attempt, transaction };
 }
 
 function isFresh({ idStatus }: CheckedLine): boolean {

@@ -1,12 +1,21 @@
 import { flowKeyText, stockRowKeyText, STOCK_LIMIT } from '../types.ts';
-import type { Flow, FlowKey, Hold, WithRow, Transfer } from '../types.ts';
+import type { CartLine, CommitDecision, Flow, FlowKey, Hold, OrderTransaction, Transfer, WithRow } from '../types.ts';
 import { StockRowDraft } from './stockRowDraft.ts';
 import type { StockRowChange, LedgerStockRow } from './stockRowDraft.ts';
 
 /** The fields of a flow that decisions use. */
 export type LedgerFlow = Pick<
   Flow,
-  'sku_id' | 'order_detail_id' | 'order_id' | 'attempt' | 'quantity' | 'returned' | 'status' | 'sub_row' | 'moved_to'
+  | 'sku_id'
+  | 'order_detail_id'
+  | 'order_id'
+  | 'attempt'
+  | 'quantity'
+  | 'returned'
+  | 'status'
+  | 'sub_row'
+  | 'moved_to'
+  | 'transaction'
 >;
 
 /** One side of a transfer: the debit or the credit. */
@@ -27,12 +36,21 @@ export interface LedgerRows {
   readonly transfers: ReadonlyMap<string, boolean>;
   /** Opening stock plus all adjustments, in units, by `sku_id`; read for restocks. It may be above `STOCK_LIMIT`. */
   readonly totals: ReadonlyMap<string, bigint>;
+  /** How transactions were decided, by `transaction_id`; null: there is no record. */
+  readonly records: ReadonlyMap<string, CommitDecision | null>;
 }
 
 export interface FlowChange {
   /** The flow that must exist for the change to be valid; null: none may exist. */
   readonly was: LedgerFlow | null;
-  readonly is: LedgerFlow;
+  /** Null: the flow is deleted, because its hold was undone. */
+  readonly is: LedgerFlow | null;
+}
+
+/** The record of a committed transaction. */
+export interface NewRecord extends OrderTransaction {
+  readonly order_id: string;
+  readonly lines: readonly CartLine[];
 }
 
 export interface NewReturn extends FlowKey {
@@ -61,6 +79,7 @@ export interface WriteSet {
   readonly transfers: readonly NewTransfer[];
   /** Holds whose hold rows are deleted, if they exist. */
   readonly completedHolds: readonly Hold[];
+  readonly records: readonly NewRecord[];
 }
 
 /**
@@ -78,6 +97,9 @@ export class Ledger {
   readonly #adjustedBy = new Map<string, bigint>();
   readonly #transfers = new Map<string, NewTransfer>();
   readonly #completedHolds: Hold[] = [];
+  readonly #records: NewRecord[] = [];
+  /** Flows that a caller knows and that were not read. */
+  #known: Map<string, LedgerFlow> | null = null;
 
   constructor(reading: LedgerRows) {
     this.#reading = reading;
@@ -93,12 +115,40 @@ export class Ledger {
 
   flow(key: FlowKey): LedgerFlow | null {
     const text = flowKeyText(key);
-    return this.#flows.get(text)?.is ?? this.#reading.flows.get(text) ?? null;
+    const change = this.#flows.get(text);
+    return change === undefined ? this.#readFlow(text) : change.is;
   }
 
   setFlow(flow: LedgerFlow): void {
     const text = flowKeyText(flow);
-    this.#flows.set(text, { was: this.#reading.flows.get(text) ?? null, is: flow });
+    this.#flows.set(text, { was: this.#readFlow(text), is: flow });
+  }
+
+  /** Deletes the flow of a hold that is undone. */
+  deleteFlow(flow: LedgerFlow): void {
+    const text = flowKeyText(flow);
+    this.#flows.set(text, { was: this.#readFlow(text), is: null });
+  }
+
+  /** Takes a flow as read, unless it was read. Its shard checks it as it checks a guess. */
+  assumeFlow(flow: LedgerFlow): void {
+    const text = flowKeyText(flow);
+    if (this.#reading.flows.has(text)) return;
+    this.#known ??= new Map();
+    this.#known.set(text, flow);
+  }
+
+  #readFlow(text: string): LedgerFlow | null {
+    return this.#reading.flows.get(text) ?? this.#known?.get(text) ?? null;
+  }
+
+  /** How a transaction was decided; null: it is not decided, or its record was not read. */
+  decisionOf({ transaction_id }: OrderTransaction): CommitDecision | null {
+    return this.#reading.records.get(transaction_id) ?? null;
+  }
+
+  addRecord(record: NewRecord): void {
+    this.#records.push(record);
   }
 
   /** The draft of a stock row; null: the row was read and does not exist. */
@@ -153,21 +203,28 @@ export class Ledger {
     this.#transfers.set(transferKeyText(direction, transfer), { direction, transfer });
   }
 
-  deleteHold({ sku_id, order_detail_id, order_id, attempt }: Hold): void {
-    this.#completedHolds.push({ sku_id, order_detail_id, order_id, attempt });
+  deleteHold(hold: Hold): void {
+    this.#completedHolds.push(holdOf(hold));
   }
 
   /** All changes that were decided, in no order. */
   writeSet(): WriteSet {
     return {
-      flows: [...this.#flows.values()],
+      // A hold that came and was undone in the same batch leaves nothing.
+      flows: [...this.#flows.values()].filter(({ was, is }) => was !== null || is !== null),
       stockRows: [...this.#stockRows.values()].flatMap((stockRow) => stockRow?.change() ?? []),
       returns: [...this.#returns.values()],
       adjustments: [...this.#adjustments.values()],
       transfers: [...this.#transfers.values()],
       completedHolds: this.#completedHolds,
+      records: this.#records,
     };
   }
+}
+
+function holdOf({ sku_id, order_detail_id, order_id, attempt, transaction }: Hold): Hold {
+  const hold = { sku_id, order_detail_id, order_id, attempt };
+  return transaction === undefined ? hold : { ...hold, transaction };
 }
 
 export function returnKeyText(key: FlowKey, return_id: string): string {

@@ -1,4 +1,4 @@
-import type { Operation } from '../operation.ts';
+import type { JointOperation, Operation, ShardOperation } from '../operation.ts';
 import type { OutcomeOf } from '../outcome.ts';
 import type { DeadlineMs, ShardIndex } from '../types.ts';
 
@@ -21,4 +21,23 @@ export interface StockEngine {
     operations: readonly O[],
     deadlineMs: DeadlineMs,
   ): Promise<readonly OutcomeOf<O>[]>;
+
+  /**
+   * The group of a shard. Shards of one group can commit together, because they are on one server; null: the shard
+   * commits alone.
+   */
+  groupOf(shard: ShardIndex): string | null;
+
+  /**
+   * Carries out the parts of one operation on several shards of one group: all of them, or none.
+   *
+   * @param parts at least one; one for each shard, all of the same kind and the same order
+   * @returns one outcome for all parts. Its lines are those of the first part, then those of the second, and so on. A
+   *   refusal names the refused lines of all parts.
+   * @throws only on a programming error of its own
+   */
+  applyJointly<O extends JointOperation>(
+    parts: readonly ShardOperation<O>[],
+    deadlineMs: DeadlineMs,
+  ): Promise<OutcomeOf<O>>;
 }

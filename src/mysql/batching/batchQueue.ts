@@ -4,12 +4,23 @@ import type { OutcomeOf } from '../../core/outcome.ts';
 import type { Shard } from '../shard.ts';
 import { LINES_MAX } from './largestPacket.ts';
 
-/** One operation that is queued for its shard. */
-export interface QueuedOperation {
+/** The part of a queued operation that belongs to one shard. */
+export interface QueuedPart {
   readonly shard: Shard;
   readonly operation: BatchOperation;
+}
+
+/** One operation that is queued for its shards, which are on one server. */
+export interface QueuedOperation {
+  /** At least one, and mostly only one. All are applied, or none. */
+  readonly parts: readonly QueuedPart[];
   /** The stock rows that it needs, as `stockRowKeyText`. */
   readonly stockRows: readonly string[];
+  /**
+   * It decides or completes what other shards hold already. It enters above the bound and leaves first, because holds
+   * that nothing completes would fill the queue.
+   */
+  readonly isUrgent: boolean;
   readonly deadlineMs: DeadlineMs;
   resolve(outcome: OutcomeOf<BatchOperation>): void;
   reject(error: unknown): void;
@@ -21,6 +32,11 @@ export interface LockedRow {
   /** False if it is only known to have been in a batch that met a lock. */
   readonly isSure: boolean;
   readonly untilMs: DeadlineMs;
+  /**
+   * The class of operations that also need other rows: they lock this row first, without a wait, so that their other
+   * rows are not blocked meanwhile. Null: this is that class.
+   */
+  readonly withOthers: LockedRow | null;
 }
 
 /** The longest time that a stock row counts as locked. If it still is locked, the next batch meets the lock again. */
@@ -42,11 +58,11 @@ export type BatchClass = 'guessed' | 'looked up' | Shard | LockedRow;
 export class BatchQueue {
   #waiting: QueuedOperation[] = [];
   readonly #locked = new Map<string, LockedRow>();
-  readonly #canGuess: (operation: BatchOperation) => boolean;
+  readonly #canGuess: (parts: readonly QueuedPart[]) => boolean;
   readonly #linesMax: number;
 
   /** @param canGuess whether an operation may be decided without a read */
-  constructor(canGuess: (operation: BatchOperation) => boolean, linesMax = LINES_MAX) {
+  constructor(canGuess: (parts: readonly QueuedPart[]) => boolean, linesMax = LINES_MAX) {
     this.#canGuess = canGuess;
     this.#linesMax = linesMax;
   }
@@ -55,24 +71,33 @@ export class BatchQueue {
     return this.#waiting.length === 0;
   }
 
-  /** @returns false if the bound of operations that wait for the shard is reached */
+  /** @returns false if the bound of operations that wait for one of its shards is reached */
   add(queued: QueuedOperation): boolean {
-    if (!queued.shard.batchAdmission.enter()) return false;
-    this.#waiting.push(queued);
+    const { parts, isUrgent } = queued;
+    for (const [entered, { shard }] of parts.entries()) {
+      if (shard.batchAdmission.enter(isUrgent ? Infinity : 0)) continue;
+      for (const part of parts.slice(0, entered)) part.shard.batchAdmission.leave();
+      return false;
+    }
+    if (isUrgent) this.#waiting.unshift(queued);
+    else this.#waiting.push(queued);
     return true;
   }
 
   /** Puts operations back that were taken, before all others. The bound does not apply. */
   requeue(batch: readonly QueuedOperation[]): void {
     if (batch.length === 0) return;
-    for (const { shard } of batch) shard.batchAdmission.enter(Infinity);
+    for (const { parts } of batch) for (const { shard } of parts) shard.batchAdmission.enter(Infinity);
     this.#waiting = [...batch, ...this.#waiting];
   }
 
   lock(stockRows: Iterable<string>, isSure: boolean): void {
     const untilMs = performance.now() + LOCKED_MS;
     if (this.#locked.size > LOCKED_MAX) this.#locked.clear();
-    for (const stockRow of stockRows) this.#locked.set(stockRow, { stockRow, isSure, untilMs });
+    for (const stockRow of stockRows) {
+      const locked = { stockRow, isSure, untilMs };
+      this.#locked.set(stockRow, { ...locked, withOthers: { ...locked, withOthers: null } });
+    }
   }
 
   /** Removes marks: all marks of rows that were written, and of other rows only those that are not sure. */
@@ -87,6 +112,11 @@ export class BatchQueue {
     return this.#remove(({ deadlineMs }) => deadlineMs < latestMs);
   }
 
+  /** Removes operations over several shards one of which does not serve: it must not be written meanwhile. */
+  takeUnserved(): QueuedOperation[] {
+    return this.#remove(({ parts }) => parts.length > 1 && parts.some(({ shard }) => !shard.isServing));
+  }
+
   /** Removes operations with one of the rows that have too little time left. */
   takeWithRows(stockRows: ReadonlySet<string>, latestMs: DeadlineMs): QueuedOperation[] {
     return this.#remove(
@@ -98,7 +128,7 @@ export class BatchQueue {
     if (!this.#waiting.some(matches)) return [];
     const taken = this.#waiting.filter(matches);
     this.#waiting = this.#waiting.filter((queued) => !matches(queued));
-    for (const { shard } of taken) shard.batchAdmission.leave();
+    taken.forEach(leave);
     return taken;
   }
 
@@ -130,7 +160,7 @@ export class BatchQueue {
       batchClass = itsClass;
       taken.push(queued);
       lines += queued.stockRows.length;
-      queued.shard.batchAdmission.leave();
+      leave(queued);
     }
     this.#waiting = left;
     return { batch: taken, batchClass };
@@ -142,15 +172,19 @@ export class BatchQueue {
    */
   #uncertainRows(): ReadonlySet<string> {
     const uncertain = new Set<string>();
-    for (const { operation, stockRows } of this.#waiting)
-      if (!this.#canGuess(operation)) for (const stockRow of stockRows) uncertain.add(stockRow);
+    for (const { parts, stockRows } of this.#waiting)
+      if (!this.#canGuess(parts)) for (const stockRow of stockRows) uncertain.add(stockRow);
     return uncertain;
   }
 
-  #classOf({ shard, stockRows }: QueuedOperation, uncertain: ReadonlySet<string>): BatchClass {
-    if (!shard.isServing) return shard;
+  #classOf({ parts, stockRows }: QueuedOperation, uncertain: ReadonlySet<string>): BatchClass {
+    const [only] = parts;
+    if (parts.length === 1 && only !== undefined && !only.shard.isServing) return only.shard;
     const locked = this.#locked.size === 0 ? undefined : this.#lockedOf(stockRows);
-    if (locked !== undefined) return locked;
+    if (locked !== undefined) {
+      const isAlone = stockRows.every((stockRow) => stockRow === locked.stockRow);
+      return isAlone || locked.withOthers === null ? locked : locked.withOthers;
+    }
     return uncertain.size > 0 && stockRows.some((stockRow) => uncertain.has(stockRow)) ? 'looked up' : 'guessed';
   }
 
@@ -163,4 +197,8 @@ export class BatchQueue {
     }
     return undefined;
   }
+}
+
+function leave({ parts }: QueuedOperation): void {
+  for (const { shard } of parts) shard.batchAdmission.leave();
 }

@@ -9,9 +9,8 @@ import type { Decisions } from './batch.ts';
 import type { Hints } from './hints.ts';
 import { HoldFinder } from './holdFinder.ts';
 import type { ShortOperation } from './holdFinder.ts';
-import { splitByShard } from './shardOperations.ts';
-import type { ShardOperations } from './shardOperations.ts';
-import type { BatchQueue, QueuedOperation } from './batchQueue.ts';
+import { shardsOf, splitByShard } from './shardOperations.ts';
+import type { BatchQueue, LockedRow, QueuedOperation } from './batchQueue.ts';
 import { resolveInDoubtBatch } from './resolveInDoubt.ts';
 import { findLockConflicts } from './findLockConflicts.ts';
 import { errorText } from '../../core/text/errorText.ts';
@@ -30,9 +29,8 @@ interface Resolution {
 }
 
 interface Answers {
-  readonly part: ShardOperations;
   readonly resolutions: readonly Resolution[];
-  readonly lacking: readonly ShortOperation[];
+  readonly short: readonly ShortOperation[];
 }
 
 /** Sends batches and resolves each operation in them. Operations that must be decided again go back to the queue. */
@@ -49,73 +47,70 @@ export class BatchSender {
     this.#whenPutBack = whenPutBack;
   }
 
-  /** @param whenAnswered is called when the batch has been written, before its operations are resolved */
-  async send(batch: readonly QueuedOperation[], whenAnswered: () => void): Promise<void> {
-    const parts = splitByShard(batch);
-    const [first] = parts;
+  /**
+   * @param locked the row that all operations of the batch name beside others, if another transaction had it locked
+   * @param whenAnswered is called when the batch has been written, before its operations are resolved
+   */
+  async send(batch: readonly QueuedOperation[], locked: LockedRow | null, whenAnswered: () => void): Promise<void> {
+    const shards = shardsOf(batch);
+    const [first] = shards;
     if (first === undefined) return;
-    const questions = parts.map(({ shard, batch: ofShard }) => ({
-      schema: shard.schema,
-      operations: ofShard.map(({ operation }) => operation),
-    }));
+    const schemas = shards.map(({ schema }) => schema);
+    const lockedRow = locked?.stockRow ?? null;
     // Each operation must be answered by its deadline, so the earliest deadline sets the end.
     const endMs = Math.min(
       performance.now() + BATCH_MS,
       ...batch.map(({ deadlineMs }) => deadlineMs - IN_DOUBT_READ_MS),
     );
     try {
-      const decisions = await first.shard.pool.lend(endMs - WORK_MS / 2, (connection) =>
-        runBatch(connection, first.shard.clock, questions, this.#hints, endMs),
+      const decisions = await first.pool.lend(endMs - WORK_MS / 2, (connection) =>
+        runBatch(connection, first.clock, { schemas, entries: batch, lockedRow }, this.#hints, endMs),
       );
-      const answers = parts.map((part, index) => this.#sort(part, decisions[index] ?? []));
+      const { resolutions, short } = this.#sort(batch, decisions);
       // The next batch leaves before this one's operations are resolved: the server works while answers are written.
       whenAnswered();
-      for (const { resolutions } of answers) for (const { queued, outcome } of resolutions) queued.resolve(outcome);
-      await Promise.all(answers.map((answer) => this.#nameHolders(answer)));
+      for (const { queued, outcome } of resolutions) queued.resolve(outcome);
+      await this.#nameHolders(short);
     } catch (error) {
-      if (error instanceof BatchUnanswered)
-        await Promise.all(
-          parts.map(({ shard, batch: ofShard }, index) =>
-            resolveInDoubtBatch(shard, ofShard, error.intended[index] ?? [], error),
-          ),
-        );
+      if (error instanceof BatchUnanswered) await resolveInDoubtBatch(batch, error);
+      else if (lockedRow !== null && isLocked(error)) answerNotDone(batch, errorText(error));
       else if (error instanceof ServerError && error.number === SERVER_ERROR.lockWaitTimeout)
-        await this.#handleLocks(parts, batch, error);
+        await this.#handleLocks(batch, error);
       else if (hadNoEffect(error)) answerNotDone(batch, errorText(error));
       else throw error;
     }
   }
 
   /** Puts operations that must be decided again back at once, before any that came later. @returns the others */
-  #sort(part: ShardOperations, decisions: Decisions): Answers {
+  #sort(batch: readonly QueuedOperation[], decisions: Decisions): Answers {
     const again: QueuedOperation[] = [];
     const resolutions: Resolution[] = [];
     const short: ShortOperation[] = [];
-    part.batch.forEach((queued, index) => {
+    batch.forEach((queued, index) => {
       const decision = decisions[index] ?? DEFERRED;
       if (decision.is === 'undecidable') return queued.reject(decision.error);
-      this.#hints.storeDecision(queued.operation, decision);
+      this.#hints.storeDecision(queued.parts, decision);
       // An operation that only reads does not meet a lock.
-      this.#queue.unlock(queued.stockRows, isWritten(decision));
+      this.#queue.unlock(queued.stockRows, !isTrial(queued) && isWritten(decision));
       if (decision.is === 'deferred') again.push(queued);
       else if (decision.is === 'lacking') short.push({ queued, sku_ids: decision.sku_ids });
       else resolutions.push({ queued, outcome: decision });
     });
     this.#queue.requeue(again);
-    return { part, resolutions, lacking: short };
+    return { resolutions, short };
   }
 
-  async #nameHolders({ part: { shard }, lacking }: Answers): Promise<void> {
-    if (lacking.length === 0) return;
+  async #nameHolders(short: readonly ShortOperation[]): Promise<void> {
+    if (short.length === 0) return;
     try {
-      const again = await this.#holders.answerWithHolds(shard, lacking);
+      const again = await this.#holders.answerWithHolds(short);
       if (again.length === 0) return;
       this.#queue.requeue(again);
       this.#whenPutBack();
     } catch (error) {
       if (!hadNoEffect(error)) throw error;
       answerNotDone(
-        lacking.map(({ queued }) => queued),
+        short.map(({ queued }) => queued),
         errorText(error),
       );
     }
@@ -127,12 +122,8 @@ export class BatchSender {
    * with the locked stock row, in the batch or in the queue, is also answered `not_done` if too little time is left to
    * receive another lock error: it would end as in-doubt.
    */
-  async #handleLocks(
-    parts: readonly ShardOperations[],
-    batch: readonly QueuedOperation[],
-    { message }: ServerError,
-  ): Promise<void> {
-    const { stockRows, withLockedIds } = await findLockConflicts(parts);
+  async #handleLocks(batch: readonly QueuedOperation[], { message }: ServerError): Promise<void> {
+    const { stockRows, withLockedIds } = await findLockConflicts(splitByShard(batch));
     const namedRows = new Set(batch.flatMap((queued) => queued.stockRows));
     const isFound = stockRows.length + withLockedIds.size > 0;
     // No locked stock row and no locked id: the lock is on a slot, or it is released. Each SKU is sent alone once.
@@ -151,6 +142,17 @@ export class BatchSender {
 
 function answerNotDone(batch: Iterable<QueuedOperation>, reason: string): void {
   for (const queued of batch) queued.resolve({ is: 'not_done', reason });
+}
+
+function isTrial({ parts }: QueuedOperation): boolean {
+  return parts.some(({ operation }) => operation.kind === 'hold' && operation.isTrial === true);
+}
+
+function isLocked(error: unknown): boolean {
+  return (
+    error instanceof ServerError &&
+    (error.number === SERVER_ERROR.lockedNow || error.number === SERVER_ERROR.lockWaitTimeout)
+  );
 }
 
 /** Whether the shard has written something for the operation, which means that its rows were not locked. */

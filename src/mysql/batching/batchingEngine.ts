@@ -1,27 +1,35 @@
 import type { BatchOperation } from '../../core/ledger/decide.ts';
-import type { DeadlineMs, ShardIndex } from '../../core/types.ts';
-import type { Operation } from '../../core/operation.ts';
+import { flowKeyText } from '../../core/types.ts';
+import type { DeadlineMs, FlowKey, ShardIndex } from '../../core/types.ts';
+import type { JointOperation, Operation, ShardOperation } from '../../core/operation.ts';
 import type { OutcomeOf } from '../../core/outcome.ts';
 import type { StockEngine } from '../../core/ports/stockEngine.ts';
 import type { Shard } from '../shard.ts';
 import { TextbookEngine } from '../textbook/textbookEngine.ts';
 import { ServerWriter } from './serverWriter.ts';
 
+interface KnownShard {
+  readonly shard: Shard;
+  readonly server: string;
+  readonly writer: ServerWriter;
+}
+
 /**
  * Sends operations that arrive at the same time in one transaction per server and one round trip. Rare operations (to
  * open a SKU, to pause its sale) have transactions of their own.
  */
 export class BatchingEngine implements StockEngine {
-  readonly #shards: readonly { readonly shard: Shard; readonly writer: ServerWriter }[];
+  readonly #shards: readonly KnownShard[];
   readonly #single: TextbookEngine;
 
   /** @param linesMax the most lines in one batch */
   constructor(shards: readonly Shard[], linesMax?: number) {
     const writers = new Map<string, ServerWriter>();
     this.#shards = shards.map((shard) => {
-      const writer = writers.get(shard.server) ?? new ServerWriter(linesMax);
-      writers.set(shard.server, writer);
-      return { shard, writer };
+      const { server } = shard;
+      const writer = writers.get(server) ?? new ServerWriter(linesMax);
+      writers.set(server, writer);
+      return { shard, server, writer };
     });
     this.#single = new TextbookEngine(shards);
   }
@@ -40,13 +48,51 @@ export class BatchingEngine implements StockEngine {
     return outcomes as Promise<OutcomeOf<O>[]>;
   }
 
+  /** The shards of one server commit together. */
+  groupOf(shard: ShardIndex): string {
+    return this.#known(shard).server;
+  }
+
+  applyJointly<O extends JointOperation>(
+    parts: readonly ShardOperation<O>[],
+    deadlineMs: DeadlineMs,
+  ): Promise<OutcomeOf<O>> {
+    const known = parts.map(({ shard, operation }) => ({ ...this.#known(shard), operation }));
+    const [first] = known;
+    if (first === undefined || known.some(({ writer }) => writer !== first.writer))
+      return Promise.reject(new Error('the parts of an operation must lie on shards of one server'));
+    return first.writer.apply(known, deadlineMs).then((outcome) => withShards(parts, outcome) as OutcomeOf<O>);
+  }
+
+  #known(shard: ShardIndex): KnownShard {
+    const known = this.#shards[shard];
+    if (known === undefined) throw new RangeError(`there is no shard ${shard}`);
+    return known;
+  }
+
   #applyOne(shard: ShardIndex, operation: Operation, deadlineMs: DeadlineMs): Promise<OutcomeOf<Operation>> {
     if (!isBatchable(operation)) return this.#single.apply(shard, [operation], deadlineMs).then(firstOf);
     const known = this.#shards[shard];
     return known === undefined
       ? Promise.reject(new RangeError(`there is no shard ${shard}`))
-      : known.writer.apply(known.shard, operation, deadlineMs);
+      : known.writer.apply([{ shard: known.shard, operation }], deadlineMs);
   }
+}
+
+/** Names the shard of each blocking hold: the caller cannot know which part found it. */
+function withShards(
+  parts: readonly ShardOperation<JointOperation>[],
+  outcome: OutcomeOf<BatchOperation>,
+): OutcomeOf<BatchOperation> {
+  if (outcome.is !== 'pending') return outcome;
+  const shards = new Map(
+    parts.flatMap(({ shard, operation }) => operation.lines.map((line) => [flowKeyText(line), shard] as const)),
+  );
+  const shardOf = (hold: FlowKey): { readonly shard?: ShardIndex } => {
+    const shard = shards.get(flowKeyText(hold));
+    return shard === undefined ? {} : { shard };
+  };
+  return { ...outcome, holds: outcome.holds.map((hold) => ({ ...shardOf(hold), ...hold })) };
 }
 
 function listOf<T>(one: T): T[] {

@@ -1,3 +1,4 @@
+import { stockRowKeysOf } from '../../core/operation.ts';
 import type { FlowKey } from '../../core/types.ts';
 import type { Connection } from '../connection/connection.ts';
 import { hadNoEffect } from '../connection/failures.ts';
@@ -19,7 +20,7 @@ export async function findLockConflicts(parts: readonly ShardOperations[]): Prom
   const found = await Promise.all(parts.map((part) => orElse(findConflictsOfPart(part), { stockRows: [], batch: [] })));
   return {
     stockRows: found.flatMap(({ stockRows }) => stockRows),
-    withLockedIds: new Set(found.flatMap(({ batch }) => batch)),
+    withLockedIds: new Set(found.flatMap(({ batch }) => batch.map(({ queued }) => queued))),
   };
 }
 
@@ -35,16 +36,16 @@ async function orElse<T>(finding: Promise<T>, instead: T): Promise<T> {
 
 interface LockedInPart {
   readonly stockRows: readonly string[];
-  readonly batch: readonly QueuedOperation[];
+  readonly batch: ShardOperations['batch'];
 }
 
 async function findConflictsOfPart({ shard, batch }: ShardOperations): Promise<LockedInPart> {
-  const untilMs = Math.min(performance.now() + WORK_MS, ...batch.map(({ deadlineMs }) => deadlineMs));
+  const untilMs = Math.min(performance.now() + WORK_MS, ...batch.map(({ queued }) => queued.deadlineMs));
   const lend = <T>(work: (connection: Connection) => Promise<T>): Promise<T> => shard.pool.lend(untilMs, work);
   const stockRows = await lend((connection) =>
-    findLocked(connection, [...new Set(batch.flatMap((queued) => queued.stockRows))], untilMs),
+    findLocked(connection, [...new Set(batch.flatMap(({ operation }) => stockRowKeysOf(operation)))], untilMs),
   );
-  const lockedOf = async (some: readonly QueuedOperation[]): Promise<readonly QueuedOperation[]> => {
+  const lockedOf = async (some: ShardOperations['batch']): Promise<ShardOperations['batch']> => {
     const keys = some.flatMap(keysOf);
     if (keys.length === 0 || !(await lend((connection) => isAnyLocked(connection, keys, untilMs)))) return [];
     if (some.length === 1) return some;
@@ -54,7 +55,7 @@ async function findConflictsOfPart({ shard, batch }: ShardOperations): Promise<L
   return { stockRows, batch: await orElse(lockedOf(batch), []) };
 }
 
-function keysOf({ operation }: QueuedOperation): readonly FlowKey[] {
+function keysOf({ operation }: ShardOperations['batch'][number]): readonly FlowKey[] {
   if ('lines' in operation) return operation.lines;
   return operation.kind === 'return' ? [operation] : [];
 }

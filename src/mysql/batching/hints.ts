@@ -2,7 +2,7 @@ import type { BatchOperation, Decision } from '../../core/ledger/decide.ts';
 import type { LedgerRows } from '../../core/ledger/ledger.ts';
 import { stockRowKeyText } from '../../core/types.ts';
 import type { LineWithRow } from '../../core/operation.ts';
-import type { WrongShard } from '../../core/outcome.ts';
+import type { DeductedLine, WrongShard } from '../../core/outcome.ts';
 import { SeenKeys } from './seenKeys.ts';
 
 /** The most stock rows whose units are remembered; above it, all are forgotten. */
@@ -23,9 +23,22 @@ export class Hints {
   readonly #leaved = new Map<string, number>();
   readonly #seen = new SeenKeys();
 
-  requiredReadOf(operation: BatchOperation): RequiredRead {
+  /** The read that an operation needs. @param parts its part on each shard */
+  requiredReadOf(parts: readonly { readonly operation: BatchOperation }[]): RequiredRead {
+    let required: RequiredRead = 'nothing';
+    for (const { operation } of parts) {
+      const ofPart = this.#requiredReadOf(operation);
+      if (ofPart === 'all') return 'all';
+      if (ofPart === 'ids') required = 'ids';
+    }
+    return required;
+  }
+
+  #requiredReadOf(operation: BatchOperation): RequiredRead {
+    if (this.#undecided.has(operation)) return 'all';
+    if (operation.kind === 'settle' && operation.isHeld === true) return 'nothing';
     // Returns and similar operations depend on existing flows, and those are never kept here.
-    if ((operation.kind !== 'deduct' && operation.kind !== 'hold') || this.#undecided.has(operation)) return 'all';
+    if ((operation.kind !== 'deduct' && operation.kind !== 'hold') || isTrial(operation)) return 'all';
     let doubt: RequiredRead = 'nothing';
     for (const line of operation.lines) {
       if ((this.#leaved.get(keyOf(line)) ?? 0) < line.quantity) return 'all';
@@ -42,23 +55,36 @@ export class Hints {
       if (row !== null) this.#leaved.set(key, row.isOnSale && row.isOpen && row.isSellable ? row.leaved_amount : 0);
   }
 
-  /** Stores what was decided and written. */
-  storeDecision(operation: BatchOperation, decision: Decision | WrongShard): void {
-    if (decision.is === 'deferred') this.#undecided.add(operation);
+  /** Stores what was decided and written. @param parts the part of the operation on each shard */
+  storeDecision(parts: readonly { readonly operation: BatchOperation }[], decision: Decision | WrongShard): void {
+    if (decision.is === 'deferred') for (const { operation } of parts) this.#undecided.add(operation);
     else if (decision.is === 'deducted' || decision.is === 'held') {
-      decision.lines.forEach((line, place) => {
-        this.#seen.add(line);
-        if (line.replayed) return;
-        const key = keyOf('lines' in operation ? (operation.lines[place] ?? line) : line);
-        const leaved = this.#leaved.get(key);
-        if (leaved !== undefined) this.#leaved.set(key, leaved - line.quantity);
-      });
-    } else if (operation.kind === 'cancel' && decision.is === 'applied') {
-      for (const line of operation.lines) this.#seen.add(line);
+      let first = 0;
+      for (const { operation } of parts) {
+        if (isTrial(operation)) return;
+        const lines = 'lines' in operation ? operation.lines : [];
+        lines.forEach((line, place) => this.#storeLine(line, decision.lines[first + place]));
+        first += lines.length;
+      }
+    } else if (decision.is === 'applied') {
+      for (const { operation } of parts)
+        if (operation.kind === 'cancel') for (const line of operation.lines) this.#seen.add(line);
     }
+  }
+
+  #storeLine(line: Pick<LineWithRow, 'sku_id' | 'order_detail_id' | 'row'>, answered: DeductedLine | undefined): void {
+    this.#seen.add(line);
+    if (answered === undefined || answered.replayed) return;
+    const key = keyOf(line);
+    const leaved = this.#leaved.get(key);
+    if (leaved !== undefined) this.#leaved.set(key, leaved - answered.quantity);
   }
 }
 
 function keyOf({ sku_id, row }: Pick<LineWithRow, 'sku_id' | 'row'>): string {
   return row === undefined ? sku_id : stockRowKeyText(sku_id, row.sub_row);
+}
+
+function isTrial(operation: BatchOperation): boolean {
+  return operation.kind === 'hold' && operation.isTrial === true;
 }

@@ -30,9 +30,10 @@ export const LARGEST_PACKET_BYTES = Math.max(LINES_MAX, LINES_LIMIT) * LINE_BYTE
 /** The longest rows of all kinds. One line of a batch never writes more: no operation writes rows of all kinds. */
 export function longestLine(letter = 's'): WriteSet {
   const sku_id = id(letter);
+  const transaction = { transaction_id: 'f'.repeat(32), coordinator: SHARD_MAX };
   const flow = (order: string): LedgerFlow => ({
     ...{ sku_id, order_detail_id: id('d'), order_id: id(order), attempt: ATTEMPT_MAX, quantity: QUANTITY_LIMIT },
-    ...{ returned: QUANTITY_LIMIT, status: 'pending', sub_row: SUB_ROWS_LIMIT, moved_to: null },
+    ...{ returned: QUANTITY_LIMIT, status: 'pending', sub_row: SUB_ROWS_LIMIT, moved_to: null, transaction },
   });
   const place = { shard: SHARD_MAX, sub_row: SUB_ROWS_LIMIT };
   const transfer = { sku_id, transfer_id: 'f'.repeat(32), amount: STOCK_LIMIT, from: place, to: place };
@@ -49,7 +50,16 @@ export function longestLine(letter = 's'): WriteSet {
     returns: [{ sku_id, order_detail_id: id('d'), return_id: id('r'), quantity: QUANTITY_LIMIT }],
     adjustments: [{ sku_id, adjustment_id: id('a'), delta: -STOCK_LIMIT, reason: REASON }],
     transfers,
-    completedHolds: [{ sku_id, order_detail_id: id('d'), order_id: id('o'), attempt: ATTEMPT_MAX }],
+    completedHolds: [{ sku_id, order_detail_id: id('d'), order_id: id('o'), attempt: ATTEMPT_MAX, transaction }],
+    records: [
+      {
+        ...transaction,
+        ...{
+          order_id: id('o'),
+          lines: [{ sku_id, order_detail_id: id('d'), quantity: QUANTITY_LIMIT, shard: SHARD_MAX }],
+        },
+      },
+    ],
   };
 }
 

@@ -2,18 +2,19 @@ import { stockRowKeysOf } from '../../core/operation.ts';
 import type { BatchOperation } from '../../core/ledger/decide.ts';
 import type { DeadlineMs } from '../../core/types.ts';
 import type { OutcomeOf } from '../../core/outcome.ts';
-import type { Shard } from '../shard.ts';
 import { WORK_MS } from '../connection/transaction.ts';
 import { BatchSender } from './batchSender.ts';
 import { Hints } from './hints.ts';
 import { BatchQueue } from './batchQueue.ts';
-import type { BatchClass, QueuedOperation } from './batchQueue.ts';
+import type { BatchClass, LockedRow, QueuedOperation, QueuedPart } from './batchQueue.ts';
 
 /** A batch that takes longer may be waiting for a lock. Batches with other SKUs may then overtake it. */
 const LATE_MS = 100;
 const BATCHES_MAX = 6;
 /** How often the queue is checked while operations wait and no batch starts or ends. */
 const WATCH_MS = 100;
+/** Completions leave with the next batch. Without one, they leave by themselves after this time. */
+const COMPLETION_WAIT_MS = 5;
 
 const NO_BATCH = { batch: [], batchClass: 'looked up' } as const;
 
@@ -38,28 +39,39 @@ export class ServerWriter {
   readonly #sender: BatchSender;
   readonly #sentBatches = new Set<SentBatch>();
   #watch: NodeJS.Timeout | null = null;
+  #completions: NodeJS.Timeout | null = null;
   #isScheduled = false;
 
   /** @param linesMax the most lines in one batch */
   constructor(linesMax?: number) {
-    this.#queue = new BatchQueue((operation) => this.#hints.requiredReadOf(operation) === 'nothing', linesMax);
+    this.#queue = new BatchQueue((parts) => this.#hints.requiredReadOf(parts) === 'nothing', linesMax);
     this.#sender = new BatchSender(this.#queue, this.#hints, () => this.#schedule());
   }
 
-  /** Sends an operation together with others. It rejects only on a fault of its own. */
-  apply(shard: Shard, operation: BatchOperation, deadlineMs: DeadlineMs): Promise<OutcomeOf<BatchOperation>> {
+  /**
+   * Sends an operation together with others. It rejects only on a fault of its own.
+   *
+   * @param parts its part on each shard; at least one
+   */
+  apply(parts: readonly QueuedPart[], deadlineMs: DeadlineMs): Promise<OutcomeOf<BatchOperation>> {
     return new Promise((resolve, reject) => {
-      const entered = this.#queue.add({
-        shard,
-        operation,
-        stockRows: stockRowKeysOf(operation),
-        deadlineMs,
-        resolve,
-        reject,
-      });
-      if (entered) this.#schedule();
-      else resolve({ is: 'not_done', reason: 'too many requests wait for this shard' });
+      const [first] = parts;
+      const isCompletion = first?.operation.kind === 'settle';
+      const isUrgent = isCompletion || parts.some(({ operation }) => isDecision(operation));
+      const stockRows = parts.flatMap(({ operation }) => stockRowKeysOf(operation));
+      const queued = { parts, stockRows, isUrgent, deadlineMs, resolve, reject };
+      if (!this.#queue.add(queued)) resolve({ is: 'not_done', reason: 'too many requests wait for this shard' });
+      else if (isCompletion) this.#scheduleCompletions();
+      else this.#schedule();
     });
+  }
+
+  /** Nobody waits for a completion, so it starts no batch while others may. */
+  #scheduleCompletions(): void {
+    this.#completions ??= setTimeout(() => {
+      this.#completions = null;
+      this.#sendBatches();
+    }, COMPLETION_WAIT_MS);
   }
 
   /** Starts batches after the sockets have been read, so that the requests read there are in the same batch. */
@@ -75,6 +87,8 @@ export class ServerWriter {
   #sendBatches(): void {
     for (const queued of this.#queue.takeExpired(performance.now() + WORK_MS))
       queued.resolve({ is: 'not_done', reason: 'the deadline passed before work began' });
+    for (const queued of this.#queue.takeUnserved())
+      queued.resolve({ is: 'not_done', reason: 'a shard of the operation does not serve' });
     while (this.#sentBatches.size < BATCHES_MAX) {
       const { batch, batchClass } = this.#takeNext();
       if (batch.length === 0) break;
@@ -122,7 +136,7 @@ export class ServerWriter {
     };
     this.#sentBatches.add(sent);
     try {
-      await this.#sender.send(batch, () => this.#finish(sent));
+      await this.#sender.send(batch, lockedRowOf(batchClass), () => this.#finish(sent));
     } catch (error) {
       for (const queued of batch) queued.reject(error);
     } finally {
@@ -134,4 +148,15 @@ export class ServerWriter {
     clearTimeout(sent.timer);
     if (this.#sentBatches.delete(sent)) this.#sendBatches();
   }
+}
+
+function isDecision(operation: BatchOperation): boolean {
+  return operation.kind === 'deduct' && operation.isDecision === true;
+}
+
+/** The row of a class of operations that name a locked row beside others. */
+function lockedRowOf(batchClass: BatchClass): LockedRow | null {
+  return typeof batchClass === 'object' && 'withOthers' in batchClass && batchClass.withOthers === null
+    ? batchClass
+    : null;
 }

@@ -1,7 +1,7 @@
 import { flowKeyText } from '../../core/types.ts';
 import type { DeadlineMs, ShardIndex } from '../../core/types.ts';
 import { namesSubRow, skusOf } from '../../core/operation.ts';
-import type { Operation, Receive, Send } from '../../core/operation.ts';
+import type { JointOperation, Operation, Receive, Send, ShardOperation } from '../../core/operation.ts';
 import type { OutcomeOf } from '../../core/outcome.ts';
 import type { StockEngine } from '../../core/ports/stockEngine.ts';
 import { Unavailable } from '../connection/failures.ts';
@@ -26,7 +26,7 @@ type Plain = Exclude<Operation, Send | Receive>;
 /**
  * The article's scheme, done with care: one local transaction per request, in plain round trips: the slot, the flow,
  * the stock, COMMIT. Every other engine was made from it, and every benchmark is compared with it. It handles SKUs with
- * one row. Operations on a SKU that is or was split go to another engine.
+ * one row. Operations on a SKU that is or was split, and completions of transactions, go to another engine.
  */
 export class TextbookEngine implements StockEngine {
   readonly #shards: readonly Shard[];
@@ -54,10 +54,23 @@ export class TextbookEngine implements StockEngine {
       }),
     );
   }
+
+  /** Each shard commits alone, so an order over several shards is a cart with attempts. */
+  groupOf(_shard: ShardIndex): null {
+    return null;
+  }
+
+  applyJointly<O extends JointOperation>(
+    _parts: readonly ShardOperation<O>[],
+    _deadlineMs: DeadlineMs,
+  ): Promise<OutcomeOf<O>> {
+    return Promise.reject(new Error('the shards of this engine commit alone'));
+  }
 }
 
 function isPlain(operation: Operation): operation is Plain {
-  return operation.kind !== 'send' && operation.kind !== 'receive' && !namesSubRow(operation);
+  const hasTransaction = 'transaction' in operation && operation.transaction !== undefined;
+  return operation.kind !== 'send' && operation.kind !== 'receive' && !hasTransaction && !namesSubRow(operation);
 }
 
 /** Enters the gates of the operation, ids before SKUs, and carries it out. */

@@ -1,8 +1,8 @@
 import type { Line } from '../../core/types.ts';
 import type { QuotaShares } from '../admission/quotaCounter.ts';
 
-/** The part of the cart admissions that one order may use: more copies of an order would only wait for its record. */
-const ORDER_SHARE = 1 / 16;
+/** The part of the cart admissions that one order may use: one, because copies of an order would wait for each other. */
+const ORDER_SHARE = 0;
 /** The part of the cart admissions that one SKU may use, so that a locked SKU leaves the rest to other carts. */
 const SKU_SHARE = 1 / 2;
 

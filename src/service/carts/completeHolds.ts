@@ -3,8 +3,8 @@ import { flowKeyText } from '../../core/types.ts';
 import type { CartKey, DeadlineMs, FoundHold, Line, ShardIndex, CommitDecision } from '../../core/types.ts';
 import type { NotDone, BlockedByHolds, OutcomeInDoubt } from '../../core/outcome.ts';
 import type { FoundCartState } from '../../core/ports/cartRecords.ts';
-import { applyOperation } from '../orders/applyOperation.ts';
-import { byShard, EXISTING_IDS_ONLY } from '../routing/lineRouter.ts';
+import { applyByGroup } from '../orders/applyByGroup.ts';
+import { EXISTING_IDS_ONLY } from '../routing/lineRouter.ts';
 import type { RoutedToShard } from '../routing/lineRouter.ts';
 import type { ServicePorts } from '../servicePorts.ts';
 import type { HoldCompletion } from './holdCompletion.ts';
@@ -16,7 +16,7 @@ const HOLDS_RESOLVED_MAX = 8;
 const RESOLVE_MS = 3_000;
 
 /** The dependencies of completing holds. */
-export type HoldPorts = Pick<ServicePorts, 'routing' | 'engine' | 'carts' | 'holdCompletion'>;
+export type HoldPorts = Pick<ServicePorts, 'routing' | 'engine' | 'carts' | 'records' | 'holdCompletion'>;
 
 /**
  * Does work that holds of carts may block. A blocking hold is completed by the record of its cart, and the work is done
@@ -97,40 +97,48 @@ async function completeHoldsOf(
   return (await completeCart(ports, first, lines, judged.state, deadlineMs)) ? 'settled' : 'unreachable';
 }
 
-/** Reads the state of a cart from its record, on the shard of its order. */
+/** Reads the state of a cart from its record: on its coordinator, or on the shard of its order. */
 export function readCartState(
   ports: HoldPorts,
   cart: CartKey,
   deadlineMs: DeadlineMs,
 ): Promise<FoundCartState | NotDone | OutcomeInDoubt> {
+  if (cart.transaction !== undefined) return ports.records.resolve(cart.transaction, cart.order_id, deadlineMs);
   return ports.routing.onOwners<FoundCartState | NotDone | OutcomeInDoubt>((map) =>
     ports.carts.resolve(map.shardOf(cart.order_id), cart, deadlineMs),
   );
 }
 
-/** Completes the lines of a cart where they are held. @returns whether the completion succeeded on all these shards */
+/**
+ * Completes the lines of a cart where they are held.
+ *
+ * @param isHeld the caller holds these lines itself, so they need not be read
+ * @returns whether the completion succeeded on all these shards
+ */
 export async function completeCart(
   ports: HoldPorts,
-  { order_id, attempt }: CartKey,
+  { order_id, attempt, transaction }: CartKey,
   lines: readonly RoutedToShard<Line>[],
   decision: CommitDecision,
   deadlineMs: DeadlineMs,
+  isHeld = false,
 ): Promise<boolean> {
+  const completion = {
+    ...({ kind: 'settle', order_id, attempt, decision } as const),
+    ...(transaction === undefined ? {} : { transaction }),
+    ...(isHeld ? ({ isHeld } as const) : {}),
+  };
   const completed = await ports.routing.onOwners<{ is: 'settled' } | { is: 'not_done'; reason: string }>(
     async (map) => {
       // A line on another shard than the owner of its slot belongs to a present or former row of a split SKU.
       const routed = lines.map((line) =>
         line.row === undefined && line.shard !== map.shardOf(line.sku_id) ? { ...line, row: EXISTING_IDS_ONLY } : line,
       );
-      const outcomes = await Promise.all(
-        [...byShard(routed)].map(([shard, ofShard]) =>
-          applyOperation(
-            ports.engine,
-            shard,
-            { kind: 'settle', order_id, attempt, decision, lines: ofShard },
-            deadlineMs,
-          ),
-        ),
+      const outcomes = await applyByGroup(
+        ports.engine,
+        routed,
+        (ofShard) => ({ ...completion, lines: ofShard }),
+        deadlineMs,
       );
       if (outcomes.some(({ is }) => is === 'not_mine')) return { is: 'not_mine' };
       return outcomes.every(({ is }) => is === 'applied')
@@ -163,7 +171,7 @@ function isPending(outcome: { readonly is: string }): outcome is BlockedByHolds 
 export function groupByCart<H extends CartKey>(holds: readonly H[]): Map<string, H[]> {
   const groups = new Map<string, H[]>();
   for (const hold of holds) {
-    const key = `${hold.order_id}\0${hold.attempt}`;
+    const key = `${hold.order_id}\0${hold.attempt}\0${hold.transaction?.transaction_id ?? ''}`;
     groups.set(key, [...(groups.get(key) ?? []), hold]);
   }
   return groups;

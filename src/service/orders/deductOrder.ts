@@ -9,7 +9,8 @@ import { applyWithTransfers } from '../hot/applyWithTransfers.ts';
 import { byShard, isMisrouted, withRouting } from '../routing/lineRouter.ts';
 import type { RoutedToShard } from '../routing/lineRouter.ts';
 import type { ServicePorts } from '../servicePorts.ts';
-import { sellCart } from '../carts/sellCart.ts';
+import { applyJointlyOnce, sellOnShards } from '../carts/sellOnShards.ts';
+import type { OrderLine } from '../carts/orderParts.ts';
 
 export interface Order {
   readonly order_id: string;
@@ -26,14 +27,14 @@ export interface OrderAnswer {
 }
 
 /**
- * Takes the stock of all lines of an order, or of none: in one transaction when one shard has all lines, else as a
- * cart.
+ * Takes the stock of all lines of an order, or of none: in one local transaction when one server has all lines, else in a
+ * transaction over several servers.
  */
 export async function deductOrder(ports: ServicePorts, order: Order, deadlineMs: DeadlineMs): Promise<OrderAnswer> {
   // Refused lines and replays count too: the hot-key tracker counts requests.
   for (const { sku_id } of order.lines) ports.hotKeys.add(sku_id, 1);
   const only = onlyShardOf(ports, order.lines);
-  if (only === null) return deductWithRetries(ports, order, deadlineMs, null);
+  if (only === null) return deductOnShards(ports, order, deadlineMs);
   const outcome = await applyOnce(ports, order, only, deadlineMs);
   // This is nearly always the end. If not, nothing was done, and the slower path handles redirects and holds.
   if (isMisrouted(outcome)) return deductWithRetries(ports, order, deadlineMs, outcome);
@@ -42,6 +43,31 @@ export async function deductOrder(ports: ServicePorts, order: Order, deadlineMs:
     outcome,
     durable: only.isSplit ? isDurable(ports, order, [only.shard]) : ports.shards.isDurable(only.shard),
   };
+}
+
+async function deductOnShards(ports: ServicePorts, order: Order, deadlineMs: DeadlineMs): Promise<OrderAnswer> {
+  const lines = linesOnOneGroup(ports, order.lines);
+  if (lines === null) return deductWithRetries(ports, order, deadlineMs, null);
+  const outcome = await applyJointlyOnce(ports, order, lines, deadlineMs);
+  if (isMisrouted(outcome)) return deductWithRetries(ports, order, deadlineMs, outcome);
+  if (outcome.is === 'pending') return deductWithRetries(ports, order, deadlineMs, null);
+  const shards = lines.map(({ shard }) => shard);
+  return { outcome, durable: isDurable(ports, order, shards) };
+}
+
+/** The lines with their shards, if those are known without a read and commit together; else null. */
+function linesOnOneGroup(ports: ServicePorts, lines: readonly Line[]): readonly OrderLine[] | null {
+  let only: string | null = null;
+  const routed: OrderLine[] = [];
+  for (const line of lines) {
+    if (ports.hot.layouts.cached(line.sku_id) !== null) return null;
+    const shard = ports.routing.map.shardOf(line.sku_id);
+    const group = ports.engine.groupOf(shard);
+    if (group === null || (only !== null && group !== only)) return null;
+    only = group;
+    routed.push({ ...line, shard });
+  }
+  return routed;
 }
 
 interface OnlyShard {
@@ -105,9 +131,9 @@ async function deductWithRetries(
       if (only === undefined) throw new Error('an order has at least one line');
       shards = [only[0], ...others.map(([shard]) => shard)];
       if (others.length > 0) {
-        // The cart is decided on the shard of its record, so that shard counts too.
+        // A cart with attempts is decided on the shard of its order, so that shard counts too.
         shards = [...shards, ports.routing.map.shardOf(order.order_id)];
-        return sellCart(ports, order, deadlineMs);
+        return sellOnShards(ports, order, routed, deadlineMs);
       }
       const ended = await completeBlockingHolds<DeductOutcome>(ports, deadlineMs, deadlineMs, only[0], () =>
         applyAlone(ports, order, only, deadlineMs),

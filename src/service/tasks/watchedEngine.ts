@@ -1,5 +1,5 @@
 import type { DeadlineMs, ShardIndex } from '../../core/types.ts';
-import type { Operation } from '../../core/operation.ts';
+import type { JointOperation, Operation, ShardOperation } from '../../core/operation.ts';
 import type { OutcomeOf } from '../../core/outcome.ts';
 import type { StockEngine } from '../../core/ports/stockEngine.ts';
 
@@ -29,6 +29,21 @@ export class WatchedEngine implements StockEngine {
     return this.#engine.apply(shard, operations, deadlineMs).then((outcomes) => {
       for (let index = 0; index < outcomes.length; index += 1) this.#report(shard, operations[index], outcomes[index]);
       return outcomes;
+    });
+  }
+
+  groupOf(shard: ShardIndex): string | null {
+    return this.#engine.groupOf(shard);
+  }
+
+  applyJointly<O extends JointOperation>(
+    parts: readonly ShardOperation<O>[],
+    deadlineMs: DeadlineMs,
+  ): Promise<OutcomeOf<O>> {
+    return this.#engine.applyJointly(parts, deadlineMs).then((outcome) => {
+      const [first] = parts;
+      if (first !== undefined) this.#report(first.shard, first.operation, outcome);
+      return outcome;
     });
   }
 

@@ -5,6 +5,7 @@ import type { OutcomeOf } from '../../../src/core/outcome.ts';
 import type { CartRecords } from '../../../src/core/ports/cartRecords.ts';
 import type { StockEngine } from '../../../src/core/ports/stockEngine.ts';
 import { CartStore } from '../../../src/mysql/carts/cartStore.ts';
+import { OrderRecordStore } from '../../../src/mysql/carts/orderRecordStore.ts';
 import type { Shard } from '../../../src/mysql/shard.ts';
 import { ShardReader } from '../../../src/mysql/shardReader.ts';
 import { BackgroundTasks } from '../../../src/service/tasks/backgroundTasks.ts';
@@ -55,6 +56,7 @@ export function openCartBench(
     engine,
     reader,
     carts,
+    records: new OrderRecordStore(shards),
     shards: reader,
     backgroundTasks,
     cartQueue: new AdmissionQueue(16, 1_000),

@@ -1,9 +1,9 @@
 import type { BatchOperation } from '../../../src/core/ledger/decide.ts';
 import { adjustmentKeyText, returnKeyText } from '../../../src/core/ledger/ledger.ts';
-import type { LedgerFlow, LedgerRows, WriteSet } from '../../../src/core/ledger/ledger.ts';
+import type { FlowChange, LedgerFlow, LedgerRows, WriteSet } from '../../../src/core/ledger/ledger.ts';
 import type { LedgerStockRow } from '../../../src/core/ledger/stockRowDraft.ts';
 import { flowKeyText, STOCK_LIMIT } from '../../../src/core/types.ts';
-import type { FlowKey } from '../../../src/core/types.ts';
+import type { CommitDecision, FlowKey } from '../../../src/core/types.ts';
 import type { Open, SetSale } from '../../../src/core/operation.ts';
 
 /** The tables of a shard in memory. They accept a write set on the same conditions as the procedure of a shard. */
@@ -50,6 +50,7 @@ export class BatchTables {
       adjustments: new Map<string, number | null>(),
       transfers: new Map<string, boolean>(),
       totals: new Map<string, bigint>(),
+      records: new Map<string, CommitDecision | null>(),
     };
     const readFlow = (key: FlowKey): void => {
       const text = flowKeyText(key);
@@ -77,7 +78,7 @@ export class BatchTables {
   /** @returns false when a row differs from the state that the writes assume; then nothing was written */
   write({ flows, stockRows, returns, adjustments }: WriteSet): boolean {
     const isAsAssumed =
-      flows.every(({ was, is }) => JSON.stringify(this.#flows.get(flowKeyText(is)) ?? null) === JSON.stringify(was)) &&
+      flows.every((change) => JSON.stringify(this.#flows.get(keyOf(change)) ?? null) === JSON.stringify(change.was)) &&
       returns.every((entry) => !this.#returns.has(returnKeyText(entry, entry.return_id))) &&
       adjustments.every((entry) => !this.#adjustments.has(adjustmentKeyText(entry.sku_id, entry.adjustment_id))) &&
       stockRows.every(({ sku_id, leavedMin, totalMax, mustBeOnSale }) => {
@@ -95,7 +96,10 @@ export class BatchTables {
     const isAbove = (sku_id: string): boolean => (totals.get(sku_id) ?? 0n) > BigInt(STOCK_LIMIT);
     if (adjustments.some(({ sku_id, delta }) => delta > 0 && isAbove(sku_id))) return false;
     for (const [sku_id, total] of totals) this.#totals.set(sku_id, total);
-    for (const { is } of flows) this.#flows.set(flowKeyText(is), is);
+    for (const change of flows) {
+      if (change.is === null) this.#flows.delete(keyOf(change));
+      else this.#flows.set(keyOf(change), change.is);
+    }
     for (const entry of returns) this.#returns.set(returnKeyText(entry, entry.return_id), entry.quantity);
     for (const entry of adjustments)
       this.#adjustments.set(adjustmentKeyText(entry.sku_id, entry.adjustment_id), entry.delta);
@@ -111,4 +115,10 @@ export class BatchTables {
       throw new Error(`the stock of ${sku_id} leaves its bounds`);
     this.#stockRows.set(sku_id, moved);
   }
+}
+
+function keyOf({ was, is }: FlowChange): string {
+  const flow = is ?? was;
+  if (flow === null) throw new Error('a change of a flow has neither the flow before nor the flow after it');
+  return flowKeyText(flow);
 }

@@ -6,11 +6,13 @@ import type {
   Cancel,
   Deduct,
   HoldLines,
+  JointOperation,
   Open,
   Operation,
   Return,
   SetSale,
   CompleteLines,
+  ShardOperation,
 } from '../../../src/core/operation.ts';
 import { refused, refusedLines } from '../../../src/core/outcome.ts';
 import type {
@@ -32,7 +34,7 @@ import type {
 import type { StockEngine } from '../../../src/core/ports/stockEngine.ts';
 import type { StockReader } from '../../../src/core/ports/stockReader.ts';
 import type { SlotMap } from '../../../src/core/slots.ts';
-import { idStatusOf } from '../../../src/core/idStatus.ts';
+import { idStatusOf, isOfCart } from '../../../src/core/idStatus.ts';
 import type { IdStatus } from '../../../src/core/idStatus.ts';
 import { conflictOf, holdOfFlow, newFlow, restOf, unitsOfLinesBySku } from './oracleFlows.ts';
 import { OracleStockRow } from './oracleStockRow.ts';
@@ -67,6 +69,24 @@ export class Oracle implements StockEngine, StockReader {
     return Promise.resolve(operations.map((operation) => this.#apply(shard, operation) as OutcomeOf<O>));
   }
 
+  groupOf(_shard: ShardIndex): string {
+    return 'oracle';
+  }
+
+  /** All lines are in one memory, so the parts are one operation with all their lines. */
+  applyJointly<O extends JointOperation>(
+    parts: readonly ShardOperation<O>[],
+    _deadlineMs: DeadlineMs,
+  ): Promise<OutcomeOf<O>> {
+    const [first] = parts;
+    if (first === undefined) throw new Error('an operation has at least one part');
+    if (parts.some(({ shard, operation }) => !this.#owns(shard, skusOf(operation))))
+      return Promise.resolve({ is: 'not_mine' } as OutcomeOf<O>);
+    const lines = parts.flatMap(({ operation }) => operation.lines as readonly Line[]);
+    const whole = { ...first.operation, lines } as JointOperation;
+    return Promise.resolve(this.#carryOut(whole) as OutcomeOf<O>);
+  }
+
   findFlows(shard: ShardIndex, keys: readonly FlowKey[], _deadlineMs: DeadlineMs): Promise<FoundFlows | ReadFailure> {
     if (
       !this.#owns(
@@ -91,7 +111,10 @@ export class Oracle implements StockEngine, StockReader {
   }
 
   #apply(shard: ShardIndex, operation: Operation): OutcomeOf<Operation> {
-    if (!this.#owns(shard, skusOf(operation))) return { is: 'not_mine' };
+    return this.#owns(shard, skusOf(operation)) ? this.#carryOut(operation) : { is: 'not_mine' };
+  }
+
+  #carryOut(operation: Operation): OutcomeOf<Operation> {
     switch (operation.kind) {
       case 'send':
       case 'receive':
@@ -121,7 +144,9 @@ export class Oracle implements StockEngine, StockReader {
   }
 
   #hold(operation: HoldLines): HoldOutcome {
-    const claimed = this.#claim(operation, operation.lines, 'pending');
+    const { order_id, attempt, transaction } = operation;
+    const cart = { order_id, attempt, ...(transaction === undefined ? {} : { transaction }) };
+    const claimed = this.#claim(cart, operation.lines, 'pending');
     return claimed.is === 'claimed' ? { is: 'held', lines: claimed.lines } : claimed;
   }
 
@@ -151,13 +176,13 @@ export class Oracle implements StockEngine, StockReader {
     return isShort ? { ...line, code: 'insufficient_stock', leaved_amount: row.leaved } : null;
   }
 
-  #take({ order_id, attempt }: CartKey, { line, idStatus }: Judged, status: 'deducted' | 'pending'): DeductedLine {
+  #take(cart: CartKey, { line, idStatus }: Judged, status: 'deducted' | 'pending'): DeductedLine {
     if (idStatus === 'replay') {
       const flow = this.#flow(line);
       return { ...line, replayed: flow?.status === 'deducted', returned: flow?.returned ?? 0 };
     }
     this.#row(line.sku_id).take(line.quantity, status === 'pending');
-    this.#keep({ ...newFlow(line), order_id, attempt, quantity: line.quantity, status });
+    this.#keep({ ...newFlow(line), ...cart, quantity: line.quantity, status });
     return { ...line, replayed: false, returned: 0 };
   }
 
@@ -173,8 +198,16 @@ export class Oracle implements StockEngine, StockReader {
   }
 
   /** @returns whether something changed */
-  #settleLine({ order_id, attempt, decision }: CompleteLines, line: Line): boolean {
+  #settleLine(operation: CompleteLines, line: Line): boolean {
+    const { order_id, attempt, decision } = operation;
     const flow = this.#flow(line);
+    if (operation.transaction !== undefined) {
+      if (flow?.status !== 'pending' || !isOfCart(flow, operation)) return false;
+      this.#row(flow.sku_id).settle(flow.quantity, decision);
+      if (decision === 'committed') this.#keep({ ...flow, status: 'deducted' });
+      else this.#flows.delete(flowKeyText(flow));
+      return true;
+    }
     if (flow === undefined) {
       if (decision === 'aborted')
         this.#keep({ ...newFlow(line), order_id, attempt, quantity: line.quantity, status: 'void' });

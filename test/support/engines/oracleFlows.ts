@@ -25,8 +25,9 @@ export function newFlow({ sku_id, order_detail_id }: FlowKey): Flow {
   };
 }
 
-export function holdOfFlow({ sku_id, order_detail_id, order_id, attempt }: Flow): Hold {
-  return { sku_id, order_detail_id, order_id, attempt };
+export function holdOfFlow({ sku_id, order_detail_id, order_id, attempt, transaction }: Flow): Hold {
+  const hold = { sku_id, order_detail_id, order_id, attempt };
+  return transaction === undefined ? hold : { ...hold, transaction };
 }
 
 /** The units of a flow that have not come back. Those of an undone hold have come back already. */

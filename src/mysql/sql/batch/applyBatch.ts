@@ -1,8 +1,11 @@
-import type { Direction, LedgerFlow, NewTransfer, WriteSet } from '../../../core/ledger/ledger.ts';
+import type { Direction, LedgerFlow, NewRecord, NewTransfer, WriteSet } from '../../../core/ledger/ledger.ts';
 import type { StockRowChange } from '../../../core/ledger/stockRowDraft.ts';
-import type { DeadlineMs } from '../../../core/types.ts';
+import type { DeadlineMs, WithTransaction } from '../../../core/types.ts';
 import type { Connection, SqlValue } from '../../connection/connection.ts';
-import { CommitUnanswered, isBeforeCommit } from '../../connection/failures.ts';
+import { CommitUnanswered, isBeforeCommit, ServerError } from '../../connection/failures.ts';
+import { stockRowOfKeyText } from '../../../core/types.ts';
+import { bytesOf } from '../text/bytes.ts';
+import { linesText } from '../carts/cartLines.ts';
 import { FLOW_STATUS } from '../flows/insertFlows.ts';
 import { hexOf, jsonOf } from '../text/json.ts';
 import type { JsonCell, SqlJson } from '../text/json.ts';
@@ -10,6 +13,13 @@ import { LOCK_ERROR_MS } from '../session/prepareSession.ts';
 import { quotedName } from '../text/quoted.ts';
 import { SkuCells } from './skuCells.ts';
 import { errorText } from '../../../core/text/errorText.ts';
+
+/** One question mark for each parameter of the procedure. */
+const MARKS = '?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?';
+
+/** The row is on one of the shards; on the others it is not found. */
+const LOCK_NOW = (schema: string): string =>
+  `SELECT 1 FROM ${schema}.stock FORCE INDEX (PRIMARY) WHERE sku_id = ? AND sub_row = ? FOR UPDATE NOWAIT`;
 
 /** The writes of a batch on one shard. */
 export interface ShardWrites {
@@ -19,30 +29,40 @@ export interface ShardWrites {
 
 /**
  * Writes all parts of a batch or none, in one round trip, and ends the transaction in both cases. The statements of a
- * shard are in `migrations/0010_moved_units.ts`. Each part asserts the deadline after its last lock, so only
+ * shard are in `migrations/0011_order_records.ts`. Each part asserts the deadline after its last lock, so only
  * COMMIT can be later: it waits behind a backup's lock of the server for `lock_wait_timeout` at most.
  *
  * @param parts at least one, in the same order in all batches, so that batches do not wait for each other in a circle
+ * @param lockedRow a stock row to lock first, without a wait, as `stockRowKeyText`; null: none
  * @throws ServerError when nothing was written, CommitUnanswered when the batch may have been written
  */
 export async function applyBatch(
   connection: Connection,
   parts: readonly ShardWrites[],
   deadlineMs: DeadlineMs,
+  lockedRow: string | null = null,
 ): Promise<void> {
-  const calls = parts.map(({ schema }) => `CALL ${quotedName(schema)}.apply_part_5(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
-  const before = ['START TRANSACTION', ...calls];
+  const calls = parts.map(({ schema }) => `CALL ${quotedName(schema)}.apply_part_6(${MARKS})`);
+  const locks = lockedRow === null ? [] : parts.map(({ schema }) => LOCK_NOW(quotedName(schema)));
+  const before = ['START TRANSACTION', ...locks, ...calls];
+  const key = lockedRow === null ? null : stockRowOfKeyText(lockedRow);
   try {
     await connection.script(
       [...before, 'COMMIT'],
-      parts.flatMap(({ values }) => values),
+      [...locks.flatMap(() => (key === null ? [] : [bytesOf(key.sku_id), key.sub_row])), ...parts.flatMap(valuesOf)],
       deadlineMs,
       LOCK_ERROR_MS,
     );
   } catch (error) {
+    // The procedure rolls back by itself. A statement before it leaves the transaction open.
+    if (locks.length > 0 && error instanceof ServerError) await connection.run('ROLLBACK', [], deadlineMs);
     if (isBeforeCommit(error, before.length)) throw error;
     throw new CommitUnanswered(errorText(error));
   }
+}
+
+function valuesOf({ values }: ShardWrites): readonly SqlValue[] {
+  return values;
 }
 
 /**
@@ -54,26 +74,44 @@ export async function applyBatch(
 export function partValues(deadline: string, sku_ids: Iterable<string>, writes: WriteSet): SqlValue[] {
   const added: JsonRow[] = [];
   const changed: JsonRow[] = [];
+  const undone: JsonRow[] = [];
   const held: JsonRow[] = [];
   const unheld: JsonRow[] = [];
   const cells = new SkuCells();
   for (const { was, is } of writes.flows) {
+    if (is === null) {
+      if (was !== null) undone.push([cells.of(was.sku_id).hex, hexOf(was.order_detail_id), ...undoneValues(was)]);
+      continue;
+    }
     const key = [cells.of(is.sku_id).hex, hexOf(is.order_detail_id)];
     const order_id = hexOf(is.order_id);
     if (was === null)
-      added.push([...key, order_id, is.quantity, is.attempt, FLOW_STATUS[is.status], is.returned, is.sub_row]);
+      added.push([
+        ...key,
+        order_id,
+        is.quantity,
+        is.attempt,
+        FLOW_STATUS[is.status],
+        is.returned,
+        is.sub_row,
+        ...transactionCells(is),
+      ]);
     else changed.push([...key, ...changeValues(was, is)]);
     if (is.status === 'pending' && (was?.status !== 'pending' || isOfAnother(was, is)))
-      held.push([...key, order_id, is.attempt]);
+      held.push([...key, order_id, is.attempt, ...transactionCells(is)]);
   }
   for (const hold of writes.completedHolds)
-    unheld.push([cells.of(hold.sku_id).hex, hexOf(hold.order_detail_id), hexOf(hold.order_id), hold.attempt]);
+    unheld.push([
+      ...[cells.of(hold.sku_id).hex, hexOf(hold.order_detail_id), hexOf(hold.order_id), hold.attempt],
+      ...transactionCells(hold),
+    ]);
   const slots = new Set<number>();
   for (const sku_id of sku_ids) slots.add(cells.of(sku_id).slot);
   return [
     Buffer.from(deadline, 'latin1'),
     slots.size === 0 ? null : jsonOf([...slots].sort((a, b) => a - b)),
-    ...[added, changed].map((rows) => sorted(rows, 2)),
+    ...[added, changed, undone].map((rows) => sorted(rows, 2)),
+    sorted(writes.records.map(recordValues), 1),
     sorted(
       writes.returns.map((entry) => [
         cells.of(entry.sku_id).hex,
@@ -113,12 +151,31 @@ function changeValues(was: LedgerFlow, is: LedgerFlow): JsonRow {
   return [
     ...[hexOf(was.order_id), was.attempt, was.quantity, was.returned, FLOW_STATUS[was.status]],
     ...[hexOf(is.order_id), is.attempt, is.quantity, is.returned, FLOW_STATUS[is.status], Number(isNew), is.sub_row],
+    ...[was.transaction?.transaction_id ?? null, ...transactionCells(is)],
   ];
+}
+
+function undoneValues({ quantity, transaction }: LedgerFlow): JsonRow {
+  return [quantity, transaction?.transaction_id ?? null];
+}
+
+function recordValues({ transaction_id, order_id, lines }: NewRecord): JsonRow {
+  return [transaction_id, hexOf(order_id), linesText(lines).toString('hex')];
+}
+
+const NO_TRANSACTION: JsonRow = [null, null];
+
+function transactionCells({ transaction }: WithTransaction): JsonRow {
+  return transaction === undefined ? NO_TRANSACTION : [transaction.transaction_id, transaction.coordinator];
 }
 
 /** An undone hold and the hold of the next attempt may be in one batch. */
 function isOfAnother(was: LedgerFlow, is: LedgerFlow): boolean {
-  return was.order_id !== is.order_id || was.attempt !== is.attempt;
+  return (
+    was.order_id !== is.order_id ||
+    was.attempt !== is.attempt ||
+    was.transaction?.transaction_id !== is.transaction?.transaction_id
+  );
 }
 
 /** The numbers of the words in the column's type. */

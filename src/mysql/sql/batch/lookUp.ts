@@ -3,30 +3,34 @@ import type { Direction, LedgerFlow, LedgerRows } from '../../../core/ledger/led
 import type { BatchOperation } from '../../../core/ledger/decide.ts';
 import type { LedgerStockRow } from '../../../core/ledger/stockRowDraft.ts';
 import { flowKeyText, stockRowKeyText } from '../../../core/types.ts';
-import type { DeadlineMs, FlowKey, Transfer } from '../../../core/types.ts';
+import type { CommitDecision, DeadlineMs, FlowKey, Transfer } from '../../../core/types.ts';
 import { stockRowKeysOf, skusOf } from '../../../core/operation.ts';
 import type { Adjust } from '../../../core/operation.ts';
 import type { Connection } from '../../connection/connection.ts';
 import type { Transaction } from '../../connection/transaction.ts';
 import { DIRECTION } from './applyBatch.ts';
 import { textOf } from '../text/bytes.ts';
+import { transactionOf } from '../carts/transactionColumns.ts';
 import { hexOf, jsonOf } from '../text/json.ts';
 import type { JsonCell, SqlJson } from '../text/json.ts';
-import { ADJUSTMENTS, FLOWS, STOCK_ROWS, TOTALS, TRANSFERS } from './lookUpStatements.ts';
+import { ADJUSTMENTS, FLOWS, RECORDS, STOCK_ROWS, TOTALS, TRANSFERS } from './lookUpStatements.ts';
 import { LOCK_ERROR_MS } from '../session/prepareSession.ts';
 import { quotedName } from '../text/quoted.ts';
 import { SkuCells } from './skuCells.ts';
 
-/** A flow, an adjustment, one end of a transfer, a SKU's total, or a SKU with one of its stock rows here, if any. */
+/** A flow, a record, an adjustment, one end of a transfer, a SKU's total, or a SKU with one of its stock rows here, if any. */
 interface Row {
   readonly item: number;
-  readonly kind: 'flow' | 'adjustment' | 'transfer' | 'total' | 'stock row';
+  readonly kind: 'flow' | 'record' | 'adjustment' | 'transfer' | 'total' | 'stock row';
   readonly order_id: Buffer;
   readonly attempt: number;
   readonly quantity: number;
   readonly returned: number;
-  readonly status: LedgerFlow['status'];
+  /** Of a record: its state. */
+  readonly status: LedgerFlow['status'] | CommitDecision;
   readonly moved_to: number | null;
+  readonly transaction_id: Buffer | null;
+  readonly coordinator: number | null;
   readonly units_returned: number | null;
   readonly delta: number;
   readonly is_mine: number;
@@ -90,6 +94,8 @@ export async function lookUp(
 /** The rows to read on one shard. */
 interface Wanted {
   readonly flows: readonly (FlowKey & { readonly return_id?: string })[];
+  /** Transaction ids of records. */
+  readonly records: readonly string[];
   readonly adjustments: readonly Adjust[];
   readonly transfers: readonly TransferEnd[];
   readonly sku_ids: readonly string[];
@@ -105,10 +111,14 @@ interface TransferEnd {
   readonly transfer: Transfer;
 }
 
-const NOTHING: Wanted = { flows: [], adjustments: [], transfers: [], sku_ids: [], restocked: [], stockRows: [] };
+const NOTHING: Wanted = {
+  ...{ flows: [], records: [], adjustments: [], transfers: [] },
+  ...{ sku_ids: [], restocked: [], stockRows: [] },
+};
 
 function wantedBy({ operations, idsOnly = [] }: RowsQuery): Wanted {
   const flows: Wanted['flows'][number][] = [];
+  const records: string[] = [];
   const adjustments: Adjust[] = [];
   const transfers: TransferEnd[] = [];
   const sku_ids = new Set<string>();
@@ -119,6 +129,8 @@ function wantedBy({ operations, idsOnly = [] }: RowsQuery): Wanted {
     else if (operation.kind === 'return') flows.push(operation);
     else if (operation.kind === 'adjust') adjustments.push(operation);
     else transfers.push({ direction: operation.kind === 'send' ? 'out' : 'in', transfer: operation });
+    if (operation.kind === 'deduct' && operation.record !== undefined && operation.transaction !== undefined)
+      records.push(operation.transaction.transaction_id);
     if ('credits' in operation)
       for (const transfer of operation.credits ?? []) transfers.push({ direction: 'in', transfer });
   };
@@ -129,7 +141,7 @@ function wantedBy({ operations, idsOnly = [] }: RowsQuery): Wanted {
     stockRows.push(...stockRowKeysOf(operation));
   }
   for (const operation of idsOnly) addIds(operation);
-  return { flows, adjustments, transfers, sku_ids: [...sku_ids], restocked: [...restocked], stockRows };
+  return { flows, records, adjustments, transfers, sku_ids: [...sku_ids], restocked: [...restocked], stockRows };
 }
 
 /**
@@ -137,17 +149,23 @@ function wantedBy({ operations, idsOnly = [] }: RowsQuery): Wanted {
  *
  * @param lock for the rows of ids
  */
-function textFor(schema: string, { flows, adjustments, transfers, sku_ids, restocked }: Wanted, lock: string): string {
-  const blocks = [
-    ...[...(flows.length > 0 ? [FLOWS] : []), ...(adjustments.length > 0 ? [ADJUSTMENTS] : [])],
-    ...[...(transfers.length > 0 ? [TRANSFERS] : []), ...(sku_ids.length > 0 ? [STOCK_ROWS] : [])],
-    ...(restocked.length > 0 ? [TOTALS] : []),
-  ];
+function textFor(schema: string, wanted: Wanted, lock: string): string {
+  const blocks = LISTS.flatMap(({ list, block }) => (wanted[list].length > 0 ? [block] : []));
   const lockOf = (block: (of: string) => string): string => (block === STOCK_ROWS || block === TOTALS ? '' : lock);
   return blocks.map((block) => `(${block(quotedName(schema))}${lockOf(block)})`).join(' UNION ALL ');
 }
 
-function valuesFor({ flows, adjustments, transfers, sku_ids, restocked }: Wanted): SqlJson[] {
+/** What is read, in the order of the statement. */
+const LISTS = [
+  { list: 'flows', block: FLOWS },
+  { list: 'records', block: RECORDS },
+  { list: 'adjustments', block: ADJUSTMENTS },
+  { list: 'transfers', block: TRANSFERS },
+  { list: 'sku_ids', block: STOCK_ROWS },
+  { list: 'restocked', block: TOTALS },
+] as const;
+
+function valuesFor({ flows, records, adjustments, transfers, sku_ids, restocked }: Wanted): SqlJson[] {
   const cells = new SkuCells();
   const flowCells = ({ sku_id, order_detail_id, return_id }: Wanted['flows'][number]): JsonCell[] => {
     const { hex, slot } = cells.of(sku_id);
@@ -168,7 +186,8 @@ function valuesFor({ flows, adjustments, transfers, sku_ids, restocked }: Wanted
   ];
   const totalCells = (sku_id: string): JsonCell[] => [cells.of(sku_id).hex];
   const lists = [
-    ...[flows.map(flowCells), adjustments.map(adjustmentCells), transfers.map(transferCells)],
+    ...[flows.map(flowCells), records.map((transaction_id): JsonCell[] => [transaction_id])],
+    ...[adjustments.map(adjustmentCells), transfers.map(transferCells)],
     ...[sku_ids.map(stockCells), restocked.map(totalCells)],
   ];
   return lists.filter((list) => list.length > 0).map(jsonOf);
@@ -181,6 +200,7 @@ function readingOf(wanted: Wanted, rows: readonly Row[]): LookedUp {
     flows.set(flowKeyText(key), null);
     if (key.return_id !== undefined) returns.set(returnKeyText(key, key.return_id), null);
   }
+  const records = new Map<string, CommitDecision | null>(wanted.records.map((id) => [id, null]));
   const adjustments = new Map<string, number | null>(
     wanted.adjustments.map((each) => [adjustmentKeyText(each.sku_id, each.adjustment_id), null]),
   );
@@ -196,6 +216,8 @@ function readingOf(wanted: Wanted, rows: readonly Row[]): LookedUp {
       if (row.is_mine === 0) foreign.add(key.sku_id);
       flows.set(flowKeyText(key), flowOf(key, row));
       if (key.return_id !== undefined) returns.set(returnKeyText(key, key.return_id), row.units_returned);
+    } else if (row.kind === 'record') {
+      records.set(at(wanted.records, row), row.status === 'committed' ? 'committed' : 'aborted');
     } else if (row.kind === 'adjustment') {
       const { sku_id, adjustment_id } = at(wanted.adjustments, row);
       adjustments.set(adjustmentKeyText(sku_id, adjustment_id), row.delta);
@@ -211,7 +233,7 @@ function readingOf(wanted: Wanted, rows: readonly Row[]): LookedUp {
         stockRows.set(stockRowKeyText(sku_id, row.sub_row), stockRowOf(row.leaved_amount, row));
     }
   }
-  return { reading: { flows, stockRows, returns, adjustments, transfers, totals }, wrongShard: foreign };
+  return { reading: { flows, stockRows, returns, adjustments, transfers, totals, records }, wrongShard: foreign };
 }
 
 function at<T>(items: readonly T[], { item }: Row): T {
@@ -236,17 +258,11 @@ function stockRowOf(
 
 function flowOf(
   { sku_id, order_detail_id }: FlowKey,
-  { order_id, attempt, quantity, returned, status, sub_row, moved_to }: Row,
+  { order_id, attempt, quantity, returned, status, sub_row, moved_to, transaction_id, coordinator }: Row,
 ): LedgerFlow {
-  return {
-    sku_id,
-    order_detail_id,
-    order_id: textOf(order_id),
-    attempt,
-    quantity,
-    returned,
-    status,
-    sub_row,
-    moved_to,
+  const flow = {
+    ...{ sku_id, order_detail_id, order_id: textOf(order_id), attempt, quantity, returned },
+    ...{ status: status as LedgerFlow['status'], sub_row, moved_to },
   };
+  return { ...flow, ...transactionOf({ transaction_id, coordinator }) };
 }

@@ -15,7 +15,8 @@ const NO_COUNT = 'CAST(NULL AS UNSIGNED)';
 const NO_INTEGER = 'CAST(NULL AS SIGNED)';
 const NO_TOTAL = 'NULL AS total';
 const NO_FLOW = `NULL AS order_id, ${NO_COUNT} AS attempt, ${NO_COUNT} AS quantity, ${NO_COUNT} AS returned,
-       NULL AS status, ${NO_COUNT} AS moved_to, ${NO_COUNT} AS units_returned`;
+       NULL AS status, ${NO_COUNT} AS moved_to, ${NO_COUNT} AS units_returned,
+       NULL AS transaction_id, ${NO_COUNT} AS coordinator`;
 const NO_ROW = `${NO_COUNT} AS sub_row, ${NO_COUNT} AS leaved_amount, ${NO_COUNT} AS held_amount,
        ${NO_COUNT} AS row_epoch, 0 AS is_open, 0 AS is_on_sale, 0 AS is_sellable`;
 const NO_SHELF = `${NO_ROW}, ${NO_TOTAL}`;
@@ -23,6 +24,7 @@ const NO_SHELF = `${NO_ROW}, ${NO_TOTAL}`;
 export const FLOWS = (schema: string): string => `
 SELECT w.item, 'flow' AS kind,
        f.order_id, f.attempt, f.quantity, f.returned, f.status, f.moved_to, r.quantity AS units_returned,
+       f.transaction_id, f.coordinator,
        ${NO_INTEGER} AS delta, o.epoch IS NOT NULL AS is_mine,
        f.sub_row, ${NO_COUNT} AS leaved_amount, ${NO_COUNT} AS held_amount,
        ${NO_COUNT} AS row_epoch, 0 AS is_open, 0 AS is_on_sale, 0 AS is_sellable, ${NO_TOTAL}
@@ -34,6 +36,12 @@ SELECT w.item, 'flow' AS kind,
   LEFT JOIN ${schema}.flow_return r FORCE INDEX (PRIMARY)
     ON r.sku_id = UNHEX(w.sku_id) AND r.order_detail_id = UNHEX(w.order_detail_id)
    AND r.return_id = UNHEX(w.return_id)`;
+
+export const RECORDS = (schema: string): string => `
+SELECT w.item, 'record' AS kind, ${NO_FLOW.replace('NULL AS status', 'r.state AS status')},
+       ${NO_INTEGER} AS delta, 0 AS is_mine, ${NO_SHELF}
+  FROM ${table("transaction_id VARCHAR(32) PATH '$[0]'")}
+  STRAIGHT_JOIN ${schema}.order_record r FORCE INDEX (PRIMARY) ON r.transaction_id = UNHEX(w.transaction_id)`;
 
 export const ADJUSTMENTS = (schema: string): string => `
 SELECT w.item, 'adjustment' AS kind, ${NO_FLOW}, a.delta, 0 AS is_mine, ${NO_SHELF}

@@ -1,10 +1,10 @@
-import type { CartKey, CartLine, ShardIndex, CommitDecision } from '../../../core/types.ts';
+import type { CartKey, CartLine, CommitDecision } from '../../../core/types.ts';
 import type { CartState } from '../../../core/ports/cartRecords.ts';
 import { SERVER_ERROR, ServerError, Unreadable } from '../../connection/failures.ts';
 import type { Transaction } from '../../connection/transaction.ts';
 import { isOlder } from '../session/age.ts';
 import { bytesOf } from '../text/bytes.ts';
-import { jsonIn } from '../text/json.ts';
+import { cartLinesOf, linesText } from './cartLines.ts';
 
 /** Gateways other than the coordinator may abort a cart only when its record is this old, by the clock of its shard. */
 export const ABANDONED_SECONDS = 5;
@@ -110,41 +110,4 @@ function cartOf([row]: readonly Row[]): LockedCart | null {
 
 function isCartState(state: string): state is CartState {
   return Object.hasOwn(STATES, state);
-}
-
-/** The fault of a record whose lines cannot be read, for operators. */
-export const LINES_FAULT =
-  'order_lines is not a JSON list of [sku_id, order_detail_id, quantity] or [sku_id, order_detail_id, quantity, shard]';
-
-/** The lines that a record keeps; null when they cannot be read. */
-export function cartLinesOf(order_lines: Buffer): CartLine[] | null {
-  const lines = jsonIn(order_lines.toString('utf8'));
-  if (!Array.isArray(lines) || !lines.every(isLine)) return null;
-  return lines.map(([sku_id, order_detail_id, quantity, shard]) => ({
-    sku_id,
-    order_detail_id,
-    quantity,
-    ...(shard === undefined ? {} : { shard }),
-  }));
-}
-
-function isLine(line: unknown): line is [string, string, number, ShardIndex?] {
-  if (!Array.isArray(line)) return false;
-  const [sku_id, order_detail_id, quantity, shard] = line as unknown[];
-  const hasIds = typeof sku_id === 'string' && typeof order_detail_id === 'string';
-  return hasIds && Number.isSafeInteger(quantity) && (shard === undefined || Number.isInteger(shard));
-}
-
-function linesText(lines: readonly CartLine[]): Buffer {
-  return Buffer.from(
-    JSON.stringify(
-      lines.map(({ sku_id, order_detail_id, quantity, shard }) => [
-        sku_id,
-        order_detail_id,
-        quantity,
-        ...(shard === undefined ? [] : [shard]),
-      ]),
-    ),
-    'utf8',
-  );
 }

@@ -3,7 +3,7 @@ import type { CartPage, CartPosition, DecidedCart } from '../../../core/books/re
 import type { Connection, SqlValue } from '../../connection/connection.ts';
 import { isOlder } from '../session/age.ts';
 import { bytesOf, isText, quotedBytes, textOf } from '../text/bytes.ts';
-import { cartLinesOf, LINES_FAULT } from './carts.ts';
+import { cartLinesOf, LINES_FAULT } from './cartLines.ts';
 import { OVERDUE_SECONDS } from '../books/findOverdueHolds.ts';
 
 const COLUMNS = 'order_id, attempt, state, order_lines';

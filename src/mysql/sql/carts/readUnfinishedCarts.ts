@@ -16,7 +16,7 @@ SELECT order_id, attempt FROM cart
  ORDER BY RAND() LIMIT ?`;
 /** In random order for the same reason. */
 const HELD = `
-SELECT sku_id, order_detail_id, order_id, attempt FROM cart_hold
+SELECT sku_id, order_detail_id, order_id, attempt, transaction_id, coordinator FROM cart_hold
  WHERE ${isOlder('created_at', 1)}
  ORDER BY RAND() LIMIT ?`;
 const COUNTS = `

@@ -1,16 +1,18 @@
 import type { CartKey, FlowKey, Hold } from '../../../core/types.ts';
 import type { Transaction } from '../../connection/transaction.ts';
 import { bytesOf, textOf } from '../text/bytes.ts';
+import { transactionOf } from '../carts/transactionColumns.ts';
+import type { TransactionColumns } from '../carts/transactionColumns.ts';
 import { anyOf, keyValues } from './flowKeys.ts';
 
 const INSERT = 'INSERT INTO cart_hold (sku_id, order_detail_id, order_id, attempt) VALUES ?';
 /** At most 100 holds are read of each SKU, so that a SKU with thousands does not hide the holds of the others. */
 const READ =
-  '(SELECT sku_id, order_detail_id, order_id, attempt FROM cart_hold ' +
+  '(SELECT sku_id, order_detail_id, order_id, attempt, transaction_id, coordinator FROM cart_hold ' +
   'WHERE sku_id = ? ORDER BY order_detail_id LIMIT 100)';
 
 /** A row of `cart_hold`. */
-export interface HoldRow {
+export interface HoldRow extends TransactionColumns {
   readonly sku_id: Buffer;
   readonly order_detail_id: Buffer;
   readonly order_id: Buffer;
@@ -57,5 +59,6 @@ export function holdOf(row: HoldRow): Hold {
     order_detail_id: textOf(row.order_detail_id),
     order_id: textOf(row.order_id),
     attempt: row.attempt,
+    ...transactionOf(row),
   };
 }

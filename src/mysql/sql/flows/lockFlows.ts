@@ -2,6 +2,8 @@ import { flowKeyText } from '../../../core/types.ts';
 import type { Flow, FlowKey } from '../../../core/types.ts';
 import type { Transaction } from '../../connection/transaction.ts';
 import { textOf } from '../text/bytes.ts';
+import { transactionOf } from '../carts/transactionColumns.ts';
+import type { TransactionColumns } from '../carts/transactionColumns.ts';
 import { anyOf, keyValues } from './flowKeys.ts';
 
 /** An operation that does not follow pointers found one; nothing was done. */
@@ -9,7 +11,7 @@ export class PointerFound extends Error {}
 
 /** The columns of a flow. */
 const FLOW_COLUMNS = `sku_id, order_detail_id, order_id, attempt, quantity, returned, status, sub_row, moved_to,
-       DATE_FORMAT(created_at, '%Y-%m-%dT%H:%i:%s.%fZ') AS created_at`;
+       transaction_id, coordinator, DATE_FORMAT(created_at, '%Y-%m-%dT%H:%i:%s.%fZ') AS created_at`;
 
 const SELECT = `
 SELECT ${FLOW_COLUMNS}
@@ -18,12 +20,13 @@ SELECT ${FLOW_COLUMNS}
 const LOCKS = { share: 'LOCK IN SHARE MODE', update: 'FOR UPDATE' } as const;
 
 /** The columns above as the driver returns them. */
-type FlowRow = Omit<Flow, 'sku_id' | 'order_detail_id' | 'order_id' | 'moved_to'> & {
-  moved_to: number | null;
-  sku_id: Buffer;
-  order_detail_id: Buffer;
-  order_id: Buffer;
-};
+type FlowRow = Omit<Flow, 'sku_id' | 'order_detail_id' | 'order_id' | 'moved_to' | 'transaction'> &
+  TransactionColumns & {
+    moved_to: number | null;
+    sku_id: Buffer;
+    order_detail_id: Buffer;
+    order_id: Buffer;
+  };
 
 /**
  * Reads flows under a shared lock, so that it waits for every transaction that is still undecided about one of them. A
@@ -63,9 +66,10 @@ export async function lockFlowsAndPointers(
   return flows;
 }
 
-function flowOf({ moved_to, ...row }: FlowRow): Flow {
+function flowOf({ moved_to, transaction_id, coordinator, ...row }: FlowRow): Flow {
   return {
     ...row,
+    ...transactionOf({ transaction_id, coordinator }),
     ...(moved_to === null ? {} : { moved_to }),
     sku_id: textOf(row.sku_id),
     order_detail_id: textOf(row.order_detail_id),

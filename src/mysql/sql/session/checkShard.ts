@@ -32,7 +32,7 @@ SELECT VERSION() AS server_version,
        UNIX_TIMESTAMP(SYSDATE(6)) * 1000 AS epoch_ms,
        SYSDATE(6) > NOW(6) AS clock_runs,
        EXISTS (SELECT 1 FROM information_schema.routines
-                WHERE routine_schema = DATABASE() AND routine_name = 'apply_part_5') AS callable,
+                WHERE routine_schema = DATABASE() AND routine_name = 'apply_part_6') AS callable,
        (SELECT GROUP_CONCAT(table_name) FROM information_schema.tables
          WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE' AND engine <> 'InnoDB') AS foreign_tables,
        shard.shard_index, shard.initial_shards, shard.hash_version, shard.schema_level, shard.oldest_gateway

@@ -1,0 +1,62 @@
+import type { CommitDecision, OrderTransaction } from '../../../core/types.ts';
+import { SERVER_ERROR, ServerError } from '../../connection/failures.ts';
+import type { Transaction } from '../../connection/transaction.ts';
+import { bytesOf } from '../text/bytes.ts';
+
+/** A decision comes at most 4.5 s after its transaction began. A transaction this old without a record is aborted. */
+export const ABANDONED_MS = 5_000;
+/** Aborted records are kept for a minute. */
+const KEPT_SECONDS = 60;
+
+const LOCK = 'SELECT state FROM order_record FORCE INDEX (PRIMARY) WHERE transaction_id = ? FOR UPDATE';
+const IS_ABANDONED = 'SELECT UNIX_TIMESTAMP(SYSDATE(6)) * 1000 > ? AS abandoned';
+const ABORT = "INSERT INTO order_record (transaction_id, state, order_id, order_lines) VALUES (?, 'aborted', ?, '[]')";
+const TO_DELETE = 'INSERT INTO aborted_record (transaction_id) VALUES (?)';
+const FIND_OLD = `
+SELECT transaction_id FROM aborted_record
+ WHERE created_at < CURRENT_TIMESTAMP(6) - INTERVAL ${KEPT_SECONDS} SECOND LIMIT ?`;
+const DELETE_RECORDS = "DELETE FROM order_record WHERE transaction_id IN (?) AND state = 'aborted'";
+const DELETE_ABORTED = 'DELETE FROM aborted_record WHERE transaction_id IN (?)';
+
+/** How a transaction was decided; null: it has no record. Waits for a transaction that is writing the record. */
+export async function lockRecord(
+  transaction: Transaction,
+  { transaction_id }: OrderTransaction,
+): Promise<CommitDecision | null> {
+  const [row] = await transaction.rows<{ state: CommitDecision }>(LOCK, [Buffer.from(transaction_id, 'hex')]);
+  return row?.state ?? null;
+}
+
+/** Whether a transaction is too old for a decision, by the clock of its coordinator. */
+export async function isAbandoned(transaction: Transaction, { transaction_id }: OrderTransaction): Promise<boolean> {
+  const beganMs = Number.parseInt(transaction_id.slice(0, 12), 16);
+  const [row] = await transaction.rows<{ abandoned: number }>(IS_ABANDONED, [beganMs + ABANDONED_MS]);
+  return row?.abandoned === 1;
+}
+
+/** Records a transaction as aborted. @returns false when it has a record already */
+export async function insertAborted(
+  transaction: Transaction,
+  { transaction_id }: OrderTransaction,
+  order_id: string,
+): Promise<boolean> {
+  const id = Buffer.from(transaction_id, 'hex');
+  try {
+    await transaction.run(ABORT, [id, bytesOf(order_id)]);
+  } catch (error) {
+    if (error instanceof ServerError && error.number === SERVER_ERROR.duplicateKey) return false;
+    throw error;
+  }
+  await transaction.run(TO_DELETE, [id]);
+  return true;
+}
+
+/** Deletes old aborted records. @param max how many, at most @returns how many there were */
+export async function deleteOldAborted(transaction: Transaction, max: number): Promise<number> {
+  const rows = await transaction.rows<{ transaction_id: Buffer }>(FIND_OLD, [max]);
+  if (rows.length === 0) return 0;
+  const ids = rows.map(({ transaction_id }) => transaction_id);
+  await transaction.run(DELETE_RECORDS, [ids]);
+  await transaction.run(DELETE_ABORTED, [ids]);
+  return ids.length;
+}
