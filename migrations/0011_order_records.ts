@@ -2,8 +2,9 @@ import type { Knex } from 'knex';
 
 /**
  * The oldest gateway level (`src/mysql/migrations/schemaLevel.ts`) that can still work with the schema after this
- * migration: older gateways go on with the procedures up to `apply_part_5`, which stay as they are, and leave the new columns
- * empty. They cannot complete a hold of a transaction, so such holds are written only once older gateways are shut out.
+ * migration: older gateways go on with the procedures up to `apply_part_5`, which stay as they are, and leave the new
+ * columns empty. They cannot complete a hold of a transaction, so such holds are written only once older gateways are
+ * shut out (`0012_records_only.ts`).
  */
 export const oldestGateway = 6;
 

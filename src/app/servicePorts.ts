@@ -30,8 +30,8 @@ import type { Tiers } from './tiers.ts';
 const LOG_EVERY_MS = 1_000;
 
 /**
- * The most orders over several servers under way in one gateway, and the most that wait. What they send to one server is
- * bounded by its batches; these bounds keep a locked SKU, or copies of one order, from taking all memory.
+ * The most orders over several servers under way in one gateway, and the most that wait. The batches bound what they
+ * send to one server; these bounds keep a locked SKU, or copies of one order, from taking all memory.
  */
 const CARTS_MAX = 2_048;
 const CARTS_WAITING_MAX = 2_048;

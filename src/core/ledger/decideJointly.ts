@@ -2,8 +2,10 @@ import type { JointOperation } from '../operation.ts';
 import { refusedLines } from '../outcome.ts';
 import type { Applied, Deducted, Held, RefusedLine } from '../outcome.ts';
 import type { Hold } from '../types.ts';
-import { completeLines, enterCancellation, judgeCancellation } from './decide.ts';
-import type { CancellationPlan, Decision } from './decide.ts';
+import { completeLines } from './decide.ts';
+import type { Decision } from './decide.ts';
+import { enterCancellation, judgeCancellation } from './decideCancellation.ts';
+import type { CancellationPlan } from './decideCancellation.ts';
 import { DEFERRED, enterDeduction, judgeDeduction } from './decideDeduction.ts';
 import type { DeductionPlan, Obstacle } from './decideDeduction.ts';
 import type { Ledger } from './ledger.ts';
@@ -15,8 +17,8 @@ export interface LedgerPart {
 }
 
 /**
- * Decides an operation over several shards: all its parts are entered in the ledgers of their shards, or none. All parts
- * are judged first, so a refusal names the refused lines of all of them.
+ * Decides an operation over several shards: all its parts are entered in the ledgers of their shards, or none. All
+ * parts are judged first, so a refusal names the refused lines of all of them.
  *
  * @param parts at least one, all of one kind, each with another ledger
  */

@@ -1,5 +1,15 @@
 import { flowKeyText, stockRowKeyText, STOCK_LIMIT } from '../types.ts';
-import type { CartLine, CommitDecision, Flow, FlowKey, Hold, OrderTransaction, Transfer, WithRow } from '../types.ts';
+import type {
+  CartLine,
+  CommitDecision,
+  Flow,
+  FlowKey,
+  Hold,
+  OrderTransaction,
+  RowRef,
+  Transfer,
+  WithRow,
+} from '../types.ts';
 import { StockRowDraft } from './stockRowDraft.ts';
 import type { StockRowChange, LedgerStockRow } from './stockRowDraft.ts';
 
@@ -240,4 +250,14 @@ export function transferKeyText(
   { sku_id, transfer_id }: Pick<Transfer, 'sku_id' | 'transfer_id'>,
 ): string {
   return `${sku_id}\0${transfer_id}\0${direction}`;
+}
+
+/** The row of a SKU that is not split. */
+export const ONLY_ROW: RowRef = { sub_row: 0, epoch: 0 };
+
+/** The stock row of a flow. @throws Error when it does not exist */
+export function stockRowOf(ledger: Ledger, { sku_id, sub_row }: { readonly sku_id: string; readonly sub_row: number }) {
+  const stockRow = ledger.stockRow(sku_id, sub_row);
+  if (stockRow === null) throw new Error('a SKU has flows but no stock row');
+  return stockRow;
 }

@@ -38,8 +38,8 @@ export interface Batch {
   readonly schemas: readonly string[];
   readonly entries: readonly BatchEntry[];
   /**
-   * A stock row that another transaction had locked, as `stockRowKeyText`: it is locked first, without a wait. Null: all
-   * locks are waited for.
+   * A stock row that another transaction had locked, as `stockRowKeyText`: it is locked first, without a wait. Null:
+   * all locks are waited for.
    */
   readonly lockedRow: string | null;
 }

@@ -29,13 +29,6 @@ export function hasRecord(operation: BatchOperation): boolean {
 }
 
 function jointOf(operation: BatchOperation): JointOperation {
-  switch (operation.kind) {
-    case 'deduct':
-    case 'hold':
-    case 'settle':
-    case 'cancel':
-      return operation;
-    default:
-      throw new Error(`an operation of the kind ${operation.kind} has its only part on one shard`);
-  }
+  if ('lines' in operation) return operation;
+  throw new Error(`an operation of the kind ${operation.kind} has its only part on one shard`);
 }

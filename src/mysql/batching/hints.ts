@@ -68,7 +68,7 @@ export class Hints {
       }
     } else if (decision.is === 'applied') {
       for (const { operation } of parts)
-        if (operation.kind === 'cancel') for (const line of operation.lines) this.#seen.add(line);
+        if (operation.kind === 'cancel') operation.lines.forEach((line) => this.#seen.add(line));
     }
   }
 

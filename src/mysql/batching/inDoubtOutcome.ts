@@ -17,8 +17,8 @@ const UNDONE = { is: 'not_done', reason: 'its batch was undone' } as const;
 
 /**
  * The outcome of an operation whose batch was not answered. It is decided from the rows as they are once nothing of the
- * batch can be written any more. If the operation was to write a record, the record alone shows whether it was done: its
- * flows may have been written by another attempt at the same order.
+ * batch can be written any more. If the operation was to write a record, the record alone shows whether it was done:
+ * its flows may have been written by another attempt at the same order.
  *
  * @param parts at least one
  * @param isOlder whether a flow existed before the batch. The batch took it for new, so the shard has refused the

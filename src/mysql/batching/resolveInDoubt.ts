@@ -18,10 +18,11 @@ const PASSED = 'SELECT SYSDATE(6) > CAST(CAST(? AS CHAR) AS DATETIME(6)) AS pass
 
 /**
  * Finds the outcomes of a batch whose answer did not arrive, and resolves its operations: those of one shard together,
- * and each operation over several shards by itself, from the rows of all its shards. Once the shard's clock has passed the deadline of the batch, a batch that has not written its ids fails at its deadline check.
- * One that has written them makes these reads wait. So ids that are found are done, and ids that are not found never
- * will be. Before the deadline, only ids that are found have an outcome. If a row is locked, so that not all can be
- * read at once, the operations are read in halves while there is time for it.
+ * and each operation over several shards by itself, from the rows of all its shards. Once the shard's clock has passed
+ * the deadline of the batch, a batch that has not written its ids fails at its deadline check. One that has written
+ * them makes these reads wait. So ids that are found are done, and ids that are not found never will be. Before the
+ * deadline, only ids that are found have an outcome. If a row is locked, so that not all can be read at once, the
+ * operations are read in halves while there is time for it.
  */
 export async function resolveInDoubtBatch(
   batch: readonly QueuedOperation[],

@@ -68,7 +68,8 @@ export class ServerWriter {
 
   /** Nobody waits for a completion, so it starts no batch while others may. */
   #scheduleCompletions(): void {
-    this.#completions ??= setTimeout(() => {
+    if (this.#completions !== null) return;
+    this.#completions = setTimeout(() => {
       this.#completions = null;
       this.#sendBatches();
     }, COMPLETION_WAIT_MS);

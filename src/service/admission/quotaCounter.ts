@@ -1,6 +1,6 @@
 /**
- * The names that an operation uses, such as its SKUs, each with its share. A share is the part of all admissions, from 0
- * to 1, that operations with this name may have together. A share allows at least one admission.
+ * The names that an operation uses, such as its SKUs, each with its share. A share is the part of all admissions, from
+ * 0 to 1, that operations with this name may have together. A share allows at least one admission.
  */
 export type QuotaShares = ReadonlyMap<string, number>;
 

@@ -1,7 +1,7 @@
 import type { Line } from '../../core/types.ts';
 import type { QuotaShares } from '../admission/quotaCounter.ts';
 
-/** The part of the cart admissions that one order may use: one, because copies of an order would wait for each other. */
+/** The part of the cart admissions that one order may use: only one, because its copies would wait for each other. */
 const ORDER_SHARE = 0;
 /** The part of the cart admissions that one SKU may use, so that a locked SKU leaves the rest to other carts. */
 const SKU_SHARE = 1 / 2;

@@ -19,7 +19,14 @@ import { byShard, isMisrouted, LineRouter } from '../routing/lineRouter.ts';
 import type { ServicePorts } from '../servicePorts.ts';
 import { cartShares } from './cartShares.ts';
 import { completeBlockingHolds, completeCart, pauseBeforeRetry } from './completeHolds.ts';
-import { coordinatorOf, decisionDeadline, deductParts, inOrderOf, lineOf } from './orderParts.ts';
+import {
+  BLOCKED_UNTIL_DEADLINE,
+  coordinatorOf,
+  decisionDeadline,
+  deductParts,
+  inOrderOf,
+  lineOf,
+} from './orderParts.ts';
 import type { Order, OrderLine } from './orderParts.ts';
 
 /** Completion continues after the answer for at most this time; the sweeper completes the rest. */
@@ -39,34 +46,36 @@ interface Retry {
 
 /**
  * Sells an order over several servers, all or nothing: a two-phase commit with presumed abort. The lines on all servers
- * but one are held. The last server is the coordinator: it takes its own lines and writes the record of the transaction,
- * in one local transaction, which is the decision. The holds are completed after the answer.
+ * but one are held. The last server is the coordinator: it takes its own lines and writes the record of the
+ * transaction, in one local transaction, which is the decision. The holds are completed after the answer.
  *
- * A transaction without a record is aborted. Whoever finds an old hold writes the record as aborted first, and undoes the
- * hold then; of the two inserts of a record one fails.
+ * A transaction without a record is aborted. A gateway that finds an old hold first writes the record as aborted, and
+ * then undoes the hold. Of the two inserts of a record one fails.
  */
 export async function sellInTransaction(ports: ServicePorts, order: Order, deadlineMs: DeadlineMs): Promise<Ended> {
   const release = await ports.cartQueue.enter(cartShares(order), deadlineMs - 2 * ATTEMPT_MS);
   if (release === null) return { is: 'not_done', reason: 'too many orders over several servers were under way' };
   try {
-    const router = new LineRouter(ports, order.lines);
-    let isSequential = false;
-    while (performance.now() + ATTEMPT_MS < deadlineMs) {
-      const routed = await router.route(deadlineMs);
-      if ('is' in routed) return routed;
-      const ended = await new Attempt(ports, order, routed, isSequential, decisionDeadline(deadlineMs)).run();
-      if (ended.is !== 'retry') return inOrderOf<NotDone | OutcomeInDoubt>(order.lines, ended);
-      for (const redirect of ended.redirects) {
-        const failure = await router.applyRedirect(redirect, deadlineMs);
-        if (failure !== null) return failure;
-      }
-      isSequential = true;
-      await pause(Math.random() * PAUSE_MS_MAX);
-    }
-    return { is: 'not_done', reason: 'undecided orders blocked the order until its deadline' };
+    return inOrderOf<NotDone | OutcomeInDoubt>(order.lines, await attemptUntil(ports, order, deadlineMs));
   } finally {
     release();
   }
+}
+
+async function attemptUntil(ports: ServicePorts, order: Order, deadlineMs: DeadlineMs): Promise<Ended> {
+  const router = new LineRouter(ports, order.lines);
+  for (let isSequential = false; performance.now() + ATTEMPT_MS < deadlineMs; isSequential = true) {
+    if (isSequential) await pause(Math.random() * PAUSE_MS_MAX);
+    const routed = await router.route(deadlineMs);
+    if ('is' in routed) return routed;
+    const ended = await new Attempt(ports, order, routed, isSequential, decisionDeadline(deadlineMs)).run();
+    if (ended.is !== 'retry') return ended;
+    for (const redirect of ended.redirects) {
+      const failure = await router.applyRedirect(redirect, deadlineMs);
+      if (failure !== null) return failure;
+    }
+  }
+  return BLOCKED_UNTIL_DEADLINE;
 }
 
 /** The lines of the order on one server, and how the server answered their hold. */
@@ -117,7 +126,7 @@ class Attempt {
     const fault = held.find((group) => group.fault !== null)?.fault ?? null;
     if (fault !== null) {
       // An unexpected fault: the holds are undone, and the caller receives an unknown outcome.
-      this.#undo(held);
+      void this.#undo(held);
       throw fault;
     }
     if (held.length < this.#participants.length || held.some(({ outcome }) => outcome.is !== 'held'))
@@ -125,7 +134,7 @@ class Attempt {
     const fresh = held.some((group) => freshLinesOf(group).length > 0);
     const decided = await this.#decide(fresh);
     if (decided.is === 'deducted') {
-      this.#complete(held, 'committed');
+      void this.#complete(held, 'committed');
       return { is: 'deducted', lines: [...held.flatMap(({ outcome }) => linesOf(outcome)), ...decided.lines] };
     }
     // The decision may have been made, so the record shows later how the holds end.

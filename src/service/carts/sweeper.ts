@@ -21,6 +21,8 @@ export interface SweeperOptions {
 
 const ROUND_MS = 3_000;
 const CARTS_AT_ONCE = 16;
+/** Aborted records that are deleted in one round, on one shard. */
+const ABORTED_MAX = 1_000;
 
 /**
  * Finishes or undoes unfinished carts. Every gateway has a sweeper, and any number may work at once: a cart is decided
@@ -72,6 +74,7 @@ export class Sweeper {
   async #sweepShard(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<void> {
     await Promise.all([
       this.#sweepCarts(shard, deadlineMs).catch(this.#options.onFault),
+      this.#ports.records.deleteAborted(shard, ABORTED_MAX, deadlineMs).catch(this.#options.onFault),
       this.#ports.hot.maintainer.sweep(shard).catch(this.#options.onFault),
     ]);
   }

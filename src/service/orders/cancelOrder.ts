@@ -2,7 +2,8 @@ import { flowKeyText } from '../../core/types.ts';
 import type { DeadlineMs, FlowKey } from '../../core/types.ts';
 import { REFUSAL_CODES } from '../../core/outcome.ts';
 import type { Applied, CancelOutcome, Misrouted, NotDone, RefusalCode, OutcomeInDoubt } from '../../core/outcome.ts';
-import { applyOperation } from './applyOperation.ts';
+import { applyJointly, groupsOf } from './applyByGroup.ts';
+import type { Cancel, ShardOperation } from '../../core/operation.ts';
 import { findDeductions } from './findDeductions.ts';
 import { completeBlockingHolds } from '../carts/completeHolds.ts';
 import { byShard, isMisrouted, withRouting, EXISTING_IDS_ONLY } from '../routing/lineRouter.ts';
@@ -50,9 +51,9 @@ type Ended = Applied | Objection | NotDone | OutcomeInDoubt;
 const STATES_MS = 500;
 
 /**
- * Gives back the rest of an order's lines, and blocks the lines that were not deducted. Each shard has its own
- * transaction. Obstacles are looked for on all shards first, so that a refusal changes nothing on any shard. An attempt
- * that changed only some of the lines is `unknown`: the same lines, sent again, finish it or are refused with their
+ * Gives back the rest of an order's lines, and blocks the lines that were not deducted. Shards of one server commit
+ * together. With several servers, obstacles are looked for on all of them first, so that a refusal changes nothing on
+ * any of them. An attempt that changed only some of the lines is `unknown`: the same lines, sent again, finish it or are refused with their
  * states.
  */
 export async function cancelOrder(
@@ -71,18 +72,21 @@ async function cancelOnShards(ports: ServicePorts, cancellation: Cancellation, d
   /** Whether this attempt has cancelled some lines while a shard redirected others. */
   let hasBegun = false;
   const ended = await withRouting<FlowKey, Ended>(ports, cancellation.lines, deadlineMs, async (routed) => {
-    const groups = [...byShard(routed)];
+    const parts = [...byShard(routed)].map(([shard, lines]): ShardOperation<Cancel> => ({
+      shard,
+      operation: { kind: 'cancel', order_id: cancellation.order_id, lines },
+    }));
+    const groups = groupsOf(ports.engine, parts, ({ shard }) => shard);
     if (groups.length > 1) {
       const obstacle = await findObstacle(ports, cancellation, deadlineMs);
       if (obstacle !== null) return obstacle;
     }
-    // A cart that opens after the check of all shards is waited for, because some of the lines may be cancelled
-    // already.
+    // A cart that opens after the check of all servers is waited for: some of the lines may be cancelled already.
     const waitUntilMs = groups.length > 1 ? deadlineMs - STATES_MS : 0;
     const outcomes = await Promise.all(
-      groups.map(([shard, lines]) =>
-        completeBlockingHolds<CancelOutcome>(ports, deadlineMs, waitUntilMs, shard, () =>
-          applyOperation(ports.engine, shard, { kind: 'cancel', order_id: cancellation.order_id, lines }, deadlineMs),
+      groups.map((group) =>
+        completeBlockingHolds<CancelOutcome>(ports, deadlineMs, waitUntilMs, group[0]?.shard ?? 0, () =>
+          applyJointly(ports.engine, group, deadlineMs),
         ),
       ),
     );

@@ -27,8 +27,8 @@ export interface OrderAnswer {
 }
 
 /**
- * Takes the stock of all lines of an order, or of none: in one local transaction when one server has all lines, else in a
- * transaction over several servers.
+ * Takes the stock of all lines of an order, or of none: in one local transaction when one server has all lines, else in
+ * a transaction over several servers.
  */
 export async function deductOrder(ports: ServicePorts, order: Order, deadlineMs: DeadlineMs): Promise<OrderAnswer> {
   // Refused lines and replays count too: the hot-key tracker counts requests.

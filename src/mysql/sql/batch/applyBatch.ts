@@ -1,4 +1,12 @@
-import type { Direction, LedgerFlow, NewRecord, NewTransfer, WriteSet } from '../../../core/ledger/ledger.ts';
+import type {
+  Direction,
+  LedgerFlow,
+  NewAdjustment,
+  NewRecord,
+  NewReturn,
+  NewTransfer,
+  WriteSet,
+} from '../../../core/ledger/ledger.ts';
 import type { StockRowChange } from '../../../core/ledger/stockRowDraft.ts';
 import type { DeadlineMs, WithTransaction } from '../../../core/types.ts';
 import type { Connection, SqlValue } from '../../connection/connection.ts';
@@ -72,39 +80,12 @@ function valuesOf({ values }: ShardWrites): readonly SqlValue[] {
  * @param sku_ids SKUs whose slots the shard must own: those of all decided operations, also of reads
  */
 export function partValues(deadline: string, sku_ids: Iterable<string>, writes: WriteSet): SqlValue[] {
-  const added: JsonRow[] = [];
-  const changed: JsonRow[] = [];
-  const undone: JsonRow[] = [];
-  const held: JsonRow[] = [];
-  const unheld: JsonRow[] = [];
   const cells = new SkuCells();
-  for (const { was, is } of writes.flows) {
-    if (is === null) {
-      if (was !== null) undone.push([cells.of(was.sku_id).hex, hexOf(was.order_detail_id), ...undoneValues(was)]);
-      continue;
-    }
-    const key = [cells.of(is.sku_id).hex, hexOf(is.order_detail_id)];
-    const order_id = hexOf(is.order_id);
-    if (was === null)
-      added.push([
-        ...key,
-        order_id,
-        is.quantity,
-        is.attempt,
-        FLOW_STATUS[is.status],
-        is.returned,
-        is.sub_row,
-        ...transactionCells(is),
-      ]);
-    else changed.push([...key, ...changeValues(was, is)]);
-    if (is.status === 'pending' && (was?.status !== 'pending' || isOfAnother(was, is)))
-      held.push([...key, order_id, is.attempt, ...transactionCells(is)]);
-  }
-  for (const hold of writes.completedHolds)
-    unheld.push([
-      ...[cells.of(hold.sku_id).hex, hexOf(hold.order_detail_id), hexOf(hold.order_id), hold.attempt],
-      ...transactionCells(hold),
-    ]);
+  const { added, changed, undone, held } = flowRows(writes, cells);
+  const unheld = writes.completedHolds.map((hold): JsonRow => [
+    ...[cells.of(hold.sku_id).hex, hexOf(hold.order_detail_id), hexOf(hold.order_id), hold.attempt],
+    ...transactionCells(hold),
+  ]);
   const slots = new Set<number>();
   for (const sku_id of sku_ids) slots.add(cells.of(sku_id).slot);
   return [
@@ -113,21 +94,11 @@ export function partValues(deadline: string, sku_ids: Iterable<string>, writes: 
     ...[added, changed, undone].map((rows) => sorted(rows, 2)),
     sorted(writes.records.map(recordValues), 1),
     sorted(
-      writes.returns.map((entry) => [
-        cells.of(entry.sku_id).hex,
-        hexOf(entry.order_detail_id),
-        hexOf(entry.return_id),
-        entry.quantity,
-      ]),
+      writes.returns.map((entry) => [cells.of(entry.sku_id).hex, ...returnValues(entry)]),
       3,
     ),
     sorted(
-      writes.adjustments.map((entry) => [
-        cells.of(entry.sku_id).hex,
-        hexOf(entry.adjustment_id),
-        entry.delta,
-        entry.reason === null ? null : hexOf(entry.reason),
-      ]),
+      writes.adjustments.map((entry) => [cells.of(entry.sku_id).hex, ...adjustmentValues(entry)]),
       2,
     ),
     sorted(
@@ -144,6 +115,40 @@ export function partValues(deadline: string, sku_ids: Iterable<string>, writes: 
 }
 
 type JsonRow = readonly JsonCell[];
+
+/** The rows of flows to insert, to change and to delete, and those of new holds. */
+function flowRows(
+  { flows }: WriteSet,
+  cells: SkuCells,
+): Readonly<Record<'added' | 'changed' | 'undone' | 'held', JsonRow[]>> {
+  const rows = { added: [] as JsonRow[], changed: [] as JsonRow[], undone: [] as JsonRow[], held: [] as JsonRow[] };
+  for (const { was, is } of flows) {
+    if (is === null) {
+      if (was !== null) rows.undone.push([cells.of(was.sku_id).hex, hexOf(was.order_detail_id), ...undoneValues(was)]);
+      continue;
+    }
+    const key = [cells.of(is.sku_id).hex, hexOf(is.order_detail_id)];
+    const order_id = hexOf(is.order_id);
+    if (was === null) rows.added.push([...key, order_id, ...newFlowValues(is)]);
+    else rows.changed.push([...key, ...changeValues(was, is)]);
+    if (is.status === 'pending' && (was?.status !== 'pending' || isOfAnother(was, is)))
+      rows.held.push([...key, order_id, is.attempt, ...transactionCells(is)]);
+  }
+  return rows;
+}
+
+function newFlowValues(flow: LedgerFlow): JsonRow {
+  const { quantity, attempt, status, returned, sub_row } = flow;
+  return [quantity, attempt, FLOW_STATUS[status], returned, sub_row, ...transactionCells(flow)];
+}
+
+function returnValues({ order_detail_id, return_id, quantity }: NewReturn): JsonRow {
+  return [hexOf(order_detail_id), hexOf(return_id), quantity];
+}
+
+function adjustmentValues({ adjustment_id, delta, reason }: NewAdjustment): JsonRow {
+  return [hexOf(adjustment_id), delta, reason === null ? null : hexOf(reason)];
+}
 
 function changeValues(was: LedgerFlow, is: LedgerFlow): JsonRow {
   const isNew =

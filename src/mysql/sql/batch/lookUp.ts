@@ -18,7 +18,7 @@ import { LOCK_ERROR_MS } from '../session/prepareSession.ts';
 import { quotedName } from '../text/quoted.ts';
 import { SkuCells } from './skuCells.ts';
 
-/** A flow, a record, an adjustment, one end of a transfer, a SKU's total, or a SKU with one of its stock rows here, if any. */
+/** A flow, a record, an adjustment, one end of a transfer, a SKU's total, or a SKU with one of its stock rows here. */
 interface Row {
   readonly item: number;
   readonly kind: 'flow' | 'record' | 'adjustment' | 'transfer' | 'total' | 'stock row';
