@@ -1,12 +1,8 @@
 import { expect } from 'chai';
-import type { BatchOperation } from '../../src/core/ledger/decide.ts';
-import type { LedgerFlow, LedgerRows } from '../../src/core/ledger/ledger.ts';
-import { flowKeyText } from '../../src/core/types.ts';
 import { stockRowKeysOf } from '../../src/core/operation.ts';
 import type { Deduct } from '../../src/core/operation.ts';
-import { resolveInDoubtOperation } from '../../src/mysql/batching/inDoubtOutcome.ts';
-import { Hints } from '../../src/mysql/batching/hints.ts';
 import { BatchQueue } from '../../src/mysql/batching/batchQueue.ts';
+import { LARGEST_PACKET_BYTES, OPERATIONS_MAX } from '../../src/mysql/batching/largestPacket.ts';
 import type { BatchClass, QueuedOperation } from '../../src/mysql/batching/batchQueue.ts';
 import type { Shard } from '../../src/mysql/shard.ts';
 import { ServerWriter } from '../../src/mysql/batching/serverWriter.ts';
@@ -37,6 +33,7 @@ function queued(operation: Deduct, deadlineMs = 1_000, shard = SHARD): QueuedOpe
     parts: [{ shard, operation }],
     stockRows: stockRowKeysOf(operation),
     isUrgent: false,
+    bytes: 0,
     deadlineMs,
     resolve: () => undefined,
     reject: () => undefined,
@@ -151,6 +148,53 @@ describe('batch queue', () => {
     expect(queue.add(second)).to.equal(true);
   });
 
+  it('ends a batch before its lines, its operations or its bytes pass their bounds', () => {
+    const big = queued(order('a'));
+    const withBytes = [0.6, 0.6].map((share) => ({ ...big, bytes: share * LARGEST_PACKET_BYTES }));
+    const taken = (queue: BatchQueue): number => queue.takeBatch(NONE_BUSY, ANY_CLASS).batch.length;
+    expect(taken(queueOf(...withBytes))).to.equal(1);
+    const many = Array.from({ length: OPERATIONS_MAX + 1 }, () => queued(order('a')));
+    expect(taken(queueOf(...many))).to.equal(OPERATIONS_MAX);
+    const wide = Array.from({ length: 3 }, () => queued(order(...Array.from({ length: 600 }, () => 'a'))));
+    expect(taken(queueOf(...wide))).to.equal(2);
+    // Decisions and completions are no new work, so only lines and bytes bound them.
+    expect(taken(queueOf(...many.map((each) => ({ ...each, isUrgent: true }))))).to.equal(OPERATIONS_MAX + 1);
+  });
+
+  it('lets decisions and completions enter above the bound, and leave first', () => {
+    const narrow = shardOf(true, 1);
+    const [first, second] = [queued(order('a'), 1_000, narrow), queued(order('b'), 1_000, narrow)];
+    const urgent = { ...queued(order('c'), 1_000, narrow), isUrgent: true };
+    const queue = new BatchQueue(() => true);
+    expect([first, second, urgent].map((each) => queue.add(each))).to.deep.equal([true, false, true]);
+    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).batch).to.deep.equal([urgent, first]);
+  });
+
+  it('admits an operation over several shards only where all of them have room', () => {
+    const [narrow, wide] = [shardOf(true, 1), shardOf(true)];
+    const both = { ...queued(order('a')), parts: [wide, narrow].map((shard) => ({ shard, operation: order('a') })) };
+    const queue = new BatchQueue(() => true);
+    expect([both, both].map((each) => queue.add(each))).to.deep.equal([true, false]);
+    expect([wide.batchAdmission.count, narrow.batchAdmission.count]).to.deep.equal([1, 1]);
+  });
+
+  it('removes operations over several shards one of which does not serve', () => {
+    const parts = [shardOf(true), shardOf(false)].map((shard) => ({ shard, operation: order('a') }));
+    const [joint, other] = [{ ...queued(order('a')), parts }, queued(order('b'))];
+    const queue = queueOf(joint, other);
+    expect(queue.takeUnserved()).to.deep.equal([joint]);
+    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).batch).to.deep.equal([other]);
+  });
+
+  it('keeps operations with a locked row and other rows apart from those of the locked row alone', () => {
+    const [alone, several, other] = [queued(order('a')), queued(order('a', 'b')), queued(order('c'))];
+    const queue = queueOf(alone, several, other);
+    queue.lock(['a'], true);
+    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).batch).to.deep.equal([alone]);
+    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).batch).to.deep.equal([several]);
+    expect(queue.takeBatch(NONE_BUSY, ANY_CLASS).batch).to.deep.equal([other]);
+  });
+
   it('removes expired operations', () => {
     const [late, soon] = [queued(order('a'), 100), queued(order('b'), 200)];
     const queue = queueOf(late, soon);
@@ -177,135 +221,5 @@ describe('server writer', () => {
     }
     expect(await apply('behind', WORK_MS + 300)).to.include({ is: 'not_done' });
     expect(sent).to.equal(BATCHES_MAX);
-  });
-});
-
-describe('batch hints', () => {
-  const readingOf = (leaved_amount: number, isOnSale = true): LedgerRows => ({
-    flows: new Map(),
-    stockRows: new Map([['a', { leaved_amount, held_amount: 0, epoch: 0, isOpen: true, isOnSale, isSellable: true }]]),
-    returns: new Map(),
-    adjustments: new Map(),
-    transfers: new Map(),
-    totals: new Map(),
-    records: new Map(),
-  });
-  const canGuess = (hints: Hints, operation: BatchOperation): boolean =>
-    hints.requiredReadOf([{ operation }]) === 'nothing';
-
-  it('allow a guess for new orders of SKUs that were read, but for no operation that depends on existing flows', () => {
-    const hints = new Hints();
-    expect(hints.requiredReadOf([{ operation: order('a') }])).to.equal('all');
-    hints.storeReading(readingOf(5));
-    expect(canGuess(hints, order('a'))).to.equal(true);
-    expect(canGuess(hints, { kind: 'cancel', order_id: 'o', lines: [{ sku_id: 'a', order_detail_id: 'd' }] })).to.equal(
-      false,
-    );
-    expect(canGuess(hints, { kind: 'adjust', sku_id: 'a', adjustment_id: 'a', delta: 1, reason: null })).to.equal(
-      false,
-    );
-  });
-
-  const deducted = ({ lines }: Deduct) =>
-    ({ is: 'deducted', lines: lines.map((line) => ({ ...line, replayed: false, returned: 0 })) }) as const;
-
-  it('require a read for an order of more units than were last read, less the units taken since', () => {
-    const hints = new Hints();
-    hints.storeReading(readingOf(2));
-    for (const expected of [true, true, false]) {
-      const next = order('a');
-      expect(canGuess(hints, next)).to.equal(expected);
-      hints.storeDecision([{ operation: next }], deducted(next));
-    }
-    hints.storeReading(readingOf(5));
-    expect(canGuess(hints, order('a'))).to.equal(true);
-  });
-
-  it('require a read for every order of a SKU that is not on sale', () => {
-    const hints = new Hints();
-    hints.storeReading(readingOf(100, false));
-    expect(canGuess(hints, order('a'))).to.equal(false);
-  });
-
-  it('require a read for an order whose ids were seen before', () => {
-    const hints = new Hints();
-    hints.storeReading(readingOf(5));
-    const seen = order('a');
-    hints.storeDecision([{ operation: seen }], deducted(seen));
-    expect([
-      hints.requiredReadOf([{ operation: seen }]),
-      hints.requiredReadOf([{ operation: order('a') }]),
-    ]).to.deep.equal(['ids', 'nothing']);
-    // The flows under its ids do not decide it: then everything is read.
-    hints.storeDecision([{ operation: seen }], { is: 'deferred' });
-    expect(hints.requiredReadOf([{ operation: seen }])).to.equal('all');
-  });
-});
-
-describe('in-doubt resolution of a batch', () => {
-  const operation = order('a');
-  const [line] = operation.lines as [Deduct['lines'][number]];
-  const done = { is: 'deducted', lines: [{ ...line, replayed: false, returned: 0 }] } as const;
-  const read = (flow: Partial<LedgerFlow> | null, leaved_amount = 10, held_amount = 0): LedgerRows => ({
-    flows: new Map([
-      [
-        flowKeyText(line),
-        flow === null
-          ? null
-          : { ...line, order_id: 'o', attempt: 0, returned: 0, status: 'deducted', sub_row: 0, ...flow },
-      ],
-    ]),
-    stockRows: new Map([
-      ['a', { leaved_amount, held_amount, epoch: 0, isOpen: true, isOnSale: true, isSellable: true }],
-    ]),
-    returns: new Map(),
-    adjustments: new Map(),
-    transfers: new Map(),
-    totals: new Map(),
-    records: new Map(),
-  });
-
-  it('returns the intended outcome for a flow that exists, and not_done for a missing one', () => {
-    expect(resolveInDoubtOperation([{ operation, reading: read({}) }], done)).to.deep.equal(done);
-    expect(resolveInDoubtOperation([{ operation, reading: read(null) }], done)).to.include({ is: 'not_done' });
-    // Sold to another order meanwhile: not done, and not a refusal.
-    expect(resolveInDoubtOperation([{ operation, reading: read(null, 0) }], done)).to.include({ is: 'not_done' });
-  });
-
-  it('returns the intended outcome, not a refusal, for a line that was cancelled since', () => {
-    expect(
-      resolveInDoubtOperation([{ operation, reading: read({ status: 'cancelled', returned: 1 }) }], done),
-    ).to.deep.equal(done);
-  });
-
-  it('returns a replay for a flow that existed before the batch', () => {
-    const replay = { is: 'deducted', lines: [{ ...line, replayed: true, returned: 0 }] };
-    expect(resolveInDoubtOperation([{ operation, reading: read({}) }], done, () => true)).to.deep.equal(replay);
-    expect(
-      resolveInDoubtOperation([{ operation, reading: read({ status: 'cancelled' }) }], done, () => true),
-    ).to.include({
-      is: 'not_done',
-    });
-  });
-
-  it('returns no outcome that is internal to batches', () => {
-    expect(
-      resolveInDoubtOperation([{ operation, reading: read(null, 0, 10) }], { is: 'lacking', sku_ids: ['a'] }),
-    ).to.include({
-      is: 'not_done',
-    });
-    expect(resolveInDoubtOperation([{ operation, reading: read(null) }], { is: 'deferred' })).to.include({
-      is: 'not_done',
-    });
-  });
-
-  it('returns a refusal only while the rows still refuse', () => {
-    const short = { is: 'refused', code: 'insufficient_stock', lines: [] } as const;
-    expect(resolveInDoubtOperation([{ operation, reading: read(null, 0) }], short)).to.include({
-      is: 'refused',
-      code: 'insufficient_stock',
-    });
-    expect(resolveInDoubtOperation([{ operation, reading: read(null, 1) }], short)).to.include({ is: 'not_done' });
-    expect(resolveInDoubtOperation([{ operation, reading: read({}) }], short)).to.include({ is: 'not_done' });
   });
 });

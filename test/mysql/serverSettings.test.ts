@@ -1,6 +1,11 @@
 import { expect } from 'chai';
 import mysql from 'mysql2/promise';
-import { packetBytesOf, LARGEST_PACKET_BYTES, LINES_MAX, longestLine } from '../../src/mysql/batching/largestPacket.ts';
+import {
+  packetBytesOf,
+  LARGEST_PACKET_BYTES,
+  LONGEST_LINES_MAX,
+  longestLine,
+} from '../../src/mysql/batching/largestPacket.ts';
 import { partValues } from '../../src/mysql/sql/batch/applyBatch.ts';
 import { eventually } from '../support/run/eventually.ts';
 import { fresh, startTestGateway } from '../support/gateway/gateway.ts';
@@ -175,7 +180,7 @@ describe('the check of server settings', () => {
 describe('the longest packet', () => {
   it('is longer than any batch of the most lines, and fits the default limit of a server', () => {
     const letters = Array.from({ length: 26 }, (_, place) => String.fromCharCode(97 + place));
-    const lines = Array.from({ length: LINES_MAX }, (_, place) => longestLine(letters[place % letters.length]));
+    const lines = Array.from({ length: LONGEST_LINES_MAX }, (_, place) => longestLine(letters[place % letters.length]));
     type Kind = 'flows' | 'stockRows' | 'returns' | 'adjustments' | 'transfers' | 'completedHolds' | 'records';
     const all = <K extends Kind>(kind: K) => lines.flatMap((line) => line[kind] as readonly unknown[]) as never;
     const writes = {

@@ -148,7 +148,7 @@ describe('configuration', () => {
         ...{
           workers: 1,
           engine: 'batching',
-          batchLinesMax: 512,
+          batchLinesMax: 1_536,
           requestMs: 3_000,
           statementMs: 1_000,
           drainMs: 5_000,

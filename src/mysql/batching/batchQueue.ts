@@ -2,7 +2,7 @@ import type { BatchOperation } from '../../core/ledger/decide.ts';
 import type { DeadlineMs } from '../../core/types.ts';
 import type { OutcomeOf } from '../../core/outcome.ts';
 import type { Shard } from '../shard.ts';
-import { LINES_MAX } from './largestPacket.ts';
+import { LARGEST_PACKET_BYTES, LINES_MAX, OPERATIONS_MAX } from './largestPacket.ts';
 
 /** The part of a queued operation that belongs to one shard. */
 export interface QueuedPart {
@@ -14,8 +14,10 @@ export interface QueuedPart {
 export interface QueuedOperation {
   /** At least one, and mostly only one. All are applied, or none. */
   readonly parts: readonly QueuedPart[];
-  /** The stock rows that it needs, as `stockRowKeyText`. */
+  /** The stock rows that it needs, as `stockRowKeyText`: one for each line. */
   readonly stockRows: readonly string[];
+  /** The longest rows that it writes, in bytes. */
+  readonly bytes: number;
   /**
    * It decides or completes what other shards hold already. It enters above the bound and leaves first, because holds
    * that nothing completes would fill the queue.
@@ -144,7 +146,7 @@ export class BatchQueue {
   ): { readonly batch: readonly QueuedOperation[]; readonly batchClass: BatchClass } {
     const taken: QueuedOperation[] = [];
     const left: QueuedOperation[] = [];
-    let lines = 0;
+    let [lines, bytes, operations] = [0, 0, 0];
     let batchClass: BatchClass = 'guessed';
     const uncertain = this.#uncertainRows();
     for (const queued of this.#waiting) {
@@ -152,7 +154,10 @@ export class BatchQueue {
       const fits =
         taken.length === 0
           ? mayGo(itsClass)
-          : itsClass === batchClass && lines + queued.stockRows.length <= this.#linesMax;
+          : itsClass === batchClass &&
+            lines + queued.stockRows.length <= this.#linesMax &&
+            bytes + queued.bytes <= LARGEST_PACKET_BYTES &&
+            (queued.isUrgent || operations < OPERATIONS_MAX);
       if (!fits || queued.stockRows.some(isBusy)) {
         left.push(queued);
         continue;
@@ -160,6 +165,8 @@ export class BatchQueue {
       batchClass = itsClass;
       taken.push(queued);
       lines += queued.stockRows.length;
+      bytes += queued.bytes;
+      if (!queued.isUrgent) operations += 1;
       leave(queued);
     }
     this.#waiting = left;

@@ -3,6 +3,7 @@ import type { BatchOperation } from '../../core/ledger/decide.ts';
 import type { DeadlineMs } from '../../core/types.ts';
 import type { OutcomeOf } from '../../core/outcome.ts';
 import { WORK_MS } from '../connection/transaction.ts';
+import { operationBytesMax } from './largestPacket.ts';
 import { BatchSender } from './batchSender.ts';
 import { Hints } from './hints.ts';
 import { BatchQueue } from './batchQueue.ts';
@@ -59,7 +60,8 @@ export class ServerWriter {
       const isCompletion = first?.operation.kind === 'settle';
       const isUrgent = isCompletion || parts.some(({ operation }) => isDecision(operation));
       const stockRows = parts.flatMap(({ operation }) => stockRowKeysOf(operation));
-      const queued = { parts, stockRows, isUrgent, deadlineMs, resolve, reject };
+      const bytes = parts.reduce((sum, { operation }) => sum + operationBytesMax(operation), 0);
+      const queued = { parts, stockRows, bytes, isUrgent, deadlineMs, resolve, reject };
       if (!this.#queue.add(queued)) resolve({ is: 'not_done', reason: 'too many requests wait for this shard' });
       else if (isCompletion) this.#scheduleCompletions();
       else this.#schedule();

@@ -53,8 +53,8 @@ const STATES_MS = 500;
 /**
  * Gives back the rest of an order's lines, and blocks the lines that were not deducted. Shards of one server commit
  * together. With several servers, obstacles are looked for on all of them first, so that a refusal changes nothing on
- * any of them. An attempt that changed only some of the lines is `unknown`: the same lines, sent again, finish it or are refused with their
- * states.
+ * any of them. An attempt that changed only some of the lines is `unknown`: the same lines, sent again, finish it or
+ * are refused with their states.
  */
 export async function cancelOrder(
   ports: ServicePorts,
