@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { ARMS, SCALING } from './bench/arms.ts';
+import type { WorldName } from './bench/arms.ts';
 import { GUARDED, MARGIN, readBaseline, regressions, writeBaseline } from './bench/report/baseline.ts';
 import { comparisonsOf, runCount } from './bench/chains.ts';
 import { reportOf, writeJson } from './bench/report/reportFile.ts';
@@ -10,8 +11,8 @@ import { measureScaling, scalingRunCount } from './bench/scaling/rounds.ts';
 import type { Scaled } from './bench/scaling/rounds.ts';
 import { RUN_LENGTH_FACTOR, SLOW_COMMITS } from './bench/scaling/setting.ts';
 import { printReport } from './bench/report/tables.ts';
-import { startBenchWorld } from './bench/world.ts';
-import type { BenchWorld } from './bench/world.ts';
+import { startBenchWorld, WORLDS } from './bench/world.ts';
+import type { BenchWorld, Setting } from './bench/world.ts';
 import { stopOnSignalOrParentExit } from './support/lifetime.ts';
 import { progressBar } from '../src/commands/support/progress.ts';
 import { exitAfterFlush, fail } from '../src/commands/support/report.ts';
@@ -23,8 +24,9 @@ const ARM_NAMES = [...ARMS, SCALING].map(({ name }) => name);
 const program = new Command('npm run bench --')
   .description(
     'Measures the gateway against a bare Koa, the textbook gateway and Redis, on a durable MySQL server of its own. ' +
-      'Every run of an arm lies between two runs of its reference. The arm scaling has sixteen servers of its own ' +
-      'with slow commits, and is compared with itself on one sub-row; --quick leaves it out. ' +
+      'Every run of an arm lies between two runs of its reference. The arms carts_4… have four servers. ' +
+      'The arm scaling has sixteen with slow commits, and is compared with itself on one sub-row. ' +
+      '--quick leaves out both. ' +
       'Exit code 0 only if the books of every run are right.',
   )
   .option(
@@ -76,11 +78,12 @@ async function stopAll(): Promise<void> {
 async function main(): Promise<void> {
   stopOnSignalOrParentExit(stopAll);
   const plan = options.quick ? quickPlan() : fullPlan();
-  const compared = plan.comparisons.length > 0 ? await compare(plan) : null;
+  const compared = await compareAll(plan);
   const scaled = plan.scales ? await scale(plan) : null;
-  const world = compared?.world ?? scaled?.world;
+  const world = compared[0]?.world ?? scaled?.world;
   if (world === undefined) return fail('nothing was measured');
-  const findings = { measured: compared?.measured ?? null, scaled: scaled?.scaled ?? null };
+  const measured = compared.length > 0 ? together(compared.map((each) => each.measured)) : null;
+  const findings = { measured, scaled: scaled?.scaled ?? null };
   const report = reportOf(world, findings, {
     rounds: plan.rounds,
     seconds: plan.seconds,
@@ -96,9 +99,25 @@ interface Plan extends Omit<RoundsOptions, 'onRun'> {
   readonly scales: boolean;
 }
 
-async function compare(plan: Plan): Promise<{ world: BenchWorld; measured: Measured }> {
-  const world = await startBenchWorld(options.dataDir, say);
-  started.push(world);
+interface Compared {
+  readonly world: BenchWorld;
+  readonly measured: Measured;
+}
+
+/** Makes the comparisons of one world after the other. */
+async function compareAll(plan: Plan): Promise<Compared[]> {
+  const compared: Compared[] = [];
+  for (const name of Object.keys(WORLDS) as WorldName[]) {
+    const comparisons = plan.comparisons.filter(({ world = 'one_server' }) => world === name);
+    const found = comparisons.length > 0 ? await compare({ ...plan, comparisons }, name) : null;
+    if (found !== null) compared.push(found);
+  }
+  return compared;
+}
+
+async function compare(plan: Plan, name: WorldName): Promise<Compared | null> {
+  const world = await startWorld(WORLDS[name], name, name !== 'one_server');
+  if (world === null) return null;
   const progress = progressBar('measuring', runCount(plan), 'runs');
   const measured = await measureAll(world, { ...plan, onRun: (note) => progress.add(1, note) }).finally(() =>
     progress.stop(),
@@ -107,15 +126,30 @@ async function compare(plan: Plan): Promise<{ world: BenchWorld; measured: Measu
   return { world, measured };
 }
 
-/** @returns null, after a message, where such servers cannot be had and --arms does not name the arm */
-async function scale(plan: Plan): Promise<{ world: BenchWorld; scaled: Scaled } | null> {
-  const world = await startBenchWorld(options.dataDir, say, SLOW_COMMITS).catch((error: unknown) => {
-    if (options.arms !== undefined) throw error;
-    say(`no ${SCALING.name}: ${String(error)}`);
+function together(parts: readonly Measured[]): Measured {
+  return {
+    pairs: parts.flatMap(({ pairs }) => pairs),
+    runs: parts.flatMap(({ runs }) => runs),
+    pools: Object.assign({}, ...parts.map(({ pools }) => pools)) as Measured['pools'],
+  };
+}
+
+/** @returns null, after a message, where an optional world cannot be had and --arms is absent */
+async function startWorld(setting: Setting, name: string, isOptional: boolean): Promise<BenchWorld | null> {
+  try {
+    const world = await startBenchWorld(options.dataDir, say, setting);
+    started.push(world);
+    return world;
+  } catch (error) {
+    if (!isOptional || options.arms !== undefined) throw error;
+    say(`no ${name}: ${String(error)}`);
     return null;
-  });
+  }
+}
+
+async function scale(plan: Plan): Promise<{ world: BenchWorld; scaled: Scaled } | null> {
+  const world = await startWorld(SLOW_COMMITS, SCALING.name, true);
   if (world === null) return null;
-  started.push(world);
   const progress = progressBar('scaling', scalingRunCount(plan.rounds), 'runs');
   // An error here must not discard the earlier measurements, so it becomes a fault of the report.
   const scaled = await measureScaling(world, { ...plan, onRun: (note) => progress.add(1, note) })

@@ -1,4 +1,5 @@
 /** The measured arms and their comparisons, as data. */
+import type { Traffic } from './load/contract.ts';
 
 /** A process that takes orders. */
 export type ServerName =
@@ -9,18 +10,24 @@ export type ServerName =
   | 'gateway_traced_little'
   | 'gateway_1_shard'
   | 'textbook'
+  | 'textbook_carts'
   | 'redis';
 
 /** Which SKUs there are, and how much of each. */
-export type GoodsName = 'hot' | 'many' | 'sold_out' | 'carts';
+export type GoodsName = 'hot' | 'many' | 'sold_out' | 'carts' | 'scarce_carts';
+
+/** The database servers that the shards lie on. */
+export type WorldName = 'one_server' | 'four_servers';
 
 export interface Arm {
   readonly name: string;
   readonly server: ServerName;
   readonly goods: GoodsName;
-  readonly mixed: boolean;
+  readonly traffic: Traffic;
   /** Outcomes, as the gateway counts them, that count as work. More than 1 % of other outcomes void a run. */
   readonly answers: readonly string[];
+  /** A run without an answer of each of these outcomes is void: it did not measure the arm. */
+  readonly mustOccur: readonly string[];
   /** The server rejects requests when too many wait. Rejected requests do not count as work, and do not void a run. */
   readonly mayReject: boolean;
   /** In a few words, for the table. */
@@ -31,16 +38,30 @@ const arm = (name: string, server: ServerName, goods: GoodsName, what: string, m
   name,
   server,
   goods,
-  mixed: false,
+  traffic: 'plain',
   mayReject: false,
+  mustOccur: [],
   answers: ['deducted'],
   what,
   ...more,
 });
 
+const replays: Partial<Arm> = {
+  traffic: 'replays',
+  answers: ['deducted', 'replayed'],
+  mustOccur: ['replayed'],
+  mayReject: true,
+};
+const shortages: Partial<Arm> = {
+  answers: ['deducted', 'insufficient_stock'],
+  mustOccur: ['insufficient_stock'],
+  mayReject: true,
+};
+
 export const ARMS: readonly Arm[] = [
   arm('echo', 'echo', 'hot', 'bare Koa, parses the order and answers the same bytes'),
   arm('echo_carts', 'echo', 'carts', 'the same with the bodies of carts'),
+  arm('echo_carts_4', 'echo', 'carts', 'the same beside four database servers'),
   arm('hot', 'gateway', 'hot', 'one hot SKU'),
   arm('many', 'gateway', 'many', '1,024 SKUs on 16 shards of one server'),
   arm('sold_out', 'gateway', 'sold_out', 'one SKU that is sold out, refused by the engine', {
@@ -50,15 +71,21 @@ export const ARMS: readonly Arm[] = [
     answers: ['deducted', 'insufficient_stock'],
   }),
   arm('mixed', 'gateway', 'many', '1,024 SKUs, 10 % replays and 5 % shorts', {
-    mixed: true,
+    traffic: 'mixed',
     answers: ['deducted', 'replayed', 'insufficient_stock'],
   }),
 
-  arm('carts', 'gateway', 'carts', 'three lines on three shards', { mayReject: true }),
+  arm('carts', 'gateway', 'carts', 'three lines on three of 16 shards of one server', { mayReject: true }),
+  arm('carts_replays', 'gateway', 'carts', 'the same, 5 % replays', replays),
+  arm('carts_shortages', 'gateway', 'scarce_carts', 'the same, one SKU in eight runs out', shortages),
+  arm('carts_4', 'gateway', 'carts', 'three lines on three of 16 shards over four servers', { mayReject: true }),
+  arm('carts_4_replays', 'gateway', 'carts', 'the same, 5 % replays', replays),
+  arm('carts_4_shortages', 'gateway', 'scarce_carts', 'the same, one SKU in eight runs out', shortages),
   arm('one_shard', 'gateway_1_shard', 'many', '1,024 SKUs on one shard'),
 
   arm('textbook_hot', 'textbook', 'hot', 'a transaction per request, one hot SKU, best pool', { mayReject: true }),
   arm('textbook_many', 'textbook', 'many', 'a transaction per request, 1,024 SKUs, best pool', { mayReject: true }),
+  arm('textbook_carts', 'textbook_carts', 'carts', 'a transaction per order of three lines, best pool'),
 
   arm('spans', 'gateway_traced', 'hot', 'one hot SKU, spans of every request'),
   arm('few_spans', 'gateway_traced_little', 'hot', 'one hot SKU, spans of one request in a hundred'),
@@ -87,10 +114,14 @@ export interface Comparison {
   readonly pressure: Pressure;
   /** The only number of connections; absent: all numbers that are asked for. */
   readonly connections?: number;
+  /** Absent: `one_server`. */
+  readonly world?: WorldName;
 }
 
 const against = (reference: string, arms: readonly string[], more: Partial<Comparison> = {}): Comparison[] =>
   arms.map((name) => ({ arm: name, reference, pressure: 'all_out', ...more }));
+
+const FOUR = { world: 'four_servers' } as const;
 
 /** In this order: half of the peak of an arm is known only after the arm was measured all out. */
 export const COMPARISONS: readonly Comparison[] = [
@@ -99,9 +130,15 @@ export const COMPARISONS: readonly Comparison[] = [
   ...against('many', ['mixed']),
   ...against('one_shard', ['many'], { connections: 1_024 }),
   ...against('echo_carts', ['carts']),
+  ...against('echo_carts', ['carts'], { pressure: 'half_of_peak', connections: 256 }),
+  ...against('carts', ['carts_replays', 'carts_shortages'], { connections: 1_024 }),
   ...against('hot', ['spans', 'few_spans'], { connections: 1_024 }),
   ...against('redis', ['hot']),
   ...against('textbook_hot', ['hot']),
   ...against('textbook_hot', ['hot'], { pressure: 'one_client', connections: 1 }),
   ...against('textbook_many', ['many']),
+  ...against('textbook_carts', ['carts']),
+  ...against('echo_carts_4', ['carts_4'], FOUR),
+  ...against('echo_carts_4', ['carts_4'], { ...FOUR, pressure: 'half_of_peak', connections: 256 }),
+  ...against('carts_4', ['carts_4_replays', 'carts_4_shortages'], { ...FOUR, connections: 1_024 }),
 ];

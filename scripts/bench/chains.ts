@@ -13,7 +13,7 @@ export interface Scope {
 }
 
 /** The echo is always there to compare with. */
-const ALWAYS = ['echo', 'echo_carts'];
+const ALWAYS = ['echo', 'echo_carts', 'echo_carts_4'];
 
 /** The comparisons among some arms and the echo. @param names null: all */
 export function comparisonsOf(names: readonly string[] | null): Comparison[] {
@@ -36,7 +36,8 @@ export function runCount({ comparisons, connections, rounds }: Scope): number {
 export function chainsOf(comparisons: readonly Comparison[]): Chain[] {
   const chains = new Map<string, [Comparison, ...Comparison[]]>();
   for (const comparison of comparisons) {
-    const key = `${comparison.reference} ${comparison.pressure} ${comparison.connections ?? ''}`;
+    const { reference, pressure, connections, world } = comparison;
+    const key = [reference, pressure, connections ?? '', world ?? ''].join(' ');
     const chain = chains.get(key);
     if (chain === undefined) chains.set(key, [comparison]);
     else chain.push(comparison);

@@ -6,8 +6,8 @@ export interface Goods {
   /** The start of every id of the run, and of no id of another run. */
   readonly prefix: string;
   readonly sku_ids: readonly string[];
-  /** Units of each SKU at the beginning. */
-  readonly opening: number;
+  /** Units of a SKU at the beginning. */
+  readonly openingOf: (sku_id: string) => number;
   readonly baskets: readonly (readonly string[])[];
   /** The number of sub-rows of each SKU. */
   readonly sub_rows: number;
@@ -21,8 +21,18 @@ const CARTS = 1_024;
 export const OPENING = 999_999;
 /** So few that they are sold in the first moments of a run. */
 const OPENING_SOLD_OUT = 500;
+/** One SKU in this many is scarce. An order of three lines has one of them with a chance of about a third. */
+const SCARCE_EVERY = 8;
+/** Scarce SKUs begin with 1 to this many units, so that they run out one after the other. */
+const OPENING_SCARCE_MAX = 32;
 
-const COUNTS: Readonly<Record<GoodsName, number>> = { hot: 1, sold_out: 1, many: SKUS, carts: SKUS };
+const COUNTS: Readonly<Record<GoodsName, number>> = {
+  hot: 1,
+  sold_out: 1,
+  many: SKUS,
+  carts: SKUS,
+  scarce_carts: SKUS,
+};
 
 /** @param shardCount for carts, whose lines lie on as many shards as they have lines */
 export function goodsFor(name: GoodsName, prefix: string, shardCount: number): Goods {
@@ -33,10 +43,19 @@ export function goodsFor(name: GoodsName, prefix: string, shardCount: number): G
   return {
     prefix,
     sku_ids,
-    opening: name === 'sold_out' ? OPENING_SOLD_OUT : OPENING,
-    baskets: name === 'carts' ? cartsOf(sku_ids, shardCount) : sku_ids.map((sku_id) => [sku_id]),
+    openingOf: openingsOf(name, sku_ids),
+    baskets:
+      name === 'carts' || name === 'scarce_carts' ? cartsOf(sku_ids, shardCount) : sku_ids.map((sku_id) => [sku_id]),
     sub_rows: 1,
   };
+}
+
+function openingsOf(name: GoodsName, sku_ids: readonly string[]): Goods['openingOf'] {
+  if (name === 'sold_out') return () => OPENING_SOLD_OUT;
+  if (name !== 'scarce_carts') return () => OPENING;
+  const scarce = sku_ids.filter((_, number) => number % SCARCE_EVERY === 0);
+  const openings = new Map(scarce.map((sku_id, number) => [sku_id, 1 + (number % OPENING_SCARCE_MAX)]));
+  return (sku_id) => openings.get(sku_id) ?? OPENING;
 }
 
 /** One SKU on `sub_rows` sub-rows. */
@@ -53,7 +72,7 @@ export function spreadGoods(prefix: string, count: number, shardCount: number): 
     if (byShard.size < count && !byShard.has(shard)) byShard.set(shard, sku_id);
   }
   const sku_ids = [...byShard.values()];
-  return { prefix, sku_ids, opening: OPENING, baskets: sku_ids.map((sku_id) => [sku_id]), sub_rows: 1 };
+  return { prefix, sku_ids, openingOf: () => OPENING, baskets: sku_ids.map((sku_id) => [sku_id]), sub_rows: 1 };
 }
 
 export function shardOf(sku_id: string, shardCount: number): number {

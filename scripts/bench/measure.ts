@@ -7,7 +7,7 @@ import { goodsFor } from './goods.ts';
 import type { Goods } from './goods.ts';
 import type { Counted } from './load/contract.ts';
 import { builtInGenerator } from './load/run.ts';
-import { readOutcomes, unexpected } from './outcomes.ts';
+import { missingOutcomes, readOutcomes, unexpected } from './outcomes.ts';
 import type { Outcomes } from './outcomes.ts';
 import { proofFaults } from './proof.ts';
 import type { Serving } from './servers.ts';
@@ -21,8 +21,9 @@ export interface Run {
   /** Answers a second of the kinds that belong to the arm. */
   readonly rate: number;
   readonly counted: Counted;
-  /** Answers of other kinds, as the gateway counted them. */
+  /** Answers of other kinds, as the gateway counted them, and their share of all answers. */
   readonly others: Readonly<Record<string, number>>;
+  readonly othersShare: number;
   /** Transactions that wrote, from the start until no request ran any more; null where they are not counted. */
   readonly commits: number | null;
   /**
@@ -71,7 +72,7 @@ export async function measure(world: BenchWorld, serving: Serving, options: Meas
   const idle = serving.countStatements === undefined ? null : await statementsWhile(serving, () => sleep(IDLE_MS));
   const before = await readCounters(serving, 'before');
   const generator = pressure === 'all_out' ? world.generator : builtInGenerator;
-  const load = { url: serving.url, basketFile, prefix: goods.prefix, mixed: arm.mixed, connections, seconds };
+  const load = { url: serving.url, basketFile, prefix: goods.prefix, traffic: arm.traffic, connections, seconds };
   const counting: Counted[] = [];
   const loaded = await statementsWhile(serving, async () =>
     counting.push(await generator({ ...load, ...(rate !== undefined && { rate }) })),
@@ -82,6 +83,7 @@ export async function measure(world: BenchWorld, serving: Serving, options: Meas
   const bookFaults = await bookFaultsAfter(serving, goods, counted);
   const commitsAfter = (await serving.countCommits?.()) ?? null;
   const { share, others } = unexpected(before.outcomes, after.outcomes, arm.answers);
+  const missing = missingOutcomes(before.outcomes, after.outcomes, arm.mustOccur);
   const good = counted.requests * (1 - share);
   const micros = (from: number | null, to: number | null): number | null =>
     from === null || to === null ? null : ((to - from) * 1e6) / good;
@@ -92,6 +94,7 @@ export async function measure(world: BenchWorld, serving: Serving, options: Meas
     rate: good / counted.seconds,
     counted,
     others,
+    othersShare: share,
     commits: commitsBefore === null || commitsAfter === null ? null : commitsAfter - commitsBefore,
     statements: idle === null || loaded === null ? null : { loaded, idle },
     cpuMicros: {
@@ -99,7 +102,11 @@ export async function measure(world: BenchWorld, serving: Serving, options: Meas
       store: micros(before.storeCpu, after.storeCpu),
       generator: (counted.cpuSeconds * 1e6) / good,
     },
-    faults: [...bookFaults, ...loadFaults(arm, counted, share, others)],
+    faults: [
+      ...bookFaults,
+      ...loadFaults(arm, counted, share, others),
+      ...missing.map((outcome) => `no answer was ${outcome}, so this arm was not measured`),
+    ],
   };
 }
 

@@ -34,3 +34,8 @@ export function unexpected(
   const sum = (some: typeof grown): number => some.reduce((total, [, count]) => total + count, 0);
   return { share: grown.length === 0 ? 0 : sum(others) / sum(grown), others: Object.fromEntries(others) };
 }
+
+/** The outcomes of which there was no answer between two readings. */
+export function missingOutcomes(before: Outcomes, after: Outcomes, outcomes: readonly string[]): string[] {
+  return outcomes.filter((outcome) => (after.get(outcome) ?? 0) === (before.get(outcome) ?? 0));
+}

@@ -19,21 +19,22 @@ export async function startRedisStore(command: Command, directory: string): Prom
   await client.connect();
   const stockRows: BenchStock = {
     shardCount: 1,
-    async open({ sku_ids, opening }) {
+    async open({ sku_ids, openingOf }) {
       await client.flushAll();
-      for (const sku_id of sku_ids) await client.set(`stock:${sku_id}`, String(opening));
+      for (const sku_id of sku_ids) await client.set(`stock:${sku_id}`, String(openingOf(sku_id)));
     },
-    async read({ sku_ids, opening }) {
+    async read({ sku_ids, openingOf }) {
       const left = (await Promise.all(sku_ids.map((sku_id) => client.get(`stock:${sku_id}`)))).map(Number);
       const flowCount = (await client.dbSize()) - sku_ids.length;
       const leaved = left.reduce((sum, units) => sum + units, 0);
       // Every order takes one unit, so the number of ids is the number of units sold.
       return {
-        opening: opening * sku_ids.length,
+        opening: sku_ids.reduce((sum, sku_id) => sum + openingOf(sku_id), 0),
         leaved,
         held: 0,
         deducted: flowCount,
         flowCount,
+        lines: new Map(),
         differences: sku_ids.filter((_, index) => !(Number(left[index]) >= 0)),
       };
     },

@@ -7,7 +7,7 @@ import type { Run } from './measure.ts';
 import { rawInserts } from './rawInserts.ts';
 import type { RawInserts } from './rawInserts.ts';
 import { spreadOf } from './report/statistics.ts';
-import { bestPool } from './textbookPool.ts';
+import { bestPool, poolsOf } from './textbookPool.ts';
 import type { Serving } from './servers.ts';
 import type { BenchWorld } from './world.ts';
 
@@ -42,9 +42,9 @@ export async function measureAll(world: BenchWorld, options: RoundsOptions): Pro
     const reference = armNamed(chain[0].reference);
     const arms = chain.map(({ arm }) => armNamed(arm));
     await world.keepOnly([reference, ...arms].map(({ server }) => server));
-    if (reference.server === 'textbook')
+    if (poolsOf(reference.server) !== null)
       all.pools[reference.name] ??= await bestPool(world, reference, options.warmUpSeconds);
-    const kept = [reference, ...arms].filter(({ server }) => server !== 'textbook');
+    const kept = [reference, ...arms].filter(({ server }) => poolsOf(server) === null);
     const servings = await serveAll(world, kept);
     if (servings === null) continue;
     const warmUp = async (arm: Arm, serving: Serving): Promise<void> => {

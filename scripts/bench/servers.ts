@@ -7,6 +7,7 @@ import { findTool, REDIS } from '../cluster/install/tools.ts';
 import { startGatewayProcess } from '../support/gatewayProcess.ts';
 import { startStack } from '../support/stack.ts';
 import type { Stack } from '../support/stack.ts';
+import type { TextbookCartsSettings } from './apps/textbookCartSale.ts';
 import type { ServerName } from './arms.ts';
 import { startRedisStore } from './redisServer.ts';
 import { openBenchStock } from './stock.ts';
@@ -70,6 +71,7 @@ export class Servers {
         STOCKGATE_ENGINE: 'textbook',
         STOCKGATE_SHARDS: withPool(this.#options.stack, this.#options.scratch, pool),
       }),
+    textbook_carts: (pool) => this.#startTextbookCarts(pool),
     redis: () => this.#startRedis(),
   };
 
@@ -112,7 +114,7 @@ export class Servers {
         url: publicUrl,
         adminUrl,
         pid,
-        storePids: this.#options.stack.cluster.servers.map((server) => server.pid),
+        storePids: pidsOf(this.#options.stack),
         stock: await this.#shelvesOf(stack),
       },
       stop,
@@ -165,6 +167,17 @@ export class Servers {
     return this.#startGateway(oneShard, { STOCKGATE_ENGINE: 'batching' });
   }
 
+  async #startTextbookCarts(connections: number): Promise<Running> {
+    const { stack } = this.#options;
+    const settings: TextbookCartsSettings = { addresses: stack.shards.map(({ address }) => address), connections };
+    const { serving, stop } = await this.#startApp(
+      'scripts/bench/apps/textbookCarts.ts',
+      { storePids: pidsOf(stack), stock: await this.#shelvesOf(stack) },
+      { BENCH_TEXTBOOK_CARTS: JSON.stringify(settings) },
+    );
+    return { serving: { ...serving, adminUrl: serving.url }, stop };
+  }
+
   async #startRedis(): Promise<Running | null> {
     const { dataDirectory, scratch, say } = this.#options;
     const command = await findTool(REDIS, dataDirectory, say);
@@ -183,6 +196,10 @@ export class Servers {
     this.#shelves.set(stack, known);
     return known;
   }
+}
+
+function pidsOf({ cluster }: Stack): (number | undefined)[] {
+  return cluster.servers.map(({ pid }) => pid);
 }
 
 async function countStatements({ servers }: Cluster): Promise<number> {

@@ -6,7 +6,7 @@ import { ownPath } from '../cluster/ownership.ts';
 import { findTool, WRK } from '../cluster/install/tools.ts';
 import { startStack } from '../support/stack.ts';
 import type { Stack, StackOptions } from '../support/stack.ts';
-import type { ServerName } from './arms.ts';
+import type { ServerName, WorldName } from './arms.ts';
 import { builtInGenerator, wrkGenerator } from './load/run.ts';
 import type { Generator } from './load/run.ts';
 import { POOL, Servers } from './servers.ts';
@@ -51,10 +51,16 @@ const DURABLE = { innodb_flush_log_at_trx_commit: 1, sync_binlog: 1, log_bin: 1 
 // The largest pool of the textbook gateway on sixteen shards is more than the default of a server.
 const ONE_SERVER: Setting = { servers: 1, extraArguments: ['--max-connections=4000'], demands: {}, gateway: {} };
 
+/** In the order in which they are measured. */
+export const WORLDS: Readonly<Record<WorldName, Setting>> = {
+  one_server: ONE_SERVER,
+  four_servers: { servers: 4, demands: {}, gateway: {} },
+};
+
 export async function startBenchWorld(
   dataDirectory: string,
   say: (line: string) => void,
-  setting = ONE_SERVER,
+  setting: Setting,
 ): Promise<BenchWorld> {
   const { demands, gateway: gatewayEnvironment, ...servers } = setting;
   const wrkCommand = await findTool(WRK, dataDirectory, say);

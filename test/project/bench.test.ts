@@ -6,7 +6,7 @@ import { ticksIn } from '../../scripts/bench/cpu.ts';
 import { FIGURES, figureRow, verdictOn } from '../../scripts/bench/report/figures.ts';
 import { goodsFor, OPENING, shardOf, splitGoods, spreadGoods } from '../../scripts/bench/goods.ts';
 import { wholeAnswer } from '../../scripts/bench/load/connection.ts';
-import { AGAIN_AFTER, QUANTITY_SHORT } from '../../scripts/bench/load/contract.ts';
+import { QUANTITY_SHORT } from '../../scripts/bench/load/contract.ts';
 import type { Counted } from '../../scripts/bench/load/contract.ts';
 import { percentile } from '../../scripts/support/latencies.ts';
 import { orderMaker } from '../../scripts/bench/load/orders.ts';
@@ -35,7 +35,10 @@ const counted: Counted = {
   p50Ms: 1,
   p99Ms: 3,
 };
-const status: StockSums = { opening: 1_000, leaved: 898, held: 0, deducted: 102, flowCount: 102, differences: [] };
+const status: StockSums = {
+  ...{ opening: 1_000, leaved: 898, held: 0, deducted: 102, flowCount: 102, differences: [] },
+  lines: new Map([['1', { count: 102, checksum: 7 }]]),
+};
 
 const runOf = (arm: string, rate: number, more: Partial<Run> = {}): Run => ({
   ...{
@@ -45,6 +48,7 @@ const runOf = (arm: string, rate: number, more: Partial<Run> = {}): Run => ({
     rate,
     counted,
     others: {},
+    othersShare: 0,
     commits: null,
     statements: null,
     faults: [],
@@ -98,7 +102,12 @@ describe('benchmark', () => {
     expect(faultsOf({ flowCount: 105 })[0]).to.contain('104 were sent');
     expect(faultsOf({ differences: ['r1-sku-0001'] })[0]).to.contain('r1-sku-0001');
     expect(faultsOf({ flowCount: 93, deducted: 93, leaved: 907 }, { repeated: 5, refused: 2 })).to.deep.equal([]);
-    expect(proofFaults(counted, { ...status, flowCount: 303, deducted: 102 }, 3)).to.deep.equal([]);
+    const linesOf = (...checksums: number[]) =>
+      new Map(checksums.map((checksum, index) => [String(index + 1), { count: 101, checksum }]));
+    const cartFaults = (lines: StockSums['lines']) => proofFaults(counted, { ...status, flowCount: 303, lines }, 3);
+    expect(cartFaults(linesOf(5, 5, 5))).to.deep.equal([]);
+    for (const inPart of [linesOf(5, 5, 6), linesOf(5, 5)])
+      expect(cartFaults(inPart)[0]).to.contain('orders are stored in part: 101 have line 1');
   });
 
   it('computes a wait of the rest of one batch and the whole next one, in which slow batches weigh more', () => {
@@ -236,8 +245,8 @@ describe('benchmark', () => {
 
   it('makes requests with a correct length, one in ten a repetition and one in twenty above the stock', () => {
     const baskets = [['a', 'b', 'c'], ['d']];
-    const orders = orderMaker({ host: '127.0.0.1:1', baskets, prefix: 'p', mixed: true });
-    const bodies = Array.from({ length: AGAIN_AFTER * 4 }, () => {
+    const orders = orderMaker({ host: '127.0.0.1:1', baskets, prefix: 'p', traffic: 'mixed', againAfter: 1_024 });
+    const bodies = Array.from({ length: 4_096 }, () => {
       const [head = '', body = ''] = orders.next().split('\r\n\r\n');
       expect(head).to.contain(`Content-Length: ${body.length}`);
       return JSON.parse(body) as {

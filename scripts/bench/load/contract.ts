@@ -1,3 +1,9 @@
+/**
+ * Which orders are sent. `plain`: only new orders. `replays`: 5 % are sent for the second time. `mixed`: 10 % are sent
+ * for the second time, and 5 % ask for more than any SKU has.
+ */
+export type Traffic = 'plain' | 'replays' | 'mixed';
+
 /** The options of a load generator; the same for wrk and the built-in one. */
 export interface LoadOptions {
   /** The public listener. */
@@ -6,8 +12,7 @@ export interface LoadOptions {
   readonly basketFile: string;
   /** The start of every id of this run. */
   readonly prefix: string;
-  /** 10 % of the orders are sent for the second time, and 5 % ask for more than any SKU has. */
-  readonly mixed: boolean;
+  readonly traffic: Traffic;
   readonly connections: number;
   readonly seconds: number;
   /** Requests a second, independent of the answers; absent: each connection sends again when it was answered. */
@@ -37,7 +42,12 @@ export interface Counted {
 
 /** More units than `OPENING`, so more than any SKU has. traffic.lua has the same value. */
 export const QUANTITY_SHORT = 1_000_000;
+const AGAIN_AFTER_MIN = 1_024;
+
 /**
- * An order is sent again after this many orders of its thread, long after its answer. traffic.lua has the same value.
+ * An order is sent again after this many orders of its thread, long after its answer: in that time each connection is
+ * answered twice.
  */
-export const AGAIN_AFTER = 1_024;
+export function againAfter(connections: number): number {
+  return Math.max(AGAIN_AFTER_MIN, 2 * connections);
+}

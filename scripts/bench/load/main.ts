@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { openConnection } from './connection.ts';
 import type { LoadConnection } from './connection.ts';
+import { againAfter } from './contract.ts';
 import type { Counted, LoadOptions } from './contract.ts';
 import { ascending, percentile } from '../../support/latencies.ts';
 import { orderMaker } from './orders.ts';
@@ -12,7 +13,8 @@ const baskets = readFileSync(options.basketFile, 'utf8')
   .split('\n')
   .filter((line) => line !== '')
   .map((line) => line.split(','));
-const orders = orderMaker({ host, baskets, prefix: options.prefix, mixed: options.mixed });
+const { prefix, traffic } = options;
+const orders = orderMaker({ host, baskets, prefix, traffic, againAfter: againAfter(options.connections) });
 
 /** The first share of a run. Its latencies are not kept, because Node.js still compiles this program. */
 const UNTIMED_SHARE = 0.25;

@@ -1,4 +1,5 @@
-import { AGAIN_AFTER, QUANTITY_SHORT } from './contract.ts';
+import { QUANTITY_SHORT } from './contract.ts';
+import type { Traffic } from './contract.ts';
 
 export interface OrderMaker {
   /** The next request, ready for the wire. */
@@ -11,14 +12,18 @@ export interface OrderMakerOptions {
   readonly host: string;
   readonly baskets: readonly (readonly string[])[];
   readonly prefix: string;
-  readonly mixed: boolean;
+  readonly traffic: Traffic;
+  /** The number of orders after which an order is sent again. */
+  readonly againAfter: number;
 }
 
 /** Short orders have numbers that no other order reaches. */
 const SHORT_FROM = 90_000_000;
+/** One order in this many is sent for the second time; 0: none. */
+const AGAIN_EVERY: Readonly<Record<Traffic, number>> = { plain: 0, replays: 20, mixed: 10 };
 
 /** Makes the same orders as the script of wrk, each joined from prepared parts. */
-export function orderMaker({ host, baskets, prefix, mixed }: OrderMakerOptions): OrderMaker {
+export function orderMaker({ host, baskets, prefix, traffic, againAfter }: OrderMakerOptions): OrderMaker {
   const idLength = prefix.length + 1 + 8;
   const ready = baskets.map((skus) => ({
     enough: partsOf(host, skus, 1, idLength),
@@ -31,8 +36,9 @@ export function orderMaker({ host, baskets, prefix, mixed }: OrderMakerOptions):
     ready[basket]?.[kind].join(`${prefix}-${String(number).padStart(8, '0')}`) ?? '';
   const anyBasket = (): number => Math.floor(Math.random() * ready.length);
 
-  const isShort = (): boolean => mixed && count % 20 === 5;
-  const isAgain = (): boolean => mixed && count % 10 === 0 && counts.made >= AGAIN_AFTER;
+  const againEvery = AGAIN_EVERY[traffic];
+  const isShort = (): boolean => traffic === 'mixed' && count % 20 === 5;
+  const isAgain = (): boolean => againEvery > 0 && count % againEvery === 0 && counts.made >= againAfter;
   return {
     counts,
     next() {
@@ -40,10 +46,10 @@ export function orderMaker({ host, baskets, prefix, mixed }: OrderMakerOptions):
       if (isShort()) return request(anyBasket(), 'short', SHORT_FROM + ++counts.short);
       if (isAgain()) {
         counts.repeated += 1;
-        return request(chosen[counts.made % AGAIN_AFTER] ?? 0, 'enough', counts.made - AGAIN_AFTER);
+        return request(chosen[counts.made % againAfter] ?? 0, 'enough', counts.made - againAfter);
       }
       const basket = anyBasket();
-      chosen[counts.made % AGAIN_AFTER] = basket;
+      chosen[counts.made % againAfter] = basket;
       counts.made += 1;
       return request(basket, 'enough', counts.made - 1);
     },

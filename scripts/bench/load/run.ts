@@ -1,6 +1,7 @@
 import { run } from '../../cluster/run.ts';
 import { bundled } from '../../support/bundle.ts';
 import { projectPath } from '../../../src/projectPath.ts';
+import { againAfter } from './contract.ts';
 import type { Counted, LoadOptions } from './contract.ts';
 
 /** Sends load and counts. */
@@ -17,7 +18,7 @@ const GRACE_MS = 30_000;
  */
 export function wrkGenerator(command: readonly [string, ...string[]]): Generator {
   const [program, ...before] = command;
-  return async ({ url, basketFile, prefix, mixed, connections, seconds, rate }) => {
+  return async ({ url, basketFile, prefix, traffic, connections, seconds, rate }) => {
     if (rate !== undefined) throw new Error('wrk keeps no rate');
     const { stdout } = await run({
       command: program,
@@ -31,7 +32,8 @@ export function wrkGenerator(command: readonly [string, ...string[]]): Generator
           '--',
           basketFile,
           prefix,
-          mixed ? 'mixed' : 'plain',
+          traffic,
+          String(againAfter(connections)),
         ],
       ],
       timeoutMs: seconds * 1_000 + GRACE_MS,

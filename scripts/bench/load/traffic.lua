@@ -1,6 +1,7 @@
--- Orders for wrk: wrk -s traffic.lua URL -- BASKET_FILE PREFIX plain|mixed. The same traffic as orders.ts makes.
+-- Orders for wrk: wrk -s traffic.lua URL -- BASKET_FILE PREFIX TRAFFIC AGAIN_AFTER.
+-- The traffic is plain, replays or mixed: the same orders as orders.ts makes.
 -- A request is joined from prepared parts, because the generator shares the processor with the servers it measures.
-local AGAIN_AFTER = 1024
+local AGAIN_EVERY = { plain = 0, replays = 20, mixed = 10 }
 local threads = {}
 
 function setup(thread)
@@ -9,7 +10,7 @@ function setup(thread)
 end
 
 made, repeated, short = 0, 0, 0
-local baskets, chosen, count, prefix, mixed = {}, {}, 0, '', false
+local baskets, chosen, count, prefix, traffic, again_every, again_after = {}, {}, 0, '', 'plain', 0, 0
 
 -- The parts of a request around its id, which occurs once for the order and once for each line.
 local function parts_of(skus, quantity, head, id_length)
@@ -30,7 +31,8 @@ local function request_of(around, id)
 end
 
 function init(args)
-  prefix, mixed = args[2] .. '-' .. place .. '-', args[3] == 'mixed'
+  prefix, traffic, again_after = args[2] .. '-' .. place .. '-', args[3], tonumber(args[4])
+  again_every = AGAIN_EVERY[traffic]
   local host = 'Host: ' .. wrk.host .. ':' .. wrk.port .. '\r\n'
   local head = 'POST /v1/deductions HTTP/1.1\r\n' .. host .. 'Content-Type: application/json\r\n'
   local id_length = #prefix + 8
@@ -47,22 +49,21 @@ end
 
 local function new_order()
   local basket = math.random(#baskets)
-  chosen[made % AGAIN_AFTER] = basket
+  chosen[made % again_after] = basket
   made = made + 1
   return request_of(baskets[basket].enough, prefix .. string.format('%08d', made - 1))
 end
 
 function request()
-  if not mixed then return new_order() end
+  if again_every == 0 then return new_order() end
   count = count + 1
-  local kind = count % 20
-  if kind == 5 then
+  if traffic == 'mixed' and count % 20 == 5 then
     short = short + 1
     return request_of(baskets[math.random(#baskets)].short, prefix .. string.format('%08d', 90000000 + short))
   end
-  if kind % 10 == 0 and made >= AGAIN_AFTER then
+  if count % again_every == 0 and made >= again_after then
     repeated = repeated + 1
-    return request_of(baskets[chosen[made % AGAIN_AFTER]].enough, prefix .. string.format('%08d', made - AGAIN_AFTER))
+    return request_of(baskets[chosen[made % again_after]].enough, prefix .. string.format('%08d', made - again_after))
   end
   return new_order()
 end

@@ -1,4 +1,6 @@
 import { printTable } from '../../../src/commands/support/report.ts';
+import { armNamed } from '../arms.ts';
+import { poolsOf } from '../textbookPool.ts';
 import type { ArmRow } from './armRows.ts';
 import type { FigureRow } from './figures.ts';
 import type { Report } from './reportFile.ts';
@@ -84,7 +86,7 @@ function printBatches(batch64: Report['batch64']): void {
 function printPools(pools: Report['pools']): void {
   for (const [arm, rates] of Object.entries(pools)) {
     const sizes = Object.entries(rates).map(([size, rate]) => `${size}: ${Math.round(rate)}/s`);
-    console.log(`${arm}, connections to each shard: ${sizes.join(', ')}`);
+    console.log(`${arm}, connections to each ${poolsOf(armNamed(arm).server)?.each}: ${sizes.join(', ')}`);
   }
 }
 
@@ -121,7 +123,7 @@ function armCells({
     name,
     connections,
     spreadCell(rate, (value) => String(Math.round(value))),
-    medianCell(toEcho, 2),
+    toEcho === null ? '-' : ratio(toEcho.median),
     ...[serverMicros, storeMicros, generatorMicros].map((micros) => medianCell(micros, 1)),
     ...[p50Ms, p99Ms].map((ms) => medianCell(ms, 2)),
     Object.entries(others)
@@ -166,5 +168,6 @@ function spreadCell(spread: Spread | null, text: (value: number) => string): str
 }
 
 function ratio(value: number): string {
-  return value.toFixed(Math.abs(value) < 10 ? 2 : 1);
+  const size = Math.abs(value);
+  return value.toFixed(size < 0.1 ? 3 : size < 10 ? 2 : 1);
 }
