@@ -3,10 +3,10 @@ import { Command, Option } from 'commander';
 import type { LockHolder, LockReport } from '../core/ports/shardMigrator.ts';
 import { KnexMigrator } from '../mysql/migrations/migrator.ts';
 import { migrateShards } from '../service/migrateShards.ts';
-import type { MigrationResult } from '../service/migrateShards.ts';
 import { readShards } from './support/readShards.ts';
 import type { ShardConfig } from '../config/shardsFile.ts';
 import { precheckOff } from './migrate/precheckOff.ts';
+import { isBehind, outcomeText, SHUT_OUT_COMMAND, waitingText } from './migrate/schemaReport.ts';
 import { projectPath } from '../projectPath.ts';
 import { progressBar } from './support/progress.ts';
 import { exitAfterFlush, fail, printTable } from './support/report.ts';
@@ -26,12 +26,16 @@ const program = new Command('npm run migrate --')
 program
   .command('status')
   .description('show a row per shard; non-zero when any is behind')
-  .action(() => run(false, false));
+  .action(() => run(false, { createSchemas: false, shutOutOlder: false }));
 program
   .command('up')
-  .description('apply pending migrations, on all shards in parallel')
+  .description(
+    'apply pending migrations, on all shards in parallel. On shards in use, stop before a migration that shuts out ' +
+      'gateways of the version before',
+  )
   .option('--create-schemas', 'create schemas that do not exist yet', false)
-  .action((options: { createSchemas: boolean }) => run(true, options.createSchemas));
+  .option('--shut-out-older', 'also apply migrations that shut out older gateways, when none runs any more', false)
+  .action((options: UpOptions) => run(true, options));
 
 program
   .command('unlock')
@@ -51,6 +55,11 @@ program
   )
   .option('--yes', 'turn the delay off; takes half a minute, and can be repeated', false)
   .action((options: { yes: boolean }) => precheckOff(program.opts(), options.yes));
+
+interface UpOptions {
+  readonly createSchemas: boolean;
+  readonly shutOutOlder: boolean;
+}
 
 async function open(
   createSchemas: boolean,
@@ -110,13 +119,14 @@ function waitingFor(name: string): (holder: LockHolder, seconds: number) => void
     );
 }
 
-async function run(apply: boolean, createSchemas: boolean): Promise<void> {
+async function run(apply: boolean, { createSchemas, shutOutOlder }: UpOptions): Promise<void> {
   const { migrator, shards, shardMs } = await open(createSchemas);
   const progress = progressBar(apply ? 'migrating' : 'reading', shards.length, 'shards');
   const results = await migrateShards({
     migrator,
     shardCount: shards.length,
     apply,
+    shutsOutOlder: shutOutOlder,
     shardMs,
     onResult: () => progress.add(1),
   });
@@ -131,25 +141,19 @@ async function run(apply: boolean, createSchemas: boolean): Promise<void> {
       outcomeText(result),
     ]),
   );
-  const behind = results.filter(
-    ({ status }) => status === null || status.pending.length > 0 || status.slot_count === null,
-  );
+  const waiting = waitingText(results);
+  if (waiting !== null) console.log(waiting);
+  const behind = results.filter(({ status }) => status === null || isBehind(status));
   if (behind.length > 0) {
     const names = behind.map(({ shard }) => shards[shard]?.name).join(', ');
+    const isWaiting = behind.every(({ status }) => status !== null && status.pending.length === 0);
     fail(
       `${behind.length} of ${results.length} shards are not up to date (${names}); ` +
-        'run `npm run migrate -- up` (it can be repeated)',
+        `run \`${isWaiting ? SHUT_OUT_COMMAND : 'npm run migrate -- up'}\` (it can be repeated)`,
     );
   }
   // A shard that never answered may keep a socket open.
   await exitAfterFlush();
-}
-
-function outcomeText({ fault, appliedNow, status }: MigrationResult): string {
-  if (fault !== null) return fault;
-  if (status !== null && status.foreign.length > 0) return `newer than this checkout: ${status.foreign.join(', ')}`;
-  if (appliedNow.length > 0) return `applied ${appliedNow.join(', ')}`;
-  return status !== null && status.pending.length === 0 && status.slot_count !== null ? 'up to date' : 'behind';
 }
 
 program.parseAsync().catch((error: unknown) => {

@@ -18,6 +18,8 @@ export interface MigrateShardsOptions {
   readonly shardCount: number;
   /** True: apply pending migrations. False: only read the status. */
   readonly apply: boolean;
+  /** Also apply the migrations that shut out gateways of the version before. If absent, they wait. */
+  readonly shutsOutOlder?: boolean;
   /** The longest time for one shard, in milliseconds. */
   readonly shardMs: number;
   readonly onResult?: (result: MigrationResult) => void;
@@ -39,9 +41,9 @@ export function migrateShards(options: MigrateShardsOptions): Promise<MigrationR
 }
 
 async function migrateShard(shard: ShardIndex, options: MigrateShardsOptions): Promise<MigrationResult> {
-  const { migrator, apply, shardMs } = options;
+  const { migrator, apply, shutsOutOlder = false, shardMs } = options;
   const work = async (): Promise<MigrationResult> => {
-    const appliedNow = apply ? await migrator.up(shard) : [];
+    const appliedNow = apply ? await migrator.up(shard, shutsOutOlder) : [];
     return { shard, appliedNow, status: await migrator.status(shard), fault: null };
   };
   try {

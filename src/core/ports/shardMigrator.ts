@@ -1,9 +1,22 @@
 import type { ShardIndex } from '../types.ts';
 
+/** A migration that waits until it is told that no older gateway runs any more. */
+export interface WaitingMigration {
+  readonly name: string;
+  /** It shuts out the gateways below this level. */
+  readonly oldestGateway: number;
+}
+
 /** The migrations that one shard has and lacks, compared with those of this checkout. */
 export interface SchemaStatus {
   readonly applied: readonly string[];
+  /** Not applied yet, without those that wait. */
   readonly pending: readonly string[];
+  /**
+   * The first migration that shuts out gateways of the version before, and all after it. On a new shard none waits,
+   * because no gateway serves it.
+   */
+  readonly waiting: readonly WaitingMigration[];
   /** Applied to the shard, but not in this checkout: the checkout is older than the shard. */
   readonly foreign: readonly string[];
   /** The number of slots that the shard owns; null before slots were assigned to it. */
@@ -51,10 +64,11 @@ export interface ShardMigrator {
    * Applies the pending migrations and, on a new shard, assigns its slots. It can be repeated after any failure, and
    * several runs may call it at once.
    *
+   * @param shutsOutOlder also apply the migrations that wait: no gateway of the version before runs any more
    * @returns the names of the migrations that this call applied
    * @throws when the shard cannot be migrated
    */
-  up(shard: ShardIndex): Promise<readonly string[]>;
+  up(shard: ShardIndex, shutsOutOlder: boolean): Promise<readonly string[]>;
   /**
    * Removes the lock mark of a run that died.
    *

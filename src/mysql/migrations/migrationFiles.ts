@@ -7,6 +7,8 @@ import { importTypeScript } from '../../importTypeScript.ts';
 interface Migration extends Knex.Migration {
   /** The oldest gateway level that can still work with the schema afterwards. */
   readonly oldestGateway: number;
+  /** It shuts out gateways of the version before, so it waits on shards in use. If absent, it does not. */
+  readonly shutsOutVersionBefore?: boolean;
 }
 
 /** The files of all migrations by name, in order. In a build they are compiled and keep their names. */

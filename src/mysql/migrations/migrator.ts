@@ -1,6 +1,12 @@
 import knex from 'knex';
 import type { Knex } from 'knex';
-import type { EndOptions, LockReport, SchemaStatus, ShardMigrator } from '../../core/ports/shardMigrator.ts';
+import type {
+  EndOptions,
+  LockReport,
+  SchemaStatus,
+  ShardMigrator,
+  WaitingMigration,
+} from '../../core/ports/shardMigrator.ts';
 import type { ShardIndex } from '../../core/types.ts';
 import { HASH_VERSION, initialSlots } from '../../core/slots.ts';
 import type { Address } from '../connection/connection.ts';
@@ -57,17 +63,18 @@ export class KnexMigrator implements ShardMigrator {
     return this.#withConnection(shard, (database) => this.#statusOf(database));
   }
 
-  async up(shard: ShardIndex): Promise<readonly string[]> {
+  async up(shard: ShardIndex, shutsOutOlder: boolean): Promise<readonly string[]> {
     if (this.#options.createSchemas) await this.#createSchema(shard);
     return this.#withLock(shard, async (database) => {
-      const { pending } = await this.#statusOf(database);
-      for (const name of pending) {
+      const { pending, waiting } = await this.#statusOf(database);
+      const names = shutsOutOlder ? [...pending, ...waiting.map(({ name }) => name)] : pending;
+      for (const name of names) {
         await this.#announce(database, name);
         await this.#apply(database);
         await this.#raiseLevel(database, levelOf(name));
       }
       await this.#registerShard(database, shard);
-      return pending;
+      return names;
     });
   }
 
@@ -121,25 +128,45 @@ export class KnexMigrator implements ShardMigrator {
 
   async #statusOf(database: Knex): Promise<SchemaStatus> {
     const names = migrationNames(this.#options.directory);
-    const applied = (await database.schema.hasTable(MIGRATION_TABLE))
-      ? (await database(MIGRATION_TABLE).select<{ name: string }[]>('name').orderBy('id')).map(({ name }) => name)
-      : [];
+    const applied = await appliedNames(database);
+    const missing = names.filter((name) => !applied.includes(name));
+    const slot_count = await slotCount(database);
+    // No gateway has served a shard without slots, so there is none to wait for.
+    const waiting = slot_count === null ? [] : await this.#waiting(missing);
     return {
       applied,
-      pending: names.filter((name) => !applied.includes(name)),
+      pending: missing.slice(0, missing.length - waiting.length),
+      waiting,
       foreign: applied.filter((name) => !names.includes(name)),
-      slot_count: await slotCount(database),
+      slot_count,
     };
+  }
+
+  /** The first of these migrations that shuts out gateways of the version before, and all after it. */
+  async #waiting(names: readonly string[]): Promise<WaitingMigration[]> {
+    const { directory } = this.#options;
+    const migrations = await Promise.all(
+      names.map(async (name) => ({ name, ...(await loadMigration(directory, name)) })),
+    );
+    const first = migrations.findIndex(({ shutsOutVersionBefore }) => shutsOutVersionBefore === true);
+    return first < 0 ? [] : migrations.slice(first).map(({ name, oldestGateway }) => ({ name, oldestGateway }));
   }
 
   /** Shuts out gateways that are too old for a migration before it runs, and waits until they have finished. */
   async #announce(database: Knex, name: string): Promise<void> {
     if (!(await database.schema.hasTable('shard'))) return;
+    if ((await database('shard').first<object | undefined>('shard_index')) === undefined) return;
     const oldest = await this.#oldestGateway([name]);
     await database('shard').where('oldest_gateway', '<', oldest).update({ oldest_gateway: oldest });
-    // The schema level decides: a run that was ended during this wait has raised `oldest_gateway`, but did not wait.
-    const older = await database('shard').where('schema_level', '<', oldest).first<object | undefined>('shard_index');
-    if (older !== undefined) await pause(this.#options.noticedMs ?? NOTICED_MS);
+    // Only an applied migration shows that a run has waited: one that was ended before has raised `oldest_gateway` too.
+    if ((await this.#oldestGateway(await this.#knownNames(database))) < oldest)
+      await pause(this.#options.noticedMs ?? NOTICED_MS);
+  }
+
+  /** The applied migrations that this checkout has. */
+  async #knownNames(database: Knex): Promise<string[]> {
+    const names = migrationNames(this.#options.directory);
+    return (await appliedNames(database)).filter((name) => names.includes(name));
   }
 
   async #oldestGateway(names: readonly string[]): Promise<number> {
@@ -172,9 +199,10 @@ export class KnexMigrator implements ShardMigrator {
 
   /** Stores the level that was reached; on a new shard also its index and the slots that it owns. */
   async #registerShard(database: Knex, shard: ShardIndex): Promise<void> {
-    const { initialShards, directory } = this.#options;
-    const names = migrationNames(directory);
-    const level = Math.max(...names.map(levelOf));
+    const { initialShards } = this.#options;
+    // Those that wait do not count.
+    const names = await this.#knownNames(database);
+    const level = Math.max(0, ...names.map(levelOf));
     const oldest = await this.#oldestGateway(names);
     await database.transaction(async (transaction) => {
       if (await this.#raiseLevel(transaction, level)) return;
@@ -252,6 +280,13 @@ async function withConnection<T>(
 
 function ignore(): void {
   // Nothing is printed.
+}
+
+/** In the order in which they were applied. */
+async function appliedNames(database: Knex): Promise<string[]> {
+  if (!(await database.schema.hasTable(MIGRATION_TABLE))) return [];
+  const rows = await database(MIGRATION_TABLE).select<{ name: string }[]>('name').orderBy('id');
+  return rows.map(({ name }) => name);
 }
 
 async function slotCount(database: Knex): Promise<number | null> {

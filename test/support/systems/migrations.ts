@@ -28,6 +28,17 @@ export function copyMigrations(names: readonly string[], directory: string): voi
   for (const name of names) copyFileSync(projectPath(`migrations/${name}.ts`), join(directory, `${name}.ts`));
 }
 
+/** The first migration of this checkout that waits on shards in use, and those after it. */
+export const WAITING = ALL.slice(ALL.indexOf('0012_records_only'));
+/** The level of shards on which they wait. */
+export const EXPANDED_LEVEL = ALL.length - WAITING.length;
+
+/** Brings shards to a level as the checkout of that level did, with its migrations in a folder. */
+export async function migrateTo(shards: OwnShards, level: number, folder: TemporaryFolder): Promise<MigrationResult[]> {
+  copyMigrations(ALL.slice(0, level), folder.path);
+  return migrate(shards, folder.path);
+}
+
 /** Runs the command for these shards. */
 export function migrateCommand(shards: OwnShards, ...args: readonly string[]): Promise<Finished> {
   return runFile('src/commands/migrate.ts', args, shards.environment);
@@ -47,6 +58,7 @@ export async function migrate(
   shards: OwnShards,
   directory = projectPath('migrations'),
   noticedMs = 100,
+  shutsOutOlder = false,
 ): Promise<MigrationResult[]> {
   const addresses = (await shards.load()).map(({ address }) => address);
   const migrator = new KnexMigrator({
@@ -56,7 +68,7 @@ export async function migrate(
     createSchemas: false,
     noticedMs,
   });
-  return migrateShards({ migrator, shardCount: addresses.length, apply: true, shardMs: 30_000 });
+  return migrateShards({ migrator, shardCount: addresses.length, apply: true, shutsOutOlder, shardMs: 30_000 });
 }
 
 export function faultsOf(results: readonly MigrationResult[]): (string | null)[] {

@@ -28,6 +28,8 @@ export interface MixedCustomers {
   readonly counts: ReadonlyMap<string, number>;
   /** Units that were sold and did not come back, by SKU. */
   readonly gone: ReadonlyMap<string, number>;
+  /** Counts units that the test itself sold. */
+  move(sku_id: string, units: number): void;
   /** Lets every customer finish its current order. */
   stop(): Promise<void>;
 }
@@ -143,13 +145,16 @@ export function startMixedCustomers(options: {
     });
     const plain = (more: number): string => skus.plain[(number + more) % skus.plain.length] ?? '';
     const { hot } = skus;
-    switch (number % 4) {
+    switch (number % 5) {
       case 0:
         return [line(plain(0), 1)];
       case 1:
         return [line(plain(0), 1), line(plain(1), 2), line(plain(2), 3)];
       case 2:
         return [line(hot, 1)];
+      case 3:
+        // With the shards on two servers in turn, these two are on one server.
+        return [line(plain(0), 1), line(plain(2), 2)];
       default:
         return [line(hot, 1), line(plain(0), 2)];
     }
@@ -215,6 +220,7 @@ export function startMixedCustomers(options: {
     faults,
     counts,
     gone,
+    move,
     async stop() {
       running = false;
       await all;

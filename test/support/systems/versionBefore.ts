@@ -8,7 +8,7 @@ import { projectPath } from '../../../src/projectPath.ts';
 
 const run = promisify(execFile);
 
-/** The sources of this project before its newest migration, to be run by tsx. */
+/** The sources of an earlier version of this project, to be run by tsx. */
 export interface EarlierVersion {
   readonly commit: string;
   /** The number of its own newest migration. */
@@ -29,13 +29,15 @@ const MIGRATE_FILES = ['src/commands/migrate.ts', 'scripts/migrate.ts'];
 const FILES = ['src', 'scripts', 'migrations', 'package.json'];
 
 /**
- * Writes the sources of the last commit whose newest migration is older than that of this checkout.
+ * Writes the sources of an earlier version.
  *
+ * @param from its commit; null: the last commit whose newest migration is older than that of this checkout
  * @returns the reason when there is none: the history is missing, or does not reach back far enough
  */
-export async function versionBefore(): Promise<EarlierVersion | string> {
-  const newest = newestOf(readdirSync(projectPath('migrations')));
-  const commit = await commitBefore(newest);
+export async function versionBefore(from: string | null): Promise<EarlierVersion | string> {
+  const commit = await (from === null
+    ? commitBefore(newestOf(readdirSync(projectPath('migrations'))))
+    : commitNamed(from, `the history of this checkout does not reach back to ${from}: git fetch --unshallow`));
   if (commit.is === 'none') return commit.reason;
   // A folder inside this checkout, where its packages are found.
   const path = ownPath(projectPath('.local/runs/earlier'));
@@ -83,11 +85,19 @@ function missingPackages(path: string): string[] {
 
 type Found = { readonly is: 'found'; readonly hash: string } | { readonly is: 'none'; readonly reason: string };
 
-async function commitBefore(newest: number): Promise<Found> {
+/** @param reason why the commit is absent, if it is */
+async function commitNamed(name: string, reason: string): Promise<Found> {
   const top = await git('rev-parse', '--show-toplevel').catch(() => null);
   // A copy of this checkout may lie inside another checkout, whose history is a different one.
   if (top === null || realpathSync(top) !== realpathSync(projectPath('.')))
     return { is: 'none', reason: 'this is not a git checkout, so there is no earlier version' };
+  const hash = await git('rev-parse', '--verify', '--quiet', `${name}^{commit}`).catch(() => null);
+  return hash === null ? { is: 'none', reason } : { is: 'found', hash };
+}
+
+async function commitBefore(newest: number): Promise<Found> {
+  const head = await commitNamed('HEAD', 'this checkout has no commit yet');
+  if (head.is === 'none') return head;
   const changing = (await git('log', '--first-parent', '--format=%H', '--', 'migrations'))
     .split('\n')
     .filter((hash) => hash !== '');
@@ -98,14 +108,10 @@ async function commitBefore(newest: number): Promise<Found> {
     later = hash;
   }
   // Changes that are not committed are based on the last commit.
-  const before = later === null ? 'HEAD' : `${later}^`;
-  const hash = await git('rev-parse', '--verify', '--quiet', `${before}^{commit}`).catch(() => null);
-  return hash === null
-    ? {
-        is: 'none',
-        reason: `the history of this checkout does not reach back beyond migration ${newest}: git fetch --unshallow`,
-      }
-    : { is: 'found', hash };
+  return commitNamed(
+    later === null ? 'HEAD' : `${later}^`,
+    `the history of this checkout does not reach back beyond migration ${newest}: git fetch --unshallow`,
+  );
 }
 
 async function git(...words: string[]): Promise<string> {

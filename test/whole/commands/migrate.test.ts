@@ -103,7 +103,7 @@ describe('migration', () => {
     const shards = await make(1, true);
     // knex had locked its table and created the tables, and had not recorded the migration yet.
     await shards.query(0, 'UPDATE migration_lock SET is_locked = 1');
-    await shards.query(0, 'DELETE FROM migration');
+    for (const table of ['migration', 'slot', 'shard']) await shards.query(0, `DELETE FROM ${table}`);
     const up = await command(shards, 'up');
     expect(up.code, up.stderr).to.equal(0);
     expect(rowOf(up, 0)).to.deep.equal(['own-0', LEVEL, '0', '1024', MIGRATION_APPLIED]);
