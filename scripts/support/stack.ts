@@ -70,6 +70,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       }),
       shardCount: shards.length,
       apply: true,
+      // Data that was kept may be of an earlier version, and no gateway runs yet.
+      shutsOutOlder: true,
       shardMs: MIGRATE_MS,
     });
     const failed = results.find(({ fault }) => fault !== null);
