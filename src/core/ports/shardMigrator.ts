@@ -1,6 +1,6 @@
 import type { ShardIndex } from '../types.ts';
 
-/** A migration that waits until it is told that no older gateway runs any more. */
+/** A migration that waits until no older gateway runs any more, as the operator states by an option. */
 export interface WaitingMigration {
   readonly name: string;
   /** It shuts out the gateways below this level. */

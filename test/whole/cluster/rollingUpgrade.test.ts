@@ -148,7 +148,7 @@ for (const from of VERSIONS)
       }
     });
 
-    /** While older gateways may run, orders over several servers are carts with attempts, whoever sells them. */
+    /** While older gateways may run, orders over several servers are carts with attempts at every gateway. */
     const expectOldProtocol = async (): Promise<void> => {
       if (steps.expandedLevel >= RECORDS_ONLY_LEVEL) return;
       const used = await usedProtocols(system);

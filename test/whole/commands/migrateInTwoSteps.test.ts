@@ -52,7 +52,7 @@ describe('a migration that shuts out the version before', () => {
     for (const table of ['slot', 'shard']) await shards.query(shard, `DELETE FROM ${table}`);
   };
 
-  it('waits on shards in use, which are up to date without it, until the command is told to apply it', async () => {
+  it('waits on shards in use, which are up to date without it, until an option applies it', async () => {
     const before = await levelsOf(shards);
     const expanded = numbered(EXPANDED_LEVEL, 'order_records');
     const behind = await command(shards, 'status');
