@@ -7,15 +7,23 @@ import { returnUnits } from '../../src/service/orders/returnUnits.ts';
 import { openCartBench, WAIT_MS } from '../support/carts/cartBench.ts';
 import type { CartBench } from '../support/carts/cartBench.ts';
 import { age, cartRows, linesOf } from '../support/carts/cartRows.ts';
+import { ATTEMPT_STEPS, TRANSACTION_STEPS } from '../support/carts/orderSteps.ts';
+import { IN_TRANSACTION, WITH_ATTEMPTS } from '../support/carts/protocols.ts';
 import { fresh } from '../support/gateway/gateway.ts';
 import { skuOn } from '../support/engines/traffic.ts';
 
-/** The shard of the SKU whose only unit is held, and the shard of a SKU with enough units. */
-const SHARDS = [2, 13] as const;
 const AMPLE = 9;
 
-/** The state of an unfinished cart: decided but not completed, or never decided by its coordinator. */
+/** The state of an unfinished order: decided but not completed, or never decided by its coordinator. */
 const LEFT = ['committed', 'aborted', 'abandoned', 'no record'] as const;
+
+/** How an order was left, and how the finder sells. A gateway of before the records of orders leaves only carts. */
+const PAIRS = [
+  { steps: TRANSACTION_STEPS, protocol: IN_TRANSACTION },
+  { steps: TRANSACTION_STEPS, protocol: WITH_ATTEMPTS },
+  { steps: ATTEMPT_STEPS, protocol: IN_TRANSACTION },
+  { steps: ATTEMPT_STEPS, protocol: WITH_ATTEMPTS },
+];
 
 interface LeftCart {
   readonly order_id: string;
@@ -110,48 +118,54 @@ const FINDERS: readonly Finder[] = [
   },
 ];
 
-/** No sweeper runs here: only the operation that finds an unfinished cart completes it. */
-describe('units held by an unfinished cart', () => {
-  let bench: CartBench;
-  before(() => {
-    bench = openCartBench();
-  });
-  after(async () => {
-    await bench.parts.backgroundTasks.finish(WAIT_MS);
-    bench.close();
-  });
-
-  async function leave(how: (typeof LEFT)[number]): Promise<LeftCart> {
-    const order_id = fresh('left');
-    const [held, ample] = SHARDS.map((shard) => skuOn(shard, order_id)) as [string, string];
-    const left: LeftCart = { order_id, sku_ids: [held, ample] };
-    await bench.open(held, 1);
-    await bench.open(ample, AMPLE);
-    const cart = { order_id, attempt: 1 };
-    if (how !== 'no record')
-      await bench.carts.begin(bench.shardOf(order_id), { order_id, lines: keysOf(left) }, false, deadline());
-    for (const line of keysOf(left))
-      expect((await bench.apply({ kind: 'hold', ...cart, lines: [line] })).is).to.equal('held');
-    if (how === 'committed' || how === 'aborted')
-      await bench.carts.decide(bench.shardOf(order_id), cart, how, deadline());
-    await age({ order_ids: [order_id], sku_ids: left.sku_ids });
-    return left;
-  }
-
-  for (const { name, run, sold, undone } of FINDERS) {
-    it(`are sold or free again when ${name} is answered`, async () => {
-      for (const how of LEFT) {
-        const cart = await leave(how);
-        const outcome = await run(bench.parts, cart);
-        expect(outcome, `left ${how}`).to.include(how === 'committed' ? sold : undone);
-        // A cart that has just been sold is completed after its answer.
-        await bench.parts.backgroundTasks.finish(WAIT_MS);
-        const { flows } = await cartRows([cart.sku_ids[0]]);
-        expect(
-          [...flows.values()].map(({ status }) => status),
-          `left ${how}`,
-        ).to.not.include('pending');
-      }
+/** No sweeper runs here: only the operation that finds an unfinished order completes it. */
+for (const { steps, protocol } of PAIRS) {
+  describe(`units held by ${steps.name}, found by a gateway that sells with ${protocol.name}`, () => {
+    let bench: CartBench;
+    let parts: ServicePorts;
+    before(async () => {
+      // Only the batching engine commits transactions.
+      bench = openCartBench(undefined, steps === TRANSACTION_STEPS ? steps.engine : protocol.engine);
+      parts = protocol.around(bench.parts);
+      await bench.ready();
     });
-  }
-});
+    after(async () => {
+      await bench.parts.backgroundTasks.finish(WAIT_MS);
+      bench.close();
+    });
+
+    async function leave(how: (typeof LEFT)[number]): Promise<LeftCart> {
+      const order_id = fresh('left');
+      // The held SKU has only that unit, and the coordinator has the other SKU.
+      const [shard, other] = IN_TRANSACTION.shards;
+      const left: LeftCart = { order_id, sku_ids: [skuOn(shard, order_id), skuOn(other, order_id)] };
+      await bench.open(left.sku_ids[0], 1);
+      await bench.open(left.sku_ids[1], AMPLE);
+      const [held, own] = keysOf(left).map((line) => [line]);
+      const started = await steps.start(bench, order_id, held ?? [], own, { hasRecord: how !== 'no record' });
+      for (const is of await started.hold()) expect(is).to.equal('held');
+      if (how === 'committed' || how === 'aborted') expect(await started.decide(how)).to.equal(how);
+      await age({ order_ids: [order_id], sku_ids: left.sku_ids });
+      return left;
+    }
+
+    for (const { name, run, sold, undone } of FINDERS) {
+      it(`are sold or free again when ${name} is answered`, async () => {
+        for (const how of LEFT) {
+          // A transaction without a decision has no record anyway.
+          if (how === 'no record' && steps === TRANSACTION_STEPS) continue;
+          const cart = await leave(how);
+          const outcome = await run(parts, cart);
+          expect(outcome, `left ${how}`).to.include(how === 'committed' ? sold : undone);
+          // A cart that has just been sold is completed after its answer.
+          await bench.parts.backgroundTasks.finish(WAIT_MS);
+          const { flows } = await cartRows([cart.sku_ids[0]]);
+          expect(
+            [...flows.values()].map(({ status }) => status),
+            `left ${how}`,
+          ).to.not.include('pending');
+        }
+      });
+    }
+  });
+}

@@ -3,6 +3,7 @@ import type { Operation } from '../../src/core/operation.ts';
 import { ShardAuditor } from '../../src/mysql/books/auditor.ts';
 import { BatchingEngine } from '../../src/mysql/batching/batchingEngine.ts';
 import { CartStore } from '../../src/mysql/carts/cartStore.ts';
+import { OrderRecordStore } from '../../src/mysql/carts/orderRecordStore.ts';
 import { HotRowStore } from '../../src/mysql/hot/hotRowStore.ts';
 import { LayoutStore } from '../../src/mysql/hot/layoutStore.ts';
 import type { Shard } from '../../src/mysql/shard.ts';
@@ -20,6 +21,7 @@ const WAIT_MS = 2_000;
 const SKU = 'stocked';
 const SOLD = { sku_id: SKU, order_detail_id: 'sold' };
 const CART = { order_id: 'cart', attempt: 1 };
+const TRANSACTION = { transaction_id: '0'.repeat(32), coordinator: 0 };
 
 type Read = (deadlineMs: number) => Promise<unknown>;
 
@@ -88,6 +90,8 @@ describe('a server that has just become read-only', () => {
     balances: (deadlineMs) => new ShardReader(shards).readBalances(0, deadlineMs),
     'an audit': (deadlineMs) => new ShardAuditor(shards).audit(0, null, deadlineMs),
     'the decision of a cart': (deadlineMs) => new CartStore(shards).resolve(0, CART, deadlineMs),
+    'the decision of a transaction': (deadlineMs) =>
+      new OrderRecordStore(shards).resolve(TRANSACTION, 'order', deadlineMs),
     'holds and open carts': (deadlineMs) => new CartStore(shards).findUnfinished(0, 10, deadlineMs),
     'a layout': (deadlineMs) => new LayoutStore(shards).read(0, SKU, deadlineMs),
     'rows of a split SKU': (deadlineMs) => new HotRowStore(shards).readRows(0, SKU, deadlineMs),

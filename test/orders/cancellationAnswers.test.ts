@@ -5,6 +5,9 @@ import type { Answer } from '../../scripts/support/httpClient.ts';
 import { flowKeyText } from '../../src/core/types.ts';
 import type { FlowKey } from '../../src/core/types.ts';
 import { createLog } from '../../src/log.ts';
+import { pairOf } from '../support/carts/cancellations.ts';
+import type { LineState, Pair } from '../support/carts/cancellations.ts';
+import { withOldProtocol } from '../support/carts/oldProtocol.ts';
 import { fresh, startTestGateway } from '../support/gateway/gateway.ts';
 import type { TestGateway } from '../support/gateway/gateway.ts';
 import { beforeCalls } from '../support/faults/portCalls.ts';
@@ -18,27 +21,19 @@ const RACES_AT_A_TIME = 8;
 const SALE_MS_MAX = 60;
 const SHARDS = [4, 11] as const;
 
-/** A line of an answer. */
-interface LineState extends FlowKey {
-  readonly status: string;
-  readonly code?: string;
-  readonly quantity?: number;
-  readonly order_id?: string;
-}
-
-/** Two lines, by default `a` on one shard and `b` on another, and the orders that name them. */
-interface Pair {
-  readonly a: FlowKey;
-  readonly b: FlowKey;
-  readonly x: string;
-  readonly y: string;
-}
+/** Where the two lines of an order are. */
+const PLACES = [
+  { where: 'two servers', shards: SHARDS },
+  { where: 'one server', shards: [4, 6] },
+] as const;
 
 /** All requests and all rows go over HTTP, so that the promises are independent of the protocol of carts. */
 describe('answers to cancellations', () => {
   let gateways: TestGateway[];
   let shop: TestGateway;
-  /** Called before each call of a port of the first gateway. */
+  /** Sells carts with attempts. */
+  let older: TestGateway;
+  /** Called before each call of a port of the first gateway, or of the older one. */
   let beforeCall: BeforeCall = () => undefined;
 
   before(async () => {
@@ -51,11 +46,14 @@ describe('answers to cancellations', () => {
     ]);
     gateways = [first, ...others];
     shop = first;
+    older = await startTestGateway({}, stack(), createLog('silent'), (ports) =>
+      beforeCalls(withOldProtocol(ports), (...call) => beforeCall(...call)),
+    );
   });
   afterEach(() => {
     beforeCall = () => undefined;
   });
-  after(() => Promise.all(gateways.map((gateway) => gateway.stop())));
+  after(() => Promise.all([...gateways, older].map((gateway) => gateway.stop())));
 
   const newPair = async (
     name: string,
@@ -65,12 +63,6 @@ describe('answers to cancellations', () => {
     for (const sku_id of [a, b]) await shop.openSku(sku_id, 10);
     return pairOf(a, b, fresh(name));
   };
-  const pairOf = (a: string, b: string, name: string): Pair => ({
-    a: { sku_id: a, order_detail_id: `${name}-a` },
-    b: { sku_id: b, order_detail_id: `${name}-b` },
-    x: `x ${name}`,
-    y: `y ${name}`,
-  });
   const sell = (gateway: TestGateway, order_id: string, key: FlowKey): Promise<Answer> =>
     gateway.post('/v1/deductions', { order_id, lines: [{ ...key, quantity: 1 }] });
   const cancel = (gateway: TestGateway, order_id: string, lines: readonly FlowKey[]): Promise<Answer> =>
@@ -91,28 +83,32 @@ describe('answers to cancellations', () => {
     );
   const refusedBy = (line: FlowKey, state: Partial<LineState>): LineState => ({ ...line, ...state }) as LineState;
 
-  it('list the state of every line when one belongs to another order, also if some are cancelled', async () => {
-    const pair = await newPair('half');
-    const { a, b, x, y } = pair;
-    expectStatus(await sell(shop, x, a), 201);
-    expectStatus(await cancel(shop, x, [a]), 200);
-    expectStatus(await sell(shop, y, b), 201);
-    const before = await journalsOf(pair);
-    for (const gateway of gateways) {
-      const { body } = expectStatus(await cancel(gateway, x, [a, b]), 409);
-      expect(body.code).to.equal('idempotency_conflict');
-      expect(body.lines).to.deep.equal([
-        refusedBy(a, { status: 'cancelled', quantity: 1 }),
-        refusedBy(b, { status: 'deducted', quantity: 1, code: 'idempotency_conflict' }),
-      ]);
-      expect(body.detail).to.equal(
-        `order line "${b.order_detail_id}" of SKU "${b.sku_id}" belongs to another order; ` +
-          'this attempt changed nothing; 1 of 2 lines is cancelled since an earlier attempt',
+  for (const { where, shards } of PLACES)
+    it(`list the state of every line if one is of another order, also if some are cancelled: ${where}`, async () => {
+      const pair = await newPair(
+        'half',
+        shards.map((shard) => skuOn(shard, fresh('half'))),
       );
-    }
-    expect(await journalsOf(pair), 'a refused attempt changes nothing').to.deep.equal(before);
-    expect(expectStatus(await cancel(shop, x, [a]), 200).body.replayed).to.equal(true);
-  });
+      const { a, b, x, y } = pair;
+      expectStatus(await sell(shop, x, a), 201);
+      expectStatus(await cancel(shop, x, [a]), 200);
+      expectStatus(await sell(shop, y, b), 201);
+      const before = await journalsOf(pair);
+      for (const gateway of gateways) {
+        const { body } = expectStatus(await cancel(gateway, x, [a, b]), 409);
+        expect(body.code).to.equal('idempotency_conflict');
+        expect(body.lines).to.deep.equal([
+          refusedBy(a, { status: 'cancelled', quantity: 1 }),
+          refusedBy(b, { status: 'deducted', quantity: 1, code: 'idempotency_conflict' }),
+        ]);
+        expect(body.detail).to.equal(
+          `order line "${b.order_detail_id}" of SKU "${b.sku_id}" belongs to another order; ` +
+            'this attempt changed nothing; 1 of 2 lines is cancelled since an earlier attempt',
+        );
+      }
+      expect(await journalsOf(pair), 'a refused attempt changes nothing').to.deep.equal(before);
+      expect(expectStatus(await cancel(shop, x, [a]), 200).body.replayed).to.equal(true);
+    });
 
   it('list the state of every line when all lines are on one shard', async () => {
     const pair = await newPair('single', skusOnOneShard(fresh('single'), 2).sku_ids);
@@ -169,90 +165,98 @@ describe('answers to cancellations', () => {
     expect((await rowsOf([a, b])).map(({ status }) => status)).to.deep.equal(['cancelled', 'deducted']);
   });
 
-  it('name the line that an open cart holds, and the number of lines that an earlier attempt cancelled', async () => {
-    const { a, b, x, y } = await newPair('pending');
-    const beside = await newPair('beside');
-    expectStatus(await cancel(shop, x, [a]), 200);
-    let release: () => void = () => undefined;
-    const isHeld = new Promise<void>((resolve) => {
-      // The cart of the other order stays open just before its commit decision.
-      beforeCall = async (port, method) => {
-        if (port !== 'carts' || method !== 'decide') return undefined;
-        resolve();
-        await new Promise<void>((go) => (release = go));
-        return undefined;
-      };
-    });
-    const open = shop.post('/v1/deductions', {
-      order_id: y,
-      lines: [b, beside.a].map((key) => ({ ...key, quantity: 1 })),
-    });
-    await isHeld;
-    try {
-      const { body } = expectStatus(await cancel(gateways[1] as TestGateway, x, [a, b]), 409);
-      expect(body.code).to.equal('pending');
-      expect(body.lines).to.deep.equal([
-        refusedBy(a, { status: 'cancelled', quantity: 0 }),
-        refusedBy(b, { status: 'pending', quantity: 1, code: 'pending' }),
-      ]);
-      expect(body.detail).to.match(
-        new RegExp(
-          'is held by a cart that is not decided yet; send the same call again; ' +
-            'this attempt changed nothing; 1 of 2 lines is cancelled',
-        ),
-      );
-    } finally {
-      release();
-      await open;
-    }
-  });
-
-  it(`match the rows when one line is sold at the same time: ${RACES} races on three gateways`, async () => {
-    const [a = '', b = ''] = SHARDS.map((shard) => skuOn(shard, fresh('races')));
-    for (const sku_id of [a, b]) await shop.openSku(sku_id, RACES);
-    let soldToY = 0;
-    const counts = new Map<string, number>();
-    const count = (of: string, { status, body }: Answer): void => {
-      const word = `${of}: ${status}${status < 400 ? '' : ` ${body.code}`}`;
-      counts.set(word, (counts.get(word) ?? 0) + 1);
-    };
-    await inParallel(
-      Array.from({ length: RACES }, (_, number) => number),
-      RACES_AT_A_TIME,
-      async (number) => {
-        const pair = pairOf(a, b, fresh(`race ${number}`));
-        const [canceller, seller, repeater] = gateways as [TestGateway, TestGateway, TestGateway];
-        expectStatus(await sell(shop, pair.x, pair.a), 201);
-        const lines = number % 2 === 0 ? [pair.a, pair.b] : [pair.b, pair.a];
-        const selling = sleep(number % SALE_MS_MAX).then(() => sell(seller, pair.y, pair.b));
-        const [first, sale, repeated] = await Promise.all([
-          cancel(canceller, pair.x, lines),
-          selling,
-          cancel(repeater, pair.x, lines),
+  // How the other order is sold, and the call that decides it.
+  const decisions = [
+    { cart: 'transaction', call: 'engine.applyJointly', seller: () => shop },
+    { cart: 'cart', call: 'carts.decide', seller: () => older },
+  ];
+  for (const { cart, call, seller } of decisions) {
+    it(`name the line that an open ${cart} holds, and the number of lines that were cancelled before`, async () => {
+      const { a, b, x, y } = await newPair('pending');
+      const beside = await newPair('beside');
+      expectStatus(await cancel(shop, x, [a]), 200);
+      let release: () => void = () => undefined;
+      const isHeld = new Promise<void>((resolve) => {
+        // The other order stays open just before its commit decision.
+        beforeCall = async (port, method) => {
+          if (`${port}.${method}` !== call) return undefined;
+          resolve();
+          await new Promise<void>((go) => (release = go));
+          return undefined;
+        };
+      });
+      const open = seller().post('/v1/deductions', {
+        order_id: y,
+        lines: [b, beside.a].map((key) => ({ ...key, quantity: 1 })),
+      });
+      await isHeld;
+      try {
+        const { body } = expectStatus(await cancel(gateways[1] as TestGateway, x, [a, b]), 409);
+        expect(body.code).to.equal('pending');
+        expect(body.lines).to.deep.equal([
+          refusedBy(a, { status: 'cancelled', quantity: 0 }),
+          refusedBy(b, { status: 'pending', quantity: 1, code: 'pending' }),
         ]);
-        count('cancellation', first);
-        count('sale', sale);
-        count('repetition', repeated);
-        const last = await untilDefinite(repeater, pair.x, lines, [first, repeated]);
-        count('in the end', last);
-        const rows = new Map<string, LineState>((await rowsOf(lines)).map((line) => [flowKeyText(line), line]));
-        if (rows.get(flowKeyText(pair.b))?.order_id === pair.y) soldToY += 1;
-        for (const answer of [first, repeated, last]) expectAgreement(pair, answer, rows);
-        expect(sale.status, sale.text).to.be.oneOf([201, 409, 503]);
-        if (sale.status !== 503)
-          expect(sale.status === 201, sale.text).to.equal(rows.get(flowKeyText(pair.b))?.order_id === pair.y);
-      },
-    );
-    console.log(
-      `      ${[...counts]
-        .sort()
-        .map(([word, times]) => `${word} × ${times}`)
-        .join(', ')}`,
-    );
-    const sum = async (sku_id: string): Promise<number> =>
-      (await shop.get(`/v1/skus/${sku_id}`)).body.leaved_amount as number;
-    expect(await sum(b), 'units left after the sales and cancellations').to.equal(RACES - soldToY);
-  });
+        expect(body.detail).to.match(
+          new RegExp(
+            'is held by a cart that is not decided yet; send the same call again; ' +
+              'this attempt changed nothing; 1 of 2 lines is cancelled',
+          ),
+        );
+      } finally {
+        release();
+        await open;
+      }
+    });
+  }
+
+  for (const { where, shards } of PLACES)
+    it(`match the rows when one line is sold at the same time, on ${where}: ${RACES} races`, async () => {
+      const [a = '', b = ''] = shards.map((shard) => skuOn(shard, fresh('races')));
+      for (const sku_id of [a, b]) await shop.openSku(sku_id, RACES);
+      let soldToY = 0;
+      const counts = new Map<string, number>();
+      const count = (of: string, { status, body }: Answer): void => {
+        const word = `${of}: ${status}${status < 400 ? '' : ` ${body.code}`}`;
+        counts.set(word, (counts.get(word) ?? 0) + 1);
+      };
+      await inParallel(
+        Array.from({ length: RACES }, (_, number) => number),
+        RACES_AT_A_TIME,
+        async (number) => {
+          const pair = pairOf(a, b, fresh(`race ${number}`));
+          const [canceller, seller, repeater] = gateways as [TestGateway, TestGateway, TestGateway];
+          expectStatus(await sell(shop, pair.x, pair.a), 201);
+          const lines = number % 2 === 0 ? [pair.a, pair.b] : [pair.b, pair.a];
+          const selling = sleep(number % SALE_MS_MAX).then(() => sell(seller, pair.y, pair.b));
+          const [first, sale, repeated] = await Promise.all([
+            cancel(canceller, pair.x, lines),
+            selling,
+            cancel(repeater, pair.x, lines),
+          ]);
+          count('cancellation', first);
+          count('sale', sale);
+          count('repetition', repeated);
+          const last = await untilDefinite(repeater, pair.x, lines, [first, repeated]);
+          count('in the end', last);
+          const rows = new Map<string, LineState>((await rowsOf(lines)).map((line) => [flowKeyText(line), line]));
+          if (rows.get(flowKeyText(pair.b))?.order_id === pair.y) soldToY += 1;
+          for (const answer of [first, repeated, last]) expectAgreement(pair, answer, rows);
+          expect(sale.status, sale.text).to.be.oneOf([201, 409, 503]);
+          if (sale.status !== 503)
+            expect(sale.status === 201, sale.text).to.equal(rows.get(flowKeyText(pair.b))?.order_id === pair.y);
+        },
+      );
+      console.log(
+        `      ${[...counts]
+          .sort()
+          .map(([word, times]) => `${word} × ${times}`)
+          .join(', ')}`,
+      );
+      const sum = async (sku_id: string): Promise<number> =>
+        (await shop.get(`/v1/skus/${sku_id}`)).body.leaved_amount as number;
+      expect(await sum(b), 'units left after the sales and cancellations').to.equal(RACES - soldToY);
+    });
 
   const isUnknown = ({ status, body }: Answer): boolean =>
     status === 503 && (body.code === 'outcome_unknown' || body.code === 'overloaded');

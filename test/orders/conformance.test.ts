@@ -209,7 +209,8 @@ for (const { name, create } of ENGINES) {
       expect(await left(sku)).to.equal(null);
     });
 
-    cartPromises(() => bench);
+    cartPromises(() => bench, 'numbers');
+    describe('with transactions', () => cartPromises(() => bench, 'transactions'));
     returnPromises(() => bench);
     limitPromises(() => bench);
     salePromises(() => bench);

@@ -7,11 +7,13 @@ import type { GatewayProcess } from '../../scripts/support/gatewayProcess.ts';
 import type { Answer } from '../../scripts/support/httpClient.ts';
 import { expectResolved, sendUntilDefinite } from '../support/faults/interrupted.ts';
 import { ENGINES_NOW } from '../support/engines/engines.ts';
+import type { EngineName } from '../support/engines/engines.ts';
 import { eventually } from '../support/run/eventually.ts';
 import {
   armedText,
   FAIL_POINT_VARIABLES,
   failPoints,
+  IMMEDIATE_METHODS,
   FAIL_POINT_FAULTS,
   MOMENTS,
 } from '../support/faults/failPoints.ts';
@@ -30,8 +32,8 @@ const SWEPT_NOW = LONG ? SWEPT_OPERATIONS : SWEPT_OPERATIONS.filter(({ name }) =
 const FAULTS_NOW: readonly FailPointFault[] = LONG ? FAIL_POINT_FAULTS : ['kill'];
 /** Cases at once. A start takes a second of processor time, a stall takes none. */
 const WIDTH: Readonly<Record<FailPointFault, number>> = { kill: 4, throw: 4, stall: 12 };
-/** The periodic task of every gateway, which runs without requests. */
-const BACKGROUND = 'carts.findUnfinished';
+/** The calls of the periodic task of every gateway, which runs without requests. */
+const BACKGROUND = ['carts.findUnfinished', 'records.deleteAborted'];
 const BACKGROUND_TASKS_MS = 500;
 /** Longer than a stall. */
 const LAST_ANSWER_MS = 30_000;
@@ -42,8 +44,12 @@ type Pass = Pick<Armed, 'point' | 'pass'>;
 /** The calls that maintain split SKUs have a crash sweep of their own: `hotCrash.test.ts`. */
 const OF_SPLIT = /^(layouts|hotRows)\./;
 
-const methods = portMethods().filter(({ name }) => !OF_SPLIT.test(name));
+const ports = portMethods().filter(({ name }) => !OF_SPLIT.test(name));
+const methods = ports.filter(({ isAwaited }) => isAwaited);
 const points = methods.flatMap(({ name }) => MOMENTS.map((moment) => `${name} ${moment}`));
+/** The shards of the textbook engine commit alone. */
+const pointsOf = (engine: EngineName): string[] =>
+  points.filter((point) => engine === 'batching' || !point.startsWith('engine.applyJointly'));
 
 for (const engineName of ENGINES_NOW) {
   describe(`crash sweep at the ports, engine: ${engineName}`, () => {
@@ -55,9 +61,13 @@ for (const engineName of ENGINES_NOW) {
 
     before(async () => {
       bench = await startSweepBench();
-      const traced = await startGateway('trace', null);
-      for (const operation of SWEPT_OPERATIONS) passed.set(operation, await trace(operation, traced));
-      await kill(traced);
+      for (const isOld of [false, true]) {
+        const name = isOld ? 'trace of carts' : 'trace';
+        const traced = await startGateway(name, null, isOld);
+        for (const operation of SWEPT_OPERATIONS)
+          if ((operation.isOld === true) === isOld) passed.set(operation, await trace(operation, name, traced));
+        await kill(traced);
+      }
     });
 
     after(async () => {
@@ -66,7 +76,8 @@ for (const engineName of ENGINES_NOW) {
     });
 
     it('puts a point before and after every method of every port', async () => {
-      expect(methods.filter(({ isAwaited }) => !isAwaited)).to.deep.equal([]);
+      const immediate = ports.filter(({ isAwaited }) => !isAwaited).map(({ name }) => name);
+      expect(immediate.sort()).to.deep.equal([...IMMEDIATE_METHODS].sort());
       const seen: string[] = [];
       const { decorate, begin } = failPoints(null, 0, (point) => seen.push(point));
       const bare: Record<string, Record<string, () => Promise<void>>> = {};
@@ -79,7 +90,7 @@ for (const engineName of ENGINES_NOW) {
 
     it('passes every point with some operation', () => {
       const seen = new Set([...passed.values()].flat().map(({ point }) => point));
-      expect([...seen].sort()).to.deep.equal([...points].sort());
+      expect([...seen].sort()).to.deep.equal(pointsOf(engineName).sort());
       for (const [{ name }, passes] of passed) expect(passes, name).to.not.be.empty;
     });
 
@@ -101,11 +112,11 @@ for (const engineName of ENGINES_NOW) {
 
     it('strikes at every point, and every SKU balances', async () => {
       const wanted = SWEPT_NOW.flatMap((operation) => (passed.get(operation) ?? []).map(({ point }) => point));
-      expect([...struck].sort()).to.deep.equal([...new Set(LONG ? points : wanted)].sort());
+      expect([...struck].sort()).to.deep.equal([...new Set(LONG ? pointsOf(engineName) : wanted)].sort());
       expect(await bench.wrongBalances()).to.deep.equal([]);
     });
 
-    const startGateway = (name: string, armed: Armed | null): Promise<GatewayProcess> =>
+    const startGateway = (name: string, armed: Armed | null, isOld: boolean): Promise<GatewayProcess> =>
       startGatewayProcess(
         {
           ...bench.own.environment,
@@ -115,6 +126,7 @@ for (const engineName of ENGINES_NOW) {
           STOCKGATE_LOG_LEVEL: 'silent',
           [FAIL_POINT_VARIABLES.armed]: armedText(armed),
           [FAIL_POINT_VARIABLES.report]: folder.write(name, ''),
+          ...(isOld ? { [FAIL_POINT_VARIABLES.oldProtocol]: 'yes' } : {}),
         },
         'test/support/faults/failPointGateway.ts',
       );
@@ -132,19 +144,21 @@ for (const engineName of ENGINES_NOW) {
       await bench.moveSlot(ids.slot);
       for (const call of operation.prepare(ids))
         expect(await sendUntilDefinite(bench, bench.healthy[0], call)).to.equal(201);
-      if (operation.isHeld === true) await bench.leaveHold(ids);
+      if (operation.heldBy !== undefined) await bench.leaveHold(ids, operation.heldBy);
     };
 
-    const trace = async (operation: SweptOperation, traced: GatewayProcess): Promise<Pass[]> => {
+    const trace = async (operation: SweptOperation, name: string, traced: GatewayProcess): Promise<Pass[]> => {
       const ids = bench.idsToMove();
       await prepare(operation, ids);
-      const begun = reported('trace').length;
+      const begun = reported(name).length;
       const answer = await bench.send(traced, operation.call(ids));
       // Includes the background tasks after the answer, and excludes the periodic task.
       if (operation.isCart === true) await sleep(BACKGROUND_TASKS_MS);
-      const lines = reported('trace')
+      const lines = reported(name)
         .slice(begun)
-        .filter((line) => !line.includes(BACKGROUND) && !OF_SPLIT.test(line.replace(/^passes /, '')));
+        .filter(
+          (line) => !BACKGROUND.some((call) => line.includes(call)) && !OF_SPLIT.test(line.replace(/^passes /, '')),
+        );
       await expectResolved(bench, {
         operation,
         ids,
@@ -154,7 +168,9 @@ for (const engineName of ENGINES_NOW) {
       });
       const counts = new Map<string, number>();
       const background =
-        operation.isHeld === true ? MOMENTS.map((moment) => ({ point: `${BACKGROUND} ${moment}`, pass: 1 })) : [];
+        operation.heldBy === undefined
+          ? []
+          : BACKGROUND.flatMap((call) => MOMENTS.map((moment) => ({ point: `${call} ${moment}`, pass: 1 })));
       const own = lines.map((line) => {
         const point = line.replace(/^passes /, '');
         const pass = (counts.get(point) ?? 0) + 1;
@@ -176,7 +192,7 @@ for (const engineName of ENGINES_NOW) {
 
     const strike = async (operation: SweptOperation, armed: Armed): Promise<void> => {
       const ids = bench.idsToMove();
-      const gateway = await startGateway(ids.name, armed);
+      const gateway = await startGateway(ids.name, armed, operation.isOld === true);
       try {
         await prepare(operation, ids);
         const hasFired = (): boolean => reported(ids.name).includes(`fires ${armed.point}`);

@@ -6,6 +6,8 @@ import type { FlowKey } from '../../src/core/types.ts';
 import { createLog } from '../../src/log.ts';
 import type { Answer } from '../../scripts/support/httpClient.ts';
 import { openCartBench, WAIT_MS } from '../support/carts/cartBench.ts';
+import { linesOf } from '../support/carts/cartRows.ts';
+import { ALL_STEPS } from '../support/carts/orderSteps.ts';
 import { eventually } from '../support/run/eventually.ts';
 import { fresh, startTestGateway } from '../support/gateway/gateway.ts';
 import type { TestGateway } from '../support/gateway/gateway.ts';
@@ -38,7 +40,7 @@ describe('reads with a frozen server', () => {
   let merged: SplitSku;
   let first: SplitSku;
   let second: SplitSku;
-  let held: FlowKey;
+  let held: readonly FlowKey[];
 
   const whileIdle: BeforeCall = async (port, method, given) => {
     if (isSlow && port === 'reader' && method === 'findFlows' && isFrozen(Number(given[0]))) {
@@ -62,7 +64,7 @@ describe('reads with a frozen server', () => {
     merged = await prepareMerged();
     isIdle = true;
     [first, second] = await prepareResized();
-    held = await prepareCart();
+    held = await prepareCarts();
     stack().cluster.servers[1]?.signal('SIGSTOP');
   });
 
@@ -133,18 +135,20 @@ describe('reads with a frozen server', () => {
     ];
   }
 
-  /** A line on a live shard, held by a committed cart whose record lies on the frozen server. */
-  async function prepareCart(): Promise<FlowKey> {
-    const bench = openCartBench();
-    const order_id = skuOn(FROZEN, fresh('order'));
-    const lines = [live, beside].map((sku_id = '') => ({ sku_id, order_detail_id: 'held', quantity: 1 }));
-    const deadlineMs = performance.now() + WAIT_MS;
-    await bench.carts.begin(FROZEN, { order_id, lines }, false, deadlineMs);
-    for (const line of lines)
-      expect((await bench.apply({ kind: 'hold', order_id, attempt: 1, lines: [line] })).is).to.equal('held');
-    await bench.carts.decide(FROZEN, { order_id, attempt: 1 }, 'committed', deadlineMs);
+  /** Lines on a live shard, held by committed orders of both protocols, whose records lie on the frozen server. */
+  async function prepareCarts(): Promise<FlowKey[]> {
+    const bench = openCartBench(undefined, 'batching');
+    const keys: FlowKey[] = [];
+    for (const steps of ALL_STEPS) {
+      const order_id = skuOn(FROZEN, fresh('order'));
+      const lines = linesOf([live ?? '', beside ?? ''], order_id);
+      const started = await steps.start(bench, order_id, lines, linesOf([frozen ?? ''], order_id));
+      for (const is of await started.hold()) expect(is).to.equal('held');
+      expect(await started.decide('committed')).to.equal('committed');
+      keys.push({ sku_id: live ?? '', order_detail_id: order_id });
+    }
     bench.close();
-    return { sku_id: live ?? '', order_detail_id: 'held' };
+    return keys;
   }
 
   const lookUp = (lines: readonly FlowKey[]): Promise<Answer> => gateway.post('/v1/deductions/lookup', { lines });
@@ -217,7 +221,8 @@ describe('reads with a frozen server', () => {
       });
 
       it('report a line as unavailable when the record of the cart that holds it is on the frozen shard', async () => {
-        expect(statusesOf(await lookUp([held, ...single()])).slice(0, 3)).to.deep.equal([
+        expect(statusesOf(await lookUp([...held, ...single()])).slice(0, 4)).to.deep.equal([
+          'unavailable',
           'unavailable',
           'unavailable',
           'deducted',

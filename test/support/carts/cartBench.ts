@@ -29,6 +29,8 @@ export interface CartBench {
   shardOf(id: string): number;
   apply<O extends Operation>(operation: O): Promise<OutcomeOf<O>>;
   open(sku_id: string, leaved_amount: number): Promise<void>;
+  /** Resolves when the schemas of all shards were read. Before, orders over several servers use the older protocol. */
+  ready(): Promise<void>;
   /** @param around decorates the ports of this sweeper; `faults` collects damaged rows and unexpected errors */
   sweeper(options?: {
     readonly rowsMax?: number;
@@ -78,6 +80,9 @@ export function openCartBench(
     async open(sku_id, leaved_amount) {
       const outcome = await apply({ kind: 'open', sku_id, leaved_amount });
       if (outcome.is !== 'applied') throw new Error(`opening ${sku_id}: ${JSON.stringify(outcome)}`);
+    },
+    async ready() {
+      await Promise.all(shards.map(({ tried }) => tried));
     },
     sweeper: ({ rowsMax = 10_000, around = (given: ServicePorts) => given, faults = [] } = {}) =>
       // Each sweeper belongs to a different gateway.

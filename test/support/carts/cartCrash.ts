@@ -5,7 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { startGatewayProcess } from '../../../scripts/support/gatewayProcess.ts';
 import { httpClient } from '../../../scripts/support/httpClient.ts';
 import { wordOf } from './cartCustomers.ts';
-import { cartRows, endsOf, linesOf, nothingHeld, recordsOf } from './cartRows.ts';
+import { cartRows, decisionsOf, endsOf, linesOf, nothingHeld } from './cartRows.ts';
+import { IN_TRANSACTION, JOINTLY, WITH_ATTEMPTS } from './protocols.ts';
+import type { Protocol } from './protocols.ts';
 import { eventually } from '../run/eventually.ts';
 import { armedText, FAIL_POINT_VARIABLES, MOMENTS } from '../faults/failPoints.ts';
 import type { Armed, FailPointFault } from '../faults/failPoints.ts';
@@ -16,18 +18,37 @@ import type { TemporaryFolder } from '../run/temporary.ts';
 import { skuOn } from '../engines/traffic.ts';
 
 /**
- * The points at which the coordinator of a cart over two shards can be struck: the cart record, two holds, the commit
- * decision and two completions.
+ * The points at which the coordinator of an order over the first two shards of a protocol can be struck. A cart with
+ * attempts has the cart record, two holds, the commit decision and two completions. A transaction has one hold, the
+ * decision and one completion.
  */
-export const CART_POINTS: readonly Pick<Armed, 'point' | 'pass'>[] = [
-  { call: 'carts.begin', passes: 1 },
-  { call: 'engine.apply', passes: 4 },
-  { call: 'carts.decide', passes: 1 },
-].flatMap(({ call, passes }) =>
-  Array.from({ length: passes }, (_, index) =>
-    MOMENTS.map((moment) => ({ point: `${call} ${moment}`, pass: index + 1 })),
-  ).flat(),
-);
+export function crashPoints(protocol: Protocol): readonly Pick<Armed, 'point' | 'pass'>[] {
+  return (CALLS.get(protocol) ?? []).flatMap(([call, passes]) =>
+    Array.from({ length: passes }, (_, index) =>
+      MOMENTS.map((moment) => ({ point: `${call} ${moment}`, pass: index + 1 })),
+    ).flat(),
+  );
+}
+
+/** The calls of a coordinator, each with its number. */
+const CALLS: ReadonlyMap<Protocol, readonly (readonly [call: string, passes: number])[]> = new Map([
+  [
+    WITH_ATTEMPTS,
+    [
+      ['carts.begin', 1],
+      ['engine.apply', 4],
+      ['carts.decide', 1],
+    ] as const,
+  ],
+  [
+    IN_TRANSACTION,
+    [
+      ['engine.apply', 2],
+      ['engine.applyJointly', 1],
+    ] as const,
+  ],
+  [JOINTLY, [['engine.applyJointly', 1]] as const],
+]);
 
 /** A frozen coordinator continues after the time at which other gateways may decide its cart. */
 export const FROZEN_MS = 6_500;
@@ -40,9 +61,9 @@ export interface CrashedCart {
   readonly sku_ids: readonly [string, string];
 }
 
-export async function openCrashedCart(healthy: TestGateway): Promise<CrashedCart> {
+export async function openCrashedCart(healthy: TestGateway, { shards }: Protocol): Promise<CrashedCart> {
   const name = fresh('crash');
-  const sku_ids = [skuOn(3, name), skuOn(11, name)] as const;
+  const sku_ids = [skuOn(shards[0], name), skuOn(shards[1], name)] as const;
   for (const sku_id of sku_ids) await healthy.openSku(sku_id, 1);
   return { order_id: name, sku_ids };
 }
@@ -73,11 +94,11 @@ export async function expectOneEnd(
   await eventually(
     `the record of ${order_id} is decided`,
     OVER_MS,
-    async () => !(await recordsOf(order_id)).includes('open'),
+    async () => !(await decisionsOf(order_id, sku_ids)).includes('open'),
   );
   const rows = await cartRows(sku_ids);
   const ends = endsOf(rows, linesOf(sku_ids, order_id));
-  const records = await recordsOf(order_id);
+  const records = await decisionsOf(order_id, sku_ids);
   const summary = `answered ${answer}, the rival ${rival}; lines ${ends.join()}, records ${records.join()}`;
   expect(ends[0], summary).to.equal(ends[1]).and.to.be.oneOf(['deducted', 'none']);
   const isSold = ends[0] === 'deducted';
@@ -92,18 +113,20 @@ export async function expectOneEnd(
 /** Strikes a gateway process while it sells a cart: the process kills itself, or is frozen and continued. */
 export async function strikeProcess(
   healthy: TestGateway,
+  protocol: Protocol,
   folder: TemporaryFolder,
   fault: Extract<FailPointFault, 'kill' | 'stall'>,
   at: Pick<Armed, 'point' | 'pass'>,
 ): Promise<void> {
-  const cart = await openCrashedCart(healthy);
+  const cart = await openCrashedCart(healthy, protocol);
   const report = join(folder.path, `${cart.order_id}.report`);
-  const { armed, report: reportName, stallMs } = FAIL_POINT_VARIABLES;
+  const { armed, report: reportName, stallMs, oldProtocol } = FAIL_POINT_VARIABLES;
   const gateway = await startGatewayProcess(
     {
       ...stack().environment,
       ...{ PORT: '0', ADMIN_PORT: '0', STOCKGATE_LOG_LEVEL: 'silent' },
       ...{ [armed]: armedText({ ...at, fault }), [reportName]: report, [stallMs]: '500' },
+      ...(protocol === WITH_ATTEMPTS ? { [oldProtocol]: 'yes' } : {}),
     },
     'test/support/faults/failPointGateway.ts',
   );

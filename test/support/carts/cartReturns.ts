@@ -1,7 +1,9 @@
 import type { FlowKey } from '../../../src/core/types.ts';
 import type { Answer } from '../../../scripts/support/httpClient.ts';
-import { fresh, startTestGateway } from '../gateway/gateway.ts';
+import { fresh } from '../gateway/gateway.ts';
 import type { TestGateway } from '../gateway/gateway.ts';
+import { startProtocolGateway } from './protocols.ts';
+import type { Protocol } from './protocols.ts';
 import { skuOn } from '../engines/traffic.ts';
 
 /** A shop that sends its requests to two gateways in count. */
@@ -21,8 +23,8 @@ export interface ReturnDesk {
 }
 
 /** Every line of an order has the id of the order as its `order_detail_id`. */
-export async function openReturnDesk(): Promise<ReturnDesk> {
-  const gateways = [await startTestGateway(), await startTestGateway()] as const;
+export async function openReturnDesk(protocol: Protocol): Promise<ReturnDesk> {
+  const gateways = [await startProtocolGateway(protocol), await startProtocolGateway(protocol)] as const;
   let count = 0;
   const next = (): TestGateway => gateways[(count += 1) % 2] ?? gateways[0];
   const keysOf = (order_id: string, sku_ids: readonly string[]) =>

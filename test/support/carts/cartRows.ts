@@ -58,6 +58,20 @@ export async function recordsOf(order_id: string): Promise<string[]> {
   return (states ?? []).map(({ state }) => state as string);
 }
 
+/**
+ * The commit decisions of an order, of either protocol: the states of its cart records by attempt, then those of the
+ * records of its transactions, `aborted` first. A transaction has no record before it is decided.
+ *
+ * @param sku_ids SKUs on the shards that may have coordinated it
+ */
+export async function decisionsOf(order_id: string, sku_ids: readonly string[]): Promise<string[]> {
+  const found = await onShardsOf(sku_ids, (query) =>
+    query('SELECT state FROM order_record WHERE order_id = ?', [Buffer.from(order_id)]),
+  );
+  const ofTransactions = found.flat().map(({ state }) => state as string);
+  return [...(await recordsOf(order_id)), ...ofTransactions.sort()];
+}
+
 /** Waits until no unit of some SKUs is held, by their stock rows and by the table `cart_hold`. */
 export async function nothingHeld(sku_ids: readonly string[], waitMs: number): Promise<void> {
   await eventually('nothing is held', waitMs, async () => {

@@ -13,6 +13,9 @@ export type FailPointFault = (typeof FAIL_POINT_FAULTS)[number];
 export const MOMENTS = ['before', 'after'] as const;
 export type FaultMoment = (typeof MOMENTS)[number];
 
+/** The methods that answer at once, as `port.method`. No caller awaits them, so nothing can run around them. */
+export const IMMEDIATE_METHODS: readonly string[] = ['engine.groupOf', 'records.begin', 'records.areUsable'];
+
 /** Where and how a gateway fails, once. */
 export interface Armed {
   /** `port.method moment`, as in `engine.apply before`. */
@@ -27,6 +30,8 @@ export const FAIL_POINT_VARIABLES = {
   armed: 'STOCKGATE_FAIL_POINT',
   report: 'STOCKGATE_FAIL_REPORT',
   stallMs: 'STOCKGATE_FAIL_STALL_MS',
+  /** Set: orders over several shards are sold as carts with attempts. */
+  oldProtocol: 'STOCKGATE_FAIL_OLD_PROTOCOL',
 } as const;
 
 /** @param armed null: nothing fails, but passes are still reported */
@@ -44,7 +49,7 @@ export function readArmed(text: string): Armed | null {
 }
 
 export interface FailPoints {
-  /** Puts a fail-point before and after every method of every port. */
+  /** Puts a fail-point before and after every method of every port, except `IMMEDIATE_METHODS`. */
   decorate<P extends object>(ports: P): P;
   /** Starts to count and report passes, and to strike with the armed fault. */
   begin(): void;
@@ -77,6 +82,7 @@ export function failPoints(
       get(target, key) {
         const method: unknown = Reflect.get(target, key);
         if (typeof method !== 'function') return method;
+        if (IMMEDIATE_METHODS.includes(`${name}.${String(key)}`)) return method.bind(target) as unknown;
         return async (...given: unknown[]): Promise<unknown> => {
           await pass(`${name}.${String(key)} before`);
           const result: unknown = await Reflect.apply(method, target, given);

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { slotOf, SLOT_COUNT } from '../../../src/core/slots.ts';
 import { readBalancesOf } from '../../../scripts/support/books.ts';
 import type { Answer } from '../../../scripts/support/httpClient.ts';
@@ -26,8 +27,8 @@ export interface SweepBench {
   idsToMove(): CaseIds & { readonly slot: number };
   /** Moves a slot from the first shard to the second. Running gateways still try the first shard first. */
   moveSlot(slot: number): Promise<void>;
-  /** Leaves a hold of a cart whose record is missing. The hold is too young for the sweepers. */
-  leaveHold(ids: CaseIds): Promise<void>;
+  /** Leaves a hold of an order whose record is missing. The hold is too young for the sweepers. */
+  leaveHold(ids: CaseIds, by: 'cart' | 'transaction'): Promise<void>;
   /** Records the balance that a SKU must have from now on. */
   expectBalance(sku_id: string, balance: Balance): void;
   /** Every SKU whose rows or journal, read from the databases, differ from its recorded balance. */
@@ -80,13 +81,16 @@ export async function startSweepBench(): Promise<SweepBench> {
       await own.query(0, `DELETE FROM slot WHERE slot = ${slot}`);
       await own.query(1, `INSERT INTO slot (slot, epoch) VALUES (${slot}, 1)`);
     },
-    async leaveHold({ sku_ids: [sku_id], name }) {
+    async leaveHold({ sku_ids: [sku_id], name }, by) {
       // Without its row in `cart_hold` no sweeper finds the hold before the operation does.
       const [sku, detail, order] = [sku_id, `${name}-0`, `order-${name}`].map((id) => `'${id}'`);
+      // The first digits of a transaction are the time of its beginning: this one is old.
+      const id = randomBytes(10).toString('hex');
+      const attempt = by === 'cart' ? '1, NULL, NULL' : `0, X'000000000000${id}', 0`;
       await own.query(
         1,
-        `INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, attempt, status)
-         VALUES (${sku}, ${detail}, ${order}, 2, 1, 'pending')`,
+        `INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, status, attempt, transaction_id, coordinator)
+         VALUES (${sku}, ${detail}, ${order}, 2, 'pending', ${attempt})`,
       );
       await own.query(1, `UPDATE stock SET leaved_amount = leaved_amount - 2, held_amount = 2 WHERE sku_id = ${sku}`);
     },

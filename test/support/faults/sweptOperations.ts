@@ -1,5 +1,7 @@
 import type { Operation } from '../../../src/core/operation.ts';
 import type { CartRecords } from '../../../src/core/ports/cartRecords.ts';
+import type { OrderRecords } from '../../../src/core/ports/orderRecords.ts';
+import type { StockEngine } from '../../../src/core/ports/stockEngine.ts';
 import type { StockReader } from '../../../src/core/ports/stockReader.ts';
 import {
   cart,
@@ -28,8 +30,10 @@ export interface SweptOperation {
    * gateways abort the cart of a coordinator that is gone.
    */
   readonly isCart?: true;
-  /** Its first line is held by a cart whose record is missing. */
-  readonly isHeld?: true;
+  /** The gateway sells it as a cart with attempts. */
+  readonly isOld?: true;
+  /** Its first line is held by a cart with attempts, or by a transaction, whose record is missing. */
+  readonly heldBy?: 'cart' | 'transaction';
   /** The calls before it, without a fault. */
   prepare(ids: CaseIds): readonly Call[];
   /** The call that is interrupted. */
@@ -41,25 +45,57 @@ export interface SweptOperation {
   readonly done: readonly (Balance | null)[];
 }
 
+type Swept = Omit<SweptOperation, 'name'>;
+
+const SOLD_LINE: Swept = {
+  prepare: openBoth,
+  call: oneLine,
+  answers: { first: 201, again: 200 },
+  without: [NEW, NEW],
+  done: [TWO_TAKEN, NEW],
+};
+
+/** An order over two shards that are on different servers. */
+const SOLD_CART: Swept = {
+  prepare: openAll,
+  call: cart,
+  answers: { first: 201, again: 200 },
+  without: [NEW, NEW, NEW],
+  done: [TWO_TAKEN, ONE_TAKEN, THREE_TAKEN],
+};
+
+const SHORT_CART: Swept = {
+  prepare: openAll,
+  call: ({ sku_ids: [first, , beside], name, order_id }) =>
+    deductCall(
+      name,
+      [
+        [first, 1],
+        [beside, OPENED + 1],
+      ],
+      order_id,
+    ),
+  answers: { first: 'insufficient_stock', again: 'insufficient_stock' },
+  without: [NEW, NEW, NEW],
+  done: [NEW, NEW, NEW],
+};
+
 /**
  * Every operation of the product, by the methods that carry it out. A new one fails the type check until it has an
  * entry here.
  */
 export const SWEPT: Readonly<
   Record<
-    Exclude<Operation['kind'], 'send' | 'receive'> | keyof StockReader | keyof CartRecords,
+    | Exclude<Operation['kind'], 'send' | 'receive'>
+    | Exclude<keyof StockEngine, 'apply' | 'groupOf'>
+    | keyof StockReader
+    | keyof CartRecords
+    | Exclude<keyof OrderRecords, 'areUsable'>,
     readonly SweptOperation[]
   >
 > = {
   deduct: [
-    {
-      name: 'deduct one line',
-      prepare: openBoth,
-      call: oneLine,
-      answers: { first: 201, again: 200 },
-      without: [NEW, NEW],
-      done: [TWO_TAKEN, NEW],
-    },
+    { name: 'deduct one line', ...SOLD_LINE },
     {
       name: 'deduct several lines',
       prepare: openBoth,
@@ -96,36 +132,20 @@ export const SWEPT: Readonly<
       ...NOTHING_CHANGES,
     },
   ],
-  begin: [
+  applyJointly: [
     {
-      name: 'sell a cart',
+      name: 'sell an order over two servers',
       isCart: true,
-      prepare: openAll,
-      call: cart,
-      answers: { first: 201, again: 200 },
-      without: [NEW, NEW, NEW],
-      done: [TWO_TAKEN, ONE_TAKEN, THREE_TAKEN],
+      ...SOLD_CART,
+    },
+    {
+      name: 'sell an order over two servers that is short on one',
+      isCart: true,
+      ...SHORT_CART,
     },
   ],
-  decide: [
-    {
-      name: 'sell a cart that is short on one shard',
-      isCart: true,
-      prepare: openAll,
-      call: ({ sku_ids: [first, , beside], name, order_id }) =>
-        deductCall(
-          name,
-          [
-            [first, 1],
-            [beside, OPENED + 1],
-          ],
-          order_id,
-        ),
-      answers: { first: 'insufficient_stock', again: 'insufficient_stock' },
-      without: [NEW, NEW, NEW],
-      done: [NEW, NEW, NEW],
-    },
-  ],
+  begin: [{ name: 'sell a cart', isCart: true, isOld: true, ...SOLD_CART }],
+  decide: [{ name: 'sell a cart that is short on one shard', isCart: true, isOld: true, ...SHORT_CART }],
   // Every cart includes these.
   hold: [],
   settle: [],
@@ -133,16 +153,19 @@ export const SWEPT: Readonly<
     {
       name: 'deduct ids that a cart without a record holds',
       isCart: true,
-      isHeld: true,
-      prepare: openBoth,
-      call: oneLine,
-      answers: { first: 201, again: 200 },
-      without: [NEW, NEW],
-      done: [TWO_TAKEN, NEW],
+      heldBy: 'cart',
+      ...SOLD_LINE,
+    },
+    {
+      name: 'deduct ids that a transaction without a record holds',
+      isCart: true,
+      heldBy: 'transaction',
+      ...SOLD_LINE,
     },
   ],
-  // Runs from time to time, without a request.
+  // These run from time to time, without a request.
   findUnfinished: [],
+  deleteAborted: [],
   return: [
     {
       name: 'return goods',
