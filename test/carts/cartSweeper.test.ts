@@ -36,6 +36,14 @@ for (const steps of ALL_STEPS) {
       expect(faults).to.deep.equal([]);
     });
 
+    it('is completed or undone at once when the clocks of its shards were set back by an hour', async () => {
+      const left = await leaveUnfinished(1, -60);
+      const faults: unknown[] = [];
+      await bench.sweeper({ faults }).sweep();
+      await expectCompleted(left);
+      expect(faults).to.deep.equal([]);
+    });
+
     it('is completed in rounds of bounded size', async () => {
       const rowsMax = 3;
       const left = await leaveUnfinished(4);

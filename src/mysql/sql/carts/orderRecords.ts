@@ -9,7 +9,7 @@ export const ABANDONED_MS = 5_000;
 const KEPT_SECONDS = 60;
 
 const LOCK = 'SELECT state FROM order_record FORCE INDEX (PRIMARY) WHERE transaction_id = ? FOR UPDATE';
-const IS_ABANDONED = 'SELECT UNIX_TIMESTAMP(SYSDATE(6)) * 1000 > ? AS abandoned';
+const IS_ABANDONED = 'SELECT ABS(UNIX_TIMESTAMP(SYSDATE(6)) * 1000 - ?) > ? AS abandoned';
 const ABORT = "INSERT INTO order_record (transaction_id, state, order_id, order_lines) VALUES (?, 'aborted', ?, '[]')";
 const TO_DELETE = 'INSERT INTO aborted_record (transaction_id) VALUES (?)';
 const FIND_OLD = `
@@ -27,10 +27,13 @@ export async function lockRecord(
   return row?.state ?? null;
 }
 
-/** Whether a transaction is too old for a decision, by the clock of its coordinator. */
+/**
+ * Whether a transaction is too old for a decision, by the clock of its coordinator. It also is when it began far ahead
+ * of that clock, which was set back since then.
+ */
 export async function isAbandoned(transaction: Transaction, { transaction_id }: OrderTransaction): Promise<boolean> {
   const beganMs = Number.parseInt(transaction_id.slice(0, 12), 16);
-  const [row] = await transaction.rows<{ abandoned: number }>(IS_ABANDONED, [beganMs + ABANDONED_MS]);
+  const [row] = await transaction.rows<{ abandoned: number }>(IS_ABANDONED, [beganMs, ABANDONED_MS]);
   return row?.abandoned === 1;
 }
 
