@@ -75,7 +75,7 @@ export function createMysqlBackend({ config, log, onUnreadable, onFault }: Mysql
       reader,
       slots: reader,
       carts: new CartStore(shards, onUnreadable),
-      records: new OrderRecordStore(shards),
+      records: new OrderRecordStore(shards, onUnreadable),
       layouts: new LayoutStore(shards, onUnreadable),
       hotRows: new HotRowStore(shards, onUnreadable),
     },

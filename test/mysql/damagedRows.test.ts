@@ -2,7 +2,15 @@ import { expect } from 'chai';
 import { layoutFault, unsplitLayout } from '../../src/core/hot/layout.ts';
 import { UnreadableRows } from '../../src/service/tasks/unreadableRows.ts';
 import { runFile } from '../support/run/command.ts';
-import { DAMAGED_LINES, holdsOn, keptLog, leaveCart, unreadableRows } from '../support/rows/damagedRows.ts';
+import { IN_TRANSACTION, WITH_ATTEMPTS } from '../support/carts/protocols.ts';
+import {
+  DAMAGED_LINES,
+  holdsOn,
+  keptLog,
+  leaveCart,
+  RECORD_TABLES,
+  unreadableRows,
+} from '../support/rows/damagedRows.ts';
 import type { LeftCart } from '../support/rows/damagedRows.ts';
 import { eventually } from '../support/run/eventually.ts';
 import { fresh, startTestGateway } from '../support/gateway/gateway.ts';
@@ -87,48 +95,53 @@ describe('a damaged row', () => {
     expect(await own.query(0, 'SELECT COUNT(*) AS carts FROM cart')).to.deep.equal([{ carts: MANY + 1 }]);
   }).timeout(TEST_MS);
 
-  it('of a cart does not block orders that find its hold, nor its own order', async () => {
-    await gateway.stop();
-    const sold = await leaveCart(own, { shard: 0, state: 'committed', lines: 'not json' });
-    const undone = await leaveCart(own, { shard: 0, state: 'aborted', lines: 'not json' });
-    await own.query(0, 'UPDATE cart_hold SET created_at = NOW(6) + INTERVAL 3 SECOND');
-    gateway = await startTestGateway({}, own, kept.log);
-    const buy = ({ sku_id }: LeftCart) => gateway.deduct({ sku_id, order_detail_id: fresh('other'), quantity: 1 });
-    const answers = [await buy(sold), await buy(undone)].map(({ status, body }) => `${status} ${String(body?.code)}`);
-    expect(answers).to.deep.equal(['409 insufficient_stock', '201 undefined']);
-    const beside = skuOn(1, fresh('beside'), SHARDS);
-    await gateway.openSku(beside, 1);
-    // A cart over two shards, whose record is the damaged one.
-    const flow = `'${beside}', 'b', '${sold.order_id}', 1, 1, 'deducted'`;
-    await own.query(
-      1,
-      `INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, attempt, status) VALUES (${flow})`,
-    );
-    await own.query(1, `UPDATE stock SET leaved_amount = 0 WHERE sku_id = '${beside}'`);
-    const ids = [
-      [sold.sku_id, sold.order_id],
-      [beside, 'b'],
-    ];
-    const lines = ids.map(([sku_id, order_detail_id]) => ({ sku_id, order_detail_id, quantity: 1 }));
-    const again = await gateway.post('/v1/deductions', { order_id: sold.order_id, lines });
-    const replayed = (again.body?.lines as { replayed: boolean }[]).map((line) => line.replayed);
-    expect([again.status, replayed]).to.deep.equal([200, [true, true]]);
-    expect(faults()).to.deep.equal([]);
-  }).timeout(TEST_MS);
+  for (const by of ['cart', 'transaction'] as const) {
+    it(`of a ${by} does not block orders that find its hold, nor its own order`, async () => {
+      await gateway.stop();
+      const sold = await leaveCart(own, { shard: 0, state: 'committed', lines: 'not json', by });
+      const undone = await leaveCart(own, { shard: 0, state: 'aborted', lines: 'not json', by });
+      await own.query(0, 'UPDATE cart_hold SET created_at = NOW(6) + INTERVAL 3 SECOND');
+      const { around } = by === 'cart' ? WITH_ATTEMPTS : IN_TRANSACTION;
+      gateway = await startTestGateway({}, own, kept.log, (ports) => around(ports));
+      const buy = ({ sku_id }: LeftCart) => gateway.deduct({ sku_id, order_detail_id: fresh('other'), quantity: 1 });
+      const answers = [await buy(sold), await buy(undone)].map(({ status, body }) => `${status} ${String(body?.code)}`);
+      expect(answers).to.deep.equal(['409 insufficient_stock', '201 undefined']);
+      const beside = skuOn(1, fresh('beside'), SHARDS);
+      await gateway.openSku(beside, 1);
+      // An order over two shards, whose record is the damaged one.
+      const flow = `'${beside}', 'b', '${sold.order_id}', 1, 1, 'deducted'`;
+      await own.query(
+        1,
+        `INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, attempt, status) VALUES (${flow})`,
+      );
+      await own.query(1, `UPDATE stock SET leaved_amount = 0 WHERE sku_id = '${beside}'`);
+      const ids = [
+        [sold.sku_id, sold.order_id],
+        [beside, 'b'],
+      ];
+      const lines = ids.map(([sku_id, order_detail_id]) => ({ sku_id, order_detail_id, quantity: 1 }));
+      const again = await gateway.post('/v1/deductions', { order_id: sold.order_id, lines });
+      const replayed = (again.body?.lines as { replayed: boolean }[]).map((line) => line.replayed);
+      expect([again.status, replayed]).to.deep.equal([200, [true, true]]);
+      expect(faults()).to.deep.equal([]);
+    }).timeout(TEST_MS);
 
-  it('of a cart with an unknown state makes orders that find its hold wait, and then answers overloaded', async () => {
-    const left = await leaveCart(own, { shard: 0, state: 'committed', lines: null });
-    await own.query(0, 'UPDATE cart_hold SET created_at = NOW(6) + INTERVAL 1 DAY');
-    // As a session without strict mode writes it.
-    await own.query(0, `UPDATE IGNORE cart SET state = 'no word' WHERE order_id = '${left.order_id}'`);
-    const record = await own.query(0, `SELECT state FROM cart WHERE order_id = '${left.order_id}'`);
-    expect(record).to.deep.equal([{ state: '' }]);
-    const line = { sku_id: left.sku_id, order_detail_id: fresh('other'), quantity: 1 };
-    const { status, body } = await gateway.deduct(line);
-    expect([status, body?.code]).to.deep.equal([503, 'overloaded']);
-    expect(logged('cart')).to.deep.equal([`order "${left.order_id}"`]);
-    expect(faults()).to.deep.equal([]);
-  }).timeout(TEST_MS);
+    it(`of a ${by} with an unknown state makes orders that find its hold wait, then answers overloaded`, async () => {
+      const left = await leaveCart(own, { shard: 0, state: 'committed', lines: null, by });
+      await own.query(0, 'UPDATE cart_hold SET created_at = NOW(6) + INTERVAL 1 DAY');
+      // As a session without strict mode writes it.
+      const of = `${RECORD_TABLES[by]} SET state = 'no word' WHERE order_id = '${left.order_id}'`;
+      await own.query(0, `UPDATE IGNORE ${of}`);
+      const record = await own.query(0, `SELECT state FROM ${RECORD_TABLES[by]} WHERE order_id = '${left.order_id}'`);
+      expect(record).to.deep.equal([{ state: '' }]);
+      const line = { sku_id: left.sku_id, order_detail_id: fresh('other'), quantity: 1 };
+      const { status, body } = await gateway.deduct(line);
+      expect([status, body?.code]).to.deep.equal([503, 'overloaded']);
+      expect(logged('cart')).to.deep.equal([`order "${left.order_id}"`]);
+      expect(await holdsOn(own, 0)).to.equal(1);
+      expect(faults()).to.deep.equal([]);
+    }).timeout(TEST_MS);
+  }
 
   it('of a layout makes only its own SKU unavailable, and the layouts of other SKUs are still maintained', async () => {
     const [damaged, other] = [await split('damaged'), await split('other')];

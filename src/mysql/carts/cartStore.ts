@@ -10,7 +10,8 @@ import type {
   UnfinishedCarts,
 } from '../../core/ports/cartRecords.ts';
 import type { ReportUnreadable } from '../../core/unreadableRow.ts';
-import { hadNoEffect, Raced, Unavailable, Unreadable } from '../connection/failures.ts';
+import { hadNoEffect, Raced, Unavailable } from '../connection/failures.ts';
+import { reportingUnreadable } from '../connection/reportingUnreadable.ts';
 import { withRetries } from '../connection/retries.ts';
 import { commitChange } from '../connection/commitChange.ts';
 import type { Change } from '../connection/commitChange.ts';
@@ -94,19 +95,10 @@ export class CartStore implements CartRecords {
 
   /** Reports a record that cannot be used at all. */
   #reporting<Outcome>(shard: ShardIndex, order_id: string, change: Change<Outcome>): Change<Outcome> {
-    const reporting = async <T>(work: Promise<T>): Promise<T> => {
-      try {
-        return await work;
-      } catch (error) {
-        const row = `order ${JSON.stringify(order_id)}`;
-        if (error instanceof Unreadable) this.#onUnreadable({ kind: 'cart', shard, row, reason: error.message });
-        throw error;
-      }
-    };
-    return {
-      attempt: (transaction) => reporting(change.attempt(transaction)),
-      resolveInDoubt: (transaction) => reporting(change.resolveInDoubt(transaction)),
-    };
+    const row = `order ${JSON.stringify(order_id)}`;
+    return reportingUnreadable(change, ({ message: reason }) =>
+      this.#onUnreadable({ kind: 'cart', shard, row, reason }),
+    );
   }
 
   /** One transaction at a time per order: many requests for one cart leave the connections to other orders. */

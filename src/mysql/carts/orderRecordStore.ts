@@ -3,10 +3,13 @@ import type { DeadlineMs, OrderTransaction, ShardIndex } from '../../core/types.
 import type { NotDone, OutcomeInDoubt, ReadFailure, WrongShard } from '../../core/outcome.ts';
 import type { FoundCartState } from '../../core/ports/cartRecords.ts';
 import type { DeletedRecords, OrderRecords } from '../../core/ports/orderRecords.ts';
+import type { ReportUnreadable } from '../../core/unreadableRow.ts';
 import { errorText } from '../../core/text/errorText.ts';
 import { commitChange } from '../connection/commitChange.ts';
 import type { Change } from '../connection/commitChange.ts';
 import { hadNoEffect, Raced } from '../connection/failures.ts';
+import type { Unreadable } from '../connection/failures.ts';
+import { reportingUnreadable } from '../connection/reportingUnreadable.ts';
 import { withRetries } from '../connection/retries.ts';
 import { transact } from '../connection/transaction.ts';
 import type { Shard } from '../shard.ts';
@@ -15,9 +18,12 @@ import { deleteOldAborted, insertAborted, isAbandoned, lockRecord } from '../sql
 /** Records of transactions in MySQL. A record is addressed by its shard, and never moves. */
 export class OrderRecordStore implements OrderRecords {
   readonly #shards: readonly Shard[];
+  readonly #onUnreadable: ReportUnreadable;
 
-  constructor(shards: readonly Shard[]) {
+  /** @param onUnreadable called for each record that cannot be read */
+  constructor(shards: readonly Shard[], onUnreadable: ReportUnreadable = () => undefined) {
     this.#shards = shards;
+    this.#onUnreadable = onUnreadable;
   }
 
   begin(coordinator: ShardIndex): OrderTransaction {
@@ -35,11 +41,11 @@ export class OrderRecordStore implements OrderRecords {
     order_id: string,
     deadlineMs: DeadlineMs,
   ): Promise<FoundCartState | NotDone | OutcomeInDoubt> {
-    const ended = await commitChange(
-      this.#shard(transaction.coordinator),
-      deadlineMs,
-      resolveChange(transaction, order_id),
-    );
+    const { coordinator } = transaction;
+    const report = ({ message: reason }: Unreadable): void =>
+      this.#onUnreadable({ kind: 'cart', shard: coordinator, row: `order ${JSON.stringify(order_id)}`, reason });
+    const change = reportingUnreadable(resolveChange(transaction, order_id), report);
+    const ended = await commitChange(this.#shard(coordinator), deadlineMs, change);
     if (ended.is === 'not_mine') throw new Error('the record of a transaction belongs to the shard that it names');
     return ended;
   }

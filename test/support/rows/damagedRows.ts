@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { Writable } from 'node:stream';
 import { pino } from 'pino';
 import type { Logger } from 'pino';
@@ -21,21 +22,30 @@ export function keptLog(): { readonly log: Logger; readonly lines: LogLine[] } {
   return { log: pino({ level: 'info' }, sink), lines };
 }
 
-/** An unfinished cart on one shard: its record, and one unit that it holds there. */
+/** An unfinished order on one shard: its record, and one unit that it holds there. */
 export interface LeftCart {
   readonly order_id: string;
   readonly sku_id: string;
 }
+
+/** Makes a statement that changes the records of an order, in the table of either protocol. */
+export const RECORD_TABLES = { cart: 'cart', transaction: 'order_record' } as const;
+export type LeftBy = keyof typeof RECORD_TABLES;
 
 interface LeftCartOptions {
   readonly shard: number;
   readonly state: 'open' | 'committed' | 'aborted';
   /** The content of the record; null: the held line. */
   readonly lines: string | null;
+  /** Absent: a cart with attempts. An open transaction has no record. */
+  readonly by?: LeftBy;
 }
 
-/** Writes a record and a hold as an unfinished cart leaves them, with a new SKU that has no other units. */
-export async function leaveCart(own: OwnShards, { shard, state, lines }: LeftCartOptions): Promise<LeftCart> {
+/** Writes a record and a hold as an unfinished order leaves them, with a new SKU that has no other units. */
+export async function leaveCart(
+  own: OwnShards,
+  { shard, state, lines, by = 'cart' }: LeftCartOptions,
+): Promise<LeftCart> {
   const idOn = (name: string): string => skuOn(shard, fresh(name), own.initialShards);
   const [order_id, sku_id] = [idOn('left order'), idOn('left')];
   const insert = (table: string, columns: string, values: string): Promise<unknown> =>
@@ -44,10 +54,19 @@ export async function leaveCart(own: OwnShards, { shard, state, lines }: LeftCar
   const decided = state === 'open' ? 'NULL' : LONG_AGO;
   const key = `'${sku_id}', '${order_id}', '${order_id}'`;
   await insert('stock', 'sku_id, sub_row, opening_amount, leaved_amount, held_amount', `'${sku_id}', 0, 1, 0, 1`);
-  await insert('flow', 'sku_id, order_detail_id, order_id, quantity, attempt, status', `${key}, 1, 1, 'pending'`);
-  await insert('cart_hold', 'sku_id, order_detail_id, order_id, attempt, created_at', `${key}, 1, ${LONG_AGO}`);
-  const record = `'${order_id}', 1, 'token', '${state}', '${order_lines}', ${LONG_AGO}, ${decided}`;
-  await insert('cart', 'order_id, attempt, token, state, order_lines, created_at, decided_at', record);
+  // The first digits of a transaction are the time of its beginning: this one is old.
+  const id = `X'000000000000${randomBytes(10).toString('hex')}'`;
+  const attempt = by === 'cart' ? '1, NULL, NULL' : `0, ${id}, ${shard}`;
+  const columns = 'sku_id, order_detail_id, order_id, attempt, transaction_id, coordinator';
+  await insert('flow', `${columns}, quantity, status`, `${key}, ${attempt}, 1, 'pending'`);
+  await insert('cart_hold', `${columns}, created_at`, `${key}, ${attempt}, ${LONG_AGO}`);
+  if (by === 'cart') {
+    const record = `'${order_id}', 1, 'token', '${state}', '${order_lines}', ${LONG_AGO}, ${decided}`;
+    await insert('cart', 'order_id, attempt, token, state, order_lines, created_at, decided_at', record);
+  } else if (state !== 'open') {
+    const record = `${id}, '${state}', '${order_id}', '${order_lines}'`;
+    await insert('order_record', 'transaction_id, state, order_id, order_lines', record);
+  }
   return { order_id, sku_id };
 }
 

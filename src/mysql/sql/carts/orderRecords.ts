@@ -1,5 +1,5 @@
 import type { CommitDecision, OrderTransaction } from '../../../core/types.ts';
-import { SERVER_ERROR, ServerError } from '../../connection/failures.ts';
+import { SERVER_ERROR, ServerError, Unreadable } from '../../connection/failures.ts';
 import type { Transaction } from '../../connection/transaction.ts';
 import { bytesOf } from '../text/bytes.ts';
 
@@ -18,13 +18,22 @@ SELECT transaction_id FROM aborted_record
 const DELETE_RECORDS = "DELETE FROM order_record WHERE transaction_id IN (?) AND state = 'aborted'";
 const DELETE_ABORTED = 'DELETE FROM aborted_record WHERE transaction_id IN (?)';
 
-/** How a transaction was decided; null: it has no record. Waits for a transaction that is writing the record. */
+const STATES: readonly CommitDecision[] = ['committed', 'aborted'];
+
+/**
+ * How a transaction was decided; null: it has no record. Waits for a transaction that is writing the record.
+ *
+ * @throws Unreadable when the record has no such state: its holds must neither be completed nor undone
+ */
 export async function lockRecord(
   transaction: Transaction,
   { transaction_id }: OrderTransaction,
 ): Promise<CommitDecision | null> {
-  const [row] = await transaction.rows<{ state: CommitDecision }>(LOCK, [Buffer.from(transaction_id, 'hex')]);
-  return row?.state ?? null;
+  const [row] = await transaction.rows<{ state: string }>(LOCK, [Buffer.from(transaction_id, 'hex')]);
+  if (row === undefined) return null;
+  const state = STATES.find((known) => known === row.state);
+  if (state !== undefined) return state;
+  throw new Unreadable(`the state of a transaction is "${row.state}", expected one of ${STATES.join(', ')}`);
 }
 
 /**
