@@ -4,6 +4,7 @@ import type { DeadlineMs, Hold } from '../../../core/types.ts';
 import { slotOf } from '../../../core/slots.ts';
 import type { Connection, SqlValue } from '../../connection/connection.ts';
 import { bytesOf, textOf } from '../text/bytes.ts';
+import { transactionOf } from '../carts/transactionColumns.ts';
 import { shardsIn } from '../hot/layoutLists.ts';
 import { POINTERS_TIME } from './pointers.ts';
 
@@ -15,8 +16,10 @@ const SLOT =
 const OPENING = `SELECT 'opening', ${iso('created_at')}, NULL, NULL, NULL, CAST(opening_amount AS SIGNED), 1, NULL
    FROM stock WHERE sku_id = ? AND sub_row = 0`;
 const SHARDS = `SELECT 'shards', NULL, CAST(shards AS BINARY), NULL, NULL, 0, 0, NULL FROM hot_sku WHERE sku_id = ?`;
-const HOLDS = `SELECT 'hold', NULL, order_detail_id, NULL, order_id, CAST(attempt AS SIGNED), 0, NULL
-   FROM cart_hold WHERE sku_id = ? AND order_detail_id > ? ORDER BY order_detail_id LIMIT ?`;
+/** With the transaction in `id_2`, and its coordinator in `counts`. */
+const HOLDS = `
+  SELECT 'hold', NULL, order_detail_id, transaction_id, order_id, CAST(attempt AS SIGNED), coordinator, NULL
+    FROM cart_hold WHERE sku_id = ? AND order_detail_id > ? ORDER BY order_detail_id LIMIT ?`;
 
 /** The forced index has the time, then the primary key: a page is one range of it, however long the journal is. */
 const TABLES: Readonly<
@@ -50,7 +53,7 @@ interface Row {
   readonly id_2: Buffer | null;
   readonly order_id: Buffer | null;
   readonly units: number | string;
-  readonly counts: number;
+  readonly counts: number | null;
   readonly reason: string | null;
 }
 
@@ -186,5 +189,6 @@ function holdOf(sku_id: string, row: Row): Hold {
     order_detail_id: textOf(row.id_1),
     order_id: row.order_id === null ? '' : textOf(row.order_id),
     attempt: Number(row.units),
+    ...transactionOf({ transaction_id: row.id_2, coordinator: row.counts }),
   };
 }
