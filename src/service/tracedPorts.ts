@@ -2,6 +2,7 @@ import type { DeadlineMs, ShardIndex, CommitDecision } from '../core/types.ts';
 import type { JointOperation, Operation, ShardOperation } from '../core/operation.ts';
 import type { OutcomeOf } from '../core/outcome.ts';
 import type { CartRecords } from '../core/ports/cartRecords.ts';
+import type { OrderRecords } from '../core/ports/orderRecords.ts';
 import type { StockEngine } from '../core/ports/stockEngine.ts';
 import type { StockReader } from '../core/ports/stockReader.ts';
 import type { Trace } from '../core/ports/tracer.ts';
@@ -18,6 +19,7 @@ export function tracedPorts(ports: ServicePorts, trace: Trace | null): ServicePo
     engine: new TracedEngine(ports.engine, trace),
     reader: tracedReader(ports.reader, trace),
     carts: tracedCarts(ports.carts, trace),
+    records: tracedRecords(ports.records, trace),
   };
 }
 
@@ -77,6 +79,20 @@ function tracedCarts(carts: CartRecords, trace: Trace): CartRecords {
     resolve: (shard, cart, deadlineMs) =>
       traced(trace.begin('judge cart', shard), carts.resolve(shard, cart, deadlineMs), nameOf),
     findUnfinished: (shard, max, deadlineMs) => carts.findUnfinished(shard, max, deadlineMs),
+  };
+}
+
+function tracedRecords(records: OrderRecords, trace: Trace): OrderRecords {
+  return {
+    begin: (coordinator) => records.begin(coordinator),
+    areUsable: (shards) => records.areUsable(shards),
+    resolve: (transaction, order_id, deadlineMs) =>
+      traced(
+        trace.begin('judge transaction', transaction.coordinator),
+        records.resolve(transaction, order_id, deadlineMs),
+        nameOf,
+      ),
+    deleteAborted: (shard, max, deadlineMs) => records.deleteAborted(shard, max, deadlineMs),
   };
 }
 

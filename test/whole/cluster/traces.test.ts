@@ -4,6 +4,8 @@ import { freePort } from '../../../scripts/cluster/port.ts';
 import type { StockEngine } from '../../../src/core/ports/stockEngine.ts';
 import type { ServicePorts } from '../../../src/service/servicePorts.ts';
 import { tracedPorts } from '../../../src/service/tracedPorts.ts';
+import { IN_TRANSACTION, JOINTLY, WITH_ATTEMPTS } from '../../support/carts/protocols.ts';
+import type { Protocol } from '../../support/carts/protocols.ts';
 import { captureLog } from '../../support/gateway/capturedLog.ts';
 import { startCollector, takeAll } from '../../support/wire/collector.ts';
 import type { Behaviour, Collector, ReceivedSpan } from '../../support/wire/collector.ts';
@@ -21,6 +23,7 @@ const TRACE = '0af7651916cd43dd8448eb211c80319c';
 const CALLER = 'b7ad6b7169203331';
 const SAMPLED = `00-${TRACE}-${CALLER}-01`;
 const NOT_SAMPLED = `00-${TRACE}-${CALLER}-00`;
+const HELD_TWICE = ['hold: held', 'hold: held', 'settle: applied', 'settle: applied'];
 const SERVER = 2;
 const CLIENT = 3;
 
@@ -37,11 +40,16 @@ describe('traces', () => {
     started.push(collector);
     return collector;
   };
-  const open = async (endpoint: string, more: NodeJS.ProcessEnv = {}): Promise<TestGateway> => {
+  const open = async (
+    endpoint: string,
+    more: NodeJS.ProcessEnv = {},
+    { around }: Protocol = IN_TRANSACTION,
+  ): Promise<TestGateway> => {
     const gateway = await startTestGateway(
       { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, STOCKGATE_TOKENS: TOKEN, HOST: '127.0.0.1', ...more },
       stack(),
       log,
+      (ports) => around(ports),
     );
     started.push(gateway);
     return gateway;
@@ -98,37 +106,37 @@ describe('traces', () => {
     ).to.deep.equal([['answered', 'checkout-17']]);
   });
 
-  it('show every step of a cart and its shard, also the steps after the answer', async () => {
-    const collector = await collect();
-    const gateway = await open(collector.url);
-    const sku_ids = [skuOn(1, fresh('one')), skuOn(2, fresh('two'))];
-    for (const sku_id of sku_ids) await gateway.openSku(sku_id, 5);
-    expect((await order(gateway, sku_ids)).status).to.equal(201);
-    const cart = await collector.find('the cart', isOf('POST /v1/deductions'));
-    const steps = (): string[] =>
-      childrenOf(collector, cart)
-        .map(
-          ({ attributes }) => `${String(attributes['stockgate.operation'])}: ${String(attributes['stockgate.ending'])}`,
-        )
-        .sort();
-    const expected = [
-      'begin cart: begun',
-      'decide cart: judged',
-      'hold: held',
-      'hold: held',
-      'settle: applied',
-      'settle: applied',
-    ];
-    await eventually('all its steps are exported', 10_000, () => steps().length >= expected.length);
-    expect(steps()).to.deep.equal(expected);
-    expect(
-      new Set(
+  const ofCarts = [
+    { protocol: JOINTLY, expected: ['deduct: deducted', 'deduct: deducted'] },
+    { protocol: IN_TRANSACTION, expected: ['deduct: deducted', 'hold: held', 'settle: applied'] },
+    {
+      protocol: WITH_ATTEMPTS,
+      expected: ['begin cart: begun', 'decide cart: judged', ...HELD_TWICE],
+    },
+  ];
+  for (const { protocol, expected } of ofCarts) {
+    it(`show every step of a cart and its shard, also the steps after the answer: ${protocol.name}`, async () => {
+      const collector = await collect();
+      const gateway = await open(collector.url, {}, protocol);
+      const [first, second] = protocol.shards;
+      const sku_ids = [skuOn(first, fresh('one')), skuOn(second, fresh('two'))];
+      for (const sku_id of sku_ids) await gateway.openSku(sku_id, 5);
+      expect((await order(gateway, sku_ids)).status).to.equal(201);
+      const cart = await collector.find('the cart', isOf('POST /v1/deductions'));
+      const steps = (): string[] =>
         childrenOf(collector, cart)
-          .filter(({ name }) => name.startsWith('hold'))
-          .map(({ attributes }) => attributes['stockgate.shard']),
-      ).size,
-    ).to.equal(2);
-  });
+          .map(
+            ({ attributes }) =>
+              `${String(attributes['stockgate.operation'])}: ${String(attributes['stockgate.ending'])}`,
+          )
+          .sort();
+      await eventually('all its steps are exported', 10_000, () => steps().length >= expected.length);
+      expect(steps()).to.deep.equal(expected);
+      expect(new Set(childrenOf(collector, cart).map(({ attributes }) => attributes['stockgate.shard'])).size).to.equal(
+        2,
+      );
+    });
+  }
 
   it('contain no ids of orders, returns or SKUs, no paths and no tokens', async () => {
     const collector = await collect();
@@ -250,7 +258,7 @@ describe('traces', () => {
       engine: { apply } as unknown as StockEngine,
     });
     const ask = async (apply: () => Promise<unknown>): Promise<unknown> => {
-      const parts = tracedPorts({ ...engineOf(apply), reader: {}, carts: {} } as unknown as ServicePorts, {
+      const parts = tracedPorts({ ...engineOf(apply), reader: {}, carts: {}, records: {} } as unknown as ServicePorts, {
         begin: (operation, shard) => (ending) => void endings.push(`${operation} ${shard}: ${ending}`),
       });
       return parts.engine
