@@ -32,6 +32,8 @@ const OF_OTHERS = [
   'hotRows.readHolds',
   'layouts.replaceBySingle',
   'engine.apply',
+  'engine.applyJointly',
+  'engine.groupOf',
   'hotRows.findUnfinished',
 ];
 /** The quick form kills at some steps only, after the step but before its reply: each kill costs a gateway's start. */
