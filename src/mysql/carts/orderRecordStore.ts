@@ -6,7 +6,7 @@ import type { DeletedRecords, OrderRecords } from '../../core/ports/orderRecords
 import { errorText } from '../../core/text/errorText.ts';
 import { commitChange } from '../connection/commitChange.ts';
 import type { Change } from '../connection/commitChange.ts';
-import { hadNoEffect, Raced } from '../connection/failures.ts';
+import { CommitUnanswered, hadNoEffect, Raced } from '../connection/failures.ts';
 import { withRetries } from '../connection/retries.ts';
 import { transact } from '../connection/transaction.ts';
 import type { Shard } from '../shard.ts';
@@ -55,7 +55,8 @@ export class OrderRecordStore implements OrderRecords {
       );
       return { is: 'deleted', count };
     } catch (error) {
-      if (hadNoEffect(error)) return { is: 'not_done', reason: errorText(error) };
+      // Records that an unanswered COMMIT has not deleted are found again.
+      if (hadNoEffect(error) || error instanceof CommitUnanswered) return { is: 'not_done', reason: errorText(error) };
       throw error;
     }
   }

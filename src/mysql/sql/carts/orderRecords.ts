@@ -4,12 +4,12 @@ import type { Transaction } from '../../connection/transaction.ts';
 import { bytesOf } from '../text/bytes.ts';
 
 /** A decision comes at most 4.5 s after its transaction began. A transaction this old without a record is aborted. */
-export const ABANDONED_MS = 5_000;
+const ABANDONED_MS = 5_000;
 /** Aborted records are kept for a minute. */
 const KEPT_SECONDS = 60;
 
 const LOCK = 'SELECT state FROM order_record FORCE INDEX (PRIMARY) WHERE transaction_id = ? FOR UPDATE';
-const IS_ABANDONED = 'SELECT UNIX_TIMESTAMP(SYSDATE(6)) * 1000 > ? AS abandoned';
+const IS_ABANDONED = `SELECT ABS(UNIX_TIMESTAMP(SYSDATE(6)) * 1000 - ?) > ${ABANDONED_MS} AS abandoned`;
 const ABORT = "INSERT INTO order_record (transaction_id, state, order_id, order_lines) VALUES (?, 'aborted', ?, '[]')";
 const TO_DELETE = 'INSERT INTO aborted_record (transaction_id) VALUES (?)';
 const FIND_OLD = `
@@ -27,10 +27,13 @@ export async function lockRecord(
   return row?.state ?? null;
 }
 
-/** Whether a transaction is too old for a decision, by the clock of its coordinator. */
+/**
+ * Whether a transaction is too old for a decision, by the clock of its coordinator. One that is as far ahead of that
+ * clock counts as old too: the clock was set back, or that of a gateway was ahead.
+ */
 export async function isAbandoned(transaction: Transaction, { transaction_id }: OrderTransaction): Promise<boolean> {
   const beganMs = Number.parseInt(transaction_id.slice(0, 12), 16);
-  const [row] = await transaction.rows<{ abandoned: number }>(IS_ABANDONED, [beganMs + ABANDONED_MS]);
+  const [row] = await transaction.rows<{ abandoned: number }>(IS_ABANDONED, [beganMs]);
   return row?.abandoned === 1;
 }
 
