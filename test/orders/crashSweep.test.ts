@@ -146,6 +146,7 @@ for (const engineName of ENGINES_NOW) {
       await bench.moveSlot(ids);
       for (const call of operation.prepare(ids))
         expect(await sendUntilDefinite(bench, bench.healthy[0], call)).to.equal(201);
+      if (operation.isCart === true) await bench.nothingHeld(ids);
       if (operation.heldBy !== undefined) await bench.leaveHold(ids, operation.heldBy);
     };
 

@@ -18,7 +18,7 @@ import { temporaryFolder } from '../support/run/temporary.ts';
 const LONG = process.env['STOCKGATE_TEST_LONG'] === '1';
 const SHARD = 1;
 /** The sweep at the ports covers orders over several shards, of which only one is behind the proxy. */
-const OPERATIONS = ALL.filter(({ isCart, isJoint }) => isCart !== true && isJoint !== true);
+const OPERATIONS = ALL.filter(({ isCart }) => isCart !== true);
 const LANES = LONG ? 6 : 1;
 /** Operations that use a batch, even if its guess proves wrong. A refused or replayed operation only reads. */
 const BATCHED = /^(deduct(?! more)|return|cancel|adjust)/;

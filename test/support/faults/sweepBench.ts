@@ -6,6 +6,7 @@ import { httpClient } from '../../../scripts/support/httpClient.ts';
 import { fresh, startTestGateway } from '../gateway/gateway.ts';
 import { ownShards } from '../rows/ownShards.ts';
 import type { OwnShards } from '../rows/ownShards.ts';
+import { eventually } from '../run/eventually.ts';
 import { skuOn } from '../engines/traffic.ts';
 import type { Balance, Call, CaseIds } from './sweptCalls.ts';
 
@@ -29,6 +30,8 @@ export interface SweepBench {
   moveSlot(slot: SlotToMove): Promise<void>;
   /** Leaves a hold of a cart or a transaction whose record is missing. The sweepers do not find the hold. */
   leaveHold(ids: CaseIds, of: 'cart' | 'transaction'): Promise<void>;
+  /** Waits until no unit of the SKUs is held: holds are completed after the answer. */
+  nothingHeld(ids: CaseIds): Promise<void>;
   /** Records the balance that a SKU must have from now on. */
   expectBalance(sku_id: string, balance: Balance): void;
   /** Every SKU whose rows or journal, read from the databases, differ from its recorded balance. */
@@ -51,6 +54,7 @@ const STAYS = SLOT_COUNT - SHARDS;
 const MOVED = STAYS / SHARDS;
 /** Other gateways abort a transaction of this age that has no record. */
 const ABANDONED_MS = 10_000;
+const HELD_MS = 10_000;
 /** Longer than the 3 s that a request may take, because a small machine needs more time to answer. */
 const ANSWER_MS = 6_000;
 
@@ -101,6 +105,13 @@ export async function startSweepBench(): Promise<SweepBench> {
       );
       await own.query(1, `UPDATE stock SET leaved_amount = leaved_amount - 2, held_amount = 2 WHERE sku_id = ${sku}`);
     },
+    nothingHeld: ({ sku_ids }) =>
+      eventually('nothing is held', HELD_MS, async () => {
+        const list = sku_ids.map((sku_id) => `'${sku_id}'`).join();
+        const sql = `SELECT sku_id FROM cart_hold WHERE sku_id IN (${list})`;
+        const rows = await Promise.all(Array.from({ length: SHARDS }, (_, shard) => own.query(shard, sql)));
+        return rows.every(({ length }) => length === 0);
+      }),
     expectBalance: (sku_id, balance) => void expected.set(sku_id, balance),
     async wrongBalances() {
       const balances = (await readBalancesOf({ shards: await own.load(), initialShards: own.initialShards })).flat();

@@ -8,8 +8,6 @@ export interface SweptOperation {
    * gateways abort the cart of a coordinator that is gone.
    */
   readonly isCart?: true;
-  /** Names several shards of one server, which commit together. */
-  readonly isJoint?: true;
   /** Its first line is held by a cart or a transaction whose record is missing. */
   readonly heldBy?: 'cart' | 'transaction';
   /** The calls before it, without a fault. */

@@ -19,17 +19,20 @@ const SHORT = { answers: { first: 'insufficient_stock', again: 'insufficient_sto
 const CART_TAKEN = [TWO_TAKEN, ONE_TAKEN, THREE_TAKEN];
 const NEAR_TAKEN = [TWO_TAKEN, ONE_TAKEN, NEW, THREE_TAKEN];
 
-/** On two shards of one server: one operation, all or nothing. */
+/**
+ * On two shards of one server: one operation, all or nothing. The moved slot is on the other server at first, so the
+ * first try is an order over two servers.
+ */
 export const ON_ONE_SERVER: readonly SweptOperation[] = [
   {
-    ...{ name: 'sell an order on two shards of one server', isJoint: true, ...SOLD },
+    ...{ name: 'sell an order on two shards of one server', isCart: true, ...SOLD },
     prepare: openAll,
     call: nearCart,
     without: NOTHING,
     done: NEAR_TAKEN,
   },
   {
-    ...{ name: 'sell an order that is short on one of two shards of one server', isJoint: true, ...SHORT },
+    ...{ name: 'sell an order that is short on one of two shards of one server', isCart: true, ...SHORT },
     prepare: openAll,
     call: ({ sku_ids: [first, , , near], name, order_id }) =>
       deductCall(
@@ -44,7 +47,7 @@ export const ON_ONE_SERVER: readonly SweptOperation[] = [
     done: NOTHING,
   },
   {
-    ...{ name: 'cancel an order on two shards of one server', isJoint: true, ...SOLD },
+    ...{ name: 'cancel an order on two shards of one server', isCart: true, ...SOLD },
     prepare: (ids) => [...openAll(ids), nearCart(ids)],
     call: (ids) => cancelCall(nearCart(ids)),
     without: NEAR_TAKEN,
