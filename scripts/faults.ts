@@ -1,10 +1,12 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
+import { abortedAreDeleted } from '../test/proof/abortedRecords.ts';
 import { canBegin, BENCH_FAULTS } from '../test/proof/faults.ts';
 import { runRound } from '../test/proof/round.ts';
 import type { RoundResult } from '../test/proof/round.ts';
 import { startProofWorld } from '../test/proof/world.ts';
+import type { ProofWorld } from '../test/proof/world.ts';
 import { ENGINE_NAMES } from '../test/support/engines/engines.ts';
 import type { EngineName } from '../test/support/engines/engines.ts';
 import { stopOnSignalOrParentExit } from './support/lifetime.ts';
@@ -33,6 +35,8 @@ const program = new Command('npm run test:faults --')
   .option('--traffic <seconds>', 'how long each round sends traffic and breaks things', wholeNumber(1), 5)
   .option('--clients <count>', 'the number of concurrent clients', wholeNumber(1), 24)
   .option('--gateways <count>', 'how many gateways serve', wholeNumber(1), 2)
+  .option('--servers <count>', 'how many database servers have the shards', wholeNumber(1), 4)
+  .option('--carts <percent>', 'the share of the traffic that orders of several SKUs have', wholeNumber(0), 50)
   .addOption(
     new Option('--engine <name>', 'of all gateways, or `each` in turn; absent: the default').choices(
       Object.keys(ENGINES),
@@ -50,6 +54,8 @@ const options = program.opts<{
   traffic: number;
   clients: number;
   gateways: number;
+  servers: number;
+  carts: number;
   tiers: string;
   engine?: string;
   keep?: string;
@@ -70,7 +76,7 @@ async function main(): Promise<void> {
   const { tiers } = options;
   const say = (line: string): void => console.error(line);
   const stack = await startStack({
-    servers: 2,
+    servers: options.servers,
     dataDirectory: options.dataDir,
     onProgress: say,
     ...(tiers.includes('replica') ? { replicas: 1 } : {}),
@@ -85,9 +91,26 @@ async function main(): Promise<void> {
   const fitting = kinds.filter((kind) => BENCH_FAULTS.every((fault) => fault.kind !== kind || canBegin(fault, world)));
   if (fitting.length === 0) throw new Error(`no round was run: ${product} has no fault of kind ${kinds.join(', ')}`);
 
-  const progress = progressBar('breaking', fitting.length * options.rounds, 'rounds');
+  const results = await runRounds(world, fitting);
+  console.log(
+    `\n${product}, ${options.servers} servers, ${options.gateways} gateways ` +
+      `(engine: ${options.engine ?? 'the default'}), ${options.clients} clients, ${options.traffic} s a round, ` +
+      `${options.carts} % orders of several SKUs, tiers: ${tiers || 'none'}, seeds from ${options.seed}\n`,
+  );
+  printTable(
+    ['kind', 'rounds', 'operations', 'carts', 'not sent', 'unknowns', 'resolved p99', 'verdict'],
+    fitting.map((kind) => rowOf(kind, results)),
+  );
+  for (const result of results.filter(({ verdict }) => verdict !== 'content')) reportFailure(result);
+  const left = await abortedAreDeleted(world);
+  if (left.length > 0)
+    fail(`\nafter the last round: ${left.map(({ invariant, what }) => `${invariant} ${what}`).join('\n  ')}`);
+}
+
+async function runRounds(world: ProofWorld, kinds: readonly string[]): Promise<RoundResult[]> {
+  const progress = progressBar('breaking', kinds.length * options.rounds, 'rounds');
   const results: RoundResult[] = [];
-  for (const kind of fitting) {
+  for (const kind of kinds) {
     for (let round = 0; round < options.rounds; round += 1) {
       const seed = options.seed + round;
       const result = await runRound(world, {
@@ -95,6 +118,7 @@ async function main(): Promise<void> {
         seed,
         trafficMs: options.traffic * 1_000,
         clients: options.clients,
+        cartShare: options.carts / 100,
       });
       results.push(result);
       keepEvidence(result);
@@ -102,16 +126,7 @@ async function main(): Promise<void> {
     }
   }
   progress.stop();
-  console.log(
-    `\n${product}, ${options.gateways} gateways (engine: ${options.engine ?? 'the default'}), ` +
-      `${options.clients} clients, ${options.traffic} s a round, ` +
-      `tiers: ${tiers || 'none'}, seeds from ${options.seed}\n`,
-  );
-  printTable(
-    ['kind', 'rounds', 'operations', 'not sent', 'unknowns', 'resolved p99', 'verdict'],
-    fitting.map((kind) => rowOf(kind, results)),
-  );
-  for (const result of results.filter(({ verdict }) => verdict !== 'content')) reportFailure(result);
+  return results;
 }
 
 /** Writes the evidence of a failed round at once, so that it exists even when the run is ended early. */
@@ -131,6 +146,7 @@ function rowOf(kind: string, all: readonly RoundResult[]): (string | number)[] {
     kind,
     results.length,
     sum(({ operations }) => operations),
+    sum(({ carts }) => carts),
     sum(({ notSent }) => notSent),
     sum(({ unknowns }) => unknowns),
     p99 === undefined ? '-' : `${Math.round(p99)} ms`,
@@ -142,11 +158,11 @@ function reportFailure({ kind, seed, verdict, violations }: RoundResult): void {
   fail(`\n${kind}, seed ${seed}: ${verdict}`);
   for (const { invariant, what } of violations.slice(0, 20)) console.error(`  ${invariant} ${what}`);
   if (violations.length > 20) console.error(`  and ${violations.length - 20} more`);
-  const { traffic, clients, gateways, engine, tiers } = options;
+  const { traffic, clients, gateways, servers, carts, engine, tiers } = options;
   const more = `${engine === undefined ? '' : ` --engine ${engine}`}${tiers === '' ? '' : ` --tiers ${tiers}`}`;
   console.error(
     `  again: npm run test:faults -- --kinds ${kind} --seed ${seed} --traffic ${traffic} --clients ${clients} ` +
-      `--gateways ${gateways}${more}`,
+      `--gateways ${gateways} --servers ${servers} --carts ${carts}${more}`,
   );
 }
 

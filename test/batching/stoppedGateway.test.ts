@@ -12,7 +12,7 @@ import { startSweepLane } from '../support/faults/sweepLane.ts';
 import type { SweepLane } from '../support/faults/sweepLane.ts';
 import type { CaseIds } from '../support/faults/sweptCalls.ts';
 import { SWEPT_OPERATIONS } from '../support/faults/sweptOperations.ts';
-import type { SweptOperation } from '../support/faults/sweptOperations.ts';
+import type { SweptOperation } from '../support/faults/sweptOperation.ts';
 import { temporaryFolder } from '../support/run/temporary.ts';
 
 const LONG = process.env['STOCKGATE_TEST_LONG'] === '1';

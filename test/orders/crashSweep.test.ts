@@ -13,17 +13,17 @@ import {
   armedText,
   FAIL_POINT_VARIABLES,
   failPoints,
-  IMMEDIATE_METHODS,
   FAIL_POINT_FAULTS,
   MOMENTS,
+  SYNCHRONOUS_METHODS,
 } from '../support/faults/failPoints.ts';
 import type { Armed, FailPointFault } from '../support/faults/failPoints.ts';
 import { portMethods } from '../support/faults/portMethods.ts';
 import { startSweepBench } from '../support/faults/sweepBench.ts';
-import type { SweepBench } from '../support/faults/sweepBench.ts';
+import type { SlotToMove, SweepBench } from '../support/faults/sweepBench.ts';
 import type { Call, CaseIds } from '../support/faults/sweptCalls.ts';
 import { SWEPT_OPERATIONS } from '../support/faults/sweptOperations.ts';
-import type { SweptOperation } from '../support/faults/sweptOperations.ts';
+import type { SweptOperation } from '../support/faults/sweptOperation.ts';
 import { temporaryFolder } from '../support/run/temporary.ts';
 
 const LONG = process.env['STOCKGATE_TEST_LONG'] === '1';
@@ -32,7 +32,7 @@ const SWEPT_NOW = LONG ? SWEPT_OPERATIONS : SWEPT_OPERATIONS.filter(({ name }) =
 const FAULTS_NOW: readonly FailPointFault[] = LONG ? FAIL_POINT_FAULTS : ['kill'];
 /** Cases at once. A start takes a second of processor time, a stall takes none. */
 const WIDTH: Readonly<Record<FailPointFault, number>> = { kill: 4, throw: 4, stall: 12 };
-/** The calls of the periodic task of every gateway, which runs without requests. */
+/** The periodic tasks of every gateway, which run without requests. */
 const BACKGROUND = ['carts.findUnfinished', 'records.deleteAborted'];
 const BACKGROUND_TASKS_MS = 500;
 /** Longer than a stall. */
@@ -44,12 +44,14 @@ type Pass = Pick<Armed, 'point' | 'pass'>;
 /** The calls that maintain split SKUs have a crash sweep of their own: `hotCrash.test.ts`. */
 const OF_SPLIT = /^(layouts|hotRows)\./;
 
-const ports = portMethods().filter(({ name }) => !OF_SPLIT.test(name));
-const methods = ports.filter(({ isAwaited }) => isAwaited);
+/** The calls of the other protocol of orders over several servers. */
+const NOT_CALLED: Readonly<Record<EngineName, RegExp>> = {
+  batching: /^carts\.(begin|decide) /,
+  textbook: /^(engine\.applyJointly|records\.(begin|areUsable)) /,
+};
+
+const methods = portMethods().filter(({ name }) => !OF_SPLIT.test(name));
 const points = methods.flatMap(({ name }) => MOMENTS.map((moment) => `${name} ${moment}`));
-/** The shards of the textbook engine commit alone. */
-const pointsOf = (engine: EngineName): string[] =>
-  points.filter((point) => engine === 'batching' || !point.startsWith('engine.applyJointly'));
 
 for (const engineName of ENGINES_NOW) {
   describe(`crash sweep at the ports, engine: ${engineName}`, () => {
@@ -58,16 +60,13 @@ for (const engineName of ENGINES_NOW) {
     /** For each operation, the points that it passes, in order and with repetitions. */
     const passed = new Map<SweptOperation, readonly Pass[]>();
     const struck = new Set<string>();
+    const called = points.filter((point) => !NOT_CALLED[engineName].test(point));
 
     before(async () => {
       bench = await startSweepBench();
-      for (const isOld of [false, true]) {
-        const name = isOld ? 'trace of carts' : 'trace';
-        const traced = await startGateway(name, null, isOld);
-        for (const operation of SWEPT_OPERATIONS)
-          if ((operation.isOld === true) === isOld) passed.set(operation, await trace(operation, name, traced));
-        await kill(traced);
-      }
+      const traced = await startGateway('trace', null);
+      for (const operation of SWEPT_OPERATIONS) passed.set(operation, await trace(operation, traced));
+      await kill(traced);
     });
 
     after(async () => {
@@ -76,21 +75,25 @@ for (const engineName of ENGINES_NOW) {
     });
 
     it('puts a point before and after every method of every port', async () => {
-      const immediate = ports.filter(({ isAwaited }) => !isAwaited).map(({ name }) => name);
-      expect(immediate.sort()).to.deep.equal([...IMMEDIATE_METHODS].sort());
+      const atOnce = methods.filter(({ isAwaited }) => !isAwaited).map(({ name }) => name);
+      expect(atOnce).to.have.members([...SYNCHRONOUS_METHODS]);
       const seen: string[] = [];
       const { decorate, begin } = failPoints(null, 0, (point) => seen.push(point));
-      const bare: Record<string, Record<string, () => Promise<void>>> = {};
-      for (const { port, method } of methods) bare[port] = { ...bare[port], [method]: async () => undefined };
+      const bare: Record<string, Record<string, () => unknown>> = {};
+      for (const { port, method, isAwaited } of methods)
+        bare[port] = { ...bare[port], [method]: () => (isAwaited ? Promise.resolve() : method) };
       const decorated = decorate(bare);
       begin();
-      for (const { port, method } of methods) await decorated[port]?.[method]?.();
+      for (const { port, method, isAwaited } of methods) {
+        const result = decorated[port]?.[method]?.();
+        expect(isAwaited ? await result : result).to.equal(isAwaited ? undefined : method);
+      }
       expect(seen).to.deep.equal(points);
     });
 
     it('passes every point with some operation', () => {
       const seen = new Set([...passed.values()].flat().map(({ point }) => point));
-      expect([...seen].sort()).to.deep.equal(pointsOf(engineName).sort());
+      expect([...seen].sort()).to.deep.equal([...called].sort());
       for (const [{ name }, passes] of passed) expect(passes, name).to.not.be.empty;
     });
 
@@ -112,11 +115,11 @@ for (const engineName of ENGINES_NOW) {
 
     it('strikes at every point, and every SKU balances', async () => {
       const wanted = SWEPT_NOW.flatMap((operation) => (passed.get(operation) ?? []).map(({ point }) => point));
-      expect([...struck].sort()).to.deep.equal([...new Set(LONG ? pointsOf(engineName) : wanted)].sort());
+      expect([...struck].sort()).to.deep.equal([...new Set(LONG ? called : wanted)].sort());
       expect(await bench.wrongBalances()).to.deep.equal([]);
     });
 
-    const startGateway = (name: string, armed: Armed | null, isOld: boolean): Promise<GatewayProcess> =>
+    const startGateway = (name: string, armed: Armed | null): Promise<GatewayProcess> =>
       startGatewayProcess(
         {
           ...bench.own.environment,
@@ -126,7 +129,6 @@ for (const engineName of ENGINES_NOW) {
           STOCKGATE_LOG_LEVEL: 'silent',
           [FAIL_POINT_VARIABLES.armed]: armedText(armed),
           [FAIL_POINT_VARIABLES.report]: folder.write(name, ''),
-          ...(isOld ? { [FAIL_POINT_VARIABLES.oldProtocol]: 'yes' } : {}),
         },
         'test/support/faults/failPointGateway.ts',
       );
@@ -140,24 +142,25 @@ for (const engineName of ENGINES_NOW) {
       readFileSync(`${folder.path}/${name}`, 'utf8').split('\n').slice(0, -1);
 
     /** Moves the slot while the gateway runs, so that every operation also reads the slots again. */
-    const prepare = async (operation: SweptOperation, ids: CaseIds & { readonly slot: number }): Promise<void> => {
-      await bench.moveSlot(ids.slot);
+    const prepare = async (operation: SweptOperation, ids: CaseIds & SlotToMove): Promise<void> => {
+      await bench.moveSlot(ids);
       for (const call of operation.prepare(ids))
         expect(await sendUntilDefinite(bench, bench.healthy[0], call)).to.equal(201);
+      if (operation.isCart === true) await bench.nothingHeld(ids);
       if (operation.heldBy !== undefined) await bench.leaveHold(ids, operation.heldBy);
     };
 
-    const trace = async (operation: SweptOperation, name: string, traced: GatewayProcess): Promise<Pass[]> => {
-      const ids = bench.idsToMove();
+    const trace = async (operation: SweptOperation, traced: GatewayProcess): Promise<Pass[]> => {
+      const ids = await bench.idsToMove();
       await prepare(operation, ids);
-      const begun = reported(name).length;
+      const begun = reported('trace').length;
       const answer = await bench.send(traced, operation.call(ids));
-      // Includes the background tasks after the answer, and excludes the periodic task.
+      // Includes the background tasks after the answer, and excludes the periodic ones.
       if (operation.isCart === true) await sleep(BACKGROUND_TASKS_MS);
-      const lines = reported(name)
+      const lines = reported('trace')
         .slice(begun)
         .filter(
-          (line) => !BACKGROUND.some((call) => line.includes(call)) && !OF_SPLIT.test(line.replace(/^passes /, '')),
+          (line) => !BACKGROUND.some((name) => line.includes(name)) && !OF_SPLIT.test(line.replace(/^passes /, '')),
         );
       await expectResolved(bench, {
         operation,
@@ -170,7 +173,7 @@ for (const engineName of ENGINES_NOW) {
       const background =
         operation.heldBy === undefined
           ? []
-          : BACKGROUND.flatMap((call) => MOMENTS.map((moment) => ({ point: `${call} ${moment}`, pass: 1 })));
+          : BACKGROUND.flatMap((name) => MOMENTS.map((moment) => ({ point: `${name} ${moment}`, pass: 1 })));
       const own = lines.map((line) => {
         const point = line.replace(/^passes /, '');
         const pass = (counts.get(point) ?? 0) + 1;
@@ -191,8 +194,8 @@ for (const engineName of ENGINES_NOW) {
     };
 
     const strike = async (operation: SweptOperation, armed: Armed): Promise<void> => {
-      const ids = bench.idsToMove();
-      const gateway = await startGateway(ids.name, armed, operation.isOld === true);
+      const ids = await bench.idsToMove();
+      const gateway = await startGateway(ids.name, armed);
       try {
         await prepare(operation, ids);
         const hasFired = (): boolean => reported(ids.name).includes(`fires ${armed.point}`);

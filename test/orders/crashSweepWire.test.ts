@@ -12,12 +12,12 @@ import { startSweepLane } from '../support/faults/sweepLane.ts';
 import type { SweepLane } from '../support/faults/sweepLane.ts';
 import type { CaseIds } from '../support/faults/sweptCalls.ts';
 import { SWEPT_OPERATIONS as ALL } from '../support/faults/sweptOperations.ts';
-import type { SweptOperation } from '../support/faults/sweptOperations.ts';
+import type { SweptOperation } from '../support/faults/sweptOperation.ts';
 import { temporaryFolder } from '../support/run/temporary.ts';
 
 const LONG = process.env['STOCKGATE_TEST_LONG'] === '1';
 const SHARD = 1;
-/** Carts take several transactions on several shards; the sweep at the ports covers them. */
+/** The sweep at the ports covers orders over several shards, of which only one is behind the proxy. */
 const OPERATIONS = ALL.filter(({ isCart }) => isCart !== true);
 const LANES = LONG ? 6 : 1;
 /** Operations that use a batch, even if its guess proves wrong. A refused or replayed operation only reads. */

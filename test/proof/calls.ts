@@ -55,8 +55,9 @@ export async function sendOrder(
   scene: Scene,
   order_id: string,
   lines: readonly DeductionLine[],
+  how: ProofCallOptions = {},
 ): Promise<DeductionSent> {
-  const call = await timed(() => scene.send('public', 'POST', '/v1/deductions', { order_id, lines }));
+  const call = await timed(() => scene.send('public', 'POST', '/v1/deductions', { order_id, lines }, how));
   const replays = replaysOf(call, order_id, lines);
   return record(scene, {
     kind: 'deduction',

@@ -1,12 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Cut } from '../support/wire/wireProxy.ts';
 import { sendResize } from './calls.ts';
-import { ROW_COUNTS } from './skus.ts';
+import type { Scene } from './calls.ts';
+import { newOrder } from './newOrders.ts';
+import { pickOnDifferentServers, ROW_COUNTS } from './skus.ts';
 import type { Random } from './random.ts';
 import type { GatewaySlot } from './slot.ts';
 import type { BenchFault } from './benchFault.ts';
 import { TIER_FAULTS } from './tierFaults.ts';
 import type { ProofWorld } from './world.ts';
+
+/** Orders over several servers that a gateway has under way when it is stopped. */
+const ORDERS_AT_STOP = 12;
 
 const aServer = (world: ProofWorld, random: Random): number => random.whole(0, world.servers.length - 1);
 
@@ -21,24 +26,43 @@ function cutting(cut: Cut): BenchFault {
   };
 }
 
-/** A gateway that is stopped while it resizes SKUs, at a random step. */
-function resizing(kind: string, stop: (slot: GatewaySlot) => Promise<() => Promise<void>>): BenchFault {
+/** Requests that a gateway carries out at the moment when it is stopped. */
+type Work = (slot: GatewaySlot, random: Random, scene: Scene) => Promise<unknown>[];
+
+const resize: Work = (slot, random, scene) =>
+  scene.goods.split.map((sku_id) => sendResize(scene, sku_id, random.pick(ROW_COUNTS), { through: slot }));
+
+const sell: Work = (slot, random, scene) =>
+  Array.from({ length: ORDERS_AT_STOP }, () =>
+    newOrder(scene, pickOnDifferentServers(scene.goods, random), { through: slot }),
+  );
+
+/** A gateway that is stopped during some work, at a random step. */
+function stopped(kind: string, work: Work, stop: (slot: GatewaySlot) => Promise<() => Promise<void>>): BenchFault {
   return {
     kind,
     begin: async ({ gateways }, random, scene) => {
       const slot = random.pick(gateways);
-      const resizes = scene.goods.split.map((sku_id) =>
-        sendResize(scene, sku_id, random.pick(ROW_COUNTS), { through: slot }),
-      );
+      const sent = work(slot, random, scene);
       await sleep(random.whole(0, 60));
       const repair = await stop(slot);
       return async () => {
         await repair();
-        await Promise.all(resizes);
+        await Promise.all(sent);
       };
     },
   };
 }
+
+const kill = async (slot: GatewaySlot): Promise<() => Promise<void>> => {
+  await slot.kill();
+  return () => slot.replace();
+};
+
+const freeze = async (slot: GatewaySlot): Promise<() => Promise<void>> => {
+  const resume = await slot.freeze();
+  return async () => resume();
+};
 
 /** Whether a fault can be injected in this world. */
 export function canBegin({ fitsProduct, hasTarget }: BenchFault, world: ProofWorld): boolean {
@@ -89,14 +113,10 @@ export const BENCH_FAULTS: readonly BenchFault[] = [
       return () => rolling;
     },
   },
-  resizing('resizer-kill', async (slot) => {
-    await slot.kill();
-    return () => slot.replace();
-  }),
-  resizing('resizer-freeze', async (slot) => {
-    const resume = await slot.freeze();
-    return async () => resume();
-  }),
+  stopped('resizer-kill', resize, kill),
+  stopped('resizer-freeze', resize, freeze),
+  stopped('seller-kill', sell, kill),
+  stopped('seller-freeze', sell, freeze),
   ...(['before', 'inside', 'after', 'half-reply', 'silent'] as const).map(cutting),
   {
     kind: 'blackhole',

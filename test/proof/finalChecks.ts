@@ -9,7 +9,7 @@ import { isScarce, scarceOf } from './skus.ts';
 import type { RoundSkus } from './skus.ts';
 import type { Entry, FinalState, Write } from './history.ts';
 import { BENCH_OPERATIONS } from './operations.ts';
-import type { TrafficOperation } from './operations.ts';
+import type { TrafficOperation } from './trafficOperation.ts';
 import type { ProofWorld } from './world.ts';
 
 /** I7, I9: an in-doubt write is resolved, and a cart decided, at the latest this long after its shard is back. */

@@ -1,3 +1,5 @@
+import type { CommitDecision, OrderTransaction } from '../../src/core/types.ts';
+
 /**
  * How one sending of a request ended, as its client can tell. `done`: it was answered 2xx. `refused`: 404 or 409, which
  * has no effect and never gets one. `undone`: `overloaded`, or never sent. `unknown`: `outcome_unknown`, or no answer
@@ -151,6 +153,8 @@ export interface FlowRow extends DeductionLine {
   readonly order_id: string;
   readonly status: 'deducted' | 'pending' | 'cancelled' | 'void';
   readonly attempt: number;
+  /** The transaction of an order over several shards; null: the flow belongs to none. */
+  readonly transaction: OrderTransaction | null;
   readonly returned: number;
   /** The stock row from which it took the units. */
   readonly sub_row: number;
@@ -182,6 +186,18 @@ export interface CartRow {
   readonly attempt: number;
   readonly state: 'open' | 'committed' | 'aborted';
   readonly lines: readonly DeductionLine[];
+  readonly shard: number;
+}
+
+/** The record of a transaction over several shards, as it is stored. */
+export interface RecordRow {
+  readonly transaction_id: string;
+  readonly state: CommitDecision;
+  readonly order_id: string;
+  /** Each with the shard that has its flow. */
+  readonly lines: readonly (DeductionLine & { readonly shard: number })[];
+  /** Whether it is listed as a record to delete. */
+  readonly isListed: boolean;
   readonly shard: number;
 }
 
@@ -232,6 +248,7 @@ export interface FinalState {
   readonly adjustments: readonly AdjustmentRow[];
   readonly holds: readonly StoredHold[];
   readonly carts: readonly CartRow[];
+  readonly records: readonly RecordRow[];
   readonly transfers: readonly TransferRow[];
   readonly layouts: readonly LayoutRow[];
 }

@@ -14,21 +14,15 @@ import {
 } from './calls.ts';
 import type { Scene } from './calls.ts';
 import { pickOnDifferentShards, ROW_COUNTS, scarceOf } from './skus.ts';
-import type { DeductionLine, Entry, Write } from './history.ts';
+import type { Entry } from './history.ts';
+import { CART_OPERATIONS } from './cartOperations.ts';
+import { again, linesOf, newOrder } from './newOrders.ts';
 import { anyLine, doneOrder, latelyRestocked, recent } from './recent.ts';
+import type { TrafficOperation } from './trafficOperation.ts';
 
-/** One operation of the product, as traffic. A new operation joins with one more entry in `BENCH_OPERATIONS`. */
-export interface TrafficOperation {
-  readonly name: string;
-  /** How often it is picked, relative to the others. */
-  readonly weight: number;
-  /** How it ends without faults; `done` where this is absent. */
-  readonly ends?: 'refused';
-  /** @returns the last entry that it sent, with its end; null if there was nothing to do */
-  run(scene: Scene): Promise<Entry | null>;
-}
-
+/** The operations of the traffic. A new operation joins with one more entry here. */
 export const BENCH_OPERATIONS: readonly TrafficOperation[] = [
+  ...CART_OPERATIONS,
   {
     name: 'deduct',
     weight: 50,
@@ -39,15 +33,6 @@ export const BENCH_OPERATIONS: readonly TrafficOperation[] = [
       return newOrder(scene, [sku_id]);
     },
   },
-  {
-    name: 'deduct several',
-    weight: 8,
-    run: (scene) => {
-      const sku_ids = [...scene.random.pick(scene.goods.onOneShard)];
-      return newOrder(scene, scene.random.chance(0.5) ? sku_ids : sku_ids.reverse());
-    },
-  },
-  { name: 'cart', weight: 16, run: (scene) => newOrder(scene, pickOnDifferentShards(scene.goods, scene.random)) },
   { name: 'deduct again', weight: 10, run: (scene) => again(scene, 'deduction') },
   {
     name: 'deduct with one more line',
@@ -223,23 +208,6 @@ export const BENCH_OPERATIONS: readonly TrafficOperation[] = [
     },
   },
 ];
-
-function newOrder(scene: Scene, sku_ids: readonly string[]): Promise<Entry> {
-  return sendOrder(scene, `${scene.prefix}-o${scene.next()}`, linesOf(scene, sku_ids));
-}
-
-function linesOf(scene: Scene, sku_ids: readonly string[]): DeductionLine[] {
-  return sku_ids.map((sku_id) => ({
-    sku_id,
-    order_detail_id: `${scene.prefix}-d${scene.next()}`,
-    quantity: scene.random.whole(1, 3),
-  }));
-}
-
-async function again(scene: Scene, kind: Write['kind']): Promise<Entry | null> {
-  const write = recent(scene, kind);
-  return write === null ? null : resend(scene, write);
-}
 
 /** Sends ids that are stored, with another content. */
 async function sendConflict(scene: Scene): Promise<Entry | null> {

@@ -36,8 +36,13 @@ export function anyLine(scene: Scene, order: DeductionSent | null): DeductionLin
 }
 
 /** A random one of the latest writes of a kind that were sent; refused conflicts are left out. */
-export function recent<K extends Write['kind']>(scene: Scene, kind: K): Extract<Write, { kind: K }> | null {
-  const isOf = (entry: Entry): entry is Extract<Write, { kind: K }> => entry.kind === kind && !isConflict(entry);
+export function recent<K extends Write['kind']>(
+  scene: Scene,
+  kind: K,
+  fits: (write: Extract<Write, { kind: K }>) => boolean = () => true,
+): Extract<Write, { kind: K }> | null {
+  const isOf = (entry: Entry): entry is Extract<Write, { kind: K }> =>
+    entry.kind === kind && !isConflict(entry) && fits(entry as Extract<Write, { kind: K }>);
   // Only requests that were sent: while a gateway is down, hundreds of connections are refused.
   const latest = scene.history
     .filter(({ code }) => code !== NOT_SENT)

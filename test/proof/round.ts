@@ -19,7 +19,7 @@ import { SELLABLE_MS_MAX } from './rules/bounds.ts';
 import { resend, sendOpening, sendResize } from './calls.ts';
 import type { Scene } from './calls.ts';
 import { check } from './rules/checker.ts';
-import { isWrite } from './rules/effects.ts';
+import { isCart, isWrite } from './rules/effects.ts';
 import { canBegin, BENCH_FAULTS } from './faults.ts';
 import type { BenchFault } from './benchFault.ts';
 import { createRoundSkus, ROW_COUNTS } from './skus.ts';
@@ -39,6 +39,8 @@ export interface RoundOptions {
   /** How long traffic and faults last. */
   readonly trafficMs: number;
   readonly clients: number;
+  /** The share of the traffic that orders of several SKUs have, from 0 to 1. */
+  readonly cartShare: number;
 }
 
 export interface RoundResult {
@@ -46,6 +48,8 @@ export interface RoundResult {
   readonly seed: number;
   /** The number of requests that were sent, reads included. */
   readonly operations: number;
+  /** How many of them were orders over several shards. */
+  readonly carts: number;
   /** The number of requests whose connection was refused. */
   readonly notSent: number;
   readonly unknowns: number;
@@ -68,12 +72,13 @@ const MIX_MS_MIN = 8_000;
 export async function runRound(world: ProofWorld, options: RoundOptions): Promise<RoundResult> {
   const random = seeded(options.seed);
   const prefix = `r${options.seed}-${options.kind}-${Date.now().toString(36)}`;
-  const goods = createRoundSkus(prefix, random);
+  const goods = createRoundSkus(prefix, random, world.serverOf);
   const scene = createScene(world, prefix, goods, seeded(random.whole(0, 2 ** 31)));
-  const summarise = (): Pick<RoundResult, 'kind' | 'seed' | 'operations' | 'notSent' | 'unknowns'> => ({
+  const summarise = (): Pick<RoundResult, 'kind' | 'seed' | 'operations' | 'carts' | 'notSent' | 'unknowns'> => ({
     kind: options.kind,
     seed: options.seed,
     operations: scene.history.filter(({ code }) => code !== NOT_SENT).length,
+    carts: scene.history.filter(isOverShards).length,
     notSent: scene.history.filter(({ code }) => code === NOT_SENT).length,
     unknowns: scene.history.filter(({ verdict }) => verdict === 'unknown').length,
   });
@@ -85,7 +90,7 @@ export async function runRound(world: ProofWorld, options: RoundOptions): Promis
     const until = performance.now() + Math.max(options.trafficMs, options.kind === 'mix' ? MIX_MS_MIN : 0);
     // Both must end before a failure of one is thrown: otherwise the other would go on running.
     const lasts = new Map(BENCH_OPERATIONS.map(({ name }): [string, Entry[]] => [name, []]));
-    const traffic = runTraffic(scene, until, options.clients, lasts);
+    const traffic = runTraffic(scene, until, options, lasts);
     const faults = injectFaults(world, scene, options.kind, seeded(random.whole(0, 2 ** 31)), until).finally(
       () => (healedMs = performance.now()),
     );
@@ -129,6 +134,12 @@ export async function runRound(world: ProofWorld, options: RoundOptions): Promis
   }
 }
 
+function isOverShards(entry: Entry): boolean {
+  return entry.kind === 'deduction' && entry.code !== NOT_SENT && isCart(entry.lines, NONE);
+}
+
+const NONE: ReadonlySet<string> = new Set();
+
 function createScene(world: ProofWorld, prefix: string, goods: RoundSkus, random: Random): Scene {
   let number = 0;
   return {
@@ -165,12 +176,19 @@ async function openAll(scene: Scene): Promise<void> {
 }
 
 /** @param lasts receives, by operation, the last entry of each run */
-async function runTraffic(scene: Scene, untilMs: number, clients: number, lasts: Map<string, Entry[]>): Promise<void> {
+async function runTraffic(
+  scene: Scene,
+  untilMs: number,
+  { clients, cartShare }: RoundOptions,
+  lasts: Map<string, Entry[]>,
+): Promise<void> {
   const byWeight = BENCH_OPERATIONS.flatMap((operation) => Array.from({ length: operation.weight }, () => operation));
+  const carts = byWeight.filter(({ isCart }) => isCart === true);
+  const others = byWeight.filter(({ isCart }) => isCart !== true);
   await Promise.all(
     Array.from({ length: clients }, async () => {
       while (performance.now() < untilMs) {
-        const operation = scene.random.pick(byWeight);
+        const operation = scene.random.pick(scene.random.chance(cartShare) ? carts : others);
         const last = await operation.run(scene);
         if (last !== null) lasts.get(operation.name)?.push(last);
         if (last?.verdict === 'unknown' && isWrite(last) && scene.random.chance(0.5)) await resend(scene, last);

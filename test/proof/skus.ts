@@ -9,6 +9,8 @@ export interface RoundSkus {
   readonly byDemand: readonly string[];
   /** SKUs that lie on one shard together, so that one order can name several. */
   readonly onOneShard: readonly (readonly string[])[];
+  /** The SKUs of `byDemand` on each server. */
+  readonly onServers: readonly (readonly string[])[];
   /** Lists of SKUs on different shards; always the same few, so that orders contend for them. */
   readonly onDifferentShards: readonly (readonly string[])[];
   /** SKUs that are paused at times; only their own operations order them. */
@@ -30,8 +32,12 @@ const SCARCE_SPLIT_TIMES = 4;
 /** The numbers of rows that an operator chooses from; one is larger than the number of shards. */
 export const ROW_COUNTS: readonly number[] = [1, 1, 3, 4, 16, 16, 20];
 
-/** A few hot SKUs, many cool ones and some that sell out at once, on every shard of every server. */
-export function createRoundSkus(prefix: string, random: Random): RoundSkus {
+/**
+ * A few hot SKUs, many cool ones and some that sell out at once, on every shard of every server.
+ *
+ * @param serverOf the server of a shard, from 0
+ */
+export function createRoundSkus(prefix: string, random: Random, serverOf: (shard: number) => number): RoundSkus {
   const opening = new Map<string, number>();
   const together: string[][] = [];
   const byDemand: string[] = [];
@@ -79,6 +85,7 @@ export function createRoundSkus(prefix: string, random: Random): RoundSkus {
     opening,
     byDemand,
     onOneShard: together,
+    onServers: byServer(byDemand, serverOf),
     onDifferentShards: apart.map(oneOfEachShard),
     pausable,
     split: [...split, ...scarceSplit, ...pausable.slice(PAUSABLE)],
@@ -102,6 +109,34 @@ export function pickOnDifferentShards(goods: RoundSkus, random: Random): string[
     return random.chance(0.5) ? [...same] : [...same].reverse();
   }
   return oneOfEachShard(Array.from({ length: random.whole(3, 6) }, () => random.pick(goods.byDemand))).slice(0, 4);
+}
+
+/** SKUs on two to four different shards of one server. */
+export function pickOnOneServer({ onServers }: RoundSkus, random: Random): string[] {
+  const sku_ids = random.pick(onServers);
+  const apart = [...oneOfEachShard(sku_ids)].sort(() => random.share() - 0.5).slice(0, 2);
+  const more = Array.from({ length: 2 }, () => random.pick(sku_ids));
+  const picked = oneOfEachShard([...apart, ...more]);
+  return random.chance(0.5) ? picked : picked.reverse();
+}
+
+/** One SKU on each of two to four servers, and sometimes more of them on the same servers. */
+export function pickOnDifferentServers({ onServers }: RoundSkus, random: Random): string[] {
+  const servers = [...onServers].sort(() => random.share() - 0.5).slice(0, random.whole(2, 4));
+  const picked = servers.map((sku_ids) => random.pick(sku_ids));
+  const more = Array.from({ length: random.whole(0, 2) }, () => random.pick(random.pick(servers)));
+  return [...new Set([...picked, ...more])];
+}
+
+/** SKUs of all shards, some of them twice. */
+export function pickMany({ byDemand }: RoundSkus, random: Random): string[] {
+  return Array.from({ length: random.whole(6, 12) }, () => random.pick(byDemand));
+}
+
+function byServer(sku_ids: readonly string[], serverOf: (shard: number) => number): string[][] {
+  const servers: string[][] = [];
+  for (const sku_id of sku_ids) (servers[serverOf(OWNERS.shardOf(sku_id))] ??= []).push(sku_id);
+  return servers.filter((ofServer) => ofServer.length > 0);
 }
 
 function oneOfEachShard(sku_ids: readonly string[]): string[] {

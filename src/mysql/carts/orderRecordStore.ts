@@ -7,7 +7,7 @@ import type { ReportUnreadable } from '../../core/unreadableRow.ts';
 import { errorText } from '../../core/text/errorText.ts';
 import { commitChange } from '../connection/commitChange.ts';
 import type { Change } from '../connection/commitChange.ts';
-import { hadNoEffect, Raced } from '../connection/failures.ts';
+import { CommitUnanswered, hadNoEffect, Raced } from '../connection/failures.ts';
 import type { Unreadable } from '../connection/failures.ts';
 import { reportingUnreadable } from '../connection/reportingUnreadable.ts';
 import { withRetries } from '../connection/retries.ts';
@@ -61,7 +61,8 @@ export class OrderRecordStore implements OrderRecords {
       );
       return { is: 'deleted', count };
     } catch (error) {
-      if (hadNoEffect(error)) return { is: 'not_done', reason: errorText(error) };
+      // Records that an unanswered COMMIT has not deleted are found again.
+      if (hadNoEffect(error) || error instanceof CommitUnanswered) return { is: 'not_done', reason: errorText(error) };
       throw error;
     }
   }

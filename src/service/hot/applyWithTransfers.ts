@@ -160,8 +160,13 @@ class ApplyWithTransfers {
     return refusal.code !== 'insufficient_stock' || this.#shortLinesOf(refusal).some(({ row }) => row === undefined);
   }
 
-  /** Returns the same refusal without the lines that the SKU's other rows could serve. */
-  async #checkAllRows(refusal: Refused): Promise<Refused | NotDone> {
+  /**
+   * Returns the same refusal without the lines that the SKU's other rows could serve, also with held units that come
+   * back.
+   *
+   * @param ownHolds true: all held units belong to this order, so none comes back while it waits for them
+   */
+  async #checkAllRows(refusal: Refused, ownHolds = false): Promise<Refused | NotDone> {
     const lines: RefusedLine[] = [];
     for (const line of refusal.lines) {
       const isOneOfMany = this.#lines.some((own) => own.row !== undefined && flowKeyText(own) === flowKeyText(line));
@@ -171,7 +176,8 @@ class ApplyWithTransfers {
       if (state === null) lines.push(line);
       else if ('is' in state) return state;
       else if (state.fault !== null) return { is: 'not_done', reason: state.fault };
-      else if (line.quantity > state.sellable) lines.push({ ...line, leaved_amount: state.sellable });
+      else if (line.quantity > state.sellable + (ownHolds ? 0 : state.held))
+        lines.push({ ...line, leaved_amount: state.sellable });
     }
     if (lines.length === 0) return { is: 'not_done', reason: 'units of other rows may serve all lines' };
     return refusedLines(lines);
@@ -196,7 +202,7 @@ class ApplyWithTransfers {
     const holds = answers.flatMap((each) => (each.is === 'pending' ? each.holds : []));
     if (holds.length === 0) return null;
     // Units that the order holds itself do not come back while it waits for them.
-    return holds.every((hold) => this.#isOwn(hold)) ? this.#checkAllRows(refusal) : { is: 'pending', holds };
+    return holds.every((hold) => this.#isOwn(hold)) ? this.#checkAllRows(refusal, true) : { is: 'pending', holds };
   }
 
   #refusalOf(

@@ -10,6 +10,12 @@ import {
   rowsMatchLayout,
   transfersArrive,
 } from './rulesOfSplit.ts';
+import {
+  committedIsStored,
+  refusedLeavesNothing,
+  soldIsCommitted,
+  undoneLeavesNothing,
+} from './rulesOfTransactions.ts';
 import { answersAreComplete, numbersWerePossible } from './rulesOfNumbers.ts';
 import {
   acceptedIsStored,
@@ -29,6 +35,10 @@ const RULES: readonly ((books: RoundBooks) => Violation[])[] = [
   returnsFit,
   ordersAreWhole,
   nothingStaysHeld,
+  committedIsStored,
+  soldIsCommitted,
+  undoneLeavesNothing,
+  refusedLeavesNothing,
   idsAreStoredOnce,
   transfersArrive,
   layoutsWereRequested,

@@ -1,5 +1,14 @@
 import type { Connection, RowDataPacket } from 'mysql2/promise';
-import type { CartRow, FinalState, FlowRow, LayoutRow, LineKey, StoredStockRow, TransferRow } from '../history.ts';
+import type {
+  CartRow,
+  FinalState,
+  FlowRow,
+  LayoutRow,
+  LineKey,
+  RecordRow,
+  StoredStockRow,
+  TransferRow,
+} from '../history.ts';
 import type { ProofWorld } from '../world.ts';
 
 /** If a shard does not answer within this time, the result of the round is `unknown`. */
@@ -20,6 +29,7 @@ export async function readFinalState(world: ProofWorld, prefix: string): Promise
     adjustments: shards.flatMap(({ adjustments }) => adjustments),
     holds: shards.flatMap(({ holds }) => holds),
     carts: shards.flatMap(({ carts }) => carts),
+    records: shards.flatMap(({ records }) => records),
     transfers: shards.flatMap(({ transfers }) => transfers),
     layouts: shards.flatMap(({ layouts }) => layouts),
   };
@@ -64,6 +74,7 @@ async function readShard(world: ProofWorld, prefix: string, shard: number): Prom
       })),
       holds: rows.holds.map((row) => ({ ...line(row), order_id: text(row, 'order_id'), shard })),
       carts: rows.carts.map((row) => cartRow(row, shard)),
+      records: rows.records.map((row) => recordRow(row, shard)),
       transfers: rows.transfers.map((row) => transferRow(row, shard)),
       layouts: rows.layouts.map((row) => layoutRow(row, shard)),
     };
@@ -86,12 +97,20 @@ async function readRows(session: Connection, prefix: string): Promise<Record<key
       'SELECT sku_id, sub_row, intake, opening_amount, leaved_amount, held_amount, sale_state FROM stock',
     ),
     flows: await rows(
-      'SELECT sku_id, order_detail_id, order_id, quantity, status, attempt, returned, sub_row, moved_to FROM flow',
+      `SELECT sku_id, order_detail_id, order_id, quantity, status, attempt, returned, sub_row, moved_to,
+              LOWER(HEX(transaction_id)) AS transaction_id, coordinator
+       FROM flow`,
     ),
     returns: await rows('SELECT sku_id, order_detail_id, return_id, quantity FROM flow_return'),
     adjustments: await rows('SELECT sku_id, adjustment_id, delta FROM adjustment'),
     holds: await rows('SELECT sku_id, order_detail_id, order_id FROM cart_hold'),
     carts: await rows('SELECT order_id, attempt, state, order_lines FROM cart', 'order_id'),
+    records: await rows(
+      `SELECT LOWER(HEX(order_record.transaction_id)) AS transaction_id, state, order_id, order_lines,
+              aborted_record.transaction_id IS NOT NULL AS is_listed
+       FROM order_record LEFT JOIN aborted_record ON aborted_record.transaction_id = order_record.transaction_id`,
+      'order_id',
+    ),
     transfers: await rows(
       `SELECT sku_id, HEX(transfer_id) AS transfer_id, direction, sub_row, amount, other_shard, other_sub_row, is_open
        FROM transfer`,
@@ -131,6 +150,10 @@ function flowRow(row: RowDataPacket, shard: number): FlowRow {
     quantity: Number(row['quantity']),
     status: text(row, 'status') as FlowRow['status'],
     attempt: Number(row['attempt']),
+    transaction:
+      row['transaction_id'] === null
+        ? null
+        : { transaction_id: text(row, 'transaction_id'), coordinator: Number(row['coordinator']) },
     returned: Number(row['returned']),
     sub_row: Number(row['sub_row']),
     shard,
@@ -145,6 +168,19 @@ function cartRow(row: RowDataPacket, shard: number): CartRow {
     lines: (JSON.parse(text(row, 'order_lines')) as [string, string, number][]).map(
       ([sku_id, order_detail_id, quantity]) => ({ sku_id, order_detail_id, quantity }),
     ),
+    shard,
+  };
+}
+
+function recordRow(row: RowDataPacket, shard: number): RecordRow {
+  return {
+    transaction_id: text(row, 'transaction_id'),
+    state: text(row, 'state') as RecordRow['state'],
+    order_id: text(row, 'order_id'),
+    lines: (JSON.parse(text(row, 'order_lines')) as [string, string, number, number][]).map(
+      ([sku_id, order_detail_id, quantity, ofLine]) => ({ sku_id, order_detail_id, quantity, shard: ofLine }),
+    ),
+    isListed: row['is_listed'] === 1,
     shard,
   };
 }

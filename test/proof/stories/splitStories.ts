@@ -1,5 +1,19 @@
 import type { FinalState, LayoutRow, ResizeSent, StoredStockRow, TransferRow } from '../history.ts';
-import { final, flow, line, other, order, restock, sent, short, sku_id, story, unknown, whole } from './storyParts.ts';
+import {
+  cartSold,
+  final,
+  flow,
+  line,
+  other,
+  order,
+  restock,
+  sent,
+  short,
+  sku_id,
+  story,
+  unknown,
+  whole,
+} from './storyParts.ts';
 import type { Story } from './storyParts.ts';
 
 const OWNER = 3;
@@ -216,7 +230,7 @@ export const SPLIT_VALID: readonly Omit<Story, 'invariant'>[] = [
     'an undone hold in one row and the sale in another',
     '',
     [resized(2), sent()],
-    sold({ flows: [{ ...flow, status: 'void', attempt: 1 }, moved] }),
+    sold({ flows: [{ ...flow, status: 'void', attempt: 1 }, moved], carts: [{ ...cartSold, lines: [line] }] }),
   ),
   story(
     'fewer units while two rows were held for one order',

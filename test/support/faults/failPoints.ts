@@ -10,11 +10,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export const FAIL_POINT_FAULTS = ['kill', 'stall', 'throw'] as const;
 export type FailPointFault = (typeof FAIL_POINT_FAULTS)[number];
 
+/**
+ * The methods of ports that return at once. A stall of one stops its whole process, like a frozen gateway.
+ */
+export const SYNCHRONOUS_METHODS: readonly string[] = ['engine.groupOf', 'records.begin', 'records.areUsable'];
+
 export const MOMENTS = ['before', 'after'] as const;
 export type FaultMoment = (typeof MOMENTS)[number];
-
-/** The methods that answer at once, as `port.method`. No caller awaits them, so nothing can run around them. */
-export const IMMEDIATE_METHODS: readonly string[] = ['engine.groupOf', 'records.begin', 'records.areUsable'];
 
 /** Where and how a gateway fails, once. */
 export interface Armed {
@@ -49,7 +51,7 @@ export function readArmed(text: string): Armed | null {
 }
 
 export interface FailPoints {
-  /** Puts a fail-point before and after every method of every port, except `IMMEDIATE_METHODS`. */
+  /** Puts a fail-point before and after every method of every port. */
   decorate<P extends object>(ports: P): P;
   /** Starts to count and report passes, and to strike with the armed fault. */
   begin(): void;
@@ -67,13 +69,20 @@ export function failPoints(
   const passes = new Map<string, number>();
   let begun = false;
 
-  const pass = async (point: string): Promise<void> => {
-    if (!begun) return;
+  /** @returns whether the armed fault strikes at this pass */
+  const fires = (point: string): boolean => {
+    if (!begun) return false;
     const count = (passes.get(point) ?? 0) + 1;
     passes.set(point, count);
-    const fires = armed?.point === point && armed.pass === count;
-    report(point, fires);
-    if (fires) await strike(armed.fault, stallMs);
+    const isArmed = armed?.point === point && armed.pass === count;
+    report(point, isArmed);
+    return isArmed;
+  };
+  const pass = async (point: string): Promise<void> => {
+    if (fires(point) && armed !== null) await strike(armed.fault, stallMs);
+  };
+  const passAtOnce = (point: string): void => {
+    if (fires(point) && armed !== null) strikeAtOnce(armed.fault, stallMs);
   };
 
   /** Wraps every method at the moment it is read from the port, so that none can be forgotten. */
@@ -82,11 +91,18 @@ export function failPoints(
       get(target, key) {
         const method: unknown = Reflect.get(target, key);
         if (typeof method !== 'function') return method;
-        if (IMMEDIATE_METHODS.includes(`${name}.${String(key)}`)) return method.bind(target) as unknown;
+        const point = `${name}.${String(key)}`;
+        if (SYNCHRONOUS_METHODS.includes(point))
+          return (...given: unknown[]): unknown => {
+            passAtOnce(`${point} before`);
+            const result: unknown = Reflect.apply(method, target, given);
+            passAtOnce(`${point} after`);
+            return result;
+          };
         return async (...given: unknown[]): Promise<unknown> => {
-          await pass(`${name}.${String(key)} before`);
+          await pass(`${point} before`);
           const result: unknown = await Reflect.apply(method, target, given);
-          await pass(`${name}.${String(key)} after`);
+          await pass(`${point} after`);
           return result;
         };
       },
@@ -103,4 +119,10 @@ async function strike(fault: FailPointFault, stallMs: number): Promise<void> {
   if (fault === 'throw') throw new Error('a fail-point threw this');
   if (fault === 'kill') process.kill(process.pid, 'SIGKILL');
   await sleep(stallMs);
+}
+
+function strikeAtOnce(fault: FailPointFault, stallMs: number): void {
+  if (fault === 'throw') throw new Error('a fail-point threw this');
+  if (fault === 'kill') process.kill(process.pid, 'SIGKILL');
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, stallMs);
 }

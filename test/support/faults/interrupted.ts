@@ -5,7 +5,7 @@ import { eventually } from '../run/eventually.ts';
 import type { ListenerUrls, SweepBench } from './sweepBench.ts';
 import { deductCall, readCall } from './sweptCalls.ts';
 import type { Balance, Call, CaseIds } from './sweptCalls.ts';
-import type { SweptOperation } from './sweptOperations.ts';
+import type { SweptOperation } from './sweptOperation.ts';
 
 /** One operation that was interrupted by a fault. */
 export interface Interrupted {

@@ -6,6 +6,7 @@ import { httpClient } from '../../../scripts/support/httpClient.ts';
 import { fresh, startTestGateway } from '../gateway/gateway.ts';
 import { ownShards } from '../rows/ownShards.ts';
 import type { OwnShards } from '../rows/ownShards.ts';
+import { eventually } from '../run/eventually.ts';
 import { skuOn } from '../engines/traffic.ts';
 import type { Balance, Call, CaseIds } from './sweptCalls.ts';
 
@@ -15,7 +16,7 @@ export interface ListenerUrls {
   readonly adminUrl: string;
 }
 
-/** Two shards of its own, two healthy gateways over them with different engines, and the expected balances. */
+/** Four shards of its own on two servers, two gateways over them with different engines, and the expected balances. */
 export interface SweepBench {
   readonly own: OwnShards;
   readonly healthy: readonly [ListenerUrls, ListenerUrls];
@@ -23,12 +24,14 @@ export interface SweepBench {
   send(to: ListenerUrls, call: Call, waitMs?: number): Promise<Answer | null>;
   /** Unused ids, on a shard whose slots do not move. */
   idsOn(shard: number): CaseIds;
-  /** Unused ids, whose SKUs lie together in a slot of their own on the first shard. */
-  idsToMove(): CaseIds & { readonly slot: number };
+  /** Unused ids, of which two SKUs lie together in a slot of the first shard that no other case uses now. */
+  idsToMove(): Promise<CaseIds & SlotToMove>;
   /** Moves a slot from the first shard to the second. Running gateways still try the first shard first. */
-  moveSlot(slot: number): Promise<void>;
-  /** Leaves a hold of an order whose record is missing. The hold is too young for the sweepers. */
-  leaveHold(ids: CaseIds, by: 'cart' | 'transaction'): Promise<void>;
+  moveSlot(slot: SlotToMove): Promise<void>;
+  /** Leaves a hold of a cart or a transaction whose record is missing. The sweepers do not find the hold. */
+  leaveHold(ids: CaseIds, of: 'cart' | 'transaction'): Promise<void>;
+  /** Waits until no unit of the SKUs is held: holds are completed after the answer. */
+  nothingHeld(ids: CaseIds): Promise<void>;
   /** Records the balance that a SKU must have from now on. */
   expectBalance(sku_id: string, balance: Balance): void;
   /** Every SKU whose rows or journal, read from the databases, differ from its recorded balance. */
@@ -36,9 +39,22 @@ export interface SweepBench {
   stop(): Promise<void>;
 }
 
-const SHARDS = 2;
-/** A slot of the first shard that is not moved; the next slot belongs to the second shard. */
-const STAYS = SLOT_COUNT - 2;
+/** A slot of the first shard. */
+export interface SlotToMove {
+  readonly slot: number;
+  /** The epoch of its claim by the second shard. */
+  readonly epoch: number;
+}
+
+/** Shards 0 and 2 are on the first server, 1 and 3 on the second. */
+const SHARDS = 4;
+/** A slot of the first shard that is not moved; the next slots belong to the other shards. */
+const STAYS = SLOT_COUNT - SHARDS;
+/** The slots of the first shard that are moved, one after the other. */
+const MOVED = STAYS / SHARDS;
+/** Other gateways abort a transaction of this age that has no record. */
+const ABANDONED_MS = 10_000;
+const HELD_MS = 10_000;
 /** Longer than the 3 s that a request may take, because a small machine needs more time to answer. */
 const ANSWER_MS = 6_000;
 
@@ -50,7 +66,7 @@ export async function startSweepBench(): Promise<SweepBench> {
   ] as const;
   const client = httpClient(256);
   const expected = new Map<string, Balance>();
-  let nextSlot = 0;
+  let cases = 0;
 
   return {
     own,
@@ -62,38 +78,40 @@ export async function startSweepBench(): Promise<SweepBench> {
       return {
         name,
         ...ordersOf(name),
-        sku_ids: [skuOn(shard, `${name}-a`, SHARDS), skuOn(shard, `${name}-b`, SHARDS), skuIn(STAYS, `${name}-c`)],
+        sku_ids: [skuOn(shard, `${name}-a`, SHARDS), skuOn(shard, `${name}-b`, SHARDS), ...besideOf(name)],
       };
     },
-    idsToMove() {
-      const slot = nextSlot;
-      nextSlot += SHARDS;
-      if (slot >= STAYS) throw new Error('more cases than slots');
+    async idsToMove() {
+      const slot = (cases % MOVED) * SHARDS;
+      const times = Math.floor(cases / MOVED);
+      cases += 1;
+      // An earlier case has moved it.
+      if (times > 0) await claimSlot(own, { slot, epoch: 2 * times }, 0);
       const name = fresh('sweep');
       return {
-        name,
-        slot,
-        ...ordersOf(name),
-        sku_ids: [skuIn(slot, `${name}-a`), skuIn(slot, `${name}-b`), skuIn(STAYS, `${name}-c`)],
+        ...{ name, slot, epoch: 2 * times + 1, ...ordersOf(name) },
+        sku_ids: [skuIn(slot, `${name}-a`), skuIn(slot, `${name}-b`), ...besideOf(name)],
       };
     },
-    async moveSlot(slot) {
-      await own.query(0, `DELETE FROM slot WHERE slot = ${slot}`);
-      await own.query(1, `INSERT INTO slot (slot, epoch) VALUES (${slot}, 1)`);
-    },
-    async leaveHold({ sku_ids: [sku_id], name }, by) {
+    moveSlot: (slot) => claimSlot(own, slot, 1),
+    async leaveHold({ sku_ids: [sku_id], name }, of) {
       // Without its row in `cart_hold` no sweeper finds the hold before the operation does.
       const [sku, detail, order] = [sku_id, `${name}-0`, `order-${name}`].map((id) => `'${id}'`);
-      // The first digits of a transaction are the time of its beginning: this one is old.
-      const id = randomBytes(10).toString('hex');
-      const attempt = by === 'cart' ? '1, NULL, NULL' : `0, X'000000000000${id}', 0`;
+      const [attempt, transaction] = of === 'cart' ? [1, 'NULL, NULL'] : [0, `x'${abandonedId()}', 0`];
       await own.query(
         1,
-        `INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, status, attempt, transaction_id, coordinator)
-         VALUES (${sku}, ${detail}, ${order}, 2, 'pending', ${attempt})`,
+        `INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, attempt, status, transaction_id, coordinator)
+         VALUES (${sku}, ${detail}, ${order}, 2, ${attempt}, 'pending', ${transaction})`,
       );
       await own.query(1, `UPDATE stock SET leaved_amount = leaved_amount - 2, held_amount = 2 WHERE sku_id = ${sku}`);
     },
+    nothingHeld: ({ sku_ids }) =>
+      eventually('nothing is held', HELD_MS, async () => {
+        const list = sku_ids.map((sku_id) => `'${sku_id}'`).join();
+        const sql = `SELECT sku_id FROM cart_hold WHERE sku_id IN (${list})`;
+        const rows = await Promise.all(Array.from({ length: SHARDS }, (_, shard) => own.query(shard, sql)));
+        return rows.every(({ length }) => length === 0);
+      }),
     expectBalance: (sku_id, balance) => void expected.set(sku_id, balance),
     async wrongBalances() {
       const balances = (await readBalancesOf({ shards: await own.load(), initialShards: own.initialShards })).flat();
@@ -119,6 +137,21 @@ export async function startSweepBench(): Promise<SweepBench> {
       await own.drop();
     },
   };
+}
+
+/** Moves a slot between the first shard and the second. */
+async function claimSlot(own: OwnShards, { slot, epoch }: SlotToMove, shard: 0 | 1): Promise<void> {
+  await own.query(1 - shard, `DELETE FROM slot WHERE slot = ${slot}`);
+  await own.query(shard, `INSERT INTO slot (slot, epoch) VALUES (${slot}, ${epoch})`);
+}
+
+/** A SKU of the first shard, and one of another shard on the server of the second. */
+function besideOf(name: string): [string, string] {
+  return [skuIn(STAYS, `${name}-c`), skuIn(STAYS + 3, `${name}-d`)];
+}
+
+function abandonedId(): string {
+  return (Date.now() - ABANDONED_MS).toString(16).padStart(12, '0') + randomBytes(10).toString('hex');
 }
 
 function skuIn(slot: number, prefix: string): string {

@@ -1,6 +1,9 @@
-/** The ids of one case: two SKUs of one shard, one SKU beside them, and one name for everything else. */
+/**
+ * The ids of one case: two SKUs of one shard, a SKU on another server, a SKU of another shard on their own server, and
+ * one name for everything else.
+ */
 export interface CaseIds {
-  readonly sku_ids: readonly [string, string, string];
+  readonly sku_ids: readonly [first: string, second: string, beside: string, near: string];
   readonly name: string;
   /** Orders whose cart records lie in slots that are not moved. */
   readonly order_id: string;
@@ -71,7 +74,28 @@ export const cart = ({ sku_ids: [first, second, beside], name, order_id }: CaseI
     ],
     order_id,
   );
+/** Three lines on two shards of one server. */
+export const nearCart = ({ sku_ids: [first, second, , near], name, order_id }: CaseIds): Call =>
+  deductCall(
+    name,
+    [
+      [first, 2],
+      [second, 1],
+      [near, 3],
+    ],
+    order_id,
+  );
+
+/** Cancels the lines of an order. */
+export const cancelCall = (sold: Call): Call => {
+  const { order_id, lines } = sold.body as { order_id: string; lines: { order_detail_id: string; sku_id: string }[] };
+  const keys = lines.map(({ order_detail_id, sku_id }) => ({ order_detail_id, sku_id }));
+  return { listener: 'publicUrl', method: 'POST', path: '/v1/cancellations', body: { order_id, lines: keys } };
+};
+
 export const ONE_TAKEN: Balance = { ...NEW, deducted: 1, flow_count: 1 };
 export const THREE_TAKEN: Balance = { ...NEW, deducted: 3, flow_count: 1 };
 export const TWO_TAKEN: Balance = { ...NEW, deducted: 2, flow_count: 1 };
+/** The same after all units came back. */
+export const givenBack = (balance: Balance): Balance => ({ ...balance, returned: balance.deducted });
 export const NOTHING_CHANGES = { without: [TWO_TAKEN, NEW], done: [TWO_TAKEN, NEW] } as const;

@@ -4,81 +4,20 @@ import type { OrderRecords } from '../../../src/core/ports/orderRecords.ts';
 import type { StockEngine } from '../../../src/core/ports/stockEngine.ts';
 import type { StockReader } from '../../../src/core/ports/stockReader.ts';
 import {
-  cart,
   deductCall,
   NEW,
   NOTHING_CHANGES,
-  ONE_TAKEN,
   oneLine,
-  openAll,
   openBoth,
   openCall,
   OPENED,
   openThenDeduct,
   readCall,
   sku,
-  THREE_TAKEN,
   TWO_TAKEN,
 } from './sweptCalls.ts';
-import type { Balance, Call, CaseIds } from './sweptCalls.ts';
-
-/** One operation to be interrupted, and its allowed outcomes. */
-export interface SweptOperation {
-  readonly name: string;
-  /**
-   * Takes several transactions, and operations of others in between change its outcome. After some seconds other
-   * gateways abort the cart of a coordinator that is gone.
-   */
-  readonly isCart?: true;
-  /** The gateway sells it as a cart with attempts. */
-  readonly isOld?: true;
-  /** Its first line is held by a cart with attempts, or by a transaction, whose record is missing. */
-  readonly heldBy?: 'cart' | 'transaction';
-  /** The calls before it, without a fault. */
-  prepare(ids: CaseIds): readonly Call[];
-  /** The call that is interrupted. */
-  call(ids: CaseIds): Call;
-  /** The first answer, and the answer when it is sent again after its effect; a refusal by its code. */
-  readonly answers: { readonly first: number | string; readonly again: number | string };
-  /** The balances of the SKUs without any effect and with the whole effect; equal when it changes nothing. */
-  readonly without: readonly (Balance | null)[];
-  readonly done: readonly (Balance | null)[];
-}
-
-type Swept = Omit<SweptOperation, 'name'>;
-
-const SOLD_LINE: Swept = {
-  prepare: openBoth,
-  call: oneLine,
-  answers: { first: 201, again: 200 },
-  without: [NEW, NEW],
-  done: [TWO_TAKEN, NEW],
-};
-
-/** An order over two shards that are on different servers. */
-const SOLD_CART: Swept = {
-  prepare: openAll,
-  call: cart,
-  answers: { first: 201, again: 200 },
-  without: [NEW, NEW, NEW],
-  done: [TWO_TAKEN, ONE_TAKEN, THREE_TAKEN],
-};
-
-const SHORT_CART: Swept = {
-  prepare: openAll,
-  call: ({ sku_ids: [first, , beside], name, order_id }) =>
-    deductCall(
-      name,
-      [
-        [first, 1],
-        [beside, OPENED + 1],
-      ],
-      order_id,
-    ),
-  answers: { first: 'insufficient_stock', again: 'insufficient_stock' },
-  without: [NEW, NEW, NEW],
-  done: [NEW, NEW, NEW],
-};
+import { CANCELLED_OVER_SERVERS, ON_ONE_SERVER, REFUSED_OVER_SERVERS, SOLD_OVER_SERVERS } from './sweptOverShards.ts';
+import type { SweptOperation } from './sweptOperation.ts';
 
 /**
  * Every operation of the product, by the methods that carry it out. A new one fails the type check until it has an
@@ -90,12 +29,19 @@ export const SWEPT: Readonly<
     | Exclude<keyof StockEngine, 'apply' | 'groupOf'>
     | keyof StockReader
     | keyof CartRecords
-    | Exclude<keyof OrderRecords, 'areUsable'>,
+    | keyof OrderRecords,
     readonly SweptOperation[]
   >
 > = {
   deduct: [
-    { name: 'deduct one line', ...SOLD_LINE },
+    {
+      name: 'deduct one line',
+      prepare: openBoth,
+      call: oneLine,
+      answers: { first: 201, again: 200 },
+      without: [NEW, NEW],
+      done: [TWO_TAKEN, NEW],
+    },
     {
       name: 'deduct several lines',
       prepare: openBoth,
@@ -132,20 +78,9 @@ export const SWEPT: Readonly<
       ...NOTHING_CHANGES,
     },
   ],
-  applyJointly: [
-    {
-      name: 'sell an order over two servers',
-      isCart: true,
-      ...SOLD_CART,
-    },
-    {
-      name: 'sell an order over two servers that is short on one',
-      isCart: true,
-      ...SHORT_CART,
-    },
-  ],
-  begin: [{ name: 'sell a cart', isCart: true, isOld: true, ...SOLD_CART }],
-  decide: [{ name: 'sell a cart that is short on one shard', isCart: true, isOld: true, ...SHORT_CART }],
+  applyJointly: ON_ONE_SERVER,
+  begin: SOLD_OVER_SERVERS,
+  decide: REFUSED_OVER_SERVERS,
   // Every cart includes these.
   hold: [],
   settle: [],
@@ -154,18 +89,28 @@ export const SWEPT: Readonly<
       name: 'deduct ids that a cart without a record holds',
       isCart: true,
       heldBy: 'cart',
-      ...SOLD_LINE,
+      prepare: openBoth,
+      call: oneLine,
+      answers: { first: 201, again: 200 },
+      without: [NEW, NEW],
+      done: [TWO_TAKEN, NEW],
     },
     {
       name: 'deduct ids that a transaction without a record holds',
       isCart: true,
       heldBy: 'transaction',
-      ...SOLD_LINE,
+      prepare: openBoth,
+      call: oneLine,
+      answers: { first: 201, again: 200 },
+      without: [NEW, NEW],
+      done: [TWO_TAKEN, NEW],
     },
   ],
   // These run from time to time, without a request.
   findUnfinished: [],
   deleteAborted: [],
+  // An order over several servers includes it.
+  areUsable: [],
   return: [
     {
       name: 'return goods',
@@ -205,6 +150,7 @@ export const SWEPT: Readonly<
         { ...NEW, flow_count: 1 },
       ],
     },
+    ...CANCELLED_OVER_SERVERS,
   ],
   sale: [
     {

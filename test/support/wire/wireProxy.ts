@@ -1,6 +1,6 @@
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
-import { commits, packetLength, commitReplyOf } from './packets.ts';
+import { commits, commitReplyOf, packetLength, statementOf } from './packets.ts';
 
 /**
  * Where the wire is cut, relative to the packet that commits, which is COMMIT or a whole batch:
@@ -23,9 +23,10 @@ export interface WireProxy {
   /**
    * Cuts at each packet that commits and for which `draw` returns true. When several cuts apply, the first one is made.
    *
+   * @param draw called with the text of the packet: `COMMIT`, or the statements of a batch
    * @returns a function that ends this
    */
-  cutWhenever(cut: Cut, draw: () => boolean): () => void;
+  cutWhenever(cut: Cut, draw: (statements: string) => boolean): () => void;
   /** While true, no reply of the server is forwarded on any connection, and its replies are lost. */
   setSilent(silent: boolean): void;
   /** Forwards the packets of clients this much later. */
@@ -48,7 +49,7 @@ export interface WireProxy {
 /** A TCP proxy that reads the heads of MySQL packets on their way to the server. */
 export async function startWireProxy(target: { readonly host: string; readonly port: number }): Promise<WireProxy> {
   let armed: Cut | null = null;
-  const cutting = new Set<{ readonly cut: Cut; readonly draw: () => boolean }>();
+  const cutting = new Set<{ readonly cut: Cut; readonly draw: (statements: string) => boolean }>();
   let silent = false;
   let delayMs = 0;
   let held = false;
@@ -60,10 +61,10 @@ export async function startWireProxy(target: { readonly host: string; readonly p
   const orphans: Socket[] = [];
 
   /** @param isDone true after the OK of the server, false before the server receives the packet */
-  const drawCut = (isDone: boolean): Cut | null => {
+  const drawCut = (statements: string, isDone: boolean): Cut | null => {
     const fits = (cut: Cut): boolean => (cut !== 'before' && cut !== 'inside') === isDone;
     const isArmed = armed !== null && fits(armed);
-    const cut = isArmed ? armed : ([...cutting].find((one) => fits(one.cut) && one.draw())?.cut ?? null);
+    const cut = isArmed ? armed : ([...cutting].find((one) => fits(one.cut) && one.draw(statements))?.cut ?? null);
     if (isArmed) armed = null;
     if (cut !== null) cutsDone += 1;
     return cut;
@@ -71,7 +72,8 @@ export async function startWireProxy(target: { readonly host: string; readonly p
 
   const server = createServer((client) => {
     const upstream = connect(current.port, current.host);
-    let isCommitting = false;
+    /** The statements of the packet that commits, until the server has replied. */
+    let committing: string | null = null;
     let received: Buffer = Buffer.alloc(0);
     let reply: Cut | null = null;
     let pending: Buffer = Buffer.alloc(0);
@@ -97,8 +99,8 @@ export async function startWireProxy(target: { readonly host: string; readonly p
         divert = null;
         return;
       }
-      isCommitting = commits(packet);
-      const cut = isCommitting ? drawCut(false) : null;
+      committing = commits(packet) ? (statementOf(packet) ?? '') : null;
+      const cut = committing === null ? null : drawCut(committing, false);
       if (cut === 'before') return end();
       if (cut === 'inside') {
         upstream.write(packet.subarray(0, 1), () => end());
@@ -123,11 +125,11 @@ export async function startWireProxy(target: { readonly host: string; readonly p
     });
     upstream.on('data', (chunk: Buffer) => {
       received = Buffer.concat([received, chunk]);
-      if (isCommitting) {
+      if (committing !== null) {
         const decision = commitReplyOf(received);
         if (decision === null) return;
-        if (decision === 'ok') reply = drawCut(true);
-        isCommitting = false;
+        if (decision === 'ok') reply = drawCut(committing, true);
+        committing = null;
       }
       const whole = received;
       received = Buffer.alloc(0);

@@ -13,6 +13,7 @@ import { GatewaySlot } from '../../proof/slot.ts';
 import { SPLIT_BROKEN, SPLIT_VALID } from '../../proof/stories/splitStories.ts';
 import { BROKEN, VALID } from '../../proof/stories/stories.ts';
 import { TIER_BROKEN, TIER_VALID } from '../../proof/stories/tierStories.ts';
+import { TRANSACTION_BROKEN, TRANSACTION_VALID } from '../../proof/stories/transactionStories.ts';
 import { startProofWorld } from '../../proof/world.ts';
 import type { ProofWorld } from '../../proof/world.ts';
 import { ENGINE_NAMES } from '../../support/engines/engines.ts';
@@ -33,7 +34,7 @@ describe('proof bench', () => {
 
   for (const { kind, seed } of ROUNDS) {
     it(`is content with a round of ${kind}, seed ${seed}`, async () => {
-      const result = await runRound(world, { kind, seed, trafficMs: 2_000, clients: 16 });
+      const result = await runRound(world, { kind, seed, trafficMs: 2_000, clients: 16, cartShare: 0.5 });
       expect(result.violations).to.deep.equal([]);
       expect(result.verdict).to.equal('content');
       expect(result.operations).to.be.above(50);
@@ -42,13 +43,13 @@ describe('proof bench', () => {
 });
 
 describe('history checker', () => {
-  for (const { name, invariant, history, state } of [...BROKEN, ...SPLIT_BROKEN]) {
+  for (const { name, invariant, history, state } of [...BROKEN, ...SPLIT_BROKEN, ...TRANSACTION_BROKEN]) {
     it(`notices ${name}`, () => {
       expect(check(history, state).map((violation) => violation.invariant)).to.include(invariant);
     });
   }
 
-  for (const { name, history, state } of [...VALID, ...SPLIT_VALID]) {
+  for (const { name, history, state } of [...VALID, ...SPLIT_VALID, ...TRANSACTION_VALID]) {
     it(`is content with ${name}`, () => {
       expect(check(history, state)).to.deep.equal([]);
     });

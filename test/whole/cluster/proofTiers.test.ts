@@ -50,7 +50,7 @@ describe('proof bench with tiers', function () {
   for (const [round, kind] of KINDS.entries()) {
     const seed = 200 + round;
     it(`is content with a round of ${kind}, seed ${seed}`, async () => {
-      const result = await runRound(world, { kind, seed, trafficMs: 2_000, clients: 16 });
+      const result = await runRound(world, { kind, seed, trafficMs: 2_000, clients: 16, cartShare: 0.5 });
       expect(result.violations, `seed ${seed}`).to.deep.equal([]);
       expect(result.verdict).to.equal('content');
       const refusals = result.evidence.history.filter(
