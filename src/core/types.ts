@@ -76,7 +76,10 @@ export interface Flow extends Line, WithTransaction {
 
 /** The transaction of an order over several shards. Each attempt to sell the order has another one. */
 export interface OrderTransaction {
-  /** 32 hexadecimal digits. The first twelve are its beginning in ms since 1970, by the clock of the coordinator. */
+  /**
+   * 32 hexadecimal digits: its beginning in ms since 1970 by the clock of the coordinator (12), a random name of its
+   * gateway (12), and a number (8).
+   */
   readonly transaction_id: string;
   /** The shard that has its record, or will have it. */
   readonly coordinator: ShardIndex;

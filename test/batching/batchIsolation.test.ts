@@ -144,12 +144,9 @@ describe('operations of one batch', () => {
         makeCompletion(1, 'aborted', [line(sku_id, 'e', 7)]),
         { kind: 'adjust', sku_id, adjustment_id: 'a', delta: -10, reason: 'lost' },
       ];
-      // A completion leaves before operations that came earlier, and is only sent once its hold was answered.
-      const isCompletion = ({ kind }: Operation): boolean => kind === 'settle';
-      if (isTogether) {
-        await apply(...steps.filter((step) => !isCompletion(step)));
-        await apply(...steps.filter(isCompletion));
-      } else for (const step of steps) await apply(step);
+      const [completions, others] = [true, false].map((is) => steps.filter(({ kind }) => (kind === 'settle') === is));
+      if (isTogether) for (const some of [others, completions]) await apply(...(some ?? []));
+      else for (const step of steps) await apply(step);
       rows.push(await skuRows(sku_id));
     }
     expect(rows[1]).to.deep.equal(rows[0]);

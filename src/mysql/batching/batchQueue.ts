@@ -137,10 +137,12 @@ export class BatchQueue {
   /**
    * Takes out the next batch: the first operation that may be sent, and others of its class.
    *
+   * @param uncertain the result of `uncertainRows`
    * @param isBusy whether a batch with the row is being sent; operations with that row wait
    * @param mayGo whether a batch of the class may be sent now
    */
   takeBatch(
+    uncertain: ReadonlySet<string>,
     isBusy: (stockRow: string) => boolean,
     mayGo: (batchClass: BatchClass) => boolean,
   ): { readonly batch: readonly QueuedOperation[]; readonly batchClass: BatchClass } {
@@ -148,7 +150,6 @@ export class BatchQueue {
     const left: QueuedOperation[] = [];
     let [lines, bytes, operations] = [0, 0, 0];
     let batchClass: BatchClass = 'guessed';
-    const uncertain = this.#uncertainRows();
     for (const queued of this.#waiting) {
       const itsClass = this.#classOf(queued, uncertain);
       const fits =
@@ -177,7 +178,7 @@ export class BatchQueue {
    * Rows that some queued operation must read. All operations with them are of the same class, so they keep their
    * order.
    */
-  #uncertainRows(): ReadonlySet<string> {
+  uncertainRows(): ReadonlySet<string> {
     const uncertain = new Set<string>();
     for (const { parts, stockRows } of this.#waiting)
       if (!this.#canGuess(parts)) for (const stockRow of stockRows) uncertain.add(stockRow);

@@ -107,10 +107,13 @@ export class ServerWriter {
       sentBatches.some((sent) => sent.batchClass === batchClass && !sent.isLate);
     // Operations that need a read share a batch with those that do not. Otherwise they would be sent in many small
     // batches.
-    const mayRead = !isSending('looked up') && !isSending('guessed');
-    const withRead = mayRead ? this.#queue.takeBatch(isBusy, (candidate) => candidate === 'looked up') : NO_BATCH;
+    const uncertain = this.#queue.uncertainRows();
+    const mayRead = uncertain.size > 0 && !isSending('looked up') && !isSending('guessed');
+    const withRead = mayRead
+      ? this.#queue.takeBatch(uncertain, isBusy, (candidate) => candidate === 'looked up')
+      : NO_BATCH;
     if (withRead.batch.length > 0) return withRead;
-    return this.#queue.takeBatch(isBusy, (candidate) =>
+    return this.#queue.takeBatch(uncertain, isBusy, (candidate) =>
       // The last two batches are reserved for operations with no locked row on a shard that serves.
       candidate === 'guessed'
         ? !isSending('guessed')

@@ -15,8 +15,14 @@ import { transact } from '../connection/transaction.ts';
 import type { Shard } from '../shard.ts';
 import { deleteOldAborted, insertAborted, isAbandoned, lockRecord } from '../sql/carts/orderRecords.ts';
 
+/** The transactions of one gateway are numbered in 32 bits. The time in their ids differs before a number returns. */
+const BEGUN_MAX = 2 ** 32;
+
 /** Records of transactions in MySQL. A record is addressed by its shard, and never moves. */
 export class OrderRecordStore implements OrderRecords {
+  /** Random, so that no two gateways ever give the same id. */
+  readonly #name = randomBytes(6).toString('hex');
+  #begun = 0;
   readonly #shards: readonly Shard[];
   readonly #onUnreadable: ReportUnreadable;
 
@@ -29,7 +35,8 @@ export class OrderRecordStore implements OrderRecords {
   begin(coordinator: ShardIndex): OrderTransaction {
     const nowMs = this.#shard(coordinator).clock.latestMs(performance.now()) ?? Date.now();
     const began = Math.floor(nowMs).toString(16).padStart(12, '0');
-    return { transaction_id: began + randomBytes(10).toString('hex'), coordinator };
+    this.#begun = (this.#begun + 1) % BEGUN_MAX;
+    return { transaction_id: began + this.#name + this.#begun.toString(16).padStart(8, '0'), coordinator };
   }
 
   areUsable(shards: readonly ShardIndex[]): boolean {
