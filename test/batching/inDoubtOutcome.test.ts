@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { LedgerFlow, LedgerRows } from '../../src/core/ledger/ledger.ts';
 import { flowKeyText } from '../../src/core/types.ts';
-import type { Deduct } from '../../src/core/operation.ts';
+import type { Deduct, HoldLines } from '../../src/core/operation.ts';
 import { resolveInDoubtOperation } from '../../src/mysql/batching/inDoubtOutcome.ts';
 
 describe('in-doubt resolution of a batch', () => {
@@ -52,6 +52,22 @@ describe('in-doubt resolution of a batch', () => {
     ).to.include({
       is: 'not_done',
     });
+  });
+
+  it('returns a replay for a hold whose line another transaction of the order has sold since the batch began', () => {
+    const transaction = { transaction_id: 'aa', coordinator: 1 };
+    const other = { transaction_id: 'bb', coordinator: 1 };
+    const hold: HoldLines = { kind: 'hold', order_id: 'o', attempt: 0, transaction, lines: operation.lines };
+    const held = { is: 'held', lines: [{ ...line, replayed: false, returned: 0 }] } as const;
+    const outcomeFor = (flow: Partial<LedgerFlow>): unknown =>
+      resolveInDoubtOperation([{ operation: hold, reading: read(flow) }], held);
+    expect(outcomeFor({ transaction: other })).to.deep.equal({
+      is: 'held',
+      lines: [{ ...held.lines[0], replayed: true }],
+    });
+    expect(outcomeFor({})).to.deep.equal({ is: 'held', lines: [{ ...held.lines[0], replayed: true }] });
+    expect(outcomeFor({ transaction, status: 'pending' })).to.deep.equal(held);
+    expect(outcomeFor({ transaction })).to.deep.equal(held);
   });
 
   it('returns no outcome that is internal to batches', () => {

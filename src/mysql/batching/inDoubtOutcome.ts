@@ -1,6 +1,7 @@
 import { Ledger } from '../../core/ledger/ledger.ts';
 import type { BatchOperation } from '../../core/ledger/decide.ts';
 import type { LedgerRows } from '../../core/ledger/ledger.ts';
+import { flowKeyText } from '../../core/types.ts';
 import type { FlowKey } from '../../core/types.ts';
 import type { OutcomeOf } from '../../core/outcome.ts';
 import type { EntryDecision } from './batch.ts';
@@ -41,7 +42,8 @@ export function resolveInDoubtOperation(
   if (changes || now.is === 'deferred' || now.is === 'lacking') return UNDONE;
   const takenForNew =
     intended.is === 'deducted' || intended.is === 'held' ? intended.lines.filter(({ replayed }) => !replayed) : [];
-  const wasWrong = takenForNew.some(isOlder);
+  const isOfAnother = (line: FlowKey): boolean => parts.some((part) => hasOtherTransaction(part, line));
+  const wasWrong = takenForNew.some((line) => isOlder(line) || isOfAnother(line));
   if (now.is === intended.is) return now.is === 'refused' || wasWrong ? now : intended;
   // The operation was deducted by the batch and cancelled since.
   const wasCancelled = intended.is === 'deducted' && parts.every((part) => wasDeducted(ledgerOf(part), part.operation));
@@ -57,6 +59,15 @@ function wouldRecord({ operation }: ReadPart, intended: EntryDecision): boolean 
 function decisionOf({ operation, reading }: ReadPart): string | null {
   const transaction = operation.kind === 'deduct' ? operation.transaction : undefined;
   return transaction === undefined ? null : (reading.records.get(transaction.transaction_id) ?? null);
+}
+
+/** Whether a line of this part has a flow that another transaction of the same order wrote. */
+function hasOtherTransaction({ operation, reading }: ReadPart, line: FlowKey): boolean {
+  if (operation.kind !== 'deduct' && operation.kind !== 'hold') return false;
+  const key = flowKeyText(line);
+  const flow = reading.flows.get(key) ?? null;
+  if (flow === null || !operation.lines.some((own) => flowKeyText(own) === key)) return false;
+  return flow.transaction?.transaction_id !== operation.transaction?.transaction_id;
 }
 
 function wasDeducted(ledger: Ledger, operation: BatchOperation): boolean {
