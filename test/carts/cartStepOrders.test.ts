@@ -39,7 +39,7 @@ interface Kind {
   /** The lines that are held; the coordinator of a transaction has the others itself. */
   readonly heldLines: number;
   readonly hasRecord: boolean;
-  /** Every how manieth order of the steps is tried in the quick form. */
+  /** The step between the orders that the quick form tries. */
   readonly every: number;
   isSold(steps: readonly Step[]): boolean;
 }

@@ -35,14 +35,9 @@ import type { StockEngine } from '../../../src/core/ports/stockEngine.ts';
 import type { StockReader } from '../../../src/core/ports/stockReader.ts';
 import type { SlotMap } from '../../../src/core/slots.ts';
 import { idStatusOf, isOfCart } from '../../../src/core/idStatus.ts';
-import type { IdStatus } from '../../../src/core/idStatus.ts';
-import { conflictOf, holdOfFlow, newFlow, restOf, unitsOfLinesBySku } from './oracleFlows.ts';
+import { conflictOf, holdOfFlow, isFresh, newFlow, restOf, unitsOfLinesBySku, wholeOf } from './oracleFlows.ts';
+import type { Judged } from './oracleFlows.ts';
 import { OracleStockRow } from './oracleStockRow.ts';
-
-interface Judged {
-  readonly line: Line;
-  readonly idStatus: IdStatus | 'new';
-}
 
 type Claimed = { readonly is: 'claimed'; readonly lines: readonly DeductedLine[] } | Refused | BlockedByHolds | NotDone;
 
@@ -78,12 +73,9 @@ export class Oracle implements StockEngine, StockReader {
     parts: readonly ShardOperation<O>[],
     _deadlineMs: DeadlineMs,
   ): Promise<OutcomeOf<O>> {
-    const [first] = parts;
-    if (first === undefined) throw new Error('an operation has at least one part');
     if (parts.some(({ shard, operation }) => !this.#owns(shard, skusOf(operation))))
       return Promise.resolve({ is: 'not_mine' } as OutcomeOf<O>);
-    const lines = parts.flatMap(({ operation }) => operation.lines as readonly Line[]);
-    const whole = { ...first.operation, lines } as JointOperation;
+    const whole = wholeOf(parts);
     return Promise.resolve(this.#carryOut(whole) as OutcomeOf<O>);
   }
 
@@ -304,8 +296,4 @@ export class Oracle implements StockEngine, StockReader {
     if (row === undefined) throw new Error(`${sku_id} has flows and no stock row`);
     return row;
   }
-}
-
-function isFresh({ idStatus }: Judged): boolean {
-  return idStatus === 'new' || idStatus === 'free';
 }

@@ -1,4 +1,6 @@
-import type { Flow, FlowKey, Hold } from '../../../src/core/types.ts';
+import type { IdStatus } from '../../../src/core/idStatus.ts';
+import type { JointOperation, ShardOperation } from '../../../src/core/operation.ts';
+import type { Flow, FlowKey, Hold, Line } from '../../../src/core/types.ts';
 import type { RefusedLine } from '../../../src/core/outcome.ts';
 
 /** The units that some lines ask for, by SKU. */
@@ -37,4 +39,22 @@ export function restOf(flow: Flow): number {
 
 export function conflictOf({ sku_id, order_detail_id, quantity }: Flow): RefusedLine {
   return { sku_id, order_detail_id, quantity, code: 'idempotency_conflict' };
+}
+
+/** A line, and what its key shows. */
+export interface Judged {
+  readonly line: Line;
+  readonly idStatus: IdStatus | 'new';
+}
+
+export function isFresh({ idStatus }: Judged): boolean {
+  return idStatus === 'new' || idStatus === 'free';
+}
+
+/** An operation over several shards as one operation with the lines of all its parts. */
+export function wholeOf(parts: readonly ShardOperation<JointOperation>[]): JointOperation {
+  const [first] = parts;
+  if (first === undefined) throw new Error('an operation has at least one part');
+  const lines = parts.flatMap(({ operation }) => operation.lines as readonly Line[]);
+  return { ...first, lines };
 }
