@@ -56,5 +56,5 @@ export function wholeOf(parts: readonly ShardOperation<JointOperation>[]): Joint
   const [first] = parts;
   if (first === undefined) throw new Error('an operation has at least one part');
   const lines = parts.flatMap(({ operation }) => operation.lines as readonly Line[]);
-  return { ...first, lines };
+  return { ...first.operation, lines };
 }
