@@ -146,7 +146,7 @@ describe('the record of an order over several servers', () => {
     expect(Math.max(...latest)).to.be.at.most(DECISION_MS + 500);
   });
 
-  it('is not written by a gateway that slept longer than that, even if no other gateway aborted it (rule 8)', async () => {
+  it('is not written by a gateway that slept longer than that, even if it was not aborted (rule 8)', async () => {
     const order = await openOrder([3, 12]);
     const ids = new Set<string>();
     const slept: string[] = [];
