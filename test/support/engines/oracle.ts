@@ -35,7 +35,7 @@ import type { StockEngine } from '../../../src/core/ports/stockEngine.ts';
 import type { StockReader } from '../../../src/core/ports/stockReader.ts';
 import type { SlotMap } from '../../../src/core/slots.ts';
 import { idStatusOf, isOfCart } from '../../../src/core/idStatus.ts';
-import { conflictOf, holdOfFlow, isFresh, newFlow, restOf, unitsOfLinesBySku, wholeOf } from './oracleFlows.ts';
+import { cartOf, conflictOf, holdOfFlow, isFresh, newFlow, restOf, unitsOfLinesBySku } from './oracleFlows.ts';
 import type { Judged } from './oracleFlows.ts';
 import { OracleStockRow } from './oracleStockRow.ts';
 
@@ -73,9 +73,12 @@ export class Oracle implements StockEngine, StockReader {
     parts: readonly ShardOperation<O>[],
     _deadlineMs: DeadlineMs,
   ): Promise<OutcomeOf<O>> {
+    const [first] = parts;
+    if (first === undefined) throw new Error('an operation has at least one part');
     if (parts.some(({ shard, operation }) => !this.#owns(shard, skusOf(operation))))
       return Promise.resolve({ is: 'not_mine' } as OutcomeOf<O>);
-    const whole = wholeOf(parts);
+    const lines = parts.flatMap(({ operation }) => operation.lines as readonly Line[]);
+    const whole = { ...first.operation, lines } as JointOperation;
     return Promise.resolve(this.#carryOut(whole) as OutcomeOf<O>);
   }
 
@@ -130,15 +133,13 @@ export class Oracle implements StockEngine, StockReader {
     }
   }
 
-  #deduct({ order_id, lines }: Deduct): DeductOutcome {
-    const claimed = this.#claim({ order_id, attempt: 0 }, lines, 'deducted');
+  #deduct(operation: Deduct): DeductOutcome {
+    const claimed = this.#claim(cartOf({ ...operation, attempt: 0 }), operation.lines, 'deducted');
     return claimed.is === 'claimed' ? { is: 'deducted', lines: claimed.lines } : claimed;
   }
 
   #hold(operation: HoldLines): HoldOutcome {
-    const { order_id, attempt, transaction } = operation;
-    const cart = { order_id, attempt, ...(transaction === undefined ? {} : { transaction }) };
-    const claimed = this.#claim(cart, operation.lines, 'pending');
+    const claimed = this.#claim(cartOf(operation), operation.lines, 'pending');
     return claimed.is === 'claimed' ? { is: 'held', lines: claimed.lines } : claimed;
   }
 

@@ -1,7 +1,17 @@
+import type { CartKey, Flow, FlowKey, Hold, Line } from '../../../src/core/types.ts';
 import type { IdStatus } from '../../../src/core/idStatus.ts';
-import type { JointOperation, ShardOperation } from '../../../src/core/operation.ts';
-import type { Flow, FlowKey, Hold, Line } from '../../../src/core/types.ts';
 import type { RefusedLine } from '../../../src/core/outcome.ts';
+
+/** A line, and what its ids mean. */
+export interface Judged {
+  readonly line: Line;
+  readonly idStatus: IdStatus | 'new';
+}
+
+/** Whether a line takes units. */
+export function isFresh({ idStatus }: Judged): boolean {
+  return idStatus === 'new' || idStatus === 'free';
+}
 
 /** The units that some lines ask for, by SKU. */
 export function unitsOfLinesBySku(
@@ -41,20 +51,7 @@ export function conflictOf({ sku_id, order_detail_id, quantity }: Flow): Refused
   return { sku_id, order_detail_id, quantity, code: 'idempotency_conflict' };
 }
 
-/** A line, and what its key shows. */
-export interface Judged {
-  readonly line: Line;
-  readonly idStatus: IdStatus | 'new';
-}
-
-export function isFresh({ idStatus }: Judged): boolean {
-  return idStatus === 'new' || idStatus === 'free';
-}
-
-/** An operation over several shards as one operation with the lines of all its parts. */
-export function wholeOf(parts: readonly ShardOperation<JointOperation>[]): JointOperation {
-  const [first] = parts;
-  if (first === undefined) throw new Error('an operation has at least one part');
-  const lines = parts.flatMap(({ operation }) => operation.lines as readonly Line[]);
-  return { ...first.operation, lines };
+/** The cart of an operation, without the rest of the operation. */
+export function cartOf({ order_id, attempt, transaction }: CartKey): CartKey {
+  return transaction === undefined ? { order_id, attempt } : { order_id, attempt, transaction };
 }
