@@ -137,7 +137,7 @@ for (const engineName of ENGINES_NOW) {
       const cancellation = { order_id: order.order_id, lines };
       return (await cancelOrder(by.parts, cancellation, performance.now() + REQUEST_MS)).is;
     };
-    /** What a request needs before it: a cancellation cancels a sold order. */
+    /** Does the work that must precede a request: a cancellation cancels a sold order. */
     const prepare = async (setup: Setup, order: Order): Promise<void> => {
       if (setup.request === 'order') return;
       expect(await sell(setup, uncut, order)).to.equal('deducted');

@@ -207,7 +207,7 @@ export function cartPromises(now: () => EngineBench, names: AttemptNames): void 
   if (isNumbered) lateHoldPromises(now);
 }
 
-/** Only numbered attempts can be told apart from later ones: their void flows reject late holds. */
+/** Only numbered attempts have an order, so only their void flows reject late holds. */
 function lateHoldPromises(now: () => EngineBench): void {
   const [FIRST, SECOND, FOREIGN] = [
     { order_id: 'o', attempt: 1 },
