@@ -1,5 +1,6 @@
-import { openCutLane, PHASES } from '../support/carts/transactionCuts.ts';
+import { openCutLane } from '../support/carts/transactionCuts.ts';
 import type { CutLane } from '../support/carts/transactionCuts.ts';
+import { PHASES } from '../support/carts/transactionPhases.ts';
 import { runAhead } from '../support/faults/runAhead.ts';
 import { CUTS } from '../support/wire/wireProxy.ts';
 

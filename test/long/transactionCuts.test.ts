@@ -1,6 +1,7 @@
 import { expect } from 'chai';
-import { openCutLane, PHASES } from '../support/carts/transactionCuts.ts';
+import { openCutLane } from '../support/carts/transactionCuts.ts';
 import type { CutLane } from '../support/carts/transactionCuts.ts';
+import { PHASES } from '../support/carts/transactionPhases.ts';
 import { CUTS } from '../support/wire/wireProxy.ts';
 
 /** The cuts around the COMMIT of each phase: `STOCKGATE_TEST_CUTS=2000` for a long run. */

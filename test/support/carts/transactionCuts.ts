@@ -1,9 +1,7 @@
 import { expect } from 'chai';
 import type { RowDataPacket } from 'mysql2/promise';
-import type { Line, OrderTransaction, ShardIndex } from '../../../src/core/types.ts';
+import type { Line, ShardIndex } from '../../../src/core/types.ts';
 import { flowKeyText } from '../../../src/core/types.ts';
-import { cancelOrder } from '../../../src/service/orders/cancelOrder.ts';
-import { deductOrder } from '../../../src/service/orders/deductOrder.ts';
 import { openShards } from '../engines/engines.ts';
 import { skuOn } from '../engines/traffic.ts';
 import { fresh } from '../gateway/gateway.ts';
@@ -15,21 +13,14 @@ import { startWireProxy } from '../wire/wireProxy.ts';
 import type { Cut, WireProxy } from '../wire/wireProxy.ts';
 import { openCartBench } from './cartBench.ts';
 import type { CartBench } from './cartBench.ts';
-import { cartRows, endsOf, linesOf, nothingHeld } from './cartRows.ts';
+import { cartRows, endsOf, linesOf } from './cartRows.ts';
+import { COORDINATOR, OPENED, REQUEST_MS, SHARDS, untilFree } from './transactionPhases.ts';
+import type { Ended, Order, Phase } from './transactionPhases.ts';
 
-/** A shard of the first server, and two of the second. The second has more lines, so it coordinates. */
-const PARTICIPANT = 3;
-const COORDINATOR = 9;
-const OVER_SERVERS = [PARTICIPANT, COORDINATOR, 11];
-const ON_ONE_SERVER = [COORDINATOR, 11, 13];
-const SHARDS = [PARTICIPANT, ...ON_ONE_SERVER];
-const OPENED = 3;
-const REQUEST_MS = 10_000;
 const STATEMENT_MS = 300;
-const FREE_MS = 20_000;
 const CONNECT_MS = 30_000;
-/** A transaction of this age that has no record is aborted by other gateways. */
-const ABANDONED_MS = 10_000;
+/** A gateway completes the holds of an order for this long after its answer. */
+const COMPLETION_MS = 4_000;
 /** On a machine that is too busy, a request may be rejected before it reaches the COMMIT. */
 const TRIES = 20;
 
@@ -41,114 +32,6 @@ const COMMITTED: Readonly<Record<Cut, boolean>> = {
   'half-reply': true,
   silent: true,
 };
-
-interface Order {
-  readonly order_id: string;
-  readonly sku_ids: readonly string[];
-}
-
-/** A COMMIT of a request over several shards, which is cut. */
-export interface Phase {
-  readonly name: string;
-  /** The shards of the lines. */
-  readonly shards: readonly ShardIndex[];
-  /** A shard of the server whose COMMIT is cut. */
-  readonly at: ShardIndex;
-  /** The number of the COMMIT among those that name the order, or among those that name none. */
-  readonly number: number;
-  /** True for a statement COMMIT, which names no order. */
-  readonly isPlain?: true;
-  /** The units of the last line, if not one. */
-  readonly lastQuantity?: number;
-  prepare?(by: CartBench, order: Order): Promise<unknown>;
-  send(by: CartBench, order: Order, lines: readonly Line[]): Promise<string>;
-  /** The outcome if the server committed, and if it did not. */
-  readonly outcomes: { readonly committed: string; readonly undone: string };
-  /** The end of each line by the outcome. */
-  readonly ends: Readonly<Record<string, readonly string[]>>;
-}
-
-const sell: Phase['send'] = async ({ parts }, { order_id }, lines) =>
-  (await deductOrder(parts, { order_id, lines }, performance.now() + REQUEST_MS)).outcome.is;
-const cancel: Phase['send'] = async ({ parts }, { order_id }, lines) =>
-  (await cancelOrder(parts, { order_id, lines }, performance.now() + REQUEST_MS)).is;
-const sold = async (by: CartBench, order: Order): Promise<void> => {
-  expect(await sell(by, order, linesOf(order.sku_ids, order.order_id)), 'the sale before').to.equal('deducted');
-  await nothingHeld(order.sku_ids, FREE_MS);
-};
-/** A gateway held the line of the participant, and died. */
-const abandoned = async ({ parts: { engine } }: CartBench, { order_id, sku_ids }: Order): Promise<void> => {
-  const lines = linesOf(sku_ids.slice(0, 1), order_id);
-  const hold = { kind: 'hold', order_id, attempt: 0, transaction: abandonedTransaction(), lines } as const;
-  const [outcome] = await engine.apply(PARTICIPANT, [hold], performance.now() + REQUEST_MS);
-  expect(outcome?.is, 'the abandoned hold').to.equal('held');
-};
-
-function abandonedTransaction(): OrderTransaction {
-  const began = (Date.now() - ABANDONED_MS).toString(16).padStart(12, '0');
-  const rest = Array.from({ length: 20 }, () => Math.floor(Math.random() * 16).toString(16)).join('');
-  return { transaction_id: began + rest, coordinator: COORDINATOR };
-}
-
-const ALL = ['deducted', 'deducted', 'deducted'];
-const NONE = ['none', 'none', 'none'];
-const SOLD_OR_NOT = { deducted: ALL, not_done: NONE };
-const ALWAYS_SOLD = { committed: 'deducted', undone: 'deducted' };
-const CANCELLED = ['cancelled', 'cancelled', 'cancelled'];
-
-/** Every COMMIT of an order and of a cancellation over several shards. */
-export const PHASES: readonly Phase[] = [
-  {
-    ...{ name: 'prepare', shards: OVER_SERVERS, at: PARTICIPANT, number: 1, send: sell },
-    outcomes: { committed: 'deducted', undone: 'not_done' },
-    ends: SOLD_OR_NOT,
-  },
-  {
-    ...{ name: 'decide', shards: OVER_SERVERS, at: COORDINATOR, number: 1, send: sell },
-    outcomes: { committed: 'deducted', undone: 'not_done' },
-    ends: SOLD_OR_NOT,
-  },
-  {
-    ...{ name: 'complete', shards: OVER_SERVERS, at: PARTICIPANT, number: 2, send: sell },
-    outcomes: ALWAYS_SOLD,
-    ends: SOLD_OR_NOT,
-  },
-  {
-    ...{ name: 'undo', shards: OVER_SERVERS, at: PARTICIPANT, number: 2, send: sell, lastQuantity: OPENED + 1 },
-    outcomes: { committed: 'refused', undone: 'refused' },
-    ends: { refused: NONE, not_done: NONE },
-  },
-  {
-    ...{ name: 'abort record', shards: OVER_SERVERS, at: COORDINATOR, number: 1, isPlain: true, send: sell },
-    prepare: abandoned,
-    outcomes: ALWAYS_SOLD,
-    ends: SOLD_OR_NOT,
-  },
-  {
-    ...{ name: 'undo of an abandoned hold', shards: OVER_SERVERS, at: PARTICIPANT, number: 1, send: sell },
-    prepare: abandoned,
-    outcomes: ALWAYS_SOLD,
-    ends: SOLD_OR_NOT,
-  },
-  {
-    ...{ name: 'order on one server', shards: ON_ONE_SERVER, at: COORDINATOR, number: 1, send: sell },
-    outcomes: { committed: 'deducted', undone: 'not_done' },
-    ends: SOLD_OR_NOT,
-  },
-  {
-    ...{ name: 'cancellation on one server', shards: ON_ONE_SERVER, at: COORDINATOR, number: 1, send: cancel },
-    prepare: sold,
-    outcomes: { committed: 'applied', undone: 'not_done' },
-    ends: { applied: CANCELLED, not_done: ALL },
-  },
-  {
-    // Each server commits its part by itself, so a part of the lines may be cancelled.
-    ...{ name: 'cancellation on several servers', shards: OVER_SERVERS, at: PARTICIPANT, number: 1, send: cancel },
-    prepare: sold,
-    outcomes: { committed: 'applied', undone: 'unknown' },
-    ends: { applied: CANCELLED, unknown: ['deducted', 'cancelled', 'cancelled'], not_done: ALL },
-  },
-];
 
 /** A gateway without listeners that reaches both servers through proxies, and one that reaches them directly. */
 export interface CutLane {
@@ -189,17 +72,19 @@ export async function openCutLane(): Promise<CutLane> {
         place === all.length - 1 ? { ...line, quantity: phase.lastQuantity ?? 1 } : line,
       );
       await phase.prepare?.(uncut, order);
-      const { outcome, isCut } = await interrupt(phase, cutOff, proxyOf(phase.at), where, order, lines);
-      const context = `${phase.name}, cut ${where} COMMIT: answered ${outcome}`;
-      await expectEnd(phase, outcome, order, lines, context);
+      const { ended, isCut } = await interrupt(phase, cutOff, proxyOf(phase.at), where, order, lines);
+      await untilFree(uncut, order);
+      const context = `${phase.name}, cut ${where} COMMIT: answered ${textOf(ended)}`;
+      await expectEnd(phase, ended.is, order, lines, context);
       if (!isCut) {
         expect(tries, `${context}, without that COMMIT`).to.be.below(TRIES);
         continue;
       }
-      expect(outcome, context).to.equal(phase.outcomes[COMMITTED[where] ? 'committed' : 'undone']);
+      expect(ended.is, context).to.equal(phase.outcomes[COMMITTED[where] ? 'committed' : 'undone']);
       const { committed } = phase.outcomes;
-      expect(await phase.send(cutOff, order, lines), `${context}; the same again`).to.equal(committed);
-      await nothingHeld(order.sku_ids, FREE_MS);
+      const again = await phase.send(cutOff, order, lines);
+      expect(again.is, `${context}; the same again: ${textOf(again)}`).to.equal(committed);
+      await untilFree(uncut, order);
       await expectEnd(phase, committed, order, lines, `${context}; the same again`);
       return;
     }
@@ -231,7 +116,7 @@ async function interrupt(
   where: Cut,
   order: Order,
   lines: readonly Line[],
-): Promise<{ outcome: string; isCut: boolean }> {
+): Promise<{ ended: Ended; isCut: boolean }> {
   const marker = digitsOf(order.order_id);
   let seen = 0;
   let isCut = false;
@@ -242,13 +127,17 @@ async function interrupt(
     return true;
   });
   try {
-    const outcome = await send(cutOff, order, lines);
-    // The holds are completed or undone after the answer.
-    await nothingHeld(order.sku_ids, FREE_MS);
-    return { outcome, isCut };
+    const ended = await send(cutOff, order, lines);
+    // Holds are completed or undone after the answer, and the cut may be there.
+    await cutOff.parts.backgroundTasks.finish(COMPLETION_MS);
+    return { ended, isCut };
   } finally {
     stop();
   }
+}
+
+function textOf({ is, reason }: Ended): string {
+  return reason === undefined ? is : `${is} (${reason})`;
 }
 
 /** Expects that the rows agree with the outcome, and that the records agree with the flows. */
