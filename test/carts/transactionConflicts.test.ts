@@ -144,16 +144,20 @@ describe('orders over several servers that compete', () => {
           const { is } = await bench.sell(lines[0]?.order_detail_id ?? '', lines);
           return { is, ms: performance.now() - began };
         };
+        const [lockedMs, freeMs]: [number[], number[]] = [[], []];
         for (let round = 0; round < 5; round += 1) {
           const [locked, ...free] = await Promise.all([
             timed(linesOf(sku_ids, fresh('named'))),
             ...Array.from({ length: 4 }, () => timed(linesOf(sku_ids.slice(1), fresh('free')))),
           ]);
           expect(locked.is).to.equal('not_done');
-          expect(locked.ms).to.be.below(LOCKED_MS[shards.length - 2] ?? 0);
           expect(free.map(({ is }) => is)).to.deep.equal(free.map(() => 'deducted'));
-          expect(Math.max(...free.map(({ ms }) => ms))).to.be.below(FREE_MS);
+          lockedMs.push(locked.ms);
+          freeMs.push(Math.max(...free.map(({ ms }) => ms)));
         }
+        // A busy machine delays some rounds. An order that waits for the lock is slow in every round.
+        expect(Math.min(...lockedMs)).to.be.below(LOCKED_MS[shards.length - 2] ?? 0);
+        expect(Math.min(...freeMs)).to.be.below(FREE_MS);
         await sleep(200);
         // Only the transaction that keeps the row locked is open.
         expect(await openTransactions(3)).to.equal(1);

@@ -57,12 +57,12 @@ export async function ageAborted(seconds: number): Promise<void> {
   await onAllShards('UPDATE aborted_record SET created_at = created_at - INTERVAL ? SECOND', [seconds]);
 }
 
-/** The transactions of other sessions that are open on the server of a shard and have locked or changed something. */
+/** The transactions on the server of a shard that are open while no statement of theirs runs. */
 export async function openTransactions(shard: number): Promise<number> {
   const session = await sideSession(shard);
   try {
     const [[row]] = await session.query<RowDataPacket[]>(
-      'SELECT COUNT(*) AS amount FROM information_schema.innodb_trx WHERE trx_mysql_thread_id <> CONNECTION_ID()',
+      'SELECT COUNT(*) AS amount FROM information_schema.innodb_trx WHERE trx_query IS NULL',
     );
     return Number(row?.['amount']);
   } finally {
