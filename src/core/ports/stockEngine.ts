@@ -24,7 +24,7 @@ export interface StockEngine {
 
   /**
    * The group of a shard. Shards of one group can commit together, because they are on one server; null: the shard
-   * commits alone.
+   * commits alone. All gateways sort the names of groups in the same order.
    */
   groupOf(shard: ShardIndex): string | null;
 

@@ -8,9 +8,13 @@ import type { Shard } from '../shard.ts';
 import { TextbookEngine } from '../textbook/textbookEngine.ts';
 import { ServerWriter } from './serverWriter.ts';
 
+/** Groups sort as their first shards do. */
+const GROUP_DIGITS = 5;
+
 interface KnownShard {
   readonly shard: Shard;
-  readonly server: string;
+  /** The first shard of its server, so that all gateways list servers in the same order. */
+  readonly group: string;
   readonly writer: ServerWriter;
 }
 
@@ -24,12 +28,12 @@ export class BatchingEngine implements StockEngine {
 
   /** @param linesMax the most lines in one batch */
   constructor(shards: readonly Shard[], linesMax?: number) {
-    const writers = new Map<string, ServerWriter>();
-    this.#shards = shards.map((shard) => {
-      const { server } = shard;
-      const writer = writers.get(server) ?? new ServerWriter(linesMax);
-      writers.set(server, writer);
-      return { shard, server, writer };
+    const servers = new Map<string, Pick<KnownShard, 'group' | 'writer'>>();
+    this.#shards = shards.map((shard, index) => {
+      const group = String(index).padStart(GROUP_DIGITS, '0');
+      const known = servers.get(shard.server) ?? { group, writer: new ServerWriter(linesMax) };
+      servers.set(shard.server, known);
+      return { shard, ...known };
     });
     this.#single = new TextbookEngine(shards);
   }
@@ -50,7 +54,7 @@ export class BatchingEngine implements StockEngine {
 
   /** The shards of one server commit together. */
   groupOf(shard: ShardIndex): string {
-    return this.#known(shard).server;
+    return this.#known(shard).group;
   }
 
   applyJointly<O extends JointOperation>(

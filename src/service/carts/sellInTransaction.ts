@@ -12,6 +12,7 @@ import type {
   OutcomeInDoubt,
   Refused,
 } from '../../core/outcome.ts';
+import type { StockEngine } from '../../core/ports/stockEngine.ts';
 import { pause } from '../../core/async/pause.ts';
 import { groupsOf } from '../orders/applyByGroup.ts';
 import { applyJointlyWithTransfers } from '../hot/applyWithTransfers.ts';
@@ -109,11 +110,9 @@ class Attempt {
     this.#order = { order_id, lines };
     this.#isSequential = isSequential;
     this.#untilMs = untilMs;
-    const servers = groupsOf(ports.engine, lines, ({ shard }) => shard).sort(
-      (a, b) => firstShardOf(a) - firstShardOf(b),
-    );
-    // In turn, all orders hold their servers in the same order, so the coordinator is the last of them. Otherwise two
-    // orders that coordinate at each other's participants would wait for each other.
+    // In turn, all orders hold servers in the same order, which does not depend on their lines, and the coordinator is
+    // the last of them. Otherwise two orders that coordinate at each other's participants would wait for each other.
+    const servers = inOrderOfServers(ports.engine, lines);
     const own = isSequential ? servers.at(-1) : serverWithMostLines(servers);
     this.#own = own ?? lines;
     this.#participants = servers.filter((server) => server !== own);
@@ -246,11 +245,16 @@ class Attempt {
   }
 }
 
-function firstShardOf(lines: readonly OrderLine[]): number {
-  return Math.min(...lines.map(({ shard }) => shard));
+/** The lines on each server, in an order of servers that is the same for all orders and gateways. */
+function inOrderOfServers(engine: StockEngine, lines: readonly OrderLine[]): OrderLine[][] {
+  const named = groupsOf(engine, lines, ({ shard }) => shard).map((ofServer) => ({
+    ofServer,
+    name: engine.groupOf(coordinatorOf(ofServer)) ?? '',
+  }));
+  return named.sort((a, b) => (a.name < b.name ? -1 : 1)).map(({ ofServer }) => ofServer);
 }
 
-/** @param servers in the order of their first shards, which decides between equals */
+/** @param servers in their order, which decides between equals */
 function serverWithMostLines(servers: readonly (readonly OrderLine[])[]): readonly OrderLine[] | undefined {
   let most: readonly OrderLine[] | undefined;
   for (const lines of servers) if (most === undefined || lines.length > most.length) most = lines;

@@ -35,14 +35,9 @@ import type { StockEngine } from '../../../src/core/ports/stockEngine.ts';
 import type { StockReader } from '../../../src/core/ports/stockReader.ts';
 import type { SlotMap } from '../../../src/core/slots.ts';
 import { idStatusOf, isOfCart } from '../../../src/core/idStatus.ts';
-import type { IdStatus } from '../../../src/core/idStatus.ts';
-import { conflictOf, holdOfFlow, newFlow, restOf, unitsOfLinesBySku } from './oracleFlows.ts';
+import { cartOf, conflictOf, holdOfFlow, isFresh, newFlow, restOf, unitsOfLinesBySku } from './oracleFlows.ts';
+import type { Judged } from './oracleFlows.ts';
 import { OracleStockRow } from './oracleStockRow.ts';
-
-interface Judged {
-  readonly line: Line;
-  readonly idStatus: IdStatus | 'new';
-}
 
 type Claimed = { readonly is: 'claimed'; readonly lines: readonly DeductedLine[] } | Refused | BlockedByHolds | NotDone;
 
@@ -138,15 +133,13 @@ export class Oracle implements StockEngine, StockReader {
     }
   }
 
-  #deduct({ order_id, lines }: Deduct): DeductOutcome {
-    const claimed = this.#claim({ order_id, attempt: 0 }, lines, 'deducted');
+  #deduct(operation: Deduct): DeductOutcome {
+    const claimed = this.#claim(cartOf({ ...operation, attempt: 0 }), operation.lines, 'deducted');
     return claimed.is === 'claimed' ? { is: 'deducted', lines: claimed.lines } : claimed;
   }
 
   #hold(operation: HoldLines): HoldOutcome {
-    const { order_id, attempt, transaction } = operation;
-    const cart = { order_id, attempt, ...(transaction === undefined ? {} : { transaction }) };
-    const claimed = this.#claim(cart, operation.lines, 'pending');
+    const claimed = this.#claim(cartOf(operation), operation.lines, 'pending');
     return claimed.is === 'claimed' ? { is: 'held', lines: claimed.lines } : claimed;
   }
 
@@ -304,8 +297,4 @@ export class Oracle implements StockEngine, StockReader {
     if (row === undefined) throw new Error(`${sku_id} has flows and no stock row`);
     return row;
   }
-}
-
-function isFresh({ idStatus }: Judged): boolean {
-  return idStatus === 'new' || idStatus === 'free';
 }

@@ -1,5 +1,17 @@
-import type { Flow, FlowKey, Hold } from '../../../src/core/types.ts';
+import type { CartKey, Flow, FlowKey, Hold, Line } from '../../../src/core/types.ts';
+import type { IdStatus } from '../../../src/core/idStatus.ts';
 import type { RefusedLine } from '../../../src/core/outcome.ts';
+
+/** A line, and what its ids mean. */
+export interface Judged {
+  readonly line: Line;
+  readonly idStatus: IdStatus | 'new';
+}
+
+/** Whether a line takes units. */
+export function isFresh({ idStatus }: Judged): boolean {
+  return idStatus === 'new' || idStatus === 'free';
+}
 
 /** The units that some lines ask for, by SKU. */
 export function unitsOfLinesBySku(
@@ -37,4 +49,9 @@ export function restOf(flow: Flow): number {
 
 export function conflictOf({ sku_id, order_detail_id, quantity }: Flow): RefusedLine {
   return { sku_id, order_detail_id, quantity, code: 'idempotency_conflict' };
+}
+
+/** The cart of an operation, without the rest of the operation. */
+export function cartOf({ order_id, attempt, transaction }: CartKey): CartKey {
+  return transaction === undefined ? { order_id, attempt } : { order_id, attempt, transaction };
 }

@@ -1,6 +1,7 @@
 import type { CommitDecision, OrderTransaction } from '../../../core/types.ts';
 import { SERVER_ERROR, ServerError, Unreadable } from '../../connection/failures.ts';
 import type { Transaction } from '../../connection/transaction.ts';
+import { isOlder } from '../session/age.ts';
 import { bytesOf } from '../text/bytes.ts';
 
 /** A decision comes at most 4.5 s after its transaction began. A transaction this old without a record is aborted. */
@@ -14,7 +15,7 @@ const ABORT = "INSERT INTO order_record (transaction_id, state, order_id, order_
 const TO_DELETE = 'INSERT INTO aborted_record (transaction_id) VALUES (?)';
 const FIND_OLD = `
 SELECT transaction_id FROM aborted_record
- WHERE created_at < CURRENT_TIMESTAMP(6) - INTERVAL ${KEPT_SECONDS} SECOND LIMIT ?`;
+ WHERE ${isOlder('created_at', KEPT_SECONDS)} LIMIT ?`;
 const DELETE_RECORDS = "DELETE FROM order_record WHERE transaction_id IN (?) AND state = 'aborted'";
 const DELETE_ABORTED = 'DELETE FROM aborted_record WHERE transaction_id IN (?)';
 
