@@ -70,6 +70,22 @@ describe('several transactions of one gateway or of one order', () => {
     expect(endsOf(await cartRows(skusOf(lines)), lines)).to.deep.equal(['deducted', 'deducted']);
   });
 
+  it('give units back once, although a gateway undoes a hold of its own that another has undone', async () => {
+    const [order_id, other_id] = [fresh('undone'), fresh('beside')];
+    const sku_id = skuOn(3, order_id);
+    await bench.open(sku_id, 2);
+    const [lines, beside] = [linesOf([sku_id], order_id), linesOf([sku_id], other_id)];
+    const started = await TRANSACTION_STEPS.start(bench, order_id, lines);
+    // The units that another order holds on the same SKU must not go back instead.
+    const another = await TRANSACTION_STEPS.start(bench, other_id, beside, [], YOUNG);
+    expect([...(await started.hold()), ...(await another.hold())]).to.deep.equal(['held', 'held']);
+    expect(await started.decide('aborted')).to.equal('aborted');
+    await started.complete('aborted');
+    const ownUndo = { kind: 'settle', ...started.cart, decision: 'aborted', lines, isHeld: true } as const;
+    expect(await bench.apply(ownUndo)).to.deep.equal({ is: 'applied', replayed: true });
+    expect((await cartRows([sku_id])).stock.get(sku_id)).to.deep.equal({ leaved: 1, held: 1 });
+  });
+
   it('are completed on the shard of their hold when it blocks an order over several shards of one server', async () => {
     const order_id = fresh('blocked');
     // The order that is blocked has most lines on another shard than that of the hold.
